@@ -1,0 +1,64 @@
+import type { Startable, TypedEventTarget } from '@libp2p/interface'
+
+/** Integer micro-credits: 1 credit = 1_000_000n. */
+export type Micro = bigint
+
+/** An account is an Ed25519 key; its id is the libp2p peer id string of that key. */
+export type AccountId = string
+
+export interface Balance {
+  /** spendable now */
+  available: Micro
+  /** reserved by open escrows */
+  reserved: Micro
+}
+
+export interface Supply {
+  granted: Micro
+  burnt: Micro
+  /** available + reserved over all accounts; always granted − burnt */
+  total: Micro
+}
+
+export interface Escrow {
+  job: string
+  bound: Micro
+  /**
+   * Resolves when the witnesses certified the order, rejects with the reason when they refuse.
+   * `escrow()` itself resolves as soon as the signed order is on this node's own disk, because a small
+   * job need not wait for a round trip to the witnesses.
+   */
+  certified: Promise<void>
+}
+
+export interface Payment {
+  to: AccountId
+  amount: Micro
+  /** accepted slices that it pays for */
+  slices: number
+}
+
+export interface LedgerEvents {
+  /** balances changed (own or others') */
+  change: CustomEvent<void>
+}
+
+export interface Ledger extends Startable, TypedEventTarget<LedgerEvents> {
+  readonly account: AccountId
+  readonly network: string
+  /** Reserves `bound` for a job of this node. Idempotent by job. InsufficientCreditsError names both figures. */
+  escrow(job: string, bound: Micro, options?: { signal?: AbortSignal }): Promise<Escrow>
+  /**
+   * Pays each worker once for all its accepted slices of the job and frees the rest; no payments = refund.
+   * Idempotent by job: the first settlement counts. Resolves when certified.
+   */
+  settle(job: string, payments: Payment[], options?: { signal?: AbortSignal }): Promise<void>
+  /** Own escrows that are not settled yet, also those from before a restart. */
+  openEscrows(): { job: string; bound: Micro }[]
+  balance(account?: AccountId): Balance
+  balances(): ReadonlyMap<AccountId, Balance>
+  supply(): Supply
+  transfer(to: AccountId, amount: Micro, options?: { memo?: string; signal?: AbortSignal }): Promise<void>
+  /** Asks the witnesses for the genesis grant and waits until it is certified; at once when this account has it. */
+  claimGrant(options?: { signal?: AbortSignal }): Promise<void>
+}
