@@ -1,0 +1,107 @@
+import type { Startable, TypedEventTarget } from '@libp2p/interface'
+import type { Failure } from '../sandbox/index.ts'
+import type { TaskSpec } from './spec.ts'
+
+/** The states and transitions of tasks.md, and no others. */
+export type JobState = 'queued' | 'running' | 'completed' | 'failed' | 'cancelled' | 'expired'
+
+export interface Progress {
+  job: string
+  state: JobState
+  /** units accepted and units in all (blocks of a range, items, rows: what the plan cuts) */
+  done: number
+  total: number
+  /** workers that hold a lease now */
+  workers: number
+  /** leases lost, failed or expired so far */
+  retries: number
+  elapsedMs: number
+  /** expected rest from the rate so far; undefined before the first slice */
+  remainingMs?: number
+  paid: bigint
+}
+
+/** What one worker did for one job. */
+export interface WorkerShare {
+  worker: string
+  slices: number
+  units: number
+  paid: bigint
+}
+
+export interface JobReport {
+  job: string
+  type: TaskSpec['type'] | 'batch'
+  state: JobState
+  submitted: number
+  finished?: number
+  done: number
+  total: number
+  retries: number
+  bound: bigint
+  paid: bigint
+  shares: WorkerShare[]
+  /** content id of the canonical result bytes */
+  cid?: string
+  failure?: Failure & { unit?: number }
+}
+
+export interface JobEvents {
+  progress: CustomEvent<Progress>
+  end: CustomEvent<JobReport>
+}
+
+export interface Job extends TypedEventTarget<JobEvents> {
+  readonly id: string
+  readonly spec: TaskSpec
+  /** Resolves with the decoded result; rejects with JobFailedError, JobCancelledError or JobExpiredError. */
+  result(options?: { signal?: AbortSignal }): Promise<unknown>
+  /** the canonical bytes of the result (sandbox/value.ts) */
+  resultBytes(options?: { signal?: AbortSignal }): Promise<Uint8Array>
+  report(): JobReport
+  /** Reaches the workers within a second; what was accepted is paid, the rest of the escrow freed. */
+  cancel(reason?: string): Promise<void>
+  /** Resolves when the job ended and its escrow is settled. */
+  settled(options?: { signal?: AbortSignal }): Promise<JobReport>
+}
+
+export interface Quote {
+  /** what the job will probably cost, and what it can cost at most */
+  expected: bigint
+  bound: bigint
+}
+
+/** A worker as this node sees it. */
+export interface WorkerInfo {
+  peer: string
+  class: string
+  slots: number
+  walled: boolean
+  /** open compute stream */
+  connected: boolean
+  leased: number
+  accepted: number
+  failed: number
+}
+
+export interface SchedulerEvents {
+  'worker:add': CustomEvent<WorkerInfo>
+  'worker:remove': CustomEvent<WorkerInfo>
+}
+
+export interface Scheduler extends Startable, TypedEventTarget<SchedulerEvents> {
+  /**
+   * Validates the spec, writes the job to disk and starts it. What was acknowledged survives kill −9.
+   * Throws SpecError (which field, which value, what to do) or InsufficientCreditsError.
+   */
+  submit(spec: unknown, options?: { signal?: AbortSignal }): Promise<Job>
+  /**
+   * Thousands of small independent tasks as one job and one escrow: the result is a list with one outcome
+   * `{ ok: true, value } | { ok: false, failure }` per spec, in order.
+   */
+  submitMany(specs: unknown[], options?: { signal?: AbortSignal }): Promise<Job>
+  quote(spec: unknown): Quote
+  job(id: string): Job | undefined
+  jobs(): JobReport[]
+  workers(): WorkerInfo[]
+}
