@@ -1,0 +1,18 @@
+import type { ConnectionGater, PeerId } from '@libp2p/interface'
+
+/**
+ * Refuses blocked peers in both directions, and addresses that no peer has but that a stranger could make us
+ * dial through a DHT record: the link-local range, where clouds keep their metadata service.
+ */
+export function createGater(blocked: Iterable<string> = []): ConnectionGater {
+  const refused = new Set(blocked)
+  const isRefused = (peer: PeerId): boolean => refused.has(peer.toString())
+  return {
+    denyDialPeer: isRefused,
+    denyInboundEncryptedConnection: isRefused,
+    denyDialMultiaddr: address => {
+      const [host] = address.getComponents()
+      return host?.name === 'ip4' && host.value?.startsWith('169.254.') === true
+    }
+  }
+}

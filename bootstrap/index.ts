@@ -1,0 +1,26 @@
+export { IdentityError, ListenError, NetworkError, SeedError } from './errors.ts'
+export { createHeliaNode, type HeliaNode, type HeliaNodeInit } from './helia-node.ts'
+export { createIdentity, type Identity, loadOrCreateIdentity } from './identity.ts'
+export {
+  type ArtelServices,
+  DEFAULT_LISTEN,
+  type Libp2pOptionsInit,
+  libp2pOptions,
+  PROVIDER_VALIDITY_MS
+} from './libp2p-options.ts'
+export { type Limits, limitsSchema } from './limits.ts'
+export {
+  type CreateNetworkInit,
+  createNetwork,
+  DEFAULT_GRANT_MICRO,
+  loadNetwork,
+  type NetworkDefinition,
+  networkId,
+  networkSchema,
+  peerOf,
+  saveNetwork,
+  signNetwork,
+  type UnsignedNetwork,
+  verifyNetwork
+} from './network.ts'
+export { fetchNetwork } from './network-exchange.ts'

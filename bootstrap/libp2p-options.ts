@@ -1,0 +1,164 @@
+import { noise } from '@chainsafe/libp2p-noise'
+import { yamux } from '@chainsafe/libp2p-yamux'
+import { autoNAT } from '@libp2p/autonat'
+import { bootstrap } from '@libp2p/bootstrap'
+import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2'
+import { dcutr } from '@libp2p/dcutr'
+import { type GossipSub, gossipsub } from '@libp2p/gossipsub'
+import { type Identify, type IdentifyPush, identify, identifyPush } from '@libp2p/identify'
+import type { ComponentLogger, Metrics, Startable } from '@libp2p/interface'
+import { type KadDHT, kadDHT, passthroughMapper } from '@libp2p/kad-dht'
+import { mdns } from '@libp2p/mdns'
+import { type Ping, ping } from '@libp2p/ping'
+import { preSharedKey } from '@libp2p/pnet'
+import { tcp } from '@libp2p/tcp'
+import { webSockets } from '@libp2p/websockets'
+import type { Datastore } from 'interface-datastore'
+import type { Libp2pOptions } from 'libp2p'
+import { createGater } from './gater.ts'
+import type { Identity } from './identity.ts'
+import { type Limits, limitsSchema } from './limits.ts'
+import { type NetworkDefinition, networkId, peerOf } from './network.ts'
+import { networkExchange } from './network-exchange.ts'
+import { seedKeeper } from './seeds.ts'
+import { allowTopics, isAllowedTopic } from './topics.ts'
+
+/** Nobody but this machine, unless told. */
+export const DEFAULT_LISTEN = ['/ip4/127.0.0.1/tcp/0']
+
+/**
+ * How long a DHT server believes a provider record. kad-dht's 48 h would show workers that left long ago, and
+ * outlives what the peer store knows of a peer (6 h), which makes kad-dht fail the whole answer.
+ */
+export const PROVIDER_VALIDITY_MS = 30 * 60_000
+const PROVIDER_CLEANUP_MS = 5 * 60_000
+
+/** One list of a gossip message; a mesh of ≤ 100 connections never needs more. */
+const MAX_RPC_ENTRIES = 500
+
+/** Topics that one peer may occupy here: about 1 KiB each, ledger epochs and offers need a handful. */
+const MAX_TOPIC_BYTES_PER_PEER = 64 * 1024
+
+export interface ArtelServices {
+  [name: string]: unknown
+  identify: Identify
+  identifyPush: IdentifyPush
+  ping: Ping
+  dht: KadDHT
+  pubsub: GossipSub
+  autoNAT: unknown
+  dcutr: unknown
+  seedKeeper: Startable
+  networkExchange: Startable
+  relay?: unknown
+}
+
+export interface Libp2pOptionsInit {
+  identity: Identity
+  network: NetworkDefinition
+  /** multiaddrs to listen on; default: loopback, any port */
+  listen?: string[]
+  /** multiaddrs to tell others instead of those that we listen on, for a node behind a forwarded port */
+  announce?: string[]
+  /** further seeds beside the definition's */
+  seeds?: string[]
+  /** find peers of the same network on the local network; default: no, because it tells the LAN that we exist */
+  mdns?: boolean
+  /** a seed relays for nodes that cannot be reached directly */
+  role?: 'seed' | 'node'
+  limits?: Limits
+  blockedPeers?: string[]
+  version?: string
+  metrics?: (components: { logger: ComponentLogger }) => Metrics
+  logger?: ComponentLogger
+  datastore?: Datastore
+}
+
+/** Everything libp2p needs to be a node of one Artel network: transports, protocols, discovery and limits. */
+export function libp2pOptions(init: Libp2pOptionsInit): Libp2pOptions<ArtelServices> {
+  const { identity, network, listen = DEFAULT_LISTEN } = init
+  const limits = init.limits ?? limitsSchema.parse({})
+  const id = networkId(network)
+  const self = identity.peerId.toString()
+  const seeds = [...new Set([...network.seeds, ...(init.seeds ?? [])])].filter(seed => peerOf(seed) !== self)
+  const isReachable = init.role === 'seed' || listen.every(isLoopback)
+
+  return {
+    privateKey: identity.privateKey,
+    nodeInfo: { name: 'artel', version: init.version ?? '0', userAgent: `artel/${init.version ?? '0'}` },
+    addresses: {
+      // who may sit behind a NAT asks a relay for an address
+      listen: isReachable ? listen : [...listen, '/p2p-circuit'],
+      announce: init.announce ?? []
+    },
+    transports: [tcp(), webSockets(), circuitRelayTransport()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    connectionGater: createGater(init.blockedPeers),
+    connectionManager: {
+      maxConnections: limits.maxConnections,
+      inboundConnectionThreshold: limits.inboundPerSecond,
+      maxIncomingPendingConnections: limits.pendingInbound
+    },
+    peerDiscovery: [
+      ...(seeds.length > 0 ? [bootstrap({ list: seeds, timeout: 0 })] : []),
+      ...(init.mdns === true
+        ? [mdns({ serviceTag: `_artel-${id.slice(-12).toLowerCase()}._udp.local` })]
+        : [])
+    ],
+    ...(network.preSharedKey == null
+      ? {}
+      : { connectionProtector: preSharedKey({ psk: swarmKey(network.preSharedKey) }) }),
+    ...(init.metrics == null ? {} : { metrics: init.metrics }),
+    ...(init.logger == null ? {} : { logger: init.logger }),
+    ...(init.datastore == null ? {} : { datastore: init.datastore }),
+    services: {
+      identify: identify(),
+      identifyPush: identifyPush(),
+      ping: ping(),
+      dht: kadDHT({
+        protocol: `/artel/${id}/kad/1.0.0`,
+        // our peers live on loopback, LANs and behind NATs: private addresses are addresses
+        peerInfoMapper: passthroughMapper,
+        // stated, because otherwise only a public address makes a server
+        clientMode: false,
+        // queries wait for the first look around; look sooner than after kad-dht's second
+        initialQuerySelfInterval: 200,
+        reprovide: { validity: PROVIDER_VALIDITY_MS, interval: PROVIDER_CLEANUP_MS, threshold: 0 }
+      }),
+      pubsub: components =>
+        allowTopics(
+          gossipsub({
+            allowPublishToZeroTopicPeers: true,
+            maxInboundDataLength: limits.gossipBytes,
+            maxTopicBytesPerPeer: MAX_TOPIC_BYTES_PER_PEER,
+            decodeRpcLimits: {
+              maxSubscriptions: MAX_RPC_ENTRIES,
+              maxMessages: MAX_RPC_ENTRIES,
+              maxIhaveMessageIDs: MAX_RPC_ENTRIES,
+              maxIwantMessageIDs: MAX_RPC_ENTRIES,
+              maxIdontwantMessageIDs: MAX_RPC_ENTRIES,
+              maxControlMessages: MAX_RPC_ENTRIES,
+              maxPeerInfos: 16
+            },
+            // many honest nodes share one address on loopback and behind a NAT
+            scoreParams: { IPColocationFactorWeight: 0 }
+          })(components),
+          topic => isAllowedTopic(id, topic)
+        ),
+      autoNAT: autoNAT(),
+      dcutr: dcutr(),
+      seedKeeper: seedKeeper({ seeds }),
+      networkExchange: networkExchange(network),
+      ...(init.role === 'seed' ? { relay: circuitRelayServer() } : {})
+    }
+  }
+}
+
+function isLoopback(address: string): boolean {
+  return /^\/(ip4\/127\.|ip6\/::1\/)/.test(address)
+}
+
+function swarmKey(hex: string): Uint8Array {
+  return Buffer.from(`/key/swarm/psk/1.0.0/\n/base16/\n${hex}`)
+}
