@@ -1,0 +1,226 @@
+import { strict as assert } from 'node:assert'
+import { mkdtemp, rm } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import * as dagCbor from '@ipld/dag-cbor'
+import { CID } from 'multiformats/cid'
+import { sha256 } from 'multiformats/hashes/sha2'
+import { createIdentity, createNetwork, fetchNetwork, networkId } from '../../bootstrap/index.ts'
+import { address, isConnected, TestNetwork, until } from './nodes.ts'
+
+describe('bootstrap: libp2p and Helia', () => {
+  let test: TestNetwork
+
+  beforeEach(async () => {
+    test = await TestNetwork.create()
+  })
+  afterEach(() => test.stop())
+
+  it('listens on loopback only, unless told', async () => {
+    const node = await test.start()
+    const hosts = node.libp2p.getMultiaddrs().map(a => a.getComponents()[0]?.value)
+    assert.deepEqual([...new Set(hosts)], ['127.0.0.1'])
+  })
+
+  it('lets nodes that know one seed find each other', async () => {
+    const seed = await test.startSeed()
+    const a = await test.start({ seeds: [address(seed)] })
+    const b = await test.start({ seeds: [address(seed)] })
+    await until(() => isConnected(a, b), 'a and b are connected')
+  })
+
+  it('keeps trying a seed that is not there yet', async () => {
+    const placeholder = createServer()
+    const port = await new Promise<number>(resolve =>
+      placeholder.listen(0, '127.0.0.1', () => resolve((placeholder.address() as AddressInfo).port))
+    )
+    await new Promise(resolve => placeholder.close(resolve))
+    const listen = [`/ip4/127.0.0.1/tcp/${port}`]
+    const node = await test.start({ seeds: [`${listen[0]}/p2p/${test.seed.peerId}`] })
+    assert.equal(node.libp2p.getPeers().length, 0)
+    const seed = await test.startSeed({ listen })
+    await until(() => isConnected(node, seed), 'the node has found the late seed')
+    await seed.stop()
+    await until(() => !isConnected(node, seed), 'the node has noticed')
+    const again = await test.startSeed({ listen })
+    await until(() => isConnected(node, again), 'the node has found the restarted seed')
+  })
+
+  it('sends blocks to each other by CID', async () => {
+    const seed = await test.startSeed()
+    const node = await test.start({ seeds: [address(seed)] })
+    const bytes = dagCbor.encode({ hello: 'world' })
+    const cid = CID.createV1(dagCbor.code, await sha256.digest(bytes))
+    await seed.helia.blockstore.put(cid, bytes)
+    await until(() => isConnected(node, seed), 'connected')
+    const chunks: Uint8Array[] = []
+    const signal = AbortSignal.timeout(10_000)
+    for await (const chunk of node.helia.blockstore.get(cid, { signal })) chunks.push(chunk)
+    assert.deepEqual(dagCbor.decode(Buffer.concat(chunks)), { hello: 'world' })
+  })
+
+  it('relays gossip of allowed topics and does not even remember others', async () => {
+    const id = networkId(test.network)
+    const orbit = `/orbitdb/${'zdpuA'.repeat(9)}`
+    const offers = `artel/${id}/offers`
+    const seed = await test.startSeed()
+    const node = await test.start({ seeds: [address(seed)] })
+    await until(() => isConnected(node, seed), 'connected')
+    const { pubsub } = seed.libp2p.services
+    for (const topic of ['stranger', 'artel/other/offers', offers, orbit]) {
+      node.libp2p.services.pubsub.subscribe(topic)
+      pubsub.subscribe(topic)
+    }
+    await until(() => pubsub.getSubscribers(orbit).length === 1, 'the seed knows of the subscriptions')
+    assert.equal(pubsub.getSubscribers(offers).length, 1)
+    assert.equal(pubsub.getSubscribers('stranger').length, 0)
+    assert.equal(pubsub.getSubscribers('artel/other/offers').length, 0)
+    const received = new Promise<string>(resolve => {
+      pubsub.addEventListener('message', event => resolve(event.detail.topic), { once: true })
+    })
+    await node.libp2p.services.pubsub.publish(offers, Buffer.from('offer'))
+    assert.equal(await received, offers)
+  })
+
+  it('keeps the mesh of 20 nodes on one address alive', async function () {
+    this.timeout(120_000)
+    const topic = `artel/${networkId(test.network)}/offers`
+    const seed = await test.startSeed()
+    seed.libp2p.services.pubsub.subscribe(topic)
+    for (let i = 0; i < 19; i++) {
+      const node = await test.start({ seeds: [address(seed)] })
+      node.libp2p.services.pubsub.subscribe(topic)
+    }
+    await until(
+      () => seed.libp2p.services.pubsub.getSubscribers(topic).length === 19,
+      'all have subscribed',
+      60_000
+    )
+    let got = 0
+    for (const node of test.nodes) {
+      node.libp2p.services.pubsub.addEventListener('message', () => {
+        got++
+      })
+    }
+    await test.nodes.at(-1)!.libp2p.services.pubsub.publish(topic, Buffer.from('offer'))
+    await until(() => got === 19, 'all others have got the message')
+  })
+
+  it('keeps networks with the same name apart', async () => {
+    const seed = await test.startSeed()
+    const rival = await TestNetwork.create()
+    try {
+      const stranger = await rival.start({ seeds: [address(seed)] })
+      await until(() => isConnected(stranger, seed), 'connected')
+      const peer = await stranger.libp2p.dialProtocol(seed.libp2p.peerId, '/artel/network/1.0.0')
+      peer.abort(new Error('enough'))
+      await assert.rejects(
+        stranger.libp2p.dialProtocol(seed.libp2p.peerId, `/artel/${networkId(rival.network)}/kad/1.0.0`)
+      )
+    } finally {
+      await rival.stop()
+    }
+  })
+
+  it('lets nobody in without the pre-shared key', async () => {
+    const secret = await TestNetwork.create({ preSharedKey: '07'.repeat(32) })
+    try {
+      const seed = await secret.startSeed()
+      const member = await secret.start({ seeds: [address(seed)] })
+      await until(() => isConnected(member, seed), 'the member is in')
+      const stranger = await test.start()
+      await assert.rejects(
+        stranger.libp2p.dial(seed.libp2p.getMultiaddrs(), { signal: AbortSignal.timeout(5_000) })
+      )
+    } finally {
+      await secret.stop()
+    }
+  })
+
+  it('refuses a blocked peer in both directions', async () => {
+    const blocked = await test.start()
+    const node = await test.start({ blockedPeers: [blocked.libp2p.peerId.toString()] })
+    await assert.rejects(node.libp2p.dial(blocked.libp2p.getMultiaddrs()))
+    await blocked.libp2p.dial(node.libp2p.getMultiaddrs()).catch(() => {})
+    await until(() => !isConnected(blocked, node), 'the connection is gone')
+    assert.ok(!isConnected(node, blocked))
+  })
+
+  it('says which port is in use', async () => {
+    const first = await test.start()
+    const listen = [address(first).replace(/\/p2p\/.*/, '')]
+    await assert.rejects(test.start({ listen }), error => {
+      assert.equal((error as Error).name, 'ListenError')
+      assert.ok((error as Error).message.includes(listen[0]!), (error as Error).message)
+      assert.match((error as Error).message, /in use.*--listen/)
+      return true
+    })
+  })
+
+  it('keeps its blocks over a restart', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'artel-helia-'))
+    try {
+      const bytes = Buffer.from('kept')
+      const cid = CID.createV1(0x55, await sha256.digest(bytes))
+      const first = await test.start({ folder })
+      await first.helia.blockstore.put(cid, bytes)
+      await first.stop()
+      const second = await test.start({ folder })
+      assert.ok(await second.helia.blockstore.has(cid))
+      await second.stop()
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
+
+  describe('asking a seed for the definition', () => {
+    it('gives the definition to who knows only the address', async () => {
+      const seed = await test.startSeed()
+      const network = await fetchNetwork(address(seed), { identity: await createIdentity() })
+      assert.deepEqual(network, test.network)
+    })
+
+    it('does not believe a node that the definition does not name', async () => {
+      const node = await test.start()
+      await assert.rejects(fetchNetwork(address(node), { identity: await createIdentity() }), {
+        name: 'SeedError',
+        message: /does not name it/
+      })
+    })
+
+    it('does not believe another peer at the address of the seed', async () => {
+      const seed = await test.startSeed()
+      const other = await createIdentity()
+      const wrong = address(seed).replace(/p2p\/.*/, `p2p/${other.peerId}`)
+      await assert.rejects(fetchNetwork(wrong, { identity: await createIdentity() }), { name: 'SeedError' })
+    })
+
+    it('does not believe a changed definition', async () => {
+      const forged = new TestNetwork(test.seed, {
+        ...(await createNetwork({ name: 'test' }, test.seed.privateKey)),
+        witnesses: [(await createIdentity()).peerId.toString()]
+      })
+      try {
+        const seed = await forged.startSeed()
+        await assert.rejects(fetchNetwork(address(seed), { identity: await createIdentity() }), {
+          name: 'SeedError',
+          message: /not signed/
+        })
+      } finally {
+        await forged.stop()
+      }
+    })
+
+    it('says that nobody is there', async () => {
+      const seed = await test.startSeed()
+      const gone = address(seed)
+      await test.stop()
+      await assert.rejects(fetchNetwork(gone, { identity: await createIdentity() }), {
+        name: 'SeedError',
+        message: new RegExp(gone)
+      })
+    })
+  })
+})

@@ -1,0 +1,68 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Libp2pOptions } from 'libp2p'
+import {
+  type ArtelServices,
+  createHeliaNode,
+  createIdentity,
+  createNetwork,
+  type HeliaNode,
+  type Identity,
+  type Libp2pOptionsInit,
+  libp2pOptions,
+  type NetworkDefinition
+} from '../../bootstrap/index.ts'
+
+/** Waits until `condition` holds; the deadline only ends a test that has failed anyway. */
+export async function until(condition: () => boolean | Promise<boolean>, what: string, deadlineMs = 20_000) {
+  const end = Date.now() + deadlineMs
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`)
+    await delay(20)
+  }
+}
+
+/** In-memory nodes on loopback; `stop` ends them all. */
+export class TestNetwork {
+  readonly seed: Identity
+  readonly network: NetworkDefinition
+  readonly nodes: HeliaNode[] = []
+
+  constructor(seed: Identity, network: NetworkDefinition) {
+    this.seed = seed
+    this.network = network
+  }
+
+  static async create(init: { preSharedKey?: string } = {}): Promise<TestNetwork> {
+    const seed = await createIdentity()
+    return new TestNetwork(seed, await createNetwork({ name: 'test', ...init }, seed.privateKey))
+  }
+
+  async start(
+    init: Partial<Libp2pOptionsInit> & { folder?: string } = {},
+    change: (options: Libp2pOptions<ArtelServices>) => void = () => {}
+  ): Promise<HeliaNode> {
+    const { folder, ...rest } = init
+    const identity = init.identity ?? (await createIdentity())
+    const options = libp2pOptions({ network: this.network, ...rest, identity })
+    change(options)
+    const node = await createHeliaNode({ libp2p: options, ...(folder == null ? {} : { folder }) })
+    this.nodes.push(node)
+    return node
+  }
+
+  startSeed(init: Partial<Libp2pOptionsInit> = {}, change?: (options: Libp2pOptions<ArtelServices>) => void) {
+    return this.start({ role: 'seed', identity: this.seed, ...init }, change)
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.nodes.splice(0).map(node => node.stop()))
+  }
+}
+
+export function address(node: HeliaNode): string {
+  return node.libp2p.getMultiaddrs()[0]!.toString()
+}
+
+export function isConnected(a: HeliaNode, b: HeliaNode): boolean {
+  return a.libp2p.getPeers().some(peer => peer.equals(b.libp2p.peerId))
+}
