@@ -3,12 +3,10 @@ export { createHeliaNode, type HeliaNode, type HeliaNodeInit } from './helia-nod
 export { createIdentity, type Identity, loadOrCreateIdentity } from './identity.ts'
 export {
   type ArtelServices,
-  DEFAULT_LISTEN,
   type Libp2pOptionsInit,
   libp2pOptions,
   PROVIDER_VALIDITY_MS
 } from './libp2p-options.ts'
-export { type Limits, limitsSchema } from './limits.ts'
 export {
   type CreateNetworkInit,
   createNetwork,
@@ -24,3 +22,10 @@ export {
   verifyNetwork
 } from './network.ts'
 export { fetchNetwork } from './network-exchange.ts'
+export {
+  DEFAULT_LISTEN,
+  type Limits,
+  limitsSchema,
+  type NetworkSettings,
+  networkSettingsSchema
+} from './settings.ts'

@@ -17,14 +17,11 @@ import type { Datastore } from 'interface-datastore'
 import type { Libp2pOptions } from 'libp2p'
 import { createGater } from './gater.ts'
 import type { Identity } from './identity.ts'
-import { type Limits, limitsSchema } from './limits.ts'
 import { type NetworkDefinition, networkId, peerOf } from './network.ts'
 import { networkExchange } from './network-exchange.ts'
 import { seedKeeper } from './seeds.ts'
+import { DEFAULT_LISTEN, type Limits, limitsSchema } from './settings.ts'
 import { allowTopics, isAllowedTopic } from './topics.ts'
-
-/** Nobody but this machine, unless told. */
-export const DEFAULT_LISTEN = ['/ip4/127.0.0.1/tcp/0']
 
 /**
  * How long a DHT server believes a provider record. kad-dht's 48 h would show workers that left long ago, and

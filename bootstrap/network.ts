@@ -187,16 +187,17 @@ function parse<S extends z.ZodType>(schema: S, value: unknown): z.infer<S> {
   throw new NetworkError(`not a network definition: ${issue.path.join('.') || 'value'}: ${issue.message}`)
 }
 
-function isPeerId(value: string): boolean {
+/** An Ed25519 peer id; only those contain their key. */
+export function isPeerId(value: string): boolean {
   try {
-    // only keys that are part of the id can be checked without asking anybody
     return peerIdFromString(value).type === 'Ed25519'
   } catch {
     return false
   }
 }
 
-function isSeedAddress(value: string): boolean {
+/** A multiaddr that ends in a peer id. */
+export function isSeedAddress(value: string): boolean {
   try {
     const id = peerOf(value)
     return id != null && isPeerId(id) && value.length <= 512

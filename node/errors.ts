@@ -1,0 +1,81 @@
+/** A setting in file, environment or flags that cannot be used. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+/** Another process works in this data folder. */
+export class LockError extends Error {
+  override readonly name = 'LockError'
+}
+
+/** No node of this data folder is running, or it does not answer. */
+export class ControlError extends Error {
+  override readonly name = 'ControlError'
+}
+
+/** A file that the user named cannot be read. */
+export class InputError extends Error {
+  override readonly name = 'InputError'
+}
+
+/** The answer of a running node to a request that failed; keeps the name of the error over there. */
+export class RemoteError extends Error {
+  override readonly name: string
+  constructor(name: string, message: string) {
+    super(message)
+    this.name = name
+  }
+}
+
+/** What `artel` exits with. 0 is success, 130 an interrupt. Documented in node/README.md; a test compares. */
+export const EXIT = {
+  internal: 1,
+  usage: 2,
+  machine: 3,
+  network: 4,
+  job: 5,
+  cancelled: 6,
+  credits: 7,
+  interrupted: 130
+} as const
+
+interface Verdict {
+  exit: number
+  /** HTTP status of the gateway */
+  status: number
+}
+
+const USAGE: Verdict = { exit: EXIT.usage, status: 400 }
+const MACHINE: Verdict = { exit: EXIT.machine, status: 500 }
+const NETWORK: Verdict = { exit: EXIT.network, status: 503 }
+const JOB: Verdict = { exit: EXIT.job, status: 422 }
+
+/** The one table from error names to what the outside sees. */
+export const VERDICTS: Readonly<Record<string, Verdict>> = {
+  CommanderError: USAGE,
+  ConfigError: USAGE,
+  InputError: USAGE,
+  SpecError: USAGE,
+  ServiceKeyError: USAGE,
+  NetworkError: USAGE,
+  ValueError: USAGE,
+  ProgramError: JOB,
+  JobFailedError: JOB,
+  IdentityError: MACHINE,
+  ListenError: MACHINE,
+  LockError: { exit: EXIT.machine, status: 409 },
+  WallMissingError: { exit: EXIT.machine, status: 503 },
+  SandboxUnavailableError: { exit: EXIT.machine, status: 503 },
+  ControlError: NETWORK,
+  SeedError: NETWORK,
+  JobCancelledError: { exit: EXIT.cancelled, status: 409 },
+  JobExpiredError: { exit: EXIT.cancelled, status: 504 },
+  TimeoutError: { exit: EXIT.cancelled, status: 504 },
+  AbortError: { exit: EXIT.interrupted, status: 499 },
+  InsufficientCreditsError: { exit: EXIT.credits, status: 402 }
+}
+
+/** Exit code and HTTP status of an error; what is not in the table is our own mistake. */
+export function verdict(error: { name: string }): Verdict {
+  return VERDICTS[error.name] ?? { exit: EXIT.internal, status: 500 }
+}

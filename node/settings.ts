@@ -1,0 +1,83 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { networkSettingsSchema } from '../bootstrap/index.ts'
+
+const own = z.strictObject({
+  data: z
+    .string()
+    .min(1)
+    .default(() => join(homedir(), '.artel'))
+    .describe('folder of key, ledger, jobs and blocks; one running node per folder'),
+  logLevel: z
+    .enum(['silent', 'error', 'warn', 'info', 'debug', 'trace'])
+    .default('info')
+    .describe('least important messages to log'),
+  logFormat: z
+    .enum(['auto', 'json', 'pretty'])
+    .default('auto')
+    .describe('how to log on standard error; auto is pretty on a terminal'),
+  metrics: z.boolean().default(true).describe('collect Prometheus metrics'),
+  compute: z.boolean().default(true).describe('lend CPU to the jobs of others'),
+  processes: z
+    .int()
+    .min(1)
+    .max(1024)
+    .optional()
+    .describe('sandbox processes at the same time; default: one per core')
+})
+
+/** Every setting of a node: each folder's own schema, composed. */
+export const configSchema = z.strictObject({ ...own.shape, ...networkSettingsSchema.shape })
+
+export type Config = Readonly<z.infer<typeof configSchema>>
+
+/** One setting as flag, environment variable, and line of the documentation. */
+export interface Setting {
+  /** keys from the root: ['limits', 'maxConnections'] */
+  path: string[]
+  flag: string
+  environment: string
+  type: 'string' | 'number' | 'boolean' | 'list'
+  choices?: string[]
+  /** undefined where the default depends on the machine */
+  default?: unknown
+  description: string
+}
+
+interface JsonSchema {
+  type?: string
+  properties?: Record<string, JsonSchema>
+  enum?: string[]
+  default?: unknown
+  description?: string
+}
+
+/** All settings, read off the schema; flags, environment and the documentation derive from this list. */
+export const SETTINGS: readonly Setting[] = list(
+  z.toJSONSchema(configSchema, { io: 'input' }) as JsonSchema,
+  []
+)
+
+function list(schema: JsonSchema, path: string[]): Setting[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([key, child]) => {
+    const at = [...path, key]
+    if (child.properties != null) return list(child, at)
+    const words = at.flatMap(part => part.split(/(?=[A-Z])/)).map(word => word.toLowerCase())
+    const isDefaultOfMachine = key === 'data'
+    return {
+      path: at,
+      flag: `--${words.join('-')}`,
+      environment: `ARTEL_${words.join('_').toUpperCase()}`,
+      type:
+        child.type === 'array'
+          ? 'list'
+          : child.type === 'integer'
+            ? 'number'
+            : (child.type as Setting['type']),
+      ...(child.enum == null ? {} : { choices: child.enum }),
+      default: isDefaultOfMachine ? '~/.artel' : child.default,
+      description: child.description ?? ''
+    }
+  })
+}
