@@ -35,7 +35,13 @@ export interface Limits {
   outputBytes: number
 }
 
-export type FailureName = 'threw' | 'timeout' | 'out-of-memory' | 'invalid-result' | 'aborted' | 'wall-missing'
+export type FailureName =
+  | 'threw'
+  | 'timeout'
+  | 'out-of-memory'
+  | 'invalid-result'
+  | 'aborted'
+  | 'wall-missing'
 
 /** A failure is data, not an exception in the node. `message` is for the author; `stack` holds only frames of the author's code. */
 export interface Failure {
@@ -45,7 +51,9 @@ export interface Failure {
 }
 
 /** `value` is the canonical encoding of the output (value.ts), measured and bounded but not decoded. */
-export type Outcome = { ok: true; value: Uint8Array; ms: number } | { ok: false; failure: Failure; ms: number }
+export type Outcome =
+  | { ok: true; value: Uint8Array; ms: number }
+  | { ok: false; failure: Failure; ms: number }
 
 export interface OpenOptions {
   limits: Limits

@@ -1,0 +1,105 @@
+import type { ChildProcess } from 'node:child_process'
+import { closeSync, openSync, readSync } from 'node:fs'
+import { FRAME } from './child-main.ts'
+import { SandboxUnavailableError } from './errors.ts'
+import { readFrames } from './frames.ts'
+
+/** Why a child is gone. */
+export type End = 'killed' | 'out-of-memory' | 'crashed'
+
+/** One child process as the node sees it: frames in, frames out, memory, an end. */
+export interface Child {
+  /** settles once, when the process is gone */
+  readonly ended: Promise<End>
+  /** largest frame that is accepted from it */
+  maxFrameBytes: number
+  onFrame: (type: number, body: Buffer) => void
+  send(parts: Uint8Array[]): void
+  /** Resident bytes of the process, 0 when it is gone. */
+  residentBytes(): number
+  /** SIGKILL. The only way a child ends. */
+  kill(): void
+}
+
+const PAGE_BYTES = 4096
+const START_MS = 10_000 // a loaded machine may take long; a child that needs longer will never be useful
+const SMALL_FRAME_BYTES = 65_536
+
+/**
+ * Waits until a freshly spawned process says that it is ready. `pidOf` gives the process whose memory counts, which is
+ * not the spawned one where that is only a wrapper. Throws SandboxUnavailableError.
+ */
+export async function createChild(process_: ChildProcess, pidOf: () => Promise<number>): Promise<Child> {
+  const { stdin, stdout } = process_
+  let statm: number | undefined
+  let pid: number | undefined
+  let killed = false
+  let outOfMemory = false
+  const buffer = Buffer.alloc(128)
+  const ended = new Promise<End>(resolve => {
+    process_.once('error', () => resolve('crashed'))
+    process_.once('close', () => {
+      if (statm !== undefined) closeSync(statm)
+      statm = undefined
+      resolve(killed ? 'killed' : outOfMemory ? 'out-of-memory' : 'crashed')
+    })
+  })
+  const child: Child = {
+    ended,
+    maxFrameBytes: SMALL_FRAME_BYTES,
+    onFrame: () => {},
+    send(parts) {
+      stdin!.cork()
+      for (const part of parts) stdin!.write(part)
+      stdin!.uncork()
+    },
+    residentBytes() {
+      if (statm === undefined) return 0
+      try {
+        const n = readSync(statm, buffer, 0, buffer.length, 0)
+        return Number(buffer.toString('latin1', 0, n).split(' ')[1]) * PAGE_BYTES
+      } catch {
+        return 0 // it ended between the two lines; `ended` says so
+      }
+    },
+    kill() {
+      killed = true
+      // the process itself first, so that its memory is free at once; the wrapper follows it
+      if (pid !== undefined && statm !== undefined) killPid(pid)
+      process_.kill('SIGKILL')
+    }
+  }
+  stdin!.on('error', () => {}) // EPIPE of a process that died; `ended` says so
+  const ready = new Promise<void>((resolve, reject) => {
+    readFrames(stdout!, {
+      maxBytes: () => child.maxFrameBytes,
+      onWild: () => child.kill(),
+      onFrame: (type, body) => {
+        if (type === FRAME.ready) resolve()
+        else if (type === FRAME.failed) outOfMemory = true
+        else child.onFrame(type, body)
+      }
+    })
+    ended.then(() => reject(new SandboxUnavailableError('the child process did not start')))
+  })
+  const timer = setTimeout(() => child.kill(), START_MS)
+  try {
+    await ready
+    pid = await pidOf()
+    statm = openSync(`/proc/${pid}/statm`, 'r')
+  } catch (error) {
+    child.kill()
+    throw error
+  } finally {
+    clearTimeout(timer)
+  }
+  return child
+}
+
+function killPid(pid: number) {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}

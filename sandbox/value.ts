@@ -1,0 +1,643 @@
+import { ValueError } from './errors.ts'
+
+export interface EncodeLimits {
+  /** largest encoding; default 1 GiB */
+  maxBytes?: number
+}
+
+export interface DecodeLimits {
+  /** longest input; default 1 GiB */
+  maxBytes?: number
+}
+
+/**
+ * The canonical value codec: deterministic CBOR (RFC 8949), the same bytes for the same value everywhere.
+ *
+ * One self-contained function, because it runs in the node (imported) and inside the isolate (by its source text).
+ * There it is called before the author's code and keeps every intrinsic it needs, so that code which patches
+ * prototypes later changes nothing here. Therefore: no `for…of`, no spread, no method that is looked up on a value.
+ *
+ * - integers within ±(2^53 − 1): CBOR integers, shortest head; every other number: float64, NaN as 7ff8000000000000
+ * - bigint: always tag 2 or 3, so that 1n and 1 stay apart
+ * - string: UTF-8; with lone surrogates tag 273 (WTF-8)
+ * - Uint8Array: byte string; other typed arrays: RFC 8746 tags, little endian, NaN canonical
+ * - array, plain object (own enumerable string keys in their own order, which is part of the value)
+ * - anything else (function, symbol, Date, Map, Promise, class instance, …) is refused
+ *
+ * The decoder is strict: it accepts exactly what the encoder makes.
+ */
+export function valueCodec() {
+  const uncurry = Function.prototype.bind.bind(Function.prototype.call) as unknown as (
+    // biome-ignore lint/suspicious/noExplicitAny: turns any method into a function that takes `this` first
+    method: any
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+  ) => (self: any, ...args: any[]) => any
+  const {
+    keys,
+    getPrototypeOf,
+    defineProperty,
+    prototype: objectPrototype,
+    getOwnPropertyDescriptor
+  } = Object
+  const { isArray } = Array
+  const isNan = Number.isNaN
+  const charCodeAt = uncurry(String.prototype.charCodeAt) as (s: string, i: number) => number
+  const fromCharCodes = uncurry(String.fromCharCode.apply).bind(null, String.fromCharCode, null) as (
+    codes: ArrayLike<number>
+  ) => string
+  const bigToString = uncurry(BigInt.prototype.toString) as (n: bigint, radix: number) => string
+  const setBytes = uncurry(Uint8Array.prototype.set) as (to: Uint8Array, from: Uint8Array, at: number) => void
+  const sliceBytes = uncurry(ArrayBuffer.prototype.slice) as (
+    b: ArrayBuffer,
+    from: number,
+    to: number
+  ) => ArrayBuffer
+  const typedPrototype = getPrototypeOf(Uint8Array.prototype)
+  const getter = (of: object, name: string | symbol) => uncurry(getOwnPropertyDescriptor(of, name)!.get)
+  const typeName = getter(typedPrototype, Symbol.toStringTag) as (v: unknown) => string | undefined
+  const bufferOf = getter(typedPrototype, 'buffer') as (v: unknown) => ArrayBuffer
+  const offsetOf = getter(typedPrototype, 'byteOffset') as (v: unknown) => number
+  const byteLengthOf = getter(typedPrototype, 'byteLength') as (v: unknown) => number
+  const getFloat64 = uncurry(DataView.prototype.getFloat64) as (v: DataView, at: number) => number
+  const setFloat64 = uncurry(DataView.prototype.setFloat64) as (v: DataView, at: number, x: number) => void
+  const Bytes = Uint8Array
+  const View = DataView
+  const Fail = TypeError
+  const Big = BigInt
+  const Vec = Array
+
+  const { min } = Math
+  const MAX_DEPTH = 256 // deeper data is a cycle or an attack on whoever walks it next
+  const MAX_SAFE = 9007199254740991
+  const SCRATCH_BYTES = 16384
+  // RFC 8746, little endian
+  const arrayTypes: Record<
+    string,
+    { tag: number; size: number; make: new (b: ArrayBuffer) => ArrayBufferView }
+  > = {
+    // @ts-expect-error no prototype, so that names of Object.prototype are not found
+    __proto__: null,
+    Uint8ClampedArray: { tag: 68, size: 1, make: Uint8ClampedArray },
+    Uint16Array: { tag: 69, size: 2, make: Uint16Array },
+    Uint32Array: { tag: 70, size: 4, make: Uint32Array },
+    BigUint64Array: { tag: 71, size: 8, make: BigUint64Array },
+    Int8Array: { tag: 72, size: 1, make: Int8Array },
+    Int16Array: { tag: 77, size: 2, make: Int16Array },
+    Int32Array: { tag: 78, size: 4, make: Int32Array },
+    BigInt64Array: { tag: 79, size: 8, make: BigInt64Array },
+    Float32Array: { tag: 85, size: 4, make: Float32Array },
+    Float64Array: { tag: 86, size: 8, make: Float64Array }
+  }
+  const byTag: Record<number, { tag: number; size: number; make: new (b: ArrayBuffer) => ArrayBufferView }> =
+    {
+      // @ts-expect-error as above
+      __proto__: null
+    }
+  for (const name in arrayTypes) byTag[arrayTypes[name]!.tag] = arrayTypes[name]!
+
+  // ---- encoder: writes at `position`; when the target is full it moves to a larger one of its own ----
+  const scratch = new Bytes(SCRATCH_BYTES)
+  let target: Uint8Array = scratch
+  let view = new View(scratch.buffer)
+  let begin = 0
+  let position = 0
+  let capacity = SCRATCH_BYTES
+  let limit = 0
+  let busy = false
+
+  function need(bytes: number) {
+    const size = position - begin + bytes
+    if (size > limit) throw new Fail(`the value is larger than ${limit} bytes`)
+    if (position + bytes <= capacity) return
+    const doubled = 2 * (capacity - begin)
+    capacity = size > doubled ? size : min(doubled, limit)
+    const larger = new Bytes(capacity)
+    setBytes(larger, new Bytes(bufferOf(target), offsetOf(target) + begin, position - begin), 0)
+    position -= begin
+    begin = 0
+    target = larger
+    view = new View(bufferOf(larger))
+  }
+
+  function head(major: number, n: number) {
+    need(9)
+    if (n < 24) {
+      target[position++] = (major << 5) | n
+    } else if (n < 0x100) {
+      target[position++] = (major << 5) | 24
+      target[position++] = n
+    } else if (n < 0x10000) {
+      target[position++] = (major << 5) | 25
+      target[position++] = n >>> 8
+      target[position++] = n
+    } else if (n < 0x100000000) {
+      target[position++] = (major << 5) | 26
+      target[position++] = n >>> 24
+      target[position++] = n >>> 16
+      target[position++] = n >>> 8
+      target[position++] = n
+    } else {
+      const high = (n / 0x100000000) >>> 0
+      target[position++] = (major << 5) | 27
+      target[position++] = high >>> 24
+      target[position++] = high >>> 16
+      target[position++] = high >>> 8
+      target[position++] = high
+      target[position++] = n >>> 24
+      target[position++] = n >>> 16
+      target[position++] = n >>> 8
+      target[position++] = n
+    }
+  }
+
+  function putNumber(n: number) {
+    if (n >= -MAX_SAFE && n <= MAX_SAFE && n % 1 === 0 && (n !== 0 || 1 / n > 0)) {
+      if (n >= 0) head(0, n)
+      else head(1, -1 - n)
+      return
+    }
+    need(9)
+    target[position] = 0xfb
+    setFloat64(view, position + 1, n)
+    if (isNan(n)) {
+      target[position + 1] = 0x7f
+      target[position + 2] = 0xf8
+      for (let i = 3; i < 9; i++) target[position + i] = 0
+    }
+    position += 9
+  }
+
+  function putString(s: string) {
+    const length = s.length
+    let bytes = length
+    let lone = false
+    let wide = false
+    for (let i = 0; i < length; i++) {
+      const c = charCodeAt(s, i)
+      if (c < 0x80) continue
+      wide = true
+      bytes++
+      if (c < 0x800) continue
+      bytes++
+      if (c < 0xd800 || c > 0xdfff) continue
+      const next = c < 0xdc00 && i + 1 < length ? charCodeAt(s, i + 1) : 0
+      if (next >= 0xdc00 && next <= 0xdfff) i++
+      else lone = true
+    }
+    if (lone) head(6, 273)
+    head(lone ? 2 : 3, bytes)
+    need(bytes)
+    const to = target
+    let p = position
+    position += bytes
+    if (!wide) {
+      for (let i = 0; i < length; i++) to[p++] = charCodeAt(s, i)
+      return
+    }
+    for (let i = 0; i < length; i++) {
+      let c = charCodeAt(s, i)
+      if (c < 0x80) {
+        to[p++] = c
+        continue
+      }
+      if (c < 0x800) {
+        to[p++] = 0xc0 | (c >> 6)
+      } else {
+        const next = c >= 0xd800 && c < 0xdc00 && i + 1 < length ? charCodeAt(s, i + 1) : 0
+        if (next >= 0xdc00 && next <= 0xdfff) {
+          i++
+          c = 0x10000 + ((c - 0xd800) << 10) + (next - 0xdc00)
+          to[p++] = 0xf0 | (c >> 18)
+          to[p++] = 0x80 | ((c >> 12) & 63)
+        } else {
+          to[p++] = 0xe0 | (c >> 12)
+        }
+        to[p++] = 0x80 | ((c >> 6) & 63)
+      }
+      to[p++] = 0x80 | (c & 63)
+    }
+  }
+
+  function putBig(n: bigint) {
+    const negative = n < 0n
+    let hex = bigToString(negative ? -1n - n : n, 16)
+    if (hex === '0') hex = ''
+    if (hex.length % 2 === 1) hex = `0${hex}`
+    const bytes = hex.length / 2
+    head(6, negative ? 3 : 2)
+    head(2, bytes)
+    need(bytes)
+    const digit = (i: number) => {
+      const c = charCodeAt(hex, i)
+      return c < 58 ? c - 48 : c - 87
+    }
+    for (let i = 0; i < bytes; i++) target[position++] = (digit(2 * i) << 4) | digit(2 * i + 1)
+  }
+
+  function putTyped(value: object, name: string) {
+    const size = byteLengthOf(value)
+    const from = new Bytes(bufferOf(value), offsetOf(value), size)
+    if (name === 'Uint8Array') {
+      head(2, size)
+    } else {
+      const type = arrayTypes[name]
+      if (type === undefined) throw new Fail(`a ${name} cannot cross the wall`)
+      head(6, type.tag)
+      head(2, size)
+    }
+    need(size)
+    setBytes(target, from, position)
+    const start = position
+    position += size
+    // NaN has many bit patterns, and which one comes out depends on the processor
+    if (name === 'Float64Array') {
+      const numbers = value as Float64Array
+      const count = size / 8
+      for (let i = 0; i < count; i++) {
+        const x = numbers[i]!
+        if (isNan(x)) {
+          for (let b = 0; b < 6; b++) target[start + 8 * i + b] = 0
+          target[start + 8 * i + 6] = 0xf8
+          target[start + 8 * i + 7] = 0x7f
+        }
+      }
+    } else if (name === 'Float32Array') {
+      const numbers = value as Float32Array
+      const count = size / 4
+      for (let i = 0; i < count; i++) {
+        const x = numbers[i]!
+        if (isNan(x)) {
+          target[start + 4 * i] = 0
+          target[start + 4 * i + 1] = 0
+          target[start + 4 * i + 2] = 0xc0
+          target[start + 4 * i + 3] = 0x7f
+        }
+      }
+    }
+  }
+
+  function put(value: unknown, depth: number) {
+    switch (typeof value) {
+      case 'number':
+        return putNumber(value)
+      case 'string':
+        return putString(value)
+      case 'boolean':
+        need(1)
+        target[position++] = value ? 0xf5 : 0xf4
+        return
+      case 'undefined':
+        need(1)
+        target[position++] = 0xf7
+        return
+      case 'bigint':
+        return putBig(value)
+      case 'object':
+        break
+      default:
+        throw new Fail(`a ${typeof value} cannot cross the wall, return data`)
+    }
+    if (value === null) {
+      need(1)
+      target[position++] = 0xf6
+      return
+    }
+    if (depth === MAX_DEPTH) throw new Fail(`the value is cyclic or deeper than ${MAX_DEPTH} levels`)
+    const name = typeName(value)
+    if (name !== undefined) return putTyped(value, name)
+    if (isArray(value)) {
+      const length = value.length
+      if (length > limit) throw new Fail(`the value is larger than ${limit} bytes`)
+      head(4, length)
+      for (let i = 0; i < length; i++) put(value[i], depth + 1)
+      return
+    }
+    const proto = getPrototypeOf(value)
+    if (proto !== objectPrototype && proto !== null) {
+      let kind: unknown
+      try {
+        kind = proto.constructor.name
+      } catch {
+        kind = undefined // a getter of the author's: the sentence below does without the name
+      }
+      throw new Fail(
+        `${typeof kind === 'string' ? `an instance of ${kind}` : 'this object'} cannot cross the wall, return plain data`
+      )
+    }
+    const names = keys(value)
+    const count = names.length
+    head(5, count)
+    for (let i = 0; i < count; i++) {
+      const key = names[i]!
+      putString(key)
+      put((value as Record<string, unknown>)[key], depth + 1)
+    }
+  }
+
+  function begins(to: Uint8Array, at: number, maxBytes: number) {
+    // a getter of the author's that gets here again would write into the value that is being written
+    if (busy) throw new Fail('the encoder is busy')
+    busy = true
+    target = to
+    view = new View(bufferOf(to), offsetOf(to))
+    begin = at
+    position = at
+    capacity = byteLengthOf(to)
+    limit = maxBytes
+  }
+
+  /** Encodes into bytes of its own. Throws TypeError for what has no encoding; a getter's own error passes through. */
+  function encode(value: unknown, maxBytes: number): Uint8Array {
+    begins(scratch, 0, maxBytes)
+    try {
+      put(value, 0)
+      // a grown buffer of the right size goes out as it is, anything else as a copy
+      if (target !== scratch && position === byteLengthOf(target)) return target
+      return new Bytes(sliceBytes(bufferOf(target), 0, position))
+    } finally {
+      target = scratch
+      busy = false
+    }
+  }
+
+  /**
+   * Encodes at `at` of `to` and returns the number of bytes written; where there was no room for them,
+   * the encoding in bytes of its own.
+   */
+  function encodeInto(value: unknown, to: Uint8Array, at: number, maxBytes: number): number | Uint8Array {
+    begins(to, at, maxBytes)
+    try {
+      put(value, 0)
+      return target === to ? position - at : new Bytes(bufferOf(target), 0, position)
+    } finally {
+      target = scratch
+      busy = false
+    }
+  }
+
+  // ---- decoder ----
+  let source: Uint8Array = scratch
+  let sourceView = view
+  let cursor = 0
+  let end = 0
+
+  function take(bytes: number) {
+    if (bytes > end - cursor) throw new Fail(`the encoding ends in the middle of a value at byte ${cursor}`)
+    cursor += bytes
+    return cursor - bytes
+  }
+
+  function argument(info: number) {
+    if (info < 24) return info
+    let n: number
+    let least: number
+    if (info === 24) {
+      n = source[take(1)]!
+      least = 24
+    } else if (info === 25) {
+      const at = take(2)
+      n = source[at]! * 0x100 + source[at + 1]!
+      least = 0x100
+    } else if (info === 26) {
+      const at = take(4)
+      n = source[at]! * 0x1000000 + ((source[at + 1]! << 16) | (source[at + 2]! << 8) | source[at + 3]!)
+      least = 0x10000
+    } else if (info === 27) {
+      const at = take(8)
+      const high =
+        source[at]! * 0x1000000 + ((source[at + 1]! << 16) | (source[at + 2]! << 8) | source[at + 3]!)
+      if (high > 0x1fffff) throw new Fail('an integer beyond 2^53 - 1 that is not a bignum')
+      n =
+        high * 0x100000000 +
+        source[at + 4]! * 0x1000000 +
+        ((source[at + 5]! << 16) | (source[at + 6]! << 8) | source[at + 7]!)
+      least = 0x100000000
+    } else {
+      throw new Fail(`a head of unknown or indefinite length at byte ${cursor - 1}`)
+    }
+    if (n < least) throw new Fail(`a head that is not the shortest at byte ${cursor}`)
+    return n
+  }
+
+  function getString(bytes: number, wtf: boolean) {
+    const from = take(bytes)
+    const to = from + bytes
+    let text = ''
+    let codes: number[] = new Vec(min(bytes, 4096))
+    let n = 0
+    let lone = false
+    let last = 0
+    for (let i = from; i < to; ) {
+      let c = source[i++]!
+      if (c >= 0x80) {
+        const more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1
+        if (c < 0xc2 || c > 0xf4 || i + more > to) throw new Fail(`a string that is not UTF-8 at byte ${i}`)
+        c &= 0x3f >> more
+        for (let k = 0; k < more; k++) {
+          const b = source[i++]!
+          if ((b & 0xc0) !== 0x80) throw new Fail(`a string that is not UTF-8 at byte ${i}`)
+          c = (c << 6) | (b & 63)
+        }
+        if (c < (more === 3 ? 0x10000 : more === 2 ? 0x800 : 0x80) || c > 0x10ffff) {
+          throw new Fail(`a string that is not UTF-8 at byte ${i}`)
+        }
+        if (c >= 0xd800 && c < 0xe000) {
+          // a pair written as two halves would be a second spelling of one character
+          if (!wtf || (c >= 0xdc00 && last >= 0xd800 && last < 0xdc00)) {
+            throw new Fail(`a lone surrogate in a string at byte ${i}`)
+          }
+          lone = true
+        }
+        last = c
+        if (c >= 0x10000) {
+          codes[n++] = 0xd800 + ((c - 0x10000) >> 10)
+          c = 0xdc00 + ((c - 0x10000) & 0x3ff)
+        }
+      } else {
+        last = c
+      }
+      codes[n++] = c
+      if (n >= 4095) {
+        codes.length = n
+        text += fromCharCodes(codes)
+        codes = new Vec(4096)
+        n = 0
+      }
+    }
+    if (wtf && !lone) throw new Fail('tag 273 on a string without lone surrogates')
+    if (n === 0) return text
+    codes.length = n
+    return text + fromCharCodes(codes)
+  }
+
+  function copyBytes(bytes: number) {
+    const from = take(bytes)
+    const copy = new Bytes(bytes)
+    setBytes(copy, new Bytes(bufferOf(source), offsetOf(source) + from, bytes), 0)
+    return copy
+  }
+
+  function getTagged(tag: number): unknown {
+    const initial = source[take(1)]!
+    if (initial >> 5 !== 2) throw new Fail(`tag ${tag} on something else than a byte string`)
+    const bytes = argument(initial & 31)
+    if (tag === 273) return getString(bytes, true)
+    if (tag === 2 || tag === 3) {
+      const from = take(bytes)
+      if (bytes > 0 && source[from] === 0) throw new Fail('a bignum with a leading zero')
+      let hex = '0x0'
+      let piece = ''
+      for (let i = 0; i < bytes; i++) {
+        const b = source[from + i]!
+        piece += '0123456789abcdef'[b >> 4]! + '0123456789abcdef'[b & 15]!
+        if (i % 1024 === 1023) {
+          hex += piece
+          piece = ''
+        }
+      }
+      const n = Big(hex + piece)
+      return tag === 2 ? n : -1n - n
+    }
+    const type = byTag[tag]
+    if (type === undefined) throw new Fail(`tag ${tag} is not one of ours`)
+    if (bytes % type.size !== 0) throw new Fail(`tag ${tag} with ${bytes} bytes`)
+    const Make = type.make
+    const values = new Make(bufferOf(copyBytes(bytes)))
+    if (tag === 86 || tag === 85)
+      checkNaN(values as Float64Array | Float32Array, bytes / type.size, tag === 86)
+    return values
+  }
+
+  function checkNaN(values: Float64Array | Float32Array, count: number, double: boolean) {
+    const raw = new Bytes(bufferOf(values))
+    for (let i = 0; i < count; i++) {
+      const x = values[i]!
+      if (!isNan(x)) continue
+      let fine = double
+        ? raw[8 * i + 7] === 0x7f && raw[8 * i + 6] === 0xf8
+        : raw[4 * i + 3] === 0x7f && raw[4 * i + 2] === 0xc0 && raw[4 * i + 1] === 0 && raw[4 * i] === 0
+      for (let b = 0; double && b < 6; b++) fine = fine && raw[8 * i + b] === 0
+      if (!fine) throw new Fail('a NaN that is not canonical')
+    }
+  }
+
+  function get(depth: number): unknown {
+    const initial = source[take(1)]!
+    const info = initial & 31
+    switch (initial >> 5) {
+      case 0:
+        return argument(info)
+      case 1: {
+        const n = argument(info)
+        if (n === MAX_SAFE) throw new Fail('an integer beyond 2^53 - 1 that is not a bignum')
+        return -1 - n
+      }
+      case 2:
+        return copyBytes(argument(info))
+      case 3:
+        return getString(argument(info), false)
+      case 4: {
+        const length = argument(info)
+        if (depth === MAX_DEPTH) throw new Fail(`deeper than ${MAX_DEPTH} levels`)
+        if (length > end - cursor) throw new Fail(`an array of ${length} items in ${end - cursor} bytes`)
+        const array = new Vec(length)
+        for (let i = 0; i < length; i++) array[i] = get(depth + 1)
+        return array
+      }
+      case 5: {
+        const count = argument(info)
+        if (depth === MAX_DEPTH) throw new Fail(`deeper than ${MAX_DEPTH} levels`)
+        if (2 * count > end - cursor) throw new Fail(`a map of ${count} entries in ${end - cursor} bytes`)
+        const object: Record<string, unknown> = {}
+        const seen: string[] = new Vec(count)
+        for (let i = 0; i < count; i++) {
+          const at = source[take(1)]!
+          let key: string
+          if (at >> 5 === 3) key = getString(argument(at & 31), false)
+          else if (at >> 5 === 6 && argument(at & 31) === 273) key = getTagged(273) as string
+          else throw new Fail('a key that is not a string')
+          if (key === '__proto__') {
+            const descriptor = {
+              __proto__: null,
+              value: get(depth + 1),
+              writable: true,
+              enumerable: true,
+              configurable: true
+            }
+            defineProperty(object, key, descriptor)
+          } else {
+            object[key] = get(depth + 1)
+          }
+          seen[i] = key
+        }
+        // duplicates, and integer keys out of the order that JavaScript gives them, are a second spelling
+        const names = keys(object)
+        for (let i = 0; i < count; i++) {
+          if (names[i] !== seen[i]) throw new Fail('a map with a key twice or in an order that no object has')
+        }
+        return object
+      }
+      case 6:
+        return getTagged(argument(info))
+      default:
+        if (initial === 0xf4) return false
+        if (initial === 0xf5) return true
+        if (initial === 0xf6) return null
+        if (initial === 0xf7) return undefined
+        if (initial === 0xfb) {
+          const at = take(8)
+          const n = getFloat64(sourceView, at)
+          if (isNan(n)) {
+            let rest = 0
+            for (let i = 2; i < 8; i++) rest |= source[at + i]!
+            if (source[at] !== 0x7f || source[at + 1] !== 0xf8 || rest !== 0)
+              throw new Fail('a NaN that is not canonical')
+          } else if (n >= -MAX_SAFE && n <= MAX_SAFE && n % 1 === 0 && (n !== 0 || 1 / n > 0)) {
+            throw new Fail('an integer written as a float')
+          }
+          return n
+        }
+        throw new Fail(`an unknown simple value ${initial} at byte ${cursor - 1}`)
+    }
+  }
+
+  /** Decodes `bytes` from `from` to `to`. Throws TypeError unless they are exactly one canonical value. */
+  function decode(bytes: Uint8Array, from: number, to: number): unknown {
+    source = bytes
+    sourceView = new View(bufferOf(bytes), offsetOf(bytes))
+    cursor = from
+    end = to
+    try {
+      const value = get(0)
+      if (cursor !== end) throw new Fail(`${end - cursor} bytes after the value`)
+      return value
+    } finally {
+      source = scratch
+    }
+  }
+
+  return { encode, encodeInto, decode }
+}
+
+const GIB_BYTES = 1 << 30 // an answer to "how much at most" where the caller knows no better
+const codec = valueCodec()
+
+/** Canonical bytes of a value. Throws ValueError for what has none (functions, cycles, class instances, …). */
+export function encodeValue(value: unknown, { maxBytes = GIB_BYTES }: EncodeLimits = {}): Uint8Array {
+  try {
+    return codec.encode(value, maxBytes)
+  } catch (error) {
+    throw new ValueError(error instanceof Error ? error.message : String(error), { cause: error })
+  }
+}
+
+/** The value of canonical bytes. Throws ValueError for anything that `encodeValue` would not have written. */
+export function decodeValue(bytes: Uint8Array, { maxBytes = GIB_BYTES }: DecodeLimits = {}): unknown {
+  if (bytes.byteLength > maxBytes)
+    throw new ValueError(`a value of ${bytes.byteLength} bytes, at most ${maxBytes}`)
+  try {
+    return codec.decode(bytes, 0, bytes.byteLength)
+  } catch (error) {
+    throw new ValueError(error instanceof Error ? error.message : String(error), { cause: error })
+  }
+}
