@@ -28,9 +28,9 @@ export const FRAME = { load: 1, run: 2, ready: 3, loaded: 4, refused: 5, results
  * - load: LoadMessage → loaded | refused
  * - run: u32 careful, then count, lengths, values → results…, each f64 ms, u32 outcomes, u32 next chunk, outcomes
  */
-export function childMain(require: (name: string) => unknown, isolatedVmPath: string, frames: typeof FRAME) {
+export function childMain(require: (name: string) => unknown, addonPath: string, frames: typeof FRAME) {
   const fs = require('node:fs') as typeof import('node:fs')
-  const ivm = require(isolatedVmPath) as typeof import('isolated-vm')
+  const { ivm } = require(addonPath) as { ivm: typeof import('isolated-vm') }
   process.env.TZ = 'UTC'
 
   const FLUSH_MS = 5 // an outcome waits at most about this long for others to travel with

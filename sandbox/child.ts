@@ -9,6 +9,8 @@ export type End = 'killed' | 'out-of-memory' | 'crashed'
 
 /** One child process as the node sees it: frames in, frames out, memory, an end. */
 export interface Child {
+  /** of the process that runs the code, as seen from here */
+  readonly pid: number
   /** settles once, when the process is gone */
   readonly ended: Promise<End>
   /** largest frame that is accepted from it */
@@ -45,6 +47,9 @@ export async function createChild(process_: ChildProcess, pidOf: () => Promise<n
     })
   })
   const child: Child = {
+    get pid() {
+      return pid!
+    },
     ended,
     maxFrameBytes: SMALL_FRAME_BYTES,
     onFrame: () => {},
@@ -65,7 +70,7 @@ export async function createChild(process_: ChildProcess, pidOf: () => Promise<n
     kill() {
       killed = true
       // the process itself first, so that its memory is free at once; the wrapper follows it
-      if (pid !== undefined && statm !== undefined) killPid(pid)
+      if (pid !== undefined && process_.exitCode === null && process_.signalCode === null) killPid(pid)
       process_.kill('SIGKILL')
     }
   }
@@ -86,7 +91,7 @@ export async function createChild(process_: ChildProcess, pidOf: () => Promise<n
   try {
     await ready
     pid = await pidOf()
-    statm = openSync(`/proc/${pid}/statm`, 'r')
+    if (process.platform === 'linux') statm = openSync(`/proc/${pid}/statm`, 'r')
   } catch (error) {
     child.kill()
     throw error

@@ -103,4 +103,6 @@ export interface SandboxInit {
   warm?: number
   /** most children at the same time */
   maxProcesses?: number
+  /** folders with bwrap, prlimit and setpriv, separated as in PATH; default: PATH and /usr/bin */
+  toolPath?: string
 }

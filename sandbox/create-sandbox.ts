@@ -1,25 +1,22 @@
-import { spawn } from 'node:child_process'
-import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
-import { type Child, createChild } from './child.ts'
-import { childMain, FRAME } from './child-main.ts'
-import type { Sandbox, SandboxInit, Session, Wall } from './contract.ts'
+import type { Child } from './child.ts'
+import type { Sandbox, SandboxInit, Session } from './contract.ts'
 import { SandboxUnavailableError, WallMissingError } from './errors.ts'
 import { isolateMain } from './isolate-main.ts'
 import { compileProgram } from './program.ts'
 import { openSession } from './session.ts'
 import { valueCodec } from './value.ts'
+import { buildWalls, childPayload, findTools, type Launcher } from './walls.ts'
 
 const PRELUDE = `\n(${isolateMain})(${valueCodec})`
-const ISOLATED_VM = createRequire(import.meta.url).resolve('isolated-vm')
-const CHILD = `(${childMain})(require,${JSON.stringify(ISOLATED_VM)},${JSON.stringify(FRAME)})`
 
 /**
  * Runs strangers' code in children of this process. Call `start` before `open`, `stop` ends every child.
  */
 export function createSandbox({
   warm = availableParallelism(),
-  maxProcesses = Math.max(4, 4 * availableParallelism())
+  maxProcesses = Math.max(4, 4 * availableParallelism()),
+  toolPath
 }: SandboxInit = {}): Sandbox {
   const name = `v8-${process.versions.v8.split('.').slice(0, 2).join('.')}/${process.arch}`
   const pool: Promise<Child>[] = []
@@ -27,13 +24,10 @@ export function createSandbox({
   const waiting: (() => void)[] = []
   let open = 0
   let running = false
-  const walls: Wall[] = []
+  let launcher: Launcher | undefined
+  const isWalled = () => launcher?.walls.every(wall => wall.present) ?? false
 
-  function launch(): Promise<Child> {
-    const args = ['--no-node-snapshot', '--disallow-code-generation-from-strings', '-e', CHILD]
-    const child = spawn(process.execPath, args, { env: {}, stdio: ['pipe', 'pipe', 'ignore'] })
-    return createChild(child, async () => child.pid!)
-  }
+  const launch = () => launcher!.launch(isWalled())
 
   function refill() {
     while (running && pool.length < warm && pool.length + open < maxProcesses) {
@@ -79,11 +73,14 @@ export function createSandbox({
 
   return {
     class: name,
-    walls,
+    get walls() {
+      return launcher?.walls ?? []
+    },
     get walled() {
-      return walls.length > 0 && walls.every(wall => wall.present)
+      return isWalled()
     },
     async start() {
+      launcher ??= await buildWalls(childPayload(), findTools(toolPath))
       running = true
       refill()
       await Promise.all(pool)
@@ -101,9 +98,10 @@ export function createSandbox({
     },
     async open(program, { limits, trusted = false, signal }) {
       const scripts = compileProgram(program)
-      const missing = walls.filter(wall => !wall.present)
-      if (!trusted && missing.length > 0) {
-        throw new WallMissingError(`${missing.map(wall => `${wall.name}: ${wall.detail}`).join('; ')}`)
+      if (!running) throw new SandboxUnavailableError('the sandbox is not running, call start() first')
+      if (!trusted && !isWalled()) {
+        const missing = launcher!.walls.filter(wall => !wall.present)
+        throw new WallMissingError(missing.map(wall => `${wall.name}: ${wall.detail}`).join('; '))
       }
       await admit(signal)
       try {

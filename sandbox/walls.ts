@@ -1,0 +1,242 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { accessSync, constants, readFileSync, readlinkSync, realpathSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { delimiter, join } from 'node:path'
+import { type Child, createChild } from './child.ts'
+import { childMain, FRAME } from './child-main.ts'
+import type { Wall } from './contract.ts'
+import { canFilter, seccompFilter } from './seccomp.ts'
+
+const NOFILE = 64 // the child needs about 25 descriptors
+const FSIZE_BYTES = 1 << 20 // as large as the tmpfs
+const TMPFS_BYTES = 1 << 20
+const INSTALL = 'sudo bootstrap/install-debian-packages.sh installs it'
+
+/** The program that holds isolated-vm, to be run inside the walls by this node. */
+export interface Payload {
+  /** source text for `node -e` */
+  source: string
+  /** native modules it loads */
+  addons: string[]
+}
+
+/** What the child runs: one text, no files of ours, and the native module of isolated-vm. */
+export function childPayload(): Payload {
+  const require = createRequire(import.meta.url)
+  const addon: string = createRequire(require.resolve('isolated-vm'))('node-gyp-build').path(
+    join(require.resolve('isolated-vm'), '..')
+  )
+  return { source: `(${childMain})(require,${JSON.stringify(addon)},${JSON.stringify(FRAME)})`, addons: [addon] }
+}
+
+/** Starts payloads, behind the walls or without those of the operating system. */
+export interface Launcher {
+  readonly walls: readonly Wall[]
+  launch(walled: boolean): Promise<Child>
+}
+
+export interface Tools {
+  bwrap?: string
+  prlimit?: string
+  setpriv?: string
+}
+
+/** Absolute paths of the programs that build the walls, as far as they are in these folders. */
+export function findTools(path = `${process.env.PATH ?? ''}${delimiter}/usr/bin${delimiter}/bin`): Tools {
+  const find = (name: string) => {
+    for (const folder of path.split(delimiter)) {
+      const file = join(folder, name)
+      try {
+        accessSync(file, constants.X_OK)
+        return file
+      } catch {
+        // not here, perhaps in the next folder
+      }
+    }
+    return undefined
+  }
+  return { bwrap: find('bwrap'), prlimit: find('prlimit'), setpriv: find('setpriv') }
+}
+
+/** Shared libraries (and the loader) of a program as `ldd` names them: exactly what has to be visible inside. */
+async function librariesOf(file: string): Promise<string[]> {
+  const output = await new Promise<string>((resolve, reject) => {
+    execFile('ldd', [file], { timeout: 10_000 }, (error, stdout) => (error ? reject(error) : resolve(stdout)))
+  })
+  return [...output.matchAll(/(?:=>\s*|^\s*)(\/\S+)/gm)].map(match => match[1]!)
+}
+
+/** Flags of node in the child. No code from strings: `eval` would evade the rewriting of `**` (program.ts). */
+export function nodeFlags(addons: string[]): string[] {
+  return [
+    '--no-node-snapshot',
+    '--disallow-code-generation-from-strings',
+    '--v8-pool-size=2',
+    '--permission',
+    '--allow-addons',
+    ...addons.map(addon => `--allow-fs-read=${addon}`)
+  ]
+}
+
+/** Starts `node …nodeArgs` behind the walls of the operating system. fd 3 carries the filter, fd 4 the inner pid. */
+export function spawnWalled(tools: Required<Pick<Tools, 'bwrap' | 'prlimit'>>, files: string[], nodeArgs: string[]) {
+  if (!canFilter(process.arch)) throw new RangeError(`no seccomp filter for ${process.arch}`)
+  const args = [
+    '--core=0',
+    `--nofile=${NOFILE}`,
+    `--fsize=${FSIZE_BYTES}`,
+    '--',
+    tools.bwrap,
+    '--unshare-all',
+    '--die-with-parent',
+    '--new-session',
+    '--as-pid-1',
+    ...['--cap-drop', 'ALL'],
+    '--clearenv',
+    ...['--hostname', 'artel'],
+    ...files.flatMap(file => ['--ro-bind', realpathSync(file), file]),
+    ...['--size', String(TMPFS_BYTES), '--tmpfs', '/tmp'],
+    ...['--remount-ro', '/'],
+    ...['--chdir', '/tmp'],
+    ...['--seccomp', '3'],
+    ...['--info-fd', '4'],
+    process.execPath,
+    ...nodeArgs
+  ]
+  const child = spawn(tools.prlimit, args, { env: {}, stdio: ['pipe', 'pipe', 'pipe', 'pipe', 'pipe'] })
+  const filter = child.stdio[3] as NodeJS.WritableStream
+  filter.on('error', () => {}) // bwrap ended before it read the filter; its own end is what the caller sees
+  filter.end(seccompFilter(process.arch))
+  let info = ''
+  const pid = new Promise<number>((resolve, reject) => {
+    ;(child.stdio[4] as NodeJS.ReadableStream).on('data', data => {
+      info += data
+      const match = /"child-pid": (\d+)/.exec(info)
+      if (match !== null) resolve(Number(match[1]))
+    })
+    child.once('close', () => reject(new Error('the child ended before it told its pid')))
+    child.once('error', reject)
+  })
+  pid.catch(() => {}) // whoever asks for it sees it
+  return { child, pid }
+}
+
+/** Starts it as an ordinary process: only for code that is trusted. It dies with this one where setpriv is there. */
+function spawnBare(tools: Tools, nodeArgs: string[]): ChildProcess {
+  const command = tools.setpriv === undefined ? [] : [tools.setpriv, '--pdeathsig', 'KILL', '--']
+  const [file, ...args] = [...command, process.execPath, ...nodeArgs]
+  return spawn(file!, args, { env: {}, stdio: ['pipe', 'pipe', 'pipe'] })
+}
+
+/**
+ * Looks which walls this machine has, by starting a payload behind them and reading from outside what the kernel says
+ * about that process: a wall counts only when it was seen standing.
+ */
+export async function buildWalls(payload: Payload, tools: Tools = findTools()): Promise<Launcher> {
+  const nodeArgs = [...nodeFlags(payload.addons), '-e', payload.source]
+  let files: string[] = []
+
+  async function launch(walled: boolean, complaints: string[] = []): Promise<Child> {
+    if (!walled) {
+      const child = spawnBare(tools, nodeArgs)
+      listen(child, complaints)
+      return createChild(child, async () => child.pid!)
+    }
+    const { child, pid } = spawnWalled(tools as Required<Tools>, files, nodeArgs)
+    listen(child, complaints)
+    return createChild(child, () => pid)
+  }
+
+  let seen: Kernel = {}
+  const complaints: string[] = []
+  if (process.platform === 'linux' && tools.bwrap && tools.prlimit && canFilter(process.arch)) {
+    try {
+      const libraries = await Promise.all([process.execPath, ...payload.addons].map(librariesOf))
+      files = [...new Set([process.execPath, ...payload.addons, ...libraries.flat()])]
+      const child = await launch(true, complaints)
+      seen = whatTheKernelSays(child.pid)
+      child.kill()
+      await child.ended
+    } catch (error) {
+      complaints.push((error as Error).message)
+    }
+  }
+  const walls = judge(seen, tools, complaints)
+  return { walls, launch: walled => launch(walled) }
+}
+
+/** The child's errors: the first of them says why a wall does not stand. Reading also keeps its pipe from filling up. */
+function listen(child: ChildProcess, complaints: string[]) {
+  child.stderr!.on('data', (data: Buffer) => {
+    if (complaints.length < 10) complaints.push(data.toString().trim())
+  })
+}
+
+interface Kernel {
+  /** lines of /proc/PID/status */
+  status?: Record<string, string>
+  /** namespaces that are not ours */
+  namespaces?: string[]
+  coreLimit?: string
+}
+
+const NAMESPACES = ['user', 'pid', 'net', 'mnt', 'ipc', 'uts']
+
+function whatTheKernelSays(pid: number): Kernel {
+  const status = Object.fromEntries(
+    readFileSync(`/proc/${pid}/status`, 'utf8')
+      .split('\n')
+      .map(line => line.split(':\t', 2) as [string, string])
+  )
+  const own = (name: string) => readlinkSync(`/proc/self/ns/${name}`)
+  // the links of a process in another user namespace may be hidden from us, which proves the same
+  const other = (name: string) => {
+    try {
+      return readlinkSync(`/proc/${pid}/ns/${name}`)
+    } catch {
+      return 'hidden'
+    }
+  }
+  const limits = readFileSync(`/proc/${pid}/limits`, 'utf8')
+  return {
+    status,
+    namespaces: NAMESPACES.filter(name => own(name) !== other(name)),
+    coreLimit: /Max core file size\s+(\S+)/.exec(limits)?.[1]
+  }
+}
+
+function judge({ status, namespaces = [], coreLimit }: Kernel, tools: Tools, complaints: string[]): Wall[] {
+  const linux = process.platform === 'linux'
+  const why = !linux
+    ? `this is ${process.platform}; only Linux has these walls`
+    : !canFilter(process.arch)
+      ? `no seccomp filter for ${process.arch}`
+      : tools.bwrap === undefined
+        ? `bwrap (Debian package bubblewrap) is missing; ${INSTALL}`
+        : tools.prlimit === undefined
+          ? `prlimit (Debian package util-linux) is missing; ${INSTALL}`
+          : `bwrap could not start the child: ${complaints.join(' ').slice(0, 300)}; unprivileged user namespaces must be allowed (sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)`
+  const wall = (name: Wall['name'], present: boolean, found: string, missing = why): Wall => ({
+    name,
+    present,
+    detail: present ? found : missing
+  })
+  const capabilities = ['CapPrm', 'CapEff', 'CapBnd'].every(set => /^0+$/.test(status?.[set] ?? ''))
+  return [
+    wall('isolate', true, `isolated-vm on V8 ${process.versions.v8}`),
+    wall('process', true, 'one child per requester and program, thrown away afterwards'),
+    wall('limits', coreLimit === '0', `prlimit: ${NOFILE} descriptors, files of ${FSIZE_BYTES} bytes, no core dumps`),
+    wall(
+      'namespaces',
+      namespaces.length === NAMESPACES.length && capabilities,
+      `bwrap: own ${namespaces.join(', ')}; no capabilities, read-only root`
+    ),
+    wall(
+      'seccomp',
+      status?.Seccomp === '2' && status.NoNewPrivs === '1',
+      'a filter of allowed system calls, no new privileges'
+    ),
+    wall('permission', true, 'node --permission: reads its own native module, nothing else'),
+    wall('watchdog', linux, 'deadline and resident memory from outside, SIGKILL', 'memory is read from /proc of Linux')
+  ]
+}
