@@ -15,6 +15,8 @@ export interface ConfigSources {
   environment?: Record<string, string | undefined>
   /** settings by their dotted path (`limits.maxConnections`), as text or as value */
   flags?: Record<string, unknown>
+  /** what a command takes where nothing else says anything, below the file */
+  defaults?: Record<string, unknown>
 }
 
 /** Where a value came from, for messages. */
@@ -25,7 +27,12 @@ type Origins = Map<string, string>
  *
  * @throws {ConfigError} names the source, the key, the value and what to do
  */
-export function loadConfig({ file, environment = process.env, flags = {} }: ConfigSources = {}): Config {
+export function loadConfig({
+  file,
+  environment = process.env,
+  flags = {},
+  defaults = {}
+}: ConfigSources = {}): Config {
   const origins: Origins = new Map()
   const above: Record<string, unknown> = {}
   readEnvironment(above, environment, origins)
@@ -35,7 +42,9 @@ export function loadConfig({ file, environment = process.env, flags = {} }: Conf
   }
   const data = (above.data as string | undefined) ?? configSchema.parse({}).data
   const content = readFile(file ?? environment.ARTEL_CONFIG, join(data, 'config.json'))
-  const parsed = configSchema.safeParse(merge(content.settings, above))
+  const parsed = configSchema.safeParse(merge({ ...defaults, ...content.settings }, above), {
+    reportInput: true
+  })
   if (parsed.success) return freeze(parsed.data)
   const issue = parsed.error.issues[0]!
   throw new ConfigError(explain(issue, content.file, origins))
@@ -136,7 +145,8 @@ function explain(issue: z.core.$ZodIssue, file: string, origins: Origins): strin
   const setting = SETTINGS.find(({ path }) => path.every((key, i) => key === issue.path[i]))
   const name = setting?.path.join('.') ?? issue.path.join('.')
   const origin = origins.get(name) ?? file
-  return `${name} (from ${origin}): ${issue.message}`
+  const message = issue.message.replace(/^Invalid (input|option): /, '').replace(/, received .*/, '')
+  return `${name} (from ${origin}): ${message}, got ${JSON.stringify(issue.input)}`
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -19,12 +19,17 @@ const own = z.strictObject({
     .describe('how to log on standard error; auto is pretty on a terminal'),
   metrics: z.boolean().default(true).describe('collect Prometheus metrics'),
   compute: z.boolean().default(true).describe('lend CPU to the jobs of others'),
-  processes: z
+  slots: z
     .int()
     .min(1)
     .max(1024)
     .optional()
-    .describe('sandbox processes at the same time; default: one per core')
+    .describe('slices of others that run at the same time; default: one less than the cores'),
+  memoryMb: z.int().min(16).max(65_536).default(512).describe('memory of one sandbox process, in MB'),
+  trustedPeers: z
+    .array(z.string())
+    .default([])
+    .describe('peer ids whose tasks may run even where a wall of the sandbox is missing; * for everybody')
 })
 
 /** Every setting of a node: each folder's own schema, composed. */
@@ -67,7 +72,8 @@ function list(schema: JsonSchema, path: string[]): Setting[] {
     const isDefaultOfMachine = key === 'data'
     return {
       path: at,
-      flag: `--${words.join('-')}`,
+      // a list is given by repeating the flag, which reads better in the singular
+      flag: `--${words.join('-').replace(child.type === 'array' ? /s$/ : /$^/, '')}`,
       environment: `ARTEL_${words.join('_').toUpperCase()}`,
       type:
         child.type === 'array'

@@ -1,0 +1,46 @@
+import { type Command, Option } from 'commander'
+import { loadConfig } from '../config.ts'
+import { type Config, SETTINGS, type Setting } from '../settings.ts'
+
+/** Adds every setting as a flag; `only` limits them to the first keys that a command needs. */
+export function settingFlags(command: Command, only?: string[]): Command {
+  command.option('--config <file>', 'JSON file with settings (default: config.json in the data folder)')
+  for (const setting of SETTINGS) {
+    if (only == null || only.includes(setting.path[0]!)) command.addOption(option(setting))
+  }
+  return command
+}
+
+function option(setting: Setting): Option {
+  const value =
+    setting.type === 'boolean' ? '[true|false]' : `<${setting.type === 'list' ? 'value' : setting.type}>`
+  const made = new Option(`${setting.flag} ${value}`, describe(setting))
+  if (setting.choices != null) made.choices(setting.choices)
+  if (setting.type === 'boolean') made.preset('true')
+  if (setting.type === 'list') {
+    made.argParser((text: string, before: string[] | undefined) => [...(before ?? []), ...text.split(',')])
+  }
+  return made
+}
+
+function describe({ description, default: usual, type }: Setting): string {
+  const list = type === 'list' ? ' (repeat for more)' : ''
+  const shown = Array.isArray(usual) ? usual.join(' ') : usual
+  return `${description}${list}${shown == null || shown === '' ? '' : ` (default: ${shown})`}`
+}
+
+/** The configuration of a command from its parsed flags. */
+export function configOf(options: Record<string, unknown>, defaults: Record<string, unknown> = {}): Config {
+  const flags = Object.fromEntries(
+    SETTINGS.map(setting => [setting.path.join('.'), options[camel(setting.flag)]]).filter(
+      ([, value]) => value != null
+    )
+  )
+  const file = options.config as string | undefined
+  return loadConfig({ flags, defaults, ...(file == null ? {} : { file }) })
+}
+
+/** How commander names the value of a flag. */
+function camel(flag: string): string {
+  return flag.slice(2).replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())
+}

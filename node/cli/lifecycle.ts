@@ -1,0 +1,27 @@
+import { EXIT } from '../errors.ts'
+
+/** A node stops within this time or is left to the kernel (house rule: 2 s, with room for the process itself). */
+const STOP_DEADLINE_MS = 1_800
+
+/**
+ * Runs `work` with a signal that aborts on the first Ctrl-C (or SIGTERM, or a closed terminal); a second one ends
+ * the process at once. Afterwards the process ends with what `work` returns, even when something still hangs.
+ */
+export async function untilInterrupted(work: (signal: AbortSignal) => Promise<number>): Promise<never> {
+  const interrupted = new AbortController()
+  const onSignal = (): void => {
+    if (interrupted.signal.aborted) process.exit(EXIT.interrupted)
+    setTimeout(() => process.exit(EXIT.interrupted), STOP_DEADLINE_MS).unref()
+    interrupted.abort(new DOMException('interrupted', 'AbortError'))
+  }
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal)
+  process.exit(await work(interrupted.signal))
+}
+
+/** Waits for the signal. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

@@ -1,0 +1,117 @@
+import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Command } from 'commander'
+import {
+  createNetwork,
+  loadNetwork,
+  loadOrCreateIdentity,
+  type NetworkDefinition,
+  networkId,
+  saveNetwork,
+  signNetwork
+} from '../../bootstrap/index.ts'
+import { InputError } from '../errors.ts'
+import { configOf, settingFlags } from './flags.ts'
+import { credits, type OutputOptions, print } from './output.ts'
+
+type Options = OutputOptions & Record<string, unknown>
+
+const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value]
+
+export function networkCommand(): Command {
+  const command = new Command('network').description('make, show and sign network definitions')
+  command.addCommand(create())
+  command.addCommand(show())
+  command.addCommand(sign())
+  return command
+}
+
+function create(): Command {
+  return common(new Command('create').description('found a network, signed with the key in the data folder'))
+    .argument('<name>', 'lower-case letters, digits and dashes')
+    .argument('<file>', 'where to write the definition')
+    .option('--with-seed <address>', 'multiaddr of a seed, with its peer id (repeat for more)', collect)
+    .option(
+      '--witness <id>',
+      'peer id of a witness (repeat for more; default: the seeds, else the founder)',
+      collect
+    )
+    .option('--grant <micro>', 'micro-credits for a new account (default: 100000000, that is 100 credits)')
+    .option('--pow-bits <bits>', 'proof of work for the grant', '0')
+    .option('--private', 'with a pre-shared key: only who has the file can join')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  artel network create lab network.json --with-seed /ip4/192.0.2.7/tcp/4411/p2p/12D3KooW…'
+    )
+    .action(async (name: string, file: string, options: Options) => {
+      const { privateKey } = await loadOrCreateIdentity(join(configOf(options).data, 'key'))
+      const network = await createNetwork(
+        {
+          name,
+          seeds: (options.withSeed as string[] | undefined) ?? [],
+          ...(options.witness == null ? {} : { witnesses: options.witness as string[] }),
+          grant: {
+            powBits: integer('--pow-bits', options.powBits as string),
+            ...(options.grant == null ? {} : { amount: BigInt(integer('--grant', options.grant as string)) })
+          },
+          ...(options.private === true ? { preSharedKey: randomBytes(32).toString('hex') } : {})
+        },
+        privateKey
+      )
+      await saveNetwork(file, network)
+      print(network, options, describe)
+    })
+}
+
+function show(): Command {
+  return new Command('show')
+    .description('check the signature of a definition and print it')
+    .argument('<file>')
+    .option('--json', 'print JSON')
+    .option('--verbose', 'errors with their stack')
+    .action(async (file: string, options: Options) => print(await loadNetwork(file), options, describe))
+}
+
+function sign(): Command {
+  return common(
+    new Command('sign').description('sign an edited definition as its founder; the epoch counts up')
+  )
+    .argument('<file>')
+    .action(async (file: string, options: Options) => {
+      const { privateKey } = await loadOrCreateIdentity(join(configOf(options).data, 'key'))
+      const edited = await readJson(file)
+      const network = await signNetwork({ ...edited, epoch: edited.epoch + 1 }, privateKey)
+      await saveNetwork(file, network)
+      print(network, options, describe)
+    })
+}
+
+function common(command: Command): Command {
+  return settingFlags(command, ['data'])
+    .option('--json', 'print JSON')
+    .option('--verbose', 'errors with their stack')
+}
+
+function describe(network: NetworkDefinition): string {
+  return [
+    `network ${networkId(network)}, epoch ${network.epoch}, signed by ${network.founder}`,
+    ...network.seeds.map(seed => `  seed:    ${seed}`),
+    ...network.witnesses.map(witness => `  witness: ${witness}`),
+    `  grant:   ${credits(network.grant.amount)} credits, ${network.grant.powBits} bits of work`,
+    `  private: ${network.preSharedKey == null ? 'no' : 'yes; keep the file secret'}`
+  ].join('\n')
+}
+
+async function readJson(file: string): Promise<NetworkDefinition> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8'))
+  } catch (error) {
+    throw new InputError(`${file}: ${(error as Error).message}`)
+  }
+}
+
+function integer(flag: string, text: string): number {
+  if (/^[0-9]{1,15}$/.test(text)) return Number(text)
+  throw new InputError(`${flag} takes a whole number, got "${text}"`)
+}

@@ -1,0 +1,78 @@
+import Table from 'cli-table3'
+import { EXIT, verdict } from '../errors.ts'
+import { harmless } from '../logger.ts'
+
+/** Every command takes these. */
+export interface OutputOptions {
+  json?: boolean
+  verbose?: boolean
+}
+
+/** One result: a JSON document with --json, else what `human` makes of it. */
+export function print<T>(value: T, options: OutputOptions, human: (value: T) => string): void {
+  process.stdout.write(`${options.json === true ? toJson(value) : human(value)}\n`)
+}
+
+/** bigint becomes a decimal string, typed arrays plain arrays. */
+export function toJson(value: unknown): string {
+  return JSON.stringify(value, (_, child) => {
+    if (typeof child === 'bigint') return child.toString()
+    if (ArrayBuffer.isView(child))
+      return [...(child as Uint8Array)].map(item => (typeof item === 'bigint' ? String(item) : item))
+    return child
+  })
+}
+
+/** Columns without a frame, so that grep and awk can read them too. */
+export function table(head: string[], rows: (string | number)[][]): string {
+  const none = {
+    top: '',
+    'top-mid': '',
+    'top-left': '',
+    'top-right': '',
+    bottom: '',
+    'bottom-mid': '',
+    'bottom-left': '',
+    'bottom-right': '',
+    left: '',
+    'left-mid': '',
+    mid: '',
+    'mid-mid': '',
+    right: '',
+    'right-mid': '',
+    middle: ' '
+  }
+  const lines = new Table({
+    head,
+    chars: none,
+    style: { 'padding-left': 0, 'padding-right': 1, head: [], border: [] }
+  })
+  lines.push(...rows.map(row => row.map(cell => harmless(String(cell)))))
+  return lines.toString()
+}
+
+/** Credits of micro-credits, exactly. */
+export function credits(micro: string | bigint): string {
+  const value = BigInt(micro)
+  const sign = value < 0n ? '-' : ''
+  const [whole, rest] = [value / 1_000_000n, value % 1_000_000n].map(part => (part < 0n ? -part : part))
+  const fraction = rest!.toString().padStart(6, '0').replace(/0+$/, '')
+  return `${sign}${whole}${fraction === '' ? '' : `.${fraction}`}`
+}
+
+/**
+ * Ends the program with one line on standard error and the exit code of the error's name. The stack is for who
+ * asks with --verbose or ARTEL_DEBUG, and for errors that are our own mistake.
+ */
+export function fail(error: Error): never {
+  const { exit } = verdict(error)
+  const isAsked = process.argv.includes('--verbose') || Boolean(process.env.ARTEL_DEBUG)
+  const line = harmless(error.message.replace(/^error: /, ''))
+  const hint =
+    exit === EXIT.internal && !isAsked
+      ? ` (${error.name}; this should not happen, see it all with --verbose)`
+      : ''
+  process.stderr.write(`artel: ${line}${hint}\n`)
+  if (isAsked) process.stderr.write(`${error.stack}\n`)
+  process.exit(exit)
+}

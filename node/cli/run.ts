@@ -1,0 +1,103 @@
+import { existsSync } from 'node:fs'
+import { Command } from 'commander'
+import { decodeValue } from '../../sandbox/index.ts'
+import type { JobReport } from '../../scheduler/index.ts'
+import { connectControl, controlPath } from '../control.ts'
+import { createNode } from '../create-node.ts'
+import { ControlError, EXIT } from '../errors.ts'
+import { createLogger } from '../logger.ts'
+import { createOperations, encodeSpec, type Operations, type Plain } from '../operations.ts'
+import type { Config } from '../settings.ts'
+import { configOf, settingFlags } from './flags.ts'
+import { untilInterrupted } from './lifecycle.ts'
+import { credits, type OutputOptions, print, table, toJson } from './output.ts'
+import { createProgress } from './progress.ts'
+import { readSpec } from './spec-file.ts'
+
+type Options = OutputOptions & { quiet?: boolean } & Record<string, unknown>
+
+export function runCommand(): Command {
+  return settingFlags(new Command('run').description('run a task on the network and print its result'))
+    .argument(
+      '<file>',
+      'task spec: JSON, a .js or .ts module with a default export, or - for JSON on standard input'
+    )
+    .option('--quiet', 'no progress, no summary: only the result')
+    .option('--json', 'print { job, state, result, report } as JSON')
+    .option('--verbose', 'errors with their stack')
+    .addHelpText(
+      'after',
+      `
+Uses the running node of the data folder, or starts one that only submits.
+Ctrl-C cancels the job; what was accepted until then is paid.
+
+Examples:
+  echo '{"type":"range_reduce","start":1,"end":1000,"operation":"sum"}' | artel run -      prints 500500
+  artel run primes.js --seed /ip4/192.0.2.7/tcp/4411/p2p/12D3KooW…
+  artel run job.json --json | jq .result`
+    )
+    .action(async (file: string, options: Options) => {
+      const config = configOf(options, { compute: false })
+      const spec = encodeSpec(await readSpec(file))
+      await untilInterrupted(signal => run(spec, config, options, signal))
+    })
+}
+
+async function run(spec: string, config: Config, options: Options, signal: AbortSignal): Promise<number> {
+  const { operations, close } = await open(config, signal)
+  const view =
+    options.quiet === true || (options.json === true && !process.stderr.isTTY) ? undefined : createProgress()
+  let job: string | undefined
+  try {
+    const onProgress: Parameters<Operations['run']>[1]['onProgress'] = progress => {
+      job = progress.job
+      view?.update(progress)
+    }
+    const { value, report } = await operations.run({ spec }, { onProgress, signal })
+    view?.end()
+    const result = decodeValue(Buffer.from(value, 'base64'))
+    if (options.quiet !== true && options.json !== true) process.stderr.write(`${summary(report)}\n`)
+    print({ job: report.job, state: report.state, result, report }, options, () => toJson(result))
+    return 0
+  } catch (error) {
+    view?.end()
+    if (!signal.aborted) throw error
+    if (job != null) await operations.cancel({ job })
+    process.stderr.write(`artel: interrupted${job == null ? '' : `, job ${job} is cancelled`}\n`)
+    return EXIT.interrupted
+  } finally {
+    await close()
+  }
+}
+
+async function open(
+  config: Config,
+  signal: AbortSignal
+): Promise<{ operations: Operations; close(): Promise<void> }> {
+  if (existsSync(controlPath(config.data))) {
+    try {
+      const client = await connectControl(config.data)
+      return { operations: client, close: async () => client.close() }
+    } catch (error) {
+      // a socket that a killed node left behind
+      if (!(error instanceof ControlError)) throw error
+    }
+  }
+  const node = await createNode(config, {
+    role: 'node',
+    logger: createLogger({ ...config, logLevel: quieter(config) }),
+    signal
+  })
+  return { operations: createOperations(node), close: () => node.stop() }
+}
+
+/** Who runs one job wants its result, and to know why nothing happens; not the news of a node. */
+function quieter({ logLevel }: Config): Config['logLevel'] {
+  return logLevel === 'info' ? 'warn' : logLevel
+}
+
+function summary({ job, submitted, finished, paid, shares }: Plain<JobReport>): string {
+  const rows = shares.map(({ worker, slices, units, paid: share }) => [worker, slices, units, credits(share)])
+  const time = finished == null ? '' : ` in ${finished - submitted} ms`
+  return `${table(['worker', 'slices', 'units', 'credits'], rows)}\n${job}: done${time}, ${credits(paid)} credits`
+}

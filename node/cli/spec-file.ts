@@ -1,0 +1,47 @@
+import { readFile } from 'node:fs/promises'
+import { extname, resolve } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { pathToFileURL } from 'node:url'
+import { InputError } from '../errors.ts'
+
+/**
+ * A task spec from a JSON file, from standard input (`-`, JSON), or from a JavaScript or TypeScript module whose
+ * default export is a spec, or a function that makes one. A module is the user's own program and runs as such.
+ *
+ * @throws {InputError} names the file
+ */
+export async function readSpec(file: string): Promise<unknown> {
+  if (file === '-') return parse('standard input', await text(process.stdin))
+  if (['.js', '.mjs', '.ts', '.mts'].includes(extname(file))) return importSpec(file)
+  let content: string
+  try {
+    content = await readFile(file, 'utf8')
+  } catch (error) {
+    throw new InputError(`cannot read the task ${file}: ${(error as Error).message}`)
+  }
+  return parse(file, content)
+}
+
+function parse(file: string, content: string): unknown {
+  try {
+    return JSON.parse(content)
+  } catch (error) {
+    throw new InputError(
+      `the task ${file} is not JSON: ${(error as Error).message}; a module needs the ending .js or .ts`
+    )
+  }
+}
+
+async function importSpec(file: string): Promise<unknown> {
+  let exported: unknown
+  try {
+    const module = await import(pathToFileURL(resolve(file)).href)
+    exported = typeof module.default === 'function' ? await module.default() : module.default
+  } catch (error) {
+    throw new InputError(`cannot load the task ${file}: ${(error as Error).message}`, { cause: error })
+  }
+  if (exported == null) {
+    throw new InputError(`the module ${file} has no default export; write: export default { type: 'map', … }`)
+  }
+  return exported
+}

@@ -1,0 +1,96 @@
+import { Command } from 'commander'
+import { networkId } from '../../bootstrap/index.ts'
+import type { NodeRole } from '../contract.ts'
+import { serveControl } from '../control.ts'
+import { createNode } from '../create-node.ts'
+import { createLogger } from '../logger.ts'
+import { createOperations } from '../operations.ts'
+import { VERSION } from '../version.ts'
+import { configOf, settingFlags } from './flags.ts'
+import { aborted, untilInterrupted } from './lifecycle.ts'
+import { type OutputOptions, print } from './output.ts'
+
+/** Where a seed listens unless told: others have to know the port. */
+const SEED_LISTEN = ['/ip4/127.0.0.1/tcp/4411']
+
+export function startCommand(): Command {
+  return command('start', 'start a node of a network', 'node').addHelpText(
+    'after',
+    `
+Examples:
+  artel start --seed /ip4/192.0.2.7/tcp/4411/p2p/12D3KooW…    join the network of a seed
+  artel start --network network.json --listen /ip4/0.0.0.0/tcp/4000
+  ARTEL_LOG_LEVEL=debug artel start --compute false           a node that only submits`
+  )
+}
+
+export function seedCommand(): Command {
+  return command('seed', 'start a seed: the node whose address others know', 'seed').addHelpText(
+    'after',
+    `
+Without a network definition a seed founds a network, with itself as witness.
+
+Examples:
+  artel seed                                         on this machine only, port 4411
+  artel seed --listen /ip4/0.0.0.0/tcp/4411 --announce /ip4/192.0.2.7/tcp/4411
+  artel seed --network network.json --data /var/lib/artel`
+  )
+}
+
+function command(name: string, description: string, role: NodeRole): Command {
+  return settingFlags(new Command(name).description(description))
+    .option('--json', 'one JSON object per line instead of text')
+    .option('--verbose', 'errors with their stack')
+    .action((options: OutputOptions & Record<string, unknown>) => start(role, options))
+}
+
+async function start(role: NodeRole, options: OutputOptions & Record<string, unknown>): Promise<void> {
+  const config = configOf(options, role === 'seed' ? { listen: SEED_LISTEN } : {})
+  const logger = createLogger(config)
+  await untilInterrupted(async signal => {
+    const node = await createNode(config, { role, logger, signal }).catch(error => {
+      if (signal.aborted) return undefined
+      throw error
+    })
+    if (node == null) return 0
+    const closeControl = await serveControl(config.data, createOperations(node)).catch(async error => {
+      await node.stop()
+      throw error
+    })
+    const ready = {
+      event: 'ready',
+      version: VERSION,
+      role,
+      id: node.id,
+      network: networkId(node.network),
+      addresses: node.addresses(),
+      compute: config.compute,
+      walled: node.sandbox.walled,
+      data: config.data,
+      pid: process.pid
+    }
+    print(ready, options, describe)
+    await aborted(signal)
+    await closeControl()
+    await node.stop()
+    print({ event: 'stopped' }, options, () => 'stopped')
+    return 0
+  })
+}
+
+function describe(ready: {
+  role: NodeRole
+  id: string
+  network: string
+  addresses: string[]
+  data: string
+}): string {
+  const join = ready.role === 'seed' ? [`  join:    artel start --seed ${ready.addresses[0]}`] : []
+  return [
+    `artel ${VERSION} ${ready.role} ${ready.id}`,
+    `  network: ${ready.network}`,
+    ...ready.addresses.map(address => `  address: ${address}`),
+    `  data:    ${ready.data}`,
+    ...join
+  ].join('\n')
+}

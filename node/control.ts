@@ -1,0 +1,157 @@
+import { once } from 'node:events'
+import { chmod, rm } from 'node:fs/promises'
+import { createConnection, createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { ConfigError, ControlError, RemoteError } from './errors.ts'
+import type { Operations } from './operations.ts'
+
+/*
+ * The control socket of a running node: a Unix socket in its data folder that only the owner may open. Requests and answers are
+ * lines of JSON: { id, method, params } → any number of { id, event }, then { id, result } or
+ * { id, error: { name, message } }. Closing the connection ends the waiting, not the job.
+ */
+
+/** Unix allows 107 bytes for the path of a socket. */
+const MAX_PATH_BYTES = 107
+const CONNECT_TIMEOUT_MS = 2_000
+
+interface Request {
+  id: number
+  method: keyof Operations
+  params?: never
+}
+
+type Answer =
+  | { id: number; event: unknown }
+  | { id: number; result: unknown }
+  | { id: number; error: { name: string; message: string } }
+
+export function controlPath(folder: string): string {
+  return join(folder, 'control.sock')
+}
+
+/**
+ * Serves the operations until the returned function is called. The folder must be locked by this process.
+ *
+ * @throws {ConfigError} the path is too long for a socket
+ */
+export async function serveControl(folder: string, operations: Operations): Promise<() => Promise<void>> {
+  const path = controlPath(folder)
+  if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
+    throw new ConfigError(
+      `data: ${folder} is too long a path, a socket in it may have ${MAX_PATH_BYTES} bytes; choose a shorter one with --data`
+    )
+  }
+  // left over by a kill −9; nobody else runs here, we hold the lock
+  await rm(path, { force: true })
+  const sockets = new Set<Socket>()
+  const server = createServer(socket => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+    serve(socket, operations)
+  })
+  server.listen(path)
+  await once(server, 'listening')
+  await chmod(path, 0o600)
+  return async () => {
+    for (const socket of sockets) socket.destroy()
+    await new Promise(resolve => server.close(resolve))
+  }
+}
+
+function serve(socket: Socket, operations: Operations): void {
+  const gone = new AbortController()
+  socket.once('close', () => gone.abort(new ControlError('the client has gone')))
+  // a client that vanished is no news; 'close' follows
+  socket.on('error', () => socket.destroy())
+  const send = (answer: Answer): void => {
+    if (!socket.destroyed) socket.write(`${JSON.stringify(answer)}\n`)
+  }
+  createInterface({ input: socket }).on('line', async line => {
+    let id = 0
+    try {
+      const request = JSON.parse(line) as Request
+      id = request.id
+      const operation = Object.hasOwn(operations, request.method) ? operations[request.method] : undefined
+      if (operation == null) throw new ControlError(`there is no operation "${request.method}"`)
+      const onProgress = (event: unknown): void => send({ id, event })
+      const result = await operation(request.params as never, { onProgress, signal: gone.signal })
+      send({ id, result: result ?? null })
+    } catch (error) {
+      const { name, message } = error as Error
+      send({ id, error: { name, message } })
+    }
+  })
+}
+
+/** The operations of the node that runs in `folder`. */
+export interface ControlClient extends Operations {
+  close(): void
+}
+
+/**
+ * Connects to the node that runs in `folder`.
+ *
+ * @throws {ControlError} there is none, or it does not answer
+ */
+export async function connectControl(folder: string): Promise<ControlClient> {
+  const socket = createConnection(controlPath(folder))
+  try {
+    await once(socket, 'connect', { signal: AbortSignal.timeout(CONNECT_TIMEOUT_MS) })
+  } catch (error) {
+    socket.destroy()
+    throw new ControlError(
+      `no node is running in ${folder} (${(error as NodeJS.ErrnoException).code ?? (error as Error).name}); start one with: artel start`
+    )
+  }
+  return createClient(socket)
+}
+
+function createClient(socket: Socket): ControlClient {
+  const pending = new Map<number, { done: PromiseWithResolvers<never>; onEvent?: (event: never) => void }>()
+  let next = 1
+  const fail = (): void => {
+    for (const { done } of pending.values())
+      done.reject(new ControlError('the node has stopped while it worked'))
+    pending.clear()
+  }
+  socket.on('close', fail)
+  // reported to the callers by 'close'
+  socket.on('error', () => socket.destroy())
+  createInterface({ input: socket }).on('line', line => {
+    const answer = JSON.parse(line) as Answer
+    const call = pending.get(answer.id)
+    if (call == null) return
+    if ('event' in answer) {
+      call.onEvent?.(answer.event as never)
+      return
+    }
+    pending.delete(answer.id)
+    if ('error' in answer) call.done.reject(new RemoteError(answer.error.name, answer.error.message))
+    else call.done.resolve(answer.result as never)
+  })
+  const call =
+    (method: string) =>
+    (params?: unknown, options?: { onProgress?: (event: never) => void; signal?: AbortSignal }) => {
+      const id = next++
+      const done = Promise.withResolvers<never>()
+      pending.set(id, { done, ...(options?.onProgress == null ? {} : { onEvent: options.onProgress }) })
+      const onAbort = (): void => done.reject(options?.signal?.reason)
+      options?.signal?.addEventListener('abort', onAbort, { once: true })
+      socket.write(`${JSON.stringify({ id, method, params })}\n`)
+      return done.promise.finally(() => {
+        pending.delete(id)
+        options?.signal?.removeEventListener('abort', onAbort)
+      })
+    }
+  return {
+    status: call('status'),
+    peers: call('peers'),
+    balance: call('balance'),
+    run: call('run'),
+    cancel: call('cancel'),
+    metrics: call('metrics'),
+    close: () => socket.destroy()
+  }
+}

@@ -1,0 +1,168 @@
+import { mkdir } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import type { PeerId } from '@libp2p/interface'
+import { setMaxListeners } from 'main-event'
+import type { Logger } from 'pino'
+import {
+  createHeliaNode,
+  libp2pOptions,
+  loadOrCreateIdentity,
+  networkId,
+  PROVIDER_VALIDITY_MS
+} from '../bootstrap/index.ts'
+import { createLedger } from '../ledger/index.ts'
+import { createSandbox } from '../sandbox/index.ts'
+import { createScheduler, type WorkerPolicy } from '../scheduler/index.ts'
+import { COMPUTE_SERVICE, createDirectory, type Directory } from '../services/index.ts'
+import type { ArtelNode, NodeRole } from './contract.ts'
+import { findNetwork } from './find-network.ts'
+import { lockFolder } from './lock.ts'
+import { componentLogger, createLogger } from './logger.ts'
+import { createMetrics } from './metrics.ts'
+import { watchPeers } from './peer-watch.ts'
+import type { Config } from './settings.ts'
+import { VERSION } from './version.ts'
+
+export interface NodeInit {
+  role?: NodeRole
+  /** default: as `config` says, to standard error */
+  logger?: Logger
+  /** aborts the start; a started node is ended by `stop` */
+  signal?: AbortSignal
+}
+
+/**
+ * Starts a node: data folder → identity → network → libp2p and Helia → directory → ledger → sandbox → scheduler. What was started
+ * is ended in reverse order, by `stop` or when a later part does not start.
+ *
+ * @throws {LockError} the data folder is in use
+ * @throws {IdentityError} the key file is damaged
+ * @throws {NetworkError} no network definition, or a wrong one
+ * @throws {ListenError} an address cannot be listened on
+ */
+export async function createNode(config: Config, init: NodeInit = {}): Promise<ArtelNode> {
+  const role = init.role ?? 'node'
+  const { listen, announce, seeds, mdns, limits, blockedPeers } = config
+  const logger = init.logger ?? createLogger(config)
+  const componentLog = componentLogger(logger)
+  await using started = new AsyncDisposableStack()
+  const stopped = new AbortController()
+  const signal = init.signal == null ? stopped.signal : AbortSignal.any([stopped.signal, init.signal])
+  setMaxListeners(Number.POSITIVE_INFINITY, stopped.signal, signal)
+
+  await mkdir(config.data, { recursive: true, mode: 0o700 })
+  started.defer(lockFolder(config.data))
+  const identity = await loadOrCreateIdentity(join(config.data, 'key'))
+  const network = await findNetwork({ config, role, identity, logger, signal })
+  const metrics = createMetrics()
+
+  const { helia, libp2p } = started.adopt(
+    await createHeliaNode({
+      folder: config.data,
+      logger: componentLog,
+      libp2p: libp2pOptions({
+        listen,
+        announce,
+        seeds,
+        mdns,
+        limits,
+        blockedPeers,
+        identity,
+        network,
+        role,
+        version: VERSION,
+        logger: componentLog,
+        ...(config.metrics ? { metrics: metrics.libp2p } : {})
+      })
+    }),
+    node => node.stop()
+  )
+  signal.throwIfAborted()
+  started.defer(watchPeers(libp2p, logger, network.seeds.length + seeds.length))
+
+  const directory = createDirectory({ validityMs: PROVIDER_VALIDITY_MS })({
+    peerId: libp2p.peerId,
+    dht: libp2p.services.dht,
+    events: libp2p,
+    logger: componentLog
+  })
+  const ledger = createLedger(
+    {
+      directory: join(config.data, 'ledger'),
+      network: {
+        id: networkId(network),
+        witnesses: network.witnesses,
+        grantMicro: BigInt(network.grant.amount),
+        grantBits: network.grant.powBits
+      }
+    },
+    { helia, privateKey: identity.privateKey, logger: componentLog }
+  )
+  const sandbox = createSandbox()
+  const scheduler = createScheduler(
+    {
+      directory: join(config.data, 'jobs'),
+      policy: workerPolicy(config),
+      findWorkers: options => workersOf(directory, options)
+    },
+    { network: libp2p, sandbox, ledger, logger: componentLog }
+  )
+  for (const part of [directory, ledger, sandbox, scheduler]) {
+    started.defer(() => part.stop())
+    await part.start()
+    signal.throwIfAborted()
+  }
+  if (config.compute) directory.announce(COMPUTE_SERVICE)
+
+  // early, so that the first job need not wait for it; `submit` reports why there is none
+  ledger.claimGrant({ signal }).catch((error: Error) => {
+    if (!signal.aborted) logger.warn(`no grant for this account yet: ${error.message}`)
+  })
+  const parts = started.move()
+  parts.defer(() => stopped.abort())
+  let stopping: Promise<void> | undefined
+  const stop = (): Promise<void> => {
+    stopping ??= parts.disposeAsync()
+    return stopping
+  }
+  return {
+    id: identity.peerId.toString(),
+    role,
+    config,
+    network,
+    libp2p,
+    helia,
+    ledger,
+    sandbox,
+    scheduler,
+    directory,
+    registry: metrics.registry,
+    addresses: () => libp2p.getMultiaddrs().map(address => address.toString()),
+    async submit(spec, options) {
+      await ledger.claimGrant(options)
+      return scheduler.submit(spec, options)
+    },
+    async submitMany(specs, options) {
+      await ledger.claimGrant(options)
+      return scheduler.submitMany(specs, options)
+    },
+    stop,
+    [Symbol.asyncDispose]: stop
+  }
+}
+
+/** What the owner's settings allow others to do here. */
+function workerPolicy(config: Config): WorkerPolicy {
+  const trusted = new Set(config.trustedPeers)
+  return {
+    slots: config.compute ? (config.slots ?? Math.max(1, availableParallelism() - 1)) : 0,
+    memoryMb: config.memoryMb,
+    admit: () => undefined,
+    trusted: requester => trusted.has('*') || trusted.has(requester)
+  }
+}
+
+async function* workersOf(directory: Directory, options: { signal: AbortSignal }): AsyncGenerator<PeerId> {
+  for await (const { id } of directory.find(COMPUTE_SERVICE, options)) yield id
+}

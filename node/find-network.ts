@@ -1,0 +1,79 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { Logger } from 'pino'
+import {
+  createNetwork,
+  fetchNetwork,
+  type Identity,
+  loadNetwork,
+  type NetworkDefinition,
+  NetworkError,
+  saveNetwork,
+  verifyNetwork
+} from '../bootstrap/index.ts'
+import type { Config } from './settings.ts'
+
+const SHIPPED = fileURLToPath(new URL('../bootstrap/network.json', import.meta.url))
+const FIRST_RETRY_MS = 500
+const LAST_RETRY_MS = 15_000
+
+export interface FindNetworkInit {
+  config: Config
+  role: 'seed' | 'node'
+  identity: Identity
+  logger: Logger
+  signal: AbortSignal
+}
+
+/**
+ * Which network this node belongs to, in this order: the file that was named, the definition in the data folder,
+ * the one that came with the program, what a seed says (asked until one answers). A seed that finds none
+ * founds a network of its own. The answer is kept in the data folder.
+ *
+ * @throws {NetworkError} there is no definition and no seed to ask, or it is another network than before
+ */
+export async function findNetwork(init: FindNetworkInit): Promise<NetworkDefinition> {
+  const { config, role, identity } = init
+  const kept = join(config.data, 'network.json')
+  const previous = existsSync(kept) ? await loadNetwork(kept) : undefined
+  if (config.network == null && previous != null) return previous
+  const found = await find()
+  const network = await verifyNetwork(found, previous == null ? {} : { previous })
+  await saveNetwork(kept, network)
+  return network
+
+  async function find(): Promise<NetworkDefinition> {
+    if (config.network != null) return loadNetwork(config.network)
+    if (existsSync(SHIPPED)) return loadNetwork(SHIPPED)
+    if (config.seeds.length > 0) return askSeeds(init)
+    if (role === 'seed')
+      return createNetwork({ name: 'local', seeds: addressesOf(init) }, identity.privateKey)
+    throw new NetworkError(
+      'this node knows no network; join one with --seed ADDRESS or --network FILE, or found one with: artel seed'
+    )
+  }
+}
+
+async function askSeeds({ config, identity, logger, signal }: FindNetworkInit): Promise<NetworkDefinition> {
+  for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(waitMs * 2, LAST_RETRY_MS)) {
+    for (const seed of config.seeds) {
+      try {
+        return await fetchNetwork(seed, { identity, signal })
+      } catch (error) {
+        signal.throwIfAborted()
+        logger.warn(`no peers: ${(error as Error).message}; trying again`)
+      }
+    }
+    await delay(waitMs, undefined, { signal })
+  }
+}
+
+/** Addresses of a founding seed that are known before it listens: what it announces, or fixed ports. */
+function addressesOf({ config, identity }: FindNetworkInit): string[] {
+  const addresses = config.announce.length > 0 ? config.announce : config.listen
+  return addresses
+    .filter(address => !/\/tcp\/0(\/|$)|\/ip4\/0\.0\.0\.0\/|\/ip6\/::\//.test(address))
+    .map(address => (address.includes('/p2p/') ? address : `${address}/p2p/${identity.peerId}`))
+}

@@ -1,0 +1,8 @@
+export { type ConfigSources, loadConfig } from './config.ts'
+export type { ArtelNode, NodeRole } from './contract.ts'
+export { type ControlClient, connectControl, serveControl } from './control.ts'
+export { createNode, type NodeInit } from './create-node.ts'
+export * from './errors.ts'
+export { createLogger } from './logger.ts'
+export { createOperations, encodeSpec, type Operations } from './operations.ts'
+export type { Config } from './settings.ts'

@@ -1,0 +1,145 @@
+import { networkId } from '../bootstrap/index.ts'
+import { decodeValue, encodeValue } from '../sandbox/index.ts'
+import type { JobReport, Progress } from '../scheduler/index.ts'
+import type { ArtelNode } from './contract.ts'
+import { VERSION } from './version.ts'
+
+/**
+ * What the command line asks of a node, in this process or through the control socket. Everything is plain JSON:
+ * credits are decimal strings of micro-credits, spec and result canonical values (sandbox/value.ts) in base64.
+ */
+export interface Operations {
+  status(): Promise<Status>
+  peers(): Promise<PeerRow[]>
+  balance(): Promise<BalanceView>
+  /** Runs a job to its end; the job goes on when nobody listens any more. */
+  run(params: { spec: string }, options: RunOptions): Promise<{ value: string; report: Plain<JobReport> }>
+  cancel(params: { job: string }): Promise<void>
+  metrics(): Promise<string>
+}
+
+export interface RunOptions {
+  onProgress(progress: Plain<Progress>): void
+  signal: AbortSignal
+}
+
+/** bigint → decimal string */
+export type Plain<T> = T extends bigint ? string : T extends object ? { [K in keyof T]: Plain<T[K]> } : T
+
+export interface Status {
+  version: string
+  id: string
+  role: string
+  network: string
+  addresses: string[]
+  peers: number
+  workers: number
+  walled: boolean
+  pid: number
+}
+
+export interface PeerRow {
+  peer: string
+  address: string
+  direction: 'inbound' | 'outbound'
+  /** last measured round trip */
+  rttMs?: number
+  /** what it offers, when it is a worker */
+  worker?: { slots: number; class: string; walled: boolean; accepted: number; failed: number }
+}
+
+export interface BalanceView {
+  account: string
+  available: string
+  reserved: string
+  supply: { granted: string; burnt: string; total: string }
+  accounts: Record<string, { available: string; reserved: string }>
+}
+
+export function createOperations(node: ArtelNode): Operations {
+  return {
+    async status() {
+      return {
+        version: VERSION,
+        id: node.id,
+        role: node.role,
+        network: networkId(node.network),
+        addresses: node.addresses(),
+        peers: node.libp2p.getPeers().length,
+        workers: node.scheduler.workers().length,
+        walled: node.sandbox.walled,
+        pid: process.pid
+      }
+    },
+
+    async peers() {
+      const workers = new Map(node.scheduler.workers().map(worker => [worker.peer, worker]))
+      const rows = new Map<string, PeerRow>()
+      for (const connection of node.libp2p.getConnections()) {
+        const peer = connection.remotePeer.toString()
+        const { slots, class: kind, walled, accepted, failed } = workers.get(peer) ?? {}
+        rows.set(peer, {
+          peer,
+          address: connection.remoteAddr.toString(),
+          direction: connection.direction,
+          ...(connection.rtt == null ? {} : { rttMs: connection.rtt }),
+          ...(slots == null
+            ? {}
+            : {
+                worker: plain({ slots, class: kind!, walled: walled!, accepted: accepted!, failed: failed! })
+              })
+        })
+      }
+      return [...rows.values()]
+    },
+
+    async balance() {
+      const { ledger } = node
+      return {
+        account: ledger.account,
+        ...plain(ledger.balance()),
+        supply: plain(ledger.supply()),
+        accounts: Object.fromEntries(
+          [...ledger.balances()].map(([account, balance]) => [account, plain(balance)])
+        )
+      }
+    },
+
+    async run({ spec }, { onProgress, signal }) {
+      const job = await node.submit(decodeValue(Buffer.from(spec, 'base64')), { signal })
+      const listener = ({ detail }: CustomEvent<Progress>): void => onProgress(plain(detail))
+      job.addEventListener('progress', listener)
+      try {
+        const value = await job.resultBytes({ signal })
+        const report = await job.settled({ signal })
+        return { value: Buffer.from(value).toString('base64'), report: plain(report) }
+      } finally {
+        job.removeEventListener('progress', listener)
+      }
+    },
+
+    async cancel({ job }) {
+      await node.scheduler.job(job)?.cancel('its owner asked')
+    },
+
+    metrics: () => node.registry.metrics()
+  }
+}
+
+/** A spec as `run` wants it: functions travel as their source text. */
+export function encodeSpec(spec: unknown): string {
+  return Buffer.from(encodeValue(withoutFunctions(spec))).toString('base64')
+}
+
+function withoutFunctions(value: unknown): unknown {
+  if (typeof value === 'function') return value.toString()
+  if (Array.isArray(value)) return value.map(withoutFunctions)
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, withoutFunctions(child)]))
+}
+
+function plain<T>(value: T): Plain<T> {
+  return JSON.parse(
+    JSON.stringify(value, (_, child) => (typeof child === 'bigint' ? child.toString() : child))
+  )
+}
