@@ -95,9 +95,10 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
         witnesses: network.witnesses,
         grantMicro: BigInt(network.grant.amount),
         grantBits: network.grant.powBits
-      }
+      },
+      privateKey: identity.privateKey
     },
-    { helia, privateKey: identity.privateKey, logger: componentLog }
+    { libp2p, ipfs: helia, logger: componentLog }
   )
   const sandbox = createSandbox()
   const scheduler = createScheduler(

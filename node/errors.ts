@@ -51,31 +51,36 @@ const NETWORK: Verdict = { exit: EXIT.network, status: 503 }
 const JOB: Verdict = { exit: EXIT.job, status: 422 }
 
 /** The one table from error names to what the outside sees. */
-export const VERDICTS: Readonly<Record<string, Verdict>> = {
-  CommanderError: USAGE,
-  ConfigError: USAGE,
-  InputError: USAGE,
-  SpecError: USAGE,
-  ServiceKeyError: USAGE,
-  NetworkError: USAGE,
-  ValueError: USAGE,
-  ProgramError: JOB,
-  JobFailedError: JOB,
-  IdentityError: MACHINE,
-  ListenError: MACHINE,
-  LockError: { exit: EXIT.machine, status: 409 },
-  WallMissingError: { exit: EXIT.machine, status: 503 },
-  SandboxUnavailableError: { exit: EXIT.machine, status: 503 },
-  ControlError: NETWORK,
-  SeedError: NETWORK,
-  JobCancelledError: { exit: EXIT.cancelled, status: 409 },
-  JobExpiredError: { exit: EXIT.cancelled, status: 504 },
-  TimeoutError: { exit: EXIT.cancelled, status: 504 },
-  AbortError: { exit: EXIT.interrupted, status: 499 },
-  InsufficientCreditsError: { exit: EXIT.credits, status: 402 }
-}
+export const VERDICTS: ReadonlyMap<string, Verdict> = new Map(
+  Object.entries({
+    CommanderError: USAGE,
+    ConfigError: USAGE,
+    InputError: USAGE,
+    SpecError: USAGE,
+    ServiceKeyError: USAGE,
+    NetworkError: USAGE,
+    ValueError: USAGE,
+    ProgramError: JOB,
+    JobFailedError: JOB,
+    IdentityError: MACHINE,
+    ListenError: MACHINE,
+    LockError: { exit: EXIT.machine, status: 409 },
+    WallMissingError: { exit: EXIT.machine, status: 503 },
+    SandboxUnavailableError: { exit: EXIT.machine, status: 503 },
+    ControlError: NETWORK,
+    SeedError: NETWORK,
+    JobCancelledError: { exit: EXIT.cancelled, status: 409 },
+    JobExpiredError: { exit: EXIT.cancelled, status: 504 },
+    TimeoutError: { exit: EXIT.cancelled, status: 504 },
+    AbortError: { exit: EXIT.interrupted, status: 499 },
+    AccountFrozenError: { exit: EXIT.credits, status: 403 },
+    UnknownEscrowError: { exit: EXIT.internal, status: 404 },
+    LedgerStoppedError: { exit: EXIT.machine, status: 503 },
+    InsufficientCreditsError: { exit: EXIT.credits, status: 402 }
+  })
+)
 
 /** Exit code and HTTP status of an error; what is not in the table is our own mistake. */
 export function verdict(error: { name: string }): Verdict {
-  return VERDICTS[error.name] ?? { exit: EXIT.internal, status: 500 }
+  return VERDICTS.get(error.name) ?? { exit: EXIT.internal, status: 500 }
 }
