@@ -1,0 +1,43 @@
+import type { Failure } from '../sandbox/index.ts'
+
+/** A task spec that cannot run; the message names the field, the value and what to do. */
+export class SpecError extends Error {
+  override readonly name = 'SpecError'
+  readonly field: string
+  constructor(field: string, message: string) {
+    super(`${field}: ${message}`)
+    this.field = field
+  }
+}
+
+/** The author's code failed on every worker that tried; `failure` is what it did, `unit` where. */
+export class JobFailedError extends Error {
+  override readonly name = 'JobFailedError'
+  readonly failure: Failure & { unit?: number }
+  constructor(job: string, failure: Failure & { unit?: number }) {
+    super(`Job ${job} failed (${failure.name}): ${failure.message}`)
+    this.failure = failure
+    if (failure.stack != null) this.stack = `${this.message}\n${failure.stack}`
+  }
+}
+
+export class JobCancelledError extends Error {
+  override readonly name = 'JobCancelledError'
+  constructor(job: string, reason: string) {
+    super(`Job ${job} was cancelled: ${reason}`)
+  }
+}
+
+export class JobExpiredError extends Error {
+  override readonly name = 'JobExpiredError'
+  constructor(job: string, deadlineMs: number, done: number, total: number) {
+    super(
+      `Job ${job} was not finished within its deadline of ${deadlineMs} ms (${done} of ${total} units). Give it a longer \`deadline\`, or see \`artel peers\` whether workers are there.`
+    )
+  }
+}
+
+/** A peer broke the compute protocol; the stream is closed. */
+export class ProtocolError extends Error {
+  override readonly name = 'ProtocolError'
+}

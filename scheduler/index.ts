@@ -1,0 +1,8 @@
+export type * from './contract.ts'
+export { createScheduler, type SchedulerComponents, type SchedulerInit } from './create-scheduler.ts'
+export * from './errors.ts'
+export type { ComputeNetwork } from './links.ts'
+export { CREDIT_MICRO } from './price.ts'
+export { parseSpec, TASK_TYPES, type TaskSpec, type TaskType } from './spec.ts'
+export { COMPUTE_PROTOCOL } from './wire.ts'
+export type { WorkerPolicy } from './worker.ts'

@@ -1,0 +1,155 @@
+import { TypedEventEmitter } from 'main-event'
+import { raceSignal } from 'race-signal'
+import { decodeValue } from '../sandbox/index.ts'
+import type { Job, JobEvents, JobReport, JobState, Progress, WorkerShare } from './contract.ts'
+import { JobCancelledError, JobExpiredError, JobFailedError } from './errors.ts'
+import type { Work } from './parts.ts'
+import type { TaskSpec } from './spec.ts'
+
+// A person's eye and a terminal take no more.
+const PROGRESS_INTERVAL_MS = 100
+
+export interface JobInit {
+  id: string
+  type: JobReport['type']
+  specs: TaskSpec[]
+  bound: bigint
+  submitted: number
+  state: JobState
+  finished?: number
+  cid?: string
+  failure?: JobReport['failure']
+  shares?: WorkerShare[]
+  done?: number
+  total: number
+  /** the bytes of a finished job's result */
+  load: () => Uint8Array | undefined
+  cancel: (reason: string) => void
+}
+
+/** A job while this process knows it: state, events, waiting for the end. The scheduler drives it. */
+export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
+  readonly id: string
+  readonly init: JobInit
+  work?: Work
+  state: JobState
+  done: number
+  total: number
+  retries = 0
+  workers = 0
+  finished?: number
+  cid?: string
+  failure?: JobReport['failure']
+  cancelReason = 'by its owner'
+  readonly shares = new Map<string, WorkerShare>()
+  readonly #ended = Promise.withResolvers<void>()
+  readonly #settled = Promise.withResolvers<void>()
+  #lastProgress = 0
+
+  constructor(init: JobInit) {
+    super()
+    this.id = init.id
+    this.init = init
+    this.state = init.state
+    this.done = init.done ?? 0
+    this.total = init.total
+    this.finished = init.finished
+    this.cid = init.cid
+    this.failure = init.failure
+    for (const share of init.shares ?? []) this.shares.set(share.worker, share)
+    if (this.finished != null) this.#ended.resolve()
+  }
+
+  get spec(): TaskSpec {
+    return this.init.specs[0]!
+  }
+
+  get paid(): bigint {
+    return [...this.shares.values()].reduce((sum, share) => sum + share.paid, 0n)
+  }
+
+  async resultBytes(options?: { signal?: AbortSignal }): Promise<Uint8Array> {
+    await raceSignal(this.#ended.promise, options?.signal)
+    if (this.state === 'failed') throw new JobFailedError(this.id, this.failure!)
+    if (this.state === 'cancelled') throw new JobCancelledError(this.id, this.cancelReason)
+    if (this.state === 'expired')
+      throw new JobExpiredError(this.id, this.spec.deadline ?? 0, this.done, this.total)
+    return this.init.load()!
+  }
+
+  async result(options?: { signal?: AbortSignal }): Promise<unknown> {
+    return decodeValue(await this.resultBytes(options))
+  }
+
+  report(): JobReport {
+    const { id, state, done, total, retries, finished, cid, failure, paid } = this
+    const shares = [...this.shares.values()]
+    return {
+      job: id,
+      type: this.init.type,
+      state,
+      submitted: this.init.submitted,
+      finished,
+      done,
+      total,
+      retries,
+      bound: this.init.bound,
+      paid,
+      shares,
+      cid,
+      failure
+    }
+  }
+
+  async cancel(reason = 'by its owner'): Promise<void> {
+    if (this.finished != null) return
+    this.cancelReason = reason
+    this.init.cancel(reason)
+    await this.settled()
+  }
+
+  async settled(options?: { signal?: AbortSignal }): Promise<JobReport> {
+    await raceSignal(this.#settled.promise, options?.signal)
+    return this.report()
+  }
+
+  // ---- what the scheduler tells ----
+
+  addShare(worker: string, units: number, price: bigint): void {
+    const share = this.shares.get(worker) ?? { worker, slices: 0, units: 0, paid: 0n }
+    share.slices++
+    share.units += units
+    share.paid += price
+    this.shares.set(worker, share)
+  }
+
+  wantsProgress(now: number): boolean {
+    return now - this.#lastProgress >= PROGRESS_INTERVAL_MS
+  }
+
+  progressed(now: number): void {
+    this.#lastProgress = now
+    const { id: job, state, done, total, workers, retries, paid } = this
+    const elapsedMs = now - this.init.submitted
+    const remainingMs = done === 0 ? undefined : (elapsedMs / done) * (total - done)
+    this.dispatchEvent(
+      new CustomEvent<Progress>('progress', {
+        detail: { job, state, done, total, workers, retries, elapsedMs, remainingMs, paid }
+      })
+    )
+  }
+
+  end(state: JobState, now: number, end: { cid?: string; failure?: JobReport['failure'] }): void {
+    this.state = state
+    this.finished = now
+    Object.assign(this, end)
+    this.progressed(now)
+    this.work = undefined
+    this.#ended.resolve()
+    this.dispatchEvent(new CustomEvent('end', { detail: this.report() }))
+  }
+
+  markSettled(): void {
+    this.#settled.resolve()
+  }
+}

@@ -1,0 +1,45 @@
+import type { Program } from '../sandbox/index.ts'
+import type { TaskSpec } from './spec.ts'
+import { planMap } from './tasks/map.ts'
+import { planMapReduce } from './tasks/map-reduce.ts'
+import { planMatrix } from './tasks/matrix.ts'
+import { planRangeReduce } from './tasks/range-reduce.ts'
+
+/** Runs one input of the plan's own program in this node's sandbox, for steps that need the author's code here; canonical bytes out. */
+export type RunHere = (input: unknown) => Promise<Uint8Array>
+
+/** Combines the results of slices, in whatever order they come, into one result that does not depend on the order. */
+export interface Reducer {
+  /** Takes the output of units [first, first + count). Throws when it is not of the expected form: a wrong result. */
+  add(first: number, count: number, value: Uint8Array): void
+  /** canonical bytes of the result, once every unit was added */
+  finish(run: RunHere): Promise<Uint8Array>
+}
+
+/**
+ * A task as work that can be cut: `units` equal-ranked pieces numbered from 0; any interval of them is a slice.
+ * Nothing is materialised before it is leased, so a range of 10^12 items costs no memory.
+ */
+export interface Plan {
+  units: number
+  program: Program
+  /** the program's input for units [first, first + count) */
+  input(first: number, count: number): unknown
+  createReducer(): Reducer
+  /** the input whose output is the result itself: the whole task at once, as one of a batch */
+  whole: unknown
+}
+
+/** spec → plan. Pure. */
+export function plan(spec: TaskSpec): Plan {
+  switch (spec.type) {
+    case 'range_reduce':
+      return planRangeReduce(spec)
+    case 'map':
+      return planMap(spec)
+    case 'map_reduce':
+      return planMapReduce(spec)
+    case 'matrix':
+      return planMatrix(spec)
+  }
+}

@@ -1,0 +1,172 @@
+import { DatabaseSync } from 'node:sqlite'
+import { decodeValue, encodeValue, type Failure } from '../sandbox/index.ts'
+import type { JobState, WorkerShare } from './contract.ts'
+import type { TaskSpec, TaskType } from './spec.ts'
+
+/** A job as it lies on disk. */
+export interface StoredJob {
+  id: string
+  type: TaskType | 'batch'
+  state: JobState
+  submitted: number
+  finished?: number
+  bound: bigint
+  settled: boolean
+  cid?: string
+  failure?: Failure & { unit?: number }
+}
+
+/** An accepted slice: units [first, first + count) of one part of a job. */
+export interface StoredSlice {
+  part: number
+  first: number
+  count: number
+  value: Uint8Array
+  paid: { worker: string; price: bigint }[]
+}
+
+const SCHEMA = `
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = NORMAL;
+  PRAGMA foreign_keys = ON;
+  CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY, specs BLOB NOT NULL, type TEXT NOT NULL, state TEXT NOT NULL, submitted INTEGER NOT NULL,
+    finished INTEGER, bound INTEGER NOT NULL, settled INTEGER NOT NULL DEFAULT 0, cid TEXT, failure TEXT, result BLOB
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS jobs_open ON jobs (settled) WHERE settled = 0;
+  CREATE INDEX IF NOT EXISTS jobs_submitted ON jobs (submitted);
+  CREATE TABLE IF NOT EXISTS slices (
+    job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE, part INTEGER NOT NULL, first INTEGER NOT NULL,
+    count INTEGER NOT NULL, value BLOB, paid TEXT NOT NULL, PRIMARY KEY (job, part, first)
+  ) STRICT, WITHOUT ROWID;
+`
+
+/**
+ * Jobs and accepted slices in the coordinator's own SQLite file (WAL): what was acknowledged survives kill −9.
+ * `file`: a path, or ':memory:'.
+ */
+export function openStore(file: string) {
+  const db = new DatabaseSync(file)
+  db.exec(SCHEMA)
+  const insertJob = db.prepare(
+    'INSERT INTO jobs (id, specs, type, state, submitted, bound) VALUES (?, ?, ?, ?, ?, ?)'
+  )
+  const insertSlice = db.prepare(
+    'INSERT OR IGNORE INTO slices (job, part, first, count, value, paid) VALUES (?, ?, ?, ?, ?, ?)'
+  )
+  const endJob = db.prepare(
+    'UPDATE jobs SET state = ?, finished = ?, cid = ?, failure = ?, result = ? WHERE id = ?'
+  )
+  const dropValues = db.prepare('UPDATE slices SET value = NULL WHERE job = ?')
+  const setSettled = db.prepare('UPDATE jobs SET settled = 1 WHERE id = ?')
+  const setState = db.prepare('UPDATE jobs SET state = ? WHERE id = ?')
+  const columns = 'id, type, state, submitted, finished, bound, settled, cid, failure'
+  const selectOne = db.prepare(`SELECT ${columns} FROM jobs WHERE id = ?`)
+  const selectOpen = db.prepare(`SELECT ${columns} FROM jobs WHERE settled = 0 ORDER BY submitted`)
+  const selectRecent = db.prepare(`SELECT ${columns} FROM jobs ORDER BY submitted DESC LIMIT ?`)
+  const selectSpecs = db.prepare('SELECT specs FROM jobs WHERE id = ?')
+  const selectResult = db.prepare('SELECT result FROM jobs WHERE id = ?')
+  const selectSlices = db.prepare(
+    'SELECT part, first, count, value, paid FROM slices WHERE job = ? ORDER BY part, first'
+  )
+  const selectPaid = db.prepare('SELECT count, paid FROM slices WHERE job = ?')
+
+  const toJob = (row: Record<string, unknown>): StoredJob => ({
+    id: row.id as string,
+    type: row.type as StoredJob['type'],
+    state: row.state as JobState,
+    submitted: row.submitted as number,
+    finished: (row.finished as number | null) ?? undefined,
+    bound: BigInt(row.bound as number),
+    settled: row.settled === 1,
+    cid: (row.cid as string | null) ?? undefined,
+    failure: row.failure == null ? undefined : JSON.parse(row.failure as string)
+  })
+
+  const toPaid = (json: unknown) =>
+    (JSON.parse(json as string) as [string, string][]).map(([worker, price]) => ({
+      worker,
+      price: BigInt(price)
+    }))
+
+  return {
+    /** Gives the encoded size of the specs. */
+    addJob(job: Pick<StoredJob, 'id' | 'type' | 'submitted' | 'bound'>, specs: TaskSpec[]): number {
+      const bytes = encodeValue(specs)
+      insertJob.run(job.id, bytes, job.type, 'queued', job.submitted, job.bound)
+      return bytes.length
+    },
+    specs(id: string): TaskSpec[] {
+      return decodeValue(selectSpecs.get(id)?.specs as Uint8Array) as TaskSpec[]
+    },
+    running(id: string): void {
+      setState.run('running', id)
+    },
+    addSlice(job: string, slice: StoredSlice): void {
+      const paid = JSON.stringify(slice.paid.map(({ worker, price }) => [worker, String(price)]))
+      insertSlice.run(job, slice.part, slice.first, slice.count, slice.value, paid)
+    },
+    /** The final state; the values of the slices are not needed any more. */
+    endJob(
+      id: string,
+      end: { state: JobState; finished: number; cid?: string; failure?: object; result?: Uint8Array }
+    ): void {
+      db.exec('BEGIN')
+      endJob.run(
+        end.state,
+        end.finished,
+        end.cid ?? null,
+        end.failure == null ? null : JSON.stringify(end.failure),
+        end.result ?? null,
+        id
+      )
+      dropValues.run(id)
+      db.exec('COMMIT')
+    },
+    settled(id: string): void {
+      setSettled.run(id)
+    },
+    job(id: string): StoredJob | undefined {
+      const row = selectOne.get(id)
+      return row == null ? undefined : toJob(row)
+    },
+    /** Jobs whose escrow is open: to be resumed or settled. */
+    openJobs(): StoredJob[] {
+      return selectOpen.all().map(toJob)
+    },
+    recent(limit: number): StoredJob[] {
+      return selectRecent.all(limit).map(toJob)
+    },
+    result(id: string): Uint8Array | undefined {
+      return (selectResult.get(id)?.result as Uint8Array | null | undefined) ?? undefined
+    },
+    slices(id: string): StoredSlice[] {
+      return selectSlices.all(id).map(row => ({
+        part: row.part as number,
+        first: row.first as number,
+        count: row.count as number,
+        value: row.value as Uint8Array,
+        paid: toPaid(row.paid)
+      }))
+    },
+    /** What each worker did for a job. */
+    shares(id: string): WorkerShare[] {
+      const shares = new Map<string, WorkerShare>()
+      for (const row of selectPaid.all(id)) {
+        for (const { worker, price } of toPaid(row.paid)) {
+          const share = shares.get(worker) ?? { worker, slices: 0, units: 0, paid: 0n }
+          share.slices++
+          share.units += row.count as number
+          share.paid += price
+          shares.set(worker, share)
+        }
+      }
+      return [...shares.values()].sort((a, b) => (a.worker < b.worker ? -1 : 1))
+    },
+    close(): void {
+      db.close()
+    }
+  }
+}
+
+export type Store = ReturnType<typeof openStore>

@@ -1,0 +1,71 @@
+import { ProtocolError } from '../errors.ts'
+import type { Plan, Reducer } from '../plan.ts'
+import type { MapSpec } from '../spec.ts'
+import { rangeItems } from './range-reduce.ts'
+import { arrayHead, encodeArray, encodeContext } from './shared.ts'
+
+interface Input {
+  first: number
+  items?: unknown[]
+  start?: number
+  step?: number
+  count?: number
+}
+
+/** Runs inside the sandbox; self-contained. An async function's promises are awaited together. */
+function driver(task: (item: unknown, index: number) => unknown) {
+  return ({ first, items, start = 0, step = 1, count = 0 }: Input): unknown => {
+    const length = items?.length ?? count
+    const out = new Array(length)
+    let waits = false
+    for (let i = 0; i < length; i++) {
+      const value = task(items == null ? start + (first + i) * step : items[i], first + i)
+      if (
+        typeof value === 'object' &&
+        value !== null &&
+        typeof (value as PromiseLike<unknown>).then === 'function'
+      )
+        waits = true
+      out[i] = value
+    }
+    return waits ? Promise.all(out) : out
+  }
+}
+
+const DRIVER = String(driver)
+
+/** A unit is one item. */
+export function planMap(spec: MapSpec): Plan {
+  const { items, range } = spec
+  const units = items?.length ?? rangeItems(range!)
+  const input = (first: number, count: number): Input =>
+    items == null
+      ? { first, start: range!.start, step: range!.step, count }
+      : { first, items: items.slice(first, first + count) }
+  return {
+    units,
+    program: { ...spec.fn, driver: DRIVER, context: encodeContext(spec.context) },
+    input,
+    whole: input(0, units),
+    createReducer: () => listReducer(units)
+  }
+}
+
+/** Puts lists of results in the order of their units; the items stay encoded. */
+export function listReducer(units: number): Reducer {
+  const parts: { first: number; items: Uint8Array }[] = []
+  return {
+    add(first, count, value) {
+      const { length, size } = arrayHead(value)
+      if (length !== count) throw new ProtocolError(`a result has ${length} items, ${count} were asked for`)
+      parts.push({ first, items: value.subarray(size) })
+    },
+    async finish() {
+      parts.sort((a, b) => a.first - b.first)
+      return encodeArray(
+        units,
+        parts.map(part => part.items)
+      )
+    }
+  }
+}

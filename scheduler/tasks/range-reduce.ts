@@ -1,0 +1,94 @@
+import { createReduction } from '../operations.ts'
+import type { Plan } from '../plan.ts'
+import type { Operation, RangeReduceSpec } from '../spec.ts'
+import { blockSize, createTree, foldBlocks, mergeNodes } from '../tree.ts'
+import { driverSource, encodeContext, type ReduceInput, treeReducer } from './shared.ts'
+
+// A sub-range for `partial` is worth its fixed cost (a sieve calculates its base primes again each time), so there
+// are fewer and larger blocks; and a block larger than 2^24 items would outlast a slice's time limit.
+const PARTIAL_BLOCKS = 1 << 10
+const MAX_PARTIAL_BLOCK_ITEMS = 1 << 24
+
+interface Input extends ReduceInput {
+  start: number
+  step: number
+  items: number
+  size: number
+  operation: Operation
+  exact: boolean
+  partial: boolean
+}
+
+/** Runs inside the sandbox; uses only what driverSource() puts beside it. */
+function driver(
+  task: (...args: number[]) => unknown,
+  functions: { reduce?: (a: unknown, b: unknown) => unknown }
+) {
+  return (input: Input): unknown => {
+    const { start, step, items, size, operation, exact, partial, first, count, merge, initial, whole } = input
+    const { lift, fold, combine, finish } = createReduction(operation, exact, functions.reduce)
+    const blocks = Math.ceil(items / size)
+    const leaf = (block: number): unknown => {
+      const from = start + block * size * step
+      const to = start + (Math.min((block + 1) * size, items) - 1) * step
+      let acc = lift(partial ? task(from, to) : task(from))
+      if (!partial) for (let x = from + step; x <= to; x += step) acc = fold(acc, task(x))
+      return acc
+    }
+    const nodes =
+      merge == null ? foldBlocks(blocks, first, count, leaf, combine) : mergeNodes(blocks, merge, combine)
+    return whole ? finish(nodes[0]?.[2], initial) : nodes
+  }
+}
+
+const DRIVER = driverSource(driver, { foldBlocks, mergeNodes, createTree, createReduction })
+
+/** How many items a range has, both ends inclusive. */
+export function rangeItems({ start, end, step }: { start: number; end: number; step: number }): number {
+  return end < start ? 0 : Math.floor((end - start) / step) + 1
+}
+
+/** `size`, `items`: a unit is a block of `size` items of the range. */
+export function planRangeReduce(spec: RangeReduceSpec): Plan {
+  const { start, step, exact, initial } = spec
+  const partial = spec.partial != null
+  // what `partial` counted is a number to add up
+  const operation = partial && spec.operation === 'count' ? 'sum' : spec.operation
+  const items = rangeItems(spec)
+  const size = partial
+    ? Math.min(blockSize(items, PARTIAL_BLOCKS), MAX_PARTIAL_BLOCK_ITEMS)
+    : blockSize(items)
+  const units = Math.ceil(items / size)
+  // without `map`, an item is its own value; counted, every item counts
+  const identity = { kind: 'function' as const, source: operation === 'count' ? '() => true' : 'x => x' }
+  const input = (first: number, count: number): Input => ({
+    start,
+    step,
+    items,
+    size,
+    operation,
+    exact,
+    partial,
+    first,
+    count
+  })
+  const { combine, finish } = createReduction(operation, exact)
+  return {
+    units,
+    program: {
+      ...(spec.partial ?? spec.map ?? identity),
+      functions: spec.reduce == null ? undefined : { reduce: spec.reduce },
+      driver: DRIVER,
+      context: encodeContext(spec.context)
+    },
+    input,
+    whole: { ...input(0, units), initial, whole: true },
+    createReducer: () =>
+      treeReducer({
+        blocks: units,
+        combine: operation === 'custom' ? undefined : combine,
+        mergeInput: merge => ({ ...input(0, 0), merge, initial, whole: true }),
+        finish: root => finish(root, initial)
+      })
+  }
+}

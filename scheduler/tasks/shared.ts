@@ -1,0 +1,113 @@
+import { decodeValue, encodeValue } from '../../sandbox/index.ts'
+import { ProtocolError } from '../errors.ts'
+import type { Reducer } from '../plan.ts'
+import { createTree, foldBlocks, type TreeNode } from '../tree.ts'
+
+/** The text of a driver for the sandbox: the function, and beside it the self-contained functions that it uses. */
+export function driverSource(
+  driver: (...args: never[]) => unknown,
+  uses: Record<string, (...args: never[]) => unknown>
+): string {
+  const helpers = Object.entries(uses).map(([name, helper]) => `const ${name} = ${helper};`)
+  return `(() => { ${helpers.join('\n')}\nreturn ${driver} })()`
+}
+
+export function encodeContext(context: Record<string, unknown> | undefined): Uint8Array | undefined {
+  return context == null ? undefined : encodeValue(context)
+}
+
+/** What a driver that reduces takes beside its own fields. */
+export interface ReduceInput {
+  first: number
+  count: number
+  initial?: unknown
+  /** nodes that were computed elsewhere */
+  merge?: TreeNode<unknown>[]
+  /** give the result, not the tree nodes: everything is here */
+  whole?: boolean
+}
+
+/**
+ * The reducer of everything that combines in the fixed tree. With `combine` it merges as results come;
+ * without (the author's own function) it collects the nodes and lets the sandbox merge them at the end.
+ */
+export function treeReducer(init: {
+  blocks: number
+  combine?: (left: unknown, right: unknown) => unknown
+  finish: (root: unknown) => unknown
+  mergeInput: (merge: TreeNode<unknown>[]) => ReduceInput
+}): Reducer {
+  const { blocks, combine, finish, mergeInput } = init
+  const collected: TreeNode<unknown>[] = []
+  const tree = combine == null ? undefined : createTree(blocks, combine)
+  return {
+    add(first, count, value) {
+      const nodes = decodeValue(value)
+      expectCover(nodes, first, count, blocks)
+      if (tree == null) collected.push(...nodes)
+      else for (const [level, index, acc] of nodes) tree.add(level, index, acc)
+    },
+    async finish(run) {
+      return tree == null ? run(mergeInput(collected)) : encodeValue(finish(tree.nodes()[0]?.[2]))
+    }
+  }
+}
+
+/** Throws unless `nodes` are exactly the tree nodes that cover the blocks [first, first + count). */
+function expectCover(
+  nodes: unknown,
+  first: number,
+  count: number,
+  blocks: number
+): asserts nodes is TreeNode<unknown>[] {
+  const expected = foldBlocks(
+    blocks,
+    first,
+    count,
+    () => undefined,
+    () => undefined
+  )
+  const right =
+    Array.isArray(nodes) &&
+    nodes.length === expected.length &&
+    expected.every(
+      ([level, index], i) =>
+        Array.isArray(nodes[i]) && nodes[i][0] === level && nodes[i][1] === index && nodes[i].length === 3
+    )
+  if (!right)
+    throw new ProtocolError(
+      `a result does not cover the blocks ${first} to ${first + count - 1} that were asked for`
+    )
+}
+
+/** A canonical array (RFC 8949, major type 4) of `length` items from their encoded bytes, which may come in pieces. */
+export function encodeArray(length: number, pieces: Uint8Array[]): Uint8Array {
+  const head = arrayHeadOf(length)
+  const array = new Uint8Array(head.length + pieces.reduce((sum, piece) => sum + piece.length, 0))
+  array.set(head)
+  let offset = head.length
+  for (const piece of pieces) {
+    array.set(piece, offset)
+    offset += piece.length
+  }
+  return array
+}
+
+/** Length and head size of an encoded array; throws when the value is none. */
+export function arrayHead(bytes: Uint8Array): { length: number; size: number } {
+  const [initial = 0] = bytes
+  const info = initial & 0x1f
+  if (initial >> 5 !== 4 || info > 26) throw new ProtocolError('a result is not a list')
+  if (info < 24) return { length: info, size: 1 }
+  const width = 1 << (info - 24)
+  let length = 0
+  for (let i = 1; i <= width; i++) length = length * 256 + (bytes[i] ?? 0)
+  return { length, size: 1 + width }
+}
+
+function arrayHeadOf(length: number): Uint8Array {
+  if (length < 24) return Uint8Array.of(0x80 | length)
+  if (length < 1 << 8) return Uint8Array.of(0x98, length)
+  if (length < 1 << 16) return Uint8Array.of(0x99, length >> 8, length)
+  return Uint8Array.of(0x9a, length >>> 24, length >> 16, length >> 8, length)
+}

@@ -1,0 +1,362 @@
+import type { ComponentLogger, Logger } from '@libp2p/interface'
+import type { Outcome, Sandbox, Session } from '../sandbox/index.ts'
+import type {
+  FromRequester,
+  FromWorker,
+  LeasedSlice,
+  LoadMessage,
+  OfferMessage,
+  SliceResult
+} from './wire.ts'
+
+/** What the owner of a machine allows others to do with it. */
+export interface WorkerPolicy {
+  /** slices that run at the same time; 0 = this node lends nothing */
+  slots: number
+  /** resident memory of one process, MB */
+  memoryMb: number
+  /** undefined = admitted, else the reason for the refusal */
+  admit(requester: string): string | undefined
+  /** may run where a wall is missing: the owner and the peers on the allow-list */
+  trusted(requester: string): boolean
+}
+
+// Outstanding slices per requester: enough to hide a round trip, few enough to bound memory.
+const WINDOW_PER_SLOT = 64
+// Programs that one requester may keep loaded.
+const MAX_PROGRAMS = 256
+const HEARTBEAT_MS = 1000
+// A process waits this long for more work of its program before it is thrown away.
+const IDLE_SESSION_MS = 5000
+// Small slices are run together up to this expected time, so that their answers do not wait for each other long.
+const BATCH_MS = 20
+const MAX_SLICES_PER_RUN = 64
+// The output of a slice must fit into a frame with room for its envelope.
+const MAX_OUTPUT_BYTES = 32 * 1024 * 1024
+
+/** One requester's end of the compute protocol. */
+export interface WorkerConnection {
+  receive(message: FromRequester): void
+  /** The requester is gone: everything of it is dropped. */
+  close(): void
+}
+
+interface Program {
+  message: LoadMessage
+  queue: LeasedSlice[]
+  running: Set<Run>
+  idle: { session: Session; timer: NodeJS.Timeout }[]
+  connection: Requester
+  /** ms per slice as seen here */
+  sliceMs?: number
+}
+
+interface Run {
+  live: Set<number>
+  controller: AbortController
+}
+
+interface Requester {
+  id: string
+  send(message: FromWorker): void
+  programs: Map<string, Program>
+  held: number
+  closed: boolean
+}
+
+/** Serves slices to requesters in `slots` processes at a time, programs in turn. */
+export function createWorker(
+  policy: WorkerPolicy,
+  components: { sandbox: Sandbox; logger: ComponentLogger }
+) {
+  const { sandbox } = components
+  const log: Logger = components.logger.forComponent('artel:worker')
+  const requesters = new Set<Requester>()
+  /** programs with queued slices, in turn */
+  const waiting = new Set<Program>()
+  let running = 0
+  let stopped = false
+
+  const offer = (): OfferMessage => ({
+    t: 'offer',
+    class: sandbox.class,
+    slots: policy.slots,
+    window: policy.slots * WINDOW_PER_SLOT,
+    walled: sandbox.walled,
+    ramMb: policy.memoryMb
+  })
+
+  const heartbeat = setInterval(() => {
+    for (const requester of requesters) if (requester.held > 0) requester.send({ t: 'alive' })
+  }, HEARTBEAT_MS)
+  heartbeat.unref()
+
+  function pump(): void {
+    for (const program of waiting) {
+      if (running >= policy.slots || stopped) return
+      waiting.delete(program)
+      const slices = take(program)
+      // to the end of the line, so that programs take turns
+      if (program.queue.length > 0) waiting.add(program)
+      running++
+      run(program, slices)
+        .catch(err => {
+          log.error('a batch failed: %e', err)
+          refuse(program.connection, slices, `the worker could not run it: ${(err as Error).message}`)
+        })
+        .finally(() => {
+          running--
+          pump()
+        })
+    }
+  }
+
+  function take(program: Program): LeasedSlice[] {
+    const each = Math.max(program.sliceMs ?? program.queue[0]?.expectedMs ?? BATCH_MS, 0.01)
+    const count = Math.max(1, Math.min(MAX_SLICES_PER_RUN, Math.floor(BATCH_MS / each)))
+    return program.queue.splice(0, count)
+  }
+
+  async function run(program: Program, slices: LeasedSlice[]): Promise<void> {
+    const { connection } = program
+    const controller = new AbortController()
+    const current: Run = { live: new Set(slices.map(slice => slice.id)), controller }
+    program.running.add(current)
+    let session: Session | undefined
+    try {
+      session = await acquire(program, controller.signal)
+      const outcomes = await session.run(
+        slices.flatMap(slice => slice.inputs),
+        { signal: controller.signal }
+      )
+      if (!connection.closed) answer(connection, distribute(slices, outcomes, program))
+    } catch (err) {
+      const { name, message } = err as Error
+      if (connection.closed || controller.signal.aborted) return
+      if (name === 'ProgramError' || name === 'WallMissingError') {
+        const outcome = {
+          name: name === 'ProgramError' ? ('threw' as const) : ('wall-missing' as const),
+          message
+        }
+        connection.send({
+          t: 'result',
+          slices: slices.map(slice => ({ id: slice.id, ms: 0, outcomes: slice.inputs.map(() => outcome) }))
+        })
+      } else throw err
+    } finally {
+      program.running.delete(current)
+      connection.held -= slices.length
+      if (session != null) release(program, session)
+    }
+  }
+
+  function distribute(slices: LeasedSlice[], outcomes: Outcome[], program: Program): SliceResult[] {
+    let at = 0
+    return slices.map(slice => {
+      const own = outcomes.slice(at, at + slice.inputs.length)
+      at += slice.inputs.length
+      const ms = own.reduce((sum, outcome) => sum + outcome.ms, 0)
+      program.sliceMs = program.sliceMs == null ? ms : program.sliceMs * 0.7 + ms * 0.3
+      return {
+        id: slice.id,
+        ms,
+        outcomes: own.map(outcome => (outcome.ok ? outcome.value : outcome.failure))
+      }
+    })
+  }
+
+  /** Sends results in messages that stay well below the largest frame. */
+  function answer(requester: Requester, results: SliceResult[]): void {
+    let message: SliceResult[] = []
+    let bytes = 0
+    for (const result of results) {
+      const size = result.outcomes.reduce(
+        (sum, outcome) => sum + (outcome instanceof Uint8Array ? outcome.length : 256),
+        0
+      )
+      if (size > MAX_OUTPUT_BYTES) {
+        const failure = {
+          name: 'invalid-result' as const,
+          message: `the slice gave ${size} bytes, at most ${MAX_OUTPUT_BYTES} travel`
+        }
+        result.outcomes = result.outcomes.map(() => failure)
+      }
+      if (bytes + size > MAX_OUTPUT_BYTES && message.length > 0) {
+        requester.send({ t: 'result', slices: message })
+        message = []
+        bytes = 0
+      }
+      message.push(result)
+      bytes += size
+    }
+    requester.send({ t: 'result', slices: message })
+  }
+
+  async function acquire(program: Program, signal: AbortSignal): Promise<Session> {
+    const warm = program.idle.pop()
+    if (warm != null) {
+      clearTimeout(warm.timer)
+      return warm.session
+    }
+    makeRoom()
+    const { kind, source, functions, driver, context, seed, timeoutMs, memoryMb } = program.message
+    const requester = program.connection.id
+    return sandbox.open(
+      { kind, source, export: program.message.export, functions, driver, context, seed },
+      {
+        requester,
+        trusted: policy.trusted(requester),
+        limits: { timeoutMs, memoryMb: Math.min(memoryMb, policy.memoryMb), outputBytes: MAX_OUTPUT_BYTES },
+        signal
+      }
+    )
+  }
+
+  function release(program: Program, session: Session): void {
+    if (program.connection.closed || stopped) {
+      end(session)
+      return
+    }
+    const entry = { session, timer: setTimeout(() => retire(program, entry), IDLE_SESSION_MS) }
+    program.idle.push(entry)
+  }
+
+  function retire(program: Program, entry: Program['idle'][number]): void {
+    clearTimeout(entry.timer)
+    program.idle = program.idle.filter(other => other !== entry)
+    end(entry.session)
+  }
+
+  const end = (session: Session): void => {
+    session.close().catch(err => log.error('a sandbox did not close: %e', err))
+  }
+
+  /** Idle processes of other programs give way: at most as many stay as there are slots. */
+  function makeRoom(): void {
+    const idle = [...requesters]
+      .flatMap(requester => [...requester.programs.values()])
+      .filter(program => program.idle.length > 0)
+    const count = idle.reduce((sum, program) => sum + program.idle.length, 0)
+    if (count >= policy.slots && idle[0] != null) retire(idle[0], idle[0].idle[0]!)
+  }
+
+  function refuse(requester: Requester, slices: { id: number }[], reason: string, program?: string): void {
+    requester.send({ t: 'refused', program, slices: slices.map(slice => slice.id), reason })
+  }
+
+  function unload(program: Program): void {
+    waiting.delete(program)
+    program.connection.held -= program.queue.length
+    program.queue = []
+    for (const current of program.running) current.controller.abort()
+    for (const entry of program.idle) retire(program, entry)
+  }
+
+  function receive(requester: Requester, message: FromRequester): void {
+    switch (message.t) {
+      case 'load': {
+        const old = requester.programs.get(message.program)
+        if (old == null && requester.programs.size >= MAX_PROGRAMS) {
+          const free = [...requester.programs].find(
+            ([, program]) => program.queue.length === 0 && program.running.size === 0
+          )
+          if (free == null) {
+            requester.send({
+              t: 'refused',
+              program: message.program,
+              slices: [],
+              reason: `more than ${MAX_PROGRAMS} programs at a time`
+            })
+            return
+          }
+          unload(free[1])
+          requester.programs.delete(free[0])
+        }
+        if (old == null)
+          requester.programs.set(message.program, {
+            message,
+            queue: [],
+            running: new Set(),
+            idle: [],
+            connection: requester
+          })
+        requester.send({ t: 'loaded', program: message.program })
+        return
+      }
+      case 'unload': {
+        const program = requester.programs.get(message.program)
+        if (program != null) unload(program)
+        requester.programs.delete(message.program)
+        return
+      }
+      case 'lease': {
+        const reason = stopped
+          ? 'the worker is stopping'
+          : policy.slots === 0
+            ? 'this node lends nothing'
+            : policy.admit(requester.id)
+        for (const slice of message.slices) {
+          const program = requester.programs.get(slice.program)
+          if (reason != null) refuse(requester, [slice], reason)
+          else if (program == null) refuse(requester, [slice], 'the program is not loaded', slice.program)
+          else if (requester.held >= policy.slots * WINDOW_PER_SLOT)
+            refuse(requester, [slice], 'the window is full')
+          else {
+            requester.held++
+            program.queue.push(slice)
+            waiting.add(program)
+          }
+        }
+        pump()
+        return
+      }
+      case 'revoke':
+        for (const id of message.slices) revoke(requester, id)
+    }
+  }
+
+  function revoke(requester: Requester, id: number): void {
+    for (const program of requester.programs.values()) {
+      const at = program.queue.findIndex(slice => slice.id === id)
+      if (at >= 0) {
+        program.queue.splice(at, 1)
+        requester.held--
+        if (program.queue.length === 0) waiting.delete(program)
+        return
+      }
+      for (const current of program.running) {
+        if (!current.live.delete(id)) continue
+        if (current.live.size === 0) current.controller.abort()
+        return
+      }
+    }
+  }
+
+  return {
+    offer,
+
+    /** A requester connected: its first message is this node's offer. */
+    connect(id: string, send: (message: FromWorker) => void): WorkerConnection {
+      const requester: Requester = { id, send, programs: new Map(), held: 0, closed: false }
+      requesters.add(requester)
+      send(offer())
+      return {
+        receive: message => receive(requester, message),
+        close() {
+          requester.closed = true
+          requesters.delete(requester)
+          for (const program of requester.programs.values()) unload(program)
+          requester.programs.clear()
+        }
+      }
+    },
+
+    stop(): void {
+      stopped = true
+      clearInterval(heartbeat)
+      for (const requester of requesters) for (const program of requester.programs.values()) unload(program)
+    }
+  }
+}
+
+export type ComputeWorker = ReturnType<typeof createWorker>
