@@ -127,12 +127,18 @@ const RULES: {
 }[] = [
   { reason: 'a thread, never a process: CLONE_THREAD', call: [56, 220], argument: 0, anyBit: 0x00010000 },
   {
-    reason: 'is it a terminal (TCGETS)? non-blocking and close-on-exec (FIONBIO, FIOCLEX); no other device call',
+    reason:
+      'is it a terminal (TCGETS)? non-blocking and close-on-exec (FIONBIO, FIOCLEX); no other device call',
     call: [16, 29],
     argument: 1,
     values: [0x5401, 0x5421, 0x5451]
   },
-  { reason: 'names for threads and memory (PR_SET_NAME, PR_SET_VMA)', call: [157, 167], argument: 0, values: [15, 0x53564d41] }
+  {
+    reason: 'names for threads and memory (PR_SET_NAME, PR_SET_VMA)',
+    call: [157, 167],
+    argument: 0,
+    values: [15, 0x53564d41]
+  }
 ]
 
 /** clone3 takes its flags in memory, where a filter cannot look; ENOSYS makes glibc use clone. */
@@ -170,7 +176,8 @@ export function canFilter(architecture: string): architecture is keyof typeof AR
 export function seccompFilter(architecture: keyof typeof ARCHITECTURES): Uint8Array {
   const { index, audit } = ARCHITECTURES[architecture]
   const program: [code: number, jumpTrue: number, jumpFalse: number, k: number][] = []
-  const add = (code: number, k: number, jumpTrue = 0, jumpFalse = 0) => program.push([code, jumpTrue, jumpFalse, k])
+  const add = (code: number, k: number, jumpTrue = 0, jumpFalse = 0) =>
+    program.push([code, jumpTrue, jumpFalse, k])
 
   add(LOAD, ARCH_OFFSET)
   add(JUMP_EQUAL, audit, 1, 0)

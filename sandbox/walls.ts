@@ -26,7 +26,10 @@ export function childPayload(): Payload {
   const addon: string = createRequire(require.resolve('isolated-vm'))('node-gyp-build').path(
     join(require.resolve('isolated-vm'), '..')
   )
-  return { source: `(${childMain})(require,${JSON.stringify(addon)},${JSON.stringify(FRAME)})`, addons: [addon] }
+  return {
+    source: `(${childMain})(require,${JSON.stringify(addon)},${JSON.stringify(FRAME)})`,
+    addons: [addon]
+  }
 }
 
 /** Starts payloads, behind the walls or without those of the operating system. */
@@ -79,7 +82,11 @@ export function nodeFlags(addons: string[]): string[] {
 }
 
 /** Starts `node …nodeArgs` behind the walls of the operating system. fd 3 carries the filter, fd 4 the inner pid. */
-export function spawnWalled(tools: Required<Pick<Tools, 'bwrap' | 'prlimit'>>, files: string[], nodeArgs: string[]) {
+export function spawnWalled(
+  tools: Required<Pick<Tools, 'bwrap' | 'prlimit'>>,
+  files: string[],
+  nodeArgs: string[]
+) {
   if (!canFilter(process.arch)) throw new RangeError(`no seccomp filter for ${process.arch}`)
   const args = [
     '--core=0',
@@ -225,7 +232,11 @@ function judge({ status, namespaces = [], coreLimit }: Kernel, tools: Tools, com
   return [
     wall('isolate', true, `isolated-vm on V8 ${process.versions.v8}`),
     wall('process', true, 'one child per requester and program, thrown away afterwards'),
-    wall('limits', coreLimit === '0', `prlimit: ${NOFILE} descriptors, files of ${FSIZE_BYTES} bytes, no core dumps`),
+    wall(
+      'limits',
+      coreLimit === '0',
+      `prlimit: ${NOFILE} descriptors, files of ${FSIZE_BYTES} bytes, no core dumps`
+    ),
     wall(
       'namespaces',
       namespaces.length === NAMESPACES.length && capabilities,
@@ -237,6 +248,11 @@ function judge({ status, namespaces = [], coreLimit }: Kernel, tools: Tools, com
       'a filter of allowed system calls, no new privileges'
     ),
     wall('permission', true, 'node --permission: reads its own native module, nothing else'),
-    wall('watchdog', linux, 'deadline and resident memory from outside, SIGKILL', 'memory is read from /proc of Linux')
+    wall(
+      'watchdog',
+      linux,
+      'deadline and resident memory from outside, SIGKILL',
+      'memory is read from /proc of Linux'
+    )
   ]
 }
