@@ -1,0 +1,211 @@
+import type { AccountId, Balance, Micro, Supply } from './contract.ts'
+import { isEqual } from './keys.ts'
+import type { LedgerNetwork } from './network.ts'
+import { type Body, GENESIS_HASH, totalOf } from './order.ts'
+import type { HashedSegment } from './segment.ts'
+import { hasWork } from './work.ts'
+
+/** An account after its last order that counts. */
+export interface AccountState {
+  /** number of the next order */
+  seq: number
+  /** hash of the last one */
+  tip: Uint8Array
+  available: Micro
+  reserved: Micro
+  /** open escrows by job */
+  escrows: Map<string, Micro>
+  granted: boolean
+}
+
+export const emptyAccount = (): AccountState => ({
+  seq: 0,
+  tip: GENESIS_HASH,
+  available: 0n,
+  reserved: 0n,
+  escrows: new Map(),
+  granted: false
+})
+
+/**
+ * What an order would do to its account:
+ * - `ok`
+ * - `insufficient`: not now, but credits may still come in
+ * - `invalid`: never; witnesses refuse it, and if it was certified all the same it counts as an empty order
+ */
+export type Verdict = 'ok' | 'insufficient' | 'invalid'
+
+/** Whether an order may follow in this state. Pure. */
+export function judge(
+  state: Pick<AccountState, 'available' | 'escrows' | 'granted'>,
+  account: AccountId,
+  body: Body,
+  network: LedgerNetwork
+): Verdict {
+  switch (body.type) {
+    case 'grant':
+      return !state.granted && body.amount === network.grantMicro && hasWork(network, account, body.nonce)
+        ? 'ok'
+        : 'invalid'
+    case 'escrow':
+      if (state.escrows.has(body.job)) return 'invalid'
+      return state.available >= body.amount ? 'ok' : 'insufficient'
+    case 'settle': {
+      const bound = state.escrows.get(body.job)
+      return bound != null && totalOf(body.payments) <= bound ? 'ok' : 'invalid'
+    }
+    case 'transfer':
+      return state.available >= body.amount ? 'ok' : 'insufficient'
+  }
+}
+
+/** Takes an order that was judged `ok` into the state; gives what it pays to whom. */
+export function apply(state: AccountState, body: Body): { to: AccountId; amount: Micro }[] {
+  switch (body.type) {
+    case 'grant':
+      state.granted = true
+      state.available += body.amount
+      return []
+    case 'escrow':
+      state.available -= body.amount
+      state.reserved += body.amount
+      state.escrows.set(body.job, body.amount)
+      return []
+    case 'settle': {
+      const bound = state.escrows.get(body.job)!
+      state.escrows.delete(body.job)
+      state.reserved -= bound
+      state.available += bound - totalOf(body.payments)
+      return body.payments
+    }
+    case 'transfer':
+      state.available -= body.amount
+      return [body]
+  }
+}
+
+/**
+ * Balances as a pure function of a set of certified segments: orders of one account count in their sequence, each
+ * as soon as the account can pay it. An order never takes from another account, so one that can be applied stays
+ * applicable whatever comes in between; the result is the same for every order of arrival (Guerraoui et al. 2019).
+ */
+export interface Book {
+  /** Adds a certified segment; false when it holds nothing new. */
+  add(segment: HashedSegment): boolean
+  /** Freezes an account for good: its escrows are burnt. False when it is frozen already. */
+  freeze(account: AccountId): boolean
+  isFrozen(account: AccountId): boolean
+  /** The state of an account; do not change it. */
+  account(account: AccountId): Readonly<AccountState>
+  balance(account: AccountId): Balance
+  balances(): Map<AccountId, Balance>
+  supply(): Supply
+}
+
+interface Waiting {
+  body: Body
+  hash: Uint8Array
+}
+
+export function createBook(network: LedgerNetwork): Book {
+  const accounts = new Map<AccountId, AccountState>()
+  const frozen = new Set<AccountId>()
+  /** certified, but before them something is missing: an order or credits */
+  const waiting = new Map<AccountId, Map<number, Waiting>>()
+  let granted = 0n
+
+  const stateOf = (account: AccountId): AccountState => {
+    let state = accounts.get(account)
+    if (state == null) {
+      state = emptyAccount()
+      accounts.set(account, state)
+    }
+    return state
+  }
+
+  /** Applies what can be applied, also in accounts that it pays. */
+  const advance = (first: AccountId): void => {
+    const queue = new Set([first])
+    for (const account of queue) {
+      queue.delete(account)
+      const orders = waiting.get(account)
+      if (orders == null) continue
+      const state = stateOf(account)
+      for (let next = orders.get(state.seq); next != null; next = orders.get(state.seq)) {
+        const verdict = judge(state, account, next.body, network)
+        if (verdict === 'insufficient') break
+        orders.delete(state.seq)
+        state.seq += 1
+        state.tip = next.hash
+        if (verdict === 'invalid') continue
+        if (next.body.type === 'grant') granted += next.body.amount
+        for (const { to, amount } of apply(state, next.body)) {
+          stateOf(to).available += amount
+          if (to !== account) queue.add(to)
+        }
+      }
+      if (orders.size === 0) waiting.delete(account)
+    }
+  }
+
+  const balanceOf = (account: AccountId, state: AccountState | undefined): Balance => ({
+    available: state?.available ?? 0n,
+    reserved: state == null || frozen.has(account) ? 0n : state.reserved
+  })
+
+  return {
+    add: segment => {
+      const state = stateOf(segment.account)
+      let orders = waiting.get(segment.account)
+      let isNew = false
+      for (const [index, body] of segment.orders.entries()) {
+        const seq = segment.seq + index
+        if (seq < state.seq || orders?.has(seq) === true) continue
+        if (orders == null) {
+          orders = new Map()
+          waiting.set(segment.account, orders)
+        }
+        orders.set(seq, { body, hash: segment.hashes[index]! })
+        isNew = true
+      }
+      if (isNew) advance(segment.account)
+      return isNew
+    },
+    freeze: account => {
+      if (frozen.has(account)) return false
+      frozen.add(account)
+      return true
+    },
+    isFrozen: account => frozen.has(account),
+    account: account => accounts.get(account) ?? emptyAccount(),
+    balance: account => balanceOf(account, accounts.get(account)),
+    balances: () => new Map([...accounts].map(([account, state]) => [account, balanceOf(account, state)])),
+    supply: () => {
+      let total = 0n
+      let burnt = 0n
+      for (const [account, state] of accounts) {
+        total += state.available + (frozen.has(account) ? 0n : state.reserved)
+        if (frozen.has(account)) burnt += state.reserved
+      }
+      return { granted, burnt, total }
+    }
+  }
+}
+
+/**
+ * Judges a whole run on a copy of the state; the first verdict that is not `ok`, or `ok`. Pure.
+ */
+export function judgeRun(
+  state: Readonly<AccountState>,
+  segment: HashedSegment,
+  network: LedgerNetwork
+): Verdict | 'gap' {
+  if (segment.seq !== state.seq || !isEqual(segment.prev, state.tip)) return 'gap'
+  const copy = { ...state, escrows: new Map(state.escrows) }
+  for (const body of segment.orders) {
+    const verdict = judge(copy, segment.account, body, network)
+    if (verdict !== 'ok') return verdict
+    for (const { to, amount } of apply(copy, body)) if (to === segment.account) copy.available += amount
+  }
+  return 'ok'
+}

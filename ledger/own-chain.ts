@@ -1,0 +1,161 @@
+import type { Book } from './book.ts'
+import { fromBytes, toBytes } from './codec.ts'
+import type { Balance } from './contract.ts'
+import { InsufficientCreditsError } from './errors.ts'
+import type { Signer } from './keys.ts'
+import type { LedgerNetwork } from './network.ts'
+import { type Body, bodyFromTuple, bodyToTuple, orderHash, totalOf } from './order.ts'
+import {
+  type HashedSegment,
+  MAX_SEGMENT_BYTES,
+  MAX_SEGMENT_ORDERS,
+  ORDER_DOMAIN,
+  withHashes
+} from './segment.ts'
+import type { Store } from './store.ts'
+
+/** Of a segment beside its orders: key, signature and up to 64 votes. */
+const SEGMENT_FRAME_BYTES = 8 * 1024
+
+/** The orders of this node's own account, from signing until they are certified. */
+export interface OwnChain {
+  /** Signs the next order and writes it to disk; gives its number. Synchronous, so that nothing comes between. */
+  issue(body: Body): number
+  /** Resolves when the order is certified; rejects when the account is given up. */
+  certified(seq: number): Promise<void>
+  /** What goes to the witnesses next, if anything. On disk for good before it is given out. */
+  takePending(): HashedSegment | undefined
+  hasPending(): boolean
+  /** To be called when the book has moved on. */
+  settle(): void
+  giveUp(error: Error): void
+  /** With the orders that are not certified yet. */
+  balance(): Balance
+}
+
+export interface OwnChainInit {
+  network: LedgerNetwork
+  signer: Signer
+  store: Store
+  book: Book
+}
+
+interface Pending {
+  body: Body
+  resolve(): void
+  reject(error: Error): void
+  certified: Promise<void>
+}
+
+export function createOwnChain({ network, signer, store, book }: OwnChainInit): OwnChain {
+  const { account } = signer
+  const pending = new Map<number, Pending>()
+  /** what the pending orders change in the account */
+  let available = 0n
+  let reserved = 0n
+  let next = book.account(account).seq
+  let tip = book.account(account).tip
+  let sent = (store.getMeta('sent') as number | undefined) ?? 0
+
+  const count = (body: Body, sign: 1n | -1n): void => {
+    switch (body.type) {
+      case 'escrow':
+        available -= sign * body.amount
+        reserved += sign * body.amount
+        break
+      case 'settle': {
+        const { bound } = store.job(body.job)!
+        available += sign * (bound - totalOf(body.payments))
+        reserved -= sign * bound
+        break
+      }
+      case 'transfer':
+        available -= sign * body.amount
+        break
+      case 'grant': // counts when it is certified
+    }
+  }
+
+  const remember = (seq: number, hash: Uint8Array, body: Body): void => {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    // whoever wants to know waits for it; nobody has to
+    promise.catch(() => undefined)
+    pending.set(seq, { body, resolve, reject, certified: promise })
+    count(body, 1n)
+    next = seq + 1
+    tip = hash
+  }
+
+  const bodyOf = (bytes: Uint8Array): Body =>
+    bodyFromTuple(fromBytes(bytes, MAX_SEGMENT_BYTES, 'an order of our own'))
+
+  store.dropOwn(next)
+  for (const row of store.own(next, Number.MAX_SAFE_INTEGER)) remember(row.seq, row.hash, bodyOf(row.body))
+
+  const balance = (): Balance => {
+    const certified = book.balance(account)
+    return { available: certified.available + available, reserved: certified.reserved + reserved }
+  }
+
+  return {
+    issue: body => {
+      const needed = body.type === 'escrow' || body.type === 'transfer' ? body.amount : 0n
+      const can = balance().available
+      if (needed > can) throw new InsufficientCreditsError(can, needed)
+      const seq = next
+      const tuple = bodyToTuple(body)
+      const hash = orderHash(network.id, account, seq, tip, tuple)
+      store.batch(() => {
+        store.putOwn({ seq, hash, signature: signer.sign(ORDER_DOMAIN, hash), body: toBytes(tuple) })
+        if (body.type === 'escrow') store.putJob(body.job, body.amount, seq)
+        if (body.type === 'settle') store.settleJob(body.job, seq)
+      })
+      remember(seq, hash, body)
+      return seq
+    },
+    certified: async seq => pending.get(seq)?.certified,
+    takePending: () => {
+      const state = book.account(account)
+      const rows = store.own(state.seq, MAX_SEGMENT_ORDERS)
+      let size = SEGMENT_FRAME_BYTES
+      const fitting = rows.filter(row => {
+        size += row.body.length
+        return size <= MAX_SEGMENT_BYTES
+      })
+      const last = fitting.at(-1)
+      if (last == null) return undefined
+      if (last.seq >= sent) {
+        // a power cut must not make us sign another order with a number that a witness has seen
+        sent = last.seq + 1
+        store.durably(() => store.setMeta('sent', sent))
+      }
+      return withHashes(network, {
+        account,
+        seq: state.seq,
+        prev: state.tip,
+        orders: fitting.map(row => bodyOf(row.body)),
+        signature: last.signature,
+        votes: []
+      })
+    },
+    hasPending: () => pending.size > 0,
+    settle: () => {
+      const { seq: certified, tip: certifiedTip } = book.account(account)
+      for (const [seq, order] of pending) {
+        if (seq >= certified) break
+        pending.delete(seq)
+        count(order.body, -1n)
+        order.resolve()
+      }
+      store.dropOwn(certified)
+      if (next < certified) {
+        next = certified
+        tip = certifiedTip
+      }
+    },
+    giveUp: error => {
+      for (const order of pending.values()) order.reject(error)
+    },
+    balance
+  }
+}

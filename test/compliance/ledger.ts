@@ -1,0 +1,94 @@
+import { strict as assert } from 'node:assert'
+import type { Ledger } from '../../ledger/index.ts'
+
+export interface LedgerSetup {
+  /** two accounts of one network, the first with the grant and the second without */
+  rich: Ledger
+  poor: Ledger
+  grantMicro: bigint
+  /** resolves when both ledgers show the same balances */
+  settled(): Promise<void>
+  teardown(): Promise<void>
+}
+
+/** What every implementation of the ledger must do. */
+export function ledgerCompliance(name: string, setup: () => Promise<LedgerSetup>): void {
+  describe(`ledger compliance: ${name}`, () => {
+    let ledgers: LedgerSetup
+    before(async () => {
+      ledgers = await setup()
+    })
+    after(() => ledgers.teardown())
+
+    it('grants once per account', async () => {
+      const { rich, grantMicro } = ledgers
+      await Promise.all([rich.claimGrant(), rich.claimGrant()])
+      await rich.claimGrant()
+      assert.deepEqual(rich.balance(), { available: grantMicro, reserved: 0n })
+      assert.deepEqual(rich.supply(), { granted: grantMicro, burnt: 0n, total: grantMicro })
+    })
+
+    it('reserves at escrow, pays and frees the rest at settlement, once', async () => {
+      const { rich, poor, grantMicro, settled } = ledgers
+      const escrow = await rich.escrow('job-1', 1_000n)
+      assert.deepEqual(rich.balance(), { available: grantMicro - 1_000n, reserved: 1_000n })
+      assert.deepEqual(rich.openEscrows(), [{ job: 'job-1', bound: 1_000n }])
+      await escrow.certified
+      await (await rich.escrow('job-1', 1_000n)).certified
+      await rich.settle('job-1', [{ to: poor.account, amount: 600n, slices: 3 }])
+      await rich.settle('job-1', [{ to: poor.account, amount: 900n, slices: 4 }])
+      await settled()
+      assert.deepEqual(rich.balance(), { available: grantMicro - 600n, reserved: 0n })
+      assert.deepEqual(poor.balance(), { available: 600n, reserved: 0n })
+      assert.deepEqual(rich.openEscrows(), [])
+    })
+
+    it('refunds a job without payments', async () => {
+      const { rich, grantMicro } = ledgers
+      await rich.escrow('job-2', 5_000n)
+      await rich.settle('job-2', [])
+      assert.deepEqual(rich.balance(), { available: grantMicro - 600n, reserved: 0n })
+    })
+
+    it('refuses what the account does not have, naming both figures', async () => {
+      const { rich, grantMicro } = ledgers
+      await assert.rejects(rich.escrow('job-3', grantMicro), {
+        name: 'InsufficientCreditsError',
+        available: grantMicro - 600n,
+        needed: grantMicro
+      })
+      await assert.rejects(rich.transfer(ledgers.poor.account, grantMicro), {
+        name: 'InsufficientCreditsError'
+      })
+    })
+
+    it('refuses what makes no sense', async () => {
+      const { rich, poor } = ledgers
+      await rich.escrow('job-4', 100n)
+      const pay = (amount: bigint) => ({ to: poor.account, amount, slices: 1 })
+      await assert.rejects(rich.settle('job-4', [pay(101n)]), { name: 'InvalidOrderError' })
+      await assert.rejects(rich.settle('job-4', [pay(1n), pay(1n)]), { name: 'InvalidOrderError' })
+      await assert.rejects(rich.settle('job-4', [pay(-1n)]), { name: 'InvalidOrderError' })
+      await assert.rejects(rich.settle('nobody-knows', []), { name: 'UnknownEscrowError' })
+      await assert.rejects(rich.transfer(poor.account, 0n), { name: 'InvalidOrderError' })
+      await assert.rejects(rich.transfer('nobody', 1n), { name: 'MalformedError' })
+      await rich.settle('job-4', [])
+    })
+
+    it('transfers, and both sides show the same book', async () => {
+      const { rich, poor, grantMicro, settled } = ledgers
+      let changes = 0
+      const onChange = (): void => {
+        changes += 1
+      }
+      poor.addEventListener('change', onChange)
+      await Promise.all(Array.from({ length: 100 }, () => rich.transfer(poor.account, 2n)))
+      await settled()
+      poor.removeEventListener('change', onChange)
+      assert.ok(changes > 0)
+      assert.equal(poor.balance().available, 800n)
+      assert.deepEqual(rich.balances(), poor.balances())
+      assert.deepEqual(poor.supply(), { granted: grantMicro, burnt: 0n, total: grantMicro })
+    })
+  })
+}

@@ -1,0 +1,69 @@
+import { strict as assert } from 'node:assert'
+import { ledgerCompliance } from '../compliance/ledger.ts'
+import { bookOf, startNetwork, startNode, type TestNetwork, type TestNode, until } from './nodes.ts'
+
+for (const witnesses of [1, 4]) {
+  ledgerCompliance(`${witnesses} witnesses`, async () => {
+    const net = await startNetwork(witnesses)
+    const rich = await net.join()
+    const poor = await net.join()
+    return {
+      rich: rich.ledger,
+      poor: poor.ledger,
+      grantMicro: net.network.grantMicro,
+      settled: () => until('both books are equal', () => bookOf(rich) === bookOf(poor)),
+      teardown: net.stop
+    }
+  })
+}
+
+describe('ledger: nodes', () => {
+  let net: TestNetwork
+  let client: TestNode
+  before(async () => {
+    net = await startNetwork(1)
+    client = await net.join()
+    await client.ledger.claimGrant()
+  })
+  after(() => net.stop())
+
+  it('gives a late node the same balances', async () => {
+    await client.ledger.transfer(net.witnesses[0]!.account, 7n)
+    const late = await net.join()
+    await until('the late node has the book', () => bookOf(late) === bookOf(client))
+    assert.equal(late.ledger.balance(net.witnesses[0]!.account).available, 7n)
+  })
+
+  it('works for a witness as its own client', async () => {
+    const witness = net.witnesses[0]!
+    const before = client.ledger.balance().available
+    await witness.ledger.claimGrant()
+    await witness.ledger.transfer(client.account, 5n)
+    await until('the payment arrived', () => client.ledger.balance().available === before + 5n)
+  })
+
+  it('keeps orders while no witness can be reached, and certifies them later', async () => {
+    await client.stop()
+    const alone = await startNode({
+      network: net.network,
+      privateKey: client.privateKey,
+      directory: client.directory
+    })
+    const escrow = await alone.ledger.escrow('offline', 500n)
+    assert.deepEqual(alone.ledger.openEscrows(), [{ job: 'offline', bound: 500n }])
+    await alone.stop()
+    await assert.rejects(escrow.certified, { name: 'LedgerStoppedError' })
+
+    client = await net.join({ privateKey: client.privateKey, directory: client.directory })
+    await (await client.ledger.escrow('offline', 500n)).certified
+    await client.ledger.settle('offline', [])
+    await until('witness has the book', () => bookOf(client) === bookOf(net.witnesses[0]!))
+  })
+
+  it('recovers a lost data folder before it signs anything', async () => {
+    await client.stop()
+    const again = await net.join({ privateKey: client.privateKey })
+    await again.ledger.transfer(net.witnesses[0]!.account, 1n)
+    await until('witness has the book', () => bookOf(again) === bookOf(net.witnesses[0]!))
+  })
+})

@@ -1,0 +1,147 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { noise } from '@chainsafe/libp2p-noise'
+import { yamux } from '@chainsafe/libp2p-yamux'
+import { withBitswap } from '@helia/bitswap'
+import { withLibp2pLight } from '@helia/libp2p'
+import * as dagCbor from '@ipld/dag-cbor'
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import { gossipsub } from '@libp2p/gossipsub'
+import { identify } from '@libp2p/identify'
+import type { ComponentLogger, Libp2p, PrivateKey } from '@libp2p/interface'
+import { defaultLogger } from '@libp2p/logger'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { tcp } from '@libp2p/tcp'
+import { createHeliaLight } from 'helia'
+import { createLedger, type Ledger, type LedgerNetwork } from '../../ledger/index.ts'
+
+export interface TestNode {
+  ledger: Ledger
+  libp2p: Libp2p
+  helia: unknown
+  directory: string
+  account: string
+  privateKey: PrivateKey
+  /** Stops the node and keeps its folder. */
+  stop(): Promise<void>
+}
+
+export const newKey = (): Promise<PrivateKey> => generateKeyPair('Ed25519')
+export const accountIdOf = (key: PrivateKey): string => peerIdFromPrivateKey(key).toString()
+
+/** libp2p and Helia on loopback, in memory. */
+export async function startHelia(privateKey: PrivateKey): Promise<{ helia: any; libp2p: Libp2p }> {
+  const helia: any = withBitswap(
+    withLibp2pLight(createHeliaLight({ codecs: [dagCbor] }), {
+      privateKey,
+      addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
+      transports: [tcp()],
+      connectionEncrypters: [noise()],
+      streamMuxers: [yamux()],
+      connectionManager: { inboundConnectionThreshold: 1000 },
+      services: {
+        identify: identify(),
+        pubsub: gossipsub({
+          allowPublishToZeroTopicPeers: true,
+          floodPublish: true,
+          scoreParams: { IPColocationFactorWeight: 0 }
+        })
+      }
+    } as any)
+  )
+  await helia.start()
+  return { helia, libp2p: helia.libp2p }
+}
+
+export interface NodeInit {
+  network: LedgerNetwork
+  privateKey?: PrivateKey
+  directory?: string
+  connectTo?: TestNode[]
+  logger?: ComponentLogger
+  start?: boolean
+}
+
+/** A node with a ledger in a folder of its own. */
+export async function startNode(init: NodeInit): Promise<TestNode> {
+  const privateKey = init.privateKey ?? (await newKey())
+  const directory = init.directory ?? (await mkdtemp(join(tmpdir(), 'artel-ledger-')))
+  const { helia, libp2p } = await startHelia(privateKey)
+  const ledger = createLedger(
+    { network: init.network, directory, privateKey },
+    { libp2p: libp2p as any, ipfs: helia, logger: init.logger ?? defaultLogger() }
+  )
+  if (init.start !== false) await ledger.start()
+  for (const peer of init.connectTo ?? []) await libp2p.dial(peer.libp2p.getMultiaddrs())
+  return {
+    ledger,
+    libp2p,
+    helia,
+    directory,
+    account: ledger.account,
+    privateKey,
+    stop: async () => {
+      await ledger.stop()
+      await helia.stop()
+    }
+  }
+}
+
+/** A network with its witnesses started, and a way to add nodes; everything ends with `stop`. */
+export interface TestNetwork {
+  network: LedgerNetwork
+  witnesses: TestNode[]
+  join(init?: Partial<NodeInit>): Promise<TestNode>
+  stop(): Promise<void>
+}
+
+export async function startNetwork(
+  count: number,
+  init: { grantMicro?: bigint; grantBits?: number } = {}
+): Promise<TestNetwork> {
+  const keys = await Promise.all(Array.from({ length: count }, newKey))
+  const network: LedgerNetwork = {
+    id: `test-${accountIdOf(keys[0]!).slice(-8)}`,
+    witnesses: keys.map(accountIdOf),
+    grantMicro: init.grantMicro ?? 100_000_000n,
+    grantBits: init.grantBits ?? 0
+  }
+  const nodes: TestNode[] = []
+  const witnesses: TestNode[] = []
+  for (const privateKey of keys) {
+    const node = await startNode({ network, privateKey, connectTo: witnesses })
+    witnesses.push(node)
+    nodes.push(node)
+  }
+  return {
+    network,
+    witnesses,
+    join: async nodeInit => {
+      const node = await startNode({ network, connectTo: witnesses, ...nodeInit })
+      nodes.push(node)
+      return node
+    },
+    stop: async () => {
+      await Promise.all(nodes.map(node => node.stop()))
+      await Promise.all(nodes.map(node => rm(node.directory, { recursive: true, force: true })))
+    }
+  }
+}
+
+/** Waits for a condition with a deadline; says what it waited for. */
+export async function until(what: string, isTrue: () => boolean, deadlineMs = 20_000): Promise<void> {
+  const end = performance.now() + deadlineMs
+  while (!isTrue()) {
+    if (performance.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`)
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+}
+
+/** Balances as text, for comparing nodes. */
+export const bookOf = ({ ledger }: TestNode): string =>
+  [...ledger.balances()]
+    .filter(([, { available, reserved }]) => available + reserved > 0n)
+    .map(([account, { available, reserved }]) => `${account} ${available} ${reserved}`)
+    .sort()
+    .join('\n')
