@@ -1,12 +1,10 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { withBitswap } from '@helia/bitswap'
-import { type HeliaWithLibp2p, withLibp2pLight } from '@helia/libp2p'
+import type { HeliaWithLibp2p } from '@helia/libp2p'
 import * as dagCbor from '@ipld/dag-cbor'
 import type { ComponentLogger, Libp2p } from '@libp2p/interface'
 import { LevelBlockstore } from 'blockstore-level'
 import { LevelDatastore } from 'datastore-level'
-import { createHeliaLight } from 'helia'
 import { type Datastore, Key } from 'interface-datastore'
 import type { Libp2pOptions } from 'libp2p'
 import { ListenError } from './errors.ts'
@@ -32,17 +30,17 @@ export interface HeliaNodeInit {
  * @throws {ListenError} an address cannot be listened on
  */
 export async function createHeliaNode(init: HeliaNodeInit): Promise<HeliaNode> {
+  // loaded late: a third of a second that commands which start no node need not wait
+  const { createHeliaLight } = await import('helia')
+  const { withLibp2pLight } = await import('@helia/libp2p')
+  const { withBitswap } = await import('@helia/bitswap')
   const stores = init.folder == null ? undefined : await openStores(init.folder)
-  const helia: HeliaWithLibp2p<ArtelServices> = withBitswap(
-    withLibp2pLight<ReturnType<typeof createHeliaLight>, ArtelServices>(
-      createHeliaLight({
-        ...stores,
-        codecs: [dagCbor],
-        ...(init.logger == null ? {} : { logger: init.logger })
-      }),
-      init.libp2p
-    )
-  ) as unknown as HeliaWithLibp2p<ArtelServices>
+  const light = createHeliaLight({
+    ...stores,
+    codecs: [dagCbor],
+    ...(init.logger == null ? {} : { logger: init.logger })
+  })
+  const helia = withBitswap<ArtelServices>(withLibp2pLight(light, init.libp2p))
   let stopping: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     await helia.stop()

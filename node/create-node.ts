@@ -11,7 +11,7 @@ import {
   networkId,
   PROVIDER_VALIDITY_MS
 } from '../bootstrap/index.ts'
-import { createLedger } from '../ledger/index.ts'
+import { createLedger, type LedgerComponents } from '../ledger/index.ts'
 import { createSandbox } from '../sandbox/index.ts'
 import { createScheduler, type WorkerPolicy } from '../scheduler/index.ts'
 import { COMPUTE_SERVICE, createDirectory, type Directory } from '../services/index.ts'
@@ -98,12 +98,13 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
       },
       privateKey: identity.privateKey
     },
-    { libp2p, ipfs: helia, logger: componentLog }
+    // the ledger names a narrower peer in its validators than gossipsub does
+    { libp2p: libp2p as unknown as LedgerComponents['libp2p'], ipfs: helia, logger: componentLog }
   )
   const sandbox = createSandbox()
   const scheduler = createScheduler(
     {
-      directory: join(config.data, 'jobs'),
+      directory: config.data,
       policy: workerPolicy(config),
       findWorkers: options => workersOf(directory, options)
     },

@@ -3,7 +3,6 @@ import { Command } from 'commander'
 import { decodeValue } from '../../sandbox/index.ts'
 import type { JobReport } from '../../scheduler/index.ts'
 import { connectControl, controlPath } from '../control.ts'
-import { createNode } from '../create-node.ts'
 import { ControlError, EXIT } from '../errors.ts'
 import { createLogger } from '../logger.ts'
 import { createOperations, encodeSpec, type Operations, type Plain } from '../operations.ts'
@@ -83,6 +82,7 @@ async function open(
       if (!(error instanceof ControlError)) throw error
     }
   }
+  const { createNode } = await import('../create-node.ts')
   const node = await createNode(config, {
     role: 'node',
     logger: createLogger({ ...config, logLevel: quieter(config) }),

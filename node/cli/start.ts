@@ -2,7 +2,6 @@ import { Command } from 'commander'
 import { networkId } from '../../bootstrap/index.ts'
 import type { NodeRole } from '../contract.ts'
 import { serveControl } from '../control.ts'
-import { createNode } from '../create-node.ts'
 import { createLogger } from '../logger.ts'
 import { createOperations } from '../operations.ts'
 import { VERSION } from '../version.ts'
@@ -47,6 +46,7 @@ function command(name: string, description: string, role: NodeRole): Command {
 async function start(role: NodeRole, options: OutputOptions & Record<string, unknown>): Promise<void> {
   const config = configOf(options, role === 'seed' ? { listen: SEED_LISTEN } : {})
   const logger = createLogger(config)
+  const { createNode } = await import('../create-node.ts')
   await untilInterrupted(async signal => {
     const node = await createNode(config, { role, logger, signal }).catch(error => {
       if (signal.aborted) return undefined

@@ -1,0 +1,12 @@
+#!/usr/bin/env node
+// Plain JavaScript, because an old Node cannot even read main.ts to be told that it is too old.
+const LEAST_NODE_MAJOR = 24
+const EXIT_MACHINE = 3
+
+if (Number(process.versions.node.split('.')[0]) < LEAST_NODE_MAJOR) {
+  process.stderr.write(
+    `artel: Node ${process.version} is too old, Artel needs Node ${LEAST_NODE_MAJOR} or newer; in a checkout, npm brings one: npm run artel -- ${process.argv.slice(2).join(' ')}\n`
+  )
+  process.exit(EXIT_MACHINE)
+}
+await import('./main.ts')
