@@ -43,6 +43,8 @@ export interface JobInit {
   /** workers that must agree on every slice */
   quorum: number
   bound: bigint
+  /** the only workers that may see it; undefined = all */
+  allowed?: ReadonlySet<string>
   /** ms on the clock of `now`; undefined = none */
   deadline?: number
   /** intervals that were accepted before a restart */
@@ -318,7 +320,7 @@ export function createCoordinator(effects: Effects) {
       return
     }
     const others = [...workers.values()].some(
-      worker => !worker.silent && worker.slots > 0 && !slice.tried.has(worker.id)
+      worker => !worker.silent && worker.slots > 0 && mayRun(job, worker) && !slice.tried.has(worker.id)
     )
     if (slice.failures > job.retries || !others) finish(job, 'failed', failure, slice.first)
     else returnOrReview(slice)
@@ -383,6 +385,9 @@ export function createCoordinator(effects: Effects) {
     }
   }
 
+  const mayRun = (job: JobEntry, worker: WorkerEntry): boolean =>
+    job.allowed == null || job.allowed.has(worker.id)
+
   const isFree = (worker: WorkerEntry, now: number): boolean =>
     !worker.silent && now >= worker.pausedUntil && hasRoom(view(worker))
 
@@ -402,9 +407,10 @@ export function createCoordinator(effects: Effects) {
   /** The next interval of the job and the worker for it: returned units first. */
   function cut(
     job: JobEntry,
-    free: WorkerEntry[],
+    everyone: WorkerEntry[],
     slots: number
   ): { interval: Interval; worker: WorkerEntry } | undefined {
+    const free = everyone.filter(worker => mayRun(job, worker))
     for (let i = job.returned.length - 1; i >= 0; i--) {
       const interval = job.returned[i]!
       const worker = least(free.filter(candidate => !interval.tried.has(candidate.id)))
@@ -428,7 +434,13 @@ export function createCoordinator(effects: Effects) {
   function replicate(slice: Slice, free: WorkerEntry[], now: number): void {
     const voted = new Set([...slice.votes.values()].flat().map(vote => vote.worker))
     const worker = least(
-      free.filter(({ id }) => !slice.leases.has(id) && !slice.tried.has(id) && !voted.has(id))
+      free.filter(
+        worker =>
+          mayRun(slice.job, worker) &&
+          !slice.leases.has(worker.id) &&
+          !slice.tried.has(worker.id) &&
+          !voted.has(worker.id)
+      )
     )
     if (worker == null) return
     lease(slice, worker, now)

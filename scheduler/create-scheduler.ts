@@ -175,6 +175,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
           retries: spec!.retries,
           timeoutMs: part.load.timeoutMs,
           quorum: 1,
+          allowed: spec!.privacy.workers && new Set(spec!.privacy.workers),
           bound: (job.init.bound * BigInt(part.units)) / BigInt(Math.max(1, job.total)),
           deadline: spec!.deadline == null ? undefined : job.init.submitted + spec!.deadline,
           accepted: accepted.filter(slice => slice.part === index)

@@ -32,6 +32,10 @@ const common = {
       timeoutMs: z.int().positive().max(86_400_000).optional()
     })
     .default({}),
+  /** `workers`: the only peers that may see the job */
+  privacy: z
+    .strictObject({ workers: z.array(z.string().min(1).max(128)).min(1).max(1000).optional() })
+    .default({}),
   /** credits; the charge never exceeds it */
   maxPrice: z.number().positive().max(1e9).optional(),
   /** ms from submit to the end */

@@ -1,0 +1,242 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { decodeValue } from '../../sandbox/index.ts'
+import { credits, fail, table, toJson } from '../cli/output.ts'
+import { createProgress } from '../cli/progress.ts'
+import { encodeSpec } from '../operations.ts'
+import { type DemoJob, mandelbrot, matrixProduct, primes, totients, wordCount } from './jobs.ts'
+import { type DemoNode, isGone, killNode, startNode, stopNode } from './network.ts'
+
+/** Genesis grants that the five nodes get together. */
+const NODES = 5
+const WORKERS = 3
+const CONVERGE_TIMEOUT_MS = 30_000
+const POLL_MS = 100
+
+interface Row {
+  job: string
+  result: string
+  right: boolean
+  slices: Record<string, number>
+  ms: number
+  paid: string
+  /** the ledger's sum as each node saw it */
+  sumBefore: Record<string, string>
+  sumAfter: Record<string, string>
+  killed?: string
+}
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+/**
+ * A network of five processes on loopback that computes five jobs; nothing but the seed's address is given.
+ * Exit code 0 only if every result is right, all nodes agree on the ledger, and every process is gone.
+ */
+async function demo({ json, picture }: { json: boolean; picture: string }): Promise<boolean> {
+  const folder = await mkdtemp(join(tmpdir(), 'artel-demo-'))
+  const nodes = new Map<string, DemoNode>()
+  const started: DemoNode[] = []
+  const say = (text: string): void => void process.stderr.write(`${text}\n`)
+  const add = async (name: string, command: string[]): Promise<DemoNode> => {
+    const node = await startNode(name, folder, command)
+    nodes.set(name, node)
+    started.push(node)
+    return node
+  }
+  let keep = true
+  try {
+    say('Starting a seed, three workers and a client, each a process of its own …')
+    const seed = await add('seed', ['seed', '--listen', '/ip4/127.0.0.1/tcp/0', '--compute', 'false'])
+    const join = ['start', '--seed', seed.address]
+    const worker = (name: string) => add(name, [...join, '--slots', '1'])
+    await Promise.all(Array.from({ length: WORKERS }, (_, i) => worker(`worker${i + 1}`)))
+    const client = await add('client', [...join, '--compute', 'false'])
+    await until(
+      'the client to find three workers',
+      async () => (await client.control.status()).workers === WORKERS
+    )
+    await until('every node to see five grants', async () => agree(await sums(nodes)))
+
+    const rows: Row[] = []
+    const run = async (job: DemoJob, options: { kill?: string } = {}): Promise<Row> => {
+      const row = await runJob(job, { client, nodes, ...options })
+      rows.push(row)
+      return row
+    }
+    const product: DemoJob = matrixProduct(512, async () => {
+      const privacy = { workers: [nodes.get('worker1')!.id] }
+      const { value } = await client.control.run({ spec: encodeSpec({ ...product.spec, privacy }) }, quiet())
+      return decodeValue(Buffer.from(value, 'base64')) as never
+    })
+    await run(primes(), { kill: 'worker3' })
+    say('worker3 was killed in the middle; it comes back with what is on its disk.')
+    await worker('worker3')
+    await run(totients())
+    await run(await wordCount(ROOT))
+    await run(product)
+    await run(mandelbrot(picture))
+
+    const right = rows.every(row => row.right)
+    const last = await balances(nodes)
+    const equal = new Set(last.map(({ accounts }) => JSON.stringify(accounts))).size === 1
+    const stopped = (await Promise.all([...nodes.values()].map(stopNode))).every(Boolean)
+    const gone = started.every(node => isGone(node.process))
+    const ok = right && equal && stopped && gone
+    const report = {
+      ok,
+      right,
+      balancesEqual: equal,
+      processesGone: gone,
+      jobs: rows,
+      balances: Object.fromEntries(last.map(({ node, ...rest }) => [node, rest]))
+    }
+    process.stdout.write(json ? `${toJson(report)}\n` : `\n${human(rows, last, { equal, gone })}\n`)
+    keep = !ok
+    return ok
+  } finally {
+    for (const node of started) if (!isGone(node.process)) await killNode(node)
+    if (keep) say(`The logs and data of the nodes are in ${folder}`)
+    else await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function runJob(
+  job: DemoJob,
+  { client, nodes, kill }: { client: DemoNode; nodes: Map<string, DemoNode>; kill?: string }
+): Promise<Row> {
+  const sumBefore = await sums(nodes)
+  process.stderr.write(`\n${job.name}\n`)
+  const progress = createProgress()
+  let killed: Promise<void> | undefined
+  const startedAt = performance.now()
+  const { value, report } = await client.control.run(
+    { spec: encodeSpec(job.spec) },
+    {
+      ...quiet(),
+      onProgress(state) {
+        progress.update(state)
+        if (kill != null && killed == null && state.done > 0 && state.done < state.total) {
+          killed = killNode(nodes.get(kill)!)
+          nodes.delete(kill)
+        }
+      }
+    }
+  )
+  const ms = Math.round(performance.now() - startedAt)
+  progress.end()
+  await killed
+  const result = decodeValue(Buffer.from(value, 'base64')) as never
+  const wasKilled = kill == null || killed != null
+  const isRight = (await job.check(result)) && wasKilled
+  const names = new Map([...nodes.values()].map(node => [node.id, node.name]))
+  await until(
+    `all nodes to see the settlement of ${job.name}`,
+    async () => agree(await sums(nodes)) && isSettled(await balances(nodes))
+  )
+  return {
+    job: job.name,
+    result: job.show(result),
+    right: isRight,
+    slices: Object.fromEntries(
+      report.shares.map(share => [names.get(share.worker) ?? kill ?? share.worker, share.slices])
+    ),
+    ms,
+    paid: report.paid,
+    sumBefore,
+    sumAfter: await sums(nodes),
+    ...(kill == null ? {} : { killed: kill })
+  }
+}
+
+const quiet = () => ({ onProgress() {}, signal: AbortSignal.timeout(300_000) })
+
+interface NodeBalances {
+  node: string
+  total: string
+  granted: string
+  accounts: Record<string, { available: string; reserved: string }>
+}
+
+async function balances(nodes: Map<string, DemoNode>): Promise<NodeBalances[]> {
+  return Promise.all(
+    [...nodes.values()].map(async ({ name, control }) => {
+      const { accounts, supply } = await control.balance()
+      const sorted = Object.fromEntries(Object.entries(accounts).sort(([a], [b]) => (a < b ? -1 : 1)))
+      return { node: name, total: supply.total, granted: supply.granted, accounts: sorted }
+    })
+  )
+}
+
+async function sums(nodes: Map<string, DemoNode>): Promise<Record<string, string>> {
+  return Object.fromEntries((await balances(nodes)).map(({ node, total }) => [node, total]))
+}
+
+/** All nodes see the same sum, and it is that of all grants. */
+function agree(sumsOfNodes: Record<string, string>): boolean {
+  const grants = BigInt(NODES) * 100_000_000n
+  return Object.values(sumsOfNodes).every(sum => BigInt(sum) === grants)
+}
+
+/** No escrow is open, and all nodes have the same balances. */
+function isSettled(all: NodeBalances[]): boolean {
+  const same = new Set(all.map(({ accounts }) => JSON.stringify(accounts))).size === 1
+  return same && Object.values(all[0]!.accounts).every(({ reserved }) => reserved === '0')
+}
+
+async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + CONVERGE_TIMEOUT_MS
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`waited ${CONVERGE_TIMEOUT_MS / 1000} s in vain for ${what}`)
+    await new Promise(resolve => setTimeout(resolve, POLL_MS))
+  }
+}
+
+function human(rows: Row[], all: NodeBalances[], { equal, gone }: { equal: boolean; gone: boolean }): string {
+  const jobs = table(
+    ['JOB', 'RESULT', '', 'SLICES PER WORKER', 'MS', 'CREDITS'],
+    rows.map(row => [
+      row.job,
+      row.result,
+      row.right ? 'right' : 'WRONG',
+      Object.entries(row.slices)
+        .sort()
+        .map(([name, slices]) => `${name}: ${slices}${name === row.killed ? ' (killed)' : ''}`)
+        .join('  '),
+      row.ms,
+      credits(row.paid)
+    ])
+  )
+  const first = rows[0]!
+  const ledger = table(
+    ['NODE', 'SUM BEFORE', 'SUM AFTER', 'GRANTS'],
+    all.map(({ node, total, granted }) => [
+      node,
+      credits(first.sumBefore[node] ?? total),
+      credits(total),
+      credits(granted)
+    ])
+  )
+  return `${jobs}\n\nLedger, as every node sees it\n${ledger}\n\nbalances ${equal ? 'equal on all nodes' : 'DIFFER'}, processes ${gone ? 'all gone' : 'LEFT BEHIND'}`
+}
+
+const { values } = parseArgs({
+  options: {
+    json: { type: 'boolean', default: false },
+    picture: { type: 'string', default: 'mandelbrot.png' },
+    help: { type: 'boolean', default: false }
+  }
+})
+if (values.help) {
+  process.stdout.write(
+    'npm run demo [-- --json] [-- --picture FILE]\n\nFive processes on loopback compute five jobs; see README.md.\n'
+  )
+} else {
+  try {
+    process.exitCode = (await demo(values)) ? 0 : 1
+  } catch (err) {
+    fail(err as Error)
+  }
+}
