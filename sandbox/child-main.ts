@@ -1,18 +1,28 @@
 import type { Context, Isolate, Reference, Script } from 'isolated-vm'
+import type { Program } from './contract.ts'
+import type { OPERATION } from './isolate-main.ts'
 
-/** What the parent sends to load a program: JSON, the context follows as bytes. */
+/** What the parent sends to load a program: JSON, then the bytes of the context and of the WebAssembly module. */
 export interface LoadMessage {
-  /** source text of a function that answers an IsolateSide */
+  /** script that evaluates to the function of isolate-main.ts */
   prelude: string
-  task: SourceText
+  kind: Program['kind']
+  /** the author's text, unless it is WebAssembly */
+  task?: SourceText
   driver?: SourceText
   functions: Record<string, SourceText>
-  seed: string
+  /** evaluating these texts runs nothing of the author's, so it may be done ahead */
+  eager: boolean
+  /** the program can keep nothing from one call to the next (stateless.ts), so its context may serve again */
+  stateless: boolean
+  /** name of the function that a WebAssembly module exports */
+  export: string
+  contextBytes: number
   memoryMb: number
   outputBytes: number
 }
 
-/** A script whose value is a function; `name` is what stack traces show. The first line is ours, the author's follow. */
+/** A script whose value is a function; `name` is what stack traces show. The first line is ours, then the author's. */
 export interface SourceText {
   name: string
   text: string
@@ -25,10 +35,18 @@ export const FRAME = { load: 1, run: 2, ready: 3, loaded: 4, refused: 5, results
  * Runs in the child process, by its source text (self-contained). A plain loop of blocking reads and writes: nothing
  * here needs an event loop, and a blocking pipe is the fastest way there and back. It ends at the end of its input.
  *
- * - load: LoadMessage → loaded | refused
+ * - load: u32 length, LoadMessage as JSON, context, module → loaded | refused
  * - run: u32 careful, then count, lengths, values → results…, each f64 ms, u32 outcomes, u32 next chunk, outcomes
+ *
+ * Inputs are read into memory that the isolate shares and outputs are written from it; a `careful` run speaks after
+ * every input, so that the parent knows which one was the last.
  */
-export function childMain(require: (name: string) => unknown, addonPath: string, frames: typeof FRAME) {
+export function childMain(
+  require: (name: string) => unknown,
+  addonPath: string,
+  frames: typeof FRAME,
+  operation: typeof OPERATION
+) {
   const fs = require('node:fs') as typeof import('node:fs')
   const { ivm } = require(addonPath) as { ivm: typeof import('isolated-vm') }
   process.env.TZ = 'UTC'
@@ -37,12 +55,14 @@ export function childMain(require: (name: string) => unknown, addonPath: string,
   const CHUNK_MAX = 1024
   const BUFFER_BYTES = 1 << 16
   const HEAD_BYTES = 8
+  const RESULT_BYTES = HEAD_BYTES + 16
+  const SMALL_BYTES = 16384 // up to here one write with a copy is cheaper than two
 
   let input = new SharedArrayBuffer(BUFFER_BYTES)
+  let inputBytes = Buffer.from(input)
   let output = new SharedArrayBuffer(BUFFER_BYTES)
   const controlBuffer = new SharedArrayBuffer(12)
-  const control = new Uint32Array(controlBuffer)
-  let inputBytes = Buffer.from(input)
+  const control = new Uint32Array(controlBuffer) // inputs done, bytes written, bytes wanted
   const head = Buffer.alloc(HEAD_BYTES)
 
   function readFully(target: Uint8Array, bytes: number): boolean {
@@ -58,11 +78,10 @@ export function childMain(require: (name: string) => unknown, addonPath: string,
     for (let at = 0; at < length; ) at += fs.writeSync(1, bytes, at, length - at)
   }
 
-  function send(type: number, body: Buffer) {
-    const frame = Buffer.alloc(HEAD_BYTES + body.length)
+  function send(type: number, body: string) {
+    const frame = Buffer.from(`${' '.repeat(HEAD_BYTES)}${body}`)
     frame.writeUInt32LE(type, 0)
-    frame.writeUInt32LE(body.length, 4)
-    body.copy(frame, HEAD_BYTES)
+    frame.writeUInt32LE(frame.length - HEAD_BYTES, 4)
     writeFully(frame, frame.length)
   }
 
@@ -72,23 +91,31 @@ export function childMain(require: (name: string) => unknown, addonPath: string,
     return new SharedArrayBuffer(size)
   }
 
+  function shared(bytes: Buffer) {
+    if (bytes.length === 0) return undefined
+    const buffer = new SharedArrayBuffer(bytes.length)
+    Buffer.from(buffer).set(bytes)
+    return buffer
+  }
+
   const share = (buffer: SharedArrayBuffer) => new ivm.ExternalCopy(buffer).copyInto({ release: true })
 
   let isolate: Isolate
   let message: LoadMessage
   let prelude: Script
-  let task: Script
+  let task: Script | undefined
   let driver: Script | undefined
   let functions: [string, Script][]
-  let contextValue: SharedArrayBuffer | undefined
+  let contextBytes: SharedArrayBuffer | undefined
+  let moduleBytes: SharedArrayBuffer | undefined
 
+  /** A context with the prelude in it, and the program once it is `filled`. */
   interface Room {
     context: Context
-    // biome-ignore lint/suspicious/noExplicitAny: references into the isolate are untyped
-    call: Record<string, Reference<any>>
+    call: Reference
     input: SharedArrayBuffer
     output: SharedArrayBuffer
-    failed?: string
+    filled: boolean
   }
   let next: Room | undefined
 
@@ -97,66 +124,76 @@ export function childMain(require: (name: string) => unknown, addonPath: string,
   }
 
   function load(body: Buffer) {
-    const size = body.readUInt32LE(0)
-    message = JSON.parse(body.toString('utf8', 4, 4 + size))
-    if (body.length > 4 + size) {
-      contextValue = new SharedArrayBuffer(body.length - 4 - size)
-      Buffer.from(contextValue).set(body.subarray(4 + size))
-    }
-    isolate = new ivm.Isolate({
-      memoryLimit: message.memoryMb,
-      onCatastrophicError: () => {
-        send(frames.failed, Buffer.from('out-of-memory'))
-        process.abort()
-      }
-    })
-    prelude = isolate.compileScriptSync(message.prelude, { filename: 'artel:prelude' })
+    const size = 4 + body.readUInt32LE(0)
+    message = JSON.parse(body.toString('utf8', 4, size))
+    contextBytes = shared(body.subarray(size, size + message.contextBytes))
+    moduleBytes = shared(body.subarray(size + message.contextBytes))
+    isolate = new ivm.Isolate({ memoryLimit: message.memoryMb, onCatastrophicError: outOfMemory })
     try {
-      task = compile(message.task)
+      prelude = isolate.compileScriptSync(message.prelude, { filename: 'artel:prelude' })
+      task = message.task && compile(message.task)
       driver = message.driver && compile(message.driver)
       functions = Object.entries(message.functions).map(([name, source]) => [name, compile(source)])
+      if (moduleBytes !== undefined) {
+        const made = makeRoom()
+        const problem = call(made, operation.problem, message.kind, share(moduleBytes), message.export)
+        drop(made)
+        if (problem !== undefined) throw new Error(String(problem))
+      }
+      next = prepare()
     } catch (error) {
-      send(frames.refused, Buffer.from(String((error as Error).message)))
+      send(frames.refused, String((error as Error).message))
       return
     }
-    send(frames.loaded, Buffer.alloc(0))
+    send(frames.loaded, '')
   }
 
-  /** A fresh context with the program in it. */
   function makeRoom(): Room {
     const context = isolate.createContextSync()
-    const side = prelude.runSync(context, { reference: true }) as unknown as Reference
-    const call: Room['call'] = {}
-    for (const name of ['buffers', 'load', 'addFunction', 'run', 'unstick', 'resume']) {
-      call[name] = side.getSync(name as never, { reference: true }) as never
-    }
-    const made = { context, call, input, output }
-    call.buffers!.applySync(undefined, [share(input), share(output), share(controlBuffer)])
+    const call = prelude.runSync(context, { reference: true }) as unknown as Reference
+    const made = { context, call, input, output, filled: false }
+    attach(made)
     return made
   }
 
+  function call(made: Room, kind: number, ...args: unknown[]): unknown {
+    return made.call.applySync(undefined, [kind, ...args])
+  }
+
+  function attach(made: Room) {
+    made.input = input
+    made.output = output
+    call(made, operation.buffers, share(input), share(output), share(controlBuffer))
+  }
+
+  /** Evaluates the program. What it throws fails every input, inside the isolate. */
   function fill(made: Room) {
-    try {
-      const refer = (script: Script) =>
-        (script.runSync(made.context, { reference: true }) as unknown as Reference).derefInto({
-          release: true
-        })
-      for (const [name, script] of functions)
-        made.call.addFunction!.applySync(undefined, [name, refer(script)])
-      made.call.load!.applySync(undefined, [
-        refer(task),
-        driver && refer(driver),
-        contextValue && share(contextValue),
-        message.seed,
-        message.outputBytes
-      ])
-    } catch (error) {
-      made.failed = (error as Error).message
-    }
+    made.filled = true
+    const refer = (script: Script) =>
+      (script.runSync(made.context, { reference: true }) as unknown as Reference).derefInto({ release: true })
+    for (const [name, script] of functions) call(made, operation.addFunction, name, refer(script))
+    call(
+      made,
+      operation.load,
+      message.kind,
+      task && refer(task),
+      driver && refer(driver),
+      contextBytes && share(contextBytes),
+      moduleBytes && share(moduleBytes),
+      message.export,
+      message.outputBytes
+    )
+  }
+
+  /** A context for the next run, as far as it can be made before that run is there. */
+  function prepare() {
+    const made = makeRoom()
+    if (message.eager) fill(made)
+    return made
   }
 
   function drop(made: Room) {
-    for (const name in made.call) made.call[name]!.release()
+    made.call.release()
     made.context.release()
   }
 
@@ -166,34 +203,33 @@ export function childMain(require: (name: string) => unknown, addonPath: string,
     const count = new Uint32Array(input, 0, 1)[0]!
     const made = next ?? makeRoom()
     next = undefined
-    if (made.input !== input || made.output !== output) {
-      made.call.buffers!.applySync(undefined, [share(input), share(output), share(controlBuffer)])
-      made.input = input
-      made.output = output
-    }
+    if (made.input !== input || made.output !== output) attach(made)
     control.fill(0)
     let clock = performance.now()
-    fill(made)
-    let done = 0
-    while (done < count) {
+    if (!made.filled) step(() => fill(made))
+    for (let done = 0; done < count; ) {
       const to = Math.min(count, done + (careful ? 1 : chunk))
-      step(made.call.run!, [done, to])
+      step(() => call(made, operation.run, done, to))
       while (control[0]! < to) {
         if (control[2]! > 0) {
           flush(done)
           done = control[0]!
           output = room(control[2]!)
-          made.output = output
-          made.call.buffers!.applySync(undefined, [share(input), share(output), share(controlBuffer)])
-          step(made.call.resume!, [])
+          attach(made)
+          step(() => call(made, operation.resume))
         } else {
-          step(made.call.unstick!, [])
+          step(() => call(made, operation.unstick))
         }
       }
       flush(done)
       done = to
     }
-    drop(made)
+    if (message.stateless) {
+      next = made
+    } else {
+      drop(made)
+      next = prepare()
+    }
 
     function flush(from: number) {
       const now = performance.now()
@@ -201,36 +237,40 @@ export function childMain(require: (name: string) => unknown, addonPath: string,
       clock = now
       const outcomes = control[0]! - from
       if (!careful && outcomes > 0) {
-        const fits = Math.floor((chunk * FLUSH_MS) / Math.max(ms, 0.01))
+        const fits = Math.floor((outcomes * FLUSH_MS) / Math.max(ms, 0.01))
         chunk = Math.max(1, Math.min(2 * chunk, fits, CHUNK_MAX))
       }
       const size = control[1]!
-      const results = Buffer.alloc(HEAD_BYTES + 16)
+      const small = size <= SMALL_BYTES
+      const values = Buffer.from(output, 0, size)
+      const results = Buffer.alloc(RESULT_BYTES + (small ? size : 0))
       results.writeUInt32LE(frames.results, 0)
-      results.writeUInt32LE(16 + size, 4)
+      results.writeUInt32LE(RESULT_BYTES - HEAD_BYTES + size, 4)
       results.writeDoubleLE(ms, 8)
       results.writeUInt32LE(outcomes, 16)
       results.writeUInt32LE(careful ? 1 : chunk, 20)
+      if (small) values.copy(results, RESULT_BYTES)
       writeFully(results, results.length)
-      writeFully(Buffer.from(output, 0, size), size)
+      if (!small) writeFully(values, size)
       control[1] = 0
     }
   }
 
-  function step(reference: Reference, args: number[]) {
+  /** What is thrown here is an unhandled rejection of the author's; the outcomes stand in the shared memory. */
+  function step(work: () => unknown) {
     try {
-      reference.applySync(undefined, args)
-    } catch (error) {
-      if (isolate.isDisposed) {
-        send(frames.failed, Buffer.from('out-of-memory'))
-        process.exit(1)
-      }
-      // an unhandled rejection of the author's: the outcome stands in the control words
-      void error
+      work()
+    } catch {
+      if (isolate.isDisposed) outOfMemory()
     }
   }
 
-  send(frames.ready, Buffer.alloc(0))
+  function outOfMemory(): never {
+    send(frames.failed, '')
+    process.exit(1)
+  }
+
+  send(frames.ready, '')
   while (readFully(head, HEAD_BYTES)) {
     const type = head.readUInt32LE(0)
     const bytes = head.readUInt32LE(4)
@@ -245,7 +285,6 @@ export function childMain(require: (name: string) => unknown, addonPath: string,
       }
       if (!readFully(head, 4) || !readFully(inputBytes, bytes - 4)) break
       run(head.readUInt32LE(0) === 1)
-      next = makeRoom()
     }
   }
 }

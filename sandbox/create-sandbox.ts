@@ -2,13 +2,18 @@ import { availableParallelism } from 'node:os'
 import type { Child } from './child.ts'
 import type { Sandbox, SandboxInit, Session } from './contract.ts'
 import { SandboxUnavailableError, WallMissingError } from './errors.ts'
-import { isolateMain } from './isolate-main.ts'
+import { isolateMain, OPERATION } from './isolate-main.ts'
+import { libm } from './libm.ts'
 import { compileProgram } from './program.ts'
+import { makeRealm } from './realm.ts'
 import { openSession } from './session.ts'
 import { valueCodec } from './value.ts'
 import { buildWalls, childPayload, findTools, type Launcher } from './walls.ts'
+import { makeWasm } from './wasi.ts'
 
-const PRELUDE = `\n(${isolateMain})(${valueCodec})`
+const PARTS = [valueCodec, makeRealm, libm, makeWasm].join(',')
+const prelude = (seed: string) =>
+  `"use strict";(${isolateMain})(${PARTS},${JSON.stringify(seed)},${JSON.stringify(OPERATION)})`
 
 /**
  * Runs strangers' code in children of this process. Call `start` before `open`, `stop` ends every child.
@@ -109,13 +114,15 @@ export function createSandbox({
           class: name,
           limits,
           message: {
-            prelude: PRELUDE,
+            prelude: prelude(program.seed ?? ''),
             ...scripts,
-            seed: program.seed ?? '',
+            kind: program.kind,
+            export: program.export ?? (program.kind === 'wasi' ? '_start' : 'main'),
+            contextBytes: program.context?.byteLength ?? 0,
             memoryMb: Math.max(8, limits.memoryMb),
             outputBytes: limits.outputBytes
           },
-          context: program.context,
+          binary: [program.context, typeof program.source === 'string' ? undefined : program.source],
           take,
           onClose: () => {
             sessions.delete(session)

@@ -1,31 +1,42 @@
+import type { libm } from './libm.ts'
+import type { makeRealm as createRealm, Realm } from './realm.ts'
 import type { valueCodec } from './value.ts'
+import type { makeWasm as createWasm } from './wasi.ts'
 
-/** What the child needs from a context: everything goes through shared memory and numbers, no object crosses. */
-export interface IsolateSide {
-  /** `input` and `output` are the shared buffers, `control` three 32-bit numbers (see CONTROL in child-main.ts). */
-  buffers(input: SharedArrayBuffer, output: SharedArrayBuffer, control: SharedArrayBuffer): void
-  load(
-    task: unknown,
-    driver: unknown,
-    context: SharedArrayBuffer | undefined,
-    seed: string,
-    maxBytes: number
-  ): void
-  addFunction(name: string, fn: unknown): void
-  /** Works on inputs `from` to `to`. Returns while an async one is pending; microtasks then carry on. */
-  run(from: number, to: number): void
-  /** The pending promise can never settle: nothing outside feeds this isolate. Fails that input and carries on. */
-  unstick(): void
-  /** Puts the outcome that did not fit into the enlarged output buffer and carries on. */
-  resume(): void
-}
+/** What the child asks of a context. Only numbers, strings and shared memory cross, never an object. */
+export const OPERATION = {
+  /** (input, output, control): the shared buffers, control as in child-main.ts */
+  buffers: 0,
+  /** (name, factory): one more function of the author's */
+  addFunction: 1,
+  /** (kind, task factory, driver, context bytes, module bytes, export name, most bytes of an output) */
+  load: 2,
+  /** (from, to): works on these inputs. Returns while an async one is pending; microtasks then carry on */
+  run: 3,
+  /** the pending promise can never settle, for nothing outside feeds this isolate: fails that input, carries on */
+  unstick: 4,
+  /** puts the outcome that did not fit into the enlarged output buffer, carries on */
+  resume: 5,
+  /** (kind, module bytes, export name): what is wrong with a WebAssembly module, or undefined */
+  problem: 6
+} as const
+
+type Factory = (pow: Realm['pow'], powAssign: Realm['powAssign']) => unknown
 
 /**
  * Runs inside the isolate as the first code of every context, by its source text (so it is self-contained), before
- * any code of the author's. Answers a function that the child calls; nothing here is reachable from the author's code.
+ * any code of the author's. Answers the function that the child calls; nothing here can be reached by the author.
  */
-export function isolateMain(makeCodec: typeof valueCodec): IsolateSide {
+export function isolateMain(
+  makeCodec: typeof valueCodec,
+  makeRealm: typeof createRealm,
+  makeMath: typeof libm,
+  makeWasm: typeof createWasm,
+  seed: string,
+  operation: typeof OPERATION
+): (kind: number, ...args: never[]) => unknown {
   const codec = makeCodec()
+  const realm = makeRealm(makeMath, seed)
   const { apply } = Reflect
   const { freeze, getOwnPropertyNames, defineProperty } = Object
   const { isArray } = Array
@@ -64,13 +75,14 @@ export function isolateMain(makeCodec: typeof valueCodec): IsolateSide {
   const STATUS = { ok: 0, threw: 1, invalid: 2 }
 
   let input: Uint8Array
+  let inputBuffer: SharedArrayBuffer
   let lengths: Uint32Array
   let output: Uint8Array
   let outputView: DataView
   let outputBytes = 0
   let control: Uint32Array // done, bytes written, bytes wanted
 
-  let functions: Record<string, unknown> = { __proto__: null } as never
+  const functions: Record<string, unknown> = { __proto__: null } as never
   let call: (input: unknown) => unknown
   let broken: { error: unknown } | undefined
   let maxBytes = 0
@@ -151,11 +163,14 @@ export function isolateMain(makeCodec: typeof valueCodec): IsolateSide {
     return put(status, codec.encode(describe(error), 4 * (MESSAGE_CHARS + STACK_CHARS)))
   }
 
+  const inputBytes = () => new Bytes(inputBuffer, offset, lengths[1 + item])
+
   function loop() {
     while (item < last) {
       let value: unknown
       try {
         if (broken !== undefined) throw broken.error
+        realm.reseed(inputBytes)
         value = call(codec.decode(input, offset, offset + lengths[1 + item]!))
         if (typeof value === 'object' && value !== null && isThenable(value)) {
           wait(value)
@@ -189,47 +204,57 @@ export function isolateMain(makeCodec: typeof valueCodec): IsolateSide {
     }
   }
 
-  return {
-    buffers(inputBuffer, outputBuffer, controlBuffer) {
-      input = new Bytes(inputBuffer)
-      lengths = new Words(inputBuffer)
-      output = new Bytes(outputBuffer)
-      outputView = new View(outputBuffer)
-      outputBytes = outputBuffer.byteLength
-      control = new Words(controlBuffer)
+  const operations = {
+    [operation.buffers](inputs: SharedArrayBuffer, outputs: SharedArrayBuffer, controls: SharedArrayBuffer) {
+      inputBuffer = inputs
+      input = new Bytes(inputs)
+      lengths = new Words(inputs)
+      output = new Bytes(outputs)
+      outputView = new View(outputs)
+      outputBytes = outputs.byteLength
+      control = new Words(controls)
     },
-    addFunction(name, fn) {
-      functions[name] = fn
+    [operation.addFunction](name: string, factory: Factory) {
+      functions[name] = apply(factory, undefined, [realm.pow, realm.powAssign])
     },
-    load(task, driver, contextBuffer, _seed, outputLimit) {
-      maxBytes = outputLimit
+    [operation.load](
+      kind: string,
+      factory: Factory,
+      driver: unknown,
+      contextBytes: SharedArrayBuffer | undefined,
+      moduleBytes: SharedArrayBuffer | undefined,
+      exportName: string,
+      most: number
+    ) {
+      maxBytes = most
       try {
-        const context =
-          contextBuffer === undefined
-            ? undefined
-            : codec.decode(new Bytes(contextBuffer), 0, contextBuffer.byteLength)
+        const context = contextBytes && codec.decode(new Bytes(contextBytes), 0, contextBytes.byteLength)
         deepFreeze(context)
         defineProperty(globalThis, 'context', { value: context })
-        const ready = freeze(functions)
-        call = (
-          driver === undefined ? task : apply(driver as never, undefined, [task, ready, context])
-        ) as never
-        if (typeof call !== 'function') throw new ErrorType('the program is not a function')
+        const task =
+          kind === 'wasm'
+            ? makeWasm(realm).callable(copyOf(moduleBytes!), exportName)
+            : kind === 'wasi'
+              ? makeWasm(realm).command(copyOf(moduleBytes!), most)
+              : apply(factory, undefined, [realm.pow, realm.powAssign])
+        const whole =
+          driver === undefined ? task : apply(driver as never, undefined, [task, freeze(functions), context])
+        if (typeof task !== 'function' || typeof whole !== 'function')
+          throw new ErrorType('the program is not a function')
+        call = whole as never
       } catch (error) {
         broken = { error }
       }
     },
-    run(from, to) {
+    [operation.run](from: number, to: number) {
       if (from === 0) {
         offset = 4 * (1 + lengths[0]!)
         item = 0
-        functions = undefined as never
       }
       last = to
       loop()
     },
-    unstick() {
-      if (!pending) return
+    [operation.unstick]() {
       pending = false
       turn++
       if (
@@ -237,12 +262,23 @@ export function isolateMain(makeCodec: typeof valueCodec): IsolateSide {
       )
         loop()
     },
-    resume() {
+    [operation.resume]() {
       const held = waiting
       if (held === undefined) return
       waiting = undefined
       control[2] = 0
       if (put(held.status, held.bytes)) loop()
+    },
+    [operation.problem](kind: string, moduleBytes: SharedArrayBuffer, exportName: string) {
+      return makeWasm(realm).problem(kind, copyOf(moduleBytes), exportName)
     }
+  } as unknown as Record<number, (...args: never[]) => unknown>
+
+  function copyOf(shared: SharedArrayBuffer) {
+    const copy = new Bytes(shared.byteLength)
+    setBytes(copy, new Bytes(shared), 0)
+    return copy
   }
+
+  return (kind, ...args) => apply(operations[kind]!, undefined, args)
 }

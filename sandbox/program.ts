@@ -1,54 +1,225 @@
-import { parse } from 'acorn'
+import { type AnyNode, parse, type Token, type Program as Tree } from 'acorn'
+import { full } from 'acorn-walk'
 import type { SourceText } from './child-main.ts'
 import type { Program } from './contract.ts'
 import { ProgramError } from './errors.ts'
+import { isStateless } from './stateless.ts'
 
-/** A program as scripts for the isolate, each of which evaluates to a function. */
+/** A program as scripts for the isolate. Each of the author's evaluates to `(pow, powAssign) => value`. */
 export interface Scripts {
-  task: SourceText
+  task?: SourceText
   driver?: SourceText
   functions: Record<string, SourceText>
+  eager: boolean
+  stateless: boolean
 }
 
-/** Checks the author's text and makes scripts of it. Throws ProgramError with the author's line and column. */
+interface Edit {
+  from: number
+  to: number
+  text: string
+}
+
+/**
+ * Checks the author's text and makes scripts of it. Throws ProgramError with the author's line and column.
+ *
+ * `a ** b` becomes a call of our pow, because engines differ in the last bit; bigints keep their own. A module becomes
+ * a function body: its imports are refused, its exports lose the word, its default export is the answer.
+ * All edits stay on their line, so line numbers are the author's.
+ */
 export function compileProgram(program: Program): Scripts {
-  const functions: Scripts['functions'] = {}
-  for (const [name, part] of Object.entries(program.functions ?? {}))
-    functions[name] = script(part.kind, part.source, name)
+  const binary = program.kind === 'wasm' || program.kind === 'wasi'
+  if (binary === (typeof program.source === 'string')) {
+    throw new ProgramError(`a program of kind ${program.kind} is ${binary ? 'bytes' : 'source text'}`)
+  }
+  const parts = Object.entries(program.functions ?? {}).map(([name, { kind, source }]) => {
+    return [name, script(kind, source, name)] as const
+  })
+  const task = binary ? undefined : script(program.kind, program.source as string, 'task')
+  const stateless = task?.stateless === true && parts.every(([, part]) => part.stateless)
   return {
-    task: script(program.kind, program.source, 'task'),
-    driver: program.driver === undefined ? undefined : wrap(program.driver, 'artel:driver'),
-    functions
+    task: task?.text,
+    driver:
+      program.driver === undefined
+        ? undefined
+        : { name: 'artel:driver', text: `"use strict";(\n${program.driver}\n)` },
+    functions: Object.fromEntries(parts.map(([name, part]) => [name, part.text])),
+    eager: program.kind === 'function' || program.kind === 'expression',
+    stateless
   }
 }
 
-function script(kind: Program['kind'], source: string | Uint8Array, name: string): SourceText {
-  if (typeof source !== 'string') throw new ProgramError(`a ${kind} is source text, not bytes`, name)
-  if (kind === 'function') {
-    checkExpression(source, name)
-    return wrap(source, name)
-  }
-  if (kind === 'expression') {
-    checkExpression(source, name)
-    return { name, text: `"use strict";(x,index)=>(\n${source}\n)` }
-  }
-  throw new ProgramError(`programs of kind ${kind} are not supported yet`, name)
-}
-
-function wrap(source: string, name: string): SourceText {
-  return { name, text: `"use strict";(\n${source}\n)` }
-}
-
-function checkExpression(source: string, name: string) {
-  try {
-    parse(`(\n${source}\n)`, { ecmaVersion: 'latest', sourceType: 'script' })
-  } catch (error) {
-    const { message, loc } = error as SyntaxError & { loc?: { line: number; column: number } }
+function script(kind: Program['kind'], source: string, name: string) {
+  if (kind === 'module') return moduleScript(source, name)
+  const parsed = parseAuthor(source, name, 'script')
+  const { body } = parsed.tree
+  const statement = body[0]
+  if (body.length !== 1 || statement?.type !== 'ExpressionStatement') {
     throw new ProgramError(
-      message.replace(/ \(\d+:\d+\)$/, ''),
+      'more than one expression',
       name,
-      loc && loc.line - 1,
-      loc && loc.column + 1
+      ...positionOf(body[1] ?? parsed.tree, parsed.before)
     )
   }
+  const { expression } = statement
+  if (kind === 'function' && !/^(Arrow)?FunctionExpression$/.test(expression.type)) {
+    const what = 'not a function: write `(x) => …`, `function (x) { … }` or `async …`'
+    throw new ProgramError(what, name, ...positionOf(expression, parsed.before))
+  }
+  const [pow, assign] = freeNames(source)
+  const text = applyEdits(source, powers(parsed, pow, assign))
+  const head = kind === 'expression' ? '(x,index)=>(' : '('
+  return {
+    stateless: isStateless(expression),
+    text: { name, text: `"use strict";(${pow},${assign})=>${head}\n${text}\n)` }
+  }
+}
+
+function moduleScript(source: string, name: string) {
+  const parsed = parseAuthor(source, name, 'module')
+  const { tree } = parsed
+  const [pow, assign, result] = freeNames(source)
+  const edits = powers(parsed, pow, assign)
+  let answer: string | undefined
+  const refuse = (what: string, node: AnyNode): never => {
+    throw new ProgramError(what, name, ...positionOf(node, 0))
+  }
+  for (const node of tree.body) {
+    if (node.type === 'ImportDeclaration')
+      refuse('imports are not available in the sandbox, put everything into one file', node)
+    if (node.type === 'ExportAllDeclaration')
+      refuse('a module in the sandbox cannot export from another', node)
+    if (node.type === 'ExportNamedDeclaration') {
+      if (node.source) refuse('a module in the sandbox cannot export from another', node)
+      if (node.declaration) edits.push({ from: node.start, to: node.declaration.start, text: '' })
+      else edits.push({ from: node.start, to: node.end, text: '' })
+      for (const one of node.specifiers) {
+        if (
+          one.exported.type === 'Identifier' &&
+          one.exported.name === 'default' &&
+          one.local.type === 'Identifier'
+        ) {
+          answer = one.local.name
+        }
+      }
+    }
+    if (node.type === 'ExportDefaultDeclaration') {
+      const { declaration } = node
+      const named = /Declaration$/.test(declaration.type) && 'id' in declaration && declaration.id
+      answer = named ? named.name : result
+      edits.push({ from: node.start, to: declaration.start, text: named ? '' : `const ${result} = ` })
+      // a declaration may end without a semicolon, and the next line could then go on with it
+      if (!named) edits.push({ from: node.end, to: node.end, text: ';' })
+    }
+  }
+  if (answer === undefined) throw new ProgramError('the module has no default export', name)
+  full(tree, node => {
+    if (node.type === 'ImportExpression') refuse('import() is not available in the sandbox', node)
+    if (node.type === 'MetaProperty' && node.meta.name === 'import')
+      refuse('import.meta is not available in the sandbox', node)
+  })
+  const text = `"use strict";(${pow},${assign})=>{\n${applyEdits(source, edits)}\nreturn ${answer}\n}`
+  try {
+    parse(text, { ecmaVersion: 'latest', sourceType: 'script' })
+  } catch {
+    throw new ProgramError('await at the top level of a module is not available in the sandbox', name)
+  }
+  return { stateless: false, text: { name, text } }
+}
+
+interface Parsed {
+  tree: Tree
+  tokens: (Token & { value?: unknown })[]
+  name: string
+  /** characters of ours before the author's text; when there are any, they are one line */
+  before: number
+}
+
+function parseAuthor(source: string, name: string, sourceType: 'script' | 'module'): Parsed {
+  const before = sourceType === 'script' ? 2 : 0
+  const tokens: Token[] = []
+  try {
+    const text = before > 0 ? `(\n${source}\n)` : source
+    const tree = parse(text, { ecmaVersion: 'latest', sourceType, locations: true, onToken: tokens })
+    return { tree, tokens, name, before }
+  } catch (error) {
+    const { message, loc } = error as SyntaxError & { loc?: { line: number; column: number } }
+    const line = loc && loc.line - (before > 0 ? 1 : 0)
+    throw new ProgramError(message.replace(/ \(\d+:\d+\)$/, ''), name, line, loc && loc.column + 1)
+  }
+}
+
+function positionOf(node: AnyNode, before: number): [number, number] {
+  return [node.loc!.start.line - (before > 0 ? 1 : 0), node.loc!.start.column + 1]
+}
+
+/** Names that the text does not use. */
+function freeNames(source: string): [string, string, string] {
+  let prefix = '$'
+  while (
+    source.includes(`${prefix}pow`) ||
+    source.includes(`${prefix}assign`) ||
+    source.includes(`${prefix}default`)
+  ) {
+    prefix += '$'
+  }
+  return [`${prefix}pow`, `${prefix}assign`, `${prefix}default`]
+}
+
+/** The edits that turn `**` and `**=` into calls of the two names. */
+function powers({ tree, tokens, name, before }: Parsed, pow: string, assign: string): Edit[] {
+  const edits: Edit[] = []
+  const put = (from: number, to: number, text: string) =>
+    edits.push({ from: from - before, to: to - before, text })
+  // the operator itself, for parentheses and comments may stand around it
+  const token = (from: number, to: number, text: string) => {
+    const found = tokens.find(
+      one => one.start >= from && one.end <= to && (one.value ?? one.type.label) === text
+    )!
+    return [found.start, found.end] as const
+  }
+  full(tree, anyNode => {
+    const node = anyNode as AnyNode
+    if (node.type === 'BinaryExpression' && node.operator === '**') {
+      put(node.start, node.start, `${pow}(`)
+      put(...token(node.left.end, node.right.start, '**'), ',')
+      put(node.end, node.end, ')')
+    }
+    if (node.type !== 'AssignmentExpression' || node.operator !== '**=') return
+    const { left, right } = node
+    const operator = token(left.end, right.start, '**=')
+    put(node.end, node.end, ')')
+    if (left.type === 'Identifier') {
+      put(...operator, `= ${pow}(${left.name},`)
+      return
+    }
+    if (
+      left.type !== 'MemberExpression' ||
+      left.object.type === 'Super' ||
+      left.property.type === 'PrivateIdentifier'
+    ) {
+      throw new ProgramError(
+        '`**=` on such a property: write `x = x ** y`',
+        name,
+        ...positionOf(node, before)
+      )
+    }
+    const { object, property } = left
+    put(node.start, node.start, `${assign}(`)
+    if (left.computed) {
+      put(...token(object.end, property.start, '['), ',')
+      put(...token(property.end, left.end, ']'), ')(')
+    } else {
+      const [dot] = token(object.end, property.start, '.')
+      put(dot, property.end, `,"${(property as { name: string }).name}")(`)
+    }
+    put(...operator, '')
+  })
+  return edits
+}
+
+function applyEdits(source: string, edits: Edit[]): string {
+  return edits
+    .sort((a, b) => a.from - b.from)
+    .reduceRight((text, edit) => text.slice(0, edit.from) + edit.text + text.slice(edit.to), source)
 }

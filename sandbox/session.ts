@@ -9,7 +9,8 @@ export interface SessionInit {
   class: string
   limits: Limits
   message: LoadMessage
-  context?: Uint8Array
+  /** context and WebAssembly module, as the message says */
+  binary: (Uint8Array | undefined)[]
   /** a warm child, nobody else's */
   take: () => Promise<Child>
   onClose: () => void
@@ -34,7 +35,7 @@ export async function openSession(init: SessionInit): Promise<Session> {
     const json = Buffer.from(JSON.stringify(init.message))
     const size = Buffer.alloc(4)
     size.writeUInt32LE(json.length)
-    fresh.send(frame(FRAME.load, size, json, init.context ?? new Uint8Array(0)))
+    fresh.send(frame(FRAME.load, size, json, ...init.binary.filter(part => part !== undefined)))
     const timer = setTimeout(() => fresh.kill(), Math.max(limits.timeoutMs, 5_000))
     const answer = new Promise<{ type: number; body: Buffer } | End>(resolve => {
       fresh.onFrame = (type, body) => resolve({ type, body })

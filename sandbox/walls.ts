@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path'
 import { type Child, createChild } from './child.ts'
 import { childMain, FRAME } from './child-main.ts'
 import type { Wall } from './contract.ts'
+import { OPERATION } from './isolate-main.ts'
 import { canFilter, seccompFilter } from './seccomp.ts'
 
 const NOFILE = 64 // the child needs about 25 descriptors
@@ -27,7 +28,7 @@ export function childPayload(): Payload {
     join(require.resolve('isolated-vm'), '..')
   )
   return {
-    source: `(${childMain})(require,${JSON.stringify(addon)},${JSON.stringify(FRAME)})`,
+    source: `"use strict";(${childMain})(require,${JSON.stringify(addon)},${JSON.stringify(FRAME)},${JSON.stringify(OPERATION)})`,
     addons: [addon]
   }
 }
