@@ -12,7 +12,7 @@ import { type Accepted, type Answer, type Coordinator, createCoordinator } from 
 import { SpecError } from './errors.ts'
 import { JobHandle } from './job.ts'
 import { type ComputeNetwork, createLinks, type Links } from './links.ts'
-import { batchWork, type Part, taskWork, type Work } from './parts.ts'
+import { batchWork, type Part, taskWork } from './parts.ts'
 import type { RunHere } from './plan.ts'
 import { boundOf } from './price.ts'
 import { parseSpec, type TaskSpec } from './spec.ts'
@@ -55,7 +55,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
   readonly #links: Links
   readonly #coordinator: Coordinator
   readonly #jobs = new Map<string, JobHandle>()
-  readonly #parts = new Map<string, { job: JobHandle; part: Part; index: number; done: boolean }>()
+  readonly #parts = new Map<string, { job: JobHandle; part: Part; index: number }>()
   readonly #offers = new Map<string, OfferMessage>()
   readonly #outbox = new Map<string, { leases: LeasedSlice[]; programs: Part[]; revoked: number[] }>()
   readonly #controller = new AbortController()
@@ -130,19 +130,16 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     const escrow = await this.#components.ledger.escrow(id, bound, options)
     const specBytes = store.addJob({ id, type, submitted, bound }, specs)
     const work = batch ? batchWork(specs, specBytes) : taskWork(specs[0]!, specBytes)
-    const job = this.#track(
-      { id, type, specs, bound, submitted, state: 'queued', total: unitsOf(work) },
-      work
-    )
+    const job = this.#track({ id, type, specs, bound, submitted, state: 'queued', total: work.total }, work)
     escrow.certified.catch(err => {
       if (!this.#controller.signal.aborted)
         this.#cancel(job, `the witnesses refused its escrow: ${err.message}`)
     })
-    this.#run(job, work)
+    this.#run(job)
     return job
   }
 
-  #track(stored: Omit<JobHandle['init'], 'load' | 'cancel'>, work?: Work): JobHandle {
+  #track(stored: Omit<JobHandle['init'], 'load' | 'cancel'>, work?: JobHandle['work']): JobHandle {
     const job = new JobHandle({
       ...stored,
       load: () => this.#open().result(stored.id),
@@ -153,37 +150,44 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     return job
   }
 
-  #run(
-    job: JobHandle,
-    work: Work,
-    accepted: { part: number; first: number; count: number; price: bigint }[] = []
-  ): void {
-    const [spec] = job.init.specs
-    work.parts.forEach((part, index) => {
-      this.#parts.set(partId(job.id, index), { job, part, index, done: false })
-    })
+  #run(job: JobHandle): void {
     this.#links.hungry = this.#offers.size === 0
     this.#ticker ??= setInterval(() => this.#tick(), TICK_MS)
-    work.parts.forEach((part, index) => {
-      this.#coordinator.submit(
-        {
-          id: partId(job.id, index),
-          program: part.rateKey,
-          units: part.units,
-          mostUnits: part.mostUnits,
-          priority: spec!.priority,
-          retries: spec!.retries,
-          timeoutMs: part.load.timeoutMs,
-          quorum: 1,
-          allowed: spec!.privacy.workers && new Set(spec!.privacy.workers),
-          bound: (job.init.bound * BigInt(part.units)) / BigInt(Math.max(1, job.total)),
-          deadline: spec!.deadline == null ? undefined : job.init.submitted + spec!.deadline,
-          accepted: accepted.filter(slice => slice.part === index)
-        },
-        Date.now()
-      )
-    })
+    const parts = job.work!.start()
+    for (const [index, part] of parts) this.#start(job, index, part)
+    if (parts.length === 0) void this.#complete(job)
     this.#flush()
+  }
+
+  /** Hands a part to the coordinator, with what was accepted of it before a restart. */
+  #start(job: JobHandle, index: number, part: Part): void {
+    const [spec] = job.init.specs
+    const accepted = job.replay.get(index) ?? []
+    job.replay.delete(index)
+    job.open.add(index)
+    this.#parts.set(partId(job.id, index), { job, part, index })
+    for (const slice of accepted) part.reducer.add(slice.first, slice.count, slice.value)
+    const [share, of] = part.share
+    this.#coordinator.submit(
+      {
+        id: partId(job.id, index),
+        program: part.rateKey,
+        units: part.units,
+        mostUnits: part.mostUnits,
+        priority: spec!.priority,
+        retries: spec!.retries,
+        timeoutMs: part.load.timeoutMs,
+        quorum: 1,
+        bound: (job.init.bound * BigInt(share)) / BigInt(of),
+        deadline: spec!.deadline == null ? undefined : job.init.submitted + spec!.deadline,
+        accepted: accepted.map(({ first, count, paid }) => ({
+          first,
+          count,
+          price: paid.reduce((sum, each) => sum + each.price, 0n)
+        }))
+      },
+      Date.now()
+    )
   }
 
   /** After a restart: unfinished jobs go on with what was accepted, ended ones are settled, escrows without a job are freed. */
@@ -196,23 +200,14 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
       const slices = store.slices(stored.id)
       const shares = store.shares(stored.id)
       const done = slices.reduce((sum, slice) => sum + slice.count, 0)
-      const job = this.#track({ ...stored, specs, shares, done, total: unitsOf(work) }, work)
+      const job = this.#track({ ...stored, specs, shares, done, total: work.total }, work)
       if (stored.finished != null) {
         void this.#settle(job)
         continue
       }
       this.#log('job %s goes on: %d of %d units are done', job.id, done, job.total)
-      for (const slice of slices) work.parts[slice.part]!.reducer.add(slice.first, slice.count, slice.value)
-      this.#run(
-        job,
-        work,
-        slices.map(({ part, first, count, paid }) => ({
-          part,
-          first,
-          count,
-          price: paid.reduce((sum, each) => sum + each.price, 0n)
-        }))
-      )
+      for (const slice of slices) job.replay.set(slice.part, [...(job.replay.get(slice.part) ?? []), slice])
+      this.#run(job)
     }
     for (const { job } of this.#components.ledger.openEscrows()) {
       if (store.job(job) == null) void this.#pay(job, [])
@@ -283,26 +278,45 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     failure?: Failure
     first?: number
   }): void {
-    const entry = this.#parts.get(ended.job)!
-    const { job } = entry
-    entry.done = true
+    const { job, index } = this.#parts.get(ended.job)!
     if (job.finished != null) return
-    if (ended.state !== 'completed') {
-      const failure = ended.failure == null ? undefined : { ...ended.failure, unit: ended.first }
-      this.#end(job, ended.state, { failure })
-    } else if (job.work!.parts.every((_, index) => this.#parts.get(partId(job.id, index))?.done))
-      void this.#complete(job, job.work!)
+    if (ended.state === 'completed') void this.#advance(job, index)
+    else {
+      const failure = ended.failure && (job.work!.explain?.(index, ended.failure) ?? ended.failure)
+      this.#end(job, ended.state, { failure: failure && { ...failure, unit: ended.first } })
+    }
   }
 
-  async #complete(job: JobHandle, work: Work): Promise<void> {
+  /** A part is complete: starts those that waited for it; after the last one the job is. */
+  async #advance(job: JobHandle, index: number): Promise<void> {
+    const work = job.work!
     try {
-      const result = await work.finish(part => this.#runHere(part))
+      const next = (await work.next?.(index, part => this.#runHere(part))) ?? []
+      if (job.finished != null || this.#controller.signal.aborted) return
+      job.total = work.total
+      for (const [number, part] of next) this.#start(job, number, part)
+      job.open.delete(index)
+      this.#parts.delete(partId(job.id, index))
+      this.#flush()
+    } catch (err) {
+      this.#broke(job, err as Error)
+    }
+    if (job.finished == null && job.open.size === 0) await this.#complete(job)
+  }
+
+  async #complete(job: JobHandle): Promise<void> {
+    try {
+      const result = await job.work!.finish(part => this.#runHere(part))
       if (job.finished == null) this.#end(job, 'completed', { result, cid: cidOf(result) })
     } catch (err) {
-      if (this.#controller.signal.aborted) return
-      const { message, stack } = err as Error
-      this.#end(job, 'failed', { failure: { name: 'threw', message, stack } })
+      this.#broke(job, err as Error)
     }
+  }
+
+  /** A step that runs here failed. */
+  #broke(job: JobHandle, { message, stack }: Error): void {
+    if (job.finished != null || this.#controller.signal.aborted) return
+    this.#end(job, 'failed', { failure: { name: 'threw', message, stack } })
   }
 
   /** The author's own reduce runs behind this node's own walls, never in the node. */
@@ -335,14 +349,14 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
   ): void {
     const now = Date.now()
     this.#open().endJob(job.id, { state, finished: now, ...end })
-    const parts = job.work!.parts
     // failure costs the requester nothing
     if (state === 'failed') job.shares.clear()
     job.end(state, now, { cid: end.cid, failure: end.failure })
-    parts.forEach((_, index) => {
+    for (const index of job.open) {
       this.#coordinator.cancel(partId(job.id, index), now)
       this.#parts.delete(partId(job.id, index))
-    })
+    }
+    job.open.clear()
     void this.#settle(job)
   }
 
@@ -444,7 +458,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
   #progress(now: number): void {
     for (const job of this.#jobs.values()) {
       if (job.finished != null || !job.wantsProgress(now)) continue
-      const parts = job.work!.parts.map((_, index) => this.#coordinator.progress(partId(job.id, index)))
+      const parts = [...job.open].map(index => this.#coordinator.progress(partId(job.id, index)))
       job.workers = Math.max(0, ...parts.map(part => part?.workers ?? 0))
       job.retries = Math.max(
         job.retries,
@@ -505,8 +519,6 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
 const MAX_RESULT_BYTES = 256 * 1024 * 1024
 
 const partId = (job: string, index: number): string => `${job}/${index}`
-
-const unitsOf = (work: Work): number => work.parts.reduce((sum, part) => sum + part.units, 0)
 
 const cidOf = (bytes: Uint8Array): string =>
   CID.createV1(raw.code, createDigest(0x12, hash('sha256', bytes, 'buffer'))).toString()

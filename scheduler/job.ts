@@ -5,6 +5,7 @@ import type { Job, JobEvents, JobReport, JobState, Progress, WorkerShare } from 
 import { JobCancelledError, JobExpiredError, JobFailedError } from './errors.ts'
 import type { Work } from './parts.ts'
 import type { TaskSpec } from './spec.ts'
+import type { StoredSlice } from './store.ts'
 
 // A person's eye and a terminal take no more.
 const PROGRESS_INTERVAL_MS = 100
@@ -32,6 +33,10 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   readonly id: string
   readonly init: JobInit
   work?: Work
+  /** numbers of the parts that run now */
+  readonly open = new Set<number>()
+  /** what was accepted before a restart, of parts that have not started again yet */
+  readonly replay = new Map<number, StoredSlice[]>()
   state: JobState
   done: number
   total: number

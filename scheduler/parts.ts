@@ -25,12 +25,27 @@ export interface Part {
   /** The outcomes of one slice as bytes that the reducer takes, or why they are none. */
   pack(outcomes: (Uint8Array | Failure)[], count: number): Uint8Array | Failure
   reducer: Reducer
+  /** its part of the job's bound: the first of the second; those of all parts together are never more than one */
+  share: [part: number, of: number]
 }
 
-/** A job as parts, and how their results make one. */
+/** A part has the same number in every run of its job: what was accepted of it before a restart belongs to it. */
+export type NumberedPart = [index: number, part: Part]
+
+/** Gives what runs an input of the part's program in this node's own sandbox. */
+export type RunPart = (part: Part) => RunHere
+
+/** A job as parts, which may depend on each other, and how their results make one. */
 export interface Work {
-  parts: Part[]
-  finish(run: (part: Part) => RunHere): Promise<Uint8Array>
+  /** units of all parts; a part that cannot be planned yet counts as one */
+  readonly total: number
+  /** the parts that depend on nothing */
+  start(): NumberedPart[]
+  /** Part `index` is complete: the parts that waited for it. Nothing but results decides which. */
+  next?(index: number, run: RunPart): Promise<NumberedPart[]>
+  /** the failure of a part as the owner of the job should read it */
+  explain?(index: number, failure: Failure): Failure
+  finish(run: RunPart): Promise<Uint8Array>
 }
 
 const malformed: Failure = {
@@ -49,9 +64,10 @@ export function taskWork(spec: TaskSpec, specBytes: number): Work {
     load,
     inputs: (first, count) => [encodeValue(input(first, count))],
     pack: ([outcome], _count) => outcome ?? malformed,
-    reducer: createReducer()
+    reducer: createReducer(),
+    share: [1, 1]
   }
-  return { parts: [part], finish: run => part.reducer.finish(run(part)) }
+  return { total: units, start: () => [[0, part]], finish: run => part.reducer.finish(run(part)) }
 }
 
 /** A batch: each task is one unit, computed whole; tasks that share their program share a part. */
@@ -73,11 +89,13 @@ export function batchWork(specs: TaskSpec[], specBytes: number): Work {
       load,
       inputs: (first, count) => tasks.slice(first, first + count).map(task => encodeValue(task.whole)),
       pack: packBatch,
-      reducer: listReducer(tasks.length)
+      reducer: listReducer(tasks.length),
+      share: [tasks.length, specs.length]
     }
   })
   return {
-    parts,
+    total: specs.length,
+    start: () => [...parts.entries()],
     async finish(run) {
       const lists = await Promise.all(parts.map(part => part.reducer.finish(run(part))))
       if (lists.length === 1) return lists[0]!
