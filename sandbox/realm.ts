@@ -14,7 +14,7 @@ export interface Realm {
 
 /**
  * Takes everything out of the global object that could tell one worker from another: the clock, chance, locale, time
- * zone (UTC, set in the child), garbage collection, shared memory, and the functions of Math that engines round
+ * zone (UTC, set in the child), garbage collection, shared memory, code from strings, and the functions of Math that engines round
  * differently. WebAssembly is kept for the programs that are WebAssembly and is not visible to JavaScript.
  *
  * Self-contained: runs inside the isolate by its source text, before the author's code.
@@ -24,7 +24,8 @@ export function makeRealm(makeMath: typeof libm, seed: string): Realm {
   const HASHED_BYTES = 4096 // of the start and of the end of an input, so that large inputs do not cost twice
 
   const scope = globalThis as unknown as Record<string, unknown>
-  const { defineProperty, getOwnPropertyNames } = Object
+  const { defineProperty, getOwnPropertyNames, getPrototypeOf } = Object
+  const Refusal = EvalError
   const { construct } = Reflect
   const { imul } = Math
   const numberOf = Number
@@ -169,7 +170,7 @@ export function makeRealm(makeMath: typeof libm, seed: string): Realm {
     }.toLocaleString
   )
   define(Array.prototype, 'toLocaleString', Array.prototype.toString)
-  define(Object.getPrototypeOf(Uint8Array.prototype), 'toLocaleString', Array.prototype.toString)
+  define(getPrototypeOf(Uint8Array.prototype), 'toLocaleString', Array.prototype.toString)
   define(String.prototype, 'toLocaleUpperCase', String.prototype.toUpperCase)
   define(String.prototype, 'toLocaleLowerCase', String.prototype.toLowerCase)
   define(
@@ -184,7 +185,30 @@ export function makeRealm(makeMath: typeof libm, seed: string): Realm {
     }.localeCompare
   )
 
-  const gone = ['Intl', 'WebAssembly', 'SharedArrayBuffer', 'Atomics', 'WeakRef', 'FinalizationRegistry']
+  // ---- code from strings: it would evade the rewriting of `**`, and nobody has read it ----
+  const functions = [() => {}, async () => {}, function* () {}, async function* () {}]
+  for (let i = 0; i < functions.length; i++) {
+    const prototype = getPrototypeOf(functions[i]!)
+    const { name } = prototype.constructor
+    const refuse = {
+      [name]() {
+        throw new Refusal('code from strings is not available in the sandbox')
+      }
+    }[name]!
+    defineProperty(refuse, 'prototype', { value: prototype })
+    defineProperty(prototype, 'constructor', { value: refuse })
+    if (i === 0) define(scope, name, refuse)
+  }
+
+  const gone = [
+    'eval',
+    'Intl',
+    'WebAssembly',
+    'SharedArrayBuffer',
+    'Atomics',
+    'WeakRef',
+    'FinalizationRegistry'
+  ]
   for (let i = 0; i < gone.length; i++) delete scope[gone[i]!]
 
   return {

@@ -67,6 +67,8 @@ export function valueCodec() {
   const Vec = Array
 
   const { min } = Math
+  const NAN64 = new Bytes([0, 0, 0, 0, 0, 0, 0xf8, 0x7f]) // little endian
+  const NAN32 = new Bytes([0, 0, 0xc0, 0x7f])
   const MAX_DEPTH = 256 // deeper data is a cycle or an attack on whoever walks it next
   const MAX_SAFE = 9007199254740991
   const SCRATCH_BYTES = 16384
@@ -250,30 +252,32 @@ export function valueCodec() {
     const start = position
     position += size
     // NaN has many bit patterns, and which one comes out depends on the processor
-    if (name === 'Float64Array') {
-      const numbers = value as Float64Array
-      const count = size / 8
-      for (let i = 0; i < count; i++) {
-        const x = numbers[i]!
-        if (isNan(x)) {
-          for (let b = 0; b < 6; b++) target[start + 8 * i + b] = 0
-          target[start + 8 * i + 6] = 0xf8
-          target[start + 8 * i + 7] = 0x7f
-        }
-      }
-    } else if (name === 'Float32Array') {
-      const numbers = value as Float32Array
-      const count = size / 4
-      for (let i = 0; i < count; i++) {
-        const x = numbers[i]!
-        if (isNan(x)) {
-          target[start + 4 * i] = 0
-          target[start + 4 * i + 1] = 0
-          target[start + 4 * i + 2] = 0xc0
-          target[start + 4 * i + 3] = 0x7f
-        }
-      }
+    const double = name === 'Float64Array'
+    if (!double && name !== 'Float32Array') return
+    const numbers = value as Float64Array | Float32Array
+    const count = double ? size / 8 : size / 4
+    if (!mayHoldNan(numbers, count)) return
+    const canonical = double ? NAN64 : NAN32
+    for (let i = 0; i < count; i++) {
+      if (isNan(numbers[i])) setBytes(target, canonical, start + canonical.length * i)
     }
+  }
+
+  // A sum is NaN if any of them is; four sums at once keep the processor busy. Infinities give false alarms.
+  function mayHoldNan(numbers: Float64Array | Float32Array, count: number) {
+    let a = 0
+    let b = 0
+    let c = 0
+    let d = 0
+    let i = 0
+    for (; i + 3 < count; i += 4) {
+      a += numbers[i]!
+      b += numbers[i + 1]!
+      c += numbers[i + 2]!
+      d += numbers[i + 3]!
+    }
+    for (; i < count; i++) a += numbers[i]!
+    return isNan(a + b + c + d)
   }
 
   function put(value: unknown, depth: number) {
@@ -503,21 +507,19 @@ export function valueCodec() {
     if (bytes % type.size !== 0) throw new Fail(`tag ${tag} with ${bytes} bytes`)
     const Make = type.make
     const values = new Make(bufferOf(copyBytes(bytes)))
-    if (tag === 86 || tag === 85)
-      checkNaN(values as Float64Array | Float32Array, bytes / type.size, tag === 86)
+    if (tag === 86 || tag === 85) checkNan(values as Float64Array | Float32Array, bytes / type.size)
     return values
   }
 
-  function checkNaN(values: Float64Array | Float32Array, count: number, double: boolean) {
-    const raw = new Bytes(bufferOf(values))
+  function checkNan(numbers: Float64Array | Float32Array, count: number) {
+    if (!mayHoldNan(numbers, count)) return
+    const raw = new Bytes(bufferOf(numbers))
+    const canonical = byteLengthOf(numbers) === 8 * count ? NAN64 : NAN32
+    const size = canonical.length
     for (let i = 0; i < count; i++) {
-      const x = values[i]!
-      if (!isNan(x)) continue
-      let fine = double
-        ? raw[8 * i + 7] === 0x7f && raw[8 * i + 6] === 0xf8
-        : raw[4 * i + 3] === 0x7f && raw[4 * i + 2] === 0xc0 && raw[4 * i + 1] === 0 && raw[4 * i] === 0
-      for (let b = 0; double && b < 6; b++) fine = fine && raw[8 * i + b] === 0
-      if (!fine) throw new Fail('a NaN that is not canonical')
+      for (let k = 0; k < size && isNan(numbers[i]); k++) {
+        if (raw[size * i + k] !== canonical[k]) throw new Fail('a NaN that is not canonical')
+      }
     }
   }
 

@@ -70,11 +70,10 @@ async function librariesOf(file: string): Promise<string[]> {
   return [...output.matchAll(/(?:=>\s*|^\s*)(\/\S+)/gm)].map(match => match[1]!)
 }
 
-/** Flags of node in the child. No code from strings: `eval` would evade the rewriting of `**` (program.ts). */
+/** Flags of node in the child. */
 export function nodeFlags(addons: string[]): string[] {
   return [
     '--no-node-snapshot',
-    '--disallow-code-generation-from-strings',
     '--v8-pool-size=2',
     '--permission',
     '--allow-addons',
