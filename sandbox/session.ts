@@ -20,7 +20,7 @@ const MIB_BYTES = 1 << 20
 const POLL_MS = 10
 const FAILURE_BYTES = 200_000 // name, message and stack as the isolate cuts them
 const RESULT_HEAD_BYTES = 16
-const OUTCOME_HEAD_BYTES = 5
+const OUTCOME_HEAD_BYTES = 9
 const STATUS: FailureName[] = ['threw', 'threw', 'invalid-result']
 
 /** Loads the program into a child and answers the session. Throws ProgramError, SandboxUnavailableError. */
@@ -117,7 +117,8 @@ export async function openSession(init: SessionInit): Promise<Session> {
             : { name: 'threw', message: 'the process of the program crashed' }
         settle()
       })
-      on.send([...frame(FRAME.run, bytesOf(head), ...inputs)])
+      const padding = new Uint8Array(inputs.length % 2 === 1 ? 1 : 5) // see `run` in isolate-main.ts
+      on.send([...frame(FRAME.run, bytesOf(head), padding, ...inputs)])
       if (signal?.aborted) onAbort()
     })
   }

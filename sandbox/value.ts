@@ -72,6 +72,8 @@ export function valueCodec() {
   const MAX_DEPTH = 256 // deeper data is a cycle or an attack on whoever walks it next
   const MAX_SAFE = 9007199254740991
   const SCRATCH_BYTES = 16384
+  // The head of a large typed array takes 7 bytes. Its numbers then lie on 8 bytes, where copying is four times faster.
+  const ALIGNED = 1
   // RFC 8746, little endian
   const arrayTypes: Record<
     string,
@@ -112,33 +114,37 @@ export function valueCodec() {
     if (size > limit) throw new Fail(`the value is larger than ${limit} bytes`)
     if (position + bytes <= capacity) return
     const doubled = 2 * (capacity - begin)
-    capacity = size > doubled ? size : min(doubled, limit)
+    capacity = (size > doubled ? size : min(doubled, limit)) + ALIGNED
     const larger = new Bytes(capacity)
-    setBytes(larger, new Bytes(bufferOf(target), offsetOf(target) + begin, position - begin), 0)
-    position -= begin
-    begin = 0
+    setBytes(larger, new Bytes(bufferOf(target), offsetOf(target) + begin, position - begin), ALIGNED)
+    position += ALIGNED - begin
+    begin = ALIGNED
     target = larger
     view = new View(bufferOf(larger))
   }
 
   function head(major: number, n: number) {
-    need(9)
     if (n < 24) {
+      need(1)
       target[position++] = (major << 5) | n
     } else if (n < 0x100) {
+      need(2)
       target[position++] = (major << 5) | 24
       target[position++] = n
     } else if (n < 0x10000) {
+      need(3)
       target[position++] = (major << 5) | 25
       target[position++] = n >>> 8
       target[position++] = n
     } else if (n < 0x100000000) {
+      need(5)
       target[position++] = (major << 5) | 26
       target[position++] = n >>> 24
       target[position++] = n >>> 16
       target[position++] = n >>> 8
       target[position++] = n
     } else {
+      need(9)
       const high = (n / 0x100000000) >>> 0
       target[position++] = (major << 5) | 27
       target[position++] = high >>> 24
@@ -352,12 +358,13 @@ export function valueCodec() {
 
   /** Encodes into bytes of its own. Throws TypeError for what has no encoding; a getter's own error passes through. */
   function encode(value: unknown, maxBytes: number): Uint8Array {
-    begins(scratch, 0, maxBytes)
+    begins(scratch, ALIGNED, maxBytes)
     try {
       put(value, 0)
       // a grown buffer of the right size goes out as it is, anything else as a copy
-      if (target !== scratch && position === byteLengthOf(target)) return target
-      return new Bytes(sliceBytes(bufferOf(target), 0, position))
+      if (target !== scratch && position === capacity)
+        return new Bytes(bufferOf(target), begin, position - begin)
+      return new Bytes(sliceBytes(bufferOf(target), begin, position))
     } finally {
       target = scratch
       busy = false
@@ -372,7 +379,7 @@ export function valueCodec() {
     begins(to, at, maxBytes)
     try {
       put(value, 0)
-      return target === to ? position - at : new Bytes(bufferOf(target), 0, position)
+      return target === to ? position - at : new Bytes(bufferOf(target), begin, position - begin)
     } finally {
       target = scratch
       busy = false

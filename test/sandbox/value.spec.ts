@@ -137,6 +137,16 @@ describe('sandbox value codec', () => {
     })
   }
 
+  it('takes exactly as many bytes as it is allowed', () => {
+    fc.assert(
+      fc.property(plain, value => {
+        const { byteLength } = encodeValue(value)
+        assert.equal(encodeValue(value, { maxBytes: byteLength }).byteLength, byteLength)
+        assert.throws(() => encodeValue(value, { maxBytes: byteLength - 1 }), { name: 'ValueError' })
+      })
+    )
+  })
+
   it('refuses more than maxBytes and keeps exactly maxBytes', () => {
     assert.equal(encodeValue(new Uint8Array(995), { maxBytes: 998 }).byteLength, 998)
     assert.throws(() => encodeValue(new Uint8Array(996), { maxBytes: 998 }), { name: 'ValueError' })
