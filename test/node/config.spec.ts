@@ -88,6 +88,7 @@ describe('node: config', () => {
     it('a wrong value, with its source', async () => {
       await writeFile(file, '{"slots": "many"}')
       await refused({}, 'slots', file, '"many"')
+      await writeFile(file, '{}')
       await refused({ environment: { ARTEL_DATA: folder, ARTEL_SLOTS: '0' } }, 'slots', 'ARTEL_SLOTS', '0')
       await refused({ flags: { listen: ['nowhere'] } }, 'listen', '--listen', '"nowhere"', 'multiaddr')
       await refused({ flags: { seeds: ['/ip4/127.0.0.1/tcp/1'] } }, 'seeds', '--seed', 'peer id')

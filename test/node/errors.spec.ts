@@ -36,6 +36,6 @@ describe('node: table of errors', () => {
 
   it('is documented', async () => {
     const readme = await readFile(`${ROOT}node/README.md`, 'utf8')
-    for (const code of Object.values(EXIT)) assert.match(readme, new RegExp(`\\| ${code} \\|`), String(code))
+    for (const code of Object.values(EXIT)) assert.match(readme, new RegExp(`\\| ${code} +\\|`), String(code))
   })
 })
