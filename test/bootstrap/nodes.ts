@@ -59,7 +59,7 @@ export class TestNetwork {
   }
 }
 
-export function address(node: HeliaNode): string {
+export function address(node: Pick<HeliaNode, 'libp2p'>): string {
   return node.libp2p.getMultiaddrs()[0]!.toString()
 }
 

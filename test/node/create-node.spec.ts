@@ -1,0 +1,114 @@
+import { strict as assert } from 'node:assert'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type ArtelNode, type Config, createLogger, createNode, loadConfig } from '../../node/index.ts'
+import { COMPUTE_SERVICE } from '../../services/index.ts'
+import { address, until } from '../bootstrap/nodes.ts'
+
+describe('node: createNode', () => {
+  let folder: string
+  let nodes: ArtelNode[]
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'artel-node-'))
+    nodes = []
+  })
+  afterEach(async () => {
+    await Promise.all(nodes.map(node => node.stop()))
+    await rm(folder, { recursive: true })
+  })
+
+  const configOf = (name: string, flags: Record<string, unknown> = {}): Config =>
+    loadConfig({
+      environment: {},
+      flags: { data: join(folder, name), logLevel: 'silent', trustedPeers: ['*'], ...flags }
+    })
+
+  const start = async (
+    name: string,
+    flags?: Record<string, unknown>,
+    init: Parameters<typeof createNode>[1] = {}
+  ) => {
+    const node = await createNode(configOf(name, flags), init)
+    nodes.push(node)
+    return node
+  }
+  const startSeed = (flags?: Record<string, unknown>) =>
+    start('seed', { compute: false, ...flags }, { role: 'seed' })
+
+  it('wires all rooms: a job of one node is computed by another and paid', async () => {
+    const seed = await startSeed()
+    const seeds = [address(seed)]
+    const worker = await start('worker', { seeds, slots: 1 })
+    const client = await start('client', { seeds, compute: false })
+    const job = await client.submit({ type: 'map', items: [1, 2, 3], fn: 'x => x * 10' })
+    assert.deepEqual(await job.result(), [10, 20, 30])
+    const { shares } = await job.settled()
+    assert.deepEqual(
+      shares.map(({ worker }) => worker),
+      [worker.id]
+    )
+    assert.equal(client.ledger.balance().available, 100_000_000n - shares[0]!.paid)
+  })
+
+  it('announces that it computes only when it does', async () => {
+    const seed = await startSeed()
+    const worker = await start('worker', { seeds: [address(seed)] })
+    assert.deepEqual([...seed.directory.announced()], [])
+    await until(() => (worker.directory.announced().get(COMPUTE_SERVICE) ?? 0) > 0, 'the worker is announced')
+    const found: string[] = []
+    for await (const { id } of seed.directory.find(COMPUTE_SERVICE)) found.push(id.toString())
+    assert.deepEqual(found, [worker.id])
+  })
+
+  it('keeps its account and its network over a restart', async () => {
+    const first = await startSeed()
+    await first.stop()
+    await first.stop()
+    const second = await startSeed()
+    assert.equal(second.id, first.id)
+    assert.deepEqual(second.network, first.network)
+  })
+
+  it('refuses another network for the same data folder', async () => {
+    const first = await startSeed()
+    await first.stop()
+    const other = await start('other', {}, { role: 'seed' })
+    const network = join(folder, 'other', 'network.json')
+    await assert.rejects(startSeed({ network }), { name: 'NetworkError', message: /expected network local-/ })
+    assert.notEqual(other.id, first.id)
+  })
+
+  it('leaves the folder free when the start fails or is aborted', async () => {
+    await assert.rejects(startSeed({ listen: ['/ip4/203.0.113.1/tcp/1'] }), { name: 'ListenError' })
+    const controller = new AbortController()
+    const nowhere = '/ip4/127.0.0.1/tcp/1/p2p/12D3KooWJFJFDPMB4hzULGGW1ApJVKLCxbbzYvZZyNmTkBHivEBn'
+    const waiting = createNode(configOf('waiting', { seeds: [nowhere] }), { signal: controller.signal })
+    controller.abort(new Error('enough'))
+    await assert.rejects(waiting)
+    nodes.push(await createNode(configOf('waiting'), { role: 'seed' }))
+    await startSeed()
+  })
+
+  it('says that it is alone, and that it no longer is', async () => {
+    const lines: string[] = []
+    const logger = createLogger(
+      { logLevel: 'info', logFormat: 'json' },
+      { write: line => void lines.push(line) }
+    )
+    const seed = await start('seed', {}, { role: 'seed', logger })
+    await until(() => lines.some(line => /no peers/.test(line)), 'it says so')
+    await start('node', { seeds: [address(seed)] })
+    await until(() => lines.some(line => /peers found/.test(line)), 'it has noticed')
+  })
+
+  it('ends with its scope', async () => {
+    {
+      await using node = await createNode(configOf('scoped'), { role: 'seed' })
+      assert.ok(node.addresses().length > 0)
+    }
+    await using again = await createNode(configOf('scoped'), { role: 'seed' })
+    assert.equal(again.libp2p.status, 'started')
+  })
+})
