@@ -1,0 +1,94 @@
+import { multiaddr } from '@multiformats/multiaddr'
+import { type ArtelNode, createNode, loadConfig } from '../../node/index.ts'
+
+/** The process of a fleet's client: a node that lends nothing, asked by messages of its parent. */
+
+const READY_DEADLINE_MS = 30_000
+const JOB_DEADLINE_MS = 300_000
+/** the tiny task of the targets, and what it gives */
+const TINY = { type: 'range_reduce', start: 1, end: 1000, operation: 'sum' }
+const TINY_RESULT = 500_500
+
+export type ClientOperations = typeof operations
+
+let node: ArtelNode
+
+const operations = {
+  /** Starts the node, connects to the workers and waits until all have offered. */
+  async start(init: { data: string; network: string; seeds: string[]; workers: string[] }): Promise<void> {
+    const { data, network, seeds, workers } = init
+    const config = loadConfig({ flags: { data, network, seeds, compute: false, logLevel: 'error' } })
+    const signal = AbortSignal.timeout(READY_DEADLINE_MS)
+    node = await createNode(config, { signal })
+    for (const worker of workers) await node.libp2p.dial(multiaddr(worker), { signal })
+    while (node.scheduler.workers().length < workers.length) {
+      const arrived = Promise.withResolvers<void>()
+      node.scheduler.addEventListener('worker:add', () => arrived.resolve(), { once: true })
+      signal.addEventListener('abort', () => arrived.reject(signal.reason), { once: true })
+      await arrived.promise
+    }
+  },
+
+  /**
+   * Gives `tasks` tiny tasks to the workers in batches of `size`, `atOnce` batches under way, and checks every
+   * result. ms from the first submit to the last result.
+   */
+  async batches({ tasks, size, atOnce }: { tasks: number; size: number; atOnce: number }): Promise<number> {
+    const specs = Array.from({ length: size }, () => TINY)
+    let left = Math.ceil(tasks / size)
+    const started = performance.now()
+    await Promise.all(
+      Array.from({ length: atOnce }, async () => {
+        while (left-- > 0) {
+          const job = await node.submitMany(specs, { signal: AbortSignal.timeout(JOB_DEADLINE_MS) })
+          const outcomes = (await job.result()) as { ok: boolean; value?: unknown }[]
+          if (outcomes.length !== size || outcomes.some(outcome => outcome.value !== TINY_RESULT))
+            throw new Error('a batch gave wrong results')
+        }
+      })
+    )
+    return performance.now() - started
+  },
+
+  /** ms from submit to result of single tiny jobs, one after the other. */
+  async latencies({ jobs }: { jobs: number }): Promise<number[]> {
+    const samples: number[] = []
+    for (let i = 0; i < jobs; i++) {
+      const started = performance.now()
+      const job = await node.submit(TINY, { signal: AbortSignal.timeout(JOB_DEADLINE_MS) })
+      const value = await job.result()
+      samples.push(performance.now() - started)
+      if (value !== TINY_RESULT) throw new Error(`a tiny task gave ${value}`)
+      // its settlement is not part of the next one's time
+      await job.settled({ signal: AbortSignal.timeout(JOB_DEADLINE_MS) })
+    }
+    return samples
+  },
+
+  /** One job: its time, and its result for the caller to check. */
+  async job(spec: unknown): Promise<{ ms: number; value: unknown }> {
+    const started = performance.now()
+    const job = await node.submit(spec, { signal: AbortSignal.timeout(JOB_DEADLINE_MS) })
+    const value = await job.result()
+    return { ms: performance.now() - started, value }
+  }
+}
+
+process.on(
+  'message',
+  async ({ id, operation, params }: { id: number; operation: string; params: never[] }) => {
+    try {
+      const run = operations[operation as keyof ClientOperations] as (...params: never[]) => Promise<unknown>
+      process.send!({ id, value: await run(...params) })
+    } catch (error) {
+      process.send!({ id, error: (error as Error).stack })
+    }
+  }
+)
+// the parent is gone, or says so
+const stop = async (): Promise<void> => {
+  await node?.stop()
+  process.exit()
+}
+process.once('SIGTERM', stop)
+process.once('disconnect', stop)

@@ -1,0 +1,141 @@
+import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { ClientOperations } from './client.ts'
+import { end } from './process.ts'
+import { ROOT } from './report.ts'
+
+const MAIN = join(ROOT, 'node/cli/main.ts')
+const CLIENT = join(ROOT, 'benchmarks/harness/client.ts')
+const START_DEADLINE_MS = 30_000
+const LOOPBACK = '/ip4/127.0.0.1/tcp/0'
+
+/** A node that runs as a process of its own, started the way a user starts it. */
+export interface NodeProcess {
+  process: ChildProcess
+  address: string
+  /** ms from spawn until it said that it is ready */
+  readyMs: number
+  data: string
+}
+
+/** Starts `artel seed` or `artel start` and waits until it is ready. `nodeFlags` as for `node --cpu-prof`. */
+export async function startNode(
+  command: 'seed' | 'start',
+  data: string,
+  flags: string[],
+  nodeFlags: string[] = []
+): Promise<NodeProcess> {
+  const started = performance.now()
+  const args = [command, '--json', '--data', data, '--listen', LOOPBACK, '--log-level', 'error', ...flags]
+  const child = spawn(process.execPath, ['--no-node-snapshot', ...nodeFlags, MAIN, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { PATH: process.env.PATH }
+  })
+  const timer = setTimeout(() => child.kill('SIGKILL'), START_DEADLINE_MS)
+  try {
+    for await (const line of createInterface(child.stdout)) {
+      const { event, addresses } = JSON.parse(line)
+      if (event !== 'ready') continue
+      child.stdout.resume()
+      return { process: child, address: addresses[0], readyMs: performance.now() - started, data }
+    }
+  } finally {
+    clearTimeout(timer)
+  }
+  throw new Error(`artel ${command} ended before it was ready; its own words are above`)
+}
+
+/** A client's node in a process of its own, driven by messages. */
+export interface Client {
+  call<K extends keyof ClientOperations>(
+    operation: K,
+    ...params: Parameters<ClientOperations[K]>
+  ): Promise<Awaited<ReturnType<ClientOperations[K]>>>
+}
+
+export interface Fleet extends AsyncDisposable {
+  seed: NodeProcess
+  workers: NodeProcess[]
+  client: Client
+  /** where the fleet keeps its files; removed with it */
+  folder: string
+}
+
+export interface FleetInit {
+  workers: number
+  /** further flags of the workers */
+  flags?: string[]
+  /** folder for the CPU profiles of client and workers */
+  profiles?: string
+}
+
+/**
+ * A network on loopback: a seed that is the witness and lends nothing, workers of one slot each, and a client that
+ * knows all of them. Each one is a process of its own; all end, and their files go, with the fleet.
+ */
+export async function startFleet({ workers, flags = [], profiles }: FleetInit): Promise<Fleet> {
+  await using started = new AsyncDisposableStack()
+  const folder = await mkdtemp(join(tmpdir(), 'artel-bench-'))
+  started.defer(() => rm(folder, { recursive: true, force: true }))
+  const profile = profiles == null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]
+  const named = (name: string): string[] => (profiles == null ? [] : [`--cpu-prof-name=${name}.cpuprofile`])
+
+  const seed = await startNode('seed', join(folder, 'seed'), ['--compute', 'false'])
+  started.defer(() => end(seed.process))
+  const network = ['--seed', seed.address, '--network', join(folder, 'seed/network.json')]
+  const running = await Promise.all(
+    Array.from({ length: workers }, async (_, i) => {
+      const worker = await startNode(
+        'start',
+        join(folder, `worker-${i}`),
+        [...network, '--slots', '1', ...flags],
+        [...profile, ...named(`worker-${i}`)]
+      )
+      started.defer(() => end(worker.process))
+      return worker
+    })
+  )
+  const child = fork(CLIENT, {
+    execArgv: ['--no-node-snapshot', ...profile, ...named('client')],
+    serialization: 'advanced',
+    env: { PATH: process.env.PATH },
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc']
+  })
+  started.defer(() => end(child))
+  const client = createClient(child)
+  await client.call('start', {
+    data: join(folder, 'client'),
+    network: join(folder, 'seed/network.json'),
+    seeds: [seed.address],
+    workers: running.map(worker => worker.address)
+  })
+  const parts = started.move()
+  return { seed, workers: running, client, folder, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+}
+
+function createClient(child: ChildProcess): Client {
+  const waiting = new Map<number, PromiseWithResolvers<never>>()
+  let next = 0
+  child.on('message', ({ id, value, error }: { id: number; value: never; error?: string }) => {
+    const call = waiting.get(id)
+    waiting.delete(id)
+    if (error == null) call?.resolve(value)
+    else call?.reject(new Error(error))
+  })
+  child.on('exit', code => {
+    for (const call of waiting.values()) call.reject(new Error(`the client's process ended with ${code}`))
+    waiting.clear()
+  })
+  return {
+    call(operation, ...params) {
+      const call = Promise.withResolvers<never>()
+      const id = next++
+      waiting.set(id, call)
+      child.send({ id, operation, params })
+      return call.promise
+    }
+  }
+}

@@ -1,0 +1,58 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Row, RunOptions } from './harness/contract.ts'
+import { startNode } from './harness/fleet.ts'
+import { end, residentMb } from './harness/process.ts'
+import { summary } from './harness/statistics.ts'
+
+// What the start left behind has been collected by then.
+const IDLE_MS = 10_000
+
+export const metrics: Record<string, string> = {
+  'start.cold': 'spawn of `artel start` with a new data folder until it says ready, warm sandboxes included',
+  'start.again': 'the same with the data folder of an earlier run',
+  'start.idle-memory': 'resident memory of the process of a node that joined a network and idles for 10 s',
+  'start.idle-sandboxes':
+    'resident memory of the sandbox processes that it keeps warm, shared pages counted in each'
+}
+
+export async function run({ quick }: RunOptions): Promise<Row[]> {
+  const rounds = quick ? 1 : 5
+  await using started = new AsyncDisposableStack()
+  const folder = await mkdtemp(join(tmpdir(), 'artel-bench-'))
+  started.defer(() => rm(folder, { recursive: true, force: true }))
+  const seed = await startNode('seed', join(folder, 'seed'), ['--compute', 'false'])
+  started.defer(() => end(seed.process))
+  const network = ['--seed', seed.address, '--network', join(folder, 'seed/network.json')]
+
+  const cold: number[] = []
+  const again: number[] = []
+  const memory: number[] = []
+  const sandboxes: number[] = []
+  for (let round = 0; round <= rounds; round++) {
+    const data = join(folder, `node-${round}`)
+    const first = await startNode('start', data, network)
+    await end(first.process)
+    const second = await startNode('start', data, network)
+    try {
+      if (round === 0) continue // files are in the page cache from here on
+      cold.push(first.readyMs)
+      again.push(second.readyMs)
+      if (round > 3) continue
+      await delay(quick ? 1000 : IDLE_MS)
+      const { own, children } = residentMb(second.process.pid!)
+      memory.push(own)
+      sandboxes.push(children)
+    } finally {
+      await end(second.process)
+    }
+  }
+  return [
+    summary('start.cold', 'ms', cold),
+    summary('start.again', 'ms', again),
+    summary('start.idle-memory', 'MB', memory),
+    summary('start.idle-sandboxes', 'MB', sandboxes)
+  ]
+}
