@@ -1,5 +1,5 @@
-import type { ChildProcess } from 'node:child_process'
-import { closeSync, openSync, readSync } from 'node:fs'
+import { type ChildProcess, execFile } from 'node:child_process'
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
 import { FRAME } from './child-main.ts'
 import { SandboxUnavailableError } from './errors.ts'
 import { readFrames } from './frames.ts'
@@ -19,19 +19,31 @@ export interface Child {
   send(parts: Uint8Array[]): void
   /** Resident bytes of the process, 0 when it is gone. */
   residentBytes(): number
+  /** The kernel gives it no more than `bytes` of writable memory above what it has now, if there is a way to say so. */
+  limitMemory(bytes: number): Promise<void>
   /** SIGKILL. The only way a child ends. */
   kill(): void
 }
 
 const PAGE_BYTES = 4096
+/** How V8 ends its process when it gets no more memory; a wrapper reports it as 128 + number. */
+const TRAPS = [
+  ['SIGILL', 4],
+  ['SIGTRAP', 5],
+  ['SIGABRT', 6]
+] as const
 const START_MS = 10_000 // a loaded machine may take long; a child that needs longer will never be useful
 const SMALL_FRAME_BYTES = 65_536
 
 /**
  * Waits until a freshly spawned process says that it is ready. `pidOf` gives the process whose memory counts, which is
- * not the spawned one where that is only a wrapper. Throws SandboxUnavailableError.
+ * not the spawned one where that is only a wrapper; `prlimit` is the program that sets limits. Throws SandboxUnavailableError.
  */
-export async function createChild(process_: ChildProcess, pidOf: () => Promise<number>): Promise<Child> {
+export async function createChild(
+  process_: ChildProcess,
+  pidOf: () => Promise<number>,
+  prlimit?: string
+): Promise<Child> {
   const { stdin, stdout } = process_
   let statm: number | undefined
   let pid: number | undefined
@@ -40,10 +52,11 @@ export async function createChild(process_: ChildProcess, pidOf: () => Promise<n
   const buffer = Buffer.alloc(128)
   const ended = new Promise<End>(resolve => {
     process_.once('error', () => resolve('crashed'))
-    process_.once('close', () => {
+    process_.once('close', (code, signal) => {
       if (statm !== undefined) closeSync(statm)
       statm = undefined
-      resolve(killed ? 'killed' : outOfMemory ? 'out-of-memory' : 'crashed')
+      const trapped = TRAPS.some(([name, number]) => signal === name || code === 128 + number)
+      resolve(killed ? 'killed' : outOfMemory || trapped ? 'out-of-memory' : 'crashed')
     })
   })
   const child: Child = {
@@ -66,6 +79,15 @@ export async function createChild(process_: ChildProcess, pidOf: () => Promise<n
       } catch {
         return 0 // it ended between the two lines; `ended` says so
       }
+    },
+    async limitMemory(bytes) {
+      if (prlimit === undefined || statm === undefined) return
+      const now = Number(/^VmData:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
+      await new Promise<void>((resolve, reject) => {
+        execFile(prlimit, ['--pid', String(pid), `--data=${now + bytes}`], error =>
+          error ? reject(error) : resolve()
+        )
+      })
     },
     kill() {
       killed = true

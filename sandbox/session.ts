@@ -18,6 +18,7 @@ export interface SessionInit {
 
 const MIB_BYTES = 1 << 20
 const POLL_MS = 10
+const SLACK_MB = 64 // asked for but not touched, and what the program may take between two looks at it
 const FAILURE_BYTES = 200_000 // name, message and stack as the isolate cuts them
 const RESULT_HEAD_BYTES = 16
 const OUTCOME_HEAD_BYTES = 9
@@ -48,6 +49,12 @@ export async function openSession(init: SessionInit): Promise<Session> {
     if (loaded.type === FRAME.refused) {
       fresh.kill()
       throw refusal(loaded.body.toString())
+    }
+    try {
+      await fresh.limitMemory((limits.memoryMb + SLACK_MB) * MIB_BYTES)
+    } catch (error) {
+      fresh.kill()
+      throw new SandboxUnavailableError(`the memory of the child could not be limited: ${(error as Error).message}`)
     }
     fresh.ended.then(() => {
       if (child === fresh) child = undefined

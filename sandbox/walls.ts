@@ -147,11 +147,11 @@ export async function buildWalls(payload: Payload, tools: Tools = findTools()): 
     if (!walled) {
       const child = spawnBare(tools, nodeArgs)
       listen(child, complaints)
-      return createChild(child, async () => child.pid!)
+      return createChild(child, async () => child.pid!, tools.prlimit)
     }
     const { child, pid } = spawnWalled(tools as Required<Tools>, files, nodeArgs)
     listen(child, complaints)
-    return createChild(child, () => pid)
+    return createChild(child, () => pid, tools.prlimit)
   }
 
   let seen: Kernel = {}
@@ -235,7 +235,7 @@ function judge({ status, namespaces = [], coreLimit }: Kernel, tools: Tools, com
     wall(
       'limits',
       coreLimit === '0',
-      `prlimit: ${NOFILE} descriptors, files of ${FSIZE_BYTES} bytes, no core dumps`
+      `prlimit: memory by session, ${NOFILE} descriptors, files of ${FSIZE_BYTES} bytes, no core dumps`
     ),
     wall(
       'namespaces',

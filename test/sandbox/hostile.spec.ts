@@ -1,0 +1,67 @@
+import { strict as assert } from 'node:assert'
+import { createSandbox, encodeValue, type Limits, type Sandbox } from '../../sandbox/index.ts'
+import { read } from '../compliance/sandbox.ts'
+import { type Canary, createCanary } from './canary.ts'
+import { hostilePrograms } from './hostile-programs.ts'
+import { descendants, eventually, peakBytes } from './processes.ts'
+
+const MIB_BYTES = 1 << 20
+const limits: Limits = { timeoutMs: 400, memoryMb: 96, outputBytes: 1 << 20 }
+const KILL_WITHIN_MS = 500 // the issue's bound, after the deadline
+const START_AGAIN_MS = 2_000 // generous: a new child on a loaded machine, not what is measured here
+const ABOVE_BYTES = 64 * MIB_BYTES // the issue's bound, above limit and idle size
+
+describe('sandbox: hostile programs', () => {
+  let sandbox: Sandbox
+  let canary: Canary
+  before(async () => {
+    canary = await createCanary()
+    sandbox = createSandbox({ warm: 1 })
+    await sandbox.start()
+    assert.ok(sandbox.walled, `walls are missing: ${JSON.stringify(sandbox.walls)}`)
+  })
+  after(async () => {
+    await sandbox.stop()
+    await canary.close()
+    await eventually('no child is left', () => descendants(process.pid).length === 0)
+  })
+
+  for (const [kind, programs] of Object.entries(hostilePrograms)) {
+    for (const { name, program, ends } of programs) {
+      it(`${kind}: ${name}`, async () => {
+        const idle = Math.max(0, ...descendants(process.pid).map(peakBytes))
+        const context = encodeValue(canary.bait)
+        const session = await sandbox.open({ ...program, context }, { limits, requester: 'stranger' })
+        let peak = 0
+        const watch = setInterval(() => {
+          peak = Math.max(peak, ...descendants(process.pid).map(peakBytes))
+        }, 5)
+        try {
+          const [outcome] = await session.run([encodeValue(null)])
+          const end = outcome!.ok ? read(outcome!) : outcome!.failure.name
+          assert.ok(
+            (ends as unknown[]).includes(end),
+            `ended with ${JSON.stringify(outcome!.ok ? end : outcome!.failure)}`
+          )
+          assert.deepStrictEqual(canary.trips(JSON.stringify(read(outcome!)) ?? ''), [])
+          if (kind === 'memory') {
+            assert.ok(
+              peak <= idle + limits.memoryMb * MIB_BYTES + ABOVE_BYTES,
+              `${peak / MIB_BYTES} MiB resident`
+            )
+          }
+          assert.ok(outcome!.ms < limits.timeoutMs + KILL_WITHIN_MS + START_AGAIN_MS)
+        } finally {
+          clearInterval(watch)
+          await session.close()
+        }
+        const again = await sandbox.open(
+          { kind: 'expression', source: 'x + 1' },
+          { limits, requester: 'other' }
+        )
+        assert.deepStrictEqual((await again.run([encodeValue(41)])).map(read), [42])
+        await again.close()
+      })
+    }
+  }
+})
