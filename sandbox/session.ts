@@ -54,7 +54,9 @@ export async function openSession(init: SessionInit): Promise<Session> {
       await fresh.limitMemory((limits.memoryMb + SLACK_MB) * MIB_BYTES)
     } catch (error) {
       fresh.kill()
-      throw new SandboxUnavailableError(`the memory of the child could not be limited: ${(error as Error).message}`)
+      throw new SandboxUnavailableError(
+        `the memory of the child could not be limited: ${(error as Error).message}`
+      )
     }
     fresh.ended.then(() => {
       if (child === fresh) child = undefined

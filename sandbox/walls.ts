@@ -63,7 +63,7 @@ export function findTools(path = `${process.env.PATH ?? ''}${delimiter}/usr/bin$
 }
 
 /** Shared libraries (and the loader) of a program as `ldd` names them: exactly what has to be visible inside. */
-async function librariesOf(file: string): Promise<string[]> {
+export async function librariesOf(file: string): Promise<string[]> {
   const output = await new Promise<string>((resolve, reject) => {
     execFile('ldd', [file], { timeout: 10_000 }, (error, stdout) => (error ? reject(error) : resolve(stdout)))
   })
