@@ -5,6 +5,7 @@ import * as dagCbor from '@ipld/dag-cbor'
 import type { ComponentLogger, Libp2p } from '@libp2p/interface'
 import { LevelBlockstore } from 'blockstore-level'
 import { LevelDatastore } from 'datastore-level'
+import type { createHeliaLight, Router } from 'helia'
 import { type Datastore, Key } from 'interface-datastore'
 import type { Libp2pOptions } from 'libp2p'
 import { ListenError } from './errors.ts'
@@ -25,41 +26,70 @@ export interface HeliaNodeInit {
 }
 
 /**
- * Starts Helia with our libp2p and LevelDB stores. Never `createHelia()`: its defaults dial public nodes.
+ * Starts libp2p, and Helia over it, with LevelDB stores. Never `createHelia()`: its defaults dial public nodes.
  *
  * @throws {ListenError} an address cannot be listened on
  */
 export async function createHeliaNode(init: HeliaNodeInit): Promise<HeliaNode> {
-  // loaded late: a third of a second that commands which start no node need not wait
-  const { createHeliaLight } = await import('helia')
-  const { withLibp2pLight } = await import('@helia/libp2p')
-  const { withBitswap } = await import('@helia/bitswap')
+  const { Helia, libp2pRouting, withBitswap, createLibp2p } = await loadModules()
   const stores = init.folder == null ? undefined : await openStores(init.folder)
-  const light = createHeliaLight({
+  const libp2p = await createLibp2p<ArtelServices>({
+    ...(stores == null ? {} : { datastore: stores.datastore }),
+    ...init.libp2p,
+    start: false
+  })
+  const helia = new Helia({
+    name: 'artel',
+    version: init.libp2p.nodeInfo?.version ?? '0',
     ...stores,
     codecs: [dagCbor],
+    routers: [libp2pRouting(libp2p)],
     ...(init.logger == null ? {} : { logger: init.logger })
   })
-  const helia = withBitswap<ArtelServices>(withLibp2pLight(light, init.libp2p))
+  const complete = withBitswap<ArtelServices>(Object.assign(helia, { libp2p }))
   let stopping: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     await helia.stop()
+    await libp2p.stop()
     await stores?.blockstore.close()
     await stores?.datastore.close()
   }
   try {
+    await libp2p.start()
     await helia.start()
   } catch (error) {
     await stop()
     throw listenError(error as Error, init.libp2p.addresses?.listen ?? [])
   }
   return {
-    helia,
-    libp2p: helia.libp2p,
+    helia: complete,
+    libp2p,
     stop: () => {
       stopping ??= stop()
       return stopping
     }
+  }
+}
+
+/**
+ * Helia's class and its libp2p router, from their own files: the entries of `helia` and `@helia/libp2p` also load
+ * WebRTC, HTTP, TLS and UPnP for defaults that we never use, which is 60 MB resident and a third of a second.
+ * Loaded late, because commands that start no node need none of it. Every test with a node holds the two paths.
+ */
+async function loadModules() {
+  const fileOf = (name: string, file: string): string => new URL(file, import.meta.resolve(name)).href
+  const [{ Helia }, { libp2pRouting }, { withBitswap }, { createLibp2p }] = await Promise.all([
+    import(fileOf('helia', './helia.js')),
+    import(fileOf('@helia/libp2p', './routing.js')),
+    import('@helia/bitswap'),
+    import('libp2p')
+  ])
+  type HeliaInit = NonNullable<Parameters<typeof createHeliaLight>[0]> & { name: string; version: string }
+  return {
+    Helia: Helia as new (init: HeliaInit) => ReturnType<typeof createHeliaLight>,
+    libp2pRouting: libp2pRouting as (libp2p: Libp2p<ArtelServices>) => Router,
+    withBitswap,
+    createLibp2p
   }
 }
 

@@ -43,7 +43,7 @@ export interface NodeInit {
  */
 export async function createNode(config: Config, init: NodeInit = {}): Promise<ArtelNode> {
   const role = init.role ?? 'node'
-  const { listen, announce, seeds, mdns, limits, blockedPeers } = config
+  const { listen, announce, mdns, limits, blockedPeers } = config
   const logger = init.logger ?? createLogger(config)
   const componentLog = componentLogger(logger)
   await using started = new AsyncDisposableStack()
@@ -54,7 +54,7 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
   await mkdir(config.data, { recursive: true, mode: 0o700 })
   started.defer(lockFolder(config.data))
   const identity = await loadOrCreateIdentity(join(config.data, 'key'))
-  const network = await findNetwork({ config, role, identity, logger, signal })
+  const { network, seeds } = await findNetwork({ config, role, identity, logger, signal })
   const metrics = createMetrics()
 
   const { helia, libp2p } = started.adopt(

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -27,6 +28,12 @@ export interface FindNetworkInit {
   signal: AbortSignal
 }
 
+export interface FoundNetwork {
+  network: NetworkDefinition
+  /** seeds that were asked for the definition, now or at an earlier start; the definition may name none */
+  seeds: string[]
+}
+
 /**
  * Which network this node belongs to, in this order: the file that was named, the definition in the data folder,
  * the one that came with the program, what a seed says (asked until one answers). A seed that finds none
@@ -34,20 +41,26 @@ export interface FindNetworkInit {
  *
  * @throws {NetworkError} there is no definition and no seed to ask, or it is another network than before
  */
-export async function findNetwork(init: FindNetworkInit): Promise<NetworkDefinition> {
+export async function findNetwork(init: FindNetworkInit): Promise<FoundNetwork> {
   const { config, role, identity } = init
   const kept = join(config.data, 'network.json')
+  const seedFile = join(config.data, 'seeds.json')
   const previous = existsSync(kept) ? await loadNetwork(kept) : undefined
-  if (config.network == null && previous != null) return previous
-  const found = await find()
-  const network = await verifyNetwork(found, previous == null ? {} : { previous })
+  const remembered = existsSync(seedFile) ? (JSON.parse(await readFile(seedFile, 'utf8')) as string[]) : []
+  const seeds = [...new Set([...config.seeds, ...remembered])]
+  if (config.network == null && previous != null) return { network: previous, seeds }
+  const network = await verifyNetwork(await find(), previous == null ? {} : { previous })
   await saveNetwork(kept, network)
-  return network
+  return { network, seeds }
 
   async function find(): Promise<NetworkDefinition> {
     if (config.network != null) return loadNetwork(config.network)
     if (existsSync(SHIPPED)) return loadNetwork(SHIPPED)
-    if (config.seeds.length > 0) return askSeeds(init)
+    if (config.seeds.length > 0) {
+      const answer = await askSeeds(init)
+      await writeFile(seedFile, JSON.stringify(config.seeds))
+      return answer
+    }
     if (role === 'seed')
       return createNetwork({ name: 'local', seeds: addressesOf(init) }, identity.privateKey)
     throw new NetworkError(
