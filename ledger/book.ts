@@ -1,7 +1,10 @@
-import type { AccountId, Balance, Micro, Supply } from './contract.ts'
-import { isEqual } from './keys.ts'
+import type { Checkpoint, CheckpointAccount } from './checkpoint.ts'
+import type { AccountId, Balance, Micro, Payment, Supply } from './contract.ts'
+import { type Evidence, evidenceKey } from './evidence.ts'
+import { isEqual, keyOf } from './keys.ts'
 import type { LedgerNetwork } from './network.ts'
 import { type Body, GENESIS_HASH, totalOf } from './order.ts'
+import { emptyRecord, type NewWork, roll, type WorkRecord } from './reputation.ts'
 import type { HashedSegment } from './segment.ts'
 import { hasWork } from './work.ts'
 
@@ -88,10 +91,15 @@ export function apply(state: AccountState, body: Body): { to: AccountId; amount:
  * Balances as a pure function of a set of certified segments: orders of one account count in their sequence, each
  * as soon as the account can pay it. An order never takes from another account, so one that can be applied stays
  * applicable whatever comes in between; the result is the same for every order of arrival (Guerraoui et al. 2019).
+ * The same holds for records of work, which are sums and sets.
  */
 export interface Book {
+  /** Forgets all and starts from a checkpoint, or from nothing. */
+  load(checkpoint?: Checkpoint): void
   /** Adds a certified segment; false when it holds nothing new. */
   add(segment: HashedSegment): boolean
+  /** Counts a proven wrong answer. */
+  addEvidence(evidence: Evidence): void
   /** Freezes an account for good: its escrows are burnt. False when it is frozen already. */
   freeze(account: AccountId): boolean
   isFrozen(account: AccountId): boolean
@@ -100,6 +108,11 @@ export interface Book {
   balance(account: AccountId): Balance
   balances(): Map<AccountId, Balance>
   supply(): Supply
+  /** Work of an account, with what came in since the last checkpoint counted on `day`. */
+  record(account: AccountId, day: number): WorkRecord
+  accounts(): Iterable<AccountId>
+  /** Everything as it is now, as the checkpoint that closes `epoch` and opens `next`. */
+  checkpoint(frame: Pick<Checkpoint, 'epoch' | 'next' | 'lengths'>): Checkpoint
 }
 
 interface Waiting {
@@ -108,19 +121,42 @@ interface Waiting {
 }
 
 export function createBook(network: LedgerNetwork): Book {
-  const accounts = new Map<AccountId, AccountState>()
-  const frozen = new Set<AccountId>()
+  let accounts = new Map<AccountId, AccountState>()
+  let records = new Map<AccountId, WorkRecord>()
+  let news = new Map<AccountId, NewWork>()
+  let frozen = new Set<AccountId>()
   /** certified, but before them something is missing: an order or credits */
-  const waiting = new Map<AccountId, Map<number, Waiting>>()
+  let waiting = new Map<AccountId, Map<number, Waiting>>()
   let granted = 0n
 
-  const stateOf = (account: AccountId): AccountState => {
-    let state = accounts.get(account)
-    if (state == null) {
-      state = emptyAccount()
-      accounts.set(account, state)
+  const stateOf = (account: AccountId): AccountState => inserted(accounts, account, emptyAccount)
+  const newsOf = (account: AccountId): NewWork =>
+    inserted(news, account, () => ({ accepted: 0, partners: new Set(), wrong: new Map() }))
+
+  const standing = (account: AccountId): number =>
+    (records.get(account)?.accepted ?? 0) + (news.get(account)?.accepted ?? 0)
+
+  const recordOf = (account: AccountId, day: number): WorkRecord =>
+    roll(records.get(account) ?? emptyRecord(), news.get(account), day, standing)
+
+  /** Paid slices count for the worker; to oneself, or for nothing, is no work. */
+  const countWork = (requester: AccountId, payments: Payment[]): void => {
+    const partner = partnerOf(requester)
+    for (const { to, amount, slices } of payments) {
+      if (to === requester || amount === 0n || slices === 0) continue
+      const work = newsOf(to)
+      work.accepted += amount < slices ? Number(amount) : slices
+      work.partners.add(partner)
     }
-    return state
+  }
+
+  const take = (account: AccountId, state: AccountState, body: Body, credited: Set<AccountId>): void => {
+    if (body.type === 'grant') granted += body.amount
+    if (body.type === 'settle') countWork(account, body.payments)
+    for (const { to, amount } of apply(state, body)) {
+      stateOf(to).available += amount
+      if (to !== account) credited.add(to)
+    }
   }
 
   /** Applies what can be applied, also in accounts that it pays. */
@@ -137,12 +173,7 @@ export function createBook(network: LedgerNetwork): Book {
         orders.delete(state.seq)
         state.seq += 1
         state.tip = next.hash
-        if (verdict === 'invalid') continue
-        if (next.body.type === 'grant') granted += next.body.amount
-        for (const { to, amount } of apply(state, next.body)) {
-          stateOf(to).available += amount
-          if (to !== account) queue.add(to)
-        }
+        if (verdict === 'ok') take(account, state, next.body, queue)
       }
       if (orders.size === 0) waiting.delete(account)
     }
@@ -154,22 +185,35 @@ export function createBook(network: LedgerNetwork): Book {
   })
 
   return {
+    load: checkpoint => {
+      accounts = new Map()
+      records = new Map()
+      news = new Map()
+      frozen = new Set()
+      waiting = new Map()
+      granted = checkpoint?.granted ?? 0n
+      for (const [account, { frozen: isFrozen, record, ...state }] of checkpoint?.accounts ?? []) {
+        accounts.set(account, { ...state, escrows: new Map(state.escrows) })
+        if (record.accepted + record.wrong > 0) records.set(account, record)
+        if (isFrozen) frozen.add(account)
+      }
+    },
     add: segment => {
-      const state = stateOf(segment.account)
-      let orders = waiting.get(segment.account)
+      const state = accounts.get(segment.account)
+      const orders = inserted(waiting, segment.account, () => new Map<number, Waiting>())
       let isNew = false
       for (const [index, body] of segment.orders.entries()) {
         const seq = segment.seq + index
-        if (seq < state.seq || orders?.has(seq) === true) continue
-        if (orders == null) {
-          orders = new Map()
-          waiting.set(segment.account, orders)
-        }
+        if (seq < (state?.seq ?? 0) || orders.has(seq)) continue
         orders.set(seq, { body, hash: segment.hashes[index]! })
         isNew = true
       }
-      if (isNew) advance(segment.account)
+      advance(segment.account)
       return isNew
+    },
+    addEvidence: evidence => {
+      const others = inserted(newsOf(evidence.accused.worker).wrong, evidenceKey(evidence), () => new Set())
+      for (const { worker } of evidence.others) others.add(worker)
     },
     freeze: account => {
       if (frozen.has(account)) return false
@@ -188,8 +232,40 @@ export function createBook(network: LedgerNetwork): Book {
         if (frozen.has(account)) burnt += state.reserved
       }
       return { granted, burnt, total }
+    },
+    record: recordOf,
+    accounts: () => new Set([...accounts.keys(), ...news.keys()]),
+    checkpoint: frame => {
+      // what came in during an epoch counts on its last day
+      const day = frame.next - 1
+      const taken = new Map<AccountId, CheckpointAccount>()
+      for (const account of new Set([...accounts.keys(), ...news.keys(), ...frozen])) {
+        const state = accounts.get(account) ?? emptyAccount()
+        const record = recordOf(account, day)
+        const isEmpty = state.seq === 0 && state.available === 0n && record.accepted + record.wrong === 0
+        if (isEmpty && !frozen.has(account)) continue
+        taken.set(account, {
+          ...state,
+          escrows: new Map(state.escrows),
+          frozen: frozen.has(account),
+          record
+        })
+      }
+      return { ...frame, granted, accounts: taken }
     }
   }
+}
+
+/** Enough of a requester's key to tell ten of them apart. */
+const partnerOf = (account: AccountId): string => Buffer.from(keyOf(account)).toString('hex', 0, 8)
+
+function inserted<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key)
+  if (value === undefined) {
+    value = make()
+    map.set(key, value)
+  }
+  return value
 }
 
 /**

@@ -3,7 +3,9 @@ import { bytesOf, integer, list, text } from './codec.ts'
 import type { AccountId } from './contract.ts'
 import { isSignedBy } from './keys.ts'
 import { type LedgerNetwork, quorumOf } from './network.ts'
+import { segmentsFrom } from './recovery.ts'
 import { encodeSegment, type HashedSegment, tipOf, VOTE_DOMAIN, type Vote } from './segment.ts'
+import { type Item, SEGMENT_ITEM } from './store.ts'
 import { pause } from './time.ts'
 import type { Answer, Refusal } from './witness.ts'
 
@@ -103,11 +105,8 @@ export function createCertifier(init: CertifierInit): Certifier {
           }
         }
         if (answer.refusal === 'ahead') {
-          adopt(
-            (await request(witness, 'chain', [segment.account, segment.seq], {
-              signal: limit
-            })) as Uint8Array[]
-          )
+          const chain = await request(witness, 'chain', [segment.account, segment.seq], { signal: limit })
+          adopt(segmentsFrom(list(chain, 'an answer', 3)[1]))
           if (position() !== segment.seq) return undefined
         }
       } catch (error) {
@@ -159,22 +158,22 @@ export function createCertifier(init: CertifierInit): Certifier {
         const bytes = encodeSegment({ ...segment, votes })
         onCertified(bytes)
         if (hasNext()) news = [bytes]
-        else tell(network, request, log, [bytes])
+        else tell(network, request, log, [[SEGMENT_ITEM, bytes]])
       }
     }
   }
 }
 
-/** Tells all witnesses of certified runs; who misses it learns it later from the log or as `behind`. */
+/** Tells all witnesses; who misses it learns it later from the log or as `behind`. */
 export function tell(
   { witnesses }: LedgerNetwork,
   request: CertifierInit['request'],
   log: Logger,
-  segments: Uint8Array[]
+  items: Item[]
 ): void {
   for (const witness of witnesses) {
-    request(witness, 'certified', segments, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) }).catch(
-      error => log('witness %s: %s', witness, (error as Error).message)
+    request(witness, 'items', items, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) }).catch(error =>
+      log('witness %s: %s', witness, (error as Error).message)
     )
   }
 }

@@ -10,8 +10,8 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { type LengthPrefixedStream, lpStream } from '@libp2p/utils'
 import { fromBytes, integer, list, toBytes } from './codec.ts'
 
-/** One segment of the largest size with room, or many small ones. */
-export const MAX_MESSAGE_BYTES = 1024 * 1024
+/** Room for four segments of the largest size. */
+export const MAX_MESSAGE_BYTES = 1536 * 1024
 /** Requests of one stream that are worked on at the same time; more wait in the stream. */
 const MAX_CONCURRENT = 8
 /** Streams of one peer: one for requests in each direction, and one while a broken one ends. */

@@ -1,4 +1,5 @@
 import type { Startable, TypedEventTarget } from '@libp2p/interface'
+import type { Reputation } from './reputation.ts'
 
 /** Integer micro-credits: 1 credit = 1_000_000n. */
 export type Micro = bigint
@@ -38,6 +39,21 @@ export interface Payment {
   slices: number
 }
 
+/** One order of or for the own account. */
+export interface HistoryEntry {
+  /** number in the chain of `from` */
+  seq: number
+  /** ms since 1970, as its owner says */
+  time: number
+  type: 'grant' | 'escrow' | 'settle' | 'transfer'
+  from: AccountId
+  to?: AccountId
+  /** what the order moved: the grant, the bound, the payment */
+  amount: Micro
+  job?: string
+  memo?: string
+}
+
 export interface LedgerEvents {
   /** balances changed (own or others') */
   change: CustomEvent<void>
@@ -52,7 +68,15 @@ export interface Ledger extends Startable, TypedEventTarget<LedgerEvents> {
    * Pays each worker once for all its accepted slices of the job and frees the rest; no payments = refund.
    * Idempotent by job: the first settlement counts. Resolves when certified.
    */
-  settle(job: string, payments: Payment[], options?: { signal?: AbortSignal }): Promise<void>
+  settle(
+    job: string,
+    payments: Payment[],
+    options?: {
+      signal?: AbortSignal
+      /** root of the receipts of the job (createReceipts) */
+      receipts?: Uint8Array
+    }
+  ): Promise<void>
   /** Own escrows that are not settled yet, also those from before a restart. */
   openEscrows(): { job: string; bound: Micro }[]
   balance(account?: AccountId): Balance
@@ -61,4 +85,13 @@ export interface Ledger extends Startable, TypedEventTarget<LedgerEvents> {
   transfer(to: AccountId, amount: Micro, options?: { memo?: string; signal?: AbortSignal }): Promise<void>
   /** Asks the witnesses for the genesis grant and waits until it is certified; at once when this account has it. */
   claimGrant(options?: { signal?: AbortSignal }): Promise<void>
+  /** Orders of and for the own account that are certified, newest first; at most `limit` (default 100). */
+  history(options?: { limit?: number }): HistoryEntry[]
+  reputation(account?: AccountId): Reputation
+  /** The accounts with the highest score, best first. */
+  top(limit: number): { account: AccountId; reputation: Reputation }[]
+  /** Brings evidence (signEvidence) to the witnesses. Throws MalformedError when it proves nothing. */
+  report(evidence: Uint8Array): void
+  /** the current epoch: days since 1970, or 0 before the first checkpoint */
+  epoch(): number
 }

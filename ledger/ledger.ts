@@ -1,9 +1,25 @@
 import { TypedEventEmitter } from 'main-event'
-import type { AccountId, Balance, Escrow, Ledger, LedgerEvents, Micro, Payment, Supply } from './contract.ts'
+import type {
+  AccountId,
+  Balance,
+  Escrow,
+  HistoryEntry,
+  Ledger,
+  LedgerEvents,
+  Micro,
+  Payment,
+  Supply
+} from './contract.ts'
+import { dayOf } from './epochs.ts'
 import { InvalidOrderError, LedgerStoppedError, UnknownEscrowError } from './errors.ts'
+import { verifyEvidence } from './evidence.ts'
+import { historyOf } from './history.ts'
 import { createSigner, keyOf, type Signer } from './keys.ts'
 import { MAX_JOB_CHARS, MAX_MEMO_CHARS, MAX_PAYMENTS, totalOf } from './order.ts'
+import { type Reputation, reputation } from './reputation.ts'
 import { type LedgerComponents, type LedgerInit, type Running, run } from './running.ts'
+import { decodeSegment } from './segment.ts'
+import { EVIDENCE_ITEM } from './store.ts'
 import { within } from './time.ts'
 import { findWork } from './work.ts'
 
@@ -128,6 +144,40 @@ class LedgerNode extends TypedEventEmitter<LedgerEvents> implements Ledger {
       return issued
     })
     await within(own.certified(seq), signal)
+  }
+
+  history({ limit = 100 }: { limit?: number } = {}): HistoryEntry[] {
+    const { store } = this.#now
+    return store
+      .mine(limit)
+      .flatMap(bytes => historyOf(decodeSegment(bytes, this.#init.network), this.account))
+      .slice(0, limit)
+  }
+
+  reputation(account = this.account): Reputation {
+    return this.#reputationOf(account)
+  }
+
+  top(limit: number): { account: AccountId; reputation: Reputation }[] {
+    return [...this.#now.book.accounts()]
+      .map(account => ({ account, reputation: this.#reputationOf(account) }))
+      .sort((a, b) => b.reputation.score - a.reputation.score || (a.account < b.account ? -1 : 1))
+      .slice(0, limit)
+  }
+
+  report(evidence: Uint8Array): void {
+    verifyEvidence(evidence, this.#init.network)
+    this.#now.submit([[EVIDENCE_ITEM, evidence]])
+  }
+
+  epoch(): number {
+    return this.#now.epoch()
+  }
+
+  #reputationOf(account: AccountId): Reputation {
+    const { book } = this.#now
+    const today = dayOf((this.#init.now ?? Date.now)())
+    return reputation(book.record(account, today), today, book.isFrozen(account))
   }
 }
 

@@ -12,8 +12,12 @@ import { accountOf, isSignedBy, keyOf, type Signer } from './keys.ts'
 import type { LedgerNetwork } from './network.ts'
 import type { Store } from './store.ts'
 
-/** One entry of a log: a batch with the largest segment and OrbitDB's frame around it. */
-export const MAX_ENTRY_BYTES = 300 * 1024
+/** What one witness can make every node keep of an epoch; an honest one stays far below. */
+const MAX_LOG_ENTRIES = 2 ** 20
+
+/** One entry of a log: a batch with the largest item (a fork proof) and OrbitDB's frame around it. */
+export const MAX_ENTRY_BYTES = 600 * 1024
+const READ_ENTRIES = 64
 const ENTRY_DOMAIN = 'artel/ledger/entry/1'
 const ACCESS_TYPE = 'artel-witness'
 
@@ -26,6 +30,8 @@ export interface WitnessLog {
   readonly witness: number
   /** entries here */
   length(): number
+  /** payloads of the first `count` entries, a few at a time */
+  payloads(count: number): AsyncGenerator<Uint8Array>
   /** Appends a batch to the own log; gives the encoded entry. */
   append(payload: Uint8Array): Promise<Uint8Array>
   /** Form, place and signature of an entry from a peer. @throws {MalformedError} */
@@ -109,8 +115,8 @@ export async function createLogs({ ipfs, directory, network, signer, store }: Lo
 
   const openLog = async (epoch: number, witness: number): Promise<WitnessLog> => {
     const account = network.witnesses[witness]!
-    const name = `artel/${network.id}/${epoch}/${account}`
-    const db = await orbitdb.open(name, {
+    const name = `${epoch}/${witness}`
+    const db = await orbitdb.open(`artel/${network.id}/${epoch}/${account}`, {
       type: 'events',
       // ours tells peers apart, has limits and repeats; OrbitDB's exchanges heads once and waits 30 s for a parent
       sync: false,
@@ -149,10 +155,16 @@ export async function createLogs({ ipfs, directory, network, signer, store }: Lo
       },
       join: async entry => {
         const length = store.lengthOf(name)
-        if (entry.clock.time !== length + 1) return false
+        if (entry.clock.time !== length + 1 || length >= MAX_LOG_ENTRIES) return false
         // a second chain of the same witness is not followed
         if (length > 0 && store.entry(entry.next[0]!) == null) return false
         return log.joinEntry(entry)
+      },
+      payloads: async function* (count) {
+        for (let at = 0; at < count; at += READ_ENTRIES) {
+          for (const bytes of store.entries(name, at, Math.min(READ_ENTRIES, count - at)))
+            yield payloadOf(await Entry.decode(bytes))
+        }
       },
       read: (after, limit) => store.entries(name, after, limit),
       close: () => db.close()

@@ -14,12 +14,19 @@ export const MAX_PAYMENTS = 4096
 /** Before the first order of an account. */
 export const GENESIS_HASH = new Uint8Array(HASH_BYTES)
 
-/** What an order does. The account is who signed it, `seq` and `prev` are its place in the account's chain. */
-export type Body =
+/** Far enough for everybody alive. */
+const MAX_TIME_S = 2 ** 40
+
+/**
+ * What an order does. The account is who signed it, `seq` and `prev` are its place in the account's chain. `timeS`
+ * (seconds since 1970) is what the owner says, for display only: nothing is decided by it.
+ */
+export type Body = { timeS: number } & (
   | { type: 'grant'; amount: Micro; nonce: number }
   | { type: 'escrow'; job: string; amount: Micro }
   | { type: 'settle'; job: string; payments: Payment[]; receipts?: Uint8Array }
   | { type: 'transfer'; to: AccountId; amount: Micro; memo: string }
+)
 
 const TYPES = ['grant', 'escrow', 'settle', 'transfer'] as const
 
@@ -27,48 +34,52 @@ const TYPES = ['grant', 'escrow', 'settle', 'transfer'] as const
 export function bodyToTuple(body: Body): unknown[] {
   switch (body.type) {
     case 'grant':
-      return [0, body.amount, body.nonce]
+      return [0, body.timeS, body.amount, body.nonce]
     case 'escrow':
-      return [1, body.job, body.amount]
+      return [1, body.timeS, body.job, body.amount]
     case 'settle':
       return [
         2,
+        body.timeS,
         body.job,
         body.payments.map(({ to, amount, slices }) => [keyOf(to), amount, slices]),
         body.receipts ?? null
       ]
     case 'transfer':
-      return [3, keyOf(body.to), body.amount, body.memo]
+      return [3, body.timeS, keyOf(body.to), body.amount, body.memo]
   }
 }
 
 /** @throws {MalformedError} */
 export function bodyFromTuple(value: unknown): Body {
-  const tuple = list(value, 'an order', 3, 4)
+  const tuple = list(value, 'an order', 4, 5)
   const type = TYPES[integer(tuple[0], 'the type of an order', 0, TYPES.length - 1)]!
-  list(tuple, `an order of type ${type}`, type === 'grant' || type === 'escrow' ? 3 : 4)
+  list(tuple, `an order of type ${type}`, type === 'grant' || type === 'escrow' ? 4 : 5)
+  const timeS = integer(tuple[1], 'time', 0, MAX_TIME_S)
   switch (type) {
     case 'grant':
       return {
         type,
-        amount: micro(tuple[1], 'grant'),
-        nonce: integer(tuple[2], 'nonce', 0, Number.MAX_SAFE_INTEGER)
+        timeS,
+        amount: micro(tuple[2], 'grant'),
+        nonce: integer(tuple[3], 'nonce', 0, Number.MAX_SAFE_INTEGER)
       }
     case 'escrow':
-      return { type, job: jobOf(tuple[1]), amount: micro(tuple[2], 'escrow', 0n) }
+      return { type, timeS, job: jobOf(tuple[2]), amount: micro(tuple[3], 'escrow', 0n) }
     case 'settle': {
-      const payments = list(tuple[2], 'payments', 0, MAX_PAYMENTS).map(paymentFromTuple)
+      const payments = list(tuple[3], 'payments', 0, MAX_PAYMENTS).map(paymentFromTuple)
       if (new Set(payments.map(payment => payment.to)).size !== payments.length)
         throw new MalformedError('a settlement pays an account twice')
-      const receipts = tuple[3] === null ? undefined : bytesOf(tuple[3], 'receipts', HASH_BYTES)
-      return { type, job: jobOf(tuple[1]), payments, ...(receipts == null ? {} : { receipts }) }
+      const receipts = tuple[4] === null ? undefined : bytesOf(tuple[4], 'receipts', HASH_BYTES)
+      return { type, timeS, job: jobOf(tuple[2]), payments, ...(receipts == null ? {} : { receipts }) }
     }
     case 'transfer':
       return {
         type,
-        to: accountOf(bytesOf(tuple[1], 'receiver', KEY_BYTES)),
-        amount: micro(tuple[2], 'transfer'),
-        memo: text(tuple[3], 'memo', MAX_MEMO_CHARS)
+        timeS,
+        to: accountOf(bytesOf(tuple[2], 'receiver', KEY_BYTES)),
+        amount: micro(tuple[3], 'transfer'),
+        memo: text(tuple[4], 'memo', MAX_MEMO_CHARS)
       }
   }
 }

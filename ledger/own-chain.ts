@@ -29,6 +29,8 @@ export interface OwnChain {
   /** To be called when the book has moved on. */
   settle(): void
   giveUp(error: Error): void
+  /** Takes up a run that this key signed and that has no certificate, from an earlier life of the data folder. */
+  adopt(run: HashedSegment): void
   /** With the orders that are not certified yet. */
   balance(): Balance
 }
@@ -86,6 +88,11 @@ export function createOwnChain({ network, signer, store, book }: OwnChainInit): 
     tip = hash
   }
 
+  const noteJob = (body: Body, seq: number): void => {
+    if (body.type === 'escrow') store.putJob(body.job, body.amount, seq)
+    if (body.type === 'settle') store.settleJob(body.job, seq)
+  }
+
   const bodyOf = (bytes: Uint8Array): Body =>
     bodyFromTuple(fromBytes(bytes, MAX_SEGMENT_BYTES, 'an order of our own'))
 
@@ -107,8 +114,7 @@ export function createOwnChain({ network, signer, store, book }: OwnChainInit): 
       const hash = orderHash(network.id, account, seq, tip, tuple)
       store.batch(() => {
         store.putOwn({ seq, hash, signature: signer.sign(ORDER_DOMAIN, hash), body: toBytes(tuple) })
-        if (body.type === 'escrow') store.putJob(body.job, body.amount, seq)
-        if (body.type === 'settle') store.settleJob(body.job, seq)
+        noteJob(body, seq)
       })
       remember(seq, hash, body)
       return seq
@@ -155,6 +161,16 @@ export function createOwnChain({ network, signer, store, book }: OwnChainInit): 
     },
     giveUp: error => {
       for (const order of pending.values()) order.reject(error)
+    },
+    adopt: run => {
+      for (const [index, body] of run.orders.entries()) {
+        const seq = run.seq + index
+        if (seq !== next) continue
+        const hash = run.hashes[index]!
+        store.putOwn({ seq, hash, signature: run.signature, body: toBytes(bodyToTuple(body)) })
+        noteJob(body, seq)
+        remember(seq, hash, body)
+      }
     },
     balance
   }

@@ -2,8 +2,9 @@ import type { Logger } from '@libp2p/interface'
 import type { EntryValue } from '@orbitdb/core'
 import { bytesOf, fromBytes, integer, list, toBytes } from './codec.ts'
 import { MalformedError } from './errors.ts'
+import { MAX_FORK_BYTES } from './fork.ts'
 import { MAX_ENTRY_BYTES, payloadOf, type WitnessLog } from './log.ts'
-import { MAX_SEGMENT_BYTES } from './segment.ts'
+import type { Item } from './store.ts'
 
 /** Entries in one answer; the rest comes with the next. */
 const SYNC_LIMIT = 64
@@ -13,11 +14,6 @@ const MAX_GOSSIP_ENTRY_BYTES = 48 * 1024
 /** Items of one entry. */
 const MAX_ITEMS = 4096
 const SYNC_TIMEOUT_MS = 20_000
-/** Items of a batch by kind; unknown kinds of later versions are skipped. */
-export const SEGMENT_ITEM = 0
-
-export type Item = [kind: number, bytes: Uint8Array]
-
 export type Verdict = 'accept' | 'ignore' | 'reject'
 
 export interface ReplicaInit {
@@ -28,10 +24,16 @@ export interface ReplicaInit {
   publish(message: Uint8Array): Promise<void>
   /** Takes the items of an entry; must be idempotent. */
   ingest(items: Item[]): void
+  /** A peer is in a later epoch. */
+  onLater(peer: string): void
 }
 
 /** Keeps the copies of the witnesses' logs equal to those of the peers: gossip for speed, comparing for certainty. */
 export interface Replica {
+  readonly epoch: number
+  readonly logs: WitnessLog[]
+  /** Tells the peers that this epoch has begun. */
+  announce(): Promise<void>
   /** Appends to the log of this node and tells the peers. */
   append(witness: number, items: Item[]): Promise<void>
   /** A gossip message; judged before it is taken or passed on. */
@@ -46,15 +48,19 @@ export interface Replica {
 
 export const encodeItems = (items: Item[]): Uint8Array => toBytes(items)
 
+/** Items of a batch; unknown kinds of later versions are for the caller to skip. @throws {MalformedError} */
+export const decodeItems = (payload: Uint8Array): Item[] =>
+  itemsFrom(fromBytes(payload, MAX_ENTRY_BYTES, 'a batch'))
+
 /** @throws {MalformedError} */
-export function decodeItems(payload: Uint8Array): Item[] {
-  return list(fromBytes(payload, MAX_ENTRY_BYTES, 'a batch'), 'a batch', 0, MAX_ITEMS).map(value => {
-    const tuple = list(value, 'an item', 2)
-    return [integer(tuple[0], 'kind', 0, 255), bytesOf(tuple[1], 'item', 1, MAX_SEGMENT_BYTES)]
+export function itemsFrom(value: unknown): Item[] {
+  return list(value, 'a batch', 0, MAX_ITEMS).map(item => {
+    const tuple = list(item, 'an item', 2)
+    return [integer(tuple[0], 'kind', 0, 255), bytesOf(tuple[1], 'item', 1, MAX_FORK_BYTES)]
   })
 }
 
-export function createReplica({ epoch, logs, log, request, publish, ingest }: ReplicaInit): Replica {
+export function createReplica({ epoch, logs, log, request, publish, ingest, onLater }: ReplicaInit): Replica {
   const queues = logs.map(() => Promise.resolve())
   const syncing = new Map<string, Promise<void>>()
 
@@ -87,9 +93,11 @@ export function createReplica({ epoch, logs, log, request, publish, ingest }: Re
     for (;;) {
       const before = logs.map(target => target.length())
       const signal = AbortSignal.timeout(SYNC_TIMEOUT_MS)
-      const answer = list(await request(peer, 'sync', [epoch, before], { signal }), 'an answer', 1)
+      const answer = list(await request(peer, 'sync', [epoch, before], { signal }), 'an answer', 2)
+      const theirs = integer(answer[0], 'epoch', 0, Number.MAX_SAFE_INTEGER)
+      if (theirs > epoch) return onLater(peer)
       let joined = 0
-      for (const value of list(answer[0], 'entries', 0, SYNC_LIMIT * logs.length)) {
+      for (const value of list(answer[1], 'entries', 0, SYNC_LIMIT * logs.length)) {
         const [witness, bytes] = list(value, 'an entry', 2)
         const target = logOf(witness)
         const entry = await target.check(bytesOf(bytes, 'entry', 1, MAX_ENTRY_BYTES))
@@ -111,6 +119,9 @@ export function createReplica({ epoch, logs, log, request, publish, ingest }: Re
   }
 
   return {
+    epoch,
+    logs,
+    announce: () => publish(toBytes([epoch, 0, 0])),
     append: (witness, items) =>
       inTurn(witness, async () => {
         const bytes = await logs[witness]!.append(encodeItems(items))
@@ -120,7 +131,9 @@ export function createReplica({ epoch, logs, log, request, publish, ingest }: Re
     onGossip: async (from, message) => {
       try {
         const tuple = list(fromBytes(message, MAX_ENTRY_BYTES, 'a message'), 'a message', 3)
-        if (integer(tuple[0], 'epoch', 0, Number.MAX_SAFE_INTEGER) !== epoch) return 'ignore'
+        const theirs = integer(tuple[0], 'epoch', 0, Number.MAX_SAFE_INTEGER)
+        if (theirs > epoch) void sync(from)
+        if (theirs !== epoch) return 'ignore'
         const target = logOf(tuple[1])
         if (typeof tuple[2] === 'number') {
           if (tuple[2] > target.length()) void sync(from)
@@ -139,7 +152,9 @@ export function createReplica({ epoch, logs, log, request, publish, ingest }: Re
     },
     serveSync: (from, body) => {
       const tuple = list(body, 'a question', 2)
-      if (tuple[0] !== epoch) return [[]]
+      const theirEpoch = integer(tuple[0], 'epoch', 0, Number.MAX_SAFE_INTEGER)
+      if (theirEpoch > epoch) void sync(from)
+      if (theirEpoch !== epoch) return [epoch, []]
       const theirs = lengthsFrom(tuple[1])
       const entries: unknown[] = []
       let size = 0
@@ -152,7 +167,7 @@ export function createReplica({ epoch, logs, log, request, publish, ingest }: Re
           size += bytes.length
         }
       }
-      return [entries]
+      return [epoch, entries]
     },
     sync,
     idle: async () => void (await Promise.allSettled([...queues, ...syncing.values()]))

@@ -3,35 +3,32 @@ import type { ComponentLogger, Libp2p, PrivateKey } from '@libp2p/interface'
 import { type Book, createBook } from './book.ts'
 import { answerToTuple, createCertifier, tell } from './certifier.ts'
 import { createChannel } from './channel.ts'
+import { decodeCheckpoint } from './checkpoint.ts'
 import { bytesOf, integer, list, text } from './codec.ts'
+import { createEpochs } from './epochs.ts'
 import { AccountFrozenError, LedgerStoppedError, MalformedError } from './errors.ts'
-import { keyOf, type Signer } from './keys.ts'
+import { createIntake } from './intake.ts'
+import type { Signer } from './keys.ts'
 import { createLogs } from './log.ts'
-import { type LedgerNetwork, protocolOf, quorumOf, topicOf } from './network.ts'
+import { type LedgerNetwork, protocolOf, topicOf } from './network.ts'
 import type { Body } from './order.ts'
 import { createOwnChain, type OwnChain } from './own-chain.ts'
-import { createReplica, type Item, SEGMENT_ITEM } from './replica.ts'
-import { decodeSegment, isCertified, isSigned, lastSeq, MAX_SEGMENT_BYTES } from './segment.ts'
-import { openStore, type Store } from './store.ts'
-import { every, pause, within } from './time.ts'
+import { CHAIN_LIMIT, recoverChain, segmentsFrom } from './recovery.ts'
+import { createReplica, itemsFrom, type Replica } from './replica.ts'
+import { decodeSegment, isSigned, MAX_SEGMENT_BYTES } from './segment.ts'
+import { type CheckpointRow, type Item, openStore, SEGMENT_ITEM, type Store } from './store.ts'
+import { every, within } from './time.ts'
 import { createWitness } from './witness.ts'
+import { appendDue } from './writer.ts'
 
 /** Peers are compared with one at a time this often; gossip and connecting do it sooner. */
 const ANTI_ENTROPY_MS = 30_000
 /** How often a witness writes what was certified to its log: entries of OrbitDB are dear, items are not. */
 const APPEND_INTERVAL_MS = 25
-/** A witness waits this long per rank for those before it to write an item, so that it is written once. */
-const APPEND_RANK_DELAY_MS = 2_000
-/** Bytes of items in one entry, unless a single item is larger. */
-const MAX_BATCH_BYTES = 192 * 1024
-const MAX_BATCH_ITEMS = 1_024
-/** Certified runs in one answer. */
-const CHAIN_LIMIT = 3
 /** What was certified and is not in a log after this long is brought to the witnesses again. */
 const TELL_AGAIN_MS = 5_000
-const RECOVER_TIMEOUT_MS = 5_000
-const RECOVER_RETRY_MS = 200
-const EPOCH = 0
+/** How often a witness looks whether the day is over. */
+const EPOCH_CHECK_MS = 1_000
 
 export interface LedgerInit {
   network: LedgerNetwork
@@ -39,6 +36,10 @@ export interface LedgerInit {
   directory: string
   /** the key of the account, Ed25519; with libp2p's key the account is the peer id */
   privateKey: PrivateKey
+  /** keep what checkpoints cover; default: only witnesses do */
+  archive?: boolean
+  /** ms since 1970 */
+  now?: () => number
 }
 
 export interface LedgerComponents {
@@ -67,6 +68,10 @@ export interface LedgerPubSub {
   publish(topic: string, data: Uint8Array): Promise<unknown>
 }
 
+type WithoutTime<T> = T extends unknown ? Omit<T, 'timeS'> : never
+/** An order before it is stamped. */
+export type NewBody = WithoutTime<Body>
+
 /** A ledger that is started. */
 export interface Running {
   readonly store: Store
@@ -74,13 +79,16 @@ export interface Running {
   readonly own: OwnChain
   /** Waits until it is safe to sign: a new data folder must first learn what this key has signed before. */
   ready(signal?: AbortSignal): Promise<void>
-  issue(body: Body): number
+  issue(body: NewBody): number
+  /** Takes items and brings them to the witnesses. */
+  submit(items: Item[]): void
+  epoch(): number
   stop(): Promise<void>
 }
 
 /** Puts the parts together and starts them. */
 export async function run(
-  { network, directory }: LedgerInit,
+  { network, directory, archive, now = Date.now }: LedgerInit,
   { libp2p, ipfs, logger }: LedgerComponents,
   signer: Signer,
   onChange: () => void
@@ -90,12 +98,17 @@ export async function run(
   const { pubsub } = libp2p.services
   const topic = topicOf(network)
   const witnessIndex = network.witnesses.indexOf(account)
+  const isWitness = witnessIndex >= 0
+  const keepsAll = archive ?? isWitness
   const ended = new AbortController()
 
   const store = openStore(directory)
   const book = createBook(network)
-  for (const { bytes } of store.segments()) book.add(decodeSegment(bytes, network))
-  const own = createOwnChain({ network, signer, store, book })
+  const loadBook = (): void => {
+    const row = store.checkpoint()
+    book.load(row && decodeCheckpoint(row.bytes, network))
+    intake.load()
+  }
 
   let isChanging = false
   const changed = (): void => {
@@ -107,86 +120,68 @@ export async function run(
     })
   }
 
-  /** Takes a certified segment from anywhere. @throws {MalformedError} */
-  const ingest = (bytes: Uint8Array, isLogged: boolean): void => {
-    const segment = decodeSegment(bytes, network)
-    const last = lastSeq(segment)
-    if (book.account(segment.account).seq > last) {
-      if (isLogged) store.setLogged(segment.account, last)
-      return
-    }
-    if (!isSigned(segment) || !isCertified(segment, network))
-      throw new MalformedError(`a segment of ${segment.account} up to ${last} has no valid certificate`)
-    const row = { account: segment.account, first: segment.seq, last, bytes, added: Date.now() }
-    if (!store.putSegment(row, isLogged)) {
-      if (isLogged) store.setLogged(segment.account, last)
-      return
-    }
-    if (!book.add(segment)) return
-    if (witnessIndex >= 0) store.dropVotes(segment.account, book.account(segment.account).seq)
-    if (segment.account === account) own.settle()
-    changed()
+  let frozen: Error | undefined
+  const giveUp = (reason: string): void => {
+    frozen = new AccountFrozenError(account, reason)
+    own.giveUp(frozen)
   }
 
-  const ingestItems = (items: Item[], isLogged: boolean): void => {
-    store.batch(() => {
-      for (const [kind, bytes] of items) {
-        if (kind !== SEGMENT_ITEM) continue
-        try {
-          ingest(bytes, isLogged)
-        } catch (error) {
-          // a bad witness may write anything to its log; what is not valid does not count
-          if (!(error instanceof MalformedError)) throw error
-          log('%s', error.message)
-        }
-      }
-    })
-  }
+  const intake = createIntake({
+    network,
+    account,
+    store,
+    book,
+    log,
+    now,
+    onChange: changedAccount => {
+      if (isWitness) store.dropVotes(changedAccount, book.account(changedAccount).seq)
+      if (changedAccount === account) own.settle()
+      changed()
+    },
+    onFrozen: frozenAccount => {
+      if (frozenAccount === account) giveUp('a fork proof names it')
+      changed()
+    }
+  })
+  loadBook()
+  const own = createOwnChain({ network, signer, store, book })
+  if (book.isFrozen(account)) giveUp('a fork proof names it')
 
-  const witness =
-    witnessIndex < 0
-      ? undefined
-      : createWitness({
-          network,
-          signer,
-          store,
-          book,
-          onConflict: (_, segment) =>
-            log.error('account %s signed two orders with one number', segment.account)
-        })
-
-  const segmentsIn = (value: unknown): Uint8Array[] =>
-    list(value, 'segments', 0, CHAIN_LIMIT).map(item => bytesOf(item, 'segment', 1, MAX_SEGMENT_BYTES))
-
-  const ingestAll = (segments: Uint8Array[]): void =>
-    ingestItems(
+  const takeSegments = (segments: Uint8Array[]): void =>
+    intake.take(
       segments.map(bytes => [SEGMENT_ITEM, bytes]),
       false
     )
+
+  const witness = isWitness
+    ? createWitness({ network, signer, store, book, onConflict: intake.convict })
+    : undefined
 
   const serve = async (peer: string, method: string, body: unknown): Promise<unknown> => {
     switch (method) {
       case 'vote': {
         const tuple = list(body, 'a request', 2)
-        ingestAll(segmentsIn(tuple[0]))
+        takeSegments(segmentsFrom(tuple[0]))
         const segment = decodeSegment(bytesOf(tuple[1], 'segment', 1, MAX_SEGMENT_BYTES), network)
         if (!isSigned(segment)) throw new MalformedError(`a run of ${segment.account} is not signed by it`)
         if (witness == null) throw new MalformedError('this node is not a witness')
         return answerToTuple(await witness.vote(segment))
       }
-      case 'certified':
-        ingestAll(segmentsIn(body))
+      case 'items':
+        intake.take(itemsFrom(body), false)
         return []
       case 'chain': {
-        const [of, from] = list(body, 'a request', 2)
-        return store.segmentsOf(
-          text(of, 'account', 64),
-          integer(from, 'seq', 0, Number.MAX_SAFE_INTEGER),
-          CHAIN_LIMIT
-        )
+        const tuple = list(body, 'a request', 2)
+        const of = text(tuple[0], 'account', 64)
+        const from = integer(tuple[1], 'seq', 0, Number.MAX_SAFE_INTEGER)
+        return [replica.epoch, store.segmentsOf(of, from, CHAIN_LIMIT), store.voted(of) ?? null]
       }
       case 'sync':
         return replica.serveSync(peer, body)
+      case 'propose':
+        return epochs.servePropose(peer, body)
+      case 'checkpoint':
+        return epochs.serveCheckpoint(body)
       default:
         throw new MalformedError(`unknown method ${method}`)
     }
@@ -194,16 +189,57 @@ export async function run(
 
   const channel = createChannel({ libp2p, protocol: protocolOf(network), log, serve })
   const logs = await createLogs({ ipfs, directory, network, signer, store })
-  const replica = createReplica({
-    epoch: EPOCH,
-    logs: await logs.open(EPOCH),
+
+  const background = (work: Promise<void>): void => {
+    work.catch(error => {
+      if (!ended.signal.aborted) log.error('%s', (error as Error).stack)
+    })
+  }
+
+  const openReplica = async (epoch: number): Promise<Replica> =>
+    createReplica({
+      epoch,
+      logs: await logs.open(epoch),
+      log,
+      request: channel.request,
+      publish: async message => void (await pubsub.publish(topic, message)),
+      ingest: items => intake.take(items, replica.epoch === epoch),
+      onLater: peer => background(epochs.fetch(peer))
+    })
+  let replica = await openReplica(store.checkpoint()?.next ?? 0)
+
+  /** Begins the epoch that a checkpoint opens; what it does not cover goes on into the new logs. */
+  const adopt = async (row: CheckpointRow): Promise<void> => {
+    if (row.next <= replica.epoch || ended.signal.aborted) return
+    const checkpoint = decodeCheckpoint(row.bytes, network)
+    const opened = await openReplica(row.next)
+    const old = replica
+    if (row.next <= old.epoch) return
+    replica = opened
+    store.batch(() => {
+      store.putCheckpoint(row)
+      intake.cover(checkpoint, keepsAll)
+      if (!keepsAll) store.dropEpochsBefore(row.next)
+      loadBook()
+      own.settle()
+    })
+    changed()
+    await old.idle()
+    for (const closing of old.logs) await closing.close()
+    for (const peer of libp2p.getPeers()) background(replica.sync(peer.toString()))
+  }
+
+  const epochs = createEpochs({
+    network,
+    signer,
+    store,
     log,
+    now,
     request: channel.request,
-    publish: async message => void (await pubsub.publish(topic, message)),
-    ingest: items => ingestItems(items, true)
+    replica: () => replica,
+    adopt
   })
 
-  let frozen: Error | undefined
   const certifier = createCertifier({
     network,
     log,
@@ -211,83 +247,46 @@ export async function run(
     next: () => (frozen == null ? own.takePending() : undefined),
     hasNext: () => frozen == null && own.hasPending(),
     position: () => book.account(account).seq,
-    onCertified: bytes => store.batch(() => ingest(bytes, false)),
-    onRefused: refusal => {
-      frozen = new AccountFrozenError(account, `the witnesses answer "${refusal}"`)
-      own.giveUp(frozen)
-    },
+    onCertified: bytes => takeSegments([bytes]),
+    onRefused: refusal => giveUp(`the witnesses answer "${refusal}"`),
     since: seq => store.segmentsOf(account, seq, CHAIN_LIMIT),
-    adopt: ingestAll
+    adopt: takeSegments
   })
 
-  /** Certified runs that no log has yet: a witness writes them to its own, others remind the witnesses. */
-  const appendDue = async (): Promise<void> => {
-    const now = Date.now()
-    const items: Item[] = []
-    let size = 0
-    for (const row of store.unlogged(MAX_BATCH_ITEMS)) {
-      const first = keyOf(row.account).at(-1)! % network.witnesses.length
-      const rank = (witnessIndex - first + network.witnesses.length) % network.witnesses.length
-      if (now - row.added < rank * APPEND_RANK_DELAY_MS) continue
-      if (size > 0 && size + row.bytes.length > MAX_BATCH_BYTES) break
-      items.push([SEGMENT_ITEM, row.bytes])
-      size += row.bytes.length
-    }
-    if (items.length === 0) return
-    await replica.append(witnessIndex, items)
-    ingestItems(items, true)
-  }
-
-  const remind = (): void => {
-    if (witnessIndex >= 0) return
-    const old = store.unlogged(CHAIN_LIMIT).filter(({ added }) => Date.now() - added > TELL_AGAIN_MS)
-    if (old.length > 0)
-      tell(
-        network,
-        channel.request,
-        log,
-        old.map(({ bytes }) => bytes)
-      )
+  const submit = (items: Item[]): void => {
+    intake.take(items, false)
+    tell(network, channel.request, log, items)
   }
 
   const antiEntropy = async (): Promise<void> => {
-    remind()
+    const old = isWitness
+      ? []
+      : store.unlogged(CHAIN_LIMIT).filter(({ added }) => now() - added > TELL_AGAIN_MS)
+    if (old.length > 0) submit(old.map(({ item }) => item))
     const peers = libp2p.getPeers()
     if (peers.length > 0) await replica.sync(peers[randomInt(peers.length)]!.toString())
   }
 
-  /** Learns from a quorum of witnesses what this key has signed in an earlier life of the data folder. */
   const recover = async (): Promise<void> => {
-    const asked = new Set<string>()
-    while (asked.size < quorumOf(network)) {
-      ended.signal.throwIfAborted()
-      await Promise.all(
-        network.witnesses.map(async id => {
-          if (asked.has(id)) return
-          try {
-            for (let from = -1; from !== book.account(account).seq; ) {
-              from = book.account(account).seq
-              const signal = AbortSignal.any([ended.signal, AbortSignal.timeout(RECOVER_TIMEOUT_MS)])
-              ingestAll(segmentsIn(await channel.request(id, 'chain', [account, from], { signal })))
-            }
-            asked.add(id)
-          } catch (error) {
-            log('witness %s does not tell our orders: %s', id, (error as Error).message)
-          }
-        })
-      )
-      if (asked.size < quorumOf(network)) await pause(RECOVER_RETRY_MS, ended.signal)
-    }
+    const open = await recoverChain(
+      {
+        network,
+        account,
+        log,
+        request: channel.request,
+        position: () => book.account(account).seq,
+        epoch: () => replica.epoch,
+        fetchCheckpoint: epochs.fetch,
+        take: takeSegments
+      },
+      ended.signal
+    )
     store.batch(() => {
       for (const [job, bound] of book.account(account).escrows) store.putJob(job, bound, 0)
+      if (open != null) own.adopt(open)
       store.setMeta('recovered', 1)
     })
-  }
-
-  const background = (work: Promise<void>): void => {
-    work.catch(error => {
-      if (!ended.signal.aborted) log.error('%s', (error as Error).stack)
-    })
+    certifier.kick()
   }
 
   await channel.start()
@@ -304,21 +303,28 @@ export async function run(
   recovered.catch(() => undefined) // told to whoever waits in ready()
   background(certifier.run(ended.signal))
   background(every(ANTI_ENTROPY_MS, ended.signal, antiEntropy))
-  if (witnessIndex >= 0) background(every(APPEND_INTERVAL_MS, ended.signal, appendDue))
+  if (isWitness) {
+    const take = (items: Item[]): void => intake.take(items, true)
+    const writer = { network, witness: witnessIndex, store, now, replica: () => replica, take }
+    background(every(APPEND_INTERVAL_MS, ended.signal, () => appendDue(writer)))
+    background(every(EPOCH_CHECK_MS, ended.signal, epochs.closeIfDue))
+  }
 
   return {
     store,
     book,
     own,
     ready: async signal => {
-      if (frozen != null) throw frozen
       if (store.getMeta('recovered') !== 1) await within(recovered, signal)
+      if (frozen != null) throw frozen
     },
     issue: body => {
-      const seq = own.issue(body)
+      const seq = own.issue({ ...body, timeS: Math.floor(now() / 1000) } as Body)
       certifier.kick()
       return seq
     },
+    submit,
+    epoch: () => replica.epoch,
     stop: async () => {
       ended.abort(new LedgerStoppedError())
       pubsub.unsubscribe(topic)

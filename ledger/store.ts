@@ -8,12 +8,25 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS own (
     seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, signature BLOB NOT NULL, body BLOB NOT NULL
   ) STRICT;
-  -- certified segments of all accounts; added: ms; logged: seen in the log of a witness
+  -- certified segments of all accounts; added: ms; logged: seen in the log of a witness;
+  -- mine: of or for this node's account; covered: by the checkpoint that opened this epoch
   CREATE TABLE IF NOT EXISTS segments (
     account TEXT NOT NULL, last INTEGER NOT NULL, first INTEGER NOT NULL, bytes BLOB NOT NULL,
-    added INTEGER NOT NULL, logged INTEGER NOT NULL, PRIMARY KEY (account, last)
+    added INTEGER NOT NULL, logged INTEGER NOT NULL, mine INTEGER NOT NULL,
+    covered INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (account, last)
   ) STRICT;
   CREATE INDEX IF NOT EXISTS unlogged ON segments (account) WHERE logged = 0;
+  -- fork proofs and evidence
+  CREATE TABLE IF NOT EXISTS statements (
+    kind INTEGER NOT NULL, key TEXT NOT NULL, bytes BLOB NOT NULL,
+    added INTEGER NOT NULL, logged INTEGER NOT NULL, PRIMARY KEY (kind, key)
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS unlogged_statements ON statements (kind) WHERE logged = 0;
+  CREATE TABLE IF NOT EXISTS checkpoints (
+    next INTEGER PRIMARY KEY, bytes BLOB NOT NULL, votes BLOB NOT NULL
+  ) STRICT;
+  -- witness: the checkpoint that it signed for an epoch, never another
+  CREATE TABLE IF NOT EXISTS proposals (next INTEGER PRIMARY KEY, hash BLOB NOT NULL, lengths TEXT NOT NULL) STRICT;
   -- witness: what it signed, never another for the same number
   CREATE TABLE IF NOT EXISTS votes (
     account TEXT NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (account, seq)
@@ -44,6 +57,26 @@ export interface SegmentRow {
   last: number
   bytes: Uint8Array
   added: number
+  mine: boolean
+}
+
+/** What a log holds, by kind. */
+export type Item = [kind: number, bytes: Uint8Array]
+export const SEGMENT_ITEM = 0
+export const FORK_ITEM = 1
+export const EVIDENCE_ITEM = 2
+
+interface UnloggedRow {
+  kind: number
+  key: string
+  bytes: Uint8Array
+  added: number
+}
+
+export interface CheckpointRow {
+  next: number
+  bytes: Uint8Array
+  votes: Uint8Array
 }
 
 export interface JobRow {
@@ -68,13 +101,29 @@ export interface Store {
   putJob(job: string, bound: bigint, escrowed: number): void
   settleJob(job: string, settled: number): void
   job(job: string): JobRow | undefined
+  dropJobs(settledBefore: number): void
   openJobs(): JobRow[]
   putSegment(row: SegmentRow, logged: boolean): boolean
   setLogged(account: string, last: number): void
-  isLogged(account: string, last: number): boolean
+  segment(account: string, last: number): Uint8Array | undefined
+  /** not covered by the checkpoint */
   segments(): Iterable<{ bytes: Uint8Array }>
+  /** ms when the oldest segment arrived */
+  firstAdded(): number | undefined
+  mine(limit: number): Uint8Array[]
+  /** Marks what a checkpoint covers; gives up all of it that is not mine, unless `keep`. */
+  cover(accounts: Iterable<readonly [account: string, seq: number]>, keep: boolean): void
+  putStatement(kind: number, key: string, bytes: Uint8Array, added: number, logged: boolean): boolean
+  statements(kind: number): Iterable<{ key: string; bytes: Uint8Array; added: number }>
+  statement(kind: number, key: string): Uint8Array | undefined
+  setStatementLogged(kind: number, key: string, logged: boolean): void
+  dropStatement(kind: number, key: string): void
+  checkpoint(): CheckpointRow | undefined
+  putCheckpoint(row: CheckpointRow): void
+  proposal(next: number): { hash: Uint8Array; lengths: number[] } | undefined
+  putProposal(next: number, hash: Uint8Array, lengths: number[]): void
   segmentsOf(account: string, fromSeq: number, limit: number): Uint8Array[]
-  unlogged(limit: number): SegmentRow[]
+  unlogged(limit: number): { item: Item; account: string; added: number }[]
   voteOf(account: string, seq: number): Uint8Array | undefined
   putVote(account: string, seq: number, hash: Uint8Array): void
   voted(account: string): Uint8Array | undefined
@@ -85,6 +134,8 @@ export interface Store {
   entries(log: string, after: number, limit: number): Uint8Array[]
   lengthOf(log: string): number
   headOf(log: string): string | undefined
+  /** Gives up the logs and checkpoints before that of an epoch. */
+  dropEpochsBefore(epoch: number): void
   close(): void
 }
 
@@ -103,13 +154,33 @@ export function openStore(directory: string): Store {
   const settleJob = p('UPDATE jobs SET settled = ? WHERE job = ?')
   const job = p('SELECT job, bound, escrowed, settled FROM jobs WHERE job = ?')
   const openJobs = p('SELECT job, bound, escrowed, settled FROM jobs WHERE settled IS NULL')
-  const putSegment = p('INSERT OR IGNORE INTO segments VALUES (?, ?, ?, ?, ?, ?)')
+  const putSegment = p('INSERT OR IGNORE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, 0)')
   const setLogged = p('UPDATE segments SET logged = 1 WHERE account = ? AND last = ? AND logged = 0')
-  const isLogged = p('SELECT logged FROM segments WHERE account = ? AND last = ?')
-  const segments = p('SELECT bytes FROM segments ORDER BY rowid')
+  const segment = p('SELECT bytes FROM segments WHERE account = ? AND last = ?')
+  const segments = p('SELECT bytes FROM segments WHERE covered = 0 ORDER BY rowid')
+  const mine = p('SELECT bytes FROM segments WHERE mine = 1 ORDER BY rowid DESC LIMIT ?')
+  const firstAdded = p('SELECT min(added) AS first FROM segments')
+  const cover = p(
+    'UPDATE segments SET covered = 1, logged = 1 WHERE account = ? AND last < ? AND covered = 0'
+  )
+  const dropCovered = p('DELETE FROM segments WHERE covered = 1 AND mine = 0')
+  const carryOver = p('UPDATE segments SET logged = 0 WHERE covered = 0')
+  const putStatement = p('INSERT OR IGNORE INTO statements VALUES (?, ?, ?, ?, ?)')
+  const statements = p('SELECT key, bytes, added FROM statements WHERE kind = ?')
+  const statement = p('SELECT bytes FROM statements WHERE kind = ? AND key = ?')
+  const setStatementLogged = p('UPDATE statements SET logged = ? WHERE kind = ? AND key = ?')
+  const dropStatement = p('DELETE FROM statements WHERE kind = ? AND key = ?')
+  const unloggedStatements = p('SELECT kind, key, bytes, added FROM statements WHERE logged = 0 LIMIT ?')
+  const checkpoint = p('SELECT next, bytes, votes FROM checkpoints ORDER BY next DESC LIMIT 1')
+  const putCheckpoint = p('INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)')
+  const proposal = p('SELECT hash, lengths FROM proposals WHERE next = ?')
+  const putProposal = p('INSERT INTO proposals VALUES (?, ?, ?)')
+  const dropJobs = p('DELETE FROM jobs WHERE settled < ?')
+  const dropEntries = p('DELETE FROM entries WHERE CAST(log AS INTEGER) < ?')
+  const dropCheckpoints = p('DELETE FROM checkpoints WHERE next < ?')
   const segmentsOf = p('SELECT bytes FROM segments WHERE account = ? AND last >= ? ORDER BY last LIMIT ?')
   const unlogged = p(
-    'SELECT account, first, last, bytes, added FROM segments WHERE logged = 0 ORDER BY rowid LIMIT ?'
+    `SELECT ${SEGMENT_ITEM} AS kind, account AS key, bytes, added FROM segments WHERE logged = 0 ORDER BY rowid LIMIT ?`
   )
   const voteOf = p('SELECT hash FROM votes WHERE account = ? AND seq = ?')
   const putVote = p('INSERT INTO votes VALUES (?, ?, ?)')
@@ -160,12 +231,42 @@ export function openStore(directory: string): Store {
     job: id => jobFrom(job.get(id)),
     openJobs: () => openJobs.all().map(row => jobFrom(row)!),
     putSegment: (row, logged) =>
-      putSegment.run(row.account, row.last, row.first, row.bytes, row.added, logged ? 1 : 0).changes > 0,
+      putSegment.run(row.account, row.last, row.first, row.bytes, row.added, logged ? 1 : 0, row.mine ? 1 : 0)
+        .changes > 0,
     setLogged: (account, last) => void setLogged.run(account, last),
-    isLogged: (account, last) => isLogged.get(account, last)?.logged === 1,
+    segment: (account, last) => segment.get(account, last)?.bytes as Uint8Array | undefined,
     segments: () => segments.iterate() as Iterable<{ bytes: Uint8Array }>,
+    firstAdded: () => (firstAdded.get()?.first as number | null) ?? undefined,
+    mine: limit => bytesIn(mine.all(limit)),
+    cover: (accounts, keep) => {
+      for (const [account, seq] of accounts) cover.run(account, seq)
+      if (!keep) dropCovered.run()
+      carryOver.run()
+    },
+    putStatement: (kind, key, bytes, added, logged) =>
+      putStatement.run(kind, key, bytes, added, logged ? 1 : 0).changes > 0,
+    statements: kind =>
+      statements.all(kind) as unknown as { key: string; bytes: Uint8Array; added: number }[],
+    statement: (kind, key) => statement.get(kind, key)?.bytes as Uint8Array | undefined,
+    setStatementLogged: (kind, key, logged) => void setStatementLogged.run(logged ? 1 : 0, kind, key),
+    dropStatement: (kind, key) => void dropStatement.run(kind, key),
+    checkpoint: () => checkpoint.get() as unknown as CheckpointRow | undefined,
+    putCheckpoint: row => void putCheckpoint.run(row.next, row.bytes, row.votes),
+    proposal: next => {
+      const row = proposal.get(next) as { hash: Uint8Array; lengths: string } | undefined
+      return row && { hash: row.hash, lengths: JSON.parse(row.lengths) }
+    },
+    putProposal: (next, hash, lengths) => void putProposal.run(next, hash, JSON.stringify(lengths)),
+    dropJobs: before => void dropJobs.run(before),
+    dropEpochsBefore: epoch => {
+      dropEntries.run(epoch)
+      dropCheckpoints.run(epoch)
+    },
     segmentsOf: (account, fromSeq, limit) => bytesIn(segmentsOf.all(account, fromSeq, limit)),
-    unlogged: limit => unlogged.all(limit) as unknown as SegmentRow[],
+    unlogged: limit => {
+      const rows = [...unloggedStatements.all(limit), ...unlogged.all(limit)] as unknown as UnloggedRow[]
+      return rows.map(({ kind, key, bytes, added }) => ({ item: [kind, bytes], account: key, added }))
+    },
     voteOf: (account, seq) => voteOf.get(account, seq)?.hash as Uint8Array | undefined,
     putVote: (account, seq, hash) => void putVote.run(account, seq, hash),
     voted: account => voted.get(account)?.bytes as Uint8Array | undefined,

@@ -1,4 +1,5 @@
 import { type Book, judgeRun } from './book.ts'
+import { areConflicting } from './fork.ts'
 import { isEqual, type Signer } from './keys.ts'
 import type { LedgerNetwork } from './network.ts'
 import { decodeSegment, encodeSegment, type HashedSegment, tipOf, VOTE_DOMAIN } from './segment.ts'
@@ -23,7 +24,7 @@ export interface WitnessInit {
   store: Store
   book: Book
   /** two signed orders with one number: `other` was signed (or certified) before */
-  onConflict(other: Uint8Array, segment: HashedSegment): void
+  onConflict(other: HashedSegment, segment: HashedSegment): void
 }
 
 interface Request {
@@ -52,33 +53,33 @@ export function createWitness({ network, signer, store, book, onConflict }: Witn
     }
     const voted = hashes.map((_, index) => store.voteOf(account, segment.seq + index))
     if (voted.some((hash, index) => hash != null && !isEqual(hash, hashes[index]!))) {
-      onConflict(store.voted(account)!, segment)
+      onConflict(decodeSegment(store.voted(account)!, network), segment)
       return 'conflict'
     }
     const verdict = judgeRun(state, segment, network)
     if (verdict === 'gap') {
       const other = store.segmentsOf(account, segment.seq - 1, 1)[0]
       if (other == null) return 'invalid'
-      onConflict(other, segment)
+      onConflict(decodeSegment(other, network), segment)
       return 'conflict'
     }
     if (verdict !== 'ok') return verdict
-    for (const [index, hash] of voted.entries()) {
-      if (hash == null) store.putVote(account, segment.seq + index, hashes[index]!)
+    if (voted.includes(undefined)) {
+      for (const [index, hash] of voted.entries()) {
+        if (hash == null) store.putVote(account, segment.seq + index, hashes[index]!)
+      }
+      // the longest run, so that it holds every order that was voted for
+      store.putVoted(account, encodeSegment(segment))
     }
-    store.putVoted(account, encodeSegment(segment))
     return undefined
   }
 
   /** Whether a run that starts in the past agrees with what was certified; gives what it disagrees with. */
-  const disagreement = (segment: HashedSegment): Uint8Array | undefined =>
-    store.segmentsOf(segment.account, segment.seq, segment.orders.length).find(bytes => {
-      const known = decodeSegment(bytes, network)
-      return known.hashes.some((hash, index) => {
-        const other = segment.hashes[known.seq + index - segment.seq]
-        return other != null && !isEqual(hash, other)
-      })
-    })
+  const disagreement = (segment: HashedSegment): HashedSegment | undefined =>
+    store
+      .segmentsOf(segment.account, segment.seq, segment.orders.length)
+      .map(bytes => decodeSegment(bytes, network))
+      .find(known => areConflicting(known, segment))
 
   const flush = (): void => {
     const batch = requests

@@ -61,6 +61,8 @@ export interface NodeInit {
   connectTo?: TestNode[]
   logger?: ComponentLogger
   start?: boolean
+  archive?: boolean
+  now?: () => number
 }
 
 /** A node with a ledger in a folder of its own. */
@@ -69,7 +71,7 @@ export async function startNode(init: NodeInit): Promise<TestNode> {
   const directory = init.directory ?? (await mkdtemp(join(tmpdir(), 'artel-ledger-')))
   const { helia, libp2p } = await startHelia(privateKey)
   const ledger = createLedger(
-    { network: init.network, directory, privateKey },
+    { network: init.network, directory, privateKey, archive: init.archive, now: init.now },
     { libp2p: libp2p as any, ipfs: helia, logger: init.logger ?? defaultLogger() }
   )
   if (init.start !== false) await ledger.start()
@@ -98,7 +100,7 @@ export interface TestNetwork {
 
 export async function startNetwork(
   count: number,
-  init: { grantMicro?: bigint; grantBits?: number } = {}
+  init: { grantMicro?: bigint; grantBits?: number; now?: () => number } = {}
 ): Promise<TestNetwork> {
   const keys = await Promise.all(Array.from({ length: count }, newKey))
   const network: LedgerNetwork = {
@@ -110,7 +112,7 @@ export async function startNetwork(
   const nodes: TestNode[] = []
   const witnesses: TestNode[] = []
   for (const privateKey of keys) {
-    const node = await startNode({ network, privateKey, connectTo: witnesses })
+    const node = await startNode({ network, privateKey, connectTo: witnesses, now: init.now })
     witnesses.push(node)
     nodes.push(node)
   }
@@ -118,7 +120,7 @@ export async function startNetwork(
     network,
     witnesses,
     join: async nodeInit => {
-      const node = await startNode({ network, connectTo: witnesses, ...nodeInit })
+      const node = await startNode({ network, connectTo: witnesses, now: init.now, ...nodeInit })
       nodes.push(node)
       return node
     },

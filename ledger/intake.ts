@@ -1,0 +1,154 @@
+import type { Logger } from '@libp2p/interface'
+import type { Book } from './book.ts'
+import type { Checkpoint } from './checkpoint.ts'
+import type { AccountId } from './contract.ts'
+import { MalformedError } from './errors.ts'
+import { evidenceKey, verifyEvidence } from './evidence.ts'
+import { areConflicting, encodeForkProof, verifyForkProof } from './fork.ts'
+import { isEqual } from './keys.ts'
+import type { LedgerNetwork } from './network.ts'
+import { decodeSegment, type HashedSegment, isCertified, isSigned, lastSeq } from './segment.ts'
+import { EVIDENCE_ITEM, FORK_ITEM, type Item, SEGMENT_ITEM, type Store } from './store.ts'
+
+/** Evidence that did not count after this long, because nobody of weight agrees, is given up. */
+const EVIDENCE_PATIENCE_MS = 3 * 86_400_000
+
+export interface IntakeInit {
+  network: LedgerNetwork
+  account: AccountId
+  store: Store
+  book: Book
+  log: Logger
+  now(): number
+  /** balances or the number of the own next order may have changed */
+  onChange(account: AccountId): void
+  onFrozen(account: AccountId): void
+}
+
+/** The one door into the book: verifies, writes to disk, then counts. Idempotent. */
+export interface Intake {
+  /** Takes what is valid, logs what is not; `isLogged` when it comes out of a witness's log. */
+  take(items: Item[], isLogged: boolean): void
+  /** Two signed runs of one account contradict each other. */
+  convict(a: HashedSegment, b: HashedSegment): void
+  /** Fills the book from disk. */
+  load(): void
+  /** Sorts what is on disk into covered by a checkpoint, which is given up unless `keep`, and still to be logged. */
+  cover(checkpoint: Checkpoint, keep: boolean): void
+}
+
+/** Verifies an item by itself. @throws {MalformedError} */
+export function verifySegment(bytes: Uint8Array, network: LedgerNetwork): HashedSegment {
+  const segment = decodeSegment(bytes, network)
+  if (!isSigned(segment) || !isCertified(segment, network))
+    throw new MalformedError(
+      `a segment of ${segment.account} up to ${lastSeq(segment)} has no valid certificate`
+    )
+  return segment
+}
+
+export function createIntake(init: IntakeInit): Intake {
+  const { network, account: self, store, book, log, now, onChange, onFrozen } = init
+
+  const takeSegment = (bytes: Uint8Array, isLogged: boolean): void => {
+    const segment = decodeSegment(bytes, network)
+    const { account } = segment
+    const last = lastSeq(segment)
+    const known = store.segment(account, last)
+    if (known != null && isEqual(known, bytes)) {
+      if (isLogged) store.setLogged(account, last)
+      return
+    }
+    if (!isSigned(segment) || !isCertified(segment, network))
+      throw new MalformedError(`a segment of ${account} up to ${last} has no valid certificate`)
+    if (known != null) {
+      // another quorum for the same run; or, with more than f bad witnesses, for another one
+      const other = decodeSegment(known, network)
+      if (areConflicting(segment, other)) convict(segment, other)
+      else if (isLogged) store.setLogged(account, last)
+      return
+    }
+    if (book.account(account).seq > last) return
+    const mine = account === self || segment.orders.some(order => paysTo(order, self))
+    store.putSegment({ account, first: segment.seq, last, bytes, added: now(), mine }, isLogged)
+    if (book.add(segment)) onChange(account)
+  }
+
+  const freeze = (account: AccountId): void => {
+    if (book.freeze(account)) {
+      log('account %s is frozen: it signed two orders with one number', account)
+      onFrozen(account)
+    }
+  }
+
+  const takeFork = (bytes: Uint8Array, isLogged: boolean, known?: AccountId): void => {
+    const account = known ?? verifyForkProof(bytes, network)
+    // one proof is enough, and an account could make any number of them
+    if (!store.putStatement(FORK_ITEM, account, bytes, now(), isLogged) && isLogged)
+      store.setStatementLogged(FORK_ITEM, account, true)
+    freeze(account)
+  }
+
+  const convict = (a: HashedSegment, b: HashedSegment): void => {
+    if (areConflicting(a, b)) takeFork(encodeForkProof(a, b), false, a.account)
+  }
+
+  const takeEvidence = (bytes: Uint8Array, isLogged: boolean): void => {
+    const evidence = verifyEvidence(bytes, network)
+    const key = `${evidenceKey(evidence)}/${evidence.reporter}`
+    if (!store.putStatement(EVIDENCE_ITEM, key, bytes, now(), isLogged)) {
+      if (isLogged) store.setStatementLogged(EVIDENCE_ITEM, key, true)
+      return
+    }
+    book.addEvidence(evidence)
+  }
+
+  return {
+    take: (items, isLogged) => {
+      store.batch(() => {
+        for (const [kind, bytes] of items) {
+          try {
+            if (kind === SEGMENT_ITEM) takeSegment(bytes, isLogged)
+            else if (kind === FORK_ITEM) takeFork(bytes, isLogged)
+            else if (kind === EVIDENCE_ITEM) takeEvidence(bytes, isLogged)
+          } catch (error) {
+            // a bad witness may write anything to its log; what is not valid does not count
+            if (!(error instanceof MalformedError)) throw error
+            log('%s', error.message)
+          }
+        }
+      })
+    },
+    convict,
+    cover: ({ accounts }, keep) => {
+      store.cover(
+        [...accounts].map(([account, { seq }]) => [account, seq] as const),
+        keep
+      )
+      for (const { key } of store.statements(FORK_ITEM))
+        store.setStatementLogged(FORK_ITEM, key, accounts.get(key)?.frozen === true)
+      for (const { key, bytes, added } of store.statements(EVIDENCE_ITEM)) {
+        const { accused } = verifyEvidence(bytes, network)
+        const isCounted = accounts.get(accused.worker)?.record.counted.includes(key.split('/')[0]!) === true
+        const isOld = now() - added > EVIDENCE_PATIENCE_MS
+        if ((isCounted || isOld) && !keep) store.dropStatement(EVIDENCE_ITEM, key)
+        else store.setStatementLogged(EVIDENCE_ITEM, key, isCounted || isOld)
+      }
+      const seq = accounts.get(self)?.seq ?? 0
+      // a job that was settled two checkpoints ago is not settled again
+      store.dropJobs((store.getMeta('seqAtCheckpoint') as number | undefined) ?? 0)
+      store.setMeta('seqAtCheckpoint', seq)
+    },
+    load: () => {
+      for (const { bytes } of store.segments()) book.add(decodeSegment(bytes, network))
+      for (const { key } of store.statements(FORK_ITEM)) book.freeze(key)
+      for (const { bytes } of store.statements(EVIDENCE_ITEM))
+        book.addEvidence(verifyEvidence(bytes, network))
+    }
+  }
+}
+
+function paysTo(order: HashedSegment['orders'][number], account: AccountId): boolean {
+  if (order.type === 'transfer') return order.to === account
+  return order.type === 'settle' && order.payments.some(({ to }) => to === account)
+}
