@@ -1,9 +1,11 @@
 import { hash } from 'node:crypto'
 import { decodeValue, encodeValue, type Failure, type Program } from '../sandbox/index.ts'
-import { type Plan, plan, type Reducer, type RunHere } from './plan.ts'
-import { type TaskSpec, timeoutOf } from './spec.ts'
+import { type Plan, type PlannedSpec, plan, type Reducer, type RunHere } from './plan.ts'
+import { parseSpec, type TaskSpec, timeoutOf } from './spec.ts'
 import { listReducer } from './tasks/map.ts'
+import { pipelineWork } from './tasks/pipeline.ts'
 import { encodeArray } from './tasks/shared.ts'
+import { trainWork } from './tasks/train.ts'
 import type { LoadMessage } from './wire.ts'
 
 // What a process may use when the spec does not say.
@@ -25,6 +27,8 @@ export interface Part {
   /** The outcomes of one slice as bytes that the reducer takes, or why they are none. */
   pack(outcomes: (Uint8Array | Failure)[], count: number): Uint8Array | Failure
   reducer: Reducer
+  /** a new one, when accepted results turned out to be in doubt */
+  createReducer(): Reducer
   /** its part of the job's bound: the first of the second; those of all parts together are never more than one */
   share: [part: number, of: number]
 }
@@ -39,23 +43,37 @@ export type RunPart = (part: Part) => RunHere
 export interface Work {
   /** units of all parts; a part that cannot be planned yet counts as one */
   readonly total: number
-  /** the parts that depend on nothing */
-  start(): NumberedPart[]
-  /** Part `index` is complete: the parts that waited for it. Nothing but results decides which. */
-  next?(index: number, run: RunPart): Promise<NumberedPart[]>
+  /** The parts that can run after this one is complete; `undefined`: at the start. Nothing but results decides. */
+  next(completed: number | undefined, run: RunPart): Promise<NumberedPart[]>
   /** the failure of a part as the owner of the job should read it */
   explain?(index: number, failure: Failure): Failure
   finish(run: RunPart): Promise<Uint8Array>
 }
 
-const malformed: Failure = {
+export const malformed: Failure = {
   name: 'invalid-result',
   message: 'the answer does not have one outcome per input'
 }
 
-/** One task: its units are cut as its plan says. */
-export function taskWork(spec: TaskSpec, specBytes: number): Work {
-  const { units, program, input, createReducer } = plan(spec)
+/** Makes the message that brings a program to a worker. */
+export type LoadMessageOf = (program: Program) => LoadMessage
+
+/** One task of any type. `specBytes`: the encoded size of the spec. */
+export function createWork(spec: TaskSpec, specBytes: number): Work {
+  switch (spec.type) {
+    case 'ml_train_step':
+      return trainWork(spec, program => loadMessage(program, spec))
+    case 'pipeline':
+      return pipelineWork(spec, parseSpec, createWork)
+    default:
+      return planWork(spec, specBytes)
+  }
+}
+
+/** One task that can be planned at once: its units are cut as its plan says. */
+function planWork(spec: PlannedSpec, specBytes: number): Work {
+  const { units, program, input, createReducer, here } = plan(spec)
+  if (here != null) return { total: 0, next: async () => [], finish: async () => here() }
   const load = loadMessage(program, spec)
   const part: Part = {
     units,
@@ -65,16 +83,21 @@ export function taskWork(spec: TaskSpec, specBytes: number): Work {
     inputs: (first, count) => [encodeValue(input(first, count))],
     pack: ([outcome], _count) => outcome ?? malformed,
     reducer: createReducer(),
+    createReducer,
     share: [1, 1]
   }
-  return { total: units, start: () => [[0, part]], finish: run => part.reducer.finish(run(part)) }
+  return {
+    total: units,
+    next: async completed => (completed == null ? [[0, part]] : []),
+    finish: run => part.reducer.finish(run(part))
+  }
 }
 
 /** A batch: each task is one unit, computed whole; tasks that share their program share a part. */
 export function batchWork(specs: TaskSpec[], specBytes: number): Work {
   const groups = new Map<string, { load: LoadMessage; tasks: { index: number; whole: Plan['whole'] }[] }>()
   specs.forEach((spec, index) => {
-    const { program, whole } = plan(spec)
+    const { program, whole } = plan(spec as PlannedSpec) // others were refused at submit
     const load = loadMessage(program, spec)
     const group = groups.get(load.program) ?? { load, tasks: [] }
     group.tasks.push({ index, whole })
@@ -82,6 +105,7 @@ export function batchWork(specs: TaskSpec[], specBytes: number): Work {
   })
   const all = [...groups.values()]
   const parts = all.map(({ load, tasks }): Part => {
+    const createReducer = () => listReducer(tasks.length)
     return {
       units: tasks.length,
       rateKey: `${load.program} whole`,
@@ -89,13 +113,14 @@ export function batchWork(specs: TaskSpec[], specBytes: number): Work {
       load,
       inputs: (first, count) => tasks.slice(first, first + count).map(task => encodeValue(task.whole)),
       pack: packBatch,
-      reducer: listReducer(tasks.length),
+      reducer: createReducer(),
+      createReducer,
       share: [tasks.length, specs.length]
     }
   })
   return {
     total: specs.length,
-    start: () => [...parts.entries()],
+    next: async completed => (completed == null ? [...parts.entries()] : []),
     async finish(run) {
       const lists = await Promise.all(parts.map(part => part.reducer.finish(run(part))))
       if (lists.length === 1) return lists[0]!
@@ -138,11 +163,13 @@ const kept = new Map<string, LoadMessage>()
 
 function loadMessage(program: Program, spec: TaskSpec): LoadMessage {
   const timeoutMs = timeoutOf(spec)
-  const memoryMb = spec.requirements.ramMb ?? DEFAULT_MEMORY_MB
   const { kind, source, functions, driver, context } = program
+  // a context is held as bytes, as values and, by some drivers, in a form of their own
+  const contextMb = Math.ceil((4 * (context?.length ?? 0)) / 2 ** 20)
+  const memoryMb = spec.requirements.ramMb ?? DEFAULT_MEMORY_MB + contextMb
   const key =
-    context == null
-      ? JSON.stringify([kind, source, functions, driver?.length, spec.type, timeoutMs, memoryMb])
+    context == null && typeof source === 'string'
+      ? JSON.stringify([kind, source, functions, driver && driverNumber(driver), timeoutMs, memoryMb])
       : undefined
   const before = key && kept.get(key)
   if (before) return before
@@ -154,4 +181,13 @@ function loadMessage(program: Program, spec: TaskSpec): LoadMessage {
     kept.set(key, load)
   }
   return load
+}
+
+// Drivers are a handful of long constants: a number stands for one in the key.
+const drivers = new Map<string, number>()
+
+function driverNumber(driver: string): number {
+  const number = drivers.get(driver) ?? drivers.size
+  drivers.set(driver, number)
+  return number
 }

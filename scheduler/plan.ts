@@ -1,9 +1,13 @@
 import type { Program } from '../sandbox/index.ts'
-import type { TaskSpec } from './spec.ts'
+import type { PipelineSpec, TaskSpec, TrainSpec } from './spec.ts'
+import { planFilter } from './tasks/filter.ts'
+import { planInference } from './tasks/inference.ts'
 import { planMap } from './tasks/map.ts'
 import { planMapReduce } from './tasks/map-reduce.ts'
 import { planMatrix } from './tasks/matrix.ts'
 import { planRangeReduce } from './tasks/range-reduce.ts'
+import { planScript } from './tasks/script.ts'
+import { planWasm } from './tasks/wasm.ts'
 
 /** Runs one input of the plan's own program in this node's sandbox, for steps that need the author's code here; canonical bytes out. */
 export type RunHere = (input: unknown) => Promise<Uint8Array>
@@ -26,20 +30,37 @@ export interface Plan {
   /** the program's input for units [first, first + count) */
   input(first: number, count: number): unknown
   createReducer(): Reducer
+  /** calculates the result in the coordinator, where that is cheaper than to send the inputs */
+  here?: () => Uint8Array
   /** the input whose output is the result itself: the whole task at once, as one of a batch */
   whole: unknown
 }
 
+/** Tasks whose work is known from the spec alone. The others make parts as results come (see parts.ts). */
+export type PlannedSpec = Exclude<TaskSpec, TrainSpec | PipelineSpec>
+
+export function isPlanned(spec: TaskSpec): spec is PlannedSpec {
+  return spec.type !== 'ml_train_step' && spec.type !== 'pipeline'
+}
+
 /** spec → plan. Pure. */
-export function plan(spec: TaskSpec): Plan {
+export function plan(spec: PlannedSpec): Plan {
   switch (spec.type) {
     case 'range_reduce':
       return planRangeReduce(spec)
     case 'map':
       return planMap(spec)
+    case 'filter':
+      return planFilter(spec)
     case 'map_reduce':
       return planMapReduce(spec)
     case 'matrix':
       return planMatrix(spec)
+    case 'ml_inference':
+      return planInference(spec)
+    case 'wasm':
+      return planWasm(spec)
+    case 'script':
+      return planScript(spec)
   }
 }

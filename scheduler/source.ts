@@ -51,15 +51,8 @@ export function readSource(field: string, value: unknown, known: readonly string
   if (before != null) return before
   const { source, node } = parseAuthor(field, text)
   const kind = isFunction(node) ? 'function' : 'expression'
-  const allowed = new Set([...known, ...(kind === 'expression' ? ['x', 'index'] : [])])
-  const missing = freeVariables(source).filter(name => !SANDBOX_GLOBALS.has(name) && !allowed.has(name))
-  if (missing.length > 0) {
-    const names = missing.map(name => `\`${name}\``).join(', ')
-    throw new SpecError(
-      field,
-      `uses ${names}, which ${missing.length === 1 ? 'does' : 'do'} not exist in the sandbox; pass ${missing.length === 1 ? 'it' : 'them'} in \`context\``
-    )
-  }
+  const allowed = [...known, ...(kind === 'expression' ? ['x', 'index'] : [])]
+  refuseMissing(field, freeVariables(source), 'pass it in `context`', allowed)
   const read: Source = { kind, source }
   if (kept.size >= MAX_KEPT) kept.delete(kept.keys().next().value as string)
   if (text.length <= MAX_KEPT_LENGTH) kept.set(key, read)
@@ -102,10 +95,49 @@ function isFunction(node: Node): boolean {
 }
 
 /** Names that the source uses and does not declare. */
-export function freeVariables(source: string): string[] {
-  const ast = parse(`(${source}\n)`, { ...ECMA, ranges: true })
-  const scopes = analyze(ast as never, { ecmaVersion: 2024, sourceType: 'script' })
+export function freeVariables(source: string, sourceType: 'script' | 'module' = 'script'): string[] {
+  const ast = parse(sourceType === 'script' ? `(${source}\n)` : source, { ...ECMA, sourceType, ranges: true })
+  const scopes = analyze(ast as never, { ecmaVersion: 2024, sourceType })
   return [...new Set(scopes.globalScope?.through.map(reference => reference.identifier.name) ?? [])]
+}
+
+/**
+ * Checks the source of a module: that it parses, has a default export, imports nothing and that its free variables
+ * exist in the sandbox. Throws SpecError.
+ */
+export function readModule(field: string, source: string): string {
+  if (source.length > MAX_SOURCE_BYTES)
+    throw new SpecError(field, `is ${source.length} characters long, at most ${MAX_SOURCE_BYTES} travel`)
+  let body: { type: string; specifiers?: { exported: { name?: string } }[] }[]
+  try {
+    body = parse(source, { ...ECMA, sourceType: 'module' }).body as never
+  } catch (err) {
+    throw new SpecError(field, `does not parse: ${(err as Error).message}. Got: ${shorten(source)}`)
+  }
+  if (body.some(({ type }) => type === 'ImportDeclaration'))
+    throw new SpecError(
+      field,
+      'has an `import`; nothing can be imported in the sandbox, bundle it into one file'
+    )
+  const exported = body.some(
+    ({ type, specifiers }) =>
+      type === 'ExportDefaultDeclaration' ||
+      specifiers?.some(specifier => specifier.exported?.name === 'default')
+  )
+  if (!exported)
+    throw new SpecError(field, 'has no default export; write `export default async input => output`')
+  refuseMissing(field, freeVariables(source, 'module'), 'pass it in `input`')
+  return source
+}
+
+function refuseMissing(field: string, free: string[], remedy: string, allowed: string[] = []): void {
+  const missing = free.filter(name => !SANDBOX_GLOBALS.has(name) && !allowed.includes(name))
+  if (missing.length === 0) return
+  const names = missing.map(name => `\`${name}\``).join(', ')
+  throw new SpecError(
+    field,
+    `uses ${names}, which ${missing.length === 1 ? 'does' : 'do'} not exist in the sandbox; ${missing.length === 1 ? remedy : remedy.replace('it', 'them')}`
+  )
 }
 
 /** true when the function is declared async */

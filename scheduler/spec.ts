@@ -1,121 +1,28 @@
-import { z } from 'zod'
+import type { z } from 'zod'
 import { SpecError } from './errors.ts'
-import { describe, readSource, type Source } from './source.ts'
+import { OPERATIONS, schema, type TaskSpec } from './schema.ts'
+import { describe, readModule, readSource } from './source.ts'
+import { checkModel } from './tasks/onnx.ts'
+import { checkPipeline } from './tasks/pipeline.ts'
+import { checkTraining } from './tasks/train.ts'
+
+export type * from './schema.ts'
+export { OPERATIONS } from './schema.ts'
 
 /** What limits a slice of each type (tasks.md): wall-clock ms of one slice, and inline input items (numbers for a matrix). */
 export const TYPE_LIMITS = {
   range_reduce: { timeoutMs: 30_000, items: 1e6 },
   map: { timeoutMs: 30_000, items: 1e6 },
+  filter: { timeoutMs: 30_000, items: 1e6 },
   map_reduce: { timeoutMs: 60_000, items: 5e6 },
-  matrix: { timeoutMs: 60_000, items: 1e7 }
+  matrix: { timeoutMs: 60_000, items: 1e7 },
+  ml_inference: { timeoutMs: 120_000, items: 1e7 },
+  ml_train_step: { timeoutMs: 300_000, items: 5e7 },
+  wasm: { timeoutMs: 60_000, items: 1e6 },
+  script: { timeoutMs: 60_000, items: 1 },
+  pipeline: { timeoutMs: 60_000, items: 1000 }
 } as const
 
-export const OPERATIONS = ['sum', 'product', 'min', 'max', 'average', 'count', 'custom'] as const
-export type Operation = (typeof OPERATIONS)[number]
-
-const author = z.union([
-  z.string(),
-  z.custom<(...args: never[]) => unknown>(value => typeof value === 'function')
-])
-const bound = z
-  .union([z.int(), z.bigint().transform(Number)])
-  .refine(Number.isSafeInteger, 'must be an integer between −2^53 and 2^53')
-const context = z.record(z.string(), z.unknown())
-
-/** What every spec may carry beside its own fields. */
-const common = {
-  name: z.string().max(200).optional(),
-  priority: z.enum(['low', 'normal', 'high', 'critical']).default('normal'),
-  requirements: z
-    .strictObject({
-      ramMb: z.int().positive().max(65_536).optional(),
-      timeoutMs: z.int().positive().max(86_400_000).optional()
-    })
-    .default({}),
-  /** `workers`: the only peers that may see the job */
-  privacy: z
-    .strictObject({ workers: z.array(z.string().min(1).max(128)).min(1).max(1000).optional() })
-    .default({}),
-  /** credits; the charge never exceeds it */
-  maxPrice: z.number().positive().max(1e9).optional(),
-  /** ms from submit to the end */
-  deadline: z.int().positive().optional(),
-  retries: z.int().min(0).max(100).default(3)
-}
-
-const rangeReduce = z.strictObject({
-  type: z.literal('range_reduce'),
-  start: bound,
-  end: bound,
-  step: z.int().positive().default(1),
-  map: author.optional(),
-  partial: author.optional(),
-  operation: z.enum(OPERATIONS).default('sum'),
-  reduce: author.optional(),
-  initial: z.unknown().optional(),
-  exact: z.boolean().default(false),
-  context: context.optional(),
-  ...common
-})
-
-const range = z.strictObject({ start: bound, end: bound, step: z.int().positive().default(1) })
-
-const map = z.strictObject({
-  type: z.literal('map'),
-  items: z.array(z.unknown()).optional(),
-  range: range.optional(),
-  fn: author,
-  context: context.optional(),
-  ...common
-})
-
-const mapReduce = z.strictObject({
-  type: z.literal('map_reduce'),
-  items: z.array(z.unknown()),
-  map: author,
-  reduce: author.default('sum'),
-  initial: z.unknown().optional(),
-  context: context.optional(),
-  ...common
-})
-
-const matrixValue = z
-  .strictObject({
-    rows: z.int().positive(),
-    cols: z.int().positive(),
-    data: z.union([
-      z.instanceof(Float64Array),
-      z.instanceof(Float32Array),
-      z.array(z.number()).transform(numbers => Float64Array.from(numbers))
-    ])
-  })
-  .refine(m => m.data.length === m.rows * m.cols, {
-    error: issue => {
-      const m = issue.input as { rows: number; cols: number; data: { length: number } }
-      return `data has ${m.data.length} numbers, rows × cols is ${m.rows} × ${m.cols} = ${m.rows * m.cols}`
-    }
-  })
-
-const matrix = z.strictObject({
-  type: z.literal('matrix'),
-  operation: z.enum(['multiply']),
-  a: matrixValue,
-  b: matrixValue,
-  ...common
-})
-
-const schema = z.discriminatedUnion('type', [rangeReduce, map, mapReduce, matrix])
-
-type Checked<T, Fields extends string> = Omit<T, Fields> & { [F in Fields]?: Source }
-export type RangeReduceSpec = Checked<z.output<typeof rangeReduce>, 'map' | 'partial' | 'reduce'>
-export type MapSpec = Omit<z.output<typeof map>, 'fn'> & { fn: Source }
-export type MapReduceSpec = Omit<z.output<typeof mapReduce>, 'map' | 'reduce'> & {
-  map: Source
-  reduce: Source | Operation
-}
-export type MatrixSpec = z.output<typeof matrix>
-/** A checked task: every author's function parsed, every number in range. Everything further in trusts it. */
-export type TaskSpec = RangeReduceSpec | MapSpec | MapReduceSpec | MatrixSpec
 export type TaskType = TaskSpec['type']
 
 export const TASK_TYPES = Object.keys(TYPE_LIMITS) as TaskType[]
@@ -183,23 +90,92 @@ function check(spec: z.output<typeof schema>): TaskSpec {
       limit(spec.type, 'items', spec.items?.length ?? 0)
       return { ...spec, fn: source('fn', spec.fn)! }
     }
+    case 'filter': {
+      limit(spec.type, 'items', spec.items.length)
+      return { ...spec, fn: source('fn', spec.fn)! }
+    }
     case 'map_reduce': {
       limit(spec.type, 'items', spec.items.length)
       const named = OPERATIONS.find(name => name === spec.reduce && name !== 'custom')
       return { ...spec, map: source('map', spec.map)!, reduce: named ?? source('reduce', spec.reduce)! }
     }
-    case 'matrix': {
-      if (spec.a.cols !== spec.b.rows)
-        throw new SpecError(
-          'b.rows',
-          `a is ${spec.a.rows} × ${spec.a.cols} and b ${spec.b.rows} × ${spec.b.cols}: a.cols must equal b.rows`
-        )
-      if (spec.a.data.constructor !== spec.b.data.constructor)
-        throw new SpecError('b.data', 'a and b must both be Float64Array or both Float32Array')
-      limit(spec.type, 'a.data + b.data', spec.a.data.length + spec.b.data.length)
+    case 'matrix':
+      checkMatrix(spec)
+      return spec
+    case 'ml_inference': {
+      const tensors = 'dims' in spec.input ? [spec.input as Tensor] : Object.values(spec.input)
+      limit(
+        spec.type,
+        'input',
+        tensors.reduce((sum, { data }) => sum + data.length, 0)
+      )
+      checkModel(spec)
       return spec
     }
+    case 'ml_train_step':
+      limit(spec.type, 'data', spec.data.x.data.length)
+      checkTraining(spec)
+      return spec
+    case 'wasm':
+      limit(spec.type, 'items', spec.items?.length ?? 0)
+      checkWasm(spec)
+      return spec
+    case 'script':
+      return { ...spec, source: readModule('source', spec.source) }
+    case 'pipeline':
+      return { ...spec, nodes: checkPipeline(spec.nodes, parseSpec) }
   }
+}
+
+type Tensor = { data: Float32Array }
+
+const TWO_MATRICES = ['multiply', 'add', 'subtract', 'solve']
+const SQUARE = ['determinant', 'inverse', 'eigenvalues']
+
+function checkMatrix({ type, operation, a, b }: Extract<TaskSpec, { type: 'matrix' }>): void {
+  limit(type, b == null ? 'a.data' : 'a.data + b.data', a.data.length + (b?.data.length ?? 0))
+  if (TWO_MATRICES.includes(operation) !== (b != null))
+    throw new SpecError('b', `${operation} takes ${b == null ? 'two matrices' : 'only `a`'}`)
+  if (SQUARE.includes(operation) && a.rows !== a.cols)
+    throw new SpecError('a', `is ${a.rows} × ${a.cols}; ${operation} needs a square matrix`)
+  if (b == null) return
+  const shapes = `a is ${a.rows} × ${a.cols} and b ${b.rows} × ${b.cols}`
+  if (operation === 'multiply' && a.cols !== b.rows)
+    throw new SpecError('b.rows', `${shapes}: a.cols must equal b.rows`)
+  if (operation === 'solve' && a.rows !== b.rows)
+    throw new SpecError('b.rows', `${shapes}: a.rows must equal b.rows`)
+  if ((operation === 'add' || operation === 'subtract') && (a.rows !== b.rows || a.cols !== b.cols))
+    throw new SpecError('b', `${shapes}: they must be of the same size`)
+  if (a.data.constructor !== b.data.constructor)
+    throw new SpecError('b.data', 'a and b must both be Float64Array or both Float32Array')
+}
+
+function checkWasm(spec: Extract<TaskSpec, { type: 'wasm' }>): void {
+  if (spec.items != null && (spec.args != null || spec.stdin != null))
+    throw new SpecError('items', 'takes the place of `args` and `stdin`; give one of them')
+  if (spec.export != null && spec.stdin != null)
+    throw new SpecError('stdin', 'belongs to a WASI command, which has no `export`; give `args` or `items`')
+  let module: WebAssembly.Module
+  try {
+    module = new WebAssembly.Module(spec.module as Uint8Array<ArrayBuffer>)
+  } catch (err) {
+    throw new SpecError('module', `is not valid WebAssembly: ${(err as Error).message}`)
+  }
+  const foreign = WebAssembly.Module.imports(module).find(
+    each => spec.export != null || each.module !== 'wasi_snapshot_preview1'
+  )
+  if (foreign != null)
+    throw new SpecError(
+      'module',
+      `imports ${foreign.module}.${foreign.name}, which does not exist here; ${spec.export == null ? 'only WASI preview 1 does' : 'leave out `export` for a WASI command'}`
+    )
+  const functions = WebAssembly.Module.exports(module).filter(each => each.kind === 'function')
+  const name = spec.export ?? '_start'
+  if (!functions.some(each => each.name === name))
+    throw new SpecError(
+      'export',
+      `\`${name}\` is not a function of the module; it has ${functions.map(each => each.name).join(', ') || 'none'}`
+    )
 }
 
 function limit(type: TaskType, field: string, items: number): void {

@@ -2,7 +2,14 @@ import { createReduction, type Reduction } from '../operations.ts'
 import type { Plan } from '../plan.ts'
 import type { MapReduceSpec, Operation } from '../spec.ts'
 import { blockSize, createTree, foldBlocks, mergeNodes, type TreeNode } from '../tree.ts'
-import { driverSource, encodeContext, type ReduceInput, treeReducer } from './shared.ts'
+import {
+  type DriverTools,
+  driverSource,
+  encodeContext,
+  expose,
+  type ReduceInput,
+  treeReducer
+} from './shared.ts'
 
 interface Input extends ReduceInput {
   items: unknown[]
@@ -79,8 +86,11 @@ export function createGrouping({ lift, fold, combine, finish }: Reduction) {
 /** Runs inside the sandbox; uses only what driverSource() puts beside it. */
 function driver(
   task: (item: unknown, index: number) => unknown,
-  functions: { reduce?: (a: unknown, b: unknown) => unknown }
+  functions: { reduce?: (a: unknown, b: unknown) => unknown },
+  context: Record<string, unknown> | undefined,
+  tools?: DriverTools
 ) {
+  expose(context)
   return ({ items, size, blocks, operation, first, merge, initial, whole }: Input): unknown => {
     const { foldAll, combineGroups, finishGroups } = createGrouping(
       createReduction(operation, false, functions.reduce)
@@ -94,13 +104,23 @@ function driver(
           : mergeNodes(blocks, merge as TreeNode<Group>[], combineGroups)
       return whole ? finishGroups(nodes[0]?.[2], initial) : nodes
     }
-    const values = items.map((item, i) => task(item, first * size + i))
+    const values = items.map((item, i) => {
+      tools?.reseed(first * size + i)
+      return task(item, first * size + i)
+    })
     const waits = values.some(value => typeof (value as PromiseLike<unknown> | null)?.then === 'function')
     return waits ? Promise.all(values).then(reduce) : reduce(values)
   }
 }
 
-const DRIVER = driverSource(driver, { foldBlocks, mergeNodes, createTree, createReduction, createGrouping })
+const DRIVER = driverSource(driver, {
+  expose,
+  foldBlocks,
+  mergeNodes,
+  createTree,
+  createReduction,
+  createGrouping
+})
 
 /** A unit is a block of `size` items. The result is a list of `[key, value]` sorted by key, or one value. */
 export function planMapReduce(spec: MapReduceSpec): Plan {

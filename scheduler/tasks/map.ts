@@ -2,7 +2,7 @@ import { ProtocolError } from '../errors.ts'
 import type { Plan, Reducer } from '../plan.ts'
 import type { MapSpec } from '../spec.ts'
 import { rangeItems } from './range-reduce.ts'
-import { arrayHead, encodeArray, encodeContext } from './shared.ts'
+import { arrayHead, type DriverTools, driverSource, encodeArray, encodeContext, expose } from './shared.ts'
 
 interface Input {
   first: number
@@ -13,12 +13,19 @@ interface Input {
 }
 
 /** Runs inside the sandbox; self-contained. An async function's promises are awaited together. */
-function driver(task: (item: unknown, index: number) => unknown) {
+function driver(
+  task: (item: unknown, index: number) => unknown,
+  _functions: unknown,
+  context: Record<string, unknown> | undefined,
+  tools?: DriverTools
+) {
+  expose(context)
   return ({ first, items, start = 0, step = 1, count = 0 }: Input): unknown => {
     const length = items?.length ?? count
     const out = new Array(length)
     let waits = false
     for (let i = 0; i < length; i++) {
+      tools?.reseed(first + i)
       const value = task(items == null ? start + (first + i) * step : items[i], first + i)
       if (
         typeof value === 'object' &&
@@ -32,7 +39,7 @@ function driver(task: (item: unknown, index: number) => unknown) {
   }
 }
 
-const DRIVER = String(driver)
+const DRIVER = driverSource(driver, { expose })
 
 /** A unit is one item. */
 export function planMap(spec: MapSpec): Plan {

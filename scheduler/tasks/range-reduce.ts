@@ -2,7 +2,14 @@ import { createReduction } from '../operations.ts'
 import type { Plan } from '../plan.ts'
 import type { Operation, RangeReduceSpec } from '../spec.ts'
 import { blockSize, createTree, foldBlocks, mergeNodes } from '../tree.ts'
-import { driverSource, encodeContext, type ReduceInput, treeReducer } from './shared.ts'
+import {
+  type DriverTools,
+  driverSource,
+  encodeContext,
+  expose,
+  type ReduceInput,
+  treeReducer
+} from './shared.ts'
 
 // A sub-range for `partial` is worth its fixed cost (a sieve calculates its base primes again each time), so there
 // are fewer and larger blocks; and a block larger than 2^24 items would outlast a slice's time limit.
@@ -22,8 +29,11 @@ interface Input extends ReduceInput {
 /** Runs inside the sandbox; uses only what driverSource() puts beside it. */
 function driver(
   task: (...args: number[]) => unknown,
-  functions: { reduce?: (a: unknown, b: unknown) => unknown }
+  functions: { reduce?: (a: unknown, b: unknown) => unknown },
+  context: Record<string, unknown> | undefined,
+  tools?: DriverTools
 ) {
+  expose(context)
   return (input: Input): unknown => {
     const { start, step, items, size, operation, exact, partial, first, count, merge, initial, whole } = input
     const { lift, fold, combine, finish } = createReduction(operation, exact, functions.reduce)
@@ -31,6 +41,7 @@ function driver(
     const leaf = (block: number): unknown => {
       const from = start + block * size * step
       const to = start + (Math.min((block + 1) * size, items) - 1) * step
+      tools?.reseed(from)
       let acc = lift(partial ? task(from, to) : task(from))
       if (!partial) for (let x = from + step; x <= to; x += step) acc = fold(acc, task(x))
       return acc
@@ -41,7 +52,7 @@ function driver(
   }
 }
 
-const DRIVER = driverSource(driver, { foldBlocks, mergeNodes, createTree, createReduction })
+const DRIVER = driverSource(driver, { expose, foldBlocks, mergeNodes, createTree, createReduction })
 
 /** How many items a range has, both ends inclusive. */
 export function rangeItems({ start, end, step }: { start: number; end: number; step: number }): number {

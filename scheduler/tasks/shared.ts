@@ -3,13 +3,33 @@ import { ProtocolError } from '../errors.ts'
 import type { Reducer } from '../plan.ts'
 import { createTree, foldBlocks, type TreeNode } from '../tree.ts'
 
-/** The text of a driver for the sandbox: the function, and beside it the self-contained functions that it uses. */
+/** The text of a driver for the sandbox: the function, and beside it the self-contained functions and data that it uses. */
 export function driverSource(
   driver: (...args: never[]) => unknown,
-  uses: Record<string, (...args: never[]) => unknown>
+  uses: Record<string, (...args: never[]) => unknown>,
+  data: Record<string, unknown> = {}
 ): string {
-  const helpers = Object.entries(uses).map(([name, helper]) => `const ${name} = ${helper};`)
+  const helpers = [
+    ...Object.entries(uses).map(([name, helper]) => `const ${name} = ${helper};`),
+    ...Object.entries(data).map(([name, value]) => `const ${name} = ${JSON.stringify(value)};`)
+  ]
   return `(() => { ${helpers.join('\n')}\nreturn ${driver} })()`
+}
+
+/**
+ * Makes the keys of `context` variables for the author's code, but never in place of something that is there.
+ * Self-contained, runs inside the sandbox.
+ */
+export function expose(context: Record<string, unknown> | undefined): void {
+  for (const name of Object.keys(context ?? {}))
+    if (!(name in globalThis)) Object.defineProperty(globalThis, name, { value: context![name] })
+}
+
+/** What the sandbox hands to a driver as its fourth argument, beside what the author's code sees. */
+export interface DriverTools {
+  /** `Math.random` starts anew for this item, so that its numbers do not depend on how the work was cut */
+  reseed(item: number): void
+  wasm: typeof WebAssembly
 }
 
 export function encodeContext(context: Record<string, unknown> | undefined): Uint8Array | undefined {
@@ -35,21 +55,35 @@ export function treeReducer(init: {
   blocks: number
   combine?: (left: unknown, right: unknown) => unknown
   finish: (root: unknown) => unknown
-  mergeInput: (merge: TreeNode<unknown>[]) => ReduceInput
+  /** throws when the value of a node is not of the expected form */
+  expect?: (value: unknown) => void
+  mergeInput?: (merge: TreeNode<unknown>[]) => ReduceInput
 }): Reducer {
-  const { blocks, combine, finish, mergeInput } = init
+  const { blocks, combine, finish, expect, mergeInput } = init
   const collected: TreeNode<unknown>[] = []
   const tree = combine == null ? undefined : createTree(blocks, combine)
   return {
     add(first, count, value) {
       const nodes = decodeValue(value)
       expectCover(nodes, first, count, blocks)
+      for (const [, , acc] of nodes) expect?.(acc)
       if (tree == null) collected.push(...nodes)
       else for (const [level, index, acc] of nodes) tree.add(level, index, acc)
     },
     async finish(run) {
-      return tree == null ? run(mergeInput(collected)) : encodeValue(finish(tree.nodes()[0]?.[2]))
+      return tree == null ? run(mergeInput!(collected)) : encodeValue(finish(tree.nodes()[0]?.[2]))
     }
+  }
+}
+
+/** The reducer of a task that is one unit: its output is the result. */
+export function singleReducer(): Reducer {
+  let result: Uint8Array
+  return {
+    add(_first, _count, value) {
+      result = value
+    },
+    finish: async () => result
   }
 }
 

@@ -1,0 +1,64 @@
+import { decodeValue, encodeValue } from '../../sandbox/index.ts'
+import { ProtocolError } from '../errors.ts'
+import type { Plan } from '../plan.ts'
+import type { FilterSpec } from '../spec.ts'
+import { type DriverTools, driverSource, encodeContext, expose } from './shared.ts'
+
+interface Input {
+  first: number
+  items: unknown[]
+  /** give the kept items, not their mask: all items are here */
+  whole?: boolean
+}
+
+/** Runs inside the sandbox; self-contained. One bit per item is all that travels back. */
+function driver(
+  task: (item: unknown, index: number) => unknown,
+  _functions: unknown,
+  context: Record<string, unknown> | undefined,
+  tools?: DriverTools
+) {
+  expose(context)
+  return ({ first, items, whole }: Input): unknown => {
+    let waits = false
+    const verdicts = items.map((item, i) => {
+      tools?.reseed(first + i)
+      const verdict = task(item, first + i)
+      if (typeof (verdict as PromiseLike<unknown> | null)?.then === 'function') waits = true
+      return verdict
+    })
+    const answer = (kept: unknown[]): unknown => {
+      if (whole) return items.filter((_, i) => kept[i])
+      const mask = new Uint8Array(Math.ceil(kept.length / 8))
+      for (let i = 0; i < kept.length; i++) if (kept[i]) mask[i >> 3]! |= 1 << (i & 7)
+      return mask
+    }
+    return waits ? Promise.all(verdicts).then(answer) : answer(verdicts)
+  }
+}
+
+const DRIVER = driverSource(driver, { expose })
+
+/** A unit is one item. The coordinator has the items; slices say which of them stay. */
+export function planFilter(spec: FilterSpec): Plan {
+  const { items } = spec
+  const input = (first: number, count: number): Input => ({ first, items: items.slice(first, first + count) })
+  return {
+    units: items.length,
+    program: { ...spec.fn, driver: DRIVER, context: encodeContext(spec.context) },
+    input,
+    whole: { ...input(0, items.length), whole: true },
+    createReducer() {
+      const kept = new Uint8Array(items.length)
+      return {
+        add(first, count, value) {
+          const mask = decodeValue(value)
+          if (!(mask instanceof Uint8Array) || mask.length !== Math.ceil(count / 8))
+            throw new ProtocolError(`a result is not one bit for each of ${count} items`)
+          for (let i = 0; i < count; i++) kept[first + i] = (mask[i >> 3]! >> (i & 7)) & 1
+        },
+        finish: async () => encodeValue(items.filter((_, i) => kept[i] === 1))
+      }
+    }
+  }
+}
