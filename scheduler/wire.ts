@@ -42,6 +42,8 @@ const load = z.object({
     .optional(),
   context: bytes.optional(),
   seed: z.string().max(128).optional(),
+  /** task type, for workers that accept only some */
+  type: z.string().max(32).optional(),
   timeoutMs: ms,
   memoryMb: z.int().min(16).max(65_536)
 })
@@ -51,8 +53,37 @@ const slice = z.object({
   program: id,
   inputs: z.array(bytes).min(1).max(MAX_INPUTS_PER_SLICE),
   /** what the requester expects it to take; 0 = unknown */
-  expectedMs: ms
+  expectedMs: ms,
+  /** micro-credits that the requester pays for it */
+  price: z.int().min(0).optional()
 })
+
+const names = (most: number) => z.array(z.string().min(1).max(32)).max(most)
+
+/** What a worker lends and asks; it also travels by gossip (offers.ts). */
+export const offerFields = z.object({
+  /** determinism class of its results */
+  class: z.string().max(64),
+  /** slices that run at the same time; 0 = nothing at present */
+  slots: z.int().min(0).max(4096),
+  /** slots without work when this was said */
+  free: z.int().min(0).max(4096),
+  /** most slices that may be outstanding */
+  window: z.int().min(0).max(65_536),
+  /** every wall of its sandbox stands */
+  walled: z.boolean(),
+  /** memory of one process, MB */
+  ramMb: z.int().min(0),
+  /** what it asks beside the base price */
+  multiplier: z.number().min(0.01).max(100),
+  /** micro-credits per CPU second below which it refuses */
+  minPriceMicro: z.int().min(0),
+  /** task types that it accepts; undefined = all */
+  types: names(64).optional(),
+  /** abilities by name: gpu, … */
+  tags: names(16)
+})
+export type OfferFields = z.output<typeof offerFields>
 
 const failure = z.object({
   name: z.enum(['threw', 'timeout', 'out-of-memory', 'invalid-result', 'aborted', 'wall-missing']),
@@ -69,15 +100,7 @@ const fromRequester = z.discriminatedUnion('t', [
 
 const fromWorker = z.discriminatedUnion('t', [
   /** first message of a worker and again whenever it changes */
-  z.object({
-    t: z.literal('offer'),
-    class: z.string().max(64),
-    slots: z.int().min(0).max(4096),
-    /** most slices that may be outstanding */
-    window: z.int().min(0).max(65_536),
-    walled: z.boolean(),
-    ramMb: z.int().min(0)
-  }),
+  offerFields.extend({ t: z.literal('offer') }),
   z.object({ t: z.literal('loaded'), program: id }),
   z.object({
     t: z.literal('result'),

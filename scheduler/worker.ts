@@ -1,5 +1,6 @@
 import type { ComponentLogger, Logger } from '@libp2p/interface'
 import type { Outcome, Sandbox, Session } from '../sandbox/index.ts'
+import type { OfferTerms, WorkerPolicy } from './policy.ts'
 import type {
   FromRequester,
   FromWorker,
@@ -9,23 +10,13 @@ import type {
   SliceResult
 } from './wire.ts'
 
-/** What the owner of a machine allows others to do with it. */
-export interface WorkerPolicy {
-  /** slices that run at the same time; 0 = this node lends nothing */
-  slots: number
-  /** resident memory of one process, MB */
-  memoryMb: number
-  /** undefined = admitted, else the reason for the refusal */
-  admit(requester: string): string | undefined
-  /** may run where a wall is missing: the owner and the peers on the allow-list */
-  trusted(requester: string): boolean
-}
-
 // Outstanding slices per requester: enough to hide a round trip, few enough to bound memory.
 const WINDOW_PER_SLOT = 64
 // Programs that one requester may keep loaded.
 const MAX_PROGRAMS = 256
 const HEARTBEAT_MS = 1000
+// What a policy without terms asks and accepts: the base price, everything.
+const BASE_TERMS: OfferTerms = { multiplier: 1, minPriceMicro: 0, tags: [] }
 // A process waits this long for more work of its program before it is thrown away.
 const IDLE_SESSION_MS = 5000
 // Small slices are run together up to this expected time, so that their answers do not wait for each other long.
@@ -58,8 +49,12 @@ interface Run {
 
 interface Requester {
   id: string
+  /** this node itself, which may always compute for its owner */
+  own: boolean
   send(message: FromWorker): void
   programs: Map<string, Program>
+  /** slots of the last offer that it got */
+  slots: number
   held: number
   closed: boolean
 }
@@ -72,40 +67,74 @@ export function createWorker(
   const { sandbox } = components
   const log: Logger = components.logger.forComponent('artel:worker')
   const requesters = new Set<Requester>()
-  /** programs with queued slices, in turn */
-  const waiting = new Set<Program>()
+  // the owner may compare results here also where nothing is lent
+  const capacity = Math.max(1, policy.slots)
+  /** programs with queued slices, in turn: the owner's own before those of others */
+  const ownWaiting = new Set<Program>()
+  const othersWaiting = new Set<Program>()
+  const lineOf = ({ connection }: Program): Set<Program> => (connection.own ? ownWaiting : othersWaiting)
   let running = 0
+  /** ms that slots were busy until `changedAt`, all together */
+  let busyMs = 0
+  let changedAt = performance.now()
   let stopped = false
 
-  const offer = (): OfferMessage => ({
-    t: 'offer',
-    class: sandbox.class,
-    slots: policy.slots,
-    window: policy.slots * WINDOW_PER_SLOT,
-    walled: sandbox.walled,
-    ramMb: policy.memoryMb
-  })
+  const offer = (own = false): OfferMessage => {
+    const slots = own ? capacity : policy.closed?.() == null ? policy.slots : 0
+    return {
+      t: 'offer',
+      class: sandbox.class,
+      slots,
+      free: Math.max(0, slots - running),
+      window: slots * WINDOW_PER_SLOT,
+      walled: sandbox.walled,
+      ramMb: policy.memoryMb,
+      ...(policy.terms ?? BASE_TERMS)
+    }
+  }
 
   const heartbeat = setInterval(() => {
-    for (const requester of requesters) if (requester.held > 0) requester.send({ t: 'alive' })
+    account(0)
+    policy.observe?.(busyMs)
+    for (const requester of requesters) {
+      if (requester.held > 0) requester.send({ t: 'alive' })
+      if (offer(requester.own).slots !== requester.slots) sendOffer(requester)
+    }
   }, HEARTBEAT_MS)
   heartbeat.unref()
 
+  function sendOffer(requester: Requester): void {
+    const message = offer(requester.own)
+    requester.slots = message.slots
+    requester.send(message)
+  }
+
+  function account(change: number): void {
+    const now = performance.now()
+    busyMs += running * (now - changedAt)
+    changedAt = now
+    running += change
+  }
+
   function pump(): void {
-    for (const program of waiting) {
-      if (running >= policy.slots || stopped) return
-      waiting.delete(program)
+    for (const line of [ownWaiting, othersWaiting]) pumpLine(line)
+  }
+
+  function pumpLine(line: Set<Program>): void {
+    for (const program of line) {
+      if (running >= capacity || stopped) return
+      line.delete(program)
       const slices = take(program)
       // to the end of the line, so that programs take turns
-      if (program.queue.length > 0) waiting.add(program)
-      running++
+      if (program.queue.length > 0) line.add(program)
+      account(1)
       run(program, slices)
         .catch(err => {
           log.error('a batch failed: %e', err)
           refuse(program.connection, slices, `the worker could not run it: ${(err as Error).message}`)
         })
         .finally(() => {
-          running--
+          account(-1)
           pump()
         })
     }
@@ -231,21 +260,34 @@ export function createWorker(
     session.close().catch(err => log.error('a sandbox did not close: %e', err))
   }
 
-  /** Idle processes of other programs give way: at most as many stay as there are slots. */
+  /** Idle processes of other programs give way: with those that run there are at most as many as slots. */
   function makeRoom(): void {
     const idle = [...requesters]
       .flatMap(requester => [...requester.programs.values()])
       .filter(program => program.idle.length > 0)
     const count = idle.reduce((sum, program) => sum + program.idle.length, 0)
-    if (count >= policy.slots && idle[0] != null) retire(idle[0], idle[0].idle[0]!)
+    if (count + running > capacity && idle[0] != null) retire(idle[0], idle[0].idle[0]!)
   }
 
   function refuse(requester: Requester, slices: { id: number }[], reason: string, program?: string): void {
     requester.send({ t: 'refused', program, slices: slices.map(slice => slice.id), reason })
   }
 
+  /** Why this slice is not taken. */
+  function objection(requester: Requester, { message }: Program, slice: LeasedSlice): string | undefined {
+    if (stopped) return 'the worker is stopping'
+    if (!requester.own) {
+      if (policy.slots === 0) return 'this node lends nothing'
+      const { type, memoryMb } = message
+      const { expectedMs, price } = slice
+      const reason = policy.admit({ requester: requester.id, type, memoryMb, expectedMs, price })
+      if (reason != null) return reason
+    }
+    if (requester.held >= capacity * WINDOW_PER_SLOT) return 'the window is full'
+  }
+
   function unload(program: Program): void {
-    waiting.delete(program)
+    lineOf(program).delete(program)
     program.connection.held -= program.queue.length
     program.queue = []
     for (const current of program.running) current.controller.abort()
@@ -290,23 +332,22 @@ export function createWorker(
         return
       }
       case 'lease': {
-        const reason = stopped
-          ? 'the worker is stopping'
-          : policy.slots === 0
-            ? 'this node lends nothing'
-            : policy.admit(requester.id)
+        const refused = new Map<string, LeasedSlice[]>()
         for (const slice of message.slices) {
           const program = requester.programs.get(slice.program)
-          if (reason != null) refuse(requester, [slice], reason)
-          else if (program == null) refuse(requester, [slice], 'the program is not loaded', slice.program)
-          else if (requester.held >= policy.slots * WINDOW_PER_SLOT)
-            refuse(requester, [slice], 'the window is full')
+          if (program == null) {
+            refuse(requester, [slice], 'the program is not loaded', slice.program)
+            continue
+          }
+          const reason = objection(requester, program, slice)
+          if (reason != null) refused.set(reason, [...(refused.get(reason) ?? []), slice])
           else {
             requester.held++
             program.queue.push(slice)
-            waiting.add(program)
+            lineOf(program).add(program)
           }
         }
+        for (const [reason, slices] of refused) refuse(requester, slices, reason)
         pump()
         return
       }
@@ -321,7 +362,7 @@ export function createWorker(
       if (at >= 0) {
         program.queue.splice(at, 1)
         requester.held--
-        if (program.queue.length === 0) waiting.delete(program)
+        if (program.queue.length === 0) lineOf(program).delete(program)
         return
       }
       for (const current of program.running) {
@@ -335,11 +376,11 @@ export function createWorker(
   return {
     offer,
 
-    /** A requester connected: its first message is this node's offer. */
-    connect(id: string, send: (message: FromWorker) => void): WorkerConnection {
-      const requester: Requester = { id, send, programs: new Map(), held: 0, closed: false }
+    /** A requester connected: its first message is this node's offer. `own`: it is this node itself. */
+    connect(id: string, send: (message: FromWorker) => void, own = false): WorkerConnection {
+      const requester: Requester = { id, send, own, programs: new Map(), slots: 0, held: 0, closed: false }
       requesters.add(requester)
-      send(offer())
+      sendOffer(requester)
       return {
         receive: message => receive(requester, message),
         close() {

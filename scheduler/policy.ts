@@ -1,0 +1,185 @@
+import { cpus } from 'node:os'
+
+/** What the owner of a machine allows others to do with it. The owner's own jobs are always admitted. */
+export interface WorkerPolicy {
+  /** slices that run at the same time; 0 = this node lends nothing */
+  slots: number
+  /** memory of one process, MB */
+  memoryMb: number
+  /** what its offers say beside the capacity; default: the base price, everything accepted */
+  terms?: OfferTerms
+  /** undefined = admitted, else the reason for the refusal, for the requester to read */
+  admit(request: WorkRequest): string | undefined
+  /** may run where a wall is missing: the owner and the peers on the allow-list */
+  trusted(requester: string): boolean
+  /** why the machine is lent to nobody at this moment */
+  closed?(): string | undefined
+  /** once per second: ms for which slots have been busy so far, all together */
+  observe?(ownMs: number): void
+}
+
+export interface OfferTerms {
+  /** of the base price */
+  multiplier: number
+  /** micro-credits per CPU second */
+  minPriceMicro: number
+  /** task types; undefined = all */
+  types?: string[]
+  tags: string[]
+}
+
+/** One slice that somebody wants to run here. */
+export interface WorkRequest {
+  requester: string
+  /** undefined when the requester does not say */
+  type?: string
+  /** memory of its process, MB; 0 = whatever this worker gives */
+  memoryMb: number
+  /** what the requester expects it to take; 0 = unknown */
+  expectedMs: number
+  /** micro-credits; undefined when the requester does not say */
+  price?: number
+}
+
+export interface PolicySettings extends OfferTerms {
+  /** CPU cores to lend at most (`maxCpu`) */
+  slots: number
+  /** of one process, MB */
+  memoryMb: number
+  /** of all processes together, MB */
+  maxRamMb: number
+  /** "22:00-07:00" in local time: nothing is lent */
+  quietHours: string[]
+  /** lends only while nothing else runs on this machine */
+  onlyIdle: boolean
+  /** the only requesters; empty = all */
+  allowed: string[]
+  denied: string[]
+  /** may run where a wall is missing; `*` = everybody */
+  trusted: string[]
+}
+
+// Busy cores beside our own sandboxes: below the first share the machine is idle, above the second somebody uses it;
+// the gap keeps it from flapping.
+const IDLE_BELOW = 0.2
+const IN_USE_ABOVE = 0.3
+// Looks every second fade with this: a pause of a few seconds between two clicks is still use.
+const LOAD_MEMORY = 0.8
+
+/** Slots that fit into the memory. */
+export function slotsOf({ slots, memoryMb, maxRamMb }: PolicySettings): number {
+  return Math.max(0, Math.min(slots, Math.floor(maxRamMb / memoryMb)))
+}
+
+/**
+ * Why the slice is refused, or undefined. Pure. What a requester does not say is taken as not fulfilled, where
+ * the owner asks for anything.
+ */
+export function refusal(settings: PolicySettings, request: WorkRequest): string | undefined {
+  const { requester, type, memoryMb, expectedMs, price } = request
+  const { allowed, denied, types, minPriceMicro } = settings
+  if (denied.includes(requester)) return 'this worker takes nothing from you'
+  if (allowed.length > 0 && !allowed.includes(requester))
+    return 'this worker takes jobs only from peers on its list'
+  if (types != null && (type == null || !types.includes(type)))
+    return `this worker takes ${types.join(', ')}, not ${type ?? 'tasks without a type'}`
+  if (memoryMb > settings.memoryMb)
+    return `needs ${memoryMb} MB for a process, this worker lends ${settings.memoryMb} MB`
+  // rounded down, as prices are rounded once
+  const least = Math.floor((minPriceMicro * expectedMs) / 1000)
+  if (minPriceMicro > 0 && (price == null || price < least))
+    return `this worker asks at least ${minPriceMicro} micro-credits per CPU second; raise maxPrice or priority`
+}
+
+/**
+ * true when the minute of the day lies in one of the ranges; one from 22:00 to 07:00 goes over midnight, one that
+ * ends where it begins is the whole day. Pure.
+ */
+export function isQuiet(ranges: readonly (readonly [from: number, to: number])[], minute: number): boolean {
+  return ranges.some(([from, to]) =>
+    from < to ? minute >= from && minute < to : minute >= from || minute < to
+  )
+}
+
+/** What quiet hours look like: 22:00-07:00 */
+export const QUIET_HOURS = /^([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)$/
+
+/** "22:00-07:00" → minutes of the day. */
+export function parseQuietHours(text: string): [from: number, to: number] {
+  const match = QUIET_HOURS.exec(text)
+  if (match == null) throw new RangeError(`quiet hours must look like 22:00-07:00, got "${text}"`)
+  const [from, fromMinute, to, toMinute] = match.slice(1).map(Number) as [number, number, number, number]
+  return [from * 60 + fromMinute, to * 60 + toMinute]
+}
+
+/** Time that all cores together were busy and existed, in ms since some point. */
+export interface CpuTimes {
+  busyMs: number
+  totalMs: number
+}
+
+/** Share of the cores that is busy with other things than our own sandboxes and this process. Starts at 1: not idle. */
+export function createLoadMeter(read: () => CpuTimes) {
+  let before = { ...read(), ownMs: 0 }
+  let share = 1
+  let idle = false
+  return {
+    /** `ownMs`: CPU time of our own so far */
+    look(ownMs: number): void {
+      const now = { ...read(), ownMs }
+      const total = now.totalMs - before.totalMs
+      if (total <= 0) return
+      const foreign = now.busyMs - before.busyMs - (ownMs - before.ownMs)
+      share = LOAD_MEMORY * share + (1 - LOAD_MEMORY) * Math.min(1, Math.max(0, foreign / total))
+      idle = share < (idle ? IN_USE_ABOVE : IDLE_BELOW)
+      before = now
+    },
+    get idle(): boolean {
+      return idle
+    }
+  }
+}
+
+function systemTimes(): CpuTimes {
+  let busyMs = 0
+  let totalMs = 0
+  for (const { times } of cpus()) {
+    const busy = times.user + times.nice + times.sys + times.irq
+    busyMs += busy
+    totalMs += busy + times.idle
+  }
+  return { busyMs, totalMs }
+}
+
+/** The owner's settings as the worker asks them. */
+export function createPolicy(
+  settings: PolicySettings,
+  components: { clock?: () => Date; cpuTimes?: () => CpuTimes; processMs?: () => number } = {}
+): WorkerPolicy {
+  const { clock = () => new Date(), cpuTimes = systemTimes, processMs = ownProcessMs } = components
+  const quiet = settings.quietHours.map(parseQuietHours)
+  const meter = settings.onlyIdle ? createLoadMeter(cpuTimes) : undefined
+  const trusted = new Set(settings.trusted)
+  const { multiplier, minPriceMicro, types, tags, memoryMb } = settings
+
+  function closed(): string | undefined {
+    const now = clock()
+    if (isQuiet(quiet, now.getHours() * 60 + now.getMinutes())) return 'this worker keeps quiet hours now'
+    if (meter?.idle === false) return 'the owner uses this machine now'
+  }
+
+  return {
+    slots: slotsOf(settings),
+    memoryMb,
+    terms: { multiplier, minPriceMicro, types, tags },
+    admit: request => closed() ?? refusal(settings, request),
+    trusted: requester => trusted.has('*') || trusted.has(requester),
+    closed,
+    observe: ownMs => meter?.look(ownMs + processMs())
+  }
+}
+
+function ownProcessMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}

@@ -1,0 +1,236 @@
+import { strict as assert } from 'node:assert'
+import { defaultLogger } from '@libp2p/logger'
+import fc from 'fast-check'
+import type { Outcome, Sandbox, Session } from '../../sandbox/index.ts'
+import {
+  createLoadMeter,
+  createPolicy,
+  isQuiet,
+  type PolicySettings,
+  parseQuietHours,
+  refusal,
+  slotsOf,
+  type WorkRequest
+} from '../../scheduler/policy.ts'
+import type { FromRequester, FromWorker } from '../../scheduler/wire.ts'
+import { createWorker } from '../../scheduler/worker.ts'
+
+const OPEN: PolicySettings = {
+  slots: 3,
+  memoryMb: 512,
+  maxRamMb: 8192,
+  multiplier: 1,
+  minPriceMicro: 0,
+  tags: [],
+  quietHours: [],
+  onlyIdle: false,
+  allowed: [],
+  denied: [],
+  trusted: []
+}
+const REQUEST: WorkRequest = { requester: 'alice', type: 'map', memoryMb: 256, expectedMs: 200, price: 2000 }
+
+const minute = fc.nat(1439)
+const clock = (minutes: number): string =>
+  `${String(Math.floor(minutes / 60)).padStart(2, '0')}:${String(minutes % 60).padStart(2, '0')}`
+
+describe("scheduler: worker's policy", () => {
+  it('admits everything when the owner sets no limit', () => {
+    assert.equal(refusal(OPEN, REQUEST), undefined)
+    assert.equal(refusal(OPEN, { requester: 'x', memoryMb: 0, expectedMs: 0 }), undefined)
+  })
+
+  it('says why it refuses', () => {
+    const cases: [Partial<PolicySettings>, Partial<WorkRequest>, RegExp][] = [
+      [{ denied: ['alice'] }, {}, /takes nothing from you/],
+      [{ allowed: ['bob'] }, {}, /only from peers on its list/],
+      [{ allowed: ['alice'], denied: ['alice'] }, {}, /takes nothing from you/],
+      [{ types: ['matrix'] }, {}, /takes matrix, not map/],
+      [{ types: ['matrix'] }, { type: undefined }, /without a type/],
+      [{}, { memoryMb: 513 }, /needs 513 MB.*lends 512 MB/],
+      [{ minPriceMicro: 10_010 }, {}, /at least 10010 micro-credits per CPU second/],
+      [{ minPriceMicro: 1 }, { price: undefined }, /at least 1 micro-credits/]
+    ]
+    for (const [settings, request, reason] of cases)
+      assert.match(refusal({ ...OPEN, ...settings }, { ...REQUEST, ...request }) ?? '', reason)
+    assert.equal(refusal({ ...OPEN, allowed: ['alice'] }, REQUEST), undefined)
+    assert.equal(refusal({ ...OPEN, minPriceMicro: 10_000 }, REQUEST), undefined)
+  })
+
+  it('lends no more memory than allowed', () => {
+    assert.equal(slotsOf(OPEN), 3)
+    assert.equal(slotsOf({ ...OPEN, maxRamMb: 1100 }), 2)
+    fc.assert(
+      fc.property(
+        fc.nat(64),
+        fc.integer({ min: 16, max: 4096 }),
+        fc.nat(65_536),
+        (slots, memoryMb, maxRamMb) => {
+          const lent = slotsOf({ ...OPEN, slots, memoryMb, maxRamMb })
+          assert.ok(lent >= 0 && lent <= slots && lent * memoryMb <= maxRamMb)
+        }
+      )
+    )
+  })
+
+  it('knows quiet hours, also over midnight', () => {
+    const night = [parseQuietHours('22:00-07:30')]
+    const quiet = (text: string): boolean => isQuiet(night, parseQuietHours(`${text}-00:00`)[0])
+    assert.deepEqual(['21:59', '22:00', '03:00', '07:29', '07:30'].map(quiet), [
+      false,
+      true,
+      true,
+      true,
+      false
+    ])
+    assert.throws(() => parseQuietHours('22-7'), /22:00-07:00/)
+    // a range and its complement cover the day without overlap
+    fc.assert(
+      fc.property(minute, minute, minute, (from, to, at) => {
+        fc.pre(from !== to)
+        const range = parseQuietHours(`${clock(from)}-${clock(to)}`)
+        assert.notEqual(isQuiet([range], at), isQuiet([[to, from]], at))
+      })
+    )
+  })
+
+  it('is closed in quiet hours only', () => {
+    let now = new Date(2026, 0, 1, 23, 0)
+    const policy = createPolicy({ ...OPEN, quietHours: ['22:00-07:00'] }, { clock: () => now })
+    assert.match(policy.admit(REQUEST) ?? '', /quiet hours/)
+    assert.match(policy.closed?.() ?? '', /quiet hours/)
+    now = new Date(2026, 0, 2, 12, 0)
+    assert.equal(policy.admit(REQUEST), undefined)
+  })
+
+  it('does not count its own sandboxes as use of the machine', () => {
+    let times = { busyMs: 0, totalMs: 0 }
+    const meter = createLoadMeter(() => times)
+    let ownMs = 0
+    const second = (busyMs: number, own: number): boolean => {
+      times = { busyMs: times.busyMs + busyMs, totalMs: times.totalMs + 4000 }
+      ownMs += own
+      meter.look(ownMs)
+      return meter.idle
+    }
+    assert.equal(meter.idle, false, 'nothing is known yet')
+    for (let i = 0; i < 20; i++) second(3000, 3000)
+    assert.equal(meter.idle, true, 'three of four cores are busy, all with our own')
+    for (let i = 0; i < 20; i++) second(3500, 1500)
+    assert.equal(meter.idle, false, 'two cores are busy with something else')
+  })
+
+  it('lends only while idle when told so', () => {
+    let times = { busyMs: 0, totalMs: 0 }
+    const policy = createPolicy({ ...OPEN, onlyIdle: true }, { cpuTimes: () => times, processMs: () => 0 })
+    assert.match(policy.admit(REQUEST) ?? '', /the owner uses this machine/)
+    for (let i = 0; i < 20; i++) {
+      times = { busyMs: times.busyMs, totalMs: times.totalMs + 1000 }
+      policy.observe?.(0)
+    }
+    assert.equal(policy.admit(REQUEST), undefined)
+  })
+})
+
+describe('scheduler: worker under its policy', () => {
+  const load = (program: string): FromRequester => ({
+    t: 'load',
+    program,
+    kind: 'function',
+    source: 'x => x',
+    timeoutMs: 1000,
+    memoryMb: 64
+  })
+  const lease = (program: string, ids: number[]): FromRequester => ({
+    t: 'lease',
+    slices: ids.map(id => ({ id, program, inputs: [new Uint8Array(1)], expectedMs: 1000 }))
+  })
+
+  /** Runs inputs when told to, and remembers whose. */
+  function fakeSandbox() {
+    const order: string[] = []
+    const waiting: (() => void)[] = []
+    const sandbox = {
+      class: 'test',
+      walled: true,
+      async open(_: unknown, { requester }: { requester: string }): Promise<Session> {
+        return {
+          class: 'test',
+          async run(inputs) {
+            order.push(requester)
+            await new Promise<void>(resolve => waiting.push(resolve))
+            return inputs.map((value): Outcome => ({ ok: true, value, ms: 1000 }))
+          },
+          async close() {}
+        }
+      }
+    } as unknown as Sandbox
+    return { sandbox, order, waiting }
+  }
+
+  const until = async (condition: () => boolean): Promise<void> => {
+    const deadline = Date.now() + 5000
+    while (!condition()) {
+      assert.ok(Date.now() < deadline, 'in time')
+      await new Promise(resolve => setImmediate(resolve))
+    }
+  }
+
+  it("runs the owner's slices before those of others", async () => {
+    const { sandbox, order, waiting } = fakeSandbox()
+    const worker = createWorker(createPolicy({ ...OPEN, slots: 1 }), { sandbox, logger: defaultLogger() })
+    try {
+      const stranger = worker.connect('stranger', () => {})
+      const owner = worker.connect('owner', () => {}, true)
+      stranger.receive(load('a'))
+      stranger.receive(lease('a', [1, 2, 3]))
+      owner.receive(load('b'))
+      owner.receive(lease('b', [4, 5]))
+      while (order.length < 5 || waiting.length > 0) {
+        await until(() => waiting.length > 0)
+        waiting.shift()!()
+      }
+      assert.deepEqual(order, ['stranger', 'owner', 'owner', 'stranger', 'stranger'])
+    } finally {
+      worker.stop()
+    }
+  })
+
+  it('refuses all slices of a message with one reason, never those of its owner', async () => {
+    const { sandbox, order, waiting } = fakeSandbox()
+    const policy = createPolicy({ ...OPEN, denied: ['stranger', 'owner'] })
+    const worker = createWorker(policy, { sandbox, logger: defaultLogger() })
+    const told: FromWorker[] = []
+    try {
+      const stranger = worker.connect('stranger', message => told.push(message))
+      stranger.receive(load('a'))
+      stranger.receive(lease('a', [1, 2, 3]))
+      const refusals = told.filter(message => message.t === 'refused')
+      assert.deepEqual(
+        refusals.map(({ slices, reason }) => [slices, reason]),
+        [[[1, 2, 3], 'this worker takes nothing from you']]
+      )
+      const owner = worker.connect('owner', () => {}, true)
+      owner.receive(load('b'))
+      owner.receive(lease('b', [1]))
+      await until(() => waiting.length > 0)
+      waiting.shift()!()
+      assert.deepEqual(order, ['owner'])
+    } finally {
+      worker.stop()
+    }
+  })
+
+  it('offers nothing while it is closed', () => {
+    const { sandbox } = fakeSandbox()
+    const policy = createPolicy({ ...OPEN, quietHours: ['00:00-00:00'], minPriceMicro: 7, tags: ['gpu'] })
+    const worker = createWorker(policy, { sandbox, logger: defaultLogger() })
+    try {
+      const { slots, free, window, minPriceMicro, tags } = worker.offer()
+      assert.deepEqual([slots, free, window, minPriceMicro, tags], [0, 0, 0, 7, ['gpu']])
+      assert.equal(worker.offer(true).slots, 3, 'the owner may always use it')
+    } finally {
+      worker.stop()
+    }
+  })
+})
