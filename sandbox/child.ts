@@ -13,6 +13,8 @@ export interface Child {
   readonly pid: number
   /** settles once, when the process is gone */
   readonly ended: Promise<End>
+  /** false once it is gone or `kill` was called */
+  readonly alive: boolean
   /** largest frame that is accepted from it */
   maxFrameBytes: number
   onFrame: (type: number, body: Buffer) => void
@@ -49,12 +51,14 @@ export async function createChild(
   let pid: number | undefined
   let killed = false
   let outOfMemory = false
+  let gone = false
   const buffer = Buffer.alloc(128)
   const ended = new Promise<End>(resolve => {
     process_.once('error', () => resolve('crashed'))
     process_.once('close', (code, signal) => {
       if (statm !== undefined) closeSync(statm)
       statm = undefined
+      gone = true
       const trapped = TRAPS.some(([name, number]) => signal === name || code === 128 + number)
       resolve(killed ? 'killed' : outOfMemory || trapped ? 'out-of-memory' : 'crashed')
     })
@@ -62,6 +66,9 @@ export async function createChild(
   const child: Child = {
     get pid() {
       return pid!
+    },
+    get alive() {
+      return !gone && !killed
     },
     ended,
     maxFrameBytes: SMALL_FRAME_BYTES,

@@ -18,34 +18,60 @@ export interface SessionInit {
 
 const MIB_BYTES = 1 << 20
 const POLL_MS = 10
+const LOAD_MS = 5_000 // compiling a large module may take longer than one input may
+const IN_FLIGHT = 2
+const CHUNK_MAX = 1024 // as in child-main.ts
 const SLACK_MB = 64 // asked for but not touched, and what the program may take between two looks at it
 const FAILURE_BYTES = 200_000 // name, message and stack as the isolate cuts them
 const RESULT_HEAD_BYTES = 16
 const OUTCOME_HEAD_BYTES = 9
 const STATUS: FailureName[] = ['threw', 'threw', 'invalid-result']
 
-/** Loads the program into a child and answers the session. Throws ProgramError, SandboxUnavailableError. */
+interface Batch {
+  inputs: Uint8Array[]
+  outcomes: Outcome[]
+  /** one input at a time, because among several nobody could tell which one ended the process */
+  careful: boolean
+  signal?: AbortSignal
+  resolve: (outcomes: Outcome[]) => void
+  reject: (error: Error) => void
+}
+
+/**
+ * Loads the program into a child and answers the session. Throws ProgramError, SandboxUnavailableError.
+ *
+ * Batches wait in a queue; the first two are with the child, so that it always has the next one at hand. What the
+ * child sends belongs to the first. Ends the child, the first batch loses the input that was under way; everything
+ * that was not answered goes to the next child.
+ */
 export async function openSession(init: SessionInit): Promise<Session> {
   const { limits } = init
-  let child: Child | undefined = await start()
+  const queue: Batch[] = []
+  let child: Child | undefined
+  let starting = false
+  let sent = 0
+  let chunk = 1 // how many inputs the child does before it speaks
+  let failure: Failure | undefined // why we end the child
+  let since = 0
+  let deadline: NodeJS.Timeout | undefined
   let closed = false
-  let queue: Promise<unknown> = Promise.resolve()
 
   async function start(): Promise<Child> {
     const fresh = await init.take()
     const json = Buffer.from(JSON.stringify(init.message))
     const size = Buffer.alloc(4)
     size.writeUInt32LE(json.length)
-    fresh.send(frame(FRAME.load, size, json, ...init.binary.filter(part => part !== undefined)))
-    const timer = setTimeout(() => fresh.kill(), Math.max(limits.timeoutMs, 5_000))
     const answer = new Promise<{ type: number; body: Buffer } | End>(resolve => {
       fresh.onFrame = (type, body) => resolve({ type, body })
       fresh.ended.then(resolve)
     })
+    fresh.send(frame(FRAME.load, size, json, ...init.binary.filter(part => part !== undefined)))
+    const timer = setTimeout(() => fresh.kill(), Math.max(limits.timeoutMs, LOAD_MS))
     const loaded = await answer
     clearTimeout(timer)
-    if (typeof loaded === 'string')
-      throw new SandboxUnavailableError(`the child ended while loading: ${loaded}`)
+    if (typeof loaded === 'string') {
+      throw new SandboxUnavailableError(`the child ended while it loaded the program: ${loaded}`)
+    }
     if (loaded.type === FRAME.refused) {
       fresh.kill()
       throw refusal(loaded.body.toString())
@@ -58,116 +84,158 @@ export async function openSession(init: SessionInit): Promise<Session> {
         `the memory of the child could not be limited: ${(error as Error).message}`
       )
     }
-    fresh.ended.then(() => {
-      if (child === fresh) child = undefined
+    fresh.maxFrameBytes =
+      RESULT_HEAD_BYTES + CHUNK_MAX * (OUTCOME_HEAD_BYTES + Math.max(FAILURE_BYTES, limits.outputBytes))
+    fresh.onFrame = (type, body) => {
+      if (type === FRAME.results && failure === undefined) receive(body)
+    }
+    chunk = 1
+    failure = undefined
+    const atMost = fresh.residentBytes() + limits.memoryMb * MIB_BYTES
+    const watch = setInterval(() => {
+      if (fresh.residentBytes() > atMost) end('out-of-memory', `more than ${limits.memoryMb} MB of memory`)
+    }, POLL_MS)
+    watch.unref()
+    fresh.ended.then(reason => {
+      clearInterval(watch)
+      if (child === fresh) lose(reason)
     })
+    if (closed) fresh.kill()
+    if (!fresh.alive) throw new SandboxUnavailableError('the child ended before it was given work')
     return fresh
   }
 
-  /** One frame to one child. Answers the outcomes that came back and, if it ended before the last, why. */
-  function attempt(on: Child, inputs: Uint8Array[], careful: boolean, signal?: AbortSignal) {
-    return new Promise<{ outcomes: Outcome[]; failure?: Failure; ms: number; sure: boolean }>(resolve => {
-      const outcomes: Outcome[] = []
-      let failure: Failure | undefined
-      let since = performance.now()
-      let chunk = careful ? 1 : (chunkOf.get(on) ?? 1)
-      let settled = false
-      const atMost = on.residentBytes() + limits.memoryMb * MIB_BYTES
-
-      const head = new Uint32Array(2 + inputs.length)
-      head[0] = careful ? 1 : 0
-      head[1] = inputs.length
-      for (let i = 0; i < inputs.length; i++) head[2 + i] = inputs[i]!.byteLength
-
-      const end = (name: FailureName, message: string) => {
-        failure ??= { name, message }
-        on.kill()
-      }
-      const late = () => end('timeout', `no result after ${limits.timeoutMs} ms`)
-      let deadline = setTimeout(late, limits.timeoutMs)
-      const watch = setInterval(() => {
-        if (on.residentBytes() > atMost) end('out-of-memory', `more than ${limits.memoryMb} MB of memory`)
-      }, POLL_MS)
-      const onAbort = () => end('aborted', 'aborted by the caller')
-      const settle = () => {
-        if (settled) return
-        settled = true
-        clearTimeout(deadline)
-        clearInterval(watch)
-        signal?.removeEventListener('abort', onAbort)
-        on.onFrame = () => {}
-        resolve({
-          outcomes,
-          failure,
-          ms: performance.now() - since,
-          sure: Math.min(chunk, inputs.length - outcomes.length) === 1
-        })
-      }
-      signal?.addEventListener('abort', onAbort)
-      on.maxFrameBytes =
-        RESULT_HEAD_BYTES + 1024 * (OUTCOME_HEAD_BYTES + Math.max(FAILURE_BYTES, limits.outputBytes))
-      on.onFrame = (type, body) => {
-        if (type !== FRAME.results || failure !== undefined) return
-        try {
-          chunk = readOutcomes(body, outcomes, inputs.length, limits.outputBytes)
-          if (!careful) chunkOf.set(on, chunk)
-        } catch (error) {
-          return end('invalid-result', `the child spoke nonsense: ${(error as Error).message}`)
-        }
-        since = performance.now()
-        if (outcomes.length === inputs.length) return settle()
-        clearTimeout(deadline)
-        deadline = setTimeout(late, limits.timeoutMs)
-      }
-      on.ended.then(reason => {
-        failure ??=
-          reason === 'out-of-memory'
-            ? { name: 'out-of-memory', message: `more than ${limits.memoryMb} MB of memory` }
-            : { name: 'threw', message: 'the process of the program crashed' }
-        settle()
-      })
-      const padding = new Uint8Array(inputs.length % 2 === 1 ? 1 : 5) // see `run` in isolate-main.ts
-      on.send([...frame(FRAME.run, bytesOf(head), padding, ...inputs)])
-      if (signal?.aborted) onAbort()
-    })
+  function end(name: FailureName, message: string) {
+    failure ??= { name, message }
+    child?.kill()
   }
 
-  async function runAll(inputs: Uint8Array[], signal?: AbortSignal): Promise<Outcome[]> {
-    const outcomes: Outcome[] = []
-    let careful = false
-    while (outcomes.length < inputs.length) {
-      if (closed || signal?.aborted) {
-        outcomes.push(
-          failed({ name: 'aborted', message: closed ? 'the session is closed' : 'aborted by the caller' }, 0)
-        )
-        continue
-      }
-      child ??= await start()
-      const rest = inputs.slice(outcomes.length)
-      const attempted = await attempt(child, rest, careful, signal)
-      outcomes.push(...attempted.outcomes)
-      if (attempted.failure === undefined) continue
-      await child?.ended
-      // among several that were under way together only a second, careful run can say which one it was
-      if (attempted.sure || attempted.failure.name === 'aborted')
-        outcomes.push(failed(attempted.failure, attempted.ms))
-      else careful = true
+  /** The first batch begins, or goes on after it was heard of. */
+  function arm() {
+    clearTimeout(deadline)
+    since = performance.now()
+    if (sent === 0) return
+    deadline = setTimeout(() => end('timeout', `no result after ${limits.timeoutMs} ms`), limits.timeoutMs)
+    if (queue[0]!.signal?.aborted) end('aborted', 'aborted by the caller')
+  }
+
+  function receive(body: Buffer) {
+    const batch = queue[0]
+    try {
+      if (batch === undefined || sent === 0) throw new RangeError('nobody asked')
+      chunk = readOutcomes(body, batch.outcomes, batch.inputs.length, limits.outputBytes)
+    } catch (error) {
+      return end('invalid-result', `the child spoke nonsense: ${(error as Error).message}`)
     }
-    return outcomes
+    if (batch.outcomes.length === batch.inputs.length) {
+      sent--
+      queue.shift()
+      batch.resolve(batch.outcomes)
+      pump()
+    }
+    arm()
   }
 
+  /** The child is gone. */
+  function lose(reason: End) {
+    const batch = sent > 0 ? queue[0] : undefined
+    const why = failure ?? describeEnd(reason)
+    child = undefined
+    sent = 0
+    arm()
+    if (batch !== undefined) {
+      const missing = batch.inputs.length - batch.outcomes.length
+      const alone = batch.careful || Math.min(chunk, missing) === 1
+      if (why.name === 'aborted') abandon(batch, why)
+      else if (alone) batch.outcomes.push(failed(why, performance.now() - since))
+      else batch.careful = true
+      if (batch.outcomes.length === batch.inputs.length) {
+        queue.shift()
+        batch.resolve(batch.outcomes)
+      }
+    }
+    pump()
+  }
+
+  function describeEnd(reason: End): Failure {
+    return reason === 'out-of-memory'
+      ? { name: 'out-of-memory', message: `more than ${limits.memoryMb} MB of memory` }
+      : { name: 'threw', message: 'the process of the program crashed' }
+  }
+
+  function abandon(batch: Batch, why: Failure) {
+    while (batch.outcomes.length < batch.inputs.length) batch.outcomes.push(failed(why, 0))
+  }
+
+  function pump() {
+    if (closed || queue.length === 0 || starting) return
+    if (child === undefined) {
+      starting = true
+      start()
+        .then(fresh => {
+          child = fresh
+        })
+        .catch(error => {
+          for (const batch of queue.splice(0)) batch.reject(error)
+        })
+        .finally(() => {
+          starting = false
+          pump()
+        })
+      return
+    }
+    while (sent < Math.min(queue.length, IN_FLIGHT)) {
+      const { inputs, outcomes, careful } = queue[sent]!
+      const rest = outcomes.length === 0 ? inputs : inputs.slice(outcomes.length)
+      const head = new Uint32Array(2 + rest.length)
+      head[0] = careful ? 1 : 0
+      head[1] = rest.length
+      for (let i = 0; i < rest.length; i++) head[2 + i] = rest[i]!.byteLength
+      const padding = new Uint8Array(rest.length % 2 === 1 ? 1 : 5) // see `run` in isolate-main.ts
+      child.send(frame(FRAME.run, new Uint8Array(head.buffer), padding, ...rest))
+      sent++
+      if (sent === 1) arm()
+    }
+  }
+
+  child = await start()
   return {
     class: init.class,
-    run(inputs, { signal } = {}) {
-      if (closed) return Promise.reject(new SandboxUnavailableError('the session is closed, open a new one'))
-      const result = queue.then(() => runAll(inputs, signal))
-      queue = result.catch(() => {}) // the caller of that run has the error; the next one must not
-      return result
+    async run(inputs, { signal } = {}) {
+      if (closed) throw new SandboxUnavailableError('the session is closed, open a new one')
+      if (inputs.length === 0) return []
+      const onAbort = () => {
+        if (queue[0] === batch && sent > 0) return end('aborted', 'aborted by the caller')
+        // not begun: it never will be. If it is with the child already, `arm` sees the signal when its turn comes
+        const at = queue.indexOf(batch)
+        if (at < sent) return
+        queue.splice(at, 1)
+        abandon(batch, { name: 'aborted', message: 'aborted by the caller' })
+        batch.resolve(batch.outcomes)
+      }
+      let batch!: Batch
+      try {
+        return await new Promise<Outcome[]>((resolve, reject) => {
+          batch = { inputs, outcomes: [], careful: false, signal, resolve, reject }
+          queue.push(batch)
+          if (signal?.aborted) onAbort()
+          else signal?.addEventListener('abort', onAbort)
+          pump()
+        })
+      } finally {
+        signal?.removeEventListener('abort', onAbort)
+      }
     },
     async close() {
       if (closed) return
       closed = true
       const last = child
+      for (const batch of queue.splice(0)) {
+        abandon(batch, { name: 'aborted', message: 'the session was closed' })
+        batch.resolve(batch.outcomes)
+      }
+      sent = 0
+      clearTimeout(deadline)
       last?.kill()
       await last?.ended
       init.onClose()
@@ -175,14 +243,8 @@ export async function openSession(init: SessionInit): Promise<Session> {
   }
 }
 
-const chunkOf = new WeakMap<Child, number>()
-
 function failed(failure: Failure, ms: number): Outcome {
   return { ok: false, failure, ms }
-}
-
-function bytesOf(words: Uint32Array) {
-  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength)
 }
 
 /** Appends the outcomes of one results frame and answers how many the child will do next before it speaks again. */
