@@ -175,7 +175,7 @@ function loadMessage(program: Program, spec: TaskSpec): LoadMessage {
   if (before) return before
   const body = { kind, source, export: program.export, functions, driver, context, timeoutMs, memoryMb }
   const id = hash('sha256', encodeValue(body), 'base64url')
-  const load: LoadMessage = { t: 'load', program: id, seed: id, ...body }
+  const load: LoadMessage = { t: 'load', program: id, seed: id, type: spec.type, ...body }
   if (key != null) {
     if (kept.size >= MAX_KEPT) kept.delete(kept.keys().next().value as string)
     kept.set(key, load)

@@ -1,3 +1,4 @@
+import type { TrustLevel } from '../ledger/index.ts'
 import type { TaskSpec } from './spec.ts'
 
 /**
@@ -37,8 +38,6 @@ const MARKET_MEMORY = 0.7
 
 const MAX_SCARCITY = 3
 
-/** Levels of the ledger's reputation. */
-export type TrustLevel = 'excellent' | 'good' | 'average' | 'poor' | 'terrible'
 const REPUTATION_FACTOR: Readonly<Record<TrustLevel, number>> = {
   terrible: 1.5,
   poor: 1.2,

@@ -1,0 +1,69 @@
+import type { Sandbox } from '../sandbox/index.ts'
+import type { Part, Work } from './parts.ts'
+import type { Basis } from './price.ts'
+
+// A calibration is worth it when what it loads is small and what it runs ends soon.
+const MAX_CALIBRATION_BYTES = 1024 * 1024
+const MAX_CALIBRATION_MS = 1000
+// Long enough to be more than the call itself and a cold compiler.
+const ENOUGH_MS = 20
+const GROWTH = 16
+
+/**
+ * CPU time of one copy of a job that has not started: from the measured rates of its programs, else from a short run
+ * here. Parts that cannot be planned before others have results are taken to be like those that can.
+ */
+export async function estimate(
+  work: Pick<Work, 'total'>,
+  parts: readonly Part[],
+  rates: {
+    /** ms per unit of a program, as workers measured it */
+    measured(program: string): number | undefined
+    calibrate(part: Part): Promise<number | undefined>
+  }
+): Promise<{ cpuMs?: number; basis: Basis }> {
+  let ms = 0
+  let units = 0
+  let basis: Basis = 'measured'
+  for (const part of parts) {
+    let rate = rates.measured(part.rateKey)
+    if (rate == null) {
+      basis = 'calibrated'
+      rate = await rates.calibrate(part)
+    }
+    if (rate == null) return { basis: 'default' }
+    ms += rate * part.units
+    units += part.units
+  }
+  return { cpuMs: units === 0 ? 0 : ms * (work.total / units), basis }
+}
+
+/**
+ * Runs the first unit of the part in this node's own sandbox, then more at a time until the clock can tell; ms per
+ * unit, or undefined when it is too large, too long, or fails.
+ */
+export async function calibrate(
+  part: Part,
+  sandbox: Sandbox,
+  { requester, signal }: { requester: string; signal: AbortSignal }
+): Promise<number | undefined> {
+  const { t: _, program: __, type: ___, timeoutMs: ____, memoryMb, ...program } = part.load
+  const [first] = part.inputs(0, 1)
+  const bytes = (program.context?.length ?? 0) + program.source.length + (first?.length ?? 0)
+  if (bytes > MAX_CALIBRATION_BYTES) return
+  const limits = { timeoutMs: MAX_CALIBRATION_MS, memoryMb, outputBytes: 16 * MAX_CALIBRATION_BYTES }
+  const session = await sandbox.open(program, { requester, trusted: true, limits, signal })
+  try {
+    let rate: number | undefined
+    const most = Math.min(part.units, part.mostUnits)
+    for (let count = 1; ; count = Math.min(most, count * GROWTH)) {
+      const outcomes = await session.run(part.inputs(0, count), { signal })
+      if (!outcomes.every(outcome => outcome.ok)) return rate
+      const ms = outcomes.reduce((sum, outcome) => sum + outcome.ms, 0)
+      rate = ms / count
+      if (ms >= ENOUGH_MS || count === most) return rate
+    }
+  } finally {
+    await session.close()
+  }
+}
