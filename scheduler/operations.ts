@@ -7,6 +7,8 @@ export interface Reduction {
   /** accumulator, next mapped value → accumulator */
   fold(acc: unknown, value: unknown): unknown
   combine(left: unknown, right: unknown): unknown
+  /** true for what lift and fold can give: a worker's accumulator may be anything */
+  isAcc(acc: unknown): boolean
   /** accumulator (undefined: there was no item) → result; `initial` stands left of everything */
   finish(acc: unknown, initial?: unknown): unknown
 }
@@ -51,6 +53,7 @@ export function createReduction(
         ? (acc, value) => combine(acc as never, big(value) as never)
         : (acc, value) => combine(acc as never, (typeof value === 'number' ? value : number(value)) as never),
       combine: combine as (a: unknown, b: unknown) => unknown,
+      isAcc: acc => typeof acc === (exact ? 'bigint' : 'number'),
       finish: (acc, initial) =>
         start(reduction, acc, initial) ?? (empty === undefined ? undefined : lift(empty))
     }
@@ -77,6 +80,7 @@ export function createReduction(
         lift: value => (value ? 1 : 0),
         fold: (acc, value) => (value ? (acc as number) + 1 : acc),
         combine: add,
+        isAcc: acc => typeof acc === 'number',
         finish: acc => acc ?? 0
       }
     }
@@ -93,6 +97,7 @@ export function createReduction(
           const [x, y] = [a as [number, number], b as [number, number]]
           return [x[0] + y[0], x[1] + y[1]]
         },
+        isAcc: acc => Array.isArray(acc) && acc.length === 2 && acc.every(each => typeof each === 'number'),
         finish: acc =>
           acc === undefined ? undefined : (acc as [number, number])[0] / (acc as [number, number])[1]
       }
@@ -102,6 +107,7 @@ export function createReduction(
         lift: same,
         fold: combine,
         combine,
+        isAcc: () => true,
         finish: (acc, initial) => start({ lift: same, combine }, acc, initial)
       }
     }

@@ -6,6 +6,7 @@ import {
   type DriverTools,
   driverSource,
   encodeContext,
+  expectAcc,
   expose,
   type ReduceInput,
   treeReducer
@@ -27,7 +28,7 @@ type Group = { groups: [Key, unknown][] } | { one: unknown }
  * Grouped folding. Self-contained, it runs on both sides.
  * A mapped value is a pair `[key, value]`, a list of such pairs (a document's words), or a plain value.
  */
-export function createGrouping({ lift, fold, combine, finish }: Reduction) {
+export function createGrouping({ lift, fold, combine, isAcc, finish }: Reduction) {
   const isKey = (key: unknown): key is Key =>
     typeof key === 'string' || typeof key === 'number' || typeof key === 'boolean' || typeof key === 'bigint'
   const isPair = (value: unknown): value is [Key, unknown] =>
@@ -80,7 +81,15 @@ export function createGrouping({ lift, fold, combine, finish }: Reduction) {
     return root.groups.map(([key, acc]): [Key, unknown] => [key, finish(acc, initial)]).sort(byKey)
   }
 
-  return { foldAll, combineGroups, finishGroups }
+  /** true for what foldAll can give: a worker's answer may be anything */
+  function isGroup(group: unknown): boolean {
+    if (typeof group !== 'object' || group === null) return false
+    if ('one' in group) return isAcc(group.one)
+    const pairs = (group as { groups?: unknown }).groups
+    return Array.isArray(pairs) && pairs.every(pair => isPair(pair) && isAcc(pair[1]))
+  }
+
+  return { foldAll, combineGroups, isGroup, finishGroups }
 }
 
 /** Runs inside the sandbox; uses only what driverSource() puts beside it. */
@@ -128,7 +137,7 @@ export function planMapReduce(spec: MapReduceSpec): Plan {
   const operation = typeof spec.reduce === 'string' ? spec.reduce : 'custom'
   const size = blockSize(items.length)
   const units = Math.ceil(items.length / size)
-  const { combineGroups, finishGroups } = createGrouping(createReduction(operation, false))
+  const { combineGroups, isGroup, finishGroups } = createGrouping(createReduction(operation, false))
   const input = (first: number, count: number): Input => ({
     items: items.slice(first * size, (first + count) * size),
     size,
@@ -152,6 +161,7 @@ export function planMapReduce(spec: MapReduceSpec): Plan {
         blocks: units,
         combine:
           operation === 'custom' ? undefined : (combineGroups as (left: unknown, right: unknown) => unknown),
+        expect: expectAcc(isGroup),
         mergeInput: merge => ({ ...input(0, 0), merge, initial, whole: true }),
         finish: root => finishGroups(root as Group | undefined, initial)
       })

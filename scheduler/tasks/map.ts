@@ -1,3 +1,4 @@
+import { decodeValue } from '../../sandbox/index.ts'
 import { ProtocolError } from '../errors.ts'
 import type { Plan, Reducer } from '../plan.ts'
 import type { MapSpec } from '../spec.ts'
@@ -63,9 +64,11 @@ export function listReducer(units: number): Reducer {
   const parts: { first: number; items: Uint8Array }[] = []
   return {
     add(first, count, value) {
-      const { length, size } = arrayHead(value)
-      if (length !== count) throw new ProtocolError(`a result has ${length} items, ${count} were asked for`)
-      parts.push({ first, items: value.subarray(size) })
+      // decoded once here: a list that ends early would spoil those of other workers after it
+      const items = decodeValue(value)
+      if (!Array.isArray(items) || items.length !== count)
+        throw new ProtocolError(`a result is not a list of the ${count} items that were asked for`)
+      parts.push({ first, items: value.subarray(arrayHead(value).size) })
     },
     async finish() {
       parts.sort((a, b) => a.first - b.first)

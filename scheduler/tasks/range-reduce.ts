@@ -6,6 +6,7 @@ import {
   type DriverTools,
   driverSource,
   encodeContext,
+  expectAcc,
   expose,
   type ReduceInput,
   treeReducer
@@ -83,7 +84,7 @@ export function planRangeReduce(spec: RangeReduceSpec): Plan {
     first,
     count
   })
-  const { combine, finish } = createReduction(operation, exact)
+  const { combine, isAcc, finish } = createReduction(operation, exact)
   return {
     units,
     program: {
@@ -98,6 +99,7 @@ export function planRangeReduce(spec: RangeReduceSpec): Plan {
       treeReducer({
         blocks: units,
         combine: operation === 'custom' ? undefined : combine,
+        expect: expectAcc(isAcc),
         mergeInput: merge => ({ ...input(0, 0), merge, initial, whole: true }),
         finish: root => finish(root, initial)
       })

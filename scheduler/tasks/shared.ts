@@ -76,6 +76,13 @@ export function treeReducer(init: {
   }
 }
 
+/** A check for treeReducer: throws when a node's value is none that the operation gives. */
+export function expectAcc(isAcc: (value: unknown) => boolean): (value: unknown) => void {
+  return value => {
+    if (!isAcc(value)) throw new ProtocolError('a result holds a value that the operation cannot give')
+  }
+}
+
 /** The reducer of a task that is one unit: its output is the result. */
 export function singleReducer(): Reducer {
   let result: Uint8Array
