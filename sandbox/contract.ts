@@ -103,6 +103,8 @@ export interface SandboxInit {
   warm?: number
   /** most children at the same time */
   maxProcesses?: number
+  /** no machine code is generated at run time: much slower, no WebAssembly, and the largest part of V8's attacks gone */
+  jitless?: boolean
   /** folders with bwrap, prlimit and setpriv, separated as in PATH; default: PATH and /usr/bin */
   toolPath?: string
 }

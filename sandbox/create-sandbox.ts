@@ -21,6 +21,7 @@ const prelude = (seed: string) =>
 export function createSandbox({
   warm = availableParallelism(),
   maxProcesses = Math.max(4, 4 * availableParallelism()),
+  jitless = false,
   toolPath
 }: SandboxInit = {}): Sandbox {
   const name = `v8-${process.versions.v8.split('.').slice(0, 2).join('.')}/${process.arch}`
@@ -85,7 +86,7 @@ export function createSandbox({
       return isWalled()
     },
     async start() {
-      launcher ??= await buildWalls(childPayload(), findTools(toolPath))
+      launcher ??= await buildWalls(childPayload(jitless ? ['--jitless'] : []), findTools(toolPath))
       running = true
       refill()
       await Promise.all(pool)

@@ -33,7 +33,7 @@ export function makeRealm(makeMath: typeof libm, seed: string): Realm {
     s: string,
     i: number
   ) => number
-  const wasm = WebAssembly
+  const wasm = scope.WebAssembly as typeof WebAssembly // undefined without a compiler (--jitless)
 
   function define(target: object, name: string, value: unknown) {
     defineProperty(target, name, { value, writable: true, enumerable: false, configurable: true })

@@ -17,18 +17,21 @@ const INSTALL = 'sudo bootstrap/install-debian-packages.sh installs it'
 export interface Payload {
   /** source text for `node -e` */
   source: string
+  /** flags of V8 */
+  flags: string[]
   /** native modules it loads */
   addons: string[]
 }
 
 /** What the child runs: one text, no files of ours, and the native module of isolated-vm. */
-export function childPayload(): Payload {
+export function childPayload(flags: string[] = []): Payload {
   const require = createRequire(import.meta.url)
   const addon: string = createRequire(require.resolve('isolated-vm'))('node-gyp-build').path(
     join(require.resolve('isolated-vm'), '..')
   )
   return {
     source: `"use strict";(${childMain})(require,${JSON.stringify(addon)},${JSON.stringify(FRAME)},${JSON.stringify(OPERATION)})`,
+    flags,
     addons: [addon]
   }
 }
@@ -71,10 +74,11 @@ export async function librariesOf(file: string): Promise<string[]> {
 }
 
 /** Flags of node in the child. */
-export function nodeFlags(addons: string[]): string[] {
+function nodeFlags({ addons, flags }: Payload): string[] {
   return [
     '--no-node-snapshot',
     '--v8-pool-size=2',
+    ...flags,
     '--permission',
     '--allow-addons',
     ...addons.map(addon => `--allow-fs-read=${addon}`)
@@ -140,7 +144,7 @@ function spawnBare(tools: Tools, nodeArgs: string[]): ChildProcess {
  * about that process: a wall counts only when it was seen standing.
  */
 export async function buildWalls(payload: Payload, tools: Tools = findTools()): Promise<Launcher> {
-  const nodeArgs = [...nodeFlags(payload.addons), '-e', payload.source]
+  const nodeArgs = [...nodeFlags(payload), '-e', payload.source]
   let files: string[] = []
 
   async function launch(walled: boolean, complaints: string[] = []): Promise<Child> {
