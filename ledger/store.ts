@@ -139,9 +139,10 @@ export interface Store {
   close(): void
 }
 
-export function openStore(directory: string): Store {
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const db = new DatabaseSync(join(directory, 'ledger.sqlite'))
+/** Without a directory it is in memory, for simulations. */
+export function openStore(directory?: string): Store {
+  if (directory != null) mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const db = new DatabaseSync(directory == null ? ':memory:' : join(directory, 'ledger.sqlite'))
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 1000')
   db.exec(SCHEMA)
   const p = <const S extends string>(sql: S) => db.prepare(sql)

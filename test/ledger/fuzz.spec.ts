@@ -1,0 +1,122 @@
+import { strict as assert } from 'node:assert'
+import { createHash } from 'node:crypto'
+import { encode } from '@ipld/dag-cbor'
+import fc from 'fast-check'
+import { createBook } from '../../ledger/book.ts'
+import { decodeCheckpoint, encodeCheckpoint } from '../../ledger/checkpoint.ts'
+import { MalformedError } from '../../ledger/errors.ts'
+import { verifyEvidence } from '../../ledger/evidence.ts'
+import { encodeForkProof, verifyForkProof } from '../../ledger/fork.ts'
+import { createReceipts, signEvidence, signWork, verifyReceipt, workProof } from '../../ledger/index.ts'
+import { decodeItems, encodeItems } from '../../ledger/replica.ts'
+import { decodeSegment, encodeSegment, isCertified, isSigned } from '../../ledger/segment.ts'
+import { grantOrder, runOf, signerFrom, testNetwork, transferOrder } from './helpers.ts'
+
+const alice = signerFrom('alice')
+const bob = signerFrom('bob')
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
+const run = runOf(
+  alice,
+  [
+    grantOrder,
+    transferOrder(bob.account, 7n),
+    { type: 'escrow', timeS: 3, job: 'job', amount: 2n ** 60n },
+    { type: 'settle', timeS: 4, job: 'job', payments: [{ to: bob.account, amount: 1n, slices: 2 }] }
+  ],
+  { votes: 3 }
+)
+const other = runOf(alice, [grantOrder, transferOrder(bob.account, 8n)])
+const work = (name: string, result: string) =>
+  signWork(signerFrom(name), testNetwork.id, 'job', [{ slice: 1, digest: digest(result), amount: 3n }])
+const proof = (name: string, result: string) => workProof(work(name, result), 0)
+const book = createBook(testNetwork)
+book.add(run)
+
+/** Every decoder of bytes that a stranger can send, with real bytes. */
+const decoders: Record<string, { real: Uint8Array; decode(bytes: Uint8Array): unknown }> = {
+  segment: {
+    real: encodeSegment(run),
+    decode: bytes => {
+      const segment = decodeSegment(bytes, testNetwork)
+      // what was taken apart is put together again the same
+      assert.deepEqual(Buffer.from(encodeSegment(segment)), Buffer.from(bytes))
+      return isSigned(segment) && isCertified(segment, testNetwork)
+    }
+  },
+  'fork proof': { real: encodeForkProof(run, other), decode: bytes => verifyForkProof(bytes, testNetwork) },
+  evidence: {
+    real: signEvidence(alice, testNetwork.id, 'job', proof('bad', 'x'), [proof('w1', 'y'), proof('w2', 'y')]),
+    decode: bytes => verifyEvidence(bytes, testNetwork)
+  },
+  receipt: {
+    real: createReceipts(alice, testNetwork.id, 'job', [work('w1', 'y')]).receipt(
+      signerFrom('w1').account,
+      1
+    ),
+    decode: bytes => verifyReceipt(bytes)
+  },
+  checkpoint: {
+    real: encodeCheckpoint(testNetwork.id, book.checkpoint({ epoch: 0, next: 5, lengths: [1, 2, 3, 4] })),
+    decode: bytes => decodeCheckpoint(bytes, testNetwork)
+  },
+  batch: { real: encodeItems([[0, encodeSegment(run)]]), decode: bytes => decodeItems(bytes) }
+}
+
+describe('ledger: hostile bytes', () => {
+  for (const [name, { real, decode }] of Object.entries(decoders)) {
+    const isHarmless = (bytes: Uint8Array): void => {
+      try {
+        decode(bytes)
+      } catch (error) {
+        if (!(error instanceof MalformedError)) throw error
+        assert.ok(error.message.length < 500, 'the message grows with the input')
+      }
+    }
+
+    it(`a real ${name} is accepted`, () => {
+      decode(real)
+    })
+
+    it(`random bytes as a ${name} are refused`, () => {
+      fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), isHarmless), { numRuns: 300 })
+      isHarmless(new Uint8Array(100_000).fill(0x81))
+      isHarmless(new Uint8Array(100_000).fill(0x9f))
+      isHarmless(Uint8Array.of(0x9b, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff))
+    })
+
+    it(`any dag-cbor as a ${name} is refused`, () => {
+      const value = fc.letrec(tie => ({
+        any: fc.oneof(
+          { maxDepth: 4 },
+          fc.maxSafeInteger(),
+          fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n }),
+          fc.uint8Array({ maxLength: 70 }),
+          fc.string(),
+          fc.constantFrom(null, true, 1.5),
+          fc.array(tie('any'), { maxLength: 9 })
+        )
+      })).any
+      fc.assert(
+        fc.property(value, any => isHarmless(encode(any))),
+        { numRuns: 300 }
+      )
+    })
+
+    it(`a mutated ${name} is refused or means the same`, () => {
+      const mutation = fc.record({
+        at: fc.nat(real.length - 1),
+        cut: fc.nat(40),
+        insert: fc.uint8Array({ maxLength: 40 })
+      })
+      fc.assert(
+        fc.property(fc.array(mutation, { minLength: 1, maxLength: 4 }), mutations => {
+          let bytes: Uint8Array = real
+          for (const { at, cut, insert } of mutations)
+            bytes = Buffer.concat([bytes.subarray(0, at), insert, bytes.subarray(at + cut)])
+          isHarmless(bytes)
+        }),
+        { numRuns: 500 }
+      )
+    })
+  }
+})
