@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util'
 import { benchNames, loadBench } from './harness/benches.ts'
 import { compare } from './harness/compare.ts'
-import type { Report } from './harness/contract.ts'
+import type { Report, RunOptions } from './harness/contract.ts'
 import { asMarkdown, asText, commit, machine, versions } from './harness/report.ts'
 
-const USAGE = `usage: npm run bench -- [NAME | compare BASE [NAME]] [--json | --markdown] [--quick]
+const USAGE = `usage: npm run bench -- [NAME | compare BASE [NAME]] [--json | --markdown] [--quick] [--profile FOLDER]
 benches: ${benchNames().join(', ')}; without NAME all of them`
 
 const EXIT_USAGE = 2
@@ -37,7 +37,7 @@ async function main(): Promise<void> {
   }
   if (rest.length > 0) throw new UsageError(`one bench at a time, got ${positionals.join(' ')}`)
   if (first !== 'all') known(first)
-  print(await measure(first, values.quick), values)
+  print(await measure(first, { quick: values.quick, profiles: values.profile }), values)
 }
 
 function read() {
@@ -48,6 +48,7 @@ function read() {
         json: { type: 'boolean', default: false },
         markdown: { type: 'boolean', default: false },
         quick: { type: 'boolean', default: false },
+        profile: { type: 'string' },
         help: { type: 'boolean', default: false }
       }
     })
@@ -62,7 +63,7 @@ function known(name: string): void {
     throw new UsageError(`there is no bench "${name}"; there are ${names.join(', ')}`)
 }
 
-async function measure(name: string, quick: boolean): Promise<Report> {
+async function measure(name: string, options: RunOptions): Promise<Report> {
   const report: Report = {
     bench: name,
     commit: commit(),
@@ -73,7 +74,7 @@ async function measure(name: string, quick: boolean): Promise<Report> {
   for (const each of name === 'all' ? benchNames() : [name]) {
     const bench = await loadBench(each)
     console.error(`${each} …`)
-    report.rows.push(...(await bench.run({ quick })))
+    report.rows.push(...(await bench.run(options)))
     Object.assign(report.versions, await bench.versions?.())
   }
   return report

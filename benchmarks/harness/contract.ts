@@ -14,6 +14,8 @@ export interface Row {
 export interface RunOptions {
   /** fewer repetitions and less work, to see that a bench works; not for comparing */
   quick: boolean
+  /** folder for CPU profiles of client and workers, where the bench has them */
+  profiles?: string
 }
 
 /** A file beside run.ts. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { ClientOperations } from './client.ts'
-import { end } from './process.ts'
+import { cpuBetween, cpuTimes, end } from './process.ts'
 import { ROOT } from './report.ts'
 
 const MAIN = join(ROOT, 'node/cli/main.ts')
@@ -60,9 +60,13 @@ export interface Fleet extends AsyncDisposable {
   seed: NodeProcess
   workers: NodeProcess[]
   client: Client
+  /** Runs `work` and tells how much CPU time in ms it took, by role; `sandbox` is what the workers started. */
+  cpuOf(work: () => Promise<void>): Promise<CpuTimes>
   /** where the fleet keeps its files; removed with it */
   folder: string
 }
+
+export type CpuTimes = { client: number; workers: number; sandbox: number; seed: number }
 
 export interface FleetInit {
   workers: number
@@ -113,7 +117,22 @@ export async function startFleet({ workers, flags = [], profiles }: FleetInit): 
     workers: running.map(worker => worker.address)
   })
   const parts = started.move()
-  return { seed, workers: running, client, folder, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+  const pids = [child, seed.process, ...running.map(worker => worker.process)].map(({ pid }) => pid!)
+  async function cpuOf(work: () => Promise<void>): Promise<CpuTimes> {
+    const before = pids.map(cpuTimes)
+    await work()
+    const own: number[] = []
+    const started: number[] = []
+    for (const [i, pid] of pids.entries()) {
+      const after = cpuTimes(pid)
+      const all = cpuBetween(before[i]!, after)
+      own.push(after.get(pid)! - before[i]!.get(pid)!)
+      started.push(all - own[i]!)
+    }
+    const [client = 0, seed = 0, ...workers] = own
+    return { client, seed, workers: sum(workers), sandbox: sum(started.slice(2)) }
+  }
+  return { seed, workers: running, client, cpuOf, folder, [Symbol.asyncDispose]: () => parts.disposeAsync() }
 }
 
 function createClient(child: ChildProcess): Client {
@@ -139,3 +158,5 @@ function createClient(child: ChildProcess): Client {
     }
   }
 }
+
+const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0)
