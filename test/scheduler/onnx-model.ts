@@ -1,0 +1,87 @@
+/** A small encoder of ONNX models (github.com/onnx/onnx, onnx/onnx.proto), enough to make them without Python. */
+
+export interface OnnxTensor {
+  dims: number[]
+  data: Float32Array | BigInt64Array
+}
+
+export interface OnnxNode {
+  op: string
+  inputs: string[]
+  outputs: string[]
+  /** integers, lists of integers, `{ float }`, text or tensors */
+  attributes?: Record<string, number | number[] | string | { float: number } | OnnxTensor>
+}
+
+export interface OnnxModel {
+  opset?: number
+  /** a text as dimension: any size */
+  inputs: { name: string; dims: (number | string)[] }[]
+  outputs: string[]
+  nodes: OnnxNode[]
+  tensors?: Record<string, OnnxTensor>
+}
+
+const FLOAT = 1
+const INT64 = 7
+
+export function encodeModel({ opset = 13, inputs, outputs, nodes, tensors = {} }: OnnxModel): Uint8Array {
+  const graph = [
+    ...nodes.map(node => field(1, nodeOf(node))),
+    field(2, text('graph')),
+    ...Object.entries(tensors).map(([name, tensor]) => field(5, tensorOf(tensor, name))),
+    ...inputs.map(({ name, dims }) => field(11, valueInfo(name, dims))),
+    ...outputs.map(name => field(12, valueInfo(name)))
+  ]
+  return join([number(1, 8), field(7, join(graph)), field(8, join([field(1, text('')), number(2, opset)]))])
+}
+
+function nodeOf({ op, inputs, outputs, attributes = {} }: OnnxNode): Uint8Array {
+  return join([
+    ...inputs.map(name => field(1, text(name))),
+    ...outputs.map(name => field(2, text(name))),
+    field(4, text(op)),
+    ...Object.entries(attributes).map(([name, value]) => field(5, attributeOf(name, value)))
+  ])
+}
+
+function attributeOf(name: string, value: NonNullable<OnnxNode['attributes']>[string]): Uint8Array {
+  const head = field(1, text(name))
+  if (typeof value === 'number') return join([head, number(3, value), number(20, 2)])
+  if (typeof value === 'string') return join([head, field(4, text(value)), number(20, 3)])
+  if (Array.isArray(value)) return join([head, ...value.map(each => number(8, each)), number(20, 7)])
+  if ('float' in value) return join([head, Uint8Array.of((2 << 3) | 5), float(value.float), number(20, 1)])
+  return join([head, field(5, tensorOf(value, '')), number(20, 4)])
+}
+
+function tensorOf({ dims, data }: OnnxTensor, name: string): Uint8Array {
+  return join([
+    ...dims.map(dim => number(1, dim)),
+    number(2, data instanceof Float32Array ? FLOAT : INT64),
+    field(8, text(name)),
+    field(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+  ])
+}
+
+function valueInfo(name: string, dims?: (number | string)[]): Uint8Array {
+  const shape = dims?.map(dim => field(1, typeof dim === 'number' ? number(1, dim) : field(2, text(dim))))
+  const type = join([number(1, FLOAT), ...(shape == null ? [] : [field(2, join(shape))])])
+  return join([field(1, text(name)), field(2, field(1, type))])
+}
+
+const text = (value: string): Uint8Array => new TextEncoder().encode(value)
+const float = (value: number): Uint8Array => new Uint8Array(Float32Array.of(value).buffer)
+const join = (parts: Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(parts))
+const field = (id: number, body: Uint8Array): Uint8Array =>
+  join([varint((id << 3) | 2), varint(body.length), body])
+const number = (id: number, value: number): Uint8Array => join([varint(id << 3), varint(value)])
+
+function varint(value: number): Uint8Array {
+  const bytes: number[] = []
+  let rest = BigInt.asUintN(64, BigInt(value))
+  do {
+    bytes.push(Number(rest & 127n) | (rest > 127n ? 128 : 0))
+    rest >>= 7n
+  } while (rest > 0n)
+  return Uint8Array.from(bytes)
+}

@@ -1,0 +1,193 @@
+import { strict as assert } from 'node:assert'
+import * as ort from 'onnxruntime-web/wasm'
+import { parseSpec } from '../../scheduler/spec.ts'
+import { encodeModel, type OnnxModel, type OnnxNode, type OnnxTensor } from './onnx-model.ts'
+import { createRandom, WorkRunner } from './run-work.ts'
+
+const random = createRandom(7)
+const randomTensor = (...dims: number[]): { dims: number[]; data: Float32Array } => ({
+  dims,
+  data: Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, () => 2 * random() - 1)
+})
+const integers = (...values: number[]): OnnxTensor => ({
+  dims: [values.length],
+  data: BigInt64Array.from(values, BigInt)
+})
+
+/** One operator on `x`, with further inputs as constants. */
+function single(
+  op: string,
+  x: number[],
+  constants: OnnxTensor[] = [],
+  attributes?: OnnxNode['attributes'],
+  opset?: number
+): { name: string; model: OnnxModel; x: number[] } {
+  const tensors = Object.fromEntries(constants.map((tensor, i) => [`c${i}`, tensor]))
+  return {
+    name: `${op} of ${x.join(' × ')} ${JSON.stringify(attributes ?? {})}`,
+    x,
+    model: {
+      opset,
+      inputs: [{ name: 'x', dims: ['batch', ...x.slice(1)] }],
+      outputs: ['y'],
+      nodes: [{ op, inputs: ['x', ...Object.keys(tensors)], outputs: ['y'], attributes }],
+      tensors
+    }
+  }
+}
+
+const positive = ({ dims, data }: { dims: number[]; data: Float32Array }): OnnxTensor => ({
+  dims,
+  data: data.map(value => Math.abs(value) + 0.1)
+})
+
+const operators = [
+  single('Add', [3, 4], [randomTensor(4)]),
+  single('Sub', [2, 3, 4], [randomTensor(3, 1)]),
+  single('Mul', [3, 4], [randomTensor(1)]),
+  single('Div', [3, 4], [positive(randomTensor(3, 4))]),
+  single('MatMul', [5, 7], [randomTensor(7, 3)]),
+  single('MatMul', [2, 5, 7], [randomTensor(7, 3)]),
+  single('MatMul', [2, 5, 7], [randomTensor(2, 7, 3)]),
+  single('Gemm', [3, 5], [randomTensor(4, 5), randomTensor(4)], { transB: 1 }),
+  single('Gemm', [3, 5], [randomTensor(5, 2), randomTensor(2)], {
+    alpha: { float: 0.5 },
+    beta: { float: 2 }
+  }),
+  ...['Relu', 'LeakyRelu', 'Elu', 'Sigmoid', 'Tanh', 'Exp', 'Neg', 'Abs', 'Identity'].map(op =>
+    single(op, [3, 5])
+  ),
+  single(
+    'Clip',
+    [3, 5],
+    [
+      { dims: [], data: Float32Array.of(-0.25) },
+      { dims: [], data: Float32Array.of(0.5) }
+    ]
+  ),
+  single('Softmax', [3, 5]),
+  single('Softmax', [2, 3, 4], [], { axis: 1 }),
+  single('Softmax', [2, 3, 4], [], undefined, 11),
+  single('LogSoftmax', [3, 5], [], { axis: 1 }),
+  single('Conv', [2, 3, 8, 7], [randomTensor(4, 3, 3, 3), randomTensor(4)], { pads: [1, 0, 1, 2] }),
+  single('Conv', [1, 4, 9, 9], [randomTensor(6, 2, 3, 3)], { group: 2, strides: [2, 1], dilations: [1, 2] }),
+  single('MaxPool', [2, 3, 6, 7], [], { kernel_shape: [2, 3], strides: [2, 2], pads: [1, 1, 0, 1] }),
+  single('AveragePool', [2, 3, 6, 6], [], { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }),
+  single('AveragePool', [1, 2, 5, 5], [], { kernel_shape: [3, 3], pads: [1, 1, 1, 1], count_include_pad: 1 }),
+  single('GlobalAveragePool', [2, 3, 4, 5]),
+  single(
+    'BatchNormalization',
+    [2, 3, 4, 4],
+    [randomTensor(3), randomTensor(3), randomTensor(3), positive(randomTensor(3))]
+  ),
+  single('Reshape', [2, 3, 4], [integers(0, -1)]),
+  single('Flatten', [2, 3, 4, 5]),
+  single('Transpose', [2, 3, 4], [], { perm: [0, 2, 1] }),
+  single('Concat', [2, 3, 4], [randomTensor(2, 2, 4)], { axis: 1 }),
+  single('Squeeze', [2, 1, 4], [integers(1)]),
+  single('Unsqueeze', [2, 4], [integers(1, -1)])
+]
+
+/** A little convolutional net. */
+function network(): OnnxModel {
+  return {
+    inputs: [{ name: 'image', dims: ['batch', 1, 12, 12] }],
+    outputs: ['probabilities'],
+    nodes: [
+      { op: 'Conv', inputs: ['image', 'k', 'kb'], outputs: ['a'], attributes: { pads: [1, 1, 1, 1] } },
+      { op: 'Relu', inputs: ['a'], outputs: ['b'] },
+      { op: 'MaxPool', inputs: ['b'], outputs: ['c'], attributes: { kernel_shape: [2, 2], strides: [2, 2] } },
+      { op: 'Flatten', inputs: ['c'], outputs: ['d'] },
+      { op: 'Gemm', inputs: ['d', 'w', 'wb'], outputs: ['e'] },
+      { op: 'Softmax', inputs: ['e'], outputs: ['probabilities'] }
+    ],
+    tensors: {
+      k: randomTensor(4, 1, 3, 3),
+      kb: randomTensor(4),
+      w: randomTensor(4 * 36, 10),
+      wb: randomTensor(10)
+    }
+  }
+}
+
+/** What onnxruntime gives, on inputs of one batch. */
+async function reference(model: Uint8Array, feeds: Record<string, { dims: number[]; data: Float32Array }>) {
+  ort.env.wasm.numThreads = 1
+  ort.env.logLevel = 'fatal'
+  const session = await ort.InferenceSession.create(model)
+  const tensors = Object.entries(feeds).map(([name, { data, dims }]) => [
+    name,
+    new ort.Tensor('float32', data, dims)
+  ])
+  const outputs = await session.run(Object.fromEntries(tensors))
+  await session.release()
+  return outputs
+}
+
+describe('ml_inference', function () {
+  this.timeout(60_000)
+  const runner = new WorkRunner()
+  before(() => runner.start())
+  after(() => runner.stop())
+
+  for (const { name, model, x } of operators) {
+    it(`agrees with onnxruntime: ${name}`, async () => {
+      const bytes = encodeModel(model)
+      const input = randomTensor(...x)
+      const expected = (await reference(bytes, { x: input })).y!
+      const { y } = await runner.result({ type: 'ml_inference', model: bytes, input, batchSize: x[0] })
+      assert.deepEqual(y.dims, expected.dims)
+      ;(expected.data as Float32Array).forEach((value, i) => {
+        assert.ok(
+          Math.abs(y.data[i] - value) <= 1e-5 * Math.max(1, Math.abs(value)),
+          `${y.data[i]} for ${value}`
+        )
+      })
+    })
+  }
+
+  it('gives the same bytes however the batches are spread, in the order of the rows', async () => {
+    const model = encodeModel(network())
+    const image = randomTensor(13, 1, 12, 12)
+    const spec = { type: 'ml_inference', model, input: { image }, batchSize: 2 }
+    const whole = await runner.run(spec, { slice: 7 })
+    for (const slice of [1, 2, 3, undefined])
+      assert.deepEqual(await runner.run(spec, { slice, seed: 5 }), whole)
+    const { probabilities } = await runner.result(spec)
+    const expected = (await reference(model, { image })).probabilities!
+    assert.deepEqual(probabilities.dims, [13, 10])
+    ;(expected.data as Float32Array).forEach((value, i) => {
+      assert.ok(Math.abs(probabilities.data[i] - value) <= 1e-5)
+    })
+  })
+
+  const refusals: [string, unknown, RegExp][] = [
+    ['bytes that are no model', Uint8Array.of(1, 2, 3), /model: is not an ONNX model/],
+    [
+      'an unknown operator, by its name',
+      encodeModel({
+        inputs: [{ name: 'x', dims: [1] }],
+        outputs: ['y'],
+        nodes: [{ op: 'FancyOp', inputs: ['x'], outputs: ['y'] }]
+      }),
+      /model: uses FancyOp, which is not available/
+    ],
+    [
+      'an input of another shape',
+      encodeModel({
+        inputs: [{ name: 'x', dims: ['batch', 3] }],
+        outputs: ['y'],
+        nodes: [{ op: 'Relu', inputs: ['x'], outputs: ['y'] }]
+      }),
+      /input\.x: is 2 × 2, the model takes any × 3/
+    ]
+  ]
+  for (const [name, model, message] of refusals) {
+    it(`refuses ${name}`, () => {
+      assert.throws(() => parseSpec({ type: 'ml_inference', model, input: randomTensor(2, 2) }), {
+        name: 'SpecError',
+        message
+      })
+    })
+  }
+})
