@@ -1,7 +1,21 @@
 import type { Failure } from '../sandbox/index.ts'
-import { backlog, hasRoom, sliceUnits, TARGET_SLICE_MS } from './place.ts'
+import { hasRoom, rank, sliceUnits, TARGET_SLICE_MS } from './place.ts'
 import { priceOf } from './price.ts'
 import type { TaskSpec } from './spec.ts'
+import {
+  answersWanted,
+  badShare,
+  caught,
+  credibility,
+  errsTooOften,
+  isExcluded,
+  NO_TRUST,
+  passed,
+  stumbled,
+  type Trust,
+  type Verification,
+  verdict
+} from './verify.ts'
 
 /**
  * The life of jobs and leases, as plain decisions: events and the time come in, actions go out. No clock, no
@@ -24,9 +38,30 @@ const MAX_RATES = 10_000
 // What a measurement is worth after the next one: rates follow a machine that gets busy within a few slices.
 const RATE_MEMORY = 0.7
 
+// Accepted results of a worker that nobody compared yet, which are calculated again when it is caught.
+const BACKTRACK_SLICES = 200
+// A worker that refused this often in a row is not waited for.
+const PATIENCE_REFUSALS = 3
+// Checks passed from which a worker is no newcomer.
+const KNOWN_CHECKS = 5
+// What this node calculated itself is right as far as this node is concerned; below 1, so that Bayes stays finite.
+const OWN_CREDIBILITY = 1 - 1e-9
+
 export interface WorkerOffer {
   slots: number
   window: number
+  /** determinism class of its results; trust is kept per class */
+  class?: string
+  /** owner or address group: two replicas of a slice never go to the same; default: every worker is its own */
+  group?: string
+  /** This node itself. It is believed. */
+  own?: boolean
+  /** This node lends nothing: it only compares where nobody else can. */
+  lastResort?: boolean
+  /** its price beside the base price; default 1 */
+  multiplier?: number
+  /** what it costs in all beside others (place.ts, costOf); default 1 */
+  cost?: number
 }
 
 /** What the coordinator must know of a job to place it. */
@@ -40,9 +75,14 @@ export interface JobInit {
   priority: TaskSpec['priority']
   retries: number
   timeoutMs: number
-  /** workers that must agree on every slice */
-  quorum: number
+  verification: Verification
+  /** function class that trust is kept for */
+  kind: string
   bound: bigint
+  /** product of what multiplies the base price beside priority and worker; default 1 */
+  factor?: number
+  /** memory of its processes, MB; default 0 */
+  memoryMb?: number
   /** the only workers that may see it; undefined = all */
   allowed?: ReadonlySet<string>
   /** ms on the clock of `now`; undefined = none */
@@ -75,6 +115,12 @@ export interface Effects {
   revoke(revoked: { worker: string; job: string; slice: number }): void
   /** Stores an accepted slice. false when the payload is malformed: then it counts as a wrong answer. */
   accept(accepted: Accepted): boolean
+  /** An accepted slice is in doubt: it counts as not accepted until it is accepted again. */
+  retract(retracted: { job: string; first: number; count: number }): void
+  /** What is known of a peer changed. */
+  trust(key: string, trust: Trust): void
+  /** Two answers to one slice differ, and which one was accepted. */
+  evidence(evidence: { job: string; first: number; count: number; accepted: Vote[]; wrong: Vote[] }): void
   /** The job came to its end; nothing of it is leased any more. */
   end(ended: {
     job: string
@@ -99,11 +145,21 @@ interface Lease {
   expectedMs: number
 }
 
+export interface Vote {
+  worker: string
+  digest: string
+  /** undefined where the result was accepted before and is not kept in memory */
+  payload: unknown
+  ms: number
+}
+
 interface Slice extends Interval {
   id: number
   job: JobEntry
   leases: Map<string, Lease>
-  votes: Map<string, { worker: string; payload: unknown; ms: number }[]>
+  votes: Map<string, Vote[]>
+  /** answers wanted at least */
+  wanted: number
 }
 
 interface JobEntry extends JobInit {
@@ -128,11 +184,18 @@ interface WorkerEntry extends WorkerOffer {
   outstandingMs: number
   accepted: number
   failed: number
+  /** slices in which its answer differs from another's */
+  disputed: Set<number>
+  unchecked: { job: string; first: number; count: number; digest: string; price: bigint }[]
 }
 
 const PRIORITIES = ['critical', 'high', 'normal', 'low'] as const
 
-export function createCoordinator(effects: Effects) {
+/** `random`: numbers in [0, 1); `trust`: what was known before a restart, by the keys that `effects.trust` gave. */
+export function createCoordinator(
+  effects: Effects,
+  { random, trust: known = [] }: { random: () => number; trust?: Iterable<[string, Trust]> }
+) {
   const workers = new Map<string, WorkerEntry>()
   const jobs = new Map<string, JobEntry>()
   const slices = new Map<number, Slice>()
@@ -142,6 +205,9 @@ export function createCoordinator(effects: Effects) {
   const short = new Set<Slice>()
   /** measured time by program, and by program and worker */
   const rates = new Map<string, { ms: number; units: number }>()
+  const trusts = new Map<string, Trust>(known)
+  const judged = { seen: 0, bad: 0 }
+  for (const trust of trusts.values()) countJudged(trust, 1)
   let nextSlice = 1
   let nextOrder = 1
 
@@ -160,6 +226,40 @@ export function createCoordinator(effects: Effects) {
       rates.set(key, { ms: old.ms * RATE_MEMORY + ms, units: old.units * RATE_MEMORY + units })
     }
     while (rates.size > MAX_RATES) rates.delete(rates.keys().next().value as string)
+  }
+
+  // ---- trust ----
+
+  const trustKey = (job: JobEntry, worker: WorkerEntry): string =>
+    `${worker.id} ${worker.class ?? ''} ${job.kind}`
+
+  const trustOf = (job: JobEntry, id: string): Trust => {
+    const worker = workers.get(id)
+    return (worker && trusts.get(trustKey(job, worker))) ?? NO_TRUST
+  }
+
+  function setTrust(job: JobEntry, id: string, change: (trust: Trust) => Trust): void {
+    const worker = workers.get(id)
+    if (worker == null || worker.own) return
+    const key = trustKey(job, worker)
+    const before = trusts.get(key) ?? NO_TRUST
+    const trust = change(before)
+    countJudged(before, -1)
+    countJudged(trust, 1)
+    trusts.set(key, trust)
+    effects.trust(key, trust)
+  }
+
+  const believed = (job: JobEntry, id: string): number =>
+    workers.get(id)?.own ? OWN_CREDIBILITY : credibility(trustOf(job, id), shareOfBad())
+
+  /** Share of workers that err too often, among those that were compared often enough to tell, or caught. */
+  const shareOfBad = (): number => badShare(judged.seen, judged.bad)
+
+  function countJudged(trust: Trust, sign: 1 | -1): void {
+    if (trust.compared < 5 && trust.wrong === 0) return
+    judged.seen += sign
+    if (errsTooOften(trust)) judged.bad += sign
   }
 
   // ---- leases ----
@@ -200,6 +300,7 @@ export function createCoordinator(effects: Effects) {
       release(slice, worker)
       if (revoke) effects.revoke({ worker, job: slice.job.id, slice: slice.id })
     }
+    for (const vote of [...slice.votes.values()].flat()) workers.get(vote.worker)?.disputed.delete(slice.id)
     slices.delete(slice.id)
     short.delete(slice)
     slice.job.slices.delete(slice.id)
@@ -207,8 +308,12 @@ export function createCoordinator(effects: Effects) {
 
   /** Keeps `short` true after a lease or vote of the slice came or went. */
   function review(slice: Slice): void {
-    const best = Math.max(0, ...[...slice.votes.values()].map(group => group.length))
-    if (best + slice.leases.size < slice.job.quorum && slices.has(slice.id)) short.add(slice)
+    const groups = [...slice.votes.values()].map(group => group.length)
+    const answers =
+      typeof slice.job.verification === 'object' && 'quorum' in slice.job.verification
+        ? Math.max(0, ...groups)
+        : groups.reduce((sum, size) => sum + size, 0)
+    if (answers + slice.leases.size < slice.wanted && slices.has(slice.id)) short.add(slice)
     else short.delete(slice)
   }
 
@@ -245,11 +350,11 @@ export function createCoordinator(effects: Effects) {
     effects.end({ job: job.id, state, failure, first })
   }
 
-  function priceOfSlice(job: JobEntry, count: number): bigint {
-    const ms = (rateOf(job)?.rate ?? 0) * count
-    const fair = priceOf(ms, job.priority)
-    // every unit has its share of the bound, for each worker that must agree: so the sum never exceeds it
-    const share = (job.bound * BigInt(count)) / BigInt(job.units * job.quorum)
+  /** What this worker gets for a slice, one of `copies`: the fair price, or a fair share of what is left of the bound. */
+  function priceOfSlice(job: JobEntry, count: number, copies: number, worker: string): bigint {
+    const factor = (job.factor ?? 1) * (workers.get(worker)?.multiplier ?? 1)
+    const fair = priceOf((rateOf(job)?.rate ?? 0) * count, job.priority, { factor, memoryMb: job.memoryMb })
+    const share = ((job.bound - job.spent) * BigInt(count)) / BigInt((job.units - job.done) * copies)
     return fair < share ? fair : share
   }
 
@@ -263,52 +368,117 @@ export function createCoordinator(effects: Effects) {
       failed(slice, workerId, answer.failure)
       return
     }
+    const elapsed = now - entry.at
     // a worker's own meter is believed only below what was seen from here
-    const ms = Math.max(1e-3, Math.min(answer.ms, now - entry.at))
-    learn(job, workerId, ms, slice.count)
-    const group = slice.votes.get(answer.digest) ?? []
-    group.push({ worker: workerId, payload: answer.payload, ms: now - entry.at })
-    slice.votes.set(answer.digest, group)
-    if (group.length >= job.quorum) settle(slice, group)
-    else review(slice)
+    learn(job, workerId, Math.max(1e-3, Math.min(answer.ms, elapsed)), slice.count)
+    const { digest, payload } = answer
+    const group = slice.votes.get(digest) ?? []
+    group.push({ worker: workerId, digest, payload, ms: elapsed })
+    slice.votes.set(digest, group)
+    judge(slice)
   }
 
-  function settle(slice: Slice, group: { worker: string; payload: unknown; ms: number }[]): void {
-    const { job } = slice
-    const price = priceOfSlice(job, slice.count)
-    const paid = group.slice(0, job.quorum).map(({ worker }) => ({ worker, price }))
-    const accepted = effects.accept({
-      job: job.id,
-      first: slice.first,
-      count: slice.count,
-      payload: group[0]!.payload,
-      paid
-    })
-    if (!accepted) {
-      slice.votes.clear()
-      for (const { worker } of group) slice.tried.add(worker)
+  /** Accepts the slice when it is sure enough, else asks for one more answer. */
+  function judge(slice: Slice): void {
+    const groups = [...slice.votes.values()]
+    const members = groups.map(group => group.map(vote => believed(slice.job, vote.worker)))
+    const best = verdict(slice.job.verification, members, slice.wanted)
+    // a result in doubt needs somebody else who brings it again
+    if (best != null && groups[best]!.some(vote => vote.payload !== undefined)) {
+      settle(slice, groups[best]!)
+      return
+    }
+    // a newcomer whose answer differs from another's gets no more work until it is known who is right
+    if (groups.length > 1)
+      for (const vote of groups.flat()) {
+        const worker = workers.get(vote.worker)
+        if (worker != null && !isKnown(slice.job, worker)) worker.disputed.add(slice.id)
+      }
+    const answers = groups.reduce((sum, group) => sum + group.length, 0)
+    if (slice.leases.size === 0 && answers >= slice.wanted) slice.wanted = answers + 1
+    review(slice)
+  }
+
+  function settle(slice: Slice, group: Vote[]): void {
+    const { job, first, count } = slice
+    const paid = group.map(({ worker }) => ({
+      worker,
+      price: priceOfSlice(job, count, group.length, worker)
+    }))
+    const { payload, ms, digest } = group.find(vote => vote.payload !== undefined)!
+    if (!effects.accept({ job: job.id, first, count, payload, paid })) {
+      slice.votes.delete(digest)
+      for (const { worker } of group) {
+        slice.tried.add(worker)
+        setTrust(job, worker, caught)
+      }
       failed(slice, group[0]!.worker, {
         name: 'invalid-result',
         message: 'the result is not of the form that was asked for'
       })
       return
     }
-    for (const { worker } of group) {
-      const entry = workers.get(worker)
-      if (entry != null) entry.accepted++
-    }
-    job.done += slice.count
-    job.spent += price * BigInt(paid.length)
-    job.durations.push(group[0]!.ms)
+    job.done += count
+    job.spent += paid.reduce((sum, { price }) => sum + price, 0n)
+    job.durations.push(ms)
     if (job.durations.length > 101) job.durations.shift()
+    weigh(slice, group, paid[0]!.price)
     drop(slice, true)
     if (job.done === job.units) finish(job, 'completed')
+  }
+
+  /** What an accepted slice says about those who answered it. */
+  function weigh(slice: Slice, group: Vote[], price: bigint): void {
+    const { job, first, count } = slice
+    const wrong = [...slice.votes.values()].filter(other => other !== group).flat()
+    for (const { worker: id, digest } of group) {
+      const worker = workers.get(id)
+      if (worker == null) continue
+      worker.accepted++
+      if (group.length > 1 || wrong.length > 0) setTrust(job, id, passed)
+      else if (!worker.own && job.verification !== 'none') {
+        worker.unchecked.push({ job: job.id, first, count, digest, price })
+        if (worker.unchecked.length > BACKTRACK_SLICES) worker.unchecked.shift()
+      }
+    }
+    if (wrong.length === 0) return
+    effects.evidence({ job: job.id, first, count, accepted: group, wrong })
+    for (const vote of wrong) {
+      setTrust(job, vote.worker, caught)
+      backtrack(vote.worker)
+    }
+  }
+
+  /** Puts the results of a worker that was caught in doubt: they need the answers of others. */
+  function backtrack(id: string): void {
+    const worker = workers.get(id)
+    if (worker == null) return
+    const doubtful = worker.unchecked.splice(0)
+    for (const { job: jobId, first, count, digest, price } of doubtful) {
+      const job = jobs.get(jobId)
+      if (job == null) continue
+      job.done -= count
+      job.spent -= price
+      effects.retract({ job: jobId, first, count })
+      const vote: Vote = { worker: id, digest, payload: undefined, ms: 0 }
+      const slice = addSlice(job, { first, count, failures: 0, losses: 0, tried: new Set() }, 2)
+      slice.votes.set(digest, [vote])
+      review(slice)
+    }
+  }
+
+  function addSlice(job: JobEntry, interval: Interval, wanted: number): Slice {
+    const slice: Slice = { ...interval, id: nextSlice++, job, leases: new Map(), votes: new Map(), wanted }
+    slices.set(slice.id, slice)
+    job.slices.set(slice.id, slice)
+    return slice
   }
 
   function failed(slice: Slice, workerId: string, failure: Failure): void {
     const { job } = slice
     job.retried++
     slice.tried.add(workerId)
+    setTrust(job, workerId, stumbled)
     if (failure.name === 'wall-missing' || failure.name === 'aborted') {
       // not the code's fault: somebody else
       returnOrReview(slice)
@@ -319,9 +489,11 @@ export function createCoordinator(effects: Effects) {
       giveBack(slice, true)
       return
     }
-    const others = [...workers.values()].some(
-      worker => !worker.silent && worker.slots > 0 && mayRun(job, worker) && !slice.tried.has(worker.id)
-    )
+    const others =
+      able(
+        slice,
+        [...workers.values()].filter(worker => !worker.silent)
+      ).length > 0
     if (slice.failures > job.retries || !others) finish(job, 'failed', failure, slice.first)
     else returnOrReview(slice)
   }
@@ -371,11 +543,10 @@ export function createCoordinator(effects: Effects) {
         while (free.length > 0) {
           const next = cut(job, free, slots)
           if (next == null) break
-          const slice: Slice = { ...next.interval, id: nextSlice++, job, leases: new Map(), votes: new Map() }
-          slices.set(slice.id, slice)
-          job.slices.set(slice.id, slice)
-          lease(slice, next.worker, now)
-          if (!isFree(next.worker, now)) free.splice(free.indexOf(next.worker), 1)
+          const { interval, worker } = next
+          const slice = addSlice(job, interval, wantedFrom(job, worker))
+          lease(slice, worker, now)
+          if (!isFree(worker, now)) free.splice(free.indexOf(worker), 1)
           review(slice)
           if (short.has(slice)) replicate(slice, free, now)
         }
@@ -385,22 +556,57 @@ export function createCoordinator(effects: Effects) {
     }
   }
 
+  /** Answers wanted for a slice that this worker is the first to get. */
+  function wantedFrom(job: JobEntry, worker: WorkerEntry): number {
+    const { verification } = job
+    if (worker.own && verification !== 'none' && 'confidence' in verification) return 1
+    return answersWanted(verification, trustOf(job, worker.id), shareOfBad(), random())
+  }
+
   const mayRun = (job: JobEntry, worker: WorkerEntry): boolean =>
-    job.allowed == null || job.allowed.has(worker.id)
+    worker.own || ((job.allowed?.has(worker.id) ?? true) && !isExcluded(trustOf(job, worker.id)))
+
+  /**
+   * Those of `candidates` that may take the slice: not who has it, had it, answered it, or belongs to an owner who did.
+   * This node itself, where it lends nothing, only when no other worker is to be had.
+   */
+  function able(
+    slice: Pick<Slice, 'tried'> & Partial<Pick<Slice, 'leases' | 'votes'>> & { job: JobEntry },
+    candidates: WorkerEntry[]
+  ): WorkerEntry[] {
+    const holders = [
+      ...(slice.leases?.keys() ?? []),
+      ...[...(slice.votes?.values() ?? [])].flat().map(vote => vote.worker)
+    ]
+    const groups = new Set(holders.map(id => workers.get(id)?.group ?? id))
+    const may = (worker: WorkerEntry): boolean =>
+      worker.slots > 0 &&
+      mayRun(slice.job, worker) &&
+      !slice.tried.has(worker.id) &&
+      !holders.includes(worker.id) &&
+      !groups.has(worker.group ?? worker.id)
+    const others = candidates.filter(worker => may(worker) && !worker.lastResort)
+    if (others.length > 0) return others
+    const worthWaiting = (worker: WorkerEntry): boolean =>
+      may(worker) && !worker.lastResort && !worker.silent && worker.refusals < PATIENCE_REFUSALS
+    if ([...workers.values()].some(worthWaiting)) return []
+    return candidates.filter(may)
+  }
 
   const isFree = (worker: WorkerEntry, now: number): boolean =>
-    !worker.silent && now >= worker.pausedUntil && hasRoom(view(worker))
+    !worker.silent && worker.disputed.size === 0 && now >= worker.pausedUntil && hasRoom(view(worker))
 
   const view = (worker: WorkerEntry) => ({
     slots: worker.slots,
     window: worker.window,
     outstanding: worker.outstanding.size,
-    outstandingMs: worker.outstandingMs
+    outstandingMs: worker.outstandingMs,
+    cost: worker.cost
   })
 
   const least = (candidates: WorkerEntry[]): WorkerEntry | undefined =>
     candidates.reduce<WorkerEntry | undefined>(
-      (best, worker) => (best == null || backlog(view(worker)) < backlog(view(best)) ? worker : best),
+      (best, worker) => (best == null || rank(view(worker)) < rank(view(best)) ? worker : best),
       undefined
     )
 
@@ -410,16 +616,15 @@ export function createCoordinator(effects: Effects) {
     everyone: WorkerEntry[],
     slots: number
   ): { interval: Interval; worker: WorkerEntry } | undefined {
-    const free = everyone.filter(worker => mayRun(job, worker))
     for (let i = job.returned.length - 1; i >= 0; i--) {
       const interval = job.returned[i]!
-      const worker = least(free.filter(candidate => !interval.tried.has(candidate.id)))
+      const worker = least(able({ job, tried: interval.tried }, everyone))
       if (worker == null) continue
       job.returned.splice(i, 1)
       return { interval, worker }
     }
     const left = job.units - job.cursor
-    const worker = least(free)
+    const worker = least(everyone.filter(candidate => !candidate.lastResort && mayRun(job, candidate)))
     if (left === 0 || worker == null) return
     const known = rateOf(job, worker.id)
     // until the first answer, one probe per slot is enough
@@ -430,18 +635,33 @@ export function createCoordinator(effects: Effects) {
     return { interval: { first, count, failures: 0, losses: 0, tried: new Set() }, worker }
   }
 
-  /** One more lease of a slice, on a worker that has nothing to do with it yet. */
-  function replicate(slice: Slice, free: WorkerEntry[], now: number): void {
-    const voted = new Set([...slice.votes.values()].flat().map(vote => vote.worker))
-    const worker = least(
-      free.filter(
-        worker =>
-          mayRun(slice.job, worker) &&
-          !slice.leases.has(worker.id) &&
-          !slice.tried.has(worker.id) &&
-          !voted.has(worker.id)
+  const isKnown = (job: JobEntry, worker: WorkerEntry): boolean =>
+    worker.own === true || trustOf(job, worker.id).checks >= KNOWN_CHECKS
+
+  /**
+   * Who may give the next answer. Newcomers are compared with workers that passed checks. Where answers differ, this
+   * node finds out itself: many names of one liar can outvote others, but not the owner's own calculation.
+   */
+  function judges(slice: Slice, free: WorkerEntry[]): WorkerEntry[] {
+    const candidates = able(slice, free)
+    const { job, votes, leases, tried } = slice
+    if (job.verification === 'none' || 'quorum' in job.verification) return candidates
+    const asked = [...leases.keys(), ...[...votes.values()].flat().map(vote => vote.worker)]
+    if (votes.size > 1) {
+      const own = [...workers.values()].find(
+        worker => worker.own && !asked.includes(worker.id) && !tried.has(worker.id)
       )
-    )
+      if (own != null) return free.includes(own) ? [own] : []
+    }
+    const known = candidates.filter(worker => isKnown(job, worker))
+    const hasKnown = asked.some(id => workers.has(id) && isKnown(job, workers.get(id)!))
+    return hasKnown || known.length === 0 ? candidates : known
+  }
+
+  /** One more lease of a slice, on a worker that has nothing to do with it yet, drawn at random. */
+  function replicate(slice: Slice, free: WorkerEntry[], now: number): void {
+    const candidates = judges(slice, free)
+    const worker = candidates[Math.floor(random() * candidates.length)]
     if (worker == null) return
     lease(slice, worker, now)
     if (!isFree(worker, now)) free.splice(free.indexOf(worker), 1)
@@ -514,8 +734,7 @@ export function createCoordinator(effects: Effects) {
     /** A worker came, or changed its offer. */
     offer(id: string, offer: WorkerOffer, now: number): void {
       const worker = workers.get(id)
-      if (worker != null)
-        Object.assign(worker, { slots: offer.slots, window: offer.window, lastSeen: now, silent: false })
+      if (worker != null) Object.assign(worker, offer, { lastSeen: now, silent: false })
       else
         workers.set(id, {
           ...offer,
@@ -527,7 +746,9 @@ export function createCoordinator(effects: Effects) {
           outstanding: new Map(),
           outstandingMs: 0,
           accepted: 0,
-          failed: 0
+          failed: 0,
+          disputed: new Set(),
+          unchecked: []
         })
       place(now)
     },
@@ -590,7 +811,14 @@ export function createCoordinator(effects: Effects) {
     /** a slice that is leased or waits for a vote */
     slice(id: number) {
       const slice = slices.get(id)
-      return slice && { job: slice.job.id, first: slice.first, count: slice.count, quorum: slice.job.quorum }
+      return (
+        slice && {
+          job: slice.job.id,
+          first: slice.first,
+          count: slice.count,
+          compare: slice.job.verification !== 'none'
+        }
+      )
     },
 
     progress(id: string) {
@@ -611,6 +839,12 @@ export function createCoordinator(effects: Effects) {
       return worker == null
         ? undefined
         : { leased: worker.outstanding.size, accepted: worker.accepted, failed: worker.failed }
+    },
+
+    /** measured ms per unit of a program */
+    rate(program: string): number | undefined {
+      const known = rates.get(program)
+      return known && known.ms / known.units
     },
 
     get busy(): boolean {

@@ -1,24 +1,39 @@
-import { hash, randomBytes } from 'node:crypto'
+import { hash, randomBytes, randomInt } from 'node:crypto'
 import { join } from 'node:path'
 import type { ComponentLogger, Logger, PeerId } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
 import { TypedEventEmitter } from 'main-event'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { create as createDigest } from 'multiformats/hashes/digest'
 import type { Ledger } from '../ledger/index.ts'
 import { encodeValue, type Failure, type Sandbox } from '../sandbox/index.ts'
-import type { Job, JobReport, Quote, Scheduler, SchedulerEvents, WorkerInfo } from './contract.ts'
-import { type Accepted, type Answer, type Coordinator, createCoordinator } from './coordinator.ts'
+import type { Job, JobReport, Scheduler, SchedulerEvents, WorkerInfo } from './contract.ts'
+import {
+  type Accepted,
+  type Answer,
+  type Coordinator,
+  createCoordinator,
+  type Effects,
+  type WorkerOffer
+} from './coordinator.ts'
 import { SpecError } from './errors.ts'
+import { createExchange, type Exchange } from './exchange.ts'
 import { JobHandle } from './job.ts'
-import { type ComputeNetwork, createLinks, type Links } from './links.ts'
-import { batchWork, type Part, taskWork } from './parts.ts'
-import type { RunHere } from './plan.ts'
-import { boundOf } from './price.ts'
+import { type ComputeNetwork, createLinks, type Links, MAX_LINKS } from './links.ts'
+import type { Forecast } from './market.ts'
+import type { OfferPubSub } from './offers.ts'
+import { batchWork, createWork, type Part } from './parts.ts'
+import { addressGroup } from './place.ts'
+import { isPlanned, type PlannedSpec, type RunHere } from './plan.ts'
+import type { WorkerPolicy } from './policy.ts'
+import { boundOf, priceOf, product, type Quote, quoteOf } from './price.ts'
+import { calibrate, estimate } from './quote.ts'
 import { parseSpec, type TaskSpec } from './spec.ts'
 import { openStore, type Store } from './store.ts'
-import type { FromWorker, LeasedSlice, OfferMessage, SliceResult } from './wire.ts'
-import { type ComputeWorker, createWorker, type WorkerPolicy } from './worker.ts'
+import { expectedCost, type Trust } from './verify.ts'
+import type { FromWorker, LeasedSlice, OfferFields, OfferMessage, SliceResult } from './wire.ts'
+import { type ComputeWorker, createWorker } from './worker.ts'
 
 export interface SchedulerInit {
   /** folder for the jobs' SQLite file */
@@ -26,21 +41,29 @@ export interface SchedulerInit {
   policy: WorkerPolicy
   /** finds peers that lend their machine; gives hints, which are checked by dialling */
   findWorkers?: (options: { signal: AbortSignal }) => AsyncIterable<PeerId>
+  /** gossip topic of the workers' offers */
+  offersTopic?: string
 }
 
 export interface SchedulerComponents {
   network: ComputeNetwork
   sandbox: Sandbox
-  ledger: Pick<Ledger, 'account' | 'escrow' | 'settle' | 'openEscrows'>
+  ledger: Pick<Ledger, 'account' | 'escrow' | 'settle' | 'openEscrows'> & Partial<Pick<Ledger, 'reputation'>>
+  /** for the offers of workers; without it only connected workers are known */
+  pubsub?: OfferPubSub
   logger: ComponentLogger
 }
 
 // Silence, deadlines and late slices are looked at this often while a job runs.
 const TICK_MS = 250
+// The largest range that randomInt draws from in one step.
+const RANDOM_RANGE = 2 ** 47
 // Most tasks of one batch.
 const MAX_BATCH = 1_000_000
 // Ended jobs in `jobs()`.
 const RECENT_JOBS = 1000
+// Streams to workers that a node without jobs keeps; it opens more when it has work.
+const IDLE_LINKS = 32
 
 /** Makes the scheduler of a node: coordinates its own jobs and works on those of others. */
 export function createScheduler(init: SchedulerInit, components: SchedulerComponents): Scheduler {
@@ -53,10 +76,14 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
   readonly #log: Logger
   readonly #worker: ComputeWorker
   readonly #links: Links
-  readonly #coordinator: Coordinator
+  #coordinator!: Coordinator
   readonly #jobs = new Map<string, JobHandle>()
   readonly #parts = new Map<string, { job: JobHandle; part: Part; index: number }>()
+  /** what linked workers said last, over their stream */
   readonly #offers = new Map<string, OfferMessage>()
+  readonly #exchange: Exchange
+  /** the last refusal of a linked worker */
+  readonly #refusals = new Map<string, string>()
   readonly #outbox = new Map<string, { leases: LeasedSlice[]; programs: Part[]; revoked: number[] }>()
   readonly #controller = new AbortController()
   #store?: Store
@@ -70,7 +97,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     this.#worker = createWorker(init.policy, components)
     this.#links = createLinks(
       {
-        findWorkers: init.findWorkers,
+        findWorkers: options => this.#findWorkers(options),
         events: {
           message: (worker, message) => this.#onMessage(worker, message),
           gone: worker => this.#onGone(worker)
@@ -78,17 +105,30 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
       },
       { network: components.network, worker: this.#worker, logger: components.logger }
     )
-    this.#coordinator = createCoordinator({
-      lease: lease => this.#onLease(lease),
-      revoke: ({ worker, slice }) => void this.#post(worker).revoked.push(slice),
-      accept: accepted => this.#onAccept(accepted),
-      end: ended => this.#onPartEnd(ended)
-    })
+    this.#exchange = createExchange(
+      { topic: init.offersTopic, offer: () => this.#worker.offer(), linked: this.#offers },
+      components
+    )
   }
 
   async start(): Promise<void> {
-    this.#store = openStore(join(this.#init.directory, 'jobs.sqlite'))
+    const store = openStore(join(this.#init.directory, 'jobs.sqlite'))
+    this.#store = store
+    this.#coordinator = createCoordinator(
+      {
+        lease: lease => this.#onLease(lease),
+        revoke: ({ worker, slice }) => void this.#post(worker).revoked.push(slice),
+        accept: accepted => this.#onAccept(accepted),
+        retract: retracted => this.#onRetract(retracted),
+        trust: (key, trust) => store.setTrust(key, trust),
+        evidence: evidence => this.#onEvidence(evidence),
+        end: ended => this.#onPartEnd(ended)
+      },
+      // unpredictable for the workers: they must not know what is compared
+      { random: () => randomInt(RANDOM_RANGE) / RANDOM_RANGE, trust: store.trusts() }
+    )
     await this.#links.start()
+    await this.#exchange.start()
     this.#resume()
   }
 
@@ -96,6 +136,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     this.#controller.abort()
     clearInterval(this.#ticker)
     this.#ticker = undefined
+    await this.#exchange.stop()
     this.#worker.stop()
     await this.#links.stop()
     this.#store?.close()
@@ -115,9 +156,54 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     return this.#submit(inputs.map(inBatch), true, options)
   }
 
-  quote(input: unknown): Quote {
-    const bound = boundOf(parseSpec(input).maxPrice)
-    return { expected: bound, bound }
+  async quote(input: unknown, options?: { signal?: AbortSignal }): Promise<Quote> {
+    const spec = parseSpec(input)
+    const { sandbox, network } = this.#components
+    const signal = AbortSignal.any([this.#controller.signal, ...(options?.signal ? [options.signal] : [])])
+    const work = createWork(spec, encodeValue(spec).length)
+    const parts = (await work.next(undefined, part => this.#runHere(part))).map(([, part]) => part)
+    const estimated = await estimate(work, parts, {
+      measured: program => this.#coordinator.rate(program),
+      calibrate: async part => {
+        try {
+          return await calibrate(part, sandbox, { requester: network.peerId.toString(), signal })
+        } catch (err) {
+          signal.throwIfAborted()
+          this.#log('no calibration: %s', (err as Error).message)
+        }
+      }
+    })
+    return quoteOf({
+      ...estimated,
+      memoryMb: parts[0]?.load.memoryMb ?? 0,
+      priority: spec.priority,
+      factors: {
+        ...this.#exchange.factors(spec),
+        verification: expectedCost(spec.verify, this.#trusts(spec.type))
+      },
+      maxPrice: spec.maxPrice
+    })
+  }
+
+  forecast(): Forecast {
+    return this.#exchange.forecast()
+  }
+
+  /** What is known of the linked workers in tasks of this kind. */
+  #trusts(kind: string): Trust[] {
+    return this.#open()
+      .trusts()
+      .filter(([key]) => key.endsWith(` ${kind}`) && this.#offers.has(key.slice(0, key.indexOf(' '))))
+      .map(([, trust]) => trust)
+  }
+
+  /** Workers to open streams to: of those on offer the best, then what the directory finds. */
+  async *#findWorkers(options: { signal: AbortSignal }): AsyncGenerator<PeerId> {
+    const linked = new Set(this.#links.ids())
+    const wanted = (this.#coordinator.busy ? MAX_LINKS : IDLE_LINKS) - linked.size
+    if (wanted <= 0) return
+    yield* this.#exchange.best(wanted, linked)
+    if (this.#init.findWorkers != null) yield* this.#init.findWorkers(options)
   }
 
   async #submit(specs: TaskSpec[], batch: boolean, options?: { signal?: AbortSignal }): Promise<Job> {
@@ -129,7 +215,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     const bound = boundOf(batch ? sumOfBounds(specs) : specs[0]!.maxPrice)
     const escrow = await this.#components.ledger.escrow(id, bound, options)
     const specBytes = store.addJob({ id, type, submitted, bound }, specs)
-    const work = batch ? batchWork(specs, specBytes) : taskWork(specs[0]!, specBytes)
+    const work = batch ? batchWork(specs, specBytes) : createWork(specs[0]!, specBytes)
     const job = this.#track({ id, type, specs, bound, submitted, state: 'queued', total: work.total }, work)
     escrow.certified.catch(err => {
       if (!this.#controller.signal.aborted)
@@ -151,12 +237,11 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
   }
 
   #run(job: JobHandle): void {
-    this.#links.hungry = this.#offers.size === 0
+    this.#links.hungry = this.#exchange.seen().length === 0
+    const { multiplier: _, ...factors } = this.#exchange.factors(job.spec)
+    job.factor = product(factors)
     this.#ticker ??= setInterval(() => this.#tick(), TICK_MS)
-    const parts = job.work!.start()
-    for (const [index, part] of parts) this.#start(job, index, part)
-    if (parts.length === 0) void this.#complete(job)
-    this.#flush()
+    void this.#advance(job)
   }
 
   /** Hands a part to the coordinator, with what was accepted of it before a restart. */
@@ -177,8 +262,12 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
         priority: spec!.priority,
         retries: spec!.retries,
         timeoutMs: part.load.timeoutMs,
-        quorum: 1,
+        verification: spec!.verify,
+        kind: spec!.type,
+        allowed: spec!.privacy.workers && new Set(spec!.privacy.workers),
         bound: (job.init.bound * BigInt(share)) / BigInt(of),
+        factor: job.factor,
+        memoryMb: part.load.memoryMb,
         deadline: spec!.deadline == null ? undefined : job.init.submitted + spec!.deadline,
         accepted: accepted.map(({ first, count, paid }) => ({
           first,
@@ -196,7 +285,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     for (const stored of store.openJobs()) {
       const specs = store.specs(stored.id)
       const specBytes = encodeValue(specs).length
-      const work = stored.type === 'batch' ? batchWork(specs, specBytes) : taskWork(specs[0]!, specBytes)
+      const work = stored.type === 'batch' ? batchWork(specs, specBytes) : createWork(specs[0]!, specBytes)
       const slices = store.slices(stored.id)
       const shares = store.shares(stored.id)
       const done = slices.reduce((sum, slice) => sum + slice.count, 0)
@@ -234,9 +323,20 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
       id: lease.slice,
       program: part.load.program,
       inputs: part.inputs(lease.first, lease.count),
-      expectedMs: lease.expectedMs
+      expectedMs: lease.expectedMs,
+      price: this.#priceOf(job, part, lease)
     })
     post.programs.push(part)
+  }
+
+  /** What the worker can expect for a slice, for it to decide whether it takes it. */
+  #priceOf(job: JobHandle, part: Part, lease: { worker: string; count: number; expectedMs: number }): number {
+    const multiplier = this.#offers.get(lease.worker)?.multiplier ?? 1
+    const memoryMb = part.load.memoryMb
+    const fair = priceOf(lease.expectedMs, job.spec.priority, { factor: job.factor * multiplier, memoryMb })
+    const [share, of] = part.share
+    const most = (Number(job.init.bound) * share * lease.count) / (of * part.units)
+    return Math.floor(Math.min(Number(fair), most))
   }
 
   #post(worker: string) {
@@ -272,6 +372,29 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     return true
   }
 
+  /** Rare: what was reduced already contains the doubtful result, so everything else is reduced again. */
+  #onRetract({ job: id, first, count }: { job: string; first: number; count: number }): void {
+    const { job, part, index } = this.#parts.get(id)!
+    const store = this.#open()
+    store.removeSlice(job.id, index, first)
+    part.reducer = part.createReducer()
+    for (const slice of store.slices(job.id))
+      if (slice.part === index) part.reducer.add(slice.first, slice.count, slice.value)
+    job.setShares(store.shares(job.id))
+    job.done -= count
+  }
+
+  #onEvidence({ job, first, count, accepted, wrong }: Parameters<Effects['evidence']>[0]): void {
+    this.#log.error(
+      'units %d to %d of %s: %s answered otherwise than %s and were found wrong',
+      first,
+      first + count - 1,
+      job,
+      wrong.map(vote => vote.worker),
+      accepted.map(vote => vote.worker)
+    )
+  }
+
   #onPartEnd(ended: {
     job: string
     state: 'completed' | 'failed' | 'cancelled' | 'expired'
@@ -287,16 +410,18 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     }
   }
 
-  /** A part is complete: starts those that waited for it; after the last one the job is. */
-  async #advance(job: JobHandle, index: number): Promise<void> {
+  /** Starts the parts that can run after part `completed`, or at once; after the last one the job is complete. */
+  async #advance(job: JobHandle, completed?: number): Promise<void> {
     const work = job.work!
     try {
-      const next = (await work.next?.(index, part => this.#runHere(part))) ?? []
+      const next = await work.next(completed, part => this.#runHere(part))
       if (job.finished != null || this.#controller.signal.aborted) return
       job.total = work.total
       for (const [number, part] of next) this.#start(job, number, part)
-      job.open.delete(index)
-      this.#parts.delete(partId(job.id, index))
+      if (completed != null) {
+        job.open.delete(completed)
+        this.#parts.delete(partId(job.id, completed))
+      }
       this.#flush()
     } catch (err) {
       this.#broke(job, err as Error)
@@ -322,7 +447,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
   /** The author's own reduce runs behind this node's own walls, never in the node. */
   #runHere(part: Part): RunHere {
     const { sandbox, network } = this.#components
-    const { timeoutMs, memoryMb, t: _, program: __, ...program } = part.load
+    const { timeoutMs, memoryMb, t: _, program: __, type: ___, ...program } = part.load
     return async input => {
       const session = await sandbox.open(program, {
         requester: network.peerId.toString(),
@@ -398,9 +523,9 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
       case 'offer': {
         const known = this.#offers.has(worker)
         this.#offers.set(worker, message)
-        this.#links.hungry = false
-        this.#coordinator.offer(worker, message, now)
-        if (!known && message.slots > 0)
+        if (message.slots > 0) this.#links.hungry = false
+        this.#coordinator.offer(worker, this.#offered(worker, message), now)
+        if (!known && message.slots > 0 && this.#lends(worker))
           this.dispatchEvent(new CustomEvent('worker:add', { detail: this.#info(worker, message) }))
         break
       }
@@ -413,6 +538,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
         break
       case 'refused':
         this.#log('%s refused %d slices: %s', worker, message.slices.length, message.reason)
+        this.#refusals.set(worker, message.reason)
         if (message.program != null) this.#links.get(worker)?.forget(message.program)
         this.#coordinator.refuse(worker, message.slices, now)
         break
@@ -424,6 +550,24 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     this.#flush()
   }
 
+  #offered(worker: string, { slots, window, class: kind, multiplier }: OfferMessage): WorkerOffer {
+    const own = worker === this.#components.network.peerId.toString()
+    const address = own
+      ? undefined
+      : this.#components.network.getConnections(peerIdFromString(worker))[0]?.remoteAddr
+    return {
+      slots,
+      window,
+      class: kind,
+      own,
+      // what the owner's own machine does costs nothing
+      multiplier: own ? 1 : multiplier,
+      cost: own ? 1 : this.#exchange.cost(worker, multiplier),
+      lastResort: own && this.#init.policy.slots === 0,
+      group: address && addressGroup(address.toString())
+    }
+  }
+
   #weigh(result: SliceResult): { slice: number; answer: Answer }[] {
     const slice = this.#coordinator.slice(result.id)
     const entry = slice && this.#parts.get(slice.job)
@@ -432,13 +576,15 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     const packed = entry.part.pack(result.outcomes, slice.count)
     if (!(packed instanceof Uint8Array))
       return [{ slice: result.id, answer: { failure: packed, ms: result.ms } }]
-    const digest = slice.quorum > 1 ? hash('sha256', packed, 'hex') : ''
+    const digest = slice.compare ? hash('sha256', packed, 'base64url') : ''
     return [{ slice: result.id, answer: { digest, payload: packed, ms: result.ms } }]
   }
 
   #onGone(worker: string): void {
     const offer = this.#offers.get(worker)
     this.#offers.delete(worker)
+    this.#exchange.gone(worker)
+    this.#refusals.delete(worker)
     this.#coordinator.gone(worker, Date.now())
     if (offer != null && offer.slots > 0)
       this.dispatchEvent(new CustomEvent('worker:remove', { detail: this.#info(worker, offer) }))
@@ -490,18 +636,29 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
   }
 
   workers(): WorkerInfo[] {
-    return [...this.#offers]
-      .filter(([, offer]) => offer.slots > 0)
-      .map(([id, offer]) => this.#info(id, offer))
+    const own = this.#components.network.peerId.toString()
+    const mine = this.#offers.get(own)
+    return [
+      ...(mine != null && this.#lends(own) ? [this.#info(own, mine)] : []),
+      ...this.#exchange.seen().map(offer => this.#info(offer.peer, offer))
+    ]
   }
 
-  #info(peer: string, { class: kind, slots, walled }: OfferMessage): WorkerInfo {
+  /** false for this node itself where it lends nothing: then it only compares for its owner */
+  #lends(worker: string): boolean {
+    return this.#init.policy.slots > 0 || worker !== this.#components.network.peerId.toString()
+  }
+
+  #info(peer: string, { class: kind, slots, walled, multiplier, minPriceMicro }: OfferFields): WorkerInfo {
     const { leased = 0, accepted = 0, failed = 0 } = this.#coordinator.worker(peer) ?? {}
     return {
       peer,
       class: kind,
       slots,
       walled,
+      multiplier,
+      minPrice: BigInt(minPriceMicro),
+      refusal: this.#refusals.get(peer),
       connected: this.#links.get(peer) != null,
       leased,
       accepted,
@@ -523,9 +680,11 @@ const partId = (job: string, index: number): string => `${job}/${index}`
 const cidOf = (bytes: Uint8Array): string =>
   CID.createV1(raw.code, createDigest(0x12, hash('sha256', bytes, 'buffer'))).toString()
 
-function inBatch(input: unknown, index: number): TaskSpec {
+function inBatch(input: unknown, index: number): PlannedSpec {
   try {
-    return parseSpec(input)
+    const spec = parseSpec(input)
+    if (isPlanned(spec)) return spec
+    throw new SpecError('type', `${spec.type} is a job of its own, not one of a batch; use submit`)
   } catch (err) {
     if (err instanceof SpecError)
       throw new SpecError(`specs.${index}.${err.field}`, err.message.slice(err.field.length + 2))

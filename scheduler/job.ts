@@ -46,6 +46,8 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   cid?: string
   failure?: JobReport['failure']
   cancelReason = 'by its owner'
+  /** product of what multiplies its base price beside priority and worker */
+  factor = 1
   readonly shares = new Map<string, WorkerShare>()
   readonly #ended = Promise.withResolvers<void>()
   readonly #settled = Promise.withResolvers<void>()
@@ -61,7 +63,7 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
     this.finished = init.finished
     this.cid = init.cid
     this.failure = init.failure
-    for (const share of init.shares ?? []) this.shares.set(share.worker, share)
+    this.setShares(init.shares ?? [])
     if (this.finished != null) this.#ended.resolve()
   }
 
@@ -119,6 +121,11 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   }
 
   // ---- what the scheduler tells ----
+
+  setShares(shares: WorkerShare[]): void {
+    this.shares.clear()
+    for (const share of shares) this.shares.set(share.worker, share)
+  }
 
   addShare(worker: string, units: number, price: bigint): void {
     const share = this.shares.get(worker) ?? { worker, slices: 0, units: 0, paid: 0n }

@@ -55,8 +55,8 @@ export interface Link {
   send(message: FromRequester): void
 }
 
-// Streams to workers beyond this are of no use to one coordinator, and a bound on what peers can make us hold.
-const MAX_LINKS = 128
+/** Streams to workers beyond this are of no use to one coordinator, and a bound on what peers can make us hold. */
+export const MAX_LINKS = 128
 const OPEN_TIMEOUT_MS = 5000
 const RETRY_MS = [250, 1000, 4000, 15_000]
 const DISCOVERY_INTERVAL_MS = 10_000
@@ -163,7 +163,8 @@ export function createLinks(
         setImmediate(deliver, message)
     const own = worker.connect(
       id,
-      later(message => events.message(id, message))
+      later(message => events.message(id, message)),
+      true
     )
     addLink(
       id,
@@ -216,7 +217,7 @@ export function createLinks(
         maxOutboundStreams: MAX_STREAMS
       })
       registration = await network.register(COMPUTE_PROTOCOL, { onConnect: peer => void open(peer) })
-      if (worker.offer().slots > 0) linkSelf()
+      linkSelf()
       discover().catch(err => log.error('discovery of workers ended: %e', err))
     },
 

@@ -1,3 +1,8 @@
+import type { TrustLevel } from '../ledger/index.ts'
+import { reputationFactor } from './price.ts'
+import type { TaskSpec } from './spec.ts'
+import type { OfferFields } from './wire.ts'
+
 /** A slice is cut to take about this long: long beside a round trip, short beside a person's patience and a lost lease. */
 export const TARGET_SLICE_MS = 200
 
@@ -18,6 +23,8 @@ export interface Candidate {
   outstanding: number
   /** expected ms of work that it holds already */
   outstandingMs: number
+  /** what it costs beside others (costOf); default 1 */
+  cost?: number
 }
 
 /** true when the worker can take another slice without queueing more than it needs to stay busy */
@@ -25,9 +32,62 @@ export function hasRoom({ slots, window, outstanding, outstandingMs }: Candidate
   return slots > 0 && outstanding < window && outstandingMs < slots * SLICES_AHEAD_PER_SLOT * TARGET_SLICE_MS
 }
 
-/** How busy a worker is, in expected ms of work per slot: the least busy one is served first. */
-export function backlog({ slots, outstanding, outstandingMs }: Candidate): number {
-  return (outstandingMs + outstanding) / slots
+/**
+ * The worker with the lowest rank is served first: expected ms until it would have done another slice, times what
+ * it costs. So one that asks twice as much is taken when those at the base price have two slices more to do per slot.
+ */
+export function rank({ slots, outstanding, outstandingMs, cost = 1 }: Candidate): number {
+  return ((outstandingMs + outstanding) / slots + TARGET_SLICE_MS) * cost
+}
+
+// A relay adds a way, carries little and may end the connection after minutes.
+const RELAYED_COST = 1.25
+
+/** What a worker costs beside one at the base price: its price, and the work that is lost on a worker of low standing. */
+export function costOf(init: { multiplier: number; level?: TrustLevel; relayed?: boolean }): number {
+  return init.multiplier * reputationFactor(init.level) * (init.relayed === true ? RELAYED_COST : 1)
+}
+
+/** What a task asks of a worker. */
+export interface Needs {
+  type: string
+  ramMb: number
+  tags?: readonly string[]
+}
+
+export function needsOf(spec: TaskSpec): Needs {
+  return { type: spec.type, ramMb: spec.requirements.ramMb ?? 0 }
+}
+
+/** true when the worker offers all that the task needs */
+export function mayServe({ type, ramMb, tags = [] }: Needs, offer: OfferFields): boolean {
+  return (
+    offer.slots > 0 &&
+    offer.ramMb >= ramMb &&
+    (offer.types == null || offer.types.includes(type)) &&
+    tags.every(tag => offer.tags.includes(tag))
+  )
+}
+
+/**
+ * Up to `most` of the offers to open streams to, the best first: drawn without replacement with the weight
+ * free slots / cost³ (Efraimidis & Spirakis 2006). Drawn rather than sorted, because all requesters would
+ * otherwise run to the same few workers. `random` in [0, 1).
+ */
+export function draw<T extends { free: number; cost: number }>(
+  offers: readonly T[],
+  most: number,
+  random: () => number
+): T[] {
+  return offers
+    .map(offer => ({
+      offer,
+      // a busy worker may soon be free: it comes last, not never
+      key: -Math.log(1 - random()) * (offer.cost ** 3 / Math.max(offer.free, 0.01))
+    }))
+    .sort((a, b) => a.key - b.key)
+    .slice(0, most)
+    .map(({ offer }) => offer)
 }
 
 /**
@@ -46,4 +106,28 @@ export function sliceUnits(init: {
   const within = (ms: number): number => Math.max(1, Math.floor(ms / rate))
   const byTail = Math.max(Math.ceil(left / (SLICES_AHEAD_PER_SLOT * slots)), within(MIN_SLICE_MS))
   return Math.min(left, most, within(TARGET_SLICE_MS), byTail, Math.max(1, Math.floor(measured * GROWTH)))
+}
+
+/**
+ * The owner or network that an address belongs to, as far as it shows: the /24 of a public IPv4 address, the /48 of
+ * an IPv6 one. undefined on loopback and private addresses, where every machine is its own.
+ */
+export function addressGroup(multiaddr: string): string | undefined {
+  const [, family, host = ''] = multiaddr.split('/')
+  if (family === 'ip4') {
+    if (
+      /^(0|10|127|169\.254|192\.168|172\.(1[6-9]|2\d|3[01])|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7]))\./.test(
+        host
+      )
+    )
+      return
+    return host.split('.').slice(0, 3).join('.')
+  }
+  if (family === 'ip6') {
+    if (/^(::1?$|f[cd]|fe[89ab])/i.test(host)) return
+    const [head = '', tail] = host.split('::')
+    const groups = head.split(':')
+    while (tail !== undefined && groups.length < 3) groups.push('0')
+    return groups.slice(0, 3).join(':')
+  }
 }

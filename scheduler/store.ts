@@ -2,6 +2,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { decodeValue, encodeValue, type Failure } from '../sandbox/index.ts'
 import type { JobState, WorkerShare } from './contract.ts'
 import type { TaskSpec, TaskType } from './spec.ts'
+import type { Trust } from './verify.ts'
 
 /** A job as it lies on disk. */
 export interface StoredJob {
@@ -39,6 +40,9 @@ const SCHEMA = `
     job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE, part INTEGER NOT NULL, first INTEGER NOT NULL,
     count INTEGER NOT NULL, value BLOB, paid TEXT NOT NULL, PRIMARY KEY (job, part, first)
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS trust (
+    key TEXT PRIMARY KEY, checks INTEGER NOT NULL, streak INTEGER NOT NULL, compared INTEGER NOT NULL, wrong INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
 `
 
 /**
@@ -52,7 +56,11 @@ export function openStore(file: string) {
     'INSERT INTO jobs (id, specs, type, state, submitted, bound) VALUES (?, ?, ?, ?, ?, ?)'
   )
   const insertSlice = db.prepare(
-    'INSERT OR IGNORE INTO slices (job, part, first, count, value, paid) VALUES (?, ?, ?, ?, ?, ?)'
+    'INSERT OR REPLACE INTO slices (job, part, first, count, value, paid) VALUES (?, ?, ?, ?, ?, ?)'
+  )
+  const deleteSlice = db.prepare('DELETE FROM slices WHERE job = ? AND part = ? AND first = ?')
+  const setTrust = db.prepare(
+    'INSERT OR REPLACE INTO trust (key, checks, streak, compared, wrong) VALUES (?, ?, ?, ?, ?)'
   )
   const endJob = db.prepare(
     'UPDATE jobs SET state = ?, finished = ?, cid = ?, failure = ?, result = ? WHERE id = ?'
@@ -105,6 +113,18 @@ export function openStore(file: string) {
     addSlice(job: string, slice: StoredSlice): void {
       const paid = JSON.stringify(slice.paid.map(({ worker, price }) => [worker, String(price)]))
       insertSlice.run(job, slice.part, slice.first, slice.count, slice.value, paid)
+    },
+    removeSlice(job: string, part: number, first: number): void {
+      deleteSlice.run(job, part, first)
+    },
+    setTrust(key: string, { checks, streak, compared, wrong }: Trust): void {
+      setTrust.run(key, checks, streak, compared, wrong)
+    },
+    trusts(): [string, Trust][] {
+      return db
+        .prepare('SELECT key, checks, streak, compared, wrong FROM trust')
+        .all()
+        .map(({ key, ...trust }) => [key as string, trust as unknown as Trust])
     },
     /** The final state; the values of the slices are not needed any more. */
     endJob(

@@ -55,10 +55,12 @@ async function demo({ json, picture }: { json: boolean; picture: string }): Prom
     const worker = (name: string) => add(name, [...join, '--slots', '1', '--trusted-peer', '*'])
     await Promise.all(Array.from({ length: WORKERS }, (_, i) => worker(`worker${i + 1}`)))
     const client = await add('client', [...join, '--compute', 'false'])
-    await until(
-      'the client to find three workers',
-      async () => (await client.control.status()).workers === WORKERS
-    )
+    const allWorkers = (): Promise<void> =>
+      until(
+        'the client to find three workers',
+        async () => (await client.control.status()).workers === WORKERS
+      )
+    await allWorkers()
     await until('every node to see five grants', async () => agree(await sums(nodes)))
 
     const rows: Row[] = []

@@ -1,0 +1,132 @@
+/**
+ * How sure one can be of an answer, and what to do about it (verification.md). Pure: trust records, the answers of
+ * a slice and a random number come in, a verdict goes out.
+ */
+
+/** How sure the requester wants to be: a probability, a number of equal answers, or nothing at all. */
+export type Verification = { confidence: number } | { quorum: number } | 'none'
+
+export const DEFAULT_CONFIDENCE = 0.99
+
+/** What this node found out about a peer, per function class. Only results that were compared count. */
+export interface Trust {
+  /** comparisons passed since the last wrong result */
+  checks: number
+  /** the same, set to 0 by errors and time-outs as well */
+  streak: number
+  /** comparisons ever, and how many of them were wrong */
+  compared: number
+  wrong: number
+}
+
+export const NO_TRUST: Trust = { checks: 0, streak: 0, compared: 0, wrong: 0 }
+
+// Share of bad workers that is assumed before anything is known (Sarmenta 2002 uses the same).
+const ASSUMED_BAD = 0.1
+// Fewer consecutive agreements than this: every result is compared.
+const PROBATION = 10
+// However long the streak: this share is compared, or a sleeper that behaves long enough goes free.
+const LEAST_COMPARED = 0.05
+// Honest hardware errs about 500 times in a million; whoever errs 20 times as often is left out.
+const EXCLUSION_RATE = 0.01
+const EXCLUSION_MIN_WRONG = 2
+
+/**
+ * Probability that one answer of a worker is right. `bad`: share f of bad workers.
+ * Spot-checking with exclusion of the caught (Sarmenta 2002, "Sabotage-tolerance mechanisms", eq. 4):
+ * 1 − f / ((1 − f) · k · e) after k passed checks, 1 − f before the first.
+ */
+export function credibility({ checks }: Trust, bad: number = ASSUMED_BAD): number {
+  if (checks === 0) return 1 - bad
+  return Math.max(1 - bad, 1 - bad / ((1 - bad) * checks * Math.E))
+}
+
+/**
+ * Credibility of each group of equal answers of one slice (Sarmenta 2002, eq. 6): by Bayes, over the events that
+ * exactly one group is right and the others are wrong, or that all are wrong.
+ * `groups`: per group the credibilities of its members.
+ */
+export function groupCredibility(groups: number[][]): number[] {
+  const good = groups.map(members => members.reduce((product, each) => product * each, 1))
+  const wrong = groups.map(members => members.reduce((product, each) => product * (1 - each), 1))
+  const allWrong = wrong.reduce((product, each) => product * each, 1)
+  // P(group right, all others wrong)
+  const only = good.map((right, i) =>
+    wrong.reduce((product, each, j) => (j === i ? product : product * each), right)
+  )
+  const sum = allWrong + only.reduce((total, each) => total + each, 0)
+  return only.map(each => (sum === 0 ? 0 : each / sum))
+}
+
+/** Chance that an answer which would be credible alone is compared all the same. */
+export function comparisonChance({ streak }: Trust): number {
+  return streak < PROBATION ? 1 : Math.max(LEAST_COMPARED, 1 / streak)
+}
+
+/** The share of bad workers to reckon with: what was assumed, or what was seen where that is worse. */
+export function badShare(seen: number, caught: number): number {
+  return Math.min(0.45, Math.max(ASSUMED_BAD, seen < 5 ? 0 : caught / seen))
+}
+
+/** true when the rate of wrong results is not that of honest hardware */
+export function errsTooOften({ compared, wrong }: Trust): boolean {
+  return wrong > compared * EXCLUSION_RATE
+}
+
+/** true when a worker gets no more work: it errs too often, and not just once. */
+export function isExcluded(trust: Trust): boolean {
+  return trust.wrong >= EXCLUSION_MIN_WRONG && errsTooOften(trust)
+}
+
+/** Answers wanted from the start for a slice that this worker is the first to get. `roll` in [0, 1). */
+export function answersWanted(verification: Verification, trust: Trust, bad: number, roll: number): number {
+  if (verification === 'none') return 1
+  if ('quorum' in verification) return verification.quorum
+  return credibility(trust, bad) >= verification.confidence && roll >= comparisonChance(trust) ? 1 : 2
+}
+
+/**
+ * The index of the group to accept, or undefined when one more answer is needed.
+ * `groups`: per group the credibilities of its members; `wanted`: answers wanted at least.
+ */
+export function verdict(verification: Verification, groups: number[][], wanted: number): number | undefined {
+  const sizes = groups.map(members => members.length)
+  const largest = sizes.indexOf(Math.max(...sizes))
+  if (verification === 'none') return largest
+  if ('quorum' in verification) return sizes[largest]! >= verification.quorum ? largest : undefined
+  if (sizes.reduce((sum, size) => sum + size, 0) < wanted) return undefined
+  const credibilities = groupCredibility(groups)
+  const best = credibilities.indexOf(Math.max(...credibilities))
+  return credibilities[best]! >= verification.confidence ? best : undefined
+}
+
+/** Trust after an answer agreed with the accepted one. */
+export function passed(trust: Trust): Trust {
+  return {
+    checks: trust.checks + 1,
+    streak: trust.streak + 1,
+    compared: trust.compared + 1,
+    wrong: trust.wrong
+  }
+}
+
+/** Trust after an answer was found wrong. */
+export function caught(trust: Trust): Trust {
+  return { checks: 0, streak: 0, compared: trust.compared + 1, wrong: trust.wrong + 1 }
+}
+
+/** Trust after an error or a time-out that others did not have. */
+export function stumbled(trust: Trust): Trust {
+  return { ...trust, streak: 0 }
+}
+
+/** Expected cost of the wanted confidence beside that of no verification at all, for workers that are known. */
+export function expectedCost(verification: Verification, trusts: Trust[], bad: number = ASSUMED_BAD): number {
+  if (verification === 'none') return 1
+  if ('quorum' in verification) return verification.quorum
+  if (trusts.length === 0) return 2
+  const each = trusts.map(
+    trust => 1 + (credibility(trust, bad) >= verification.confidence ? comparisonChance(trust) : 1)
+  )
+  return each.reduce((sum, cost) => sum + cost, 0) / each.length
+}
