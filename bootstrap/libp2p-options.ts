@@ -5,6 +5,7 @@ import { bootstrap } from '@libp2p/bootstrap'
 import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { dcutr } from '@libp2p/dcutr'
 import { type GossipSub, gossipsub } from '@libp2p/gossipsub'
+import { createTopicScoreParams } from '@libp2p/gossipsub/score'
 import { type Identify, type IdentifyPush, identify, identifyPush } from '@libp2p/identify'
 import type { ComponentLogger, Metrics, Startable } from '@libp2p/interface'
 import { type KadDHT, kadDHT, passthroughMapper } from '@libp2p/kad-dht'
@@ -21,7 +22,7 @@ import { type NetworkDefinition, networkId, peerOf } from './network.ts'
 import { networkExchange } from './network-exchange.ts'
 import { seedKeeper } from './seeds.ts'
 import { DEFAULT_LISTEN, type Limits, limitsSchema } from './settings.ts'
-import { allowTopics, isAllowedTopic } from './topics.ts'
+import { allowTopics, isAllowedTopic, offersTopic } from './topics.ts'
 
 /**
  * How long a DHT server believes a provider record. kad-dht's 48 h would show workers that left long ago, and
@@ -35,6 +36,20 @@ const MAX_RPC_ENTRIES = 500
 
 /** Topics that one peer may occupy here: about 1 KiB each, ledger epochs and offers need a handful. */
 const MAX_TOPIC_BYTES_PER_PEER = 64 * 1024
+
+/**
+ * Only malformed messages count (P4 of gossipsub's score, squared): who sends three is below the threshold at which
+ * we take nothing from it any more (−80) and is forgiven after about a minute.
+ */
+const MALFORMED_COSTS = createTopicScoreParams({
+  topicWeight: 1,
+  invalidMessageDeliveriesWeight: -10,
+  invalidMessageDeliveriesDecay: 0.97,
+  timeInMeshWeight: 0,
+  firstMessageDeliveriesWeight: 0,
+  meshMessageDeliveriesWeight: 0,
+  meshFailurePenaltyWeight: 0
+})
 
 export interface ArtelServices {
   [name: string]: unknown
@@ -138,8 +153,11 @@ export function libp2pOptions(init: Libp2pOptionsInit): Libp2pOptions<ArtelServi
               maxControlMessages: MAX_RPC_ENTRIES,
               maxPeerInfos: 16
             },
-            // many honest nodes share one address on loopback and behind a NAT
-            scoreParams: { IPColocationFactorWeight: 0 }
+            scoreParams: {
+              // many honest nodes share one address on loopback and behind a NAT
+              IPColocationFactorWeight: 0,
+              topics: { [offersTopic(id)]: MALFORMED_COSTS }
+            }
           })(components),
           topic => isAllowedTopic(id, topic)
         ),

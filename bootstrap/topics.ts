@@ -7,6 +7,9 @@ export function isAllowedTopic(id: string, topic: string): boolean {
   return topic.startsWith(`artel/${id}/`) || /^\/orbitdb\/[A-Za-z0-9]{32,128}$/.test(topic)
 }
 
+/** Where the workers of the network `id` tell what they lend. */
+export const offersTopic = (id: string): string => `artel/${id}/offers`
+
 /**
  * Replaces gossipsub's fixed list of allowed topics by a predicate.
  *

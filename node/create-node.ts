@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { PeerId } from '@libp2p/interface'
 import { setMaxListeners } from 'main-event'
@@ -9,11 +9,12 @@ import {
   libp2pOptions,
   loadOrCreateIdentity,
   networkId,
+  offersTopic,
   PROVIDER_VALIDITY_MS
 } from '../bootstrap/index.ts'
 import { createLedger, type LedgerComponents } from '../ledger/index.ts'
 import { createSandbox } from '../sandbox/index.ts'
-import { createScheduler, type WorkerPolicy } from '../scheduler/index.ts'
+import { CREDIT_MICRO, createPolicy, createScheduler, type WorkerPolicy } from '../scheduler/index.ts'
 import { COMPUTE_SERVICE, createDirectory, type Directory } from '../services/index.ts'
 import type { ArtelNode, NodeRole } from './contract.ts'
 import { findNetwork } from './find-network.ts'
@@ -106,9 +107,16 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
     {
       directory: config.data,
       policy: workerPolicy(config),
-      findWorkers: options => workersOf(directory, options)
+      findWorkers: options => workersOf(directory, options),
+      offersTopic: offersTopic(networkId(network))
     },
-    { network: libp2p, sandbox, ledger, logger: componentLog }
+    {
+      network: libp2p,
+      sandbox,
+      ledger,
+      pubsub: libp2p.services.pubsub,
+      logger: componentLog
+    }
   )
   for (const part of [directory, ledger, sandbox, scheduler]) {
     started.defer(() => part.stop())
@@ -156,13 +164,21 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
 
 /** What the owner's settings allow others to do here. */
 function workerPolicy(config: Config): WorkerPolicy {
-  const trusted = new Set(config.trustedPeers)
-  return {
+  const { memoryMb, quietHours, onlyIdle, taskTypes, tags } = config
+  return createPolicy({
     slots: config.compute ? (config.slots ?? Math.max(1, availableParallelism() - 1)) : 0,
-    memoryMb: config.memoryMb,
-    admit: () => undefined,
-    trusted: requester => trusted.has('*') || trusted.has(requester)
-  }
+    memoryMb,
+    maxRamMb: config.maxRamMb ?? Math.max(memoryMb, totalmem() / 2 / 2 ** 20),
+    multiplier: config.priceMultiplier,
+    minPriceMicro: Math.round(config.minPrice * Number(CREDIT_MICRO)),
+    types: taskTypes.length === 0 ? undefined : [...taskTypes],
+    tags: [...tags],
+    quietHours: [...quietHours],
+    onlyIdle,
+    allowed: [...config.allowedRequesters],
+    denied: [...config.deniedRequesters],
+    trusted: [...config.trustedPeers]
+  })
 }
 
 async function* workersOf(directory: Directory, options: { signal: AbortSignal }): AsyncGenerator<PeerId> {

@@ -2,6 +2,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { networkSettingsSchema } from '../bootstrap/index.ts'
+import { QUIET_HOURS, TASK_TYPES } from '../scheduler/index.ts'
 
 const own = z.strictObject({
   data: z
@@ -25,7 +26,45 @@ const own = z.strictObject({
     .max(1024)
     .optional()
     .describe('slices of others that run at the same time; default: one less than the cores'),
-  memoryMb: z.int().min(16).max(65_536).default(512).describe('memory of one sandbox process, in MB'),
+  memoryMb: z
+    .int()
+    .min(16)
+    .max(65_536)
+    .default(512)
+    .describe('memory of one sandbox process, in MB; jobs want 256 unless they say otherwise'),
+  maxRamMb: z
+    .int()
+    .min(16)
+    .optional()
+    .describe('memory of all sandbox processes together, in MB; default: half of the machine'),
+  minPrice: z
+    .number()
+    .min(0)
+    .max(1e6)
+    .default(0)
+    .describe('least credits per CPU second to work for; the base price is 0.01'),
+  priceMultiplier: z
+    .number()
+    .min(0.01)
+    .max(100)
+    .default(1)
+    .describe('what to ask beside the base price: 2 is twice as much'),
+  taskTypes: z.array(z.enum(TASK_TYPES)).default([]).describe('task types to work on; default: all'),
+  tags: z
+    .array(z.string().min(1).max(32))
+    .max(16)
+    .default([])
+    .describe('abilities of this machine that jobs may ask for, such as gpu'),
+  quietHours: z
+    .array(z.string().regex(QUIET_HOURS, 'must look like 22:00-07:00'))
+    .default([])
+    .describe('hours of the day when nothing is lent, in local time: 22:00-07:00'),
+  onlyIdle: z.boolean().default(false).describe('lend only while nothing else keeps this machine busy'),
+  allowedRequesters: z
+    .array(z.string())
+    .default([])
+    .describe('peer ids to work for and no others; default: everybody'),
+  deniedRequesters: z.array(z.string()).default([]).describe('peer ids not to work for'),
   trustedPeers: z
     .array(z.string())
     .default([])

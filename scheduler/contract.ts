@@ -1,5 +1,7 @@
 import type { Startable, TypedEventTarget } from '@libp2p/interface'
 import type { Failure } from '../sandbox/index.ts'
+import type { Forecast } from './market.ts'
+import type { Quote } from './price.ts'
 import type { TaskSpec } from './spec.ts'
 
 /** The states and transitions of tasks.md, and no others. */
@@ -65,18 +67,17 @@ export interface Job extends TypedEventTarget<JobEvents> {
   settled(options?: { signal?: AbortSignal }): Promise<JobReport>
 }
 
-export interface Quote {
-  /** what the job will probably cost, and what it can cost at most */
-  expected: bigint
-  bound: bigint
-}
-
 /** A worker as this node sees it. */
 export interface WorkerInfo {
   peer: string
   class: string
   slots: number
   walled: boolean
+  /** its price beside the base price, and the micro-credits per CPU second below which it refuses */
+  multiplier: number
+  minPrice: bigint
+  /** why it refused last; undefined when it never did */
+  refusal?: string
   /** open compute stream */
   connected: boolean
   leased: number
@@ -100,7 +101,13 @@ export interface Scheduler extends Startable, TypedEventTarget<SchedulerEvents> 
    * `{ ok: true, value } | { ok: false, failure }` per spec, in order.
    */
   submitMany(specs: unknown[], options?: { signal?: AbortSignal }): Promise<Job>
-  quote(spec: unknown): Quote
+  /**
+   * What the job will probably cost and what it can cost at most, before it is submitted. Runs one unit in this
+   * node's own sandbox when no worker's speed is known for it. Throws SpecError.
+   */
+  quote(spec: unknown, options?: { signal?: AbortSignal }): Promise<Quote>
+  /** The price level of the network now, in one hour and in six. */
+  forecast(): Forecast
   job(id: string): Job | undefined
   jobs(): JobReport[]
   workers(): WorkerInfo[]

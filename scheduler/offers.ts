@@ -1,5 +1,5 @@
-import { TopicValidatorResult } from '@libp2p/gossipsub'
-import type { ComponentLogger, Logger, PeerId, Startable } from '@libp2p/interface'
+import { type GossipSub, TopicValidatorResult } from '@libp2p/gossipsub'
+import type { ComponentLogger, Logger, Startable } from '@libp2p/interface'
 import { z } from 'zod'
 import { decodeValue, encodeValue } from '../sandbox/index.ts'
 import { type OfferFields, offerFields } from './wire.ts'
@@ -169,15 +169,7 @@ export function createSchedule(random: () => number) {
 }
 
 /** What offers use of gossipsub. */
-export interface OfferPubSub {
-  topicValidators: Map<string, (peer: PeerId, message: OfferMessage) => TopicValidatorResult>
-  subscribe(topic: string): void
-  unsubscribe(topic: string): void
-  publish(topic: string, data: Uint8Array): Promise<unknown>
-}
-type OfferMessage =
-  | { type: 'signed'; from: PeerId; data: Uint8Array }
-  | { type: 'unsigned'; data: Uint8Array }
+export type OfferPubSub = Pick<GossipSub, 'topicValidators' | 'subscribe' | 'unsubscribe' | 'publish'>
 
 const RESULTS: Readonly<Record<Verdict, TopicValidatorResult>> = {
   accept: TopicValidatorResult.Accept,

@@ -168,5 +168,6 @@ export function quoteOf(init: {
   const cpuMs = basis === 'default' ? undefined : init.cpuMs
   if (cpuMs == null) return { expected: bound, bound, fair: bound, basis: 'default', factors }
   const fair = priceOf(cpuMs, priority, { factor: product(init.factors), memoryMb })
-  return { expected: fair < bound ? fair : bound, bound, fair, basis, cpuMs, factors }
+  const isTooMuch = fair > bound
+  return { expected: isTooMuch ? bound : fair, bound, fair, basis, cpuMs, factors }
 }
