@@ -263,7 +263,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
         retries: spec!.retries,
         timeoutMs: part.load.timeoutMs,
         verification: spec!.verify,
-        kind: spec!.type,
+        kind: part.load.type ?? spec!.type,
         allowed: spec!.privacy.workers && new Set(spec!.privacy.workers),
         bound: (job.init.bound * BigInt(share)) / BigInt(of),
         factor: job.factor,

@@ -11,15 +11,14 @@ export interface Source {
 /** 1 MiB: source that is longer is data, and belongs into `context`. */
 export const MAX_SOURCE_BYTES = 1 << 20
 
-// What a context inside the sandbox has: ECMAScript's globals without those that the walls take away.
+// What a context inside the sandbox has (sandbox/realm.ts takes away what could tell one worker from another).
 const SANDBOX_GLOBALS = new Set(
   `Object Function Array Number parseFloat parseInt Infinity NaN undefined Boolean String Symbol Date Promise RegExp Error
-   AggregateError EvalError RangeError ReferenceError SyntaxError TypeError URIError globalThis JSON Math Intl ArrayBuffer
-   Uint8Array Int8Array Uint16Array Int16Array Uint32Array Int32Array Float32Array Float64Array Uint8ClampedArray
-   BigUint64Array BigInt64Array DataView Map BigInt Set Iterator WeakMap WeakSet WeakRef Proxy Reflect decodeURI
-   decodeURIComponent encodeURI encodeURIComponent escape unescape isFinite isNaN arguments eval context`.split(
-    /\s+/
-  )
+   AggregateError EvalError RangeError ReferenceError SyntaxError TypeError URIError SuppressedError globalThis JSON Math
+   ArrayBuffer Uint8Array Int8Array Uint16Array Int16Array Uint32Array Int32Array Float16Array Float32Array Float64Array
+   Uint8ClampedArray BigUint64Array BigInt64Array DataView Map BigInt Set Iterator WeakMap WeakSet Proxy Reflect
+   DisposableStack AsyncDisposableStack decodeURI decodeURIComponent encodeURI encodeURIComponent escape unescape isFinite
+   isNaN console arguments eval context`.split(/\s+/)
 )
 
 const ECMA = { ecmaVersion: 2024 } as const
