@@ -8,10 +8,19 @@ import type {
 } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { type LengthPrefixedStream, lpStream } from '@libp2p/utils'
+import type { Uint8ArrayList } from 'uint8arraylist'
 import { fromBytes, integer, list, toBytes } from './codec.ts'
+import { MalformedError } from './errors.ts'
 
 /** Room for four segments of the largest size. */
 export const MAX_MESSAGE_BYTES = 1536 * 1024
+/** Bytes of a length prefix; seven bits each. */
+const MAX_PREFIX_BYTES = 4
+const LIMITS = {
+  maxDataLength: MAX_MESSAGE_BYTES,
+  maxBufferSize: 2 * MAX_MESSAGE_BYTES,
+  lengthDecoder: decodeLength
+}
 /** Requests of one stream that are worked on at the same time; more wait in the stream. */
 const MAX_CONCURRENT = 8
 /** Streams of one peer: one for requests in each direction, and one while a broken one ends. */
@@ -62,7 +71,7 @@ export function createChannel({ libp2p, protocol, log, serve }: ChannelInit): Ch
   const onStream = async (stream: Stream, connection: Connection): Promise<void> => {
     incoming.add(stream)
     const peer = connection.remotePeer.toString()
-    const lp = lpStream(stream, { maxDataLength: MAX_MESSAGE_BYTES })
+    const lp = lpStream(stream, LIMITS)
     const working = new Set<Promise<void>>()
     try {
       while (isRunning) {
@@ -107,7 +116,7 @@ export function createChannel({ libp2p, protocol, log, serve }: ChannelInit): Ch
     const stream = await libp2p.dialProtocol(id, protocol, { signal })
     const connection: Outgoing = {
       stream,
-      lp: lpStream(stream, { maxDataLength: MAX_MESSAGE_BYTES }),
+      lp: lpStream(stream, LIMITS),
       pending: new Map()
     }
     void readAnswers(peer, connection)
@@ -170,4 +179,19 @@ export function createChannel({ libp2p, protocol, log, serve }: ChannelInit): Ch
       })
     }
   }
+}
+
+/**
+ * An unsigned varint of at most four bytes. lpStream takes a RangeError for "more bytes, please" before it looks at
+ * its own limit, so that a prefix without end would be collected for ever.
+ */
+function decodeLength(prefix: Uint8ArrayList): number {
+  let length = 0
+  for (let i = 0; i < prefix.byteLength; i++) {
+    if (i === MAX_PREFIX_BYTES) throw new MalformedError('a message has an endless length')
+    const byte = prefix.get(i)
+    length += (byte & 0x7f) * 2 ** (7 * i)
+    if (byte < 0x80) return length
+  }
+  throw new RangeError('the length goes on')
 }

@@ -134,7 +134,9 @@ export function createReceipts(signer: Signer, network: string, job: string, wor
   return {
     root: tree.root,
     receipt: (worker, slice) => {
-      const at = works.findIndex(work => work.worker === worker)
+      const at = works.findIndex(
+        work => work.worker === worker && work.slices.some(each => each.slice === slice)
+      )
       const index = works[at]?.slices.findIndex(work => work.slice === slice) ?? -1
       if (index < 0) throw new RangeError(`job ${job} has no slice ${slice} of ${worker}`)
       const proof = { ...workProof(works[at]!, index), path: trees[at]!.path(index) }

@@ -1,0 +1,240 @@
+import { strict as assert } from 'node:assert'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { encode } from '@ipld/dag-cbor'
+import type { Libp2p, PrivateKey } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { createOrbitDB, Entry, type EntryValue, type OrbitIdentity } from '@orbitdb/core'
+import { createSigner, type Signer } from '../../ledger/index.ts'
+import { encodeItems } from '../../ledger/replica.ts'
+import { bookOf, newKey, startHelia, startNetwork, type TestNetwork, type TestNode, until } from './nodes.ts'
+
+/** OrbitDB's manifest of the log of a witness, as every node calculates it. */
+const openLog = (orbitdb: any, net: TestNetwork, witness: number, canAppend: () => Promise<boolean>) =>
+  orbitdb.open(`artel/${net.network.id}/0/${net.network.witnesses[witness]}`, {
+    type: 'events',
+    AccessController: async () => ({
+      type: 'artel-witness',
+      address: `/artel-witness/${net.network.witnesses[witness]}`,
+      canAppend
+    })
+  })
+
+/** The identity of an account, or with `as` somebody else's name and key over a signature of the own key. */
+function identityOf(signer: Signer, as: string = signer.account): OrbitIdentity {
+  return {
+    id: as,
+    publicKey: Buffer.from(peerIdFromString(as).publicKey!.raw).toString('hex'),
+    hash: as,
+    type: 'artel',
+    sign: async (_, bytes) => Buffer.from(signer.sign('artel/ledger/entry/1', bytes)).toString('hex'),
+    verify: async () => true
+  }
+}
+
+/** ledger.md asks for 10,000; the sender's own signatures make that 10 s. */
+const HEADS = Number(process.env.ARTEL_HEADS ?? 1_500)
+const payload = encodeItems([])
+const cid = 'zdpuAuK3BHpS7NvMBivynypqciYCuy2UW77XYBPUYRnLjnw13'
+
+describe('ledger: attacks on the log over the wire', () => {
+  let net: TestNetwork
+  let client: TestNode
+  let observer: TestNode
+  let helia: any
+  let libp2p: Libp2p<any>
+  let key: PrivateKey
+  let orbitdb: any
+  let folder: string
+  let address: string
+  let sent = 0n
+
+  before(async () => {
+    net = await startNetwork(1)
+    client = await net.join()
+    observer = await net.join()
+    await client.ledger.claimGrant()
+    folder = await mkdtemp(join(tmpdir(), 'artel-attacker-'))
+    key = await newKey()
+    ;({ helia, libp2p } = await startHelia(key))
+    orbitdb = await createOrbitDB({ ipfs: helia, directory: folder })
+    const db = await openLog(orbitdb, net, 0, async () => true)
+    address = db.address
+    for (const node of [...net.witnesses, client, observer]) await libp2p.dial(node.libp2p.getMultiaddrs())
+    libp2p.services.pubsub.subscribe(topic())
+    await until(
+      'gossip knows the attacker',
+      () => libp2p.services.pubsub.getSubscribers(topic()).length === 3
+    )
+    // OrbitDB's own way: append to the log of the witness, and push the heads to everybody
+    await db.add('mine')
+  })
+  after(async () => {
+    await orbitdb.stop()
+    await helia.stop()
+    await net.stop()
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  const topic = (): string => `artel/${net.network.id}/ledger/1`
+  const publish = (witness: number, bytes: Uint8Array): Promise<unknown> =>
+    libp2p.services.pubsub.publish(topic(), encode([0, witness, bytes]))
+  const forge = async (
+    identity: OrbitIdentity,
+    change: Partial<{ time: number; next: string[]; refs: string[]; id: string }> = {}
+  ): Promise<EntryValue> =>
+    Entry.create(
+      identity,
+      change.id ?? address,
+      payload,
+      undefined,
+      { id: identity.publicKey, time: change.time ?? 1 },
+      change.next ?? [],
+      change.refs ?? []
+    )
+  const send = async (entry: EntryValue): Promise<void> => {
+    await publish(0, (await Entry.encode(entry)).bytes)
+  }
+
+  /** The next honest entry is visible within the 2 s of ledger.md, and the books are equal. */
+  const honestGoesOn = async (): Promise<void> => {
+    await client.ledger.transfer(observer.account, 1n)
+    sent += 1n
+    await until('the honest entry', () => observer.ledger.balance().available === sent, 2_000)
+    await until(
+      'equal books',
+      () => new Set([client, observer, net.witnesses[0]!].map(bookOf)).size === 1,
+      2_000
+    )
+    assert.equal(observer.ledger.supply().total, net.network.grantMicro)
+  }
+
+  it('an OrbitDB that lets everybody write does not reach us', async () => {
+    await honestGoesOn()
+  })
+
+  it('a foreign identity, key or signature', async () => {
+    const attacker = createSigner(key)
+    const witness = net.network.witnesses[0]!
+    await send(await forge(identityOf(attacker)))
+    await send(await forge(identityOf(attacker, witness)))
+    const own = await forge(identityOf(attacker))
+    // stock OrbitDB: names the identity of the allowed writer, is checked against the attacker's key
+    await send({ ...own, identity: witness })
+    await send({ ...own, key: identityOf(attacker, witness).publicKey, identity: witness })
+    await send({ ...own, sig: '00'.repeat(64) })
+    await honestGoesOn()
+  })
+
+  it('a clock at the end of time, missing parents and a chain of 100,000', async () => {
+    const identity = identityOf(createSigner(key), net.network.witnesses[0]!)
+    await send(await forge(identity, { time: Number.MAX_SAFE_INTEGER }))
+    await send(await forge(identity, { time: 100_000, next: [cid] }))
+    await send(await forge(identity, { time: 2, next: [cid], refs: Array(1000).fill(cid) }))
+    await send(await forge(identity, { id: '/orbitdb/another' }))
+    await honestGoesOn()
+  })
+
+  it(`${HEADS} heads`, async () => {
+    const entry = await forge(identityOf(createSigner(key), net.network.witnesses[0]!), {
+      time: 2,
+      next: [cid]
+    })
+    const { bytes } = await Entry.encode(entry)
+    for (let i = 0; i < HEADS; i++) {
+      const head = Uint8Array.from(bytes)
+      head[head.length - 1 - (i % 100)]! ^= 1 + (i >> 7)
+      await publish(0, head)
+    }
+    await honestGoesOn()
+  })
+
+  it('rubbish on the topic and on the stream', async () => {
+    const { pubsub } = libp2p.services
+    await pubsub.publish(topic(), new Uint8Array(1000).fill(0x9f))
+    await pubsub.publish(topic(), encode([0, 0, 2 ** 40]))
+    await pubsub.publish(topic(), encode([2 ** 39, 0, 0]))
+    await pubsub.publish(topic(), encode({ a: 1 }))
+    const peer = peerIdFromString(observer.account)
+    const prefixed = (value: unknown): Uint8Array => {
+      const bytes = encode(value)
+      return Buffer.concat([Uint8Array.of(bytes.length), bytes])
+    }
+    const rubbish = [
+      new Uint8Array(100).fill(0xff),
+      new Uint8Array(5_000).fill(1),
+      prefixed([1, 'sync', 7]),
+      prefixed([1, 'vote', [[], new Uint8Array(9)]]),
+      prefixed([1, 'propose', [0, 1, [1], new Uint8Array(32)], 3])
+    ]
+    for (const [i, bytes] of rubbish.entries()) {
+      const stream = await libp2p.dialProtocol(peer, `/artel/${net.network.id}/ledger/1`)
+      stream.send(bytes)
+      await until(`stream ${i} is ended`, () => stream.status !== 'open')
+    }
+    await honestGoesOn()
+  })
+})
+
+describe('ledger: attacks of a witness on its own log', () => {
+  let net: TestNetwork
+  let client: TestNode
+  let observer: TestNode
+  let sent = 0n
+  before(async () => {
+    net = await startNetwork(4)
+    client = await net.join()
+    observer = await net.join()
+    await client.ledger.claimGrant()
+  })
+  after(() => net.stop())
+
+  it('do not stop the others', async () => {
+    // the third witness leaves, and its key comes back without our program
+    const bad = net.witnesses[3]!
+    await bad.stop()
+    const folder = await mkdtemp(join(tmpdir(), 'artel-bad-witness-'))
+    const { helia, libp2p } = await startHelia(bad.privateKey)
+    const orbitdb = await createOrbitDB({ ipfs: helia, directory: folder })
+    try {
+      const db: any = await openLog(orbitdb, net, 3, async () => true)
+      for (const node of [client, observer, ...net.witnesses.slice(0, 3)])
+        await libp2p.dial(node.libp2p.getMultiaddrs())
+      const { pubsub } = (libp2p as Libp2p<any>).services
+      const topic = `artel/${net.network.id}/ledger/1`
+      pubsub.subscribe(topic)
+      await until('gossip knows it', () => pubsub.getSubscribers(topic).length === 5)
+      const identity = identityOf(createSigner(bad.privateKey))
+      const clocks = [Number.MAX_SAFE_INTEGER, 100_000, 1, 1, 2, 2]
+      for (const [i, time] of clocks.entries()) {
+        const items = encodeItems([
+          [0, Uint8Array.of(i)],
+          [1, Uint8Array.of(i)],
+          [9, Uint8Array.of(i)]
+        ])
+        const clock = { id: identity.publicKey, time }
+        const entry = await Entry.create(
+          identity,
+          db.address,
+          items,
+          undefined,
+          clock,
+          time > 1 ? [cid] : [],
+          []
+        )
+        await pubsub.publish(topic, encode([0, 3, (await Entry.encode(entry)).bytes]))
+      }
+      for (let i = 0; i < 3; i++) {
+        await client.ledger.transfer(observer.account, 1n)
+        sent += 1n
+        await until('the honest entry', () => observer.ledger.balance().available === sent, 10_000)
+      }
+      assert.equal(bookOf(observer), bookOf(client))
+    } finally {
+      await orbitdb.stop()
+      await helia.stop()
+      await rm(folder, { recursive: true, force: true })
+    }
+  })
+})

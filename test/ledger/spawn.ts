@@ -1,0 +1,57 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import type { Behaviour, ProcessInit } from './process.ts'
+
+export interface NodeProcess {
+  account: string
+  addresses: string[]
+  child: ChildProcess
+  call<T = unknown>(method: string, ...args: unknown[]): Promise<T>
+  kill(signal?: NodeJS.Signals): Promise<void>
+}
+
+/** Starts test/ledger/process.ts and waits until it is there. */
+export async function spawnNode(
+  init: Omit<ProcessInit, 'behaviour'> & { behaviour?: Behaviour }
+): Promise<NodeProcess> {
+  const child = fork(
+    new URL('./process.ts', import.meta.url),
+    [JSON.stringify({ behaviour: 'honest', ...init })],
+    { execArgv: ['--no-node-snapshot', '--no-warnings'], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }
+  )
+  const waiting = new Map<number, { resolve(value: any): void; reject(error: Error): void }>()
+  const ready = Promise.withResolvers<{ ready: string[]; account: string }>()
+  let nextId = 0
+  child.on('message', (message: any) => {
+    if (message.ready != null) return ready.resolve(message)
+    const waiter = waiting.get(message.id)
+    waiting.delete(message.id)
+    if (message.error != null)
+      waiter?.reject(Object.assign(new Error(message.error), { name: message.error }))
+    else waiter?.resolve(message.value)
+  })
+  child.on('exit', () => {
+    const gone = new Error('the process ended')
+    ready.reject(gone)
+    for (const waiter of waiting.values()) waiter.reject(gone)
+  })
+  const { ready: addresses, account } = await ready.promise
+  return {
+    account,
+    addresses,
+    child,
+    call: (method, ...args) =>
+      new Promise((resolve, reject) => {
+        if (!child.connected) return reject(new Error('the process ended'))
+        const id = nextId++
+        waiting.set(id, { resolve, reject })
+        child.send({ id, method, args })
+      }),
+    kill: async (signal = 'SIGKILL') => {
+      if (child.exitCode != null || child.signalCode != null) return
+      const exited = once(child, 'exit')
+      child.kill(signal)
+      await exited
+    }
+  }
+}
