@@ -2,7 +2,7 @@ import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import { ProtocolError } from '../errors.ts'
 import type { Plan } from '../plan.ts'
 import type { FilterSpec } from '../spec.ts'
-import { type DriverTools, driverSource, encodeContext, expose } from './shared.ts'
+import { createChance, driverSource, encodeContext, expose, inOrder } from './shared.ts'
 
 interface Input {
   first: number
@@ -11,33 +11,30 @@ interface Input {
   whole?: boolean
 }
 
-/** Runs inside the sandbox; self-contained. One bit per item is all that travels back. */
+/** Runs inside the sandbox; uses only what driverSource() puts beside it. One bit per item is all that travels back. */
 function driver(
   task: (item: unknown, index: number) => unknown,
   _functions: unknown,
-  context: Record<string, unknown> | undefined,
-  tools?: DriverTools
+  context: Record<string, unknown> | undefined
 ) {
   expose(context)
+  const reseed = createChance()
   return ({ first, items, whole }: Input): unknown => {
-    let waits = false
-    const verdicts = items.map((item, i) => {
-      tools?.reseed(first + i)
-      const verdict = task(item, first + i)
-      if (typeof (verdict as PromiseLike<unknown> | null)?.then === 'function') waits = true
-      return verdict
-    })
     const answer = (kept: unknown[]): unknown => {
       if (whole) return items.filter((_, i) => kept[i])
       const mask = new Uint8Array(Math.ceil(kept.length / 8))
       for (let i = 0; i < kept.length; i++) if (kept[i]) mask[i >> 3]! |= 1 << (i & 7)
       return mask
     }
-    return waits ? Promise.all(verdicts).then(answer) : answer(verdicts)
+    const verdict = (i: number): unknown => {
+      reseed(first + i)
+      return task(items[i], first + i)
+    }
+    return inOrder(items.length, verdict, answer)
   }
 }
 
-const DRIVER = driverSource(driver, { expose })
+const DRIVER = driverSource(driver, { createChance, expose, inOrder })
 
 /** A unit is one item. The coordinator has the items; slices say which of them stay. */
 export function planFilter(spec: FilterSpec): Plan {

@@ -3,11 +3,12 @@ import type { Plan } from '../plan.ts'
 import type { MapReduceSpec, Operation } from '../spec.ts'
 import { blockSize, createTree, foldBlocks, mergeNodes, type TreeNode } from '../tree.ts'
 import {
-  type DriverTools,
+  createChance,
   driverSource,
   encodeContext,
   expectAcc,
   expose,
+  inOrder,
   type ReduceInput,
   treeReducer
 } from './shared.ts'
@@ -96,10 +97,10 @@ export function createGrouping({ lift, fold, combine, isAcc, finish }: Reduction
 function driver(
   task: (item: unknown, index: number) => unknown,
   functions: { reduce?: (a: unknown, b: unknown) => unknown },
-  context: Record<string, unknown> | undefined,
-  tools?: DriverTools
+  context: Record<string, unknown> | undefined
 ) {
   expose(context)
+  const reseed = createChance()
   return ({ items, size, blocks, operation, first, merge, initial, whole }: Input): unknown => {
     const { foldAll, combineGroups, finishGroups } = createGrouping(
       createReduction(operation, false, functions.reduce)
@@ -113,17 +114,18 @@ function driver(
           : mergeNodes(blocks, merge as TreeNode<Group>[], combineGroups)
       return whole ? finishGroups(nodes[0]?.[2], initial) : nodes
     }
-    const values = items.map((item, i) => {
-      tools?.reseed(first * size + i)
-      return task(item, first * size + i)
-    })
-    const waits = values.some(value => typeof (value as PromiseLike<unknown> | null)?.then === 'function')
-    return waits ? Promise.all(values).then(reduce) : reduce(values)
+    const call = (i: number): unknown => {
+      reseed(first * size + i)
+      return task(items[i], first * size + i)
+    }
+    return inOrder(items.length, call, reduce)
   }
 }
 
 const DRIVER = driverSource(driver, {
+  createChance,
   expose,
+  inOrder,
   foldBlocks,
   mergeNodes,
   createTree,

@@ -3,7 +3,15 @@ import { ProtocolError } from '../errors.ts'
 import type { Plan, Reducer } from '../plan.ts'
 import type { MapSpec } from '../spec.ts'
 import { rangeItems } from './range-reduce.ts'
-import { arrayHead, type DriverTools, driverSource, encodeArray, encodeContext, expose } from './shared.ts'
+import {
+  arrayHead,
+  createChance,
+  driverSource,
+  encodeArray,
+  encodeContext,
+  expose,
+  inOrder
+} from './shared.ts'
 
 interface Input {
   first: number
@@ -13,34 +21,24 @@ interface Input {
   count?: number
 }
 
-/** Runs inside the sandbox; self-contained. An async function's promises are awaited together. */
+/** Runs inside the sandbox; uses only what driverSource() puts beside it. */
 function driver(
   task: (item: unknown, index: number) => unknown,
   _functions: unknown,
-  context: Record<string, unknown> | undefined,
-  tools?: DriverTools
+  context: Record<string, unknown> | undefined
 ) {
   expose(context)
+  const reseed = createChance()
   return ({ first, items, start = 0, step = 1, count = 0 }: Input): unknown => {
-    const length = items?.length ?? count
-    const out = new Array(length)
-    let waits = false
-    for (let i = 0; i < length; i++) {
-      tools?.reseed(first + i)
-      const value = task(items == null ? start + (first + i) * step : items[i], first + i)
-      if (
-        typeof value === 'object' &&
-        value !== null &&
-        typeof (value as PromiseLike<unknown>).then === 'function'
-      )
-        waits = true
-      out[i] = value
+    const call = (i: number): unknown => {
+      reseed(first + i)
+      return task(items == null ? start + (first + i) * step : items[i], first + i)
     }
-    return waits ? Promise.all(out) : out
+    return inOrder(items?.length ?? count, call, values => values)
   }
 }
 
-const DRIVER = driverSource(driver, { expose })
+const DRIVER = driverSource(driver, { createChance, expose, inOrder })
 
 /** A unit is one item. */
 export function planMap(spec: MapSpec): Plan {

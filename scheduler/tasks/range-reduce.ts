@@ -3,7 +3,7 @@ import type { Plan } from '../plan.ts'
 import type { Operation, RangeReduceSpec } from '../spec.ts'
 import { blockSize, createTree, foldBlocks, mergeNodes } from '../tree.ts'
 import {
-  type DriverTools,
+  createChance,
   driverSource,
   encodeContext,
   expectAcc,
@@ -31,10 +31,10 @@ interface Input extends ReduceInput {
 function driver(
   task: (...args: number[]) => unknown,
   functions: { reduce?: (a: unknown, b: unknown) => unknown },
-  context: Record<string, unknown> | undefined,
-  tools?: DriverTools
+  context: Record<string, unknown> | undefined
 ) {
   expose(context)
+  const reseed = createChance()
   return (input: Input): unknown => {
     const { start, step, items, size, operation, exact, partial, first, count, merge, initial, whole } = input
     const { lift, fold, combine, finish } = createReduction(operation, exact, functions.reduce)
@@ -42,7 +42,7 @@ function driver(
     const leaf = (block: number): unknown => {
       const from = start + block * size * step
       const to = start + (Math.min((block + 1) * size, items) - 1) * step
-      tools?.reseed(from)
+      reseed(from)
       let acc = lift(partial ? task(from, to) : task(from))
       if (!partial) for (let x = from + step; x <= to; x += step) acc = fold(acc, task(x))
       return acc
@@ -53,7 +53,14 @@ function driver(
   }
 }
 
-const DRIVER = driverSource(driver, { expose, foldBlocks, mergeNodes, createTree, createReduction })
+const DRIVER = driverSource(driver, {
+  createChance,
+  expose,
+  foldBlocks,
+  mergeNodes,
+  createTree,
+  createReduction
+})
 
 /** How many items a range has, both ends inclusive. */
 export function rangeItems({ start, end, step }: { start: number; end: number; step: number }): number {

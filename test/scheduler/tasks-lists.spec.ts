@@ -1,7 +1,6 @@
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import { encodeValue } from '../../sandbox/index.ts'
-import { isPlanned, plan } from '../../scheduler/plan.ts'
 import { parseSpec } from '../../scheduler/spec.ts'
 import { WorkRunner } from './run-work.ts'
 
@@ -101,41 +100,31 @@ describe('tasks over lists', function () {
     )
   })
 
-  it('seeds chance by item, not by slice', async () => {
+  it('seeds chance by program and item, not by slice, also in async functions', async () => {
+    const items = [1, 2, 3, 4, 5, 6]
+    const fn = async () => {
+      const one = Math.random()
+      await undefined
+      return [one, Math.random()]
+    }
     const specs = [
-      { type: 'map', items: [1, 2, 3, 4, 5, 6], fn: () => Math.random() },
-      {
-        type: 'map_reduce',
-        items: [1, 2, 3, 4, 5, 6],
-        map: (x: number) => [x, Math.random()],
-        reduce: 'sum'
-      },
+      { type: 'map', items, fn: 'Math.random()' },
+      { type: 'map', items, fn },
+      { type: 'filter', items, fn: 'Math.random() < 0.5' },
+      { type: 'map_reduce', items, map: 'Math.random()' },
       { type: 'range_reduce', start: 1, end: 6, map: () => Math.random() }
     ]
     for (const spec of specs) {
-      const parsed = parseSpec(spec)
-      assert.ok(isPlanned(parsed))
-      const { program, input, createReducer, units } = plan(parsed)
-      let seed = 0
-      // a driver is text; here it runs beside a chance of ours
-      const scope = { random: () => ++seed / 1000 }
-      const task = new Function('Math', `return (${program.source})`)(scope)
-      const drive = new Function(`return ${program.driver}`)()(task, {}, undefined, {
-        reseed(item: number) {
-          seed = item
-        }
-      })
-      const cut = async (size: number) => {
-        const reducer = createReducer()
-        for (let first = 0; first < units; first += size) {
-          const count = Math.min(size, units - first)
-          reducer.add(first, count, encodeValue(drive(input(first, count))))
-        }
-        return reducer.finish(async () => new Uint8Array())
-      }
-      const whole = await cut(units)
-      for (const size of [1, 2]) assert.deepEqual(await cut(size), whole)
+      const whole = await runner.run(spec, { slice: 6 })
+      for (const slice of [1, 2]) assert.deepEqual(await runner.run(spec, { slice }), whole)
     }
+    const numbers = [
+      ...(await runner.result(specs[0])),
+      ...(await runner.result(specs[1])).flat(),
+      ...(await runner.result({ ...specs[0], context: { another: 'job' } }))
+    ] as number[]
+    assert.equal(new Set(numbers).size, 24)
+    assert.ok(numbers.every(x => x >= 0 && x < 1))
   })
 
   it('runs an export of a WebAssembly module, once or per item', async () => {
