@@ -212,16 +212,18 @@ export function childMain(
       step(() => call(made, operation.run, done, to))
       while (control[0]! < to) {
         if (control[2]! > 0) {
-          flush(done)
+          flush(done, to)
           done = control[0]!
-          output = room(control[2]!)
-          attach(made)
+          if (control[2]! > output.byteLength) {
+            output = room(control[2]!)
+            attach(made)
+          }
           step(() => call(made, operation.resume))
         } else {
           step(() => call(made, operation.unstick))
         }
       }
-      flush(done)
+      flush(done, to)
       done = to
     }
     if (message.stateless) {
@@ -231,7 +233,7 @@ export function childMain(
       next = prepare()
     }
 
-    function flush(from: number) {
+    function flush(from: number, to: number) {
       const now = performance.now()
       const ms = now - clock
       clock = now
@@ -248,7 +250,8 @@ export function childMain(
       results.writeUInt32LE(RESULT_BYTES - HEAD_BYTES + size, 4)
       results.writeDoubleLE(ms, 8)
       results.writeUInt32LE(outcomes, 16)
-      results.writeUInt32LE(careful ? 1 : chunk, 20)
+      const rest = to - control[0]! // of this chunk, where it was only making room
+      results.writeUInt32LE(careful ? 1 : rest > 0 ? rest : chunk, 20)
       if (small) values.copy(results, RESULT_BYTES)
       writeFully(results, results.length)
       if (!small) writeFully(values, size)

@@ -60,7 +60,7 @@ export async function createChild(
       statm = undefined
       gone = true
       const trapped = TRAPS.some(([name, number]) => signal === name || code === 128 + number)
-      resolve(killed ? 'killed' : outOfMemory || trapped ? 'out-of-memory' : 'crashed')
+      resolve(outOfMemory ? 'out-of-memory' : killed ? 'killed' : trapped ? 'out-of-memory' : 'crashed')
     })
   })
   const child: Child = {
@@ -88,7 +88,7 @@ export async function createChild(
       }
     },
     async limitMemory(bytes) {
-      if (prlimit === undefined || statm === undefined) return
+      if (prlimit === undefined || statm === undefined || !child.alive) return
       const now = Number(/^VmData:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
       await new Promise<void>((resolve, reject) => {
         execFile(prlimit, ['--pid', String(pid), `--data=${now + bytes}`], error =>
@@ -110,8 +110,10 @@ export async function createChild(
       onWild: () => child.kill(),
       onFrame: (type, body) => {
         if (type === FRAME.ready) resolve()
-        else if (type === FRAME.failed) outOfMemory = true
-        else child.onFrame(type, body)
+        else if (type === FRAME.failed) {
+          outOfMemory = true
+          child.kill()
+        } else child.onFrame(type, body)
       }
     })
     ended.then(() => reject(new SandboxUnavailableError('the child process did not start')))

@@ -45,9 +45,12 @@ export function createSandbox({
 
   async function take(): Promise<Child> {
     if (!running) throw new SandboxUnavailableError('the sandbox is not running, call start() first')
-    const child = pool.shift() ?? launch()
     setImmediate(refill)
-    return child
+    for (let warmed = pool.shift(); warmed !== undefined; warmed = pool.shift()) {
+      const child = await warmed
+      if (child.alive) return child
+    }
+    return launch()
   }
 
   async function admit(signal?: AbortSignal) {

@@ -15,7 +15,7 @@ export const OPERATION = {
   run: 3,
   /** the pending promise can never settle, for nothing outside feeds this isolate: fails that input, carries on */
   unstick: 4,
-  /** puts the outcome that did not fit into the enlarged output buffer, carries on */
+  /** the output buffer is empty and large enough now: puts what did not fit, carries on */
   resume: 5,
   /** (kind, module bytes, export name): what is wrong with a WebAssembly module, or undefined */
   problem: 6
@@ -72,6 +72,7 @@ export function isolateMain(
   const MESSAGE_CHARS = 4096
   const STACK_CHARS = 16384
   const HEAD_BYTES = 9 // status, length, and four more to put large arrays on 8 bytes (ALIGNED in value.ts)
+  const FLUSH_BYTES = 1 << 20 // what is written leaves before it gets larger; the node bounds a frame by it
   const STATUS = { ok: 0, threw: 1, invalid: 2 }
 
   let input: Uint8Array
@@ -167,6 +168,10 @@ export function isolateMain(
 
   function loop() {
     while (item < last) {
+      if (control[1]! > FLUSH_BYTES) {
+        control[2] = FLUSH_BYTES
+        return
+      }
       let value: unknown
       try {
         if (broken !== undefined) throw broken.error
@@ -265,10 +270,9 @@ export function isolateMain(
     },
     [operation.resume]() {
       const held = waiting
-      if (held === undefined) return
       waiting = undefined
       control[2] = 0
-      if (put(held.status, held.bytes)) loop()
+      if (held === undefined || put(held.status, held.bytes)) loop()
     },
     [operation.problem](kind: string, moduleBytes: SharedArrayBuffer, exportName: string) {
       return makeWasm(realm).problem(kind, copyOf(moduleBytes), exportName)

@@ -14,6 +14,9 @@ export interface Scripts {
   stateless: boolean
 }
 
+/** Parsing takes place in the node: about 50 ms per million characters. */
+const SOURCE_CHARS = 4_000_000
+
 interface Edit {
   from: number
   to: number
@@ -28,6 +31,16 @@ interface Edit {
  * All edits stay on their line, so line numbers are the author's.
  */
 export function compileProgram(program: Program): Scripts {
+  try {
+    return scriptsOf(program)
+  } catch (error) {
+    // the stack of the parser or of a walk over its tree
+    if (error instanceof RangeError) throw new ProgramError('nested too deeply')
+    throw error
+  }
+}
+
+function scriptsOf(program: Program): Scripts {
   const binary = program.kind === 'wasm' || program.kind === 'wasi'
   if (binary === (typeof program.source === 'string')) {
     throw new ProgramError(`a program of kind ${program.kind} is ${binary ? 'bytes' : 'source text'}`)
@@ -66,7 +79,7 @@ function script(kind: Program['kind'], source: string, name: string) {
     const what = 'not a function: write `(x) => …`, `function (x) { … }` or `async …`'
     throw new ProgramError(what, name, ...positionOf(expression, parsed.before))
   }
-  const [pow, assign] = freeNames(source)
+  const [pow, assign] = freeNames(parsed)
   const text = applyEdits(source, powers(parsed, pow, assign))
   const head = kind === 'expression' ? '(x,index)=>(' : '('
   return {
@@ -78,7 +91,7 @@ function script(kind: Program['kind'], source: string, name: string) {
 function moduleScript(source: string, name: string) {
   const parsed = parseAuthor(source, name, 'module')
   const { tree } = parsed
-  const [pow, assign, result] = freeNames(source)
+  const [pow, assign, result] = freeNames(parsed)
   const edits = powers(parsed, pow, assign)
   let answer: string | undefined
   const refuse = (what: string, node: AnyNode): never => {
@@ -136,6 +149,8 @@ interface Parsed {
 }
 
 function parseAuthor(source: string, name: string, sourceType: 'script' | 'module'): Parsed {
+  if (source.length > SOURCE_CHARS)
+    throw new ProgramError(`${source.length} characters, at most ${SOURCE_CHARS}`, name)
   const before = sourceType === 'script' ? 2 : 0
   const tokens: Token[] = []
   try {
@@ -154,16 +169,14 @@ function positionOf(node: AnyNode, before: number): [number, number] {
 }
 
 /** Names that the text does not use. */
-function freeNames(source: string): [string, string, string] {
-  let prefix = '$'
-  while (
-    source.includes(`${prefix}pow`) ||
-    source.includes(`${prefix}assign`) ||
-    source.includes(`${prefix}default`)
-  ) {
-    prefix += '$'
+function freeNames({ tokens }: Parsed): [string, string, string] {
+  const used = new Set(tokens.map(token => token.value))
+  const free = (name: string) => {
+    let n = 0
+    while (used.has(`$${name}${n}`)) n++
+    return `$${name}${n}`
   }
-  return [`${prefix}pow`, `${prefix}assign`, `${prefix}default`]
+  return [free('pow'), free('assign'), free('default')]
 }
 
 /** The edits that turn `**` and `**=` into calls of the two names. */
@@ -172,22 +185,21 @@ function powers({ tree, tokens, name, before }: Parsed, pow: string, assign: str
   const put = (from: number, to: number, text: string) =>
     edits.push({ from: from - before, to: to - before, text })
   // the operator itself, for parentheses and comments may stand around it
-  const token = (from: number, to: number, text: string) => {
-    const found = tokens.find(
-      one => one.start >= from && one.end <= to && (one.value ?? one.type.label) === text
-    )!
-    return [found.start, found.end] as const
+  const token = (from: number, text: string) => {
+    let at = firstAt(tokens, from)
+    while ((tokens[at]!.value ?? tokens[at]!.type.label) !== text) at++
+    return [tokens[at]!.start, tokens[at]!.end] as const
   }
   full(tree, anyNode => {
     const node = anyNode as AnyNode
     if (node.type === 'BinaryExpression' && node.operator === '**') {
       put(node.start, node.start, `${pow}(`)
-      put(...token(node.left.end, node.right.start, '**'), ',')
+      put(...token(node.left.end, '**'), ',')
       put(node.end, node.end, ')')
     }
     if (node.type !== 'AssignmentExpression' || node.operator !== '**=') return
-    const { left, right } = node
-    const operator = token(left.end, right.start, '**=')
+    const { left } = node
+    const operator = token(left.end, '**=')
     put(node.end, node.end, ')')
     if (left.type === 'Identifier') {
       put(...operator, `= ${pow}(${left.name},`)
@@ -207,10 +219,10 @@ function powers({ tree, tokens, name, before }: Parsed, pow: string, assign: str
     const { object, property } = left
     put(node.start, node.start, `${assign}(`)
     if (left.computed) {
-      put(...token(object.end, property.start, '['), ',')
-      put(...token(property.end, left.end, ']'), ')(')
+      put(...token(object.end, '['), ',')
+      put(...token(property.end, ']'), ')(')
     } else {
-      const [dot] = token(object.end, property.start, '.')
+      const [dot] = token(object.end, '.')
       put(dot, property.end, `,"${(property as { name: string }).name}")(`)
     }
     put(...operator, '')
@@ -218,8 +230,24 @@ function powers({ tree, tokens, name, before }: Parsed, pow: string, assign: str
   return edits
 }
 
+/** Index of the first token that starts at `from` or later. */
+function firstAt(tokens: Token[], from: number): number {
+  let low = 0
+  let high = tokens.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (tokens[middle]!.start < from) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
 function applyEdits(source: string, edits: Edit[]): string {
-  return edits
-    .sort((a, b) => a.from - b.from)
-    .reduceRight((text, edit) => text.slice(0, edit.from) + edit.text + text.slice(edit.to), source)
+  let at = 0
+  const pieces: string[] = []
+  for (const { from, to, text } of edits.sort((a, b) => a.from - b.from)) {
+    pieces.push(source.slice(at, from), text)
+    at = to
+  }
+  return pieces.join('') + source.slice(at)
 }

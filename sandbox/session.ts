@@ -20,7 +20,8 @@ const MIB_BYTES = 1 << 20
 const POLL_MS = 10
 const LOAD_MS = 5_000 // compiling a large module may take longer than one input may
 const IN_FLIGHT = 2
-const CHUNK_MAX = 1024 // as in child-main.ts
+const REFUSAL_CHARS = 1_000 // the pattern below takes quadratic time
+const FLUSH_BYTES = (1 << 20) + 65_536 // of isolate-main.ts, and the heads of what is in there
 const SLACK_MB = 64 // asked for but not touched, and what the program may take between two looks at it
 const FAILURE_BYTES = 200_000 // name, message and stack as the isolate cuts them
 const RESULT_HEAD_BYTES = 16
@@ -84,10 +85,9 @@ export async function openSession(init: SessionInit): Promise<Session> {
         `the memory of the child could not be limited: ${(error as Error).message}`
       )
     }
-    fresh.maxFrameBytes =
-      RESULT_HEAD_BYTES + CHUNK_MAX * (OUTCOME_HEAD_BYTES + Math.max(FAILURE_BYTES, limits.outputBytes))
+    fresh.maxFrameBytes = FLUSH_BYTES + Math.max(FAILURE_BYTES, limits.outputBytes)
     fresh.onFrame = (type, body) => {
-      if (type === FRAME.results && failure === undefined) receive(body)
+      if (failure === undefined) receive(type, body)
     }
     chunk = 1
     failure = undefined
@@ -119,14 +119,18 @@ export async function openSession(init: SessionInit): Promise<Session> {
     if (queue[0]!.signal?.aborted) end('aborted', 'aborted by the caller')
   }
 
-  function receive(body: Buffer) {
+  function receive(type: number, body: Buffer) {
     const batch = queue[0]
+    let got = 0
     try {
-      if (batch === undefined || sent === 0) throw new RangeError('nobody asked')
+      if (type !== FRAME.results || batch === undefined || sent === 0) throw new RangeError('nobody asked')
+      const before = batch.outcomes.length
       chunk = readOutcomes(body, batch.outcomes, batch.inputs.length, limits.outputBytes)
+      got = batch.outcomes.length - before
     } catch (error) {
       return end('invalid-result', `the child spoke nonsense: ${(error as Error).message}`)
     }
+    if (got === 0) return // it only made room for a large one, and its time runs on
     if (batch.outcomes.length === batch.inputs.length) {
       sent--
       queue.shift()
@@ -287,6 +291,7 @@ function authorFrames(stack: string): string | undefined {
 
 /** V8's own words about a text that acorn let through: `message [task:3:5]`. */
 function refusal(text: string): ProgramError {
+  if (text.length > REFUSAL_CHARS) return new ProgramError(text.slice(0, REFUSAL_CHARS))
   const match = /^(.*) \[(.*):(\d+):(\d+)\]$/s.exec(text)
   if (match === null) return new ProgramError(text)
   return new ProgramError(match[1]!, match[2]!, Number(match[3]), Number(match[4]))

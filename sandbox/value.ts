@@ -57,6 +57,8 @@ export function valueCodec() {
   const typeName = getter(typedPrototype, Symbol.toStringTag) as (v: unknown) => string | undefined
   const bufferOf = getter(typedPrototype, 'buffer') as (v: unknown) => ArrayBuffer
   const offsetOf = getter(typedPrototype, 'byteOffset') as (v: unknown) => number
+  // finds NaN at machine speed, also in the first call, where a loop of ours is still interpreted
+  const includes = uncurry(Float64Array.prototype.includes) as (v: unknown, x: number) => boolean
   const byteLengthOf = getter(typedPrototype, 'byteLength') as (v: unknown) => number
   const getFloat64 = uncurry(DataView.prototype.getFloat64) as (v: DataView, at: number) => number
   const setFloat64 = uncurry(DataView.prototype.setFloat64) as (v: DataView, at: number, x: number) => void
@@ -262,28 +264,11 @@ export function valueCodec() {
     if (!double && name !== 'Float32Array') return
     const numbers = value as Float64Array | Float32Array
     const count = double ? size / 8 : size / 4
-    if (!mayHoldNan(numbers, count)) return
+    if (!includes(numbers, NaN)) return
     const canonical = double ? NAN64 : NAN32
     for (let i = 0; i < count; i++) {
       if (isNan(numbers[i])) setBytes(target, canonical, start + canonical.length * i)
     }
-  }
-
-  // A sum is NaN if any of them is; four sums at once keep the processor busy. Infinities give false alarms.
-  function mayHoldNan(numbers: Float64Array | Float32Array, count: number) {
-    let a = 0
-    let b = 0
-    let c = 0
-    let d = 0
-    let i = 0
-    for (; i + 3 < count; i += 4) {
-      a += numbers[i]!
-      b += numbers[i + 1]!
-      c += numbers[i + 2]!
-      d += numbers[i + 3]!
-    }
-    for (; i < count; i++) a += numbers[i]!
-    return isNan(a + b + c + d)
   }
 
   function put(value: unknown, depth: number) {
@@ -519,7 +504,7 @@ export function valueCodec() {
   }
 
   function checkNan(numbers: Float64Array | Float32Array, count: number) {
-    if (!mayHoldNan(numbers, count)) return
+    if (!includes(numbers, NaN)) return
     const raw = new Bytes(bufferOf(numbers))
     const canonical = byteLengthOf(numbers) === 8 * count ? NAN64 : NAN32
     const size = canonical.length

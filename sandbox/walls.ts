@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { accessSync, constants, readFileSync, readlinkSync, realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { delimiter, join } from 'node:path'
+import { delimiter, isAbsolute, join } from 'node:path'
 import { type Child, createChild } from './child.ts'
 import { childMain, FRAME } from './child-main.ts'
 import type { Wall } from './contract.ts'
@@ -11,6 +11,7 @@ import { canFilter, seccompFilter } from './seccomp.ts'
 const NOFILE = 64 // the child needs about 25 descriptors
 const FSIZE_BYTES = 1 << 20 // as large as the tmpfs
 const TMPFS_BYTES = 1 << 20
+const INFO_CHARS = 1_000 // what bwrap tells of the child; a few lines
 const INSTALL = 'sudo bootstrap/install-debian-packages.sh installs it'
 
 /** The program that holds isolated-vm, to be run inside the walls by this node. */
@@ -51,7 +52,7 @@ export interface Tools {
 /** Absolute paths of the programs that build the walls, as far as they are in these folders. */
 export function findTools(path = `${process.env.PATH ?? ''}${delimiter}/usr/bin${delimiter}/bin`): Tools {
   const find = (name: string) => {
-    for (const folder of path.split(delimiter)) {
+    for (const folder of path.split(delimiter).filter(isAbsolute)) {
       const file = join(folder, name)
       try {
         accessSync(file, constants.X_OK)
@@ -121,7 +122,7 @@ export function spawnWalled(
   let info = ''
   const pid = new Promise<number>((resolve, reject) => {
     ;(child.stdio[4] as NodeJS.ReadableStream).on('data', data => {
-      info += data
+      if (info.length < INFO_CHARS) info += data
       const match = /"child-pid": (\d+)/.exec(info)
       if (match !== null) resolve(Number(match[1]))
     })
