@@ -12,7 +12,7 @@ import {
   offersTopic,
   PROVIDER_VALIDITY_MS
 } from '../bootstrap/index.ts'
-import { createLedger, type LedgerComponents } from '../ledger/index.ts'
+import { createLedger, createSigner, type LedgerComponents } from '../ledger/index.ts'
 import { createSandbox } from '../sandbox/index.ts'
 import { CREDIT_MICRO, createPolicy, createScheduler, type WorkerPolicy } from '../scheduler/index.ts'
 import { COMPUTE_SERVICE, createDirectory, type Directory } from '../services/index.ts'
@@ -58,7 +58,7 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
   const { network, seeds } = await findNetwork({ config, role, identity, logger, signal })
   const metrics = createMetrics()
 
-  const { helia, libp2p } = started.adopt(
+  const heliaNode = started.adopt(
     await createHeliaNode({
       folder: config.data,
       logger: componentLog,
@@ -79,6 +79,7 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
     }),
     node => node.stop()
   )
+  const { helia, libp2p } = heliaNode
   signal.throwIfAborted()
   started.defer(watchPeers(libp2p, logger, network.seeds.length + seeds.length))
 
@@ -114,6 +115,7 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
       network: libp2p,
       sandbox,
       ledger,
+      signer: createSigner(identity.privateKey),
       pubsub: libp2p.services.pubsub,
       logger: componentLog
     }
@@ -123,6 +125,7 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
     await part.start()
     signal.throwIfAborted()
   }
+  await heliaNode.meetPeers()
   if (config.compute) directory.announce(COMPUTE_SERVICE)
 
   // early, so that the first job need not wait for it; `submit` reports why there is none

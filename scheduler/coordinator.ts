@@ -24,6 +24,8 @@ import {
 
 // A worker that leases and says nothing for this long is taken for gone; its heartbeat comes every second.
 export const SILENT_MS = 4000
+// A lease ends after its slice's own time limit, once more for what waits before it, and this.
+const LEASE_GRACE_MS = 30_000
 // Speculation: after this share of a job, a slice that runs this many times the median is leased twice.
 const SPECULATE_AFTER = 0.75
 const SPECULATE_FACTOR = 1.5
@@ -44,6 +46,8 @@ const BACKTRACK_SLICES = 200
 const PATIENCE_REFUSALS = 3
 // Checks passed from which a worker is no newcomer.
 const KNOWN_CHECKS = 5
+// What the first slice of unknown code is paid as: its own time is not known before it was run.
+const PROBE_MS = 10
 // What this node calculated itself is right as far as this node is concerned; below 1, so that Bayes stays finite.
 const OWN_CREDIBILITY = 1 - 1e-9
 
@@ -92,15 +96,20 @@ export interface JobInit {
 }
 
 /** An answer as the coordinator weighs it. `digest` stands for the value: equal digests, equal bytes. */
-export type Answer = { digest: string; payload: unknown; ms: number } | { failure: Failure; ms: number }
+export type Answer =
+  | { digest: string; payload: unknown; ms: number; proof?: unknown }
+  | { failure: Failure; ms: number }
 
 export interface Accepted {
   job: string
+  slice: number
   first: number
   count: number
   payload: unknown
   /** who is paid what */
   paid: { worker: string; price: bigint }[]
+  /** the workers' signatures under the accepted answer */
+  proofs: unknown[]
 }
 
 export interface Effects {
@@ -111,6 +120,8 @@ export interface Effects {
     first: number
     count: number
     expectedMs: number
+    /** agreed now, paid when the result is accepted */
+    price: bigint
   }): void
   revoke(revoked: { worker: string; job: string; slice: number }): void
   /** Stores an accepted slice. false when the payload is malformed: then it counts as a wrong answer. */
@@ -143,6 +154,7 @@ interface Lease {
   worker: string
   at: number
   expectedMs: number
+  price: bigint
 }
 
 export interface Vote {
@@ -151,6 +163,9 @@ export interface Vote {
   /** undefined where the result was accepted before and is not kept in memory */
   payload: unknown
   ms: number
+  price: bigint
+  /** the worker's signature under its answer */
+  proof?: unknown
 }
 
 interface Slice extends Interval {
@@ -170,6 +185,8 @@ interface JobEntry extends JobInit {
   slices: Map<number, Slice>
   done: number
   spent: bigint
+  /** agreed for leases and answers that are not accepted yet */
+  committed: bigint
   retried: number
   durations: number[]
 }
@@ -191,10 +208,14 @@ interface WorkerEntry extends WorkerOffer {
 
 const PRIORITIES = ['critical', 'high', 'normal', 'low'] as const
 
-/** `random`: numbers in [0, 1); `trust`: what was known before a restart, by the keys that `effects.trust` gave. */
+/** `firstSlice`: above every number that was given before a restart; `random`: numbers in [0, 1); `trust`: what was known before a restart, by the keys that `effects.trust` gave. */
 export function createCoordinator(
   effects: Effects,
-  { random, trust: known = [] }: { random: () => number; trust?: Iterable<[string, Trust]> }
+  {
+    random,
+    trust: known = [],
+    firstSlice = 1
+  }: { random: () => number; trust?: Iterable<[string, Trust]>; firstSlice?: number }
 ) {
   const workers = new Map<string, WorkerEntry>()
   const jobs = new Map<string, JobEntry>()
@@ -208,7 +229,7 @@ export function createCoordinator(
   const trusts = new Map<string, Trust>(known)
   const judged = { seen: 0, bad: 0 }
   for (const trust of trusts.values()) countJudged(trust, 1)
-  let nextSlice = 1
+  let nextSlice = firstSlice
   let nextOrder = 1
 
   /** expected ms per unit, and how many units that was measured on */
@@ -269,9 +290,13 @@ export function createCoordinator(
     const entry = {
       worker: worker.id,
       at: now,
-      expectedMs: rate == null ? TARGET_SLICE_MS : rate.rate * slice.count
+      expectedMs: rate == null ? TARGET_SLICE_MS : rate.rate * slice.count,
+      price: priceOfSlice(slice.job, slice.count, worker)
     }
+    slice.job.committed += entry.price
     slice.leases.set(worker.id, entry)
+    // silence counts from the first lease on: who has nothing to do says nothing
+    if (worker.outstanding.size === 0) worker.lastSeen = now
     worker.outstanding.set(slice.id, entry)
     worker.outstandingMs += entry.expectedMs
     effects.lease({
@@ -280,7 +305,8 @@ export function createCoordinator(
       slice: slice.id,
       first: slice.first,
       count: slice.count,
-      expectedMs: entry.expectedMs
+      expectedMs: entry.expectedMs,
+      price: entry.price
     })
   }
 
@@ -289,6 +315,7 @@ export function createCoordinator(
     const entry = slice.leases.get(workerId)
     if (entry == null) return
     slice.leases.delete(workerId)
+    slice.job.committed -= entry.price
     const worker = workers.get(workerId)
     if (worker?.outstanding.delete(slice.id))
       worker.outstandingMs = Math.max(0, worker.outstandingMs - entry.expectedMs)
@@ -300,7 +327,10 @@ export function createCoordinator(
       release(slice, worker)
       if (revoke) effects.revoke({ worker, job: slice.job.id, slice: slice.id })
     }
-    for (const vote of [...slice.votes.values()].flat()) workers.get(vote.worker)?.disputed.delete(slice.id)
+    for (const vote of [...slice.votes.values()].flat()) {
+      workers.get(vote.worker)?.disputed.delete(slice.id)
+      slice.job.committed -= vote.price
+    }
     slices.delete(slice.id)
     short.delete(slice)
     slice.job.slices.delete(slice.id)
@@ -345,16 +375,24 @@ export function createCoordinator(
     first?: number
   ): void {
     for (const slice of [...job.slices.values()]) drop(slice, true)
-    jobs.delete(job.id)
+    // the end of one part of a job ends the others, also those that a loop here has still before it
+    if (!jobs.delete(job.id)) return
     ready.get(job.priority)!.delete(job)
     effects.end({ job: job.id, state, failure, first })
   }
 
-  /** What this worker gets for a slice, one of `copies`: the fair price, or a fair share of what is left of the bound. */
-  function priceOfSlice(job: JobEntry, count: number, copies: number, worker: string): bigint {
-    const factor = (job.factor ?? 1) * (workers.get(worker)?.multiplier ?? 1)
-    const fair = priceOf((rateOf(job)?.rate ?? 0) * count, job.priority, { factor, memoryMb: job.memoryMb })
-    const share = ((job.bound - job.spent) * BigInt(count)) / BigInt((job.units - job.done) * copies)
+  /**
+   * What this worker gets for a slice if it is accepted: the fair price, or the slice's share of what is left of the
+   * bound. One's own work is not paid.
+   */
+  function priceOfSlice(job: JobEntry, count: number, worker: WorkerEntry): bigint {
+    if (worker.own) return 0n
+    const factor = (job.factor ?? 1) * (worker.multiplier ?? 1)
+    const rate = rateOf(job)?.rate
+    const ms = rate == null ? PROBE_MS : rate * count
+    const fair = priceOf(ms, job.priority, { factor, memoryMb: job.memoryMb })
+    const left = job.bound - job.spent - job.committed
+    const share = (left * BigInt(count)) / BigInt(job.units - job.done)
     return fair < share ? fair : share
   }
 
@@ -365,7 +403,11 @@ export function createCoordinator(
     if (entry == null || worker == null) return
     if ('failure' in answer) {
       worker.failed++
-      failed(slice, workerId, answer.failure)
+      // the worker stops or gave it up: neither the code's fault nor a reason to refuse it the slice for ever
+      if (answer.failure.name === 'aborted') {
+        backOff(worker, now)
+        lost(slice, workerId)
+      } else failed(slice, workerId, answer.failure)
       return
     }
     const elapsed = now - entry.at
@@ -373,7 +415,8 @@ export function createCoordinator(
     learn(job, workerId, Math.max(1e-3, Math.min(answer.ms, elapsed)), slice.count)
     const { digest, payload } = answer
     const group = slice.votes.get(digest) ?? []
-    group.push({ worker: workerId, digest, payload, ms: elapsed })
+    group.push({ worker: workerId, digest, payload, ms: elapsed, price: entry.price, proof: answer.proof })
+    job.committed += entry.price
     slice.votes.set(digest, group)
     judge(slice)
   }
@@ -382,7 +425,9 @@ export function createCoordinator(
   function judge(slice: Slice): void {
     const groups = [...slice.votes.values()]
     const members = groups.map(group => group.map(vote => believed(slice.job, vote.worker)))
-    const best = verdict(slice.job.verification, members, slice.wanted)
+    // this node's own answer does not wait for a comparison that nobody is at
+    const isCertain = slice.leases.size === 0 && groups.flat().some(vote => workers.get(vote.worker)?.own)
+    const best = verdict(slice.job.verification, members, isCertain ? 1 : slice.wanted)
     // a result in doubt needs somebody else who brings it again
     if (best != null && groups[best]!.some(vote => vote.payload !== undefined)) {
       settle(slice, groups[best]!)
@@ -401,14 +446,13 @@ export function createCoordinator(
 
   function settle(slice: Slice, group: Vote[]): void {
     const { job, first, count } = slice
-    const paid = group.map(({ worker }) => ({
-      worker,
-      price: priceOfSlice(job, count, group.length, worker)
-    }))
+    const paid = group.map(({ worker, price }) => ({ worker, price }))
     const { payload, ms, digest } = group.find(vote => vote.payload !== undefined)!
-    if (!effects.accept({ job: job.id, first, count, payload, paid })) {
+    const proofs = group.flatMap(vote => vote.proof ?? [])
+    if (!effects.accept({ job: job.id, slice: slice.id, first, count, payload, paid, proofs })) {
       slice.votes.delete(digest)
-      for (const { worker } of group) {
+      for (const { worker, price } of group) {
+        job.committed -= price
         slice.tried.add(worker)
         setTrust(job, worker, caught)
       }
@@ -422,16 +466,16 @@ export function createCoordinator(
     job.spent += paid.reduce((sum, { price }) => sum + price, 0n)
     job.durations.push(ms)
     if (job.durations.length > 101) job.durations.shift()
-    weigh(slice, group, paid[0]!.price)
+    weigh(slice, group)
     drop(slice, true)
     if (job.done === job.units) finish(job, 'completed')
   }
 
   /** What an accepted slice says about those who answered it. */
-  function weigh(slice: Slice, group: Vote[], price: bigint): void {
+  function weigh(slice: Slice, group: Vote[]): void {
     const { job, first, count } = slice
     const wrong = [...slice.votes.values()].filter(other => other !== group).flat()
-    for (const { worker: id, digest } of group) {
+    for (const { worker: id, digest, price } of group) {
       const worker = workers.get(id)
       if (worker == null) continue
       worker.accepted++
@@ -460,7 +504,8 @@ export function createCoordinator(
       job.done -= count
       job.spent -= price
       effects.retract({ job: jobId, first, count })
-      const vote: Vote = { worker: id, digest, payload: undefined, ms: 0 }
+      const vote: Vote = { worker: id, digest, payload: undefined, ms: 0, price }
+      job.committed += price
       const slice = addSlice(job, { first, count, failures: 0, losses: 0, tried: new Set() }, 2)
       slice.votes.set(digest, [vote])
       review(slice)
@@ -479,7 +524,7 @@ export function createCoordinator(
     job.retried++
     slice.tried.add(workerId)
     setTrust(job, workerId, stumbled)
-    if (failure.name === 'wall-missing' || failure.name === 'aborted') {
+    if (failure.name === 'wall-missing') {
       // not the code's fault: somebody else
       returnOrReview(slice)
       return
@@ -500,7 +545,7 @@ export function createCoordinator(
 
   function returnOrReview(slice: Slice): void {
     if (slice.leases.size === 0 && slice.votes.size === 0) giveBack(slice)
-    else review(slice)
+    else judge(slice)
   }
 
   function lost(slice: Slice, workerId: string): void {
@@ -518,6 +563,23 @@ export function createCoordinator(
         slice.first
       )
     else returnOrReview(slice)
+  }
+
+  function backOff(worker: WorkerEntry, now: number): void {
+    worker.pausedUntil = now + Math.min(REFUSED_BACKOFF_MAX_MS, REFUSED_BACKOFF_MS * 2 ** worker.refusals++)
+  }
+
+  /** Takes slices back from workers that show life but no result. */
+  function expireLeases(now: number): void {
+    for (const slice of slices.values()) {
+      for (const [id, { at }] of slice.leases) {
+        if (now - at <= 2 * slice.job.timeoutMs + LEASE_GRACE_MS) continue
+        effects.revoke({ worker: id, job: slice.job.id, slice: slice.id })
+        const worker = workers.get(id)
+        if (worker != null) backOff(worker, now)
+        lost(slice, id)
+      }
+    }
   }
 
   /** The worker is out of reach: its slices go to others. */
@@ -620,19 +682,35 @@ export function createCoordinator(
       const interval = job.returned[i]!
       const worker = least(able({ job, tried: interval.tried }, everyone))
       if (worker == null) continue
-      job.returned.splice(i, 1)
-      return { interval, worker }
+      const { first, count } = interval
+      const now = Math.min(count, sizeFor(job, worker, slots))
+      // what lies between accepted slices after a restart may be larger than one slice can be
+      if (now === count) job.returned.splice(i, 1)
+      else
+        job.returned[i] = {
+          ...interval,
+          first: first + now,
+          count: count - now,
+          tried: new Set(interval.tried)
+        }
+      return { interval: { ...interval, count: now }, worker }
     }
     const left = job.units - job.cursor
     const worker = least(everyone.filter(candidate => !candidate.lastResort && mayRun(job, candidate)))
     if (left === 0 || worker == null) return
-    const known = rateOf(job, worker.id)
     // until the first answer, one probe per slot is enough
-    if (known == null && job.slices.size >= slots) return
-    const count = known == null ? 1 : sliceUnits({ ...known, left, slots, most: job.mostUnits })
+    if (rateOf(job, worker.id) == null && job.slices.size >= slots) return
+    const count = Math.min(left, sizeFor(job, worker, slots))
     const first = job.cursor
     job.cursor += count
     return { interval: { first, count, failures: 0, losses: 0, tried: new Set() }, worker }
+  }
+
+  /** Units for a slice on this worker; one where nothing was measured yet. */
+  function sizeFor(job: JobEntry, worker: WorkerEntry, slots: number): number {
+    const known = rateOf(job, worker.id)
+    const left = job.units - job.done
+    return known == null ? 1 : sliceUnits({ ...known, left, slots, most: job.mostUnits })
   }
 
   const isKnown = (job: JobEntry, worker: WorkerEntry): boolean =>
@@ -699,6 +777,7 @@ export function createCoordinator(
         slices: new Map(),
         done: 0,
         spent: 0n,
+        committed: 0n,
         retried: 0,
         durations: []
       }
@@ -785,7 +864,7 @@ export function createCoordinator(
     refuse(worker: string, refused: number[], now: number): void {
       const entry = workers.get(worker)
       if (entry == null) return
-      entry.pausedUntil = now + Math.min(REFUSED_BACKOFF_MAX_MS, REFUSED_BACKOFF_MS * 2 ** entry.refusals++)
+      backOff(entry, now)
       for (const id of refused) {
         const slice = slices.get(id)
         if (slice != null && release(slice, worker) != null) returnOrReview(slice)
@@ -804,20 +883,17 @@ export function createCoordinator(
       }
       for (const job of [...jobs.values()])
         if (job.deadline != null && now >= job.deadline) finish(job, 'expired')
+      expireLeases(now)
       place(now)
       speculate(now)
     },
 
-    /** a slice that is leased or waits for a vote */
-    slice(id: number) {
+    /** a slice that this worker holds */
+    held(id: number, worker: string) {
       const slice = slices.get(id)
+      const lease = slice?.leases.get(worker)
       return (
-        slice && {
-          job: slice.job.id,
-          first: slice.first,
-          count: slice.count,
-          compare: slice.job.verification !== 'none'
-        }
+        slice && lease && { job: slice.job.id, first: slice.first, count: slice.count, price: lease.price }
       )
     },
 

@@ -6,7 +6,17 @@ import { TypedEventEmitter } from 'main-event'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { create as createDigest } from 'multiformats/hashes/digest'
-import type { Ledger } from '../ledger/index.ts'
+import {
+  createReceipts,
+  isWorkSigned,
+  type Ledger,
+  type Receipts,
+  type SignedWork,
+  type Signer,
+  signEvidence,
+  signWork,
+  workProof
+} from '../ledger/index.ts'
 import { encodeValue, type Failure, type Sandbox } from '../sandbox/index.ts'
 import type { Job, JobReport, Scheduler, SchedulerEvents, WorkerInfo } from './contract.ts'
 import {
@@ -27,12 +37,19 @@ import { batchWork, createWork, type Part } from './parts.ts'
 import { addressGroup } from './place.ts'
 import { isPlanned, type PlannedSpec, type RunHere } from './plan.ts'
 import type { WorkerPolicy } from './policy.ts'
-import { boundOf, priceOf, product, type Quote, quoteOf } from './price.ts'
+import { boundOf, product, type Quote, quoteOf } from './price.ts'
 import { calibrate, estimate } from './quote.ts'
 import { parseSpec, type TaskSpec } from './spec.ts'
 import { openStore, type Store } from './store.ts'
 import { expectedCost, type Trust } from './verify.ts'
-import type { FromWorker, LeasedSlice, OfferFields, OfferMessage, SliceResult } from './wire.ts'
+import {
+  digestOf,
+  type FromWorker,
+  type LeasedSlice,
+  type OfferFields,
+  type OfferMessage,
+  type SliceResult
+} from './wire.ts'
 import { type ComputeWorker, createWorker } from './worker.ts'
 
 export interface SchedulerInit {
@@ -48,9 +65,12 @@ export interface SchedulerInit {
 export interface SchedulerComponents {
   network: ComputeNetwork
   sandbox: Sandbox
-  ledger: Pick<Ledger, 'account' | 'escrow' | 'settle' | 'openEscrows'> & Partial<Pick<Ledger, 'reputation'>>
+  ledger: Pick<Ledger, 'account' | 'network' | 'escrow' | 'settle' | 'openEscrows' | 'report'> &
+    Partial<Pick<Ledger, 'reputation'>>
   /** for the offers of workers; without it only connected workers are known */
   pubsub?: OfferPubSub
+  /** of this node's key */
+  signer: Signer
   logger: ComponentLogger
 }
 
@@ -58,12 +78,18 @@ export interface SchedulerComponents {
 const TICK_MS = 250
 // The largest range that randomInt draws from in one step.
 const RANDOM_RANGE = 2 ** 47
+// Slice numbers start above those before a restart: no node leases more than this many per millisecond.
+const SLICES_PER_MS = 1024
+// Signatures that go into one piece of evidence (ledger).
+const MAX_OTHERS = 7
 // Most tasks of one batch.
 const MAX_BATCH = 1_000_000
 // Ended jobs in `jobs()`.
 const RECENT_JOBS = 1000
 // Streams to workers that a node without jobs keeps; it opens more when it has work.
 const IDLE_LINKS = 32
+// The directory costs other nodes a search; where workers are known it is asked no more often than this.
+const DIRECTORY_INTERVAL_MS = 10_000
 
 /** Makes the scheduler of a node: coordinates its own jobs and works on those of others. */
 export function createScheduler(init: SchedulerInit, components: SchedulerComponents): Scheduler {
@@ -84,6 +110,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
   readonly #exchange: Exchange
   /** the last refusal of a linked worker */
   readonly #refusals = new Map<string, string>()
+  #directoryAskedAt = 0
   readonly #outbox = new Map<string, { leases: LeasedSlice[]; programs: Part[]; revoked: number[] }>()
   readonly #controller = new AbortController()
   #store?: Store
@@ -94,7 +121,12 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     this.#init = init
     this.#components = components
     this.#log = components.logger.forComponent('artel:scheduler')
-    this.#worker = createWorker(init.policy, components)
+    const { sandbox, signer, ledger } = components
+    this.#worker = createWorker(init.policy, {
+      sandbox,
+      logger: components.logger,
+      sign: (job, work) => signWork(signer, ledger.network, job, [work]).signature
+    })
     this.#links = createLinks(
       {
         findWorkers: options => this.#findWorkers(options),
@@ -125,7 +157,11 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
         end: ended => this.#onPartEnd(ended)
       },
       // unpredictable for the workers: they must not know what is compared
-      { random: () => randomInt(RANDOM_RANGE) / RANDOM_RANGE, trust: store.trusts() }
+      {
+        random: () => randomInt(RANDOM_RANGE) / RANDOM_RANGE,
+        trust: store.trusts(),
+        firstSlice: Date.now() * SLICES_PER_MS
+      }
     )
     await this.#links.start()
     await this.#exchange.start()
@@ -203,7 +239,11 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     const wanted = (this.#coordinator.busy ? MAX_LINKS : IDLE_LINKS) - linked.size
     if (wanted <= 0) return
     yield* this.#exchange.best(wanted, linked)
-    if (this.#init.findWorkers != null) yield* this.#init.findWorkers(options)
+    const now = Date.now()
+    const isEnough = this.#exchange.seen().length > 0 && now - this.#directoryAskedAt < DIRECTORY_INTERVAL_MS
+    if (this.#init.findWorkers == null || isEnough) return
+    this.#directoryAskedAt = now
+    yield* this.#init.findWorkers(options)
   }
 
   async #submit(specs: TaskSpec[], batch: boolean, options?: { signal?: AbortSignal }): Promise<Job> {
@@ -237,7 +277,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
   }
 
   #run(job: JobHandle): void {
-    this.#links.hungry = this.#exchange.seen().length === 0
+    this.#links.hungry = true
     const { multiplier: _, ...factors } = this.#exchange.factors(job.spec)
     job.factor = product(factors)
     this.#ticker ??= setInterval(() => this.#tick(), TICK_MS)
@@ -312,6 +352,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     first: number
     count: number
     expectedMs: number
+    price: bigint
   }): void {
     const { part, job } = this.#parts.get(lease.job)!
     if (job.state === 'queued') {
@@ -324,19 +365,10 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
       program: part.load.program,
       inputs: part.inputs(lease.first, lease.count),
       expectedMs: lease.expectedMs,
-      price: this.#priceOf(job, part, lease)
+      job: job.id,
+      price: Number(lease.price)
     })
     post.programs.push(part)
-  }
-
-  /** What the worker can expect for a slice, for it to decide whether it takes it. */
-  #priceOf(job: JobHandle, part: Part, lease: { worker: string; count: number; expectedMs: number }): number {
-    const multiplier = this.#offers.get(lease.worker)?.multiplier ?? 1
-    const memoryMb = part.load.memoryMb
-    const fair = priceOf(lease.expectedMs, job.spec.priority, { factor: job.factor * multiplier, memoryMb })
-    const [share, of] = part.share
-    const most = (Number(job.init.bound) * share * lease.count) / (of * part.units)
-    return Math.floor(Math.min(Number(fair), most))
   }
 
   #post(worker: string) {
@@ -357,7 +389,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     this.#outbox.clear()
   }
 
-  #onAccept({ job: id, first, count, payload, paid }: Accepted): boolean {
+  #onAccept({ job: id, slice, first, count, payload, paid, proofs }: Accepted): boolean {
     const { job, part, index } = this.#parts.get(id)!
     const value = payload as Uint8Array
     try {
@@ -366,7 +398,15 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
       this.#log.error('a result of %s for job %s is malformed: %e', paid[0]?.worker, job.id, err)
       return false
     }
-    this.#open().addSlice(job.id, { part: index, first, count, value, paid })
+    this.#open().addSlice(job.id, {
+      part: index,
+      first,
+      count,
+      slice,
+      value,
+      paid,
+      works: proofs as SignedWork[]
+    })
     for (const { worker, price } of paid) job.addShare(worker, count, price)
     job.done += count
     return true
@@ -384,15 +424,29 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     job.done -= count
   }
 
-  #onEvidence({ job, first, count, accepted, wrong }: Parameters<Effects['evidence']>[0]): void {
-    this.#log.error(
-      'units %d to %d of %s: %s answered otherwise than %s and were found wrong',
-      first,
-      first + count - 1,
-      job,
-      wrong.map(vote => vote.worker),
-      accepted.map(vote => vote.worker)
+  /** Whoever was found wrong is told to everybody, when the signatures of two others speak against it. */
+  #onEvidence({ job: id, first, count, accepted, wrong }: Parameters<Effects['evidence']>[0]): void {
+    const { ledger, signer } = this.#components
+    const { job } = this.#parts.get(id)!
+    const others = accepted.flatMap(vote =>
+      vote.proof == null ? [] : workProof(vote.proof as SignedWork, 0)
     )
+    for (const vote of wrong) {
+      this.#log.error(
+        '%s gave a wrong result for units %d to %d of job %s',
+        vote.worker,
+        first,
+        first + count - 1,
+        job.id
+      )
+      if (vote.proof == null || others.length < 2) continue
+      const accused = workProof(vote.proof as SignedWork, 0)
+      try {
+        ledger.report(signEvidence(signer, ledger.network, job.id, accused, others.slice(0, MAX_OTHERS)))
+      } catch (err) {
+        this.#log.error('the evidence against %s was not taken: %e', vote.worker, err)
+      }
+    }
   }
 
   #onPartEnd(ended: {
@@ -497,16 +551,39 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     const payments = [...job.shares.values()]
       .filter(share => share.worker !== own && share.paid > 0n)
       .map(share => ({ to: share.worker, amount: share.paid, slices: share.slices }))
-    if (!(await this.#pay(job.id, payments))) return
+    const receipts = payments.length === 0 ? undefined : this.#receipts(job.id)?.root
+    if (!(await this.#pay(job.id, payments, receipts))) return
     this.#store?.settled(job.id)
     job.markSettled()
     this.#jobs.delete(job.id)
   }
 
+  /** Both signatures under all work of a job; undefined when nobody was paid. */
+  #receipts(job: string): Receipts | undefined {
+    const { ledger, signer } = this.#components
+    const works = this.#open().works(job)
+    return works.length === 0 ? undefined : createReceipts(signer, ledger.network, job, works)
+  }
+
+  receipts(job: string): { worker: string; slice: number; receipt: Uint8Array }[] {
+    const receipts = this.#receipts(job)
+    return this.#open()
+      .works(job)
+      .map(({ worker, slices: [work] }) => ({
+        worker,
+        slice: work!.slice,
+        receipt: receipts!.receipt(worker, work!.slice)
+      }))
+  }
+
   /** false when this node stops before the settlement is certified; it is repeated after the next start. */
-  async #pay(job: string, payments: { to: string; amount: bigint; slices: number }[]): Promise<boolean> {
+  async #pay(
+    job: string,
+    payments: { to: string; amount: bigint; slices: number }[],
+    receipts?: Uint8Array
+  ): Promise<boolean> {
     try {
-      await this.#components.ledger.settle(job, payments, { signal: this.#controller.signal })
+      await this.#components.ledger.settle(job, payments, { signal: this.#controller.signal, receipts })
       return true
     } catch (err) {
       if (!this.#controller.signal.aborted) this.#log.error('job %s is not settled yet: %e', job, err)
@@ -523,7 +600,6 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
       case 'offer': {
         const known = this.#offers.has(worker)
         this.#offers.set(worker, message)
-        if (message.slots > 0) this.#links.hungry = false
         this.#coordinator.offer(worker, this.#offered(worker, message), now)
         if (!known && message.slots > 0 && this.#lends(worker))
           this.dispatchEvent(new CustomEvent('worker:add', { detail: this.#info(worker, message) }))
@@ -532,7 +608,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
       case 'result':
         this.#coordinator.answer(
           worker,
-          message.slices.flatMap(result => this.#weigh(result)),
+          message.slices.flatMap(result => this.#weigh(worker, result)),
           now
         )
         break
@@ -568,16 +644,24 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     }
   }
 
-  #weigh(result: SliceResult): { slice: number; answer: Answer }[] {
-    const slice = this.#coordinator.slice(result.id)
-    const entry = slice && this.#parts.get(slice.job)
+  #weigh(worker: string, result: SliceResult): { slice: number; answer: Answer }[] {
+    const held = this.#coordinator.held(result.id, worker)
+    const entry = held && this.#parts.get(held.job)
     // late, or never asked for
-    if (slice == null || entry == null) return []
-    const packed = entry.part.pack(result.outcomes, slice.count)
+    if (held == null || entry == null) return []
+    const { ledger } = this.#components
+    const digest = digestOf(result.outcomes)
+    const slices = [{ slice: result.id, digest, amount: held.price }]
+    const proof: SignedWork = { worker, slices, signature: result.signature }
+    if (worker !== ledger.account && !isWorkSigned(ledger.network, entry.job.id, proof)) {
+      const failure: Failure = { name: 'invalid-result', message: `the answer is not signed by ${worker}` }
+      return [{ slice: result.id, answer: { failure, ms: result.ms } }]
+    }
+    const packed = entry.part.pack(result.outcomes, held.count)
     if (!(packed instanceof Uint8Array))
       return [{ slice: result.id, answer: { failure: packed, ms: result.ms } }]
-    const digest = slice.compare ? hash('sha256', packed, 'base64url') : ''
-    return [{ slice: result.id, answer: { digest, payload: packed, ms: result.ms } }]
+    const name = Buffer.from(digest).toString('base64url')
+    return [{ slice: result.id, answer: { digest: name, payload: packed, ms: result.ms, proof } }]
   }
 
   #onGone(worker: string): void {
@@ -597,6 +681,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     this.#progress(now)
     this.#flush()
     if (this.#coordinator.busy) return
+    this.#links.hungry = false
     clearInterval(this.#ticker)
     this.#ticker = undefined
   }

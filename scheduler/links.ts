@@ -62,6 +62,8 @@ const RETRY_MS = [250, 1000, 4000, 15_000]
 const DISCOVERY_INTERVAL_MS = 10_000
 const HUNGRY_DISCOVERY_INTERVAL_MS = 1000
 const DISCOVERY_TIMEOUT_MS = 5000
+// Workers that are dialled at the same time: one that does not answer must not hold up the others.
+const MAX_DIALS = 8
 // One stream per peer and direction; the second place is for a reconnect that overtakes the old stream's end.
 const MAX_STREAMS = 2
 
@@ -82,6 +84,7 @@ export function createLinks(
   const controller = new AbortController()
   let registration: string | undefined
   let hungry = false
+  let wake: (() => void) | undefined
 
   /** Wraps any way to a worker so that programs are loaded once. */
   function addLink(id: string, send: (message: FromRequester) => void, close: () => void): Link {
@@ -178,14 +181,19 @@ export function createLinks(
     while (!controller.signal.aborted) {
       try {
         const signal = AbortSignal.any([controller.signal, AbortSignal.timeout(DISCOVERY_TIMEOUT_MS)])
+        const dialling = new Set<Promise<void>>()
         for await (const peer of findWorkers({ signal })) {
           if (links.size >= MAX_LINKS) break
           if (peer.equals(network.peerId) || links.has(peer.toString())) continue
           if (network.getConnections(peer).length > 0) void open(peer)
-          else
-            await network
+          else {
+            const dialled: Promise<void> = network
               .dial(peer, { signal })
               .catch(err => log('could not reach worker %p: %s', peer, err.message))
+              .then(() => void dialling.delete(dialled))
+            dialling.add(dialled)
+            if (dialling.size >= MAX_DIALS) await Promise.race(dialling)
+          }
         }
       } catch (err) {
         if (!controller.signal.aborted) log('looking for workers: %s', (err as Error).message)
@@ -193,7 +201,9 @@ export function createLinks(
       const wait = hungry ? HUNGRY_DISCOVERY_INTERVAL_MS : DISCOVERY_INTERVAL_MS
       await new Promise<void>(resolve => {
         const timer = setTimeout(done, wait)
+        wake = done
         function done(): void {
+          wake = undefined
           clearTimeout(timer)
           controller.signal.removeEventListener('abort', done)
           resolve()
@@ -206,8 +216,9 @@ export function createLinks(
   return {
     get: (id: string): Link | undefined => links.get(id),
     ids: () => [...links.keys()],
-    /** A job waits for workers: look for them more often. */
+    /** A job runs: look for workers at once, and more often. */
     set hungry(value: boolean) {
+      if (value && !hungry) wake?.()
       hungry = value
     },
 

@@ -27,9 +27,9 @@ const MIN_HEARD_MS = MIN_INTERVAL_MS / 2
 // Clocks of home computers are off by seconds, rarely by more than a minute.
 const CLOCK_SKEW_MS = 60_000
 /** Offers that a node passes on per second, to the about 12 peers of its mesh and of gossip. */
-export const RELAY_PER_SECOND = 4
+export const RELAY_PER_SECOND = 2
 // What comes together in one interval of a small network is passed on.
-const RELAY_BURST = 40
+const RELAY_BURST = 20
 export const MAX_OFFERS = 4096
 // Two lists of names are the longest part: (64 + 16) × 33 bytes.
 const MAX_OFFER_BYTES = 4096
@@ -62,7 +62,7 @@ export function encodeOffer(fields: OfferFields, time: number): Uint8Array {
 export function createOfferBook(own: string) {
   // in the order they were heard
   const offers = new Map<string, Offer>()
-  const relay = createBudget(RELAY_PER_SECOND, RELAY_BURST)
+  const relay = createRelayBudget()
 
   function expire(now: number): void {
     for (const [peer, { heard }] of offers) {
@@ -109,14 +109,15 @@ export function createOfferBook(own: string) {
 
 export type OfferBook = ReturnType<typeof createOfferBook>
 
-/** A token bucket. */
-function createBudget(perSecond: number, burst: number) {
-  let tokens = burst
+/** The token bucket of what a node passes on. */
+export function createRelayBudget() {
+  let tokens = RELAY_BURST
   let last = Number.NEGATIVE_INFINITY
   return {
     take(now: number): boolean {
-      tokens = Math.min(burst, tokens + (Math.max(0, now - last) / 1000) * perSecond)
-      last = now
+      const elapsed = Math.max(0, now - last)
+      tokens = Math.min(RELAY_BURST, tokens + (elapsed / 1000) * RELAY_PER_SECOND)
+      last = Math.max(last, now)
       if (tokens < 1) return false
       tokens--
       return true

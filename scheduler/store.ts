@@ -1,4 +1,5 @@
 import { DatabaseSync } from 'node:sqlite'
+import type { SignedWork } from '../ledger/index.ts'
 import { decodeValue, encodeValue, type Failure } from '../sandbox/index.ts'
 import type { JobState, WorkerShare } from './contract.ts'
 import type { TaskSpec, TaskType } from './spec.ts'
@@ -38,7 +39,11 @@ const SCHEMA = `
   CREATE INDEX IF NOT EXISTS jobs_submitted ON jobs (submitted);
   CREATE TABLE IF NOT EXISTS slices (
     job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE, part INTEGER NOT NULL, first INTEGER NOT NULL,
-    count INTEGER NOT NULL, value BLOB, paid TEXT NOT NULL, PRIMARY KEY (job, part, first)
+    count INTEGER NOT NULL, slice INTEGER NOT NULL, value BLOB, paid TEXT NOT NULL, PRIMARY KEY (job, part, first)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS works (
+    job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE, worker TEXT NOT NULL, slice INTEGER NOT NULL,
+    digest BLOB NOT NULL, amount INTEGER NOT NULL, signature BLOB NOT NULL, PRIMARY KEY (job, worker, slice)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS trust (
     key TEXT PRIMARY KEY, checks INTEGER NOT NULL, streak INTEGER NOT NULL, compared INTEGER NOT NULL, wrong INTEGER NOT NULL
@@ -56,9 +61,16 @@ export function openStore(file: string) {
     'INSERT INTO jobs (id, specs, type, state, submitted, bound) VALUES (?, ?, ?, ?, ?, ?)'
   )
   const insertSlice = db.prepare(
-    'INSERT OR REPLACE INTO slices (job, part, first, count, value, paid) VALUES (?, ?, ?, ?, ?, ?)'
+    'INSERT OR REPLACE INTO slices (job, part, first, count, slice, value, paid) VALUES (?, ?, ?, ?, ?, ?, ?)'
   )
   const deleteSlice = db.prepare('DELETE FROM slices WHERE job = ? AND part = ? AND first = ?')
+  const insertWork = db.prepare(
+    'INSERT OR REPLACE INTO works (job, worker, slice, digest, amount, signature) VALUES (?, ?, ?, ?, ?, ?)'
+  )
+  const deleteWorks = db.prepare(
+    'DELETE FROM works WHERE job = ? AND slice = (SELECT slice FROM slices WHERE job = ? AND part = ? AND first = ?)'
+  )
+  const selectWorks = db.prepare('SELECT worker, slice, digest, amount, signature FROM works WHERE job = ?')
   const setTrust = db.prepare(
     'INSERT OR REPLACE INTO trust (key, checks, streak, compared, wrong) VALUES (?, ?, ?, ?, ?)'
   )
@@ -110,12 +122,24 @@ export function openStore(file: string) {
     running(id: string): void {
       setState.run('running', id)
     },
-    addSlice(job: string, slice: StoredSlice): void {
+    addSlice(job: string, slice: StoredSlice & { slice: number; works: SignedWork[] }): void {
       const paid = JSON.stringify(slice.paid.map(({ worker, price }) => [worker, String(price)]))
-      insertSlice.run(job, slice.part, slice.first, slice.count, slice.value, paid)
+      insertSlice.run(job, slice.part, slice.first, slice.count, slice.slice, slice.value, paid)
+      for (const { worker, slices, signature } of slice.works)
+        for (const work of slices)
+          insertWork.run(job, worker, work.slice, work.digest, work.amount, signature)
     },
     removeSlice(job: string, part: number, first: number): void {
+      deleteWorks.run(job, job, part, first)
       deleteSlice.run(job, part, first)
+    },
+    /** What the workers signed of a job, a slice each, in a fixed order. */
+    works(job: string): SignedWork[] {
+      return selectWorks.all(job).map(({ worker, slice, digest, amount, signature }) => ({
+        worker: worker as string,
+        slices: [{ slice: slice as number, digest: digest as Uint8Array, amount: BigInt(amount as number) }],
+        signature: signature as Uint8Array
+      }))
     },
     setTrust(key: string, { checks, streak, compared, wrong }: Trust): void {
       setTrust.run(key, checks, streak, compared, wrong)

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import type { Logger, Stream } from '@libp2p/interface'
 import { LengthPrefixedDecoder } from '@libp2p/utils'
 import * as lp from 'it-length-prefixed'
@@ -54,8 +55,10 @@ const slice = z.object({
   inputs: z.array(bytes).min(1).max(MAX_INPUTS_PER_SLICE),
   /** what the requester expects it to take; 0 = unknown */
   expectedMs: ms,
-  /** micro-credits that the requester pays for it */
-  price: z.int().min(0).optional()
+  /** the requester's name for the job; with the slice's number and the price it is what the worker signs */
+  job: id,
+  /** micro-credits that the requester pays for it when it is accepted */
+  price: z.int().min(0)
 })
 
 const names = (most: number) => z.array(z.string().min(1).max(32)).max(most)
@@ -109,6 +112,11 @@ const fromWorker = z.discriminatedUnion('t', [
         z.object({
           id: z.int().min(0),
           ms,
+          /** of the worker under job, slice, digest of the outcomes and price (signWork of the ledger) */
+          signature: z.custom<Uint8Array>(
+            value => value instanceof Uint8Array && value.length === 64,
+            'must be 64 bytes'
+          ),
           outcomes: z
             .array(z.union([bytes, failure]))
             .min(1)
@@ -134,6 +142,13 @@ export type LoadMessage = z.output<typeof load>
 export type LeasedSlice = z.output<typeof slice>
 export type SliceResult = Extract<FromWorker, { t: 'result' }>['slices'][number]
 export type OfferMessage = Extract<FromWorker, { t: 'offer' }>
+
+/** What a worker signs of its answer: SHA-256 of a single value's canonical bytes, or of the list of outcomes. */
+export function digestOf(outcomes: SliceResult['outcomes']): Uint8Array {
+  const [first] = outcomes
+  const bytes = outcomes.length === 1 && first instanceof Uint8Array ? first : encodeValue(outcomes)
+  return hash('sha256', bytes, 'buffer')
+}
 
 /** Either end of a compute stream. */
 export interface Channel<Out> {

@@ -1,13 +1,15 @@
 import type { ComponentLogger, Logger } from '@libp2p/interface'
+import type { SliceWork } from '../ledger/index.ts'
 import type { Outcome, Sandbox, Session } from '../sandbox/index.ts'
 import type { OfferTerms, WorkerPolicy } from './policy.ts'
-import type {
-  FromRequester,
-  FromWorker,
-  LeasedSlice,
-  LoadMessage,
-  OfferMessage,
-  SliceResult
+import {
+  digestOf,
+  type FromRequester,
+  type FromWorker,
+  type LeasedSlice,
+  type LoadMessage,
+  type OfferMessage,
+  type SliceResult
 } from './wire.ts'
 
 // Outstanding slices per requester: enough to hide a round trip, few enough to bound memory.
@@ -62,7 +64,12 @@ interface Requester {
 /** Serves slices to requesters in `slots` processes at a time, programs in turn. */
 export function createWorker(
   policy: WorkerPolicy,
-  components: { sandbox: Sandbox; logger: ComponentLogger }
+  components: {
+    sandbox: Sandbox
+    logger: ComponentLogger
+    /** this node's signature under an answer */
+    sign(job: string, work: SliceWork): Uint8Array
+  }
 ) {
   const { sandbox } = components
   const log: Logger = components.logger.forComponent('artel:worker')
@@ -169,7 +176,13 @@ export function createWorker(
         }
         connection.send({
           t: 'result',
-          slices: slices.map(slice => ({ id: slice.id, ms: 0, outcomes: slice.inputs.map(() => outcome) }))
+          slices: slices.map(slice =>
+            signed(
+              slice,
+              0,
+              slice.inputs.map(() => outcome)
+            )
+          )
         })
       } else throw err
     } finally {
@@ -186,12 +199,25 @@ export function createWorker(
       at += slice.inputs.length
       const ms = own.reduce((sum, outcome) => sum + outcome.ms, 0)
       program.sliceMs = program.sliceMs == null ? ms : program.sliceMs * 0.7 + ms * 0.3
-      return {
-        id: slice.id,
+      return signed(
+        slice,
         ms,
-        outcomes: own.map(outcome => (outcome.ok ? outcome.value : outcome.failure))
-      }
+        own.map(outcome => (outcome.ok ? outcome.value : outcome.failure))
+      )
     })
+  }
+
+  function signed(slice: LeasedSlice, ms: number, outcomes: SliceResult['outcomes']): SliceResult {
+    const size = outcomes.reduce(
+      (sum, outcome) => sum + (outcome instanceof Uint8Array ? outcome.length : 256),
+      0
+    )
+    if (size > MAX_OUTPUT_BYTES) {
+      const message = `the slice gave ${size} bytes, at most ${MAX_OUTPUT_BYTES} travel`
+      outcomes = outcomes.map(() => ({ name: 'invalid-result', message }))
+    }
+    const work = { slice: slice.id, digest: digestOf(outcomes), amount: BigInt(slice.price) }
+    return { id: slice.id, ms, outcomes, signature: components.sign(slice.job, work) }
   }
 
   /** Sends results in messages that stay well below the largest frame. */
@@ -203,13 +229,6 @@ export function createWorker(
         (sum, outcome) => sum + (outcome instanceof Uint8Array ? outcome.length : 256),
         0
       )
-      if (size > MAX_OUTPUT_BYTES) {
-        const failure = {
-          name: 'invalid-result' as const,
-          message: `the slice gave ${size} bytes, at most ${MAX_OUTPUT_BYTES} travel`
-        }
-        result.outcomes = result.outcomes.map(() => failure)
-      }
       if (bytes + size > MAX_OUTPUT_BYTES && message.length > 0) {
         requester.send({ t: 'result', slices: message })
         message = []

@@ -143,7 +143,14 @@ describe('scheduler: worker under its policy', () => {
   })
   const lease = (program: string, ids: number[]): FromRequester => ({
     t: 'lease',
-    slices: ids.map(id => ({ id, program, inputs: [new Uint8Array(1)], expectedMs: 1000 }))
+    slices: ids.map(id => ({
+      id,
+      program,
+      inputs: [new Uint8Array(1)],
+      expectedMs: 1000,
+      job: 'job',
+      price: 1
+    }))
   })
 
   /** Runs inputs when told to, and remembers whose. */
@@ -178,7 +185,11 @@ describe('scheduler: worker under its policy', () => {
 
   it("runs the owner's slices before those of others", async () => {
     const { sandbox, order, waiting } = fakeSandbox()
-    const worker = createWorker(createPolicy({ ...OPEN, slots: 1 }), { sandbox, logger: defaultLogger() })
+    const worker = createWorker(createPolicy({ ...OPEN, slots: 1 }), {
+      sandbox,
+      logger: defaultLogger(),
+      sign: () => new Uint8Array(64)
+    })
     try {
       const stranger = worker.connect('stranger', () => {})
       const owner = worker.connect('owner', () => {}, true)
@@ -199,7 +210,7 @@ describe('scheduler: worker under its policy', () => {
   it('refuses all slices of a message with one reason, never those of its owner', async () => {
     const { sandbox, order, waiting } = fakeSandbox()
     const policy = createPolicy({ ...OPEN, denied: ['stranger', 'owner'] })
-    const worker = createWorker(policy, { sandbox, logger: defaultLogger() })
+    const worker = createWorker(policy, { sandbox, logger: defaultLogger(), sign: () => new Uint8Array(64) })
     const told: FromWorker[] = []
     try {
       const stranger = worker.connect('stranger', message => told.push(message))
@@ -224,7 +235,7 @@ describe('scheduler: worker under its policy', () => {
   it('offers nothing while it is closed', () => {
     const { sandbox } = fakeSandbox()
     const policy = createPolicy({ ...OPEN, quietHours: ['00:00-00:00'], minPriceMicro: 7, tags: ['gpu'] })
-    const worker = createWorker(policy, { sandbox, logger: defaultLogger() })
+    const worker = createWorker(policy, { sandbox, logger: defaultLogger(), sign: () => new Uint8Array(64) })
     try {
       const { slots, free, window, minPriceMicro, tags } = worker.offer()
       assert.deepEqual([slots, free, window, minPriceMicro, tags], [0, 0, 0, 7, ['gpu']])

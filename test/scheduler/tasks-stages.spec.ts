@@ -3,9 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import type { PeerId } from '@libp2p/interface'
+import type { PrivateKey } from '@libp2p/interface'
 import { defaultLogger } from '@libp2p/logger'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { createSigner } from '../../ledger/index.ts'
 import { createSandbox, type Sandbox } from '../../sandbox/index.ts'
 import {
   type ComputeNetwork,
@@ -16,7 +17,8 @@ import {
 } from '../../scheduler/index.ts'
 
 /** A node without peers: it works for itself. */
-function alone(peerId: PeerId, sandbox: Sandbox, directory: string): Scheduler {
+function alone(key: PrivateKey, sandbox: Sandbox, directory: string): Scheduler {
+  const peerId = peerIdFromPrivateKey(key)
   const network: ComputeNetwork = {
     peerId,
     handle: async () => {},
@@ -29,12 +31,14 @@ function alone(peerId: PeerId, sandbox: Sandbox, directory: string): Scheduler {
   }
   const ledger = {
     account: peerId.toString(),
+    network: 'test',
     escrow: async () => ({ certified: Promise.resolve() }),
     settle: async () => {},
     openEscrows: () => []
   } as unknown as SchedulerComponents['ledger']
   const policy = { slots: 2, memoryMb: 512, admit: () => undefined, trusted: () => true }
-  return createScheduler({ directory, policy }, { network, sandbox, ledger, logger: defaultLogger() })
+  const signer = createSigner(key)
+  return createScheduler({ directory, policy }, { network, sandbox, ledger, signer, logger: defaultLogger() })
 }
 
 const progress = (job: Job, units: number): Promise<void> =>
@@ -49,10 +53,10 @@ describe('jobs of several stages', function () {
   this.timeout(60_000)
   const sandbox = createSandbox({ warm: 2 })
   let directory: string
-  let peerId: PeerId
+  let key: PrivateKey
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'artel-stages-'))
-    peerId = peerIdFromPrivateKey(await generateKeyPair('Ed25519'))
+    key = await generateKeyPair('Ed25519')
     await sandbox.start()
   })
   after(async () => {
@@ -61,7 +65,7 @@ describe('jobs of several stages', function () {
   })
 
   async function within<T>(use: (scheduler: Scheduler) => Promise<T>): Promise<T> {
-    const scheduler = alone(peerId, sandbox, directory)
+    const scheduler = alone(key, sandbox, directory)
     await scheduler.start()
     try {
       return await use(scheduler)
