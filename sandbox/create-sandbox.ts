@@ -47,8 +47,9 @@ export function createSandbox({
     if (!running) throw new SandboxUnavailableError('the sandbox is not running, call start() first')
     setImmediate(refill)
     for (let warmed = pool.shift(); warmed !== undefined; warmed = pool.shift()) {
-      const child = await warmed
-      if (child.alive) return child
+      // a warm one that is gone is passed over; if none can be started, the launch below says why
+      const child = await warmed.catch(() => undefined)
+      if (child?.alive) return child
     }
     return launch()
   }
