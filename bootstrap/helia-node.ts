@@ -14,6 +14,11 @@ import type { ArtelServices } from './libp2p-options.ts'
 export interface HeliaNode {
   helia: HeliaWithLibp2p<ArtelServices>
   libp2p: Libp2p<ArtelServices>
+  /**
+   * Lets protocols that were registered since the start meet the peers that are connected already: libp2p tells
+   * a protocol only of peers that are identified after its registration, so these are identified once more.
+   */
+  meetPeers(): Promise<void>
   /** Ends libp2p and Helia, then closes the stores. Idempotent. */
   stop(): Promise<void>
 }
@@ -57,6 +62,7 @@ export async function createHeliaNode(init: HeliaNodeInit): Promise<HeliaNode> {
   try {
     await libp2p.start()
     await helia.start()
+    libp2p.services.seedKeeper.connect()
   } catch (error) {
     await stop()
     throw listenError(error as Error, init.libp2p.addresses?.listen ?? [])
@@ -64,6 +70,11 @@ export async function createHeliaNode(init: HeliaNodeInit): Promise<HeliaNode> {
   return {
     helia: complete,
     libp2p,
+    async meetPeers() {
+      const { identify } = libp2p.services
+      // one that has gone meanwhile is no news
+      await Promise.allSettled(libp2p.getConnections().map(connection => identify.identify(connection)))
+    },
     stop: () => {
       stopping ??= stop()
       return stopping

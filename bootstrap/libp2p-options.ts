@@ -20,7 +20,7 @@ import { createGater } from './gater.ts'
 import type { Identity } from './identity.ts'
 import { type NetworkDefinition, networkId, peerOf } from './network.ts'
 import { networkExchange } from './network-exchange.ts'
-import { seedKeeper } from './seeds.ts'
+import { type SeedKeeper, seedKeeper } from './seeds.ts'
 import { DEFAULT_LISTEN, type Limits, limitsSchema } from './settings.ts'
 import { allowTopics, isAllowedTopic, offersTopic } from './topics.ts'
 
@@ -60,7 +60,7 @@ export interface ArtelServices {
   pubsub: GossipSub
   autoNAT: unknown
   dcutr: unknown
-  seedKeeper: Startable
+  seedKeeper: SeedKeeper
   networkExchange: Startable
   relay?: unknown
 }
@@ -113,7 +113,7 @@ export function libp2pOptions(init: Libp2pOptionsInit): Libp2pOptions<ArtelServi
       maxIncomingPendingConnections: limits.pendingInbound
     },
     peerDiscovery: [
-      ...(seeds.length > 0 ? [bootstrap({ list: seeds, timeout: 0 })] : []),
+      ...(seeds.length > 0 ? [bootstrap({ list: seeds })] : []),
       ...(init.mdns === true
         ? [mdns({ serviceTag: `_artel-${id.slice(-12).toLowerCase()}._udp.local` })]
         : [])

@@ -8,7 +8,6 @@ import { webSockets } from '@libp2p/websockets'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { SeedError } from './errors.ts'
-import type { Identity } from './identity.ts'
 import { MAX_NETWORK_BYTES, type NetworkDefinition, peerOf, verifyNetwork } from './network.ts'
 
 const PROTOCOL = '/artel/network/1.0.0'
@@ -48,14 +47,14 @@ export function networkExchange(
  */
 export async function fetchNetwork(
   address: string,
-  { identity, signal }: { identity: Identity; signal?: AbortSignal }
+  { signal }: { signal?: AbortSignal } = {}
 ): Promise<NetworkDefinition> {
   const deadline = AbortSignal.any([
     AbortSignal.timeout(ANSWER_TIMEOUT_MS),
     ...(signal == null ? [] : [signal])
   ])
+  // with a key of the moment: a seed that still closes this connection must not take the node's own for the same
   const libp2p = await createLibp2p({
-    privateKey: identity.privateKey,
     transports: [tcp(), webSockets()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()]

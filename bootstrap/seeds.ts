@@ -17,16 +17,24 @@ export interface SeedKeeperComponents {
   logger: ComponentLogger
 }
 
+export interface SeedKeeper extends Startable {
+  /**
+   * Dials the seeds from now on. Not done by `start`, which runs beside that of the DHT: a seed that is identified
+   * before the DHT listens is missing in its routing table.
+   */
+  connect(): void
+}
+
 /**
  * A libp2p service that keeps connections to three seeds (or to all, when there are fewer), for as long as the
  * node runs. `@libp2p/bootstrap` makes seeds known and dials each once; a seed that is away at that moment
  * would be lost.
  */
-export function seedKeeper(init: { seeds: string[] }): (components: SeedKeeperComponents) => Startable {
-  return components => new SeedKeeper(init.seeds, components)
+export function seedKeeper(init: { seeds: string[] }): (components: SeedKeeperComponents) => SeedKeeper {
+  return components => new DefaultSeedKeeper(init.seeds, components)
 }
 
-class SeedKeeper implements Startable {
+class DefaultSeedKeeper implements SeedKeeper {
   readonly #seeds: Map<string, string[]>
   readonly #components: SeedKeeperComponents
   readonly #onDisconnect: () => void
@@ -45,9 +53,13 @@ class SeedKeeper implements Startable {
 
   start(): void {
     this.#stopped = new AbortController()
+  }
+
+  connect(): void {
+    const stopped = this.#stopped?.signal
+    if (stopped == null) return
     this.#components.events.addEventListener('peer:disconnect', this.#onDisconnect)
-    // bootstrap dials first
-    this.#schedule()
+    void this.#round(stopped)
   }
 
   stop(): void {

@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { availableParallelism, freemem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { multiaddr } from '@multiformats/multiaddr'
-import { createIdentity, fetchNetwork, loadNetwork, loadOrCreateIdentity } from '../bootstrap/index.ts'
+import { fetchNetwork, loadNetwork, loadOrCreateIdentity } from '../bootstrap/index.ts'
 import { createSandbox } from '../sandbox/index.ts'
 import { connectControl, controlPath } from './control.ts'
 import type { Status } from './operations.ts'
@@ -156,7 +156,7 @@ function checkPort(address: string): Promise<Result> {
 
 async function checkSeed(address: string): Promise<Result> {
   const started = performance.now()
-  const { name } = await fetchNetwork(address, { identity: await createIdentity() })
+  const { name } = await fetchNetwork(address)
   return ['ok', `${address} answers for network ${name} in ${Math.round(performance.now() - started)} ms`]
 }
 

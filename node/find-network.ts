@@ -69,11 +69,11 @@ export async function findNetwork(init: FindNetworkInit): Promise<FoundNetwork> 
   }
 }
 
-async function askSeeds({ config, identity, logger, signal }: FindNetworkInit): Promise<NetworkDefinition> {
+async function askSeeds({ config, logger, signal }: FindNetworkInit): Promise<NetworkDefinition> {
   for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(waitMs * 2, LAST_RETRY_MS)) {
     for (const seed of config.seeds) {
       try {
-        return await fetchNetwork(seed, { identity, signal })
+        return await fetchNetwork(seed, { signal })
       } catch (error) {
         signal.throwIfAborted()
         logger.warn(`no peers: ${(error as Error).message}; trying again`)

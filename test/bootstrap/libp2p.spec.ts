@@ -48,6 +48,21 @@ describe('bootstrap: libp2p and Helia', () => {
     await until(() => isConnected(node, again), 'the node has found the restarted seed')
   })
 
+  it('lets a protocol meet peers that were there before it', async () => {
+    const seed = await test.startSeed()
+    await seed.libp2p.handle('/test/1', stream => stream.abort(new Error('enough')))
+    const node = await test.start()
+    await node.libp2p.dial(seed.libp2p.getMultiaddrs())
+    await until(
+      async () => (await node.libp2p.peerStore.get(seed.libp2p.peerId)).protocols.length > 0,
+      'identified'
+    )
+    const met = Promise.withResolvers<string>()
+    await node.libp2p.register('/test/1', { onConnect: peer => met.resolve(peer.toString()) })
+    await node.meetPeers()
+    assert.equal(await met.promise, seed.libp2p.peerId.toString())
+  })
+
   it('sends blocks to each other by CID', async () => {
     const seed = await test.startSeed()
     const node = await test.start({ seeds: [address(seed)] })
@@ -178,13 +193,13 @@ describe('bootstrap: libp2p and Helia', () => {
   describe('asking a seed for the definition', () => {
     it('gives the definition to who knows only the address', async () => {
       const seed = await test.startSeed()
-      const network = await fetchNetwork(address(seed), { identity: await createIdentity() })
+      const network = await fetchNetwork(address(seed))
       assert.deepEqual(network, test.network)
     })
 
     it('does not believe a node that the definition does not name', async () => {
       const node = await test.start()
-      await assert.rejects(fetchNetwork(address(node), { identity: await createIdentity() }), {
+      await assert.rejects(fetchNetwork(address(node)), {
         name: 'SeedError',
         message: /does not name it/
       })
@@ -194,7 +209,7 @@ describe('bootstrap: libp2p and Helia', () => {
       const seed = await test.startSeed()
       const other = await createIdentity()
       const wrong = address(seed).replace(/p2p\/.*/, `p2p/${other.peerId}`)
-      await assert.rejects(fetchNetwork(wrong, { identity: await createIdentity() }), { name: 'SeedError' })
+      await assert.rejects(fetchNetwork(wrong), { name: 'SeedError' })
     })
 
     it('does not believe a changed definition', async () => {
@@ -204,7 +219,7 @@ describe('bootstrap: libp2p and Helia', () => {
       })
       try {
         const seed = await forged.startSeed()
-        await assert.rejects(fetchNetwork(address(seed), { identity: await createIdentity() }), {
+        await assert.rejects(fetchNetwork(address(seed)), {
           name: 'SeedError',
           message: /not signed/
         })
@@ -217,7 +232,7 @@ describe('bootstrap: libp2p and Helia', () => {
       const seed = await test.startSeed()
       const gone = address(seed)
       await test.stop()
-      await assert.rejects(fetchNetwork(gone, { identity: await createIdentity() }), {
+      await assert.rejects(fetchNetwork(gone), {
         name: 'SeedError',
         message: new RegExp(gone)
       })
