@@ -72,13 +72,13 @@ export function createWork(spec: TaskSpec, specBytes: number): Work {
 
 /** One task that can be planned at once: its units are cut as its plan says. */
 function planWork(spec: PlannedSpec, specBytes: number): Work {
-  const { units, program, input, createReducer, here } = plan(spec)
+  const { units, program, input, createReducer, here, unitBytes = specBytes / units } = plan(spec)
   if (here != null) return { total: 0, next: async () => [], finish: async () => here() }
   const load = loadMessage(program, spec)
   const part: Part = {
     units,
     rateKey: load.program,
-    mostUnits: mostUnits(specBytes, units),
+    mostUnits: mostUnits(unitBytes),
     load,
     inputs: (first, count) => [encodeValue(input(first, count))],
     pack: ([outcome], _count) => outcome ?? malformed,
@@ -109,7 +109,7 @@ export function batchWork(specs: TaskSpec[], specBytes: number): Work {
     return {
       units: tasks.length,
       rateKey: `${load.program} whole`,
-      mostUnits: Math.min(MAX_TASKS_PER_SLICE, mostUnits(specBytes, specs.length)),
+      mostUnits: Math.min(MAX_TASKS_PER_SLICE, mostUnits(specBytes / specs.length)),
       load,
       inputs: (first, count) => tasks.slice(first, first + count).map(task => encodeValue(task.whole)),
       pack: packBatch,
@@ -153,8 +153,8 @@ function packBatch(outcomes: (Uint8Array | Failure)[], count: number): Uint8Arra
   )
 }
 
-function mostUnits(specBytes: number, units: number): number {
-  return Math.max(1, Math.floor(MESSAGE_BYTES / Math.max(1, specBytes / Math.max(1, units))))
+function mostUnits(unitBytes: number): number {
+  return Math.max(1, Math.floor(MESSAGE_BYTES / Math.max(1, unitBytes)))
 }
 
 // Tasks of a batch mostly share their program: its id is calculated once per text.

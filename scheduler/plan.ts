@@ -30,6 +30,8 @@ export interface Plan {
   /** the program's input for units [first, first + count) */
   input(first: number, count: number): unknown
   createReducer(): Reducer
+  /** bytes that one unit takes in a message, where that is not the spec's size divided by the units */
+  unitBytes?: number
   /** calculates the result in the coordinator, where that is cheaper than to send the inputs */
   here?: () => Uint8Array
   /** the input whose output is the result itself: the whole task at once, as one of a batch */

@@ -129,6 +129,9 @@ function check(spec: z.output<typeof schema>): TaskSpec {
 
 type Tensor = { data: Float32Array }
 
+// A row of the product must fit into one message.
+const MOST_COLS = 2e6
+
 const TWO_MATRICES = ['multiply', 'add', 'subtract', 'solve']
 const SQUARE = ['determinant', 'inverse', 'eigenvalues']
 
@@ -142,6 +145,10 @@ function checkMatrix({ type, operation, a, b }: Extract<TaskSpec, { type: 'matri
   const shapes = `a is ${a.rows} × ${a.cols} and b ${b.rows} × ${b.cols}`
   if (operation === 'multiply' && a.cols !== b.rows)
     throw new SpecError('b.rows', `${shapes}: a.cols must equal b.rows`)
+  if (operation === 'multiply') {
+    limit(type, 'a.rows × b.cols', a.rows * b.cols)
+    if (b.cols > MOST_COLS) throw new SpecError('b.cols', `${b.cols} columns, at most ${MOST_COLS}; cut b`)
+  }
   if (operation === 'solve' && a.rows !== b.rows)
     throw new SpecError('b.rows', `${shapes}: a.rows must equal b.rows`)
   if ((operation === 'add' || operation === 'subtract') && (a.rows !== b.rows || a.cols !== b.cols))

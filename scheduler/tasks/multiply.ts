@@ -113,14 +113,18 @@ const DRIVER = driverSource(driver, { createProduct }, { KERNEL })
 
 // The kernel works on four rows at a time; a slice of fewer would waste it.
 const ROWS_PER_UNIT = 8
+// Wide rows go alone, for a result must fit into a message.
+const WIDE_COLS = 250_000
 
 /** A unit is a block of rows of the product; `b` travels once per worker, as the program's context. */
 export function planMultiply({ a, b }: MatrixSpec): Plan {
   const { cols, data } = b!
   const Kind = a.data.constructor as new (length: number) => Numbers
-  const size = ROWS_PER_UNIT * a.cols
+  const rowsPerUnit = cols > WIDE_COLS ? 1 : ROWS_PER_UNIT
+  const size = rowsPerUnit * a.cols
   return {
-    units: Math.ceil(a.rows / ROWS_PER_UNIT),
+    units: Math.ceil(a.rows / rowsPerUnit),
+    unitBytes: rowsPerUnit * Math.max(a.cols, cols) * data.BYTES_PER_ELEMENT,
     program: {
       kind: 'expression',
       source: 'x',
@@ -134,10 +138,10 @@ export function planMultiply({ a, b }: MatrixSpec): Plan {
       return {
         add(first, count, value) {
           const numbers = decodeValue(value)
-          const rows = Math.min(count * ROWS_PER_UNIT, a.rows - first * ROWS_PER_UNIT)
+          const rows = Math.min(count * rowsPerUnit, a.rows - first * rowsPerUnit)
           if (!(numbers instanceof Kind) || (numbers as Numbers).length !== rows * cols)
             throw new ProtocolError(`a result is not ${rows} rows of ${cols} numbers`)
-          product.set(numbers as Numbers, first * ROWS_PER_UNIT * cols)
+          product.set(numbers as Numbers, first * rowsPerUnit * cols)
         },
         finish: async () => encodeValue({ rows: a.rows, cols, data: product })
       }

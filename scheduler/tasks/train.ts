@@ -67,6 +67,9 @@ export function checkTraining({ model, data, loss, shardSize, batchSize }: Train
       )
     inputs = units
   })
+  const count = layers.reduce((sum, { units }, i) => sum + ((layers[i - 1]?.units ?? x.cols) + 1) * units, 0)
+  if (count > MAX_PARAMETERS)
+    throw new SpecError('model.layers', `have ${count} parameters, at most ${MAX_PARAMETERS} travel`)
   const last = layers.at(-1)!
   if (loss === 'cross-entropy' && last.activation !== 'softmax' && last.activation !== 'sigmoid')
     throw new SpecError(
@@ -249,6 +252,9 @@ const DRIVER = driverSource(driver, { createNetwork, addSums, foldBlocks })
 // gradients are not sent too often.
 const SHARDS = 8
 const MESSAGE_BYTES = 4 * 1024 * 1024
+// What one slice may answer: a slice of n shards is at most 2 log₂ n + 1 gradients.
+const ANSWER_BYTES = 16 * 1024 * 1024
+const MAX_PARAMETERS = ANSWER_BYTES / 8
 // Kingma, Ba, "Adam: A Method for Stochastic Optimization", 2015, section 2
 const [BETA1, BETA2, EPSILON] = [0.9, 0.999, 1e-8]
 
@@ -301,7 +307,13 @@ export function trainWork(spec: TrainSpec, loadOf: LoadMessageOf): Work {
       })
     return {
       units: shards,
-      mostUnits: Math.max(1, Math.floor(MESSAGE_BYTES / (shardSize * (x.cols + outputs) * 8))),
+      mostUnits: Math.max(
+        1,
+        Math.min(
+          Math.floor(MESSAGE_BYTES / (shardSize * (x.cols + outputs) * 8)),
+          Math.floor(2 ** ((ANSWER_BYTES / 8 / parameters.length - 1) / 2))
+        )
+      ),
       rateKey: load.program,
       load,
       inputs(first, count) {
