@@ -152,6 +152,10 @@ function createClient(socket: Socket): ControlClient {
     run: call('run'),
     cancel: call('cancel'),
     metrics: call('metrics'),
+    history: call('history'),
+    transfer: call('transfer'),
+    receipts: call('receipts'),
+    reputation: call('reputation'),
     close: () => socket.destroy()
   }
 }

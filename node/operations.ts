@@ -1,4 +1,5 @@
 import { networkId } from '../bootstrap/index.ts'
+import type { HistoryEntry, Reputation } from '../ledger/index.ts'
 import { decodeValue, encodeValue } from '../sandbox/index.ts'
 import type { JobReport, Progress } from '../scheduler/index.ts'
 import type { ArtelNode } from './contract.ts'
@@ -16,6 +17,25 @@ export interface Operations {
   run(params: { spec: string }, options: RunOptions): Promise<{ value: string; report: Plain<JobReport> }>
   cancel(params: { job: string }): Promise<void>
   metrics(): Promise<string>
+  history(params: { limit: number }): Promise<HistoryView[]>
+  /** `amount` in micro-credits */
+  transfer(
+    params: { to: string; amount: string; memo?: string },
+    options?: { signal?: AbortSignal }
+  ): Promise<void>
+  /** base64 */
+  receipts(params: { job: string }): Promise<ReceiptView[]>
+  /** one account (default: the own), or the best */
+  reputation(params: { account?: string; top?: number }): Promise<ReputationView[]>
+}
+
+export type HistoryView = Plain<HistoryEntry>
+export type ReputationView = Plain<Reputation> & { account: string }
+
+export interface ReceiptView {
+  worker: string
+  slice: number
+  receipt: string
 }
 
 export interface RunOptions {
@@ -122,7 +142,27 @@ export function createOperations(node: ArtelNode): Operations {
       await node.scheduler.job(job)?.cancel('its owner asked')
     },
 
-    metrics: () => node.registry.metrics()
+    metrics: () => node.registry.metrics(),
+
+    async history({ limit }) {
+      return node.ledger.history({ limit }).map(plain)
+    },
+
+    async transfer({ to, amount, memo }, { signal } = {}) {
+      await node.ledger.transfer(to, BigInt(amount), { memo, signal })
+    },
+
+    async receipts({ job }) {
+      return node.scheduler
+        .receipts(job)
+        .map(({ receipt, ...rest }) => ({ ...rest, receipt: Buffer.from(receipt).toString('base64') }))
+    },
+
+    async reputation({ account = node.ledger.account, top }) {
+      const rows =
+        top == null ? [{ account, reputation: node.ledger.reputation(account) }] : node.ledger.top(top)
+      return rows.map(row => ({ account: row.account, ...plain(row.reputation) }))
+    }
   }
 }
 

@@ -111,4 +111,6 @@ export interface Scheduler extends Startable, TypedEventTarget<SchedulerEvents> 
   job(id: string): Job | undefined
   jobs(): JobReport[]
   workers(): WorkerInfo[]
+  /** Signed proofs of the work that a job of this node paid for, a slice each; anybody can check them offline. */
+  receipts(job: string): { worker: string; slice: number; receipt: Uint8Array }[]
 }

@@ -4,10 +4,14 @@ import { VERSION } from '../version.ts'
 import { balanceCommand } from './balance.ts'
 import { configCommand } from './config.ts'
 import { doctorCommand } from './doctor.ts'
+import { historyCommand } from './history.ts'
 import { networkCommand } from './network.ts'
 import { peersCommand } from './peers.ts'
+import { receiptCommand } from './receipt.ts'
+import { reputationCommand } from './reputation.ts'
 import { runCommand } from './run.ts'
 import { seedCommand, startCommand } from './start.ts'
+import { transferCommand } from './transfer.ts'
 
 const EXIT_CODES = `
 Exit codes:
@@ -34,6 +38,10 @@ export function createProgram(): Command {
     runCommand,
     peersCommand,
     balanceCommand,
+    historyCommand,
+    transferCommand,
+    receiptCommand,
+    reputationCommand,
     doctorCommand,
     networkCommand,
     configCommand
