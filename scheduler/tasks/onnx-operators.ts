@@ -230,17 +230,20 @@ export function createGraph(
     return { dims: [batch, filters, oh, ow], data: out }
   }
 
-  const kernels = new Map<string, Tensor['data']>()
+  const kernels = new Map<Tensor['data'], Tensor['data'][]>()
   /** the filters of one group as columns */
   function kernelOf(weights: Tensor, group: number, filters: number, inner: number): Tensor['data'] {
-    const at = group * filters * inner
-    const rows = { dims: [filters, inner], data: weights.data.slice(at, at + filters * inner) }
-    if (!constants.has(weights.data)) return transpose(rows, [1, 0]).data
-    const key = `${[...constants].indexOf(weights.data)} ${group}`
-    const kernel = kernels.get(key) ?? transpose(rows, [1, 0]).data
-    kernels.set(key, kernel)
-    constants.add(kernel)
-    return kernel
+    const make = (): Tensor['data'] => {
+      const at = group * filters * inner
+      return transpose({ dims: [filters, inner], data: weights.data.slice(at, at + filters * inner) }, [1, 0])
+        .data
+    }
+    if (!constants.has(weights.data)) return make()
+    const known = kernels.get(weights.data) ?? []
+    kernels.set(weights.data, known)
+    known[group] ??= make()
+    constants.add(known[group])
+    return known[group]
   }
 
   function pool(node: Node, { dims, data }: Tensor, greatest: boolean): Tensor {
@@ -429,7 +432,11 @@ export function createGraph(
       }
     }
     const outputs: Record<string, Tensor> = {}
-    for (const name of graph.outputs) outputs[name] = values.get(name)!
+    for (const name of graph.outputs) {
+      const value = values.get(name)
+      if (value == null) throw new RangeError(`nothing gives the output \`${name}\``)
+      outputs[name] = value
+    }
     return outputs
   }
 }

@@ -183,11 +183,9 @@ export function pipelineWork(
     const parts = await work.next(completed, run)
     if (completed != null) running.open--
     running.open += parts.length
-    if (running.open > 0)
-      return parts.map(([number, part]) => [
-        number * all.length + running.index,
-        { ...part, share: [part.share[0], part.share[1] * all.length] }
-      ])
+    // a node has an equal share of the bound, whatever its units are
+    for (const [, part] of parts) part.share = [part.share[0], part.share[1] * all.length]
+    if (running.open > 0) return parts.map(([number, part]) => [number * all.length + running.index, part])
     running.output = decodeValue(await work.finish(run))
     const ready = running.children.filter(child => --child.waits === 0)
     return (await Promise.all(ready.map(child => begin(child, run)))).flat()

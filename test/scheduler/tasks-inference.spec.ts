@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import fc from 'fast-check'
 import * as ort from 'onnxruntime-web/wasm'
 import { parseSpec } from '../../scheduler/spec.ts'
 import { encodeModel, type OnnxModel, type OnnxNode, type OnnxTensor } from './onnx-model.ts'
@@ -159,6 +160,23 @@ describe('ml_inference', function () {
     ;(expected.data as Float32Array).forEach((value, i) => {
       assert.ok(Math.abs(probabilities.data[i] - value) <= 1e-5)
     })
+  })
+
+  it('takes damaged models for what they are: refused, or another model', () => {
+    const model = encodeModel(network())
+    const input = randomTensor(1, 1, 12, 12)
+    fc.assert(
+      fc.property(fc.nat(model.length - 1), fc.nat(255), fc.nat(model.length), (at, byte, end) => {
+        const damaged = model.slice(0, end)
+        if (at < end) damaged[at] = byte
+        try {
+          parseSpec({ type: 'ml_inference', model: damaged, input })
+        } catch (error) {
+          assert.equal((error as Error).name, 'SpecError')
+        }
+      }),
+      { numRuns: 300 }
+    )
   })
 
   const refusals: [string, unknown, RegExp][] = [
