@@ -2,9 +2,10 @@ import { parseArgs } from 'node:util'
 import { benchNames, loadBench } from './harness/benches.ts'
 import { compare } from './harness/compare.ts'
 import type { Report, RunOptions } from './harness/contract.ts'
+import { writeReadme } from './harness/readme.ts'
 import { asMarkdown, asText, commit, machine, versions } from './harness/report.ts'
 
-const USAGE = `usage: npm run bench -- [NAME | compare BASE [NAME]] [--json | --markdown] [--quick] [--profile FOLDER]
+const USAGE = `usage: npm run bench -- [NAME | compare BASE [NAME]] [--json | --markdown] [--write] [--quick] [--profile FOLDER]
 benches: ${benchNames().join(', ')}; without NAME all of them`
 
 const EXIT_USAGE = 2
@@ -37,7 +38,9 @@ async function main(): Promise<void> {
   }
   if (rest.length > 0) throw new UsageError(`one bench at a time, got ${positionals.join(' ')}`)
   if (first !== 'all') known(first)
-  print(await measure(first, { quick: values.quick, profiles: values.profile }), values)
+  const report = await measure(first, { quick: values.quick, profiles: values.profile })
+  print(report, values)
+  if (values.write) await writeReadme(report)
 }
 
 function read() {
@@ -49,6 +52,7 @@ function read() {
         markdown: { type: 'boolean', default: false },
         quick: { type: 'boolean', default: false },
         profile: { type: 'string' },
+        write: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false }
       }
     })

@@ -1,5 +1,6 @@
 import { multiaddr } from '@multiformats/multiaddr'
 import { type ArtelNode, createNode, loadConfig } from '../../node/index.ts'
+import { matrices } from '../peers/compute.ts'
 
 /** The process of a fleet's client: a node that lends nothing, asked by messages of its parent. */
 
@@ -33,8 +34,10 @@ const operations = {
    * Gives `tasks` tiny tasks to the workers in batches of `size`, `atOnce` batches under way, and checks every
    * result. ms from the first submit to the last result.
    */
-  async batches({ tasks, size, atOnce }: { tasks: number; size: number; atOnce: number }): Promise<number> {
-    const specs = Array.from({ length: size }, () => TINY)
+  async batches(init: { tasks: number; size: number; atOnce: number; verify?: unknown }): Promise<number> {
+    const { tasks, size, atOnce, verify } = init
+    const spec = verify == null ? TINY : { ...TINY, verify }
+    const specs = Array.from({ length: size }, () => spec)
     let left = Math.ceil(tasks / size)
     const started = performance.now()
     await Promise.all(
@@ -66,12 +69,23 @@ const operations = {
   },
 
   /** One job: its time, and its result for the caller to check. */
-  async job(spec: unknown): Promise<{ ms: number; value: unknown }> {
-    const started = performance.now()
-    const job = await node.submit(spec, { signal: AbortSignal.timeout(JOB_DEADLINE_MS) })
-    const value = await job.result()
-    return { ms: performance.now() - started, value }
+  job,
+
+  /** One product of two matrices of `size` rows, made here; the sum of its numbers is for the caller to check. */
+  async product({ size }: { size: number }): Promise<{ ms: number; sum: number }> {
+    const { a, b } = matrices(size)
+    const matrix = (data: Float64Array) => ({ rows: size, cols: size, data })
+    const spec = { type: 'matrix', operation: 'multiply', a: matrix(a), b: matrix(b), verify: 'none' }
+    const { ms, value } = await job(spec)
+    return { ms, sum: (value as { data: Float64Array }).data.reduce((sum, x) => sum + x, 0) }
   }
+}
+
+async function job(spec: unknown): Promise<{ ms: number; value: unknown }> {
+  const started = performance.now()
+  const submitted = await node.submit(spec, { signal: AbortSignal.timeout(JOB_DEADLINE_MS) })
+  const value = await submitted.result()
+  return { ms: performance.now() - started, value }
 }
 
 process.on(

@@ -1,0 +1,110 @@
+import type { Row, RunOptions } from './harness/contract.ts'
+import { startFleet } from './harness/fleet.ts'
+import { alternate, percentile, ratios, summary } from './harness/statistics.ts'
+import {
+  installed,
+  MATRIX_PEERS,
+  mlMatrixProduct,
+  peerVersions,
+  startPython,
+  threadPrimes
+} from './peers/index.ts'
+
+const BATCH = 16_384
+const CONFIDENCE = { confidence: 0.99 }
+const THREADS = 'worker_threads'
+/** the text that the job sends; the same loop as peers/primes.js */
+const IS_PRIME = 'n => { for (let d = 2; d * d <= n; d++) if (n % d === 0) return 0; return n > 1 ? 1 : 0 }'
+/** π(n), from the tables of the prime-counting function (OEIS A006880) */
+const PRIMES = { quick: { end: 10 ** 5, count: 9592 }, full: { end: 10 ** 7, count: 664_579 } }
+
+export const metrics: Record<string, string> = {
+  'jobs.tasks-per-second': 'tiny tasks in batches of 16,384, 2 under way, confidence 0.99, honest workers',
+  'jobs.latency-p50': 'one warm tiny job, submit to verified result: median of a run',
+  'jobs.compute': 'primes up to 10^7 by trial division, two workers, without replicas',
+  'jobs.compute-verified': 'the same with confidence 0.99',
+  'jobs.compute-share': 'speed of jobs.compute as a share of plain worker threads',
+  'jobs.compute-verified-share': 'speed of jobs.compute-verified as a share of plain worker threads',
+  'jobs.matrix': 'product of two 1024 × 1024 float64 matrices, two workers, without replicas',
+  'jobs.matrix-share': 'speed of jobs.matrix as a multiple of the peer'
+}
+
+export const versions = () => peerVersions(MATRIX_PEERS)
+
+export async function run({ quick }: RunOptions): Promise<Row[]> {
+  const rounds = quick ? 1 : 3
+  await using fleet = await startFleet({ workers: 2 })
+  return [
+    ...(await tiny(fleet.client, rounds, quick)),
+    ...(await compute(fleet.client, rounds, quick ? PRIMES.quick : PRIMES.full)),
+    ...(await matrix(fleet.client, rounds, quick ? 256 : 1024))
+  ]
+}
+
+type Client = Awaited<ReturnType<typeof startFleet>>['client']
+
+async function tiny(client: Client, rounds: number, quick: boolean): Promise<Row[]> {
+  const tasks = (quick ? 1 : 4) * BATCH
+  const { rate, latency } = await alternate(rounds, {
+    rate: async () =>
+      (tasks * 1000) / (await client.call('batches', { tasks, size: BATCH, atOnce: 2, verify: CONFIDENCE })),
+    latency: async () => percentile(await client.call('latencies', { jobs: quick ? 20 : 100 }), 50)
+  })
+  return [summary('jobs.tasks-per-second', 'tasks/s', rate), summary('jobs.latency-p50', 'ms', latency)]
+}
+
+async function compute(
+  client: Client,
+  rounds: number,
+  { end, count }: { end: number; count: number }
+): Promise<Row[]> {
+  const spec = { type: 'range_reduce', start: 1, end, map: IS_PRIME, operation: 'sum' }
+  const right = ({ ms, value }: { ms: number; value: unknown }): number => {
+    if (value !== count) throw new Error(`there are ${count} primes up to ${end}, got ${value}`)
+    return ms
+  }
+  const times = await alternate(rounds, {
+    plain: async () => right(await client.call('job', { ...spec, verify: 'none' })),
+    threads: async () => right(await threadPrimes(end)),
+    verified: async () => right(await client.call('job', { ...spec, verify: CONFIDENCE }))
+  })
+  return [
+    summary('jobs.compute', 'ms', times.plain),
+    summary('jobs.compute', 'ms', times.threads, THREADS),
+    summary('jobs.compute-verified', 'ms', times.verified),
+    summary('jobs.compute-share', '×', ratios(times.threads, times.plain), THREADS),
+    summary('jobs.compute-verified-share', '×', ratios(times.threads, times.verified), THREADS)
+  ]
+}
+
+async function matrix(client: Client, rounds: number, size: number): Promise<Row[]> {
+  const sums = new Set<number>()
+  const right = ({ ms, sum }: { ms: number; sum: number }): number => {
+    if (sums.add(sum).size > 1) throw new Error(`products differ: their sums are ${[...sums].join(' and ')}`)
+    return ms
+  }
+  await using stack = new AsyncDisposableStack()
+  const variants: Record<string, () => Promise<number>> = {
+    artel: async () => right(await client.call('product', { size }))
+  }
+  const present = new Set((await installed(MATRIX_PEERS)).map(({ name }) => name))
+  if (present.has('ml-matrix')) variants['ml-matrix'] = async () => right(await mlMatrixProduct(size))
+  if (present.has('numpy'))
+    for (const [name, environment] of [
+      ['numpy, 1 thread', { OPENBLAS_NUM_THREADS: '1' }],
+      ['numpy, all cores', {}]
+    ] as const) {
+      const { ask, stop } = await startPython('numpy', environment)
+      stack.defer(stop)
+      variants[name] = async () => right(await ask({ run: 'product', size }))
+    }
+  const times = await alternate(rounds, variants)
+  return Object.entries(times).flatMap(([name, samples]) =>
+    name === 'artel'
+      ? [summary('jobs.matrix', 'ms', samples)]
+      : [
+          summary('jobs.matrix', 'ms', samples, name),
+          summary('jobs.matrix-share', '×', ratios(samples, times.artel!), name)
+        ]
+  )
+}

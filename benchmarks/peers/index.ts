@@ -1,0 +1,43 @@
+import { packageVersion } from '../harness/report.ts'
+import type { PeerKind } from './contract.ts'
+import { FOLDER, GET, pools } from './pools.ts'
+import { versionOf } from './processes.ts'
+import { dask, PYTHON } from './python.ts'
+import { queues } from './queues.ts'
+
+export { matrices, mlMatrixProduct, threadPrimes } from './compute.ts'
+export type { Peer, PeerKind } from './contract.ts'
+export { startPython } from './python.ts'
+
+type Installable = Pick<PeerKind, 'name' | 'get' | 'version'>
+
+/** Everything that runs tiny tasks. */
+export const TASK_PEERS: PeerKind[] = [...pools, ...queues, dask]
+
+/** What multiplies matrices. */
+export const MATRIX_PEERS = [
+  { name: 'ml-matrix', get: GET, version: async () => packageVersion(`${FOLDER}node_modules/ml-matrix`) },
+  {
+    name: 'numpy',
+    get: 'apt-get install python3-numpy libopenblas0-pthread',
+    version: () => versionOf(PYTHON, '-c', 'import numpy; print(numpy.__version__)')
+  }
+]
+
+/** Version by name; what is missing is named with how to get it. */
+export async function peerVersions(peers: Installable[]): Promise<Record<string, string>> {
+  const found: Record<string, string> = {}
+  for (const { name, get, version } of peers)
+    found[name] = await version().catch(() => `missing, get it with: ${get}`)
+  return found
+}
+
+/** Those that are installed; the others are named on standard error. */
+export async function installed<P extends Installable>(peers: P[]): Promise<P[]> {
+  const versions = await peerVersions(peers)
+  return peers.filter(({ name }) => {
+    const isMissing = versions[name]!.startsWith('missing')
+    if (isMissing) console.error(`${name}: ${versions[name]}`)
+    return !isMissing
+  })
+}

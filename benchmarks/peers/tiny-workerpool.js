@@ -1,0 +1,4 @@
+import workerpool from 'workerpool'
+import tiny from './tiny.js'
+
+workerpool.worker({ tiny })

@@ -1,0 +1,56 @@
+import type { Row, RunOptions } from './harness/contract.ts'
+import { startFleet } from './harness/fleet.ts'
+import { percentile, summary } from './harness/statistics.ts'
+import { installed, type Peer, peerVersions, TASK_PEERS } from './peers/index.ts'
+
+const BATCH = 16_384
+
+export const metrics: Record<string, string> = {
+  'tiny.tasks-per-second': 'the tiny task as a stream of independent tasks, each system in its fastest way',
+  'tiny.latency-p50': 'one tiny task, from the call to its result: median of a run'
+}
+
+export const versions = () => peerVersions(TASK_PEERS)
+
+/**
+ * Tiny tasks beside the peers, one system after the other within each round. Two workers everywhere. The pools run
+ * threads of this process, the queues two worker processes behind a server.
+ */
+export async function run({ quick }: RunOptions): Promise<Row[]> {
+  const rounds = quick ? 1 : 3
+  const share = quick ? 20 : 1
+  const peers = await installed(TASK_PEERS)
+  await using fleet = await startFleet({ workers: 2 })
+  const artel = {
+    name: undefined,
+    tasks: quick ? BATCH : 3 * BATCH,
+    throughput: (tasks: number) => fleet.client.call('batches', { tasks, size: BATCH, atOnce: 2 }),
+    latencies: (jobs: number) => fleet.client.call('latencies', { jobs })
+  }
+  const rates = new Map<string | undefined, number[]>()
+  const p50 = new Map<string | undefined, number[]>()
+  const measure = async (
+    name: string | undefined,
+    { throughput, latencies }: Pick<Peer, 'throughput' | 'latencies'>,
+    tasks: number
+  ): Promise<void> => {
+    // warm-up
+    await throughput(Math.ceil(tasks / 4))
+    await latencies(20)
+    const ms = await throughput(tasks)
+    rates.set(name, [...(rates.get(name) ?? []), (tasks * 1000) / ms])
+    p50.set(name, [...(p50.get(name) ?? []), percentile(await latencies(100), 50)])
+  }
+  for (let round = 0; round < rounds; round++) {
+    await measure(undefined, artel, artel.tasks)
+    for (const kind of peers) {
+      console.error(`round ${round + 1}: ${kind.name}`)
+      await using peer = await kind.start()
+      await measure(kind.name, peer, Math.ceil(kind.tasks / share))
+    }
+  }
+  return [
+    ...[...rates].map(([name, samples]) => summary('tiny.tasks-per-second', 'tasks/s', samples, name)),
+    ...[...p50].map(([name, samples]) => summary('tiny.latency-p50', 'ms', samples, name))
+  ]
+}
