@@ -544,8 +544,9 @@ export function createCoordinator(
   }
 
   function returnOrReview(slice: Slice): void {
-    if (slice.leases.size === 0 && slice.votes.size === 0) giveBack(slice)
-    else judge(slice)
+    if (slice.votes.size > 0) judge(slice)
+    else if (slice.leases.size === 0) giveBack(slice)
+    else review(slice)
   }
 
   function lost(slice: Slice, workerId: string): void {
