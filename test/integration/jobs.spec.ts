@@ -1,0 +1,168 @@
+import { strict as assert } from 'node:assert'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { descendants, living, Processes, type Program, until } from './processes.ts'
+
+// About 30 µs of work per item: long enough to be interrupted in the middle, short enough to end soon.
+const ITEMS = 60_000
+const SUM = (ITEMS * (ITEMS + 1)) / 2
+const work = (verify: unknown = 'none', items = ITEMS) => ({
+  type: 'range_reduce',
+  start: 1,
+  end: items,
+  map: 'x => { let s = 0; for (let i = 0; i < 15000; i++) s = (s * 31 + i) % 1009; return x + s - s }',
+  verify
+})
+
+interface End {
+  event: 'end'
+  result: number
+  error?: string
+  report: {
+    state: string
+    done: number
+    total: number
+    paid: string
+    bound: string
+    shares: { worker: string; units: number; paid: string }[]
+  }
+}
+const end = (client: Program): Promise<End> =>
+  client.event<End>('the end of the job', event => event.event === 'end', 90_000)
+const progress = (client: Program, share: number): Promise<unknown> =>
+  client.event(
+    'progress',
+    event => event.event === 'progress' && (event.done as number) >= share * (event.total as number),
+    60_000
+  )
+
+function checkRight({ result, error, report }: End, expected = SUM): void {
+  assert.equal(error, undefined)
+  assert.equal(result, expected)
+  assert.equal(report.state, 'completed')
+  assert.equal(report.done, report.total)
+  const paid = report.shares.reduce((sum, share) => sum + BigInt(share.paid), 0n)
+  assert.equal(BigInt(report.paid), paid)
+  assert.ok(paid <= BigInt(report.bound))
+}
+
+describe('integration: jobs over processes', function () {
+  this.timeout(180_000)
+  let net: Processes
+  beforeEach(async () => {
+    net = new Processes()
+    await net.seed()
+  })
+  afterEach(() => net.stop())
+
+  it('computes over two workers, pays both, and kill −9 of one in the middle changes nothing', async () => {
+    const [one, two] = await Promise.all([net.worker(), net.worker()])
+    const calm = net.client(await net.folder(), work())
+    const first = await end(calm)
+    checkRight(first)
+    assert.deepEqual(
+      first.report.shares.map(share => share.worker).sort(),
+      [one.ready.id, two.ready.id].sort()
+    )
+    await calm.kill()
+
+    const client = net.client(await net.folder(), work())
+    await progress(client, 0.1)
+    const children = await descendants(one.program.pid)
+    assert.ok(children.length > 0, 'a worker has sandbox children')
+    await one.program.kill()
+    checkRight(await end(client))
+    await until(
+      'the sandbox children of the killed worker are gone',
+      async () => (await living(children)).length === 0
+    )
+  })
+
+  it('with verification: the right answer, replicated over two workers and this node', async () => {
+    await Promise.all([net.worker(), net.worker()])
+    const client = net.client(await net.folder(), work({ confidence: 0.99 }, 10_000))
+    checkRight(await end(client), (10_000 * 10_001) / 2)
+  })
+
+  it('goes on without a worker that is stopped (SIGSTOP), and takes it back afterwards', async () => {
+    const [stopped, other] = await Promise.all([net.worker(), net.worker()])
+    const client = net.client(await net.folder(), work())
+    await progress(client, 0.05)
+    stopped.program.signal('SIGSTOP')
+    try {
+      checkRight(await end(client))
+    } finally {
+      stopped.program.signal('SIGCONT')
+    }
+    await other.program.kill()
+    const again = net.client(await net.folder(), work('none', 5000))
+    const { result, report } = await end(again)
+    assert.equal(result, (5000 * 5001) / 2)
+    assert.deepEqual(
+      report.shares.map(share => share.worker),
+      [stopped.ready.id]
+    )
+  })
+
+  it('kill −9 of the client: the job goes on after the restart, nothing accepted is computed again', async () => {
+    await Promise.all([net.worker(), net.worker()])
+    const data = await net.folder()
+    const client = net.client(data, work())
+    const { job } = await client.event<{ job: string }>('the job', event => event.event === 'job')
+    await progress(client, 0.2)
+    const children = await descendants(client.pid)
+    await client.kill()
+    await until(
+      'the sandbox children of the killed client are gone',
+      async () => (await living(children)).length === 0
+    )
+    const before = accepted(data)
+    assert.ok(before.length > 0)
+
+    const restarted = net.client(data, job)
+    const { done } = await restarted.event<{ done: number }>('the job', event => event.event === 'job')
+    const ended = await end(restarted)
+    checkRight(ended)
+    assert.ok(done >= before.reduce((sum, slice) => sum + slice.count, 0), 'it starts with what was accepted')
+    const after = accepted(data)
+    const kept = new Set(after.map(slice => JSON.stringify(slice)))
+    for (const slice of before)
+      assert.ok(kept.has(JSON.stringify(slice)), 'an accepted slice stays as it was')
+    assert.equal(
+      after.reduce((sum, slice) => sum + slice.count, 0),
+      ended.report.total
+    )
+    await restarted.kill()
+
+    // and the result can be fetched later
+    const later = net.client(data, job)
+    assert.equal((await end(later)).result, SUM)
+  })
+
+  for (const mode of ['garbage', 'nonsense', 'endless', 'empty', 'strangers'])
+    it(`a worker that answers wrongly formed frames (${mode}) changes nothing`, async () => {
+      const evil = await net.evilWorker(mode)
+      await net.worker()
+      const client = net.client(await net.folder(), work('none', 20_000))
+      await evil.program.event('a lease', event => event.event === 'leased')
+      const ended = await end(client)
+      checkRight(ended, (20_000 * 20_001) / 2)
+      assert.ok(
+        ended.report.shares.every(share => share.worker !== evil.ready.id),
+        'the evil worker is not paid'
+      )
+    })
+})
+
+/** The accepted slices in a data folder, without their values. */
+function accepted(data: string): { part: number; first: number; count: number; paid: string }[] {
+  const file = join(data, 'jobs.sqlite')
+  assert.ok(existsSync(file))
+  const db = new DatabaseSync(file, { readOnly: true })
+  try {
+    return db.prepare('SELECT part, first, count, paid FROM slices ORDER BY part, first').all() as never
+  } finally {
+    db.close()
+  }
+}

@@ -1,0 +1,90 @@
+import { strict as assert } from 'node:assert'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { descendants, living, Processes, type Program, until } from './processes.ts'
+
+const ENDLESS = {
+  type: 'map',
+  items: Array.from({ length: 2000 }, (_, i) => i),
+  fn: 'x => { for (let i = 0; i < 3e7; i++) x = (x * 31 + i) % 1009; return x }',
+  verify: 'none'
+}
+
+/** Ctrl-C: the process ends by itself, in time, and leaves nothing behind. */
+async function interrupt(program: Program, code: number): Promise<void> {
+  const children = await descendants(program.pid)
+  program.signal('SIGINT')
+  // a clean stop takes at most 2 s of its own; the deadline is for a machine that has other things to do
+  assert.equal(await program.ended(20_000), code, program.stderr)
+  await until('no child is left', async () => (await living(children)).length === 0)
+}
+
+describe('integration: Ctrl-C and kill −9', function () {
+  this.timeout(180_000)
+  let net: Processes
+  beforeEach(() => {
+    net = new Processes()
+  })
+  afterEach(() => net.stop())
+
+  it('seed, idle worker, busy worker and client stop cleanly and start again on their folders', async () => {
+    const seed = await net.seed()
+    const idle = await net.worker()
+    await interrupt(idle.program, 0)
+
+    const busy = await net.worker(idle.data)
+    assert.equal(busy.ready.id, idle.ready.id, 'the same identity after the restart')
+    const data = await net.folder()
+    const client = net.client(data, ENDLESS)
+    const { job } = await client.event<{ job: string }>('the job', event => event.event === 'job')
+    await client.event('progress', event => event.event === 'progress' && (event.done as number) > 0)
+    const children = await descendants(busy.program.pid)
+    assert.ok(children.length > 0)
+    await interrupt(busy.program, 0)
+    await interrupt(client, 0)
+
+    // what was interrupted goes on
+    const again = await net.worker(idle.data)
+    const resumed = net.client(data, job)
+    const { done } = await resumed.event<{ done: number }>('the job', event => event.event === 'job')
+    assert.ok(done > 0, 'what was accepted is kept')
+    await resumed.event('progress', event => event.event === 'progress' && (event.done as number) > done)
+    await interrupt(resumed, 0)
+    await interrupt(again.program, 0)
+    await interrupt(seed.program, 0)
+
+    const restarted = await net.seed(seed.data)
+    assert.equal(restarted.ready.id, seed.ready.id)
+  })
+
+  it('`artel run`: Ctrl-C cancels the job and exits with 130', async () => {
+    await net.seed()
+    const worker = await net.worker()
+    const folder = await net.folder()
+    const file = join(folder, 'task.json')
+    await writeFile(file, JSON.stringify(ENDLESS))
+    const before = new Set((await descendants(worker.program.pid)).map(each => each.pid))
+    const run = net.run([file, '--data', folder])
+    // the worker starts a process for the program: the job is under way
+    await until('the worker works for the job', async () =>
+      (await descendants(worker.program.pid)).some(each => !before.has(each.pid))
+    )
+    await interrupt(run, 130)
+    assert.match(run.stderr, /interrupted/)
+  })
+
+  it('kill −9 of a node takes its sandbox children with it', async () => {
+    await net.seed()
+    const worker = await net.worker()
+    const client = net.client(await net.folder(), ENDLESS)
+    await client.event('progress', event => event.event === 'progress' && (event.done as number) > 0)
+    const children = [...(await descendants(worker.program.pid)), ...(await descendants(client.pid))]
+    assert.ok(children.length > 0)
+    await worker.program.kill()
+    await client.kill()
+    await until('the children are gone', async () => (await living(children)).length === 0)
+
+    const again = await net.worker(worker.data)
+    assert.equal(again.ready.id, worker.ready.id)
+  })
+})

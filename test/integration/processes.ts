@@ -1,0 +1,210 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+
+const CLI = fileURLToPath(new URL('../../node/cli/main.ts', import.meta.url))
+const CLIENT = fileURLToPath(new URL('./client.ts', import.meta.url))
+const EVIL_WORKER = fileURLToPath(new URL('./evil-worker.ts', import.meta.url))
+const DEADLINE_MS = 30_000
+
+/** Waits until `condition` gives something; the deadline only ends a test that has failed anyway. */
+export async function until<T>(
+  what: string,
+  condition: () => T | Promise<T>,
+  deadlineMs = DEADLINE_MS
+): Promise<NonNullable<T>> {
+  const end = Date.now() + deadlineMs
+  for (;;) {
+    const value = await condition()
+    if (value) return value
+    if (Date.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`)
+    await delay(25)
+  }
+}
+
+/** A process as the kernel knows it: a pid may be used again, together with its start time it is not. */
+export interface KnownProcess {
+  pid: number
+  startTime: string
+  command: string
+}
+
+async function statOf(
+  pid: number
+): Promise<{ parent: number; state: string; process: KnownProcess } | undefined> {
+  try {
+    const stat = await readFile(`/proc/${pid}/stat`, 'latin1')
+    const close = stat.lastIndexOf(')')
+    const fields = stat.slice(close + 2).split(' ')
+    const command = stat.slice(stat.indexOf('(') + 1, close)
+    return {
+      parent: Number(fields[1]),
+      state: fields[0] as string,
+      process: { pid, startTime: fields[19] as string, command }
+    }
+  } catch {
+    return undefined // it ended between the two reads
+  }
+}
+
+/** All living processes below `pid`. */
+export async function descendants(pid: number): Promise<KnownProcess[]> {
+  const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name)).map(Number)
+  const all = (await Promise.all(pids.map(statOf))).filter(each => each != null)
+  const below = new Set([pid])
+  for (let size = 0; size !== below.size; ) {
+    size = below.size
+    for (const { parent, process: each } of all) if (below.has(parent)) below.add(each.pid)
+  }
+  return all.map(each => each.process).filter(each => each.pid !== pid && below.has(each.pid))
+}
+
+/** Those of `known` that still live (a zombie does not). */
+export async function living(known: KnownProcess[]): Promise<KnownProcess[]> {
+  const now = await Promise.all(known.map(({ pid }) => statOf(pid)))
+  return known.filter((each, i) => now[i]?.process.startTime === each.startTime && now[i]?.state !== 'Z')
+}
+
+/** A process of ours that prints one JSON object per line. */
+export class Program {
+  readonly child: ChildProcess
+  readonly events: Record<string, unknown>[] = []
+  stderr = ''
+
+  constructor(file: string, args: string[]) {
+    this.child = spawn(process.execPath, ['--no-node-snapshot', file, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ARTEL_LOG_LEVEL: 'warn', ARTEL_LOG_FORMAT: 'json' }
+    })
+    createInterface({ input: this.child.stdout! }).on('line', line => {
+      try {
+        this.events.push(JSON.parse(line))
+      } catch {
+        this.events.push({ event: 'text', line })
+      }
+    })
+    this.child.stderr!.on('data', data => {
+      this.stderr = (this.stderr + data).slice(-20_000)
+    })
+  }
+
+  get pid(): number {
+    return this.child.pid!
+  }
+
+  get hasEnded(): boolean {
+    return this.child.exitCode != null || this.child.signalCode != null
+  }
+
+  /** Waits for a line that `match` accepts. */
+  async event<T = Record<string, never>>(
+    what: string,
+    match: (event: Record<string, unknown>) => boolean,
+    deadlineMs?: number
+  ): Promise<T> {
+    return until(
+      `${what}; standard error: ${this.stderr}`,
+      () => {
+        const found = this.events.find(event => match(event))
+        if (found == null && this.hasEnded)
+          throw new Error(
+            `the process ended (${this.child.exitCode ?? this.child.signalCode}) before ${what}: ${this.stderr}`
+          )
+        return found as T
+      },
+      deadlineMs
+    ) as Promise<T>
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.child.kill(name)
+  }
+
+  /** Waits for the end of the process: its exit code or signal. */
+  async ended(deadlineMs = DEADLINE_MS): Promise<number | string> {
+    if (!this.hasEnded) await once(this.child, 'exit', { signal: AbortSignal.timeout(deadlineMs) })
+    return this.child.exitCode ?? (this.child.signalCode as string)
+  }
+
+  async kill(): Promise<void> {
+    if (this.hasEnded) return
+    const exited = once(this.child, 'exit')
+    this.child.kill('SIGKILL')
+    await exited
+  }
+}
+
+interface Ready {
+  id: string
+  addresses: string[]
+  pid: number
+}
+
+/** A network of processes on loopback with a folder for each; `stop` ends and removes everything. */
+export class Processes {
+  readonly #programs: Program[] = []
+  readonly #folders: string[] = []
+  seedAddress = ''
+
+  async folder(): Promise<string> {
+    const folder = await mkdtemp(join(tmpdir(), 'artel-int-'))
+    this.#folders.push(folder)
+    return folder
+  }
+
+  #start(file: string, args: string[]): Program {
+    const program = new Program(file, args)
+    this.#programs.push(program)
+    return program
+  }
+
+  async #ready(program: Program): Promise<{ program: Program; ready: Ready }> {
+    return { program, ready: await program.event<Ready>('ready', event => event.event === 'ready') }
+  }
+
+  async seed(data?: string): Promise<{ program: Program; ready: Ready; data: string }> {
+    const folder = data ?? (await this.folder())
+    const args = [
+      'seed',
+      '--json',
+      '--data',
+      folder,
+      '--listen',
+      '/ip4/127.0.0.1/tcp/0',
+      '--compute',
+      'false'
+    ]
+    const started = await this.#ready(this.#start(CLI, args))
+    this.seedAddress = started.ready.addresses[0] as string
+    return { ...started, data: folder }
+  }
+
+  async worker(data?: string): Promise<{ program: Program; ready: Ready; data: string }> {
+    const folder = data ?? (await this.folder())
+    const args = ['start', '--json', '--data', folder, '--seed', this.seedAddress, '--slots', '1']
+    return { ...(await this.#ready(this.#start(CLI, args))), data: folder }
+  }
+
+  async evilWorker(mode: string): Promise<{ program: Program; ready: Ready }> {
+    return this.#ready(this.#start(EVIL_WORKER, [await this.folder(), this.seedAddress, mode]))
+  }
+
+  /** `what`: a spec to submit, or the id of a job to go on with. */
+  client(data: string, what: object | string): Program {
+    return this.#start(CLIENT, [data, this.seedAddress, JSON.stringify(what)])
+  }
+
+  run(args: string[]): Program {
+    return this.#start(CLI, ['run', ...args, '--json', '--seed', this.seedAddress])
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#programs.map(program => program.kill()))
+    await Promise.all(this.#folders.map(folder => rm(folder, { recursive: true, force: true })))
+  }
+}
