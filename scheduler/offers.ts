@@ -8,10 +8,10 @@ import { type OfferFields, offerFields } from './wire.ts'
  * Workers tell what they lend by gossip. An offer is one canonical value, the fields of the compute protocol's offer
  * and `time`; its author is who signed the gossip message.
  *
- * Every node passes on at most RELAY_PER_SECOND offers and keeps the rest to itself (the topic validator answers
- * `Ignore`). So a small network hears all of its workers; in a large one each node hears its neighbours and a changing
- * few of those farther away, every node others than the next; and what a node sends and receives does not depend
- * on the number of nodes, nor on how much a flooder publishes.
+ * Every node passes on about RELAY_PER_SECOND offers, by chance, and keeps the rest to itself (the topic validator
+ * answers `Ignore`). So a small network hears all of its workers; in a large one each node hears its neighbours and a
+ * changing few of those farther away, every node others than the next; and what a node sends and receives does not
+ * depend on the number of nodes, nor on how much a flooder publishes.
  */
 
 /** An offer is published this often, ± JITTER, and counts for the life of three. */
@@ -26,10 +26,10 @@ const CHECK_MS = 1000
 const MIN_HEARD_MS = MIN_INTERVAL_MS / 2
 // Clocks of home computers are off by seconds, rarely by more than a minute.
 const CLOCK_SKEW_MS = 60_000
-/** Offers that a node passes on per second, to the about 12 peers of its mesh and of gossip. */
-export const RELAY_PER_SECOND = 2
-// What comes together in one interval of a small network is passed on.
-const RELAY_BURST = 20
+/** Offers that a node passes on per second, on average, to the about 12 peers of its mesh and of gossip. */
+export const RELAY_PER_SECOND = 1
+// What is heard per second is an average that fades with this.
+const HEARD_MS = OFFER_INTERVAL_MS
 export const MAX_OFFERS = 4096
 // Two lists of names are the longest part: (64 + 16) × 33 bytes.
 const MAX_OFFER_BYTES = 4096
@@ -59,10 +59,10 @@ export function encodeOffer(fields: OfferFields, time: number): Uint8Array {
  * The offers heard, one per peer, at most MAX_OFFERS: the one heard longest ago gives way, as it would expire first.
  * Pure: the clock comes in.
  */
-export function createOfferBook(own: string) {
+export function createOfferBook(own: string, random: () => number = Math.random) {
   // in the order they were heard
   const offers = new Map<string, Offer>()
-  const relay = createRelayBudget()
+  const relay = createRelay(random)
 
   function expire(now: number): void {
     for (const [peer, { heard }] of offers) {
@@ -109,18 +109,19 @@ export function createOfferBook(own: string) {
 
 export type OfferBook = ReturnType<typeof createOfferBook>
 
-/** The token bucket of what a node passes on. */
-export function createRelayBudget() {
-  let tokens = RELAY_BURST
-  let last = Number.NEGATIVE_INFINITY
+/**
+ * What a node passes on: each offer with the probability RELAY_PER_SECOND / (offers heard per second), at most 1. By
+ * chance rather than while a budget lasts, because then all nodes would have budget at the same moments, for the
+ * same few offers, which would go everywhere, and the rest nowhere.
+ */
+export function createRelay(random: () => number) {
+  let perSecond = 0
+  let last = 0
   return {
     take(now: number): boolean {
-      const elapsed = Math.max(0, now - last)
-      tokens = Math.min(RELAY_BURST, tokens + (elapsed / 1000) * RELAY_PER_SECOND)
+      perSecond = perSecond * Math.exp(-Math.max(0, now - last) / HEARD_MS) + 1000 / HEARD_MS
       last = Math.max(last, now)
-      if (tokens < 1) return false
-      tokens--
-      return true
+      return random() * perSecond < RELAY_PER_SECOND
     }
   }
 }
