@@ -1,14 +1,7 @@
 import type { Row, RunOptions } from './harness/contract.ts'
 import { startFleet } from './harness/fleet.ts'
 import { alternate, percentile, ratios, summary } from './harness/statistics.ts'
-import {
-  installed,
-  MATRIX_PEERS,
-  mlMatrixProduct,
-  peerVersions,
-  startPython,
-  threadPrimes
-} from './peers/index.ts'
+import { threadPrimes } from './peers/index.ts'
 
 const BATCH = 16_384
 const CONFIDENCE = { confidence: 0.99 }
@@ -24,20 +17,15 @@ export const metrics: Record<string, string> = {
   'jobs.compute': 'primes up to 10^7 by trial division, two workers, without replicas',
   'jobs.compute-verified': 'the same with confidence 0.99',
   'jobs.compute-share': 'speed of jobs.compute as a share of plain worker threads',
-  'jobs.compute-verified-share': 'speed of jobs.compute-verified as a share of plain worker threads',
-  'jobs.matrix': 'product of two 1024 × 1024 float64 matrices, two workers, without replicas',
-  'jobs.matrix-share': 'speed of jobs.matrix as a multiple of the peer'
+  'jobs.compute-verified-share': 'speed of jobs.compute-verified as a share of plain worker threads'
 }
-
-export const versions = () => peerVersions(MATRIX_PEERS)
 
 export async function run({ quick }: RunOptions): Promise<Row[]> {
   const rounds = quick ? 1 : 3
   await using fleet = await startFleet({ workers: 2 })
   return [
     ...(await tiny(fleet.client, rounds, quick)),
-    ...(await compute(fleet.client, rounds, quick ? PRIMES.quick : PRIMES.full)),
-    ...(await matrix(fleet.client, rounds, quick ? 256 : 1024))
+    ...(await compute(fleet.client, rounds, quick ? PRIMES.quick : PRIMES.full))
   ]
 }
 
@@ -75,36 +63,4 @@ async function compute(
     summary('jobs.compute-share', '×', ratios(times.threads, times.plain), THREADS),
     summary('jobs.compute-verified-share', '×', ratios(times.threads, times.verified), THREADS)
   ]
-}
-
-async function matrix(client: Client, rounds: number, size: number): Promise<Row[]> {
-  const sums = new Set<number>()
-  const right = ({ ms, sum }: { ms: number; sum: number }): number => {
-    if (sums.add(sum).size > 1) throw new Error(`products differ: their sums are ${[...sums].join(' and ')}`)
-    return ms
-  }
-  await using stack = new AsyncDisposableStack()
-  const variants: Record<string, () => Promise<number>> = {
-    artel: async () => right(await client.call('product', { size }))
-  }
-  const present = new Set((await installed(MATRIX_PEERS)).map(({ name }) => name))
-  if (present.has('ml-matrix')) variants['ml-matrix'] = async () => right(await mlMatrixProduct(size))
-  if (present.has('numpy'))
-    for (const [name, environment] of [
-      ['numpy, 1 thread', { OPENBLAS_NUM_THREADS: '1' }],
-      ['numpy, all cores', {}]
-    ] as const) {
-      const { ask, stop } = await startPython('numpy', environment)
-      stack.defer(stop)
-      variants[name] = async () => right(await ask({ run: 'product', size }))
-    }
-  const times = await alternate(rounds, variants)
-  return Object.entries(times).flatMap(([name, samples]) =>
-    name === 'artel'
-      ? [summary('jobs.matrix', 'ms', samples)]
-      : [
-          summary('jobs.matrix', 'ms', samples, name),
-          summary('jobs.matrix-share', '×', ratios(samples, times.artel!), name)
-        ]
-  )
 }
