@@ -148,6 +148,8 @@ interface Interval {
   losses: number
   /** workers that failed it and do not get it again */
   tried: Set<string>
+  /** how the last of them failed */
+  failure?: Failure
 }
 
 interface Lease {
@@ -349,10 +351,10 @@ export function createCoordinator(
 
   /** Gives the slice's units back to be leased again, whole or in halves. */
   function giveBack(slice: Slice, halves = false): void {
-    const { job, first, count, failures, losses, tried } = slice
+    const { job, first, count, failures, losses, tried, failure } = slice
     drop(slice, true)
     ready.get(job.priority)!.add(job)
-    if (!halves) job.returned.push({ first, count, failures, losses, tried })
+    if (!halves) job.returned.push({ first, count, failures, losses, tried, failure })
     else {
       const left = Math.floor(count / 2)
       job.returned.push({
@@ -523,6 +525,7 @@ export function createCoordinator(
     const { job } = slice
     job.retried++
     slice.tried.add(workerId)
+    slice.failure = failure
     setTrust(job, workerId, stumbled)
     if (failure.name === 'wall-missing') {
       // not the code's fault: somebody else
@@ -534,13 +537,26 @@ export function createCoordinator(
       giveBack(slice, true)
       return
     }
-    const others =
-      able(
-        slice,
-        [...workers.values()].filter(worker => !worker.silent)
-      ).length > 0
-    if (slice.failures > job.retries || !others) finish(job, 'failed', failure, slice.first)
+    if (slice.failures > job.retries || isHopeless(slice)) finish(job, 'failed', failure, slice.first)
     else returnOrReview(slice)
+  }
+
+  /** true when it failed, nobody is at it and nobody is left to try it */
+  function isHopeless(
+    slice: Interval & { job: JobEntry } & Partial<Pick<Slice, 'leases' | 'votes'>>
+  ): boolean {
+    if (slice.failure == null || (slice.leases?.size ?? 0) > 0) return false
+    const heard = [...workers.values()].filter(worker => !worker.silent)
+    return able(slice, heard).length === 0
+  }
+
+  /** Ends jobs whose last hope went silent or left. */
+  function giveUp(): void {
+    for (const job of [...jobs.values()]) {
+      const open = [...job.returned.map(interval => ({ ...interval, job })), ...job.slices.values()]
+      const hopeless = open.find(isHopeless)
+      if (hopeless != null) finish(job, 'failed', hopeless.failure, hopeless.first)
+    }
   }
 
   function returnOrReview(slice: Slice): void {
@@ -885,6 +901,7 @@ export function createCoordinator(
       for (const job of [...jobs.values()])
         if (job.deadline != null && now >= job.deadline) finish(job, 'expired')
       expireLeases(now)
+      giveUp()
       place(now)
       speculate(now)
     },
