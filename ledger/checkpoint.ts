@@ -46,9 +46,9 @@ export function encodeCheckpoint(network: string, checkpoint: Checkpoint): Uint8
   ])
 }
 
-/** @throws {MalformedError} */
+/** Of bytes whose hash the witnesses signed, so that another encoding cannot come in. @throws {MalformedError} */
 export function decodeCheckpoint(bytes: Uint8Array, network: LedgerNetwork): Checkpoint {
-  const tuple = list(fromBytes(bytes, MAX_CHECKPOINT_BYTES, 'a checkpoint'), 'a checkpoint', 6)
+  const tuple = list(fromBytes(bytes, MAX_CHECKPOINT_BYTES, 'a checkpoint', false), 'a checkpoint', 6)
   if (text(tuple[0], 'network', 128) !== network.id)
     throw new MalformedError('a checkpoint of another network')
   const epoch = integer(tuple[1], 'epoch', 0, MAX_EPOCH)

@@ -10,18 +10,18 @@ export const toBytes = (value: unknown): Uint8Array => encode(value)
 
 /**
  * Decodes bytes of a stranger: bounded length, dag-cbor, and the only encoding of that value (a second encoding
- * of the same order would have a second hash).
+ * of the same order would have a second hash). `isStrict = false` skips the last for bytes whose own hash is signed.
  *
  * @throws {MalformedError}
  */
-export function fromBytes(bytes: Uint8Array, maxBytes: number, what: string): unknown {
+export function fromBytes(bytes: Uint8Array, maxBytes: number, what: string, isStrict = true): unknown {
   if (bytes.length > maxBytes)
     throw new MalformedError(`${what} has ${bytes.length} bytes, at most ${maxBytes}`)
   let value: unknown
-  let again: Uint8Array
+  let again = bytes
   try {
     value = decode(bytes)
-    again = encode(value)
+    if (isStrict) again = encode(value)
   } catch (error) {
     throw new MalformedError(`${what} is not dag-cbor: ${(error as Error).message.slice(0, 200)}`)
   }

@@ -2,6 +2,7 @@ import type { Logger } from '@libp2p/interface'
 import { type Book, createBook } from './book.ts'
 import {
   CHECKPOINT_DOMAIN,
+  type Checkpoint,
   checkpointHash,
   checkpointMessage,
   decodeCheckpoint,
@@ -42,7 +43,7 @@ export interface EpochsInit {
   request(peer: string, method: string, body: unknown, options: { signal: AbortSignal }): Promise<unknown>
   replica(): Replica
   /** Begins the epoch that a signed checkpoint opens. */
-  adopt(row: CheckpointRow): Promise<void>
+  adopt(row: CheckpointRow, checkpoint: Checkpoint): Promise<void>
 }
 
 /**
@@ -156,7 +157,7 @@ export function createEpochs(init: EpochsInit): Epochs {
     )
     if (votes.length < quorumOf(network)) return
     votes.sort((a, b) => a.witness - b.witness)
-    await adopt({ next, bytes, votes: toBytes(votesToTuple(votes)) })
+    await adopt({ next, bytes, votes: toBytes(votesToTuple(votes)) }, decodeCheckpoint(bytes, network))
     await replica().announce()
   }
 
@@ -220,9 +221,10 @@ export function createEpochs(init: EpochsInit): Epochs {
         const bytes = Buffer.concat(parts)
         if (!isEqual(checkpointHash(bytes), hash))
           throw new MalformedError(`a checkpoint from ${peer} is damaged`)
-        if (decodeCheckpoint(bytes, network).next !== next)
+        const checkpoint = decodeCheckpoint(bytes, network)
+        if (checkpoint.next !== next)
           throw new MalformedError(`a checkpoint from ${peer} is of another epoch`)
-        return adopt({ next, bytes, votes })
+        return adopt({ next, bytes, votes }, checkpoint)
       }
     }
   }

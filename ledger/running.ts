@@ -3,7 +3,7 @@ import type { ComponentLogger, Libp2p, PrivateKey } from '@libp2p/interface'
 import { type Book, createBook } from './book.ts'
 import { answerToTuple, createCertifier, tell } from './certifier.ts'
 import { createChannel } from './channel.ts'
-import { decodeCheckpoint } from './checkpoint.ts'
+import { type Checkpoint, decodeCheckpoint } from './checkpoint.ts'
 import { bytesOf, integer, list, text } from './codec.ts'
 import { createEpochs } from './epochs.ts'
 import { AccountFrozenError, LedgerStoppedError, MalformedError } from './errors.ts'
@@ -104,9 +104,8 @@ export async function run(
 
   const store = openStore(directory)
   const book = createBook(network)
-  const loadBook = (): void => {
-    const row = store.checkpoint()
-    book.load(row && decodeCheckpoint(row.bytes, network))
+  const loadBook = (checkpoint: Checkpoint | undefined): void => {
+    book.load(checkpoint)
     intake.load()
   }
 
@@ -143,7 +142,8 @@ export async function run(
       changed()
     }
   })
-  loadBook()
+  const last = store.checkpoint()
+  loadBook(last && decodeCheckpoint(last.bytes, network))
   const own = createOwnChain({ network, signer, store, book })
   if (book.isFrozen(account)) giveUp('a fork proof names it')
 
@@ -206,12 +206,11 @@ export async function run(
       ingest: items => intake.take(items, replica.epoch === epoch),
       onLater: peer => background(epochs.fetch(peer))
     })
-  let replica = await openReplica(store.checkpoint()?.next ?? 0)
+  let replica = await openReplica(last?.next ?? 0)
 
   /** Begins the epoch that a checkpoint opens; what it does not cover goes on into the new logs. */
-  const adopt = async (row: CheckpointRow): Promise<void> => {
+  const adopt = async (row: CheckpointRow, checkpoint: Checkpoint): Promise<void> => {
     if (row.next <= replica.epoch || ended.signal.aborted) return
-    const checkpoint = decodeCheckpoint(row.bytes, network)
     const opened = await openReplica(row.next)
     const old = replica
     if (row.next <= old.epoch) return
@@ -220,7 +219,7 @@ export async function run(
       store.putCheckpoint(row)
       intake.cover(checkpoint, keepsAll)
       if (!keepsAll) store.dropEpochsBefore(row.next)
-      loadBook()
+      loadBook(checkpoint)
       own.settle()
     })
     changed()
