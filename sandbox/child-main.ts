@@ -53,7 +53,7 @@ export function childMain(
 
   const FLUSH_MS = 5 // an outcome waits at most about this long for others to travel with
   const CHUNK_MAX = 1024
-  const BUFFER_BYTES = 1 << 16
+  const BUFFER_BYTES = 1 << 16 // shared buffers come in multiples of it
   const HEAD_BYTES = 8
   const RESULT_BYTES = HEAD_BYTES + 16
   const SMALL_BYTES = 16384 // up to here one write with a copy is cheaper than two
@@ -86,9 +86,7 @@ export function childMain(
   }
 
   function room(bytes: number) {
-    let size = BUFFER_BYTES
-    while (size < bytes) size *= 2
-    return new SharedArrayBuffer(size)
+    return new SharedArrayBuffer(Math.ceil(bytes / BUFFER_BYTES) * BUFFER_BYTES)
   }
 
   function shared(bytes: Buffer) {
@@ -274,20 +272,24 @@ export function childMain(
   }
 
   send(frames.ready, '')
-  while (readFully(head, HEAD_BYTES)) {
-    const type = head.readUInt32LE(0)
-    const bytes = head.readUInt32LE(4)
-    if (type === frames.load) {
-      const body = Buffer.allocUnsafe(bytes)
-      if (!readFully(body, bytes)) break
-      load(body)
-    } else {
-      if (bytes > input.byteLength) {
-        input = room(bytes)
-        inputBytes = Buffer.from(input)
+  try {
+    while (readFully(head, HEAD_BYTES)) {
+      const type = head.readUInt32LE(0)
+      const bytes = head.readUInt32LE(4)
+      if (type === frames.load) {
+        const body = Buffer.allocUnsafe(bytes)
+        if (!readFully(body, bytes)) break
+        load(body)
+      } else {
+        if (bytes > input.byteLength) {
+          input = room(bytes)
+          inputBytes = Buffer.from(input)
+        }
+        if (!readFully(head, 4) || !readFully(inputBytes, bytes - 4)) break
+        run(head.readUInt32LE(0) === 1)
       }
-      if (!readFully(head, 4) || !readFully(inputBytes, bytes - 4)) break
-      run(head.readUInt32LE(0) === 1)
     }
+  } catch {
+    outOfMemory() // what can fail out here is to get room for a frame
   }
 }

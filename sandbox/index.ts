@@ -1,4 +1,4 @@
 export type * from './contract.ts'
 export { createSandbox } from './create-sandbox.ts'
 export * from './errors.ts'
-export { type DecodeLimits, decodeValue, type EncodeLimits, encodeValue } from './value.ts'
+export { type DecodeLimits, decodeValue, type EncodeLimits, encodeValue, valueCodec } from './value.ts'

@@ -54,7 +54,7 @@ describe('sandbox value codec', () => {
       { depthSize: 'small' },
       fc.constantFrom(null, undefined, true, false),
       fc.maxSafeInteger(),
-      fc.double({ noNaN: true }),
+      fc.double({ noNaN: true }).map(x => x + 0), // cborg writes -0 as 0; ours is in the table above
       fc.string({ unit: 'grapheme' }),
       fc.uint8Array(),
       fc.array(tie('any')),
