@@ -110,6 +110,8 @@ export interface Book {
   supply(): Supply
   /** Work of an account, with what came in since the last checkpoint counted on `day`. */
   record(account: AccountId, day: number): WorkRecord
+  /** slices that an account was paid for */
+  standing(account: AccountId): number
   accounts(): Iterable<AccountId>
   /** Everything as it is now, as the checkpoint that closes `epoch` and opens `next`. */
   checkpoint(frame: Pick<Checkpoint, 'epoch' | 'next' | 'lengths'>): Checkpoint
@@ -234,6 +236,7 @@ export function createBook(network: LedgerNetwork): Book {
       return { granted, burnt, total }
     },
     record: recordOf,
+    standing,
     accounts: () => new Set([...accounts.keys(), ...news.keys()]),
     checkpoint: frame => {
       // what came in during an epoch counts on its last day

@@ -64,6 +64,7 @@ interface Outgoing {
 export function createChannel({ libp2p, protocol, log, serve }: ChannelInit): Channel {
   const outgoing = new Map<string, Promise<Outgoing>>()
   const incoming = new Set<Stream>()
+  const stopped = new AbortController()
   let nextId = 0
   let isRunning = false
   let startedAt = 0
@@ -113,7 +114,9 @@ export function createChannel({ libp2p, protocol, log, serve }: ChannelInit): Ch
     const id = peerIdFromString(peer)
     if (libp2p.getConnections(id).length === 0 && performance.now() - startedAt < DIAL_AFTER_MS)
       throw new Error(`not connected to ${peer} yet`)
-    const stream = await libp2p.dialProtocol(id, protocol, { signal })
+    const stream = await libp2p.dialProtocol(id, protocol, {
+      signal: AbortSignal.any([signal, stopped.signal])
+    })
     const connection: Outgoing = {
       stream,
       lp: lpStream(stream, LIMITS),
@@ -137,8 +140,9 @@ export function createChannel({ libp2p, protocol, log, serve }: ChannelInit): Ch
       await libp2p.unhandle(protocol)
       const ended = new Error('The ledger stops.')
       for (const stream of incoming) stream.abort(ended)
+      stopped.abort(ended)
       for (const opening of outgoing.values()) {
-        await opening.then(
+        opening.then(
           ({ stream }) => stream.abort(ended),
           () => undefined // never opened
         )

@@ -3,10 +3,11 @@ import type { Book } from './book.ts'
 import type { Checkpoint } from './checkpoint.ts'
 import type { AccountId } from './contract.ts'
 import { MalformedError } from './errors.ts'
-import { evidenceKey, verifyEvidence } from './evidence.ts'
+import { evidenceKey, MIN_OTHERS, verifyEvidence } from './evidence.ts'
 import { areConflicting, encodeForkProof, verifyForkProof } from './fork.ts'
-import { isEqual } from './keys.ts'
+import { isEqual, sha256 } from './keys.ts'
 import type { LedgerNetwork } from './network.ts'
+import { MIN_STANDING } from './reputation.ts'
 import { decodeSegment, type HashedSegment, isCertified, isSigned, lastSeq } from './segment.ts'
 import { EVIDENCE_ITEM, FORK_ITEM, type Item, SEGMENT_ITEM, type Store } from './store.ts'
 
@@ -95,11 +96,16 @@ export function createIntake(init: IntakeInit): Intake {
 
   const takeEvidence = (bytes: Uint8Array, isLogged: boolean): void => {
     const evidence = verifyEvidence(bytes, network)
-    const key = `${evidenceKey(evidence)}/${evidence.reporter}`
-    if (!store.putStatement(EVIDENCE_ITEM, key, bytes, now(), isLogged)) {
+    const key = `${evidenceKey(evidence)}/${Buffer.from(sha256(bytes)).toString('hex', 0, 8)}`
+    if (store.statement(EVIDENCE_ITEM, key) != null) {
       if (isLogged) store.setStatementLogged(EVIDENCE_ITEM, key, true)
       return
     }
+    const weighty = evidence.others.filter(({ worker }) => book.standing(worker) >= MIN_STANDING)
+    // identities are free, so without this anybody could make us keep any amount of it
+    if (!isLogged && weighty.length < MIN_OTHERS)
+      throw new MalformedError(`evidence against ${evidence.accused.worker} by workers without standing`)
+    store.putStatement(EVIDENCE_ITEM, key, bytes, now(), isLogged)
     book.addEvidence(evidence)
   }
 

@@ -1,8 +1,8 @@
 import type { Book } from './book.ts'
 import { fromBytes, toBytes } from './codec.ts'
 import type { Balance } from './contract.ts'
-import { InsufficientCreditsError } from './errors.ts'
-import type { Signer } from './keys.ts'
+import { InsufficientCreditsError, InvalidOrderError } from './errors.ts'
+import { isEqual, type Signer } from './keys.ts'
 import type { LedgerNetwork } from './network.ts'
 import { type Body, bodyFromTuple, bodyToTuple, orderHash, totalOf } from './order.ts'
 import {
@@ -44,6 +44,7 @@ export interface OwnChainInit {
 
 interface Pending {
   body: Body
+  hash: Uint8Array
   resolve(): void
   reject(error: Error): void
   certified: Promise<void>
@@ -82,7 +83,7 @@ export function createOwnChain({ network, signer, store, book }: OwnChainInit): 
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     // whoever wants to know waits for it; nobody has to
     promise.catch(() => undefined)
-    pending.set(seq, { body, resolve, reject, certified: promise })
+    pending.set(seq, { body, hash, resolve, reject, certified: promise })
     count(body, 1n)
     next = seq + 1
     tip = hash
@@ -95,6 +96,27 @@ export function createOwnChain({ network, signer, store, book }: OwnChainInit): 
 
   const bodyOf = (bytes: Uint8Array): Body =>
     bodyFromTuple(fromBytes(bytes, MAX_SEGMENT_BYTES, 'an order of our own'))
+
+  /**
+   * The witnesses know other orders of ours with these numbers: this folder is an old copy. What it wanted to sign
+   * was not sent yet and is given back to the caller; sending it would be signing twice.
+   */
+  const supersede = (certified: number, certifiedTip: Uint8Array): void => {
+    const error = new InvalidOrderError(
+      `The data folder is an older copy: account ${account} has signed other orders since. Try again.`
+    )
+    for (const { body } of pending.values()) count(body, -1n)
+    for (const order of pending.values()) {
+      if (order.body.type === 'grant') store.dropMeta('grant')
+      if (order.body.type === 'escrow') store.dropJob(order.body.job)
+      if (order.body.type === 'settle') store.settleJob(order.body.job, null)
+      order.reject(error)
+    }
+    pending.clear()
+    store.dropOwn(Number.MAX_SAFE_INTEGER)
+    next = certified
+    tip = certifiedTip
+  }
 
   store.dropOwn(next)
   for (const row of store.own(next, Number.MAX_SAFE_INTEGER)) remember(row.seq, row.hash, bodyOf(row.body))
@@ -147,6 +169,8 @@ export function createOwnChain({ network, signer, store, book }: OwnChainInit): 
     hasPending: () => pending.size > 0,
     settle: () => {
       const { seq: certified, tip: certifiedTip } = book.account(account)
+      const own = pending.get(certified - 1)
+      if (own != null && !isEqual(own.hash, certifiedTip)) return supersede(certified, certifiedTip)
       for (const [seq, order] of pending) {
         if (seq >= certified) break
         pending.delete(seq)

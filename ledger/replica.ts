@@ -7,7 +7,7 @@ import { MAX_ENTRY_BYTES, payloadOf, type WitnessLog } from './log.ts'
 import type { Item } from './store.ts'
 
 /** Entries in one answer; the rest comes with the next. */
-const SYNC_LIMIT = 64
+const SYNC_LIMIT = 16
 const SYNC_BYTES = 512 * 1024
 /** Larger entries are only announced; gossip copies a message to many peers. */
 const MAX_GOSSIP_ENTRY_BYTES = 48 * 1024

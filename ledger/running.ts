@@ -29,6 +29,8 @@ const APPEND_INTERVAL_MS = 25
 const TELL_AGAIN_MS = 5_000
 /** How often a witness looks whether the day is over. */
 const EPOCH_CHECK_MS = 1_000
+/** Rest of the certifier after an error. */
+const RESTART_MS = 1_000
 
 export interface LedgerInit {
   network: LedgerNetwork
@@ -190,11 +192,10 @@ export async function run(
   const channel = createChannel({ libp2p, protocol: protocolOf(network), log, serve })
   const logs = await createLogs({ ipfs, directory, network, signer, store })
 
-  const background = (work: Promise<void>): void => {
-    work.catch(error => {
-      if (!ended.signal.aborted) log.error('%s', (error as Error).stack)
-    })
+  const onError = (error: Error): void => {
+    if (!ended.signal.aborted) log.error('%s', error.stack)
   }
+  const background = (work: Promise<void>): void => void work.catch(onError)
 
   const openReplica = async (epoch: number): Promise<Replica> =>
     createReplica({
@@ -298,15 +299,18 @@ export async function run(
   pubsub.topicValidators.set(topic, async (peer, message) => replica.onGossip(peer.toString(), message.data))
   pubsub.subscribe(topic)
 
-  const recovered = store.getMeta('recovered') === 1 ? Promise.resolve() : recover()
+  // also in a known folder, because it may be an old copy: nothing is sent before the witnesses told what they know
+  const recovered = recover()
   recovered.catch(() => undefined) // told to whoever waits in ready()
-  background(certifier.run(ended.signal))
-  background(every(ANTI_ENTROPY_MS, ended.signal, antiEntropy))
+  background(
+    recovered.then(() => every(RESTART_MS, ended.signal, () => certifier.run(ended.signal), onError))
+  )
+  background(every(ANTI_ENTROPY_MS, ended.signal, antiEntropy, onError))
   if (isWitness) {
     const take = (items: Item[]): void => intake.take(items, true)
     const writer = { network, witness: witnessIndex, store, now, replica: () => replica, take }
-    background(every(APPEND_INTERVAL_MS, ended.signal, () => appendDue(writer)))
-    background(every(EPOCH_CHECK_MS, ended.signal, epochs.closeIfDue))
+    background(every(APPEND_INTERVAL_MS, ended.signal, () => appendDue(writer), onError))
+    background(every(EPOCH_CHECK_MS, ended.signal, epochs.closeIfDue, onError))
   }
 
   return {
@@ -320,6 +324,7 @@ export async function run(
     issue: body => {
       const seq = own.issue({ ...body, timeS: Math.floor(now() / 1000) } as Body)
       certifier.kick()
+      changed()
       return seq
     },
     submit,

@@ -95,11 +95,13 @@ export interface Store {
   batch<T>(work: () => T): T
   getMeta(key: string): unknown
   setMeta(key: string, value: string | number): void
+  dropMeta(key: string): void
   putOwn(row: OwnRow): void
   own(fromSeq: number, limit: number): OwnRow[]
   dropOwn(beforeSeq: number): void
   putJob(job: string, bound: bigint, escrowed: number): void
-  settleJob(job: string, settled: number): void
+  settleJob(job: string, settled: number | null): void
+  dropJob(job: string): void
   job(job: string): JobRow | undefined
   dropJobs(settledBefore: number): void
   openJobs(): JobRow[]
@@ -148,6 +150,7 @@ export function openStore(directory?: string): Store {
   const p = <const S extends string>(sql: S) => db.prepare(sql)
   const getMeta = p('SELECT value FROM meta WHERE key = ?')
   const setMeta = p('INSERT OR REPLACE INTO meta VALUES (?, ?)')
+  const dropMeta = p('DELETE FROM meta WHERE key = ?')
   const putOwn = p('INSERT INTO own VALUES (?, ?, ?, ?)')
   const own = p('SELECT seq, hash, signature, body FROM own WHERE seq >= ? ORDER BY seq LIMIT ?')
   const dropOwn = p('DELETE FROM own WHERE seq < ?')
@@ -176,6 +179,7 @@ export function openStore(directory?: string): Store {
   const putCheckpoint = p('INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)')
   const proposal = p('SELECT hash, lengths FROM proposals WHERE next = ?')
   const putProposal = p('INSERT INTO proposals VALUES (?, ?, ?)')
+  const dropJob = p('DELETE FROM jobs WHERE job = ?')
   const dropJobs = p('DELETE FROM jobs WHERE settled < ?')
   const dropEntries = p('DELETE FROM entries WHERE CAST(log AS INTEGER) < ?')
   const dropCheckpoints = p('DELETE FROM checkpoints WHERE next < ?')
@@ -224,6 +228,7 @@ export function openStore(directory?: string): Store {
     },
     getMeta: key => getMeta.get(key)?.value,
     setMeta: (key, value) => void setMeta.run(key, value),
+    dropMeta: key => void dropMeta.run(key),
     putOwn: row => void putOwn.run(row.seq, row.hash, row.signature, row.body),
     own: (fromSeq, limit) => own.all(fromSeq, limit) as unknown as OwnRow[],
     dropOwn: beforeSeq => void dropOwn.run(beforeSeq),
@@ -258,6 +263,7 @@ export function openStore(directory?: string): Store {
       return row && { hash: row.hash, lengths: JSON.parse(row.lengths) }
     },
     putProposal: (next, hash, lengths) => void putProposal.run(next, hash, JSON.stringify(lengths)),
+    dropJob: id => void dropJob.run(id),
     dropJobs: before => void dropJobs.run(before),
     dropEpochsBefore: epoch => {
       dropEntries.run(epoch)

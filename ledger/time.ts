@@ -12,10 +12,19 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
   })
 }
 
-/** Does the work again and again with a rest in between, until the signal. */
-export async function every(restMs: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+/** Does the work again and again with a rest in between, until the signal; what it throws is told and not the end. */
+export async function every(
+  restMs: number,
+  signal: AbortSignal,
+  work: () => Promise<void>,
+  onError: (error: Error) => void
+): Promise<void> {
   while (!signal.aborted) {
-    await work()
+    try {
+      await work()
+    } catch (error) {
+      if (!signal.aborted) onError(error as Error)
+    }
     await pause(restMs, signal)
   }
 }

@@ -1,4 +1,7 @@
 import { strict as assert } from 'node:assert'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { ledgerCompliance } from '../compliance/ledger.ts'
 import { bookOf, startNetwork, startNode, type TestNetwork, type TestNode, until } from './nodes.ts'
 
@@ -65,5 +68,38 @@ describe('ledger: nodes', () => {
     const again = await net.join({ privateKey: client.privateKey })
     await again.ledger.transfer(net.witnesses[0]!.account, 1n)
     await until('witness has the book', () => bookOf(again) === bookOf(net.witnesses[0]!))
+  })
+})
+
+describe('ledger: data folders', () => {
+  it('an old copy of the folder does not sign twice', async () => {
+    const net = await startNetwork(1)
+    try {
+      const client = await net.join()
+      await client.ledger.claimGrant()
+      await client.ledger.transfer(net.witnesses[0]!.account, 1n)
+      await client.stop()
+      const copy = await mkdtemp(join(tmpdir(), 'artel-ledger-copy-'))
+      await cp(client.directory, copy, { recursive: true })
+      const { privateKey, directory } = client
+      const later = await net.join({ privateKey, directory })
+      await later.ledger.transfer(net.witnesses[0]!.account, 2n)
+      await later.stop()
+
+      const old = await startNode({ network: net.network, privateKey, directory: copy })
+      const lost = await old.ledger.escrow('job', 5n)
+      await Promise.all([
+        assert.rejects(lost.certified, { name: 'InvalidOrderError' }),
+        old.libp2p.dial(net.witnesses[0]!.libp2p.getMultiaddrs())
+      ])
+      await (await old.ledger.escrow('job', 5n)).certified
+      await old.ledger.transfer(net.witnesses[0]!.account, 4n)
+      await until('equal books', () => bookOf(old) === bookOf(net.witnesses[0]!))
+      assert.deepEqual(old.ledger.balance(), { available: 100_000_000n - 12n, reserved: 5n })
+      await old.stop()
+      await rm(copy, { recursive: true })
+    } finally {
+      await net.stop()
+    }
   })
 })
