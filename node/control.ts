@@ -150,6 +150,7 @@ function createClient(socket: Socket): ControlClient {
     peers: call('peers'),
     balance: call('balance'),
     run: call('run'),
+    quote: call('quote'),
     cancel: call('cancel'),
     metrics: call('metrics'),
     history: call('history'),

@@ -1,7 +1,7 @@
 import { networkId } from '../bootstrap/index.ts'
 import type { HistoryEntry, Reputation } from '../ledger/index.ts'
 import { decodeValue, encodeValue } from '../sandbox/index.ts'
-import type { JobReport, Progress } from '../scheduler/index.ts'
+import type { Forecast, JobReport, Progress, Quote } from '../scheduler/index.ts'
 import type { ArtelNode } from './contract.ts'
 import { VERSION } from './version.ts'
 
@@ -15,6 +15,8 @@ export interface Operations {
   balance(): Promise<BalanceView>
   /** Runs a job to its end; the job goes on when nobody listens any more. */
   run(params: { spec: string }, options: RunOptions): Promise<{ value: string; report: Plain<JobReport> }>
+  /** What a job will cost; nothing is submitted. */
+  quote(params: { spec: string }, options: { signal: AbortSignal }): Promise<QuoteView>
   cancel(params: { job: string }): Promise<void>
   metrics(): Promise<string>
   history(params: { limit: number }): Promise<HistoryView[]>
@@ -74,6 +76,11 @@ export interface BalanceView {
   reserved: string
   supply: { granted: string; burnt: string; total: string }
   accounts: Record<string, { available: string; reserved: string }>
+}
+
+export interface QuoteView {
+  quote: Plain<Quote>
+  forecast: Plain<Forecast>
 }
 
 export function createOperations(node: ArtelNode): Operations {
@@ -136,6 +143,11 @@ export function createOperations(node: ArtelNode): Operations {
       } finally {
         job.removeEventListener('progress', listener)
       }
+    },
+
+    async quote({ spec }, { signal }) {
+      const quote = await node.scheduler.quote(decodeValue(Buffer.from(spec, 'base64')), { signal })
+      return { quote: plain(quote), forecast: plain(node.scheduler.forecast()) }
     },
 
     async cancel({ job }) {

@@ -5,7 +5,7 @@ import type { JobReport } from '../../scheduler/index.ts'
 import { connectControl, controlPath } from '../control.ts'
 import { ControlError, EXIT } from '../errors.ts'
 import { createLogger } from '../logger.ts'
-import { createOperations, encodeSpec, type Operations, type Plain } from '../operations.ts'
+import { createOperations, encodeSpec, type Operations, type Plain, type QuoteView } from '../operations.ts'
 import type { Config } from '../settings.ts'
 import { configOf, settingFlags } from './flags.ts'
 import { untilInterrupted } from './lifecycle.ts'
@@ -13,7 +13,7 @@ import { credits, type OutputOptions, print, table, toJson } from './output.ts'
 import { createProgress } from './progress.ts'
 import { readSpec } from './spec-file.ts'
 
-type Options = OutputOptions & { quiet?: boolean } & Record<string, unknown>
+type Options = OutputOptions & { quiet?: boolean; quote?: boolean } & Record<string, unknown>
 
 export function runCommand(): Command {
   return settingFlags(new Command('run').description('run a task on the network and print its result'))
@@ -21,6 +21,7 @@ export function runCommand(): Command {
       '<file>',
       'task spec: JSON, a .js or .ts module with a default export, or - for JSON on standard input'
     )
+    .option('--quote', 'only say what it would cost; runs nothing but one small piece, here')
     .option('--quiet', 'no progress, no summary: only the result')
     .option('--json', 'print { job, state, result, report } as JSON')
     .option('--verbose', 'errors with their stack')
@@ -33,7 +34,8 @@ Ctrl-C cancels the job; what was accepted until then is paid.
 Examples:
   echo '{"type":"range_reduce","start":1,"end":1000,"operation":"sum"}' | artel run -      prints 500500
   artel run primes.js --seed /ip4/192.0.2.7/tcp/4411/p2p/12D3KooW…
-  artel run job.json --json | jq .result`
+  artel run job.json --json | jq .result
+  artel run job.json --quote`
     )
     .action(async (file: string, options: Options) => {
       const config = configOf(options, { compute: false })
@@ -44,6 +46,14 @@ Examples:
 
 async function run(spec: string, config: Config, options: Options, signal: AbortSignal): Promise<number> {
   const { operations, close } = await open(config, signal)
+  if (options.quote === true) {
+    try {
+      print(await operations.quote({ spec }, { signal }), options, describeQuote)
+      return 0
+    } finally {
+      await close()
+    }
+  }
   const view =
     options.quiet === true || (options.json === true && !process.stderr.isTTY) ? undefined : createProgress()
   let job: string | undefined
@@ -100,4 +110,27 @@ function summary({ job, submitted, finished, paid, shares }: Plain<JobReport>): 
   const rows = shares.map(({ worker, slices, units, paid: share }) => [worker, slices, units, credits(share)])
   const time = finished == null ? '' : ` in ${finished - submitted} ms`
   return `${table(['worker', 'slices', 'units', 'credits'], rows)}\n${job}: done${time}, ${credits(paid)} credits`
+}
+
+const SURENESS = {
+  measured: 'from the measured speed of this code on the network',
+  calibrated: 'from a short run of it on this machine',
+  default: 'nothing is known of this code; the whole bound may be needed'
+}
+
+function describeQuote({ quote, forecast }: QuoteView): string {
+  const { expected, bound, fair, basis, cpuMs, factors } = quote
+  const level = ({ level, low, high }: QuoteView['forecast']['inOneHour']): string =>
+    `${level.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`
+  const shown = Object.entries(factors).map(([name, factor]) => `${name} × ${Number(factor.toFixed(3))}`)
+  return [
+    `expected:  ${credits(expected)} credits, ${SURENESS[basis]}`,
+    `at most:   ${credits(bound)} credits`,
+    ...(cpuMs == null ? [] : [`CPU time:  ${(cpuMs / 1000).toFixed(3)} s`]),
+    `factors:   ${shown.join(', ')}`,
+    `market:    ${forecast.now.toFixed(2)} now, ${level(forecast.inOneHour)} in 1 h, ${level(forecast.inSixHours)} in 6 h`,
+    ...(BigInt(fair) > BigInt(bound)
+      ? [`The work is worth ${credits(fair)} credits: set maxPrice to that, or workers may refuse it.`]
+      : [])
+  ].join('\n')
 }
