@@ -135,11 +135,13 @@ export function createSandbox({
           }
         })
         sessions.add(session)
-        return session
+        if (running) return session
+        await session.close() // stopped meanwhile
       } catch (error) {
         leave()
         throw error
       }
+      throw new SandboxUnavailableError('the sandbox was stopped')
     }
   }
 }

@@ -57,7 +57,8 @@ function scriptsOf(program: Program): Scripts {
         ? undefined
         : { name: 'artel:driver', text: `"use strict";(\n${program.driver}\n)` },
     functions: Object.fromEntries(parts.map(([name, part]) => [name, part.text])),
-    eager: program.kind === 'function' || program.kind === 'expression',
+    // a driver comes from the requester too, and its body may loop: not while nobody looks at the clock
+    eager: program.driver === undefined && (program.kind === 'function' || program.kind === 'expression'),
     stateless
   }
 }

@@ -20,6 +20,7 @@ const MIB_BYTES = 1 << 20
 const POLL_MS = 10
 const LOAD_MS = 5_000 // compiling a large module may take longer than one input may
 const IN_FLIGHT = 2
+const TIMER_MS = 2 ** 31 - 1 // a longer timer fires at once
 const REFUSAL_CHARS = 1_000 // the pattern below takes quadratic time
 const FLUSH_BYTES = (1 << 20) + 65_536 // of isolate-main.ts, and the heads of what is in there
 const SLACK_MB = 64 // asked for but not touched, and what the program may take between two looks at it
@@ -42,11 +43,12 @@ interface Batch {
  * Loads the program into a child and answers the session. Throws ProgramError, SandboxUnavailableError.
  *
  * Batches wait in a queue; the first two are with the child, so that it always has the next one at hand. What the
- * child sends belongs to the first. Ends the child, the first batch loses the input that was under way; everything
- * that was not answered goes to the next child.
+ * child sends belongs to the first. When the child ends, the first batch loses the input that was under way; all that
+ * was not answered goes to the next child.
  */
 export async function openSession(init: SessionInit): Promise<Session> {
   const { limits } = init
+  const timeoutMs = Math.min(limits.timeoutMs, TIMER_MS)
   const queue: Batch[] = []
   let child: Child | undefined
   let starting = false
@@ -67,7 +69,7 @@ export async function openSession(init: SessionInit): Promise<Session> {
       fresh.ended.then(resolve)
     })
     fresh.send(frame(FRAME.load, size, json, ...init.binary.filter(part => part !== undefined)))
-    const timer = setTimeout(() => fresh.kill(), Math.max(limits.timeoutMs, LOAD_MS))
+    const timer = setTimeout(() => fresh.kill(), Math.max(timeoutMs, LOAD_MS))
     const loaded = await answer
     clearTimeout(timer)
     if (typeof loaded === 'string') {
@@ -115,7 +117,7 @@ export async function openSession(init: SessionInit): Promise<Session> {
     clearTimeout(deadline)
     since = performance.now()
     if (sent === 0) return
-    deadline = setTimeout(() => end('timeout', `no result after ${limits.timeoutMs} ms`), limits.timeoutMs)
+    deadline = setTimeout(() => end('timeout', `no result after ${limits.timeoutMs} ms`), timeoutMs)
     if (queue[0]!.signal?.aborted) end('aborted', 'aborted by the caller')
   }
 
