@@ -307,7 +307,8 @@ export function createCoordinator(
       slice: slice.id,
       first: slice.first,
       count: slice.count,
-      expectedMs: entry.expectedMs,
+      // the time that the price is for: a worker with a minimum compares the two
+      expectedMs: rate == null ? PROBE_MS : entry.expectedMs,
       price: entry.price
     })
   }
