@@ -1,0 +1,144 @@
+import { strict as assert } from 'node:assert'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { parseSpec } from '../../scheduler/spec.ts'
+import { openStore } from '../../scheduler/store.ts'
+
+const spec = parseSpec({
+  type: 'map',
+  items: [1, 2, 3],
+  fn: 'x => x * 2',
+  context: { a: 1n, b: new Uint8Array(3) }
+})
+const job = { id: 'job', type: 'map', submitted: 1000, bound: 9_000_000_000_000n } as const
+const slice = (first: number, worker = 'w', price = 5n) => ({
+  part: 0,
+  first,
+  count: 1,
+  slice: first,
+  works: [],
+  value: Uint8Array.of(first),
+  paid: [{ worker, price }]
+})
+
+describe('scheduler/store', () => {
+  let folder: string
+  let file: string
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'artel-store-'))
+    file = join(folder, 'jobs.sqlite')
+  })
+  afterEach(() => rm(folder, { recursive: true, force: true }))
+
+  it('gives back jobs, specs and accepted slices after it was closed', () => {
+    const store = openStore(file)
+    store.addJob(job, [spec])
+    store.addSlice('job', slice(2, 'a', 3n))
+    store.addSlice('job', slice(0, 'b', 2n ** 60n))
+    store.running('job')
+    store.close()
+    const again = openStore(file)
+    const [open] = again.openJobs()
+    assert.deepEqual(
+      { id: open?.id, state: open?.state, bound: open?.bound, settled: open?.settled },
+      { id: 'job', state: 'running', bound: job.bound, settled: false }
+    )
+    assert.deepEqual(
+      JSON.parse(JSON.stringify(again.specs('job'), bigintAsText)),
+      JSON.parse(JSON.stringify([spec], bigintAsText))
+    )
+    assert.deepEqual(
+      again.slices('job').map(({ first, value, paid }) => [first, [...value], paid]),
+      [
+        [0, [0], [{ worker: 'b', price: 2n ** 60n }]],
+        [2, [2], [{ worker: 'a', price: 3n }]]
+      ]
+    )
+    again.close()
+  })
+
+  it('keeps the result and the shares of an ended job, frees the values, and lists it as open until it is settled', () => {
+    const store = openStore(file)
+    store.addJob(job, [spec])
+    store.addSlice('job', slice(0, 'b'))
+    store.addSlice('job', slice(1, 'a'))
+    store.addSlice('job', slice(2, 'b'))
+    store.endJob('job', { state: 'completed', finished: 2000, cid: 'cid', result: Uint8Array.of(7) })
+    assert.deepEqual(
+      store.openJobs().map(each => each.state),
+      ['completed']
+    )
+    store.settled('job')
+    assert.deepEqual(store.openJobs(), [])
+    store.close()
+    const again = openStore(file)
+    assert.deepEqual([...(again.result('job') ?? [])], [7])
+    assert.equal(again.job('job')?.cid, 'cid')
+    assert.ok(again.slices('job').every(each => each.value == null))
+    assert.deepEqual(again.shares('job'), [
+      { worker: 'a', slices: 1, units: 1, paid: 5n },
+      { worker: 'b', slices: 2, units: 2, paid: 10n }
+    ])
+    again.close()
+  })
+
+  it('keeps the reason of a failure, and gives nothing for jobs that it does not know', () => {
+    const store = openStore(file)
+    store.addJob(job, [spec])
+    const failure = { name: 'threw', message: 'no', unit: 2 } as const
+    store.endJob('job', { state: 'failed', finished: 2000, failure })
+    assert.deepEqual(store.job('job')?.failure, failure)
+    assert.equal(store.result('job'), undefined)
+    assert.equal(store.job('other'), undefined)
+    assert.deepEqual(store.slices('other'), [])
+    assert.deepEqual(store.shares('other'), [])
+    store.close()
+  })
+
+  it('loses nothing that was acknowledged when its process is killed', async () => {
+    const script = join(folder, 'writer.ts')
+    const at = (path: string): string =>
+      JSON.stringify(fileURLToPath(new URL(`../../scheduler/${path}`, import.meta.url)))
+    await writeFile(
+      script,
+      `import { openStore } from ${at('store.ts')}
+import { parseSpec } from ${at('spec.ts')}
+const store = openStore(${JSON.stringify(file)})
+store.addJob(${JSON.stringify({ ...job, bound: 0 })}, [parseSpec({ type: 'map', items: [1], fn: 'x' })])
+for (let first = 0; ; first++) {
+  store.addSlice('job', { part: 0, first, count: 1, slice: first, works: [], value: new Uint8Array(500), paid: [{ worker: 'w', price: 1n }] })
+  console.log(first)
+}`
+    )
+    const writer = spawn(process.execPath, ['--no-node-snapshot', script], {
+      stdio: ['ignore', 'pipe', 'inherit']
+    })
+    let acknowledged = -1
+    try {
+      for await (const line of createInterface({ input: writer.stdout })) {
+        acknowledged = Number(line)
+        if (acknowledged === 200) writer.kill('SIGKILL')
+      }
+      if (writer.exitCode == null && writer.signalCode == null) await once(writer, 'exit')
+    } finally {
+      writer.kill('SIGKILL')
+    }
+    assert.ok(acknowledged >= 200)
+    const store = openStore(file)
+    const firsts = store.slices('job').map(each => each.first)
+    store.close()
+    assert.deepEqual(
+      firsts.slice(0, acknowledged + 1),
+      Array.from({ length: acknowledged + 1 }, (_, i) => i)
+    )
+  })
+})
+
+function bigintAsText(_: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? `${value}n` : value
+}

@@ -1,0 +1,287 @@
+import { strict as assert } from 'node:assert'
+import { defaultLogger } from '@libp2p/logger'
+import type { Failure, Outcome, Sandbox } from '../../sandbox/index.ts'
+import type { WorkerPolicy } from '../../scheduler/policy.ts'
+import type { FromRequester, FromWorker, SliceResult } from '../../scheduler/wire.ts'
+import { type ComputeWorker, createWorker } from '../../scheduler/worker.ts'
+
+interface Running {
+  inputs: Uint8Array[]
+  aborted: boolean
+  /** ends the run with one outcome per input */
+  end(outcome?: (input: Uint8Array) => Outcome): void
+}
+
+/** A sandbox whose runs end when the test says so. */
+function createFake() {
+  const running: Running[] = []
+  const opened: string[] = []
+  let closed = 0
+  const sandbox = {
+    class: 'v8/test',
+    walled: true,
+    walls: [],
+    async open(_program: unknown, { requester }: { requester: string }) {
+      opened.push(requester)
+      return {
+        class: 'v8/test',
+        run: (inputs: Uint8Array[], { signal }: { signal?: AbortSignal } = {}) =>
+          new Promise<Outcome[]>(resolve => {
+            const entry: Running = {
+              inputs,
+              aborted: false,
+              end(outcome = input => ({ ok: true, value: input, ms: 1000 })) {
+                running.splice(running.indexOf(entry), 1)
+                resolve(inputs.map(outcome))
+              }
+            }
+            signal?.addEventListener('abort', () => {
+              entry.aborted = true
+              entry.end(() => ({ ok: false, failure: { name: 'aborted', message: 'aborted' }, ms: 1 }))
+            })
+            running.push(entry)
+          }),
+        close: async () => void closed++
+      }
+    }
+  } as unknown as Sandbox
+  return { sandbox, running, opened, closed: () => closed }
+}
+
+const settle = async (): Promise<void> => {
+  for (let i = 0; i < 5; i++) await new Promise(resolve => setImmediate(resolve))
+}
+
+const load = (program = 'p'): FromRequester => ({
+  t: 'load',
+  program,
+  kind: 'function',
+  source: 'x => x',
+  timeoutMs: 1000,
+  memoryMb: 64
+})
+// longer than what is run together
+const lease = (ids: number[], program = 'p', expectedMs = 1000): FromRequester => ({
+  t: 'lease',
+  slices: ids.map(id => ({
+    id,
+    program,
+    inputs: [Uint8Array.of(id & 255)],
+    expectedMs,
+    job: 'job',
+    price: 1
+  }))
+})
+
+describe('scheduler/worker', () => {
+  let worker: ComputeWorker
+  let fake: ReturnType<typeof createFake>
+  const start = (policy: Partial<WorkerPolicy> = {}): void => {
+    fake = createFake()
+    worker = createWorker(
+      { slots: 2, memoryMb: 128, admit: () => undefined, trusted: () => true, ...policy },
+      { sandbox: fake.sandbox, logger: defaultLogger(), sign: () => new Uint8Array(64) }
+    )
+  }
+  const connect = (id = 'alice') => {
+    const said: FromWorker[] = []
+    const connection = worker.connect(id, message => said.push(message))
+    const of = <T extends FromWorker['t']>(t: T) =>
+      said.filter((message): message is Extract<FromWorker, { t: T }> => message.t === t)
+    const results = (): SliceResult[] => of('result').flatMap(message => message.slices)
+    const refused = (): number[] => of('refused').flatMap(message => message.slices)
+    return { ...connection, said, of, results, refused }
+  }
+  afterEach(() => worker.stop())
+
+  it('says first what it offers', () => {
+    start()
+    const [offer] = connect().of('offer')
+    assert.equal(offer?.slots, 2)
+    assert.ok(offer.window >= offer.slots)
+  })
+
+  it('runs as many slices at a time as it has slots, in the order of the leases, and answers each once', async () => {
+    start()
+    const peer = connect()
+    peer.receive(load())
+    peer.receive(lease([1, 2, 3, 4, 5]))
+    const order: number[] = []
+    for (let i = 0; i < 5; i++) {
+      await settle()
+      assert.ok(fake.running.length <= 2)
+      order.push(fake.running[0]!.inputs[0]![0]!)
+      fake.running[0]!.end()
+    }
+    await settle()
+    assert.deepEqual(order, [1, 2, 3, 4, 5])
+    assert.deepEqual(
+      peer.results().map(result => result.id),
+      [1, 2, 3, 4, 5]
+    )
+    assert.deepEqual(peer.refused(), [])
+  })
+
+  it('refuses what exceeds the window, and takes more once something is answered', async () => {
+    start()
+    const peer = connect()
+    const { window } = peer.of('offer')[0]!
+    peer.receive(load())
+    peer.receive(lease(Array.from({ length: window + 3 }, (_, i) => i)))
+    assert.deepEqual(peer.refused(), [window, window + 1, window + 2])
+    await settle()
+    fake.running[0]!.end()
+    await settle()
+    peer.receive(lease([1000]))
+    assert.equal(peer.refused().length, 3)
+  })
+
+  it('refuses with a reason: program not loaded, owner does not admit, nothing lent', () => {
+    start({ admit: ({ requester }) => (requester === 'mallory' ? 'you are on the deny-list' : undefined) })
+    const alice = connect()
+    alice.receive(lease([1], 'unknown'))
+    assert.deepEqual(alice.of('refused')[0], {
+      t: 'refused',
+      program: 'unknown',
+      slices: [1],
+      reason: 'the program is not loaded'
+    })
+    const mallory = connect('mallory')
+    mallory.receive(load())
+    mallory.receive(lease([1, 2]))
+    assert.deepEqual(mallory.refused(), [1, 2])
+    assert.match(mallory.of('refused')[0]!.reason, /deny-list/)
+    worker.stop()
+    start({ slots: 0 })
+    const nobody = connect()
+    nobody.receive(load())
+    nobody.receive(lease([7]))
+    assert.deepEqual(nobody.refused(), [7])
+    assert.equal(fake.running.length, 0)
+  })
+
+  it('stops what is revoked, and goes on with the rest', async () => {
+    start({ slots: 1 })
+    const peer = connect()
+    peer.receive(load())
+    peer.receive(lease([1, 2, 3]))
+    await settle()
+    const [first] = fake.running
+    peer.receive({ t: 'revoke', slices: [1, 2, 99] })
+    await settle()
+    assert.ok(first!.aborted)
+    assert.deepEqual([...fake.running[0]!.inputs[0]!], [3])
+    fake.running[0]!.end()
+    await settle()
+    assert.ok(peer.results().some(({ id, outcomes }) => id === 3 && outcomes[0] instanceof Uint8Array))
+    assert.ok(!peer.results().some(({ id, outcomes }) => id !== 3 && outcomes[0] instanceof Uint8Array))
+  })
+
+  it('drops everything of a requester that is gone, and nothing of others', async () => {
+    start()
+    const [alice, bob] = [connect('alice'), connect('bob')]
+    for (const peer of [alice, bob]) peer.receive(load())
+    alice.receive(lease([1, 2, 3]))
+    await settle()
+    bob.receive(lease([1]))
+    const said = alice.said.length
+    alice.close()
+    await settle()
+    assert.equal(fake.running.length, 1)
+    fake.running[0]!.end()
+    await settle()
+    assert.deepEqual(
+      bob.results().map(({ id }) => id),
+      [1]
+    )
+    assert.equal(alice.said.length, said, 'nothing is said to who is gone')
+    assert.deepEqual([...new Set(fake.opened)], ['alice', 'bob'])
+    assert.ok(fake.closed() > 0)
+  })
+
+  it('forgets a program that is unloaded', async () => {
+    start()
+    const peer = connect()
+    peer.receive(load())
+    peer.receive(lease([1]))
+    await settle()
+    peer.receive({ t: 'unload', program: 'p' })
+    await settle()
+    assert.equal(fake.running.length, 0)
+    peer.receive(lease([2]))
+    assert.deepEqual(peer.refused(), [2])
+  })
+
+  it('tells every second that it lives while it holds anything, and not otherwise', async () => {
+    start({ slots: 1 })
+    const [busy, idle] = [connect('busy'), connect('idle')]
+    busy.receive(load())
+    busy.receive(lease([1]))
+    const end = Date.now() + 20_000
+    while (busy.of('alive').length === 0 && Date.now() < end)
+      await new Promise(resolve => setTimeout(resolve, 50))
+    assert.ok(busy.of('alive').length > 0)
+    assert.equal(idle.of('alive').length, 0)
+  })
+
+  it('answers a program that does not compile and a missing wall as failures of the slice', async () => {
+    for (const [name, expected] of [
+      ['ProgramError', 'threw'],
+      ['WallMissingError', 'wall-missing']
+    ] as const) {
+      start()
+      fake.sandbox.open = async () => {
+        throw Object.assign(new Error('no'), { name })
+      }
+      const peer = connect()
+      peer.receive(load())
+      peer.receive(lease([1]))
+      await settle()
+      assert.equal((peer.results()[0]!.outcomes[0] as Failure).name, expected)
+      worker.stop()
+    }
+  })
+
+  it('refuses slices that it cannot run for reasons of its own', async () => {
+    start()
+    fake.sandbox.open = async () => {
+      throw new Error('fork failed')
+    }
+    const peer = connect()
+    peer.receive(load())
+    peer.receive(lease([1]))
+    await settle()
+    assert.deepEqual(peer.refused(), [1])
+  })
+
+  it('cuts the author’s messages and stacks to what travels', async () => {
+    start()
+    const peer = connect()
+    peer.receive(load())
+    peer.receive(lease([1]))
+    await settle()
+    // as long as sandbox/isolate-main.ts lets them be
+    const failure = { name: 'threw', message: 'x'.repeat(4096), stack: 's'.repeat(16_384) } as const
+    fake.running[0]!.end(() => ({ ok: false, failure, ms: 1 }))
+    await settle()
+    const { message, stack } = peer.results()[0]!.outcomes[0] as Failure
+    assert.ok(message.length > 100 && message.length <= 2000)
+    assert.ok(stack!.length <= 8000)
+  })
+
+  it('does not hand out half of a batch as done when it stops in the middle', async () => {
+    start()
+    const peer = connect()
+    peer.receive(load())
+    const inputs = [Uint8Array.of(1), Uint8Array.of(2)]
+    peer.receive({
+      t: 'lease',
+      slices: [{ id: 1, program: 'p', inputs, expectedMs: 1000, job: 'job', price: 1 }]
+    })
+    await settle()
+    worker.stop()
+    await settle()
+    for (const { outcomes } of peer.results())
+      for (const outcome of outcomes) assert.equal((outcome as Failure).name, 'aborted')
+  })
+})
