@@ -138,7 +138,7 @@ export function simulate(model: Model, seed: number, slices = SLICES): Outcome {
         if (!model.churn) return
         for (const { worker } of wrong) {
           const behaviour = behaviours.get(worker)!
-          if (!behaviour.bad) continue
+          if (!behaviour?.bad) continue
           later(0, () => {
             coordinator.gone(worker, now)
             behaviours.delete(worker)
