@@ -1,4 +1,4 @@
-import { type AnyNode, parse, type Token, type Program as Tree } from 'acorn'
+import { type AnyNode, getLineInfo, parse, type Token, type Program as Tree } from 'acorn'
 import { full } from 'acorn-walk'
 import type { SourceText } from './child-main.ts'
 import type { Program } from './contract.ts'
@@ -14,8 +14,8 @@ export interface Scripts {
   stateless: boolean
 }
 
-/** Parsing takes place in the node: about 50 ms per million characters. */
-const SOURCE_CHARS = 4_000_000
+/** Parsing takes place in the node: up to a second for so many characters of the worst text. */
+const SOURCE_CHARS = 1_000_000
 
 interface Edit {
   from: number
@@ -69,16 +69,12 @@ function script(kind: Program['kind'], source: string, name: string) {
   const { body } = parsed.tree
   const statement = body[0]
   if (body.length !== 1 || statement?.type !== 'ExpressionStatement') {
-    throw new ProgramError(
-      'more than one expression',
-      name,
-      ...positionOf(body[1] ?? parsed.tree, parsed.before)
-    )
+    throw new ProgramError('more than one expression', name, ...positionOf(body[1] ?? parsed.tree, parsed))
   }
   const { expression } = statement
   if (kind === 'function' && !/^(Arrow)?FunctionExpression$/.test(expression.type)) {
     const what = 'not a function: write `(x) => …`, `function (x) { … }` or `async …`'
-    throw new ProgramError(what, name, ...positionOf(expression, parsed.before))
+    throw new ProgramError(what, name, ...positionOf(expression, parsed))
   }
   const [pow, assign] = freeNames(parsed)
   const text = applyEdits(source, powers(parsed, pow, assign))
@@ -96,7 +92,7 @@ function moduleScript(source: string, name: string) {
   const edits = powers(parsed, pow, assign)
   let answer: string | undefined
   const refuse = (what: string, node: AnyNode): never => {
-    throw new ProgramError(what, name, ...positionOf(node, 0))
+    throw new ProgramError(what, name, ...positionOf(node, parsed))
   }
   for (const node of tree.body) {
     if (node.type === 'ImportDeclaration')
@@ -143,21 +139,24 @@ function moduleScript(source: string, name: string) {
 
 interface Parsed {
   tree: Tree
-  tokens: (Token & { value?: unknown })[]
+  /** only where a `**` or a free name may have to be found: they take most of the time */
+  tokens: Token[]
   name: string
+  text: string
   /** characters of ours before the author's text; when there are any, they are one line */
   before: number
 }
 
 function parseAuthor(source: string, name: string, sourceType: 'script' | 'module'): Parsed {
-  if (source.length > SOURCE_CHARS)
+  if (source.length > SOURCE_CHARS) {
     throw new ProgramError(`${source.length} characters, at most ${SOURCE_CHARS}`, name)
+  }
   const before = sourceType === 'script' ? 2 : 0
   const tokens: Token[] = []
+  const text = before > 0 ? `(\n${source}\n)` : source
   try {
-    const text = before > 0 ? `(\n${source}\n)` : source
-    const tree = parse(text, { ecmaVersion: 'latest', sourceType, locations: true, onToken: tokens })
-    return { tree, tokens, name, before }
+    const onToken = sourceType === 'module' || source.includes('**') ? tokens : undefined
+    return { tree: parse(text, { ecmaVersion: 'latest', sourceType, onToken }), tokens, name, text, before }
   } catch (error) {
     const { message, loc } = error as SyntaxError & { loc?: { line: number; column: number } }
     const line = loc && loc.line - (before > 0 ? 1 : 0)
@@ -165,13 +164,15 @@ function parseAuthor(source: string, name: string, sourceType: 'script' | 'modul
   }
 }
 
-function positionOf(node: AnyNode, before: number): [number, number] {
-  return [node.loc!.start.line - (before > 0 ? 1 : 0), node.loc!.start.column + 1]
+/** Line and column (from 1) in the author's text. */
+function positionOf(node: AnyNode, { text, before }: Parsed): [number, number] {
+  const { line, column } = getLineInfo(text, node.start)
+  return [line - (before > 0 ? 1 : 0), column + 1]
 }
 
 /** Names that the text does not use. */
 function freeNames({ tokens }: Parsed): [string, string, string] {
-  const used = new Set(tokens.map(token => token.value))
+  const used = new Set(tokens.map(contentOf))
   const free = (name: string) => {
     let n = 0
     while (used.has(`$${name}${n}`)) n++
@@ -181,14 +182,16 @@ function freeNames({ tokens }: Parsed): [string, string, string] {
 }
 
 /** The edits that turn `**` and `**=` into calls of the two names. */
-function powers({ tree, tokens, name, before }: Parsed, pow: string, assign: string): Edit[] {
+function powers(parsed: Parsed, pow: string, assign: string): Edit[] {
+  const { tree, tokens, name, before } = parsed
+  if (tokens.length === 0) return []
   const edits: Edit[] = []
   const put = (from: number, to: number, text: string) =>
     edits.push({ from: from - before, to: to - before, text })
   // the operator itself, for parentheses and comments may stand around it
   const token = (from: number, text: string) => {
     let at = firstAt(tokens, from)
-    while ((tokens[at]!.value ?? tokens[at]!.type.label) !== text) at++
+    while ((contentOf(tokens[at]!) ?? tokens[at]!.type.label) !== text) at++
     return [tokens[at]!.start, tokens[at]!.end] as const
   }
   full(tree, anyNode => {
@@ -214,7 +217,7 @@ function powers({ tree, tokens, name, before }: Parsed, pow: string, assign: str
       throw new ProgramError(
         '`**=` on such a property: write `x = x ** y`',
         name,
-        ...positionOf(node, before)
+        ...positionOf(node, parsed)
       )
     }
     const { object, property } = left
@@ -229,6 +232,11 @@ function powers({ tree, tokens, name, before }: Parsed, pow: string, assign: str
     put(...operator, '')
   })
   return edits
+}
+
+/** acorn's types leave it out */
+function contentOf(token: Token): unknown {
+  return (token as { value?: unknown }).value
 }
 
 /** Index of the first token that starts at `from` or later. */

@@ -278,9 +278,18 @@ function readOutcomes(body: Buffer, outcomes: Outcome[], most: number, outputByt
   return chunk
 }
 
+/** What V8 throws in the author's code where the kernel or the isolate gives no more memory. */
+const NO_MEMORY =
+  /^RangeError: (Array buffer allocation failed|WebAssembly\.Memory\(\): could not allocate memory)/
+
 function readFailure(name: FailureName, value: Uint8Array): Failure {
-  const [type, message, stack] = decodeValue(value, { maxBytes: FAILURE_BYTES }) as string[]
-  return { name, message: type ? `${type}: ${message}` : String(message), stack: authorFrames(String(stack)) }
+  const [type, text, stack] = decodeValue(value, { maxBytes: FAILURE_BYTES }) as string[]
+  const message = type ? `${type}: ${text}` : String(text)
+  return {
+    name: NO_MEMORY.test(message) ? 'out-of-memory' : name,
+    message,
+    stack: authorFrames(String(stack))
+  }
 }
 
 /** Only the frames of the author's texts: `task:3:5`, never a file of ours. */

@@ -175,7 +175,7 @@ export function sandboxCompliance(name: string, create: () => Sandbox): void {
         'eats buffers',
         'x => { const a = []; while (x === 1) a.push(new Uint8Array(1 << 20).fill(1)); return x }',
         'out-of-memory',
-        /128 MB/
+        /128 MB|allocation failed/
       ],
       ['never settles', 'x => x === 1 ? new Promise(() => {}) : x', 'invalid-result', /never settles/],
       ['answers a function', 'x => x === 1 ? () => 1 : x', 'invalid-result', /function/],
