@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { encodeValue } from '../../sandbox/index.ts'
 import { parseSpec } from '../../scheduler/spec.ts'
 import { openStore } from '../../scheduler/store.ts'
 
@@ -37,7 +38,7 @@ describe('scheduler/store', () => {
 
   it('gives back jobs, specs and accepted slices after it was closed', () => {
     const store = openStore(file)
-    store.addJob(job, [spec])
+    store.addJob(job, encodeValue([spec]))
     store.addSlice('job', slice(2, 'a', 3n))
     store.addSlice('job', slice(0, 'b', 2n ** 60n))
     store.running('job')
@@ -64,7 +65,7 @@ describe('scheduler/store', () => {
 
   it('keeps the result and the shares of an ended job, frees the values, and lists it as open until it is settled', () => {
     const store = openStore(file)
-    store.addJob(job, [spec])
+    store.addJob(job, encodeValue([spec]))
     store.addSlice('job', slice(0, 'b'))
     store.addSlice('job', slice(1, 'a'))
     store.addSlice('job', slice(2, 'b'))
@@ -89,7 +90,7 @@ describe('scheduler/store', () => {
 
   it('keeps the reason of a failure, and gives nothing for jobs that it does not know', () => {
     const store = openStore(file)
-    store.addJob(job, [spec])
+    store.addJob(job, encodeValue([spec]))
     const failure = { name: 'threw', message: 'no', unit: 2 } as const
     store.endJob('job', { state: 'failed', finished: 2000, failure })
     assert.deepEqual(store.job('job')?.failure, failure)
@@ -108,8 +109,9 @@ describe('scheduler/store', () => {
       script,
       `import { openStore } from ${at('store.ts')}
 import { parseSpec } from ${at('spec.ts')}
+import { encodeValue } from ${at('../sandbox/index.ts')}
 const store = openStore(${JSON.stringify(file)})
-store.addJob(${JSON.stringify({ ...job, bound: 0 })}, [parseSpec({ type: 'map', items: [1], fn: 'x' })])
+store.addJob(${JSON.stringify({ ...job, bound: 0 })}, encodeValue([parseSpec({ type: 'map', items: [1], fn: 'x' })]))
 for (let first = 0; ; first++) {
   store.addSlice('job', { part: 0, first, count: 1, slice: first, works: [], value: new Uint8Array(500), paid: [{ worker: 'w', price: 1n }] })
   console.log(first)
