@@ -27,6 +27,8 @@ import { type CheckpointRow, EVIDENCE_ITEM, FORK_ITEM, type Item, SEGMENT_ITEM, 
 export const DAY_MS = 86_400_000
 /** A witness waits this long per rank for those before it to close the epoch. */
 const RANK_DELAY_MS = 60_000
+/** After a proposal without a quorum; each one reads the logs of the day. */
+const RETRY_MS = 5_000
 const CHUNK_BYTES = 512 * 1024
 const REQUEST_TIMEOUT_MS = 30_000
 const MAX_EPOCH = 2 ** 40
@@ -98,6 +100,8 @@ function count(
 export function createEpochs(init: EpochsInit): Epochs {
   const { network, signer, store, log, now, request, replica, adopt } = init
   const self = network.witnesses.indexOf(signer.account)
+  let retryAt = 0
+  let isCalculating = false
 
   const isVerified = (bytes: Uint8Array): boolean => {
     const segment = decodeSegment(bytes, network)
@@ -105,10 +109,17 @@ export function createEpochs(init: EpochsInit): Epochs {
     return known != null && isEqual(known, bytes)
   }
 
-  const calculate = async (next: number, lengths: number[]): Promise<Uint8Array> => {
-    const { epoch, logs } = replica()
-    const book = await fold(network, store.checkpoint()?.bytes, logs, lengths, isVerified)
-    return encodeCheckpoint(network.id, book.checkpoint({ epoch, next, lengths }))
+  /** Nothing while another one is under way: a bad witness could ask for any number of them. */
+  const calculate = async (next: number, lengths: number[]): Promise<Uint8Array | undefined> => {
+    if (isCalculating) return undefined
+    isCalculating = true
+    try {
+      const { epoch, logs } = replica()
+      const book = await fold(network, store.checkpoint()?.bytes, logs, lengths, isVerified)
+      return encodeCheckpoint(network.id, book.checkpoint({ epoch, next, lengths }))
+    } finally {
+      isCalculating = false
+    }
   }
 
   /** Signs one checkpoint per epoch, for ever. */
@@ -132,6 +143,7 @@ export function createEpochs(init: EpochsInit): Epochs {
     const { epoch, logs } = replica()
     const lengths = store.proposal(next)?.lengths ?? logs.map(target => target.length())
     const bytes = await calculate(next, lengths)
+    if (bytes == null) return
     const hash = checkpointHash(bytes)
     const message = checkpointMessage(network, next, hash)
     const votes: Vote[] = []
@@ -167,7 +179,9 @@ export function createEpochs(init: EpochsInit): Epochs {
       if (next == null) return
       const rank =
         (self - (next % network.witnesses.length) + network.witnesses.length) % network.witnesses.length
-      if (now() - next * DAY_MS >= rank * RANK_DELAY_MS) await propose(next)
+      if (now() - next * DAY_MS < rank * RANK_DELAY_MS || performance.now() < retryAt) return
+      await propose(next)
+      retryAt = replica().epoch < next ? performance.now() + RETRY_MS : 0
     },
     servePropose: async (peer, body) => {
       const tuple = list(body, 'a proposal', 4)
@@ -181,7 +195,9 @@ export function createEpochs(init: EpochsInit): Epochs {
       if (self < 0 || !isWitness || tuple[0] !== epoch || next <= epoch || next > dayOf(now())) return []
       const isBehind = (): boolean => lengths.some((length, i) => length > logs[i]!.length())
       if (isBehind()) await replica().sync(peer)
-      if (isBehind() || !isEqual(checkpointHash(await calculate(next, lengths)), hash)) return []
+      if (isBehind()) return []
+      const bytes = await calculate(next, lengths)
+      if (bytes == null || !isEqual(checkpointHash(bytes), hash)) return []
       const signature = signOnce(next, hash, lengths)
       return signature == null ? [] : [signature]
     },

@@ -1,3 +1,4 @@
+import { TopicValidatorResult } from '@libp2p/gossipsub'
 import type { Logger } from '@libp2p/interface'
 import type { EntryValue } from '@orbitdb/core'
 import { bytesOf, fromBytes, integer, list, toBytes } from './codec.ts'
@@ -14,8 +15,6 @@ const MAX_GOSSIP_ENTRY_BYTES = 48 * 1024
 /** Items of one entry. */
 const MAX_ITEMS = 4096
 const SYNC_TIMEOUT_MS = 20_000
-export type Verdict = 'accept' | 'ignore' | 'reject'
-
 export interface ReplicaInit {
   epoch: number
   logs: WitnessLog[]
@@ -37,7 +36,7 @@ export interface Replica {
   /** Appends to the log of this node and tells the peers. */
   append(witness: number, items: Item[]): Promise<void>
   /** A gossip message; judged before it is taken or passed on. */
-  onGossip(from: string, message: Uint8Array): Promise<Verdict>
+  onGossip(from: string, message: Uint8Array): Promise<TopicValidatorResult>
   /** Answers a peer's question for what it lacks. */
   serveSync(from: string, body: unknown): unknown
   /** Asks a peer for what we lack until there is nothing more. */
@@ -133,20 +132,20 @@ export function createReplica({ epoch, logs, log, request, publish, ingest, onLa
         const tuple = list(fromBytes(message, MAX_ENTRY_BYTES, 'a message'), 'a message', 3)
         const theirs = integer(tuple[0], 'epoch', 0, Number.MAX_SAFE_INTEGER)
         if (theirs > epoch) void sync(from)
-        if (theirs !== epoch) return 'ignore'
+        if (theirs !== epoch) return TopicValidatorResult.Ignore
         const target = logOf(tuple[1])
         if (typeof tuple[2] === 'number') {
           if (tuple[2] > target.length()) void sync(from)
-          return 'accept'
+          return TopicValidatorResult.Accept
         }
         const entry = await target.check(bytesOf(tuple[2], 'entry', 1, MAX_GOSSIP_ENTRY_BYTES))
         take(target.witness, entry).then(
           result => void (result === 'gap' && sync(from)),
           error => log('entry of witness %d: %s', target.witness, (error as Error).message)
         )
-        return 'accept'
+        return TopicValidatorResult.Accept
       } catch (error) {
-        if (error instanceof MalformedError) return 'reject'
+        if (error instanceof MalformedError) return TopicValidatorResult.Reject
         throw error
       }
     },

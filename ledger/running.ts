@@ -1,21 +1,21 @@
 import { randomInt } from 'node:crypto'
+import type { GossipSub } from '@libp2p/gossipsub'
 import type { ComponentLogger, Libp2p, PrivateKey } from '@libp2p/interface'
 import { type Book, createBook } from './book.ts'
-import { answerToTuple, createCertifier, tell } from './certifier.ts'
+import { createCertifier, tell } from './certifier.ts'
 import { createChannel } from './channel.ts'
 import { type Checkpoint, decodeCheckpoint } from './checkpoint.ts'
-import { bytesOf, integer, list, text } from './codec.ts'
 import { createEpochs } from './epochs.ts'
-import { AccountFrozenError, LedgerStoppedError, MalformedError } from './errors.ts'
+import { AccountFrozenError, LedgerStoppedError } from './errors.ts'
 import { createIntake } from './intake.ts'
 import type { Signer } from './keys.ts'
 import { createLogs } from './log.ts'
 import { type LedgerNetwork, protocolOf, topicOf } from './network.ts'
 import type { Body } from './order.ts'
 import { createOwnChain, type OwnChain } from './own-chain.ts'
-import { CHAIN_LIMIT, recoverChain, segmentsFrom } from './recovery.ts'
-import { createReplica, itemsFrom, type Replica } from './replica.ts'
-import { decodeSegment, isSigned, MAX_SEGMENT_BYTES } from './segment.ts'
+import { CHAIN_LIMIT, recoverChain } from './recovery.ts'
+import { createReplica, type Replica } from './replica.ts'
+import { createService } from './service.ts'
 import { type CheckpointRow, type Item, openStore, SEGMENT_ITEM, type Store } from './store.ts'
 import { every, within } from './time.ts'
 import { createWitness } from './witness.ts'
@@ -63,12 +63,7 @@ export interface LedgerComponents {
 }
 
 /** What we use of gossipsub. */
-export interface LedgerPubSub {
-  topicValidators: Map<string, (peer: { toString(): string }, message: { data: Uint8Array }) => unknown>
-  subscribe(topic: string): void
-  unsubscribe(topic: string): void
-  publish(topic: string, data: Uint8Array): Promise<unknown>
-}
+export type LedgerPubSub = Pick<GossipSub, 'topicValidators' | 'subscribe' | 'unsubscribe' | 'publish'>
 
 type WithoutTime<T> = T extends unknown ? Omit<T, 'timeS'> : never
 /** An order before it is stamped. */
@@ -159,36 +154,14 @@ export async function run(
     ? createWitness({ network, signer, store, book, onConflict: intake.convict })
     : undefined
 
-  const serve = async (peer: string, method: string, body: unknown): Promise<unknown> => {
-    switch (method) {
-      case 'vote': {
-        const tuple = list(body, 'a request', 2)
-        takeSegments(segmentsFrom(tuple[0]))
-        const segment = decodeSegment(bytesOf(tuple[1], 'segment', 1, MAX_SEGMENT_BYTES), network)
-        if (!isSigned(segment)) throw new MalformedError(`a run of ${segment.account} is not signed by it`)
-        if (witness == null) throw new MalformedError('this node is not a witness')
-        return answerToTuple(await witness.vote(segment))
-      }
-      case 'items':
-        intake.take(itemsFrom(body), false)
-        return []
-      case 'chain': {
-        const tuple = list(body, 'a request', 2)
-        const of = text(tuple[0], 'account', 64)
-        const from = integer(tuple[1], 'seq', 0, Number.MAX_SAFE_INTEGER)
-        return [replica.epoch, store.segmentsOf(of, from, CHAIN_LIMIT), store.voted(of) ?? null]
-      }
-      case 'sync':
-        return replica.serveSync(peer, body)
-      case 'propose':
-        return epochs.servePropose(peer, body)
-      case 'checkpoint':
-        return epochs.serveCheckpoint(body)
-      default:
-        throw new MalformedError(`unknown method ${method}`)
-    }
-  }
-
+  const serve = createService({
+    network,
+    store,
+    intake,
+    witness,
+    replica: () => replica,
+    epochs: () => epochs
+  })
   const channel = createChannel({ libp2p, protocol: protocolOf(network), log, serve })
   const logs = await createLogs({ ipfs, directory, network, signer, store })
 

@@ -144,7 +144,7 @@ describe('ledger: attacks on the log over the wire', () => {
     const { bytes } = await Entry.encode(entry)
     for (let i = 0; i < HEADS; i++) {
       const head = Uint8Array.from(bytes)
-      head[head.length - 1 - (i % 100)]! ^= 1 + (i >> 7)
+      head[(i * 7919) % head.length]! ^= 1 + (i % 255)
       await publish(0, head)
     }
     await honestGoesOn()
@@ -204,7 +204,7 @@ describe('ledger: attacks of a witness on its own log', () => {
       const { pubsub } = (libp2p as Libp2p<any>).services
       const topic = `artel/${net.network.id}/ledger/1`
       pubsub.subscribe(topic)
-      await until('gossip knows it', () => pubsub.getSubscribers(topic).length === 5)
+      await until('gossip knows it', () => pubsub.getSubscribers(topic).length > 0)
       const identity = identityOf(createSigner(bad.privateKey))
       const clocks = [Number.MAX_SAFE_INTEGER, 100_000, 1, 1, 2, 2]
       for (const [i, time] of clocks.entries()) {

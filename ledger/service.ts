@@ -1,0 +1,55 @@
+import { answerToTuple } from './certifier.ts'
+import { bytesOf, integer, list, text } from './codec.ts'
+import type { Epochs } from './epochs.ts'
+import { MalformedError } from './errors.ts'
+import type { Intake } from './intake.ts'
+import type { LedgerNetwork } from './network.ts'
+import { CHAIN_LIMIT, segmentsFrom } from './recovery.ts'
+import { itemsFrom, type Replica } from './replica.ts'
+import { decodeSegment, isSigned, MAX_SEGMENT_BYTES } from './segment.ts'
+import { type Item, SEGMENT_ITEM, type Store } from './store.ts'
+import type { Witness } from './witness.ts'
+
+export interface ServiceInit {
+  network: LedgerNetwork
+  store: Store
+  intake: Intake
+  /** only on a witness */
+  witness: Witness | undefined
+  replica(): Replica
+  epochs(): Epochs
+}
+
+/** Answers to what peers ask (README, "Fields"). A throw ends the stream of whoever asked. */
+export function createService({ network, store, intake, witness, replica, epochs }: ServiceInit) {
+  return async (peer: string, method: string, body: unknown): Promise<unknown> => {
+    switch (method) {
+      case 'vote': {
+        const tuple = list(body, 'a request', 2)
+        const known = segmentsFrom(tuple[0]).map((bytes): Item => [SEGMENT_ITEM, bytes])
+        const segment = decodeSegment(bytesOf(tuple[1], 'segment', 1, MAX_SEGMENT_BYTES), network)
+        if (witness == null) throw new MalformedError('this node is not a witness')
+        if (!isSigned(segment)) throw new MalformedError(`a run of ${segment.account} is not signed by it`)
+        intake.take(known, false)
+        return answerToTuple(await witness.vote(segment))
+      }
+      case 'items':
+        intake.take(itemsFrom(body), false)
+        return []
+      case 'chain': {
+        const tuple = list(body, 'a request', 2)
+        const account = text(tuple[0], 'account', 64)
+        const from = integer(tuple[1], 'seq', 0, Number.MAX_SAFE_INTEGER)
+        return [replica().epoch, store.segmentsOf(account, from, CHAIN_LIMIT), store.voted(account) ?? null]
+      }
+      case 'sync':
+        return replica().serveSync(peer, body)
+      case 'propose':
+        return epochs().servePropose(peer, body)
+      case 'checkpoint':
+        return epochs().serveCheckpoint(body)
+      default:
+        throw new MalformedError(`unknown method ${method}`)
+    }
+  }
+}
