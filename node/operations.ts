@@ -1,7 +1,7 @@
 import { networkId } from '../bootstrap/index.ts'
 import type { HistoryEntry, Reputation } from '../ledger/index.ts'
 import { decodeValue, encodeValue } from '../sandbox/index.ts'
-import type { Forecast, JobReport, Progress, Quote } from '../scheduler/index.ts'
+import type { Forecast, JobReport, Progress, Quote, WorkerInfo } from '../scheduler/index.ts'
 import type { ArtelNode } from './contract.ts'
 import { VERSION } from './version.ts'
 
@@ -67,7 +67,7 @@ export interface PeerRow {
   /** last measured round trip */
   rttMs?: number
   /** what it offers, when it is a worker */
-  worker?: { slots: number; class: string; walled: boolean; accepted: number; failed: number }
+  worker?: Plain<WorkerInfo>
 }
 
 export interface BalanceView {
@@ -104,17 +104,13 @@ export function createOperations(node: ArtelNode): Operations {
       const rows = new Map<string, PeerRow>()
       for (const connection of node.libp2p.getConnections()) {
         const peer = connection.remotePeer.toString()
-        const { slots, class: kind, walled, accepted, failed } = workers.get(peer) ?? {}
+        const worker = workers.get(peer)
         rows.set(peer, {
           peer,
           address: connection.remoteAddr.toString(),
           direction: connection.direction,
           ...(connection.rtt == null ? {} : { rttMs: connection.rtt }),
-          ...(slots == null
-            ? {}
-            : {
-                worker: plain({ slots, class: kind!, walled: walled!, accepted: accepted!, failed: failed! })
-              })
+          ...(worker == null ? {} : { worker: plain(worker) })
         })
       }
       return [...rows.values()]

@@ -48,9 +48,11 @@ export function createExchange({ topic, offer, linked }: ExchangeInit, component
     const offers = new Map(book.fresh(now).map(heard => [heard.peer, heard]))
     for (const [peer, said] of linked) {
       if (peer === own || said.slots === 0) offers.delete(peer)
-      // gossip tells more often how many slots are free
-      else
-        offers.set(peer, { ...said, free: offers.get(peer)?.free ?? said.free, peer, time: now, heard: now })
+      else {
+        // gossip tells more often how many slots are free
+        const free = Math.min(said.slots, offers.get(peer)?.free ?? said.free)
+        offers.set(peer, { ...said, free, peer, time: now, heard: now })
+      }
     }
     return [...offers.values()]
   }

@@ -22,15 +22,17 @@ export function peersCommand(): Command {
 function describe(peers: PeerRow[]): string {
   if (peers.length === 0) return 'no peers'
   return table(
-    ['peer', 'address', 'direction', 'rtt', 'slots', 'accepted', 'failed'],
+    ['peer', 'address', 'direction', 'rtt', 'slots', 'price', 'accepted', 'failed', 'refuses'],
     peers.map(({ peer, address, direction, rttMs, worker }) => [
       peer,
       address,
       direction,
       rttMs == null ? '-' : `${rttMs} ms`,
       worker?.slots ?? '-',
+      worker == null ? '-' : `× ${worker.multiplier}`,
       worker?.accepted ?? '-',
-      worker?.failed ?? '-'
+      worker?.failed ?? '-',
+      worker?.refusal ?? '-'
     ])
   )
 }
