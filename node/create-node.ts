@@ -117,6 +117,7 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
       ledger,
       signer: createSigner(identity.privateKey),
       pubsub: libp2p.services.pubsub,
+      blocks: helia.blockstore,
       logger: componentLog
     }
   )

@@ -46,6 +46,8 @@ export interface JobReport {
   /** content id of the canonical result bytes */
   cid?: string
   failure?: Failure & { unit?: number }
+  /** the job whose result it took (`memoize`); that job's receipts are the proof */
+  memoOf?: string
 }
 
 export interface JobEvents {
@@ -108,6 +110,14 @@ export interface Scheduler extends Startable, TypedEventTarget<SchedulerEvents> 
   quote(spec: unknown, options?: { signal?: AbortSignal }): Promise<Quote>
   /** The price level of the network now, in one hour and in six. */
   forecast(): Forecast
+  /**
+   * Puts data into the block store, for `{ cid, as?, size? }` in place of data in a spec (inputs.ts).
+   * Throws SpecError above 24 GiB, and on a node without a block store.
+   */
+  addData(
+    source: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+    options?: { signal?: AbortSignal }
+  ): Promise<{ cid: string; size: number }>
   job(id: string): Job | undefined
   jobs(): JobReport[]
   workers(): WorkerInfo[]

@@ -18,6 +18,7 @@ import {
   workProof
 } from '../ledger/index.ts'
 import { encodeValue, type Failure, type Sandbox } from '../sandbox/index.ts'
+import { type BlockExchange, createBlockExchange } from './blocks.ts'
 import type { Job, JobReport, Scheduler, SchedulerEvents, WorkerInfo } from './contract.ts'
 import {
   type Accepted,
@@ -27,11 +28,14 @@ import {
   type Effects,
   type WorkerOffer
 } from './coordinator.ts'
+import { addData, type Blocks, chunkCid, type Data } from './data.ts'
 import { SpecError } from './errors.ts'
 import { createExchange, type Exchange } from './exchange.ts'
+import { findReferences, resolveInputs, withReferences } from './inputs.ts'
 import { JobHandle } from './job.ts'
 import { type ComputeNetwork, createLinks, type Links, MAX_LINKS } from './links.ts'
 import type { Forecast } from './market.ts'
+import { createMemo, type Memo, type MemoStore, memoKey } from './memo.ts'
 import type { OfferPubSub } from './offers.ts'
 import { batchWork, createWork, type Part } from './parts.ts'
 import { addressGroup } from './place.ts'
@@ -40,12 +44,13 @@ import type { WorkerPolicy } from './policy.ts'
 import { boundOf, product, type Quote, quoteOf } from './price.ts'
 import { calibrate, estimate } from './quote.ts'
 import { parseSpec, type TaskSpec } from './spec.ts'
-import { openStore, type Store } from './store.ts'
+import { openStore, type Store, type StoredJob } from './store.ts'
 import { expectedCost, type Trust } from './verify.ts'
 import {
   digestOf,
   type FromWorker,
   type LeasedSlice,
+  MAX_SLICES_PER_MESSAGE,
   type OfferFields,
   type OfferMessage,
   type SliceResult
@@ -69,11 +74,15 @@ export interface SchedulerComponents {
     Partial<Pick<Ledger, 'reputation'>>
   /** for the offers of workers; without it only connected workers are known */
   pubsub?: OfferPubSub
+  /** where data by CID lies; without it every input is inline */
+  blocks?: Blocks
   /** of this node's key */
   signer: Signer
   logger: ComponentLogger
 }
 
+// A message with leases: a quarter of the largest frame.
+const LEASE_BYTES = 16 * 1024 * 1024
 // Silence, deadlines and late slices are looked at this often while a job runs.
 const TICK_MS = 250
 // The largest range that randomInt draws from in one step.
@@ -86,6 +95,8 @@ const MAX_OTHERS = 7
 const MAX_BATCH = 1_000_000
 // Ended jobs in `jobs()`.
 const RECENT_JOBS = 1000
+// A CID that nobody has this long is missing; what comes from another node must be here by then too.
+const DATA_TIMEOUT_MS = 30_000
 // Streams to workers that a node without jobs keeps; it opens more when it has work.
 const IDLE_LINKS = 32
 // The directory costs other nodes a search; where workers are known it is asked no more often than this.
@@ -100,6 +111,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
   readonly #init: SchedulerInit
   readonly #components: SchedulerComponents
   readonly #log: Logger
+  readonly #blocks: BlockExchange
   readonly #worker: ComputeWorker
   readonly #links: Links
   #coordinator!: Coordinator
@@ -114,6 +126,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
   readonly #outbox = new Map<string, { leases: LeasedSlice[]; programs: Part[]; revoked: number[] }>()
   readonly #controller = new AbortController()
   #store?: Store
+  #memo!: MemoStore
   #ticker?: NodeJS.Timeout
 
   constructor(init: SchedulerInit, components: SchedulerComponents) {
@@ -122,8 +135,10 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     this.#components = components
     this.#log = components.logger.forComponent('artel:scheduler')
     const { sandbox, signer, ledger } = components
+    this.#blocks = createBlockExchange({ ...components, onMissing: digest => this.#onMissing(digest) })
     this.#worker = createWorker(init.policy, {
       sandbox,
+      blocks: this.#blocks,
       logger: components.logger,
       sign: (job, work) => signWork(signer, ledger.network, job, [work]).signature
     })
@@ -146,6 +161,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
   async start(): Promise<void> {
     const store = openStore(join(this.#init.directory, 'jobs.sqlite'))
     this.#store = store
+    this.#memo = createMemo(store.db)
     this.#coordinator = createCoordinator(
       {
         lease: lease => this.#onLease(lease),
@@ -163,6 +179,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
         firstSlice: Date.now() * SLICES_PER_MS
       }
     )
+    await this.#blocks.start()
     await this.#links.start()
     await this.#exchange.start()
     this.#resume()
@@ -175,6 +192,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     await this.#exchange.stop()
     this.#worker.stop()
     await this.#links.stop()
+    await this.#blocks.stop()
     this.#store?.close()
     this.#store = undefined
   }
@@ -182,7 +200,73 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
   // ---- submit ----
 
   async submit(input: unknown, options?: { signal?: AbortSignal }): Promise<Job> {
-    return this.#submit([parseSpec(input)], false, options)
+    const { spec, ...inputs } = await this.#resolve(input, parseSpec, options)
+    const memo = spec.memoize ? this.#memo.find(this.#memoKey(inputs.stored), spec.verify) : undefined
+    return memo == null ? this.#submit([spec], false, options, inputs) : this.#recall(inputs.stored, memo)
+  }
+
+  async addData(
+    source: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+    options?: { signal?: AbortSignal }
+  ): Promise<{ cid: string; size: number }> {
+    return addData(this.#blockstore(), source, options)
+  }
+
+  #blockstore(): Blocks {
+    const { blocks } = this.#components
+    if (blocks == null) throw new SpecError('cid', 'this node has no block store; give the data inline')
+    return blocks
+  }
+
+  /** A spec with the data that it names by CID, and as it is stored. `parse`: what checks it once the data is there. */
+  async #resolve<T extends object>(
+    input: unknown,
+    parse: (input: unknown) => T,
+    options?: { signal?: AbortSignal }
+  ): Promise<{ spec: T; stored: T; data?: Data[]; bytes: number }> {
+    const found = findReferences(input)
+    if (found.length === 0) {
+      const spec = parse(input)
+      return { spec, stored: spec, bytes: 0 }
+    }
+    const late = AbortSignal.timeout(DATA_TIMEOUT_MS)
+    const signal = AbortSignal.any([
+      this.#controller.signal,
+      late,
+      ...(options?.signal ? [options.signal] : [])
+    ])
+    const { spec, data, bytes } = await resolveInputs(input as object, found, this.#blockstore(), { signal })
+    const parsed = parse(spec)
+    return { spec: parsed, stored: withReferences(parsed, found), data, bytes }
+  }
+
+  /** A peer asked for a block that is gone: jobs that need it cannot end otherwise. */
+  #onMissing(digest: Uint8Array): void {
+    for (const job of this.#jobs.values()) {
+      const isNeeded = job.init.data?.some(({ chunks }) =>
+        chunks.some(chunk => Buffer.compare(chunk, digest) === 0)
+      )
+      if (!isNeeded || job.finished != null) continue
+      const message = `block ${chunkCid(digest)} of its data is no longer in the block store; add the data again`
+      this.#end(job, 'failed', { failure: { name: 'aborted', message } })
+    }
+  }
+
+  #memoKey(stored: TaskSpec): string {
+    return memoKey(stored, this.#components.sandbox.class)
+  }
+
+  /** A job that is complete at once, with the result of another. */
+  #recall(spec: TaskSpec, memo: Memo): Job {
+    const store = this.#open()
+    const id = randomBytes(8).toString('hex')
+    const now = Date.now()
+    const { cid, result } = memo
+    store.addJob({ id, type: spec.type, submitted: now, bound: 0n }, encodeSpecs([spec]))
+    this.#memo.hit(id, memo.job)
+    store.endJob(id, { state: 'completed', finished: now, cid, result })
+    store.settled(id)
+    return this.job(id)!
   }
 
   async submitMany(inputs: unknown[], options?: { signal?: AbortSignal }): Promise<Job> {
@@ -193,16 +277,21 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
   }
 
   async quote(input: unknown, options?: { signal?: AbortSignal }): Promise<Quote> {
-    const spec = parseSpec(input)
+    const { spec, bytes, stored } = await this.#resolve(input, parseSpec, options)
     const { sandbox, network } = this.#components
+    const requester = network.peerId.toString()
     const signal = AbortSignal.any([this.#controller.signal, ...(options?.signal ? [options.signal] : [])])
-    const work = createWork(spec, encodeValue(spec).length)
+    const work = createWork(spec, encodeValue(stored).length + bytes)
     const parts = (await work.next(undefined, part => this.#runHere(part))).map(([, part]) => part)
     const estimated = await estimate(work, parts, {
       measured: program => this.#coordinator.rate(program),
       calibrate: async part => {
         try {
-          return await calibrate(part, sandbox, { requester: network.peerId.toString(), signal })
+          return await calibrate(part, sandbox, {
+            requester,
+            block: digest => this.#blocks.get(requester, digest, { signal }),
+            signal
+          })
         } catch (err) {
           signal.throwIfAborted()
           this.#log('no calibration: %s', (err as Error).message)
@@ -246,17 +335,29 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     yield* this.#init.findWorkers(options)
   }
 
-  async #submit(specs: TaskSpec[], batch: boolean, options?: { signal?: AbortSignal }): Promise<Job> {
+  async #submit(
+    specs: TaskSpec[],
+    batch: boolean,
+    options?: { signal?: AbortSignal },
+    inputs?: { stored: TaskSpec; data?: Data[]; bytes: number }
+  ): Promise<Job> {
     options?.signal?.throwIfAborted()
     const store = this.#open()
     const id = randomBytes(8).toString('hex')
     const submitted = Date.now()
     const type = batch ? 'batch' : specs[0]!.type
     const bound = boundOf(batch ? sumOfBounds(specs) : specs[0]!.maxPrice)
-    const escrow = await this.#components.ledger.escrow(id, bound, options)
-    const specBytes = store.addJob({ id, type, submitted, bound }, specs)
+    const kept = inputs == null ? specs : [inputs.stored]
+    // whatever is wrong with the specs shows before anything is reserved or written
+    const encoded = encodeSpecs(kept)
+    const specBytes = encoded.length + (inputs?.bytes ?? 0)
     const work = batch ? batchWork(specs, specBytes) : createWork(specs[0]!, specBytes)
-    const job = this.#track({ id, type, specs, bound, submitted, state: 'queued', total: work.total }, work)
+    const escrow = await this.#components.ledger.escrow(id, bound, options)
+    store.addJob({ id, type, submitted, bound }, encoded)
+    const job = this.#track(
+      { id, type, specs: kept, data: inputs?.data, bound, submitted, state: 'queued', total: work.total },
+      work
+    )
     escrow.certified.catch(err => {
       if (!this.#controller.signal.aborted)
         this.#cancel(job, `the witnesses refused its escrow: ${err.message}`)
@@ -323,24 +424,41 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
   #resume(): void {
     const store = this.#open()
     for (const stored of store.openJobs()) {
-      const specs = store.specs(stored.id)
-      const specBytes = encodeValue(specs).length
-      const work = stored.type === 'batch' ? batchWork(specs, specBytes) : createWork(specs[0]!, specBytes)
-      const slices = store.slices(stored.id)
-      const shares = store.shares(stored.id)
-      const done = slices.reduce((sum, slice) => sum + slice.count, 0)
-      const job = this.#track({ ...stored, specs, shares, done, total: work.total }, work)
-      if (stored.finished != null) {
-        void this.#settle(job)
-        continue
-      }
-      this.#log('job %s goes on: %d of %d units are done', job.id, done, job.total)
-      for (const slice of slices) job.replay.set(slice.part, [...(job.replay.get(slice.part) ?? []), slice])
-      this.#run(job)
+      void this.#resumeJob(stored)
     }
     for (const { job } of this.#components.ledger.openEscrows()) {
       if (store.job(job) == null) void this.#pay(job, [])
     }
+  }
+
+  async #resumeJob(stored: StoredJob): Promise<void> {
+    const store = this.#open()
+    const specs = store.specs(stored.id)
+    const slices = store.slices(stored.id)
+    const shares = store.shares(stored.id)
+    const done = slices.reduce((sum, slice) => sum + slice.count, 0)
+    const track = (total: number, work?: JobHandle['work'], data?: Data[]) =>
+      this.#track({ ...stored, specs, data, shares, done, total }, work)
+    if (stored.finished != null) {
+      void this.#settle(track(done))
+      return
+    }
+    const isSingle = stored.type !== 'batch'
+    let resolved = { spec: specs[0]!, bytes: 0 } as { spec: TaskSpec; data?: Data[]; bytes: number }
+    // nothing is awaited for a job whose data is inline: it is there when the scheduler has started
+    if (isSingle && findReferences(specs[0]).length > 0)
+      try {
+        resolved = await this.#resolve(specs[0], spec => spec as TaskSpec)
+      } catch (err) {
+        this.#broke(track(done), err as Error)
+        return
+      }
+    const specBytes = encodeValue(specs).length + resolved.bytes
+    const work = isSingle ? createWork(resolved.spec, specBytes) : batchWork(specs, specBytes)
+    const job = track(work.total, work, resolved.data)
+    this.#log('job %s goes on: %d of %d units are done', job.id, done, job.total)
+    for (const slice of slices) job.replay.set(slice.part, [...(job.replay.get(slice.part) ?? []), slice])
+    this.#run(job)
   }
 
   // ---- what the coordinator decides ----
@@ -384,7 +502,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
       if (link == null) continue
       for (const part of programs) if (!link.loaded(part.load.program)) link.load(part.load)
       if (revoked.length > 0) link.send({ t: 'revoke', slices: revoked })
-      if (leases.length > 0) link.send({ t: 'lease', slices: leases })
+      for (const slices of inMessages(leases)) link.send({ t: 'lease', slices })
     }
     this.#outbox.clear()
   }
@@ -530,6 +648,12 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     this.#open().endJob(job.id, { state, finished: now, ...end })
     // failure costs the requester nothing
     if (state === 'failed') job.shares.clear()
+    if (state === 'completed' && job.spec.memoize && job.init.type !== 'batch')
+      this.#memo.put(this.#memoKey(job.spec), job.spec.verify, {
+        job: job.id,
+        cid: end.cid!,
+        result: end.result!
+      })
     job.end(state, now, { cid: end.cid, failure: end.failure })
     for (const index of job.open) {
       this.#coordinator.cancel(partId(job.id, index), now)
@@ -561,19 +685,25 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
   /** Both signatures under all work of a job; undefined when nobody was paid. */
   #receipts(job: string): Receipts | undefined {
     const { ledger, signer } = this.#components
-    const works = this.#open().works(job)
+    const works = this.#paidWorks(job)
     return works.length === 0 ? undefined : createReceipts(signer, ledger.network, job, works)
+  }
+
+  /** What this node did itself is not paid and needs no receipt. */
+  #paidWorks(job: string): SignedWork[] {
+    const own = this.#components.ledger.account
+    return this.#open()
+      .works(job)
+      .filter(work => work.worker !== own)
   }
 
   receipts(job: string): { worker: string; slice: number; receipt: Uint8Array }[] {
     const receipts = this.#receipts(job)
-    return this.#open()
-      .works(job)
-      .map(({ worker, slices: [work] }) => ({
-        worker,
-        slice: work!.slice,
-        receipt: receipts!.receipt(worker, work!.slice)
-      }))
+    return this.#paidWorks(job).map(({ worker, slices: [work] }) => ({
+      worker,
+      slice: work!.slice,
+      receipt: receipts!.receipt(worker, work!.slice)
+    }))
   }
 
   /** false when this node stops before the settlement is certified; it is repeated after the next start. */
@@ -594,6 +724,8 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
   // ---- what workers say ----
 
   #onMessage(worker: string, message: FromWorker): void {
+    // an answer that comes while this node stops has no store to go to; its slice is leased again after the start
+    if (this.#controller.signal.aborted) return
     const now = Date.now()
     this.#coordinator.seen(worker, now)
     switch (message.t) {
@@ -708,7 +840,14 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     if (stored == null) return
     const shares = this.#open().shares(id)
     const done = shares.reduce((sum, share) => sum + share.units, 0)
-    const job = this.#track({ ...stored, specs: this.#open().specs(id), shares, done, total: done })
+    const job = this.#track({
+      ...stored,
+      specs: this.#open().specs(id),
+      memoOf: this.#memo.source(id),
+      shares,
+      done,
+      total: done
+    })
     job.markSettled()
     this.#jobs.delete(id)
     return job
@@ -759,6 +898,32 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
 
 // A result that is combined here may be larger than what travels in one message.
 const MAX_RESULT_BYTES = 256 * 1024 * 1024
+
+/** Leases in messages that stay well below the largest frame; one slice alone may be larger. */
+function* inMessages(leases: LeasedSlice[]): Generator<LeasedSlice[]> {
+  let message: LeasedSlice[] = []
+  let bytes = 0
+  for (const lease of leases) {
+    const size = lease.inputs.reduce((sum, input) => sum + ('size' in input ? input.size : input.length), 0)
+    if (message.length === MAX_SLICES_PER_MESSAGE || (message.length > 0 && bytes + size > LEASE_BYTES)) {
+      yield message
+      message = []
+      bytes = 0
+    }
+    message.push(lease)
+    bytes += size
+  }
+  if (message.length > 0) yield message
+}
+
+/** Throws SpecError when a value in the specs cannot travel. */
+function encodeSpecs(specs: TaskSpec[]): Uint8Array {
+  try {
+    return encodeValue(specs)
+  } catch (err) {
+    throw new SpecError('spec', `holds a value that cannot travel: ${(err as Error).message}`)
+  }
+}
 
 const partId = (job: string, index: number): string => `${job}/${index}`
 

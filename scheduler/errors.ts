@@ -10,6 +10,18 @@ export class SpecError extends Error {
   }
 }
 
+/** Data that a spec or a slice names by CID cannot be had, or is not data. */
+export class DataMissingError extends Error {
+  override readonly name = 'DataMissingError'
+  readonly cid: string
+  constructor(cid: string, reason: string) {
+    super(
+      `${cid} ${reason}. Add the data on this node (\`artel run --file FIELD=PATH\`), or connect to one that has it`
+    )
+    this.cid = cid
+  }
+}
+
 /** The author's code failed on every worker that tried; `failure` is what it did, `unit` where. */
 export class JobFailedError extends Error {
   override readonly name = 'JobFailedError'
@@ -40,4 +52,9 @@ export class JobExpiredError extends Error {
 /** A peer broke the compute protocol; the stream is closed. */
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError'
+}
+
+/** A block could not be had from a peer, or it sent a wrong one. */
+export class BlockError extends Error {
+  override readonly name = 'BlockError'
 }

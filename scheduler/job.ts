@@ -2,6 +2,7 @@ import { TypedEventEmitter } from 'main-event'
 import { raceSignal } from 'race-signal'
 import { decodeValue } from '../sandbox/index.ts'
 import type { Job, JobEvents, JobReport, JobState, Progress, WorkerShare } from './contract.ts'
+import type { Data } from './data.ts'
 import { JobCancelledError, JobExpiredError, JobFailedError } from './errors.ts'
 import type { Work } from './parts.ts'
 import type { TaskSpec } from './spec.ts'
@@ -20,6 +21,9 @@ export interface JobInit {
   finished?: number
   cid?: string
   failure?: JobReport['failure']
+  memoOf?: string
+  /** what its spec names by CID */
+  data?: Data[]
   shares?: WorkerShare[]
   done?: number
   total: number
@@ -104,7 +108,8 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
       paid,
       shares,
       cid,
-      failure
+      failure,
+      memoOf: this.init.memoOf
     }
   }
 

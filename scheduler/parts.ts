@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { decodeValue, encodeValue, type Failure, type Program } from '../sandbox/index.ts'
+import { encodeInput, type SliceInput } from './pieces.ts'
 import { type Plan, type PlannedSpec, plan, type Reducer, type RunHere } from './plan.ts'
 import { parseSpec, type TaskSpec, timeoutOf } from './spec.ts'
 import { listReducer } from './tasks/map.ts'
@@ -23,7 +24,7 @@ export interface Part {
   rateKey: string
   load: LoadMessage
   /** encoded inputs of the units [first, first + count): one, or one per task of a batch */
-  inputs(first: number, count: number): Uint8Array[]
+  inputs(first: number, count: number): SliceInput[]
   /** The outcomes of one slice as bytes that the reducer takes, or why they are none. */
   pack(outcomes: (Uint8Array | Failure)[], count: number): Uint8Array | Failure
   reducer: Reducer
@@ -80,7 +81,7 @@ function planWork(spec: PlannedSpec, specBytes: number): Work {
     rateKey: load.program,
     mostUnits: mostUnits(unitBytes),
     load,
-    inputs: (first, count) => [encodeValue(input(first, count))],
+    inputs: (first, count) => [encodeInput(input(first, count))],
     pack: ([outcome], _count) => outcome ?? malformed,
     reducer: createReducer(),
     createReducer,
@@ -142,9 +143,11 @@ const OK_HEAD = encodeValue({ ok: true, value: 0 }).slice(0, -1)
 
 function packBatch(outcomes: (Uint8Array | Failure)[], count: number): Uint8Array | Failure {
   if (outcomes.length !== count) return malformed
-  const [first] = outcomes
-  if (first != null && 'name' in first && (first.name === 'aborted' || first.name === 'wall-missing'))
-    return first
+  // not the tasks' fault: a worker that stops in the middle did the first and not the others
+  const undone = outcomes.find(
+    outcome => 'name' in outcome && (outcome.name === 'aborted' || outcome.name === 'wall-missing')
+  )
+  if (undone != null) return undone
   return encodeArray(
     count,
     outcomes.flatMap(outcome =>

@@ -1,5 +1,6 @@
 import type { Sandbox } from '../sandbox/index.ts'
 import type { Part, Work } from './parts.ts'
+import { assemble } from './pieces.ts'
 import type { Basis } from './price.ts'
 
 // A calibration is worth it when what it loads is small and what it runs ends soon.
@@ -8,6 +9,8 @@ const MAX_CALIBRATION_MS = 1000
 // Long enough to be more than the call itself and a cold compiler.
 const ENOUGH_MS = 20
 const GROWTH = 16
+// Where in the job: later units often take longer than the first.
+const PLACES = [1 / 6, 1 / 2, 5 / 6]
 
 /**
  * CPU time of one copy of a job that has not started: from the measured rates of its programs, else from a short run
@@ -39,17 +42,32 @@ export async function estimate(
 }
 
 /**
- * Runs the first unit of the part in this node's own sandbox, then more at a time until the clock can tell; ms per
- * unit, or undefined when it is too large, too long, or fails.
+ * Runs a unit of the beginning, the middle and the end of the part in this node's own sandbox, then more at a time
+ * until the clock can tell; ms per unit, or undefined when they are too large, take too long, or fail.
  */
 export async function calibrate(
   part: Part,
   sandbox: Sandbox,
-  { requester, signal }: { requester: string; signal: AbortSignal }
+  {
+    requester,
+    block,
+    signal
+  }: {
+    requester: string
+    /** a block of this node, for inputs by CID */
+    block: (digest: Uint8Array) => Promise<Uint8Array>
+    signal: AbortSignal
+  }
 ): Promise<number | undefined> {
+  const inputs = (count: number): Promise<Uint8Array[]> =>
+    Promise.all(
+      PLACES.flatMap(place => part.inputs(Math.floor((part.units - count) * place), count)).map(input =>
+        assemble(input, block)
+      )
+    )
   const { t: _, program: __, type: ___, timeoutMs: ____, memoryMb, ...program } = part.load
-  const [first] = part.inputs(0, 1)
-  const bytes = (program.context?.length ?? 0) + program.source.length + (first?.length ?? 0)
+  const first = await inputs(1)
+  const bytes = [program.context ?? '', program.source, ...first].reduce((sum, { length }) => sum + length, 0)
   if (bytes > MAX_CALIBRATION_BYTES) return
   const limits = { timeoutMs: MAX_CALIBRATION_MS, memoryMb, outputBytes: 16 * MAX_CALIBRATION_BYTES }
   const session = await sandbox.open(program, { requester, trusted: true, limits, signal })
@@ -57,10 +75,10 @@ export async function calibrate(
     let rate: number | undefined
     const most = Math.min(part.units, part.mostUnits)
     for (let count = 1; ; count = Math.min(most, count * GROWTH)) {
-      const outcomes = await session.run(part.inputs(0, count), { signal })
+      const outcomes = await session.run(await inputs(count), { signal })
       if (!outcomes.every(outcome => outcome.ok)) return rate
       const ms = outcomes.reduce((sum, outcome) => sum + outcome.ms, 0)
-      rate = ms / count
+      rate = ms / (count * PLACES.length)
       if (ms >= ENOUGH_MS || count === most) return rate
     }
   } finally {

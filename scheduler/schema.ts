@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { DataItems } from './pieces.ts'
 import type { Source } from './source.ts'
 import { DEFAULT_CONFIDENCE } from './verify.ts'
 
@@ -13,6 +14,11 @@ const bound = z
   .union([z.int(), z.bigint().transform(Number)])
   .refine(Number.isSafeInteger, 'must be an integer between −2^53 and 2^53')
 const context = z.record(z.string(), z.unknown())
+/** a list, or one that lies in the block store (pieces.ts), which plans use in the same way */
+const items = z.custom<unknown[]>(
+  value => Array.isArray(value) || value instanceof DataItems,
+  'expected an array, or { cid } of one'
+)
 
 /** What every spec may carry beside its own fields. */
 const common = {
@@ -46,7 +52,9 @@ const common = {
   maxPrice: z.number().positive().max(1e9).optional(),
   /** ms from submit to the end */
   deadline: z.int().positive().optional(),
-  retries: z.int().min(0).max(100).default(3)
+  retries: z.int().min(0).max(100).default(3),
+  /** take the result of an equal job that this node completed before, and keep this one's for later */
+  memoize: z.boolean().default(false)
 }
 
 const rangeReduce = z.strictObject({
@@ -68,7 +76,7 @@ const range = z.strictObject({ start: bound, end: bound, step: z.int().positive(
 
 const map = z.strictObject({
   type: z.literal('map'),
-  items: z.array(z.unknown()).optional(),
+  items: items.optional(),
   range: range.optional(),
   fn: author,
   context: context.optional(),
@@ -77,7 +85,7 @@ const map = z.strictObject({
 
 const mapReduce = z.strictObject({
   type: z.literal('map_reduce'),
-  items: z.array(z.unknown()),
+  items,
   map: author,
   reduce: author.default('sum'),
   initial: z.unknown().optional(),

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { SpecError } from './errors.ts'
+import { DataItems } from './pieces.ts'
 import { OPERATIONS, schema, type TaskSpec } from './schema.ts'
 import { describe, readModule, readSource } from './source.ts'
 import { checkModel } from './tasks/onnx.ts'
@@ -87,7 +88,7 @@ function check(spec: z.output<typeof schema>): TaskSpec {
     case 'map': {
       if ((spec.items == null) === (spec.range == null))
         throw new SpecError('items', 'give either `items` or `range`')
-      limit(spec.type, 'items', spec.items?.length ?? 0)
+      limit(spec.type, 'items', inline(spec.items))
       return { ...spec, fn: source('fn', spec.fn)! }
     }
     case 'filter': {
@@ -95,7 +96,7 @@ function check(spec: z.output<typeof schema>): TaskSpec {
       return { ...spec, fn: source('fn', spec.fn)! }
     }
     case 'map_reduce': {
-      limit(spec.type, 'items', spec.items.length)
+      limit(spec.type, 'items', inline(spec.items))
       const named = OPERATIONS.find(name => name === spec.reduce && name !== 'custom')
       return { ...spec, map: source('map', spec.map)!, reduce: named ?? source('reduce', spec.reduce)! }
     }
@@ -126,6 +127,10 @@ function check(spec: z.output<typeof schema>): TaskSpec {
       return { ...spec, nodes: checkPipeline(spec.nodes, parseSpec) }
   }
 }
+
+/** Items that travel with the job; those in the block store have no limit. */
+const inline = (items: unknown[] | undefined): number =>
+  items instanceof DataItems ? 0 : (items?.length ?? 0)
 
 type Tensor = { data: Float32Array }
 

@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite'
 import type { SignedWork } from '../ledger/index.ts'
-import { decodeValue, encodeValue, type Failure } from '../sandbox/index.ts'
+import { decodeValue, type Failure } from '../sandbox/index.ts'
 import type { JobState, WorkerShare } from './contract.ts'
 import type { TaskSpec, TaskType } from './spec.ts'
 import type { Trust } from './verify.ts'
@@ -110,11 +110,9 @@ export function openStore(file: string) {
     }))
 
   return {
-    /** Gives the encoded size of the specs. */
-    addJob(job: Pick<StoredJob, 'id' | 'type' | 'submitted' | 'bound'>, specs: TaskSpec[]): number {
-      const bytes = encodeValue(specs)
-      insertJob.run(job.id, bytes, job.type, 'queued', job.submitted, job.bound)
-      return bytes.length
+    /** `specs`: a list of TaskSpec as canonical bytes */
+    addJob(job: Pick<StoredJob, 'id' | 'type' | 'submitted' | 'bound'>, specs: Uint8Array): void {
+      insertJob.run(job.id, specs, job.type, 'queued', job.submitted, job.bound)
     },
     specs(id: string): TaskSpec[] {
       return decodeValue(selectSpecs.get(id)?.specs as Uint8Array) as TaskSpec[]
@@ -207,6 +205,8 @@ export function openStore(file: string) {
       }
       return [...shares.values()].sort((a, b) => (a.worker < b.worker ? -1 : 1))
     },
+    /** for tables of others in the same file */
+    db,
     close(): void {
       db.close()
     }

@@ -4,6 +4,7 @@ import { LengthPrefixedDecoder } from '@libp2p/utils'
 import * as lp from 'it-length-prefixed'
 import { z } from 'zod'
 import { decodeValue, encodeValue } from '../sandbox/index.ts'
+import { CHUNK_BYTES } from './data.ts'
 import { ProtocolError } from './errors.ts'
 
 /**
@@ -18,6 +19,8 @@ export const MAX_FRAME_BYTES = 64 * 1024 * 1024
 export const MAX_SLICES_PER_MESSAGE = 4096
 /** Most inputs of one slice: the tasks of a batch. */
 export const MAX_INPUTS_PER_SLICE = 65_536
+/** Most pieces of one input: records of 1 KiB, with a head each, in a slice of 4 MiB, and blocks at their edges. */
+const MAX_PIECES = 16_384
 // A program and its context stay below a frame with room for its envelope.
 export const MAX_PROGRAM_BYTES = MAX_FRAME_BYTES - 65_536
 
@@ -49,10 +52,33 @@ const load = z.object({
   memoryMb: z.int().min(16).max(65_536)
 })
 
+/** bytes that are partly in blocks of the requester (pieces.ts) */
+const pieces = z.object({
+  size: z.int().min(0).max(MAX_FRAME_BYTES),
+  pieces: z
+    .array(
+      z.union([
+        bytes,
+        z.object({
+          block: z.custom<Uint8Array>(
+            value => value instanceof Uint8Array && value.length === 32,
+            'must be 32 bytes'
+          ),
+          from: z.int().min(0).max(CHUNK_BYTES),
+          to: z.int().min(0).max(CHUNK_BYTES)
+        })
+      ])
+    )
+    .max(MAX_PIECES)
+})
+
 const slice = z.object({
   id: z.int().min(0),
   program: id,
-  inputs: z.array(bytes).min(1).max(MAX_INPUTS_PER_SLICE),
+  inputs: z
+    .array(z.union([bytes, pieces]))
+    .min(1)
+    .max(MAX_INPUTS_PER_SLICE),
   /** what the requester expects it to take; 0 = unknown */
   expectedMs: ms,
   /** the requester's name for the job; with the slice's number and the price it is what the worker signs */

@@ -1,6 +1,9 @@
 import type { ComponentLogger, Logger } from '@libp2p/interface'
 import type { SliceWork } from '../ledger/index.ts'
-import type { Outcome, Sandbox, Session } from '../sandbox/index.ts'
+import type { Failure, Outcome, Sandbox, Session } from '../sandbox/index.ts'
+import type { BlockExchange } from './blocks.ts'
+import { BlockError } from './errors.ts'
+import { assemble, blocksOf } from './pieces.ts'
 import type { OfferTerms, WorkerPolicy } from './policy.ts'
 import {
   digestOf,
@@ -26,6 +29,9 @@ const BATCH_MS = 20
 const MAX_SLICES_PER_RUN = 64
 // The output of a slice must fit into a frame with room for its envelope.
 const MAX_OUTPUT_BYTES = 32 * 1024 * 1024
+
+// Slices whose blocks are fetched ahead: two of the usual 4 MiB are enough to keep the sandbox busy.
+const PREFETCH_SLICES = 2
 
 /** One requester's end of the compute protocol. */
 export interface WorkerConnection {
@@ -61,12 +67,24 @@ interface Requester {
   closed: boolean
 }
 
+// What a failure may say: the protocol takes no more, and a whole batch of failures must fit into a frame.
+const MAX_MESSAGE_CHARS = 2000
+const MAX_STACK_CHARS = 2000
+
+const brief = ({ name, message, stack }: Failure): Failure => ({
+  name,
+  message: message.slice(0, MAX_MESSAGE_CHARS),
+  stack: stack?.slice(0, MAX_STACK_CHARS)
+})
+
 /** Serves slices to requesters in `slots` processes at a time, programs in turn. */
 export function createWorker(
   policy: WorkerPolicy,
   components: {
     sandbox: Sandbox
     logger: ComponentLogger
+    /** blocks of a requester, for inputs that are given by CID */
+    blocks?: Pick<BlockExchange, 'get'>
     /** this node's signature under an answer */
     sign(job: string, work: SliceWork): Uint8Array
   }
@@ -160,11 +178,10 @@ export function createWorker(
     program.running.add(current)
     let session: Session | undefined
     try {
+      const inputs = await fetchInputs(connection.id, slices, controller.signal)
+      prefetch(program)
       session = await acquire(program, controller.signal)
-      const outcomes = await session.run(
-        slices.flatMap(slice => slice.inputs),
-        { signal: controller.signal }
-      )
+      const outcomes = await session.run(inputs, { signal: controller.signal })
       if (!connection.closed) answer(connection, distribute(slices, outcomes, program))
     } catch (err) {
       const { name, message } = err as Error
@@ -172,7 +189,7 @@ export function createWorker(
       if (name === 'ProgramError' || name === 'WallMissingError') {
         const outcome = {
           name: name === 'ProgramError' ? ('threw' as const) : ('wall-missing' as const),
-          message
+          message: message.slice(0, MAX_MESSAGE_CHARS)
         }
         connection.send({
           t: 'result',
@@ -192,6 +209,27 @@ export function createWorker(
     }
   }
 
+  function fetchInputs(requester: string, slices: LeasedSlice[], signal: AbortSignal): Promise<Uint8Array[]> {
+    return Promise.all(
+      slices
+        .flatMap(slice => slice.inputs)
+        .map(input => assemble(input, block => get(requester, block, signal)))
+    )
+  }
+
+  /** Asks for the blocks of what comes next while the sandbox works. */
+  function prefetch({ queue, connection }: Program): void {
+    // who needs it asks again and is told
+    for (const { inputs } of queue.slice(0, PREFETCH_SLICES))
+      for (const block of blocksOf(inputs))
+        get(connection.id, block).catch(err => log('no block ahead of time: %s', err.message))
+  }
+
+  function get(requester: string, block: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
+    if (components.blocks == null) throw new BlockError('this worker takes no inputs by CID')
+    return components.blocks.get(requester, block, { signal })
+  }
+
   function distribute(slices: LeasedSlice[], outcomes: Outcome[], program: Program): SliceResult[] {
     let at = 0
     return slices.map(slice => {
@@ -202,14 +240,15 @@ export function createWorker(
       return signed(
         slice,
         ms,
-        own.map(outcome => (outcome.ok ? outcome.value : outcome.failure))
+        own.map(outcome => (outcome.ok ? outcome.value : brief(outcome.failure)))
       )
     })
   }
 
   function signed(slice: LeasedSlice, ms: number, outcomes: SliceResult['outcomes']): SliceResult {
     const size = outcomes.reduce(
-      (sum, outcome) => sum + (outcome instanceof Uint8Array ? outcome.length : 256),
+      (sum, outcome) =>
+        sum + (outcome instanceof Uint8Array ? outcome.length : MAX_MESSAGE_CHARS + MAX_STACK_CHARS),
       0
     )
     if (size > MAX_OUTPUT_BYTES) {
@@ -226,7 +265,8 @@ export function createWorker(
     let bytes = 0
     for (const result of results) {
       const size = result.outcomes.reduce(
-        (sum, outcome) => sum + (outcome instanceof Uint8Array ? outcome.length : 256),
+        (sum, outcome) =>
+          sum + (outcome instanceof Uint8Array ? outcome.length : MAX_MESSAGE_CHARS + MAX_STACK_CHARS),
         0
       )
       if (bytes + size > MAX_OUTPUT_BYTES && message.length > 0) {
@@ -289,7 +329,12 @@ export function createWorker(
   }
 
   function refuse(requester: Requester, slices: { id: number }[], reason: string, program?: string): void {
-    requester.send({ t: 'refused', program, slices: slices.map(slice => slice.id), reason })
+    requester.send({
+      t: 'refused',
+      program,
+      slices: slices.map(slice => slice.id),
+      reason: reason.slice(0, MAX_MESSAGE_CHARS)
+    })
   }
 
   /** Why this slice is not taken. */

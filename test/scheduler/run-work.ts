@@ -1,6 +1,10 @@
+import { strict as assert } from 'node:assert'
 import { createSandbox, decodeValue, encodeValue, type Sandbox, type Session } from '../../sandbox/index.ts'
 import { createWork, type NumberedPart, type Part } from '../../scheduler/parts.ts'
+import { assemble } from '../../scheduler/pieces.ts'
 import { parseSpec } from '../../scheduler/spec.ts'
+
+const noBlocks = async (): Promise<Uint8Array> => assert.fail('an inline spec needs no blocks')
 
 /** Numbers from 0 to 1 that a seed decides: mulberry32. */
 export function createRandom(seed: number): () => number {
@@ -57,7 +61,7 @@ export class WorkRunner {
             [number, number]
           ]
           const outcomes = await Promise.all(
-            part.inputs(first, count).map(input => this.#outcome(part, input))
+            part.inputs(first, count).map(async input => this.#outcome(part, await assemble(input, noBlocks)))
           )
           const packed = part.pack(outcomes, count)
           if (!(packed instanceof Uint8Array)) throw new Error(packed.message)
