@@ -4,6 +4,7 @@ import { encodeInput, type SliceInput } from './pieces.ts'
 import { type Plan, type PlannedSpec, plan, type Reducer, type RunHere } from './plan.ts'
 import { parseSpec, type TaskSpec, timeoutOf } from './spec.ts'
 import { listReducer } from './tasks/map.ts'
+import { blockedProduct, columnsPerBlock } from './tasks/multiply-blocks.ts'
 import { pipelineWork } from './tasks/pipeline.ts'
 import { encodeArray } from './tasks/shared.ts'
 import { trainWork } from './tasks/train.ts'
@@ -66,6 +67,11 @@ export function createWork(spec: TaskSpec, specBytes: number): Work {
       return trainWork(spec, program => loadMessage(program, spec))
     case 'pipeline':
       return pipelineWork(spec, parseSpec, createWork)
+    case 'matrix': {
+      const width = columnsPerBlock(spec)
+      if (width == null) return planWork(spec, specBytes)
+      return blockedProduct(spec, width, block => planWork(block, specBytes))
+    }
     default:
       return planWork(spec, specBytes)
   }

@@ -137,6 +137,9 @@ type Tensor = { data: Float32Array }
 // A row of the product must fit into one message.
 const MOST_COLS = 2e6
 
+// The factors of a larger matrix (svd: two of its size) would not fit into a message, nor into the time.
+const MOST_DECOMPOSED = 1_250_000
+
 const TWO_MATRICES = ['multiply', 'add', 'subtract', 'solve']
 const SQUARE = ['determinant', 'inverse', 'eigenvalues']
 
@@ -146,6 +149,8 @@ function checkMatrix({ type, operation, a, b }: Extract<TaskSpec, { type: 'matri
     throw new SpecError('b', `${operation} takes ${b == null ? 'two matrices' : 'only `a`'}`)
   if (SQUARE.includes(operation) && a.rows !== a.cols)
     throw new SpecError('a', `is ${a.rows} × ${a.cols}; ${operation} needs a square matrix`)
+  if (!['multiply', 'add', 'subtract', 'transpose'].includes(operation) && a.data.length > MOST_DECOMPOSED)
+    throw new SpecError('a.data', `${a.data.length} numbers, at most ${MOST_DECOMPOSED} for ${operation}`)
   if (b == null) return
   const shapes = `a is ${a.rows} × ${a.cols} and b ${b.rows} × ${b.cols}`
   if (operation === 'multiply' && a.cols !== b.rows)

@@ -89,6 +89,15 @@ describe('tasks over lists', function () {
     assert.deepEqual(await runner.result(spec), [3])
   })
 
+  it('refuses more items than the type may carry', () => {
+    const items = new Array(1e6 + 1).fill(0)
+    for (const type of ['filter', 'map'])
+      assert.throws(
+        () => parseSpec({ type, items, fn: 'x' }),
+        /^SpecError: items: 1000001 items inline, at most 1000000/
+      )
+  })
+
   it('refuses free variables by their names', () => {
     assert.throws(() => parseSpec({ type: 'filter', items: [], fn: 'x > limit + other' }), {
       name: 'SpecError',

@@ -113,6 +113,13 @@ describe('matrix', function () {
     )
   })
 
+  it('multiplies with a matrix that does not fit into one message', async () => {
+    const a = randomMatrix(2, 2100, 1)
+    const b = { rows: 2100, cols: 2100, data: new Float64Array(2100 * 2100) }
+    for (let i = 0; i < b.data.length; i++) b.data[i] = (i % 1009) / 7
+    assert.deepEqual((await result('multiply', a, b)).data, product(a, b).data)
+  })
+
   it('keeps infinities and NaN where they belong', () => {
     const a = Float64Array.of(Number.POSITIVE_INFINITY, 1, 2, 3)
     const b = Float64Array.of(1, 0, 4, 5)
