@@ -8,8 +8,6 @@ import { COMPUTE_SERVICE } from '../../services/index.ts'
 /*
  * A worker that breaks the protocol: `evil-worker.ts DATA SEED MODE`. Modes:
  * - garbage: random bytes in place of every answer
- * - nonsense: frames of canonical values that are no messages
- * - endless: the head of a frame of 2^53 bytes
  * - empty: results of the right number that hold nothing that can be decoded, with signatures that are none
  * - strangers: results of slices that it does not hold, twice each
  */
@@ -44,9 +42,6 @@ await node.libp2p.handle(
         if (message.t !== 'lease') return
         process.stdout.write(`${JSON.stringify({ event: 'leased', slices: message.slices.length })}\n`)
         if (mode === 'garbage') write(randomBytes(1000))
-        if (mode === 'nonsense')
-          write(lp.encode.single(encodeValue({ t: 'result', slices: [{ id: 'x' }] })).subarray())
-        if (mode === 'endless') write(Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f))
         const results = message.slices.map(({ id, inputs }) => ({
           id: mode === 'strangers' ? id + 1_000_000 : id,
           ms: 0,

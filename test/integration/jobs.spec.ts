@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { descendants, living, Processes, type Program, until } from './processes.ts'
 
-// About 30 µs of work per item: long enough to be interrupted in the middle, short enough to end soon.
-const ITEMS = 60_000
+// About 100 µs of work per item: long enough to be interrupted in the middle, short enough to end soon.
+const ITEMS = 30_000
 const SUM = (ITEMS * (ITEMS + 1)) / 2
 const work = (verify: unknown = 'none', items = ITEMS) => ({
   type: 'range_reduce',
@@ -61,10 +61,8 @@ describe('integration: jobs over processes', function () {
     const calm = net.client(await net.folder(), work())
     const first = await end(calm)
     checkRight(first)
-    assert.deepEqual(
-      first.report.shares.map(share => share.worker).sort(),
-      [one.ready.id, two.ready.id].sort()
-    )
+    const paid = first.report.shares.filter(share => BigInt(share.paid) > 0n).map(share => share.worker)
+    assert.deepEqual(paid.sort(), [one.ready.id, two.ready.id].sort())
     await calm.kill()
 
     const client = net.client(await net.folder(), work())
@@ -81,8 +79,8 @@ describe('integration: jobs over processes', function () {
 
   it('with verification: the right answer, replicated over two workers and this node', async () => {
     await Promise.all([net.worker(), net.worker()])
-    const client = net.client(await net.folder(), work({ confidence: 0.99 }, 10_000))
-    checkRight(await end(client), (10_000 * 10_001) / 2)
+    const client = net.client(await net.folder(), work({ confidence: 0.99 }, 4000))
+    checkRight(await end(client), (4000 * 4001) / 2)
   })
 
   it('goes on without a worker that is stopped (SIGSTOP), and takes it back afterwards', async () => {
@@ -140,14 +138,15 @@ describe('integration: jobs over processes', function () {
     assert.equal((await end(later)).result, SUM)
   })
 
-  for (const mode of ['garbage', 'nonsense', 'endless', 'empty', 'strangers'])
+  // other malformed frames: test/scheduler/wire.spec.ts
+  for (const mode of ['garbage', 'empty', 'strangers'])
     it(`a worker that answers wrongly formed frames (${mode}) changes nothing`, async () => {
       const evil = await net.evilWorker(mode)
       await net.worker()
-      const client = net.client(await net.folder(), work('none', 20_000))
+      const client = net.client(await net.folder(), work('none', 8000))
       await evil.program.event('a lease', event => event.event === 'leased')
       const ended = await end(client)
-      checkRight(ended, (20_000 * 20_001) / 2)
+      checkRight(ended, (8000 * 8001) / 2)
       assert.ok(
         ended.report.shares.every(share => share.worker !== evil.ready.id),
         'the evil worker is not paid'
