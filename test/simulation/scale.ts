@@ -22,7 +22,7 @@ const MESH_OPENED = 3
 const OTHER_OPENED = 7
 // gossipsub's Dlazy: peers that a message is advertised to.
 const LAZY = 6
-// A gossip message beside its data: author, sequence number, topic, key, signature (measured: test/scheduler).
+// A gossip message beside its data: author 40, sequence number 10, topic 74, key 38, signature 66, frames.
 const ENVELOPE_BYTES = 240
 const MESSAGE_ID_BYTES = 46
 // Longer than an offer is believed, so that the books are as they stay.
