@@ -1,7 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import * as lp from 'it-length-prefixed'
 import { createLogger, createNode, loadConfig } from '../../node/index.ts'
-import { encodeValue } from '../../sandbox/index.ts'
 import { COMPUTE_PROTOCOL, openWorkerChannel } from '../../scheduler/wire.ts'
 import { COMPUTE_SERVICE } from '../../services/index.ts'
 
