@@ -18,6 +18,14 @@ export class InputError extends Error {
   override readonly name = 'InputError'
 }
 
+/** No job of this id is known here. */
+export class UnknownJobError extends Error {
+  override readonly name = 'UnknownJobError'
+  constructor(id: string) {
+    super(`there is no job ${id.slice(0, 64)} on this node; see them with: artel jobs`)
+  }
+}
+
 /** The answer of a running node to a request that failed; keeps the name of the error over there. */
 export class RemoteError extends Error {
   override readonly name: string
@@ -57,6 +65,9 @@ export const VERDICTS: ReadonlyMap<string, Verdict> = new Map(
     ConfigError: USAGE,
     InputError: USAGE,
     SpecError: USAGE,
+    DataMissingError: { exit: EXIT.usage, status: 404 },
+    UnknownJobError: { exit: EXIT.usage, status: 404 },
+    BlockError: NETWORK,
     ServiceKeyError: USAGE,
     NetworkError: USAGE,
     ValueError: USAGE,

@@ -1,9 +1,14 @@
+import { createReadStream } from 'node:fs'
 import { networkId } from '../bootstrap/index.ts'
 import type { HistoryEntry, Reputation } from '../ledger/index.ts'
 import { decodeValue, encodeValue } from '../sandbox/index.ts'
-import type { Forecast, JobReport, Progress, Quote, WorkerInfo } from '../scheduler/index.ts'
+import type { Forecast, Job, JobReport, Progress, Quote, WorkerInfo } from '../scheduler/index.ts'
 import type { ArtelNode } from './contract.ts'
+import { UnknownJobError } from './errors.ts'
 import { VERSION } from './version.ts'
+
+// as large as a block of the store
+const READ_BYTES = 1 << 20
 
 /**
  * What the command line asks of a node, in this process or through the control socket. Everything is plain JSON:
@@ -17,7 +22,16 @@ export interface Operations {
   run(params: { spec: string }, options: RunOptions): Promise<{ value: string; report: Plain<JobReport> }>
   /** What a job will cost; nothing is submitted. */
   quote(params: { spec: string }, options: { signal: AbortSignal }): Promise<QuoteView>
-  cancel(params: { job: string }): Promise<void>
+  /** the newest first */
+  jobs(): Promise<Plain<JobReport>[]>
+  /** Throws UnknownJobError. With `follow` it tells the progress and ends with the job. */
+  job(params: { job: string; follow?: boolean }, options: RunOptions): Promise<Plain<JobReport>>
+  /** Waits for the end. Throws UnknownJobError, or why the job has no result. */
+  result(params: { job: string }, options: { signal: AbortSignal }): Promise<{ value: string }>
+  /** Ends it if it still runs. Throws UnknownJobError. */
+  cancel(params: { job: string }): Promise<Plain<JobReport>>
+  /** Puts a file of this machine into the block store. */
+  addFile(params: { path: string }, options: { signal: AbortSignal }): Promise<{ cid: string; size: number }>
   metrics(): Promise<string>
   history(params: { limit: number }): Promise<HistoryView[]>
   /** `amount` in micro-credits */
@@ -146,9 +160,32 @@ export function createOperations(node: ArtelNode): Operations {
       return { quote: plain(quote), forecast: plain(node.scheduler.forecast()) }
     },
 
-    async cancel({ job }) {
-      await node.scheduler.job(job)?.cancel('its owner asked')
+    jobs: async () => plain(node.scheduler.jobs()),
+
+    async job({ job: id, follow }, { onProgress, signal }) {
+      const job = jobOf(node, id)
+      if (follow !== true) return plain(job.report())
+      const listener = ({ detail }: CustomEvent<Progress>): void => onProgress(plain(detail))
+      job.addEventListener('progress', listener)
+      try {
+        return plain(await job.settled({ signal }))
+      } finally {
+        job.removeEventListener('progress', listener)
+      }
     },
+
+    async result({ job }, { signal }) {
+      return { value: Buffer.from(await jobOf(node, job).resultBytes({ signal })).toString('base64') }
+    },
+
+    async cancel({ job: id }) {
+      const job = jobOf(node, id)
+      await job.cancel('its owner asked')
+      return plain(job.report())
+    },
+
+    addFile: ({ path }, { signal }) =>
+      node.scheduler.addData(createReadStream(path, { highWaterMark: READ_BYTES }), { signal }),
 
     metrics: () => node.registry.metrics(),
 
@@ -172,6 +209,12 @@ export function createOperations(node: ArtelNode): Operations {
       return rows.map(row => ({ account: row.account, ...plain(row.reputation) }))
     }
   }
+}
+
+function jobOf(node: ArtelNode, id: string): Job {
+  const job = node.scheduler.job(id)
+  if (job == null) throw new UnknownJobError(id)
+  return job
 }
 
 /** A spec as `run` wants it: functions travel as their source text. */

@@ -88,7 +88,9 @@ export async function resolveInputs<T extends object>(
     const items = isItems ? itemsOf(data, reference) : undefined
     const isStreamed = items != null && STREAMED.includes((spec as { type?: string }).type ?? '')
     if (isStreamed) await expectChunks(blocks, data, options)
-    const value = isStreamed ? items : await valueOf(data, reference, items, path.join('.'), blocks, options)
+    const value = isStreamed
+      ? items
+      : await readValue(data, reference, items, path.join('.'), blocks, options)
     resolved = replace(resolved, path, value) as T
   }
   return { spec: resolved, data: all, bytes: all.reduce((sum, { size }) => sum + size, 0) }
@@ -110,7 +112,7 @@ function itemsOf(data: Data, { as = 'bytes', size }: Reference): DataItems | und
   return new DataItems(data, { size })
 }
 
-async function valueOf(
+async function readValue(
   data: Data,
   { as = 'bytes' }: Reference,
   items: DataItems | undefined,

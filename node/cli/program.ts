@@ -5,6 +5,7 @@ import { balanceCommand } from './balance.ts'
 import { configCommand } from './config.ts'
 import { doctorCommand } from './doctor.ts'
 import { historyCommand } from './history.ts'
+import { cancelCommand, jobCommand, jobsCommand, resultCommand } from './jobs.ts'
 import { networkCommand } from './network.ts'
 import { peersCommand } from './peers.ts'
 import { receiptCommand } from './receipt.ts'
@@ -36,6 +37,10 @@ export function createProgram(): Command {
     startCommand,
     seedCommand,
     runCommand,
+    jobsCommand,
+    jobCommand,
+    resultCommand,
+    cancelCommand,
     peersCommand,
     balanceCommand,
     historyCommand,

@@ -7,13 +7,14 @@ import { ControlError, EXIT } from '../errors.ts'
 import { createLogger } from '../logger.ts'
 import { createOperations, encodeSpec, type Operations, type Plain, type QuoteView } from '../operations.ts'
 import type { Config } from '../settings.ts'
+import { type FileFlag, readFileFlag, withFiles } from './file-flag.ts'
 import { configOf, settingFlags } from './flags.ts'
 import { untilInterrupted } from './lifecycle.ts'
 import { credits, type OutputOptions, print, table, toJson } from './output.ts'
 import { createProgress } from './progress.ts'
 import { readSpec } from './spec-file.ts'
 
-type Options = OutputOptions & { quiet?: boolean; quote?: boolean } & Record<string, unknown>
+type Options = OutputOptions & { file?: string[]; quiet?: boolean; quote?: boolean } & Record<string, unknown>
 
 export function runCommand(): Command {
   return settingFlags(new Command('run').description('run a task on the network and print its result'))
@@ -22,6 +23,11 @@ export function runCommand(): Command {
       'task spec: JSON, a .js or .ts module with a default export, or - for JSON on standard input'
     )
     .option('--quote', 'only say what it would cost; runs nothing but one small piece, here')
+    .option(
+      '--file <field=path>',
+      'data for a field of the task from a file, FIELD[:FORM]=PATH (repeat for more); FORM: bytes, bytes:SIZE, text, lines, json, float64, int32, …',
+      (text: string, before: string[] = []) => [...before, text]
+    )
     .option('--quiet', 'no progress, no summary: only the result')
     .option('--json', 'print { job, state, result, report } as JSON')
     .option('--verbose', 'errors with their stack')
@@ -35,17 +41,33 @@ Examples:
   echo '{"type":"range_reduce","start":1,"end":1000,"operation":"sum"}' | artel run -      prints 500500
   artel run primes.js --seed /ip4/192.0.2.7/tcp/4411/p2p/12D3KooW…
   artel run job.json --json | jq .result
+  artel run job.json --file items:float64=samples.bin
+  artel run job.json --file items:bytes:65536=video.raw --file context.words:lines=words.txt
   artel run job.json --quote`
     )
     .action(async (file: string, options: Options) => {
       const config = configOf(options, { compute: false })
-      const spec = encodeSpec(await readSpec(file))
-      await untilInterrupted(signal => run(spec, config, options, signal))
+      const spec = await readSpec(file)
+      const files = (options.file ?? []).map(readFileFlag)
+      await untilInterrupted(signal => run(spec, files, config, options, signal))
     })
 }
 
-async function run(spec: string, config: Config, options: Options, signal: AbortSignal): Promise<number> {
+async function run(
+  task: unknown,
+  files: FileFlag[],
+  config: Config,
+  options: Options,
+  signal: AbortSignal
+): Promise<number> {
   const { operations, close } = await open(config, signal)
+  let spec: string
+  try {
+    spec = encodeSpec(await withFiles(task, files, operations, signal))
+  } catch (error) {
+    await close()
+    throw error
+  }
   if (options.quote === true) {
     try {
       print(await operations.quote({ spec }, { signal }), options, describeQuote)

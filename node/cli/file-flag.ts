@@ -1,0 +1,55 @@
+import { resolve } from 'node:path'
+import { InputError } from '../errors.ts'
+import type { Operations } from '../operations.ts'
+
+/** `FIELD[:FORM[:SIZE]]=PATH`: a field of the task that takes its data from a file. */
+export interface FileFlag {
+  field: string[]
+  as?: string
+  size?: number
+  path: string
+}
+
+const FLAG = /^([\w.-]+)(?::(\w+))?(?::(\d+))?=(.+)$/
+const FORM_OF_ENDING: Record<string, string> = { json: 'json', txt: 'text' }
+
+/** @throws {InputError} */
+export function readFileFlag(text: string): FileFlag {
+  const [, field, form, size, path] = FLAG.exec(text) ?? []
+  if (field == null || path == null)
+    throw new InputError(`--file ${text}: expected FIELD[:FORM]=PATH, such as items:float64=samples.bin`)
+  // items are a list, and a text is none: its lines are
+  const usual = FORM_OF_ENDING[path.split('.').at(-1) ?? '']
+  const as = form ?? (usual === 'text' && field === 'items' ? 'lines' : usual)
+  return {
+    field: field.split('.'),
+    path,
+    ...(as == null ? {} : { as }),
+    ...(size == null ? {} : { size: Number(size) })
+  }
+}
+
+/** The task with a reference to each file, which the node has put into its block store. */
+export async function withFiles(
+  task: unknown,
+  files: FileFlag[],
+  operations: Pick<Operations, 'addFile'>,
+  signal: AbortSignal
+): Promise<unknown> {
+  let filled = task
+  for (const { field, path, as, size } of files) {
+    try {
+      const { cid } = await operations.addFile({ path: resolve(path) }, { signal })
+      filled = put(filled, field, { cid, ...(as == null ? {} : { as }), ...(size == null ? {} : { size }) })
+    } catch (error) {
+      throw new InputError(`cannot take ${field.join('.')} from ${path}: ${(error as Error).message}`)
+    }
+  }
+  return filled
+}
+
+function put(value: unknown, [key, ...rest]: string[], by: unknown): unknown {
+  if (key === undefined) return by
+  const at = (value ?? {}) as Record<string, unknown>
+  return { ...at, [key]: put(at[key], rest, by) }
+}
