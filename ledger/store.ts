@@ -145,7 +145,10 @@ export interface Store {
 export function openStore(directory?: string): Store {
   if (directory != null) mkdirSync(directory, { recursive: true, mode: 0o700 })
   const db = new DatabaseSync(directory == null ? ':memory:' : join(directory, 'ledger.sqlite'))
-  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 1000')
+  // 16 MiB between copies of the log into the file, each of which waits for the disk
+  db.exec(
+    'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 1000; PRAGMA wal_autocheckpoint = 4096'
+  )
   db.exec(SCHEMA)
   const p = <const S extends string>(sql: S) => db.prepare(sql)
   const getMeta = p('SELECT value FROM meta WHERE key = ?')
