@@ -1,5 +1,5 @@
 import type { Failure } from '../sandbox/index.ts'
-import { hasRoom, rank, sliceUnits, TARGET_SLICE_MS } from './place.ts'
+import { hasRoom, mayServe, type Needs, rank, type Servable, sliceUnits, TARGET_SLICE_MS } from './place.ts'
 import { priceOf } from './price.ts'
 import type { TaskSpec } from './spec.ts'
 import {
@@ -66,6 +66,8 @@ export interface WorkerOffer {
   multiplier?: number
   /** what it costs in all beside others (place.ts, costOf); default 1 */
   cost?: number
+  /** task types and memory that it takes; default: everything */
+  serves?: Servable
 }
 
 /** What the coordinator must know of a job to place it. */
@@ -85,6 +87,8 @@ export interface JobInit {
   bound: bigint
   /** product of what multiplies the base price beside priority and worker; default 1 */
   factor?: number
+  /** what it asks of a worker; default: nothing */
+  needs?: Needs
   /** memory of its processes, MB; default 0 */
   memoryMb?: number
   /** the only workers that may see it; undefined = all */
@@ -644,7 +648,10 @@ export function createCoordinator(
   }
 
   const mayRun = (job: JobEntry, worker: WorkerEntry): boolean =>
-    worker.own || ((job.allowed?.has(worker.id) ?? true) && !isExcluded(trustOf(job, worker.id)))
+    worker.own ||
+    ((job.allowed?.has(worker.id) ?? true) &&
+      (job.needs == null || worker.serves == null || mayServe(job.needs, worker.serves)) &&
+      !isExcluded(trustOf(job, worker.id)))
 
   /**
    * Those of `candidates` that may take the slice: not who has it, had it, answered it, or belongs to an owner who did.

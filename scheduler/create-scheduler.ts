@@ -409,6 +409,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
         bound: (job.init.bound * BigInt(share)) / BigInt(of),
         factor: job.factor,
         memoryMb: part.load.memoryMb,
+        needs: { type: part.load.type ?? spec!.type, ramMb: part.load.memoryMb },
         deadline: spec!.deadline == null ? undefined : job.init.submitted + spec!.deadline,
         accepted: accepted.map(({ first, count, paid }) => ({
           first,
@@ -758,7 +759,8 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     this.#flush()
   }
 
-  #offered(worker: string, { slots, window, class: kind, multiplier }: OfferMessage): WorkerOffer {
+  #offered(worker: string, message: OfferMessage): WorkerOffer {
+    const { slots, window, class: kind, multiplier } = message
     const own = worker === this.#components.network.peerId.toString()
     const address = own
       ? undefined
@@ -771,6 +773,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
       // what the owner's own machine does costs nothing
       multiplier: own ? 1 : multiplier,
       cost: own ? 1 : this.#exchange.cost(worker, multiplier),
+      serves: message,
       lastResort: own && this.#init.policy.slots === 0,
       group: address && addressGroup(address.toString())
     }

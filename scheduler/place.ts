@@ -59,8 +59,11 @@ export function needsOf(spec: TaskSpec): Needs {
   return { type: spec.type, ramMb: spec.requirements.ramMb ?? 0 }
 }
 
+/** What of an offer says which tasks the worker takes. */
+export type Servable = Pick<OfferFields, 'slots' | 'ramMb' | 'types' | 'tags'>
+
 /** true when the worker offers all that the task needs */
-export function mayServe({ type, ramMb, tags = [] }: Needs, offer: OfferFields): boolean {
+export function mayServe({ type, ramMb, tags = [] }: Needs, offer: Servable): boolean {
   return (
     offer.slots > 0 &&
     offer.ramMb >= ramMb &&
