@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert'
 import { defaultLogger } from '@libp2p/logger'
 import fc from 'fast-check'
 import type { Outcome, Sandbox, Session } from '../../sandbox/index.ts'
+import { createCoordinator, type Effects, type WorkerOffer } from '../../scheduler/coordinator.ts'
 import {
   createLoadMeter,
   createPolicy,
@@ -243,5 +244,37 @@ describe('scheduler: worker under its policy', () => {
     } finally {
       worker.stop()
     }
+  })
+})
+
+describe('scheduler: placement by what workers take', () => {
+  it('leases nothing to workers that do not serve the task', () => {
+    const leased: string[] = []
+    const effects: Partial<Effects> = { lease: ({ worker }) => void leased.push(worker) }
+    const coordinator = createCoordinator(effects as Effects, { random: () => 0.5 })
+    const serves = { slots: 1, ramMb: 512, tags: [] }
+    const offers: [string, WorkerOffer['serves']][] = [
+      ['other type', { ...serves, types: ['matrix'] }],
+      ['little memory', { ...serves, ramMb: 128 }],
+      ['able', { ...serves, types: ['map'] }]
+    ]
+    for (const [id, serves] of offers) coordinator.offer(id, { slots: 1, window: 10, serves }, 0)
+    coordinator.submit(
+      {
+        id: 'job',
+        program: 'p',
+        units: 10,
+        mostUnits: 10,
+        priority: 'normal',
+        retries: 0,
+        timeoutMs: 1000,
+        verification: 'none',
+        kind: 'map',
+        needs: { type: 'map', ramMb: 256 },
+        bound: 1_000_000n
+      },
+      0
+    )
+    assert.deepEqual(new Set(leased), new Set(['able']))
   })
 })
