@@ -131,7 +131,7 @@ export function planMultiply({ a, b }: MatrixSpec): Plan {
       driver: DRIVER,
       context: encodeContext({ b: data, inner: a.cols, cols })
     },
-    input: (first, count): Input => ({ rows: a.data.slice(first * size, (first + count) * size) }),
+    input: (first, count): Input => ({ rows: a.data.subarray(first * size, (first + count) * size) }),
     whole: { rows: a.data, whole: true },
     createReducer() {
       const product = new Kind(a.rows * cols)

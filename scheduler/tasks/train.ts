@@ -321,8 +321,8 @@ export function trainWork(spec: TrainSpec, loadOf: LoadMessageOf): Work {
         const to = Math.min(end, from + count * shardSize)
         const input: Input = {
           parameters,
-          x: x.data.slice(from * x.cols, to * x.cols),
-          y: y.slice(from * outputs, to * outputs),
+          x: x.data.subarray(from * x.cols, to * x.cols),
+          y: y.subarray(from * outputs, to * outputs),
           shards,
           first,
           count
