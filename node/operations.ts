@@ -97,6 +97,9 @@ export interface QuoteView {
   forecast: Plain<Forecast>
 }
 
+// A settlement takes a round trip to the witnesses; it goes on after this.
+const SETTLE_WAIT_MS = 3000
+
 export function createOperations(node: ArtelNode): Operations {
   return {
     async status() {
@@ -148,7 +151,9 @@ export function createOperations(node: ArtelNode): Operations {
       job.addEventListener('progress', listener)
       try {
         const value = await job.resultBytes({ signal })
-        const report = await job.settled({ signal })
+        // the result does not wait for witnesses that are away
+        const settled = AbortSignal.any([signal, AbortSignal.timeout(SETTLE_WAIT_MS)])
+        const report = await job.settled({ signal: settled }).catch(() => job.report())
         return { value: Buffer.from(value).toString('base64'), report: plain(report) }
       } finally {
         job.removeEventListener('progress', listener)

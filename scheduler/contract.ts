@@ -63,7 +63,7 @@ export interface Job extends TypedEventTarget<JobEvents> {
   /** the canonical bytes of the result (sandbox/value.ts) */
   resultBytes(options?: { signal?: AbortSignal }): Promise<Uint8Array>
   report(): JobReport
-  /** Reaches the workers within a second; what was accepted is paid, the rest of the escrow freed. */
+  /** Reaches the workers at once; what was accepted is paid, the rest of the escrow freed (`settled`). */
   cancel(reason?: string): Promise<void>
   /** Resolves when the job ended and its escrow is settled. */
   settled(options?: { signal?: AbortSignal }): Promise<JobReport>
@@ -87,6 +87,12 @@ export interface WorkerInfo {
   failed: number
 }
 
+export interface SubmitOptions {
+  signal?: AbortSignal
+  /** Peer that coordinates the job in place of this node. It is paid the bound in advance and trusted with it. */
+  delegate?: string
+}
+
 export interface SchedulerEvents {
   'worker:add': CustomEvent<WorkerInfo>
   'worker:remove': CustomEvent<WorkerInfo>
@@ -95,9 +101,10 @@ export interface SchedulerEvents {
 export interface Scheduler extends Startable, TypedEventTarget<SchedulerEvents> {
   /**
    * Validates the spec, writes the job to disk and starts it. What was acknowledged survives kill −9.
-   * Throws SpecError (which field, which value, what to do) or InsufficientCreditsError.
+   * Throws SpecError (which field, which value, what to do) or InsufficientCreditsError;
+   * with `delegate` also DelegateError.
    */
-  submit(spec: unknown, options?: { signal?: AbortSignal }): Promise<Job>
+  submit(spec: unknown, options?: SubmitOptions): Promise<Job>
   /**
    * Thousands of small independent tasks as one job and one escrow: the result is a list with one outcome
    * `{ ok: true, value } | { ok: false, failure }` per spec, in order.

@@ -128,8 +128,8 @@ export interface Effects {
     price: bigint
   }): void
   revoke(revoked: { worker: string; job: string; slice: number }): void
-  /** Stores an accepted slice. false when the payload is malformed: then it counts as a wrong answer. */
-  accept(accepted: Accepted): boolean
+  /** Stores an accepted slice. A malformed payload counts as a wrong answer; what could not be stored blames nobody. */
+  accept(accepted: Accepted): 'stored' | 'malformed' | 'unstored'
   /** An accepted slice is in doubt: it counts as not accepted until it is accepted again. */
   retract(retracted: { job: string; first: number; count: number }): void
   /** What is known of a peer changed. */
@@ -456,7 +456,12 @@ export function createCoordinator(
     const paid = group.map(({ worker, price }) => ({ worker, price }))
     const { payload, ms, digest } = group.find(vote => vote.payload !== undefined)!
     const proofs = group.flatMap(vote => vote.proof ?? [])
-    if (!effects.accept({ job: job.id, slice: slice.id, first, count, payload, paid, proofs })) {
+    const outcome = effects.accept({ job: job.id, slice: slice.id, first, count, payload, paid, proofs })
+    if (outcome === 'unstored') {
+      giveBack(slice)
+      return
+    }
+    if (outcome === 'malformed') {
       slice.votes.delete(digest)
       for (const { worker, price } of group) {
         job.committed -= price

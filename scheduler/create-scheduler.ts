@@ -19,7 +19,7 @@ import {
 } from '../ledger/index.ts'
 import { encodeValue, type Failure, type Sandbox } from '../sandbox/index.ts'
 import { type BlockExchange, createBlockExchange } from './blocks.ts'
-import type { Job, JobReport, Scheduler, SchedulerEvents, WorkerInfo } from './contract.ts'
+import type { Job, JobReport, Scheduler, SchedulerEvents, SubmitOptions, WorkerInfo } from './contract.ts'
 import {
   type Accepted,
   type Answer,
@@ -28,8 +28,9 @@ import {
   type Effects,
   type WorkerOffer
 } from './coordinator.ts'
-import { addData, type Blocks, chunkCid, type Data } from './data.ts'
-import { SpecError } from './errors.ts'
+import { addData, type Blocks, chunkCid, type Data, openData, readCid } from './data.ts'
+import { createDelegation, type Delegation, type DelegationLedger } from './delegation.ts'
+import { DelegateError, SpecError } from './errors.ts'
 import { createExchange, type Exchange } from './exchange.ts'
 import { findReferences, resolveInputs, withReferences } from './inputs.ts'
 import { JobHandle } from './job.ts'
@@ -45,6 +46,7 @@ import { boundOf, product, type Quote, quoteOf } from './price.ts'
 import { calibrate, estimate } from './quote.ts'
 import { parseSpec, type TaskSpec } from './spec.ts'
 import { openStore, type Store, type StoredJob } from './store.ts'
+import { asText } from './tasks/pipeline.ts'
 import { expectedCost, type Trust } from './verify.ts'
 import {
   digestOf,
@@ -65,13 +67,15 @@ export interface SchedulerInit {
   findWorkers?: (options: { signal: AbortSignal }) => AsyncIterable<PeerId>
   /** gossip topic of the workers' offers */
   offersTopic?: string
+  /** peers whose jobs this node coordinates when they ask; `*` = everybody; default: nobody */
+  delegateFor?: readonly string[]
 }
 
 export interface SchedulerComponents {
   network: ComputeNetwork
   sandbox: Sandbox
   ledger: Pick<Ledger, 'account' | 'network' | 'escrow' | 'settle' | 'openEscrows' | 'report'> &
-    Partial<Pick<Ledger, 'reputation'>>
+    Partial<Pick<Ledger, 'reputation' | keyof DelegationLedger>>
   /** for the offers of workers; without it only connected workers are known */
   pubsub?: OfferPubSub
   /** where data by CID lies; without it every input is inline */
@@ -127,6 +131,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
   readonly #controller = new AbortController()
   #store?: Store
   #memo!: MemoStore
+  #delegation?: Delegation
   #ticker?: NodeJS.Timeout
 
   constructor(init: SchedulerInit, components: SchedulerComponents) {
@@ -183,12 +188,14 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     await this.#links.start()
     await this.#exchange.start()
     this.#resume()
+    await this.#startDelegation(store)
   }
 
   async stop(): Promise<void> {
     this.#controller.abort()
     clearInterval(this.#ticker)
     this.#ticker = undefined
+    await this.#delegation?.stop()
     await this.#exchange.stop()
     this.#worker.stop()
     await this.#links.stop()
@@ -197,12 +204,62 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     this.#store = undefined
   }
 
+  async #startDelegation({ db }: Store): Promise<void> {
+    const { ledger, network, logger } = this.#components
+    if (!canPay(ledger)) return
+    this.#delegation = createDelegation(
+      {
+        serves: this.#init.delegateFor ?? [],
+        db,
+        parse: spec => {
+          // data is not there yet; the rest is checked where the job is started
+          const found = findReferences(spec)
+          return found.length === 0 ? parseSpec(spec) : (spec as TaskSpec)
+        },
+        copyData: (spec, from, options) => this.#copyData(spec, from, options),
+        submit: (spec, id, options) => this.#submitHere(spec, options, id),
+        job: id => (this.#jobs.has(id) || this.#open().job(id) != null ? this.job(id) : undefined)
+      },
+      { network, ledger, logger }
+    )
+    await this.#delegation.start()
+  }
+
+  /** Puts the data that a spec names by CID into this node's block store, from a peer. */
+  async #copyData(spec: unknown, from: string, { signal }: { signal: AbortSignal }): Promise<void> {
+    for (const [, { cid }] of findReferences(spec)) {
+      const blocks = this.#blockstore()
+      const copy = async (part: CID): Promise<void> => {
+        if (await blocks.has(part)) return
+        await blocks.put(part, await this.#blocks.get(from, part.multihash.digest, { signal }))
+      }
+      const root = readCid(cid)!
+      await copy(root)
+      const { chunks } = await openData(blocks, cid, { signal })
+      for (const chunk of chunks) await copy(chunkCid(chunk))
+    }
+  }
+
   // ---- submit ----
 
-  async submit(input: unknown, options?: { signal?: AbortSignal }): Promise<Job> {
+  async submit(input: unknown, { delegate, ...options }: SubmitOptions = {}): Promise<Job> {
+    if (delegate != null && delegate !== this.#components.network.peerId.toString())
+      return this.#delegated().submit(asText(input), delegate, options)
+    return this.#submitHere(input, options)
+  }
+
+  #delegated(): Delegation {
+    if (this.#delegation == null)
+      throw new DelegateError('this node', 'NotServedError', 'its ledger cannot pay a delegate')
+    return this.#delegation
+  }
+
+  async #submitHere(input: unknown, options?: { signal?: AbortSignal }, id?: string): Promise<Job> {
     const { spec, ...inputs } = await this.#resolve(input, parseSpec, options)
     const memo = spec.memoize ? this.#memo.find(this.#memoKey(inputs.stored), spec.verify) : undefined
-    return memo == null ? this.#submit([spec], false, options, inputs) : this.#recall(inputs.stored, memo)
+    return memo == null
+      ? this.#submit([spec], false, options, { ...inputs, id })
+      : this.#recall(inputs.stored, memo, id)
   }
 
   async addData(
@@ -257,9 +314,8 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
   }
 
   /** A job that is complete at once, with the result of another. */
-  #recall(spec: TaskSpec, memo: Memo): Job {
+  #recall(spec: TaskSpec, memo: Memo, id = newId()): Job {
     const store = this.#open()
-    const id = randomBytes(8).toString('hex')
     const now = Date.now()
     const { cid, result } = memo
     store.addJob({ id, type: spec.type, submitted: now, bound: 0n }, encodeSpecs([spec]))
@@ -339,11 +395,11 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     specs: TaskSpec[],
     batch: boolean,
     options?: { signal?: AbortSignal },
-    inputs?: { stored: TaskSpec; data?: Data[]; bytes: number }
+    inputs?: { stored: TaskSpec; data?: Data[]; bytes: number; id?: string }
   ): Promise<Job> {
     options?.signal?.throwIfAborted()
     const store = this.#open()
-    const id = randomBytes(8).toString('hex')
+    const id = inputs?.id ?? newId()
     const submitted = Date.now()
     const type = batch ? 'batch' : specs[0]!.type
     const bound = boundOf(batch ? sumOfBounds(specs) : specs[0]!.maxPrice)
@@ -438,8 +494,10 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     const slices = store.slices(stored.id)
     const shares = store.shares(stored.id)
     const done = slices.reduce((sum, slice) => sum + slice.count, 0)
+    // failure costs the requester nothing, also when it comes to paying only now
+    const owed = stored.state === 'failed' ? [] : shares
     const track = (total: number, work?: JobHandle['work'], data?: Data[]) =>
-      this.#track({ ...stored, specs, data, shares, done, total }, work)
+      this.#track({ ...stored, specs, data, shares: owed, done, total }, work)
     if (stored.finished != null) {
       void this.#settle(track(done))
       return
@@ -508,27 +566,34 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     this.#outbox.clear()
   }
 
-  #onAccept({ job: id, slice, first, count, payload, paid, proofs }: Accepted): boolean {
+  #onAccept({
+    job: id,
+    slice,
+    first,
+    count,
+    payload,
+    paid,
+    proofs
+  }: Accepted): 'stored' | 'malformed' | 'unstored' {
     const { job, part, index } = this.#parts.get(id)!
     const value = payload as Uint8Array
+    const store = this.#open()
+    try {
+      store.addSlice(job.id, { part: index, first, count, slice, value, paid, works: proofs as SignedWork[] })
+    } catch (err) {
+      queueMicrotask(() => this.#cannotStore(job, err as Error))
+      return 'unstored'
+    }
     try {
       part.reducer.add(first, count, value)
     } catch (err) {
       this.#log.error('a result of %s for job %s is malformed: %e', paid[0]?.worker, job.id, err)
-      return false
+      store.removeSlice(job.id, index, first)
+      return 'malformed'
     }
-    this.#open().addSlice(job.id, {
-      part: index,
-      first,
-      count,
-      slice,
-      value,
-      paid,
-      works: proofs as SignedWork[]
-    })
     for (const { worker, price } of paid) job.addShare(worker, count, price)
     job.done += count
-    return true
+    return 'stored'
   }
 
   /** Rare: what was reduced already contains the doubtful result, so everything else is reduced again. */
@@ -646,7 +711,12 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     end: { result?: Uint8Array; cid?: string; failure?: JobReport['failure'] }
   ): void {
     const now = Date.now()
-    this.#open().endJob(job.id, { state, finished: now, ...end })
+    try {
+      this.#open().endJob(job.id, { state, finished: now, ...end })
+    } catch (err) {
+      // whoever waits gets the end all the same; after a restart the job goes on from what is on disk
+      this.#log.error('the end of job %s could not be written: %e', job.id, err)
+    }
     // failure costs the requester nothing
     if (state === 'failed') job.shares.clear()
     if (state === 'completed' && job.spec.memoize && job.init.type !== 'batch')
@@ -662,6 +732,18 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     }
     job.open.clear()
     void this.#settle(job)
+  }
+
+  /** A full or broken disk: what was accepted so far is there, but nothing more can be kept. */
+  #cannotStore(job: JobHandle, { message }: Error): void {
+    if (job.finished != null) return
+    this.#end(job, 'failed', {
+      failure: {
+        name: 'aborted',
+        message: `this node cannot write results to ${this.#init.directory} (${message}); make room there and submit the job again`
+      }
+    })
+    this.#flush()
   }
 
   #cancel(job: JobHandle, reason: string): void {
@@ -840,7 +922,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     const live = this.#jobs.get(id)
     if (live != null) return live
     const stored = this.#open().job(id)
-    if (stored == null) return
+    if (stored == null) return this.#delegation?.job(id)
     const shares = this.#open().shares(id)
     const done = shares.reduce((sum, share) => sum + share.units, 0)
     const job = this.#track({
@@ -928,6 +1010,8 @@ function encodeSpecs(specs: TaskSpec[]): Uint8Array {
   }
 }
 
+const newId = (): string => randomBytes(8).toString('hex')
+
 const partId = (job: string, index: number): string => `${job}/${index}`
 
 const cidOf = (bytes: Uint8Array): string =>
@@ -948,4 +1032,9 @@ function inBatch(input: unknown, index: number): PlannedSpec {
 function sumOfBounds(specs: TaskSpec[]): number | undefined {
   const prices = specs.flatMap(spec => spec.maxPrice ?? [])
   return prices.length === specs.length ? prices.reduce((sum, price) => sum + price, 0) : undefined
+}
+
+/** A ledger without transfers can neither pay a delegate nor be one's. */
+function canPay(ledger: Partial<DelegationLedger>): ledger is DelegationLedger {
+  return ledger.transfer != null && ledger.history != null
 }

@@ -58,3 +58,36 @@ export class ProtocolError extends Error {
 export class BlockError extends Error {
   override readonly name = 'BlockError'
 }
+
+/** The delegate does not coordinate jobs of this peer. */
+export class NotServedError extends Error {
+  override readonly name = 'NotServedError'
+  constructor(peer: string) {
+    super(`this node coordinates no jobs of ${peer}; its owner can allow it with the setting delegateFor`)
+  }
+}
+
+/** A delegated job that is not there, or that another peer submitted. */
+export class UnknownDelegatedJobError extends Error {
+  override readonly name = 'UnknownDelegatedJobError'
+  constructor(job: string) {
+    super(`there is no job ${job} that you submitted here`)
+  }
+}
+
+export class PaymentMissingError extends Error {
+  override readonly name = 'PaymentMissingError'
+  constructor(bound: bigint, ms: number) {
+    super(`the bound of ${bound} micro-credits did not arrive within ${ms} ms; the job was not started`)
+  }
+}
+
+/** A delegate refused or failed; `reason` is the name of its error. */
+export class DelegateError extends Error {
+  override readonly name = 'DelegateError'
+  readonly reason: string
+  constructor(delegate: string, reason: string, message: string) {
+    super(`delegate ${delegate}: ${message}`)
+    this.reason = reason
+  }
+}

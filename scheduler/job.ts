@@ -117,7 +117,6 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
     if (this.finished != null) return
     this.cancelReason = reason
     this.init.cancel(reason)
-    await this.settled()
   }
 
   async settled(options?: { signal?: AbortSignal }): Promise<JobReport> {

@@ -154,16 +154,21 @@ export function openStore(file: string) {
       end: { state: JobState; finished: number; cid?: string; failure?: object; result?: Uint8Array }
     ): void {
       db.exec('BEGIN')
-      endJob.run(
-        end.state,
-        end.finished,
-        end.cid ?? null,
-        end.failure == null ? null : JSON.stringify(end.failure),
-        end.result ?? null,
-        id
-      )
-      dropValues.run(id)
-      db.exec('COMMIT')
+      try {
+        endJob.run(
+          end.state,
+          end.finished,
+          end.cid ?? null,
+          end.failure == null ? null : JSON.stringify(end.failure),
+          end.result ?? null,
+          id
+        )
+        dropValues.run(id)
+        db.exec('COMMIT')
+      } catch (err) {
+        db.exec('ROLLBACK')
+        throw err
+      }
     },
     settled(id: string): void {
       setSettled.run(id)

@@ -19,6 +19,8 @@ import {
 const WINDOW_PER_SLOT = 64
 // Programs that one requester may keep loaded.
 const MAX_PROGRAMS = 256
+// What they, with their contexts, may take of this node's memory.
+const MAX_PROGRAMS_BYTES = 256 * 1024 * 1024
 const HEARTBEAT_MS = 1000
 // What a policy without terms asks and accepts: the base price, everything.
 const BASE_TERMS: OfferTerms = { multiplier: 1, minPriceMicro: 0, tags: [] }
@@ -358,11 +360,18 @@ export function createWorker(
     for (const entry of program.idle) retire(program, entry)
   }
 
+  function isFull({ programs }: Requester, added: LoadMessage): boolean {
+    const bytes = [...programs.values()].reduce((sum, { message }) => sum + sizeOf(message), sizeOf(added))
+    return programs.size > 0 && (programs.size >= MAX_PROGRAMS || bytes > MAX_PROGRAMS_BYTES)
+  }
+
+  const sizeOf = ({ source, context }: LoadMessage): number => source.length + (context?.length ?? 0)
+
   function receive(requester: Requester, message: FromRequester): void {
     switch (message.t) {
       case 'load': {
         const old = requester.programs.get(message.program)
-        if (old == null && requester.programs.size >= MAX_PROGRAMS) {
+        while (old == null && isFull(requester, message)) {
           const free = [...requester.programs].find(
             ([, program]) => program.queue.length === 0 && program.running.size === 0
           )
@@ -371,7 +380,7 @@ export function createWorker(
               t: 'refused',
               program: message.program,
               slices: [],
-              reason: `more than ${MAX_PROGRAMS} programs at a time`
+              reason: `more than ${MAX_PROGRAMS} programs or ${MAX_PROGRAMS_BYTES} bytes of them at a time`
             })
             return
           }

@@ -107,7 +107,7 @@ function findCycle(nodes: Node[]): string[] | undefined {
 }
 
 /** Functions travel and are stored as their text. */
-function asText(value: unknown): unknown {
+export function asText(value: unknown): unknown {
   if (typeof value === 'function') return String(value)
   if (Array.isArray(value)) return value.map(asText)
   if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype)

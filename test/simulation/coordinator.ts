@@ -173,7 +173,7 @@ export function simulate(seed: number): Run {
         note(`accept ${jobId} [${first}, +${count}) of ${paid.map(each => each.worker)}`)
         const job = jobs.get(jobId) as Job
         check(job.ended == null, 'a slice is accepted for a job that has ended')
-        if (payload === 'malformed') return false
+        if (payload === 'malformed') return 'malformed'
         check(typeof payload === 'string', 'a slice is accepted without a result')
         check(!job.done.slice(first, first + count).includes(true), 'a unit is accepted twice')
         check(paid.length > 0, 'nobody is paid for an accepted slice')
@@ -187,7 +187,7 @@ export function simulate(seed: number): Run {
         check(job.spent <= job.bound, `${job.spent} is paid, the bound is ${job.bound}`)
         job.accepted.set(first, { count, paid: sum, right: payload === 'right' })
         job.done.fill(true, first, first + count)
-        return true
+        return 'stored'
       },
       retract({ job: jobId, first, count }) {
         note(`retract ${jobId} [${first}, +${count})`)

@@ -130,7 +130,7 @@ export function simulate(model: Model, seed: number, slices = SLICES): Outcome {
       revoke() {},
       accept({ first, payload }) {
         accepted.set(first, payload as string)
-        return true
+        return 'stored'
       },
       retract: ({ first }) => void accepted.delete(first),
       trust() {},
