@@ -15,7 +15,8 @@ export interface Program {
   /** Further author functions by name (`reduce`, …), each the source text of a function or expression. */
   functions?: Record<string, { kind: 'function' | 'expression'; source: string }>
   /**
-   * Source text of a trusted function `(task, functions, context) => input => output`, run in the same isolate:
+   * Source text of a function `(task, functions, context, { wasm }) => input => output`, run in the same isolate
+   * (`wasm`: WebAssembly, where V8 has a compiler):
    * it drives the author's code over one input (a slice), so that a million items cost one call.
    * Default: `task => input => task(input)`.
    */

@@ -243,7 +243,14 @@ export function isolateMain(
               ? makeWasm(realm).command(copyOf(moduleBytes!), most)
               : apply(factory, undefined, [realm.pow, realm.powAssign])
         const whole =
-          driver === undefined ? task : apply(driver as never, undefined, [task, freeze(functions), context])
+          driver === undefined
+            ? task
+            : apply(driver as never, undefined, [
+                task,
+                freeze(functions),
+                context,
+                freeze({ wasm: realm.wasm })
+              ])
         if (typeof task !== 'function' || typeof whole !== 'function')
           throw new ErrorType('the program is not a function')
         call = whole as never

@@ -32,9 +32,12 @@ const SCHEMA = `
   PRAGMA synchronous = NORMAL;
   PRAGMA foreign_keys = ON;
   CREATE TABLE IF NOT EXISTS jobs (
-    id TEXT PRIMARY KEY, specs BLOB NOT NULL, type TEXT NOT NULL, state TEXT NOT NULL, submitted INTEGER NOT NULL,
-    finished INTEGER, bound INTEGER NOT NULL, settled INTEGER NOT NULL DEFAULT 0, cid TEXT, failure TEXT, result BLOB
+    id TEXT PRIMARY KEY, type TEXT NOT NULL, state TEXT NOT NULL, submitted INTEGER NOT NULL,
+    finished INTEGER, bound INTEGER NOT NULL, settled INTEGER NOT NULL DEFAULT 0, cid TEXT, failure TEXT
   ) STRICT;
+  -- apart from what changes often: an update writes its whole row again
+  CREATE TABLE IF NOT EXISTS specs (job TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE, specs BLOB NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS results (job TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE, result BLOB NOT NULL) STRICT;
   CREATE INDEX IF NOT EXISTS jobs_open ON jobs (settled) WHERE settled = 0;
   CREATE INDEX IF NOT EXISTS jobs_submitted ON jobs (submitted);
   CREATE TABLE IF NOT EXISTS slices (
@@ -57,9 +60,7 @@ const SCHEMA = `
 export function openStore(file: string) {
   const db = new DatabaseSync(file)
   db.exec(SCHEMA)
-  const insertJob = db.prepare(
-    'INSERT INTO jobs (id, specs, type, state, submitted, bound) VALUES (?, ?, ?, ?, ?, ?)'
-  )
+  const insertJob = db.prepare('INSERT INTO jobs (id, type, state, submitted, bound) VALUES (?, ?, ?, ?, ?)')
   const insertSlice = db.prepare(
     'INSERT OR REPLACE INTO slices (job, part, first, count, slice, value, paid) VALUES (?, ?, ?, ?, ?, ?, ?)'
   )
@@ -74,9 +75,7 @@ export function openStore(file: string) {
   const setTrust = db.prepare(
     'INSERT OR REPLACE INTO trust (key, checks, streak, compared, wrong) VALUES (?, ?, ?, ?, ?)'
   )
-  const endJob = db.prepare(
-    'UPDATE jobs SET state = ?, finished = ?, cid = ?, failure = ?, result = ? WHERE id = ?'
-  )
+  const endJob = db.prepare('UPDATE jobs SET state = ?, finished = ?, cid = ?, failure = ? WHERE id = ?')
   const dropValues = db.prepare('UPDATE slices SET value = NULL WHERE job = ?')
   const setSettled = db.prepare('UPDATE jobs SET settled = 1 WHERE id = ?')
   const setState = db.prepare('UPDATE jobs SET state = ? WHERE id = ?')
@@ -84,8 +83,10 @@ export function openStore(file: string) {
   const selectOne = db.prepare(`SELECT ${columns} FROM jobs WHERE id = ?`)
   const selectOpen = db.prepare(`SELECT ${columns} FROM jobs WHERE settled = 0 ORDER BY submitted`)
   const selectRecent = db.prepare(`SELECT ${columns} FROM jobs ORDER BY submitted DESC LIMIT ?`)
-  const selectSpecs = db.prepare('SELECT specs FROM jobs WHERE id = ?')
-  const selectResult = db.prepare('SELECT result FROM jobs WHERE id = ?')
+  const selectSpecs = db.prepare('SELECT specs FROM specs WHERE job = ?')
+  const insertSpecs = db.prepare('INSERT INTO specs (job, specs) VALUES (?, ?)')
+  const insertResult = db.prepare('INSERT OR REPLACE INTO results (job, result) VALUES (?, ?)')
+  const selectResult = db.prepare('SELECT result FROM results WHERE job = ?')
   const selectSlices = db.prepare(
     'SELECT part, first, count, value, paid FROM slices WHERE job = ? ORDER BY part, first'
   )
@@ -109,10 +110,24 @@ export function openStore(file: string) {
       price: BigInt(price)
     }))
 
+  function transaction(write: () => void): void {
+    db.exec('BEGIN')
+    try {
+      write()
+      db.exec('COMMIT')
+    } catch (err) {
+      db.exec('ROLLBACK')
+      throw err
+    }
+  }
+
   return {
     /** `specs`: a list of TaskSpec as canonical bytes */
     addJob(job: Pick<StoredJob, 'id' | 'type' | 'submitted' | 'bound'>, specs: Uint8Array): void {
-      insertJob.run(job.id, specs, job.type, 'queued', job.submitted, job.bound)
+      transaction(() => {
+        insertJob.run(job.id, job.type, 'queued', job.submitted, job.bound)
+        insertSpecs.run(job.id, specs)
+      })
     },
     specs(id: string): TaskSpec[] {
       return decodeValue(selectSpecs.get(id)?.specs as Uint8Array) as TaskSpec[]
@@ -153,22 +168,12 @@ export function openStore(file: string) {
       id: string,
       end: { state: JobState; finished: number; cid?: string; failure?: object; result?: Uint8Array }
     ): void {
-      db.exec('BEGIN')
-      try {
-        endJob.run(
-          end.state,
-          end.finished,
-          end.cid ?? null,
-          end.failure == null ? null : JSON.stringify(end.failure),
-          end.result ?? null,
-          id
-        )
+      transaction(() => {
+        const failure = end.failure == null ? null : JSON.stringify(end.failure)
+        endJob.run(end.state, end.finished, end.cid ?? null, failure, id)
+        if (end.result != null) insertResult.run(id, end.result)
         dropValues.run(id)
-        db.exec('COMMIT')
-      } catch (err) {
-        db.exec('ROLLBACK')
-        throw err
-      }
+      })
     },
     settled(id: string): void {
       setSettled.run(id)
