@@ -3,7 +3,7 @@ import type { Registry } from 'prom-client'
 import type { ArtelServices, HeliaNode, NetworkDefinition } from '../bootstrap/index.ts'
 import type { Ledger } from '../ledger/index.ts'
 import type { Sandbox } from '../sandbox/index.ts'
-import type { Job, Scheduler } from '../scheduler/index.ts'
+import type { Job, Scheduler, SubmitOptions } from '../scheduler/index.ts'
 import type { Directory } from '../services/index.ts'
 import type { Config } from './settings.ts'
 
@@ -28,7 +28,7 @@ export interface ArtelNode extends AsyncDisposable {
    * Starts a job (tasks.md). A fresh account first waits for its grant.
    * Throws SpecError or InsufficientCreditsError.
    */
-  submit(spec: unknown, options?: { signal?: AbortSignal }): Promise<Job>
+  submit(spec: unknown, options?: SubmitOptions): Promise<Job>
   submitMany(specs: unknown[], options?: { signal?: AbortSignal }): Promise<Job>
   /** Idempotent. Jobs go on after the next start. */
   stop(): Promise<void>

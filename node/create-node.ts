@@ -108,6 +108,7 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
     {
       directory: config.data,
       policy: workerPolicy(config),
+      delegateFor: config.delegateFor,
       findWorkers: options => workersOf(directory, options),
       offersTopic: offersTopic(networkId(network))
     },

@@ -18,8 +18,14 @@ export interface Operations {
   status(): Promise<Status>
   peers(): Promise<PeerRow[]>
   balance(): Promise<BalanceView>
-  /** Runs a job to its end; the job goes on when nobody listens any more. */
-  run(params: { spec: string }, options: RunOptions): Promise<{ value: string; report: Plain<JobReport> }>
+  /**
+   * Runs a job to its end; the job goes on when nobody listens any more.
+   * `delegate`: peer that coordinates it in place of this node.
+   */
+  run(
+    params: { spec: string; delegate?: string },
+    options: RunOptions
+  ): Promise<{ value: string; report: Plain<JobReport> }>
   /** What a job will cost; nothing is submitted. */
   quote(params: { spec: string }, options: { signal: AbortSignal }): Promise<QuoteView>
   /** the newest first */
@@ -145,8 +151,8 @@ export function createOperations(node: ArtelNode): Operations {
       }
     },
 
-    async run({ spec }, { onProgress, signal }) {
-      const job = await node.submit(decodeValue(Buffer.from(spec, 'base64')), { signal })
+    async run({ spec, delegate }, { onProgress, signal }) {
+      const job = await node.submit(decodeValue(Buffer.from(spec, 'base64')), { signal, delegate })
       const listener = ({ detail }: CustomEvent<Progress>): void => onProgress(plain(detail))
       job.addEventListener('progress', listener)
       try {

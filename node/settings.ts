@@ -65,6 +65,12 @@ const own = z.strictObject({
     .default([])
     .describe('peer ids to work for and no others; default: everybody'),
   deniedRequesters: z.array(z.string()).default([]).describe('peer ids not to work for'),
+  delegateFor: z
+    .array(z.string())
+    .default([])
+    .describe(
+      'peer ids whose jobs this node coordinates when they delegate them; * for everybody; default: nobody'
+    ),
   trustedPeers: z
     .array(z.string())
     .default([])

@@ -465,7 +465,11 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
         bound: (job.init.bound * BigInt(share)) / BigInt(of),
         factor: job.factor,
         memoryMb: part.load.memoryMb,
-        needs: { type: part.load.type ?? spec!.type, ramMb: part.load.memoryMb },
+        needs: {
+          type: part.load.type ?? spec!.type,
+          ramMb: part.load.memoryMb,
+          tags: spec!.requirements.tags
+        },
         deadline: spec!.deadline == null ? undefined : job.init.submitted + spec!.deadline,
         accepted: accepted.map(({ first, count, paid }) => ({
           first,

@@ -14,7 +14,12 @@ import { credits, type OutputOptions, print, table, toJson } from './output.ts'
 import { createProgress } from './progress.ts'
 import { readSpec } from './spec-file.ts'
 
-type Options = OutputOptions & { file?: string[]; quiet?: boolean; quote?: boolean } & Record<string, unknown>
+type Options = OutputOptions & {
+  file?: string[]
+  delegate?: string
+  quiet?: boolean
+  quote?: boolean
+} & Record<string, unknown>
 
 export function runCommand(): Command {
   return settingFlags(new Command('run').description('run a task on the network and print its result'))
@@ -28,6 +33,7 @@ export function runCommand(): Command {
       'data for a field of the task from a file, FIELD[:FORM]=PATH (repeat for more); FORM: bytes, bytes:SIZE, text, lines, json, float64, int32, …',
       (text: string, before: string[] = []) => [...before, text]
     )
+    .option('--delegate <peer>', 'peer that coordinates the job; it goes on there when this node is gone')
     .option('--quiet', 'no progress, no summary: only the result')
     .option('--json', 'print { job, state, result, report } as JSON')
     .option('--verbose', 'errors with their stack')
@@ -41,6 +47,7 @@ Examples:
   echo '{"type":"range_reduce","start":1,"end":1000,"operation":"sum"}' | artel run -      prints 500500
   artel run primes.js --seed /ip4/192.0.2.7/tcp/4411/p2p/12D3KooW…
   artel run job.json --json | jq .result
+  artel run job.json --delegate 12D3KooW…     later: artel result JOB
   artel run job.json --file items:float64=samples.bin
   artel run job.json --file items:bytes:65536=video.raw --file context.words:lines=words.txt
   artel run job.json --quote`
@@ -84,7 +91,10 @@ async function run(
       job = progress.job
       view?.update(progress)
     }
-    const { value, report } = await operations.run({ spec }, { onProgress, signal })
+    const { value, report } = await operations.run(
+      { spec, ...(options.delegate == null ? {} : { delegate: options.delegate }) },
+      { onProgress, signal }
+    )
     view?.end()
     const result = decodeValue(Buffer.from(value, 'base64'))
     if (options.quiet !== true && options.json !== true) process.stderr.write(`${summary(report)}\n`)
