@@ -127,6 +127,15 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
     await part.start()
     signal.throwIfAborted()
   }
+  metrics.walls(sandbox.walls)
+  if (!sandbox.walled) {
+    const missing = sandbox.walls
+      .filter(wall => !wall.present)
+      .map(({ name, detail }) => `${name} (${detail})`)
+    logger.warn(
+      `walls of the sandbox are missing: ${missing.join('; ')}. Strangers' code is refused; the owner's own and that of trusted peers runs`
+    )
+  }
   await heliaNode.meetPeers()
   if (config.compute) directory.announce(COMPUTE_SERVICE)
 

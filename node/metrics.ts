@@ -1,15 +1,30 @@
 import type { ComponentLogger, Metrics } from '@libp2p/interface'
 import { prometheusMetrics } from '@libp2p/prometheus-metrics'
-import { Registry } from 'prom-client'
+import { Gauge, Registry } from 'prom-client'
+import type { Wall } from '../sandbox/index.ts'
 
 export interface NodeMetrics {
   /** own registry, so that two nodes in one process do not share numbers */
   registry: Registry
   /** for `createLibp2p`; every component finds libp2p's Metrics interface under `metrics` */
   libp2p: (components: { logger: ComponentLogger }) => Metrics
+  /** 1 or 0 for each wall of the sandbox */
+  walls(walls: readonly Wall[]): void
 }
 
 export function createMetrics(): NodeMetrics {
   const registry = new Registry()
-  return { registry, libp2p: prometheusMetrics({ registry }) }
+  const wall = new Gauge({
+    name: 'artel_sandbox_wall',
+    help: 'whether a wall of the sandbox stands; strangers are served only where all do',
+    labelNames: ['wall'],
+    registers: [registry]
+  })
+  return {
+    registry,
+    libp2p: prometheusMetrics({ registry }),
+    walls: walls => {
+      for (const { name, present } of walls) wall.set({ wall: name }, present ? 1 : 0)
+    }
+  }
 }

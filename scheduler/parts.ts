@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { decodeValue, encodeValue, type Failure, type Program } from '../sandbox/index.ts'
 import { encodeInput, type SliceInput } from './pieces.ts'
 import { type Plan, type PlannedSpec, plan, type Reducer, type RunHere } from './plan.ts'
-import { parseSpec, type TaskSpec, timeoutOf } from './spec.ts'
+import { DEFAULT_MEMORY_MB, parseSpec, type TaskSpec, timeoutOf } from './spec.ts'
 import { listReducer } from './tasks/map.ts'
 import { blockedProduct, columnsPerBlock } from './tasks/multiply-blocks.ts'
 import { pipelineWork } from './tasks/pipeline.ts'
@@ -10,8 +10,6 @@ import { encodeArray } from './tasks/shared.ts'
 import { trainWork } from './tasks/train.ts'
 import type { LoadMessage } from './wire.ts'
 
-// What a process may use when the spec does not say.
-const DEFAULT_MEMORY_MB = 256
 // A message with slices stays near this size, so that results and heartbeats are not stuck behind it.
 const MESSAGE_BYTES = 4 * 1024 * 1024
 // Tasks of a batch in one slice: more would only make the tail longer.

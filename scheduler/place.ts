@@ -1,6 +1,6 @@
 import type { TrustLevel } from '../ledger/index.ts'
 import { reputationFactor } from './price.ts'
-import type { TaskSpec } from './spec.ts'
+import { DEFAULT_MEMORY_MB, type TaskSpec } from './spec.ts'
 import type { OfferFields } from './wire.ts'
 
 /** A slice is cut to take about this long: long beside a round trip, short beside a person's patience and a lost lease. */
@@ -56,7 +56,8 @@ export interface Needs {
 }
 
 export function needsOf(spec: TaskSpec): Needs {
-  return { type: spec.type, ramMb: spec.requirements.ramMb ?? 0 }
+  const { ramMb = DEFAULT_MEMORY_MB, tags } = spec.requirements
+  return { type: spec.type, ramMb, tags }
 }
 
 /** What of an offer says which tasks the worker takes. */

@@ -27,6 +27,8 @@ const common = {
   requirements: z
     .strictObject({
       ramMb: z.int().positive().max(65_536).optional(),
+      /** abilities that a worker must name: gpu, … */
+      tags: z.array(z.string().min(1).max(32)).max(16).optional(),
       timeoutMs: z.int().positive().max(86_400_000).optional()
     })
     .default({}),

@@ -28,6 +28,9 @@ export type TaskType = TaskSpec['type']
 
 export const TASK_TYPES = Object.keys(TYPE_LIMITS) as TaskType[]
 
+/** MB that a process may use when the spec does not say. */
+export const DEFAULT_MEMORY_MB = 256
+
 /**
  * Checks what a client handed in and gives the spec that the rest of the scheduler trusts.
  * Throws SpecError that names the field, the value and what to do.
