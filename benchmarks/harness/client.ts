@@ -1,3 +1,4 @@
+import { randomFillSync } from 'node:crypto'
 import { multiaddr } from '@multiformats/multiaddr'
 import { type ArtelNode, createNode, loadConfig } from '../../node/index.ts'
 import { matrices } from '../peers/compute.ts'
@@ -66,6 +67,26 @@ const operations = {
       await job.settled({ signal: AbortSignal.timeout(JOB_DEADLINE_MS) })
     }
     return samples
+  },
+
+  /** Puts `bytes` of data into the block store and has workers take every byte of it: ms for either. */
+  async byCid({ bytes, record }: { bytes: number; record: number }): Promise<{ putMs: number; ms: number }> {
+    const chunk = new Uint8Array(1 << 20)
+    function* data(): Generator<Uint8Array> {
+      // every chunk differs, or it would be one block
+      for (let at = 0; at < bytes; at += chunk.length) {
+        randomFillSync(chunk, 0, 4096)
+        yield chunk
+      }
+    }
+    const putAt = performance.now()
+    const { cid } = await node.scheduler.addData(data())
+    const putMs = performance.now() - putAt
+    const items = { cid, as: 'bytes', size: record }
+    const spec = { type: 'map_reduce', items, map: 'x => x.length', reduce: 'sum', verify: 'none' }
+    const { ms, value } = await job(spec)
+    if (value !== bytes) throw new Error(`the workers saw ${value} of ${bytes} bytes`)
+    return { putMs, ms }
   },
 
   /** One job: its time, and its result for the caller to check. */
