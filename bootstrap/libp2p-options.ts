@@ -112,6 +112,8 @@ export function libp2pOptions(init: Libp2pOptionsInit): Libp2pOptions<ArtelServi
       inboundConnectionThreshold: limits.inboundPerSecond,
       maxIncomingPendingConnections: limits.pendingInbound
     },
+    // a busy machine answers late; whoever leases to a peer watches it by its heartbeats
+    connectionMonitor: { abortConnectionOnPingFailure: false },
     peerDiscovery: [
       ...(seeds.length > 0 ? [bootstrap({ list: seeds })] : []),
       ...(init.mdns === true

@@ -1,19 +1,19 @@
 import type { Failure } from '../sandbox/index.ts'
-import { hasRoom, mayServe, type Needs, rank, type Servable, sliceUnits, TARGET_SLICE_MS } from './place.ts'
+import type { Answer, Effects, JobInit, Vote, WorkerOffer } from './coordinator-contract.ts'
+import type { Interval, JobEntry, Lease, Slice, WorkerEntry } from './coordinator-state.ts'
+import { hasRoom, mayServe, rank, sliceUnits, TARGET_SLICE_MS } from './place.ts'
 import { priceOf } from './price.ts'
-import type { TaskSpec } from './spec.ts'
+import { createRates } from './rates.ts'
+import { createTrustBook } from './trust-book.ts'
 import {
   answersWanted,
-  badShare,
   caught,
   credibility,
-  errsTooOften,
   isExcluded,
   NO_TRUST,
   passed,
   stumbled,
   type Trust,
-  type Verification,
   verdict
 } from './verify.ts'
 
@@ -35,10 +35,6 @@ const MAX_LOSSES = 8
 // A worker that refused is asked again after this long, twice as long after every further refusal.
 const REFUSED_BACKOFF_MS = 500
 const REFUSED_BACKOFF_MAX_MS = 30_000
-// Programs and workers whose speed is remembered.
-const MAX_RATES = 10_000
-// What a measurement is worth after the next one: rates follow a machine that gets busy within a few slices.
-const RATE_MEMORY = 0.7
 
 // Accepted results of a worker that nobody compared yet, which are calculated again when it is caught.
 const BACKTRACK_SLICES = 200
@@ -50,167 +46,6 @@ const KNOWN_CHECKS = 5
 const PROBE_MS = 10
 // What this node calculated itself is right as far as this node is concerned; below 1, so that Bayes stays finite.
 const OWN_CREDIBILITY = 1 - 1e-9
-
-export interface WorkerOffer {
-  slots: number
-  window: number
-  /** determinism class of its results; trust is kept per class */
-  class?: string
-  /** owner or address group: two replicas of a slice never go to the same; default: every worker is its own */
-  group?: string
-  /** This node itself. It is believed. */
-  own?: boolean
-  /** This node lends nothing: it only compares where nobody else can. */
-  lastResort?: boolean
-  /** its price beside the base price; default 1 */
-  multiplier?: number
-  /** what it costs in all beside others (place.ts, costOf); default 1 */
-  cost?: number
-  /** task types and memory that it takes; default: everything */
-  serves?: Servable
-}
-
-/** What the coordinator must know of a job to place it. */
-export interface JobInit {
-  id: string
-  /** function class: rates measured for it serve later jobs as well */
-  program: string
-  units: number
-  /** most units of one slice, so that a message stays small */
-  mostUnits: number
-  priority: TaskSpec['priority']
-  retries: number
-  timeoutMs: number
-  verification: Verification
-  /** function class that trust is kept for */
-  kind: string
-  bound: bigint
-  /** product of what multiplies the base price beside priority and worker; default 1 */
-  factor?: number
-  /** what it asks of a worker; default: nothing */
-  needs?: Needs
-  /** memory of its processes, MB; default 0 */
-  memoryMb?: number
-  /** the only workers that may see it; undefined = all */
-  allowed?: ReadonlySet<string>
-  /** ms on the clock of `now`; undefined = none */
-  deadline?: number
-  /** intervals that were accepted before a restart */
-  accepted?: { first: number; count: number; price: bigint }[]
-}
-
-/** An answer as the coordinator weighs it. `digest` stands for the value: equal digests, equal bytes. */
-export type Answer =
-  | { digest: string; payload: unknown; ms: number; proof?: unknown }
-  | { failure: Failure; ms: number }
-
-export interface Accepted {
-  job: string
-  slice: number
-  first: number
-  count: number
-  payload: unknown
-  /** who is paid what */
-  paid: { worker: string; price: bigint }[]
-  /** the workers' signatures under the accepted answer */
-  proofs: unknown[]
-}
-
-export interface Effects {
-  lease(lease: {
-    worker: string
-    job: string
-    slice: number
-    first: number
-    count: number
-    expectedMs: number
-    /** agreed now, paid when the result is accepted */
-    price: bigint
-  }): void
-  revoke(revoked: { worker: string; job: string; slice: number }): void
-  /** Stores an accepted slice. A malformed payload counts as a wrong answer; what could not be stored blames nobody. */
-  accept(accepted: Accepted): 'stored' | 'malformed' | 'unstored'
-  /** An accepted slice is in doubt: it counts as not accepted until it is accepted again. */
-  retract(retracted: { job: string; first: number; count: number }): void
-  /** What is known of a peer changed. */
-  trust(key: string, trust: Trust): void
-  /** Two answers to one slice differ, and which one was accepted. */
-  evidence(evidence: { job: string; first: number; count: number; accepted: Vote[]; wrong: Vote[] }): void
-  /** The job came to its end; nothing of it is leased any more. */
-  end(ended: {
-    job: string
-    state: 'completed' | 'failed' | 'cancelled' | 'expired'
-    failure?: Failure
-    first?: number
-  }): void
-}
-
-interface Interval {
-  first: number
-  count: number
-  failures: number
-  losses: number
-  /** workers that failed it and do not get it again */
-  tried: Set<string>
-  /** how the last of them failed */
-  failure?: Failure
-}
-
-interface Lease {
-  worker: string
-  at: number
-  expectedMs: number
-  price: bigint
-}
-
-export interface Vote {
-  worker: string
-  digest: string
-  /** undefined where the result was accepted before and is not kept in memory */
-  payload: unknown
-  ms: number
-  price: bigint
-  /** the worker's signature under its answer */
-  proof?: unknown
-}
-
-interface Slice extends Interval {
-  id: number
-  job: JobEntry
-  leases: Map<string, Lease>
-  votes: Map<string, Vote[]>
-  /** answers wanted at least */
-  wanted: number
-}
-
-interface JobEntry extends JobInit {
-  order: number
-  /** units from here on were never leased */
-  cursor: number
-  returned: Interval[]
-  slices: Map<number, Slice>
-  done: number
-  spent: bigint
-  /** agreed for leases and answers that are not accepted yet */
-  committed: bigint
-  retried: number
-  durations: number[]
-}
-
-interface WorkerEntry extends WorkerOffer {
-  id: string
-  lastSeen: number
-  silent: boolean
-  refusals: number
-  pausedUntil: number
-  outstanding: Map<number, Lease>
-  outstandingMs: number
-  accepted: number
-  failed: number
-  /** slices in which its answer differs from another's */
-  disputed: Set<number>
-  unchecked: { job: string; first: number; count: number; digest: string; price: bigint }[]
-}
 
 const PRIORITIES = ['critical', 'high', 'normal', 'low'] as const
 
@@ -230,30 +65,10 @@ export function createCoordinator(
   const ready = new Map(PRIORITIES.map(priority => [priority, new Set<JobEntry>()]))
   /** slices that need one more worker than hold or answered them */
   const short = new Set<Slice>()
-  /** measured time by program, and by program and worker */
-  const rates = new Map<string, { ms: number; units: number }>()
-  const trusts = new Map<string, Trust>(known)
-  const judged = { seen: 0, bad: 0 }
-  for (const trust of trusts.values()) countJudged(trust, 1)
+  const rates = createRates()
+  const trusts = createTrustBook(known)
   let nextSlice = firstSlice
   let nextOrder = 1
-
-  /** expected ms per unit, and how many units that was measured on */
-  function rateOf(job: JobEntry, worker?: string): { rate: number; measured: number } | undefined {
-    const known =
-      (worker == null ? undefined : rates.get(`${job.program} ${worker}`)) ?? rates.get(job.program)
-    return known && { rate: Math.max(known.ms / known.units, 1e-6), measured: known.units }
-  }
-
-  function learn(job: JobEntry, worker: string, ms: number, units: number): void {
-    for (const key of [job.program, `${job.program} ${worker}`]) {
-      const old = rates.get(key) ?? { ms: 0, units: 0 }
-      // the oldest measurement goes first: insertion order is order of use
-      rates.delete(key)
-      rates.set(key, { ms: old.ms * RATE_MEMORY + ms, units: old.units * RATE_MEMORY + units })
-    }
-    while (rates.size > MAX_RATES) rates.delete(rates.keys().next().value as string)
-  }
 
   // ---- trust ----
 
@@ -262,37 +77,23 @@ export function createCoordinator(
 
   const trustOf = (job: JobEntry, id: string): Trust => {
     const worker = workers.get(id)
-    return (worker && trusts.get(trustKey(job, worker))) ?? NO_TRUST
+    return worker == null ? NO_TRUST : trusts.of(trustKey(job, worker))
   }
 
   function setTrust(job: JobEntry, id: string, change: (trust: Trust) => Trust): void {
     const worker = workers.get(id)
     if (worker == null || worker.own) return
     const key = trustKey(job, worker)
-    const before = trusts.get(key) ?? NO_TRUST
-    const trust = change(before)
-    countJudged(before, -1)
-    countJudged(trust, 1)
-    trusts.set(key, trust)
-    effects.trust(key, trust)
+    effects.trust(key, trusts.change(key, change))
   }
 
   const believed = (job: JobEntry, id: string): number =>
-    workers.get(id)?.own ? OWN_CREDIBILITY : credibility(trustOf(job, id), shareOfBad())
-
-  /** Share of workers that err too often, among those that were compared often enough to tell, or caught. */
-  const shareOfBad = (): number => badShare(judged.seen, judged.bad)
-
-  function countJudged(trust: Trust, sign: 1 | -1): void {
-    if (trust.compared < 5 && trust.wrong === 0) return
-    judged.seen += sign
-    if (errsTooOften(trust)) judged.bad += sign
-  }
+    workers.get(id)?.own ? OWN_CREDIBILITY : credibility(trustOf(job, id), trusts.shareOfBad())
 
   // ---- leases ----
 
   function lease(slice: Slice, worker: WorkerEntry, now: number): void {
-    const rate = rateOf(slice.job, worker.id)
+    const rate = rates.of(slice.job.program, worker.id)
     const entry = {
       worker: worker.id,
       at: now,
@@ -395,7 +196,7 @@ export function createCoordinator(
   function priceOfSlice(job: JobEntry, count: number, worker: WorkerEntry): bigint {
     if (worker.own) return 0n
     const factor = (job.factor ?? 1) * (worker.multiplier ?? 1)
-    const rate = rateOf(job)?.rate
+    const rate = rates.of(job.program)?.rate
     const ms = rate == null ? PROBE_MS : rate * count
     const fair = priceOf(ms, job.priority, { factor, memoryMb: job.memoryMb })
     const left = job.bound - job.spent - job.committed
@@ -419,7 +220,7 @@ export function createCoordinator(
     }
     const elapsed = now - entry.at
     // a worker's own meter is believed only below what was seen from here
-    learn(job, workerId, Math.max(1e-3, Math.min(answer.ms, elapsed)), slice.count)
+    rates.learn(job.program, workerId, Math.max(1e-3, Math.min(answer.ms, elapsed)), slice.count)
     const { digest, payload } = answer
     const group = slice.votes.get(digest) ?? []
     group.push({ worker: workerId, digest, payload, ms: elapsed, price: entry.price, proof: answer.proof })
@@ -649,7 +450,7 @@ export function createCoordinator(
   function wantedFrom(job: JobEntry, worker: WorkerEntry): number {
     const { verification } = job
     if (worker.own && verification !== 'none' && 'confidence' in verification) return 1
-    return answersWanted(verification, trustOf(job, worker.id), shareOfBad(), random())
+    return answersWanted(verification, trustOf(job, worker.id), trusts.shareOfBad(), random())
   }
 
   const mayRun = (job: JobEntry, worker: WorkerEntry): boolean =>
@@ -729,7 +530,7 @@ export function createCoordinator(
     const worker = least(everyone.filter(candidate => !candidate.lastResort && mayRun(job, candidate)))
     if (left === 0 || worker == null) return
     // until the first answer, one probe per slot is enough
-    if (rateOf(job, worker.id) == null && job.slices.size >= slots) return
+    if (rates.of(job.program, worker.id) == null && job.slices.size >= slots) return
     const count = Math.min(left, sizeFor(job, worker, slots))
     const first = job.cursor
     job.cursor += count
@@ -738,7 +539,7 @@ export function createCoordinator(
 
   /** Units for a slice on this worker; one where nothing was measured yet. */
   function sizeFor(job: JobEntry, worker: WorkerEntry, slots: number): number {
-    const known = rateOf(job, worker.id)
+    const known = rates.of(job.program, worker.id)
     const left = job.units - job.done
     return known == null ? 1 : sliceUnits({ ...known, left, slots, most: job.mostUnits })
   }
@@ -950,8 +751,7 @@ export function createCoordinator(
 
     /** measured ms per unit of a program */
     rate(program: string): number | undefined {
-      const known = rates.get(program)
-      return known && known.ms / known.units
+      return rates.of(program)?.rate
     },
 
     get busy(): boolean {

@@ -20,14 +20,8 @@ import {
 import { encodeValue, type Failure, type Sandbox } from '../sandbox/index.ts'
 import { type BlockExchange, createBlockExchange } from './blocks.ts'
 import type { Job, JobReport, Scheduler, SchedulerEvents, SubmitOptions, WorkerInfo } from './contract.ts'
-import {
-  type Accepted,
-  type Answer,
-  type Coordinator,
-  createCoordinator,
-  type Effects,
-  type WorkerOffer
-} from './coordinator.ts'
+import { type Coordinator, createCoordinator } from './coordinator.ts'
+import type { Accepted, Answer, Effects, WorkerOffer } from './coordinator-contract.ts'
 import { addData, type Blocks, chunkCid, type Data, openData, readCid } from './data.ts'
 import { createDelegation, type Delegation, type DelegationLedger } from './delegation.ts'
 import { DelegateError, SpecError } from './errors.ts'

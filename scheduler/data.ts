@@ -32,6 +32,8 @@ const DAG_CBOR = 0x71
 const MAX_CHUNKS = 25_000
 // Puts under way: the disk's queue is never empty, and few chunks are in memory.
 const PUTS = 4
+// Chunks that are looked for at the same time; the store has as many threads as it likes.
+const CHECKS = 32
 
 export const digestOfBlock = (bytes: Uint8Array): Uint8Array => hash('sha256', bytes, 'buffer')
 
@@ -130,10 +132,13 @@ function decodeRoot(root: Uint8Array): unknown {
 
 /** Throws DataMissingError for the first chunk that is neither here nor found by the block store in time. */
 export async function expectChunks(blocks: Blocks, data: Data, options: AbortOptions): Promise<void> {
-  for (const digest of data.chunks) {
-    const cid = chunkCid(digest)
-    if (!(await blocks.has(cid, options))) await readBlock(blocks, cid, options)
-  }
+  for (let at = 0; at < data.chunks.length; at += CHECKS)
+    await Promise.all(
+      data.chunks.slice(at, at + CHECKS).map(async digest => {
+        const cid = chunkCid(digest)
+        if (!(await blocks.has(cid, options))) await readBlock(blocks, cid, options)
+      })
+    )
 }
 
 /** All bytes of the data. */

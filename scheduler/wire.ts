@@ -245,7 +245,8 @@ function open<In, Out>(
     async send(message) {
       if (!open) return
       try {
-        if (!stream.send(lp.encode.single(encodeValue(message)))) await stream.onDrain()
+        if (!stream.send(lp.encode.single(encodeValue(message), { maxDataLength: MAX_FRAME_BYTES })))
+          await stream.onDrain()
       } catch (err) {
         stream.abort(err as Error)
         end(err as Error)

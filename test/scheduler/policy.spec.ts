@@ -2,7 +2,8 @@ import { strict as assert } from 'node:assert'
 import { defaultLogger } from '@libp2p/logger'
 import fc from 'fast-check'
 import type { Outcome, Sandbox, Session } from '../../sandbox/index.ts'
-import { createCoordinator, type Effects, type WorkerOffer } from '../../scheduler/coordinator.ts'
+import { createCoordinator } from '../../scheduler/coordinator.ts'
+import type { Effects, WorkerOffer } from '../../scheduler/coordinator-contract.ts'
 import {
   createLoadMeter,
   createPolicy,

@@ -1,5 +1,6 @@
 import type { Failure } from '../../sandbox/index.ts'
-import { type Answer, createCoordinator } from '../../scheduler/coordinator.ts'
+import { createCoordinator } from '../../scheduler/coordinator.ts'
+import type { Answer } from '../../scheduler/coordinator-contract.ts'
 import { createRandom } from './random.ts'
 
 /**

@@ -1,0 +1,109 @@
+import type { Failure } from '../sandbox/index.ts'
+import type { Needs, Servable } from './place.ts'
+import type { TaskSpec } from './spec.ts'
+import type { Trust, Verification } from './verify.ts'
+
+export interface WorkerOffer {
+  slots: number
+  window: number
+  /** determinism class of its results; trust is kept per class */
+  class?: string
+  /** owner or address group: two replicas of a slice never go to the same; default: every worker is its own */
+  group?: string
+  /** This node itself. It is believed. */
+  own?: boolean
+  /** This node lends nothing: it only compares where nobody else can. */
+  lastResort?: boolean
+  /** its price beside the base price; default 1 */
+  multiplier?: number
+  /** what it costs in all beside others (place.ts, costOf); default 1 */
+  cost?: number
+  /** task types and memory that it takes; default: everything */
+  serves?: Servable
+}
+
+/** What the coordinator must know of a job to place it. */
+export interface JobInit {
+  id: string
+  /** function class: rates measured for it serve later jobs as well */
+  program: string
+  units: number
+  /** most units of one slice, so that a message stays small */
+  mostUnits: number
+  priority: TaskSpec['priority']
+  retries: number
+  timeoutMs: number
+  verification: Verification
+  /** function class that trust is kept for */
+  kind: string
+  bound: bigint
+  /** product of what multiplies the base price beside priority and worker; default 1 */
+  factor?: number
+  /** what it asks of a worker; default: nothing */
+  needs?: Needs
+  /** memory of its processes, MB; default 0 */
+  memoryMb?: number
+  /** the only workers that may see it; undefined = all */
+  allowed?: ReadonlySet<string>
+  /** ms on the clock of `now`; undefined = none */
+  deadline?: number
+  /** intervals that were accepted before a restart */
+  accepted?: { first: number; count: number; price: bigint }[]
+}
+
+/** An answer as the coordinator weighs it. `digest` stands for the value: equal digests, equal bytes. */
+export type Answer =
+  | { digest: string; payload: unknown; ms: number; proof?: unknown }
+  | { failure: Failure; ms: number }
+
+export interface Accepted {
+  job: string
+  slice: number
+  first: number
+  count: number
+  payload: unknown
+  /** who is paid what */
+  paid: { worker: string; price: bigint }[]
+  /** the workers' signatures under the accepted answer */
+  proofs: unknown[]
+}
+
+export interface Effects {
+  lease(lease: {
+    worker: string
+    job: string
+    slice: number
+    first: number
+    count: number
+    expectedMs: number
+    /** agreed now, paid when the result is accepted */
+    price: bigint
+  }): void
+  revoke(revoked: { worker: string; job: string; slice: number }): void
+  /** Stores an accepted slice. A malformed payload counts as a wrong answer; what could not be stored blames nobody. */
+  accept(accepted: Accepted): 'stored' | 'malformed' | 'unstored'
+  /** An accepted slice is in doubt: it counts as not accepted until it is accepted again. */
+  retract(retracted: { job: string; first: number; count: number }): void
+  /** What is known of a peer changed. */
+  trust(key: string, trust: Trust): void
+  /** Two answers to one slice differ, and which one was accepted. */
+  evidence(evidence: { job: string; first: number; count: number; accepted: Vote[]; wrong: Vote[] }): void
+  /** The job came to its end; nothing of it is leased any more. */
+  end(ended: {
+    job: string
+    state: 'completed' | 'failed' | 'cancelled' | 'expired'
+    failure?: Failure
+    first?: number
+  }): void
+}
+
+export interface Vote {
+  worker: string
+  digest: string
+  /** undefined where the result was accepted before and is not kept in memory */
+  payload: unknown
+  ms: number
+  price: bigint
+  /** the worker's signature under its answer */
+  proof?: unknown
+}

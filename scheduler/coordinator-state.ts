@@ -1,0 +1,60 @@
+import type { Failure } from '../sandbox/index.ts'
+import type { JobInit, Vote, WorkerOffer } from './coordinator-contract.ts'
+
+/** What the coordinator remembers; nobody else looks into it. */
+
+export interface Interval {
+  first: number
+  count: number
+  failures: number
+  losses: number
+  /** workers that failed it and do not get it again */
+  tried: Set<string>
+  /** how the last of them failed */
+  failure?: Failure
+}
+
+export interface Lease {
+  worker: string
+  at: number
+  expectedMs: number
+  price: bigint
+}
+
+export interface Slice extends Interval {
+  id: number
+  job: JobEntry
+  leases: Map<string, Lease>
+  votes: Map<string, Vote[]>
+  /** answers wanted at least */
+  wanted: number
+}
+
+export interface JobEntry extends JobInit {
+  order: number
+  /** units from here on were never leased */
+  cursor: number
+  returned: Interval[]
+  slices: Map<number, Slice>
+  done: number
+  spent: bigint
+  /** agreed for leases and answers that are not accepted yet */
+  committed: bigint
+  retried: number
+  durations: number[]
+}
+
+export interface WorkerEntry extends WorkerOffer {
+  id: string
+  lastSeen: number
+  silent: boolean
+  refusals: number
+  pausedUntil: number
+  outstanding: Map<number, Lease>
+  outstandingMs: number
+  accepted: number
+  failed: number
+  /** slices in which its answer differs from another's */
+  disputed: Set<number>
+  unchecked: { job: string; first: number; count: number; digest: string; price: bigint }[]
+}
