@@ -42,8 +42,10 @@ export interface CertifierInit {
 
 /** Brings the orders of this node to the witnesses, as many as there are in one round trip, for as long as it takes. */
 export interface Certifier {
-  /** There is something to do, or a witness came back. */
+  /** There is something to do. */
   kick(): void
+  /** A witness came back: asks again at once what waits for its next try. */
+  retry(): void
   /** Runs until the signal. */
   run(signal: AbortSignal): Promise<void>
 }
@@ -63,18 +65,13 @@ function answerFrom(value: unknown): Answer {
 export function createCertifier(init: CertifierInit): Certifier {
   const { network, log, request, next, hasNext, position, onCertified, onRefused, since, adopt } = init
   const quorum = quorumOf(network)
+  let idle: AbortController | undefined
   let awake = new AbortController()
   /** certified, and not yet told to the witnesses */
   let news: Uint8Array[] = []
 
-  const kick = (): void => {
-    awake.abort()
-    awake = new AbortController()
-  }
-
-  const rest = async (ms: number, signal: AbortSignal): Promise<void> => {
-    await pause(ms, AbortSignal.any([signal, awake.signal]))
-  }
+  const rest = (ms: number, signal: AbortSignal): Promise<void> =>
+    pause(ms, AbortSignal.any([signal, awake.signal]))
 
   /** One vote, or the final refusal, of one witness; asks until the signal. */
   const ask = async (
@@ -145,12 +142,19 @@ export function createCertifier(init: CertifierInit): Certifier {
   }
 
   return {
-    kick,
+    // only an idle certifier: a thousand new orders must not make a thousand retries
+    kick: () => idle?.abort(),
+    retry: () => {
+      awake.abort()
+      awake = new AbortController()
+    },
     run: async signal => {
       while (!signal.aborted) {
         const segment = next()
         if (segment == null) {
-          await rest(LAST_RETRY_MS, signal)
+          idle = new AbortController()
+          await pause(LAST_RETRY_MS, AbortSignal.any([signal, idle.signal]))
+          idle = undefined
           continue
         }
         const votes = await gather(segment, signal)

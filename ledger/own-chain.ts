@@ -187,6 +187,11 @@ export function createOwnChain({ network, signer, store, book }: OwnChainInit): 
       for (const order of pending.values()) order.reject(error)
     },
     adopt: run => {
+      const differs = run.hashes.some((hash, index) => {
+        const own = pending.get(run.seq + index)
+        return own != null && !isEqual(own.hash, hash)
+      })
+      if (differs) supersede(run.seq, run.prev)
       for (const [index, body] of run.orders.entries()) {
         const seq = run.seq + index
         if (seq !== next) continue

@@ -265,7 +265,7 @@ export async function run(
   await channel.start()
   const topology = await libp2p.register(protocolOf(network), {
     onConnect: peer => {
-      certifier.kick()
+      certifier.retry()
       background(replica.sync(peer.toString()))
     }
   })

@@ -1,13 +1,11 @@
 import { strict as assert } from 'node:assert'
-import { decode, encode } from '@ipld/dag-cbor'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { lpStream } from '@libp2p/utils'
 import { encodeForkProof, verifyForkProof } from '../../ledger/fork.ts'
 import { createSigner } from '../../ledger/index.ts'
 import { type Body, GENESIS_HASH, orderHash } from '../../ledger/order.ts'
 import { encodeSegment, ORDER_DOMAIN, tipOf, withHashes } from '../../ledger/segment.ts'
 import { grantOrder, runOf, signerFrom, testNetwork, transferOrder } from './helpers.ts'
-import { bookOf, newKey, startHelia, startNetwork, until } from './nodes.ts'
+import { askWitness, bookOf, newKey, startNetwork, until } from './nodes.ts'
 
 const alice = signerFrom('alice')
 const bob = signerFrom('bob')
@@ -72,19 +70,8 @@ describe('ledger: fork proofs', () => {
         orderHash(net.network.id, cheat.account, 0, GENESIS_HASH, [3, 0, keyBytes(order.to), 6n, 'again'])
       )
       const signed = { ...run, signature: signer.sign(ORDER_DOMAIN, tipOf(run)) }
-      const { helia, libp2p } = await startHelia(await newKey())
-      try {
-        await libp2p.dial(net.witnesses[0]!.libp2p.getMultiaddrs())
-        const stream = await libp2p.dialProtocol(
-          peerIdFromString(net.witnesses[0]!.account),
-          `/artel/${net.network.id}/ledger/1`
-        )
-        const lp = lpStream(stream)
-        await lp.write(encode([1, 'vote', [[], encodeSegment(signed)]]))
-        assert.deepEqual(decode((await lp.read()).subarray()), [1, ['conflict', 3]])
-      } finally {
-        await helia.stop()
-      }
+      const answer = await askWitness(net, 'vote', [[], encodeSegment(signed)])
+      assert.deepEqual(answer, ['conflict', 3])
 
       const back = await net.join({ privateKey, directory })
       for (const node of [nodes[0]!, back, net.witnesses[0]!]) {

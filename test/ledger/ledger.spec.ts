@@ -2,8 +2,18 @@ import { strict as assert } from 'node:assert'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createSigner } from '../../ledger/index.ts'
+import { decodeSegment, encodeSegment, ORDER_DOMAIN, tipOf, withHashes } from '../../ledger/segment.ts'
 import { ledgerCompliance } from '../compliance/ledger.ts'
-import { bookOf, startNetwork, startNode, type TestNetwork, type TestNode, until } from './nodes.ts'
+import {
+  askWitness,
+  bookOf,
+  startNetwork,
+  startNode,
+  type TestNetwork,
+  type TestNode,
+  until
+} from './nodes.ts'
 
 for (const witnesses of [1, 4]) {
   ledgerCompliance(`${witnesses} witnesses`, async () => {
@@ -98,6 +108,45 @@ describe('ledger: data folders', () => {
       assert.deepEqual(old.ledger.balance(), { available: 100_000_000n - 12n, reserved: 5n })
       await old.stop()
       await rm(copy, { recursive: true })
+    } finally {
+      await net.stop()
+    }
+  })
+
+  it('takes up a run that got votes and no certificate, before anything else', async () => {
+    const net = await startNetwork(1)
+    try {
+      const client = await net.join()
+      const to = net.witnesses[0]!.account
+      const { privateKey, directory, account } = client
+      await client.ledger.claimGrant()
+      await until('the grant is everywhere', () => bookOf(client) === bookOf(net.witnesses[0]!))
+      await client.stop()
+      const chain = (await askWitness(net, 'chain', [account, 0])) as [number, Uint8Array[]]
+      // signed in a life of the folder that is lost
+      const known = decodeSegment(chain[1][0]!, net.network)
+      const run = withHashes(net.network, {
+        account,
+        seq: 1,
+        prev: tipOf(known),
+        orders: [{ type: 'transfer', timeS: 0, to, amount: 2n, memo: '' }],
+        signature: new Uint8Array(64),
+        votes: []
+      })
+      const signature = createSigner(privateKey).sign(ORDER_DOMAIN, tipOf(run))
+      const answer = (await askWitness(net, 'vote', [[], encodeSegment({ ...run, signature })])) as unknown[]
+      assert.equal(answer.length, 1)
+
+      const old = await startNode({ network: net.network, privateKey, directory })
+      const lost = await old.ledger.escrow('job', 5n)
+      await Promise.all([
+        assert.rejects(lost.certified, { name: 'InvalidOrderError' }),
+        old.libp2p.dial(net.witnesses[0]!.libp2p.getMultiaddrs())
+      ])
+      await (await old.ledger.escrow('job', 5n)).certified
+      await until('equal books', () => bookOf(old) === bookOf(net.witnesses[0]!))
+      assert.deepEqual(old.ledger.balance(), { available: 100_000_000n - 7n, reserved: 5n })
+      await old.stop()
     } finally {
       await net.stop()
     }

@@ -13,6 +13,7 @@ import type { ComponentLogger, Libp2p, PrivateKey } from '@libp2p/interface'
 import { defaultLogger } from '@libp2p/logger'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { tcp } from '@libp2p/tcp'
+import { lpStream } from '@libp2p/utils'
 import { createHeliaLight } from 'helia'
 import { createLedger, type Ledger, type LedgerNetwork } from '../../ledger/index.ts'
 
@@ -147,3 +148,21 @@ export const bookOf = ({ ledger }: TestNode): string =>
     .map(([account, { available, reserved }]) => `${account} ${available} ${reserved}`)
     .sort()
     .join('\n')
+
+/** Asks a witness as a stranger would, over a raw stream. */
+export async function askWitness(
+  { network, witnesses }: TestNetwork,
+  method: string,
+  body: unknown
+): Promise<unknown> {
+  const { helia, libp2p } = await startHelia(await newKey())
+  try {
+    await libp2p.dial(witnesses[0]!.libp2p.getMultiaddrs())
+    const peer = witnesses[0]!.libp2p.peerId
+    const lp = lpStream(await libp2p.dialProtocol(peer, `/artel/${network.id}/ledger/1`))
+    await lp.write(dagCbor.encode([1, method, body]))
+    return (dagCbor.decode((await lp.read()).subarray()) as unknown[])[1]
+  } finally {
+    await helia.stop()
+  }
+}
