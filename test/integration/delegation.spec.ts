@@ -1,0 +1,60 @@
+import { strict as assert } from 'node:assert'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Processes } from '../node/processes.ts'
+
+// About 100 µs per item: it is still running when its submitter dies.
+const JOB = {
+  type: 'range_reduce',
+  start: 1,
+  end: 20_000,
+  map: 'x => { let s = 0; for (let i = 0; i < 15000; i++) s = (s * 31 + i) % 1009; return x + s - s }',
+  verify: 'none'
+}
+const SUM = (20_000 * 20_001) / 2
+
+describe('integration: delegation over processes', function () {
+  this.timeout(90_000)
+  let processes: Processes
+  beforeEach(async () => {
+    processes = await Processes.create()
+  })
+  afterEach(() => processes.stop())
+
+  it('goes on when its submitter is killed, which fetches the result after its next start', async () => {
+    const seed = await processes.start('seed', 'seed', ['--compute', 'false']).ready
+    const known = ['--seed', seed.addresses[0]!, '--trusted-peer', '*']
+    const delegate = await processes.start('start', 'delegate', [
+      ...known,
+      '--slots',
+      '1',
+      '--delegate-for',
+      '*'
+    ]).ready
+    const client = processes.start('start', 'client', [...known, '--compute', 'false'])
+    await client.ready
+    const data = ['--data', processes.path('client')]
+    await writeFile(join(processes.folder, 'job.json'), JSON.stringify(JOB))
+    const run = processes.spawn(['run', 'job.json', ...data, '--delegate', delegate.id])
+    // the submitter knows the id as soon as the delegate has the job
+    const id = await new Promise<string>((resolve, reject) => {
+      const look = (): void => {
+        const found = /^([0-9a-f]{16}): /m.exec(run.stderr())
+        if (found != null) resolve(found[1]!)
+      }
+      run.process.stderr!.on('data', look)
+      run.process.once('close', () => reject(new Error(`run ended: ${run.stderr()}`)))
+    })
+    await client.end('SIGKILL')
+    await run.end('SIGKILL')
+
+    await processes.start('start', 'client', [...known, '--compute', 'false']).ready
+    const { stdout, stderr, code } = await processes.run(['result', id, ...data])
+    assert.deepEqual({ code, result: stdout.trim() }, { code: 0, result: String(SUM) }, stderr)
+    const report = await processes.run(['job', id, '--json', '--data', processes.path('delegate')])
+    assert.equal(JSON.parse(report.stdout).state, 'completed')
+    // to the owner of the delegate it is a job like others, to a third node it does not exist
+    const other = await processes.run(['job', id, '--data', processes.path('seed')])
+    assert.equal(other.code, 2)
+  })
+})
