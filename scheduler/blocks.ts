@@ -15,8 +15,9 @@ export const BLOCKS_PROTOCOL = '/artel/blocks/1'
 
 const DIGEST_BYTES = 32
 const MAX_ANSWER_BYTES = 1 + CHUNK_BYTES
-// Requests under way per peer: 16 MiB cover 100 ms at 160 MB/s.
-const WINDOW = 16
+// Requests under way per peer: 4 MiB cover 40 ms at 100 MB/s. More would keep everything else on the connection waiting,
+// and libp2p closes one whose ping is late.
+const WINDOW = 4
 // Requests that a peer may have waiting here; more is not how this protocol is used.
 const MAX_WAITING = 2 * WINDOW
 // Blocks read from the store ahead of the one that is sent.
