@@ -12,7 +12,7 @@ import {
   offersTopic,
   PROVIDER_VALIDITY_MS
 } from '../bootstrap/index.ts'
-import { createLedger, createSigner, type LedgerComponents } from '../ledger/index.ts'
+import { createLedger, createSigner } from '../ledger/index.ts'
 import { createSandbox } from '../sandbox/index.ts'
 import { CREDIT_MICRO, createPolicy, createScheduler, type WorkerPolicy } from '../scheduler/index.ts'
 import { COMPUTE_SERVICE, createDirectory, type Directory } from '../services/index.ts'
@@ -98,10 +98,11 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
         grantMicro: BigInt(network.grant.amount),
         grantBits: network.grant.powBits
       },
-      privateKey: identity.privateKey
+      privateKey: identity.privateKey,
+      // others join from what seeds keep
+      archive: role === 'seed'
     },
-    // the ledger names a narrower peer in its validators than gossipsub does
-    { libp2p: libp2p as unknown as LedgerComponents['libp2p'], ipfs: helia, logger: componentLog }
+    { libp2p, ipfs: helia, logger: componentLog }
   )
   const sandbox = createSandbox()
   const scheduler = createScheduler(
