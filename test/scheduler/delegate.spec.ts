@@ -78,6 +78,21 @@ describe('scheduler: delegation', function () {
     assert.equal(await job.result(), (200_000 * 199_999) / 2)
   })
 
+  it('computes data by CID on another node, which fetches the blocks itself', async () => {
+    const numbers = Float64Array.from({ length: 300_000 }, (_, i) => i)
+    const { cid } = await client.scheduler.addData([new Uint8Array(numbers.buffer)])
+    const job = await client.submit({
+      type: 'map_reduce',
+      items: { cid, as: 'float64' },
+      map: 'x => x',
+      reduce: 'max',
+      verify: 'none'
+    })
+    assert.equal(await job.result(), 299_999)
+    const { shares } = await job.settled()
+    assert.ok(shares.length > 0 && shares.every(({ worker }) => worker !== client.id))
+  })
+
   it('fetches state and result by the id of the job alone', async () => {
     const { id } = await client.submit(
       { type: 'map', items: [5], fn: 'x => x + 1' },
