@@ -13,11 +13,6 @@ import type { Answer, Refusal } from './witness.ts'
 const REQUEST_TIMEOUT_MS = 5_000
 const FIRST_RETRY_MS = 100
 const LAST_RETRY_MS = 10_000
-/**
- * Taking a run waits for the disk, and everything else of the node with it: at most a quarter of the time goes there.
- * More orders come together meanwhile.
- */
-const REST_FACTOR = 4
 /** Refusals that time does not heal. */
 const FINAL: Refusal[] = ['invalid', 'frozen', 'conflict']
 
@@ -33,6 +28,8 @@ export interface CertifierInit {
   /** The next run to certify, if there is one. */
   next(): HashedSegment | undefined
   hasNext(): boolean
+  /** What `next` gave survives a power cut. */
+  synced(): Promise<void>
   /** Number of the account's first order without certificate. */
   position(): number
   /** A run got its certificate. */
@@ -68,7 +65,8 @@ function answerFrom(value: unknown): Answer {
 }
 
 export function createCertifier(init: CertifierInit): Certifier {
-  const { network, log, request, next, hasNext, position, onCertified, onRefused, since, adopt } = init
+  const { network, log, request, next, synced, hasNext, position, onCertified, onRefused, since, adopt } =
+    init
   const quorum = quorumOf(network)
   let idle: AbortController | undefined
   let awake = new AbortController()
@@ -155,23 +153,21 @@ export function createCertifier(init: CertifierInit): Certifier {
     },
     run: async signal => {
       while (!signal.aborted) {
-        const started = performance.now()
         const segment = next()
-        const busyMs = performance.now() - started
         if (segment == null) {
           idle = new AbortController()
           await pause(LAST_RETRY_MS, AbortSignal.any([signal, idle.signal]))
           idle = undefined
           continue
         }
+        // a power cut must not make us sign another order with a number that a witness has seen
+        await synced()
         const votes = await gather(segment, signal)
         if (votes == null) continue
         const bytes = encodeSegment({ ...segment, votes })
         onCertified(bytes)
         if (hasNext()) news = [bytes]
         else tell(network, request, log, [[SEGMENT_ITEM, bytes]])
-        const restMs = REST_FACTOR * busyMs - (performance.now() - started)
-        if (restMs > 1) await pause(restMs, signal)
       }
     }
   }

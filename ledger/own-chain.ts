@@ -58,7 +58,6 @@ export function createOwnChain({ network, signer, store, book }: OwnChainInit): 
   let reserved = 0n
   let next = book.account(account).seq
   let tip = book.account(account).tip
-  let sent = (store.getMeta('sent') as number | undefined) ?? 0
 
   const count = (body: Body, sign: 1n | -1n): void => {
     switch (body.type) {
@@ -152,11 +151,6 @@ export function createOwnChain({ network, signer, store, book }: OwnChainInit): 
       })
       const last = fitting.at(-1)
       if (last == null) return undefined
-      if (last.seq >= sent) {
-        // a power cut must not make us sign another order with a number that a witness has seen
-        sent = last.seq + 1
-        store.durably(() => store.setMeta('sent', sent))
-      }
       return withHashes(network, {
         account,
         seq: state.seq,

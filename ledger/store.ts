@@ -1,6 +1,9 @@
 import { mkdirSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+
+const FILE = 'ledger.sqlite'
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
@@ -92,6 +95,8 @@ export interface JobRow {
  */
 export interface Store {
   durably<T>(work: () => T): T
+  /** Everything that was committed before is safe from a power cut; the node goes on meanwhile. */
+  synced(): Promise<void>
   batch<T>(work: () => T): T
   getMeta(key: string): unknown
   setMeta(key: string, value: string | number): void
@@ -144,7 +149,7 @@ export interface Store {
 /** Without a directory it is in memory, for simulations. */
 export function openStore(directory?: string): Store {
   if (directory != null) mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const db = new DatabaseSync(directory == null ? ':memory:' : join(directory, 'ledger.sqlite'))
+  const db = new DatabaseSync(directory == null ? ':memory:' : join(directory, FILE))
   // 16 MiB between copies of the log into the file, each of which waits for the disk
   db.exec(
     'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 1000; PRAGMA wal_autocheckpoint = 4096'
@@ -227,6 +232,16 @@ export function openStore(directory?: string): Store {
         return batch(work)
       } finally {
         db.exec('PRAGMA synchronous = NORMAL')
+      }
+    },
+    synced: async () => {
+      if (directory == null) return
+      // what is not in the log any more was synced when SQLite moved it into the database
+      const log = await open(join(directory, `${FILE}-wal`), 'r')
+      try {
+        await log.datasync()
+      } finally {
+        await log.close()
       }
     },
     getMeta: key => getMeta.get(key)?.value,
