@@ -7,7 +7,7 @@ import type { ClientOperations } from './client.ts'
 import { cpuBetween, cpuTimes, end } from './process.ts'
 import { ROOT } from './report.ts'
 
-const MAIN = join(ROOT, 'node/cli/main.ts')
+const MAIN = join(ROOT, 'node/cli/artel.js')
 const CLIENT = join(ROOT, 'benchmarks/harness/client.ts')
 const START_DEADLINE_MS = 30_000
 const LOOPBACK = '/ip4/127.0.0.1/tcp/0'

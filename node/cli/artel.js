@@ -3,6 +3,7 @@
 import module from 'node:module'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import v8 from 'node:v8'
 
 const LEAST_NODE_MAJOR = 24
 const EXIT_MACHINE = 3
@@ -15,4 +16,7 @@ if (Number(process.versions.node.split('.')[0]) < LEAST_NODE_MAJOR) {
 }
 // Saves the compiler of TypeScript and 20 MB. Not in the shared temporary folder: who can write there could write our code.
 module.enableCompileCache(join(homedir(), '.cache', 'artel'))
+// A node is idle most of its life: a young generation of 4 MB instead of 16 saves 30 MB of resident memory.
+v8.setFlagsFromString('--max-semi-space-size=4')
+v8.setFlagsFromString('--semi-space-growth-factor=1')
 await import('./main.ts')
