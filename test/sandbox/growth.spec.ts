@@ -9,7 +9,8 @@ import { descendants, eventually } from './processes.ts'
 
 // the short form by default; the issue's: ARTEL_SANDBOX_JOBS=10000 npx mocha test/sandbox/growth.spec.ts
 const JOBS = Number(process.env.ARTEL_SANDBOX_JOBS ?? 1_500)
-const SESSIONS = Math.ceil(JOBS / 50)
+// every second one is hostile: ARTEL_SANDBOX_SESSIONS=2000 runs 1,000 hostile jobs in a row
+const SESSIONS = Number(process.env.ARTEL_SANDBOX_SESSIONS ?? Math.ceil(JOBS / 50))
 const MIB_BYTES = 1 << 20
 
 setFlagsFromString('--expose-gc')
@@ -22,7 +23,7 @@ function heapBytes(): number {
 const descriptors = () => readdirSync('/proc/self/fd').length
 
 describe('sandbox: many jobs in a row', function () {
-  this.timeout(60_000 + JOBS * 50)
+  this.timeout(60_000 + JOBS * 50 + SESSIONS * 1000)
   let sandbox: Sandbox
   before(async () => {
     sandbox = createSandbox({ warm: 1 })
