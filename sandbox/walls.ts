@@ -106,8 +106,9 @@ export function spawnWalled(
     ...['--cap-drop', 'ALL'],
     '--clearenv',
     ...['--hostname', 'artel'],
-    ...files.flatMap(file => ['--ro-bind', realpathSync(file), file]),
+    // before the files: they may lie below /tmp themselves
     ...['--size', String(TMPFS_BYTES), '--tmpfs', '/tmp'],
+    ...files.flatMap(file => ['--ro-bind', realpathSync(file), file]),
     ...['--remount-ro', '/'],
     ...['--chdir', '/tmp'],
     ...['--seccomp', '3'],
