@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { accessSync, constants, readFileSync, readlinkSync, realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { delimiter, isAbsolute, join } from 'node:path'
+import { delimiter, dirname, isAbsolute, join } from 'node:path'
 import { type Child, createChild } from './child.ts'
 import { childMain, FRAME } from './child-main.ts'
 import type { Wall } from './contract.ts'
@@ -93,6 +93,7 @@ export function spawnWalled(
   nodeArgs: string[]
 ) {
   if (!canFilter(process.arch)) throw new RangeError(`no seccomp filter for ${process.arch}`)
+  const folders = [...new Set(files.filter(file => file.startsWith('/tmp/')).map(file => dirname(file)))]
   const args = [
     '--core=0',
     `--nofile=${NOFILE}`,
@@ -106,9 +107,11 @@ export function spawnWalled(
     ...['--cap-drop', 'ALL'],
     '--clearenv',
     ...['--hostname', 'artel'],
-    // before the files: they may lie below /tmp themselves
     ...['--size', String(TMPFS_BYTES), '--tmpfs', '/tmp'],
+    // folders of a checkout below /tmp: empty but for the files, and as unwritable as everywhere else
+    ...folders.flatMap(folder => ['--tmpfs', folder]),
     ...files.flatMap(file => ['--ro-bind', realpathSync(file), file]),
+    ...folders.flatMap(folder => ['--remount-ro', folder]),
     ...['--remount-ro', '/'],
     ...['--chdir', '/tmp'],
     ...['--seccomp', '3'],
