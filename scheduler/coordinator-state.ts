@@ -1,5 +1,6 @@
 import type { Failure } from '../sandbox/index.ts'
 import type { JobInit, Vote, WorkerOffer } from './coordinator-contract.ts'
+import { createRates } from './rates.ts'
 
 /** What the coordinator remembers; nobody else looks into it. */
 
@@ -58,3 +59,21 @@ export interface WorkerEntry extends WorkerOffer {
   disputed: Set<number>
   unchecked: { job: string; first: number; count: number; digest: string; price: bigint }[]
 }
+
+export const PRIORITIES = ['critical', 'high', 'normal', 'low'] as const
+
+/** Everything that the coordinator's modules share. */
+export function createCoordinatorState() {
+  return {
+    workers: new Map<string, WorkerEntry>(),
+    jobs: new Map<string, JobEntry>(),
+    slices: new Map<number, Slice>(),
+    /** jobs with units to lease, in the order of submission */
+    ready: new Map(PRIORITIES.map(priority => [priority, new Set<JobEntry>()])),
+    /** slices that need one more worker than hold or answered them */
+    short: new Set<Slice>(),
+    rates: createRates()
+  }
+}
+
+export type CoordinatorState = ReturnType<typeof createCoordinatorState>

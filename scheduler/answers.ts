@@ -1,0 +1,205 @@
+import type { Failure } from '../sandbox/index.ts'
+import type { Answer, Effects, Vote } from './coordinator-contract.ts'
+import type { CoordinatorState, Interval, JobEntry, Slice, WorkerEntry } from './coordinator-state.ts'
+import type { Leases } from './leases.ts'
+import type { Placement } from './placement.ts'
+import type { Standing } from './standing.ts'
+import { caught, passed, stumbled, verdict } from './verify.ts'
+
+// A slice that vanished with this many workers probably ended them.
+const MAX_LOSSES = 8
+// A worker that refused is asked again after this long, twice as long after every further refusal.
+const REFUSED_BACKOFF_MS = 500
+const REFUSED_BACKOFF_MAX_MS = 30_000
+// Accepted results of a worker that nobody compared yet, which are calculated again when it is caught.
+const BACKTRACK_SLICES = 200
+
+/** What becomes of answers, failures and losses: accepted, in doubt, given back, or the end of the job. */
+export function createAnswers(
+  { workers, jobs, rates }: CoordinatorState,
+  effects: Pick<Effects, 'accept' | 'retract' | 'evidence'>,
+  {
+    leases: { release, drop, review, giveBack, finish, addSlice },
+    standing: { setTrust, believed, isKnown },
+    able
+  }: { leases: Leases; standing: Standing; able: Placement['able'] }
+) {
+  function answered(slice: Slice, workerId: string, answer: Answer, now: number): void {
+    const { job } = slice
+    const entry = release(slice, workerId)
+    const worker = workers.get(workerId)
+    if (entry == null || worker == null) return
+    if ('failure' in answer) {
+      worker.failed++
+      // the worker stops or gave it up: neither the code's fault nor a reason to refuse it the slice for ever
+      if (answer.failure.name === 'aborted') {
+        backOff(worker, now)
+        lost(slice, workerId)
+      } else failed(slice, workerId, answer.failure)
+      return
+    }
+    const elapsed = now - entry.at
+    // a worker's own meter is believed only below what was seen from here
+    rates.learn(job.program, workerId, Math.max(1e-3, Math.min(answer.ms, elapsed)), slice.count)
+    const { digest, payload } = answer
+    const group = slice.votes.get(digest) ?? []
+    group.push({ worker: workerId, digest, payload, ms: elapsed, price: entry.price, proof: answer.proof })
+    job.committed += entry.price
+    slice.votes.set(digest, group)
+    judge(slice)
+  }
+
+  /** Accepts the slice when it is sure enough, else asks for one more answer. */
+  function judge(slice: Slice): void {
+    const groups = [...slice.votes.values()]
+    const members = groups.map(group => group.map(vote => believed(slice.job, vote.worker)))
+    // this node's own answer does not wait for a comparison that nobody is at
+    const isCertain = slice.leases.size === 0 && groups.flat().some(vote => workers.get(vote.worker)?.own)
+    const best = verdict(slice.job.verification, members, isCertain ? 1 : slice.wanted)
+    // a result in doubt needs somebody else who brings it again
+    if (best != null && groups[best]!.some(vote => vote.payload !== undefined)) {
+      settle(slice, groups[best]!)
+      return
+    }
+    // a newcomer whose answer differs from another's gets no more work until it is known who is right
+    if (groups.length > 1)
+      for (const vote of groups.flat()) {
+        const worker = workers.get(vote.worker)
+        if (worker != null && !isKnown(slice.job, worker)) worker.disputed.add(slice.id)
+      }
+    const answers = groups.reduce((sum, group) => sum + group.length, 0)
+    if (slice.leases.size === 0 && answers >= slice.wanted) slice.wanted = answers + 1
+    review(slice)
+  }
+
+  function settle(slice: Slice, group: Vote[]): void {
+    const { job, first, count } = slice
+    const paid = group.map(({ worker, price }) => ({ worker, price }))
+    const { payload, ms, digest } = group.find(vote => vote.payload !== undefined)!
+    const proofs = group.flatMap(vote => vote.proof ?? [])
+    const outcome = effects.accept({ job: job.id, slice: slice.id, first, count, payload, paid, proofs })
+    if (outcome === 'unstored') {
+      giveBack(slice)
+      return
+    }
+    if (outcome === 'malformed') {
+      slice.votes.delete(digest)
+      for (const { worker, price } of group) {
+        job.committed -= price
+        slice.tried.add(worker)
+        setTrust(job, worker, caught)
+      }
+      failed(slice, group[0]!.worker, {
+        name: 'invalid-result',
+        message: 'the result is not of the form that was asked for'
+      })
+      return
+    }
+    job.done += count
+    job.spent += paid.reduce((sum, { price }) => sum + price, 0n)
+    job.durations.push(ms)
+    if (job.durations.length > 101) job.durations.shift()
+    weigh(slice, group)
+    drop(slice, true)
+    if (job.done === job.units) finish(job, 'completed')
+  }
+
+  /** What an accepted slice says about those who answered it. */
+  function weigh(slice: Slice, group: Vote[]): void {
+    const { job, first, count } = slice
+    const wrong = [...slice.votes.values()].filter(other => other !== group).flat()
+    for (const { worker: id, digest, price } of group) {
+      const worker = workers.get(id)
+      if (worker == null) continue
+      worker.accepted++
+      if (group.length > 1 || wrong.length > 0) setTrust(job, id, passed)
+      else if (!worker.own && job.verification !== 'none') {
+        worker.unchecked.push({ job: job.id, first, count, digest, price })
+        if (worker.unchecked.length > BACKTRACK_SLICES) worker.unchecked.shift()
+      }
+    }
+    if (wrong.length === 0) return
+    effects.evidence({ job: job.id, first, count, accepted: group, wrong })
+    for (const vote of wrong) {
+      setTrust(job, vote.worker, caught)
+      backtrack(vote.worker)
+    }
+  }
+
+  /** Puts the results of a worker that was caught in doubt: they need the answers of others. */
+  function backtrack(id: string): void {
+    const worker = workers.get(id)
+    if (worker == null) return
+    const doubtful = worker.unchecked.splice(0)
+    for (const { job: jobId, first, count, digest, price } of doubtful) {
+      const job = jobs.get(jobId)
+      if (job == null) continue
+      job.done -= count
+      job.spent -= price
+      effects.retract({ job: jobId, first, count })
+      const vote: Vote = { worker: id, digest, payload: undefined, ms: 0, price }
+      job.committed += price
+      const slice = addSlice(job, { first, count, failures: 0, losses: 0, tried: new Set() }, 2)
+      slice.votes.set(digest, [vote])
+      review(slice)
+    }
+  }
+
+  function failed(slice: Slice, workerId: string, failure: Failure): void {
+    const { job } = slice
+    job.retried++
+    slice.tried.add(workerId)
+    slice.failure = failure
+    setTrust(job, workerId, stumbled)
+    if (failure.name === 'wall-missing') {
+      // not the code's fault: somebody else
+      returnOrReview(slice)
+      return
+    }
+    slice.failures++
+    if (slice.count > 1 && failure.name !== 'threw') {
+      giveBack(slice, true)
+      return
+    }
+    if (slice.failures > job.retries || isHopeless(slice)) finish(job, 'failed', failure, slice.first)
+    else returnOrReview(slice)
+  }
+
+  /** true when it failed, nobody is at it and nobody is left to try it */
+  function isHopeless(
+    slice: Interval & { job: JobEntry } & Partial<Pick<Slice, 'leases' | 'votes'>>
+  ): boolean {
+    if (slice.failure == null || (slice.leases?.size ?? 0) > 0) return false
+    const heard = [...workers.values()].filter(worker => !worker.silent)
+    return able(slice, heard).length === 0
+  }
+
+  function returnOrReview(slice: Slice): void {
+    if (slice.votes.size > 0) judge(slice)
+    else if (slice.leases.size === 0) giveBack(slice)
+    else review(slice)
+  }
+
+  function lost(slice: Slice, workerId: string): void {
+    release(slice, workerId)
+    slice.job.retried++
+    slice.losses++
+    if (slice.losses > MAX_LOSSES)
+      finish(
+        slice.job,
+        'failed',
+        {
+          name: 'aborted',
+          message: `${slice.losses} workers were lost while they ran this slice; it may exhaust their memory`
+        },
+        slice.first
+      )
+    else returnOrReview(slice)
+  }
+
+  function backOff(worker: WorkerEntry, now: number): void {
+    worker.pausedUntil = now + Math.min(REFUSED_BACKOFF_MAX_MS, REFUSED_BACKOFF_MS * 2 ** worker.refusals++)
+  }
+
+  return { answered, isHopeless, returnOrReview, lost, backOff }
+}
