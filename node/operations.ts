@@ -2,11 +2,22 @@ import { createReadStream } from 'node:fs'
 import { networkId } from '../bootstrap/index.ts'
 import type { HistoryEntry, Reputation } from '../ledger/index.ts'
 import { decodeValue, encodeValue } from '../sandbox/index.ts'
-import type { Forecast, Job, JobReport, Progress, Quote, WorkerInfo } from '../scheduler/index.ts'
+import type {
+  Forecast,
+  Job,
+  JobPage,
+  JobQuery,
+  JobReport,
+  Progress,
+  Quote,
+  WorkerInfo
+} from '../scheduler/index.ts'
 import type { ArtelNode } from './contract.ts'
 import { UnknownJobError } from './errors.ts'
 import { VERSION } from './version.ts'
 
+// Jobs of a list where nobody says how many.
+const JOBS = 50
 // as large as a block of the store
 const READ_BYTES = 1 << 20
 
@@ -28,8 +39,8 @@ export interface Operations {
   ): Promise<{ value: string; report: Plain<JobReport> }>
   /** What a job will cost; nothing is submitted. */
   quote(params: { spec: string }, options: { signal: AbortSignal }): Promise<QuoteView>
-  /** the newest first */
-  jobs(): Promise<Plain<JobReport>[]>
+  /** the newest first; `limit`: default 50 */
+  jobs(params?: Partial<JobQuery>): Promise<Plain<JobPage>>
   /** Throws UnknownJobError. With `follow` it tells the progress and ends with the job. */
   job(params: { job: string; follow?: boolean }, options: RunOptions): Promise<Plain<JobReport>>
   /** Waits for the end. Throws UnknownJobError, or why the job has no result. */
@@ -171,7 +182,7 @@ export function createOperations(node: ArtelNode): Operations {
       return { quote: plain(quote), forecast: plain(node.scheduler.forecast()) }
     },
 
-    jobs: async () => plain(node.scheduler.jobs()),
+    jobs: async (query = {}) => plain(node.scheduler.jobs({ limit: JOBS, ...query })),
 
     async job({ job: id, follow }, { onProgress, signal }) {
       const job = jobOf(node, id)

@@ -34,6 +34,8 @@ export interface WorkerShare {
 export interface JobReport {
   job: string
   type: TaskSpec['type'] | 'batch'
+  /** what its spec calls it */
+  name?: string
   state: JobState
   submitted: number
   finished?: number
@@ -48,6 +50,30 @@ export interface JobReport {
   failure?: Failure & { unit?: number }
   /** the job whose result it took (`memoize`); that job's receipts are the proof */
   memoOf?: string
+}
+
+export interface JobQuery {
+  /** most items */
+  limit: number
+  /** only jobs older than this one: the last of the page before */
+  before?: { submitted: number; id: string }
+  state?: JobState
+  type?: JobReport['type']
+}
+
+export interface JobPage {
+  /** the newest first */
+  items: JobReport[]
+  /** of all jobs with this state and type, on every page */
+  total: number
+}
+
+/** Where a job stands, slice by slice: units [first, first + count) of its parts. */
+export interface JobSlices {
+  /** accepted, and who was paid what for it */
+  items: { part: number; first: number; count: number; workers: { worker: string; paid: bigint }[] }[]
+  /** leased now; with replicas several times */
+  open: { part: number; first: number; count: number; worker: string; sinceMs: number }[]
 }
 
 export interface JobEvents {
@@ -96,6 +122,10 @@ export interface SubmitOptions {
 export interface SchedulerEvents {
   'worker:add': CustomEvent<WorkerInfo>
   'worker:remove': CustomEvent<WorkerInfo>
+  /** a job of this node, submitted now */
+  'job:add': CustomEvent<JobReport>
+  'job:progress': CustomEvent<Progress>
+  'job:end': CustomEvent<JobReport>
 }
 
 export interface Scheduler extends Startable, TypedEventTarget<SchedulerEvents> {
@@ -126,7 +156,12 @@ export interface Scheduler extends Startable, TypedEventTarget<SchedulerEvents> 
     options?: { signal?: AbortSignal }
   ): Promise<{ cid: string; size: number }>
   job(id: string): Job | undefined
-  jobs(): JobReport[]
+  /** A page of this node's jobs; as fast with 100,000 jobs as with ten. */
+  jobs(query: JobQuery): JobPage
+  /** undefined for a job that this node does not coordinate */
+  slices(job: string): JobSlices | undefined
+  /** As it was submitted, with its defaults; of a batch the list. undefined for an unknown job. */
+  spec(job: string): TaskSpec | TaskSpec[] | undefined
   workers(): WorkerInfo[]
   /** Signed proofs of the work that a job of this node paid for, a slice each; anybody can check them offline. */
   receipts(job: string): { worker: string; slice: number; receipt: Uint8Array }[]

@@ -200,6 +200,13 @@ export function createCoordinator(
       )
     },
 
+    /** what of a job is leased now */
+    leases(id: string) {
+      return [...(jobs.get(id)?.slices.values() ?? [])].flatMap(({ first, count, leases }) =>
+        [...leases.values()].map(({ worker, at }) => ({ first, count, worker, at }))
+      )
+    },
+
     progress(id: string) {
       const job = jobs.get(id)
       if (job == null) return

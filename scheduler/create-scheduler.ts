@@ -19,7 +19,17 @@ import {
 } from '../ledger/index.ts'
 import { encodeValue, type Failure, type Sandbox } from '../sandbox/index.ts'
 import { type BlockExchange, createBlockExchange } from './blocks.ts'
-import type { Job, JobReport, Scheduler, SchedulerEvents, SubmitOptions, WorkerInfo } from './contract.ts'
+import type {
+  Job,
+  JobPage,
+  JobQuery,
+  JobReport,
+  JobSlices,
+  Scheduler,
+  SchedulerEvents,
+  SubmitOptions,
+  WorkerInfo
+} from './contract.ts'
 import { type Coordinator, createCoordinator } from './coordinator.ts'
 import type { Accepted, Answer, Effects, WorkerOffer } from './coordinator-contract.ts'
 import { addData, type Blocks, chunkCid, type Data, openData, readCid } from './data.ts'
@@ -28,6 +38,7 @@ import { DelegateError, SpecError } from './errors.ts'
 import { createExchange, type Exchange } from './exchange.ts'
 import { findReferences, resolveInputs, withReferences } from './inputs.ts'
 import { JobHandle } from './job.ts'
+import { createJobPages, type JobPages, reportOf } from './job-pages.ts'
 import { type ComputeNetwork, createLinks, type Links, MAX_LINKS } from './links.ts'
 import type { Forecast } from './market.ts'
 import { createMemo, type Memo, type MemoStore, memoKey } from './memo.ts'
@@ -91,8 +102,6 @@ const SLICES_PER_MS = 1024
 const MAX_OTHERS = 7
 // Most tasks of one batch.
 const MAX_BATCH = 1_000_000
-// Ended jobs in `jobs()`.
-const RECENT_JOBS = 1000
 // A CID that nobody has this long is missing; what comes from another node must be here by then too.
 const DATA_TIMEOUT_MS = 30_000
 // Streams to workers that a node without jobs keeps; it opens more when it has work.
@@ -125,6 +134,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
   readonly #controller = new AbortController()
   #store?: Store
   #memo!: MemoStore
+  #pages!: JobPages
   #delegation?: Delegation
   #ticker?: NodeJS.Timeout
 
@@ -161,6 +171,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     const store = openStore(join(this.#init.directory, 'jobs.sqlite'))
     this.#store = store
     this.#memo = createMemo(store.db)
+    this.#pages = createJobPages(store.db)
     this.#coordinator = createCoordinator(
       {
         lease: lease => this.#onLease(lease),
@@ -312,11 +323,24 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     const store = this.#open()
     const now = Date.now()
     const { cid, result } = memo
-    store.addJob({ id, type: spec.type, submitted: now, bound: 0n }, encodeSpecs([spec]))
+    const { type, name } = spec
+    store.addJob({ id, type, name, submitted: now, bound: 0n }, encodeSpecs([spec]))
     this.#memo.hit(id, memo.job)
-    store.endJob(id, { state: 'completed', finished: now, cid, result })
+    store.endJob(id, {
+      state: 'completed',
+      finished: now,
+      cid,
+      result,
+      done: 0,
+      total: 0,
+      retries: 0,
+      shares: []
+    })
     store.settled(id)
-    return this.job(id)!
+    const job = this.job(id)!
+    this.#tell('job:add', job.report())
+    this.#tell('job:end', job.report())
+    return job
   }
 
   async submitMany(inputs: unknown[], options?: { signal?: AbortSignal }): Promise<Job> {
@@ -403,11 +427,23 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     const specBytes = encoded.length + (inputs?.bytes ?? 0)
     const work = batch ? batchWork(specs, specBytes) : createWork(specs[0]!, specBytes)
     const escrow = await this.#components.ledger.escrow(id, bound, options)
-    store.addJob({ id, type, submitted, bound }, encoded)
+    const name = batch ? undefined : specs[0]!.name
+    store.addJob({ id, type, name, submitted, bound }, encoded)
     const job = this.#track(
-      { id, type, specs: kept, data: inputs?.data, bound, submitted, state: 'queued', total: work.total },
+      {
+        id,
+        type,
+        name,
+        specs: kept,
+        data: inputs?.data,
+        bound,
+        submitted,
+        state: 'queued',
+        total: work.total
+      },
       work
     )
+    this.#tell('job:add', job.report())
     escrow.certified.catch(err => {
       if (!this.#controller.signal.aborted)
         this.#cancel(job, `the witnesses refused its escrow: ${err.message}`)
@@ -424,7 +460,13 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     })
     job.work = work
     this.#jobs.set(job.id, job)
+    job.addEventListener('progress', ({ detail }) => this.#tell('job:progress', detail))
+    job.addEventListener('end', ({ detail }) => this.#tell('job:end', detail))
     return job
+  }
+
+  #tell(type: keyof SchedulerEvents, detail: unknown): void {
+    this.dispatchEvent(new CustomEvent(type, { detail }))
   }
 
   #run(job: JobHandle): void {
@@ -709,14 +751,16 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     end: { result?: Uint8Array; cid?: string; failure?: JobReport['failure'] }
   ): void {
     const now = Date.now()
+    // failure costs the requester nothing
+    if (state === 'failed') job.shares.clear()
+    const { done, total, retries } = job
+    const shares = [...job.shares.values()]
     try {
-      this.#open().endJob(job.id, { state, finished: now, ...end })
+      this.#open().endJob(job.id, { state, finished: now, ...end, done, total, retries, shares })
     } catch (err) {
       // whoever waits gets the end all the same; after a restart the job goes on from what is on disk
       this.#log.error('the end of job %s could not be written: %e', job.id, err)
     }
-    // failure costs the requester nothing
-    if (state === 'failed') job.shares.clear()
     if (state === 'completed' && job.spec.memoize && job.init.type !== 'batch')
       this.#memo.put(this.#memoKey(job.spec), job.spec.verify, {
         job: job.id,
@@ -921,25 +965,50 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     if (live != null) return live
     const stored = this.#open().job(id)
     if (stored == null) return this.#delegation?.job(id)
-    const shares = this.#open().shares(id)
-    const done = shares.reduce((sum, share) => sum + share.units, 0)
+    const { done, total, retries, shares } = reportOf(stored)
     const job = this.#track({
       ...stored,
       specs: this.#open().specs(id),
       memoOf: this.#memo.source(id),
       shares,
       done,
-      total: done
+      total,
+      retries
     })
     job.markSettled()
     this.#jobs.delete(id)
     return job
   }
 
-  jobs(): JobReport[] {
-    return this.#open()
-      .recent(RECENT_JOBS)
-      .map(stored => this.#jobs.get(stored.id)?.report() ?? this.job(stored.id)!.report())
+  jobs(query: JobQuery): JobPage {
+    this.#open()
+    const { items, total } = this.#pages.page(query)
+    const report = (stored: StoredJob): JobReport =>
+      this.#jobs.get(stored.id)?.report() ?? reportOf(stored, this.#memo.source(stored.id))
+    return { items: items.map(report), total }
+  }
+
+  slices(id: string): JobSlices | undefined {
+    const store = this.#open()
+    if (store.job(id) == null) return
+    const now = Date.now()
+    const open = [...(this.#jobs.get(id)?.open ?? [])].flatMap(part =>
+      this.#coordinator
+        .leases(partId(id, part))
+        .map(({ at, ...lease }) => ({ part, ...lease, sinceMs: Math.max(0, now - at) }))
+    )
+    const items = store.spans(id).map(({ paid, ...span }) => ({
+      ...span,
+      workers: paid.map(({ worker, price }) => ({ worker, paid: price }))
+    }))
+    return { items, open }
+  }
+
+  spec(id: string): TaskSpec | TaskSpec[] | undefined {
+    const stored = this.#open().job(id)
+    if (stored == null) return this.#delegation?.job(id)?.spec
+    const specs = this.#open().specs(id)
+    return stored.type === 'batch' ? specs : specs[0]
   }
 
   workers(): WorkerInfo[] {

@@ -14,6 +14,7 @@ const PROGRESS_INTERVAL_MS = 100
 export interface JobInit {
   id: string
   type: JobReport['type']
+  name?: string
   specs: TaskSpec[]
   bound: bigint
   submitted: number
@@ -27,6 +28,7 @@ export interface JobInit {
   shares?: WorkerShare[]
   done?: number
   total: number
+  retries?: number
   /** the bytes of a finished job's result */
   load: () => Uint8Array | undefined
   cancel: (reason: string) => void
@@ -44,7 +46,7 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   state: JobState
   done: number
   total: number
-  retries = 0
+  retries: number
   workers = 0
   finished?: number
   cid?: string
@@ -64,6 +66,7 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
     this.state = init.state
     this.done = init.done ?? 0
     this.total = init.total
+    this.retries = init.retries ?? 0
     this.finished = init.finished
     this.cid = init.cid
     this.failure = init.failure
@@ -98,6 +101,7 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
     return {
       job: id,
       type: this.init.type,
+      name: this.init.name,
       state,
       submitted: this.init.submitted,
       finished,

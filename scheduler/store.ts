@@ -16,6 +16,17 @@ export interface StoredJob {
   settled: boolean
   cid?: string
   failure?: Failure & { unit?: number }
+  name?: string
+  /** how it ended; undefined while it runs */
+  end?: JobEnd
+}
+
+/** What was done and paid for a job until it ended. */
+export interface JobEnd {
+  done: number
+  total: number
+  retries: number
+  shares: WorkerShare[]
 }
 
 /** An accepted slice: units [first, first + count) of one part of a job. */
@@ -33,13 +44,13 @@ const SCHEMA = `
   PRAGMA foreign_keys = ON;
   CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, type TEXT NOT NULL, state TEXT NOT NULL, submitted INTEGER NOT NULL,
-    finished INTEGER, bound INTEGER NOT NULL, settled INTEGER NOT NULL DEFAULT 0, cid TEXT, failure TEXT
+    finished INTEGER, bound INTEGER NOT NULL, settled INTEGER NOT NULL DEFAULT 0, cid TEXT, failure TEXT,
+    name TEXT, done INTEGER, total INTEGER, retries INTEGER, shares TEXT
   ) STRICT;
   -- apart from what changes often: an update writes its whole row again
   CREATE TABLE IF NOT EXISTS specs (job TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE, specs BLOB NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS results (job TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE, result BLOB NOT NULL) STRICT;
   CREATE INDEX IF NOT EXISTS jobs_open ON jobs (settled) WHERE settled = 0;
-  CREATE INDEX IF NOT EXISTS jobs_submitted ON jobs (submitted);
   CREATE TABLE IF NOT EXISTS slices (
     job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE, part INTEGER NOT NULL, first INTEGER NOT NULL,
     count INTEGER NOT NULL, slice INTEGER NOT NULL, value BLOB, paid TEXT NOT NULL, PRIMARY KEY (job, part, first)
@@ -60,7 +71,10 @@ const SCHEMA = `
 export function openStore(file: string) {
   const db = new DatabaseSync(file)
   db.exec(SCHEMA)
-  const insertJob = db.prepare('INSERT INTO jobs (id, type, state, submitted, bound) VALUES (?, ?, ?, ?, ?)')
+  addColumns(db)
+  const insertJob = db.prepare(
+    'INSERT INTO jobs (id, type, state, submitted, bound, name) VALUES (?, ?, ?, ?, ?, ?)'
+  )
   const insertSlice = db.prepare(
     'INSERT OR REPLACE INTO slices (job, part, first, count, slice, value, paid) VALUES (?, ?, ?, ?, ?, ?, ?)'
   )
@@ -75,14 +89,15 @@ export function openStore(file: string) {
   const setTrust = db.prepare(
     'INSERT OR REPLACE INTO trust (key, checks, streak, compared, wrong) VALUES (?, ?, ?, ?, ?)'
   )
-  const endJob = db.prepare('UPDATE jobs SET state = ?, finished = ?, cid = ?, failure = ? WHERE id = ?')
+  const endJob = db.prepare(
+    `UPDATE jobs SET state = ?, finished = ?, cid = ?, failure = ?, done = ?, total = ?, retries = ?, shares = ?
+     WHERE id = ?`
+  )
   const dropValues = db.prepare('UPDATE slices SET value = NULL WHERE job = ?')
   const setSettled = db.prepare('UPDATE jobs SET settled = 1 WHERE id = ?')
   const setState = db.prepare('UPDATE jobs SET state = ? WHERE id = ?')
-  const columns = 'id, type, state, submitted, finished, bound, settled, cid, failure'
-  const selectOne = db.prepare(`SELECT ${columns} FROM jobs WHERE id = ?`)
-  const selectOpen = db.prepare(`SELECT ${columns} FROM jobs WHERE settled = 0 ORDER BY submitted`)
-  const selectRecent = db.prepare(`SELECT ${columns} FROM jobs ORDER BY submitted DESC LIMIT ?`)
+  const selectOne = db.prepare('SELECT * FROM jobs WHERE id = ?')
+  const selectOpen = db.prepare('SELECT * FROM jobs WHERE settled = 0 ORDER BY submitted')
   const selectSpecs = db.prepare('SELECT specs FROM specs WHERE job = ?')
   const insertSpecs = db.prepare('INSERT INTO specs (job, specs) VALUES (?, ?)')
   const insertResult = db.prepare('INSERT OR REPLACE INTO results (job, result) VALUES (?, ?)')
@@ -90,25 +105,9 @@ export function openStore(file: string) {
   const selectSlices = db.prepare(
     'SELECT part, first, count, value, paid FROM slices WHERE job = ? ORDER BY part, first'
   )
-  const selectPaid = db.prepare('SELECT count, paid FROM slices WHERE job = ?')
-
-  const toJob = (row: Record<string, unknown>): StoredJob => ({
-    id: row.id as string,
-    type: row.type as StoredJob['type'],
-    state: row.state as JobState,
-    submitted: row.submitted as number,
-    finished: (row.finished as number | null) ?? undefined,
-    bound: BigInt(row.bound as number),
-    settled: row.settled === 1,
-    cid: (row.cid as string | null) ?? undefined,
-    failure: row.failure == null ? undefined : JSON.parse(row.failure as string)
-  })
-
-  const toPaid = (json: unknown) =>
-    (JSON.parse(json as string) as [string, string][]).map(([worker, price]) => ({
-      worker,
-      price: BigInt(price)
-    }))
+  const selectSpans = db.prepare(
+    'SELECT part, first, count, paid FROM slices WHERE job = ? ORDER BY part, first'
+  )
 
   function transaction(write: () => void): void {
     db.exec('BEGIN')
@@ -123,9 +122,9 @@ export function openStore(file: string) {
 
   return {
     /** `specs`: a list of TaskSpec as canonical bytes */
-    addJob(job: Pick<StoredJob, 'id' | 'type' | 'submitted' | 'bound'>, specs: Uint8Array): void {
+    addJob(job: Pick<StoredJob, 'id' | 'type' | 'submitted' | 'bound' | 'name'>, specs: Uint8Array): void {
       transaction(() => {
-        insertJob.run(job.id, job.type, 'queued', job.submitted, job.bound)
+        insertJob.run(job.id, job.type, 'queued', job.submitted, job.bound, job.name ?? null)
         insertSpecs.run(job.id, specs)
       })
     },
@@ -166,11 +165,15 @@ export function openStore(file: string) {
     /** The final state; the values of the slices are not needed any more. */
     endJob(
       id: string,
-      end: { state: JobState; finished: number; cid?: string; failure?: object; result?: Uint8Array }
+      end: JobEnd & { state: JobState; finished: number; cid?: string; failure?: object; result?: Uint8Array }
     ): void {
       transaction(() => {
+        const { state, finished, cid = null, done, total, retries } = end
         const failure = end.failure == null ? null : JSON.stringify(end.failure)
-        endJob.run(end.state, end.finished, end.cid ?? null, failure, id)
+        const shares = JSON.stringify(end.shares, (_, value) =>
+          typeof value === 'bigint' ? `${value}` : value
+        )
+        endJob.run(state, finished, cid, failure, done, total, retries, shares, id)
         if (end.result != null) insertResult.run(id, end.result)
         dropValues.run(id)
       })
@@ -186,9 +189,6 @@ export function openStore(file: string) {
     openJobs(): StoredJob[] {
       return selectOpen.all().map(toJob)
     },
-    recent(limit: number): StoredJob[] {
-      return selectRecent.all(limit).map(toJob)
-    },
     result(id: string): Uint8Array | undefined {
       return (selectResult.get(id)?.result as Uint8Array | null | undefined) ?? undefined
     },
@@ -201,14 +201,23 @@ export function openStore(file: string) {
         paid: toPaid(row.paid)
       }))
     },
+    /** The accepted slices of a job without what they brought. */
+    spans(id: string): Omit<StoredSlice, 'value'>[] {
+      return selectSpans.all(id).map(row => ({
+        part: row.part as number,
+        first: row.first as number,
+        count: row.count as number,
+        paid: toPaid(row.paid)
+      }))
+    },
     /** What each worker did for a job. */
     shares(id: string): WorkerShare[] {
       const shares = new Map<string, WorkerShare>()
-      for (const row of selectPaid.all(id)) {
-        for (const { worker, price } of toPaid(row.paid)) {
+      for (const { count, paid } of this.spans(id)) {
+        for (const { worker, price } of paid) {
           const share = shares.get(worker) ?? { worker, slices: 0, units: 0, paid: 0n }
           share.slices++
-          share.units += row.count as number
+          share.units += count
           share.paid += price
           shares.set(worker, share)
         }
@@ -224,3 +233,48 @@ export function openStore(file: string) {
 }
 
 export type Store = ReturnType<typeof openStore>
+
+// What the table jobs did not have from the beginning.
+const LATER_COLUMNS = ['name TEXT', 'done INTEGER', 'total INTEGER', 'retries INTEGER', 'shares TEXT']
+
+function addColumns(db: DatabaseSync): void {
+  const columns = new Set(
+    db
+      .prepare("SELECT name FROM pragma_table_info('jobs')")
+      .all()
+      .map(({ name }) => name)
+  )
+  for (const column of LATER_COLUMNS)
+    if (!columns.has(column.split(' ')[0]!)) db.exec(`ALTER TABLE jobs ADD COLUMN ${column}`)
+}
+
+/** A row of the table jobs. */
+export function toJob(row: Record<string, unknown>): StoredJob {
+  return {
+    id: row.id as string,
+    type: row.type as StoredJob['type'],
+    state: row.state as JobState,
+    submitted: row.submitted as number,
+    finished: (row.finished as number | null) ?? undefined,
+    bound: BigInt(row.bound as number),
+    settled: row.settled === 1,
+    cid: (row.cid as string | null) ?? undefined,
+    failure: row.failure == null ? undefined : JSON.parse(row.failure as string),
+    name: (row.name as string | null) ?? undefined,
+    end:
+      row.shares == null
+        ? undefined
+        : {
+            done: row.done as number,
+            total: row.total as number,
+            retries: row.retries as number,
+            shares: JSON.parse(row.shares as string, (key, value) => (key === 'paid' ? BigInt(value) : value))
+          }
+  }
+}
+
+const toPaid = (json: unknown): StoredSlice['paid'] =>
+  (JSON.parse(json as string) as [string, string][]).map(([worker, price]) => ({
+    worker,
+    price: BigInt(price)
+  }))

@@ -23,7 +23,7 @@ Examples:
     )
     .action((options: Options) =>
       withNode(options, async node => {
-        print(await node.jobs(), options, reports =>
+        print((await node.jobs()).items, options, reports =>
           reports.length === 0
             ? 'no jobs'
             : table(['job', 'type', 'state', 'done', 'credits', 'submitted'], reports.map(row))

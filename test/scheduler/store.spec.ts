@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 import { encodeValue } from '../../sandbox/index.ts'
 import { parseSpec } from '../../scheduler/spec.ts'
@@ -26,6 +27,13 @@ const slice = (first: number, worker = 'w', price = 5n) => ({
   value: Uint8Array.of(first),
   paid: [{ worker, price }]
 })
+
+const ended = {
+  done: 2,
+  total: 3,
+  retries: 1,
+  shares: [{ worker: 'w', slices: 2, units: 2, paid: 2n ** 60n }]
+}
 
 describe('scheduler/store', () => {
   let folder: string
@@ -69,7 +77,13 @@ describe('scheduler/store', () => {
     store.addSlice('job', slice(0, 'b'))
     store.addSlice('job', slice(1, 'a'))
     store.addSlice('job', slice(2, 'b'))
-    store.endJob('job', { state: 'completed', finished: 2000, cid: 'cid', result: Uint8Array.of(7) })
+    store.endJob('job', {
+      ...ended,
+      state: 'completed',
+      finished: 2000,
+      cid: 'cid',
+      result: Uint8Array.of(7)
+    })
     assert.deepEqual(
       store.openJobs().map(each => each.state),
       ['completed']
@@ -92,12 +106,30 @@ describe('scheduler/store', () => {
     const store = openStore(file)
     store.addJob(job, encodeValue([spec]))
     const failure = { name: 'threw', message: 'no', unit: 2 } as const
-    store.endJob('job', { state: 'failed', finished: 2000, failure })
+    store.endJob('job', { ...ended, state: 'failed', finished: 2000, failure })
     assert.deepEqual(store.job('job')?.failure, failure)
+    assert.deepEqual(store.job('job')?.end, ended)
     assert.equal(store.result('job'), undefined)
     assert.equal(store.job('other'), undefined)
     assert.deepEqual(store.slices('other'), [])
     assert.deepEqual(store.shares('other'), [])
+    store.close()
+  })
+
+  it('opens a file of a version that kept less of a job', () => {
+    const old = new DatabaseSync(file)
+    old.exec(
+      `CREATE TABLE jobs (
+         id TEXT PRIMARY KEY, type TEXT NOT NULL, state TEXT NOT NULL, submitted INTEGER NOT NULL,
+         finished INTEGER, bound INTEGER NOT NULL, settled INTEGER NOT NULL DEFAULT 0, cid TEXT, failure TEXT
+       ) STRICT;
+       INSERT INTO jobs (id, type, state, submitted, bound) VALUES ('old', 'map', 'completed', 1, 2)`
+    )
+    old.close()
+    const store = openStore(file)
+    assert.equal(store.job('old')?.bound, 2n)
+    store.addJob({ ...job, name: 'primes' }, encodeValue([spec]))
+    assert.equal(store.job('job')?.name, 'primes')
     store.close()
   })
 
