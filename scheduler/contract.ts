@@ -113,6 +113,21 @@ export interface WorkerInfo {
   failed: number
 }
 
+/** What this machine did for others since midnight (local time). */
+export interface WorkDone {
+  /** slices that run now */
+  running: number
+  slices: number
+  /** time in the sandbox */
+  cpuMs: number
+  /** agreed prices of the slices that were answered; what a requester does not accept is not paid, micro-credits */
+  earned: bigint
+  /** how many different ones */
+  requesters: number
+  /** ms since 1970 */
+  since: number
+}
+
 export interface SubmitOptions {
   signal?: AbortSignal
   /** Peer that coordinates the job in place of this node. It is paid the bound in advance and trusted with it. */
@@ -163,6 +178,7 @@ export interface Scheduler extends Startable, TypedEventTarget<SchedulerEvents> 
   /** As it was submitted, with its defaults; of a batch the list. undefined for an unknown job. */
   spec(job: string): TaskSpec | TaskSpec[] | undefined
   workers(): WorkerInfo[]
+  workDone(): WorkDone
   /** Signed proofs of the work that a job of this node paid for, a slice each; anybody can check them offline. */
   receipts(job: string): { worker: string; slice: number; receipt: Uint8Array }[]
 }

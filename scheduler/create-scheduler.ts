@@ -28,6 +28,7 @@ import type {
   Scheduler,
   SchedulerEvents,
   SubmitOptions,
+  WorkDone,
   WorkerInfo
 } from './contract.ts'
 import { type Coordinator, createCoordinator } from './coordinator.ts'
@@ -62,6 +63,7 @@ import {
   type OfferMessage,
   type SliceResult
 } from './wire.ts'
+import { createWorkBook, type WorkBook } from './work-book.ts'
 import { type ComputeWorker, createWorker } from './worker.ts'
 
 export interface SchedulerInit {
@@ -135,6 +137,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
   #store?: Store
   #memo!: MemoStore
   #pages!: JobPages
+  #work!: WorkBook
   #delegation?: Delegation
   #ticker?: NodeJS.Timeout
 
@@ -149,7 +152,8 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
       sandbox,
       blocks: this.#blocks,
       logger: components.logger,
-      sign: (job, work) => signWork(signer, ledger.network, job, [work]).signature
+      sign: (job, work) => signWork(signer, ledger.network, job, [work]).signature,
+      worked: (requester, work) => this.#work.add(requester, work)
     })
     this.#links = createLinks(
       {
@@ -172,6 +176,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     this.#store = store
     this.#memo = createMemo(store.db)
     this.#pages = createJobPages(store.db)
+    this.#work = createWorkBook(store.db, this.#log)
     this.#coordinator = createCoordinator(
       {
         lease: lease => this.#onLease(lease),
@@ -205,6 +210,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     this.#worker.stop()
     await this.#links.stop()
     await this.#blocks.stop()
+    if (this.#store != null) this.#work.flush()
     this.#store?.close()
     this.#store = undefined
   }
@@ -855,11 +861,11 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     this.#coordinator.seen(worker, now)
     switch (message.t) {
       case 'offer': {
-        const known = this.#offers.has(worker)
+        const lent = (this.#offers.get(worker)?.slots ?? 0) > 0
         this.#offers.set(worker, message)
         this.#coordinator.offer(worker, this.#offered(worker, message), now)
-        if (!known && message.slots > 0 && this.#lends(worker))
-          this.dispatchEvent(new CustomEvent('worker:add', { detail: this.#info(worker, message) }))
+        const lends = message.slots > 0 && this.#lends(worker)
+        if (lends !== lent) this.#tell(lends ? 'worker:add' : 'worker:remove', this.#info(worker, message))
         break
       }
       case 'result':
@@ -1018,6 +1024,10 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
       ...(mine != null && this.#lends(own) ? [this.#info(own, mine)] : []),
       ...this.#exchange.seen().map(offer => this.#info(offer.peer, offer))
     ]
+  }
+
+  workDone(): WorkDone {
+    return { running: this.#worker.lent, ...this.#work.today() }
   }
 
   /** false for this node itself where it lends nothing: then it only compares for its owner */

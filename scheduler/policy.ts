@@ -41,6 +41,13 @@ export interface WorkRequest {
   price?: number
 }
 
+/** A policy that the owner can change while the node runs. */
+export interface LivePolicy extends WorkerPolicy {
+  closed(): string | undefined
+  /** Counts at once for what is asked from now on; what was taken before is finished. */
+  update(settings: PolicySettings): void
+}
+
 export interface PolicySettings extends OfferTerms {
   /** CPU cores to lend at most (`maxCpu`) */
   slots: number
@@ -153,29 +160,40 @@ function systemTimes(): CpuTimes {
 
 /** The owner's settings as the worker asks them. */
 export function createPolicy(
-  settings: PolicySettings,
+  initial: PolicySettings,
   components: { clock?: () => Date; cpuTimes?: () => CpuTimes; processMs?: () => number } = {}
-): WorkerPolicy {
+): LivePolicy {
   const { clock = () => new Date(), cpuTimes = systemTimes, processMs = ownProcessMs } = components
-  const quiet = settings.quietHours.map(parseQuietHours)
-  const meter = settings.onlyIdle ? createLoadMeter(cpuTimes) : undefined
-  const trusted = new Set(settings.trusted)
-  const { multiplier, minPriceMicro, types, tags, memoryMb } = settings
+  let settings = initial
+  let meter = initial.onlyIdle ? createLoadMeter(cpuTimes) : undefined
 
   function closed(): string | undefined {
     const now = clock()
+    const quiet = settings.quietHours.map(parseQuietHours)
     if (isQuiet(quiet, now.getHours() * 60 + now.getMinutes())) return 'this worker keeps quiet hours now'
     if (meter?.idle === false) return 'the owner uses this machine now'
   }
 
   return {
-    slots: slotsOf(settings),
-    memoryMb,
-    terms: { multiplier, minPriceMicro, types, tags },
+    get slots() {
+      return slotsOf(settings)
+    },
+    get memoryMb() {
+      return settings.memoryMb
+    },
+    get terms() {
+      const { multiplier, minPriceMicro, types, tags } = settings
+      return { multiplier, minPriceMicro, types, tags }
+    },
     admit: request => closed() ?? refusal(settings, request),
-    trusted: requester => trusted.has('*') || trusted.has(requester),
+    trusted: requester => settings.trusted.includes('*') || settings.trusted.includes(requester),
     closed,
-    observe: ownMs => meter?.look(ownMs + processMs())
+    observe: ownMs => meter?.look(ownMs + processMs()),
+    update(changed) {
+      // what was seen of the load stays true while it is wanted
+      meter = changed.onlyIdle ? (meter ?? createLoadMeter(cpuTimes)) : undefined
+      settings = changed
+    }
   }
 }
 

@@ -63,8 +63,8 @@ interface Requester {
   own: boolean
   send(message: FromWorker): void
   programs: Map<string, Program>
-  /** slots of the last offer that it got */
-  slots: number
+  /** the last offer that it got, without what is free just now */
+  said: string
   held: number
   closed: boolean
 }
@@ -89,13 +89,15 @@ export function createWorker(
     blocks?: Pick<BlockExchange, 'get'>
     /** this node's signature under an answer */
     sign(job: string, work: SliceWork): Uint8Array
+    /** Slices were done for somebody else. */
+    worked?(requester: string, work: { slices: number; ms: number; earned: bigint }): void
   }
 ) {
   const { sandbox } = components
   const log: Logger = components.logger.forComponent('artel:worker')
   const requesters = new Set<Requester>()
   // the owner may compare results here also where nothing is lent
-  const capacity = Math.max(1, policy.slots)
+  const capacity = (): number => Math.max(1, policy.slots)
   /** programs with queued slices, in turn: the owner's own before those of others */
   const ownWaiting = new Set<Program>()
   const othersWaiting = new Set<Program>()
@@ -107,7 +109,7 @@ export function createWorker(
   let stopped = false
 
   const offer = (own = false): OfferMessage => {
-    const slots = own ? capacity : policy.closed?.() == null ? policy.slots : 0
+    const slots = own ? capacity() : policy.closed?.() == null ? policy.slots : 0
     return {
       t: 'offer',
       class: sandbox.class,
@@ -125,14 +127,18 @@ export function createWorker(
     policy.observe?.(busyMs)
     for (const requester of requesters) {
       if (requester.held > 0) requester.send({ t: 'alive' })
-      if (offer(requester.own).slots !== requester.slots) sendOffer(requester)
+      // the owner changed what is lent, or the hour did
+      if (said(offer(requester.own)) !== requester.said) sendOffer(requester)
     }
   }, HEARTBEAT_MS)
   heartbeat.unref()
 
+  // the owner is offered one slot also where nothing is lent, but not the same way
+  const said = ({ free: _, ...message }: OfferMessage): string => JSON.stringify([policy.slots, message])
+
   function sendOffer(requester: Requester): void {
     const message = offer(requester.own)
-    requester.slots = message.slots
+    requester.said = said(message)
     requester.send(message)
   }
 
@@ -149,7 +155,7 @@ export function createWorker(
 
   function pumpLine(line: Set<Program>): void {
     for (const program of line) {
-      if (running >= capacity || stopped) return
+      if (running >= capacity() || stopped) return
       line.delete(program)
       const slices = take(program)
       // to the end of the line, so that programs take turns
@@ -184,7 +190,10 @@ export function createWorker(
       prefetch(program)
       session = await acquire(program, controller.signal)
       const outcomes = await session.run(inputs, { signal: controller.signal })
-      if (!connection.closed) answer(connection, distribute(slices, outcomes, program))
+      if (connection.closed) return
+      const results = distribute(slices, outcomes, program)
+      answer(connection, results)
+      if (!connection.own) count(connection.id, slices, results)
     } catch (err) {
       const { name, message } = err as Error
       if (connection.closed || controller.signal.aborted) return
@@ -209,6 +218,18 @@ export function createWorker(
       connection.held -= slices.length
       if (session != null) release(program, session)
     }
+  }
+
+  function count(requester: string, slices: LeasedSlice[], results: SliceResult[]): void {
+    const done = results.flatMap(({ ms, outcomes }, i) =>
+      outcomes.every(outcome => outcome instanceof Uint8Array) ? { ms, price: slices[i]!.price } : []
+    )
+    if (done.length === 0) return
+    components.worked?.(requester, {
+      slices: done.length,
+      ms: done.reduce((sum, { ms }) => sum + ms, 0),
+      earned: BigInt(done.reduce((sum, { price }) => sum + price, 0))
+    })
   }
 
   function fetchInputs(requester: string, slices: LeasedSlice[], signal: AbortSignal): Promise<Uint8Array[]> {
@@ -327,7 +348,7 @@ export function createWorker(
       .flatMap(requester => [...requester.programs.values()])
       .filter(program => program.idle.length > 0)
     const count = idle.reduce((sum, program) => sum + program.idle.length, 0)
-    if (count + running > capacity && idle[0] != null) retire(idle[0], idle[0].idle[0]!)
+    if (count + running > capacity() && idle[0] != null) retire(idle[0], idle[0].idle[0]!)
   }
 
   function refuse(requester: Requester, slices: { id: number }[], reason: string, program?: string): void {
@@ -349,7 +370,7 @@ export function createWorker(
       const reason = policy.admit({ requester: requester.id, type, memoryMb, expectedMs, price })
       if (reason != null) return reason
     }
-    if (requester.held >= capacity * WINDOW_PER_SLOT) return 'the window is full'
+    if (requester.held >= capacity() * WINDOW_PER_SLOT) return 'the window is full'
   }
 
   function unload(program: Program): void {
@@ -451,7 +472,7 @@ export function createWorker(
 
     /** A requester connected: its first message is this node's offer. `own`: it is this node itself. */
     connect(id: string, send: (message: FromWorker) => void, own = false): WorkerConnection {
-      const requester: Requester = { id, send, own, programs: new Map(), slots: 0, held: 0, closed: false }
+      const requester: Requester = { id, send, own, programs: new Map(), said: '', held: 0, closed: false }
       requesters.add(requester)
       sendOffer(requester)
       return {
@@ -463,6 +484,15 @@ export function createWorker(
           requester.programs.clear()
         }
       }
+    },
+
+    /** slices of others that run now */
+    get lent(): number {
+      return [...requesters]
+        .filter(({ own }) => !own)
+        .flatMap(({ programs }) => [...programs.values()])
+        .flatMap(({ running }) => [...running])
+        .reduce((sum, { live }) => sum + live.size, 0)
     },
 
     stop(): void {

@@ -234,6 +234,58 @@ describe('scheduler: worker under its policy', () => {
     }
   })
 
+  it('follows its owner while it runs: what it says, what it takes, how much at a time', async () => {
+    const { sandbox, waiting } = fakeSandbox()
+    const policy = createPolicy({ ...OPEN, slots: 1 })
+    const worker = createWorker(policy, { sandbox, logger: defaultLogger(), sign: () => new Uint8Array(64) })
+    const told: FromWorker[] = []
+    const offers = () => told.filter(message => message.t === 'offer')
+    const later = async (condition: () => boolean): Promise<void> => {
+      const deadline = Date.now() + 5000
+      while (!condition()) {
+        assert.ok(Date.now() < deadline, 'in time')
+        await new Promise(resolve => setTimeout(resolve, 20))
+      }
+    }
+    try {
+      const stranger = worker.connect('stranger', message => told.push(message))
+      stranger.receive(load('a'))
+      policy.update({ ...OPEN, slots: 2, minPriceMicro: 9 })
+      assert.deepEqual([worker.offer().slots, worker.offer().minPriceMicro], [2, 9])
+      await later(() => offers().length === 2)
+      assert.deepEqual([offers()[1]?.slots, offers()[1]?.minPriceMicro], [2, 9])
+      policy.update({ ...OPEN, slots: 2 })
+      stranger.receive(lease('a', [1, 2, 3]))
+      await until(() => waiting.length === 2)
+      policy.update({ ...OPEN, slots: 0 })
+      stranger.receive(lease('a', [4]))
+      const refused = told.filter(message => message.t === 'refused')
+      assert.deepEqual(
+        refused.map(({ slices, reason }) => [slices, reason]),
+        [[[4], 'this node lends nothing']]
+      )
+      // what was taken before is finished
+      for (let left = 3; left > 0; left--) {
+        await until(() => waiting.length > 0)
+        waiting.shift()!()
+      }
+      await later(() => offers().some(({ slots }) => slots === 0))
+    } finally {
+      worker.stop()
+    }
+  })
+
+  it('closes for a machine in use as soon as the owner asks for it, and not before', () => {
+    const policy = createPolicy(OPEN, { cpuTimes: () => ({ busyMs: 0, totalMs: 0 }), processMs: () => 0 })
+    assert.equal(policy.closed(), undefined)
+    policy.update({ ...OPEN, onlyIdle: true })
+    assert.match(policy.closed() ?? '', /the owner uses this machine/)
+    policy.update(OPEN)
+    assert.equal(policy.closed(), undefined)
+    policy.update({ ...OPEN, quietHours: ['00:00-00:00'] })
+    assert.match(policy.admit(REQUEST) ?? '', /quiet hours/)
+  })
+
   it('offers nothing while it is closed', () => {
     const { sandbox } = fakeSandbox()
     const policy = createPolicy({ ...OPEN, quietHours: ['00:00-00:00'], minPriceMicro: 7, tags: ['gpu'] })

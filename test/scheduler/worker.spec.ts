@@ -76,11 +76,18 @@ const lease = (ids: number[], program = 'p', expectedMs = 1000): FromRequester =
 describe('scheduler/worker', () => {
   let worker: ComputeWorker
   let fake: ReturnType<typeof createFake>
+  let worked: [string, { slices: number; ms: number; earned: bigint }][]
   const start = (policy: Partial<WorkerPolicy> = {}): void => {
     fake = createFake()
+    worked = []
     worker = createWorker(
       { slots: 2, memoryMb: 128, admit: () => undefined, trusted: () => true, ...policy },
-      { sandbox: fake.sandbox, logger: defaultLogger(), sign: () => new Uint8Array(64) }
+      {
+        sandbox: fake.sandbox,
+        logger: defaultLogger(),
+        sign: () => new Uint8Array(64),
+        worked: (requester, work) => worked.push([requester, work])
+      }
     )
   }
   const connect = (id = 'alice') => {
@@ -158,6 +165,25 @@ describe('scheduler/worker', () => {
     nobody.receive(lease([7]))
     assert.deepEqual(nobody.refused(), [7])
     assert.equal(fake.running.length, 0)
+  })
+
+  it("counts what it did for others, neither its owner's work nor what failed", async () => {
+    start({ slots: 1 })
+    const alice = connect('alice')
+    const owner = worker.connect('owner', () => {}, true)
+    for (const peer of [alice, owner]) {
+      peer.receive(load())
+      peer.receive(lease([1, 2]))
+    }
+    await settle()
+    assert.equal(worker.lent, 1)
+    for (const isOk of [true, true, true, false]) {
+      const failure = { name: 'threw', message: 'no' } as const
+      fake.running[0]!.end(isOk ? undefined : () => ({ ok: false, failure, ms: 1 }))
+      await settle()
+    }
+    assert.equal(worker.lent, 0)
+    assert.deepEqual(worked, [['alice', { slices: 1, ms: 1000, earned: 1n }]])
   })
 
   it('stops what is revoked, and goes on with the rest', async () => {
