@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { chmod, rm } from 'node:fs/promises'
 import { createConnection, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
+import { createInterface, type Interface } from 'node:readline'
 import { ConfigError, ControlError, RemoteError } from './errors.ts'
 import type { Operations } from './operations.ts'
 
@@ -63,12 +63,10 @@ export async function serveControl(folder: string, operations: Operations): Prom
 function serve(socket: Socket, operations: Operations): void {
   const gone = new AbortController()
   socket.once('close', () => gone.abort(new ControlError('the client has gone')))
-  // a client that vanished is no news; 'close' follows
-  socket.on('error', () => socket.destroy())
   const send = (answer: Answer): void => {
     if (!socket.destroyed) socket.write(`${JSON.stringify(answer)}\n`)
   }
-  createInterface({ input: socket }).on('line', async line => {
+  linesOf(socket).on('line', async line => {
     let id = 0
     try {
       const request = JSON.parse(line) as Request
@@ -83,6 +81,16 @@ function serve(socket: Socket, operations: Operations): void {
       send({ id, error: { name, message } })
     }
   })
+}
+
+/**
+ * The lines that come over a socket. An end that vanished is no news: 'close' tells whoever waits. Node's readline emits
+ * the error of its socket once more as its own, which would end the process if nobody listened.
+ */
+function linesOf(socket: Socket): Interface {
+  const onError = (): void => void socket.destroy()
+  socket.on('error', onError)
+  return createInterface({ input: socket }).on('error', onError)
 }
 
 /** The operations of the node that runs in `folder`. */
@@ -117,9 +125,7 @@ function createClient(socket: Socket): ControlClient {
     pending.clear()
   }
   socket.on('close', fail)
-  // reported to the callers by 'close'
-  socket.on('error', () => socket.destroy())
-  createInterface({ input: socket }).on('line', line => {
+  linesOf(socket).on('line', line => {
     const answer = JSON.parse(line) as Answer
     const call = pending.get(answer.id)
     if (call == null) return

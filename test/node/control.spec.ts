@@ -1,0 +1,44 @@
+import { strict as assert } from 'node:assert'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createConnection } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { connectControl, serveControl } from '../../node/index.ts'
+import type { Operations } from '../../node/operations.ts'
+import { until } from '../bootstrap/nodes.ts'
+
+describe('control socket', () => {
+  let folder: string
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'artel-control-'))
+  })
+  afterEach(() => rm(folder, { recursive: true, force: true }))
+
+  it('goes on when a client vanishes before its answers are written', async () => {
+    const answers: (() => void)[] = []
+    const operations = {
+      // the first two wait until the client has gone
+      metrics: () =>
+        new Promise<string>(resolve => {
+          if (answers.length === 2) return resolve('here')
+          answers.push(() => resolve('x'.repeat(1 << 20)))
+        })
+    } as Partial<Operations> as Operations
+    const close = await serveControl(folder, operations)
+    try {
+      const socket = createConnection(join(folder, 'control.sock'))
+      await once(socket, 'connect')
+      for (const id of [1, 2]) socket.write(`${JSON.stringify({ id, method: 'metrics' })}\n`)
+      await until(() => answers.length === 2, 'both requests came')
+      // in the same turn, so that the server has not yet noticed when it writes
+      socket.destroy()
+      for (const answer of answers) answer()
+      const client = await connectControl(folder)
+      assert.equal(await client.metrics(), 'here')
+      client.close()
+    } finally {
+      await close()
+    }
+  })
+})
