@@ -42,12 +42,39 @@ export function loadConfig({
   }
   const data = (above.data as string | undefined) ?? configSchema.parse({}).data
   const content = readFile(file ?? environment.ARTEL_CONFIG, join(data, 'config.json'))
-  const parsed = configSchema.safeParse(merge({ ...defaults, ...content.settings }, above), {
-    reportInput: true
-  })
+  return check(merge(merge(defaults, content.settings), above), content.file, origins)
+}
+
+/**
+ * The configuration with a change: setting (dotted path) → value, null for its default.
+ *
+ * @throws {ConfigError} names the setting, the value and what to do
+ */
+export function changedConfig(config: Config, patch: Record<string, unknown>): Config {
+  const changed = structuredClone(config) as Record<string, unknown>
+  for (const [name, value] of Object.entries(patch)) {
+    const setting = settingOf(name)
+    if (name === 'data') throw new ConfigError('data: a running node stays in its folder; stop it first')
+    put(changed, setting, value === null ? undefined : value, 'the change', new Map())
+  }
+  return check(changed, 'the change', new Map())
+}
+
+/** @throws {ConfigError} there is no such setting */
+export function settingOf(name: string): Setting {
+  const known = SETTINGS.find(({ path }) => path.join('.') === name)
+  if (known != null) return known
+  const guess = didYouMean(
+    name,
+    SETTINGS.map(({ path }) => path.join('.'))
+  )
+  throw new ConfigError(`"${name}" is not a setting.${guess} See: artel config`)
+}
+
+function check(settings: Record<string, unknown>, file: string, origins: Origins): Config {
+  const parsed = configSchema.safeParse(settings, { reportInput: true })
   if (parsed.success) return freeze(parsed.data)
-  const issue = parsed.error.issues[0]!
-  throw new ConfigError(explain(issue, content.file, origins))
+  throw new ConfigError(explain(parsed.error.issues[0]!, file, origins))
 }
 
 /** The settings as rows for `artel config` and the documentation. */

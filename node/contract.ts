@@ -4,7 +4,7 @@ import type { ArtelServices, HeliaNode, NetworkDefinition } from '../bootstrap/i
 import type { Ledger } from '../ledger/index.ts'
 import type { Sandbox } from '../sandbox/index.ts'
 import type { Job, Scheduler, SubmitOptions } from '../scheduler/index.ts'
-import type { Directory } from '../services/index.ts'
+import type { Directory, Gateway, Wire } from '../services/index.ts'
 import type { Config } from './settings.ts'
 
 /** A running node. `stop` ends everything that it started, in reverse order; `await using` does so too. */
@@ -12,6 +12,7 @@ export interface ArtelNode extends AsyncDisposable {
   /** peer id and account */
   readonly id: string
   readonly role: NodeRole
+  /** as its owner changed it last */
   readonly config: Config
   readonly network: NetworkDefinition
   readonly libp2p: Libp2p<ArtelServices>
@@ -20,6 +21,8 @@ export interface ArtelNode extends AsyncDisposable {
   readonly sandbox: Sandbox
   readonly scheduler: Scheduler
   readonly directory: Directory
+  /** HTTP API and dashboard; undefined when the setting `gateway.enabled` is off */
+  readonly gateway?: Pick<Gateway, 'url' | 'token'>
   /** Prometheus registry; empty when `metrics` is off */
   readonly registry: Registry
   /** multiaddrs with peer id that others can dial */
@@ -30,6 +33,15 @@ export interface ArtelNode extends AsyncDisposable {
    */
   submit(spec: unknown, options?: SubmitOptions): Promise<Job>
   submitMany(specs: unknown[], options?: { signal?: AbortSignal }): Promise<Job>
+  /**
+   * Changes settings (dotted path → value, null for the default) and keeps them in the config file. Those that are
+   * live (settings.ts) count at once, the others after the next start. Throws ConfigError.
+   */
+  configure(patch: Record<string, unknown>): Promise<void>
+  /** What this machine gives to others, and what it did for them today. */
+  contribution(): Wire.Contribution
+  /** Changes it at once and for good. Throws ConfigError. */
+  contribute(patch: Wire.ContributionPatch): Promise<Wire.Contribution>
   /** Idempotent. Jobs go on after the next start. */
   stop(): Promise<void>
 }

@@ -1,5 +1,4 @@
 import { mkdir } from 'node:fs/promises'
-import { availableParallelism, totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { PeerId } from '@libp2p/interface'
 import { setMaxListeners } from 'main-event'
@@ -14,10 +13,12 @@ import {
 } from '../bootstrap/index.ts'
 import { createLedger, createSigner } from '../ledger/index.ts'
 import { createSandbox } from '../sandbox/index.ts'
-import { CREDIT_MICRO, createPolicy, createScheduler, type WorkerPolicy } from '../scheduler/index.ts'
+import { createPolicy, createScheduler } from '../scheduler/index.ts'
 import { COMPUTE_SERVICE, createDirectory, type Directory } from '../services/index.ts'
+import { createLiveConfig } from './config-file.ts'
 import type { ArtelNode, NodeRole } from './contract.ts'
 import { findNetwork } from './find-network.ts'
+import { createLending, policySettings } from './lending.ts'
 import { lockFolder } from './lock.ts'
 import { componentLogger, createLogger } from './logger.ts'
 import { createMetrics } from './metrics.ts'
@@ -29,6 +30,8 @@ export interface NodeInit {
   role?: NodeRole
   /** default: as `config` says, to standard error */
   logger?: Logger
+  /** where changed settings are kept; default: config.json in the data folder */
+  configFile?: string
   /** aborts the start; a started node is ended by `stop` */
   signal?: AbortSignal
 }
@@ -105,10 +108,11 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
     { libp2p, ipfs: helia, logger: componentLog }
   )
   const sandbox = createSandbox()
+  const policy = createPolicy(policySettings(config))
   const scheduler = createScheduler(
     {
       directory: config.data,
-      policy: workerPolicy(config),
+      policy,
       delegateFor: config.delegateFor,
       findWorkers: options => workersOf(directory, options),
       offersTopic: offersTopic(networkId(network))
@@ -139,6 +143,14 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
   }
   await heliaNode.meetPeers()
   if (config.compute) directory.announce(COMPUTE_SERVICE)
+  const live = createLiveConfig(config, init.configFile ?? join(config.data, 'config.json'), changed => {
+    policy.update(policySettings(changed))
+    if (changed.compute) directory.announce(COMPUTE_SERVICE)
+    else
+      directory
+        .withdraw(COMPUTE_SERVICE)
+        .catch((error: Error) => logger.warn(`others may still find this node as a worker: ${error.message}`))
+  })
 
   // early, so that the first job need not wait for it; `submit` reports why there is none
   ledger.claimGrant({ signal }).catch((error: Error) => {
@@ -154,7 +166,9 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
   return {
     id: identity.peerId.toString(),
     role,
-    config,
+    get config() {
+      return live.current
+    },
     network,
     libp2p,
     helia,
@@ -172,28 +186,11 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
       await ledger.claimGrant(options)
       return scheduler.submitMany(specs, options)
     },
+    configure: live.configure,
+    ...createLending({ config: live, policy, scheduler, sandbox }),
     stop,
     [Symbol.asyncDispose]: stop
   }
-}
-
-/** What the owner's settings allow others to do here. */
-function workerPolicy(config: Config): WorkerPolicy {
-  const { memoryMb, quietHours, onlyIdle, taskTypes, tags } = config
-  return createPolicy({
-    slots: config.compute ? (config.slots ?? Math.max(1, availableParallelism() - 1)) : 0,
-    memoryMb,
-    maxRamMb: config.maxRamMb ?? Math.max(memoryMb, totalmem() / 2 / 2 ** 20),
-    multiplier: config.priceMultiplier,
-    minPriceMicro: Math.round(config.minPrice * Number(CREDIT_MICRO)),
-    types: taskTypes.length === 0 ? undefined : [...taskTypes],
-    tags: [...tags],
-    quietHours: [...quietHours],
-    onlyIdle,
-    allowed: [...config.allowedRequesters],
-    denied: [...config.deniedRequesters],
-    trusted: [...config.trustedPeers]
-  })
 }
 
 async function* workersOf(directory: Directory, options: { signal: AbortSignal }): AsyncGenerator<PeerId> {

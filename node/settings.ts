@@ -77,8 +77,38 @@ const own = z.strictObject({
     .describe('peer ids whose tasks may run even where a wall of the sandbox is missing; * for everybody')
 })
 
+const gateway = z.strictObject({
+  enabled: z
+    .boolean()
+    .default(false)
+    .describe('serve the HTTP API and the dashboard; `artel start` does unless it is told false'),
+  host: z
+    .string()
+    .min(1)
+    .default('127.0.0.1')
+    .describe('address to serve them on; loopback only, unless told'),
+  port: z
+    .int()
+    .min(0)
+    .max(65_535)
+    .optional()
+    .describe('port to serve them on; default: 8080, or a free one where that is in use'),
+  origins: z
+    .array(z.string().regex(/^https?:\/\/[^/]+$/, 'must look like https://example.org'))
+    .default([])
+    .describe('web pages beside the dashboard that may call the API, as in https://example.org'),
+  hosts: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('names beside the address under which browsers reach it, behind a proxy')
+})
+
 /** Every setting of a node: each folder's own schema, composed. */
-export const configSchema = z.strictObject({ ...own.shape, ...networkSettingsSchema.shape })
+export const configSchema = z.strictObject({
+  ...own.shape,
+  ...networkSettingsSchema.shape,
+  gateway: gateway.prefault({})
+})
 
 export type Config = Readonly<z.infer<typeof configSchema>>
 
@@ -93,7 +123,26 @@ export interface Setting {
   /** undefined where the default depends on the machine */
   default?: unknown
   description: string
+  /** a change counts at once in a running node; of the others after its next start */
+  live: boolean
 }
+
+// What the policy of the worker is made of (lending.ts).
+const LIVE = [
+  'compute',
+  'slots',
+  'memoryMb',
+  'maxRamMb',
+  'minPrice',
+  'priceMultiplier',
+  'taskTypes',
+  'tags',
+  'quietHours',
+  'onlyIdle',
+  'allowedRequesters',
+  'deniedRequesters',
+  'trustedPeers'
+]
 
 interface JsonSchema {
   type?: string
@@ -128,7 +177,8 @@ function list(schema: JsonSchema, path: string[]): Setting[] {
             : (child.type as Setting['type']),
       ...(child.enum == null ? {} : { choices: child.enum }),
       default: isDefaultOfMachine ? '~/.artel' : child.default,
-      description: child.description ?? ''
+      description: child.description ?? '',
+      live: LIVE.includes(at.join('.'))
     }
   })
 }

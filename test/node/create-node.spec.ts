@@ -68,6 +68,41 @@ describe('node: createNode', () => {
     assert.deepEqual(found, [worker.id])
   })
 
+  it('lends what its owner says while it runs, tells others, counts what it did and keeps both', async () => {
+    const seed = await startSeed()
+    const seeds = [address(seed)]
+    const client = await start('client', { seeds, compute: false })
+    let worker = await start('worker', { seeds, slots: 1 })
+    const seen = () => client.scheduler.workers().find(({ peer }) => peer === worker.id)
+    await until(() => seen() != null, 'the client knows the worker')
+    await (
+      await client.submit({ type: 'map', items: [1, 2, 3], fn: 'x => x * 10', verify: 'none' })
+    ).settled()
+    const { today, enabled, limits } = worker.contribution()
+    assert.ok(enabled && limits.slots === 1)
+    assert.ok(today.slices > 0 && today.cpuMs > 0 && BigInt(today.earned) > 0n)
+    assert.equal(today.requesters, 1)
+
+    await worker.contribute({ limits: { minPrice: 0.5 } })
+    await until(() => seen()?.minPrice === 500_000n, 'the client sees the new price')
+    const closed = await worker.contribute({ enabled: false })
+    assert.deepEqual([closed.enabled, closed.open, typeof closed.reason], [false, false, 'string'])
+    await until(() => seen() == null, 'the client sees that it lends nothing')
+    await until(() => !worker.directory.announced().has(COMPUTE_SERVICE), 'it is announced no more')
+    assert.equal(worker.config.compute, false)
+
+    await worker.stop()
+    worker = await start('worker', { seeds })
+    const after = worker.contribution()
+    assert.deepEqual([after.enabled, after.limits.minPrice, after.today], [false, 0.5, today])
+    await worker.contribute({ enabled: true, limits: { minPrice: 0, slots: 2 } })
+    await until(() => seen()?.slots === 2, 'the client has it back')
+    await assert.rejects(worker.contribute({ limits: { slots: 0 } }), {
+      name: 'ConfigError',
+      message: /slots/
+    })
+  })
+
   it('keeps its account and its network over a restart', async () => {
     const first = await startSeed()
     await first.stop()
