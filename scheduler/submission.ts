@@ -1,0 +1,296 @@
+import { randomBytes } from 'node:crypto'
+import type { Logger } from '@libp2p/interface'
+import type { CID } from 'multiformats/cid'
+import type { Ledger } from '../ledger/index.ts'
+import { encodeValue, type Sandbox } from '../sandbox/index.ts'
+import type { BlockExchange } from './blocks.ts'
+import type { Job, JobReport } from './contract.ts'
+import { type Blocks, chunkCid, type Data, openData, readCid } from './data.ts'
+import { SpecError } from './errors.ts'
+import type { Exchange } from './exchange.ts'
+import { findReferences, resolveInputs, withReferences } from './inputs.ts'
+import type { JobHandle } from './job.ts'
+import { reportOf } from './job-pages.ts'
+import { type Memo, type MemoStore, memoKey } from './memo.ts'
+import { batchWork, createWork } from './parts.ts'
+import { isPlanned, type PlannedSpec } from './plan.ts'
+import { boundOf, type Quote, quoteOf } from './price.ts'
+import { calibrate, estimate } from './quote.ts'
+import type { Runs } from './runs.ts'
+import { parseSpec, type TaskSpec } from './spec.ts'
+import type { Store, StoredJob } from './store.ts'
+import { expectedCost } from './verify.ts'
+import type { OfferMessage } from './wire.ts'
+
+// Most tasks of one batch.
+const MAX_BATCH = 1_000_000
+// A CID that nobody has this long is missing; what comes from another node must be here by then too.
+const DATA_TIMEOUT_MS = 30_000
+
+/** From a spec to a running job: checks, data by CID, quote, memoised results, the escrow; also after a restart. */
+export function createSubmission(
+  {
+    signal: stopping,
+    tell
+  }: { signal: AbortSignal; tell(event: 'job:add' | 'job:end', report: JobReport): void },
+  {
+    requester,
+    store,
+    memo,
+    sandbox,
+    ledger,
+    blocks,
+    exchange,
+    offers,
+    runs,
+    ...components
+  }: {
+    /** this node */
+    requester: string
+    store: Store
+    memo: MemoStore
+    sandbox: Sandbox
+    ledger: Pick<Ledger, 'escrow'>
+    /** blocks of this node and of others */
+    blocks: BlockExchange
+    blockstore?: Blocks
+    exchange: Exchange
+    /** what linked workers said last */
+    offers: ReadonlyMap<string, OfferMessage>
+    runs: Runs
+    log: Logger
+  }
+) {
+  const { log } = components
+
+  function blockstore(): Blocks {
+    if (components.blockstore == null)
+      throw new SpecError('cid', 'this node has no block store; give the data inline')
+    return components.blockstore
+  }
+
+  /** A spec with the data that it names by CID, and as it is stored. `parse`: what checks it once the data is there. */
+  async function resolve<T extends object>(
+    input: unknown,
+    parse: (input: unknown) => T,
+    options?: { signal?: AbortSignal }
+  ): Promise<{ spec: T; stored: T; data?: Data[]; bytes: number }> {
+    const found = findReferences(input)
+    if (found.length === 0) {
+      const spec = parse(input)
+      return { spec, stored: spec, bytes: 0 }
+    }
+    const late = AbortSignal.timeout(DATA_TIMEOUT_MS)
+    const signal = AbortSignal.any([stopping, late, ...(options?.signal ? [options.signal] : [])])
+    const { spec, data, bytes } = await resolveInputs(input as object, found, blockstore(), { signal })
+    const parsed = parse(spec)
+    return { spec: parsed, stored: withReferences(parsed, found), data, bytes }
+  }
+
+  async function begin(
+    specs: TaskSpec[],
+    batch: boolean,
+    options?: { signal?: AbortSignal },
+    inputs?: { stored: TaskSpec; data?: Data[]; bytes: number; id?: string }
+  ): Promise<Job> {
+    options?.signal?.throwIfAborted()
+    const id = inputs?.id ?? newId()
+    const submitted = Date.now()
+    const type = batch ? 'batch' : specs[0]!.type
+    const bound = boundOf(batch ? sumOfBounds(specs) : specs[0]!.maxPrice)
+    const kept = inputs == null ? specs : [inputs.stored]
+    // whatever is wrong with the specs shows before anything is reserved or written
+    const encoded = encodeSpecs(kept)
+    const specBytes = encoded.length + (inputs?.bytes ?? 0)
+    const work = batch ? batchWork(specs, specBytes) : createWork(specs[0]!, specBytes)
+    const escrow = await ledger.escrow(id, bound, options)
+    const name = batch ? undefined : specs[0]!.name
+    store.addJob({ id, type, name, submitted, bound }, encoded)
+    const job = runs.track(
+      {
+        id,
+        type,
+        name,
+        specs: kept,
+        data: inputs?.data,
+        bound,
+        submitted,
+        state: 'queued',
+        total: work.total
+      },
+      work
+    )
+    tell('job:add', job.report())
+    escrow.certified.catch(err => {
+      if (!stopping.aborted) runs.cancel(job, `the witnesses refused its escrow: ${err.message}`)
+    })
+    runs.run(job)
+    return job
+  }
+
+  /** A job that is complete at once, with the result of another. */
+  function recall(spec: TaskSpec, { job, cid, result }: Memo, id = newId()): Job {
+    const now = Date.now()
+    const { type, name } = spec
+    store.addJob({ id, type, name, submitted: now, bound: 0n }, encodeSpecs([spec]))
+    memo.hit(id, job)
+    const counts = { done: 0, total: 0, retries: 0, shares: [] }
+    store.endJob(id, { state: 'completed', finished: now, cid, result, ...counts })
+    store.settled(id)
+    const handle = load(id)!
+    tell('job:add', handle.report())
+    tell('job:end', handle.report())
+    return handle
+  }
+
+  /** A job of this node that is not under way. */
+  function load(id: string): JobHandle | undefined {
+    const stored = store.job(id)
+    if (stored == null) return
+    const { done, total, retries, shares } = reportOf(stored)
+    return runs.trackEnded({
+      ...stored,
+      specs: store.specs(id),
+      memoOf: memo.source(id),
+      shares,
+      done,
+      total,
+      retries
+    })
+  }
+
+  async function resumeJob(stored: StoredJob): Promise<void> {
+    const specs = store.specs(stored.id)
+    const slices = store.slices(stored.id)
+    const shares = store.shares(stored.id)
+    const done = slices.reduce((sum, slice) => sum + slice.count, 0)
+    // failure costs the requester nothing, also when it comes to paying only now
+    const owed = stored.state === 'failed' ? [] : shares
+    const track = (total: number, work?: JobHandle['work'], data?: Data[]) =>
+      runs.track({ ...stored, specs, data, shares: owed, done, total }, work)
+    if (stored.finished != null) {
+      void runs.settle(track(done))
+      return
+    }
+    const isSingle = stored.type !== 'batch'
+    let resolved = { spec: specs[0]!, bytes: 0 } as { spec: TaskSpec; data?: Data[]; bytes: number }
+    // nothing is awaited for a job whose data is inline: it is there when the scheduler has started
+    if (isSingle && findReferences(specs[0]).length > 0)
+      try {
+        resolved = await resolve(specs[0], spec => spec as TaskSpec)
+      } catch (err) {
+        runs.broke(track(done), err as Error)
+        return
+      }
+    const specBytes = encodeValue(specs).length + resolved.bytes
+    const work = isSingle ? createWork(resolved.spec, specBytes) : batchWork(specs, specBytes)
+    const job = track(work.total, work, resolved.data)
+    log('job %s goes on: %d of %d units are done', job.id, done, job.total)
+    for (const slice of slices) job.replay.set(slice.part, [...(job.replay.get(slice.part) ?? []), slice])
+    runs.run(job)
+  }
+
+  return {
+    load,
+    blockstore,
+
+    async submit(input: unknown, options?: { signal?: AbortSignal }, id?: string): Promise<Job> {
+      const { spec, ...inputs } = await resolve(input, parseSpec, options)
+      const known = spec.memoize ? memo.find(memoKey(inputs.stored, sandbox.class), spec.verify) : undefined
+      return known == null
+        ? begin([spec], false, options, { ...inputs, id })
+        : recall(inputs.stored, known, id)
+    },
+
+    async submitMany(inputs: unknown[], options?: { signal?: AbortSignal }): Promise<Job> {
+      if (inputs.length === 0) throw new SpecError('specs', 'the batch is empty; give at least one task')
+      if (inputs.length > MAX_BATCH)
+        throw new SpecError('specs', `${inputs.length} tasks, at most ${MAX_BATCH} in a batch; split it`)
+      return begin(inputs.map(inBatch), true, options)
+    },
+
+    async quote(input: unknown, options?: { signal?: AbortSignal }): Promise<Quote> {
+      const { spec, bytes, stored } = await resolve(input, parseSpec, options)
+      const signal = AbortSignal.any([stopping, ...(options?.signal ? [options.signal] : [])])
+      const work = createWork(spec, encodeValue(stored).length + bytes)
+      const parts = (await work.next(undefined, runs.runHere)).map(([, part]) => part)
+      const estimated = await estimate(work, parts, {
+        measured: program => runs.coordinator.rate(program),
+        calibrate: async part => {
+          try {
+            return await calibrate(part, sandbox, {
+              requester,
+              block: digest => blocks.get(requester, digest, { signal }),
+              signal
+            })
+          } catch (err) {
+            signal.throwIfAborted()
+            log('no calibration: %s', (err as Error).message)
+          }
+        }
+      })
+      // what is known of the linked workers in tasks of this kind
+      const trusts = store
+        .trusts()
+        .filter(([key]) => key.endsWith(` ${spec.type}`) && offers.has(key.slice(0, key.indexOf(' '))))
+        .map(([, trust]) => trust)
+      return quoteOf({
+        ...estimated,
+        memoryMb: parts[0]?.load.memoryMb ?? 0,
+        priority: spec.priority,
+        factors: { ...exchange.factors(spec), verification: expectedCost(spec.verify, trusts) },
+        maxPrice: spec.maxPrice
+      })
+    },
+
+    /** After a restart: unfinished jobs go on with what was accepted, ended ones are settled. */
+    resume(): void {
+      for (const stored of store.openJobs()) void resumeJob(stored)
+    },
+
+    /** Puts the data that a spec names by CID into this node's block store, from a peer. */
+    async copyData(spec: unknown, from: string, { signal }: { signal: AbortSignal }): Promise<void> {
+      for (const [, { cid }] of findReferences(spec)) {
+        const own = blockstore()
+        const copy = async (part: CID): Promise<void> => {
+          if (await own.has(part)) return
+          await own.put(part, await blocks.get(from, part.multihash.digest, { signal }))
+        }
+        const root = readCid(cid)!
+        await copy(root)
+        const { chunks } = await openData(own, cid, { signal })
+        for (const chunk of chunks) await copy(chunkCid(chunk))
+      }
+    }
+  }
+}
+
+export type Submission = ReturnType<typeof createSubmission>
+
+const newId = (): string => randomBytes(8).toString('hex')
+
+/** Throws SpecError when a value in the specs cannot travel. */
+function encodeSpecs(specs: TaskSpec[]): Uint8Array {
+  try {
+    return encodeValue(specs)
+  } catch (err) {
+    throw new SpecError('spec', `holds a value that cannot travel: ${(err as Error).message}`)
+  }
+}
+
+function inBatch(input: unknown, index: number): PlannedSpec {
+  try {
+    const spec = parseSpec(input)
+    if (isPlanned(spec)) return spec
+    throw new SpecError('type', `${spec.type} is a job of its own, not one of a batch; use submit`)
+  } catch (err) {
+    if (err instanceof SpecError)
+      throw new SpecError(`specs.${index}.${err.field}`, err.message.slice(err.field.length + 2))
+    throw err
+  }
+}
+
+function sumOfBounds(specs: TaskSpec[]): number | undefined {
+  const prices = specs.flatMap(spec => spec.maxPrice ?? [])
+  return prices.length === specs.length ? prices.reduce((sum, price) => sum + price, 0) : undefined
+}
