@@ -4,7 +4,13 @@ export * from './errors.ts'
 export type { ComputeNetwork } from './links.ts'
 export type { Forecast, Outlook } from './market.ts'
 export type { OfferPubSub } from './offers.ts'
-export { createPolicy, type LivePolicy, type PolicySettings, QUIET_HOURS, type WorkerPolicy } from './policy.ts'
+export {
+  createPolicy,
+  type LivePolicy,
+  type PolicySettings,
+  QUIET_HOURS,
+  type WorkerPolicy
+} from './policy.ts'
 export { type Basis, CREDIT_MICRO, type Quote } from './price.ts'
 export { parseSpec, TASK_TYPES, type TaskSpec, type TaskType } from './spec.ts'
 export { COMPUTE_PROTOCOL } from './wire.ts'
