@@ -97,7 +97,7 @@ const gateway = z.strictObject({
     .array(z.string().regex(/^https?:\/\/[^/]+$/, 'must look like https://example.org'))
     .default([])
     .describe('web pages beside the dashboard that may call the API, as in https://example.org'),
-  hosts: z
+  serverNames: z
     .array(z.string().min(1))
     .default([])
     .describe('names beside the address under which browsers reach it, behind a proxy')
