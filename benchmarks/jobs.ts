@@ -1,15 +1,11 @@
 import type { Row, RunOptions } from './harness/contract.ts'
 import { startFleet } from './harness/fleet.ts'
 import { alternate, percentile, ratios, summary } from './harness/statistics.ts'
-import { threadPrimes } from './peers/index.ts'
+import { COMPUTATIONS, computationSpec, threads } from './peers/index.ts'
 
 const BATCH = 16_384
 const CONFIDENCE = { confidence: 0.99 }
 const THREADS = 'worker_threads'
-/** the text that the job sends; the same loop as peers/primes.js */
-const IS_PRIME = 'n => { for (let d = 2; d * d <= n; d++) if (n % d === 0) return 0; return n > 1 ? 1 : 0 }'
-/** π(n), from the tables of the prime-counting function (OEIS A006880) */
-const PRIMES = { quick: { end: 10 ** 5, count: 9592 }, full: { end: 10 ** 7, count: 664_579 } }
 
 export const metrics: Record<string, string> = {
   'jobs.tasks-per-second': 'tiny tasks in batches of 16,384, 2 under way, confidence 0.99, honest workers',
@@ -23,10 +19,7 @@ export const metrics: Record<string, string> = {
 export async function run({ quick }: RunOptions): Promise<Row[]> {
   const rounds = quick ? 1 : 3
   await using fleet = await startFleet({ workers: 2 })
-  return [
-    ...(await tiny(fleet.client, rounds, quick)),
-    ...(await compute(fleet.client, rounds, quick ? PRIMES.quick : PRIMES.full))
-  ]
+  return [...(await tiny(fleet.client, rounds, quick)), ...(await compute(fleet.client, rounds, quick))]
 }
 
 type Client = Awaited<ReturnType<typeof startFleet>>['client']
@@ -41,19 +34,17 @@ async function tiny(client: Client, rounds: number, quick: boolean): Promise<Row
   return [summary('jobs.tasks-per-second', 'tasks/s', rate), summary('jobs.latency-p50', 'ms', latency)]
 }
 
-async function compute(
-  client: Client,
-  rounds: number,
-  { end, count }: { end: number; count: number }
-): Promise<Row[]> {
-  const spec = { type: 'range_reduce', start: 1, end, map: IS_PRIME, operation: 'sum' }
+async function compute(client: Client, rounds: number, quick: boolean): Promise<Row[]> {
+  const [primes] = COMPUTATIONS[quick ? 'quick' : 'full'] as [(typeof COMPUTATIONS)['full'][number]]
+  const spec = await computationSpec(primes)
   const right = ({ ms, value }: { ms: number; value: unknown }): number => {
-    if (value !== count) throw new Error(`there are ${count} primes up to ${end}, got ${value}`)
+    if (value !== primes.value)
+      throw new Error(`there are ${primes.value} primes up to ${primes.end}, got ${value}`)
     return ms
   }
   const times = await alternate(rounds, {
     plain: async () => right(await client.call('job', { ...spec, verify: 'none' })),
-    threads: async () => right(await threadPrimes(end)),
+    threads: async () => right(await threads(primes)),
     verified: async () => right(await client.call('job', { ...spec, verify: CONFIDENCE }))
   })
   return [

@@ -1,7 +1,7 @@
 import type { Row, RunOptions } from './harness/contract.ts'
 import { startFleet } from './harness/fleet.ts'
-import { alternate, ratios, summary } from './harness/statistics.ts'
-import { installed, MATRIX_PEERS, mlMatrixProduct, peerVersions, startPython } from './peers/index.ts'
+import { beside, besideRows } from './harness/statistics.ts'
+import { MATRIX_PEERS, mlMatrixProduct, peerVersions, present, startPython } from './peers/index.ts'
 
 export const metrics: Record<string, string> = {
   'matrix.product': 'product of two 1024 × 1024 float64 matrices, two workers, without replicas',
@@ -10,7 +10,7 @@ export const metrics: Record<string, string> = {
 
 export const versions = () => peerVersions(MATRIX_PEERS)
 
-export async function run({ quick }: RunOptions): Promise<Row[]> {
+export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
   const rounds = quick ? 1 : 3
   const size = quick ? 256 : 1024
   await using fleet = await startFleet({ workers: 2 })
@@ -20,27 +20,18 @@ export async function run({ quick }: RunOptions): Promise<Row[]> {
     return ms
   }
   await using stack = new AsyncDisposableStack()
-  const variants: Record<string, () => Promise<number>> = {
-    artel: async () => right(await fleet.client.call('product', { size }))
-  }
-  const present = new Set((await installed(MATRIX_PEERS)).map(({ name }) => name))
-  if (present.has('ml-matrix')) variants['ml-matrix'] = async () => right(await mlMatrixProduct(size))
-  if (present.has('numpy'))
+  const peers: Record<string, () => Promise<number>> = {}
+  const installed = await present(MATRIX_PEERS)
+  if (installed.has('ml-matrix')) peers['ml-matrix'] = async () => right(await mlMatrixProduct(size))
+  if (installed.has('numpy'))
     for (const [name, environment] of [
       ['numpy, 1 thread', { OPENBLAS_NUM_THREADS: '1' }],
       ['numpy, all cores', {}]
     ] as const) {
       const { ask, stop } = await startPython('numpy', environment)
       stack.defer(stop)
-      variants[name] = async () => right(await ask({ run: 'product', size }))
+      peers[name] = async () => right(await ask({ run: 'product', size }))
     }
-  const times = await alternate(rounds, variants)
-  return Object.entries(times).flatMap(([name, samples]) =>
-    name === 'artel'
-      ? [summary('matrix.product', 'ms', samples)]
-      : [
-          summary('matrix.product', 'ms', samples, name),
-          summary('matrix.share', '×', ratios(samples, times.artel!), name)
-        ]
-  )
+  const artel = async (): Promise<number> => right(await fleet.client.call('product', { size }))
+  return besideRows('matrix.product', 'ms', await beside(rounds, artel, peers, failed), 'matrix.share')
 }

@@ -38,9 +38,15 @@ async function main(): Promise<void> {
   }
   if (rest.length > 0) throw new UsageError(`one bench at a time, got ${positionals.join(' ')}`)
   if (first !== 'all') known(first)
-  const report = await measure(first, { quick: values.quick, profiles: values.profile })
-  print(report, values)
-  if (values.write) await writeReadme(report)
+  const reports: Report[] = []
+  for (const name of first === 'all' ? benchNames() : [first]) {
+    const report = await measure(name, { quick: values.quick, profiles: values.profile })
+    reports.push(report)
+    // at once: an hour later the machine may be gone
+    if (values.write && report.rows.length > 0) await writeReadme(report)
+  }
+  print(first === 'all' ? together(reports) : reports[0]!, values)
+  if (reports.some(({ rows }) => rows.length === 0)) process.exitCode = 1
 }
 
 function read() {
@@ -67,21 +73,40 @@ function known(name: string): void {
     throw new UsageError(`there is no bench "${name}"; there are ${names.join(', ')}`)
 }
 
-async function measure(name: string, options: RunOptions): Promise<Report> {
+/** One bench. Where it fails, the report says why and has no rows: the others still count. */
+async function measure(name: string, options: Omit<RunOptions, 'failed'>): Promise<Report> {
+  console.error(`${name} …`)
+  const bench = await loadBench(name)
+  const failures: Record<string, string> = {}
+  const failed = (what: string, { message, stack }: Error): void => {
+    failures[what] = message
+    console.error(`${what} failed: ${stack}`)
+  }
   const report: Report = {
     bench: name,
     commit: commit(),
     machine: machine(),
-    versions: versions(),
+    versions: { ...versions(), ...(await bench.versions?.()) },
     rows: []
   }
-  for (const each of name === 'all' ? benchNames() : [name]) {
-    const bench = await loadBench(each)
-    console.error(`${each} …`)
-    report.rows.push(...(await bench.run(options)))
-    Object.assign(report.versions, await bench.versions?.())
+  try {
+    report.rows = await bench.run({ ...options, failed })
+  } catch (error) {
+    failed(name, error as Error)
   }
-  return report
+  return Object.keys(failures).length === 0 ? report : { ...report, failed: failures }
+}
+
+/** The reports of all benches as one. */
+function together(reports: Report[]): Report {
+  const failures = Object.assign({}, ...reports.map(({ failed }) => failed))
+  return {
+    ...reports[0]!,
+    bench: 'all',
+    versions: Object.assign({}, ...reports.map(({ versions }) => versions)),
+    rows: reports.flatMap(({ rows }) => rows),
+    ...(Object.keys(failures).length === 0 ? {} : { failed: failures })
+  }
 }
 
 function print(report: Report, { json, markdown }: { json: boolean; markdown: boolean }): void {

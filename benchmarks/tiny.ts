@@ -16,7 +16,7 @@ export const versions = () => peerVersions(TASK_PEERS)
  * Tiny tasks beside the peers, one system after the other within each round. Two workers everywhere. The pools run
  * threads of this process, the queues two worker processes behind a server.
  */
-export async function run({ quick }: RunOptions): Promise<Row[]> {
+export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
   const rounds = quick ? 1 : 3
   const share = quick ? 20 : 1
   const peers = await installed(TASK_PEERS)
@@ -45,8 +45,12 @@ export async function run({ quick }: RunOptions): Promise<Row[]> {
     await measure(undefined, artel, artel.tasks)
     for (const kind of peers) {
       console.error(`round ${round + 1}: ${kind.name}`)
-      await using peer = await kind.start()
-      await measure(kind.name, peer, Math.ceil(kind.tasks / share))
+      try {
+        await using peer = await kind.start()
+        await measure(kind.name, peer, Math.ceil(kind.tasks / share))
+      } catch (error) {
+        failed(kind.name, error as Error)
+      }
     }
   }
   return [

@@ -89,6 +89,16 @@ const operations = {
     return { putMs, ms }
   },
 
+  /** Has workers make `records` of `record` bytes each: ms from submit until all are here. */
+  async bytesOut({ records, record }: { records: number; record: number }): Promise<number> {
+    const items = Array.from({ length: records }, (_, i) => i)
+    const fn = `n => new Uint8Array(${record}).fill(n % 251)`
+    const { ms, value } = await job({ type: 'map', items, fn, verify: 'none' })
+    for (const [i, bytes] of (value as Uint8Array[]).entries())
+      if (bytes.length !== record || bytes[record - 1] !== i % 251) throw new Error(`record ${i} is wrong`)
+    return ms
+  },
+
   /** One job: its time, and its result for the caller to check. */
   job,
 

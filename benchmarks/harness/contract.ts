@@ -16,6 +16,8 @@ export interface RunOptions {
   quick: boolean
   /** folder for CPU profiles of client and workers, where the bench has them */
   profiles?: string
+  /** A peer failed: it is named in the report and left out, and the bench goes on. */
+  failed(peer: string, error: Error): void
 }
 
 /** A file beside run.ts. */
@@ -33,6 +35,8 @@ export interface Report {
   machine: Machine
   versions: Record<string, string>
   rows: Row[]
+  /** peer or bench → why it has no rows; only where something failed */
+  failed?: Record<string, string>
 }
 
 export interface Machine {

@@ -46,13 +46,14 @@ export function asMarkdown(report: Report): string {
   return `${heading(report)}\n\n${table(report.rows, true)}\n`
 }
 
-function heading({ bench, commit, machine, versions }: Report): string {
+function heading({ bench, commit, machine, versions, failed = {} }: Report): string {
   const { cpu, cores, memoryMb, os, load, date } = machine
   return [
     `${bench}: ${date}, commit ${commit}, ${cores} × ${cpu}, ${memoryMb} MB, ${os}, load ${load.toFixed(2)} before`,
     Object.entries(versions)
       .map(([name, version]) => `${name} ${version}`)
-      .join(', ')
+      .join(', '),
+    ...Object.entries(failed).map(([name, why]) => `${name} failed: ${why.split('\n')[0]}`)
   ].join('\n\n')
 }
 
@@ -66,14 +67,27 @@ function table(rows: Row[], markdown: boolean): string {
     String(runs)
   ])
   const lines = [['metric', 'of', 'median', 'unit', 'min … max', 'runs'], ...cells]
-  const widths = lines[0]!.map((_, i) => Math.max(...lines.map(line => line[i]!.length)))
   const right = [2, 5]
-  const padded = lines.map(line =>
+  if (markdown) return aligned(lines, right)
+  return padded(lines, right)
+    .map(line => line.join('  ').trimEnd())
+    .join('\n')
+}
+
+/** A Markdown table; the first line is its head, the columns `right` hold numbers. */
+export function aligned(lines: string[][], right: number[]): string {
+  const [head, ...rest] = padded(lines, right)
+  const rule = head!.map(({ length }, i) =>
+    right.includes(i) ? `${'-'.repeat(length - 1)}:` : '-'.repeat(length)
+  )
+  return [head!, rule, ...rest].map(line => `| ${line.join(' | ')} |`).join('\n')
+}
+
+function padded(lines: string[][], right: number[]): string[][] {
+  const widths = lines[0]!.map((_, i) => Math.max(...lines.map(line => line[i]!.length)))
+  return lines.map(line =>
     line.map((cell, i) => (right.includes(i) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
   )
-  if (!markdown) return padded.map(line => line.join('  ').trimEnd()).join('\n')
-  const rule = widths.map((width, i) => (right.includes(i) ? `${'-'.repeat(width - 1)}:` : '-'.repeat(width)))
-  return [padded[0]!, rule, ...padded.slice(1)].map(line => `| ${line.join(' | ')} |`).join('\n')
 }
 
 /** Three digits that mean something; thousands in groups. */

@@ -5,18 +5,41 @@ import { versionOf } from './processes.ts'
 import { dask, PYTHON } from './python.ts'
 import { queues } from './queues.ts'
 
-export { matrices, mlMatrixProduct, threadPrimes } from './compute.ts'
+export {
+  COMPUTATIONS,
+  type Computation,
+  computationSpec,
+  daskComputing,
+  matrices,
+  mlMatrixProduct,
+  piscinaComputing,
+  threads
+} from './compute.ts'
 export type { Peer, PeerKind } from './contract.ts'
-export { startPython } from './python.ts'
+export { dask, startPython } from './python.ts'
+export { startStreams } from './streams.ts'
+export { TRAINING, tfjsTraining, trainingOf, trainingSpec } from './training.ts'
 
 type Installable = Pick<PeerKind, 'name' | 'get' | 'version'>
 
 /** Everything that runs tiny tasks. */
 export const TASK_PEERS: PeerKind[] = [...pools, ...queues, dask]
 
+const npm = (name: string, folder = name): Installable => ({
+  name,
+  get: GET,
+  version: async () => packageVersion(`${FOLDER}node_modules/${folder}`)
+})
+
+/** What computes beside plain threads. */
+export const COMPUTE_PEERS: Installable[] = [npm('piscina'), dask]
+
+/** What trains a network. */
+export const TRAINING_PEERS = [npm('tfjs', '@tensorflow/tfjs')]
+
 /** What multiplies matrices. */
 export const MATRIX_PEERS = [
-  { name: 'ml-matrix', get: GET, version: async () => packageVersion(`${FOLDER}node_modules/ml-matrix`) },
+  npm('ml-matrix'),
   {
     name: 'numpy',
     get: 'apt-get install python3-numpy libopenblas0-pthread',
@@ -30,6 +53,11 @@ export async function peerVersions(peers: Installable[]): Promise<Record<string,
   for (const { name, get, version } of peers)
     found[name] = await version().catch(() => `missing, get it with: ${get}`)
   return found
+}
+
+/** The names of those that are installed. */
+export async function present(peers: Installable[]): Promise<Set<string>> {
+  return new Set((await installed(peers)).map(({ name }) => name))
 }
 
 /** Those that are installed; the others are named on standard error. */

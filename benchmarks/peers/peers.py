@@ -1,6 +1,7 @@
 """The Python peers: `peers.py dask | numpy`. JSON lines: first "ready", then one answer per question."""
 
 import json
+import re
 import sys
 import time
 
@@ -9,6 +10,32 @@ def tiny(_):
     return sum(range(1, 1001))
 
 
+def prime(n):
+    d = 2
+    while d * d <= n:
+        if n % d == 0:
+            return 0
+        d += 1
+    return 1 if n > 1 else 0
+
+
+def mandelbrot(p):
+    a = p % 2000 / 2000 * 3 - 2
+    b = p // 2000 / 2000 * 3 - 1.5
+    x = y = 0.0
+    steps = 0
+    while steps < 500 and x * x + y * y <= 4:
+        x, y = x * x - y * y + a, 2 * x * y + b
+        steps += 1
+    return steps
+
+
+def part(work, first, last):
+    return sum(work(n) for n in range(first, last + 1))
+
+
+def words(text):
+    return re.findall("[A-Za-z]+", text)
 
 
 def ms_since(started):
@@ -16,6 +43,7 @@ def ms_since(started):
 
 
 def dask():
+    from dask import bag
     from distributed import Client, LocalCluster
 
     cluster = LocalCluster(
@@ -44,8 +72,19 @@ def dask():
             samples.append(ms_since(started))
         return samples
 
+    def compute(name, parts):
+        work = {"primes": prime, "mandelbrot": mandelbrot}[name]
+        started = time.perf_counter()
+        sums = client.gather([client.submit(part, work, *each, pure=False) for each in parts])
+        return {"ms": ms_since(started), "sums": sums}
+
+    def count_words(texts):
+        started = time.perf_counter()
+        counts = bag.from_sequence(texts, npartitions=16).map(words).flatten().frequencies().compute()
+        return {"ms": ms_since(started), "counts": dict(counts)}
+
     try:
-        serve({"throughput": throughput, "latencies": latencies})
+        serve({"throughput": throughput, "latencies": latencies, "compute": compute, "words": count_words})
     finally:
         client.close()
         cluster.close()

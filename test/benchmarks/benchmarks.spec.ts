@@ -3,7 +3,14 @@ import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { benchNames, loadBench } from '../../benchmarks/harness/benches.ts'
-import { alternate, percentile, ratios, summary } from '../../benchmarks/harness/statistics.ts'
+import {
+  alternate,
+  beside,
+  besideRows,
+  percentile,
+  ratios,
+  summary
+} from '../../benchmarks/harness/statistics.ts'
 
 const FOLDER = join(import.meta.dirname, '../../benchmarks')
 
@@ -73,6 +80,33 @@ describe('benchmark statistics', () => {
     assert.deepEqual(order, ['a', 'b', 'a', 'b', 'a', 'b'])
     assert.deepEqual(samples, { a: [3, 5], b: [4, 6] })
     assert.deepEqual(ratios(samples.b, samples.a), [4 / 3, 6 / 5])
+  })
+
+  it('names a peer that fails and goes on with the others', async () => {
+    const failures: string[] = []
+    let runs = 0
+    const peers = {
+      broken: async () => {
+        if (++runs === 2) throw new Error('its server is gone')
+        return 1
+      },
+      sound: async () => 20
+    }
+    const samples = await beside(
+      2,
+      async () => 10,
+      peers,
+      (peer, { message }) => failures.push(`${peer}: ${message}`)
+    )
+    assert.deepEqual(failures, ['broken: its server is gone'])
+    assert.deepEqual(samples, { artel: [10, 10], peers: [['sound', [20, 20]]] })
+    const row = { median: 10, min: 10, max: 10, runs: 2 }
+    assert.deepEqual(besideRows('m', 'ms', samples, 'share'), [
+      { metric: 'm', unit: 'ms', ...row },
+      { metric: 'm', unit: 'ms', median: 20, min: 20, max: 20, runs: 2, peer: 'sound' },
+      { metric: 'share', unit: '×', median: 2, min: 2, max: 2, runs: 2, peer: 'sound' }
+    ])
+    assert.equal(besideRows('m', 'M/s', samples, 'share')[2]!.median, 0.5)
   })
 })
 

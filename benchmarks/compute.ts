@@ -1,0 +1,69 @@
+import type { Row, RunOptions } from './harness/contract.ts'
+import { startFleet } from './harness/fleet.ts'
+import { beside, besideRows } from './harness/statistics.ts'
+import {
+  COMPUTATIONS,
+  COMPUTE_PEERS,
+  type Computation,
+  computationSpec,
+  daskComputing,
+  peerVersions,
+  piscinaComputing,
+  present,
+  threads
+} from './peers/index.ts'
+
+export const metrics: Record<string, string> = {
+  'compute.primes': 'numbers up to 10^7 tested by trial division, two workers, without replicas',
+  'compute.primes-share': 'speed of compute.primes as a multiple of the peer',
+  'compute.mandelbrot':
+    'points of 2000 × 2000 of the Mandelbrot set, at most 500 steps each, in the same way',
+  'compute.mandelbrot-share': 'speed of compute.mandelbrot as a multiple of the peer'
+}
+
+export const versions = () => peerVersions(COMPUTE_PEERS)
+
+/** Work that is nothing but CPU, cut into parts by each system; two workers everywhere, the same function in all. */
+export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
+  const installed = await present(COMPUTE_PEERS)
+  await using fleet = await startFleet({ workers: 2 })
+  const rows: Row[] = []
+  for (const computation of COMPUTATIONS[quick ? 'quick' : 'full']) {
+    await using stack = new AsyncDisposableStack()
+    const { rate, right } = checking(computation)
+    const peers: Record<string, () => Promise<number>> = {
+      worker_threads: async () => right(await threads(computation))
+    }
+    if (installed.has('piscina')) {
+      const { run, stop } = await piscinaComputing(computation)
+      stack.defer(stop)
+      peers.piscina = async () => right(await run(computation))
+    }
+    if (installed.has('dask')) {
+      const { run, stop } = await daskComputing()
+      stack.defer(stop)
+      peers.dask = async () => rate(await run(computation))
+    }
+    const spec = { ...(await computationSpec(computation)), verify: 'none' }
+    const artel = async (): Promise<number> => {
+      const { ms, value } = await fleet.client.call('job', spec)
+      return right({ ms, value: value as number })
+    }
+    const metric = `compute.${computation.name}`
+    const rates = await beside(quick ? 1 : 5, artel, peers, failed)
+    rows.push(...besideRows(metric, 'M/s', rates, `${metric}-share`))
+  }
+  return rows
+}
+
+/** Millions of units per second; the sums of all systems must be the known one, or at least the same. */
+function checking({ name, start, end, value: known }: Computation) {
+  let expected = known
+  const rate = ({ ms }: { ms: number }): number => (end - start + 1) / ms / 1000
+  const right = ({ ms, value }: { ms: number; value: number }): number => {
+    expected ??= value
+    if (value !== expected) throw new Error(`the sum of ${name} is ${value}, not ${expected}`)
+    return rate({ ms })
+  }
+  return { rate, right }
+}

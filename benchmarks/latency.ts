@@ -1,0 +1,39 @@
+import type { Row, RunOptions } from './harness/contract.ts'
+import { startFleet } from './harness/fleet.ts'
+import { alternate, percentile, summary } from './harness/statistics.ts'
+import { startStreams } from './peers/index.ts'
+
+const LIBP2P = 'libp2p round trip'
+// What a job may take beside two round trips: one there and back, one for what the walls and the ledger do.
+const ALLOWED_MS = 0.5
+
+export const metrics: Record<string, string> = {
+  'latency.p50': 'one warm tiny job, submit to verified result, one worker: median of a run',
+  'latency.of-allowed': 'latency.p50 of Artel as a multiple of what is asked: two bare round trips and 0.5 ms'
+}
+
+/** One job beside a bare round trip between two processes: noise, yamux, one stream that stays open. */
+export async function run({ quick }: RunOptions): Promise<Row[]> {
+  const rounds = quick ? 1 : 5
+  const jobs = quick ? 20 : 200
+  await using fleet = await startFleet({ workers: 1 })
+  await using streams = await startStreams()
+  const { job, trip } = await alternate(rounds, {
+    job: async () => percentile(await fleet.client.call('latencies', { jobs }), 50),
+    trip: async () => {
+      const samples: number[] = []
+      for (let i = 0; i < 10 * jobs; i++) samples.push(await streams.roundTrip())
+      return percentile(samples, 50)
+    }
+  })
+  return [
+    summary('latency.p50', 'ms', job),
+    summary('latency.p50', 'ms', trip, LIBP2P),
+    summary(
+      'latency.of-allowed',
+      '×',
+      job.map((ms, i) => ms / (2 * trip[i]! + ALLOWED_MS)),
+      LIBP2P
+    )
+  ]
+}

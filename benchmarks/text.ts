@@ -1,0 +1,62 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Row, RunOptions } from './harness/contract.ts'
+import { startFleet } from './harness/fleet.ts'
+import { ROOT } from './harness/report.ts'
+import { beside, besideRows } from './harness/statistics.ts'
+import { dask, peerVersions, present, startPython } from './peers/index.ts'
+
+const DASK = 'dask.bag'
+const PEERS = [{ ...dask, name: DASK }]
+const MB = 1_000_000
+
+export const metrics: Record<string, string> = {
+  'text.word-count':
+    'words counted with map_reduce in the Markdown files of the installed packages, two workers',
+  'text.share': 'speed of text.word-count as a multiple of the peer'
+}
+
+export const versions = () => peerVersions(PEERS)
+
+/** Real text that every checkout has: a file is an item. The counts of both must agree. */
+export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
+  const texts = markdown(quick ? 100 : 10_000)
+  const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0)
+  const rate = (ms: number): number => (bytes * 1000) / ms / MB
+  await using fleet = await startFleet({ workers: 2 })
+  await using stack = new AsyncDisposableStack()
+  const map = 'text => (text.match(/[A-Za-z]+/g) ?? []).map(word => [word, 1])'
+  const spec = { type: 'map_reduce', items: texts, map, reduce: 'sum', verify: 'none' }
+  let counted: [string, number][] = []
+  const artel = async (): Promise<number> => {
+    const { ms, value } = await fleet.client.call('job', spec)
+    counted = value as [string, number][]
+    return rate(ms)
+  }
+  const peers: Record<string, () => Promise<number>> = {}
+  if ((await present(PEERS)).has(DASK)) {
+    const { ask, stop } = await startPython('dask')
+    stack.defer(stop)
+    peers[DASK] = async () => {
+      const { ms, counts } = await ask<{ ms: number; counts: Record<string, number> }>({
+        run: 'words',
+        texts
+      })
+      const differs = counted.find(([word, count]) => counts[word] !== count)
+      if (differs != null || Object.keys(counts).length !== counted.length)
+        throw new Error(`the counts differ, for instance of ${differs?.[0]}`)
+      return rate(ms)
+    }
+  }
+  const rates = await beside(quick ? 1 : 3, artel, peers, failed)
+  return besideRows('text.word-count', 'MB/s', rates, 'text.share')
+}
+
+function markdown(most: number): string[] {
+  const folder = join(ROOT, 'node_modules')
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter(file => file.endsWith('.md'))
+    .sort()
+    .slice(0, most)
+    .map(file => readFileSync(join(folder, file), 'utf8'))
+}
