@@ -1,20 +1,27 @@
-import { createLogger, createNode, loadConfig } from '../../node/index.ts'
+import { createLogger, createNode, createOperations, loadConfig, serveControl } from '../../node/index.ts'
 import type { Job } from '../../scheduler/index.ts'
 
 /*
- * A requester as a process: `client.ts DATA SEED SPEC-OR-JOB` submits a spec (JSON) or goes on with a job by its id,
- * and prints JSON lines: ready, job, progress, end. It lends nothing and stays until SIGINT.
+ * A requester as a process: `client.ts DATA SEED SPEC-OR-JOB [unreachable]` submits a spec (JSON) or goes on with a job by
+ * its id, and prints JSON lines: ready, job, progress, end. It lends nothing, answers on its control socket, and stays
+ * until SIGINT. `unreachable`: it listens nowhere, so that every connection is one that it made.
  */
-const [, , data, seed, text] = process.argv as [string, string, string, string, string]
+const [data, seed, text, unreachable] = process.argv.slice(2) as [string, string, string, string?]
 const what = JSON.parse(text) as string | object
 const print = (event: object): boolean =>
   process.stdout.write(
     `${JSON.stringify(event, (_, value) => (typeof value === 'bigint' ? String(value) : value))}\n`
   )
 
-const config = loadConfig({ flags: { data, seeds: [seed], compute: false } })
+const reach = unreachable == null ? {} : { listen: [] }
+const config = loadConfig({ flags: { data, seeds: [seed], compute: false, ...reach } })
 const node = await createNode(config, { logger: createLogger(config) })
-process.on('SIGINT', () => void node.stop().then(() => process.exit(0)))
+const closeControl = await serveControl(data, createOperations(node))
+process.on('SIGINT', async () => {
+  await closeControl()
+  await node.stop()
+  process.exit(0)
+})
 print({ event: 'ready', id: node.id, addresses: node.addresses(), pid: process.pid })
 
 const signal = AbortSignal.timeout(120_000)

@@ -1,51 +1,6 @@
 import { strict as assert } from 'node:assert'
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
-import { descendants, living, Processes, type Program, until } from './processes.ts'
-
-// About 100 µs of work per item: long enough to be interrupted in the middle, short enough to end soon.
-const ITEMS = 30_000
-const SUM = (ITEMS * (ITEMS + 1)) / 2
-const work = (verify: unknown = 'none', items = ITEMS) => ({
-  type: 'range_reduce',
-  start: 1,
-  end: items,
-  map: 'x => { let s = 0; for (let i = 0; i < 15000; i++) s = (s * 31 + i) % 1009; return x + s - s }',
-  verify
-})
-
-interface End {
-  event: 'end'
-  result: number
-  error?: string
-  report: {
-    state: string
-    done: number
-    total: number
-    paid: string
-    bound: string
-    shares: { worker: string; units: number; paid: string }[]
-  }
-}
-const end = (client: Program): Promise<End> =>
-  client.event<End>('the end of the job', event => event.event === 'end', 90_000)
-const progress = (client: Program, share: number): Promise<unknown> =>
-  client.event(
-    'progress',
-    event => event.event === 'progress' && (event.done as number) >= share * (event.total as number),
-    60_000
-  )
-
-function checkRight({ result, error, report }: End, expected = SUM): void {
-  assert.equal(error, undefined)
-  assert.equal(result, expected)
-  assert.equal(report.state, 'completed')
-  assert.equal(report.done, report.total)
-  const paid = report.shares.reduce((sum, share) => sum + BigInt(share.paid), 0n)
-  assert.equal(BigInt(report.paid), paid)
-  assert.ok(paid <= BigInt(report.bound))
-}
+import { descendants, living, Processes, until } from './processes.ts'
+import { accepted, checkRight, end, progress, SUM, work } from './work.ts'
 
 describe('integration: jobs over processes', function () {
   this.timeout(180_000)
@@ -137,31 +92,4 @@ describe('integration: jobs over processes', function () {
     const later = net.client(data, job)
     assert.equal((await end(later)).result, SUM)
   })
-
-  // other malformed frames: test/scheduler/wire.spec.ts
-  for (const mode of ['garbage', 'empty', 'strangers'])
-    it(`a worker that answers wrongly formed frames (${mode}) changes nothing`, async () => {
-      const evil = await net.evilWorker(mode)
-      await net.worker()
-      const client = net.client(await net.folder(), work('none', 8000))
-      await evil.program.event('a lease', event => event.event === 'leased')
-      const ended = await end(client)
-      checkRight(ended, (8000 * 8001) / 2)
-      assert.ok(
-        ended.report.shares.every(share => share.worker !== evil.ready.id),
-        'the evil worker is not paid'
-      )
-    })
 })
-
-/** The accepted slices in a data folder, without their values. */
-function accepted(data: string): { part: number; first: number; count: number; paid: string }[] {
-  const file = join(data, 'jobs.sqlite')
-  assert.ok(existsSync(file))
-  const db = new DatabaseSync(file, { readOnly: true })
-  try {
-    return db.prepare('SELECT part, first, count, paid FROM slices ORDER BY part, first').all() as never
-  } finally {
-    db.close()
-  }
-}

@@ -14,7 +14,7 @@ const DEADLINE_MS = 30_000
 
 /** Waits until `condition` gives something; the deadline only ends a test that has failed anyway. */
 export async function until<T>(
-  what: string,
+  what: string | (() => string),
   condition: () => T | Promise<T>,
   deadlineMs = DEADLINE_MS
 ): Promise<NonNullable<T>> {
@@ -22,7 +22,8 @@ export async function until<T>(
   for (;;) {
     const value = await condition()
     if (value) return value
-    if (Date.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`)
+    if (Date.now() > end)
+      throw new Error(`not within ${deadlineMs} ms: ${typeof what === 'string' ? what : what()}`)
     await delay(25)
   }
 }
@@ -76,8 +77,10 @@ export class Program {
   readonly events: Record<string, unknown>[] = []
   stderr = ''
 
-  constructor(file: string, args: string[]) {
-    this.child = spawn(process.execPath, ['--no-node-snapshot', file, ...args], {
+  /** `inside`: a command that runs the rest of its line, such as nsenter */
+  constructor(file: string, args: string[], inside: string[] = []) {
+    const [command, ...line] = [...inside, process.execPath, '--no-node-snapshot', file, ...args]
+    this.child = spawn(command as string, line, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ARTEL_LOG_LEVEL: 'warn', ARTEL_LOG_FORMAT: 'json' }
     })
@@ -139,15 +142,27 @@ export class Program {
   }
 }
 
-interface Ready {
+export interface Ready {
   id: string
   addresses: string[]
   pid: number
 }
 
+export interface Started {
+  program: Program
+  ready: Ready
+  data: string
+}
+
+interface StartOptions {
+  args?: string[]
+  /** see Program */
+  inside?: string[]
+}
+
 /** A network of processes on loopback with a folder for each; `stop` ends and removes everything. */
 export class Processes {
-  readonly #programs: Program[] = []
+  readonly #programs = new Map<Program, string>()
   readonly #folders: string[] = []
   seedAddress = ''
 
@@ -157,54 +172,53 @@ export class Processes {
     return folder
   }
 
-  #start(file: string, args: string[]): Program {
-    const program = new Program(file, args)
-    this.#programs.push(program)
+  #start(file: string, folder: string, args: string[], inside?: string[]): Program {
+    const program = new Program(file, args, inside)
+    this.#programs.set(program, folder)
     return program
   }
 
-  async #ready(program: Program): Promise<{ program: Program; ready: Ready }> {
-    return { program, ready: await program.event<Ready>('ready', event => event.event === 'ready') }
+  async #ready(program: Program): Promise<Started> {
+    const ready = await program.event<Ready>('ready', event => event.event === 'ready')
+    return { program, ready, data: this.#programs.get(program)! }
   }
 
-  async seed(data?: string): Promise<{ program: Program; ready: Ready; data: string }> {
+  /** Folders of the nodes that run. */
+  running(): string[] {
+    return [...this.#programs].filter(([program]) => !program.hasEnded).map(([, folder]) => folder)
+  }
+
+  async seed(data?: string): Promise<Started> {
     const folder = data ?? (await this.folder())
-    const args = [
-      'seed',
-      '--json',
-      '--data',
-      folder,
-      '--listen',
-      '/ip4/127.0.0.1/tcp/0',
-      '--compute',
-      'false'
-    ]
-    const started = await this.#ready(this.#start(CLI, args))
+    const listen = ['--listen', '/ip4/127.0.0.1/tcp/0']
+    const args = ['seed', '--json', '--data', folder, ...listen, '--compute', 'false']
+    const started = await this.#ready(this.#start(CLI, folder, args))
     this.seedAddress = started.ready.addresses[0] as string
-    return { ...started, data: folder }
+    return started
   }
 
-  async worker(data?: string): Promise<{ program: Program; ready: Ready; data: string }> {
+  async worker(data?: string, { args = [], inside }: StartOptions = {}): Promise<Started> {
     const folder = data ?? (await this.folder())
-    const args = ['start', '--json', '--data', folder, '--seed', this.seedAddress, '--slots', '1']
-    return { ...(await this.#ready(this.#start(CLI, args))), data: folder }
+    const all = ['start', '--json', '--data', folder, '--seed', this.seedAddress, '--slots', '1', ...args]
+    return this.#ready(this.#start(CLI, folder, all, inside))
   }
 
-  async evilWorker(mode: string): Promise<{ program: Program; ready: Ready }> {
-    return this.#ready(this.#start(EVIL_WORKER, [await this.folder(), this.seedAddress, mode]))
+  async evilWorker(mode: string): Promise<Started> {
+    const folder = await this.folder()
+    return this.#ready(this.#start(EVIL_WORKER, folder, [folder, this.seedAddress, mode]))
   }
 
   /** `what`: a spec to submit, or the id of a job to go on with. */
-  client(data: string, what: object | string): Program {
-    return this.#start(CLIENT, [data, this.seedAddress, JSON.stringify(what)])
+  client(data: string, what: object | string, { args = [], inside }: StartOptions = {}): Program {
+    return this.#start(CLIENT, data, [data, this.seedAddress, JSON.stringify(what), ...args], inside)
   }
 
   run(args: string[]): Program {
-    return this.#start(CLI, ['run', ...args, '--json', '--seed', this.seedAddress])
+    return this.#start(CLI, '', ['run', ...args, '--json', '--seed', this.seedAddress])
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#programs.map(program => program.kill()))
+    await Promise.all([...this.#programs.keys()].map(program => program.kill()))
     await Promise.all(this.#folders.map(folder => rm(folder, { recursive: true, force: true })))
   }
 }
