@@ -91,6 +91,17 @@ export const VERDICTS: ReadonlyMap<string, Verdict> = new Map(
     AccountFrozenError: { exit: EXIT.credits, status: 403 },
     UnknownEscrowError: { exit: EXIT.internal, status: 404 },
     LedgerStoppedError: { exit: EXIT.machine, status: 503 },
+    InvalidOrderError: USAGE,
+    MalformedError: USAGE,
+    RequestError: USAGE,
+    UnauthorizedError: { exit: EXIT.usage, status: 401 },
+    ForbiddenError: { exit: EXIT.usage, status: 403 },
+    NotFoundError: { exit: EXIT.usage, status: 404 },
+    ConflictError: { exit: EXIT.usage, status: 409 },
+    NotFinishedError: { exit: EXIT.usage, status: 409 },
+    BodyTooLargeError: { exit: EXIT.usage, status: 413 },
+    MediaTypeError: { exit: EXIT.usage, status: 415 },
+    TooManyRequestsError: { exit: EXIT.network, status: 429 },
     InsufficientCreditsError: { exit: EXIT.credits, status: 402 }
   })
 )

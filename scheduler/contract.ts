@@ -128,10 +128,18 @@ export interface WorkDone {
   since: number
 }
 
+export interface DataStream {
+  /** bytes */
+  size: number
+  chunks: AsyncIterable<Uint8Array>
+}
+
 export interface SubmitOptions {
   signal?: AbortSignal
   /** Peer that coordinates the job in place of this node. It is paid the bound in advance and trusted with it. */
   delegate?: string
+  /** Id of the job, 16 hexadecimal digits that no other job has; default: a new one. A delegate gives its own. */
+  id?: string
 }
 
 export interface SchedulerEvents {
@@ -154,7 +162,7 @@ export interface Scheduler extends Startable, TypedEventTarget<SchedulerEvents> 
    * Thousands of small independent tasks as one job and one escrow: the result is a list with one outcome
    * `{ ok: true, value } | { ok: false, failure }` per spec, in order.
    */
-  submitMany(specs: unknown[], options?: { signal?: AbortSignal }): Promise<Job>
+  submitMany(specs: unknown[], options?: Omit<SubmitOptions, 'delegate'>): Promise<Job>
   /**
    * What the job will probably cost and what it can cost at most, before it is submitted. Runs one unit in this
    * node's own sandbox when no worker's speed is known for it. Throws SpecError.
@@ -170,6 +178,8 @@ export interface Scheduler extends Startable, TypedEventTarget<SchedulerEvents> 
     source: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
     options?: { signal?: AbortSignal }
   ): Promise<{ cid: string; size: number }>
+  /** Data of the block store, by blocks. Throws DataMissingError: at once, or for a block that is not to be had. */
+  data(cid: string, options?: { signal?: AbortSignal }): Promise<DataStream>
   job(id: string): Job | undefined
   /** A page of this node's jobs; as fast with 100,000 jobs as with ten. */
   jobs(query: JobQuery): JobPage

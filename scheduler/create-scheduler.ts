@@ -5,6 +5,7 @@ import { type Ledger, type Signer, signWork } from '../ledger/index.ts'
 import type { Sandbox } from '../sandbox/index.ts'
 import { type BlockExchange, createBlockExchange } from './blocks.ts'
 import type {
+  DataStream,
   Job,
   JobPage,
   JobQuery,
@@ -210,21 +211,28 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     )
   }
 
-  async submit(input: unknown, { delegate, ...options }: SubmitOptions = {}): Promise<Job> {
+  async submit(input: unknown, { delegate, id, ...options }: SubmitOptions = {}): Promise<Job> {
     const { submission, delegation } = this.#open()
     if (delegate == null || delegate === this.#components.network.peerId.toString())
-      return submission.submit(input, options)
+      return submission.submit(input, options, id)
     if (delegation == null)
       throw new DelegateError('this node', 'NotServedError', 'its ledger cannot pay a delegate')
     return delegation.submit(asText(input), delegate, options)
   }
 
-  async submitMany(inputs: unknown[], options?: { signal?: AbortSignal }): Promise<Job> {
-    return this.#open().submission.submitMany(inputs, options)
+  async submitMany(
+    inputs: unknown[],
+    { id, ...options }: Omit<SubmitOptions, 'delegate'> = {}
+  ): Promise<Job> {
+    return this.#open().submission.submitMany(inputs, options, id)
   }
 
   async quote(input: unknown, options?: { signal?: AbortSignal }): Promise<Quote> {
     return this.#open().submission.quote(input, options)
+  }
+
+  async data(cid: string, options?: { signal?: AbortSignal }): Promise<DataStream> {
+    return this.#open().submission.data(cid, options)
   }
 
   async addData(

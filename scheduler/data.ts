@@ -149,6 +149,15 @@ export async function readData(blocks: Blocks, data: Data, options: AbortOptions
   return bytes
 }
 
+/** The data block by block, each read when the one before was taken. `signalOf`: how long one may take. */
+export async function* chunksOf(
+  blocks: Blocks,
+  data: Data,
+  signalOf: () => AbortSignal
+): AsyncGenerator<Uint8Array> {
+  for (const digest of data.chunks) yield await readBlock(blocks, chunkCid(digest), { signal: signalOf() })
+}
+
 /** One block. Throws DataMissingError when the store has none. */
 export async function readBlock(blocks: Blocks, cid: CID, options: AbortOptions): Promise<Uint8Array> {
   const parts: Uint8Array[] = []

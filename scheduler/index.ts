@@ -12,5 +12,12 @@ export {
   type WorkerPolicy
 } from './policy.ts'
 export { type Basis, CREDIT_MICRO, type Quote } from './price.ts'
-export { parseSpec, TASK_TYPES, type TaskSpec, type TaskType } from './spec.ts'
+export {
+  parseSpec,
+  schema as taskSchema,
+  TASK_TYPES,
+  type TaskSpec,
+  type TaskType,
+  TYPE_LIMITS
+} from './spec.ts'
 export { COMPUTE_PROTOCOL } from './wire.ts'

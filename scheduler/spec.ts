@@ -8,7 +8,7 @@ import { checkPipeline } from './tasks/pipeline.ts'
 import { checkTraining } from './tasks/train.ts'
 
 export type * from './schema.ts'
-export { OPERATIONS } from './schema.ts'
+export { OPERATIONS, schema } from './schema.ts'
 
 /** What limits a slice of each type (tasks.md): wall-clock ms of one slice, and inline input items (numbers for a matrix). */
 export const TYPE_LIMITS = {

@@ -4,8 +4,8 @@ import type { CID } from 'multiformats/cid'
 import type { Ledger } from '../ledger/index.ts'
 import { encodeValue, type Sandbox } from '../sandbox/index.ts'
 import type { BlockExchange } from './blocks.ts'
-import type { Job, JobReport } from './contract.ts'
-import { type Blocks, chunkCid, type Data, openData, readCid } from './data.ts'
+import type { DataStream, Job, JobReport } from './contract.ts'
+import { type Blocks, chunkCid, chunksOf, type Data, openData, readCid } from './data.ts'
 import { SpecError } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 import { findReferences, resolveInputs, withReferences } from './inputs.ts'
@@ -90,18 +90,17 @@ export function createSubmission(
   async function begin(
     specs: TaskSpec[],
     batch: boolean,
-    options?: { signal?: AbortSignal },
-    inputs?: { stored: TaskSpec; data?: Data[]; bytes: number; id?: string }
+    options: { signal?: AbortSignal } | undefined,
+    inputs: { stored: TaskSpec[]; data?: Data[]; bytes: number; id?: string }
   ): Promise<Job> {
     options?.signal?.throwIfAborted()
-    const id = inputs?.id ?? newId()
+    const id = inputs.id ?? newId()
     const submitted = Date.now()
     const type = batch ? 'batch' : specs[0]!.type
     const bound = boundOf(batch ? sumOfBounds(specs) : specs[0]!.maxPrice)
-    const kept = inputs == null ? specs : [inputs.stored]
     // whatever is wrong with the specs shows before anything is reserved or written
-    const encoded = encodeSpecs(kept)
-    const specBytes = encoded.length + (inputs?.bytes ?? 0)
+    const encoded = encodeSpecs(inputs.stored)
+    const specBytes = encoded.length + inputs.bytes
     const work = batch ? batchWork(specs, specBytes) : createWork(specs[0]!, specBytes)
     const escrow = await ledger.escrow(id, bound, options)
     const name = batch ? undefined : specs[0]!.name
@@ -111,8 +110,8 @@ export function createSubmission(
         id,
         type,
         name,
-        specs: kept,
-        data: inputs?.data,
+        specs: inputs.stored,
+        data: inputs.data,
         bound,
         submitted,
         state: 'queued',
@@ -194,19 +193,32 @@ export function createSubmission(
     load,
     blockstore,
 
+    async data(cid: string, options?: { signal?: AbortSignal }): Promise<DataStream> {
+      const own = blockstore()
+      const soon = (): AbortSignal =>
+        AbortSignal.any([
+          stopping,
+          AbortSignal.timeout(DATA_TIMEOUT_MS),
+          ...(options?.signal ? [options.signal] : [])
+        ])
+      const data = await openData(own, cid, { signal: soon() })
+      return { size: data.size, chunks: chunksOf(own, data, soon) }
+    },
+
     async submit(input: unknown, options?: { signal?: AbortSignal }, id?: string): Promise<Job> {
       const { spec, ...inputs } = await resolve(input, parseSpec, options)
       const known = spec.memoize ? memo.find(memoKey(inputs.stored, sandbox.class), spec.verify) : undefined
       return known == null
-        ? begin([spec], false, options, { ...inputs, id })
+        ? begin([spec], false, options, { ...inputs, stored: [inputs.stored], id })
         : recall(inputs.stored, known, id)
     },
 
-    async submitMany(inputs: unknown[], options?: { signal?: AbortSignal }): Promise<Job> {
+    async submitMany(inputs: unknown[], options?: { signal?: AbortSignal }, id?: string): Promise<Job> {
       if (inputs.length === 0) throw new SpecError('specs', 'the batch is empty; give at least one task')
       if (inputs.length > MAX_BATCH)
         throw new SpecError('specs', `${inputs.length} tasks, at most ${MAX_BATCH} in a batch; split it`)
-      return begin(inputs.map(inBatch), true, options)
+      const specs = inputs.map(inBatch)
+      return begin(specs, true, options, { stored: specs, bytes: 0, id })
     },
 
     async quote(input: unknown, options?: { signal?: AbortSignal }): Promise<Quote> {

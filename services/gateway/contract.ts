@@ -1,14 +1,6 @@
-import type { ComponentLogger, Startable, TypedEventTarget } from '@libp2p/interface'
+import type { ComponentLogger, Startable } from '@libp2p/interface'
 import type { Ledger } from '../../ledger/index.ts'
-import type {
-  Job,
-  JobReport,
-  JobState,
-  Progress,
-  Scheduler,
-  SubmitOptions,
-  WorkerInfo
-} from '../../scheduler/index.ts'
+import type { Job, Scheduler, SubmitOptions } from '../../scheduler/index.ts'
 import type { Directory } from '../directory/index.ts'
 import type { Contribution, ContributionPatch, Network, PeerRow, Setting } from './schema.ts'
 
@@ -24,7 +16,7 @@ export interface GatewayInit {
   /** web origins beside our own that may call, as in https://example.org */
   origins: readonly string[]
   /** further names that the Host header may have, for a node behind a proxy */
-  hosts?: readonly string[]
+  serverNames?: readonly string[]
   /** folder of the built dashboard; without it only the API is served */
   ui?: string
 }
@@ -60,49 +52,27 @@ export interface GatewayComponents {
   logger: ComponentLogger
 }
 
-export interface GatewaySchedulerEvents {
-  'worker:add': CustomEvent<WorkerInfo>
-  'worker:remove': CustomEvent<WorkerInfo>
-  'job:add': CustomEvent<JobReport>
-  'job:progress': CustomEvent<Progress>
-  'job:end': CustomEvent<JobReport>
-}
-
-export interface JobQuery {
-  limit: number
-  /** place after which the page begins: the last job of the page before */
-  before?: { submitted: number; id: string }
-  state?: JobState
-  type?: string
-}
-
 /** What the gateway uses of the scheduler. */
-export interface GatewayScheduler
-  extends Pick<Scheduler, 'quote' | 'forecast' | 'addData' | 'job' | 'workers' | 'receipts'>,
-    Pick<TypedEventTarget<GatewaySchedulerEvents>, 'addEventListener' | 'removeEventListener'> {
-  /** newest first; `total` counts all that match, not only the page */
-  jobs(query: JobQuery): { items: JobReport[]; total: number }
-  /** as its author wrote it; undefined for a job that is not known */
-  spec(job: string): unknown
-  slices(job: string): JobSlices | undefined
-  /** Data of the block store. Throws DataMissingError, the first time before the first chunk. */
-  data(
-    cid: string,
-    options?: { signal?: AbortSignal }
-  ): Promise<{ size: number; chunks: AsyncIterable<Uint8Array> }>
-}
-
-export interface JobSlices {
-  /** accepted */
-  items: { part: number; first: number; count: number; workers: { worker: string; paid: bigint }[] }[]
-  /** leased now */
-  open: { part: number; first: number; count: number; worker: string; sinceMs: number }[]
-}
+export type GatewayScheduler = Pick<
+  Scheduler,
+  | 'addData'
+  | 'addEventListener'
+  | 'data'
+  | 'forecast'
+  | 'job'
+  | 'jobs'
+  | 'quote'
+  | 'receipts'
+  | 'removeEventListener'
+  | 'slices'
+  | 'spec'
+  | 'workers'
+>
 
 /** The node itself, as the shell around the rooms knows it. */
 export interface GatewayNode {
   submit(spec: unknown, options?: SubmitOptions): Promise<Job>
-  submitMany(specs: unknown[], options?: { signal?: AbortSignal }): Promise<Job>
+  submitMany(specs: unknown[], options?: Omit<SubmitOptions, 'delegate'>): Promise<Job>
   status(): Promise<Omit<Network, 'supply' | 'market' | 'slots' | 'epoch' | 'name' | 'witnesses'>>
   peers(): Promise<PeerRow[]>
   /** of the network's definition */

@@ -3,10 +3,9 @@ export type {
   GatewayComponents,
   GatewayInit,
   GatewayNode,
-  GatewayScheduler,
-  GatewaySchedulerEvents,
-  JobQuery,
-  JobSlices
+  GatewayScheduler
 } from './contract.ts'
+export { createGateway } from './create-gateway.ts'
+export * from './errors.ts'
 /** types of everything on the wire, for clients */
 export type * as Wire from './schema.ts'

@@ -97,6 +97,18 @@ const wait = z.coerce
   .describe('ms to wait for the end of the job')
 export const waitQuery = z.object({ wait })
 export type WaitQuery = z.infer<typeof waitQuery>
+export const submitQuery = waitQuery.extend({
+  delegate: z.string().max(128).optional().describe('peer that coordinates the job in place of this node')
+})
+export const idempotencyHeader = z.object({
+  'idempotency-key': z
+    .string()
+    .min(1)
+    .max(255)
+    .optional()
+    .describe('the same key with the same body is the same job, also after a restart')
+})
+export const jobParams = z.object({ id: z.string().min(1).max(64) })
 
 /** `result` where the job finished within `?wait=` */
 export const submitted = z.object({ job: jobReport, result: z.unknown().optional() })

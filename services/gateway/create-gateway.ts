@@ -1,0 +1,96 @@
+import { rm } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { Logger } from '@libp2p/interface'
+import type { App } from './app.ts'
+import type { Gateway, GatewayComponents, GatewayInit } from './contract.ts'
+import { ListenError } from './errors.ts'
+import { createEventHub } from './events.ts'
+import { openIdempotency } from './idempotency.ts'
+import { createServer } from './server.ts'
+import { openTokens, replace } from './tokens.ts'
+
+/** What is answered already may end; then connections are cut. */
+const GRACE_MS = 3_000
+
+/** Makes the HTTP API and dashboard of a node. */
+export function createGateway(init: GatewayInit): (components: GatewayComponents) => Gateway {
+  return components => new HttpGateway(init, components)
+}
+
+class HttpGateway implements Gateway {
+  readonly #init: GatewayInit
+  readonly #components: GatewayComponents
+  readonly #log: Logger
+  #running: AsyncDisposableStack | undefined
+  url: string | undefined
+  token: string | undefined
+
+  constructor(init: GatewayInit, components: GatewayComponents) {
+    this.#init = init
+    this.#components = components
+    this.#log = components.logger.forComponent('artel:gateway')
+  }
+
+  async start(): Promise<void> {
+    if (this.#running != null) return
+    const { dataFolder } = this.#init
+    const now = Date.now
+    await using started = new AsyncDisposableStack()
+    const tokens = await openTokens(dataFolder, now)
+    const idempotency = openIdempotency(dataFolder, now)
+    started.defer(() => idempotency.close())
+    const events = createEventHub(this.#components, { now, log: this.#log })
+    started.defer(() => events.close())
+    const stopping = new AbortController()
+    const { version } = await this.#components.node.status()
+    const app = await createServer(
+      { ...this.#init, version },
+      { ...this.#components, tokens, idempotency, events, stopping: stopping.signal, now }
+    )
+    started.defer(() => close(app, stopping))
+    this.url = await this.#listen(app)
+    const file = join(dataFolder, 'gateway.json')
+    await replace(file, JSON.stringify({ url: this.url }))
+    started.defer(() => rm(file, { force: true }))
+    this.token = tokens.admin
+    this.#running = started.move()
+  }
+
+  async #listen(app: App): Promise<string> {
+    const { host, port, portIsDefault } = this.#init
+    const listen = (at: number) => app.listen({ host, port: at })
+    try {
+      await listen(port)
+    } catch (err) {
+      const { code } = err as NodeJS.ErrnoException
+      if (code !== 'EADDRINUSE' || portIsDefault !== true)
+        throw new ListenError(
+          `gateway.port: cannot listen on ${host} port ${port} (${code}); choose another with --gateway-port, or 0 for any`
+        )
+      this.#log('port %d is in use, taking a free one', port)
+      await listen(0)
+    }
+    const { port: taken } = app.server.address() as AddressInfo
+    const name =
+      host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host
+    return `http://${name}:${taken}`
+  }
+
+  async stop(): Promise<void> {
+    const running = this.#running
+    this.#running = undefined
+    this.url = undefined
+    await running?.disposeAsync()
+  }
+}
+
+async function close(app: App, stopping: AbortController): Promise<void> {
+  stopping.abort()
+  const timer = setTimeout(() => {
+    for (const client of app.websocketServer.clients) client.terminate()
+    app.server.closeAllConnections()
+  }, GRACE_MS)
+  await app.close()
+  clearTimeout(timer)
+}

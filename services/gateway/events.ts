@@ -1,0 +1,130 @@
+import type { Logger } from '@libp2p/interface'
+import type { SchedulerEvents } from '../../scheduler/index.ts'
+import type { GatewayComponents } from './contract.ts'
+import { createLoad } from './load.ts'
+import { createOutbox, type Sink } from './outbox.ts'
+import { plain, plainProgress, plainReport, plainWorker } from './plain.ts'
+import type { Event } from './schema.ts'
+
+/** Faster than an eye, and thousands of small jobs a second become a few hundred texts. */
+const GATHER_MS = 100
+const STATS_MS = 1000
+/** Round trips change slowly; who comes and goes is told at once. */
+const PEERS_MS = 5000
+/** Events gathered at once; beyond, progress of further jobs is left out, and their end is not. */
+const MAX_GATHERED = 1000
+
+/** What happens on this node, told to any number of readers (the WebSocket). Costs nothing while nobody reads. */
+export interface EventHub {
+  /** Tells everything from now on, beginning with peers, balance and stats. The answer ends it. */
+  add(sink: Sink): () => void
+  close(): void
+}
+
+export function createEventHub(
+  components: Pick<GatewayComponents, 'scheduler' | 'ledger' | 'node'>,
+  { now, log }: { now: () => number; log: Logger }
+): EventHub {
+  const { scheduler, ledger, node } = components
+  const readers = new Set<ReturnType<typeof createOutbox>>()
+  const gathered = new Map<string, Event>()
+  let timers: NodeJS.Timeout[] = []
+  let flushing: NodeJS.Timeout | undefined
+  let load = createLoad()
+
+  function tell(key: string, event: Event): void {
+    if (event.type === 'progress' && gathered.size >= MAX_GATHERED && !gathered.has(key)) return
+    gathered.set(key, event)
+    flushing ??= setTimeout(flush, GATHER_MS)
+  }
+
+  function flush(): void {
+    flushing = undefined
+    for (const [key, event] of gathered) {
+      const text = JSON.stringify(event)
+      for (const reader of readers) reader.put(key, text)
+    }
+    gathered.clear()
+  }
+
+  const listeners = {
+    'job:add': ({ detail }) => tell(`job ${detail.job}`, { type: 'job', job: plainReport(detail) }),
+    // the end replaces the progress before it
+    'job:progress': ({ detail }) =>
+      tell(`run ${detail.job}`, { type: 'progress', progress: plainProgress(detail) }),
+    'job:end': ({ detail }) => tell(`run ${detail.job}`, { type: 'end', job: plainReport(detail) }),
+    'worker:add': ({ detail }) => {
+      tell(`worker ${detail.peer}`, { type: 'worker:add', worker: plainWorker(detail) })
+      tellPeers()
+    },
+    'worker:remove': ({ detail }) => {
+      tell(`worker ${detail.peer}`, { type: 'worker:remove', worker: plainWorker(detail) })
+      tellPeers()
+    }
+  } satisfies Listeners
+
+  const onChange = (): void => tell('balance', { type: 'balance', balance: balanceOf(ledger) })
+
+  function tellPeers(): void {
+    node
+      .peers()
+      .then(peers => tell('peers', { type: 'peers', peers }))
+      .catch(err => log.error('the peers could not be told: %e', err))
+  }
+
+  function tellStats(): void {
+    node
+      .status()
+      .then(({ peers, workers }) => {
+        const stats = { time: now(), load: load(), ...node.usage(), peers, workers }
+        tell('stats', { type: 'stats', stats })
+      })
+      .catch(err => log.error('the state of the node could not be told: %e', err))
+  }
+
+  function start(): void {
+    load = createLoad()
+    for (const [type, listener] of Object.entries(listeners))
+      scheduler.addEventListener(type as keyof Listeners, listener as never)
+    ledger.addEventListener('change', onChange)
+    timers = [setInterval(tellStats, STATS_MS), setInterval(tellPeers, PEERS_MS)]
+  }
+
+  function stop(): void {
+    for (const [type, listener] of Object.entries(listeners))
+      scheduler.removeEventListener(type as keyof Listeners, listener as never)
+    ledger.removeEventListener('change', onChange)
+    for (const timer of timers) clearInterval(timer)
+    clearTimeout(flushing)
+    flushing = undefined
+    gathered.clear()
+  }
+
+  return {
+    add(sink) {
+      const reader = createOutbox(sink)
+      if (readers.size === 0) start()
+      readers.add(reader)
+      onChange()
+      tellPeers()
+      tellStats()
+      return () => {
+        if (readers.delete(reader) && readers.size === 0) stop()
+      }
+    },
+    close() {
+      if (readers.size > 0) stop()
+      readers.clear()
+    }
+  }
+}
+
+type Listeners = {
+  [K in keyof SchedulerEvents]: (event: SchedulerEvents[K]) => void
+}
+
+export function balanceOf(
+  ledger: GatewayComponents['ledger']
+): Extract<Event, { type: 'balance' }>['balance'] {
+  return { account: ledger.account, ...plain(ledger.balance()), supply: plain(ledger.supply()) }
+}

@@ -1,0 +1,46 @@
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
+import type { App } from './app.ts'
+import { VALUE_TYPE } from './schema.ts'
+
+const DESCRIPTION = `Jobs, credits and the network of one Artel node.
+
+Credits are decimal strings of micro-credits (1 credit = 1000000), times are ms since 1970. Errors are
+\`application/problem+json\`. Exact values (bigint, typed arrays, bytes, NaN) travel as \`${VALUE_TYPE}\`.
+
+\`GET /api/v1/events\` is a WebSocket with the subprotocols \`artel.v1\` and \`bearer.<token>\`; it sends JSON
+\`{ type, ... }\`: \`job\`, \`progress\`, \`end\`, \`peers\`, \`balance\`, \`worker:add\`, \`worker:remove\`, \`stats\`.`
+
+// the page has no inline script; its styles are of the library
+const DOCS_CSP =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+/** The OpenAPI document, from the schemas of the routes, and a page to read it and try it. Before the routes. */
+export async function describeRoutes(app: App, version: string): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Artel', version, description: DESCRIPTION },
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } }
+    },
+    transform: input => {
+      const out = jsonSchemaTransform(input)
+      const scope = input.route.config?.scope
+      if (scope != null && out.schema != null) {
+        const { description } = out.schema as { description?: string }
+        Object.assign(out.schema, {
+          security: [{ token: [] }],
+          description: `${description == null ? '' : `${description} `}Scope: \`${scope}\`.`
+        })
+      }
+      return out
+    },
+    transformObject: jsonSchemaTransformObject
+  })
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: DOCS_CSP,
+    uiConfig: { persistAuthorization: false, docExpansion: 'list', validatorUrl: null }
+  })
+}

@@ -1,0 +1,52 @@
+import type { WebSocket } from '@fastify/websocket'
+import type { App, Context } from '../app.ts'
+
+/** A reader that does not answer within this time is gone or stuck. */
+const HEARTBEAT_MS = 15_000
+/** Clients have nothing to say here. */
+export const MAX_MESSAGE_BYTES = 1024
+/** More dashboards of one node than anybody opens. */
+const MAX_READERS = 200
+const GOING_AWAY = 1001
+const POLICY = 1008
+const TRY_LATER = 1013
+
+export function eventRoutes(app: App, { events, tokens, stopping }: Context): void {
+  app.route({
+    method: 'GET',
+    url: '/events',
+    config: { scope: 'read' },
+    websocket: true,
+    handler: (socket, req) => {
+      if (app.websocketServer.clients.size > MAX_READERS) return socket.close(TRY_LATER, 'too many readers')
+      follow(socket, req.grant!.id)
+    }
+  })
+
+  function follow(socket: WebSocket, token: string): void {
+    const leave = events.add({
+      get waiting() {
+        return socket.bufferedAmount
+      },
+      send: (text, sent) => socket.send(text, error => error ?? sent()),
+      drop: () => socket.terminate()
+    })
+    let isAlive = true
+    const heartbeat = setInterval(() => {
+      if (!tokens.holds(token)) return socket.close(POLICY, 'the token is over')
+      if (!isAlive) return socket.terminate()
+      isAlive = false
+      socket.ping()
+    }, HEARTBEAT_MS)
+    const goAway = (): void => socket.close(GOING_AWAY, 'the node stops')
+    stopping.addEventListener('abort', goAway)
+    socket.on('pong', () => {
+      isAlive = true
+    })
+    socket.on('close', () => {
+      clearInterval(heartbeat)
+      stopping.removeEventListener('abort', goAway)
+      leave()
+    })
+  }
+}

@@ -1,0 +1,149 @@
+import type { Socket } from 'node:net'
+import websocket from '@fastify/websocket'
+import fastify from 'fastify'
+import { validatorCompiler } from 'fastify-type-provider-zod'
+import type { App, Context } from './app.ts'
+import { readBodies } from './body.ts'
+import type { GatewayInit } from './contract.ts'
+import { serveDashboard } from './dashboard.ts'
+import { NotFoundError, RequestError } from './errors.ts'
+import { guard } from './guard.ts'
+import { describeRoutes } from './openapi.ts'
+import { problemOf } from './problem.ts'
+import { creditRoutes } from './routes/credits.ts'
+import { dataRoutes } from './routes/data.ts'
+import { eventRoutes, MAX_MESSAGE_BYTES } from './routes/events.ts'
+import { networkRoutes } from './routes/network.ts'
+import { priceRoutes } from './routes/prices.ts'
+import { settingRoutes } from './routes/settings.ts'
+import { systemRoutes } from './routes/system.ts'
+import { taskRoutes } from './routes/tasks.ts'
+import { tokenRoutes } from './routes/tokens.ts'
+import { PROBLEM_TYPE, WS_PROTOCOL } from './schema.ts'
+
+/** Every body but specs and data. */
+const BODY_BYTES = 64 * 1024
+const HEADER_BYTES = 16 * 1024
+/** Who has not said what he wants by then. */
+const HEADERS_MS = 10_000
+const CHECK_MS = 2_000
+/** Longer than a wait (60 s) and than the silence between heartbeats. */
+const SILENCE_MS = 90_000
+/** 24 GiB at 15 MB/s. Only who has a token gets as far as sending a body. */
+const REQUEST_MS = 30 * 60_000
+const KEEP_ALIVE_MS = 30_000
+/** Below the 4,096 descriptors that some systems give a process, together with those of the peers. */
+const MAX_CONNECTIONS = 2_000
+
+const SECURITY_HEADERS = {
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'x-frame-options': 'DENY'
+}
+
+/** The HTTP server with all its routes, not listening yet. */
+export async function createServer(
+  init: Pick<GatewayInit, 'host' | 'serverNames' | 'origins' | 'ui'> & { version: string },
+  context: Context
+): Promise<App> {
+  const { verdict, logger, tokens, now } = context
+  const log = logger.forComponent('artel:gateway')
+  const app: App = fastify({
+    bodyLimit: BODY_BYTES,
+    requestTimeout: REQUEST_MS,
+    connectionTimeout: SILENCE_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    forceCloseConnections: 'idle',
+    exposeHeadRoutes: false,
+    http: { maxHeaderSize: HEADER_BYTES, headersTimeout: HEADERS_MS, connectionsCheckingInterval: CHECK_MS },
+    routerOptions: { maxParamLength: 200 },
+    clientErrorHandler: refuse,
+    frameworkErrors: (error, _, reply) => void reply.send(error as never)
+  })
+  app.server.maxConnections = MAX_CONNECTIONS
+  app.setValidatorCompiler(validatorCompiler)
+  // The types hold at compile time and the tests validate; at run time that would cost more than the work.
+  app.setSerializerCompiler(() => data => JSON.stringify(data))
+  app.setErrorHandler((error: Error, _, reply) => {
+    const problem = problemOf(error, verdict)
+    if (problem.title === 'InternalError') log.error('a request failed: %e', error)
+    return reply.code(problem.status).header('content-type', PROBLEM_TYPE).send(JSON.stringify(problem))
+  })
+  app.setNotFoundHandler(({ method, url }) => {
+    throw new NotFoundError(`there is no ${method} ${url.slice(0, 200)}; /docs shows what there is`)
+  })
+  app.addHook('onRequest', (_, reply, done) => {
+    reply.headers(SECURITY_HEADERS)
+    done()
+  })
+  guard(app, { host: init.host, serverNames: init.serverNames ?? [], origins: init.origins, now }, tokens)
+  app.addHook('onSend', (req, reply, _, done) => {
+    if (req.url.startsWith('/api/') && !reply.hasHeader('cache-control'))
+      reply.header('cache-control', 'no-store')
+    done()
+  })
+  readBodies(app)
+  await app.register(websocket, {
+    errorHandler: (error, socket) => {
+      log('a reader of events was lost: %s', error.message)
+      socket.terminate()
+    },
+    // its own way out is `stopping`
+    preClose: done => done(),
+    options: {
+      maxPayload: MAX_MESSAGE_BYTES,
+      perMessageDeflate: false,
+      handleProtocols: protocols => (protocols.has(WS_PROTOCOL) ? WS_PROTOCOL : false)
+    }
+  })
+  await describeRoutes(app, init.version)
+  let document: string | undefined
+  app.get('/openapi.json', { schema: { hide: true } }, (_, reply) => {
+    document ??= JSON.stringify(app.swagger())
+    return reply.header('content-type', 'application/json; charset=utf-8').send(document)
+  })
+  systemRoutes(app, context)
+  await app.register(
+    async api => {
+      const routes = [
+        taskRoutes,
+        priceRoutes,
+        networkRoutes,
+        creditRoutes,
+        settingRoutes,
+        tokenRoutes,
+        eventRoutes
+      ]
+      for (const add of routes) add(api as App, context)
+      await api.register(async data => dataRoutes(data as App, context))
+    },
+    { prefix: '/api/v1' }
+  )
+  await serveDashboard(app, init.ui)
+  await app.ready()
+  return app
+}
+
+/** What is not even HTTP, or has not become a request in time. */
+function refuse(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return
+  const [status, detail] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? ['431 Request Header Fields Too Large', `headers of more than ${HEADER_BYTES} bytes`]
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? ['408 Request Timeout', 'the request did not come in time']
+        : ['400 Bad Request', 'this is not a request']
+  const { name } = new RequestError()
+  const body = JSON.stringify({
+    type: `urn:artel:error:${name}`,
+    title: name,
+    status: Number(status!.slice(0, 3)),
+    detail
+  })
+  if (socket.writable)
+    socket.write(
+      `HTTP/1.1 ${status}\r\ncontent-type: ${PROBLEM_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`
+    )
+  socket.destroySoon()
+}
