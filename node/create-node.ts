@@ -14,7 +14,7 @@ import {
 import { createLedger, createSigner } from '../ledger/index.ts'
 import { createSandbox } from '../sandbox/index.ts'
 import { createPolicy, createScheduler } from '../scheduler/index.ts'
-import { COMPUTE_SERVICE, createDirectory, type Directory } from '../services/index.ts'
+import { COMPUTE_SERVICE, createDirectory, type Directory, type Gateway } from '../services/index.ts'
 import { createLiveConfig } from './config-file.ts'
 import type { ArtelNode, NodeRole } from './contract.ts'
 import { findNetwork } from './find-network.ts'
@@ -22,6 +22,7 @@ import { createLending, policySettings } from './lending.ts'
 import { lockFolder } from './lock.ts'
 import { componentLogger, createLogger } from './logger.ts'
 import { createMetrics } from './metrics.ts'
+import { openGateway } from './open-gateway.ts'
 import { watchPeers } from './peer-watch.ts'
 import type { Config } from './settings.ts'
 import { VERSION } from './version.ts'
@@ -37,13 +38,13 @@ export interface NodeInit {
 }
 
 /**
- * Starts a node: data folder → identity → network → libp2p and Helia → directory → ledger → sandbox → scheduler. What was started
- * is ended in reverse order, by `stop` or when a later part does not start.
+ * Starts a node: data folder → identity → network → libp2p and Helia → directory → ledger → sandbox → scheduler →
+ * gateway. What was started is ended in reverse order, by `stop` or when a later part does not start.
  *
  * @throws {LockError} the data folder is in use
  * @throws {IdentityError} the key file is damaged
  * @throws {NetworkError} no network definition, or a wrong one
- * @throws {ListenError} an address cannot be listened on
+ * @throws {ListenError} an address or port cannot be listened on
  */
 export async function createNode(config: Config, init: NodeInit = {}): Promise<ArtelNode> {
   const role = init.role ?? 'node'
@@ -156,14 +157,14 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
   ledger.claimGrant({ signal }).catch((error: Error) => {
     if (!signal.aborted) logger.warn(`no grant for this account yet: ${error.message}`)
   })
-  const parts = started.move()
-  parts.defer(() => stopped.abort())
+  let parts: AsyncDisposableStack
   let stopping: Promise<void> | undefined
   const stop = (): Promise<void> => {
     stopping ??= parts.disposeAsync()
     return stopping
   }
-  return {
+  let gateway: Gateway | undefined
+  const node: ArtelNode = {
     id: identity.peerId.toString(),
     role,
     get config() {
@@ -176,6 +177,9 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
     sandbox,
     scheduler,
     directory,
+    get gateway() {
+      return gateway
+    },
     registry: metrics.registry,
     addresses: () => libp2p.getMultiaddrs().map(address => address.toString()),
     async submit(spec, options) {
@@ -191,6 +195,10 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
     stop,
     [Symbol.asyncDispose]: stop
   }
+  if (config.gateway.enabled) gateway = started.adopt(await openGateway(node, componentLog), it => it.stop())
+  parts = started.move()
+  parts.defer(() => stopped.abort())
+  return node
 }
 
 async function* workersOf(directory: Directory, options: { signal: AbortSignal }): AsyncGenerator<PeerId> {

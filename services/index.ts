@@ -1,2 +1,5 @@
 export * from './directory/index.ts'
-export * from './gateway/index.ts'
+export type * from './gateway/index.ts'
+
+/** HTTP API and dashboard. Loaded where they are wanted: Fastify costs other nodes start time and memory for nothing. */
+export const loadGateway = () => import('./gateway/index.ts')

@@ -95,7 +95,7 @@ export async function startFleet({ workers, flags = [], profiles }: FleetInit): 
       const worker = await startNode(
         'start',
         join(folder, `worker-${i}`),
-        [...network, '--slots', '1', ...flags],
+        [...network, '--slots', '1', '--gateway-enabled', 'false', ...flags],
         [...profile, ...named(`worker-${i}`)]
       )
       started.defer(() => end(worker.process))

@@ -1,5 +1,7 @@
+import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { loadConfig } from '../config.ts'
+import { InputError } from '../errors.ts'
 import { type Config, SETTINGS, type Setting } from '../settings.ts'
 
 /** Adds every setting as a flag; `only` limits them to the first keys that a command needs. */
@@ -29,6 +31,14 @@ function describe({ description, default: usual, type }: Setting): string {
   return `${description}${list}${shown == null || shown === '' ? '' : ` (default: ${shown})`}`
 }
 
+/** A flag's value that counts something. Throws InputError. */
+export function wholeNumber(flag: string): (text: string) => number {
+  return text => {
+    if (/^[1-9][0-9]{0,8}$/.test(text)) return Number(text)
+    throw new InputError(`${flag} takes a whole number above 0, got "${text}"`)
+  }
+}
+
 /** The configuration of a command from its parsed flags. */
 export function configOf(options: Record<string, unknown>, defaults: Record<string, unknown> = {}): Config {
   const flags = Object.fromEntries(
@@ -38,6 +48,11 @@ export function configOf(options: Record<string, unknown>, defaults: Record<stri
   )
   const file = options.config as string | undefined
   return loadConfig({ flags, defaults, ...(file == null ? {} : { file }) })
+}
+
+/** The file that changed settings go to: the one that was read. */
+export function configFileOf(options: Record<string, unknown>, { data }: Config): string {
+  return (options.config as string | undefined) ?? process.env.ARTEL_CONFIG ?? join(data, 'config.json')
 }
 
 /** How commander names the value of a flag. */

@@ -5,7 +5,7 @@ import { serveControl } from '../control.ts'
 import { createLogger } from '../logger.ts'
 import { createOperations } from '../operations.ts'
 import { VERSION } from '../version.ts'
-import { configOf, settingFlags } from './flags.ts'
+import { configFileOf, configOf, settingFlags } from './flags.ts'
 import { aborted, untilInterrupted } from './lifecycle.ts'
 import { type OutputOptions, print } from './output.ts'
 
@@ -44,11 +44,12 @@ function command(name: string, description: string, role: NodeRole): Command {
 }
 
 async function start(role: NodeRole, options: OutputOptions & Record<string, unknown>): Promise<void> {
-  const config = configOf(options, role === 'seed' ? { listen: SEED_LISTEN } : {})
+  const config = configOf(options, role === 'seed' ? { listen: SEED_LISTEN } : { gateway: { enabled: true } })
   const logger = createLogger(config)
   const { createNode } = await import('../create-node.ts')
   await untilInterrupted(async signal => {
-    const node = await createNode(config, { role, logger, signal }).catch(error => {
+    const configFile = configFileOf(options, config)
+    const node = await createNode(config, { role, logger, configFile, signal }).catch(error => {
       if (signal.aborted) return undefined
       throw error
     })
@@ -69,7 +70,10 @@ async function start(role: NodeRole, options: OutputOptions & Record<string, unk
       data: config.data,
       pid: process.pid
     }
-    print(ready, options, describe)
+    // the token is for the owner's screen, not for what programs log
+    print({ ...ready, dashboard: node.gateway?.url }, options, it =>
+      describe({ ...it, dashboard: it.dashboard && `${it.dashboard}/#token=${node.gateway?.token}` })
+    )
     await aborted(signal)
     await closeControl()
     await node.stop()
@@ -84,13 +88,14 @@ function describe(ready: {
   network: string
   addresses: string[]
   data: string
+  dashboard?: string
 }): string {
-  const join = ready.role === 'seed' ? [`  join:    artel start --seed ${ready.addresses[0]}`] : []
   return [
     `artel ${VERSION} ${ready.role} ${ready.id}`,
-    `  network: ${ready.network}`,
-    ...ready.addresses.map(address => `  address: ${address}`),
-    `  data:    ${ready.data}`,
-    ...join
+    `  network:   ${ready.network}`,
+    ...ready.addresses.map(address => `  address:   ${address}`),
+    `  data:      ${ready.data}`,
+    ...(ready.dashboard == null ? [] : [`  dashboard: ${ready.dashboard}`]),
+    ...(ready.role === 'seed' ? [`  join:      artel start --seed ${ready.addresses[0]}`] : [])
   ].join('\n')
 }

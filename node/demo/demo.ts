@@ -50,7 +50,7 @@ async function demo({ json, picture }: { json: boolean; picture: string }): Prom
   try {
     say('Starting a seed, three workers and a client, each a process of its own …')
     const seed = await add('seed', ['seed', '--listen', '/ip4/127.0.0.1/tcp/0', '--compute', 'false'])
-    const join = ['start', '--seed', seed.address]
+    const join = ['start', '--gateway-enabled', 'false', '--seed', seed.address]
     // all five are this machine's owner's own, so they work for each other also where a wall is missing
     const worker = (name: string) => add(name, [...join, '--slots', '1', '--trusted-peer', '*'])
     await Promise.all(Array.from({ length: WORKERS }, (_, i) => worker(`worker${i + 1}`)))

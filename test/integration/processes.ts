@@ -82,7 +82,12 @@ export class Program {
     const [command, ...line] = [...inside, process.execPath, '--no-node-snapshot', file, ...args]
     this.child = spawn(command as string, line, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ARTEL_LOG_LEVEL: 'warn', ARTEL_LOG_FORMAT: 'json' }
+      env: {
+        ...process.env,
+        ARTEL_LOG_LEVEL: 'warn',
+        ARTEL_LOG_FORMAT: 'json',
+        ARTEL_GATEWAY_ENABLED: 'false'
+      }
     })
     createInterface({ input: this.child.stdout! }).on('line', line => {
       try {

@@ -122,7 +122,8 @@ export class Processes {
   #spawn(args: string[], env: Record<string, string> = {}): ChildProcess {
     const child = spawn(process.execPath, [ARTEL, ...args], {
       cwd: this.folder,
-      env: { PATH: process.env.PATH, HOME: this.folder, ...env }
+      // few tests want it, and all of them at once would quarrel about its port
+      env: { PATH: process.env.PATH, HOME: this.folder, ARTEL_GATEWAY_ENABLED: 'false', ...env }
     })
     this.#running.add(child)
     child.once('close', () => this.#running.delete(child))
