@@ -38,6 +38,9 @@ export interface Intake {
   cover(checkpoint: Checkpoint, keep: boolean): void
 }
 
+/** Puts something off until what it stands for is on disk. */
+type Counting = (work: () => void) => void
+
 /** Verifies an item by itself. @throws {MalformedError} */
 export function verifySegment(bytes: Uint8Array, network: LedgerNetwork): HashedSegment {
   const segment = decodeSegment(bytes, network)
@@ -51,7 +54,7 @@ export function verifySegment(bytes: Uint8Array, network: LedgerNetwork): Hashed
 export function createIntake(init: IntakeInit): Intake {
   const { network, account: self, store, book, log, now, onChange, onFrozen } = init
 
-  const takeSegment = (bytes: Uint8Array, isLogged: boolean): void => {
+  const takeSegment = (bytes: Uint8Array, isLogged: boolean, count: Counting): void => {
     const segment = decodeSegment(bytes, network)
     const { account } = segment
     const last = lastSeq(segment)
@@ -72,7 +75,7 @@ export function createIntake(init: IntakeInit): Intake {
     if (book.account(account).seq > last) return
     const mine = account === self || segment.orders.some(order => paysTo(order, self))
     store.putSegment({ account, first: segment.seq, last, bytes, added: now(), mine }, isLogged)
-    if (book.add(segment)) onChange(account)
+    count(() => void (book.add(segment) && onChange(account)))
   }
 
   const freeze = (account: AccountId): void => {
@@ -94,7 +97,7 @@ export function createIntake(init: IntakeInit): Intake {
     if (areConflicting(a, b)) takeFork(encodeForkProof(a, b), false, a.account)
   }
 
-  const takeEvidence = (bytes: Uint8Array, isLogged: boolean): void => {
+  const takeEvidence = (bytes: Uint8Array, isLogged: boolean, count: Counting): void => {
     const evidence = verifyEvidence(bytes, network)
     const key = `${evidenceKey(evidence)}/${Buffer.from(sha256(bytes)).toString('hex', 0, 8)}`
     if (store.statement(EVIDENCE_ITEM, key) != null) {
@@ -106,23 +109,29 @@ export function createIntake(init: IntakeInit): Intake {
     if (!isLogged && weighty.length < MIN_OTHERS)
       throw new MalformedError(`evidence against ${evidence.accused.worker} by workers without standing`)
     store.putStatement(EVIDENCE_ITEM, key, bytes, now(), isLogged)
-    book.addEvidence(evidence)
+    count(() => book.addEvidence(evidence))
   }
 
   return {
     take: (items, isLogged) => {
+      // what a full disk refused must not count: it would be taken for known and never be written
+      const written: (() => void)[] = []
+      const count: Counting = work => void written.push(work)
       store.batch(() => {
         for (const [kind, bytes] of items) {
           try {
-            if (kind === SEGMENT_ITEM) takeSegment(bytes, isLogged)
+            if (kind === SEGMENT_ITEM) takeSegment(bytes, isLogged, count)
             else if (kind === FORK_ITEM) takeFork(bytes, isLogged)
-            else if (kind === EVIDENCE_ITEM) takeEvidence(bytes, isLogged)
+            else if (kind === EVIDENCE_ITEM) takeEvidence(bytes, isLogged, count)
           } catch (error) {
             // a bad witness may write anything to its log; what is not valid does not count
             if (!(error instanceof MalformedError)) throw error
             log('%s', error.message)
           }
         }
+      })
+      store.batch(() => {
+        for (const work of written) work()
       })
     },
     convict,

@@ -216,7 +216,8 @@ export function openStore(directory?: string): Store {
       db.exec('COMMIT')
       return result
     } catch (error) {
-      db.exec('ROLLBACK')
+      // a full disk has rolled it back already
+      if (db.isTransaction) db.exec('ROLLBACK')
       throw error
     } finally {
       isOpenTransaction = false

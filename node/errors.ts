@@ -79,6 +79,7 @@ export const VERDICTS: ReadonlyMap<string, Verdict> = new Map(
     JobFailedError: JOB,
     IdentityError: MACHINE,
     ListenError: MACHINE,
+    StorageError: { exit: EXIT.machine, status: 507 },
     LockError: { exit: EXIT.machine, status: 409 },
     WallMissingError: { exit: EXIT.machine, status: 503 },
     SandboxUnavailableError: { exit: EXIT.machine, status: 503 },

@@ -185,8 +185,8 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
       { offers, network, ledger, exchange, links, outbox, runs, log }
     )
     const submission = createSubmission(
-      { signal, tell },
-      { requester, store, memo, sandbox, ledger, blocks, blockstore, exchange, offers, runs, log }
+      { directory, signal, tell },
+      { requester, store, memo, sandbox, ledger, blocks, blockstore, exchange, offers, runs, settlement, log }
     )
     return { store, memo, pages, work, runs, peers, submission, settlement }
   }

@@ -49,6 +49,14 @@ export class JobExpiredError extends Error {
   }
 }
 
+/** This node's own disk is full or broken. */
+export class StorageError extends Error {
+  override readonly name = 'StorageError'
+  constructor(directory: string, reason: string) {
+    super(`this node cannot write to ${directory} (${reason}); make room there and try again`)
+  }
+}
+
 /** A peer broke the compute protocol; the stream is closed. */
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError'

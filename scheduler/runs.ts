@@ -18,6 +18,7 @@ import { product } from './price.ts'
 import { createRunHere } from './run-here.ts'
 import type { Settlement } from './settlement.ts'
 import type { Store } from './store.ts'
+import { untilDone } from './until-done.ts'
 
 // Silence, deadlines and late slices are looked at this often while a job runs.
 const TICK_MS = 250
@@ -71,7 +72,7 @@ export function createRuns(
       revoke: ({ worker, slice }) => outbox.revoke(worker, slice),
       accept: onAccept,
       retract: onRetract,
-      trust: store.setTrust,
+      trust: onTrust,
       evidence: evidence => settlement.accuse(parts.get(evidence.job)!.job.id, evidence),
       end: onPartEnd
     },
@@ -209,40 +210,74 @@ export function createRuns(
     if (state === 'failed') job.shares.clear()
     const { done, total, retries } = job
     const shares = [...job.shares.values()]
-    try {
+    const write = (): void =>
       store.endJob(job.id, { state, finished: now, ...ended, done, total, retries, shares })
+    let isWritten = true
+    try {
+      write()
     } catch (err) {
-      // whoever waits gets the end all the same; after a restart the job goes on from what is on disk
-      log.error('the end of job %s could not be written: %e', job.id, err)
+      if (state === 'completed') {
+        // a result that is not on disk cannot be fetched
+        cannotStore(job, err as Error)
+        return
+      }
+      isWritten = false
     }
-    if (state === 'completed' && job.spec.memoize && job.init.type !== 'batch')
-      memo.put(memoKey(job.spec, sandbox.class), job.spec.verify, {
-        job: job.id,
-        cid: ended.cid!,
-        result: ended.result!
-      })
+    if (state === 'completed' && job.spec.memoize && job.init.type !== 'batch') memoise(job, ended)
     job.end(state, now, { cid: ended.cid, failure: ended.failure })
     for (const index of job.open) {
       coordinator.cancel(partId(job.id, index), now)
       parts.delete(partId(job.id, index))
     }
     job.open.clear()
-    void settle(job)
+    void settle(job, isWritten ? undefined : write)
   }
 
-  async function settle(job: JobHandle): Promise<void> {
+  /** `write`: writes its end, which must be on disk first: after a restart a job without an end goes on, and is paid for. */
+  async function settle(job: JobHandle, write?: () => void): Promise<void> {
+    const what = `the end of job ${job.id} is not written`
+    if (write != null && !(await untilDone(what, write, { signal, log }))) return
     if (!(await settlement.settle(job))) return
     job.markSettled()
     jobs.delete(job.id)
   }
 
+  function memoise(job: JobHandle, { cid, result }: { cid?: string; result?: Uint8Array }): void {
+    try {
+      const key = memoKey(job.spec, sandbox.class)
+      memo.put(key, job.spec.verify, { job: job.id, cid: cid!, result: result! })
+    } catch (err) {
+      log.error('the result of job %s is not kept for others: %e', job.id, err)
+    }
+  }
+
+  /** false when this node cannot write, which ends the job as soon as the coordinator has taken its step. */
+  function keep(job: JobHandle, write: () => void): boolean {
+    try {
+      write()
+      return true
+    } catch (err) {
+      queueMicrotask(() => cannotStore(job, err as Error))
+      return false
+    }
+  }
+
   // ---- what the coordinator decides ----
+
+  function onTrust(...[key, trust]: Parameters<Effects['trust']>): void {
+    try {
+      store.setTrust(key, trust)
+    } catch (err) {
+      // the coordinator remembers it; after a restart there is a little less
+      log.error('what is known of a worker could not be written: %e', err)
+    }
+  }
 
   function onLease(lease: Lease): void {
     const { part, job } = parts.get(lease.job)!
     if (job.state === 'queued') {
       job.state = 'running'
-      store.running(job.id)
+      keep(job, () => store.running(job.id))
     }
     outbox.lease(lease.worker, part, {
       id: lease.slice,
@@ -259,17 +294,13 @@ export function createRuns(
     const { job, part, index } = parts.get(accepted.job)!
     const value = accepted.payload as Uint8Array
     const works = accepted.proofs as SignedWork[]
-    try {
-      store.addSlice(job.id, { part: index, first, count, slice, value, paid, works })
-    } catch (err) {
-      queueMicrotask(() => cannotStore(job, err as Error))
-      return 'unstored'
-    }
+    const write = (): void => store.addSlice(job.id, { part: index, first, count, slice, value, paid, works })
+    if (!keep(job, write)) return 'unstored'
     try {
       part.reducer.add(first, count, value)
     } catch (err) {
       log.error('a result of %s for job %s is malformed: %e', paid[0]?.worker, job.id, err)
-      store.removeSlice(job.id, index, first)
+      keep(job, () => store.removeSlice(job.id, index, first))
       return 'malformed'
     }
     for (const { worker, price } of paid) job.addShare(worker, count, price)
@@ -280,7 +311,7 @@ export function createRuns(
   /** Rare: what was reduced already contains the doubtful result, so everything else is reduced again. */
   function onRetract({ job: id, first, count }: { job: string; first: number; count: number }): void {
     const { job, part, index } = parts.get(id)!
-    store.removeSlice(job.id, index, first)
+    if (!keep(job, () => store.removeSlice(job.id, index, first))) return
     part.reducer = part.createReducer()
     for (const slice of store.slices(job.id))
       if (slice.part === index) part.reducer.add(slice.first, slice.count, slice.value)

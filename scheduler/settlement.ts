@@ -11,6 +11,7 @@ import {
 import type { Effects } from './coordinator-contract.ts'
 import type { JobHandle } from './job.ts'
 import type { Store } from './store.ts'
+import { untilDone } from './until-done.ts'
 
 // Signatures that go into one piece of evidence (ledger).
 const MAX_OTHERS = 7
@@ -41,19 +42,30 @@ export function createSettlement(
     return works.length === 0 ? undefined : createReceipts(signer, ledger.network, job, works)
   }
 
-  /** false when this node stops before the settlement is certified; it is repeated after the next start. */
+  /**
+   * Tried again while this node cannot write. false when it stops before the settlement is certified, which is repeated
+   * after the next start, or can never sign again.
+   */
   async function pay(
     job: string,
     payments: { to: string; amount: bigint; slices: number }[],
     receipts?: Uint8Array
   ): Promise<boolean> {
-    try {
-      await ledger.settle(job, payments, { signal, receipts })
-      return true
-    } catch (err) {
-      if (!signal.aborted) log.error('job %s is not settled yet: %e', job, err)
-      return false
-    }
+    let isFrozen = false
+    const settled = await untilDone(
+      `job ${job} is not settled`,
+      async () => {
+        try {
+          await ledger.settle(job, payments, { signal, receipts })
+        } catch (err) {
+          if ((err as Error).name !== 'AccountFrozenError') throw err
+          log.error('job %s is never settled: %e', job, err)
+          isFrozen = true
+        }
+      },
+      { signal, log }
+    )
+    return settled && !isFrozen
   }
 
   return {
@@ -65,8 +77,12 @@ export function createSettlement(
       const receipts = payments.length === 0 ? undefined : receiptsOf(job.id)?.root
       if (!(await pay(job.id, payments, receipts))) return false
       // a node that stops settles again after the start, which changes nothing
-      if (!signal.aborted) store.settled(job.id)
-      return true
+      return untilDone(`job ${job.id} is not marked as settled`, () => store.settled(job.id), { signal, log })
+    },
+
+    /** Gives back what was reserved for a job that could not be written. */
+    free(job: string): void {
+      void pay(job, [])
     },
 
     /** Escrows of jobs that were never written: this node ended in between. */

@@ -115,7 +115,8 @@ export function openStore(file: string) {
       write()
       db.exec('COMMIT')
     } catch (err) {
-      db.exec('ROLLBACK')
+      // a full disk has rolled it back already
+      if (db.isTransaction) db.exec('ROLLBACK')
       throw err
     }
   }
@@ -136,14 +137,19 @@ export function openStore(file: string) {
     },
     addSlice(job: string, slice: StoredSlice & { slice: number; works: SignedWork[] }): void {
       const paid = JSON.stringify(slice.paid.map(({ worker, price }) => [worker, String(price)]))
-      insertSlice.run(job, slice.part, slice.first, slice.count, slice.slice, slice.value, paid)
-      for (const { worker, slices, signature } of slice.works)
-        for (const work of slices)
-          insertWork.run(job, worker, work.slice, work.digest, work.amount, signature)
+      // a slice without its signatures would be paid without a receipt
+      transaction(() => {
+        insertSlice.run(job, slice.part, slice.first, slice.count, slice.slice, slice.value, paid)
+        for (const { worker, slices, signature } of slice.works)
+          for (const work of slices)
+            insertWork.run(job, worker, work.slice, work.digest, work.amount, signature)
+      })
     },
     removeSlice(job: string, part: number, first: number): void {
-      deleteWorks.run(job, job, part, first)
-      deleteSlice.run(job, part, first)
+      transaction(() => {
+        deleteWorks.run(job, job, part, first)
+        deleteSlice.run(job, part, first)
+      })
     },
     /** What the workers signed of a job, a slice each, in a fixed order. */
     works(job: string): SignedWork[] {

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import type { Logger } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
-import type { Ledger } from '../ledger/index.ts'
+import type { Escrow, Ledger } from '../ledger/index.ts'
 import { encodeValue, type Sandbox } from '../sandbox/index.ts'
 import type { BlockExchange } from './blocks.ts'
 import type { DataStream, Job, JobReport } from './contract.ts'
 import { type Blocks, chunkCid, chunksOf, type Data, openData, readCid } from './data.ts'
-import { SpecError } from './errors.ts'
+import { SpecError, StorageError } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 import { findReferences, resolveInputs, withReferences } from './inputs.ts'
 import type { JobHandle } from './job.ts'
@@ -17,6 +17,7 @@ import { isPlanned, type PlannedSpec } from './plan.ts'
 import { boundOf, type Quote, quoteOf } from './price.ts'
 import { calibrate, estimate } from './quote.ts'
 import type { Runs } from './runs.ts'
+import type { Settlement } from './settlement.ts'
 import { parseSpec, type TaskSpec } from './spec.ts'
 import type { Store, StoredJob } from './store.ts'
 import { expectedCost } from './verify.ts'
@@ -30,9 +31,15 @@ const DATA_TIMEOUT_MS = 30_000
 /** From a spec to a running job: checks, data by CID, quote, memoised results, the escrow; also after a restart. */
 export function createSubmission(
   {
+    directory,
     signal: stopping,
     tell
-  }: { signal: AbortSignal; tell(event: 'job:add' | 'job:end', report: JobReport): void },
+  }: {
+    /** of the store, for messages */
+    directory: string
+    signal: AbortSignal
+    tell(event: 'job:add' | 'job:end', report: JobReport): void
+  },
   {
     requester,
     store,
@@ -43,6 +50,7 @@ export function createSubmission(
     exchange,
     offers,
     runs,
+    settlement,
     ...components
   }: {
     /** this node */
@@ -58,6 +66,7 @@ export function createSubmission(
     /** what linked workers said last */
     offers: ReadonlyMap<string, OfferMessage>
     runs: Runs
+    settlement: Pick<Settlement, 'free'>
     log: Logger
   }
 ) {
@@ -102,9 +111,8 @@ export function createSubmission(
     const encoded = encodeSpecs(inputs.stored)
     const specBytes = encoded.length + inputs.bytes
     const work = batch ? batchWork(specs, specBytes) : createWork(specs[0]!, specBytes)
-    const escrow = await ledger.escrow(id, bound, options)
     const name = batch ? undefined : specs[0]!.name
-    store.addJob({ id, type, name, submitted, bound }, encoded)
+    const escrow = await reserve({ id, type, name, submitted, bound }, encoded, options)
     const job = runs.track(
       {
         id,
@@ -125,6 +133,25 @@ export function createSubmission(
     })
     runs.run(job)
     return job
+  }
+
+  /** Reserves the bound and writes the job; nothing stays reserved for a job that is not on disk. */
+  async function reserve(
+    job: Parameters<Store['addJob']>[0],
+    specs: Uint8Array,
+    options?: { signal?: AbortSignal }
+  ): Promise<Escrow> {
+    let escrow: Escrow | undefined
+    try {
+      escrow = await ledger.escrow(job.id, job.bound, options)
+      store.addJob(job, specs)
+      return escrow
+    } catch (err) {
+      escrow?.certified.catch(() => {}) // given back all the same
+      if (escrow != null) settlement.free(job.id)
+      const { code, message } = err as NodeJS.ErrnoException
+      throw code === 'ERR_SQLITE_ERROR' ? new StorageError(directory, message) : err
+    }
   }
 
   /** A job that is complete at once, with the result of another. */

@@ -163,6 +163,8 @@ interface StartOptions {
   args?: string[]
   /** see Program */
   inside?: string[]
+  /** where the data folder is seen from outside */
+  seenAs?: string
 }
 
 /** A network of processes on loopback with a folder for each; `stop` ends and removes everything. */
@@ -177,15 +179,15 @@ export class Processes {
     return folder
   }
 
-  #start(file: string, folder: string, args: string[], inside?: string[]): Program {
+  #start(file: string, folder: string, args: string[], { inside, seenAs }: StartOptions = {}): Program {
     const program = new Program(file, args, inside)
-    this.#programs.set(program, folder)
+    this.#programs.set(program, seenAs ?? folder)
     return program
   }
 
-  async #ready(program: Program): Promise<Started> {
+  async #ready(program: Program, data: string): Promise<Started> {
     const ready = await program.event<Ready>('ready', event => event.event === 'ready')
-    return { program, ready, data: this.#programs.get(program)! }
+    return { program, ready, data }
   }
 
   /** Folders of the nodes that run. */
@@ -197,25 +199,25 @@ export class Processes {
     const folder = data ?? (await this.folder())
     const listen = ['--listen', '/ip4/127.0.0.1/tcp/0']
     const args = ['seed', '--json', '--data', folder, ...listen, '--compute', 'false']
-    const started = await this.#ready(this.#start(CLI, folder, args))
+    const started = await this.#ready(this.#start(CLI, folder, args), folder)
     this.seedAddress = started.ready.addresses[0] as string
     return started
   }
 
-  async worker(data?: string, { args = [], inside }: StartOptions = {}): Promise<Started> {
+  async worker(data?: string, { args = [], ...options }: StartOptions = {}): Promise<Started> {
     const folder = data ?? (await this.folder())
     const all = ['start', '--json', '--data', folder, '--seed', this.seedAddress, '--slots', '1', ...args]
-    return this.#ready(this.#start(CLI, folder, all, inside))
+    return this.#ready(this.#start(CLI, folder, all, options), folder)
   }
 
   async evilWorker(mode: string): Promise<Started> {
     const folder = await this.folder()
-    return this.#ready(this.#start(EVIL_WORKER, folder, [folder, this.seedAddress, mode]))
+    return this.#ready(this.#start(EVIL_WORKER, folder, [folder, this.seedAddress, mode]), folder)
   }
 
   /** `what`: a spec to submit, or the id of a job to go on with. */
-  client(data: string, what: object | string, { args = [], inside }: StartOptions = {}): Program {
-    return this.#start(CLIENT, data, [data, this.seedAddress, JSON.stringify(what), ...args], inside)
+  client(data: string, what: object | string, { args = [], ...options }: StartOptions = {}): Program {
+    return this.#start(CLIENT, data, [data, this.seedAddress, JSON.stringify(what), ...args], options)
   }
 
   run(args: string[]): Program {

@@ -21,7 +21,9 @@ export interface End {
   event: 'end'
   result: number
   error?: string
+  message?: string
   report: {
+    job: string
     state: string
     done: number
     total: number
