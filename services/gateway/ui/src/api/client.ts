@@ -1,0 +1,72 @@
+import type { Problem } from '../../../schema.ts'
+import { token } from './token.ts'
+
+const DEADLINE_MS = 30_000
+
+/** The node answered, and said no. */
+export class ProblemError extends Error {
+  override name = 'ProblemError'
+  readonly status: number
+  readonly title: string
+
+  constructor({ status, title, detail }: Pick<Problem, 'status' | 'title' | 'detail'>) {
+    super(detail)
+    this.status = status
+    this.title = title
+  }
+}
+
+/** The node did not answer. */
+export class UnreachableError extends Error {
+  override name = 'UnreachableError'
+}
+
+export interface CallOptions {
+  method?: 'GET' | 'POST' | 'PATCH' | 'DELETE'
+  body?: unknown
+  headers?: Record<string, string>
+  signal?: AbortSignal
+}
+
+/** Calls /api/v1 with the token. Throws ProblemError or UnreachableError; a refused token is forgotten. */
+export async function call<T>(path: string, options: CallOptions = {}): Promise<T> {
+  const { method = 'GET', body, headers = {}, signal } = options
+  const secret = token.get()
+  const deadline = AbortSignal.timeout(DEADLINE_MS)
+  let response: Response
+  try {
+    response = await fetch(`/api/v1${path}`, {
+      method,
+      headers: {
+        accept: 'application/json',
+        ...(secret == null ? {} : { authorization: `Bearer ${secret}` }),
+        ...(body == null ? {} : { 'content-type': 'application/json' }),
+        ...headers
+      },
+      body: body == null ? undefined : JSON.stringify(body),
+      signal: signal == null ? deadline : AbortSignal.any([signal, deadline]),
+      cache: 'no-store',
+      credentials: 'omit'
+    })
+    if (response.ok) return (await response.json()) as T
+  } catch (err) {
+    if (signal?.aborted === true) throw err
+    throw new UnreachableError((err as Error).message)
+  }
+  const problem = await problemOf(response)
+  if (response.status === 401) token.refuse(secret)
+  throw problem
+}
+
+async function problemOf(response: Response): Promise<ProblemError> {
+  try {
+    return new ProblemError((await response.json()) as Problem)
+  } catch {
+    // a proxy before the node answers in its own words
+    return new ProblemError({
+      status: response.status,
+      title: response.statusText,
+      detail: `HTTP ${response.status}`
+    })
+  }
+}

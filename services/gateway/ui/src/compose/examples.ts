@@ -1,0 +1,167 @@
+import type { Key } from '../i18n/i18n.tsx'
+
+export interface Example {
+  id: string
+  title: Key
+  text: Key
+  code: string
+}
+
+/** What a newcomer can run at once, from small to larger; each shows another kind of result. */
+export const EXAMPLES: Example[] = [
+  {
+    id: 'squares',
+    title: 'example.squares',
+    text: 'example.squaresText',
+    code: `{
+  name: 'Sum of squares',
+  type: 'range_reduce',
+  start: 1,
+  end: 1_000_000,
+  map: x => x * x,
+  operation: 'sum'
+}
+`
+  },
+  {
+    id: 'primes',
+    title: 'example.primes',
+    text: 'example.primesText',
+    code: `// partial is faster than map: it takes a whole piece of the range
+{
+  name: 'Primes up to 20 million',
+  type: 'range_reduce',
+  start: 1,
+  end: 20_000_000,
+  operation: 'sum',
+  partial: (start, end) => {
+    const root = Math.floor(Math.sqrt(end))
+    const small = new Uint8Array(root + 1)
+    const marks = new Uint8Array(end - start + 1)
+    for (let p = 2; p <= root; p++) {
+      if (small[p]) continue
+      for (let m = p * p; m <= root; m += p) small[m] = 1
+      for (let m = Math.max(p * p, Math.ceil(start / p) * p); m <= end; m += p) marks[m - start] = 1
+    }
+    let count = 0
+    for (let n = Math.max(2, start); n <= end; n++) if (!marks[n - start]) count++
+    return count
+  }
+}
+`
+  },
+  {
+    id: 'mandelbrot',
+    title: 'example.mandelbrot',
+    text: 'example.mandelbrotText',
+    code: `// one row of pixels (RGBA) per number of the range
+{
+  name: 'Mandelbrot set',
+  type: 'map',
+  range: { start: 0, end: 299 },
+  context: { width: 480, height: 300, depth: 300 },
+  fn: (y, { width, height, depth }) => {
+    const row = new Uint8Array(width * 4)
+    const ci = (y / height - 0.5) * 2.4
+    for (let x = 0; x < width; x++) {
+      const cr = (x / width) * 3.6 - 2.5
+      let [r, i, n] = [0, 0, 0]
+      while (n < depth && r * r + i * i < 4) {
+        const next = r * r - i * i + cr
+        i = 2 * r * i + ci
+        r = next
+        n++
+      }
+      const t = n === depth ? 0 : Math.sqrt(n / depth)
+      row.set([t * 90, t * 210, 40 + t * 200, 255], x * 4)
+    }
+    return row
+  }
+}
+`
+  },
+  {
+    id: 'words',
+    title: 'example.words',
+    text: 'example.wordsText',
+    code: `{
+  name: 'Count words',
+  type: 'map_reduce',
+  items: [
+    'many hands make light work',
+    'work expands to fill the time',
+    'many a little makes a mickle',
+    'light comes from the east'
+  ],
+  map: line => line.split(' ').map(word => [word, 1]),
+  reduce: 'sum'
+}
+`
+  },
+  {
+    id: 'wave',
+    title: 'example.wave',
+    text: 'example.waveText',
+    code: `{
+  name: 'Two waves',
+  type: 'map',
+  range: { start: 0, end: 399 },
+  fn: x => Math.sin(x / 15) + Math.sin(x / 17)
+}
+`
+  },
+  {
+    id: 'collatz',
+    title: 'example.collatz',
+    text: 'example.collatzText',
+    code: `{
+  name: 'Collatz paths',
+  type: 'map',
+  range: { start: 1, end: 60 },
+  fn: start => {
+    let [n, steps, top] = [start, 0, start]
+    while (n !== 1) {
+      n = n % 2 === 0 ? n / 2 : 3 * n + 1
+      top = Math.max(top, n)
+      steps++
+    }
+    return { start, steps, top }
+  }
+}
+`
+  },
+  {
+    id: 'training',
+    title: 'example.training',
+    text: 'example.trainingText',
+    code: `{
+  name: 'Learn XOR',
+  type: 'ml_train_step',
+  model: { layers: [{ units: 8, activation: 'tanh' }, { units: 1, activation: 'sigmoid' }] },
+  data: {
+    x: { rows: 4, cols: 2, data: [0, 0, 0, 1, 1, 0, 1, 1] },
+    y: { rows: 4, cols: 1, data: [0, 1, 1, 0] }
+  },
+  loss: 'mse',
+  optimizer: 'adam',
+  learningRate: 0.05,
+  epochs: 60
+}
+`
+  },
+  {
+    id: 'failure',
+    title: 'example.failure',
+    text: 'example.failureText',
+    code: `{
+  name: 'Stumbles at 13',
+  type: 'map',
+  range: { start: 1, end: 20 },
+  fn: x => {
+    if (x === 13) throw new Error('unlucky ' + x)
+    return x
+  }
+}
+`
+  }
+]

@@ -1,0 +1,123 @@
+import { Anchor, Badge, Group, SimpleGrid, Stack, Text } from '@mantine/core'
+import { Cpu, Puzzle } from 'lucide-react'
+import type { Services } from '../../../schema.ts'
+import { useServices } from '../api/queries.ts'
+import { useTexts } from '../i18n/i18n.tsx'
+import { Id } from '../parts/account.tsx'
+import { Empty } from '../parts/empty.tsx'
+import { Asked, Card, PageHead } from '../parts/page.tsx'
+import { href } from '../router.ts'
+
+export default function ServicesPage({ service }: { service: string | undefined }) {
+  const { t } = useTexts()
+  const services = useServices()
+  return (
+    <>
+      {service == null ? (
+        <PageHead title={t('nav.services')} lead={t('services.lead')} />
+      ) : (
+        <>
+          <Anchor href={href('services')} size="sm">
+            {t('services.back')}
+          </Anchor>
+          <PageHead title={<NameOf service={service} />} lead={service} />
+        </>
+      )}
+      <Asked query={services}>
+        {data => (service == null ? <Offered {...data} /> : <One {...data} service={service} />)}
+      </Asked>
+    </>
+  )
+}
+
+/** `artel/<name>/<version>` */
+const nameOf = (service: string): string => service.split('/')[1] ?? service
+
+function NameOf({ service }: { service: string }) {
+  const { t } = useTexts()
+  return nameOf(service) === 'compute' ? t('services.compute') : nameOf(service)
+}
+
+function IconOf({ service }: { service: string }) {
+  const Icon = nameOf(service) === 'compute' ? Cpu : Puzzle
+  return <Icon size="1.5rem" aria-hidden color="var(--artel-accent)" />
+}
+
+function Offered({ items, announced }: Services) {
+  const { t } = useTexts()
+  const mine = new Set(announced.map(({ service }) => service))
+  const names = [...new Set([...items.map(({ service }) => service), ...mine])]
+  if (names.length === 0)
+    return (
+      <div className="card">
+        <Empty title={t('empty.services')} text={t('empty.servicesText')} />
+      </div>
+    )
+  return (
+    <SimpleGrid cols={{ base: 1, xs: 2, lg: 3, xl: 4 }}>
+      {names.map(service => (
+        <a
+          key={service}
+          href={href('services', service)}
+          className="card clickable"
+          style={{ color: 'inherit', textDecoration: 'none' }}
+        >
+          <Group gap="sm" wrap="nowrap" align="flex-start">
+            <IconOf service={service} />
+            <div style={{ minWidth: 0 }}>
+              <Text fw={600}>
+                <NameOf service={service} />
+              </Text>
+              <Text size="xs" c="dimmed" ff="monospace" truncate>
+                {service}
+              </Text>
+              <Group gap="xs" mt="xs">
+                <Text size="sm">
+                  {t('services.providers', {
+                    n: items.find(each => each.service === service)?.providers.length ?? 0
+                  })}
+                </Text>
+                {mine.has(service) && (
+                  <Badge variant="default" tt="none">
+                    {t('services.mine')}
+                  </Badge>
+                )}
+              </Group>
+            </div>
+          </Group>
+        </a>
+      ))}
+    </SimpleGrid>
+  )
+}
+
+function One({ items, announced, service }: Services & { service: string }) {
+  const { t } = useTexts()
+  const providers = items.find(each => each.service === service)?.providers ?? []
+  const mine = announced.find(each => each.service === service)
+  return (
+    <Stack gap="md">
+      <Card title={t('services.providersTitle')}>
+        {providers.length === 0 && mine == null ? (
+          <Empty title={t('empty.providers')} text={t('empty.providersText')} />
+        ) : (
+          <Stack gap="xs">
+            {mine != null && <Text size="sm">{t('services.announced', { n: mine.holders })}</Text>}
+            {providers.map(peer => (
+              <Id key={peer} id={peer} color="var(--artel-accent)" />
+            ))}
+          </Stack>
+        )}
+      </Card>
+      <Card title={t('services.use')}>
+        {nameOf(service) === 'compute' ? (
+          <Text size="sm">
+            {t('services.computeText')} <Anchor href={href('compose')}>{t('action.compose')}</Anchor>
+          </Text>
+        ) : (
+          <Text size="sm">{t('services.noPage')}</Text>
+        )}
+      </Card>
+    </Stack>
+  )
+}

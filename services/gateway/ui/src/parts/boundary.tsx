@@ -1,0 +1,17 @@
+import { Component, type ReactNode } from 'react'
+import { Problem } from './page.tsx'
+
+/** A page that breaks says so, and the others stay. */
+export class Boundary extends Component<{ children: ReactNode }, { error?: Error }> {
+  override state: { error?: Error } = {}
+
+  static getDerivedStateFromError(error: Error) {
+    return { error }
+  }
+
+  override render() {
+    const { error } = this.state
+    if (error == null) return this.props.children
+    return <Problem error={error} retry={() => this.setState({ error: undefined })} />
+  }
+}

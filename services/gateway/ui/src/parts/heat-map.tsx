@@ -1,0 +1,143 @@
+import { Group, Text } from '@mantine/core'
+import { useElementSize } from '@mantine/hooks'
+import { useEffect, useMemo, useRef, useState } from 'react'
+import type { Slices } from '../../../schema.ts'
+import { shortId } from '../format.ts'
+import { useTexts } from '../i18n/i18n.tsx'
+
+const CELL = 13
+const GAP = 3
+const MAX_CELLS = 1600
+
+export interface Cell {
+  /** first unit of the whole job, and how many */
+  first: number
+  count: number
+  /** who gave its result; several where it was replicated */
+  workers: string[]
+  paid: bigint
+  /** leased now, by whom */
+  open?: string
+}
+
+/** Units of a job as cells, in order. Parts follow each other; each cell shows the slice at its first unit. Pure. */
+export function cellsOf({ items, open }: Slices, total: number, most = MAX_CELLS): Cell[] {
+  const sizes = new Map<number, number>()
+  for (const { part, first, count } of [...items, ...open])
+    sizes.set(part, Math.max(sizes.get(part) ?? 0, first + count))
+  // what nobody took yet comes last
+  const parts = [...sizes.keys()].sort((a, b) => a - b)
+  const starts = new Map<number, number>()
+  let at = 0
+  for (const part of parts) {
+    starts.set(part, at)
+    at += sizes.get(part)!
+  }
+  const units = Math.max(total, at)
+  const per = Math.max(1, Math.ceil(units / most))
+  const cells: Cell[] = Array.from({ length: Math.ceil(units / per) }, (_, index) => ({
+    first: index * per,
+    count: Math.min(per, units - index * per),
+    workers: [],
+    paid: 0n
+  }))
+  const covered = ({ part, first, count }: { part: number; first: number; count: number }): Cell[] => {
+    const start = starts.get(part)! + first
+    return cells.slice(Math.floor(start / per), Math.max(1, Math.ceil((start + count) / per)))
+  }
+  for (const slice of items)
+    for (const cell of covered(slice)) {
+      cell.workers = slice.workers.map(({ worker }) => worker)
+      cell.paid = slice.workers.reduce((sum, { paid }) => sum + BigInt(paid), 0n)
+    }
+  for (const slice of open)
+    for (const cell of covered(slice)) if (cell.workers.length === 0) cell.open = slice.worker
+  return cells
+}
+
+/** Who did what: one square per slice or group of slices. The table of workers says the same in words. */
+export function HeatMap({
+  slices,
+  total,
+  colors
+}: {
+  slices: Slices
+  total: number
+  colors: ReadonlyMap<string, string>
+}) {
+  const { t, format } = useTexts()
+  const { ref, width } = useElementSize()
+  const canvas = useRef<HTMLCanvasElement>(null)
+  const [hovered, setHovered] = useState<Cell>()
+  const cells = useMemo(() => cellsOf(slices, total), [slices, total])
+  const size = cells.length < 120 ? CELL * 1.8 : CELL
+  const columns = Math.max(1, Math.floor((width + GAP) / (size + GAP)))
+  const rows = Math.ceil(cells.length / columns)
+  const height = rows * (size + GAP) - GAP
+  const done = cells.filter(({ workers }) => workers.length > 0).length
+
+  useEffect(() => {
+    const context = canvas.current?.getContext('2d')
+    if (context == null || canvas.current == null || width === 0) return
+    const scale = window.devicePixelRatio
+    canvas.current.width = width * scale
+    canvas.current.height = height * scale
+    context.scale(scale, scale)
+    cells.forEach((cell, index) => {
+      const x = (index % columns) * (size + GAP)
+      const y = Math.floor(index / columns) * (size + GAP)
+      draw(context, cell, { x, y, size }, colors)
+    })
+  }, [cells, columns, width, height, size, colors])
+
+  return (
+    <div ref={ref}>
+      <canvas
+        ref={canvas}
+        role="img"
+        aria-label={t('heat.label', { done, n: cells.length })}
+        style={{ width: '100%', height, display: 'block' }}
+        onMouseMove={({ nativeEvent: { offsetX, offsetY } }) =>
+          setHovered(cells[Math.floor(offsetY / (size + GAP)) * columns + Math.floor(offsetX / (size + GAP))])
+        }
+        onMouseLeave={() => setHovered(undefined)}
+      />
+      <Group justify="space-between" mt="xs" mih="1.25rem" gap="xs">
+        <Text size="xs" c="dimmed" className="num">
+          {hovered == null ? t('heat.hint') : describe(hovered)}
+        </Text>
+      </Group>
+    </div>
+  )
+
+  function describe({ first, count, workers, paid, open }: Cell): string {
+    const units = t('heat.units', { first, last: first + count - 1 })
+    if (workers.length > 0)
+      return `${units} · ${workers.map(shortId).join(' + ')} · ${format.credits(paid.toString())}`
+    return `${units} · ${open == null ? t('heat.waiting') : t('heat.open', { worker: shortId(open) })}`
+  }
+}
+
+/** A replicated cell has the colours of its workers one above the other. */
+function draw(
+  context: CanvasRenderingContext2D,
+  { workers, open }: Cell,
+  { x, y, size }: { x: number; y: number; size: number },
+  colors: ReadonlyMap<string, string>
+): void {
+  context.save()
+  context.beginPath()
+  context.roundRect(x, y, size, size, 3)
+  context.clip()
+  const grey = '#8a95a333'
+  if (workers.length === 0) {
+    context.globalAlpha = open == null ? 1 : 0.35
+    context.fillStyle = open == null ? grey : (colors.get(open) ?? grey)
+    context.fillRect(x, y, size, size)
+  }
+  workers.forEach((worker, index) => {
+    context.fillStyle = colors.get(worker) ?? grey
+    context.fillRect(x, y + (index * size) / workers.length, size, size / workers.length)
+  })
+  context.restore()
+}

@@ -1,0 +1,253 @@
+import {
+  ActionIcon,
+  Alert,
+  AppShell,
+  Button,
+  Group,
+  Loader,
+  NavLink,
+  Text,
+  Tooltip,
+  useMantineColorScheme
+} from '@mantine/core'
+import {
+  CirclePlus,
+  Gauge,
+  HandHeart,
+  LayoutGrid,
+  ListChecks,
+  Moon,
+  Sun,
+  SunMoon,
+  Wallet,
+  WifiOff
+} from 'lucide-react'
+import { lazy, Suspense, useEffect, useRef } from 'react'
+import { useLive, useLiveSource } from './api/live.ts'
+import { type Key, useTexts } from './i18n/i18n.tsx'
+import { OverviewPage } from './pages/overview.tsx'
+import { Boundary } from './parts/boundary.tsx'
+import { Loading } from './parts/page.tsx'
+import { href, PAGES, type PageName, useRoute } from './router.ts'
+
+const JobsPage = lazy(() => import('./pages/jobs.tsx'))
+const JobPage = lazy(() => import('./pages/job.tsx'))
+const ComposePage = lazy(() => import('./pages/compose.tsx'))
+const LedgerPage = lazy(() => import('./pages/ledger.tsx'))
+const ContributePage = lazy(() => import('./pages/contribute.tsx'))
+const ServicesPage = lazy(() => import('./pages/services.tsx'))
+
+const ICONS: Record<PageName, typeof Gauge> = {
+  overview: Gauge,
+  jobs: ListChecks,
+  compose: CirclePlus,
+  ledger: Wallet,
+  contribute: HandHeart,
+  services: LayoutGrid
+}
+export const pageTitle = (page: PageName): Key => `nav.${page}`
+
+export function Shell() {
+  const { t, format } = useTexts()
+  const { page, id } = useRoute()
+  const balance = useLive(state => state.balance)
+  const main = useRef<HTMLElement>(null)
+  const isFirst = useRef(true)
+
+  // a screen reader begins at the new page, a keyboard too
+  useEffect(() => {
+    document.title = `${t(pageTitle(page))}${id == null ? '' : ` · ${id}`} · Artel`
+    if (isFirst.current) isFirst.current = false
+    else {
+      main.current?.focus({ preventScroll: true })
+      window.scrollTo({ top: 0 })
+    }
+  }, [page, id, t])
+
+  return (
+    <AppShell
+      header={{ height: 56 }}
+      navbar={{ width: 216, breakpoint: 'sm', collapsed: { mobile: true } }}
+      footer={{ height: { base: 60, sm: 0 } }}
+      padding={{ base: 'sm', sm: 'lg' }}
+    >
+      <button type="button" className="skip" onClick={() => main.current?.focus()}>
+        {t('shell.skip')}
+      </button>
+      <AppShell.Header bg="var(--artel-card)">
+        <Group h="100%" px={{ base: 'sm', sm: 'lg' }} justify="space-between" wrap="nowrap">
+          <a href={href('overview')} style={{ color: 'inherit', textDecoration: 'none' }}>
+            <Group gap={10} wrap="nowrap">
+              <img src="./favicon.svg" alt="" width={28} height={28} />
+              <Text fw={700} fz="lg">
+                Artel
+              </Text>
+            </Group>
+          </a>
+          <Group gap="xs" wrap="nowrap">
+            {balance != null && (
+              <Button
+                component="a"
+                href={href('ledger')}
+                variant="default"
+                size="compact-md"
+                radius="xl"
+                className="num"
+                aria-label={t('shell.balance', { amount: format.credits(balance.available, 2) })}
+              >
+                {format.credits(balance.available, 2)}&nbsp;{t('credits.short')}
+              </Button>
+            )}
+            <ConnectionDot />
+            <LanguageSwitch />
+            <SchemeSwitch />
+          </Group>
+        </Group>
+      </AppShell.Header>
+      <AppShell.Navbar p="sm" bg="var(--artel-card)" aria-label={t('shell.pages')} visibleFrom="sm">
+        {PAGES.map(name => {
+          const Icon = ICONS[name]
+          return (
+            <NavLink
+              key={name}
+              href={href(name)}
+              active={page === name}
+              aria-current={page === name ? 'page' : undefined}
+              label={t(pageTitle(name))}
+              leftSection={<Icon size="1.125rem" aria-hidden />}
+              my={2}
+              style={{ borderRadius: '0.5rem' }}
+            />
+          )
+        })}
+      </AppShell.Navbar>
+      <AppShell.Main ref={main} id="main" tabIndex={-1} style={{ outline: 'none' }}>
+        <div className="page">
+          <ConnectionBanner />
+          <Boundary key={`${page}/${id}`}>
+            <Suspense fallback={<Loading />}>
+              <Page page={page} id={id} />
+            </Suspense>
+          </Boundary>
+        </div>
+      </AppShell.Main>
+      <AppShell.Footer hiddenFrom="sm" bg="var(--artel-card)">
+        <Group component="nav" aria-label={t('shell.pages')} h="100%" gap={0} wrap="nowrap" align="stretch">
+          {PAGES.map(name => {
+            const Icon = ICONS[name]
+            return (
+              <a
+                key={name}
+                className="tab"
+                href={href(name)}
+                aria-current={page === name ? 'page' : undefined}
+              >
+                <Icon size={20} aria-hidden />
+                {t(pageTitle(name))}
+              </a>
+            )
+          })}
+        </Group>
+      </AppShell.Footer>
+    </AppShell>
+  )
+}
+
+function Page({ page, id }: { page: PageName; id: string | undefined }) {
+  switch (page) {
+    case 'overview':
+      return <OverviewPage />
+    case 'jobs':
+      return id == null ? <JobsPage /> : <JobPage job={id} />
+    case 'compose':
+      return <ComposePage from={id} />
+    case 'ledger':
+      return <LedgerPage />
+    case 'contribute':
+      return <ContributePage />
+    case 'services':
+      return <ServicesPage service={id} />
+  }
+}
+
+const DOT_COLORS = { open: '#2f9e6e', connecting: '#e9a23b', lost: '#d1495b' }
+
+function ConnectionDot() {
+  const { t } = useTexts()
+  const connection = useLive(state => state.connection)
+  const label = t(`connection.${connection}`)
+  return (
+    <Tooltip label={label}>
+      <span role="img" aria-label={label} className="dot" style={{ background: DOT_COLORS[connection] }} />
+    </Tooltip>
+  )
+}
+
+function ConnectionBanner() {
+  const { t } = useTexts()
+  const live = useLiveSource()
+  const isLost = useLive(state => state.connection === 'lost')
+  return (
+    <div aria-live="assertive">
+      {isLost && (
+        <Alert
+          mb="md"
+          color="red"
+          variant="light"
+          icon={<WifiOff size={20} aria-hidden />}
+          title={t('connection.lostTitle')}
+        >
+          <Group justify="space-between">
+            <Group gap="xs">
+              <Loader size="xs" color="red" aria-hidden />
+              <Text size="sm">{t('connection.lostText')}</Text>
+            </Group>
+            <Button size="xs" variant="default" onClick={live.retry}>
+              {t('action.retry')}
+            </Button>
+          </Group>
+        </Alert>
+      )}
+    </div>
+  )
+}
+
+export function LanguageSwitch() {
+  const { t, language, setLanguage } = useTexts()
+  return (
+    <ActionIcon
+      variant="default"
+      size="lg"
+      radius="xl"
+      aria-label={t('shell.language')}
+      onClick={() => setLanguage(language === 'en' ? 'ru' : 'en')}
+    >
+      <Text span fz="xs" fw={600}>
+        {language === 'en' ? 'EN' : 'РУ'}
+      </Text>
+    </ActionIcon>
+  )
+}
+
+const SCHEMES = { auto: 'light', light: 'dark', dark: 'auto' } as const
+const SCHEME_ICONS = { auto: SunMoon, light: Sun, dark: Moon }
+
+export function SchemeSwitch() {
+  const { t } = useTexts()
+  const { colorScheme, setColorScheme } = useMantineColorScheme()
+  const Icon = SCHEME_ICONS[colorScheme]
+  const label = t('shell.scheme', { scheme: t(`scheme.${colorScheme}`) })
+  return (
+    <Tooltip label={label}>
+      <ActionIcon
+        variant="default"
+        size="lg"
+        radius="xl"
+        aria-label={label}
+        onClick={() => setColorScheme(SCHEMES[colorScheme])}
+      >
+        <Icon size="1.125rem" aria-hidden />
+      </ActionIcon>
+    </Tooltip>
+  )
+}
