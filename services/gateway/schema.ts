@@ -313,7 +313,7 @@ export type Reputations = z.infer<typeof reputations>
 
 export const setting = z.object({
   setting: z.string().describe('keys from the root, joined by dots'),
-  value: z.unknown(),
+  value: z.unknown().optional().describe('absent where this machine decides'),
   default: z.unknown().optional(),
   description: z.string(),
   live: z.boolean().describe('a change counts at once; of the others after the next start')
