@@ -23,6 +23,7 @@ import { networkExchange } from './network-exchange.ts'
 import { type SeedKeeper, seedKeeper } from './seeds.ts'
 import { DEFAULT_LISTEN, type Limits, limitsSchema } from './settings.ts'
 import { allowTopics, isAllowedTopic, offersTopic } from './topics.ts'
+import { wholeMessages } from './whole-messages.ts'
 
 /**
  * How long a DHT server believes a provider record. kad-dht's 48 h would show workers that left long ago, and
@@ -104,7 +105,7 @@ export function libp2pOptions(init: Libp2pOptionsInit): Libp2pOptions<ArtelServi
       announce: init.announce ?? []
     },
     transports: [tcp(), webSockets(), circuitRelayTransport()],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [wholeMessages(noise())],
     streamMuxers: [yamux()],
     connectionGater: createGater(init.blockedPeers),
     connectionManager: {

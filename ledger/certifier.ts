@@ -15,6 +15,8 @@ const FIRST_RETRY_MS = 100
 const LAST_RETRY_MS = 10_000
 /** Refusals that time does not heal. */
 const FINAL: Refusal[] = ['invalid', 'frozen', 'conflict']
+/** Without a reason of ours every wake-up makes an error with a stack, several times per job. */
+const WOKEN = new Error('there is something new')
 
 export interface CertifierInit {
   network: LedgerNetwork
@@ -137,7 +139,7 @@ export function createCertifier(init: CertifierInit): Certifier {
           if (refused > network.witnesses.length - quorum) onRefused(answer)
         }
         const isHopeless = refused > network.witnesses.length - quorum
-        if (votes.length >= quorum || isHopeless || position() !== segment.seq) enough.abort()
+        if (votes.length >= quorum || isHopeless || position() !== segment.seq) enough.abort(WOKEN)
       })
     )
     if (votes.length < quorum) return undefined
@@ -146,9 +148,9 @@ export function createCertifier(init: CertifierInit): Certifier {
 
   return {
     // only an idle certifier: a thousand new orders must not make a thousand retries
-    kick: () => idle?.abort(),
+    kick: () => idle?.abort(WOKEN),
     retry: () => {
-      awake.abort()
+      awake.abort(WOKEN)
       awake = new AbortController()
     },
     run: async signal => {

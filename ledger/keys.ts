@@ -14,14 +14,22 @@ const ID_PREFIX = Uint8Array.of(0x00, 0x24, 0x08, 0x01, 0x12, 0x20)
 /** A key object costs 20 µs to make and every certificate needs the same few; bounded against strangers. */
 const MAX_CACHED_KEYS = 20_000
 
+/**
+ * A signature costs 100 µs to verify, and a node meets the same one up to four times: its own under an order, that of
+ * a witness or worker first alone and then in a certificate or receipt. Only good ones are kept, 200 bytes each.
+ */
+const MAX_GOOD_SIGNATURES = 10_000
+/** Longer messages, such as entries of the logs, are met once. */
+const MAX_REMEMBERED_BYTES = 256
+
+const goodSignatures = new Set<string>()
 const idsByKey = new Map<string, AccountId>()
 const keysById = new Map<AccountId, Uint8Array>()
 const keyObjects = new Map<AccountId, KeyObject>()
 
 /** The account (peer id string) of a raw Ed25519 public key. */
 export function accountOf(key: Uint8Array): AccountId {
-  const hex = Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')
-  return cached(idsByKey, hex, () => {
+  return cached(idsByKey, latin1(key), () => {
     if (key.length !== KEY_BYTES) throw new MalformedError(`a key has ${KEY_BYTES} bytes, got ${key.length}`)
     return base58btc.baseEncode(Buffer.concat([ID_PREFIX, key]))
   })
@@ -65,9 +73,14 @@ export function createSigner(privateKey: PrivateKey): Signer {
     key: { kty: 'OKP', crv: 'Ed25519', d: base64url(raw.subarray(0, KEY_BYTES)), x: base64url(publicKey) },
     format: 'jwk'
   })
+  const account = accountOf(publicKey)
   return {
-    account: accountOf(publicKey),
-    sign: (domain, bytes) => sign(null, tagged(domain, bytes), key)
+    account,
+    sign: (domain, bytes) => {
+      const signature = sign(null, tagged(domain, bytes), key)
+      remember(nameOf(account, domain, bytes, signature))
+      return signature
+    }
   }
 }
 
@@ -79,6 +92,8 @@ export function isSignedBy(
   signature: Uint8Array
 ): boolean {
   if (signature.length !== SIGNATURE_BYTES) return false
+  const name = nameOf(account, domain, bytes, signature)
+  if (name != null && goodSignatures.has(name)) return true
   try {
     const key = cached(keyObjects, account, () =>
       createPublicKey({
@@ -86,7 +101,9 @@ export function isSignedBy(
         format: 'jwk'
       })
     )
-    return verify(null, tagged(domain, bytes), key, signature)
+    const isGood = verify(null, tagged(domain, bytes), key, signature)
+    if (isGood) remember(name)
+    return isGood
   } catch {
     // not a key at all, so it signed nothing
     return false
@@ -99,6 +116,28 @@ export function sha256(bytes: Uint8Array): Uint8Array {
 
 export function isEqual(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && Buffer.compare(a, b) === 0
+}
+
+/** Everything that a verification depends on; undefined where it is too long to be kept. */
+function nameOf(
+  account: AccountId,
+  domain: string,
+  bytes: Uint8Array,
+  signature: Uint8Array
+): string | undefined {
+  if (bytes.length > MAX_REMEMBERED_BYTES) return undefined
+  return `${account}\0${domain}\0${latin1(signature)}${latin1(bytes)}`
+}
+
+function remember(name: string | undefined): void {
+  if (name == null) return
+  if (goodSignatures.size >= MAX_GOOD_SIGNATURES)
+    goodSignatures.delete(goodSignatures.values().next().value as string)
+  goodSignatures.add(name)
+}
+
+function latin1({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString('latin1')
 }
 
 function tagged(domain: string, bytes: Uint8Array): Uint8Array {

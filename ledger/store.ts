@@ -206,6 +206,8 @@ export function openStore(directory?: string): Store {
   const lengthOf = p('SELECT max(position) AS length FROM entries WHERE log = ?')
   const headOf = p('SELECT hash FROM entries WHERE log = ? ORDER BY position DESC LIMIT 1')
 
+  // SQLite keeps one file of this name for as long as the database is open
+  let wal: ReturnType<typeof open> | undefined
   let isOpenTransaction = false
   const batch = <T>(work: () => T): T => {
     if (isOpenTransaction) return work()
@@ -238,11 +240,12 @@ export function openStore(directory?: string): Store {
     synced: async () => {
       if (directory == null) return
       // what is not in the log any more was synced when SQLite moved it into the database
-      const log = await open(join(directory, `${FILE}-wal`), 'r')
+      wal ??= open(join(directory, `${FILE}-wal`), 'r')
       try {
-        await log.datasync()
-      } finally {
-        await log.close()
+        await (await wal).datasync()
+      } catch (error) {
+        wal = undefined
+        throw error
       }
     },
     getMeta: key => getMeta.get(key)?.value,
@@ -303,7 +306,11 @@ export function openStore(directory?: string): Store {
     entries: (log, after, limit) => bytesIn(entries.all(log, after, limit)),
     lengthOf: log => (lengthOf.get(log)?.length as number | null) ?? 0,
     headOf: log => headOf.get(log)?.hash as string | undefined,
-    close: () => db.close()
+    close: () => {
+      db.close()
+      // waits for a sync that is under way
+      void wal?.then(log => log.close())
+    }
   }
 }
 

@@ -65,6 +65,8 @@ export function createRuns(
   const runHere = createRunHere(sandbox, requester, signal)
   const jobs = new Map<string, JobHandle>()
   const parts = new Map<string, { job: JobHandle; part: Part; index: number }>()
+  /** jobs that run and are not yet written down as running: most end before the next tick */
+  const begun = new Set<JobHandle>()
   let ticker: NodeJS.Timeout | undefined
   const coordinator: Coordinator = createCoordinator(
     {
@@ -277,7 +279,7 @@ export function createRuns(
     const { part, job } = parts.get(lease.job)!
     if (job.state === 'queued') {
       job.state = 'running'
-      keep(job, () => store.running(job.id))
+      begun.add(job)
     }
     outbox.lease(lease.worker, part, {
       id: lease.slice,
@@ -333,6 +335,8 @@ export function createRuns(
 
   function tick(): void {
     const now = Date.now()
+    for (const job of begun) if (job.state === 'running') keep(job, () => store.running(job.id))
+    begun.clear()
     coordinator.tick(now)
     progress(now)
     outbox.flush()
