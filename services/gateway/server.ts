@@ -73,17 +73,7 @@ export async function createServer(
   app.setNotFoundHandler(({ method, url }) => {
     throw new NotFoundError(`there is no ${method} ${url.slice(0, 200)}; /docs shows what there is`)
   })
-  app.addHook('onRequest', (_, reply, done) => {
-    reply.headers(SECURITY_HEADERS)
-    done()
-  })
-  guard(app, { host: init.host, serverNames: init.serverNames ?? [], origins: init.origins, now }, tokens)
-  app.addHook('onSend', (req, reply, _, done) => {
-    if (req.url.startsWith('/api/') && !reply.hasHeader('cache-control'))
-      reply.header('cache-control', 'no-store')
-    done()
-  })
-  readBodies(app)
+  // before the guard, so that it closes what the guard refuses to upgrade
   await app.register(websocket, {
     errorHandler: (error, socket) => {
       log('a reader of events was lost: %s', error.message)
@@ -97,6 +87,17 @@ export async function createServer(
       handleProtocols: protocols => (protocols.has(WS_PROTOCOL) ? WS_PROTOCOL : false)
     }
   })
+  app.addHook('onRequest', (_, reply, done) => {
+    reply.headers(SECURITY_HEADERS)
+    done()
+  })
+  guard(app, { host: init.host, serverNames: init.serverNames ?? [], origins: init.origins, now }, tokens)
+  app.addHook('onSend', (req, reply, _, done) => {
+    if (req.url.startsWith('/api/') && !reply.hasHeader('cache-control'))
+      reply.header('cache-control', 'no-store')
+    done()
+  })
+  readBodies(app)
   await describeRoutes(app, init.version)
   let document: string | undefined
   app.get('/openapi.json', { schema: { hide: true } }, (_, reply) => {
