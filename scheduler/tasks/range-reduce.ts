@@ -27,6 +27,29 @@ interface Input extends ReduceInput {
   partial: boolean
 }
 
+/**
+ * Adds values from left to right into `sum` for as long as they are integers of which float64 holds every sum: then any
+ * order of addition gives the same bits as the tree. `at`: how many were added; they are in `values`, and `value` is the
+ * one that does not go with them. Self-contained, runs inside the sandbox.
+ */
+function addIntegers(
+  values: Float64Array,
+  count: number,
+  itemAt: (i: number) => unknown
+): { at: number; sum: number; value?: unknown } {
+  let sum = -0 // adds nothing to any number, not even to -0
+  let size = 0
+  for (let at = 0; at < count; at++) {
+    const value = itemAt(at)
+    if (typeof value !== 'number') return { at, sum, value }
+    size += Math.abs(value)
+    if (!(size <= Number.MAX_SAFE_INTEGER) || Math.floor(value) !== value) return { at, sum, value }
+    values[at] = value
+    sum += value
+  }
+  return { at: count, sum }
+}
+
 /** Runs inside the sandbox; uses only what driverSource() puts beside it. */
 function driver(
   task: (...args: number[]) => unknown,
@@ -35,11 +58,30 @@ function driver(
 ) {
   expose(context)
   const reseed = createChance()
+  // of small tasks that are done whole: grows to the largest of them
+  let kept = new Float64Array(1024)
   return (input: Input): unknown => {
     const { start, step, items, size, operation, exact, partial, first, count, merge, initial, whole } = input
     const { lift, fold, combine, finish } = createReduction(operation, exact, functions.reduce)
     const blocks = Math.ceil(items / size)
+    const single = (block: number): unknown => {
+      const x = start + block * step
+      reseed(x)
+      return task(x)
+    }
+    let done = 0
+    let odd: { value?: unknown } | undefined
+    if (operation === 'sum' && size === 1 && whole && merge == null && !exact && !partial) {
+      if (kept.length < items) kept = new Float64Array(items)
+      const added = addIntegers(kept, items, single)
+      if (items > 0 && added.at === items) return finish(added.sum, initial)
+      done = added.at
+      odd = added
+    }
     const leaf = (block: number): unknown => {
+      // the author's function is called once per item, also when it counts its calls
+      if (block < done) return kept[block]
+      if (block === done && odd != null) return lift(odd.value)
       const from = start + block * size * step
       const to = start + (Math.min((block + 1) * size, items) - 1) * step
       reseed(from)
@@ -59,7 +101,8 @@ const DRIVER = driverSource(driver, {
   foldBlocks,
   mergeNodes,
   createTree,
-  createReduction
+  createReduction,
+  addIntegers
 })
 
 /** How many items a range has, both ends inclusive. */

@@ -132,6 +132,31 @@ describe('scheduler: plan, driver and reducer against a direct calculation', fun
     await check({ type: 'range_reduce', start: 5, end: 4, operation: 'count' }, all, 0)
   })
 
+  it('range_reduce sum of values that begin as integers: the tree, also where they end to be such', async () => {
+    const three: Cuts = units => [
+      { first: 0, count: Math.floor(units / 3) },
+      { first: Math.floor(units / 3), count: units - Math.floor(units / 3) }
+    ]
+    const functions: ((x: number) => number)[] = [
+      x => (x < 300 ? x : x / 3),
+      x => (x < 500 ? 2 ** 44 : -(2 ** 44) + 0.125),
+      x => (x % 2 === 0 ? 2 ** 53 : -1),
+      () => -0,
+      x => (x === 77 ? Number.NaN : x),
+      x => (x === 999 ? Number.NEGATIVE_INFINITY : 1)
+    ]
+    for (const map of functions) {
+      const values = listed(0, 999, 1).map(map)
+      await check({ type: 'range_reduce', start: 0, end: 999, map }, three, DIRECT.sum!(values))
+    }
+    const { program, whole } = plan(
+      parseSpec({ type: 'range_reduce', start: 1, end: 3, map: '(x) => x' }) as PlannedSpec
+    )
+    // one call per item, told by a function that counts them
+    const source = '(() => { let n = 0; return x => (x === 2 ? 0.5 : ++n) })()'
+    assert.equal(decodeValue(await runHere({ ...program, source })(encodeValue(whole))), 1 + 0.5 + 2)
+  })
+
   it('range_reduce with `exact`: BigInt, to the last digit', () =>
     fc.assert(
       fc.asyncProperty(
