@@ -34,7 +34,14 @@ export const networkSettingsSchema = z.strictObject({
       'file of the network definition; without it the one in the data folder, else the seeds are asked'
     ),
   seeds: z
-    .array(z.string().refine(isSeedAddress, 'not a multiaddr that ends in /p2p/<peer id>'))
+    .array(
+      z
+        .string()
+        .refine(
+          isSeedAddress,
+          'not an address as `artel seed` prints it: a multiaddr that ends in /p2p/<peer id>'
+        )
+    )
     .default([])
     .describe('addresses of seeds beside those of the definition'),
   listen: z

@@ -11,11 +11,7 @@ export function createLiveConfig(initial: Config, file: string, apply: (config: 
 
   async function change(patch: Record<string, unknown>): Promise<void> {
     const changed = changedConfig(config, patch)
-    const kept = Object.keys(patch).map(name => [
-      name,
-      patch[name] === null ? null : settingIn(changed, name)
-    ])
-    await keepSettings(file, Object.fromEntries(kept))
+    await keepSettings(file, changed, patch)
     config = changed
     apply(config)
   }
@@ -45,14 +41,20 @@ const settingIn = (config: Config, name: string): unknown =>
   settingOf(name).path.reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], config)
 
 /**
- * Writes settings into a config file and leaves its other keys as they are. The file is replaced as a whole, so that
+ * Writes the settings of the patch, as they are in the checked `config`, into a config file, takes out those that are
+ * null, and leaves the other keys as they are. The file is replaced as a whole, so that
  * a crash leaves the old one or the new one; only its owner can read it.
  *
  * @throws {ConfigError} it cannot be read or written
  */
-export async function keepSettings(file: string, patch: Record<string, unknown>): Promise<void> {
+export async function keepSettings(
+  file: string,
+  config: Config,
+  patch: Record<string, unknown>
+): Promise<void> {
   const settings = await read(file)
-  for (const [name, value] of Object.entries(patch)) put(settings, settingOf(name).path, value)
+  for (const [name, value] of Object.entries(patch))
+    put(settings, settingOf(name).path, value === null ? undefined : settingIn(config, name))
   const temporary = `${file}.${randomBytes(4).toString('hex')}`
   try {
     const handle = await open(temporary, 'wx', 0o600)
@@ -82,6 +84,6 @@ function put(settings: Record<string, unknown>, [key, ...rest]: string[], value:
   if (rest.length > 0) {
     settings[key!] ??= {}
     put(settings[key!] as Record<string, unknown>, rest, value)
-  } else if (value == null) delete settings[key!]
+  } else if (value === undefined) delete settings[key!]
   else settings[key!] = value
 }

@@ -167,6 +167,8 @@ function createClient(socket: Socket): ControlClient {
     transfer: call('transfer'),
     receipts: call('receipts'),
     reputation: call('reputation'),
+    services: call('services'),
+    configure: call('configure'),
     close: () => socket.destroy()
   }
 }

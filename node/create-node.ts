@@ -195,7 +195,7 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
     stop,
     [Symbol.asyncDispose]: stop
   }
-  if (config.gateway.enabled) gateway = started.adopt(await openGateway(node, componentLog), it => it.stop())
+  if (config.gateway.enabled) gateway = started.adopt(await openGateway(node, logger), it => it.stop())
   parts = started.move()
   parts.defer(() => stopped.abort())
   return node

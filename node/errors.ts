@@ -26,6 +26,11 @@ export class UnknownJobError extends Error {
   }
 }
 
+/** Nobody agreed to what cannot be undone. */
+export class ConfirmError extends Error {
+  override readonly name = 'ConfirmError'
+}
+
 /** The answer of a running node to a request that failed; keeps the name of the error over there. */
 export class RemoteError extends Error {
   override readonly name: string
@@ -63,6 +68,7 @@ export const VERDICTS: ReadonlyMap<string, Verdict> = new Map(
   Object.entries({
     CommanderError: USAGE,
     ConfigError: USAGE,
+    ConfirmError: USAGE,
     InputError: USAGE,
     SpecError: USAGE,
     DataMissingError: { exit: EXIT.usage, status: 404 },

@@ -1,10 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { ComponentLogger } from '@libp2p/interface'
+import type { Logger } from 'pino'
 import { type Gateway, type GatewayNode, loadGateway } from '../services/index.ts'
 import { settingsTable } from './config.ts'
 import type { ArtelNode } from './contract.ts'
 import { verdict } from './errors.ts'
+import { componentLogger } from './logger.ts'
 import { createOperations } from './operations.ts'
 
 const DEFAULT_PORT = 8080
@@ -16,7 +17,7 @@ const PAGE_MB = 4096 / 2 ** 20
  *
  * @throws {ListenError} the port that was asked for is in use
  */
-export async function openGateway(node: ArtelNode, logger: ComponentLogger): Promise<Gateway> {
+export async function openGateway(node: ArtelNode, logger: Logger): Promise<Gateway> {
   const { createGateway } = await loadGateway()
   const { host, port, origins, serverNames } = node.config.gateway
   const { scheduler, ledger, directory, registry } = node
@@ -28,8 +29,18 @@ export async function openGateway(node: ArtelNode, logger: ComponentLogger): Pro
     origins,
     serverNames,
     ui: UI
-  })({ scheduler, ledger, directory, node: gatewayNode(node), metrics: registry, verdict, logger })
+  })({
+    scheduler,
+    ledger,
+    directory,
+    node: gatewayNode(node),
+    metrics: registry,
+    verdict,
+    logger: componentLogger(logger)
+  })
   await gateway.start()
+  if (port == null && !gateway.url?.endsWith(`:${DEFAULT_PORT}`))
+    logger.info(`port ${DEFAULT_PORT} is in use; the dashboard is at ${gateway.url}`)
   return gateway
 }
 

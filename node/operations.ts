@@ -12,6 +12,7 @@ import type {
   Quote,
   WorkerInfo
 } from '../scheduler/index.ts'
+import { COMPUTE_SERVICE } from '../services/index.ts'
 import type { ArtelNode } from './contract.ts'
 import { UnknownJobError } from './errors.ts'
 import { VERSION } from './version.ts'
@@ -58,8 +59,18 @@ export interface Operations {
   ): Promise<void>
   /** base64 */
   receipts(params: { job: string }): Promise<ReceiptView[]>
+  /** What is announced and who else offers it; `names`: services to look for besides. */
+  services(params: { names: string[] }, options: { signal: AbortSignal }): Promise<ServicesView>
+  /** Changes settings and keeps them; see ArtelNode. */
+  configure(params: { patch: Record<string, unknown> }): Promise<void>
   /** one account (default: the own), or the best */
   reputation(params: { account?: string; top?: number }): Promise<ReputationView[]>
+}
+
+export interface ServicesView {
+  /** `holders`: nodes that took the last announcement */
+  announced: { service: string; holders: number }[]
+  items: { service: string; providers: string[] }[]
 }
 
 export type HistoryView = Plain<HistoryEntry>
@@ -114,6 +125,8 @@ export interface QuoteView {
   forecast: Plain<Forecast>
 }
 
+// Among 20 nodes the first provider takes milliseconds; nobody waits for the last.
+const FIND_DEADLINE_MS = 3000
 // A settlement takes a round trip to the witnesses; it goes on after this.
 const SETTLE_WAIT_MS = 3000
 
@@ -224,6 +237,20 @@ export function createOperations(node: ArtelNode): Operations {
         .receipts(job)
         .map(({ receipt, ...rest }) => ({ ...rest, receipt: Buffer.from(receipt).toString('base64') }))
     },
+
+    async services({ names }, { signal }) {
+      const announced = [...node.directory.announced()].map(([service, holders]) => ({ service, holders }))
+      const wanted = new Set([COMPUTE_SERVICE, ...announced.map(({ service }) => service), ...names])
+      const items = [...wanted].map(async service => {
+        const providers: string[] = []
+        for await (const { id } of node.directory.find(service, { signal, deadlineMs: FIND_DEADLINE_MS }))
+          providers.push(id.toString())
+        return { service, providers }
+      })
+      return { announced, items: await Promise.all(items) }
+    },
+
+    configure: ({ patch }) => node.configure(patch),
 
     async reputation({ account = node.ledger.account, top }) {
       const rows =

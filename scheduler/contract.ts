@@ -5,7 +5,8 @@ import type { Quote } from './price.ts'
 import type { TaskSpec } from './spec.ts'
 
 /** The states and transitions of tasks.md, and no others. */
-export type JobState = 'queued' | 'running' | 'completed' | 'failed' | 'cancelled' | 'expired'
+export const JOB_STATES = ['queued', 'running', 'completed', 'failed', 'cancelled', 'expired'] as const
+export type JobState = (typeof JOB_STATES)[number]
 
 export interface Progress {
   job: string

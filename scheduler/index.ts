@@ -1,4 +1,5 @@
 export type * from './contract.ts'
+export { JOB_STATES } from './contract.ts'
 export { createScheduler, type SchedulerComponents, type SchedulerInit } from './create-scheduler.ts'
 export * from './errors.ts'
 export type { ComputeNetwork } from './links.ts'

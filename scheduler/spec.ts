@@ -40,7 +40,10 @@ export function parseSpec(input: unknown): TaskSpec {
     throw new SpecError('spec', `expected an object with \`type\`, got ${describe(input)}`)
   const type = (input as { type?: unknown }).type
   if (!TASK_TYPES.includes(type as TaskType))
-    throw new SpecError('type', `${describe(type)} is not a task type; there are ${TASK_TYPES.join(', ')}`)
+    throw new SpecError(
+      'type',
+      `${type === undefined ? 'is missing' : `${describe(type)} is not a task type`}; there are ${TASK_TYPES.join(', ')}`
+    )
   const parsed = schema.safeParse(input)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!

@@ -1,28 +1,23 @@
-import { Command } from 'commander'
-import { connectControl } from '../control.ts'
+import type { Command } from 'commander'
 import type { BalanceView } from '../operations.ts'
-import { configOf, settingFlags } from './flags.ts'
-import { credits, type OutputOptions, print, table } from './output.ts'
+import { credits, print, table } from './output.ts'
+import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
 
 export function balanceCommand(): Command {
-  return settingFlags(new Command('balance').description('credits of the running node'), ['data'])
+  return nodeCommand('balance', 'credits of the running node')
     .option('--all', 'every account of the network')
     .option('--json', 'print JSON, in micro-credits')
-    .option('--verbose', 'errors with their stack')
     .addHelpText(
       'after',
       '\nExamples:\n  artel balance\n  artel balance --all\n  artel balance --json | jq -r .available'
     )
-    .action(async (options: OutputOptions & { all?: boolean } & Record<string, unknown>) => {
-      const node = await connectControl(configOf(options).data)
-      try {
+    .action((options: NodeOptions & { all?: boolean }) =>
+      withNode(options, async node =>
         print(await node.balance(), options, view =>
           options.all === true ? describeAll(view) : describe(view)
         )
-      } finally {
-        node.close()
-      }
-    })
+      )
+    )
 }
 
 function describe({ account, available, reserved }: BalanceView): string {

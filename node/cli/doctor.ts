@@ -1,15 +1,15 @@
 import { Command } from 'commander'
+import pc from 'picocolors'
 import { type Check, diagnose } from '../doctor.ts'
 import { EXIT } from '../errors.ts'
 import { configOf, settingFlags } from './flags.ts'
 import { type OutputOptions, print } from './output.ts'
 
-const SIGNS = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' }
+const SIGNS = { ok: pc.green('ok  '), warn: pc.yellow('warn'), fail: pc.red('FAIL') }
 
 export function doctorCommand(): Command {
   return settingFlags(new Command('doctor').description('check whether this machine can be a node'))
     .option('--json', 'print JSON')
-    .option('--verbose', 'errors with their stack')
     .addHelpText(
       'after',
       `\nExit code ${EXIT.machine} when a check fails; warnings do not count.\n\nExamples:\n  artel doctor\n  artel doctor --json | jq '.[] | select(.state != "ok")'`

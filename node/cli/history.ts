@@ -1,25 +1,17 @@
-import { Command } from 'commander'
-import { connectControl } from '../control.ts'
+import type { Command } from 'commander'
 import type { HistoryView } from '../operations.ts'
-import { configOf, settingFlags } from './flags.ts'
-import { credits, type OutputOptions, print, table } from './output.ts'
+import { wholeNumber } from './flags.ts'
+import { credits, print, table } from './output.ts'
+import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
 
 export function historyCommand(): Command {
-  return settingFlags(new Command('history').description('what moved on the own account, newest first'), [
-    'data'
-  ])
-    .option('--limit <n>', 'at most this many entries', '20')
+  return nodeCommand('history', 'what moved on the own account, newest first')
+    .option('--limit <n>', 'at most this many entries', wholeNumber('--limit'), 20)
     .option('--json', 'print JSON, in micro-credits')
-    .option('--verbose', 'errors with their stack')
     .addHelpText('after', '\nExamples:\n  artel history\n  artel history --limit 5 --json')
-    .action(async (options: OutputOptions & { limit: string } & Record<string, unknown>) => {
-      const node = await connectControl(configOf(options).data)
-      try {
-        print(await node.history({ limit: Number(options.limit) }), options, describe)
-      } finally {
-        node.close()
-      }
-    })
+    .action((options: NodeOptions & { limit: number }) =>
+      withNode(options, async node => print(await node.history({ limit: options.limit }), options, describe))
+    )
 }
 
 function describe(entries: HistoryView[]): string {

@@ -1,56 +1,67 @@
-import { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { decodeValue } from '../../sandbox/index.ts'
-import type { JobReport } from '../../scheduler/index.ts'
-import { type ControlClient, connectControl } from '../control.ts'
+import { JOB_STATES, type JobReport, type JobState, TASK_TYPES } from '../../scheduler/index.ts'
 import { EXIT } from '../errors.ts'
 import type { Plain } from '../operations.ts'
-import { configOf, settingFlags } from './flags.ts'
-import { untilInterrupted } from './lifecycle.ts'
-import { credits, type OutputOptions, print, table, toJson } from './output.ts'
+import { confirm } from './confirm.ts'
+import { wholeNumber } from './flags.ts'
+import { compact, credits, print, table, toJson } from './output.ts'
 import { createProgress } from './progress.ts'
+import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
 
-type Options = OutputOptions & { follow?: boolean } & Record<string, unknown>
 type Report = Plain<JobReport>
 
+const ID = 'as `artel run` and `artel jobs` show it'
+
 export function jobsCommand(): Command {
-  return command('jobs', 'the jobs of the running node, the newest first')
+  return nodeCommand('jobs', 'the jobs of the running node, the newest first')
+    .addOption(new Option('--state <state>', 'only jobs in this state').choices(JOB_STATES))
+    .addOption(new Option('--type <type>', 'only tasks of this type').choices([...TASK_TYPES, 'batch']))
+    .option('--limit <n>', 'at most this many', wholeNumber('--limit'), 20)
+    .option('--json', 'print JSON')
     .addHelpText(
       'after',
       `
 Examples:
   artel jobs
-  artel jobs --json | jq -r '.[] | select(.state == "running") | .job'`
+  artel jobs --state failed --limit 5
+  artel jobs --state running --json | jq -r '.[].job'`
     )
-    .action((options: Options) =>
+    .action((options: NodeOptions & { state?: JobState; type?: Report['type']; limit: number }) =>
       withNode(options, async node => {
-        print((await node.jobs()).items, options, reports =>
-          reports.length === 0
-            ? 'no jobs'
-            : table(['job', 'type', 'state', 'done', 'credits', 'submitted'], reports.map(row))
-        )
-        return 0
+        const { state, type, limit } = options
+        const { items, total } = await node.jobs({ state, type, limit })
+        print(items, options, () => describeAll(items, total))
       })
     )
 }
 
+function describeAll(reports: Report[], total: number): string {
+  if (reports.length === 0) return 'no jobs'
+  const rows = table(['job', 'type', 'state', 'done', 'credits', 'submitted', 'name'], reports.map(row))
+  return total > reports.length ? `${rows}\n${total - reports.length} more; see them with --limit` : rows
+}
+
 export function jobCommand(): Command {
-  return command('job', 'state, cost and workers of a job')
-    .argument('<id>', 'as `artel run` and `artel jobs` show it')
+  return nodeCommand('job', 'state, cost and workers of a job')
+    .argument('<id>', ID)
     .option('--follow', 'show its progress until it ends')
+    .option('--json', 'print JSON')
     .addHelpText(
       'after',
       '\nExamples:\n  artel job 5f0c3f1e9a7b2d44 --follow\n  artel job 5f0c3f1e9a7b2d44 --json | jq -r .state'
     )
-    .action((id: string, options: Options) =>
+    .action((id: string, options: NodeOptions & { follow?: boolean }) =>
       withNode(options, async (node, signal) => {
-        const view = options.follow === true ? createProgress() : undefined
+        const follow = options.follow === true
+        const view = follow ? createProgress() : undefined
         try {
-          const onProgress = (progress: Parameters<NonNullable<typeof view>['update']>[0]): void =>
-            view?.update(progress)
-          const report = await node.job({ job: id, follow: options.follow === true }, { onProgress, signal })
+          const report = await node.job(
+            { job: id, follow },
+            { onProgress: progress => view?.update(progress), signal }
+          )
           view?.end()
           print(report, options, describe)
-          return 0
         } catch (error) {
           view?.end()
           // whoever stops looking does not stop the job
@@ -62,70 +73,62 @@ export function jobCommand(): Command {
 }
 
 export function resultCommand(): Command {
-  return command('result', 'the result of a job; waits for its end')
-    .argument('<id>', 'as `artel run` and `artel jobs` show it')
+  return nodeCommand('result', 'the result of a job; waits for its end')
+    .argument('<id>', ID)
+    .option('--json', 'print { job, result } as JSON')
     .addHelpText(
       'after',
       '\nExamples:\n  artel result 5f0c3f1e9a7b2d44\n  artel result 5f0c3f1e9a7b2d44 > result.json'
     )
-    .action((id: string, options: Options) =>
+    .action((id: string, options: NodeOptions) =>
       withNode(options, async (node, signal) => {
         const { value } = await node.result({ job: id }, { signal })
         const result = decodeValue(Buffer.from(value, 'base64'))
         print({ job: id, result }, options, () => toJson(result))
-        return 0
       })
     )
 }
 
 export function cancelCommand(): Command {
-  return command('cancel', 'ends a job; what was accepted is paid, the rest is freed')
-    .argument('<id>', 'as `artel run` and `artel jobs` show it')
+  return nodeCommand('cancel', 'ends a job; what was accepted is paid, the rest is freed')
+    .argument('<id>', ID)
+    .option('--yes', 'do not ask; where nobody can be asked, nothing is asked')
+    .option('--json', 'print JSON')
     .addHelpText(
       'after',
       '\nExamples:\n  artel cancel 5f0c3f1e9a7b2d44\n  artel cancel 5f0c3f1e9a7b2d44 --json | jq -r .paid'
     )
-    .action((id: string, options: Options) =>
-      withNode(options, async node => {
+    .action((id: string, options: NodeOptions & { yes?: boolean }) =>
+      withNode(options, async (node, signal) => {
+        const report = await node.job({ job: id }, { onProgress: () => {}, signal })
+        if (report.finished != null) {
+          print(report, options, ({ job, state }) => `nothing to cancel: ${job} is ${state}`)
+          return
+        }
+        if (process.stdin.isTTY)
+          await confirm(`This ends ${id} (${share(report)} done) for good.`, options, signal)
         print(await node.cancel({ job: id }), options, describe)
-        return 0
       })
     )
 }
 
-function command(name: string, description: string): Command {
-  return settingFlags(new Command(name).description(description), ['data'])
-    .option('--json', 'print JSON')
-    .option('--verbose', 'errors with their stack')
-}
+const share = ({ done, total }: Report): string => `${total === 0 ? 0 : Math.floor((100 * done) / total)} %`
 
-async function withNode(
-  options: Options,
-  work: (node: ControlClient, signal: AbortSignal) => Promise<number>
-): Promise<void> {
-  const node = await connectControl(configOf(options).data)
-  await untilInterrupted(async signal => {
-    try {
-      return await work(node, signal)
-    } finally {
-      node.close()
-    }
-  })
-}
-
-const row = ({ job, type, state, done, total, paid, submitted }: Report): string[] => [
+const row = ({ job, type, state, done, total, paid, submitted, name }: Report): string[] => [
   job,
   type,
   state,
-  `${done}/${total}`,
+  `${compact(done)}/${compact(total)}`,
   credits(paid),
-  new Date(submitted).toISOString()
+  new Date(submitted).toISOString(),
+  name ?? ''
 ]
 
 function describe(report: Report): string {
   const { failure, memoOf, shares } = report
-  const lines = [table(['job', 'type', 'state', 'done', 'credits', 'submitted'], [row(report)])]
+  const lines = [table(['job', 'type', 'state', 'done', 'credits', 'submitted', 'name'], [row(report)])]
   if (failure != null) lines.push(`failed (${failure.name}): ${failure.message}`)
+  if (failure?.stack != null) lines.push(failure.stack)
   if (memoOf != null) lines.push(`the result is that of job ${memoOf}`)
   if (shares.length > 0)
     lines.push(

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command } from 'commander'
@@ -12,6 +13,7 @@ import {
   signNetwork
 } from '../../bootstrap/index.ts'
 import { InputError } from '../errors.ts'
+import { confirm } from './confirm.ts'
 import { configOf, settingFlags } from './flags.ts'
 import { credits, type OutputOptions, print } from './output.ts'
 
@@ -39,12 +41,15 @@ function create(): Command {
     )
     .option('--grant <micro>', 'micro-credits for a new account (default: 100000000, that is 100 credits)')
     .option('--pow-bits <bits>', 'proof of work for the grant', '0')
+    .option('--yes', 'replace a file that is there')
     .option('--private', 'with a pre-shared key: only who has the file can join')
     .addHelpText(
       'after',
       '\nExamples:\n  artel network create lab network.json --with-seed /ip4/192.0.2.7/tcp/4411/p2p/12D3KooW…'
     )
-    .action(async (name: string, file: string, options: Options) => {
+    .action(async (name: string, file: string, options: Options & { yes?: boolean }) => {
+      // a definition with its founder's signature cannot be had back
+      if (existsSync(file)) await confirm(`${file} is there already; this replaces it.`, options)
       const { privateKey } = await loadOrCreateIdentity(join(configOf(options).data, 'key'))
       const network = await createNetwork(
         {
@@ -67,9 +72,12 @@ function create(): Command {
 function show(): Command {
   return new Command('show')
     .description('check the signature of a definition and print it')
-    .argument('<file>')
+    .argument('<file>', 'definition')
     .option('--json', 'print JSON')
-    .option('--verbose', 'errors with their stack')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  artel network show network.json\n  artel network show ~/.artel/network.json --json'
+    )
     .action(async (file: string, options: Options) => print(await loadNetwork(file), options, describe))
 }
 
@@ -77,7 +85,8 @@ function sign(): Command {
   return common(
     new Command('sign').description('sign an edited definition as its founder; the epoch counts up')
   )
-    .argument('<file>')
+    .argument('<file>', 'definition; it is replaced by the signed one')
+    .addHelpText('after', '\nExamples:\n  artel network sign network.json --data ~/.artel-founder')
     .action(async (file: string, options: Options) => {
       const { privateKey } = await loadOrCreateIdentity(join(configOf(options).data, 'key'))
       const edited = await readJson(file)
@@ -88,9 +97,7 @@ function sign(): Command {
 }
 
 function common(command: Command): Command {
-  return settingFlags(command, ['data'])
-    .option('--json', 'print JSON')
-    .option('--verbose', 'errors with their stack')
+  return settingFlags(command, ['data']).option('--json', 'print JSON')
 }
 
 function describe(network: NetworkDefinition): string {

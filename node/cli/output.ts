@@ -51,6 +51,39 @@ export function table(head: string[], rows: (string | number)[][]): string {
   return lines.toString()
 }
 
+const THOUSANDS = ['', 'k', 'M', 'G', 'T', 'P']
+
+/** A count that fits into a column: 1.2M; exact below 100,000. */
+export function compact(count: number): string {
+  if (count < 100_000) return String(Number(count.toFixed(count < 100 ? 1 : 0)))
+  const power = Math.min(THOUSANDS.length - 1, Math.floor(Math.log10(count) / 3))
+  return `${Number((count / 1000 ** power).toFixed(1))}${THOUSANDS[power]}`
+}
+
+/** 950 ms, 12.3 s, 4 min 10 s, 2 h 5 min, 3 d 4 h. */
+export function duration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
+  const units: [number, string][] = [
+    [86_400, 'd'],
+    [3600, 'h'],
+    [60, 'min'],
+    [1, 's']
+  ]
+  let left = Math.round(ms / 1000)
+  const parts = units.map(([seconds, name]) => {
+    const count = Math.floor(left / seconds)
+    left -= count * seconds
+    return [count, name] as const
+  })
+  const first = parts.findIndex(([count]) => count > 0)
+  return parts
+    .slice(first, first + 2)
+    .filter(([count]) => count > 0)
+    .map(([count, name]) => `${count} ${name}`)
+    .join(' ')
+}
+
 /** Credits of micro-credits, exactly. */
 export function credits(micro: string | bigint): string {
   const value = BigInt(micro)

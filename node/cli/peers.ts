@@ -1,32 +1,26 @@
-import { Command } from 'commander'
-import { connectControl } from '../control.ts'
+import type { Command } from 'commander'
 import type { PeerRow } from '../operations.ts'
-import { configOf, settingFlags } from './flags.ts'
-import { type OutputOptions, print, table } from './output.ts'
+import { print, table } from './output.ts'
+import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
 
 export function peersCommand(): Command {
-  return settingFlags(new Command('peers').description('who the running node is connected to'), ['data'])
+  return nodeCommand('peers', 'who the running node is connected to')
     .option('--json', 'print JSON')
-    .option('--verbose', 'errors with their stack')
     .addHelpText('after', '\nExamples:\n  artel peers\n  artel peers --json | jq length')
-    .action(async (options: OutputOptions & Record<string, unknown>) => {
-      const node = await connectControl(configOf(options).data)
-      try {
-        print(await node.peers(), options, describe)
-      } finally {
-        node.close()
-      }
-    })
+    .action((options: NodeOptions) =>
+      withNode(options, async node => print(await node.peers(), options, describe))
+    )
 }
 
 function describe(peers: PeerRow[]): string {
-  if (peers.length === 0) return 'no peers'
+  if (peers.length === 0) return 'no peers; artel doctor says what may be the matter'
   return table(
-    ['peer', 'address', 'direction', 'rtt', 'slots', 'price', 'accepted', 'failed', 'refuses'],
+    ['peer', 'address', 'way', 'rtt', 'slots', 'price', 'accepted', 'failed', 'refuses'],
     peers.map(({ peer, address, direction, rttMs, worker }) => [
       peer,
-      address,
-      direction,
+      // the peer has a column of its own
+      address.replace(`/p2p/${peer}`, ''),
+      direction === 'inbound' ? 'in' : 'out',
       rttMs == null ? '-' : `${rttMs} ms`,
       worker?.slots ?? '-',
       worker == null ? '-' : `× ${worker.multiplier}`,

@@ -2,11 +2,10 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { verifyReceipt } from '../../ledger/index.ts'
-import { connectControl } from '../control.ts'
 import { InputError } from '../errors.ts'
 import type { ReceiptView } from '../operations.ts'
-import { configOf, settingFlags } from './flags.ts'
 import { credits, type OutputOptions, print, table } from './output.ts'
+import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
 
 export function receiptCommand(): Command {
   const command = new Command('receipt').description('signed proofs of work, one per slice')
@@ -16,27 +15,23 @@ export function receiptCommand(): Command {
 }
 
 function show(): Command {
-  return settingFlags(new Command('show').description('receipts of a job that this node submitted'), ['data'])
+  return nodeCommand('show', 'receipts of a job that this node submitted')
     .argument('<job>', 'id of the job')
     .option('--out <folder>', 'write each receipt to a file in this folder')
     .option('--json', 'print JSON; receipts in base64')
-    .option('--verbose', 'errors with their stack')
     .addHelpText(
       'after',
       '\nExamples:\n  artel receipt show 4f9c11d2a0b3e877\n  artel receipt show 4f9c11d2a0b3e877 --out receipts'
     )
-    .action(async (job: string, options: OutputOptions & { out?: string } & Record<string, unknown>) => {
-      const node = await connectControl(configOf(options).data)
-      try {
+    .action((job: string, options: NodeOptions & { out?: string }) =>
+      withNode(options, async node => {
         const receipts = await node.receipts({ job })
         if (receipts.length === 0)
           throw new InputError(`job: ${job} has no receipts; artel history shows jobs that were paid`)
         if (options.out != null) await write(options.out, receipts)
         print(receipts, options, describe)
-      } finally {
-        node.close()
-      }
-    })
+      })
+    )
 }
 
 async function write(folder: string, receipts: ReceiptView[]): Promise<void> {
@@ -56,7 +51,6 @@ function verify(): Command {
     .description('check a receipt with nothing but its file: no node, no network')
     .argument('<file>', 'as `receipt show --out` writes it')
     .option('--json', 'print JSON')
-    .option('--verbose', 'errors with their stack')
     .addHelpText('after', '\nExamples:\n  artel receipt verify receipts/1-12D3KooW….receipt')
     .action(async (file: string, options: OutputOptions) => {
       const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {

@@ -1,35 +1,23 @@
-import { Command } from 'commander'
-import { connectControl } from '../control.ts'
+import type { Command } from 'commander'
 import type { ReputationView } from '../operations.ts'
-import { configOf, settingFlags } from './flags.ts'
-import { type OutputOptions, print, table } from './output.ts'
+import { wholeNumber } from './flags.ts'
+import { print, table } from './output.ts'
+import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
 
 export function reputationCommand(): Command {
-  return settingFlags(
-    new Command('reputation').description('how well an account works, from signed evidence'),
-    ['data']
-  )
+  return nodeCommand('reputation', 'how well an account works, from signed evidence')
     .argument('[account]', 'peer id; default: the own account')
-    .option('--top <n>', 'the best accounts of the network')
+    .option('--top <n>', 'the best accounts of the network', wholeNumber('--top'))
     .option('--json', 'print JSON')
-    .option('--verbose', 'errors with their stack')
     .addHelpText(
       'after',
       '\nExamples:\n  artel reputation\n  artel reputation 12D3KooW…\n  artel reputation --top 10'
     )
-    .action(
-      async (
-        account: string | undefined,
-        options: OutputOptions & { top?: string } & Record<string, unknown>
-      ) => {
-        const node = await connectControl(configOf(options).data)
-        try {
-          const rows = await node.reputation(options.top == null ? { account } : { top: Number(options.top) })
-          print(rows, options, describe)
-        } finally {
-          node.close()
-        }
-      }
+    .action((account: string | undefined, options: NodeOptions & { top?: number }) =>
+      withNode(options, async node => {
+        const { top } = options
+        print(await node.reputation(top == null ? { account } : { top }), options, describe)
+      })
     )
 }
 
@@ -39,7 +27,7 @@ function describe(rows: ReputationView[]): string {
     ['account', 'score', 'level', 'success', 'quality', 'consistency', 'age', 'cooperation'],
     rows.map(({ account, score, level, success, quality, consistency, age, cooperation }) => [
       account,
-      ...[score].map(two),
+      two(score),
       level,
       ...[success, quality, consistency, age, cooperation].map(two)
     ])

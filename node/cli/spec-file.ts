@@ -1,8 +1,11 @@
-import { readFile } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import { extname, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { pathToFileURL } from 'node:url'
 import { InputError } from '../errors.ts'
+
+export const SPEC_ARGUMENT =
+  'task spec: JSON, a .js or .ts module with a default export, or - for JSON on standard input'
 
 /**
  * A task spec from a JSON file, from standard input (`-`, JSON), or from a JavaScript or TypeScript module whose
@@ -12,7 +15,7 @@ import { InputError } from '../errors.ts'
  */
 export async function readSpec(file: string): Promise<unknown> {
   if (file === '-') return parse('standard input', await text(process.stdin))
-  if (['.js', '.mjs', '.ts', '.mts'].includes(extname(file))) return importSpec(file)
+  if (isModule(file)) return importSpec(file)
   let content: string
   try {
     content = await readFile(file, 'utf8')
@@ -20,6 +23,26 @@ export async function readSpec(file: string): Promise<unknown> {
     throw new InputError(`cannot read the task ${file}: ${(error as Error).message}`)
   }
   return parse(file, content)
+}
+
+export const isModule = (file: string): boolean => ['.js', '.mjs', '.ts', '.mts'].includes(extname(file))
+
+/**
+ * The default export of a module.
+ *
+ * @throws {InputError} names the file
+ */
+export async function readModule(file: string): Promise<unknown> {
+  let exported: unknown
+  try {
+    await access(file)
+    const module = await import(pathToFileURL(resolve(file)).href)
+    exported = module.default
+  } catch (error) {
+    throw new InputError(`cannot load ${file}: ${(error as Error).message}`, { cause: error })
+  }
+  if (exported == null) throw new InputError(`the module ${file} has no default export`)
+  return exported
 }
 
 function parse(file: string, content: string): unknown {
@@ -33,15 +56,13 @@ function parse(file: string, content: string): unknown {
 }
 
 async function importSpec(file: string): Promise<unknown> {
-  let exported: unknown
+  const exported = await readModule(file)
+  if (typeof exported !== 'function') return exported
   try {
-    const module = await import(pathToFileURL(resolve(file)).href)
-    exported = typeof module.default === 'function' ? await module.default() : module.default
+    return await exported()
   } catch (error) {
-    throw new InputError(`cannot load the task ${file}: ${(error as Error).message}`, { cause: error })
+    throw new InputError(`the function of ${file} that makes the task failed: ${(error as Error).message}`, {
+      cause: error
+    })
   }
-  if (exported == null) {
-    throw new InputError(`the module ${file} has no default export; write: export default { type: 'map', … }`)
-  }
-  return exported
 }

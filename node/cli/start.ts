@@ -39,7 +39,6 @@ Examples:
 function command(name: string, description: string, role: NodeRole): Command {
   return settingFlags(new Command(name).description(description))
     .option('--json', 'one JSON object per line instead of text')
-    .option('--verbose', 'errors with their stack')
     .action((options: OutputOptions & Record<string, unknown>) => start(role, options))
 }
 

@@ -1,40 +1,39 @@
-import { Command } from 'commander'
-import { connectControl } from '../control.ts'
+import type { Command } from 'commander'
 import { InputError } from '../errors.ts'
-import { configOf, settingFlags } from './flags.ts'
-import { credits, type OutputOptions, print } from './output.ts'
+import { confirm } from './confirm.ts'
+import { credits, print } from './output.ts'
+import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
 
 // A micro-credit is the smallest part.
 const DECIMALS = 6
+// Of what is available: a slip of the keyboard costs more than a question.
+const LARGE_SHARE = 10n
 
 export function transferCommand(): Command {
-  return settingFlags(new Command('transfer').description('give credits to another account'), ['data'])
+  return nodeCommand('transfer', 'give credits to another account; this cannot be undone')
     .argument('<account>', 'peer id of the account')
     .argument('<credits>', 'how many, for example 2.5')
     .option('--memo <text>', 'a note that everybody can read')
+    .option('--yes', 'do not ask, also for more than a tenth of what is available')
     .option('--json', 'print JSON, in micro-credits')
-    .option('--verbose', 'errors with their stack')
-    .addHelpText('after', '\nExamples:\n  artel transfer 12D3KooW… 2.5 --memo thanks')
-    .action(
-      async (
-        to: string,
-        amount: string,
-        options: OutputOptions & { memo?: string } & Record<string, unknown>
-      ) => {
-        const micro = parseCredits(amount)
-        const node = await connectControl(configOf(options).data)
-        try {
-          await node.transfer({ to, amount: String(micro), memo: options.memo })
-          print(
-            { to, amount: String(micro) },
-            options,
-            sent => `${credits(sent.amount)} credits went to ${to}`
-          )
-        } finally {
-          node.close()
-        }
-      }
+    .addHelpText(
+      'after',
+      '\nExamples:\n  artel transfer 12D3KooW… 2.5 --memo thanks\n  artel transfer 12D3KooW… 50 --yes'
     )
+    .action((to: string, amount: string, options: NodeOptions & { memo?: string; yes?: boolean }) => {
+      const micro = parseCredits(amount)
+      return withNode(options, async (node, signal) => {
+        const available = BigInt((await node.balance()).available)
+        if (micro * LARGE_SHARE > available && micro <= available)
+          await confirm(
+            `This gives ${credits(micro)} of your ${credits(available)} credits to ${to}.`,
+            options,
+            signal
+          )
+        await node.transfer({ to, amount: String(micro), memo: options.memo }, { signal })
+        print({ to, amount: String(micro) }, options, sent => `${credits(sent.amount)} credits went to ${to}`)
+      })
+    })
 }
 
 /** Micro-credits of a decimal number of credits, exactly. */

@@ -92,6 +92,142 @@ describe('cli: a network of real processes', () => {
     assert.match(own.stdout, new RegExp(`credits available.*${id}`))
   })
 
+  const there = ['--data']
+  const onWorker = (args: string[], input?: string) =>
+    processes.run([...args, ...there, processes.path('worker')], input == null ? {} : { input })
+
+  it('lists its jobs by state and type, newest first, and says how many more there are', async () => {
+    await onWorker(['run', '-', '--quiet'], '{"type":"map","items":[1],"fn":"x","name":"first"}')
+    await onWorker(['run', '-', '--quiet'], '{"type":"map","items":[1],"fn":"x","name":"second"}')
+    const { stdout } = await onWorker(['jobs', '--type', 'map', '--limit', '1'])
+    assert.match(stdout, /second/)
+    assert.doesNotMatch(stdout, /first/)
+    assert.match(stdout, /\n\d+ more; see them with --limit\n$/)
+    const all = JSON.parse((await onWorker(['jobs', '--state', 'completed', '--json'])).stdout)
+    assert.ok(all.length > 1 && all.every(({ state }: { state: string }) => state === 'completed'))
+    assert.equal((await onWorker(['jobs', '--state', 'expired'])).stdout, 'no jobs\n')
+  })
+
+  it('says what a task would cost', async () => {
+    const { code, stdout } = await onWorker(['quote', '-'], SUM)
+    assert.equal(code, 0)
+    assert.match(stdout, /^expected: +\S+ credits.*\nat most: +1 credits\n/)
+    const { quote } = JSON.parse((await onWorker(['quote', '-', '--json'], SUM)).stdout)
+    assert.ok(BigInt(quote.expected) <= BigInt(quote.bound))
+  })
+
+  describe('maps a stream', () => {
+    const lines = (from: number, to: number): string =>
+      Array.from({ length: to - from + 1 }, (_, i) => `${from + i}\n`).join('')
+
+    it(': every line in order, over many jobs', async () => {
+      const { code, stdout, stderr } = await onWorker(['map', 'x => x * x'], lines(1, 5000))
+      assert.equal(code, 0, stderr)
+      assert.equal(stdout, Array.from({ length: 5000 }, (_, i) => `${(i + 1) ** 2}\n`).join(''))
+      assert.match(stderr, /^5000 lines in .*, \S+ credits\n$/)
+    })
+
+    it(': JSON and text, modules and expressions', async () => {
+      await writeFile(
+        processes.path('shout.ts'),
+        'export default { fn: (x: string) => x.toUpperCase() + mark, context: { mark: "!" } }'
+      )
+      const map = async (input: string, ...args: string[]) => (await onWorker(['map', ...args], input)).stdout
+      assert.equal(await map('a\nb', 'shout.ts', '--text'), 'A!\nB!\n')
+      assert.equal(await map('{"a":[1]}\nword\n"x y"\n\n', 'x', '--quiet'), '{"a":[1]}\nword\nx y\n\n')
+      assert.equal(await map('1\nword\n', 'x', '--json'), '1\n"word"\n')
+      assert.equal(await map('1\n', 'x => typeof x', '--text'), 'string\n')
+      assert.equal(await map('', 'x'), '')
+    })
+
+    it(': the lines for which it is true', async () => {
+      assert.equal((await onWorker(['filter', 'x % 40 === 0'], lines(1, 100))).stdout, '40\n80\n')
+    })
+
+    it(': as they come, and ends when nobody reads on', async () => {
+      const child = processes.spawn(['map', 'x + 1', ...there, processes.path('worker')], { input: true })
+      child.process.stdin!.write('1\n')
+      await until(() => child.stdout() === '2\n', 'the first answer')
+      child.process.stdin!.write('2\n')
+      await until(() => child.stdout() === '2\n3\n', 'the second answer')
+      child.process.stdout!.destroy()
+      child.process.stdin!.write('3\n4\n')
+      await until(() => child.process.exitCode != null, 'it has ended')
+      assert.equal(child.process.exitCode, 0)
+    })
+
+    it(': and says where it failed, after what was before', async () => {
+      const throws = 'x => { if (x === "bad") throw new Error("no such luck"); return x }'
+      const { code, stdout, stderr } = await onWorker(['map', throws], `${lines(1, 40)}bad\n`)
+      assert.equal(code, EXIT.job)
+      assert.match(stderr, /^artel: in the lines from \d+ on: .*no such luck\n$/)
+      assert.ok(lines(1, 40).startsWith(stdout))
+    })
+
+    it(': and stops on Ctrl-C, with its jobs', async () => {
+      const child = processes.spawn(['map', 'x => { for (;;); }', ...there, processes.path('worker')], {
+        input: true
+      })
+      child.process.stdin!.write('1\n')
+      const running = async () =>
+        JSON.parse((await onWorker(['jobs', '--state', 'running', '--json'])).stdout).length
+      await until(async () => (await running()) === 1, 'the job runs')
+      const { code, stderr } = await child.end('SIGINT')
+      assert.equal(code, EXIT.interrupted)
+      assert.match(stderr, /interrupted after 0 lines/)
+      assert.equal(await running(), 0)
+    })
+
+    it(': for no more than it may cost', async () => {
+      const run = async (price: string) => onWorker(['map', 'x', '--max-price', price], lines(1, 3))
+      assert.equal((await run('0.5')).code, 0)
+      const wrong = await run('0')
+      assert.deepEqual([wrong.code, /--max-price|credits/.test(wrong.stderr)], [EXIT.usage, true])
+    })
+  })
+
+  it('finds who offers a service', async () => {
+    const { stdout } = await processes.run(['services', '--json', '--data', processes.path('seed')])
+    const { items, announced } = JSON.parse(stdout)
+    assert.deepEqual(announced, [], 'the seed lends nothing')
+    assert.ok(items[0].providers.includes((await worker.ready).id))
+    const { stdout: human } = await onWorker(['services', 'artel/none/1'])
+    assert.match(human, /artel\/compute\/1 +yes/)
+    assert.match(human, /artel\/none\/1 +no +-/)
+    const wrong = await onWorker(['services', 'not a service'])
+    assert.deepEqual([wrong.code, /not a service/.test(wrong.stderr)], [EXIT.usage, true])
+  })
+
+  it('changes a setting of the running node at once', async () => {
+    const priceAtSeed = async () => {
+      const { stdout } = await processes.run(['peers', '--json', '--data', processes.path('seed')])
+      const { id } = await worker.ready
+      return JSON.parse(stdout).find(({ peer }: { peer: string }) => peer === id)?.worker.multiplier
+    }
+    const { stdout } = await onWorker(['config', 'set', 'priceMultiplier', '3'])
+    assert.equal(stdout, 'priceMultiplier is 3 at once\n')
+    await until(async () => (await priceAtSeed()) === 3, 'the seed sees the new price')
+    assert.equal((await onWorker(['config', 'get', 'priceMultiplier'])).stdout, '3\n')
+    const later = await onWorker(['config', 'set', 'limits.maxConnections', '50'])
+    assert.match(later.stdout, /after the next start/)
+    await onWorker(['config', 'set', 'priceMultiplier'])
+    await until(async () => (await priceAtSeed()) === 1, 'the price is back')
+    const wrong = await onWorker(['config', 'set', 'slots', 'many'])
+    assert.deepEqual([wrong.code, /^artel: slots.*many/.test(wrong.stderr)], [EXIT.usage, true])
+  })
+
+  it('does not give much away without a yes', async () => {
+    const { id } = await seed.ready
+    const small = await onWorker(['transfer', id, '0.5', '--json'])
+    assert.deepEqual([small.code, JSON.parse(small.stdout).amount], [0, '500000'])
+    const large = await onWorker(['transfer', id, '60'])
+    assert.equal(large.code, EXIT.usage)
+    assert.match(large.stderr, /^artel: This gives 60 of your \S+ credits to .*--yes[^\n]*\n$/)
+    assert.equal((await onWorker(['transfer', id, '20', '--yes'])).code, 0)
+    const tooMuch = await onWorker(['transfer', id, '100000', '--yes'])
+    assert.equal(tooMuch.code, EXIT.credits, tooMuch.stderr)
+  })
+
   it('serves its metrics to who may open the socket', async () => {
     const { connectControl } = await import('../../node/index.ts')
     const client = await connectControl(processes.path('worker'))
@@ -249,6 +385,11 @@ describe('cli: alone', () => {
       ['a definition that is not there', ['start', '--network', 'none.json'], EXIT.usage, /none\.json/],
       ['no network at all', ['start'], EXIT.usage, /--seed.*--network.*artel seed/],
       ['no running node', ['peers'], EXIT.network, /no node is running.*artel start/],
+      ['a wrong limit', ['jobs', '--limit', '0'], EXIT.usage, /--limit.*"0"/],
+      ['a wrong state', ['jobs', '--state', 'done'], EXIT.usage, /--state.*done.*completed/],
+      ['an unknown shell', ['completion', 'tcsh'], EXIT.usage, /tcsh.*bash, zsh, fish/],
+      ['a module that is not there', ['map', './none.js'], EXIT.usage, /none\.js/],
+      ['a wrong seed', ['start', '--seed', '127.0.0.1'], EXIT.usage, /--seed.*artel seed.*127\.0\.0\.1/],
       ['a wrong amount', ['network', 'create', 'x', 'x.json', '--grant', '-1'], EXIT.usage, /--grant.*-1/]
     ]
     for (const [name, args, exit, message] of cases) {
@@ -294,15 +435,46 @@ describe('cli: alone', () => {
     assert.match((await processes.run(['network', 'show', 'lab.json'])).stdout, /5 credits/)
   })
 
-  it('prints help with examples for every command', async () => {
-    const { stdout } = await processes.run(['--help'])
-    const commands = [...stdout.matchAll(/^ {2}(\w+) .*\S {2,}/gm)].map(([, name]) => name!)
-    for (const name of ['seed', 'start', 'run', 'peers', 'balance', 'doctor']) {
-      assert.ok(commands.includes(name), name)
-      const help = await processes.run([name, '--help'])
-      assert.equal(help.code, 0)
-      assert.match(help.stdout, /Examples:\n {2}/)
-    }
+  it('prints help on standard output, also by `artel help`', async () => {
+    const help = await processes.run(['run', '--help'])
+    assert.equal(help.code, 0)
+    assert.match(help.stdout, /^Usage: artel run .*\n[\s\S]*\nExamples:\n {2}/)
+    assert.equal((await processes.run(['help', 'run'])).stdout, help.stdout)
+  })
+
+  it('keeps settings for the next start where no node runs', async () => {
+    const set = (...args: string[]) => processes.run(['config', 'set', ...args, '--data', 'kept'])
+    assert.equal((await set('quietHours', '22:00-07:00,12:00-13:00')).code, 0)
+    assert.equal((await set('gateway.port', '9000')).stdout, 'gateway.port is 9000 from now on\n')
+    assert.deepEqual(JSON.parse(await readFile(processes.path('kept/config.json'), 'utf8')), {
+      quietHours: ['22:00-07:00', '12:00-13:00'],
+      gateway: { port: 9000 }
+    })
+    const get = await processes.run(['config', 'get', 'quietHours', '--json', '--data', 'kept'])
+    assert.deepEqual(JSON.parse(get.stdout), ['22:00-07:00', '12:00-13:00'])
+    const wrong = await set('slotz', '2')
+    assert.match(wrong.stderr, /^artel: "slotz" is not a setting\. Did you mean slots\?/)
+    assert.equal(wrong.code, EXIT.usage)
+  })
+
+  it('does not replace a definition without a yes', async () => {
+    const create = (...args: string[]) => processes.run(['network', 'create', 'twice', 'twice.json', ...args])
+    assert.equal((await create()).code, 0)
+    const before = await readFile(processes.path('twice.json'), 'utf8')
+    const again = await create('--grant', '5')
+    assert.match(again.stderr, /^artel: twice\.json is there already.*--yes[^\n]*\n$/)
+    assert.equal(again.code, EXIT.usage)
+    assert.equal(await readFile(processes.path('twice.json'), 'utf8'), before)
+    assert.equal((await create('--yes', '--grant', '5')).code, 0)
+  })
+
+  it('has colours only where they are wanted', async () => {
+    const doctor = async (args: string[], env: Record<string, string>) =>
+      (await processes.run(['doctor', ...args], { env })).stdout.includes('\u001b')
+    assert.equal(await doctor([], { FORCE_COLOR: '1' }), true)
+    assert.equal(await doctor([], {}), false)
+    assert.equal(await doctor([], { FORCE_COLOR: '1', NO_COLOR: '1' }), false)
+    assert.equal(await doctor(['--no-color'], { FORCE_COLOR: '1' }), false)
   })
 
   it('takes settings from the environment', async () => {

@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { glob, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { EXIT_MEANINGS } from '../../node/cli/program.ts'
 import { EXIT, VERDICTS, verdict } from '../../node/index.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -36,6 +37,15 @@ describe('node: table of errors', () => {
 
   it('is documented', async () => {
     const readme = await readFile(`${ROOT}node/README.md`, 'utf8')
-    for (const code of Object.values(EXIT)) assert.match(readme, new RegExp(`\\| ${code} +\\|`), String(code))
+    const [, table = ''] = /\n## Exit codes\n[\s\S]*?\n\|[- |]+\|\n([\s\S]*?)\n\n/.exec(readme) ?? []
+    const rows = table.split('\n').map(row => row.split('|').map(cell => cell.trim()))
+    assert.deepEqual(
+      rows.map(([, code, meaning]) => [Number(code), meaning]),
+      EXIT_MEANINGS
+    )
+    assert.deepEqual(
+      EXIT_MEANINGS.map(([code]) => code),
+      [0, ...Object.values(EXIT)]
+    )
   })
 })

@@ -68,9 +68,10 @@ export class Processes {
   }
 
   /** Starts a command that does not end by itself. */
-  spawn(args: string[]): Spawned {
+  spawn(args: string[], { input = false } = {}): Spawned {
     const child = this.#spawn(args)
-    child.stdin!.end()
+    // `input`: the test writes to it
+    if (!input) child.stdin!.end()
     let stdout = ''
     let stderr = ''
     child.stdout!.on('data', chunk => {

@@ -1,0 +1,186 @@
+import { once } from 'node:events'
+import { Command, Option } from 'commander'
+import { decodeValue } from '../../sandbox/index.ts'
+import type { Progress } from '../../scheduler/index.ts'
+import { EXIT, InputError, RemoteError } from '../errors.ts'
+import { encodeSpec, type Operations, type Plain } from '../operations.ts'
+import { batchesOf, createBatchSize, inOrder, linesOf } from './batches.ts'
+import { configOf, settingFlags } from './flags.ts'
+import { untilInterrupted } from './lifecycle.ts'
+import { openNode } from './open-node.ts'
+import { credits, duration, type OutputOptions, toJson } from './output.ts'
+import { createStatusLine } from './progress.ts'
+import { isModule, readModule } from './spec-file.ts'
+import { parseCredits } from './transfer.ts'
+
+type Options = OutputOptions & { text?: boolean; quiet?: boolean; maxPrice?: bigint } & Record<
+    string,
+    unknown
+  >
+type Type = 'map' | 'filter'
+
+// Jobs under way: while one is settled and written, the others keep the workers busy.
+const WINDOW = 4
+// What a job reserves where nobody says anything.
+const USUAL_BOUND = 1_000_000n
+
+export function mapCommand(): Command {
+  return command('map', 'a function over every line of standard input, on the network').addHelpText(
+    'after',
+    `
+A line is a JSON value, or else a text. The results come in the order of the lines, as they are there, one a line.
+The default export of a module may also be a task without its items: { fn, context, requirements, … }.
+
+Examples:
+  seq 1 100 | artel map 'x => x * x'
+  seq 1 100 | artel map ./fn.js
+  cat urls.txt | artel map 'new URL(x).hostname' --text | sort | uniq -c`
+  )
+}
+
+export function filterCommand(): Command {
+  return command('filter', 'the lines of standard input for which a function is true').addHelpText(
+    'after',
+    `
+As artel map, but prints the items that are kept.
+
+Examples:
+  seq 1 100 | artel filter 'x % 7 === 0'
+  cat words.txt | artel filter './is-palindrome.js' --text`
+  )
+}
+
+function command(type: Type, description: string): Command {
+  return settingFlags(new Command(type).description(description))
+    .argument('<function>', 'a .js or .ts module whose default export it is, or its text: x => x * x, x ** 2')
+    .option('--text', 'every line is a text, also where it looks like JSON')
+    .addOption(new Option('--max-price <credits>', 'most credits for all of it').argParser(parseCredits))
+    .option('--quiet', 'no summary')
+    .option('--json', 'texts with quotes too, so that every line is JSON')
+    .action(async (fn: string, options: Options) => {
+      const config = configOf(options, { compute: false })
+      const task = await readFunction(fn)
+      await untilInterrupted(async signal => {
+        await using node = await openNode(config, signal)
+        return await stream(type, task, node.operations, options, signal)
+      })
+    })
+}
+
+/** The fields of the task beside its items. */
+async function readFunction(argument: string): Promise<Record<string, unknown>> {
+  const exported = isModule(argument) ? await readModule(argument) : argument
+  if (typeof exported === 'object' && exported !== null) return exported as Record<string, unknown>
+  if (typeof exported === 'function' || typeof exported === 'string') return { fn: exported }
+  throw new InputError(`the default export of ${argument} is no function; write: export default x => x * x`)
+}
+
+async function stream(
+  type: Type,
+  task: Record<string, unknown>,
+  operations: Operations,
+  options: Options,
+  interrupted: AbortSignal
+): Promise<number> {
+  const started = Date.now()
+  const broken = new AbortController()
+  const signal = AbortSignal.any([interrupted, broken.signal])
+  const size = createBatchSize()
+  const status = createStatusLine(options.quiet === true)
+  const running = new Map<string, Plain<Progress>>()
+  let left = options.maxPrice
+  let [read, done, spent] = [0, 0, 0n]
+  // whoever reads our output wants no more of it
+  process.stdout.on('error', () => broken.abort())
+
+  async function run(lines: string[]) {
+    const first = read
+    read += lines.length
+    const bound = left == null || left > USUAL_BOUND ? USUAL_BOUND : left
+    if (bound === 0n)
+      throw new RemoteError(
+        'InsufficientCreditsError',
+        `--max-price is used up after ${done} lines; give more of it`
+      )
+    if (left != null) left -= bound
+    const items = lines.map(line => (options.text === true ? line : valueOfLine(line)))
+    const spec = encodeSpec({ maxPrice: Number(bound) / 1e6, ...task, type, items })
+    let job: string | undefined
+    const began = Date.now()
+    const onProgress = (progress: Plain<Progress>): void => {
+      job = progress.job
+      running.set(job, progress)
+      show()
+    }
+    try {
+      const { value, report } = await operations.run({ spec }, { onProgress, signal })
+      size.took(lines.length, Date.now() - began)
+      spent += BigInt(report.paid)
+      if (left != null) left += bound - BigInt(report.paid)
+      return { items: lines.length, results: decodeValue(Buffer.from(value, 'base64')) as unknown[] }
+    } catch (error) {
+      if (signal.aborted && job != null) await operations.cancel({ job })
+      else if (job != null) await explain(job, first, error as Error)
+      throw error
+    } finally {
+      if (job != null) running.delete(job)
+    }
+  }
+
+  /** Says where it was: the failure names the first item of its slice. */
+  async function explain(job: string, first: number, error: Error): Promise<void> {
+    const { failure } = await operations.job({ job }, { onProgress: () => {}, signal })
+    if (failure?.unit != null)
+      error.message = `in the lines from ${first + failure.unit + 1} on: ${failure.message}`
+  }
+
+  function show(): void {
+    const workers = Math.max(0, ...[...running.values()].map(progress => progress.workers))
+    const paid = [...running.values()].reduce((sum, progress) => sum + BigInt(progress.paid), spent)
+    status.update({ done, read, workers, paid, elapsedMs: Date.now() - started })
+  }
+
+  async function write({ items, results }: Awaited<ReturnType<typeof run>>): Promise<void> {
+    done += items
+    show()
+    if (results.length === 0) return
+    const text = results.map(result => lineOf(result, options.json === true)).join('\n')
+    // somebody slow reads: nothing more is read either
+    if (!process.stdout.write(`${text}\n`)) await once(process.stdout, 'drain', { signal })
+  }
+
+  try {
+    await inOrder(
+      batchesOf(linesOf(process.stdin), () => size.items, signal),
+      WINDOW,
+      run,
+      write
+    )
+    status.end()
+    if (options.quiet !== true)
+      process.stderr.write(`${done} lines in ${duration(Date.now() - started)}, ${credits(spent)} credits\n`)
+    return 0
+  } catch (error) {
+    status.end()
+    const isInterrupted = interrupted.aborted
+    const isUnread = broken.signal.aborted
+    broken.abort()
+    await Promise.all([...running.keys()].map(job => operations.cancel({ job })))
+    if (isUnread) return 0
+    if (!isInterrupted) throw error
+    process.stderr.write(`artel: interrupted after ${done} lines\n`)
+    return EXIT.interrupted
+  }
+}
+
+function valueOfLine(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    // not JSON: a text
+    return line
+  }
+}
+
+const lineOf = (value: unknown, asJson: boolean): string =>
+  typeof value === 'string' && !asJson ? value : (toJson(value) ?? 'null')

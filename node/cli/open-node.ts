@@ -1,0 +1,34 @@
+import { existsSync } from 'node:fs'
+import { connectControl, controlPath } from '../control.ts'
+import { ControlError } from '../errors.ts'
+import { createLogger } from '../logger.ts'
+import { createOperations, type Operations } from '../operations.ts'
+import type { Config } from '../settings.ts'
+
+/** The running node of the data folder, or one of this process that only submits. */
+export async function openNode(
+  config: Config,
+  signal: AbortSignal
+): Promise<{ operations: Operations } & AsyncDisposable> {
+  if (existsSync(controlPath(config.data))) {
+    try {
+      const client = await connectControl(config.data)
+      return { operations: client, [Symbol.asyncDispose]: async () => client.close() }
+    } catch (error) {
+      // a socket that a killed node left behind
+      if (!(error instanceof ControlError)) throw error
+    }
+  }
+  const { createNode } = await import('../create-node.ts')
+  const node = await createNode(config, {
+    role: 'node',
+    logger: createLogger({ ...config, logLevel: quieter(config) }),
+    signal
+  })
+  return { operations: createOperations(node), [Symbol.asyncDispose]: () => node.stop() }
+}
+
+/** Who runs one job wants its result, and to know why nothing happens; not the news of a node. */
+function quieter({ logLevel }: Config): Config['logLevel'] {
+  return logLevel === 'info' ? 'warn' : logLevel
+}

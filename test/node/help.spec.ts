@@ -1,0 +1,57 @@
+import { strict as assert } from 'node:assert'
+import type { Command } from 'commander'
+import { createProgram } from '../../node/cli/program.ts'
+
+/** Commands that do something, with their full name. */
+function leaves(command: Command, path = ''): [name: string, command: Command][] {
+  const name = path === '' ? command.name() : `${path} ${command.name()}`
+  const own: [string, Command][] =
+    command.commands.length === 0 || command.name() === 'config' ? [[name, command]] : []
+  return [...own, ...command.commands.flatMap(child => leaves(child, name))]
+}
+
+const helpOf = (command: Command): string => {
+  let text = ''
+  command.configureOutput({
+    writeOut: chunk => {
+      text += chunk
+    }
+  })
+  command.outputHelp()
+  return text
+}
+
+describe('cli: help', () => {
+  it('has every command of the issue it was made for', () => {
+    const names = createProgram().commands.map(command => command.name())
+    const wanted =
+      'start seed run map filter quote jobs job result cancel peers balance history transfer reputation receipt network doctor services config completion'
+    assert.deepEqual([...names].sort(), wanted.split(' ').sort())
+  })
+
+  for (const [name, command] of leaves(createProgram())) {
+    it(`of ${name} says what it does, with examples that start with it`, () => {
+      const help = helpOf(command)
+      assert.ok(command.description().length > 10)
+      const [, examples = ''] = help.split('\nExamples:\n')
+      const lines = examples.split('\n').filter(line => line.startsWith('  '))
+      assert.ok(lines.length > 0, 'it has examples')
+      assert.ok(
+        lines.some(line => line.includes(name)),
+        `${name} in ${lines.join('\n')}`
+      )
+      for (const argument of command.registeredArguments)
+        assert.ok(
+          argument.description !== '' || argument.argChoices != null || command.name() === 'help',
+          `${argument.name()} is explained`
+        )
+    })
+
+    it(`of ${name} has JSON, colours off and stacks`, () => {
+      const flags = command.options.map(({ long }) => long)
+      assert.ok(flags.includes('--no-color') && flags.includes('--verbose'))
+      // a script for a shell is no document
+      if (name !== 'artel completion') assert.ok(flags.includes('--json'), '--json')
+    })
+  }
+})
