@@ -23,7 +23,7 @@ const square = { rows: 2, cols: 2, data: [1, 2, 3, 4] }
 describe('scheduler/spec', () => {
   const refused: [why: string, spec: unknown, field: string, says: RegExp][] = [
     ['no object', 7, 'spec', /object.*7/],
-    ['no type', {}, 'type', /undefined/],
+    ['no type', {}, 'type', /is missing/],
     ['an unknown type', { type: 'sum' }, 'type', /"sum".*range_reduce/],
     ['an unknown field', { ...range, sart: 1 }, 'spec', /sart/],
     ['a bound that is no integer', { ...range, end: 1.5 }, 'end', /1\.5/],
