@@ -29,6 +29,8 @@ import { VERSION } from './version.ts'
 
 export interface NodeInit {
   role?: NodeRole
+  /** Where no network is known and no seed, found one; default: what a seed does. */
+  founds?: boolean
   /** default: as `config` says, to standard error */
   logger?: Logger
   /** where changed settings are kept; default: config.json in the data folder */
@@ -59,7 +61,13 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
   await mkdir(config.data, { recursive: true, mode: 0o700 })
   started.defer(lockFolder(config.data))
   const identity = await loadOrCreateIdentity(join(config.data, 'key'))
-  const { network, seeds } = await findNetwork({ config, role, identity, logger, signal })
+  const { network, seeds } = await findNetwork({
+    config,
+    founds: init.founds ?? role === 'seed',
+    identity,
+    logger,
+    signal
+  })
   const metrics = createMetrics()
 
   const heliaNode = started.adopt(

@@ -22,7 +22,8 @@ const LAST_RETRY_MS = 15_000
 
 export interface FindNetworkInit {
   config: Config
-  role: 'seed' | 'node'
+  /** Where no network is known and no seed, found one. */
+  founds: boolean
   identity: Identity
   logger: Logger
   signal: AbortSignal
@@ -36,13 +37,13 @@ export interface FoundNetwork {
 
 /**
  * Which network this node belongs to, in this order: the file that was named, the definition in the data folder,
- * the one that came with the program, what a seed says (asked until one answers). A seed that finds none
- * founds a network of its own. The answer is kept in the data folder.
+ * the one that came with the program, what a seed says (asked until one answers), a new one of its own
+ * with `founds`. The answer is kept in the data folder.
  *
  * @throws {NetworkError} there is no definition and no seed to ask, or it is another network than before
  */
 export async function findNetwork(init: FindNetworkInit): Promise<FoundNetwork> {
-  const { config, role, identity } = init
+  const { config, founds, identity } = init
   const kept = join(config.data, 'network.json')
   const seedFile = join(config.data, 'seeds.json')
   const previous = existsSync(kept) ? await loadNetwork(kept) : undefined
@@ -61,8 +62,7 @@ export async function findNetwork(init: FindNetworkInit): Promise<FoundNetwork> 
       await writeFile(seedFile, JSON.stringify(config.seeds))
       return answer
     }
-    if (role === 'seed')
-      return createNetwork({ name: 'local', seeds: addressesOf(init) }, identity.privateKey)
+    if (founds) return createNetwork({ name: 'local', seeds: addressesOf(init) }, identity.privateKey)
     throw new NetworkError(
       'this node knows no network; join one with --seed ADDRESS or --network FILE, or found one with: artel seed'
     )

@@ -1,0 +1,190 @@
+import { encodeValue } from '../../sandbox/value.ts'
+import type { Wire } from '../../services/index.ts'
+import type {
+  Artel,
+  Items,
+  JobReport,
+  Stream,
+  StreamOptions,
+  SubmitOptions,
+  TaskOptions,
+  TaskSpec,
+  Uploadable,
+  Waiting
+} from './contract.ts'
+import { ArtelError } from './errors.ts'
+import { createHttp, type Place, type RequestInit_ } from './http.ts'
+import { createJob, type Submitted } from './job.ts'
+import { createStream } from './stream.ts'
+import { createWatch } from './watch.ts'
+import { functionsAsText, revive } from './wire.ts'
+
+// A small job answers within this, in one round trip; the others are acknowledged then.
+const WAIT_MS = 300
+const DEFAULT_PATIENCE_MS = 60_000
+// A page of large items; its spec must fit into a request.
+const PAGE_BYTES = 4 * 1024 * 1024
+const JOBS_PER_REQUEST = 200
+
+export interface ClientInit {
+  locate: () => Promise<Place>
+  /** ms that a node may be away, as for a restart, before what waits for it fails; default 60,000 */
+  patienceMs?: number
+  /** ends what belongs to this connection */
+  onClose?: () => Promise<void>
+}
+
+/** Artel as a program sees it, over the HTTP API of a node. Nothing of Node in it. */
+export function createClient({
+  locate,
+  patienceMs = DEFAULT_PATIENCE_MS,
+  onClose = async () => {}
+}: ClientInit): Artel {
+  const closing = new AbortController()
+  const http = createHttp({ locate, patienceMs, closed: closing.signal })
+  const components = { http, watch: createWatch(http, closing.signal) }
+  let closed: Promise<void> | undefined
+
+  const get = <T>(path: string, init: RequestInit_ = {}): Promise<T> => http.call(`/api/v1${path}`, init)
+
+  /** One key for all tries of a submission: the node starts it once. */
+  async function send(path: string, value: unknown, signal?: AbortSignal): Promise<Submitted> {
+    signal?.throwIfAborted()
+    const key = crypto.randomUUID()
+    return get(path, { method: 'POST', value: functionsAsText(value), key, waitMs: WAIT_MS })
+  }
+
+  const submit = (spec: unknown, { signal }: SubmitOptions = {}) =>
+    createJob<never>(send('/tasks', spec, signal), components, signal)
+
+  /** Options are fields of the spec, beside the signal. */
+  const run = (spec: { type: TaskSpec['type'] }, { signal, ...settings }: TaskOptions = {}) =>
+    submit({ ...spec, ...settings }, { signal })
+
+  function list<T>(
+    type: 'map' | 'filter',
+    items: Items<T>,
+    fn: unknown,
+    { page, ahead, ...options }: TaskOptions & StreamOptions = {}
+  ): Stream<never> {
+    return createStream<T, never>({
+      items,
+      page,
+      ahead,
+      sizeOf: item => encodeValue(item).byteLength,
+      pageBytes: PAGE_BYTES,
+      signal: options.signal,
+      submit: (page, signal) => run({ type, items: page, fn } as never, { ...options, signal }).result()
+    })
+  }
+
+  async function* jobs({
+    signal,
+    ...filter
+  }: Waiting & { state?: string; type?: string } = {}): AsyncGenerator<JobReport> {
+    let cursor: string | undefined
+    do {
+      const query = { ...filter, cursor, limit: JOBS_PER_REQUEST }
+      const page = await get<Wire.JobPage>('/tasks', { query, signal })
+      yield* page.items.map(revive)
+      cursor = page.next
+    } while (cursor != null)
+  }
+
+  function close(): Promise<void> {
+    if (closed == null) {
+      closing.abort(new ArtelError('AbortError', 'the connection to the node was closed; its jobs go on'))
+      closed = onClose()
+    }
+    return closed
+  }
+
+  return {
+    submit,
+    submitMany: (specs, { signal } = {}) =>
+      createJob(send('/tasks/batch', { specs }, signal), components, signal),
+    job: id => createJob(id, components),
+    jobs,
+    async quote(spec, { signal } = {}) {
+      const value = functionsAsText(spec)
+      return revive((await get<Wire.QuoteView>('/quote', { method: 'POST', value, signal })).quote)
+    },
+
+    rangeReduce: (task: object, options?: TaskOptions) => run({ type: 'range_reduce', ...task }, options),
+    map: (items: Items<never>, fn: unknown, options?: TaskOptions) => list('map', items, fn, options),
+    filter: (items, fn, options) => list('filter', items, fn, options),
+    mapReduce: (items: unknown, map: unknown, reduce: unknown, options?: TaskOptions) =>
+      run({ type: 'map_reduce', items, map, reduce } as never, options),
+    matrix: (operation, a, b, options) =>
+      run({ type: 'matrix', operation, a, ...(b == null ? {} : { b }) } as never, options),
+    mlInference: (task, options) => run({ type: 'ml_inference', ...task } as never, options),
+    mlTrainStep: (task, options) => run({ type: 'ml_train_step', ...task } as never, options),
+    wasm: (task: object, options?: TaskOptions) => run({ type: 'wasm', ...task }, options),
+    script: (source: unknown, input?: unknown, options?: TaskOptions) =>
+      run(
+        { type: 'script', source: moduleOf(source), ...(input === undefined ? {} : { input }) } as never,
+        options
+      ),
+    pipeline: (nodes, options) => run({ type: 'pipeline', nodes } as never, options),
+
+    forecast: options => get('/forecast', options),
+    balance: async options => revive(await get<Wire.Balance>('/credits/balance', options)),
+    async history({ limit, signal } = {}) {
+      return (await get<Wire.History>('/credits/history', { query: { limit }, signal })).items.map(revive)
+    },
+    async transfer(to, amount, { memo, signal } = {}) {
+      const json = { to, amount: amount.toString(), ...(memo == null ? {} : { memo }) }
+      await get('/credits/transfer', { method: 'POST', body: { json }, again: false, signal })
+    },
+    async reputation(account, options) {
+      const of = account ?? (await get<Wire.Balance>('/credits/balance', options)).account
+      return get(`/reputation/${encodeURIComponent(of)}`, options)
+    },
+    async receipts(job, options) {
+      const { items } = await get<Wire.ReceiptRows>(`/tasks/${encodeURIComponent(job)}/receipts`, options)
+      return items.map(row => ({ ...row, receipt: bytesOf(row.receipt) }))
+    },
+    network: async options => revive(await get<Wire.Network>('/network', options)),
+    peers: async options => revive((await get<Wire.Peers>('/peers', options)).items),
+    offers: async options => revive((await get<Wire.Offers>('/offers', options)).items),
+    addData: (data, options) => {
+      const raw = bodyOf(data)
+      // a stream has been read after the first try
+      return get('/data', {
+        method: 'POST',
+        body: { raw },
+        again: !(raw instanceof ReadableStream),
+        ...options
+      })
+    },
+    data: (cid, options) => http.stream(`/api/v1/data/${encodeURIComponent(cid)}`, options),
+
+    close,
+    [Symbol.asyncDispose]: close
+  }
+}
+
+function bytesOf(base64: string): Uint8Array {
+  return Uint8Array.from(atob(base64), character => character.charCodeAt(0))
+}
+
+/** A function as the module that a script is. */
+function moduleOf(source: unknown): unknown {
+  return typeof source === 'function' ? `export default ${source}` : source
+}
+
+function bodyOf(data: Uploadable): BodyInit {
+  if (data instanceof Blob || data instanceof ReadableStream || data instanceof Uint8Array)
+    return data as BodyInit
+  const source = data[Symbol.asyncIterator]()
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await source.next()
+      if (done === true) controller.close()
+      else controller.enqueue(value)
+    },
+    async cancel() {
+      await source.return?.()
+    }
+  })
+}

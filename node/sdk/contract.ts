@@ -1,0 +1,458 @@
+/**
+ * What a program sees of Artel. Self-contained: no type of Node, libp2p or the rooms, so that it can be used in any
+ * TypeScript project, also for the browser. Credits are bigint micro-credits, 1 credit = 1,000,000n; times are ms since 1970.
+ */
+export interface Artel extends AsyncDisposable {
+  /** Starts a job; what the node acknowledged survives its kill −9. A second send of the same submission starts nothing. */
+  submit<const S extends TaskSpec>(spec: S, options?: SubmitOptions): Job<ResultOf<S>>
+  /** Many small independent tasks as one job and one escrow: an outcome per spec, in order. */
+  submitMany<R = unknown>(specs: readonly TaskSpec[], options?: SubmitOptions): Job<Outcome<R>[]>
+  /** A job of this node by its id, also one that another program submitted. */
+  job<R = unknown>(id: string): Job<R>
+  /** All jobs that the node keeps, newest first; pages are fetched as they are needed. */
+  jobs(filter?: JobFilter & Waiting): AsyncIterable<JobReport>
+  /** What a spec will probably cost and what it can cost at most. Nothing is submitted. */
+  quote(spec: TaskSpec, options?: Waiting): Promise<Quote>
+
+  /** Reduces `map(x)`, or `partial(from, to)` of whole sub-ranges, over start…end, both inclusive. */
+  rangeReduce(task: RangeReduce & { exact: true }, options?: SubmitOptions): Job<bigint>
+  rangeReduce<T>(
+    task: RangeReduce & { operation: 'custom'; reduce: Author<(a: T, b: T) => T> },
+    options?: SubmitOptions
+  ): Job<T>
+  rangeReduce(task: RangeReduce, options?: SubmitOptions): Job<number>
+
+  /** Awaited: one job and its whole list. Iterated: a job per page, pages in order, at most `ahead` under way. */
+  map<T, R>(
+    items: Items<T>,
+    fn: (x: T, index: number) => R,
+    options?: TaskOptions & StreamOptions
+  ): Stream<Awaited<R>>
+  map<R = unknown>(items: Items<unknown>, fn: string, options?: TaskOptions & StreamOptions): Stream<R>
+  /** The items that `fn` accepts, in their order; awaited or iterated as with `map`. */
+  filter<T>(
+    items: Items<T>,
+    fn: Author<(x: T, index: number) => unknown>,
+    options?: TaskOptions & StreamOptions
+  ): Stream<T>
+
+  /** `[key, value]` results are reduced per key, into pairs sorted by key. Anything else is one fold. */
+  mapReduce<T, K extends string | number, V>(
+    items: readonly T[],
+    map: (x: T, index: number) => readonly [K, V] | readonly (readonly [K, V])[],
+    reduce: Operation | Author<(a: V, b: V) => V>,
+    options?: TaskOptions & { initial?: V }
+  ): Job<[K, V][]>
+  mapReduce<T, V>(
+    items: readonly T[],
+    map: (x: T, index: number) => V,
+    reduce: Operation | Author<(a: V, b: V) => V>,
+    options?: TaskOptions & { initial?: V }
+  ): Job<V>
+  mapReduce<R = unknown>(
+    items: readonly unknown[],
+    map: string,
+    reduce: Operation | Author<(a: never, b: never) => unknown>,
+    options?: TaskOptions & { initial?: unknown }
+  ): Job<R>
+
+  matrix<O extends MatrixOperation>(
+    operation: O,
+    a: Matrix,
+    b?: Matrix,
+    options?: TaskOptions
+  ): Job<MatrixResult[O]>
+  /** Runs an ONNX model; batches of rows are spread over workers. The outputs by name. */
+  mlInference(task: MlInference, options?: TaskOptions): Job<Record<string, Tensor>>
+  /** Synchronous data-parallel training. `model` of the result can be trained on. */
+  mlTrainStep(task: MlTrainStep, options?: TaskOptions): Job<Trained>
+  /** Calls `export` with `args`, or once per item; without `export` the module is a WASI command, whose standard output is the result. */
+  wasm<R = unknown>(task: Wasm & { items: readonly unknown[] }, options?: TaskOptions): Job<R[]>
+  wasm<R = unknown>(task: Wasm, options?: TaskOptions): Job<R>
+  /** One run of a function, or of a module's text with `export default async input => output`. */
+  script<I, R>(fn: (input: I) => R, input: I, options?: TaskOptions): Job<Awaited<R>>
+  script<R>(fn: () => R, input?: undefined, options?: TaskOptions): Job<Awaited<R>>
+  script<R = unknown>(source: string, input?: unknown, options?: TaskOptions): Job<R>
+  /** Tasks that take outputs of others. The output of every node by its id. */
+  pipeline<const N extends readonly PipelineNode[]>(
+    nodes: N,
+    options?: TaskOptions
+  ): Job<{ [Node in N[number] as Node['id']]: ResultOf<Node['task']> }>
+
+  /** The price level of the network now, in one hour and in six. */
+  forecast(options?: Waiting): Promise<Forecast>
+  balance(options?: Waiting): Promise<Balance>
+  history(options?: Waiting & { limit?: number }): Promise<HistoryEntry[]>
+  /** `amount` in micro-credits. Sent once: when the answer is lost, look at `history` before trying again. */
+  transfer(to: string, amount: bigint, options?: Waiting & { memo?: string }): Promise<void>
+  /** of one account, by default the node's own */
+  reputation(account?: string, options?: Waiting): Promise<Reputation>
+  /** Signed proofs of the work that a job paid for; anybody can check them offline. */
+  receipts(job: string, options?: Waiting): Promise<Receipt[]>
+  network(options?: Waiting): Promise<Network>
+  peers(options?: Waiting): Promise<Peer[]>
+  offers(options?: Waiting): Promise<Worker[]>
+  /** Puts data into the node's block store, for `{ cid, as?, size? }` in place of data in a spec. */
+  addData(data: Uploadable, options?: Waiting): Promise<{ cid: string; size: number }>
+  /** Reads data of the block store as it arrives. */
+  data(cid: string, options?: Waiting): Promise<ReadableStream<Uint8Array>>
+
+  /** Ends the waiting for all jobs, not the jobs; an embedded node is stopped. Idempotent. */
+  close(): Promise<void>
+}
+
+export interface Waiting {
+  /** ends the waiting */
+  signal?: AbortSignal
+}
+
+export interface SubmitOptions {
+  /** cancels the job */
+  signal?: AbortSignal
+}
+
+/**
+ * A job on a node. Awaited it gives the result, or throws JobFailedError, JobCancelledError, JobExpiredError, or why it
+ * was not accepted: SpecError, InsufficientCreditsError, … (ArtelError, told apart by `name`).
+ */
+export interface Job<R> extends PromiseLike<R> {
+  /** known as soon as the node acknowledged the job */
+  readonly id: Promise<string>
+  on<E extends keyof JobEvents>(event: E, listener: (detail: JobEvents[E]) => void): this
+  off<E extends keyof JobEvents>(event: E, listener: (detail: JobEvents[E]) => void): this
+  result(options?: Waiting): Promise<R>
+  report(options?: Waiting): Promise<JobReport>
+  /** Reaches the workers at once; what was accepted is paid. */
+  cancel(options?: Waiting): Promise<JobReport>
+}
+
+export interface JobEvents {
+  progress: Progress
+  end: JobReport
+}
+
+/** Starts when it is awaited (one job) or iterated (a job per page; leaving the loop cancels what is under way). */
+export interface Stream<R> extends PromiseLike<R[]>, AsyncIterable<R[]> {}
+
+export interface StreamOptions {
+  /** items of a page, default 1000; fewer where they are large, or where the source is slow */
+  page?: number
+  /** pages that are computed or wait to be read, default 4 */
+  ahead?: number
+}
+
+// ——— tasks
+
+/** A function of yours, or its source text. It runs elsewhere: what it uses must be in it, or in `context`. */
+export type Author<F extends (...args: never[]) => unknown> = F | string
+export type Items<T> = Iterable<T> | AsyncIterable<T>
+export type Operation = 'sum' | 'product' | 'min' | 'max' | 'average' | 'count'
+/** Data of the block store in place of data in a spec. */
+export interface Reference {
+  cid: string
+  as?: string
+  size?: number
+}
+type Bytes = Uint8Array | Reference
+
+/** What every task may say. */
+export interface TaskSettings {
+  name?: string
+  priority?: 'low' | 'normal' | 'high' | 'critical'
+  requirements?: { ramMb?: number; tags?: string[]; timeoutMs?: number }
+  /** the only peers that may see the job */
+  privacy?: { workers?: string[] }
+  /** how sure the result must be; default `{ confidence: 0.99 }` */
+  verify?: { confidence: number } | 'none' | `quorum:${number}`
+  /** in credits; the charge never exceeds it */
+  maxPrice?: number
+  /** ms from submit to the end */
+  deadline?: number
+  retries?: number
+  /** take the result of an equal job, and keep this one's for later */
+  memoize?: boolean
+}
+export interface TaskOptions extends TaskSettings, SubmitOptions {
+  /** its keys are variables for your functions */
+  context?: Record<string, unknown>
+}
+
+export interface RangeReduce extends TaskSettings {
+  start: number | bigint
+  end: number | bigint
+  step?: number
+  map?: Author<(x: number) => unknown>
+  partial?: Author<(from: number, to: number) => unknown>
+  operation?: Operation | 'custom'
+  // biome-ignore lint/suspicious/noExplicitAny: whatever `map` gives
+  reduce?: Author<(a: any, b: any) => unknown>
+  initial?: unknown
+  /** calculates in bigint */
+  exact?: boolean
+  context?: Record<string, unknown>
+}
+export interface Matrix {
+  rows: number
+  cols: number
+  data: Float64Array | Float32Array | number[]
+}
+export interface ResultMatrix {
+  rows: number
+  cols: number
+  data: Float64Array | Float32Array
+}
+export interface MatrixResult {
+  multiply: ResultMatrix
+  add: ResultMatrix
+  subtract: ResultMatrix
+  transpose: ResultMatrix
+  inverse: ResultMatrix
+  solve: ResultMatrix
+  determinant: number
+  lu: { l: ResultMatrix; u: ResultMatrix; p: ResultMatrix }
+  qr: { q: ResultMatrix; r: ResultMatrix }
+  svd: { u: ResultMatrix; s: Float64Array; v: ResultMatrix }
+  eigenvalues: { real: Float64Array; imaginary: Float64Array }
+}
+export type MatrixOperation = keyof MatrixResult
+export interface Tensor {
+  dims: number[]
+  data: Float32Array
+}
+type TensorInput = { dims: number[]; data: Float32Array | Float64Array | number[] | Reference }
+export interface MlInference {
+  model: Bytes
+  input: TensorInput | Record<string, TensorInput>
+  batchSize?: number
+}
+type Numbers = Float64Array | Float32Array | Int32Array | Uint8Array | number[]
+export interface Layer {
+  units: number
+  activation?: 'linear' | 'relu' | 'sigmoid' | 'tanh' | 'softmax'
+  weights?: Numbers
+  bias?: Numbers
+}
+export interface MlTrainStep {
+  model: { layers: Layer[] }
+  data: { x: Matrix; y: Matrix | Numbers }
+  loss: 'mse' | 'cross-entropy'
+  optimizer?: 'sgd' | 'adam'
+  learningRate: number
+  batchSize?: number
+  epochs?: number
+  shardSize?: number
+}
+export interface Trained {
+  model: { layers: (Layer & { weights: Float64Array; bias: Float64Array })[] }
+  epochs: { loss: number; accuracy?: number }[]
+}
+export interface Wasm {
+  module: Bytes
+  export?: string
+  args?: readonly unknown[]
+  items?: readonly unknown[]
+  stdin?: string | Uint8Array
+}
+export interface PipelineNode {
+  id: string
+  task: TaskSpec | (Omit<Record<string, unknown>, 'type'> & { type: TaskType })
+  dependsOn?: readonly string[]
+  /** field of the task → the parent whose output it takes, `parent` or `parent.path.in.it` */
+  input?: Record<string, string>
+}
+
+type Context = { context?: Record<string, unknown> }
+// biome-ignore lint/suspicious/noExplicitAny: any function of one item
+type AnyMap = Author<(x: any, index: number) => unknown>
+interface Range {
+  start: number | bigint
+  end: number | bigint
+  step?: number
+}
+interface Specs {
+  range_reduce: RangeReduce
+  map: TaskSettings & Context & { items?: readonly unknown[] | Reference; range?: Range; fn: AnyMap }
+  filter: TaskSettings & Context & { items: readonly unknown[]; fn: AnyMap }
+  map_reduce: TaskSettings &
+    Context & {
+      items: readonly unknown[] | Reference
+      map: AnyMap
+      // biome-ignore lint/suspicious/noExplicitAny: whatever `map` gives
+      reduce?: Operation | Author<(a: any, b: any) => unknown>
+      initial?: unknown
+    }
+  matrix: TaskSettings & { operation: MatrixOperation; a: Matrix; b?: Matrix }
+  ml_inference: TaskSettings & MlInference
+  ml_train_step: TaskSettings & MlTrainStep
+  wasm: TaskSettings & Wasm
+  script: TaskSettings & { source: string; input?: unknown }
+  pipeline: TaskSettings & { nodes: readonly PipelineNode[] }
+}
+export type TaskType = keyof Specs
+/** A task as the node takes it. */
+export type TaskSpec = { [T in TaskType]: { type: T } & Specs[T] }[TaskType]
+
+/** What a spec will give, as far as its type says. */
+export type ResultOf<S> = S extends { type: 'map'; fn: (...args: never[]) => infer R }
+  ? Awaited<R>[]
+  : S extends { type: 'map' }
+    ? unknown[]
+    : S extends { type: 'filter'; items: readonly (infer T)[] }
+      ? T[]
+      : S extends { type: 'range_reduce'; exact: true }
+        ? bigint
+        : S extends { type: 'range_reduce'; operation: 'custom' }
+          ? unknown
+          : S extends { type: 'range_reduce' }
+            ? number
+            : S extends { type: 'matrix'; operation: infer O extends MatrixOperation }
+              ? MatrixResult[O]
+              : S extends { type: 'ml_inference' }
+                ? Record<string, Tensor>
+                : S extends { type: 'ml_train_step' }
+                  ? Trained
+                  : unknown
+
+export type Outcome<R> = { ok: true; value: R } | { ok: false; failure: Failure }
+
+// ——— what the node tells
+
+export type JobState = 'queued' | 'running' | 'completed' | 'failed' | 'cancelled' | 'expired'
+/** What the author's code did. */
+export interface Failure {
+  name: 'threw' | 'timeout' | 'out-of-memory' | 'invalid-result' | 'aborted' | 'wall-missing'
+  message: string
+  /** frames of the author's own code */
+  stack?: string
+  /** item, block or row */
+  unit?: number
+}
+export interface Progress {
+  job: string
+  state: JobState
+  done: number
+  total: number
+  /** workers that hold a lease now */
+  workers: number
+  retries: number
+  elapsedMs: number
+  remainingMs?: number
+  paid: bigint
+}
+export interface JobReport {
+  job: string
+  /** task type, or batch */
+  type: string
+  name?: string
+  state: JobState
+  submitted: number
+  finished?: number
+  done: number
+  total: number
+  retries: number
+  /** the charge never exceeds it */
+  bound: bigint
+  paid: bigint
+  shares: { worker: string; slices: number; units: number; paid: bigint }[]
+  /** content id of the canonical result bytes */
+  cid?: string
+  failure?: Failure
+  memoOf?: string
+}
+export interface JobFilter {
+  state?: JobState
+  type?: TaskType | 'batch'
+}
+export interface Quote {
+  expected: bigint
+  bound: bigint
+  /** without the bound; where it is more, workers may refuse */
+  fair: bigint
+  basis: 'measured' | 'calibrated' | 'default'
+  cpuMs?: number
+  factors: Record<'market' | 'scarcity' | 'reputation' | 'multiplier' | 'verification' | 'priority', number>
+}
+export interface Forecast {
+  /** market factor; 1 is the base price */
+  now: number
+  inOneHour: { level: number; low: number; high: number }
+  inSixHours: { level: number; low: number; high: number }
+}
+export interface Supply {
+  granted: bigint
+  burnt: bigint
+  total: bigint
+}
+export interface Balance {
+  account: string
+  available: bigint
+  reserved: bigint
+  supply: Supply
+}
+export interface HistoryEntry {
+  seq: number
+  time: number
+  type: 'grant' | 'escrow' | 'settle' | 'transfer'
+  from: string
+  to?: string
+  amount: bigint
+  job?: string
+  memo?: string
+}
+export interface Reputation {
+  account: string
+  score: number
+  level: 'excellent' | 'good' | 'average' | 'poor' | 'terrible'
+  success: number
+  quality: number
+  consistency: number
+  age: number
+  cooperation: number
+  isCapped: boolean
+}
+export interface Receipt {
+  worker: string
+  slice: number
+  receipt: Uint8Array
+}
+export interface Worker {
+  peer: string
+  /** determinism class: V8 version and architecture */
+  class: string
+  slots: number
+  walled: boolean
+  multiplier: number
+  /** per CPU second, below which it refuses */
+  minPrice: bigint
+  refusal?: string
+  connected: boolean
+  leased: number
+  accepted: number
+  failed: number
+}
+export interface Peer {
+  peer: string
+  address: string
+  direction: 'inbound' | 'outbound'
+  rttMs?: number
+  worker?: Worker
+}
+export interface Network {
+  version: string
+  /** peer id and account of the node */
+  id: string
+  role: string
+  network: string
+  name: string
+  addresses: string[]
+  peers: number
+  workers: number
+  slots: number
+  walled: boolean
+  pid: number
+  epoch: number
+  witnesses: string[]
+  supply: Supply
+  market: number
+}
+export type Uploadable = Uint8Array | Blob | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>

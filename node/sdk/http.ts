@@ -1,0 +1,191 @@
+import { decodeValue, encodeValue } from '../../sandbox/value.ts'
+import type { Failure } from './contract.ts'
+import { ArtelError } from './errors.ts'
+
+/** media type of canonical values (sandbox/value.ts), in which bigint, typed arrays and NaN survive */
+const VALUE_TYPE = 'application/vnd.artel.value'
+const FIRST_RETRY_MS = 50
+const LAST_RETRY_MS = 1000
+// An answer that does not come is a dead connection: a node says something within this time, beside what it was asked to wait.
+const ANSWER_MS = 30_000
+/** answers that say "not now" */
+const PASSING = [429, 502, 503, 504]
+
+/** Where the node is and what opens it. */
+export interface Place {
+  url: string
+  token?: string
+}
+
+export interface HttpInit {
+  /** Asked before each try: after a restart a node may be somewhere else. */
+  locate: () => Promise<Place>
+  /** A node that answers nothing for longer than this is given up. */
+  patienceMs: number
+  /** aborted when the connection is closed */
+  closed: AbortSignal
+}
+
+export interface RequestInit_ {
+  method?: 'GET' | 'POST'
+  query?: Record<string, string | number | undefined>
+  /** sent as a canonical value */
+  value?: unknown
+  body?: { json: unknown } | { raw: BodyInit }
+  /** the same for every try, so that the node does it once */
+  key?: string
+  /** ms that the node may wait before it answers */
+  waitMs?: number
+  /** false: sent once, for it could happen twice */
+  again?: boolean
+  signal?: AbortSignal
+}
+
+/** Requests that survive a restart of the node. */
+export interface Http {
+  locate(): Promise<Place>
+  /** The value of a canonical or JSON answer. Throws ArtelError, or the reason of the signal. */
+  call<T>(path: string, init?: RequestInit_): Promise<T>
+  /** The body as it arrives. */
+  stream(path: string, init?: RequestInit_): Promise<ReadableStream<Uint8Array>>
+}
+
+export function createHttp({ locate, patienceMs, closed }: HttpInit): Http {
+  async function request<T>(
+    path: string,
+    init: RequestInit_,
+    read: (response: Response) => Promise<T>
+  ): Promise<T> {
+    const given = init.signal == null ? closed : AbortSignal.any([closed, init.signal])
+    const body = bodyOf(init)
+    const end = Date.now() + patienceMs
+    for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(waitMs * 2, LAST_RETRY_MS)) {
+      given.throwIfAborted()
+      let failure: ArtelError
+      let afterMs = waitMs
+      try {
+        const place = await locate()
+        const overdue = new AbortController()
+        const timer = setTimeout(
+          () => overdue.abort(new Error('it says nothing')),
+          ANSWER_MS + (init.waitMs ?? 0)
+        )
+        try {
+          const response = await fetch(address(place, path, init), {
+            method: init.method ?? 'GET',
+            headers: headersOf(place, init, body.type),
+            signal: AbortSignal.any([given, overdue.signal]),
+            body: body.content,
+            ...(body.content instanceof ReadableStream ? { duplex: 'half' } : {})
+          })
+          clearTimeout(timer)
+          if (response.ok) return await read(response)
+          failure = await problemOf(response)
+          afterMs = Math.max(afterMs, 1000 * Number(response.headers.get('retry-after') ?? 0))
+          if (!PASSING.includes(response.status)) throw failure
+        } catch (error) {
+          given.throwIfAborted()
+          if (error instanceof ArtelError) throw error
+          failure = unreachable(place, error as Error)
+        } finally {
+          clearTimeout(timer)
+        }
+      } catch (error) {
+        // where the node is cannot be told while it is down
+        if (!(error instanceof ArtelError && error.name === 'ControlError')) throw error
+        failure = error
+      }
+      if (init.again === false || Date.now() + afterMs > end) throw failure
+      await delay(afterMs, given)
+    }
+  }
+
+  return {
+    locate,
+    call: (path, init = {}) => request(path, init, readValue) as never,
+    stream: (path, init = {}) =>
+      request(path, init, async ({ body }) => body ?? new Blob([]).stream()) as Promise<
+        ReadableStream<Uint8Array>
+      >
+  }
+}
+
+function address({ url }: Place, path: string, { query = {}, waitMs }: RequestInit_): URL {
+  const target = new URL(path.slice(1), url.endsWith('/') ? url : `${url}/`)
+  for (const [key, value] of Object.entries({ ...query, wait: waitMs })) {
+    if (value !== undefined) target.searchParams.set(key, String(value))
+  }
+  return target
+}
+
+function headersOf({ token }: Place, { key }: RequestInit_, type?: string): Record<string, string> {
+  return {
+    accept: `${VALUE_TYPE}, application/json`,
+    ...(token == null ? {} : { authorization: `Bearer ${token}` }),
+    ...(type == null ? {} : { 'content-type': type }),
+    ...(key == null ? {} : { 'idempotency-key': key })
+  }
+}
+
+function bodyOf({ value, body }: RequestInit_): { type?: string; content?: BodyInit } {
+  if (value !== undefined) return { type: VALUE_TYPE, content: encodeValue(value) as Uint8Array<ArrayBuffer> }
+  if (body == null) return {}
+  return 'raw' in body
+    ? { type: 'application/octet-stream', content: body.raw }
+    : { type: 'application/json', content: JSON.stringify(body.json) }
+}
+
+async function readValue(response: Response): Promise<unknown> {
+  if (response.status === 204) return undefined
+  return response.headers.get('content-type')?.startsWith(VALUE_TYPE)
+    ? decodeValue(new Uint8Array(await response.arrayBuffer()))
+    : response.json()
+}
+
+async function problemOf(response: Response): Promise<ArtelError> {
+  const text = await response.text()
+  try {
+    const { title, detail, failure } = JSON.parse(text) as {
+      title: string
+      detail: string
+      failure?: Failure
+    }
+    return new ArtelError(String(title), String(detail), { status: response.status, failure })
+  } catch {
+    // a proxy in between, or something that is no node
+    return new ArtelError(
+      'ControlError',
+      `${response.url} answers ${response.status}: ${text.slice(0, 200)}`,
+      {
+        status: response.status
+      }
+    )
+  }
+}
+
+function unreachable({ url }: Place, cause: Error): ArtelError {
+  const reason = (cause.cause as Error | undefined)?.message ?? cause.message
+  return new ArtelError(
+    'ControlError',
+    `no node answers at ${url} (${reason}); start one with: artel start`,
+    {
+      cause
+    }
+  )
+}
+
+/** Waits; throws the reason of the signal. */
+export function delay(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted()
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', onAbort)
+      resolve()
+    }, ms)
+    const onAbort = (): void => {
+      clearTimeout(timer)
+      reject(signal.reason)
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+  })
+}
