@@ -12,7 +12,7 @@ export interface EmbeddedOptions {
   signal?: AbortSignal
 }
 
-/** Starts a node in this process that serves its HTTP API on a free loopback port. It lends nothing unless `settings` say so. */
+/** Starts a node in this process that serves its HTTP API on a free loopback port. It is a node like any other: it computes for this program, and while that runs for peers too. */
 export async function startEmbedded({
   data,
   seeds,
@@ -27,7 +27,7 @@ export async function startEmbedded({
   ])
   const config = loadConfig({
     flags: { data, seeds, 'gateway.enabled': true, 'gateway.host': '127.0.0.1', 'gateway.port': 0 },
-    defaults: { compute: false, logLevel: 'warn', ...settings }
+    defaults: { logLevel: 'warn', ...settings }
   })
   const node = await createNode(config, { founds: true, logger: createLogger(config), signal })
   const { url, token } = node.gateway!
