@@ -42,13 +42,13 @@ export interface Artel extends AsyncDisposable {
     map: (x: T, index: number) => readonly [K, V] | readonly (readonly [K, V])[],
     reduce: Operation | Author<(a: V, b: V) => V>,
     options?: TaskOptions & { initial?: V }
-  ): Job<[K, V][]>
+  ): Job<[K, Widened<V>][]>
   mapReduce<T, V>(
     items: readonly T[],
     map: (x: T, index: number) => V,
     reduce: Operation | Author<(a: V, b: V) => V>,
     options?: TaskOptions & { initial?: V }
-  ): Job<V>
+  ): Job<Widened<V>>
   mapReduce<R = unknown>(
     items: readonly unknown[],
     map: string,
@@ -100,6 +100,9 @@ export interface Artel extends AsyncDisposable {
   /** Ends the waiting for all jobs, not the jobs; an embedded node is stopped. Idempotent. */
   close(): Promise<void>
 }
+
+/** What reducing makes of literals: a sum of ones is a number. */
+type Widened<V> = V extends number ? number : V extends bigint ? bigint : V extends string ? string : V
 
 export interface Waiting {
   /** ends the waiting */

@@ -92,7 +92,8 @@ export function createHttp({ locate, patienceMs, closed }: HttpInit): Http {
         }
       } catch (error) {
         // where the node is cannot be told while it is down
-        if (!(error instanceof ArtelError && error.name === 'ControlError')) throw error
+        if (!(error instanceof ArtelError && error.name === 'ControlError' && error.status == null))
+          throw error
         failure = error
       }
       if (init.again === false || Date.now() + afterMs > end) throw failure
