@@ -2,8 +2,8 @@ import type { LedgerNetwork } from './network.ts'
 import type { Replica } from './replica.ts'
 import type { Item, Store } from './store.ts'
 
-/** A witness waits this long per rank for those before it to write an item, so that it is written once. */
-const RANK_DELAY_MS = 2_000
+/** A witness waits this long per rank for those before it to write an item: written once, and with f bad ones within 2 s. */
+const RANK_DELAY_MS = 750
 /** Bytes of items in one entry, unless a single item is larger. */
 const MAX_BATCH_BYTES = 192 * 1024
 const MAX_BATCH_ITEMS = 1_024

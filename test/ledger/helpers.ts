@@ -33,10 +33,15 @@ export const testNetwork: LedgerNetwork = {
 export function runOf(
   signer: Signer,
   orders: Body[],
-  { seq = 0, prev = GENESIS_HASH, votes = 0 }: { seq?: number; prev?: Uint8Array; votes?: number } = {}
+  {
+    seq = 0,
+    prev = GENESIS_HASH,
+    votes = 0,
+    network = testNetwork
+  }: { seq?: number; prev?: Uint8Array; votes?: number; network?: LedgerNetwork } = {}
 ): HashedSegment {
   const bare = { account: signer.account, seq, prev, orders, signature: new Uint8Array(64), votes: [] }
-  const run = withHashes(testNetwork, bare)
+  const run = withHashes(network, bare)
   return {
     ...run,
     signature: signer.sign(ORDER_DOMAIN, tipOf(run)),

@@ -9,9 +9,9 @@ import * as dagCbor from '@ipld/dag-cbor'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { gossipsub } from '@libp2p/gossipsub'
 import { identify } from '@libp2p/identify'
-import type { ComponentLogger, Libp2p, PrivateKey } from '@libp2p/interface'
+import type { ComponentLogger, ConnectionGater, Libp2p, PrivateKey } from '@libp2p/interface'
 import { defaultLogger } from '@libp2p/logger'
-import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
 import { tcp } from '@libp2p/tcp'
 import { lpStream } from '@libp2p/utils'
 import { createHeliaLight } from 'helia'
@@ -31,12 +31,16 @@ export interface TestNode {
 export const newKey = (): Promise<PrivateKey> => generateKeyPair('Ed25519')
 export const accountIdOf = (key: PrivateKey): string => peerIdFromPrivateKey(key).toString()
 
-/** libp2p and Helia on loopback, in memory. */
-export async function startHelia(privateKey: PrivateKey): Promise<{ helia: any; libp2p: Libp2p }> {
+/** libp2p and Helia, in memory; on loopback unless `host` is another address. */
+export async function startHelia(
+  privateKey: PrivateKey,
+  { host = '127.0.0.1', connectionGater }: { host?: string; connectionGater?: ConnectionGater } = {}
+): Promise<{ helia: any; libp2p: Libp2p }> {
   const helia: any = withBitswap(
     withLibp2pLight(createHeliaLight({ codecs: [dagCbor] }), {
       privateKey,
-      addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
+      addresses: { listen: [`/ip4/${host}/tcp/0`] },
+      connectionGater,
       transports: [tcp()],
       connectionEncrypters: [noise()],
       streamMuxers: [yamux()],
@@ -149,7 +153,26 @@ export const bookOf = ({ ledger }: TestNode): string =>
     .sort()
     .join('\n')
 
-/** Asks a witness as a stranger would, over a raw stream. */
+/** A question over a stream of its own, as anybody can write one. */
+export async function ask(
+  libp2p: Libp2p,
+  network: string,
+  to: string,
+  method: string,
+  body: unknown
+): Promise<unknown> {
+  const signal = AbortSignal.timeout(10_000)
+  const stream = await libp2p.dialProtocol(peerIdFromString(to), `/artel/${network}/ledger/1`, { signal })
+  const lp = lpStream(stream)
+  try {
+    await lp.write(dagCbor.encode([1, method, body]), { signal })
+    return (dagCbor.decode((await lp.read({ signal })).subarray()) as unknown[])[1]
+  } finally {
+    stream.abort(new Error('asked'))
+  }
+}
+
+/** Asks the first witness as a stranger would. */
 export async function askWitness(
   { network, witnesses }: TestNetwork,
   method: string,
@@ -158,10 +181,7 @@ export async function askWitness(
   const { helia, libp2p } = await startHelia(await newKey())
   try {
     await libp2p.dial(witnesses[0]!.libp2p.getMultiaddrs())
-    const peer = witnesses[0]!.libp2p.peerId
-    const lp = lpStream(await libp2p.dialProtocol(peer, `/artel/${network.id}/ledger/1`))
-    await lp.write(dagCbor.encode([1, method, body]))
-    return (dagCbor.decode((await lp.read()).subarray()) as unknown[])[1]
+    return await ask(libp2p, network.id, witnesses[0]!.account, method, body)
   } finally {
     await helia.stop()
   }

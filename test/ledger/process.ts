@@ -4,13 +4,16 @@ import { decode, encode } from '@ipld/dag-cbor'
 import { defaultLogger } from '@libp2p/logger'
 import { lpStream } from '@libp2p/utils'
 import { multiaddr } from '@multiformats/multiaddr'
-import { createLedger, createSigner, type LedgerNetwork } from '../../ledger/index.ts'
-import { VOTE_DOMAIN } from '../../ledger/segment.ts'
+import { createLedger, createSigner, type LedgerNetwork, type Payment } from '../../ledger/index.ts'
+import { decodeSegment, tipOf, VOTE_DOMAIN } from '../../ledger/segment.ts'
 import { keyFrom } from './helpers.ts'
-import { startHelia } from './nodes.ts'
+import { ask, startHelia } from './nodes.ts'
 
-/** A bad witness is silent, forges, votes for another order and repeats old votes, in turn. */
-export type Behaviour = 'honest' | 'bad'
+/**
+ * `bad` is a witness that is silent, forges, votes for another order and repeats old votes, in turn; or, when told,
+ * signs everything. A `stranger` is no node at all and only asks.
+ */
+export type Behaviour = 'honest' | 'bad' | 'stranger'
 
 export interface ProcessInit {
   network: Omit<LedgerNetwork, 'grantMicro'> & { grantMicro: string }
@@ -18,79 +21,106 @@ export interface ProcessInit {
   directory: string
   connectTo: string[]
   behaviour: Behaviour
+  /** where to listen; default: loopback */
+  host?: string
 }
 
 const init: ProcessInit = JSON.parse(process.argv[2]!)
 const network: LedgerNetwork = { ...init.network, grantMicro: BigInt(init.network.grantMicro) }
 const privateKey = keyFrom(init.key)
-const { helia, libp2p } = await startHelia(privateKey)
+const cut = { isCut: false }
+const { helia, libp2p } = await startHelia(privateKey, {
+  host: init.host,
+  connectionGater: { denyDialMultiaddr: () => cut.isCut, denyInboundConnection: () => cut.isCut }
+})
 const tell = (message: unknown): void => void process.send?.(message)
 // without the parent there is nobody to end this process
 process.on('disconnect', () => process.exit(1))
 
-if (init.behaviour === 'honest') {
+const methods = {
+  honest: startLedger,
+  bad: startBadWitness,
+  stranger: async () => ({
+    ask: (to: string, method: string, body: unknown) => ask(libp2p, network.id, to, method, body)
+  })
+} satisfies Record<Behaviour, () => Promise<Record<string, (...args: any[]) => unknown>>>
+
+const call: Record<string, (...args: any[]) => unknown> = {
+  ...(await methods[init.behaviour]()),
+  connect: (address: string) => libp2p.dial(multiaddr(address)).then(() => undefined),
+  cut: async (isCut: boolean) => {
+    cut.isCut = isCut
+    if (isCut) await Promise.all(libp2p.getPeers().map(peer => libp2p.hangUp(peer)))
+  }
+}
+process.on('message', async (message: { id: number; method: string; args: unknown[] }) => {
+  try {
+    tell({ id: message.id, value: await call[message.method]!(...message.args) })
+  } catch (error) {
+    tell({ id: message.id, error: (error as Error).name })
+  }
+})
+for (const address of init.connectTo) await libp2p.dial(multiaddr(address))
+tell({ ready: libp2p.getMultiaddrs().map(String), account: libp2p.peerId.toString() })
+
+async function startLedger() {
   const ledger = createLedger(
     { network, directory: init.directory, privateKey },
     { libp2p: libp2p as any, ipfs: helia, logger: defaultLogger() }
   )
   await ledger.start()
-  process.on('message', async (message: { id: number; method: string; args: unknown[] }) => {
-    try {
-      tell({ id: message.id, value: await call(message.method, message.args) })
-    } catch (error) {
-      tell({ id: message.id, error: (error as Error).name })
-    }
-  })
-  const call = async (method: string, args: any[]): Promise<unknown> => {
-    switch (method) {
-      case 'claimGrant':
-        return ledger.claimGrant()
-      case 'transfer':
-        return ledger.transfer(args[0], BigInt(args[1]))
-      case 'escrow':
-        await ledger.escrow(args[0], BigInt(args[1]))
-        return undefined
-      case 'settle':
-        return ledger.settle(
-          args[0],
-          args[1].map((p: any) => ({ ...p, amount: BigInt(p.amount) }))
-        )
-      case 'open':
-        return ledger.openEscrows().map(({ job }) => job)
-      case 'book':
-        return [...ledger.balances()]
-          .map(([account, { available, reserved }]) => `${account} ${available} ${reserved}`)
-          .sort()
-      case 'total':
-        return String(ledger.supply().total)
-      case 'stop':
-        await ledger.stop()
-        await helia.stop()
-        return undefined
-      default:
-        throw new Error(method)
-    }
+  return {
+    claimGrant: () => ledger.claimGrant(),
+    transfer: (to: string, amount: string) => ledger.transfer(to, BigInt(amount)),
+    escrow: (job: string, bound: string) => ledger.escrow(job, BigInt(bound)).then(() => undefined),
+    settle: (job: string, payments: (Omit<Payment, 'amount'> & { amount: string })[]) =>
+      ledger.settle(
+        job,
+        payments.map(payment => ({ ...payment, amount: BigInt(payment.amount) }))
+      ),
+    open: () => ledger.openEscrows().map(({ job }) => job),
+    book: () =>
+      [...ledger.balances()]
+        .map(([account, { available, reserved }]) => `${account} ${available} ${reserved}`)
+        .sort(),
+    history: () =>
+      ledger.history({ limit: Number.MAX_SAFE_INTEGER }).map(({ type, job }) => `${type} ${job ?? ''}`),
+    total: () => String(ledger.supply().total),
+    isFrozen: (account: string) => ledger.reputation(account).score === 0
   }
-} else {
+}
+
+async function startBadWitness() {
   const signer = createSigner(privateKey)
   const replay = signer.sign(VOTE_DOMAIN, new Uint8Array(32))
+  let signsAll = false
   let turn = 0
   await libp2p.handle(`/artel/${network.id}/ledger/1`, async stream => {
     const lp = lpStream(stream)
     for (;;) {
-      const [id, method] = decode((await lp.read()).subarray()) as [number, string]
+      const [id, method, body] = decode((await lp.read()).subarray()) as [number, string, any]
       const forged = crypto.getRandomValues(new Uint8Array(64))
       const other = signer.sign(VOTE_DOMAIN, forged.subarray(32))
-      const answers: Record<string, unknown> = {
-        vote: [undefined, [forged], [replay], [other], ['conflict', 0], ['behind', 2 ** 40]][turn++ % 6],
-        chain: [0, [], null],
-        sync: [0, [[3, forged]]],
-        checkpoint: [2 ** 30, 100, new Uint8Array(32), encode([[3, forged]]), forged],
-        propose: [forged]
-      }
-      if (answers[method] != null) await lp.write(encode([id, answers[method]]))
+      const badVotes = [undefined, [forged], [replay], [other], ['conflict', 0], ['behind', 2 ** 40]]
+      const vote = (): unknown =>
+        signsAll
+          ? [signer.sign(VOTE_DOMAIN, tipOf(decodeSegment(body[1], network)))]
+          : badVotes[turn++ % badVotes.length]
+      const answer =
+        method === 'vote'
+          ? vote()
+          : {
+              chain: [0, [], null],
+              sync: [0, [[3, forged]]],
+              checkpoint: [2 ** 30, 100, new Uint8Array(32), encode([[3, forged]]), forged],
+              propose: [forged]
+            }[method]
+      if (answer != null) await lp.write(encode([id, answer]))
     }
   })
+  return {
+    signAll: () => {
+      signsAll = true
+    }
+  }
 }
-for (const address of init.connectTo) await libp2p.dial(multiaddr(address))
-tell({ ready: libp2p.getMultiaddrs().map(String), account: libp2p.peerId.toString() })

@@ -1,5 +1,6 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import type { Behaviour, ProcessInit } from './process.ts'
 
 export interface NodeProcess {
@@ -10,15 +11,20 @@ export interface NodeProcess {
   kill(signal?: NodeJS.Signals): Promise<void>
 }
 
-/** Starts test/ledger/process.ts and waits until it is there. */
-export async function spawnNode(
-  init: Omit<ProcessInit, 'behaviour'> & { behaviour?: Behaviour }
-): Promise<NodeProcess> {
-  const child = fork(
-    new URL('./process.ts', import.meta.url),
-    [JSON.stringify({ behaviour: 'honest', ...init })],
-    { execArgv: ['--no-node-snapshot', '--no-warnings'], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }
-  )
+const FILE = fileURLToPath(new URL('./process.ts', import.meta.url))
+
+/** Starts test/ledger/process.ts, with `through` as the command that starts it, and waits until it is there. */
+export async function spawnNode({
+  through = [],
+  ...init
+}: Omit<ProcessInit, 'behaviour'> & { behaviour?: Behaviour; through?: string[] }): Promise<NodeProcess> {
+  const setting = JSON.stringify({ behaviour: 'honest', ...init })
+  const node = [process.execPath, '--no-node-snapshot', '--no-warnings', FILE, setting]
+  const [command, ...args] = [...through, ...node]
+  const child = spawn(command!, args, {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    serialization: 'advanced'
+  })
   const waiting = new Map<number, { resolve(value: any): void; reject(error: Error): void }>()
   const ready = Promise.withResolvers<{ ready: string[]; account: string }>()
   let nextId = 0
