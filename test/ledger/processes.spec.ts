@@ -1,169 +1,121 @@
 import { strict as assert } from 'node:assert'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { createRandom } from '../simulation/random.ts'
-import { signerFrom } from './helpers.ts'
-import type { Behaviour } from './process.ts'
-import { type NodeProcess, spawnNode } from './spawn.ts'
+import { isSignedBy } from '../../ledger/keys.ts'
+import { decodeSegment, encodeSegment, lastSeq, tipOf, VOTE_DOMAIN } from '../../ledger/segment.ts'
+import { findWork } from '../../ledger/work.ts'
+import { createFleet, eventually, type Fleet, GRANT } from './fleet.ts'
+import { runOf, signerFrom } from './helpers.ts'
+import { createNamespaces } from './namespaces.ts'
+import type { NodeProcess } from './spawn.ts'
 
-/** 500 by command: ARTEL_KILLS=500 npx mocha test/ledger/processes.spec.ts */
-const KILLS = Number(process.env.ARTEL_KILLS ?? 3)
+/** Where this user may make no namespaces, the far witness cuts its connections itself. */
+const namespaces = createNamespaces()
+const way = namespaces == null ? 'cut connections' : 'a network namespace'
 
-async function eventually(what: string, isTrue: () => Promise<boolean>, deadlineMs = 30_000): Promise<void> {
-  const end = performance.now() + deadlineMs
-  while (!(await isTrue())) {
-    if (performance.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`)
-    await new Promise(resolve => setTimeout(resolve, 20))
+describe(`ledger: four witnesses, one bad, one cut off by ${way}`, function () {
+  this.timeout(180_000)
+  let fleet: Fleet
+  let bad: NodeProcess
+  let far: NodeProcess
+  let good: NodeProcess[]
+  let alice: NodeProcess
+  let bob: NodeProcess
+  let stranger: NodeProcess
+  let paid = 0
+
+  const cut = async (): Promise<void> => namespaces?.pull() ?? (await far.call('cut', true))
+  const heal = async (): Promise<void> => namespaces?.plug() ?? (await far.call('cut', false))
+  const pay = async (amount: number): Promise<void> => {
+    await alice.call('transfer', bob.account, String(amount))
+    paid += amount
   }
-}
-
-describe('ledger: processes', function () {
-  this.timeout(60_000 + KILLS * 10_000)
-  let root: string
-  let running: NodeProcess[] = []
-  beforeEach(async () => {
-    root = await mkdtemp(join(tmpdir(), 'artel-ledger-processes-'))
-  })
-  afterEach(async () => {
-    await Promise.all(running.map(node => node.kill()))
-    running = []
-    await rm(root, { recursive: true, force: true })
-  })
-
-  const networkOf = (witnesses: number) => ({
-    id: 'processes',
-    witnesses: Array.from({ length: witnesses }, (_, i) => signerFrom(`w${i}`).account),
-    grantMicro: '1000000',
-    grantBits: 4
-  })
-
-  const start = async (
-    witnesses: number,
-    key: string,
-    peers: NodeProcess[],
-    behaviour: Behaviour = 'honest'
-  ): Promise<NodeProcess> => {
-    const node = await spawnNode({
-      network: networkOf(witnesses),
-      key,
-      directory: join(root, key),
-      connectTo: peers.map(({ addresses }) => addresses[0]!),
-      behaviour
-    })
-    running.push(node)
-    return node
+  /** alice's, bob's and everybody's books after all of it */
+  const inAgreement = async (): Promise<void> => {
+    await fleet.equalBooks([alice, bob, far, ...good])
+    const books = [`${alice.account} ${GRANT - paid} 0`, `${bob.account} ${paid} 0`]
+    assert.deepEqual(await bob.call('book'), books.sort())
   }
 
-  const equalBooks = (nodes: NodeProcess[]): Promise<void> =>
-    eventually('equal books', async () => {
-      const books = await Promise.all(nodes.map(node => node.call<string[]>('book')))
-      return new Set(books.map(book => book.join())).size === 1
-    })
+  before(async () => {
+    fleet = await createFleet(4)
+    const [here, there] = namespaces?.sides ?? [{}, {}]
+    bad = await fleet.start('w0', [], { ...here, behaviour: 'bad' })
+    far = await fleet.start('w1', [bad], there)
+    const all = [bad, far]
+    const start = async (name: string, behaviour: 'honest' | 'stranger' = 'honest'): Promise<NodeProcess> => {
+      const node = await fleet.start(name, all, { ...here, behaviour })
+      all.push(node)
+      return node
+    }
+    good = [await start('w2'), await start('w3')]
+    alice = await start('alice')
+    bob = await start('bob')
+    stranger = await start('stranger', 'stranger')
+  })
+  after(async () => {
+    await fleet.stop()
+    namespaces?.remove()
+  })
 
-  it('go on with four witnesses of which one is bad, and wait while another is cut off', async () => {
-    const bad = await start(4, 'w0', [], 'bad')
-    const good: NodeProcess[] = []
-    for (const key of ['w1', 'w2', 'w3']) good.push(await start(4, key, [bad, ...good]))
-    const alice = await start(4, 'alice', [bad, ...good])
-    const bob = await start(4, 'bob', [bad, ...good])
+  it('goes on beside the bad one, which is silent, forges and replays', async () => {
     await alice.call('claimGrant')
-    for (let i = 0; i < 10; i++) await alice.call('transfer', bob.account, '10')
-    await equalBooks([alice, bob, ...good])
+    for (let i = 0; i < 5; i++) await pay(10)
+    await inAgreement()
+  })
 
-    // with one more cut off there is no quorum: nothing is certified, and nothing is lost
-    good[0]!.child.kill('SIGSTOP')
+  it('certifies nothing without a quorum, and everything once the partition heals', async () => {
+    await cut()
+    await alice.call('escrow', 'job', '50')
     let isCertified = false
-    const transfer = alice.call('transfer', bob.account, '5').then(() => {
+    const paying = pay(5).then(() => {
       isCertified = true
     })
-    await alice.call('escrow', 'job', '50')
-    await new Promise(resolve => setTimeout(resolve, 500))
+    for (const witness of good)
+      await eventually('its vote', async () => {
+        const answer = await stranger.call<any>('ask', witness.account, 'chain', [alice.account, 0])
+        return lastSeq(decodeSegment(answer[2], { ...fleet.network, grantMicro: 0n })) === 7
+      })
     assert.equal(isCertified, false)
-    good[0]!.child.kill('SIGCONT')
-    await transfer
+    await heal()
+    await paying
     await alice.call('settle', 'job', [{ to: bob.account, amount: '20', slices: 1 }])
-    await equalBooks([alice, bob, ...good])
-    assert.deepEqual(
-      await bob.call('book'),
-      [`${alice.account} ${1_000_000 - 125} 0`, `${bob.account} 125 0`].sort()
-    )
+    paid += 20
+    await inAgreement()
   })
 
-  it(`lose nothing and pay nothing twice when killed at ${KILLS} random points`, async () => {
-    const random = createRandom(Number(process.env.ARTEL_SEED ?? 7))
-    const seed = 'w0'
-    const witness = await start(1, seed, [])
-    let nodes = {
-      witness,
-      client: await start(1, 'alice', [witness]),
-      worker: await start(1, 'bob', [witness])
-    }
-    await nodes.client.call('claimGrant')
-    const acknowledged = { escrow: new Set<string>(), settled: new Set<string>() }
-    let job = 0
+  it('gives who signs two orders no two certificates, though the bad one signs both', async () => {
+    await bad.call('signAll')
+    await cut()
+    await pay(7) // honest accounts go on, with the vote of the bad one
 
-    /** Jobs one after the other until the process is gone. */
-    const work = async (): Promise<void> => {
-      try {
-        for (const open of await nodes.client.call<string[]>('open')) {
-          await nodes.client.call('settle', open, [{ to: nodes.worker.account, amount: '7', slices: 1 }])
-          acknowledged.settled.add(open)
-        }
-        for (;;) {
-          const name = `job-${job++}`
-          await nodes.client.call('escrow', name, '10')
-          acknowledged.escrow.add(name)
-          if (random() < 0.5) continue
-          await nodes.client.call('settle', name, [{ to: nodes.worker.account, amount: '7', slices: 1 }])
-          acknowledged.settled.add(name)
-        }
-      } catch (error) {
-        if (
-          (error as Error).message !== 'the process ended' &&
-          (error as Error).name !== 'LedgerStoppedError'
-        )
-          throw error
-      }
+    const network = { ...fleet.network, grantMicro: BigInt(GRANT) }
+    const cheat = signerFrom('cheat')
+    const nonce = await findWork(network, cheat.account)
+    const grants = [1, 2].map(timeS => ({ type: 'grant', timeS, amount: BigInt(GRANT), nonce }) as const)
+    const runs = grants.map(order => runOf(cheat, [order], { network }))
+    const votes = runs.map(() => 0)
+    const spend = async (witness: NodeProcess, which: number): Promise<void> => {
+      const body = [[], encodeSegment(runs[which]!)]
+      const [vote] = await stranger.call<any[]>('ask', witness.account, 'vote', body)
+      if (vote instanceof Uint8Array && isSignedBy(witness.account, VOTE_DOMAIN, tipOf(runs[which]!), vote))
+        votes[which]! += 1
     }
+    for (const which of [0, 1]) await spend(bad, which)
+    for (const [i, witness] of good.entries()) for (const which of [i, 1 - i]) await spend(witness, which)
+    assert.ok(votes.every(count => count >= 1) && votes[0]! + votes[1]! >= 3, `votes ${votes}`)
+    await heal()
+    await eventually('the far side answers', async () => {
+      await stranger.call('connect', far.addresses[0]).catch(() => undefined)
+      return spend(far, 1).then(
+        () => true,
+        () => false
+      )
+    })
+    await spend(far, 0)
+    assert.ok(Math.min(...votes) < 3, `both orders have a certificate: ${votes}`)
 
-    for (let kill = 0; kill < KILLS; kill++) {
-      const working = work()
-      await new Promise(resolve => setTimeout(resolve, random() * 150))
-      if (random() < 0.4) {
-        // the witness dies in the middle; the client goes on when it is back
-        await nodes.witness.kill()
-        const again = await start(1, seed, [nodes.client, nodes.worker])
-        nodes = { ...nodes, witness: again }
-        await new Promise(resolve => setTimeout(resolve, random() * 150))
-      }
-      await nodes.client.kill()
-      await working
-      nodes = { ...nodes, client: await start(1, 'alice', [nodes.witness, nodes.worker]) }
-    }
-
-    const open = new Set(await nodes.client.call<string[]>('open'))
-    for (const name of acknowledged.settled) assert.ok(!open.has(name), `settlement of ${name} is lost`)
-    for (const name of open)
-      await nodes.client.call('settle', name, [{ to: nodes.worker.account, amount: '7', slices: 1 }])
-    // settled already, so this changes nothing; unknown, it would fail
-    for (const name of acknowledged.escrow)
-      await nodes.client.call('settle', name, [{ to: nodes.worker.account, amount: '1', slices: 1 }])
-    await equalBooks(Object.values(nodes))
-    const book = new Map(
-      (await nodes.worker.call<string[]>('book')).map(line => {
-        const [account, available, reserved] = line.split(' ')
-        return [account!, { available: Number(available), reserved: Number(reserved) }]
-      })
-    )
-    const paid = book.get(nodes.worker.account)!.available
-    assert.deepEqual(book.get(nodes.client.account), { available: 1_000_000 - paid, reserved: 0 })
-    assert.equal(paid % 7, 0)
-    // every acknowledged escrow was paid once; of the last one before a kill the answer may be lost
-    assert.ok(
-      paid / 7 >= acknowledged.escrow.size && paid / 7 <= acknowledged.escrow.size + KILLS,
-      `${paid / 7}`
-    )
-    assert.equal(await nodes.client.call('total'), '1000000')
+    for (const node of [alice, bob, far, ...good])
+      await eventually('the fork proof', () => node.call<boolean>('isFrozen', cheat.account))
+    await pay(3)
+    await inAgreement()
   })
 })
