@@ -4,16 +4,14 @@ import { decodeSegment, encodeSegment, lastSeq, tipOf, VOTE_DOMAIN } from '../..
 import { findWork } from '../../ledger/work.ts'
 import { createFleet, eventually, type Fleet, GRANT } from './fleet.ts'
 import { runOf, signerFrom } from './helpers.ts'
-import { createNamespaces } from './namespaces.ts'
+import { createNamespaces, type Namespaces } from './namespaces.ts'
 import type { NodeProcess } from './spawn.ts'
 
-/** Where this user may make no namespaces, the far witness cuts its connections itself. */
-const namespaces = createNamespaces()
-const way = namespaces == null ? 'cut connections' : 'a network namespace'
-
-describe(`ledger: four witnesses, one bad, one cut off by ${way}`, function () {
+describe('ledger: four witnesses, one bad, one cut off', function () {
   this.timeout(180_000)
   let fleet: Fleet
+  /** where this user may make none, the far witness cuts its connections itself */
+  let namespaces: Namespaces | undefined
   let bad: NodeProcess
   let far: NodeProcess
   let good: NodeProcess[]
@@ -37,6 +35,7 @@ describe(`ledger: four witnesses, one bad, one cut off by ${way}`, function () {
 
   before(async () => {
     fleet = await createFleet(4)
+    namespaces = createNamespaces()
     const [here, there] = namespaces?.sides ?? [{}, {}]
     bad = await fleet.start('w0', [], { ...here, behaviour: 'bad' })
     far = await fleet.start('w1', [bad], there)
