@@ -29,4 +29,4 @@ export {
   type NetworkSettings,
   networkSettingsSchema
 } from './settings.ts'
-export { offersTopic } from './topics.ts'
+export { ledgerTopic, offersTopic } from './topics.ts'

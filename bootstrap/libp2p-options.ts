@@ -22,7 +22,7 @@ import { type NetworkDefinition, networkId, peerOf } from './network.ts'
 import { networkExchange } from './network-exchange.ts'
 import { type SeedKeeper, seedKeeper } from './seeds.ts'
 import { DEFAULT_LISTEN, type Limits, limitsSchema } from './settings.ts'
-import { allowTopics, isAllowedTopic, offersTopic } from './topics.ts'
+import { allowTopics, isAllowedTopic, ledgerTopic, offersTopic } from './topics.ts'
 import { wholeMessages } from './whole-messages.ts'
 
 /**
@@ -42,7 +42,7 @@ const MAX_TOPIC_BYTES_PER_PEER = 64 * 1024
  * Only malformed messages count (P4 of gossipsub's score, squared): who sends three is below the threshold at which
  * we take nothing from it any more (−80) and is forgiven after about a minute.
  */
-const MALFORMED_COSTS = createTopicScoreParams({
+export const MALFORMED_COSTS = createTopicScoreParams({
   topicWeight: 1,
   invalidMessageDeliveriesWeight: -10,
   invalidMessageDeliveriesDecay: 0.97,
@@ -159,7 +159,7 @@ export function libp2pOptions(init: Libp2pOptionsInit): Libp2pOptions<ArtelServi
             scoreParams: {
               // many honest nodes share one address on loopback and behind a NAT
               IPColocationFactorWeight: 0,
-              topics: { [offersTopic(id)]: MALFORMED_COSTS }
+              topics: { [offersTopic(id)]: MALFORMED_COSTS, [ledgerTopic(id)]: MALFORMED_COSTS }
             }
           })(components),
           topic => isAllowedTopic(id, topic)

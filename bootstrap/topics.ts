@@ -10,6 +10,9 @@ export function isAllowedTopic(id: string, topic: string): boolean {
 /** Where the workers of the network `id` tell what they lend. */
 export const offersTopic = (id: string): string => `artel/${id}/offers`
 
+/** Where the witnesses of the network `id` tell what they wrote to the ledger's logs. */
+export const ledgerTopic = (id: string): string => `artel/${id}/ledger/1`
+
 /**
  * Replaces gossipsub's fixed list of allowed topics by a predicate.
  *

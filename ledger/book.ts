@@ -105,6 +105,8 @@ export interface Book {
   isFrozen(account: AccountId): boolean
   /** The state of an account; do not change it. */
   account(account: AccountId): Readonly<AccountState>
+  /** An escrow that is open, or was settled since the last checkpoint; not of a frozen account, whose are burnt. */
+  escrowOf(account: AccountId, job: string): { bound: Micro; isOpen: boolean } | undefined
   balance(account: AccountId): Balance
   balances(): Map<AccountId, Balance>
   supply(): Supply
@@ -127,6 +129,8 @@ export function createBook(network: LedgerNetwork): Book {
   let records = new Map<AccountId, WorkRecord>()
   let news = new Map<AccountId, NewWork>()
   let frozen = new Set<AccountId>()
+  /** bounds of the jobs that were settled since the last checkpoint */
+  let settled = new Map<AccountId, Map<string, Micro>>()
   /** certified, but before them something is missing: an order or credits */
   let waiting = new Map<AccountId, Map<number, Waiting>>()
   let granted = 0n
@@ -154,7 +158,10 @@ export function createBook(network: LedgerNetwork): Book {
 
   const take = (account: AccountId, state: AccountState, body: Body, credited: Set<AccountId>): void => {
     if (body.type === 'grant') granted += body.amount
-    if (body.type === 'settle') countWork(account, body.payments)
+    if (body.type === 'settle') {
+      countWork(account, body.payments)
+      inserted(settled, account, () => new Map<string, Micro>()).set(body.job, state.escrows.get(body.job)!)
+    }
     for (const { to, amount } of apply(state, body)) {
       stateOf(to).available += amount
       if (to !== account) credited.add(to)
@@ -192,6 +199,7 @@ export function createBook(network: LedgerNetwork): Book {
       records = new Map()
       news = new Map()
       frozen = new Set()
+      settled = new Map()
       waiting = new Map()
       granted = checkpoint?.granted ?? 0n
       for (const [account, { frozen: isFrozen, record, ...state }] of checkpoint?.accounts ?? []) {
@@ -224,6 +232,12 @@ export function createBook(network: LedgerNetwork): Book {
     },
     isFrozen: account => frozen.has(account),
     account: account => accounts.get(account) ?? emptyAccount(),
+    escrowOf: (account, job) => {
+      if (frozen.has(account)) return undefined
+      const open = accounts.get(account)?.escrows.get(job)
+      const bound = open ?? settled.get(account)?.get(job)
+      return bound === undefined ? undefined : { bound, isOpen: open !== undefined }
+    },
     balance: account => balanceOf(account, accounts.get(account)),
     balances: () => new Map([...accounts].map(([account, state]) => [account, balanceOf(account, state)])),
     supply: () => {

@@ -79,6 +79,8 @@ export interface Ledger extends Startable, TypedEventTarget<LedgerEvents> {
   ): Promise<void>
   /** Own escrows that are not settled yet, also those from before a restart. */
   openEscrows(): { job: string; bound: Micro }[]
+  /** The certified escrow of an account for a job: open, or settled within this epoch. */
+  escrowOf(account: AccountId, job: string): { bound: Micro; isOpen: boolean } | undefined
   balance(account?: AccountId): Balance
   balances(): ReadonlyMap<AccountId, Balance>
   supply(): Supply

@@ -100,6 +100,10 @@ class LedgerNode extends TypedEventEmitter<LedgerEvents> implements Ledger {
     return this.#now.store.openJobs().map(({ job, bound }) => ({ job, bound }))
   }
 
+  escrowOf(account: AccountId, job: string): { bound: Micro; isOpen: boolean } | undefined {
+    return this.#now.book.escrowOf(account, job)
+  }
+
   balance(account = this.account): Balance {
     return account === this.account ? this.#now.own.balance() : this.#now.book.balance(account)
   }

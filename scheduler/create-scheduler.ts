@@ -17,6 +17,7 @@ import type {
   WorkDone,
   WorkerInfo
 } from './contract.ts'
+import { createCredit } from './credit.ts'
 import { addData, type Blocks } from './data.ts'
 import { createDelegation, type Delegation, type DelegationLedger } from './delegation.ts'
 import { DelegateError } from './errors.ts'
@@ -56,7 +57,7 @@ export interface SchedulerInit {
 export interface SchedulerComponents {
   network: ComputeNetwork
   sandbox: Sandbox
-  ledger: Pick<Ledger, 'account' | 'network' | 'escrow' | 'settle' | 'openEscrows' | 'report'> &
+  ledger: Pick<Ledger, 'account' | 'network' | 'escrow' | 'settle' | 'openEscrows' | 'escrowOf' | 'report'> &
     Partial<Pick<Ledger, 'reputation' | keyof DelegationLedger>>
   /** for the offers of workers; without it only connected workers are known */
   pubsub?: OfferPubSub
@@ -111,7 +112,8 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
       blocks: this.#blocks,
       logger,
       sign: (job, work) => signWork(signer, ledger.network, job, [work]).signature,
-      worked: (requester, work) => this.#started?.work.add(requester, work)
+      worked: (requester, work) => this.#started?.work.add(requester, work),
+      credit: createCredit(ledger)
     })
     this.#links = createLinks(
       {

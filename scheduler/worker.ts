@@ -2,6 +2,7 @@ import type { ComponentLogger, Logger } from '@libp2p/interface'
 import type { SliceWork } from '../ledger/index.ts'
 import type { Failure, Outcome, Sandbox, Session } from '../sandbox/index.ts'
 import type { BlockExchange } from './blocks.ts'
+import type { Credit } from './credit.ts'
 import { BlockError } from './errors.ts'
 import { assemble, blocksOf } from './pieces.ts'
 import type { OfferTerms, WorkerPolicy } from './policy.ts'
@@ -91,6 +92,8 @@ export function createWorker(
     sign(job: string, work: SliceWork): Uint8Array
     /** Slices were done for somebody else. */
     worked?(requester: string, work: { slices: number; ms: number; earned: bigint }): void
+    /** how far others are trusted to pay */
+    credit?: Credit
   }
 ) {
   const { sandbox } = components
@@ -125,6 +128,7 @@ export function createWorker(
   const heartbeat = setInterval(() => {
     account(0)
     policy.observe?.(busyMs)
+    components.credit?.refresh()
     for (const requester of requesters) {
       if (requester.held > 0) requester.send({ t: 'alive' })
       // the owner changed what is lent, or the hour did
@@ -221,10 +225,12 @@ export function createWorker(
   }
 
   function count(requester: string, slices: LeasedSlice[], results: SliceResult[]): void {
-    const done = results.flatMap(({ ms, outcomes }, i) =>
-      outcomes.every(outcome => outcome instanceof Uint8Array) ? { ms, price: slices[i]!.price } : []
-    )
+    const done = results.flatMap(({ ms, outcomes }, i) => {
+      const { job, price } = slices[i]!
+      return outcomes.every(outcome => outcome instanceof Uint8Array) ? { ms, job, price } : []
+    })
     if (done.length === 0) return
+    for (const { job, price } of done) components.credit?.earned(requester, job, price)
     components.worked?.(requester, {
       slices: done.length,
       ms: done.reduce((sum, { ms }) => sum + ms, 0),
@@ -367,7 +373,9 @@ export function createWorker(
       if (policy.slots === 0) return 'this node lends nothing'
       const { type, memoryMb } = message
       const { expectedMs, price } = slice
-      const reason = policy.admit({ requester: requester.id, type, memoryMb, expectedMs, price })
+      const reason =
+        policy.admit({ requester: requester.id, type, memoryMb, expectedMs, price }) ??
+        components.credit?.objection(requester.id)
       if (reason != null) return reason
     }
     if (requester.held >= capacity() * WINDOW_PER_SLOT) return 'the window is full'

@@ -15,6 +15,8 @@ import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
 import { tcp } from '@libp2p/tcp'
 import { lpStream } from '@libp2p/utils'
 import { createHeliaLight } from 'helia'
+import { ledgerTopic } from '../../bootstrap/index.ts'
+import { MALFORMED_COSTS } from '../../bootstrap/libp2p-options.ts'
 import { createLedger, type Ledger, type LedgerNetwork } from '../../ledger/index.ts'
 
 export interface TestNode {
@@ -34,7 +36,16 @@ export const accountIdOf = (key: PrivateKey): string => peerIdFromPrivateKey(key
 /** libp2p and Helia, in memory; on loopback unless `host` is another address. */
 export async function startHelia(
   privateKey: PrivateKey,
-  { host = '127.0.0.1', connectionGater }: { host?: string; connectionGater?: ConnectionGater } = {}
+  {
+    host = '127.0.0.1',
+    connectionGater,
+    strictTopic
+  }: {
+    host?: string
+    connectionGater?: ConnectionGater
+    /** where malformed messages count against a peer, as bootstrap/ has it */
+    strictTopic?: string
+  } = {}
 ): Promise<{ helia: any; libp2p: Libp2p }> {
   const helia: any = withBitswap(
     withLibp2pLight(createHeliaLight({ codecs: [dagCbor] }), {
@@ -50,7 +61,10 @@ export async function startHelia(
         pubsub: gossipsub({
           allowPublishToZeroTopicPeers: true,
           floodPublish: true,
-          scoreParams: { IPColocationFactorWeight: 0 }
+          scoreParams: {
+            IPColocationFactorWeight: 0,
+            topics: strictTopic == null ? {} : { [strictTopic]: MALFORMED_COSTS }
+          }
         })
       }
     } as any)
@@ -68,13 +82,16 @@ export interface NodeInit {
   start?: boolean
   archive?: boolean
   now?: () => number
+  /** malformed gossip counts against whoever sends it */
+  strict?: boolean
 }
 
 /** A node with a ledger in a folder of its own. */
 export async function startNode(init: NodeInit): Promise<TestNode> {
   const privateKey = init.privateKey ?? (await newKey())
   const directory = init.directory ?? (await mkdtemp(join(tmpdir(), 'artel-ledger-')))
-  const { helia, libp2p } = await startHelia(privateKey)
+  const strictTopic = init.strict === true ? ledgerTopic(init.network.id) : undefined
+  const { helia, libp2p } = await startHelia(privateKey, { strictTopic })
   const ledger = createLedger(
     { network: init.network, directory, privateKey, archive: init.archive, now: init.now },
     { libp2p: libp2p as any, ipfs: helia, logger: init.logger ?? defaultLogger() }
@@ -105,7 +122,7 @@ export interface TestNetwork {
 
 export async function startNetwork(
   count: number,
-  init: { grantMicro?: bigint; grantBits?: number; now?: () => number } = {}
+  init: { grantMicro?: bigint; grantBits?: number } & Pick<NodeInit, 'now' | 'strict'> = {}
 ): Promise<TestNetwork> {
   const keys = await Promise.all(Array.from({ length: count }, newKey))
   const network: LedgerNetwork = {
@@ -117,7 +134,7 @@ export async function startNetwork(
   const nodes: TestNode[] = []
   const witnesses: TestNode[] = []
   for (const privateKey of keys) {
-    const node = await startNode({ network, privateKey, connectTo: witnesses, now: init.now })
+    const node = await startNode({ ...init, network, privateKey, connectTo: witnesses })
     witnesses.push(node)
     nodes.push(node)
   }
@@ -125,7 +142,7 @@ export async function startNetwork(
     network,
     witnesses,
     join: async nodeInit => {
-      const node = await startNode({ network, connectTo: witnesses, now: init.now, ...nodeInit })
+      const node = await startNode({ ...init, network, connectTo: witnesses, ...nodeInit })
       nodes.push(node)
       return node
     },
