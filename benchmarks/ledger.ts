@@ -22,7 +22,7 @@ import { emptyRecord } from '../ledger/reputation.ts'
 import { decodeSegment, encodeSegment, lastSeq, type Segment, withHashes } from '../ledger/segment.ts'
 import { openStore } from '../ledger/store.ts'
 import { keyFrom } from '../test/ledger/helpers.ts'
-import { startHelia } from '../test/ledger/nodes.ts'
+import { startPeer } from '../test/ledger/nodes.ts'
 import { spawnNode } from '../test/ledger/spawn.ts'
 import type { Row, RunOptions } from './harness/contract.ts'
 import { percentile, summary } from './harness/statistics.ts'
@@ -64,11 +64,11 @@ async function startClient(
   root: string
 ): Promise<Client> {
   const privateKey = keyFrom(key)
-  const { helia, libp2p } = await startHelia(privateKey)
+  const { ipfs, libp2p } = await startPeer(privateKey)
   const directory = join(root, key)
   const ledger = createLedger(
     { network, directory, privateKey },
-    { libp2p: libp2p as never, ipfs: helia, logger: defaultLogger() }
+    { libp2p: libp2p as never, ipfs, logger: defaultLogger() }
   )
   await ledger.start()
   for (const peer of peers) await libp2p.dial(multiaddr(peer))
@@ -77,7 +77,7 @@ async function startClient(
     directory,
     stop: async () => {
       await ledger.stop()
-      await helia.stop()
+      await libp2p.stop()
     }
   }
 }

@@ -9,7 +9,7 @@ import { lpStream } from '@libp2p/utils'
 import { createOrbitDB, Entry, type EntryValue, type OrbitIdentity } from '@orbitdb/core'
 import { createSigner, type Signer } from '../../ledger/index.ts'
 import { encodeItems } from '../../ledger/replica.ts'
-import { bookOf, newKey, startHelia, startNetwork, type TestNetwork, type TestNode, until } from './nodes.ts'
+import { bookOf, newKey, startNetwork, startPeer, type TestNetwork, type TestNode, until } from './nodes.ts'
 
 /** OrbitDB's manifest of the log of a witness, as every node calculates it. */
 const openLog = (orbitdb: any, net: TestNetwork, witness: number, canAppend: () => Promise<boolean>) =>
@@ -47,7 +47,7 @@ for (const strict of [false, true]) {
     let net: TestNetwork
     let client: TestNode
     let observer: TestNode
-    let helia: any
+    let ipfs: any
     let libp2p: Libp2p<any>
     let key: PrivateKey
     let orbitdb: any
@@ -62,8 +62,8 @@ for (const strict of [false, true]) {
       await client.ledger.claimGrant()
       folder = await mkdtemp(join(tmpdir(), 'artel-attacker-'))
       key = await newKey()
-      ;({ helia, libp2p } = await startHelia(key))
-      orbitdb = await createOrbitDB({ ipfs: helia, directory: folder })
+      ;({ ipfs, libp2p } = await startPeer(key))
+      orbitdb = await createOrbitDB({ ipfs, directory: folder })
       const db = await openLog(orbitdb, net, 0, async () => true)
       address = db.address
       for (const node of [...net.witnesses, client, observer]) await libp2p.dial(node.libp2p.getMultiaddrs())
@@ -77,7 +77,7 @@ for (const strict of [false, true]) {
     })
     after(async () => {
       await orbitdb.stop()
-      await helia.stop()
+      await libp2p.stop()
       await net.stop()
       await rm(folder, { recursive: true, force: true })
     })
@@ -190,7 +190,7 @@ describe('ledger: attacks of a witness on its own log', function () {
   let net: TestNetwork
   let client: TestNode
   let observer: TestNode
-  let helia: any
+  let ipfs: any
   let libp2p: Libp2p<any>
   let orbitdb: any
   let folder: string
@@ -207,8 +207,8 @@ describe('ledger: attacks of a witness on its own log', function () {
     const bad = net.witnesses[BAD]!
     await bad.stop()
     folder = await mkdtemp(join(tmpdir(), 'artel-bad-witness-'))
-    ;({ helia, libp2p } = await startHelia(bad.privateKey))
-    orbitdb = await createOrbitDB({ ipfs: helia, directory: folder })
+    ;({ ipfs, libp2p } = await startPeer(bad.privateKey))
+    orbitdb = await createOrbitDB({ ipfs, directory: folder })
     ;({ address } = await openLog(orbitdb, net, BAD, async () => true))
     identity = identityOf(createSigner(bad.privateKey))
     for (const node of [client, observer, ...net.witnesses.slice(0, BAD)])
@@ -219,7 +219,7 @@ describe('ledger: attacks of a witness on its own log', function () {
   })
   after(async () => {
     await orbitdb.stop()
-    await helia.stop()
+    await libp2p.stop()
     await net.stop()
     await rm(folder, { recursive: true, force: true })
   })

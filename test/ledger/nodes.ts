@@ -3,8 +3,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
-import { withBitswap } from '@helia/bitswap'
-import { withLibp2pLight } from '@helia/libp2p'
 import * as dagCbor from '@ipld/dag-cbor'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { gossipsub } from '@libp2p/gossipsub'
@@ -14,7 +12,7 @@ import { defaultLogger } from '@libp2p/logger'
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
 import { tcp } from '@libp2p/tcp'
 import { lpStream } from '@libp2p/utils'
-import { createHeliaLight } from 'helia'
+import { createLibp2p } from 'libp2p'
 import { ledgerTopic } from '../../bootstrap/index.ts'
 import { MALFORMED_COSTS } from '../../bootstrap/libp2p-options.ts'
 import { createLedger, type Ledger, type LedgerNetwork } from '../../ledger/index.ts'
@@ -22,7 +20,6 @@ import { createLedger, type Ledger, type LedgerNetwork } from '../../ledger/inde
 export interface TestNode {
   ledger: Ledger
   libp2p: Libp2p
-  helia: unknown
   directory: string
   account: string
   privateKey: PrivateKey
@@ -33,44 +30,51 @@ export interface TestNode {
 export const newKey = (): Promise<PrivateKey> => generateKeyPair('Ed25519')
 export const accountIdOf = (key: PrivateKey): string => peerIdFromPrivateKey(key).toString()
 
-/** libp2p and Helia, in memory; on loopback unless `host` is another address. */
-export async function startHelia(
+export interface PeerInit {
+  /** default: loopback */
+  host?: string
+  connectionGater?: ConnectionGater
+  /** where malformed messages count against a peer, as bootstrap/ has it */
+  strictTopic?: string
+}
+
+/**
+ * libp2p, and blocks in memory for the manifests of OrbitDB: the ledger fetches none from others. Helia itself would
+ * double the time that a process takes to start.
+ */
+export async function startPeer(
   privateKey: PrivateKey,
-  {
-    host = '127.0.0.1',
+  { host = '127.0.0.1', connectionGater, strictTopic }: PeerInit = {}
+): Promise<{ ipfs: unknown; libp2p: Libp2p<any> }> {
+  const libp2p = await createLibp2p({
+    privateKey,
+    addresses: { listen: [`/ip4/${host}/tcp/0`] },
     connectionGater,
-    strictTopic
-  }: {
-    host?: string
-    connectionGater?: ConnectionGater
-    /** where malformed messages count against a peer, as bootstrap/ has it */
-    strictTopic?: string
-  } = {}
-): Promise<{ helia: any; libp2p: Libp2p }> {
-  const helia: any = withBitswap(
-    withLibp2pLight(createHeliaLight({ codecs: [dagCbor] }), {
-      privateKey,
-      addresses: { listen: [`/ip4/${host}/tcp/0`] },
-      connectionGater,
-      transports: [tcp()],
-      connectionEncrypters: [noise()],
-      streamMuxers: [yamux()],
-      connectionManager: { inboundConnectionThreshold: 1000 },
-      services: {
-        identify: identify(),
-        pubsub: gossipsub({
-          allowPublishToZeroTopicPeers: true,
-          floodPublish: true,
-          scoreParams: {
-            IPColocationFactorWeight: 0,
-            topics: strictTopic == null ? {} : { [strictTopic]: MALFORMED_COSTS }
-          }
-        })
-      }
-    } as any)
-  )
-  await helia.start()
-  return { helia, libp2p: helia.libp2p }
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    connectionManager: { inboundConnectionThreshold: 1000 },
+    services: {
+      identify: identify(),
+      pubsub: gossipsub({
+        allowPublishToZeroTopicPeers: true,
+        floodPublish: true,
+        scoreParams: {
+          IPColocationFactorWeight: 0,
+          topics: strictTopic == null ? {} : { [strictTopic]: MALFORMED_COSTS }
+        }
+      })
+    }
+  })
+  const blocks = new Map<string, Uint8Array>()
+  const blockstore = {
+    put: async (cid: unknown, bytes: Uint8Array) => void blocks.set(String(cid), bytes),
+    get: async function* (cid: unknown) {
+      yield blocks.get(String(cid))!
+    }
+  }
+  const pins = { isPinned: async () => true }
+  return { ipfs: { libp2p, blockstore, pins }, libp2p }
 }
 
 export interface NodeInit {
@@ -91,23 +95,22 @@ export async function startNode(init: NodeInit): Promise<TestNode> {
   const privateKey = init.privateKey ?? (await newKey())
   const directory = init.directory ?? (await mkdtemp(join(tmpdir(), 'artel-ledger-')))
   const strictTopic = init.strict === true ? ledgerTopic(init.network.id) : undefined
-  const { helia, libp2p } = await startHelia(privateKey, { strictTopic })
+  const { ipfs, libp2p } = await startPeer(privateKey, { strictTopic })
   const ledger = createLedger(
     { network: init.network, directory, privateKey, archive: init.archive, now: init.now },
-    { libp2p: libp2p as any, ipfs: helia, logger: init.logger ?? defaultLogger() }
+    { libp2p: libp2p as any, ipfs, logger: init.logger ?? defaultLogger() }
   )
   if (init.start !== false) await ledger.start()
   for (const peer of init.connectTo ?? []) await libp2p.dial(peer.libp2p.getMultiaddrs())
   return {
     ledger,
     libp2p,
-    helia,
     directory,
     account: ledger.account,
     privateKey,
     stop: async () => {
       await ledger.stop()
-      await helia.stop()
+      await libp2p.stop()
     }
   }
 }
@@ -195,11 +198,11 @@ export async function askWitness(
   method: string,
   body: unknown
 ): Promise<unknown> {
-  const { helia, libp2p } = await startHelia(await newKey())
+  const { libp2p } = await startPeer(await newKey())
   try {
     await libp2p.dial(witnesses[0]!.libp2p.getMultiaddrs())
     return await ask(libp2p, network.id, witnesses[0]!.account, method, body)
   } finally {
-    await helia.stop()
+    await libp2p.stop()
   }
 }

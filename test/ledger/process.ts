@@ -1,5 +1,6 @@
 /** A ledger node as a process of its own, told what to do over the channel to its parent. */
 
+import module from 'node:module'
 import { decode, encode } from '@ipld/dag-cbor'
 import { defaultLogger } from '@libp2p/logger'
 import { lpStream } from '@libp2p/utils'
@@ -7,7 +8,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createLedger, createSigner, type LedgerNetwork, type Payment } from '../../ledger/index.ts'
 import { decodeSegment, tipOf, VOTE_DOMAIN } from '../../ledger/segment.ts'
 import { keyFrom } from './helpers.ts'
-import { ask, startHelia } from './nodes.ts'
+import { ask, startPeer } from './nodes.ts'
 
 /**
  * `bad` is a witness that is silent, forges, votes for another order and repeats old votes, in turn; or, when told,
@@ -29,7 +30,7 @@ const init: ProcessInit = JSON.parse(process.argv[2]!)
 const network: LedgerNetwork = { ...init.network, grantMicro: BigInt(init.network.grantMicro) }
 const privateKey = keyFrom(init.key)
 const cut = { isCut: false }
-const { helia, libp2p } = await startHelia(privateKey, {
+const { ipfs, libp2p } = await startPeer(privateKey, {
   host: init.host,
   connectionGater: { denyDialMultiaddr: () => cut.isCut, denyInboundConnection: () => cut.isCut }
 })
@@ -61,12 +62,14 @@ process.on('message', async (message: { id: number; method: string; args: unknow
   }
 })
 for (const address of init.connectTo) await libp2p.dial(multiaddr(address))
+// a process that is killed writes no cache at its end
+module.flushCompileCache()
 tell({ ready: libp2p.getMultiaddrs().map(String), account: libp2p.peerId.toString() })
 
 async function startLedger() {
   const ledger = createLedger(
     { network, directory: init.directory, privateKey },
-    { libp2p: libp2p as any, ipfs: helia, logger: defaultLogger() }
+    { libp2p: libp2p as any, ipfs, logger: defaultLogger() }
   )
   await ledger.start()
   return {

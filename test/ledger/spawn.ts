@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Behaviour, ProcessInit } from './process.ts'
 
@@ -23,6 +24,8 @@ export async function spawnNode({
   const [command, ...args] = [...through, ...node]
   const child = spawn(command!, args, {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    // the second process of a test starts in half the time of the first
+    env: { ...process.env, NODE_COMPILE_CACHE: join(dirname(init.directory), 'compiled') },
     serialization: 'advanced'
   })
   const waiting = new Map<number, { resolve(value: any): void; reject(error: Error): void }>()
