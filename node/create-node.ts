@@ -26,6 +26,7 @@ import { openGateway } from './open-gateway.ts'
 import { watchPeers } from './peer-watch.ts'
 import type { Config } from './settings.ts'
 import { VERSION } from './version.ts'
+import { watchWork } from './work-metrics.ts'
 
 export interface NodeInit {
   role?: NodeRole
@@ -142,6 +143,7 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
     signal.throwIfAborted()
   }
   metrics.walls(sandbox.walls)
+  if (config.metrics) started.defer(watchWork(metrics.registry, { scheduler, ledger }))
   if (!sandbox.walled) {
     const missing = sandbox.walls
       .filter(wall => !wall.present)

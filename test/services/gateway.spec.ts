@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { createHash, randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createIdentity } from '../../bootstrap/index.ts'
@@ -10,6 +11,9 @@ import { TestGateway, VALUE } from './gateway-node.ts'
 const SQUARES = { type: 'range_reduce', start: 1, end: 1000, map: 'x => x * x', operation: 'sum' }
 /** n (n + 1) (2n + 1) / 6 for n = 1000 */
 const SUM_OF_SQUARES = 333_833_500
+const GRAFANA = JSON.parse(
+  readFileSync(new URL('../../services/gateway/grafana.json', import.meta.url), 'utf8')
+)
 const ENDLESS = { type: 'map', items: [1], fn: 'x => { for (;;); }', requirements: { timeoutMs: 60_000 } }
 
 describe('gateway: every route of its document', () => {
@@ -333,7 +337,13 @@ describe('gateway: every route of its document', () => {
       lines.filter(line => !isLine(line)),
       []
     )
-    assert.ok(lines.some(line => line.startsWith('artel_')))
+    const names = new Set(lines.map(line => /^# TYPE (\S+)/.exec(line)?.[1]))
+    // every figure of the Grafana dashboard is there, but for those that begin with a first peer
+    const drawn = JSON.stringify(GRAFANA).match(/\b(artel|process|nodejs)_[a-z0-9_]+/g)!
+    assert.deepEqual(
+      drawn.filter(name => !names.has(name.replace(/_(bucket|count|sum)$/, ''))),
+      []
+    )
   })
 
   it('does not know what is not there', async () => {
