@@ -36,6 +36,7 @@ const TRAPS = [
 ] as const
 const START_MS = 10_000 // a loaded machine may take long; a child that needs longer will never be useful
 const SMALL_FRAME_BYTES = 65_536
+const JOINED_BYTES = 65_536 // up to here a copy is cheaper than to write each value by itself
 
 /**
  * Waits until a freshly spawned process says that it is ready. `pidOf` gives the process whose memory counts, which is
@@ -74,6 +75,11 @@ export async function createChild(
     maxFrameBytes: SMALL_FRAME_BYTES,
     onFrame: () => {},
     send(parts) {
+      const bytes = parts.reduce((sum, part) => sum + part.byteLength, 0)
+      if (bytes <= JOINED_BYTES) {
+        stdin!.write(Buffer.concat(parts, bytes))
+        return
+      }
       stdin!.cork()
       for (const part of parts) stdin!.write(part)
       stdin!.uncork()
