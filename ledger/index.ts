@@ -20,6 +20,7 @@ export {
 export { type Evidence, signEvidence, verifyEvidence } from './evidence.ts'
 export { createSigner, type Signer } from './keys.ts'
 export { createLedger } from './ledger.ts'
+export { merkleTree } from './merkle.ts'
 export { faultsOf, type LedgerNetwork, quorumOf } from './network.ts'
 export {
   createReceipts,

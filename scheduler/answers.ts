@@ -1,13 +1,13 @@
 import type { Failure } from '../sandbox/index.ts'
+import type { CoordinatorChecks } from './checks.ts'
+import { toKept } from './checks.ts'
 import type { Answer, Effects, Vote } from './coordinator-contract.ts'
-import type { CoordinatorState, Interval, JobEntry, Slice, WorkerEntry } from './coordinator-state.ts'
+import type { CoordinatorState, JobEntry, Slice, WorkerEntry } from './coordinator-state.ts'
 import type { Leases } from './leases.ts'
-import type { Placement } from './placement.ts'
+import { MAX_LOSSES, type Placement, type Unplaced } from './placement.ts'
 import type { Standing } from './standing.ts'
-import { caught, passed, stumbled, verdict } from './verify.ts'
+import { audited, auditedCredibility, caught, groupCredibility, passed, stumbled, verdict } from './verify.ts'
 
-// A slice that vanished with this many workers probably ended them.
-const MAX_LOSSES = 8
 // A worker that refused is asked again after this long, twice as long after every further refusal.
 const REFUSED_BACKOFF_MS = 500
 const REFUSED_BACKOFF_MAX_MS = 30_000
@@ -17,12 +17,13 @@ const BACKTRACK_SLICES = 200
 /** What becomes of answers, failures and losses: accepted, in doubt, given back, or the end of the job. */
 export function createAnswers(
   { workers, jobs, rates }: CoordinatorState,
-  effects: Pick<Effects, 'accept' | 'retract' | 'evidence'>,
+  effects: Pick<Effects, 'accept' | 'evidence'>,
   {
-    leases: { release, drop, review, giveBack, finish, addSlice },
+    leases: { release, drop, review, giveBack, finish },
     standing: { setTrust, believed, isKnown },
+    checks,
     able
-  }: { leases: Leases; standing: Standing; able: Placement['able'] }
+  }: { leases: Leases; standing: Standing; checks: CoordinatorChecks; able: Placement['able'] }
 ) {
   function answered(slice: Slice, workerId: string, answer: Answer, now: number): void {
     const { job } = slice
@@ -41,24 +42,44 @@ export function createAnswers(
     const elapsed = now - entry.at
     // a worker's own meter is believed only below what was seen from here
     rates.learn(job.program, workerId, Math.max(1e-3, Math.min(answer.ms, elapsed)), slice.count)
-    const { digest, payload } = answer
-    const group = slice.votes.get(digest) ?? []
-    group.push({ worker: workerId, digest, payload, ms: elapsed, price: entry.price, proof: answer.proof })
-    job.committed += entry.price
-    slice.votes.set(digest, group)
+    const { digest, payload, proof, part } = answer
+    const { price } = entry
+    const group = worker.group ?? workerId
+    const vote: Vote = {
+      worker: workerId,
+      group,
+      digest,
+      payload,
+      ms: elapsed,
+      price,
+      proof,
+      part,
+      audited: 0
+    }
+    if (slice.checks != null) {
+      checks.answered(slice, vote)
+      return
+    }
+    job.committed += price
+    slice.votes.set(digest, [...(slice.votes.get(digest) ?? []), vote])
+    if (slice.toAudit > 0 && part != null && answersOf(slice) === 1) checks.audit(slice, vote)
     judge(slice)
   }
 
   /** Accepts the slice when it is sure enough, else asks for one more answer. */
   function judge(slice: Slice): void {
+    const answers = answersOf(slice)
+    if (answers === 1 && slice.audits.size > 0) return
     const groups = [...slice.votes.values()]
-    const members = groups.map(group => group.map(vote => believed(slice.job, vote.worker)))
+    const members = groups.map(group =>
+      group.map(vote => auditedCredibility(believed(slice.job, vote.worker), vote.audited))
+    )
     // this node's own answer does not wait for a comparison that nobody is at
     const isCertain = slice.leases.size === 0 && groups.flat().some(vote => workers.get(vote.worker)?.own)
     const best = verdict(slice.job.verification, members, isCertain ? 1 : slice.wanted)
     // a result in doubt needs somebody else who brings it again
     if (best != null && groups[best]!.some(vote => vote.payload !== undefined)) {
-      settle(slice, groups[best]!)
+      settle(slice, groups[best]!, groupCredibility(members)[best]!)
       return
     }
     // a newcomer whose answer differs from another's gets no more work until it is known who is right
@@ -67,17 +88,27 @@ export function createAnswers(
         const worker = workers.get(vote.worker)
         if (worker != null && !isKnown(slice.job, worker)) worker.disputed.add(slice.id)
       }
-    const answers = groups.reduce((sum, group) => sum + group.length, 0)
     if (slice.leases.size === 0 && answers >= slice.wanted) slice.wanted = answers + 1
     review(slice)
   }
 
-  function settle(slice: Slice, group: Vote[]): void {
+  function settle(slice: Slice, group: Vote[], credibility: number): void {
     const { job, first, count } = slice
     const paid = group.map(({ worker, price }) => ({ worker, price }))
     const { payload, ms, digest } = group.find(vote => vote.payload !== undefined)!
     const proofs = group.flatMap(vote => vote.proof ?? [])
-    const outcome = effects.accept({ job: job.id, slice: slice.id, first, count, payload, paid, proofs })
+    const audits = group.reduce((sum, vote) => sum + vote.audited, 0)
+    const check = { answers: answersOf(slice), audited: audits, credibility }
+    const outcome = effects.accept({
+      job: job.id,
+      slice: slice.id,
+      first,
+      count,
+      payload,
+      paid,
+      proofs,
+      check
+    })
     if (outcome === 'unstored') {
       giveBack(slice)
       return
@@ -100,26 +131,36 @@ export function createAnswers(
     job.durations.push(ms)
     if (job.durations.length > 101) job.durations.shift()
     weigh(slice, group)
+    if (group.length > 1 || workers.get(group[0]!.worker)?.own) checks.learn(job, slice, group)
     drop(slice, true)
     if (job.done === job.units) finish(job, 'completed')
   }
 
   /** What an accepted slice says about those who answered it. */
   function weigh(slice: Slice, group: Vote[]): void {
-    const { job, first, count } = slice
+    const { job } = slice
     const wrong = [...slice.votes.values()].filter(other => other !== group).flat()
-    for (const { worker: id, digest, price } of group) {
+    for (const vote of group) {
+      const { worker: id } = vote
       const worker = workers.get(id)
       if (worker == null) continue
       worker.accepted++
       if (group.length > 1 || wrong.length > 0) setTrust(job, id, passed)
       else if (!worker.own && job.verification !== 'none') {
-        worker.unchecked.push({ job: job.id, first, count, digest, price })
+        if (vote.audited > 0) setTrust(job, id, audited)
+        worker.unchecked.push({ job: job.id, first: slice.first, count: slice.count, vote: toKept(vote) })
         if (worker.unchecked.length > BACKTRACK_SLICES) worker.unchecked.shift()
       }
     }
-    if (wrong.length === 0) return
-    effects.evidence({ job: job.id, first, count, accepted: group, wrong })
+    if (wrong.length > 0) condemn(job, wrong, { ...slice, accepted: group })
+  }
+
+  function condemn(
+    job: JobEntry,
+    wrong: Vote[],
+    { first, count, accepted }: { first: number; count: number; accepted: Vote[] }
+  ): void {
+    effects.evidence({ job: job.id, first, count, accepted, wrong })
     for (const vote of wrong) {
       setTrust(job, vote.worker, caught)
       backtrack(vote.worker)
@@ -131,21 +172,18 @@ export function createAnswers(
     const worker = workers.get(id)
     if (worker == null) return
     const doubtful = worker.unchecked.splice(0)
-    for (const { job: jobId, first, count, digest, price } of doubtful) {
+    for (const { job: jobId, first, count, vote } of doubtful) {
       const job = jobs.get(jobId)
       if (job == null) continue
-      job.done -= count
-      job.spent -= price
-      effects.retract({ job: jobId, first, count })
-      const vote: Vote = { worker: id, digest, payload: undefined, ms: 0, price }
-      job.committed += price
-      const slice = addSlice(job, { first, count, failures: 0, losses: 0, tried: new Set() }, 2)
-      slice.votes.set(digest, [vote])
-      review(slice)
+      checks.reopen(job, { first, count }, [vote])
     }
   }
 
   function failed(slice: Slice, workerId: string, failure: Failure): void {
+    if (slice.checks != null) {
+      checks.vanished(slice, workerId)
+      return
+    }
     const { job } = slice
     job.retried++
     slice.tried.add(workerId)
@@ -166,25 +204,29 @@ export function createAnswers(
   }
 
   /** true when it failed, nobody is at it and nobody is left to try it */
-  function isHopeless(
-    slice: Interval & { job: JobEntry } & Partial<Pick<Slice, 'leases' | 'votes'>>
-  ): boolean {
+  function isHopeless(slice: Unplaced): boolean {
     if (slice.failure == null || (slice.leases?.size ?? 0) > 0) return false
     const heard = [...workers.values()].filter(worker => !worker.silent)
     return able(slice, heard).length === 0
   }
 
   function returnOrReview(slice: Slice): void {
-    if (slice.votes.size > 0) judge(slice)
+    if (slice.checks != null) checks.vanished(slice)
+    else if (slice.votes.size > 0) judge(slice)
     else if (slice.leases.size === 0) giveBack(slice)
     else review(slice)
   }
 
   function lost(slice: Slice, workerId: string): void {
     release(slice, workerId)
+    if (slice.checks != null) {
+      checks.vanished(slice)
+      return
+    }
     slice.job.retried++
     slice.losses++
-    if (slice.losses > MAX_LOSSES)
+    const isLast = workers.get(workerId)?.own || ![...workers.values()].some(worker => worker.own)
+    if (slice.losses > MAX_LOSSES && isLast)
       finish(
         slice.job,
         'failed',
@@ -201,5 +243,8 @@ export function createAnswers(
     worker.pausedUntil = now + Math.min(REFUSED_BACKOFF_MAX_MS, REFUSED_BACKOFF_MS * 2 ** worker.refusals++)
   }
 
-  return { answered, isHopeless, returnOrReview, lost, backOff }
+  return { answered, judge, condemn, isHopeless, returnOrReview, lost, backOff }
 }
+
+const answersOf = ({ votes }: Slice): number =>
+  [...votes.values()].reduce((sum, group) => sum + group.length, 0)

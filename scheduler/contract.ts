@@ -32,6 +32,20 @@ export interface WorkerShare {
   paid: bigint
 }
 
+/** How the accepted results of a job were verified. */
+export interface VerificationReport {
+  /** copies that were computed per accepted unit: replicas, audited units and canaries; 1 = nothing beside the work */
+  replicas: number
+  /** slices that more than one worker answered */
+  compared: number
+  /** units that this node calculated again */
+  audited: number
+  /** slices that were handed out again although their result was known */
+  canaries: number
+  /** the least credibility with which a slice was accepted; undefined before the first */
+  confidence?: number
+}
+
 export interface JobReport {
   job: string
   type: TaskSpec['type'] | 'batch'
@@ -46,6 +60,8 @@ export interface JobReport {
   bound: bigint
   paid: bigint
   shares: WorkerShare[]
+  /** undefined for a job that another node coordinates, and for those of earlier versions */
+  verification?: VerificationReport
   /** content id of the canonical result bytes */
   cid?: string
   failure?: Failure & { unit?: number }

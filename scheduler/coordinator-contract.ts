@@ -36,6 +36,8 @@ export interface JobInit {
   verification: Verification
   /** function class that trust is kept for */
   kind: string
+  /** answers have a part of their own for every unit (`Answer.part`); default false */
+  auditable?: boolean
   bound: bigint
   /** product of what multiplies the base price beside priority and worker; default 1 */
   factor?: number
@@ -53,7 +55,14 @@ export interface JobInit {
 
 /** An answer as the coordinator weighs it. `digest` stands for the value: equal digests, equal bytes. */
 export type Answer =
-  | { digest: string; payload: unknown; ms: number; proof?: unknown }
+  | {
+      digest: string
+      payload: unknown
+      ms: number
+      proof?: unknown
+      /** The digest that an answer to the units [first, first + count) of the slice alone has if this one is right. */
+      part?(first: number, count: number): string
+    }
   | { failure: Failure; ms: number }
 
 export interface Accepted {
@@ -66,6 +75,17 @@ export interface Accepted {
   paid: { worker: string; price: bigint }[]
   /** the workers' signatures under the accepted answer */
   proofs: unknown[]
+  check: Check
+}
+
+/** How sure an accepted slice is, and what that took. */
+export interface Check {
+  /** answers to the whole slice */
+  answers: number
+  /** units of it that were recalculated */
+  audited: number
+  /** of the accepted answer */
+  credibility: number
 }
 
 export interface Effects {
@@ -82,6 +102,15 @@ export interface Effects {
   revoke(revoked: { worker: string; job: string; slice: number }): void
   /** Stores an accepted slice. A malformed payload counts as a wrong answer; what could not be stored blames nobody. */
   accept(accepted: Accepted): 'stored' | 'malformed' | 'unstored'
+  /** One more worker is paid for units that were accepted before: it was to be seen whether it brings the same. */
+  pay(canary: {
+    job: string
+    first: number
+    count: number
+    worker: string
+    price: bigint
+    proof?: unknown
+  }): void
   /** An accepted slice is in doubt: it counts as not accepted until it is accepted again. */
   retract(retracted: { job: string; first: number; count: number }): void
   /** What is known of a peer changed. */
@@ -99,6 +128,8 @@ export interface Effects {
 
 export interface Vote {
   worker: string
+  /** its owner or address group when it answered */
+  group: string
   digest: string
   /** undefined where the result was accepted before and is not kept in memory */
   payload: unknown
@@ -106,4 +137,7 @@ export interface Vote {
   price: bigint
   /** the worker's signature under its answer */
   proof?: unknown
+  part?(first: number, count: number): string
+  /** units of it that were recalculated here and found right */
+  audited: number
 }

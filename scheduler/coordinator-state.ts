@@ -29,6 +29,36 @@ export interface Slice extends Interval {
   votes: Map<string, Vote[]>
   /** answers wanted at least */
   wanted: number
+  /** units to audit once it has an answer */
+  toAudit: number
+  /** audits of it that are under way */
+  audits: Set<Slice>
+  /** an audit found it wrong: this node calculates it */
+  doubted: boolean
+  /** it checks a result that is there already */
+  checks?: Audit | Canary
+}
+
+export interface Audit {
+  of: Slice
+  vote: Vote
+  /** of the right answer, if the vote is right */
+  digest: string
+}
+
+export interface Canary {
+  known: Known
+}
+
+/** An accepted result that somebody confirmed. */
+export interface Known {
+  first: number
+  count: number
+  digest: string
+  /** all who gave it, paid */
+  votes: Vote[]
+  /** somebody gave another one */
+  isDisputed?: boolean
 }
 
 export interface JobEntry extends JobInit {
@@ -43,6 +73,8 @@ export interface JobEntry extends JobInit {
   committed: bigint
   retried: number
   durations: number[]
+  /** the latest results that can be handed out again as canaries */
+  known: Known[]
 }
 
 export interface WorkerEntry extends WorkerOffer {
@@ -57,7 +89,8 @@ export interface WorkerEntry extends WorkerOffer {
   failed: number
   /** slices in which its answer differs from another's */
   disputed: Set<number>
-  unchecked: { job: string; first: number; count: number; digest: string; price: bigint }[]
+  /** its accepted answers that nobody else gave */
+  unchecked: { job: string; first: number; count: number; vote: Vote }[]
 }
 
 export const PRIORITIES = ['critical', 'high', 'normal', 'low'] as const
@@ -72,6 +105,8 @@ export function createCoordinatorState() {
     ready: new Map(PRIORITIES.map(priority => [priority, new Set<JobEntry>()])),
     /** slices that need one more worker than hold or answered them */
     short: new Set<Slice>(),
+    /** audits that wait or run */
+    audits: new Set<Slice>(),
     rates: createRates()
   }
 }

@@ -1,4 +1,5 @@
 import { createAnswers } from './answers.ts'
+import { createChecks } from './checks.ts'
 import type { Answer, Effects, JobInit, WorkerOffer } from './coordinator-contract.ts'
 import { createCoordinatorState, type JobEntry, type WorkerEntry } from './coordinator-state.ts'
 import { createLeases } from './leases.ts'
@@ -29,13 +30,20 @@ export function createCoordinator(
   const { workers, jobs, slices, ready, rates } = state
   const standing = createStanding(state, effects, known)
   const leases = createLeases(state, effects, firstSlice)
-  const { place, speculate, able } = createPlacement(state, { leases, standing }, random)
+  const checks = createChecks(
+    state,
+    effects,
+    { leases, standing },
+    {
+      judge: slice => answers.judge(slice),
+      condemn: (job, wrong, units) => answers.condemn(job, wrong, units),
+      random
+    }
+  )
+  const { place, speculate, able } = createPlacement(state, { leases, standing, checks }, random)
+  const answers = createAnswers(state, effects, { leases, standing, checks, able })
   const { release, finish } = leases
-  const { answered, isHopeless, returnOrReview, lost, backOff } = createAnswers(state, effects, {
-    leases,
-    standing,
-    able
-  })
+  const { answered, isHopeless, returnOrReview, lost, backOff } = answers
   let nextOrder = 1
 
   /** Ends jobs whose last hope went silent or left. */
@@ -81,7 +89,8 @@ export function createCoordinator(
         spent: 0n,
         committed: 0n,
         retried: 0,
-        durations: []
+        durations: [],
+        known: []
       }
       for (const { first, count, price } of accepted) {
         if (first > job.cursor)

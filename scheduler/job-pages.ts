@@ -59,7 +59,7 @@ const where = (filters: [string, unknown][]): string =>
 /** What is known of a job that does not run, without its spec, which may be large. */
 export function reportOf(stored: StoredJob, memoOf?: string): JobReport {
   const { id, type, name, state, submitted, finished, bound, cid, failure } = stored
-  const { done = 0, total = 0, retries = 0, shares = [] } = stored.end ?? {}
+  const { done = 0, total = 0, retries = 0, shares = [], verification } = stored.end ?? {}
   const paid = shares.reduce((sum, share) => sum + share.paid, 0n)
   return {
     job: id,
@@ -74,6 +74,7 @@ export function reportOf(stored: StoredJob, memoOf?: string): JobReport {
     bound,
     paid,
     shares,
+    verification,
     cid,
     failure,
     memoOf

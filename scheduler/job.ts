@@ -1,7 +1,16 @@
 import { TypedEventEmitter } from 'main-event'
 import { raceSignal } from 'race-signal'
 import { decodeValue } from '../sandbox/index.ts'
-import type { Job, JobEvents, JobReport, JobState, Progress, WorkerShare } from './contract.ts'
+import type {
+  Job,
+  JobEvents,
+  JobReport,
+  JobState,
+  Progress,
+  VerificationReport,
+  WorkerShare
+} from './contract.ts'
+import type { Check } from './coordinator-contract.ts'
 import type { Data } from './data.ts'
 import { JobCancelledError, JobExpiredError, JobFailedError } from './errors.ts'
 import type { Work } from './parts.ts'
@@ -26,6 +35,7 @@ export interface JobInit {
   /** what its spec names by CID */
   data?: Data[]
   shares?: WorkerShare[]
+  verification?: VerificationReport
   done?: number
   total: number
   retries?: number
@@ -33,6 +43,8 @@ export interface JobInit {
   load: () => Uint8Array | undefined
   cancel: (reason: string) => void
 }
+
+const NOTHING_VERIFIED: VerificationReport = { replicas: 0, compared: 0, audited: 0, canaries: 0 }
 
 /** A job while this process knows it: state, events, waiting for the end. The scheduler drives it. */
 export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
@@ -54,6 +66,7 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   cancelReason = 'by its owner'
   /** product of what multiplies its base price beside priority and worker */
   factor = 1
+  verification?: VerificationReport
   readonly shares = new Map<string, WorkerShare>()
   readonly #ended = Promise.withResolvers<void>()
   readonly #settled = Promise.withResolvers<void>()
@@ -70,6 +83,7 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
     this.finished = init.finished
     this.cid = init.cid
     this.failure = init.failure
+    this.verification = init.verification
     this.setShares(init.shares ?? [])
     if (this.finished != null) this.#ended.resolve()
   }
@@ -96,7 +110,7 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   }
 
   report(): JobReport {
-    const { id, state, done, total, retries, finished, cid, failure, paid } = this
+    const { id, state, done, total, retries, finished, cid, failure, paid, verification } = this
     const shares = [...this.shares.values()]
     return {
       job: id,
@@ -111,6 +125,7 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
       bound: this.init.bound,
       paid,
       shares,
+      verification,
       cid,
       failure,
       memoOf: this.init.memoOf
@@ -141,6 +156,26 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
     share.units += units
     share.paid += price
     this.shares.set(worker, share)
+  }
+
+  /** Units were accepted. */
+  addDone(units: number, { answers, audited, credibility }: Check): void {
+    const { replicas, confidence = 1, ...counts } = this.verification ?? NOTHING_VERIFIED
+    const copies = replicas * this.done + answers * units + audited
+    this.done += units
+    this.verification = {
+      ...counts,
+      replicas: copies / this.done,
+      compared: counts.compared + (answers > 1 ? 1 : 0),
+      audited: counts.audited + audited,
+      confidence: Math.min(confidence, credibility)
+    }
+  }
+
+  /** Units that were accepted before were calculated once more. */
+  addCanary(units: number): void {
+    const { replicas, canaries, ...rest } = this.verification ?? NOTHING_VERIFIED
+    this.verification = { ...rest, canaries: canaries + 1, replicas: replicas + units / this.done }
   }
 
   wantsProgress(now: number): boolean {

@@ -9,7 +9,7 @@ const PROBE_MS = 10
 
 /** Slices and who holds them: the accounts of workers and jobs stay right whatever comes or goes. */
 export function createLeases(
-  { workers, jobs, slices, ready, short, rates }: CoordinatorState,
+  { workers, jobs, slices, ready, short, audits, rates }: CoordinatorState,
   effects: Pick<Effects, 'lease' | 'revoke' | 'end'>,
   firstSlice: number
 ) {
@@ -54,6 +54,7 @@ export function createLeases(
   }
 
   function drop(slice: Slice, revoke: boolean): void {
+    dropAudits(slice)
     for (const worker of [...slice.leases.keys()]) {
       release(slice, worker)
       if (revoke) effects.revoke({ worker, job: slice.job.id, slice: slice.id })
@@ -65,6 +66,14 @@ export function createLeases(
     slices.delete(slice.id)
     short.delete(slice)
     slice.job.slices.delete(slice.id)
+    if (slice.checks != null && 'of' in slice.checks) {
+      audits.delete(slice)
+      slice.checks.of.audits.delete(slice)
+    }
+  }
+
+  function dropAudits(slice: Slice): void {
+    for (const audit of slice.audits) drop(audit, true)
   }
 
   /** Keeps `short` true after a lease or vote of the slice came or went. */
@@ -116,23 +125,42 @@ export function createLeases(
    */
   function priceOfSlice(job: JobEntry, count: number, worker: WorkerEntry): bigint {
     if (worker.own) return 0n
-    const factor = (job.factor ?? 1) * (worker.multiplier ?? 1)
-    const rate = rates.of(job.program)?.rate
-    const ms = rate == null ? PROBE_MS : rate * count
-    const fair = priceOf(ms, job.priority, { factor, memoryMb: job.memoryMb })
+    const fair = fairPrice(job, count, worker)
     const left = job.bound - job.spent - job.committed
     const share = (left * BigInt(count)) / BigInt(job.units - job.done)
     return fair < share ? fair : share
   }
 
+  function fairPrice(job: JobEntry, count: number, worker: WorkerEntry): bigint {
+    const factor = (job.factor ?? 1) * (worker.multiplier ?? 1)
+    const rate = rates.of(job.program)?.rate
+    const ms = rate == null ? PROBE_MS : rate * count
+    return priceOf(ms, job.priority, { factor, memoryMb: job.memoryMb })
+  }
+
+  /** true when `count` units can be paid beside what is left of the job, at this worker's price for all of it */
+  function affords(job: JobEntry, count: number, worker: WorkerEntry): boolean {
+    return fairPrice(job, job.units - job.done + count, worker) <= job.bound - job.spent - job.committed
+  }
+
   function addSlice(job: JobEntry, interval: Interval, wanted: number): Slice {
-    const slice: Slice = { ...interval, id: nextSlice++, job, leases: new Map(), votes: new Map(), wanted }
+    const slice: Slice = {
+      ...interval,
+      id: nextSlice++,
+      job,
+      leases: new Map(),
+      votes: new Map(),
+      wanted,
+      toAudit: 0,
+      audits: new Set(),
+      doubted: false
+    }
     slices.set(slice.id, slice)
     job.slices.set(slice.id, slice)
     return slice
   }
 
-  return { lease, release, drop, review, giveBack, finish, addSlice }
+  return { lease, release, drop, dropAudits, review, giveBack, finish, addSlice, affords }
 }
 
 export type Leases = ReturnType<typeof createLeases>

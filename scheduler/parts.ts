@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { decodeValue, encodeValue, type Failure, type Program } from '../sandbox/index.ts'
+import type { Outcomes } from './digest.ts'
 import { encodeInput, type SliceInput } from './pieces.ts'
 import { type Plan, type PlannedSpec, plan, type Reducer, type RunHere } from './plan.ts'
 import { DEFAULT_MEMORY_MB, parseSpec, type TaskSpec, timeoutOf } from './spec.ts'
@@ -24,8 +25,10 @@ export interface Part {
   load: LoadMessage
   /** encoded inputs of the units [first, first + count): one, or one per task of a batch */
   inputs(first: number, count: number): SliceInput[]
+  /** Of the outcomes of one slice, what those of its units [first, first + count) alone would be; absent where units are folded. */
+  cut?(outcomes: Outcomes, first: number, count: number): Outcomes
   /** The outcomes of one slice as bytes that the reducer takes, or why they are none. */
-  pack(outcomes: (Uint8Array | Failure)[], count: number): Uint8Array | Failure
+  pack(outcomes: Outcomes, count: number): Uint8Array | Failure
   reducer: Reducer
   /** a new one, when accepted results turned out to be in doubt */
   createReducer(): Reducer
@@ -77,7 +80,7 @@ export function createWork(spec: TaskSpec, specBytes: number): Work {
 
 /** One task that can be planned at once: its units are cut as its plan says. */
 function planWork(spec: PlannedSpec, specBytes: number): Work {
-  const { units, program, input, createReducer, here, unitBytes = specBytes / units } = plan(spec)
+  const { units, program, input, createReducer, here, cut, unitBytes = specBytes / units } = plan(spec)
   if (here != null) return { total: 0, next: async () => [], finish: async () => here() }
   const load = loadMessage(program, spec)
   const part: Part = {
@@ -87,6 +90,8 @@ function planWork(spec: PlannedSpec, specBytes: number): Work {
     load,
     inputs: (first, count) => [encodeInput(input(first, count))],
     pack: ([outcome], _count) => outcome ?? malformed,
+    // a failure as a whole is no answer
+    cut: cut && (([outcome], first, count) => [cut(outcome as Uint8Array, first, count)]),
     reducer: createReducer(),
     createReducer,
     share: [1, 1]
@@ -118,6 +123,7 @@ export function batchWork(specs: TaskSpec[], specBytes: number): Work {
       load,
       inputs: (first, count) => tasks.slice(first, first + count).map(task => encodeValue(task.whole)),
       pack: packBatch,
+      cut: (outcomes, first, count) => outcomes.slice(first, first + count),
       reducer: createReducer(),
       createReducer,
       share: [tasks.length, specs.length]
@@ -145,7 +151,7 @@ export function batchWork(specs: TaskSpec[], specBytes: number): Work {
 // The canonical bytes of { ok: true, value } before its value: that of 0 is one byte.
 const OK_HEAD = encodeValue({ ok: true, value: 0 }).slice(0, -1)
 
-function packBatch(outcomes: (Uint8Array | Failure)[], count: number): Uint8Array | Failure {
+function packBatch(outcomes: Outcomes, count: number): Uint8Array | Failure {
   if (outcomes.length !== count) return malformed
   // not the tasks' fault: a worker that stops in the middle did the first and not the others
   const undone = outcomes.find(

@@ -4,13 +4,14 @@ import { isWorkSigned, type Ledger, type SignedWork } from '../ledger/index.ts'
 import type { Failure } from '../sandbox/index.ts'
 import type { WorkerInfo } from './contract.ts'
 import type { Answer, WorkerOffer } from './coordinator-contract.ts'
+import { digestOf } from './digest.ts'
 import type { Exchange } from './exchange.ts'
 import { type ComputeNetwork, type Links, MAX_LINKS } from './links.ts'
 import type { Outbox } from './outbox.ts'
 import { addressGroup } from './place.ts'
 import type { WorkerPolicy } from './policy.ts'
 import type { Runs } from './runs.ts'
-import { digestOf, type FromWorker, type OfferFields, type OfferMessage, type SliceResult } from './wire.ts'
+import type { FromWorker, OfferFields, OfferMessage, SliceResult } from './wire.ts'
 
 // Streams to workers that a node without jobs keeps; it opens more when it has work.
 const IDLE_LINKS = 32
@@ -90,8 +91,21 @@ export function createPeers(
     const packed = entry.part.pack(result.outcomes, held.count)
     if (!(packed instanceof Uint8Array))
       return [{ slice: result.id, answer: { failure: packed, ms: result.ms } }]
-    const name = Buffer.from(digest).toString('base64url')
-    return [{ slice: result.id, answer: { digest: name, payload: packed, ms: result.ms, proof } }]
+    const { first } = held
+    const { cut } = entry.part
+    const part =
+      cut &&
+      ((unit: number, units: number) => {
+        try {
+          return nameOf(digestOf(cut(result.outcomes, unit - first, units)))
+        } catch (err) {
+          // it is not of the form that it should have: no audit will agree with it
+          log('%s sent no list: %s', worker, (err as Error).message)
+          return 'malformed'
+        }
+      })
+    const answer = { digest: nameOf(digest), payload: packed, ms: result.ms, proof, part }
+    return [{ slice: result.id, answer }]
   }
 
   function info(
@@ -182,5 +196,7 @@ export function createPeers(
     }
   }
 }
+
+const nameOf = (digest: Uint8Array): string => Buffer.from(digest).toString('base64url')
 
 export type Peers = ReturnType<typeof createPeers>

@@ -1,23 +1,33 @@
+import type { CoordinatorChecks } from './checks.ts'
 import type { CoordinatorState, Interval, JobEntry, Slice, WorkerEntry } from './coordinator-state.ts'
 import type { Leases } from './leases.ts'
 import { hasRoom, mayServe, rank, sliceUnits } from './place.ts'
 import type { Standing } from './standing.ts'
-import { answersWanted, isExcluded } from './verify.ts'
+import { checksFor, isExcluded } from './verify.ts'
 
 // Speculation: after this share of a job, a slice that runs this many times the median is leased twice.
 const SPECULATE_AFTER = 0.75
 const SPECULATE_FACTOR = 1.5
 const SPECULATE_MIN_MS = 250
+// A slice that vanished with this many workers may have ended them: nobody else is asked to try.
+export const MAX_LOSSES = 8
 // A worker that refused this often in a row is not waited for.
 const PATIENCE_REFUSALS = 3
+// Audits take a unit's time each: this many make nobody wait long. Where more wait, replicas are the faster check.
+const AUDITS_PER_SLOT = 16
+
+/** What placement must know of units to find a worker for them. */
+export type Unplaced = Pick<Slice, 'tried' | 'job' | 'failure' | 'losses'> &
+  Partial<Pick<Slice, 'leases' | 'votes'>>
 
 /** Who gets which units next. `random`: numbers in [0, 1). */
 export function createPlacement(
-  { workers, jobs, ready, short, rates }: CoordinatorState,
+  { workers, jobs, ready, short, audits, rates }: CoordinatorState,
   {
     leases: { lease, review, addSlice },
-    standing: { trustOf, isKnown, shareOfBad }
-  }: { leases: Leases; standing: Standing },
+    standing: { trustOf, isKnown, shareOfBad },
+    checks: { canaryFor }
+  }: { leases: Leases; standing: Standing; checks: CoordinatorChecks },
   random: () => number
 ) {
   function place(now: number): void {
@@ -34,8 +44,11 @@ export function createPlacement(
           const next = cut(job, free, slots)
           if (next == null) break
           const { interval, worker } = next
-          const slice = addSlice(job, interval, wantedFrom(job, worker))
+          const slice = addSlice(job, interval, 1)
+          planChecks(slice, worker)
           lease(slice, worker, now)
+          const canary = isFree(worker, now) ? canaryFor(job, worker) : undefined
+          if (canary != null) lease(canary, worker, now)
           if (!isFree(worker, now)) free.splice(free.indexOf(worker), 1)
           review(slice)
           if (short.has(slice)) replicate(slice, free, now)
@@ -46,11 +59,27 @@ export function createPlacement(
     }
   }
 
-  /** Answers wanted for a slice that this worker is the first to get. */
-  function wantedFrom(job: JobEntry, worker: WorkerEntry): number {
+  /** Decides how a slice is checked that this worker is the first to get. */
+  function planChecks(slice: Slice, worker: WorkerEntry): void {
+    const { job, count } = slice
     const { verification } = job
-    if (worker.own && verification !== 'none' && 'confidence' in verification) return 1
-    return answersWanted(verification, trustOf(job, worker.id), shareOfBad(), random())
+    if (verification === 'none') return
+    if ('quorum' in verification) {
+      slice.wanted = verification.quorum
+      return
+    }
+    if (worker.own) return
+    const items = mayAudit(job) ? count : 1
+    const plan = checksFor(verification.confidence, trustOf(job, worker.id), shareOfBad(), items)
+    if (random() < plan.replica) slice.wanted = 2
+    else slice.toAudit = plan.audits
+  }
+
+  /** true while this node, which audits itself, keeps up with what waits for it */
+  function mayAudit(job: JobEntry): boolean {
+    if (!job.auditable) return false
+    const own = [...workers.values()].find(worker => worker.own)
+    return own != null && !own.silent && hasRoom(view(own)) && audits.size < own.slots * AUDITS_PER_SLOT
   }
 
   const mayRun = (job: JobEntry, worker: WorkerEntry): boolean =>
@@ -61,23 +90,25 @@ export function createPlacement(
 
   /**
    * Those of `candidates` that may take the slice: not who has it, had it, answered it, or belongs to an owner who did.
-   * This node itself, where it lends nothing, only when no other worker is to be had.
+   * This node itself, where it lends nothing, only when no other worker is to be had. It alone gets what too many lost.
    */
-  function able(
-    slice: Pick<Slice, 'tried'> & Partial<Pick<Slice, 'leases' | 'votes'>> & { job: JobEntry },
-    candidates: WorkerEntry[]
-  ): WorkerEntry[] {
-    const holders = [
-      ...(slice.leases?.keys() ?? []),
-      ...[...(slice.votes?.values() ?? [])].flat().map(vote => vote.worker)
-    ]
-    const groups = new Set(holders.map(id => workers.get(id)?.group ?? id))
+  function able(slice: Unplaced, candidates: WorkerEntry[]): WorkerEntry[] {
+    const leased = [...(slice.leases?.keys() ?? [])]
+    const votes = [...(slice.votes?.values() ?? [])].flat()
+    const holders = [...leased, ...votes.map(vote => vote.worker)]
+    // who answered may have left meanwhile, and come again by another name
+    const groups = new Set([
+      ...leased.map(id => workers.get(id)?.group ?? id),
+      ...votes.map(vote => vote.group)
+    ])
     const may = (worker: WorkerEntry): boolean =>
       worker.slots > 0 &&
       mayRun(slice.job, worker) &&
       !slice.tried.has(worker.id) &&
       !holders.includes(worker.id) &&
       !groups.has(worker.group ?? worker.id)
+    // who only comes to vanish must not end a job: then this node sees for itself whether it ends its worker
+    if (slice.losses > MAX_LOSSES) return candidates.filter(worker => worker.own && may(worker))
     const others = candidates.filter(worker => may(worker) && !worker.lastResort)
     if (others.length > 0) return others
     const worthWaiting = (worker: WorkerEntry): boolean =>
@@ -111,7 +142,7 @@ export function createPlacement(
   ): { interval: Interval; worker: WorkerEntry } | undefined {
     for (let i = job.returned.length - 1; i >= 0; i--) {
       const interval = job.returned[i]!
-      const worker = least(able({ job, tried: interval.tried }, everyone))
+      const worker = least(able({ ...interval, job }, everyone))
       if (worker == null) continue
       const { first, count } = interval
       const now = Math.min(count, sizeFor(job, worker, slots))
@@ -151,9 +182,10 @@ export function createPlacement(
   function judges(slice: Slice, free: WorkerEntry[]): WorkerEntry[] {
     const candidates = able(slice, free)
     const { job, votes, leases, tried } = slice
+    if (slice.checks != null) return free.filter(worker => worker.own)
     if (job.verification === 'none' || 'quorum' in job.verification) return candidates
     const asked = [...leases.keys(), ...[...votes.values()].flat().map(vote => vote.worker)]
-    if (votes.size > 1) {
+    if (votes.size > 1 || slice.doubted) {
       const own = [...workers.values()].find(
         worker => worker.own && !asked.includes(worker.id) && !tried.has(worker.id)
       )
@@ -186,7 +218,11 @@ export function createPlacement(
           worker => worker.outstanding.size === 0 && isFree(worker, now)
         )
         if (idle.length === 0) return
-        if (slice.leases.size === 1 && [...slice.leases.values()].every(entry => now - entry.at > late))
+        if (
+          slice.checks == null &&
+          slice.leases.size === 1 &&
+          [...slice.leases.values()].every(entry => now - entry.at > late)
+        )
           replicate(slice, idle, now)
       }
     }

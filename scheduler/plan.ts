@@ -30,6 +30,8 @@ export interface Plan {
   /** the program's input for units [first, first + count) */
   input(first: number, count: number): unknown
   createReducer(): Reducer
+  /** Of the answer to a slice, what the answer to its units [first, first + count) alone would be; absent where units are folded. */
+  cut?(answer: Uint8Array, first: number, count: number): Uint8Array
   /** bytes that one unit takes in a message, where that is not the spec's size divided by the units */
   unitBytes?: number
   /** calculates the result in the coordinator, where that is cheaper than to send the inputs */

@@ -1,6 +1,7 @@
 import type { Sandbox } from '../sandbox/index.ts'
 import type { Part, Work } from './parts.ts'
 import { assemble } from './pieces.ts'
+import { TARGET_SLICE_MS } from './place.ts'
 import type { Basis } from './price.ts'
 
 // A calibration is worth it when what it loads is small and what it runs ends soon.
@@ -14,7 +15,8 @@ const PLACES = [1 / 6, 1 / 2, 5 / 6]
 
 /**
  * CPU time of one copy of a job that has not started: from the measured rates of its programs, else from a short run
- * here. Parts that cannot be planned before others have results are taken to be like those that can.
+ * here. Parts that cannot be planned before others have results are taken to be like those that can. `items`: of a
+ * slice whose answer can be audited in part, else 1.
  */
 export async function estimate(
   work: Pick<Work, 'total'>,
@@ -24,7 +26,8 @@ export async function estimate(
     measured(program: string): number | undefined
     calibrate(part: Part): Promise<number | undefined>
   }
-): Promise<{ cpuMs?: number; basis: Basis }> {
+): Promise<{ cpuMs?: number; basis: Basis; items: number }> {
+  let items = 1
   let ms = 0
   let units = 0
   let basis: Basis = 'measured'
@@ -34,11 +37,17 @@ export async function estimate(
       basis = 'calibrated'
       rate = await rates.calibrate(part)
     }
-    if (rate == null) return { basis: 'default' }
+    if (rate == null) return { basis: 'default', items }
+    if (part.cut != null) items = Math.max(items, itemsPerSlice(part, rate))
     ms += rate * part.units
     units += part.units
   }
-  return { cpuMs: units === 0 ? 0 : ms * (work.total / units), basis }
+  return { cpuMs: units === 0 ? 0 : ms * (work.total / units), basis, items }
+}
+
+/** Units of a slice when the speed is known and the tail is far. */
+function itemsPerSlice({ units, mostUnits }: Part, rate: number): number {
+  return Math.min(units, mostUnits, Math.max(1, Math.floor(TARGET_SLICE_MS / Math.max(rate, 1e-6))))
 }
 
 /**

@@ -73,6 +73,7 @@ export function createRuns(
       lease: onLease,
       revoke: ({ worker, slice }) => outbox.revoke(worker, slice),
       accept: onAccept,
+      pay: onPay,
       retract: onRetract,
       trust: onTrust,
       evidence: evidence => settlement.accuse(parts.get(evidence.job)!.job.id, evidence),
@@ -128,6 +129,7 @@ export function createRuns(
         retries: spec!.retries,
         timeoutMs: part.load.timeoutMs,
         verification: spec!.verify,
+        auditable: part.cut != null,
         kind: part.load.type ?? spec!.type,
         allowed: spec!.privacy.workers && new Set(spec!.privacy.workers),
         bound: (job.init.bound * BigInt(share)) / BigInt(of),
@@ -210,10 +212,10 @@ export function createRuns(
     const now = Date.now()
     // failure costs the requester nothing
     if (state === 'failed') job.shares.clear()
-    const { done, total, retries } = job
+    const { done, total, retries, verification } = job
     const shares = [...job.shares.values()]
     const write = (): void =>
-      store.endJob(job.id, { state, finished: now, ...ended, done, total, retries, shares })
+      store.endJob(job.id, { state, finished: now, ...ended, done, total, retries, shares, verification })
     let isWritten = true
     try {
       write()
@@ -292,11 +294,12 @@ export function createRuns(
   }
 
   function onAccept(accepted: Accepted): 'stored' | 'malformed' | 'unstored' {
-    const { slice, first, count, paid } = accepted
+    const { slice, first, count, paid, check } = accepted
     const { job, part, index } = parts.get(accepted.job)!
     const value = accepted.payload as Uint8Array
     const works = accepted.proofs as SignedWork[]
-    const write = (): void => store.addSlice(job.id, { part: index, first, count, slice, value, paid, works })
+    const write = (): void =>
+      store.addSlice(job.id, { part: index, first, count, slice, value, paid, works, check })
     if (!keep(job, write)) return 'unstored'
     try {
       part.reducer.add(first, count, value)
@@ -306,8 +309,17 @@ export function createRuns(
       return 'malformed'
     }
     for (const { worker, price } of paid) job.addShare(worker, count, price)
-    job.done += count
+    job.addDone(count, check)
     return 'stored'
+  }
+
+  function onPay({ job: id, first, count, worker, price, proof }: Parameters<Effects['pay']>[0]): void {
+    const { job, index } = parts.get(id)!
+    const works = proof == null ? [] : [proof as SignedWork]
+    const write = (): void => store.addCanary(job.id, { part: index, first }, { worker, price, works })
+    if (!keep(job, write)) return
+    job.addShare(worker, count, price)
+    job.addCanary(count)
   }
 
   /** Rare: what was reduced already contains the doubtful result, so everything else is reduced again. */
@@ -318,6 +330,7 @@ export function createRuns(
     for (const slice of store.slices(job.id))
       if (slice.part === index) part.reducer.add(slice.first, slice.count, slice.value)
     job.setShares(store.shares(job.id))
+    job.verification = store.verification(job.id)
     job.done -= count
   }
 

@@ -107,10 +107,13 @@ export function createSettlement(
       for (const { worker, proof } of wrong) {
         const last = first + count - 1
         log.error('%s gave a wrong result for units %d to %d of job %s', worker, first, last, job)
-        if (proof == null || others.length < 2) continue
+        if (proof == null) continue
         const accused = workProof(proof as SignedWork, 0)
+        // a canary has a number of its own: who answered the slice before signed for another
+        const against = others.filter(other => other.slice === accused.slice).slice(0, MAX_OTHERS)
+        if (against.length < 2) continue
         try {
-          ledger.report(signEvidence(signer, ledger.network, job, accused, others.slice(0, MAX_OTHERS)))
+          ledger.report(signEvidence(signer, ledger.network, job, accused, against))
         } catch (err) {
           log.error('the evidence against %s was not taken: %e', worker, err)
         }

@@ -1,7 +1,8 @@
 import { DatabaseSync } from 'node:sqlite'
 import type { SignedWork } from '../ledger/index.ts'
 import { decodeValue, type Failure } from '../sandbox/index.ts'
-import type { JobState, WorkerShare } from './contract.ts'
+import type { JobState, VerificationReport, WorkerShare } from './contract.ts'
+import type { Check } from './coordinator-contract.ts'
 import type { TaskSpec, TaskType } from './spec.ts'
 import type { Trust } from './verify.ts'
 
@@ -27,6 +28,7 @@ export interface JobEnd {
   total: number
   retries: number
   shares: WorkerShare[]
+  verification?: VerificationReport
 }
 
 /** An accepted slice: units [first, first + count) of one part of a job. */
@@ -45,7 +47,7 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, type TEXT NOT NULL, state TEXT NOT NULL, submitted INTEGER NOT NULL,
     finished INTEGER, bound INTEGER NOT NULL, settled INTEGER NOT NULL DEFAULT 0, cid TEXT, failure TEXT,
-    name TEXT, done INTEGER, total INTEGER, retries INTEGER, shares TEXT
+    name TEXT, done INTEGER, total INTEGER, retries INTEGER, shares TEXT, verification TEXT
   ) STRICT;
   -- apart from what changes often: an update writes its whole row again
   CREATE TABLE IF NOT EXISTS specs (job TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE, specs BLOB NOT NULL) STRICT;
@@ -53,7 +55,9 @@ const SCHEMA = `
   CREATE INDEX IF NOT EXISTS jobs_open ON jobs (settled) WHERE settled = 0;
   CREATE TABLE IF NOT EXISTS slices (
     job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE, part INTEGER NOT NULL, first INTEGER NOT NULL,
-    count INTEGER NOT NULL, slice INTEGER NOT NULL, value BLOB, paid TEXT NOT NULL, PRIMARY KEY (job, part, first)
+    count INTEGER NOT NULL, slice INTEGER NOT NULL, value BLOB, paid TEXT NOT NULL,
+    answers INTEGER NOT NULL DEFAULT 1, audited INTEGER NOT NULL DEFAULT 0, canaries INTEGER NOT NULL DEFAULT 0,
+    credibility REAL NOT NULL DEFAULT 0, PRIMARY KEY (job, part, first)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS works (
     job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE, worker TEXT NOT NULL, slice INTEGER NOT NULL,
@@ -76,7 +80,17 @@ export function openStore(file: string) {
     'INSERT INTO jobs (id, type, state, submitted, bound, name) VALUES (?, ?, ?, ?, ?, ?)'
   )
   const insertSlice = db.prepare(
-    'INSERT OR REPLACE INTO slices (job, part, first, count, slice, value, paid) VALUES (?, ?, ?, ?, ?, ?, ?)'
+    `INSERT OR REPLACE INTO slices (job, part, first, count, slice, value, paid, answers, audited, credibility)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+  )
+  const addCanary = db.prepare(
+    `UPDATE slices SET paid = json_insert(paid, '$[#]', json_array(?, ?)), canaries = canaries + 1
+     WHERE job = ? AND part = ? AND first = ?`
+  )
+  const selectChecks = db.prepare(
+    `SELECT coalesce(sum((answers + canaries) * count + audited) * 1.0 / sum(count), 0) AS replicas,
+       coalesce(sum(answers > 1), 0) AS compared, coalesce(sum(audited), 0) AS audited,
+       coalesce(sum(canaries), 0) AS canaries, min(credibility) AS confidence FROM slices WHERE job = ?`
   )
   const deleteSlice = db.prepare('DELETE FROM slices WHERE job = ? AND part = ? AND first = ?')
   const insertWork = db.prepare(
@@ -90,7 +104,8 @@ export function openStore(file: string) {
     'INSERT OR REPLACE INTO trust (key, checks, streak, compared, wrong) VALUES (?, ?, ?, ?, ?)'
   )
   const endJob = db.prepare(
-    `UPDATE jobs SET state = ?, finished = ?, cid = ?, failure = ?, done = ?, total = ?, retries = ?, shares = ?
+    `UPDATE jobs SET state = ?, finished = ?, cid = ?, failure = ?, done = ?, total = ?, retries = ?, shares = ?,
+       verification = ?
      WHERE id = ?`
   )
   const dropValues = db.prepare('UPDATE slices SET value = NULL WHERE job = ?')
@@ -121,6 +136,11 @@ export function openStore(file: string) {
     }
   }
 
+  function addWorks(job: string, works: SignedWork[]): void {
+    for (const { worker, slices, signature } of works)
+      for (const work of slices) insertWork.run(job, worker, work.slice, work.digest, work.amount, signature)
+  }
+
   return {
     /** `specs`: a list of TaskSpec as canonical bytes */
     addJob(job: Pick<StoredJob, 'id' | 'type' | 'submitted' | 'bound' | 'name'>, specs: Uint8Array): void {
@@ -135,15 +155,44 @@ export function openStore(file: string) {
     running(id: string): void {
       setState.run('running', id)
     },
-    addSlice(job: string, slice: StoredSlice & { slice: number; works: SignedWork[] }): void {
+    addSlice(job: string, slice: StoredSlice & { slice: number; works: SignedWork[]; check: Check }): void {
       const paid = JSON.stringify(slice.paid.map(({ worker, price }) => [worker, String(price)]))
+      const { answers, audited, credibility } = slice.check
       // a slice without its signatures would be paid without a receipt
       transaction(() => {
-        insertSlice.run(job, slice.part, slice.first, slice.count, slice.slice, slice.value, paid)
-        for (const { worker, slices, signature } of slice.works)
-          for (const work of slices)
-            insertWork.run(job, worker, work.slice, work.digest, work.amount, signature)
+        insertSlice.run(
+          job,
+          slice.part,
+          slice.first,
+          slice.count,
+          slice.slice,
+          slice.value,
+          paid,
+          answers,
+          audited,
+          credibility
+        )
+        addWorks(job, slice.works)
       })
+    },
+    /** One more worker that is paid for a slice which was accepted before. */
+    addCanary(
+      job: string,
+      at: { part: number; first: number },
+      { worker, price, works }: { worker: string; price: bigint; works: SignedWork[] }
+    ): void {
+      transaction(() => {
+        addCanary.run(worker, String(price), job, at.part, at.first)
+        addWorks(job, works)
+      })
+    },
+    /** How the accepted slices of a job were verified. */
+    verification(job: string): VerificationReport {
+      const { confidence, ...counts } = selectChecks.get(job) as Record<
+        keyof VerificationReport,
+        number | null
+      >
+      return { ...(counts as VerificationReport), confidence: confidence ?? undefined }
     },
     removeSlice(job: string, part: number, first: number): void {
       transaction(() => {
@@ -179,7 +228,8 @@ export function openStore(file: string) {
         const shares = JSON.stringify(end.shares, (_, value) =>
           typeof value === 'bigint' ? `${value}` : value
         )
-        endJob.run(state, finished, cid, failure, done, total, retries, shares, id)
+        const verification = end.verification == null ? null : JSON.stringify(end.verification)
+        endJob.run(state, finished, cid, failure, done, total, retries, shares, verification, id)
         if (end.result != null) insertResult.run(id, end.result)
         dropValues.run(id)
       })
@@ -240,18 +290,24 @@ export function openStore(file: string) {
 
 export type Store = ReturnType<typeof openStore>
 
-// What the table jobs did not have from the beginning.
-const LATER_COLUMNS = ['name TEXT', 'done INTEGER', 'total INTEGER', 'retries INTEGER', 'shares TEXT']
+// What the tables did not have from the beginning.
+const LATER_COLUMNS = {
+  jobs: ['name TEXT', 'done INTEGER', 'total INTEGER', 'retries INTEGER', 'shares TEXT', 'verification TEXT'],
+  slices: [
+    'answers INTEGER NOT NULL DEFAULT 1',
+    'audited INTEGER NOT NULL DEFAULT 0',
+    'canaries INTEGER NOT NULL DEFAULT 0',
+    'credibility REAL NOT NULL DEFAULT 0'
+  ]
+}
 
 function addColumns(db: DatabaseSync): void {
-  const columns = new Set(
-    db
-      .prepare("SELECT name FROM pragma_table_info('jobs')")
-      .all()
-      .map(({ name }) => name)
-  )
-  for (const column of LATER_COLUMNS)
-    if (!columns.has(column.split(' ')[0]!)) db.exec(`ALTER TABLE jobs ADD COLUMN ${column}`)
+  for (const [table, later] of Object.entries(LATER_COLUMNS)) {
+    const rows = db.prepare('SELECT name FROM pragma_table_info(?)').all(table)
+    const columns = new Set(rows.map(({ name }) => name))
+    for (const column of later)
+      if (!columns.has(column.split(' ')[0]!)) db.exec(`ALTER TABLE ${table} ADD COLUMN ${column}`)
+  }
 }
 
 /** A row of the table jobs. */
@@ -274,7 +330,10 @@ export function toJob(row: Record<string, unknown>): StoredJob {
             done: row.done as number,
             total: row.total as number,
             retries: row.retries as number,
-            shares: JSON.parse(row.shares as string, (key, value) => (key === 'paid' ? BigInt(value) : value))
+            shares: JSON.parse(row.shares as string, (key, value) =>
+              key === 'paid' ? BigInt(value) : value
+            ),
+            verification: row.verification == null ? undefined : JSON.parse(row.verification as string)
           }
   }
 }

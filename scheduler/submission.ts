@@ -173,12 +173,13 @@ export function createSubmission(
   function load(id: string): JobHandle | undefined {
     const stored = store.job(id)
     if (stored == null) return
-    const { done, total, retries, shares } = reportOf(stored)
+    const { done, total, retries, shares, verification } = reportOf(stored)
     return runs.trackEnded({
       ...stored,
       specs: store.specs(id),
       memoOf: memo.source(id),
       shares,
+      verification,
       done,
       total,
       retries
@@ -189,11 +190,12 @@ export function createSubmission(
     const specs = store.specs(stored.id)
     const slices = store.slices(stored.id)
     const shares = store.shares(stored.id)
+    const verification = stored.end?.verification ?? store.verification(stored.id)
     const done = slices.reduce((sum, slice) => sum + slice.count, 0)
     // failure costs the requester nothing, also when it comes to paying only now
     const owed = stored.state === 'failed' ? [] : shares
     const track = (total: number, work?: JobHandle['work'], data?: Data[]) =>
-      runs.track({ ...stored, specs, data, shares: owed, done, total }, work)
+      runs.track({ ...stored, specs, data, shares: owed, verification, done, total }, work)
     if (stored.finished != null) {
       void runs.settle(track(done))
       return
@@ -253,7 +255,7 @@ export function createSubmission(
       const signal = AbortSignal.any([stopping, ...(options?.signal ? [options.signal] : [])])
       const work = createWork(spec, encodeValue(stored).length + bytes)
       const parts = (await work.next(undefined, runs.runHere)).map(([, part]) => part)
-      const estimated = await estimate(work, parts, {
+      const { items, ...estimated } = await estimate(work, parts, {
         measured: program => runs.coordinator.rate(program),
         calibrate: async part => {
           try {
@@ -277,7 +279,7 @@ export function createSubmission(
         ...estimated,
         memoryMb: parts[0]?.load.memoryMb ?? 0,
         priority: spec.priority,
-        factors: { ...exchange.factors(spec), verification: expectedCost(spec.verify, trusts) },
+        factors: { ...exchange.factors(spec), verification: expectedCost(spec.verify, trusts, { items }) },
         maxPrice: spec.maxPrice
       })
     },

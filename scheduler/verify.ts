@@ -27,6 +27,11 @@ const ASSUMED_BAD = 0.1
 const PROBATION = 10
 // However long the streak: this share is compared, or a sleeper that behaves long enough goes free.
 const LEAST_COMPARED = 0.05
+// The same where every slice is audited, so that only a cheat on few items can last: a chance of 1 in 100 finds it
+// while backtracking, which reaches 200 results, still gets most of them back.
+const LEAST_COMPARED_AUDITED = 0.01
+/** Chance that a worker gets a result again that is known, beside each slice: enough to meet who knows its replicas. */
+export const CANARY_CHANCE = 0.005
 // Honest hardware errs about 500 times in a million; whoever errs 20 times as often is left out.
 const EXCLUSION_RATE = 0.01
 const EXCLUSION_MIN_WRONG = 2
@@ -59,8 +64,29 @@ export function groupCredibility(groups: number[][]): number[] {
 }
 
 /** Chance that an answer which would be credible alone is compared all the same. */
-export function comparisonChance({ streak }: Trust): number {
-  return streak < PROBATION ? 1 : Math.max(LEAST_COMPARED, 1 / streak)
+export function comparisonChance(trust: Trust): number {
+  return isProven(trust) ? Math.max(LEAST_COMPARED, 1 / trust.streak) : 1
+}
+
+/**
+ * The largest share of an answer's items that can be wrong and pass `audits` audits, in expectation: who cheats on a
+ * share s of the items escapes with (1 − s)^k, so s · (1 − s)^k of them get through, at most
+ * 1/(k + 1) · (k/(k + 1))^k, at s = 1/(k + 1). Sarmenta's eq. 4 is the same bound over a worker's results.
+ */
+export function escapingShare(audits: number): number {
+  return (audits / (audits + 1)) ** audits / (audits + 1)
+}
+
+/** Probability that an item of an answer is right after `audits` items of it were recalculated and found right. */
+export function auditedCredibility(alone: number, audits: number): number {
+  return 1 - (1 - alone) * escapingShare(audits)
+}
+
+/** Audits that make an answer of credibility `alone` credible enough; at least 1, so that nobody can fall asleep. */
+function auditsFor(alone: number, confidence: number, most: number): number {
+  let audits = 1
+  while (audits <= most && auditedCredibility(alone, audits) < confidence) audits++
+  return audits
 }
 
 /** The share of bad workers to reckon with: what was assumed, or what was seen where that is worse. */
@@ -78,11 +104,30 @@ export function isExcluded(trust: Trust): boolean {
   return trust.wrong >= EXCLUSION_MIN_WRONG && errsTooOften(trust)
 }
 
-/** Answers wanted from the start for a slice that this worker is the first to get. `roll` in [0, 1). */
-export function answersWanted(verification: Verification, trust: Trust, bad: number, roll: number): number {
-  if (verification === 'none') return 1
-  if ('quorum' in verification) return verification.quorum
-  return credibility(trust, bad) >= verification.confidence && roll >= comparisonChance(trust) ? 1 : 2
+/** How a slice that a worker is the first to get will be checked. */
+export interface Checks {
+  /** chance that a second worker answers it too */
+  replica: number
+  /** items that are recalculated when nobody else answers it */
+  audits: number
+}
+
+/**
+ * The cheaper way to the confidence: audits cost audits / items of a copy, a replica a whole one. Audits are no way
+ * for newcomers, who could throw the name away, nor for an answer of few items. `items`: of the slice, 1 where its
+ * answer cannot be audited in part.
+ */
+export function checksFor(confidence: number, trust: Trust, bad: number, items: number): Checks {
+  const alone = credibility(trust, bad)
+  const replica = alone >= confidence ? comparisonChance(trust) : 1
+  const audits = auditsFor(alone, confidence, items)
+  const isCheaper = audits / items + LEAST_COMPARED_AUDITED < replica
+  return isProven(trust) && isCheaper ? { replica: LEAST_COMPARED_AUDITED, audits } : { replica, audits: 0 }
+}
+
+/** true for who is past probation */
+export function isProven({ streak }: Trust): boolean {
+  return streak >= PROBATION
 }
 
 /**
@@ -110,6 +155,11 @@ export function passed(trust: Trust): Trust {
   }
 }
 
+/** Trust after audits of an answer; the streak, which stands for whole answers, does not grow. */
+export function audited(trust: Trust): Trust {
+  return { ...trust, checks: trust.checks + 1, compared: trust.compared + 1 }
+}
+
 /** Trust after an answer was found wrong. */
 export function caught(trust: Trust): Trust {
   return { checks: 0, streak: 0, compared: trust.compared + 1, wrong: trust.wrong + 1 }
@@ -120,13 +170,21 @@ export function stumbled(trust: Trust): Trust {
   return { ...trust, streak: 0 }
 }
 
-/** Expected cost of the wanted confidence beside that of no verification at all, for workers that are known. */
-export function expectedCost(verification: Verification, trusts: Trust[], bad: number = ASSUMED_BAD): number {
+/**
+ * Expected copies that are paid for, beside those without verification, for workers that are known. `items` of a
+ * slice, 1 where answers cannot be audited; audits run on the requester's own machine and are not paid.
+ */
+export function expectedCost(
+  verification: Verification,
+  trusts: Trust[],
+  { items = 1, bad = ASSUMED_BAD }: { items?: number; bad?: number } = {}
+): number {
   if (verification === 'none') return 1
   if ('quorum' in verification) return verification.quorum
   if (trusts.length === 0) return 2
-  const each = trusts.map(
-    trust => 1 + (credibility(trust, bad) >= verification.confidence ? comparisonChance(trust) : 1)
-  )
+  const each = trusts.map(trust => {
+    const canaries = isProven(trust) ? CANARY_CHANCE : 0
+    return 1 + canaries + checksFor(verification.confidence, trust, bad, items).replica
+  })
   return each.reduce((sum, cost) => sum + cost, 0) / each.length
 }

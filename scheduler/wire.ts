@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto'
 import type { Logger, Stream } from '@libp2p/interface'
 import { LengthPrefixedDecoder } from '@libp2p/utils'
 import * as lp from 'it-length-prefixed'
@@ -11,7 +10,7 @@ import { ProtocolError } from './errors.ts'
  * Requester → worker and back on one persistent stream, canonical values behind a varint length.
  * Every message of a requester gets an answer: `loaded`, `result` or `refused`.
  */
-export const COMPUTE_PROTOCOL = '/artel/compute/1'
+export const COMPUTE_PROTOCOL = '/artel/compute/2'
 
 // The largest message: a program's context (a matrix) or one batch of slices. More travels by CID.
 export const MAX_FRAME_BYTES = 64 * 1024 * 1024
@@ -138,7 +137,7 @@ const fromWorker = z.discriminatedUnion('t', [
         z.object({
           id: z.int().min(0),
           ms,
-          /** of the worker under job, slice, digest of the outcomes and price (signWork of the ledger) */
+          /** of the worker under job, slice, digest of the outcomes (digest.ts) and price (signWork of the ledger) */
           signature: z.custom<Uint8Array>(
             value => value instanceof Uint8Array && value.length === 64,
             'must be 64 bytes'
@@ -168,13 +167,6 @@ export type LoadMessage = z.output<typeof load>
 export type LeasedSlice = z.output<typeof slice>
 export type SliceResult = Extract<FromWorker, { t: 'result' }>['slices'][number]
 export type OfferMessage = Extract<FromWorker, { t: 'offer' }>
-
-/** What a worker signs of its answer: SHA-256 of a single value's canonical bytes, or of the list of outcomes. */
-export function digestOf(outcomes: SliceResult['outcomes']): Uint8Array {
-  const [first] = outcomes
-  const bytes = outcomes.length === 1 && first instanceof Uint8Array ? first : encodeValue(outcomes)
-  return hash('sha256', bytes, 'buffer')
-}
 
 /** Either end of a compute stream. */
 export interface Channel<Out> {

@@ -3,17 +3,17 @@ import type { SliceWork } from '../ledger/index.ts'
 import type { Failure, Outcome, Sandbox, Session } from '../sandbox/index.ts'
 import type { BlockExchange } from './blocks.ts'
 import type { Credit } from './credit.ts'
+import { digestOf } from './digest.ts'
 import { BlockError } from './errors.ts'
 import { assemble, blocksOf } from './pieces.ts'
 import type { OfferTerms, WorkerPolicy } from './policy.ts'
-import {
-  digestOf,
-  type FromRequester,
-  type FromWorker,
-  type LeasedSlice,
-  type LoadMessage,
-  type OfferMessage,
-  type SliceResult
+import type {
+  FromRequester,
+  FromWorker,
+  LeasedSlice,
+  LoadMessage,
+  OfferMessage,
+  SliceResult
 } from './wire.ts'
 
 // Outstanding slices per requester: enough to hide a round trip, few enough to bound memory.

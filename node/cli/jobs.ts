@@ -125,11 +125,19 @@ const row = ({ job, type, state, done, total, paid, submitted, name }: Report): 
 ]
 
 function describe(report: Report): string {
-  const { failure, memoOf, shares } = report
+  const { failure, memoOf, shares, verification } = report
   const lines = [table(['job', 'type', 'state', 'done', 'credits', 'submitted', 'name'], [row(report)])]
   if (failure != null) lines.push(`failed (${failure.name}): ${failure.message}`)
   if (failure?.stack != null) lines.push(failure.stack)
   if (memoOf != null) lines.push(`the result is that of job ${memoOf}`)
+  if (verification?.confidence != null) {
+    const { replicas, compared, audited, canaries, confidence } = verification
+    const copies = `${replicas.toFixed(3)} copies per unit`
+    lines.push(
+      `verified: each result right with at least ${(confidence * 100).toFixed(2)} %; ${copies}, ` +
+        `${compared} slices compared, ${audited} units audited, ${canaries} canaries`
+    )
+  }
   if (shares.length > 0)
     lines.push(
       table(

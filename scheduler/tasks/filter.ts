@@ -45,6 +45,7 @@ export function planFilter(spec: FilterSpec): Plan {
     program: { ...spec.fn, driver: DRIVER, context: encodeContext(spec.context) },
     input,
     whole: { ...input(0, items.length), whole: true },
+    cut: maskPart,
     createReducer() {
       const kept = new Uint8Array(items.length)
       return {
@@ -58,4 +59,12 @@ export function planFilter(spec: FilterSpec): Plan {
       }
     }
   }
+}
+
+function maskPart(answer: Uint8Array, first: number, count: number): Uint8Array {
+  const mask = decodeValue(answer) as Uint8Array
+  const part = new Uint8Array(Math.ceil(count / 8))
+  for (let i = 0; i < count; i++)
+    part[i >> 3]! |= ((mask[(first + i) >> 3]! >> ((first + i) & 7)) & 1) << (i & 7)
+  return encodeValue(part)
 }

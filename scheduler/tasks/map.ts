@@ -1,4 +1,5 @@
 import { decodeValue } from '../../sandbox/index.ts'
+import { listPart } from '../digest.ts'
 import { ProtocolError } from '../errors.ts'
 import type { Plan, Reducer } from '../plan.ts'
 import type { MapSpec } from '../spec.ts'
@@ -53,6 +54,7 @@ export function planMap(spec: MapSpec): Plan {
     program: { ...spec.fn, driver: DRIVER, context: encodeContext(spec.context) },
     input,
     whole: input(0, units),
+    cut: listPart,
     createReducer: () => listReducer(units)
   }
 }

@@ -1,4 +1,5 @@
 import type { Program } from '../../sandbox/index.ts'
+import { listPart } from '../digest.ts'
 import type { Plan } from '../plan.ts'
 import type { WasmSpec } from '../spec.ts'
 import { listReducer } from './map.ts'
@@ -27,6 +28,7 @@ export function planWasm(spec: WasmSpec): Plan {
       program: { ...program, driver: DRIVER },
       input: (first, count) => items.slice(first, first + count),
       whole: items,
+      cut: listPart,
       createReducer: () => listReducer(items.length)
     }
   const once = spec.export == null ? { stdin: spec.stdin ?? '', args: spec.args ?? [] } : (spec.args ?? [])

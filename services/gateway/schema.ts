@@ -63,6 +63,15 @@ export const jobReport = z.object({
   bound: micro.describe('the charge never exceeds it, micro-credits'),
   paid: micro,
   shares: z.array(workerShare),
+  verification: z
+    .object({
+      replicas: z.number().describe('copies computed per accepted unit; 1 = nothing beside the work'),
+      compared: count.describe('slices that more than one worker answered'),
+      audited: count.describe('units that the coordinating node calculated again'),
+      canaries: count.describe('slices handed out again although their result was known'),
+      confidence: z.number().optional().describe('the least credibility with which a slice was accepted')
+    })
+    .optional(),
   cid: z.string().optional().describe('content id of the canonical result bytes'),
   failure: failure.optional(),
   memoOf: z.string().optional().describe('the job whose result it took')

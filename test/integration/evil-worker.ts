@@ -5,9 +5,9 @@ import { createIdentity, loadOrCreateIdentity } from '../../bootstrap/index.ts'
 import { createSigner, type Signer, signWork } from '../../ledger/index.ts'
 import { createLogger, createNode, loadConfig } from '../../node/index.ts'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
+import { digestOf } from '../../scheduler/digest.ts'
 import {
   COMPUTE_PROTOCOL,
-  digestOf,
   type FromWorker,
   type LeasedSlice,
   openWorkerChannel,

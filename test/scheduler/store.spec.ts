@@ -24,6 +24,7 @@ const slice = (first: number, worker = 'w', price = 5n) => ({
   count: 1,
   slice: first,
   works: [],
+  check: { answers: 1, audited: 0, credibility: 0.99 },
   value: Uint8Array.of(first),
   paid: [{ worker, price }]
 })
@@ -145,7 +146,7 @@ import { encodeValue } from ${at('../sandbox/index.ts')}
 const store = openStore(${JSON.stringify(file)})
 store.addJob(${JSON.stringify({ ...job, bound: 0 })}, encodeValue([parseSpec({ type: 'map', items: [1], fn: 'x' })]))
 for (let first = 0; ; first++) {
-  store.addSlice('job', { part: 0, first, count: 1, slice: first, works: [], value: new Uint8Array(500), paid: [{ worker: 'w', price: 1n }] })
+  store.addSlice('job', { part: 0, first, count: 1, slice: first, works: [], check: { answers: 1, audited: 0, credibility: 1 }, value: new Uint8Array(500), paid: [{ worker: 'w', price: 1n }] })
   console.log(first)
 }`
     )

@@ -80,7 +80,8 @@ interface Job {
   allowed?: Set<string>
   /** per unit: accepted or not */
   done: boolean[]
-  accepted: Map<number, { count: number; paid: bigint; right: boolean }>
+  accepted: Map<number, { count: number; paid: bigint; workers: Set<string> }>
+  confidence: number
   spent: bigint
   /** units on which the author's code throws wherever it runs */
   throws: Set<number>
@@ -93,6 +94,10 @@ export interface Run {
   jobs: number
   states: Record<string, number>
   leases: number
+  /** units that were found right when this node calculated them again */
+  audits: number
+  /** right answers to slices that were accepted before */
+  canaries: number
   virtualMs: number
 }
 
@@ -105,6 +110,8 @@ export function simulate(seed: number): Run {
 
   let now = 0
   let leases = 0
+  let canaries = 0
+  let audits = 0
   // a heap would be faster; a sorted insertion is enough for some thousand events
   const events: { at: number; run: () => void }[] = []
   const later = (ms: number, run: () => void): void => {
@@ -130,6 +137,12 @@ export function simulate(seed: number): Run {
     if (!holds) throw new Error(`seed ${seed}, at ${now} ms: ${rule}\n  ${trail.join('\n  ')}`)
   }
 
+  // who has a record gets audits and canaries from the beginning, whatever it does now
+  const record = { checks: 20, streak: 20, compared: 20, wrong: 0 }
+  const trust = Array.from({ length: 8 }, (_, i) => `w${i} v8 ${pick(['map', 'range_reduce'])}`)
+    .filter(() => chance(0.6))
+    .map((key): [string, typeof record] => [key, record])
+
   // ---- what the coordinator decides ----
 
   const coordinator = createCoordinator(
@@ -150,9 +163,15 @@ export function simulate(seed: number): Run {
           id === OWN || job.allowed?.has(id) !== false,
           'a slice is leased to a worker that may not see it'
         )
-        check(!job.done.slice(first, first + count).includes(true), 'units are leased that were accepted')
+        // a canary is the whole of what was accepted, for somebody new
+        const before = job.accepted.get(first)
+        const isCanary = before?.count === count && !before.workers.has(id)
         check(
-          !(count === 1 && job.failedBy.get(first)?.has(id)),
+          isCanary || !job.done.slice(first, first + count).includes(true),
+          'units are leased that were accepted'
+        )
+        check(
+          !(count === 1 && !isCanary && job.failedBy.get(first)?.has(id)),
           'a worker gets a slice again that it failed'
         )
         const lease = { job: jobId, slice, first, count }
@@ -170,7 +189,7 @@ export function simulate(seed: number): Run {
           work(worker!)
         })
       },
-      accept({ job: jobId, first, count, payload, paid }) {
+      accept({ job: jobId, first, count, payload, paid, check: { audited, credibility } }) {
         note(`accept ${jobId} [${first}, +${count}) of ${paid.map(each => each.worker)}`)
         const job = jobs.get(jobId) as Job
         check(job.ended == null, 'a slice is accepted for a job that has ended')
@@ -185,10 +204,26 @@ export function simulate(seed: number): Run {
         )
         const sum = paid.reduce((total, { price }) => total + price, 0n)
         job.spent += sum
+        audits += audited
         check(job.spent <= job.bound, `${job.spent} is paid, the bound is ${job.bound}`)
-        job.accepted.set(first, { count, paid: sum, right: payload === 'right' })
+        check(credibility >= job.confidence, `accepted at ${credibility}, ${job.confidence} was asked for`)
+        const payees = new Set(paid.map(({ worker }) => worker))
+        job.accepted.set(first, { count, paid: sum, workers: payees })
         job.done.fill(true, first, first + count)
         return 'stored'
+      },
+      pay({ job: jobId, first, count, worker, price }) {
+        note(`pay ${worker} for ${jobId} [${first}, +${count}) again`)
+        const job = jobs.get(jobId) as Job
+        const accepted = job.accepted.get(first)
+        check(job.ended == null, 'somebody is paid after the end of a job')
+        check(accepted?.count === count, 'somebody is paid for a slice that is not accepted')
+        check(!accepted!.workers.has(worker), 'a worker is paid twice')
+        accepted!.workers.add(worker)
+        accepted!.paid += price
+        job.spent += price
+        check(job.spent <= job.bound, `${job.spent} is paid, the bound is ${job.bound}`)
+        canaries++
       },
       retract({ job: jobId, first, count }) {
         note(`retract ${jobId} [${first}, +${count})`)
@@ -223,7 +258,7 @@ export function simulate(seed: number): Run {
             check(lease.job !== jobId, `slice ${lease.slice} of an ended job is still leased to ${worker.id}`)
       }
     },
-    { random }
+    { random, trust }
   )
 
   // ---- workers ----
@@ -292,9 +327,17 @@ export function simulate(seed: number): Run {
     const isFailure = (FAILURES as string[]).includes(result)
     const given: Answer = isFailure
       ? { failure: { name: result as Failure['name'], message: 'simulated' }, ms }
-      : { digest: result, payload: result, ms: worker.behaviour === 'lying' ? 0 : ms }
+      : {
+          digest: result,
+          payload: result,
+          ms: worker.behaviour === 'lying' ? 0 : ms,
+          // a lie is about every third unit
+          part: unit => (result === 'lie' && unit % 3 > 0 ? 'right' : result)
+        }
     note(`${worker.id} answers ${lease.slice}: ${result}${worker.held.has(lease.slice) ? '' : ', late'}`)
-    if (isFailure && result !== 'aborted' && lease.count === 1 && worker.held.has(lease.slice)) {
+    // what this node fails may have been an audit
+    const isAlone = isFailure && result !== 'aborted' && lease.count === 1 && worker.id !== OWN
+    if (isAlone && worker.held.has(lease.slice)) {
       const job = jobs.get(lease.job) as Job
       const failed = job.failedBy.get(lease.first) ?? new Set()
       job.failedBy.set(lease.first, failed.add(worker.id))
@@ -362,6 +405,12 @@ export function simulate(seed: number): Run {
 
   function submit(id: string): void {
     const units = 1 + upTo(chance(0.2) ? 2000 : 60)
+    const verification = pick([
+      'none',
+      { confidence: 0.99 },
+      { confidence: 0.9 },
+      { confidence: 0.999 }
+    ] as const)
     const job: Job = {
       id,
       units,
@@ -373,6 +422,7 @@ export function simulate(seed: number): Run {
       done: Array.from({ length: units }, () => false),
       accepted: new Map(),
       spent: 0n,
+      confidence: typeof verification === 'object' ? verification.confidence : 0,
       throws: new Set(chance(0.1) ? [upTo(units - 1)] : []),
       failedBy: new Map()
     }
@@ -383,7 +433,7 @@ export function simulate(seed: number): Run {
         const count = Math.min(1 + upTo(5), units - first)
         const price = job.bound / BigInt(2 * units)
         before.push({ first, count, price })
-        job.accepted.set(first, { count, paid: price, right: true })
+        job.accepted.set(first, { count, paid: price, workers: new Set() })
         job.done.fill(true, first, first + count)
         job.spent += price
         first += count
@@ -401,7 +451,8 @@ export function simulate(seed: number): Run {
         priority: pick(['low', 'normal', 'high', 'critical']),
         retries: upTo(4),
         timeoutMs: 30_000,
-        verification: pick(['none', { confidence: 0.99 }, { confidence: 0.9 }] as const),
+        verification,
+        auditable: chance(0.7),
         bound: job.bound,
         allowed: job.allowed,
         deadline: chance(0.2) ? now + 100 + upTo(20_000) : undefined,
@@ -439,7 +490,7 @@ export function simulate(seed: number): Run {
   }
   const states: Record<string, number> = {}
   for (const { ended } of jobs.values()) states[ended as string] = (states[ended as string] ?? 0) + 1
-  return { jobs: total, states, leases, virtualMs: now }
+  return { jobs: total, states, leases, audits, canaries, virtualMs: now }
 }
 
 /** `npm run simulate -- coordinator [--seeds N] [--seed S]`: prints the first violation with its seed. */
@@ -452,10 +503,14 @@ export async function run({
 } = {}): Promise<boolean> {
   const states: Record<string, number> = {}
   let leases = 0
+  let canaries = 0
+  let audits = 0
   for (let each = seed; each < seed + seeds; each++) {
     try {
       const done = simulate(each)
       leases += done.leases
+      audits += done.audits
+      canaries += done.canaries
       for (const [state, count] of Object.entries(done.states)) states[state] = (states[state] ?? 0) + count
     } catch (error) {
       console.error(
@@ -464,6 +519,8 @@ export async function run({
       return false
     }
   }
-  console.log(`${seeds} seeds from ${seed}, ${leases} leases, jobs by state: ${JSON.stringify(states)}`)
+  console.log(
+    `${seeds} seeds from ${seed}, ${leases} leases, ${audits} audits, ${canaries} canaries, jobs by state: ${JSON.stringify(states)}`
+  )
   return true
 }
