@@ -33,7 +33,8 @@ const ended = {
   done: 2,
   total: 3,
   retries: 1,
-  shares: [{ worker: 'w', slices: 2, units: 2, paid: 2n ** 60n }]
+  shares: [{ worker: 'w', slices: 2, units: 2, paid: 2n ** 60n }],
+  verification: { replicas: 1.5, compared: 1, audited: 2, canaries: 0, confidence: 0.995 }
 }
 
 describe('scheduler/store', () => {
@@ -101,6 +102,38 @@ describe('scheduler/store', () => {
       { worker: 'b', slices: 2, units: 2, paid: 10n }
     ])
     again.close()
+  })
+
+  it('adds up how slices were verified, pays for canaries, and forgets both with a slice in doubt', () => {
+    let store = openStore(file)
+    store.addJob(job, encodeValue([spec]))
+    store.addSlice('job', { ...slice(0), count: 10, check: { answers: 2, audited: 0, credibility: 0.999 } })
+    store.addSlice('job', { ...slice(10), count: 30, check: { answers: 1, audited: 4, credibility: 0.992 } })
+    store.addCanary('job', { part: 0, first: 0 }, { worker: 'c', price: 7n, works: [] })
+    store.close()
+    store = openStore(file)
+    // 2 × 10 + 30 units answered, 4 audited, 10 as a canary, of 40
+    assert.deepEqual(store.verification('job'), {
+      replicas: 64 / 40,
+      compared: 1,
+      audited: 4,
+      canaries: 1,
+      confidence: 0.992
+    })
+    assert.deepEqual(
+      store.shares('job').map(({ worker, slices, units, paid }) => [worker, slices, units, paid]),
+      [
+        ['c', 1, 10, 7n],
+        ['w', 2, 40, 10n]
+      ]
+    )
+    store.removeSlice('job', 0, 0)
+    assert.deepEqual(store.verification('job').canaries, 0)
+    assert.deepEqual(
+      store.shares('job').map(({ worker }) => worker),
+      ['w']
+    )
+    store.close()
   })
 
   it('keeps the reason of a failure, and gives nothing for jobs that it does not know', () => {
