@@ -27,7 +27,7 @@ export function createCoordinator(
   }: { random: () => number; trust?: Iterable<[string, Trust]>; firstSlice?: number }
 ) {
   const state = createCoordinatorState()
-  const { workers, jobs, slices, ready, rates } = state
+  const { workers, jobs, begun, timed, slices, ready, rates } = state
   const standing = createStanding(state, effects, known)
   const leases = createLeases(state, effects, firstSlice)
   const checks = createChecks(
@@ -48,7 +48,7 @@ export function createCoordinator(
 
   /** Ends jobs whose last hope went silent or left. */
   function giveUp(): void {
-    for (const job of [...jobs.values()]) {
+    for (const job of [...begun]) {
       const open = [...job.returned.map(interval => ({ ...interval, job })), ...job.slices.values()]
       const hopeless = open.find(isHopeless)
       if (hopeless != null) finish(job, 'failed', hopeless.failure, hopeless.first)
@@ -106,6 +106,7 @@ export function createCoordinator(
         job.spent += price
       }
       jobs.set(job.id, job)
+      if (job.deadline != null) timed.add(job)
       if (job.done === job.units) {
         finish(job, 'completed')
         return
@@ -192,8 +193,7 @@ export function createCoordinator(
           effects.revoke({ worker: worker.id, job: slices.get(id)!.job.id, slice: id })
         loseAll(worker)
       }
-      for (const job of [...jobs.values()])
-        if (job.deadline != null && now >= job.deadline) finish(job, 'expired')
+      for (const job of [...timed]) if (now >= job.deadline!) finish(job, 'expired')
       expireLeases(now)
       giveUp()
       place(now)

@@ -53,6 +53,8 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   work?: Work
   /** numbers of the parts that run now */
   readonly open = new Set<number>()
+  /** those of them that something was leased of */
+  readonly begun = new Set<number>()
   /** what was accepted before a restart, of parts that have not started again yet */
   readonly replay = new Map<number, StoredSlice[]>()
   state: JobState

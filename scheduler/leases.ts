@@ -9,7 +9,7 @@ const PROBE_MS = 10
 
 /** Slices and who holds them: the accounts of workers and jobs stay right whatever comes or goes. */
 export function createLeases(
-  { workers, jobs, slices, ready, short, audits, rates }: CoordinatorState,
+  { workers, jobs, begun, timed, slices, ready, short, audits, rates }: CoordinatorState,
   effects: Pick<Effects, 'lease' | 'revoke' | 'end'>,
   firstSlice: number
 ) {
@@ -115,6 +115,8 @@ export function createLeases(
     for (const slice of [...job.slices.values()]) drop(slice, true)
     // the end of one part of a job ends the others, also those that a loop here has still before it
     if (!jobs.delete(job.id)) return
+    begun.delete(job)
+    timed.delete(job)
     ready.get(job.priority)!.delete(job)
     effects.end({ job: job.id, state, failure, first })
   }
@@ -156,6 +158,7 @@ export function createLeases(
       doubted: false
     }
     slices.set(slice.id, slice)
+    begun.add(job)
     job.slices.set(slice.id, slice)
     return slice
   }

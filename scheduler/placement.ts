@@ -22,7 +22,7 @@ export type Unplaced = Pick<Slice, 'tried' | 'job' | 'failure' | 'losses'> &
 
 /** Who gets which units next. `random`: numbers in [0, 1). */
 export function createPlacement(
-  { workers, jobs, ready, short, audits, rates }: CoordinatorState,
+  { workers, begun, ready, short, audits, rates }: CoordinatorState,
   {
     leases: { lease, review, addSlice },
     standing: { trustOf, isKnown, shareOfBad },
@@ -208,7 +208,7 @@ export function createPlacement(
 
   /** Leases late slices a second time to workers that have nothing else to do. */
   function speculate(now: number): void {
-    for (const job of jobs.values()) {
+    for (const job of begun) {
       if (job.cursor < job.units || job.returned.length > 0 || job.done < job.units * SPECULATE_AFTER)
         continue
       const sorted = [...job.durations].sort((a, b) => a - b)

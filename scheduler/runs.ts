@@ -161,6 +161,7 @@ export function createRuns(
       for (const [number, part] of next) start(job, number, part)
       if (completed != null) {
         job.open.delete(completed)
+        job.begun.delete(completed)
         parts.delete(partId(job.id, completed))
       }
       outbox.flush()
@@ -234,6 +235,7 @@ export function createRuns(
       parts.delete(partId(job.id, index))
     }
     job.open.clear()
+    job.begun.clear()
     void settle(job, isWritten ? undefined : write)
   }
 
@@ -278,7 +280,8 @@ export function createRuns(
   }
 
   function onLease(lease: Lease): void {
-    const { part, job } = parts.get(lease.job)!
+    const { part, job, index } = parts.get(lease.job)!
+    job.begun.add(index)
     if (job.state === 'queued') {
       job.state = 'running'
       begun.add(job)
@@ -362,7 +365,7 @@ export function createRuns(
   function progress(now: number): void {
     for (const job of jobs.values()) {
       if (job.finished != null || !job.wantsProgress(now)) continue
-      const each = [...job.open].map(index => coordinator.progress(partId(job.id, index)))
+      const each = [...job.begun].map(index => coordinator.progress(partId(job.id, index)))
       job.workers = Math.max(0, ...each.map(part => part?.workers ?? 0))
       job.retries = Math.max(
         job.retries,

@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { multiaddr } from '@multiformats/multiaddr'
 import { type ArtelNode, createNode, loadConfig } from '../../node/index.ts'
 import { matrices } from '../peers/compute.ts'
@@ -7,6 +8,7 @@ import { matrices } from '../peers/compute.ts'
 
 const READY_DEADLINE_MS = 30_000
 const JOB_DEADLINE_MS = 300_000
+const SAMPLE_MS = 20
 /** the tiny task of the targets, and what it gives */
 const TINY = { type: 'range_reduce', start: 1, end: 1000, operation: 'sum' }
 const TINY_RESULT = 500_500
@@ -97,6 +99,32 @@ const operations = {
     for (const [i, bytes] of (value as Uint8Array[]).entries())
       if (bytes.length !== record || bytes[record - 1] !== i % 251) throw new Error(`record ${i} is wrong`)
     return ms
+  },
+
+  /**
+   * One job and what it does to this process: its most resident memory, and the 99th percentile of the event loop's
+   * delay. `forMs`: it is cancelled then, else it runs to its end.
+   */
+  async watched({ spec, forMs }: { spec: unknown; forMs?: number }) {
+    const delay = monitorEventLoopDelay({ resolution: 1 })
+    let rss = process.memoryUsage.rss()
+    const look = setInterval(() => {
+      rss = Math.max(rss, process.memoryUsage.rss())
+    }, SAMPLE_MS)
+    const started = performance.now()
+    const submitted = await node.submit(spec, { signal: AbortSignal.timeout(JOB_DEADLINE_MS) })
+    delay.enable()
+    try {
+      if (forMs == null) await submitted.result()
+      else await new Promise(resolve => setTimeout(resolve, forMs))
+    } finally {
+      clearInterval(look)
+      delay.disable()
+    }
+    const ms = performance.now() - started
+    if (forMs != null) await submitted.cancel()
+    await submitted.settled({ signal: AbortSignal.timeout(JOB_DEADLINE_MS) })
+    return { ms, rssMb: rss / 1e6, delayMs: delay.percentile(99) / 1e6 }
   },
 
   /** One job: its time, and its result for the caller to check. */

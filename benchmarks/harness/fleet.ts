@@ -72,6 +72,8 @@ export interface FleetInit {
   workers: number
   /** further flags of the workers */
   flags?: string[]
+  /** of the client's Node.js */
+  clientFlags?: string[]
   /** folder for the CPU profiles of client and workers */
   profiles?: string
 }
@@ -80,7 +82,12 @@ export interface FleetInit {
  * A network on loopback: a seed that is the witness and lends nothing, workers of one slot each, and a client that
  * knows all of them. Each one is a process of its own; all end, and their files go, with the fleet.
  */
-export async function startFleet({ workers, flags = [], profiles }: FleetInit): Promise<Fleet> {
+export async function startFleet({
+  workers,
+  flags = [],
+  clientFlags = [],
+  profiles
+}: FleetInit): Promise<Fleet> {
   await using started = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'artel-bench-'))
   started.defer(() => rm(folder, { recursive: true, force: true }))
@@ -103,7 +110,7 @@ export async function startFleet({ workers, flags = [], profiles }: FleetInit): 
     })
   )
   const child = fork(CLIENT, {
-    execArgv: ['--no-node-snapshot', ...profile, ...named('client')],
+    execArgv: ['--no-node-snapshot', ...clientFlags, ...profile, ...named('client')],
     serialization: 'advanced',
     env: { PATH: process.env.PATH },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc']

@@ -41,6 +41,7 @@ describe('scheduler: verification between nodes', function () {
     let requester = await start('requester', { compute: false, seeds })
     const linked = (): number => requester.scheduler.workers().filter(({ connected }) => connected).length
     await until(() => linked() === 2, 'streams to both workers')
+    await until(() => requester.ledger.balance().available > 0n, 'credits')
 
     const work = 'let s = x; for (let i = 0; i < 2e4; i++) s = (s * 31 + i) % 65521; return s'
     const items = Array.from({ length: 1000 }, (_, i) => i)
