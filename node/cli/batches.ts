@@ -91,9 +91,7 @@ export async function inOrder<In, Out>(
   write: (result: Out) => Promise<void>
 ): Promise<void> {
   const source = batches[Symbol.asyncIterator]()
-  const failed = Promise.withResolvers<never>()
-  // whoever waits below hears of it
-  failed.promise.catch(() => undefined)
+  const failed = new AbortController()
   const unwritten = new Set<Promise<void>>()
   let last: Promise<void> = Promise.resolve()
 
@@ -105,12 +103,15 @@ export async function inOrder<In, Out>(
   }
 
   for (;;) {
-    const next = await Promise.race([source.next(), failed.promise])
+    const next = await raceSignal(source.next(), failed.signal)
     if (next.done === true) break
     const written = writeAfter(last, run(next.value))
     last = written
     unwritten.add(written)
-    written.then(() => unwritten.delete(written), failed.reject)
+    written.then(
+      () => unwritten.delete(written),
+      error => failed.abort(error)
+    )
     if (unwritten.size >= window) await Promise.race(unwritten)
   }
   await last
