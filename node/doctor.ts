@@ -48,6 +48,13 @@ export async function diagnose(config: Config): Promise<Check[]> {
       state: 'ok',
       detail: `process ${running.pid} listens on ${running.addresses.join(', ')}`
     })
+    if (running.dashboard != null)
+      checks.push({
+        name: 'dashboard',
+        state: 'ok',
+        // not the token itself: what the doctor says is shown to others
+        detail: `${running.dashboard}, opened with the token in ${join(config.data, 'gateway-token')}`
+      })
     checks.push({
       name: 'peers',
       state: running.peers > 0 ? 'ok' : 'warn',

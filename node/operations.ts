@@ -99,6 +99,8 @@ export interface Status {
   peers: number
   workers: number
   walled: boolean
+  /** address of the dashboard, when it is served */
+  dashboard?: string
   pid: number
 }
 
@@ -142,6 +144,7 @@ export function createOperations(node: ArtelNode): Operations {
         peers: node.libp2p.getPeers().length,
         workers: node.scheduler.workers().length,
         walled: node.sandbox.walled,
+        dashboard: node.gateway?.url,
         pid: process.pid
       }
     },
