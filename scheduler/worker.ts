@@ -1,12 +1,13 @@
 import type { ComponentLogger, Logger } from '@libp2p/interface'
 import type { SliceWork } from '../ledger/index.ts'
-import type { Failure, Outcome, Sandbox, Session } from '../sandbox/index.ts'
+import type { Outcome, Sandbox, Session } from '../sandbox/index.ts'
 import type { BlockExchange } from './blocks.ts'
 import type { Credit } from './credit.ts'
 import { digestOf } from './digest.ts'
 import { BlockError } from './errors.ts'
 import { assemble, blocksOf } from './pieces.ts'
 import type { OfferTerms, WorkerPolicy } from './policy.ts'
+import { inResultMessages, MAX_MESSAGE_CHARS, MAX_OUTPUT_BYTES, toTravel } from './results.ts'
 import type {
   FromRequester,
   FromWorker,
@@ -30,9 +31,6 @@ const IDLE_SESSION_MS = 5000
 // Small slices are run together up to this expected time, so that their answers do not wait for each other long.
 const BATCH_MS = 20
 const MAX_SLICES_PER_RUN = 64
-// The output of a slice must fit into a frame with room for its envelope.
-const MAX_OUTPUT_BYTES = 32 * 1024 * 1024
-
 // Slices whose blocks are fetched ahead: two of the usual 4 MiB are enough to keep the sandbox busy.
 const PREFETCH_SLICES = 2
 
@@ -69,16 +67,6 @@ interface Requester {
   held: number
   closed: boolean
 }
-
-// What a failure may say: the protocol takes no more, and a whole batch of failures must fit into a frame.
-const MAX_MESSAGE_CHARS = 2000
-const MAX_STACK_CHARS = 2000
-
-const brief = ({ name, message, stack }: Failure): Failure => ({
-  name,
-  message: message.slice(0, MAX_MESSAGE_CHARS),
-  stack: stack?.slice(0, MAX_STACK_CHARS)
-})
 
 /** Serves slices to requesters in `slots` processes at a time, programs in turn. */
 export function createWorker(
@@ -196,7 +184,7 @@ export function createWorker(
       const outcomes = await session.run(inputs, { signal: controller.signal })
       if (connection.closed) return
       const results = distribute(slices, outcomes, program)
-      answer(connection, results)
+      for (const part of inResultMessages(results)) connection.send({ t: 'result', slices: part })
       if (!connection.own) count(connection.id, slices, results)
     } catch (err) {
       const { name, message } = err as Error
@@ -266,47 +254,13 @@ export function createWorker(
       at += slice.inputs.length
       const ms = own.reduce((sum, outcome) => sum + outcome.ms, 0)
       program.sliceMs = program.sliceMs == null ? ms : program.sliceMs * 0.7 + ms * 0.3
-      return signed(
-        slice,
-        ms,
-        own.map(outcome => (outcome.ok ? outcome.value : brief(outcome.failure)))
-      )
+      return signed(slice, ms, toTravel(own))
     })
   }
 
   function signed(slice: LeasedSlice, ms: number, outcomes: SliceResult['outcomes']): SliceResult {
-    const size = outcomes.reduce(
-      (sum, outcome) =>
-        sum + (outcome instanceof Uint8Array ? outcome.length : MAX_MESSAGE_CHARS + MAX_STACK_CHARS),
-      0
-    )
-    if (size > MAX_OUTPUT_BYTES) {
-      const message = `the slice gave ${size} bytes, at most ${MAX_OUTPUT_BYTES} travel`
-      outcomes = outcomes.map(() => ({ name: 'invalid-result', message }))
-    }
     const work = { slice: slice.id, digest: digestOf(outcomes), amount: BigInt(slice.price) }
     return { id: slice.id, ms, outcomes, signature: components.sign(slice.job, work) }
-  }
-
-  /** Sends results in messages that stay well below the largest frame. */
-  function answer(requester: Requester, results: SliceResult[]): void {
-    let message: SliceResult[] = []
-    let bytes = 0
-    for (const result of results) {
-      const size = result.outcomes.reduce(
-        (sum, outcome) =>
-          sum + (outcome instanceof Uint8Array ? outcome.length : MAX_MESSAGE_CHARS + MAX_STACK_CHARS),
-        0
-      )
-      if (bytes + size > MAX_OUTPUT_BYTES && message.length > 0) {
-        requester.send({ t: 'result', slices: message })
-        message = []
-        bytes = 0
-      }
-      message.push(result)
-      bytes += size
-    }
-    requester.send({ t: 'result', slices: message })
   }
 
   async function acquire(program: Program, signal: AbortSignal): Promise<Session> {
