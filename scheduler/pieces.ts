@@ -125,7 +125,9 @@ function head(major: number, argument: number): Uint8Array {
 /** An input of a plan as its canonical bytes, or as pieces where one of its fields lies in blocks. */
 export function encodeInput(input: unknown): SliceInput {
   const isObject = typeof input === 'object' && input !== null
-  const entries = isObject && !Array.isArray(input) ? Object.entries(input) : []
+  // the entries of a typed array are its numbers, each a string and a pair
+  const isList = Array.isArray(input) || ArrayBuffer.isView(input)
+  const entries = isObject && !isList ? Object.entries(input) : []
   if (!entries.some(([, value]) => value instanceof DataSlice)) return encodeValue(input)
   const all: Piece[] = [head(5, entries.length)]
   for (const [key, value] of entries)

@@ -186,6 +186,14 @@ describe('gateway: every route of its document', () => {
     await gateway.open()
     assert.equal(gateway.token, token)
     assert.equal((await submit(SQUARES)).body.job.job, id)
+    // waiting longer is no other wish
+    const again = await gateway.call('POST /api/v1/tasks', {
+      body: SQUARES,
+      headers,
+      query: { wait: 30_000 }
+    })
+    assert.equal(again.body.job.job, id)
+    assert.equal(again.body.result, SUM_OF_SQUARES)
   })
 
   it('quotes, forecasts, and shows what there is to compute', async () => {

@@ -56,7 +56,7 @@ export function taskRoutes(app: App, context: Context): void {
     },
     handler: async (req, reply) => {
       const { wait, delegate } = req.query
-      const job = await once(req, id => node.submit(req.body, { id, delegate }))
+      const job = await once(req, id => node.submit(req.body, { id, delegate }), delegate)
       return answer(req, reply, job, wait)
     }
   })
@@ -245,10 +245,15 @@ export function taskRoutes(app: App, context: Context): void {
     return job
   }
 
-  async function once(req: FastifyRequest, start: (id?: string) => Promise<Job>): Promise<Job> {
+  async function once(
+    req: FastifyRequest,
+    start: (id?: string) => Promise<Job>,
+    delegate = ''
+  ): Promise<Job> {
     const key = req.headers['idempotency-key']
     if (key == null) return start()
-    const content = `${req.url} ${req.digest}`
+    // how long the client waits is no part of what it wants
+    const content = `${req.routeOptions.url} ${delegate} ${req.digest}`
     return idempotency.once(
       { key: String(key), owner: req.grant!.id, content },
       id => scheduler.job(id),
@@ -259,9 +264,11 @@ export function taskRoutes(app: App, context: Context): void {
   /** The bytes of a result, or undefined when the job did not end in time. Throws what it failed of. */
   async function finished(job: Job, reply: FastifyReply, waitMs: number): Promise<Uint8Array | undefined> {
     if (waitMs === 0 && job.report().finished == null) return undefined
+    // what has ended needs no patience
+    if (waitMs === 0) return job.resultBytes()
     const signal = patience(reply, waitMs, stopping)
     try {
-      return await job.resultBytes(waitMs === 0 ? {} : { signal })
+      return await job.resultBytes({ signal })
     } catch (err) {
       if (job.report().finished == null && signal.aborted) return undefined
       throw err
