@@ -31,6 +31,11 @@ export class ConfirmError extends Error {
   override readonly name = 'ConfirmError'
 }
 
+/** What the user was ready to spend is spent. */
+export class BudgetError extends Error {
+  override readonly name = 'BudgetError'
+}
+
 /** The answer of a running node to a request that failed; keeps the name of the error over there. */
 export class RemoteError extends Error {
   override readonly name: string
@@ -69,6 +74,7 @@ export const VERDICTS: ReadonlyMap<string, Verdict> = new Map(
     CommanderError: USAGE,
     ConfigError: USAGE,
     ConfirmError: USAGE,
+    BudgetError: { exit: EXIT.credits, status: 402 },
     InputError: USAGE,
     SpecError: USAGE,
     DataMissingError: { exit: EXIT.usage, status: 404 },

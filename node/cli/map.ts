@@ -1,10 +1,11 @@
 import { once } from 'node:events'
 import { Command, Option } from 'commander'
 import { decodeValue } from '../../sandbox/index.ts'
-import type { Progress } from '../../scheduler/index.ts'
-import { EXIT, InputError, RemoteError } from '../errors.ts'
+import { CREDIT_MICRO, type Progress } from '../../scheduler/index.ts'
+import { BudgetError, EXIT, InputError } from '../errors.ts'
 import { encodeSpec, type Operations, type Plain } from '../operations.ts'
 import { batchesOf, createBatchSize, inOrder, linesOf } from './batches.ts'
+import { createBudget } from './budget.ts'
 import { configOf, settingFlags } from './flags.ts'
 import { untilInterrupted } from './lifecycle.ts'
 import { openNode } from './open-node.ts'
@@ -21,8 +22,6 @@ type Type = 'map' | 'filter'
 
 // Jobs under way: while one is settled and written, the others keep the workers busy.
 const WINDOW = 4
-// What a job reserves where nobody says anything.
-const USUAL_BOUND = 1_000_000n
 
 export function mapCommand(): Command {
   return command('map', 'a function over every line of standard input, on the network').addHelpText(
@@ -88,7 +87,7 @@ async function stream(
   const size = createBatchSize()
   const status = createStatusLine(options.quiet === true)
   const running = new Map<string, Plain<Progress>>()
-  let left = options.maxPrice
+  const budget = options.maxPrice == null ? undefined : createBudget(options.maxPrice, WINDOW)
   let [read, done, spent] = [0, 0, 0n]
   // whoever reads our output wants no more of it
   process.stdout.on('error', () => broken.abort())
@@ -96,15 +95,10 @@ async function stream(
   async function run(lines: string[]) {
     const first = read
     read += lines.length
-    const bound = left == null || left > USUAL_BOUND ? USUAL_BOUND : left
-    if (bound === 0n)
-      throw new RemoteError(
-        'InsufficientCreditsError',
-        `--max-price is used up after ${done} lines; give more of it`
-      )
-    if (left != null) left -= bound
+    const bound = await budget?.take()
+    let paid = 0n
     const items = lines.map(line => (options.text === true ? line : valueOfLine(line)))
-    const spec = encodeSpec({ maxPrice: Number(bound) / 1e6, ...task, type, items })
+    const maxPrice = bound == null ? {} : { maxPrice: Number(bound) / Number(CREDIT_MICRO) }
     let job: string | undefined
     const began = Date.now()
     const onProgress = (progress: Plain<Progress>): void => {
@@ -113,10 +107,11 @@ async function stream(
       show()
     }
     try {
+      const spec = encodeSpec({ ...task, type, items, ...maxPrice })
       const { value, report } = await operations.run({ spec }, { onProgress, signal })
       size.took(lines.length, Date.now() - began)
-      spent += BigInt(report.paid)
-      if (left != null) left += bound - BigInt(report.paid)
+      paid = BigInt(report.paid)
+      spent += paid
       return { items: lines.length, results: decodeValue(Buffer.from(value, 'base64')) as unknown[] }
     } catch (error) {
       if (signal.aborted && job != null) await operations.cancel({ job })
@@ -124,6 +119,7 @@ async function stream(
       throw error
     } finally {
       if (job != null) running.delete(job)
+      if (bound != null) budget?.end(bound, paid)
     }
   }
 
@@ -167,6 +163,7 @@ async function stream(
     broken.abort()
     await Promise.all([...running.keys()].map(job => operations.cancel({ job })))
     if (isUnread) return 0
+    if (error instanceof BudgetError) error.message += ` (${done} lines are done)`
     if (!isInterrupted) throw error
     process.stderr.write(`artel: interrupted after ${done} lines\n`)
     return EXIT.interrupted
