@@ -110,7 +110,14 @@ export async function startFleet({
     })
   )
   const child = fork(CLIENT, {
-    execArgv: ['--no-node-snapshot', ...clientFlags, ...profile, ...named('client')],
+    // the flag is what node/cli/artel.js sets for those who start it
+    execArgv: [
+      '--no-node-snapshot',
+      '--external-memory-accounted-in-global-limit',
+      ...clientFlags,
+      ...profile,
+      ...named('client')
+    ],
     serialization: 'advanced',
     env: { PATH: process.env.PATH },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc']

@@ -19,4 +19,6 @@ module.enableCompileCache(join(homedir(), '.cache', 'artel'))
 // A node is idle most of its life: a young generation of 4 MB instead of 16 saves 30 MB of resident memory.
 v8.setFlagsFromString('--max-semi-space-size=4')
 v8.setFlagsFromString('--semi-space-growth-factor=1')
+// Else every 64 MB of buffers that come and go collect the whole heap: a third of the time when data moves.
+v8.setFlagsFromString('--external-memory-accounted-in-global-limit')
 await import('./main.ts')
