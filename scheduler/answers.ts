@@ -16,7 +16,7 @@ const BACKTRACK_SLICES = 200
 
 /** What becomes of answers, failures and losses: accepted, in doubt, given back, or the end of the job. */
 export function createAnswers(
-  { workers, jobs, rates }: CoordinatorState,
+  { workers, workerOf, jobs, rates }: CoordinatorState,
   effects: Pick<Effects, 'accept' | 'evidence'>,
   {
     leases: { release, drop, review, giveBack, finish },
@@ -85,7 +85,7 @@ export function createAnswers(
     // a newcomer whose answer differs from another's gets no more work until it is known who is right
     if (groups.length > 1)
       for (const vote of groups.flat()) {
-        const worker = workers.get(vote.worker)
+        const worker = workerOf(vote.worker)
         if (worker != null && !isKnown(slice.job, worker)) worker.disputed.add(slice.id)
       }
     if (slice.leases.size === 0 && answers >= slice.wanted) slice.wanted = answers + 1
@@ -142,7 +142,7 @@ export function createAnswers(
     const wrong = [...slice.votes.values()].filter(other => other !== group).flat()
     for (const vote of group) {
       const { worker: id } = vote
-      const worker = workers.get(id)
+      const worker = workerOf(id)
       if (worker == null) continue
       worker.accepted++
       if (group.length > 1 || wrong.length > 0) setTrust(job, id, passed)
@@ -169,7 +169,7 @@ export function createAnswers(
 
   /** Puts the results of a worker that was caught in doubt: they need the answers of others. */
   function backtrack(id: string): void {
-    const worker = workers.get(id)
+    const worker = workerOf(id)
     if (worker == null) return
     const doubtful = worker.unchecked.splice(0)
     for (const { job: jobId, first, count, vote } of doubtful) {

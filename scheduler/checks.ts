@@ -27,7 +27,7 @@ type Condemn = (
 
 /** What is calculated for no other reason than to know who can be believed. */
 export function createChecks(
-  { workers, audits }: CoordinatorState,
+  { workerOf, audits }: Pick<CoordinatorState, 'workerOf' | 'audits'>,
   effects: Pick<Effects, 'pay' | 'retract'>,
   {
     leases: { drop, dropAudits, review, addSlice, affords },
@@ -61,7 +61,7 @@ export function createChecks(
     dropAudits(of)
     of.doubted = true
     of.wanted = 2
-    workers.get(vote.worker)?.disputed.add(of.id)
+    workerOf(vote.worker)?.disputed.add(of.id)
     judge(of)
   }
 
@@ -93,7 +93,7 @@ export function createChecks(
     drop(slice, false)
     // in doubt since it was handed out: it says nothing any more
     if (known.isDisputed) return
-    if (vote.digest !== known.digest && known.votes.some(({ worker }) => workers.get(worker)?.own)) {
+    if (vote.digest !== known.digest && known.votes.some(({ worker }) => workerOf(worker)?.own)) {
       condemn(job, [vote], { first, count, accepted: known.votes })
       return
     }
@@ -108,7 +108,7 @@ export function createChecks(
     job.spent += price
     effects.pay({ job: job.id, first, count, worker, price, proof })
     setTrust(job, worker, passed)
-    const entry = workers.get(worker)
+    const entry = workerOf(worker)
     if (entry != null) entry.accepted++
   }
 

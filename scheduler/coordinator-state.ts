@@ -97,8 +97,15 @@ export const PRIORITIES = ['critical', 'high', 'normal', 'low'] as const
 
 /** Everything that the coordinator's modules share. */
 export function createCoordinatorState() {
+  const workers = new Map<string, WorkerEntry>()
+  const departed = new Map<string, WorkerEntry>()
+
   return {
-    workers: new Map<string, WorkerEntry>(),
+    workers,
+    /** The last workers that left: what they answered is still weighed, and leaving clears nobody. */
+    departed,
+    /** a worker that is here or was */
+    workerOf: (id: string): WorkerEntry | undefined => workers.get(id) ?? departed.get(id),
     jobs: new Map<string, JobEntry>(),
     /** of which something was leased: time has something to say about these alone, of maybe 100,000 */
     begun: new Set<JobEntry>(),

@@ -16,6 +16,8 @@ import type { Trust } from './verify.ts'
 export const SILENT_MS = 4000
 // A lease ends after its slice's own time limit, once more for what waits before it, and this.
 const LEASE_GRACE_MS = 30_000
+// Workers that left and are remembered: many times what a node may link.
+const MAX_DEPARTED = 1000
 
 /** `firstSlice`: above every number that was given before a restart; `random`: numbers in [0, 1); `trust`: what was known before a restart, by the keys that `effects.trust` gave. */
 export function createCoordinator(
@@ -27,7 +29,7 @@ export function createCoordinator(
   }: { random: () => number; trust?: Iterable<[string, Trust]>; firstSlice?: number }
 ) {
   const state = createCoordinatorState()
-  const { workers, jobs, begun, timed, slices, ready, rates } = state
+  const { workers, departed, jobs, begun, timed, slices, ready, rates } = state
   const standing = createStanding(state, effects, known)
   const leases = createLeases(state, effects, firstSlice)
   const checks = createChecks(
@@ -126,7 +128,9 @@ export function createCoordinator(
     offer(id: string, offer: WorkerOffer, now: number): void {
       const worker = workers.get(id)
       if (worker != null) Object.assign(worker, offer, { lastSeen: now, silent: false })
-      else
+      else {
+        const before = departed.get(id)
+        departed.delete(id)
         workers.set(id, {
           ...offer,
           id,
@@ -138,9 +142,10 @@ export function createCoordinator(
           outstandingMs: 0,
           accepted: 0,
           failed: 0,
-          disputed: new Set(),
-          unchecked: []
+          disputed: before?.disputed ?? new Set(),
+          unchecked: before?.unchecked ?? []
         })
+      }
       place(now)
     },
 
@@ -149,6 +154,8 @@ export function createCoordinator(
       const worker = workers.get(id)
       if (worker == null) return
       workers.delete(id)
+      departed.set(id, worker)
+      if (departed.size > MAX_DEPARTED) departed.delete(departed.keys().next().value as string)
       loseAll(worker)
       place(now)
     },

@@ -9,7 +9,7 @@ const PROBE_MS = 10
 
 /** Slices and who holds them: the accounts of workers and jobs stay right whatever comes or goes. */
 export function createLeases(
-  { workers, jobs, begun, timed, slices, ready, short, audits, rates }: CoordinatorState,
+  { workers, workerOf, jobs, begun, timed, slices, ready, short, audits, rates }: CoordinatorState,
   effects: Pick<Effects, 'lease' | 'revoke' | 'end'>,
   firstSlice: number
 ) {
@@ -60,7 +60,7 @@ export function createLeases(
       if (revoke) effects.revoke({ worker, job: slice.job.id, slice: slice.id })
     }
     for (const vote of [...slice.votes.values()].flat()) {
-      workers.get(vote.worker)?.disputed.delete(slice.id)
+      workerOf(vote.worker)?.disputed.delete(slice.id)
       slice.job.committed -= vote.price
     }
     slices.delete(slice.id)

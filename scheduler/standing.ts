@@ -10,7 +10,7 @@ const OWN_CREDIBILITY = 1 - 1e-9
 
 /** What the coordinator thinks of workers, per class and kind of task. `known`: from before a restart. */
 export function createStanding(
-  { workers }: CoordinatorState,
+  { workerOf }: Pick<CoordinatorState, 'workerOf'>,
   effects: Pick<Effects, 'trust'>,
   known: Iterable<[string, Trust]>
 ) {
@@ -20,19 +20,19 @@ export function createStanding(
     `${worker.id} ${worker.class ?? ''} ${job.kind}`
 
   const trustOf = (job: JobEntry, id: string): Trust => {
-    const worker = workers.get(id)
+    const worker = workerOf(id)
     return worker == null ? NO_TRUST : trusts.of(trustKey(job, worker))
   }
 
   function setTrust(job: JobEntry, id: string, change: (trust: Trust) => Trust): void {
-    const worker = workers.get(id)
+    const worker = workerOf(id)
     if (worker == null || worker.own) return
     const key = trustKey(job, worker)
     effects.trust(key, trusts.change(key, change))
   }
 
   const believed = (job: JobEntry, id: string): number =>
-    workers.get(id)?.own ? OWN_CREDIBILITY : credibility(trustOf(job, id), trusts.shareOfBad())
+    workerOf(id)?.own ? OWN_CREDIBILITY : credibility(trustOf(job, id), trusts.shareOfBad())
 
   const isKnown = (job: JobEntry, worker: WorkerEntry): boolean =>
     worker.own === true || trustOf(job, worker.id).checks >= KNOWN_CHECKS

@@ -160,6 +160,18 @@ describe('scheduler: audits', () => {
     )
   })
 
+  it('catches also who leaves before the audit, and takes back what it gave', () => {
+    const scene = new Scene({ workers: { w: proven(), v: proven() } })
+    scene.submit(0.99)
+    scene.warmUp('w')
+    scene.answer('w', () => true)
+    scene.coordinator.gone('w', scene.now)
+    while (scene.wrong.length === 0) scene.answer('own')
+    assert.deepEqual(scene.wrong, ['w'])
+    assert.equal(scene.trusts.get('w v8 map')!.wrong, 1)
+    assert.ok(scene.retracted.length > 0)
+  })
+
   it('lets somebody else answer all of it when this node cannot audit', () => {
     const scene = new Scene({ workers: { w: proven(), v: proven() } })
     scene.submit(0.99)
