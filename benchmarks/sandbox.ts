@@ -14,7 +14,8 @@ import {
   type Session
 } from '../sandbox/index.ts'
 import type { Row, RunOptions } from './harness/contract.ts'
-import { alternate, percentile, summary } from './harness/statistics.ts'
+import { cpuBetween, cpuTimes } from './harness/process.ts'
+import { alternate, percentile, ratios, summary } from './harness/statistics.ts'
 
 const BATCH = 64
 const IN_FLIGHT = 3
@@ -47,6 +48,7 @@ export const metrics: Record<string, string> = {
   'sandbox.open': 'cold open: spawn, load a program, first result',
   'sandbox.kill': 'a program that loops: from its deadline until its failure is answered',
   'sandbox.compute': 'speed of a compute-bound function, plain Node in this process = 100',
+  'sandbox.compute-cpu': 'the same by CPU time, which hardly depends on who else uses the machine',
   'sandbox.bytes': 'Float64Array of 64 MiB in and the same out: MiB moved per second, both ways counted'
 }
 
@@ -61,7 +63,7 @@ export async function run({ quick }: RunOptions): Promise<Row[]> {
     ...(await calls(sandbox, rounds, quick ? 200 : 3_000)),
     ...(await latency(sandbox, rounds, quick ? 50 : 1_000)),
     ...(await cold(rounds)),
-    ...(await compute(sandbox, rounds)),
+    ...(await compute(sandbox, rounds, quick)),
     ...(await bytes(sandbox, rounds))
   ]
 }
@@ -70,7 +72,10 @@ export async function versions(): Promise<Record<string, string>> {
   const own = JSON.parse(
     readFileSync(new URL('../node_modules/isolated-vm/package.json', import.meta.url), 'utf8')
   )
-  return { 'isolated-vm': own.version, piscina: piscinaVersion() ?? 'missing: cd benchmarks/peers && npm ci' }
+  return {
+    'isolated-vm': own.version,
+    piscina: piscinaVersion() ?? 'missing, get it with: npm ci --prefix benchmarks/peers'
+  }
 }
 
 async function calls(sandbox: Sandbox, rounds: number, batches: number): Promise<Row[]> {
@@ -223,27 +228,32 @@ async function cold(rounds: number): Promise<Row[]> {
   ]
 }
 
-async function compute(sandbox: Sandbox, rounds: number): Promise<Row[]> {
+async function compute(sandbox: Sandbox, rounds: number, quick: boolean): Promise<Row[]> {
   await using stack = new AsyncDisposableStack()
-  const size = 3e6
+  const size = quick ? 3e6 : 2e7
   const session = await openFor(sandbox, { kind: 'function', source: COMPUTE }, stack)
   // a function object of its own for every run, as ours gets: what V8 learned from the last one is not the question
   const plain = (n: number) => (new Script(`(${COMPUTE})`).runInThisContext() as (n: number) => number)(n)
-  const time = async (work: () => unknown) => {
+  const used = { plain: [] as number[], ours: [] as number[] }
+  const time = async (name: keyof typeof used, work: () => unknown) => {
+    const before = cpuTimes(process.pid)
     const begin = performance.now()
     await work()
-    return performance.now() - begin
+    const ms = performance.now() - begin
+    const after = cpuTimes(process.pid)
+    const own = after.get(process.pid)! - before.get(process.pid)!
+    used[name].push(name === 'plain' ? own : cpuBetween(before, after) - own)
+    return ms
   }
   const samples = await alternate(rounds, {
-    plain: () => time(() => plain(size)),
-    ours: () => time(() => session.run([encodeValue(size)]))
+    plain: () => time('plain', () => plain(size)),
+    ours: () => time('ours', () => session.run([encodeValue(size)]))
   })
+  const percent = (values: number[]) => values.map(ratio => 100 * ratio)
   return [
-    summary(
-      'sandbox.compute',
-      '%',
-      samples.plain.map((ms, i) => (100 * ms) / samples.ours[i]!)
-    )
+    summary('sandbox.compute', '%', percent(ratios(samples.plain, samples.ours))),
+    // without the first round, as `alternate` does
+    summary('sandbox.compute-cpu', '%', percent(ratios(used.plain.slice(1), used.ours.slice(1))))
   ]
 }
 
