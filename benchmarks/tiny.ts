@@ -1,12 +1,13 @@
 import type { Row, RunOptions } from './harness/contract.ts'
 import { startFleet } from './harness/fleet.ts'
-import { percentile, summary } from './harness/statistics.ts'
+import { percentile, ratios, summary } from './harness/statistics.ts'
 import { installed, type Peer, peerVersions, TASK_PEERS } from './peers/index.ts'
 
 const BATCH = 16_384
 
 export const metrics: Record<string, string> = {
   'tiny.tasks-per-second': 'the tiny task as a stream of independent tasks, each system in its fastest way',
+  'tiny.share': 'tiny.tasks-per-second of Artel as a multiple of the peer in the same round',
   'tiny.latency-p50': 'one tiny task, from the call to its result: median of a run'
 }
 
@@ -53,8 +54,15 @@ export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
       }
     }
   }
+  const own = rates.get(undefined)!
   return [
     ...[...rates].map(([name, samples]) => summary('tiny.tasks-per-second', 'tasks/s', samples, name)),
+    ...[...rates].flatMap(([name, samples]) =>
+      // one that failed in some round has no neighbours
+      name == null || samples.length < own.length
+        ? []
+        : [summary('tiny.share', '×', ratios(own, samples), name)]
+    ),
     ...[...p50].map(([name, samples]) => summary('tiny.latency-p50', 'ms', samples, name))
   ]
 }
