@@ -30,12 +30,22 @@ import { Boundary } from './parts/boundary.tsx'
 import { Loading } from './parts/page.tsx'
 import { href, PAGES, type PageName, useRoute } from './router.ts'
 
-const JobsPage = lazy(() => import('./pages/jobs.tsx'))
-const JobPage = lazy(() => import('./pages/job.tsx'))
-const ComposePage = lazy(() => import('./pages/compose.tsx'))
-const LedgerPage = lazy(() => import('./pages/ledger.tsx'))
-const ContributePage = lazy(() => import('./pages/contribute.tsx'))
-const ServicesPage = lazy(() => import('./pages/services.tsx'))
+const LOADS = {
+  jobs: () => import('./pages/jobs.tsx'),
+  job: () => import('./pages/job.tsx'),
+  compose: () => import('./pages/compose.tsx'),
+  ledger: () => import('./pages/ledger.tsx'),
+  contribute: () => import('./pages/contribute.tsx'),
+  services: () => import('./pages/services.tsx')
+}
+const JobsPage = lazy(LOADS.jobs)
+const JobPage = lazy(LOADS.job)
+const ComposePage = lazy(LOADS.compose)
+const LedgerPage = lazy(LOADS.ledger)
+const ContributePage = lazy(LOADS.contribute)
+const ServicesPage = lazy(LOADS.services)
+/** After the first page has settled: the others are there at a click, also when the node is gone by then. */
+const PRELOAD_AFTER_MS = 2000
 
 const ICONS: Record<PageName, typeof Gauge> = {
   overview: Gauge,
@@ -53,6 +63,14 @@ export function Shell() {
   const balance = useLive(state => state.balance)
   const main = useRef<HTMLElement>(null)
   const isFirst = useRef(true)
+
+  useEffect(() => {
+    const timer = window.setTimeout(() => {
+      // who then opens a page that did not come is told so there
+      for (const load of Object.values(LOADS)) load().catch(() => undefined)
+    }, PRELOAD_AFTER_MS)
+    return () => window.clearTimeout(timer)
+  }, [])
 
   // a screen reader begins at the new page, a keyboard too
   useEffect(() => {

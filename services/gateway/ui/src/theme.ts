@@ -39,7 +39,11 @@ export const variables: CSSVariablesResolver = () => ({
     '--artel-quiet': '#eef2f5',
     '--artel-accent': '#0f7476',
     '--mantine-color-anchor': '#0b6567',
-    '--mantine-color-error': '#b42318'
+    '--mantine-color-error': '#b42318',
+    '--mantine-color-red-light': '#fdeeec',
+    '--mantine-color-orange-light': '#fdf1e3',
+    '--mantine-color-teal-light': '#e4f4ee',
+    '--mantine-color-artel-light': '#e2f1f1'
   },
   dark: {
     '--mantine-color-dimmed': '#a3adba',

@@ -54,13 +54,13 @@ export const EXAMPLES: Example[] = [
     id: 'mandelbrot',
     title: 'example.mandelbrot',
     text: 'example.mandelbrotText',
-    code: `// one row of pixels (RGBA) per number of the range
+    code: `// one row of pixels (RGBA) per number of the range; what stands in context is a variable
 {
   name: 'Mandelbrot set',
   type: 'map',
   range: { start: 0, end: 299 },
   context: { width: 480, height: 300, depth: 300 },
-  fn: (y, { width, height, depth }) => {
+  fn: y => {
     const row = new Uint8Array(width * 4)
     const ci = (y / height - 0.5) * 2.4
     for (let x = 0; x < width; x++) {

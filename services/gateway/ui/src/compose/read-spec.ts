@@ -5,6 +5,9 @@ import { type Expression, type Node, type Program, type Property, parse, type Sp
  * and constants above it. So the page needs no right to evaluate text, and JSON is read as well.
  */
 
+/** Space and comments. */
+const LEADING = /^(?:\s|\/\/[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*/
+
 /** What stands wrong, and where in the text. */
 export class SpecTextError extends Error {
   override name = 'SpecTextError'
@@ -23,11 +26,11 @@ type Scope = Map<string, () => Value>
 
 /** `export default { … }` or only `{ … }`, with `const` and `function` before it. Throws SpecTextError. */
 export function readSpec(text: string): Value {
-  const offset = text.search(/\S/)
-  if (offset === -1) throw new SpecTextError('the editor is empty; choose an example', 0, 0)
-  const isBare = text[offset] === '{' || text[offset] === '['
+  const start = LEADING.exec(text)![0].length
+  if (start === text.length) throw new SpecTextError('the editor is empty; choose an example', 0, 0)
+  const isBare = text[start] === '{' || text[start] === '['
   // a bare object would be a block of statements
-  const source = isBare ? `(${text.replace(/;?\s*$/, '')}\n)` : text
+  const source = isBare ? `${text.slice(0, start)}(${text.slice(start).replace(/;?\s*$/, '')}\n)` : text
   const shift = isBare ? 1 : 0
   let program: Program
   try {

@@ -190,6 +190,7 @@ export const en = {
 
   'compose.lead': 'Write a task, see what it costs, run it and watch',
   'compose.gallery': 'Examples',
+  'compose.more': 'More kinds of task',
   'compose.editor': 'The task, as JavaScript or JSON',
   'compose.run': 'Run',
   'compose.quote': 'What will it cost?',
@@ -254,6 +255,7 @@ export const en = {
   'reputation.top': 'Best of the network',
   'reputation.evidence': 'Evidence',
   'reputation.show': 'Show the evidence of {account}',
+  'reputation.new': 'new',
   'reputation.level.excellent': 'excellent',
   'reputation.level.good': 'good',
   'reputation.level.average': 'average',

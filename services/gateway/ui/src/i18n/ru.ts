@@ -215,6 +215,7 @@ export const ru: Dictionary = {
 
   'compose.lead': 'Напишите задание, узнайте цену, запустите и смотрите',
   'compose.gallery': 'Примеры',
+  'compose.more': 'Другие виды заданий',
   'compose.editor': 'Задание на JavaScript или JSON',
   'compose.run': 'Запустить',
   'compose.quote': 'Сколько это стоит?',
@@ -279,6 +280,7 @@ export const ru: Dictionary = {
   'reputation.top': 'Лучшие в сети',
   'reputation.evidence': 'Из чего',
   'reputation.show': 'Показать, из чего сложилась репутация {account}',
+  'reputation.new': 'новый',
   'reputation.level.excellent': 'отличная',
   'reputation.level.good': 'хорошая',
   'reputation.level.average': 'средняя',

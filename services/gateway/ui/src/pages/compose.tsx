@@ -160,25 +160,32 @@ function Gallery({ chosen, types, onChoose }: GalleryProps) {
           </Text>
         </button>
       ))}
-      {others.map(({ type, example, description }) => {
-        const code = `${writeSpec(example)}\n`
-        return (
-          <button
-            key={type}
-            type="button"
-            className="example"
-            aria-pressed={chosen === code}
-            onClick={() => onChoose(code)}
-          >
-            <Text size="sm" fw={600} component="span" display="block" ff="monospace">
-              {type}
-            </Text>
-            <Text size="xs" c="dimmed" component="span" lang="en">
-              {description}
-            </Text>
-          </button>
-        )
-      })}
+      {others.length > 0 && (
+        <details className="more">
+          <summary>{t('compose.more')}</summary>
+          <div className="gallery-more">
+            {others.map(({ type, example, description }) => {
+              const code = `${writeSpec(example)}\n`
+              return (
+                <button
+                  key={type}
+                  type="button"
+                  className="example"
+                  aria-pressed={chosen === code}
+                  onClick={() => onChoose(code)}
+                >
+                  <Text size="sm" fw={600} component="span" display="block" ff="monospace">
+                    {type}
+                  </Text>
+                  <Text size="xs" c="dimmed" component="span" lang="en">
+                    {description}
+                  </Text>
+                </button>
+              )
+            })}
+          </div>
+        </details>
+      )}
     </nav>
   )
 }

@@ -64,6 +64,7 @@ function MainSwitch({ enabled, open, reason, onChange, isBusy }: MainSwitchProps
           </Text>
         }
         description={t('contribute.switch')}
+        styles={{ description: { fontSize: 'var(--mantine-font-size-sm)' } }}
       />
       <Group mt="md" gap="xs" role="status">
         <span className="dot" style={{ background: open ? '#2f9e6e' : '#8a95a3' }} />

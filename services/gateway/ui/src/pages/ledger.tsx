@@ -18,9 +18,9 @@ import type { Balance, HistoryEntry, Reputation } from '../../../schema.ts'
 import { call } from '../api/client.ts'
 import { useLive } from '../api/live.ts'
 import { useBalance, useHistory, useReputation, useTopReputation } from '../api/queries.ts'
-import { toCredits } from '../format.ts'
 import { useTexts } from '../i18n/i18n.tsx'
 import { Id } from '../parts/account.tsx'
+import { effectOf, heldOverTime, microOf } from '../parts/credits.ts'
 import { Empty } from '../parts/empty.tsx'
 import { LazyChart } from '../parts/lazy-chart.tsx'
 import { Asked, Card, Figure, PageHead, Problem } from '../parts/page.tsx'
@@ -91,29 +91,6 @@ function Amounts({ balance }: { balance: Balance }) {
       </Card>
     </SimpleGrid>
   )
-}
-
-/** What an entry changes of the credits an account holds, free or reserved. An escrow only reserves. Pure. */
-export function effectOf({ type, from, to, amount }: HistoryEntry, account: string): bigint {
-  if (type === 'escrow' || (from === account && to === account && type !== 'grant')) return 0n
-  if (to === account) return BigInt(amount)
-  return from === account && to != null ? -BigInt(amount) : 0n
-}
-
-/** Credits held after each entry, oldest first: [seconds, credits]. From the balance now, backwards. Pure. */
-export function heldOverTime(
-  entries: readonly HistoryEntry[],
-  balance: Balance,
-  now: number
-): [number[], number[]] {
-  let held = BigInt(balance.available) + BigInt(balance.reserved)
-  const points: [number, number][] = [[now / 1000, toCredits(held)]]
-  for (const entry of entries.toSorted((a, b) => b.time - a.time)) {
-    points.push([entry.time / 1000, toCredits(held)])
-    held -= effectOf(entry, balance.account)
-  }
-  points.reverse()
-  return [points.map(([time]) => time), points.map(([, credits]) => credits)]
 }
 
 function OverTime({ balance }: { balance: Balance }) {
@@ -301,14 +278,6 @@ function Transfer() {
   )
 }
 
-/** Credits as a person writes them → micro-credits; undefined when they are none. */
-export function microOf(text: string): string | undefined {
-  const [, whole, fraction = ''] = /^\s*(\d{1,20})(?:[.,](\d{1,6}))?\s*$/.exec(text) ?? []
-  if (whole == null) return undefined
-  const micro = BigInt(whole + fraction.padEnd(6, '0'))
-  return micro > 0n ? micro.toString() : undefined
-}
-
 const EVIDENCE = ['success', 'quality', 'consistency', 'age', 'cooperation'] as const
 
 function Standing({ account }: { account: string }) {
@@ -324,7 +293,7 @@ function Standing({ account }: { account: string }) {
             <Group justify="space-between">
               <Group gap="xs">
                 <Id id={value.account} isMe={value.account === account} />
-                <Level level={value.level} />
+                <Level {...value} />
                 {value.isCapped && (
                   <Badge color="red" variant="light" tt="none" className="state-badge state-red">
                     {t('reputation.capped')}
@@ -362,7 +331,7 @@ function Standing({ account }: { account: string }) {
                     <Id id={each.account} isMe={each.account === account} />
                   </Table.Td>
                   <Table.Td>
-                    <Level level={each.level} />
+                    <Level {...each} />
                   </Table.Td>
                   <Table.Td ta="end">{format.percent(each.score)}</Table.Td>
                   <Table.Td ta="end">
@@ -393,11 +362,17 @@ const LEVELS: Record<Reputation['level'], string> = {
   terrible: 'red'
 }
 
-function Level({ level }: { level: Reputation['level'] }) {
+/** Who did nothing yet is not terrible. */
+const isNew = ({ age, consistency, isCapped }: Reputation): boolean =>
+  age === 0 && consistency === 0 && !isCapped
+
+function Level(reputation: Reputation) {
   const { t } = useTexts()
+  const { level } = reputation
+  const color = isNew(reputation) ? 'gray' : LEVELS[level]
   return (
-    <Badge color={LEVELS[level]} variant="light" tt="none" className={`state-badge state-${LEVELS[level]}`}>
-      {t(`reputation.level.${level}`)}
+    <Badge color={color} variant="light" tt="none" className={`state-badge state-${color}`}>
+      {t(isNew(reputation) ? 'reputation.new' : `reputation.level.${level}`)}
     </Badge>
   )
 }

@@ -30,22 +30,24 @@ export function OverviewPage() {
       <Stack gap="md">
         <Figures />
         <div className="overview-grid">
-          <Card
-            title={t('overview.map')}
-            aside={
-              <Text size="xs" c="dimmed">
-                {t('overview.mapHint')}
-              </Text>
-            }
-          >
-            {peers == null ? <Loading /> : <PeerMap peers={peers} />}
-          </Card>
+          <Stack gap="md">
+            <Card
+              title={t('overview.map')}
+              aside={
+                <Text size="xs" c="dimmed">
+                  {t('overview.mapHint')}
+                </Text>
+              }
+            >
+              {peers == null ? <Loading /> : <PeerMap peers={peers} />}
+            </Card>
+            {peers != null && peers.length > 0 && <PeerTable peers={peers} />}
+          </Stack>
           <Stack gap="md">
             <Load />
             <RecentJobs />
           </Stack>
         </div>
-        {peers != null && peers.length > 0 && <PeerTable peers={peers} />}
         <Card title={t('overview.node')}>
           <Asked query={network}>
             {node => (
@@ -136,7 +138,11 @@ function PeerMap({ peers }: { peers: PeerRow[] }) {
 function Load() {
   const { t, format } = useTexts()
   const stats = useLive(state => state.stats)
-  const load = useMemo(() => [stats.map(({ time }) => time / 1000), stats.map(({ load }) => load)], [stats])
+  const load = useMemo(() => {
+    // the first one measures the time between two readers
+    const measured = stats.slice(1)
+    return [measured.map(({ time }) => time / 1000), measured.map(({ load }) => load)]
+  }, [stats])
   const work = useMemo(
     () => [stats.map(({ time }) => time / 1000), stats.map(({ slices }) => slices)],
     [stats]

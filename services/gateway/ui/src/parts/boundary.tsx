@@ -12,6 +12,7 @@ export class Boundary extends Component<{ children: ReactNode }, { error?: Error
   override render() {
     const { error } = this.state
     if (error == null) return this.props.children
-    return <Problem error={error} retry={() => this.setState({ error: undefined })} />
+    // also where a part of the program did not arrive, which a browser asks for only once
+    return <Problem error={error} retry={() => window.location.reload()} />
   }
 }

@@ -27,14 +27,14 @@ const INK = { light: { text: '#566070', grid: '#e3e8ed' }, dark: { text: '#a3adb
 /** A line chart. Loaded apart from the pages: uPlot is not needed for the first look. */
 export default function Chart(props: ChartProps) {
   const { label, data, names, isTime = false, height = 180, range, most = 0, steps = false, format } = props
-  const { language, format: texts } = useTexts()
+  const { format: texts } = useTexts()
   const scheme = useComputedColorScheme('light')
   const { ref, width } = useElementSize()
   const box = useRef<HTMLDivElement>(null)
   const mergedRef = useMergedRef(ref, box)
   const plot = useRef<UPlot>(null)
-  const now = useRef({ data, format, texts })
-  now.current = { data, format, texts }
+  const now = useRef({ data, format })
+  now.current = { data, format }
   const isWide = width > 0
   const shape = names.join('\n')
 
@@ -55,13 +55,17 @@ export default function Chart(props: ChartProps) {
         axes: [
           {
             ...axis,
+            size: px * 1.8,
             space: px * 6,
-            values: (_, ticks) => ticks.map(tick => (isTime ? clock(tick) : now.current.texts.number(tick)))
+            values: (_, ticks) => ticks.map(tick => (isTime ? texts.time(tick * 1000) : texts.number(tick)))
           },
-          { ...axis, size: px * 4.2, values: (_, ticks) => ticks.map(tick => now.current.format(tick)) }
+          { ...axis, size: px * 3.4, values: (_, ticks) => ticks.map(tick => now.current.format(tick)) }
         ],
         series: [
-          { value: (_, x) => (x == null ? '' : isTime ? clock(x) : now.current.texts.number(x)) },
+          {
+            label: '#',
+            value: (_, x) => (x == null ? '' : isTime ? texts.time(x * 1000) : texts.number(x))
+          },
           ...shape.split('\n').map((name, index) => ({
             label: name,
             stroke: seriesColor(index),
@@ -83,12 +87,7 @@ export default function Chart(props: ChartProps) {
       made.destroy()
       plot.current = null
     }
-
-    function clock(seconds: number): string {
-      const date = new Date(seconds * 1000)
-      return new Intl.DateTimeFormat(language, { timeStyle: 'medium' }).format(date)
-    }
-  }, [isWide, scheme, language, height, isTime, steps, shape, range, most])
+  }, [isWide, scheme, texts, height, isTime, steps, shape, range, most])
 
   useEffect(() => {
     plot.current?.setData(data as UPlot.AlignedData)

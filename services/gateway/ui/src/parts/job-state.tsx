@@ -5,7 +5,7 @@ import { useTexts } from '../i18n/i18n.tsx'
 const COLORS: Record<JobState, string> = {
   queued: 'gray',
   running: 'blue',
-  completed: 'teal',
+  completed: 'artel',
   failed: 'red',
   cancelled: 'gray',
   expired: 'orange'

@@ -3,11 +3,11 @@ import type { PeerRow } from '../../../schema.ts'
 import { shortId } from '../format.ts'
 import { useTexts } from '../i18n/i18n.tsx'
 
-const WIDTH = 640
-const HEIGHT = 340
+const WIDTH = 540
+const HEIGHT = 330
 const CENTRE = { x: WIDTH / 2, y: HEIGHT / 2 }
 const INNER = 58
-const OUTER = 152
+const OUTER = 142
 /** ms at the inner and the outer edge; between them a tenfold is a ring */
 const NEAR_MS = 0.5
 const FAR_MS = 500
@@ -15,7 +15,7 @@ const RINGS_MS = [1, 10, 100]
 /** More names than this cover each other. */
 const MAX_NAMED = 14
 /** The map is wider than high. */
-const STRETCH = 1.7
+const STRETCH = 1.5
 
 const radius = (ms: number): number => {
   const share = Math.log(Math.max(ms, NEAR_MS) / NEAR_MS) / Math.log(FAR_MS / NEAR_MS)
@@ -60,12 +60,13 @@ export function NetworkMap({ peers }: { peers: readonly PeerRow[] }) {
             fill="none"
             stroke="var(--artel-line)"
             strokeDasharray="3 5"
+            strokeWidth="1.25"
           />
           <text
             x={CENTRE.x}
             y={CENTRE.y - radius(ms) - 4}
             textAnchor="middle"
-            fontSize="11"
+            fontSize="12"
             fill="var(--mantine-color-dimmed)"
           >
             {format.latency(ms)}
@@ -90,7 +91,7 @@ export function NetworkMap({ peers }: { peers: readonly PeerRow[] }) {
         x={CENTRE.x}
         y={CENTRE.y + 37}
         textAnchor="middle"
-        fontSize="12"
+        fontSize="13"
         fontWeight="600"
         fill="var(--mantine-color-text)"
       >
@@ -122,7 +123,7 @@ function Peer({ peer: { peer, rttMs, worker }, x, y, isNamed }: Place & { isName
         strokeWidth="2"
       />
       {isNamed && (
-        <text x={x} y={y + 23} textAnchor="middle" fontSize="11" fill="var(--mantine-color-text)">
+        <text x={x} y={y + 23} textAnchor="middle" fontSize="12" fill="var(--mantine-color-text)">
           {shortId(peer)}
           {latency !== '' && <tspan fill="var(--mantine-color-dimmed)">{` ${latency}`}</tspan>}
         </text>

@@ -33,6 +33,7 @@ export interface Views {
 
 /** Rows beyond are in the file only. */
 const MAX_ROWS = 1000
+const PAIR = ['key', 'value']
 const MIN_SIDE = 8
 const MAX_PIXELS = 64e6
 const FILES: [start: string, type: string][] = [
@@ -73,7 +74,8 @@ function listViews(list: unknown[]): Views {
   if (list.every(Array.isArray)) {
     const width = Math.max(...list.slice(0, MAX_ROWS).map(row => row.length))
     if (width > 30) return {}
-    const columns = Array.from({ length: width }, (_, index) => String(index + 1))
+    const isPairs = width === 2 && list.every(row => typeof row[0] === 'string')
+    const columns = isPairs ? PAIR : Array.from({ length: width }, (_, index) => String(index + 1))
     return { rows: { columns, rows: list.slice(0, MAX_ROWS), total: list.length } }
   }
   return {
@@ -109,11 +111,25 @@ function objectViews(value: Record<string, unknown>): Views {
     return { lines: { names: lists.map(([name]) => name), data: [x, ...lists.map(([, list]) => list)] } }
   }
   const entries = Object.entries(value)
+  const course = entries.map(([, each]) => courseOf(each)).find(each => each != null)
+  if (course != null) return { lines: course }
   if (entries.length === 0) return {}
   const sorted = entries.every(([, each]) => typeof each === 'number')
     ? entries.toSorted((a, b) => Number(b[1]) - Number(a[1]))
     : entries
-  return { rows: { columns: ['key', 'value'], rows: sorted.slice(0, MAX_ROWS), total: entries.length } }
+  return { rows: { columns: PAIR, rows: sorted.slice(0, MAX_ROWS), total: entries.length } }
+}
+
+/** What changes from step to step, as the epochs of a training: a line per field. */
+function courseOf(list: unknown): Lines | undefined {
+  if (!Array.isArray(list) || list.length < 2 || !list.every(isObject)) return undefined
+  const names = Object.keys(list[0]!)
+  if (names.length === 0 || !list.every(each => names.every(name => typeof each[name] === 'number')))
+    return undefined
+  return {
+    names,
+    data: [list.map((_, index) => index + 1), ...names.map(name => list.map(each => each[name] as number))]
+  }
 }
 
 /** Rows of grey values or of RGB(A), as lists or as bytes (base64 in JSON). */
