@@ -15,6 +15,8 @@ export interface Format {
   /** ms since 1970 */
   time(ms: number): string
   dateTime(ms: number): string
+  /** as short as date and time can be */
+  moment(ms: number): string
   /** how long ago */
   ago(ms: number, now: number): string
   duration(ms: number): string
@@ -33,6 +35,7 @@ export function createFormat(locale: string): Format {
   }
   const time = new Intl.DateTimeFormat(locale, { timeStyle: 'medium' })
   const dateTime = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium' })
+  const moment = new Intl.DateTimeFormat(locale, { dateStyle: 'short', timeStyle: 'medium' })
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto', style: 'short' })
   const unit = (unit: string, value: number, digits = 0): string =>
     numbers({ style: 'unit', unit, unitDisplay: 'short', maximumFractionDigits: digits }).format(value)
@@ -47,6 +50,7 @@ export function createFormat(locale: string): Format {
       numbers({ maximumFractionDigits: digits }).format(decimal(micro) as Intl.StringNumericLiteral),
     time: ms => time.format(ms),
     dateTime: ms => dateTime.format(ms),
+    moment: ms => moment.format(ms),
     ago(ms, now) {
       const past = ms - now
       const size = Math.abs(past)

@@ -14,8 +14,22 @@ const artel: MantineColorsTuple = [
   '#06494b'
 ]
 
+/** Dark grounds with a little blue in them, as the accent has. */
+const dark: MantineColorsTuple = [
+  '#d8dee6',
+  '#b9c2cd',
+  '#98a3b0',
+  '#6b7785',
+  '#3a4450',
+  '#2f3944',
+  '#222a32',
+  '#1a2027',
+  '#12161b',
+  '#0d1014'
+]
+
 export const theme = createTheme({
-  colors: { artel },
+  colors: { artel, dark },
   primaryColor: 'artel',
   primaryShade: 7,
   defaultRadius: 'md',
@@ -54,7 +68,11 @@ export const variables: CSSVariablesResolver = () => ({
     '--artel-quiet': '#222a32',
     '--artel-accent': '#53b0b2',
     '--mantine-color-anchor': '#79c2c4',
-    '--mantine-color-error': '#ff8a80'
+    '--mantine-color-error': '#ff8a80',
+    '--mantine-color-artel-light': '#53b0b22e',
+    '--mantine-color-artel-light-color': '#9fdcde',
+    '--mantine-color-red-light': '#ff7a702e',
+    '--mantine-color-red-light-color': '#ffb3ac'
   }
 })
 

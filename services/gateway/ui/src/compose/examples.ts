@@ -1,4 +1,4 @@
-import type { Key } from '../i18n/i18n.tsx'
+import type { Key } from '../i18n/en.ts'
 
 export interface Example {
   id: string

@@ -147,7 +147,7 @@ export const en = {
   'job.memo': 'Taken from an equal job',
   'job.slices': 'Who calculates what',
   'job.worker': 'Worker',
-  'job.workerSlices': 'Accepted slices',
+  'job.workerSlices': 'Accepted',
   'job.workerOpen': 'Works on',
   'job.workerPaid': 'Credits',
   'job.spec': 'Task',
@@ -340,3 +340,5 @@ export const en = {
   'example.failure': 'A mistake',
   'example.failureText': 'How a failure looks'
 } satisfies Record<string, string | { one?: string; other: string }>
+
+export type Key = keyof typeof en

@@ -1,10 +1,9 @@
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from 'react'
 import { createFormat, type Format } from '../format.ts'
-import { en } from './en.ts'
+import { en, type Key } from './en.ts'
 import { ru } from './ru.ts'
 
 export type Language = 'en' | 'ru'
-export type Key = keyof typeof en
 /** A text, or one per plural form of `{n}`. */
 export type Message = string | ({ other: string } & Partial<Record<Intl.LDMLPluralRule, string>>)
 export type Dictionary = Record<Key, Message>

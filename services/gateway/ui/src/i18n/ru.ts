@@ -161,7 +161,7 @@ export const ru: Dictionary = {
   'job.memo': 'Взят из такой же задачи',
   'job.slices': 'Кто что считает',
   'job.worker': 'Исполнитель',
-  'job.workerSlices': 'Принято частей',
+  'job.workerSlices': 'Принято',
   'job.workerOpen': 'В работе',
   'job.workerPaid': 'Кредиты',
   'job.spec': 'Задание',

@@ -215,7 +215,7 @@ function Work({ job }: { job: JobReport }) {
     <Card title={t('job.slices')}>
       <Asked query={slices}>{data => <HeatMap slices={data} total={job.total} colors={colors} />}</Asked>
       {workers.length > 0 && (
-        <Table.ScrollContainer minWidth={340} mt="sm" scrollAreaProps={{ viewportProps: { tabIndex: 0 } }}>
+        <Table.ScrollContainer minWidth={280} mt="sm" scrollAreaProps={{ viewportProps: { tabIndex: 0 } }}>
           <Table tabularNums>
             <Table.Thead>
               <Table.Tr>

@@ -58,7 +58,7 @@ export default function LedgerPage() {
 function Amounts({ balance }: { balance: Balance }) {
   const { t, format } = useTexts()
   return (
-    <SimpleGrid cols={{ base: 1, xs: 2, lg: 4 }}>
+    <SimpleGrid cols={{ base: 2, lg: 4 }}>
       <Card>
         <Figure
           label={t('ledger.available')}
@@ -171,7 +171,7 @@ function Entry({ entry, account }: { entry: HistoryEntry; account: string }) {
   const sign = effect > 0n ? '+' : ''
   return (
     <Table.Tr>
-      <Table.Td style={{ whiteSpace: 'nowrap' }}>{format.dateTime(entry.time)}</Table.Td>
+      <Table.Td style={{ whiteSpace: 'nowrap' }}>{format.moment(entry.time)}</Table.Td>
       <Table.Td>{t(`ledger.type.${entry.type}`)}</Table.Td>
       <Table.Td ta="end" fw={600} c={effect > 0n ? 'var(--artel-good)' : undefined}>
         {effect === 0n ? (

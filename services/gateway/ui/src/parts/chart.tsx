@@ -26,10 +26,23 @@ const INK = { light: { text: '#566070', grid: '#e3e8ed' }, dark: { text: '#a3adb
 
 /** A line chart. Loaded apart from the pages: uPlot is not needed for the first look. */
 export default function Chart(props: ChartProps) {
-  const { label, data, names, isTime = false, height = 180, range, most = 0, steps = false, format } = props
+  const {
+    label,
+    data,
+    names,
+    isTime = false,
+    height: heightAt16 = 180,
+    range,
+    most = 0,
+    steps = false,
+    format
+  } = props
   const { format: texts } = useTexts()
   const scheme = useComputedColorScheme('light')
   const { ref, width } = useElementSize()
+  // texts and heights grow with the page, which they do not by themselves on a canvas
+  const px = Number.parseFloat(getComputedStyle(document.documentElement).fontSize)
+  const height = (heightAt16 * px) / 16
   const box = useRef<HTMLDivElement>(null)
   const mergedRef = useMergedRef(ref, box)
   const plot = useRef<UPlot>(null)
@@ -41,7 +54,6 @@ export default function Chart(props: ChartProps) {
   useEffect(() => {
     if (!isWide || box.current == null) return
     const { text, grid } = INK[scheme]
-    const px = Number.parseFloat(getComputedStyle(document.documentElement).fontSize)
     const font = `${Math.round(px * 0.72)}px ${getComputedStyle(document.body).fontFamily}`
     const axis = { stroke: text, font, grid: { stroke: grid, width: 1 }, ticks: { show: false }, gap: 6 }
     const made = new UPlot(
@@ -87,7 +99,7 @@ export default function Chart(props: ChartProps) {
       made.destroy()
       plot.current = null
     }
-  }, [isWide, scheme, texts, height, isTime, steps, shape, range, most])
+  }, [isWide, scheme, texts, px, height, isTime, steps, shape, range, most])
 
   useEffect(() => {
     plot.current?.setData(data as UPlot.AlignedData)

@@ -1,0 +1,319 @@
+import { strict as assert } from 'node:assert'
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Page } from 'playwright-core'
+import { Processes, type Started, until } from '../integration/processes.ts'
+import { type Browser, openBrowser, seriousFindings } from './browser.ts'
+
+const SCREENSHOTS = fileURLToPath(new URL('../screenshots/', import.meta.url))
+const PAGES = ['overview', 'jobs', 'compose', 'ledger', 'contribute', 'services']
+const WIDTHS = [400, 1280, 3840]
+/** a client: it computes for nobody, and serves the dashboard */
+const CLIENT = ['--compute', 'false', '--gateway-enabled', 'true', '--gateway-port']
+const APPEARS_MS = 20_000
+const PRIMES = 'Count primes'
+
+describe('services: dashboard', () => {
+  const processes = new Processes()
+  let browser: Browser
+  let page: Page
+  let client: Started
+  let workers: Started[]
+  let url: string
+  let token: string
+
+  before(async function () {
+    this.timeout(60_000)
+    await processes.seed()
+    workers = await Promise.all([1, 2].map(() => processes.worker()))
+    client = await processes.worker(undefined, { args: [...CLIENT, '0'] })
+    url = dashboardOf(client)
+    token = (await readFile(join(client.data, 'gateway-token'), 'utf8')).trim()
+  })
+
+  after(() => processes.stop())
+
+  beforeEach(async () => {
+    browser = await openBrowser()
+    page = browser.page
+    page.setDefaultTimeout(APPEARS_MS)
+  })
+
+  afterEach(() => browser.close())
+
+  const enter = async (on = page): Promise<void> => {
+    await on.goto(`${url}/#token=${token}`)
+    await on.getByRole('img', { name: /Live|на связи/ }).waitFor()
+  }
+
+  const open = async (path: string, on = page): Promise<void> => {
+    await on.evaluate(hash => {
+      window.location.hash = hash
+    }, `#/${path}`)
+    await on.locator('h1').waitFor()
+  }
+
+  /** Runs an example of the gallery to its end; the answer is the id of its job. */
+  const run = async (title: string): Promise<string> => {
+    await open('compose')
+    await page.getByRole('button', { name: title }).click()
+    await page.getByRole('button', { name: 'Run', exact: true }).click()
+    const watch = page.getByRole('region', { name: 'The job that runs' })
+    await watch.getByText('completed').waitFor()
+    const link = await watch.getByRole('link', { name: 'Open' }).getAttribute('href')
+    return link!.split('/').at(-1)!
+  }
+
+  it('runs a job that was composed in the browser, and shows price, progress, result and who calculated it', async () => {
+    await enter()
+    await open('compose')
+    await page.getByRole('button', { name: PRIMES }).click()
+    await page.getByRole('button', { name: 'What will it cost?' }).click()
+    await page.getByText('At most, credits').waitFor()
+    const job = await run(PRIMES)
+    await page.getByText('1,270,607').waitFor()
+    await open(`jobs/${job}`)
+    await page.getByRole('heading', { name: 'Primes up to 20 million' }).waitFor()
+    await page.getByRole('img', { name: /Map of 611 pieces of the job, 611 done/ }).waitFor()
+    for (const { ready } of workers) await page.getByRole('button', { name: `Copy ${ready.id}` }).waitFor()
+    await page.getByText("operation: 'sum'").waitFor()
+    assert.deepEqual(browser.errors, [])
+    assert.deepEqual([...browser.hosts], [new URL(url).host])
+  })
+
+  it('shows a result as the picture, chart or table that it is', async () => {
+    await enter()
+    await run('Mandelbrot set')
+    await page.getByRole('img', { name: 'The result as a picture, 480 × 300' }).waitFor()
+    await run('Two waves')
+    await page.getByRole('img', { name: 'Chart of 400 values' }).waitFor()
+    await run('Count words')
+    await page.getByRole('cell', { name: 'hands' }).waitFor()
+    assert.deepEqual(browser.errors, [])
+  })
+
+  it('shows a failure with the place in the author’s code', async () => {
+    await enter()
+    await open('compose')
+    await page.getByRole('button', { name: 'A mistake' }).click()
+    await page.keyboard.press('Tab')
+    await page.getByRole('textbox', { name: /The task/ }).press('Control+Enter')
+    const alert = page.getByRole('alert').filter({ hasText: 'The code threw an error' })
+    await alert.getByText('unlucky 13').waitFor()
+    await alert.getByText(/task:2:/).waitFor()
+  })
+
+  it('points to the line that is no task, and submits nothing', async () => {
+    await enter()
+    await open('compose')
+    const editor = page.getByRole('textbox', { name: /The task/ })
+    await editor.fill("{\n  type: 'map',\n  items: fetchThem()\n}")
+    await page.getByRole('button', { name: 'Run', exact: true }).click()
+    await page.getByRole('alert').getByText('Line 3').waitFor()
+  })
+
+  it('checks a receipt that is dropped, and refuses one that was changed', async () => {
+    await enter()
+    const job = await run(PRIMES)
+    const rows = await until('receipts', async () => {
+      const answer = await fetch(`${url}/api/v1/tasks/${job}/receipts`, {
+        headers: { authorization: `Bearer ${token}` }
+      })
+      const { items } = (await answer.json()) as { items: { receipt: string }[] }
+      return items.length > 0 && items
+    })
+    const receipt = Buffer.from(rows[0]!.receipt, 'base64')
+    await open('ledger')
+    await drop(page, receipt)
+    await page.getByText('The receipt is valid').waitFor()
+    receipt[receipt.length - 1]! ^= 1
+    await drop(page, receipt)
+    await page.getByText('The receipt is not valid').waitFor()
+    await page.getByText('Payment for work').first().waitFor()
+  })
+
+  it('asks for a token where there is none or a wrong one, and takes the right one', async () => {
+    await page.goto(url)
+    await page.getByText('This dashboard belongs to your node').waitFor()
+    assert.deepEqual(await seriousFindings(page), [])
+    await page.goto(`${url}/#token=wrong`)
+    await page.getByText('The node did not accept the token').waitFor()
+    await page.getByLabel('Token', { exact: true }).fill(token)
+    await page.getByRole('button', { name: 'Enter' }).click()
+    await page.getByRole('heading', { name: 'Overview' }).waitFor()
+    await page.getByRole('img', { name: /Live/ }).waitFor()
+    assert.ok(!page.url().includes(token))
+  })
+
+  it('keeps the limits of this machine that are set, and switches lending on and off', async () => {
+    await enter()
+    await open('contribute')
+    await page.getByRole('button', { name: 'Add' }).click()
+    await page.getByLabel('From, quiet time 1').fill('23:00')
+    await page.getByRole('button', { name: 'Save' }).click()
+    await page.reload()
+    assert.equal(await page.getByLabel('From, quiet time 1').inputValue(), '23:00')
+    await page.getByRole('button', { name: 'Remove quiet time 1' }).click()
+    await page.getByRole('button', { name: 'Save' }).click()
+    await page.getByText('None: work may come at any hour.').waitFor()
+    assert.deepEqual(browser.errors, [])
+  })
+
+  it('can be used with the keyboard alone', async () => {
+    await enter()
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    assert.equal(await page.evaluate(() => document.activeElement?.id), 'main')
+    await page.getByRole('link', { name: 'Jobs' }).first().focus()
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'Jobs' }).waitFor()
+    assert.equal(await page.evaluate(() => document.activeElement?.id), 'main')
+  })
+
+  it('scrolls through 100,000 jobs and draws only those that are seen', async () => {
+    await page.route('**/api/v1/tasks?*', route => {
+      const query = new URL(route.request().url()).searchParams
+      const first = Number(query.get('cursor') ?? 0)
+      const items = Array.from({ length: Number(query.get('limit')) }, (_, index) => jobNumber(first + index))
+      return route.fulfill({ json: { items, total: 100_000, next: String(first + items.length) } })
+    })
+    await enter()
+    await open('jobs')
+    await page.getByText('100,000 jobs').waitFor()
+    await page.getByText('Job number 0', { exact: true }).waitFor()
+    const row = await page
+      .getByRole('listitem')
+      .first()
+      .evaluate(element => element.clientHeight)
+    await page.evaluate(top => window.scrollTo({ top }), 5000 * row)
+    await page
+      .getByText(/^Job number 50\d\d$/)
+      .first()
+      .waitFor()
+    assert.ok((await page.getByRole('listitem').count()) < 60)
+    assert.ok((await page.evaluate(() => document.documentElement.scrollHeight)) >= 100_000 * row)
+  })
+
+  it('works over a slow line, and says that it loads', async () => {
+    const cdp = await browser.context.newCDPSession(page)
+    await cdp.send('Network.enable')
+    const slow = { offline: false, latency: 400, downloadThroughput: 100_000, uploadThroughput: 50_000 }
+    await cdp.send('Network.emulateNetworkConditions', slow)
+    await enter()
+    await open('ledger')
+    await page.getByRole('status', { name: 'Loading…' }).first().waitFor()
+    await page.getByText('In the whole network').waitFor()
+    assert.deepEqual(browser.errors, [])
+  })
+
+  const looks = [
+    { locale: 'en-GB', colorScheme: 'light' },
+    { locale: 'ru-RU', colorScheme: 'dark' }
+  ] as const
+  for (const look of looks)
+    it(`has every page in ${look.locale} and ${look.colorScheme}, in three widths, accessible and without errors`, async function () {
+      this.timeout(120_000)
+      await enter()
+      const job = await run(PRIMES)
+      const other = await openBrowser(look)
+      try {
+        await mkdir(SCREENSHOTS, { recursive: true })
+        await enter(other.page)
+        for (const path of [...PAGES, `jobs/${job}`, 'services/artel%2Fcompute%2F1']) {
+          await open(path, other.page)
+          await settled(other.page)
+          assert.deepEqual(await seriousFindings(other.page), [], path)
+          const name = path.startsWith('jobs/') ? 'job' : path.replace(/\/.*/, '-one')
+          for (const width of WIDTHS) {
+            await other.page.setViewportSize({ width, height: width > 2000 ? 2160 : 850 })
+            await settled(other.page)
+            const sideways = await other.page.evaluate(
+              () => document.documentElement.scrollWidth - window.innerWidth
+            )
+            assert.ok(sideways <= 0, `${path} is ${sideways} px wider than ${width}`)
+            await other.page.screenshot({
+              path: join(SCREENSHOTS, `${name}-${width}-${look.colorScheme}.png`)
+            })
+          }
+        }
+        assert.deepEqual(other.errors, [])
+      } finally {
+        await other.close()
+      }
+    })
+
+  it('sees a worker vanish that was killed', async () => {
+    await enter()
+    const { program, ready } = workers[1]!
+    const row = page.getByRole('row').filter({ has: page.getByRole('button', { name: `Copy ${ready.id}` }) })
+    await row.waitFor()
+    await program.kill()
+    await row.waitFor({ state: 'detached' })
+    assert.deepEqual(browser.errors, [])
+  })
+
+  it('says that its node is gone, and goes on by itself when it is back', async function () {
+    this.timeout(60_000)
+    await enter()
+    await open('ledger')
+    await page.getByText('In the whole network').waitFor()
+    await client.program.kill()
+    await page.getByText('The node does not answer').first().waitFor()
+    // what was known stays to be read
+    await page.getByText('In the whole network').waitFor()
+    const port = new URL(url).port
+    client = await processes.worker(client.data, { args: [...CLIENT, port] })
+    await page.getByRole('img', { name: /Live/ }).waitFor()
+    await page.getByRole('heading', { name: 'Ledger' }).waitFor()
+  })
+})
+
+function dashboardOf({ ready }: Started): string {
+  const { dashboard } = ready as unknown as { dashboard?: string }
+  assert.ok(dashboard)
+  return dashboard
+}
+
+/** Nothing loads any more, and what moves has come to rest. */
+async function settled(page: Page): Promise<void> {
+  await page
+    .getByRole('status', { name: /Loading|Загрузка/ })
+    .first()
+    .waitFor({ state: 'detached' })
+  await page.locator('.mantine-Skeleton-root').first().waitFor({ state: 'detached' })
+  await page.evaluate(() =>
+    Promise.all(
+      document
+        .getAnimations()
+        .filter(({ effect }) => effect?.getComputedTiming().iterations === 1)
+        .map(({ finished }) => finished.catch(() => undefined))
+    )
+  )
+}
+
+async function drop(page: Page, bytes: Buffer): Promise<void> {
+  const data = await page.evaluateHandle(base64 => {
+    const transfer = new DataTransfer()
+    transfer.items.add(new File([Uint8Array.from(atob(base64), char => char.charCodeAt(0))], '0.receipt'))
+    return transfer
+  }, bytes.toString('base64'))
+  await page.getByRole('region', { name: 'Verify a receipt' }).dispatchEvent('drop', { dataTransfer: data })
+}
+
+function jobNumber(index: number) {
+  return {
+    job: index.toString(16).padStart(16, '0'),
+    name: `Job number ${index}`,
+    type: 'map',
+    state: 'completed',
+    submitted: 1_700_000_000_000 - index,
+    finished: 1_700_000_000_000,
+    done: 1,
+    total: 1,
+    retries: 0,
+    bound: '1000000',
+    paid: '1000',
+    shares: []
+  }
+}
