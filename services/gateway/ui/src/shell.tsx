@@ -8,7 +8,8 @@ import {
   NavLink,
   Text,
   Tooltip,
-  useMantineColorScheme
+  useMantineColorScheme,
+  VisuallyHidden
 } from '@mantine/core'
 import {
   CirclePlus,
@@ -112,9 +113,9 @@ export function Shell() {
                 size="compact-md"
                 radius="xl"
                 className="num"
-                aria-label={t('shell.balance', { amount: format.credits(balance.available, 2) })}
               >
                 {format.credits(balance.available, 2)}&nbsp;{t('credits.short')}
+                <VisuallyHidden>{t('shell.balance')}</VisuallyHidden>
               </Button>
             )}
             <ConnectionDot />

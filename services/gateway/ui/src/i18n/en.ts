@@ -9,7 +9,7 @@ export const en = {
 
   'shell.skip': 'Skip to content',
   'shell.pages': 'Pages',
-  'shell.balance': '{amount} credits available, open the ledger',
+  'shell.balance': ' available, open the ledger',
   'shell.language': 'EN: language is English, switch to Russian',
   'shell.scheme': 'Colours: {scheme}',
   'scheme.auto': 'as the system',

@@ -10,7 +10,7 @@ export const ru: Dictionary = {
 
   'shell.skip': 'К содержанию',
   'shell.pages': 'Страницы',
-  'shell.balance': 'Доступно кредитов: {amount}, открыть счёт',
+  'shell.balance': ' доступно, открыть счёт',
   'shell.language': 'РУ: язык русский, переключить на английский',
   'shell.scheme': 'Цвета: {scheme}',
   'scheme.auto': 'как в системе',

@@ -112,7 +112,10 @@ function One({ items, announced, service }: Services & { service: string }) {
       <Card title={t('services.use')}>
         {nameOf(service) === 'compute' ? (
           <Text size="sm">
-            {t('services.computeText')} <Anchor href={href('compose')}>{t('action.compose')}</Anchor>
+            {t('services.computeText')}{' '}
+            <Anchor href={href('compose')} underline="always">
+              {t('action.compose')}
+            </Anchor>
           </Text>
         ) : (
           <Text size="sm">{t('services.noPage')}</Text>

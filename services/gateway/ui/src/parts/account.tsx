@@ -1,4 +1,4 @@
-import { CopyButton, Text, Tooltip, UnstyledButton } from '@mantine/core'
+import { CopyButton, Text, Tooltip, UnstyledButton, VisuallyHidden } from '@mantine/core'
 import { shortId } from '../format.ts'
 import { useTexts } from '../i18n/i18n.tsx'
 
@@ -16,13 +16,13 @@ export function Id({ id, color, isMe = false }: { id: string; color?: string; is
         >
           <UnstyledButton
             onClick={copy}
-            aria-label={t('action.copyId', { id })}
             style={{ display: 'inline-flex', alignItems: 'center', gap: '0.4rem', maxWidth: '100%' }}
           >
             {color != null && <span className="dot" style={{ background: color }} />}
             <Text span size="sm" ff="monospace" truncate>
               {isMe ? t('state.thisNode') : shortId(id)}
             </Text>
+            <VisuallyHidden>{t('action.copyId', { id })}</VisuallyHidden>
           </UnstyledButton>
         </Tooltip>
       )}
