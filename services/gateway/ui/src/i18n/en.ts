@@ -89,7 +89,7 @@ export const en = {
   'peer.worker': 'worker',
   'peer.latency': 'Latency',
   'peer.slots': 'Slots',
-  'peer.leased': 'Works on',
+  'peer.leased': 'Busy',
   'peer.accepted': 'Accepted',
 
   'empty.jobs': 'No jobs yet',

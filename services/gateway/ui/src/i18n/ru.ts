@@ -91,7 +91,7 @@ export const ru: Dictionary = {
   'peer.worker': 'исполнитель',
   'peer.latency': 'Задержка',
   'peer.slots': 'Места',
-  'peer.leased': 'В работе',
+  'peer.leased': 'Занято',
   'peer.accepted': 'Принято',
 
   'empty.jobs': 'Задач пока нет',

@@ -207,6 +207,7 @@ function Work({ job }: { job: JobReport }) {
   const { t, format } = useTexts()
   const slices = useSlices(job.job, job.finished == null)
   const colors = useMemo(() => colorsOf(job, slices.data), [job, slices.data])
+  const me = useLive(state => state.balance?.account)
   const counts = useMemo(() => leasedBy(slices.data), [slices.data])
   if (job.memoOf != null) return null
   const workers = [...colors.keys()]
@@ -229,7 +230,7 @@ function Work({ job }: { job: JobReport }) {
               {workers.map(worker => (
                 <Table.Tr key={worker}>
                   <Table.Td>
-                    <Id id={worker} color={colors.get(worker)} />
+                    <Id id={worker} color={colors.get(worker)} isMe={worker === me} />
                   </Table.Td>
                   <Table.Td ta="end">{format.number(shares.get(worker)?.slices ?? 0)}</Table.Td>
                   <Table.Td ta="end">{format.number(counts.get(worker) ?? 0)}</Table.Td>

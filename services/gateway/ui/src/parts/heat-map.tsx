@@ -6,8 +6,10 @@ import { shortId } from '../format.ts'
 import { useTexts } from '../i18n/i18n.tsx'
 import { type Cell, cellsOf } from './heat-cells.ts'
 
+/** px where text has 16 */
 const CELL = 13
 const GAP = 3
+const FEW = 120
 
 /** Who did what: one square per slice or group of slices. The table of workers says the same in words. */
 export function HeatMap({
@@ -24,25 +26,27 @@ export function HeatMap({
   const canvas = useRef<HTMLCanvasElement>(null)
   const [hovered, setHovered] = useState<Cell>()
   const cells = useMemo(() => cellsOf(slices, total), [slices, total])
-  const size = cells.length < 120 ? CELL * 1.8 : CELL
-  const columns = Math.max(1, Math.floor((width + GAP) / (size + GAP)))
+  const scale = Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16
+  const size = scale * (cells.length < FEW ? CELL * 1.8 : CELL)
+  const gap = scale * GAP
+  const columns = Math.max(1, Math.floor((width + gap) / (size + gap)))
   const rows = Math.ceil(cells.length / columns)
-  const height = rows * (size + GAP) - GAP
+  const height = rows * (size + gap) - gap
   const done = cells.filter(({ workers }) => workers.length > 0).length
 
   useEffect(() => {
     const context = canvas.current?.getContext('2d')
     if (context == null || canvas.current == null || width === 0) return
-    const scale = window.devicePixelRatio
-    canvas.current.width = width * scale
-    canvas.current.height = height * scale
-    context.scale(scale, scale)
+    const density = window.devicePixelRatio
+    canvas.current.width = width * density
+    canvas.current.height = height * density
+    context.scale(density, density)
     cells.forEach((cell, index) => {
-      const x = (index % columns) * (size + GAP)
-      const y = Math.floor(index / columns) * (size + GAP)
+      const x = (index % columns) * (size + gap)
+      const y = Math.floor(index / columns) * (size + gap)
       draw(context, cell, { x, y, size }, colors)
     })
-  }, [cells, columns, width, height, size, colors])
+  }, [cells, columns, width, height, size, gap, colors])
 
   return (
     <div ref={ref}>
@@ -52,7 +56,7 @@ export function HeatMap({
         aria-label={t('heat.label', { done, n: cells.length })}
         style={{ width: '100%', height, display: 'block' }}
         onMouseMove={({ nativeEvent: { offsetX, offsetY } }) =>
-          setHovered(cells[Math.floor(offsetY / (size + GAP)) * columns + Math.floor(offsetX / (size + GAP))])
+          setHovered(cells[Math.floor(offsetY / (size + gap)) * columns + Math.floor(offsetX / (size + gap))])
         }
         onMouseLeave={() => setHovered(undefined)}
       />
@@ -81,7 +85,7 @@ function draw(
 ): void {
   context.save()
   context.beginPath()
-  context.roundRect(x, y, size, size, 3)
+  context.roundRect(x, y, size, size, size / 4)
   context.clip()
   const grey = '#8a95a333'
   if (workers.length === 0) {
