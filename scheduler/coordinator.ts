@@ -47,6 +47,7 @@ export function createCoordinator(
   const { release, finish } = leases
   const { answered, isHopeless, returnOrReview, lost, backOff } = answers
   let nextOrder = 1
+  let tickedAt = 0
 
   /** Ends jobs whose last hope went silent or left. */
   function giveUp(): void {
@@ -193,6 +194,9 @@ export function createCoordinator(
 
     /** Time passes: silent workers, deadlines, late slices. */
     tick(now: number): void {
+      // this node was itself held up: what its workers said meanwhile is not read yet
+      if (now - tickedAt > SILENT_MS / 2) for (const worker of workers.values()) worker.lastSeen = now
+      tickedAt = now
       for (const worker of workers.values()) {
         if (worker.outstanding.size === 0 || worker.silent || now - worker.lastSeen <= SILENT_MS) continue
         worker.silent = true
