@@ -31,9 +31,13 @@ export function networkCommand(): Command {
 
 function create(): Command {
   return common(new Command('create').description('found a network, signed with the key in the data folder'))
-    .argument('<name>', 'lower-case letters, digits and dashes')
-    .argument('<file>', 'where to write the definition')
-    .option('--with-seed <address>', 'multiaddr of a seed, with its peer id (repeat for more)', collect)
+    .argument('[file]', 'where to write the definition (default: the name and .json)')
+    .requiredOption('--name <name>', 'lower-case letters, digits and dashes')
+    .option(
+      '--with-seed <address>',
+      'multiaddr of a seed (repeat for more); without a peer id: this data folder is that seed',
+      collect
+    )
     .option(
       '--witness <id>',
       'peer id of a witness (repeat for more; default: the seeds, else the founder)',
@@ -42,25 +46,28 @@ function create(): Command {
     .option('--grant <micro>', 'micro-credits for a new account (default: 100000000, that is 100 credits)')
     .option('--pow-bits <bits>', 'proof of work for the grant', '0')
     .option('--yes', 'replace a file that is there')
-    .option('--private', 'with a pre-shared key: only who has the file can join')
+    .option('--public', 'without a pre-shared key: who knows a seed can join')
     .addHelpText(
       'after',
-      '\nExamples:\n  artel network create lab network.json --with-seed /ip4/192.0.2.7/tcp/4411/p2p/12D3KooW…'
+      '\nExamples:\n  artel network create --name lab --with-seed /ip4/192.0.2.7/tcp/4411\n  artel seed --network lab.json --listen /ip4/0.0.0.0/tcp/4411\n  artel start --network lab.json   (on every other machine, with a copy of the file)'
     )
-    .action(async (name: string, file: string, options: Options & { yes?: boolean }) => {
+    .action(async (path: string | undefined, options: Options & { name: string; yes?: boolean }) => {
+      const { name } = options
+      const file = path ?? `${name}.json`
       // a definition with its founder's signature cannot be had back
       if (existsSync(file)) await confirm(`${file} is there already; this replaces it.`, options)
-      const { privateKey } = await loadOrCreateIdentity(join(configOf(options).data, 'key'))
+      const { privateKey, peerId } = await loadOrCreateIdentity(join(configOf(options).data, 'key'))
+      const seeds = (options.withSeed as string[] | undefined) ?? []
       const network = await createNetwork(
         {
           name,
-          seeds: (options.withSeed as string[] | undefined) ?? [],
+          seeds: seeds.map(seed => (seed.includes('/p2p/') ? seed : `${seed}/p2p/${peerId}`)),
           ...(options.witness == null ? {} : { witnesses: options.witness as string[] }),
           grant: {
             powBits: integer('--pow-bits', options.powBits as string),
             ...(options.grant == null ? {} : { amount: BigInt(integer('--grant', options.grant as string)) })
           },
-          ...(options.private === true ? { preSharedKey: randomBytes(32).toString('hex') } : {})
+          ...(options.public === true ? {} : { preSharedKey: randomBytes(32).toString('hex') })
         },
         privateKey
       )

@@ -390,7 +390,7 @@ describe('cli: alone', () => {
       ['an unknown shell', ['completion', 'tcsh'], EXIT.usage, /tcsh.*bash, zsh, fish/],
       ['a module that is not there', ['map', './none.js'], EXIT.usage, /none\.js/],
       ['a wrong seed', ['start', '--seed', '127.0.0.1'], EXIT.usage, /--seed.*artel seed.*127\.0\.0\.1/],
-      ['a wrong amount', ['network', 'create', 'x', 'x.json', '--grant', '-1'], EXIT.usage, /--grant.*-1/]
+      ['a wrong amount', ['network', 'create', '--name', 'x', '--grant', '-1'], EXIT.usage, /--grant.*-1/]
     ]
     for (const [name, args, exit, message] of cases) {
       it(`: ${name}`, async () => {
@@ -403,7 +403,7 @@ describe('cli: alone', () => {
     }
 
     it(': a damaged key file, with the stack only for who asks', async () => {
-      await processes.run(['network', 'create', 'x', 'x.json', '--data', 'damaged'])
+      await processes.run(['network', 'create', '--name', 'x', '--data', 'damaged'])
       await writeFile(processes.path('damaged/key'), 'not a key')
       const args = ['start', '--data', 'damaged', '--network', 'x.json']
       const { code, stderr } = await processes.run(args)
@@ -419,7 +419,7 @@ describe('cli: alone', () => {
 
   it('makes, shows, signs and refuses network definitions', async () => {
     const json = async (args: string[]) => JSON.parse((await processes.run([...args, '--json'])).stdout)
-    const made = await json(['network', 'create', 'lab', 'lab.json', '--data', 'founder', '--private'])
+    const made = await json(['network', 'create', '--name', 'lab', '--data', 'founder'])
     assert.equal(made.witnesses[0], made.founder)
     assert.match(made.preSharedKey, /^[0-9a-f]{64}$/)
     assert.deepEqual(await json(['network', 'show', 'lab.json']), made)
@@ -458,7 +458,7 @@ describe('cli: alone', () => {
   })
 
   it('does not replace a definition without a yes', async () => {
-    const create = (...args: string[]) => processes.run(['network', 'create', 'twice', 'twice.json', ...args])
+    const create = (...args: string[]) => processes.run(['network', 'create', '--name', 'twice', ...args])
     assert.equal((await create()).code, 0)
     const before = await readFile(processes.path('twice.json'), 'utf8')
     const again = await create('--grant', '5')
