@@ -83,6 +83,10 @@ describe(`ledger: kill −9 at ${KILLS} random points, seed ${SEED}`, function (
     await working
     client = await fleet.start('alice', [witness, worker])
     for (const name of await client.call<string[]>('open')) await settle(name)
+    // orders are certified in their sequence: with this one all before it are
+    await client.call('escrow', 'last', '10')
+    acknowledged.escrows.add('last')
+    await settle('last')
     await fleet.equalBooks([witness, client, worker])
 
     // what is certified: every acknowledged order once, nothing twice
