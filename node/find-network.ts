@@ -9,8 +9,10 @@ import {
   fetchNetwork,
   type Identity,
   loadNetwork,
+  loadOrCreateIdentity,
   type NetworkDefinition,
   NetworkError,
+  networkId,
   saveNetwork,
   verifyNetwork
 } from '../bootstrap/index.ts'
@@ -36,6 +38,21 @@ export interface FoundNetwork {
 }
 
 /**
+ * Nobody else can be there to work for this node: it belongs to no network yet and is told of none, or to one that it
+ * founded and of which it is the only witness.
+ */
+export async function isAlone({ data, network, seeds }: Config): Promise<boolean> {
+  if (network != null || seeds.length > 0 || existsSync(join(data, 'seeds.json'))) return false
+  const kept = join(data, 'network.json')
+  if (!existsSync(kept)) return !existsSync(SHIPPED)
+  const [{ witnesses }, { peerId }] = await Promise.all([
+    loadNetwork(kept),
+    loadOrCreateIdentity(join(data, 'key'))
+  ])
+  return witnesses.length === 1 && witnesses[0] === peerId.toString()
+}
+
+/**
  * Which network this node belongs to, in this order: the file that was named, the definition in the data folder,
  * the one that came with the program, what a seed says (asked until one answers), a new one of its own
  * with `founds`. The answer is kept in the data folder.
@@ -49,10 +66,23 @@ export async function findNetwork(init: FindNetworkInit): Promise<FoundNetwork> 
   const previous = existsSync(kept) ? await loadNetwork(kept) : undefined
   const remembered = existsSync(seedFile) ? (JSON.parse(await readFile(seedFile, 'utf8')) as string[]) : []
   const seeds = [...new Set([...config.seeds, ...remembered])]
-  if (config.network == null && previous != null) return { network: previous, seeds }
+  const isOwn = previous?.founder === identity.peerId.toString()
+  if (config.network == null && previous != null) {
+    // who founded one alone and now names a seed, wants to leave it for another
+    if (isOwn && previous.seeds.length === 0 && config.seeds.length > 0) await expectSame(previous)
+    return { network: previous, seeds }
+  }
   const network = await verifyNetwork(await find(), previous == null ? {} : { previous })
   await saveNetwork(kept, network)
   return { network, seeds }
+
+  async function expectSame(own: NetworkDefinition): Promise<void> {
+    const other = await askSeeds(init)
+    if (networkId(other) === networkId(own)) return
+    throw new NetworkError(
+      `${config.data} belongs to ${networkId(own)}, which this node founded; to join ${networkId(other)} choose another folder with --data`
+    )
+  }
 
   async function find(): Promise<NetworkDefinition> {
     if (config.network != null) return loadNetwork(config.network)

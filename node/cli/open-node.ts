@@ -5,7 +5,7 @@ import { createLogger } from '../logger.ts'
 import { createOperations, type Operations } from '../operations.ts'
 import type { Config } from '../settings.ts'
 
-/** The running node of the data folder, or one of this process that only submits. */
+/** The running node of the data folder, or one of this process: it only submits, or where it is alone works for itself. */
 export async function openNode(
   config: Config,
   signal: AbortSignal
@@ -19,16 +19,22 @@ export async function openNode(
       if (!(error instanceof ControlError)) throw error
     }
   }
-  const { createNode } = await import('../create-node.ts')
-  const node = await createNode(config, {
+  const [{ createNode }, { isAlone }] = await Promise.all([
+    import('../create-node.ts'),
+    import('../find-network.ts')
+  ])
+  const alone = await isAlone(config)
+  const node = await createNode(alone ? { ...config, compute: true } : config, {
     role: 'node',
-    logger: createLogger({ ...config, logLevel: quieter(config) }),
+    founds: alone,
+    logger: createLogger({ ...config, logLevel: quieter(config, alone) }),
     signal
   })
   return { operations: createOperations(node), [Symbol.asyncDispose]: () => node.stop() }
 }
 
 /** Who runs one job wants its result, and to know why nothing happens; not the news of a node. */
-function quieter({ logLevel }: Config): Config['logLevel'] {
-  return logLevel === 'info' ? 'warn' : logLevel
+function quieter({ logLevel }: Config, alone: boolean): Config['logLevel'] {
+  if (logLevel !== 'info') return logLevel
+  return alone ? 'error' : 'warn'
 }
