@@ -130,7 +130,7 @@ async function checkNetwork(config: Config): Promise<Result> {
       ? ['ok', 'no definition yet; the seeds will be asked']
       : [
           'warn',
-          'no definition and no seed; start with --seed ADDRESS or --network FILE, or found one with: artel seed'
+          'none yet: the first start founds one of this machine alone; to join one start with --seed ADDRESS or --network FILE'
         ]
   }
   const { name, epoch, witnesses } = await loadNetwork(file)

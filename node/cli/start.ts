@@ -16,7 +16,10 @@ export function startCommand(): Command {
   return command('start', 'start a node of a network', 'node').addHelpText(
     'after',
     `
+Told of no network, it founds one of its own, which others can join.
+
 Examples:
+  artel start                                                 this machine alone, until others join it
   artel start --seed /ip4/192.0.2.7/tcp/4411/p2p/12D3KooW…    join the network of a seed
   artel start --network network.json --listen /ip4/0.0.0.0/tcp/4000
   ARTEL_LOG_LEVEL=debug artel start --compute false           a node that only submits`
@@ -45,10 +48,14 @@ function command(name: string, description: string, role: NodeRole): Command {
 async function start(role: NodeRole, options: OutputOptions & Record<string, unknown>): Promise<void> {
   const config = configOf(options, role === 'seed' ? { listen: SEED_LISTEN } : { gateway: { enabled: true } })
   const logger = createLogger(config)
-  const { createNode } = await import('../create-node.ts')
+  const [{ createNode }, { isAlone }] = await Promise.all([
+    import('../create-node.ts'),
+    import('../find-network.ts')
+  ])
   await untilInterrupted(async signal => {
     const configFile = configFileOf(options, config)
-    const node = await createNode(config, { role, logger, configFile, signal }).catch(error => {
+    const founds = role === 'seed' || (await isAlone(config))
+    const node = await createNode(config, { role, founds, logger, configFile, signal }).catch(error => {
       if (signal.aborted) return undefined
       throw error
     })
@@ -71,7 +78,7 @@ async function start(role: NodeRole, options: OutputOptions & Record<string, unk
     }
     // the token is for the owner's screen, not for what programs log
     print({ ...ready, dashboard: node.gateway?.url }, options, it =>
-      describe({ ...it, dashboard: it.dashboard && `${it.dashboard}/#token=${node.gateway?.token}` })
+      describe({ ...it, founds, dashboard: it.dashboard && `${it.dashboard}/#token=${node.gateway?.token}` })
     )
     await aborted(signal)
     await closeControl()
@@ -88,6 +95,8 @@ function describe(ready: {
   addresses: string[]
   data: string
   dashboard?: string
+  /** it is the one that others join by */
+  founds: boolean
 }): string {
   return [
     `artel ${VERSION} ${ready.role} ${ready.id}`,
@@ -95,6 +104,6 @@ function describe(ready: {
     ...ready.addresses.map(address => `  address:   ${address}`),
     `  data:      ${ready.data}`,
     ...(ready.dashboard == null ? [] : [`  dashboard: ${ready.dashboard}`]),
-    ...(ready.role === 'seed' ? [`  join:      artel start --seed ${ready.addresses[0]}`] : [])
+    ...(ready.founds ? [`  join:      artel start --seed ${ready.addresses[0]}`] : [])
   ].join('\n')
 }

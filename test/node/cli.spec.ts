@@ -383,7 +383,6 @@ describe('cli: alone', () => {
       ['a config that is not there', ['start', '--config', 'none.json'], EXIT.usage, /none\.json/],
       ['a task that is not there', ['run', 'none.json'], EXIT.usage, /none\.json/],
       ['a definition that is not there', ['start', '--network', 'none.json'], EXIT.usage, /none\.json/],
-      ['no network at all', ['start'], EXIT.usage, /--seed.*--network.*artel seed/],
       ['no running node', ['peers'], EXIT.network, /no node is running.*artel start/],
       ['a wrong limit', ['jobs', '--limit', '0'], EXIT.usage, /--limit.*"0"/],
       ['a wrong state', ['jobs', '--state', 'done'], EXIT.usage, /--state.*done.*completed/],
