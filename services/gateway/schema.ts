@@ -259,6 +259,7 @@ export const network = z.object({
   slots: count.describe('of all workers known'),
   walled: z.boolean(),
   pid: z.int(),
+  dashboard: z.string().optional().describe('where it is served'),
   epoch: z.int(),
   witnesses: z.array(z.string()),
   supply,
