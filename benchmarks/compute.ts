@@ -50,7 +50,7 @@ export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
       return right({ ms, value: value as number })
     }
     const metric = `compute.${computation.name}`
-    const rates = await beside(quick ? 1 : 5, artel, peers, failed)
+    const rates = await beside(quick ? 1 : 3, artel, peers, failed)
     rows.push(...besideRows(metric, 'M/s', rates, `${metric}-share`))
   }
   return rows

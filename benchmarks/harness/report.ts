@@ -18,12 +18,15 @@ export function machine(): Machine {
   }
 }
 
-/** Short id of the commit, with `+` when files differ from it. */
+/** Short id of the commit, with `+` when files differ from it, other than the one that the figures go into. */
 export function commit(): string {
   const git = (...args: string[]): string =>
     execFileSync('git', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
   try {
-    return git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '-uno') === '' ? '' : '+')
+    return (
+      git('rev-parse', '--short', 'HEAD') +
+      (git('status', '--porcelain', '-uno', '--', '.', ':!benchmarks/README.md') === '' ? '' : '+')
+    )
   } catch {
     return 'unknown: not a git checkout'
   }
