@@ -1,5 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { encode } from '@ipld/dag-cbor'
 import fc from 'fast-check'
 import { createBook } from '../../ledger/book.ts'
@@ -11,6 +13,7 @@ import { createReceipts, signEvidence, signWork, verifyReceipt, workProof } from
 import { decodeItems, encodeItems } from '../../ledger/replica.ts'
 import { decodeSegment, encodeSegment, isCertified, isSigned } from '../../ledger/segment.ts'
 import { grantOrder, runOf, signerFrom, testNetwork, transferOrder } from './helpers.ts'
+import { ask, newKey, startNetwork, startPeer, type TestNetwork } from './nodes.ts'
 
 const alice = signerFrom('alice')
 const bob = signerFrom('bob')
@@ -119,4 +122,56 @@ describe('ledger: hostile bytes', () => {
       )
     })
   }
+})
+
+describe('ledger: hostile requests over the wire', function () {
+  this.timeout(120_000)
+  let net: TestNetwork
+  let peer: Awaited<ReturnType<typeof startPeer>>
+  before(async () => {
+    net = await startNetwork(1)
+    peer = await startPeer(await newKey())
+    await peer.libp2p.dial(net.witnesses[0]!.libp2p.getMultiaddrs())
+  })
+  after(async () => {
+    await peer.libp2p.stop()
+    await net.stop()
+  })
+
+  it('get an answer or the end of their stream, leave nothing behind, and honest accounts go on', async () => {
+    const witness = net.witnesses[0]!
+    const rows = (): unknown => {
+      const db = new DatabaseSync(join(witness.directory, 'ledger.sqlite'), { readOnly: true })
+      const tables = ['segments', 'statements', 'votes', 'voted', 'entries', 'checkpoints', 'proposals']
+      const counts = tables.map(table => db.prepare(`SELECT count(*) AS n FROM ${table}`).get()!.n)
+      db.close()
+      return counts
+    }
+    const before = rows()
+    const anything = fc.letrec(tie => ({
+      any: fc.oneof(
+        { maxDepth: 3 },
+        fc.maxSafeInteger(),
+        fc.uint8Array({ maxLength: 70 }),
+        fc.constantFrom(null, true, 1.5, witness.account, encodeSegment(run), encodeForkProof(run, other)),
+        fc.string({ maxLength: 70 }),
+        fc.array(tie('any'), { maxLength: 5 })
+      )
+    })).any
+    const method = fc.constantFrom('vote', 'items', 'chain', 'sync', 'propose', 'checkpoint', 'constructor')
+    await fc.assert(
+      fc.asyncProperty(method, anything, async (name, body) => {
+        try {
+          await ask(peer.libp2p, net.network.id, witness.account, name, body)
+        } catch (error) {
+          assert.notEqual((error as Error).name, 'TimeoutError', `${name} hangs`)
+        }
+      }),
+      { numRuns: 300 }
+    )
+    assert.deepEqual(rows(), before)
+    const client = await net.join()
+    await client.ledger.claimGrant()
+    await client.ledger.transfer(witness.account, 1n)
+  })
 })
