@@ -15,6 +15,7 @@ import type {
 import { COMPUTE_SERVICE } from '../services/index.ts'
 import type { ArtelNode } from './contract.ts'
 import { UnknownJobError } from './errors.ts'
+import { functionsAsText } from './sdk/wire.ts'
 import { VERSION } from './version.ts'
 
 // Jobs of a list where nobody says how many.
@@ -271,14 +272,7 @@ function jobOf(node: ArtelNode, id: string): Job {
 
 /** A spec as `run` wants it: functions travel as their source text. */
 export function encodeSpec(spec: unknown): string {
-  return Buffer.from(encodeValue(withoutFunctions(spec))).toString('base64')
-}
-
-function withoutFunctions(value: unknown): unknown {
-  if (typeof value === 'function') return value.toString()
-  if (Array.isArray(value)) return value.map(withoutFunctions)
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value
-  return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, withoutFunctions(child)]))
+  return Buffer.from(encodeValue(functionsAsText(spec))).toString('base64')
 }
 
 function plain<T>(value: T): Plain<T> {

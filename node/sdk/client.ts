@@ -13,7 +13,7 @@ import type {
   Waiting
 } from './contract.ts'
 import { ArtelError } from './errors.ts'
-import { createHttp, type Place, type RequestInit_ } from './http.ts'
+import { type CallInit, createHttp, type Place } from './http.ts'
 import { createJob, type Submitted } from './job.ts'
 import { createStream } from './stream.ts'
 import { createWatch } from './watch.ts'
@@ -45,7 +45,7 @@ export function createClient({
   const components = { http, watch: createWatch(http, closing.signal) }
   let closed: Promise<void> | undefined
 
-  const get = <T>(path: string, init: RequestInit_ = {}): Promise<T> => http.call(`/api/v1${path}`, init)
+  const get = <T>(path: string, init: CallInit = {}): Promise<T> => http.call(`/api/v1${path}`, init)
 
   /** One key for all tries of a submission: the node starts it once. */
   async function send(path: string, value: unknown, signal?: AbortSignal): Promise<Submitted> {

@@ -26,7 +26,7 @@ export interface HttpInit {
   closed: AbortSignal
 }
 
-export interface RequestInit_ {
+export interface CallInit {
   method?: 'GET' | 'POST'
   query?: Record<string, string | number | undefined>
   /** sent as a canonical value */
@@ -45,15 +45,15 @@ export interface RequestInit_ {
 export interface Http {
   locate(): Promise<Place>
   /** The value of a canonical or JSON answer. Throws ArtelError, or the reason of the signal. */
-  call<T>(path: string, init?: RequestInit_): Promise<T>
+  call<T>(path: string, init?: CallInit): Promise<T>
   /** The body as it arrives. */
-  stream(path: string, init?: RequestInit_): Promise<ReadableStream<Uint8Array>>
+  stream(path: string, init?: CallInit): Promise<ReadableStream<Uint8Array>>
 }
 
 export function createHttp({ locate, patienceMs, closed }: HttpInit): Http {
   async function request<T>(
     path: string,
-    init: RequestInit_,
+    init: CallInit,
     read: (response: Response) => Promise<T>
   ): Promise<T> {
     const given = init.signal == null ? closed : AbortSignal.any([closed, init.signal])
@@ -111,7 +111,7 @@ export function createHttp({ locate, patienceMs, closed }: HttpInit): Http {
   }
 }
 
-function address({ url }: Place, path: string, { query = {}, waitMs }: RequestInit_): URL {
+function address({ url }: Place, path: string, { query = {}, waitMs }: CallInit): URL {
   const target = new URL(path.slice(1), url.endsWith('/') ? url : `${url}/`)
   for (const [key, value] of Object.entries({ ...query, wait: waitMs })) {
     if (value !== undefined) target.searchParams.set(key, String(value))
@@ -119,7 +119,7 @@ function address({ url }: Place, path: string, { query = {}, waitMs }: RequestIn
   return target
 }
 
-function headersOf({ token }: Place, { key }: RequestInit_, type?: string): Record<string, string> {
+function headersOf({ token }: Place, { key }: CallInit, type?: string): Record<string, string> {
   return {
     accept: `${VALUE_TYPE}, application/json`,
     ...(token == null ? {} : { authorization: `Bearer ${token}` }),
@@ -128,7 +128,7 @@ function headersOf({ token }: Place, { key }: RequestInit_, type?: string): Reco
   }
 }
 
-function bodyOf({ value, body }: RequestInit_): { type?: string; content?: BodyInit } {
+function bodyOf({ value, body }: CallInit): { type?: string; content?: BodyInit } {
   if (value !== undefined) return { type: VALUE_TYPE, content: encodeValue(value) as Uint8Array<ArrayBuffer> }
   if (body == null) return {}
   return 'raw' in body
