@@ -10,8 +10,8 @@ import { openIdempotency } from './idempotency.ts'
 import { createServer } from './server.ts'
 import { openTokens, replace } from './tokens.ts'
 
-/** What is answered already may end; then connections are cut. */
-const GRACE_MS = 3_000
+/** What is being answered may end; then connections are cut: a node stops within 2 s of Ctrl-C. */
+const GRACE_MS = 1_000
 
 /** Makes the HTTP API and dashboard of a node. */
 export function createGateway(init: GatewayInit): (components: GatewayComponents) => Gateway {
