@@ -103,7 +103,7 @@ export interface Factors {
   reputation?: number
   /** the worker's own */
   multiplier?: number
-  /** expected copies of the work that verification needs (verify.ts, expectedCost) */
+  /** expected copies of the work that are paid for so that it is verified (verify.ts, expectedCost) */
   verification?: number
 }
 

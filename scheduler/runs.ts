@@ -3,11 +3,11 @@ import type { Logger } from '@libp2p/interface'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { create as createDigest } from 'multiformats/hashes/digest'
-import type { SignedWork } from '../ledger/index.ts'
 import type { Sandbox } from '../sandbox/index.ts'
+import { createAccepted, type RunningPart } from './accepted.ts'
 import type { JobReport, SchedulerEvents } from './contract.ts'
 import { type Coordinator, createCoordinator } from './coordinator.ts'
-import type { Accepted, Effects } from './coordinator-contract.ts'
+import type { Effects } from './coordinator-contract.ts'
 import { chunkCid } from './data.ts'
 import type { Exchange } from './exchange.ts'
 import { JobHandle } from './job.ts'
@@ -64,18 +64,16 @@ export function createRuns(
   const { signal, tell } = init
   const runHere = createRunHere(sandbox, requester, signal)
   const jobs = new Map<string, JobHandle>()
-  const parts = new Map<string, { job: JobHandle; part: Part; index: number }>()
+  const parts = new Map<string, RunningPart>()
   /** jobs that run and are not yet written down as running: most end before the next tick */
   const begun = new Set<JobHandle>()
   let ticker: NodeJS.Timeout | undefined
+  const { keep, ...accepted } = createAccepted({ cannotStore }, { parts, store, log })
   const coordinator: Coordinator = createCoordinator(
     {
       lease: onLease,
       revoke: ({ worker, slice }) => outbox.revoke(worker, slice),
-      accept: onAccept,
-      pay: onPay,
-      retract: onRetract,
-      trust: onTrust,
+      ...accepted,
       evidence: evidence => settlement.accuse(parts.get(evidence.job)!.job.id, evidence),
       end: onPartEnd
     },
@@ -257,27 +255,7 @@ export function createRuns(
     }
   }
 
-  /** false when this node cannot write, which ends the job as soon as the coordinator has taken its step. */
-  function keep(job: JobHandle, write: () => void): boolean {
-    try {
-      write()
-      return true
-    } catch (err) {
-      queueMicrotask(() => cannotStore(job, err as Error))
-      return false
-    }
-  }
-
   // ---- what the coordinator decides ----
-
-  function onTrust(...[key, trust]: Parameters<Effects['trust']>): void {
-    try {
-      store.setTrust(key, trust)
-    } catch (err) {
-      // the coordinator remembers it; after a restart there is a little less
-      log.error('what is known of a worker could not be written: %e', err)
-    }
-  }
 
   function onLease(lease: Lease): void {
     const { part, job, index } = parts.get(lease.job)!
@@ -294,47 +272,6 @@ export function createRuns(
       job: job.id,
       price: Number(lease.price)
     })
-  }
-
-  function onAccept(accepted: Accepted): 'stored' | 'malformed' | 'unstored' {
-    const { slice, first, count, paid, check } = accepted
-    const { job, part, index } = parts.get(accepted.job)!
-    const value = accepted.payload as Uint8Array
-    const works = accepted.proofs as SignedWork[]
-    const write = (): void =>
-      store.addSlice(job.id, { part: index, first, count, slice, value, paid, works, check })
-    if (!keep(job, write)) return 'unstored'
-    try {
-      part.reducer.add(first, count, value)
-    } catch (err) {
-      log.error('a result of %s for job %s is malformed: %e', paid[0]?.worker, job.id, err)
-      keep(job, () => store.removeSlice(job.id, index, first))
-      return 'malformed'
-    }
-    for (const { worker, price } of paid) job.addShare(worker, count, price)
-    job.addDone(count, check)
-    return 'stored'
-  }
-
-  function onPay({ job: id, first, count, worker, price, proof }: Parameters<Effects['pay']>[0]): void {
-    const { job, index } = parts.get(id)!
-    const works = proof == null ? [] : [proof as SignedWork]
-    const write = (): void => store.addCanary(job.id, { part: index, first }, { worker, price, works })
-    if (!keep(job, write)) return
-    job.addShare(worker, count, price)
-    job.addCanary(count)
-  }
-
-  /** Rare: what was reduced already contains the doubtful result, so everything else is reduced again. */
-  function onRetract({ job: id, first, count }: { job: string; first: number; count: number }): void {
-    const { job, part, index } = parts.get(id)!
-    if (!keep(job, () => store.removeSlice(job.id, index, first))) return
-    part.reducer = part.createReducer()
-    for (const slice of store.slices(job.id))
-      if (slice.part === index) part.reducer.add(slice.first, slice.count, slice.value)
-    job.setShares(store.shares(job.id))
-    job.verification = store.verification(job.id)
-    job.done -= count
   }
 
   function onPartEnd(ended: Ended): void {
