@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { cp, mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -28,7 +29,12 @@ export async function compare(base: string, bench: string, quick: boolean): Prom
   await symlink(join(ROOT, 'node_modules'), join(other, 'node_modules'))
   // the same ruler for both
   await rm(join(other, 'benchmarks'), { recursive: true, force: true })
-  await cp(join(ROOT, 'benchmarks'), join(other, 'benchmarks'), { recursive: true })
+  const peers = join('benchmarks', 'peers', 'node_modules')
+  await cp(join(ROOT, 'benchmarks'), join(other, 'benchmarks'), {
+    recursive: true,
+    filter: source => source !== join(ROOT, peers)
+  })
+  if (existsSync(join(ROOT, peers))) await symlink(join(ROOT, peers), join(other, peers))
 
   const here: Report[] = []
   const there: Report[] = []
