@@ -139,9 +139,9 @@ export const en = {
   'job.verification': 'Confidence',
   'job.unverified': 'unverified',
   'job.quorum': { one: '{n} answer', other: '{n} equal answers' },
-  'job.replicated': {
-    one: '{share} of {n} slice calculated twice or more',
-    other: '{share} of {n} slices calculated twice or more'
+  'job.verified': {
+    one: 'at least {reached} reached; copies: {copies}, canaries: {canaries}, {n} item audited',
+    other: 'at least {reached} reached; copies: {copies}, canaries: {canaries}, {n} items audited'
   },
   'job.result': 'Result',
   'job.memo': 'Taken from an equal job',

@@ -137,20 +137,23 @@ function Summary({ job }: { job: JobReport }) {
   )
 }
 
-/** How sure the result is: what was asked for, and how much of it more than one worker calculated. */
+/** How sure the result is: what was asked for, what was reached, and what that took. */
 function Verification({ job }: { job: JobReport }) {
   const { t, format } = useTexts()
   const { data: spec } = useSpec(job.job)
-  const { data: slices } = useSlices(job.job, job.finished == null)
-  const items = slices?.items ?? []
-  const replicated = items.filter(({ workers }) => workers.length > 1).length
+  const { confidence, replicas = 1, audited = 0, canaries = 0 } = job.verification ?? {}
   return (
     <Figure
       label={t('job.verification')}
       value={wanted(spec)}
       hint={
-        items.length > 0 &&
-        t('job.replicated', { share: format.percent(replicated / items.length), n: items.length })
+        confidence != null &&
+        t('job.verified', {
+          reached: format.percent(confidence, 3),
+          copies: format.number(Math.round(replicas * 100) / 100),
+          canaries: format.number(canaries),
+          n: audited
+        })
       }
     />
   )
