@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import { existsSync } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,6 +8,7 @@ import { Processes, type Started, until } from '../integration/processes.ts'
 import { type Browser, openBrowser, seriousFindings } from './browser.ts'
 
 const SCREENSHOTS = fileURLToPath(new URL('../screenshots/', import.meta.url))
+const BUILT = fileURLToPath(new URL('../../services/gateway/ui/dist/index.html', import.meta.url))
 const PAGES = ['overview', 'jobs', 'compose', 'ledger', 'contribute', 'services']
 const WIDTHS = [400, 1280, 3840]
 /** a client: it computes for nobody, and serves the dashboard */
@@ -25,6 +27,7 @@ describe('services: dashboard', () => {
 
   before(async function () {
     this.timeout(60_000)
+    assert.ok(existsSync(BUILT), 'the dashboard is not built: npm run build:ui')
     await processes.seed()
     workers = await Promise.all([1, 2].map(() => processes.worker()))
     client = await processes.worker(undefined, { args: [...CLIENT, '0'] })
@@ -111,6 +114,39 @@ describe('services: dashboard', () => {
     await editor.fill("{\n  type: 'map',\n  items: fetchThem()\n}")
     await page.getByRole('button', { name: 'Run', exact: true }).click()
     await page.getByRole('alert').getByText('Line 3').waitFor()
+  })
+
+  it('follows a job that runs, and cancels it after asking', async () => {
+    await enter()
+    await open('compose')
+    const editor = page.getByRole('textbox', { name: /The task/ })
+    await editor.fill("{ name: 'Endless', type: 'range_reduce', start: 1, end: 1e13, map: x => x % 7 }")
+    await page.getByRole('button', { name: 'Run', exact: true }).click()
+    const watch = page.getByRole('region', { name: 'The job that runs' })
+    await watch.getByText('running').waitFor()
+    await watch.getByRole('progressbar').first().waitFor()
+    await watch.getByRole('button', { name: 'Cancel' }).click()
+    await watch.getByRole('button', { name: 'Really cancel?' }).click()
+    await watch.getByText('cancelled').waitFor()
+    await open('jobs')
+    await page.getByLabel('State').selectOption('cancelled')
+    await page.getByRole('link', { name: /Endless/ }).waitFor()
+    assert.deepEqual(browser.errors, [])
+  })
+
+  it('sends credits to another account', async () => {
+    await enter()
+    await open('ledger')
+    await page.getByRole('button', { name: 'Send credits' }).click()
+    const dialog = page.getByRole('dialog', { name: 'Send credits' })
+    await dialog.getByLabel('To account').fill(workers[0]!.ready.id)
+    await dialog.getByLabel('Credits').fill('1.5')
+    assert.deepEqual(await seriousFindings(page), [])
+    await dialog.getByRole('button', { name: 'Send' }).click()
+    await dialog.waitFor({ state: 'detached' })
+    const row = page.getByRole('row').filter({ hasText: 'Transfer' })
+    await row.getByText('-1.5').waitFor()
+    assert.deepEqual(browser.errors, [])
   })
 
   it('checks a receipt that is dropped, and refuses one that was changed', async () => {

@@ -69,6 +69,8 @@ export const variables: CSSVariablesResolver = () => ({
     '--artel-accent': '#53b0b2',
     '--mantine-color-anchor': '#79c2c4',
     '--mantine-color-error': '#ff8a80',
+    '--mantine-color-gray-light': '#98a3b02e',
+    '--mantine-color-gray-light-color': '#c9d1da',
     '--mantine-color-artel-light': '#53b0b22e',
     '--mantine-color-artel-light-color': '#9fdcde',
     '--mantine-color-red-light': '#ff7a702e',

@@ -25,9 +25,9 @@ export const token = {
 
 /** Takes the token out of `#token=…`, so that it stands neither in the address nor in the history. */
 export function takeTokenFromAddress(): void {
-  const found = /^#token=([^&]+)/.exec(window.location.hash)?.[1]
+  const found = /^#token=([\w.~-]+)/.exec(window.location.hash)?.[1]
   if (found == null) return
-  token.set(decodeURIComponent(found))
+  token.set(found)
   window.history.replaceState(null, '', `${window.location.pathname}#/overview`)
   window.dispatchEvent(new HashChangeEvent('hashchange'))
 }

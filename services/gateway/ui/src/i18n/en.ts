@@ -230,7 +230,7 @@ export const en = {
   'ledger.when': 'When',
   'ledger.what': 'What',
   'ledger.amount': 'Credits',
-  'ledger.with': 'Job or account',
+  'ledger.with': 'Job, account',
   'ledger.type.grant': 'Grant',
   'ledger.type.escrow': 'Reserved',
   'ledger.type.settle': 'Payment for work',

@@ -255,7 +255,7 @@ export const ru: Dictionary = {
   'ledger.when': 'Когда',
   'ledger.what': 'Что',
   'ledger.amount': 'Кредиты',
-  'ledger.with': 'Задача или аккаунт',
+  'ledger.with': 'За что, кому',
   'ledger.type.grant': 'Начисление',
   'ledger.type.escrow': 'Резерв',
   'ledger.type.settle': 'Оплата работы',

@@ -177,6 +177,7 @@ function Load() {
             height={150}
             most={2}
             steps
+            isWhole
             format={value => format.number(value, 0)}
           />
         </div>

@@ -19,9 +19,12 @@ export interface ChartProps {
   /** the highest y at least */
   most?: number
   steps?: boolean
+  /** counts: no ticks between them */
+  isWhole?: boolean
   format: (value: number) => string
 }
 
+const WHOLE_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
 const INK = { light: { text: '#566070', grid: '#e3e8ed' }, dark: { text: '#a3adba', grid: '#2a323b' } }
 
 /** A line chart. Loaded apart from the pages: uPlot is not needed for the first look. */
@@ -35,6 +38,7 @@ export default function Chart(props: ChartProps) {
     range,
     most = 0,
     steps = false,
+    isWhole = false,
     format
   } = props
   const { format: texts } = useTexts()
@@ -71,7 +75,12 @@ export default function Chart(props: ChartProps) {
             space: px * 6,
             values: (_, ticks) => ticks.map(tick => (isTime ? texts.time(tick * 1000) : texts.number(tick)))
           },
-          { ...axis, size: px * 3.4, values: (_, ticks) => ticks.map(tick => now.current.format(tick)) }
+          {
+            ...axis,
+            size: px * 3.4,
+            incrs: isWhole ? WHOLE_STEPS : undefined,
+            values: (_, ticks) => ticks.map(tick => now.current.format(tick))
+          }
         ],
         series: [
           {
@@ -99,7 +108,7 @@ export default function Chart(props: ChartProps) {
       made.destroy()
       plot.current = null
     }
-  }, [isWide, scheme, texts, px, height, isTime, steps, shape, range, most])
+  }, [isWide, scheme, texts, px, height, isTime, steps, isWhole, shape, range, most])
 
   useEffect(() => {
     plot.current?.setData(data as UPlot.AlignedData)
