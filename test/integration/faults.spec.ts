@@ -3,8 +3,10 @@ import { Cable } from './cable.ts'
 import { Processes, type Program, type Started } from './processes.ts'
 import { accepted, checkCredits, checkRight, type End, end, progress, work } from './work.ts'
 
-// Long enough that a lease expires in silence while the job still runs.
+// Long enough to be interrupted several times.
 const LONG = 60_000
+// Long enough that a lease expires in silence (4 s) while one worker alone does the rest of the job.
+const LONGER = 200_000
 const sum = (items: number): number => (items * (items + 1)) / 2
 
 const jobOf = async (client: Program): Promise<string> =>
@@ -71,7 +73,7 @@ describe('integration: faults', function () {
 
   it('SIGSTOP of a worker: its lease expires, and what it says after SIGCONT does not matter', async () => {
     const [stopped] = await Promise.all([net.worker(), net.worker()])
-    const client = net.client(await net.folder(), work('none', LONG))
+    const client = net.client(await net.folder(), work('none', LONGER))
     await progress(client, 0.05)
     stopped.program.signal('SIGSTOP')
     try {
@@ -80,7 +82,7 @@ describe('integration: faults', function () {
       stopped.program.signal('SIGCONT')
     }
     const ended = await end(client)
-    checkRight(ended, sum(LONG))
+    checkRight(ended, sum(LONGER))
     checkPaidOnce(ended)
     await checkCredits(net, 4)
   })
@@ -95,19 +97,19 @@ describe('integration: faults', function () {
     afterEach(() => cable.close())
 
     it('nothing passes for a while: others do its slices, late answers do not matter', async () => {
-      const client = net.client(await net.folder(), work('none', LONG), { args: ['unreachable'] })
+      const client = net.client(await net.folder(), work('none', LONGER), { args: ['unreachable'] })
       await progress(client, 0.05)
       cable.hang()
       await retried(client)
       cable.mend()
       const ended = await end(client)
-      checkRight(ended, sum(LONG))
+      checkRight(ended, sum(LONGER))
       checkPaidOnce(ended)
       await checkCredits(net, 4)
     })
 
     it('connections are reset: others do its slices, and it comes back when it can be reached', async () => {
-      const client = net.client(await net.folder(), work('none', LONG), { args: ['unreachable'] })
+      const client = net.client(await net.folder(), work('none', LONGER), { args: ['unreachable'] })
       await progress(client, 0.05)
       cable.cut()
       const leases = client.events.length
@@ -119,7 +121,7 @@ describe('integration: faults', function () {
         60_000
       )
       const ended = await end(client)
-      checkRight(ended, sum(LONG))
+      checkRight(ended, sum(LONGER))
       checkPaidOnce(ended)
       assert.ok(ended.report.shares.some(({ worker }) => worker === behind.ready.id))
       await checkCredits(net, 4)
