@@ -47,6 +47,10 @@ describe('scheduler: jobs while no witness is there', function () {
       'a stream to the worker'
     )
     const before = requester.ledger.balance().available
+    await until(
+      () => worker.ledger.balance(requester.id).available === before,
+      'the worker knows of the grant that no witness can tell it later'
+    )
     await witness.stop()
     nodes.delete(witness)
 

@@ -96,7 +96,7 @@ describe('scheduler: large jobs', () => {
       assert.equal(coordinator.progress('job')!.done, 199)
       return size
     })
-    // less than a byte per slice
-    assert.ok(sizes[1]! - sizes[0]! < 100_000, `${sizes} bytes`)
+    // less than ten bytes per slice, which leaves room for what else the process does meanwhile
+    assert.ok(sizes[1]! - sizes[0]! < 1_000_000, `${sizes} bytes`)
   })
 })
