@@ -75,7 +75,6 @@ export class WorkRunner {
     }
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: tests know what they asked for
   async result(spec: unknown, how?: { slice?: number; seed?: number }): Promise<any> {
     return decodeValue(await this.run(spec, how))
   }
