@@ -200,11 +200,11 @@ describe('services: dashboard', () => {
     await enter()
     await page.keyboard.press('Tab')
     await page.keyboard.press('Enter')
-    assert.equal(await page.evaluate(() => document.activeElement?.id), 'main')
+    await page.locator('#main:focus').waitFor()
     await page.getByRole('link', { name: 'Jobs' }).first().focus()
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { name: 'Jobs' }).waitFor()
-    assert.equal(await page.evaluate(() => document.activeElement?.id), 'main')
+    await page.locator('#main:focus').waitFor()
   })
 
   it('scrolls through 100,000 jobs and draws only those that are seen', async () => {
