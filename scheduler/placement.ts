@@ -3,7 +3,7 @@ import type { CoordinatorState, Interval, JobEntry, Slice, WorkerEntry } from '.
 import type { Leases } from './leases.ts'
 import { hasRoom, mayServe, rank, sliceUnits } from './place.ts'
 import type { Standing } from './standing.ts'
-import { checksFor, isExcluded } from './verify.ts'
+import { checksFor, isExcluded, LEAST_AUDITED_MS } from './verify.ts'
 
 // Speculation: after this share of a job, a slice that runs this many times the median is leased twice.
 const SPECULATE_AFTER = 0.75
@@ -69,15 +69,16 @@ export function createPlacement(
       return
     }
     if (worker.own) return
-    const items = mayAudit(job) ? count : 1
+    const items = mayAudit(job, count) ? count : 1
     const plan = checksFor(verification.confidence, trustOf(job, worker.id), shareOfBad(), items)
     if (random() < plan.replica) slice.wanted = 2
     else slice.toAudit = plan.audits
   }
 
-  /** true while this node, which audits itself, keeps up with what waits for it */
-  function mayAudit(job: JobEntry): boolean {
-    if (!job.auditable) return false
+  /** true where an answer of `count` units is worth it and this node, which audits itself, keeps up */
+  function mayAudit(job: JobEntry, count: number): boolean {
+    const rate = rates.of(job.program)?.rate
+    if (!job.auditable || (rate != null && rate * count < LEAST_AUDITED_MS)) return false
     const own = [...workers.values()].find(worker => worker.own)
     return own != null && !own.silent && hasRoom(view(own)) && audits.size < own.slots * AUDITS_PER_SLOT
   }

@@ -3,6 +3,7 @@ import type { Part, Work } from './parts.ts'
 import { assemble } from './pieces.ts'
 import { TARGET_SLICE_MS } from './place.ts'
 import type { Basis } from './price.ts'
+import { LEAST_AUDITED_MS } from './verify.ts'
 
 // A calibration is worth it when what it loads is small and what it runs ends soon.
 const MAX_CALIBRATION_BYTES = 1024 * 1024
@@ -38,7 +39,8 @@ export async function estimate(
       rate = await rates.calibrate(part)
     }
     if (rate == null) return { basis: 'default', items }
-    if (part.cut != null) items = Math.max(items, itemsPerSlice(part, rate))
+    const perSlice = itemsPerSlice(part, rate)
+    if (part.cut != null && perSlice * rate >= LEAST_AUDITED_MS) items = Math.max(items, perSlice)
     ms += rate * part.units
     units += part.units
   }
