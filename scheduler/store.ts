@@ -1,8 +1,10 @@
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { SignedWork } from '../ledger/index.ts'
 import { decodeValue, type Failure } from '../sandbox/index.ts'
 import type { JobState, VerificationReport, WorkerShare } from './contract.ts'
 import type { Check } from './coordinator-contract.ts'
+import { type InRow, openLargeValues } from './large-values.ts'
 import type { TaskSpec, TaskType } from './spec.ts'
 import type { Trust } from './verify.ts'
 
@@ -40,6 +42,12 @@ export interface StoredSlice {
   paid: { worker: string; price: bigint }[]
 }
 
+// names of large values
+const [SPECS, RESULT] = ['specs', 'result']
+/** of a job that ended */
+const KEPT = [SPECS, RESULT]
+const nameOf = ({ part, first }: { part: number; first: number }): string => `${part}-${first}`
+
 const SCHEMA = `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = NORMAL;
@@ -50,14 +58,14 @@ const SCHEMA = `
     name TEXT, done INTEGER, total INTEGER, retries INTEGER, shares TEXT, verification TEXT
   ) STRICT;
   -- apart from what changes often: an update writes its whole row again
-  CREATE TABLE IF NOT EXISTS specs (job TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE, specs BLOB NOT NULL) STRICT;
-  CREATE TABLE IF NOT EXISTS results (job TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE, result BLOB NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS specs (job TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE, specs BLOB NOT NULL, file INTEGER) STRICT;
+  CREATE TABLE IF NOT EXISTS results (job TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE, result BLOB NOT NULL, file INTEGER) STRICT;
   CREATE INDEX IF NOT EXISTS jobs_open ON jobs (settled) WHERE settled = 0;
   CREATE TABLE IF NOT EXISTS slices (
     job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE, part INTEGER NOT NULL, first INTEGER NOT NULL,
     count INTEGER NOT NULL, slice INTEGER NOT NULL, value BLOB, paid TEXT NOT NULL,
     answers INTEGER NOT NULL DEFAULT 1, audited INTEGER NOT NULL DEFAULT 0, canaries INTEGER NOT NULL DEFAULT 0,
-    credibility REAL NOT NULL DEFAULT 0, PRIMARY KEY (job, part, first)
+    credibility REAL NOT NULL DEFAULT 0, file INTEGER, PRIMARY KEY (job, part, first)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS works (
     job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE, worker TEXT NOT NULL, slice INTEGER NOT NULL,
@@ -69,19 +77,21 @@ const SCHEMA = `
 `
 
 /**
- * Jobs and accepted slices in the coordinator's own SQLite file (WAL): what was acknowledged survives kill −9.
+ * Jobs and accepted slices in the coordinator's own SQLite file (WAL), large values in files beside it: what was
+ * acknowledged survives kill −9.
  * `file`: a path, or ':memory:'.
  */
 export function openStore(file: string) {
   const db = new DatabaseSync(file)
   db.exec(SCHEMA)
   addColumns(db)
+  const large = openLargeValues(file === ':memory:' ? undefined : join(dirname(file), 'values'))
   const insertJob = db.prepare(
     'INSERT INTO jobs (id, type, state, submitted, bound, name) VALUES (?, ?, ?, ?, ?, ?)'
   )
   const insertSlice = db.prepare(
-    `INSERT OR REPLACE INTO slices (job, part, first, count, slice, value, paid, answers, audited, credibility)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+    `INSERT OR REPLACE INTO slices (job, part, first, count, slice, value, paid, answers, audited, credibility, file)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
   )
   const addCanary = db.prepare(
     `UPDATE slices SET paid = json_insert(paid, '$[#]', json_array(?, ?)), canaries = canaries + 1
@@ -108,17 +118,17 @@ export function openStore(file: string) {
        verification = ?
      WHERE id = ?`
   )
-  const dropValues = db.prepare('UPDATE slices SET value = NULL WHERE job = ?')
+  const dropValues = db.prepare('UPDATE slices SET value = NULL, file = NULL WHERE job = ?')
   const setSettled = db.prepare('UPDATE jobs SET settled = 1 WHERE id = ?')
   const setState = db.prepare('UPDATE jobs SET state = ? WHERE id = ?')
   const selectOne = db.prepare('SELECT * FROM jobs WHERE id = ?')
   const selectOpen = db.prepare('SELECT * FROM jobs WHERE settled = 0 ORDER BY submitted')
-  const selectSpecs = db.prepare('SELECT specs FROM specs WHERE job = ?')
-  const insertSpecs = db.prepare('INSERT INTO specs (job, specs) VALUES (?, ?)')
-  const insertResult = db.prepare('INSERT OR REPLACE INTO results (job, result) VALUES (?, ?)')
-  const selectResult = db.prepare('SELECT result FROM results WHERE job = ?')
+  const selectSpecs = db.prepare('SELECT specs AS bytes, file AS inFile FROM specs WHERE job = ?')
+  const insertSpecs = db.prepare('INSERT INTO specs (job, specs, file) VALUES (?, ?, ?)')
+  const insertResult = db.prepare('INSERT OR REPLACE INTO results (job, result, file) VALUES (?, ?, ?)')
+  const selectResult = db.prepare('SELECT result AS bytes, file AS inFile FROM results WHERE job = ?')
   const selectSlices = db.prepare(
-    'SELECT part, first, count, value, paid FROM slices WHERE job = ? ORDER BY part, first'
+    'SELECT part, first, count, value, file, paid FROM slices WHERE job = ? ORDER BY part, first'
   )
   const selectSpans = db.prepare(
     'SELECT part, first, count, paid FROM slices WHERE job = ? ORDER BY part, first'
@@ -141,16 +151,25 @@ export function openStore(file: string) {
       for (const work of slices) insertWork.run(job, worker, work.slice, work.digest, work.amount, signature)
   }
 
+  for (const job of large.jobs()) {
+    // what a crash left behind
+    const row = selectOne.get(job)
+    if (row == null || row.finished != null) large.keepOnly(job, row == null ? [] : KEPT)
+  }
+
   return {
     /** `specs`: a list of TaskSpec as canonical bytes */
     addJob(job: Pick<StoredJob, 'id' | 'type' | 'submitted' | 'bound' | 'name'>, specs: Uint8Array): void {
       transaction(() => {
         insertJob.run(job.id, job.type, 'queued', job.submitted, job.bound, job.name ?? null)
-        insertSpecs.run(job.id, specs)
+        const { bytes, inFile } = large.put(job.id, SPECS, specs)
+        insertSpecs.run(job.id, bytes, inFile)
       })
     },
+    /** Empty where they were lost with the power. */
     specs(id: string): TaskSpec[] {
-      return decodeValue(selectSpecs.get(id)?.specs as Uint8Array) as TaskSpec[]
+      const bytes = large.get(id, SPECS, selectSpecs.get(id) as unknown as InRow)
+      return bytes == null ? [] : (decodeValue(bytes) as TaskSpec[])
     },
     running(id: string): void {
       setState.run('running', id)
@@ -158,6 +177,7 @@ export function openStore(file: string) {
     addSlice(job: string, slice: StoredSlice & { slice: number; works: SignedWork[]; check: Check }): void {
       const paid = JSON.stringify(slice.paid.map(({ worker, price }) => [worker, String(price)]))
       const { answers, audited, credibility } = slice.check
+      const { bytes, inFile } = large.put(job, nameOf(slice), slice.value)
       // a slice without its signatures would be paid without a receipt
       transaction(() => {
         insertSlice.run(
@@ -166,11 +186,12 @@ export function openStore(file: string) {
           slice.first,
           slice.count,
           slice.slice,
-          slice.value,
+          bytes,
           paid,
           answers,
           audited,
-          credibility
+          credibility,
+          inFile
         )
         addWorks(job, slice.works)
       })
@@ -199,6 +220,7 @@ export function openStore(file: string) {
         deleteWorks.run(job, job, part, first)
         deleteSlice.run(job, part, first)
       })
+      large.drop(job, nameOf({ part, first }))
     },
     /** What the workers signed of a job, a slice each, in a fixed order. */
     works(job: string): SignedWork[] {
@@ -230,9 +252,13 @@ export function openStore(file: string) {
         )
         const verification = end.verification == null ? null : JSON.stringify(end.verification)
         endJob.run(state, finished, cid, failure, done, total, retries, shares, verification, id)
-        if (end.result != null) insertResult.run(id, end.result)
+        if (end.result != null) {
+          const { bytes, inFile } = large.put(id, RESULT, end.result)
+          insertResult.run(id, bytes, inFile)
+        }
         dropValues.run(id)
       })
+      large.keepOnly(id, KEPT)
     },
     settled(id: string): void {
       setSettled.run(id)
@@ -246,25 +272,24 @@ export function openStore(file: string) {
       return selectOpen.all().map(toJob)
     },
     result(id: string): Uint8Array | undefined {
-      return (selectResult.get(id)?.result as Uint8Array | null | undefined) ?? undefined
+      const row = selectResult.get(id) as unknown as InRow | undefined
+      return row && large.get(id, RESULT, row)
     },
+    /** One that was lost with the power is forgotten: it was not accepted. */
     slices(id: string): StoredSlice[] {
-      return selectSlices.all(id).map(row => ({
-        part: row.part as number,
-        first: row.first as number,
-        count: row.count as number,
-        value: row.value as Uint8Array,
-        paid: toPaid(row.paid)
-      }))
+      const slices: StoredSlice[] = []
+      for (const row of selectSlices.all(id)) {
+        const slice = toSpan(row)
+        const inRow = { bytes: row.value as Uint8Array, inFile: row.file as number | null }
+        const value = large.get(id, nameOf(slice), inRow)
+        if (value === undefined) this.removeSlice(id, slice.part, slice.first)
+        else slices.push({ ...slice, value })
+      }
+      return slices
     },
     /** The accepted slices of a job without what they brought. */
     spans(id: string): Omit<StoredSlice, 'value'>[] {
-      return selectSpans.all(id).map(row => ({
-        part: row.part as number,
-        first: row.first as number,
-        count: row.count as number,
-        paid: toPaid(row.paid)
-      }))
+      return selectSpans.all(id).map(toSpan)
     },
     /** What each worker did for a job. */
     shares(id: string): WorkerShare[] {
@@ -293,7 +318,10 @@ export type Store = ReturnType<typeof openStore>
 // What the tables did not have from the beginning.
 const LATER_COLUMNS = {
   jobs: ['name TEXT', 'done INTEGER', 'total INTEGER', 'retries INTEGER', 'shares TEXT', 'verification TEXT'],
+  specs: ['file INTEGER'],
+  results: ['file INTEGER'],
   slices: [
+    'file INTEGER',
     'answers INTEGER NOT NULL DEFAULT 1',
     'audited INTEGER NOT NULL DEFAULT 0',
     'canaries INTEGER NOT NULL DEFAULT 0',
@@ -337,6 +365,13 @@ export function toJob(row: Record<string, unknown>): StoredJob {
           }
   }
 }
+
+const toSpan = (row: Record<string, unknown>): Omit<StoredSlice, 'value'> => ({
+  part: row.part as number,
+  first: row.first as number,
+  count: row.count as number,
+  paid: toPaid(row.paid)
+})
 
 const toPaid = (json: unknown): StoredSlice['paid'] =>
   (JSON.parse(json as string) as [string, string][]).map(([worker, price]) => ({

@@ -149,8 +149,8 @@ export function createSubmission(
     } catch (err) {
       escrow?.certified.catch(() => {}) // given back all the same
       if (escrow != null) settlement.free(job.id)
-      const { code, message } = err as NodeJS.ErrnoException
-      throw code === 'ERR_SQLITE_ERROR' ? new StorageError(directory, message) : err
+      const { code, syscall, message } = err as NodeJS.ErrnoException
+      throw code === 'ERR_SQLITE_ERROR' || syscall != null ? new StorageError(directory, message) : err
     }
   }
 
@@ -198,6 +198,11 @@ export function createSubmission(
       runs.track({ ...stored, specs, data, shares: owed, verification, done, total }, work)
     if (stored.finished != null) {
       void runs.settle(track(done))
+      return
+    }
+    if (specs.length === 0) {
+      const lost = `what job ${stored.id} was to do was lost from ${directory}; submit it again`
+      runs.broke(track(done), new Error(lost))
       return
     }
     const isSingle = stored.type !== 'batch'

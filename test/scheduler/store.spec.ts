@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -134,6 +134,65 @@ describe('scheduler/store', () => {
       ['w']
     )
     store.close()
+  })
+
+  describe('large values', () => {
+    const large = (seed: number): Uint8Array => new Uint8Array(300_000).fill(seed)
+    const files = async (job: string): Promise<string[]> =>
+      (await readdir(join(folder, 'values', job)).catch(() => [])).sort()
+
+    it('gives them back after it was closed, and frees those of the slices with the end', async () => {
+      let store = openStore(file)
+      const items = Array.from({ length: 100_000 }, (_, i) => i * 1.5)
+      const specs = [{ ...spec, items }]
+      store.addJob(job, encodeValue(specs))
+      store.addSlice('job', { ...slice(0), value: large(1) })
+      store.addSlice('job', { ...slice(1), value: Uint8Array.of(5) })
+      store.close()
+      store = openStore(file)
+      assert.deepEqual((store.specs('job')[0] as { items: number[] }).items, items)
+      assert.deepEqual(
+        store.slices('job').map(({ value }) => new Uint8Array(value)),
+        [large(1), Uint8Array.of(5)]
+      )
+      store.endJob('job', { ...ended, state: 'completed', finished: 2000, result: large(2) })
+      store.close()
+      store = openStore(file)
+      assert.deepEqual(new Uint8Array(store.result('job')!), large(2))
+      assert.deepEqual(await files('job'), ['result', 'specs'])
+      store.close()
+      assert.ok((await stat(file)).size < 100_000)
+    })
+
+    it('takes a slice whose file came out short for not accepted, and misses no other', async () => {
+      let store = openStore(file)
+      store.addJob(job, encodeValue([spec]))
+      for (const first of [0, 1, 2]) store.addSlice('job', { ...slice(first), value: large(first) })
+      store.close()
+      await truncate(join(folder, 'values/job/0-0'), 1000)
+      await rm(join(folder, 'values/job/0-2'))
+      store = openStore(file)
+      assert.deepEqual(
+        store.slices('job').map(({ first }) => first),
+        [1]
+      )
+      assert.equal(store.shares('job')[0]?.slices, 1)
+      store.close()
+    })
+
+    it('forgets a slice in doubt, and what a crash left of jobs that it does not know', async () => {
+      let store = openStore(file)
+      store.addJob(job, encodeValue([spec]))
+      store.addSlice('job', { ...slice(0), value: large(1) })
+      store.removeSlice('job', 0, 0)
+      assert.deepEqual(await files('job'), [])
+      store.close()
+      await mkdir(join(folder, 'values/other'))
+      await writeFile(join(folder, 'values/other/0-0'), 'half')
+      store = openStore(file)
+      assert.deepEqual(await readdir(join(folder, 'values')), ['job'])
+      store.close()
+    })
   })
 
   it('keeps the reason of a failure, and gives nothing for jobs that it does not know', () => {

@@ -1,0 +1,64 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+// Below, a row of SQLite is as fast as a file (sqlite.org/intern-v-extern-blob.html).
+const LARGE_BYTES = 128 * 1024
+
+/** What a row holds of a value: its bytes, or how many of them lie in a file. */
+export interface InRow {
+  bytes: Uint8Array
+  inFile: number | null
+}
+
+/**
+ * Large values of jobs as files beside the database, `<folder>/<job>/<name>`. SQLite would write each of them twice and
+ * by pages of 4 KiB, at a sixth of the speed. A file is complete before the row that tells its length is written, so
+ * kill −9 loses neither; after a power failure a file may be short, which is found by that length. Names are made
+ * here, and jobs are named by 16 hexadecimal digits. `folder`: undefined keeps everything in rows.
+ */
+export function openLargeValues(folder: string | undefined) {
+  return {
+    /** Writes the file of a large value; gives what belongs into the row. Throws as node:fs does on a full disk. */
+    put(job: string, name: string, value: Uint8Array): InRow {
+      if (folder == null || value.length < LARGE_BYTES) return { bytes: value, inFile: null }
+      const file = join(folder, job, name)
+      mkdirSync(join(folder, job), { recursive: true, mode: 0o700 })
+      try {
+        writeFileSync(file, value, { mode: 0o600 })
+      } catch (err) {
+        rmSync(file, { force: true })
+        throw err
+      }
+      return { bytes: new Uint8Array(0), inFile: value.length }
+    },
+
+    /** undefined where the file is gone or short */
+    get(job: string, name: string, { bytes, inFile }: InRow): Uint8Array | undefined {
+      if (inFile == null) return bytes
+      try {
+        const value = readFileSync(join(folder!, job, name))
+        return value.length === inFile ? value : undefined
+      } catch (err) {
+        if ((err as NodeJS.ErrnoException).code !== 'ENOENT') throw err
+        return
+      }
+    },
+
+    /** Removes the file of one value. */
+    drop(job: string, name: string): void {
+      if (folder != null) rmSync(join(folder, job, name), { force: true })
+    },
+
+    /** Removes the files of a job but these. */
+    keepOnly(job: string, names: string[]): void {
+      if (folder == null || !existsSync(join(folder, job))) return
+      for (const name of readdirSync(join(folder, job))) if (!names.includes(name)) this.drop(job, name)
+      if (names.length === 0) rmdirSync(join(folder, job))
+    },
+
+    /** The jobs that have files. */
+    jobs(): string[] {
+      return folder != null && existsSync(folder) ? readdirSync(folder) : []
+    }
+  }
+}
