@@ -41,8 +41,9 @@ export function createAnswers(
     }
     const elapsed = now - entry.at
     // a worker's own meter is believed only below what was seen from here
-    rates.learn(job.program, workerId, Math.max(1e-3, Math.min(answer.ms, elapsed)), slice.count)
-    const { digest, payload, proof, part } = answer
+    const { digest, payload, proof, part, bytes = 0 } = answer
+    const ms = Math.max(1e-3, Math.min(answer.ms, elapsed))
+    rates.learn(job.program, workerId, { ms, units: slice.count, bytes })
     const { price } = entry
     const group = worker.group ?? workerId
     const vote: Vote = {

@@ -58,6 +58,8 @@ export type Answer =
   | {
       digest: string
       payload: unknown
+      /** of the payload */
+      bytes?: number
       ms: number
       proof?: unknown
       /** The digest that an answer to the units [first, first + count) of the slice alone has if this one is right. */

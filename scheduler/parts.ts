@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { decodeValue, encodeValue, type Failure, type Program } from '../sandbox/index.ts'
 import type { Outcomes } from './digest.ts'
 import { encodeInput, type SliceInput } from './pieces.ts'
+import { MESSAGE_BYTES } from './place.ts'
 import { type Plan, type PlannedSpec, plan, type Reducer, type RunHere } from './plan.ts'
 import { DEFAULT_MEMORY_MB, parseSpec, type TaskSpec, timeoutOf } from './spec.ts'
 import { listReducer } from './tasks/map.ts'
@@ -11,8 +12,6 @@ import { encodeArray } from './tasks/shared.ts'
 import { trainWork } from './tasks/train.ts'
 import type { LoadMessage } from './wire.ts'
 
-// A message with slices stays near this size, so that results and heartbeats are not stuck behind it.
-const MESSAGE_BYTES = 4 * 1024 * 1024
 // Tasks of a batch in one slice: more would only make the tail longer.
 const MAX_TASKS_PER_SLICE = 4096
 

@@ -104,7 +104,8 @@ export function createPeers(
           return 'malformed'
         }
       })
-    const answer = { digest: nameOf(digest), payload: packed, ms: result.ms, proof, part }
+    const { ms } = result
+    const answer = { digest: nameOf(digest), payload: packed, bytes: packed.length, ms, proof, part }
     return [{ slice: result.id, answer }]
   }
 

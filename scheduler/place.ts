@@ -5,6 +5,11 @@ import type { OfferFields } from './wire.ts'
 
 /** A slice is cut to take about this long: long beside a round trip, short beside a person's patience and a lost lease. */
 export const TARGET_SLICE_MS = 200
+/**
+ * Inputs or results of one slice stay near this size: heartbeats are not stuck behind them, and one is on its way while
+ * others are calculated, encoded and kept.
+ */
+export const MESSAGE_BYTES = 4 * 1024 * 1024
 
 // Two slices per slot keep a worker busy while results travel.
 const SLICES_AHEAD_PER_SLOT = 2
@@ -96,20 +101,24 @@ export function draw<T extends { free: number; cost: number }>(
 
 /**
  * Units for the next slice.
- * `rate`: expected ms per unit; `measured`: units that it was measured on; `left`: units not leased yet;
- * `slots`: slots of all workers, so that the tail is shared out; `most`: units that fit into one message.
+ * `rate`: expected ms per unit; `bytes`: of a unit's result; `measured`: units that both were measured on; `left`: units
+ * not leased yet; `slots`: slots of all workers, so that the tail is shared out; `most`: units whose inputs fit into
+ * one message.
  */
 export function sliceUnits(init: {
   rate: number
+  bytes: number
   measured: number
   left: number
   slots: number
   most: number
 }): number {
-  const { rate, measured, left, slots, most } = init
+  const { rate, bytes, measured, left, slots, most } = init
   const within = (ms: number): number => Math.max(1, Math.floor(ms / rate))
   const byTail = Math.max(Math.ceil(left / (SLICES_AHEAD_PER_SLOT * slots)), within(MIN_SLICE_MS))
-  return Math.min(left, most, within(TARGET_SLICE_MS), byTail, Math.max(1, Math.floor(measured * GROWTH)))
+  const byBytes = Math.max(1, Math.floor(MESSAGE_BYTES / bytes))
+  const byGrowth = Math.max(1, Math.floor(measured * GROWTH))
+  return Math.min(left, most, within(TARGET_SLICE_MS), byTail, byBytes, byGrowth)
 }
 
 /**

@@ -199,6 +199,7 @@ describe('scheduler/place and price', () => {
       fc.property(
         fc.record({
           rate: fc.double({ min: 1e-6, max: 1e9, noNaN: true }),
+          bytes: fc.double({ min: 0, max: 1e9, noNaN: true }),
           measured: fc.double({ min: 0, max: 1e9, noNaN: true }),
           left: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
           slots: fc.integer({ min: 1, max: 10_000 }),
