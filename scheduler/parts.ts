@@ -79,12 +79,12 @@ export function createWork(spec: TaskSpec, specBytes: number): Work {
 
 /** One task that can be planned at once: its units are cut as its plan says. */
 function planWork(spec: PlannedSpec, specBytes: number): Work {
-  const { units, program, input, createReducer, here, cut, unitBytes = specBytes / units } = plan(spec)
+  const { units, program, input, createReducer, here, cut, speed, unitBytes = specBytes / units } = plan(spec)
   if (here != null) return { total: 0, next: async () => [], finish: async () => here() }
   const load = loadMessage(program, spec)
   const part: Part = {
     units,
-    rateKey: load.program,
+    rateKey: speed ?? load.program,
     mostUnits: mostUnits(unitBytes),
     load,
     inputs: (first, count) => [encodeInput(input(first, count))],

@@ -32,6 +32,8 @@ export interface Plan {
   createReducer(): Reducer
   /** Of the answer to a slice, what the answer to its units [first, first + count) alone would be; absent where units are folded. */
   cut?(answer: Uint8Array, first: number, count: number): Uint8Array
+  /** Programs of the same name here are taken to be equally fast; default: only the very same program. */
+  speed?: string
   /** bytes that one unit takes in a message, where that is not the spec's size divided by the units */
   unitBytes?: number
   /** calculates the result in the coordinator, where that is cheaper than to send the inputs */
