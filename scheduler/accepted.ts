@@ -56,7 +56,12 @@ export function createAccepted(
       store.addSlice(job.id, { part: index, first, count, slice, value, paid, works, check })
     if (!keep(job, write)) return 'unstored'
     try {
-      part.reducer.add(first, count, value)
+      part.reducer.add(
+        first,
+        count,
+        value,
+        paid.map(({ worker }) => worker)
+      )
     } catch (err) {
       log.error('a result of %s for job %s is malformed: %e', paid[0]?.worker, job.id, err)
       keep(job, () => store.removeSlice(job.id, index, first))
@@ -81,8 +86,11 @@ export function createAccepted(
     const { job, part, index } = parts.get(id)!
     if (!keep(job, () => store.removeSlice(job.id, index, first))) return
     part.reducer = part.createReducer()
-    for (const slice of store.slices(job.id))
-      if (slice.part === index) part.reducer.add(slice.first, slice.count, slice.value)
+    for (const { part: other, paid, ...slice } of store.slices(job.id)) {
+      if (other !== index) continue
+      const workers = paid.map(({ worker }) => worker)
+      part.reducer.add(slice.first, slice.count, slice.value, workers)
+    }
     job.setShares(store.shares(job.id))
     job.verification = store.verification(job.id)
     job.done -= count

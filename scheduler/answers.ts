@@ -11,15 +11,17 @@ import { audited, auditedCredibility, caught, groupCredibility, passed, stumbled
 // A worker that refused is asked again after this long, twice as long after every further refusal.
 const REFUSED_BACKOFF_MS = 500
 const REFUSED_BACKOFF_MAX_MS = 30_000
+// Workers that could not get the inputs of a slice, until it is believed that they cannot be had.
+const ENOUGH_REPORTS = 2
 // Accepted results of a worker that nobody compared yet, which are calculated again when it is caught.
 const BACKTRACK_SLICES = 200
 
 /** What becomes of answers, failures and losses: accepted, in doubt, given back, or the end of the job. */
 export function createAnswers(
-  { workers, workerOf, jobs, rates }: CoordinatorState,
+  { workers, workerOf, jobs, slices, rates }: CoordinatorState,
   effects: Pick<Effects, 'accept' | 'evidence'>,
   {
-    leases: { release, drop, review, giveBack, finish },
+    leases: { release, drop, review, giveBack, finish, addSlice },
     standing: { setTrust, believed, isKnown },
     checks,
     able
@@ -204,9 +206,57 @@ export function createAnswers(
     else returnOrReview(slice)
   }
 
+  /** The worker cannot get inputs that others keep, which is not held against it: somebody else may, or nobody. */
+  function starved(slice: Slice, workerId: string, report: unknown): void {
+    const { job } = slice
+    release(slice, workerId)
+    if (slice.checks != null) {
+      checks.vanished(slice)
+      return
+    }
+    job.retried++
+    slice.tried.add(workerId)
+    slice.reports = [...(slice.reports ?? []), report]
+    const isBelieved =
+      slice.reports.length >= ENOUGH_REPORTS && slice.leases.size === 0 && slice.votes.size === 0
+    if (isBelieved || isStarved(slice)) skip(slice)
+    else returnOrReview(slice)
+  }
+
+  /** true when its inputs could not be had, nobody is at it and nobody is left to try it */
+  const isStarved = (slice: Unplaced): boolean => slice.reports != null && isLeft(slice)
+
+  /** Goes on without what nobody is left for: whoever was may have gone. */
+  function skipStarved(job: JobEntry): void {
+    const given = job.returned.filter(interval => isStarved({ ...interval, job }))
+    job.returned = job.returned.filter(interval => !given.includes(interval))
+    const open = [...job.slices.values()].filter(slice => slice.checks == null && isStarved(slice))
+    for (const slice of [...open, ...given.map(interval => addSlice(job, interval, 1))])
+      if (slices.has(slice.id)) skip(slice)
+  }
+
+  /** Accepts that a slice has no result. */
+  function skip(slice: Slice): void {
+    const { id, job, first, count, reports } = slice
+    const payload = job.unavailable!(reports!)
+    const check = { answers: 0, audited: 0, credibility: 1 }
+    const skipped = { job: job.id, slice: id, first, count, payload, paid: [], proofs: [], check }
+    if (effects.accept(skipped) !== 'stored') {
+      giveBack(slice)
+      return
+    }
+    job.done += count
+    drop(slice, true)
+    if (job.done === job.units) finish(job, 'completed')
+  }
+
   /** true when it failed, nobody is at it and nobody is left to try it */
   function isHopeless(slice: Unplaced): boolean {
-    if (slice.failure == null || (slice.leases?.size ?? 0) > 0) return false
+    return slice.failure != null && isLeft(slice)
+  }
+
+  function isLeft(slice: Unplaced): boolean {
+    if ((slice.leases?.size ?? 0) > 0) return false
     const heard = [...workers.values()].filter(worker => !worker.silent)
     return able(slice, heard).length === 0
   }
@@ -244,7 +294,7 @@ export function createAnswers(
     worker.pausedUntil = now + Math.min(REFUSED_BACKOFF_MAX_MS, REFUSED_BACKOFF_MS * 2 ** worker.refusals++)
   }
 
-  return { answered, judge, condemn, isHopeless, returnOrReview, lost, backOff }
+  return { answered, judge, condemn, isHopeless, returnOrReview, lost, starved, skipStarved, backOff }
 }
 
 const answersOf = ({ votes }: Slice): number =>

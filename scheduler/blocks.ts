@@ -4,11 +4,12 @@ import { LengthPrefixedDecoder } from '@libp2p/utils'
 import * as lp from 'it-length-prefixed'
 import { raceSignal } from 'race-signal'
 import { type Blocks, CHUNK_BYTES, chunkCid, digestOfBlock, readBlock } from './data.ts'
-import { BlockError } from './errors.ts'
+import { BlockError, PeerUnreachableError } from './errors.ts'
+import type { KeptBlocks } from './kept-blocks.ts'
 import type { ComputeNetwork } from './links.ts'
 
 /**
- * Blocks from the peer that asks for work. One persistent stream; a request is the 32 bytes of a SHA-256, the answers
+ * Blocks from the peer that asks for work, or from another worker that keeps them. One persistent stream; a request is the 32 bytes of a SHA-256, the answers
  * come in the order of the requests: one byte (1 = here it is, 0 = not here) and the block, behind a varint length.
  */
 export const BLOCKS_PROTOCOL = '/artel/blocks/1'
@@ -49,11 +50,13 @@ interface Peer {
 export function createBlockExchange(components: {
   network: Pick<ComputeNetwork, 'peerId' | 'handle' | 'unhandle' | 'dialProtocol'>
   blocks?: Blocks
+  /** what this node keeps as a worker */
+  kept?: Pick<KeptBlocks, 'get'>
   logger: ComponentLogger
   /** a peer asked for a block that is not here */
   onMissing?: (digest: Uint8Array) => void
 }) {
-  const { network, blocks, onMissing } = components
+  const { network, blocks, kept, onMissing } = components
   const log: Logger = components.logger.forComponent('artel:blocks')
   const own = network.peerId.toString()
   const peers = new Map<string, Peer>()
@@ -88,6 +91,8 @@ export function createBlockExchange(components: {
   }
 
   async function local(digest: Uint8Array): Promise<Uint8Array> {
+    const own = kept?.get(digest)
+    if (own != null) return own
     if (blocks == null) throw new BlockError('this node has no block store')
     const block = await readBlock(blocks, chunkCid(digest), { signal: deadline(READ_TIMEOUT_MS) })
     if (!isRight(block, digest)) throw new BlockError(`block ${chunkCid(digest)} is damaged on this disk`)
@@ -107,7 +112,7 @@ export function createBlockExchange(components: {
       receive(id, peer, stream)
       pump(id, peer)
     } catch (err) {
-      lose(id, peer, new BlockError(`${id} cannot be asked for blocks: ${(err as Error).message}`))
+      lose(id, peer, new PeerUnreachableError(`${id} cannot be asked for blocks: ${(err as Error).message}`))
     } finally {
       peer.opening = false
     }
@@ -210,6 +215,8 @@ export function createBlockExchange(components: {
 
   /** From this node's own store, never from the network: a peer's request must not make this node ask others. */
   async function find(digest: Uint8Array): Promise<Uint8Array | undefined> {
+    const own = kept?.get(digest)
+    if (own != null) return own
     const cid = chunkCid(digest)
     try {
       if (blocks != null && (await blocks.has(cid))) {

@@ -27,7 +27,7 @@ type Condemn = (
 
 /** What is calculated for no other reason than to know who can be believed. */
 export function createChecks(
-  { workerOf, audits }: Pick<CoordinatorState, 'workerOf' | 'audits'>,
+  { workerOf, slices, audits }: Pick<CoordinatorState, 'workerOf' | 'slices' | 'audits'>,
   effects: Pick<Effects, 'pay' | 'retract'>,
   {
     leases: { drop, dropAudits, review, addSlice, affords },
@@ -77,8 +77,12 @@ export function createChecks(
   function canaryFor(job: JobEntry, worker: WorkerEntry): Slice | undefined {
     if (job.known.length === 0 || worker.own || !isProven(trustOf(job, worker.id))) return
     if (random() >= CANARY_CHANCE) return
-    const strange = job.known.filter(({ votes }) =>
-      votes.every(vote => vote.worker !== worker.id && vote.group !== (worker.group ?? worker.id))
+    // those under way are not answered yet: nobody is to be paid twice for the same
+    const asked = [...worker.outstanding.keys()].map(id => slices.get(id)?.checks)
+    const strange = job.known.filter(
+      known =>
+        !asked.some(checks => checks != null && 'known' in checks && checks.known === known) &&
+        known.votes.every(vote => vote.worker !== worker.id && vote.group !== (worker.group ?? worker.id))
     )
     const known = strange[Math.floor(random() * strange.length)]
     if (known == null || !affords(job, known.count, worker)) return

@@ -49,6 +49,8 @@ export interface JobInit {
   allowed?: ReadonlySet<string>
   /** ms on the clock of `now`; undefined = none */
   deadline?: number
+  /** For units whose inputs other workers keep: what is accepted where nobody can get them, given what workers said. */
+  unavailable?(reports: unknown[]): unknown
   /** intervals that were accepted before a restart */
   accepted?: { first: number; count: number; price: bigint }[]
 }
@@ -102,7 +104,7 @@ export interface Effects {
     price: bigint
   }): void
   revoke(revoked: { worker: string; job: string; slice: number }): void
-  /** Stores an accepted slice. A malformed payload counts as a wrong answer; what could not be stored blames nobody. */
+  /** Stores an accepted slice, or what stands for one that is unavailable, which is nobody's. A malformed payload counts as a wrong answer; what could not be stored blames nobody. */
   accept(accepted: Accepted): 'stored' | 'malformed' | 'unstored'
   /** One more worker is paid for units that were accepted before: it was to be seen whether it brings the same. */
   pay(canary: {

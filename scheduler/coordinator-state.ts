@@ -13,6 +13,8 @@ export interface Interval {
   tried: Set<string>
   /** how the last of them failed */
   failure?: Failure
+  /** what workers said that could not get its inputs */
+  reports?: unknown[]
 }
 
 export interface Lease {

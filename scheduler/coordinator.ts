@@ -45,7 +45,7 @@ export function createCoordinator(
   const { place, speculate, able } = createPlacement(state, { leases, standing, checks }, random)
   const answers = createAnswers(state, effects, { leases, standing, checks, able })
   const { release, finish } = leases
-  const { answered, isHopeless, returnOrReview, lost, backOff } = answers
+  const { answered, isHopeless, returnOrReview, lost, starved, skipStarved, backOff } = answers
   let nextOrder = 1
   let tickedAt = 0
 
@@ -55,6 +55,7 @@ export function createCoordinator(
       const open = [...job.returned.map(interval => ({ ...interval, job })), ...job.slices.values()]
       const hopeless = open.find(isHopeless)
       if (hopeless != null) finish(job, 'failed', hopeless.failure, hopeless.first)
+      else if (job.unavailable != null) skipStarved(job)
     }
   }
 
@@ -189,6 +190,14 @@ export function createCoordinator(
         const slice = slices.get(id)
         if (slice != null && release(slice, worker) != null) returnOrReview(slice)
       }
+      place(now)
+    },
+
+    /** The worker cannot get the inputs of this slice that other workers keep; `report`: which, for `unavailable`. */
+    starved(worker: string, id: number, report: unknown, now: number): void {
+      const slice = slices.get(id)
+      if (slice?.job.unavailable == null || !slice.leases.has(worker)) return
+      starved(slice, worker, report)
       place(now)
     },
 

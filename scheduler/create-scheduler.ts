@@ -24,6 +24,7 @@ import { DelegateError } from './errors.ts'
 import { createExchange, type Exchange } from './exchange.ts'
 import { findReferences } from './inputs.ts'
 import { createJobPages, type JobPages, reportOf } from './job-pages.ts'
+import { createKeptBlocks } from './kept-blocks.ts'
 import { type ComputeNetwork, createLinks, type Links } from './links.ts'
 import type { Forecast } from './market.ts'
 import { createMemo, type MemoStore } from './memo.ts'
@@ -103,13 +104,16 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     this.#init = init
     this.#components = components
     const { sandbox, signer, ledger, logger, network } = components
+    const kept = createKeptBlocks()
     this.#blocks = createBlockExchange({
       ...components,
+      kept,
       onMissing: digest => this.#started?.runs.missing(digest)
     })
     this.#worker = createWorker(init.policy, {
       sandbox,
       blocks: this.#blocks,
+      kept,
       logger,
       sign: (job, work) => signWork(signer, ledger.network, job, [work]).signature,
       worked: (requester, work) => this.#started?.work.add(requester, work),

@@ -45,6 +45,13 @@ function inLeaves(items: number, leaf: (from: number, to: number) => Uint8Array)
   )
 }
 
+/** The bytes of each element of a list; nothing where the bytes are no list. */
+export function listItems(list: Uint8Array): Uint8Array[] | undefined {
+  return itemEnds(list)?.map((end, i, ends) =>
+    list.subarray(i === 0 ? arrayHead(list).size : ends[i - 1], end)
+  )
+}
+
 /** Elements [first, first + count) of a list in canonical bytes, as a list. Throws ProtocolError where there are none. */
 export function listPart(list: Uint8Array, first: number, count: number): Uint8Array {
   const ends = itemEnds(list)

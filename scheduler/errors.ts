@@ -67,6 +67,9 @@ export class BlockError extends Error {
   override readonly name = 'BlockError'
 }
 
+/** No stream to the peer could be opened. */
+export class PeerUnreachableError extends BlockError {}
+
 /** The delegate does not coordinate jobs of this peer. */
 export class NotServedError extends Error {
   override readonly name = 'NotServedError'

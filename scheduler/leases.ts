@@ -89,10 +89,10 @@ export function createLeases(
 
   /** Gives the slice's units back to be leased again, whole or in halves. */
   function giveBack(slice: Slice, halves = false): void {
-    const { job, first, count, failures, losses, tried, failure } = slice
+    const { job, first, count, failures, losses, tried, failure, reports } = slice
     drop(slice, true)
     ready.get(job.priority)!.add(job)
-    if (!halves) job.returned.push({ first, count, failures, losses, tried, failure })
+    if (!halves) job.returned.push({ first, count, failures, losses, tried, failure, reports })
     else {
       const left = Math.floor(count / 2)
       job.returned.push({

@@ -6,9 +6,11 @@ import { MESSAGE_BYTES } from './place.ts'
 import { type Plan, type PlannedSpec, plan, type Reducer, type RunHere } from './plan.ts'
 import { DEFAULT_MEMORY_MB, parseSpec, type TaskSpec, timeoutOf } from './spec.ts'
 import { listReducer } from './tasks/map.ts'
+import { planMapReduce } from './tasks/map-reduce.ts'
 import { blockedProduct, columnsPerBlock } from './tasks/multiply-blocks.ts'
 import { pipelineWork } from './tasks/pipeline.ts'
 import { encodeArray } from './tasks/shared.ts'
+import { SHUFFLE_BYTES, shuffledWork } from './tasks/shuffle.ts'
 import { trainWork } from './tasks/train.ts'
 import type { LoadMessage } from './wire.ts'
 
@@ -27,7 +29,16 @@ export interface Part {
   /** Of the outcomes of one slice, what those of its units [first, first + count) alone would be; absent where units are folded. */
   cut?(outcomes: Outcomes, first: number, count: number): Outcomes
   /** The outcomes of one slice as bytes that the reducer takes, or why they are none. */
-  pack(outcomes: Outcomes, count: number): Uint8Array | Failure
+  pack(outcomes: Outcomes, count: number, first: number): Uint8Array | Failure
+  /** large answers stay at their workers (tasks/shuffle.ts) */
+  keep?: boolean
+  /** for units whose inputs other workers keep, who may be gone */
+  missing?: {
+    /** those of `digests` that the unit needs */
+    of(unit: number, digests: Uint8Array[]): Uint8Array[]
+    /** What the reducer takes in place of a result; `digests`: what workers could not get. */
+    result(digests: Uint8Array[]): Uint8Array
+  }
   reducer: Reducer
   /** a new one, when accepted results turned out to be in doubt */
   createReducer(): Reducer
@@ -67,6 +78,10 @@ export function createWork(spec: TaskSpec, specBytes: number): Work {
       return trainWork(spec, program => loadMessage(program, spec))
     case 'pipeline':
       return pipelineWork(spec, parseSpec, createWork)
+    case 'map_reduce':
+      return specBytes < SHUFFLE_BYTES
+        ? planWork(spec, specBytes)
+        : shuffledWork(spec, partOf(planMapReduce(spec), spec, specBytes))
     case 'matrix': {
       const width = columnsPerBlock(spec)
       if (width == null) return planWork(spec, specBytes)
@@ -79,10 +94,21 @@ export function createWork(spec: TaskSpec, specBytes: number): Work {
 
 /** One task that can be planned at once: its units are cut as its plan says. */
 function planWork(spec: PlannedSpec, specBytes: number): Work {
-  const { units, program, input, createReducer, here, cut, speed, unitBytes = specBytes / units } = plan(spec)
+  const planned = plan(spec)
+  const { here } = planned
   if (here != null) return { total: 0, next: async () => [], finish: async () => here() }
+  const part = partOf(planned, spec, specBytes)
+  return {
+    total: part.units,
+    next: async completed => (completed == null ? [[0, part]] : []),
+    finish: run => part.reducer.finish(run(part))
+  }
+}
+
+function partOf(planned: Plan, spec: PlannedSpec, specBytes: number): Part {
+  const { units, program, input, createReducer, cut, speed, unitBytes = specBytes / units } = planned
   const load = loadMessage(program, spec)
-  const part: Part = {
+  return {
     units,
     rateKey: speed ?? load.program,
     mostUnits: mostUnits(unitBytes),
@@ -94,11 +120,6 @@ function planWork(spec: PlannedSpec, specBytes: number): Work {
     reducer: createReducer(),
     createReducer,
     share: [1, 1]
-  }
-  return {
-    total: units,
-    next: async completed => (completed == null ? [[0, part]] : []),
-    finish: run => part.reducer.finish(run(part))
   }
 }
 

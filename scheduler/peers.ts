@@ -18,6 +18,8 @@ const IDLE_LINKS = 32
 // The directory costs other nodes a search; where workers are known it is asked no more often than this.
 const DIRECTORY_INTERVAL_MS = 10_000
 
+type Refusal = Extract<FromWorker, { t: 'refused' }>
+
 export interface PeersInit {
   policy: WorkerPolicy
   /** finds peers that lend their machine; gives hints, which are checked by dialling */
@@ -88,7 +90,7 @@ export function createPeers(
       const failure: Failure = { name: 'invalid-result', message: `the answer is not signed by ${worker}` }
       return [{ slice: result.id, answer: { failure, ms: result.ms } }]
     }
-    const packed = entry.part.pack(result.outcomes, held.count)
+    const packed = entry.part.pack(result.outcomes, held.count, held.first)
     if (!(packed instanceof Uint8Array))
       return [{ slice: result.id, answer: { failure: packed, ms: result.ms } }]
     const { first } = held
@@ -107,6 +109,21 @@ export function createPeers(
     const { ms } = result
     const answer = { digest: nameOf(digest), payload: packed, bytes: packed.length, ms, proof, part }
     return [{ slice: result.id, answer }]
+  }
+
+  function refused(worker: string, { slices, reason, program, missing = [] }: Refusal, now: number): void {
+    const others = slices.filter(slice => {
+      const held = coordinator.held(slice, worker)
+      const needed = held && runs.part(held.job)?.part.missing?.of(held.first, missing)
+      // who names blocks that the slice does not need refuses it, whatever it says
+      if (needed == null || needed.length === 0) return true
+      coordinator.starved(worker, slice, needed, now)
+      return false
+    })
+    if (others.length === 0 && slices.length > 0) return
+    refusals.set(worker, reason)
+    if (program != null) links.get(worker)?.forget(program)
+    coordinator.refuse(worker, others, now)
   }
 
   function info(
@@ -153,9 +170,7 @@ export function createPeers(
           break
         case 'refused':
           log('%s refused %d slices: %s', worker, message.slices.length, message.reason)
-          refusals.set(worker, message.reason)
-          if (message.program != null) links.get(worker)?.forget(message.program)
-          coordinator.refuse(worker, message.slices, now)
+          refused(worker, message, now)
           break
         case 'loaded':
         case 'alive':

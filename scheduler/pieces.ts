@@ -11,6 +11,8 @@ export interface BlockRange {
   block: Uint8Array
   from: number
   to: number
+  /** who has it, as places in the list `holders` of the input; absent: the requester */
+  at?: number[]
 }
 
 export type Piece = Uint8Array | BlockRange
@@ -18,6 +20,7 @@ export type Piece = Uint8Array | BlockRange
 export interface Pieces {
   size: number
   pieces: Piece[]
+  holders?: string[]
 }
 
 /** One input of a slice: its canonical bytes, or where they are. */
@@ -70,6 +73,14 @@ export class DataItems {
   }
 }
 
+/** A value whose canonical bytes are there in pieces. */
+export class PieceValue {
+  readonly pieces: Piece[]
+  constructor(pieces: Piece[]) {
+    this.pieces = pieces
+  }
+}
+
 class DataSlice {
   readonly items: DataItems
   readonly first: number
@@ -112,7 +123,7 @@ function ranges({ chunks }: Data, from: number, to: number): BlockRange[] {
 }
 
 /** Head of a canonical value (RFC 8949, 3): major type and argument in the shortest form. */
-function head(major: number, argument: number): Uint8Array {
+export function head(major: number, argument: number): Uint8Array {
   const type = major << 5
   if (argument < 24) return Uint8Array.of(type | argument)
   const width = argument < 2 ** 8 ? 1 : argument < 2 ** 16 ? 2 : argument < 2 ** 32 ? 4 : 8
@@ -128,13 +139,19 @@ export function encodeInput(input: unknown): SliceInput {
   // the entries of a typed array are its numbers, each a string and a pair
   const isList = Array.isArray(input) || ArrayBuffer.isView(input)
   const entries = isObject && !isList ? Object.entries(input) : []
-  if (!entries.some(([, value]) => value instanceof DataSlice)) return encodeValue(input)
+  if (!entries.some(([, value]) => isPieces(value))) return encodeValue(input)
   const all: Piece[] = [head(5, entries.length)]
-  for (const [key, value] of entries)
-    all.push(encodeValue(key), ...(value instanceof DataSlice ? value.pieces : [encodeValue(value)]))
+  for (const [key, value] of entries) {
+    all.push(encodeValue(key))
+    // one by one: there may be more than a call takes arguments
+    for (const piece of isPieces(value) ? value.pieces : [encodeValue(value)]) all.push(piece)
+  }
   const pieces = merge(all)
   return { size: sizeOf(pieces), pieces }
 }
+
+const isPieces = (value: unknown): value is { pieces: Piece[] } =>
+  value instanceof DataSlice || value instanceof PieceValue
 
 const lengthOf = (piece: Piece): number =>
   piece instanceof Uint8Array ? piece.length : piece.to - piece.from
@@ -160,30 +177,47 @@ function merge(pieces: Piece[]): Piece[] {
   return merged
 }
 
-/** The blocks that inputs need. */
-export function blocksOf(inputs: SliceInput[]): Uint8Array[] {
-  return inputs.flatMap(input =>
-    input instanceof Uint8Array
-      ? []
-      : input.pieces.flatMap(piece => (piece instanceof Uint8Array ? [] : [piece.block]))
+/** The blocks that an input needs, and who has them: nobody named stands for the requester. */
+export function blocksOf(input: SliceInput): [range: BlockRange, holders: string[] | undefined][] {
+  if (input instanceof Uint8Array) return []
+  return input.pieces.flatMap(piece =>
+    piece instanceof Uint8Array ? [] : [[piece, holdersOf(input, piece)]]
   )
 }
 
-/** The bytes of an input; `get` gives a block by its SHA-256. Throws RangeError when a piece lies outside its block. */
+/** Throws RangeError for a holder that the list does not have. */
+function holdersOf({ holders = [] }: Pieces, { at }: BlockRange): string[] | undefined {
+  return at?.map(place => {
+    if (holders[place] == null) throw new RangeError(`holder ${place} of ${holders.length}`)
+    return holders[place]
+  })
+}
+
+/**
+ * The bytes of an input; `get` gives a block. Throws RangeError when a piece lies outside its block or the pieces are not
+ * of the size that was said, else what `get` threw first, when it has been asked for all.
+ */
 export async function assemble(
   input: SliceInput,
-  get: (block: Uint8Array) => Promise<Uint8Array>
+  get: (range: BlockRange, holders: string[] | undefined) => Promise<Uint8Array>
 ): Promise<Uint8Array> {
   if (input instanceof Uint8Array) return input
+  const size = sizeOf(input.pieces)
+  if (size !== input.size) throw new RangeError(`pieces of ${size} bytes for an input of ${input.size}`)
   // all at once, so that the requests for them are under way together
-  const parts = await Promise.all(
+  const parts = await Promise.allSettled(
     input.pieces.map(async piece => {
       if (piece instanceof Uint8Array) return piece
-      const block = await get(piece.block)
+      const block = await get(piece, holdersOf(input, piece))
       if (piece.from > piece.to || piece.to > block.length)
         throw new RangeError(`bytes ${piece.from} to ${piece.to} of a block of ${block.length}`)
       return block.subarray(piece.from, piece.to)
     })
   )
-  return Buffer.concat(parts)
+  return Buffer.concat(
+    parts.map(part => {
+      if (part.status === 'rejected') throw part.reason
+      return part.value
+    })
+  )
 }

@@ -17,7 +17,7 @@ const PATIENCE_REFUSALS = 3
 const AUDITS_PER_SLOT = 16
 
 /** What placement must know of units to find a worker for them. */
-export type Unplaced = Pick<Slice, 'tried' | 'job' | 'failure' | 'losses'> &
+export type Unplaced = Pick<Slice, 'tried' | 'job' | 'failure' | 'reports' | 'losses'> &
   Partial<Pick<Slice, 'leases' | 'votes'>>
 
 /** Who gets which units next. `random`: numbers in [0, 1). */

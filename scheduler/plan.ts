@@ -14,8 +14,11 @@ export type RunHere = (input: unknown) => Promise<Uint8Array>
 
 /** Combines the results of slices, in whatever order they come, into one result that does not depend on the order. */
 export interface Reducer {
-  /** Takes the output of units [first, first + count). Throws when it is not of the expected form: a wrong result. */
-  add(first: number, count: number, value: Uint8Array): void
+  /**
+   * Takes the output of units [first, first + count), which `workers` gave. Throws when it is not of the expected form:
+   * a wrong result.
+   */
+  add(first: number, count: number, value: Uint8Array, workers?: string[]): void
   /** canonical bytes of the result, once every unit was added */
   finish(run: RunHere): Promise<Uint8Array>
 }

@@ -73,7 +73,7 @@ export async function calibrate(
   const inputs = (count: number): Promise<Uint8Array[]> =>
     Promise.all(
       PLACES.flatMap(place => part.inputs(Math.floor((part.units - count) * place), count)).map(input =>
-        assemble(input, block)
+        assemble(input, range => block(range.block))
       )
     )
   const { t: _, program: __, type: ___, timeoutMs: ____, memoryMb, ...program } = part.load

@@ -115,8 +115,15 @@ export function createRuns(
     job.replay.delete(index)
     job.open.add(index)
     parts.set(partId(job.id, index), { job, part, index })
-    for (const slice of accepted) part.reducer.add(slice.first, slice.count, slice.value)
+    for (const { first, count, value, paid } of accepted)
+      part.reducer.add(
+        first,
+        count,
+        value,
+        paid.map(({ worker }) => worker)
+      )
     const [share, of] = part.share
+    const { missing } = part
     coordinator.submit(
       {
         id: partId(job.id, index),
@@ -139,6 +146,7 @@ export function createRuns(
           tags: spec!.requirements.tags
         },
         deadline: spec!.deadline == null ? undefined : job.init.submitted + spec!.deadline,
+        unavailable: missing && (reports => missing.result((reports as Uint8Array[][]).flat())),
         accepted: accepted.map(({ first, count, paid }) => ({
           first,
           count,
@@ -270,7 +278,8 @@ export function createRuns(
       inputs: part.inputs(lease.first, lease.count),
       expectedMs: lease.expectedMs,
       job: job.id,
-      price: Number(lease.price)
+      price: Number(lease.price),
+      ...(part.keep && { keep: true })
     })
   }
 

@@ -10,7 +10,7 @@ import { ProtocolError } from './errors.ts'
  * Requester → worker and back on one persistent stream, canonical values behind a varint length.
  * Every message of a requester gets an answer: `loaded`, `result` or `refused`.
  */
-export const COMPUTE_PROTOCOL = '/artel/compute/2'
+export const COMPUTE_PROTOCOL = '/artel/compute/3'
 
 // The largest message: a program's context (a matrix) or one batch of slices. More travels by CID.
 export const MAX_FRAME_BYTES = 64 * 1024 * 1024
@@ -18,8 +18,15 @@ export const MAX_FRAME_BYTES = 64 * 1024 * 1024
 export const MAX_SLICES_PER_MESSAGE = 4096
 /** Most inputs of one slice: the tasks of a batch. */
 export const MAX_INPUTS_PER_SLICE = 65_536
-/** Most pieces of one input: records of 1 KiB, with a head each, in a slice of 4 MiB, and blocks at their edges. */
-const MAX_PIECES = 16_384
+/**
+ * Most pieces of one input: groups of 16,384 slices, the most that a job has, with a head each, and some of more than a
+ * block. Records of 1 KiB in a slice of 4 MiB are fewer.
+ */
+export const MAX_PIECES = 65_536
+/** Most workers that one input comes from: twice as many as a requester is linked to at a time. */
+export const MAX_HOLDERS = 256
+/** Most of them that one block is asked of. */
+export const MAX_HOLDERS_PER_BLOCK = 4
 // A program and its context stay below a frame with room for its envelope.
 export const MAX_PROGRAM_BYTES = MAX_FRAME_BYTES - 65_536
 
@@ -51,20 +58,25 @@ const load = z.object({
   memoryMb: z.int().min(16).max(65_536)
 })
 
-/** bytes that are partly in blocks of the requester (pieces.ts) */
+const sha256 = z.custom<Uint8Array>(
+  value => value instanceof Uint8Array && value.length === 32,
+  'must be 32 bytes'
+)
+
+/** bytes that are partly in blocks of the requester or of other workers (pieces.ts) */
 const pieces = z.object({
   size: z.int().min(0).max(MAX_FRAME_BYTES),
+  holders: z.array(z.string().max(128)).max(MAX_HOLDERS).optional(),
   pieces: z
     .array(
       z.union([
         bytes,
         z.object({
-          block: z.custom<Uint8Array>(
-            value => value instanceof Uint8Array && value.length === 32,
-            'must be 32 bytes'
-          ),
+          block: sha256,
           from: z.int().min(0).max(CHUNK_BYTES),
-          to: z.int().min(0).max(CHUNK_BYTES)
+          to: z.int().min(0).max(CHUNK_BYTES),
+          /** places in `holders`; absent: the requester has it */
+          at: z.array(z.int().min(0).max(MAX_HOLDERS)).max(MAX_HOLDERS_PER_BLOCK).optional()
         })
       ])
     )
@@ -83,7 +95,9 @@ const slice = z.object({
   /** the requester's name for the job; with the slice's number and the price it is what the worker signs */
   job: id,
   /** micro-credits that the requester pays for it when it is accepted */
-  price: z.int().min(0)
+  price: z.int().min(0),
+  /** a large answer stays at the worker, and what is sent and signed are its digests (tasks/shuffle.ts) */
+  keep: z.boolean().optional()
 })
 
 const names = (most: number) => z.array(z.string().min(1).max(32)).max(most)
@@ -155,7 +169,9 @@ const fromWorker = z.discriminatedUnion('t', [
     t: z.literal('refused'),
     program: id.optional(),
     slices: z.array(z.int().min(0)).max(MAX_SLICES_PER_MESSAGE),
-    reason: text
+    reason: text,
+    /** blocks of other workers that cannot be had */
+    missing: z.array(sha256).max(MAX_PIECES).optional()
   }),
   /** heartbeat while anything is leased */
   z.object({ t: z.literal('alive') })

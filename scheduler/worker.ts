@@ -4,10 +4,10 @@ import type { Outcome, Sandbox, Session } from '../sandbox/index.ts'
 import type { BlockExchange } from './blocks.ts'
 import type { Credit } from './credit.ts'
 import { digestOf } from './digest.ts'
-import { BlockError } from './errors.ts'
-import { assemble, blocksOf } from './pieces.ts'
+import { createKeptBlocks, type KeptBlocks } from './kept-blocks.ts'
 import type { OfferTerms, WorkerPolicy } from './policy.ts'
 import { inResultMessages, MAX_MESSAGE_CHARS, MAX_OUTPUT_BYTES, toTravel } from './results.ts'
+import { spill } from './tasks/shuffle.ts'
 import type {
   FromRequester,
   FromWorker,
@@ -16,6 +16,7 @@ import type {
   OfferMessage,
   SliceResult
 } from './wire.ts'
+import { BlocksMissingError, createWorkerInputs } from './worker-inputs.ts'
 
 // Outstanding slices per requester: enough to hide a round trip, few enough to bound memory.
 const WINDOW_PER_SLOT = 64
@@ -76,6 +77,8 @@ export function createWorker(
     logger: ComponentLogger
     /** blocks of a requester, for inputs that are given by CID */
     blocks?: Pick<BlockExchange, 'get'>
+    /** where answers stay that other workers fetch */
+    kept?: KeptBlocks
     /** this node's signature under an answer */
     sign(job: string, work: SliceWork): Uint8Array
     /** Slices were done for somebody else. */
@@ -86,6 +89,8 @@ export function createWorker(
 ) {
   const { sandbox } = components
   const log: Logger = components.logger.forComponent('artel:worker')
+  const { kept = createKeptBlocks(), blocks } = components
+  const inputs = createWorkerInputs({ blocks, kept, log })
   const requesters = new Set<Requester>()
   // the owner may compare results here also where nothing is lent
   const capacity = (): number => Math.max(1, policy.slots)
@@ -117,6 +122,7 @@ export function createWorker(
     account(0)
     policy.observe?.(busyMs)
     components.credit?.refresh()
+    kept.expire()
     for (const requester of requesters) {
       if (requester.held > 0) requester.send({ t: 'alive' })
       // the owner changed what is lent, or the hour did
@@ -178,14 +184,20 @@ export function createWorker(
     program.running.add(current)
     let session: Session | undefined
     try {
-      const inputs = await fetchInputs(connection.id, slices, controller.signal)
-      prefetch(program)
+      const fetched = await Promise.all(slices.map(slice => fetch(connection, slice, current)))
+      const ready = slices.filter((_, i) => fetched[i] != null)
+      if (ready.length === 0) return
+      for (const { inputs: next } of program.queue.slice(0, PREFETCH_SLICES))
+        inputs.prefetch(connection.id, next)
       session = await acquire(program, controller.signal)
-      const outcomes = await session.run(inputs, { signal: controller.signal })
+      const outcomes = await session.run(
+        fetched.flatMap(each => each ?? []),
+        { signal: controller.signal }
+      )
       if (connection.closed) return
-      const results = distribute(slices, outcomes, program)
+      const results = distribute(ready, outcomes, program)
       for (const part of inResultMessages(results)) connection.send({ t: 'result', slices: part })
-      if (!connection.own) count(connection.id, slices, results)
+      if (!connection.own) count(connection.id, ready, results)
     } catch (err) {
       const { name, message } = err as Error
       if (connection.closed || controller.signal.aborted) return
@@ -226,25 +238,33 @@ export function createWorker(
     })
   }
 
-  function fetchInputs(requester: string, slices: LeasedSlice[], signal: AbortSignal): Promise<Uint8Array[]> {
-    return Promise.all(
-      slices
-        .flatMap(slice => slice.inputs)
-        .map(input => assemble(input, block => get(requester, block, signal)))
-    )
+  /** The inputs of a slice; nothing where other workers do not have their part, which its requester is told. */
+  async function fetch(
+    connection: Requester,
+    slice: LeasedSlice,
+    { controller, live }: Run
+  ): Promise<Uint8Array[] | undefined> {
+    try {
+      return await inputs.fetch(connection.id, slice.inputs, controller.signal)
+    } catch (err) {
+      if (!(err instanceof BlocksMissingError)) throw err
+      live.delete(slice.id)
+      if (connection.closed) return
+      const { message: reason, missing } = err
+      connection.send({ t: 'refused', slices: [slice.id], reason, missing })
+      return
+    }
   }
 
-  /** Asks for the blocks of what comes next while the sandbox works. */
-  function prefetch({ queue, connection }: Program): void {
-    // who needs it asks again and is told
-    for (const { inputs } of queue.slice(0, PREFETCH_SLICES))
-      for (const block of blocksOf(inputs))
-        get(connection.id, block).catch(err => log('no block ahead of time: %s', err.message))
-  }
-
-  function get(requester: string, block: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
-    if (components.blocks == null) throw new BlockError('this worker takes no inputs by CID')
-    return components.blocks.get(requester, block, { signal })
+  /** What is sent of a slice's outcomes. */
+  function toSend({ keep }: LeasedSlice, own: Outcome[]): SliceResult['outcomes'] {
+    const outcomes = toTravel(own)
+    const [value] = outcomes
+    const isOne = outcomes.length === 1 && value instanceof Uint8Array
+    const spilled = keep && isOne ? spill(value) : undefined
+    if (spilled == null) return outcomes
+    for (const [digest, block] of spilled.blocks) kept.put(digest, block)
+    return [spilled.value]
   }
 
   function distribute(slices: LeasedSlice[], outcomes: Outcome[], program: Program): SliceResult[] {
@@ -254,7 +274,7 @@ export function createWorker(
       at += slice.inputs.length
       const ms = own.reduce((sum, outcome) => sum + outcome.ms, 0)
       program.sliceMs = program.sliceMs == null ? ms : program.sliceMs * 0.7 + ms * 0.3
-      return signed(slice, ms, toTravel(own))
+      return signed(slice, ms, toSend(slice, own))
     })
   }
 

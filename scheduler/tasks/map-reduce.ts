@@ -10,6 +10,7 @@ import {
   expose,
   inOrder,
   type ReduceInput,
+  type TreeReducer,
   treeReducer
 } from './shared.ts'
 
@@ -18,12 +19,23 @@ interface Input extends ReduceInput {
   size: number
   blocks: number
   operation: Operation
+  /** give groups cut into this many partitions by their keys (shuffle.ts) */
+  partitions?: number
+  /** beside `merge`, one partition of what slices gave */
+  parts?: PartitionPart[]
+  /** the number of the partition that is reduced */
+  partition?: number
 }
 
-type Key = string | number | boolean | bigint
+export type Key = string | number | boolean | bigint
+export type Pair = [key: Key, value: unknown]
 
 /** What a tree node carries: one accumulator per key, or a single one when `map` gives plain values. */
-type Group = { groups: [Key, unknown][] } | { one: unknown }
+export type Group = { groups: Pair[] } | { one: unknown }
+
+/** Of a slice's tree nodes, in their order, the groups that belong to one partition. */
+export type Partition = Pair[][]
+export type PartitionPart = [first: number, count: number, partition: Partition]
 
 /**
  * Grouped folding. Self-contained, it runs on both sides.
@@ -32,7 +44,7 @@ type Group = { groups: [Key, unknown][] } | { one: unknown }
 export function createGrouping({ lift, fold, combine, isAcc, finish }: Reduction) {
   const isKey = (key: unknown): key is Key =>
     typeof key === 'string' || typeof key === 'number' || typeof key === 'boolean' || typeof key === 'bigint'
-  const isPair = (value: unknown): value is [Key, unknown] =>
+  const isPair = (value: unknown): value is Pair =>
     Array.isArray(value) && value.length === 2 && isKey(value[0])
   const mixed = (): never => {
     throw new TypeError(
@@ -46,7 +58,7 @@ export function createGrouping({ lift, fold, combine, isAcc, finish }: Reduction
     let one: unknown
     let plain = 0
     let pairs = 0
-    const put = ([key, value]: [Key, unknown]): void => {
+    const put = ([key, value]: Pair): void => {
       groups.set(key, groups.has(key) ? fold(groups.get(key), value) : lift(value))
     }
     for (const value of values) {
@@ -71,15 +83,52 @@ export function createGrouping({ lift, fold, combine, isAcc, finish }: Reduction
     return { groups: [...groups] }
   }
 
-  /** Keys in a fixed order: by type, then by value (strings by UTF-16 code unit). */
-  function byKey([a]: [Key, unknown], [b]: [Key, unknown]): number {
+  /** Keys in a fixed order: by type, then by value (strings by UTF-16 code unit, NaN after all numbers). */
+  function byKey([a]: Pair, [b]: Pair): number {
     if (typeof a !== typeof b) return typeof a < typeof b ? -1 : 1
-    return a < b ? -1 : a > b ? 1 : 0
+    return a < b ? -1 : a > b ? 1 : Number(Number.isNaN(a)) - Number(Number.isNaN(b))
+  }
+
+  /** Which of the partitions a key belongs to: FNV-1a over its type and text, mixed until every bit has a say. */
+  function partitionOf(key: Key, partitions: number): number {
+    const text = `${typeof key} ${key}`
+    let hash = 0x811c9dc5
+    for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+    hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d)
+    return ((hash ^ (hash >>> 12)) >>> 0) % partitions
+  }
+
+  /** Groups of tree nodes by the partition of their keys; nothing where there are plain values. */
+  function cut(nodes: TreeNode<Group>[], partitions: number): { cut: Partition[] } | undefined {
+    const parts = Array.from({ length: partitions }, (): Partition => nodes.map(() => []))
+    for (const [i, [, , group]] of nodes.entries()) {
+      if ('one' in group) return
+      for (const pair of group.groups) parts[partitionOf(pair[0], partitions)]![i]!.push(pair)
+    }
+    return { cut: parts }
+  }
+
+  /** The tree nodes of one partition again. Throws for what `cut` cannot have given. */
+  function uncut(blocks: number, [first, count, partition]: PartitionPart): TreeNode<Group>[] {
+    const nodes = foldBlocks<unknown>(
+      blocks,
+      first,
+      count,
+      () => undefined,
+      () => undefined
+    )
+    if (!Array.isArray(partition) || partition.length !== nodes.length)
+      throw new TypeError(`the groups of ${count} blocks from ${first} on are not of ${nodes.length} nodes`)
+    return nodes.map(([level, index], i): TreeNode<Group> => {
+      const group: Group = { groups: partition[i]! }
+      if (!isGroup(group)) throw new TypeError('a list of groups holds something else')
+      return [level, index, group]
+    })
   }
 
   function finishGroups(root: Group | undefined, initial: unknown): unknown {
     if (root == null || 'one' in root) return finish(root?.one, initial)
-    return root.groups.map(([key, acc]): [Key, unknown] => [key, finish(acc, initial)]).sort(byKey)
+    return root.groups.map(([key, acc]): Pair => [key, finish(acc, initial)]).sort(byKey)
   }
 
   /** true for what foldAll can give: a worker's answer may be anything */
@@ -90,7 +139,7 @@ export function createGrouping({ lift, fold, combine, isAcc, finish }: Reduction
     return Array.isArray(pairs) && pairs.every(pair => isPair(pair) && isAcc(pair[1]))
   }
 
-  return { foldAll, combineGroups, isGroup, finishGroups }
+  return { foldAll, combineGroups, isGroup, isPair, finishGroups, byKey, partitionOf, cut, uncut }
 }
 
 /** Runs inside the sandbox; uses only what driverSource() puts beside it. */
@@ -101,19 +150,24 @@ function driver(
 ) {
   expose(context)
   const reseed = createChance()
-  return ({ items, size, blocks, operation, first, merge, initial, whole }: Input): unknown => {
-    const { foldAll, combineGroups, finishGroups } = createGrouping(
+  return (input: Input): unknown => {
+    const { items, size, blocks, operation, first, merge, initial, whole, partitions, partition } = input
+    const { foldAll, combineGroups, finishGroups, cut, uncut } = createGrouping(
       createReduction(operation, false, functions.reduce)
     )
+    // what ran in this process before must not show in the chance that `reduce` has
+    if (partition != null) reseed(blocks * size + partition)
     const reduce = (values: unknown[]): unknown => {
       const leaf = (block: number): Group =>
         foldAll(values.slice((block - first) * size, (block - first + 1) * size))
       const nodes =
         merge == null
           ? foldBlocks(blocks, first, Math.ceil(items.length / size), leaf, combineGroups)
-          : mergeNodes(blocks, merge as TreeNode<Group>[], combineGroups)
-      return whole ? finishGroups(nodes[0]?.[2], initial) : nodes
+          : mergeNodes(blocks, [...(merge as TreeNode<Group>[]), ...parts()], combineGroups)
+      if (whole) return finishGroups(nodes[0]?.[2], initial)
+      return (partitions && cut(nodes, partitions)) || nodes
     }
+    const parts = (): TreeNode<Group>[] => (input.parts ?? []).flatMap(part => uncut(blocks, part))
     const call = (i: number): unknown => {
       reseed(first * size + i)
       return task(items[i], first * size + i)
@@ -133,8 +187,13 @@ const DRIVER = driverSource(driver, {
   createGrouping
 })
 
+export interface MapReducePlan extends Plan {
+  input(first: number, count: number): Input
+  createReducer(): TreeReducer
+}
+
 /** A unit is a block of `size` items. The result is a list of `[key, value]` sorted by key, or one value. */
-export function planMapReduce(spec: MapReduceSpec): Plan {
+export function planMapReduce(spec: MapReduceSpec): MapReducePlan {
   const { items, initial } = spec
   const operation = typeof spec.reduce === 'string' ? spec.reduce : 'custom'
   const size = blockSize(items.length)

@@ -107,6 +107,11 @@ export interface ReduceInput {
   whole?: boolean
 }
 
+/** Its nodes so far: the fewest, or all that came where they are combined at the end. */
+export interface TreeReducer extends Reducer {
+  nodes(): TreeNode<unknown>[]
+}
+
 /**
  * The reducer of everything that combines in the fixed tree. With `combine` it merges as results come;
  * without (the author's own function) it collects the nodes and lets the sandbox merge them at the end.
@@ -118,7 +123,7 @@ export function treeReducer(init: {
   /** throws when the value of a node is not of the expected form */
   expect?: (value: unknown) => void
   mergeInput?: (merge: TreeNode<unknown>[]) => ReduceInput
-}): Reducer {
+}): TreeReducer {
   const { blocks, combine, finish, expect, mergeInput } = init
   const collected: TreeNode<unknown>[] = []
   const tree = combine == null ? undefined : createTree(blocks, combine)
@@ -130,6 +135,7 @@ export function treeReducer(init: {
       if (tree == null) collected.push(...nodes)
       else for (const [level, index, acc] of nodes) tree.add(level, index, acc)
     },
+    nodes: () => (tree == null ? collected : tree.nodes()),
     async finish(run) {
       return tree == null ? run(mergeInput!(collected)) : encodeValue(finish(tree.nodes()[0]?.[2]))
     }

@@ -7,7 +7,7 @@ import { encodeValue } from '../../sandbox/index.ts'
 import { createBlockExchange } from '../../scheduler/blocks.ts'
 import { addData, type Blocks, CHUNK_BYTES, chunkCid, openData, readData } from '../../scheduler/data.ts'
 import { findReferences, resolveInputs, withReferences } from '../../scheduler/inputs.ts'
-import { assemble, blocksOf, DataItems, encodeInput } from '../../scheduler/pieces.ts'
+import { assemble, type BlockRange, blocksOf, DataItems, encodeInput } from '../../scheduler/pieces.ts'
 import { startNodes, type TwoNodes } from './network.ts'
 
 const signal = (): AbortSignal => AbortSignal.timeout(10_000)
@@ -62,8 +62,8 @@ describe('scheduler: data by CID', () => {
     const bytes = new Uint8Array(numbers.buffer)
     const { cid } = await addData(blocks, [bytes])
     const data = await openData(blocks, cid, { signal: signal() })
-    const get = (digest: Uint8Array) =>
-      readData(blocks, { cid: '', size: CHUNK_BYTES, chunks: [digest] }, { signal: signal() })
+    const get = ({ block }: BlockRange) =>
+      readData(blocks, { cid: '', size: CHUNK_BYTES, chunks: [block] }, { signal: signal() })
     const items = new DataItems(data, { type: 'float64' })
     const records = new DataItems(data, { size: 5000 })
     assert.deepEqual([items.length, records.length], [300_000, 480])
@@ -96,7 +96,10 @@ describe('scheduler: data by CID', () => {
     )
     // a worker needs only the blocks that its numbers lie in
     const [block] = data.chunks
-    assert.deepEqual(blocksOf([encodeInput({ items: items.slice(0, 10) })]), [block])
+    assert.deepEqual(
+      blocksOf(encodeInput({ items: items.slice(0, 10) })).map(([range]) => range.block),
+      [block]
+    )
   })
 
   it('puts data in place of references and keeps the references for the disk', async () => {

@@ -63,7 +63,7 @@ export class WorkRunner {
           const outcomes = await Promise.all(
             part.inputs(first, count).map(async input => this.#outcome(part, await assemble(input, noBlocks)))
           )
-          const packed = part.pack(outcomes, count)
+          const packed = part.pack(outcomes, count, first)
           if (!(packed instanceof Uint8Array)) throw new Error(packed.message)
           part.reducer.add(first, count, packed)
         }

@@ -255,9 +255,9 @@ describe('scheduler/parts', () => {
           [ok, aborted, ok],
           [ok, threw, aborted]
         ])
-          assert.deepEqual(part.pack(outcomes, 3), aborted)
-        assert.ok(part.pack([ok, threw, ok], 3) instanceof Uint8Array)
-        assert.ok(!(part.pack([ok, ok], 3) instanceof Uint8Array))
+          assert.deepEqual(part.pack(outcomes, 3, 0), aborted)
+        assert.ok(part.pack([ok, threw, ok], 3, 0) instanceof Uint8Array)
+        assert.ok(!(part.pack([ok, ok], 3, 0) instanceof Uint8Array))
       })
   })
 })

@@ -4,8 +4,8 @@ import type { Answer } from '../../scheduler/coordinator-contract.ts'
 import { createRandom } from './random.ts'
 
 /**
- * The node's own coordinator against workers that are slow, hung, silent, flapping, refusing, failing, lying or
- * malformed, on a virtual clock. What must hold:
+ * The node's own coordinator against workers that are slow, hung, silent, flapping, refusing, failing, lying, malformed
+ * or starved of what others keep, on a virtual clock. What must hold:
  * - liveness: every job ends, because one honest worker is always there, this node itself where it lends
  * - safety: nothing is leased, revoked, accepted or paid but what the protocol allows (see `check`)
  */
@@ -21,6 +21,7 @@ type Behaviour =
   | 'lying'
   | 'malformed'
   | 'confused'
+  | 'starved'
 
 const BEHAVIOURS: Behaviour[] = [
   'honest',
@@ -32,7 +33,8 @@ const BEHAVIOURS: Behaviour[] = [
   'failing',
   'lying',
   'malformed',
-  'confused'
+  'confused',
+  'starved'
 ]
 const FAILURES: Failure['name'][] = [
   'threw',
@@ -85,6 +87,8 @@ interface Job {
   spent: bigint
   /** units on which the author's code throws wherever it runs */
   throws: Set<number>
+  /** units whose inputs nobody can get; undefined where inputs come from the requester */
+  lost?: Set<number>
   /** unit → workers that failed it alone, other than by stopping */
   failedBy: Map<number, Set<string>>
   ended?: string
@@ -98,6 +102,8 @@ export interface Run {
   audits: number
   /** right answers to slices that were accepted before */
   canaries: number
+  /** slices that were accepted without a result */
+  skipped: number
   virtualMs: number
 }
 
@@ -112,6 +118,7 @@ export function simulate(seed: number): Run {
   let leases = 0
   let canaries = 0
   let audits = 0
+  let skipped = 0
   // a heap would be faster; a sorted insertion is enough for some thousand events
   const events: { at: number; run: () => void }[] = []
   const later = (ms: number, run: () => void): void => {
@@ -196,7 +203,9 @@ export function simulate(seed: number): Run {
         if (payload === 'malformed') return 'malformed'
         check(typeof payload === 'string', 'a slice is accepted without a result')
         check(!job.done.slice(first, first + count).includes(true), 'a unit is accepted twice')
-        check(paid.length > 0, 'nobody is paid for an accepted slice')
+        check((payload === 'unavailable') === (paid.length === 0), 'nobody is paid for an accepted slice')
+        check(payload !== 'unavailable' || job.lost != null, 'a slice is skipped whose inputs are here')
+        if (payload === 'unavailable') skipped++
         check(new Set(paid.map(each => each.worker)).size === paid.length, 'a worker is paid twice')
         check(
           paid.every(({ price }) => price >= 0n),
@@ -284,6 +293,17 @@ export function simulate(seed: number): Run {
 
   function begin(worker: Worker, lease: Lease): void {
     if (worker.behaviour === 'silent') return
+    const { lost } = jobs.get(lease.job) as Job
+    const isLost =
+      lost != null && [...lost].some(unit => unit >= lease.first && unit < lease.first + lease.count)
+    // a liar may say so of anything
+    if (isLost || (worker.behaviour === 'starved' && lost != null && chance(0.7))) {
+      say(worker, () => {
+        worker.held.delete(lease.slice)
+        coordinator.starved(worker.id, lease.slice, worker.id, now)
+      })
+      return
+    }
     if (worker.behaviour === 'refusing' && chance(0.7)) {
       say(worker, () => {
         worker.held.delete(lease.slice)
@@ -424,6 +444,7 @@ export function simulate(seed: number): Run {
       spent: 0n,
       confidence: typeof verification === 'object' ? verification.confidence : 0,
       throws: new Set(chance(0.1) ? [upTo(units - 1)] : []),
+      lost: chance(0.3) ? new Set(chance(0.5) ? [upTo(units - 1)] : []) : undefined,
       failedBy: new Map()
     }
     // what was accepted before a restart
@@ -455,6 +476,7 @@ export function simulate(seed: number): Run {
         auditable: chance(0.7),
         bound: job.bound,
         allowed: job.allowed,
+        unavailable: job.lost && (() => 'unavailable'),
         deadline: chance(0.2) ? now + 100 + upTo(20_000) : undefined,
         accepted: before.reverse()
       },
@@ -490,7 +512,7 @@ export function simulate(seed: number): Run {
   }
   const states: Record<string, number> = {}
   for (const { ended } of jobs.values()) states[ended as string] = (states[ended as string] ?? 0) + 1
-  return { jobs: total, states, leases, audits, canaries, virtualMs: now }
+  return { jobs: total, states, leases, audits, canaries, skipped, virtualMs: now }
 }
 
 /** `npm run simulate -- coordinator [--seeds N] [--seed S]`: prints the first violation with its seed. */
@@ -505,12 +527,14 @@ export async function run({
   let leases = 0
   let canaries = 0
   let audits = 0
+  let skipped = 0
   for (let each = seed; each < seed + seeds; each++) {
     try {
       const done = simulate(each)
       leases += done.leases
       audits += done.audits
       canaries += done.canaries
+      skipped += done.skipped
       for (const [state, count] of Object.entries(done.states)) states[state] = (states[state] ?? 0) + count
     } catch (error) {
       console.error(
@@ -520,7 +544,7 @@ export async function run({
     }
   }
   console.log(
-    `${seeds} seeds from ${seed}, ${leases} leases, ${audits} audits, ${canaries} canaries, jobs by state: ${JSON.stringify(states)}`
+    `${seeds} seeds from ${seed}, ${leases} leases, ${audits} audits, ${canaries} canaries, ${skipped} skipped, jobs by state: ${JSON.stringify(states)}`
   )
   return true
 }
