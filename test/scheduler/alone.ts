@@ -10,6 +10,18 @@ import {
   type SchedulerComponents
 } from '../../scheduler/index.ts'
 
+/** A ledger in which nothing costs anything. */
+export const freeLedger = (account: string): SchedulerComponents['ledger'] =>
+  ({
+    account,
+    network: 'test',
+    escrow: async () => ({ certified: Promise.resolve() }),
+    escrowOf: () => undefined,
+    settle: async () => {},
+    openEscrows: () => [],
+    report: () => {}
+  }) as unknown as SchedulerComponents['ledger']
+
 /** A node without peers: it works for itself. */
 export function alone(key: PrivateKey, sandbox: Sandbox, directory: string): Scheduler {
   const peerId = peerIdFromPrivateKey(key)
@@ -23,13 +35,7 @@ export function alone(key: PrivateKey, sandbox: Sandbox, directory: string): Sch
     dialProtocol: () => Promise.reject(new Error('no peers')),
     getConnections: () => []
   }
-  const ledger = {
-    account: peerId.toString(),
-    network: 'test',
-    escrow: async () => ({ certified: Promise.resolve() }),
-    settle: async () => {},
-    openEscrows: () => []
-  } as unknown as SchedulerComponents['ledger']
+  const ledger = freeLedger(peerId.toString())
   const policy = { slots: 2, memoryMb: 512, admit: () => undefined, trusted: () => true }
   const signer = createSigner(key)
   return createScheduler({ directory, policy }, { network, sandbox, ledger, signer, logger: defaultLogger() })

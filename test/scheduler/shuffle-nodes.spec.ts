@@ -17,11 +17,10 @@ import {
   type ComputeNetwork,
   createScheduler,
   type Job,
-  type Scheduler,
-  type SchedulerComponents
+  type Scheduler
 } from '../../scheduler/index.ts'
 import { until } from '../bootstrap/nodes.ts'
-import { alone } from './alone.ts'
+import { alone, freeLedger } from './alone.ts'
 
 const WORDS = 2500
 const words = Array.from({ length: WORDS }, (_, i) => `word ${i}`.padEnd(80, '.'))
@@ -91,15 +90,6 @@ describe('scheduler: a shuffle between nodes', function () {
       dialProtocol: (peer, protocol, options) => libp2p.dialProtocol(peer, protocol, options),
       getConnections: peer => libp2p.getConnections(peer)
     }
-    const ledger = {
-      account: libp2p.peerId.toString(),
-      network: 'test',
-      escrow: async () => ({ certified: Promise.resolve() }),
-      escrowOf: () => undefined,
-      settle: async () => {},
-      openEscrows: () => [],
-      report: () => {}
-    } as unknown as SchedulerComponents['ledger']
     const scheduler = createScheduler(
       {
         directory: await mkdtemp(join(folder, 'node-')),
@@ -111,7 +101,7 @@ describe('scheduler: a shuffle between nodes', function () {
       {
         network: { ...base, ...change(base) },
         sandbox,
-        ledger,
+        ledger: freeLedger(libp2p.peerId.toString()),
         signer: createSigner(privateKey),
         logger: defaultLogger()
       }

@@ -4,42 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
-import { defaultLogger } from '@libp2p/logger'
-import { peerIdFromPrivateKey } from '@libp2p/peer-id'
-import { createSigner } from '../../ledger/index.ts'
-import { createSandbox, type Sandbox } from '../../sandbox/index.ts'
-import {
-  type ComputeNetwork,
-  createScheduler,
-  type Job,
-  type Scheduler,
-  type SchedulerComponents
-} from '../../scheduler/index.ts'
-
-/** A node without peers: it works for itself. */
-function alone(key: PrivateKey, sandbox: Sandbox, directory: string): Scheduler {
-  const peerId = peerIdFromPrivateKey(key)
-  const network: ComputeNetwork = {
-    peerId,
-    handle: async () => {},
-    unhandle: async () => {},
-    register: async () => 'none',
-    unregister: () => {},
-    dial: () => Promise.reject(new Error('no peers')),
-    dialProtocol: () => Promise.reject(new Error('no peers')),
-    getConnections: () => []
-  }
-  const ledger = {
-    account: peerId.toString(),
-    network: 'test',
-    escrow: async () => ({ certified: Promise.resolve() }),
-    settle: async () => {},
-    openEscrows: () => []
-  } as unknown as SchedulerComponents['ledger']
-  const policy = { slots: 2, memoryMb: 512, admit: () => undefined, trusted: () => true }
-  const signer = createSigner(key)
-  return createScheduler({ directory, policy }, { network, sandbox, ledger, signer, logger: defaultLogger() })
-}
+import { createSandbox } from '../../sandbox/index.ts'
+import type { Job, Scheduler } from '../../scheduler/index.ts'
+import { alone } from './alone.ts'
 
 const progress = (job: Job, units: number): Promise<void> =>
   new Promise((resolve, reject) => {
