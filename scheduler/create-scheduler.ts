@@ -117,7 +117,8 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
       logger,
       sign: (job, work) => signWork(signer, ledger.network, job, [work]).signature,
       worked: (requester, work) => this.#started?.work.add(requester, work),
-      credit: createCredit(ledger)
+      credit: createCredit(ledger),
+      trustsOwn: trustsOwn(init)
     })
     this.#links = createLinks(
       {
@@ -178,6 +179,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     const runs = createRuns(
       {
         directory,
+        trustsOwn: trustsOwn(this.#init),
         signal,
         tell,
         onBusy: isBusy => {
@@ -311,3 +313,6 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
 function canPay(ledger: Partial<DelegationLedger>): ledger is DelegationLedger {
   return ledger.transfer != null && ledger.history != null
 }
+
+/** A delegate runs the code of others as its own jobs: then walls must stand for these too. */
+const trustsOwn = ({ delegateFor = [] }: SchedulerInit): boolean => delegateFor.length === 0

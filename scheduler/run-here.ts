@@ -4,14 +4,20 @@ import type { RunPart } from './parts.ts'
 // A result that is combined here may be larger than what travels in one message.
 const MAX_RESULT_BYTES = 256 * 1024 * 1024
 
-/** The author's own reduce runs behind this node's own walls, never in the node. `requester`: this node. */
-export function createRunHere(sandbox: Sandbox, requester: string, signal: AbortSignal): RunPart {
+/**
+ * The author's own reduce runs behind this node's own walls, never in the node. `requester`: this node; `trusted`: as
+ * OpenOptions say.
+ */
+export function createRunHere(
+  sandbox: Sandbox,
+  { requester, trusted, signal }: { requester: string; trusted: boolean; signal: AbortSignal }
+): RunPart {
   return part => {
     const { timeoutMs, memoryMb, t: _, program: __, type: ___, ...program } = part.load
     return async input => {
       const session = await sandbox.open(program, {
         requester,
-        trusted: true,
+        trusted,
         limits: { timeoutMs, memoryMb, outputBytes: MAX_RESULT_BYTES },
         signal
       })

@@ -35,6 +35,8 @@ export function createRuns(
   init: {
     /** of the store, for messages */
     directory: string
+    /** false where jobs may hold strangers' code, which never runs without walls */
+    trustsOwn: boolean
     signal: AbortSignal
     tell(event: keyof SchedulerEvents, detail: unknown): void
     /** The first job runs, or the last one ended. */
@@ -62,7 +64,7 @@ export function createRuns(
   }
 ) {
   const { signal, tell } = init
-  const runHere = createRunHere(sandbox, requester, signal)
+  const runHere = createRunHere(sandbox, { requester, trusted: init.trustsOwn, signal })
   const jobs = new Map<string, JobHandle>()
   const parts = new Map<string, RunningPart>()
   /** jobs that run and are not yet written down as running: most end before the next tick */

@@ -85,6 +85,8 @@ export function createWorker(
     worked?(requester: string, work: { slices: number; ms: number; earned: bigint }): void
     /** how far others are trusted to pay */
     credit?: Credit
+    /** false where jobs under this node's own name may hold strangers' code */
+    trustsOwn?: boolean
   }
 ) {
   const { sandbox } = components
@@ -296,7 +298,7 @@ export function createWorker(
       { kind, source, export: program.message.export, functions, driver, context, seed },
       {
         requester,
-        trusted: policy.trusted(requester),
+        trusted: (program.connection.own && components.trustsOwn) || policy.trusted(requester),
         limits: { timeoutMs, memoryMb: Math.min(memoryMb, policy.memoryMb), outputBytes: MAX_OUTPUT_BYTES },
         signal
       }

@@ -2,6 +2,14 @@ import { strict as assert } from 'node:assert'
 import { EXIT } from '../../node/index.ts'
 import { Processes } from './processes.ts'
 
+const SPEC = JSON.stringify({ type: 'range_reduce', start: 1, end: 1000 })
+// a machine without bubblewrap, whatever this one has
+const WITHOUT_BWRAP = [
+  ...['unshare', '--user', '--map-root-user', '--mount', 'sh', '-euc'],
+  'mount --bind /dev/null "$(command -v bwrap)"; exec "$@"',
+  'sh'
+]
+
 describe('artel: alone', () => {
   let processes: Processes
   before(async () => {
@@ -10,10 +18,9 @@ describe('artel: alone', () => {
   after(() => processes.stop())
 
   it('computes for its owner at the first start and at the next, with no network and no peer', async () => {
-    const spec = JSON.stringify({ type: 'range_reduce', start: 1, end: 1000 })
     for (let round = 0; round < 2; round++) {
       const { stdout, stderr, code } = await processes.run(['run', '-', '--data', processes.path('own')], {
-        input: spec
+        input: SPEC
       })
       assert.equal(stdout.trim(), '500500', stderr)
       assert.equal(code, 0)
@@ -23,10 +30,29 @@ describe('artel: alone', () => {
     const { addresses } = await node.ready
     const seed = addresses[0]!
     const other = await processes.run(['run', '-', '--data', processes.path('other'), '--seed', seed], {
-      input: spec
+      input: SPEC
     })
     assert.equal(other.stdout.trim(), '500500', other.stderr)
     await node.end()
+  })
+
+  it('computes for its owner where a wall is missing', async () => {
+    const { stdout, stderr, code } = await processes.run(['run', '-', '--data', processes.path('bare')], {
+      input: SPEC,
+      inside: WITHOUT_BWRAP
+    })
+    assert.equal(stdout.trim(), '500500', stderr)
+    assert.equal(code, 0)
+  })
+
+  it('runs nothing without walls where it coordinates the jobs of others', async () => {
+    const { stdout, stderr, code } = await processes.run(
+      ['run', '-', '--data', processes.path('delegate'), '--delegate-for', '*'],
+      { input: SPEC, inside: WITHOUT_BWRAP }
+    )
+    assert.equal(stdout, '')
+    assert.match(stderr, /wall-missing.*bubblewrap/)
+    assert.equal(code, EXIT.job)
   })
 
   it('says what to do when the folder is to join another network', async () => {

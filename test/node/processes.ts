@@ -57,9 +57,9 @@ export class Processes {
   /** Runs a command to its end. */
   async run(
     args: string[],
-    { input = '', env = {} }: { input?: string; env?: Record<string, string> } = {}
+    { input = '', ...where }: { input?: string; env?: Record<string, string>; inside?: string[] } = {}
   ): Promise<Finished> {
-    const child = this.#spawn(args, env)
+    const child = this.#spawn(args, where)
     child.stdin!.end(input)
     const deadline = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS)
     const [stdout, stderr] = await Promise.all([text(child.stdout!), text(child.stderr!), closed(child)])
@@ -120,8 +120,13 @@ export class Processes {
     await rm(this.folder, { recursive: true, force: true })
   }
 
-  #spawn(args: string[], env: Record<string, string> = {}): ChildProcess {
-    const child = spawn(process.execPath, [ARTEL, ...args], {
+  /** `inside`: a command that runs the rest of its arguments somewhere else */
+  #spawn(
+    args: string[],
+    { env = {}, inside = [] }: { env?: Record<string, string>; inside?: string[] } = {}
+  ): ChildProcess {
+    const [file, ...rest] = [...inside, process.execPath, ARTEL, ...args]
+    const child = spawn(file!, rest, {
       cwd: this.folder,
       // few tests want it, and all of them at once would quarrel about its port
       env: { PATH: process.env.PATH, HOME: this.folder, ARTEL_GATEWAY_ENABLED: 'false', ...env }
