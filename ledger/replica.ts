@@ -25,6 +25,8 @@ export interface ReplicaInit {
   ingest(items: Item[]): void
   /** A peer is in a later epoch. */
   onLater(peer: string): void
+  /** Entries came from this peer that gossip had not brought: others may lack them as well. */
+  onMissed(peer: string): void
 }
 
 /** Keeps the copies of the witnesses' logs equal to those of the peers: gossip for speed, comparing for certainty. */
@@ -59,7 +61,8 @@ export function itemsFrom(value: unknown): Item[] {
   })
 }
 
-export function createReplica({ epoch, logs, log, request, publish, ingest, onLater }: ReplicaInit): Replica {
+export function createReplica(init: ReplicaInit): Replica {
+  const { epoch, logs, log, request, publish, ingest, onLater, onMissed } = init
   const queues = logs.map(() => Promise.resolve())
   const syncing = new Map<string, Promise<void>>()
 
@@ -89,7 +92,7 @@ export function createReplica({ epoch, logs, log, request, publish, ingest, onLa
     list(value, 'lengths', logs.length).map(length => integer(length, 'length', 0, Number.MAX_SAFE_INTEGER))
 
   const syncOnce = async (peer: string): Promise<void> => {
-    for (;;) {
+    for (let missed = 0; ; ) {
       const before = logs.map(target => target.length())
       const signal = AbortSignal.timeout(SYNC_TIMEOUT_MS)
       const answer = list(await request(peer, 'sync', [epoch, before], { signal }), 'an answer', 2)
@@ -102,7 +105,10 @@ export function createReplica({ epoch, logs, log, request, publish, ingest, onLa
         const entry = await target.check(bytesOf(bytes, 'entry', 1, MAX_ENTRY_BYTES))
         if ((await take(target.witness, entry)) === 'joined') joined += 1
       }
-      if (joined === 0) return
+      missed += joined
+      if (joined > 0) continue
+      if (missed > 0) onMissed(peer)
+      return
     }
   }
 

@@ -17,12 +17,15 @@ import { CHAIN_LIMIT, recoverChain } from './recovery.ts'
 import { createReplica, type Replica } from './replica.ts'
 import { createService } from './service.ts'
 import { type CheckpointRow, type Item, openStore, SEGMENT_ITEM, type Store } from './store.ts'
-import { every, within } from './time.ts'
+import { every, pause, within } from './time.ts'
 import { createWitness } from './witness.ts'
 import { appendDue } from './writer.ts'
 
 /** Peers are compared with one at a time this often; gossip and connecting do it sooner. */
 const ANTI_ENTROPY_MS = 30_000
+/** A second comparison with a new peer: for what was gossiped after the first and before its gossip gets here. */
+const COMPARE_AGAIN_MS = 2_000
+const SPREAD_MS = 250
 /** How often a witness writes what was certified to its log: entries of OrbitDB are dear, items are not. */
 const APPEND_INTERVAL_MS = 25
 /** What was certified and is not in a log after this long is brought to the witnesses again. */
@@ -172,6 +175,17 @@ export async function run(
   }
   const background = (work: Promise<void>): void => void work.catch(onError)
 
+  // Where a partition heals, one node learns of what the other side did, and nobody gossips about it again: it compares
+  // with its own peers, which then ask back, and so on. Together, because gossip out of order also ends in a comparison.
+  let spreading: NodeJS.Timeout | undefined
+  const spread = (source: string): void => {
+    spreading ??= setTimeout(() => {
+      spreading = undefined
+      for (const peer of libp2p.getPeers())
+        if (peer.toString() !== source) background(replica.sync(peer.toString()))
+    }, SPREAD_MS)
+  }
+
   const openReplica = async (epoch: number): Promise<Replica> =>
     createReplica({
       epoch,
@@ -180,7 +194,8 @@ export async function run(
       request: channel.request,
       publish: async message => void (await pubsub.publish(topic, message)),
       ingest: items => intake.take(items, replica.epoch === epoch),
-      onLater: peer => background(epochs.fetch(peer))
+      onLater: peer => background(epochs.fetch(peer)),
+      onMissed: spread
     })
   let replica = await openReplica(last?.next ?? 0)
 
@@ -277,6 +292,9 @@ export async function run(
     onConnect: peer => {
       certifier.retry()
       background(replica.sync(peer.toString()))
+      void pause(COMPARE_AGAIN_MS, ended.signal).then(() => {
+        if (!ended.signal.aborted) background(replica.sync(peer.toString()))
+      })
     }
   })
   pubsub.topicValidators.set(topic, async (peer, message) => replica.onGossip(peer.toString(), message.data))
@@ -317,6 +335,7 @@ export async function run(
     stop: async () => {
       ended.abort(new LedgerStoppedError())
       clearTimeout(soon)
+      clearTimeout(spreading)
       pubsub.unsubscribe(topic)
       pubsub.topicValidators.delete(topic)
       libp2p.unregister(topology)
