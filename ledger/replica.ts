@@ -92,7 +92,7 @@ export function createReplica(init: ReplicaInit): Replica {
     list(value, 'lengths', logs.length).map(length => integer(length, 'length', 0, Number.MAX_SAFE_INTEGER))
 
   const syncOnce = async (peer: string): Promise<void> => {
-    for (let missed = 0; ; ) {
+    for (let missed = false; ; missed = true) {
       const before = logs.map(target => target.length())
       const signal = AbortSignal.timeout(SYNC_TIMEOUT_MS)
       const answer = list(await request(peer, 'sync', [epoch, before], { signal }), 'an answer', 2)
@@ -105,9 +105,8 @@ export function createReplica(init: ReplicaInit): Replica {
         const entry = await target.check(bytesOf(bytes, 'entry', 1, MAX_ENTRY_BYTES))
         if ((await take(target.witness, entry)) === 'joined') joined += 1
       }
-      missed += joined
       if (joined > 0) continue
-      if (missed > 0) onMissed(peer)
+      if (missed) onMissed(peer)
       return
     }
   }

@@ -174,16 +174,22 @@ export async function run(
     if (!ended.signal.aborted) log.error('%s', error.stack)
   }
   const background = (work: Promise<void>): void => void work.catch(onError)
+  const later = (ms: number, work: () => void): void =>
+    void pause(ms, ended.signal).then(() => {
+      if (!ended.signal.aborted) work()
+    })
 
   // Where a partition heals, one node learns of what the other side did, and nobody gossips about it again: it compares
   // with its own peers, which then ask back, and so on. Together, because gossip out of order also ends in a comparison.
-  let spreading: NodeJS.Timeout | undefined
+  let isSpreading = false
   const spread = (source: string): void => {
-    spreading ??= setTimeout(() => {
-      spreading = undefined
+    if (isSpreading) return
+    isSpreading = true
+    later(SPREAD_MS, () => {
+      isSpreading = false
       for (const peer of libp2p.getPeers())
         if (peer.toString() !== source) background(replica.sync(peer.toString()))
-    }, SPREAD_MS)
+    })
   }
 
   const openReplica = async (epoch: number): Promise<Replica> =>
@@ -292,9 +298,7 @@ export async function run(
     onConnect: peer => {
       certifier.retry()
       background(replica.sync(peer.toString()))
-      void pause(COMPARE_AGAIN_MS, ended.signal).then(() => {
-        if (!ended.signal.aborted) background(replica.sync(peer.toString()))
-      })
+      later(COMPARE_AGAIN_MS, () => background(replica.sync(peer.toString())))
     }
   })
   pubsub.topicValidators.set(topic, async (peer, message) => replica.onGossip(peer.toString(), message.data))
@@ -335,7 +339,6 @@ export async function run(
     stop: async () => {
       ended.abort(new LedgerStoppedError())
       clearTimeout(soon)
-      clearTimeout(spreading)
       pubsub.unsubscribe(topic)
       pubsub.topicValidators.delete(topic)
       libp2p.unregister(topology)

@@ -9,8 +9,9 @@ import type { KeptBlocks } from './kept-blocks.ts'
 import type { ComputeNetwork } from './links.ts'
 
 /**
- * Blocks from the peer that asks for work, or from another worker that keeps them. One persistent stream; a request is the 32 bytes of a SHA-256, the answers
- * come in the order of the requests: one byte (1 = here it is, 0 = not here) and the block, behind a varint length.
+ * Blocks from the peer that asks for work, or from another worker that keeps them. One persistent stream; a request is
+ * the 32 bytes of a SHA-256, the answers come in the order of the requests: one byte (1 = here it is, 0 = not here) and
+ * the block, behind a varint length.
  */
 export const BLOCKS_PROTOCOL = '/artel/blocks/1'
 

@@ -104,7 +104,13 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
     if (this.state === 'cancelled') throw new JobCancelledError(this.id, this.cancelReason)
     if (this.state === 'expired')
       throw new JobExpiredError(this.id, this.spec.deadline ?? 0, this.done, this.total)
-    return this.init.load()!
+    const bytes = this.init.load()
+    if (bytes == null)
+      throw new JobFailedError(this.id, {
+        name: 'aborted',
+        message: 'its result is no longer on the disk; submit it again'
+      })
+    return bytes
   }
 
   async result(options?: { signal?: AbortSignal }): Promise<unknown> {

@@ -160,11 +160,19 @@ export function openStore(file: string) {
   return {
     /** `specs`: a list of TaskSpec as canonical bytes */
     addJob(job: Pick<StoredJob, 'id' | 'type' | 'submitted' | 'bound' | 'name'>, specs: Uint8Array): void {
-      transaction(() => {
-        insertJob.run(job.id, job.type, 'queued', job.submitted, job.bound, job.name ?? null)
-        const { bytes, inFile } = large.put(job.id, SPECS, specs)
-        insertSpecs.run(job.id, bytes, inFile)
-      })
+      let isNew = false
+      try {
+        transaction(() => {
+          insertJob.run(job.id, job.type, 'queued', job.submitted, job.bound, job.name ?? null)
+          isNew = true
+          const { bytes, inFile } = large.put(job.id, SPECS, specs)
+          insertSpecs.run(job.id, bytes, inFile)
+        })
+      } catch (err) {
+        // a disk that is full must not keep what was refused
+        if (isNew) large.keepOnly(job.id, [])
+        throw err
+      }
     },
     /** Empty where they were lost with the power. */
     specs(id: string): TaskSpec[] {

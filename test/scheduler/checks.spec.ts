@@ -16,14 +16,17 @@ class Scene {
   readonly paid: Parameters<Effects['pay']>[0][] = []
   readonly wrong: string[] = []
   readonly trusts = new Map<string, Trust>()
+  readonly msPerUnit: number
   ended?: string
   now = 0
 
   constructor({
     workers,
     window = 2,
-    rolls = () => 0.5
-  }: { workers: Record<string, Trust>; window?: number; rolls?: () => number }) {
+    rolls = () => 0.5,
+    msPerUnit = 1
+  }: { workers: Record<string, Trust>; window?: number; rolls?: () => number; msPerUnit?: number }) {
+    this.msPerUnit = msPerUnit
     this.coordinator = createCoordinator(
       {
         lease: lease => void this.leases.push(lease),
@@ -86,7 +89,7 @@ class Scene {
         .map(unit => `${unit} is wrong`)
         .join()
     this.now += 10
-    const answer = { digest: of(first, count), payload: 'bytes', ms: count, part: of }
+    const answer = { digest: of(first, count), payload: 'bytes', ms: count * this.msPerUnit, part: of }
     this.coordinator.answer(worker, [{ slice, answer }], this.now)
     return lease
   }
@@ -132,6 +135,18 @@ describe('scheduler: audits', () => {
     assert.equal(check.answers, 1)
     assert.equal(check.audited, audits.length)
     assert.ok(check.credibility >= 0.999)
+  })
+
+  it('audits no answer that took less time than the audit would', () => {
+    const scene = new Scene({ workers: { w: proven() }, msPerUnit: 0.01 })
+    scene.submit(0.99)
+    scene.warmUp('w')
+    const known = scene.accepted.length
+    const { count } = scene.answer('w')
+    assert.ok(count > 30)
+    assert.deepEqual(scene.of('own'), [])
+    assert.equal(scene.accepted.length, known + 1)
+    assert.equal(scene.accepted.at(-1)!.check.audited, 0)
   })
 
   it('calculates all of a slice when an audit differs; the cheat is caught and its other results are taken back', () => {

@@ -209,6 +209,7 @@ describe('scheduler/place and price', () => {
           const units = sliceUnits(init)
           assert.ok(Number.isSafeInteger(units) && units >= 1)
           assert.ok(units <= init.left && units <= init.most)
+          assert.ok(units === 1 || units * init.bytes <= 4 * 1024 * 1024)
         }
       )
     ))

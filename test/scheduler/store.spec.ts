@@ -180,6 +180,20 @@ describe('scheduler/store', () => {
       store.close()
     })
 
+    it('keeps nothing of a job that it refuses, and all of the one that has its name', async () => {
+      const store = openStore(file)
+      const specs = [{ ...spec, items: Array.from({ length: 100_000 }, (_, i) => i * 1.5) }]
+      // stands for a disk that is full by then
+      store.db.exec("CREATE TRIGGER full BEFORE INSERT ON specs BEGIN SELECT RAISE(ABORT, 'full'); END")
+      assert.throws(() => store.addJob(job, encodeValue(specs)), /full/)
+      assert.deepEqual(await readdir(join(folder, 'values')), [])
+      store.db.exec('DROP TRIGGER full')
+      store.addJob(job, encodeValue(specs))
+      assert.throws(() => store.addJob(job, encodeValue(specs)), /UNIQUE/)
+      assert.deepEqual(await files('job'), ['specs'])
+      store.close()
+    })
+
     it('forgets a slice in doubt, and what a crash left of jobs that it does not know', async () => {
       let store = openStore(file)
       store.addJob(job, encodeValue([spec]))
