@@ -148,6 +148,8 @@ const MOST_DECOMPOSED = 1_250_000
 
 const TWO_MATRICES = ['multiply', 'add', 'subtract', 'solve']
 const SQUARE = ['determinant', 'inverse', 'eigenvalues']
+// The others give NaN where NaN comes in, as LAPACK's do.
+const FINITE = ['lu', 'qr', 'svd', 'eigenvalues']
 
 function checkMatrix({ type, operation, a, b }: Extract<TaskSpec, { type: 'matrix' }>): void {
   limit(type, b == null ? 'a.data' : 'a.data + b.data', a.data.length + (b?.data.length ?? 0))
@@ -157,6 +159,14 @@ function checkMatrix({ type, operation, a, b }: Extract<TaskSpec, { type: 'matri
     throw new SpecError('a', `is ${a.rows} × ${a.cols}; ${operation} needs a square matrix`)
   if (!['multiply', 'add', 'subtract', 'transpose'].includes(operation) && a.data.length > MOST_DECOMPOSED)
     throw new SpecError('a.data', `${a.data.length} numbers, at most ${MOST_DECOMPOSED} for ${operation}`)
+  if (FINITE.includes(operation)) {
+    const at = a.data.findIndex(x => !Number.isFinite(x))
+    if (at !== -1)
+      throw new SpecError(
+        'a.data',
+        `has ${a.data[at]} in row ${Math.floor(at / a.cols)}, column ${at % a.cols} (counted from 0); ${operation} needs finite numbers`
+      )
+  }
   if (b == null) return
   const shapes = `a is ${a.rows} × ${a.cols} and b ${b.rows} × ${b.cols}`
   if (operation === 'multiply' && a.cols !== b.rows)

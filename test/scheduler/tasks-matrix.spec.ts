@@ -164,24 +164,94 @@ describe('matrix', function () {
     )
   })
 
-  it('factors: a = p⁻¹ l u = q r = u s vᵀ', async () => {
-    for (const [rows, cols] of [
-      [8, 8],
-      [9, 5]
-    ] as const) {
-      const a = randomMatrix(rows, cols, rows)
+  const eye = (n: number): Value => matrixOf(n, n, (i, j) => (i === j ? 1 : 0))
+  const matrixOf = (rows: number, cols: number, at: (i: number, j: number) => number): Value => ({
+    rows,
+    cols,
+    data: Float64Array.from({ length: rows * cols }, (_, n) => at(Math.floor(n / cols), n % cols))
+  })
+  const shapes: [string, Value][] = [
+    ['square', randomMatrix(8, 8, 1)],
+    ['tall', randomMatrix(9, 5, 2)],
+    ['wide', randomMatrix(5, 9, 3)],
+    ['one row', randomMatrix(1, 7, 4)],
+    ['one column', randomMatrix(7, 1, 5)],
+    ['one number', randomMatrix(1, 1, 6)],
+    ['zeros', matrixOf(3, 4, () => 0)],
+    ['singular', matrixOf(4, 4, (i, j) => i + j)],
+    ['huge', matrixOf(3, 4, (i, j) => 1e300 * (1 + ((i * 7 + j * 3) % 5)))],
+    ['tiny', matrixOf(4, 3, (i, j) => 1e-300 * (1 + ((i * 7 + j * 3) % 5)))],
+    ['huge beside tiny', matrixOf(2, 2, (i, j) => (i === j ? 1e200 : 1e-200))]
+  ]
+  for (const [name, a] of shapes) {
+    it(`factors a matrix that is ${name}: a = p⁻¹ l u = q r = u s vᵀ, in the reduced shapes`, async () => {
+      const k = Math.min(a.rows, a.cols)
+      const top = Math.max(...a.data.map(Math.abs)) || 1
+      const scaled = (m: Value): Value => ({ ...m, data: m.data.map(x => x / top) as Float64Array })
+      const isTriangle = (m: Value, isZero: (i: number, j: number) => boolean): boolean =>
+        m.data.every((x, n) => !isZero(Math.floor(n / m.cols), n % m.cols) || x === 0)
+
       const { l, u, p } = await result('lu', a)
-      const permuted = Float64Array.from(a.data)
-      p.forEach((from: number, i: number) => {
-        permuted.set(a.data.subarray(from * cols, (from + 1) * cols), i * cols)
-      })
-      assertClose(product(l, u), { ...a, data: permuted })
+      assert.deepEqual([l.rows, l.cols, u.rows, u.cols], [a.rows, k, k, a.cols])
+      assert.ok(isTriangle(l, (i, j) => i < j) && isTriangle(u, (i, j) => i > j))
+      assert.ok(
+        l.data.every((x: number) => Math.abs(x) <= 1),
+        'the largest pivot is taken'
+      )
+      const permuted = matrixOf(a.rows, a.cols, (i, j) => at(a, p[i], j))
+      assertClose(product(l, scaled(u)), scaled(permuted))
+
       const { q, r } = await result('qr', a)
-      assertClose(product(q, r), a)
+      assert.deepEqual([q.rows, q.cols, r.rows, r.cols], [a.rows, k, k, a.cols])
+      assertClose(product(turned(q), q), eye(k))
+      assert.ok(isTriangle(r, (i, j) => i > j))
+      assertClose(product(q, scaled(r)), scaled(a))
+
       const svd = await result('svd', a)
-      const scaled = { ...svd.u, data: svd.u.data.map((x: number, i: number) => x * svd.s[i % svd.u.cols]) }
-      assertClose(product(scaled, turned(svd.v)), a)
-    }
+      assert.deepEqual([svd.u.rows, svd.u.cols, svd.v.rows, svd.v.cols], [a.rows, k, a.cols, k])
+      assertClose(product(turned(svd.u), svd.u), eye(k))
+      assertClose(product(turned(svd.v), svd.v), eye(k))
+      assert.ok([...svd.s].every((x, i) => x >= 0 && (i === 0 || x <= svd.s[i - 1])))
+      const us = matrixOf(a.rows, k, (i, j) => at(svd.u, i, j) * (svd.s[j] / top))
+      assertClose(product(us, turned(svd.v)), scaled(a))
+    })
+  }
+
+  it('solves tall systems by least squares, wide ones by the least norm', async () => {
+    const tall = randomMatrix(9, 4, 7)
+    const b = randomMatrix(9, 1, 8)
+    const x = await result('solve', tall, b)
+    const fitted = product(tall, x)
+    const residual = matrixOf(9, 1, i => b.data[i]! - fitted.data[i]!)
+    assertClose(
+      product(turned(tall), residual),
+      matrixOf(4, 1, () => 0)
+    )
+
+    const wide = randomMatrix(3, 6, 9)
+    const c = randomMatrix(3, 1, 10)
+    const least = await result('solve', wide, c)
+    assertClose(product(wide, least), c)
+    // the least one lies in the space of the rows: x = aᵀ y
+    const { q } = await result('qr', turned(wide))
+    assertClose(product(q, product(turned(q), least)), least)
+  })
+
+  it('gives a determinant wherever float64 holds it', async () => {
+    assert.equal(
+      await result(
+        'determinant',
+        matrixOf(2, 2, (i, j) => 1 + 2 * i + j)
+      ),
+      -2
+    )
+    assert.equal(
+      await result(
+        'determinant',
+        matrixOf(2, 2, () => 1e160)
+      ),
+      0
+    )
   })
 
   it('finds eigenvalues, complex ones too', async () => {
@@ -192,6 +262,41 @@ describe('matrix', function () {
       { rows: 1, cols: 2, data: imaginary.toSorted() },
       { rows: 1, cols: 2, data: Float64Array.of(-1, 1) }
     )
+  })
+
+  it('finds the eigenvalues of any finite square matrix: their powers sum to the traces of its powers', async () => {
+    const matrices = [
+      // the iteration of hqr2 without end, known from JAMA
+      [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 1, 1, 0, 0, 1, 1, 0, 1, 0, 1],
+      [0, 1, 0, 0, 0, 1, 1, 0, 0],
+      [1, 2, 2, 4],
+      [0, 0, 0, 0],
+      [7],
+      [...randomMatrix(9, 9, 11).data]
+    ]
+    for (const numbers of matrices) {
+      for (const scale of [1, 1e300, 1e-300]) {
+        const n = Math.sqrt(numbers.length)
+        const a = { rows: n, cols: n, data: Float64Array.from(numbers, x => x * scale) }
+        const { real, imaginary } = await result('eigenvalues', a)
+        const unit = { ...a, data: Float64Array.from(numbers) }
+        let power: Value = unit
+        let powers = Array.from(real as number[], (x, i) => [x / scale, imaginary[i] / scale] as const)
+        for (let k = 1; k <= n; k++) {
+          const trace = Array.from({ length: n }, (_, i) => at(power, i, i)).reduce((sum, x) => sum + x, 0)
+          const sum = powers.reduce(([x, y], [re, im]) => [x + re, y + im], [0, 0])
+          assert.ok(
+            Math.abs(sum[0]! - trace) < 1e-6 && Math.abs(sum[1]!) < 1e-6,
+            `${sum} for ${trace}, k ${k}`
+          )
+          power = product(power, unit)
+          powers = powers.map(([re, im], i) => {
+            const [x, y] = [real[i] / scale, imaginary[i] / scale]
+            return [re * x - im * y, re * y + im * x] as const
+          })
+        }
+      }
+    }
   })
 
   it('gives float32 for float32', async () => {
@@ -225,6 +330,15 @@ describe('matrix', function () {
       undefined,
       /a: is 2 × 3; inverse needs a square/
     ],
+    ...['lu', 'qr', 'svd', 'eigenvalues'].flatMap(operation =>
+      [Number.NaN, Number.POSITIVE_INFINITY].map((odd): (typeof refusals)[number] => [
+        `${operation} of a matrix with ${odd}`,
+        operation,
+        { rows: 2, cols: 2, data: Float64Array.of(1, 2, odd, 4) },
+        undefined,
+        new RegExp(`a.data: has ${odd} in row 1, column 0`)
+      ])
+    ),
     ['mixed precision', 'add', square, randomMatrix(2, 2, 1, true), /b\.data: a and b must both be/]
   ]
   for (const [name, operation, a, b, message] of refusals) {
