@@ -3,7 +3,7 @@ import { SpecError } from './errors.ts'
 import { DataItems } from './pieces.ts'
 import { OPERATIONS, schema, type TaskSpec } from './schema.ts'
 import { describe, readModule, readSource } from './source.ts'
-import { checkModel } from './tasks/onnx.ts'
+import { checkModel } from './tasks/onnx-check.ts'
 import { checkPipeline } from './tasks/pipeline.ts'
 import { checkTraining } from './tasks/train.ts'
 

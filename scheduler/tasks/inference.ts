@@ -4,8 +4,10 @@ import type { Plan } from '../plan.ts'
 import type { InferenceSpec } from '../spec.ts'
 import { gemmKernel } from './gemm-kernel.ts'
 import { createProduct } from './multiply.ts'
-import { type Graph, inputsOf, readModel } from './onnx.ts'
+import { type Graph, readModel } from './onnx.ts'
+import { inputsOf } from './onnx-check.ts'
 import { createGraph, type Tensor } from './onnx-operators.ts'
+import { mixesRows } from './onnx-rows.ts'
 import { type DriverTools, driverSource, encodeContext } from './shared.ts'
 
 interface Input {
@@ -39,12 +41,11 @@ function cutRows(tensors: Tensors, from: number, to: number): Tensors {
 
 /** The rows of all parts, one after the other. Self-contained, runs on both sides. */
 function joinRows(parts: Tensors[]): Tensors {
+  if (parts.length === 1) return parts[0]!
   const joined: Tensors = {}
   for (const name of Object.keys(parts[0]!)) {
     const tensors = parts.map(part => part[name]!)
     const [{ dims, data: first }] = tensors as [Tensor]
-    if (dims.length === 0)
-      throw new RangeError(`output ${name} has no rows, so batches of it cannot be joined`)
     const size = tensors.reduce((sum, { data }) => sum + data.length, 0)
     const data = first instanceof Float64Array ? new Float64Array(size) : new Float32Array(size)
     let at = 0
@@ -63,12 +64,13 @@ const DRIVER = driverSource(driver, { createGraph, createProduct, cutRows, joinR
 // Enough rows that a product of matrices is worth its fixed cost.
 const BATCH_SIZE = 32
 
-/** A unit is a batch of `batchSize` rows; the model travels once per worker, as the program's context. */
+/** A unit is a batch of `batchSize` rows, or all rows where the model mixes them; the model travels once per worker, as the program's context. */
 export function planInference(spec: InferenceSpec): Plan {
   const graph = readModel(spec.model)
   const feeds = inputsOf(graph, spec.input)
   const rows = Object.values(feeds)[0]!.dims[0]!
-  const batchSize = spec.batchSize ?? (graph.inputs[0]?.dims[0] || BATCH_SIZE)
+  const isWhole = mixesRows(graph) != null
+  const batchSize = spec.batchSize ?? (graph.inputs[0]?.dims[0] || (isWhole ? rows : BATCH_SIZE))
   const units = Math.ceil(rows / batchSize)
   const input = (first: number, count: number): Input => {
     const from = first * batchSize
@@ -86,7 +88,8 @@ export function planInference(spec: InferenceSpec): Plan {
         add(first, count, value) {
           const outputs = decodeValue(value)
           const from = first * batchSize
-          expectOutputs(outputs, graph.outputs, Math.min(rows, from + count * batchSize) - from)
+          expectOutputs(outputs, graph.outputs)
+          if (units > 1) expectRows(outputs, Math.min(rows, from + count * batchSize) - from)
           parts.push({ first, outputs })
         },
         async finish() {
@@ -98,7 +101,7 @@ export function planInference(spec: InferenceSpec): Plan {
   }
 }
 
-function expectOutputs(value: unknown, names: string[], rows: number): asserts value is Tensors {
+function expectOutputs(value: unknown, names: string[]): asserts value is Tensors {
   const tensors = (value ?? {}) as Partial<Tensors>
   for (const name of names) {
     const tensor = tensors[name]
@@ -107,9 +110,11 @@ function expectOutputs(value: unknown, names: string[], rows: number): asserts v
       (tensor.data instanceof Float32Array || tensor.data instanceof Float64Array) &&
       tensor.data.length === tensor.dims.reduce((product, dim) => product * dim, 1)
     if (!right) throw new ProtocolError(`a result has no tensor ${name}`)
-    if (tensor.dims[0] !== rows)
-      throw new ProtocolError(
-        `output ${name} has ${tensor.dims[0]} rows for a batch of ${rows}: the model mixes its batch; try batchSize 1`
-      )
+  }
+}
+
+function expectRows(tensors: Tensors, rows: number): void {
+  for (const [name, { dims }] of Object.entries(tensors)) {
+    if (dims[0] !== rows) throw new ProtocolError(`output ${name} has ${dims[0]} rows for a batch of ${rows}`)
   }
 }

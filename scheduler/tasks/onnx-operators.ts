@@ -60,12 +60,14 @@ export function createGraph(
     })
     const step = (own: number[]): number[] => stridesOf(own).map((stride, i) => (own[i] === 1 ? 0 : stride))
     const [stepA, stepB] = [step(left), step(right)]
-    const data = new Float32Array(sizeOf(dims))
+    const integers = a.data instanceof Float64Array && b.data instanceof Float64Array
+    const data = integers ? new Float64Array(sizeOf(dims)) : new Float32Array(sizeOf(dims))
     const index = new Array<number>(rank).fill(0)
     let at = 0
     let bt = 0
     for (let i = 0; i < data.length; i++) {
-      data[i] = fn(a.data[at]!, b.data[bt]!)
+      const value = fn(a.data[at]!, b.data[bt]!)
+      data[i] = integers ? Math.trunc(value) : value
       for (let d = rank - 1; d >= 0; d--) {
         at += stepA[d]!
         bt += stepB[d]!
@@ -82,7 +84,7 @@ export function createGraph(
     const strides = stridesOf(dims)
     const outDims = order.map(axis => dims[axis]!)
     const steps = order.map(axis => strides[axis]!)
-    const out = new Float32Array(data.length)
+    const out = data.slice()
     const index = new Array<number>(order.length).fill(0)
     let at = 0
     for (let i = 0; i < out.length; i++) {

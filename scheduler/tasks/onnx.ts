@@ -1,6 +1,5 @@
 import { SpecError } from '../errors.ts'
-import type { InferenceSpec } from '../spec.ts'
-import { OPERATORS, type Tensor } from './onnx-operators.ts'
+import type { Tensor } from './onnx-operators.ts'
 
 type Attribute = number | string | number[] | Tensor
 
@@ -14,16 +13,13 @@ export interface GraphNode {
 /** An ONNX model as plain data, so that a worker needs no protobuf. */
 export interface Graph {
   opset: number
-  /** `dims`: 0 where any size is allowed */
-  inputs: { name: string; dims: number[] }[]
+  /** `dims`: 0 where any size is allowed; `type`: of its elements (TensorProto.DataType), 0 where the model says none */
+  inputs: { name: string; dims: number[]; type: number }[]
   outputs: string[]
   nodes: GraphNode[]
   tensors: Record<string, Tensor>
 }
 
-// Model and envelope must fit into one message.
-const MAX_MODEL_BYTES = 48 * 1024 * 1024
-const [MIN_OPSET, MAX_OPSET] = [7, 23]
 // TensorProto.DataType
 const [FLOAT, INT32, INT64, DOUBLE] = [1, 6, 7, 11]
 
@@ -40,83 +36,21 @@ export function readModel(bytes: Uint8Array): Graph {
       inputs: graph
         .messages(11)
         .filter(each => tensors[each.text(1)] == null)
-        .map(each => ({ name: each.text(1), dims: readDims(each) })),
+        .map(each => ({ name: each.text(1), ...readType(each) })),
       outputs: graph.messages(12).map(each => each.text(1)),
       nodes: graph.messages(1).map(each => ({
         op: (each.text(7) === '' ? '' : `${each.text(7)}.`) + each.text(4),
         inputs: each.texts(1),
         outputs: each.texts(2),
-        attributes: Object.fromEntries(each.messages(5).map(one => [one.text(1), readAttribute(one)]))
+        attributes: constantOf(
+          Object.fromEntries(each.messages(5).map(one => [one.text(1), readAttribute(one)]))
+        )
       })),
       tensors
     }
   } catch (err) {
     throw new SpecError('model', `is not an ONNX model: ${(err as Error).message}`)
   }
-}
-
-/** Throws SpecError where this node's workers could not run the model on these inputs. */
-export function checkModel({ model, input, batchSize }: InferenceSpec): void {
-  if (model.length > MAX_MODEL_BYTES)
-    throw new SpecError('model', `has ${model.length} bytes, at most ${MAX_MODEL_BYTES}`)
-  const graph = readModel(model)
-  if (graph.opset < MIN_OPSET || graph.opset > MAX_OPSET)
-    throw new SpecError('model', `uses opset ${graph.opset}, known are ${MIN_OPSET} to ${MAX_OPSET}`)
-  const unknown = new Set(graph.nodes.map(({ op }) => op).filter(op => !OPERATORS.has(op)))
-  if (unknown.size > 0)
-    throw new SpecError(
-      'model',
-      `uses ${[...unknown].join(', ')}, which is not available; there are ${[...OPERATORS].sort().join(', ')}`
-    )
-  for (const { op, attributes } of graph.nodes) {
-    const strange =
-      (attributes.auto_pad ?? 'NOTSET') !== 'NOTSET'
-        ? 'auto_pad'
-        : attributes.ceil_mode
-          ? 'ceil_mode'
-          : op === 'MaxPool' && (attributes.dilations as number[] | undefined)?.some(each => each !== 1)
-            ? 'dilations'
-            : undefined
-    if (strange != null)
-      throw new SpecError('model', `${op} has \`${strange}\`, which is not available; export it without`)
-  }
-  const inputs = inputsOf(graph, input)
-  const rows = Object.values(inputs)[0]?.dims[0] ?? 0
-  for (const { name, dims } of graph.inputs) {
-    const given = inputs[name]
-    if (given == null) throw new SpecError('input', `\`${name}\` is missing; the model takes ${names(graph)}`)
-    const fits =
-      dims.length === given.dims.length &&
-      dims.every((dim, i) => i === 0 || dim === 0 || dim === given.dims[i])
-    if (!fits)
-      throw new SpecError(
-        `input.${name}`,
-        `is ${given.dims.join(' × ')}, the model takes ${dims.map(dim => dim || 'any').join(' × ')}`
-      )
-    if (given.dims[0] !== rows || rows === 0)
-      throw new SpecError(
-        `input.${name}`,
-        `has ${given.dims[0]} rows; all inputs need the same number above 0`
-      )
-    const fixed = dims[0]!
-    if (fixed > 0 && (rows % fixed !== 0 || (batchSize ?? fixed) !== fixed))
-      throw new SpecError(
-        'batchSize',
-        `must be ${fixed}, and the rows a multiple of it: the model was exported for batches of that size`
-      )
-  }
-  const extra = Object.keys(inputs).find(name => !graph.inputs.some(each => each.name === name))
-  if (extra != null)
-    throw new SpecError('input', `\`${extra}\` is not an input of the model; it takes ${names(graph)}`)
-}
-
-const names = (graph: Graph): string => graph.inputs.map(({ name }) => `\`${name}\``).join(', ')
-
-/** Inputs by name; a single tensor is the model's first input. */
-export function inputsOf(graph: Graph, input: InferenceSpec['input']): Record<string, Tensor> {
-  return Array.isArray(input.dims)
-    ? { [graph.inputs[0]?.name ?? '']: input as Tensor }
-    : (input as Record<string, Tensor>)
 }
 
 function readTensor(message: Message): Tensor {
@@ -130,9 +64,12 @@ function readTensor(message: Message): Tensor {
   let data: Float32Array | Float64Array
   if (type === FLOAT)
     data = Float32Array.from(read(4, (v, at) => v.getFloat32(at, true)) ?? message.floats(4, 4))
-  else if (type === DOUBLE)
-    data = Float32Array.from(read(8, (v, at) => v.getFloat64(at, true)) ?? message.floats(10, 8))
-  else if (type === INT64)
+  else if (type === DOUBLE) {
+    const doubles = read(8, (v, at) => v.getFloat64(at, true)) ?? message.floats(10, 8)
+    data = Float32Array.from(doubles)
+    const lost = doubles.find((x, i) => Number.isFinite(x) && !Number.isFinite(data[i]))
+    if (lost != null) throw new RangeError(`tensor ${message.text(8)} holds ${lost}, which float32 cannot`)
+  } else if (type === INT64)
     data = Float64Array.from(read(8, (v, at) => Number(v.getBigInt64(at, true))) ?? message.ints(7))
   else if (type === INT32)
     data = Float64Array.from(read(4, (v, at) => v.getInt32(at, true)) ?? message.ints(5))
@@ -165,9 +102,21 @@ function readAttribute(message: Message): Attribute {
   }
 }
 
-function readDims(valueInfo: Message): number[] {
-  const shape = valueInfo.messages(2)[0]?.messages(1)[0]?.messages(2)[0]
-  return shape?.messages(1).map(dim => dim.int(1)) ?? []
+/** A Constant may give its tensor as plain numbers (since opset 12). */
+function constantOf(attributes: Record<string, Attribute>): Record<string, Attribute> {
+  const { value_float, value_floats, value_int, value_ints } = attributes as Record<string, number | number[]>
+  const floats = value_float ?? value_floats
+  const given = floats ?? value_int ?? value_ints
+  if (given == null) return attributes
+  const list = [given].flat()
+  const data = floats == null ? Float64Array.from(list) : Float32Array.from(list)
+  return { ...attributes, value: { dims: Array.isArray(given) ? [list.length] : [], data } }
+}
+
+function readType(valueInfo: Message): { dims: number[]; type: number } {
+  const tensor = valueInfo.messages(2)[0]?.messages(1)[0]
+  const dims = tensor?.messages(2)[0]?.messages(1)
+  return { dims: dims?.map(dim => dim.int(1)) ?? [], type: tensor?.int(1) ?? 0 }
 }
 
 // ---- protobuf (protobuf.dev/programming-guides/encoding) ----

@@ -162,6 +162,60 @@ describe('ml_inference', function () {
     })
   })
 
+  const mixing = [
+    single('Softmax', [70, 3], [], { axis: 0 }),
+    single('Softmax', [70, 3, 2], [], { axis: 0 }, 11),
+    single('Add', [70, 3], [randomTensor(70, 3)]),
+    single('MatMul', [70, 2, 4], [randomTensor(70, 4, 2)]),
+    single('Transpose', [70, 3], [], { perm: [1, 0] }),
+    single('Reshape', [70, 3], [integers(-1, 7)]),
+    single('Flatten', [70, 3], [], { axis: 0 }),
+    single('Concat', [70, 3], [randomTensor(5, 3)], { axis: 0 }),
+    single('Unsqueeze', [70, 3], [integers(0)])
+  ]
+  for (const { name, model, x } of mixing) {
+    it(`cuts nothing where a model mixes its rows: ${name}`, async () => {
+      const bytes = encodeModel(model)
+      const input = randomTensor(...x)
+      const expected = (await reference(bytes, { x: input })).y!
+      const spec = { type: 'ml_inference', model: bytes, input }
+      const { y } = await runner.result(spec)
+      assert.deepEqual(y.dims, expected.dims)
+      ;(expected.data as Float32Array).forEach((value, i) => {
+        assert.ok(Math.abs(y.data[i] - value) <= 1e-5 * Math.max(1, Math.abs(value)))
+      })
+      assert.throws(() => parseSpec({ ...spec, batchSize: 7 }), {
+        name: 'SpecError',
+        message: /batchSize: 7 would cut 70 rows, but the model mixes them: \w+ → y; leave it out/
+      })
+    })
+  }
+
+  it('cuts a model whose rows are independent, whatever it does within them', async () => {
+    for (const { name, model, x } of operators) {
+      const input = randomTensor(70, ...x.slice(1))
+      if (Object.values(model.tensors ?? {}).some(({ dims }) => dims.length === x.length && dims[0] === x[0]))
+        continue // belongs to a batch of that size
+      assert.ok(parseSpec({ type: 'ml_inference', model: encodeModel(model), input, batchSize: 7 }), name)
+    }
+  })
+
+  it('calculates integers as integers', async () => {
+    const model = encodeModel({
+      inputs: [{ name: 'x', dims: ['batch', 4] }],
+      outputs: ['y'],
+      nodes: [
+        { op: 'Add', inputs: ['half', 'half'], outputs: ['shape'] },
+        { op: 'Reshape', inputs: ['x', 'shape'], outputs: ['y'] }
+      ],
+      tensors: { half: integers(0, 1, 1) }
+    })
+    const input = randomTensor(3, 4)
+    const expected = (await reference(model, { x: input })).y!
+    const { y } = await runner.result({ type: 'ml_inference', model, input })
+    assert.deepEqual([y.dims, y.data], [expected.dims, expected.data])
+  })
+
   it('takes damaged models for what they are: refused, or another model', () => {
     const model = encodeModel(network())
     const input = randomTensor(1, 1, 12, 12)
@@ -189,6 +243,19 @@ describe('ml_inference', function () {
         nodes: [{ op: 'FancyOp', inputs: ['x'], outputs: ['y'] }]
       }),
       /model: uses FancyOp, which is not available/
+    ],
+    [
+      'convolution of another dimension than two',
+      encodeModel({
+        inputs: [{ name: 'x', dims: ['batch', 2] }],
+        outputs: ['y'],
+        nodes: [
+          { op: 'Unsqueeze', inputs: ['x', 'axis'], outputs: ['row'] },
+          { op: 'Conv', inputs: ['row', 'w'], outputs: ['y'] }
+        ],
+        tensors: { axis: integers(1), w: randomTensor(1, 1, 2) }
+      }),
+      /model: Conv → y gets any × 1 × 2; only images/
     ],
     [
       'an input of another shape',
