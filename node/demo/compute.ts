@@ -1,20 +1,15 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { decodeValue } from '../../sandbox/index.ts'
-import { credits, fail, table, toJson } from '../cli/output.ts'
+import { credits, table } from '../cli/output.ts'
 import { createProgress } from '../cli/progress.ts'
 import { encodeSpec } from '../operations.ts'
-import { type DemoJob, mandelbrot, matrixProduct, primes, totients, wordCount } from './jobs.ts'
-import { type DemoNode, isGone, killNode, startNode, stopNode } from './network.ts'
+import { type DemoJob, mandelbrot, matrixProduct, primes, totients, wordCount } from './compute-jobs.ts'
+import type { Demo } from './contract.ts'
+import { type DemoNode, type Stage, until } from './stage.ts'
 
 /** Genesis grants that the five nodes get together. */
 const NODES = 5
 const WORKERS = 3
-const CONVERGE_TIMEOUT_MS = 30_000
-const POLL_MS = 100
 
 interface Row {
   job: string
@@ -33,28 +28,20 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 /**
  * A network of five processes on loopback that computes five jobs; nothing but the seed's address is given.
- * Exit code 0 only if every result is right, all nodes agree on the ledger, and every process is gone.
+ * Right only if every result is right and all nodes agree on the ledger.
  */
-async function demo({ json, picture }: { json: boolean; picture: string }): Promise<boolean> {
-  const folder = await mkdtemp(join(tmpdir(), 'artel-demo-'))
-  const nodes = new Map<string, DemoNode>()
-  const started: DemoNode[] = []
-  const say = (text: string): void => void process.stderr.write(`${text}\n`)
-  const add = async (name: string, command: string[]): Promise<DemoNode> => {
-    const node = await startNode(name, folder, command)
-    nodes.set(name, node)
-    started.push(node)
-    return node
-  }
-  let keep = true
-  try {
+export const compute: Demo = {
+  summary: 'five processes compute five jobs, one worker is killed, the ledger is the same everywhere',
+  flags: { picture: 'mandelbrot.png' },
+  async run(stage, { picture }) {
+    const { nodes, say } = stage
     say('Starting a seed, three workers and a client, each a process of its own …')
-    const seed = await add('seed', ['seed', '--listen', '/ip4/127.0.0.1/tcp/0', '--compute', 'false'])
+    const seed = await stage.start('seed', ['seed', '--listen', '/ip4/127.0.0.1/tcp/0', '--compute', 'false'])
     const join = ['start', '--gateway-enabled', 'false', '--seed', seed.address]
     // all five are this machine's owner's own, so they work for each other also where a wall is missing
-    const worker = (name: string) => add(name, [...join, '--slots', '1', '--trusted-peer', '*'])
+    const worker = (name: string) => stage.start(name, [...join, '--slots', '1', '--trusted-peer', '*'])
     await Promise.all(Array.from({ length: WORKERS }, (_, i) => worker(`worker${i + 1}`)))
-    const client = await add('client', [...join, '--compute', 'false'])
+    const client = await stage.start('client', [...join, '--compute', 'false'])
     const allWorkers = (): Promise<void> =>
       until(
         'the client to find three workers',
@@ -64,53 +51,42 @@ async function demo({ json, picture }: { json: boolean; picture: string }): Prom
     await until('every node to see five grants', async () => agree(await sums(nodes)))
 
     const rows: Row[] = []
-    const run = async (job: DemoJob, options: { kill?: string } = {}): Promise<Row> => {
-      const row = await runJob(job, { client, nodes, ...options })
-      rows.push(row)
-      return row
+    const run = async (job: DemoJob, kill?: string): Promise<void> => {
+      rows.push(await runJob(job, { client, stage, kill }))
     }
     const product: DemoJob = matrixProduct(512, async () => {
       const privacy = { workers: [nodes.get('worker1')!.id] }
       const { value } = await client.control.run({ spec: encodeSpec({ ...product.spec, privacy }) }, quiet())
       return decodeValue(Buffer.from(value, 'base64')) as never
     })
-    await run(primes(), { kill: 'worker3' })
+    await run(primes(), 'worker3')
     say('worker3 was killed in the middle; it comes back with what is on its disk.')
     await worker('worker3')
     await allWorkers()
     await run(totients())
     await run(await wordCount(ROOT))
     await run(product)
-    await run(mandelbrot(picture))
+    await run(mandelbrot(picture!))
 
-    const right = rows.every(row => row.right)
     const last = await balances(nodes)
-    const equal = new Set(last.map(({ accounts }) => JSON.stringify(accounts))).size === 1
-    const stopped = (await Promise.all([...nodes.values()].map(stopNode))).every(Boolean)
-    const gone = started.every(node => isGone(node.process))
-    const ok = right && equal && stopped && gone
-    const report = {
-      ok,
-      right,
-      balancesEqual: equal,
-      processesGone: gone,
-      jobs: rows,
-      balances: Object.fromEntries(last.map(({ node, ...rest }) => [node, rest]))
+    const balancesEqual = new Set(last.map(({ accounts }) => JSON.stringify(accounts))).size === 1
+    return {
+      right: rows.every(row => row.right) && balancesEqual,
+      report: {
+        balancesEqual,
+        jobs: rows,
+        balances: Object.fromEntries(last.map(({ node, ...rest }) => [node, rest]))
+      },
+      text: human(rows, last, balancesEqual)
     }
-    process.stdout.write(json ? `${toJson(report)}\n` : `\n${human(rows, last, { equal, gone })}\n`)
-    keep = !ok
-    return ok
-  } finally {
-    for (const node of started) if (!isGone(node.process)) await killNode(node)
-    if (keep) say(`The logs and data of the nodes are in ${folder}`)
-    else await rm(folder, { recursive: true, force: true })
   }
 }
 
 async function runJob(
   job: DemoJob,
-  { client, nodes, kill }: { client: DemoNode; nodes: Map<string, DemoNode>; kill?: string }
+  { client, stage, kill }: { client: DemoNode; stage: Stage; kill?: string }
 ): Promise<Row> {
+  const { nodes } = stage
   const sumBefore = await sums(nodes)
   process.stderr.write(`\n${job.name}\n`)
   const progress = createProgress()
@@ -123,8 +99,7 @@ async function runJob(
       onProgress(state) {
         progress.update(state)
         if (kill != null && killed == null && state.done > 0 && state.done < state.total) {
-          killed = killNode(nodes.get(kill)!)
-          nodes.delete(kill)
+          killed = stage.kill(kill)
         }
       }
     }
@@ -167,7 +142,7 @@ interface NodeBalances {
   accounts: Record<string, { available: string; reserved: string }>
 }
 
-async function balances(nodes: Map<string, DemoNode>): Promise<NodeBalances[]> {
+async function balances(nodes: Stage['nodes']): Promise<NodeBalances[]> {
   return Promise.all(
     [...nodes.values()].map(async ({ name, control }) => {
       const { accounts, supply } = await control.balance()
@@ -177,7 +152,7 @@ async function balances(nodes: Map<string, DemoNode>): Promise<NodeBalances[]> {
   )
 }
 
-async function sums(nodes: Map<string, DemoNode>): Promise<Record<string, string>> {
+async function sums(nodes: Stage['nodes']): Promise<Record<string, string>> {
   return Object.fromEntries((await balances(nodes)).map(({ node, total }) => [node, total]))
 }
 
@@ -193,15 +168,7 @@ function isSettled(all: NodeBalances[]): boolean {
   return same && Object.values(all[0]!.accounts).every(({ reserved }) => reserved === '0')
 }
 
-async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + CONVERGE_TIMEOUT_MS
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`waited ${CONVERGE_TIMEOUT_MS / 1000} s in vain for ${what}`)
-    await new Promise(resolve => setTimeout(resolve, POLL_MS))
-  }
-}
-
-function human(rows: Row[], all: NodeBalances[], { equal, gone }: { equal: boolean; gone: boolean }): string {
+function human(rows: Row[], all: NodeBalances[], balancesEqual: boolean): string {
   const jobs = table(
     ['JOB', 'RESULT', '', 'SLICES PER WORKER', 'MS', 'CREDITS'],
     rows.map(row => [
@@ -226,24 +193,5 @@ function human(rows: Row[], all: NodeBalances[], { equal, gone }: { equal: boole
       credits(granted)
     ])
   )
-  return `${jobs}\n\nLedger, as every node sees it\n${ledger}\n\nbalances ${equal ? 'equal on all nodes' : 'DIFFER'}, processes ${gone ? 'all gone' : 'LEFT BEHIND'}`
-}
-
-const { values } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    picture: { type: 'string', default: 'mandelbrot.png' },
-    help: { type: 'boolean', default: false }
-  }
-})
-if (values.help) {
-  process.stdout.write(
-    'npm run demo [-- --json] [-- --picture FILE]\n\nFive processes on loopback compute five jobs; see README.md.\n'
-  )
-} else {
-  try {
-    process.exitCode = (await demo(values)) ? 0 : 1
-  } catch (err) {
-    fail(err as Error)
-  }
+  return `${jobs}\n\nLedger, as every node sees it\n${ledger}\n\nbalances ${balancesEqual ? 'equal on all nodes' : 'DIFFER'}`
 }
