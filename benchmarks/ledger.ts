@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { defaultLogger } from '@libp2p/logger'
 import { multiaddr } from '@multiformats/multiaddr'
-import { createBook } from '../ledger/book.ts'
+import { createBook } from '../ledger/book/book.ts'
 import {
   CHECKPOINT_DOMAIN,
   type Checkpoint,
@@ -13,14 +13,14 @@ import {
   checkpointMessage,
   encodeCheckpoint,
   votesToTuple
-} from '../ledger/checkpoint.ts'
-import { toBytes } from '../ledger/codec.ts'
+} from '../ledger/book/checkpoint.ts'
+import { emptyRecord } from '../ledger/book/reputation.ts'
 import { createLedger, createSigner, type Ledger, type LedgerNetwork } from '../ledger/index.ts'
-import { accountOf } from '../ledger/keys.ts'
-import { type Body, GENESIS_HASH } from '../ledger/order.ts'
-import { emptyRecord } from '../ledger/reputation.ts'
-import { decodeSegment, encodeSegment, lastSeq, type Segment, withHashes } from '../ledger/segment.ts'
-import { openStore } from '../ledger/store.ts'
+import { toBytes } from '../ledger/records/codec.ts'
+import { accountOf } from '../ledger/records/keys.ts'
+import { type Body, GENESIS_HASH } from '../ledger/records/order.ts'
+import { decodeSegment, encodeSegment, lastSeq, type Segment, withHashes } from '../ledger/records/segment.ts'
+import { openStore } from '../ledger/store/store.ts'
 import { keyFrom } from '../test/ledger/helpers.ts'
 import { startPeer } from '../test/ledger/nodes.ts'
 import { spawnNode } from '../test/ledger/spawn.ts'

@@ -1,25 +1,9 @@
 import type { Startable, TypedEventTarget } from '@libp2p/interface'
-import type { Reputation } from './reputation.ts'
-
-/** Integer micro-credits: 1 credit = 1_000_000n. */
-export type Micro = bigint
-
-/** An account is an Ed25519 key; its id is the libp2p peer id string of that key. */
-export type AccountId = string
-
-export interface Balance {
-  /** spendable now */
-  available: Micro
-  /** reserved by open escrows */
-  reserved: Micro
-}
-
-export interface Supply {
-  granted: Micro
-  burnt: Micro
-  /** available + reserved over all accounts; always granted − burnt */
-  total: Micro
-}
+import type { Balance } from './book/account.ts'
+import type { Supply } from './book/book.ts'
+import type { HistoryEntry } from './book/history.ts'
+import type { Reputation } from './book/reputation.ts'
+import type { AccountId, Micro, Payment } from './records/types.ts'
 
 export interface Escrow {
   job: string
@@ -30,28 +14,6 @@ export interface Escrow {
    * job need not wait for a round trip to the witnesses.
    */
   certified: Promise<void>
-}
-
-export interface Payment {
-  to: AccountId
-  amount: Micro
-  /** accepted slices that it pays for */
-  slices: number
-}
-
-/** One order of or for the own account. */
-export interface HistoryEntry {
-  /** number in the chain of `from` */
-  seq: number
-  /** ms since 1970, as its owner says */
-  time: number
-  type: 'grant' | 'escrow' | 'settle' | 'transfer'
-  from: AccountId
-  to?: AccountId
-  /** what the order moved: the grant, the bound, the payment */
-  amount: Micro
-  job?: string
-  memo?: string
 }
 
 export interface LedgerEvents {

@@ -1,14 +1,9 @@
-export type {
-  AccountId,
-  Balance,
-  Escrow,
-  HistoryEntry,
-  Ledger,
-  LedgerEvents,
-  Micro,
-  Payment,
-  Supply
-} from './contract.ts'
+export type { LedgerComponents, LedgerInit, LedgerPubSub } from './assemble-ledger.ts'
+export type { Balance } from './book/account.ts'
+export type { Supply } from './book/book.ts'
+export type { HistoryEntry } from './book/history.ts'
+export { levelOf, type Reputation, reputation, type TrustLevel, type WorkRecord } from './book/reputation.ts'
+export type { Escrow, Ledger, LedgerEvents } from './contract.ts'
 export {
   AccountFrozenError,
   InsufficientCreditsError,
@@ -17,11 +12,11 @@ export {
   MalformedError,
   UnknownEscrowError
 } from './errors.ts'
-export { type Evidence, signEvidence, verifyEvidence } from './evidence.ts'
-export { createSigner, type Signer } from './keys.ts'
 export { createLedger } from './ledger.ts'
-export { merkleTree } from './merkle.ts'
-export { faultsOf, type LedgerNetwork, quorumOf } from './network.ts'
+export { type Evidence, signEvidence, verifyEvidence } from './records/evidence.ts'
+export { createSigner, type Signer } from './records/keys.ts'
+export { merkleTree } from './records/merkle.ts'
+export { faultsOf, type LedgerNetwork, quorumOf } from './records/network.ts'
 export {
   createReceipts,
   isWorkSigned,
@@ -33,6 +28,5 @@ export {
   verifyReceipt,
   type WorkProof,
   workProof
-} from './receipt.ts'
-export { levelOf, type Reputation, reputation, type TrustLevel, type WorkRecord } from './reputation.ts'
-export type { LedgerComponents, LedgerInit, LedgerPubSub } from './running.ts'
+} from './records/receipt.ts'
+export type { AccountId, Micro, Payment } from './records/types.ts'

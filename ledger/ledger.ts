@@ -1,27 +1,21 @@
 import { TypedEventEmitter } from 'main-event'
-import type {
-  AccountId,
-  Balance,
-  Escrow,
-  HistoryEntry,
-  Ledger,
-  LedgerEvents,
-  Micro,
-  Payment,
-  Supply
-} from './contract.ts'
-import { dayOf } from './epochs.ts'
+import { assembleLedger, type LedgerComponents, type LedgerInit, type Running } from './assemble-ledger.ts'
+import type { Balance } from './book/account.ts'
+import type { Supply } from './book/book.ts'
+import type { HistoryEntry } from './book/history.ts'
+import { historyOf } from './book/history.ts'
+import { type Reputation, reputation } from './book/reputation.ts'
+import type { Escrow, Ledger, LedgerEvents } from './contract.ts'
 import { InvalidOrderError, LedgerStoppedError, UnknownEscrowError } from './errors.ts'
-import { verifyEvidence } from './evidence.ts'
-import { historyOf } from './history.ts'
-import { createSigner, keyOf, type Signer } from './keys.ts'
-import { MAX_JOB_CHARS, MAX_MEMO_CHARS, MAX_PAYMENTS, totalOf } from './order.ts'
-import { type Reputation, reputation } from './reputation.ts'
-import { type LedgerComponents, type LedgerInit, type Running, run } from './running.ts'
-import { decodeSegment } from './segment.ts'
-import { EVIDENCE_ITEM } from './store.ts'
+import { verifyEvidence } from './records/evidence.ts'
+import { findGrantWork } from './records/grant-work.ts'
+import { createSigner, keyOf, type Signer } from './records/keys.ts'
+import { MAX_JOB_CHARS, MAX_MEMO_CHARS, MAX_PAYMENTS, totalOf } from './records/order.ts'
+import { decodeSegment } from './records/segment.ts'
+import type { AccountId, Micro, Payment } from './records/types.ts'
+import { dayOf } from './replicate/epochs.ts'
+import { EVIDENCE_ITEM } from './store/store.ts'
 import { within } from './time.ts'
-import { findWork } from './work.ts'
 
 /** Opens the account book of one network. Nothing goes over the wire before `start()`. */
 export function createLedger(init: LedgerInit, components: LedgerComponents): Ledger {
@@ -48,7 +42,7 @@ class LedgerNode extends TypedEventEmitter<LedgerEvents> implements Ledger {
 
   async start(): Promise<void> {
     if (this.#running != null) return
-    this.#running = await run(this.#init, this.#components, this.#signer, () => {
+    this.#running = await assembleLedger(this.#init, this.#components, this.#signer, () => {
       this.safeDispatchEvent('change')
     })
   }
@@ -138,7 +132,7 @@ class LedgerNode extends TypedEventEmitter<LedgerEvents> implements Ledger {
     const { network } = this.#init
     const claimed = store.getMeta('grant') as number | undefined
     if (claimed != null) return within(own.certified(claimed), signal)
-    const nonce = await findWork(network, this.account, signal)
+    const nonce = await findGrantWork(network, this.account, signal)
     const seq = store.batch(() => {
       // somebody else may have asked meanwhile, and a second claim would be refused
       const claim = store.getMeta('grant') as number | undefined

@@ -8,7 +8,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { lpStream } from '@libp2p/utils'
 import { createOrbitDB, Entry, type EntryValue, type OrbitIdentity } from '@orbitdb/core'
 import { createSigner, type Signer } from '../../ledger/index.ts'
-import { encodeItems } from '../../ledger/replica.ts'
+import { encodeItems } from '../../ledger/replicate/replica.ts'
 import { bookOf, newKey, startNetwork, startPeer, type TestNetwork, type TestNode, until } from './nodes.ts'
 
 /** OrbitDB's manifest of the log of a witness, as every node calculates it. */

@@ -1,9 +1,9 @@
 import { strict as assert } from 'node:assert'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { encodeForkProof, verifyForkProof } from '../../ledger/fork.ts'
 import { createSigner } from '../../ledger/index.ts'
-import { type Body, GENESIS_HASH, orderHash } from '../../ledger/order.ts'
-import { encodeSegment, ORDER_DOMAIN, tipOf, withHashes } from '../../ledger/segment.ts'
+import { encodeForkProof, verifyForkProof } from '../../ledger/records/fork.ts'
+import { type Body, GENESIS_HASH, orderHash } from '../../ledger/records/order.ts'
+import { encodeSegment, ORDER_DOMAIN, tipOf, withHashes } from '../../ledger/records/segment.ts'
 import { grantOrder, runOf, signerFrom, testNetwork, transferOrder } from './helpers.ts'
 import { askWitness, bookOf, newKey, startNetwork, until } from './nodes.ts'
 

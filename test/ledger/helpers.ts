@@ -1,10 +1,16 @@
 import { createHash, createPrivateKey, createPublicKey } from 'node:crypto'
 import { privateKeyFromRaw } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
-import { createSigner, type Signer } from '../../ledger/keys.ts'
-import type { LedgerNetwork } from '../../ledger/network.ts'
-import { type Body, GENESIS_HASH } from '../../ledger/order.ts'
-import { type HashedSegment, ORDER_DOMAIN, tipOf, VOTE_DOMAIN, withHashes } from '../../ledger/segment.ts'
+import { createSigner, type Signer } from '../../ledger/records/keys.ts'
+import type { LedgerNetwork } from '../../ledger/records/network.ts'
+import { type Body, GENESIS_HASH } from '../../ledger/records/order.ts'
+import {
+  type HashedSegment,
+  ORDER_DOMAIN,
+  tipOf,
+  VOTE_DOMAIN,
+  withHashes
+} from '../../ledger/records/segment.ts'
 
 /** RFC 8410: an Ed25519 private key in PKCS #8 is this and the seed. */
 const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex')

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { createPublicKey, verify } from 'node:crypto'
-import { isSignedBy, keyOf } from '../../ledger/keys.ts'
+import { isSignedBy, keyOf } from '../../ledger/records/keys.ts'
 import { signerFrom } from './helpers.ts'
 
 describe('ledger: keys', () => {

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
-import { encodeSegment } from '../../ledger/segment.ts'
-import { findWork } from '../../ledger/work.ts'
+import { findGrantWork } from '../../ledger/records/grant-work.ts'
+import { encodeSegment } from '../../ledger/records/segment.ts'
 import { createRandom } from '../simulation/random.ts'
 import { createFleet, eventually, type Fleet, GRANT } from './fleet.ts'
 import { runOf, signerFrom } from './helpers.ts'
@@ -128,7 +128,7 @@ describe(`ledger: kill −9 at ${KILLS} random points, seed ${SEED}`, function (
         try {
           for (;;) {
             const account = nonces.length
-            nonces.push(await findWork(network, signerFrom(`account ${account}`).account))
+            nonces.push(await findGrantWork(network, signerFrom(`account ${account}`).account))
             if ((await vote(account, 1)).length === 1) voted.push(account)
           }
         } catch {

@@ -3,7 +3,13 @@ import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createSigner } from '../../ledger/index.ts'
-import { decodeSegment, encodeSegment, ORDER_DOMAIN, tipOf, withHashes } from '../../ledger/segment.ts'
+import {
+  decodeSegment,
+  encodeSegment,
+  ORDER_DOMAIN,
+  tipOf,
+  withHashes
+} from '../../ledger/records/segment.ts'
 import { ledgerCompliance } from '../compliance/ledger.ts'
 import {
   askWitness,

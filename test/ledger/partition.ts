@@ -5,10 +5,10 @@
 import { encode } from '@ipld/dag-cbor'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { lpStream } from '@libp2p/utils'
-import { encodeForkProof } from '../../ledger/fork.ts'
 import { createSigner } from '../../ledger/index.ts'
-import { GENESIS_HASH } from '../../ledger/order.ts'
-import { ORDER_DOMAIN, tipOf, withHashes } from '../../ledger/segment.ts'
+import { encodeForkProof } from '../../ledger/records/fork.ts'
+import { GENESIS_HASH } from '../../ledger/records/order.ts'
+import { ORDER_DOMAIN, tipOf, withHashes } from '../../ledger/records/segment.ts'
 import { newKey, startNetwork, type TestNode, until } from './nodes.ts'
 
 const NODES = 20

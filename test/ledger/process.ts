@@ -6,7 +6,7 @@ import { defaultLogger } from '@libp2p/logger'
 import { lpStream } from '@libp2p/utils'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLedger, createSigner, type LedgerNetwork, type Payment } from '../../ledger/index.ts'
-import { decodeSegment, tipOf, VOTE_DOMAIN } from '../../ledger/segment.ts'
+import { decodeSegment, tipOf, VOTE_DOMAIN } from '../../ledger/records/segment.ts'
 import { keyFrom } from './helpers.ts'
 import { ask, startPeer } from './nodes.ts'
 

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
-import { isSignedBy } from '../../ledger/keys.ts'
-import { decodeSegment, encodeSegment, lastSeq, tipOf, VOTE_DOMAIN } from '../../ledger/segment.ts'
-import { findWork } from '../../ledger/work.ts'
+import { findGrantWork } from '../../ledger/records/grant-work.ts'
+import { isSignedBy } from '../../ledger/records/keys.ts'
+import { decodeSegment, encodeSegment, lastSeq, tipOf, VOTE_DOMAIN } from '../../ledger/records/segment.ts'
 import { createFleet, eventually, type Fleet, GRANT } from './fleet.ts'
 import { runOf, signerFrom } from './helpers.ts'
 import { createNamespaces, type Namespaces } from './namespaces.ts'
@@ -88,7 +88,7 @@ describe('ledger: four witnesses, one bad, one cut off', function () {
 
     const network = { ...fleet.network, grantMicro: BigInt(GRANT) }
     const cheat = signerFrom('cheat')
-    const nonce = await findWork(network, cheat.account)
+    const nonce = await findGrantWork(network, cheat.account)
     const grants = [1, 2].map(timeS => ({ type: 'grant', timeS, amount: BigInt(GRANT), nonce }) as const)
     const runs = grants.map(order => runOf(cheat, [order], { network }))
     const votes = runs.map(() => 0)

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { decode, encode } from '@ipld/dag-cbor'
 import fc from 'fast-check'
 import { createReceipts, signWork, verifyReceipt } from '../../ledger/index.ts'
-import { merkleTree, rootOf } from '../../ledger/merkle.ts'
+import { merkleTree, rootOf } from '../../ledger/records/merkle.ts'
 import { signerFrom } from './helpers.ts'
 
 const sha256 = (...parts: Uint8Array[]): Buffer => createHash('sha256').update(Buffer.concat(parts)).digest()

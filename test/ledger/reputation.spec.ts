@@ -1,11 +1,11 @@
 import { strict as assert } from 'node:assert'
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
-import { createBook } from '../../ledger/book.ts'
+import { createBook } from '../../ledger/book/book.ts'
+import { DEBT_PER_WRONG, emptyRecord, type WorkRecord } from '../../ledger/book/reputation.ts'
 import { levelOf, reputation, signEvidence, signWork, verifyEvidence, workProof } from '../../ledger/index.ts'
-import type { Body } from '../../ledger/order.ts'
-import { DEBT_PER_WRONG, emptyRecord, type WorkRecord } from '../../ledger/reputation.ts'
-import { tipOf } from '../../ledger/segment.ts'
+import type { Body } from '../../ledger/records/order.ts'
+import { tipOf } from '../../ledger/records/segment.ts'
 import { grantOrder, runOf, signerFrom, testNetwork } from './helpers.ts'
 
 const requester = signerFrom('requester')

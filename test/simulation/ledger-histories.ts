@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { type Book, createBook } from '../../ledger/book.ts'
-import { accountOf } from '../../ledger/keys.ts'
-import type { LedgerNetwork } from '../../ledger/network.ts'
-import { type Body, GENESIS_HASH } from '../../ledger/order.ts'
-import type { HashedSegment } from '../../ledger/segment.ts'
+import { type Book, createBook } from '../../ledger/book/book.ts'
+import { accountOf } from '../../ledger/records/keys.ts'
+import type { LedgerNetwork } from '../../ledger/records/network.ts'
+import { type Body, GENESIS_HASH } from '../../ledger/records/order.ts'
+import type { HashedSegment } from '../../ledger/records/segment.ts'
 import { createRandom } from './random.ts'
 
 export const GRANT = 1_000n

@@ -1,8 +1,9 @@
-import { type Book, createBook } from '../../ledger/book.ts'
-import { areConflicting, encodeForkProof, verifyForkProof } from '../../ledger/fork.ts'
-import type { Signer } from '../../ledger/keys.ts'
-import { type LedgerNetwork, quorumOf } from '../../ledger/network.ts'
-import { type Body, GENESIS_HASH } from '../../ledger/order.ts'
+import { type Book, createBook } from '../../ledger/book/book.ts'
+import { createWitness, type Witness } from '../../ledger/certify/witness.ts'
+import { areConflicting, encodeForkProof, verifyForkProof } from '../../ledger/records/fork.ts'
+import type { Signer } from '../../ledger/records/keys.ts'
+import { type LedgerNetwork, quorumOf } from '../../ledger/records/network.ts'
+import { type Body, GENESIS_HASH } from '../../ledger/records/order.ts'
 import {
   encodeSegment,
   type HashedSegment,
@@ -13,9 +14,8 @@ import {
   VOTE_DOMAIN,
   type Vote,
   withHashes
-} from '../../ledger/segment.ts'
-import { openStore, type Store } from '../../ledger/store.ts'
-import { createWitness, type Witness } from '../../ledger/witness.ts'
+} from '../../ledger/records/segment.ts'
+import { openStore, type Store } from '../../ledger/store/store.ts'
 import { signerFrom } from '../ledger/helpers.ts'
 import { randomOf } from './ledger-histories.ts'
 

@@ -1,6 +1,21 @@
-import type { AccountId, HistoryEntry } from './contract.ts'
-import type { Body } from './order.ts'
-import type { HashedSegment } from './segment.ts'
+import type { Body } from '../records/order.ts'
+import type { HashedSegment } from '../records/segment.ts'
+import type { AccountId, Micro } from '../records/types.ts'
+
+/** One order of or for the own account. */
+export interface HistoryEntry {
+  /** number in the chain of `from` */
+  seq: number
+  /** ms since 1970, as its owner says */
+  time: number
+  type: 'grant' | 'escrow' | 'settle' | 'transfer'
+  from: AccountId
+  to?: AccountId
+  /** what the order moved: the grant, the bound, the payment */
+  amount: Micro
+  job?: string
+  memo?: string
+}
 
 /** What the orders of a segment were to an account: its own orders, and what it was paid. Newest first. Pure. */
 export function historyOf(segment: HashedSegment, account: AccountId): HistoryEntry[] {

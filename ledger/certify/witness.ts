@@ -1,9 +1,10 @@
-import { type Book, judgeRun } from './book.ts'
-import { areConflicting } from './fork.ts'
-import { isEqual, type Signer } from './keys.ts'
-import type { LedgerNetwork } from './network.ts'
-import { decodeSegment, encodeSegment, type HashedSegment, tipOf, VOTE_DOMAIN } from './segment.ts'
-import type { Store } from './store.ts'
+import { judgeRun } from '../book/account.ts'
+import type { Book } from '../book/book.ts'
+import { areConflicting } from '../records/fork.ts'
+import { isEqual, type Signer } from '../records/keys.ts'
+import type { LedgerNetwork } from '../records/network.ts'
+import { decodeSegment, encodeSegment, type HashedSegment, tipOf, VOTE_DOMAIN } from '../records/segment.ts'
+import type { Store } from '../store/store.ts'
 
 /** Why a witness does not sign. `behind` and `insufficient` pass with time, the others do not. */
 export type Refusal = 'behind' | 'ahead' | 'insufficient' | 'invalid' | 'frozen' | 'conflict'

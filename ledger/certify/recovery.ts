@@ -1,9 +1,9 @@
 import type { Logger } from '@libp2p/interface'
-import { bytesOf, integer, list } from './codec.ts'
-import type { AccountId } from './contract.ts'
-import { type LedgerNetwork, quorumOf } from './network.ts'
-import { decodeSegment, type HashedSegment, isSigned, MAX_SEGMENT_BYTES } from './segment.ts'
-import { pause } from './time.ts'
+import { bytesOf, integer, list } from '../records/codec.ts'
+import { type LedgerNetwork, quorumOf } from '../records/network.ts'
+import { decodeSegment, type HashedSegment, isSigned, MAX_SEGMENT_BYTES } from '../records/segment.ts'
+import type { AccountId } from '../records/types.ts'
+import { pause } from '../time.ts'
 
 const REQUEST_TIMEOUT_MS = 5_000
 const RETRY_MS = 200

@@ -1,5 +1,5 @@
 import type { Logger } from '@libp2p/interface'
-import { type Book, createBook } from './book.ts'
+import { type Book, createBook } from '../book/book.ts'
 import {
   CHECKPOINT_DOMAIN,
   type Checkpoint,
@@ -11,18 +11,25 @@ import {
   MAX_CHECKPOINT_BYTES,
   votesFrom,
   votesToTuple
-} from './checkpoint.ts'
-import { bytesOf, fromBytes, integer, list, toBytes } from './codec.ts'
-import { MalformedError } from './errors.ts'
-import { verifyEvidence } from './evidence.ts'
-import { verifyForkProof } from './fork.ts'
+} from '../book/checkpoint.ts'
+import { MalformedError } from '../errors.ts'
+import { bytesOf, fromBytes, integer, list, toBytes } from '../records/codec.ts'
+import { verifyEvidence } from '../records/evidence.ts'
+import { verifyForkProof } from '../records/fork.ts'
+import { HASH_BYTES, isEqual, isSignedBy, type Signer } from '../records/keys.ts'
+import { type LedgerNetwork, quorumOf } from '../records/network.ts'
+import { decodeSegment, lastSeq, type Vote } from '../records/segment.ts'
+import {
+  type CheckpointRow,
+  EVIDENCE_ITEM,
+  FORK_ITEM,
+  type Item,
+  SEGMENT_ITEM,
+  type Store
+} from '../store/store.ts'
 import { verifySegment } from './intake.ts'
-import { HASH_BYTES, isEqual, isSignedBy, type Signer } from './keys.ts'
 import type { WitnessLog } from './log.ts'
-import { type LedgerNetwork, quorumOf } from './network.ts'
 import { decodeItems, type Replica } from './replica.ts'
-import { decodeSegment, lastSeq, type Vote } from './segment.ts'
-import { type CheckpointRow, EVIDENCE_ITEM, FORK_ITEM, type Item, SEGMENT_ITEM, type Store } from './store.ts'
 
 export const DAY_MS = 86_400_000
 /** A witness waits this long per rank for those before it to close the epoch. */

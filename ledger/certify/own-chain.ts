@@ -1,18 +1,18 @@
-import type { Book } from './book.ts'
-import { fromBytes, toBytes } from './codec.ts'
-import type { Balance } from './contract.ts'
-import { InsufficientCreditsError, InvalidOrderError } from './errors.ts'
-import { isEqual, type Signer } from './keys.ts'
-import type { LedgerNetwork } from './network.ts'
-import { type Body, bodyFromTuple, bodyToTuple, orderHash, totalOf } from './order.ts'
+import type { Balance } from '../book/account.ts'
+import type { Book } from '../book/book.ts'
+import { InsufficientCreditsError, InvalidOrderError } from '../errors.ts'
+import { fromBytes, toBytes } from '../records/codec.ts'
+import { isEqual, type Signer } from '../records/keys.ts'
+import type { LedgerNetwork } from '../records/network.ts'
+import { type Body, bodyFromTuple, bodyToTuple, orderHash, totalOf } from '../records/order.ts'
 import {
   type HashedSegment,
   MAX_SEGMENT_BYTES,
   MAX_SEGMENT_ORDERS,
   ORDER_DOMAIN,
   withHashes
-} from './segment.ts'
-import type { Store } from './store.ts'
+} from '../records/segment.ts'
+import type { Store } from '../store/store.ts'
 
 /** Of a segment beside its orders: key, signature and up to 64 votes. */
 const SEGMENT_FRAME_BYTES = 8 * 1024

@@ -1,8 +1,8 @@
 import { createPrivateKey, createPublicKey, hash, type KeyObject, sign, verify } from 'node:crypto'
 import type { PrivateKey } from '@libp2p/interface'
 import { base58btc } from 'multiformats/bases/base58'
-import type { AccountId } from './contract.ts'
-import { MalformedError } from './errors.ts'
+import { MalformedError } from '../errors.ts'
+import type { AccountId } from './types.ts'
 
 export const KEY_BYTES = 32
 export const HASH_BYTES = 32

@@ -1,12 +1,20 @@
-import type { AccountState } from './book.ts'
-import { bytesOf, fromBytes, integer, list, micro, text, toBytes } from './codec.ts'
-import type { AccountId, Micro } from './contract.ts'
-import { MalformedError } from './errors.ts'
-import { accountOf, HASH_BYTES, isSignedBy, KEY_BYTES, keyOf, SIGNATURE_BYTES, sha256 } from './keys.ts'
-import { type LedgerNetwork, quorumOf } from './network.ts'
-import { MAX_JOB_CHARS } from './order.ts'
+import { MalformedError } from '../errors.ts'
+import { bytesOf, fromBytes, integer, list, micro, text, toBytes } from '../records/codec.ts'
+import {
+  accountOf,
+  HASH_BYTES,
+  isSignedBy,
+  KEY_BYTES,
+  keyOf,
+  SIGNATURE_BYTES,
+  sha256
+} from '../records/keys.ts'
+import { type LedgerNetwork, quorumOf } from '../records/network.ts'
+import { MAX_JOB_CHARS } from '../records/order.ts'
+import type { Vote } from '../records/segment.ts'
+import type { AccountId, Micro } from '../records/types.ts'
+import type { AccountState } from './account.ts'
 import { emptyRecord, type WorkRecord } from './reputation.ts'
-import type { Vote } from './segment.ts'
 
 export const CHECKPOINT_DOMAIN = 'artel/ledger/checkpoint/1'
 /** About 500,000 accounts. */

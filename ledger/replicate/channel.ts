@@ -9,8 +9,8 @@ import type {
 import { peerIdFromString } from '@libp2p/peer-id'
 import { type LengthPrefixedStream, lpStream } from '@libp2p/utils'
 import type { Uint8ArrayList } from 'uint8arraylist'
-import { fromBytes, integer, list, toBytes } from './codec.ts'
-import { MalformedError } from './errors.ts'
+import { MalformedError } from '../errors.ts'
+import { fromBytes, integer, list, toBytes } from '../records/codec.ts'
 
 /** Room for four segments of the largest size. */
 export const MAX_MESSAGE_BYTES = 1536 * 1024

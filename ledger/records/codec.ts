@@ -1,5 +1,5 @@
 import { decode, encode } from '@ipld/dag-cbor'
-import { MalformedError } from './errors.ts'
+import { MalformedError } from '../errors.ts'
 import { isEqual } from './keys.ts'
 
 /** Amounts fit a signed 64-bit integer, so that every database and language can hold one. */

@@ -1,5 +1,5 @@
-import type { AccountId } from './contract.ts'
-import { MIN_OTHERS } from './evidence.ts'
+import { MIN_OTHERS } from '../records/evidence.ts'
+import type { AccountId } from '../records/types.ts'
 
 /** What the ledger keeps of an account's work. Days count from 1970, UTC. */
 export interface WorkRecord {

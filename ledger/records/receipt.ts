@@ -1,9 +1,9 @@
+import { MalformedError } from '../errors.ts'
 import { bytesOf, fromBytes, integer, list, micro, text, toBytes } from './codec.ts'
-import type { AccountId, Micro } from './contract.ts'
-import { MalformedError } from './errors.ts'
 import { accountOf, HASH_BYTES, isSignedBy, KEY_BYTES, keyOf, SIGNATURE_BYTES, type Signer } from './keys.ts'
 import { MAX_PATH, merkleTree, rootOf } from './merkle.ts'
 import { MAX_JOB_CHARS } from './order.ts'
+import type { AccountId, Micro } from './types.ts'
 
 export const MAX_RECEIPT_BYTES = 8 * 1024
 const MAX_NETWORK_CHARS = 128

@@ -1,6 +1,5 @@
+import { MalformedError } from '../errors.ts'
 import { bytesOf, fromBytes, list, text, toBytes } from './codec.ts'
-import type { AccountId } from './contract.ts'
-import { MalformedError } from './errors.ts'
 import {
   accountOf,
   isEqual,
@@ -14,6 +13,7 @@ import {
 import type { LedgerNetwork } from './network.ts'
 import { MAX_JOB_CHARS } from './order.ts'
 import { isWorkProof, type WorkProof, workProofFrom, workProofToTuple } from './receipt.ts'
+import type { AccountId } from './types.ts'
 
 export const MAX_EVIDENCE_BYTES = 32 * 1024
 const EVIDENCE_DOMAIN = 'artel/ledger/evidence/1'

@@ -1,25 +1,25 @@
 import { randomInt } from 'node:crypto'
 import type { GossipSub } from '@libp2p/gossipsub'
 import type { ComponentLogger, Libp2p, PrivateKey } from '@libp2p/interface'
-import { type Book, createBook } from './book.ts'
-import { createCertifier, tell } from './certifier.ts'
-import { createChannel } from './channel.ts'
-import { type Checkpoint, decodeCheckpoint } from './checkpoint.ts'
-import { createEpochs } from './epochs.ts'
+import { answerPeers } from './answer-peers.ts'
+import { type Book, createBook } from './book/book.ts'
+import { type Checkpoint, decodeCheckpoint } from './book/checkpoint.ts'
+import { createCertifier, tell } from './certify/certifier.ts'
+import { createOwnChain, type OwnChain } from './certify/own-chain.ts'
+import { CHAIN_LIMIT, recoverChain } from './certify/recovery.ts'
+import { createWitness } from './certify/witness.ts'
 import { AccountFrozenError, LedgerStoppedError } from './errors.ts'
-import { createIntake } from './intake.ts'
-import type { Signer } from './keys.ts'
-import { createLogs } from './log.ts'
-import { type LedgerNetwork, protocolOf, topicOf } from './network.ts'
-import type { Body } from './order.ts'
-import { createOwnChain, type OwnChain } from './own-chain.ts'
-import { CHAIN_LIMIT, recoverChain } from './recovery.ts'
-import { createReplica, type Replica } from './replica.ts'
-import { createService } from './service.ts'
-import { type CheckpointRow, type Item, openStore, SEGMENT_ITEM, type Store } from './store.ts'
+import type { Signer } from './records/keys.ts'
+import { type LedgerNetwork, protocolOf, topicOf } from './records/network.ts'
+import type { Body } from './records/order.ts'
+import { createChannel } from './replicate/channel.ts'
+import { createEpochs } from './replicate/epochs.ts'
+import { createIntake } from './replicate/intake.ts'
+import { createLogs } from './replicate/log.ts'
+import { createReplica, type Replica } from './replicate/replica.ts'
+import { appendDue } from './replicate/witness-writer.ts'
+import { type CheckpointRow, type Item, openStore, SEGMENT_ITEM, type Store } from './store/store.ts'
 import { every, pause, within } from './time.ts'
-import { createWitness } from './witness.ts'
-import { appendDue } from './writer.ts'
 
 /** Peers are compared with one at a time this often; gossip and connecting do it sooner. */
 const ANTI_ENTROPY_MS = 30_000
@@ -89,7 +89,7 @@ export interface Running {
 }
 
 /** Puts the parts together and starts them. */
-export async function run(
+export async function assembleLedger(
   { network, directory, archive, now = Date.now }: LedgerInit,
   { libp2p, ipfs, logger }: LedgerComponents,
   signer: Signer,
@@ -159,7 +159,7 @@ export async function run(
     ? createWitness({ network, signer, store, book, onConflict: intake.convict })
     : undefined
 
-  const serve = createService({
+  const serve = answerPeers({
     network,
     store,
     intake,

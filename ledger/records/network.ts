@@ -1,4 +1,4 @@
-import type { AccountId, Micro } from './contract.ts'
+import type { AccountId, Micro } from './types.ts'
 
 /** What the ledger needs of a network definition. */
 export interface LedgerNetwork {

@@ -1,7 +1,7 @@
+import { MalformedError } from '../errors.ts'
 import { bytesOf, integer, list, micro, text, toBytes } from './codec.ts'
-import type { AccountId, Micro, Payment } from './contract.ts'
-import { MalformedError } from './errors.ts'
 import { accountOf, HASH_BYTES, KEY_BYTES, keyOf, sha256 } from './keys.ts'
+import type { AccountId, Micro, Payment } from './types.ts'
 
 export const ORDER_VERSION = 1
 

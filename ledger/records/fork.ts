@@ -1,6 +1,5 @@
+import { MalformedError } from '../errors.ts'
 import { bytesOf, fromBytes, list, toBytes } from './codec.ts'
-import type { AccountId } from './contract.ts'
-import { MalformedError } from './errors.ts'
 import { isEqual } from './keys.ts'
 import type { LedgerNetwork } from './network.ts'
 import {
@@ -11,6 +10,7 @@ import {
   lastSeq,
   MAX_SEGMENT_BYTES
 } from './segment.ts'
+import type { AccountId } from './types.ts'
 
 export const MAX_FORK_BYTES = 2 * MAX_SEGMENT_BYTES
 

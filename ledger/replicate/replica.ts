@@ -1,11 +1,11 @@
 import { TopicValidatorResult } from '@libp2p/gossipsub'
 import type { Logger } from '@libp2p/interface'
 import type { EntryValue } from '@orbitdb/core'
-import { bytesOf, fromBytes, integer, list, toBytes } from './codec.ts'
-import { MalformedError } from './errors.ts'
-import { MAX_FORK_BYTES } from './fork.ts'
+import { MalformedError } from '../errors.ts'
+import { bytesOf, fromBytes, integer, list, toBytes } from '../records/codec.ts'
+import { MAX_FORK_BYTES } from '../records/fork.ts'
+import type { Item } from '../store/store.ts'
 import { MAX_ENTRY_BYTES, payloadOf, type WitnessLog } from './log.ts'
-import type { Item } from './store.ts'
 
 /** Entries in one answer; the rest comes with the next. */
 const SYNC_LIMIT = 16

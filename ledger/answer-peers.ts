@@ -1,16 +1,16 @@
-import { answerToTuple } from './certifier.ts'
-import { bytesOf, integer, list, text } from './codec.ts'
-import type { Epochs } from './epochs.ts'
+import { answerToTuple } from './certify/certifier.ts'
+import { CHAIN_LIMIT, segmentsFrom } from './certify/recovery.ts'
+import type { Witness } from './certify/witness.ts'
 import { MalformedError } from './errors.ts'
-import type { Intake } from './intake.ts'
-import type { LedgerNetwork } from './network.ts'
-import { CHAIN_LIMIT, segmentsFrom } from './recovery.ts'
-import { itemsFrom, type Replica } from './replica.ts'
-import { decodeSegment, isSigned, MAX_SEGMENT_BYTES } from './segment.ts'
-import { type Item, SEGMENT_ITEM, type Store } from './store.ts'
-import type { Witness } from './witness.ts'
+import { bytesOf, integer, list, text } from './records/codec.ts'
+import type { LedgerNetwork } from './records/network.ts'
+import { decodeSegment, isSigned, MAX_SEGMENT_BYTES } from './records/segment.ts'
+import type { Epochs } from './replicate/epochs.ts'
+import type { Intake } from './replicate/intake.ts'
+import { itemsFrom, type Replica } from './replicate/replica.ts'
+import { type Item, SEGMENT_ITEM, type Store } from './store/store.ts'
 
-export interface ServiceInit {
+export interface AnswerPeersInit {
   network: LedgerNetwork
   store: Store
   intake: Intake
@@ -21,7 +21,7 @@ export interface ServiceInit {
 }
 
 /** Answers to what peers ask (README, "Fields"). A throw ends the stream of whoever asked. */
-export function createService({ network, store, intake, witness, replica, epochs }: ServiceInit) {
+export function answerPeers({ network, store, intake, witness, replica, epochs }: AnswerPeersInit) {
   return async (peer: string, method: string, body: unknown): Promise<unknown> => {
     switch (method) {
       case 'vote': {

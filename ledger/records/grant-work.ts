@@ -1,20 +1,20 @@
-import type { AccountId } from './contract.ts'
 import { keyOf, sha256 } from './keys.ts'
 import type { LedgerNetwork } from './network.ts'
+import type { AccountId } from './types.ts'
 
 const WORK_DOMAIN = 'artel/ledger/grant/1\0'
 /** Hashes between two looks at the clock and the signal: about 2 ms. */
 const CHUNK = 2_000
 
 /** Whether a nonce earns the grant: SHA-256(domain ‖ network ‖ 0 ‖ key ‖ nonce) starts with `grantBits` zero bits. */
-export function hasWork(network: LedgerNetwork, account: AccountId, nonce: number): boolean {
+export function hasGrantWork(network: LedgerNetwork, account: AccountId, nonce: number): boolean {
   if (network.grantBits === 0) return true
   const challenge = challengeOf(network, account)
   return isLow(challenge, nonce, network.grantBits)
 }
 
 /** Looks for a nonce without blocking the node; 2^grantBits hashes on average. */
-export async function findWork(
+export async function findGrantWork(
   network: LedgerNetwork,
   account: AccountId,
   signal?: AbortSignal

@@ -1,10 +1,10 @@
+import { MalformedError } from '../errors.ts'
 import { bytesOf, fromBytes, integer, list, toBytes } from './codec.ts'
-import type { AccountId } from './contract.ts'
-import { MalformedError } from './errors.ts'
 import { accountOf, HASH_BYTES, isSignedBy, KEY_BYTES, keyOf, SIGNATURE_BYTES } from './keys.ts'
 import type { LedgerNetwork } from './network.ts'
 import { quorumOf } from './network.ts'
 import { type Body, bodyFromTuple, bodyToTuple, orderHash } from './order.ts'
+import type { AccountId } from './types.ts'
 
 export const ORDER_DOMAIN = 'artel/ledger/order/1'
 export const VOTE_DOMAIN = 'artel/ledger/vote/1'

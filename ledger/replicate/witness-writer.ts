@@ -1,6 +1,6 @@
-import type { LedgerNetwork } from './network.ts'
+import type { LedgerNetwork } from '../records/network.ts'
+import type { Item, Store } from '../store/store.ts'
 import type { Replica } from './replica.ts'
-import type { Item, Store } from './store.ts'
 
 /** A witness waits this long per rank for those before it to write an item: written once, and with f bad ones within 2 s. */
 const RANK_DELAY_MS = 750

@@ -6,11 +6,11 @@ import {
   type OrbitIdentity,
   type Storage
 } from '@orbitdb/core'
-import type { AccountId } from './contract.ts'
-import { MalformedError } from './errors.ts'
-import { accountOf, isEqual, isSignedBy, keyOf, type Signer } from './keys.ts'
-import type { LedgerNetwork } from './network.ts'
-import type { Store } from './store.ts'
+import { MalformedError } from '../errors.ts'
+import { accountOf, isEqual, isSignedBy, keyOf, type Signer } from '../records/keys.ts'
+import type { LedgerNetwork } from '../records/network.ts'
+import type { AccountId } from '../records/types.ts'
+import type { Store } from '../store/store.ts'
 
 /** What one witness can make every node keep of an epoch; an honest one stays far below. */
 const MAX_LOG_ENTRIES = 2 ** 20
