@@ -22,6 +22,7 @@ export {
   verifyNetwork
 } from './network.ts'
 export { fetchNetwork } from './network-exchange.ts'
+export { createPeerBudget, PEER_LIMITS, type PeerBudget, type PeerBudgetInit } from './peer-budget.ts'
 export {
   DEFAULT_LISTEN,
   type Limits,

@@ -20,6 +20,7 @@ import { createGater } from './gater.ts'
 import type { Identity } from './identity.ts'
 import { type NetworkDefinition, networkId, peerOf } from './network.ts'
 import { networkExchange } from './network-exchange.ts'
+import type { PeerBudget } from './peer-budget.ts'
 import { type SeedKeeper, seedKeeper } from './seeds.ts'
 import { DEFAULT_LISTEN, type Limits, limitsSchema } from './settings.ts'
 import { allowTopics, isAllowedTopic, ledgerTopic, offersTopic } from './topics.ts'
@@ -81,6 +82,8 @@ export interface Libp2pOptionsInit {
   role?: 'seed' | 'node'
   limits?: Limits
   blockedPeers?: string[]
+  /** keeps out who wastes this node's time; default: everybody may come */
+  budget?: Pick<PeerBudget, 'barredMs'>
   version?: string
   metrics?: (components: { logger: ComponentLogger }) => Metrics
   logger?: ComponentLogger
@@ -107,7 +110,7 @@ export function libp2pOptions(init: Libp2pOptionsInit): Libp2pOptions<ArtelServi
     transports: [tcp(), webSockets(), circuitRelayTransport()],
     connectionEncrypters: [wholeMessages(noise())],
     streamMuxers: [yamux()],
-    connectionGater: createGater(init.blockedPeers),
+    connectionGater: createGater(init.blockedPeers, peer => (init.budget?.barredMs(peer) ?? 0) > 0),
     connectionManager: {
       maxConnections: limits.maxConnections,
       inboundConnectionThreshold: limits.inboundPerSecond,

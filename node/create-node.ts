@@ -1,10 +1,12 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { PeerId } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
 import { setMaxListeners } from 'main-event'
 import type { Logger } from 'pino'
 import {
   createHeliaNode,
+  createPeerBudget,
   libp2pOptions,
   loadOrCreateIdentity,
   networkId,
@@ -71,6 +73,14 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
   })
   const metrics = createMetrics()
 
+  const budget = createPeerBudget({
+    onBarred(peer, ms) {
+      logger.warn(`${peer} wastes this node's time: disconnected, and not let in for ${ms / 1000} s`)
+      libp2p
+        .hangUp(peerIdFromString(peer))
+        .catch((error: Error) => logger.warn(`${peer} stays: ${error.message}`))
+    }
+  })
   const heliaNode = started.adopt(
     await createHeliaNode({
       folder: config.data,
@@ -85,6 +95,7 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
         identity,
         network,
         role,
+        budget,
         version: VERSION,
         logger: componentLog,
         ...(config.metrics ? { metrics: metrics.libp2p } : {})
