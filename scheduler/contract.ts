@@ -1,8 +1,8 @@
 import type { Startable, TypedEventTarget } from '@libp2p/interface'
 import type { Failure } from '../sandbox/index.ts'
-import type { Forecast } from './market.ts'
-import type { Quote } from './price.ts'
-import type { TaskSpec } from './spec.ts'
+import type { Quote } from './market/price.ts'
+import type { Forecast } from './market/price-level.ts'
+import type { TaskSpec } from './tasks/parse-spec.ts'
 
 /** The states and transitions of tasks.md, and no others. */
 export const JOB_STATES = ['queued', 'running', 'completed', 'failed', 'cancelled', 'expired'] as const

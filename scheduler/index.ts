@@ -2,17 +2,11 @@ export type * from './contract.ts'
 export { JOB_STATES } from './contract.ts'
 export { createScheduler, type SchedulerComponents, type SchedulerInit } from './create-scheduler.ts'
 export * from './errors.ts'
-export type { ComputeNetwork } from './links.ts'
-export type { Forecast, Outlook } from './market.ts'
-export type { OfferPubSub } from './offers.ts'
-export {
-  createPolicy,
-  type LivePolicy,
-  type PolicySettings,
-  QUIET_HOURS,
-  type WorkerPolicy
-} from './policy.ts'
-export { type Basis, CREDIT_MICRO, type Quote } from './price.ts'
+export type { OfferPubSub } from './market/offer-book.ts'
+export { type Basis, CREDIT_MICRO, type Quote } from './market/price.ts'
+export type { Forecast, Outlook } from './market/price-level.ts'
+export { COMPUTE_PROTOCOL } from './protocol/compute-messages.ts'
+export type { ComputeNetwork } from './streams/worker-links.ts'
 export {
   parseSpec,
   schema as taskSchema,
@@ -20,5 +14,11 @@ export {
   type TaskSpec,
   type TaskType,
   TYPE_LIMITS
-} from './spec.ts'
-export { COMPUTE_PROTOCOL } from './wire.ts'
+} from './tasks/parse-spec.ts'
+export {
+  createPolicy,
+  type LivePolicy,
+  type PolicySettings,
+  QUIET_HOURS,
+  type WorkerPolicy
+} from './worker/lending-policy.ts'

@@ -5,15 +5,15 @@ import { createIdentity, loadOrCreateIdentity } from '../../bootstrap/index.ts'
 import { createSigner, type Signer, signWork } from '../../ledger/index.ts'
 import { createLogger, createNode, loadConfig } from '../../node/index.ts'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
-import { digestOf } from '../../scheduler/digest.ts'
 import {
   COMPUTE_PROTOCOL,
   type FromWorker,
   type LeasedSlice,
   openWorkerChannel,
   type SliceResult
-} from '../../scheduler/wire.ts'
-import { createWorker } from '../../scheduler/worker.ts'
+} from '../../scheduler/protocol/compute-messages.ts'
+import { digestOf } from '../../scheduler/trust/answer-digest.ts'
+import { createWorker } from '../../scheduler/worker/worker.ts'
 import { COMPUTE_SERVICE } from '../../services/index.ts'
 
 /*

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
-import { type Coordinator, createCoordinator } from '../../scheduler/coordinator.ts'
-import type { Accepted, Effects } from '../../scheduler/coordinator-contract.ts'
-import type { Trust } from '../../scheduler/verify.ts'
+import type { Accepted, Effects } from '../../scheduler/coordinator/contract.ts'
+import { type Coordinator, createCoordinator } from '../../scheduler/coordinator/coordinator.ts'
+import type { Trust } from '../../scheduler/trust/credibility.ts'
 
 const SLICE = 100
 

@@ -4,10 +4,23 @@ import { defaultLogger } from '@libp2p/logger'
 import fc from 'fast-check'
 import type { CID } from 'multiformats/cid'
 import { encodeValue } from '../../sandbox/index.ts'
-import { createBlockExchange } from '../../scheduler/blocks.ts'
-import { addData, type Blocks, CHUNK_BYTES, chunkCid, openData, readData } from '../../scheduler/data.ts'
-import { findReferences, resolveInputs, withReferences } from '../../scheduler/inputs.ts'
-import { assemble, type BlockRange, blocksOf, DataItems, encodeInput } from '../../scheduler/pieces.ts'
+import {
+  addData,
+  type Blocks,
+  CHUNK_BYTES,
+  chunkCid,
+  openData,
+  readData
+} from '../../scheduler/data/chunked-data.ts'
+import {
+  assemble,
+  type BlockRange,
+  blocksOf,
+  DataItems,
+  encodeInput
+} from '../../scheduler/data/pieced-input.ts'
+import { findReferences, resolveInputs, withReferences } from '../../scheduler/data/references.ts'
+import { createBlockExchange } from '../../scheduler/streams/block-exchange.ts'
 import { startNodes, type TwoNodes } from './network.ts'
 
 const signal = (): AbortSignal => AbortSignal.timeout(10_000)

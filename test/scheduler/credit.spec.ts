@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
-import { createCredit, WORD_LIMIT_MICRO } from '../../scheduler/credit.ts'
+import { createCredit, WORD_LIMIT_MICRO } from '../../scheduler/worker/unsecured-work.ts'
 
 describe('scheduler: work on a requester’s word', () => {
   it('ends at the limit, and goes on when the escrow is certified', () => {

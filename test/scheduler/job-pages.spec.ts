@@ -2,8 +2,8 @@ import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import { encodeValue } from '../../sandbox/index.ts'
 import type { JobQuery } from '../../scheduler/contract.ts'
-import { createJobPages, reportOf } from '../../scheduler/job-pages.ts'
-import { openStore, type StoredJob } from '../../scheduler/store.ts'
+import { createJobPages, reportOf } from '../../scheduler/store/job-pages.ts'
+import { openStore, type StoredJob } from '../../scheduler/store/job-store.ts'
 
 const TYPES = ['map', 'filter', 'batch'] as const
 const STATES = ['queued', 'completed', 'failed'] as const

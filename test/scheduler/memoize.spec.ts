@@ -7,8 +7,8 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { createSandbox } from '../../sandbox/index.ts'
 import type { Scheduler } from '../../scheduler/index.ts'
-import { createMemo, memoKey } from '../../scheduler/memo.ts'
-import { parseSpec } from '../../scheduler/spec.ts'
+import { createMemo, memoKey } from '../../scheduler/store/memo.ts'
+import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
 import { alone } from './alone.ts'
 
 const squares = { type: 'map', items: [1, 2, 3], fn: 'x => x * x', memoize: true }

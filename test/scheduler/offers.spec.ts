@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import { encodeValue } from '../../sandbox/index.ts'
+import { costOf, draw, hasRoom, mayServe, rank } from '../../scheduler/market/match.ts'
 import {
   createOfferBook,
   createRelay,
@@ -11,9 +12,8 @@ import {
   OFFER_TTL_MS,
   RELAY_PER_SECOND,
   utilisation
-} from '../../scheduler/offers.ts'
-import { costOf, draw, hasRoom, mayServe, rank } from '../../scheduler/place.ts'
-import type { OfferFields } from '../../scheduler/wire.ts'
+} from '../../scheduler/market/offer-book.ts'
+import type { OfferFields } from '../../scheduler/protocol/compute-messages.ts'
 import { createRandom } from '../simulation/random.ts'
 
 const OFFER: OfferFields = {

@@ -2,8 +2,9 @@ import { strict as assert } from 'node:assert'
 import { defaultLogger } from '@libp2p/logger'
 import fc from 'fast-check'
 import type { Outcome, Sandbox, Session } from '../../sandbox/index.ts'
-import { createCoordinator } from '../../scheduler/coordinator.ts'
-import type { Effects, WorkerOffer } from '../../scheduler/coordinator-contract.ts'
+import type { Effects, WorkerOffer } from '../../scheduler/coordinator/contract.ts'
+import { createCoordinator } from '../../scheduler/coordinator/coordinator.ts'
+import type { FromRequester, FromWorker } from '../../scheduler/protocol/compute-messages.ts'
 import {
   createLoadMeter,
   createPolicy,
@@ -13,9 +14,8 @@ import {
   refusal,
   slotsOf,
   type WorkRequest
-} from '../../scheduler/policy.ts'
-import type { FromRequester, FromWorker } from '../../scheduler/wire.ts'
-import { createWorker } from '../../scheduler/worker.ts'
+} from '../../scheduler/worker/lending-policy.ts'
+import { createWorker } from '../../scheduler/worker/worker.ts'
 
 const OPEN: PolicySettings = {
   slots: 3,

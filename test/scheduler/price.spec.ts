@@ -1,6 +1,5 @@
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
-import { createMarket, outlook } from '../../scheduler/market.ts'
 import {
   basePrice,
   boundOf,
@@ -12,7 +11,8 @@ import {
   reputationFactor,
   scarcityFactor,
   smoothed
-} from '../../scheduler/price.ts'
+} from '../../scheduler/market/price.ts'
+import { createMarket, outlook } from '../../scheduler/market/price-level.ts'
 
 const priorities = ['low', 'normal', 'high', 'critical'] as const
 const priority = fc.constantFrom(...priorities)

@@ -11,7 +11,6 @@ import { tcp } from '@libp2p/tcp'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { createSigner } from '../../ledger/index.ts'
 import { createSandbox, encodeValue } from '../../sandbox/index.ts'
-import { BLOCKS_PROTOCOL } from '../../scheduler/blocks.ts'
 import {
   COMPUTE_PROTOCOL,
   type ComputeNetwork,
@@ -19,6 +18,7 @@ import {
   type Job,
   type Scheduler
 } from '../../scheduler/index.ts'
+import { BLOCKS_PROTOCOL } from '../../scheduler/streams/block-exchange.ts'
 import { until } from '../bootstrap/nodes.ts'
 import { alone, freeLedger } from './alone.ts'
 

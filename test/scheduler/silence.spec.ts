@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import { createCoordinator, SILENT_MS } from '../../scheduler/coordinator.ts'
+import { createCoordinator, SILENT_MS } from '../../scheduler/coordinator/coordinator.ts'
 
 const TICK_MS = 250
 

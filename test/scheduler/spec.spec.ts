@@ -1,11 +1,11 @@
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import { SpecError } from '../../scheduler/index.ts'
-import { batchWork } from '../../scheduler/parts.ts'
-import { hasRoom, sliceUnits } from '../../scheduler/place.ts'
-import { boundOf, priceOf } from '../../scheduler/price.ts'
-import { freeVariables, readSource } from '../../scheduler/source.ts'
-import { parseSpec } from '../../scheduler/spec.ts'
+import { hasRoom, sliceUnits } from '../../scheduler/market/match.ts'
+import { boundOf, priceOf } from '../../scheduler/market/price.ts'
+import { freeVariables, readSource } from '../../scheduler/tasks/author-source.ts'
+import { batchWork } from '../../scheduler/tasks/job-parts.ts'
+import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
 
 const refusal = (input: unknown): SpecError => {
   try {

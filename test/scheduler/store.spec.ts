@@ -8,8 +8,8 @@ import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 import { encodeValue } from '../../sandbox/index.ts'
-import { parseSpec } from '../../scheduler/spec.ts'
-import { openStore } from '../../scheduler/store.ts'
+import { openStore } from '../../scheduler/store/job-store.ts'
+import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
 
 const spec = parseSpec({
   type: 'map',

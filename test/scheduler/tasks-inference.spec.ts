@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import * as ort from 'onnxruntime-web/wasm'
-import { parseSpec } from '../../scheduler/spec.ts'
+import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
 import { encodeModel, type OnnxModel, type OnnxNode, type OnnxTensor } from './onnx-model.ts'
 import { createRandom, WorkRunner } from './run-work.ts'
 

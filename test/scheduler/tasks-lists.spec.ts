@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import { encodeValue } from '../../sandbox/index.ts'
-import { parseSpec } from '../../scheduler/spec.ts'
+import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
 import { WorkRunner } from './run-work.ts'
 
 /** An adder without imports: (func (export "add") (param f64 f64) (result f64)). */

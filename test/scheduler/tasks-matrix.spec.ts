@@ -2,9 +2,9 @@ import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import { determinant, inverse, LuDecomposition, Matrix } from 'ml-matrix'
 import { encodeValue } from '../../sandbox/index.ts'
-import { parseSpec } from '../../scheduler/spec.ts'
-import { gemmKernel } from '../../scheduler/tasks/gemm-kernel.ts'
-import { createProduct } from '../../scheduler/tasks/multiply.ts'
+import { gemmKernel } from '../../scheduler/tasks/matrix/gemm-kernel.ts'
+import { createProduct } from '../../scheduler/tasks/matrix/multiply.ts'
+import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
 import { createRandom, WorkRunner } from './run-work.ts'
 
 type Numbers = Float64Array | Float32Array

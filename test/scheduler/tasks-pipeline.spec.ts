@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import { parseSpec } from '../../scheduler/spec.ts'
+import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
 import { WorkRunner } from './run-work.ts'
 
 const pipeline = (...nodes: object[]) => ({ type: 'pipeline', nodes })

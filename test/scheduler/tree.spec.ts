@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
-import { blockSize, createTree, foldBlocks, MAX_BLOCKS, mergeNodes } from '../../scheduler/tree.ts'
+import { blockSize, createTree, foldBlocks, MAX_BLOCKS, mergeNodes } from '../../scheduler/tasks/fold-tree.ts'
 import { cutting, shuffled } from './arbitraries.ts'
 
 /** The tree as tree.ts documents it, written as the recursion that it describes. */

@@ -6,7 +6,7 @@ import {
   escapingShare,
   expectedCost,
   NO_TRUST
-} from '../../scheduler/verify.ts'
+} from '../../scheduler/trust/credibility.ts'
 
 const BAD = 0.1
 const proven = (checks: number, streak = checks) => ({ checks, streak, compared: checks, wrong: 0 })

@@ -11,7 +11,7 @@ import {
   MAX_FRAME_BYTES,
   MAX_SLICES_PER_MESSAGE,
   openWorkerChannel
-} from '../../scheduler/wire.ts'
+} from '../../scheduler/protocol/compute-messages.ts'
 import { until } from '../bootstrap/nodes.ts'
 
 const log = defaultLogger().forComponent('test')

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { DatabaseSync } from 'node:sqlite'
 import { defaultLogger } from '@libp2p/logger'
-import { createWorkBook } from '../../scheduler/work-book.ts'
+import { createWorkBook } from '../../scheduler/worker/lent-today.ts'
 
 const log = defaultLogger().forComponent('test')
 const work = { slices: 2, ms: 30.5, earned: 700n }

@@ -1,9 +1,9 @@
 import { strict as assert } from 'node:assert'
 import { defaultLogger } from '@libp2p/logger'
 import type { Failure, Outcome, Sandbox } from '../../sandbox/index.ts'
-import type { WorkerPolicy } from '../../scheduler/policy.ts'
-import type { FromRequester, FromWorker, SliceResult } from '../../scheduler/wire.ts'
-import { type ComputeWorker, createWorker } from '../../scheduler/worker.ts'
+import type { FromRequester, FromWorker, SliceResult } from '../../scheduler/protocol/compute-messages.ts'
+import type { WorkerPolicy } from '../../scheduler/worker/lending-policy.ts'
+import { type ComputeWorker, createWorker } from '../../scheduler/worker/worker.ts'
 
 interface Running {
   inputs: Uint8Array[]

@@ -1,6 +1,6 @@
 import type { Failure } from '../../sandbox/index.ts'
-import { createCoordinator } from '../../scheduler/coordinator.ts'
-import type { Answer } from '../../scheduler/coordinator-contract.ts'
+import type { Answer } from '../../scheduler/coordinator/contract.ts'
+import { createCoordinator } from '../../scheduler/coordinator/coordinator.ts'
 import { createRandom } from './random.ts'
 
 /**

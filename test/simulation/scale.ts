@@ -1,12 +1,12 @@
+import { costOf, draw, hasRoom, mayServe, rank, TARGET_SLICE_MS } from '../../scheduler/market/match.ts'
 import {
   createOfferBook,
   createRelay,
   createSchedule,
   encodeOffer,
   type OfferBook
-} from '../../scheduler/offers.ts'
-import { costOf, draw, hasRoom, mayServe, rank, TARGET_SLICE_MS } from '../../scheduler/place.ts'
-import type { OfferFields } from '../../scheduler/wire.ts'
+} from '../../scheduler/market/offer-book.ts'
+import type { OfferFields } from '../../scheduler/protocol/compute-messages.ts'
 import { createRandom, type Random } from './random.ts'
 
 /**

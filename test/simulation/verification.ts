@@ -1,4 +1,4 @@
-import { createCoordinator } from '../../scheduler/coordinator.ts'
+import { createCoordinator } from '../../scheduler/coordinator/coordinator.ts'
 import { createRandom, type Random } from './random.ts'
 
 /**

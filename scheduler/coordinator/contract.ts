@@ -1,0 +1,147 @@
+import type { Failure } from '../../sandbox/index.ts'
+import type { Needs, Servable } from '../market/match.ts'
+import type { TaskSpec } from '../tasks/parse-spec.ts'
+import type { Trust, Verification } from '../trust/credibility.ts'
+
+export interface WorkerOffer {
+  slots: number
+  window: number
+  /** determinism class of its results; trust is kept per class */
+  class?: string
+  /** owner or address group: two replicas of a slice never go to the same; default: every worker is its own */
+  group?: string
+  /** This node itself. It is believed. */
+  own?: boolean
+  /** This node lends nothing: it only compares where nobody else can. */
+  lastResort?: boolean
+  /** its price beside the base price; default 1 */
+  multiplier?: number
+  /** what it costs in all beside others (place.ts, costOf); default 1 */
+  cost?: number
+  /** task types and memory that it takes; default: everything */
+  serves?: Servable
+}
+
+/** What the coordinator must know of a job to place it. */
+export interface JobInit {
+  id: string
+  /** function class: rates measured for it serve later jobs as well */
+  program: string
+  units: number
+  /** most units of one slice, so that a message stays small */
+  mostUnits: number
+  priority: TaskSpec['priority']
+  retries: number
+  timeoutMs: number
+  verification: Verification
+  /** function class that trust is kept for */
+  kind: string
+  /** answers have a part of their own for every unit (`Answer.part`); default false */
+  auditable?: boolean
+  bound: bigint
+  /** product of what multiplies the base price beside priority and worker; default 1 */
+  factor?: number
+  /** what it asks of a worker; default: nothing */
+  needs?: Needs
+  /** memory of its processes, MB; default 0 */
+  memoryMb?: number
+  /** the only workers that may see it; undefined = all */
+  allowed?: ReadonlySet<string>
+  /** ms on the clock of `now`; undefined = none */
+  deadline?: number
+  /** For units whose inputs other workers keep: what is accepted where nobody can get them, given what workers said. */
+  unavailable?(reports: unknown[]): unknown
+  /** intervals that were accepted before a restart */
+  accepted?: { first: number; count: number; price: bigint }[]
+}
+
+/** An answer as the coordinator weighs it. `digest` stands for the value: equal digests, equal bytes. */
+export type Answer =
+  | {
+      digest: string
+      payload: unknown
+      /** of the payload */
+      bytes?: number
+      ms: number
+      proof?: unknown
+      /** The digest that an answer to the units [first, first + count) of the slice alone has if this one is right. */
+      part?(first: number, count: number): string
+    }
+  | { failure: Failure; ms: number }
+
+export interface Accepted {
+  job: string
+  slice: number
+  first: number
+  count: number
+  payload: unknown
+  /** who is paid what */
+  paid: { worker: string; price: bigint }[]
+  /** the workers' signatures under the accepted answer */
+  proofs: unknown[]
+  check: Check
+}
+
+/** How sure an accepted slice is, and what that took. */
+export interface Check {
+  /** answers to the whole slice */
+  answers: number
+  /** units of it that were recalculated */
+  audited: number
+  /** of the accepted answer */
+  credibility: number
+}
+
+export interface Effects {
+  lease(lease: {
+    worker: string
+    job: string
+    slice: number
+    first: number
+    count: number
+    expectedMs: number
+    /** agreed now, paid when the result is accepted */
+    price: bigint
+  }): void
+  revoke(revoked: { worker: string; job: string; slice: number }): void
+  /** Stores an accepted slice, or what stands for one that is unavailable, which is nobody's. A malformed payload counts as a wrong answer; what could not be stored blames nobody. */
+  accept(accepted: Accepted): 'stored' | 'malformed' | 'unstored'
+  /** One more worker is paid for units that were accepted before: it was to be seen whether it brings the same. */
+  pay(canary: {
+    job: string
+    first: number
+    count: number
+    worker: string
+    price: bigint
+    proof?: unknown
+  }): void
+  /** An accepted slice is in doubt: it counts as not accepted until it is accepted again. */
+  retract(retracted: { job: string; first: number; count: number }): void
+  /** What is known of a peer changed. */
+  trust(key: string, trust: Trust): void
+  /** Two answers to one slice differ, and which one was accepted. */
+  evidence(evidence: { job: string; first: number; count: number; accepted: Vote[]; wrong: Vote[] }): void
+  /** The job came to its end; nothing of it is leased any more. */
+  end(ended: {
+    job: string
+    state: 'completed' | 'failed' | 'cancelled' | 'expired'
+    failure?: Failure
+    first?: number
+  }): void
+}
+
+export interface Vote {
+  worker: string
+  /** its owner or address group when it answered */
+  group: string
+  digest: string
+  /** undefined where the result was accepted before and is not kept in memory */
+  payload: unknown
+  ms: number
+  price: bigint
+  /** the worker's signature under its answer */
+  proof?: unknown
+  part?(first: number, count: number): string
+  /** units of it that were recalculated here and found right */
+  audited: number
+}

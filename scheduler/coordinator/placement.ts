@@ -1,0 +1,235 @@
+import { hasRoom, mayServe, rank, sliceUnits } from '../market/match.ts'
+import { checksFor, isExcluded, LEAST_AUDITED_MS } from '../trust/credibility.ts'
+import type { CoordinatorChecks } from './audits.ts'
+import type { Leases } from './leases.ts'
+import type { CoordinatorState, Interval, JobEntry, Slice, WorkerEntry } from './state.ts'
+import type { Standing } from './worker-trust.ts'
+
+// Speculation: after this share of a job, a slice that runs this many times the median is leased twice.
+const SPECULATE_AFTER = 0.75
+const SPECULATE_FACTOR = 1.5
+const SPECULATE_MIN_MS = 250
+// A slice that vanished with this many workers may have ended them: nobody else is asked to try.
+export const MAX_LOSSES = 8
+// A worker that refused this often in a row is not waited for.
+const PATIENCE_REFUSALS = 3
+// Audits take a unit's time each: this many make nobody wait long. Where more wait, replicas are the faster check.
+const AUDITS_PER_SLOT = 16
+
+/** What placement must know of units to find a worker for them. */
+export type Unplaced = Pick<Slice, 'tried' | 'job' | 'failure' | 'reports' | 'losses'> &
+  Partial<Pick<Slice, 'leases' | 'votes'>>
+
+/** Who gets which units next. `random`: numbers in [0, 1). */
+export function createPlacement(
+  { workers, begun, ready, short, audits, rates }: CoordinatorState,
+  {
+    leases: { lease, review, addSlice },
+    standing: { trustOf, isKnown, shareOfBad },
+    checks: { canaryFor }
+  }: { leases: Leases; standing: Standing; checks: CoordinatorChecks },
+  random: () => number
+) {
+  function place(now: number): void {
+    const free = [...workers.values()].filter(worker => isFree(worker, now))
+    if (free.length === 0) return
+    for (const slice of short) {
+      if (free.length === 0) return
+      replicate(slice, free, now)
+    }
+    const slots = [...workers.values()].reduce((sum, worker) => sum + (worker.silent ? 0 : worker.slots), 0)
+    for (const queue of ready.values()) {
+      for (const job of queue) {
+        while (free.length > 0) {
+          const next = cut(job, free, slots)
+          if (next == null) break
+          const { interval, worker } = next
+          const slice = addSlice(job, interval, 1)
+          planChecks(slice, worker)
+          lease(slice, worker, now)
+          const canary = isFree(worker, now) ? canaryFor(job, worker) : undefined
+          if (canary != null) lease(canary, worker, now)
+          if (!isFree(worker, now)) free.splice(free.indexOf(worker), 1)
+          review(slice)
+          if (short.has(slice)) replicate(slice, free, now)
+        }
+        if (job.cursor === job.units && job.returned.length === 0) queue.delete(job)
+        if (free.length === 0) return
+      }
+    }
+  }
+
+  /** Decides how a slice is checked that this worker is the first to get. */
+  function planChecks(slice: Slice, worker: WorkerEntry): void {
+    const { job, count } = slice
+    const { verification } = job
+    if (verification === 'none') return
+    if ('quorum' in verification) {
+      slice.wanted = verification.quorum
+      return
+    }
+    if (worker.own) return
+    const items = mayAudit(job, count) ? count : 1
+    const plan = checksFor(verification.confidence, trustOf(job, worker.id), shareOfBad(), items)
+    if (random() < plan.replica) slice.wanted = 2
+    else slice.toAudit = plan.audits
+  }
+
+  /** true where an answer of `count` units is worth it and this node, which audits itself, keeps up */
+  function mayAudit(job: JobEntry, count: number): boolean {
+    const rate = rates.of(job.program)?.rate
+    if (!job.auditable || (rate != null && rate * count < LEAST_AUDITED_MS)) return false
+    const own = [...workers.values()].find(worker => worker.own)
+    return own != null && !own.silent && hasRoom(view(own)) && audits.size < own.slots * AUDITS_PER_SLOT
+  }
+
+  const mayRun = (job: JobEntry, worker: WorkerEntry): boolean =>
+    worker.own ||
+    ((job.allowed?.has(worker.id) ?? true) &&
+      (job.needs == null || worker.serves == null || mayServe(job.needs, worker.serves)) &&
+      !isExcluded(trustOf(job, worker.id)))
+
+  /**
+   * Those of `candidates` that may take the slice: not who has it, had it, answered it, or belongs to an owner who did.
+   * This node itself, where it lends nothing, only when no other worker is to be had. It alone gets what too many lost.
+   */
+  function able(slice: Unplaced, candidates: WorkerEntry[]): WorkerEntry[] {
+    const leased = [...(slice.leases?.keys() ?? [])]
+    const votes = [...(slice.votes?.values() ?? [])].flat()
+    const holders = [...leased, ...votes.map(vote => vote.worker)]
+    // who answered may have left meanwhile, and come again by another name
+    const groups = new Set([
+      ...leased.map(id => workers.get(id)?.group ?? id),
+      ...votes.map(vote => vote.group)
+    ])
+    const may = (worker: WorkerEntry): boolean =>
+      worker.slots > 0 &&
+      mayRun(slice.job, worker) &&
+      !slice.tried.has(worker.id) &&
+      !holders.includes(worker.id) &&
+      !groups.has(worker.group ?? worker.id)
+    // who only comes to vanish must not end a job: then this node sees for itself whether it ends its worker
+    if (slice.losses > MAX_LOSSES) return candidates.filter(worker => worker.own && may(worker))
+    const others = candidates.filter(worker => may(worker) && !worker.lastResort)
+    if (others.length > 0) return others
+    const worthWaiting = (worker: WorkerEntry): boolean =>
+      may(worker) && !worker.lastResort && !worker.silent && worker.refusals < PATIENCE_REFUSALS
+    if ([...workers.values()].some(worthWaiting)) return []
+    return candidates.filter(may)
+  }
+
+  const isFree = (worker: WorkerEntry, now: number): boolean =>
+    !worker.silent && worker.disputed.size === 0 && now >= worker.pausedUntil && hasRoom(view(worker))
+
+  const view = (worker: WorkerEntry) => ({
+    slots: worker.slots,
+    window: worker.window,
+    outstanding: worker.outstanding.size,
+    outstandingMs: worker.outstandingMs,
+    cost: worker.cost
+  })
+
+  const least = (candidates: WorkerEntry[]): WorkerEntry | undefined =>
+    candidates.reduce<WorkerEntry | undefined>(
+      (best, worker) => (best == null || rank(view(worker)) < rank(view(best)) ? worker : best),
+      undefined
+    )
+
+  /** The next interval of the job and the worker for it: returned units first. */
+  function cut(
+    job: JobEntry,
+    everyone: WorkerEntry[],
+    slots: number
+  ): { interval: Interval; worker: WorkerEntry } | undefined {
+    for (let i = job.returned.length - 1; i >= 0; i--) {
+      const interval = job.returned[i]!
+      const worker = least(able({ ...interval, job }, everyone))
+      if (worker == null) continue
+      const { first, count } = interval
+      const now = Math.min(count, sizeFor(job, worker, slots))
+      // what lies between accepted slices after a restart may be larger than one slice can be
+      if (now === count) job.returned.splice(i, 1)
+      else
+        job.returned[i] = {
+          ...interval,
+          first: first + now,
+          count: count - now,
+          tried: new Set(interval.tried)
+        }
+      return { interval: { ...interval, count: now }, worker }
+    }
+    const left = job.units - job.cursor
+    const worker = least(everyone.filter(candidate => !candidate.lastResort && mayRun(job, candidate)))
+    if (left === 0 || worker == null) return
+    // until the first answer, one probe per slot is enough
+    if (rates.of(job.program, worker.id) == null && job.slices.size >= slots) return
+    const count = Math.min(left, sizeFor(job, worker, slots))
+    const first = job.cursor
+    job.cursor += count
+    return { interval: { first, count, failures: 0, losses: 0, tried: new Set() }, worker }
+  }
+
+  /** Units for a slice on this worker; one where nothing was measured yet. */
+  function sizeFor(job: JobEntry, worker: WorkerEntry, slots: number): number {
+    const known = rates.of(job.program, worker.id)
+    const left = job.units - job.done
+    return known == null ? 1 : sliceUnits({ ...known, left, slots, most: job.mostUnits })
+  }
+
+  /**
+   * Who may give the next answer. Newcomers are compared with workers that passed checks. Where answers differ, this
+   * node finds out itself: many names of one liar can outvote others, but not the owner's own calculation.
+   */
+  function judges(slice: Slice, free: WorkerEntry[]): WorkerEntry[] {
+    const candidates = able(slice, free)
+    const { job, votes, leases, tried } = slice
+    if (slice.checks != null) return free.filter(worker => worker.own)
+    if (job.verification === 'none' || 'quorum' in job.verification) return candidates
+    const asked = [...leases.keys(), ...[...votes.values()].flat().map(vote => vote.worker)]
+    if (votes.size > 1 || slice.doubted) {
+      const own = [...workers.values()].find(
+        worker => worker.own && !asked.includes(worker.id) && !tried.has(worker.id)
+      )
+      if (own != null) return free.includes(own) ? [own] : []
+    }
+    const known = candidates.filter(worker => isKnown(job, worker))
+    const hasKnown = asked.some(id => workers.has(id) && isKnown(job, workers.get(id)!))
+    return hasKnown || known.length === 0 ? candidates : known
+  }
+
+  /** One more lease of a slice, on a worker that has nothing to do with it yet, drawn at random. */
+  function replicate(slice: Slice, free: WorkerEntry[], now: number): void {
+    const candidates = judges(slice, free)
+    const worker = candidates[Math.floor(random() * candidates.length)]
+    if (worker == null) return
+    lease(slice, worker, now)
+    if (!isFree(worker, now)) free.splice(free.indexOf(worker), 1)
+    review(slice)
+  }
+
+  /** Leases late slices a second time to workers that have nothing else to do. */
+  function speculate(now: number): void {
+    for (const job of begun) {
+      if (job.cursor < job.units || job.returned.length > 0 || job.done < job.units * SPECULATE_AFTER)
+        continue
+      const sorted = [...job.durations].sort((a, b) => a - b)
+      const late = Math.max(SPECULATE_MIN_MS, (sorted[sorted.length >> 1] ?? 0) * SPECULATE_FACTOR)
+      for (const slice of job.slices.values()) {
+        const idle = [...workers.values()].filter(
+          worker => worker.outstanding.size === 0 && isFree(worker, now)
+        )
+        if (idle.length === 0) return
+        if (
+          slice.checks == null &&
+          slice.leases.size === 1 &&
+          [...slice.leases.values()].every(entry => now - entry.at > late)
+        )
+          replicate(slice, idle, now)
+      }
+    }
+  }
+
+  return { place, speculate, able }
+}
+
+export type Placement = ReturnType<typeof createPlacement>

@@ -1,0 +1,127 @@
+import type { Failure } from '../../sandbox/index.ts'
+import type { JobInit, Vote, WorkerOffer } from './contract.ts'
+import { createRates } from './measured-rates.ts'
+
+/** What the coordinator remembers; nobody else looks into it. */
+
+export interface Interval {
+  first: number
+  count: number
+  failures: number
+  losses: number
+  /** workers that failed it and do not get it again */
+  tried: Set<string>
+  /** how the last of them failed */
+  failure?: Failure
+  /** what workers said that could not get its inputs */
+  reports?: unknown[]
+}
+
+export interface Lease {
+  worker: string
+  at: number
+  expectedMs: number
+  price: bigint
+}
+
+export interface Slice extends Interval {
+  id: number
+  job: JobEntry
+  leases: Map<string, Lease>
+  votes: Map<string, Vote[]>
+  /** answers wanted at least */
+  wanted: number
+  /** units to audit once it has an answer */
+  toAudit: number
+  /** audits of it that are under way */
+  audits: Set<Slice>
+  /** an audit found it wrong: this node calculates it */
+  doubted: boolean
+  /** it checks a result that is there already */
+  checks?: Audit | Canary
+}
+
+export interface Audit {
+  of: Slice
+  vote: Vote
+  /** of the right answer, if the vote is right */
+  digest: string
+}
+
+export interface Canary {
+  known: Known
+}
+
+/** An accepted result that somebody confirmed. */
+export interface Known {
+  first: number
+  count: number
+  digest: string
+  /** all who gave it, paid */
+  votes: Vote[]
+  /** somebody gave another one */
+  isDisputed?: boolean
+}
+
+export interface JobEntry extends JobInit {
+  order: number
+  /** units from here on were never leased */
+  cursor: number
+  returned: Interval[]
+  slices: Map<number, Slice>
+  done: number
+  spent: bigint
+  /** agreed for leases and answers that are not accepted yet */
+  committed: bigint
+  retried: number
+  durations: number[]
+  /** the latest results that can be handed out again as canaries */
+  known: Known[]
+}
+
+export interface WorkerEntry extends WorkerOffer {
+  id: string
+  lastSeen: number
+  silent: boolean
+  refusals: number
+  pausedUntil: number
+  outstanding: Map<number, Lease>
+  outstandingMs: number
+  accepted: number
+  failed: number
+  /** slices in which its answer differs from another's */
+  disputed: Set<number>
+  /** its accepted answers that nobody else gave */
+  unchecked: { job: string; first: number; count: number; vote: Vote }[]
+}
+
+export const PRIORITIES = ['critical', 'high', 'normal', 'low'] as const
+
+/** Everything that the coordinator's modules share. */
+export function createCoordinatorState() {
+  const workers = new Map<string, WorkerEntry>()
+  const departed = new Map<string, WorkerEntry>()
+
+  return {
+    workers,
+    /** The last workers that left: what they answered is still weighed, and leaving clears nobody. */
+    departed,
+    /** a worker that is here or was */
+    workerOf: (id: string): WorkerEntry | undefined => workers.get(id) ?? departed.get(id),
+    jobs: new Map<string, JobEntry>(),
+    /** of which something was leased: time has something to say about these alone, of maybe 100,000 */
+    begun: new Set<JobEntry>(),
+    /** with a deadline */
+    timed: new Set<JobEntry>(),
+    slices: new Map<number, Slice>(),
+    /** jobs with units to lease, in the order of submission */
+    ready: new Map(PRIORITIES.map(priority => [priority, new Set<JobEntry>()])),
+    /** slices that need one more worker than hold or answered them */
+    short: new Set<Slice>(),
+    /** audits that wait or run */
+    audits: new Set<Slice>(),
+    rates: createRates()
+  }
+}
+
+export type CoordinatorState = ReturnType<typeof createCoordinatorState>

@@ -1,0 +1,43 @@
+import { credibility, NO_TRUST, type Trust } from '../trust/credibility.ts'
+import { createTrustBook } from '../trust/trust-book.ts'
+import type { Effects } from './contract.ts'
+import type { CoordinatorState, JobEntry, WorkerEntry } from './state.ts'
+
+// Checks passed from which a worker is no newcomer.
+const KNOWN_CHECKS = 5
+// What this node calculated itself is right as far as this node is concerned; below 1, so that Bayes stays finite.
+const OWN_CREDIBILITY = 1 - 1e-9
+
+/** What the coordinator thinks of workers, per class and kind of task. `known`: from before a restart. */
+export function createStanding(
+  { workerOf }: Pick<CoordinatorState, 'workerOf'>,
+  effects: Pick<Effects, 'trust'>,
+  known: Iterable<[string, Trust]>
+) {
+  const trusts = createTrustBook(known)
+
+  const trustKey = (job: JobEntry, worker: WorkerEntry): string =>
+    `${worker.id} ${worker.class ?? ''} ${job.kind}`
+
+  const trustOf = (job: JobEntry, id: string): Trust => {
+    const worker = workerOf(id)
+    return worker == null ? NO_TRUST : trusts.of(trustKey(job, worker))
+  }
+
+  function setTrust(job: JobEntry, id: string, change: (trust: Trust) => Trust): void {
+    const worker = workerOf(id)
+    if (worker == null || worker.own) return
+    const key = trustKey(job, worker)
+    effects.trust(key, trusts.change(key, change))
+  }
+
+  const believed = (job: JobEntry, id: string): number =>
+    workerOf(id)?.own ? OWN_CREDIBILITY : credibility(trustOf(job, id), trusts.shareOfBad())
+
+  const isKnown = (job: JobEntry, worker: WorkerEntry): boolean =>
+    worker.own === true || trustOf(job, worker.id).checks >= KNOWN_CHECKS
+
+  return { trustOf, setTrust, believed, isKnown, shareOfBad: trusts.shareOfBad }
+}
+
+export type Standing = ReturnType<typeof createStanding>

@@ -1,0 +1,223 @@
+import { encodeValue } from '../../sandbox/index.ts'
+import { CHUNK_BYTES, type Data } from './chunked-data.ts'
+
+/**
+ * Canonical bytes whose content is partly in blocks: the worker fetches the blocks and puts the pieces one after the
+ * other, and has the very bytes that the same value inline would have had.
+ */
+
+/** Bytes [from, to) of the block with this SHA-256. */
+export interface BlockRange {
+  block: Uint8Array
+  from: number
+  to: number
+  /** who has it, as places in the list `holders` of the input; absent: the requester */
+  at?: number[]
+}
+
+export type Piece = Uint8Array | BlockRange
+
+export interface Pieces {
+  size: number
+  pieces: Piece[]
+  holders?: string[]
+}
+
+/** One input of a slice: its canonical bytes, or where they are. */
+export type SliceInput = Uint8Array | Pieces
+
+/** RFC 8746 tags (value.ts of the sandbox), little endian; undefined: a byte string */
+const NUMBERS = {
+  uint8: { bytes: 1, tag: undefined, make: Uint8Array },
+  int8: { bytes: 1, tag: 72, make: Int8Array },
+  uint16: { bytes: 2, tag: 69, make: Uint16Array },
+  int16: { bytes: 2, tag: 77, make: Int16Array },
+  uint32: { bytes: 4, tag: 70, make: Uint32Array },
+  int32: { bytes: 4, tag: 78, make: Int32Array },
+  float32: { bytes: 4, tag: 85, make: Float32Array },
+  float64: { bytes: 8, tag: 86, make: Float64Array }
+} as const
+
+export type NumberType = keyof typeof NUMBERS
+export const NUMBER_TYPES = Object.keys(NUMBERS) as NumberType[]
+
+/** Bytes as an array of numbers, without a copy where they are aligned. */
+export function numbersOf(type: NumberType, bytes: Uint8Array): ArrayLike<number> & ArrayBufferView {
+  const { make, bytes: width } = NUMBERS[type]
+  const aligned = bytes.byteOffset % width === 0 ? bytes : bytes.slice()
+  return new make(aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.length / width)
+}
+
+/** How the bytes of some data are items: numbers of a type, or records of `size` bytes. */
+export type ItemForm = { type: NumberType } | { size: number }
+
+/** Stands for a list of items that lies in blocks. Has of a list what plans use: `length` and `slice`. */
+export class DataItems {
+  readonly data: Data
+  readonly form: ItemForm
+  readonly length: number
+  constructor(data: Data, form: ItemForm) {
+    this.data = data
+    this.form = form
+    this.length = Math.ceil(data.size / this.width)
+  }
+
+  /** bytes per item */
+  get width(): number {
+    return 'type' in this.form ? NUMBERS[this.form.type].bytes : this.form.size
+  }
+
+  slice(first: number, end: number): DataSlice | [] {
+    const to = Math.min(end, this.length)
+    return to <= first ? [] : new DataSlice(this, first, to)
+  }
+}
+
+/** A value whose canonical bytes are there in pieces. */
+export class PieceValue {
+  readonly pieces: Piece[]
+  constructor(pieces: Piece[]) {
+    this.pieces = pieces
+  }
+}
+
+class DataSlice {
+  readonly items: DataItems
+  readonly first: number
+  readonly end: number
+  constructor(items: DataItems, first: number, end: number) {
+    this.items = items
+    this.first = first
+    this.end = end
+  }
+
+  get pieces(): Piece[] {
+    const { data, form, width } = this.items
+    if ('type' in form) {
+      const { tag } = NUMBERS[form.type]
+      const bytes = (this.end - this.first) * width
+      const heads = tag == null ? [head(2, bytes)] : [head(6, tag), head(2, bytes)]
+      return [...heads, ...ranges(data, this.first * width, this.end * width)]
+    }
+    const pieces: Piece[] = [head(4, this.end - this.first)]
+    for (let item = this.first; item < this.end; item++) {
+      const from = item * width
+      const to = Math.min(data.size, from + width)
+      pieces.push(head(2, to - from), ...ranges(data, from, to))
+    }
+    return pieces
+  }
+}
+
+/** The blocks that hold the bytes [from, to). */
+function ranges({ chunks }: Data, from: number, to: number): BlockRange[] {
+  const found: BlockRange[] = []
+  for (let at = from; at < to; ) {
+    const index = Math.floor(at / CHUNK_BYTES)
+    const start = index * CHUNK_BYTES
+    const end = Math.min(to, start + CHUNK_BYTES)
+    found.push({ block: chunks[index]!, from: at - start, to: end - start })
+    at = end
+  }
+  return found
+}
+
+/** Head of a canonical value (RFC 8949, 3): major type and argument in the shortest form. */
+export function head(major: number, argument: number): Uint8Array {
+  const type = major << 5
+  if (argument < 24) return Uint8Array.of(type | argument)
+  const width = argument < 2 ** 8 ? 1 : argument < 2 ** 16 ? 2 : argument < 2 ** 32 ? 4 : 8
+  const bytes = new Uint8Array(1 + width)
+  bytes[0] = type | (24 + Math.log2(width))
+  for (let i = width, rest = argument; i > 0; i--, rest = Math.floor(rest / 256)) bytes[i] = rest % 256
+  return bytes
+}
+
+/** An input of a plan as its canonical bytes, or as pieces where one of its fields lies in blocks. */
+export function encodeInput(input: unknown): SliceInput {
+  const isObject = typeof input === 'object' && input !== null
+  // the entries of a typed array are its numbers, each a string and a pair
+  const isList = Array.isArray(input) || ArrayBuffer.isView(input)
+  const entries = isObject && !isList ? Object.entries(input) : []
+  if (!entries.some(([, value]) => isPieces(value))) return encodeValue(input)
+  const all: Piece[] = [head(5, entries.length)]
+  for (const [key, value] of entries) {
+    all.push(encodeValue(key))
+    // one by one: there may be more than a call takes arguments
+    for (const piece of isPieces(value) ? value.pieces : [encodeValue(value)]) all.push(piece)
+  }
+  const pieces = merge(all)
+  return { size: sizeOf(pieces), pieces }
+}
+
+const isPieces = (value: unknown): value is { pieces: Piece[] } =>
+  value instanceof DataSlice || value instanceof PieceValue
+
+const lengthOf = (piece: Piece): number =>
+  piece instanceof Uint8Array ? piece.length : piece.to - piece.from
+
+const sizeOf = (pieces: Piece[]): number => pieces.reduce((sum, piece) => sum + lengthOf(piece), 0)
+
+/** Joins inline pieces that follow each other. */
+function merge(pieces: Piece[]): Piece[] {
+  const merged: Piece[] = []
+  let inline: Uint8Array[] = []
+  const flush = (): void => {
+    if (inline.length > 0) merged.push(inline.length === 1 ? inline[0]! : Buffer.concat(inline))
+    inline = []
+  }
+  for (const piece of pieces) {
+    if (piece instanceof Uint8Array) inline.push(piece)
+    else {
+      flush()
+      merged.push(piece)
+    }
+  }
+  flush()
+  return merged
+}
+
+/** The blocks that an input needs, and who has them: nobody named stands for the requester. */
+export function blocksOf(input: SliceInput): [range: BlockRange, holders: string[] | undefined][] {
+  if (input instanceof Uint8Array) return []
+  return input.pieces.flatMap(piece =>
+    piece instanceof Uint8Array ? [] : [[piece, holdersOf(input, piece)]]
+  )
+}
+
+/** Throws RangeError for a holder that the list does not have. */
+function holdersOf({ holders = [] }: Pieces, { at }: BlockRange): string[] | undefined {
+  return at?.map(place => {
+    if (holders[place] == null) throw new RangeError(`holder ${place} of ${holders.length}`)
+    return holders[place]
+  })
+}
+
+/**
+ * The bytes of an input; `get` gives a block. Throws RangeError when a piece lies outside its block or the pieces are not
+ * of the size that was said, else what `get` threw first, when it has been asked for all.
+ */
+export async function assemble(
+  input: SliceInput,
+  get: (range: BlockRange, holders: string[] | undefined) => Promise<Uint8Array>
+): Promise<Uint8Array> {
+  if (input instanceof Uint8Array) return input
+  const size = sizeOf(input.pieces)
+  if (size !== input.size) throw new RangeError(`pieces of ${size} bytes for an input of ${input.size}`)
+  // all at once, so that the requests for them are under way together
+  const parts = await Promise.allSettled(
+    input.pieces.map(async piece => {
+      if (piece instanceof Uint8Array) return piece
+      const block = await get(piece, holdersOf(input, piece))
+      if (piece.from > piece.to || piece.to > block.length)
+        throw new RangeError(`bytes ${piece.from} to ${piece.to} of a block of ${block.length}`)
+      return block.subarray(piece.from, piece.to)
+    })
+  )
+  return Buffer.concat(
+    parts.map(part => {
+      if (part.status === 'rejected') throw part.reason
+      return part.value
+    })
+  )
+}

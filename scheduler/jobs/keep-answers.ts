@@ -1,0 +1,100 @@
+import type { Logger } from '@libp2p/interface'
+import type { SignedWork } from '../../ledger/index.ts'
+import type { Accepted, Effects } from '../coordinator/contract.ts'
+import type { Store } from '../store/job-store.ts'
+import type { Part } from '../tasks/job-parts.ts'
+import type { Trust } from '../trust/credibility.ts'
+import type { JobHandle } from './job-handle.ts'
+
+/** A part of a job that runs now. */
+export interface RunningPart {
+  job: JobHandle
+  part: Part
+  index: number
+}
+
+/** What the coordinator accepts, pays and takes back: on disk first, then in the job. */
+export function createAccepted(
+  { cannotStore }: { cannotStore(job: JobHandle, err: Error): void },
+  {
+    parts,
+    store,
+    log
+  }: {
+    /** by the coordinator's names */
+    parts: ReadonlyMap<string, RunningPart>
+    store: Store
+    log: Logger
+  }
+) {
+  /** false when this node cannot write, which ends the job as soon as the coordinator has taken its step. */
+  function keep(job: JobHandle, write: () => void): boolean {
+    try {
+      write()
+      return true
+    } catch (err) {
+      queueMicrotask(() => cannotStore(job, err as Error))
+      return false
+    }
+  }
+
+  function trust(key: string, known: Trust): void {
+    try {
+      store.setTrust(key, known)
+    } catch (err) {
+      // the coordinator remembers it; after a restart there is a little less
+      log.error('what is known of a worker could not be written: %e', err)
+    }
+  }
+
+  function accept(accepted: Accepted): 'stored' | 'malformed' | 'unstored' {
+    const { slice, first, count, paid, check } = accepted
+    const { job, part, index } = parts.get(accepted.job)!
+    const value = accepted.payload as Uint8Array
+    const works = accepted.proofs as SignedWork[]
+    const write = (): void =>
+      store.addSlice(job.id, { part: index, first, count, slice, value, paid, works, check })
+    if (!keep(job, write)) return 'unstored'
+    try {
+      part.reducer.add(
+        first,
+        count,
+        value,
+        paid.map(({ worker }) => worker)
+      )
+    } catch (err) {
+      log.error('a result of %s for job %s is malformed: %e', paid[0]?.worker, job.id, err)
+      keep(job, () => store.removeSlice(job.id, index, first))
+      return 'malformed'
+    }
+    for (const { worker, price } of paid) job.addShare(worker, count, price)
+    job.addDone(count, check)
+    return 'stored'
+  }
+
+  function pay({ job: id, first, count, worker, price, proof }: Parameters<Effects['pay']>[0]): void {
+    const { job, index } = parts.get(id)!
+    const works = proof == null ? [] : [proof as SignedWork]
+    const write = (): void => store.addCanary(job.id, { part: index, first }, { worker, price, works })
+    if (!keep(job, write)) return
+    job.addShare(worker, count, price)
+    job.addCanary(count)
+  }
+
+  /** Rare: what was reduced already contains the doubtful result, so everything else is reduced again. */
+  function retract({ job: id, first, count }: { job: string; first: number; count: number }): void {
+    const { job, part, index } = parts.get(id)!
+    if (!keep(job, () => store.removeSlice(job.id, index, first))) return
+    part.reducer = part.createReducer()
+    for (const { part: other, paid, ...slice } of store.slices(job.id)) {
+      if (other !== index) continue
+      const workers = paid.map(({ worker }) => worker)
+      part.reducer.add(slice.first, slice.count, slice.value, workers)
+    }
+    job.setShares(store.shares(job.id))
+    job.verification = store.verification(job.id)
+    job.done -= count
+  }
+
+  return { keep, accept, pay, retract, trust }
+}

@@ -1,0 +1,35 @@
+import { encodeValue, type Sandbox } from '../../sandbox/index.ts'
+import type { RunPart } from '../tasks/job-parts.ts'
+
+// A result that is combined here may be larger than what travels in one message.
+const MAX_RESULT_BYTES = 256 * 1024 * 1024
+
+/**
+ * The author's own reduce runs behind this node's own walls, never in the node. `requester`: this node; `trusted`: as
+ * OpenOptions say.
+ */
+export function createRunHere(
+  sandbox: Sandbox,
+  { requester, trusted, signal }: { requester: string; trusted: boolean; signal: AbortSignal }
+): RunPart {
+  return part => {
+    const { timeoutMs, memoryMb, t: _, program: __, type: ___, ...program } = part.load
+    return async input => {
+      const session = await sandbox.open(program, {
+        requester,
+        trusted,
+        limits: { timeoutMs, memoryMb, outputBytes: MAX_RESULT_BYTES },
+        signal
+      })
+      try {
+        const [outcome] = await session.run([encodeValue(input)], { signal })
+        if (outcome?.ok) return outcome.value
+        throw Object.assign(new Error(outcome?.failure.message ?? 'no outcome'), {
+          stack: outcome?.failure.stack
+        })
+      } finally {
+        await session.close()
+      }
+    }
+  }
+}

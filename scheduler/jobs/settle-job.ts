@@ -1,0 +1,125 @@
+import type { Logger } from '@libp2p/interface'
+import {
+  createReceipts,
+  type Ledger,
+  type Receipts,
+  type SignedWork,
+  type Signer,
+  signEvidence,
+  workProof
+} from '../../ledger/index.ts'
+import type { Effects } from '../coordinator/contract.ts'
+import type { Store } from '../store/job-store.ts'
+import type { JobHandle } from './job-handle.ts'
+import { untilDone } from './until-done.ts'
+
+// Signatures that go into one piece of evidence (ledger).
+const MAX_OTHERS = 7
+
+/** What the ledger gets to know of jobs: payments with their receipts, and evidence against workers. */
+export function createSettlement(
+  { signal }: { signal: AbortSignal },
+  {
+    store,
+    ledger,
+    signer,
+    log
+  }: {
+    store: Pick<Store, 'works' | 'settled' | 'job'>
+    ledger: Pick<Ledger, 'account' | 'network' | 'settle' | 'openEscrows' | 'report'>
+    signer: Signer
+    log: Logger
+  }
+) {
+  /** What this node did itself is not paid and needs no receipt. */
+  function paidWorks(job: string): SignedWork[] {
+    return store.works(job).filter(work => work.worker !== ledger.account)
+  }
+
+  /** Both signatures under all work of a job; undefined when nobody was paid. */
+  function receiptsOf(job: string): Receipts | undefined {
+    const works = paidWorks(job)
+    return works.length === 0 ? undefined : createReceipts(signer, ledger.network, job, works)
+  }
+
+  /**
+   * Tried again while this node cannot write. false when it stops before the settlement is certified, which is repeated
+   * after the next start, or can never sign again.
+   */
+  async function pay(
+    job: string,
+    payments: { to: string; amount: bigint; slices: number }[],
+    receipts?: Uint8Array
+  ): Promise<boolean> {
+    let isFrozen = false
+    const settled = await untilDone(
+      `job ${job} is not settled`,
+      async () => {
+        try {
+          await ledger.settle(job, payments, { signal, receipts })
+        } catch (err) {
+          if ((err as Error).name !== 'AccountFrozenError') throw err
+          log.error('job %s is never settled: %e', job, err)
+          isFrozen = true
+        }
+      },
+      { signal, log }
+    )
+    return settled && !isFrozen
+  }
+
+  return {
+    /** Pays what the job owes; false when that is left to the next start. */
+    async settle(job: JobHandle): Promise<boolean> {
+      const payments = [...job.shares.values()]
+        .filter(share => share.worker !== ledger.account && share.paid > 0n)
+        .map(share => ({ to: share.worker, amount: share.paid, slices: share.slices }))
+      const receipts = payments.length === 0 ? undefined : receiptsOf(job.id)?.root
+      if (!(await pay(job.id, payments, receipts))) return false
+      // a node that stops settles again after the start, which changes nothing
+      return untilDone(`job ${job.id} is not marked as settled`, () => store.settled(job.id), { signal, log })
+    },
+
+    /** Gives back what was reserved for a job that could not be written. */
+    free(job: string): void {
+      void pay(job, [])
+    },
+
+    /** Escrows of jobs that were never written: this node ended in between. */
+    freeOrphans(): void {
+      for (const { job } of ledger.openEscrows()) if (store.job(job) == null) void pay(job, [])
+    },
+
+    receipts(job: string): { worker: string; slice: number; receipt: Uint8Array }[] {
+      const receipts = receiptsOf(job)
+      return paidWorks(job).map(({ worker, slices: [work] }) => ({
+        worker,
+        slice: work!.slice,
+        receipt: receipts!.receipt(worker, work!.slice)
+      }))
+    },
+
+    /** Whoever was found wrong is told to everybody, when the signatures of two others speak against it. */
+    accuse(job: string, { first, count, accepted, wrong }: Parameters<Effects['evidence']>[0]): void {
+      const others = accepted.flatMap(vote =>
+        vote.proof == null ? [] : workProof(vote.proof as SignedWork, 0)
+      )
+      for (const { worker, proof } of wrong) {
+        const last = first + count - 1
+        log.error('%s gave a wrong result for units %d to %d of job %s', worker, first, last, job)
+        if (proof == null) continue
+        const accused = workProof(proof as SignedWork, 0)
+        // a canary has a number of its own: who answered the slice before signed for another
+        const against = others.filter(other => other.slice === accused.slice).slice(0, MAX_OTHERS)
+        if (against.length < 2) continue
+        try {
+          ledger.report(signEvidence(signer, ledger.network, job, accused, against))
+        } catch (err) {
+          log.error('the evidence against %s was not taken: %e', worker, err)
+        }
+      }
+    }
+  }
+}
+
+export type Settlement = ReturnType<typeof createSettlement>

@@ -1,0 +1,146 @@
+import type { TrustLevel } from '../../ledger/index.ts'
+import type { OfferFields } from '../protocol/compute-messages.ts'
+import { DEFAULT_MEMORY_MB, type TaskSpec } from '../tasks/parse-spec.ts'
+import { reputationFactor } from './price.ts'
+
+/** A slice is cut to take about this long: long beside a round trip, short beside a person's patience and a lost lease. */
+export const TARGET_SLICE_MS = 200
+/**
+ * Inputs or results of one slice stay near this size: heartbeats are not stuck behind them, and one is on its way while
+ * others are calculated, encoded and kept.
+ */
+export const MESSAGE_BYTES = 4 * 1024 * 1024
+
+// Two slices per slot keep a worker busy while results travel.
+const SLICES_AHEAD_PER_SLOT = 2
+
+// Below this a slice costs more to send than it is worth to share.
+const MIN_SLICE_MS = 10
+
+// A rate measured on little work is uncertain (a cold compiler): a slice is at most this many times what was measured.
+const GROWTH = 16
+
+/** What placement knows of a worker. */
+export interface Candidate {
+  slots: number
+  /** most slices that it takes at a time */
+  window: number
+  outstanding: number
+  /** expected ms of work that it holds already */
+  outstandingMs: number
+  /** what it costs beside others (costOf); default 1 */
+  cost?: number
+}
+
+/** true when the worker can take another slice without queueing more than it needs to stay busy */
+export function hasRoom({ slots, window, outstanding, outstandingMs }: Candidate): boolean {
+  return slots > 0 && outstanding < window && outstandingMs < slots * SLICES_AHEAD_PER_SLOT * TARGET_SLICE_MS
+}
+
+/**
+ * The worker with the lowest rank is served first: expected ms until it would have done another slice, times what
+ * it costs. So one that asks twice as much is taken when those at the base price have two slices more to do per slot.
+ */
+export function rank({ slots, outstanding, outstandingMs, cost = 1 }: Candidate): number {
+  return ((outstandingMs + outstanding) / slots + TARGET_SLICE_MS) * cost
+}
+
+// A relay adds a way, carries little and may end the connection after minutes.
+const RELAYED_COST = 1.25
+
+/** What a worker costs beside one at the base price: its price, and the work that is lost on a worker of low standing. */
+export function costOf(init: { multiplier: number; level?: TrustLevel; relayed?: boolean }): number {
+  return init.multiplier * reputationFactor(init.level) * (init.relayed === true ? RELAYED_COST : 1)
+}
+
+/** What a task asks of a worker. */
+export interface Needs {
+  type: string
+  ramMb: number
+  tags?: readonly string[]
+}
+
+export function needsOf(spec: TaskSpec): Needs {
+  const { ramMb = DEFAULT_MEMORY_MB, tags } = spec.requirements
+  return { type: spec.type, ramMb, tags }
+}
+
+/** What of an offer says which tasks the worker takes. */
+export type Servable = Pick<OfferFields, 'slots' | 'ramMb' | 'types' | 'tags'>
+
+/** true when the worker offers all that the task needs */
+export function mayServe({ type, ramMb, tags = [] }: Needs, offer: Servable): boolean {
+  return (
+    offer.slots > 0 &&
+    offer.ramMb >= ramMb &&
+    (offer.types == null || offer.types.includes(type)) &&
+    tags.every(tag => offer.tags.includes(tag))
+  )
+}
+
+/**
+ * Up to `most` of the offers to open streams to, the best first: drawn without replacement with the weight
+ * free slots / cost³ (Efraimidis & Spirakis 2006). Drawn rather than sorted, because all requesters would
+ * otherwise run to the same few workers. `random` in [0, 1).
+ */
+export function draw<T extends { free: number; cost: number }>(
+  offers: readonly T[],
+  most: number,
+  random: () => number
+): T[] {
+  return offers
+    .map(offer => ({
+      offer,
+      // a busy worker may soon be free: it comes last, not never
+      key: -Math.log(1 - random()) * (offer.cost ** 3 / Math.max(offer.free, 0.01))
+    }))
+    .sort((a, b) => a.key - b.key)
+    .slice(0, most)
+    .map(({ offer }) => offer)
+}
+
+/**
+ * Units for the next slice.
+ * `rate`: expected ms per unit; `bytes`: of a unit's result; `measured`: units that both were measured on; `left`: units
+ * not leased yet; `slots`: slots of all workers, so that the tail is shared out; `most`: units whose inputs fit into
+ * one message.
+ */
+export function sliceUnits(init: {
+  rate: number
+  bytes: number
+  measured: number
+  left: number
+  slots: number
+  most: number
+}): number {
+  const { rate, bytes, measured, left, slots, most } = init
+  const within = (ms: number): number => Math.max(1, Math.floor(ms / rate))
+  const byTail = Math.max(Math.ceil(left / (SLICES_AHEAD_PER_SLOT * slots)), within(MIN_SLICE_MS))
+  const byBytes = Math.max(1, Math.floor(MESSAGE_BYTES / bytes))
+  const byGrowth = Math.max(1, Math.floor(measured * GROWTH))
+  return Math.min(left, most, within(TARGET_SLICE_MS), byTail, byBytes, byGrowth)
+}
+
+/**
+ * The owner or network that an address belongs to, as far as it shows: the /24 of a public IPv4 address, the /48 of
+ * an IPv6 one. undefined on loopback and private addresses, where every machine is its own.
+ */
+export function addressGroup(multiaddr: string): string | undefined {
+  const [, family, host = ''] = multiaddr.split('/')
+  if (family === 'ip4') {
+    if (
+      /^(0|10|127|169\.254|192\.168|172\.(1[6-9]|2\d|3[01])|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7]))\./.test(
+        host
+      )
+    )
+      return
+    return host.split('.').slice(0, 3).join('.')
+  }
+  if (family === 'ip6') {
+    if (/^(::1?$|f[cd]|fe[89ab])/i.test(host)) return
+    const [head = '', tail] = host.split('::')
+    const groups = head.split(':')
+    while (tail !== undefined && groups.length < 3) groups.push('0')
+    return groups.slice(0, 3).join(':')
+  }
+}

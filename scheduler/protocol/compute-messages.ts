@@ -1,0 +1,269 @@
+import type { Logger, Stream } from '@libp2p/interface'
+import { LengthPrefixedDecoder } from '@libp2p/utils'
+import * as lp from 'it-length-prefixed'
+import { z } from 'zod'
+import { decodeValue, encodeValue } from '../../sandbox/index.ts'
+import { CHUNK_BYTES } from '../data/chunked-data.ts'
+import { ProtocolError } from '../errors.ts'
+
+/**
+ * Requester → worker and back on one persistent stream, canonical values behind a varint length.
+ * Every message of a requester gets an answer: `loaded`, `result` or `refused`.
+ */
+export const COMPUTE_PROTOCOL = '/artel/compute/3'
+
+// The largest message: a program's context (a matrix) or one batch of slices. More travels by CID.
+export const MAX_FRAME_BYTES = 64 * 1024 * 1024
+/** Most slices that one message may lease or answer. */
+export const MAX_SLICES_PER_MESSAGE = 4096
+/** Most inputs of one slice: the tasks of a batch. */
+export const MAX_INPUTS_PER_SLICE = 65_536
+/**
+ * Most pieces of one input: groups of 16,384 slices, the most that a job has, with a head each, and some of more than a
+ * block. Records of 1 KiB in a slice of 4 MiB are fewer.
+ */
+export const MAX_PIECES = 65_536
+/** Most workers that one input comes from: twice as many as a requester is linked to at a time. */
+export const MAX_HOLDERS = 256
+/** Most of them that one block is asked of. */
+export const MAX_HOLDERS_PER_BLOCK = 4
+// A program and its context stay below a frame with room for its envelope.
+export const MAX_PROGRAM_BYTES = MAX_FRAME_BYTES - 65_536
+
+const bytes = z.custom<Uint8Array>(value => value instanceof Uint8Array, 'must be bytes')
+const id = z.string().min(1).max(64)
+const text = z.string().max(2000)
+const ms = z.number().min(0).max(1e9)
+
+const source = z.object({ kind: z.enum(['function', 'expression']), source: z.string().max(1 << 20) })
+
+/** Code and everything that it needs beside its input. */
+const load = z.object({
+  t: z.literal('load'),
+  /** content id of the rest of the message, chosen by the requester and valid within the stream */
+  program: id,
+  kind: z.enum(['function', 'module', 'expression', 'wasm', 'wasi']),
+  source: z.union([z.string().max(1 << 20), bytes]),
+  export: z.string().max(200).optional(),
+  functions: z.record(z.string().max(64), source).optional(),
+  driver: z
+    .string()
+    .max(1 << 20)
+    .optional(),
+  context: bytes.optional(),
+  seed: z.string().max(128).optional(),
+  /** task type, for workers that accept only some */
+  type: z.string().max(32).optional(),
+  timeoutMs: ms,
+  memoryMb: z.int().min(16).max(65_536)
+})
+
+const sha256 = z.custom<Uint8Array>(
+  value => value instanceof Uint8Array && value.length === 32,
+  'must be 32 bytes'
+)
+
+/** bytes that are partly in blocks of the requester or of other workers (pieces.ts) */
+const pieces = z.object({
+  size: z.int().min(0).max(MAX_FRAME_BYTES),
+  holders: z.array(z.string().max(128)).max(MAX_HOLDERS).optional(),
+  pieces: z
+    .array(
+      z.union([
+        bytes,
+        z.object({
+          block: sha256,
+          from: z.int().min(0).max(CHUNK_BYTES),
+          to: z.int().min(0).max(CHUNK_BYTES),
+          /** places in `holders`; absent: the requester has it */
+          at: z.array(z.int().min(0).max(MAX_HOLDERS)).max(MAX_HOLDERS_PER_BLOCK).optional()
+        })
+      ])
+    )
+    .max(MAX_PIECES)
+})
+
+const slice = z.object({
+  id: z.int().min(0),
+  program: id,
+  inputs: z
+    .array(z.union([bytes, pieces]))
+    .min(1)
+    .max(MAX_INPUTS_PER_SLICE),
+  /** what the requester expects it to take; 0 = unknown */
+  expectedMs: ms,
+  /** the requester's name for the job; with the slice's number and the price it is what the worker signs */
+  job: id,
+  /** micro-credits that the requester pays for it when it is accepted */
+  price: z.int().min(0),
+  /** a large answer stays at the worker, and what is sent and signed are its digests (tasks/shuffle.ts) */
+  keep: z.boolean().optional()
+})
+
+const names = (most: number) => z.array(z.string().min(1).max(32)).max(most)
+
+/** What a worker lends and asks; it also travels by gossip (offers.ts). */
+export const offerFields = z.object({
+  /** determinism class of its results */
+  class: z.string().max(64),
+  /** slices that run at the same time; 0 = nothing at present */
+  slots: z.int().min(0).max(4096),
+  /** slots without work when this was said */
+  free: z.int().min(0).max(4096),
+  /** most slices that may be outstanding */
+  window: z.int().min(0).max(65_536),
+  /** every wall of its sandbox stands */
+  walled: z.boolean(),
+  /** memory of one process, MB */
+  ramMb: z.int().min(0),
+  /** what it asks beside the base price */
+  multiplier: z.number().min(0.01).max(100),
+  /** micro-credits per CPU second below which it refuses */
+  minPriceMicro: z.int().min(0),
+  /** task types that it accepts; undefined = all */
+  types: names(64).optional(),
+  /** abilities by name: gpu, … */
+  tags: names(16)
+})
+export type OfferFields = z.output<typeof offerFields>
+
+const failure = z.object({
+  name: z.enum(['threw', 'timeout', 'out-of-memory', 'invalid-result', 'aborted', 'wall-missing']),
+  message: text,
+  stack: z.string().max(8000).optional()
+})
+
+const fromRequester = z.discriminatedUnion('t', [
+  load,
+  z.object({ t: z.literal('unload'), program: id }),
+  z.object({ t: z.literal('lease'), slices: z.array(slice).min(1).max(MAX_SLICES_PER_MESSAGE) }),
+  z.object({ t: z.literal('revoke'), slices: z.array(z.int().min(0)).min(1).max(MAX_SLICES_PER_MESSAGE) })
+])
+
+const fromWorker = z.discriminatedUnion('t', [
+  /** first message of a worker and again whenever it changes */
+  offerFields.extend({ t: z.literal('offer') }),
+  z.object({ t: z.literal('loaded'), program: id }),
+  z.object({
+    t: z.literal('result'),
+    slices: z
+      .array(
+        z.object({
+          id: z.int().min(0),
+          ms,
+          /** of the worker under job, slice, digest of the outcomes (digest.ts) and price (signWork of the ledger) */
+          signature: z.custom<Uint8Array>(
+            value => value instanceof Uint8Array && value.length === 64,
+            'must be 64 bytes'
+          ),
+          outcomes: z
+            .array(z.union([bytes, failure]))
+            .min(1)
+            .max(MAX_INPUTS_PER_SLICE)
+        })
+      )
+      .min(1)
+      .max(MAX_SLICES_PER_MESSAGE)
+  }),
+  z.object({
+    t: z.literal('refused'),
+    program: id.optional(),
+    slices: z.array(z.int().min(0)).max(MAX_SLICES_PER_MESSAGE),
+    reason: text,
+    /** blocks of other workers that cannot be had */
+    missing: z.array(sha256).max(MAX_PIECES).optional()
+  }),
+  /** heartbeat while anything is leased */
+  z.object({ t: z.literal('alive') })
+])
+
+export type FromRequester = z.output<typeof fromRequester>
+export type FromWorker = z.output<typeof fromWorker>
+export type LoadMessage = z.output<typeof load>
+export type LeasedSlice = z.output<typeof slice>
+export type SliceResult = Extract<FromWorker, { t: 'result' }>['slices'][number]
+export type OfferMessage = Extract<FromWorker, { t: 'offer' }>
+
+/** Either end of a compute stream. */
+export interface Channel<Out> {
+  /** Queues a message; resolves when the stream can take more. Never rejects: a lost stream is told by `onClose`. */
+  send(message: Out): Promise<void>
+  close(): void
+}
+
+interface ChannelInit<In> {
+  onMessage(message: In): void
+  /** called exactly once */
+  onClose(error?: Error): void
+  log: Logger
+}
+
+export const openWorkerChannel = (stream: Stream, init: ChannelInit<FromRequester>): Channel<FromWorker> =>
+  open(stream, fromRequester, init)
+export const openRequesterChannel = (stream: Stream, init: ChannelInit<FromWorker>): Channel<FromRequester> =>
+  open(stream, fromWorker, init)
+
+function open<In, Out>(
+  stream: Stream,
+  schema: z.ZodType<In>,
+  { onMessage, onClose, log }: ChannelInit<In>
+): Channel<Out> {
+  // the stream lives as long as the two peers know each other; heartbeats tell when one is gone
+  stream.inactivityTimeout = 2 ** 31 - 1
+  const decoder = new LengthPrefixedDecoder({
+    maxDataLength: MAX_FRAME_BYTES,
+    maxBufferSize: 2 * MAX_FRAME_BYTES
+  })
+  let open = true
+
+  const end = (error?: Error): void => {
+    if (!open) return
+    open = false
+    stream.removeEventListener('message', receive)
+    stream.removeEventListener('close', closed)
+    stream.removeEventListener('remoteCloseWrite', finished)
+    onClose(error)
+  }
+  const closed = (event: { error?: Error }): void => end(event.error)
+  const finished = (): void => {
+    stream.abort(new ProtocolError('the peer closed its end'))
+    end()
+  }
+  const receive = (event: { data: Uint8Array | Parameters<LengthPrefixedDecoder['decode']>[0] }): void => {
+    try {
+      for (const frame of decoder.decode(event.data)) {
+        const parsed = schema.safeParse(decodeValue(frame.subarray()))
+        if (!parsed.success)
+          throw new ProtocolError(
+            `malformed message: ${parsed.error.issues[0]?.path.join('.')} ${parsed.error.issues[0]?.message}`
+          )
+        if (open) onMessage(parsed.data)
+      }
+    } catch (err) {
+      log.error('closing a compute stream: %e', err)
+      stream.abort(err as Error)
+      end(err as Error)
+    }
+  }
+  stream.addEventListener('message', receive)
+  stream.addEventListener('close', closed)
+  stream.addEventListener('remoteCloseWrite', finished)
+
+  return {
+    async send(message) {
+      if (!open) return
+      try {
+        if (!stream.send(lp.encode.single(encodeValue(message), { maxDataLength: MAX_FRAME_BYTES })))
+          await stream.onDrain()
+      } catch (err) {
+        stream.abort(err as Error)
+        end(err as Error)
+      }
+    },
+    close() {
+      if (!open) return
+      end()
+      stream.close().catch(err => stream.abort(err))
+    }
+  }
+}

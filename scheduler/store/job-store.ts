@@ -1,0 +1,388 @@
+import { dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import type { SignedWork } from '../../ledger/index.ts'
+import { decodeValue, type Failure } from '../../sandbox/index.ts'
+import type { JobState, VerificationReport, WorkerShare } from '../contract.ts'
+import type { Check } from '../coordinator/contract.ts'
+import type { TaskSpec, TaskType } from '../tasks/parse-spec.ts'
+import type { Trust } from '../trust/credibility.ts'
+import { type InRow, openLargeValues } from './value-files.ts'
+
+/** A job as it lies on disk. */
+export interface StoredJob {
+  id: string
+  type: TaskType | 'batch'
+  state: JobState
+  submitted: number
+  finished?: number
+  bound: bigint
+  settled: boolean
+  cid?: string
+  failure?: Failure & { unit?: number }
+  name?: string
+  /** how it ended; undefined while it runs */
+  end?: JobEnd
+}
+
+/** What was done and paid for a job until it ended. */
+export interface JobEnd {
+  done: number
+  total: number
+  retries: number
+  shares: WorkerShare[]
+  verification?: VerificationReport
+}
+
+/** An accepted slice: units [first, first + count) of one part of a job. */
+export interface StoredSlice {
+  part: number
+  first: number
+  count: number
+  value: Uint8Array
+  paid: { worker: string; price: bigint }[]
+}
+
+// names of large values
+const [SPECS, RESULT] = ['specs', 'result']
+/** of a job that ended */
+const KEPT = [SPECS, RESULT]
+const nameOf = ({ part, first }: { part: number; first: number }): string => `${part}-${first}`
+
+const SCHEMA = `
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = NORMAL;
+  PRAGMA foreign_keys = ON;
+  CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY, type TEXT NOT NULL, state TEXT NOT NULL, submitted INTEGER NOT NULL,
+    finished INTEGER, bound INTEGER NOT NULL, settled INTEGER NOT NULL DEFAULT 0, cid TEXT, failure TEXT,
+    name TEXT, done INTEGER, total INTEGER, retries INTEGER, shares TEXT, verification TEXT
+  ) STRICT;
+  -- apart from what changes often: an update writes its whole row again
+  CREATE TABLE IF NOT EXISTS specs (job TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE, specs BLOB NOT NULL, file INTEGER) STRICT;
+  CREATE TABLE IF NOT EXISTS results (job TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE, result BLOB NOT NULL, file INTEGER) STRICT;
+  CREATE INDEX IF NOT EXISTS jobs_open ON jobs (settled) WHERE settled = 0;
+  CREATE TABLE IF NOT EXISTS slices (
+    job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE, part INTEGER NOT NULL, first INTEGER NOT NULL,
+    count INTEGER NOT NULL, slice INTEGER NOT NULL, value BLOB, paid TEXT NOT NULL,
+    answers INTEGER NOT NULL DEFAULT 1, audited INTEGER NOT NULL DEFAULT 0, canaries INTEGER NOT NULL DEFAULT 0,
+    credibility REAL NOT NULL DEFAULT 0, file INTEGER, PRIMARY KEY (job, part, first)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS works (
+    job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE, worker TEXT NOT NULL, slice INTEGER NOT NULL,
+    digest BLOB NOT NULL, amount INTEGER NOT NULL, signature BLOB NOT NULL, PRIMARY KEY (job, worker, slice)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS trust (
+    key TEXT PRIMARY KEY, checks INTEGER NOT NULL, streak INTEGER NOT NULL, compared INTEGER NOT NULL, wrong INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+`
+
+/**
+ * Jobs and accepted slices in the coordinator's own SQLite file (WAL), large values in files beside it: what was
+ * acknowledged survives kill −9.
+ * `file`: a path, or ':memory:'.
+ */
+export function openStore(file: string) {
+  const db = new DatabaseSync(file)
+  db.exec(SCHEMA)
+  addColumns(db)
+  const large = openLargeValues(file === ':memory:' ? undefined : join(dirname(file), 'values'))
+  const insertJob = db.prepare(
+    'INSERT INTO jobs (id, type, state, submitted, bound, name) VALUES (?, ?, ?, ?, ?, ?)'
+  )
+  const insertSlice = db.prepare(
+    `INSERT OR REPLACE INTO slices (job, part, first, count, slice, value, paid, answers, audited, credibility, file)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+  )
+  const addCanary = db.prepare(
+    `UPDATE slices SET paid = json_insert(paid, '$[#]', json_array(?, ?)), canaries = canaries + 1
+     WHERE job = ? AND part = ? AND first = ?`
+  )
+  const selectChecks = db.prepare(
+    `SELECT coalesce(sum((answers + canaries) * count + audited) * 1.0 / sum(count), 0) AS replicas,
+       coalesce(sum(answers > 1), 0) AS compared, coalesce(sum(audited), 0) AS audited,
+       coalesce(sum(canaries), 0) AS canaries, min(credibility) AS confidence FROM slices WHERE job = ?`
+  )
+  const deleteSlice = db.prepare('DELETE FROM slices WHERE job = ? AND part = ? AND first = ?')
+  const insertWork = db.prepare(
+    'INSERT OR REPLACE INTO works (job, worker, slice, digest, amount, signature) VALUES (?, ?, ?, ?, ?, ?)'
+  )
+  const deleteWorks = db.prepare(
+    'DELETE FROM works WHERE job = ? AND slice = (SELECT slice FROM slices WHERE job = ? AND part = ? AND first = ?)'
+  )
+  const selectWorks = db.prepare('SELECT worker, slice, digest, amount, signature FROM works WHERE job = ?')
+  const setTrust = db.prepare(
+    'INSERT OR REPLACE INTO trust (key, checks, streak, compared, wrong) VALUES (?, ?, ?, ?, ?)'
+  )
+  const endJob = db.prepare(
+    `UPDATE jobs SET state = ?, finished = ?, cid = ?, failure = ?, done = ?, total = ?, retries = ?, shares = ?,
+       verification = ?
+     WHERE id = ?`
+  )
+  const dropValues = db.prepare('UPDATE slices SET value = NULL, file = NULL WHERE job = ?')
+  const setSettled = db.prepare('UPDATE jobs SET settled = 1 WHERE id = ?')
+  const setState = db.prepare('UPDATE jobs SET state = ? WHERE id = ?')
+  const selectOne = db.prepare('SELECT * FROM jobs WHERE id = ?')
+  const selectOpen = db.prepare('SELECT * FROM jobs WHERE settled = 0 ORDER BY submitted')
+  const selectSpecs = db.prepare('SELECT specs AS bytes, file AS inFile FROM specs WHERE job = ?')
+  const insertSpecs = db.prepare('INSERT INTO specs (job, specs, file) VALUES (?, ?, ?)')
+  const insertResult = db.prepare('INSERT OR REPLACE INTO results (job, result, file) VALUES (?, ?, ?)')
+  const selectResult = db.prepare('SELECT result AS bytes, file AS inFile FROM results WHERE job = ?')
+  const selectSlices = db.prepare(
+    'SELECT part, first, count, value, file, paid FROM slices WHERE job = ? ORDER BY part, first'
+  )
+  const selectSpans = db.prepare(
+    'SELECT part, first, count, paid FROM slices WHERE job = ? ORDER BY part, first'
+  )
+
+  function transaction(write: () => void): void {
+    db.exec('BEGIN')
+    try {
+      write()
+      db.exec('COMMIT')
+    } catch (err) {
+      // a full disk has rolled it back already
+      if (db.isTransaction) db.exec('ROLLBACK')
+      throw err
+    }
+  }
+
+  function addWorks(job: string, works: SignedWork[]): void {
+    for (const { worker, slices, signature } of works)
+      for (const work of slices) insertWork.run(job, worker, work.slice, work.digest, work.amount, signature)
+  }
+
+  for (const job of large.jobs()) {
+    // what a crash left behind
+    const row = selectOne.get(job)
+    if (row == null || row.finished != null) large.keepOnly(job, row == null ? [] : KEPT)
+  }
+
+  return {
+    /** `specs`: a list of TaskSpec as canonical bytes */
+    addJob(job: Pick<StoredJob, 'id' | 'type' | 'submitted' | 'bound' | 'name'>, specs: Uint8Array): void {
+      let isNew = false
+      try {
+        transaction(() => {
+          insertJob.run(job.id, job.type, 'queued', job.submitted, job.bound, job.name ?? null)
+          isNew = true
+          const { bytes, inFile } = large.put(job.id, SPECS, specs)
+          insertSpecs.run(job.id, bytes, inFile)
+        })
+      } catch (err) {
+        // a disk that is full must not keep what was refused
+        if (isNew) large.keepOnly(job.id, [])
+        throw err
+      }
+    },
+    /** Empty where they were lost with the power. */
+    specs(id: string): TaskSpec[] {
+      const bytes = large.get(id, SPECS, selectSpecs.get(id) as unknown as InRow)
+      return bytes == null ? [] : (decodeValue(bytes) as TaskSpec[])
+    },
+    running(id: string): void {
+      setState.run('running', id)
+    },
+    addSlice(job: string, slice: StoredSlice & { slice: number; works: SignedWork[]; check: Check }): void {
+      const paid = JSON.stringify(slice.paid.map(({ worker, price }) => [worker, String(price)]))
+      const { answers, audited, credibility } = slice.check
+      const { bytes, inFile } = large.put(job, nameOf(slice), slice.value)
+      // a slice without its signatures would be paid without a receipt
+      transaction(() => {
+        insertSlice.run(
+          job,
+          slice.part,
+          slice.first,
+          slice.count,
+          slice.slice,
+          bytes,
+          paid,
+          answers,
+          audited,
+          credibility,
+          inFile
+        )
+        addWorks(job, slice.works)
+      })
+    },
+    /** One more worker that is paid for a slice which was accepted before. */
+    addCanary(
+      job: string,
+      at: { part: number; first: number },
+      { worker, price, works }: { worker: string; price: bigint; works: SignedWork[] }
+    ): void {
+      transaction(() => {
+        addCanary.run(worker, String(price), job, at.part, at.first)
+        addWorks(job, works)
+      })
+    },
+    /** How the accepted slices of a job were verified. */
+    verification(job: string): VerificationReport {
+      const { confidence, ...counts } = selectChecks.get(job) as Record<
+        keyof VerificationReport,
+        number | null
+      >
+      return { ...(counts as VerificationReport), confidence: confidence ?? undefined }
+    },
+    removeSlice(job: string, part: number, first: number): void {
+      transaction(() => {
+        deleteWorks.run(job, job, part, first)
+        deleteSlice.run(job, part, first)
+      })
+      large.drop(job, nameOf({ part, first }))
+    },
+    /** What the workers signed of a job, a slice each, in a fixed order. */
+    works(job: string): SignedWork[] {
+      return selectWorks.all(job).map(({ worker, slice, digest, amount, signature }) => ({
+        worker: worker as string,
+        slices: [{ slice: slice as number, digest: digest as Uint8Array, amount: BigInt(amount as number) }],
+        signature: signature as Uint8Array
+      }))
+    },
+    setTrust(key: string, { checks, streak, compared, wrong }: Trust): void {
+      setTrust.run(key, checks, streak, compared, wrong)
+    },
+    trusts(): [string, Trust][] {
+      return db
+        .prepare('SELECT key, checks, streak, compared, wrong FROM trust')
+        .all()
+        .map(({ key, ...trust }) => [key as string, trust as unknown as Trust])
+    },
+    /** The final state; the values of the slices are not needed any more. */
+    endJob(
+      id: string,
+      end: JobEnd & { state: JobState; finished: number; cid?: string; failure?: object; result?: Uint8Array }
+    ): void {
+      transaction(() => {
+        const { state, finished, cid = null, done, total, retries } = end
+        const failure = end.failure == null ? null : JSON.stringify(end.failure)
+        const shares = JSON.stringify(end.shares, (_, value) =>
+          typeof value === 'bigint' ? `${value}` : value
+        )
+        const verification = end.verification == null ? null : JSON.stringify(end.verification)
+        endJob.run(state, finished, cid, failure, done, total, retries, shares, verification, id)
+        if (end.result != null) {
+          const { bytes, inFile } = large.put(id, RESULT, end.result)
+          insertResult.run(id, bytes, inFile)
+        }
+        dropValues.run(id)
+      })
+      large.keepOnly(id, KEPT)
+    },
+    settled(id: string): void {
+      setSettled.run(id)
+    },
+    job(id: string): StoredJob | undefined {
+      const row = selectOne.get(id)
+      return row == null ? undefined : toJob(row)
+    },
+    /** Jobs whose escrow is open: to be resumed or settled. */
+    openJobs(): StoredJob[] {
+      return selectOpen.all().map(toJob)
+    },
+    result(id: string): Uint8Array | undefined {
+      const row = selectResult.get(id) as unknown as InRow | undefined
+      return row && large.get(id, RESULT, row)
+    },
+    /** One that was lost with the power is forgotten: it was not accepted. */
+    slices(id: string): StoredSlice[] {
+      const slices: StoredSlice[] = []
+      for (const row of selectSlices.all(id)) {
+        const slice = toSpan(row)
+        const inRow = { bytes: row.value as Uint8Array, inFile: row.file as number | null }
+        const value = large.get(id, nameOf(slice), inRow)
+        if (value === undefined) this.removeSlice(id, slice.part, slice.first)
+        else slices.push({ ...slice, value })
+      }
+      return slices
+    },
+    /** The accepted slices of a job without what they brought. */
+    spans(id: string): Omit<StoredSlice, 'value'>[] {
+      return selectSpans.all(id).map(toSpan)
+    },
+    /** What each worker did for a job. */
+    shares(id: string): WorkerShare[] {
+      const shares = new Map<string, WorkerShare>()
+      for (const { count, paid } of this.spans(id)) {
+        for (const { worker, price } of paid) {
+          const share = shares.get(worker) ?? { worker, slices: 0, units: 0, paid: 0n }
+          share.slices++
+          share.units += count
+          share.paid += price
+          shares.set(worker, share)
+        }
+      }
+      return [...shares.values()].sort((a, b) => (a.worker < b.worker ? -1 : 1))
+    },
+    /** for tables of others in the same file */
+    db,
+    close(): void {
+      db.close()
+    }
+  }
+}
+
+export type Store = ReturnType<typeof openStore>
+
+// What the tables did not have from the beginning.
+const LATER_COLUMNS = {
+  jobs: ['name TEXT', 'done INTEGER', 'total INTEGER', 'retries INTEGER', 'shares TEXT', 'verification TEXT'],
+  specs: ['file INTEGER'],
+  results: ['file INTEGER'],
+  slices: [
+    'file INTEGER',
+    'answers INTEGER NOT NULL DEFAULT 1',
+    'audited INTEGER NOT NULL DEFAULT 0',
+    'canaries INTEGER NOT NULL DEFAULT 0',
+    'credibility REAL NOT NULL DEFAULT 0'
+  ]
+}
+
+function addColumns(db: DatabaseSync): void {
+  for (const [table, later] of Object.entries(LATER_COLUMNS)) {
+    const rows = db.prepare('SELECT name FROM pragma_table_info(?)').all(table)
+    const columns = new Set(rows.map(({ name }) => name))
+    for (const column of later)
+      if (!columns.has(column.split(' ')[0]!)) db.exec(`ALTER TABLE ${table} ADD COLUMN ${column}`)
+  }
+}
+
+/** A row of the table jobs. */
+export function toJob(row: Record<string, unknown>): StoredJob {
+  return {
+    id: row.id as string,
+    type: row.type as StoredJob['type'],
+    state: row.state as JobState,
+    submitted: row.submitted as number,
+    finished: (row.finished as number | null) ?? undefined,
+    bound: BigInt(row.bound as number),
+    settled: row.settled === 1,
+    cid: (row.cid as string | null) ?? undefined,
+    failure: row.failure == null ? undefined : JSON.parse(row.failure as string),
+    name: (row.name as string | null) ?? undefined,
+    end:
+      row.shares == null
+        ? undefined
+        : {
+            done: row.done as number,
+            total: row.total as number,
+            retries: row.retries as number,
+            shares: JSON.parse(row.shares as string, (key, value) =>
+              key === 'paid' ? BigInt(value) : value
+            ),
+            verification: row.verification == null ? undefined : JSON.parse(row.verification as string)
+          }
+  }
+}
+
+const toSpan = (row: Record<string, unknown>): Omit<StoredSlice, 'value'> => ({
+  part: row.part as number,
+  first: row.first as number,
+  count: row.count as number,
+  paid: toPaid(row.paid)
+})
+
+const toPaid = (json: unknown): StoredSlice['paid'] =>
+  (JSON.parse(json as string) as [string, string][]).map(([worker, price]) => ({
+    worker,
+    price: BigInt(price)
+  }))

@@ -1,0 +1,59 @@
+import { type LeasedSlice, MAX_SLICES_PER_MESSAGE } from '../protocol/compute-messages.ts'
+import type { Part } from '../tasks/job-parts.ts'
+import type { Link } from './worker-links.ts'
+
+// A message with leases: a quarter of the largest frame.
+const LEASE_BYTES = 16 * 1024 * 1024
+
+/** Collects what one step of the coordinator decides, and sends it in one message per worker and kind. */
+export function createOutbox(linkOf: (worker: string) => Link | undefined) {
+  const posts = new Map<string, { leases: LeasedSlice[]; programs: Part[]; revoked: number[] }>()
+
+  function post(worker: string) {
+    const known = posts.get(worker) ?? { leases: [], programs: [], revoked: [] }
+    posts.set(worker, known)
+    return known
+  }
+
+  return {
+    lease(worker: string, part: Part, slice: LeasedSlice): void {
+      const { leases, programs } = post(worker)
+      leases.push(slice)
+      programs.push(part)
+    },
+
+    revoke(worker: string, slice: number): void {
+      post(worker).revoked.push(slice)
+    },
+
+    flush(): void {
+      for (const [worker, { leases, programs, revoked }] of posts) {
+        const link = linkOf(worker)
+        if (link == null) continue
+        for (const part of programs) if (!link.loaded(part.load.program)) link.load(part.load)
+        if (revoked.length > 0) link.send({ t: 'revoke', slices: revoked })
+        for (const slices of inMessages(leases)) link.send({ t: 'lease', slices })
+      }
+      posts.clear()
+    }
+  }
+}
+
+export type Outbox = ReturnType<typeof createOutbox>
+
+/** Leases in messages that stay well below the largest frame; one slice alone may be larger. */
+function* inMessages(leases: LeasedSlice[]): Generator<LeasedSlice[]> {
+  let message: LeasedSlice[] = []
+  let bytes = 0
+  for (const lease of leases) {
+    const size = lease.inputs.reduce((sum, input) => sum + ('size' in input ? input.size : input.length), 0)
+    if (message.length === MAX_SLICES_PER_MESSAGE || (message.length > 0 && bytes + size > LEASE_BYTES)) {
+      yield message
+      message = []
+      bytes = 0
+    }
+    message.push(lease)
+    bytes += size
+  }
+  if (message.length > 0) yield message
+}

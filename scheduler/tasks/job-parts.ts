@@ -1,0 +1,226 @@
+import { hash } from 'node:crypto'
+import { decodeValue, encodeValue, type Failure, type Program } from '../../sandbox/index.ts'
+import { encodeInput, type SliceInput } from '../data/pieced-input.ts'
+import { MESSAGE_BYTES } from '../market/match.ts'
+import type { LoadMessage } from '../protocol/compute-messages.ts'
+import type { Outcomes } from '../trust/answer-digest.ts'
+import { encodeArray } from './drivers.ts'
+import { listReducer } from './kinds/map.ts'
+import { planMapReduce } from './kinds/map-reduce.ts'
+import { trainWork } from './kinds/ml-train-step.ts'
+import { pipelineWork } from './kinds/pipeline.ts'
+import { blockedProduct, columnsPerBlock } from './matrix/multiply-blocks.ts'
+import { DEFAULT_MEMORY_MB, parseSpec, type TaskSpec, timeoutOf } from './parse-spec.ts'
+import { type Plan, type PlannedSpec, plan, type Reducer, type RunHere } from './registry.ts'
+import { SHUFFLE_BYTES, shuffledWork } from './shuffle/shuffle.ts'
+
+// Tasks of a batch in one slice: more would only make the tail longer.
+const MAX_TASKS_PER_SLICE = 4096
+
+/** Units that run with one program: a whole task, or the tasks of a batch that share their code. */
+export interface Part {
+  units: number
+  mostUnits: number
+  /** what measured speeds belong to: the same code with units of the same kind */
+  rateKey: string
+  load: LoadMessage
+  /** encoded inputs of the units [first, first + count): one, or one per task of a batch */
+  inputs(first: number, count: number): SliceInput[]
+  /** Of the outcomes of one slice, what those of its units [first, first + count) alone would be; absent where units are folded. */
+  cut?(outcomes: Outcomes, first: number, count: number): Outcomes
+  /** The outcomes of one slice as bytes that the reducer takes, or why they are none. */
+  pack(outcomes: Outcomes, count: number, first: number): Uint8Array | Failure
+  /** large answers stay at their workers (tasks/shuffle.ts) */
+  keep?: boolean
+  /** for units whose inputs other workers keep, who may be gone */
+  missing?: {
+    /** those of `digests` that the unit needs */
+    of(unit: number, digests: Uint8Array[]): Uint8Array[]
+    /** What the reducer takes in place of a result; `digests`: what workers could not get. */
+    result(digests: Uint8Array[]): Uint8Array
+  }
+  reducer: Reducer
+  /** a new one, when accepted results turned out to be in doubt */
+  createReducer(): Reducer
+  /** its part of the job's bound: the first of the second; those of all parts together are never more than one */
+  share: [part: number, of: number]
+}
+
+/** A part has the same number in every run of its job: what was accepted of it before a restart belongs to it. */
+export type NumberedPart = [index: number, part: Part]
+
+/** Gives what runs an input of the part's program in this node's own sandbox. */
+export type RunPart = (part: Part) => RunHere
+
+/** A job as parts, which may depend on each other, and how their results make one. */
+export interface Work {
+  /** units of all parts; a part that cannot be planned yet counts as one */
+  readonly total: number
+  /** The parts that can run after this one is complete; `undefined`: at the start. Nothing but results decides. */
+  next(completed: number | undefined, run: RunPart): Promise<NumberedPart[]>
+  /** the failure of a part as the owner of the job should read it */
+  explain?(index: number, failure: Failure): Failure
+  finish(run: RunPart): Promise<Uint8Array>
+}
+
+export const malformed: Failure = {
+  name: 'invalid-result',
+  message: 'the answer does not have one outcome per input'
+}
+
+/** Makes the message that brings a program to a worker. */
+export type LoadMessageOf = (program: Program) => LoadMessage
+
+/** One task of any type. `specBytes`: the encoded size of the spec. */
+export function createWork(spec: TaskSpec, specBytes: number): Work {
+  switch (spec.type) {
+    case 'ml_train_step':
+      return trainWork(spec, program => loadMessage(program, spec))
+    case 'pipeline':
+      return pipelineWork(spec, parseSpec, createWork)
+    case 'map_reduce':
+      return specBytes < SHUFFLE_BYTES
+        ? planWork(spec, specBytes)
+        : shuffledWork(spec, partOf(planMapReduce(spec), spec, specBytes))
+    case 'matrix': {
+      const width = columnsPerBlock(spec)
+      if (width == null) return planWork(spec, specBytes)
+      return blockedProduct(spec, width, block => planWork(block, specBytes))
+    }
+    default:
+      return planWork(spec, specBytes)
+  }
+}
+
+/** One task that can be planned at once: its units are cut as its plan says. */
+function planWork(spec: PlannedSpec, specBytes: number): Work {
+  const planned = plan(spec)
+  const { here } = planned
+  if (here != null) return { total: 0, next: async () => [], finish: async () => here() }
+  const part = partOf(planned, spec, specBytes)
+  return {
+    total: part.units,
+    next: async completed => (completed == null ? [[0, part]] : []),
+    finish: run => part.reducer.finish(run(part))
+  }
+}
+
+function partOf(planned: Plan, spec: PlannedSpec, specBytes: number): Part {
+  const { units, program, input, createReducer, cut, speed, unitBytes = specBytes / units } = planned
+  const load = loadMessage(program, spec)
+  return {
+    units,
+    rateKey: speed ?? load.program,
+    mostUnits: mostUnits(unitBytes),
+    load,
+    inputs: (first, count) => [encodeInput(input(first, count))],
+    pack: ([outcome], _count) => outcome ?? malformed,
+    // a failure as a whole is no answer
+    cut: cut && (([outcome], first, count) => [cut(outcome as Uint8Array, first, count)]),
+    reducer: createReducer(),
+    createReducer,
+    share: [1, 1]
+  }
+}
+
+/** A batch: each task is one unit, computed whole; tasks that share their program share a part. */
+export function batchWork(specs: TaskSpec[], specBytes: number): Work {
+  const groups = new Map<string, { load: LoadMessage; tasks: { index: number; whole: Plan['whole'] }[] }>()
+  specs.forEach((spec, index) => {
+    const { program, whole } = plan(spec as PlannedSpec) // others were refused at submit
+    const load = loadMessage(program, spec)
+    const group = groups.get(load.program) ?? { load, tasks: [] }
+    group.tasks.push({ index, whole })
+    groups.set(load.program, group)
+  })
+  const all = [...groups.values()]
+  const parts = all.map(({ load, tasks }): Part => {
+    const createReducer = () => listReducer(tasks.length)
+    return {
+      units: tasks.length,
+      rateKey: `${load.program} whole`,
+      mostUnits: Math.min(MAX_TASKS_PER_SLICE, mostUnits(specBytes / specs.length)),
+      load,
+      inputs: (first, count) => tasks.slice(first, first + count).map(task => encodeValue(task.whole)),
+      pack: packBatch,
+      cut: (outcomes, first, count) => outcomes.slice(first, first + count),
+      reducer: createReducer(),
+      createReducer,
+      share: [tasks.length, specs.length]
+    }
+  })
+  return {
+    total: specs.length,
+    next: async completed => (completed == null ? [...parts.entries()] : []),
+    async finish(run) {
+      const lists = await Promise.all(parts.map(part => part.reducer.finish(run(part))))
+      if (lists.length === 1) return lists[0]!
+      // several programs: back into the order of submission
+      const results = new Array(specs.length)
+      lists.forEach((list, part) => {
+        const values = decodeValue(list) as unknown[]
+        values.forEach((value, i) => {
+          results[all[part]!.tasks[i]!.index] = value
+        })
+      })
+      return encodeValue(results)
+    }
+  }
+}
+
+// The canonical bytes of { ok: true, value } before its value: that of 0 is one byte.
+const OK_HEAD = encodeValue({ ok: true, value: 0 }).slice(0, -1)
+
+function packBatch(outcomes: Outcomes, count: number): Uint8Array | Failure {
+  if (outcomes.length !== count) return malformed
+  // not the tasks' fault: a worker that stops in the middle did the first and not the others
+  const undone = outcomes.find(
+    outcome => 'name' in outcome && (outcome.name === 'aborted' || outcome.name === 'wall-missing')
+  )
+  if (undone != null) return undone
+  return encodeArray(
+    count,
+    outcomes.flatMap(outcome =>
+      outcome instanceof Uint8Array ? [OK_HEAD, outcome] : [encodeValue({ ok: false, failure: outcome })]
+    )
+  )
+}
+
+function mostUnits(unitBytes: number): number {
+  return Math.max(1, Math.floor(MESSAGE_BYTES / Math.max(1, unitBytes)))
+}
+
+// Tasks of a batch mostly share their program: its id is calculated once per text.
+const MAX_KEPT = 1000
+const kept = new Map<string, LoadMessage>()
+
+function loadMessage(program: Program, spec: TaskSpec): LoadMessage {
+  const timeoutMs = timeoutOf(spec)
+  const { kind, source, functions, driver, context } = program
+  // a context is held as bytes, as values and, by some drivers, in a form of their own
+  const contextMb = Math.ceil((4 * (context?.length ?? 0)) / 2 ** 20)
+  const memoryMb = spec.requirements.ramMb ?? DEFAULT_MEMORY_MB + contextMb
+  const key =
+    context == null && typeof source === 'string'
+      ? JSON.stringify([kind, source, functions, driver && driverNumber(driver), timeoutMs, memoryMb])
+      : undefined
+  const before = key && kept.get(key)
+  if (before) return before
+  const body = { kind, source, export: program.export, functions, driver, context, timeoutMs, memoryMb }
+  const id = hash('sha256', encodeValue(body), 'base64url')
+  const load: LoadMessage = { t: 'load', program: id, seed: id, type: spec.type, ...body }
+  if (key != null) {
+    if (kept.size >= MAX_KEPT) kept.delete(kept.keys().next().value as string)
+    kept.set(key, load)
+  }
+  return load
+}
+
+// Drivers are a handful of long constants: a number stands for one in the key.
+const drivers = new Map<string, number>()
+
+function driverNumber(driver: string): number {
+  const number = drivers.get(driver) ?? drivers.size
+  drivers.set(driver, number)
+  return number
+}

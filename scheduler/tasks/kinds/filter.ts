@@ -1,0 +1,70 @@
+import { decodeValue, encodeValue } from '../../../sandbox/index.ts'
+import { ProtocolError } from '../../errors.ts'
+import { createChance, driverSource, encodeContext, expose, inOrder } from '../drivers.ts'
+import type { FilterSpec } from '../parse-spec.ts'
+import type { Plan } from '../registry.ts'
+
+interface Input {
+  first: number
+  items: unknown[]
+  /** give the kept items, not their mask: all items are here */
+  whole?: boolean
+}
+
+/** Runs inside the sandbox; uses only what driverSource() puts beside it. One bit per item is all that travels back. */
+function driver(
+  task: (item: unknown, index: number) => unknown,
+  _functions: unknown,
+  context: Record<string, unknown> | undefined
+) {
+  expose(context)
+  const reseed = createChance()
+  return ({ first, items, whole }: Input): unknown => {
+    const answer = (kept: unknown[]): unknown => {
+      if (whole) return items.filter((_, i) => kept[i])
+      const mask = new Uint8Array(Math.ceil(kept.length / 8))
+      for (let i = 0; i < kept.length; i++) if (kept[i]) mask[i >> 3]! |= 1 << (i & 7)
+      return mask
+    }
+    const verdict = (i: number): unknown => {
+      reseed(first + i)
+      return task(items[i], first + i)
+    }
+    return inOrder(items.length, verdict, answer)
+  }
+}
+
+const DRIVER = driverSource(driver, { createChance, expose, inOrder })
+
+/** A unit is one item. The coordinator has the items; slices say which of them stay. */
+export function planFilter(spec: FilterSpec): Plan {
+  const { items } = spec
+  const input = (first: number, count: number): Input => ({ first, items: items.slice(first, first + count) })
+  return {
+    units: items.length,
+    program: { ...spec.fn, driver: DRIVER, context: encodeContext(spec.context) },
+    input,
+    whole: { ...input(0, items.length), whole: true },
+    cut: maskPart,
+    createReducer() {
+      const kept = new Uint8Array(items.length)
+      return {
+        add(first, count, value) {
+          const mask = decodeValue(value)
+          if (!(mask instanceof Uint8Array) || mask.length !== Math.ceil(count / 8))
+            throw new ProtocolError(`a result is not one bit for each of ${count} items`)
+          for (let i = 0; i < count; i++) kept[first + i] = (mask[i >> 3]! >> (i & 7)) & 1
+        },
+        finish: async () => encodeValue(items.filter((_, i) => kept[i] === 1))
+      }
+    }
+  }
+}
+
+function maskPart(answer: Uint8Array, first: number, count: number): Uint8Array {
+  const mask = decodeValue(answer) as Uint8Array
+  const part = new Uint8Array(Math.ceil(count / 8))
+  for (let i = 0; i < count; i++)
+    part[i >> 3]! |= ((mask[(first + i) >> 3]! >> ((first + i) & 7)) & 1) << (i & 7)
+  return encodeValue(part)
+}

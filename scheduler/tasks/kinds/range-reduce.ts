@@ -1,0 +1,157 @@
+import {
+  createChance,
+  driverSource,
+  encodeContext,
+  expectAcc,
+  expose,
+  type ReduceInput,
+  treeReducer
+} from '../drivers.ts'
+import { blockSize, createTree, foldBlocks, mergeNodes } from '../fold-tree.ts'
+import type { Operation, RangeReduceSpec } from '../parse-spec.ts'
+import { createReduction } from '../reductions.ts'
+import type { Plan } from '../registry.ts'
+
+// A sub-range for `partial` is worth its fixed cost (a sieve calculates its base primes again each time), so there
+// are fewer and larger blocks; and a block larger than 2^24 items would outlast a slice's time limit.
+const PARTIAL_BLOCKS = 1 << 10
+const MAX_PARTIAL_BLOCK_ITEMS = 1 << 24
+
+interface Input extends ReduceInput {
+  start: number
+  step: number
+  items: number
+  size: number
+  operation: Operation
+  exact: boolean
+  partial: boolean
+}
+
+/**
+ * Adds values from left to right into `sum` for as long as they are integers of which float64 holds every sum: then any
+ * order of addition gives the same bits as the tree. `at`: how many were added; they are in `values`, and `value` is the
+ * one that does not go with them. Self-contained, runs inside the sandbox.
+ */
+function addIntegers(
+  values: Float64Array,
+  count: number,
+  itemAt: (i: number) => unknown
+): { at: number; sum: number; value?: unknown } {
+  let sum = -0 // adds nothing to any number, not even to -0
+  let size = 0
+  for (let at = 0; at < count; at++) {
+    const value = itemAt(at)
+    if (typeof value !== 'number') return { at, sum, value }
+    size += Math.abs(value)
+    if (!(size <= Number.MAX_SAFE_INTEGER) || Math.floor(value) !== value) return { at, sum, value }
+    values[at] = value
+    sum += value
+  }
+  return { at: count, sum }
+}
+
+/** Runs inside the sandbox; uses only what driverSource() puts beside it. */
+function driver(
+  task: (...args: number[]) => unknown,
+  functions: { reduce?: (a: unknown, b: unknown) => unknown },
+  context: Record<string, unknown> | undefined
+) {
+  expose(context)
+  const reseed = createChance()
+  // of small tasks that are done whole: grows to the largest of them
+  let kept = new Float64Array(1024)
+  return (input: Input): unknown => {
+    const { start, step, items, size, operation, exact, partial, first, count, merge, initial, whole } = input
+    const { lift, fold, combine, finish } = createReduction(operation, exact, functions.reduce)
+    const blocks = Math.ceil(items / size)
+    const single = (block: number): unknown => {
+      const x = start + block * step
+      reseed(x)
+      return task(x)
+    }
+    let done = 0
+    let odd: { value?: unknown } | undefined
+    if (operation === 'sum' && size === 1 && whole && merge == null && !exact && !partial) {
+      if (kept.length < items) kept = new Float64Array(items)
+      const added = addIntegers(kept, items, single)
+      if (items > 0 && added.at === items) return finish(added.sum, initial)
+      done = added.at
+      odd = added
+    }
+    const leaf = (block: number): unknown => {
+      // the author's function is called once per item, also when it counts its calls
+      if (block < done) return kept[block]
+      if (block === done && odd != null) return lift(odd.value)
+      const from = start + block * size * step
+      const to = start + (Math.min((block + 1) * size, items) - 1) * step
+      reseed(from)
+      let acc = lift(partial ? task(from, to) : task(from))
+      if (!partial) for (let x = from + step; x <= to; x += step) acc = fold(acc, task(x))
+      return acc
+    }
+    const nodes =
+      merge == null ? foldBlocks(blocks, first, count, leaf, combine) : mergeNodes(blocks, merge, combine)
+    return whole ? finish(nodes[0]?.[2], initial) : nodes
+  }
+}
+
+const DRIVER = driverSource(driver, {
+  createChance,
+  expose,
+  foldBlocks,
+  mergeNodes,
+  createTree,
+  createReduction,
+  addIntegers
+})
+
+/** How many items a range has, both ends inclusive. */
+export function rangeItems({ start, end, step }: { start: number; end: number; step: number }): number {
+  return end < start ? 0 : Math.floor((end - start) / step) + 1
+}
+
+/** `size`, `items`: a unit is a block of `size` items of the range. */
+export function planRangeReduce(spec: RangeReduceSpec): Plan {
+  const { start, step, exact, initial } = spec
+  const partial = spec.partial != null
+  // what `partial` counted is a number to add up
+  const operation = partial && spec.operation === 'count' ? 'sum' : spec.operation
+  const items = rangeItems(spec)
+  const size = partial
+    ? Math.min(blockSize(items, PARTIAL_BLOCKS), MAX_PARTIAL_BLOCK_ITEMS)
+    : blockSize(items)
+  const units = Math.ceil(items / size)
+  // without `map`, an item is its own value; counted, every item counts
+  const identity = { kind: 'function' as const, source: operation === 'count' ? '() => true' : 'x => x' }
+  const input = (first: number, count: number): Input => ({
+    start,
+    step,
+    items,
+    size,
+    operation,
+    exact,
+    partial,
+    first,
+    count
+  })
+  const { combine, isAcc, finish } = createReduction(operation, exact)
+  return {
+    units,
+    program: {
+      ...(spec.partial ?? spec.map ?? identity),
+      functions: spec.reduce == null ? undefined : { reduce: spec.reduce },
+      driver: DRIVER,
+      context: encodeContext(spec.context)
+    },
+    input,
+    whole: { ...input(0, units), initial, whole: true },
+    createReducer: () =>
+      treeReducer({
+        blocks: units,
+        combine: operation === 'custom' ? undefined : combine,
+        expect: expectAcc(isAcc),
+        mergeInput: merge => ({ ...input(0, 0), merge, initial, whole: true }),
+        finish: root => finish(root, initial)
+      })
+  }
+}

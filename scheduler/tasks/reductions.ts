@@ -1,0 +1,115 @@
+import type { Operation } from './parse-spec.ts'
+
+/** How one operation starts, folds, combines and ends. `Acc` is what travels in a tree node. */
+export interface Reduction {
+  /** one mapped value → accumulator */
+  lift(value: unknown): unknown
+  /** accumulator, next mapped value → accumulator */
+  fold(acc: unknown, value: unknown): unknown
+  combine(left: unknown, right: unknown): unknown
+  /** true for what lift and fold can give: a worker's accumulator may be anything */
+  isAcc(acc: unknown): boolean
+  /** accumulator (undefined: there was no item) → result; `initial` stands left of everything */
+  finish(acc: unknown, initial?: unknown): unknown
+}
+
+/**
+ * The operations of range_reduce and map_reduce. Self-contained: its source text also runs inside the sandbox,
+ * so both sides combine with the same code. `reduce` is the author's function of `custom`.
+ */
+export function createReduction(
+  operation: Operation,
+  exact: boolean,
+  reduce?: (a: unknown, b: unknown) => unknown
+): Reduction {
+  const number = (value: unknown): number => {
+    if (typeof value === 'number') return value
+    if (typeof value === 'bigint')
+      throw new TypeError(`${operation} got the bigint ${value}; set \`exact: true\` to calculate in BigInt`)
+    if (value != null && typeof (value as { then?: unknown }).then === 'function')
+      throw new TypeError(`${operation} needs a number, got a promise; the function must not be async here`)
+    throw new TypeError(`${operation} needs a number, got ${value === null ? 'null' : typeof value}`)
+  }
+  const big = (value: unknown): bigint => {
+    if (typeof value === 'bigint') return value
+    if (typeof value === 'number' && Number.isInteger(value)) return BigInt(value)
+    throw new TypeError(
+      `${operation} with \`exact\` needs an integer, got ${String(value)} (${typeof value})`
+    )
+  }
+  const same = (acc: unknown): unknown => acc
+  const start = (reduction: Pick<Reduction, 'lift' | 'combine'>, acc: unknown, initial: unknown): unknown =>
+    initial === undefined
+      ? acc
+      : acc === undefined
+        ? reduction.lift(initial)
+        : reduction.combine(reduction.lift(initial), acc)
+  // x + y is the same operator for number and bigint; the types are checked where values enter
+  const simple = (combine: (a: never, b: never) => unknown, empty: number | undefined): Reduction => {
+    const lift = exact ? big : number
+    const reduction: Reduction = {
+      lift,
+      fold: exact
+        ? (acc, value) => combine(acc as never, big(value) as never)
+        : (acc, value) => combine(acc as never, (typeof value === 'number' ? value : number(value)) as never),
+      combine: combine as (a: unknown, b: unknown) => unknown,
+      isAcc: acc => typeof acc === (exact ? 'bigint' : 'number'),
+      finish: (acc, initial) =>
+        start(reduction, acc, initial) ?? (empty === undefined ? undefined : lift(empty))
+    }
+    return reduction
+  }
+  switch (operation) {
+    case 'sum':
+      return simple((a: number, b: number) => a + b, 0)
+    case 'product':
+      return simple((a: number, b: number) => a * b, 1)
+    case 'min':
+      return simple(
+        exact ? (a: bigint, b: bigint) => (b < a ? b : a) : (a: number, b: number) => Math.min(a, b),
+        undefined
+      )
+    case 'max':
+      return simple(
+        exact ? (a: bigint, b: bigint) => (b > a ? b : a) : (a: number, b: number) => Math.max(a, b),
+        undefined
+      )
+    case 'count': {
+      const add = (a: unknown, b: unknown): unknown => (a as number) + (b as number)
+      return {
+        lift: value => (value ? 1 : 0),
+        fold: (acc, value) => (value ? (acc as number) + 1 : acc),
+        combine: add,
+        isAcc: acc => typeof acc === 'number',
+        finish: acc => acc ?? 0
+      }
+    }
+    case 'average':
+      return {
+        lift: value => [number(value), 1],
+        fold: (acc, value) => {
+          const pair = acc as [number, number]
+          pair[0] += number(value)
+          pair[1]++
+          return pair
+        },
+        combine: (a, b) => {
+          const [x, y] = [a as [number, number], b as [number, number]]
+          return [x[0] + y[0], x[1] + y[1]]
+        },
+        isAcc: acc => Array.isArray(acc) && acc.length === 2 && acc.every(each => typeof each === 'number'),
+        finish: acc =>
+          acc === undefined ? undefined : (acc as [number, number])[0] / (acc as [number, number])[1]
+      }
+    case 'custom': {
+      const combine = reduce as (a: unknown, b: unknown) => unknown
+      return {
+        lift: same,
+        fold: combine,
+        combine,
+        isAcc: () => true,
+        finish: (acc, initial) => start({ lift: same, combine }, acc, initial)
+      }
+    }
+  }
+}
