@@ -2,9 +2,9 @@ import type { Startable, TypedEventTarget } from '@libp2p/interface'
 import type { Failure } from '../sandbox/index.ts'
 import type { Quote } from './market/price.ts'
 import type { Forecast } from './market/price-level.ts'
-import type { TaskSpec } from './tasks/parse-spec.ts'
+import type { TaskSpec } from './tasks/schema.ts'
 
-/** The states and transitions of tasks.md, and no others. */
+/** The states and transitions that there are. */
 export const JOB_STATES = ['queued', 'running', 'completed', 'failed', 'cancelled', 'expired'] as const
 export type JobState = (typeof JOB_STATES)[number]
 
@@ -188,7 +188,7 @@ export interface Scheduler extends Startable, TypedEventTarget<SchedulerEvents> 
   /** The price level of the network now, in one hour and in six. */
   forecast(): Forecast
   /**
-   * Puts data into the block store, for `{ cid, as?, size? }` in place of data in a spec (inputs.ts).
+   * Puts data into the block store, for `{ cid, as?, size? }` in place of data in a spec (references.ts).
    * Throws SpecError above 24 GiB, and on a node without a block store.
    */
   addData(

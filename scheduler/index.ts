@@ -6,15 +6,9 @@ export type { OfferPubSub } from './market/offer-book.ts'
 export { type Basis, CREDIT_MICRO, type Quote } from './market/price.ts'
 export type { Forecast, Outlook } from './market/price-level.ts'
 export { COMPUTE_PROTOCOL } from './protocol/compute-messages.ts'
-export type { ComputeNetwork } from './streams/worker-links.ts'
-export {
-  parseSpec,
-  schema as taskSchema,
-  TASK_TYPES,
-  type TaskSpec,
-  type TaskType,
-  TYPE_LIMITS
-} from './tasks/parse-spec.ts'
+export type { ComputeNetwork } from './protocol/network.ts'
+export { parseSpec, TASK_TYPES, type TaskType, TYPE_LIMITS } from './tasks/parse-spec.ts'
+export { schema as taskSchema, type TaskSpec } from './tasks/schema.ts'
 export {
   createPolicy,
   type LivePolicy,

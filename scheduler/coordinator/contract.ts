@@ -1,7 +1,7 @@
 import type { Failure } from '../../sandbox/index.ts'
 import type { Needs, Servable } from '../market/match.ts'
-import type { TaskSpec } from '../tasks/parse-spec.ts'
-import type { Trust, Verification } from '../trust/credibility.ts'
+import type { TaskSpec } from '../tasks/schema.ts'
+import type { Assurance, Trust, Verification } from '../trust/credibility.ts'
 
 export interface WorkerOffer {
   slots: number
@@ -16,7 +16,7 @@ export interface WorkerOffer {
   lastResort?: boolean
   /** its price beside the base price; default 1 */
   multiplier?: number
-  /** what it costs in all beside others (place.ts, costOf); default 1 */
+  /** what it costs in all beside others (match.ts, costOf); default 1 */
   cost?: number
   /** task types and memory that it takes; default: everything */
   serves?: Servable
@@ -79,17 +79,7 @@ export interface Accepted {
   paid: { worker: string; price: bigint }[]
   /** the workers' signatures under the accepted answer */
   proofs: unknown[]
-  check: Check
-}
-
-/** How sure an accepted slice is, and what that took. */
-export interface Check {
-  /** answers to the whole slice */
-  answers: number
-  /** units of it that were recalculated */
-  audited: number
-  /** of the accepted answer */
-  credibility: number
+  assurance: Assurance
 }
 
 export interface Effects {

@@ -109,7 +109,7 @@ export function createAnswers(
     const { payload, ms, digest } = group.find(vote => vote.payload !== undefined)!
     const proofs = group.flatMap(vote => vote.proof ?? [])
     const audits = group.reduce((sum, vote) => sum + vote.audited, 0)
-    const check = { answers: answersOf(slice), audited: audits, credibility }
+    const assurance = { answers: answersOf(slice), audited: audits, credibility }
     const outcome = effects.accept({
       job: job.id,
       slice: slice.id,
@@ -118,7 +118,7 @@ export function createAnswers(
       payload,
       paid,
       proofs,
-      check
+      assurance
     })
     if (outcome === 'unstored') {
       giveBack(slice)
@@ -247,8 +247,8 @@ export function createAnswers(
   function skip(slice: Slice): void {
     const { id, job, first, count, reports } = slice
     const payload = job.unavailable!(reports!)
-    const check = { answers: 0, audited: 0, credibility: 1 }
-    const skipped = { job: job.id, slice: id, first, count, payload, paid: [], proofs: [], check }
+    const assurance = { answers: 0, audited: 0, credibility: 1 }
+    const skipped = { job: job.id, slice: id, first, count, payload, paid: [], proofs: [], assurance }
     if (effects.accept(skipped) !== 'stored') {
       giveBack(slice)
       return

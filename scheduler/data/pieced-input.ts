@@ -1,5 +1,6 @@
 import { encodeValue } from '../../sandbox/index.ts'
 import { CHUNK_BYTES, type Data } from './chunked-data.ts'
+import { head } from './value-bytes.ts'
 
 /**
  * Canonical bytes whose content is partly in blocks: the worker fetches the blocks and puts the pieces one after the
@@ -120,17 +121,6 @@ function ranges({ chunks }: Data, from: number, to: number): BlockRange[] {
     at = end
   }
   return found
-}
-
-/** Head of a canonical value (RFC 8949, 3): major type and argument in the shortest form. */
-export function head(major: number, argument: number): Uint8Array {
-  const type = major << 5
-  if (argument < 24) return Uint8Array.of(type | argument)
-  const width = argument < 2 ** 8 ? 1 : argument < 2 ** 16 ? 2 : argument < 2 ** 32 ? 4 : 8
-  const bytes = new Uint8Array(1 + width)
-  bytes[0] = type | (24 + Math.log2(width))
-  for (let i = width, rest = argument; i > 0; i--, rest = Math.floor(rest / 256)) bytes[i] = rest % 256
-  return bytes
 }
 
 /** An input of a plan as its canonical bytes, or as pieces where one of its fields lies in blocks. */

@@ -2,7 +2,7 @@ import type { Sandbox } from '../../sandbox/index.ts'
 import { assemble } from '../data/pieced-input.ts'
 import { TARGET_SLICE_MS } from '../market/match.ts'
 import type { Basis } from '../market/price.ts'
-import type { Part, Work } from '../tasks/job-parts.ts'
+import type { Part, Work } from '../tasks/contract.ts'
 import { LEAST_AUDITED_MS } from '../trust/credibility.ts'
 
 // A calibration is worth it when what it loads is small and what it runs ends soon.

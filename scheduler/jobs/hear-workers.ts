@@ -7,10 +7,10 @@ import type { Answer, WorkerOffer } from '../coordinator/contract.ts'
 import { addressGroup } from '../market/match.ts'
 import type { Exchange } from '../market/workers-on-offer.ts'
 import type { FromWorker, OfferFields, OfferMessage, SliceResult } from '../protocol/compute-messages.ts'
+import type { ComputeNetwork } from '../protocol/network.ts'
 import type { Outbox } from '../streams/lease-outbox.ts'
-import { type ComputeNetwork, type Links, MAX_LINKS } from '../streams/worker-links.ts'
+import { type Links, MAX_LINKS } from '../streams/worker-links.ts'
 import { digestOf } from '../trust/answer-digest.ts'
-import type { WorkerPolicy } from '../worker/lending-policy.ts'
 import type { Runs } from './running-jobs.ts'
 
 // Streams to workers that a node without jobs keeps; it opens more when it has work.
@@ -21,7 +21,8 @@ const DIRECTORY_INTERVAL_MS = 10_000
 type Refusal = Extract<FromWorker, { t: 'refused' }>
 
 export interface PeersInit {
-  policy: WorkerPolicy
+  /** how many slices of others this node runs at a time */
+  policy: { readonly slots: number }
   /** finds peers that lend their machine; gives hints, which are checked by dialling */
   findWorkers?: (options: { signal: AbortSignal }) => AsyncIterable<PeerId>
   signal: AbortSignal

@@ -10,12 +10,12 @@ import type {
   VerificationReport,
   WorkerShare
 } from '../contract.ts'
-import type { Check } from '../coordinator/contract.ts'
 import type { Data } from '../data/chunked-data.ts'
 import { JobCancelledError, JobExpiredError, JobFailedError } from '../errors.ts'
 import type { StoredSlice } from '../store/job-store.ts'
-import type { Work } from '../tasks/job-parts.ts'
-import type { TaskSpec } from '../tasks/parse-spec.ts'
+import type { Work } from '../tasks/contract.ts'
+import type { TaskSpec } from '../tasks/schema.ts'
+import type { Assurance } from '../trust/credibility.ts'
 
 // A person's eye and a terminal take no more.
 const PROGRESS_INTERVAL_MS = 100
@@ -167,7 +167,7 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   }
 
   /** Units were accepted. */
-  addDone(units: number, { answers, audited, credibility }: Check): void {
+  addDone(units: number, { answers, audited, credibility }: Assurance): void {
     const { replicas, confidence = 1, ...counts } = this.verification ?? NOTHING_VERIFIED
     const copies = replicas * this.done + answers * units + audited
     this.done += units

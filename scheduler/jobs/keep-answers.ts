@@ -2,7 +2,7 @@ import type { Logger } from '@libp2p/interface'
 import type { SignedWork } from '../../ledger/index.ts'
 import type { Accepted, Effects } from '../coordinator/contract.ts'
 import type { Store } from '../store/job-store.ts'
-import type { Part } from '../tasks/job-parts.ts'
+import type { Part } from '../tasks/contract.ts'
 import type { Trust } from '../trust/credibility.ts'
 import type { JobHandle } from './job-handle.ts'
 
@@ -48,12 +48,12 @@ export function createAccepted(
   }
 
   function accept(accepted: Accepted): 'stored' | 'malformed' | 'unstored' {
-    const { slice, first, count, paid, check } = accepted
+    const { slice, first, count, paid, assurance } = accepted
     const { job, part, index } = parts.get(accepted.job)!
     const value = accepted.payload as Uint8Array
     const works = accepted.proofs as SignedWork[]
     const write = (): void =>
-      store.addSlice(job.id, { part: index, first, count, slice, value, paid, works, check })
+      store.addSlice(job.id, { part: index, first, count, slice, value, paid, works, assurance })
     if (!keep(job, write)) return 'unstored'
     try {
       part.reducer.add(
@@ -68,7 +68,7 @@ export function createAccepted(
       return 'malformed'
     }
     for (const { worker, price } of paid) job.addShare(worker, count, price)
-    job.addDone(count, check)
+    job.addDone(count, assurance)
     return 'stored'
   }
 

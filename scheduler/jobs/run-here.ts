@@ -1,5 +1,5 @@
 import { encodeValue, type Sandbox } from '../../sandbox/index.ts'
-import type { RunPart } from '../tasks/job-parts.ts'
+import type { RunPart } from '../tasks/contract.ts'
 
 // A result that is combined here may be larger than what travels in one message.
 const MAX_RESULT_BYTES = 256 * 1024 * 1024

@@ -15,9 +15,9 @@ import {
   UnknownDelegatedJobError
 } from '../errors.ts'
 import { boundOf } from '../market/price.ts'
-import { MAX_FRAME_BYTES } from '../protocol/compute-messages.ts'
-import type { ComputeNetwork } from '../streams/worker-links.ts'
-import type { TaskSpec } from '../tasks/parse-spec.ts'
+import { MAX_FRAME_BYTES } from '../protocol/limits.ts'
+import type { ComputeNetwork } from '../protocol/network.ts'
+import type { TaskSpec } from '../tasks/schema.ts'
 import { JobHandle } from './job-handle.ts'
 
 /**

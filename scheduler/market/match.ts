@@ -1,16 +1,12 @@
 import type { TrustLevel } from '../../ledger/index.ts'
 import type { OfferFields } from '../protocol/compute-messages.ts'
-import { DEFAULT_MEMORY_MB, type TaskSpec } from '../tasks/parse-spec.ts'
+import { MESSAGE_BYTES } from '../protocol/limits.ts'
+import { DEFAULT_MEMORY_MB } from '../tasks/parse-spec.ts'
+import type { TaskSpec } from '../tasks/schema.ts'
 import { reputationFactor } from './price.ts'
 
 /** A slice is cut to take about this long: long beside a round trip, short beside a person's patience and a lost lease. */
 export const TARGET_SLICE_MS = 200
-/**
- * Inputs or results of one slice stay near this size: heartbeats are not stuck behind them, and one is on its way while
- * others are calculated, encoded and kept.
- */
-export const MESSAGE_BYTES = 4 * 1024 * 1024
-
 // Two slices per slot keep a worker busy while results travel.
 const SLICES_AHEAD_PER_SLOT = 2
 

@@ -1,8 +1,8 @@
 import type { TrustLevel } from '../../ledger/index.ts'
-import type { TaskSpec } from '../tasks/parse-spec.ts'
+import type { TaskSpec } from '../tasks/schema.ts'
 
 /**
- * Prices (tasks.md, "Prices"). Pure. Factors are plain numbers; an amount is rounded once, at its end, to integer
+ * Prices. Pure. Factors are plain numbers; an amount is rounded once, at its end, to integer
  * micro-credits.
  */
 
@@ -70,7 +70,7 @@ export function basePrice(resources: Resources): bigint {
 
 /** Factor of one look at the market. `utilisation`: busy slots / all slots of the offers seen. */
 export function marketFactor(utilisation: number): number {
-  // tasks.md names whole per cent, "to 79 %" ends where 80 begins
+  // whole per cent: "to 79 %" ends where 80 begins
   return MARKET_STEPS.find(([below]) => utilisation < below)?.[1] ?? MARKET_RANGE.high
 }
 
@@ -103,7 +103,7 @@ export interface Factors {
   reputation?: number
   /** the worker's own */
   multiplier?: number
-  /** expected copies of the work that are paid for so that it is verified (verify.ts, expectedCost) */
+  /** expected copies of the work that are paid for so that it is verified (credibility.ts, expectedCost) */
   verification?: number
 }
 

@@ -2,8 +2,8 @@ import type { ComponentLogger, PeerId, Startable } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { Ledger } from '../../ledger/index.ts'
 import type { OfferFields } from '../protocol/compute-messages.ts'
-import type { ComputeNetwork } from '../streams/worker-links.ts'
-import type { TaskSpec } from '../tasks/parse-spec.ts'
+import type { ComputeNetwork } from '../protocol/network.ts'
+import type { TaskSpec } from '../tasks/schema.ts'
 import { costOf, draw, mayServe, needsOf } from './match.ts'
 import {
   createOfferBook,

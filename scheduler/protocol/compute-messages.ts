@@ -5,30 +5,20 @@ import { z } from 'zod'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import { CHUNK_BYTES } from '../data/chunked-data.ts'
 import { ProtocolError } from '../errors.ts'
+import {
+  MAX_FRAME_BYTES,
+  MAX_HOLDERS,
+  MAX_HOLDERS_PER_BLOCK,
+  MAX_INPUTS_PER_SLICE,
+  MAX_PIECES,
+  MAX_SLICES_PER_MESSAGE
+} from './limits.ts'
 
 /**
  * Requester → worker and back on one persistent stream, canonical values behind a varint length.
  * Every message of a requester gets an answer: `loaded`, `result` or `refused`.
  */
 export const COMPUTE_PROTOCOL = '/artel/compute/3'
-
-// The largest message: a program's context (a matrix) or one batch of slices. More travels by CID.
-export const MAX_FRAME_BYTES = 64 * 1024 * 1024
-/** Most slices that one message may lease or answer. */
-export const MAX_SLICES_PER_MESSAGE = 4096
-/** Most inputs of one slice: the tasks of a batch. */
-export const MAX_INPUTS_PER_SLICE = 65_536
-/**
- * Most pieces of one input: groups of 16,384 slices, the most that a job has, with a head each, and some of more than a
- * block. Records of 1 KiB in a slice of 4 MiB are fewer.
- */
-export const MAX_PIECES = 65_536
-/** Most workers that one input comes from: twice as many as a requester is linked to at a time. */
-export const MAX_HOLDERS = 256
-/** Most of them that one block is asked of. */
-export const MAX_HOLDERS_PER_BLOCK = 4
-// A program and its context stay below a frame with room for its envelope.
-export const MAX_PROGRAM_BYTES = MAX_FRAME_BYTES - 65_536
 
 const bytes = z.custom<Uint8Array>(value => value instanceof Uint8Array, 'must be bytes')
 const id = z.string().min(1).max(64)
@@ -63,7 +53,7 @@ const sha256 = z.custom<Uint8Array>(
   'must be 32 bytes'
 )
 
-/** bytes that are partly in blocks of the requester or of other workers (pieces.ts) */
+/** bytes that are partly in blocks of the requester or of other workers (pieced-input.ts) */
 const pieces = z.object({
   size: z.int().min(0).max(MAX_FRAME_BYTES),
   holders: z.array(z.string().max(128)).max(MAX_HOLDERS).optional(),
@@ -96,13 +86,13 @@ const slice = z.object({
   job: id,
   /** micro-credits that the requester pays for it when it is accepted */
   price: z.int().min(0),
-  /** a large answer stays at the worker, and what is sent and signed are its digests (tasks/shuffle.ts) */
+  /** a large answer stays at the worker, and what is sent and signed are its digests (tasks/shuffle/shuffle.ts) */
   keep: z.boolean().optional()
 })
 
 const names = (most: number) => z.array(z.string().min(1).max(32)).max(most)
 
-/** What a worker lends and asks; it also travels by gossip (offers.ts). */
+/** What a worker lends and asks; it also travels by gossip (offer-book.ts). */
 export const offerFields = z.object({
   /** determinism class of its results */
   class: z.string().max(64),
@@ -151,7 +141,7 @@ const fromWorker = z.discriminatedUnion('t', [
         z.object({
           id: z.int().min(0),
           ms,
-          /** of the worker under job, slice, digest of the outcomes (digest.ts) and price (signWork of the ledger) */
+          /** of the worker under job, slice, digest of the outcomes (answer-digest.ts) and price (signWork of the ledger) */
           signature: z.custom<Uint8Array>(
             value => value instanceof Uint8Array && value.length === 64,
             'must be 64 bytes'

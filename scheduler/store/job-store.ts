@@ -3,9 +3,9 @@ import { DatabaseSync } from 'node:sqlite'
 import type { SignedWork } from '../../ledger/index.ts'
 import { decodeValue, type Failure } from '../../sandbox/index.ts'
 import type { JobState, VerificationReport, WorkerShare } from '../contract.ts'
-import type { Check } from '../coordinator/contract.ts'
-import type { TaskSpec, TaskType } from '../tasks/parse-spec.ts'
-import type { Trust } from '../trust/credibility.ts'
+import type { TaskType } from '../tasks/parse-spec.ts'
+import type { TaskSpec } from '../tasks/schema.ts'
+import type { Assurance, Trust } from '../trust/credibility.ts'
 import { type InRow, openLargeValues } from './value-files.ts'
 
 /** A job as it lies on disk. */
@@ -182,9 +182,12 @@ export function openStore(file: string) {
     running(id: string): void {
       setState.run('running', id)
     },
-    addSlice(job: string, slice: StoredSlice & { slice: number; works: SignedWork[]; check: Check }): void {
+    addSlice(
+      job: string,
+      slice: StoredSlice & { slice: number; works: SignedWork[]; assurance: Assurance }
+    ): void {
       const paid = JSON.stringify(slice.paid.map(({ worker, price }) => [worker, String(price)]))
-      const { answers, audited, credibility } = slice.check
+      const { answers, audited, credibility } = slice.assurance
       const { bytes, inFile } = large.put(job, nameOf(slice), slice.value)
       // a slice without its signatures would be paid without a receipt
       transaction(() => {

@@ -5,8 +5,7 @@ import * as lp from 'it-length-prefixed'
 import { raceSignal } from 'race-signal'
 import { type Blocks, CHUNK_BYTES, chunkCid, digestOfBlock, readBlock } from '../data/chunked-data.ts'
 import { BlockError, PeerUnreachableError } from '../errors.ts'
-import type { KeptBlocks } from '../worker/kept-blocks.ts'
-import type { ComputeNetwork } from './worker-links.ts'
+import type { ComputeNetwork } from '../protocol/network.ts'
 
 /**
  * Blocks from the peer that asks for work, or from another worker that keeps them. One persistent stream; a request is
@@ -52,7 +51,7 @@ export function createBlockExchange(components: {
   network: Pick<ComputeNetwork, 'peerId' | 'handle' | 'unhandle' | 'dialProtocol'>
   blocks?: Blocks
   /** what this node keeps as a worker */
-  kept?: Pick<KeptBlocks, 'get'>
+  kept?: { get(digest: Uint8Array): Uint8Array | undefined }
   logger: ComponentLogger
   /** a peer asked for a block that is not here */
   onMissing?: (digest: Uint8Array) => void

@@ -1,5 +1,5 @@
-import { type LeasedSlice, MAX_SLICES_PER_MESSAGE } from '../protocol/compute-messages.ts'
-import type { Part } from '../tasks/job-parts.ts'
+import type { LeasedSlice, LoadMessage } from '../protocol/compute-messages.ts'
+import { MAX_SLICES_PER_MESSAGE } from '../protocol/limits.ts'
 import type { Link } from './worker-links.ts'
 
 // A message with leases: a quarter of the largest frame.
@@ -7,7 +7,7 @@ const LEASE_BYTES = 16 * 1024 * 1024
 
 /** Collects what one step of the coordinator decides, and sends it in one message per worker and kind. */
 export function createOutbox(linkOf: (worker: string) => Link | undefined) {
-  const posts = new Map<string, { leases: LeasedSlice[]; programs: Part[]; revoked: number[] }>()
+  const posts = new Map<string, { leases: LeasedSlice[]; programs: LoadMessage[]; revoked: number[] }>()
 
   function post(worker: string) {
     const known = posts.get(worker) ?? { leases: [], programs: [], revoked: [] }
@@ -16,10 +16,10 @@ export function createOutbox(linkOf: (worker: string) => Link | undefined) {
   }
 
   return {
-    lease(worker: string, part: Part, slice: LeasedSlice): void {
+    lease(worker: string, { load }: { load: LoadMessage }, slice: LeasedSlice): void {
       const { leases, programs } = post(worker)
       leases.push(slice)
-      programs.push(part)
+      programs.push(load)
     },
 
     revoke(worker: string, slice: number): void {
@@ -30,7 +30,7 @@ export function createOutbox(linkOf: (worker: string) => Link | undefined) {
       for (const [worker, { leases, programs, revoked }] of posts) {
         const link = linkOf(worker)
         if (link == null) continue
-        for (const part of programs) if (!link.loaded(part.load.program)) link.load(part.load)
+        for (const load of programs) if (!link.loaded(load.program)) link.load(load)
         if (revoked.length > 0) link.send({ t: 'revoke', slices: revoked })
         for (const slices of inMessages(leases)) link.send({ t: 'lease', slices })
       }

@@ -1,14 +1,4 @@
-import type {
-  AbortOptions,
-  ComponentLogger,
-  Connection,
-  Logger,
-  PeerId,
-  Stream,
-  StreamHandler,
-  Topology
-} from '@libp2p/interface'
-import type { Multiaddr } from '@multiformats/multiaddr'
+import type { ComponentLogger, Logger, PeerId, StreamHandler } from '@libp2p/interface'
 import type { LoadMessage } from '../protocol/compute-messages.ts'
 import {
   type Channel,
@@ -18,27 +8,8 @@ import {
   openRequesterChannel,
   openWorkerChannel
 } from '../protocol/compute-messages.ts'
-import type { ComputeWorker } from '../worker/worker.ts'
-
-/** What the scheduler uses of libp2p. */
-export interface ComputeNetwork {
-  peerId: PeerId
-  handle(
-    protocol: string,
-    handler: StreamHandler,
-    options?: { maxInboundStreams?: number; maxOutboundStreams?: number }
-  ): Promise<void>
-  unhandle(protocol: string): Promise<void>
-  register(protocol: string, topology: Topology): Promise<string>
-  unregister(id: string): void
-  dial(peer: PeerId | Multiaddr, options?: AbortOptions): Promise<Connection>
-  dialProtocol(
-    peer: PeerId,
-    protocol: string,
-    options?: AbortOptions & { maxOutboundStreams?: number }
-  ): Promise<Stream>
-  getConnections(peer?: PeerId): Connection[]
-}
+import type { ComputeNetwork } from '../protocol/network.ts'
+import type { WorkerEnd } from '../protocol/worker-end.ts'
 
 export interface LinkEvents {
   message(worker: string, message: FromWorker): void
@@ -73,7 +44,7 @@ const MAX_STREAMS = 2
  */
 export function createLinks(
   init: { events: LinkEvents; findWorkers?: (options: { signal: AbortSignal }) => AsyncIterable<PeerId> },
-  components: { network: ComputeNetwork; worker: ComputeWorker; logger: ComponentLogger }
+  components: { network: ComputeNetwork; worker: WorkerEnd; logger: ComponentLogger }
 ) {
   const { events, findWorkers } = init
   const { network, worker } = components

@@ -1,7 +1,7 @@
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import { ProtocolError } from '../errors.ts'
+import type { Reducer } from './contract.ts'
 import { createTree, foldBlocks, type TreeNode } from './fold-tree.ts'
-import type { Reducer } from './registry.ts'
 
 /** The text of a driver for the sandbox: the function, and beside it the self-contained functions and data that it uses. */
 export function driverSource(
@@ -185,36 +185,4 @@ function expectCover(
     throw new ProtocolError(
       `a result does not cover the blocks ${first} to ${first + count - 1} that were asked for`
     )
-}
-
-/** A canonical array (RFC 8949, major type 4) of `length` items from their encoded bytes, which may come in pieces. */
-export function encodeArray(length: number, pieces: Uint8Array[]): Uint8Array {
-  const head = arrayHeadOf(length)
-  const array = new Uint8Array(head.length + pieces.reduce((sum, piece) => sum + piece.length, 0))
-  array.set(head)
-  let offset = head.length
-  for (const piece of pieces) {
-    array.set(piece, offset)
-    offset += piece.length
-  }
-  return array
-}
-
-/** Length and head size of an encoded array; throws when the value is none. */
-export function arrayHead(bytes: Uint8Array): { length: number; size: number } {
-  const [initial = 0] = bytes
-  const info = initial & 0x1f
-  if (initial >> 5 !== 4 || info > 26) throw new ProtocolError('a result is not a list')
-  if (info < 24) return { length: info, size: 1 }
-  const width = 1 << (info - 24)
-  let length = 0
-  for (let i = 1; i <= width; i++) length = length * 256 + (bytes[i] ?? 0)
-  return { length, size: 1 + width }
-}
-
-function arrayHeadOf(length: number): Uint8Array {
-  if (length < 24) return Uint8Array.of(0x80 | length)
-  if (length < 1 << 8) return Uint8Array.of(0x98, length)
-  if (length < 1 << 16) return Uint8Array.of(0x99, length >> 8, length)
-  return Uint8Array.of(0x9a, length >>> 24, length >> 16, length >> 8, length)
 }

@@ -1,75 +1,24 @@
 import { hash } from 'node:crypto'
 import { decodeValue, encodeValue, type Failure, type Program } from '../../sandbox/index.ts'
-import { encodeInput, type SliceInput } from '../data/pieced-input.ts'
-import { MESSAGE_BYTES } from '../market/match.ts'
+import { encodeInput } from '../data/pieced-input.ts'
+import { encodeArray } from '../data/value-bytes.ts'
 import type { LoadMessage } from '../protocol/compute-messages.ts'
+import { MESSAGE_BYTES } from '../protocol/limits.ts'
 import type { Outcomes } from '../trust/answer-digest.ts'
-import { encodeArray } from './drivers.ts'
+import type { Part, Work } from './contract.ts'
+import { malformed, type Plan } from './contract.ts'
 import { listReducer } from './kinds/map.ts'
 import { planMapReduce } from './kinds/map-reduce.ts'
 import { trainWork } from './kinds/ml-train-step.ts'
 import { pipelineWork } from './kinds/pipeline.ts'
 import { blockedProduct, columnsPerBlock } from './matrix/multiply-blocks.ts'
-import { DEFAULT_MEMORY_MB, parseSpec, type TaskSpec, timeoutOf } from './parse-spec.ts'
-import { type Plan, type PlannedSpec, plan, type Reducer, type RunHere } from './registry.ts'
+import { DEFAULT_MEMORY_MB, parseSpec, timeoutOf } from './parse-spec.ts'
+import { type PlannedSpec, plan } from './registry.ts'
+import type { TaskSpec } from './schema.ts'
 import { SHUFFLE_BYTES, shuffledWork } from './shuffle/shuffle.ts'
 
 // Tasks of a batch in one slice: more would only make the tail longer.
 const MAX_TASKS_PER_SLICE = 4096
-
-/** Units that run with one program: a whole task, or the tasks of a batch that share their code. */
-export interface Part {
-  units: number
-  mostUnits: number
-  /** what measured speeds belong to: the same code with units of the same kind */
-  rateKey: string
-  load: LoadMessage
-  /** encoded inputs of the units [first, first + count): one, or one per task of a batch */
-  inputs(first: number, count: number): SliceInput[]
-  /** Of the outcomes of one slice, what those of its units [first, first + count) alone would be; absent where units are folded. */
-  cut?(outcomes: Outcomes, first: number, count: number): Outcomes
-  /** The outcomes of one slice as bytes that the reducer takes, or why they are none. */
-  pack(outcomes: Outcomes, count: number, first: number): Uint8Array | Failure
-  /** large answers stay at their workers (tasks/shuffle.ts) */
-  keep?: boolean
-  /** for units whose inputs other workers keep, who may be gone */
-  missing?: {
-    /** those of `digests` that the unit needs */
-    of(unit: number, digests: Uint8Array[]): Uint8Array[]
-    /** What the reducer takes in place of a result; `digests`: what workers could not get. */
-    result(digests: Uint8Array[]): Uint8Array
-  }
-  reducer: Reducer
-  /** a new one, when accepted results turned out to be in doubt */
-  createReducer(): Reducer
-  /** its part of the job's bound: the first of the second; those of all parts together are never more than one */
-  share: [part: number, of: number]
-}
-
-/** A part has the same number in every run of its job: what was accepted of it before a restart belongs to it. */
-export type NumberedPart = [index: number, part: Part]
-
-/** Gives what runs an input of the part's program in this node's own sandbox. */
-export type RunPart = (part: Part) => RunHere
-
-/** A job as parts, which may depend on each other, and how their results make one. */
-export interface Work {
-  /** units of all parts; a part that cannot be planned yet counts as one */
-  readonly total: number
-  /** The parts that can run after this one is complete; `undefined`: at the start. Nothing but results decides. */
-  next(completed: number | undefined, run: RunPart): Promise<NumberedPart[]>
-  /** the failure of a part as the owner of the job should read it */
-  explain?(index: number, failure: Failure): Failure
-  finish(run: RunPart): Promise<Uint8Array>
-}
-
-export const malformed: Failure = {
-  name: 'invalid-result',
-  message: 'the answer does not have one outcome per input'
-}
-
-/** Makes the message that brings a program to a worker. */
-export type LoadMessageOf = (program: Program) => LoadMessage
 
 /** One task of any type. `specBytes`: the encoded size of the spec. */
 export function createWork(spec: TaskSpec, specBytes: number): Work {

@@ -10,7 +10,7 @@ import { OPERATIONS, schema, type TaskSpec } from './schema.ts'
 export type * from './schema.ts'
 export { OPERATIONS, schema } from './schema.ts'
 
-/** What limits a slice of each type (tasks.md): wall-clock ms of one slice, and inline input items (numbers for a matrix). */
+/** What limits a slice of each type: wall-clock ms of one slice, and inline input items (numbers for a matrix). */
 export const TYPE_LIMITS = {
   range_reduce: { timeoutMs: 30_000, items: 1e6 },
   map: { timeoutMs: 30_000, items: 1e6 },

@@ -1,4 +1,4 @@
-import type { Operation } from './parse-spec.ts'
+import type { Operation } from './schema.ts'
 
 /** How one operation starts, folds, combines and ends. `Acc` is what travels in a tree node. */
 export interface Reduction {

@@ -14,7 +14,7 @@ const bound = z
   .union([z.int(), z.bigint().transform(Number)])
   .refine(Number.isSafeInteger, 'must be an integer between −2^53 and 2^53')
 const context = z.record(z.string(), z.unknown())
-/** a list, or one that lies in the block store (pieces.ts), which plans use in the same way */
+/** a list, or one that lies in the block store (pieced-input.ts), which plans use in the same way */
 const items = z.custom<unknown[]>(
   value => Array.isArray(value) || value instanceof DataItems,
   'expected an array, or { cid } of one'
@@ -238,7 +238,7 @@ function numbers() {
   ])
 }
 
-/** The form of every task; spec.ts checks what a form cannot say. */
+/** The form of every task; parse-spec.ts checks what a form cannot say. */
 export const schema = z.discriminatedUnion('type', [
   rangeReduce,
   map,

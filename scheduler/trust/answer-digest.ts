@@ -1,7 +1,6 @@
 import { merkleTree } from '../../ledger/index.ts'
 import { encodeValue, type Failure } from '../../sandbox/index.ts'
-import { ProtocolError } from '../errors.ts'
-import { arrayHead, encodeArray } from '../tasks/drivers.ts'
+import { argumentAt, cutList, itemEnds } from '../data/value-bytes.ts'
 
 /** What a slice gave: one value for all its units, or one per task of a batch. */
 export type Outcomes = (Uint8Array | Failure)[]
@@ -43,58 +42,4 @@ function inLeaves(items: number, leaf: (from: number, to: number) => Uint8Array)
   return Array.from({ length: Math.ceil(items / size) }, (_, i) =>
     leaf(i * size, Math.min(items, (i + 1) * size))
   )
-}
-
-/** The bytes of each element of a list; nothing where the bytes are no list. */
-export function listItems(list: Uint8Array): Uint8Array[] | undefined {
-  return itemEnds(list)?.map((end, i, ends) =>
-    list.subarray(i === 0 ? arrayHead(list).size : ends[i - 1], end)
-  )
-}
-
-/** Elements [first, first + count) of a list in canonical bytes, as a list. Throws ProtocolError where there are none. */
-export function listPart(list: Uint8Array, first: number, count: number): Uint8Array {
-  const ends = itemEnds(list)
-  if (ends == null || first + count > ends.length)
-    throw new ProtocolError(`a result is no list with the items ${first} to ${first + count - 1}`)
-  return cutList(list, ends, first, count)
-}
-
-function cutList(list: Uint8Array, ends: number[], first: number, count: number): Uint8Array {
-  const from = first === 0 ? arrayHead(list).size : ends[first - 1]!
-  return encodeArray(count, [list.subarray(from, ends[first + count - 1])])
-}
-
-/** The number in the head of a canonical value, and where the head ends. */
-function argumentAt(bytes: Uint8Array, at: number): { n: number; next: number } {
-  const info = bytes[at]! & 31
-  if (info < 24) return { n: info, next: at + 1 }
-  const next = at + 1 + (info < 28 ? 1 << (info - 24) : 0)
-  let n = 0
-  for (let i = at + 1; i < next; i++) n = n * 256 + (bytes[i] ?? 0)
-  return { n, next }
-}
-
-/** Where each element of a list ends; nothing where the bytes are no list. What an element holds is not looked at. */
-function itemEnds(list: Uint8Array): number[] | undefined {
-  if (list.length === 0 || list[0]! >> 5 !== 4) return
-  const { n: length, next } = argumentAt(list, 0)
-  if (length > list.length) return
-  const ends: number[] = []
-  let at = next
-  while (ends.length < length) {
-    for (let open = 1; open > 0; open--) {
-      if (at >= list.length) return
-      const major = list[at]! >> 5
-      const head = argumentAt(list, at)
-      at = head.next
-      if (major === 2 || major === 3) at += head.n
-      else if (major === 4) open += head.n
-      else if (major === 5) open += 2 * head.n
-      else if (major === 6) open++
-    }
-    if (at > list.length) return
-    ends.push(at)
-  }
-  return at === list.length ? ends : undefined
 }

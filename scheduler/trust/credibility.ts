@@ -1,5 +1,5 @@
 /**
- * How sure one can be of an answer, and what to do about it (verification.md). Pure: trust records, the answers of
+ * How sure one can be of an answer, and what to do about it. Pure: trust records, the answers of
  * a slice and a random number come in, a verdict goes out.
  */
 
@@ -20,6 +20,16 @@ export interface Trust {
 }
 
 export const NO_TRUST: Trust = { checks: 0, streak: 0, compared: 0, wrong: 0 }
+
+/** How sure an accepted slice is, and what that took. */
+export interface Assurance {
+  /** answers to the whole slice */
+  answers: number
+  /** units of it that were recalculated */
+  audited: number
+  /** of the accepted answer */
+  credibility: number
+}
 
 // Share of bad workers that is assumed before anything is known (Sarmenta 2002 uses the same).
 const ASSUMED_BAD = 0.1

@@ -1,10 +1,9 @@
 import type { Failure, Outcome } from '../../sandbox/index.ts'
 import type { SliceResult } from '../protocol/compute-messages.ts'
+import { MAX_OUTPUT_BYTES } from '../protocol/limits.ts'
 
 /** What a worker's answers may be at most, so that every one fits into a frame. */
 
-/** The output of a slice must fit into a frame with room for its envelope. */
-export const MAX_OUTPUT_BYTES = 32 * 1024 * 1024
 // What a failure may say: the protocol takes no more, and a whole batch of failures must fit into a frame.
 export const MAX_MESSAGE_CHARS = 2000
 const MAX_STACK_CHARS = 2000

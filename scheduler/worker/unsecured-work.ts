@@ -7,7 +7,7 @@ export const WORD_LIMIT_MICRO = CREDIT_MICRO
 const WORD_LIMIT_JOBS = 4_000
 
 /**
- * What this node has done for requesters on their word alone (ledger.md, "Offline"). While a requester reaches no
+ * What this node has done for requesters on their word alone. While a requester reaches no
  * witness its jobs run all the same, and its signed orders are certified when it does; until then it can owe this
  * node the limit, and what is under way, but not more. Kept in memory: a requester cannot make this node forget.
  */

@@ -9,13 +9,15 @@ import type {
   OfferMessage,
   SliceResult
 } from '../protocol/compute-messages.ts'
+import { spill } from '../protocol/kept-partitions.ts'
+import { MAX_OUTPUT_BYTES } from '../protocol/limits.ts'
+import type { WorkerConnection } from '../protocol/worker-end.ts'
 import type { BlockExchange } from '../streams/block-exchange.ts'
-import { spill } from '../tasks/shuffle/shuffle.ts'
 import { digestOf } from '../trust/answer-digest.ts'
 import { BlocksMissingError, createWorkerInputs } from './gather-inputs.ts'
 import { createKeptBlocks, type KeptBlocks } from './kept-blocks.ts'
 import type { OfferTerms, WorkerPolicy } from './lending-policy.ts'
-import { inResultMessages, MAX_MESSAGE_CHARS, MAX_OUTPUT_BYTES, toTravel } from './result-messages.ts'
+import { inResultMessages, MAX_MESSAGE_CHARS, toTravel } from './result-messages.ts'
 import type { Credit } from './unsecured-work.ts'
 
 // Outstanding slices per requester: enough to hide a round trip, few enough to bound memory.
@@ -34,13 +36,6 @@ const BATCH_MS = 20
 const MAX_SLICES_PER_RUN = 64
 // Slices whose blocks are fetched ahead: two of the usual 4 MiB are enough to keep the sandbox busy.
 const PREFETCH_SLICES = 2
-
-/** One requester's end of the compute protocol. */
-export interface WorkerConnection {
-  receive(message: FromRequester): void
-  /** The requester is gone: everything of it is dropped. */
-  close(): void
-}
 
 interface Program {
   message: LoadMessage

@@ -127,14 +127,14 @@ describe('scheduler: audits', () => {
     }
     for (const _ of audits) scene.answer('own')
     assert.equal(scene.accepted.length, known + 1)
-    const { paid, check } = scene.accepted.at(-1)!
+    const { paid, assurance } = scene.accepted.at(-1)!
     assert.deepEqual(
       paid.map(({ worker }) => worker),
       ['w']
     )
-    assert.equal(check.answers, 1)
-    assert.equal(check.audited, audits.length)
-    assert.ok(check.credibility >= 0.999)
+    assert.equal(assurance.answers, 1)
+    assert.equal(assurance.audited, audits.length)
+    assert.ok(assurance.credibility >= 0.999)
   })
 
   it('audits no answer that took less time than the audit would', () => {
@@ -146,7 +146,7 @@ describe('scheduler: audits', () => {
     assert.ok(count > 30)
     assert.deepEqual(scene.of('own'), [])
     assert.equal(scene.accepted.length, known + 1)
-    assert.equal(scene.accepted.at(-1)!.check.audited, 0)
+    assert.equal(scene.accepted.at(-1)!.assurance.audited, 0)
   })
 
   it('calculates all of a slice when an audit differs; the cheat is caught and its other results are taken back', () => {
@@ -197,8 +197,8 @@ describe('scheduler: audits', () => {
     scene.coordinator.answer('own', [{ slice: audit.slice, answer: { failure, ms: 1 } }], scene.now)
     for (let i = 0; i < 20 && !scene.accepted.some(slice => slice.first === first); i++)
       scene.answer(scene.leases.find(lease => lease.worker === 'v')?.worker ?? scene.leases[0]!.worker)
-    const { paid, check } = scene.accepted.find(slice => slice.first === first)!
-    assert.equal(check.answers, 2)
+    const { paid, assurance } = scene.accepted.find(slice => slice.first === first)!
+    assert.equal(assurance.answers, 2)
     assert.deepEqual(new Set(paid.map(({ worker }) => worker)), new Set(['w', 'v']))
   })
 
@@ -208,7 +208,7 @@ describe('scheduler: audits', () => {
     scene.submit(0.9)
     for (let i = 0; i < 500 && scene.ended == null; i++) scene.answer(scene.leases[0]!.worker)
     const first = scene.accepted.slice(0, 10)
-    assert.ok(first.every(({ check }) => check.answers === 2 && check.audited === 0))
+    assert.ok(first.every(({ assurance }) => assurance.answers === 2 && assurance.audited === 0))
   })
 })
 

@@ -1,8 +1,9 @@
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import { createSandbox, decodeValue, encodeValue, type Sandbox, type Session } from '../../sandbox/index.ts'
+import type { Plan } from '../../scheduler/tasks/contract.ts'
 import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
-import { type Plan, type PlannedSpec, plan } from '../../scheduler/tasks/registry.ts'
+import { type PlannedSpec, plan } from '../../scheduler/tasks/registry.ts'
 import { cutting } from './arbitraries.ts'
 import { openSession, type Run, runHere, runIn, runPlan } from './programs.ts'
 

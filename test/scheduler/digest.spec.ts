@@ -2,7 +2,8 @@ import { strict as assert } from 'node:assert'
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { encodeValue } from '../../sandbox/index.ts'
-import { digestOf, listPart } from '../../scheduler/trust/answer-digest.ts'
+import { listPart } from '../../scheduler/data/value-bytes.ts'
+import { digestOf } from '../../scheduler/trust/answer-digest.ts'
 
 const sha256 = (...parts: Uint8Array[]): Buffer =>
   parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest()

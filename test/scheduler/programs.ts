@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import type { Program, Sandbox, Session } from '../../sandbox/index.ts'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
-import type { Plan } from '../../scheduler/tasks/registry.ts'
+import type { Plan } from '../../scheduler/tasks/contract.ts'
 import type { Cut } from './arbitraries.ts'
 
 /** Encoded input → encoded output of a plan's program. */

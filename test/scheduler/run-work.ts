@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert'
 import { createSandbox, decodeValue, encodeValue, type Sandbox, type Session } from '../../sandbox/index.ts'
 import { assemble } from '../../scheduler/data/pieced-input.ts'
-import { createWork, type NumberedPart, type Part } from '../../scheduler/tasks/job-parts.ts'
+import type { NumberedPart, Part } from '../../scheduler/tasks/contract.ts'
+import { createWork } from '../../scheduler/tasks/job-parts.ts'
 import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
 
 const noBlocks = async (): Promise<Uint8Array> => assert.fail('an inline spec needs no blocks')

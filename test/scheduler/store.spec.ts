@@ -24,7 +24,7 @@ const slice = (first: number, worker = 'w', price = 5n) => ({
   count: 1,
   slice: first,
   works: [],
-  check: { answers: 1, audited: 0, credibility: 0.99 },
+  assurance: { answers: 1, audited: 0, credibility: 0.99 },
   value: Uint8Array.of(first),
   paid: [{ worker, price }]
 })
@@ -107,8 +107,16 @@ describe('scheduler/store', () => {
   it('adds up how slices were verified, pays for canaries, and forgets both with a slice in doubt', () => {
     let store = openStore(file)
     store.addJob(job, encodeValue([spec]))
-    store.addSlice('job', { ...slice(0), count: 10, check: { answers: 2, audited: 0, credibility: 0.999 } })
-    store.addSlice('job', { ...slice(10), count: 30, check: { answers: 1, audited: 4, credibility: 0.992 } })
+    store.addSlice('job', {
+      ...slice(0),
+      count: 10,
+      assurance: { answers: 2, audited: 0, credibility: 0.999 }
+    })
+    store.addSlice('job', {
+      ...slice(10),
+      count: 30,
+      assurance: { answers: 1, audited: 4, credibility: 0.992 }
+    })
     store.addCanary('job', { part: 0, first: 0 }, { worker: 'c', price: 7n, works: [] })
     store.close()
     store = openStore(file)
@@ -246,13 +254,13 @@ describe('scheduler/store', () => {
       JSON.stringify(fileURLToPath(new URL(`../../scheduler/${path}`, import.meta.url)))
     await writeFile(
       script,
-      `import { openStore } from ${at('store.ts')}
-import { parseSpec } from ${at('spec.ts')}
+      `import { openStore } from ${at('store/job-store.ts')}
+import { parseSpec } from ${at('tasks/parse-spec.ts')}
 import { encodeValue } from ${at('../sandbox/index.ts')}
 const store = openStore(${JSON.stringify(file)})
 store.addJob(${JSON.stringify({ ...job, bound: 0 })}, encodeValue([parseSpec({ type: 'map', items: [1], fn: 'x' })]))
 for (let first = 0; ; first++) {
-  store.addSlice('job', { part: 0, first, count: 1, slice: first, works: [], check: { answers: 1, audited: 0, credibility: 1 }, value: new Uint8Array(500), paid: [{ worker: 'w', price: 1n }] })
+  store.addSlice('job', { part: 0, first, count: 1, slice: first, works: [], assurance: { answers: 1, audited: 0, credibility: 1 }, value: new Uint8Array(500), paid: [{ worker: 'w', price: 1n }] })
   console.log(first)
 }`
     )

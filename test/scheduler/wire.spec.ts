@@ -8,10 +8,9 @@ import {
   type Channel,
   type FromRequester,
   type FromWorker,
-  MAX_FRAME_BYTES,
-  MAX_SLICES_PER_MESSAGE,
   openWorkerChannel
 } from '../../scheduler/protocol/compute-messages.ts'
+import { MAX_FRAME_BYTES, MAX_SLICES_PER_MESSAGE } from '../../scheduler/protocol/limits.ts'
 import { until } from '../bootstrap/nodes.ts'
 
 const log = defaultLogger().forComponent('test')

@@ -196,7 +196,7 @@ export function simulate(seed: number): Run {
           work(worker!)
         })
       },
-      accept({ job: jobId, first, count, payload, paid, check: { audited, credibility } }) {
+      accept({ job: jobId, first, count, payload, paid, assurance: { audited, credibility } }) {
         note(`accept ${jobId} [${first}, +${count}) of ${paid.map(each => each.worker)}`)
         const job = jobs.get(jobId) as Job
         check(job.ended == null, 'a slice is accepted for a job that has ended')

@@ -32,7 +32,7 @@ const PLACE_S = 20
 // Relays of a running network know how much they hear.
 const PRIMING = 150
 const REQUESTERS = 0.01
-// As scheduler/links.ts.
+// As scheduler/streams/worker-links.ts.
 const MAX_LINKS = 128
 const MAX_DIALS = 8
 const DIAL_MS = 150

@@ -1,8 +1,8 @@
 import { decodeValue, encodeValue } from '../../../sandbox/index.ts'
 import { ProtocolError } from '../../errors.ts'
+import type { Plan } from '../contract.ts'
 import { createChance, driverSource, encodeContext, expose, inOrder } from '../drivers.ts'
-import type { FilterSpec } from '../parse-spec.ts'
-import type { Plan } from '../registry.ts'
+import type { FilterSpec } from '../schema.ts'
 
 interface Input {
   first: number

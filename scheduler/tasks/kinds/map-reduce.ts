@@ -1,3 +1,4 @@
+import type { Plan } from '../contract.ts'
 import {
   createChance,
   driverSource,
@@ -10,9 +11,8 @@ import {
   treeReducer
 } from '../drivers.ts'
 import { blockSize, createTree, foldBlocks, mergeNodes, type TreeNode } from '../fold-tree.ts'
-import type { MapReduceSpec, Operation } from '../parse-spec.ts'
 import { createReduction, type Reduction } from '../reductions.ts'
-import type { Plan } from '../registry.ts'
+import type { MapReduceSpec, Operation } from '../schema.ts'
 
 interface Input extends ReduceInput {
   items: unknown[]

@@ -1,17 +1,9 @@
 import { decodeValue } from '../../../sandbox/index.ts'
+import { arrayHead, encodeArray, listPart } from '../../data/value-bytes.ts'
 import { ProtocolError } from '../../errors.ts'
-import { listPart } from '../../trust/answer-digest.ts'
-import {
-  arrayHead,
-  createChance,
-  driverSource,
-  encodeArray,
-  encodeContext,
-  expose,
-  inOrder
-} from '../drivers.ts'
-import type { MapSpec } from '../parse-spec.ts'
-import type { Plan, Reducer } from '../registry.ts'
+import type { Plan, Reducer } from '../contract.ts'
+import { createChance, driverSource, encodeContext, expose, inOrder } from '../drivers.ts'
+import type { MapSpec } from '../schema.ts'
 import { rangeItems } from './range-reduce.ts'
 
 interface Input {

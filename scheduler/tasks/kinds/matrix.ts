@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { encodeValue } from '../../../sandbox/index.ts'
+import type { Plan } from '../contract.ts'
 import { driverSource, singleReducer } from '../drivers.ts'
 import { type Numbers, planMultiply } from '../matrix/multiply.ts'
-import type { MatrixSpec } from '../parse-spec.ts'
-import type { Plan } from '../registry.ts'
+import type { MatrixSpec } from '../schema.ts'
 
 interface Matrix {
   rows: number

@@ -1,5 +1,6 @@
 import { decodeValue, encodeValue } from '../../../sandbox/index.ts'
 import { ProtocolError } from '../../errors.ts'
+import type { Plan } from '../contract.ts'
 import { type DriverTools, driverSource, encodeContext } from '../drivers.ts'
 import { gemmKernel } from '../matrix/gemm-kernel.ts'
 import { createProduct } from '../matrix/multiply.ts'
@@ -7,8 +8,7 @@ import { inputsOf } from '../onnx/check-model.ts'
 import { mixesRows } from '../onnx/mixes-rows.ts'
 import { type Graph, readModel } from '../onnx/read-model.ts'
 import { createGraph, type Tensor } from '../onnx/run-graph.ts'
-import type { InferenceSpec } from '../parse-spec.ts'
-import type { Plan } from '../registry.ts'
+import type { InferenceSpec } from '../schema.ts'
 
 interface Input {
   feeds: Record<string, Tensor>

@@ -1,9 +1,9 @@
 import { decodeValue, encodeValue } from '../../../sandbox/index.ts'
 import { ProtocolError, SpecError } from '../../errors.ts'
+import { type LoadMessageOf, malformed, type Part, type Work } from '../contract.ts'
 import { driverSource, encodeContext, treeReducer } from '../drivers.ts'
 import { foldBlocks } from '../fold-tree.ts'
-import { type LoadMessageOf, malformed, type Part, type Work } from '../job-parts.ts'
-import type { TrainSpec } from '../parse-spec.ts'
+import type { TrainSpec } from '../schema.ts'
 
 type Numbers = Float64Array | Float32Array
 type Activation = TrainSpec['model']['layers'][number]['activation']

@@ -1,7 +1,7 @@
 import { decodeValue, encodeValue, type Failure } from '../../../sandbox/index.ts'
 import { SpecError } from '../../errors.ts'
-import type { NumberedPart, RunPart, Work } from '../job-parts.ts'
-import type { PipelineSpec, TaskSpec } from '../parse-spec.ts'
+import type { NumberedPart, RunPart, Work } from '../contract.ts'
+import type { PipelineSpec, TaskSpec } from '../schema.ts'
 
 type Node = PipelineSpec['nodes'][number]
 type Task = Record<string, unknown>

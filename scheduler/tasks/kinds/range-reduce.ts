@@ -1,3 +1,4 @@
+import type { Plan } from '../contract.ts'
 import {
   createChance,
   driverSource,
@@ -8,9 +9,8 @@ import {
   treeReducer
 } from '../drivers.ts'
 import { blockSize, createTree, foldBlocks, mergeNodes } from '../fold-tree.ts'
-import type { Operation, RangeReduceSpec } from '../parse-spec.ts'
 import { createReduction } from '../reductions.ts'
-import type { Plan } from '../registry.ts'
+import type { Operation, RangeReduceSpec } from '../schema.ts'
 
 // A sub-range for `partial` is worth its fixed cost (a sieve calculates its base primes again each time), so there
 // are fewer and larger blocks; and a block larger than 2^24 items would outlast a slice's time limit.

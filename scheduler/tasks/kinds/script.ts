@@ -1,6 +1,6 @@
+import type { Plan } from '../contract.ts'
 import { singleReducer } from '../drivers.ts'
-import type { ScriptSpec } from '../parse-spec.ts'
-import type { Plan } from '../registry.ts'
+import type { ScriptSpec } from '../schema.ts'
 
 /** One run of a module: one unit. */
 export function planScript(spec: ScriptSpec): Plan {

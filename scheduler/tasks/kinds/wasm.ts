@@ -1,8 +1,8 @@
 import type { Program } from '../../../sandbox/index.ts'
-import { listPart } from '../../trust/answer-digest.ts'
+import { listPart } from '../../data/value-bytes.ts'
+import type { Plan } from '../contract.ts'
 import { singleReducer } from '../drivers.ts'
-import type { WasmSpec } from '../parse-spec.ts'
-import type { Plan } from '../registry.ts'
+import type { WasmSpec } from '../schema.ts'
 import { listReducer } from './map.ts'
 
 /** Runs inside the sandbox; self-contained. */

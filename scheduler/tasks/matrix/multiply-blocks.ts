@@ -1,6 +1,6 @@
 import { decodeValue, encodeValue } from '../../../sandbox/index.ts'
-import type { NumberedPart, Work } from '../job-parts.ts'
-import type { MatrixSpec } from '../parse-spec.ts'
+import type { NumberedPart, Work } from '../contract.ts'
+import type { MatrixSpec } from '../schema.ts'
 import type { Numbers } from './multiply.ts'
 
 // The right matrix travels as one message of at most 64 MiB, beside the driver.

@@ -1,8 +1,8 @@
 import { decodeValue, encodeValue } from '../../../sandbox/index.ts'
 import { ProtocolError } from '../../errors.ts'
+import type { Plan } from '../contract.ts'
 import { type DriverTools, driverSource, encodeContext } from '../drivers.ts'
-import type { MatrixSpec } from '../parse-spec.ts'
-import type { Plan } from '../registry.ts'
+import type { MatrixSpec } from '../schema.ts'
 import { gemmKernel } from './gemm-kernel.ts'
 
 export type Numbers = Float64Array | Float32Array

@@ -1,5 +1,5 @@
 import { SpecError } from '../../errors.ts'
-import type { InferenceSpec } from '../parse-spec.ts'
+import type { InferenceSpec } from '../schema.ts'
 import { mixesRows } from './mixes-rows.ts'
 import { type Graph, readModel } from './read-model.ts'
 import { OPERATORS, type Tensor } from './run-graph.ts'

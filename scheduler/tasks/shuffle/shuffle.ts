@@ -1,17 +1,18 @@
 import { decodeValue, encodeValue, type Failure } from '../../../sandbox/index.ts'
-import { CHUNK_BYTES, digestOfBlock } from '../../data/chunked-data.ts'
-import { encodeInput, head, type Piece, PieceValue, type SliceInput } from '../../data/pieced-input.ts'
+import { CHUNK_BYTES } from '../../data/chunked-data.ts'
+import { encodeInput, type Piece, PieceValue, type SliceInput } from '../../data/pieced-input.ts'
+import { head } from '../../data/value-bytes.ts'
 import { ProtocolError } from '../../errors.ts'
-import { MAX_HOLDERS, MAX_HOLDERS_PER_BLOCK, MAX_PIECES } from '../../protocol/compute-messages.ts'
-import { listItems } from '../../trust/answer-digest.ts'
-import { MAX_OUTPUT_BYTES } from '../../worker/result-messages.ts'
+import type { KeptPartition } from '../../protocol/kept-partitions.ts'
+import { blocksIn, PARTITIONS, partitionsOf, readKept, spill } from '../../protocol/kept-partitions.ts'
+import { MAX_HOLDERS, MAX_HOLDERS_PER_BLOCK, MAX_PIECES } from '../../protocol/limits.ts'
+import type { Reducer } from '../contract.ts'
+import { malformed, type Part, type Work } from '../contract.ts'
 import type { TreeReducer } from '../drivers.ts'
 import type { TreeNode } from '../fold-tree.ts'
-import { malformed, type Part, type Work } from '../job-parts.ts'
 import { createGrouping, type Group, type Pair, type Partition, planMapReduce } from '../kinds/map-reduce.ts'
-import type { MapReduceSpec } from '../parse-spec.ts'
 import { createReduction } from '../reductions.ts'
-import type { Reducer } from '../registry.ts'
+import type { MapReduceSpec } from '../schema.ts'
 
 /*
  * Grouped map_reduce of large data. A slice's groups are cut by their keys into partitions; where that is much, they
@@ -24,11 +25,6 @@ import type { Reducer } from '../registry.ts'
 
 /** Jobs with smaller specs are not worth it. */
 export const SHUFFLE_BYTES = 4 * 1024 * 1024
-const PARTITIONS = 32
-// Groups of a slice up to here travel in its answer: their digests and the way to fetch them would cost about as much.
-const INLINE_BYTES = 128 * 1024
-// A partition up to here is not worth a block: those that are empty.
-const TINY_BYTES = 64
 // The last one brings the groups here, so that jobs end where workers cannot reach each other.
 const MAX_REPAIRS = 2
 // What one worker can take: a frame with room for its envelope, of which a part may be inline.
@@ -41,12 +37,6 @@ const MOST_MEMORY_MB = 512
 // Of the job's bound; together `all`.
 const SHARES = { map: 56, reduce: [2, 1, 1], repair: [0, 2, 2], all: 64 }
 
-/**
- * A partition that stays at its worker: its size, and the SHA-256 of each of its blocks one after the other. Or itself,
- * where that is hardly more.
- */
-type KeptPartition = [size: number, digests: Uint8Array] | Uint8Array
-
 /** What is known of a slice whose groups stayed at its workers. */
 interface Source {
   first: number
@@ -57,41 +47,6 @@ interface Source {
   workers: string[]
   /** its partitions, once they are here */
   inline?: Uint8Array[]
-}
-
-// The canonical bytes of { cut: … } before its value: that of 0 is one byte.
-const CUT_HEAD = encodeValue({ cut: 0 }).slice(0, -1)
-
-/** The partitions of an answer that is cut into them; nothing for other answers. */
-function partitionsOf(answer: Uint8Array): Uint8Array[] | undefined {
-  if (Buffer.compare(answer.subarray(0, CUT_HEAD.length), CUT_HEAD) !== 0) return
-  const partitions = listItems(answer.subarray(CUT_HEAD.length))
-  return partitions?.length === PARTITIONS ? partitions : undefined
-}
-
-/**
- * What is sent in place of large groups, and the blocks that stay. Both depend on nothing but the groups, so that the
- * answers of honest workers are equal. Nothing for an answer that is small, or no groups.
- */
-export function spill(
-  answer: Uint8Array
-): { value: Uint8Array; blocks: [digest: Uint8Array, block: Uint8Array][] } | undefined {
-  const partitions = answer.length > INLINE_BYTES ? partitionsOf(answer) : undefined
-  if (partitions == null) return
-  const blocks: [Uint8Array, Uint8Array][] = []
-  const kept = partitions.map((partition): KeptPartition => {
-    if (partition.length <= TINY_BYTES) return partition
-    const own: Uint8Array[] = []
-    for (let at = 0; at < partition.length; at += CHUNK_BYTES) {
-      // a copy: the answer as a whole must not stay for the sake of one block
-      const block = partition.slice(at, at + CHUNK_BYTES)
-      const digest = digestOfBlock(block)
-      blocks.push([digest, block])
-      own.push(digest)
-    }
-    return [partition.length, Buffer.concat(own)]
-  })
-  return { value: encodeValue({ kept }), blocks }
 }
 
 /** `plain`: the part that maps everything, as it is without a shuffle. */
@@ -339,13 +294,6 @@ const sizeOf = (input: SliceInput): number => ('size' in input ? input.size : in
 
 const inOrder = (sources: Iterable<Source>): Source[] => [...sources].sort((a, b) => a.first - b.first)
 
-/** the digests of the blocks that a partition is in */
-function blocksIn(partition: KeptPartition): Uint8Array[] {
-  if (partition instanceof Uint8Array) return []
-  const [, digests] = partition
-  return Array.from({ length: digests.length / 32 }, (_, i) => digests.subarray(i * 32, (i + 1) * 32))
-}
-
 function piecesOf(partition: KeptPartition, at: number[]): Piece[] {
   if (partition instanceof Uint8Array) return [partition]
   const [size] = partition
@@ -355,22 +303,4 @@ function piecesOf(partition: KeptPartition, at: number[]): Piece[] {
     to: Math.min(CHUNK_BYTES, size - i * CHUNK_BYTES),
     at
   }))
-}
-
-/** Throws ProtocolError for what is not the sizes and digests of all partitions. */
-function readKept(kept: unknown): KeptPartition[] {
-  const isPartition = (each: unknown): each is KeptPartition => {
-    if (each instanceof Uint8Array) return each.length <= TINY_BYTES
-    if (!Array.isArray(each) || each.length !== 2) return false
-    const [size, digests] = each
-    return (
-      Number.isInteger(size) &&
-      size > TINY_BYTES &&
-      size <= MAX_OUTPUT_BYTES &&
-      digests instanceof Uint8Array &&
-      digests.length === 32 * Math.ceil(size / CHUNK_BYTES)
-    )
-  }
-  if (Array.isArray(kept) && kept.length === PARTITIONS && kept.every(isPartition)) return kept
-  throw new ProtocolError(`a result has no sizes and digests of ${PARTITIONS} partitions`)
 }

@@ -1,0 +1,92 @@
+import { ProtocolError } from '../errors.ts'
+
+/*
+ * The bytes of canonical values (sandbox/value.ts) without their values: heads, and lists that are joined and cut while
+ * their elements stay encoded.
+ */
+
+/** Head of a canonical value (RFC 8949, 3): major type and argument in the shortest form. */
+export function head(major: number, argument: number): Uint8Array {
+  const type = major << 5
+  if (argument < 24) return Uint8Array.of(type | argument)
+  const width = argument < 2 ** 8 ? 1 : argument < 2 ** 16 ? 2 : argument < 2 ** 32 ? 4 : 8
+  const bytes = new Uint8Array(1 + width)
+  bytes[0] = type | (24 + Math.log2(width))
+  for (let i = width, rest = argument; i > 0; i--, rest = Math.floor(rest / 256)) bytes[i] = rest % 256
+  return bytes
+}
+
+/** A canonical array (RFC 8949, major type 4) of `length` items from their encoded bytes, which may come in pieces. */
+export function encodeArray(length: number, pieces: Uint8Array[]): Uint8Array {
+  const start = head(4, length)
+  const array = new Uint8Array(start.length + pieces.reduce((sum, piece) => sum + piece.length, 0))
+  array.set(start)
+  let offset = start.length
+  for (const piece of pieces) {
+    array.set(piece, offset)
+    offset += piece.length
+  }
+  return array
+}
+
+/** Length and head size of an encoded array; throws ProtocolError when the value is none. */
+export function arrayHead(bytes: Uint8Array): { length: number; size: number } {
+  const [initial = 0] = bytes
+  if (initial >> 5 !== 4 || (initial & 31) > 26) throw new ProtocolError('a result is not a list')
+  const { n: length, next: size } = argumentAt(bytes, 0)
+  return { length, size }
+}
+
+/** The bytes of each element of a list; nothing where the bytes are no list. */
+export function listItems(list: Uint8Array): Uint8Array[] | undefined {
+  return itemEnds(list)?.map((end, i, ends) =>
+    list.subarray(i === 0 ? arrayHead(list).size : ends[i - 1], end)
+  )
+}
+
+/** Elements [first, first + count) of a list in canonical bytes, as a list. Throws ProtocolError where there are none. */
+export function listPart(list: Uint8Array, first: number, count: number): Uint8Array {
+  const ends = itemEnds(list)
+  if (ends == null || first + count > ends.length)
+    throw new ProtocolError(`a result is no list with the items ${first} to ${first + count - 1}`)
+  return cutList(list, ends, first, count)
+}
+
+export function cutList(list: Uint8Array, ends: number[], first: number, count: number): Uint8Array {
+  const from = first === 0 ? arrayHead(list).size : ends[first - 1]!
+  return encodeArray(count, [list.subarray(from, ends[first + count - 1])])
+}
+
+/** The number in the head of a canonical value, and where the head ends. */
+export function argumentAt(bytes: Uint8Array, at: number): { n: number; next: number } {
+  const info = bytes[at]! & 31
+  if (info < 24) return { n: info, next: at + 1 }
+  const next = at + 1 + (info < 28 ? 1 << (info - 24) : 0)
+  let n = 0
+  for (let i = at + 1; i < next; i++) n = n * 256 + (bytes[i] ?? 0)
+  return { n, next }
+}
+
+/** Where each element of a list ends; nothing where the bytes are no list. What an element holds is not looked at. */
+export function itemEnds(list: Uint8Array): number[] | undefined {
+  if (list.length === 0 || list[0]! >> 5 !== 4) return
+  const { n: length, next } = argumentAt(list, 0)
+  if (length > list.length) return
+  const ends: number[] = []
+  let at = next
+  while (ends.length < length) {
+    for (let open = 1; open > 0; open--) {
+      if (at >= list.length) return
+      const major = list[at]! >> 5
+      const head = argumentAt(list, at)
+      at = head.next
+      if (major === 2 || major === 3) at += head.n
+      else if (major === 4) open += head.n
+      else if (major === 5) open += 2 * head.n
+      else if (major === 6) open++
+    }
+    if (at > list.length) return
+    ends.push(at)
+  }
+  return at === list.length ? ends : undefined
+}
