@@ -4,8 +4,16 @@ import { DatabaseSync } from 'node:sqlite'
 import { LockError } from './errors.ts'
 
 /**
+ * The databases whose locks this process has. Nobody else may be trusted to keep them: the garbage collector closes
+ * a database that nothing refers to, and with it the lock would go while the node works on.
+ */
+const held = new Set<DatabaseSync>()
+
+/**
  * Makes this process the only one in a data folder. The lock is the kernel's, taken through SQLite: it ends with
- * the process, also by kill −9, and never blames a stranger who got the same pid. Returns how to release it.
+ * the process, also by kill −9, and never blames a stranger who got the same pid. It is held until it is released,
+ * whether or not the caller keeps how to. (Whoever opens the file `lock` in this process by other means than SQLite
+ * and closes it again releases it: that is how POSIX defines such locks.)
  *
  * @throws {LockError} names the folder and the pid
  */
@@ -20,9 +28,11 @@ export function lockFolder(folder: string): () => void {
       `the data folder ${folder} is in use by process ${readPid(pidFile)}; stop that node, or choose another folder with --data`
     )
   }
+  held.add(database)
   writeFileSync(pidFile, `${process.pid}\n`)
   return () => {
     rmSync(pidFile, { force: true })
+    held.delete(database)
     database.close()
   }
 }

@@ -9,6 +9,9 @@ import { lockFolder } from '../../node/lock.ts'
 
 const LOCK = fileURLToPath(new URL('../../node/lock.ts', import.meta.url))
 
+const lockingScript = (folder: string): string =>
+  `import { lockFolder } from ${JSON.stringify(LOCK)}; lockFolder(${JSON.stringify(folder)}); console.log('locked'); setInterval(() => {}, 1000)`
+
 describe('node: lock of the data folder', () => {
   let folder: string
   beforeEach(async () => {
@@ -26,9 +29,33 @@ describe('node: lock of the data folder', () => {
     lockFolder(folder)()
   })
 
+  it('is held though nobody keeps how to release it and the garbage is collected', async () => {
+    const child = spawn(
+      process.execPath,
+      [
+        '--expose-gc',
+        '--input-type=module',
+        '-e',
+        `${lockingScript(folder)}; for (let i = 0; i < 5; i++) { gc(); await new Promise(setImmediate) }; console.log('collected')`
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] }
+    )
+    try {
+      let said = ''
+      for await (const chunk of child.stdout) {
+        said += chunk
+        if (said.includes('collected')) break
+      }
+      assert.match(said, /collected/)
+      assert.throws(() => lockFolder(folder), { name: 'LockError' })
+    } finally {
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    }
+  })
+
   it('ends with the process that has it, also by kill −9', async () => {
-    const script = `import { lockFolder } from ${JSON.stringify(LOCK)}; lockFolder(${JSON.stringify(folder)}); console.log('locked'); setInterval(() => {}, 1000)`
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', lockingScript(folder)], {
       stdio: ['ignore', 'pipe', 'inherit']
     })
     try {
