@@ -16,6 +16,11 @@ export interface Escrow {
   certified: Promise<void>
 }
 
+export interface Transfer {
+  amount: Micro
+  isCertified: boolean
+}
+
 export interface LedgerEvents {
   /** balances changed (own or others') */
   change: CustomEvent<void>
@@ -43,6 +48,11 @@ export interface Ledger extends Startable, TypedEventTarget<LedgerEvents> {
   openEscrows(): { job: string; bound: Micro }[]
   /** The certified escrow of an account for a job: open, or settled within this epoch. */
   escrowOf(account: AccountId, job: string): { bound: Micro; isOpen: boolean } | undefined
+  /**
+   * The largest transfer from one account to another with this memo, where one of them is this node's; an own one also
+   * before it is certified, so that nobody pays twice who was interrupted. By index.
+   */
+  transferOf(memo: string, parties: { from: AccountId; to: AccountId }): Transfer | undefined
   balance(account?: AccountId): Balance
   balances(): ReadonlyMap<AccountId, Balance>
   supply(): Supply

@@ -3,7 +3,7 @@ export type { Balance } from './book/account.ts'
 export type { Supply } from './book/book.ts'
 export type { HistoryEntry } from './book/history.ts'
 export { levelOf, type Reputation, reputation, type TrustLevel, type WorkRecord } from './book/reputation.ts'
-export type { Escrow, Ledger, LedgerEvents } from './contract.ts'
+export type { Escrow, Ledger, LedgerEvents, Transfer } from './contract.ts'
 export {
   AccountFrozenError,
   InsufficientCreditsError,

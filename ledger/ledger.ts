@@ -5,7 +5,7 @@ import type { Supply } from './book/book.ts'
 import type { HistoryEntry } from './book/history.ts'
 import { historyOf } from './book/history.ts'
 import { type Reputation, reputation } from './book/reputation.ts'
-import type { Escrow, Ledger, LedgerEvents } from './contract.ts'
+import type { Escrow, Ledger, LedgerEvents, Transfer } from './contract.ts'
 import { InvalidOrderError, LedgerStoppedError, UnknownEscrowError } from './errors.ts'
 import { verifyEvidence } from './records/evidence.ts'
 import { findGrantWork } from './records/grant-work.ts'
@@ -96,6 +96,14 @@ class LedgerNode extends TypedEventEmitter<LedgerEvents> implements Ledger {
 
   escrowOf(account: AccountId, job: string): { bound: Micro; isOpen: boolean } | undefined {
     return this.#now.book.escrowOf(account, job)
+  }
+
+  transferOf(memo: string, { from, to }: { from: AccountId; to: AccountId }): Transfer | undefined {
+    const { store, own } = this.#now
+    const amount = store.transfer(memo, from, to)
+    if (amount != null) return { amount, isCertified: true }
+    const pending = from === this.account ? own.pendingTransfer(memo, to) : undefined
+    return pending == null ? undefined : { amount: pending, isCertified: false }
   }
 
   balance(account = this.account): Balance {

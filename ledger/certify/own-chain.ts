@@ -12,6 +12,7 @@ import {
   ORDER_DOMAIN,
   withHashes
 } from '../records/segment.ts'
+import type { AccountId, Micro } from '../records/types.ts'
 import type { Store } from '../store/store.ts'
 
 /** Of a segment beside its orders: key, signature and up to 64 votes. */
@@ -31,6 +32,8 @@ export interface OwnChain {
   giveUp(error: Error): void
   /** Takes up a run that this key signed and that has no certificate, from an earlier life of the data folder. */
   adopt(run: HashedSegment): void
+  /** Amount of the transfer with this memo that is not certified yet, if there is one. */
+  pendingTransfer(memo: string, to: AccountId): Micro | undefined
   /** With the orders that are not certified yet. */
   balance(): Balance
 }
@@ -194,6 +197,11 @@ export function createOwnChain({ network, signer, store, book }: OwnChainInit): 
         noteJob(body, seq)
         remember(seq, hash, body)
       }
+    },
+    pendingTransfer: (memo, to) => {
+      for (const { body } of pending.values())
+        if (body.type === 'transfer' && body.memo === memo && body.to === to) return body.amount
+      return undefined
     },
     balance
   }

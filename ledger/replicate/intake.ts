@@ -75,7 +75,16 @@ export function createIntake(init: IntakeInit): Intake {
     if (book.account(account).seq > last) return
     const mine = account === self || segment.orders.some(order => paysTo(order, self))
     store.putSegment({ account, first: segment.seq, last, bytes, added: now(), mine }, isLogged)
+    if (mine) noteTransfers(segment)
     count(() => void (book.add(segment) && onChange(account)))
+  }
+
+  const noteTransfers = ({ account, seq, orders }: HashedSegment): void => {
+    for (const [index, order] of orders.entries()) {
+      if (order.type !== 'transfer' || (account !== self && order.to !== self)) continue
+      const { to, memo, amount } = order
+      store.putTransfer({ sender: account, seq: seq + index, receiver: to, memo, amount })
+    }
   }
 
   const freeze = (account: AccountId): void => {
@@ -155,6 +164,13 @@ export function createIntake(init: IntakeInit): Intake {
       store.setMeta('seqAtCheckpoint', seq)
     },
     load: () => {
+      // folders from before there was this table
+      if (store.getMeta('transfers') == null)
+        store.batch(() => {
+          for (const bytes of store.mine(Number.MAX_SAFE_INTEGER))
+            noteTransfers(decodeSegment(bytes, network))
+          store.setMeta('transfers', 1)
+        })
       for (const { bytes } of store.segments()) book.add(decodeSegment(bytes, network))
       for (const { key } of store.statements(FORK_ITEM)) book.freeze(key)
       for (const { bytes } of store.statements(EVIDENCE_ITEM))

@@ -40,6 +40,12 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS jobs (
     job TEXT PRIMARY KEY, bound TEXT NOT NULL, escrowed INTEGER NOT NULL, settled INTEGER
   ) STRICT, WITHOUT ROWID;
+  -- certified transfers of and to this node's account: what a memo paid for
+  CREATE TABLE IF NOT EXISTS transfers (
+    sender TEXT NOT NULL, seq INTEGER NOT NULL, receiver TEXT NOT NULL, memo TEXT NOT NULL, amount INTEGER NOT NULL,
+    PRIMARY KEY (sender, seq)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS transfers_memo ON transfers (memo, sender, receiver, amount);
   -- OrbitDB logs: entries by position
   CREATE TABLE IF NOT EXISTS entries (
     log TEXT NOT NULL, position INTEGER NOT NULL, hash TEXT NOT NULL UNIQUE, bytes BLOB NOT NULL,
@@ -61,6 +67,14 @@ export interface SegmentRow {
   bytes: Uint8Array
   added: number
   mine: boolean
+}
+
+export interface TransferRow {
+  sender: string
+  seq: number
+  receiver: string
+  memo: string
+  amount: bigint
 }
 
 /** What a log holds, by kind. */
@@ -110,6 +124,9 @@ export interface Store {
   job(job: string): JobRow | undefined
   dropJobs(settledBefore: number): void
   openJobs(): JobRow[]
+  putTransfer(row: TransferRow): void
+  /** the largest, in micro-credits */
+  transfer(memo: string, sender: string, receiver: string): bigint | undefined
   putSegment(row: SegmentRow, logged: boolean): boolean
   setLogged(account: string, last: number): void
   segment(account: string, last: number): Uint8Array | undefined
@@ -166,6 +183,12 @@ export function openStore(directory?: string): Store {
   const settleJob = p('UPDATE jobs SET settled = ? WHERE job = ?')
   const job = p('SELECT job, bound, escrowed, settled FROM jobs WHERE job = ?')
   const openJobs = p('SELECT job, bound, escrowed, settled FROM jobs WHERE settled IS NULL')
+  const putTransfer = p('INSERT OR IGNORE INTO transfers VALUES (?, ?, ?, ?, ?)')
+  const transfer = p(
+    'SELECT max(amount) AS amount FROM transfers WHERE memo = ? AND sender = ? AND receiver = ?'
+  )
+  // an amount may have 63 bits
+  transfer.setReadBigInts(true)
   const putSegment = p('INSERT OR IGNORE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, 0)')
   const setLogged = p('UPDATE segments SET logged = 1 WHERE account = ? AND last = ? AND logged = 0')
   const segment = p('SELECT bytes FROM segments WHERE account = ? AND last = ?')
@@ -258,6 +281,10 @@ export function openStore(directory?: string): Store {
     settleJob: (id, settled) => void settleJob.run(settled, id),
     job: id => jobFrom(job.get(id)),
     openJobs: () => openJobs.all().map(row => jobFrom(row)!),
+    putTransfer: ({ sender, seq, receiver, memo, amount }) =>
+      void putTransfer.run(sender, seq, receiver, memo, amount),
+    transfer: (memo, sender, receiver) =>
+      (transfer.get(memo, sender, receiver)!.amount as bigint | null) ?? undefined,
     putSegment: (row, logged) =>
       putSegment.run(row.account, row.last, row.first, row.bytes, row.added, logged ? 1 : 0, row.mine ? 1 : 0)
         .changes > 0,

@@ -75,6 +75,23 @@ export function ledgerCompliance(name: string, setup: () => Promise<LedgerSetup>
       await rich.settle('job-4', [])
     })
 
+    it('finds a transfer by its memo, for both sides, and no other', async () => {
+      const { rich, poor, settled } = ledgers
+      const parties = { from: rich.account, to: poor.account }
+      assert.equal(rich.transferOf('bill 1', parties), undefined)
+      await rich.transfer(poor.account, 1n, { memo: 'bill 1' })
+      await rich.transfer(poor.account, 3n, { memo: 'bill 1' })
+      await rich.transfer(poor.account, 2n, { memo: 'bill 1' })
+      await settled()
+      for (const ledger of [rich, poor]) {
+        assert.deepEqual(ledger.transferOf('bill 1', parties), { amount: 3n, isCertified: true })
+        assert.equal(ledger.transferOf('bill', parties), undefined)
+        assert.equal(ledger.transferOf('bill 1', { from: poor.account, to: rich.account }), undefined)
+      }
+      await poor.transfer(rich.account, 6n)
+      await settled()
+    })
+
     it('transfers, and both sides show the same book', async () => {
       const { rich, poor, grantMicro, settled } = ledgers
       let changes = 0

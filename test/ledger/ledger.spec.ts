@@ -70,11 +70,18 @@ describe('ledger: nodes', () => {
     })
     const escrow = await alone.ledger.escrow('offline', 500n)
     assert.deepEqual(alone.ledger.openEscrows(), [{ job: 'offline', bound: 500n }])
+    const parties = { from: alone.account, to: net.witnesses[0]!.account }
+    const sent = alone.ledger.transfer(parties.to, 3n, { memo: 'bill' })
+    sent.catch(() => undefined) // looked at below
+    await until('the transfer is signed', () => alone.ledger.transferOf('bill', parties) != null)
+    assert.deepEqual(alone.ledger.transferOf('bill', parties), { amount: 3n, isCertified: false })
     await alone.stop()
+    await assert.rejects(sent, { name: 'LedgerStoppedError' })
     await assert.rejects(escrow.certified, { name: 'LedgerStoppedError' })
 
     client = await net.join({ privateKey: client.privateKey, directory: client.directory })
     await (await client.ledger.escrow('offline', 500n)).certified
+    await until('the transfer is certified', () => client.ledger.transferOf('bill', parties)!.isCertified)
     await client.ledger.settle('offline', [])
     await until('witness has the book', () => bookOf(client) === bookOf(net.witnesses[0]!))
   })
