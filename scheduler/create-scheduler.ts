@@ -313,7 +313,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
 
 /** A ledger without transfers can neither pay a delegate nor be one's. */
 function canPay(ledger: Partial<DelegationLedger>): ledger is DelegationLedger {
-  return ledger.transfer != null && ledger.history != null
+  return ledger.transfer != null && ledger.transferOf != null
 }
 
 /** A delegate runs the code of others as its own jobs: then walls must stand for these too. */

@@ -37,8 +37,6 @@ const REQUEST_TIMEOUT_MS = PAYMENT_TIMEOUT_MS + 40_000
 // An unreachable delegate is asked again for this long; the job goes on there in any case.
 const PATIENCE_MS = 60_000
 const RETRY_MS = 1_000
-// Payments are looked for among the last orders of this account.
-const HISTORY = 1000
 
 const key = z.string().regex(/^[0-9a-f]{32}$/)
 const job = z.string().regex(/^[0-9a-f]{16}$/)
@@ -101,7 +99,7 @@ const SCHEMA = `
 
 export type DelegationLedger = Pick<
   Ledger,
-  'account' | 'transfer' | 'history' | 'addEventListener' | 'removeEventListener'
+  'account' | 'transfer' | 'transferOf' | 'addEventListener' | 'removeEventListener'
 >
 
 export interface DelegationInit {
@@ -215,17 +213,10 @@ export function createDelegation(
 
   /** Resolves when the ledger shows the transfer. Throws PaymentMissingError. */
   async function payment(owner: string, paidAs: string, bound: bigint): Promise<void> {
-    const isPaid = (): boolean =>
-      ledger
-        .history({ limit: HISTORY })
-        .some(
-          ({ type, from, to, amount, memo }) =>
-            type === 'transfer' &&
-            from === owner &&
-            to === ledger.account &&
-            amount >= bound &&
-            memo === memoOf(paidAs)
-        )
+    const isPaid = (): boolean => {
+      const paid = ledger.transferOf(memoOf(paidAs), { from: owner, to: ledger.account })
+      return paid?.isCertified === true && paid.amount >= bound
+    }
     const signal = AbortSignal.any([controller.signal, AbortSignal.timeout(PAYMENT_TIMEOUT_MS)])
     await new Promise<void>((resolve, reject) => {
       const end = (): void => {
@@ -258,8 +249,8 @@ export function createDelegation(
 
   async function refund(id: string, owner: string, amount: bigint): Promise<void> {
     const memo = `refund ${id}`
-    const isDone = ledger.history({ limit: HISTORY }).some(each => each.memo === memo && each.to === owner)
-    if (amount > 0n && !isDone) await ledger.transfer(owner, amount, { memo, signal: controller.signal })
+    const isSent = ledger.transferOf(memo, { from: ledger.account, to: owner }) != null
+    if (amount > 0n && !isSent) await ledger.transfer(owner, amount, { memo, signal: controller.signal })
     setRefunded.run(id)
   }
 
@@ -423,8 +414,8 @@ export function createDelegation(
       }
       // what was paid before this node went down and not started; the same key starts no second job
       for (const { key: paidAs, delegate, spec: bytes } of selectUnstarted.all()) {
-        const isPaid = ledger.history({ limit: HISTORY }).some(each => each.memo === memoOf(paidAs as string))
-        if (isPaid)
+        const parties = { from: ledger.account, to: delegate as string }
+        if (ledger.transferOf(memoOf(paidAs as string), parties) != null)
           begin(delegate as string, paidAs as string, bytes as Uint8Array).catch(err =>
             log.error('the job that %s was paid for is not started yet: %e', delegate, err)
           )
