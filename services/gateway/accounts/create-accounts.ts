@@ -1,0 +1,37 @@
+import { createAttempts } from './attempts.ts'
+import type { Accounts } from './contract.ts'
+import { createDevices } from './devices.ts'
+import type { Passwords } from './passwords.ts'
+import { createPeople } from './people.ts'
+import { createSessions } from './sessions.ts'
+import { createSignIn } from './sign-in.ts'
+import { openStore } from './store.ts'
+
+export interface AccountsInit {
+  /** SQLite, made with mode 0600 */
+  file: string
+  /** scopes that a role may have */
+  scopes: readonly string[]
+  /** what an authenticator app shows beside the name */
+  issuer: string
+}
+
+/** The people of a node. There is none until its owner makes or invites one. */
+export function createAccounts(
+  init: AccountsInit
+): (components: { passwords: Passwords; now: () => number }) => Accounts {
+  return ({ passwords, now }) => {
+    const store = openStore(init.file)
+    const sessions = createSessions(store, now)
+    const attempts = createAttempts(now)
+    const devices = createDevices(store.deviceKey)
+    return {
+      ...createPeople({ store, sessions }, { ...init, now }),
+      ...createSignIn({ store, sessions, passwords, attempts, devices, now }),
+      find: sessions.find,
+      holds: sessions.holds,
+      ended: sessions.ended,
+      close: store.close
+    }
+  }
+}

@@ -1,0 +1,5 @@
+export type * from './contract.ts'
+export { type AccountsInit, createAccounts } from './create-accounts.ts'
+export { createEndings } from './endings.ts'
+export * from './errors.ts'
+export { type Cost, createPasswords } from './passwords.ts'
