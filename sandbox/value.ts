@@ -8,6 +8,11 @@ export interface EncodeLimits {
 export interface DecodeLimits {
   /** longest input; default 1 GiB */
   maxBytes?: number
+  /**
+   * Most values in it, keys of objects included; default: as many as its bytes can hold. A value takes a byte and costs
+   * up to a microsecond and a hundred bytes, so a stranger's message is given a limit.
+   */
+  maxItems?: number
 }
 
 /**
@@ -18,7 +23,7 @@ export interface DecodeLimits {
  * prototypes later changes nothing here. Therefore: no `for…of`, no spread, no method that is looked up on a value.
  *
  * - integers within ±(2^53 − 1): CBOR integers, shortest head; every other number: float64, NaN as 7ff8000000000000
- * - bigint: always tag 2 or 3, so that 1n and 1 stay apart
+ * - bigint: always tag 2 or 3, so that 1n and 1 stay apart; up to 1 MiB, which takes a second to write in decimal
  * - string: UTF-8; with lone surrogates tag 273 (WTF-8)
  * - Uint8Array: byte string; other typed arrays: RFC 8746 tags, little endian, NaN canonical
  * - array, plain object (own enumerable string keys in their own order, which is part of the value)
@@ -73,13 +78,15 @@ export function valueCodec() {
   const NAN32 = new Bytes([0, 0, 0xc0, 0x7f])
   const MAX_DEPTH = 256 // deeper data is a cycle or an attack on whoever walks it next
   const MAX_SAFE = 9007199254740991
+  const MAX_BIG_BYTES = 1048576
+  const SMALL_BYTES = 64 // up to here a loop is cheaper than two views
   const SCRATCH_BYTES = 16384
   // The head of a large typed array takes 7 bytes. Its numbers then lie on 8 bytes, where copying is four times faster.
   const ALIGNED = 1
   // RFC 8746, little endian
   const arrayTypes: Record<
     string,
-    { tag: number; size: number; make: new (b: ArrayBuffer) => ArrayBufferView }
+    { tag: number; size: number; make: new (b: ArrayBuffer | number) => ArrayBufferView }
   > = {
     // @ts-expect-error no prototype, so that names of Object.prototype are not found
     __proto__: null,
@@ -94,11 +101,13 @@ export function valueCodec() {
     Float32Array: { tag: 85, size: 4, make: Float32Array },
     Float64Array: { tag: 86, size: 8, make: Float64Array }
   }
-  const byTag: Record<number, { tag: number; size: number; make: new (b: ArrayBuffer) => ArrayBufferView }> =
-    {
-      // @ts-expect-error as above
-      __proto__: null
-    }
+  const byTag: Record<
+    number,
+    { tag: number; size: number; make: new (b: ArrayBuffer | number) => ArrayBufferView }
+  > = {
+    // @ts-expect-error as above
+    __proto__: null
+  }
   for (const name in arrayTypes) byTag[arrayTypes[name]!.tag] = arrayTypes[name]!
 
   // ---- encoder: writes at `position`; when the target is full it moves to a larger one of its own ----
@@ -234,6 +243,10 @@ export function valueCodec() {
     if (hex === '0') hex = ''
     if (hex.length % 2 === 1) hex = `0${hex}`
     const bytes = hex.length / 2
+    if (bytes > MAX_BIG_BYTES)
+      throw new Fail(
+        `a bigint of ${bytes} bytes cannot cross the wall, at most ${MAX_BIG_BYTES}: write it as bytes`
+      )
     head(6, negative ? 3 : 2)
     head(2, bytes)
     need(bytes)
@@ -376,6 +389,7 @@ export function valueCodec() {
   let sourceView = view
   let cursor = 0
   let end = 0
+  let left = 0 // how many more values there may be
 
   function take(bytes: number) {
     if (bytes > end - cursor) throw new Fail(`the encoding ends in the middle of a value at byte ${cursor}`)
@@ -469,8 +483,28 @@ export function valueCodec() {
   function copyBytes(bytes: number) {
     const from = take(bytes)
     const copy = new Bytes(bytes)
-    setBytes(copy, new Bytes(bufferOf(source), offsetOf(source) + from, bytes), 0)
+    if (bytes <= SMALL_BYTES) for (let i = 0; i < bytes; i++) copy[i] = source[from + i]!
+    else setBytes(copy, new Bytes(bufferOf(source), offsetOf(source) + from, bytes), 0)
     return copy
+  }
+
+  function getBig(bytes: number) {
+    const from = take(bytes)
+    if (bytes === 0) return 0n
+    if (source[from] === 0) throw new Fail('a bignum with a leading zero')
+    let hex = '0x'
+    const digit = (n: number) => (n < 10 ? 48 + n : 87 + n)
+    for (let at = from; at < from + bytes; ) {
+      const count = min(bytes - (at - from), 2048)
+      const codes: number[] = new Vec(2 * count)
+      for (let i = 0; i < count; i++, at++) {
+        const b = source[at]!
+        codes[2 * i] = digit(b >> 4)
+        codes[2 * i + 1] = digit(b & 15)
+      }
+      hex += fromCharCodes(codes)
+    }
+    return Big(hex)
   }
 
   function getTagged(tag: number): unknown {
@@ -479,25 +513,15 @@ export function valueCodec() {
     const bytes = argument(initial & 31)
     if (tag === 273) return getString(bytes, true)
     if (tag === 2 || tag === 3) {
-      const from = take(bytes)
-      if (bytes > 0 && source[from] === 0) throw new Fail('a bignum with a leading zero')
-      let hex = '0x0'
-      let piece = ''
-      for (let i = 0; i < bytes; i++) {
-        const b = source[from + i]!
-        piece += '0123456789abcdef'[b >> 4]! + '0123456789abcdef'[b & 15]!
-        if (i % 1024 === 1023) {
-          hex += piece
-          piece = ''
-        }
-      }
-      const n = Big(hex + piece)
+      if (bytes > MAX_BIG_BYTES) throw new Fail(`a bignum of ${bytes} bytes, at most ${MAX_BIG_BYTES}`)
+      const n = getBig(bytes)
       return tag === 2 ? n : -1n - n
     }
     const type = byTag[tag]
     if (type === undefined) throw new Fail(`tag ${tag} is not one of ours`)
     if (bytes % type.size !== 0) throw new Fail(`tag ${tag} with ${bytes} bytes`)
     const Make = type.make
+    if (bytes === 0) return new Make(0)
     const values = new Make(bufferOf(copyBytes(bytes)))
     if (tag === 86 || tag === 85) checkNan(values as Float64Array | Float32Array, bytes / type.size)
     return values
@@ -517,6 +541,7 @@ export function valueCodec() {
 
   function get(depth: number): unknown {
     const initial = source[take(1)]!
+    if (--left < 0) throw new Fail('more values than the limit allows')
     const info = initial & 31
     switch (initial >> 5) {
       case 0:
@@ -543,6 +568,8 @@ export function valueCodec() {
         if (depth === MAX_DEPTH) throw new Fail(`deeper than ${MAX_DEPTH} levels`)
         if (2 * count > end - cursor) throw new Fail(`a map of ${count} entries in ${end - cursor} bytes`)
         const object: Record<string, unknown> = {}
+        if (count === 0) return object
+        left -= count
         const seen: string[] = new Vec(count)
         for (let i = 0; i < count; i++) {
           const at = source[take(1)]!
@@ -596,8 +623,9 @@ export function valueCodec() {
   }
 
   /** Decodes `bytes` from `from` to `to`. Throws TypeError unless they are exactly one canonical value. */
-  function decode(bytes: Uint8Array, from: number, to: number): unknown {
+  function decode(bytes: Uint8Array, from: number, to: number, maxItems = to - from): unknown {
     source = bytes
+    left = maxItems
     sourceView = new View(bufferOf(bytes), offsetOf(bytes))
     cursor = from
     end = to
@@ -626,11 +654,14 @@ export function encodeValue(value: unknown, { maxBytes = GIB_BYTES }: EncodeLimi
 }
 
 /** The value of canonical bytes. Throws ValueError for anything that `encodeValue` would not have written. */
-export function decodeValue(bytes: Uint8Array, { maxBytes = GIB_BYTES }: DecodeLimits = {}): unknown {
+export function decodeValue(
+  bytes: Uint8Array,
+  { maxBytes = GIB_BYTES, maxItems }: DecodeLimits = {}
+): unknown {
   if (bytes.byteLength > maxBytes)
     throw new ValueError(`a value of ${bytes.byteLength} bytes, at most ${maxBytes}`)
   try {
-    return codec.decode(bytes, 0, bytes.byteLength)
+    return codec.decode(bytes, 0, bytes.byteLength, maxItems)
   } catch (error) {
     throw new ValueError(error instanceof Error ? error.message : String(error), { cause: error })
   }

@@ -19,6 +19,8 @@ import { emptyRecord, type WorkRecord } from './reputation.ts'
 export const CHECKPOINT_DOMAIN = 'artel/ledger/checkpoint/1'
 /** About 500,000 accounts. */
 export const MAX_CHECKPOINT_BYTES = 64 * 1024 * 1024
+/** Its hash is signed, and the values of an account take 5 bytes each on average, or more. */
+const OF_CHECKPOINT = { isStrict: false, maxItems: MAX_CHECKPOINT_BYTES / 4 }
 const MAX_ACCOUNTS = 2 ** 21
 const MAX_EPOCH = 2 ** 40
 
@@ -56,7 +58,7 @@ export function encodeCheckpoint(network: string, checkpoint: Checkpoint): Uint8
 
 /** Of bytes whose hash the witnesses signed, so that another encoding cannot come in. @throws {MalformedError} */
 export function decodeCheckpoint(bytes: Uint8Array, network: LedgerNetwork): Checkpoint {
-  const tuple = list(fromBytes(bytes, MAX_CHECKPOINT_BYTES, 'a checkpoint', false), 'a checkpoint', 6)
+  const tuple = list(fromBytes(bytes, MAX_CHECKPOINT_BYTES, 'a checkpoint', OF_CHECKPOINT), 'a checkpoint', 6)
   if (text(tuple[0], 'network', 128) !== network.id)
     throw new MalformedError('a checkpoint of another network')
   const epoch = integer(tuple[1], 'epoch', 0, MAX_EPOCH)
