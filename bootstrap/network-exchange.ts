@@ -3,11 +3,11 @@ import { yamux } from '@chainsafe/libp2p-yamux'
 import type { ComponentLogger, Startable, Stream } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 import { tcp } from '@libp2p/tcp'
-import { lpStream } from '@libp2p/utils'
 import { webSockets } from '@libp2p/websockets'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { SeedError } from './errors.ts'
+import { framed } from './framing.ts'
 import { MAX_NETWORK_BYTES, type NetworkDefinition, peerOf, verifyNetwork } from './network.ts'
 
 const PROTOCOL = '/artel/network/1.0.0'
@@ -24,7 +24,7 @@ export function networkExchange(
     const answer = async (stream: Stream): Promise<void> => {
       const signal = AbortSignal.timeout(ANSWER_TIMEOUT_MS)
       try {
-        await lpStream(stream).write(bytes, { signal })
+        await framed(stream, MAX_NETWORK_BYTES).write(bytes, { signal })
         await stream.close({ signal })
       } catch (error) {
         log('could not send the network definition: %s', (error as Error).message)
@@ -61,7 +61,7 @@ export async function fetchNetwork(
   })
   try {
     const stream = await libp2p.dialProtocol(multiaddr(address), PROTOCOL, { signal: deadline })
-    const answer = await lpStream(stream, { maxDataLength: MAX_NETWORK_BYTES }).read({ signal: deadline })
+    const answer = await framed(stream, MAX_NETWORK_BYTES).read({ signal: deadline })
     const network = await verifyNetwork(JSON.parse(Buffer.from(answer.subarray()).toString('utf8')))
     const seed = peerOf(address)
     const insiders = [network.founder, ...network.witnesses, ...network.seeds.map(peerOf)]

@@ -143,6 +143,7 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
       sandbox,
       ledger,
       signer: createSigner(identity.privateKey),
+      costs: budget,
       pubsub: libp2p.services.pubsub,
       blocks: helia.blockstore,
       logger: componentLog

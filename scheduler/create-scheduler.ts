@@ -30,6 +30,7 @@ import type { Forecast } from './market/price-level.ts'
 import { createExchange, type Exchange } from './market/workers-on-offer.ts'
 import type { OfferMessage } from './protocol/compute-messages.ts'
 import type { ComputeNetwork } from './protocol/network.ts'
+import type { PeerCosts } from './protocol/peer-costs.ts'
 import { createJobPages, type JobPages, reportOf } from './store/job-pages.ts'
 import { openStore, type Store, type StoredJob } from './store/job-store.ts'
 import { createMemo, type MemoStore } from './store/memo.ts'
@@ -68,6 +69,8 @@ export interface SchedulerComponents {
   blocks?: Blocks
   /** of this node's key */
   signer: Signer
+  /** what peers may cost this node; `UNCOUNTED` where all are friends */
+  costs: PeerCosts
   logger: ComponentLogger
 }
 
@@ -105,7 +108,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     super()
     this.#init = init
     this.#components = components
-    const { sandbox, signer, ledger, logger, network } = components
+    const { sandbox, signer, ledger, logger, network, costs } = components
     const kept = createKeptBlocks()
     this.#blocks = createBlockExchange({
       ...components,
@@ -116,6 +119,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
       sandbox,
       blocks: this.#blocks,
       kept,
+      costs,
       logger,
       sign: (job, work) => signWork(signer, ledger.network, job, [work]).signature,
       worked: (requester, work) => this.#started?.work.add(requester, work),
@@ -126,11 +130,11 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
       {
         findWorkers: options => this.#open().peers.find(options),
         events: {
-          message: (worker, message) => this.#started?.peers.message(worker, message),
+          message: (worker, message, spentMs) => this.#started?.peers.message(worker, message, spentMs),
           gone: worker => this.#started?.peers.gone(worker)
         }
       },
-      { network, worker: this.#worker, logger }
+      { network, worker: this.#worker, costs, logger }
     )
     this.#exchange = createExchange(
       { topic: init.offersTopic, offer: () => this.#worker.offer(), linked: this.#offers },
@@ -163,7 +167,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
   }
 
   #build(): Started {
-    const { network, sandbox, ledger, signer, logger, blocks: blockstore } = this.#components
+    const { network, sandbox, ledger, signer, logger, costs, blocks: blockstore } = this.#components
     const { directory, policy, findWorkers } = this.#init
     const { signal } = this.#controller
     const log = logger.forComponent('artel:scheduler')
@@ -192,7 +196,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     )
     const peers = createPeers(
       { policy, findWorkers, signal, tell },
-      { offers, network, ledger, exchange, links, outbox, runs, log }
+      { offers, network, ledger, exchange, links, outbox, runs, costs, log }
     )
     const submission = createSubmission(
       { directory, signal, tell },

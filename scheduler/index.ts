@@ -7,6 +7,7 @@ export { type Basis, CREDIT_MICRO, type Quote } from './market/price.ts'
 export type { Forecast, Outlook } from './market/price-level.ts'
 export { COMPUTE_PROTOCOL } from './protocol/compute-messages.ts'
 export type { ComputeNetwork } from './protocol/network.ts'
+export { type PeerCosts, UNCOUNTED } from './protocol/peer-costs.ts'
 export { parseSpec, TASK_TYPES, type TaskType, TYPE_LIMITS } from './tasks/parse-spec.ts'
 export { schema as taskSchema, type TaskSpec } from './tasks/schema.ts'
 export {

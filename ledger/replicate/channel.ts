@@ -7,20 +7,12 @@ import type {
   StreamHandlerOptions
 } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { type LengthPrefixedStream, lpStream } from '@libp2p/utils'
-import type { Uint8ArrayList } from 'uint8arraylist'
-import { MalformedError } from '../errors.ts'
+import type { LengthPrefixedStream } from '@libp2p/utils'
+import { framed } from '../../bootstrap/framing.ts'
 import { fromBytes, integer, list, toBytes } from '../records/codec.ts'
 
 /** Room for four segments of the largest size. */
 export const MAX_MESSAGE_BYTES = 1536 * 1024
-/** Bytes of a length prefix; seven bits each. */
-const MAX_PREFIX_BYTES = 4
-const LIMITS = {
-  maxDataLength: MAX_MESSAGE_BYTES,
-  maxBufferSize: 2 * MAX_MESSAGE_BYTES,
-  lengthDecoder: decodeLength
-}
 /** Requests of one stream that are worked on at the same time; more wait in the stream. */
 const MAX_CONCURRENT = 8
 /** Streams of one peer: one for requests in each direction, and one while a broken one ends. */
@@ -72,7 +64,7 @@ export function createChannel({ libp2p, protocol, log, serve }: ChannelInit): Ch
   const onStream = async (stream: Stream, connection: Connection): Promise<void> => {
     incoming.add(stream)
     const peer = connection.remotePeer.toString()
-    const lp = lpStream(stream, LIMITS)
+    const lp = framed(stream, MAX_MESSAGE_BYTES)
     const working = new Set<Promise<void>>()
     try {
       while (isRunning) {
@@ -119,7 +111,7 @@ export function createChannel({ libp2p, protocol, log, serve }: ChannelInit): Ch
     })
     const connection: Outgoing = {
       stream,
-      lp: lpStream(stream, LIMITS),
+      lp: framed(stream, MAX_MESSAGE_BYTES),
       pending: new Map()
     }
     void readAnswers(peer, connection)
@@ -183,19 +175,4 @@ export function createChannel({ libp2p, protocol, log, serve }: ChannelInit): Ch
       })
     }
   }
-}
-
-/**
- * An unsigned varint of at most four bytes. lpStream takes a RangeError for "more bytes, please" before it looks at
- * its own limit, so that a prefix without end would be collected for ever.
- */
-function decodeLength(prefix: Uint8ArrayList): number {
-  let length = 0
-  for (let i = 0; i < prefix.byteLength; i++) {
-    if (i === MAX_PREFIX_BYTES) throw new MalformedError('a message has an endless length')
-    const byte = prefix.get(i)
-    length += (byte & 0x7f) * 2 ** (7 * i)
-    if (byte < 0x80) return length
-  }
-  throw new RangeError('the length goes on')
 }

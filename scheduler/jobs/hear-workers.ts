@@ -8,6 +8,7 @@ import { addressGroup } from '../market/match.ts'
 import type { Exchange } from '../market/workers-on-offer.ts'
 import type { FromWorker, OfferFields, OfferMessage, SliceResult } from '../protocol/compute-messages.ts'
 import type { ComputeNetwork } from '../protocol/network.ts'
+import type { PeerCosts } from '../protocol/peer-costs.ts'
 import type { Outbox } from '../streams/lease-outbox.ts'
 import { type Links, MAX_LINKS } from '../streams/worker-links.ts'
 import { digestOf } from '../trust/answer-digest.ts'
@@ -40,6 +41,7 @@ export function createPeers(
     links,
     outbox,
     runs,
+    costs,
     log
   }: {
     offers: Map<string, OfferMessage>
@@ -49,6 +51,7 @@ export function createPeers(
     links: Pick<Links, 'get' | 'ids'>
     outbox: Outbox
     runs: Runs
+    costs: PeerCosts
     log: Logger
   }
 ) {
@@ -148,13 +151,14 @@ export function createPeers(
   }
 
   return {
-    message(worker: string, message: FromWorker): void {
+    message(worker: string, message: FromWorker, spentMs: number): void {
       // an answer that comes while this node stops has no store to go to; its slice is leased again after the start
       if (signal.aborted) return
       const now = Date.now()
       coordinator.seen(worker, now)
       switch (message.t) {
         case 'offer': {
+          costs.waste(worker, spentMs)
           const lent = (offers.get(worker)?.slots ?? 0) > 0
           offers.set(worker, message)
           coordinator.offer(worker, offered(worker, message), now)
@@ -162,19 +166,21 @@ export function createPeers(
           if (isLent !== lent) tell(isLent ? 'worker:add' : 'worker:remove', info(worker, message))
           break
         }
-        case 'result':
-          coordinator.answer(
-            worker,
-            message.slices.flatMap(result => weigh(worker, result)),
-            now
-          )
+        case 'result': {
+          const answers = message.slices.flatMap(result => weigh(worker, result))
+          // late ones are nobody's fault; a stream of nothing else is
+          if (answers.length === 0) costs.waste(worker, spentMs)
+          coordinator.answer(worker, answers, now)
           break
+        }
         case 'refused':
+          costs.waste(worker, spentMs)
           log('%s refused %d slices: %s', worker, message.slices.length, message.reason)
           refused(worker, message, now)
           break
         case 'loaded':
         case 'alive':
+          costs.waste(worker, spentMs)
           break
       }
       runs.progress(now)

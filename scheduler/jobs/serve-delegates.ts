@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import type { ComponentLogger, Connection, Logger, Stream, StreamHandler } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { lpStream } from '@libp2p/utils'
 import { z } from 'zod'
+import { framed } from '../../bootstrap/framing.ts'
 import type { Ledger } from '../../ledger/index.ts'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import type { Job, JobReport } from '../contract.ts'
@@ -257,14 +257,14 @@ export function createDelegation(
   const serve: StreamHandler = async (stream: Stream, connection: Connection) => {
     const owner = connection.remotePeer.toString()
     try {
-      const lp = lpStream(stream, { maxDataLength: MAX_FRAME_BYTES })
-      const bytes = (await lp.read({ signal: deadline(READ_TIMEOUT_MS) })).subarray()
+      const messages = framed(stream, MAX_FRAME_BYTES)
+      const bytes = (await messages.read({ signal: deadline(READ_TIMEOUT_MS) })).subarray()
       const parsed = request.safeParse(decodeValue(bytes))
       if (!parsed.success) throw new ProtocolError(`malformed request of ${owner}`)
       const told = await answerTo(owner, parsed.data).catch(
         ({ name, message }: Error): Answer => ({ t: 'error', name, message: message.slice(0, 4000) })
       )
-      await lp.write(encodeValue(told), { signal: deadline(REQUEST_TIMEOUT_MS) })
+      await messages.write(encodeValue(told), { signal: deadline(REQUEST_TIMEOUT_MS) })
       await stream.close()
     } catch (err) {
       log('a request of %s ended: %s', owner, (err as Error).message)
@@ -283,9 +283,9 @@ export function createDelegation(
     ])
     const stream = await network.dialProtocol(peerIdFromString(delegate), DELEGATE_PROTOCOL, { signal })
     try {
-      const lp = lpStream(stream, { maxDataLength: MAX_FRAME_BYTES })
-      await lp.write(encodeValue(asked), { signal })
-      const parsed = answer.safeParse(decodeValue((await lp.read({ signal })).subarray()))
+      const messages = framed(stream, MAX_FRAME_BYTES)
+      await messages.write(encodeValue(asked), { signal })
+      const parsed = answer.safeParse(decodeValue((await messages.read({ signal })).subarray()))
       if (!parsed.success) throw new ProtocolError(`malformed answer of ${delegate}`)
       await stream.close({ signal })
       if (parsed.data.t === 'error') throw new DelegateError(delegate, parsed.data.name, parsed.data.message)

@@ -1,10 +1,5 @@
-import type { Logger, Stream } from '@libp2p/interface'
-import { LengthPrefixedDecoder } from '@libp2p/utils'
-import * as lp from 'it-length-prefixed'
 import { z } from 'zod'
-import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import { CHUNK_BYTES } from '../data/chunked-data.ts'
-import { ProtocolError } from '../errors.ts'
 import {
   MAX_FRAME_BYTES,
   MAX_HOLDERS,
@@ -15,7 +10,7 @@ import {
 } from './limits.ts'
 
 /**
- * Requester → worker and back on one persistent stream, canonical values behind a varint length.
+ * Requester → worker and back on one persistent stream, canonical values in the frames of all protocols.
  * Every message of a requester gets an answer: `loaded`, `result` or `refused`.
  */
 export const COMPUTE_PROTOCOL = '/artel/compute/3'
@@ -123,14 +118,14 @@ const failure = z.object({
   stack: z.string().max(8000).optional()
 })
 
-const fromRequester = z.discriminatedUnion('t', [
+export const fromRequester = z.discriminatedUnion('t', [
   load,
   z.object({ t: z.literal('unload'), program: id }),
   z.object({ t: z.literal('lease'), slices: z.array(slice).min(1).max(MAX_SLICES_PER_MESSAGE) }),
   z.object({ t: z.literal('revoke'), slices: z.array(z.int().min(0)).min(1).max(MAX_SLICES_PER_MESSAGE) })
 ])
 
-const fromWorker = z.discriminatedUnion('t', [
+export const fromWorker = z.discriminatedUnion('t', [
   /** first message of a worker and again whenever it changes */
   offerFields.extend({ t: z.literal('offer') }),
   z.object({ t: z.literal('loaded'), program: id }),
@@ -173,87 +168,3 @@ export type LoadMessage = z.output<typeof load>
 export type LeasedSlice = z.output<typeof slice>
 export type SliceResult = Extract<FromWorker, { t: 'result' }>['slices'][number]
 export type OfferMessage = Extract<FromWorker, { t: 'offer' }>
-
-/** Either end of a compute stream. */
-export interface Channel<Out> {
-  /** Queues a message; resolves when the stream can take more. Never rejects: a lost stream is told by `onClose`. */
-  send(message: Out): Promise<void>
-  close(): void
-}
-
-interface ChannelInit<In> {
-  onMessage(message: In): void
-  /** called exactly once */
-  onClose(error?: Error): void
-  log: Logger
-}
-
-export const openWorkerChannel = (stream: Stream, init: ChannelInit<FromRequester>): Channel<FromWorker> =>
-  open(stream, fromRequester, init)
-export const openRequesterChannel = (stream: Stream, init: ChannelInit<FromWorker>): Channel<FromRequester> =>
-  open(stream, fromWorker, init)
-
-function open<In, Out>(
-  stream: Stream,
-  schema: z.ZodType<In>,
-  { onMessage, onClose, log }: ChannelInit<In>
-): Channel<Out> {
-  // the stream lives as long as the two peers know each other; heartbeats tell when one is gone
-  stream.inactivityTimeout = 2 ** 31 - 1
-  const decoder = new LengthPrefixedDecoder({
-    maxDataLength: MAX_FRAME_BYTES,
-    maxBufferSize: 2 * MAX_FRAME_BYTES
-  })
-  let open = true
-
-  const end = (error?: Error): void => {
-    if (!open) return
-    open = false
-    stream.removeEventListener('message', receive)
-    stream.removeEventListener('close', closed)
-    stream.removeEventListener('remoteCloseWrite', finished)
-    onClose(error)
-  }
-  const closed = (event: { error?: Error }): void => end(event.error)
-  const finished = (): void => {
-    stream.abort(new ProtocolError('the peer closed its end'))
-    end()
-  }
-  const receive = (event: { data: Uint8Array | Parameters<LengthPrefixedDecoder['decode']>[0] }): void => {
-    try {
-      for (const frame of decoder.decode(event.data)) {
-        const parsed = schema.safeParse(decodeValue(frame.subarray()))
-        if (!parsed.success)
-          throw new ProtocolError(
-            `malformed message: ${parsed.error.issues[0]?.path.join('.')} ${parsed.error.issues[0]?.message}`
-          )
-        if (open) onMessage(parsed.data)
-      }
-    } catch (err) {
-      log.error('closing a compute stream: %e', err)
-      stream.abort(err as Error)
-      end(err as Error)
-    }
-  }
-  stream.addEventListener('message', receive)
-  stream.addEventListener('close', closed)
-  stream.addEventListener('remoteCloseWrite', finished)
-
-  return {
-    async send(message) {
-      if (!open) return
-      try {
-        if (!stream.send(lp.encode.single(encodeValue(message), { maxDataLength: MAX_FRAME_BYTES })))
-          await stream.onDrain()
-      } catch (err) {
-        stream.abort(err as Error)
-        end(err as Error)
-      }
-    },
-    close() {
-      if (!open) return
-      end()
-      stream.close().catch(err => stream.abort(err))
-    }
-  }
-}

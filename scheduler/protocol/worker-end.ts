@@ -2,7 +2,8 @@ import type { FromRequester, FromWorker } from './compute-messages.ts'
 
 /** One requester's end of the compute protocol. */
 export interface WorkerConnection {
-  receive(message: FromRequester): void
+  /** `spentMs`: what it took to read the message */
+  receive(message: FromRequester, spentMs?: number): void
   /** The requester is gone: everything of it is dropped. */
   close(): void
 }

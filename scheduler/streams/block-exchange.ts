@@ -1,8 +1,8 @@
 import type { ComponentLogger, Connection, Logger, Stream, StreamHandler } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { LengthPrefixedDecoder } from '@libp2p/utils'
-import * as lp from 'it-length-prefixed'
 import { raceSignal } from 'race-signal'
+import { Uint8ArrayList } from 'uint8arraylist'
+import { frame, readFrames } from '../../bootstrap/framing.ts'
 import { type Blocks, CHUNK_BYTES, chunkCid, digestOfBlock, readBlock } from '../data/chunked-data.ts'
 import { BlockError, PeerUnreachableError } from '../errors.ts'
 import type { ComputeNetwork } from '../protocol/network.ts'
@@ -119,14 +119,15 @@ export function createBlockExchange(components: {
   }
 
   function receive(id: string, peer: Peer, stream: Stream): void {
-    readFrames(stream, MAX_ANSWER_BYTES, {
-      onFrame(frame) {
+    readFrames(stream, {
+      maxBytes: MAX_ANSWER_BYTES,
+      onFrame(answer) {
         const request = peer.asked.shift()
         if (request == null) throw new BlockError(`${id} sent a block that nobody asked for`)
         const { digest, done } = request
-        if (frame[0] !== 1) done.reject(new BlockError(`${id} does not have block ${chunkCid(digest)}`))
+        if (answer[0] !== 1) done.reject(new BlockError(`${id} does not have block ${chunkCid(digest)}`))
         else {
-          const block = frame.subarray(1)
+          const block = answer.subarray(1)
           if (!isRight(block, digest)) {
             ban(id)
             const error = new BlockError(`${id} sent a wrong block for ${chunkCid(digest)}`)
@@ -138,7 +139,7 @@ export function createBlockExchange(components: {
         }
         pump(id, peer)
       },
-      onEnd: error => lose(id, peer, new BlockError(`${id} sends no more blocks: ${error.message}`))
+      onEnd: error => lose(id, peer, new BlockError(`${id} sends no more blocks: ${reasonOf(error)}`))
     })
   }
 
@@ -158,7 +159,7 @@ export function createBlockExchange(components: {
       peer.silence = setTimeout(() => stream.abort(new BlockError(`silent for ${SILENT_MS} ms`)), SILENT_MS)
     try {
       // a few hundred bytes: less than any window of the stream
-      for (const { digest } of next) stream.send(lp.encode.single(digest))
+      for (const { digest } of next) stream.send(frame(digest, DIGEST_BYTES))
     } catch (err) {
       lose(id, peer, err as Error)
     }
@@ -188,18 +189,17 @@ export function createBlockExchange(components: {
       try {
         for (fill(); asked.length > 0; fill()) {
           const block = await asked.shift()
-          const frame = block == null ? [Uint8Array.of(0)] : [Uint8Array.of(1), block]
-          const bytes = frame.reduce((sum, part) => sum + part.length, 0)
-          const whole = [varint(bytes), ...frame]
-          for (const part of whole)
-            if (!stream.send(part)) await stream.onDrain({ signal: controller.signal })
+          const answer = new Uint8ArrayList(Uint8Array.of(block == null ? 0 : 1), block ?? new Uint8Array())
+          if (!stream.send(frame(answer, MAX_ANSWER_BYTES)))
+            await stream.onDrain({ signal: controller.signal })
         }
       } catch (err) {
         stream.abort(err as Error)
       }
       sending = false
     }
-    readFrames(stream, DIGEST_BYTES, {
+    readFrames(stream, {
+      maxBytes: DIGEST_BYTES,
       onFrame(digest) {
         if (digest.length !== DIGEST_BYTES) throw new BlockError(`a request of ${digest.length} bytes`)
         if (waiting.length >= MAX_WAITING) throw new BlockError(`more than ${MAX_WAITING} requests at once`)
@@ -207,7 +207,7 @@ export function createBlockExchange(components: {
         void send()
       },
       onEnd(error) {
-        log('%p asks for no more blocks: %s', connection.remotePeer, error.message)
+        log('%p asks for no more blocks: %s', connection.remotePeer, reasonOf(error))
         waiting.length = 0
       }
     })
@@ -255,53 +255,10 @@ export type BlockExchange = ReturnType<typeof createBlockExchange>
 
 const nameOf = (digest: Uint8Array): string => Buffer.from(digest).toString('base64url')
 
+const reasonOf = (error?: Error): string => error?.message ?? 'the stream was closed'
+
 const isRight = (block: Uint8Array, digest: Uint8Array): boolean =>
   Buffer.compare(digestOfBlock(block), digest) === 0
-
-function varint(value: number): Uint8Array {
-  const bytes: number[] = []
-  for (; value >= 0x80; value >>>= 7) bytes.push((value & 0x7f) | 0x80)
-  return Uint8Array.from([...bytes, value])
-}
-
-/** Calls `onFrame` for each length-prefixed frame, and `onEnd` once; what `onFrame` throws aborts the stream. */
-function readFrames(
-  stream: Stream,
-  maxBytes: number,
-  { onFrame, onEnd }: { onFrame: (frame: Uint8Array) => void; onEnd: (error: Error) => void }
-): void {
-  // it lives as long as the two peers know each other
-  stream.inactivityTimeout = 2 ** 31 - 1
-  const decoder = new LengthPrefixedDecoder({
-    maxDataLength: maxBytes,
-    maxBufferSize: (WINDOW + 1) * (maxBytes + 8)
-  })
-  let isOpen = true
-  const end = (error?: Error): void => {
-    if (!isOpen) return
-    isOpen = false
-    stream.removeEventListener('message', receive)
-    stream.removeEventListener('close', closed)
-    stream.removeEventListener('remoteCloseWrite', finished)
-    onEnd(error ?? new BlockError('the stream was closed'))
-  }
-  const closed = (event: { error?: Error }): void => end(event.error)
-  const finished = (): void => {
-    stream.abort(new BlockError('the peer closed its end'))
-    end()
-  }
-  const receive = (event: { data: Parameters<typeof decoder.decode>[0] }): void => {
-    try {
-      for (const frame of decoder.decode(event.data)) if (isOpen) onFrame(frame.subarray())
-    } catch (err) {
-      stream.abort(err as Error)
-      end(err as Error)
-    }
-  }
-  stream.addEventListener('message', receive)
-  stream.addEventListener('close', closed)
-  stream.addEventListener('remoteCloseWrite', finished)
-}
 
 /** Blocks by name up to a number of bytes; the one that was not asked for the longest goes first. */
 function createCache(maxBytes: number) {

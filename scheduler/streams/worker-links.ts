@@ -1,18 +1,14 @@
 import type { ComponentLogger, Logger, PeerId, StreamHandler } from '@libp2p/interface'
 import type { LoadMessage } from '../protocol/compute-messages.ts'
-import {
-  type Channel,
-  COMPUTE_PROTOCOL,
-  type FromRequester,
-  type FromWorker,
-  openRequesterChannel,
-  openWorkerChannel
-} from '../protocol/compute-messages.ts'
+import { COMPUTE_PROTOCOL, type FromRequester, type FromWorker } from '../protocol/compute-messages.ts'
 import type { ComputeNetwork } from '../protocol/network.ts'
+import type { PeerCosts } from '../protocol/peer-costs.ts'
 import type { WorkerEnd } from '../protocol/worker-end.ts'
+import { type Channel, openRequesterChannel, openWorkerChannel } from './channel.ts'
 
 export interface LinkEvents {
-  message(worker: string, message: FromWorker): void
+  /** `spentMs`: what it took to read the message */
+  message(worker: string, message: FromWorker, spentMs: number): void
   gone(worker: string): void
 }
 
@@ -44,10 +40,10 @@ const MAX_STREAMS = 2
  */
 export function createLinks(
   init: { events: LinkEvents; findWorkers?: (options: { signal: AbortSignal }) => AsyncIterable<PeerId> },
-  components: { network: ComputeNetwork; worker: WorkerEnd; logger: ComponentLogger }
+  components: { network: ComputeNetwork; worker: WorkerEnd; costs: PeerCosts; logger: ComponentLogger }
 ) {
   const { events, findWorkers } = init
-  const { network, worker } = components
+  const { network, worker, costs } = components
   const log: Logger = components.logger.forComponent('artel:links')
   const links = new Map<string, Link & { close(): void }>()
   const opening = new Set<string>()
@@ -92,8 +88,10 @@ export function createLinks(
         maxOutboundStreams: MAX_STREAMS
       })
       const channel: Channel<FromRequester> = openRequesterChannel(stream, {
+        peer: id,
+        costs,
         log,
-        onMessage: message => events.message(id, message),
+        onMessage: (message, spentMs) => events.message(id, message, spentMs),
         onClose: () => {
           links.delete(id)
           events.gone(id)
@@ -120,12 +118,15 @@ export function createLinks(
   }
 
   const serve: StreamHandler = (stream, connection) => {
+    const peer = connection.remotePeer.toString()
     const channel: Channel<FromWorker> = openWorkerChannel(stream, {
+      peer,
+      costs,
       log,
-      onMessage: message => requester.receive(message),
+      onMessage: (message, spentMs) => requester.receive(message, spentMs),
       onClose: () => requester.close()
     })
-    const requester = worker.connect(connection.remotePeer.toString(), message => void channel.send(message))
+    const requester = worker.connect(peer, message => void channel.send(message))
   }
 
   /** This node's own worker: no stream, the same messages. */
@@ -137,12 +138,12 @@ export function createLinks(
         setImmediate(deliver, message)
     const own = worker.connect(
       id,
-      later(message => events.message(id, message)),
+      later(message => events.message(id, message, 0)),
       true
     )
     addLink(
       id,
-      later(message => own.receive(message)),
+      later(message => own.receive(message, 0)),
       () => own.close()
     )
   }

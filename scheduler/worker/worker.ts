@@ -11,6 +11,7 @@ import type {
 } from '../protocol/compute-messages.ts'
 import { spill } from '../protocol/kept-partitions.ts'
 import { MAX_OUTPUT_BYTES } from '../protocol/limits.ts'
+import { type PeerCosts, UNCOUNTED } from '../protocol/peer-costs.ts'
 import type { WorkerConnection } from '../protocol/worker-end.ts'
 import type { BlockExchange } from '../streams/block-exchange.ts'
 import { digestOf } from '../trust/answer-digest.ts'
@@ -24,8 +25,12 @@ import type { Credit } from './unsecured-work.ts'
 const WINDOW_PER_SLOT = 64
 // Programs that one requester may keep loaded.
 const MAX_PROGRAMS = 256
-// What they, with their contexts, may take of this node's memory.
-const MAX_PROGRAMS_BYTES = 256 * 1024 * 1024
+// What they, with their contexts, may take of this node's memory, and the inputs that wait for their turn. A message may come
+// beside both.
+const MAX_PROGRAMS_BYTES = 96 * 1024 * 1024
+const MAX_INPUT_BYTES = 32 * 1024 * 1024
+// A piece that lies elsewhere: a digest, its place and its holders.
+const PIECE_BYTES = 128
 const HEARTBEAT_MS = 1000
 // What a policy without terms asks and accepts: the base price, everything.
 const BASE_TERMS: OfferTerms = { multiplier: 1, minPriceMicro: 0, tags: [] }
@@ -43,6 +48,9 @@ interface Program {
   running: Set<Run>
   idle: { session: Session; timer: NodeJS.Timeout }[]
   connection: Requester
+  bytes: number
+  /** what it took to read it, until it is used */
+  unusedMs: number
   /** ms per slice as seen here */
   sliceMs?: number
 }
@@ -61,6 +69,10 @@ interface Requester {
   /** the last offer that it got, without what is free just now */
   said: string
   held: number
+  /** of programs, and of inputs that wait */
+  programBytes: number
+  inputBytes: number
+  costs: PeerCosts
   closed: boolean
 }
 
@@ -76,6 +88,8 @@ export function createWorker(
     kept?: KeptBlocks
     /** this node's signature under an answer */
     sign(job: string, work: SliceWork): Uint8Array
+    /** what others may cost */
+    costs: PeerCosts
     /** Slices were done for somebody else. */
     worked?(requester: string, work: { slices: number; ms: number; earned: bigint }): void
     /** how far others are trusted to pay */
@@ -216,7 +230,7 @@ export function createWorker(
       } else throw err
     } finally {
       program.running.delete(current)
-      connection.held -= slices.length
+      letGo(connection, slices)
       if (session != null) release(program, session)
     }
   }
@@ -352,30 +366,53 @@ export function createWorker(
     if (requester.held >= capacity() * WINDOW_PER_SLOT) return 'the window is full'
   }
 
+  /** Takes a slice with the memory of its inputs, or says why not. */
+  function hold(requester: Requester, slice: LeasedSlice): string | undefined {
+    const bytes = inputBytes([slice])
+    const isMuch = requester.held > 0 && requester.inputBytes + bytes > MAX_INPUT_BYTES
+    if (isMuch || !requester.costs.keep(requester.id, bytes)) return 'the memory for inputs is full'
+    requester.held++
+    requester.inputBytes += bytes
+  }
+
+  /** These slices are done with: their inputs are not kept any more. */
+  function letGo(connection: Requester, slices: LeasedSlice[]): void {
+    const bytes = inputBytes(slices)
+    connection.held -= slices.length
+    connection.inputBytes -= bytes
+    connection.costs.free(connection.id, bytes)
+  }
+
   function unload(program: Program): void {
     lineOf(program).delete(program)
-    program.connection.held -= program.queue.length
+    letGo(program.connection, program.queue)
     program.queue = []
+    const { connection, bytes } = program
+    connection.programBytes -= bytes
+    connection.costs.free(connection.id, bytes)
+    connection.costs.waste(connection.id, program.unusedMs)
     for (const current of program.running) current.controller.abort()
     for (const entry of program.idle) retire(program, entry)
   }
 
-  function isFull({ programs }: Requester, added: LoadMessage): boolean {
-    const bytes = [...programs.values()].reduce((sum, { message }) => sum + sizeOf(message), sizeOf(added))
-    return programs.size > 0 && (programs.size >= MAX_PROGRAMS || bytes > MAX_PROGRAMS_BYTES)
+  /** Takes the memory of a program, if there is so much. */
+  function hasRoom({ id, programs, programBytes, costs }: Requester, bytes: number): boolean {
+    const isMuch = programs.size >= MAX_PROGRAMS || programBytes + bytes > MAX_PROGRAMS_BYTES
+    return (programs.size === 0 || !isMuch) && costs.keep(id, bytes)
   }
 
-  const sizeOf = ({ source, context }: LoadMessage): number => source.length + (context?.length ?? 0)
-
-  function receive(requester: Requester, message: FromRequester): void {
+  function receive(requester: Requester, message: FromRequester, spentMs = 0): void {
+    const { costs } = requester
     switch (message.t) {
       case 'load': {
         const old = requester.programs.get(message.program)
-        while (old == null && isFull(requester, message)) {
+        const bytes = sizeOf(message)
+        while (old == null && !hasRoom(requester, bytes)) {
           const free = [...requester.programs].find(
             ([, program]) => program.queue.length === 0 && program.running.size === 0
           )
           if (free == null) {
+            costs.waste(requester.id, spentMs)
             requester.send({
               t: 'refused',
               program: message.program,
@@ -387,44 +424,53 @@ export function createWorker(
           unload(free[1])
           requester.programs.delete(free[0])
         }
-        if (old == null)
+        if (old == null) {
+          requester.programBytes += bytes
           requester.programs.set(message.program, {
             message,
             queue: [],
             running: new Set(),
             idle: [],
-            connection: requester
+            connection: requester,
+            bytes,
+            unusedMs: spentMs
           })
+        } else costs.waste(requester.id, spentMs)
         requester.send({ t: 'loaded', program: message.program })
         return
       }
       case 'unload': {
         const program = requester.programs.get(message.program)
         if (program != null) unload(program)
+        else costs.waste(requester.id, spentMs)
         requester.programs.delete(message.program)
         return
       }
       case 'lease': {
         const refused = new Map<string, LeasedSlice[]>()
+        let taken = 0
         for (const slice of message.slices) {
           const program = requester.programs.get(slice.program)
           if (program == null) {
             refuse(requester, [slice], 'the program is not loaded', slice.program)
             continue
           }
-          const reason = objection(requester, program, slice)
+          const reason = objection(requester, program, slice) ?? hold(requester, slice)
           if (reason != null) refused.set(reason, [...(refused.get(reason) ?? []), slice])
           else {
-            requester.held++
+            program.unusedMs = 0
             program.queue.push(slice)
             lineOf(program).add(program)
+            taken++
           }
         }
+        if (taken === 0) costs.waste(requester.id, spentMs)
         for (const [reason, slices] of refused) refuse(requester, slices, reason)
         pump()
         return
       }
       case 'revoke':
+        costs.waste(requester.id, spentMs)
         for (const id of message.slices) revoke(requester, id)
     }
   }
@@ -433,8 +479,7 @@ export function createWorker(
     for (const program of requester.programs.values()) {
       const at = program.queue.findIndex(slice => slice.id === id)
       if (at >= 0) {
-        program.queue.splice(at, 1)
-        requester.held--
+        letGo(requester, program.queue.splice(at, 1))
         if (program.queue.length === 0) lineOf(program).delete(program)
         return
       }
@@ -451,11 +496,22 @@ export function createWorker(
 
     /** A requester connected: its first message is this node's offer. `own`: it is this node itself. */
     connect(id: string, send: (message: FromWorker) => void, own = false): WorkerConnection {
-      const requester: Requester = { id, send, own, programs: new Map(), said: '', held: 0, closed: false }
+      const requester: Requester = {
+        id,
+        send,
+        own,
+        programs: new Map(),
+        said: '',
+        held: 0,
+        programBytes: 0,
+        inputBytes: 0,
+        costs: own ? UNCOUNTED : components.costs,
+        closed: false
+      }
       requesters.add(requester)
       sendOffer(requester)
       return {
-        receive: message => receive(requester, message),
+        receive: (message, spentMs) => receive(requester, message, spentMs),
         close() {
           requester.closed = true
           requesters.delete(requester)
@@ -483,3 +539,23 @@ export function createWorker(
 }
 
 export type ComputeWorker = ReturnType<typeof createWorker>
+
+/** What a program takes of this node's memory: everything of it whose length its requester chooses. */
+function sizeOf({ source, functions = {}, driver = '', context }: LoadMessage): number {
+  const others = Object.entries(functions).reduce(
+    (sum, [name, each]) => sum + name.length + each.source.length,
+    0
+  )
+  return source.length + others + driver.length + (context?.length ?? 0)
+}
+
+/** What the inputs of slices take while they wait; of those that lie elsewhere, their names. */
+function inputBytes(slices: LeasedSlice[]): number {
+  let bytes = 0
+  for (const { inputs } of slices)
+    for (const input of inputs) {
+      if (input instanceof Uint8Array) bytes += input.length
+      else for (const piece of input.pieces) bytes += piece instanceof Uint8Array ? piece.length : PIECE_BYTES
+    }
+  return bytes
+}

@@ -9,9 +9,10 @@ import {
   COMPUTE_PROTOCOL,
   type FromWorker,
   type LeasedSlice,
-  openWorkerChannel,
   type SliceResult
 } from '../../scheduler/protocol/compute-messages.ts'
+import { UNCOUNTED } from '../../scheduler/protocol/peer-costs.ts'
+import { openWorkerChannel } from '../../scheduler/streams/channel.ts'
 import { digestOf } from '../../scheduler/trust/answer-digest.ts'
 import { createWorker } from '../../scheduler/worker/worker.ts'
 import { COMPUTE_SERVICE } from '../../services/index.ts'
@@ -123,6 +124,7 @@ async function serve(evil: Evil, slots: number, onStream: (peer: PeerId, stream:
     {
       sandbox: node.sandbox,
       logger: node.libp2p.logger,
+      costs: UNCOUNTED,
       sign: (job, work) => signWork(signer, node.ledger.network, job, [work]).signature
     }
   )
@@ -139,6 +141,8 @@ async function serve(evil: Evil, slots: number, onStream: (peer: PeerId, stream:
         }
       }
       const channel = openWorkerChannel(stream, {
+        peer: remotePeer.toString(),
+        costs: UNCOUNTED,
         log: node.libp2p.logger.forComponent('evil'),
         onClose: () => inner.close(),
         onMessage: message => {
@@ -172,6 +176,8 @@ if (second != null)
   await serve(second, 0, async peer => {
     const stream = await second.node.libp2p.dialProtocol(peer, COMPUTE_PROTOCOL)
     const channel = openWorkerChannel(stream, {
+      peer: peer.toString(),
+      costs: UNCOUNTED,
       log: second.node.libp2p.logger.forComponent('evil'),
       onMessage: () => {},
       onClose: () => print({ event: 'refused stream' })

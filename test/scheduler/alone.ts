@@ -9,6 +9,7 @@ import {
   type Scheduler,
   type SchedulerComponents
 } from '../../scheduler/index.ts'
+import { UNCOUNTED } from '../../scheduler/protocol/peer-costs.ts'
 
 /** A ledger in which nothing costs anything. */
 export const freeLedger = (account: string): SchedulerComponents['ledger'] =>
@@ -38,5 +39,8 @@ export function alone(key: PrivateKey, sandbox: Sandbox, directory: string): Sch
   const ledger = freeLedger(peerId.toString())
   const policy = { slots: 2, memoryMb: 512, admit: () => undefined, trusted: () => true }
   const signer = createSigner(key)
-  return createScheduler({ directory, policy }, { network, sandbox, ledger, signer, logger: defaultLogger() })
+  return createScheduler(
+    { directory, policy },
+    { network, sandbox, ledger, signer, logger: defaultLogger(), costs: UNCOUNTED }
+  )
 }

@@ -5,6 +5,7 @@ import type { Outcome, Sandbox, Session } from '../../sandbox/index.ts'
 import type { Effects, WorkerOffer } from '../../scheduler/coordinator/contract.ts'
 import { createCoordinator } from '../../scheduler/coordinator/coordinator.ts'
 import type { FromRequester, FromWorker } from '../../scheduler/protocol/compute-messages.ts'
+import { UNCOUNTED } from '../../scheduler/protocol/peer-costs.ts'
 import {
   createLoadMeter,
   createPolicy,
@@ -190,7 +191,8 @@ describe('scheduler: worker under its policy', () => {
     const worker = createWorker(createPolicy({ ...OPEN, slots: 1 }), {
       sandbox,
       logger: defaultLogger(),
-      sign: () => new Uint8Array(64)
+      sign: () => new Uint8Array(64),
+      costs: UNCOUNTED
     })
     try {
       const stranger = worker.connect('stranger', () => {})
@@ -212,7 +214,12 @@ describe('scheduler: worker under its policy', () => {
   it('refuses all slices of a message with one reason, never those of its owner', async () => {
     const { sandbox, order, waiting } = fakeSandbox()
     const policy = createPolicy({ ...OPEN, denied: ['stranger', 'owner'] })
-    const worker = createWorker(policy, { sandbox, logger: defaultLogger(), sign: () => new Uint8Array(64) })
+    const worker = createWorker(policy, {
+      sandbox,
+      logger: defaultLogger(),
+      sign: () => new Uint8Array(64),
+      costs: UNCOUNTED
+    })
     const told: FromWorker[] = []
     try {
       const stranger = worker.connect('stranger', message => told.push(message))
@@ -237,7 +244,12 @@ describe('scheduler: worker under its policy', () => {
   it('follows its owner while it runs: what it says, what it takes, how much at a time', async () => {
     const { sandbox, waiting } = fakeSandbox()
     const policy = createPolicy({ ...OPEN, slots: 1 })
-    const worker = createWorker(policy, { sandbox, logger: defaultLogger(), sign: () => new Uint8Array(64) })
+    const worker = createWorker(policy, {
+      sandbox,
+      logger: defaultLogger(),
+      sign: () => new Uint8Array(64),
+      costs: UNCOUNTED
+    })
     const told: FromWorker[] = []
     const offers = () => told.filter(message => message.t === 'offer')
     const later = async (condition: () => boolean): Promise<void> => {
@@ -289,7 +301,12 @@ describe('scheduler: worker under its policy', () => {
   it('offers nothing while it is closed', () => {
     const { sandbox } = fakeSandbox()
     const policy = createPolicy({ ...OPEN, quietHours: ['00:00-00:00'], minPriceMicro: 7, tags: ['gpu'] })
-    const worker = createWorker(policy, { sandbox, logger: defaultLogger(), sign: () => new Uint8Array(64) })
+    const worker = createWorker(policy, {
+      sandbox,
+      logger: defaultLogger(),
+      sign: () => new Uint8Array(64),
+      costs: UNCOUNTED
+    })
     try {
       const { slots, free, window, minPriceMicro, tags } = worker.offer()
       assert.deepEqual([slots, free, window, minPriceMicro, tags], [0, 0, 0, 7, ['gpu']])

@@ -18,6 +18,7 @@ import {
   type Job,
   type Scheduler
 } from '../../scheduler/index.ts'
+import { UNCOUNTED } from '../../scheduler/protocol/peer-costs.ts'
 import { BLOCKS_PROTOCOL } from '../../scheduler/streams/block-exchange.ts'
 import { until } from '../bootstrap/nodes.ts'
 import { alone, freeLedger } from './alone.ts'
@@ -103,6 +104,7 @@ describe('scheduler: a shuffle between nodes', function () {
         sandbox,
         ledger: freeLedger(libp2p.peerId.toString()),
         signer: createSigner(privateKey),
+        costs: UNCOUNTED,
         logger: defaultLogger()
       }
     )

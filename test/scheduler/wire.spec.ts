@@ -4,28 +4,42 @@ import { streamPair } from '@libp2p/utils'
 import fc from 'fast-check'
 import * as lp from 'it-length-prefixed'
 import { encodeValue } from '../../sandbox/index.ts'
-import {
-  type Channel,
-  type FromRequester,
-  type FromWorker,
-  openWorkerChannel
-} from '../../scheduler/protocol/compute-messages.ts'
+import type { FromRequester, FromWorker } from '../../scheduler/protocol/compute-messages.ts'
 import { MAX_FRAME_BYTES, MAX_SLICES_PER_MESSAGE } from '../../scheduler/protocol/limits.ts'
+import type { PeerCosts } from '../../scheduler/protocol/peer-costs.ts'
+import { type Channel, openWorkerChannel } from '../../scheduler/streams/channel.ts'
 import { until } from '../bootstrap/nodes.ts'
 
 const log = defaultLogger().forComponent('test')
 
 /** A worker's end, and the bare stream of a requester that may send anything. */
-async function open() {
+async function open(most = MAX_FRAME_BYTES, onMessage?: (message: FromRequester) => void) {
   const [stream, remote] = await streamPair()
   const heard: FromRequester[] = []
   const closed: (Error | undefined)[] = []
+  let kept = 0
+  let wastedMs = 0
+  const costs: PeerCosts = {
+    keep(_, bytes) {
+      if (kept + bytes > most) return false
+      kept += bytes
+      return true
+    },
+    free(_, bytes) {
+      kept -= bytes
+    },
+    waste(_, ms) {
+      wastedMs += ms
+    }
+  }
   const channel: Channel<FromWorker> = openWorkerChannel(remote, {
+    peer: 'requester',
+    costs,
     log,
-    onMessage: message => void heard.push(message),
+    onMessage: onMessage ?? (message => void heard.push(message)),
     onClose: error => void closed.push(error)
   })
-  return { stream, heard, closed, channel }
+  return { stream, heard, closed, channel, costs: { kept: () => kept, wastedMs: () => wastedMs } }
 }
 
 const frame = (value: unknown): Uint8Array => lp.encode.single(encodeValue(value)).subarray()
@@ -88,6 +102,9 @@ describe('scheduler/wire', () => {
     ['a negative price', frame({ t: 'lease', slices: [{ ...slice, price: -1 }] })],
     ['a name that is too long', frame({ t: 'unload', program: 'p'.repeat(65) })],
     ['a frame larger than allowed', varint(MAX_FRAME_BYTES + 1)],
+    ['an empty message', Uint8Array.of(0)],
+    ['a length that is longer than need be', Uint8Array.of(0x81, 0x00, 0xff)],
+    ['a length without end', new Uint8Array(100).fill(0xff)],
     ['a length of 2^53', Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f)]
   ]
   for (const [name, bytes] of malformed)
@@ -99,6 +116,50 @@ describe('scheduler/wire', () => {
       assert.deepEqual(heard, [])
       await until(() => stream.status !== 'open', 'the other end learns of it')
     })
+
+  it('counts what malformed messages cost, and what comes in only while it comes', async () => {
+    const { stream, closed, costs } = await open()
+    const message = frame({ t: 'unload', program: 'p' })
+    stream.send(message.subarray(0, 3))
+    await until(() => costs.kept() === message.length - 1, 'the beginning of a message')
+    stream.send(message.subarray(3))
+    await until(() => costs.kept() === 0, 'its end')
+    assert.equal(costs.wastedMs(), 0)
+    stream.send(frame({ t: 'hello' }))
+    await until(() => closed.length > 0, 'the end of the stream')
+    assert.ok(costs.wastedMs() > 0)
+    assert.equal(costs.kept(), 0)
+  })
+
+  it('keeps nothing of a message for which there is no room: the stream ends at its length', async () => {
+    const { stream, closed, costs } = await open(1000)
+    stream.send(varint(1001))
+    await until(() => closed.length > 0, 'the end of the stream')
+    assert.match(closed[0]?.message ?? '', /a message of 1001 bytes is more than this node keeps/)
+    assert.equal(costs.kept(), 0)
+  })
+
+  it('gives back what it kept when the stream ends within a message', async () => {
+    const { stream, closed, costs } = await open()
+    stream.send(frame({ t: 'unload', program: 'p' }).subarray(0, 3))
+    await until(() => costs.kept() > 0, 'the beginning of a message')
+    stream.abort(new Error('cable pulled'))
+    await until(() => closed.length > 0, 'the end of the stream')
+    assert.equal(costs.kept(), 0)
+  })
+
+  it('goes on after a mistake of its own', async () => {
+    let calls = 0
+    const { stream, closed, channel } = await open(MAX_FRAME_BYTES, () => {
+      calls++
+      throw new Error('ours')
+    })
+    stream.send(frame({ t: 'unload', program: 'p' }))
+    stream.send(frame({ t: 'unload', program: 'q' }))
+    await until(() => calls === 2, 'both messages')
+    assert.deepEqual(closed, [])
+    channel.close()
+  })
 
   it('never throws and never hears what is no message, whatever bytes come', () =>
     fc.assert(

@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert'
 import { defaultLogger } from '@libp2p/logger'
 import type { Failure, Outcome, Sandbox } from '../../sandbox/index.ts'
 import type { FromRequester, FromWorker, SliceResult } from '../../scheduler/protocol/compute-messages.ts'
+import { UNCOUNTED } from '../../scheduler/protocol/peer-costs.ts'
 import type { WorkerPolicy } from '../../scheduler/worker/lending-policy.ts'
 import { type ComputeWorker, createWorker } from '../../scheduler/worker/worker.ts'
 
@@ -77,7 +78,7 @@ describe('scheduler/worker', () => {
   let worker: ComputeWorker
   let fake: ReturnType<typeof createFake>
   let worked: [string, { slices: number; ms: number; earned: bigint }][]
-  const start = (policy: Partial<WorkerPolicy> = {}): void => {
+  const start = (policy: Partial<WorkerPolicy> = {}, costs = UNCOUNTED): void => {
     fake = createFake()
     worked = []
     worker = createWorker(
@@ -85,6 +86,7 @@ describe('scheduler/worker', () => {
       {
         sandbox: fake.sandbox,
         logger: defaultLogger(),
+        costs,
         sign: () => new Uint8Array(64),
         worked: (requester, work) => worked.push([requester, work])
       }
@@ -100,6 +102,98 @@ describe('scheduler/worker', () => {
     return { ...connection, said, of, results, refused }
   }
   afterEach(() => worker.stop())
+
+  describe('what a requester costs', () => {
+    const MB = 1024 * 1024
+    function startCounted() {
+      const counted = { bytes: 0, wastedMs: 0 }
+      start(
+        {},
+        {
+          keep(_, bytes) {
+            counted.bytes += bytes
+            return true
+          },
+          free(_, bytes) {
+            counted.bytes -= bytes
+          },
+          waste(_, ms) {
+            counted.wastedMs += ms
+          }
+        }
+      )
+      return counted
+    }
+    const large = (program: string, part: Partial<Extract<FromRequester, { t: 'load' }>>): FromRequester => ({
+      ...(load(program) as Extract<FromRequester, { t: 'load' }>),
+      ...part
+    })
+
+    for (const [name, part] of Object.entries({
+      functions: { functions: { reduce: { kind: 'function' as const, source: 'x'.repeat(20 * MB) } } },
+      driver: { driver: 'x'.repeat(20 * MB) },
+      source: { source: 'x'.repeat(20 * MB) },
+      context: { context: new Uint8Array(20 * MB) }
+    }))
+      it(`is bounded for programs with a large ${name}, and counted as wasted where none of them is used`, () => {
+        const counted = startCounted()
+        const peer = connect()
+        for (let i = 0; i < 80; i++) {
+          peer.receive(large(`p${i}`, part), 1)
+          assert.ok(counted.bytes <= 100 * MB, `${counted.bytes} bytes are kept`)
+        }
+        assert.ok(counted.wastedMs >= 70)
+        peer.close()
+        assert.equal(counted.bytes, 0)
+      })
+
+    it('is bounded for inputs that wait, and given back when they are done, revoked or dropped', async () => {
+      const counted = startCounted()
+      const peer = connect()
+      peer.receive(load())
+      const before = counted.bytes
+      const slices = Array.from({ length: 20 }, (_, id) => ({
+        id,
+        program: 'p',
+        inputs: [new Uint8Array(4 * MB)],
+        expectedMs: 1000,
+        job: 'job',
+        price: 1
+      }))
+      peer.receive({ t: 'lease', slices })
+      assert.equal(counted.bytes - before, 32 * MB)
+      assert.deepEqual(peer.refused(), [8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19])
+      peer.receive({ t: 'revoke', slices: [7] })
+      assert.equal(counted.bytes - before, 28 * MB)
+      await settle()
+      fake.running[0]!.end()
+      await settle()
+      assert.equal(counted.bytes - before, 24 * MB)
+      peer.receive({ t: 'unload', program: 'p' })
+      for (const run of [...fake.running]) run.end()
+      await settle()
+      assert.equal(counted.bytes, 0)
+    })
+
+    it('counts what was refused, dropped or unknown as wasted, and work that is taken not', () => {
+      const counted = startCounted()
+      const peer = connect()
+      const cost = (message: FromRequester): number => {
+        const before = counted.wastedMs
+        peer.receive(message, 5)
+        return counted.wastedMs - before
+      }
+      assert.equal(cost({ t: 'unload', program: 'nothing' }), 5)
+      assert.equal(cost(lease([1], 'nothing')), 5)
+      assert.equal(cost({ t: 'revoke', slices: [9] }), 5)
+      assert.equal(cost(load('unused')), 0)
+      assert.equal(cost({ t: 'unload', program: 'unused' }), 5)
+      assert.equal(cost(load()), 0)
+      assert.equal(cost(load()), 5, 'it is here already')
+      assert.equal(cost(lease([1, 2])), 0)
+      assert.equal(cost({ t: 'unload', program: 'p' }), 0)
+    })
+  })
 
   it('says first what it offers', () => {
     start()

@@ -1,0 +1,114 @@
+import type { Logger, Stream } from '@libp2p/interface'
+import type { z } from 'zod'
+import { frame, readFrames } from '../../bootstrap/framing.ts'
+import { decodeValue, encodeValue } from '../../sandbox/index.ts'
+import { ProtocolError } from '../errors.ts'
+import {
+  type FromRequester,
+  type FromWorker,
+  fromRequester,
+  fromWorker
+} from '../protocol/compute-messages.ts'
+import { MAX_FRAME_BYTES } from '../protocol/limits.ts'
+import type { PeerCosts } from '../protocol/peer-costs.ts'
+
+/** What one malformed message counts for at least: honest peers send none. */
+const MALFORMED_MS = 100
+
+/** Either end of a compute stream. */
+export interface Channel<Out> {
+  /** Queues a message; resolves when the stream can take more. Never rejects: a lost stream is told by `onClose`. */
+  send(message: Out): Promise<void>
+  close(): void
+}
+
+interface ChannelInit<In> {
+  peer: string
+  costs: PeerCosts
+  /** `spentMs`: what it took to read the message, for who finds that it came to nothing */
+  onMessage(message: In, spentMs: number): void
+  /** called exactly once */
+  onClose(error?: Error): void
+  log: Logger
+}
+
+export const openWorkerChannel = (stream: Stream, init: ChannelInit<FromRequester>): Channel<FromWorker> =>
+  open(stream, fromRequester, init)
+export const openRequesterChannel = (stream: Stream, init: ChannelInit<FromWorker>): Channel<FromRequester> =>
+  open(stream, fromWorker, init)
+
+function open<In, Out>(
+  stream: Stream,
+  schema: z.ZodType<In>,
+  { peer, costs, onMessage, onClose, log }: ChannelInit<In>
+): Channel<Out> {
+  let isOpen = true
+  /** bytes of the message that is coming in */
+  let coming = 0
+
+  const arrived = (): void => {
+    costs.free(peer, coming)
+    coming = 0
+  }
+  const end = (error?: Error): void => {
+    if (!isOpen) return
+    isOpen = false
+    arrived()
+    onClose(error)
+  }
+  readFrames(stream, {
+    maxBytes: MAX_FRAME_BYTES,
+    onLength(bytes) {
+      if (!costs.keep(peer, bytes))
+        throw new ProtocolError(`a message of ${bytes} bytes is more than this node keeps for one peer`)
+      coming = bytes
+    },
+    onFrame(bytes) {
+      arrived()
+      const started = performance.now()
+      const message = read(bytes)
+      if (!isOpen) return
+      try {
+        onMessage(message, performance.now() - started)
+      } catch (err) {
+        // ours, not the peer's: its stream goes on
+        log.error('a message of %s was not handled: %e', peer, err)
+      }
+    },
+    onEnd(error) {
+      if (error != null && isOpen) log('the compute stream of %s ended: %s', peer, error.message)
+      end(error)
+    }
+  })
+
+  function read(bytes: Uint8Array): In {
+    const started = performance.now()
+    try {
+      const parsed = schema.safeParse(decodeValue(bytes))
+      if (parsed.success) return parsed.data
+      const [issue] = parsed.error.issues
+      throw new ProtocolError(`malformed message: ${issue?.path.join('.')} ${issue?.message}`)
+    } catch (err) {
+      log.error('%s breaks the compute protocol: %s', peer, (err as Error).message)
+      costs.waste(peer, Math.max(MALFORMED_MS, performance.now() - started))
+      throw err
+    }
+  }
+
+  return {
+    async send(message) {
+      if (!isOpen) return
+      try {
+        if (!stream.send(frame(encodeValue(message), MAX_FRAME_BYTES))) await stream.onDrain()
+      } catch (err) {
+        stream.abort(err as Error)
+        end(err as Error)
+      }
+    },
+    close() {
+      if (!isOpen) return
+      end()
+      stream.close().catch(err => stream.abort(err))
+    }
+  }
+}
