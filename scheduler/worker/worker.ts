@@ -533,7 +533,10 @@ export function createWorker(
     stop(): void {
       stopped = true
       clearInterval(heartbeat)
-      for (const requester of requesters) for (const program of requester.programs.values()) unload(program)
+      for (const { programs } of requesters) {
+        for (const program of programs.values()) unload(program)
+        programs.clear()
+      }
     }
   }
 }
