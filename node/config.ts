@@ -40,10 +40,13 @@ export function loadConfig({
     const value = flags[setting.path.join('.')]
     if (value !== undefined) put(above, setting, value, setting.flag, origins)
   }
-  const data = (above.data as string | undefined) ?? configSchema.parse({}).data
+  const data = dataFolder(above.data as string | undefined)
   const content = readFile(file ?? environment.ARTEL_CONFIG, join(data, 'config.json'))
   return check(merge(merge(defaults, content.settings), above), content.file, origins)
 }
+
+/** The data folder that was named, or the usual one. */
+export const dataFolder = (named: string | undefined): string => named ?? configSchema.parse({}).data
 
 /**
  * The configuration with a change: setting (dotted path) → value, null for its default.
@@ -148,7 +151,8 @@ function readFile(
       return { file, settings: settings as Record<string, unknown> }
     }
   } catch (error) {
-    throw new ConfigError(`the config file ${file} is not JSON: ${(error as Error).message}`)
+    const advice = named == null ? '; mend it, or put it aside with: artel doctor --repair' : ''
+    throw new ConfigError(`the config file ${file} is not JSON: ${(error as Error).message}${advice}`)
   }
   throw new ConfigError(`the config file ${file} holds no object; write { "setting": value, … }`)
 }

@@ -19,6 +19,7 @@ import { createPolicy, createScheduler } from '../scheduler/index.ts'
 import { COMPUTE_SERVICE, createDirectory, type Directory, type Gateway } from '../services/index.ts'
 import { createLiveConfig } from './config-file.ts'
 import type { ArtelNode, NodeRole } from './contract.ts'
+import { checkData, explainStorage } from './examine-data.ts'
 import { findNetwork } from './find-network.ts'
 import { createLending, policySettings } from './lending.ts'
 import { lockFolder } from './lock.ts'
@@ -47,11 +48,19 @@ export interface NodeInit {
  * gateway. What was started is ended in reverse order, by `stop` or when a later part does not start.
  *
  * @throws {LockError} the data folder is in use
- * @throws {IdentityError} the key file is damaged
+ * @throws {DataFolderError} a file of it is damaged, missing or out of reach, or its disk is full
  * @throws {NetworkError} no network definition, or a wrong one
  * @throws {ListenError} an address or port cannot be listened on
  */
 export async function createNode(config: Config, init: NodeInit = {}): Promise<ArtelNode> {
+  try {
+    return await start(config, init)
+  } catch (error) {
+    throw await explainStorage(error as Error, config.data)
+  }
+}
+
+async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
   const role = init.role ?? 'node'
   const { listen, announce, mdns, limits, blockedPeers } = config
   const logger = init.logger ?? createLogger(config)
@@ -63,6 +72,7 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
 
   await mkdir(config.data, { recursive: true, mode: 0o700 })
   started.defer(lockFolder(config.data))
+  await checkData(config.data)
   const identity = await loadOrCreateIdentity(join(config.data, 'key'))
   const { network, seeds } = await findNetwork({
     config,

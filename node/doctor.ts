@@ -7,6 +7,8 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { fetchNetwork, loadNetwork, loadOrCreateIdentity } from '../bootstrap/index.ts'
 import { createSandbox } from '../sandbox/index.ts'
 import { connectControl, controlPath } from './control.ts'
+import type { DataKind } from './data-folder.ts'
+import { describeFinding, examineData } from './examine-data.ts'
 import type { Status } from './operations.ts'
 import type { Config } from './settings.ts'
 
@@ -39,8 +41,12 @@ export async function diagnose(config: Config): Promise<Check[]> {
   await check('node', checkNode)
   await check('machine', checkMachine)
   await check('data folder', () => checkFolder(config.data))
-  await check('key', () => checkKey(config.data))
-  await check('network', () => checkNetwork(config))
+  const findings = await examineData(config.data, 'thorough')
+  for (const finding of findings)
+    checks.push({ name: finding.part.path, state: 'fail', detail: describeFinding(config.data, finding) })
+  const isFound = (kind: DataKind): boolean => findings.some(({ part }) => part.kind === kind)
+  if (!isFound('key')) await check('key', () => checkKey(config.data))
+  if (!isFound('network')) await check('network', () => checkNetwork(config))
   await check('clock', checkClock)
   if (running != null) {
     checks.push({

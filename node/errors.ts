@@ -8,6 +8,11 @@ export class LockError extends Error {
   override readonly name = 'LockError'
 }
 
+/** A file of the data folder is damaged, missing or out of reach, or its disk is full. */
+export class DataFolderError extends Error {
+  override readonly name = 'DataFolderError'
+}
+
 /** No node of this data folder is running, or it does not answer. */
 export class ControlError extends Error {
   override readonly name = 'ControlError'
@@ -92,6 +97,7 @@ export const VERDICTS: ReadonlyMap<string, Verdict> = new Map(
     IdentityError: MACHINE,
     ListenError: MACHINE,
     StorageError: { exit: EXIT.machine, status: 507 },
+    DataFolderError: MACHINE,
     LockError: { exit: EXIT.machine, status: 409 },
     WallMissingError: { exit: EXIT.machine, status: 503 },
     SandboxUnavailableError: { exit: EXIT.machine, status: 503 },

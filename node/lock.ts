@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { LockError } from './errors.ts'
 
+const SQLITE_BUSY = 5
+
 /**
  * The databases whose locks this process has. Nobody else may be trusted to keep them: the garbage collector closes
  * a database that nothing refers to, and with it the lock would go while the node works on.
@@ -15,15 +17,16 @@ const held = new Set<DatabaseSync>()
  * whether or not the caller keeps how to. (Whoever opens the file `lock` in this process by other means than SQLite
  * and closes it again releases it: that is how POSIX defines such locks.)
  *
- * @throws {LockError} names the folder and the pid
+ * @throws {LockError} names the folder and the pid; what node:sqlite says where the file cannot be used
  */
 export function lockFolder(folder: string): () => void {
   const pidFile = join(folder, 'pid')
   const database = new DatabaseSync(join(folder, 'lock'), { timeout: 0 })
   try {
     database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
-  } catch {
+  } catch (error) {
     database.close()
+    if ((error as { errcode?: number }).errcode !== SQLITE_BUSY) throw error
     throw new LockError(
       `the data folder ${folder} is in use by process ${readPid(pidFile)}; stop that node, or choose another folder with --data`
     )

@@ -2,7 +2,8 @@ import { Command } from 'commander'
 import pc from 'picocolors'
 import { type Check, diagnose } from '../doctor.ts'
 import { EXIT } from '../errors.ts'
-import { configOf, settingFlags } from './flags.ts'
+import { type Repair, repairData } from '../repair-data.ts'
+import { configOf, dataFolderOf, settingFlags } from './flags.ts'
 import { type OutputOptions, print } from './output.ts'
 
 const SIGNS = { ok: pc.green('ok  '), warn: pc.yellow('warn'), fail: pc.red('FAIL') }
@@ -10,16 +11,24 @@ const SIGNS = { ok: pc.green('ok  '), warn: pc.yellow('warn'), fail: pc.red('FAI
 export function doctorCommand(): Command {
   return settingFlags(new Command('doctor').description('check whether this machine can be a node'))
     .option('--json', 'print JSON')
+    .option('--repair', 'put damaged files of the data folder aside and make again what can be made again')
     .addHelpText(
       'after',
-      `\nExit code ${EXIT.machine} when a check fails; warnings do not count.\n\nExamples:\n  artel doctor\n  artel doctor --json | jq '.[] | select(.state != "ok")'`
+      `\nExit code ${EXIT.machine} when a check fails; warnings do not count.\n\nExamples:\n  artel doctor\n  artel doctor --json | jq '.[] | select(.state != "ok")'\n  artel doctor --repair        old files stay beside the new ones, with a dated name`
     )
     .action(async (options: OutputOptions & Record<string, unknown>) => {
+      if (options.repair) {
+        const repairs = await repairData(dataFolderOf(options), new Date())
+        return print(repairs, options, it => it.map(describeRepair).join('\n') || 'nothing is damaged')
+      }
       const checks = await diagnose(configOf(options))
       print(checks, options, describe)
       process.exit(checks.some(({ state }) => state === 'fail') ? EXIT.machine : 0)
     })
 }
+
+const describeRepair = ({ path, done, kept }: Repair): string =>
+  `${path}: ${done}${kept == null ? '' : ` (the old one is ${kept})`}`
 
 function describe(checks: Check[]): string {
   return checks.map(({ name, state, detail }) => `${SIGNS[state]}  ${name.padEnd(12)} ${detail}`).join('\n')

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
-import { loadConfig } from '../config.ts'
+import { dataFolder, loadConfig } from '../config.ts'
 import { InputError } from '../errors.ts'
 import { type Config, SETTINGS, type Setting } from '../settings.ts'
 
@@ -48,6 +48,11 @@ export function configOf(options: Record<string, unknown>, defaults: Record<stri
   )
   const file = options.config as string | undefined
   return loadConfig({ flags, defaults, ...(file == null ? {} : { file }) })
+}
+
+/** The data folder, also where its config file cannot be read. */
+export function dataFolderOf(options: Record<string, unknown>): string {
+  return dataFolder((options.data as string | undefined) ?? process.env.ARTEL_DATA)
 }
 
 /** The file that changed settings go to: the one that was read. */
