@@ -11,6 +11,7 @@ export function policySettings(config: Config): PolicySettings {
   return {
     slots: compute ? lentSlots(config) : 0,
     memoryMb,
+    maxSliceMs: config.maxSliceSeconds * 1000,
     maxRamMb: lentRamMb(config),
     multiplier: config.priceMultiplier,
     minPriceMicro: Math.round(config.minPrice * Number(CREDIT_MICRO)),

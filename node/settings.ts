@@ -37,6 +37,12 @@ const own = z.strictObject({
     .min(16)
     .optional()
     .describe('memory of all sandbox processes together, in MB; default: half of the machine'),
+  maxSliceSeconds: z
+    .int()
+    .min(1)
+    .max(86_400)
+    .default(600)
+    .describe('longest time that one slice of others may take here, whatever its requester asks for'),
   minPrice: z
     .number()
     .min(0)
@@ -133,6 +139,7 @@ const LIVE = [
   'slots',
   'memoryMb',
   'maxRamMb',
+  'maxSliceSeconds',
   'minPrice',
   'priceMultiplier',
   'taskTypes',

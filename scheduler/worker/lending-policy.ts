@@ -6,6 +6,8 @@ export interface WorkerPolicy {
   slots: number
   /** memory of one process, MB */
   memoryMb: number
+  /** longest time of one slice, ms, whatever its requester asks for */
+  maxSliceMs: number
   /** what its offers say beside the capacity; default: the base price, everything accepted */
   terms?: OfferTerms
   /** undefined = admitted, else the reason for the refusal, for the requester to read */
@@ -53,6 +55,7 @@ export interface PolicySettings extends OfferTerms {
   slots: number
   /** of one process, MB */
   memoryMb: number
+  maxSliceMs: number
   /** of all processes together, MB */
   maxRamMb: number
   /** "22:00-07:00" in local time: nothing is lent */
@@ -180,6 +183,9 @@ export function createPolicy(
     },
     get memoryMb() {
       return settings.memoryMb
+    },
+    get maxSliceMs() {
+      return settings.maxSliceMs
     },
     get terms() {
       const { multiplier, minPriceMicro, types, tags } = settings

@@ -19,6 +19,7 @@ import { BlocksMissingError, createWorkerInputs } from './gather-inputs.ts'
 import { createKeptBlocks, type KeptBlocks } from './kept-blocks.ts'
 import type { OfferTerms, WorkerPolicy } from './lending-policy.ts'
 import { inResultMessages, MAX_MESSAGE_CHARS, toTravel } from './result-messages.ts'
+import { createUnpaidTime, unpaidMs } from './unpaid-time.ts'
 import type { Credit } from './unsecured-work.ts'
 
 // Outstanding slices per requester: enough to hide a round trip, few enough to bound memory.
@@ -57,6 +58,9 @@ interface Program {
 
 interface Run {
   live: Set<number>
+  startedAt: number
+  /** micro-credits, of all its slices */
+  price: number
   controller: AbortController
 }
 
@@ -94,14 +98,17 @@ export function createWorker(
     worked?(requester: string, work: { slices: number; ms: number; earned: bigint }): void
     /** how far others are trusted to pay */
     credit?: Credit
+    /** ms, monotonic */
+    now?: () => number
     /** false where jobs under this node's own name may hold strangers' code */
     trustsOwn?: boolean
   }
 ) {
-  const { sandbox } = components
+  const { sandbox, now = () => performance.now() } = components
   const log: Logger = components.logger.forComponent('artel:worker')
   const { kept = createKeptBlocks(), blocks } = components
   const inputs = createWorkerInputs({ blocks, kept, log })
+  const unpaid = createUnpaidTime(now)
   const requesters = new Set<Requester>()
   // the owner may compare results here also where nothing is lent
   const capacity = (): number => Math.max(1, policy.slots)
@@ -135,12 +142,31 @@ export function createWorker(
     components.credit?.refresh()
     kept.expire()
     for (const requester of requesters) {
+      callBack(requester)
       if (requester.held > 0) requester.send({ t: 'alive' })
       // the owner changed what is lent, or the hour did
       if (said(offer(requester.own)) !== requester.said) sendOffer(requester)
     }
   }, HEARTBEAT_MS)
   heartbeat.unref()
+
+  /** Ends what a requester runs when it has used up what it may use unpaid. */
+  function callBack(requester: Requester): void {
+    if (requester.own) return
+    const runs = [...requester.programs.values()].flatMap(({ running }) => [...running])
+    const time = now()
+    const running = runs.reduce((sum, { startedAt, price }) => sum + unpaidMs(time - startedAt, price), 0)
+    const reason = running > 0 ? unpaid.objection(requester.id, running) : undefined
+    if (reason == null) return
+    for (const { live, controller } of runs) {
+      refuse(
+        requester,
+        Array.from(live, id => ({ id })),
+        reason
+      )
+      controller.abort()
+    }
+  }
 
   // the owner is offered one slot also where nothing is lent, but not the same way
   const said = ({ free: _, ...message }: OfferMessage): string => JSON.stringify([policy.slots, message])
@@ -191,7 +217,13 @@ export function createWorker(
   async function run(program: Program, slices: LeasedSlice[]): Promise<void> {
     const { connection } = program
     const controller = new AbortController()
-    const current: Run = { live: new Set(slices.map(slice => slice.id)), controller }
+    const current: Run = {
+      live: new Set(slices.map(slice => slice.id)),
+      startedAt: now(),
+      price: priceOf(slices),
+      controller
+    }
+    let earned = 0
     program.running.add(current)
     let session: Session | undefined
     try {
@@ -206,9 +238,9 @@ export function createWorker(
         { signal: controller.signal }
       )
       if (connection.closed) return
-      const results = distribute(ready, outcomes, program)
+      const results = withoutOverdue(program, distribute(ready, outcomes, program))
       for (const part of inResultMessages(results)) connection.send({ t: 'result', slices: part })
-      if (!connection.own) count(connection.id, ready, results)
+      if (!connection.own) earned = count(connection.id, ready, results)
     } catch (err) {
       const { name, message } = err as Error
       if (connection.closed || controller.signal.aborted) return
@@ -230,23 +262,39 @@ export function createWorker(
       } else throw err
     } finally {
       program.running.delete(current)
+      if (!connection.own) unpaid.used(connection.id, now() - current.startedAt, earned)
       letGo(connection, slices)
       if (session != null) release(program, session)
     }
   }
 
-  function count(requester: string, slices: LeasedSlice[], results: SliceResult[]): void {
-    const done = results.flatMap(({ ms, outcomes }, i) => {
-      const { job, price } = slices[i]!
+  /** The owner's own limit is no failure of the program: such a slice is refused, and another worker may have more time. */
+  function withoutOverdue({ connection, message }: Program, results: SliceResult[]): SliceResult[] {
+    if (connection.own || message.timeoutMs <= policy.maxSliceMs) return results
+    const isOverdue = ({ outcomes }: SliceResult): boolean =>
+      outcomes.some(outcome => !(outcome instanceof Uint8Array) && outcome.name === 'timeout')
+    const overdue = results.filter(isOverdue)
+    const reason = `a slice took longer than ${policy.maxSliceMs / 1000} s, the most that this worker gives to one`
+    if (overdue.length > 0) refuse(connection, overdue, reason)
+    return results.filter(result => !isOverdue(result))
+  }
+
+  /** Books what was done for somebody else; micro-credits of it. */
+  function count(requester: string, slices: LeasedSlice[], results: SliceResult[]): number {
+    const byId = new Map(slices.map(slice => [slice.id, slice]))
+    const done = results.flatMap(({ id, ms, outcomes }) => {
+      const { job, price } = byId.get(id)!
       return outcomes.every(outcome => outcome instanceof Uint8Array) ? { ms, job, price } : []
     })
-    if (done.length === 0) return
+    if (done.length === 0) return 0
     for (const { job, price } of done) components.credit?.earned(requester, job, price)
+    const earned = priceOf(done)
     components.worked?.(requester, {
       slices: done.length,
       ms: done.reduce((sum, { ms }) => sum + ms, 0),
-      earned: BigInt(done.reduce((sum, { price }) => sum + price, 0))
+      earned: BigInt(earned)
     })
+    return earned
   }
 
   /** The inputs of a slice; nothing where other workers do not have their part, which its requester is told. */
@@ -308,7 +356,11 @@ export function createWorker(
       {
         requester,
         trusted: (program.connection.own && components.trustsOwn) || policy.trusted(requester),
-        limits: { timeoutMs, memoryMb: Math.min(memoryMb, policy.memoryMb), outputBytes: MAX_OUTPUT_BYTES },
+        limits: {
+          timeoutMs: program.connection.own ? timeoutMs : Math.min(timeoutMs, policy.maxSliceMs),
+          memoryMb: Math.min(memoryMb, policy.memoryMb),
+          outputBytes: MAX_OUTPUT_BYTES
+        },
         signal
       }
     )
@@ -360,7 +412,8 @@ export function createWorker(
       const { expectedMs, price } = slice
       const reason =
         policy.admit({ requester: requester.id, type, memoryMb, expectedMs, price }) ??
-        components.credit?.objection(requester.id)
+        components.credit?.objection(requester.id) ??
+        unpaid.objection(requester.id)
       if (reason != null) return reason
     }
     if (requester.held >= capacity() * WINDOW_PER_SLOT) return 'the window is full'
@@ -542,6 +595,8 @@ export function createWorker(
 }
 
 export type ComputeWorker = ReturnType<typeof createWorker>
+
+const priceOf = (slices: { price: number }[]): number => slices.reduce((sum, { price }) => sum + price, 0)
 
 /** What a program takes of this node's memory: everything of it whose length its requester chooses. */
 function sizeOf({ source, functions = {}, driver = '', context }: LoadMessage): number {

@@ -120,7 +120,7 @@ const forgers: ((slices: SliceResult[]) => void)[] = []
 async function serve(evil: Evil, slots: number, onStream: (peer: PeerId, stream: Stream) => void) {
   const { node, signer } = evil
   const worker = createWorker(
-    { slots, memoryMb: 512, trusted: () => true, admit: () => undefined },
+    { slots, memoryMb: 512, maxSliceMs: 600_000, trusted: () => true, admit: () => undefined },
     {
       sandbox: node.sandbox,
       logger: node.libp2p.logger,

@@ -37,7 +37,7 @@ export function alone(key: PrivateKey, sandbox: Sandbox, directory: string): Sch
     getConnections: () => []
   }
   const ledger = freeLedger(peerId.toString())
-  const policy = { slots: 2, memoryMb: 512, admit: () => undefined, trusted: () => true }
+  const policy = { slots: 2, memoryMb: 512, maxSliceMs: 600_000, admit: () => undefined, trusted: () => true }
   const signer = createSigner(key)
   return createScheduler(
     { directory, policy },

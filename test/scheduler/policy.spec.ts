@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { defaultLogger } from '@libp2p/logger'
 import fc from 'fast-check'
-import type { Outcome, Sandbox, Session } from '../../sandbox/index.ts'
+import { createSandbox, encodeValue, type Outcome, type Sandbox, type Session } from '../../sandbox/index.ts'
 import type { Effects, WorkerOffer } from '../../scheduler/coordinator/contract.ts'
 import { createCoordinator } from '../../scheduler/coordinator/coordinator.ts'
 import type { FromRequester, FromWorker } from '../../scheduler/protocol/compute-messages.ts'
@@ -21,6 +21,7 @@ import { createWorker } from '../../scheduler/worker/worker.ts'
 const OPEN: PolicySettings = {
   slots: 3,
   memoryMb: 512,
+  maxSliceMs: 600_000,
   maxRamMb: 8192,
   multiplier: 1,
   minPriceMicro: 0,
@@ -208,6 +209,46 @@ describe('scheduler: worker under its policy', () => {
       assert.deepEqual(order, ['stranger', 'owner', 'owner', 'stranger', 'stranger'])
     } finally {
       worker.stop()
+    }
+  })
+
+  it('gives a slice no more time than the owner lends, whatever is asked, and calls that no failure', async () => {
+    const sandbox = createSandbox({ warm: 1 })
+    await sandbox.start()
+    const worker = createWorker(createPolicy({ ...OPEN, maxSliceMs: 300, trusted: ['*'] }), {
+      sandbox,
+      logger: defaultLogger(),
+      sign: () => new Uint8Array(64),
+      costs: UNCOUNTED
+    })
+    const said: FromWorker[] = []
+    try {
+      const stranger = worker.connect('stranger', message => said.push(message))
+      const program = {
+        t: 'load',
+        program: 'p',
+        kind: 'function',
+        source: 'x => { while (x); return x }'
+      } as const
+      stranger.receive({ ...program, timeoutMs: 1e9, memoryMb: 64 })
+      const slice = (id: number, input: unknown) => ({
+        id,
+        program: 'p',
+        inputs: [encodeValue(input)],
+        expectedMs: 1000,
+        job: 'job',
+        price: 1
+      })
+      stranger.receive({ t: 'lease', slices: [slice(1, 1)] })
+      await until(() => said.some(({ t }) => t === 'refused'))
+      const refused = said.find(message => message.t === 'refused')!
+      assert.deepEqual(refused.slices, [1])
+      assert.match(refused.reason, /longer than 0.3 s, the most that this worker gives/)
+      stranger.receive({ t: 'lease', slices: [slice(2, 0)] })
+      await until(() => said.some(({ t }) => t === 'result'))
+    } finally {
+      worker.stop()
+      await sandbox.stop()
     }
   })
 

@@ -94,7 +94,7 @@ describe('scheduler: a shuffle between nodes', function () {
     const scheduler = createScheduler(
       {
         directory: await mkdtemp(join(folder, 'node-')),
-        policy: { slots, memoryMb: 512, admit: () => undefined, trusted: () => true },
+        policy: { slots, memoryMb: 512, maxSliceMs: 600_000, admit: () => undefined, trusted: () => true },
         findWorkers: async function* () {
           yield* others.map(({ peerId }) => peerId)
         }

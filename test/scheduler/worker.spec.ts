@@ -4,7 +4,9 @@ import type { Failure, Outcome, Sandbox } from '../../sandbox/index.ts'
 import type { FromRequester, FromWorker, SliceResult } from '../../scheduler/protocol/compute-messages.ts'
 import { UNCOUNTED } from '../../scheduler/protocol/peer-costs.ts'
 import type { WorkerPolicy } from '../../scheduler/worker/lending-policy.ts'
+import { UNPAID_LIMIT_MS } from '../../scheduler/worker/unpaid-time.ts'
 import { type ComputeWorker, createWorker } from '../../scheduler/worker/worker.ts'
+import { until } from '../bootstrap/nodes.ts'
 
 interface Running {
   inputs: Uint8Array[]
@@ -77,16 +79,25 @@ const lease = (ids: number[], program = 'p', expectedMs = 1000): FromRequester =
 describe('scheduler/worker', () => {
   let worker: ComputeWorker
   let fake: ReturnType<typeof createFake>
+  let clock = 0
   let worked: [string, { slices: number; ms: number; earned: bigint }][]
   const start = (policy: Partial<WorkerPolicy> = {}, costs = UNCOUNTED): void => {
     fake = createFake()
     worked = []
     worker = createWorker(
-      { slots: 2, memoryMb: 128, admit: () => undefined, trusted: () => true, ...policy },
+      {
+        slots: 2,
+        memoryMb: 128,
+        maxSliceMs: 600_000,
+        admit: () => undefined,
+        trusted: () => true,
+        ...policy
+      },
       {
         sandbox: fake.sandbox,
         logger: defaultLogger(),
         costs,
+        now: () => clock,
         sign: () => new Uint8Array(64),
         worked: (requester, work) => worked.push([requester, work])
       }
@@ -102,6 +113,52 @@ describe('scheduler/worker', () => {
     return { ...connection, said, of, results, refused }
   }
   afterEach(() => worker.stop())
+
+  describe('a slot that nobody pays for', () => {
+    const free = (ids: number[]): FromRequester => {
+      const message = lease(ids) as Extract<FromRequester, { t: 'lease' }>
+      return { t: 'lease', slices: message.slices.map(slice => ({ ...slice, price: 0 })) }
+    }
+    const heartbeat = 'the next look at what runs'
+
+    it('is taken back when what a stranger may use unpaid is used up, while the slice runs', async () => {
+      start()
+      const peer = connect('mallory')
+      peer.receive({ ...(load() as Extract<FromRequester, { t: 'load' }>), timeoutMs: 1e9 })
+      peer.receive(free([1, 2]))
+      await until(() => fake.running.length === 2, 'both slices')
+      clock += UNPAID_LIMIT_MS / 2 - 1000
+      await until(() => peer.of('alive').length > 1, heartbeat)
+      assert.deepEqual(peer.refused(), [])
+      clock += 2000
+      await until(() => peer.refused().length === 2, heartbeat)
+      assert.match(peer.of('refused')[0]!.reason, /used 100 s of this worker without paying/)
+      await until(() => fake.running.length === 0, 'the end of both')
+      peer.receive(free([3]))
+      assert.deepEqual(peer.refused(), [1, 2, 3])
+      const honest = connect('alice')
+      honest.receive(load())
+      honest.receive(free([4]))
+      await until(() => fake.running.length === 1, 'the slice of another')
+    })
+
+    it('stays with whoever pays, and with the owner', async () => {
+      start()
+      const payer = connect()
+      payer.receive(load())
+      const [slice] = (lease([1]) as Extract<FromRequester, { t: 'lease' }>).slices
+      payer.receive({ t: 'lease', slices: [{ ...slice!, price: 10_000_000 }] })
+      const said: FromWorker[] = []
+      const owner = worker.connect('owner', message => said.push(message), true)
+      owner.receive(load())
+      owner.receive(free([2]))
+      await until(() => fake.running.length === 2, 'both slices')
+      clock += 10 * UNPAID_LIMIT_MS
+      await until(() => said.filter(({ t }) => t === 'alive').length > 1, heartbeat)
+      assert.equal(fake.running.length, 2)
+      assert.deepEqual(payer.refused(), [])
+    })
+  })
 
   describe('what a requester costs', () => {
     const MB = 1024 * 1024
