@@ -138,7 +138,7 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
     },
     { libp2p, ipfs: helia, logger: componentLog }
   )
-  const sandbox = createSandbox()
+  const sandbox = createSandbox({ lazy: !config.compute })
   const policy = createPolicy(policySettings(config))
   const scheduler = createScheduler(
     {

@@ -31,6 +31,9 @@ export interface SourceText {
 /** Frames: 32-bit type, 32-bit length of the body, body; little endian. */
 export const FRAME = { load: 1, run: 2, ready: 3, loaded: 4, refused: 5, results: 6, failed: 7 } as const
 
+/** The child writes frames here. V8 itself writes to standard output and error, and what lands there is for the author. */
+export const FRAMES_FD = 5
+
 /**
  * Runs in the child process, by its source text (self-contained). A plain loop of blocking reads and writes: nothing
  * here needs an event loop, and a blocking pipe is the fastest way there and back. It ends at the end of its input.
@@ -45,6 +48,7 @@ export function childMain(
   require: (name: string) => unknown,
   addonPath: string,
   frames: typeof FRAME,
+  framesFd: number,
   operation: typeof OPERATION
 ) {
   const fs = require('node:fs') as typeof import('node:fs')
@@ -75,7 +79,7 @@ export function childMain(
   }
 
   function writeFully(bytes: Uint8Array, length: number) {
-    for (let at = 0; at < length; ) at += fs.writeSync(1, bytes, at, length - at)
+    for (let at = 0; at < length; ) at += fs.writeSync(framesFd, bytes, at, length - at)
   }
 
   function send(type: number, body: string) {

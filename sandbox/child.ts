@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile } from 'node:child_process'
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
-import { FRAME } from './child-main.ts'
+import type { Readable } from 'node:stream'
+import { FRAME, FRAMES_FD } from './child-main.ts'
 import { SandboxUnavailableError } from './errors.ts'
 import { readFrames } from './frames.ts'
 
@@ -19,21 +20,36 @@ export interface Child {
   maxFrameBytes: number
   onFrame: (type: number, body: Buffer) => void
   send(parts: Uint8Array[]): void
-  /** Resident bytes of the process, 0 when it is gone. */
-  residentBytes(): number
-  /** The kernel gives it no more than `bytes` of writable memory above what it has now, if there is a way to say so. */
-  limitMemory(bytes: number): Promise<void>
+  /** What it wrote to standard output and error of its own accord (V8 does), at most SAID_CHARS. */
+  readonly said: string
+  /** What the process holds now; zeros when it is gone. */
+  usage(): { bytes: number; threads: number }
+  /**
+   * The kernel gives it no more than `bytes` of writable memory above what it has now, and no more than MAX_THREADS
+   * threads (root is not asked; the watchdog counts them), if there is a way to say so.
+   */
+  limit(bytes: number): Promise<void>
   /** SIGKILL. The only way a child ends. */
   kill(): void
 }
 
-const PAGE_BYTES = 4096
+/** Node and V8 make five while they start, and none afterwards. */
+export const MAX_THREADS = 16
+export const SAID_CHARS = 4096
+const SPEAKS_BYTES = 1 << 20 // V8 has a line for a function at most; more is somebody who wants the node to listen
 /** How V8 ends its process when it gets no more memory; a wrapper reports it as 128 + number. */
 const TRAPS = [
   ['SIGILL', 4],
   ['SIGTRAP', 5],
   ['SIGABRT', 6]
 ] as const
+const NOTHING = { bytes: 0, threads: 0 }
+const STATUS_BYTES = 4096
+/**
+ * Of /proc/PID/status. Page tables count as well: whoever touches one page in 2 MiB of a mapping that is only read has
+ * as much in them as he likes, and next to nothing resident.
+ */
+const USAGE = /^VmRSS:\s*(\d+).*?^VmPTE:\s*(\d+).*?^Threads:\s*(\d+)/ms
 const START_MS = 10_000 // a loaded machine may take long; a child that needs longer will never be useful
 const SMALL_FRAME_BYTES = 65_536
 const JOINED_BYTES = 65_536 // up to here a copy is cheaper than to write each value by itself
@@ -45,20 +61,22 @@ const JOINED_BYTES = 65_536 // up to here a copy is cheaper than to write each v
 export async function createChild(
   process_: ChildProcess,
   pidOf: () => Promise<number>,
-  prlimit?: string
+  { prlimit }: { prlimit?: string }
 ): Promise<Child> {
-  const { stdin, stdout } = process_
-  let statm: number | undefined
+  const { stdin, stdout, stderr } = process_
+  let status: number | undefined
+  let said = ''
+  let heardBytes = 0
   let pid: number | undefined
   let killed = false
   let outOfMemory = false
   let gone = false
-  const buffer = Buffer.alloc(128)
+  const buffer = Buffer.alloc(STATUS_BYTES)
   const ended = new Promise<End>(resolve => {
     process_.once('error', () => resolve('crashed'))
     process_.once('close', (code, signal) => {
-      if (statm !== undefined) closeSync(statm)
-      statm = undefined
+      if (status !== undefined) closeSync(status)
+      status = undefined
       gone = true
       const trapped = TRAPS.some(([name, number]) => signal === name || code === 128 + number)
       resolve(outOfMemory ? 'out-of-memory' : killed ? 'killed' : trapped ? 'out-of-memory' : 'crashed')
@@ -84,22 +102,26 @@ export async function createChild(
       for (const part of parts) stdin!.write(part)
       stdin!.uncork()
     },
-    residentBytes() {
-      if (statm === undefined) return 0
+    get said() {
+      return said
+    },
+    usage() {
+      if (status === undefined) return NOTHING
       try {
-        const n = readSync(statm, buffer, 0, buffer.length, 0)
-        return Number(buffer.toString('latin1', 0, n).split(' ')[1]) * PAGE_BYTES
+        const text = buffer.toString('latin1', 0, readSync(status, buffer, 0, buffer.length, 0))
+        const [, resident, tables, threads] = USAGE.exec(text) ?? []
+        if (threads === undefined) return NOTHING // a zombie
+        return { bytes: 1024 * (Number(resident) + Number(tables)), threads: Number(threads) }
       } catch {
-        return 0 // it ended between the two lines; `ended` says so
+        return NOTHING // it ended between the two lines; `ended` says so
       }
     },
-    async limitMemory(bytes) {
-      if (prlimit === undefined || statm === undefined || !child.alive) return
+    async limit(bytes) {
+      if (prlimit === undefined || status === undefined || !child.alive) return
       const now = Number(/^VmData:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
       await new Promise<void>((resolve, reject) => {
-        execFile(prlimit, ['--pid', String(pid), `--data=${now + bytes}`], error =>
-          error ? reject(error) : resolve()
-        )
+        const limits = [`--data=${now + bytes}`, `--nproc=${MAX_THREADS}`]
+        execFile(prlimit, ['--pid', String(pid), ...limits], error => (error ? reject(error) : resolve()))
       })
     },
     kill() {
@@ -109,9 +131,15 @@ export async function createChild(
       process_.kill('SIGKILL')
     }
   }
+  for (const stream of [stdout!, stderr!])
+    stream.on('data', (data: Buffer) => {
+      heardBytes += data.length
+      if (said.length < SAID_CHARS) said = (said + data.toString()).slice(0, SAID_CHARS)
+      if (heardBytes > SPEAKS_BYTES) child.kill()
+    })
   stdin!.on('error', () => {}) // EPIPE of a process that died; `ended` says so
   const ready = new Promise<void>((resolve, reject) => {
-    readFrames(stdout!, {
+    readFrames((process_.stdio as unknown as Readable[])[FRAMES_FD]!, {
       maxBytes: () => child.maxFrameBytes,
       onWild: () => child.kill(),
       onFrame: (type, body) => {
@@ -122,13 +150,13 @@ export async function createChild(
         } else child.onFrame(type, body)
       }
     })
-    ended.then(() => reject(new SandboxUnavailableError('the child process did not start')))
+    ended.then(() => reject(new SandboxUnavailableError(`the child process did not start: ${said.trim()}`)))
   })
   const timer = setTimeout(() => child.kill(), START_MS)
   try {
     await ready
     pid = await pidOf()
-    if (process.platform === 'linux') statm = openSync(`/proc/${pid}/statm`, 'r')
+    if (process.platform === 'linux') status = openSync(`/proc/${pid}/status`, 'r')
   } catch (error) {
     child.kill()
     throw error

@@ -70,6 +70,11 @@ export interface Session {
   /** Determinism class of every result: V8 version and architecture, e.g. `v8-13.6/x64`. */
   readonly class: string
   /**
+   * What the engine wrote to standard output and error while the program ran (notes on "use asm", its last words), for
+   * the author; at most 4,096 characters. It is no part of any outcome: another machine may say something else.
+   */
+  readonly said: string
+  /**
    * Runs the inputs (canonical values) in order in a fresh context and answers one outcome each, in order.
    * Never rejects because of what the program does: a killed process fails the input that it was working on,
    * and the rest goes on in a new one.
@@ -102,6 +107,8 @@ export interface Sandbox extends Startable {
 export interface SandboxInit {
   /** warm children kept ready; default: number of cores */
   warm?: number
+  /** no child is kept warm before the first session is opened: for who may never open one */
+  lazy?: boolean
   /** most children at the same time */
   maxProcesses?: number
   /** no machine code is generated at run time: much slower, no WebAssembly, and the largest part of V8's attacks gone */

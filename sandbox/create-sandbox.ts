@@ -21,6 +21,7 @@ const prelude = (seed: string) =>
 export function createSandbox({
   warm = availableParallelism(),
   maxProcesses = Math.max(4, 4 * availableParallelism()),
+  lazy = false,
   jitless = false,
   toolPath
 }: SandboxInit = {}): Sandbox {
@@ -30,13 +31,14 @@ export function createSandbox({
   const waiting: (() => void)[] = []
   let open = 0
   let running = false
+  let wanted = !lazy
   let launcher: Launcher | undefined
   const isWalled = () => launcher?.walls.every(wall => wall.present) ?? false
 
   const launch = () => launcher!.launch(isWalled())
 
   function refill() {
-    while (running && pool.length < warm && pool.length + open < maxProcesses) {
+    while (running && wanted && pool.length < warm && pool.length + open < maxProcesses) {
       const child = launch()
       child.catch(() => {}) // whoever takes it sees the error
       pool.push(child)
@@ -113,6 +115,7 @@ export function createSandbox({
         const missing = launcher!.walls.filter(wall => !wall.present)
         throw new WallMissingError(missing.map(wall => `${wall.name}: ${wall.detail}`).join('; '))
       }
+      wanted = true
       await admit(signal)
       try {
         const session = await openSession({

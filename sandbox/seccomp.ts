@@ -36,9 +36,9 @@ const GROUPS: { reason: string; calls: Record<string, [x64: number, arm64: numbe
     }
   },
   {
-    reason: 'memory of its own; executable pages because V8 compiles. How much is the watchdog’s business',
+    reason:
+      'memory of its own; executable pages because V8 compiles. How much is the watchdog’s business; mmap below',
     calls: {
-      mmap: [9, 222],
       munmap: [11, 215],
       mprotect: [10, 226],
       mremap: [25, 216],
@@ -117,14 +117,22 @@ const GROUPS: { reason: string; calls: Record<string, [x64: number, arm64: numbe
   }
 ]
 
-/** Calls that depend on an argument: allowed if `mask` bits or one of `values` match the low word of it. */
+/** Calls that depend on the low word of an argument: allowed if `anyBit` or one of `values` match it, or no bit of `noBit`. */
 const RULES: {
   reason: string
   call: [x64: number, arm64: number]
   argument: number
   anyBit?: number
+  noBit?: number
   values?: number[]
 }[] = [
+  {
+    // given back with MADV_DONTNEED it stays in memory, and neither the resident size nor RLIMIT_DATA shows it
+    reason: 'private memory and files, never shared ones (MAP_SHARED)',
+    call: [9, 222],
+    argument: 3,
+    noBit: 0x01
+  },
   { reason: 'a thread, never a process: CLONE_THREAD', call: [56, 220], argument: 0, anyBit: 0x00010000 },
   {
     reason:
@@ -198,17 +206,19 @@ export function seccompFilter(architecture: keyof typeof ARCHITECTURES): Uint8Ar
   }
   add(JUMP_EQUAL, CLONE3, 0, 1)
   add(RETURN, ERRNO | ENOSYS)
-  for (const { call, argument, anyBit, values = [] } of RULES) {
+  for (const { call, argument, anyBit, noBit, values = [] } of RULES) {
+    const bits = anyBit ?? noBit
     const tests: [number, number][] =
-      anyBit === undefined ? values.map(value => [JUMP_EQUAL, value]) : [[JUMP_ANY_BIT, anyBit]]
-    // number? → load argument, each test jumps to ALLOW, else EPERM
+      bits === undefined ? values.map(value => [JUMP_EQUAL, value]) : [[JUMP_ANY_BIT, bits]]
+    const [hit, miss] = noBit === undefined ? [ALLOW, ERRNO | EPERM] : [ERRNO | EPERM, ALLOW]
+    // number? → load argument, each test jumps to the hit
     add(JUMP_EQUAL, call[index]!, 0, tests.length + 3)
     add(LOAD, argumentOffset(argument))
     tests.forEach(([code, value], i) => {
       add(code, value, tests.length - i, 0)
     })
-    add(RETURN, ERRNO | EPERM)
-    add(RETURN, ALLOW)
+    add(RETURN, miss)
+    add(RETURN, hit)
   }
   add(RETURN, ERRNO | EPERM)
 

@@ -1,4 +1,4 @@
-import type { Child, End } from './child.ts'
+import { type Child, type End, MAX_THREADS, SAID_CHARS } from './child.ts'
 import { FRAME, type LoadMessage } from './child-main.ts'
 import type { Failure, FailureName, Limits, Outcome, Session } from './contract.ts'
 import { ProgramError, SandboxUnavailableError } from './errors.ts'
@@ -58,6 +58,7 @@ export async function openSession(init: SessionInit): Promise<Session> {
   let since = 0
   let deadline: NodeJS.Timeout | undefined
   let closed = false
+  let saidBefore = '' // by children that are gone
 
   async function start(): Promise<Child> {
     const fresh = await init.take()
@@ -80,7 +81,7 @@ export async function openSession(init: SessionInit): Promise<Session> {
       throw refusal(loaded.body.toString())
     }
     try {
-      await fresh.limitMemory((limits.memoryMb + SLACK_MB) * MIB_BYTES)
+      await fresh.limit((limits.memoryMb + SLACK_MB) * MIB_BYTES)
     } catch (error) {
       fresh.kill()
       throw new SandboxUnavailableError(
@@ -93,9 +94,11 @@ export async function openSession(init: SessionInit): Promise<Session> {
     }
     chunk = 1
     failure = undefined
-    const atMost = fresh.residentBytes() + limits.memoryMb * MIB_BYTES
+    const atMost = fresh.usage().bytes + limits.memoryMb * MIB_BYTES
     const watch = setInterval(() => {
-      if (fresh.residentBytes() > atMost) end('out-of-memory', `more than ${limits.memoryMb} MB of memory`)
+      const { bytes, threads } = fresh.usage()
+      if (bytes > atMost) end('out-of-memory', `more than ${limits.memoryMb} MB of memory`)
+      if (threads > MAX_THREADS) end('out-of-memory', `more than ${MAX_THREADS} threads`)
     }, POLL_MS)
     watch.unref()
     fresh.ended.then(reason => {
@@ -146,6 +149,7 @@ export async function openSession(init: SessionInit): Promise<Session> {
   function lose(reason: End) {
     const batch = sent > 0 ? queue[0] : undefined
     const why = failure ?? describeEnd(reason)
+    saidBefore = (saidBefore + child!.said).slice(0, SAID_CHARS)
     child = undefined
     sent = 0
     arm()
@@ -207,6 +211,9 @@ export async function openSession(init: SessionInit): Promise<Session> {
   child = await start()
   return {
     class: init.class,
+    get said() {
+      return saidBefore + (child?.said ?? '')
+    },
     async run(inputs, { signal } = {}) {
       if (closed) throw new SandboxUnavailableError('the session is closed, open a new one')
       if (inputs.length === 0) return []

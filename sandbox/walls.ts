@@ -2,8 +2,8 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { accessSync, constants, readFileSync, readlinkSync, realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { delimiter, dirname, isAbsolute, join } from 'node:path'
-import { type Child, createChild } from './child.ts'
-import { childMain, FRAME } from './child-main.ts'
+import { type Child, createChild, MAX_THREADS } from './child.ts'
+import { childMain, FRAME, FRAMES_FD } from './child-main.ts'
 import type { Wall } from './contract.ts'
 import { OPERATION } from './isolate-main.ts'
 import { canFilter, seccompFilter } from './seccomp.ts'
@@ -31,7 +31,7 @@ export function childPayload(flags: string[] = []): Payload {
     join(require.resolve('isolated-vm'), '..')
   )
   return {
-    source: `"use strict";(${childMain})(require,${JSON.stringify(addon)},${JSON.stringify(FRAME)},${JSON.stringify(OPERATION)})`,
+    source: `"use strict";(${childMain})(require,${JSON.stringify(addon)},${JSON.stringify(FRAME)},${FRAMES_FD},${JSON.stringify(OPERATION)})`,
     flags,
     addons: [addon]
   }
@@ -86,11 +86,14 @@ function nodeFlags({ addons, flags }: Payload): string[] {
   ]
 }
 
-/** Starts `node …nodeArgs` behind the walls of the operating system. fd 3 carries the filter, fd 4 the inner pid. */
+/**
+ * Starts a command behind the walls of the operating system, where it sees these files and nothing else. fd 3 carries
+ * the filter, fd 4 the inner pid, fd 5 what the command writes.
+ */
 export function spawnWalled(
   tools: Required<Pick<Tools, 'bwrap' | 'prlimit'>>,
   files: string[],
-  nodeArgs: string[]
+  command: string[]
 ) {
   if (!canFilter(process.arch)) throw new RangeError(`no seccomp filter for ${process.arch}`)
   const folders = [...new Set(files.filter(file => file.startsWith('/tmp/')).map(file => dirname(file)))]
@@ -116,10 +119,9 @@ export function spawnWalled(
     ...['--chdir', '/tmp'],
     ...['--seccomp', '3'],
     ...['--info-fd', '4'],
-    process.execPath,
-    ...nodeArgs
+    ...command
   ]
-  const child = spawn(tools.prlimit, args, { env: {}, stdio: ['pipe', 'pipe', 'pipe', 'pipe', 'pipe'] })
+  const child = spawn(tools.prlimit, args, { env: {}, stdio: Array(FRAMES_FD + 1).fill('pipe') })
   const filter = child.stdio[3] as NodeJS.WritableStream
   filter.on('error', () => {}) // bwrap ended before it read the filter; its own end is what the caller sees
   filter.end(seccompFilter(process.arch))
@@ -139,9 +141,9 @@ export function spawnWalled(
 
 /** Starts it as an ordinary process: only for code that is trusted. It dies with this one where setpriv is there. */
 function spawnBare(tools: Tools, nodeArgs: string[]): ChildProcess {
-  const command = tools.setpriv === undefined ? [] : [tools.setpriv, '--pdeathsig', 'KILL', '--']
-  const [file, ...args] = [...command, process.execPath, ...nodeArgs]
-  return spawn(file!, args, { env: {}, stdio: ['pipe', 'pipe', 'pipe'] })
+  const wrapper = tools.setpriv === undefined ? [] : [tools.setpriv, '--pdeathsig', 'KILL', '--']
+  const [file, ...args] = [...wrapper, process.execPath, ...nodeArgs]
+  return spawn(file!, args, { env: {}, stdio: ['pipe', 'pipe', 'pipe', 'ignore', 'ignore', 'pipe'] })
 }
 
 /**
@@ -152,40 +154,31 @@ export async function buildWalls(payload: Payload, tools: Tools = findTools()): 
   const nodeArgs = [...nodeFlags(payload), '-e', payload.source]
   let files: string[] = []
 
-  async function launch(walled: boolean, complaints: string[] = []): Promise<Child> {
+  async function launch(walled: boolean): Promise<Child> {
     if (!walled) {
       const child = spawnBare(tools, nodeArgs)
-      listen(child, complaints)
-      return createChild(child, async () => child.pid!, tools.prlimit)
+      return createChild(child, async () => child.pid!, tools)
     }
-    const { child, pid } = spawnWalled(tools as Required<Tools>, files, nodeArgs)
-    listen(child, complaints)
-    return createChild(child, () => pid, tools.prlimit)
+    const { child, pid } = spawnWalled(tools as Required<Tools>, files, [process.execPath, ...nodeArgs])
+    return createChild(child, () => pid, tools)
   }
 
   let seen: Kernel = {}
-  const complaints: string[] = []
+  let complaint = ''
   if (process.platform === 'linux' && tools.bwrap && tools.prlimit && canFilter(process.arch)) {
     try {
       const libraries = await Promise.all([process.execPath, ...payload.addons].map(librariesOf))
       files = [...new Set([process.execPath, ...payload.addons, ...libraries.flat()])]
-      const child = await launch(true, complaints)
+      const child = await launch(true)
       seen = whatTheKernelSays(child.pid)
       child.kill()
       await child.ended
     } catch (error) {
-      complaints.push((error as Error).message)
+      complaint = (error as Error).message
     }
   }
-  const walls = judge(seen, tools, complaints)
-  return { walls, launch: walled => launch(walled) }
-}
-
-/** The child's errors: the first of them says why a wall does not stand. Reading also keeps its pipe from filling up. */
-function listen(child: ChildProcess, complaints: string[]) {
-  child.stderr!.on('data', (data: Buffer) => {
-    if (complaints.length < 10) complaints.push(data.toString().trim())
-  })
+  const walls = judge(seen, tools, complaint)
+  return { walls, launch }
 }
 
 interface Kernel {
@@ -221,7 +214,7 @@ function whatTheKernelSays(pid: number): Kernel {
   }
 }
 
-function judge({ status, namespaces = [], coreLimit }: Kernel, tools: Tools, complaints: string[]): Wall[] {
+function judge({ status, namespaces = [], coreLimit }: Kernel, tools: Tools, complaint: string): Wall[] {
   const linux = process.platform === 'linux'
   const why = !linux
     ? `this is ${process.platform}; only Linux has these walls`
@@ -231,7 +224,7 @@ function judge({ status, namespaces = [], coreLimit }: Kernel, tools: Tools, com
         ? `bwrap (Debian package bubblewrap) is missing; ${INSTALL}`
         : tools.prlimit === undefined
           ? `prlimit (Debian package util-linux) is missing; ${INSTALL}`
-          : `bwrap could not start the child: ${complaints.join(' ').slice(0, 300)}; unprivileged user namespaces must be allowed (sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)`
+          : `bwrap could not start the child: ${complaint.slice(0, 300)}; unprivileged user namespaces must be allowed (sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)`
   const wall = (name: Wall['name'], present: boolean, found: string, missing = why): Wall => ({
     name,
     present,
@@ -244,7 +237,7 @@ function judge({ status, namespaces = [], coreLimit }: Kernel, tools: Tools, com
     wall(
       'limits',
       coreLimit === '0',
-      `prlimit: memory by session, ${NOFILE} descriptors, files of ${FSIZE_BYTES} bytes, no core dumps`
+      `prlimit: memory by session, ${MAX_THREADS} threads, ${NOFILE} descriptors, files of ${FSIZE_BYTES} bytes, no core dumps`
     ),
     wall(
       'namespaces',
@@ -260,7 +253,7 @@ function judge({ status, namespaces = [], coreLimit }: Kernel, tools: Tools, com
     wall(
       'watchdog',
       linux,
-      'deadline and resident memory from outside, SIGKILL',
+      'deadline, memory and threads from outside, SIGKILL',
       'memory is read from /proc of Linux'
     )
   ]

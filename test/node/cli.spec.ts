@@ -312,6 +312,10 @@ describe('cli: a network of real processes', () => {
     assert.equal(code, EXIT.machine)
   })
 
+  it('starts no sandbox process where nothing is lent', async () => {
+    assert.deepEqual(await descendants((await seed.ready).pid), [])
+  })
+
   it('ends on Ctrl-C with every child, and goes on with the same account', async () => {
     const before = processes.start('start', 'mortal', join)
     const { id, pid } = await before.ready

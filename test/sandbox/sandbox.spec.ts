@@ -67,6 +67,16 @@ describe('sandbox', () => {
     await eventually('no child is left', () => descendants(process.pid).length === 0)
   })
 
+  it('keeps no process while nobody wants one, where it is told to be lazy', async () => {
+    const sandbox = await create({ warm: 2, lazy: true })
+    assert.equal(sandbox.walled, true)
+    await eventually('the one that was looked at is gone', () => descendants(process.pid).length === 0)
+    const session = await sandbox.open(identity, { limits, requester: 'a' })
+    assert.deepStrictEqual((await session.run([encodeValue(1)])).map(read), [1])
+    await session.close()
+    await eventually('two are warm', () => descendants(process.pid).length >= 2)
+  })
+
   it('refuses work before it is started', async () => {
     await assert.rejects(createSandbox().open(identity, { limits, requester: 'a' }), {
       name: 'SandboxUnavailableError'

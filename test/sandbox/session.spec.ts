@@ -21,6 +21,12 @@ describe('sandbox: sessions', () => {
   }
   const values = (...inputs: unknown[]) => inputs.map(input => encodeValue(input))
 
+  it('is not confused by what V8 prints, and shows it to the author', async () => {
+    const session = await open('x => { function m() { "use asm"; return x + 1 } return m() }')
+    assert.deepStrictEqual((await session.run(values(1))).map(read), [2])
+    await eventually('it was heard', () => /^task:.*Invalid asm\.js/.test(session.said))
+  })
+
   it('answers many runs at once, each its own', async () => {
     const session = await open('x => x + 1')
     const runs = Array.from({ length: 200 }, (_, i) => session.run(values(i, i + 1000)))

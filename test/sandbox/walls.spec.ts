@@ -4,8 +4,15 @@ import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { createChild } from '../../sandbox/child.ts'
+import type { LoadMessage } from '../../sandbox/child-main.ts'
+import { frame } from '../../sandbox/frames.ts'
 import { seccompFilter } from '../../sandbox/seccomp.ts'
+import { openSession } from '../../sandbox/session.ts'
 import { findTools, librariesOf, spawnWalled } from '../../sandbox/walls.ts'
+import { asChild, CALLS, machineCode, spawnNative } from './native.ts'
 import { descendants, eventually, statusOf } from './processes.ts'
 
 /**
@@ -17,7 +24,7 @@ async function inside(probe: string, look?: (pid: number) => void): Promise<Reco
   assert.ok(bwrap && prlimit, 'bwrap and prlimit are needed: bootstrap/install-debian-packages.sh')
   const files = [process.execPath, ...(await librariesOf(process.execPath))]
   const source = `(async () => { ${probe} })().then(found => { require('fs').writeSync(1, JSON.stringify(found)); require('fs').readSync(0, Buffer.alloc(1)) })`
-  const { child, pid } = spawnWalled({ bwrap, prlimit }, files, ['-e', source])
+  const { child, pid } = spawnWalled({ bwrap, prlimit }, files, [process.execPath, '-e', source])
   let output = ''
   let errors = ''
   child.stderr!.on('data', data => {
@@ -115,6 +122,77 @@ describe('sandbox: the walls from inside', function () {
     } finally {
       server.close()
     }
+  })
+})
+
+describe('sandbox: when the isolate has fallen', function () {
+  this.timeout(60_000)
+
+  /** What an outcome of a session says whose child runs this instead of node. */
+  async function attack(script: string): Promise<string> {
+    const { child, pid } = await spawnNative(asChild(script))
+    const session = await openSession({
+      class: 'native',
+      limits: { timeoutMs: 20_000, memoryMb: 64, outputBytes: 1000 },
+      message: {} as LoadMessage,
+      binary: [],
+      take: () => createChild(child, () => pid, findTools()),
+      onClose: () => {}
+    })
+    try {
+      const [outcome] = await session.run([new Uint8Array(1)])
+      return outcome!.ok ? 'answered' : `${outcome!.failure.name}: ${outcome!.failure.message}`
+    } finally {
+      await session.close()
+    }
+  }
+
+  it('gives no memory that is shared: what is given back of it would stay and be counted by nobody', async () => {
+    const answers = {
+      private: [CALLS.mmap, 0, 4096, 3, 0x22, -1, 0],
+      'MAP_SHARED | MAP_ANONYMOUS': [CALLS.mmap, 0, 4096, 3, 0x21, -1, 0],
+      'MAP_SHARED_VALIDATE | MAP_ANONYMOUS': [CALLS.mmap, 0, 4096, 3, 0x23, -1, 0],
+      'MAP_SHARED of a file in the tmpfs': [CALLS.mmap, 0, 4096, 3, 0x01, 'fileno($file)', 0]
+    }
+    const { child } = await spawnNative(
+      `open(my $file, '+>', '/tmp/file'); ${Object.entries(answers)
+        .map(([name, args]) => `print '${name}: ', syscall(${args.join()}) == -1 ? $! : 'given', "\\n";`)
+        .join('')} print 'memfd: ', syscall(${CALLS.memfd}, my $name = 'x', 0) == -1 ? $! : 'given', "\\n"`
+    )
+    const refused = 'Operation not permitted'
+    assert.deepStrictEqual((await text(child.stdout as Readable)).trim().split('\n'), [
+      'private: given',
+      ...Object.keys(answers)
+        .slice(1)
+        .map(name => `${name}: ${refused}`),
+      `memfd: ${refused}`
+    ])
+  })
+
+  it('counts page tables: a read of one page in 2 MiB leaves nothing else', async () => {
+    // 512 MiB of page tables over 256 GiB that are only read
+    const script = `my $at = syscall(${CALLS.mmap}, 0, 1 << 38, 1, 0x4022, -1, 0);
+      for (my $i = 0; $i < 1 << 17; $i++) { unpack('P1', pack('J', $at + ($i << 21))) }`
+    assert.equal(await attack(script), 'out-of-memory: more than 64 MB of memory')
+  })
+
+  const itOnX64 = process.arch === 'x64' ? it : () => {} // machine code
+  itOnX64('ends what makes threads, also as root, whom the limit of the kernel does not hold', async () => {
+    // 4,000 × clone(CLONE_VM | FS | FILES | SIGHAND | THREAD | SYSVSEM), each of which waits for ever
+    const code = `53 bba00f0000 b838000000 bf000f0500 4889e6 31d2 4531d2 4531c0 0f05 85c0 7406 ffcb 75e1 5b c3
+      b807000000 31ff 31f6 48c7c2ffffffff 0f05 ebec`
+    assert.match(await attack(`${machineCode(code)} sleep 20`), /^out-of-memory: more than \d+ threads$/)
+  })
+
+  it('says what it wrote to standard output and error, and how much it may', async () => {
+    const { child, pid } = await spawnNative(asChild(`print STDERR 'last words'; close(STDERR); sleep 20`))
+    const one = await createChild(child, () => pid, findTools())
+    one.send(frame(1))
+    one.send(frame(2))
+    await eventually('it was heard', () => one.said === 'last words')
+    one.kill()
+    await one.ended
+    assert.match(await attack(`$| = 1; print 'x' x 65536 for 1 .. 1000; sleep 20`), /^threw: /)
   })
 })
 

@@ -167,6 +167,7 @@ describe('scheduler: worker under its policy', () => {
       async open(_: unknown, { requester }: { requester: string }): Promise<Session> {
         return {
           class: 'test',
+          said: '',
           async run(inputs) {
             order.push(requester)
             await new Promise<void>(resolve => waiting.push(resolve))
