@@ -10,7 +10,7 @@ import { replaceFile } from './files.ts'
 /** Separates this signature from every other one made with the same key. */
 const SIGNATURE_DOMAIN = 'artel/network/1\n'
 
-/** 100 credits in micro-credits (ledger.md, "Genesis grant"). */
+/** 100 credits in micro-credits: what a new account begins with. */
 export const DEFAULT_GRANT_MICRO = 100_000_000n
 
 /** A definition lists seeds and witnesses, not a population; keeps what a seed can send us small. */
@@ -32,7 +32,7 @@ const unsignedSchema = z.strictObject({
   /** Peer id of the key that signs definitions of this network. */
   founder: peerId,
   seeds: z.array(seedAddress).max(MAX_PEERS),
-  /** Who certifies orders (ledger.md); tolerates f = ⌊(n − 1) / 3⌋ bad ones. */
+  /** Who certifies orders; tolerates f = ⌊(n − 1) / 3⌋ bad ones. */
   witnesses: z.array(peerId).min(1).max(MAX_PEERS).refine(isUnique, 'a witness is named twice'),
   grant: z.strictObject({
     /** micro-credits, decimal: JSON has no 64-bit integers */

@@ -4,7 +4,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { peerOf } from './network.ts'
 
-/** Three are enough that one or two bad or dead seeds cannot hide the network (facts.md). */
+/** Three are enough that one or two bad or dead seeds cannot hide the network. */
 const WANTED_SEEDS = 3
 const FIRST_RETRY_MS = 1_000
 /** An idle machine must not hammer a seed that is away for a day. */

@@ -5,7 +5,7 @@ import { isPeerId, isSeedAddress } from './network.ts'
 /** Nobody but this machine, unless told. */
 export const DEFAULT_LISTEN = ['/ip4/127.0.0.1/tcp/0']
 
-/** How much strangers may ask of this node's network side (facts.md, "libp2p"). */
+/** How much strangers may ask of this node's network side. */
 export const limitsSchema = z.strictObject({
   maxConnections: z.int().min(8).default(100).describe('most open connections; libp2p would take 300'),
   inboundPerSecond: z

@@ -28,7 +28,7 @@ export interface ArtelNode extends AsyncDisposable {
   /** multiaddrs with peer id that others can dial */
   addresses(): string[]
   /**
-   * Starts a job (tasks.md). A fresh account first waits for its grant.
+   * Starts a job (its types: scheduler/README.md). A fresh account first waits for its grant.
    * Throws SpecError or InsufficientCreditsError.
    */
   submit(spec: unknown, options?: SubmitOptions): Promise<Job>

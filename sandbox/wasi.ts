@@ -6,7 +6,7 @@ import type { Realm } from './realm.ts'
  * - a WASI preview 1 command: input bytes (or a string, or `{ args, stdin }`) → bytes written to stdout.
  *   No file system, no environment, a frozen clock, seeded random numbers. A new instance per input.
  *
- * Interface: github.com/WebAssembly/WASI, legacy/preview1/docs.md.
+ * Interface: github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md.
  */
 export function makeWasm({ wasm, random }: Pick<Realm, 'wasm' | 'random'>) {
   const { Module, Instance } = wasm

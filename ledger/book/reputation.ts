@@ -110,7 +110,7 @@ export function roll(
 }
 
 /**
- * Trust in an account (verification.md): 0.30 success over 30 days, 0.25 quality over its life, 0.20 consistency,
+ * Trust in an account: 0.30 success over 30 days, 0.25 quality over its life, 0.20 consistency,
  * 0.15 age, 0.10 cooperation, decaying while idle, capped below "poor" until proven cheating is worked off, 0 for an
  * account that forked. Rates are estimated with one success and one failure before the first (Laplace), so that nobody starts at either end.
  * Pure.

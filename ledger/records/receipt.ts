@@ -16,7 +16,7 @@ const RECEIPT_VERSION = 1
 export interface SliceWork {
   /** number of the slice in its job */
   slice: number
-  /** 32 bytes that stand for the result: the Merkle root over its items (scheduler/digest.ts) */
+  /** 32 bytes that stand for the result: the Merkle root over its items (scheduler/trust/answer-digest.ts) */
   digest: Uint8Array
   amount: Micro
 }

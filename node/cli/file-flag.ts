@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import type { Command } from 'commander'
 import { InputError } from '../errors.ts'
 import type { Operations } from '../operations.ts'
 
@@ -12,6 +13,15 @@ export interface FileFlag {
 
 const FLAG = /^([\w.-]+)(?::(\w+))?(?::(\d+))?=(.+)$/
 const FORM_OF_ENDING: Record<string, string> = { json: 'json', txt: 'text' }
+
+/** `--file`, for the commands that take a task. */
+export function fileFlag(command: Command): Command {
+  return command.option(
+    '--file <field=path>',
+    'data for a field of the task from a file, FIELD[:FORM]=PATH (repeat for more); FORM: bytes, bytes:SIZE, text, lines, json, float64, int32, …',
+    (text: string, before: string[] = []) => [...before, text]
+  )
+}
 
 /** @throws {InputError} */
 export function readFileFlag(text: string): FileFlag {

@@ -1,11 +1,10 @@
 import { Command } from 'commander'
 import { encodeSpec, type QuoteView } from '../operations.ts'
-import { readFileFlag, withFiles } from './file-flag.ts'
+import { fileFlag, readFileFlag, withFiles } from './file-flag.ts'
 import { configOf, settingFlags } from './flags.ts'
 import { untilInterrupted } from './lifecycle.ts'
 import { openNode } from './open-node.ts'
 import { credits, duration, type OutputOptions, print } from './output.ts'
-import { fileFlag } from './run.ts'
 import { readSpec, SPEC_ARGUMENT } from './spec-file.ts'
 
 export function quoteCommand(): Command {

@@ -4,7 +4,7 @@ import type { JobReport } from '../../scheduler/index.ts'
 import { EXIT } from '../errors.ts'
 import { encodeSpec, type Operations, type Plain } from '../operations.ts'
 import type { Config } from '../settings.ts'
-import { type FileFlag, readFileFlag, withFiles } from './file-flag.ts'
+import { type FileFlag, fileFlag, readFileFlag, withFiles } from './file-flag.ts'
 import { configOf, settingFlags } from './flags.ts'
 import { untilInterrupted } from './lifecycle.ts'
 import { openNode } from './open-node.ts'
@@ -49,15 +49,6 @@ Examples:
       const files = (options.file ?? []).map(readFileFlag)
       await untilInterrupted(signal => run(spec, files, config, options, signal))
     })
-}
-
-/** `--file`, for the commands that take a task. */
-export function fileFlag(command: Command): Command {
-  return command.option(
-    '--file <field=path>',
-    'data for a field of the task from a file, FIELD[:FORM]=PATH (repeat for more); FORM: bytes, bytes:SIZE, text, lines, json, float64, int32, …',
-    (text: string, before: string[] = []) => [...before, text]
-  )
 }
 
 async function run(

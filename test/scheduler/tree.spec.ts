@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { blockSize, createTree, foldBlocks, MAX_BLOCKS, mergeNodes } from '../../scheduler/tasks/fold-tree.ts'
 import { cutting, shuffled } from './arbitraries.ts'
 
-/** The tree as tree.ts documents it, written as the recursion that it describes. */
+/** The tree as fold-tree.ts documents it, written as the recursion that it describes. */
 function documentedRoot<T>(leaves: T[], combine: (a: T, b: T) => T): T {
   const node = (level: number, index: number): T => {
     if (level === 0) return leaves[index] as T

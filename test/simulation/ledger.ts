@@ -5,7 +5,7 @@ import { checkHistory } from './ledger-histories.ts'
 import { checkWitnesses } from './ledger-witnesses.ts'
 
 export interface SimulationRow {
-  /** a line of ledger.md, "Must hold" */
+  /** what the ledger promises */
   must: string
   /** how often it was tried, or what was measured */
   tried: number | string
@@ -41,7 +41,7 @@ export async function simulate({ seeds, from = 1 }: SimulationInit): Promise<Out
 }
 
 /**
- * The whole table of ledger.md: the simulation, then real processes and the real OrbitDB. With 10,000 seeds it tries as
+ * All that the ledger promises: the simulation, then real processes and the real OrbitDB. With 10,000 seeds it tries as
  * often as the table asks, also 10,000 hostile heads, a chain of 100,000 and 500 kills; that takes an hour.
  */
 export async function run({ seeds, from = 1 }: SimulationInit): Promise<Outcome> {

@@ -2,7 +2,7 @@ import { createCoordinator } from '../../scheduler/coordinator/coordinator.ts'
 import { createRandom, type Random } from './random.ts'
 
 /**
- * The table "Must hold" of verification.md: the node's own coordinator against workers of a seeded behaviour, on a
+ * What verification promises: the node's own coordinator against workers of a seeded behaviour, on a
  * virtual clock. Every model runs twice: slices of one item, which can only be compared whole, and slices of 100
  * items, of which some can be audited.
  */

@@ -63,7 +63,7 @@ function moveNumbers({ operation, a, b }: { operation: Operation; a: Matrix; b?:
 
 const MOVE_DRIVER = driverSource(() => moveNumbers, { moveNumbers })
 
-/** What the driver uses of ml-matrix (node_modules/ml-matrix/matrix.d.ts). */
+/** What the driver uses of ml-matrix. */
 type Library = typeof import('ml-matrix')
 
 /**

@@ -342,3 +342,6 @@ export const en = {
 } satisfies Record<string, string | { one?: string; other: string }>
 
 export type Key = keyof typeof en
+/** A text, or one per plural form of `{n}`. */
+export type Message = string | ({ other: string } & Partial<Record<Intl.LDMLPluralRule, string>>)
+export type Dictionary = Record<Key, Message>

@@ -1,12 +1,9 @@
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from 'react'
 import { createFormat, type Format } from '../format.ts'
-import { en, type Key } from './en.ts'
+import { type Dictionary, en, type Key } from './en.ts'
 import { ru } from './ru.ts'
 
 export type Language = 'en' | 'ru'
-/** A text, or one per plural form of `{n}`. */
-export type Message = string | ({ other: string } & Partial<Record<Intl.LDMLPluralRule, string>>)
-export type Dictionary = Record<Key, Message>
 export type Translate = (key: Key, values?: Record<string, string | number>) => string
 
 const KEY = 'artel.language'

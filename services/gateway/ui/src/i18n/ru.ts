@@ -1,4 +1,4 @@
-import type { Dictionary } from './i18n.tsx'
+import type { Dictionary } from './en.ts'
 
 export const ru: Dictionary = {
   'nav.overview': 'Обзор',

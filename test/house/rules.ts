@@ -1,0 +1,95 @@
+/** What `npm run check` holds the house to, besides types and lint: the only place where these rules stand. */
+export interface Rules {
+  /**
+   * Who may import whom. A file belongs to the innermost room that its path lies in, and may import its own
+   * room and what is named here: a room, a file, or all rooms of one level (`*`). Another top-level room, and a
+   * service, is entered through its index.ts only.
+   */
+  rooms: Record<string, readonly string[]>
+  /** A longer file is split. */
+  maxLines: number
+  /** The median over all files. */
+  maxMedianLines: number
+  /** Faults of today by their `key`, that are being mended. Nothing is added; what is mended is taken out. */
+  known: readonly string[]
+}
+
+const framing = 'bootstrap/framing.ts'
+const ledger = ['ledger/errors.ts', 'ledger/time.ts', framing]
+const scheduler = ['scheduler/errors.ts', 'scheduler/contract.ts', 'sandbox', 'ledger', framing]
+const service = ['scheduler', 'ledger', 'sandbox', framing]
+const node = ['node', 'bootstrap', 'sandbox', 'ledger', 'scheduler', 'services']
+
+export const rules: Rules = {
+  rooms: {
+    bootstrap: [],
+    sandbox: [],
+
+    ledger: ['ledger/*', framing],
+    'ledger/records': ledger,
+    'ledger/store': ['ledger/records', ...ledger],
+    'ledger/book': ['ledger/records', ...ledger],
+    'ledger/certify': ['ledger/records', 'ledger/book', 'ledger/store', ...ledger],
+    'ledger/replicate': ['ledger/records', 'ledger/book', 'ledger/store', ...ledger],
+
+    scheduler: ['scheduler/*', 'sandbox', 'ledger', framing],
+    'scheduler/data': scheduler,
+    'scheduler/protocol': ['scheduler/data', ...scheduler],
+    'scheduler/trust': ['scheduler/data', ...scheduler],
+    'scheduler/tasks': ['scheduler/data', 'scheduler/protocol', 'scheduler/trust', ...scheduler],
+    'scheduler/market': ['scheduler/tasks', 'scheduler/protocol', ...scheduler],
+    'scheduler/coordinator': [
+      'scheduler/trust',
+      'scheduler/market',
+      'scheduler/tasks',
+      'scheduler/protocol',
+      ...scheduler
+    ],
+    'scheduler/store': ['scheduler/tasks', 'scheduler/trust', ...scheduler],
+    'scheduler/streams': ['scheduler/data', 'scheduler/protocol', ...scheduler],
+    'scheduler/worker': [
+      'scheduler/data',
+      'scheduler/protocol',
+      'scheduler/trust',
+      'scheduler/market',
+      'scheduler/streams',
+      ...scheduler
+    ],
+    'scheduler/jobs': [
+      'scheduler/data',
+      'scheduler/protocol',
+      'scheduler/trust',
+      'scheduler/tasks',
+      'scheduler/market',
+      'scheduler/coordinator',
+      'scheduler/store',
+      'scheduler/streams',
+      ...scheduler
+    ],
+
+    services: ['services/*', ...service],
+    'services/directory': service,
+    'services/host': ['services/directory', ...service],
+    'services/gateway': ['services/host', 'services/directory', ...service],
+    'services/*': ['services/host', ...service],
+
+    node: ['node/*', ...node],
+    'node/cli': node,
+    'node/demo': ['node/cli', ...node],
+    'node/examples': node,
+    'node/sdk': ['node', 'services', 'sandbox/value.ts'], // it runs in browsers: the codec needs nothing, types are gone there
+
+    test: ['*'],
+    benchmarks: ['*']
+  },
+  maxLines: 500,
+  maxMedianLines: 100,
+  known: [
+    'size sandbox/libm.ts',
+    'size sandbox/value.ts',
+    'size scheduler/worker/worker.ts',
+    'size test/scheduler/differential.spec.ts',
+    'size test/scheduler/shuffle.spec.ts',
+    'size test/simulation/coordinator.ts'
+  ]
+}
