@@ -9,7 +9,7 @@ import { DataFolderError } from './errors.ts'
 /** A start reads databases up to this size as a whole (0.1 s); larger ones are read by the doctor. */
 const MAX_START_BYTES = 32 * 1024 * 1024
 const LEVEL_BLOCK = 32 * 1024
-/** Last bytes of a table of LevelDB (table_format.md). */
+/** Last bytes of a table of LevelDB (github.com/google/leveldb/blob/main/doc/table_format.md). */
 const LEVEL_MAGIC = '57fb808b247547db'
 const TOKEN = /^artel_admin_[\w-]{43}\s*$/
 const FOLDERS: DataKind[] = ['level', 'files']
@@ -168,7 +168,7 @@ async function examineLevel(folder: string): Promise<string | undefined> {
   return undefined
 }
 
-/** Whether a log of LevelDB ends with a whole record (log_format.md): blocks of 32 KiB, heads of 7 bytes. */
+/** Whether a log of LevelDB ends with a whole record (github.com/google/leveldb/blob/main/doc/log_format.md): blocks of 32 KiB, heads of 7 bytes. */
 function isWholeLog(bytes: Buffer): boolean {
   let at = 0
   while (at < bytes.length) {

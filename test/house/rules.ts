@@ -84,12 +84,5 @@ export const rules: Rules = {
   },
   maxLines: 500,
   maxMedianLines: 100,
-  known: [
-    'size sandbox/libm.ts',
-    'size sandbox/value.ts',
-    'size scheduler/worker/worker.ts',
-    'size test/scheduler/differential.spec.ts',
-    'size test/scheduler/shuffle.spec.ts',
-    'size test/simulation/coordinator.ts'
-  ]
+  known: ['size sandbox/libm.ts', 'size sandbox/value.ts', 'size scheduler/worker/worker.ts']
 }

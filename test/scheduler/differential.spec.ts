@@ -1,105 +1,15 @@
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
-import { createSandbox, decodeValue, encodeValue, type Sandbox, type Session } from '../../sandbox/index.ts'
-import type { Plan } from '../../scheduler/tasks/contract.ts'
+import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
 import { type PlannedSpec, plan } from '../../scheduler/tasks/registry.ts'
-import { cutting } from './arbitraries.ts'
-import { openSession, type Run, runHere, runIn, runPlan } from './programs.ts'
+import { add, type Cuts, check, cuts, DIRECT, endOf, type Fn, inTree, listed, MAPS, range } from './direct.ts'
+import { runHere } from './programs.ts'
 
 /*
  * Every task type against a direct calculation, written here from the README of scheduler/ and sharing no code with scheduler/: bytes
  * must be equal for every cutting and order of arrival.
  */
-
-/** Blocks of the least power of two that gives at most `most` blocks, each folded left to right, then in a binary tree. */
-function inTree<T, A>(
-  items: T[],
-  fold: (block: T[]) => A,
-  combine: (a: A, b: A) => A,
-  most = 16_384
-): A | undefined {
-  let size = 1
-  while (Math.ceil(items.length / size) > most) size *= 2
-  const blocks: A[] = []
-  for (let at = 0; at < items.length; at += size) blocks.push(fold(items.slice(at, at + size)))
-  let row = blocks
-  while (row.length > 1) {
-    const above: A[] = []
-    for (let i = 0; i < row.length; i += 2)
-      above.push(i + 1 < row.length ? combine(row[i] as A, row[i + 1] as A) : (row[i] as A))
-    row = above
-  }
-  return row[0]
-}
-
-const listed = (start: number, end: number, step: number): number[] => {
-  const items: number[] = []
-  for (let x = start; x <= end; x += step) items.push(x)
-  return items
-}
-
-type Fn = (...args: never[]) => unknown
-const add = (a: number, b: number): number => a + b
-
-/** Operations over a list of mapped numbers, by their definition. */
-const DIRECT: Record<string, (values: number[]) => number | undefined> = {
-  sum: values => inTree(values, block => block.reduce(add), add) ?? 0,
-  product: values =>
-    inTree(
-      values,
-      block => block.reduce((a, b) => a * b),
-      (a, b) => a * b
-    ) ?? 1,
-  min: values => (values.length === 0 ? undefined : values.reduce((a, b) => Math.min(a, b))),
-  max: values => (values.length === 0 ? undefined : values.reduce((a, b) => Math.max(a, b))),
-  average: values => {
-    const total = inTree(values, block => block.reduce(add), add)
-    return total === undefined ? undefined : total / values.length
-  },
-  count: values => values.filter(Boolean).length
-}
-
-/** Checks one spec for one cutting against the expected value, also calculated whole, as one of a batch. */
-async function check(spec: unknown, cuts: Cuts, expected: unknown): Promise<void> {
-  const planned = plan(parseSpec(spec) as PlannedSpec)
-  const run = runHere(planned.program)
-  const result = await runPlan(planned, cuts(planned.units), run)
-  sameBytes(result, encodeValue(expected))
-  sameBytes(await run(encodeValue(planned.whole)), result)
-}
-
-function sameBytes(actual: Uint8Array, expected: Uint8Array): void {
-  if (Buffer.compare(actual, expected) === 0) return
-  assert.deepEqual(decodeValue(actual), decodeValue(expected))
-  assert.fail('the values are equal, their bytes are not')
-}
-
-type Cuts = (units: number) => { first: number; count: number }[]
-/** A cutting for a number of units that is only known when the plan is made. */
-const cuts: fc.Arbitrary<Cuts> = fc
-  .infiniteStream(fc.integer({ min: 0, max: 2 ** 31 - 1 }))
-  .map(stream => units => {
-    const [seed = 0] = stream.take(1)
-    return fc.sample(cutting(units), { numRuns: 1, seed })[0] as ReturnType<Cuts>
-  })
-
-const range = fc.record({
-  start: fc.integer({ min: -1000, max: 1000 }),
-  items: fc.oneof(fc.integer({ min: 0, max: 200 }), fc.integer({ min: 16_000, max: 40_000 })),
-  step: fc.integer({ min: 1, max: 7 }),
-  rest: fc.nat(100)
-})
-
-const endOf = ({ start, items, step, rest }: { start: number; items: number; step: number; rest: number }) =>
-  items === 0 ? start - 1 - rest : start + (items - 1) * step + (rest % step)
-
-const MAPS: ((x: number) => number)[] = [
-  x => x,
-  x => Math.sqrt(Math.abs(x)) / 3,
-  x => (x % 7 === 0 ? 0 : 1 / x),
-  x => (x * 2654435761) % 1009
-]
 
 describe('scheduler: plan, driver and reducer against a direct calculation', function () {
   this.timeout(120_000)
@@ -522,91 +432,5 @@ describe('scheduler: plan, driver and reducer against a direct calculation', fun
         assert.throws(() => reducer.add(0, 4, bytes), `${JSON.stringify(spec)} took ${bytes}`)
       }
     }
-  })
-
-  describe('in a real sandbox', () => {
-    let sandbox: Sandbox
-    const sessions: Session[] = []
-    const open = async (planned: Plan): Promise<Run> => {
-      const session = await openSession(sandbox, { ...planned.program, seed: 'one for the whole job' })
-      sessions.push(session)
-      return runIn(session)
-    }
-    before(async () => {
-      sandbox = createSandbox({ warm: 1 })
-      await sandbox.start()
-    })
-    afterEach(() => Promise.all(sessions.splice(0).map(session => session.close())))
-    after(() => sandbox.stop())
-
-    const halves: Cuts = units =>
-      units < 2
-        ? [{ first: 0, count: units }]
-        : [
-            { first: units >> 1, count: units - (units >> 1) },
-            { first: 0, count: units >> 1 }
-          ]
-    const cases: [name: string, spec: object, expected: unknown][] = [
-      ['sum', { type: 'range_reduce', start: 1, end: 1000, operation: 'sum' }, 500_500],
-      ['map of a range', { type: 'map', range: { start: 1, end: 5 }, fn: 'x ** 2' }, [1, 4, 9, 16, 25]],
-      [
-        'context by name',
-        { type: 'map', items: [1, 7], fn: 'x > limit', context: { limit: 5 } },
-        [false, true]
-      ],
-      ['filter', { type: 'filter', items: [4, 9, 16], fn: 'Math.sqrt(x) % 2 === 0' }, [4, 16]],
-      [
-        'word count',
-        { type: 'map_reduce', items: ['b a', 'a'], map: 't => t.split(" ").map(w => [w, 1])' },
-        [
-          ['a', 2],
-          ['b', 1]
-        ]
-      ],
-      [
-        'custom reduce',
-        {
-          type: 'range_reduce',
-          start: 1,
-          end: 4,
-          operation: 'custom',
-          map: 'x => [x]',
-          reduce: '(a, b) => [...a, ...b]'
-        },
-        [1, 2, 3, 4]
-      ],
-      [
-        'exact',
-        { type: 'range_reduce', start: 1, end: 25, operation: 'product', exact: true },
-        15511210043330985984000000n
-      ],
-      [
-        'matrix',
-        {
-          type: 'matrix',
-          operation: 'multiply',
-          a: { rows: 2, cols: 2, data: [1, 2, 3, 4] },
-          b: { rows: 2, cols: 2, data: [5, 6, 7, 8] }
-        },
-        { rows: 2, cols: 2, data: Float64Array.of(19, 22, 43, 50) }
-      ]
-    ]
-    for (const [name, spec, expected] of cases)
-      it(name, async () => {
-        const planned = plan(parseSpec(spec) as PlannedSpec)
-        const run = await open(planned)
-        const result = await runPlan(planned, halves(planned.units), run)
-        sameBytes(result, encodeValue(expected))
-        sameBytes(await run(encodeValue(planned.whole)), result)
-      })
-
-    it('gives the same random numbers however the work is cut', async () => {
-      const planned = plan(
-        parseSpec({ type: 'map', items: [1, 2, 3, 4, 5], fn: 'Math.random()' }) as PlannedSpec
-      )
-      const all = await runPlan(planned, [{ first: 0, count: 5 }], await open(planned))
-      const cut = await runPlan(planned, halves(5), await open(planned))
-      sameBytes(cut, all)
-    })
   })
 })

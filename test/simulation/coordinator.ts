@@ -1,6 +1,14 @@
 import type { Failure } from '../../sandbox/index.ts'
 import type { Answer } from '../../scheduler/coordinator/contract.ts'
 import { createCoordinator } from '../../scheduler/coordinator/coordinator.ts'
+import {
+  BEHAVIOURS,
+  type Behaviour,
+  FAILURES,
+  type Job,
+  type Lease,
+  type Worker
+} from './coordinator-world.ts'
 import { createRandom } from './random.ts'
 
 /**
@@ -10,89 +18,11 @@ import { createRandom } from './random.ts'
  * - safety: nothing is leased, revoked, accepted or paid but what the protocol allows (see `check`)
  */
 
-type Behaviour =
-  | 'honest'
-  | 'slow'
-  | 'silent'
-  | 'hung'
-  | 'flapping'
-  | 'refusing'
-  | 'failing'
-  | 'lying'
-  | 'malformed'
-  | 'confused'
-  | 'starved'
-
-const BEHAVIOURS: Behaviour[] = [
-  'honest',
-  'slow',
-  'silent',
-  'hung',
-  'flapping',
-  'refusing',
-  'failing',
-  'lying',
-  'malformed',
-  'confused',
-  'starved'
-]
-const FAILURES: Failure['name'][] = [
-  'threw',
-  'timeout',
-  'out-of-memory',
-  'invalid-result',
-  'aborted',
-  'wall-missing'
-]
 const OWN = 'own'
 const TICK_MS = 250
 const HEARTBEAT_MS = 1000
 // A job that has not ended by then never will: longer than every time limit in the coordinator, many times over.
 const PATIENCE_MS = 4 * 3_600_000
-
-interface Lease {
-  job: string
-  slice: number
-  first: number
-  count: number
-}
-
-interface Worker {
-  id: string
-  behaviour: Behaviour
-  slots: number
-  window: number
-  group?: string
-  unitMs: number
-  connected: boolean
-  /** counts connections: what was on its way when one ended never arrives */
-  epoch: number
-  /** as the worker knows them */
-  queue: Lease[]
-  running: Set<number>
-  /** as the coordinator knows them */
-  held: Map<number, Lease>
-}
-
-interface Job {
-  id: string
-  units: number
-  mostUnits: number
-  bound: bigint
-  allowed?: Set<string>
-  /** per unit: accepted or not */
-  done: boolean[]
-  accepted: Map<number, { count: number; paid: bigint; workers: Set<string> }>
-  confidence: number
-  spent: bigint
-  /** units on which the author's code throws wherever it runs */
-  throws: Set<number>
-  /** units whose inputs nobody can get; undefined where inputs come from the requester */
-  lost?: Set<number>
-  /** unit → workers that failed it alone, other than by stopping */
-  failedBy: Map<number, Set<string>>
-  ended?: string
-}
 
 export interface Run {
   jobs: number
