@@ -142,6 +142,13 @@ export const DATA_PARTS: readonly DataPart[] = [
     remedy: 'the tokens in it end; make new ones for their holders'
   },
   {
+    path: 'accounts.sqlite',
+    kind: 'sqlite',
+    holds: 'people with their roles, hashes of passwords and sessions, secrets of second factors',
+    loss: 'no credits or jobs are lost; people in lost rows need a new invitation',
+    remedy: 'what is readable is kept; everybody signs in again'
+  },
+  {
     path: 'control.sock',
     kind: 'made-at-start',
     holds: 'the way from the command line to the running node',

@@ -19,7 +19,7 @@ const PAGE_MB = 4096 / 2 ** 20
  */
 export async function openGateway(node: ArtelNode, logger: Logger): Promise<Gateway> {
   const { createGateway } = await loadGateway()
-  const { host, port, origins, serverNames } = node.config.gateway
+  const { host, port, origins, serverNames, trustedProxyHosts } = node.config.gateway
   const { scheduler, ledger, directory, registry } = node
   const gateway = createGateway({
     host,
@@ -28,6 +28,7 @@ export async function openGateway(node: ArtelNode, logger: Logger): Promise<Gate
     dataFolder: node.config.data,
     origins,
     serverNames,
+    trustedProxyHosts,
     ui: UI
   })({
     scheduler,

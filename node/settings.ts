@@ -106,7 +106,13 @@ const gateway = z.strictObject({
   serverNames: z
     .array(z.string().min(1))
     .default([])
-    .describe('names beside the address under which browsers reach it, behind a proxy')
+    .describe('names beside the address under which browsers reach it, behind a proxy'),
+  trustedProxyHosts: z
+    .array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]))
+    .default([])
+    .describe(
+      'addresses of proxies that say for whom they ask and whether over TLS (X-Forwarded-For, -Proto)'
+    )
 })
 
 /** Every setting of a node: each folder's own schema, composed. */

@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, RawServerDefault } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { Accounts } from './accounts/index.ts'
 import type { GatewayComponents } from './contract.ts'
 import type { EventHub } from './events.ts'
+import type { Grants } from './grants.ts'
 import type { Idempotency } from './idempotency.ts'
 import { problem } from './schema.ts'
 import type { Tokens } from './tokens.ts'
@@ -19,6 +21,8 @@ export type App = FastifyInstance<
 /** What the routes work with. */
 export interface Context extends GatewayComponents {
   tokens: Tokens
+  accounts: Accounts
+  grants: Grants
   idempotency: Idempotency
   events: EventHub
   /** aborted when the gateway stops; whoever waits is let go */

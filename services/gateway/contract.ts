@@ -17,6 +17,8 @@ export interface GatewayInit {
   origins: readonly string[]
   /** further names that the Host header may have, for a node behind a proxy */
   serverNames?: readonly string[]
+  /** addresses of proxies whose word counts for whose request it is (X-Forwarded-For) and how it came (-Proto) */
+  trustedProxyHosts?: readonly string[]
   /** folder of the built dashboard; without it only the API is served */
   ui?: string
 }

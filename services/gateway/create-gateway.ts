@@ -2,11 +2,14 @@ import { rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Logger } from '@libp2p/interface'
+import { createAccounts, createEndings, createPasswords } from './accounts/index.ts'
 import type { App } from './app.ts'
 import type { Gateway, GatewayComponents, GatewayInit } from './contract.ts'
 import { ListenError } from './errors.ts'
 import { createEventHub } from './events.ts'
+import { createGrants } from './grants.ts'
 import { openIdempotency } from './idempotency.ts'
+import { SCOPES } from './schema.ts'
 import { createServer } from './server.ts'
 import { openTokens, replace } from './tokens.ts'
 
@@ -37,7 +40,16 @@ class HttpGateway implements Gateway {
     const { dataFolder } = this.#init
     const now = Date.now
     await using started = new AsyncDisposableStack()
-    const tokens = await openTokens(dataFolder, now)
+    const endings = createEndings()
+    const tokens = await openTokens(dataFolder, endings, now)
+    const accounts = createAccounts({
+      file: join(dataFolder, 'accounts.sqlite'),
+      scopes: SCOPES,
+      issuer: `Artel ${this.#components.node.network.name}`
+    })({ passwords: createPasswords(), endings, now })
+    started.defer(() => accounts.close())
+    const grants = createGrants(tokens, accounts, endings)
+    started.defer(() => grants.close())
     const idempotency = openIdempotency(dataFolder, now)
     started.defer(() => idempotency.close())
     const events = createEventHub(this.#components, { now, log: this.#log })
@@ -46,7 +58,7 @@ class HttpGateway implements Gateway {
     const { version } = await this.#components.node.status()
     const app = await createServer(
       { ...this.#init, version },
-      { ...this.#components, tokens, idempotency, events, stopping: stopping.signal, now }
+      { ...this.#components, tokens, accounts, grants, idempotency, events, stopping: stopping.signal, now }
     )
     started.defer(() => close(app, stopping))
     this.url = await this.#listen(app)

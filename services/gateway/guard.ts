@@ -1,14 +1,18 @@
 import { isIP } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { readCookies } from './accounts/cookies.ts'
 import { ForbiddenError, TooManyRequestsError, UnauthorizedError } from './errors.ts'
+import { allows, type Grant, type Grants } from './grants.ts'
 import { createRate } from './rate.ts'
 import { type Scope, WS_PROTOCOL } from './schema.ts'
-import { allows, type Grant, type Tokens } from './tokens.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** what a token must allow; without it the route is open to everybody on a right Host */
-    scope?: Scope
+    /**
+     * what a token or a session must allow, `account`: nothing but being known; without it the route is open to
+     * everybody on a right Host
+     */
+    scope?: Scope | 'account'
   }
   interface FastifyRequest {
     grant: Grant | undefined
@@ -33,7 +37,7 @@ const PREFLIGHT_S = 7200
  * Stands before every route. A page in a browser can reach loopback, also under a name of its own that it lets point
  * there (DNS rebinding): so the Host must be one of ours, and an Origin the same or a configured one.
  */
-export function guard(app: FastifyInstance, init: GuardInit, tokens: Tokens): void {
+export function guard(app: FastifyInstance, init: GuardInit, grants: Grants): void {
   const isOurHost = hostCheck(init.host, init.serverNames)
   const rate = createRate(init.now)
   app.decorateRequest('grant', undefined)
@@ -59,7 +63,7 @@ export function guard(app: FastifyInstance, init: GuardInit, tokens: Tokens): vo
   /** true when the request was a preflight and is answered */
   function checkOrigin(req: FastifyRequest, reply: FastifyReply): boolean {
     const { origin, host } = req.headers
-    if (origin == null || origin === `http://${host}` || origin === `https://${host}`) return false
+    if (origin == null || isOwn(origin, host)) return false
     if (!init.origins.includes(origin))
       throw new ForbiddenError(
         `origin ${origin.slice(0, 100)} may not call this node; allow it with the setting gateway.origins`
@@ -79,8 +83,9 @@ export function guard(app: FastifyInstance, init: GuardInit, tokens: Tokens): vo
 
   function checkToken(req: FastifyRequest, reply: FastifyReply): void {
     const text = tokenOf(req)
-    const grant = text == null ? undefined : tokens.find(text)
+    const grant = text == null ? undefined : grants.find(text)
     req.grant = grant
+    if (grant != null) endWith(grant, req, reply)
     const inTime = grant == null ? rate.stranger(req.ip) : rate.known(grant.id)
     if (!inTime) throw tooMany(reply)
     const { scope } = req.routeOptions.config
@@ -90,12 +95,24 @@ export function guard(app: FastifyInstance, init: GuardInit, tokens: Tokens): vo
       reply.header('www-authenticate', 'Bearer')
       throw new UnauthorizedError(
         text == null
-          ? 'this needs a token: Authorization: Bearer TOKEN; the admin token lies in gateway-token in the data folder'
-          : 'the token is unknown or over; the admin token lies in gateway-token in the data folder'
+          ? 'this needs a token: Authorization: Bearer TOKEN; the admin token lies in gateway-token in the data folder, and who has an account signs in'
+          : 'the token or session is unknown or over; the admin token lies in gateway-token in the data folder, and who has an account signs in again'
       )
     }
     if (!allows(grant, scope))
-      throw new ForbiddenError(`the token allows ${grant.scopes.join(', ')}; this needs the scope ${scope}`)
+      throw new ForbiddenError(
+        `${grant.account?.name ?? 'the token'} may ${grant.scopes.join(', ') || 'do nothing here'}; this needs the scope ${scope}`
+      )
+  }
+
+  /** Cuts what is still being answered when the grant ends. A WebSocket says goodbye itself. */
+  function endWith({ id }: Grant, req: FastifyRequest, reply: FastifyReply): void {
+    if (req.headers.upgrade != null) return
+    const ended = grants.ended(id)
+    // who has just ended his own session gets that answer
+    const cut = (): void => void setImmediate(() => reply.raw.writableEnded || reply.raw.destroy())
+    ended.addEventListener('abort', cut)
+    reply.raw.once('close', () => ended.removeEventListener('abort', cut))
   }
 
   function tooMany(reply: FastifyReply): TooManyRequestsError {
@@ -104,15 +121,29 @@ export function guard(app: FastifyInstance, init: GuardInit, tokens: Tokens): vo
   }
 }
 
-/** From the header, or, where a browser cannot set one, from the subprotocols of the WebSocket. */
-function tokenOf({ headers }: FastifyRequest): string | undefined {
-  const { authorization, 'sec-websocket-protocol': protocols } = headers
+/** From the header, where a browser cannot set one from the subprotocols of the WebSocket, or from a cookie. */
+function tokenOf(req: FastifyRequest): string | undefined {
+  const { authorization, 'sec-websocket-protocol': protocols, upgrade, cookie, host } = req.headers
   if (authorization != null) return BEARER.exec(authorization)?.[1] ?? ''
-  if (protocols == null || headers.upgrade == null) return undefined
-  const names = protocols.split(',', 4).map(name => name.trim())
-  if (!names.includes(WS_PROTOCOL)) return undefined
-  return names.find(name => name.startsWith(BEARER_PROTOCOL))?.slice(BEARER_PROTOCOL.length)
+  const names = upgrade == null ? [] : (protocols?.split(',', 4).map(name => name.trim()) ?? [])
+  const bearer = names.find(name => name.startsWith(BEARER_PROTOCOL))
+  if (names.includes(WS_PROTOCOL) && bearer != null) return bearer.slice(BEARER_PROTOCOL.length)
+  return isOfOwnPage(req) ? readCookies(cookie, host!).session : undefined
 }
+
+/**
+ * Whether our own page sent this. A browser sends cookies by itself, also for pages of other ports of this host, which
+ * SameSite lets through: they count only where the browser says that the page is ours (CSRF).
+ */
+export function isOfOwnPage({ method, headers }: FastifyRequest): boolean {
+  const { origin, host, upgrade, 'sec-fetch-site': site } = headers
+  if (origin != null) return isOwn(origin, host)
+  // browsers name the origin of whatever changes something and of every WebSocket
+  return method === 'GET' && upgrade == null && (site == null || site === 'same-origin' || site === 'none')
+}
+
+const isOwn = (origin: string, host: string | undefined): boolean =>
+  origin === `http://${host}` || origin === `https://${host}`
 
 /** Whether a Host header names this node. An address is no name that somebody could let point here. */
 export function hostCheck(

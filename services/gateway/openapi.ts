@@ -22,7 +22,12 @@ export async function describeRoutes(app: App, version: string): Promise<void> {
     openapi: {
       openapi: '3.1.0',
       info: { title: 'Artel', version, description: DESCRIPTION },
-      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } }
+      components: {
+        securitySchemes: {
+          token: { type: 'http', scheme: 'bearer' },
+          session: { type: 'apiKey', in: 'cookie', name: 'artel-session' }
+        }
+      }
     },
     transform: input => {
       const out = jsonSchemaTransform(input)
@@ -30,7 +35,8 @@ export async function describeRoutes(app: App, version: string): Promise<void> {
       if (scope != null && out.schema != null) {
         const { description } = out.schema as { description?: string }
         Object.assign(out.schema, {
-          security: [{ token: [] }],
+          security: [{ token: [] }, { session: [] }],
+          'x-scope': scope,
           description: `${description == null ? '' : `${description} `}Scope: \`${scope}\`.`
         })
       }

@@ -10,10 +10,12 @@ import { NotFoundError, RequestError } from './errors.ts'
 import { guard } from './guard.ts'
 import { describeRoutes } from './openapi.ts'
 import { problemOf } from './problem.ts'
+import { accountRoutes } from './routes/accounts.ts'
 import { creditRoutes } from './routes/credits.ts'
 import { dataRoutes } from './routes/data.ts'
 import { eventRoutes, MAX_MESSAGE_BYTES } from './routes/events.ts'
 import { networkRoutes } from './routes/network.ts'
+import { personRoutes } from './routes/person.ts'
 import { priceRoutes } from './routes/prices.ts'
 import { settingRoutes } from './routes/settings.ts'
 import { systemRoutes } from './routes/system.ts'
@@ -44,10 +46,10 @@ const SECURITY_HEADERS = {
 
 /** The HTTP server with all its routes, not listening yet. */
 export async function createServer(
-  init: Pick<GatewayInit, 'host' | 'serverNames' | 'origins' | 'ui'> & { version: string },
+  init: Pick<GatewayInit, 'host' | 'serverNames' | 'trustedProxyHosts' | 'origins' | 'ui'> & { version: string },
   context: Context
 ): Promise<App> {
-  const { verdict, logger, tokens, now } = context
+  const { verdict, logger, grants, now } = context
   const log = logger.forComponent('artel:gateway')
   const app: App = fastify({
     bodyLimit: BODY_BYTES,
@@ -56,6 +58,8 @@ export async function createServer(
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: 'idle',
     exposeHeadRoutes: false,
+    trustProxy:
+      init.trustedProxyHosts == null || init.trustedProxyHosts.length === 0 ? false : [...init.trustedProxyHosts],
     http: { maxHeaderSize: HEADER_BYTES, headersTimeout: HEADERS_MS, connectionsCheckingInterval: CHECK_MS },
     routerOptions: { maxParamLength: 200 },
     clientErrorHandler: refuse,
@@ -68,6 +72,7 @@ export async function createServer(
   app.setErrorHandler((error: Error, _, reply) => {
     const problem = problemOf(error, verdict)
     if (problem.title === 'InternalError') log.error('a request failed: %e', error)
+    if ('retryAfter' in error) reply.header('retry-after', error.retryAfter)
     return reply.code(problem.status).header('content-type', PROBLEM_TYPE).send(JSON.stringify(problem))
   })
   app.setNotFoundHandler(({ method, url }) => {
@@ -91,7 +96,7 @@ export async function createServer(
     reply.headers(SECURITY_HEADERS)
     done()
   })
-  guard(app, { host: init.host, serverNames: init.serverNames ?? [], origins: init.origins, now }, tokens)
+  guard(app, { host: init.host, serverNames: init.serverNames ?? [], origins: init.origins, now }, grants)
   app.addHook('onSend', (req, reply, _, done) => {
     if (req.url.startsWith('/api/') && !reply.hasHeader('cache-control'))
       reply.header('cache-control', 'no-store')
@@ -114,6 +119,8 @@ export async function createServer(
         creditRoutes,
         settingRoutes,
         tokenRoutes,
+        accountRoutes,
+        personRoutes,
         eventRoutes
       ]
       for (const add of routes) add(api as App, context)

@@ -1,21 +1,17 @@
-import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { chmod, open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import type { Endings } from './accounts/index.ts'
+import { hashOf, idOf, isSecret, newId, newSecret } from './accounts/secrets.ts'
 import { RequestError } from './errors.ts'
-import { type NewToken, type Scope, type Token, type TokenBody, token } from './schema.ts'
+import type { Grant } from './grants.ts'
+import { type NewToken, type Token, type TokenBody, token } from './schema.ts'
 
 const ADMIN = 'admin'
-const SECRET_BYTES = 32
-const ID_BYTES = 6
 const MAX_TOKENS = 1000
-const FORM = /^artel_([0-9a-z]{1,32})_[\w-]{43}$/
 
 const stored = z.array(token.extend({ hash: z.string() }))
 type Stored = z.infer<typeof stored>[number]
-
-/** Who asks: the token without its secret. */
-export type Grant = Pick<Token, 'id' | 'scopes' | 'expires'>
 
 export interface Tokens {
   /** the admin token itself, from its file */
@@ -30,18 +26,15 @@ export interface Tokens {
   remove(id: string): Promise<boolean>
 }
 
-const hashOf = (text: string): string => hash('sha256', text, 'hex')
-const make = (id: string): string => `artel_${id}_${randomBytes(SECRET_BYTES).toString('base64url')}`
-
-export function allows({ scopes }: Pick<Grant, 'scopes'>, scope: Scope): boolean {
-  return scopes.includes(scope) || scopes.includes('admin')
-}
-
 /**
  * The tokens of a data folder: `gateway-token` holds the admin's, `gateway-tokens.json` the hashes of all others.
  * Both are for their owner's eyes only (0600).
  */
-export async function openTokens(folder: string, now: () => number): Promise<Tokens> {
+export async function openTokens(
+  folder: string,
+  endings: Pick<Endings, 'end'>,
+  now: () => number
+): Promise<Tokens> {
   const file = join(folder, 'gateway-tokens.json')
   const admin = await adminToken(join(folder, 'gateway-token'))
   const byId = new Map<string, Stored>(
@@ -61,10 +54,8 @@ export async function openTokens(folder: string, now: () => number): Promise<Tok
   return {
     admin,
     find(text) {
-      const kept = get(FORM.exec(text)?.[1] ?? '')
-      // compared also where there is none, so that the time does not tell which ids exist
-      const isEqual = timingSafeEqual(Buffer.from(hashOf(text)), Buffer.from((kept ?? root).hash))
-      return kept == null || !isEqual || isOver(kept) ? undefined : kept
+      const kept = get(idOf(text) ?? '')
+      return !isSecret(text, kept?.hash) || kept == null || isOver(kept) ? undefined : kept
     },
     holds(id) {
       const kept = get(id)
@@ -77,8 +68,8 @@ export async function openTokens(folder: string, now: () => number): Promise<Tok
         throw new RequestError(
           `there are ${MAX_TOKENS} tokens already; remove one with DELETE /api/v1/tokens/ID`
         )
-      const id = randomBytes(ID_BYTES).toString('hex')
-      const text = make(id)
+      const id = newId()
+      const text = newSecret(id)
       const shown = {
         id,
         name,
@@ -92,6 +83,7 @@ export async function openTokens(folder: string, now: () => number): Promise<Tok
     },
     async remove(id) {
       if (!byId.delete(id)) return false
+      endings.end(id)
       await save()
       return true
     }
@@ -100,11 +92,11 @@ export async function openTokens(folder: string, now: () => number): Promise<Tok
 
 async function adminToken(file: string): Promise<string> {
   const before = (await read(file))?.trim()
-  if (before != null && FORM.exec(before)?.[1] === ADMIN) {
+  if (before != null && idOf(before) === ADMIN) {
     await chmod(file, 0o600)
     return before
   }
-  const text = make(ADMIN)
+  const text = newSecret(ADMIN)
   await replace(file, `${text}\n`)
   return text
 }

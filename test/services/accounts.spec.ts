@@ -3,7 +3,13 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { TOTP } from 'otpauth'
-import { type Accounts, createAccounts, createPasswords } from '../../services/gateway/accounts/index.ts'
+import {
+  type Accounts,
+  createAccounts,
+  createEndings,
+  createPasswords,
+  type Endings
+} from '../../services/gateway/accounts/index.ts'
 
 const PASSWORD = 'correct horse battery'
 const DAY_MS = 86_400_000
@@ -13,10 +19,12 @@ describe('accounts', () => {
   let folder: string
   let file: string
   let accounts: Accounts
+  let endings: Endings
   let now: number
   let hashes: number
 
   const open = () => {
+    endings = createEndings()
     const cheap = createPasswords({ memoryKiB: 64, passes: 1, lanes: 1 })
     accounts = createAccounts({ file, scopes: ['read', 'submit', 'credits', 'admin'], issuer: 'Artel' })({
       passwords: {
@@ -26,6 +34,7 @@ describe('accounts', () => {
           return cheap.verify(...args)
         }
       },
+      endings,
       now: () => now
     })
   }
@@ -69,7 +78,7 @@ describe('accounts', () => {
     assert.deepEqual(accounts.find(token)?.scopes, ['read', 'submit'])
     assert.equal(accounts.find(token)?.account.name, 'anna')
     assert.equal(accounts.find(`${token.slice(0, -1)}${token.endsWith('A') ? 'B' : 'A'}`), undefined)
-    const ended = accounts.ended(session.id)
+    const ended = endings.signal(session.id)
     accounts.setRole({ name: 'teacher', scopes: ['read'] })
     assert.equal(ended.aborted, true)
     assert.equal(accounts.find(token), undefined)
@@ -120,7 +129,7 @@ describe('accounts', () => {
     now += DAY_MS
     assert.equal(accounts.find(busy.token), undefined)
     const last = await signIn()
-    const ended = accounts.ended(last.session.id)
+    const ended = endings.signal(last.session.id)
     accounts.remove('anna')
     assert.equal(ended.aborted, true)
     assert.equal(accounts.find(last.token), undefined)

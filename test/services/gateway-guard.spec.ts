@@ -284,6 +284,7 @@ function components(): GatewayComponents {
     }),
     directory: {},
     node: {
+      network: { name: 'test', witnesses: [] },
       status: async () => ({ version: '0', peers: 0, workers: 0 }),
       peers: async () => [],
       usage: () => ({ slices: 0, memoryMb: 0 })

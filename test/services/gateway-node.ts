@@ -79,6 +79,25 @@ export class TestGateway implements AsyncDisposable {
     )
   }
 
+  /** Operations with one of these tags that never answered well. */
+  unexercised(...tags: string[]): string[] {
+    return this.operations.filter(operation => {
+      const [method, path] = operation.split(' ') as [string, string]
+      const isMeant = tags.includes(this.document.paths[path]![method.toLowerCase()].tags[0])
+      return isMeant && !this.exercised.has(operation)
+    })
+  }
+
+  get tags(): string[] {
+    return [
+      ...new Set(
+        Object.values(this.document.paths).flatMap(methods =>
+          Object.values(methods).map(described => described.tags[0])
+        )
+      )
+    ]
+  }
+
   /** Calls an operation of the document and checks that the answer is one that the document names. */
   async call(
     operation: string,

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import type { Job } from '../../scheduler/index.ts'
+import { createEndings } from '../../services/gateway/accounts/index.ts'
 import { openIdempotency } from '../../services/gateway/idempotency.ts'
 import { createOutbox } from '../../services/gateway/outbox.ts'
 import { readable } from '../../services/gateway/plain.ts'
@@ -134,10 +135,10 @@ describe('gateway: its parts', () => {
 
   it('ends tokens when their time is over, also those in use', async () => {
     let now = 1000
-    const tokens = await openTokens(folder, () => now)
+    const tokens = await openTokens(folder, createEndings(), () => now)
     const { token, id } = await tokens.add({ name: 'guest', scopes: ['read'], expires: 2000 })
     assert.equal(tokens.find(token)?.id, id)
-    const again = await openTokens(folder, () => now)
+    const again = await openTokens(folder, createEndings(), () => now)
     assert.equal(again.admin, tokens.admin)
     assert.deepEqual(again.find(token)?.scopes, ['read'])
     now = 2000

@@ -364,9 +364,8 @@ describe('gateway: every route of its document', () => {
   })
 
   it('had every operation of its document exercised', () => {
-    assert.deepEqual(
-      gateway.operations.filter(operation => !gateway.exercised.has(operation)),
-      []
-    )
+    // those about people are in accounts-http.spec.ts
+    const tags = gateway.tags.filter(tag => !['accounts', 'your account'].includes(tag))
+    assert.deepEqual(gateway.unexercised(...tags), [])
   })
 })

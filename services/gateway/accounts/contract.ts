@@ -90,8 +90,6 @@ export interface Accounts {
   find(text: string): AccountGrant | undefined
   /** whether a session that was found before still counts */
   holds(id: string): boolean
-  /** aborted when the session ends: for who serves somebody for long */
-  ended(id: string): AbortSignal
 
   /**
    * @throws {SignInError} name, password or code are wrong
@@ -103,10 +101,13 @@ export interface Accounts {
   accept(init: { code: string; name?: string; password: string }, origin: Origin): Promise<SignedIn>
 
   list(): Account[]
+  get(id: string): Account
   /** Makes an account without a password; the invitation lets its person choose one. */
   create(init: { name: string; role: string }): NewInvitation
   invite(init: { role: string }): NewInvitation
   invitations(): Invitation[]
+  /** the invitation of a code; throws NotFoundError */
+  look(code: string): Invitation
   withdraw(id: string): void
   /** A link by which the person chooses a new password; the old one and all sessions end now. */
   reset(id: string): NewInvitation

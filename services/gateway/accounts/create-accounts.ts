@@ -1,6 +1,7 @@
 import { createAttempts } from './attempts.ts'
 import type { Accounts } from './contract.ts'
 import { createDevices } from './devices.ts'
+import type { Endings } from './endings.ts'
 import type { Passwords } from './passwords.ts'
 import { createPeople } from './people.ts'
 import { createSessions } from './sessions.ts'
@@ -16,13 +17,18 @@ export interface AccountsInit {
   issuer: string
 }
 
+export interface AccountsComponents {
+  passwords: Passwords
+  /** told of every session that ends */
+  endings: Pick<Endings, 'end'>
+  now: () => number
+}
+
 /** The people of a node. There is none until its owner makes or invites one. */
-export function createAccounts(
-  init: AccountsInit
-): (components: { passwords: Passwords; now: () => number }) => Accounts {
-  return ({ passwords, now }) => {
+export function createAccounts(init: AccountsInit): (components: AccountsComponents) => Accounts {
+  return ({ passwords, endings, now }) => {
     const store = openStore(init.file)
-    const sessions = createSessions(store, now)
+    const sessions = createSessions(store, endings, now)
     const attempts = createAttempts(now)
     const devices = createDevices(store.deviceKey)
     return {
@@ -30,7 +36,6 @@ export function createAccounts(
       ...createSignIn({ store, sessions, passwords, attempts, devices, now }),
       find: sessions.find,
       holds: sessions.holds,
-      ended: sessions.ended,
       close: store.close
     }
   }

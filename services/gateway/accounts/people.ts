@@ -6,7 +6,7 @@ import { checkName, nameKey } from './names.ts'
 import { ADMIN_ROLE, checkRole } from './roles.ts'
 import { hashOf, newId, newSecret } from './secrets.ts'
 import type { Sessions } from './sessions.ts'
-import { type SignIns, shown } from './sign-in.ts'
+import { findInvitation, type SignIns, shown } from './sign-in.ts'
 import type { Store, StoredAccount, StoredInvitation } from './store.ts'
 import { newTotpSecret, totpUri } from './totp.ts'
 
@@ -15,7 +15,7 @@ const MAX_ACCOUNTS = 20_000
 const MAX_ROLES = 100
 const INVITATION_MARK = 'i'
 
-type People = Omit<Accounts, 'find' | 'holds' | 'ended' | 'close' | keyof SignIns>
+type People = Omit<Accounts, 'find' | 'holds' | 'close' | keyof SignIns>
 
 /** What the owner does with the accounts of others, and a person with his own. */
 export function createPeople(
@@ -70,6 +70,7 @@ export function createPeople(
 
   return {
     list: () => store.accounts().map(shown),
+    get: id => shown(existing(id)),
     create({ name: text, role }) {
       const name = checkName(text)
       checkRoleExists(role)
@@ -88,6 +89,7 @@ export function createPeople(
         .invitations()
         .filter(({ expires }) => expires > now())
         .map(view),
+    look: code => view(findInvitation(store, code, now())),
     withdraw(id) {
       if (store.removeInvitation(id) === 0)
         throw new NotFoundError(`there is no invitation ${id.slice(0, 64)}`)

@@ -1,5 +1,5 @@
 import type { AccountGrant, Origin, Session } from './contract.ts'
-import { createEndings } from './endings.ts'
+import type { Endings } from './endings.ts'
 import { endOf, IDLE_MS, NOTED_MS, SESSION_MS } from './expiry.ts'
 import { hashOf, idOf, isSecret, newId, newSecret } from './secrets.ts'
 import type { Store, StoredAccount, StoredSession } from './store.ts'
@@ -11,8 +11,7 @@ const MAX_AGENT_CHARS = 200
 export const SESSION_MARK = 's'
 
 /** Who is signed in. What ends, ends at once: nothing is kept beside the file. */
-export function createSessions(store: Store, now: () => number) {
-  const endings = createEndings()
+export function createSessions(store: Store, endings: Pick<Endings, 'end'>, now: () => number) {
   const isOver = (session: StoredSession): boolean => endOf(session) <= now()
 
   function end(id: string): boolean {
@@ -28,7 +27,6 @@ export function createSessions(store: Store, now: () => number) {
   }
 
   return {
-    ended: endings.signal,
     end,
     endAll(account: string): number {
       return store.sessionsOf(account).filter(({ id }) => end(id)).length

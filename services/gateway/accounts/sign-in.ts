@@ -8,7 +8,7 @@ import { checkPassword, MAX_PASSWORD_CHARS } from './password-rules.ts'
 import type { Passwords } from './passwords.ts'
 import { hashOf, idOf, isSecret, newId } from './secrets.ts'
 import type { Sessions } from './sessions.ts'
-import type { Store, StoredAccount } from './store.ts'
+import type { Store, StoredAccount, StoredInvitation } from './store.ts'
 import { checkTotp } from './totp.ts'
 
 interface Components {
@@ -87,12 +87,7 @@ export function createSignIn({ store, sessions, passwords, attempts, devices, no
     },
 
     async accept({ code, name, password }, origin) {
-      const find = () => {
-        const kept = store.invitation(idOf(code) ?? '')
-        if (!isSecret(code, kept?.hash) || kept == null || kept.expires <= now())
-          throw new NotFoundError('this invitation was used, has ended or is none; ask for another')
-        return kept
-      }
+      const find = () => findInvitation(store, code, now())
       const { account: invited } = find()
       const own = invited == null ? checkName(name ?? '') : store.account(invited)!.name
       await checkPassword(password, own)
@@ -146,6 +141,14 @@ export function createSignIn({ store, sessions, passwords, attempts, devices, no
   function ownOf({ account: { id } }: AccountGrant): StoredAccount {
     return store.account(id)!
   }
+}
+
+/** The invitation of a code. Throws NotFoundError. */
+export function findInvitation(store: Store, code: string, now: number): StoredInvitation {
+  const kept = store.invitation(idOf(code) ?? '')
+  if (!isSecret(code, kept?.hash) || kept == null || kept.expires <= now)
+    throw new NotFoundError('this invitation was used, has ended or is none; ask for another')
+  return kept
 }
 
 const marked = ({ id, password }: StoredAccount) => ({ id, password: password ?? undefined })

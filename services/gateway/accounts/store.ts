@@ -1,28 +1,28 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
-import { FIRST_ROLES, type Role } from './roles.ts'
+import { ADMIN_ROLE, FIRST_ROLES, type Role } from './roles.ts'
 
 const KEY_BYTES = 32
 
 /** One after the other, never changed once they were published; `user_version` says how many were done. */
 const MIGRATIONS = [
-  `CREATE TABLE accounts (
+  `CREATE TABLE IF NOT EXISTS accounts (
     id TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, name TEXT NOT NULL, role TEXT NOT NULL, created INTEGER NOT NULL,
     disabled INTEGER NOT NULL DEFAULT 0, password TEXT, totp TEXT, totp_step INTEGER NOT NULL DEFAULT 0, enrolling TEXT
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE sessions (
+  CREATE TABLE IF NOT EXISTS sessions (
     id TEXT PRIMARY KEY, hash TEXT NOT NULL, account TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
     created INTEGER NOT NULL, used INTEGER NOT NULL, expires INTEGER NOT NULL, address TEXT NOT NULL, agent TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
-  CREATE INDEX sessions_account ON sessions (account, used);
-  CREATE TABLE invitations (
+  CREATE INDEX IF NOT EXISTS sessions_account ON sessions (account, used);
+  CREATE TABLE IF NOT EXISTS invitations (
     id TEXT PRIMARY KEY, hash TEXT NOT NULL, account TEXT REFERENCES accounts (id) ON DELETE CASCADE,
     role TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
-  CREATE INDEX invitations_account ON invitations (account);
-  CREATE TABLE roles (name TEXT PRIMARY KEY, scopes TEXT NOT NULL) STRICT, WITHOUT ROWID;
-  CREATE TABLE keys (name TEXT PRIMARY KEY, key BLOB NOT NULL) STRICT, WITHOUT ROWID;`
+  CREATE INDEX IF NOT EXISTS invitations_account ON invitations (account);
+  CREATE TABLE IF NOT EXISTS roles (name TEXT PRIMARY KEY, scopes TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS keys (name TEXT PRIMARY KEY, key BLOB NOT NULL) STRICT, WITHOUT ROWID;`
 ]
 
 export interface StoredAccount {
@@ -103,18 +103,15 @@ export function openStore(file: string) {
 
   function migrate(): void {
     const { user_version: done } = db.prepare('PRAGMA user_version').get() as { user_version: number }
-    if (done === MIGRATIONS.length) return
     if (done > MIGRATIONS.length)
-      throw new Error(
-        `${file} is of a newer version of Artel (${done} > ${MIGRATIONS.length}); start that one`
-      )
+      throw new Error(`${file} is of a newer version of Artel (${done} > ${MIGRATIONS.length}); start that one`)
     atOnce(() => {
       for (const sql of MIGRATIONS.slice(done)) db.exec(sql)
-      if (done === 0) {
-        for (const { name, scopes } of FIRST_ROLES)
-          db.prepare('INSERT INTO roles VALUES (?, ?)').run(name, JSON.stringify(scopes))
-        db.prepare('INSERT INTO keys VALUES (?, ?)').run('devices', randomBytes(KEY_BYTES))
-      }
+      // what a repair could not read is there again
+      const roles = done === 0 ? FIRST_ROLES : FIRST_ROLES.filter(({ name }) => name === ADMIN_ROLE)
+      for (const { name, scopes } of roles)
+        db.prepare('INSERT OR IGNORE INTO roles VALUES (?, ?)').run(name, JSON.stringify(scopes))
+      db.prepare('INSERT OR IGNORE INTO keys VALUES (?, ?)').run('devices', randomBytes(KEY_BYTES))
       db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`)
     })
   }

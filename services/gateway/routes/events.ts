@@ -11,7 +11,7 @@ const GOING_AWAY = 1001
 const POLICY = 1008
 const TRY_LATER = 1013
 
-export function eventRoutes(app: App, { events, tokens, stopping }: Context): void {
+export function eventRoutes(app: App, { events, grants, stopping }: Context): void {
   app.route({
     method: 'GET',
     url: '/events',
@@ -23,7 +23,7 @@ export function eventRoutes(app: App, { events, tokens, stopping }: Context): vo
     }
   })
 
-  function follow(socket: WebSocket, token: string): void {
+  function follow(socket: WebSocket, grant: string): void {
     const leave = events.add({
       get waiting() {
         return socket.bufferedAmount
@@ -33,19 +33,22 @@ export function eventRoutes(app: App, { events, tokens, stopping }: Context): vo
     })
     let isAlive = true
     const heartbeat = setInterval(() => {
-      if (!tokens.holds(token)) return socket.close(POLICY, 'the token is over')
       if (!isAlive) return socket.terminate()
       isAlive = false
       socket.ping()
     }, HEARTBEAT_MS)
     const goAway = (): void => socket.close(GOING_AWAY, 'the node stops')
     stopping.addEventListener('abort', goAway)
+    const ended = grants.ended(grant)
+    const refuse = (): void => socket.close(POLICY, 'the token or session is over')
+    ended.addEventListener('abort', refuse)
     socket.on('pong', () => {
       isAlive = true
     })
     socket.on('close', () => {
       clearInterval(heartbeat)
       stopping.removeEventListener('abort', goAway)
+      ended.removeEventListener('abort', refuse)
       leave()
     })
   }
