@@ -1,15 +1,6 @@
+import type { Grant } from './access.ts'
 import { type Accounts, type Endings, SESSION_MARK } from './accounts/index.ts'
 import type { Tokens } from './tokens.ts'
-
-/** Who asks, by a token or by a session of an account. */
-export interface Grant {
-  id: string
-  scopes: readonly string[]
-  /** ms since 1970 */
-  expires?: number
-  /** whose session it is; absent for a token */
-  account?: { id: string; name: string; role: string }
-}
 
 /** Every grant that there is: a token's or a session's. */
 export interface Grants {
@@ -31,9 +22,4 @@ export function createGrants(tokens: Tokens, accounts: Accounts, endings: Ending
     ended: endings.signal,
     close: () => clearInterval(timer)
   }
-}
-
-/** Whether a grant has a scope. Everybody who is known may look after himself: `account`. */
-export function allows({ scopes }: Pick<Grant, 'scopes'>, scope: string): boolean {
-  return scope === 'account' || scopes.includes(scope) || scopes.includes('admin')
 }

@@ -1,8 +1,9 @@
 import { isIP } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { allows, type Grant } from './access.ts'
 import { readCookies } from './accounts/cookies.ts'
 import { ForbiddenError, TooManyRequestsError, UnauthorizedError } from './errors.ts'
-import { allows, type Grant, type Grants } from './grants.ts'
+import type { Grants } from './grants.ts'
 import { createRate } from './rate.ts'
 import { type Scope, WS_PROTOCOL } from './schema.ts'
 

@@ -46,7 +46,9 @@ const SECURITY_HEADERS = {
 
 /** The HTTP server with all its routes, not listening yet. */
 export async function createServer(
-  init: Pick<GatewayInit, 'host' | 'serverNames' | 'trustedProxyHosts' | 'origins' | 'ui'> & { version: string },
+  init: Pick<GatewayInit, 'host' | 'serverNames' | 'trustedProxyHosts' | 'origins' | 'ui'> & {
+    version: string
+  },
   context: Context
 ): Promise<App> {
   const { verdict, logger, grants, now } = context
@@ -59,7 +61,9 @@ export async function createServer(
     forceCloseConnections: 'idle',
     exposeHeadRoutes: false,
     trustProxy:
-      init.trustedProxyHosts == null || init.trustedProxyHosts.length === 0 ? false : [...init.trustedProxyHosts],
+      init.trustedProxyHosts == null || init.trustedProxyHosts.length === 0
+        ? false
+        : [...init.trustedProxyHosts],
     http: { maxHeaderSize: HEADER_BYTES, headersTimeout: HEADERS_MS, connectionsCheckingInterval: CHECK_MS },
     routerOptions: { maxParamLength: 200 },
     clientErrorHandler: refuse,

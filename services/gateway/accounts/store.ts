@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, openSync } from 'node:fs'
+import { chmodSync, closeSync, openSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { ADMIN_ROLE, FIRST_ROLES, type Role } from './roles.ts'
 
@@ -70,6 +70,7 @@ export type Store = ReturnType<typeof openStore>
 export function openStore(file: string) {
   // SQLite gives its other files the mode of this one
   closeSync(openSync(file, 'a', 0o600))
+  chmodSync(file, 0o600)
   const db = new DatabaseSync(file)
   db.exec(
     'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON'
@@ -104,7 +105,9 @@ export function openStore(file: string) {
   function migrate(): void {
     const { user_version: done } = db.prepare('PRAGMA user_version').get() as { user_version: number }
     if (done > MIGRATIONS.length)
-      throw new Error(`${file} is of a newer version of Artel (${done} > ${MIGRATIONS.length}); start that one`)
+      throw new Error(
+        `${file} is of a newer version of Artel (${done} > ${MIGRATIONS.length}); start that one`
+      )
     atOnce(() => {
       for (const sql of MIGRATIONS.slice(done)) db.exec(sql)
       // what a repair could not read is there again
