@@ -1,0 +1,36 @@
+import { spawn } from 'node:child_process'
+import { globSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+
+/**
+ * All tests, several files at a time: most of them wait for processes and networks of their own. One more than two
+ * cores can run keeps them busy; more would only make every test slower, and closer to its time limit.
+ */
+const JOBS = 3
+/** Started first, longest first, so that none of them is left over at the end for one core. */
+const LONG = [
+  'node/cli',
+  'integration/evil-workers',
+  'services/dashboard',
+  'ledger/kills',
+  'integration/jobs',
+  'integration/full-disk',
+  'integration/delegation',
+  'integration/faults',
+  'node/sdk'
+]
+
+const files = globSync('test/**/*.spec.ts').sort()
+const long = LONG.map(name => `test/${name}.spec.ts`)
+const ordered = [...long, ...files.filter(file => !long.includes(file))]
+
+const mocha = spawn(
+  join('node_modules', '.bin', 'mocha'),
+  ['--parallel', `--jobs=${JOBS}`, '--reporter=test/reporter.ts', ...process.argv.slice(2), ...ordered],
+  // TypeScript is compiled once for all processes that the tests start
+  { stdio: 'inherit', env: { NODE_COMPILE_CACHE: resolve('node_modules/.cache/artel'), ...process.env } }
+)
+mocha.on('close', (code, signal) => {
+  if (signal != null) console.error(`mocha was ended by ${signal}`)
+  process.exitCode = code ?? 1
+})
