@@ -2,7 +2,7 @@ import type { Startable, TypedEventTarget } from '@libp2p/interface'
 import type { Failure } from '../sandbox/index.ts'
 import type { Quote } from './market/price.ts'
 import type { Forecast } from './market/price-level.ts'
-import type { TaskSpec } from './tasks/schema.ts'
+import type { TaskSpec } from './tasks/registry.ts'
 
 /** The states and transitions that there are. */
 export const JOB_STATES = ['queued', 'running', 'completed', 'failed', 'cancelled', 'expired'] as const

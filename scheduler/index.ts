@@ -8,8 +8,8 @@ export type { Forecast, Outlook } from './market/price-level.ts'
 export { COMPUTE_PROTOCOL } from './protocol/compute-messages.ts'
 export type { ComputeNetwork } from './protocol/network.ts'
 export { type PeerCosts, UNCOUNTED } from './protocol/peer-costs.ts'
-export { parseSpec, TASK_TYPES, type TaskType, TYPE_LIMITS } from './tasks/parse-spec.ts'
-export { schema as taskSchema, type TaskSpec } from './tasks/schema.ts'
+export { parseSpec } from './tasks/parse-spec.ts'
+export { TASK_KINDS, TASK_TYPES, type TaskSpec, type TaskType } from './tasks/registry.ts'
 export {
   createPolicy,
   type LivePolicy,

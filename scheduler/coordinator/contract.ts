@@ -1,6 +1,6 @@
 import type { Failure } from '../../sandbox/index.ts'
 import type { Needs, Servable } from '../market/match.ts'
-import type { TaskSpec } from '../tasks/schema.ts'
+import type { TaskSpec } from '../tasks/registry.ts'
 import type { Assurance, Trust, Verification } from '../trust/credibility.ts'
 
 export interface WorkerOffer {

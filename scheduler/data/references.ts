@@ -22,8 +22,6 @@ const MAX_WHOLE_BYTES = 48 * 1024 * 1024
 // Smaller records would cost more for their heads than for their bytes.
 const MIN_RECORD_BYTES = 1024
 const MAX_RECORD_BYTES = 16 * 1024 * 1024
-// Tasks whose items go from the block store to the workers, without the coordinator in between.
-const STREAMED = ['map', 'map_reduce']
 const FIELDS = ['cid', 'as', 'size']
 // Where a reference makes no sense: the fields that decide how a job is run.
 const NO_DATA = new Set(['requirements', 'privacy', 'verify'])
@@ -69,15 +67,15 @@ function check(reference: Reference, field: string): Reference {
 }
 
 /**
- * The spec with data in place of its references: items of `map` and `map_reduce` as lists that stay in the block store,
- * everything else as values. `bytes`: size of what was referenced.
+ * The spec with data in place of its references: items of the types that are `streamed` as lists that stay in the block
+ * store, everything else as values. `bytes`: size of what was referenced.
  * Throws DataMissingError when a block is not to be had before `signal`, SpecError for data of the wrong form.
  */
 export async function resolveInputs<T extends object>(
   spec: T,
   found: FoundReference[],
   blocks: Blocks,
-  options: { signal: AbortSignal }
+  { streamed, ...options }: { signal: AbortSignal; streamed: readonly string[] }
 ): Promise<{ spec: T; data: Data[]; bytes: number }> {
   let resolved = spec
   const all: Data[] = []
@@ -86,11 +84,15 @@ export async function resolveInputs<T extends object>(
     all.push(data)
     const isItems = path.length === 1 && path[0] === 'items'
     const items = isItems ? itemsOf(data, reference) : undefined
-    const isStreamed = items != null && STREAMED.includes((spec as { type?: string }).type ?? '')
+    const isStreamed = items != null && streamed.includes((spec as { type?: string }).type ?? '')
     if (isStreamed) await expectChunks(blocks, data, options)
-    const value = isStreamed
-      ? items
-      : await readValue(data, reference, items, path.join('.'), blocks, options)
+    const field = path.join('.')
+    if (!isStreamed && data.size > MAX_WHOLE_BYTES)
+      throw new SpecError(
+        field,
+        `is ${data.size} bytes; only numbers and records as \`items\` of ${streamed.join(', ')} may be more than ${MAX_WHOLE_BYTES}`
+      )
+    const value = isStreamed ? items : await readValue(data, reference, items, field, blocks, options)
     resolved = replace(resolved, path, value) as T
   }
   return { spec: resolved, data: all, bytes: all.reduce((sum, { size }) => sum + size, 0) }
@@ -120,11 +122,6 @@ async function readValue(
   blocks: Blocks,
   options: { signal: AbortSignal }
 ): Promise<unknown> {
-  if (data.size > MAX_WHOLE_BYTES)
-    throw new SpecError(
-      field,
-      `is ${data.size} bytes; only numbers and records as \`items\` of ${STREAMED.join(' and ')} may be more than ${MAX_WHOLE_BYTES}`
-    )
   const bytes = await readData(blocks, data, options)
   if (items != null && 'size' in items.form) {
     const { width, length } = items

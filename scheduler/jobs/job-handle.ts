@@ -14,7 +14,7 @@ import type { Data } from '../data/chunked-data.ts'
 import { JobCancelledError, JobExpiredError, JobFailedError } from '../errors.ts'
 import type { StoredSlice } from '../store/job-store.ts'
 import type { Work } from '../tasks/contract.ts'
-import type { TaskSpec } from '../tasks/schema.ts'
+import type { TaskSpec } from '../tasks/registry.ts'
 import type { Assurance } from '../trust/credibility.ts'
 
 // A person's eye and a terminal take no more.

@@ -17,7 +17,7 @@ import {
 import { boundOf } from '../market/price.ts'
 import { MAX_FRAME_BYTES } from '../protocol/limits.ts'
 import type { ComputeNetwork } from '../protocol/network.ts'
-import type { TaskSpec } from '../tasks/schema.ts'
+import type { TaskSpec } from '../tasks/registry.ts'
 import { JobHandle } from './job-handle.ts'
 
 /**

@@ -16,8 +16,8 @@ import { type Memo, type MemoStore, memoKey } from '../store/memo.ts'
 import type { BlockExchange } from '../streams/block-exchange.ts'
 import { batchWork, createWork } from '../tasks/job-parts.ts'
 import { parseSpec } from '../tasks/parse-spec.ts'
-import { isPlanned, type PlannedSpec } from '../tasks/registry.ts'
-import type { TaskSpec } from '../tasks/schema.ts'
+import type { TaskSpec } from '../tasks/registry.ts'
+import { isPlanned, STREAMED } from '../tasks/registry.ts'
 import { expectedCost } from '../trust/credibility.ts'
 import { calibrate, estimate } from './estimate.ts'
 import type { JobHandle } from './job-handle.ts'
@@ -92,7 +92,10 @@ export function createSubmission(
     }
     const late = AbortSignal.timeout(DATA_TIMEOUT_MS)
     const signal = AbortSignal.any([stopping, late, ...(options?.signal ? [options.signal] : [])])
-    const { spec, data, bytes } = await resolveInputs(input as object, found, blockstore(), { signal })
+    const { spec, data, bytes } = await resolveInputs(input as object, found, blockstore(), {
+      signal,
+      streamed: STREAMED
+    })
     const parsed = parse(spec)
     return { spec: parsed, stored: withReferences(parsed, found), data, bytes }
   }
@@ -325,7 +328,7 @@ function encodeSpecs(specs: TaskSpec[]): Uint8Array {
   }
 }
 
-function inBatch(input: unknown, index: number): PlannedSpec {
+function inBatch(input: unknown, index: number): TaskSpec {
   try {
     const spec = parseSpec(input)
     if (isPlanned(spec)) return spec

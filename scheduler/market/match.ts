@@ -2,7 +2,7 @@ import type { TrustLevel } from '../../ledger/index.ts'
 import type { OfferFields } from '../protocol/compute-messages.ts'
 import { MESSAGE_BYTES } from '../protocol/limits.ts'
 import { DEFAULT_MEMORY_MB } from '../tasks/parse-spec.ts'
-import type { TaskSpec } from '../tasks/schema.ts'
+import type { TaskSpec } from '../tasks/registry.ts'
 import { reputationFactor } from './price.ts'
 
 /** A slice is cut to take about this long: long beside a round trip, short beside a person's patience and a lost lease. */

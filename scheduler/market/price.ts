@@ -1,5 +1,5 @@
 import type { TrustLevel } from '../../ledger/index.ts'
-import type { TaskSpec } from '../tasks/schema.ts'
+import type { TaskSpec } from '../tasks/registry.ts'
 
 /**
  * Prices. Pure. Factors are plain numbers; an amount is rounded once, at its end, to integer

@@ -3,7 +3,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import type { Ledger } from '../../ledger/index.ts'
 import type { OfferFields } from '../protocol/compute-messages.ts'
 import type { ComputeNetwork } from '../protocol/network.ts'
-import type { TaskSpec } from '../tasks/schema.ts'
+import type { TaskSpec } from '../tasks/registry.ts'
 import { costOf, draw, mayServe, needsOf } from './match.ts'
 import {
   createOfferBook,

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import { encodeValue } from '../../sandbox/index.ts'
-import type { TaskSpec } from '../tasks/schema.ts'
+import type { TaskSpec } from '../tasks/registry.ts'
 import type { Verification } from '../trust/credibility.ts'
 
 /*

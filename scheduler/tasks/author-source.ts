@@ -153,3 +153,12 @@ export function describe(value: unknown): string {
 }
 
 const shorten = (text: string): string => (text.length > 80 ? `${text.slice(0, 79)}…` : text)
+
+/** Functions travel and are stored as their text. */
+export function asText(value: unknown): unknown {
+  if (typeof value === 'function') return String(value)
+  if (Array.isArray(value)) return value.map(asText)
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype)
+    return value
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, asText(each)]))
+}

@@ -89,6 +89,3 @@ export const malformed: Failure = {
   name: 'invalid-result',
   message: 'the answer does not have one outcome per input'
 }
-
-/** Makes the message that brings a program to a worker. */
-export type LoadMessageOf = (program: Program) => LoadMessage

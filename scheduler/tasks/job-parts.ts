@@ -7,43 +7,29 @@ import { MESSAGE_BYTES } from '../protocol/limits.ts'
 import type { Outcomes } from '../trust/answer-digest.ts'
 import type { Part, Work } from './contract.ts'
 import { malformed, type Plan } from './contract.ts'
-import { listReducer } from './kinds/map.ts'
-import { planMapReduce } from './kinds/map-reduce.ts'
-import { trainWork } from './kinds/ml-train-step.ts'
-import { pipelineWork } from './kinds/pipeline.ts'
-import { blockedProduct, columnsPerBlock } from './matrix/multiply-blocks.ts'
+import type { AnySpec } from './kind.ts'
 import { DEFAULT_MEMORY_MB, parseSpec, timeoutOf } from './parse-spec.ts'
-import { type PlannedSpec, plan } from './registry.ts'
-import type { TaskSpec } from './schema.ts'
-import { SHUFFLE_BYTES, shuffledWork } from './shuffle/shuffle.ts'
+import { listReducer } from './reducers.ts'
+import { kindOf, plan } from './registry.ts'
 
 // Tasks of a batch in one slice: more would only make the tail longer.
 const MAX_TASKS_PER_SLICE = 4096
 
 /** One task of any type. `specBytes`: the encoded size of the spec. */
-export function createWork(spec: TaskSpec, specBytes: number): Work {
-  switch (spec.type) {
-    case 'ml_train_step':
-      return trainWork(spec, program => loadMessage(program, spec))
-    case 'pipeline':
-      return pipelineWork(spec, parseSpec, createWork)
-    case 'map_reduce':
-      return specBytes < SHUFFLE_BYTES
-        ? planWork(spec, specBytes)
-        : shuffledWork(spec, partOf(planMapReduce(spec), spec, specBytes))
-    case 'matrix': {
-      const width = columnsPerBlock(spec)
-      if (width == null) return planWork(spec, specBytes)
-      return blockedProduct(spec, width, block => planWork(block, specBytes))
-    }
-    default:
-      return planWork(spec, specBytes)
-  }
+export function createWork(spec: AnySpec, specBytes: number): Work {
+  const kind = kindOf(spec.type)!
+  const work = kind.work?.(spec as never, {
+    specBytes,
+    parse: parseSpec,
+    workOf: createWork,
+    loadOf: program => loadMessage(program, spec),
+    partOf: plan => partOf(plan, spec, specBytes)
+  })
+  return work ?? planWork(plan(spec), spec, specBytes)
 }
 
 /** One task that can be planned at once: its units are cut as its plan says. */
-function planWork(spec: PlannedSpec, specBytes: number): Work {
-  const planned = plan(spec)
+function planWork(planned: Plan, spec: AnySpec, specBytes: number): Work {
   const { here } = planned
   if (here != null) return { total: 0, next: async () => [], finish: async () => here() }
   const part = partOf(planned, spec, specBytes)
@@ -54,7 +40,7 @@ function planWork(spec: PlannedSpec, specBytes: number): Work {
   }
 }
 
-function partOf(planned: Plan, spec: PlannedSpec, specBytes: number): Part {
+function partOf(planned: Plan, spec: AnySpec, specBytes: number): Part {
   const { units, program, input, createReducer, cut, speed, unitBytes = specBytes / units } = planned
   const load = loadMessage(program, spec)
   return {
@@ -73,10 +59,10 @@ function partOf(planned: Plan, spec: PlannedSpec, specBytes: number): Part {
 }
 
 /** A batch: each task is one unit, computed whole; tasks that share their program share a part. */
-export function batchWork(specs: TaskSpec[], specBytes: number): Work {
+export function batchWork(specs: readonly AnySpec[], specBytes: number): Work {
   const groups = new Map<string, { load: LoadMessage; tasks: { index: number; whole: Plan['whole'] }[] }>()
   specs.forEach((spec, index) => {
-    const { program, whole } = plan(spec as PlannedSpec) // others were refused at submit
+    const { program, whole } = plan(spec) // others were refused at submit
     const load = loadMessage(program, spec)
     const group = groups.get(load.program) ?? { load, tasks: [] }
     group.tasks.push({ index, whole })
@@ -143,7 +129,7 @@ function mostUnits(unitBytes: number): number {
 const MAX_KEPT = 1000
 const kept = new Map<string, LoadMessage>()
 
-function loadMessage(program: Program, spec: TaskSpec): LoadMessage {
+function loadMessage(program: Program, spec: AnySpec): LoadMessage {
   const timeoutMs = timeoutOf(spec)
   const { kind, source, functions, driver, context } = program
   // a context is held as bytes, as values and, by some drivers, in a form of their own

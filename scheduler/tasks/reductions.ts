@@ -1,4 +1,5 @@
-import type { Operation } from './schema.ts'
+export const OPERATIONS = ['sum', 'product', 'min', 'max', 'average', 'count', 'custom'] as const
+export type Operation = (typeof OPERATIONS)[number]
 
 /** How one operation starts, folds, combines and ends. `Acc` is what travels in a tree node. */
 export interface Reduction {

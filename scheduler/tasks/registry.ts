@@ -1,39 +1,49 @@
 import type { Plan } from './contract.ts'
-import { planFilter } from './kinds/filter.ts'
-import { planMap } from './kinds/map.ts'
-import { planMapReduce } from './kinds/map-reduce.ts'
-import { planMatrix } from './kinds/matrix.ts'
-import { planInference } from './kinds/ml-inference.ts'
-import { planRangeReduce } from './kinds/range-reduce.ts'
-import { planScript } from './kinds/script.ts'
-import { planWasm } from './kinds/wasm.ts'
-import type { PipelineSpec, TaskSpec, TrainSpec } from './schema.ts'
+import type { AnyKind, AnySpec } from './kind.ts'
+import { filter } from './kinds/filter.ts'
+import { map } from './kinds/map.ts'
+import { mapReduce } from './kinds/map-reduce.ts'
+import { matrix } from './kinds/matrix.ts'
+import { mlInference } from './kinds/ml-inference.ts'
+import { mlTrainStep } from './kinds/ml-train-step.ts'
+import { pipeline } from './kinds/pipeline.ts'
+import { rangeReduce } from './kinds/range-reduce.ts'
+import { script } from './kinds/script.ts'
+import { wasm } from './kinds/wasm.ts'
 
-/** Tasks whose work is known from the spec alone. The others make parts as results come (see job-parts.ts). */
-export type PlannedSpec = Exclude<TaskSpec, TrainSpec | PipelineSpec>
+/** Every task type: a newcomer is a file and a line here. */
+export const TASK_KINDS = [
+  rangeReduce,
+  map,
+  filter,
+  mapReduce,
+  matrix,
+  mlInference,
+  mlTrainStep,
+  wasm,
+  script,
+  pipeline
+] as const
 
-export function isPlanned(spec: TaskSpec): spec is PlannedSpec {
-  return spec.type !== 'ml_train_step' && spec.type !== 'pipeline'
-}
+type Kind = (typeof TASK_KINDS)[number]
+type SpecOfKind<K> = K extends { check(...args: never[]): infer Spec } ? Spec : never
+export type TaskType = Kind['type']
 
-/** spec → plan. Pure. */
-export function plan(spec: PlannedSpec): Plan {
-  switch (spec.type) {
-    case 'range_reduce':
-      return planRangeReduce(spec)
-    case 'map':
-      return planMap(spec)
-    case 'filter':
-      return planFilter(spec)
-    case 'map_reduce':
-      return planMapReduce(spec)
-    case 'matrix':
-      return planMatrix(spec)
-    case 'ml_inference':
-      return planInference(spec)
-    case 'wasm':
-      return planWasm(spec)
-    case 'script':
-      return planScript(spec)
-  }
-}
+const byType = new Map<unknown, AnyKind>(TASK_KINDS.map(kind => [kind.type, kind]))
+
+/** undefined for what is no type */
+export const kindOf = (type: unknown): AnyKind | undefined => byType.get(type)
+
+export const TASK_TYPES = TASK_KINDS.map(({ type }) => type)
+
+/** A checked task: every author's function parsed, every number in range. Everything further in trusts it. */
+export type TaskSpec = SpecOfKind<Kind>
+
+/** true where its units are known from the spec alone; the others make parts as results come */
+export const isPlanned = ({ type }: Pick<TaskSpec, 'type'>): boolean => kindOf(type)!.plan != null
+
+/** The plan of a task that is planned. */
+export const plan = (spec: AnySpec): Plan => kindOf(spec.type)!.plan!(spec as never)
+
+/** Types whose items by CID go from the block store to the workers. */
+export const STREAMED: readonly string[] = TASK_TYPES.filter(type => kindOf(type)!.streams)

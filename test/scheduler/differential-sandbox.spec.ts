@@ -1,7 +1,7 @@
 import { createSandbox, encodeValue, type Sandbox, type Session } from '../../sandbox/index.ts'
 import type { Plan } from '../../scheduler/tasks/contract.ts'
 import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
-import { type PlannedSpec, plan } from '../../scheduler/tasks/registry.ts'
+import { plan } from '../../scheduler/tasks/registry.ts'
 import { type Cuts, sameBytes } from './direct.ts'
 import { openSession, type Run, runIn, runPlan } from './programs.ts'
 
@@ -74,7 +74,7 @@ describe('scheduler: a direct calculation and a real sandbox', () => {
   ]
   for (const [name, spec, expected] of cases)
     it(name, async () => {
-      const planned = plan(parseSpec(spec) as PlannedSpec)
+      const planned = plan(parseSpec(spec))
       const run = await open(planned)
       const result = await runPlan(planned, halves(planned.units), run)
       sameBytes(result, encodeValue(expected))
@@ -83,7 +83,7 @@ describe('scheduler: a direct calculation and a real sandbox', () => {
 
   it('gives the same random numbers however the work is cut', async () => {
     const planned = plan(
-      parseSpec({ type: 'map', items: [1, 2, 3, 4, 5], fn: 'Math.random()' }) as PlannedSpec
+      parseSpec({ type: 'map', items: [1, 2, 3, 4, 5], fn: 'Math.random()' })
     )
     const all = await runPlan(planned, [{ first: 0, count: 5 }], await open(planned))
     const cut = await runPlan(planned, halves(5), await open(planned))

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
-import { type PlannedSpec, plan } from '../../scheduler/tasks/registry.ts'
+import { plan } from '../../scheduler/tasks/registry.ts'
 import { add, type Cuts, check, cuts, DIRECT, endOf, type Fn, inTree, listed, MAPS, range } from './direct.ts'
 import { runHere } from './programs.ts'
 
@@ -60,9 +60,7 @@ describe('scheduler: plan, driver and reducer against a direct calculation', fun
       const values = listed(0, 999, 1).map(map)
       await check({ type: 'range_reduce', start: 0, end: 999, map }, three, DIRECT.sum!(values))
     }
-    const { program, whole } = plan(
-      parseSpec({ type: 'range_reduce', start: 1, end: 3, map: '(x) => x' }) as PlannedSpec
-    )
+    const { program, whole } = plan(parseSpec({ type: 'range_reduce', start: 1, end: 3, map: '(x) => x' }))
     // one call per item, told by a function that counts them
     const source = '(() => { let n = 0; return x => (x === 2 ? 0.5 : ++n) })()'
     assert.equal(decodeValue(await runHere({ ...program, source })(encodeValue(whole))), 1 + 0.5 + 2)
@@ -416,7 +414,7 @@ describe('scheduler: plan, driver and reducer against a direct calculation', fun
     ]
     for (const spec of specs) {
       for (const lie of lies) {
-        const reducer = plan(parseSpec(spec) as PlannedSpec).createReducer()
+        const reducer = plan(parseSpec(spec)).createReducer()
         assert.throws(
           () => reducer.add(0, 4, encodeValue(lie)),
           `${JSON.stringify(spec)} took ${JSON.stringify(lie)}`
@@ -428,7 +426,7 @@ describe('scheduler: plan, driver and reducer against a direct calculation', fun
         Uint8Array.of(0x9b, 255, 255),
         Uint8Array.of(0x84)
       ]) {
-        const reducer = plan(parseSpec(spec) as PlannedSpec).createReducer()
+        const reducer = plan(parseSpec(spec)).createReducer()
         assert.throws(() => reducer.add(0, 4, bytes), `${JSON.stringify(spec)} took ${bytes}`)
       }
     }

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
-import { type PlannedSpec, plan } from '../../scheduler/tasks/registry.ts'
+import { plan } from '../../scheduler/tasks/registry.ts'
 import { cutting } from './arbitraries.ts'
 import { runHere, runPlan } from './programs.ts'
 
@@ -56,7 +56,7 @@ export const DIRECT: Record<string, (values: number[]) => number | undefined> = 
 
 /** Checks one spec for one cutting against the expected value, also calculated whole, as one of a batch. */
 export async function check(spec: unknown, cuts: Cuts, expected: unknown): Promise<void> {
-  const planned = plan(parseSpec(spec) as PlannedSpec)
+  const planned = plan(parseSpec(spec))
   const run = runHere(planned.program)
   const result = await runPlan(planned, cuts(planned.units), run)
   sameBytes(result, encodeValue(expected))

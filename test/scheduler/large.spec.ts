@@ -5,7 +5,7 @@ import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import type { Effects } from '../../scheduler/coordinator/contract.ts'
 import { createCoordinator } from '../../scheduler/coordinator/coordinator.ts'
 import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
-import { type PlannedSpec, plan } from '../../scheduler/tasks/registry.ts'
+import { plan } from '../../scheduler/tasks/registry.ts'
 import { runHere } from './programs.ts'
 
 setFlagsFromString('--expose-gc')
@@ -58,7 +58,7 @@ describe('scheduler: large jobs', () => {
       operation: 'sum'
     }
     const before = heap()
-    const { program, units, input, createReducer } = plan(parseSpec(spec) as PlannedSpec)
+    const { program, units, input, createReducer } = plan(parseSpec(spec))
     const run = runHere(program)
     const reducer = createReducer()
     let largest = 0

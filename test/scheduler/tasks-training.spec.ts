@@ -1,8 +1,8 @@
 import { strict as assert } from 'node:assert'
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
-import { createNetwork } from '../../scheduler/tasks/kinds/ml-train-step.ts'
 import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
+import { createNetwork } from '../../scheduler/tasks/training/network.ts'
 import { encodeModel } from './onnx-model.ts'
 import { createRandom, WorkRunner } from './run-work.ts'
 

@@ -1,8 +1,29 @@
+import { z } from 'zod'
 import { decodeValue, encodeValue } from '../../../sandbox/index.ts'
 import { ProtocolError } from '../../errors.ts'
 import type { Plan } from '../contract.ts'
 import { createChance, driverSource, encodeContext, expose, inOrder } from '../drivers.ts'
-import type { FilterSpec } from '../schema.ts'
+import { type Authored, author, context, readAuthored } from '../fields.ts'
+import { defineKind, type SpecOf } from '../kind.ts'
+
+const fields = { items: z.array(z.unknown()), fn: author, context }
+type FilterSpec = Authored<SpecOf<'filter', typeof fields>, 'fn'>
+
+/** The items for which fn is true. */
+export const filter = defineKind({
+  type: 'filter',
+  fields,
+  description: 'The items for which fn is true, in order.',
+  limits: { timeoutMs: 30_000, items: 1e6 },
+  pipelineField: 'items',
+  placeholders: { items: [] },
+  example: { type: 'filter', items: [1, 2, 3, 4, 5, 6], fn: 'x => x % 2 === 0' },
+  check(spec, { limit }) {
+    limit('items', spec.items.length)
+    return readAuthored(spec, 'fn')
+  },
+  plan: planFilter
+})
 
 interface Input {
   first: number
@@ -37,7 +58,7 @@ function driver(
 const DRIVER = driverSource(driver, { createChance, expose, inOrder })
 
 /** A unit is one item. The coordinator has the items; slices say which of them stay. */
-export function planFilter(spec: FilterSpec): Plan {
+function planFilter(spec: FilterSpec): Plan {
   const { items } = spec
   const input = (first: number, count: number): Input => ({ first, items: items.slice(first, first + count) })
   return {

@@ -1,10 +1,41 @@
-import { decodeValue } from '../../../sandbox/index.ts'
-import { arrayHead, encodeArray, listPart } from '../../data/value-bytes.ts'
-import { ProtocolError } from '../../errors.ts'
-import type { Plan, Reducer } from '../contract.ts'
+import { listPart } from '../../data/value-bytes.ts'
+import { SpecError } from '../../errors.ts'
+import type { Plan } from '../contract.ts'
 import { createChance, driverSource, encodeContext, expose, inOrder } from '../drivers.ts'
-import type { MapSpec } from '../schema.ts'
-import { rangeItems } from './range-reduce.ts'
+import {
+  type Authored,
+  author,
+  context,
+  inlineItems,
+  items,
+  range,
+  rangeItems,
+  readAuthored
+} from '../fields.ts'
+import { defineKind, type SpecOf } from '../kind.ts'
+import { listReducer } from '../reducers.ts'
+
+const fields = { items: items.optional(), range: range.optional(), fn: author, context }
+type MapSpec = Authored<SpecOf<'map', typeof fields>, 'fn'>
+
+/** fn of every item. */
+export const map = defineKind({
+  type: 'map',
+  fields,
+  description: 'fn of every item, in order.',
+  limits: { timeoutMs: 30_000, items: 1e6 },
+  streams: true,
+  pipelineField: 'items',
+  placeholders: { items: [] },
+  example: { type: 'map', items: ['one', 'two', 'three'], fn: 's => s.toUpperCase()' },
+  check(spec, { limit }) {
+    if ((spec.items == null) === (spec.range == null))
+      throw new SpecError('items', 'give either `items` or `range`')
+    limit('items', inlineItems(spec.items))
+    return readAuthored(spec, 'fn')
+  },
+  plan: planMap
+})
 
 interface Input {
   first: number
@@ -34,7 +65,7 @@ function driver(
 const DRIVER = driverSource(driver, { createChance, expose, inOrder })
 
 /** A unit is one item. */
-export function planMap(spec: MapSpec): Plan {
+function planMap(spec: MapSpec): Plan {
   const { items, range } = spec
   const units = items?.length ?? rangeItems(range!)
   const input = (first: number, count: number): Input =>
@@ -48,26 +79,5 @@ export function planMap(spec: MapSpec): Plan {
     whole: input(0, units),
     cut: listPart,
     createReducer: () => listReducer(units)
-  }
-}
-
-/** Puts lists of results in the order of their units; the items stay encoded. */
-export function listReducer(units: number): Reducer {
-  const parts: { first: number; items: Uint8Array }[] = []
-  return {
-    add(first, count, value) {
-      // decoded once here: a list that ends early would spoil those of other workers after it
-      const items = decodeValue(value)
-      if (!Array.isArray(items) || items.length !== count)
-        throw new ProtocolError(`a result is not a list of the ${count} items that were asked for`)
-      parts.push({ first, items: value.subarray(arrayHead(value).size) })
-    },
-    async finish() {
-      parts.sort((a, b) => a.first - b.first)
-      return encodeArray(
-        units,
-        parts.map(part => part.items)
-      )
-    }
   }
 }

@@ -1,32 +1,108 @@
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { z } from 'zod'
 import { encodeValue } from '../../../sandbox/index.ts'
+import { SpecError } from '../../errors.ts'
 import type { Plan } from '../contract.ts'
-import { driverSource, singleReducer } from '../drivers.ts'
-import { type Numbers, planMultiply } from '../matrix/multiply.ts'
-import type { MatrixSpec } from '../schema.ts'
+import { matrixValue } from '../fields.ts'
+import { type CheckTools, defineKind, type SpecOf } from '../kind.ts'
+import { decompositionDriver } from '../matrix/decompose.ts'
+import { isMove, MOVE_DRIVER, moveNumbers } from '../matrix/move-numbers.ts'
+import { planMultiply } from '../matrix/multiply.ts'
+import { blockedProduct, columnsPerBlock } from '../matrix/multiply-blocks.ts'
+import { singleReducer } from '../reducers.ts'
 
-interface Matrix {
-  rows: number
-  cols: number
-  data: Numbers
-}
+const OPERATIONS = [
+  'multiply',
+  'add',
+  'subtract',
+  'transpose',
+  'determinant',
+  'inverse',
+  'solve',
+  'lu',
+  'qr',
+  'svd',
+  'eigenvalues'
+] as const
 
-type Operation = MatrixSpec['operation']
+const fields = { operation: z.enum(OPERATIONS), a: matrixValue, b: matrixValue.optional() }
+type MatrixSpec = SpecOf<'matrix', typeof fields>
 
-export function planMatrix(spec: MatrixSpec): Plan {
-  return spec.operation === 'multiply' ? planMultiply(spec) : planWhole(spec)
+/** Products, sums and decompositions of matrices. */
+export const matrix = defineKind({
+  type: 'matrix',
+  fields,
+  description: 'Products, sums and decompositions of matrices.',
+  limits: { timeoutMs: 60_000, items: 1e7 },
+  pipelineField: 'a',
+  example: {
+    type: 'matrix',
+    operation: 'multiply',
+    a: { rows: 2, cols: 2, data: [1, 2, 3, 4] },
+    b: { rows: 2, cols: 2, data: [0, 1, 1, 0] }
+  },
+  check(spec, { limit }) {
+    checkMatrix(spec, limit)
+    return spec
+  },
+  plan: spec => (spec.operation === 'multiply' ? planMultiply({ a: spec.a, b: spec.b! }) : planWhole(spec)),
+  work(spec, { specBytes, workOf }) {
+    const { operation, a, b } = spec
+    const width = operation === 'multiply' ? columnsPerBlock(b!) : undefined
+    if (width == null) return
+    return blockedProduct({ a, b: b!, width }, block => workOf({ ...spec, ...block }, specBytes))
+  }
+})
+
+// A row of the product must fit into one message.
+const MOST_COLS = 2e6
+
+// The factors of a larger matrix (svd: two of its size) would not fit into a message, nor into the time.
+const MOST_DECOMPOSED = 1_250_000
+
+const TWO_MATRICES = ['multiply', 'add', 'subtract', 'solve']
+const SQUARE = ['determinant', 'inverse', 'eigenvalues']
+// The others give NaN where NaN comes in, as LAPACK's do.
+const FINITE = ['lu', 'qr', 'svd', 'eigenvalues']
+
+function checkMatrix({ operation, a, b }: MatrixSpec, limit: CheckTools['limit']): void {
+  limit(b == null ? 'a.data' : 'a.data + b.data', a.data.length + (b?.data.length ?? 0))
+  if (TWO_MATRICES.includes(operation) !== (b != null))
+    throw new SpecError('b', `${operation} takes ${b == null ? 'two matrices' : 'only `a`'}`)
+  if (SQUARE.includes(operation) && a.rows !== a.cols)
+    throw new SpecError('a', `is ${a.rows} × ${a.cols}; ${operation} needs a square matrix`)
+  if (!['multiply', 'add', 'subtract', 'transpose'].includes(operation) && a.data.length > MOST_DECOMPOSED)
+    throw new SpecError('a.data', `${a.data.length} numbers, at most ${MOST_DECOMPOSED} for ${operation}`)
+  if (FINITE.includes(operation)) {
+    const at = a.data.findIndex(x => !Number.isFinite(x))
+    if (at !== -1)
+      throw new SpecError(
+        'a.data',
+        `has ${a.data[at]} in row ${Math.floor(at / a.cols)}, column ${at % a.cols} (counted from 0); ${operation} needs finite numbers`
+      )
+  }
+  if (b == null) return
+  const shapes = `a is ${a.rows} × ${a.cols} and b ${b.rows} × ${b.cols}`
+  if (operation === 'multiply' && a.cols !== b.rows)
+    throw new SpecError('b.rows', `${shapes}: a.cols must equal b.rows`)
+  if (operation === 'multiply') {
+    limit('a.rows × b.cols', a.rows * b.cols)
+    if (b.cols > MOST_COLS) throw new SpecError('b.cols', `${b.cols} columns, at most ${MOST_COLS}; cut b`)
+  }
+  if (operation === 'solve' && a.rows !== b.rows)
+    throw new SpecError('b.rows', `${shapes}: a.rows must equal b.rows`)
+  if ((operation === 'add' || operation === 'subtract') && (a.rows !== b.rows || a.cols !== b.cols))
+    throw new SpecError('b', `${shapes}: they must be of the same size`)
+  if (a.data.constructor !== b.data.constructor)
+    throw new SpecError('b.data', 'a and b must both be Float64Array or both Float32Array')
 }
 
 /**
  * One unit. What only moves numbers is calculated by the coordinator itself: sending them away and back takes longer
  * (measured, sum of two 1000 × 1000: 16 ms here, 50 ms to encode and decode the inputs alone).
  */
-function planWhole(spec: MatrixSpec): Plan {
-  const { operation, a, b } = spec
+function planWhole({ operation, a, b }: MatrixSpec): Plan {
   const input = b == null ? { operation, a } : { operation, a, b }
-  const moves = operation === 'add' || operation === 'subtract' || operation === 'transpose'
+  const moves = isMove(operation)
   return {
     units: 1,
     program: { kind: 'expression', source: 'x', driver: moves ? MOVE_DRIVER : decompositionDriver() },
@@ -35,163 +111,4 @@ function planWhole(spec: MatrixSpec): Plan {
     here: moves ? () => encodeValue(moveNumbers(input)) : undefined,
     createReducer: singleReducer
   }
-}
-
-/** Self-contained, runs on both sides. */
-function moveNumbers({ operation, a, b }: { operation: Operation; a: Matrix; b?: Matrix }): Matrix {
-  const { rows, cols } = a
-  const from = a.data
-  const data = from instanceof Float64Array ? new Float64Array(from.length) : new Float32Array(from.length)
-  if (operation === 'transpose') {
-    const EDGE = 32 // blocks of this size are read and written within the first-level cache
-    for (let top = 0; top < rows; top += EDGE) {
-      for (let left = 0; left < cols; left += EDGE) {
-        const bottom = Math.min(rows, top + EDGE)
-        const right = Math.min(cols, left + EDGE)
-        for (let i = top; i < bottom; i++)
-          for (let j = left; j < right; j++) data[j * rows + i] = from[i * cols + j] as number
-      }
-    }
-    return { rows: cols, cols: rows, data }
-  }
-  const other = b!.data
-  if (operation === 'add')
-    for (let i = 0; i < data.length; i++) data[i] = (from[i] as number) + (other[i] as number)
-  else for (let i = 0; i < data.length; i++) data[i] = (from[i] as number) - (other[i] as number)
-  return { rows, cols, data }
-}
-
-const MOVE_DRIVER = driverSource(() => moveNumbers, { moveNumbers })
-
-/** What the driver uses of ml-matrix. */
-type Library = typeof import('ml-matrix')
-
-/**
- * Runs inside the sandbox; uses only `library`. Calculates in float64; float32 inputs give float32 outputs. Shapes as
- * LAPACK's reduced forms, k = min(rows, cols):
- * determinant → number · inverse, solve → matrix (solve: least squares for tall, least norm for wide matrices) ·
- * lu → { l: rows × k, u: k × cols, p }: row i of l · u is row p[i] of a · qr → { q: rows × k, r: k × cols } ·
- * svd → { u: rows × k, s: k, v: cols × k }, a = u · diag(s) · vᵀ · eigenvalues → { real, imaginary }
- */
-function decompose(library: Library) {
-  const {
-    Matrix,
-    inverse,
-    solve,
-    determinant,
-    LuDecomposition,
-    QrDecomposition,
-    SVD,
-    EigenvalueDecomposition
-  } = library
-  type Dense = InstanceType<Library['Matrix']>
-  const dense = (rows: number, cols: number, at: (i: number, j: number) => number): Dense => {
-    const made = new Matrix(rows, cols)
-    for (let i = 0; i < rows; i++) for (let j = 0; j < cols; j++) made.set(i, j, at(i, j))
-    return made
-  }
-  /** The power of two that brings the largest element near 1, where squares and products would leave float64 (dgesvd scales likewise). */
-  const scaleOf = (data: Numbers): number => {
-    let top = 0
-    for (const x of data) top = Math.max(top, Math.abs(x))
-    return top === 0 || (top > 2 ** -300 && top < 2 ** 300) ? 1 : 2 ** Math.floor(Math.log2(top))
-  }
-  const qr = (given: Dense): [Dense, Dense] => {
-    const { rows, columns } = given
-    if (rows >= columns) {
-      const { orthogonalMatrix, upperTriangularMatrix } = new QrDecomposition(given)
-      return [orthogonalMatrix, upperTriangularMatrix]
-    }
-    // the library knows tall ones only: q of the first columns is the q of all
-    const { orthogonalMatrix: q } = new QrDecomposition(given.subMatrix(0, rows - 1, 0, rows - 1))
-    const r = q.transpose().mmul(given)
-    return [q, dense(rows, columns, (i, j) => (i <= j ? r.get(i, j) : 0))]
-  }
-  return ({ operation, a, b }: { operation: Operation; a: Matrix; b?: Matrix }): unknown => {
-    const isDouble = a.data instanceof Float64Array
-    const list = (numbers: number[]): Numbers =>
-      isDouble ? Float64Array.from(numbers) : Float32Array.from(numbers)
-    const matrix = (from: Dense): Matrix => ({
-      rows: from.rows,
-      cols: from.columns,
-      data: list(from.to1DArray())
-    })
-    const from = ({ rows, cols, data }: Matrix) => Matrix.from1DArray(rows, cols, data as never)
-    const given = from(a)
-    const { rows, cols } = a
-    const rank = Math.min(rows, cols)
-    switch (operation) {
-      case 'determinant': {
-        const value = determinant(given)
-        // the products of its formula for small matrices overflow earlier than the pivots do
-        return Number.isFinite(value) ? value : new LuDecomposition(given).determinant
-      }
-      case 'inverse':
-        return matrix(inverse(given))
-      case 'solve': {
-        if (rows >= cols) return matrix(solve(given, from(b!)))
-        const [q, r] = qr(given.transpose())
-        return matrix(q.mmul(solve(r.transpose(), from(b!))))
-      }
-      case 'lu': {
-        // both factors lie in one matrix, the diagonal of l is 1
-        const { LU, pivotPermutationVector } = new LuDecomposition(given) as unknown as {
-          LU: Dense
-          pivotPermutationVector: number[]
-        }
-        return {
-          l: matrix(dense(rows, rank, (i, j) => (i > j ? LU.get(i, j) : i === j ? 1 : 0))),
-          u: matrix(dense(rank, cols, (i, j) => (i <= j ? LU.get(i, j) : 0))),
-          p: Uint32Array.from(pivotPermutationVector)
-        }
-      }
-      case 'qr': {
-        const scale = scaleOf(a.data)
-        const [q, r] = qr(scale === 1 ? given : given.div(scale))
-        return { q: matrix(q), r: matrix(scale === 1 ? r : r.mul(scale)) }
-      }
-      case 'svd': {
-        const scale = scaleOf(a.data)
-        const svd = new SVD(scale === 1 ? given : given.div(scale), { autoTranspose: true })
-        const reduced = (from: Dense): Matrix =>
-          matrix(from.columns === rank ? from : from.subMatrix(0, from.rows - 1, 0, rank - 1))
-        return {
-          u: reduced(svd.leftSingularVectors),
-          s: list(svd.diagonal.slice(0, rank).map(x => x * scale)),
-          v: reduced(svd.rightSingularVectors)
-        }
-      }
-      case 'eigenvalues': {
-        const scale = scaleOf(a.data)
-        const found = new EigenvalueDecomposition(scale === 1 ? given : given.div(scale))
-        return {
-          real: list(found.realEigenvalues.map(x => x * scale)),
-          imaginary: list(found.imaginaryEigenvalues.map(x => x * scale))
-        }
-      }
-      default:
-        throw new RangeError(`${operation} is not a decomposition`)
-    }
-  }
-}
-
-/*
- * The step of ml-matrix's Francis iteration over columns ends it where a column needs no reflection, instead of going on
- * with the next one as EISPACK's hqr2 does; some matrices of zeros and ones then never end. (6.15.1, src/dc/evd.js)
- */
-const ENDS_EARLY = /(\w\/=(\w),\w\/=\2,\w\/=\2\)\)),0!==\2\);/g
-
-let library: string | undefined
-
-/** ml-matrix comes as one file for browsers, which needs nothing around it; nothing can be imported in the sandbox. */
-function decompositionDriver(): string {
-  if (library == null) {
-    const main = createRequire(import.meta.url).resolve('ml-matrix')
-    const umd = readFileSync(join(dirname(main), 'matrix.umd.js'), 'utf8').replace(/\/\/# sourceMap.*/, '')
-    if (umd.match(ENDS_EARLY)?.length !== 1)
-      throw new Error('ml-matrix has changed: look whether its eigenvalues still end early (ENDS_EARLY)')
-    const mended = umd.replace(ENDS_EARLY, '$1,true);')
-    library = `(() => { const exports = {}, module = { exports };\n${mended}\nconst decompose = ${decompose}\nreturn () => decompose(exports) })()`
-  }
-  return library
 }

@@ -1,33 +1,46 @@
-import { decodeValue, encodeValue, type Failure } from '../../../sandbox/index.ts'
+import { z } from 'zod'
 import { SpecError } from '../../errors.ts'
-import type { NumberedPart, RunPart, Work } from '../contract.ts'
-import type { PipelineSpec, TaskSpec } from '../schema.ts'
+import { asText } from '../author-source.ts'
+import { type CheckTools, defineKind } from '../kind.ts'
+import { type Node, pipelineWork, put, type Task } from '../pipeline/run-pipeline.ts'
 
-type Node = PipelineSpec['nodes'][number]
-type Task = Record<string, unknown>
+const node = z.strictObject({
+  id: z.string().regex(/^[\w-]{1,64}$/, 'must be 1 to 64 letters, digits, _ or -'),
+  task: z.record(z.string(), z.unknown()),
+  dependsOn: z.array(z.string()).default([]),
+  /** field of the task → the parent whose output it takes, `parent` or `parent.path.in.it` */
+  input: z.record(z.string(), z.string()).optional()
+})
 
-// What a task takes from its only parent when the node does not say.
-const MAIN_FIELD: Record<string, string> = {
-  map: 'items',
-  filter: 'items',
-  map_reduce: 'items',
-  matrix: 'a',
-  ml_inference: 'input',
-  ml_train_step: 'data',
-  wasm: 'items',
-  script: 'input'
-}
-// Stands for an output that does not exist yet when the rest of the task is checked.
-const PLACEHOLDER: Record<string, unknown> = { items: [], start: 0, end: 0 }
-// Types whose other fields can be checked before their input is known.
-const CHECKED_EARLY = ['range_reduce', 'map', 'filter', 'map_reduce', 'script']
+/** Tasks that take the outputs of others. */
+export const pipeline = defineKind({
+  type: 'pipeline',
+  fields: { nodes: z.array(node).min(1).max(1000) },
+  description: 'Tasks that take the outputs of others; independent ones run at the same time.',
+  limits: { timeoutMs: 60_000, items: 1000 },
+  example: {
+    type: 'pipeline',
+    nodes: [
+      { id: 'squares', task: { type: 'map', items: [1, 2, 3], fn: 'x => x * x' } },
+      {
+        id: 'sum',
+        task: { type: 'map_reduce', map: 'x => x', reduce: 'sum' },
+        dependsOn: ['squares'],
+        input: { items: 'squares' }
+      }
+    ]
+  },
+  check: (spec, tools) => ({ ...spec, nodes: checkNodes(spec.nodes, tools) }),
+  work: ({ nodes }, { parse, workOf }) => pipelineWork(nodes, parse, workOf)
+})
+
 const FIELD = /^[a-zA-Z]\w*(\.[a-zA-Z]\w*)*$/
 
 /**
  * Checks ids, edges and, as far as they are known, the tasks; gives the nodes with every function as text and every
  * `input` spelled out. Throws SpecError that names the node.
  */
-export function checkPipeline(nodes: Node[], parseSpec: (task: unknown) => TaskSpec): Node[] {
+function checkNodes(nodes: Node[], { parse, kindOf }: CheckTools): Node[] {
   const ids = new Set<string>()
   for (const { id } of nodes) {
     if (ids.has(id)) throw new SpecError('nodes', `two nodes have the id \`${id}\``)
@@ -45,15 +58,13 @@ export function checkPipeline(nodes: Node[], parseSpec: (task: unknown) => TaskS
   if (cycle != null) throw new SpecError(`nodes.${cycle[0]}.dependsOn`, `is a cycle: ${cycle.join(' → ')}`)
   return nodes.map(node => {
     const task = asText(node.task) as Task
-    const input = inputsOf(node, task)
-    const probe = Object.keys(input).reduce(
-      (rest, field) => put(rest, field, PLACEHOLDER[field] ?? null),
-      task
-    )
+    const { pipelineField, placeholders } = kindOf(task.type) ?? {}
+    const input = inputsOf(node, task, pipelineField)
+    const given = Object.keys(input)
+    const probe = given.reduce((rest, field) => put(rest, field, placeholders?.[field] ?? null), task)
     try {
-      const early = Object.keys(input).length === 0 || CHECKED_EARLY.includes(task.type as string)
       // an unknown type is refused either way
-      if (early || MAIN_FIELD[task.type as string] == null) parseSpec(probe)
+      if (given.length === 0 || placeholders != null || pipelineField == null) parse(probe)
     } catch (err) {
       if (!(err instanceof SpecError)) throw err
       throw new SpecError(`nodes.${node.id}.task.${err.field}`, err.message.slice(err.field.length + 2))
@@ -62,7 +73,7 @@ export function checkPipeline(nodes: Node[], parseSpec: (task: unknown) => TaskS
   })
 }
 
-function inputsOf({ id, dependsOn, input }: Node, task: Task): Record<string, string> {
+function inputsOf({ id, dependsOn, input }: Node, task: Task, field?: string): Record<string, string> {
   if (input != null) {
     for (const [field, from] of Object.entries(input)) {
       if (!FIELD.test(field))
@@ -73,7 +84,6 @@ function inputsOf({ id, dependsOn, input }: Node, task: Task): Record<string, st
     }
     return input
   }
-  const field = MAIN_FIELD[task.type as string]
   if (dependsOn.length === 0 || (field != null && task[field] !== undefined)) return {}
   if (field === 'input' && task.type === 'script' && dependsOn.length > 1)
     return Object.fromEntries(dependsOn.map(parent => [`input.${parent}`, parent]))
@@ -105,135 +115,3 @@ function findCycle(nodes: Node[]): string[] | undefined {
   }
   return
 }
-
-/** Functions travel and are stored as their text. */
-export function asText(value: unknown): unknown {
-  if (typeof value === 'function') return String(value)
-  if (Array.isArray(value)) return value.map(asText)
-  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype)
-    return value
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, asText(each)]))
-}
-
-/** A copy of `object` with the value at `path`. */
-function put(object: Task, path: string, value: unknown): Task {
-  const [key, ...rest] = path.split('.') as [string, ...string[]]
-  return {
-    ...object,
-    [key]: rest.length === 0 ? value : put((object[key] ?? {}) as Task, rest.join('.'), value)
-  }
-}
-
-function pick(value: unknown, path: string[]): unknown {
-  return path.reduce((at, key) => {
-    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, key))
-      throw new Error(`the output has no \`${path.join('.')}\``)
-    return (at as Task)[key]
-  }, value)
-}
-
-interface Running {
-  node: Node
-  index: number
-  children: Running[]
-  /** parents without output */
-  waits: number
-  work?: Work
-  open: number
-  output?: unknown
-}
-
-/**
- * Every node is a job of its own kind within the job: it starts when the last of its parents has its output.
- * Part p of node i has the number p · nodes + i. The result is `{ [id]: output }` of every node.
- */
-export function pipelineWork(
-  { nodes }: PipelineSpec,
-  parseSpec: (task: unknown) => TaskSpec,
-  createWork: (spec: TaskSpec, specBytes: number) => Work
-): Work {
-  const all = nodes.map(
-    (node, index): Running => ({ node, index, children: [], waits: node.dependsOn.length, open: 0 })
-  )
-  const byId = new Map(all.map(running => [running.node.id, running]))
-  for (const running of all)
-    for (const parent of running.node.dependsOn) byId.get(parent)!.children.push(running)
-
-  /** Plans a node whose parents are all done. */
-  async function begin(running: Running, run: RunPart): Promise<NumberedPart[]> {
-    const { node } = running
-    return blame(running, async () => {
-      let task = node.task as Task
-      for (const [field, from] of Object.entries(node.input ?? {})) {
-        const [parent, ...path] = from.split('.') as [string, ...string[]]
-        task = put(task, field, pick(byId.get(parent)!.output, path))
-      }
-      const spec = parseSpec(task)
-      running.work = createWork(spec, encodeValue(spec).length)
-      return progress(running, undefined, run)
-    })
-  }
-
-  async function progress(
-    running: Running,
-    completed: number | undefined,
-    run: RunPart
-  ): Promise<NumberedPart[]> {
-    const work = running.work!
-    const parts = await work.next(completed, run)
-    if (completed != null) running.open--
-    running.open += parts.length
-    // a node has an equal share of the bound, whatever its units are
-    for (const [, part] of parts) part.share = [part.share[0], part.share[1] * all.length]
-    if (running.open > 0) return parts.map(([number, part]) => [number * all.length + running.index, part])
-    running.output = decodeValue(await work.finish(run))
-    const ready = running.children.filter(child => --child.waits === 0)
-    return (await Promise.all(ready.map(child => begin(child, run)))).flat()
-  }
-
-  async function blame<T>(running: Running, action: () => Promise<T>): Promise<T> {
-    try {
-      return await action()
-    } catch (err) {
-      if (err instanceof NodeError) throw err
-      throw new NodeError(explain(running, (err as Error).message), { cause: err })
-    }
-  }
-
-  function explain(running: Running, message: string): string {
-    const descendants = new Set<Running>()
-    const collect = (from: Running): void => {
-      for (const child of from.children) {
-        if (descendants.has(child)) continue
-        descendants.add(child)
-        collect(child)
-      }
-    }
-    collect(running)
-    const ids = [...descendants].map(({ node }) => node.id).join(', ')
-    return `node ${running.node.id} failed: ${message}${ids && `. Not run, because they depend on it: ${ids}`}`
-  }
-
-  return {
-    get total() {
-      return all.reduce((sum, { work }) => sum + (work?.total ?? 1), 0)
-    },
-    async next(completed, run) {
-      if (completed == null) {
-        const roots = all.filter(({ waits }) => waits === 0)
-        return (await Promise.all(roots.map(root => begin(root, run)))).flat()
-      }
-      const running = all[completed % all.length]!
-      return blame(running, () => progress(running, Math.floor(completed / all.length), run))
-    },
-    explain(number, failure): Failure {
-      const running = all[number % all.length]!
-      const inner = running.work?.explain?.(Math.floor(number / all.length), failure) ?? failure
-      return { ...inner, message: explain(running, inner.message) }
-    },
-    finish: async () => encodeValue(Object.fromEntries(all.map(({ node, output }) => [node.id, output])))
-  }
-}
-
-/** The failure of one node, with its name in the message. */
-class NodeError extends Error {}

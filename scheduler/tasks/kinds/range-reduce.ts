@@ -1,16 +1,59 @@
+import { z } from 'zod'
+import { SpecError } from '../../errors.ts'
 import type { Plan } from '../contract.ts'
-import {
-  createChance,
-  driverSource,
-  encodeContext,
-  expectAcc,
-  expose,
-  type ReduceInput,
-  treeReducer
-} from '../drivers.ts'
+import { createChance, driverSource, encodeContext, expose } from '../drivers.ts'
+import { type Authored, author, context, integer, rangeItems, readAuthored } from '../fields.ts'
 import { blockSize, createTree, foldBlocks, mergeNodes } from '../fold-tree.ts'
-import { createReduction } from '../reductions.ts'
-import type { Operation, RangeReduceSpec } from '../schema.ts'
+import { defineKind, type SpecOf } from '../kind.ts'
+import { expectAcc, type ReduceInput, treeReducer } from '../reducers.ts'
+import type { Operation } from '../reductions.ts'
+import { createReduction, OPERATIONS } from '../reductions.ts'
+
+const fields = {
+  start: integer,
+  end: integer,
+  step: z.int().positive().default(1),
+  map: author.optional(),
+  partial: author.optional(),
+  operation: z.enum(OPERATIONS).default('sum'),
+  reduce: author.optional(),
+  initial: z.unknown().optional(),
+  exact: z.boolean().default(false),
+  context
+}
+type RangeReduceSpec = Authored<SpecOf<'range_reduce', typeof fields>, 'map' | 'partial' | 'reduce'>
+
+/** Reduces map(x) over the integers from start to end. */
+export const rangeReduce = defineKind({
+  type: 'range_reduce',
+  fields,
+  description: 'Reduces map(x) over the integers from start to end, both inclusive.',
+  limits: { timeoutMs: 30_000, items: 1e6 },
+  placeholders: { start: 0, end: 0 },
+  example: { type: 'range_reduce', start: 1, end: 1_000_000, map: 'x => x * x', operation: 'sum' },
+  check(spec) {
+    const { start, end, step, map, partial, operation, reduce, initial, exact } = spec
+    if (map != null && partial != null)
+      throw new SpecError('partial', 'takes the place of `map`; give only one of them')
+    if ((reduce != null) !== (operation === 'custom'))
+      throw new SpecError('reduce', '`operation: "custom"` and `reduce` go together; give both or neither')
+    if (partial != null && operation === 'average')
+      throw new SpecError(
+        'partial',
+        'a partial result carries no count, so `average` cannot be calculated; use `sum` and divide'
+      )
+    if (partial != null && step !== 1) throw new SpecError('step', `must be 1 with \`partial\`, got ${step}`)
+    if (exact && operation === 'average')
+      throw new SpecError('exact', 'an average is not an integer; use `sum` with `exact` and divide')
+    if (end < start && initial === undefined && !['sum', 'product', 'count'].includes(operation))
+      throw new SpecError(
+        'end',
+        `${end} is below start ${start}: ${operation} of an empty range has no value`
+      )
+    return readAuthored(spec, 'map', 'partial', 'reduce')
+  },
+  plan: planRangeReduce
+})
 
 // A sub-range for `partial` is worth its fixed cost (a sieve calculates its base primes again each time), so there
 // are fewer and larger blocks; and a block larger than 2^24 items would outlast a slice's time limit.
@@ -105,13 +148,8 @@ const DRIVER = driverSource(driver, {
   addIntegers
 })
 
-/** How many items a range has, both ends inclusive. */
-export function rangeItems({ start, end, step }: { start: number; end: number; step: number }): number {
-  return end < start ? 0 : Math.floor((end - start) / step) + 1
-}
-
 /** `size`, `items`: a unit is a block of `size` items of the range. */
-export function planRangeReduce(spec: RangeReduceSpec): Plan {
+function planRangeReduce(spec: RangeReduceSpec): Plan {
   const { start, step, exact, initial } = spec
   const partial = spec.partial != null
   // what `partial` counted is a number to add up

@@ -1,14 +1,27 @@
-import type { Plan } from '../contract.ts'
-import { singleReducer } from '../drivers.ts'
-import type { ScriptSpec } from '../schema.ts'
+import { z } from 'zod'
+import { readModule } from '../author-source.ts'
+import { defineKind } from '../kind.ts'
+import { singleReducer } from '../reducers.ts'
 
 /** One run of a module: one unit. */
-export function planScript(spec: ScriptSpec): Plan {
-  return {
+export const script = defineKind({
+  type: 'script',
+  fields: { source: z.string(), input: z.unknown().optional() },
+  description: 'One run of a JavaScript module whose default export takes the input.',
+  limits: { timeoutMs: 60_000, items: 1 },
+  pipelineField: 'input',
+  placeholders: {},
+  example: {
+    type: 'script',
+    source: 'export default async input => ({ hello: input.name })',
+    input: { name: 'world' }
+  },
+  check: spec => ({ ...spec, source: readModule('source', spec.source) }),
+  plan: ({ source, input }) => ({
     units: 1,
-    program: { kind: 'module', source: spec.source },
-    input: () => spec.input,
-    whole: spec.input,
+    program: { kind: 'module', source },
+    input: () => input,
+    whole: input,
     createReducer: singleReducer
-  }
-}
+  })
+})

@@ -1,30 +1,24 @@
 import { decodeValue, encodeValue } from '../../../sandbox/index.ts'
 import type { NumberedPart, Work } from '../contract.ts'
-import type { MatrixSpec } from '../schema.ts'
+import type { Matrix } from '../fields.ts'
 import type { Numbers } from './multiply.ts'
 
 // The right matrix travels as one message of at most 64 MiB, beside the driver.
 const BLOCK_BYTES = 32 * 1024 * 1024
 
-type Product = MatrixSpec & { b: NonNullable<MatrixSpec['b']> }
-
-/** How many columns of `b` travel together, when they cannot all; undefined for everything else. */
-export function columnsPerBlock({ operation, b }: MatrixSpec): number | undefined {
-  if (operation !== 'multiply' || b!.data.byteLength <= BLOCK_BYTES) return
-  return Math.max(1, Math.floor(BLOCK_BYTES / (b!.rows * b!.data.BYTES_PER_ELEMENT)))
+/** How many columns of `b` travel together, when they cannot all; undefined where they can. */
+export function columnsPerBlock(b: Matrix): number | undefined {
+  if (b.data.byteLength <= BLOCK_BYTES) return
+  return Math.max(1, Math.floor(BLOCK_BYTES / (b.rows * b.data.BYTES_PER_ELEMENT)))
 }
 
-/** A product with a large right matrix: one part per block of its columns, each a product of its own. */
+/** A product with a large right matrix: one part per block of `width` of its columns, each a product of its own. */
 export function blockedProduct(
-  spec: MatrixSpec,
-  width: number,
-  createWork: (block: MatrixSpec) => Work
+  { a, b, width }: { a: Matrix; b: Matrix; width: number },
+  workOf: (block: { b: Matrix }) => Work
 ): Work {
-  const { a, b } = spec as Product
   const starts = Array.from({ length: Math.ceil(b.cols / width) }, (_, i) => i * width)
-  const works = starts.map(from =>
-    createWork({ ...spec, b: columns(b, from, Math.min(b.cols, from + width)) })
-  )
+  const works = starts.map(from => workOf({ b: columns(b, from, Math.min(b.cols, from + width)) }))
   return {
     total: works.reduce((sum, { total }) => sum + total, 0),
     async next(completed, run) {
@@ -50,7 +44,7 @@ export function blockedProduct(
   }
 }
 
-function columns({ rows, cols, data }: Product['b'], from: number, to: number): Product['b'] {
+function columns({ rows, cols, data }: Matrix, from: number, to: number): Matrix {
   const Kind = data.constructor as new (length: number) => typeof data
   const cut = new Kind(rows * (to - from))
   for (let i = 0; i < rows; i++) cut.set(data.subarray(i * cols + from, i * cols + to), i * (to - from))

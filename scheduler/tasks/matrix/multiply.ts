@@ -2,7 +2,7 @@ import { decodeValue, encodeValue } from '../../../sandbox/index.ts'
 import { ProtocolError } from '../../errors.ts'
 import type { Plan } from '../contract.ts'
 import { type DriverTools, driverSource, encodeContext } from '../drivers.ts'
-import type { MatrixSpec } from '../schema.ts'
+import type { Matrix } from '../fields.ts'
 import { gemmKernel } from './gemm-kernel.ts'
 
 export type Numbers = Float64Array | Float32Array
@@ -117,8 +117,8 @@ const ROWS_PER_UNIT = 8
 const WIDE_COLS = 250_000
 
 /** A unit is a block of rows of the product; `b` travels once per worker, as the program's context. */
-export function planMultiply({ a, b }: MatrixSpec): Plan {
-  const { cols, data } = b!
+export function planMultiply({ a, b }: { a: Matrix; b: Matrix }): Plan {
+  const { cols, data } = b
   const Kind = a.data.constructor as new (length: number) => Numbers
   const rowsPerUnit = cols > WIDE_COLS ? 1 : ROWS_PER_UNIT
   const size = rowsPerUnit * a.cols

@@ -1,6 +1,6 @@
 import { SpecError } from '../../errors.ts'
-import type { InferenceSpec } from '../schema.ts'
 import { mixesRows } from './mixes-rows.ts'
+import type { Inference } from './read-model.ts'
 import { type Graph, readModel } from './read-model.ts'
 import { OPERATORS, type Tensor } from './run-graph.ts'
 
@@ -11,7 +11,7 @@ const [MIN_OPSET, MAX_OPSET] = [7, 23]
 const TYPE_NAMES = 'undefined float uint8 int8 uint16 int16 int32 int64 string bool float16 double'.split(' ')
 
 /** Throws SpecError where this node's workers could not run the model on these inputs. */
-export function checkModel({ model, input, batchSize }: InferenceSpec): void {
+export function checkModel({ model, input, batchSize }: Inference): void {
   if (model.length > MAX_MODEL_BYTES)
     throw new SpecError('model', `has ${model.length} bytes, at most ${MAX_MODEL_BYTES}`)
   const graph = readModel(model)
@@ -88,7 +88,7 @@ const typeName = (type: number): string => TYPE_NAMES[type] ?? String(type)
 const names = (graph: Graph): string => graph.inputs.map(({ name }) => `\`${name}\``).join(', ')
 
 /** Inputs by name; a single tensor is the model's first input. */
-export function inputsOf(graph: Graph, input: InferenceSpec['input']): Record<string, Tensor> {
+export function inputsOf(graph: Graph, input: Inference['input']): Record<string, Tensor> {
   return Array.isArray(input.dims)
     ? { [graph.inputs[0]?.name ?? '']: input as Tensor }
     : (input as Record<string, Tensor>)

@@ -10,6 +10,15 @@ export interface GraphNode {
   attributes: Record<string, Attribute>
 }
 
+/** A model, and what to run it on. */
+export interface Inference {
+  model: Uint8Array
+  /** a tensor, or one per input of the model by name */
+  input: Tensor | Record<string, Tensor>
+  /** rows of the first dimension that the model sees at once */
+  batchSize?: number
+}
+
 /** An ONNX model as plain data, so that a worker needs no protobuf. */
 export interface Graph {
   opset: number

@@ -8,11 +8,11 @@ import { blocksIn, PARTITIONS, partitionsOf, readKept, spill } from '../../proto
 import { MAX_HOLDERS, MAX_HOLDERS_PER_BLOCK, MAX_PIECES } from '../../protocol/limits.ts'
 import type { Reducer } from '../contract.ts'
 import { malformed, type Part, type Work } from '../contract.ts'
-import type { TreeReducer } from '../drivers.ts'
 import type { TreeNode } from '../fold-tree.ts'
-import { createGrouping, type Group, type Pair, type Partition, planMapReduce } from '../kinds/map-reduce.ts'
+import type { TreeReducer } from '../reducers.ts'
 import { createReduction } from '../reductions.ts'
-import type { MapReduceSpec } from '../schema.ts'
+import type { GroupingPlan } from './grouping.ts'
+import { createGrouping, type Group, type Pair, type Partition } from './grouping.ts'
 
 /*
  * Grouped map_reduce of large data. A slice's groups are cut by their keys into partitions; where that is much, they
@@ -50,9 +50,8 @@ interface Source {
 }
 
 /** `plain`: the part that maps everything, as it is without a shuffle. */
-export function shuffledWork(spec: MapReduceSpec, plain: Part): Work {
-  const plan = planMapReduce(spec)
-  const operation = typeof spec.reduce === 'string' ? spec.reduce : 'custom'
+export function shuffledWork(plan: GroupingPlan, plain: Part): Work {
+  const { operation, initial } = plan
   const grouping = createGrouping(createReduction(operation, false))
   const { cut, uncut, byKey, isPair, partitionOf } = grouping
   const { units } = plan
@@ -192,7 +191,7 @@ export function shuffledWork(spec: MapReduceSpec, plain: Part): Work {
       for (const { slice, partitions, at } of ordered)
         pieces.push(slice, ...piecesOf(partitions[partition]!, at))
       const merge = nodes.map(([level, index], i) => [level, index, { groups: here.cut[partition]![i] }])
-      const rest = { ...plan.input(0, 0), initial: spec.initial, whole: true, merge, partition }
+      const rest = { ...plan.input(0, 0), initial, whole: true, merge, partition }
       const input = encodeInput({ ...rest, parts: new PieceValue(pieces) })
       if (sizeOf(input) > MAX_PARTITION_BYTES || pieces.length > MAX_PIECES)
         throw new RangeError(

@@ -1,0 +1,140 @@
+import { z } from 'zod'
+import { DataItems } from '../data/pieced-input.ts'
+import { DEFAULT_CONFIDENCE } from '../trust/credibility.ts'
+import { readSource, type Source } from './author-source.ts'
+
+/*
+ * What the fields of specs are made of.
+ */
+
+/** an author's function, or its text */
+export const author = z.union([
+  z.string(),
+  z.custom<(...args: never[]) => unknown>(value => typeof value === 'function')
+])
+
+export const integer = z
+  .union([z.int(), z.bigint().transform(Number)])
+  .refine(Number.isSafeInteger, 'must be an integer between −2^53 and 2^53')
+
+/** values that the author's functions see as variables */
+export const context = z.record(z.string(), z.unknown()).optional()
+
+/** a list, or one that lies in the block store (pieced-input.ts), which plans use in the same way */
+export const items = z.custom<unknown[]>(
+  value => Array.isArray(value) || value instanceof DataItems,
+  'expected an array, or { cid } of one'
+)
+
+export const bytes = z.instanceof(Uint8Array, { error: 'must be bytes (Uint8Array)' })
+
+export const matrixValue = z
+  .strictObject({
+    rows: z.int().positive(),
+    cols: z.int().positive(),
+    data: z.union([
+      z.instanceof(Float64Array),
+      z.instanceof(Float32Array),
+      z.array(z.number()).transform(numbers => Float64Array.from(numbers))
+    ])
+  })
+  .refine(m => m.data.length === m.rows * m.cols, {
+    error: issue => {
+      const m = issue.input as { rows: number; cols: number; data: { length: number } }
+      return `data has ${m.data.length} numbers, rows × cols is ${m.rows} × ${m.cols} = ${m.rows * m.cols}`
+    }
+  })
+export type Matrix = z.output<typeof matrixValue>
+
+export const range = z.strictObject({ start: integer, end: integer, step: z.int().positive().default(1) })
+
+/** How many items a range has, both ends inclusive. */
+export function rangeItems({ start, end, step }: { start: number; end: number; step: number }): number {
+  return end < start ? 0 : Math.floor((end - start) / step) + 1
+}
+
+/** any list of numbers, as Float64Array */
+export const numbers = z.union([
+  z.instanceof(Float64Array),
+  z.instanceof(Float32Array).transform(list => Float64Array.from(list)),
+  z.instanceof(Int32Array).transform(list => Float64Array.from(list)),
+  z.instanceof(Uint8Array).transform(list => Float64Array.from(list)),
+  z.array(z.number()).transform(list => Float64Array.from(list))
+])
+
+export const tensor = z
+  .strictObject({
+    dims: z.array(z.int().min(0)).max(8),
+    data: z.union([
+      z.instanceof(Float32Array),
+      z.instanceof(Float64Array).transform(numbers => Float32Array.from(numbers)),
+      z.array(z.number()).transform(numbers => Float32Array.from(numbers))
+    ])
+  })
+  .refine(t => t.data.length === t.dims.reduce((product, dim) => product * dim, 1), {
+    error: issue => {
+      const t = issue.input as { dims: number[]; data: { length: number } }
+      return `data has ${t.data.length} numbers, dims are ${t.dims.join(' × ')}`
+    }
+  })
+
+/** What every spec may carry beside its own fields. */
+export const common = {
+  name: z.string().max(200).optional(),
+  priority: z.enum(['low', 'normal', 'high', 'critical']).default('normal'),
+  requirements: z
+    .strictObject({
+      ramMb: z.int().positive().max(65_536).optional(),
+      /** abilities that a worker must name: gpu, … */
+      tags: z.array(z.string().min(1).max(32)).max(16).optional(),
+      timeoutMs: z.int().positive().max(86_400_000).optional()
+    })
+    .default({}),
+  /** `workers`: the only peers that may see the job */
+  privacy: z
+    .strictObject({ workers: z.array(z.string().min(1).max(128)).min(1).max(1000).optional() })
+    .default({}),
+  /** how sure the result must be: a confidence, equal answers of n workers, or nothing at all */
+  verify: z
+    .union([
+      z.strictObject({ confidence: z.number().gt(0).lt(1) }),
+      z.literal('none'),
+      z
+        .string()
+        .regex(
+          /^quorum:([1-9]|1\d|2\d|3[01])$/,
+          'must be { confidence }, "none" or "quorum:N" with N up to 31'
+        )
+        .transform(text => ({ quorum: Number(text.slice(7)) }))
+    ])
+    .default({ confidence: DEFAULT_CONFIDENCE }),
+  /** credits; the charge never exceeds it */
+  maxPrice: z.number().positive().max(1e9).optional(),
+  /** ms from submit to the end */
+  deadline: z.int().positive().optional(),
+  retries: z.int().min(0).max(100).default(3),
+  /** take the result of an equal job that this node completed before, and keep this one's for later */
+  memoize: z.boolean().default(false)
+}
+
+/** The spec with the author's functions in these fields as checked text. */
+export type Authored<S, F extends keyof S> = Omit<S, F> & {
+  [K in F]: undefined extends S[K] ? Source | undefined : Source
+}
+
+/** Throws SpecError for a function that does not parse or uses what is not there. */
+export function readAuthored<S extends object, F extends keyof S & string>(
+  spec: S,
+  ...fields: F[]
+): Authored<S, F> {
+  const known = Object.keys((spec as { context?: object }).context ?? {})
+  const read = fields.map(field => [
+    field,
+    spec[field] === undefined ? undefined : readSource(field, spec[field], known)
+  ])
+  return { ...spec, ...Object.fromEntries(read) }
+}
+
+/** Items that travel with the job; those in the block store have no limit. */
+export const inlineItems = (items: readonly unknown[] | DataItems | undefined): number =>
+  items instanceof DataItems ? 0 : (items?.length ?? 0)

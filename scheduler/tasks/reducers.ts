@@ -1,0 +1,117 @@
+import { decodeValue, encodeValue } from '../../sandbox/index.ts'
+import { arrayHead, encodeArray } from '../data/value-bytes.ts'
+import { ProtocolError } from '../errors.ts'
+import type { Reducer } from './contract.ts'
+import type { TreeNode } from './fold-tree.ts'
+import { createTree, foldBlocks } from './fold-tree.ts'
+/** What a driver that reduces takes beside its own fields. */
+export interface ReduceInput {
+  first: number
+  count: number
+  initial?: unknown
+  /** nodes that were computed elsewhere */
+  merge?: TreeNode<unknown>[]
+  /** give the result, not the tree nodes: everything is here */
+  whole?: boolean
+}
+
+/** Its nodes so far: the fewest, or all that came where they are combined at the end. */
+export interface TreeReducer extends Reducer {
+  nodes(): TreeNode<unknown>[]
+}
+
+/**
+ * The reducer of everything that combines in the fixed tree. With `combine` it merges as results come;
+ * without (the author's own function) it collects the nodes and lets the sandbox merge them at the end.
+ */
+export function treeReducer(init: {
+  blocks: number
+  combine?: (left: unknown, right: unknown) => unknown
+  finish: (root: unknown) => unknown
+  /** throws when the value of a node is not of the expected form */
+  expect?: (value: unknown) => void
+  mergeInput?: (merge: TreeNode<unknown>[]) => ReduceInput
+}): TreeReducer {
+  const { blocks, combine, finish, expect, mergeInput } = init
+  const collected: TreeNode<unknown>[] = []
+  const tree = combine == null ? undefined : createTree(blocks, combine)
+  return {
+    add(first, count, value) {
+      const nodes = decodeValue(value)
+      expectCover(nodes, first, count, blocks)
+      for (const [, , acc] of nodes) expect?.(acc)
+      if (tree == null) collected.push(...nodes)
+      else for (const [level, index, acc] of nodes) tree.add(level, index, acc)
+    },
+    nodes: () => (tree == null ? collected : tree.nodes()),
+    async finish(run) {
+      return tree == null ? run(mergeInput!(collected)) : encodeValue(finish(tree.nodes()[0]?.[2]))
+    }
+  }
+}
+
+/** A check for treeReducer: throws when a node's value is none that the operation gives. */
+export function expectAcc(isAcc: (value: unknown) => boolean): (value: unknown) => void {
+  return value => {
+    if (!isAcc(value)) throw new ProtocolError('a result holds a value that the operation cannot give')
+  }
+}
+
+/** The reducer of a task that is one unit: its output is the result. */
+export function singleReducer(): Reducer {
+  let result: Uint8Array
+  return {
+    add(_first, _count, value) {
+      result = value
+    },
+    finish: async () => result
+  }
+}
+
+/** Throws unless `nodes` are exactly the tree nodes that cover the blocks [first, first + count). */
+function expectCover(
+  nodes: unknown,
+  first: number,
+  count: number,
+  blocks: number
+): asserts nodes is TreeNode<unknown>[] {
+  const expected = foldBlocks(
+    blocks,
+    first,
+    count,
+    () => undefined,
+    () => undefined
+  )
+  const right =
+    Array.isArray(nodes) &&
+    nodes.length === expected.length &&
+    expected.every(
+      ([level, index], i) =>
+        Array.isArray(nodes[i]) && nodes[i][0] === level && nodes[i][1] === index && nodes[i].length === 3
+    )
+  if (!right)
+    throw new ProtocolError(
+      `a result does not cover the blocks ${first} to ${first + count - 1} that were asked for`
+    )
+}
+
+/** Puts lists of results in the order of their units; the items stay encoded. */
+export function listReducer(units: number): Reducer {
+  const parts: { first: number; items: Uint8Array }[] = []
+  return {
+    add(first, count, value) {
+      // decoded once here: a list that ends early would spoil those of other workers after it
+      const items = decodeValue(value)
+      if (!Array.isArray(items) || items.length !== count)
+        throw new ProtocolError(`a result is not a list of the ${count} items that were asked for`)
+      parts.push({ first, items: value.subarray(arrayHead(value).size) })
+    },
+    async finish() {
+      parts.sort((a, b) => a.first - b.first)
+      return encodeArray(
+        units,
+        parts.map(part => part.items)
+      )
+    }
+  }
+}

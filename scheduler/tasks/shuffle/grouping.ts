@@ -1,0 +1,127 @@
+import type { Plan } from '../contract.ts'
+import type { TreeNode } from '../fold-tree.ts'
+import { foldBlocks } from '../fold-tree.ts'
+import type { TreeReducer } from '../reducers.ts'
+import type { Operation, Reduction } from '../reductions.ts'
+export type Key = string | number | boolean | bigint
+export type Pair = [key: Key, value: unknown]
+
+/** What a tree node carries: one accumulator per key, or a single one when `map` gives plain values. */
+export type Group = { groups: Pair[] } | { one: unknown }
+
+/** Of a slice's tree nodes, in their order, the groups that belong to one partition. */
+export type Partition = Pair[][]
+export type PartitionPart = [first: number, count: number, partition: Partition]
+
+/** A plan whose slices give groups, as far as it is known here. */
+export interface GroupingPlan extends Plan {
+  operation: Operation
+  initial: unknown
+  input(first: number, count: number): object
+  createReducer(): TreeReducer
+}
+
+/**
+ * Grouped folding. Self-contained, it runs on both sides.
+ * A mapped value is a pair `[key, value]`, a list of such pairs (a document's words), or a plain value.
+ */
+export function createGrouping({ lift, fold, combine, isAcc, finish }: Reduction) {
+  const isKey = (key: unknown): key is Key =>
+    typeof key === 'string' || typeof key === 'number' || typeof key === 'boolean' || typeof key === 'bigint'
+  const isPair = (value: unknown): value is Pair =>
+    Array.isArray(value) && value.length === 2 && isKey(value[0])
+  const mixed = (): never => {
+    throw new TypeError(
+      'map gave [key, value] pairs for some items and plain values for others; give the same form for all'
+    )
+  }
+
+  /** Folds mapped values, left to right. */
+  function foldAll(values: unknown[]): Group {
+    const groups = new Map<Key, unknown>()
+    let one: unknown
+    let plain = 0
+    let pairs = 0
+    const put = ([key, value]: Pair): void => {
+      groups.set(key, groups.has(key) ? fold(groups.get(key), value) : lift(value))
+    }
+    for (const value of values) {
+      if (isPair(value)) {
+        pairs++
+        put(value)
+      } else if (Array.isArray(value) && value.every(isPair)) {
+        pairs++
+        value.forEach(put)
+      } else one = plain++ === 0 ? lift(value) : fold(one, value)
+    }
+    if (pairs > 0 && plain > 0) mixed()
+    return plain > 0 ? { one } : { groups: [...groups] }
+  }
+
+  function combineGroups(left: Group, right: Group): Group {
+    if ('one' in left && 'one' in right) return { one: combine(left.one, right.one) }
+    if ('one' in left || 'one' in right) return mixed()
+    const groups = new Map(left.groups)
+    for (const [key, value] of right.groups)
+      groups.set(key, groups.has(key) ? combine(groups.get(key), value) : value)
+    return { groups: [...groups] }
+  }
+
+  /** Keys in a fixed order: by type, then by value (strings by UTF-16 code unit, NaN after all numbers). */
+  function byKey([a]: Pair, [b]: Pair): number {
+    if (typeof a !== typeof b) return typeof a < typeof b ? -1 : 1
+    return a < b ? -1 : a > b ? 1 : Number(Number.isNaN(a)) - Number(Number.isNaN(b))
+  }
+
+  /** Which of the partitions a key belongs to: FNV-1a over its type and text, mixed until every bit has a say. */
+  function partitionOf(key: Key, partitions: number): number {
+    const text = `${typeof key} ${key}`
+    let hash = 0x811c9dc5
+    for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+    hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d)
+    return ((hash ^ (hash >>> 12)) >>> 0) % partitions
+  }
+
+  /** Groups of tree nodes by the partition of their keys; nothing where there are plain values. */
+  function cut(nodes: TreeNode<Group>[], partitions: number): { cut: Partition[] } | undefined {
+    const parts = Array.from({ length: partitions }, (): Partition => nodes.map(() => []))
+    for (const [i, [, , group]] of nodes.entries()) {
+      if ('one' in group) return
+      for (const pair of group.groups) parts[partitionOf(pair[0], partitions)]![i]!.push(pair)
+    }
+    return { cut: parts }
+  }
+
+  /** The tree nodes of one partition again. Throws for what `cut` cannot have given. */
+  function uncut(blocks: number, [first, count, partition]: PartitionPart): TreeNode<Group>[] {
+    const nodes = foldBlocks<unknown>(
+      blocks,
+      first,
+      count,
+      () => undefined,
+      () => undefined
+    )
+    if (!Array.isArray(partition) || partition.length !== nodes.length)
+      throw new TypeError(`the groups of ${count} blocks from ${first} on are not of ${nodes.length} nodes`)
+    return nodes.map(([level, index], i): TreeNode<Group> => {
+      const group: Group = { groups: partition[i]! }
+      if (!isGroup(group)) throw new TypeError('a list of groups holds something else')
+      return [level, index, group]
+    })
+  }
+
+  function finishGroups(root: Group | undefined, initial: unknown): unknown {
+    if (root == null || 'one' in root) return finish(root?.one, initial)
+    return root.groups.map(([key, acc]): Pair => [key, finish(acc, initial)]).sort(byKey)
+  }
+
+  /** true for what foldAll can give: a worker's answer may be anything */
+  function isGroup(group: unknown): boolean {
+    if (typeof group !== 'object' || group === null) return false
+    if ('one' in group) return isAcc(group.one)
+    const pairs = (group as { groups?: unknown }).groups
+    return Array.isArray(pairs) && pairs.every(pair => isPair(pair) && isAcc(pair[1]))
+  }
+
+  return { foldAll, combineGroups, isGroup, isPair, finishGroups, byKey, partitionOf, cut, uncut }
+}
