@@ -9,6 +9,7 @@ import { mlTrainStep } from './kinds/ml-train-step.ts'
 import { pipeline } from './kinds/pipeline.ts'
 import { rangeReduce } from './kinds/range-reduce.ts'
 import { script } from './kinds/script.ts'
+import { sort } from './kinds/sort.ts'
 import { wasm } from './kinds/wasm.ts'
 
 /** Every task type: a newcomer is a file and a line here. */
@@ -17,6 +18,7 @@ export const TASK_KINDS = [
   map,
   filter,
   mapReduce,
+  sort,
   matrix,
   mlInference,
   mlTrainStep,

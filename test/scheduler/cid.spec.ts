@@ -2,7 +2,6 @@ import { strict as assert } from 'node:assert'
 import { hash } from 'node:crypto'
 import { defaultLogger } from '@libp2p/logger'
 import fc from 'fast-check'
-import type { CID } from 'multiformats/cid'
 import { encodeValue } from '../../sandbox/index.ts'
 import {
   addData,
@@ -21,27 +20,11 @@ import {
 } from '../../scheduler/data/pieced-input.ts'
 import { findReferences, resolveInputs, withReferences } from '../../scheduler/data/references.ts'
 import { createBlockExchange } from '../../scheduler/streams/block-exchange.ts'
+import { STREAMED } from '../../scheduler/tasks/registry.ts'
+import { memoryBlocks } from './memory-blocks.ts'
 import { startNodes, type TwoNodes } from './network.ts'
 
 const signal = (): AbortSignal => AbortSignal.timeout(10_000)
-
-/** A block store of this process; a get of what it does not have fails at once. */
-function memoryBlocks(): Blocks & { kept: Map<string, Uint8Array> } {
-  const kept = new Map<string, Uint8Array>()
-  return {
-    kept,
-    has: cid => kept.has(cid.toString()),
-    put(cid, bytes) {
-      kept.set(cid.toString(), bytes)
-      return cid
-    },
-    *get(cid: CID) {
-      const bytes = kept.get(cid.toString())
-      if (bytes == null) throw new Error('no such block')
-      yield bytes
-    }
-  }
-}
 
 /** Bytes that differ from chunk to chunk and are no multiple of a chunk. */
 const someBytes = (length: number): Uint8Array =>
@@ -129,7 +112,10 @@ describe('scheduler: data by CID', () => {
       }
     }
     const found = findReferences(spec)
-    const { spec: resolved } = await resolveInputs<object>(spec, found, blocks, { signal: signal() })
+    const { spec: resolved } = await resolveInputs<object>(spec, found, blocks, {
+      signal: signal(),
+      streamed: STREAMED
+    })
     assert.deepEqual(resolved, {
       type: 'filter',
       items: [1, 2, 3],
@@ -155,7 +141,7 @@ describe('scheduler: data by CID', () => {
     })
     const resolve = (reference: object) => {
       const spec = { type: 'map', items: reference }
-      return resolveInputs(spec, findReferences(spec), blocks, { signal: signal() })
+      return resolveInputs(spec, findReferences(spec), blocks, { signal: signal(), streamed: STREAMED })
     }
     await assert.rejects(resolve({ cid }), { name: 'SpecError', field: 'items.size' })
     await assert.rejects(resolve({ cid, as: 'float64' }), /10 bytes are no whole number of float64/)

@@ -1,9 +1,12 @@
 import { strict as assert } from 'node:assert'
 import { createSandbox, decodeValue, encodeValue, type Sandbox, type Session } from '../../sandbox/index.ts'
-import { assemble } from '../../scheduler/data/pieced-input.ts'
-import type { NumberedPart, Part } from '../../scheduler/tasks/contract.ts'
+import { type Blocks, chunkCid, readBlock } from '../../scheduler/data/chunked-data.ts'
+import { assemble, type BlockRange } from '../../scheduler/data/pieced-input.ts'
+import { findReferences, resolveInputs } from '../../scheduler/data/references.ts'
+import type { NumberedPart, Part, Work } from '../../scheduler/tasks/contract.ts'
 import { createWork } from '../../scheduler/tasks/job-parts.ts'
 import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
+import { STREAMED } from '../../scheduler/tasks/registry.ts'
 
 const noBlocks = async (): Promise<Uint8Array> => assert.fail('an inline spec needs no blocks')
 
@@ -16,6 +19,19 @@ export function createRandom(seed: number): () => number {
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
   }
+}
+
+function workOf(spec: unknown): Work {
+  const parsed = parseSpec(spec)
+  // what lies on disk is what is planned
+  const bytes = encodeValue(parsed)
+  return createWork(decodeValue(bytes) as typeof parsed, bytes.length)
+}
+
+async function workOfData(spec: object, blocks: Blocks): Promise<Work> {
+  const options = { signal: AbortSignal.timeout(5000), streamed: STREAMED }
+  const { spec: resolved, bytes } = await resolveInputs(spec, findReferences(spec), blocks, options)
+  return createWork(parseSpec(resolved), bytes)
 }
 
 /**
@@ -40,11 +56,16 @@ export class WorkRunner {
     this.#sessions.clear()
   }
 
-  async run(spec: unknown, { slice, seed = 1 }: { slice?: number; seed?: number } = {}): Promise<Uint8Array> {
-    const parsed = parseSpec(spec)
-    // what lies on disk is what is planned
-    const bytes = encodeValue(parsed)
-    const work = createWork(decodeValue(bytes) as typeof parsed, bytes.length)
+  /** `blocks`: where the data lies that the spec names by CID */
+  async run(
+    spec: unknown,
+    { slice, seed = 1, blocks }: { slice?: number; seed?: number; blocks?: Blocks } = {}
+  ): Promise<Uint8Array> {
+    const work = blocks == null ? workOf(spec) : await workOfData(spec as object, blocks)
+    const get =
+      blocks == null
+        ? noBlocks
+        : ({ block }: BlockRange) => readBlock(blocks, chunkCid(block), { signal: AbortSignal.timeout(5000) })
     const random = createRandom(seed)
     const run = (part: Part) => (input: unknown) => this.#outcome(part, encodeValue(input))
     try {
@@ -62,7 +83,7 @@ export class WorkRunner {
             [number, number]
           ]
           const outcomes = await Promise.all(
-            part.inputs(first, count).map(async input => this.#outcome(part, await assemble(input, noBlocks)))
+            part.inputs(first, count).map(async input => this.#outcome(part, await assemble(input, get)))
           )
           const packed = part.pack(outcomes, count, first)
           if (!(packed instanceof Uint8Array)) throw new Error(packed.message)

@@ -3,6 +3,7 @@ import type { Source } from '../author-source.ts'
 import { createChance, driverSource, encodeContext, expose, inOrder } from '../drivers.ts'
 import { author, context, inlineItems, items, readAuthored } from '../fields.ts'
 import { blockSize, createTree, foldBlocks, mergeNodes, type TreeNode } from '../fold-tree.ts'
+import { compareKeys, isKey } from '../keys.ts'
 import { defineKind, type SpecOf } from '../kind.ts'
 import { expectAcc, type ReduceInput, treeReducer } from '../reducers.ts'
 import type { Operation } from '../reductions.ts'
@@ -107,7 +108,9 @@ const DRIVER = driverSource(driver, {
   mergeNodes,
   createTree,
   createReduction,
-  createGrouping
+  createGrouping,
+  isKey,
+  compareKeys
 })
 
 /** A unit is a block of `size` items. The result is a list of `[key, value]` sorted by key, or one value. */

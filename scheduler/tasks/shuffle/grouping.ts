@@ -1,9 +1,9 @@
 import type { Plan } from '../contract.ts'
 import type { TreeNode } from '../fold-tree.ts'
 import { foldBlocks } from '../fold-tree.ts'
+import { compareKeys, isKey, type Key } from '../keys.ts'
 import type { TreeReducer } from '../reducers.ts'
 import type { Operation, Reduction } from '../reductions.ts'
-export type Key = string | number | boolean | bigint
 export type Pair = [key: Key, value: unknown]
 
 /** What a tree node carries: one accumulator per key, or a single one when `map` gives plain values. */
@@ -22,12 +22,10 @@ export interface GroupingPlan extends Plan {
 }
 
 /**
- * Grouped folding. Self-contained, it runs on both sides.
+ * Grouped folding. It runs on both sides; uses only `isKey` and `compareKeys` beside it.
  * A mapped value is a pair `[key, value]`, a list of such pairs (a document's words), or a plain value.
  */
 export function createGrouping({ lift, fold, combine, isAcc, finish }: Reduction) {
-  const isKey = (key: unknown): key is Key =>
-    typeof key === 'string' || typeof key === 'number' || typeof key === 'boolean' || typeof key === 'bigint'
   const isPair = (value: unknown): value is Pair =>
     Array.isArray(value) && value.length === 2 && isKey(value[0])
   const mixed = (): never => {
@@ -67,11 +65,7 @@ export function createGrouping({ lift, fold, combine, isAcc, finish }: Reduction
     return { groups: [...groups] }
   }
 
-  /** Keys in a fixed order: by type, then by value (strings by UTF-16 code unit, NaN after all numbers). */
-  function byKey([a]: Pair, [b]: Pair): number {
-    if (typeof a !== typeof b) return typeof a < typeof b ? -1 : 1
-    return a < b ? -1 : a > b ? 1 : Number(Number.isNaN(a)) - Number(Number.isNaN(b))
-  }
+  const byKey = ([a]: Pair, [b]: Pair): number => compareKeys(a, b)
 
   /** Which of the partitions a key belongs to: FNV-1a over its type and text, mixed until every bit has a say. */
   function partitionOf(key: Key, partitions: number): number {
