@@ -82,9 +82,7 @@ describe('scheduler: a direct calculation and a real sandbox', () => {
     })
 
   it('gives the same random numbers however the work is cut', async () => {
-    const planned = plan(
-      parseSpec({ type: 'map', items: [1, 2, 3, 4, 5], fn: 'Math.random()' })
-    )
+    const planned = plan(parseSpec({ type: 'map', items: [1, 2, 3, 4, 5], fn: 'Math.random()' }))
     const all = await runPlan(planned, [{ first: 0, count: 5 }], await open(planned))
     const cut = await runPlan(planned, halves(5), await open(planned))
     sameBytes(cut, all)
