@@ -1,7 +1,8 @@
-import type { MessageStream } from '@libp2p/interface'
+import type { AbortOptions, MessageStream, Stream } from '@libp2p/interface'
 import { LengthPrefixedDecoder, type LengthPrefixedStream, lpStream } from '@libp2p/utils'
 import * as lp from 'it-length-prefixed'
-import type { Uint8ArrayList } from 'uint8arraylist'
+import { raceSignal } from 'race-signal'
+import { Uint8ArrayList } from 'uint8arraylist'
 
 /*
  * The one framing of all protocols: every message behind its length, an unsigned varint of at most four bytes, as short as
@@ -10,6 +11,8 @@ import type { Uint8ArrayList } from 'uint8arraylist'
 
 /** Bytes of a length; seven bits each: 256 MiB, more than any protocol allows. */
 const MAX_LENGTH_BYTES = 4
+
+const MAX_LENGTH = 2 ** (7 * MAX_LENGTH_BYTES) - 1
 
 /** A peer does not keep to the framing. */
 export class FramingError extends Error {
@@ -21,6 +24,13 @@ export class FramingError extends Error {
  * would be collected for ever; and it takes a length that is longer than need be for a shorter one.
  */
 function decodeLength(prefix: Uint8Array | Uint8ArrayList): number {
+  const length = lengthAt(prefix)
+  if (length == null) throw new RangeError('the length goes on')
+  return length
+}
+
+/** The length that `prefix` begins with, or undefined while it is not whole. */
+function lengthAt(prefix: Uint8Array | Uint8ArrayList): number | undefined {
   let length = 0
   for (let i = 0; i < prefix.byteLength; i++) {
     if (i === MAX_LENGTH_BYTES) throw new FramingError('a message has a length without end')
@@ -29,7 +39,14 @@ function decodeLength(prefix: Uint8Array | Uint8ArrayList): number {
     length += (byte & 0x7f) * 2 ** (7 * i)
     if (byte < 0x80) return length
   }
-  throw new RangeError('the length goes on')
+  return undefined
+}
+
+/** Bytes that a length takes, written as short as can be. */
+function lengthBytes(length: number): number {
+  let bytes = 1
+  for (let rest = length; rest > 0x7f; rest = Math.floor(rest / 0x80)) bytes++
+  return bytes
 }
 
 /** One message behind its length. Throws InvalidDataLengthError above `maxBytes`. */
@@ -44,6 +61,84 @@ export function framed(stream: MessageStream, maxBytes: number): LengthPrefixedS
     maxBufferSize: 2 * maxBytes + MAX_LENGTH_BYTES,
     lengthDecoder: decodeLength
   })
+}
+
+/** Read ahead of who takes the messages; then the stream is paused, and its sender has to wait. */
+const READ_AHEAD_BYTES = 1 << 20
+/** What may be under way when it is paused: the largest window of yamux. */
+const MAX_WINDOW_BYTES = 16 << 20
+
+/** A stream as messages, for protocols of many: who does not read makes the sender wait. */
+export interface FrameExchange {
+  /**
+   * The next message, or undefined when the peer has closed its end. Throws FramingError when it says that it is longer
+   * than `maxBytes`, before it has come.
+   */
+  read(options: AbortOptions & { maxBytes: number }): Promise<Uint8Array | undefined>
+  /** Ends once there is room for more. */
+  write(messages: readonly Uint8Array[], options?: AbortOptions): Promise<void>
+}
+
+export function exchangeFrames(stream: Stream): FrameExchange {
+  const bytes = new Uint8ArrayList()
+  let more = Promise.withResolvers<void>()
+  let isOver = false
+  let failure: Error | undefined
+  // deadlines of the protocol say when it is too long
+  stream.inactivityTimeout = 2 ** 31 - 1
+  stream.maxReadBufferLength = Math.max(stream.maxReadBufferLength, 2 * MAX_WINDOW_BYTES)
+
+  function wake(): void {
+    more.resolve()
+    more = Promise.withResolvers()
+  }
+  stream.addEventListener('message', ({ data }) => {
+    bytes.append(data)
+    if (bytes.byteLength > READ_AHEAD_BYTES && stream.readStatus === 'readable') stream.pause()
+    wake()
+  })
+  stream.addEventListener('remoteCloseWrite', wake)
+  stream.addEventListener('close', event => {
+    isOver = true
+    failure = event.error
+    wake()
+  })
+
+  function next(maxBytes: number): Uint8Array | undefined {
+    const length = lengthAt(bytes)
+    if (length == null) return undefined
+    if (length > maxBytes) throw new FramingError(`a message of ${length} bytes; ${maxBytes} are allowed`)
+    const start = lengthBytes(length)
+    if (bytes.byteLength < start + length) return undefined
+    const message = bytes.slice(start, start + length)
+    bytes.consume(start + length)
+    return message
+  }
+  const isEnd = (): boolean =>
+    stream.readBufferLength === 0 && (isOver || stream.remoteWriteStatus !== 'writable')
+
+  return {
+    async read({ maxBytes, signal }) {
+      for (;;) {
+        const message = next(maxBytes)
+        if (message != null) return message
+        if (failure != null) throw failure
+        const coming = more.promise
+        // what waits in a paused stream comes now, before its end is looked at
+        if (stream.readStatus === 'paused') stream.resume()
+        else if (isEnd()) {
+          if (bytes.byteLength > 0) throw new FramingError('the stream ended within a message')
+          return undefined
+        } else await raceSignal(coming, signal)
+      }
+    },
+    async write(messages, { signal } = {}) {
+      signal?.throwIfAborted()
+      const list = new Uint8ArrayList()
+      for (const message of messages) list.append(frame(message, MAX_LENGTH))
+      if (!stream.send(list)) await stream.onDrain({ signal })
+    }
+  }
 }
 
 export interface FrameReaderInit {

@@ -1,5 +1,6 @@
 export * from './directory/index.ts'
 export type * from './gateway/index.ts'
+export * from './host/index.ts'
 
 /** HTTP API and dashboard. Loaded where they are wanted: Fastify costs other nodes start time and memory for nothing. */
 export const loadGateway = () => import('./gateway/index.ts')

@@ -1,15 +1,7 @@
-/** A request that cannot be understood: body, query or header. */
-export class RequestError extends Error {
-  override readonly name = 'RequestError'
-}
+export { ForbiddenError, RequestError } from '../host/index.ts'
 
 export class UnauthorizedError extends Error {
   override readonly name = 'UnauthorizedError'
-}
-
-/** The token's scopes, the Host or the Origin do not allow it. */
-export class ForbiddenError extends Error {
-  override readonly name = 'ForbiddenError'
 }
 
 export class NotFoundError extends Error {

@@ -1,0 +1,60 @@
+import type { Helia } from 'helia'
+import type { Ledger } from '../../ledger/index.ts'
+import type { Sandbox } from '../../sandbox/index.ts'
+import type { Job, Scheduler, SubmitOptions } from '../../scheduler/index.ts'
+
+/** What the node can lend to a service that names it in `needs`. */
+export interface Capabilities {
+  /** the owner's jobs: submit, look, cancel */
+  jobs: Jobs
+  /** the owner's credits */
+  ledger: Pick<
+    Ledger,
+    | 'account'
+    | 'balance'
+    | 'supply'
+    | 'history'
+    | 'transfer'
+    | 'reputation'
+    | 'top'
+    | 'epoch'
+    | 'addEventListener'
+    | 'removeEventListener'
+  >
+  /** the block store with its exchange: what is not here is fetched from peers */
+  blocks: Helia['blockstore']
+  /** walls for strangers' code */
+  sandbox: Sandbox
+}
+
+export interface Jobs
+  extends Pick<
+    Scheduler,
+    | 'addData'
+    | 'addEventListener'
+    | 'data'
+    | 'forecast'
+    | 'job'
+    | 'jobs'
+    | 'quote'
+    | 'receipts'
+    | 'removeEventListener'
+    | 'slices'
+    | 'spec'
+    | 'workers'
+  > {
+  /** A fresh account first waits for its grant. */
+  submit(spec: unknown, options?: SubmitOptions): Promise<Job>
+  submitMany(specs: unknown[], options?: { id?: string; signal?: AbortSignal }): Promise<Job>
+}
+
+/**
+ * What services give each other. A service adds its own in its contract:
+ * `declare module '../host/capabilities.ts' { interface ServiceApis { files: Files } }`
+ */
+// biome-ignore lint/suspicious/noEmptyInterface: services fill it
+export interface ServiceApis {}
+
+type All = Capabilities & ServiceApis
+
+export type Granted<N> = { [K in Extract<N, keyof All>]: All[K] }

@@ -1,0 +1,155 @@
+import { mkdir } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Startable } from '@libp2p/interface'
+import { TypedEventEmitter, type TypedEventTarget } from 'main-event'
+import { Registry as Registers, type Registry } from 'prom-client'
+import type { CallInit } from './call-operation.ts'
+import type { Capabilities } from './capabilities.ts'
+import type { Health, ServiceModule } from './contract.ts'
+import { checkDeclaration } from './declare.ts'
+import { DeclarationError, PeerError, ServiceDownError, UnknownOperationError } from './errors.ts'
+import { createRunningService, type HostComponents, type RunningService } from './running-service.ts'
+import type { ServiceSettings } from './settings.ts'
+import { HOST_VERDICTS } from './verdict.ts'
+
+const START_WAIT_MS = 2_000
+
+export interface ServicesInit {
+  modules: readonly ServiceModule[]
+  /** services/ in the data folder; each has a folder of its own in it */
+  folder: string
+  /** id of the network */
+  network: string
+  /** the section of a service, when this is called */
+  settings(name: string): ServiceSettings
+  now?: () => number
+}
+
+export interface ServicesComponents extends Omit<HostComponents, 'lend' | 'tell'> {
+  capabilities: Partial<Capabilities>
+}
+
+export interface ServicesEvents {
+  /** the health of a service */
+  health: CustomEvent<Health>
+  /** what a service tells the dashboard; type: <name>:<topic> */
+  tell: CustomEvent<{ type: string; value: unknown }>
+}
+
+/** All services of a node. A service that fails takes neither another one nor the node down. */
+export interface Services extends Startable, TypedEventTarget<ServicesEvents> {
+  readonly modules: readonly ServiceModule[]
+  /** Starts the services that are on; returns once each runs or has failed, or after 2 s. */
+  start(): Promise<void>
+  stop(): Promise<void>
+  /** The settings have changed: switches on and off, and tells those that run. */
+  configure(): Promise<void>
+  health(): Health[]
+  /**
+   * Calls an operation as `caller`.
+   *
+   * @throws {UnknownOperationError}
+   * @throws {ServiceDownError}
+   * @throws {ForbiddenError}
+   * @throws {RequestError}
+   */
+  call(service: string, operation: string, input: unknown, init: CallInit): Promise<unknown>
+  /** of the services that run */
+  metrics(): Registry
+}
+
+/**
+ * @throws {DeclarationError} two of one name, or a need that nobody can meet
+ */
+export function createServices(init: ServicesInit): (components: ServicesComponents) => Services {
+  const modules = inOrder(init.modules)
+  for (const module of modules) checkDeclaration(module)
+  return components => {
+    const events = new TypedEventEmitter<ServicesEvents>()
+    const byName = new Map<string, RunningService>()
+    const shared: HostComponents = {
+      ...components,
+      lend: need => components.capabilities[need as keyof Capabilities] ?? byName.get(need)?.api,
+      isKnown: error =>
+        error instanceof PeerError || Object.hasOwn(HOST_VERDICTS, error.name) || components.isKnown(error),
+      tell: (type, value) => events.safeDispatchEvent('tell', { detail: { type, value } })
+    }
+    for (const module of modules) {
+      const service: RunningService = createRunningService(
+        {
+          module,
+          folder: init.folder,
+          network: init.network,
+          now: init.now ?? Date.now,
+          onChange: () => onHealth(service.health())
+        },
+        shared
+      )
+      byName.set(module.name, service)
+    }
+
+    function onHealth(health: Health): void {
+      events.safeDispatchEvent('health', { detail: health })
+      if (health.state !== 'off' && health.state !== 'failed') return
+      const gone = new ServiceDownError(`it needs ${health.service}, which is ${health.state}`)
+      for (const { name, needs } of modules) if (needs?.includes(health.service)) byName.get(name)?.fail(gone)
+    }
+
+    /** Side by side; each after those that it needs. */
+    async function configure(): Promise<void> {
+      const ready = new Map<string, Promise<unknown>>()
+      for (const { name, needs = [] } of modules)
+        ready.set(
+          name,
+          Promise.all(needs.map(need => ready.get(need))).then(() =>
+            byName.get(name)!.configure(init.settings(name))
+          )
+        )
+      await Promise.all(ready.values())
+    }
+
+    return Object.assign(events, {
+      modules,
+      async start() {
+        await mkdir(init.folder, { recursive: true, mode: 0o700 })
+        // one that hangs does not hold the node up
+        await Promise.race([configure(), delay(START_WAIT_MS, undefined, { ref: false })])
+      },
+      async stop() {
+        for (const service of [...byName.values()].reverse()) await service.stop()
+      },
+      configure,
+      health: () => [...byName.values()].map(service => service.health()),
+      call(service: string, operation: string, input: unknown, call: CallInit) {
+        const running = byName.get(service)
+        if (running == null) throw new UnknownOperationError(`there is no service "${service}"`)
+        return running.call(operation, input, call)
+      },
+      metrics: () =>
+        Registers.merge([
+          new Registers(),
+          ...[...byName.values()].map(({ registry }) => registry).filter(registry => registry != null)
+        ])
+    })
+  }
+}
+
+/** Those that others need before these. */
+function inOrder(modules: readonly ServiceModule[]): ServiceModule[] {
+  const byName = new Map(modules.map(module => [module.name, module]))
+  if (byName.size < modules.length) throw new DeclarationError('two services have one name')
+  const done = new Set<ServiceModule>()
+  function visit(module: ServiceModule, path: readonly string[]): void {
+    if (path.includes(module.name))
+      throw new DeclarationError(
+        `services need each other in a circle: ${[...path, module.name].join(' → ')}`
+      )
+    for (const need of module.needs ?? []) {
+      const other = byName.get(need)
+      if (other != null) visit(other, [...path, module.name])
+    }
+    done.add(module)
+  }
+  for (const module of modules) visit(module, [])
+  return [...done]
+}

@@ -1,0 +1,53 @@
+/** The caller may not do this. */
+export class ForbiddenError extends Error {
+  override readonly name = 'ForbiddenError'
+}
+
+/** Input that is not what the operation takes. */
+export class RequestError extends Error {
+  override readonly name = 'RequestError'
+}
+
+/** No service or operation of this name. */
+export class UnknownOperationError extends Error {
+  override readonly name = 'UnknownOperationError'
+}
+
+/** The service is off, starting, or failed; its state says why. */
+export class ServiceDownError extends Error {
+  override readonly name = 'ServiceDownError'
+}
+
+/** An operation, message or start that took longer than it may. */
+export class OverdueError extends Error {
+  override readonly name = 'OverdueError'
+}
+
+/** A service is declared so that it cannot work: a name, a path or a capability is wrong. */
+export class DeclarationError extends Error {
+  override readonly name = 'DeclarationError'
+}
+
+/** The folder of a service was written by a newer version. */
+export class MigrationError extends Error {
+  override readonly name = 'MigrationError'
+}
+
+/** A peer cannot be reached, or does not have the service. */
+export class UnreachableError extends Error {
+  override readonly name = 'UnreachableError'
+}
+
+/** What a peer answered instead of the answer; `name` is what the peer called it. */
+export class PeerError extends Error {
+  override readonly name: string
+  constructor(name: string, message: string) {
+    super(message)
+    this.name = name
+  }
+}
+
+/** Whether an error of a handler says that the service does not work: one that nobody knows, or a time that is over. */
+export function isFault(error: Error, isKnown: (error: Error) => boolean): boolean {
+  return error instanceof OverdueError || !isKnown(error)
+}

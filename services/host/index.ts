@@ -1,0 +1,51 @@
+export { type Caller, type Grant, OWNER, type PeerAccess, type Scope } from './access.ts'
+export type { Capabilities, Granted, Jobs, ServiceApis } from './capabilities.ts'
+export type {
+  Check,
+  ConfigOf,
+  Declaration,
+  Health,
+  Host,
+  HostOf,
+  Service,
+  ServiceModule,
+  ServiceOf,
+  State
+} from './contract.ts'
+export type { Services, ServicesComponents, ServicesEvents, ServicesInit } from './create-services.ts'
+export { declare, service } from './declare.ts'
+export * from './errors.ts'
+export {
+  type Bytes,
+  base64,
+  bytes,
+  type Call,
+  type CommandPlace,
+  type Handlers,
+  type HttpPlace,
+  type Input,
+  isRepeatable,
+  micro,
+  type Operation,
+  type Operations,
+  type Output,
+  operation,
+  type Progress
+} from './operation.ts'
+export type {
+  Answer,
+  AskOptions,
+  Exchange,
+  Item,
+  Message,
+  MessageHandlers,
+  PeerCall,
+  Peers,
+  Protocol,
+  Request
+} from './protocol.ts'
+export { type ServiceSettings, settingsOf } from './settings.ts'
+export * from './verdict.ts'
+
+/** What runs services; declarations do without it, also in a browser. */
+export const loadHost = () => import('./create-services.ts')

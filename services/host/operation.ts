@@ -1,0 +1,133 @@
+import { z } from 'zod'
+import type { Caller, PeerAccess, Scope } from './access.ts'
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+/**
+ * What can be done with a service, said once. HTTP route and OpenAPI document, control socket, command line, method and
+ * types of the SDK, scopes, and the call between peers follow from it. Pure: a browser can load it.
+ *
+ * `input` and `output` are what a handler takes and gives; on the wire they are JSON: what is a bigint or bytes here
+ * travels as text by a codec of the schema (`micro`, `base64`).
+ */
+export interface Operation<
+  I extends z.ZodObject = z.ZodObject,
+  O extends z.ZodType = z.ZodType,
+  E extends z.ZodType = z.ZodType
+> {
+  /** one line, for help, documentation and types */
+  summary: string
+  description?: string
+  input: I
+  output: O
+  /** what is told while it works, any number of times */
+  progress?: E
+  http: HttpPlace
+  /** what a token or account must be allowed; undefined: open to everybody who reaches the HTTP API */
+  scope?: Scope
+  /** which other nodes may call it; default: nobody */
+  peers?: PeerAccess
+  /** Done twice is as good as done once, so a client may try again. Default: what GET, PUT and DELETE promise. */
+  isIdempotent?: boolean
+  /** after this its signal is aborted and the caller has its answer; default: 30 s */
+  deadlineMs?: number
+  /** how it looks on the command line; false: not there */
+  command?: CommandPlace<z.output<I>, z.output<O>> | false
+}
+
+export interface HttpPlace {
+  method: Method
+  /** below /api/v1; what begins with a colon is a field of the input: /files/:cid */
+  path: `/${string}`
+  /** of a success; default: 200 */
+  status?: number
+  /** most bytes of the body; default: 64 KiB */
+  bodyBytes?: number
+  /** bytes: the body is a stream, `call.body`; the other fields come from path, query and headers */
+  body?: 'json' | 'bytes'
+  /** fields that come from headers: { range: 'range' } */
+  headers?: Record<string, string>
+}
+
+export interface CommandPlace<I = never, O = never> {
+  /** words after `artel`; default: the service and the operation, as in `files list` */
+  name?: string
+  /** fields without a flag, in this order; the last may be a list */
+  arguments?: readonly string[]
+  /** what follows `artel `, as a user types it */
+  examples?: readonly string[]
+  /** the answer for people; default: a table of what it holds */
+  show?(output: O): string
+  /** a question to answer with yes before it is done, where somebody can be asked */
+  confirm?(input: I): string
+}
+
+export type Operations = Readonly<Record<string, Operation>>
+
+/** An operation with the types of its schemas. */
+export function operation<
+  const P extends { peers?: PeerAccess },
+  I extends z.ZodObject,
+  O extends z.ZodType,
+  E extends z.ZodType = z.ZodNever
+>(declared: Operation<I, O, E> & P): Operation<I, O, E> & P {
+  return declared
+}
+
+/** One call of an operation. */
+export interface Call<E = never> {
+  readonly caller: Caller
+  /** aborted at the deadline, when the caller goes, and when the service stops */
+  readonly signal: AbortSignal
+  /** Tells the caller how it goes; wait for it, so that a slow reader slows us down. */
+  send(progress: E): Promise<void>
+  /** of an operation whose HTTP body is bytes; empty of all others */
+  readonly body: AsyncIterable<Uint8Array>
+}
+
+export type Input<T extends Operation> = z.output<T['input']>
+export type Output<T extends Operation> = z.output<T['output']>
+export type Progress<T extends Operation> = T['progress'] extends z.ZodType ? z.output<T['progress']> : never
+
+export type Handlers<O extends Operations> = {
+  [K in keyof O]: (input: Input<O[K]>, call: Call<Progress<O[K]>>) => Promise<Output<O[K]>> | Output<O[K]>
+}
+
+/** An answer that is bytes rather than JSON; only HTTP and the SDK have it. */
+export interface Bytes {
+  chunks: AsyncIterable<Uint8Array>
+  size?: number
+  /** media type; default: application/octet-stream */
+  type?: string
+  /** 206 where it is a part */
+  status?: number
+  headers?: Record<string, string>
+}
+
+/** The output of an operation that answers bytes. */
+export const bytes = z.custom<Bytes>().meta({ id: 'Bytes' })
+
+/** Micro-credits: bigint here, a decimal string on the wire. */
+export const micro = z
+  .codec(z.string().regex(/^-?\d{1,40}$/), z.bigint(), {
+    decode: text => BigInt(text),
+    encode: value => value.toString()
+  })
+  .describe('micro-credits, 1 credit = 1000000')
+
+/** Bytes here, base64 on the wire. */
+export const base64 = z.codec(z.base64(), z.instanceof(Uint8Array), {
+  decode: text => Uint8Array.from(atob(text), character => character.charCodeAt(0)),
+  encode: value => {
+    let text = ''
+    for (const byte of value) text += String.fromCharCode(byte)
+    return btoa(text)
+  }
+})
+
+export const DEFAULT_DEADLINE_MS = 30_000
+
+/** Whether a client may send it again without being asked. */
+export function isRepeatable({ isIdempotent, http }: Pick<Operation, 'isIdempotent' | 'http'>): boolean {
+  return isIdempotent ?? ['GET', 'PUT', 'DELETE'].includes(http.method)
+}
