@@ -1,4 +1,5 @@
 export * from './directory/index.ts'
+export { files } from './files/index.ts'
 export type * from './gateway/index.ts'
 export * from './host/index.ts'
 

@@ -1,4 +1,4 @@
-export { type Caller, type Grant, OWNER, type PeerAccess, type Scope } from './access.ts'
+export { admits, type Caller, type Grant, OWNER, type PeerAccess, type Scope } from './access.ts'
 export type { Capabilities, Granted, Jobs, ServiceApis } from './capabilities.ts'
 export type {
   Check,

@@ -1,0 +1,144 @@
+import { join } from 'node:path'
+import type { DatabaseSync } from 'node:sqlite'
+import { openBlockFiles } from './block-files.ts'
+import { readCid } from './cid.ts'
+import type { Context, Settings } from './context.ts'
+import { BlockMissingError } from './errors.ts'
+import type { Log } from './fetch.ts'
+import { createFetches } from './fetches.ts'
+import { createHoldRows } from './hold-rows.ts'
+import { createHolds } from './holds.ts'
+import type { Answer, Kind, Peers, Request } from './messages.ts'
+import { createOwnFiles, type OwnFiles } from './own-files.ts'
+import { createPinRows } from './pin-rows.ts'
+import { createReplicate } from './replicate.ts'
+import { createRoom } from './room.ts'
+import { createStore } from './store.ts'
+import { createTransfers, type Transfer } from './transfers.ts'
+
+export interface AssembleInit {
+  folder: string
+  /** of `schema.ts`, up to date */
+  db: DatabaseSync
+  peers: Peers
+  settings(): Settings
+  now(): number
+  /** aborts when the service stops */
+  signal: AbortSignal
+  log: Log
+  /** for the dashboard */
+  tell: { transfers(transfers: Transfer[]): void; changed(cid: string): void }
+}
+
+export interface FilesNode {
+  own: OwnFiles
+  transfers(): Transfer[]
+  /** what takes how much of the disk, in bytes of quotas */
+  usage(): { own: number; lent: number }
+  /** Answers one message of a peer. */
+  answer<K extends Kind>(peer: string, kind: K, request: Request<K>): Promise<Answer<K>>
+  /** One block for a peer; empty where it is not here, or not for that peer now. */
+  block(peer: string, cid: string): Promise<Uint8Array>
+  /** One round of copies, proofs and leases. */
+  tick(): Promise<void>
+  /** Goes on with what was broken off. */
+  resume(): Promise<void>
+  /** After `signal`: waits until nothing runs any more. */
+  stop(): Promise<void>
+}
+
+/** Puts the parts together over one folder and one database. */
+export async function assemble(init: AssembleInit): Promise<FilesNode> {
+  const { db, peers, settings, now, signal, log, tell } = init
+  const files = await openBlockFiles(join(init.folder, 'blocks'))
+  const store = createStore(db, files)
+  const pins = createPinRows(store)
+  const rows = createHoldRows(store)
+  const transfers = createTransfers(tell.transfers)
+  const room = createRoom({ store, files, quotaBytes: () => settings().quotaBytes })
+  const context: Context = {
+    store,
+    pins,
+    files,
+    room,
+    peers,
+    transfers,
+    settings,
+    changed: tell.changed,
+    now,
+    signal,
+    log
+  }
+  const fetches = createFetches(context)
+  const own = createOwnFiles(context, fetches)
+  const holds = createHolds({
+    ...context,
+    rows,
+    lending: () => settings().lending,
+    copy: fetches.copyFor,
+    tidy: own.tidy
+  })
+  const proving = new Set<string>()
+  const replicate = createReplicate({
+    ...context,
+    policy: () => settings().policy,
+    async withhold(peer, work) {
+      proving.add(peer)
+      try {
+        return await work()
+      } finally {
+        proving.delete(peer)
+      }
+    }
+  })
+  let resuming: Promise<unknown> = Promise.resolve()
+
+  const answers: { [K in Kind]: (peer: string, request: Request<K>) => Promise<Answer<K>> } = {
+    has: async (_, { cid }) => ({ has: store.root(readCid(cid)?.toString() ?? '')?.isWhole === true }),
+    hold: holds.hold,
+    prove: holds.prove,
+    release: holds.release
+  }
+
+  return {
+    own,
+    transfers: transfers.list,
+    usage: () => ({ own: store.ownCost(), lent: rows.lent('').total }),
+    answer: (peer, kind, request) => answers[kind](peer, request),
+
+    async block(peer, text) {
+      const cid = readCid(text)
+      if (cid == null || proving.has(peer)) return new Uint8Array()
+      try {
+        return await files.get(cid)
+      } catch (error) {
+        if (error instanceof BlockMissingError) return new Uint8Array()
+        throw error
+      }
+    },
+
+    async tick() {
+      await replicate.tick(signal)
+      await holds.tick()
+      // blocks that this disk has lost come back from the holders
+      for (const { root, cid } of pins.damaged()) {
+        if (signal.aborted) return
+        await own
+          .fetch(cid, { signal })
+          .catch((error: Error) => log('%s stays damaged: %s', root, error.message))
+      }
+    },
+
+    resume() {
+      resuming = own.resume()
+      return resuming as Promise<void>
+    },
+
+    async stop() {
+      await resuming
+      await holds.stop()
+      await fetches.stop()
+      transfers.stop()
+    }
+  }
+}

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
+import { buffer } from 'node:stream/consumers'
+import { Fleet, type Member, SETTINGS } from './fleet.ts'
+import { seeded } from './local.ts'
+
+const BYTES = 3_000_000
+
+async function sha256(bytes: AsyncIterable<Uint8Array>): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const chunk of bytes) hash.update(chunk)
+  return hash.digest('hex')
+}
+
+const holdersOf = ({ node }: Member, cid: string): string[] =>
+  node.own
+    .info(cid)
+    .holders.filter(({ state }) => state === 'proved')
+    .map(({ peer }) => peer)
+    .sort()
+
+const blocksOn = async ({ folder }: Member): Promise<number> => {
+  const files = await readdir(`${folder}/blocks`, { recursive: true, withFileTypes: true })
+  return files.filter(file => file.isFile()).length
+}
+
+describe('files: several nodes', () => {
+  let fleet: Fleet
+  beforeEach(async () => {
+    fleet = await new Fleet().open()
+  })
+  afterEach(() => fleet.close())
+
+  const start = (...ids: string[]): Promise<Member[]> => Promise.all(ids.map(id => fleet.start(id)))
+  const add = ({ node }: Member, replicas: number, seed = 'x') =>
+    node.own.add(seeded(seed, BYTES), { name: seed, replicas })
+
+  it('hold as many copies as are wanted, and another one takes the place of one that is gone', async () => {
+    const [owner] = await start('owner', 'a', 'b', 'c')
+    const { cid } = await add(owner!, 2)
+    await fleet.until('two replicas', () => holdersOf(owner!, cid).length === 2)
+    const [lost, stays] = holdersOf(owner!, cid)
+    fleet.members.get(lost!)!.kill()
+    const third = ['a', 'b', 'c'].find(id => id !== lost && id !== stays)!
+    await fleet.until('two again', () => holdersOf(owner!, cid).includes(third))
+    assert.deepEqual(holdersOf(owner!, cid), [stays!, third].sort())
+    const { bytes } = await fleet.members.get(third)!.node.own.read(cid)
+    assert.equal(await sha256(bytes), await sha256(seeded('x', BYTES)))
+  })
+
+  it('that were killed in the middle of a copy go on with it after their restart', async () => {
+    const [owner] = await start('owner')
+    let given = 0
+    const a = await fleet.start('a')
+    fleet.cheat.block = (_, bytes) => {
+      if (++given === 5) a.kill()
+      return bytes
+    }
+    const { cid } = await add(owner!, 1)
+    await fleet.until('a is killed', () => given >= 5)
+    assert.ok(given < 13)
+    fleet.cheat = {}
+    const before = await blocksOn(a)
+    assert.ok(before > 0)
+    const again = await fleet.start('a')
+    await fleet.until('the replica', () => holdersOf(owner!, cid).length === 1)
+    assert.equal(await blocksOn(again), Math.ceil(BYTES / 262_144) + 1)
+  })
+
+  it('let go of what its owner has unpinned, also one that was away then', async () => {
+    const [owner, a, b] = await start('owner', 'a', 'b')
+    const { cid } = await add(owner!, 2)
+    await fleet.until('two replicas', () => holdersOf(owner!, cid).length === 2)
+    b!.kill()
+    await owner!.node.own.unpin('x')
+    assert.equal(await blocksOn(owner!), 0)
+    await fleet.until('a lets go', async () => (await blocksOn(a!)) === 0)
+    assert.deepEqual(a!.node.usage(), { own: 0, lent: 0 })
+    const again = await fleet.start('b')
+    assert.ok((await blocksOn(again)) > 0)
+    await fleet.until('b lets go', async () => (await blocksOn(again)) === 0)
+  })
+
+  it('that do not agree hold nothing: nothing lent, not to this peer, no more to it, no more at all', async () => {
+    const [owner] = await start('owner')
+    const none = { total: 0, perPeer: 0, lendsTo: () => true }
+    await fleet.start('nothing', { lending: none })
+    await fleet.start('not-to-you', { lending: { ...SETTINGS.lending, lendsTo: peer => peer !== 'owner' } })
+    await fleet.start('little', { lending: { ...SETTINGS.lending, perPeer: BYTES - 1 } })
+    const willing = await fleet.start('willing')
+    const { cid } = await add(owner!, 3)
+    await fleet.until('the willing one', () => holdersOf(owner!, cid).length === 1)
+    assert.deepEqual(holdersOf(owner!, cid), ['willing'])
+    assert.deepEqual(
+      await Promise.all(['nothing', 'not-to-you', 'little'].map(id => blocksOn(fleet.members.get(id)!))),
+      [0, 0, 0]
+    )
+    // its owner changes his mind
+    willing.settings = { ...SETTINGS, lending: none }
+    await fleet.until('nobody', () => holdersOf(owner!, cid).length === 0)
+    await fleet.until('its disk is free', async () => (await blocksOn(willing)) === 0)
+  })
+
+  it('that say they have everything and have not are found out and replaced', async () => {
+    const [owner] = await start('owner', 'a', 'b')
+    fleet.cheat.answer = (peer, kind) => {
+      if (peer !== 'a') return undefined
+      if (kind === 'hold') return { is: 'held', bytes: BYTES }
+      if (kind === 'prove') return { hashes: Array.from({ length: 16 }, () => new Uint8Array(32)) }
+      return undefined
+    }
+    const { cid } = await add(owner!, 1)
+    await fleet.until('an honest one', () => holdersOf(owner!, cid).length === 1)
+    assert.deepEqual(holdersOf(owner!, cid), ['b'])
+  })
+
+  it('cannot prove blocks that they would only fetch when asked', async () => {
+    const [owner, a] = await start('owner', 'a')
+    const { cid } = await add(owner!, 1)
+    await fleet.until('the replica', () => holdersOf(owner!, cid).length === 1)
+    let got: number | undefined
+    fleet.cheat.answer = (_, kind) => {
+      // while it is asked, the owner gives it nothing
+      if (kind === 'prove') void owner!.node.block('a', cid).then(bytes => (got = bytes.length))
+      return undefined
+    }
+    await fleet.until('a proof', () => got != null)
+    assert.equal(got, 0)
+    assert.ok((await owner!.node.block('b', cid)).length > 0)
+    assert.ok(a)
+  })
+
+  it('that lose blocks of their disk get them back', async () => {
+    const [owner, a] = await start('owner', 'a')
+    const { cid } = await add(owner!, 1)
+    await fleet.until('the replica', () => holdersOf(owner!, cid).length === 1)
+    for (const member of [owner!, a!]) {
+      const all = await blocksOn(member)
+      const { rm } = await import('node:fs/promises')
+      for (const each of await readdir(`${member.folder}/blocks`))
+        if (each !== 'tmp') await rm(`${member.folder}/blocks/${each}`, { recursive: true })
+      await fleet.until(`all blocks of ${member.id}`, async () => (await blocksOn(member)) === all)
+    }
+    await fleet.until('the proof', () => holdersOf(owner!, cid).length === 1)
+  })
+
+  it('fetch by CID from whoever has it, with an answer where nobody has', async () => {
+    const [owner, , reader] = await start('owner', 'other', 'reader')
+    const { cid } = await add(owner!, 0)
+    const { bytes, size } = await reader!.node.own.read(cid, { range: { start: 1000, end: 2000 } })
+    const whole = await buffer(seeded('x', BYTES))
+    assert.equal(size, BYTES)
+    assert.equal(Buffer.compare(await buffer(bytes), whole.subarray(1000, 2000)), 0)
+    owner!.kill()
+    await assert.rejects(
+      reader!.node.own.fetch('bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e'),
+      {
+        name: 'BlockMissingError'
+      }
+    )
+  })
+
+  it('keep what is theirs when a quota is full, and let go of what was only fetched', async () => {
+    const [owner] = await start('owner')
+    const small = await fleet.start('small', { quotaBytes: 2 * BYTES + 500_000 })
+    const [a, b] = [await add(owner!, 0, 'a'), await add(owner!, 0, 'b')]
+    const mine = await add(small, 0, 'mine')
+    await small.node.own.fetch(a.cid)
+    await small.node.own.fetch(b.cid)
+    // a made room for b
+    assert.throws(() => small.node.own.info(a.cid), { name: 'UnknownFileError' })
+    assert.equal(small.node.own.info(b.cid).isWhole, true)
+    await small.node.own.pin(b.cid)
+    await assert.rejects(add(small, 0, 'more'), { name: 'QuotaError' })
+    await assert.rejects(small.node.own.fetch(a.cid), { name: 'QuotaError' })
+    const { bytes } = await small.node.own.read('mine')
+    assert.equal(await sha256(bytes), await sha256(seeded('mine', BYTES)))
+    assert.equal(small.node.own.info(mine.cid).isWhole, true)
+  })
+})

@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import {
+  createHeliaNode,
+  libp2pOptions,
+  loadNetwork,
+  loadOrCreateIdentity,
+  networkId,
+  PROVIDER_VALIDITY_MS
+} from '../../../bootstrap/index.ts'
+import { createSigner, isSignedBy } from '../../../ledger/index.ts'
+import { componentLogger, createLogger } from '../../../node/logger.ts'
+import { type Bytes, createDirectory, files, loadHost, OWNER, settingsOf } from '../../../services/index.ts'
+import { seeded } from './local.ts'
+
+/*
+ * A node with nothing but the service, as a process of its own. Its parent sends { id, operation, input } and gets
+ * { id, progress } any number of times, then { id, result } or { id, error }.
+ */
+
+const [folder, networkFile, seed, settings] = process.argv.slice(2) as [string, string, string, string]
+
+const logger = componentLogger(createLogger({ logLevel: 'warn', logFormat: 'json' } as never))
+const identity = await loadOrCreateIdentity(join(folder, 'key'))
+const network = await loadNetwork(networkFile)
+const { libp2p, stop } = await createHeliaNode({
+  folder,
+  libp2p: libp2pOptions({ identity, network, seeds: seed === '' ? [] : [seed], logger })
+})
+const directory = createDirectory({ validityMs: PROVIDER_VALIDITY_MS })({
+  peerId: libp2p.peerId,
+  dht: libp2p.services.dht,
+  events: libp2p,
+  logger
+})
+directory.start()
+const { createServices } = await loadHost()
+const services = createServices({
+  modules: [files],
+  folder: join(folder, 'services'),
+  network: networkId(network),
+  settings: () => settingsOf(files).parse({ enabled: true, ...JSON.parse(settings) }) as never
+})({
+  network: libp2p,
+  directory,
+  sign: createSigner(identity.privateKey).sign,
+  isSigned: isSignedBy,
+  isKnown: () => false,
+  logger,
+  capabilities: {}
+})
+await services.start()
+
+interface Asked {
+  id: number
+  operation: string
+  input: Record<string, unknown>
+}
+
+/** Besides the operations: what a test needs of a whole process. */
+const besides: Record<string, (input: never, signal: AbortSignal) => unknown> = {
+  rss: () => process.memoryUsage.rss(),
+  health: () => services.health(),
+  /** SHA-256 of what a download gives */
+  async digest(input) {
+    const { chunks } = (await services.call('files', 'download', input, { caller: OWNER })) as Bytes
+    const hash = createHash('sha256')
+    for await (const chunk of chunks) hash.update(chunk)
+    return hash.digest('hex')
+  },
+  /** uploads bytes made of a seed */
+  seeded: ({ seed, bytes, ...input }: { seed: string; bytes: number }) =>
+    services.call('files', 'upload', input, { caller: OWNER, body: seeded(seed, bytes) })
+}
+
+async function answer({ id, operation, input }: Asked): Promise<void> {
+  try {
+    const result = await (besides[operation]?.(input as never, AbortSignal.timeout(1e6)) ??
+      services.call('files', operation, input, {
+        caller: OWNER,
+        send: (progress: unknown) => void process.send!({ id, progress })
+      }))
+    process.send!({ id, result })
+  } catch (error) {
+    const { name, message } = error as Error
+    process.send!({ id, error: { name, message } })
+  }
+}
+process.on('message', message => void answer(message as Asked))
+process.on('disconnect', () => process.exit(1))
+process.on('SIGTERM', async () => {
+  await services.stop()
+  await directory.stop()
+  await stop()
+  process.exit(0)
+})
+process.send!({ ready: { id: libp2p.peerId.toString(), address: libp2p.getMultiaddrs()[0]!.toString() } })

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { until } from '../../bootstrap/nodes.ts'
+import { seeded } from './local.ts'
+import { FileProcesses, type NodeProcess } from './processes.ts'
+
+const MB = 1_000_000
+// Real seconds: a node that is gone is replaced within the test.
+const QUICK = { graceSeconds: 2, checkSeconds: 1, lendMb: 500, lendPerPeerMb: 500, allowedPeers: ['*'] }
+// ARTEL_FILE_MB=256 for the longer form
+const FILE_BYTES = Number(process.env.ARTEL_FILE_MB ?? 64) * MB
+// What a node may grow by while a file of any size passes through it: buffers of streams, and garbage.
+const MAX_GROWTH = 150 * MB
+
+interface Info {
+  cid: string
+  holders: { peer: string; state: string; bytes: number }[]
+}
+
+async function sha256(bytes: AsyncIterable<Uint8Array>): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const chunk of bytes) hash.update(chunk)
+  return hash.digest('hex')
+}
+
+const proved = async (owner: NodeProcess, file: string): Promise<string[]> =>
+  (await owner.call<Info>('info', { file })).holders
+    .filter(({ state }) => state === 'proved')
+    .map(({ peer }) => peer)
+
+async function blocksOn({ folder }: NodeProcess): Promise<number> {
+  const all = await readdir(join(folder, 'services/files/blocks'), { recursive: true, withFileTypes: true })
+  return all.filter(entry => entry.isFile()).length
+}
+
+describe('files: real processes', function () {
+  this.timeout(180_000)
+  let nodes: FileProcesses
+  beforeEach(async () => {
+    nodes = await FileProcesses.create()
+  })
+  afterEach(() => nodes.stop())
+
+  it('restore the replicas when one is killed in the middle of its copy, in bounded memory, byte for byte', async () => {
+    const owner = await nodes.start('owner', QUICK)
+    const others = await Promise.all(['a', 'b', 'c'].map(name => nodes.start(name, QUICK)))
+    const before = await Promise.all([owner, ...others].map(node => node.call<number>('rss')))
+    let most = before.map(() => 0)
+    const watch = async (): Promise<void> => {
+      const rss = await Promise.all([owner, ...others].map(node => node.call<number>('rss').catch(() => 0)))
+      most = most.map((value, i) => Math.max(value, rss[i]!))
+    }
+    const { cid } = await owner.call<Info>('seeded', {
+      seed: 'big',
+      bytes: FILE_BYTES,
+      name: 'big',
+      replicas: 2
+    })
+    let victim: NodeProcess | undefined
+    await until(async () => {
+      await watch()
+      const { holders } = await owner.call<Info>('info', { file: cid })
+      const copying = holders.find(({ state, bytes }) => state === 'copying' && bytes > 0)
+      victim = others.find(({ id }) => id === copying?.peer)
+      return victim != null
+    }, 'a copy is under way')
+    await victim!.kill()
+    const left = others.filter(node => node !== victim)
+    await until(
+      async () => {
+        await watch()
+        return (await proved(owner, cid)).length === 2
+      },
+      'two replicas',
+      60_000
+    )
+    assert.deepEqual((await proved(owner, cid)).sort(), left.map(({ id }) => id).sort())
+    const expected = await sha256(seeded('big', FILE_BYTES))
+    for (const node of [owner, ...left]) assert.equal(await node.call('digest', { file: cid }), expected)
+    await watch()
+    const growth = most.map((value, i) => value - before[i]!)
+    assert.ok(Math.max(...growth) < MAX_GROWTH, `grew by ${growth.map(bytes => Math.round(bytes / MB))} MB`)
+
+    // unpinned here, gone there
+    await owner.call('unpin', { file: 'big' })
+    await until(
+      async () => (await Promise.all([owner, ...left].map(blocksOn))).every(n => n === 0),
+      'all let go'
+    )
+    for (const node of [owner, ...left]) assert.equal(await node.stop(), 0)
+  })
+
+  it('go on with an add and with a get after kill -9', async () => {
+    const source = join(nodes.folder, 'source')
+    await writeFile(source, seeded('source', FILE_BYTES))
+    const owner = await nodes.start('owner')
+    const adding = owner.call('add', { path: source, name: 'it' }, ({ done }: { done: number }) => {
+      if (done > FILE_BYTES / 4) void owner.kill()
+    })
+    await assert.rejects(adding, /has ended/)
+    const before = await blocksOn(owner)
+    assert.ok(before > 0)
+    const again = await nodes.start('owner')
+    await until(
+      () =>
+        again.call('info', { file: 'it' }).then(
+          () => true,
+          () => false
+        ),
+      'the add has gone on by itself'
+    )
+    const { cid } = await again.call<Info>('info', { file: 'it' })
+
+    let reader = await nodes.start('reader')
+    const target = join(nodes.folder, 'target')
+    const getting = reader.call('get', { file: cid, path: target }, ({ done }: { done: number }) => {
+      if (done > FILE_BYTES / 4) void reader.kill()
+    })
+    await assert.rejects(getting, /has ended/)
+    const had = await blocksOn(reader)
+    assert.ok(had > 0)
+    reader = await nodes.start('reader')
+
+    await reader.call('get', { file: cid, path: target })
+    assert.equal(await sha256(createReadStream(target)), await sha256(seeded('source', FILE_BYTES)))
+    assert.deepEqual(
+      (await readdir(nodes.folder)).filter(name => name.includes('target')),
+      ['target']
+    )
+  })
+})
