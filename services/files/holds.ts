@@ -22,11 +22,13 @@ export interface HoldsInit {
   copy(root: number, from: string, maxCost: number): Promise<void>
   /** Lets go of a root, if nobody wants it. */
   tidy(root: number): Promise<void>
+  /** aborts when the service stops */
+  signal: AbortSignal
   log: { error(message: string, ...args: unknown[]): void }
 }
 
 /** What this node does for the files of others. */
-export function createHolds({ store, rows, files, lending, now, copy, tidy, log }: HoldsInit) {
+export function createHolds({ store, rows, files, lending, now, copy, tidy, signal, log }: HoldsInit) {
   const copying = new Map<number, Promise<void>>()
   /** why a copy failed, until its owner has heard it */
   const failed = new Map<string, string>()
@@ -60,8 +62,8 @@ export function createHolds({ store, rows, files, lending, now, copy, tidy, log 
     if (copying.has(row.root) || copying.size >= MAX_COPIES) return
     const done = copy(row.root, row.peer, row.granted)
       .catch(async (error: Error) => {
-        // its owner is away, or lacks a block itself: it will ask again
-        if (error instanceof BlockMissingError || error.name === 'AbortError') return
+        // its owner is away, or lacks a block itself, and will ask again; or this node stops, and goes on later
+        if (error instanceof BlockMissingError || signal.aborted) return
         log.error('no copy of %s for %s: %s', row.cid, row.peer, error.message)
         failed.set(key(row.cid, row.peer), error.message)
         await letGo(row)

@@ -50,8 +50,9 @@ export function createPinRows({ db: { get, all, run, atomically } }: Store) {
       ),
 
     holders: (root: number): Holder[] =>
-      all<Holder & { provedAt: number | null }>('SELECT * FROM holder WHERE root = ?', root).map(
-        ({ provedAt, ...holder }) => ({ ...holder, ...(provedAt == null ? {} : { provedAt }) })
+      all<{ [K in keyof Holder]-?: Holder[K] | null }>('SELECT * FROM holder WHERE root = ?', root).map(
+        row =>
+          Object.fromEntries(Object.entries(row).filter(([, value]) => value != null)) as unknown as Holder
       ),
 
     leftOut: (root: number): Pin['leftOut'] =>
@@ -61,18 +62,18 @@ export function createPinRows({ db: { get, all, run, atomically } }: Store) {
         )
       ),
 
-    save: (root: number, { peer, state, seenAt, grownAt, bytes, provedAt }: Holder): void =>
+    save: (root: number, holder: Holder): void =>
       void run(
-        `INSERT INTO holder (root, peer, state, seenAt, grownAt, bytes, provedAt) VALUES (?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (root, peer) DO UPDATE SET state = excluded.state, seenAt = excluded.seenAt,
-         grownAt = excluded.grownAt, bytes = excluded.bytes, provedAt = excluded.provedAt`,
+        `INSERT OR REPLACE INTO holder (root, peer, state, seenAt, grownAt, silentSince, bytes, provedAt)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
         root,
-        peer,
-        state,
-        seenAt,
-        grownAt,
-        bytes,
-        provedAt ?? null
+        holder.peer,
+        holder.state,
+        holder.seenAt,
+        holder.grownAt,
+        holder.silentSince ?? null,
+        holder.bytes,
+        holder.provedAt ?? null
       ),
 
     /** It is no holder any more, is asked again after `until` at the earliest, and hears so when it can be reached. */

@@ -3,7 +3,7 @@
  * hold one come in, steps come out; `replicate.ts` takes them.
  *
  *   asked ──accepted──▶ copying ──all blocks──▶ held ──right proof──▶ held and proved (a replica)
- *     └─refused─▶ left out for a while    silent for longer than the grace, or a wrong proof: replaced
+ *     └─refused─▶ left out for a while    asked and silent for longer than the grace, or a wrong proof: replaced
  */
 
 export type HolderState = 'asked' | 'copying' | 'held'
@@ -14,6 +14,8 @@ export interface Holder {
   /** ms since 1970: the last time that it answered, and that its copy grew */
   seenAt: number
   grownAt: number
+  /** the first time that it did not answer since then; it is not its fault when nobody asked */
+  silentSince?: number
   /** bytes that it has, as it says */
   bytes: number
   /** the last right proof; undefined before the first */
@@ -53,6 +55,9 @@ export type Step =
 export const REFUSED_MS = 10 * 60_000
 export const LIED_MS = 7 * 24 * 3_600_000
 
+/** Between two proofs it is only asked whether it is still there. */
+const POLLS_PER_GRACE = 4
+
 export const isReplica = ({ state, provedAt }: Holder): boolean => state === 'held' && provedAt != null
 
 /** `candidates`: peers that offer to hold files, the best first. */
@@ -73,6 +78,7 @@ export function nextSteps(pin: Pin, candidates: readonly string[], now: number, 
     else if (state === 'copying' && now - seenAt >= policy.pollMs) steps.push({ do: 'poll', peer })
     else if (state === 'held' && (provedAt == null || now - provedAt >= policy.checkMs))
       steps.push({ do: 'prove', peer })
+    else if (now - seenAt >= policy.graceMs / POLLS_PER_GRACE) steps.push({ do: 'poll', peer })
   }
   let missing = pin.wanted - staying.length
   const known = new Set(pin.holders.map(({ peer }) => peer))
@@ -88,7 +94,7 @@ export function nextSteps(pin: Pin, candidates: readonly string[], now: number, 
 }
 
 function lossOf(holder: Holder, now: number, policy: Policy): 'silent' | 'stalled' | undefined {
-  if (now - holder.seenAt > policy.graceMs) return 'silent'
+  if (holder.silentSince != null && now - holder.silentSince > policy.graceMs) return 'silent'
   if (holder.state !== 'held' && now - holder.grownAt > policy.stallMs) return 'stalled'
   return undefined
 }
@@ -103,17 +109,18 @@ export type Answer =
   | { is: 'lied' }
   | { is: 'silent' }
 
-/** The holder after its answer, or for how long it is left out. A silent one stays as it is until its grace is over. */
+/** The holder after its answer, or for how long it is left out. A silent one that holds something has its grace. */
 export function afterAnswer(holder: Holder, answer: Answer, now: number): Holder | { leftOutMs: number } {
   switch (answer.is) {
     case 'silent':
-      return holder
+      if (holder.state === 'asked') return { leftOutMs: 0 }
+      return { ...holder, silentSince: holder.silentSince ?? now }
     case 'refused':
       return { leftOutMs: REFUSED_MS }
     case 'lied':
       return { leftOutMs: LIED_MS }
     case 'proved':
-      return { ...holder, seenAt: now, provedAt: now }
+      return { ...holder, seenAt: now, silentSince: undefined, provedAt: now }
     case 'held':
     case 'copying': {
       const hasGrown = answer.bytes > holder.bytes || answer.is !== holder.state
@@ -124,6 +131,7 @@ export function afterAnswer(holder: Holder, answer: Answer, now: number): Holder
         state: answer.is,
         bytes: answer.bytes,
         seenAt: now,
+        silentSince: undefined,
         grownAt: hasGrown ? now : holder.grownAt,
         provedAt
       }

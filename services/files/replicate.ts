@@ -16,6 +16,7 @@ const PROVE_TIMEOUT_MS = 30_000
 /** Who never comes back need not be told for ever; its lease ends by itself. */
 const TELL_MS = 30 * 24 * 3_600_000
 const FIND_EVERY_MS = 30_000
+const QUIET_MS = 5_000
 const SHA_256 = 0x12
 const DIGEST_BYTES = 32
 const PINS_AT_ONCE = 8
@@ -37,6 +38,8 @@ export interface ReplicateInit {
 /** Sees to it that other nodes hold as many copies as the owner wants: takes the steps of `replicas.ts`. */
 export function createReplicate(init: ReplicateInit) {
   const { store, pins, files, peers, policy, now, withhold, changed, log } = init
+  /** peer → until when it is taken for silent */
+  const quiet = new Map<string, number>()
   let known: string[] = []
   let foundAt = Number.NEGATIVE_INFINITY
 
@@ -70,7 +73,7 @@ export function createReplicate(init: ReplicateInit) {
       return
     }
     if (step.do === 'ask') pins.told(pin.cid, peer)
-    const answer = await (step.do === 'prove' ? prove(pin, peer, signal) : ask(pin, peer, signal))
+    const answer = await answerOf(pin, step, signal)
     // unpinned, or fewer wanted, meanwhile
     if (pins.find(pin.root) == null) return pins.release(root, peer, now(), now() + TELL_MS)
     const before = pins.holders(pin.root).find(holder => holder.peer === peer)
@@ -79,6 +82,15 @@ export function createReplicate(init: ReplicateInit) {
     if ('leftOutMs' in after) pins.release(root, peer, now() + after.leftOutMs, now() + TELL_MS)
     else pins.save(pin.root, after)
     if (JSON.stringify(before) !== JSON.stringify(after)) changed(pin.cid)
+  }
+
+  /** One that has not answered just now is not asked about every other file too. */
+  async function answerOf(pin: PinRow, { do: what, peer }: Step, signal: AbortSignal): Promise<Answer> {
+    if ((quiet.get(peer) ?? 0) > now()) return { is: 'silent' }
+    const answer = await (what === 'prove' ? prove(pin, peer, signal) : ask(pin, peer, signal))
+    if (answer.is === 'silent') quiet.set(peer, now() + QUIET_MS)
+    else quiet.delete(peer)
+    return answer
   }
 
   async function ask(pin: PinRow, peer: string, signal: AbortSignal): Promise<Answer> {

@@ -48,6 +48,7 @@ export const MIGRATIONS: readonly string[] = [
     state TEXT NOT NULL,
     seenAt INTEGER NOT NULL,
     grownAt INTEGER NOT NULL,
+    silentSince INTEGER,
     bytes INTEGER NOT NULL,
     provedAt INTEGER,
     PRIMARY KEY (root, peer)

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import type { CID } from 'multiformats/cid'
+import { seeded } from '../../../node/demo/seeded.ts'
 import { type Candidate, importFiles, importSettings } from '../../../services/files/add.ts'
 import { readCid } from '../../../services/files/cid.ts'
 import { linksOf, readNode } from '../../../services/files/dag-node.ts'
-import { seeded, text } from './local.ts'
+import { text } from './local.ts'
 
 async function add(candidates: Candidate[], chunkBytes?: number) {
   const blocks = new Map<string, Uint8Array>()

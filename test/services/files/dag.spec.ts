@@ -5,13 +5,14 @@ import { buffer } from 'node:stream/consumers'
 import fc from 'fast-check'
 import { UnixFS } from 'ipfs-unixfs'
 import { CID } from 'multiformats/cid'
+import { seeded } from '../../../node/demo/seeded.ts'
 import { type Candidate, readPath } from '../../../services/files/add.ts'
 import { fetchFrom } from '../../../services/files/fetch.ts'
 import { pull } from '../../../services/files/pull.ts'
 import { readFile, readFolder, walkPath } from '../../../services/files/read.ts'
 import { measure, save } from '../../../services/files/save.ts'
 import { type Block, fileOf, folderOf, garbage, leaf, node } from './dag.ts'
-import { type Local, openLocal, seeded, text } from './local.ts'
+import { type Local, openLocal, text } from './local.ts'
 
 const never = new AbortController().signal
 const PLENTY = 2 ** 40

@@ -1,17 +1,10 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { buffer } from 'node:stream/consumers'
+import { digest, seeded } from '../../../node/demo/seeded.ts'
 import { Fleet, type Member, SETTINGS } from './fleet.ts'
-import { seeded } from './local.ts'
 
 const BYTES = 3_000_000
-
-async function sha256(bytes: AsyncIterable<Uint8Array>): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of bytes) hash.update(chunk)
-  return hash.digest('hex')
-}
 
 const holdersOf = ({ node }: Member, cid: string): string[] =>
   node.own
@@ -46,7 +39,7 @@ describe('files: several nodes', () => {
     await fleet.until('two again', () => holdersOf(owner!, cid).includes(third))
     assert.deepEqual(holdersOf(owner!, cid), [stays!, third].sort())
     const { bytes } = await fleet.members.get(third)!.node.own.read(cid)
-    assert.equal(await sha256(bytes), await sha256(seeded('x', BYTES)))
+    assert.equal(await digest(bytes), await digest(seeded('x', BYTES)))
   })
 
   it('that were killed in the middle of a copy go on with it after their restart', async () => {
@@ -175,7 +168,7 @@ describe('files: several nodes', () => {
     await assert.rejects(add(small, 0, 'more'), { name: 'QuotaError' })
     await assert.rejects(small.node.own.fetch(a.cid), { name: 'QuotaError' })
     const { bytes } = await small.node.own.read('mine')
-    assert.equal(await sha256(bytes), await sha256(seeded('mine', BYTES)))
+    assert.equal(await digest(bytes), await digest(seeded('mine', BYTES)))
     assert.equal(small.node.own.info(mine.cid).isWhole, true)
   })
 })

@@ -1,4 +1,3 @@
-import { createCipheriv, hash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -37,13 +36,6 @@ export async function openLocal(): Promise<Local> {
       await rm(folder, { recursive: true, force: true })
     }
   }
-}
-
-/** Bytes that kubo's tests make of a seed: ChaCha20 under its SHA-256 and a nonce of zeros (RFC 8439). */
-export async function* seeded(seed: string, bytes: number): AsyncGenerator<Uint8Array> {
-  const cipher = createCipheriv('chacha20', hash('sha256', seed, 'buffer'), Buffer.alloc(16))
-  const zeros = Buffer.alloc(1 << 20)
-  for (let left = bytes; left > 0; left -= zeros.length) yield cipher.update(zeros.subarray(0, left))
 }
 
 export async function* text(content: string): AsyncGenerator<Uint8Array> {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { readdir, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type FilesNetwork, type FilesNode, openFilesNetwork } from '../../../node/demo/files-network.ts'
+import { digest, seeded } from '../../../node/demo/seeded.ts'
 import { until } from '../../bootstrap/nodes.ts'
-import { seeded } from './local.ts'
-import { FileProcesses, type NodeProcess } from './processes.ts'
 
 const MB = 1_000_000
 // Real seconds: a node that is gone is replaced within the test.
@@ -20,29 +20,28 @@ interface Info {
   holders: { peer: string; state: string; bytes: number }[]
 }
 
-async function sha256(bytes: AsyncIterable<Uint8Array>): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of bytes) hash.update(chunk)
-  return hash.digest('hex')
-}
-
-const proved = async (owner: NodeProcess, file: string): Promise<string[]> =>
+const proved = async (owner: FilesNode, file: string): Promise<string[]> =>
   (await owner.call<Info>('info', { file })).holders
     .filter(({ state }) => state === 'proved')
     .map(({ peer }) => peer)
 
-async function blocksOn({ folder }: NodeProcess): Promise<number> {
+async function blocksOn({ folder }: FilesNode): Promise<number> {
   const all = await readdir(join(folder, 'services/files/blocks'), { recursive: true, withFileTypes: true })
   return all.filter(entry => entry.isFile()).length
 }
 
 describe('files: real processes', function () {
   this.timeout(180_000)
-  let nodes: FileProcesses
+  let folder: string
+  let nodes: FilesNetwork
   beforeEach(async () => {
-    nodes = await FileProcesses.create()
+    folder = await mkdtemp(join(tmpdir(), 'artel-files-'))
+    nodes = await openFilesNetwork(folder)
   })
-  afterEach(() => nodes.stop())
+  afterEach(async () => {
+    await nodes[Symbol.asyncDispose]()
+    await rm(folder, { recursive: true, force: true })
+  })
 
   it('restore the replicas when one is killed in the middle of its copy, in bounded memory, byte for byte', async () => {
     const owner = await nodes.start('owner', QUICK)
@@ -59,7 +58,7 @@ describe('files: real processes', function () {
       name: 'big',
       replicas: 2
     })
-    let victim: NodeProcess | undefined
+    let victim: FilesNode | undefined
     await until(async () => {
       await watch()
       const { holders } = await owner.call<Info>('info', { file: cid })
@@ -78,7 +77,7 @@ describe('files: real processes', function () {
       60_000
     )
     assert.deepEqual((await proved(owner, cid)).sort(), left.map(({ id }) => id).sort())
-    const expected = await sha256(seeded('big', FILE_BYTES))
+    const expected = await digest(seeded('big', FILE_BYTES))
     for (const node of [owner, ...left]) assert.equal(await node.call('digest', { file: cid }), expected)
     await watch()
     const growth = most.map((value, i) => value - before[i]!)
@@ -90,11 +89,11 @@ describe('files: real processes', function () {
       async () => (await Promise.all([owner, ...left].map(blocksOn))).every(n => n === 0),
       'all let go'
     )
-    for (const node of [owner, ...left]) assert.equal(await node.stop(), 0)
+    assert.ok(await nodes.end())
   })
 
   it('go on with an add and with a get after kill -9', async () => {
-    const source = join(nodes.folder, 'source')
+    const source = join(folder, 'source')
     await writeFile(source, seeded('source', FILE_BYTES))
     const owner = await nodes.start('owner')
     const adding = owner.call('add', { path: source, name: 'it' }, ({ done }: { done: number }) => {
@@ -115,7 +114,7 @@ describe('files: real processes', function () {
     const { cid } = await again.call<Info>('info', { file: 'it' })
 
     let reader = await nodes.start('reader')
-    const target = join(nodes.folder, 'target')
+    const target = join(folder, 'target')
     const getting = reader.call('get', { file: cid, path: target }, ({ done }: { done: number }) => {
       if (done > FILE_BYTES / 4) void reader.kill()
     })
@@ -125,9 +124,9 @@ describe('files: real processes', function () {
     reader = await nodes.start('reader')
 
     await reader.call('get', { file: cid, path: target })
-    assert.equal(await sha256(createReadStream(target)), await sha256(seeded('source', FILE_BYTES)))
+    assert.equal(await digest(createReadStream(target)), await digest(seeded('source', FILE_BYTES)))
     assert.deepEqual(
-      (await readdir(nodes.folder)).filter(name => name.includes('target')),
+      (await readdir(folder)).filter(name => name.includes('target')),
       ['target']
     )
   })

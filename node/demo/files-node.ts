@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import {
   createHeliaNode,
@@ -7,11 +6,11 @@ import {
   loadOrCreateIdentity,
   networkId,
   PROVIDER_VALIDITY_MS
-} from '../../../bootstrap/index.ts'
-import { createSigner, isSignedBy } from '../../../ledger/index.ts'
-import { componentLogger, createLogger } from '../../../node/logger.ts'
-import { type Bytes, createDirectory, files, loadHost, OWNER, settingsOf } from '../../../services/index.ts'
-import { seeded } from './local.ts'
+} from '../../bootstrap/index.ts'
+import { createSigner, isSignedBy } from '../../ledger/index.ts'
+import { type Bytes, createDirectory, files, loadHost, OWNER, settingsOf } from '../../services/index.ts'
+import { componentLogger, createLogger } from '../logger.ts'
+import { digest, seeded } from './seeded.ts'
 
 /*
  * A node with nothing but the service, as a process of its own. Its parent sends { id, operation, input } and gets
@@ -57,16 +56,16 @@ interface Asked {
   input: Record<string, unknown>
 }
 
-/** Besides the operations: what a test needs of a whole process. */
+/** Beside the operations: what a demo or test wants of a whole process. */
 const besides: Record<string, (input: never, signal: AbortSignal) => unknown> = {
   rss: () => process.memoryUsage.rss(),
+  /** user and system, µs */
+  cpu: () => process.cpuUsage(),
   health: () => services.health(),
   /** SHA-256 of what a download gives */
   async digest(input) {
     const { chunks } = (await services.call('files', 'download', input, { caller: OWNER })) as Bytes
-    const hash = createHash('sha256')
-    for await (const chunk of chunks) hash.update(chunk)
-    return hash.digest('hex')
+    return digest(chunks)
   },
   /** uploads bytes made of a seed */
   seeded: ({ seed, bytes, ...input }: { seed: string; bytes: number }) =>

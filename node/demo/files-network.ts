@@ -1,0 +1,126 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { createIdentity, createNetwork, saveNetwork } from '../../bootstrap/index.ts'
+
+const NODE = fileURLToPath(new URL('./files-node.ts', import.meta.url))
+const READY_MS = 30_000
+const STOP_MS = 5_000
+
+export interface FilesNode {
+  name: string
+  id: string
+  folder: string
+  call<T>(operation: string, input?: object, onProgress?: (progress: never) => void): Promise<T>
+  /** as a power cut does */
+  kill(): Promise<void>
+  /** as Ctrl-C does: its exit code, null where it did not end in time */
+  stop(): Promise<number | null>
+}
+
+/** Nodes with nothing but the service `files`, as processes of their own on loopback. */
+export interface FilesNetwork extends AsyncDisposable {
+  /** those that run, by name */
+  nodes: ReadonlyMap<string, FilesNode>
+  /** The same name again is the same disk; the first one is whom others find the network by. */
+  start(name: string, settings?: object): Promise<FilesNode>
+  /** Ends all as Ctrl-C does; true when all ended in time by themselves. */
+  end(): Promise<boolean>
+}
+
+/** All that was started ends with it; the folder stays. */
+export async function openFilesNetwork(folder: string): Promise<FilesNetwork> {
+  const file = join(folder, 'network.json')
+  const { privateKey } = await createIdentity()
+  await saveNetwork(file, await createNetwork({ name: 'files' }, privateKey))
+  const nodes = new Map<string, FilesNode>()
+  const running = new Set<ChildProcess>()
+  let first: { name: string; address: string } | undefined
+  return {
+    nodes,
+
+    async start(name, settings = {}) {
+      const seed = first == null || first.name === name ? '' : first.address
+      const child = fork(NODE, [join(folder, name), file, seed, JSON.stringify(settings)], {
+        execArgv: ['--no-node-snapshot'],
+        serialization: 'advanced',
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc']
+      })
+      running.add(child)
+      child.once('exit', () => {
+        running.delete(child)
+        if (nodes.get(name) === node) nodes.delete(name)
+      })
+      const [{ ready }] = (await once(child, 'message', {
+        signal: AbortSignal.any([AbortSignal.timeout(READY_MS), endOf(child)])
+      })) as [{ ready: { id: string; address: string } }]
+      if (first == null || first.name === name) first = { name, address: ready.address }
+      const node: FilesNode = { name, id: ready.id, folder: join(folder, name), ...createCalls(child) }
+      nodes.set(name, node)
+      return node
+    },
+
+    async end() {
+      const codes = await Promise.all([...nodes.values()].map(node => node.stop()))
+      return codes.every(code => code === 0) && running.size === 0
+    },
+
+    async [Symbol.asyncDispose]() {
+      await Promise.all([...running].map(kill))
+    }
+  }
+}
+
+function createCalls(child: ChildProcess): Pick<FilesNode, 'call' | 'kill' | 'stop'> {
+  const waiting = new Map<
+    number,
+    { done: PromiseWithResolvers<never>; onProgress?: (progress: never) => void }
+  >()
+  let next = 0
+  child.on('message', (message: { id: number; progress?: never; result?: never; error?: Error }) => {
+    const call = waiting.get(message.id)
+    if ('progress' in message) return call?.onProgress?.(message.progress as never)
+    waiting.delete(message.id)
+    if (message.error == null) call?.done.resolve(message.result as never)
+    else call?.done.reject(Object.assign(new Error(message.error.message), { name: message.error.name }))
+  })
+  child.once('exit', () => {
+    for (const { done } of waiting.values()) done.reject(new Error('the process has ended'))
+  })
+  return {
+    call(operation, input = {}, onProgress) {
+      if (!child.connected) return Promise.reject(new Error('the process has ended'))
+      const done = Promise.withResolvers<never>()
+      const id = next++
+      waiting.set(id, { done, onProgress })
+      child.send({ id, operation, input })
+      return done.promise
+    },
+    kill: () => kill(child),
+    async stop() {
+      const exit = once(child, 'exit', { signal: AbortSignal.timeout(STOP_MS) })
+      child.kill('SIGTERM')
+      try {
+        return ((await exit) as [number | null])[0]
+      } catch {
+        // it did not end by itself
+        await kill(child)
+        return null
+      }
+    }
+  }
+}
+
+function endOf(child: ChildProcess): AbortSignal {
+  const controller = new AbortController()
+  child.once('exit', code => controller.abort(new Error(`it ended with exit code ${code}`)))
+  return controller.signal
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  if (child.exitCode != null || child.signalCode != null) return
+  const exit = once(child, 'exit')
+  child.kill('SIGKILL')
+  await exit
+}
