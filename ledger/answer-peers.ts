@@ -1,5 +1,7 @@
+import type { Connection } from '@libp2p/interface'
 import { answerToTuple } from './certify/certifier.ts'
 import { CHAIN_LIMIT, segmentsFrom } from './certify/recovery.ts'
+import type { Speakers } from './certify/speakers.ts'
 import type { Witness } from './certify/witness.ts'
 import { MalformedError } from './errors.ts'
 import { bytesOf, integer, list, text } from './records/codec.ts'
@@ -16,13 +18,22 @@ export interface AnswerPeersInit {
   intake: Intake
   /** only on a witness */
   witness: Witness | undefined
+  /** Waits until this node may vote. Throws when it may not any more. */
+  mayVote(): Promise<void>
+  speakers(): Speakers
   replica(): Replica
   epochs(): Epochs
 }
 
 /** Answers to what peers ask (README, "Fields"). A throw ends the stream of whoever asked. */
-export function answerPeers({ network, store, intake, witness, replica, epochs }: AnswerPeersInit) {
-  return async (peer: string, method: string, body: unknown): Promise<unknown> => {
+export function answerPeers(init: AnswerPeersInit) {
+  const { network, store, intake, witness, mayVote, speakers, replica, epochs } = init
+  return async (
+    peer: string,
+    method: string,
+    body: unknown,
+    connection: Connection | undefined
+  ): Promise<unknown> => {
     switch (method) {
       case 'vote': {
         const tuple = list(body, 'a request', 2)
@@ -30,6 +41,7 @@ export function answerPeers({ network, store, intake, witness, replica, epochs }
         const segment = decodeSegment(bytesOf(tuple[1], 'segment', 1, MAX_SEGMENT_BYTES), network)
         if (witness == null) throw new MalformedError('this node is not a witness')
         if (!isSigned(segment)) throw new MalformedError(`a run of ${segment.account} is not signed by it`)
+        await mayVote()
         intake.take(known, false)
         return answerToTuple(await witness.vote(segment))
       }
@@ -42,6 +54,10 @@ export function answerPeers({ network, store, intake, witness, replica, epochs }
         const from = integer(tuple[1], 'seq', 0, Number.MAX_SAFE_INTEGER)
         return [replica().epoch, store.segmentsOf(account, from, CHAIN_LIMIT), store.voted(account) ?? null]
       }
+      case 'speak':
+        return speakers().serveSpeak(body, connection)
+      case 'present':
+        return speakers().servePresent(body)
       case 'sync':
         return replica().serveSync(peer, body)
       case 'propose':

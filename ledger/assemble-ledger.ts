@@ -6,11 +6,12 @@ import { type Book, createBook } from './book/book.ts'
 import { type Checkpoint, decodeCheckpoint } from './book/checkpoint.ts'
 import { createCertifier, tell } from './certify/certifier.ts'
 import { createOwnChain, type OwnChain } from './certify/own-chain.ts'
-import { CHAIN_LIMIT, recoverChain } from './certify/recovery.ts'
+import { CHAIN_LIMIT, createRecovery } from './certify/recovery.ts'
+import { createSpeakers } from './certify/speakers.ts'
 import { createWitness } from './certify/witness.ts'
-import { AccountFrozenError, LedgerStoppedError } from './errors.ts'
+import { AccountFrozenError, KeyInUseError, LedgerStoppedError } from './errors.ts'
 import type { Signer } from './records/keys.ts'
-import { type LedgerNetwork, protocolOf, topicOf } from './records/network.ts'
+import { type LedgerNetwork, protocolOf, quorumOf, topicOf } from './records/network.ts'
 import type { Body } from './records/order.ts'
 import { createChannel } from './replicate/channel.ts'
 import { createEpochs } from './replicate/epochs.ts'
@@ -23,6 +24,10 @@ import { every, pause, within } from './time.ts'
 
 /** Peers are compared with one at a time this often; gossip and connecting do it sooner. */
 const ANTI_ENTROPY_MS = 30_000
+/** A node that is the only witness asks nobody else before it signs: it waits this long for a peer to ask. */
+const MEET_MS = 2_000
+const MAX_DIALS = 8
+const MEET_TIMEOUT_MS = 5_000
 /** A second comparison with a new peer: for what was gossiped after the first and before its gossip gets here. */
 const COMPARE_AGAIN_MS = 2_000
 const SPREAD_MS = 250
@@ -53,6 +58,8 @@ export interface LedgerComponents {
   libp2p: Pick<
     Libp2p<{ pubsub: LedgerPubSub }>,
     | 'peerId'
+    | 'peerStore'
+    | 'dial'
     | 'services'
     | 'handle'
     | 'unhandle'
@@ -93,7 +100,8 @@ export async function assembleLedger(
   { network, directory, archive, now = Date.now }: LedgerInit,
   { libp2p, ipfs, logger }: LedgerComponents,
   signer: Signer,
-  onChange: () => void
+  onChange: () => void,
+  onHalt: (error: Error) => void
 ): Promise<Running> {
   const log = logger.forComponent('artel:ledger')
   const { account } = signer
@@ -121,10 +129,20 @@ export async function assembleLedger(
     })
   }
 
-  let frozen: Error | undefined
+  /** Resolves when this node may act as a witness. */
+  const met = Promise.withResolvers<void>()
+  let refusal: Error | undefined
   const giveUp = (reason: string): void => {
-    frozen = new AccountFrozenError(account, reason)
-    own.giveUp(frozen)
+    refusal = new AccountFrozenError(account, reason)
+    own.giveUp(refusal)
+  }
+  /** Another process has the key: from now on nothing is signed here, no order, vote, log entry or checkpoint. */
+  const halt = (error: Error): void => {
+    if (ended.signal.aborted) return
+    refusal = error
+    own.giveUp(error)
+    ended.abort(error)
+    onHalt(error)
   }
 
   const intake = createIntake({
@@ -164,10 +182,24 @@ export async function assembleLedger(
     store,
     intake,
     witness,
+    mayVote: async () => {
+      await met.promise
+      if (refusal instanceof KeyInUseError) throw refusal
+    },
+    speakers: () => speakers,
     replica: () => replica,
     epochs: () => epochs
   })
   const channel = createChannel({ libp2p, protocol: protocolOf(network), log, serve })
+  const speakers = createSpeakers({ network, peer: libp2p.peerId.toString() })({
+    signer,
+    request: channel.request,
+    requestOn: channel.requestOn,
+    onOther: () =>
+      log.error(
+        'another process with the key of this node was started; it is told to stop, and signs nothing'
+      )
+  })
   const logs = await createLogs({ ipfs, directory, network, signer, store })
 
   const onError = (error: Error): void => {
@@ -247,10 +279,11 @@ export async function assembleLedger(
     network,
     log,
     request: channel.request,
-    next: () => (frozen == null ? own.takePending() : undefined),
+    heard: (witness, signal) => recovery.heard(witness, signal),
+    isCurrent: segment => refusal == null && own.isPending(segment),
+    next: () => (refusal == null ? own.takePending() : undefined),
     synced: store.synced,
-    hasNext: () => frozen == null && own.hasPending(),
-    position: () => book.account(account).seq,
+    hasNext: () => refusal == null && own.hasPending(),
     onCertified: bytes => takeSegments([bytes]),
     onRefused: refusal => giveUp(`the witnesses answer "${refusal}"`),
     since: seq => store.segmentsOf(account, seq, CHAIN_LIMIT),
@@ -268,45 +301,83 @@ export async function assembleLedger(
       : store.unlogged(CHAIN_LIMIT).filter(({ added }) => now() - added > TELL_AGAIN_MS)
     if (old.length > 0) submit(old.map(({ item }) => item))
     const peers = libp2p.getPeers()
-    if (peers.length > 0) await replica.sync(peers[randomInt(peers.length)]!.toString())
+    if (peers.length === 0) return
+    const peer = peers[randomInt(peers.length)]!.toString()
+    await meet(peer)
+    await replica.sync(peer)
   }
 
+  /** Open escrows of an earlier life of the folder. */
+  const noteEscrows = (): void => {
+    for (const [job, bound] of book.account(account).escrows) store.putJob(job, bound, 0)
+  }
+  const recovery = createRecovery({ network, account })({
+    log,
+    request: channel.request,
+    introduce: speakers.introduce,
+    position: () => book.account(account).seq,
+    epoch: () => replica.epoch,
+    fetchCheckpoint: epochs.fetch,
+    take: takeSegments,
+    adopt: run =>
+      store.batch(() => {
+        noteEscrows()
+        own.adopt(run)
+      })
+  })
   const recover = async (): Promise<void> => {
-    const open = await recoverChain(
-      {
-        network,
-        account,
-        log,
-        request: channel.request,
-        position: () => book.account(account).seq,
-        epoch: () => replica.epoch,
-        fetchCheckpoint: epochs.fetch,
-        take: takeSegments
-      },
-      ended.signal
-    )
+    await meetSomebody()
+    met.resolve()
+    await recovery.run(ended.signal)
     store.batch(() => {
-      for (const [job, bound] of book.account(account).escrows) store.putJob(job, bound, 0)
-      if (open != null) own.adopt(open)
+      noteEscrows()
       store.setMeta('recovered', 1)
     })
     certifier.kick()
   }
 
+  const firstMeeting = Promise.withResolvers<void>()
+  const meet = async (peer: string): Promise<void> => {
+    try {
+      const signal = AbortSignal.any([ended.signal, AbortSignal.timeout(MEET_TIMEOUT_MS)])
+      if (network.witnesses.includes(peer)) await recovery.heard(peer, signal)
+      else await speakers.introduce(peer, { signal })
+      firstMeeting.resolve()
+    } catch (error) {
+      if (error instanceof KeyInUseError) halt(error)
+      else log('%s was not told who speaks here: %s', peer, (error as Error).message)
+    }
+  }
+  /** Whom a witness that need not ask others could ask all the same: the peers of an earlier life of the folder. */
+  const meetSomebody = async (): Promise<void> => {
+    if (!isWitness || quorumOf(network) > 1) return
+    const known = (await libp2p.peerStore.all()).filter(({ addresses }) => addresses.length > 0)
+    if (known.length === 0) return
+    const signal = AbortSignal.any([ended.signal, AbortSignal.timeout(MEET_MS)])
+    for (const { id } of known.slice(0, MAX_DIALS))
+      libp2p.dial(id, { signal }).catch(error => log('%s: %s', id, (error as Error).message))
+    await Promise.race([firstMeeting.promise, pause(MEET_MS, ended.signal)])
+  }
+
   await channel.start()
   const topology = await libp2p.register(protocolOf(network), {
     onConnect: peer => {
+      background(meet(peer.toString()))
       certifier.retry()
       background(replica.sync(peer.toString()))
       later(COMPARE_AGAIN_MS, () => background(replica.sync(peer.toString())))
-    }
+    },
+    onDisconnect: peer => recovery.forget(peer.toString())
   })
   pubsub.topicValidators.set(topic, async (peer, message) => replica.onGossip(peer.toString(), message.data))
   pubsub.subscribe(topic)
 
   // also in a known folder, because it may be an old copy: nothing is sent before the witnesses told what they know
   const recovered = recover()
-  recovered.catch(() => undefined) // told to whoever waits in ready()
+  recovered.catch(error => {
+    // everything else is told to whoever waits in ready()
+    if (error instanceof KeyInUseError) halt(error)
+  })
   background(
     recovered.then(() => every(RESTART_MS, ended.signal, () => certifier.run(ended.signal), onError))
   )
@@ -314,7 +385,9 @@ export async function assembleLedger(
   if (isWitness) {
     const take = (items: Item[]): void => intake.take(items, true)
     const writer = { network, witness: witnessIndex, store, now, replica: () => replica, take }
-    background(every(APPEND_INTERVAL_MS, ended.signal, () => appendDue(writer), onError))
+    background(
+      met.promise.then(() => every(APPEND_INTERVAL_MS, ended.signal, () => appendDue(writer), onError))
+    )
     background(every(EPOCH_CHECK_MS, ended.signal, epochs.closeIfDue, onError))
   }
 
@@ -324,7 +397,7 @@ export async function assembleLedger(
     own,
     ready: async signal => {
       if (store.getMeta('recovered') !== 1) await within(recovered, signal)
-      if (frozen != null) throw frozen
+      if (refusal != null) throw refusal
     },
     issue: body => {
       const seq = own.issue({ ...body, timeS: Math.floor(now() / 1000) } as Body)

@@ -24,6 +24,8 @@ export interface Transfer {
 export interface LedgerEvents {
   /** balances changed (own or others') */
   change: CustomEvent<void>
+  /** The ledger signs nothing any more, because another process speaks with its key (KeyInUseError). */
+  halt: CustomEvent<Error>
 }
 
 export interface Ledger extends Startable, TypedEventTarget<LedgerEvents> {

@@ -35,6 +35,16 @@ export class AccountFrozenError extends Error {
   }
 }
 
+/** Another process speaks for this account: two copies of one data folder, or one key in two folders. */
+export class KeyInUseError extends Error {
+  override readonly name = 'KeyInUseError'
+  constructor(account: string) {
+    super(
+      `Another process speaks with the key of this node (account ${account}): this data folder, or its key, is a copy. Two of them would sign different orders with one number, which freezes the account, so this one signs nothing. Stop the other first, or start this one as a node of its own in an empty folder (--data).`
+    )
+  }
+}
+
 /** Bytes from a peer or from disk that are not what they claim to be. */
 export class MalformedError extends Error {
   override readonly name = 'MalformedError'

@@ -8,6 +8,7 @@ export {
   AccountFrozenError,
   InsufficientCreditsError,
   InvalidOrderError,
+  KeyInUseError,
   LedgerStoppedError,
   MalformedError,
   UnknownEscrowError

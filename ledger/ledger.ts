@@ -42,9 +42,13 @@ class LedgerNode extends TypedEventEmitter<LedgerEvents> implements Ledger {
 
   async start(): Promise<void> {
     if (this.#running != null) return
-    this.#running = await assembleLedger(this.#init, this.#components, this.#signer, () => {
-      this.safeDispatchEvent('change')
-    })
+    this.#running = await assembleLedger(
+      this.#init,
+      this.#components,
+      this.#signer,
+      () => this.safeDispatchEvent('change'),
+      error => this.safeDispatchEvent('halt', { detail: error })
+    )
   }
 
   async stop(): Promise<void> {

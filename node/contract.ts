@@ -42,6 +42,8 @@ export interface ArtelNode extends AsyncDisposable {
   contribution(): Wire.Contribution
   /** Changes it at once and for good. Throws ConfigError. */
   contribute(patch: Wire.ContributionPatch): Promise<Wire.Contribution>
+  /** Resolves with the reason when the node cannot go on: another process speaks with its key. Whoever started it stops it. */
+  readonly failed: Promise<Error>
   /** Idempotent. Jobs go on after the next start. */
   stop(): Promise<void>
 }

@@ -20,7 +20,7 @@ import { COMPUTE_SERVICE, createDirectory, type Directory, type Gateway } from '
 import { createLiveConfig } from './config-file.ts'
 import type { ArtelNode, NodeRole } from './contract.ts'
 import { checkData, explainStorage } from './examine-data.ts'
-import { findNetwork } from './find-network.ts'
+import { findNetwork, refuseCopy } from './find-network.ts'
 import { createLending, policySettings } from './lending.ts'
 import { lockFolder } from './lock.ts'
 import { componentLogger, createLogger } from './logger.ts'
@@ -49,6 +49,7 @@ export interface NodeInit {
  *
  * @throws {LockError} the data folder is in use
  * @throws {DataFolderError} a file of it is damaged, missing or out of reach, or its disk is full
+ * @throws {KeyInUseError} another process has this node's key
  * @throws {NetworkError} no network definition, or a wrong one
  * @throws {ListenError} an address or port cannot be listened on
  */
@@ -81,6 +82,7 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
     logger,
     signal
   })
+  await refuseCopy(network, identity, signal)
   const metrics = createMetrics()
 
   const budget = createPeerBudget({
@@ -138,6 +140,8 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
     },
     { libp2p, ipfs: helia, logger: componentLog }
   )
+  const failed = Promise.withResolvers<Error>()
+  ledger.addEventListener('halt', ({ detail }) => failed.resolve(detail))
   const sandbox = createSandbox({ lazy: !config.compute })
   const policy = createPolicy(policySettings(config))
   const scheduler = createScheduler(
@@ -224,6 +228,7 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
     },
     configure: live.configure,
     ...createLending({ config: live, policy, scheduler, sandbox }),
+    failed: failed.promise,
     stop,
     [Symbol.asyncDispose]: stop
   }

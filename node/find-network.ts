@@ -13,14 +13,18 @@ import {
   type NetworkDefinition,
   NetworkError,
   networkId,
+  peerOf,
   saveNetwork,
   verifyNetwork
 } from '../bootstrap/index.ts'
+import { KeyInUseError } from '../ledger/index.ts'
 import type { Config } from './settings.ts'
 
 const SHIPPED = fileURLToPath(new URL('../bootstrap/network.json', import.meta.url))
 const FIRST_RETRY_MS = 500
 const LAST_RETRY_MS = 15_000
+/** Of silence where nobody else should be. */
+const OWN_ADDRESS_MS = 1_500
 
 export interface FindNetworkInit {
   config: Config
@@ -97,6 +101,23 @@ export async function findNetwork(init: FindNetworkInit): Promise<FoundNetwork> 
       'this node knows no network; join one with --seed ADDRESS or --network FILE, or found one with: artel seed'
     )
   }
+}
+
+/**
+ * A copy of a seed's folder has nobody to ask but the seed itself: who answers as this node at an address that the
+ * definition gives for it, before this process listens anywhere, is another process with its key.
+ *
+ * @throws {KeyInUseError}
+ */
+export async function refuseCopy(
+  network: NetworkDefinition,
+  { peerId }: Identity,
+  signal: AbortSignal
+): Promise<void> {
+  const own = network.seeds.filter(address => peerOf(address) === peerId.toString())
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(OWN_ADDRESS_MS)])
+  const answers = await Promise.allSettled(own.map(address => fetchNetwork(address, { signal: limit })))
+  if (answers.some(({ status }) => status === 'fulfilled')) throw new KeyInUseError(peerId.toString())
 }
 
 async function askSeeds({ config, logger, signal }: FindNetworkInit): Promise<NetworkDefinition> {

@@ -27,13 +27,15 @@ export interface CertifierInit {
     body: unknown,
     options: { signal: AbortSignal }
   ): Promise<unknown>
+  /** Resolves when the witness told what it knows of the own chain, which may change what is to be certified. */
+  heard(witness: AccountId, signal: AbortSignal): Promise<void>
+  /** Whether the run is still what this node wants to have certified. */
+  isCurrent(segment: HashedSegment): boolean
   /** The next run to certify, if there is one. */
   next(): HashedSegment | undefined
   hasNext(): boolean
   /** What `next` gave survives a power cut. */
   synced(): Promise<void>
-  /** Number of the account's first order without certificate. */
-  position(): number
   /** A run got its certificate. */
   onCertified(bytes: Uint8Array): void
   /** Enough witnesses refuse for good. */
@@ -67,8 +69,8 @@ function answerFrom(value: unknown): Answer {
 }
 
 export function createCertifier(init: CertifierInit): Certifier {
-  const { network, log, request, next, synced, hasNext, position, onCertified, onRefused, since, adopt } =
-    init
+  const { network, log, request, heard, isCurrent, next, synced, hasNext } = init
+  const { onCertified, onRefused, since, adopt } = init
   const quorum = quorumOf(network)
   let idle: AbortController | undefined
   let awake = new AbortController()
@@ -91,6 +93,8 @@ export function createCertifier(init: CertifierInit): Certifier {
     while (!signal.aborted) {
       try {
         const limit = AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)])
+        await heard(witness, limit)
+        if (!isCurrent(segment)) return undefined
         const answer = answerFrom(await request(witness, 'vote', [told, bytes], { signal: limit }))
         told = []
         if ('vote' in answer) {
@@ -109,7 +113,7 @@ export function createCertifier(init: CertifierInit): Certifier {
         if (answer.refusal === 'ahead') {
           const chain = await request(witness, 'chain', [segment.account, segment.seq], { signal: limit })
           adopt(segmentsFrom(list(chain, 'an answer', 3)[1]))
-          if (position() !== segment.seq) return undefined
+          if (!isCurrent(segment)) return undefined
         }
       } catch (error) {
         if (signal.aborted) return undefined
@@ -139,7 +143,7 @@ export function createCertifier(init: CertifierInit): Certifier {
           if (refused > network.witnesses.length - quorum) onRefused(answer)
         }
         const isHopeless = refused > network.witnesses.length - quorum
-        if (votes.length >= quorum || isHopeless || position() !== segment.seq) enough.abort(WOKEN)
+        if (votes.length >= quorum || isHopeless || !isCurrent(segment)) enough.abort(WOKEN)
       })
     )
     if (votes.length < quorum) return undefined

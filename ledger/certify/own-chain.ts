@@ -7,9 +7,11 @@ import type { LedgerNetwork } from '../records/network.ts'
 import { type Body, bodyFromTuple, bodyToTuple, orderHash, totalOf } from '../records/order.ts'
 import {
   type HashedSegment,
+  lastSeq,
   MAX_SEGMENT_BYTES,
   MAX_SEGMENT_ORDERS,
   ORDER_DOMAIN,
+  tipOf,
   withHashes
 } from '../records/segment.ts'
 import type { AccountId, Micro } from '../records/types.ts'
@@ -27,6 +29,8 @@ export interface OwnChain {
   /** What goes to the witnesses next, if anything. On disk for good before it is given out. */
   takePending(): HashedSegment | undefined
   hasPending(): boolean
+  /** Whether a run that was given out is still the one that waits for its certificate. */
+  isPending(run: HashedSegment): boolean
   /** To be called when the book has moved on. */
   settle(): void
   giveUp(error: Error): void
@@ -164,6 +168,10 @@ export function createOwnChain({ network, signer, store, book }: OwnChainInit): 
       })
     },
     hasPending: () => pending.size > 0,
+    isPending: run => {
+      const last = pending.get(lastSeq(run))
+      return run.seq === book.account(account).seq && last != null && isEqual(last.hash, tipOf(run))
+    },
     settle: () => {
       const { seq: certified, tip: certifiedTip } = book.account(account)
       const own = pending.get(certified - 1)

@@ -35,8 +35,8 @@ export interface ChannelInit {
   libp2p: ChannelLibp2p
   protocol: string
   log: Logger
-  /** Answers a request of a peer (or of this node itself); a throw ends the stream. */
-  serve(peer: string, method: string, body: unknown): Promise<unknown>
+  /** Answers a request of a peer (or of this node itself, without connection); a throw ends the stream. */
+  serve(peer: string, method: string, body: unknown, connection: Connection | undefined): Promise<unknown>
 }
 
 /** Requests and answers over one persistent stream per peer and direction. */
@@ -44,6 +44,13 @@ export interface Channel {
   start(): Promise<void>
   stop(): Promise<void>
   request(peer: string, method: string, body: unknown, options: { signal: AbortSignal }): Promise<unknown>
+  /** One request to the other end of this connection, on a stream of its own. */
+  requestOn(
+    connection: Connection,
+    method: string,
+    body: unknown,
+    options: { signal: AbortSignal }
+  ): Promise<unknown>
 }
 
 interface Outgoing {
@@ -71,7 +78,7 @@ export function createChannel({ libp2p, protocol, log, serve }: ChannelInit): Ch
         const bytes = (await lp.read()).subarray()
         const message = list(fromBytes(bytes, MAX_MESSAGE_BYTES, 'a request'), 'a request', 3)
         const id = integer(message[0], 'id', 0, Number.MAX_SAFE_INTEGER)
-        const work = serve(peer, String(message[1]).slice(0, 32), message[2])
+        const work = serve(peer, String(message[1]).slice(0, 32), message[2], connection)
           .then(body => lp.write(toBytes([id, body])))
           .catch(error => stream.abort(error as Error))
         working.add(work)
@@ -140,8 +147,19 @@ export function createChannel({ libp2p, protocol, log, serve }: ChannelInit): Ch
         )
       }
     },
+    requestOn: async (connection, method, body, { signal }) => {
+      const stream = await connection.newStream(protocol, { signal })
+      try {
+        const lp = framed(stream, MAX_MESSAGE_BYTES)
+        await lp.write(toBytes([0, method, body]), { signal })
+        const bytes = (await lp.read({ signal })).subarray()
+        return list(fromBytes(bytes, MAX_MESSAGE_BYTES, 'an answer'), 'an answer', 2)[1]
+      } finally {
+        stream.abort(new Error('one answer was wanted'))
+      }
+    },
     request: async (peer, method, body, { signal }) => {
-      if (peer === libp2p.peerId.toString()) return serve(peer, method, body)
+      if (peer === libp2p.peerId.toString()) return serve(peer, method, body, undefined)
       let opening = outgoing.get(peer)
       if (opening == null) {
         opening = open(peer, signal)

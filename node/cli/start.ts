@@ -80,9 +80,10 @@ async function start(role: NodeRole, options: OutputOptions & Record<string, unk
     print({ ...ready, dashboard: node.gateway?.url }, options, it =>
       describe({ ...it, founds, dashboard: it.dashboard && `${it.dashboard}/#token=${node.gateway?.token}` })
     )
-    await aborted(signal)
+    const failure = await Promise.race([aborted(signal), node.failed])
     await closeControl()
     await node.stop()
+    if (failure != null) throw failure
     print({ event: 'stopped' }, options, () => 'stopped')
     return 0
   })

@@ -206,3 +206,14 @@ export async function askWitness(
     await libp2p.stop()
   }
 }
+
+/** Answers every request of the ledger's protocol with the same. */
+export async function answerAll({ libp2p }: TestNode, network: string, answer: () => unknown): Promise<void> {
+  await libp2p.handle(`/artel/${network}/ledger/1`, async stream => {
+    const lp = lpStream(stream)
+    for (;;) {
+      const [id] = dagCbor.decode((await lp.read()).subarray()) as [number]
+      await lp.write(dagCbor.encode([id, answer()]))
+    }
+  })
+}

@@ -113,6 +113,7 @@ async function startBadWitness() {
         method === 'vote'
           ? vote()
           : {
+              speak: [],
               chain: [0, [], null],
               sync: [0, [[3, forged]]],
               checkpoint: [2 ** 30, 100, new Uint8Array(32), encode([[3, forged]]), forged],
