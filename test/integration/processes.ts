@@ -220,6 +220,11 @@ export class Processes {
     return this.#start(CLIENT, data, [data, this.seedAddress, JSON.stringify(what), ...args], options)
   }
 
+  /** Any other program of the tests. */
+  program(file: string, args: string[]): Program {
+    return this.#start(file, '', args)
+  }
+
   run(args: string[]): Program {
     return this.#start(CLI, '', ['run', ...args, '--json', '--seed', this.seedAddress])
   }
