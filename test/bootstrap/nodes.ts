@@ -13,7 +13,7 @@ import {
 } from '../../bootstrap/index.ts'
 
 /** Waits until `condition` holds; the deadline only ends a test that has failed anyway. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string, deadlineMs = 20_000) {
+export async function until(condition: () => boolean | Promise<boolean>, what: string, deadlineMs = 60_000) {
   const end = Date.now() + deadlineMs
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`)

@@ -4,8 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-describe('house: several test files at a time', function () {
-  this.timeout(60_000)
+describe('house: several test files at a time', () => {
   let folder: string
 
   before(() => {

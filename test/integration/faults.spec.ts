@@ -6,7 +6,7 @@ import { accepted, checkCredits, checkRight, type End, end, progress, work } fro
 // Long enough to be interrupted several times.
 const LONG = 60_000
 // Long enough that a lease expires in silence (4 s) while one worker alone does the rest of the job.
-const LONGER = 200_000
+const LONGER = 120_000
 const sum = (items: number): number => (items * (items + 1)) / 2
 
 const jobOf = async (client: Program): Promise<string> =>

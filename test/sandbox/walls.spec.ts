@@ -55,8 +55,7 @@ async function inside(probe: string, look?: (pid: number) => void): Promise<Reco
   }
 }
 
-describe('sandbox: the walls from inside', function () {
-  this.timeout(60_000)
+describe('sandbox: the walls from inside', () => {
   const TRY = `const attempt = async f => { try { return await f() } catch (e) { return e.code ?? e.message } };
     const fs = require('fs'), net = require('net'), cp = require('child_process');`
 
@@ -125,9 +124,7 @@ describe('sandbox: the walls from inside', function () {
   })
 })
 
-describe('sandbox: when the isolate has fallen', function () {
-  this.timeout(60_000)
-
+describe('sandbox: when the isolate has fallen', () => {
   /** What an outcome of a session says whose child runs this instead of node. */
   async function attack(script: string): Promise<string> {
     const { child, pid } = await spawnNative(asChild(script))

@@ -10,8 +10,7 @@ import { address, until } from '../bootstrap/nodes.ts'
 
 const GRANT = 100_000_000n
 
-describe('scheduler: delegation', function () {
-  this.timeout(60_000)
+describe('scheduler: delegation', () => {
   let folder: string
   let client: ArtelNode
   let stranger: ArtelNode

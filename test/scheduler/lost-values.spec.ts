@@ -10,8 +10,7 @@ import { alone } from './alone.ts'
 
 const items = Array.from({ length: 50_000 }, (_, i) => i * 1.5)
 
-describe('scheduler: values that were lost with the power', function () {
-  this.timeout(60_000)
+describe('scheduler: values that were lost with the power', () => {
   const sandbox = createSandbox({ warm: 1 })
   let directory: string
   let key: PrivateKey

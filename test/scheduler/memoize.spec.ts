@@ -13,8 +13,7 @@ import { alone } from './alone.ts'
 
 const squares = { type: 'map', items: [1, 2, 3], fn: 'x => x * x', memoize: true }
 
-describe('scheduler: memoised results', function () {
-  this.timeout(60_000)
+describe('scheduler: memoised results', () => {
   const sandbox = createSandbox({ warm: 1 })
   let directory: string
   let key: PrivateKey

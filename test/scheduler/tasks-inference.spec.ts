@@ -125,8 +125,7 @@ async function reference(model: Uint8Array, feeds: Record<string, { dims: number
   return outputs
 }
 
-describe('ml_inference', function () {
-  this.timeout(60_000)
+describe('ml_inference', () => {
   const runner = new WorkRunner()
   before(() => runner.start())
   after(() => runner.stop())

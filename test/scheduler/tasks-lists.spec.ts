@@ -40,8 +40,7 @@ const echo = (() => {
   ])
 })()
 
-describe('tasks over lists', function () {
-  this.timeout(60_000)
+describe('tasks over lists', () => {
   const runner = new WorkRunner()
   before(() => runner.start())
   after(() => runner.stop())

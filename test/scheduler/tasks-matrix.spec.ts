@@ -60,8 +60,7 @@ function assertClose(actual: Value, expected: Value, most = 1e-9): void {
 
 const size = fc.integer({ min: 1, max: 21 })
 
-describe('matrix', function () {
-  this.timeout(60_000)
+describe('matrix', () => {
   const runner = new WorkRunner()
   before(() => runner.start())
   after(() => runner.stop())

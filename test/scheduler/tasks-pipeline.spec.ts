@@ -5,8 +5,7 @@ import { WorkRunner } from './run-work.ts'
 const pipeline = (...nodes: object[]) => ({ type: 'pipeline', nodes })
 const script = (source: string) => ({ type: 'script', source: `export default ${source}` })
 
-describe('pipeline', function () {
-  this.timeout(60_000)
+describe('pipeline', () => {
   const runner = new WorkRunner()
   before(() => runner.start())
   after(() => runner.stop())

@@ -23,8 +23,7 @@ const sorted = <T>(items: T[], key: (item: T, index: number) => Key, sign = 1): 
     .sort(byKey(key, sign))
     .map(([item]) => item)
 
-describe('tasks: sort', function () {
-  this.timeout(60_000)
+describe('tasks: sort', () => {
   const runner = new WorkRunner()
   before(() => runner.start())
   after(() => runner.stop())

@@ -16,8 +16,7 @@ const progress = (job: Job, units: number): Promise<void> =>
     job.addEventListener('end', () => reject(new Error('the job ended before')), { once: true })
   })
 
-describe('jobs of several stages', function () {
-  this.timeout(60_000)
+describe('jobs of several stages', () => {
   const sandbox = createSandbox({ warm: 2 })
   let directory: string
   let key: PrivateKey

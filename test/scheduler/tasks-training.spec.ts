@@ -34,8 +34,7 @@ function digits(perDigit: number, from: number) {
   return { x: { rows, cols: 784, data }, y: classes }
 }
 
-describe('ml_train_step', function () {
-  this.timeout(60_000)
+describe('ml_train_step', () => {
   const runner = new WorkRunner()
   before(() => runner.start())
   after(() => runner.stop())

@@ -25,8 +25,7 @@ describe('services: dashboard', () => {
   let url: string
   let token: string
 
-  before(async function () {
-    this.timeout(60_000)
+  before(async () => {
     assert.ok(existsSync(BUILT), 'the dashboard is not built: npm run build:ui')
     await processes.seed()
     workers = await Promise.all([1, 2].map(() => processes.worker()))
@@ -291,8 +290,7 @@ describe('services: dashboard', () => {
     assert.deepEqual(browser.errors, [])
   })
 
-  it('says that its node is gone, and goes on by itself when it is back', async function () {
-    this.timeout(60_000)
+  it('says that its node is gone, and goes on by itself when it is back', async () => {
     await enter()
     await open('ledger')
     await page.getByText('In the whole network').waitFor()

@@ -76,7 +76,7 @@ while (!signal.aborted && !out) {
     ])
     out = ended === 'out'
   } catch (error) {
-    if (!signal.aborted) told = (error as Error).message
+    if (!signal.aborted) told = String(error)
   }
   await delay(100)
 }

@@ -22,8 +22,8 @@ export interface Target {
   signal: AbortSignal
 }
 
-/** One round, run again after whatever it threw until the time is over, or until it says that the node holds it off. */
-export type Attack = (target: Target) => Promise<'out' | void>
+/** One round, run again after whatever it threw until the time is over, or until it resolves with 'out': the node holds it off. */
+export type Attack = (target: Target) => Promise<unknown>
 
 const MIB = 1 << 20
 const FRAME_BYTES = 256 * MIB - 1
