@@ -1,0 +1,54 @@
+import type { State } from './contract.ts'
+
+class VmError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = new.target.name
+  }
+}
+
+/** The command, its count of words or a number in it is wrong; the message holds the value. */
+export class UsageError extends VmError {}
+/** There is no such thing, or the caller may not see it: the two cannot be told apart from outside. */
+export class NotFoundError extends VmError {}
+/** The caller sees the machine and may not do this to it. */
+export class ForbiddenError extends VmError {}
+/** The figures do not fit what is registered, or the command's signature, time or host is wrong. */
+export class AuthError extends VmError {}
+export class ExistsError extends VmError {}
+export class QuotaError extends VmError {}
+/** The host has no room, or an image is not what it says. */
+export class StorageError extends VmError {}
+/** Another operation holds the machine. */
+export class BusyError extends VmError {}
+/** The machine's state does not allow it. */
+export class StateError extends VmError {
+  constructor(id: string, state: State, needed: string) {
+    super(`machine ${id} is ${state}; ${needed}`)
+  }
+}
+/** The guest did not let go of a device within the deadline. */
+export class GuestHoldsError extends VmError {}
+/** QEMU refused a command, fell silent or could not be started. */
+export class QemuError extends VmError {}
+/** The database does not answer; what it said stays in the log. */
+export class DatabaseError extends VmError {}
+/** Walls, QEMU or KVM are missing on this host. */
+export class HostUnfitError extends VmError {}
+
+/** Exit code of the command line and HTTP status of each. */
+export const VERDICTS: Record<string, { exit: number; status: number }> = {
+  UsageError: { exit: 2, status: 400 },
+  AuthError: { exit: 3, status: 401 },
+  ForbiddenError: { exit: 3, status: 403 },
+  NotFoundError: { exit: 4, status: 404 },
+  ExistsError: { exit: 5, status: 409 },
+  BusyError: { exit: 5, status: 409 },
+  StateError: { exit: 5, status: 409 },
+  GuestHoldsError: { exit: 5, status: 409 },
+  QuotaError: { exit: 6, status: 403 },
+  StorageError: { exit: 6, status: 507 },
+  QemuError: { exit: 7, status: 502 },
+  DatabaseError: { exit: 7, status: 503 },
+  HostUnfitError: { exit: 7, status: 503 }
+}

@@ -1,0 +1,134 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Logger } from '@libp2p/interface'
+import type { Machine, Role, Uuid } from '../contract.ts'
+import { type Action, mayDo } from '../core/roles.ts'
+import { BusyError, ForbiddenError, NotFoundError } from '../errors.ts'
+import { deviceName } from '../qemu/arguments.ts'
+import type { Programs } from '../qemu/walls.ts'
+import type { Database } from '../store/database.ts'
+import * as records from '../store/records.ts'
+
+export interface Quotas {
+  machines: number
+  ramMb: number
+  cpu: number
+  diskGb: number
+}
+
+export interface MachinesInit {
+  /** 0700; machines, layers and images lie here */
+  folder: string
+  /** what one owner may register */
+  quotas: Quotas
+  now(): number
+}
+
+export interface MachinesComponents {
+  database: Database
+  programs: Programs
+  log: Logger
+}
+
+/** What the parts of this room share. */
+export interface Context extends MachinesInit, MachinesComponents {
+  /** of this run of the node: what an earlier one held is void */
+  epoch: string
+  layerFile(layer: Uuid): string
+  machineFolder(machine: Uuid): string
+  /** Finds a machine by the caller's word and looks whether he may. @throws NotFoundError, ForbiddenError */
+  find(caller: string, id: string, action: Action): Promise<Machine>
+  /** Does the work while nobody else may. @throws BusyError that names who holds the machine */
+  hold<T>(caller: string, machine: Machine, kind: string, work: () => Promise<T>): Promise<T>
+  note(machine: Uuid, kind: string, detail?: string): Promise<void>
+  onEvent: Set<(event: records.VmEvent) => void>
+  /** Writes what is needed to run the machine beside its folder, so that a lost database can be built again. */
+  describe(machine: Uuid): Promise<void>
+}
+
+export async function createContext(init: MachinesInit, components: MachinesComponents): Promise<Context> {
+  const { database: db } = components
+  const { folder, now } = init
+  const layers = join(folder, 'layers')
+  const machines = join(folder, 'machines')
+  await mkdir(layers, { recursive: true, mode: 0o700 })
+  await mkdir(machines, { recursive: true, mode: 0o700 })
+  const epoch = randomUUID()
+  const onEvent = new Set<(event: records.VmEvent) => void>()
+  let lastSeq = 0
+
+  async function find(caller: string, id: string, action: Action): Promise<Machine> {
+    const own = await records.ownMachine(db, caller, id)
+    if (own !== undefined) return own
+    const shared = await records.sharedMachines(db, caller, id)
+    const [first] = shared
+    if (first === undefined) throw new NotFoundError(`there is no machine ${id}`)
+    const allowed = shared.find(({ role }: { role: Role }) => mayDo(role, action))
+    if (allowed === undefined)
+      throw new ForbiddenError(`as ${first.role} of machine ${id} you may not do this`)
+    return allowed.machine
+  }
+
+  return {
+    ...init,
+    ...components,
+    epoch,
+    onEvent,
+    layerFile: layer => join(layers, layer),
+    machineFolder: machine => join(machines, machine),
+    find,
+    async hold(caller, machine, kind, work) {
+      const held = await records.holdMachine(db, machine.uuid, { kind, caller, epoch, startedAt: now() })
+      if (held !== undefined) {
+        const since = new Date(held.startedAt).toISOString()
+        throw new BusyError(`machine ${machine.id} is held by ${held.kind} of ${held.caller} since ${since}`)
+      }
+      try {
+        return await work()
+      } finally {
+        await records.releaseMachine(db, machine.uuid, epoch)
+      }
+    },
+    async note(machine, kind, detail = '') {
+      // one writer: ms times 1,000 leaves room for a thousand within one
+      lastSeq = Math.max(lastSeq + 1, now() * 1_000)
+      const event = { seq: lastSeq, machine, at: now(), kind, detail: detail.slice(0, 500) }
+      await records.insertEvent(db, event)
+      for (const listener of onEvent) listener(event)
+    },
+    async describe(uuid) {
+      const machine = await records.machineByUuid(db, uuid)
+      const disks = await records.disksOf(db, uuid)
+      const chains = await Promise.all(
+        disks.map(async disk => ({
+          ...disk,
+          device: deviceName(disk.uuid),
+          chain: await records.chainOf(db, disk.top)
+        }))
+      )
+      const own = join(machines, uuid)
+      await mkdir(own, { recursive: true, mode: 0o700 })
+      await writeWhole(
+        join(own, 'machine.json'),
+        JSON.stringify({ version: 1, machine, disks: chains }, undefined, 2)
+      )
+    }
+  }
+}
+
+/** All of it or what was there before, also after a loss of power. */
+async function writeWhole(file: string, text: string) {
+  const temporary = `${file}.${randomUUID()}`
+  const handle = await open(temporary, 'wx', 0o600)
+  try {
+    await handle.writeFile(text)
+    await handle.sync()
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  } finally {
+    await handle.close()
+  }
+  await rename(temporary, file)
+}

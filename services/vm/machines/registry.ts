@@ -1,0 +1,339 @@
+import { randomUUID } from 'node:crypto'
+import { rm, stat, statfs } from 'node:fs/promises'
+import type { Disk, Machine, Role, State, Uuid } from '../contract.ts'
+import { parseFigure, parseId } from '../core/grammar.ts'
+import {
+  AuthError,
+  ExistsError,
+  ForbiddenError,
+  GuestHoldsError,
+  NotFoundError,
+  QuotaError,
+  StorageError,
+  UsageError
+} from '../errors.ts'
+import { blockdev, deviceName, diskDevice, HOTPLUG_SLOTS, INSIDE, nodeName } from '../qemu/arguments.ts'
+import { checkImage, createImage } from '../qemu/images.ts'
+import { linkInto } from '../qemu/process.ts'
+import * as records from '../store/records.ts'
+import type { Context } from './context.ts'
+import type { Power } from './power.ts'
+
+const GB = 1024 ** 3
+const UNPLUG_MS = 15_000
+/** An empty qcow2 of any allowed size needs less. */
+const LEAST_ROOM_BYTES = 64 * 1024 ** 2
+
+export interface MachineRow {
+  uuid: Uuid
+  id: string
+  owner: string
+  ramMb: number
+  cpu: number
+  authenticated: boolean
+  state: State
+  pending: Machine['pending']
+}
+
+export interface DiskRow {
+  id: string
+  vm: string
+  sizeGb: number
+}
+
+export interface CheckRow {
+  id: string
+  state: State
+  folder: 'ok' | 'absent' | 'missing'
+  process: 'running' | 'none' | 'unexpected'
+  qmp: string
+  disks: string
+  isSound: boolean
+}
+
+/** What is registered: machines, disks, who may use them. The words of a client get here and are looked at here. */
+export interface Registry {
+  auth(caller: string, id: string, ram: string, cpu: string): Promise<'registered' | 'authenticated'>
+  add(caller: string, id: string, ram: string, cpu: string): Promise<MachineRow>
+  list(caller: string, options?: { isAuthenticated?: boolean }): Promise<MachineRow[]>
+  show(caller: string, id: string): Promise<MachineRow & { disks: DiskRow[] }>
+  update(caller: string, id: string, ram: string, cpu: string): Promise<'updated' | 'pending'>
+  logout(caller: string, id: string): Promise<void>
+  remove(caller: string, id: string): Promise<void>
+  restore(caller: string, id: string): Promise<void>
+  listDisks(caller: string): Promise<DiskRow[]>
+  addDisk(caller: string, disk: string, id: string, gb: string): Promise<'attached' | 'added'>
+  removeDisk(caller: string, disk: string): Promise<void>
+  check(caller: string): Promise<CheckRow[]>
+  grant(caller: string, id: string, peer: string, role: Role | 'none'): Promise<void>
+  events(caller: string, id: string, after: number): Promise<records.VmEvent[]>
+}
+
+export function createRegistry(context: Context, power: Power): Registry {
+  const { database: db, quotas } = context
+
+  const rowOf = (machine: Machine): MachineRow => ({
+    uuid: machine.uuid,
+    id: machine.id,
+    owner: machine.owner,
+    ramMb: machine.ramMb,
+    cpu: machine.cpu,
+    authenticated: machine.authenticated,
+    state: machine.active ? power.state(machine) : 'removed',
+    pending: machine.pending
+  })
+
+  function within(totals: records.Totals, more: Partial<records.Totals>) {
+    for (const key of ['machines', 'ramMb', 'cpu', 'diskGb'] as const) {
+      const wanted = totals[key] + (more[key] ?? 0)
+      if (wanted > quotas[key])
+        throw new QuotaError(`you would have ${wanted} ${key}; this host allows ${quotas[key]}`)
+    }
+  }
+
+  async function register(caller: string, words: [string, string, string], authenticated: boolean) {
+    const id = parseId(words[0])
+    const ramMb = parseFigure(words[1], 'ram')
+    const cpu = parseFigure(words[2], 'cpu')
+    const machine: Machine = {
+      ...{ uuid: randomUUID(), owner: caller, id, ramMb, cpu, authenticated },
+      ...{ active: true, desired: 'stopped', pending: undefined, spec: { boot: { kind: 'disk' } } }
+    }
+    const isNew = await db.transaction(async queries => {
+      if (!(await records.insertMachine(queries, machine, context.now()))) return false
+      within(await records.totalsOf(queries, caller), {})
+      return true
+    })
+    if (!isNew) return undefined
+    await context.describe(machine.uuid)
+    await context.note(machine.uuid, 'registered')
+    return machine
+  }
+
+  async function update(caller: string, words: [string, string, string]) {
+    const id = parseId(words[0])
+    const figures = { ramMb: parseFigure(words[1], 'ram'), cpu: parseFigure(words[2], 'cpu') }
+    const machine = await context.find(caller, id, 'resize')
+    return context.hold(caller, machine, 'update', async () => {
+      const more = { ramMb: figures.ramMb - machine.ramMb, cpu: figures.cpu - machine.cpu }
+      within(await records.totalsOf(db, machine.owner), more)
+      const isOn = power.live(machine.uuid).observe().isAlive
+      await records.updateMachine(
+        db,
+        machine.uuid,
+        isOn ? { pending: figures } : { ...figures, pending: undefined }
+      )
+      await context.describe(machine.uuid)
+      return isOn ? ('pending' as const) : ('updated' as const)
+    })
+  }
+
+  async function addDisk(caller: string, words: [string, string, string]) {
+    const [id, vm] = [parseId(words[0], 'disk'), parseId(words[1])]
+    const sizeGb = parseFigure(words[2], 'size')
+    const machine = await context.find(caller, vm, 'disks')
+    return context.hold(caller, machine, 'disk', async () => {
+      const { bavail, bsize } = await statfs(context.folder)
+      if (bavail * bsize < LEAST_ROOM_BYTES) throw new StorageError('this host has no room for another disk')
+      const attached = await records.disksOf(db, machine.uuid)
+      if (attached.length >= HOTPLUG_SLOTS)
+        throw new QuotaError(`machine ${vm} has ${attached.length} disks; at most ${HOTPLUG_SLOTS}`)
+      const disk: Disk = {
+        ...{ uuid: randomUUID(), top: randomUUID(), owner: machine.owner, id },
+        ...{ machine: machine.uuid, sizeGb, active: true }
+      }
+      const file = context.layerFile(disk.top)
+      await createImage(context.programs, file, sizeGb * GB)
+      try {
+        await db.transaction(async queries => {
+          await records.insertLayer(queries, disk.top, undefined, machine.owner)
+          if (!(await records.insertDisk(queries, disk, context.now())))
+            throw new ExistsError(`there is a disk ${id} already; remove it or take another name`)
+          within(await records.totalsOf(queries, machine.owner), {})
+        })
+        if (!power.live(machine.uuid).observe().isAlive) return 'added' as const
+        await plug(machine, disk)
+        return 'attached' as const
+      } catch (error) {
+        await rm(file, { force: true })
+        await db.query('DELETE FROM disks WHERE uuid = $1', disk.uuid)
+        await db.query('DELETE FROM layers WHERE uuid = $1', disk.top)
+        throw error
+      } finally {
+        await context.describe(machine.uuid)
+      }
+    })
+  }
+
+  /** Puts a new disk into a running machine. */
+  async function plug(machine: Machine, disk: Disk) {
+    const handle = power.live(machine.uuid)
+    await linkInto(context.layerFile(disk.top), context.machineFolder(machine.uuid))
+    const pci =
+      await handle.ask<{ devices: { qdev_id: string; pci_bridge?: { devices?: unknown[] } }[] }[]>(
+        'query-pci'
+      )
+    const ports = pci.flatMap(({ devices }) => devices).filter(({ qdev_id }) => /^port\d+$/.test(qdev_id))
+    const free = ports.find(({ pci_bridge }) => (pci_bridge?.devices?.length ?? 0) === 0)
+    if (free === undefined) throw new QuotaError(`machine ${machine.id} has no free slot`)
+    await handle.ask(
+      'blockdev-add',
+      blockdev([disk.top], () => `${INSIDE.run}/${disk.top}`)
+    )
+    try {
+      await handle.ask('device_add', diskDevice(disk.uuid, disk.top, Number(free.qdev_id.slice(4))))
+    } catch (error) {
+      await handle.ask('blockdev-del', { 'node-name': nodeName(disk.top) })
+      throw error
+    }
+    await context.note(machine.uuid, 'disk-attached', disk.id)
+  }
+
+  async function unplug(machine: Machine, disk: Disk) {
+    const handle = power.live(machine.uuid)
+    const id = deviceName(disk.uuid)
+    const gone = handle.expect(
+      ({ event, data }) => event === 'DEVICE_DELETED' && data.device === id,
+      UNPLUG_MS
+    )
+    gone.catch(() => {}) // awaited below
+    await handle.ask('device_del', { id })
+    await gone.catch(() => {
+      throw new GuestHoldsError(
+        `the guest did not let go of disk ${disk.id} within ${UNPLUG_MS / 1000} s; unmount it or stop ${machine.id}`
+      )
+    })
+    await handle.ask('blockdev-del', { 'node-name': nodeName(disk.top) })
+  }
+
+  async function inspect(machine: Machine): Promise<CheckRow> {
+    const handle = power.live(machine.uuid)
+    const seen = handle.observe()
+    const hasFolder = await stat(context.machineFolder(machine.uuid)).then(
+      () => true,
+      () => false
+    )
+    const disks = machine.active ? await records.disksOf(db, machine.uuid) : []
+    const found = await Promise.all(
+      disks.map(async disk => ({
+        id: disk.id,
+        found: await checkImage(context.programs, context.layerFile(disk.top))
+      }))
+    )
+    const broken = found.filter(({ found }) => found !== 'ok')
+    const isWanted = machine.active && machine.desired !== 'stopped'
+    const folder = hasFolder ? 'ok' : machine.active ? 'missing' : 'absent'
+    const process = !seen.isAlive ? 'none' : isWanted ? 'running' : 'unexpected'
+    return {
+      id: machine.id,
+      state: rowOf(machine).state,
+      folder,
+      process,
+      qmp: seen.qmp,
+      disks:
+        broken.length === 0
+          ? `${disks.length} ok`
+          : broken.map(({ id, found }) => `${id}: ${found}`).join('; '),
+      isSound:
+        folder !== 'missing' &&
+        process !== 'unexpected' &&
+        broken.length === 0 &&
+        (!isWanted || seen.isAlive) &&
+        seen.qmp !== 'silent'
+    }
+  }
+
+  return {
+    async auth(caller, ...words) {
+      const machine = await register(caller, words, true)
+      if (machine !== undefined) return 'registered'
+      const known = (await records.ownMachine(db, caller, words[0]))!
+      if (known.ramMb !== Number(words[1]) || known.cpu !== Number(words[2]))
+        throw new AuthError(
+          `machine ${known.id} is registered with other figures than ${words[1]} MB and ${words[2]} CPUs`
+        )
+      await records.updateMachine(db, known.uuid, { authenticated: true })
+      return 'authenticated'
+    },
+    async add(caller, ...words) {
+      const machine = await register(caller, words, false)
+      if (machine === undefined)
+        throw new ExistsError(`there is a machine ${words[0]} already; UPDATE_VM changes it`)
+      return rowOf(machine)
+    },
+    list: async (caller, options) => (await records.visibleMachines(db, caller, options)).map(rowOf),
+    async show(caller, word) {
+      const machine = await context.find(caller, parseId(word), 'see')
+      const disks = await records.disksOf(db, machine.uuid)
+      return { ...rowOf(machine), disks: disks.map(({ id, sizeGb }) => ({ id, sizeGb, vm: machine.id })) }
+    },
+    update: (caller, ...words) => update(caller, words),
+    async logout(caller, word) {
+      const { uuid } = await context.find(caller, parseId(word), 'authenticate')
+      await records.updateMachine(db, uuid, { authenticated: false })
+    },
+    async remove(caller, word) {
+      const machine = await context.find(caller, parseId(word), 'remove')
+      await context.hold(caller, machine, 'remove', async () => {
+        await records.updateMachine(db, machine.uuid, { desired: 'stopped' })
+        const handle = power.live(machine.uuid)
+        handle.operation = 'stop'
+        try {
+          await power.shutDown(machine, true)
+        } finally {
+          handle.operation = undefined
+        }
+        await db.transaction(queries => records.retireMachine(queries, machine.uuid, context.now()))
+        await context.note(machine.uuid, 'removed')
+      })
+    },
+    async restore(caller, word) {
+      const id = parseId(word)
+      const machine = await records.removedMachine(db, caller, id)
+      if (machine === undefined) throw new NotFoundError(`there is no removed machine ${id}`)
+      if ((await records.ownMachine(db, caller, id)) !== undefined)
+        throw new ExistsError(`there is a new machine ${id}; remove it first`)
+      await db.transaction(queries => records.reviveMachine(queries, machine.uuid))
+      await context.note(machine.uuid, 'restored')
+    },
+    async listDisks(caller) {
+      const disks = await records.visibleDisks(db, caller)
+      return disks.map(({ id, machineId, sizeGb }) => ({ id, vm: machineId, sizeGb }))
+    },
+    addDisk: (caller, ...words) => addDisk(caller, words),
+    async removeDisk(caller, word) {
+      const id = parseId(word, 'disk')
+      const disk = await records.ownDisk(db, caller, id)
+      if (disk === undefined) throw new NotFoundError(`there is no disk ${id}`)
+      const machine = (await records.machineByUuid(db, disk.machine))!
+      await context.hold(caller, machine, 'disk', async () => {
+        if (power.live(machine.uuid).observe().isAlive) await unplug(machine, disk)
+        await db.query(
+          'UPDATE disks SET active = 0, removed_at = $2 WHERE uuid = $1',
+          disk.uuid,
+          context.now()
+        )
+        await context.note(machine.uuid, 'disk-removed', id)
+        await context.describe(machine.uuid)
+      })
+    },
+    async check(caller) {
+      const machines = await records.visibleMachines(db, caller, { isEver: true })
+      return Promise.all(machines.map(inspect))
+    },
+    async grant(caller, word, peer, role) {
+      const machine = await context.find(caller, parseId(word), 'see')
+      if (machine.owner !== caller)
+        throw new ForbiddenError(`only the owner of ${machine.id} gives rights on it`)
+      if (peer === caller) throw new UsageError('the owner of a machine has every right on it already')
+      await db.transaction(queries =>
+        records.setGrant(queries, machine.uuid, peer, role === 'none' ? undefined : role)
+      )
+      await context.note(machine.uuid, 'granted', `${role} to ${peer}`)
+    },
+    async events(caller, word, after) {
+      const { uuid } = await context.find(caller, parseId(word), 'see')
+      return records.eventsOf(db, uuid, after, 200)
+    }
+  }
+}

@@ -1,0 +1,109 @@
+import { open, rm } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
+import type { Uuid } from '../contract.ts'
+import { StorageError } from '../errors.ts'
+import { blockdev, INSIDE } from './arguments.ts'
+import { type Bind, type Programs, runWalled } from './walls.ts'
+
+const QCOW2_MAGIC = 0x514649fb
+const HEADER_BYTES = 104
+/** Incompatible feature bits of qcow2 (docs/interop/qcow2.txt) that name or need another file or another reader. */
+const DATA_FILE_BIT = 1n << 2n
+const KNOWN_BITS = 0b11011n // dirty, corrupt, compression type, extended L2 entries
+const GB = 1024 ** 3
+
+const bindFolder = (file: string): Bind => ({ from: dirname(file), to: INSIDE.layers, isWritable: true })
+const insideOf = (file: string) => `${INSIDE.layers}/${basename(file)}`
+
+/** A new empty qcow2. @throws StorageError; then nothing is left of it */
+export async function createImage(
+  programs: Programs,
+  file: string,
+  bytes: number,
+  signal?: AbortSignal
+): Promise<void> {
+  await tell(
+    file,
+    runWalled(programs, [bindFolder(file)], ['create', '-q', '-f', 'qcow2', insideOf(file), String(bytes)], {
+      signal
+    })
+  )
+}
+
+export async function growImage(programs: Programs, file: string, sizeGb: number): Promise<void> {
+  const args = ['resize', '-q', '-f', 'qcow2', insideOf(file), String(sizeGb * GB)]
+  await runWalled(programs, [bindFolder(file)], args).catch(asStorage)
+}
+
+/** One image out of a chain, without the names of its layers. */
+export async function flattenChain(
+  programs: Programs,
+  layerFile: (uuid: Uuid) => string,
+  layers: readonly Uuid[],
+  target: string
+): Promise<void> {
+  const binds: Bind[] = [
+    ...layers.map(uuid => ({ from: layerFile(uuid), to: `/chain/${uuid}`, isWritable: false })),
+    bindFolder(target)
+  ]
+  const chain = `json:${JSON.stringify(blockdev(layers, uuid => `/chain/${uuid}`, false))}`
+  await tell(
+    target,
+    runWalled(programs, binds, ['convert', '-O', 'qcow2', '-U', chain, insideOf(target)], { ms: 600_000 })
+  )
+}
+
+/** Looks for damage in one layer. */
+export async function checkImage(programs: Programs, file: string): Promise<'ok' | string> {
+  const bind = { from: file, to: '/image', isWritable: false }
+  try {
+    await runWalled(programs, [bind], ['check', '-U', '-q', '-f', 'qcow2', '/image'], { ms: 2_000 })
+    return 'ok'
+  } catch (error) {
+    return (error as Error).message.slice(0, 200)
+  }
+}
+
+/**
+ * Reads of the first bytes what an uploaded disk is, before any program of QEMU opens it.
+ * @returns its size as the guest sees it, in bytes
+ * @throws StorageError where it is no qcow2 of version 2 or 3, or refers to another file, or is larger than allowed
+ */
+export async function inspectUpload(file: string, maxBytes: number): Promise<number> {
+  const handle = await open(file)
+  const header = Buffer.alloc(HEADER_BYTES)
+  try {
+    await handle.read(header, 0, HEADER_BYTES, 0)
+  } finally {
+    await handle.close()
+  }
+  const refuse = (why: string) => new StorageError(`the image was refused: ${why}`)
+  if (header.readUInt32BE(0) !== QCOW2_MAGIC) throw refuse('it is no qcow2')
+  const version = header.readUInt32BE(4)
+  if (version !== 2 && version !== 3) throw refuse(`qcow2 version ${version} is unknown`)
+  if (header.readBigUInt64BE(8) !== 0n)
+    throw refuse('it names a backing file; flatten it with qemu-img convert')
+  const features = version === 3 ? header.readBigUInt64BE(72) : 0n
+  if ((features & DATA_FILE_BIT) !== 0n) throw refuse('it names a data file')
+  if ((features & ~KNOWN_BITS) !== 0n) throw refuse(`it has unknown features ${features.toString(16)}`)
+  if (header.readUInt32BE(32) !== 0) throw refuse('it is encrypted')
+  const size = header.readBigUInt64BE(24)
+  if (size === 0n || size > BigInt(maxBytes)) throw refuse(`its disk has ${size} bytes; at most ${maxBytes}`)
+  return Number(size)
+}
+
+async function tell(file: string, work: Promise<unknown>): Promise<void> {
+  try {
+    await work
+  } catch (error) {
+    await rm(file, { force: true })
+    asStorage(error)
+  }
+}
+
+function asStorage(error: unknown): never {
+  throw new StorageError(
+    `qemu-img: ${(error as Error).message.replace(/[^\x20-\x7e]+/g, ' ').slice(0, 200)}`,
+    { cause: error }
+  )
+}

@@ -1,0 +1,15 @@
+export type Value = string | number | null
+export type Row = Record<string, Value>
+
+export interface Queries {
+  /** One statement with parameters $1, $2, …; its rows. */
+  query<T extends Row = Row>(sql: string, ...values: Value[]): Promise<T[]>
+}
+
+/** The one face of PostgreSQL and SQLite: the same statements run on both. */
+export interface Database extends Queries {
+  readonly kind: 'postgresql' | 'sqlite'
+  /** All or nothing. Transactions that would run beside each other behave as if one came after the other. */
+  transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>
+  close(): Promise<void>
+}

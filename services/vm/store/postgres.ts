@@ -1,0 +1,90 @@
+import pg from 'pg'
+import { DatabaseError } from '../errors.ts'
+import type { Database, Queries, Row, Value } from './database.ts'
+import { MIGRATIONS } from './schema.ts'
+import type { PostgresSettings } from './settings.ts'
+
+const CONNECTIONS = 8
+const CONNECT_MS = 5_000
+const STATEMENT_MS = 10_000
+const SERIALIZATION_FAILURE = '40001'
+const TRIES = 20
+/** Any number that no other program of this database takes for its own advisory lock. */
+const MIGRATION_LOCK = 7_270_061
+const INT8 = 20
+
+/** Connects and brings the tables up to date. @throws DatabaseError where the server does not answer or refuses */
+export async function openPostgres(settings: PostgresSettings): Promise<Database> {
+  const pool = new pg.Pool({
+    ...settings,
+    max: CONNECTIONS,
+    connectionTimeoutMillis: CONNECT_MS,
+    statement_timeout: STATEMENT_MS,
+    // every BIGINT of ours is below 2^53
+    types: {
+      getTypeParser: ((oid: number, format: 'text') =>
+        oid === INT8 ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser
+    }
+  })
+  pool.on('error', () => {}) // an idle connection was lost; the next query opens another or tells why not
+
+  const queriesOf = (client: pg.Pool | pg.PoolClient): Queries => ({
+    query: async <T extends Row>(sql: string, ...values: Value[]) =>
+      (await client.query(sql, values).catch(cause => Promise.reject(told(cause)))).rows as T[]
+  })
+
+  async function transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
+    for (let left = TRIES; ; left--) {
+      const client = await pool.connect().catch(cause => Promise.reject(told(cause)))
+      try {
+        await client.query('BEGIN ISOLATION LEVEL SERIALIZABLE')
+        const result = await work(queriesOf(client))
+        await client.query('COMMIT')
+        return result
+      } catch (error) {
+        await client.query('ROLLBACK').catch(() => {}) // the connection is gone; the error below says so
+        const cause = error instanceof DatabaseError ? error.cause : error
+        if ((cause as { code?: string })?.code !== SERIALIZATION_FAILURE || left === 1) throw error
+      } finally {
+        client.release()
+      }
+    }
+  }
+
+  try {
+    await migrate(pool)
+  } catch (error) {
+    await pool.end()
+    throw told(error)
+  }
+  return { kind: 'postgresql', ...queriesOf(pool), transaction, close: () => pool.end() }
+}
+
+async function migrate(pool: pg.Pool) {
+  const client = await pool.connect()
+  try {
+    await client.query('BEGIN')
+    await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK])
+    await client.query('CREATE TABLE IF NOT EXISTS artel_vm_schema (version BIGINT NOT NULL)')
+    const { rows } = await client.query('SELECT max(version) AS version FROM artel_vm_schema')
+    const version = Number(rows[0].version ?? 0)
+    for (let next = version; next < MIGRATIONS.length; next++) {
+      await client.query(MIGRATIONS[next]!)
+      await client.query('INSERT INTO artel_vm_schema VALUES ($1)', [next + 1])
+    }
+    await client.query('COMMIT')
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => {}) // the connection is gone; the error below says so
+    throw error
+  } finally {
+    client.release()
+  }
+}
+
+/** Callers read that the database failed, never its words: those may show tables, paths and values. */
+function told(cause: unknown): DatabaseError {
+  return new DatabaseError(
+    'the database of the machines does not answer as it should; its host finds why in the log',
+    { cause }
+  )
+}

@@ -1,0 +1,332 @@
+import type { Desired, Disk, Machine, Role, Snapshot, Spec, Uuid } from '../contract.ts'
+import type { Queries, Row } from './database.ts'
+
+const MACHINE = 'uuid, owner, id, ram_mb, cpu, active, authenticated, desired, pending, spec'
+const DISK = 'uuid, owner, id, machine, size_gb, active, top'
+
+function machineOf(row: Row): Machine {
+  return {
+    uuid: row.uuid as Uuid,
+    owner: row.owner as string,
+    id: row.id as string,
+    ramMb: row.ram_mb as number,
+    cpu: row.cpu as number,
+    active: row.active === 1,
+    authenticated: row.authenticated === 1,
+    desired: row.desired as Desired,
+    pending: row.pending === null ? undefined : JSON.parse(row.pending as string),
+    spec: JSON.parse(row.spec as string) as Spec
+  }
+}
+
+function diskOf(row: Row): Disk {
+  return {
+    uuid: row.uuid as Uuid,
+    owner: row.owner as string,
+    id: row.id as string,
+    machine: row.machine as Uuid,
+    sizeGb: row.size_gb as number,
+    active: row.active === 1,
+    top: row.top as Uuid
+  }
+}
+
+function snapshotOf(row: Row): Snapshot {
+  return {
+    uuid: row.uuid as Uuid,
+    machine: row.machine as Uuid,
+    name: row.name as string,
+    at: row.at as number,
+    isScheduled: row.scheduled === 1,
+    disks: JSON.parse(row.disks as string)
+  }
+}
+
+/** False where the owner has an active machine of that id. */
+export async function insertMachine(db: Queries, machine: Machine, now: number): Promise<boolean> {
+  const { uuid, owner, id, ramMb, cpu, authenticated, desired, spec } = machine
+  const rows = await db.query(
+    `INSERT INTO machines (${MACHINE}, created_at) VALUES ($1, $2, $3, $4, $5, 1, $6, $7, NULL, $8, $9)
+     ON CONFLICT DO NOTHING RETURNING uuid`,
+    ...[uuid, owner, id, ramMb, cpu, authenticated ? 1 : 0, desired, JSON.stringify(spec), now]
+  )
+  return rows.length === 1
+}
+
+/** The active machine of this owner and id. */
+export async function ownMachine(db: Queries, owner: string, id: string): Promise<Machine | undefined> {
+  const sql = `SELECT ${MACHINE} FROM machines WHERE owner = $1 AND id = $2 AND active = 1`
+  const [row] = await db.query(sql, owner, id)
+  return row && machineOf(row)
+}
+
+export async function machineByUuid(db: Queries, uuid: Uuid): Promise<Machine | undefined> {
+  const [row] = await db.query(`SELECT ${MACHINE} FROM machines WHERE uuid = $1`, uuid)
+  return row && machineOf(row)
+}
+
+/** Machines of others of this id that were opened to the peer. */
+export async function sharedMachines(
+  db: Queries,
+  peer: string,
+  id: string
+): Promise<{ machine: Machine; role: Role }[]> {
+  const rows = await db.query(
+    `SELECT ${MACHINE}, role FROM machines JOIN grants ON grants.machine = machines.uuid
+     WHERE peer = $1 AND id = $2 AND active = 1 ORDER BY owner`,
+    ...[peer, id]
+  )
+  return rows.map(row => ({ machine: machineOf(row), role: row.role as Role }))
+}
+
+/** What the peer may see, by id: its own, and what was opened to it. */
+export async function visibleMachines(
+  db: Queries,
+  peer: string,
+  { isEver = false, isAuthenticated = false } = {}
+): Promise<Machine[]> {
+  const rows = await db.query(
+    `SELECT ${MACHINE} FROM machines
+     WHERE (owner = $1 OR uuid IN (SELECT machine FROM grants WHERE peer = $1))
+       AND (active = 1 OR $2 = 1) AND (authenticated = 1 OR $3 = 0) ORDER BY id, created_at`,
+    ...[peer, isEver ? 1 : 0, isAuthenticated ? 1 : 0]
+  )
+  return rows.map(machineOf)
+}
+
+export async function activeMachines(db: Queries): Promise<Machine[]> {
+  return (await db.query(`SELECT ${MACHINE} FROM machines WHERE active = 1`)).map(machineOf)
+}
+
+export async function updateMachine(
+  db: Queries,
+  uuid: Uuid,
+  change: Partial<Pick<Machine, 'ramMb' | 'cpu' | 'authenticated' | 'desired' | 'pending' | 'spec'>>
+): Promise<void> {
+  const columns: Record<string, string | number | null | undefined> = {
+    ram_mb: change.ramMb,
+    cpu: change.cpu,
+    authenticated: change.authenticated === undefined ? undefined : Number(change.authenticated),
+    desired: change.desired,
+    pending: 'pending' in change ? (change.pending ? JSON.stringify(change.pending) : null) : undefined,
+    spec: change.spec && JSON.stringify(change.spec)
+  }
+  const set = Object.entries(columns).filter(([, value]) => value !== undefined) as [
+    string,
+    string | number | null
+  ][]
+  await db.query(
+    `UPDATE machines SET ${set.map(([column], i) => `${column} = $${i + 2}`).join(', ')} WHERE uuid = $1`,
+    ...[uuid, ...set.map(([, value]) => value)]
+  )
+}
+
+/** Into the trash; everything that belongs to it goes along. */
+export async function retireMachine(db: Queries, uuid: Uuid, now: number): Promise<void> {
+  await db.query(
+    `UPDATE machines SET active = 0, authenticated = 0, desired = 'removed', removed_at = $2 WHERE uuid = $1`,
+    ...[uuid, now]
+  )
+  await db.query(`UPDATE disks SET active = 0, removed_at = $2 WHERE machine = $1 AND active = 1`, uuid, now)
+}
+
+/** Out of the trash. False where the owner has since taken the name again. */
+export async function reviveMachine(db: Queries, uuid: Uuid): Promise<void> {
+  const removed = await db.query('SELECT removed_at FROM machines WHERE uuid = $1', uuid)
+  await db.query(
+    `UPDATE machines SET active = 1, desired = 'stopped', removed_at = NULL WHERE uuid = $1`,
+    uuid
+  )
+  // disks that were removed before the machine stay where they are
+  await db.query(
+    'UPDATE disks SET active = 1, removed_at = NULL WHERE machine = $1 AND removed_at = $2',
+    ...[uuid, removed[0]!.removed_at!]
+  )
+}
+
+/** The last removed machine of this owner and id that is still in the trash. */
+export async function removedMachine(db: Queries, owner: string, id: string): Promise<Machine | undefined> {
+  const [row] = await db.query(
+    `SELECT ${MACHINE} FROM machines WHERE owner = $1 AND id = $2 AND active = 0 ORDER BY removed_at DESC LIMIT 1`,
+    ...[owner, id]
+  )
+  return row && machineOf(row)
+}
+
+export async function insertDisk(db: Queries, disk: Disk, now: number): Promise<boolean> {
+  const { uuid, owner, id, machine, sizeGb, top } = disk
+  const rows = await db.query(
+    `INSERT INTO disks (${DISK}, created_at) VALUES ($1, $2, $3, $4, $5, 1, $6, $7)
+     ON CONFLICT DO NOTHING RETURNING uuid`,
+    ...[uuid, owner, id, machine, sizeGb, top, now]
+  )
+  return rows.length === 1
+}
+
+export async function ownDisk(db: Queries, owner: string, id: string): Promise<Disk | undefined> {
+  const [row] = await db.query(
+    `SELECT ${DISK} FROM disks WHERE owner = $1 AND id = $2 AND active = 1`,
+    owner,
+    id
+  )
+  return row && diskOf(row)
+}
+
+export async function disksOf(db: Queries, machine: Uuid): Promise<Disk[]> {
+  const sql = `SELECT ${DISK} FROM disks WHERE machine = $1 AND active = 1 ORDER BY created_at, id`
+  return (await db.query(sql, machine)).map(diskOf)
+}
+
+/** Active disks of every machine that the peer may see, with the id of the machine. */
+export async function visibleDisks(db: Queries, peer: string): Promise<(Disk & { machineId: string })[]> {
+  const rows = await db.query(
+    `SELECT disks.uuid, disks.owner, disks.id, disks.machine, disks.size_gb, disks.active, disks.top, machines.id AS vm
+     FROM disks JOIN machines ON machines.uuid = disks.machine
+     WHERE disks.active = 1 AND (disks.owner = $1 OR disks.machine IN (SELECT machine FROM grants WHERE peer = $1))
+     ORDER BY disks.id`,
+    peer
+  )
+  return rows.map(row => ({ ...diskOf(row), machineId: row.vm as string }))
+}
+
+export async function setTop(db: Queries, disk: Uuid, top: Uuid): Promise<void> {
+  await db.query('UPDATE disks SET top = $2 WHERE uuid = $1', disk, top)
+}
+
+export async function insertLayer(
+  db: Queries,
+  uuid: Uuid,
+  parent: Uuid | undefined,
+  owner: string
+): Promise<void> {
+  await db.query('INSERT INTO layers (uuid, parent, owner) VALUES ($1, $2, $3)', uuid, parent ?? null, owner)
+}
+
+/** From the bottom to this layer. */
+export async function chainOf(db: Queries, top: Uuid): Promise<Uuid[]> {
+  const rows = await db.query<{ uuid: string }>(
+    `WITH RECURSIVE chain(uuid, parent, depth) AS (
+       SELECT uuid, parent, 0 FROM layers WHERE uuid = $1
+       UNION ALL SELECT layers.uuid, layers.parent, depth + 1 FROM layers JOIN chain ON layers.uuid = chain.parent)
+     SELECT uuid FROM chain ORDER BY depth DESC`,
+    top
+  )
+  return rows.map(row => row.uuid)
+}
+
+export async function insertSnapshot(db: Queries, snapshot: Snapshot): Promise<boolean> {
+  const { uuid, machine, name, at, isScheduled, disks } = snapshot
+  const rows = await db.query(
+    `INSERT INTO snapshots (uuid, machine, name, at, scheduled, disks) VALUES ($1, $2, $3, $4, $5, $6)
+     ON CONFLICT DO NOTHING RETURNING uuid`,
+    ...[uuid, machine, name, at, isScheduled ? 1 : 0, JSON.stringify(disks)]
+  )
+  return rows.length === 1
+}
+
+export async function snapshotsOf(db: Queries, machine: Uuid): Promise<Snapshot[]> {
+  return (await db.query('SELECT * FROM snapshots WHERE machine = $1 ORDER BY at', machine)).map(snapshotOf)
+}
+
+export async function deleteSnapshot(db: Queries, uuid: Uuid): Promise<void> {
+  await db.query('DELETE FROM snapshots WHERE uuid = $1', uuid)
+}
+
+export interface Totals {
+  machines: number
+  ramMb: number
+  cpu: number
+  diskGb: number
+}
+
+/** What an owner has registered. */
+export async function totalsOf(db: Queries, owner: string): Promise<Totals> {
+  const [machines] = await db.query(
+    `SELECT count(*) AS machines, CAST(coalesce(sum(ram_mb), 0) AS BIGINT) AS ram, CAST(coalesce(sum(cpu), 0) AS BIGINT) AS cpu
+     FROM machines WHERE owner = $1 AND active = 1`,
+    owner
+  )
+  const [disks] = await db.query(
+    'SELECT CAST(coalesce(sum(size_gb), 0) AS BIGINT) AS gb FROM disks WHERE owner = $1 AND active = 1',
+    owner
+  )
+  const { machines: count, ram, cpu } = machines as { machines: number; ram: number; cpu: number }
+  return { machines: count, ramMb: ram, cpu, diskGb: disks!.gb as number }
+}
+
+export async function setGrant(
+  db: Queries,
+  machine: Uuid,
+  peer: string,
+  role: Role | undefined
+): Promise<void> {
+  await db.query('DELETE FROM grants WHERE machine = $1 AND peer = $2', machine, peer)
+  if (role !== undefined)
+    await db.query('INSERT INTO grants (machine, peer, role) VALUES ($1, $2, $3)', machine, peer, role)
+}
+
+export interface Hold {
+  kind: string
+  caller: string
+  epoch: string
+  startedAt: number
+}
+
+/** Takes the machine for one operation. Who holds it, where it is not free. */
+export async function holdMachine(db: Queries, machine: Uuid, hold: Hold): Promise<Hold | undefined> {
+  const { kind, caller, epoch, startedAt } = hold
+  for (;;) {
+    const won = await db.query(
+      `INSERT INTO operations (machine, kind, caller, epoch, started_at, detail) VALUES ($1, $2, $3, $4, $5, '')
+       ON CONFLICT DO NOTHING RETURNING machine`,
+      ...[machine, kind, caller, epoch, startedAt]
+    )
+    if (won.length === 1) return undefined
+    const [row] = await db.query(
+      'SELECT kind, caller, epoch, started_at FROM operations WHERE machine = $1',
+      machine
+    )
+    // it may have been released between the two statements
+    if (row !== undefined)
+      return {
+        kind: row.kind as string,
+        caller: row.caller as string,
+        epoch: row.epoch as string,
+        startedAt: row.started_at as number
+      }
+  }
+}
+
+export async function releaseMachine(db: Queries, machine: Uuid, epoch: string): Promise<void> {
+  await db.query('DELETE FROM operations WHERE machine = $1 AND epoch = $2', machine, epoch)
+}
+
+/** What an earlier run of this node held and never released. */
+export async function staleHolds(db: Queries, epoch: string): Promise<{ machine: Uuid; kind: string }[]> {
+  const sql = 'SELECT machine, kind FROM operations WHERE epoch <> $1'
+  const rows = await db.query<{ machine: string; kind: string }>(sql, epoch)
+  await db.query('DELETE FROM operations WHERE epoch <> $1', epoch)
+  return rows
+}
+
+export interface VmEvent {
+  seq: number
+  machine: Uuid
+  at: number
+  kind: string
+  detail: string
+}
+
+export async function insertEvent(db: Queries, { seq, machine, at, kind, detail }: VmEvent): Promise<void> {
+  await db.query(
+    'INSERT INTO events (seq, machine, at, kind, detail) VALUES ($1, $2, $3, $4, $5)',
+    ...[seq, machine, at, kind, detail]
+  )
+}
+
+export async function eventsOf(db: Queries, machine: Uuid, after: number, limit: number): Promise<VmEvent[]> {
+  return (await db.query(
+    'SELECT seq, machine, at, kind, detail FROM events WHERE machine = $1 AND seq > $2 ORDER BY seq LIMIT $3',
+    ...[machine, after, limit]
+  )) as unknown as VmEvent[]
+}

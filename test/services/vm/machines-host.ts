@@ -1,0 +1,111 @@
+import { randomUUID } from 'node:crypto'
+import { copyFile, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { defaultLogger } from '@libp2p/logger'
+import type { Spec } from '../../../services/vm/contract.ts'
+import { createMachines, type Machines } from '../../../services/vm/machines/create-machines.ts'
+import { kill } from '../../../services/vm/qemu/process.ts'
+import { findPrograms } from '../../../services/vm/qemu/walls.ts'
+import type { Database } from '../../../services/vm/store/database.ts'
+import { insertLayer, ownMachine, updateMachine } from '../../../services/vm/store/records.ts'
+import { openSqlite } from '../../../services/vm/store/sqlite.ts'
+import { buildGuest } from './guest.ts'
+
+export const OWNER = 'owner'
+
+export interface MachinesHost extends Machines {
+  folder: string
+  database: Database
+  /** Opens the same folder again, as a node that was started again would. */
+  again(): Promise<MachinesHost>
+  /** Lets the test's kernel be what this machine boots. */
+  bootsGuest(id: string): Promise<void>
+  end(): Promise<void>
+}
+
+/** A host of machines on a folder and a database of its own. */
+export async function openMachines(
+  options: { database?: (folder: string) => Promise<Database>; folder?: string; quotas?: object } = {}
+): Promise<MachinesHost> {
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'artel-vm-')))
+  const database = (await options.database?.(folder)) ?? openSqlite(join(folder, 'vm.sqlite'))
+  const machines = await createMachines(
+    {
+      folder,
+      quotas: { machines: 2_000, ramMb: 1_048_576, cpu: 5_000, diskGb: 65_536, ...options.quotas },
+      now: Date.now
+    },
+    { database, programs: await findPrograms(), log: defaultLogger().forComponent('artel:vm') }
+  )
+  const stopping = new AbortController()
+  await machines.power.begin(stopping.signal)
+  const host: MachinesHost = {
+    ...machines,
+    folder,
+    database,
+    async again() {
+      stopping.abort()
+      machines.power.detach()
+      await database.close()
+      return openMachines({ ...options, folder })
+    },
+    async bootsGuest(id) {
+      const guest = await buildGuest()
+      const [kernel, initrd] = [randomUUID(), randomUUID()]
+      await copyFile(guest.kernel, machines.context.layerFile(kernel))
+      await copyFile(guest.initrd, machines.context.layerFile(initrd))
+      await insertLayer(database, kernel, undefined, OWNER)
+      await insertLayer(database, initrd, undefined, OWNER)
+      const { uuid } = (await ownMachine(database, OWNER, id))!
+      const spec: Spec = { boot: { kind: 'kernel', kernel, initrd, append: guest.append } }
+      await updateMachine(database, uuid, { spec })
+    },
+    async end() {
+      stopping.abort()
+      for (const { uuid } of await machines.registry.list(OWNER)) {
+        const { identity } = machines.power.live(uuid)
+        if (identity !== undefined) kill(identity)
+      }
+      machines.power.detach()
+      await database.close()
+      await rm(folder, { recursive: true, force: true })
+    }
+  }
+  return host
+}
+
+/** Waits for what a machine's user would wait for. */
+export async function until<T>(
+  look: () => T | Promise<T>,
+  what: string,
+  ms = 40_000
+): Promise<NonNullable<T>> {
+  const deadline = Date.now() + ms
+  for (;;) {
+    const seen = await look()
+    if (seen) return seen as NonNullable<T>
+    if (Date.now() > deadline) throw new Error(`${what} did not happen within ${ms} ms`)
+    await wait(10)
+  }
+}
+
+/** Types a command at the guest's prompt and returns what it printed. */
+export async function type(host: Machines, uuid: string, command: string): Promise<string> {
+  const { console } = host.power.live(uuid)
+  const mark = randomUUID().slice(0, 8)
+  const from = console.received
+  const all = () => {
+    const recent = console.recent()
+    return recent.subarray(Math.max(0, recent.length - (console.received - from))).toString()
+  }
+  // the echo of the line holds the quotes, the output does not
+  console.write(Buffer.from(`${command}; echo ${mark.slice(0, 4)}''${mark.slice(4)}\n`))
+  await until(() => all().includes(mark), `the end of ${command}`)
+  return all().split('\n').slice(1).join('\n').split(mark)[0]!.trim()
+}
+
+export async function booted(host: Machines, uuid: string): Promise<void> {
+  await until(() => host.power.live(uuid).console.recent().includes('/ # '), 'the guest’s prompt', 90_000)
+}

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { booted, type MachinesHost, OWNER, openMachines, type, until } from './machines-host.ts'
+
+describe('real machines', () => {
+  let host: MachinesHost
+  let uuid: string
+  const state = async () => (await host.registry.show(OWNER, 'g1')).state
+  const live = () => host.power.live(uuid)
+
+  before(async function () {
+    this.timeout(120_000)
+    host = await openMachines()
+    await host.registry.auth(OWNER, 'g1', '128', '1')
+    await host.registry.addDisk(OWNER, 'd1', 'g1', '1')
+    await host.bootsGuest('g1')
+    uuid = (await host.registry.show(OWNER, 'g1')).uuid
+    await host.power.start(OWNER, 'g1')
+    await booted(host, uuid)
+  })
+  after(() => host?.end())
+
+  it('stand behind walls: nothing of the host is visible from inside', () => {
+    const { pid } = live().identity!
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+    assert.match(status, /^CapEff:\t0+$/m)
+    assert.match(status, /^CapBnd:\t0+$/m)
+    assert.match(status, /^NoNewPrivs:\t1$/m)
+    assert.match(status, /^Seccomp:\t2$/m)
+    for (const name of ['user', 'mnt', 'pid', 'net', 'ipc', 'uts'])
+      assert.notEqual(readlinkSync(`/proc/${pid}/ns/${name}`), readlinkSync(`/proc/self/ns/${name}`))
+    assert.deepEqual(
+      readdirSync(`/proc/${pid}/root`).filter(name => !/^(lib64|lib|bin|usr|dev|run|layers)$/.test(name)),
+      []
+    )
+    assert.deepEqual(
+      readdirSync(`/proc/${pid}/root/dev`).filter(name => name !== 'kvm'),
+      ['null']
+    )
+    assert.deepEqual(readdirSync(`/proc/${pid}/root/run`), ['vm'])
+    assert.equal(readFileSync(`/proc/${pid}/environ`, 'utf8').replace(/PWD=\/\0/, ''), '')
+  })
+
+  it('get a disk while they run and give it back', async () => {
+    await host.registry.addDisk(OWNER, 'hot', 'g1', '2')
+    const size = () => type(host, uuid, 'cat /sys/block/vdb/size')
+    await until(async () => (await size()) === String(2 * 2 ** 21), 'the new disk in the guest')
+    await host.registry.removeDisk(OWNER, 'hot')
+    assert.doesNotMatch(await type(host, uuid, 'ls /sys/block'), /vdb/)
+  }).timeout(60_000)
+
+  it('keep new figures for the next start while they run', async () => {
+    assert.equal(await host.registry.update(OWNER, 'g1', '160', '1'), 'pending')
+    assert.deepEqual((await host.registry.show(OWNER, 'g1')).pending, { ramMb: 160, cpu: 1 })
+  })
+
+  it('pause and go on', async () => {
+    await host.power.pause(OWNER, 'g1')
+    await until(async () => (await state()) === 'paused', 'the pause')
+    await host.power.resume(OWNER, 'g1')
+    await until(async () => (await state()) === 'running', 'the end of the pause')
+    assert.equal(await type(host, uuid, 'echo $((6 * 7))'), '42')
+  })
+
+  it('a snapshot brings a deleted file back', async () => {
+    await type(
+      host,
+      uuid,
+      'mke2fs /dev/vda >/dev/null 2>&1; mount /dev/vda /mnt; echo kept > /mnt/file; sync'
+    )
+    await host.snapshots.take(OWNER, 'g1', 's1')
+    await type(host, uuid, 'rm /mnt/file; sync')
+    assert.equal(await type(host, uuid, 'ls /mnt'), 'lost+found')
+    await host.snapshots.restore(OWNER, 'g1', 's1')
+    await booted(host, uuid)
+    assert.equal(await type(host, uuid, 'mount /dev/vda /mnt; cat /mnt/file; umount /mnt'), 'kept')
+    assert.equal((await host.registry.show(OWNER, 'g1')).ramMb, 160)
+    assert.equal((await host.registry.show(OWNER, 'g1')).pending, undefined)
+  }).timeout(120_000)
+
+  it('run on while nobody watches over them, and are adopted', async () => {
+    await type(host, uuid, `sh -c 'while true; do usleep 100000; n=$((n+1)); echo $n > /ticks; done &'`)
+    const before = live().identity
+    host = await host.again()
+    assert.deepEqual(live().identity, before)
+    await until(async () => (await state()) === 'running', 'the adoption')
+    const first = Number(await type(host, uuid, 'cat /ticks'))
+    await until(async () => Number(await type(host, uuid, 'cat /ticks')) > first, 'ticking')
+    const events = await host.registry.events(OWNER, 'g1', 0)
+    assert.ok(events.some(({ kind }) => kind === 'adopted'))
+  }).timeout(60_000)
+
+  it('are unresponsive when QEMU is stopped, hold no list up, and end by force', async () => {
+    process.kill(live().identity!.pid, 'SIGSTOP')
+    await until(async () => (await state()) === 'unresponsive', 'the silence')
+    assert.equal((await host.registry.list(OWNER)).length, 1)
+    await host.power.stop(OWNER, 'g1', { force: true })
+    assert.equal(await state(), 'stopped')
+    const [checked] = await host.registry.check(OWNER)
+    assert.deepEqual([checked!.isSound, checked!.process, checked!.disks], [true, 'none', '1 ok'])
+  })
+
+  it('are started once more when QEMU was killed; a clone has the same disk', async () => {
+    await host.power.start(OWNER, 'g1')
+    const killed = live().identity!
+    process.kill(killed.pid, 'SIGKILL')
+    await until(() => live().identity !== undefined && live().identity!.pid !== killed.pid, 'the restart')
+    await until(async () => (await state()) === 'running', 'running')
+    const starts = (await host.registry.events(OWNER, 'g1', 0)).filter(({ kind }) => kind === 'started')
+    assert.equal(starts.length, 4) // at first, after the restore, before and after the kill
+    await host.power.stop(OWNER, 'g1', { force: true })
+    await host.snapshots.clone(OWNER, 'g1', 'g2')
+    const { uuid: cloned } = await host.registry.show(OWNER, 'g2')
+    await host.power.start(OWNER, 'g2')
+    await booted(host, cloned)
+    assert.equal(await type(host, cloned, 'mount /dev/vda /mnt; cat /mnt/file; umount /mnt'), 'kept')
+    // the power button: the guest powers itself down
+    await host.power.stop(OWNER, 'g2')
+    assert.equal((await host.registry.show(OWNER, 'g2')).state, 'stopped')
+  }).timeout(120_000)
+})
