@@ -43,7 +43,7 @@ export async function openFilesNetwork(folder: string): Promise<FilesNetwork> {
     async start(name, settings = {}) {
       const seed = first == null || first.name === name ? '' : first.address
       const child = fork(NODE, [join(folder, name), file, seed, JSON.stringify(settings)], {
-        execArgv: ['--no-node-snapshot'],
+        execArgv: ['--no-node-snapshot', '--external-memory-accounted-in-global-limit'],
         serialization: 'advanced',
         stdio: ['ignore', 'inherit', 'inherit', 'ipc']
       })

@@ -12,6 +12,8 @@ export interface BlockFiles {
   put(cid: CID, bytes: Uint8Array): Promise<void>
   /** Verified. Throws BlockMissingError, also where the file is damaged: then it is removed, to be fetched again. */
   get(cid: CID): Promise<Uint8Array>
+  /** As it stands on the disk, for who verifies himself. Throws BlockMissingError. */
+  read(cid: CID): Promise<Uint8Array>
   has(cid: CID): Promise<boolean>
   /** At once, because between the decision and the deed nobody may begin to want the block. Absent is well. */
   delete(cid: CID): void
@@ -32,6 +34,15 @@ export async function openBlockFiles(folder: string): Promise<BlockFiles> {
     return { parent, file: join(parent, name) }
   }
 
+  async function read(cid: CID): Promise<Uint8Array> {
+    try {
+      return await readFile(place(cid).file)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      throw new BlockMissingError(`block ${cid} is not here`)
+    }
+  }
+
   return {
     async put(cid, bytes) {
       const { parent, file } = place(cid)
@@ -49,18 +60,12 @@ export async function openBlockFiles(folder: string): Promise<BlockFiles> {
       }
     },
 
+    read,
+
     async get(cid) {
-      const { file } = place(cid)
-      let bytes: Uint8Array
-      try {
-        bytes = await readFile(file)
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT')
-          throw new BlockMissingError(`block ${cid} is not here`)
-        throw error
-      }
+      const bytes = await read(cid)
       if (isBlockOf(cid, bytes)) return bytes
-      await rm(file, { force: true })
+      await rm(place(cid).file, { force: true })
       throw new BlockMissingError(`block ${cid} is damaged on this disk`)
     },
 
