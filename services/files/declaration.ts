@@ -115,7 +115,7 @@ export const declaration = declare({
       summary: 'Share the bytes of the body',
       input: z.object({
         name: z.string().max(300).optional(),
-        replicas: z.coerce.number().pipe(replicas).optional()
+        replicas: replicas.optional()
       }),
       output: added,
       progress,
@@ -128,8 +128,8 @@ export const declaration = declare({
       input: z.object({
         file,
         path: path.optional().describe('to a file in a folder'),
-        version: z.coerce.number().pipe(z.int().positive()).optional(),
-        preview: z.coerce.boolean().optional().describe('pictures and text with their type, for looking at'),
+        version: z.int().positive().optional(),
+        preview: z.boolean().optional().describe('pictures and text with their type, for looking at'),
         range: z.string().max(200).optional(),
         ifNoneMatch: z.string().max(2000).optional()
       }),
@@ -145,7 +145,7 @@ export const declaration = declare({
     list: operation({
       summary: 'Files that this node keeps, the newest first',
       input: z.object({
-        limit: z.coerce.number().pipe(z.int().min(1).max(500)).default(50),
+        limit: z.int().min(1).max(500).default(50),
         cursor: z
           .string()
           .regex(/^\d{1,16}\.\d{1,16}$/)
@@ -179,8 +179,8 @@ export const declaration = declare({
       input: z.object({
         file,
         path: path.optional(),
-        offset: z.coerce.number().pipe(z.int().min(0).max(1e9)).default(0),
-        limit: z.coerce.number().pipe(z.int().min(1).max(1000)).default(100)
+        offset: z.int().min(0).max(1e9).default(0),
+        limit: z.int().min(1).max(1000).default(100)
       }),
       output: z.object({ items: z.array(z.object({ name: z.string(), cid })), next: z.number().optional() }),
       http: { method: 'GET', path: '/files/entries' },
