@@ -115,17 +115,19 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
       kept,
       onMissing: digest => this.#started?.runs.missing(digest)
     })
-    this.#worker = createWorker(init.policy, {
-      sandbox,
-      blocks: this.#blocks,
-      kept,
-      costs,
-      logger,
-      sign: (job, work) => signWork(signer, ledger.network, job, [work]).signature,
-      worked: (requester, work) => this.#started?.work.add(requester, work),
-      credit: createCredit(ledger),
-      trustsOwn: trustsOwn(init)
-    })
+    this.#worker = createWorker(
+      { policy: init.policy, trustsOwn: trustsOwn(init) },
+      {
+        sandbox,
+        blocks: this.#blocks,
+        kept,
+        costs,
+        logger,
+        sign: (job, work) => signWork(signer, ledger.network, job, [work]).signature,
+        worked: (requester, work) => this.#started?.work.add(requester, work),
+        credit: createCredit(ledger)
+      }
+    )
     this.#links = createLinks(
       {
         findWorkers: options => this.#open().peers.find(options),

@@ -120,7 +120,6 @@ const failure = z.object({
 
 export const fromRequester = z.discriminatedUnion('t', [
   load,
-  z.object({ t: z.literal('unload'), program: id }),
   z.object({ t: z.literal('lease'), slices: z.array(slice).min(1).max(MAX_SLICES_PER_MESSAGE) }),
   z.object({ t: z.literal('revoke'), slices: z.array(z.int().min(0)).min(1).max(MAX_SLICES_PER_MESSAGE) })
 ])

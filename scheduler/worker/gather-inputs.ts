@@ -1,6 +1,6 @@
 import type { Logger } from '@libp2p/interface'
 import { assemble, type BlockRange, blocksOf, type SliceInput } from '../data/pieced-input.ts'
-import { BlockError, PeerUnreachableError } from '../errors.ts'
+import { PeerUnreachableError } from '../errors.ts'
 import type { BlockExchange } from '../streams/block-exchange.ts'
 import type { KeptBlocks } from './kept-blocks.ts'
 
@@ -24,8 +24,7 @@ export function createWorkerInputs({
   kept,
   log
 }: {
-  /** without it every input is inline */
-  blocks?: Pick<BlockExchange, 'get'>
+  blocks: Pick<BlockExchange, 'get'>
   kept: KeptBlocks
   log: Logger
 }) {
@@ -43,7 +42,6 @@ export function createWorkerInputs({
     holders: string[] | undefined,
     signal?: AbortSignal
   ): Promise<Uint8Array> {
-    if (blocks == null) throw new BlockError('this worker takes no inputs by CID')
     if (holders == null) return blocks.get(requester, block, { signal })
     const own = kept.get(block)
     if (own != null) return own

@@ -1,4 +1,4 @@
-import { cpus } from 'node:os'
+import { type CpuTimes, createIdleMeter, ownProcessMs, systemTimes } from './idle-meter.ts'
 
 /** What the owner of a machine allows others to do with it. The owner's own jobs are always admitted. */
 export interface WorkerPolicy {
@@ -8,16 +8,16 @@ export interface WorkerPolicy {
   memoryMb: number
   /** longest time of one slice, ms, whatever its requester asks for */
   maxSliceMs: number
-  /** what its offers say beside the capacity; default: the base price, everything accepted */
-  terms?: OfferTerms
+  /** what its offers say beside the capacity */
+  terms: OfferTerms
   /** undefined = admitted, else the reason for the refusal, for the requester to read */
   admit(request: WorkRequest): string | undefined
   /** may run where a wall is missing: the owner and the peers on the allow-list */
   trusted(requester: string): boolean
   /** why the machine is lent to nobody at this moment */
-  closed?(): string | undefined
+  closed(): string | undefined
   /** once per second: ms for which slots have been busy so far, all together */
-  observe?(ownMs: number): void
+  observe(ownMs: number): void
 }
 
 export interface OfferTerms {
@@ -45,7 +45,6 @@ export interface WorkRequest {
 
 /** A policy that the owner can change while the node runs. */
 export interface LivePolicy extends WorkerPolicy {
-  closed(): string | undefined
   /** Counts at once for what is asked from now on; what was taken before is finished. */
   update(settings: PolicySettings): void
 }
@@ -68,13 +67,6 @@ export interface PolicySettings extends OfferTerms {
   /** may run where a wall is missing; `*` = everybody */
   trusted: string[]
 }
-
-// Busy cores beside our own sandboxes: below the first share the machine is idle, above the second somebody uses it;
-// the gap keeps it from flapping.
-const IDLE_BELOW = 0.2
-const IN_USE_ABOVE = 0.3
-// Looks every second fade with this: a pause of a few seconds between two clicks is still use.
-const LOAD_MEMORY = 0.8
 
 /** Slots that fit into the memory. */
 export function slotsOf({ slots, memoryMb, maxRamMb }: PolicySettings): number {
@@ -122,45 +114,6 @@ export function parseQuietHours(text: string): [from: number, to: number] {
   return [from * 60 + fromMinute, to * 60 + toMinute]
 }
 
-/** Time that all cores together were busy and existed, in ms since some point. */
-export interface CpuTimes {
-  busyMs: number
-  totalMs: number
-}
-
-/** Share of the cores that is busy with other things than our own sandboxes and this process. Starts at 1: not idle. */
-export function createLoadMeter(read: () => CpuTimes) {
-  let before = { ...read(), ownMs: 0 }
-  let share = 1
-  let idle = false
-  return {
-    /** `ownMs`: CPU time of our own so far */
-    look(ownMs: number): void {
-      const now = { ...read(), ownMs }
-      const total = now.totalMs - before.totalMs
-      if (total <= 0) return
-      const foreign = now.busyMs - before.busyMs - (ownMs - before.ownMs)
-      share = LOAD_MEMORY * share + (1 - LOAD_MEMORY) * Math.min(1, Math.max(0, foreign / total))
-      idle = share < (idle ? IN_USE_ABOVE : IDLE_BELOW)
-      before = now
-    },
-    get idle(): boolean {
-      return idle
-    }
-  }
-}
-
-function systemTimes(): CpuTimes {
-  let busyMs = 0
-  let totalMs = 0
-  for (const { times } of cpus()) {
-    const busy = times.user + times.nice + times.sys + times.irq
-    busyMs += busy
-    totalMs += busy + times.idle
-  }
-  return { busyMs, totalMs }
-}
-
 /** The owner's settings as the worker asks them. */
 export function createPolicy(
   initial: PolicySettings,
@@ -168,7 +121,7 @@ export function createPolicy(
 ): LivePolicy {
   const { clock = () => new Date(), cpuTimes = systemTimes, processMs = ownProcessMs } = components
   let settings = initial
-  let meter = initial.onlyIdle ? createLoadMeter(cpuTimes) : undefined
+  let meter = initial.onlyIdle ? createIdleMeter(cpuTimes) : undefined
 
   function closed(): string | undefined {
     const now = clock()
@@ -197,13 +150,8 @@ export function createPolicy(
     observe: ownMs => meter?.look(ownMs + processMs()),
     update(changed) {
       // what was seen of the load stays true while it is wanted
-      meter = changed.onlyIdle ? (meter ?? createLoadMeter(cpuTimes)) : undefined
+      meter = changed.onlyIdle ? (meter ?? createIdleMeter(cpuTimes)) : undefined
       settings = changed
     }
   }
-}
-
-function ownProcessMs(): number {
-  const { user, system } = process.cpuUsage()
-  return (user + system) / 1000
 }

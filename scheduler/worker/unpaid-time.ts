@@ -50,3 +50,5 @@ export function createUnpaidTime(now: () => number) {
     }
   }
 }
+
+export type UnpaidTime = ReturnType<typeof createUnpaidTime>

@@ -16,6 +16,7 @@ import { openWorkerChannel } from '../../scheduler/streams/channel.ts'
 import { digestOf } from '../../scheduler/trust/answer-digest.ts'
 import { createWorker } from '../../scheduler/worker/worker.ts'
 import { COMPUTE_SERVICE } from '../../services/index.ts'
+import { amongFriends, openPolicy } from '../scheduler/open-worker.ts'
 
 /*
  * A worker that breaks the protocol or lies: `evil-worker.ts DATA SEED MODE`. It computes like an honest one, and then
@@ -120,11 +121,11 @@ const forgers: ((slices: SliceResult[]) => void)[] = []
 async function serve(evil: Evil, slots: number, onStream: (peer: PeerId, stream: Stream) => void) {
   const { node, signer } = evil
   const worker = createWorker(
-    { slots, memoryMb: 512, maxSliceMs: 600_000, trusted: () => true, admit: () => undefined },
+    { policy: openPolicy(slots), trustsOwn: true },
     {
+      ...amongFriends(),
       sandbox: node.sandbox,
       logger: node.libp2p.logger,
-      costs: UNCOUNTED,
       sign: (job, work) => signWork(signer, node.ledger.network, job, [work]).signature
     }
   )

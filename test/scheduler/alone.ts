@@ -11,6 +11,8 @@ import {
 } from '../../scheduler/index.ts'
 import { UNCOUNTED } from '../../scheduler/protocol/peer-costs.ts'
 
+import { openPolicy } from './open-worker.ts'
+
 /** A ledger in which nothing costs anything. */
 export const freeLedger = (account: string): SchedulerComponents['ledger'] =>
   ({
@@ -37,10 +39,9 @@ export function alone(key: PrivateKey, sandbox: Sandbox, directory: string): Sch
     getConnections: () => []
   }
   const ledger = freeLedger(peerId.toString())
-  const policy = { slots: 2, memoryMb: 512, maxSliceMs: 600_000, admit: () => undefined, trusted: () => true }
   const signer = createSigner(key)
   return createScheduler(
-    { directory, policy },
+    { directory, policy: openPolicy(2) },
     { network, sandbox, ledger, signer, logger: defaultLogger(), costs: UNCOUNTED }
   )
 }

@@ -1,13 +1,11 @@
 import { strict as assert } from 'node:assert'
-import { defaultLogger } from '@libp2p/logger'
 import fc from 'fast-check'
 import { createSandbox, encodeValue, type Outcome, type Sandbox, type Session } from '../../sandbox/index.ts'
 import type { Effects, WorkerOffer } from '../../scheduler/coordinator/contract.ts'
 import { createCoordinator } from '../../scheduler/coordinator/coordinator.ts'
 import type { FromRequester, FromWorker } from '../../scheduler/protocol/compute-messages.ts'
-import { UNCOUNTED } from '../../scheduler/protocol/peer-costs.ts'
+import { createIdleMeter } from '../../scheduler/worker/idle-meter.ts'
 import {
-  createLoadMeter,
   createPolicy,
   isQuiet,
   type PolicySettings,
@@ -17,6 +15,7 @@ import {
   type WorkRequest
 } from '../../scheduler/worker/lending-policy.ts'
 import { createWorker } from '../../scheduler/worker/worker.ts'
+import { amongFriends } from './open-worker.ts'
 
 const OPEN: PolicySettings = {
   slots: 3,
@@ -109,7 +108,7 @@ describe("scheduler: worker's policy", () => {
 
   it('does not count its own sandboxes as use of the machine', () => {
     let times = { busyMs: 0, totalMs: 0 }
-    const meter = createLoadMeter(() => times)
+    const meter = createIdleMeter(() => times)
     let ownMs = 0
     const second = (busyMs: number, own: number): boolean => {
       times = { busyMs: times.busyMs + busyMs, totalMs: times.totalMs + 4000 }
@@ -190,12 +189,10 @@ describe('scheduler: worker under its policy', () => {
 
   it("runs the owner's slices before those of others", async () => {
     const { sandbox, order, waiting } = fakeSandbox()
-    const worker = createWorker(createPolicy({ ...OPEN, slots: 1 }), {
-      sandbox,
-      logger: defaultLogger(),
-      sign: () => new Uint8Array(64),
-      costs: UNCOUNTED
-    })
+    const worker = createWorker(
+      { policy: createPolicy({ ...OPEN, slots: 1 }), trustsOwn: true },
+      { ...amongFriends(), sandbox }
+    )
     try {
       const stranger = worker.connect('stranger', () => {})
       const owner = worker.connect('owner', () => {}, true)
@@ -216,12 +213,10 @@ describe('scheduler: worker under its policy', () => {
   it('gives a slice no more time than the owner lends, whatever is asked, and calls that no failure', async () => {
     const sandbox = createSandbox({ warm: 1 })
     await sandbox.start()
-    const worker = createWorker(createPolicy({ ...OPEN, maxSliceMs: 300, trusted: ['*'] }), {
-      sandbox,
-      logger: defaultLogger(),
-      sign: () => new Uint8Array(64),
-      costs: UNCOUNTED
-    })
+    const worker = createWorker(
+      { policy: createPolicy({ ...OPEN, maxSliceMs: 300, trusted: ['*'] }), trustsOwn: true },
+      { ...amongFriends(), sandbox }
+    )
     const said: FromWorker[] = []
     try {
       const stranger = worker.connect('stranger', message => said.push(message))
@@ -256,12 +251,7 @@ describe('scheduler: worker under its policy', () => {
   it('refuses all slices of a message with one reason, never those of its owner', async () => {
     const { sandbox, order, waiting } = fakeSandbox()
     const policy = createPolicy({ ...OPEN, denied: ['stranger', 'owner'] })
-    const worker = createWorker(policy, {
-      sandbox,
-      logger: defaultLogger(),
-      sign: () => new Uint8Array(64),
-      costs: UNCOUNTED
-    })
+    const worker = createWorker({ policy: policy, trustsOwn: true }, { ...amongFriends(), sandbox })
     const told: FromWorker[] = []
     try {
       const stranger = worker.connect('stranger', message => told.push(message))
@@ -286,12 +276,7 @@ describe('scheduler: worker under its policy', () => {
   it('follows its owner while it runs: what it says, what it takes, how much at a time', async () => {
     const { sandbox, waiting } = fakeSandbox()
     const policy = createPolicy({ ...OPEN, slots: 1 })
-    const worker = createWorker(policy, {
-      sandbox,
-      logger: defaultLogger(),
-      sign: () => new Uint8Array(64),
-      costs: UNCOUNTED
-    })
+    const worker = createWorker({ policy: policy, trustsOwn: true }, { ...amongFriends(), sandbox })
     const told: FromWorker[] = []
     const offers = () => told.filter(message => message.t === 'offer')
     const later = async (condition: () => boolean): Promise<void> => {
@@ -343,12 +328,7 @@ describe('scheduler: worker under its policy', () => {
   it('offers nothing while it is closed', () => {
     const { sandbox } = fakeSandbox()
     const policy = createPolicy({ ...OPEN, quietHours: ['00:00-00:00'], minPriceMicro: 7, tags: ['gpu'] })
-    const worker = createWorker(policy, {
-      sandbox,
-      logger: defaultLogger(),
-      sign: () => new Uint8Array(64),
-      costs: UNCOUNTED
-    })
+    const worker = createWorker({ policy: policy, trustsOwn: true }, { ...amongFriends(), sandbox })
     try {
       const { slots, free, window, minPriceMicro, tags } = worker.offer()
       assert.deepEqual([slots, free, window, minPriceMicro, tags], [0, 0, 0, 7, ['gpu']])

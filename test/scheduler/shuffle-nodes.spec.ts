@@ -22,6 +22,7 @@ import { UNCOUNTED } from '../../scheduler/protocol/peer-costs.ts'
 import { BLOCKS_PROTOCOL } from '../../scheduler/streams/block-exchange.ts'
 import { until } from '../bootstrap/nodes.ts'
 import { alone, freeLedger } from './alone.ts'
+import { openPolicy } from './open-worker.ts'
 
 const WORDS = 2500
 const words = Array.from({ length: WORDS }, (_, i) => `word ${i}`.padEnd(80, '.'))
@@ -94,7 +95,7 @@ describe('scheduler: a shuffle between nodes', function () {
     const scheduler = createScheduler(
       {
         directory: await mkdtemp(join(folder, 'node-')),
-        policy: { slots, memoryMb: 512, maxSliceMs: 600_000, admit: () => undefined, trusted: () => true },
+        policy: openPolicy(slots),
         findWorkers: async function* () {
           yield* others.map(({ peerId }) => peerId)
         }

@@ -58,8 +58,7 @@ describe('scheduler/wire', () => {
         context: new Uint8Array(5)
       },
       { t: 'lease', slices: [slice] },
-      { t: 'revoke', slices: [1, 2] },
-      { t: 'unload', program: 'p' }
+      { t: 'revoke', slices: [1, 2] }
     ]
     const bytes = Buffer.concat(messages.map(frame))
     await fc.assert(
@@ -78,9 +77,9 @@ describe('scheduler/wire', () => {
 
   it('ignores fields that it does not know', async () => {
     const { stream, heard, channel } = await open()
-    stream.send(frame({ t: 'unload', program: 'p', news: 'from the future' }))
+    stream.send(frame({ t: 'revoke', slices: [1], news: 'from the future' }))
     await until(() => heard.length === 1, 'the message')
-    assert.deepEqual(heard[0], { t: 'unload', program: 'p' })
+    assert.deepEqual(heard[0], { t: 'revoke', slices: [1] })
     channel.close()
   })
 
@@ -100,7 +99,7 @@ describe('scheduler/wire', () => {
     ['inputs that are no bytes', frame({ t: 'lease', slices: [{ ...slice, inputs: ['x'] }] })],
     ['a time that is no number', frame({ t: 'lease', slices: [{ ...slice, expectedMs: Number.NaN }] })],
     ['a negative price', frame({ t: 'lease', slices: [{ ...slice, price: -1 }] })],
-    ['a name that is too long', frame({ t: 'unload', program: 'p'.repeat(65) })],
+    ['a name that is too long', frame({ t: 'lease', slices: [{ ...slice, program: 'p'.repeat(65) }] })],
     ['a frame larger than allowed', varint(MAX_FRAME_BYTES + 1)],
     ['an empty message', Uint8Array.of(0)],
     ['a length that is longer than need be', Uint8Array.of(0x81, 0x00, 0xff)],
@@ -119,7 +118,7 @@ describe('scheduler/wire', () => {
 
   it('counts what malformed messages cost, and what comes in only while it comes', async () => {
     const { stream, closed, costs } = await open()
-    const message = frame({ t: 'unload', program: 'p' })
+    const message = frame({ t: 'revoke', slices: [1] })
     stream.send(message.subarray(0, 3))
     await until(() => costs.kept() === message.length - 1, 'the beginning of a message')
     stream.send(message.subarray(3))
@@ -141,7 +140,7 @@ describe('scheduler/wire', () => {
 
   it('gives back what it kept when the stream ends within a message', async () => {
     const { stream, closed, costs } = await open()
-    stream.send(frame({ t: 'unload', program: 'p' }).subarray(0, 3))
+    stream.send(frame({ t: 'revoke', slices: [1] }).subarray(0, 3))
     await until(() => costs.kept() > 0, 'the beginning of a message')
     stream.abort(new Error('cable pulled'))
     await until(() => closed.length > 0, 'the end of the stream')
@@ -154,8 +153,8 @@ describe('scheduler/wire', () => {
       calls++
       throw new Error('ours')
     })
-    stream.send(frame({ t: 'unload', program: 'p' }))
-    stream.send(frame({ t: 'unload', program: 'q' }))
+    stream.send(frame({ t: 'revoke', slices: [1] }))
+    stream.send(frame({ t: 'revoke', slices: [2] }))
     await until(() => calls === 2, 'both messages')
     assert.deepEqual(closed, [])
     channel.close()

@@ -1,5 +1,4 @@
 import { strict as assert } from 'node:assert'
-import { defaultLogger } from '@libp2p/logger'
 import type { Failure, Outcome, Sandbox } from '../../sandbox/index.ts'
 import type { FromRequester, FromWorker, SliceResult } from '../../scheduler/protocol/compute-messages.ts'
 import { UNCOUNTED } from '../../scheduler/protocol/peer-costs.ts'
@@ -7,6 +6,7 @@ import type { WorkerPolicy } from '../../scheduler/worker/lending-policy.ts'
 import { UNPAID_LIMIT_MS } from '../../scheduler/worker/unpaid-time.ts'
 import { type ComputeWorker, createWorker } from '../../scheduler/worker/worker.ts'
 import { until } from '../bootstrap/nodes.ts'
+import { amongFriends, openPolicy } from './open-worker.ts'
 
 interface Running {
   inputs: Uint8Array[]
@@ -85,20 +85,12 @@ describe('scheduler/worker', () => {
     fake = createFake()
     worked = []
     worker = createWorker(
+      { policy: openPolicy(2, { memoryMb: 128, ...policy }), trustsOwn: true },
       {
-        slots: 2,
-        memoryMb: 128,
-        maxSliceMs: 600_000,
-        admit: () => undefined,
-        trusted: () => true,
-        ...policy
-      },
-      {
+        ...amongFriends(),
         sandbox: fake.sandbox,
-        logger: defaultLogger(),
         costs,
         now: () => clock,
-        sign: () => new Uint8Array(64),
         worked: (requester, work) => worked.push([requester, work])
       }
     )
@@ -226,7 +218,7 @@ describe('scheduler/worker', () => {
       fake.running[0]!.end()
       await settle()
       assert.equal(counted.bytes - before, 24 * MB)
-      peer.receive({ t: 'unload', program: 'p' })
+      peer.close()
       for (const run of [...fake.running]) run.end()
       await settle()
       assert.equal(counted.bytes, 0)
@@ -240,15 +232,15 @@ describe('scheduler/worker', () => {
         peer.receive(message, 5)
         return counted.wastedMs - before
       }
-      assert.equal(cost({ t: 'unload', program: 'nothing' }), 5)
       assert.equal(cost(lease([1], 'nothing')), 5)
       assert.equal(cost({ t: 'revoke', slices: [9] }), 5)
-      assert.equal(cost(load('unused')), 0)
-      assert.equal(cost({ t: 'unload', program: 'unused' }), 5)
       assert.equal(cost(load()), 0)
       assert.equal(cost(load()), 5, 'it is here already')
       assert.equal(cost(lease([1, 2])), 0)
-      assert.equal(cost({ t: 'unload', program: 'p' }), 0)
+      assert.equal(cost(load('unused')), 0)
+      const before = counted.wastedMs
+      peer.close()
+      assert.equal(counted.wastedMs - before, 5, 'one of the programs was never used')
     })
   })
 
@@ -374,19 +366,6 @@ describe('scheduler/worker', () => {
     assert.equal(alice.said.length, said, 'nothing is said to who is gone')
     assert.deepEqual([...new Set(fake.opened)], ['alice', 'bob'])
     assert.ok(fake.closed() > 0)
-  })
-
-  it('forgets a program that is unloaded', async () => {
-    start()
-    const peer = connect()
-    peer.receive(load())
-    peer.receive(lease([1]))
-    await settle()
-    peer.receive({ t: 'unload', program: 'p' })
-    await settle()
-    assert.equal(fake.running.length, 0)
-    peer.receive(lease([2]))
-    assert.deepEqual(peer.refused(), [2])
   })
 
   it('tells every second that it lives while it holds anything, and not otherwise', async () => {

@@ -1,0 +1,124 @@
+import type { Session } from '../../sandbox/index.ts'
+import type { FromWorker, LeasedSlice, LoadMessage } from '../protocol/compute-messages.ts'
+import type { PeerCosts } from '../protocol/peer-costs.ts'
+
+/*
+ * What this worker holds for requesters, and what of its memory that takes.
+ */
+
+// Programs that one requester may keep loaded.
+const MAX_PROGRAMS = 256
+// What they, with their contexts, may take of this node's memory, and the inputs that wait for their turn. A message may come
+// beside both.
+const MAX_PROGRAMS_BYTES = 96 * 1024 * 1024
+const MAX_INPUT_BYTES = 32 * 1024 * 1024
+// A piece that lies elsewhere: a digest, its place and its holders.
+const PIECE_BYTES = 128
+
+export const TOO_MANY_PROGRAMS = `more than ${MAX_PROGRAMS} programs or ${MAX_PROGRAMS_BYTES} bytes of them at a time`
+
+export interface Program {
+  message: LoadMessage
+  queue: LeasedSlice[]
+  running: Set<Batch>
+  idle: { session: Session; timer: NodeJS.Timeout }[]
+  requester: Requester
+  bytes: number
+  /** what it took to read it, until it is used */
+  unusedMs: number
+  /** ms per slice as seen here */
+  sliceMs?: number
+}
+
+/** Slices that run together in one process. */
+export interface Batch {
+  live: Set<number>
+  startedAt: number
+  /** micro-credits, of all its slices */
+  price: number
+  controller: AbortController
+}
+
+export interface Requester {
+  id: string
+  /** this node itself, which may always compute for its owner */
+  own: boolean
+  send(message: FromWorker): void
+  programs: Map<string, Program>
+  /** the last offer that it got, without what is free just now */
+  said: string
+  held: number
+  /** of programs, and of inputs that wait */
+  programBytes: number
+  inputBytes: number
+  costs: PeerCosts
+  closed: boolean
+}
+
+/** Takes the memory of a program, if there is so much. */
+export function takeProgram(requester: Requester, message: LoadMessage, spentMs: number): boolean {
+  const { id, programs, programBytes, costs } = requester
+  const bytes = sizeOf(message)
+  const isMuch = programs.size >= MAX_PROGRAMS || programBytes + bytes > MAX_PROGRAMS_BYTES
+  if ((programs.size > 0 && isMuch) || !costs.keep(id, bytes)) return false
+  requester.programBytes += bytes
+  const program = {
+    message,
+    queue: [],
+    running: new Set<Batch>(),
+    idle: [],
+    requester,
+    bytes,
+    unusedMs: spentMs
+  }
+  programs.set(message.program, program)
+  return true
+}
+
+/** Gives the memory of a program back, with what it took to read it where it was never used. */
+export function freeProgram({ requester, bytes, unusedMs }: Program): void {
+  requester.programBytes -= bytes
+  requester.costs.free(requester.id, bytes)
+  requester.costs.waste(requester.id, unusedMs)
+}
+
+/** Takes a slice with the memory of its inputs, or says why not. */
+export function hold(requester: Requester, slice: LeasedSlice): string | undefined {
+  const bytes = inputBytes([slice])
+  const isMuch = requester.held > 0 && requester.inputBytes + bytes > MAX_INPUT_BYTES
+  if (isMuch || !requester.costs.keep(requester.id, bytes)) return 'the memory for inputs is full'
+  requester.held++
+  requester.inputBytes += bytes
+}
+
+/** These slices are done with: their inputs are not kept any more. */
+export function letGo(requester: Requester, slices: LeasedSlice[]): void {
+  const bytes = inputBytes(slices)
+  requester.held -= slices.length
+  requester.inputBytes -= bytes
+  requester.costs.free(requester.id, bytes)
+}
+
+/** Micro-credits of slices. */
+export const priceOf = (slices: { price: number }[]): number =>
+  slices.reduce((sum, { price }) => sum + price, 0)
+
+/** What a program takes of this node's memory: everything of it whose length its requester chooses. */
+function sizeOf({ source, functions = {}, driver = '', context }: LoadMessage): number {
+  const others = Object.entries(functions).reduce(
+    (sum, [name, each]) => sum + name.length + each.source.length,
+    0
+  )
+  return source.length + others + driver.length + (context?.length ?? 0)
+}
+
+/** What the inputs of slices take while they wait; of those that lie elsewhere, their names. */
+function inputBytes(slices: LeasedSlice[]): number {
+  let bytes = 0
+  for (const { inputs } of slices)
+    for (const input of inputs) {
+      if (input instanceof Uint8Array) bytes += input.length
+      else for (const piece of input.pieces) bytes += piece instanceof Uint8Array ? piece.length : PIECE_BYTES
+    }
+  return bytes
+}
