@@ -33,6 +33,25 @@ export class JobFailedError extends Error {
   }
 }
 
+/** The author's code failed in a step that runs on this node; becomes the failure of its job. */
+export class StepFailedError extends Error {
+  override readonly name = 'StepFailedError'
+  readonly failure: Failure
+  constructor(failure: Failure, options?: ErrorOptions) {
+    super(failure.message, options)
+    this.failure = failure
+    if (failure.stack != null) this.stack = failure.stack
+  }
+}
+
+/** What is kept of a job on disk cannot be read; becomes its failure. */
+export class DamagedJobError extends Error {
+  override readonly name = 'DamagedJobError'
+  constructor(job: string, directory: string, reason: string) {
+    super(`what is kept of job ${job} in ${directory} is lost or damaged (${reason}); submit it again`)
+  }
+}
+
 export class JobCancelledError extends Error {
   override readonly name = 'JobCancelledError'
   constructor(job: string, reason: string) {

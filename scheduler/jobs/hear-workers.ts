@@ -90,7 +90,7 @@ export function createPeers(
     const digest = digestOf(result.outcomes)
     const slices = [{ slice: result.id, digest, amount: held.price }]
     const proof: SignedWork = { worker, slices, signature: result.signature }
-    if (worker !== ledger.account && !isWorkSigned(ledger.network, entry.job.id, proof)) {
+    if (worker !== ledger.account && !isWorkSigned(ledger.network, entry.job.handle.id, proof)) {
       const failure: Failure = { name: 'invalid-result', message: `the answer is not signed by ${worker}` }
       return [{ slice: result.id, answer: { failure, ms: result.ms } }]
     }

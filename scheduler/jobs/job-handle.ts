@@ -12,8 +12,6 @@ import type {
 } from '../contract.ts'
 import type { Data } from '../data/chunked-data.ts'
 import { JobCancelledError, JobExpiredError, JobFailedError } from '../errors.ts'
-import type { StoredSlice } from '../store/job-store.ts'
-import type { Work } from '../tasks/contract.ts'
 import type { TaskSpec } from '../tasks/registry.ts'
 import type { Assurance } from '../trust/credibility.ts'
 
@@ -44,66 +42,64 @@ export interface JobInit {
   cancel: (reason: string) => void
 }
 
-const NOTHING_VERIFIED: VerificationReport = { replicas: 0, compared: 0, audited: 0, canaries: 0 }
-
-/** A job while this process knows it: state, events, waiting for the end. The scheduler drives it. */
-export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
-  readonly id: string
-  readonly init: JobInit
-  work?: Work
-  /** numbers of the parts that run now */
-  readonly open = new Set<number>()
-  /** those of them that something was leased of */
-  readonly begun = new Set<number>()
-  /** what was accepted before a restart, of parts that have not started again yet */
-  readonly replay = new Map<number, StoredSlice[]>()
-  state: JobState
-  done: number
-  total: number
-  retries: number
-  workers = 0
-  finished?: number
+/** How a job ended. */
+export interface JobOutcome {
   cid?: string
   failure?: JobReport['failure']
-  cancelReason = 'by its owner'
-  /** product of what multiplies its base price beside priority and worker */
-  factor = 1
-  verification?: VerificationReport
-  readonly shares = new Map<string, WorkerShare>()
+  /** why it was cancelled */
+  reason?: string
+}
+
+const NOTHING_VERIFIED: VerificationReport = { replicas: 0, compared: 0, audited: 0, canaries: 0 }
+const NO_REASON = 'by its owner'
+
+/** A job while this process knows it: state, events, waiting for the end. What drives it tells it, and it alone keeps it. */
+export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
+  readonly id: string
+  readonly init: Readonly<JobInit>
+  readonly #shares = new Map<string, WorkerShare>()
   readonly #ended = Promise.withResolvers<void>()
   readonly #settled = Promise.withResolvers<void>()
+  #state: JobState
+  #done: number
+  #total: number
+  #retries: number
+  #workers = 0
+  #finished?: number
+  #outcome: JobOutcome
+  #verification?: VerificationReport
   #lastProgress = 0
 
   constructor(init: JobInit) {
     super()
     this.id = init.id
     this.init = init
-    this.state = init.state
-    this.done = init.done ?? 0
-    this.total = init.total
-    this.retries = init.retries ?? 0
-    this.finished = init.finished
-    this.cid = init.cid
-    this.failure = init.failure
-    this.verification = init.verification
-    this.setShares(init.shares ?? [])
-    if (this.finished != null) this.#ended.resolve()
+    this.#state = init.state
+    this.#done = init.done ?? 0
+    this.#total = init.total
+    this.#retries = init.retries ?? 0
+    this.#finished = init.finished
+    this.#outcome = { cid: init.cid, failure: init.failure }
+    this.#verification = init.verification
+    this.#setShares(init.shares ?? [])
+    if (this.hasEnded) this.#ended.resolve()
   }
 
   get spec(): TaskSpec {
     return this.init.specs[0]!
   }
 
-  get paid(): bigint {
-    return [...this.shares.values()].reduce((sum, share) => sum + share.paid, 0n)
+  get hasEnded(): boolean {
+    return this.#finished != null
   }
 
   async resultBytes(options?: { signal?: AbortSignal }): Promise<Uint8Array> {
     await raceSignal(this.#ended.promise, options?.signal)
-    if (this.state === 'failed') throw new JobFailedError(this.id, this.failure!)
-    if (this.state === 'cancelled') throw new JobCancelledError(this.id, this.cancelReason)
-    if (this.state === 'expired')
-      throw new JobExpiredError(this.id, this.spec.deadline ?? 0, this.done, this.total)
+    const { failure, reason = NO_REASON } = this.#outcome
+    if (this.#state === 'failed') throw new JobFailedError(this.id, failure!)
+    if (this.#state === 'cancelled') throw new JobCancelledError(this.id, reason)
+    if (this.#state === 'expired')
+      throw new JobExpiredError(this.id, this.spec.deadline ?? 0, this.#done, this.#total)
     const bytes = this.init.load()
     if (bytes == null)
       throw new JobFailedError(this.id, {
@@ -118,32 +114,30 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   }
 
   report(): JobReport {
-    const { id, state, done, total, retries, finished, cid, failure, paid, verification } = this
-    const shares = [...this.shares.values()]
+    const { type, name, submitted, bound, memoOf } = this.init
+    const shares = [...this.#shares.values()].map(share => ({ ...share }))
     return {
-      job: id,
-      type: this.init.type,
-      name: this.init.name,
-      state,
-      submitted: this.init.submitted,
-      finished,
-      done,
-      total,
-      retries,
-      bound: this.init.bound,
-      paid,
+      job: this.id,
+      type,
+      name,
+      state: this.#state,
+      submitted,
+      finished: this.#finished,
+      done: this.#done,
+      total: this.#total,
+      retries: this.#retries,
+      bound,
+      paid: this.#paid(),
       shares,
-      verification,
-      cid,
-      failure,
-      memoOf: this.init.memoOf
+      verification: this.#verification,
+      cid: this.#outcome.cid,
+      failure: this.#outcome.failure,
+      memoOf
     }
   }
 
-  async cancel(reason = 'by its owner'): Promise<void> {
-    if (this.finished != null) return
-    this.cancelReason = reason
-    this.init.cancel(reason)
+  async cancel(reason = NO_REASON): Promise<void> {
+    if (!this.hasEnded) this.init.cancel(reason)
   }
 
   async settled(options?: { signal?: AbortSignal }): Promise<JobReport> {
@@ -151,29 +145,36 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
     return this.report()
   }
 
-  // ---- what the scheduler tells ----
+  // ---- what drives it tells ----
 
-  setShares(shares: WorkerShare[]): void {
-    this.shares.clear()
-    for (const share of shares) this.shares.set(share.worker, share)
+  /** Something of it is leased; true the first time. */
+  begins(): boolean {
+    if (this.#state !== 'queued') return false
+    this.#state = 'running'
+    return true
+  }
+
+  /** More of it is planned. */
+  grows(total: number): void {
+    this.#total = total
   }
 
   addShare(worker: string, units: number, price: bigint): void {
-    const share = this.shares.get(worker) ?? { worker, slices: 0, units: 0, paid: 0n }
+    const share = this.#shares.get(worker) ?? { worker, slices: 0, units: 0, paid: 0n }
     share.slices++
     share.units += units
     share.paid += price
-    this.shares.set(worker, share)
+    this.#shares.set(worker, share)
   }
 
   /** Units were accepted. */
   addDone(units: number, { answers, audited, credibility }: Assurance): void {
-    const { replicas, confidence = 1, ...counts } = this.verification ?? NOTHING_VERIFIED
-    const copies = replicas * this.done + answers * units + audited
-    this.done += units
-    this.verification = {
+    const { replicas, confidence = 1, ...counts } = this.#verification ?? NOTHING_VERIFIED
+    const copies = replicas * this.#done + answers * units + audited
+    this.#done += units
+    this.#verification = {
       ...counts,
-      replicas: copies / this.done,
+      replicas: copies / this.#done,
       compared: counts.compared + (answers > 1 ? 1 : 0),
       audited: counts.audited + audited,
       confidence: Math.min(confidence, credibility)
@@ -182,37 +183,80 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
 
   /** Units that were accepted before were calculated once more. */
   addCanary(units: number): void {
-    const { replicas, canaries, ...rest } = this.verification ?? NOTHING_VERIFIED
-    this.verification = { ...rest, canaries: canaries + 1, replicas: replicas + units / this.done }
+    const { replicas, canaries, ...rest } = this.#verification ?? NOTHING_VERIFIED
+    this.#verification = { ...rest, canaries: canaries + 1, replicas: replicas + units / this.#done }
+  }
+
+  /** Units are not accepted any more; what is left of shares and verification. */
+  takeBack(units: number, shares: WorkerShare[], verification: VerificationReport): void {
+    this.#done -= units
+    this.#setShares(shares)
+    this.#verification = verification
+  }
+
+  /** Nobody is paid for it. */
+  owesNothing(): void {
+    this.#shares.clear()
   }
 
   wantsProgress(now: number): boolean {
     return now - this.#lastProgress >= PROGRESS_INTERVAL_MS
   }
 
-  progressed(now: number): void {
-    this.#lastProgress = now
-    const { id: job, state, done, total, workers, retries, paid } = this
-    const elapsedMs = now - this.init.submitted
-    const remainingMs = done === 0 ? undefined : (elapsedMs / done) * (total - done)
-    this.dispatchEvent(
-      new CustomEvent<Progress>('progress', {
-        detail: { job, state, done, total, workers, retries, elapsedMs, remainingMs, paid }
-      })
-    )
+  /** `workers` that hold a lease now, `retries` so far. */
+  progressed(now: number, { workers, retries }: { workers: number; retries: number }): void {
+    this.#workers = workers
+    this.#retries = Math.max(this.#retries, retries)
+    this.#tellProgress(now)
   }
 
-  end(state: JobState, now: number, end: { cid?: string; failure?: JobReport['failure'] }): void {
-    this.state = state
-    this.finished = now
-    Object.assign(this, end)
-    this.progressed(now)
-    this.work = undefined
+  /** What another node that coordinates it says. */
+  told({ done, total, shares, state }: JobReport, now: number): void {
+    this.#done = done
+    this.#total = total
+    this.#state = state
+    this.#setShares(shares)
+    this.#tellProgress(now)
+  }
+
+  end(state: JobState, now: number, outcome: JobOutcome): void {
+    this.#state = state
+    this.#finished = now
+    this.#outcome = outcome
+    this.#tellProgress(now)
     this.#ended.resolve()
     this.dispatchEvent(new CustomEvent('end', { detail: this.report() }))
   }
 
   markSettled(): void {
     this.#settled.resolve()
+  }
+
+  #setShares(shares: WorkerShare[]): void {
+    this.#shares.clear()
+    for (const share of shares) this.#shares.set(share.worker, { ...share })
+  }
+
+  #paid(): bigint {
+    return [...this.#shares.values()].reduce((sum, share) => sum + share.paid, 0n)
+  }
+
+  #tellProgress(now: number): void {
+    this.#lastProgress = now
+    const elapsedMs = now - this.init.submitted
+    const [done, total] = [this.#done, this.#total]
+    const remainingMs = done === 0 ? undefined : (elapsedMs / done) * (total - done)
+    const detail: Progress = {
+      job: this.id,
+      state: this.#state,
+      done,
+      total,
+      workers: this.#workers,
+      retries: this.#retries,
+      elapsedMs,
+      remainingMs,
+      paid: this.#paid()
+    }
+    this.dispatchEvent(new CustomEvent<Progress>('progress', { detail }))
   }
 }

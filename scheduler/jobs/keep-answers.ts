@@ -2,16 +2,9 @@ import type { Logger } from '@libp2p/interface'
 import type { SignedWork } from '../../ledger/index.ts'
 import type { Accepted, Effects } from '../coordinator/contract.ts'
 import type { Store } from '../store/job-store.ts'
-import type { Part } from '../tasks/contract.ts'
 import type { Trust } from '../trust/credibility.ts'
 import type { JobHandle } from './job-handle.ts'
-
-/** A part of a job that runs now. */
-export interface RunningPart {
-  job: JobHandle
-  part: Part
-  index: number
-}
+import type { RunningPart } from './running-job.ts'
 
 /** What the coordinator accepts, pays and takes back: on disk first, then in the job. */
 export function createAccepted(
@@ -27,6 +20,11 @@ export function createAccepted(
     log: Logger
   }
 ) {
+  const running = (id: string) => {
+    const { job, ...rest } = parts.get(id)!
+    return { ...rest, job: job.handle }
+  }
+
   /** false when this node cannot write, which ends the job as soon as the coordinator has taken its step. */
   function keep(job: JobHandle, write: () => void): boolean {
     try {
@@ -49,7 +47,7 @@ export function createAccepted(
 
   function accept(accepted: Accepted): 'stored' | 'malformed' | 'unstored' {
     const { slice, first, count, paid, assurance } = accepted
-    const { job, part, index } = parts.get(accepted.job)!
+    const { job, part, index } = running(accepted.job)
     const value = accepted.payload as Uint8Array
     const works = accepted.proofs as SignedWork[]
     const write = (): void =>
@@ -73,7 +71,7 @@ export function createAccepted(
   }
 
   function pay({ job: id, first, count, worker, price, proof }: Parameters<Effects['pay']>[0]): void {
-    const { job, index } = parts.get(id)!
+    const { job, index } = running(id)
     const works = proof == null ? [] : [proof as SignedWork]
     const write = (): void => store.addCanary(job.id, { part: index, first }, { worker, price, works })
     if (!keep(job, write)) return
@@ -83,7 +81,7 @@ export function createAccepted(
 
   /** Rare: what was reduced already contains the doubtful result, so everything else is reduced again. */
   function retract({ job: id, first, count }: { job: string; first: number; count: number }): void {
-    const { job, part, index } = parts.get(id)!
+    const { job, part, index } = running(id)
     if (!keep(job, () => store.removeSlice(job.id, index, first))) return
     part.reducer = part.createReducer()
     for (const { part: other, paid, ...slice } of store.slices(job.id)) {
@@ -91,9 +89,7 @@ export function createAccepted(
       const workers = paid.map(({ worker }) => worker)
       part.reducer.add(slice.first, slice.count, slice.value, workers)
     }
-    job.setShares(store.shares(job.id))
-    job.verification = store.verification(job.id)
-    job.done -= count
+    job.takeBack(count, store.shares(job.id), store.verification(job.id))
   }
 
   return { keep, accept, pay, retract, trust }

@@ -1,4 +1,5 @@
 import { encodeValue, type Sandbox } from '../../sandbox/index.ts'
+import { StepFailedError } from '../errors.ts'
 import type { RunPart } from '../tasks/contract.ts'
 
 // A result that is combined here may be larger than what travels in one message.
@@ -9,8 +10,8 @@ const MAX_RESULT_BYTES = 256 * 1024 * 1024
  * OpenOptions say.
  */
 export function createRunHere(
-  sandbox: Sandbox,
-  { requester, trusted, signal }: { requester: string; trusted: boolean; signal: AbortSignal }
+  { requester, trusted, signal }: { requester: string; trusted: boolean; signal: AbortSignal },
+  { sandbox }: { sandbox: Pick<Sandbox, 'open'> }
 ): RunPart {
   return part => {
     const { timeoutMs, memoryMb, t: _, program: __, type: ___, ...program } = part.load
@@ -24,9 +25,7 @@ export function createRunHere(
       try {
         const [outcome] = await session.run([encodeValue(input)], { signal })
         if (outcome?.ok) return outcome.value
-        throw Object.assign(new Error(outcome?.failure.message ?? 'no outcome'), {
-          stack: outcome?.failure.stack
-        })
+        throw new StepFailedError(outcome?.failure ?? { name: 'aborted', message: 'no outcome' })
       } finally {
         await session.close()
       }

@@ -25,7 +25,7 @@ export function createSettlement(
     signer,
     log
   }: {
-    store: Pick<Store, 'works' | 'settled' | 'job'>
+    store: Pick<Store, 'works' | 'settled' | 'has'>
     ledger: Pick<Ledger, 'account' | 'network' | 'settle' | 'openEscrows' | 'report'>
     signer: Signer
     log: Logger
@@ -71,8 +71,9 @@ export function createSettlement(
   return {
     /** Pays what the job owes; false when that is left to the next start. */
     async settle(job: JobHandle): Promise<boolean> {
-      const payments = [...job.shares.values()]
-        .filter(share => share.worker !== ledger.account && share.paid > 0n)
+      const payments = job
+        .report()
+        .shares.filter(share => share.worker !== ledger.account && share.paid > 0n)
         .map(share => ({ to: share.worker, amount: share.paid, slices: share.slices }))
       const receipts = payments.length === 0 ? undefined : receiptsOf(job.id)?.root
       if (!(await pay(job.id, payments, receipts))) return false
@@ -87,7 +88,7 @@ export function createSettlement(
 
     /** Escrows of jobs that were never written: this node ended in between. */
     freeOrphans(): void {
-      for (const { job } of ledger.openEscrows()) if (store.job(job) == null) void pay(job, [])
+      for (const { job } of ledger.openEscrows()) if (!store.has(job)) void pay(job, [])
     },
 
     receipts(job: string): { worker: string; slice: number; receipt: Uint8Array }[] {

@@ -1,5 +1,3 @@
-import { type GossipSub, TopicValidatorResult } from '@libp2p/gossipsub'
-import type { ComponentLogger, Logger, Startable } from '@libp2p/interface'
 import { z } from 'zod'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import { type OfferFields, offerFields } from '../protocol/compute-messages.ts'
@@ -14,14 +12,11 @@ import { type OfferFields, offerFields } from '../protocol/compute-messages.ts'
  * depend on the number of nodes, nor on how much a flooder publishes.
  */
 
-/** An offer is published this often, ± JITTER, and counts for the life of three. */
+/** An offer is published about this often, and counts for the life of three. */
 export const OFFER_INTERVAL_MS = 10_000
 export const OFFER_TTL_MS = 30_000
-const JITTER = 0.2
-// A change is told at once, but not more often than this.
-const MIN_INTERVAL_MS = 2000
-// A change is noticed after at most this.
-const CHECK_MS = 1000
+/** A change is told at once, but not more often than this. */
+export const MIN_INTERVAL_MS = 2000
 // An honest author keeps MIN_INTERVAL_MS; half of it forgives what the network compresses.
 const MIN_HEARD_MS = MIN_INTERVAL_MS / 2
 // Clocks of home computers are off by seconds, rarely by more than a minute.
@@ -145,75 +140,4 @@ export function utilisation(offers: Iterable<Pick<OfferFields, 'slots' | 'free'>
     free += offer.free
   }
   return slots === 0 ? undefined : 1 - free / slots
-}
-
-/**
- * When the own offer is due: by time, or when it changed. That a slot gets free or busy is a change only
- * between some and none.
- */
-export function createSchedule(random: () => number) {
-  let last = Number.NEGATIVE_INFINITY
-  let due = Number.NEGATIVE_INFINITY
-  let said = ''
-  return {
-    isDue(fields: OfferFields, now: number): boolean {
-      const key = JSON.stringify({ ...fields, free: fields.free > 0 })
-      const lends = fields.slots > 0
-      // who lends nothing says so once, if it lent before
-      if (!lends && (said === '' || said === key)) return false
-      if (now < due && (said === key || now - last < MIN_INTERVAL_MS)) return false
-      last = now
-      due = now + OFFER_INTERVAL_MS * (1 + JITTER * (2 * random() - 1))
-      said = key
-      return true
-    }
-  }
-}
-
-/** What offers use of gossipsub. */
-export type OfferPubSub = Pick<GossipSub, 'topicValidators' | 'subscribe' | 'unsubscribe' | 'publish'>
-
-const RESULTS: Readonly<Record<Verdict, TopicValidatorResult>> = {
-  accept: TopicValidatorResult.Accept,
-  ignore: TopicValidatorResult.Ignore,
-  reject: TopicValidatorResult.Reject
-}
-
-/** Publishes what `offer` says on the topic, and fills the book with what others say there. */
-export function createOffers(
-  { topic, book, offer }: { topic: string; book: OfferBook; offer: () => OfferFields },
-  components: { pubsub: OfferPubSub; logger: ComponentLogger }
-): Startable {
-  const { pubsub } = components
-  const log: Logger = components.logger.forComponent('artel:offers')
-  const schedule = createSchedule(Math.random)
-  let time = 0
-  let timer: NodeJS.Timeout | undefined
-
-  function check(): void {
-    const fields = offer()
-    if (!schedule.isDue(fields, Date.now())) return
-    time = Math.max(time + 1, Date.now())
-    pubsub
-      .publish(topic, encodeOffer(fields, time))
-      .catch(err => log('could not publish the offer: %s', (err as Error).message))
-  }
-
-  return {
-    start(): void {
-      pubsub.topicValidators.set(topic, (_, message) =>
-        message.type === 'signed'
-          ? RESULTS[book.receive(message.from.toString(), message.data, Date.now())]
-          : TopicValidatorResult.Reject
-      )
-      pubsub.subscribe(topic)
-      timer = setInterval(check, CHECK_MS)
-      timer.unref()
-    },
-    stop(): void {
-      clearInterval(timer)
-      pubsub.unsubscribe(topic)
-      pubsub.topicValidators.delete(topic)
-    }
-  }
 }

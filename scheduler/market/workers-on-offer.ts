@@ -5,14 +5,8 @@ import type { OfferFields } from '../protocol/compute-messages.ts'
 import type { ComputeNetwork } from '../protocol/network.ts'
 import type { TaskSpec } from '../tasks/registry.ts'
 import { costOf, draw, mayServe, needsOf } from './match.ts'
-import {
-  createOfferBook,
-  createOffers,
-  OFFER_INTERVAL_MS,
-  type Offer,
-  type OfferPubSub,
-  utilisation
-} from './offer-book.ts'
+import { createOfferBook, OFFER_INTERVAL_MS, type Offer, utilisation } from './offer-book.ts'
+import { createOffers, type OfferPubSub } from './offer-gossip.ts'
 import { type Factors, reputationFactor, scarcityFactor } from './price.ts'
 import { createMarket, type Forecast } from './price-level.ts'
 
@@ -27,7 +21,7 @@ export interface ExchangeInit {
 
 export interface ExchangeComponents {
   network: Pick<ComputeNetwork, 'peerId' | 'getConnections'>
-  ledger: Pick<Ledger, 'account'> & Partial<Pick<Ledger, 'reputation'>>
+  ledger: Pick<Ledger, 'account' | 'reputation'>
   pubsub?: OfferPubSub
   logger: ComponentLogger
 }
@@ -61,7 +55,7 @@ export function createExchange({ topic, offer, linked }: ExchangeInit, component
     const [connection] = network.getConnections(peerIdFromString(peer))
     return costOf({
       multiplier,
-      level: ledger.reputation?.(peer).level,
+      level: ledger.reputation(peer).level,
       relayed: connection?.limits != null
     })
   }
@@ -81,7 +75,7 @@ export function createExchange({ topic, offer, linked }: ExchangeInit, component
       return {
         market: market.factor,
         scarcity: scarcityFactor(able.length, offers.length),
-        reputation: reputationFactor(ledger.reputation?.(ledger.account).level),
+        reputation: reputationFactor(ledger.reputation(ledger.account).level),
         // of the worker in the middle: who is dearer gets work when the others are busy
         multiplier: multipliers[multipliers.length >> 1] ?? 1
       }

@@ -3,6 +3,7 @@ import { DatabaseSync } from 'node:sqlite'
 import type { SignedWork } from '../../ledger/index.ts'
 import { decodeValue, type Failure } from '../../sandbox/index.ts'
 import type { JobState, VerificationReport, WorkerShare } from '../contract.ts'
+import { DamagedJobError } from '../errors.ts'
 import type { TaskSpec, TaskType } from '../tasks/registry.ts'
 import type { Assurance, Trust } from '../trust/credibility.ts'
 import { type InRow, openLargeValues } from './value-files.ts'
@@ -173,11 +174,27 @@ export function openStore(file: string) {
         throw err
       }
     },
-    /** Empty where they were lost with the power. */
+    /** Throws DamagedJobError for what was lost with the power or cannot be read. */
     specs(id: string): TaskSpec[] {
-      const bytes = large.get(id, SPECS, selectSpecs.get(id) as unknown as InRow)
-      return bytes == null ? [] : (decodeValue(bytes) as TaskSpec[])
+      const row = selectSpecs.get(id) as unknown as InRow | undefined
+      const bytes = row && large.get(id, SPECS, row)
+      if (bytes == null) throw new DamagedJobError(id, dirname(file), 'there is no spec')
+      try {
+        return decodeValue(bytes) as TaskSpec[]
+      } catch (err) {
+        throw new DamagedJobError(id, dirname(file), (err as Error).message)
+      }
     },
+    /** Nothing where they cannot be read: for who only looks. */
+    specsOrNone(id: string): TaskSpec[] {
+      try {
+        return this.specs(id)
+      } catch (err) {
+        if (err instanceof DamagedJobError) return []
+        throw err
+      }
+    },
+    has: (id: string): boolean => selectOne.get(id) != null,
     running(id: string): void {
       setState.run('running', id)
     },
@@ -285,21 +302,22 @@ export function openStore(file: string) {
       const row = selectResult.get(id) as unknown as InRow | undefined
       return row && large.get(id, RESULT, row)
     },
-    /** One that was lost with the power is forgotten: it was not accepted. */
+    /** One that was lost with the power, or whose row is damaged, is forgotten: it counts as not accepted. */
     slices(id: string): StoredSlice[] {
       const slices: StoredSlice[] = []
       for (const row of selectSlices.all(id)) {
-        const slice = toSpan(row)
+        const at = { part: row.part as number, first: row.first as number }
+        const [span] = toSpans(row)
         const inRow = { bytes: row.value as Uint8Array, inFile: row.file as number | null }
-        const value = large.get(id, nameOf(slice), inRow)
-        if (value === undefined) this.removeSlice(id, slice.part, slice.first)
-        else slices.push({ ...slice, value })
+        const value = span && large.get(id, nameOf(at), inRow)
+        if (value === undefined) this.removeSlice(id, at.part, at.first)
+        else slices.push({ ...span!, value })
       }
       return slices
     },
-    /** The accepted slices of a job without what they brought. */
+    /** The accepted slices of a job without what they brought; none whose row is damaged. */
     spans(id: string): Omit<StoredSlice, 'value'>[] {
-      return selectSpans.all(id).map(toSpan)
+      return selectSpans.all(id).flatMap(toSpans)
     },
     /** What each worker did for a job. */
     shares(id: string): WorkerShare[] {
@@ -348,9 +366,9 @@ function addColumns(db: DatabaseSync): void {
   }
 }
 
-/** A row of the table jobs. */
+/** A row of the table jobs. One that is damaged says so as its failure: it costs this job, not the list that it is in. */
 export function toJob(row: Record<string, unknown>): StoredJob {
-  return {
+  const job = {
     id: row.id as string,
     type: row.type as StoredJob['type'],
     state: row.state as JobState,
@@ -359,32 +377,39 @@ export function toJob(row: Record<string, unknown>): StoredJob {
     bound: BigInt(row.bound as number),
     settled: row.settled === 1,
     cid: (row.cid as string | null) ?? undefined,
-    failure: row.failure == null ? undefined : JSON.parse(row.failure as string),
-    name: (row.name as string | null) ?? undefined,
-    end:
-      row.shares == null
-        ? undefined
-        : {
-            done: row.done as number,
-            total: row.total as number,
-            retries: row.retries as number,
-            shares: JSON.parse(row.shares as string, (key, value) =>
-              key === 'paid' ? BigInt(value) : value
-            ),
-            verification: row.verification == null ? undefined : JSON.parse(row.verification as string)
-          }
+    name: (row.name as string | null) ?? undefined
+  }
+  try {
+    return { ...job, failure: fromJson(row.failure), end: row.shares == null ? undefined : toEnd(row) }
+  } catch (err) {
+    const message = `what is kept of job ${job.id} is damaged: ${(err as Error).message}`
+    return { ...job, failure: { name: 'aborted', message } }
   }
 }
 
-const toSpan = (row: Record<string, unknown>): Omit<StoredSlice, 'value'> => ({
-  part: row.part as number,
-  first: row.first as number,
-  count: row.count as number,
-  paid: toPaid(row.paid)
+const fromJson = (json: unknown) => (json == null ? undefined : JSON.parse(json as string))
+
+const toEnd = (row: Record<string, unknown>): JobEnd => ({
+  done: row.done as number,
+  total: row.total as number,
+  retries: row.retries as number,
+  shares: fromJson(row.shares).map(({ paid, ...share }: { paid: string }) => ({
+    ...share,
+    paid: BigInt(paid)
+  })),
+  verification: fromJson(row.verification)
 })
 
-const toPaid = (json: unknown): StoredSlice['paid'] =>
-  (JSON.parse(json as string) as [string, string][]).map(([worker, price]) => ({
-    worker,
-    price: BigInt(price)
-  }))
+/** Nothing for a row that is damaged. */
+function toSpans({ part, first, count, paid }: Record<string, unknown>): Omit<StoredSlice, 'value'>[] {
+  try {
+    const shares = fromJson(paid).map(([worker, price]: [string, string]) => ({
+      worker,
+      price: BigInt(price)
+    }))
+    return [{ part: part as number, first: first as number, count: count as number, paid: shares }]
+  } catch {
+    // whoever reads slices to go on with them forgets this one; others see one fewer
+    return []
+  }
+}

@@ -43,11 +43,20 @@ export function createWorkBook(db: DatabaseSync, log: Logger, clock: () => Date 
     unwritten.clear()
   }
 
+  /** A full disk: the figures wait for the next time. */
+  function tryFlush(): void {
+    try {
+      flush()
+    } catch (err) {
+      log.error('what was done for others could not be written: %e', err)
+    }
+  }
+
   /** A new day begins with nothing. */
   function turn(): void {
     const today = new Date(clock()).setHours(0, 0, 0, 0)
     if (today === day) return
-    flush()
+    tryFlush()
     day = today
     forget.run(day)
   }
@@ -61,23 +70,16 @@ export function createWorkBook(db: DatabaseSync, log: Logger, clock: () => Date 
         ms: ms + work.ms,
         earned: earned + work.earned
       })
-      timer ??= setTimeout(() => {
-        try {
-          flush()
-        } catch (err) {
-          // a full disk: the figures wait for the next time
-          log.error('what was done for others could not be written: %e', err)
-        }
-      }, FLUSH_MS).unref()
+      timer ??= setTimeout(tryFlush, FLUSH_MS).unref()
     },
     today(): Omit<WorkDone, 'running'> {
       turn()
-      flush()
+      tryFlush()
       const { slices, ms, earned, requesters } = sums.get(day) as Record<string, number>
       return { slices: slices!, cpuMs: ms!, earned: BigInt(earned!), requesters: requesters!, since: day }
     },
     /** Writes what is not written yet; before the database closes. */
-    flush
+    flush: tryFlush
   }
 }
 

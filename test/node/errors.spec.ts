@@ -6,8 +6,14 @@ import { EXIT, VERDICTS, verdict } from '../../node/index.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
-/** Errors that never leave their room: they end as a refused message or order of somebody else. */
-const INTERNAL = ['ProtocolError', 'MalformedError', 'InvalidOrderError']
+/** Errors that never leave their room: they end as a refused message or order of somebody else, or as a failure of a job. */
+const INTERNAL = [
+  'ProtocolError',
+  'MalformedError',
+  'InvalidOrderError',
+  'StepFailedError',
+  'DamagedJobError'
+]
 
 describe('node: table of errors', () => {
   it('knows every error class of every room', async () => {

@@ -22,7 +22,11 @@ export const freeLedger = (account: string): SchedulerComponents['ledger'] =>
     escrowOf: () => undefined,
     settle: async () => {},
     openEscrows: () => [],
-    report: () => {}
+    report: () => {},
+    reputation: () => ({ level: 'average' }),
+    transferOf: () => undefined,
+    addEventListener: () => {},
+    removeEventListener: () => {}
   }) as unknown as SchedulerComponents['ledger']
 
 /** A node without peers: it works for itself. */

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { lpStream } from '@libp2p/utils'
 import { type ArtelNode, createNode, loadConfig } from '../../node/index.ts'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
-import { DELEGATE_PROTOCOL } from '../../scheduler/jobs/serve-delegates.ts'
+import { DELEGATE_PROTOCOL } from '../../scheduler/protocol/delegate-messages.ts'
 import { address, until } from '../bootstrap/nodes.ts'
 
 const GRANT = 100_000_000n

@@ -40,7 +40,7 @@ describe('scheduler: values that were lost with the power', () => {
     await restartWithout(id, 'specs')
     await assert.rejects(scheduler.job(id)!.result({ signal: AbortSignal.timeout(30_000) }), {
       name: 'JobFailedError',
-      message: /was lost from .*submit it again/
+      message: /is lost or damaged .*submit it again/
     })
     const next = await scheduler.submit({ type: 'map', items: [2, 3], fn: 'x => x * x' })
     assert.deepEqual(await next.result(), [4, 9])

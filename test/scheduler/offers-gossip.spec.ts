@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert'
 import { defaultLogger } from '@libp2p/logger'
 import { networkId, offersTopic } from '../../bootstrap/index.ts'
-import { createOfferBook, createOffers } from '../../scheduler/market/offer-book.ts'
+import { createOfferBook } from '../../scheduler/market/offer-book.ts'
+import { createOffers } from '../../scheduler/market/offer-gossip.ts'
 import type { OfferFields } from '../../scheduler/protocol/compute-messages.ts'
 import { address, TestNetwork, until } from '../bootstrap/nodes.ts'
 

@@ -5,7 +5,6 @@ import { costOf, draw, hasRoom, mayServe, rank } from '../../scheduler/market/ma
 import {
   createOfferBook,
   createRelay,
-  createSchedule,
   encodeOffer,
   MAX_OFFERS,
   OFFER_INTERVAL_MS,
@@ -13,6 +12,7 @@ import {
   RELAY_PER_SECOND,
   utilisation
 } from '../../scheduler/market/offer-book.ts'
+import { createSchedule } from '../../scheduler/market/offer-gossip.ts'
 import type { OfferFields } from '../../scheduler/protocol/compute-messages.ts'
 import { createRandom } from '../simulation/random.ts'
 

@@ -94,7 +94,7 @@ describe('pipeline', () => {
     )
     await assert.rejects(
       runner.result(bad),
-      /^Error: node b failed: items: .*got number 5\. Not run, because they depend on it: c$/
+      /^StepFailedError: node b failed: items: .*got number 5\. Not run, because they depend on it: c$/
     )
   })
 

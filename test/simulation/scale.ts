@@ -2,10 +2,10 @@ import { costOf, draw, hasRoom, mayServe, rank, TARGET_SLICE_MS } from '../../sc
 import {
   createOfferBook,
   createRelay,
-  createSchedule,
   encodeOffer,
   type OfferBook
 } from '../../scheduler/market/offer-book.ts'
+import { createSchedule } from '../../scheduler/market/offer-gossip.ts'
 import type { OfferFields } from '../../scheduler/protocol/compute-messages.ts'
 import { createRandom, type Random } from './random.ts'
 

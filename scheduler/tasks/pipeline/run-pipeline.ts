@@ -1,4 +1,5 @@
 import { decodeValue, encodeValue, type Failure } from '../../../sandbox/index.ts'
+import { StepFailedError } from '../../errors.ts'
 import type { NumberedPart, RunPart, Work } from '../contract.ts'
 import type { AnySpec } from '../kind.ts'
 
@@ -93,7 +94,8 @@ export function pipelineWork(
       return await action()
     } catch (err) {
       if (err instanceof NodeError) throw err
-      throw new NodeError(explain(running, (err as Error).message), { cause: err })
+      const { failure = { name: 'threw' as const } } = err as Partial<StepFailedError>
+      throw new NodeError({ ...failure, message: explain(running, (err as Error).message) }, { cause: err })
     }
   }
 
@@ -133,4 +135,4 @@ export function pipelineWork(
 }
 
 /** The failure of one node, with its name in the message. */
-class NodeError extends Error {}
+class NodeError extends StepFailedError {}

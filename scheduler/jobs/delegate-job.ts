@@ -1,0 +1,201 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { ComponentLogger, Logger } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { framed } from '../../bootstrap/framing.ts'
+import type { Ledger } from '../../ledger/index.ts'
+import { decodeValue, encodeValue } from '../../sandbox/index.ts'
+import type { Job, JobReport } from '../contract.ts'
+import { DelegateError, ProtocolError } from '../errors.ts'
+import { boundOf } from '../market/price.ts'
+import {
+  DELEGATE_PROTOCOL,
+  type DelegateAnswer,
+  type DelegateRequest,
+  delegateAnswer,
+  memoOf,
+  REQUEST_TIMEOUT_MS
+} from '../protocol/delegate-messages.ts'
+import { MAX_FRAME_BYTES } from '../protocol/limits.ts'
+import type { ComputeNetwork } from '../protocol/network.ts'
+import type { TaskSpec } from '../tasks/registry.ts'
+import type { DelegationBook } from './delegation-book.ts'
+import { JobHandle } from './job-handle.ts'
+
+// An unreachable delegate is asked again for this long; the job goes on there in any case.
+const PATIENCE_MS = 60_000
+const RETRY_MS = 1_000
+
+export interface DelegatingInit {
+  /** Checks a spec; throws SpecError. */
+  parse(spec: unknown): TaskSpec
+}
+
+export interface DelegatingComponents {
+  network: Pick<ComputeNetwork, 'dialProtocol'>
+  ledger: Pick<Ledger, 'account' | 'transfer' | 'transferOf'>
+  book: DelegationBook
+  logger: ComponentLogger
+}
+
+/** Hands own jobs to other nodes, and follows them there. */
+export function createDelegating(
+  { parse }: DelegatingInit,
+  { network, ledger, book, logger }: DelegatingComponents
+) {
+  const log: Logger = logger.forComponent('artel:delegation')
+  const controller = new AbortController()
+  /** own jobs at delegates that somebody here waits for */
+  const followed = new Map<string, JobHandle>()
+
+  async function ask<T extends DelegateAnswer['t']>(
+    delegate: string,
+    asked: DelegateRequest,
+    expected: T,
+    options?: { signal?: AbortSignal }
+  ): Promise<Extract<DelegateAnswer, { t: T }>> {
+    const signal = AbortSignal.any([
+      controller.signal,
+      AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+      ...(options?.signal ? [options.signal] : [])
+    ])
+    const stream = await network.dialProtocol(peerIdFromString(delegate), DELEGATE_PROTOCOL, { signal })
+    try {
+      const messages = framed(stream, MAX_FRAME_BYTES)
+      await messages.write(encodeValue(asked), { signal })
+      const parsed = delegateAnswer.safeParse(decodeValue((await messages.read({ signal })).subarray()))
+      if (!parsed.success) throw new ProtocolError(`malformed answer of ${delegate}`)
+      await stream.close({ signal })
+      const told = parsed.data
+      if (told.t === 'error') throw new DelegateError(delegate, told.name, told.message)
+      if (told.t !== expected)
+        throw new ProtocolError(`the delegate answered ${told.t} instead of ${expected}`)
+      return told as Extract<DelegateAnswer, { t: T }>
+    } catch (err) {
+      stream.abort(err as Error)
+      throw err
+    }
+  }
+
+  function follow(id: string, delegate: string, told?: JobReport, spec?: TaskSpec): JobHandle {
+    const before = followed.get(id)
+    if (before != null) return before
+    let result: Uint8Array | undefined
+    const handle = new JobHandle({
+      id,
+      type: told?.type ?? spec?.type ?? 'script',
+      specs: spec == null ? [] : [spec],
+      bound: told?.bound ?? 0n,
+      submitted: told?.submitted ?? Date.now(),
+      state: told?.state ?? 'running',
+      total: told?.total ?? 0,
+      load: () => result,
+      cancel: () =>
+        void ask(delegate, { t: 'cancel', job: id }, 'report').catch(err =>
+          log.error('job %s is not cancelled at %s: %e', id, delegate, err)
+        )
+    })
+    followed.set(id, handle)
+    void watch(handle, delegate, bytes => {
+      result = bytes
+    })
+    return handle
+  }
+
+  /** Asks for the result until it is there, or the delegate is silent for too long. Never rejects. */
+  async function watch(
+    handle: JobHandle,
+    delegate: string,
+    keep: (result: Uint8Array | undefined) => void
+  ): Promise<void> {
+    const { id } = handle
+    let heard = Date.now()
+    while (!controller.signal.aborted) {
+      try {
+        const got = await ask(delegate, { t: 'result', job: id }, 'report')
+        heard = Date.now()
+        const now = got.report as JobReport
+        handle.told(now, Date.now())
+        if (now.finished == null) continue
+        keep(got.result)
+        handle.end(now.state, now.finished, { cid: now.cid, failure: now.failure })
+        break
+      } catch (err) {
+        if (err instanceof DelegateError || Date.now() - heard > PATIENCE_MS) {
+          const message = `${delegate} does not tell: ${(err as Error).message}; ask again later with \`artel result ${id}\``
+          handle.end('failed', Date.now(), { failure: { name: 'aborted', message } })
+          break
+        }
+        log('%s is asked again: %s', delegate, (err as Error).message)
+        // an abort only ends the waiting
+        await delay(RETRY_MS, undefined, { signal: controller.signal, ref: false }).catch(() => {})
+      }
+    }
+    handle.markSettled()
+    followed.delete(id)
+  }
+
+  async function begin(
+    delegate: string,
+    key: string,
+    spec: Uint8Array,
+    options?: { signal?: AbortSignal }
+  ): Promise<Extract<DelegateAnswer, { t: 'job' }>> {
+    const told = await ask(delegate, { t: 'start', key, spec }, 'job', options)
+    book.handedOut(key, told.job)
+    return told
+  }
+
+  return {
+    /**
+     * Hands a job to `delegate`: asks, pays the bound, starts. Throws DelegateError with the delegate's reason,
+     * InsufficientCreditsError, SpecError.
+     */
+    async submit(text: unknown, delegate: string, options?: { signal?: AbortSignal }): Promise<Job> {
+      const parsed = parse(text)
+      const spec = encodeValue(text)
+      const bound = boundOf(parsed.maxPrice)
+      const asked = (await ask(delegate, { t: 'ask', spec }, 'price', options)).bound
+      if (asked > bound)
+        throw new DelegateError(
+          delegate,
+          'PriceError',
+          `it wants ${asked} micro-credits, the bound is ${bound}`
+        )
+      const key = randomBytes(16).toString('hex')
+      book.handOut(key, delegate, spec)
+      try {
+        await ledger.transfer(delegate, bound, { memo: memoOf(key), ...options })
+      } catch (err) {
+        if (!options?.signal?.aborted) book.forget(key)
+        throw err
+      }
+      const told = await begin(delegate, key, spec, options)
+      return follow(told.job, delegate, told.report as JobReport, parsed)
+    },
+
+    /** A job of this node at a delegate, by its id there. */
+    job(id: string): Job | undefined {
+      const known = followed.get(id)
+      if (known != null) return known
+      const row = book.at(id)
+      return row && follow(id, row.delegate, undefined, parse(decodeValue(row.spec)))
+    },
+
+    /** What was paid before this node went down and not started; the same key starts no second job. */
+    start(): void {
+      for (const { key, delegate, spec } of book.unstarted()) {
+        if (ledger.transferOf(memoOf(key), { from: ledger.account, to: delegate }) == null) continue
+        begin(delegate, key, spec).catch(err =>
+          log.error('the job that %s was paid for is not started yet: %e', delegate, err)
+        )
+      }
+    },
+
+    stop(): void {
+      controller.abort()
+    }
+  }
+}
+
+export type Delegating = ReturnType<typeof createDelegating>

@@ -1,0 +1,140 @@
+import type { Logger } from '@libp2p/interface'
+import type { Failure } from '../../sandbox/index.ts'
+import type { JobReport } from '../contract.ts'
+import { StepFailedError } from '../errors.ts'
+import type { Store } from '../store/job-store.ts'
+import { type MemoStore, memoKey } from '../store/memo.ts'
+import type { JobHandle } from './job-handle.ts'
+import type { Settlement } from './settle-job.ts'
+import { untilDone } from './until-done.ts'
+
+/** The states in which a job ends. */
+export type EndState = 'completed' | 'failed' | 'cancelled' | 'expired'
+
+export interface Ended {
+  result?: Uint8Array
+  cid?: string
+  failure?: JobReport['failure']
+  /** why it was cancelled */
+  reason?: string
+}
+
+export interface EndingInit {
+  /** of the store, for messages */
+  directory: string
+  signal: AbortSignal
+  /** A job ended: nothing of it is to run any more. */
+  onEnd(job: JobHandle): void
+  /** A job is paid for: nothing of it is left to do. */
+  onSettled(job: JobHandle): void
+}
+
+export interface EndingComponents {
+  store: Pick<Store, 'endJob'>
+  memo: MemoStore
+  /** determinism class of this node */
+  sandbox: { readonly class: string }
+  settlement: Pick<Settlement, 'settle'>
+  log: Logger
+}
+
+/** The ends of jobs: on disk first, then told, then settled. */
+export function createEnding(init: EndingInit, { store, memo, sandbox, settlement, log }: EndingComponents) {
+  const { signal } = init
+
+  function end(job: JobHandle, state: EndState, { result, cid, failure, reason }: Ended): void {
+    if (job.hasEnded) return
+    const finished = Date.now()
+    // failure costs the requester nothing
+    if (state === 'failed') job.owesNothing()
+    const { done, total, retries, shares, verification } = job.report()
+    const write = (): void =>
+      store.endJob(job.id, {
+        state,
+        finished,
+        result,
+        cid,
+        failure,
+        done,
+        total,
+        retries,
+        shares,
+        verification
+      })
+    let isWritten = true
+    try {
+      write()
+    } catch (err) {
+      if (state === 'completed') {
+        // a result that is not on disk cannot be fetched
+        cannotStore(job, err as Error)
+        return
+      }
+      isWritten = false
+    }
+    if (state === 'completed' && job.spec.memoize && job.init.type !== 'batch') memoise(job, cid!, result!)
+    job.end(state, finished, { cid, failure, reason })
+    init.onEnd(job)
+    void settle(job, isWritten ? undefined : write)
+  }
+
+  /** A full or broken disk: what was accepted so far is there, but nothing more can be kept. */
+  function cannotStore(job: JobHandle, { message }: Error): void {
+    end(job, 'failed', {
+      failure: {
+        name: 'aborted',
+        message: `this node cannot write results to ${init.directory} (${message}); make room there and submit the job again`
+      }
+    })
+  }
+
+  /**
+   * Settles a job that ended. `write`: writes its end, which must be on disk first: after a restart a job without an end
+   * goes on, and is paid for. Never rejects.
+   */
+  async function settle(job: JobHandle, write?: () => void): Promise<void> {
+    const what = `the end of job ${job.id} is not written`
+    if (write != null && !(await untilDone(what, write, { signal, log }))) return
+    if (!(await settlement.settle(job))) return
+    job.markSettled()
+    init.onSettled(job)
+  }
+
+  function memoise(job: JobHandle, cid: string, result: Uint8Array): void {
+    try {
+      memo.put(memoKey(job.spec, sandbox.class), job.spec.verify, { job: job.id, cid, result })
+    } catch (err) {
+      log.error('the result of job %s is not kept for others: %e', job.id, err)
+    }
+  }
+
+  return {
+    end,
+    settle,
+    cannotStore,
+
+    /** A step that runs here failed. */
+    broke(job: JobHandle, err: Error): void {
+      if (!signal.aborted) end(job, 'failed', { failure: failureOf(err) })
+    }
+  }
+}
+
+export type Ending = ReturnType<typeof createEnding>
+
+// Errors that are not the author's doing.
+const OWN_FAILURES: Record<string, Failure['name']> = {
+  WallMissingError: 'wall-missing',
+  DataMissingError: 'aborted',
+  DamagedJobError: 'aborted',
+  BlockError: 'aborted',
+  StorageError: 'aborted',
+  AbortError: 'aborted'
+}
+
+/** What a step that runs on this node threw, as the failure of its job. */
+export function failureOf(err: Error): Failure {
+  if (err instanceof StepFailedError) return err.failure
+  const { name, message, stack } = err
+  return { name: OWN_FAILURES[name] ?? 'threw', message, stack }
+}

@@ -1,0 +1,87 @@
+import type { CID } from 'multiformats/cid'
+import type { DataStream } from '../contract.ts'
+import { type Blocks, chunkCid, chunksOf, type Data, openData, readCid } from '../data/chunked-data.ts'
+import { findReferences, resolveInputs, withReferences } from '../data/references.ts'
+import { SpecError } from '../errors.ts'
+import type { BlockExchange } from '../streams/block-exchange.ts'
+import { STREAMED } from '../tasks/registry.ts'
+
+// A CID that nobody has this long is missing; what comes from another node must be here by then too.
+const DATA_TIMEOUT_MS = 30_000
+
+/** A spec with its data in place, and as it is stored. */
+export interface Resolved<T> {
+  spec: T
+  stored: T
+  data?: Data[]
+  /** of what it names by CID */
+  bytes: number
+}
+
+export interface DataComponents {
+  /** where data lies on this node; without it every input is inline */
+  blockstore?: Blocks
+  /** blocks of other nodes */
+  blocks: Pick<BlockExchange, 'get'>
+}
+
+/** Data that specs name by CID. */
+export function createDataAccess({ signal: stopping }: { signal: AbortSignal }, components: DataComponents) {
+  const { blocks } = components
+
+  function blockstore(): Blocks {
+    if (components.blockstore == null)
+      throw new SpecError('cid', 'this node has no block store; give the data inline')
+    return components.blockstore
+  }
+
+  const soon = (options?: { signal?: AbortSignal }): AbortSignal =>
+    AbortSignal.any([
+      stopping,
+      AbortSignal.timeout(DATA_TIMEOUT_MS),
+      ...(options?.signal ? [options.signal] : [])
+    ])
+
+  return {
+    blockstore,
+
+    /** `parse`: what checks the spec once its data is there. */
+    async resolve<T extends object>(
+      input: unknown,
+      parse: (input: unknown) => T,
+      options?: { signal?: AbortSignal }
+    ): Promise<Resolved<T>> {
+      const found = findReferences(input)
+      if (found.length === 0) {
+        const spec = parse(input)
+        return { spec, stored: spec, bytes: 0 }
+      }
+      const how = { signal: soon(options), streamed: STREAMED }
+      const { spec, data, bytes } = await resolveInputs(input as object, found, blockstore(), how)
+      const parsed = parse(spec)
+      return { spec: parsed, stored: withReferences(parsed, found), data, bytes }
+    },
+
+    async open(cid: string, options?: { signal?: AbortSignal }): Promise<DataStream> {
+      const own = blockstore()
+      const data = await openData(own, cid, { signal: soon(options) })
+      return { size: data.size, chunks: chunksOf(own, data, () => soon(options)) }
+    },
+
+    /** Puts the data that a spec names by CID into this node's block store, from a peer. */
+    async copy(spec: unknown, from: string, { signal }: { signal: AbortSignal }): Promise<void> {
+      for (const [, { cid }] of findReferences(spec)) {
+        const own = blockstore()
+        const copy = async (part: CID): Promise<void> => {
+          if (await own.has(part)) return
+          await own.put(part, await blocks.get(from, part.multihash.digest, { signal }))
+        }
+        await copy(readCid(cid)!)
+        const { chunks } = await openData(own, cid, { signal })
+        for (const chunk of chunks) await copy(chunkCid(chunk))
+      }
+    }
+  }
+}
+
+export type DataAccess = ReturnType<typeof createDataAccess>

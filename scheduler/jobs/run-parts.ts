@@ -1,0 +1,154 @@
+import { hash } from 'node:crypto'
+import { CID } from 'multiformats/cid'
+import * as raw from 'multiformats/codecs/raw'
+import { create as createDigest } from 'multiformats/hashes/digest'
+import type { Effects } from '../coordinator/contract.ts'
+import type { Coordinator } from '../coordinator/coordinator.ts'
+import type { Outbox } from '../streams/lease-outbox.ts'
+import type { Part, RunPart } from '../tasks/contract.ts'
+import type { Ending } from './end-job.ts'
+import { partId, type RunningJob, type RunningPart } from './running-job.ts'
+
+type Lease = Parameters<Effects['lease']>[0]
+type PartEnd = Parameters<Effects['end']>[0]
+
+export interface PartsInit {
+  signal: AbortSignal
+  /** The first slice of a job is leased. */
+  onBegin(job: RunningJob): void
+}
+
+export interface PartsComponents {
+  coordinator: () => Coordinator
+  outbox: Outbox
+  ending: Ending
+  runHere: RunPart
+}
+
+/** The parts of jobs: which can run, what of them is leased, and what follows when one is complete. */
+export function createParts(
+  { signal, onBegin }: PartsInit,
+  { coordinator, outbox, ending, runHere }: PartsComponents
+) {
+  /** by the coordinator's names */
+  const parts = new Map<string, RunningPart>()
+
+  /** Starts the parts that can run after part `completed`, or at once; after the last one the job is complete. */
+  async function advance(job: RunningJob, completed?: number): Promise<void> {
+    const { handle, work } = job
+    try {
+      const next = await work.next(completed, runHere)
+      if (handle.hasEnded || signal.aborted) return
+      handle.grows(work.total)
+      for (const [number, part] of next) start(job, number, part)
+      if (completed != null) {
+        job.open.delete(completed)
+        job.begun.delete(completed)
+        parts.delete(partId(handle.id, completed))
+      }
+      outbox.flush()
+      if (!handle.hasEnded && job.open.size === 0) await complete(job)
+    } catch (err) {
+      ending.broke(handle, err as Error)
+    }
+  }
+
+  async function complete({ handle, work }: RunningJob): Promise<void> {
+    const result = await work.finish(runHere)
+    ending.end(handle, 'completed', { result, cid: cidOf(result) })
+  }
+
+  /** Hands a part to the coordinator, with what was accepted of it before a restart. */
+  function start(job: RunningJob, index: number, part: Part): void {
+    const { bound, submitted } = job.handle.init
+    const { type, priority, retries, verify, privacy, requirements, deadline } = job.handle.spec
+    const accepted = job.replay.get(index) ?? []
+    job.replay.delete(index)
+    job.open.add(index)
+    const id = partId(job.handle.id, index)
+    parts.set(id, { job, part, index })
+    for (const { first, count, value, paid } of accepted)
+      part.reducer.add(
+        first,
+        count,
+        value,
+        paid.map(({ worker }) => worker)
+      )
+    const [share, of] = part.share
+    const { missing, load } = part
+    const kind = load.type ?? type
+    coordinator().submit(
+      {
+        id,
+        program: part.rateKey,
+        units: part.units,
+        mostUnits: part.mostUnits,
+        priority,
+        retries,
+        timeoutMs: load.timeoutMs,
+        verification: verify,
+        auditable: part.cut != null,
+        kind,
+        allowed: privacy.workers && new Set(privacy.workers),
+        bound: (bound * BigInt(share)) / BigInt(of),
+        factor: job.factor,
+        memoryMb: load.memoryMb,
+        needs: { type: kind, ramMb: load.memoryMb, tags: requirements.tags },
+        deadline: deadline == null ? undefined : submitted + deadline,
+        unavailable: missing && (reports => missing.result((reports as Uint8Array[][]).flat())),
+        accepted: accepted.map(({ first, count, paid }) => ({
+          first,
+          count,
+          price: paid.reduce((sum, each) => sum + each.price, 0n)
+        }))
+      },
+      Date.now()
+    )
+  }
+
+  return {
+    parts: parts as ReadonlyMap<string, RunningPart>,
+    advance,
+
+    /** The job ended: nothing of it runs any more. */
+    drop(job: RunningJob): void {
+      for (const index of job.open) {
+        const id = partId(job.handle.id, index)
+        coordinator().cancel(id, Date.now())
+        parts.delete(id)
+      }
+      job.open.clear()
+      job.begun.clear()
+    },
+
+    // ---- what the coordinator decides ----
+
+    lease(lease: Lease): void {
+      const { part, job, index } = parts.get(lease.job)!
+      job.begun.add(index)
+      if (job.handle.begins()) onBegin(job)
+      outbox.lease(lease.worker, part, {
+        id: lease.slice,
+        program: part.load.program,
+        inputs: part.inputs(lease.first, lease.count),
+        expectedMs: lease.expectedMs,
+        job: job.handle.id,
+        price: Number(lease.price),
+        ...(part.keep && { keep: true })
+      })
+    },
+
+    end(ended: PartEnd): void {
+      const { job, index } = parts.get(ended.job)!
+      if (job.handle.hasEnded) return
+      if (ended.state === 'completed') void advance(job, index)
+      else {
+        const failure = ended.failure && (job.work.explain?.(index, ended.failure) ?? ended.failure)
+        ending.end(job.handle, ended.state, { failure: failure && { ...failure, unit: ended.first } })
+      }
+    }
+  }
+}
+
+const cidOf = (bytes: Uint8Array): string =>
+  CID.createV1(raw.code, createDigest(0x12, hash('sha256', bytes, 'buffer'))).toString()
