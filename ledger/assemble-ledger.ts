@@ -3,24 +3,25 @@ import type { GossipSub } from '@libp2p/gossipsub'
 import type { ComponentLogger, Libp2p, PrivateKey } from '@libp2p/interface'
 import { answerPeers } from './answer-peers.ts'
 import { type Book, createBook } from './book/book.ts'
-import { type Checkpoint, decodeCheckpoint } from './book/checkpoint.ts'
+import { type Checkpoint, decodeCheckpoint, isWholeCheckpoint } from './book/checkpoint.ts'
 import { createCertifier, tell } from './certify/certifier.ts'
 import { createOwnChain, type OwnChain } from './certify/own-chain.ts'
 import { CHAIN_LIMIT, createRecovery } from './certify/recovery.ts'
 import { createSpeakers } from './certify/speakers.ts'
 import { createWitness } from './certify/witness.ts'
-import { AccountFrozenError, KeyInUseError, LedgerStoppedError } from './errors.ts'
+import { AccountFrozenError, KeyInUseError, LedgerFolderError, LedgerStoppedError } from './errors.ts'
 import type { Signer } from './records/keys.ts'
 import { type LedgerNetwork, protocolOf, quorumOf, topicOf } from './records/network.ts'
 import type { Body } from './records/order.ts'
+import type { AccountId } from './records/types.ts'
 import { createChannel } from './replicate/channel.ts'
 import { createEpochs } from './replicate/epochs.ts'
 import { createIntake } from './replicate/intake.ts'
 import { createLogs } from './replicate/log.ts'
-import { createReplica, type Replica } from './replicate/replica.ts'
+import { createReplica, decodeItems, type Replica } from './replicate/replica.ts'
 import { appendDue } from './replicate/witness-writer.ts'
 import { type CheckpointRow, type Item, openStore, SEGMENT_ITEM, type Store } from './store/store.ts'
-import { every, pause, within } from './time.ts'
+import { every, isOver, pause, within } from './time.ts'
 
 /** Peers are compared with one at a time this often; gossip and connecting do it sooner. */
 const ANTI_ENTROPY_MS = 30_000
@@ -97,12 +98,13 @@ export interface Running {
 
 /** Puts the parts together and starts them. */
 export async function assembleLedger(
-  { network, directory, archive, now = Date.now }: LedgerInit,
+  init: LedgerInit,
   { libp2p, ipfs, logger }: LedgerComponents,
   signer: Signer,
   onChange: () => void,
   onHalt: (error: Error) => void
 ): Promise<Running> {
+  const { network, directory, archive, now = Date.now } = init
   const log = logger.forComponent('artel:ledger')
   const { account } = signer
   const { pubsub } = libp2p.services
@@ -112,11 +114,11 @@ export async function assembleLedger(
   const keepsAll = archive ?? isWitness
   const ended = new AbortController()
 
-  const store = openStore(directory)
+  const store = openOwnStore(init, account)
   const book = createBook(network)
-  const loadBook = (checkpoint: Checkpoint | undefined): void => {
+  const loadBook = (checkpoint: Checkpoint | undefined): boolean => {
     book.load(checkpoint)
-    intake.load()
+    return intake.load()
   }
 
   let isChanging = false
@@ -162,8 +164,8 @@ export async function assembleLedger(
       changed()
     }
   })
-  const last = store.checkpoint()
-  loadBook(last && decodeCheckpoint(last.bytes, network))
+  const last = lastCheckpoint(store, init, isWitness)
+  const isWhole = loadBook(last && decodeCheckpoint(last.bytes, network))
   const own = createOwnChain({ network, signer, store, book })
   if (book.isFrozen(account)) giveUp('a fork proof names it')
 
@@ -236,6 +238,10 @@ export async function assembleLedger(
       onMissed: spread
     })
   let replica = await openReplica(last?.next ?? 0)
+  // the logs hold what was certified a second time
+  if (!isWhole)
+    for (const written of replica.logs)
+      for await (const payload of written.payloads(written.length())) intake.take(decodeItems(payload), true)
 
   /** Begins the epoch that a checkpoint opens; what it does not cover goes on into the new logs. */
   const adopt = async (row: CheckpointRow, checkpoint: Checkpoint): Promise<void> => {
@@ -298,7 +304,7 @@ export async function assembleLedger(
   const antiEntropy = async (): Promise<void> => {
     const old = isWitness
       ? []
-      : store.unlogged(CHAIN_LIMIT).filter(({ added }) => now() - added > TELL_AGAIN_MS)
+      : store.unlogged(CHAIN_LIMIT).filter(({ added }) => isOver(added, TELL_AGAIN_MS, now()))
     if (old.length > 0) submit(old.map(({ item }) => item))
     const peers = libp2p.getPeers()
     if (peers.length === 0) return
@@ -422,4 +428,43 @@ export async function assembleLedger(
       store.close()
     }
   }
+}
+
+/**
+ * The store of this account in this network.
+ *
+ * @throws {LedgerFolderError} the folder is of another
+ */
+function openOwnStore({ directory, network }: LedgerInit, account: AccountId): Store {
+  const store = openStore(directory)
+  const owner = `${account} in ${network.id}`
+  const known = store.getMeta('owner') ?? owner
+  store.setMeta('owner', owner)
+  if (known === owner) return store
+  store.setMeta('owner', known as string)
+  store.close()
+  throw new LedgerFolderError(
+    `the ledger in ${directory} is of account ${known}, and this node is ${owner}: put the key and the network definition back that belong to it, or put that folder aside`
+  )
+}
+
+/**
+ * The checkpoint on disk; a damaged one is given up, because peers have it. Not by a witness: without it, it would
+ * certify grants a second time.
+ *
+ * @throws {LedgerFolderError}
+ */
+function lastCheckpoint(
+  store: Store,
+  { directory, network }: LedgerInit,
+  isWitness: boolean
+): CheckpointRow | undefined {
+  const row = store.checkpoint()
+  if (row == null || isWholeCheckpoint(row, network)) return row
+  if (isWitness)
+    throw new LedgerFolderError(
+      `the checkpoint of epoch ${row.next} in ${directory} is damaged, and a witness must not work without it: put the folder back from a backup, or put it aside, so that the others' is fetched`
+    )
+  store.dropCheckpoint(row.next)
+  return undefined
 }

@@ -45,6 +45,11 @@ export class KeyInUseError extends Error {
   }
 }
 
+/** The ledger's folder is of another account, or what cannot be made again is damaged. */
+export class LedgerFolderError extends Error {
+  override readonly name = 'LedgerFolderError'
+}
+
 /** Bytes from a peer or from disk that are not what they claim to be. */
 export class MalformedError extends Error {
   override readonly name = 'MalformedError'

@@ -9,6 +9,7 @@ export {
   InsufficientCreditsError,
   InvalidOrderError,
   KeyInUseError,
+  LedgerFolderError,
   LedgerStoppedError,
   MalformedError,
   UnknownEscrowError

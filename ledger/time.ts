@@ -39,3 +39,6 @@ export function within<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T>
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
   })
 }
+
+/** Whether a time is that long ago. One that lies ahead is: the clock was set back since, and would be for years. */
+export const isOver = (since: number, ms: number, now: number): boolean => now < since || now - since >= ms

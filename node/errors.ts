@@ -98,6 +98,7 @@ export const VERDICTS: ReadonlyMap<string, Verdict> = new Map(
     ListenError: MACHINE,
     StorageError: { exit: EXIT.machine, status: 507 },
     DataFolderError: MACHINE,
+    LedgerFolderError: MACHINE,
     KeyInUseError: { exit: EXIT.machine, status: 409 },
     LockError: { exit: EXIT.machine, status: 409 },
     WallMissingError: { exit: EXIT.machine, status: 503 },

@@ -1,5 +1,6 @@
 import { MalformedError } from '../errors.ts'
 import { bytesOf, fromBytes, integer, list, micro, text, toBytes } from '../records/codec.ts'
+import { EVIDENCE_VERSION } from '../records/evidence.ts'
 import {
   accountOf,
   HASH_BYTES,
@@ -14,7 +15,7 @@ import { MAX_JOB_CHARS } from '../records/order.ts'
 import type { Vote } from '../records/segment.ts'
 import type { AccountId, Micro } from '../records/types.ts'
 import type { AccountState } from './account.ts'
-import { emptyRecord, type WorkRecord } from './reputation.ts'
+import { emptyRecord, forgive, type WorkRecord } from './reputation.ts'
 
 export const CHECKPOINT_DOMAIN = 'artel/ledger/checkpoint/1'
 /** About 500,000 accounts. */
@@ -94,11 +95,29 @@ export function isCheckpointSigned(
   return new Set(good.map(({ witness }) => witness)).size >= quorumOf(network)
 }
 
+/** Whether a checkpoint and its votes on disk are what the witnesses signed. */
+export function isWholeCheckpoint(
+  row: { next: number; bytes: Uint8Array; votes: Uint8Array },
+  network: LedgerNetwork
+): boolean {
+  try {
+    return isCheckpointSigned(row.next, checkpointHash(row.bytes), votesOf(row.votes, network), network)
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error
+    return false
+  }
+}
+
 export const votesToTuple = (votes: Vote[]): unknown[] =>
   votes.map(({ witness, signature }) => [witness, signature])
 
-/** @throws {MalformedError} */
-export function votesFrom(value: unknown, { witnesses }: LedgerNetwork): Vote[] {
+const MAX_VOTES_BYTES = 8 * 1024
+
+/** Votes as they lie on disk and travel. @throws {MalformedError} */
+export const votesOf = (bytes: Uint8Array, network: LedgerNetwork): Vote[] =>
+  votesFrom(fromBytes(bytes, MAX_VOTES_BYTES, 'votes'), network)
+
+function votesFrom(value: unknown, { witnesses }: LedgerNetwork): Vote[] {
   return list(value, 'votes', 0, witnesses.length).map(vote => {
     const tuple = list(vote, 'a vote', 2)
     return {
@@ -127,7 +146,8 @@ function accountToTuple(key: Uint8Array, state: CheckpointAccount): unknown[] {
           record.debt,
           record.days,
           record.partners,
-          record.counted
+          record.counted,
+          EVIDENCE_VERSION
         ]
   ]
 }
@@ -157,9 +177,9 @@ function accountFrom(value: unknown): [AccountId, CheckpointAccount] {
 }
 
 function recordFrom(value: unknown): WorkRecord {
-  const tuple = list(value, 'a record', 8)
+  const tuple = list(value, 'a record', 8, 9)
   const count = (at: number, what: string): number => integer(tuple[at], what, 0, Number.MAX_SAFE_INTEGER)
-  return {
+  const record: WorkRecord = {
     firstDay: count(0, 'first day'),
     lastDay: count(1, 'last day'),
     accepted: count(2, 'accepted'),
@@ -174,4 +194,7 @@ function recordFrom(value: unknown): WorkRecord {
     partners: list(tuple[6], 'partners', 0, 10).map(partner => text(partner, 'partner', 16)),
     counted: list(tuple[7], 'counted', 0, 64).map(key => text(key, 'key', 32))
   }
+  // checkpoints from before there were versions have none
+  const version = tuple.length === 8 ? 1 : integer(tuple[8], 'version of evidence', 1, EVIDENCE_VERSION)
+  return version < EVIDENCE_VERSION ? forgive(record) : record
 }

@@ -78,6 +78,15 @@ export const emptyRecord = (): WorkRecord => ({
   counted: []
 })
 
+/** A record whose wrong answers were counted by evidence that is void: they never were. Pure. */
+export const forgive = (record: WorkRecord): WorkRecord => ({
+  ...record,
+  wrong: 0,
+  debt: 0,
+  days: record.days.map(([day, accepted]) => [day, accepted, 0]),
+  counted: []
+})
+
 /** The record after a day's news. `standing`: slices an account was paid for. Pure. */
 export function roll(
   record: WorkRecord,

@@ -1,6 +1,6 @@
 import type { Balance } from '../book/account.ts'
 import type { Book } from '../book/book.ts'
-import { InsufficientCreditsError, InvalidOrderError } from '../errors.ts'
+import { InsufficientCreditsError, InvalidOrderError, MalformedError } from '../errors.ts'
 import { fromBytes, toBytes } from '../records/codec.ts'
 import { isEqual, type Signer } from '../records/keys.ts'
 import type { LedgerNetwork } from '../records/network.ts'
@@ -125,7 +125,15 @@ export function createOwnChain({ network, signer, store, book }: OwnChainInit): 
   }
 
   store.dropOwn(next)
-  for (const row of store.own(next, Number.MAX_SAFE_INTEGER)) remember(row.seq, row.hash, bodyOf(row.body))
+  for (const { seq, hash, body } of store.own(next, Number.MAX_SAFE_INTEGER)) {
+    const order = seq === next ? wholeOrder(network, account, { seq, prev: tip, hash, body }) : undefined
+    if (order == null) {
+      // damaged on disk: signing upon it would be signing twice; what a witness has seen of it comes back from there
+      store.batch(() => store.dropOwnFrom(seq))
+      break
+    }
+    remember(seq, hash, order)
+  }
 
   const balance = (): Balance => {
     const certified = book.balance(account)
@@ -212,5 +220,21 @@ export function createOwnChain({ network, signer, store, book }: OwnChainInit): 
       return undefined
     },
     balance
+  }
+}
+
+/** An own order as it lies on disk, if its bytes are those that were hashed. */
+function wholeOrder(
+  network: LedgerNetwork,
+  account: AccountId,
+  { seq, prev, hash, body }: { seq: number; prev: Uint8Array; hash: Uint8Array; body: Uint8Array }
+): Body | undefined {
+  try {
+    const tuple = fromBytes(body, MAX_SEGMENT_BYTES, 'an order of our own')
+    const order = bodyFromTuple(tuple)
+    return isEqual(orderHash(network.id, account, seq, prev, tuple as unknown[]), hash) ? order : undefined
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error
+    return undefined
   }
 }

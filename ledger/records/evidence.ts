@@ -1,5 +1,5 @@
 import { MalformedError } from '../errors.ts'
-import { bytesOf, fromBytes, list, text, toBytes } from './codec.ts'
+import { bytesOf, fromBytes, integer, list, text, toBytes } from './codec.ts'
 import {
   accountOf,
   isEqual,
@@ -16,7 +16,13 @@ import { isWorkProof, type WorkProof, workProofFrom, workProofToTuple } from './
 import type { AccountId } from './types.ts'
 
 export const MAX_EVIDENCE_BYTES = 32 * 1024
-const EVIDENCE_DOMAIN = 'artel/ledger/evidence/1'
+/**
+ * Counts up when evidence of an earlier version turns out to have convicted honest workers: it is void from then on, and
+ * the standing that it cost is given back (`forgive` in book/reputation.ts). Evidence of version 1 was also made of programs
+ * that keep something from one item to the next, whose answers hang on the cut; it does not say of which, so all of it is void.
+ */
+export const EVIDENCE_VERSION = 2
+const EVIDENCE_DOMAIN = `artel/ledger/evidence/${EVIDENCE_VERSION}`
 /** Fewer than two others is one word against another. */
 export const MIN_OTHERS = 2
 const MAX_OTHERS = 7
@@ -47,24 +53,32 @@ export function signEvidence(
   accused: WorkProof,
   others: WorkProof[]
 ): Uint8Array {
-  const claim = [network, job, workProofToTuple(accused), others.map(workProofToTuple), keyOf(signer.account)]
+  const claim = [
+    EVIDENCE_VERSION,
+    network,
+    job,
+    workProofToTuple(accused),
+    others.map(workProofToTuple),
+    keyOf(signer.account)
+  ]
   const evidence = { job, accused, others, reporter: signer.account }
   check(network, evidence)
   return toBytes([...claim, signer.sign(EVIDENCE_DOMAIN, toBytes(claim))])
 }
 
-/** @throws {MalformedError} */
+/** @throws {MalformedError} it proves nothing, or is of an earlier version and void */
 export function verifyEvidence(bytes: Uint8Array, { id }: Pick<LedgerNetwork, 'id'>): Evidence {
-  const tuple = list(fromBytes(bytes, MAX_EVIDENCE_BYTES, 'evidence'), 'evidence', 6)
-  if (text(tuple[0], 'network', 128) !== id) throw new MalformedError('evidence of another network')
+  const tuple = list(fromBytes(bytes, MAX_EVIDENCE_BYTES, 'evidence'), 'evidence', 7)
+  integer(tuple[0], 'version of evidence', EVIDENCE_VERSION, EVIDENCE_VERSION)
+  if (text(tuple[1], 'network', 128) !== id) throw new MalformedError('evidence of another network')
   const evidence: Evidence = {
-    job: text(tuple[1], 'job', MAX_JOB_CHARS, 1),
-    accused: workProofFrom(tuple[2]),
-    others: list(tuple[3], 'others', MIN_OTHERS, MAX_OTHERS).map(workProofFrom),
-    reporter: accountOf(bytesOf(tuple[4], 'reporter', KEY_BYTES))
+    job: text(tuple[2], 'job', MAX_JOB_CHARS, 1),
+    accused: workProofFrom(tuple[3]),
+    others: list(tuple[4], 'others', MIN_OTHERS, MAX_OTHERS).map(workProofFrom),
+    reporter: accountOf(bytesOf(tuple[5], 'reporter', KEY_BYTES))
   }
-  const signature = bytesOf(tuple[5], 'signature', SIGNATURE_BYTES)
-  if (!isSignedBy(evidence.reporter, EVIDENCE_DOMAIN, toBytes(tuple.slice(0, 5)), signature))
+  const signature = bytesOf(tuple[6], 'signature', SIGNATURE_BYTES)
+  if (!isSignedBy(evidence.reporter, EVIDENCE_DOMAIN, toBytes(tuple.slice(0, 6)), signature))
     throw new MalformedError(`evidence is not signed by its reporter ${evidence.reporter}`)
   check(id, evidence)
   return evidence

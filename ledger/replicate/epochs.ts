@@ -9,11 +9,11 @@ import {
   encodeCheckpoint,
   isCheckpointSigned,
   MAX_CHECKPOINT_BYTES,
-  votesFrom,
+  votesOf,
   votesToTuple
 } from '../book/checkpoint.ts'
 import { MalformedError } from '../errors.ts'
-import { bytesOf, fromBytes, integer, list, toBytes } from '../records/codec.ts'
+import { bytesOf, integer, list, toBytes } from '../records/codec.ts'
 import { verifyEvidence } from '../records/evidence.ts'
 import { verifyForkProof } from '../records/fork.ts'
 import { HASH_BYTES, isEqual, isSignedBy, type Signer } from '../records/keys.ts'
@@ -227,14 +227,7 @@ export function createEpochs(init: EpochsInit): Epochs {
         const hash = bytesOf(tuple[2], 'hash', HASH_BYTES)
         const votes = bytesOf(tuple[3], 'votes', 1, MAX_VOTES_BYTES)
         // before anything is kept
-        if (
-          !isCheckpointSigned(
-            next,
-            hash,
-            votesFrom(fromBytes(votes, MAX_VOTES_BYTES, 'votes'), network),
-            network
-          )
-        )
+        if (!isCheckpointSigned(next, hash, votesOf(votes, network), network))
           throw new MalformedError(`a checkpoint from ${peer} is not signed by the witnesses`)
         if (next <= replica().epoch) return
         const chunk = bytesOf(tuple[4], 'chunk', 1, CHUNK_BYTES)

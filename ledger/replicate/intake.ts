@@ -3,13 +3,14 @@ import type { Book } from '../book/book.ts'
 import type { Checkpoint } from '../book/checkpoint.ts'
 import { MIN_STANDING } from '../book/reputation.ts'
 import { MalformedError } from '../errors.ts'
-import { evidenceKey, MIN_OTHERS, verifyEvidence } from '../records/evidence.ts'
+import { type Evidence, evidenceKey, MIN_OTHERS, verifyEvidence } from '../records/evidence.ts'
 import { areConflicting, encodeForkProof, verifyForkProof } from '../records/fork.ts'
 import { isEqual, sha256 } from '../records/keys.ts'
 import type { LedgerNetwork } from '../records/network.ts'
 import { decodeSegment, type HashedSegment, isCertified, isSigned, lastSeq } from '../records/segment.ts'
 import type { AccountId } from '../records/types.ts'
 import { EVIDENCE_ITEM, FORK_ITEM, type Item, SEGMENT_ITEM, type Store } from '../store/store.ts'
+import { isOver } from '../time.ts'
 
 /** Evidence that did not count after this long, because nobody of weight agrees, is given up. */
 const EVIDENCE_PATIENCE_MS = 3 * 86_400_000
@@ -32,8 +33,8 @@ export interface Intake {
   take(items: Item[], isLogged: boolean): void
   /** Two signed runs of one account contradict each other. */
   convict(a: HashedSegment, b: HashedSegment): void
-  /** Fills the book from disk. */
-  load(): void
+  /** Fills the book from disk. False when something there was damaged and given up; peers and the logs have it. */
+  load(): boolean
   /** Sorts what is on disk into covered by a checkpoint, which is given up unless `keep`, and still to be logged. */
   cover(checkpoint: Checkpoint, keep: boolean): void
 }
@@ -121,6 +122,16 @@ export function createIntake(init: IntakeInit): Intake {
     count(() => book.addEvidence(evidence))
   }
 
+  /** Evidence that lies on disk, if it is whole and of the version that counts. */
+  const evidenceFrom = (bytes: Uint8Array): Evidence | undefined => {
+    try {
+      return verifyEvidence(bytes, network)
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error
+      return undefined
+    }
+  }
+
   return {
     take: (items, isLogged) => {
       // what a full disk refused must not count: it would be taken for known and never be written
@@ -152,9 +163,11 @@ export function createIntake(init: IntakeInit): Intake {
       for (const { key } of store.statements(FORK_ITEM))
         store.setStatementLogged(FORK_ITEM, key, accounts.get(key)?.frozen === true)
       for (const { key, bytes, added } of store.statements(EVIDENCE_ITEM)) {
-        const { accused } = verifyEvidence(bytes, network)
-        const isCounted = accounts.get(accused.worker)?.record.counted.includes(key.split('/')[0]!) === true
-        const isOld = now() - added > EVIDENCE_PATIENCE_MS
+        const accused = evidenceFrom(bytes)?.accused
+        const isCounted =
+          accused != null &&
+          accounts.get(accused.worker)?.record.counted.includes(key.split('/')[0]!) === true
+        const isOld = accused == null || isOver(added, EVIDENCE_PATIENCE_MS, now())
         if ((isCounted || isOld) && !keep) store.dropStatement(EVIDENCE_ITEM, key)
         else store.setStatementLogged(EVIDENCE_ITEM, key, isCounted || isOld)
       }
@@ -171,10 +184,22 @@ export function createIntake(init: IntakeInit): Intake {
             noteTransfers(decodeSegment(bytes, network))
           store.setMeta('transfers', 1)
         })
-      for (const { bytes } of store.segments()) book.add(decodeSegment(bytes, network))
+      let isWhole = true
+      for (const { account, last, bytes, isIntact } of store.segments()) {
+        if (isIntact) book.add(decodeSegment(bytes, network))
+        else {
+          log.error('orders of %s up to %d are damaged on disk; they are fetched again', account, last)
+          store.dropSegment(account, last)
+          isWhole = false
+        }
+      }
       for (const { key } of store.statements(FORK_ITEM)) book.freeze(key)
-      for (const { bytes } of store.statements(EVIDENCE_ITEM))
-        book.addEvidence(verifyEvidence(bytes, network))
+      for (const { key, bytes } of store.statements(EVIDENCE_ITEM)) {
+        const evidence = evidenceFrom(bytes)
+        if (evidence == null) store.dropStatement(EVIDENCE_ITEM, key)
+        else book.addEvidence(evidence)
+      }
+      return isWhole
     }
   }
 }

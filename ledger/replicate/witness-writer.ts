@@ -1,5 +1,6 @@
 import type { LedgerNetwork } from '../records/network.ts'
 import type { Item, Store } from '../store/store.ts'
+import { isOver } from '../time.ts'
 import type { Replica } from './replica.ts'
 
 /** A witness waits this long per rank for those before it to write an item: written once, and with f bad ones within 2 s. */
@@ -26,7 +27,7 @@ export async function appendDue(init: WriterInit): Promise<void> {
   let size = 0
   for (const { item, account, added } of store.unlogged(MAX_BATCH_ITEMS)) {
     const rank = (witness - firstWriter(account, count) + count) % count
-    if (now() - added < rank * RANK_DELAY_MS) continue
+    if (!isOver(added, rank * RANK_DELAY_MS, now())) continue
     if (size > 0 && size + item[1].length > MAX_BATCH_BYTES) break
     items.push(item)
     size += item[1].length

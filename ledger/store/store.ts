@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { crc32 } from 'node:zlib'
 
 const FILE = 'ledger.sqlite'
 
@@ -12,11 +13,12 @@ const SCHEMA = `
     seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, signature BLOB NOT NULL, body BLOB NOT NULL
   ) STRICT;
   -- certified segments of all accounts; added: ms; logged: seen in the log of a witness;
-  -- mine: of or for this node's account; covered: by the checkpoint that opened this epoch
+  -- mine: of or for this node's account; covered: by the checkpoint that opened this epoch;
+  -- crc: of the bytes, because SQLite has none and a bit that flips here would be signed upon
   CREATE TABLE IF NOT EXISTS segments (
     account TEXT NOT NULL, last INTEGER NOT NULL, first INTEGER NOT NULL, bytes BLOB NOT NULL,
     added INTEGER NOT NULL, logged INTEGER NOT NULL, mine INTEGER NOT NULL,
-    covered INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (account, last)
+    covered INTEGER NOT NULL DEFAULT 0, crc INTEGER, PRIMARY KEY (account, last)
   ) STRICT;
   CREATE INDEX IF NOT EXISTS unlogged ON segments (account) WHERE logged = 0;
   -- fork proofs and evidence
@@ -118,6 +120,8 @@ export interface Store {
   putOwn(row: OwnRow): void
   own(fromSeq: number, limit: number): OwnRow[]
   dropOwn(beforeSeq: number): void
+  /** Gives up own orders from a number on, and what they did to jobs. */
+  dropOwnFrom(seq: number): void
   putJob(job: string, bound: bigint, escrowed: number): void
   settleJob(job: string, settled: number | null): void
   dropJob(job: string): void
@@ -128,10 +132,11 @@ export interface Store {
   /** the largest, in micro-credits */
   transfer(memo: string, sender: string, receiver: string): bigint | undefined
   putSegment(row: SegmentRow, logged: boolean): boolean
+  dropSegment(account: string, last: number): void
   setLogged(account: string, last: number): void
   segment(account: string, last: number): Uint8Array | undefined
-  /** not covered by the checkpoint */
-  segments(): Iterable<{ bytes: Uint8Array }>
+  /** not covered by the checkpoint; `isIntact`: the bytes are those that were written */
+  segments(): Iterable<{ account: string; last: number; bytes: Uint8Array; isIntact: boolean }>
   /** ms when the oldest segment arrived */
   firstAdded(): number | undefined
   mine(limit: number): Uint8Array[]
@@ -144,6 +149,7 @@ export interface Store {
   dropStatement(kind: number, key: string): void
   checkpoint(): CheckpointRow | undefined
   putCheckpoint(row: CheckpointRow): void
+  dropCheckpoint(next: number): void
   proposal(next: number): { hash: Uint8Array; lengths: number[] } | undefined
   putProposal(next: number, hash: Uint8Array, lengths: number[]): void
   segmentsOf(account: string, fromSeq: number, limit: number): Uint8Array[]
@@ -172,6 +178,7 @@ export function openStore(directory?: string): Store {
     'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 1000; PRAGMA wal_autocheckpoint = 4096'
   )
   db.exec(SCHEMA)
+  addChecksums(db)
   const p = <const S extends string>(sql: S) => db.prepare(sql)
   const getMeta = p('SELECT value FROM meta WHERE key = ?')
   const setMeta = p('INSERT OR REPLACE INTO meta VALUES (?, ?)')
@@ -179,6 +186,12 @@ export function openStore(directory?: string): Store {
   const putOwn = p('INSERT INTO own VALUES (?, ?, ?, ?)')
   const own = p('SELECT seq, hash, signature, body FROM own WHERE seq >= ? ORDER BY seq LIMIT ?')
   const dropOwn = p('DELETE FROM own WHERE seq < ?')
+  const dropOwnFrom = [
+    p('DELETE FROM own WHERE seq >= ?'),
+    p('DELETE FROM jobs WHERE escrowed >= ?'),
+    p('UPDATE jobs SET settled = NULL WHERE settled >= ?'),
+    p("DELETE FROM meta WHERE key = 'grant' AND value >= ?")
+  ]
   const putJob = p('INSERT OR IGNORE INTO jobs VALUES (?, ?, ?, NULL)')
   const settleJob = p('UPDATE jobs SET settled = ? WHERE job = ?')
   const job = p('SELECT job, bound, escrowed, settled FROM jobs WHERE job = ?')
@@ -189,10 +202,11 @@ export function openStore(directory?: string): Store {
   )
   // an amount may have 63 bits
   transfer.setReadBigInts(true)
-  const putSegment = p('INSERT OR IGNORE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, 0)')
+  const putSegment = p('INSERT OR IGNORE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)')
   const setLogged = p('UPDATE segments SET logged = 1 WHERE account = ? AND last = ? AND logged = 0')
   const segment = p('SELECT bytes FROM segments WHERE account = ? AND last = ?')
-  const segments = p('SELECT bytes FROM segments WHERE covered = 0 ORDER BY rowid')
+  const dropSegment = p('DELETE FROM segments WHERE account = ? AND last = ?')
+  const segments = p('SELECT account, last, bytes, crc FROM segments WHERE covered = 0 ORDER BY rowid')
   const mine = p('SELECT bytes FROM segments WHERE mine = 1 ORDER BY rowid DESC LIMIT ?')
   const firstAdded = p('SELECT min(added) AS first FROM segments')
   const cover = p(
@@ -208,6 +222,7 @@ export function openStore(directory?: string): Store {
   const unloggedStatements = p('SELECT kind, key, bytes, added FROM statements WHERE logged = 0 LIMIT ?')
   const checkpoint = p('SELECT next, bytes, votes FROM checkpoints ORDER BY next DESC LIMIT 1')
   const putCheckpoint = p('INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)')
+  const dropCheckpoint = p('DELETE FROM checkpoints WHERE next = ?')
   const proposal = p('SELECT hash, lengths FROM proposals WHERE next = ?')
   const putProposal = p('INSERT INTO proposals VALUES (?, ?, ?)')
   const dropJob = p('DELETE FROM jobs WHERE job = ?')
@@ -277,6 +292,9 @@ export function openStore(directory?: string): Store {
     putOwn: row => void putOwn.run(row.seq, row.hash, row.signature, row.body),
     own: (fromSeq, limit) => own.all(fromSeq, limit) as unknown as OwnRow[],
     dropOwn: beforeSeq => void dropOwn.run(beforeSeq),
+    dropOwnFrom: seq => {
+      for (const statement of dropOwnFrom) statement.run(seq)
+    },
     putJob: (id, bound, escrowed) => void putJob.run(id, bound.toString(), escrowed),
     settleJob: (id, settled) => void settleJob.run(settled, id),
     job: id => jobFrom(job.get(id)),
@@ -286,11 +304,28 @@ export function openStore(directory?: string): Store {
     transfer: (memo, sender, receiver) =>
       (transfer.get(memo, sender, receiver)!.amount as bigint | null) ?? undefined,
     putSegment: (row, logged) =>
-      putSegment.run(row.account, row.last, row.first, row.bytes, row.added, logged ? 1 : 0, row.mine ? 1 : 0)
-        .changes > 0,
+      putSegment.run(
+        row.account,
+        row.last,
+        row.first,
+        row.bytes,
+        row.added,
+        logged ? 1 : 0,
+        row.mine ? 1 : 0,
+        crc32(row.bytes)
+      ).changes > 0,
     setLogged: (account, last) => void setLogged.run(account, last),
     segment: (account, last) => segment.get(account, last)?.bytes as Uint8Array | undefined,
-    segments: () => segments.iterate() as Iterable<{ bytes: Uint8Array }>,
+    dropSegment: (account, last) => void dropSegment.run(account, last),
+    segments: () =>
+      (segments.all() as unknown as (SegmentRow & { crc: number | null })[]).map(
+        ({ account, last, bytes, crc }) => ({
+          account,
+          last,
+          bytes,
+          isIntact: crc == null || crc === crc32(bytes)
+        })
+      ),
     firstAdded: () => (firstAdded.get()?.first as number | null) ?? undefined,
     mine: limit => bytesIn(mine.all(limit)),
     cover: (accounts, keep) => {
@@ -306,6 +341,7 @@ export function openStore(directory?: string): Store {
     setStatementLogged: (kind, key, logged) => void setStatementLogged.run(logged ? 1 : 0, kind, key),
     dropStatement: (kind, key) => void dropStatement.run(kind, key),
     checkpoint: () => checkpoint.get() as unknown as CheckpointRow | undefined,
+    dropCheckpoint: next => void dropCheckpoint.run(next),
     putCheckpoint: row => void putCheckpoint.run(row.next, row.bytes, row.votes),
     proposal: next => {
       const row = proposal.get(next) as { hash: Uint8Array; lengths: string } | undefined
@@ -339,6 +375,12 @@ export function openStore(directory?: string): Store {
       void wal?.then(log => log.close())
     }
   }
+}
+
+/** Folders from before there were checksums: what lies in them is taken as it is. */
+function addChecksums(db: DatabaseSync): void {
+  const columns = db.prepare('PRAGMA table_info(segments)').all()
+  if (!columns.some(({ name }) => name === 'crc')) db.exec('ALTER TABLE segments ADD COLUMN crc INTEGER')
 }
 
 function jobFrom(row: Record<string, unknown> | undefined): JobRow | undefined {

@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { createSigner } from '../../ledger/index.ts'
 import {
   decodeSegment,
@@ -10,6 +11,7 @@ import {
   tipOf,
   withHashes
 } from '../../ledger/records/segment.ts'
+import { isOver } from '../../ledger/time.ts'
 import { ledgerCompliance } from '../compliance/ledger.ts'
 import {
   askWitness,
@@ -163,5 +165,108 @@ describe('ledger: data folders', () => {
     } finally {
       await net.stop()
     }
+  })
+
+  it('with a bit that flipped forks nothing: what is damaged is fetched again', async () => {
+    const net = await startNetwork(1)
+    try {
+      const client = await net.join()
+      const to = net.witnesses[0]!.account
+      await client.ledger.claimGrant()
+      await client.ledger.transfer(to, 1n)
+      const { privateKey, directory } = client
+      await client.stop()
+      const offline = await startNode({ network: net.network, privateKey, directory })
+      const pending = offline.ledger.transfer(to, 2n)
+      pending.catch(() => undefined) // stopped below
+      await until('it is signed', () => offline.ledger.balance().available === 100_000_000n - 3n)
+      await offline.stop()
+      for (const [table, column] of [
+        ['segments', 'bytes'],
+        ['own', 'body']
+      ]) {
+        const db = new DatabaseSync(join(directory, 'ledger.sqlite'))
+        for (const row of db.prepare(`SELECT rowid AS id, ${column} AS bytes FROM ${table}`).all()) {
+          const bytes = row.bytes as Uint8Array
+          // in the last order: of its amount, or its signature
+          bytes[Math.floor(bytes.length / 2)]! ^= 1
+          db.prepare(`UPDATE ${table} SET ${column} = ? WHERE rowid = ?`).run(bytes, row.id as number)
+        }
+        db.close()
+      }
+      const again = await net.join({ privateKey, directory })
+      await until('the book is whole', () => bookOf(again) === bookOf(net.witnesses[0]!))
+      await again.ledger.transfer(to, 4n)
+      assert.equal(again.ledger.balance().available, 100_000_000n - 5n)
+    } finally {
+      await net.stop()
+    }
+  })
+
+  it('of another account is refused by name', async () => {
+    const net = await startNetwork(1)
+    try {
+      const client = await net.join()
+      await client.stop()
+      await assert.rejects(startNode({ network: net.network, directory: client.directory }), {
+        name: 'LedgerFolderError',
+        message: new RegExp(`is of account ${client.account} in ${net.network.id}.*put the key`)
+      })
+    } finally {
+      await net.stop()
+    }
+  })
+})
+
+describe('ledger: clocks that are wrong by years', () => {
+  const YEAR_MS = 365 * 86_400_000
+
+  it('pay, certify and replicate while they jump ahead and back', async () => {
+    let offset = 0
+    const net = await startNetwork(1, { now: () => Date.now() + offset })
+    try {
+      const client = await net.join()
+      const to = net.witnesses[0]!.account
+      await client.ledger.claimGrant()
+      for (const years of [3, -5, 0]) {
+        offset = years * YEAR_MS
+        await client.ledger.transfer(to, 1n)
+        const late = await net.join()
+        await until(`a late node has the book, ${years} years off`, () => bookOf(late) === bookOf(client))
+        await late.stop()
+      }
+      assert.equal(client.ledger.balance().available, 100_000_000n - 3n)
+    } finally {
+      await net.stop()
+    }
+  })
+
+  it('of one witness in four close no epoch, and hold nobody up', async () => {
+    const net = await startNetwork(4)
+    try {
+      const ahead = net.witnesses[3]!
+      await ahead.stop()
+      const { privateKey, directory } = ahead
+      const connectTo = net.witnesses.slice(0, 3)
+      const again = await net.join({ privateKey, directory, connectTo, now: () => Date.now() + 10 * YEAR_MS })
+      const client = await net.join({
+        connectTo: [...connectTo, again],
+        now: () => Date.now() - 10 * YEAR_MS
+      })
+      await client.ledger.claimGrant()
+      await client.ledger.transfer(net.witnesses[0]!.account, 1n)
+      await until('the book is everywhere', () =>
+        net.witnesses.slice(0, 3).every(witness => bookOf(witness) === bookOf(client))
+      )
+      assert.equal(client.ledger.epoch(), 0)
+    } finally {
+      await net.stop()
+    }
+  })
+
+  it('what lies ahead of a clock that was set back is due at once', () => {
+    assert.equal(isOver(1_000, 50, 900), true)
+    assert.equal(isOver(1_000, 50, 1_049), false)
+    assert.equal(isOver(1_000, 50, 1_050), true)
   })
 })

@@ -1,9 +1,12 @@
 import { strict as assert } from 'node:assert'
 import { createHash } from 'node:crypto'
+import { decode, encode } from '@ipld/dag-cbor'
 import fc from 'fast-check'
 import { createBook } from '../../ledger/book/book.ts'
+import { decodeCheckpoint, encodeCheckpoint } from '../../ledger/book/checkpoint.ts'
 import { DEBT_PER_WRONG, emptyRecord, type WorkRecord } from '../../ledger/book/reputation.ts'
 import { levelOf, reputation, signEvidence, signWork, verifyEvidence, workProof } from '../../ledger/index.ts'
+import { EVIDENCE_VERSION } from '../../ledger/records/evidence.ts'
 import type { Body } from '../../ledger/records/order.ts'
 import { tipOf } from '../../ledger/records/segment.ts'
 import { grantOrder, runOf, signerFrom, testNetwork } from './helpers.ts'
@@ -72,6 +75,31 @@ describe('ledger: evidence', () => {
     bytes[bytes.length - 1]! ^= 1
     assert.throws(() => verifyEvidence(bytes, testNetwork), refused)
     assert.throws(() => verifyEvidence(evidenceBy([w1, w2]), { id: 'another' }), refused)
+  })
+
+  it('of an earlier version is void, and the standing that it cost is given back', () => {
+    const [version, ...claim] = decode<unknown[]>(evidenceBy([w1, w2]))
+    assert.equal(version, EVIDENCE_VERSION)
+    for (const old of [claim, [1, ...claim]])
+      assert.throws(() => verifyEvidence(encode(old), testNetwork), { name: 'MalformedError' })
+
+    const book = bookWith(12)
+    book.addEvidence(verifyEvidence(evidenceBy([w1, w2]), testNetwork))
+    const bytes = encodeCheckpoint(
+      testNetwork.id,
+      book.checkpoint({ epoch: 0, next: 20_000, lengths: [0, 0, 0, 0] })
+    )
+    const recordOf = (checkpoint: Uint8Array): WorkRecord =>
+      decodeCheckpoint(checkpoint, testNetwork).accounts.get(cheat.account)!.record
+    assert.equal(recordOf(bytes).wrong, 1)
+    const old = decode<any[]>(bytes)
+    for (const account of old[5]) account[6]?.pop()
+    const forgiven = recordOf(encode(old))
+    assert.deepEqual(
+      [forgiven.accepted, forgiven.wrong, forgiven.debt, forgiven.days[0]![2], forgiven.counted],
+      [12, 0, 0, 0, []]
+    )
+    assert.equal(reputation(forgiven, 20_000).isCapped, false)
   })
 
   it('counts once, and only if those who contradict have a standing', () => {
