@@ -41,12 +41,28 @@ export async function run(): Promise<{ ok: boolean; table: Row[] }> {
   const names = process.env.ATTACKS?.split(',') ?? Object.keys(attacks)
   const table: Row[] = []
   for (const name of names) {
-    table.push(await suffer(name, seconds))
+    // a node that fell cannot be asked any more
+    const fallen = {
+      'RSS +MiB': Number.NaN,
+      'p99 ms': Number.NaN,
+      'max ms': Number.NaN,
+      speed: 0,
+      out: false
+    }
+    table.push(
+      await suffer(name, seconds).catch(error => ({
+        attack: name,
+        ...fallen,
+        holds: false,
+        told: String(error)
+      }))
+    )
     console.log(JSON.stringify(table.at(-1)))
   }
   return { ok: table.every(({ holds }) => holds), table }
 }
 
+/** One attack on a worker of its own. */
 async function suffer(attack: string, seconds: number): Promise<Row> {
   const net = new Processes()
   try {

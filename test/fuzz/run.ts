@@ -1,0 +1,45 @@
+import { createHash } from 'node:crypto'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import fc from 'fast-check'
+import { corpusOf, targets } from './corpus.ts'
+import { mutated } from './mutate.ts'
+import { isHarmless } from './target.ts'
+
+/*
+ * `npm run fuzz -- NAME… --minutes N`: inputs near real ones for so long, for each target (default: all, a minute each).
+ * What does harm is shrunk, kept in `corpus/NAME/` and tried by every `npm test` from then on.
+ */
+const BATCH = 500
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { minutes: { type: 'string', default: '1' } }
+})
+const minutes = Number(values.minutes)
+if (!(minutes > 0)) throw new Error(`--minutes takes a number above 0, got "${values.minutes}"`)
+
+for (const name of positionals.length > 0 ? positionals : Object.keys(targets)) {
+  const open = targets[name]
+  if (open == null)
+    throw new Error(`there is no target "${name}"; there are ${Object.keys(targets).join(', ')}`)
+  const target = await open()
+  const inputs = mutated([...target.real, ...corpusOf(name).map(({ bytes }) => bytes)])
+  let tried = 0
+  for (const end = Date.now() + minutes * 60_000; Date.now() < end; tried += BATCH) {
+    const property = fc.asyncProperty(inputs, bytes => isHarmless(target, bytes))
+    const found = await fc.check(property, { numRuns: BATCH, interruptAfterTimeLimit: end - Date.now() })
+    if (!found.failed || found.counterexample == null) continue
+    const [bytes] = found.counterexample
+    const folder = join(import.meta.dirname, 'corpus', name)
+    const file = join(folder, `${createHash('sha256').update(bytes).digest('hex').slice(0, 12)}.bin`)
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(file, bytes)
+    console.error(`${name}: ${file}\n${String(found.errorInstance ?? 'failed')}`)
+    process.exitCode = 1
+    break
+  }
+  console.log(`${name}: ${tried} inputs`)
+  await target.close?.()
+}
