@@ -1,3 +1,4 @@
+import { CONFLICT, FORBIDDEN, FULL, MACHINE, NOT_FOUND, USAGE, type Verdicts } from '../host/index.ts'
 import type { State } from './contract.ts'
 
 class VmError extends Error {
@@ -36,19 +37,19 @@ export class DatabaseError extends VmError {}
 /** Walls, QEMU or KVM are missing on this host. */
 export class HostUnfitError extends VmError {}
 
-/** Exit code of the command line and HTTP status of each. */
-export const VERDICTS: Record<string, { exit: number; status: number }> = {
-  UsageError: { exit: 2, status: 400 },
-  AuthError: { exit: 3, status: 401 },
-  ForbiddenError: { exit: 3, status: 403 },
-  NotFoundError: { exit: 4, status: 404 },
-  ExistsError: { exit: 5, status: 409 },
-  BusyError: { exit: 5, status: 409 },
-  StateError: { exit: 5, status: 409 },
-  GuestHoldsError: { exit: 5, status: 409 },
-  QuotaError: { exit: 6, status: 403 },
-  StorageError: { exit: 6, status: 507 },
-  QemuError: { exit: 7, status: 502 },
-  DatabaseError: { exit: 7, status: 503 },
-  HostUnfitError: { exit: 7, status: 503 }
+/** What the outside sees of each. */
+export const VERDICTS: Verdicts = {
+  UsageError: USAGE,
+  AuthError: { ...FORBIDDEN, status: 401 },
+  ForbiddenError: FORBIDDEN,
+  NotFoundError: NOT_FOUND,
+  ExistsError: CONFLICT,
+  BusyError: CONFLICT,
+  StateError: CONFLICT,
+  GuestHoldsError: CONFLICT,
+  QuotaError: FORBIDDEN,
+  StorageError: FULL,
+  QemuError: MACHINE,
+  DatabaseError: { ...MACHINE, status: 503 },
+  HostUnfitError: { ...MACHINE, status: 503 }
 }

@@ -1,4 +1,5 @@
 import { createContext, type MachinesComponents, type MachinesInit } from './context.ts'
+import { createMedia } from './media.ts'
 import { createPower } from './power.ts'
 import { createRegistry } from './registry.ts'
 import { createSnapshots } from './snapshots.ts'
@@ -11,7 +12,8 @@ export async function createMachines(init: MachinesInit, components: MachinesCom
     context,
     power,
     registry: createRegistry(context, power),
-    snapshots: createSnapshots(context, power)
+    snapshots: createSnapshots(context, power),
+    media: createMedia(context, power)
   }
 }
 

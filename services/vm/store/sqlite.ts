@@ -1,15 +1,8 @@
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Database, Queries, Row, Value } from './database.ts'
-import { MIGRATIONS } from './schema.ts'
 
-/** Opens or creates the embedded database. What a finished call wrote survives a loss of power. */
-export function openSqlite(file: string): Database {
-  const database = new DatabaseSync(file)
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON')
-  const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number }
-  for (let next = version; next < MIGRATIONS.length; next++) {
-    database.exec(`BEGIN; ${MIGRATIONS[next]}; PRAGMA user_version = ${next + 1}; COMMIT`)
-  }
+/** The embedded database over an open file whose schema is there; whoever opened the file closes it. */
+export function overSqlite(database: DatabaseSync): Database {
   const statements = new Map<string, StatementSync>()
   let last: Promise<unknown> = Promise.resolve()
 
@@ -47,7 +40,6 @@ export function openSqlite(file: string): Database {
       }),
     async close() {
       await last
-      database.close()
     }
   }
 }

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { copyFile, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
 import { defaultLogger } from '@libp2p/logger'
 import type { Spec } from '../../../services/vm/contract.ts'
@@ -10,7 +12,8 @@ import { kill } from '../../../services/vm/qemu/process.ts'
 import { findPrograms } from '../../../services/vm/qemu/walls.ts'
 import type { Database } from '../../../services/vm/store/database.ts'
 import { insertLayer, ownMachine, updateMachine } from '../../../services/vm/store/records.ts'
-import { openSqlite } from '../../../services/vm/store/sqlite.ts'
+import { MIGRATIONS } from '../../../services/vm/store/schema.ts'
+import { overSqlite } from '../../../services/vm/store/sqlite.ts'
 import { buildGuest } from './guest.ts'
 
 export const OWNER = 'owner'
@@ -25,12 +28,20 @@ export interface MachinesHost extends Machines {
   end(): Promise<void>
 }
 
+function openEmbedded(file: string): Database {
+  const isNew = !existsSync(file)
+  const sqlite = new DatabaseSync(file)
+  if (isNew) for (const migration of MIGRATIONS) sqlite.exec(migration)
+  const database = overSqlite(sqlite)
+  return { ...database, close: () => database.close().then(() => sqlite.close()) }
+}
+
 /** A host of machines on a folder and a database of its own. */
 export async function openMachines(
   options: { database?: (folder: string) => Promise<Database>; folder?: string; quotas?: object } = {}
 ): Promise<MachinesHost> {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'artel-vm-')))
-  const database = (await options.database?.(folder)) ?? openSqlite(join(folder, 'vm.sqlite'))
+  const database = (await options.database?.(folder)) ?? openEmbedded(join(folder, 'vm.sqlite'))
   const machines = await createMachines(
     {
       folder,

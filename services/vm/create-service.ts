@@ -1,0 +1,140 @@
+import { freemem } from 'node:os'
+import type { Caller, HostOf, Input, Output, ServiceOf } from '../host/index.ts'
+import { runLine } from './commands/run-line.ts'
+import { parseId } from './core/grammar.ts'
+import type { declaration } from './declaration.ts'
+import { ForbiddenError, HostUnfitError, QemuError } from './errors.ts'
+import { createMachines } from './machines/create-machines.ts'
+import { findPrograms } from './qemu/walls.ts'
+import { openPostgres } from './store/postgres.ts'
+import { MIGRATIONS } from './store/schema.ts'
+import { postgresSettings } from './store/settings.ts'
+import { overSqlite } from './store/sqlite.ts'
+
+type Declared = typeof declaration
+const MB = 2 ** 20
+const OFFER_MS = 2_000
+const FORWARD = { deadlineMs: 120_000 }
+
+type All = Declared['operations']
+/** What can be asked of another host. */
+type Distant = Exclude<keyof All, 'hosts' | 'offer' | 'boot' | 'importDisk' | 'exportDisk'>
+
+/** Machines over what the host gives. */
+export async function createService(host: HostOf<Declared>): Promise<ServiceOf<Declared>> {
+  const settings = postgresSettings()
+  const database =
+    settings === undefined ? overSqlite(host.database(MIGRATIONS)) : await openPostgres(settings)
+  const programs = await findPrograms()
+  const { self } = host.peers
+  const { machines: most, ramMb, cpu, diskGb } = host.config
+  const init = { folder: host.folder, quotas: { machines: most, ramMb, cpu, diskGb }, now: host.now }
+  const machines = await createMachines(init, { database, programs, log: host.log })
+  const { registry, power, snapshots, media, context } = machines
+  context.onEvent.add(({ machine, kind }) => host.tell('changed', { machine, kind }))
+
+  /** Whose machines: this node's for everybody who acts for it, else those of the peer whom the connection proved. */
+  const who = (caller: Caller) => (caller.is === 'peer' ? caller.peer : self)
+
+  /** Does it here, or asks the host that the input names; only this node's own people are passed on. */
+  function at<K extends Distant>(
+    name: K,
+    here: (owner: string, input: Input<All[K]>) => Promise<Output<All[K]>>
+  ) {
+    return async (input: Input<All[K]>, { caller }: { caller: Caller }): Promise<Output<All[K]>> => {
+      const { host: named } = input as { host?: string }
+      if (named === undefined || named === self) return here(who(caller), input)
+      if (caller.is === 'peer') throw new ForbiddenError('a host passes nothing on to another one')
+      return host.peers.ask(named, name, { ...input, host: undefined } as never, FORWARD) as Promise<
+        Output<All[K]>
+      >
+    }
+  }
+
+  async function act(owner: string, vm: string, action: string, force: boolean) {
+    const id = parseId(vm)
+    if (owner !== self && action !== 'stop' && programs.accelerator !== 'kvm' && !host.config.allowTcg)
+      throw new HostUnfitError('this host has no KVM, and runs machines of others only behind it')
+    if (action === 'stop') await power.stop(owner, id, { force })
+    if (action === 'start') await power.start(owner, id)
+    if (action === 'reboot') await power.reboot(owner, id)
+    if (action === 'pause') await power.pause(owner, id)
+    if (action === 'resume') await power.resume(owner, id)
+    return registry.show(owner, id)
+  }
+
+  async function readConsole(owner: string, vm: string, after: number, input?: string) {
+    const machine = await context.find(
+      owner,
+      parseId(vm),
+      input === undefined ? 'watch-console' : 'write-console'
+    )
+    const { console } = power.live(machine.uuid)
+    if (input !== undefined && !console.write(Buffer.from(input)))
+      throw new QemuError(`machine ${machine.id} takes no input: it does not run, or its guest does not read`)
+    const recent = console.recent()
+    const missing = Math.min(recent.length, Math.max(0, console.received - after), 32_768)
+    return { at: console.received, text: recent.subarray(recent.length - missing).toString('latin1') }
+  }
+
+  const offer = () => ({ freeMb: Math.floor(freemem() / MB), accelerator: programs.accelerator })
+  const done = async (work: Promise<void>) => {
+    await work
+    return {}
+  }
+
+  return {
+    operations: {
+      exec: at('exec', (owner, { line, language }) =>
+        runLine(registry, owner, line, {
+          language,
+          onFault: error => host.log.error('%s: %e', line.slice(0, 40), error)
+        })
+      ),
+      async hosts(_, { signal }) {
+        const found: { peer: string; freeMb?: number; accelerator?: string }[] = [{ peer: self, ...offer() }]
+        const asked: Promise<void>[] = []
+        for await (const peer of host.peers.find({ signal }))
+          asked.push(
+            host.peers.ask(peer, 'offer', {}, { deadlineMs: OFFER_MS, signal }).then(
+              answer => void found.push({ peer, ...answer }),
+              // one that says nothing is shown as that
+              () => void found.push({ peer })
+            )
+          )
+        await Promise.all(asked)
+        return { hosts: found.sort((a, b) => (b.freeMb ?? -1) - (a.freeMb ?? -1)) }
+      },
+      offer,
+      list: at('list', async owner => ({ machines: await registry.list(owner) })),
+      show: at('show', (owner, { vm }) => registry.show(owner, vm)),
+      power: at('power', (owner, { vm, action, force }) => act(owner, vm, action, force)),
+      console: at('console', (owner, { vm, after, input }) => readConsole(owner, vm, after, input)),
+      snapshots: at('snapshots', async (owner, { vm }) => ({ snapshots: await snapshots.list(owner, vm) })),
+      snapshot: at('snapshot', (owner, { vm, name }) => snapshots.take(owner, vm, name)),
+      rollback: at('rollback', (owner, { vm, name }) => done(snapshots.restore(owner, vm, name))),
+      forget: at('forget', (owner, { vm, name }) => done(snapshots.remove(owner, vm, name))),
+      clone: at('clone', (owner, { vm, newVm, snapshot }) =>
+        done(snapshots.clone(owner, vm, newVm, snapshot))
+      ),
+      restore: at('restore', (owner, { vm }) => done(registry.restore(owner, vm))),
+      grant: at('grant', (owner, { vm, peer, role }) => done(registry.grant(owner, vm, peer, role))),
+      events: at('events', async (owner, { vm, after }) => ({
+        events: await registry.events(owner, vm, after)
+      })),
+      boot: ({ vm, ...files }) => done(media.boot(self, vm, files)),
+      importDisk: ({ vm, disk, file, userData, metaData }) =>
+        media.importDisk(self, vm, disk, file, userData === undefined ? undefined : { userData, metaData }),
+      exportDisk: ({ disk, file }) => done(media.exportDisk(self, disk, file))
+    },
+    async start() {
+      await power.begin(host.signal)
+      host.announce(true)
+    },
+    /** The guests run on and are adopted at the next start. */
+    async stop() {
+      power.detach()
+      await database.close()
+    }
+  }
+}

@@ -1,0 +1,223 @@
+import { z } from 'zod'
+import { declare, operation } from '../host/index.ts'
+import { VERDICTS } from './errors.ts'
+
+const word = z.string().max(100)
+const vm = word.describe('id of the machine')
+const host = z.string().max(100).optional().describe('peer id of the host; default: this node')
+const nothing = z.object({})
+const limit = (usual: number) => z.int().min(0).max(1e9).default(usual)
+
+const machine = z.object({
+  id: z.string(),
+  owner: z.string(),
+  ramMb: z.number(),
+  cpu: z.number(),
+  authenticated: z.boolean(),
+  state: z.string(),
+  pending: z.object({ ramMb: z.number(), cpu: z.number() }).optional()
+})
+const disk = z.object({ id: z.string(), vm: z.string(), sizeGb: z.number() })
+const snapshot = z.object({ name: z.string(), at: z.number(), isScheduled: z.boolean() })
+const text = z.string().max(65_536)
+/** Of the host, or of a peer that the host allows; whose machine it is decides what he may. */
+const open = { scope: 'vm:write', peers: 'allowed' } as const
+const look = { scope: 'vm:read', peers: 'allowed' } as const
+/** Files of this machine are read or written. */
+const own = { scope: 'vm:admin' } as const
+const LONG_MS = 120_000
+
+export const declaration = declare({
+  name: 'vm',
+  version: 1,
+  summary: 'virtual machines',
+  config: z.object({
+    machines: limit(100).describe('machines of one owner'),
+    ramMb: limit(65_536).describe('MB of RAM of one owner’s machines'),
+    cpu: limit(64).describe('CPUs of one owner’s machines'),
+    diskGb: limit(1_024).describe('GB of one owner’s disks'),
+    allowTcg: z
+      .boolean()
+      .default(false)
+      .describe('run machines of others also without KVM, where QEMU promises no isolation')
+  }),
+  errors: VERDICTS,
+  operations: {
+    exec: operation({
+      summary: 'One line of the prompt: AUTH, ADD_VM, LIST_VMS, … HELP',
+      input: z.object({ line: z.string().max(65_536), language: z.enum(['en', 'ru']).default('en'), host }),
+      output: z.object({ text: z.string(), exit: z.number() }),
+      http: { method: 'POST', path: '/vms/exec' },
+      ...open,
+      deadlineMs: LONG_MS,
+      command: {
+        arguments: ['line'],
+        examples: ['vm exec "AUTH vm1 2048 2"', 'vm exec LIST_VMS'],
+        show: ({ text }: { text: string }) => text
+      }
+    }),
+    hosts: operation({
+      summary: 'Hosts of machines, found over the network',
+      input: nothing,
+      output: z.object({
+        hosts: z.array(
+          z.object({ peer: z.string(), freeMb: z.number().optional(), accelerator: z.string().optional() })
+        )
+      }),
+      http: { method: 'GET', path: '/vms/hosts' },
+      scope: 'vm:read'
+    }),
+    offer: operation({
+      summary: 'What this host has free',
+      input: nothing,
+      output: z.object({ freeMb: z.number(), accelerator: z.string() }),
+      http: { method: 'GET', path: '/vms/offer' },
+      ...look,
+      command: false
+    }),
+    list: operation({
+      summary: 'Machines',
+      input: z.object({ host }),
+      output: z.object({ machines: z.array(machine) }),
+      http: { method: 'GET', path: '/vms' },
+      ...look
+    }),
+    show: operation({
+      summary: 'One machine with its disks',
+      input: z.object({ vm, host }),
+      output: machine.extend({ disks: z.array(disk) }),
+      http: { method: 'GET', path: '/vms/:vm' },
+      ...look,
+      command: { arguments: ['vm'] }
+    }),
+    power: operation({
+      summary: 'Start, stop, reboot, pause or resume a machine',
+      input: z.object({
+        vm,
+        action: z.enum(['start', 'stop', 'reboot', 'pause', 'resume']),
+        force: z.boolean().default(false).describe('stop it without asking the guest'),
+        host
+      }),
+      output: machine,
+      http: { method: 'POST', path: '/vms/:vm/power' },
+      ...open,
+      deadlineMs: LONG_MS,
+      command: { arguments: ['action', 'vm'], examples: ['vm power start vm1', 'vm power stop vm1 --force'] }
+    }),
+    console: operation({
+      summary: 'What the serial port said, after typing something where wanted',
+      input: z.object({
+        vm,
+        after: z.int().min(0).default(0).describe('bytes that were seen already'),
+        input: z.string().max(4_096).optional().describe('typed into it'),
+        host
+      }),
+      output: z.object({ at: z.number(), text }),
+      http: { method: 'POST', path: '/vms/:vm/console' },
+      ...open,
+      command: { arguments: ['vm'], show: ({ text }: { text: string }) => text }
+    }),
+    snapshots: operation({
+      summary: 'Snapshots of a machine',
+      input: z.object({ vm, host }),
+      output: z.object({ snapshots: z.array(snapshot) }),
+      http: { method: 'GET', path: '/vms/:vm/snapshots' },
+      ...look,
+      command: { arguments: ['vm'] }
+    }),
+    snapshot: operation({
+      summary: 'Keep the disks of a machine as they are now, also while it runs',
+      input: z.object({ vm, name: word, host }),
+      output: snapshot,
+      http: { method: 'POST', path: '/vms/:vm/snapshots' },
+      ...open,
+      command: { arguments: ['vm', 'name'] }
+    }),
+    rollback: operation({
+      summary: 'Bring the disks of a snapshot back; a machine that runs is ended and started again',
+      input: z.object({ vm, name: word, host }),
+      output: nothing,
+      http: { method: 'POST', path: '/vms/:vm/snapshots/:name/rollback' },
+      ...open,
+      deadlineMs: LONG_MS,
+      command: {
+        arguments: ['vm', 'name'],
+        confirm: ({ vm, name }: { vm: string; name: string }) =>
+          `Bring ${vm} back to ${name}? What was written since is lost.`
+      }
+    }),
+    forget: operation({
+      summary: 'Remove a snapshot',
+      input: z.object({ vm, name: word, host }),
+      output: nothing,
+      http: { method: 'DELETE', path: '/vms/:vm/snapshots/:name' },
+      ...open,
+      command: { arguments: ['vm', 'name'] }
+    }),
+    clone: operation({
+      summary: 'A new machine with the disks of another as they are now, or were in a snapshot',
+      input: z.object({ vm, newVm: word, snapshot: word.optional(), host }),
+      output: nothing,
+      http: { method: 'POST', path: '/vms/:vm/clones' },
+      ...open,
+      command: { arguments: ['vm', 'newVm'] }
+    }),
+    restore: operation({
+      summary: 'Take a removed machine out of the trash',
+      input: z.object({ vm, host }),
+      output: nothing,
+      http: { method: 'POST', path: '/vms/:vm/restore' },
+      ...open,
+      command: { arguments: ['vm'] }
+    }),
+    grant: operation({
+      summary: 'Let another peer operate or view a machine, or no longer',
+      input: z.object({ vm, peer: word, role: z.enum(['operator', 'viewer', 'none']), host }),
+      output: nothing,
+      http: { method: 'POST', path: '/vms/:vm/grants' },
+      ...open,
+      command: { arguments: ['vm', 'peer', 'role'] }
+    }),
+    events: operation({
+      summary: 'What happened to a machine',
+      input: z.object({ vm, after: z.coerce.number().min(0).default(0), host }),
+      output: z.object({
+        events: z.array(z.object({ seq: z.number(), at: z.number(), kind: z.string(), detail: z.string() }))
+      }),
+      http: { method: 'GET', path: '/vms/:vm/events' },
+      ...look,
+      command: { arguments: ['vm'] }
+    }),
+    boot: operation({
+      summary: 'Let a machine start by a kernel and an initial RAM disk of this computer',
+      input: z.object({
+        vm,
+        kernel: text,
+        initrd: text.optional(),
+        append: z.string().max(2_000).default('console=ttyS0')
+      }),
+      output: nothing,
+      http: { method: 'PUT', path: '/vms/:vm/boot' },
+      ...own,
+      command: { arguments: ['vm', 'kernel', 'initrd'] }
+    }),
+    importDisk: operation({
+      summary: 'A disk out of a qcow2 file of this computer, with texts for cloud-init where it knows them',
+      input: z.object({ vm, disk: word, file: text, userData: text.optional(), metaData: text.default('') }),
+      output: z.object({ sizeGb: z.number() }),
+      http: { method: 'POST', path: '/vms/:vm/disks/import' },
+      ...own,
+      deadlineMs: 600_000,
+      command: { arguments: ['vm', 'disk', 'file'] }
+    }),
+    exportDisk: operation({
+      summary: 'Write a disk as one qcow2 file on this computer',
+      input: z.object({ disk: word, file: text }),
+      output: nothing,
+      http: { method: 'POST', path: '/vms/disks/:disk/export' },
+      ...own,
+      deadlineMs: 600_000,
+      command: { arguments: ['disk', 'file'] }
+    })
+  }
+})

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { OWNER, vm } from '../../../services/index.ts'
+import { createTestDirectory, startHost } from '../host/start-host.ts'
+import { buildGuest } from './guest.ts'
+import { until } from './machines-host.ts'
+
+type Host = Awaited<ReturnType<typeof startHost>>
+
+describe('vm as a service', () => {
+  const stack = new AsyncDisposableStack()
+  let folder: string
+  let host: Host
+  let client: Host
+  const ask = <T = any>(node: Host, operation: string, input: object) =>
+    node.services.call('vm', operation, input, { caller: OWNER }) as Promise<T>
+  const exec = async (node: Host, line: string, at?: string) =>
+    (await ask(node, 'exec', { line, host: at })).text
+  const refused = (work: Promise<unknown>, name: string) => assert.rejects(work, { name })
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'artel-vm-service-'))
+    stack.defer(() => rm(folder, { recursive: true, force: true }))
+    const directory = createTestDirectory()
+    const settings = { vm: { allowedPeers: ['*'], allowTcg: true } }
+    host = stack.use(await startHost({ modules: [vm], settings, directory }))
+    client = stack.use(await startHost({ modules: [vm], settings: { vm: {} }, directory }))
+    await client.connect(host)
+  })
+  after(async () => {
+    if (host != null)
+      for (const id of ['mine', 'theirs'])
+        await ask(host, 'power', { vm: id, action: 'stop', force: true }).catch(() => {})
+    await stack.disposeAsync()
+  })
+
+  it('finds hosts with what they have free', async () => {
+    const { hosts } = await ask(client, 'hosts', {})
+    assert.deepEqual(hosts.map(({ peer }: { peer: string }) => peer).sort(), [host.id, client.id].sort())
+    assert.ok(hosts.find(({ peer }: { peer: string }) => peer === host.id).freeMb > 0)
+  })
+
+  it('keeps the machines of each peer apart: the connection says whose they are', async () => {
+    assert.equal(await exec(host, 'AUTH mine 128 1'), 'OK mine registered')
+    assert.equal(await exec(client, 'AUTH theirs 64 1', host.id), 'OK theirs registered')
+    assert.equal(await exec(client, 'AUTH mine 64 1', host.id), 'OK mine registered')
+    assert.match(await exec(host, 'LIST_VMS'), /^OK 1 machine\nmine: 128MB/)
+    assert.match(await exec(client, 'LIST_VMS', host.id), /^OK 2 machines\nmine: 64MB.*\ntheirs: 64MB/)
+    assert.equal(await exec(client, 'LIST_VMS'), 'OK 0 machines')
+    assert.equal(await exec(client, 'REMOVE_VM mine --yes', host.id), 'OK mine removed; kept for 7 days')
+    assert.match(await exec(host, 'LIST_VMS'), /^OK 1 machine/)
+  })
+
+  it('lets no peer in that is not allowed, passes nothing on, and reads no file for a peer', async () => {
+    await refused(ask(host, 'list', { host: client.id }), 'ForbiddenError')
+    await refused(
+      client.services.call('vm', 'power', { vm: '../x', action: 'start', host: host.id }, { caller: OWNER }),
+      'UsageError'
+    )
+    await refused(ask(client, 'show', { vm: 'nothing', host: host.id }), 'NotFoundError')
+    const asPeer = { caller: { is: 'peer', peer: client.id } as const }
+    await refused(host.services.call('vm', 'list', { host: client.id }, asPeer), 'ForbiddenError')
+    await refused(
+      host.services.call('vm', 'boot', { vm: 'theirs', kernel: '/etc/shadow' }, asPeer),
+      'ForbiddenError'
+    )
+    await refused(
+      host.services.call('vm', 'exportDisk', { disk: 'd', file: '/tmp/x' }, asPeer),
+      'ForbiddenError'
+    )
+  })
+
+  it('an operator starts a machine of another node, types into it and stops it; a viewer may only look', async () => {
+    const guest = await buildGuest()
+    await ask(host, 'boot', { vm: 'mine', ...guest })
+    await ask(host, 'grant', { vm: 'mine', peer: client.id, role: 'viewer' })
+    const there = { vm: 'mine', host: host.id }
+    await refused(ask(client, 'power', { ...there, action: 'start' }), 'ForbiddenError')
+    await ask(host, 'grant', { vm: 'mine', peer: client.id, role: 'operator' })
+    assert.equal((await ask(client, 'power', { ...there, action: 'start' })).state, 'running')
+    const says = async (text: string) => (await ask(client, 'console', there)).text.includes(text)
+    await until(() => says('/ # '), 'the prompt', 90_000)
+    await ask(client, 'console', { ...there, input: 'echo $((6*7))x\n' })
+    await until(() => says('42x'), 'the answer of the guest')
+    await ask(host, 'grant', { vm: 'mine', peer: client.id, role: 'viewer' })
+    await refused(ask(client, 'console', { ...there, input: 'reboot\n' }), 'ForbiddenError')
+    assert.ok(await says('42x'))
+    assert.equal((await ask(host, 'power', { vm: 'mine', action: 'stop' })).state, 'stopped')
+    const { events } = await ask(client, 'events', there)
+    assert.deepEqual(
+      events.map(({ kind }: { kind: string }) => kind).filter((kind: string) => /^st/.test(kind)),
+      ['started', 'stopped']
+    )
+  }).timeout(120_000)
+
+  it('takes a disk in and gives it out with the same bytes, and refuses images that name other files', async () => {
+    const image = (name: string) => join(folder, name)
+    const qemuImg = (...args: string[]) => execFileSync('qemu-img', args, { cwd: folder })
+    await writeFile(image('raw'), Buffer.from('canary '.repeat(100_000)))
+    qemuImg('convert', '-f', 'raw', '-O', 'qcow2', 'raw', 'good.qcow2')
+    assert.equal(
+      (await ask(host, 'importDisk', { vm: 'mine', disk: 'in', file: image('good.qcow2') })).sizeGb,
+      1
+    )
+    await ask(host, 'exportDisk', { disk: 'in', file: image('out.qcow2') })
+    qemuImg('convert', '-O', 'raw', 'out.qcow2', 'out.raw')
+    const source = await readFile(image('raw'))
+    assert.ok((await readFile(image('out.raw'))).subarray(0, source.length).equals(source))
+
+    qemuImg('create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', image('raw'), 'backed.qcow2')
+    qemuImg(
+      'create',
+      '-q',
+      '-f',
+      'qcow2',
+      '-o',
+      `data_file=${image('data')},data_file_raw=on`,
+      'data.qcow2',
+      '1M'
+    )
+    qemuImg('create', '-q', '-f', 'qcow2', 'huge.qcow2', '5T')
+    for (const [name, why] of [
+      ['backed.qcow2', /backing file/],
+      ['data.qcow2', /data file/],
+      ['huge.qcow2', /at most/],
+      ['raw', /no qcow2/]
+    ] as const)
+      await assert.rejects(ask(host, 'importDisk', { vm: 'mine', disk: 'bad', file: image(name) }), {
+        name: 'StorageError',
+        message: why
+      })
+    assert.match(await exec(host, 'LIST_DISKS'), /^OK 1 disk\nDisk in /)
+  }).timeout(60_000)
+})
