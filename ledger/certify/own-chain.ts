@@ -129,7 +129,10 @@ export function createOwnChain({ network, signer, store, book }: OwnChainInit): 
     const order = seq === next ? wholeOrder(network, account, { seq, prev: tip, hash, body }) : undefined
     if (order == null) {
       // damaged on disk: signing upon it would be signing twice; what a witness has seen of it comes back from there
-      store.batch(() => store.dropOwnFrom(seq))
+      store.batch(() => {
+        store.dropOwnFrom(seq)
+        store.dropMeta('recovered')
+      })
       break
     }
     remember(seq, hash, order)

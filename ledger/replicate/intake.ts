@@ -190,6 +190,8 @@ export function createIntake(init: IntakeInit): Intake {
         else {
           log.error('orders of %s up to %d are damaged on disk; they are fetched again', account, last)
           store.dropSegment(account, last)
+          // the next order waits for what the witnesses know
+          store.dropMeta('recovered')
           isWhole = false
         }
       }
