@@ -162,7 +162,8 @@ export const declaration = declare({
       input: z.object({ file }),
       output: info,
       http: { method: 'GET', path: '/files/info' },
-      scope: 'files:read'
+      scope: 'files:read',
+      command: { arguments: ['file'] }
     }),
     versions: operation({
       summary: 'What a name stood for, the newest first',

@@ -58,6 +58,26 @@ export async function call<T>(path: string, options: CallOptions = {}): Promise<
   throw problem
 }
 
+/** The same for pages of services: any body and any answer, however long it takes. */
+export async function request(path: string, init: RequestInit = {}): Promise<Response> {
+  const secret = token.get()
+  const headers = new Headers(init.headers)
+  if (secret != null) headers.set('authorization', `Bearer ${secret}`)
+  try {
+    const response = await fetch(`/api/v1${path}`, {
+      ...init,
+      headers,
+      cache: 'no-store',
+      credentials: 'omit'
+    })
+    if (response.status === 401) token.refuse(secret)
+    return response
+  } catch (error) {
+    if (init.signal?.aborted === true) throw error
+    throw new UnreachableError((error as Error).message)
+  }
+}
+
 async function problemOf(response: Response): Promise<ProblemError> {
   try {
     return new ProblemError((await response.json()) as Problem)

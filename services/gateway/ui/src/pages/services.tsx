@@ -6,6 +6,7 @@ import { useTexts } from '../i18n/i18n.tsx'
 import { Id } from '../parts/account.tsx'
 import { Empty } from '../parts/empty.tsx'
 import { Asked, Card, PageHead } from '../parts/page.tsx'
+import { hasPage, ServicePage } from '../parts/service-page.tsx'
 import { href } from '../router.ts'
 
 export default function ServicesPage({ service }: { service: string | undefined }) {
@@ -21,6 +22,7 @@ export default function ServicesPage({ service }: { service: string | undefined 
             {t('services.back')}
           </Anchor>
           <PageHead title={<NameOf service={service} />} lead={service} />
+          <ServicePage name={nameOf(service)} />
         </>
       )}
       <Asked query={services}>
@@ -109,18 +111,20 @@ function One({ items, announced, service }: Services & { service: string }) {
           </Stack>
         )}
       </Card>
-      <Card title={t('services.use')}>
-        {nameOf(service) === 'compute' ? (
-          <Text size="sm">
-            {t('services.computeText')}{' '}
-            <Anchor href={href('compose')} underline="always">
-              {t('action.compose')}
-            </Anchor>
-          </Text>
-        ) : (
-          <Text size="sm">{t('services.noPage')}</Text>
-        )}
-      </Card>
+      {!hasPage(nameOf(service)) && (
+        <Card title={t('services.use')}>
+          {nameOf(service) === 'compute' ? (
+            <Text size="sm">
+              {t('services.computeText')}{' '}
+              <Anchor href={href('compose')} underline="always">
+                {t('action.compose')}
+              </Anchor>
+            </Text>
+          ) : (
+            <Text size="sm">{t('services.noPage')}</Text>
+          )}
+        </Card>
+      )}
     </Stack>
   )
 }
