@@ -4,7 +4,7 @@ import type { ArtelServices, HeliaNode, NetworkDefinition } from '../bootstrap/i
 import type { Ledger } from '../ledger/index.ts'
 import type { Sandbox } from '../sandbox/index.ts'
 import type { Job, Scheduler, SubmitOptions } from '../scheduler/index.ts'
-import type { Directory, Gateway, Wire } from '../services/index.ts'
+import type { Directory, Gateway, Services, Wire } from '../services/index.ts'
 import type { Config } from './settings.ts'
 
 /** A running node. `stop` ends everything that it started, in reverse order; `await using` does so too. */
@@ -21,6 +21,7 @@ export interface ArtelNode extends AsyncDisposable {
   readonly sandbox: Sandbox
   readonly scheduler: Scheduler
   readonly directory: Directory
+  readonly services: Services
   /** HTTP API and dashboard; undefined when the setting `gateway.enabled` is off */
   readonly gateway?: Pick<Gateway, 'url' | 'token'>
   /** Prometheus registry; empty when `metrics` is off */

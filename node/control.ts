@@ -169,6 +169,8 @@ function createClient(socket: Socket): ControlClient {
     reputation: call('reputation'),
     services: call('services'),
     configure: call('configure'),
+    call: call('call'),
+    health: call('health'),
     close: () => socket.destroy()
   }
 }

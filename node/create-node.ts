@@ -13,12 +13,23 @@ import {
   offersTopic,
   PROVIDER_VALIDITY_MS
 } from '../bootstrap/index.ts'
-import { createLedger, createSigner } from '../ledger/index.ts'
+import { createLedger, createSigner, isSignedBy } from '../ledger/index.ts'
 import { createSandbox } from '../sandbox/index.ts'
-import { createPolicy, createScheduler } from '../scheduler/index.ts'
-import { COMPUTE_SERVICE, createDirectory, type Directory, type Gateway } from '../services/index.ts'
+import { createPolicy, createScheduler, type Job, type SubmitOptions } from '../scheduler/index.ts'
+import {
+  COMPUTE_SERVICE,
+  createDirectory,
+  type Directory,
+  type Gateway,
+  loadHost,
+  SERVICES,
+  type ServiceModule,
+  type ServiceSettings,
+  settingsOf
+} from '../services/index.ts'
 import { createLiveConfig } from './config-file.ts'
 import type { ArtelNode, NodeRole } from './contract.ts'
+import { VERDICTS } from './errors.ts'
 import { checkData, explainStorage } from './examine-data.ts'
 import { findNetwork, refuseCopy } from './find-network.ts'
 import { createLending, policySettings } from './lending.ts'
@@ -39,6 +50,8 @@ export interface NodeInit {
   logger?: Logger
   /** where changed settings are kept; default: config.json in the data folder */
   configFile?: string
+  /** default: all that there are */
+  services?: readonly ServiceModule[]
   /** aborts the start; a started node is ended by `stop` */
   signal?: AbortSignal
 }
@@ -142,6 +155,7 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
   )
   const failed = Promise.withResolvers<Error>()
   ledger.addEventListener('halt', ({ detail }) => failed.resolve(detail))
+  const signer = createSigner(identity.privateKey)
   const sandbox = createSandbox({ lazy: !config.compute })
   const policy = createPolicy(policySettings(config))
   const scheduler = createScheduler(
@@ -156,7 +170,7 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
       network: libp2p,
       sandbox,
       ledger,
-      signer: createSigner(identity.privateKey),
+      signer,
       costs: budget,
       pubsub: libp2p.services.pubsub,
       blocks: helia.blockstore,
@@ -187,6 +201,36 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
       directory
         .withdraw(COMPUTE_SERVICE)
         .catch((error: Error) => logger.warn(`others may still find this node as a worker: ${error.message}`))
+    // it never rejects: what fails is in the health of the service
+    void services.configure()
+  })
+  async function submit(spec: unknown, options?: SubmitOptions): Promise<Job> {
+    await ledger.claimGrant(options)
+    return scheduler.submit(spec, options)
+  }
+  async function submitMany(specs: unknown[], options?: Omit<SubmitOptions, 'delegate'>): Promise<Job> {
+    await ledger.claimGrant(options)
+    return scheduler.submitMany(specs, options)
+  }
+  const modules = init.services ?? SERVICES
+  const { createServices } = await loadHost()
+  const services = createServices({
+    modules,
+    folder: join(config.data, 'services'),
+    network: networkId(network),
+    settings(name) {
+      const sections = live.current as unknown as Record<string, ServiceSettings>
+      const module = modules.find(each => each.name === name)!
+      return sections[name] ?? (settingsOf(module).parse({ enabled: true }) as ServiceSettings)
+    }
+  })({
+    network: libp2p,
+    directory,
+    sign: signer.sign,
+    isSigned: isSignedBy,
+    isKnown: ({ name }) => VERDICTS.has(name),
+    logger: componentLog,
+    capabilities: { jobs: { submit, submitMany }, scheduler, ledger, blocks: helia.blockstore, sandbox }
   })
 
   // early, so that the first job need not wait for it; `submit` reports why there is none
@@ -213,25 +257,22 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
     sandbox,
     scheduler,
     directory,
+    services,
     get gateway() {
       return gateway
     },
     registry: metrics.registry,
     addresses: () => libp2p.getMultiaddrs().map(address => address.toString()),
-    async submit(spec, options) {
-      await ledger.claimGrant(options)
-      return scheduler.submit(spec, options)
-    },
-    async submitMany(specs, options) {
-      await ledger.claimGrant(options)
-      return scheduler.submitMany(specs, options)
-    },
+    submit,
+    submitMany,
     configure: live.configure,
     ...createLending({ config: live, policy, scheduler, sandbox }),
     failed: failed.promise,
     stop,
     [Symbol.asyncDispose]: stop
   }
+  started.defer(() => services.stop())
+  await services.start()
   if (config.gateway.enabled) gateway = started.adopt(await openGateway(node, logger), it => it.stop())
   parts = started.move()
   parts.defer(() => stopped.abort())

@@ -149,6 +149,13 @@ export const DATA_PARTS: readonly DataPart[] = [
     remedy: 'what is readable is kept; everybody signs in again'
   },
   {
+    path: 'services',
+    kind: 'files',
+    holds: 'a folder for each service that was switched on',
+    loss: 'no credits or jobs are lost; what a service kept is, and its state says so',
+    remedy: 'a service makes its folder again'
+  },
+  {
     path: 'control.sock',
     kind: 'made-at-start',
     holds: 'the way from the command line to the running node',

@@ -1,3 +1,17 @@
+import {
+  EXIT,
+  HOST_VERDICTS,
+  MACHINE,
+  NETWORK,
+  PeerError,
+  SERVICES,
+  type ServiceModule,
+  USAGE,
+  type Verdict
+} from '../services/index.ts'
+
+export { EXIT } from '../services/index.ts'
+
 /** A setting in file, environment or flags that cannot be used. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
@@ -50,32 +64,14 @@ export class RemoteError extends Error {
   }
 }
 
-/** What `artel` exits with. 0 is success, 130 an interrupt. Documented in node/README.md; a test compares. */
-export const EXIT = {
-  internal: 1,
-  usage: 2,
-  machine: 3,
-  network: 4,
-  job: 5,
-  cancelled: 6,
-  credits: 7,
-  interrupted: 130
-} as const
-
-interface Verdict {
-  exit: number
-  /** HTTP status of the gateway */
-  status: number
-}
-
-const USAGE: Verdict = { exit: EXIT.usage, status: 400 }
-const MACHINE: Verdict = { exit: EXIT.machine, status: 500 }
-const NETWORK: Verdict = { exit: EXIT.network, status: 503 }
+const INTERNAL: Verdict = { exit: EXIT.internal, status: 500 }
 const JOB: Verdict = { exit: EXIT.job, status: 422 }
 
-/** The one table from error names to what the outside sees. */
+/** The one table from error names to what the outside sees; services bring their own. */
 export const VERDICTS: ReadonlyMap<string, Verdict> = new Map(
-  Object.entries({
+  Object.entries<Verdict>({
+    ...Object.assign({}, ...(SERVICES as readonly ServiceModule[]).map(({ errors }) => errors)),
+    ...HOST_VERDICTS,
     CommanderError: USAGE,
     ConfigError: USAGE,
     ConfirmError: USAGE,
@@ -132,5 +128,6 @@ export const VERDICTS: ReadonlyMap<string, Verdict> = new Map(
 
 /** Exit code and HTTP status of an error; what is not in the table is our own mistake. */
 export function verdict(error: { name: string }): Verdict {
-  return VERDICTS.get(error.name) ?? { exit: EXIT.internal, status: 500 }
+  // what a peer failed with may have any name
+  return VERDICTS.get(error.name) ?? (error instanceof PeerError ? NETWORK : INTERNAL)
 }

@@ -2,6 +2,7 @@ import type { ComponentLogger, Metrics } from '@libp2p/interface'
 import { prometheusMetrics } from '@libp2p/prometheus-metrics'
 import { Gauge, Registry } from 'prom-client'
 import type { Wall } from '../sandbox/index.ts'
+import type { Services } from '../services/index.ts'
 
 export interface NodeMetrics {
   /** own registry, so that two nodes in one process do not share numbers */
@@ -27,4 +28,12 @@ export function createMetrics(): NodeMetrics {
       for (const { name, present } of walls) wall.set({ wall: name }, present ? 1 : 0)
     }
   }
+}
+
+/** Of the node, and of the services that run. */
+export async function metricsOf(node: {
+  registry: Registry
+  services: Pick<Services, 'metrics'>
+}): Promise<string> {
+  return [await node.registry.metrics(), await node.services.metrics().metrics()].join('\n')
 }

@@ -6,6 +6,7 @@ import { settingsTable } from './config.ts'
 import type { ArtelNode } from './contract.ts'
 import { verdict } from './errors.ts'
 import { componentLogger } from './logger.ts'
+import { metricsOf } from './metrics.ts'
 import { createOperations } from './operations.ts'
 
 const DEFAULT_PORT = 8080
@@ -20,7 +21,7 @@ const PAGE_MB = 4096 / 2 ** 20
 export async function openGateway(node: ArtelNode, logger: Logger): Promise<Gateway> {
   const { createGateway } = await loadGateway()
   const { host, port, origins, serverNames, trustedProxyHosts } = node.config.gateway
-  const { scheduler, ledger, directory, registry } = node
+  const { scheduler, ledger, directory, registry, services } = node
   const gateway = createGateway({
     host,
     port: port ?? DEFAULT_PORT,
@@ -34,8 +35,9 @@ export async function openGateway(node: ArtelNode, logger: Logger): Promise<Gate
     scheduler,
     ledger,
     directory,
+    services,
     node: gatewayNode(node),
-    metrics: registry,
+    metrics: { contentType: registry.contentType, metrics: () => metricsOf(node) },
     verdict,
     logger: componentLogger(logger)
   })

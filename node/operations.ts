@@ -12,9 +12,10 @@ import type {
   Quote,
   WorkerInfo
 } from '../scheduler/index.ts'
-import { COMPUTE_SERVICE } from '../services/index.ts'
+import { COMPUTE_SERVICE, type Health, OWNER, toWire } from '../services/index.ts'
 import type { ArtelNode } from './contract.ts'
 import { UnknownJobError } from './errors.ts'
+import { metricsOf } from './metrics.ts'
 import { functionsAsText } from './sdk/wire.ts'
 import { VERSION } from './version.ts'
 
@@ -63,6 +64,10 @@ export interface Operations {
   /** What is announced and who else offers it; `names`: services to look for besides. */
   services(params: { names: string[] }, options: { signal: AbortSignal }): Promise<ServicesView>
   /** Changes settings and keeps them; see ArtelNode. */
+  /** Calls an operation of a service; see services/host. With `follow` it tells how it goes. */
+  call(params: { service: string; operation: string; input: unknown }, options: CallOptions): Promise<unknown>
+  /** How the services of this node are. */
+  health(): Promise<Health[]>
   configure(params: { patch: Record<string, unknown> }): Promise<void>
   /** one account (default: the own), or the best */
   reputation(params: { account?: string; top?: number }): Promise<ReputationView[]>
@@ -81,6 +86,11 @@ export interface ReceiptView {
   worker: string
   slice: number
   receipt: string
+}
+
+export interface CallOptions {
+  onProgress?(progress: unknown): void
+  signal: AbortSignal
 }
 
 export interface RunOptions {
@@ -226,7 +236,7 @@ export function createOperations(node: ArtelNode): Operations {
     addFile: ({ path }, { signal }) =>
       node.scheduler.addData(createReadStream(path, { highWaterMark: READ_BYTES }), { signal }),
 
-    metrics: () => node.registry.metrics(),
+    metrics: () => metricsOf(node),
 
     async history({ limit }) {
       return node.ledger.history({ limit }).map(plain)
@@ -253,6 +263,19 @@ export function createOperations(node: ArtelNode): Operations {
       })
       return { announced, items: await Promise.all(items) }
     },
+
+    call: async ({ service, operation, input }, { onProgress, signal }) =>
+      JSON.parse(
+        toWire(
+          await node.services.call(service, operation, input, {
+            caller: OWNER,
+            signal,
+            send: progress => onProgress?.(JSON.parse(toWire(progress)))
+          })
+        )
+      ),
+
+    health: async () => node.services.health(),
 
     configure: ({ patch }) => node.configure(patch),
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { networkSettingsSchema } from '../bootstrap/index.ts'
 import { QUIET_HOURS, TASK_TYPES } from '../scheduler/index.ts'
+import { SERVICES, type ServiceModule, settingsOf } from '../services/index.ts'
 
 const own = z.strictObject({
   data: z
@@ -19,58 +20,75 @@ const own = z.strictObject({
     .default('auto')
     .describe('how to log on standard error; auto is pretty on a terminal'),
   metrics: z.boolean().default(true).describe('collect Prometheus metrics'),
-  compute: z.boolean().default(true).describe('lend CPU to the jobs of others'),
+  compute: z.boolean().default(true).describe('lend CPU to the jobs of others').meta({ live: true }),
   slots: z
     .int()
     .min(1)
     .max(1024)
     .optional()
-    .describe('slices of others that run at the same time; default: one less than the cores'),
+    .describe('slices of others that run at the same time; default: one less than the cores')
+    .meta({ live: true }),
   memoryMb: z
     .int()
     .min(16)
     .max(65_536)
     .default(512)
-    .describe('memory of one sandbox process, in MB; jobs want 256 unless they say otherwise'),
+    .describe('memory of one sandbox process, in MB; jobs want 256 unless they say otherwise')
+    .meta({ live: true }),
   maxRamMb: z
     .int()
     .min(16)
     .optional()
-    .describe('memory of all sandbox processes together, in MB; default: half of the machine'),
+    .describe('memory of all sandbox processes together, in MB; default: half of the machine')
+    .meta({ live: true }),
   maxSliceSeconds: z
     .int()
     .min(1)
     .max(86_400)
     .default(600)
-    .describe('longest time that one slice of others may take here, whatever its requester asks for'),
+    .describe('longest time that one slice of others may take here, whatever its requester asks for')
+    .meta({ live: true }),
   minPrice: z
     .number()
     .min(0)
     .max(1e6)
     .default(0)
-    .describe('least credits per CPU second to work for; the base price is 0.01'),
+    .describe('least credits per CPU second to work for; the base price is 0.01')
+    .meta({ live: true }),
   priceMultiplier: z
     .number()
     .min(0.01)
     .max(100)
     .default(1)
-    .describe('what to ask beside the base price: 2 is twice as much'),
-  taskTypes: z.array(z.enum(TASK_TYPES)).default([]).describe('task types to work on; default: all'),
+    .describe('what to ask beside the base price: 2 is twice as much')
+    .meta({ live: true }),
+  taskTypes: z
+    .array(z.enum(TASK_TYPES))
+    .default([])
+    .describe('task types to work on; default: all')
+    .meta({ live: true }),
   tags: z
     .array(z.string().min(1).max(32))
     .max(16)
     .default([])
-    .describe('abilities of this machine that jobs may ask for, such as gpu'),
+    .describe('abilities of this machine that jobs may ask for, such as gpu')
+    .meta({ live: true }),
   quietHours: z
     .array(z.string().regex(QUIET_HOURS, 'must look like 22:00-07:00'))
     .default([])
-    .describe('hours of the day when nothing is lent, in local time: 22:00-07:00'),
-  onlyIdle: z.boolean().default(false).describe('lend only while nothing else keeps this machine busy'),
+    .describe('hours of the day when nothing is lent, in local time: 22:00-07:00')
+    .meta({ live: true }),
+  onlyIdle: z
+    .boolean()
+    .default(false)
+    .describe('lend only while nothing else keeps this machine busy')
+    .meta({ live: true }),
   allowedRequesters: z
     .array(z.string())
     .default([])
-    .describe('peer ids to work for and no others; default: everybody'),
-  deniedRequesters: z.array(z.string()).default([]).describe('peer ids not to work for'),
+    .describe('peer ids to work for and no others; default: everybody')
+    .meta({ live: true }),
+  deniedRequesters: z.array(z.string()).default([]).describe('peer ids not to work for').meta({ live: true }),
   delegateFor: z
     .array(z.string())
     .default([])
@@ -81,6 +99,7 @@ const own = z.strictObject({
     .array(z.string())
     .default([])
     .describe('peer ids whose tasks may run even where a wall of the sandbox is missing; * for everybody')
+    .meta({ live: true })
 })
 
 const gateway = z.strictObject({
@@ -115,11 +134,14 @@ const gateway = z.strictObject({
     )
 })
 
-/** Every setting of a node: each folder's own schema, composed. */
+/** Every setting of a node: each folder's own schema, composed; each service has a section of its name. */
 export const configSchema = z.strictObject({
   ...own.shape,
   ...networkSettingsSchema.shape,
-  gateway: gateway.prefault({})
+  gateway: gateway.prefault({}),
+  ...(Object.fromEntries(
+    SERVICES.map((module: ServiceModule) => [module.name, settingsOf(module)])
+  ) as Record<never, never>)
 })
 
 export type Config = Readonly<z.infer<typeof configSchema>>
@@ -139,30 +161,13 @@ export interface Setting {
   live: boolean
 }
 
-// What the policy of the worker is made of (lending.ts).
-const LIVE = [
-  'compute',
-  'slots',
-  'memoryMb',
-  'maxRamMb',
-  'maxSliceSeconds',
-  'minPrice',
-  'priceMultiplier',
-  'taskTypes',
-  'tags',
-  'quietHours',
-  'onlyIdle',
-  'allowedRequesters',
-  'deniedRequesters',
-  'trustedPeers'
-]
-
 interface JsonSchema {
   type?: string
   properties?: Record<string, JsonSchema>
   enum?: string[]
   default?: unknown
   description?: string
+  live?: boolean
 }
 
 /** All settings, read off the schema; flags, environment and the documentation derive from this list. */
@@ -191,7 +196,7 @@ function list(schema: JsonSchema, path: string[]): Setting[] {
       ...(child.enum == null ? {} : { choices: child.enum }),
       default: isDefaultOfMachine ? '~/.artel' : child.default,
       description: child.description ?? '',
-      live: LIVE.includes(at.join('.'))
+      live: child.live === true
     }
   })
 }

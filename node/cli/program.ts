@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { SERVICES, type ServiceModule } from '../../services/index.ts'
 import { EXIT } from '../errors.ts'
 import { VERSION } from '../version.ts'
 import { balanceCommand } from './balance.ts'
@@ -14,6 +15,7 @@ import { quoteCommand } from './quote.ts'
 import { receiptCommand } from './receipt.ts'
 import { reputationCommand } from './reputation.ts'
 import { runCommand } from './run.ts'
+import { serviceCommand } from './service-commands.ts'
 import { servicesCommand } from './services.ts'
 import { seedCommand, startCommand } from './start.ts'
 import { transferCommand } from './transfer.ts'
@@ -61,6 +63,7 @@ const GROUPS: [title: string, commands: (() => Command)[]][] = [
     'Network and credits:',
     [peersCommand, servicesCommand, balanceCommand, historyCommand, transferCommand, reputationCommand]
   ],
+  ['Services:', (SERVICES as readonly ServiceModule[]).map(module => () => serviceCommand(module))],
   ['Shell:', [completionCommand]]
 ]
 

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { Health } from '../../services/index.ts'
 import type { ServicesView } from '../operations.ts'
 import { print, table } from './output.ts'
 import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
@@ -12,10 +13,20 @@ export function servicesCommand(): Command {
       "\nExamples:\n  artel services\n  artel services artel/vm/1\n  artel services --json | jq '.items[].providers | length'"
     )
     .action((names: string[], options: NodeOptions) =>
-      withNode(options, async (node, signal) =>
-        print(await node.services({ names }, { signal }), options, describe)
-      )
+      withNode(options, async (node, signal) => {
+        const here = await node.health()
+        // what is known at once does not wait for the network
+        if (options.json !== true && here.length > 0) process.stdout.write(`${describeHere(here)}\n\n`)
+        print({ ...(await node.services({ names }, { signal })), here }, options, describe)
+      })
     )
+}
+
+function describeHere(here: Health[]): string {
+  return table(
+    ['service', 'state', 'what', 'reason'],
+    here.map(({ service, state, summary, reason }) => [service, state, summary, reason ?? ''])
+  )
 }
 
 function describe({ announced, items }: ServicesView): string {

@@ -15,6 +15,7 @@ import type {
 import { ArtelError } from './errors.ts'
 import { type CallInit, createHttp, type Place } from './http.ts'
 import { createJob, type Submitted } from './job.ts'
+import { createServiceCalls, createServiceClients } from './services.ts'
 import { createStream } from './stream.ts'
 import { createWatch } from './watch.ts'
 import { functionsAsText, revive } from './wire.ts'
@@ -158,6 +159,8 @@ export function createClient({
       })
     },
     data: (cid, options) => http.stream(`/api/v1/data/${encodeURIComponent(cid)}`, options),
+
+    services: createServiceClients(createServiceCalls(http)),
 
     close,
     [Symbol.asyncDispose]: close

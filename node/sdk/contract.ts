@@ -1,8 +1,13 @@
 /**
- * What a program sees of Artel. Self-contained: no type of Node, libp2p or the rooms, so that it can be used in any
+ * What a program sees of Artel. Self-contained: no type of Node, libp2p or the rooms, but those of the services' operations, so that it can be used in any
  * TypeScript project, also for the browser. Credits are bigint micro-credits, 1 credit = 1,000,000n; times are ms since 1970.
  */
+
+import type { ServiceClients } from './service-types.ts'
 export interface Artel extends AsyncDisposable {
+  /** Operations of the node's services, as they declare them: `artel.services.files.list({})`. */
+  readonly services: ServiceClients
+
   /** Starts a job; what the node acknowledged survives its kill −9. A second send of the same submission starts nothing. */
   submit<const S extends TaskSpec>(spec: S, options?: SubmitOptions): Job<ResultOf<S>>
   /** Many small independent tasks as one job and one escrow: an outcome per spec, in order. */

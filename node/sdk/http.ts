@@ -27,7 +27,8 @@ export interface HttpInit {
 }
 
 export interface CallInit {
-  method?: 'GET' | 'POST'
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  headers?: Record<string, string>
   query?: Record<string, string | number | undefined>
   /** sent as a canonical value */
   value?: unknown
@@ -36,6 +37,8 @@ export interface CallInit {
   key?: string
   /** ms that the node may wait before it answers */
   waitMs?: number
+  /** ms after which an answer that does not come is a dead connection; default 30,000 */
+  answerMs?: number
   /** false: sent once, for it could happen twice */
   again?: boolean
   signal?: AbortSignal
@@ -68,7 +71,7 @@ export function createHttp({ locate, patienceMs, closed }: HttpInit): Http {
         const overdue = new AbortController()
         const timer = setTimeout(
           () => overdue.abort(new Error('it says nothing')),
-          ANSWER_MS + (init.waitMs ?? 0)
+          Math.max(ANSWER_MS, init.answerMs ?? 0) + (init.waitMs ?? 0)
         )
         try {
           const response = await fetch(address(place, path, init), {
@@ -119,8 +122,9 @@ function address({ url }: Place, path: string, { query = {}, waitMs }: CallInit)
   return target
 }
 
-function headersOf({ token }: Place, { key }: CallInit, type?: string): Record<string, string> {
+function headersOf({ token }: Place, { key, headers }: CallInit, type?: string): Record<string, string> {
   return {
+    ...headers,
     accept: `${VALUE_TYPE}, application/json`,
     ...(token == null ? {} : { authorization: `Bearer ${token}` }),
     ...(type == null ? {} : { 'content-type': type }),

@@ -167,7 +167,7 @@ export const declaration = declare({
     }),
     versions: operation({
       summary: 'What a name stood for, the newest first',
-      input: z.object({ name: z.string().min(1).max(300) }),
+      input: z.object({ name: z.string().min(1).max(300).describe('as it was given to add') }),
       output: z.object({
         items: z.array(z.object({ name: z.string(), version: z.number(), cid, at: z.number() }))
       }),
@@ -179,7 +179,7 @@ export const declaration = declare({
       summary: 'What is in a folder',
       input: z.object({
         file,
-        path: path.optional(),
+        path: path.optional().describe('names from the root to a folder in it'),
         offset: z.int().min(0).max(1e9).default(0),
         limit: z.int().min(1).max(1000).default(100)
       }),

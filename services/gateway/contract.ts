@@ -2,6 +2,7 @@ import type { ComponentLogger, Startable } from '@libp2p/interface'
 import type { Ledger } from '../../ledger/index.ts'
 import type { Job, Scheduler, SubmitOptions } from '../../scheduler/index.ts'
 import type { Directory } from '../directory/index.ts'
+import type { Services } from '../host/index.ts'
 import type { Contribution, ContributionPatch, Network, PeerRow, Setting } from './schema.ts'
 
 export interface GatewayInit {
@@ -47,6 +48,7 @@ export interface GatewayComponents {
     | 'removeEventListener'
   >
   directory: Pick<Directory, 'announced' | 'find'>
+  services: Pick<Services, 'modules' | 'call' | 'health' | 'addEventListener' | 'removeEventListener'>
   node: GatewayNode
   metrics: { metrics(): Promise<string>; contentType: string }
   /** the one table from the name of an error to its HTTP status */

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Logger } from '@libp2p/interface'
+import { serviceScopes } from '../host/index.ts'
 import { createAccounts, createEndings, createPasswords } from './accounts/index.ts'
 import type { App } from './app.ts'
 import type { Gateway, GatewayComponents, GatewayInit } from './contract.ts'
@@ -44,7 +45,7 @@ class HttpGateway implements Gateway {
     const tokens = await openTokens(dataFolder, endings, now)
     const accounts = createAccounts({
       file: join(dataFolder, 'accounts.sqlite'),
-      scopes: SCOPES,
+      scopes: [...SCOPES, ...serviceScopes(this.#components.services.modules)],
       issuer: `Artel ${this.#components.node.network.name}`
     })({ passwords: createPasswords(), endings, now })
     started.defer(() => accounts.close())

@@ -1,5 +1,6 @@
 import type { Logger } from '@libp2p/interface'
 import type { SchedulerEvents } from '../../scheduler/index.ts'
+import { type ServicesEvents, toWire } from '../host/index.ts'
 import type { GatewayComponents } from './contract.ts'
 import { createLoad } from './load.ts'
 import { createOutbox, type Sink } from './outbox.ts'
@@ -16,24 +17,29 @@ const MAX_GATHERED = 1000
 
 /** What happens on this node, told to any number of readers (the WebSocket). Costs nothing while nobody reads. */
 export interface EventHub {
-  /** Tells everything from now on, beginning with peers, balance and stats. The answer ends it. */
-  add(sink: Sink): () => void
+  /**
+   * Tells everything from now on, beginning with peers, balance and stats; of services what `mayRead` allows. The answer
+   * ends it.
+   */
+  add(sink: Sink, mayRead: (service: string) => boolean): () => void
   close(): void
 }
 
 export function createEventHub(
-  components: Pick<GatewayComponents, 'scheduler' | 'ledger' | 'node'>,
+  components: Pick<GatewayComponents, 'scheduler' | 'ledger' | 'node' | 'services'>,
   { now, log }: { now: () => number; log: Logger }
 ): EventHub {
-  const { scheduler, ledger, node } = components
-  const readers = new Set<ReturnType<typeof createOutbox>>()
-  const gathered = new Map<string, Event>()
+  const { scheduler, ledger, node, services } = components
+  const readers = new Map<ReturnType<typeof createOutbox>, (service: string) => boolean>()
+  const gathered = new Map<string, Event | ServiceEvent>()
   let timers: NodeJS.Timeout[] = []
   let flushing: NodeJS.Timeout | undefined
   let load = createLoad()
+  let told = 0
 
-  function tell(key: string, event: Event): void {
-    if (event.type === 'progress' && gathered.size >= MAX_GATHERED && !gathered.has(key)) return
+  function tell(key: string, event: Event | ServiceEvent): void {
+    const mayGo = event.type === 'progress' || 'value' in event
+    if (mayGo && gathered.size >= MAX_GATHERED && !gathered.has(key)) return
     gathered.set(key, event)
     flushing ??= setTimeout(flush, GATHER_MS)
   }
@@ -41,8 +47,9 @@ export function createEventHub(
   function flush(): void {
     flushing = undefined
     for (const [key, event] of gathered) {
-      const text = JSON.stringify(event)
-      for (const reader of readers) reader.put(key, text)
+      const text = toWire(event)
+      const [service, topic] = 'value' in event ? event.type.split(':') : []
+      for (const [reader, mayRead] of readers) if (topic == null || mayRead(service!)) reader.put(key, text)
     }
     gathered.clear()
   }
@@ -63,6 +70,10 @@ export function createEventHub(
     }
   } satisfies Listeners
 
+  const onTell = ({ detail: { type, value } }: ServicesEvents['tell']): void =>
+    tell(`${type} ${++told}`, { type: type as ServiceEvent['type'], value })
+  const onHealth = ({ detail }: ServicesEvents['health']): void =>
+    tell(`health ${detail.service}`, { type: 'service', service: detail })
   const onChange = (): void => tell('balance', { type: 'balance', balance: balanceOf(ledger) })
 
   function tellPeers(): void {
@@ -87,6 +98,8 @@ export function createEventHub(
     for (const [type, listener] of Object.entries(listeners))
       scheduler.addEventListener(type as keyof Listeners, listener as never)
     ledger.addEventListener('change', onChange)
+    services.addEventListener('tell', onTell)
+    services.addEventListener('health', onHealth)
     timers = [setInterval(tellStats, STATS_MS), setInterval(tellPeers, PEERS_MS)]
   }
 
@@ -94,6 +107,8 @@ export function createEventHub(
     for (const [type, listener] of Object.entries(listeners))
       scheduler.removeEventListener(type as keyof Listeners, listener as never)
     ledger.removeEventListener('change', onChange)
+    services.removeEventListener('tell', onTell)
+    services.removeEventListener('health', onHealth)
     for (const timer of timers) clearInterval(timer)
     clearTimeout(flushing)
     flushing = undefined
@@ -101,10 +116,10 @@ export function createEventHub(
   }
 
   return {
-    add(sink) {
+    add(sink, mayRead) {
       const reader = createOutbox(sink)
       if (readers.size === 0) start()
-      readers.add(reader)
+      readers.set(reader, mayRead)
       onChange()
       tellPeers()
       tellStats()
@@ -117,6 +132,12 @@ export function createEventHub(
       readers.clear()
     }
   }
+}
+
+/** What a service tells: <name>:<topic>. */
+interface ServiceEvent {
+  type: `${string}:${string}`
+  value: unknown
 }
 
 type Listeners = {

@@ -1,4 +1,4 @@
-import type { Grant } from './access.ts'
+import type { Grant } from '../host/index.ts'
 import { type Accounts, type Endings, SESSION_MARK } from './accounts/index.ts'
 import type { Tokens } from './tokens.ts'
 

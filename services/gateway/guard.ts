@@ -1,11 +1,11 @@
 import { isIP } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { allows, type Grant } from './access.ts'
+import { allows, type Grant, type Scope } from '../host/index.ts'
 import { readCookies } from './accounts/cookies.ts'
 import { ForbiddenError, TooManyRequestsError, UnauthorizedError } from './errors.ts'
 import type { Grants } from './grants.ts'
 import { createRate } from './rate.ts'
-import { type Scope, WS_PROTOCOL } from './schema.ts'
+import { WS_PROTOCOL } from './schema.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -13,7 +13,7 @@ declare module 'fastify' {
      * what a token or a session must allow, `account`: nothing but being known; without it the route is open to
      * everybody on a right Host
      */
-    scope?: Scope | 'account'
+    scope?: Scope
   }
   interface FastifyRequest {
     grant: Grant | undefined
@@ -30,7 +30,7 @@ export interface GuardInit {
 const BEARER = /^Bearer +(\S{1,200})$/i
 const BEARER_PROTOCOL = 'bearer.'
 const ALLOWED_HEADERS = 'authorization, content-type, accept, idempotency-key'
-const ALLOWED_METHODS = 'GET, POST, PATCH, DELETE'
+const ALLOWED_METHODS = 'GET, POST, PUT, PATCH, DELETE'
 // The browser keeps the answer to a preflight this long; Chromium takes no more.
 const PREFLIGHT_S = 7200
 

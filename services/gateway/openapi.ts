@@ -10,7 +10,8 @@ Credits are decimal strings of micro-credits (1 credit = 1000000), times are ms 
 \`application/problem+json\`. Exact values (bigint, typed arrays, bytes, NaN) travel as \`${VALUE_TYPE}\`.
 
 \`GET /api/v1/events\` is a WebSocket with the subprotocols \`artel.v1\` and \`bearer.<token>\`; it sends JSON
-\`{ type, ... }\`: \`job\`, \`progress\`, \`end\`, \`peers\`, \`balance\`, \`worker:add\`, \`worker:remove\`, \`stats\`.`
+\`{ type, ... }\`: \`job\`, \`progress\`, \`end\`, \`peers\`, \`balance\`, \`worker:add\`, \`worker:remove\`, \`stats\`, \`service\`, and
+\`{ type: '<service>:<topic>', value }\` of the services that the token may read.`
 
 // the page has no inline script; its styles are of the library
 const DOCS_CSP =
@@ -30,8 +31,9 @@ export async function describeRoutes(app: App, version: string): Promise<void> {
       }
     },
     transform: input => {
-      const out = jsonSchemaTransform(input)
-      const scope = input.route.config?.scope
+      const { described, scope } = input.route.config ?? {}
+      const out =
+        described == null ? jsonSchemaTransform(input) : { schema: described as never, url: input.url }
       if (scope != null && out.schema != null) {
         const { description } = out.schema as { description?: string }
         Object.assign(out.schema, {

@@ -267,11 +267,23 @@ export const network = z.object({
 })
 export type Network = z.infer<typeof network>
 
+export const serviceHealth = z.object({
+  service: z.string(),
+  version: count,
+  summary: z.string(),
+  state: z.enum(['off', 'starting', 'running', 'degraded', 'failed']),
+  reason: z.string().optional().describe('why; told to who may read'),
+  retryAt: time.optional().describe('when it is started again')
+})
+export type ServiceHealth = z.infer<typeof serviceHealth>
 export const services = z.object({
   announced: z.array(
     z.object({ service: z.string(), holders: count.describe('nodes that took the last announcement') })
   ),
-  items: z.array(z.object({ service: z.string(), providers: z.array(z.string()) }))
+  items: z
+    .array(z.object({ service: z.string(), providers: z.array(z.string()) }))
+    .describe('empty where nobody was to be looked for'),
+  here: z.array(serviceHealth).describe('of this node')
 })
 export type Services = z.infer<typeof services>
 
@@ -365,7 +377,10 @@ export const added = z.object({ cid: z.string(), size: count.describe('bytes') }
 export type Added = z.infer<typeof added>
 
 export const SCOPES = ['read', 'submit', 'credits', 'admin'] as const
-export const scope = z.enum(SCOPES)
+export const scope = z.union([
+  z.enum(SCOPES),
+  z.templateLiteral([z.string().regex(/[a-z][a-z0-9-]{0,31}/), ':', z.enum(['read', 'write', 'admin'])])
+])
 export type Scope = z.infer<typeof scope>
 export const token = z.object({
   id: z.string(),
@@ -379,7 +394,7 @@ export const tokens = z.object({ items: z.array(token) })
 export type Tokens = z.infer<typeof tokens>
 export const tokenBody = z.strictObject({
   name: z.string().min(1).max(100),
-  scopes: z.array(scope).min(1).max(SCOPES.length),
+  scopes: z.array(scope).min(1).max(100),
   expires: z.number().int().positive().optional().describe('ms since 1970; default: never')
 })
 export type TokenBody = z.infer<typeof tokenBody>
@@ -387,7 +402,10 @@ export type TokenBody = z.infer<typeof tokenBody>
 export const newToken = token.extend({ token: z.string() })
 export type NewToken = z.infer<typeof newToken>
 
-export const health = z.object({ status: z.literal('ok') })
+export const health = z.object({
+  status: z.literal('ok').describe('it answers'),
+  services: z.array(serviceHealth)
+})
 export const ready = z.object({ ready: z.boolean(), reasons: z.array(z.string()) })
 export type Ready = z.infer<typeof ready>
 
@@ -411,6 +429,7 @@ export const event = z.discriminatedUnion('type', [
   z.object({ type: z.literal('balance'), balance }),
   z.object({ type: z.literal('worker:add'), worker: workerInfo }),
   z.object({ type: z.literal('worker:remove'), worker: workerInfo }),
-  z.object({ type: z.literal('stats'), stats }).describe('each second')
+  z.object({ type: z.literal('stats'), stats }).describe('each second'),
+  z.object({ type: z.literal('service'), service: serviceHealth }).describe('how a service of this node is')
 ])
 export type Event = z.infer<typeof event>

@@ -9,6 +9,7 @@ import { serveDashboard } from './dashboard.ts'
 import { NotFoundError, RequestError } from './errors.ts'
 import { guard } from './guard.ts'
 import { describeRoutes } from './openapi.ts'
+import { operationRoutes } from './operations/operation-routes.ts'
 import { problemOf } from './problem.ts'
 import { accountRoutes } from './routes/accounts.ts'
 import { creditRoutes } from './routes/credits.ts'
@@ -125,7 +126,8 @@ export async function createServer(
         tokenRoutes,
         accountRoutes,
         personRoutes,
-        eventRoutes
+        eventRoutes,
+        operationRoutes
       ]
       for (const add of routes) add(api as App, context)
       await api.register(async data => dataRoutes(data as App, context))

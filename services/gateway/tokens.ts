@@ -1,7 +1,7 @@
 import { chmod, open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import type { Grant } from './access.ts'
+import type { Grant } from '../host/index.ts'
 import type { Endings } from './accounts/index.ts'
 import { hashOf, idOf, isSecret, newId, newSecret } from './accounts/secrets.ts'
 import { RequestError } from './errors.ts'

@@ -33,6 +33,10 @@ export interface PeerLists {
 
 const LEVELS: readonly string[] = ['read', 'write', 'admin'] satisfies Level[]
 
+/** Every scope that services have. */
+export const serviceScopes = (modules: readonly { name: string }[]): Scope[] =>
+  modules.flatMap(({ name }) => LEVELS.map(level => `${name}:${level as Level}` as const))
+
 /**
  * Whether a grant has a scope. `admin` has every one, `files:write` has `files:read`. Everybody who is known may look
  * after himself: `account`. A node's `read` opens no service: what people write to each other is no figure of a node.

@@ -5,8 +5,24 @@ import type { Job, Scheduler, SubmitOptions } from '../../scheduler/index.ts'
 
 /** What the node can lend to a service that names it in `needs`. */
 export interface Capabilities {
-  /** the owner's jobs: submit, look, cancel */
+  /** new jobs of the owner */
   jobs: Jobs
+  /** what there is of jobs, data, prices and workers */
+  scheduler: Pick<
+    Scheduler,
+    | 'addData'
+    | 'addEventListener'
+    | 'data'
+    | 'forecast'
+    | 'job'
+    | 'jobs'
+    | 'quote'
+    | 'receipts'
+    | 'removeEventListener'
+    | 'slices'
+    | 'spec'
+    | 'workers'
+  >
   /** the owner's credits */
   ledger: Pick<
     Ledger,
@@ -27,25 +43,10 @@ export interface Capabilities {
   sandbox: Sandbox
 }
 
-export interface Jobs
-  extends Pick<
-    Scheduler,
-    | 'addData'
-    | 'addEventListener'
-    | 'data'
-    | 'forecast'
-    | 'job'
-    | 'jobs'
-    | 'quote'
-    | 'receipts'
-    | 'removeEventListener'
-    | 'slices'
-    | 'spec'
-    | 'workers'
-  > {
+export interface Jobs {
   /** A fresh account first waits for its grant. */
   submit(spec: unknown, options?: SubmitOptions): Promise<Job>
-  submitMany(specs: unknown[], options?: { id?: string; signal?: AbortSignal }): Promise<Job>
+  submitMany(specs: unknown[], options?: Omit<SubmitOptions, 'delegate'>): Promise<Job>
 }
 
 /**

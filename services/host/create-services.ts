@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Startable } from '@libp2p/interface'
 import { TypedEventEmitter, type TypedEventTarget } from 'main-event'
@@ -111,7 +110,6 @@ export function createServices(init: ServicesInit): (components: ServicesCompone
     return Object.assign(events, {
       modules,
       async start() {
-        await mkdir(init.folder, { recursive: true, mode: 0o700 })
         // one that hangs does not hold the node up
         await Promise.race([configure(), delay(START_WAIT_MS, undefined, { ref: false })])
       },

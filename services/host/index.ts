@@ -1,4 +1,13 @@
-export { admits, type Caller, type Grant, OWNER, type PeerAccess, type Scope } from './access.ts'
+export {
+  admits,
+  allows,
+  type Caller,
+  type Grant,
+  OWNER,
+  type PeerAccess,
+  type Scope,
+  serviceScopes
+} from './access.ts'
 export type { Capabilities, Granted, Jobs, ServiceApis } from './capabilities.ts'
 export type {
   Check,
@@ -15,6 +24,7 @@ export type {
 export type { Services, ServicesComponents, ServicesEvents, ServicesInit } from './create-services.ts'
 export { declare, service } from './declare.ts'
 export * from './errors.ts'
+export { type Field, fieldsOf, fromText, inputFrom, toWire, wireSchema } from './fields.ts'
 export {
   type Bytes,
   base64,
@@ -30,7 +40,9 @@ export {
   type Operations,
   type Output,
   operation,
-  type Progress
+  type Place,
+  type Progress,
+  placeOf
 } from './operation.ts'
 export type {
   Answer,

@@ -87,7 +87,8 @@ export interface Call<E = never> {
 
 export type Input<T extends Operation> = z.output<T['input']>
 export type Output<T extends Operation> = z.output<T['output']>
-export type Progress<T extends Operation> = T['progress'] extends z.ZodType ? z.output<T['progress']> : never
+export type Progress<T extends Operation> =
+  NonNullable<T['progress']> extends z.ZodType ? z.output<NonNullable<T['progress']>> : never
 
 export type Handlers<O extends Operations> = {
   [K in keyof O]: (input: Input<O[K]>, call: Call<Progress<O[K]>>) => Promise<Output<O[K]>> | Output<O[K]>
@@ -105,7 +106,7 @@ export interface Bytes {
 }
 
 /** The output of an operation that answers bytes. */
-export const bytes = z.custom<Bytes>().meta({ id: 'Bytes' })
+export const bytes = z.custom<Bytes>()
 
 /** Micro-credits: bigint here, a decimal string on the wire. */
 export const micro = z
@@ -130,4 +131,35 @@ export const DEFAULT_DEADLINE_MS = 30_000
 /** Whether a client may send it again without being asked. */
 export function isRepeatable({ isIdempotent, http }: Pick<Operation, 'isIdempotent' | 'http'>): boolean {
   return isIdempotent ?? ['GET', 'PUT', 'DELETE'].includes(http.method)
+}
+
+/** What a client must know to call an operation over HTTP. */
+export interface Place {
+  service: string
+  operation: string
+  method: Method
+  /** /api/v1/files/:cid */
+  path: string
+  body: 'none' | 'json' | 'bytes'
+  headers: Record<string, string>
+  isRepeatable: boolean
+  deadlineMs: number
+}
+
+export function placeOf(
+  service: string,
+  name: string,
+  { http, deadlineMs = DEFAULT_DEADLINE_MS, ...rest }: Operation
+): Place {
+  const hasBody = http.method !== 'GET' && http.method !== 'DELETE'
+  return {
+    service,
+    operation: name,
+    method: http.method,
+    path: `/api/v1${http.path}`,
+    body: http.body === 'bytes' ? 'bytes' : hasBody ? 'json' : 'none',
+    headers: http.headers ?? {},
+    isRepeatable: isRepeatable({ ...rest, http }),
+    deadlineMs
+  }
 }

@@ -65,7 +65,7 @@ export type Calls<O extends Operations, M extends Protocol> = M & {
 type AsMessage<T extends Operation> = {
   request: T['input']
   answer: T['output']
-  items: T['progress']
+  items: NonNullable<T['progress']>
 }
 
 /** What a peer may ask of an operation. */

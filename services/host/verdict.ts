@@ -30,6 +30,7 @@ export const OVERDUE: Verdict = { exit: EXIT.cancelled, status: 504 }
 
 /** What the host itself throws. */
 export const HOST_VERDICTS: Verdicts = {
+  DeclarationError: { exit: EXIT.internal, status: 500 },
   ForbiddenError: FORBIDDEN,
   RequestError: USAGE,
   UnknownOperationError: NOT_FOUND,

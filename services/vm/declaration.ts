@@ -76,7 +76,7 @@ export const declaration = declare({
       command: false
     }),
     list: operation({
-      summary: 'Machines',
+      summary: 'The machines, and how they are',
       input: z.object({ host }),
       output: z.object({ machines: z.array(machine) }),
       http: { method: 'GET', path: '/vms' },

@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert'
 import type { Command } from 'commander'
 import { createProgram } from '../../node/cli/program.ts'
+import { SERVICES } from '../../services/index.ts'
 
 /** Commands that do something, with their full name. */
 function leaves(command: Command, path = ''): [name: string, command: Command][] {
@@ -26,7 +27,8 @@ describe('cli: help', () => {
     const names = createProgram().commands.map(command => command.name())
     const wanted =
       'start seed run map filter quote jobs job result cancel peers balance history transfer reputation receipt network doctor services config completion'
-    assert.deepEqual([...names].sort(), wanted.split(' ').sort())
+    const services = SERVICES.map(({ name }) => name)
+    assert.deepEqual([...names].sort(), [...wanted.split(' '), ...services].sort())
   })
 
   for (const [name, command] of leaves(createProgram())) {

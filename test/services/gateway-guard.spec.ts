@@ -283,6 +283,7 @@ function components(): GatewayComponents {
       supply: () => ({ granted: 1n, burnt: 0n, total: 1n })
     }),
     directory: {},
+    services: Object.assign(new EventTarget(), { modules: [], health: () => [] }),
     node: {
       network: { name: 'test', witnesses: [] },
       status: async () => ({ version: '0', peers: 0, workers: 0 }),

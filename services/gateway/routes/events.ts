@@ -1,4 +1,5 @@
 import type { WebSocket } from '@fastify/websocket'
+import { allows, type Grant } from '../../host/index.ts'
 import type { App, Context } from '../app.ts'
 
 /** A reader that does not answer within this time is gone or stuck. */
@@ -19,18 +20,19 @@ export function eventRoutes(app: App, { events, grants, stopping }: Context): vo
     websocket: true,
     handler: (socket, req) => {
       if (app.websocketServer.clients.size > MAX_READERS) return socket.close(TRY_LATER, 'too many readers')
-      follow(socket, req.grant!.id)
+      follow(socket, req.grant!)
     }
   })
 
-  function follow(socket: WebSocket, grant: string): void {
-    const leave = events.add({
+  function follow(socket: WebSocket, grant: Grant): void {
+    const sink = {
       get waiting() {
         return socket.bufferedAmount
       },
-      send: (text, sent) => socket.send(text, error => error ?? sent()),
+      send: (text: string, sent: () => void) => socket.send(text, error => error ?? sent()),
       drop: () => socket.terminate()
-    })
+    }
+    const leave = events.add(sink, service => allows(grant, `${service}:read`))
     let isAlive = true
     const heartbeat = setInterval(() => {
       if (!isAlive) return socket.terminate()
@@ -39,7 +41,7 @@ export function eventRoutes(app: App, { events, grants, stopping }: Context): vo
     }, HEARTBEAT_MS)
     const goAway = (): void => socket.close(GOING_AWAY, 'the node stops')
     stopping.addEventListener('abort', goAway)
-    const ended = grants.ended(grant)
+    const ended = grants.ended(grant.id)
     const refuse = (): void => socket.close(POLICY, 'the token or session is over')
     ended.addEventListener('abort', refuse)
     socket.on('pong', () => {

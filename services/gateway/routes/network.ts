@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { COMPUTE_SERVICE } from '../../directory/index.ts'
 import { type App, type Context, problems } from '../app.ts'
 import { plain, plainWorker } from '../plain.ts'
@@ -13,7 +14,7 @@ const config = { scope: 'read' } as const
 
 export function networkRoutes(
   app: App,
-  { scheduler, ledger, directory, node, now, stopping }: Context
+  { scheduler, ledger, directory, services: running, node, now, stopping }: Context
 ): void {
   let found: { at: number; items: Promise<Services['items']> } | undefined
 
@@ -71,11 +72,15 @@ export function networkRoutes(
     schema: {
       operationId: 'services',
       summary: 'What this node offers, and who offers what in the network',
+      description: `The search takes up to ${FIND_DEADLINE_MS / 1000} s; without \`find\` what is known comes at once.`,
       tags,
+      querystring: z.object({ find: z.stringbool().default(true).describe('look for others too') }),
       response: { 200: services, ...problems }
     },
-    handler: async () => {
+    handler: async ({ query }) => {
+      const here = running.health()
       const announced = [...directory.announced()].map(([service, holders]) => ({ service, holders }))
+      if (!query.find) return { announced, items: [], here }
       if (found == null || now() - found.at > FOUND_MS) {
         const names = new Set([COMPUTE_SERVICE, ...announced.map(({ service }) => service)])
         found = { at: now(), items: Promise.all([...names].map(providersOf)) }
@@ -84,7 +89,7 @@ export function networkRoutes(
           found = undefined
         })
       }
-      return { announced, items: await found.items }
+      return { announced, items: await found.items, here }
     }
   })
 

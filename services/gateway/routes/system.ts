@@ -1,15 +1,26 @@
 import { z } from 'zod'
+import { allows } from '../../host/index.ts'
 import { type App, type Context, problems } from '../app.ts'
 import { health, ready } from '../schema.ts'
 
 const tags = ['this node']
 
-export function systemRoutes(app: App, { node, metrics }: Context): void {
+export function systemRoutes(app: App, { node, services, metrics }: Context): void {
   app.route({
     method: 'GET',
     url: '/health',
-    schema: { operationId: 'health', summary: 'Whether it answers', tags, response: { 200: health } },
-    handler: async () => ({ status: 'ok' as const })
+    schema: {
+      operationId: 'health',
+      summary: 'Whether it answers, and how its services are',
+      tags,
+      response: { 200: health }
+    },
+    handler: async ({ grant }) => ({
+      status: 'ok' as const,
+      services: services
+        .health()
+        .map(each => (grant != null && allows(grant, 'read') ? each : { ...each, reason: undefined }))
+    })
   })
 
   app.route({

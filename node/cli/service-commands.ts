@@ -1,0 +1,128 @@
+import { Command, Option } from 'commander'
+import {
+  bytes,
+  type Field,
+  fieldsOf,
+  fromText,
+  type Operation,
+  type ServiceModule
+} from '../../services/index.ts'
+import { confirm } from './confirm.ts'
+import { print, table } from './output.ts'
+import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
+
+/** `artel <service> <operation>`, as the operations of a service say; those whose body or answer is bytes are HTTP's. */
+export function serviceCommand(module: ServiceModule): Command {
+  const command = new Command(module.name).description(module.summary)
+  for (const [name, operation] of Object.entries(module.operations))
+    if (operation.command !== false && operation.http.body !== 'bytes' && operation.output !== bytes)
+      command.addCommand(operationCommand(module.name, name, operation))
+  return command
+}
+
+function operationCommand(service: string, name: string, operation: Operation): Command {
+  const { summary, input, command: place } = operation
+  const {
+    arguments: inOrder = [],
+    examples = [exampleOf(service, name, place)],
+    show,
+    confirm: question
+  } = place === false ? {} : (place ?? {})
+  const fields = fieldsOf(input)
+  const byName = new Map(fields.map(field => [field.name, field]))
+  const command = nodeCommand(kebab((place !== false && place?.name) || name), lower(summary))
+  for (const argument of inOrder) {
+    const { type, isRequired, description } = byName.get(argument)!
+    const shown = `${kebab(argument)}${type === 'list' ? '...' : ''}`
+    command.argument(
+      isRequired ? `<${shown}>` : `[${shown}]`,
+      description || `the ${kebab(argument).replaceAll('-', ' ')}`
+    )
+  }
+  for (const field of fields) if (!inOrder.includes(field.name)) command.addOption(optionOf(field))
+  command.option('--json', 'print JSON')
+  if (question != null) command.option('--yes', 'do not ask')
+  if (examples.length > 0)
+    command.addHelpText('after', `\nExamples:\n${examples.map(example => `  artel ${example}`).join('\n')}`)
+  return command.action((...given: unknown[]) => {
+    const options = given[inOrder.length] as NodeOptions
+    const values = Object.fromEntries([
+      ...inOrder.map((argument, i) => [argument, given[i]]),
+      ...fields.map(({ name: field }) => [field, options[field]])
+    ])
+    const request = Object.fromEntries(
+      fields
+        .map(field => [field.name, read(field, values[field.name])])
+        .filter(([, value]) => value !== undefined)
+    )
+    return withNode(options, async (node, signal) => {
+      if (question != null)
+        await confirm(question(input.parse(request) as never), options as { yes?: boolean }, signal)
+      const onProgress = (progress: unknown): void =>
+        void process.stderr.write(`${JSON.stringify(progress)}\n`)
+      const follow = operation.progress != null && process.stderr.isTTY ? { onProgress } : {}
+      const answer = await node.call({ service, operation: name, input: request }, { signal, ...follow })
+      print(answer, options, () =>
+        show == null ? describe(answer) : show(operation.output.parse(answer) as never)
+      )
+    })
+  })
+}
+
+/** Where none is given: the command with its arguments. */
+function exampleOf(service: string, name: string, place: Operation['command']): string {
+  const { arguments: inOrder = [], name: word = name } = place === false ? {} : (place ?? {})
+  return [service, kebab(word), ...inOrder.map(argument => kebab(argument).toUpperCase())].join(' ')
+}
+
+function optionOf({ name, type, choices, description, default: usual, isRequired }: Field): Option {
+  const value = type === 'boolean' ? '[true|false]' : `<${type === 'list' ? 'value' : type}>`
+  const option = new Option(
+    `--${kebab(name)} ${value}`,
+    `${description}${usual === undefined ? '' : ` (default: ${JSON.stringify(usual)})`}`
+  )
+  if (choices != null) option.choices(choices)
+  if (type === 'boolean') option.preset('true')
+  if (type === 'list')
+    option.argParser((text: string, before: string[] | undefined) => [...(before ?? []), text])
+  return option.makeOptionMandatory(isRequired && type !== 'boolean')
+}
+
+const read = (field: Field, value: unknown): unknown =>
+  Array.isArray(value)
+    ? value.map(item => fromText({ type: field.items ?? 'string' }, item as string))
+    : typeof value === 'string'
+      ? fromText(field, value)
+      : value
+
+const kebab = (name: string): string => name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
+const lower = (summary: string): string => summary.charAt(0).toLowerCase() + summary.slice(1)
+
+/** What holds rows is a table; what holds fields, a line for each. */
+function describe(answer: unknown): string {
+  if (typeof answer !== 'object' || answer === null) return answer == null ? 'done' : String(answer)
+  const entries = Object.entries(answer)
+  const [[, only] = []] = entries
+  if (Array.isArray(answer)) return rows(answer)
+  if (entries.length === 1 && Array.isArray(only)) return rows(only)
+  return entries.length === 0
+    ? 'done'
+    : table(
+        ['', ''],
+        entries.map(([key, value]) => [key, cell(value)])
+      )
+}
+
+function rows(items: readonly unknown[]): string {
+  if (items.length === 0) return 'nothing'
+  const isRow = (item: unknown): item is Record<string, unknown> => typeof item === 'object' && item !== null
+  if (!items.every(isRow)) return items.map(cell).join('\n')
+  const head = [...new Set(items.flatMap(item => Object.keys(item)))]
+  return table(
+    head,
+    items.map(item => head.map(key => cell(item[key])))
+  )
+}
+
+const cell = (value: unknown): string =>
+  value == null ? '-' : typeof value === 'object' ? JSON.stringify(value) : String(value)

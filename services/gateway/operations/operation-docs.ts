@@ -1,0 +1,63 @@
+import { bytes, fieldsOf, type Operation, placeOf, wireSchema } from '../../host/index.ts'
+import { VALUE_TYPE } from '../schema.ts'
+
+const BINARY = 'application/octet-stream'
+interface ObjectSchema {
+  type?: string
+  properties: Record<string, unknown>
+  required?: string[]
+}
+
+/** What the OpenAPI document says of an operation, as a schema of a Fastify route in plain JSON Schema. */
+export function describeOperation(
+  service: string,
+  name: string,
+  operation: Operation
+): Record<string, unknown> {
+  const { http, scope, summary, description = '', output, progress } = operation
+  const { body, deadlineMs } = placeOf(service, name, operation)
+  const inPath = [...http.path.matchAll(/:(\w+)/g)].map(([, field]) => field!)
+  const inHeaders = Object.keys(http.headers ?? {})
+  const left = fieldsOf(operation.input)
+    .map(field => field.name)
+    .filter(field => !inPath.includes(field) && !inHeaders.includes(field))
+  const { properties, required = [] } = wireSchema(operation.input) as unknown as ObjectSchema
+  const part = (names: readonly string[], rename = (name: string): string => name): ObjectSchema => ({
+    type: 'object',
+    properties: Object.fromEntries(names.map(field => [rename(field), properties[field]])),
+    required: names.filter(field => required.includes(field)).map(rename)
+  })
+  const told = [
+    description,
+    scope == null ? '' : `Scope: \`${scope}\`.`,
+    `Ends within ${deadlineMs / 1000} s${progress == null ? '' : ' of silence'}.`,
+    progress == null ? '' : 'With `Accept: text/event-stream`: events `progress`, then `result` or `error`.'
+  ]
+  const answer =
+    output === bytes
+      ? { content: { [BINARY]: { schema: {} } } }
+      : {
+          content: {
+            'application/json': { schema: wireSchema(output) },
+            [VALUE_TYPE]: { schema: {} },
+            ...(progress == null ? {} : { 'text/event-stream': { schema: { type: 'string' } } })
+          }
+        }
+  return {
+    operationId: `${service}_${name}`,
+    summary,
+    description: told.filter(Boolean).join(' '),
+    tags: [service],
+    ...(scope == null ? {} : { security: [{ token: [] }] }),
+    ...(inPath.length === 0 ? {} : { params: part(inPath) }),
+    ...(inHeaders.length === 0 ? {} : { headers: part(inHeaders, field => http.headers![field]!) }),
+    ...(body === 'json' ? { body: part(left) } : left.length === 0 ? {} : { querystring: part(left) }),
+    ...(body === 'bytes' ? { consumes: [BINARY], body: {} } : {}),
+    response: {
+      [http.status ?? 200]:
+        http.status === 204 ? { type: 'null', description: 'done' } : { description: summary, ...answer },
+      ...(output === bytes && inHeaders.length > 0 ? { 206: { description: 'a part', ...answer } } : {}),
+      default: { $ref: '#/components/schemas/Problem' }
+    }
+  }
+}
