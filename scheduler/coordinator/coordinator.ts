@@ -1,5 +1,5 @@
 import type { Trust } from '../trust/credibility.ts'
-import { createChecks } from './audits.ts'
+import { createChecks } from './checks.ts'
 import type { Answer, Effects, JobInit, WorkerOffer } from './contract.ts'
 import { createAnswers } from './judge-answers.ts'
 import { createLeases } from './leases.ts'
@@ -33,14 +33,12 @@ export function createCoordinator(
   const standing = createStanding(state, effects, known)
   const leases = createLeases(state, effects, firstSlice)
   const checks = createChecks(
-    state,
-    effects,
-    { leases, standing },
     {
       judge: slice => answers.judge(slice),
       condemn: (job, wrong, units) => answers.condemn(job, wrong, units),
       random
-    }
+    },
+    { state, effects, leases, standing }
   )
   const { place, speculate, able } = createPlacement(state, { leases, standing, checks }, random)
   const answers = createAnswers(state, effects, { leases, standing, checks, able })

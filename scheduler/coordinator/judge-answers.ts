@@ -8,8 +8,8 @@ import {
   stumbled,
   verdict
 } from '../trust/credibility.ts'
-import type { CoordinatorChecks } from './audits.ts'
-import { toKept } from './audits.ts'
+import { toKept } from './canaries.ts'
+import type { CoordinatorChecks } from './checks.ts'
 import type { Answer, Effects, Vote } from './contract.ts'
 import type { Leases } from './leases.ts'
 import { MAX_LOSSES, type Placement, type Unplaced } from './placement.ts'

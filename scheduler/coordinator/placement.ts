@@ -1,7 +1,8 @@
-import { hasRoom, mayServe, rank, sliceUnits } from '../market/match.ts'
+import { hasRoom, mayServe, rank } from '../market/match.ts'
 import { checksFor, isExcluded, LEAST_AUDITED_MS } from '../trust/credibility.ts'
-import type { CoordinatorChecks } from './audits.ts'
+import type { CoordinatorChecks } from './checks.ts'
 import type { Leases } from './leases.ts'
+import { sliceUnits } from './slice-size.ts'
 import type { CoordinatorState, Interval, JobEntry, Slice, WorkerEntry } from './state.ts'
 import type { Standing } from './worker-trust.ts'
 

@@ -1,18 +1,17 @@
 import type { Logger, PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { isWorkSigned, type Ledger, type SignedWork } from '../../ledger/index.ts'
-import type { Failure } from '../../sandbox/index.ts'
+import type { Ledger } from '../../ledger/index.ts'
 import type { WorkerInfo } from '../contract.ts'
-import type { Answer, WorkerOffer } from '../coordinator/contract.ts'
-import { addressGroup } from '../market/match.ts'
+import { addressGroup } from '../coordinator/address-group.ts'
+import type { WorkerOffer } from '../coordinator/contract.ts'
 import type { Exchange } from '../market/workers-on-offer.ts'
-import type { FromWorker, OfferFields, OfferMessage, SliceResult } from '../protocol/compute-messages.ts'
+import type { FromWorker, OfferFields, OfferMessage } from '../protocol/compute-messages.ts'
 import type { ComputeNetwork } from '../protocol/network.ts'
 import type { PeerCosts } from '../protocol/peer-costs.ts'
 import type { Outbox } from '../streams/lease-outbox.ts'
 import { type Links, MAX_LINKS } from '../streams/worker-links.ts'
-import { digestOf } from '../trust/answer-digest.ts'
 import type { Runs } from './running-jobs.ts'
+import { weighAnswer } from './weigh-answers.ts'
 
 // Streams to workers that a node without jobs keeps; it opens more when it has work.
 const IDLE_LINKS = 32
@@ -82,39 +81,6 @@ export function createPeers(
     }
   }
 
-  /** An answer as the coordinator takes it; nothing for one that is late or was never asked for. */
-  function weigh(worker: string, result: SliceResult): { slice: number; answer: Answer }[] {
-    const held = coordinator.held(result.id, worker)
-    const entry = held && runs.part(held.job)
-    if (held == null || entry == null) return []
-    const digest = digestOf(result.outcomes)
-    const slices = [{ slice: result.id, digest, amount: held.price }]
-    const proof: SignedWork = { worker, slices, signature: result.signature }
-    if (worker !== ledger.account && !isWorkSigned(ledger.network, entry.job.handle.id, proof)) {
-      const failure: Failure = { name: 'invalid-result', message: `the answer is not signed by ${worker}` }
-      return [{ slice: result.id, answer: { failure, ms: result.ms } }]
-    }
-    const packed = entry.part.pack(result.outcomes, held.count, held.first)
-    if (!(packed instanceof Uint8Array))
-      return [{ slice: result.id, answer: { failure: packed, ms: result.ms } }]
-    const { first } = held
-    const { cut } = entry.part
-    const part =
-      cut &&
-      ((unit: number, units: number) => {
-        try {
-          return nameOf(digestOf(cut(result.outcomes, unit - first, units)))
-        } catch (err) {
-          // it is not of the form that it should have: no audit will agree with it
-          log('%s sent no list: %s', worker, (err as Error).message)
-          return 'malformed'
-        }
-      })
-    const { ms } = result
-    const answer = { digest: nameOf(digest), payload: packed, bytes: packed.length, ms, proof, part }
-    return [{ slice: result.id, answer }]
-  }
-
   function refused(worker: string, { slices, reason, program, missing = [] }: Refusal, now: number): void {
     const others = slices.filter(slice => {
       const held = coordinator.held(slice, worker)
@@ -167,7 +133,9 @@ export function createPeers(
           break
         }
         case 'result': {
-          const answers = message.slices.flatMap(result => weigh(worker, result))
+          const answers = message.slices.flatMap(result =>
+            weighAnswer(worker, result, { coordinator, runs, ledger, log })
+          )
           // late ones are nobody's fault; a stream of nothing else is
           if (answers.length === 0) costs.waste(worker, spentMs)
           coordinator.answer(worker, answers, now)
@@ -219,7 +187,5 @@ export function createPeers(
     }
   }
 }
-
-const nameOf = (digest: Uint8Array): string => Buffer.from(digest).toString('base64url')
 
 export type Peers = ReturnType<typeof createPeers>

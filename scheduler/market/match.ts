@@ -1,20 +1,13 @@
 import type { TrustLevel } from '../../ledger/index.ts'
 import type { OfferFields } from '../protocol/compute-messages.ts'
-import { MESSAGE_BYTES } from '../protocol/limits.ts'
 import { DEFAULT_MEMORY_MB } from '../tasks/parse-spec.ts'
 import type { TaskSpec } from '../tasks/registry.ts'
 import { reputationFactor } from './price.ts'
 
 /** A slice is cut to take about this long: long beside a round trip, short beside a person's patience and a lost lease. */
 export const TARGET_SLICE_MS = 200
-// Two slices per slot keep a worker busy while results travel.
-const SLICES_AHEAD_PER_SLOT = 2
-
-// Below this a slice costs more to send than it is worth to share.
-const MIN_SLICE_MS = 10
-
-// A rate measured on little work is uncertain (a cold compiler): a slice is at most this many times what was measured.
-const GROWTH = 16
+/** Two slices per slot keep a worker busy while results travel. */
+export const SLICES_AHEAD_PER_SLOT = 2
 
 /** What placement knows of a worker. */
 export interface Candidate {
@@ -93,50 +86,4 @@ export function draw<T extends { free: number; cost: number }>(
     .sort((a, b) => a.key - b.key)
     .slice(0, most)
     .map(({ offer }) => offer)
-}
-
-/**
- * Units for the next slice.
- * `rate`: expected ms per unit; `bytes`: of a unit's result; `measured`: units that both were measured on; `left`: units
- * not leased yet; `slots`: slots of all workers, so that the tail is shared out; `most`: units whose inputs fit into
- * one message.
- */
-export function sliceUnits(init: {
-  rate: number
-  bytes: number
-  measured: number
-  left: number
-  slots: number
-  most: number
-}): number {
-  const { rate, bytes, measured, left, slots, most } = init
-  const within = (ms: number): number => Math.max(1, Math.floor(ms / rate))
-  const byTail = Math.max(Math.ceil(left / (SLICES_AHEAD_PER_SLOT * slots)), within(MIN_SLICE_MS))
-  const byBytes = Math.max(1, Math.floor(MESSAGE_BYTES / bytes))
-  const byGrowth = Math.max(1, Math.floor(measured * GROWTH))
-  return Math.min(left, most, within(TARGET_SLICE_MS), byTail, byBytes, byGrowth)
-}
-
-/**
- * The owner or network that an address belongs to, as far as it shows: the /24 of a public IPv4 address, the /48 of
- * an IPv6 one. undefined on loopback and private addresses, where every machine is its own.
- */
-export function addressGroup(multiaddr: string): string | undefined {
-  const [, family, host = ''] = multiaddr.split('/')
-  if (family === 'ip4') {
-    if (
-      /^(0|10|127|169\.254|192\.168|172\.(1[6-9]|2\d|3[01])|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7]))\./.test(
-        host
-      )
-    )
-      return
-    return host.split('.').slice(0, 3).join('.')
-  }
-  if (family === 'ip6') {
-    if (/^(::1?$|f[cd]|fe[89ab])/i.test(host)) return
-    const [head = '', tail] = host.split('::')
-    const groups = head.split(':')
-    while (tail !== undefined && groups.length < 3) groups.push('0')
-    return groups.slice(0, 3).join(':')
-  }
 }

@@ -3,7 +3,7 @@ import type { LoadMessage } from '../protocol/compute-messages.ts'
 import { COMPUTE_PROTOCOL, type FromRequester, type FromWorker } from '../protocol/compute-messages.ts'
 import type { ComputeNetwork } from '../protocol/network.ts'
 import type { PeerCosts } from '../protocol/peer-costs.ts'
-import type { WorkerEnd } from '../protocol/worker-end.ts'
+import type { WorkerConnection, WorkerEnd } from '../protocol/worker-end.ts'
 import { type Channel, openRequesterChannel, openWorkerChannel } from './channel.ts'
 
 export interface LinkEvents {
@@ -119,14 +119,21 @@ export function createLinks(
 
   const serve: StreamHandler = (stream, connection) => {
     const peer = connection.remotePeer.toString()
+    let requester: WorkerConnection | undefined
+    let isOpen = true
     const channel: Channel<FromWorker> = openWorkerChannel(stream, {
       peer,
       costs,
       log,
-      onMessage: (message, spentMs) => requester.receive(message, spentMs),
-      onClose: () => requester.close()
+      onMessage: (message, spentMs) => requester?.receive(message, spentMs),
+      onClose() {
+        isOpen = false
+        requester?.close()
+      }
     })
-    const requester = worker.connect(peer, message => void channel.send(message))
+    requester = worker.connect(peer, message => void channel.send(message))
+    // the stream may have ended with the first offer
+    if (!isOpen) requester.close()
   }
 
   /** This node's own worker: no stream, the same messages. */
