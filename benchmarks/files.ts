@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openFilesNetwork } from '../node/demo/files-network.ts'
+import { openServiceNetwork } from '../node/demo/service-network.ts'
 import type { Row, RunOptions } from './harness/contract.ts'
 import { beside, besideRows, summary } from './harness/statistics.ts'
 import { startStreams } from './peers/index.ts'
@@ -22,7 +22,7 @@ export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
   await using ended = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'artel-bench-'))
   ended.defer(() => rm(folder, { recursive: true, force: true }))
-  const network = ended.use(await openFilesNetwork(folder))
+  const network = ended.use(await openServiceNetwork(folder, 'files'))
   const owner = await network.start('owner')
   const reader = await network.start('reader')
   await using streams = await startStreams()

@@ -3,8 +3,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { table } from '../cli/output.ts'
 import type { Demo } from './contract.ts'
-import { openFilesNetwork } from './files-network.ts'
 import { digest, seeded } from './seeded.ts'
+import { openServiceNetwork } from './service-network.ts'
 import { until } from './stage.ts'
 
 const MB = 1_000_000
@@ -43,7 +43,7 @@ export const files: Demo = {
       rows.push({ what, right, detail, ms: Math.round(performance.now() - startedAt) })
     }
 
-    await using network = await openFilesNetwork(folder)
+    await using network = await openServiceNetwork(folder, 'files')
     say('Starting an owner and three nodes that lend room, each a process of its own …')
     const owner = await network.start('owner', SETTINGS)
     const names = ['ann', 'bob', 'eve']

@@ -85,7 +85,10 @@ export const declaration = declare({
     show: operation({
       summary: 'One machine with its disks',
       input: z.object({ vm, host }),
-      output: machine.extend({ disks: z.array(disk) }),
+      output: machine.extend({
+        disks: z.array(disk),
+        pid: z.number().optional().describe('process of QEMU')
+      }),
       http: { method: 'GET', path: '/vms/:vm' },
       ...look,
       command: { arguments: ['vm'] }

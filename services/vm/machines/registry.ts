@@ -56,7 +56,7 @@ export interface Registry {
   auth(caller: string, id: string, ram: string, cpu: string): Promise<'registered' | 'authenticated'>
   add(caller: string, id: string, ram: string, cpu: string): Promise<MachineRow>
   list(caller: string, options?: { isAuthenticated?: boolean }): Promise<MachineRow[]>
-  show(caller: string, id: string): Promise<MachineRow & { disks: DiskRow[] }>
+  show(caller: string, id: string): Promise<MachineRow & { disks: DiskRow[]; pid?: number }>
   update(caller: string, id: string, ram: string, cpu: string): Promise<'updated' | 'pending'>
   logout(caller: string, id: string): Promise<void>
   remove(caller: string, id: string): Promise<void>
@@ -265,7 +265,11 @@ export function createRegistry(context: Context, power: Power): Registry {
     async show(caller, word) {
       const machine = await context.find(caller, parseId(word), 'see')
       const disks = await records.disksOf(db, machine.uuid)
-      return { ...rowOf(machine), disks: disks.map(({ id, sizeGb }) => ({ id, sizeGb, vm: machine.id })) }
+      return {
+        ...rowOf(machine),
+        pid: power.live(machine.uuid).identity?.pid,
+        disks: disks.map(({ id, sizeGb }) => ({ id, sizeGb, vm: machine.id }))
+      }
     },
     update: (caller, ...words) => update(caller, words),
     async logout(caller, word) {

@@ -3,8 +3,12 @@ import { createReadStream } from 'node:fs'
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type FilesNetwork, type FilesNode, openFilesNetwork } from '../../../node/demo/files-network.ts'
 import { digest, seeded } from '../../../node/demo/seeded.ts'
+import {
+  openServiceNetwork,
+  type ServiceNetwork,
+  type ServiceNode
+} from '../../../node/demo/service-network.ts'
 import { until } from '../../bootstrap/nodes.ts'
 
 const MB = 1_000_000
@@ -20,12 +24,12 @@ interface Info {
   holders: { peer: string; state: string; bytes: number }[]
 }
 
-const proved = async (owner: FilesNode, file: string): Promise<string[]> =>
+const proved = async (owner: ServiceNode, file: string): Promise<string[]> =>
   (await owner.call<Info>('info', { file })).holders
     .filter(({ state }) => state === 'proved')
     .map(({ peer }) => peer)
 
-async function blocksOn({ folder }: FilesNode): Promise<number> {
+async function blocksOn({ folder }: ServiceNode): Promise<number> {
   const all = await readdir(join(folder, 'services/files/blocks'), { recursive: true, withFileTypes: true })
   return all.filter(entry => entry.isFile()).length
 }
@@ -33,10 +37,10 @@ async function blocksOn({ folder }: FilesNode): Promise<number> {
 describe('files: real processes', function () {
   this.timeout(180_000)
   let folder: string
-  let nodes: FilesNetwork
+  let nodes: ServiceNetwork
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'artel-files-'))
-    nodes = await openFilesNetwork(folder)
+    nodes = await openServiceNetwork(folder, 'files')
   })
   afterEach(async () => {
     await nodes[Symbol.asyncDispose]()
@@ -58,7 +62,7 @@ describe('files: real processes', function () {
       name: 'big',
       replicas: 2
     })
-    let victim: FilesNode | undefined
+    let victim: ServiceNode | undefined
     await until(async () => {
       await watch()
       const { holders } = await owner.call<Info>('info', { file: cid })

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
+import { type Postgres, startPostgres } from '../../../node/demo/vm-postgres.ts'
 import { runLine } from '../../../services/vm/commands/run-line.ts'
 import { openPostgres } from '../../../services/vm/store/postgres.ts'
 import { type MachinesHost, OWNER, openMachines } from './machines-host.ts'
-import { type Postgres, startPostgres } from './postgres.ts'
 
 /** The examples of the guide that the commands come from. */
 const GUIDE = [

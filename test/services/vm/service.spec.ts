@@ -3,9 +3,9 @@ import { execFileSync } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { buildGuest } from '../../../node/demo/vm-guest.ts'
 import { OWNER, vm } from '../../../services/index.ts'
 import { createTestDirectory, startHost } from '../host/start-host.ts'
-import { buildGuest } from './guest.ts'
 import { until } from './machines-host.ts'
 
 type Host = Awaited<ReturnType<typeof startHost>>

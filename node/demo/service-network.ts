@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createIdentity, createNetwork, saveNetwork } from '../../bootstrap/index.ts'
 
-const NODE = fileURLToPath(new URL('./files-node.ts', import.meta.url))
+const NODE = fileURLToPath(new URL('./service-node.ts', import.meta.url))
 const READY_MS = 30_000
 const STOP_MS = 5_000
 
-export interface FilesNode {
+export interface ServiceNode {
   name: string
   id: string
   folder: string
@@ -19,32 +19,33 @@ export interface FilesNode {
   stop(): Promise<number | null>
 }
 
-/** Nodes with nothing but the service `files`, as processes of their own on loopback. */
-export interface FilesNetwork extends AsyncDisposable {
+/** Nodes with nothing but one service, as processes of their own on loopback. */
+export interface ServiceNetwork extends AsyncDisposable {
   /** those that run, by name */
-  nodes: ReadonlyMap<string, FilesNode>
+  nodes: ReadonlyMap<string, ServiceNode>
   /** The same name again is the same disk; the first one is whom others find the network by. */
-  start(name: string, settings?: object): Promise<FilesNode>
+  start(name: string, settings?: object, environment?: Record<string, string>): Promise<ServiceNode>
   /** Ends all as Ctrl-C does; true when all ended in time by themselves. */
   end(): Promise<boolean>
 }
 
 /** All that was started ends with it; the folder stays. */
-export async function openFilesNetwork(folder: string): Promise<FilesNetwork> {
+export async function openServiceNetwork(folder: string, service: 'files' | 'vm'): Promise<ServiceNetwork> {
   const file = join(folder, 'network.json')
   const { privateKey } = await createIdentity()
-  await saveNetwork(file, await createNetwork({ name: 'files' }, privateKey))
-  const nodes = new Map<string, FilesNode>()
+  await saveNetwork(file, await createNetwork({ name: service }, privateKey))
+  const nodes = new Map<string, ServiceNode>()
   const running = new Set<ChildProcess>()
   let first: { name: string; address: string } | undefined
   return {
     nodes,
 
-    async start(name, settings = {}) {
+    async start(name, settings = {}, environment = {}) {
       const seed = first == null || first.name === name ? '' : first.address
-      const child = fork(NODE, [join(folder, name), file, seed, JSON.stringify(settings)], {
+      const child = fork(NODE, [join(folder, name), file, seed, JSON.stringify(settings), service], {
         execArgv: ['--no-node-snapshot', '--external-memory-accounted-in-global-limit'],
         serialization: 'advanced',
+        env: { ...process.env, ...environment },
         stdio: ['ignore', 'inherit', 'inherit', 'ipc']
       })
       running.add(child)
@@ -56,7 +57,7 @@ export async function openFilesNetwork(folder: string): Promise<FilesNetwork> {
         signal: AbortSignal.any([AbortSignal.timeout(READY_MS), endOf(child)])
       })) as [{ ready: { id: string; address: string } }]
       if (first == null || first.name === name) first = { name, address: ready.address }
-      const node: FilesNode = { name, id: ready.id, folder: join(folder, name), ...createCalls(child) }
+      const node: ServiceNode = { name, id: ready.id, folder: join(folder, name), ...createCalls(child) }
       nodes.set(name, node)
       return node
     },
@@ -72,7 +73,7 @@ export async function openFilesNetwork(folder: string): Promise<FilesNetwork> {
   }
 }
 
-function createCalls(child: ChildProcess): Pick<FilesNode, 'call' | 'kill' | 'stop'> {
+function createCalls(child: ChildProcess): Pick<ServiceNode, 'call' | 'kill' | 'stop'> {
   const waiting = new Map<
     number,
     { done: PromiseWithResolvers<never>; onProgress?: (progress: never) => void }

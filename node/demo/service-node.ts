@@ -8,16 +8,23 @@ import {
   PROVIDER_VALIDITY_MS
 } from '../../bootstrap/index.ts'
 import { createSigner, isSignedBy } from '../../ledger/index.ts'
-import { type Bytes, createDirectory, files, loadHost, OWNER, settingsOf } from '../../services/index.ts'
+import { type Bytes, createDirectory, files, loadHost, OWNER, settingsOf, vm } from '../../services/index.ts'
 import { componentLogger, createLogger } from '../logger.ts'
 import { digest, seeded } from './seeded.ts'
 
 /*
- * A node with nothing but the service, as a process of its own. Its parent sends { id, operation, input } and gets
+ * A node with nothing but one service, as a process of its own. Its parent sends { id, operation, input } and gets
  * { id, progress } any number of times, then { id, result } or { id, error }.
  */
 
-const [folder, networkFile, seed, settings] = process.argv.slice(2) as [string, string, string, string]
+const [folder, networkFile, seed, settings, service] = process.argv.slice(2) as [
+  string,
+  string,
+  string,
+  string,
+  'files' | 'vm'
+]
+const module = { files, vm }[service]
 
 const logger = componentLogger(createLogger({ logLevel: 'warn', logFormat: 'json' } as never))
 const identity = await loadOrCreateIdentity(join(folder, 'key'))
@@ -35,10 +42,10 @@ const directory = createDirectory({ validityMs: PROVIDER_VALIDITY_MS })({
 directory.start()
 const { createServices } = await loadHost()
 const services = createServices({
-  modules: [files],
+  modules: [module],
   folder: join(folder, 'services'),
   network: networkId(network),
-  settings: () => settingsOf(files).parse({ enabled: true, ...JSON.parse(settings) }) as never
+  settings: () => settingsOf(module).parse({ enabled: true, ...JSON.parse(settings) }) as never
 })({
   network: libp2p,
   directory,
@@ -75,7 +82,7 @@ const besides: Record<string, (input: never, signal: AbortSignal) => unknown> = 
 async function answer({ id, operation, input }: Asked): Promise<void> {
   try {
     const result = await (besides[operation]?.(input as never, AbortSignal.timeout(1e6)) ??
-      services.call('files', operation, input, {
+      services.call(service, operation, input, {
         caller: OWNER,
         send: (progress: unknown) => void process.send!({ id, progress })
       }))

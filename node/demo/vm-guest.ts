@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
-const CACHE = join(import.meta.dirname, '../../../node_modules/.cache/artel-guest')
+const CACHE = join(import.meta.dirname, '../../node_modules/.cache/artel-guest')
 /** In the order in which they need each other. */
 const MODULES = [
   'drivers/virtio/virtio_ring.ko',
