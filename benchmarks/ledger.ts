@@ -66,10 +66,11 @@ async function startClient(
   const privateKey = keyFrom(key)
   const { ipfs, libp2p } = await startPeer(privateKey)
   const directory = join(root, key)
-  const ledger = createLedger(
-    { network, directory, privateKey },
-    { libp2p: libp2p as never, ipfs, logger: defaultLogger() }
-  )
+  const ledger = createLedger({ network, directory, privateKey })({
+    libp2p: libp2p as never,
+    ipfs,
+    logger: defaultLogger()
+  })
   await ledger.start()
   for (const peer of peers) await libp2p.dial(multiaddr(peer))
   return {

@@ -147,13 +147,10 @@ export async function assembleLedger(
     onHalt(error)
   }
 
-  const intake = createIntake({
-    network,
-    account,
+  const intake = createIntake({ network, account, now })({
     store,
     book,
     log,
-    now,
     onChange: changedAccount => {
       if (isWitness) store.dropVotes(changedAccount, book.account(changedAccount).seq)
       if (changedAccount === account) own.settle()
@@ -166,7 +163,7 @@ export async function assembleLedger(
   })
   const last = lastCheckpoint(store, init, isWitness)
   const isWhole = loadBook(last && decodeCheckpoint(last.bytes, network))
-  const own = createOwnChain({ network, signer, store, book })
+  const own = createOwnChain({ network })({ signer, store, book })
   if (book.isFrozen(account)) giveUp('a fork proof names it')
 
   const takeSegments = (segments: Uint8Array[]): void =>
@@ -176,7 +173,7 @@ export async function assembleLedger(
     )
 
   const witness = isWitness
-    ? createWitness({ network, signer, store, book, onConflict: intake.convict })
+    ? createWitness({ network })({ signer, store, book, onConflict: intake.convict })
     : undefined
 
   const serve = answerPeers({
@@ -192,7 +189,7 @@ export async function assembleLedger(
     replica: () => replica,
     epochs: () => epochs
   })
-  const channel = createChannel({ libp2p, protocol: protocolOf(network), log, serve })
+  const channel = createChannel({ protocol: protocolOf(network) })({ libp2p, log, serve })
   const speakers = createSpeakers({ network, peer: libp2p.peerId.toString() })({
     signer,
     request: channel.request,
@@ -202,7 +199,7 @@ export async function assembleLedger(
         'another process with the key of this node was started; it is told to stop, and signs nothing'
       )
   })
-  const logs = await createLogs({ ipfs, directory, network, signer, store })
+  const logs = await createLogs({ directory, network })({ ipfs, signer, store })
 
   const onError = (error: Error): void => {
     if (!ended.signal.aborted) log.error('%s', error.stack)
@@ -227,8 +224,7 @@ export async function assembleLedger(
   }
 
   const openReplica = async (epoch: number): Promise<Replica> =>
-    createReplica({
-      epoch,
+    createReplica({ epoch })({
       logs: await logs.open(epoch),
       log,
       request: channel.request,
@@ -263,12 +259,10 @@ export async function assembleLedger(
     for (const peer of libp2p.getPeers()) background(replica.sync(peer.toString()))
   }
 
-  const epochs = createEpochs({
-    network,
+  const epochs = createEpochs({ network, now })({
     signer,
     store,
     log,
-    now,
     request: channel.request,
     replica: () => replica,
     adopt
@@ -281,8 +275,7 @@ export async function assembleLedger(
     certifier.kick()
   }
 
-  const certifier = createCertifier({
-    network,
+  const certifier = createCertifier({ network })({
     log,
     request: channel.request,
     heard: (witness, signal) => recovery.heard(witness, signal),

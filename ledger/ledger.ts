@@ -18,9 +18,10 @@ import { EVIDENCE_ITEM } from './store/store.ts'
 import { within } from './time.ts'
 
 /** Opens the account book of one network. Nothing goes over the wire before `start()`. */
-export function createLedger(init: LedgerInit, components: LedgerComponents): Ledger {
-  return new LedgerNode(init, components)
-}
+export const createLedger =
+  (init: LedgerInit) =>
+  (components: LedgerComponents): Ledger =>
+    new LedgerNode(init, components)
 
 class LedgerNode extends TypedEventEmitter<LedgerEvents> implements Ledger {
   readonly account: AccountId

@@ -138,21 +138,18 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
     events: libp2p,
     logger: componentLog
   })
-  const ledger = createLedger(
-    {
-      directory: join(config.data, 'ledger'),
-      network: {
-        id: networkId(network),
-        witnesses: network.witnesses,
-        grantMicro: BigInt(network.grant.amount),
-        grantBits: network.grant.powBits
-      },
-      privateKey: identity.privateKey,
-      // others join from what seeds keep
-      archive: role === 'seed'
+  const ledger = createLedger({
+    directory: join(config.data, 'ledger'),
+    network: {
+      id: networkId(network),
+      witnesses: network.witnesses,
+      grantMicro: BigInt(network.grant.amount),
+      grantBits: network.grant.powBits
     },
-    { libp2p, ipfs: helia, logger: componentLog }
-  )
+    privateKey: identity.privateKey,
+    // others join from what seeds keep
+    archive: role === 'seed'
+  })({ libp2p, ipfs: helia, logger: componentLog })
   const failed = Promise.withResolvers<Error>()
   ledger.addEventListener('halt', ({ detail }) => failed.resolve(detail))
   const signer = createSigner(identity.privateKey)

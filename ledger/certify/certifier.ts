@@ -20,6 +20,9 @@ const WOKEN = new Error('there is something new')
 
 export interface CertifierInit {
   network: LedgerNetwork
+}
+
+export interface CertifierComponents {
   log: Logger
   request(
     witness: AccountId,
@@ -68,121 +71,123 @@ function answerFrom(value: unknown): Answer {
   }
 }
 
-export function createCertifier(init: CertifierInit): Certifier {
-  const { network, log, request, heard, isCurrent, next, synced, hasNext } = init
-  const { onCertified, onRefused, since, adopt } = init
-  const quorum = quorumOf(network)
-  let idle: AbortController | undefined
-  let awake = new AbortController()
-  /** certified, and not yet told to the witnesses */
-  let news: Uint8Array[] = []
+export const createCertifier =
+  ({ network }: CertifierInit) =>
+  (components: CertifierComponents): Certifier => {
+    const { log, request, heard, isCurrent, next, synced, hasNext, onCertified, onRefused, since, adopt } =
+      components
+    const quorum = quorumOf(network)
+    let idle: AbortController | undefined
+    let awake = new AbortController()
+    /** certified, and not yet told to the witnesses */
+    let news: Uint8Array[] = []
 
-  const rest = (ms: number, signal: AbortSignal): Promise<void> =>
-    pause(ms, AbortSignal.any([signal, awake.signal]))
+    const rest = (ms: number, signal: AbortSignal): Promise<void> =>
+      pause(ms, AbortSignal.any([signal, awake.signal]))
 
-  /** One vote, or the final refusal, of one witness; asks until the signal. */
-  const ask = async (
-    witness: AccountId,
-    segment: HashedSegment,
-    bytes: Uint8Array,
-    known: Uint8Array[],
-    signal: AbortSignal
-  ): Promise<Uint8Array | Refusal | undefined> => {
-    let delay = FIRST_RETRY_MS
-    let told = known
-    while (!signal.aborted) {
-      try {
-        const limit = AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)])
-        await heard(witness, limit)
-        if (!isCurrent(segment)) return undefined
-        const answer = answerFrom(await request(witness, 'vote', [told, bytes], { signal: limit }))
-        told = []
-        if ('vote' in answer) {
-          if (isSignedBy(witness, VOTE_DOMAIN, tipOf(segment), answer.vote)) return answer.vote
-          throw new Error('a vote with a wrong signature')
+    /** One vote, or the final refusal, of one witness; asks until the signal. */
+    const ask = async (
+      witness: AccountId,
+      segment: HashedSegment,
+      bytes: Uint8Array,
+      known: Uint8Array[],
+      signal: AbortSignal
+    ): Promise<Uint8Array | Refusal | undefined> => {
+      let delay = FIRST_RETRY_MS
+      let told = known
+      while (!signal.aborted) {
+        try {
+          const limit = AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)])
+          await heard(witness, limit)
+          if (!isCurrent(segment)) return undefined
+          const answer = answerFrom(await request(witness, 'vote', [told, bytes], { signal: limit }))
+          told = []
+          if ('vote' in answer) {
+            if (isSignedBy(witness, VOTE_DOMAIN, tipOf(segment), answer.vote)) return answer.vote
+            throw new Error('a vote with a wrong signature')
+          }
+          if (FINAL.includes(answer.refusal)) return answer.refusal
+          log('witness %s refuses: %s', witness, answer.refusal)
+          if (answer.refusal === 'behind' && answer.next < segment.seq) {
+            told = since(answer.next)
+            if (told.length > 0 && delay < LAST_RETRY_MS) {
+              delay *= 2
+              continue
+            }
+          }
+          if (answer.refusal === 'ahead') {
+            const chain = await request(witness, 'chain', [segment.account, segment.seq], { signal: limit })
+            adopt(segmentsFrom(list(chain, 'an answer', 3)[1]))
+            if (!isCurrent(segment)) return undefined
+          }
+        } catch (error) {
+          if (signal.aborted) return undefined
+          log('witness %s: %s', witness, (error as Error).message)
         }
-        if (FINAL.includes(answer.refusal)) return answer.refusal
-        log('witness %s refuses: %s', witness, answer.refusal)
-        if (answer.refusal === 'behind' && answer.next < segment.seq) {
-          told = since(answer.next)
-          if (told.length > 0 && delay < LAST_RETRY_MS) {
-            delay *= 2
+        await rest(delay, signal)
+        delay = Math.min(delay * 2, LAST_RETRY_MS)
+      }
+      return undefined
+    }
+
+    /** The votes of a quorum, or nothing when the run is refused or out of date. */
+    const gather = async (segment: HashedSegment, signal: AbortSignal): Promise<Vote[] | undefined> => {
+      const enough = new AbortController()
+      const until = AbortSignal.any([signal, enough.signal])
+      const bytes = encodeSegment(segment)
+      const known = news
+      news = []
+      const votes: Vote[] = []
+      let refused = 0
+      await Promise.all(
+        network.witnesses.map(async (account, witness) => {
+          const answer = await ask(account, segment, bytes, known, until)
+          if (answer instanceof Uint8Array) votes.push({ witness, signature: answer })
+          else if (answer != null) {
+            refused += 1
+            if (refused > network.witnesses.length - quorum) onRefused(answer)
+          }
+          const isHopeless = refused > network.witnesses.length - quorum
+          if (votes.length >= quorum || isHopeless || !isCurrent(segment)) enough.abort(WOKEN)
+        })
+      )
+      if (votes.length < quorum) return undefined
+      return votes.slice(0, quorum).sort((a, b) => a.witness - b.witness)
+    }
+
+    return {
+      // only an idle certifier: a thousand new orders must not make a thousand retries
+      kick: () => idle?.abort(WOKEN),
+      retry: () => {
+        awake.abort(WOKEN)
+        awake = new AbortController()
+      },
+      run: async signal => {
+        while (!signal.aborted) {
+          const segment = next()
+          if (segment == null) {
+            idle = new AbortController()
+            await pause(LAST_RETRY_MS, AbortSignal.any([signal, idle.signal]))
+            idle = undefined
             continue
           }
+          // a power cut must not make us sign another order with a number that a witness has seen
+          await synced()
+          const votes = await gather(segment, signal)
+          if (votes == null) continue
+          const bytes = encodeSegment({ ...segment, votes })
+          onCertified(bytes)
+          if (hasNext()) news = [bytes]
+          else tell(network, request, log, [[SEGMENT_ITEM, bytes]])
         }
-        if (answer.refusal === 'ahead') {
-          const chain = await request(witness, 'chain', [segment.account, segment.seq], { signal: limit })
-          adopt(segmentsFrom(list(chain, 'an answer', 3)[1]))
-          if (!isCurrent(segment)) return undefined
-        }
-      } catch (error) {
-        if (signal.aborted) return undefined
-        log('witness %s: %s', witness, (error as Error).message)
-      }
-      await rest(delay, signal)
-      delay = Math.min(delay * 2, LAST_RETRY_MS)
-    }
-    return undefined
-  }
-
-  /** The votes of a quorum, or nothing when the run is refused or out of date. */
-  const gather = async (segment: HashedSegment, signal: AbortSignal): Promise<Vote[] | undefined> => {
-    const enough = new AbortController()
-    const until = AbortSignal.any([signal, enough.signal])
-    const bytes = encodeSegment(segment)
-    const known = news
-    news = []
-    const votes: Vote[] = []
-    let refused = 0
-    await Promise.all(
-      network.witnesses.map(async (account, witness) => {
-        const answer = await ask(account, segment, bytes, known, until)
-        if (answer instanceof Uint8Array) votes.push({ witness, signature: answer })
-        else if (answer != null) {
-          refused += 1
-          if (refused > network.witnesses.length - quorum) onRefused(answer)
-        }
-        const isHopeless = refused > network.witnesses.length - quorum
-        if (votes.length >= quorum || isHopeless || !isCurrent(segment)) enough.abort(WOKEN)
-      })
-    )
-    if (votes.length < quorum) return undefined
-    return votes.slice(0, quorum).sort((a, b) => a.witness - b.witness)
-  }
-
-  return {
-    // only an idle certifier: a thousand new orders must not make a thousand retries
-    kick: () => idle?.abort(WOKEN),
-    retry: () => {
-      awake.abort(WOKEN)
-      awake = new AbortController()
-    },
-    run: async signal => {
-      while (!signal.aborted) {
-        const segment = next()
-        if (segment == null) {
-          idle = new AbortController()
-          await pause(LAST_RETRY_MS, AbortSignal.any([signal, idle.signal]))
-          idle = undefined
-          continue
-        }
-        // a power cut must not make us sign another order with a number that a witness has seen
-        await synced()
-        const votes = await gather(segment, signal)
-        if (votes == null) continue
-        const bytes = encodeSegment({ ...segment, votes })
-        onCertified(bytes)
-        if (hasNext()) news = [bytes]
-        else tell(network, request, log, [[SEGMENT_ITEM, bytes]])
       }
     }
   }
-}
 
 /** Tells all witnesses; who misses it learns it later from the log or as `behind`. */
 export function tell(
   { witnesses }: LedgerNetwork,
-  request: CertifierInit['request'],
+  request: CertifierComponents['request'],
   log: Logger,
   items: Item[]
 ): void {

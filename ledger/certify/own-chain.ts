@@ -44,6 +44,9 @@ export interface OwnChain {
 
 export interface OwnChainInit {
   network: LedgerNetwork
+}
+
+export interface OwnChainComponents {
   signer: Signer
   store: Store
   book: Book
@@ -57,174 +60,176 @@ interface Pending {
   certified: Promise<void>
 }
 
-export function createOwnChain({ network, signer, store, book }: OwnChainInit): OwnChain {
-  const { account } = signer
-  const pending = new Map<number, Pending>()
-  /** what the pending orders change in the account */
-  let available = 0n
-  let reserved = 0n
-  let next = book.account(account).seq
-  let tip = book.account(account).tip
+export const createOwnChain =
+  ({ network }: OwnChainInit) =>
+  ({ signer, store, book }: OwnChainComponents): OwnChain => {
+    const { account } = signer
+    const pending = new Map<number, Pending>()
+    /** what the pending orders change in the account */
+    let available = 0n
+    let reserved = 0n
+    let next = book.account(account).seq
+    let tip = book.account(account).tip
 
-  const count = (body: Body, sign: 1n | -1n): void => {
-    switch (body.type) {
-      case 'escrow':
-        available -= sign * body.amount
-        reserved += sign * body.amount
-        break
-      case 'settle': {
-        const { bound } = store.job(body.job)!
-        available += sign * (bound - totalOf(body.payments))
-        reserved -= sign * bound
+    const count = (body: Body, sign: 1n | -1n): void => {
+      switch (body.type) {
+        case 'escrow':
+          available -= sign * body.amount
+          reserved += sign * body.amount
+          break
+        case 'settle': {
+          const { bound } = store.job(body.job)!
+          available += sign * (bound - totalOf(body.payments))
+          reserved -= sign * bound
+          break
+        }
+        case 'transfer':
+          available -= sign * body.amount
+          break
+        case 'grant': // counts when it is certified
+      }
+    }
+
+    const remember = (seq: number, hash: Uint8Array, body: Body): void => {
+      const { promise, resolve, reject } = Promise.withResolvers<void>()
+      // whoever wants to know waits for it; nobody has to
+      promise.catch(() => undefined)
+      pending.set(seq, { body, hash, resolve, reject, certified: promise })
+      count(body, 1n)
+      next = seq + 1
+      tip = hash
+    }
+
+    const noteJob = (body: Body, seq: number): void => {
+      if (body.type === 'escrow') store.putJob(body.job, body.amount, seq)
+      if (body.type === 'settle') store.settleJob(body.job, seq)
+    }
+
+    const bodyOf = (bytes: Uint8Array): Body =>
+      bodyFromTuple(fromBytes(bytes, MAX_SEGMENT_BYTES, 'an order of our own'))
+
+    /**
+     * The witnesses know other orders of ours with these numbers: this folder is an old copy. What it wanted to sign
+     * was not sent yet and is given back to the caller; sending it would be signing twice.
+     */
+    const supersede = (certified: number, certifiedTip: Uint8Array): void => {
+      const error = new InvalidOrderError(
+        `The data folder is an older copy: account ${account} has signed other orders since. Try again.`
+      )
+      for (const { body } of pending.values()) count(body, -1n)
+      for (const order of pending.values()) {
+        if (order.body.type === 'grant') store.dropMeta('grant')
+        if (order.body.type === 'escrow') store.dropJob(order.body.job)
+        if (order.body.type === 'settle') store.settleJob(order.body.job, null)
+        order.reject(error)
+      }
+      pending.clear()
+      store.dropOwn(Number.MAX_SAFE_INTEGER)
+      next = certified
+      tip = certifiedTip
+    }
+
+    store.dropOwn(next)
+    for (const { seq, hash, body } of store.own(next, Number.MAX_SAFE_INTEGER)) {
+      const order = seq === next ? wholeOrder(network, account, { seq, prev: tip, hash, body }) : undefined
+      if (order == null) {
+        // damaged on disk: signing upon it would be signing twice; what a witness has seen of it comes back from there
+        store.batch(() => {
+          store.dropOwnFrom(seq)
+          store.dropMeta('recovered')
+        })
         break
       }
-      case 'transfer':
-        available -= sign * body.amount
-        break
-      case 'grant': // counts when it is certified
+      remember(seq, hash, order)
     }
-  }
 
-  const remember = (seq: number, hash: Uint8Array, body: Body): void => {
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    // whoever wants to know waits for it; nobody has to
-    promise.catch(() => undefined)
-    pending.set(seq, { body, hash, resolve, reject, certified: promise })
-    count(body, 1n)
-    next = seq + 1
-    tip = hash
-  }
-
-  const noteJob = (body: Body, seq: number): void => {
-    if (body.type === 'escrow') store.putJob(body.job, body.amount, seq)
-    if (body.type === 'settle') store.settleJob(body.job, seq)
-  }
-
-  const bodyOf = (bytes: Uint8Array): Body =>
-    bodyFromTuple(fromBytes(bytes, MAX_SEGMENT_BYTES, 'an order of our own'))
-
-  /**
-   * The witnesses know other orders of ours with these numbers: this folder is an old copy. What it wanted to sign
-   * was not sent yet and is given back to the caller; sending it would be signing twice.
-   */
-  const supersede = (certified: number, certifiedTip: Uint8Array): void => {
-    const error = new InvalidOrderError(
-      `The data folder is an older copy: account ${account} has signed other orders since. Try again.`
-    )
-    for (const { body } of pending.values()) count(body, -1n)
-    for (const order of pending.values()) {
-      if (order.body.type === 'grant') store.dropMeta('grant')
-      if (order.body.type === 'escrow') store.dropJob(order.body.job)
-      if (order.body.type === 'settle') store.settleJob(order.body.job, null)
-      order.reject(error)
+    const balance = (): Balance => {
+      const certified = book.balance(account)
+      return { available: certified.available + available, reserved: certified.reserved + reserved }
     }
-    pending.clear()
-    store.dropOwn(Number.MAX_SAFE_INTEGER)
-    next = certified
-    tip = certifiedTip
-  }
 
-  store.dropOwn(next)
-  for (const { seq, hash, body } of store.own(next, Number.MAX_SAFE_INTEGER)) {
-    const order = seq === next ? wholeOrder(network, account, { seq, prev: tip, hash, body }) : undefined
-    if (order == null) {
-      // damaged on disk: signing upon it would be signing twice; what a witness has seen of it comes back from there
-      store.batch(() => {
-        store.dropOwnFrom(seq)
-        store.dropMeta('recovered')
-      })
-      break
-    }
-    remember(seq, hash, order)
-  }
-
-  const balance = (): Balance => {
-    const certified = book.balance(account)
-    return { available: certified.available + available, reserved: certified.reserved + reserved }
-  }
-
-  return {
-    issue: body => {
-      const needed = body.type === 'escrow' || body.type === 'transfer' ? body.amount : 0n
-      const can = balance().available
-      if (needed > can) throw new InsufficientCreditsError(can, needed)
-      const seq = next
-      const tuple = bodyToTuple(body)
-      const hash = orderHash(network.id, account, seq, tip, tuple)
-      store.batch(() => {
-        store.putOwn({ seq, hash, signature: signer.sign(ORDER_DOMAIN, hash), body: toBytes(tuple) })
-        noteJob(body, seq)
-      })
-      remember(seq, hash, body)
-      return seq
-    },
-    certified: async seq => pending.get(seq)?.certified,
-    takePending: () => {
-      const state = book.account(account)
-      const rows = store.own(state.seq, MAX_SEGMENT_ORDERS)
-      let size = SEGMENT_FRAME_BYTES
-      const fitting = rows.filter(row => {
-        size += row.body.length
-        return size <= MAX_SEGMENT_BYTES
-      })
-      const last = fitting.at(-1)
-      if (last == null) return undefined
-      return withHashes(network, {
-        account,
-        seq: state.seq,
-        prev: state.tip,
-        orders: fitting.map(row => bodyOf(row.body)),
-        signature: last.signature,
-        votes: []
-      })
-    },
-    hasPending: () => pending.size > 0,
-    isPending: run => {
-      const last = pending.get(lastSeq(run))
-      return run.seq === book.account(account).seq && last != null && isEqual(last.hash, tipOf(run))
-    },
-    settle: () => {
-      const { seq: certified, tip: certifiedTip } = book.account(account)
-      const own = pending.get(certified - 1)
-      if (own != null && !isEqual(own.hash, certifiedTip)) return supersede(certified, certifiedTip)
-      for (const [seq, order] of pending) {
-        if (seq >= certified) break
-        pending.delete(seq)
-        count(order.body, -1n)
-        order.resolve()
-      }
-      store.dropOwn(certified)
-      if (next < certified) {
-        next = certified
-        tip = certifiedTip
-      }
-    },
-    giveUp: error => {
-      for (const order of pending.values()) order.reject(error)
-    },
-    adopt: run => {
-      const differs = run.hashes.some((hash, index) => {
-        const own = pending.get(run.seq + index)
-        return own != null && !isEqual(own.hash, hash)
-      })
-      if (differs) supersede(run.seq, run.prev)
-      for (const [index, body] of run.orders.entries()) {
-        const seq = run.seq + index
-        if (seq !== next) continue
-        const hash = run.hashes[index]!
-        store.putOwn({ seq, hash, signature: run.signature, body: toBytes(bodyToTuple(body)) })
-        noteJob(body, seq)
+    return {
+      issue: body => {
+        const needed = body.type === 'escrow' || body.type === 'transfer' ? body.amount : 0n
+        const can = balance().available
+        if (needed > can) throw new InsufficientCreditsError(can, needed)
+        const seq = next
+        const tuple = bodyToTuple(body)
+        const hash = orderHash(network.id, account, seq, tip, tuple)
+        store.batch(() => {
+          store.putOwn({ seq, hash, signature: signer.sign(ORDER_DOMAIN, hash), body: toBytes(tuple) })
+          noteJob(body, seq)
+        })
         remember(seq, hash, body)
-      }
-    },
-    pendingTransfer: (memo, to) => {
-      for (const { body } of pending.values())
-        if (body.type === 'transfer' && body.memo === memo && body.to === to) return body.amount
-      return undefined
-    },
-    balance
+        return seq
+      },
+      certified: async seq => pending.get(seq)?.certified,
+      takePending: () => {
+        const state = book.account(account)
+        const rows = store.own(state.seq, MAX_SEGMENT_ORDERS)
+        let size = SEGMENT_FRAME_BYTES
+        const fitting = rows.filter(row => {
+          size += row.body.length
+          return size <= MAX_SEGMENT_BYTES
+        })
+        const last = fitting.at(-1)
+        if (last == null) return undefined
+        return withHashes(network, {
+          account,
+          seq: state.seq,
+          prev: state.tip,
+          orders: fitting.map(row => bodyOf(row.body)),
+          signature: last.signature,
+          votes: []
+        })
+      },
+      hasPending: () => pending.size > 0,
+      isPending: run => {
+        const last = pending.get(lastSeq(run))
+        return run.seq === book.account(account).seq && last != null && isEqual(last.hash, tipOf(run))
+      },
+      settle: () => {
+        const { seq: certified, tip: certifiedTip } = book.account(account)
+        const own = pending.get(certified - 1)
+        if (own != null && !isEqual(own.hash, certifiedTip)) return supersede(certified, certifiedTip)
+        for (const [seq, order] of pending) {
+          if (seq >= certified) break
+          pending.delete(seq)
+          count(order.body, -1n)
+          order.resolve()
+        }
+        store.dropOwn(certified)
+        if (next < certified) {
+          next = certified
+          tip = certifiedTip
+        }
+      },
+      giveUp: error => {
+        for (const order of pending.values()) order.reject(error)
+      },
+      adopt: run => {
+        const differs = run.hashes.some((hash, index) => {
+          const own = pending.get(run.seq + index)
+          return own != null && !isEqual(own.hash, hash)
+        })
+        if (differs) supersede(run.seq, run.prev)
+        for (const [index, body] of run.orders.entries()) {
+          const seq = run.seq + index
+          if (seq !== next) continue
+          const hash = run.hashes[index]!
+          store.putOwn({ seq, hash, signature: run.signature, body: toBytes(bodyToTuple(body)) })
+          noteJob(body, seq)
+          remember(seq, hash, body)
+        }
+      },
+      pendingTransfer: (memo, to) => {
+        for (const { body } of pending.values())
+          if (body.type === 'transfer' && body.memo === memo && body.to === to) return body.amount
+        return undefined
+      },
+      balance
+    }
   }
-}
 
 /** An own order as it lies on disk, if its bytes are those that were hashed. */
 function wholeOrder(

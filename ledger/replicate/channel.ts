@@ -32,8 +32,11 @@ export interface ChannelLibp2p {
 }
 
 export interface ChannelInit {
-  libp2p: ChannelLibp2p
   protocol: string
+}
+
+export interface ChannelComponents {
+  libp2p: ChannelLibp2p
   log: Logger
   /** Answers a request of a peer (or of this node itself, without connection); a throw ends the stream. */
   serve(peer: string, method: string, body: unknown, connection: Connection | undefined): Promise<unknown>
@@ -60,137 +63,139 @@ interface Outgoing {
 }
 
 /** Messages are dag-cbor: `[id, method, body]` asks, `[id, body]` answers. */
-export function createChannel({ libp2p, protocol, log, serve }: ChannelInit): Channel {
-  const outgoing = new Map<string, Promise<Outgoing>>()
-  const incoming = new Set<Stream>()
-  const stopped = new AbortController()
-  let nextId = 0
-  let isRunning = false
-  let startedAt = 0
+export const createChannel =
+  ({ protocol }: ChannelInit) =>
+  ({ libp2p, log, serve }: ChannelComponents): Channel => {
+    const outgoing = new Map<string, Promise<Outgoing>>()
+    const incoming = new Set<Stream>()
+    const stopped = new AbortController()
+    let nextId = 0
+    let isRunning = false
+    let startedAt = 0
 
-  const onStream = async (stream: Stream, connection: Connection): Promise<void> => {
-    incoming.add(stream)
-    const peer = connection.remotePeer.toString()
-    const lp = framed(stream, MAX_MESSAGE_BYTES)
-    const working = new Set<Promise<void>>()
-    try {
-      while (isRunning) {
-        const bytes = (await lp.read()).subarray()
-        const message = list(fromBytes(bytes, MAX_MESSAGE_BYTES, 'a request'), 'a request', 3)
-        const id = integer(message[0], 'id', 0, Number.MAX_SAFE_INTEGER)
-        const work = serve(peer, String(message[1]).slice(0, 32), message[2], connection)
-          .then(body => lp.write(toBytes([id, body])))
-          .catch(error => stream.abort(error as Error))
-        working.add(work)
-        void work.finally(() => working.delete(work))
-        if (working.size >= MAX_CONCURRENT) await Promise.race(working)
-      }
-    } catch (error) {
-      log('stream of %s ended: %s', peer, (error as Error).message)
-      stream.abort(error as Error)
-    } finally {
-      incoming.delete(stream)
-    }
-  }
-
-  const readAnswers = async (peer: string, { stream, lp, pending }: Outgoing): Promise<void> => {
-    try {
-      for (;;) {
-        const bytes = (await lp.read()).subarray()
-        const message = list(fromBytes(bytes, MAX_MESSAGE_BYTES, 'an answer'), 'an answer', 2)
-        const waiter = pending.get(message[0] as number)
-        pending.delete(message[0] as number)
-        waiter?.resolve(message[1])
-      }
-    } catch (error) {
-      outgoing.delete(peer)
-      stream.abort(error as Error)
-      for (const waiter of pending.values()) waiter.reject(error as Error)
-    }
-  }
-
-  const open = async (peer: string, signal: AbortSignal): Promise<Outgoing> => {
-    const id = peerIdFromString(peer)
-    if (libp2p.getConnections(id).length === 0 && performance.now() - startedAt < DIAL_AFTER_MS)
-      throw new Error(`not connected to ${peer} yet`)
-    const stream = await libp2p.dialProtocol(id, protocol, {
-      signal: AbortSignal.any([signal, stopped.signal])
-    })
-    const connection: Outgoing = {
-      stream,
-      lp: framed(stream, MAX_MESSAGE_BYTES),
-      pending: new Map()
-    }
-    void readAnswers(peer, connection)
-    return connection
-  }
-
-  return {
-    start: async () => {
-      isRunning = true
-      startedAt = performance.now()
-      await libp2p.handle(protocol, onStream, {
-        maxInboundStreams: MAX_STREAMS,
-        maxOutboundStreams: MAX_STREAMS
-      })
-    },
-    stop: async () => {
-      isRunning = false
-      await libp2p.unhandle(protocol)
-      const ended = new Error('The ledger stops.')
-      for (const stream of incoming) stream.abort(ended)
-      stopped.abort(ended)
-      for (const opening of outgoing.values()) {
-        opening.then(
-          ({ stream }) => stream.abort(ended),
-          () => undefined // never opened
-        )
-      }
-    },
-    requestOn: async (connection, method, body, { signal }) => {
-      const stream = await connection.newStream(protocol, { signal })
+    const onStream = async (stream: Stream, connection: Connection): Promise<void> => {
+      incoming.add(stream)
+      const peer = connection.remotePeer.toString()
+      const lp = framed(stream, MAX_MESSAGE_BYTES)
+      const working = new Set<Promise<void>>()
       try {
-        const lp = framed(stream, MAX_MESSAGE_BYTES)
-        await lp.write(toBytes([0, method, body]), { signal })
-        const bytes = (await lp.read({ signal })).subarray()
-        return list(fromBytes(bytes, MAX_MESSAGE_BYTES, 'an answer'), 'an answer', 2)[1]
-      } finally {
-        stream.abort(new Error('one answer was wanted'))
-      }
-    },
-    request: async (peer, method, body, { signal }) => {
-      if (peer === libp2p.peerId.toString()) return serve(peer, method, body, undefined)
-      let opening = outgoing.get(peer)
-      if (opening == null) {
-        opening = open(peer, signal)
-        outgoing.set(peer, opening)
-        opening.catch(() => outgoing.delete(peer))
-      }
-      const { lp, pending } = await opening
-      const id = nextId++
-      return new Promise((resolve, reject) => {
-        const onAbort = (): void => {
-          pending.delete(id)
-          reject(signal.reason as Error)
+        while (isRunning) {
+          const bytes = (await lp.read()).subarray()
+          const message = list(fromBytes(bytes, MAX_MESSAGE_BYTES, 'a request'), 'a request', 3)
+          const id = integer(message[0], 'id', 0, Number.MAX_SAFE_INTEGER)
+          const work = serve(peer, String(message[1]).slice(0, 32), message[2], connection)
+            .then(body => lp.write(toBytes([id, body])))
+            .catch(error => stream.abort(error as Error))
+          working.add(work)
+          void work.finally(() => working.delete(work))
+          if (working.size >= MAX_CONCURRENT) await Promise.race(working)
         }
-        signal.addEventListener('abort', onAbort, { once: true })
-        const done = (): void => signal.removeEventListener('abort', onAbort)
-        pending.set(id, {
-          resolve: value => {
-            done()
-            resolve(value)
-          },
-          reject: error => {
-            done()
-            reject(error)
-          }
-        })
-        lp.write(toBytes([id, method, body]), { signal }).catch(error => {
-          pending.delete(id)
-          done()
-          reject(error as Error)
-        })
+      } catch (error) {
+        log('stream of %s ended: %s', peer, (error as Error).message)
+        stream.abort(error as Error)
+      } finally {
+        incoming.delete(stream)
+      }
+    }
+
+    const readAnswers = async (peer: string, { stream, lp, pending }: Outgoing): Promise<void> => {
+      try {
+        for (;;) {
+          const bytes = (await lp.read()).subarray()
+          const message = list(fromBytes(bytes, MAX_MESSAGE_BYTES, 'an answer'), 'an answer', 2)
+          const waiter = pending.get(message[0] as number)
+          pending.delete(message[0] as number)
+          waiter?.resolve(message[1])
+        }
+      } catch (error) {
+        outgoing.delete(peer)
+        stream.abort(error as Error)
+        for (const waiter of pending.values()) waiter.reject(error as Error)
+      }
+    }
+
+    const open = async (peer: string, signal: AbortSignal): Promise<Outgoing> => {
+      const id = peerIdFromString(peer)
+      if (libp2p.getConnections(id).length === 0 && performance.now() - startedAt < DIAL_AFTER_MS)
+        throw new Error(`not connected to ${peer} yet`)
+      const stream = await libp2p.dialProtocol(id, protocol, {
+        signal: AbortSignal.any([signal, stopped.signal])
       })
+      const connection: Outgoing = {
+        stream,
+        lp: framed(stream, MAX_MESSAGE_BYTES),
+        pending: new Map()
+      }
+      void readAnswers(peer, connection)
+      return connection
+    }
+
+    return {
+      start: async () => {
+        isRunning = true
+        startedAt = performance.now()
+        await libp2p.handle(protocol, onStream, {
+          maxInboundStreams: MAX_STREAMS,
+          maxOutboundStreams: MAX_STREAMS
+        })
+      },
+      stop: async () => {
+        isRunning = false
+        await libp2p.unhandle(protocol)
+        const ended = new Error('The ledger stops.')
+        for (const stream of incoming) stream.abort(ended)
+        stopped.abort(ended)
+        for (const opening of outgoing.values()) {
+          opening.then(
+            ({ stream }) => stream.abort(ended),
+            () => undefined // never opened
+          )
+        }
+      },
+      requestOn: async (connection, method, body, { signal }) => {
+        const stream = await connection.newStream(protocol, { signal })
+        try {
+          const lp = framed(stream, MAX_MESSAGE_BYTES)
+          await lp.write(toBytes([0, method, body]), { signal })
+          const bytes = (await lp.read({ signal })).subarray()
+          return list(fromBytes(bytes, MAX_MESSAGE_BYTES, 'an answer'), 'an answer', 2)[1]
+        } finally {
+          stream.abort(new Error('one answer was wanted'))
+        }
+      },
+      request: async (peer, method, body, { signal }) => {
+        if (peer === libp2p.peerId.toString()) return serve(peer, method, body, undefined)
+        let opening = outgoing.get(peer)
+        if (opening == null) {
+          opening = open(peer, signal)
+          outgoing.set(peer, opening)
+          opening.catch(() => outgoing.delete(peer))
+        }
+        const { lp, pending } = await opening
+        const id = nextId++
+        return new Promise((resolve, reject) => {
+          const onAbort = (): void => {
+            pending.delete(id)
+            reject(signal.reason as Error)
+          }
+          signal.addEventListener('abort', onAbort, { once: true })
+          const done = (): void => signal.removeEventListener('abort', onAbort)
+          pending.set(id, {
+            resolve: value => {
+              done()
+              resolve(value)
+            },
+            reject: error => {
+              done()
+              reject(error)
+            }
+          })
+          lp.write(toBytes([id, method, body]), { signal }).catch(error => {
+            pending.delete(id)
+            done()
+            reject(error as Error)
+          })
+        })
+      }
     }
   }
-}

@@ -99,10 +99,13 @@ function mayAppend(entry: EntryValue, logId: string, writer: AccountId): boolean
 }
 
 export interface LogsInit {
-  /** blocks of OrbitDB's manifests */
-  ipfs: unknown
   directory: string
   network: LedgerNetwork
+}
+
+export interface LogsComponents {
+  /** blocks of OrbitDB's manifests */
+  ipfs: unknown
   signer: Signer
   store: Store
 }
@@ -112,80 +115,82 @@ export interface Logs {
   stop(): Promise<void>
 }
 
-export async function createLogs({ ipfs, directory, network, signer, store }: LogsInit): Promise<Logs> {
-  const identity = identityOf(signer)
-  const orbitdb: OrbitDB = await createOrbitDB({
-    ipfs,
-    directory,
-    id: signer.account,
-    identity,
-    // only access controllers would use these, and ours does not
-    identities: {}
-  })
-
-  const openLog = async (epoch: number, witness: number): Promise<WitnessLog> => {
-    const account = network.witnesses[witness]!
-    const name = `${epoch}/${witness}`
-    const db = await orbitdb.open(`artel/${network.id}/${epoch}/${account}`, {
-      type: 'events',
-      // ours tells peers apart, has limits and repeats; OrbitDB's exchanges heads once and waits 30 s for a parent
-      sync: false,
-      referencesCount: 0,
-      AccessController: async () => ({
-        type: ACCESS_TYPE,
-        address: `/${ACCESS_TYPE}/${account}`,
-        canAppend: async (entry: EntryValue) => mayAppend(entry, db.address, account)
-      }),
-      entryStorage: entryStorage(store, name),
-      headsStorage: headsStorage(store, name),
-      indexStorage: indexStorage(store)
+export const createLogs =
+  ({ directory, network }: LogsInit) =>
+  async ({ ipfs, signer, store }: LogsComponents): Promise<Logs> => {
+    const identity = identityOf(signer)
+    const orbitdb: OrbitDB = await createOrbitDB({
+      ipfs,
+      directory,
+      id: signer.account,
+      identity,
+      // only access controllers would use these, and ours does not
+      identities: {}
     })
-    const { log } = db
+
+    const openLog = async (epoch: number, witness: number): Promise<WitnessLog> => {
+      const account = network.witnesses[witness]!
+      const name = `${epoch}/${witness}`
+      const db = await orbitdb.open(`artel/${network.id}/${epoch}/${account}`, {
+        type: 'events',
+        // ours tells peers apart, has limits and repeats; OrbitDB's exchanges heads once and waits 30 s for a parent
+        sync: false,
+        referencesCount: 0,
+        AccessController: async () => ({
+          type: ACCESS_TYPE,
+          address: `/${ACCESS_TYPE}/${account}`,
+          canAppend: async (entry: EntryValue) => mayAppend(entry, db.address, account)
+        }),
+        entryStorage: entryStorage(store, name),
+        headsStorage: headsStorage(store, name),
+        indexStorage: indexStorage(store)
+      })
+      const { log } = db
+
+      return {
+        name,
+        witness,
+        length: () => store.lengthOf(name),
+        append: async payload => {
+          const { hash } = await log.append(payload, { referencesCount: 0 })
+          return store.entry(hash)!
+        },
+        check: async bytes => {
+          if (bytes.length > MAX_ENTRY_BYTES)
+            throw new MalformedError(`an entry has ${bytes.length} bytes, at most ${MAX_ENTRY_BYTES}`)
+          let entry: EntryValue
+          try {
+            entry = await Entry.decode(bytes)
+          } catch (error) {
+            throw new MalformedError(`not an entry: ${(error as Error).message.slice(0, 200)}`)
+          }
+          if (!mayAppend(entry, db.address, account) || !(await Entry.verify(identity, entry)))
+            throw new MalformedError(`an entry of the log of ${account} is not by that witness`)
+          return entry
+        },
+        join: async entry => {
+          const length = store.lengthOf(name)
+          if (entry.clock.time !== length + 1 || length >= MAX_LOG_ENTRIES) return false
+          // a second chain of the same witness is not followed
+          if (length > 0 && store.entry(entry.next[0]!) == null) return false
+          return log.joinEntry(entry)
+        },
+        payloads: async function* (count) {
+          for (let at = 0; at < count; at += READ_ENTRIES) {
+            for (const bytes of store.entries(name, at, Math.min(READ_ENTRIES, count - at)))
+              yield payloadOf(await Entry.decode(bytes))
+          }
+        },
+        read: (after, limit) => store.entries(name, after, limit),
+        close: () => db.close()
+      }
+    }
 
     return {
-      name,
-      witness,
-      length: () => store.lengthOf(name),
-      append: async payload => {
-        const { hash } = await log.append(payload, { referencesCount: 0 })
-        return store.entry(hash)!
-      },
-      check: async bytes => {
-        if (bytes.length > MAX_ENTRY_BYTES)
-          throw new MalformedError(`an entry has ${bytes.length} bytes, at most ${MAX_ENTRY_BYTES}`)
-        let entry: EntryValue
-        try {
-          entry = await Entry.decode(bytes)
-        } catch (error) {
-          throw new MalformedError(`not an entry: ${(error as Error).message.slice(0, 200)}`)
-        }
-        if (!mayAppend(entry, db.address, account) || !(await Entry.verify(identity, entry)))
-          throw new MalformedError(`an entry of the log of ${account} is not by that witness`)
-        return entry
-      },
-      join: async entry => {
-        const length = store.lengthOf(name)
-        if (entry.clock.time !== length + 1 || length >= MAX_LOG_ENTRIES) return false
-        // a second chain of the same witness is not followed
-        if (length > 0 && store.entry(entry.next[0]!) == null) return false
-        return log.joinEntry(entry)
-      },
-      payloads: async function* (count) {
-        for (let at = 0; at < count; at += READ_ENTRIES) {
-          for (const bytes of store.entries(name, at, Math.min(READ_ENTRIES, count - at)))
-            yield payloadOf(await Entry.decode(bytes))
-        }
-      },
-      read: (after, limit) => store.entries(name, after, limit),
-      close: () => db.close()
+      open: epoch => Promise.all(network.witnesses.map((_, witness) => openLog(epoch, witness))),
+      stop: () => orbitdb.stop()
     }
   }
-
-  return {
-    open: epoch => Promise.all(network.witnesses.map((_, witness) => openLog(epoch, witness))),
-    stop: () => orbitdb.stop()
-  }
-}
 
 /** OrbitDB's storages over our SQLite file: one file to sync, and a position for every entry. */
 function entryStorage(store: Store, log: string): Storage<Uint8Array> {

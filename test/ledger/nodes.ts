@@ -96,10 +96,13 @@ export async function startNode(init: NodeInit): Promise<TestNode> {
   const directory = init.directory ?? (await mkdtemp(join(tmpdir(), 'artel-ledger-')))
   const strictTopic = init.strict === true ? ledgerTopic(init.network.id) : undefined
   const { ipfs, libp2p } = await startPeer(privateKey, { strictTopic })
-  const ledger = createLedger(
-    { network: init.network, directory, privateKey, archive: init.archive, now: init.now },
-    { libp2p: libp2p as any, ipfs, logger: init.logger ?? defaultLogger() }
-  )
+  const ledger = createLedger({
+    network: init.network,
+    directory,
+    privateKey,
+    archive: init.archive,
+    now: init.now
+  })({ libp2p: libp2p as any, ipfs, logger: init.logger ?? defaultLogger() })
   if (init.start !== false) await ledger.start()
   for (const peer of init.connectTo ?? []) await libp2p.dial(peer.libp2p.getMultiaddrs())
   return {

@@ -67,10 +67,11 @@ module.flushCompileCache()
 tell({ ready: libp2p.getMultiaddrs().map(String), account: libp2p.peerId.toString() })
 
 async function startLedger() {
-  const ledger = createLedger(
-    { network, directory: init.directory, privateKey },
-    { libp2p: libp2p as any, ipfs, logger: defaultLogger() }
-  )
+  const ledger = createLedger({ network, directory: init.directory, privateKey })({
+    libp2p: libp2p as any,
+    ipfs,
+    logger: defaultLogger()
+  })
   await ledger.start()
   return {
     claimGrant: () => ledger.claimGrant(),

@@ -64,7 +64,12 @@ export async function checkWitnesses(seed: number): Promise<string | undefined> 
     }
     return {
       book,
-      witness: createWitness({ network, signer: signers[stores.indexOf(store)]!, store, book, onConflict })
+      witness: createWitness({ network })({
+        signer: signers[stores.indexOf(store)]!,
+        store,
+        book,
+        onConflict
+      })
     }
   }
   const certified: HashedSegment[] = []
