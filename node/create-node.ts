@@ -5,6 +5,8 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { setMaxListeners } from 'main-event'
 import type { Logger } from 'pino'
 import {
+  barFlooders,
+  countStreams,
   createHeliaNode,
   createPeerBudget,
   libp2pOptions,
@@ -101,9 +103,11 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
   const budget = createPeerBudget({
     onBarred(peer, ms) {
       logger.warn(`${peer} wastes this node's time: disconnected, and not let in for ${ms / 1000} s`)
-      libp2p
-        .hangUp(peerIdFromString(peer))
-        .catch((error: Error) => logger.warn(`${peer} stays: ${error.message}`))
+      // a graceful end would let it go on; not within the handler of its message, which still uses the connection
+      setImmediate(() => {
+        for (const connection of libp2p.getConnections(peerIdFromString(peer)))
+          connection.abort(new Error(`barred for ${ms / 1000} s`))
+      })
     }
   })
   const heliaNode = started.adopt(
@@ -130,6 +134,8 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
   )
   const { helia, libp2p } = heliaNode
   signal.throwIfAborted()
+  countStreams(libp2p, budget)
+  started.defer(barFlooders(libp2p, budget))
   started.defer(watchPeers(libp2p, logger, network.seeds.length + seeds.length))
 
   const directory = createDirectory({ validityMs: PROVIDER_VALIDITY_MS })({

@@ -16,6 +16,7 @@ const SCHEMA = `
 export function createDelegationBook(db: DatabaseSync) {
   db.exec(SCHEMA)
   const selectByKey = db.prepare('SELECT job, bound, refunded FROM delegated WHERE owner = ? AND key = ?')
+  const selectAny = db.prepare('SELECT 1 FROM delegated WHERE owner = ? LIMIT 1')
   const selectOwner = db.prepare('SELECT owner FROM delegated WHERE job = ?')
   const insertServed = db.prepare('INSERT INTO delegated (owner, key, job, bound) VALUES (?, ?, ?, ?)')
   const selectOpen = db.prepare('SELECT owner, job, bound FROM delegated WHERE refunded = 0')
@@ -39,6 +40,8 @@ export function createDelegationBook(db: DatabaseSync) {
         }
       )
     },
+    /** whether this owner ever had a job here */
+    knows: (owner: string): boolean => selectAny.get(owner) != null,
     ownerOf: (job: string): string | undefined => selectOwner.get(job)?.owner as string | undefined,
     serve(owner: string, key: string, job: string, bound: bigint): void {
       insertServed.run(owner, key, job, bound)

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { ComponentLogger, Connection, Logger, Stream, StreamHandler } from '@libp2p/interface'
+import type { LengthPrefixedStream } from '@libp2p/utils'
 import { framed } from '../../bootstrap/framing.ts'
 import type { Ledger } from '../../ledger/index.ts'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
@@ -66,7 +67,9 @@ export function createDelegates(init: DelegatesInit, { network, ledger, book, lo
   const deadline = (ms: number): AbortSignal => AbortSignal.any([controller.signal, AbortSignal.timeout(ms)])
   const isServed = (owner: string): boolean => serves.includes(owner) || serves.includes('*')
 
-  async function answerTo(owner: string, asked: DelegateRequest): Promise<DelegateAnswer> {
+  /** `asked`: nothing where it was not read, because its sender is a stranger. */
+  async function answerTo(owner: string, asked: DelegateRequest | undefined): Promise<DelegateAnswer> {
+    if (asked == null) throw new NotServedError(owner)
     switch (asked.t) {
       case 'ask': {
         if (!isServed(owner)) throw new NotServedError(owner)
@@ -174,19 +177,27 @@ export function createDelegates(init: DelegatesInit, { network, ledger, book, lo
     book.refunded(id)
   }
 
+  async function read(owner: string, messages: LengthPrefixedStream): Promise<DelegateRequest> {
+    const bytes = (await messages.read({ signal: deadline(READ_TIMEOUT_MS) })).subarray()
+    const parsed = delegateRequest.safeParse(decodeValue(bytes))
+    if (!parsed.success) throw new ProtocolError(`malformed request of ${owner}`)
+    return parsed.data
+  }
+
   const serve: StreamHandler = async (stream: Stream, connection: Connection) => {
     const owner = connection.remotePeer.toString()
     try {
+      const isKnown = isServed(owner) || book.knows(owner)
+      // nothing is kept of what a stranger sends
+      if (!isKnown) stream.addEventListener('message', () => {})
       const messages = framed(stream, MAX_FRAME_BYTES)
-      const bytes = (await messages.read({ signal: deadline(READ_TIMEOUT_MS) })).subarray()
-      const parsed = delegateRequest.safeParse(decodeValue(bytes))
-      if (!parsed.success) throw new ProtocolError(`malformed request of ${owner}`)
-      const told = await answerTo(owner, parsed.data).catch((err: Error): DelegateAnswer => {
+      const asked = isKnown ? await read(owner, messages) : undefined
+      const told = await answerTo(owner, asked).catch((err: Error): DelegateAnswer => {
         if (!OF_THE_REQUEST.has(err.name)) log.error('what %s asked for failed here: %e', owner, err)
         return { t: 'error', name: err.name, message: err.message.slice(0, MAX_MESSAGE_CHARS) }
       })
       await messages.write(encodeValue(told), { signal: deadline(REQUEST_TIMEOUT_MS) })
-      await stream.close()
+      await stream.close({ signal: deadline(READ_TIMEOUT_MS) })
     } catch (err) {
       log('a request of %s ended: %s', owner, (err as Error).message)
       stream.abort(err as Error)

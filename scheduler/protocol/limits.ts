@@ -24,3 +24,8 @@ export const MAX_OUTPUT_BYTES = 32 * 1024 * 1024
  * others are calculated, encoded and kept.
  */
 export const MESSAGE_BYTES = 4 * 1024 * 1024
+/**
+ * Most values (numbers, texts, bytes, lists, maps) in one message: a batch of 65,536 inputs with an answer each and some
+ * thousand slices around them are a third of it. Read within 50 ms.
+ */
+export const MAX_MESSAGE_VALUES = 1_000_000

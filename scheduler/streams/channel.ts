@@ -9,7 +9,7 @@ import {
   fromRequester,
   fromWorker
 } from '../protocol/compute-messages.ts'
-import { MAX_FRAME_BYTES } from '../protocol/limits.ts'
+import { MAX_FRAME_BYTES, MAX_MESSAGE_VALUES } from '../protocol/limits.ts'
 import type { PeerCosts } from '../protocol/peer-costs.ts'
 
 /** What one malformed message counts for at least: honest peers send none. */
@@ -84,7 +84,7 @@ function open<In, Out>(
   function read(bytes: Uint8Array): In {
     const started = performance.now()
     try {
-      const parsed = schema.safeParse(decodeValue(bytes))
+      const parsed = schema.safeParse(decodeValue(bytes, { maxItems: MAX_MESSAGE_VALUES }))
       if (parsed.success) return parsed.data
       const [issue] = parsed.error.issues
       throw new ProtocolError(`malformed message: ${issue?.path.join('.')} ${issue?.message}`)

@@ -126,12 +126,13 @@ describe('scheduler: delegation', () => {
       { delegate: delegate.id }
     )
     for (const t of ['result', 'cancel']) {
-      assert.deepEqual(await asked(stranger, { t, job: job.id }), {
-        t: 'error',
-        name: 'UnknownDelegatedJobError',
-        message: `there is no job ${job.id} that you submitted here`
-      })
+      // one answer to a stranger, whether there is such a job or not
+      const refused = await asked(stranger, { t, job: job.id })
+      assert.deepEqual([refused.t, refused.name], ['error', 'NotServedError'])
+      assert.deepEqual(await asked(stranger, { t, job: '0000000000000000' }), refused)
     }
+    const unknown = await asked(client, { t: 'result', job: '0000000000000000' })
+    assert.equal(unknown.name, 'UnknownDelegatedJobError')
     assert.equal(delegate.scheduler.job(job.id)!.report().finished, undefined)
     await job.cancel()
     await assert.rejects(job.result(), { name: 'JobCancelledError' })

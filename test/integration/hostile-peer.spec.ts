@@ -1,0 +1,162 @@
+import { strict as assert } from 'node:assert'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Stream } from '@libp2p/interface'
+import { frame, framed } from '../../bootstrap/framing.ts'
+import {
+  createHeliaNode,
+  createIdentity,
+  type HeliaNode,
+  libp2pOptions,
+  offersTopic
+} from '../../bootstrap/index.ts'
+import { networkId } from '../../bootstrap/network.ts'
+import { type ArtelNode, createNode, loadConfig } from '../../node/index.ts'
+import { decodeValue, encodeValue } from '../../sandbox/index.ts'
+import { DELEGATE_PROTOCOL } from '../../scheduler/jobs/serve-delegates.ts'
+import { COMPUTE_PROTOCOL } from '../../scheduler/protocol/compute-messages.ts'
+import { MAX_FRAME_BYTES } from '../../scheduler/protocol/limits.ts'
+import { address, until } from '../bootstrap/nodes.ts'
+
+const MB = 1024 * 1024
+
+describe('a hostile peer', function () {
+  this.timeout(120_000)
+  let folder: string
+  let victim: ArtelNode
+  const attackers: HeliaNode[] = []
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'artel-hostile-peer-'))
+    const flags = { data: folder, logLevel: 'silent', slots: 1, trustedPeers: ['*'] }
+    victim = await createNode(loadConfig({ environment: {}, flags }), { role: 'seed' })
+  })
+  afterEach(async () => {
+    await Promise.all(attackers.splice(0).map(node => node.stop()))
+  })
+  after(async () => {
+    await victim.stop()
+    await rm(folder, { recursive: true })
+  })
+
+  async function attacker(): Promise<HeliaNode & { dial(protocol: string): Promise<Stream> }> {
+    const identity = await createIdentity()
+    const node = await createHeliaNode({
+      libp2p: libp2pOptions({ network: victim.network, identity, seeds: [address(victim)] })
+    })
+    attackers.push(node)
+    const id = victim.libp2p.peerId
+    await until(() => node.libp2p.getConnections(id).length > 0, 'a connection')
+    return {
+      ...node,
+      dial: protocol => node.libp2p.dialProtocol(id, protocol, { signal: AbortSignal.timeout(2000) })
+    }
+  }
+
+  const message = (value: unknown): Uint8Array => frame(encodeValue(value), MAX_FRAME_BYTES).subarray()
+
+  /** Sends until it is out, or for so long that it should be. */
+  async function flood(node: Awaited<ReturnType<typeof attacker>>, protocol: string, bytes: Uint8Array) {
+    let stream: Stream | undefined
+    for (const end = Date.now() + 30_000; Date.now() < end && !isOut(node); ) {
+      try {
+        stream ??= await node.dial(protocol)
+        if (!stream.send(bytes)) await stream.onDrain({ signal: AbortSignal.timeout(50) })
+        await new Promise(setImmediate)
+        if (stream.status !== 'open') stream = undefined
+      } catch {
+        stream?.abort(new Error('once more'))
+        stream = undefined
+      }
+    }
+  }
+
+  const isOut = ({ libp2p }: HeliaNode): boolean => libp2p.getConnections(victim.libp2p.peerId).length === 0
+
+  /** It is disconnected, and not let in again. */
+  async function assertBarred(node: HeliaNode): Promise<void> {
+    await until(() => isOut(node), 'the end of its connection')
+    const again = node.libp2p.dial(victim.libp2p.getMultiaddrs(), { signal: AbortSignal.timeout(5000) })
+    await assert.rejects(async () => {
+      const connection = await again
+      // the handshake may be over before the gate is asked
+      await until(() => connection.status !== 'open', 'the gate', 2000)
+      throw new Error('shut out')
+    })
+  }
+
+  const load = (program: number, size = 100): unknown => ({
+    t: 'load',
+    program: `p${program}`,
+    kind: 'function',
+    source: 'x => x',
+    functions: { reduce: { kind: 'function', source: 'x'.repeat(size) } },
+    timeoutMs: 1000,
+    memoryMb: 64
+  })
+  const slice = (id: number) => ({
+    id,
+    program: 'not loaded',
+    inputs: [new Uint8Array(1)],
+    expectedMs: 1,
+    job: 'job',
+    price: 0
+  })
+  const batch = (...values: unknown[]): Uint8Array => Buffer.concat(values.map(message))
+
+  const floods: [name: string, protocol: string, bytes: () => Uint8Array][] = [
+    ['a length without end, as work', COMPUTE_PROTOCOL, () => new Uint8Array(1000).fill(0xff)],
+    [
+      'programs that are loaded and never used',
+      COMPUTE_PROTOCOL,
+      () =>
+        batch(
+          ...Array.from({ length: 200 }, (_, i) => load(i, 20_000)),
+          ...Array.from({ length: 200 }, (_, i) => ({ t: 'unload', program: `p${i}` }))
+        )
+    ],
+    [
+      'leases of programs that are not there',
+      COMPUTE_PROTOCOL,
+      () => message({ t: 'lease', slices: Array.from({ length: 4096 }, (_, i) => slice(i)) })
+    ],
+    [
+      'leases called back that never were',
+      COMPUTE_PROTOCOL,
+      () => message({ t: 'revoke', slices: Array.from({ length: 4096 }, (_, i) => i) })
+    ]
+  ]
+  for (const [name, protocol, bytes] of floods)
+    it(`is shut out after ${name}`, async () => {
+      const node = await attacker()
+      await flood(node, protocol, bytes())
+      await assertBarred(node)
+    })
+
+  it('is answered by who serves no delegates, and nothing that it sends is kept', async () => {
+    const node = await attacker()
+    const stream = await node.dial(DELEGATE_PROTOCOL)
+    stream.send(new Uint8Array(4 * MB).fill(0xff))
+    const answer = decodeValue((await framed(stream, MB).read()).subarray()) as { t: string; name: string }
+    assert.deepEqual([answer.t, answer.name], ['error', 'NotServedError'])
+  })
+
+  it('is shut out after garbage by gossip', async () => {
+    const node = await attacker()
+    const topic = offersTopic(networkId(victim.network))
+    const { pubsub } = node.libp2p.services
+    pubsub.subscribe(topic)
+    await until(() => pubsub.getSubscribers(topic).length > 0, 'who listens')
+    for (let i = 0; i < 2000 && !isOut(node); i++) {
+      await pubsub.publish(topic, Buffer.from(`garbage ${i}`)).catch(() => undefined)
+      if (i % 100 === 0) await new Promise(setImmediate)
+    }
+    await assertBarred(node)
+  })
+
+  it('keeps nobody else from working', async () => {
+    const job = await victim.submit({ type: 'range_reduce', start: 1, end: 1000, operation: 'sum' })
+    assert.equal(await job.result(), 500_500)
+  })
+})
