@@ -14,8 +14,8 @@ import {
 import { networkId } from '../../bootstrap/network.ts'
 import { type ArtelNode, createNode, loadConfig } from '../../node/index.ts'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
-import { DELEGATE_PROTOCOL } from '../../scheduler/jobs/serve-delegates.ts'
 import { COMPUTE_PROTOCOL } from '../../scheduler/protocol/compute-messages.ts'
+import { DELEGATE_PROTOCOL } from '../../scheduler/protocol/delegate-messages.ts'
 import { MAX_FRAME_BYTES } from '../../scheduler/protocol/limits.ts'
 import { address, until } from '../bootstrap/nodes.ts'
 
