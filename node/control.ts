@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import { chmod, rm } from 'node:fs/promises'
 import { createConnection, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { createInterface, type Interface } from 'node:readline'
 import { ConfigError, ControlError, RemoteError } from './errors.ts'
 import type { Operations } from './operations.ts'
 
@@ -66,7 +65,7 @@ function serve(socket: Socket, operations: Operations): void {
   const send = (answer: Answer): void => {
     if (!socket.destroyed) socket.write(`${JSON.stringify(answer)}\n`)
   }
-  linesOf(socket).on('line', async line => {
+  onLines(socket, async line => {
     let id = 0
     try {
       const request = JSON.parse(line) as Request
@@ -84,13 +83,21 @@ function serve(socket: Socket, operations: Operations): void {
 }
 
 /**
- * The lines that come over a socket. An end that vanished is no news: 'close' tells whoever waits. Node's readline emits
- * the error of its socket once more as its own, which would end the process if nobody listened.
+ * The lines that come over a socket, ended by \n and nothing else: JSON lets U+2028 stand in a text, and readline ends a
+ * line there. An end that vanished is no news: 'close' tells whoever waits.
  */
-function linesOf(socket: Socket): Interface {
-  const onError = (): void => void socket.destroy()
-  socket.on('error', onError)
-  return createInterface({ input: socket }).on('error', onError)
+function onLines(socket: Socket, onLine: (line: string) => void): void {
+  socket.on('error', () => socket.destroy())
+  socket.setEncoding('utf8')
+  let rest: string[] = []
+  socket.on('data', (text: string) => {
+    const [first, ...others] = text.split('\n')
+    rest.push(first!)
+    for (const start of others) {
+      onLine(rest.join(''))
+      rest = [start]
+    }
+  })
 }
 
 /** The operations of the node that runs in `folder`. */
@@ -125,7 +132,7 @@ function createClient(socket: Socket): ControlClient {
     pending.clear()
   }
   socket.on('close', fail)
-  linesOf(socket).on('line', line => {
+  onLines(socket, line => {
     const answer = JSON.parse(line) as Answer
     const call = pending.get(answer.id)
     if (call == null) return

@@ -85,7 +85,9 @@ export function createHttp({ locate, patienceMs, closed }: HttpInit): Http {
           if (response.ok) return await read(response)
           failure = await problemOf(response)
           afterMs = Math.max(afterMs, 1000 * Number(response.headers.get('retry-after') ?? 0))
-          if (!PASSING.includes(response.status)) throw failure
+          // a deadline that is over at the node is over; only a proxy's 504 passes
+          const isFinal = response.status === 504 && failure.name !== 'ControlError'
+          if (isFinal || !PASSING.includes(response.status)) throw failure
         } catch (error) {
           given.throwIfAborted()
           if (error instanceof ArtelError) throw error

@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { allows, type Grant, type Scope } from '../host/index.ts'
 import { readCookies } from './accounts/cookies.ts'
-import { ForbiddenError, TooManyRequestsError, UnauthorizedError } from './errors.ts'
+import { ForbiddenError, RequestError, TooManyRequestsError, UnauthorizedError } from './errors.ts'
 import type { Grants } from './grants.ts'
 import { createRate } from './rate.ts'
 import { WS_PROTOCOL } from './schema.ts'
@@ -33,6 +33,9 @@ const ALLOWED_HEADERS = 'authorization, content-type, accept, idempotency-key'
 const ALLOWED_METHODS = 'GET, POST, PUT, PATCH, DELETE'
 // The browser keeps the answer to a preflight this long; Chromium takes no more.
 const PREFLIGHT_S = 7200
+const STRANGER_BODY_MS = 10_000
+/** so that who sends in good faith still reads the answer */
+const REFUSED_BODY_MS = 1_000
 
 /**
  * Stands before every route. A page in a browser can reach loopback, also under a name of its own that it lets point
@@ -49,12 +52,28 @@ export function guard(app: FastifyInstance, init: GuardInit, grants: Grants): vo
       if (checkOrigin(req, reply)) return
       checkToken(req, reply)
       done()
+      // of a stranger who may ask, as to sign in
+      if (req.grant == null) endBody(req, STRANGER_BODY_MS)
     } catch (err) {
+      // the answer is on its way, and nobody reads what else comes
+      reply.header('connection', 'close')
+      endBody(req, REFUSED_BODY_MS)
       done(err as Error)
     }
   })
 
-  function checkHost({ headers: { host } }: FastifyRequest): void {
+  /** A body that is not there by then ends with its connection: one byte a second would keep it for hours. */
+  function endBody({ raw }: FastifyRequest, ms: number): void {
+    if (raw.complete) return
+    const timer = setTimeout(() => raw.complete || raw.destroy(), ms)
+    raw.once('end', () => clearTimeout(timer))
+    raw.once('close', () => clearTimeout(timer))
+  }
+
+  function checkHost({ headers: { host }, raw }: FastifyRequest): void {
+    // a proxy before us may have taken the other one (RFC 9112, 3.2)
+    if ((raw.headersDistinct.host?.length ?? 0) > 1)
+      throw new RequestError('a request has one Host header, this one has more')
     if (isOurHost(host)) return
     throw new ForbiddenError(
       `Host ${String(host).slice(0, 100)} is not a name of this node; use localhost, or allow it with the setting gateway.serverNames`

@@ -41,4 +41,18 @@ describe('control socket', () => {
       await close()
     }
   })
+
+  it('takes texts with any character, and of any length', async () => {
+    const text = `a\u2028b\u2029c\rd\u0085${'é'.repeat(100_000)}`
+    const operations = { quote: async ({ spec }: { spec: string }) => ({ spec }) } as never as Operations
+    const close = await serveControl(folder, operations)
+    const client = await connectControl(folder)
+    try {
+      const answer = await client.quote({ spec: text }, { signal: AbortSignal.timeout(10_000) })
+      assert.deepEqual(answer, { spec: text })
+    } finally {
+      client.close()
+      await close()
+    }
+  })
 })

@@ -131,6 +131,10 @@ describe('node: SDK, tries', () => {
       status: 402
     })
     assert.equal(refused.seen.length, 1)
+    const late = await serve(problem(504, 'JobExpiredError'))
+    await using three = await connect({ url: late.url })
+    await assert.rejects(async () => three.map([1], 'x'), { name: 'JobExpiredError', status: 504 })
+    assert.equal(late.seen.length, 1)
     const cut = await serve(req => req.socket.destroy())
     await using two = await connect({ url: cut.url })
     await assert.rejects(two.transfer('somebody', 1n), { name: 'ControlError' })

@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { brotliCompressSync } from 'node:zlib'
@@ -57,6 +58,35 @@ describe('gateway: who may ask', () => {
     ])
       for (const path of ['/health', '/', '/docs', '/api/v1/network'])
         assert.equal((await ask(path, { ...known(), host })).status, 403, `${host} ${path}`)
+  })
+
+  /** What comes over a bare socket until the other end closes it. */
+  const raw = async (text: string): Promise<string> => {
+    const { port } = new URL(gateway.url!)
+    const socket = connect(Number(port), '127.0.0.1')
+    socket.on('error', () => undefined /* cut off is an end too */)
+    socket.write(text)
+    let answer = ''
+    socket.on('data', chunk => {
+      answer += chunk
+    })
+    await once(socket, 'close', { signal: AbortSignal.timeout(30_000) })
+    return answer
+  }
+
+  it('refuses two Host headers', async () => {
+    await start()
+    const answer = await raw(
+      'GET /health HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\nConnection: close\r\n\r\n'
+    )
+    assert.match(answer, /^HTTP\/1.1 400 /)
+  })
+
+  it('waits for no body of who has no token', async () => {
+    await start()
+    const begun =
+      'POST /api/v1/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{'
+    assert.match(await raw(begun), /^HTTP\/1.1 401 /)
   })
 
   it('answers pages of its own origin and of those that were allowed', async () => {
