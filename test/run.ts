@@ -10,14 +10,18 @@ const JOBS = 3
 /** Started first, longest first, so that none of them is left over at the end for one core. */
 const LONG = [
   'node/cli',
-  'integration/evil-workers',
-  'services/dashboard',
-  'ledger/kills',
-  'integration/jobs',
-  'integration/full-disk',
-  'integration/delegation',
   'integration/faults',
-  'node/sdk'
+  'integration/evil-workers',
+  'integration/jobs',
+  'integration/lifecycle',
+  'services/dashboard',
+  'integration/package',
+  'integration/full-disk',
+  'ledger/kills',
+  'node/alone',
+  'integration/delegation',
+  'ledger/processes',
+  'sandbox/hostile'
 ]
 
 const files = globSync('test/**/*.spec.ts').sort()
