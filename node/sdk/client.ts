@@ -16,7 +16,7 @@ import { ArtelError } from './errors.ts'
 import { type CallInit, createHttp, type Place } from './http.ts'
 import { createJob, type Submitted } from './job.ts'
 import { createServiceCalls, createServiceClients } from './services.ts'
-import { createStream } from './stream.ts'
+import { createStream, createWhole } from './stream.ts'
 import { createWatch } from './watch.ts'
 import { functionsAsText, revive } from './wire.ts'
 
@@ -114,6 +114,17 @@ export function createClient({
     rangeReduce: (task: object, options?: TaskOptions) => run({ type: 'range_reduce', ...task }, options),
     map: (items: Items<never>, fn: unknown, options?: TaskOptions) => list('map', items, fn, options),
     filter: (items, fn, options) => list('filter', items, fn, options),
+    sort: (items, key, { page, ...options } = {}) =>
+      createWhole<never>(
+        async () => {
+          const list = await Array.fromAsync(items)
+          return run(
+            { type: 'sort', items: list, ...(key == null ? {} : { key }) } as never,
+            options
+          ).result()
+        },
+        { page }
+      ),
     mapReduce: (items: unknown, map: unknown, reduce: unknown, options?: TaskOptions) =>
       run({ type: 'map_reduce', items, map, reduce } as never, options),
     matrix: (operation, a, b, options) =>

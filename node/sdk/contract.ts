@@ -41,6 +41,16 @@ export interface Artel extends AsyncDisposable {
     options?: TaskOptions & StreamOptions
   ): Stream<T>
 
+  /**
+   * The items in the order of `key(item)`, or of themselves; items of equal keys keep their order. One job, whose pages in
+   * order are what iterating gives.
+   */
+  sort<T>(
+    items: Items<T>,
+    key?: Author<(x: T, index: number) => string | number | boolean | bigint | Promise<string | number>>,
+    options?: TaskOptions & Pick<StreamOptions, 'page'> & { order?: 'ascending' | 'descending' }
+  ): Stream<T>
+
   /** `[key, value]` results are reduced per key, into pairs sorted by key. Anything else is one fold. */
   mapReduce<T, K extends string | number, V>(
     items: readonly T[],
@@ -281,6 +291,8 @@ interface Specs {
   range_reduce: RangeReduce
   map: TaskSettings & Context & { items?: readonly unknown[] | Reference; range?: Range; fn: AnyMap }
   filter: TaskSettings & Context & { items: readonly unknown[]; fn: AnyMap }
+  sort: TaskSettings &
+    Context & { items: readonly unknown[] | Reference; key?: AnyMap; order?: 'ascending' | 'descending' }
   map_reduce: TaskSettings &
     Context & {
       items: readonly unknown[] | Reference
@@ -305,7 +317,7 @@ export type ResultOf<S> = S extends { type: 'map'; fn: (...args: never[]) => inf
   ? Awaited<R>[]
   : S extends { type: 'map' }
     ? unknown[]
-    : S extends { type: 'filter'; items: readonly (infer T)[] }
+    : S extends { type: 'filter' | 'sort'; items: readonly (infer T)[] }
       ? T[]
       : S extends { type: 'range_reduce'; exact: true }
         ? bigint

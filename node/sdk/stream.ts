@@ -36,6 +36,28 @@ export function createStream<T, R>(init: StreamInit<T, R>): Stream<R> {
   }
 }
 
+/** A list that one job computes, also when it is iterated: its pages in order. */
+export function createWhole<R>(
+  run: () => Promise<R[]>,
+  { page = DEFAULT_PAGE }: StreamOptions = {}
+): Stream<R> {
+  if (!Number.isInteger(page) || page < 1)
+    throw new RangeError(`page must be a whole number above 0, got ${page}`)
+  let whole: Promise<R[]> | undefined
+  const all = (): Promise<R[]> => {
+    whole ??= run()
+    return whole
+  }
+  return {
+    // biome-ignore lint/suspicious/noThenProperty: awaited it gives the whole list
+    then: (onResult, onError) => all().then(onResult, onError),
+    async *[Symbol.asyncIterator]() {
+      const list = await all()
+      for (let at = 0; at < list.length; at += page) yield list.slice(at, at + page)
+    }
+  }
+}
+
 /**
  * Pages of results in order. At most `ahead` pages are under way or wait to be read; the source is not read further
  * than the next page. A page goes out when it is full, or when nothing is under way and the source is slow.

@@ -52,6 +52,16 @@ describe('node: SDK, against a node of its own', () => {
       assert.equal(longest, 'x'.repeat(12))
     })
 
+    it('sort, awaited and page by page', async () => {
+      const words = ['pear', 'fig', 'apple', 'kiwi', 'date']
+      const byLength = artel.sort(words, word => word.length)
+      assert.deepEqual(await byLength, ['fig', 'pear', 'kiwi', 'date', 'apple'])
+      const pages: number[][] = []
+      for await (const page of artel.sort([3, 1, 2], undefined, { page: 2, order: 'descending' }))
+        pages.push(page)
+      assert.deepEqual(pages, [[3, 2], [1]])
+    })
+
     it('map and filter', async () => {
       const words = ['a', 'bb', 'ccc']
       assert.deepEqual(await artel.map(words, (word, index) => word.length + index), [1, 3, 5])
