@@ -125,14 +125,19 @@ export function createPower(context: Context): Power {
       await context.note(uuid, 'powered-down')
       return
     }
-    switch (handle.step({ ...machine })) {
+    switch (handle.step(machine)) {
       case 'start':
-        handle.operation = 'start'
-        try {
-          await context.hold('host', machine, 'restart', () => launch(machine))
-        } finally {
-          handle.operation = undefined
-        }
+        await context.hold('host', machine, 'restart', async () => {
+          // whoever held it until now may have wanted something else
+          const current = await records.machineByUuid(db, uuid)
+          if (current === undefined || handle.step(current) !== 'start') return
+          handle.operation = 'start'
+          try {
+            await launch(current)
+          } finally {
+            handle.operation = undefined
+          }
+        })
         break
       case 'attach':
         await handle.attach()

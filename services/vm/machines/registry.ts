@@ -297,7 +297,8 @@ export function createRegistry(context: Context, power: Power): Registry {
       if (machine === undefined) throw new NotFoundError(`there is no removed machine ${id}`)
       if ((await records.ownMachine(db, caller, id)) !== undefined)
         throw new ExistsError(`there is a new machine ${id}; remove it first`)
-      await db.transaction(queries => records.reviveMachine(queries, machine.uuid))
+      const taken = await db.transaction(queries => records.reviveMachine(queries, machine.uuid))
+      if (taken !== undefined) throw new ExistsError(`there is a new disk ${taken}; remove it first`)
       await context.note(machine.uuid, 'restored')
     },
     async listDisks(caller) {

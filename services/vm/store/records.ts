@@ -130,18 +130,22 @@ export async function retireMachine(db: Queries, uuid: Uuid, now: number): Promi
   await db.query(`UPDATE disks SET active = 0, removed_at = $2 WHERE machine = $1 AND active = 1`, uuid, now)
 }
 
-/** Out of the trash. False where the owner has since taken the name again. */
-export async function reviveMachine(db: Queries, uuid: Uuid): Promise<void> {
-  const removed = await db.query('SELECT removed_at FROM machines WHERE uuid = $1', uuid)
+/** Out of the trash. The id of a disk whose name its owner has taken again meanwhile: then nothing is changed. */
+export async function reviveMachine(db: Queries, uuid: Uuid): Promise<string | undefined> {
+  // disks that were removed before the machine stay where they are
+  const along = `machine = $1 AND removed_at = (SELECT removed_at FROM machines WHERE uuid = $1)`
+  const [taken] = await db.query<{ id: string }>(
+    `SELECT id FROM disks AS gone WHERE ${along} AND EXISTS (
+       SELECT 1 FROM disks WHERE disks.owner = gone.owner AND disks.id = gone.id AND disks.active = 1)`,
+    uuid
+  )
+  if (taken !== undefined) return taken.id
+  await db.query(`UPDATE disks SET active = 1, removed_at = NULL WHERE ${along}`, uuid)
   await db.query(
     `UPDATE machines SET active = 1, desired = 'stopped', removed_at = NULL WHERE uuid = $1`,
     uuid
   )
-  // disks that were removed before the machine stay where they are
-  await db.query(
-    'UPDATE disks SET active = 1, removed_at = NULL WHERE machine = $1 AND removed_at = $2',
-    ...[uuid, removed[0]!.removed_at!]
-  )
+  return undefined
 }
 
 /** The last removed machine of this owner and id that is still in the trash. */
