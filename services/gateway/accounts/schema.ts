@@ -114,5 +114,9 @@ export const roleRow = z.strictObject({
   name: role,
   scopes: z.array(z.string().max(64)).max(100)
 })
-export const roles = z.object({ items: z.array(roleRow) })
+export const roles = z.object({
+  items: z.array(roleRow),
+  scopes: z.array(z.string()).describe('those that there are to give')
+})
+export type Roles = z.infer<typeof roles>
 export type Role = z.infer<typeof roleRow>

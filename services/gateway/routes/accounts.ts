@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import * as wire from '../accounts/schema.ts'
 import { type App, type Context, problems } from '../app.ts'
+import { SCOPES } from '../schema.ts'
 
 const tags = ['accounts']
 const config = { scope: 'admin' } as const
@@ -195,7 +196,8 @@ export function accountRoutes(app: App, { accounts }: Context): void {
       response: { 200: wire.roles, ...problems }
     },
     handler: async () => ({
-      items: accounts.roles().map(({ name, scopes }) => ({ name, scopes: [...scopes] }))
+      items: accounts.roles().map(({ name, scopes }) => ({ name, scopes: [...scopes] })),
+      scopes: SCOPES.filter(scope => scope !== 'admin')
     })
   })
 

@@ -4,7 +4,16 @@ import { useSyncExternalStore } from 'react'
  * Pages live behind the hash, so that the node serves one file and needs no list of pages.
  */
 
-export const PAGES = ['overview', 'jobs', 'compose', 'ledger', 'contribute', 'services'] as const
+export const PAGES = [
+  'overview',
+  'jobs',
+  'compose',
+  'ledger',
+  'contribute',
+  'services',
+  'accounts',
+  'account'
+] as const
 export type PageName = (typeof PAGES)[number]
 
 export interface Route {

@@ -8,29 +8,29 @@ import {
   NavLink,
   Text,
   Tooltip,
-  useMantineColorScheme,
   VisuallyHidden
 } from '@mantine/core'
 import {
   CirclePlus,
+  CircleUserRound,
   Gauge,
   HandHeart,
   LayoutGrid,
   ListChecks,
-  Moon,
-  Sun,
-  SunMoon,
+  Users,
   Wallet,
   WifiOff
 } from 'lucide-react'
 import { lazy, Suspense, useEffect, useRef } from 'react'
 import { useLive, useLiveSource } from './api/live.ts'
+import { may, opens, useMe } from './api/me.ts'
 import type { Key } from './i18n/en.ts'
 import { useTexts } from './i18n/i18n.tsx'
 import { OverviewPage } from './pages/overview.tsx'
 import { Boundary } from './parts/boundary.tsx'
 import { Loading } from './parts/page.tsx'
-import { href, PAGES, type PageName, useRoute } from './router.ts'
+import { LanguageSwitch, SchemeSwitch } from './parts/switches.tsx'
+import { href, PAGES, type PageName, type Route, useRoute } from './router.ts'
 
 const LOADS = {
   jobs: () => import('./pages/jobs.tsx'),
@@ -38,7 +38,9 @@ const LOADS = {
   compose: () => import('./pages/compose.tsx'),
   ledger: () => import('./pages/ledger.tsx'),
   contribute: () => import('./pages/contribute.tsx'),
-  services: () => import('./pages/services.tsx')
+  services: () => import('./pages/services.tsx'),
+  accounts: () => import('./pages/accounts.tsx'),
+  account: () => import('./pages/account.tsx')
 }
 const JobsPage = lazy(LOADS.jobs)
 const JobPage = lazy(LOADS.job)
@@ -46,6 +48,8 @@ const ComposePage = lazy(LOADS.compose)
 const LedgerPage = lazy(LOADS.ledger)
 const ContributePage = lazy(LOADS.contribute)
 const ServicesPage = lazy(LOADS.services)
+const AccountsPage = lazy(LOADS.accounts)
+const AccountPage = lazy(LOADS.account)
 /** After the first page has settled: the others are there at a click, also when the node is gone by then. */
 const PRELOAD_AFTER_MS = 2000
 
@@ -55,13 +59,21 @@ const ICONS: Record<PageName, typeof Gauge> = {
   compose: CirclePlus,
   ledger: Wallet,
   contribute: HandHeart,
-  services: LayoutGrid
+  services: LayoutGrid,
+  accounts: Users,
+  account: CircleUserRound
 }
 export const pageTitle = (page: PageName): Key => `nav.${page}`
 
 export function Shell() {
   const { t, format } = useTexts()
-  const { page, id } = useRoute()
+  const me = useMe()
+  const pages = PAGES.filter(name => opens(me, name))
+  // one's own account is behind the picture above
+  const tabs = pages.filter(name => name !== 'account')
+  const route = useRoute()
+  const { page, id }: Route = pages.includes(route.page) ? route : { page: pages[0] ?? 'account' }
+  const isReader = may(me, 'read')
   const balance = useLive(state => state.balance)
   const main = useRef<HTMLElement>(null)
   const isFirst = useRef(true)
@@ -87,8 +99,8 @@ export function Shell() {
   return (
     <AppShell
       header={{ height: 56 }}
-      navbar={{ width: 216, breakpoint: 'sm', collapsed: { mobile: true } }}
-      footer={{ height: { base: 60, sm: 0 } }}
+      navbar={{ width: 216, breakpoint: 'sm', collapsed: { mobile: true, desktop: tabs.length === 0 } }}
+      footer={{ height: { base: 60, sm: 0 }, collapsed: tabs.length === 0 }}
       padding={{ base: 'sm', sm: 'lg' }}
     >
       <button type="button" className="skip" onClick={() => main.current?.focus()}>
@@ -96,7 +108,7 @@ export function Shell() {
       </button>
       <AppShell.Header bg="var(--artel-card)">
         <Group h="100%" px={{ base: 'sm', sm: 'lg' }} justify="space-between" wrap="nowrap">
-          <a href={href('overview')} style={{ color: 'inherit', textDecoration: 'none' }}>
+          <a href={href(pages[0] ?? 'account')} style={{ color: 'inherit', textDecoration: 'none' }}>
             <Group gap={10} wrap="nowrap">
               <img src="./favicon.svg" alt="" width={28} height={28} />
               <Text fw={700} fz="lg">
@@ -118,14 +130,28 @@ export function Shell() {
                 <VisuallyHidden>{t('shell.balance')}</VisuallyHidden>
               </Button>
             )}
-            <ConnectionDot />
+            {isReader && <ConnectionDot />}
+            {me.account != null && (
+              <Tooltip label={me.account.name}>
+                <ActionIcon
+                  component="a"
+                  href={href('account')}
+                  variant="default"
+                  size="lg"
+                  radius="xl"
+                  aria-label={t('shell.account', { name: me.account.name })}
+                >
+                  <CircleUserRound size="1.125rem" aria-hidden />
+                </ActionIcon>
+              </Tooltip>
+            )}
             <LanguageSwitch />
             <SchemeSwitch />
           </Group>
         </Group>
       </AppShell.Header>
       <AppShell.Navbar p="sm" bg="var(--artel-card)" aria-label={t('shell.pages')} visibleFrom="sm">
-        {PAGES.map(name => {
+        {tabs.map(name => {
           const Icon = ICONS[name]
           return (
             <NavLink
@@ -153,7 +179,7 @@ export function Shell() {
       </AppShell.Main>
       <AppShell.Footer hiddenFrom="sm" bg="var(--artel-card)">
         <Group component="nav" aria-label={t('shell.pages')} h="100%" gap={0} wrap="nowrap" align="stretch">
-          {PAGES.map(name => {
+          {tabs.map(name => {
             const Icon = ICONS[name]
             return (
               <a
@@ -187,6 +213,10 @@ function Page({ page, id }: { page: PageName; id: string | undefined }) {
       return <ContributePage />
     case 'services':
       return <ServicesPage service={id} />
+    case 'accounts':
+      return <AccountsPage />
+    case 'account':
+      return <AccountPage />
   }
 }
 
@@ -229,45 +259,5 @@ function ConnectionBanner() {
         </Alert>
       )}
     </div>
-  )
-}
-
-export function LanguageSwitch() {
-  const { t, language, setLanguage } = useTexts()
-  return (
-    <ActionIcon
-      variant="default"
-      size="lg"
-      radius="xl"
-      aria-label={t('shell.language')}
-      onClick={() => setLanguage(language === 'en' ? 'ru' : 'en')}
-    >
-      <Text span fz="xs" fw={600}>
-        {language === 'en' ? 'EN' : 'РУ'}
-      </Text>
-    </ActionIcon>
-  )
-}
-
-const SCHEMES = { auto: 'light', light: 'dark', dark: 'auto' } as const
-const SCHEME_ICONS = { auto: SunMoon, light: Sun, dark: Moon }
-
-export function SchemeSwitch() {
-  const { t } = useTexts()
-  const { colorScheme, setColorScheme } = useMantineColorScheme()
-  const Icon = SCHEME_ICONS[colorScheme]
-  const label = t('shell.scheme', { scheme: t(`scheme.${colorScheme}`) })
-  return (
-    <Tooltip label={label}>
-      <ActionIcon
-        variant="default"
-        size="lg"
-        radius="xl"
-        aria-label={label}
-        onClick={() => setColorScheme(SCHEMES[colorScheme])}
-      >
-        <Icon size="1.125rem" aria-hidden />
-      </ActionIcon>
-    </Tooltip>
   )
 }

@@ -1,5 +1,5 @@
 import type { Problem } from '../../../schema.ts'
-import { token } from './token.ts'
+import { COOKIE, token } from './token.ts'
 
 const DEADLINE_MS = 30_000
 
@@ -28,7 +28,7 @@ export interface CallOptions {
   signal?: AbortSignal
 }
 
-/** Calls /api/v1 with the token. Throws ProblemError or UnreachableError; a refused token is forgotten. */
+/** Calls /api/v1 with the token or the cookie of the session. Throws ProblemError or UnreachableError; a refused token is forgotten. */
 export async function call<T>(path: string, options: CallOptions = {}): Promise<T> {
   const { method = 'GET', body, headers = {}, signal } = options
   const secret = token.get()
@@ -39,22 +39,24 @@ export async function call<T>(path: string, options: CallOptions = {}): Promise<
       method,
       headers: {
         accept: 'application/json',
-        ...(secret == null ? {} : { authorization: `Bearer ${secret}` }),
+        ...(secret == null || secret === COOKIE ? {} : { authorization: `Bearer ${secret}` }),
         ...(body == null ? {} : { 'content-type': 'application/json' }),
         ...headers
       },
       body: body == null ? undefined : JSON.stringify(body),
       signal: signal == null ? deadline : AbortSignal.any([signal, deadline]),
       cache: 'no-store',
-      credentials: 'omit'
+      // for the cookie of the session; where there is a token, that counts
+      credentials: 'same-origin'
     })
-    if (response.ok) return (await response.json()) as T
+    if (response.ok) return (response.status === 204 ? undefined : await response.json()) as T
   } catch (err) {
     if (signal?.aborted === true) throw err
     throw new UnreachableError((err as Error).message)
   }
   const problem = await problemOf(response)
-  if (response.status === 401) token.refuse(secret)
+  // other errors of this status are about a password or a code
+  if (problem.title === 'UnauthorizedError') token.refuse(secret)
   throw problem
 }
 

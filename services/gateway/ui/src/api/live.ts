@@ -1,6 +1,7 @@
 import { createContext, useContext, useSyncExternalStore } from 'react'
 import type { Balance, Event, JobReport, PeerRow, Progress, Stats } from '../../../schema.ts'
 import { call } from './client.ts'
+import { COOKIE } from './token.ts'
 
 const PROTOCOL = 'artel.v1'
 const RETRY_MS = [500, 1000, 2000, 4000]
@@ -31,7 +32,8 @@ export interface Live {
   close(): void
 }
 
-export function createLive(secret: string): Live {
+/** `isAllowed`: who may not read is told nothing, and asks for nothing. */
+export function createLive(secret: string, isAllowed: boolean): Live {
   let state: LiveState = {
     connection: 'connecting',
     peers: undefined,
@@ -62,7 +64,7 @@ export function createLive(secret: string): Live {
     window.clearTimeout(timer)
     const url = new URL('/api/v1/events', window.location.href)
     url.protocol = url.protocol.replace('http', 'ws')
-    const mine = new WebSocket(url, [PROTOCOL, `bearer.${secret}`])
+    const mine = new WebSocket(url, secret === COOKIE ? [PROTOCOL] : [PROTOCOL, `bearer.${secret}`])
     socket = mine
     hear()
     mine.onopen = () => {
@@ -87,7 +89,7 @@ export function createLive(secret: string): Live {
 
   /** A browser does not say why a WebSocket was refused; a request does, and a refused token is forgotten there. */
   function tryAgain(): void {
-    call('/credits/balance').then(
+    call('/session').then(
       () => isClosed || open(),
       () => {
         if (isClosed) return
@@ -104,7 +106,7 @@ export function createLive(secret: string): Live {
     else if (event.type === 'progress') update({ progress: withProgress(state.progress, event.progress) })
   }
 
-  open()
+  if (isAllowed) open()
   return {
     state: () => state,
     subscribe(changed) {

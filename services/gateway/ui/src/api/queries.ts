@@ -1,4 +1,5 @@
 import { QueryClient, useQuery } from '@tanstack/react-query'
+import type { Account, Invitation, Me, Roles, Session } from '../../../accounts/schema.ts'
 import type {
   Balance,
   Contribution,
@@ -56,6 +57,21 @@ const get =
 const part = encodeURIComponent
 const SLOW_MS = 10_000
 const QUICK_MS = 1000
+
+export const useMeQuery = () =>
+  useQuery({ queryKey: ['me'], queryFn: get<Me>('/session'), staleTime: Number.POSITIVE_INFINITY })
+type Items<T> = { items: T[] }
+export const useAccounts = () =>
+  useQuery({ queryKey: ['accounts'], queryFn: get<Items<Account>>('/accounts') })
+export const useInvitations = () =>
+  useQuery({ queryKey: ['invitations'], queryFn: get<Items<Invitation>>('/invitations') })
+export const useRoles = () => useQuery({ queryKey: ['roles'], queryFn: get<Roles>('/roles') })
+export const useSessions = (isOwn: boolean) =>
+  useQuery({
+    queryKey: ['sessions', isOwn],
+    queryFn: get<Items<Session>>(isOwn ? '/account/sessions' : '/sessions'),
+    refetchInterval: SLOW_MS
+  })
 
 export const useNetwork = () =>
   useQuery({ queryKey: ['network'], queryFn: get<Network>('/network'), refetchInterval: SLOW_MS })

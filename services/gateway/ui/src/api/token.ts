@@ -1,40 +1,71 @@
 import { useSyncExternalStore } from 'react'
 
 const KEY = 'artel.token'
+const SIGNED_IN = 'artel.signedIn'
+/** Stands for the session whose cookie no script can read. */
+export const COOKIE = 'cookie'
 const listeners = new Set<() => void>()
-let refused = false
+let refused: 'token' | 'session' | undefined
+let invitation: string | null = null
 
-/** Lasts as long as the tab: the token is a password of this node. */
+function tell(): void {
+  for (const listener of listeners) listener()
+}
+
+/** With what the dashboard asks: a token, which lasts as long as the tab, or the session of who signed in. */
 export const token = {
-  get: (): string | null => sessionStorage.getItem(KEY),
+  get: (): string | null =>
+    sessionStorage.getItem(KEY) ?? (localStorage.getItem(SIGNED_IN) == null ? null : COOKIE),
   set(value: string): void {
-    refused = false
+    refused = undefined
     sessionStorage.setItem(KEY, value.trim())
-    for (const listener of listeners) listener()
+    tell()
+  },
+  /** the node has set the cookie */
+  signIn(): void {
+    refused = undefined
+    invitation = null
+    sessionStorage.removeItem(KEY)
+    localStorage.setItem(SIGNED_IN, 'yes')
+    tell()
+  },
+  leave(): void {
+    sessionStorage.removeItem(KEY)
+    localStorage.removeItem(SIGNED_IN)
+    tell()
   },
   /** the node did not take it */
   refuse(value: string | null): void {
     // an answer to a request with an older token says nothing about the one now
-    if (value !== token.get()) return
-    refused = value != null
-    sessionStorage.removeItem(KEY)
-    for (const listener of listeners) listener()
+    if (value == null || value !== token.get()) return
+    refused = value === COOKIE ? 'session' : 'token'
+    token.leave()
   },
-  wasRefused: (): boolean => refused
+  refused: () => refused,
+  /** the code of an invitation that was opened and not accepted yet */
+  invitation: (): string | null => invitation,
+  dropInvitation(): void {
+    invitation = null
+    tell()
+  }
 }
 
-/** Takes the token out of `#token=…`, so that it stands neither in the address nor in the history. */
+/** Takes `#token=…` or `#invite=…` out of the address, so that it stands neither there nor in the history. */
 export function takeTokenFromAddress(): void {
-  const found = /^#token=([\w.~-]+)/.exec(window.location.hash)?.[1]
+  const [, kind, found] = /^#(token|invite)=([\w.~-]+)/.exec(window.location.hash) ?? []
   if (found == null) return
-  token.set(found)
-  window.history.replaceState(null, '', `${window.location.pathname}#/overview`)
+  if (kind === 'invite') {
+    invitation = found
+    tell()
+  } else token.set(found)
+  window.history.replaceState(null, '', `${window.location.pathname}#/`)
   window.dispatchEvent(new HashChangeEvent('hashchange'))
 }
 
-export function useToken(): string | null {
-  return useSyncExternalStore(changed => {
-    listeners.add(changed)
-    return () => listeners.delete(changed)
-  }, token.get)
+function subscribe(changed: () => void): () => void {
+  listeners.add(changed)
+  return () => listeners.delete(changed)
 }
+
+export const useToken = (): string | null => useSyncExternalStore(subscribe, token.get)
+export const useInvitation = (): string | null => useSyncExternalStore(subscribe, token.invitation)

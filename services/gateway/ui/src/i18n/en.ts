@@ -1,5 +1,8 @@
+import { people } from './en-people.ts'
+
 /** Every text of the dashboard; the type of its keys is what other languages must have. */
 export const en = {
+  ...people,
   'nav.overview': 'Overview',
   'nav.jobs': 'Jobs',
   'nav.compose': 'Compose',

@@ -1,6 +1,8 @@
 import type { Dictionary } from './en.ts'
+import { people } from './ru-people.ts'
 
 export const ru: Dictionary = {
+  ...people,
   'nav.overview': 'Обзор',
   'nav.jobs': 'Задачи',
   'nav.compose': 'Создать',

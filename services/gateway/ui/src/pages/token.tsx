@@ -1,56 +1,79 @@
-import { Alert, Button, Center, Group, PasswordInput, Stack, Text, Title } from '@mantine/core'
-import { KeyRound } from 'lucide-react'
+import { Alert, Button, PasswordInput, Stack, Tabs, Text } from '@mantine/core'
+import { QueryClientProvider } from '@tanstack/react-query'
+import { KeyRound, UserRound } from 'lucide-react'
 import { useState } from 'react'
+import { createQueries } from '../api/queries.ts'
 import { token } from '../api/token.ts'
 import { useTexts } from '../i18n/i18n.tsx'
-import { LanguageSwitch, SchemeSwitch } from '../shell.tsx'
+import { EntryCard, SignIn } from '../people/sign-in.tsx'
 
-/** Asks for the token: there is none, or the node refused it. */
+/** Which way was taken last. */
+const WAY = 'artel.way'
+
+/** Asks who comes: there is no token or session, or the node refused it. */
 export function TokenPage() {
+  const { t } = useTexts()
+  const [queries] = useState(createQueries)
+  const refused = token.refused()
+  return (
+    <EntryCard>
+      {refused != null && (
+        <Alert color="red" variant="light" role="alert" title={t(`${refused}.refusedTitle`)}>
+          {t(`${refused}.refused`)}
+        </Alert>
+      )}
+      <Tabs
+        defaultValue={localStorage.getItem(WAY) ?? 'token'}
+        onChange={way => localStorage.setItem(WAY, way ?? 'token')}
+        keepMounted={false}
+      >
+        <Tabs.List grow mb="md" aria-label={t('signIn.ways')}>
+          <Tabs.Tab value="token" leftSection={<KeyRound size={16} aria-hidden />}>
+            {t('token.way')}
+          </Tabs.Tab>
+          <Tabs.Tab value="name" leftSection={<UserRound size={16} aria-hidden />}>
+            {t('signIn.way')}
+          </Tabs.Tab>
+        </Tabs.List>
+        <Tabs.Panel value="token">
+          <EnterToken />
+        </Tabs.Panel>
+        <Tabs.Panel value="name">
+          <QueryClientProvider client={queries}>
+            <SignIn />
+          </QueryClientProvider>
+        </Tabs.Panel>
+      </Tabs>
+    </EntryCard>
+  )
+}
+
+function EnterToken() {
   const { t } = useTexts()
   const [value, setValue] = useState('')
   return (
-    <Center component="main" mih="100dvh" p="md">
-      <form
-        className="card"
-        style={{ width: 'min(100%, 27rem)', padding: '1.75rem' }}
-        onSubmit={event => {
-          event.preventDefault()
-          if (value.trim() !== '') token.set(value)
-        }}
-      >
-        <Stack>
-          <Group justify="space-between" wrap="nowrap">
-            <Group gap={10} wrap="nowrap">
-              <img src="./favicon.svg" alt="" width={32} height={32} />
-              <Title order={1}>Artel</Title>
-            </Group>
-            <Group gap="xs" wrap="nowrap">
-              <LanguageSwitch />
-              <SchemeSwitch />
-            </Group>
-          </Group>
-          {token.wasRefused() && (
-            <Alert color="red" variant="light" role="alert" title={t('token.refusedTitle')}>
-              {t('token.refused')}
-            </Alert>
-          )}
-          <Text size="sm">{t('token.explain')}</Text>
-          <PasswordInput
-            label={t('token.label')}
-            description={t('token.where')}
-            value={value}
-            onChange={event => setValue(event.currentTarget.value)}
-            leftSection={<KeyRound size={16} aria-hidden />}
-            autoComplete="off"
-            visibilityToggleButtonProps={{ 'aria-label': t('token.show'), tabIndex: 0, 'aria-hidden': false }}
-            data-autofocus
-          />
-          <Button type="submit" disabled={value.trim() === ''}>
-            {t('token.enter')}
-          </Button>
-        </Stack>
-      </form>
-    </Center>
+    <form
+      onSubmit={event => {
+        event.preventDefault()
+        if (value.trim() !== '') token.set(value)
+      }}
+    >
+      <Stack>
+        <Text size="sm">{t('token.explain')}</Text>
+        <PasswordInput
+          label={t('token.label')}
+          description={t('token.where')}
+          value={value}
+          onChange={event => setValue(event.currentTarget.value)}
+          leftSection={<KeyRound size={16} aria-hidden />}
+          autoComplete="off"
+          visibilityToggleButtonProps={{ 'aria-label': t('token.show'), tabIndex: 0, 'aria-hidden': false }}
+          data-autofocus
+        />
+        <Button type="submit" disabled={value.trim() === ''}>
+          {t('token.enter')}
+        </Button>
+      </Stack>
+    </form>
   )
 }

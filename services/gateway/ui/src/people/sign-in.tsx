@@ -1,0 +1,132 @@
+import { Button, Group, PasswordInput, Stack, TextInput, Title } from '@mantine/core'
+import { useMutation } from '@tanstack/react-query'
+import { type ReactNode, useState } from 'react'
+import type { SignedIn } from '../../../accounts/schema.ts'
+import { call, ProblemError } from '../api/client.ts'
+import { token } from '../api/token.ts'
+import { useTexts } from '../i18n/i18n.tsx'
+import { Problem } from '../parts/page.tsx'
+import { LanguageSwitch, SchemeSwitch } from '../parts/switches.tsx'
+
+/** The card in the middle of an otherwise empty page, before somebody is let in. */
+export function EntryCard({ children }: { children: ReactNode }) {
+  return (
+    <main className="entry">
+      <div className="card" style={{ width: 'min(100%, 27rem)', padding: '1.75rem' }}>
+        <Stack>
+          <Group justify="space-between" wrap="nowrap">
+            <Group gap={10} wrap="nowrap">
+              <img src="./favicon.svg" alt="" width={32} height={32} />
+              <Title order={1}>Artel</Title>
+            </Group>
+            <Group gap="xs" wrap="nowrap">
+              <LanguageSwitch />
+              <SchemeSwitch />
+            </Group>
+          </Group>
+          {children}
+        </Stack>
+      </div>
+    </main>
+  )
+}
+
+export interface PasswordProps {
+  label: string
+  description?: string
+  value: string
+  onChange(value: string): void
+  /** tells password managers what it is */
+  kind: 'current-password' | 'new-password'
+  error?: string
+}
+
+export function Password({ kind, onChange, ...props }: PasswordProps) {
+  const { t } = useTexts()
+  return (
+    <PasswordInput
+      {...props}
+      required
+      autoComplete={kind}
+      onChange={event => onChange(event.currentTarget.value)}
+      visibilityToggleButtonProps={{ 'aria-label': t('signIn.show'), tabIndex: 0, 'aria-hidden': false }}
+    />
+  )
+}
+
+export interface CodeProps {
+  label?: string
+  value: string
+  onChange(value: string): void
+}
+
+/** The six digits of an authenticator app. */
+export function Code({ label, value, onChange }: CodeProps) {
+  const { t } = useTexts()
+  return (
+    <TextInput
+      label={label ?? t('signIn.code')}
+      description={t('signIn.codeHint')}
+      required
+      inputMode="numeric"
+      autoComplete="one-time-code"
+      maxLength={7}
+      value={value}
+      onChange={event => onChange(event.currentTarget.value)}
+      data-autofocus
+    />
+  )
+}
+
+/** Name and password, and the code where the node asks for one. */
+export function SignIn() {
+  const { t } = useTexts()
+  const [name, setName] = useState('')
+  const [password, setPassword] = useState('')
+  const [code, setCode] = useState<string>()
+  const signIn = useMutation({
+    mutationFn: () =>
+      call<SignedIn>('/session', {
+        method: 'POST',
+        body: { name, password, inBrowser: true, ...(code ? { code } : {}) }
+      }),
+    onSuccess: token.signIn,
+    onError: error => {
+      if (isCodeMissing(error)) setCode('')
+    }
+  })
+  const problem = signIn.error != null && !isCodeMissing(signIn.error) ? signIn.error : undefined
+  return (
+    <form
+      onSubmit={event => {
+        event.preventDefault()
+        signIn.mutate()
+      }}
+    >
+      <Stack>
+        <TextInput
+          label={t('signIn.name')}
+          required
+          autoComplete="username"
+          value={name}
+          onChange={event => setName(event.currentTarget.value)}
+        />
+        <Password
+          label={t('signIn.password')}
+          description={t('signIn.forgotten')}
+          kind="current-password"
+          value={password}
+          onChange={setPassword}
+        />
+        {code != null && <Code value={code} onChange={setCode} />}
+        {problem != null && <Problem error={problem} />}
+        <Button type="submit" loading={signIn.isPending}>
+          {t('signIn.enter')}
+        </Button>
+      </Stack>
+    </form>
+  )
+}
+
+const isCodeMissing = (error: Error): boolean =>
+  error instanceof ProblemError && error.title === 'SecondFactorError'
