@@ -95,7 +95,9 @@ describe('bootstrap: libp2p and Helia', () => {
     const received = new Promise<string>(resolve => {
       pubsub.addEventListener('message', event => resolve(event.detail.topic), { once: true })
     })
-    await node.libp2p.services.pubsub.publish(offers, Buffer.from('offer'))
+    const ours = node.libp2p.services.pubsub
+    await until(() => ours.getSubscribers(offers).length === 1, 'the node knows of the seed’s')
+    await ours.publish(offers, Buffer.from('offer'))
     assert.equal(await received, offers)
   })
 
