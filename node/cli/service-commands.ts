@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import {
   bytes,
@@ -47,8 +48,8 @@ function operationCommand(service: string, name: string, operation: Operation): 
   return command.action((...given: unknown[]) => {
     const options = given[inOrder.length] as NodeOptions
     const values = Object.fromEntries([
-      ...inOrder.map((argument, i) => [argument, given[i]]),
-      ...fields.map(({ name: field }) => [field, options[field]])
+      ...fields.map(({ name: field }) => [field, options[field]]),
+      ...inOrder.map((argument, i) => [argument, given[i]])
     ])
     const request = Object.fromEntries(
       fields
@@ -92,7 +93,8 @@ const read = (field: Field, value: unknown): unknown =>
   Array.isArray(value)
     ? value.map(item => fromText({ type: field.items ?? 'string' }, item as string))
     : typeof value === 'string'
-      ? fromText(field, value)
+      ? // the node stands in another folder
+        fromText(field, field.isPath === true ? resolve(value) : value)
       : value
 
 const kebab = (name: string): string => name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)

@@ -82,7 +82,7 @@ export const declaration = declare({
     add: operation({
       summary: 'Share a file or folder of this machine',
       input: z.object({
-        path: z.string().min(1).max(4096).describe('of the file or folder'),
+        path: z.string().min(1).max(4096).describe('of the file or folder').meta({ isPath: true }),
         name: z.string().max(300).optional().describe('default: that of the file'),
         replicas: replicas.optional().describe('copies on other nodes')
       }),
@@ -101,7 +101,7 @@ export const declaration = declare({
       summary: 'Write a shared file or folder to a path of this machine',
       input: z.object({
         file,
-        path: z.string().min(1).max(4096).describe('must not be there yet'),
+        path: z.string().min(1).max(4096).describe('must not be there yet').meta({ isPath: true }),
         version: z.int().positive().optional().describe('of a name; default: the newest')
       }),
       output: info,
@@ -109,7 +109,7 @@ export const declaration = declare({
       http: { method: 'POST', path: '/files/to-path' },
       // it writes wherever the node may write
       scope: 'files:admin',
-      command: { arguments: ['file', 'path'], examples: ['files get holiday.jpg /tmp/holiday.jpg'] }
+      command: { arguments: ['file', 'path'], examples: ['files get holiday.jpg ./holiday.jpg'] }
     }),
     upload: operation({
       summary: 'Share the bytes of the body',

@@ -11,6 +11,8 @@ export interface Field {
   default?: unknown
   description: string
   isRequired: boolean
+  /** a path of this machine, by `meta({ isPath: true })`: the command line makes it absolute */
+  isPath?: boolean
 }
 
 interface JsonSchema {
@@ -19,6 +21,7 @@ interface JsonSchema {
   items?: JsonSchema
   default?: unknown
   description?: string
+  isPath?: boolean
   properties?: Record<string, JsonSchema>
   required?: string[]
 }
@@ -39,6 +42,7 @@ export function fieldsOf(input: z.ZodObject): Field[] {
     ...(field.enum == null ? {} : { choices: field.enum }),
     ...(field.default === undefined ? {} : { default: field.default }),
     description: field.description ?? '',
+    ...(field.isPath === true ? { isPath: true } : {}),
     isRequired: required.includes(name)
   }))
 }
