@@ -1,6 +1,7 @@
 import type { Context, Isolate, Reference, Script } from 'isolated-vm'
 import type { Program } from './contract.ts'
 import type { OPERATION } from './isolate-main.ts'
+import type { Keeping } from './stateless.ts'
 
 /** What the parent sends to load a program: JSON, then the bytes of the context and of the WebAssembly module. */
 export interface LoadMessage {
@@ -13,8 +14,8 @@ export interface LoadMessage {
   functions: Record<string, SourceText>
   /** evaluating these texts runs nothing of the author's, so it may be done ahead */
   eager: boolean
-  /** the program can keep nothing from one call to the next (stateless.ts), so its context may serve again */
-  stateless: boolean
+  /** what the program can keep from one item to the next (stateless.ts): unless `something`, its context may serve again */
+  keeps: Keeping
   /** name of the function that a WebAssembly module exports */
   export: string
   contextBytes: number
@@ -183,7 +184,8 @@ export function childMain(
       contextBytes && share(contextBytes),
       moduleBytes && share(moduleBytes),
       message.export,
-      message.outputBytes
+      message.outputBytes,
+      message.keeps === 'nothing-frozen'
     )
   }
 
@@ -228,7 +230,7 @@ export function childMain(
       flush(done, to)
       done = to
     }
-    if (message.stateless) {
+    if (message.keeps !== 'something') {
       next = made
     } else {
       drop(made)

@@ -9,7 +9,7 @@ export const OPERATION = {
   buffers: 0,
   /** (name, factory): one more function of the author's */
   addFunction: 1,
-  /** (kind, task factory, driver, context bytes, module bytes, export name, most bytes of an output) */
+  /** (kind, task factory, driver, context bytes, module bytes, export name, most bytes of an output, freeze) */
   load: 2,
   /** (from, to): works on these inputs. Returns while an async one is pending; microtasks then carry on */
   run: 3,
@@ -21,7 +21,12 @@ export const OPERATION = {
   problem: 6
 } as const
 
-type Factory = (pow: Realm['pow'], powAssign: Realm['powAssign']) => unknown
+/** What evaluates to the author's function. `onItem` takes what sets the `globalThis` that the author's text sees. */
+type Factory = (
+  pow: Realm['pow'],
+  powAssign: Realm['powAssign'],
+  onItem: (set: (scope: object) => void) => void
+) => unknown
 
 /**
  * Runs inside the isolate as the first code of every context, by its source text (so it is self-contained), before
@@ -38,7 +43,7 @@ export function isolateMain(
   const codec = makeCodec()
   const realm = makeRealm(makeMath, seed)
   const { apply } = Reflect
-  const { freeze, getOwnPropertyNames, defineProperty } = Object
+  const { create, freeze, getOwnPropertyNames, defineProperty } = Object
   const { isArray } = Array
   const isView = ArrayBuffer.isView
   const Bytes = Uint8Array
@@ -93,6 +98,19 @@ export function isolateMain(
   let turn = 0 // tells a late or repeated settlement of an older promise from the one we wait for
   let pending = false
   let waiting: { status: number; bytes: Uint8Array } | undefined
+
+  // the author's text sees a `globalThis` of the item's own, through which it sees the real one and cannot change it
+  const setters: ((scope: object) => void)[] = []
+  let loaded = false
+  const onItem = (set: (scope: object) => void) => {
+    if (!loaded) setters[setters.length] = set
+  }
+
+  /** Before each item: what an earlier one left in globals is gone, and chance starts anew from where the item is. */
+  function begin(position: number, level = 0, group = 0) {
+    for (let i = 0; i < setters.length; i++) setters[i]!(create(globalThis))
+    realm.reseedAt(position, level, group)
+  }
 
   function deepFreeze(value: unknown) {
     if (typeof value !== 'object' || value === null || isView(value)) return
@@ -175,6 +193,7 @@ export function isolateMain(
       let value: unknown
       try {
         if (broken !== undefined) throw broken.error
+        begin(0)
         realm.reseed(inputBytes)
         value = call(codec.decode(input, offset, offset + lengths[1 + item]!))
         if (typeof value === 'object' && value !== null && isThenable(value)) {
@@ -220,7 +239,7 @@ export function isolateMain(
       control = new Words(controls)
     },
     [operation.addFunction](name: string, factory: Factory) {
-      functions[name] = apply(factory, undefined, [realm.pow, realm.powAssign])
+      functions[name] = apply(factory, undefined, [realm.pow, realm.powAssign, onItem])
     },
     [operation.load](
       kind: string,
@@ -229,7 +248,8 @@ export function isolateMain(
       contextBytes: SharedArrayBuffer | undefined,
       moduleBytes: SharedArrayBuffer | undefined,
       exportName: string,
-      most: number
+      most: number,
+      frozen: boolean
     ) {
       maxBytes = most
       try {
@@ -241,7 +261,7 @@ export function isolateMain(
             ? makeWasm(realm).callable(copyOf(moduleBytes!), exportName)
             : kind === 'wasi'
               ? makeWasm(realm).command(copyOf(moduleBytes!), most)
-              : apply(factory, undefined, [realm.pow, realm.powAssign])
+              : apply(factory, undefined, [realm.pow, realm.powAssign, onItem])
         const whole =
           driver === undefined
             ? task
@@ -249,11 +269,13 @@ export function isolateMain(
                 task,
                 freeze(functions),
                 context,
-                freeze({ wasm: realm.wasm })
+                freeze({ wasm: realm.wasm, begin })
               ])
         if (typeof task !== 'function' || typeof whole !== 'function')
           throw new ErrorType('the program is not a function')
         call = whole as never
+        if (frozen) realm.freeze([task, functions])
+        loaded = true
       } catch (error) {
         broken = { error }
       }

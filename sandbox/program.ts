@@ -3,15 +3,15 @@ import { full } from 'acorn-walk'
 import type { SourceText } from './child-main.ts'
 import type { Program } from './contract.ts'
 import { ProgramError } from './errors.ts'
-import { isStateless } from './stateless.ts'
+import { type Keeping, keepingOf, together } from './stateless.ts'
 
-/** A program as scripts for the isolate. Each of the author's evaluates to `(pow, powAssign) => value`. */
+/** A program as scripts for the isolate. Each of the author's evaluates to `(pow, powAssign, onItem) => value`. */
 export interface Scripts {
   task?: SourceText
   driver?: SourceText
   functions: Record<string, SourceText>
   eager: boolean
-  stateless: boolean
+  keeps: Keeping
 }
 
 /** Parsing takes place in the node: up to a second for so many characters of the worst text. */
@@ -40,6 +40,17 @@ export function compileProgram(program: Program): Scripts {
   }
 }
 
+/**
+ * True if the program gives the same bytes for an item whoever calculates it and whatever was calculated before: it
+ * keeps nothing, and cannot catch what depends on the machine (a stack that overflows, memory that is not given). Only
+ * then may an answer that differs be held against a worker. Throws ProgramError for a program that cannot be loaded.
+ */
+export function isProvenStateless(program: Program): boolean {
+  const texts = [program.source, ...Object.values(program.functions ?? {}).map(({ source }) => source)]
+  const catches = texts.some(text => typeof text === 'string' && /catch|finally/.test(text))
+  return !catches && compileProgram(program).keeps !== 'something'
+}
+
 function scriptsOf(program: Program): Scripts {
   const binary = program.kind === 'wasm' || program.kind === 'wasi'
   if (binary === (typeof program.source === 'string')) {
@@ -49,7 +60,8 @@ function scriptsOf(program: Program): Scripts {
     return [name, script(kind, source, name)] as const
   })
   const task = binary ? undefined : script(program.kind, program.source as string, 'task')
-  const stateless = task?.stateless === true && parts.every(([, part]) => part.stateless)
+  // a module of WebAssembly has an instance for each item (wasi.ts)
+  const texts = [task?.keeps ?? 'nothing', ...parts.map(([, part]) => part.keeps)]
   return {
     task: task?.text,
     driver:
@@ -59,7 +71,7 @@ function scriptsOf(program: Program): Scripts {
     functions: Object.fromEntries(parts.map(([name, part]) => [name, part.text])),
     // a driver comes from the requester too, and its body may loop: not while nobody looks at the clock
     eager: program.driver === undefined && (program.kind === 'function' || program.kind === 'expression'),
-    stateless
+    keeps: together(texts, program.context)
   }
 }
 
@@ -76,12 +88,16 @@ function script(kind: Program['kind'], source: string, name: string) {
     const what = 'not a function: write `(x) => …`, `function (x) { … }` or `async …`'
     throw new ProgramError(what, name, ...positionOf(expression, parsed))
   }
-  const [pow, assign] = freeNames(parsed)
+  const [pow, assign, , onItem] = freeNames(parsed)
   const text = applyEdits(source, powers(parsed, pow, assign))
   const head = kind === 'expression' ? '(x,index)=>(' : '('
+  // a scope of the item's own, for texts that name it
+  const scope = source.includes('globalThis')
+    ? `let globalThis;${onItem}(${onItem}=>{globalThis=${onItem}});`
+    : ''
   return {
-    stateless: isStateless(expression),
-    text: { name, text: `"use strict";(${pow},${assign})=>${head}\n${text}\n)` }
+    keeps: keepingOf(expression, source),
+    text: { name, text: `"use strict";(${pow},${assign},${onItem})=>{${scope}return ${head}\n${text}\n)}` }
   }
 }
 
@@ -134,7 +150,7 @@ function moduleScript(source: string, name: string) {
   } catch {
     throw new ProgramError('await at the top level of a module is not available in the sandbox', name)
   }
-  return { stateless: false, text: { name, text } }
+  return { keeps: 'something' as const, text: { name, text } }
 }
 
 interface Parsed {
@@ -155,7 +171,7 @@ function parseAuthor(source: string, name: string, sourceType: 'script' | 'modul
   const tokens: Token[] = []
   const text = before > 0 ? `(\n${source}\n)` : source
   try {
-    const onToken = sourceType === 'module' || source.includes('**') ? tokens : undefined
+    const onToken = sourceType === 'module' || /\*\*|globalThis/.test(source) ? tokens : undefined
     return { tree: parse(text, { ecmaVersion: 'latest', sourceType, onToken }), tokens, name, text, before }
   } catch (error) {
     const { message, loc } = error as SyntaxError & { loc?: { line: number; column: number } }
@@ -171,14 +187,14 @@ function positionOf(node: AnyNode, { text, before }: Parsed): [number, number] {
 }
 
 /** Names that the text does not use. */
-function freeNames({ tokens }: Parsed): [string, string, string] {
+function freeNames({ tokens }: Parsed): [string, string, string, string] {
   const used = new Set(tokens.map(contentOf))
   const free = (name: string) => {
     let n = 0
     while (used.has(`$${name}${n}`)) n++
     return `$${name}${n}`
   }
-  return [free('pow'), free('assign'), free('default')]
+  return [free('pow'), free('assign'), free('default'), free('item')]
 }
 
 /** The edits that turn `**` and `**=` into calls of the two names. */

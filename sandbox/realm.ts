@@ -8,6 +8,10 @@ export interface Realm {
   powAssign(object: Record<string, unknown>, key: string): (value: unknown) => unknown
   /** Math.random starts anew from what `bytes` says, when it is next asked. */
   reseed(bytes: () => Uint8Array): void
+  /** The same from a place: an item's position, or of a node in a tree of items its level and index; and a group in it. */
+  reseedAt(position: number, level: number, group: number): void
+  /** Makes everything that a program can reach and `roots` unchangeable, so that it can keep nothing in it. */
+  freeze(roots: unknown[]): void
   random(): number
   wasm: typeof WebAssembly
 }
@@ -24,10 +28,17 @@ export function makeRealm(makeMath: typeof libm, seed: string): Realm {
   const HASHED_BYTES = 4096 // of the start and of the end of an input, so that large inputs do not cost twice
 
   const scope = globalThis as unknown as Record<string, unknown>
-  const { defineProperty, getOwnPropertyNames, getPrototypeOf } = Object
+  const {
+    defineProperty,
+    freeze: freezeObject,
+    getOwnPropertyDescriptor,
+    getOwnPropertyNames,
+    getPrototypeOf
+  } = Object
+  const isView = ArrayBuffer.isView
   const Refusal = EvalError
-  const { construct } = Reflect
-  const { imul } = Math
+  const { construct, ownKeys } = Reflect
+  const { floor, imul } = Math
   const numberOf = Number
   const charCodeAt = Function.prototype.call.bind(String.prototype.charCodeAt) as (
     s: string,
@@ -89,26 +100,43 @@ export function makeRealm(makeMath: typeof libm, seed: string): Realm {
   let c = 0
   let d = 0
   let material: (() => Uint8Array) | undefined
-  function stir(byte: number) {
-    a = imul(a ^ byte, 0x9e3779b1)
+  let position: number | undefined
+  let level = 0
+  let group = 0
+  function stir(word: number) {
+    a = imul(a ^ word, 0x9e3779b1)
     b = imul(b ^ a ^ (a >>> 15), 0x85ebca77)
     c = imul(c ^ b ^ (b >>> 13), 0xc2b2ae3d)
     d = imul(d ^ c ^ (c >>> 16), 0x27d4eb2f)
   }
-  function plant() {
+  function sow() {
     a = 0x243f6a88
     b = 0x85a308d3
     c = 0x13198a2e
     d = 0x03707344
     for (let i = 0; i < seed.length; i++) stir(charCodeAt(seed, i))
-    const bytes = material?.()
-    material = undefined
-    if (bytes !== undefined) {
+  }
+  sow()
+  const [seedA, seedB, seedC, seedD] = [a, b, c, d]
+  function plant() {
+    a = seedA
+    b = seedB
+    c = seedC
+    d = seedD
+    if (position !== undefined) {
+      stir(position | 0)
+      stir(floor(position / 4294967296) | 0)
+      stir(level)
+      stir(group)
+    } else if (material !== undefined) {
+      const bytes = material()
       const length = bytes.length
       stir(length)
       for (let i = 0; i < length && i < HASHED_BYTES; i++) stir(bytes[i]!)
       for (let i = length - HASHED_BYTES; i < length; i++) if (i >= HASHED_BYTES) stir(bytes[i]!)
     }
+    position = undefined
+    material = undefined
     for (let i = 0; i < 16; i++) stir(i)
     if ((a | b | c | d) === 0) a = 1
   }
@@ -125,7 +153,7 @@ export function makeRealm(makeMath: typeof libm, seed: string): Realm {
     return result >>> 0
   }
   function random() {
-    if (material !== undefined) plant()
+    if (position !== undefined || material !== undefined) plant()
     return ((next() >>> 5) * 67108864 + (next() >>> 6)) / 9007199254740992
   }
   plant()
@@ -210,13 +238,121 @@ export function makeRealm(makeMath: typeof libm, seed: string): Realm {
     'FinalizationRegistry'
   ]
   for (let i = 0; i < gone.length; i++) delete scope[gone[i]!]
+  // RegExp.$1, RegExp.input and so on: what the last match anywhere left
+  const statics = getOwnPropertyNames(RegExp)
+  for (let i = 0; i < statics.length; i++) {
+    if (getOwnPropertyDescriptor(RegExp, statics[i]!)!.get !== undefined)
+      delete (RegExp as never)[statics[i]!]
+  }
+
+  /**
+   * What can be assigned to on an object that inherits it, such as `error.name = …`, must stay so, though what is
+   * inherited is frozen: a setter then puts it on the object itself (SES calls this the override mistake).
+   */
+  function overridable(prototype: object, name: string) {
+    const descriptor = getOwnPropertyDescriptor(prototype, name)
+    if (descriptor === undefined || !('value' in descriptor)) return
+    const { value } = descriptor
+    defineProperty(prototype, name, {
+      get: () => value,
+      set(this: object, given: unknown) {
+        if (this === prototype)
+          throw new TypeError(`${name} of what everybody inherits cannot be changed in the sandbox`)
+        defineProperty(this, name, { value: given, writable: true, enumerable: true, configurable: true })
+      }
+    })
+  }
+
+  function freeze(roots: unknown[]) {
+    // with these, something of an item could go on after its result; a text that names them is not frozen
+    delete scope.Promise
+    delete scope.AsyncDisposableStack
+    delete (Array as { fromAsync?: unknown }).fromAsync
+    define(Error, 'prepareStackTrace', prepareStackTrace)
+    const plain = getOwnPropertyNames(Object.prototype)
+    for (let i = 0; i < plain.length; i++) overridable(Object.prototype, plain[i]!)
+    overridable(Function.prototype, 'toString')
+    const seen = new Set<unknown>([scope])
+    const found: object[] = []
+    const add = (value: unknown) => {
+      const isObject = typeof value === 'object' ? value !== null : typeof value === 'function'
+      if (!isObject || seen.has(value)) return
+      seen.add(value)
+      found[found.length] = value as object
+    }
+    const look = (of: object) => {
+      const names = ownKeys(of)
+      for (let i = 0; i < names.length; i++) {
+        const { value, get, set } = getOwnPropertyDescriptor(of, names[i]!)!
+        add(value)
+        add(get)
+        add(set)
+      }
+      add(getPrototypeOf(of))
+    }
+    look(scope)
+    for (let i = 0; i < roots.length; i++) add(roots[i])
+    // what no name leads to
+    for (let i = 0; i < functions.length; i++) add(getPrototypeOf(functions[i]!))
+    const iterators = [
+      [].values(),
+      new Map().values(),
+      new Set().values(),
+      ''[Symbol.iterator](),
+      ''.matchAll(/a/g),
+      [].values().map(x => x),
+      Iterator.from({ next: () => ({ done: true, value: 0 }) })
+    ]
+    for (let i = 0; i < iterators.length; i++) add(getPrototypeOf(iterators[i]!))
+    const stack = getOwnPropertyDescriptor(new Error(), 'stack')!
+    add(stack.get)
+    add(stack.set)
+    for (let i = 0; i < found.length; i++) {
+      const of = found[i]!
+      if (of === Error.prototype || getPrototypeOf(of) === Error.prototype) {
+        overridable(of, 'name')
+        overridable(of, 'message')
+        overridable(of, 'toString')
+      }
+      if (isView(of)) continue // of the author's context, which then is not frozen by a program that keeps nothing
+      look(of)
+      freezeObject(of)
+    }
+    freezeObject(scope)
+  }
+  // `at` of the author's own texts only: where our code calls them from depends on how the work is cut
+  const startsWith = Function.prototype.call.bind(String.prototype.startsWith) as (
+    s: string,
+    of: string
+  ) => boolean
+  const prepareStackTrace = (error: unknown, sites: { getFileName(): unknown }[]) => {
+    let text = 'Error'
+    try {
+      text = `${error}`
+    } catch {
+      // a toString of the author's
+    }
+    for (let i = 0; i < sites.length; i++) {
+      const file = sites[i]!.getFileName()
+      if (typeof file === 'string' && !startsWith(file, 'artel:') && !startsWith(file, '<'))
+        text += `\n    at ${sites[i]}`
+    }
+    return text
+  }
 
   return {
     pow,
     powAssign,
     random,
+    freeze,
     reseed(bytes) {
       material = bytes
+      position = undefined
+    },
+    reseedAt(at, height, which) {
+      position = at
+      level = height
+      group = which
     },
     wasm
   }

@@ -1,5 +1,47 @@
 import type { AnyNode, Expression } from 'acorn'
 import { full } from 'acorn-walk'
+import type { Program } from './contract.ts'
+import { decodeValue } from './value.ts'
+
+/**
+ * What a program can keep from one item to the next:
+ * - `nothing`: its text says so (isStateless)
+ * - `nothing-frozen`: nothing once everything that it can reach is frozen, for no function of it outlives a call and
+ *   nothing of an item goes on after its result
+ * - `something`: module variables, what promises do later, the elements of typed arrays in `context`
+ */
+export type Keeping = 'nothing' | 'nothing-frozen' | 'something'
+
+/** Of one function or expression. */
+export function keepingOf(task: Expression, source: string): Keeping {
+  if (isStateless(task)) return 'nothing'
+  // escapes in names and strings would hide the word from this look
+  if (/\bpromise|async|await|\\[ux]/i.test(source)) return 'something'
+  return 'nothing-frozen'
+}
+
+/** Of all functions of a program together, and the values that they share. */
+export function together(texts: Keeping[], context: Program['context']): Keeping {
+  if (texts.every(keeps => keeps === 'nothing')) return 'nothing'
+  if (texts.includes('something')) return 'something'
+  return context === undefined || isFreezable(context) ? 'nothing-frozen' : 'something'
+}
+
+const CONTEXT_ITEMS = 100_000 // a larger one is not worth the look
+
+function isFreezable(context: Uint8Array): boolean {
+  try {
+    return !hasView(decodeValue(context, { maxItems: CONTEXT_ITEMS }))
+  } catch {
+    return false // too large, or no value at all, which whoever loads it will say
+  }
+}
+
+/** A typed array cannot be frozen. */
+function hasView(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return ArrayBuffer.isView(value) || Object.values(value).some(hasView)
+}
 
 /** What a program without state is made of. Anything else, and every node type to come, counts as state. */
 const HARMLESS = new Set([
@@ -41,7 +83,7 @@ const HARMLESS = new Set([
  * but variables of its own and calls nothing but functions of `Math`, which keep nothing (Math.random starts anew for
  * every input). It has one function, the task itself, so no closure outlives a call either.
  */
-export function isStateless(task: Expression): boolean {
+function isStateless(task: Expression): boolean {
   const declared = new Set(['x', 'index']) // what an expression is given; a function's own are added
   const written: string[] = []
   let harmless = true

@@ -52,10 +52,28 @@ export function makeWasm({ wasm, random }: Pick<Realm, 'wasm' | 'random'>) {
     return `it exports no function ${name}`
   }
 
+  /** True if it has no table, memory, global or start: sections 4, 5, 6 and 8 of its binary form. */
+  function keepsNothing(bytes: Uint8Array) {
+    for (let at = 8; at < bytes.length; ) {
+      const id = bytes[at++]!
+      if (id === 4 || id === 5 || id === 6 || id === 8) return false
+      let size = 0
+      for (let shift = 1; ; shift *= 128) {
+        const byte = bytes[at++]!
+        size += (byte & 127) * shift
+        if (byte < 128) break
+      }
+      at += size
+    }
+    return true
+  }
+
   function callable(bytes: Uint8Array, name: string) {
-    const instance = new Instance(compile(bytes), {})
-    const call = instance.exports[name] as () => unknown
-    return (input: unknown) => apply(call, undefined, isArray(input) ? input : [input])
+    const module = compile(bytes)
+    const start = () => new Instance(module, {}).exports[name] as () => unknown
+    const kept = keepsNothing(bytes) ? start() : undefined
+    // else a new instance each time, so that memory, globals and tables keep nothing from one input to the next
+    return (input: unknown) => apply(kept ?? start(), undefined, isArray(input) ? input : [input])
   }
 
   function utf8(text: string) {
@@ -242,7 +260,14 @@ export function makeWasm({ wasm, random }: Pick<Realm, 'wasm' | 'random'>) {
       return this.#data.slice(0, this.#size)
     }
     text() {
-      return String.fromCharCode(...this.bytes())
+      const percent = Array.from(this.bytes(), byte => `%${byte < 16 ? '0' : ''}${byte.toString(16)}`).join(
+        ''
+      )
+      try {
+        return decodeURIComponent(percent)
+      } catch {
+        return unescape(percent) // not UTF-8, or cut in the middle of a character: byte by byte
+      }
     }
   }
 

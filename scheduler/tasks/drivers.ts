@@ -23,41 +23,6 @@ export function expose(context: Record<string, unknown> | undefined): void {
 }
 
 /**
- * Takes over `Math.random` for the author's code and gives `reseed(item)`: the numbers of an item depend on the program
- * and the item, not on the slice that it is in. sfc32 (Chris Doty-Humphrey, PractRand), seeded with what the sandbox's
- * own generator, which is seeded with the program, gives first. Self-contained, runs inside the sandbox.
- */
-export function createChance(): (item: number) => void {
-  const [seedA, seedB] = [Math.random() * 2 ** 32, Math.random() * 2 ** 32]
-  const WARM_UP = 12 // until every bit of the seed has reached every bit of the state
-  let [a, b, c, d] = [0, 0, 0, 0]
-  let next: number | undefined
-  const draw = (): number => {
-    const t = (a + b + d) | 0
-    d = (d + 1) | 0
-    a = b ^ (b >>> 9)
-    b = (c + (c << 3)) | 0
-    c = (((c << 21) | (c >>> 11)) + t) | 0
-    return t >>> 0
-  }
-  const random = (): number => {
-    if (next !== undefined) {
-      a = seedA | 0
-      b = seedB | 0
-      c = next | 0
-      d = Math.floor(next / 2 ** 32) | 0
-      next = undefined
-      for (let i = 0; i < WARM_UP; i++) draw()
-    }
-    return ((draw() >>> 5) * 2 ** 26 + (draw() >>> 6)) / 2 ** 53
-  }
-  Object.defineProperty(Math, 'random', { value: random, writable: true, configurable: true })
-  return item => {
-    next = item
-  }
-}
-
-/**
  * Calls `call(i)` for i from 0 to n − 1 and gives the values to `done`. An async call ends before the next one begins:
  * nothing in the sandbox can wait for anything outside, and so their order does not depend on the slice.
  * Self-contained, runs inside the sandbox.
@@ -87,6 +52,20 @@ export function inOrder(
 export interface DriverTools {
   /** WebAssembly, which the author's code does not see */
   wasm?: typeof WebAssembly
+  /**
+   * Called before every call of a function of the author's, with what it is applied to and nothing that depends on the
+   * cut: the place of an item (level 0) or of a node in the tree (its level and index), and the group within it. What
+   * an earlier call left in globals is gone, and chance is that place's own.
+   */
+  begin(position: number, level?: number, group?: number): void
+}
+
+/** Levels for `begin` beside those of the tree, which are 1 to 53. */
+export const LEVEL = {
+  /** an item taken into the accumulator of its block */
+  fold: 100,
+  /** `initial` taken into the result */
+  initial: 99
 }
 
 export function encodeContext(context: Record<string, unknown> | undefined): Uint8Array | undefined {

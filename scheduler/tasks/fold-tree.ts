@@ -10,6 +10,9 @@
 /** One node of the tree: level, index in the level, value. */
 export type TreeNode<T> = [level: number, index: number, value: T]
 
+/** Makes the node (level, index) of its two children. */
+export type Combine<T> = (left: T, right: T, level: number, index: number) => T
+
 // Enough blocks that one is at most 1/8192 of a job, few enough that a block's own cost does not show.
 export const MAX_BLOCKS = 1 << 14
 
@@ -22,14 +25,15 @@ export function blockSize(items: number, maxBlocks: number = MAX_BLOCKS): number
 
 /**
  * The nodes over the consecutive blocks [first, first + count), from left to right: the fewest that cover them.
- * `leaf(block)` gives the value of one block. Self-contained, its source text also runs inside the sandbox.
+ * `leaf(block)` gives the value of one block, `combine` is told which node it makes. Self-contained, its source text
+ * also runs inside the sandbox.
  */
 export function foldBlocks<T>(
   blocks: number,
   first: number,
   count: number,
   leaf: (block: number) => T,
-  combine: (left: T, right: T) => T
+  combine: Combine<T>
 ): [level: number, index: number, value: T][] {
   const nodes: [number, number, T][] = []
   const end = first + count
@@ -39,11 +43,15 @@ export function foldBlocks<T>(
     let value: T
     // eight aligned leaves at once: the same combinations without the stack
     if (block % 8 === 0 && block + 8 <= end) {
-      const a = combine(combine(leaf(block), leaf(block + 1)), combine(leaf(block + 2), leaf(block + 3)))
-      const b = combine(combine(leaf(block + 4), leaf(block + 5)), combine(leaf(block + 6), leaf(block + 7)))
-      value = combine(a, b)
+      const [one, two] = [block / 2, block / 4]
+      const a = combine(leaf(block), leaf(block + 1), 1, one)
+      const b = combine(leaf(block + 2), leaf(block + 3), 1, one + 1)
+      const left = combine(a, b, 2, two)
+      const c = combine(leaf(block + 4), leaf(block + 5), 1, one + 2)
+      const d = combine(leaf(block + 6), leaf(block + 7), 1, one + 3)
       level = 3
       index = block / 8
+      value = combine(left, combine(c, d, 2, two + 1), level, index)
       block += 8
     } else {
       value = leaf(block)
@@ -54,7 +62,7 @@ export function foldBlocks<T>(
       if (index % 2 === 1) {
         if (top?.[0] !== level || top[1] !== index - 1) break
         nodes.pop()
-        value = combine(top[2], value)
+        value = combine(top[2], value, level + 1, (index - 1) / 2)
       } else {
         // only the last block of all has no right sibling on some level
         const inLevel = block < blocks ? 0 : Math.ceil(blocks / 2 ** level)
@@ -70,9 +78,9 @@ export function foldBlocks<T>(
 
 /**
  * Merges nodes that come in any order. Self-contained, like foldBlocks.
- * `blocks`: how many blocks there are in all; `combine(left, right)`: associative up to rounding.
+ * `blocks`: how many blocks there are in all; `combine`: associative up to rounding.
  */
-export function createTree<T>(blocks: number, combine: (left: T, right: T) => T) {
+export function createTree<T>(blocks: number, combine: Combine<T>) {
   // One map per level: an index has its value until its sibling comes.
   const levels: Map<number, T>[] = []
   const countAt = (level: number): number => Math.ceil(blocks / 2 ** level)
@@ -89,7 +97,8 @@ export function createTree<T>(blocks: number, combine: (left: T, right: T) => T)
         }
         const other = row.get(sibling) as T
         row.delete(sibling)
-        value = sibling > index ? combine(value, other) : combine(other, value)
+        const [left, right] = sibling > index ? [value, other] : [other, value]
+        value = combine(left, right, level + 1, Math.floor(index / 2))
       }
       index = Math.floor(index / 2)
       level++
@@ -112,7 +121,7 @@ export function createTree<T>(blocks: number, combine: (left: T, right: T) => T)
 export function mergeNodes<T>(
   blocks: number,
   nodes: [level: number, index: number, value: T][],
-  combine: (left: T, right: T) => T
+  combine: Combine<T>
 ): [level: number, index: number, value: T][] {
   const tree = createTree(blocks, combine)
   for (const [level, index, value] of nodes) tree.add(level, index, value)

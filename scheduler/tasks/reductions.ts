@@ -15,7 +15,20 @@ export interface Reduction {
 }
 
 /**
- * The operations of range_reduce and map_reduce. Self-contained: its source text also runs inside the sandbox,
+ * Throws for what `what` gives only as a promise or a generator of it: taken as they are, both are true and neither is
+ * the value. Self-contained, runs inside the sandbox.
+ */
+export function atHand(value: unknown, what: string): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (typeof (value as { then?: unknown }).then === 'function')
+    throw new TypeError(`${what} gave a promise; it must not be async here`)
+  if (Symbol.iterator in value && typeof (value as { next?: unknown }).next === 'function')
+    throw new TypeError(`${what} gave an iterator; write \`[...values]\` for its values`)
+  return value
+}
+
+/**
+ * The operations of range_reduce and map_reduce. Self-contained but for atHand: its source text also runs inside the sandbox,
  * so both sides combine with the same code. `reduce` is the author's function of `custom`.
  */
 export function createReduction(
@@ -38,7 +51,6 @@ export function createReduction(
       `${operation} with \`exact\` needs an integer, got ${String(value)} (${typeof value})`
     )
   }
-  const same = (acc: unknown): unknown => acc
   const start = (reduction: Pick<Reduction, 'lift' | 'combine'>, acc: unknown, initial: unknown): unknown =>
     initial === undefined
       ? acc
@@ -78,8 +90,8 @@ export function createReduction(
     case 'count': {
       const add = (a: unknown, b: unknown): unknown => (a as number) + (b as number)
       return {
-        lift: value => (value ? 1 : 0),
-        fold: (acc, value) => (value ? (acc as number) + 1 : acc),
+        lift: value => (atHand(value, 'the function') ? 1 : 0),
+        fold: (acc, value) => (atHand(value, 'the function') ? (acc as number) + 1 : acc),
         combine: add,
         isAcc: acc => typeof acc === 'number',
         finish: acc => acc ?? 0
@@ -103,13 +115,13 @@ export function createReduction(
           acc === undefined ? undefined : (acc as [number, number])[0] / (acc as [number, number])[1]
       }
     case 'custom': {
-      const combine = reduce as (a: unknown, b: unknown) => unknown
+      const combine = (a: unknown, b: unknown): unknown => atHand(reduce!(a, b), 'reduce')
       return {
-        lift: same,
-        fold: combine,
+        lift: value => atHand(value, 'the function'),
+        fold: (acc, value) => combine(acc, atHand(value, 'the function')),
         combine,
         isAcc: () => true,
-        finish: (acc, initial) => start({ lift: same, combine }, acc, initial)
+        finish: (acc, initial) => start({ lift: acc => acc, combine }, acc, initial)
       }
     }
   }

@@ -20,7 +20,8 @@ export function runHere(program: Program): Run {
   const driver = evaluate(program.driver ?? 'task => input => task(input)') as (
     ...args: unknown[]
   ) => (input: unknown) => unknown
-  const call = driver(author(program.kind, program.source as string), functions, context)
+  const tools = { begin() {} }
+  const call = driver(author(program.kind, program.source as string), functions, context, tools)
   return async input => encodeValue(await call(decodeValue(input)))
 }
 

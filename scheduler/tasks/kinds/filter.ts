@@ -2,9 +2,10 @@ import { z } from 'zod'
 import { decodeValue, encodeValue } from '../../../sandbox/index.ts'
 import { ProtocolError } from '../../errors.ts'
 import type { Plan } from '../contract.ts'
-import { createChance, driverSource, encodeContext, expose, inOrder } from '../drivers.ts'
+import { type DriverTools, driverSource, encodeContext, expose, inOrder } from '../drivers.ts'
 import { type Authored, author, context, readAuthored } from '../fields.ts'
 import { defineKind, type SpecOf } from '../kind.ts'
+import { atHand } from '../reductions.ts'
 
 const fields = { items: z.array(z.unknown()), fn: author, context }
 type FilterSpec = Authored<SpecOf<'filter', typeof fields>, 'fn'>
@@ -36,26 +37,26 @@ interface Input {
 function driver(
   task: (item: unknown, index: number) => unknown,
   _functions: unknown,
-  context: Record<string, unknown> | undefined
+  context: Record<string, unknown> | undefined,
+  { begin }: DriverTools
 ) {
   expose(context)
-  const reseed = createChance()
   return ({ first, items, whole }: Input): unknown => {
     const answer = (kept: unknown[]): unknown => {
-      if (whole) return items.filter((_, i) => kept[i])
+      if (whole) return items.filter((_, i) => atHand(kept[i], 'the function'))
       const mask = new Uint8Array(Math.ceil(kept.length / 8))
-      for (let i = 0; i < kept.length; i++) if (kept[i]) mask[i >> 3]! |= 1 << (i & 7)
+      for (let i = 0; i < kept.length; i++) if (atHand(kept[i], 'the function')) mask[i >> 3]! |= 1 << (i & 7)
       return mask
     }
     const verdict = (i: number): unknown => {
-      reseed(first + i)
+      begin(first + i)
       return task(items[i], first + i)
     }
     return inOrder(items.length, verdict, answer)
   }
 }
 
-const DRIVER = driverSource(driver, { createChance, expose, inOrder })
+const DRIVER = driverSource(driver, { atHand, expose, inOrder })
 
 /** A unit is one item. The coordinator has the items; slices say which of them stay. */
 function planFilter(spec: FilterSpec): Plan {

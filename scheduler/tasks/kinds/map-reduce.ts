@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import type { Source } from '../author-source.ts'
-import { createChance, driverSource, encodeContext, expose, inOrder } from '../drivers.ts'
+import { type DriverTools, driverSource, encodeContext, expose, inOrder, LEVEL } from '../drivers.ts'
 import { author, context, inlineItems, items, readAuthored } from '../fields.ts'
 import { blockSize, createTree, foldBlocks, mergeNodes, type TreeNode } from '../fold-tree.ts'
 import { compareKeys, isKey } from '../keys.ts'
 import { defineKind, type SpecOf } from '../kind.ts'
 import { expectAcc, type ReduceInput, treeReducer } from '../reducers.ts'
 import type { Operation } from '../reductions.ts'
-import { createReduction, OPERATIONS } from '../reductions.ts'
+import { atHand, createReduction, OPERATIONS } from '../reductions.ts'
 import type { Group, GroupingPlan, PartitionPart } from '../shuffle/grouping.ts'
 import { createGrouping } from '../shuffle/grouping.ts'
 import { SHUFFLE_BYTES, shuffledWork } from '../shuffle/shuffle.ts'
@@ -53,6 +53,8 @@ export const mapReduce = defineKind({
   }
 })
 
+const { fold: FOLD, initial: INITIAL } = LEVEL
+
 interface Input extends ReduceInput {
   items: unknown[]
   size: number
@@ -62,28 +64,26 @@ interface Input extends ReduceInput {
   partitions?: number
   /** beside `merge`, one partition of what slices gave */
   parts?: PartitionPart[]
-  /** the number of the partition that is reduced */
-  partition?: number
 }
 
 /** Runs inside the sandbox; uses only what driverSource() puts beside it. */
 function driver(
   task: (item: unknown, index: number) => unknown,
   functions: { reduce?: (a: unknown, b: unknown) => unknown },
-  context: Record<string, unknown> | undefined
+  context: Record<string, unknown> | undefined,
+  { begin }: DriverTools
 ) {
   expose(context)
-  const reseed = createChance()
   return (input: Input): unknown => {
-    const { items, size, blocks, operation, first, merge, initial, whole, partitions, partition } = input
+    const { items, size, blocks, operation, first, merge, initial, whole, partitions } = input
     const { foldAll, combineGroups, finishGroups, cut, uncut } = createGrouping(
-      createReduction(operation, false, functions.reduce)
+      createReduction(operation, false, functions.reduce),
+      // chance is for the author's function; the built-in ones are fast without
+      operation === 'custom' ? begin : undefined
     )
-    // what ran in this process before must not show in the chance that `reduce` has
-    if (partition != null) reseed(blocks * size + partition)
     const reduce = (values: unknown[]): unknown => {
       const leaf = (block: number): Group =>
-        foldAll(values.slice((block - first) * size, (block - first + 1) * size))
+        foldAll(values.slice((block - first) * size, (block - first + 1) * size), block * size)
       const nodes =
         merge == null
           ? foldBlocks(blocks, first, Math.ceil(items.length / size), leaf, combineGroups)
@@ -93,25 +93,29 @@ function driver(
     }
     const parts = (): TreeNode<Group>[] => (input.parts ?? []).flatMap(part => uncut(blocks, part))
     const call = (i: number): unknown => {
-      reseed(first * size + i)
+      begin(first * size + i)
       return task(items[i], first * size + i)
     }
     return inOrder(items.length, call, reduce)
   }
 }
 
-const DRIVER = driverSource(driver, {
-  createChance,
-  expose,
-  inOrder,
-  foldBlocks,
-  mergeNodes,
-  createTree,
-  createReduction,
-  createGrouping,
-  isKey,
-  compareKeys
-})
+const DRIVER = driverSource(
+  driver,
+  {
+    atHand,
+    expose,
+    inOrder,
+    foldBlocks,
+    mergeNodes,
+    createTree,
+    createReduction,
+    createGrouping,
+    isKey,
+    compareKeys
+  },
+  { FOLD, INITIAL }
+)
 
 /** A unit is a block of `size` items. The result is a list of `[key, value]` sorted by key, or one value. */
 function planMapReduce(spec: MapReduceSpec): GroupingPlan {

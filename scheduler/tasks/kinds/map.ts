@@ -1,7 +1,7 @@
 import { listPart } from '../../data/value-bytes.ts'
 import { SpecError } from '../../errors.ts'
 import type { Plan } from '../contract.ts'
-import { createChance, driverSource, encodeContext, expose, inOrder } from '../drivers.ts'
+import { type DriverTools, driverSource, encodeContext, expose, inOrder } from '../drivers.ts'
 import {
   type Authored,
   author,
@@ -49,20 +49,20 @@ interface Input {
 function driver(
   task: (item: unknown, index: number) => unknown,
   _functions: unknown,
-  context: Record<string, unknown> | undefined
+  context: Record<string, unknown> | undefined,
+  { begin }: DriverTools
 ) {
   expose(context)
-  const reseed = createChance()
   return ({ first, items, start = 0, step = 1, count = 0 }: Input): unknown => {
     const call = (i: number): unknown => {
-      reseed(first + i)
+      begin(first + i)
       return task(items == null ? start + (first + i) * step : items[i], first + i)
     }
     return inOrder(items?.length ?? count, call, values => values)
   }
 }
 
-const DRIVER = driverSource(driver, { createChance, expose, inOrder })
+const DRIVER = driverSource(driver, { expose, inOrder })
 
 /** A unit is one item. */
 function planMap(spec: MapSpec): Plan {

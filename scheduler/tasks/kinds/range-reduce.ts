@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import { SpecError } from '../../errors.ts'
 import type { Plan } from '../contract.ts'
-import { createChance, driverSource, encodeContext, expose } from '../drivers.ts'
+import { type DriverTools, driverSource, encodeContext, expose, LEVEL } from '../drivers.ts'
 import { type Authored, author, context, integer, rangeItems, readAuthored } from '../fields.ts'
 import { blockSize, createTree, foldBlocks, mergeNodes } from '../fold-tree.ts'
 import { defineKind, type SpecOf } from '../kind.ts'
 import { expectAcc, type ReduceInput, treeReducer } from '../reducers.ts'
 import type { Operation } from '../reductions.ts'
-import { createReduction, OPERATIONS } from '../reductions.ts'
+import { atHand, createReduction, OPERATIONS } from '../reductions.ts'
 
 const fields = {
   start: integer,
@@ -60,6 +60,8 @@ export const rangeReduce = defineKind({
 const PARTIAL_BLOCKS = 1 << 10
 const MAX_PARTIAL_BLOCK_ITEMS = 1 << 24
 
+const { fold: FOLD, initial: INITIAL } = LEVEL
+
 interface Input extends ReduceInput {
   start: number
   step: number
@@ -97,20 +99,26 @@ function addIntegers(
 function driver(
   task: (...args: number[]) => unknown,
   functions: { reduce?: (a: unknown, b: unknown) => unknown },
-  context: Record<string, unknown> | undefined
+  context: Record<string, unknown> | undefined,
+  { begin }: DriverTools
 ) {
   expose(context)
-  const reseed = createChance()
   // of small tasks that are done whole: grows to the largest of them
   let kept = new Float64Array(1024)
   return (input: Input): unknown => {
     const { start, step, items, size, operation, exact, partial, first, count, merge, initial, whole } = input
     const { lift, fold, combine, finish } = createReduction(operation, exact, functions.reduce)
     const blocks = Math.ceil(items / size)
-    const single = (block: number): unknown => {
-      const x = start + block * step
-      reseed(x)
-      return task(x)
+    const custom = operation === 'custom'
+    const combineAt = custom
+      ? (left: unknown, right: unknown, level: number, index: number) => {
+          begin(index, level)
+          return combine(left, right)
+        }
+      : combine
+    const single = (at: number): unknown => {
+      begin(at)
+      return task(start + at * step)
     }
     let done = 0
     let odd: { value?: unknown } | undefined
@@ -125,28 +133,39 @@ function driver(
       // the author's function is called once per item, also when it counts its calls
       if (block < done) return kept[block]
       if (block === done && odd != null) return lift(odd.value)
-      const from = start + block * size * step
-      const to = start + (Math.min((block + 1) * size, items) - 1) * step
-      reseed(from)
-      let acc = lift(partial ? task(from, to) : task(from))
-      if (!partial) for (let x = from + step; x <= to; x += step) acc = fold(acc, task(x))
+      const from = block * size
+      const end = Math.min(from + size, items)
+      begin(from)
+      let acc = lift(
+        partial ? task(start + from * step, start + (end - 1) * step) : task(start + from * step)
+      )
+      for (let at = from + 1; at < end && !partial; at++) {
+        const value = single(at)
+        if (custom) begin(at, FOLD)
+        acc = fold(acc, value)
+      }
       return acc
     }
     const nodes =
-      merge == null ? foldBlocks(blocks, first, count, leaf, combine) : mergeNodes(blocks, merge, combine)
+      merge == null ? foldBlocks(blocks, first, count, leaf, combineAt) : mergeNodes(blocks, merge, combineAt)
+    begin(0, INITIAL)
     return whole ? finish(nodes[0]?.[2], initial) : nodes
   }
 }
 
-const DRIVER = driverSource(driver, {
-  createChance,
-  expose,
-  foldBlocks,
-  mergeNodes,
-  createTree,
-  createReduction,
-  addIntegers
-})
+const DRIVER = driverSource(
+  driver,
+  {
+    atHand,
+    expose,
+    foldBlocks,
+    mergeNodes,
+    createTree,
+    createReduction,
+    addIntegers
+  },
+  { FOLD, INITIAL }
+)
 
 /** `size`, `items`: a unit is a block of `size` items of the range. */
 function planRangeReduce(spec: RangeReduceSpec): Plan {

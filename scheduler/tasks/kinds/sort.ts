@@ -5,7 +5,7 @@ import { arrayHead, encodeArray, head, itemEnds, listItems, listPart } from '../
 import { ProtocolError } from '../../errors.ts'
 import { MESSAGE_BYTES } from '../../protocol/limits.ts'
 import type { Part, Reducer, Work } from '../contract.ts'
-import { createChance, driverSource, encodeContext, expose, inOrder } from '../drivers.ts'
+import { type DriverTools, driverSource, encodeContext, expose, inOrder } from '../drivers.ts'
 import { type Authored, author, context, inlineItems, items, readAuthored } from '../fields.ts'
 import { blockSize } from '../fold-tree.ts'
 import { compareKeys, isKey, type Key } from '../keys.ts'
@@ -67,10 +67,10 @@ type EncodedRun = [items: unknown[], keys?: Key[]]
 function driver(
   task: (item: unknown, index: number) => unknown,
   _functions: unknown,
-  context: Record<string, unknown> | undefined
+  context: Record<string, unknown> | undefined,
+  { begin }: DriverTools
 ) {
   expose(context)
-  const reseed = createChance()
   const expectKey = (key: unknown, index: number): Key => {
     if (isKey(key)) return key
     throw new TypeError(
@@ -89,7 +89,7 @@ function driver(
       })
     const { plain, first, size, items } = input
     const call = (i: number): unknown => {
-      reseed(first + i)
+      begin(first + i)
       return plain ? items[i] : task(items[i], first + i)
     }
     return inOrder(items.length, call, found => {
@@ -104,7 +104,7 @@ function driver(
   }
 }
 
-const DRIVER = driverSource(driver, { createChance, expose, inOrder, isKey, compareKeys })
+const DRIVER = driverSource(driver, { expose, inOrder, isKey, compareKeys })
 
 /** A run as encoded lists, which are the same one where items are their own keys. */
 interface Run {

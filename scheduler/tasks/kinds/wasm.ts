@@ -3,6 +3,7 @@ import type { Program } from '../../../sandbox/index.ts'
 import { listPart } from '../../data/value-bytes.ts'
 import { SpecError } from '../../errors.ts'
 import type { Plan } from '../contract.ts'
+import type { DriverTools } from '../drivers.ts'
 import { bytes } from '../fields.ts'
 import { defineKind, type SpecOf } from '../kind.ts'
 import { listReducer, singleReducer } from '../reducers.ts'
@@ -67,9 +68,23 @@ function checkWasm(spec: WasmSpec): void {
     )
 }
 
+interface Input {
+  first: number
+  items: unknown[]
+}
+
 /** Runs inside the sandbox; self-contained. */
-function driver(task: (input: unknown) => unknown) {
-  return (items: unknown[]): unknown => items.map(item => task(item))
+function driver(
+  task: (input: unknown) => unknown,
+  _functions: unknown,
+  _context: unknown,
+  { begin }: DriverTools
+) {
+  return ({ first, items }: Input): unknown =>
+    items.map((item, i) => {
+      begin(first + i)
+      return task(item)
+    })
 }
 
 const DRIVER = String(driver)
@@ -88,8 +103,8 @@ function planWasm(spec: WasmSpec): Plan {
     return {
       units: items.length,
       program: { ...program, driver: DRIVER },
-      input: (first, count) => items.slice(first, first + count),
-      whole: items,
+      input: (first, count): Input => ({ first, items: items.slice(first, first + count) }),
+      whole: { first: 0, items },
       cut: listPart,
       createReducer: () => listReducer(items.length)
     }

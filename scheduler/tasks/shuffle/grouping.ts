@@ -1,9 +1,13 @@
 import type { Plan } from '../contract.ts'
+import { type DriverTools, LEVEL } from '../drivers.ts'
 import type { TreeNode } from '../fold-tree.ts'
 import { foldBlocks } from '../fold-tree.ts'
 import { compareKeys, isKey, type Key } from '../keys.ts'
 import type { TreeReducer } from '../reducers.ts'
 import type { Operation, Reduction } from '../reductions.ts'
+
+const { fold: FOLD, initial: INITIAL } = LEVEL
+
 export type Pair = [key: Key, value: unknown]
 
 /** What a tree node carries: one accumulator per key, or a single one when `map` gives plain values. */
@@ -24,8 +28,12 @@ export interface GroupingPlan extends Plan {
 /**
  * Grouped folding. It runs on both sides; uses only `isKey` and `compareKeys` beside it.
  * A mapped value is a pair `[key, value]`, a list of such pairs (a document's words), or a plain value.
+ * `begin` is told before two values meet: where in the tree, and a hash of their key.
  */
-export function createGrouping({ lift, fold, combine, isAcc, finish }: Reduction) {
+export function createGrouping(
+  { lift, fold, combine, isAcc, finish }: Reduction,
+  begin: DriverTools['begin'] = () => {}
+) {
   const isPair = (value: unknown): value is Pair =>
     Array.isArray(value) && value.length === 2 && isKey(value[0])
   const mixed = (): never => {
@@ -34,47 +42,61 @@ export function createGrouping({ lift, fold, combine, isAcc, finish }: Reduction
     )
   }
 
-  /** Folds mapped values, left to right. */
-  function foldAll(values: unknown[]): Group {
+  /** Folds mapped values, left to right; `from` is the place of the first. */
+  function foldAll(values: unknown[], from = 0): Group {
     const groups = new Map<Key, unknown>()
     let one: unknown
     let plain = 0
     let pairs = 0
-    const put = ([key, value]: Pair): void => {
+    let at = from - 1
+    const put = ([key, value]: Pair, nth: number): void => {
+      if (groups.has(key)) begin(at, FOLD + nth, hashOf(key))
       groups.set(key, groups.has(key) ? fold(groups.get(key), value) : lift(value))
     }
     for (const value of values) {
+      at++
       if (isPair(value)) {
         pairs++
-        put(value)
+        put(value, 0)
       } else if (Array.isArray(value) && value.every(isPair)) {
         pairs++
         value.forEach(put)
-      } else one = plain++ === 0 ? lift(value) : fold(one, value)
+      } else {
+        begin(at, FOLD)
+        one = plain++ === 0 ? lift(value) : fold(one, value)
+      }
     }
     if (pairs > 0 && plain > 0) mixed()
     return plain > 0 ? { one } : { groups: [...groups] }
   }
 
-  function combineGroups(left: Group, right: Group): Group {
-    if ('one' in left && 'one' in right) return { one: combine(left.one, right.one) }
+  function combineGroups(left: Group, right: Group, level = 0, index = 0): Group {
+    if ('one' in left && 'one' in right) {
+      begin(index, level)
+      return { one: combine(left.one, right.one) }
+    }
     if ('one' in left || 'one' in right) return mixed()
     const groups = new Map(left.groups)
-    for (const [key, value] of right.groups)
+    for (const [key, value] of right.groups) {
+      if (groups.has(key)) begin(index, level, hashOf(key))
       groups.set(key, groups.has(key) ? combine(groups.get(key), value) : value)
+    }
     return { groups: [...groups] }
   }
 
   const byKey = ([a]: Pair, [b]: Pair): number => compareKeys(a, b)
 
-  /** Which of the partitions a key belongs to: FNV-1a over its type and text, mixed until every bit has a say. */
-  function partitionOf(key: Key, partitions: number): number {
+  /** FNV-1a over its type and text, mixed until every bit has a say; 32 bits. */
+  function hashOf(key: Key): number {
     const text = `${typeof key} ${key}`
     let hash = 0x811c9dc5
     for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
     hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d)
-    return ((hash ^ (hash >>> 12)) >>> 0) % partitions
+    return (hash ^ (hash >>> 12)) >>> 0
   }
+
+  /** Which of the partitions a key belongs to. */
+  const partitionOf = (key: Key, partitions: number): number => hashOf(key) % partitions
 
   /** Groups of tree nodes by the partition of their keys; nothing where there are plain values. */
   function cut(nodes: TreeNode<Group>[], partitions: number): { cut: Partition[] } | undefined {
@@ -105,8 +127,15 @@ export function createGrouping({ lift, fold, combine, isAcc, finish }: Reduction
   }
 
   function finishGroups(root: Group | undefined, initial: unknown): unknown {
-    if (root == null || 'one' in root) return finish(root?.one, initial)
-    return root.groups.map(([key, acc]): Pair => [key, finish(acc, initial)]).sort(byKey)
+    if (root == null || 'one' in root) {
+      begin(0, INITIAL)
+      return finish(root?.one, initial)
+    }
+    const ended = root.groups.map(([key, acc]): Pair => {
+      if (initial !== undefined) begin(0, INITIAL, hashOf(key))
+      return [key, finish(acc, initial)]
+    })
+    return ended.sort(byKey)
   }
 
   /** true for what foldAll can give: a worker's answer may be anything */

@@ -191,7 +191,7 @@ export function shuffledWork(plan: GroupingPlan, plain: Part): Work {
       for (const { slice, partitions, at } of ordered)
         pieces.push(slice, ...piecesOf(partitions[partition]!, at))
       const merge = nodes.map(([level, index], i) => [level, index, { groups: here.cut[partition]![i] }])
-      const rest = { ...plan.input(0, 0), initial, whole: true, merge, partition }
+      const rest = { ...plan.input(0, 0), initial, whole: true, merge }
       const input = encodeInput({ ...rest, parts: new PieceValue(pieces) })
       if (sizeOf(input) > MAX_PARTITION_BYTES || pieces.length > MAX_PIECES)
         throw new RangeError(
