@@ -12,7 +12,7 @@ const SCHEMA = `
   ) STRICT, WITHOUT ROWID;
 `
 
-interface Work {
+export interface Work {
   slices: number
   ms: number
   /** micro-credits */
