@@ -1,15 +1,14 @@
-import { homedir } from 'node:os'
-import { join } from 'node:path'
 import { z } from 'zod'
 import { networkSettingsSchema } from '../bootstrap/index.ts'
 import { QUIET_HOURS, TASK_TYPES } from '../scheduler/index.ts'
 import { SERVICES, type ServiceModule, settingsOf } from '../services/index.ts'
+import { homeFolder } from './home.ts'
 
 const own = z.strictObject({
   data: z
     .string()
     .min(1)
-    .default(() => join(homedir(), '.artel'))
+    .default(homeFolder)
     .describe('folder of key, ledger, jobs and blocks; one running node per folder'),
   logLevel: z
     .enum(['silent', 'error', 'warn', 'info', 'debug', 'trace'])

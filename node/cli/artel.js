@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Plain JavaScript, because an old Node cannot even read main.ts to be told that it is too old.
 import module from 'node:module'
-import { homedir } from 'node:os'
+import { homedir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import v8 from 'node:v8'
 
@@ -15,7 +15,7 @@ if (Number(process.versions.node.split('.')[0]) < LEAST_NODE_MAJOR) {
   process.exit(EXIT_MACHINE)
 }
 // Saves the compiler of TypeScript and 20 MB. Not in the shared temporary folder: who can write there could write our code.
-module.enableCompileCache(join(homedir(), '.cache', 'artel'))
+module.enableCompileCache(join(homedir() || userInfo().homedir, '.cache', 'artel'))
 // A node is idle most of its life: a young generation of 4 MB instead of 16 saves 30 MB of resident memory.
 v8.setFlagsFromString('--max-semi-space-size=4')
 v8.setFlagsFromString('--semi-space-growth-factor=1')

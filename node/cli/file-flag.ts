@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { realpath, stat } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { InputError } from '../errors.ts'
 import type { Operations } from '../operations.ts'
@@ -49,7 +49,9 @@ export async function withFiles(
   let filled = task
   for (const { field, path, as, size } of files) {
     try {
-      const { cid } = await operations.addFile({ path: resolve(path) }, { signal })
+      // the node reads it: what names something else there, as /dev/stdin does, is looked up here
+      if (!(await stat(path)).isFile()) throw new Error('it is no regular file')
+      const { cid } = await operations.addFile({ path: await realpath(path) }, { signal })
       filled = put(filled, field, { cid, ...(as == null ? {} : { as }), ...(size == null ? {} : { size }) })
     } catch (error) {
       throw new InputError(`cannot take ${field.join('.')} from ${path}: ${(error as Error).message}`)

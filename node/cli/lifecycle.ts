@@ -1,4 +1,5 @@
 import { EXIT } from '../errors.ts'
+import { end } from './output.ts'
 
 /** A node stops within this time or is left to the kernel (house rule: 2 s, with room for the process itself). */
 const STOP_DEADLINE_MS = 1_800
@@ -15,7 +16,7 @@ export async function untilInterrupted(work: (signal: AbortSignal) => Promise<nu
     interrupted.abort(new DOMException('interrupted', 'AbortError'))
   }
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal)
-  process.exit(await work(interrupted.signal))
+  return end(await work(interrupted.signal))
 }
 
 /** Waits for the signal. */

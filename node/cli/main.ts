@@ -1,8 +1,9 @@
-import { fail } from './output.ts'
+import { fail, guardOutput } from './output.ts'
 import { createProgram } from './program.ts'
 
 // what a node writes is nobody else's business
 process.umask(0o077)
+guardOutput()
 try {
   await createProgram().parseAsync()
 } catch (error) {

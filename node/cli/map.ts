@@ -11,7 +11,7 @@ import { untilInterrupted } from './lifecycle.ts'
 import { openNode } from './open-node.ts'
 import { credits, duration, type OutputOptions, toJson } from './output.ts'
 import { createStatusLine } from './progress.ts'
-import { isModule, readModule } from './spec-file.ts'
+import { isFunctionFile, readModule } from './spec-file.ts'
 import { parseCredits } from './transfer.ts'
 
 type Options = OutputOptions & { text?: boolean; quiet?: boolean; maxPrice?: bigint } & Record<
@@ -33,7 +33,7 @@ The default export of a module may also be a task without its items: { fn, conte
 Examples:
   seq 1 100 | artel map 'x => x * x'
   seq 1 100 | artel map ./fn.js
-  cat urls.txt | artel map 'new URL(x).hostname' --text | sort | uniq -c`
+  cat urls.txt | artel map 'x.split("/")[2]' --text | sort | uniq -c`
   )
 }
 
@@ -68,7 +68,7 @@ function command(type: Type, description: string): Command {
 
 /** The fields of the task beside its items. */
 async function readFunction(argument: string): Promise<Record<string, unknown>> {
-  const exported = isModule(argument) ? await readModule(argument) : argument
+  const exported = isFunctionFile(argument) ? await readModule(argument) : argument
   if (typeof exported === 'object' && exported !== null) return exported as Record<string, unknown>
   if (typeof exported === 'function' || typeof exported === 'string') return { fn: exported }
   throw new InputError(`the default export of ${argument} is no function; write: export default x => x * x`)

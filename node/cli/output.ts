@@ -13,6 +13,24 @@ export function print<T>(value: T, options: OutputOptions, human: (value: T) => 
   process.stdout.write(`${options.json === true ? toJson(value) : human(value)}\n`)
 }
 
+/**
+ * What cannot be written is said, and no command ends with 0 then. Whoever has closed our output wants no more of it:
+ * that is no failure.
+ */
+export function guardOutput(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE' || process.exitCode === EXIT.machine) return
+    process.exitCode = EXIT.machine
+    process.stderr.write(`artel: the output cannot be written: ${error.message}\n`)
+  })
+}
+
+/** Ends the program once all is written; 0 becomes the code of what could not be. */
+export async function end(code: number): Promise<never> {
+  await new Promise(resolve => process.stdout.write('', resolve))
+  process.exit(code === 0 ? process.exitCode : code)
+}
+
 /** bigint becomes a decimal string, typed arrays plain arrays. */
 export function toJson(value: unknown): string {
   return JSON.stringify(value, (_, child) => {

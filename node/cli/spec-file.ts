@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { access, readFile } from 'node:fs/promises'
 import { extname, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -25,6 +26,13 @@ export async function readSpec(file: string): Promise<unknown> {
   return parse(file, content)
 }
 
+// what needs spaces, brackets or quotes is rather code; so is a field of the item `x`
+const PATH_LIKE = /^(?!(x|index)\.)[^\s()[\]{}=>?;,'"`]+$/
+
+/** Whether a function is given as a file: code may end as the name of one does. */
+export const isFunctionFile = (argument: string): boolean =>
+  isModule(argument) && (PATH_LIKE.test(argument) || existsSync(argument))
+
 export const isModule = (file: string): boolean => ['.js', '.mjs', '.ts', '.mts'].includes(extname(file))
 
 /**
@@ -47,7 +55,8 @@ export async function readModule(file: string): Promise<unknown> {
 
 function parse(file: string, content: string): unknown {
   try {
-    return JSON.parse(content)
+    // JSON has no byte order mark, but editors write one
+    return JSON.parse(content.replace(/^\uFEFF/, ''))
   } catch (error) {
     throw new InputError(
       `the task ${file} is not JSON: ${(error as Error).message}; a module needs the ending .js or .ts`

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { homeFolder } from '../home.ts'
 import { ArtelError } from './errors.ts'
 import type { Place } from './http.ts'
 
 /** The data folder, as the node itself chooses it where nothing else is said. */
 export function folderOf(data?: string): string {
-  return data ?? process.env.ARTEL_DATA ?? join(homedir(), '.artel')
+  return data ?? process.env.ARTEL_DATA ?? homeFolder()
 }
 
 /** Where the node of a data folder serves its HTTP API; it writes both files when it starts. */

@@ -132,11 +132,10 @@ async function readValue(
       return bytes
     case 'text':
       return new TextDecoder().decode(bytes)
-    case 'lines':
-      return new TextDecoder()
-        .decode(bytes)
-        .replace(/\r?\n$/, '')
-        .split(/\r?\n/)
+    case 'lines': {
+      const text = new TextDecoder().decode(bytes)
+      return text === '' ? [] : text.replace(/\r?\n$/, '').split(/\r?\n/)
+    }
     case 'json':
       try {
         return JSON.parse(new TextDecoder().decode(bytes))

@@ -52,6 +52,8 @@ export function readSource(field: string, value: unknown, known: readonly string
   const kind = isFunction(node) ? 'function' : 'expression'
   const allowed = [...known, ...(kind === 'expression' ? ['x', 'index'] : [])]
   refuseMissing(field, freeVariables(source), 'pass it in `context`', allowed)
+  if (kind === 'expression' && !known.includes(source.split('.')[0]!) && isNameOfFunction(source))
+    throw new SpecError(field, `is ${source} itself, not what it gives; wrap it: \`x => ${source}(x)\``)
   const read: Source = { kind, source }
   if (kept.size >= MAX_KEPT) kept.delete(kept.keys().next().value as string)
   if (text.length <= MAX_KEPT_LENGTH) kept.set(key, read)
@@ -91,6 +93,13 @@ function asMethod(text: string): string | undefined {
 
 function isFunction(node: Node): boolean {
   return node.type === 'ArrowFunctionExpression' || node.type === 'FunctionExpression'
+}
+
+/** Whether it names a function that is there anyway, as `Math.sqrt` does. */
+function isNameOfFunction(source: string): boolean {
+  if (!/^[\w$]+(\.[\w$]+)*$/.test(source) || !SANDBOX_GLOBALS.has(source.split('.')[0]!)) return false
+  const at = (value: unknown, name: string): unknown => (value as Record<string, unknown> | undefined)?.[name]
+  return typeof source.split('.').reduce(at, globalThis as unknown) === 'function'
 }
 
 /** Names that the source uses and does not declare. */

@@ -1,4 +1,6 @@
 import { strict as assert } from 'node:assert'
+import { writeFile } from 'node:fs/promises'
+import { isAbsolute } from 'node:path'
 import { EXIT } from '../../node/index.ts'
 import { Processes } from './processes.ts'
 
@@ -34,6 +36,39 @@ describe('artel: alone', () => {
     })
     assert.equal(other.stdout.trim(), '500500', other.stderr)
     await node.end()
+  })
+
+  it('ends with a code and a message where its output is full', async () => {
+    const data = ['--data', processes.path('own')]
+    const node = processes.start('start', 'own')
+    await node.ready
+    const full = { inside: ['sh', '-c', 'exec "$@" > /dev/full', 'sh'] }
+    for (const args of [['run', '-'], ['map', 'x'], ['filter', 'true'], ['jobs']]) {
+      const { code, stderr } = await processes.run([...args, ...data], { input: SPEC, ...full })
+      assert.match(stderr, /^artel: the output cannot be written: ENOSPC/m, args[0])
+      assert.equal(code, EXIT.machine, args[0])
+    }
+    await node.end()
+  })
+
+  it('takes files for what they are', async () => {
+    const data = ['--data', processes.path('own')]
+    await writeFile(processes.path('marked.json'), `\uFEFF${SPEC}`)
+    const marked = await processes.run(['run', 'marked.json', ...data])
+    assert.equal(marked.stdout.trim(), '500500', marked.stderr)
+    for (const fn of ['x => x.ts', 'x.ts'])
+      assert.equal((await processes.run(['map', fn, ...data], { input: '{"ts":7}' })).stdout, '7\n')
+    const task = '{"type":"map","items":[],"fn":"x"}'
+    const piped = await processes.run(['run', '-', '--file', 'items:lines=/dev/stdin', ...data], {
+      input: task
+    })
+    assert.match(piped.stderr, /items from \/dev\/stdin: it is no regular file/)
+    assert.equal(piped.code, EXIT.usage)
+  })
+
+  it('keeps its folder out of the current one where HOME is empty', async () => {
+    const { stdout } = await processes.run(['config', '--json'], { env: { HOME: '' } })
+    assert.equal(isAbsolute(JSON.parse(stdout).data), true)
   })
 
   it('computes for its owner where a wall is missing', async () => {

@@ -107,6 +107,8 @@ describe('scheduler: data by CID', () => {
       items: { cid: await add('[1,2,3]'), as: 'json' as const },
       context: {
         words: { cid: await add('a\nb\n'), as: 'lines' as const },
+        nothing: { cid: await add(''), as: 'lines' as const },
+        blank: { cid: await add('\n'), as: 'lines' as const },
         table: { cid: await add(new Uint8Array(Float32Array.of(0.5, 2).buffer)), as: 'float32' as const },
         blob: { cid: await add('xy') }
       }
@@ -119,7 +121,13 @@ describe('scheduler: data by CID', () => {
     assert.deepEqual(resolved, {
       type: 'filter',
       items: [1, 2, 3],
-      context: { words: ['a', 'b'], table: Float32Array.of(0.5, 2), blob: new Uint8Array([120, 121]) }
+      context: {
+        words: ['a', 'b'],
+        nothing: [],
+        blank: [''],
+        table: Float32Array.of(0.5, 2),
+        blob: new Uint8Array([120, 121])
+      }
     })
     assert.deepEqual(withReferences(resolved, found), spec)
   })

@@ -48,6 +48,7 @@ describe('scheduler/spec', () => {
     ['a map without a function', { type: 'map', items: [1] }, 'fn', /undefined/],
     ['an empty function', { type: 'map', items: [1], fn: ' ' }, 'fn', /empty/],
     ['native code', { type: 'map', items: [1], fn: Math.sqrt }, 'fn', /native/],
+    ['the name of a function', { type: 'map', items: [4], fn: 'Math.sqrt' }, 'fn', /x => Math\.sqrt\(x\)/],
     [
       'matrices that do not fit',
       { type: 'matrix', operation: 'multiply', a: square, b: { rows: 1, cols: 2, data: [1, 2] } },
