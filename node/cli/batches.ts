@@ -1,16 +1,48 @@
+import { isDeepStrictEqual } from 'node:util'
 import { raceSignal } from 'race-signal'
 
-/** Complete lines of a stream, those of a chunk together; the last one needs no end. */
-export async function* linesOf(input: AsyncIterable<Uint8Array>): AsyncGenerator<string[]> {
-  const decoder = new TextDecoder()
-  let rest = ''
+const NEWLINE = 0x0a
+const MARK = Buffer.from('\uFEFF')
+
+/**
+ * Complete lines of a stream as the bytes that came, those of a chunk together; the last one needs no end. A byte order
+ * mark is no part of the first. Takes time in proportion to the bytes, however long a line is.
+ */
+export async function* linesOf(input: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer[]> {
+  let parts: Uint8Array[] = []
+  let isFirst = true
+  const line = (): Buffer => {
+    const bytes = Buffer.concat(parts)
+    parts = []
+    const isMarked = isFirst && bytes.subarray(0, MARK.length).equals(MARK)
+    isFirst = false
+    return isMarked ? bytes.subarray(MARK.length) : bytes
+  }
   for await (const chunk of input) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split(/\r?\n/)
-    rest = lines.pop()!
+    const lines: Buffer[] = []
+    let from = 0
+    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, from)) {
+      parts.push(chunk.subarray(from, end))
+      lines.push(line())
+      from = end + 1
+    }
+    if (from < chunk.length) parts.push(chunk.subarray(from))
     if (lines.length > 0) yield lines
   }
-  rest += decoder.decode()
-  if (rest !== '') yield [rest]
+  if (parts.length > 0) yield [line()]
+}
+
+/** What a line says: its text, without the \r of systems that write \r\n. */
+export const textOf = (line: Buffer): string => line.toString().replace(/\r$/, '')
+
+/** The lines whose items a filter kept: those are a part of the items in their order, and equal items share their fate. */
+export function keptLines(lines: Buffer[], items: unknown[], kept: unknown[]): Buffer[] {
+  let next = 0
+  return lines.filter((_, i) => {
+    const isKept = next < kept.length && isDeepStrictEqual(items[i], kept[next])
+    if (isKept) next++
+    return isKept
+  })
 }
 
 /** Batches that take about TARGET_MS each: long beside what a job costs, short beside a person's patience. */
@@ -32,7 +64,7 @@ const TARGET_MS = 2000
 const FIRST_ITEMS = 32
 const MOST_ITEMS = 16_384
 // A batch travels as one message and lies in memory as one result.
-const MOST_CHARS = 4 * 1024 * 1024
+const MOST_BYTES = 4 * 1024 * 1024
 // Who types or prints slowly wants an answer to every line; who pipes a file has sent the next one by then.
 const LINGER_MS = 50
 
@@ -40,21 +72,21 @@ const LINGER_MS = 50
  * Cuts lines into batches of at most `size()`. A batch that is not full is given when the input pauses. Reads no
  * further than the next batch before that one is asked for.
  */
-export async function* batchesOf(
-  lines: AsyncIterable<string[]>,
+export async function* batchesOf<Line extends { length: number }>(
+  lines: AsyncIterable<Line[]>,
   size: () => number,
   signal: AbortSignal
-): AsyncGenerator<string[]> {
+): AsyncGenerator<Line[]> {
   const source = lines[Symbol.asyncIterator]()
-  const waiting: string[] = []
-  let chars = 0
-  const isFull = (): boolean => waiting.length >= size() || chars >= MOST_CHARS
-  const cut = (): string[] => {
+  const waiting: Line[] = []
+  let bytes = 0
+  const isFull = (): boolean => waiting.length >= size() || bytes >= MOST_BYTES
+  const cut = (): Line[] => {
     let end = 0
-    for (let taken = 0; end < Math.min(waiting.length, size()) && taken < MOST_CHARS; end++)
+    for (let taken = 0; end < Math.min(waiting.length, size()) && taken < MOST_BYTES; end++)
       taken += waiting[end]!.length
     const batch = waiting.splice(0, end)
-    for (const line of batch) chars -= line.length
+    for (const line of batch) bytes -= line.length
     return batch
   }
   for (let next = source.next(); ; next = source.next()) {
@@ -64,7 +96,7 @@ export async function* batchesOf(
     if (done === true) break
     for (const line of value) {
       waiting.push(line)
-      chars += line.length
+      bytes += line.length
     }
   }
   while (waiting.length > 0) yield cut()

@@ -4,7 +4,7 @@ import { decodeValue } from '../../sandbox/index.ts'
 import { CREDIT_MICRO, type Progress } from '../../scheduler/index.ts'
 import { BudgetError, EXIT, InputError } from '../errors.ts'
 import { encodeSpec, type Operations, type Plain } from '../operations.ts'
-import { batchesOf, createBatchSize, inOrder, linesOf } from './batches.ts'
+import { batchesOf, createBatchSize, inOrder, keptLines, linesOf, textOf } from './batches.ts'
 import { createBudget } from './budget.ts'
 import { configOf, settingFlags } from './flags.ts'
 import { untilInterrupted } from './lifecycle.ts'
@@ -22,6 +22,7 @@ type Type = 'map' | 'filter'
 
 // Jobs under way: while one is settled and written, the others keep the workers busy.
 const WINDOW = 4
+const END = Buffer.from('\n')
 
 export function mapCommand(): Command {
   return command('map', 'a function over every line of standard input, on the network').addHelpText(
@@ -41,7 +42,7 @@ export function filterCommand(): Command {
   return command('filter', 'the lines of standard input for which a function is true').addHelpText(
     'after',
     `
-As artel map, but prints the items that are kept.
+As artel map, but prints the lines that are kept, as they came.
 
 Examples:
   seq 1 100 | artel filter 'x % 7 === 0'
@@ -85,6 +86,7 @@ async function stream(
   const broken = new AbortController()
   const signal = AbortSignal.any([interrupted, broken.signal])
   const size = createBatchSize()
+  const asJson = options.json === true
   const status = createStatusLine(options.quiet === true)
   const running = new Map<string, Plain<Progress>>()
   const budget = options.maxPrice == null ? undefined : createBudget(options.maxPrice, WINDOW)
@@ -92,12 +94,12 @@ async function stream(
   // whoever reads our output wants no more of it
   process.stdout.on('error', () => broken.abort())
 
-  async function run(lines: string[]) {
+  async function run(lines: Buffer[]) {
     const first = read
     read += lines.length
     const bound = await budget?.take()
     let paid = 0n
-    const items = lines.map(line => (options.text === true ? line : valueOfLine(line)))
+    const items = lines.map(textOf).map(line => (options.text === true ? line : valueOfLine(line)))
     const maxPrice = bound == null ? {} : { maxPrice: Number(bound) / Number(CREDIT_MICRO) }
     let job: string | undefined
     const began = Date.now()
@@ -112,7 +114,16 @@ async function stream(
       size.took(lines.length, Date.now() - began)
       paid = BigInt(report.paid)
       spent += paid
-      return { items: lines.length, results: decodeValue(Buffer.from(value, 'base64')) as unknown[] }
+      const results = decodeValue(Buffer.from(value, 'base64')) as unknown[]
+      // what passes a filter passes as it came; a text becomes JSON where all has to be
+      const given = lines.map((line, i) =>
+        asJson && typeof items[i] === 'string' ? Buffer.from(toJson(items[i])) : line
+      )
+      const output =
+        type === 'filter'
+          ? keptLines(given, items, results)
+          : results.map(result => Buffer.from(lineOf(result, asJson)))
+      return { items: lines.length, output }
     } catch (error) {
       if (signal.aborted && job != null) await operations.cancel({ job })
       else if (job != null) await explain(job, first, error as Error)
@@ -136,13 +147,13 @@ async function stream(
     status.update({ done, read, workers, paid, elapsedMs: Date.now() - started })
   }
 
-  async function write({ items, results }: Awaited<ReturnType<typeof run>>): Promise<void> {
+  async function write({ items, output }: Awaited<ReturnType<typeof run>>): Promise<void> {
     done += items
     show()
-    if (results.length === 0) return
-    const text = results.map(result => lineOf(result, options.json === true)).join('\n')
+    if (output.length === 0) return
+    const bytes = Buffer.concat(output.flatMap(line => [line, END]))
     // somebody slow reads: nothing more is read either
-    if (!process.stdout.write(`${text}\n`)) await once(process.stdout, 'drain', { signal })
+    if (!process.stdout.write(bytes)) await once(process.stdout, 'drain', { signal })
   }
 
   try {

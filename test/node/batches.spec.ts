@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert'
+import { mock } from 'node:test'
 import fc from 'fast-check'
-import { batchesOf, createBatchSize, inOrder, linesOf } from '../../node/cli/batches.ts'
+import { batchesOf, createBatchSize, inOrder, keptLines, linesOf, textOf } from '../../node/cli/batches.ts'
 
 async function* chunks(bytes: Uint8Array, cuts: number[]): AsyncGenerator<Uint8Array> {
   let at = 0
@@ -37,10 +38,53 @@ describe('cli: lines in, results out', () => {
         async (lines, end, isEnded, cuts) => {
           fc.pre(isEnded || lines.at(-1) !== '')
           const text = lines.join(end) + (isEnded && lines.length > 0 ? end : '')
-          assert.deepEqual((await all(linesOf(chunks(Buffer.from(text), cuts)))).flat(), lines)
+          const read = (await all(linesOf(chunks(Buffer.from(text), cuts)))).flat()
+          assert.deepEqual(read.map(textOf), lines)
         }
       )
     ))
+
+  it('copies a long line once, in however many chunks it comes', async () => {
+    const chunk = Buffer.alloc(1 << 16, 'x')
+    const copied = mock.method(Buffer, 'concat')
+    try {
+      const [lines] = await all(linesOf(each(Array<Buffer>(320).fill(chunk))))
+      assert.equal(lines![0]!.length, 320 * chunk.length)
+      assert.equal(copied.mock.callCount(), 1)
+    } finally {
+      copied.mock.restore()
+    }
+  })
+
+  it('reads no byte order mark', async () => {
+    const [lines] = await all(linesOf(each([Buffer.from('\uFEFF1\n\uFEFF2')])))
+    assert.deepEqual(lines!.map(textOf), ['1'])
+  })
+
+  it('keeps the lines of the kept items byte for byte', () => {
+    const lines = ['12345678901234567890', '1', '"a"', 'a\r', '1.0', ' {"a": 1}', '-0', '\xff'].map(line =>
+      Buffer.from(line, 'latin1')
+    )
+    const items = [Number('12345678901234567890'), 1, 'a', 'a', 1, { a: 1 }, -0, '\ufffd']
+    const keep = (is: (item: unknown) => boolean): string[] =>
+      keptLines(lines, items, items.filter(is)).map(line => line.toString('latin1'))
+    assert.deepEqual(
+      keep(item => item === 'a'),
+      ['"a"', 'a\r']
+    )
+    assert.deepEqual(
+      keep(item => item === 1 || Object.is(item, -0)),
+      ['1', '1.0', '-0']
+    )
+    assert.deepEqual(
+      keep(item => typeof item !== 'string'),
+      ['12345678901234567890', '1', '1.0', ' {"a": 1}', '-0']
+    )
+    assert.deepEqual(
+      keep(item => item === '\ufffd'),
+      ['\xff']
+    )
+  })
 
   it('cuts batches of at most the size, and loses and reorders nothing', () =>
     fc.assert(

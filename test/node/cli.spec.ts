@@ -142,6 +142,9 @@ describe('cli: a network of real processes', () => {
 
     it(': the lines for which it is true', async () => {
       assert.equal((await onWorker(['filter', 'x % 40 === 0'], lines(1, 100))).stdout, '40\n80\n')
+      const given = '12345678901234567890\n"a"\n1.0\r\n{"a": 1}\n'
+      assert.equal((await onWorker(['filter', 'true'], given)).stdout, given)
+      assert.equal((await onWorker(['filter', 'true', '--json'], '1.0\nword\n')).stdout, '1.0\n"word"\n')
     })
 
     it(': as they come, and ends when nobody reads on', async () => {
