@@ -38,6 +38,8 @@ export interface JobInit {
   kind: string
   /** answers have a part of their own for every unit (`Answer.part`); default false */
   auditable?: boolean
+  /** Whether an answer that differs can be held against who gave it: not where the program may keep something; default: it can. */
+  isBlamable?(): boolean
   bound: bigint
   /** product of what multiplies the base price beside priority and worker; default 1 */
   factor?: number

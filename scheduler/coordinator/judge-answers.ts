@@ -171,6 +171,8 @@ export function createAnswers(
     wrong: Vote[],
     { first, count, accepted }: { first: number; count: number; accepted: Vote[] }
   ): void {
+    // honest workers may differ: nothing is said of anybody, here or to the ledger
+    if (job.isBlamable?.() === false) return
     effects.evidence({ job: job.id, first, count, accepted, wrong })
     for (const vote of wrong) {
       setTrust(job, vote.worker, caught)

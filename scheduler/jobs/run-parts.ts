@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { create as createDigest } from 'multiformats/hashes/digest'
+import { isProvenStateless } from '../../sandbox/index.ts'
 import type { Effects } from '../coordinator/contract.ts'
 import type { Coordinator } from '../coordinator/coordinator.ts'
 import type { Outbox } from '../streams/lease-outbox.ts'
@@ -88,6 +89,7 @@ export function createParts(
         timeoutMs: load.timeoutMs,
         verification: verify,
         auditable: part.cut != null,
+        isBlamable: () => isProvenStateless(load),
         kind,
         allowed: privacy.workers && new Set(privacy.workers),
         bound: (bound * BigInt(share)) / BigInt(of),

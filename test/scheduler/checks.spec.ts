@@ -54,13 +54,14 @@ class Scene {
       this.coordinator.offer(id, { slots: 1, window, class: 'v8', group: `home of ${id}` }, 0)
   }
 
-  submit(confidence: number, units = 400): void {
+  submit(confidence: number, units = 400, isBlamable = true): void {
     this.coordinator.submit(
       {
         id: 'job',
         program: 'program',
         kind: 'map',
         auditable: true,
+        isBlamable: () => isBlamable,
         units,
         mostUnits: SLICE,
         priority: 'normal',
@@ -173,6 +174,23 @@ describe('scheduler: audits', () => {
       scene.retracted.map(({ first }) => first),
       before.map(({ first }) => first)
     )
+  })
+
+  it('holds nothing against anybody where the program may keep something: no evidence, no loss of trust', () => {
+    const scene = new Scene({ workers: { w: proven() } })
+    scene.submit(0.99, 400, false)
+    scene.warmUp('w')
+    scene.answer('w', () => true)
+    scene.answer('own')
+    scene.answer('own')
+    assert.deepEqual(
+      scene.accepted.at(-1)!.paid.map(({ worker }) => worker),
+      ['own'],
+      "the owner's own answer counts"
+    )
+    assert.deepEqual(scene.wrong, [])
+    assert.deepEqual(scene.retracted, [])
+    assert.ok((scene.trusts.get('w v8 map') ?? proven()).checks >= proven().checks)
   })
 
   it('catches also who leaves before the audit, and takes back what it gave', () => {
