@@ -13,6 +13,7 @@ import type {
   Waiting
 } from './contract.ts'
 import { ArtelError } from './errors.ts'
+import { createGate } from './gate.ts'
 import { type CallInit, createHttp, type Place } from './http.ts'
 import { createJob, type Submitted } from './job.ts'
 import { createServiceCalls, createServiceClients } from './services.ts'
@@ -26,6 +27,8 @@ const DEFAULT_PATIENCE_MS = 60_000
 // A page of large items; its spec must fit into a request.
 const PAGE_BYTES = 4 * 1024 * 1024
 const JOBS_PER_REQUEST = 200
+// Each is a connection of its own to the node.
+const SUBMISSIONS = 128
 
 export interface ClientInit {
   locate: () => Promise<Place>
@@ -43,6 +46,7 @@ export function createClient({
 }: ClientInit): Artel {
   const closing = new AbortController()
   const http = createHttp({ locate, patienceMs, closed: closing.signal })
+  const submissions = createGate(SUBMISSIONS)
   const components = { http, watch: createWatch(http, closing.signal) }
   let closed: Promise<void> | undefined
 
@@ -52,7 +56,11 @@ export function createClient({
   async function send(path: string, value: unknown, signal?: AbortSignal): Promise<Submitted> {
     signal?.throwIfAborted()
     const key = crypto.randomUUID()
-    return get(path, { method: 'POST', value: functionsAsText(value), key, waitMs: WAIT_MS })
+    const given = functionsAsText(value)
+    return submissions(() => {
+      signal?.throwIfAborted()
+      return get(path, { method: 'POST', value: given, key, waitMs: WAIT_MS })
+    })
   }
 
   const submit = (spec: unknown, { signal }: SubmitOptions = {}) =>

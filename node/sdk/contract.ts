@@ -129,13 +129,17 @@ export interface SubmitOptions {
   signal?: AbortSignal
 }
 
+/** Awaited like a promise. */
+export interface Thenable<R> extends PromiseLike<R>, Pick<Promise<R>, 'catch' | 'finally'> {}
+
 /**
  * A job on a node. Awaited it gives the result, or throws JobFailedError, JobCancelledError, JobExpiredError, or why it
  * was not accepted: SpecError, InsufficientCreditsError, … (ArtelError, told apart by `name`).
  */
-export interface Job<R> extends PromiseLike<R> {
+export interface Job<R> extends Thenable<R> {
   /** known as soon as the node acknowledged the job */
   readonly id: Promise<string>
+  /** Who listens for the end after it is told it at once. */
   on<E extends keyof JobEvents>(event: E, listener: (detail: JobEvents[E]) => void): this
   off<E extends keyof JobEvents>(event: E, listener: (detail: JobEvents[E]) => void): this
   result(options?: Waiting): Promise<R>
@@ -150,7 +154,7 @@ export interface JobEvents {
 }
 
 /** Starts when it is awaited (one job) or iterated (a job per page; leaving the loop cancels what is under way). */
-export interface Stream<R> extends PromiseLike<R[]>, AsyncIterable<R[]> {}
+export interface Stream<R> extends Thenable<R[]>, AsyncIterable<R[]> {}
 
 export interface StreamOptions {
   /** items of a page, default 1000; fewer where they are large, or where the source is slow */

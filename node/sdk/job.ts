@@ -2,6 +2,7 @@ import type { Wire } from '../../services/index.ts'
 import type { Job, JobEvents, JobReport, Progress, Waiting } from './contract.ts'
 import { ArtelError } from './errors.ts'
 import type { Http } from './http.ts'
+import { thenable } from './thenable.ts'
 import type { Watch } from './watch.ts'
 import { revive } from './wire.ts'
 
@@ -75,6 +76,12 @@ export function createJob<R>(
     id,
     on(event, listener) {
       listeners[event].add(listener)
+      if (event === 'end' && lastReport != null) {
+        const report = lastReport
+        queueMicrotask(() => {
+          if (listeners.end.has(listener as (detail: JobReport) => void)) listener(report as never)
+        })
+      }
       void wait()
       return job
     },
@@ -88,8 +95,7 @@ export function createJob<R>(
       return revive(await http.call<WireReport>(`/api/v1/tasks/${await raced(id, options?.signal)}`, options))
     },
     cancel,
-    // biome-ignore lint/suspicious/noThenProperty: a job is awaited like a promise of its result
-    then: (onResult, onError) => result().then(onResult, onError)
+    ...thenable(result)
   }
   return job
 }

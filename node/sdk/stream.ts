@@ -1,4 +1,6 @@
 import type { Items, Stream, StreamOptions } from './contract.ts'
+import { ArtelError } from './errors.ts'
+import { thenable } from './thenable.ts'
 
 const DEFAULT_PAGE = 1000
 const DEFAULT_AHEAD = 4
@@ -21,17 +23,16 @@ export function createStream<T, R>(init: StreamInit<T, R>): Stream<R> {
   const all = async (): Promise<R[]> => {
     const { items, submit } = init
     const signal = init.signal ?? new AbortController().signal
-    if (!(Symbol.asyncIterator in items)) return submit([...items], signal)
+    if (!(Symbol.asyncIterator in items)) return submit([...unread(items)], signal)
     const list: R[] = []
     for await (const page of pages(init)) for (const item of page) list.push(item)
     return list
   }
   return {
-    // biome-ignore lint/suspicious/noThenProperty: awaited it gives the whole list
-    then(onResult, onError) {
+    ...thenable(() => {
       whole ??= all()
-      return whole.then(onResult, onError)
-    },
+      return whole
+    }),
     [Symbol.asyncIterator]: () => pages(init)
   }
 }
@@ -49,8 +50,7 @@ export function createWhole<R>(
     return whole
   }
   return {
-    // biome-ignore lint/suspicious/noThenProperty: awaited it gives the whole list
-    then: (onResult, onError) => all().then(onResult, onError),
+    ...thenable(all),
     async *[Symbol.asyncIterator]() {
       const list = await all()
       for (let at = 0; at < list.length; at += page) yield list.slice(at, at + page)
@@ -70,10 +70,9 @@ export async function* pages<T, R>(init: StreamInit<T, R>): AsyncGenerator<R[], 
   }
   const left = new AbortController()
   const signal = init.signal == null ? left.signal : AbortSignal.any([left.signal, init.signal])
+  const items = unread(init.items)
   const source =
-    Symbol.asyncIterator in init.items
-      ? init.items[Symbol.asyncIterator]()
-      : (init.items as Iterable<T>)[Symbol.iterator]()
+    Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : (items as Iterable<T>)[Symbol.iterator]()
   let next: IteratorResult<T> | Promise<IteratorResult<T>> | undefined
   const underWay: Promise<R[]>[] = []
   let isDone = false
@@ -130,6 +129,24 @@ export async function* pages<T, R>(init: StreamInit<T, R>): AsyncGenerator<R[], 
     // a source that waits for its next item cannot be ended before it has it
     if (!isDone) void Promise.resolve(source.return?.()).catch(() => {})
   }
+}
+
+const read = new WeakSet<object>()
+
+/**
+ * Generators and streams give their items once; read again they would be empty without a word.
+ *
+ * @throws {ArtelError} ItemsReadError
+ */
+function unread<I extends Items<unknown>>(items: I): I {
+  if (typeof items !== 'object' || !['next', 'pipe', 'getReader'].some(key => key in items)) return items
+  if (read.has(items))
+    throw new ArtelError(
+      'ItemsReadError',
+      'the items were read already, and a generator or stream gives them once; pass a list, or make it anew'
+    )
+  read.add(items)
+  return items
 }
 
 function soon<T>(promise: Promise<T>): Promise<T | undefined> {

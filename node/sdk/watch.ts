@@ -1,5 +1,6 @@
 import type { Wire } from '../../services/index.ts'
 import type { JobReport, Progress } from './contract.ts'
+import { createGate } from './gate.ts'
 import { delay, type Http, type Place } from './http.ts'
 import { revive } from './wire.ts'
 
@@ -9,6 +10,8 @@ const FIRST_RETRY_MS = 100
 const LAST_RETRY_MS = 2000
 // The node tells its load every second: a socket that is silent for this long is a dead one.
 const SILENCE_MS = 10_000
+/** jobs that are asked for at the same time */
+const QUESTIONS = 32
 
 /** Who waits for a job. */
 export interface Watcher {
@@ -24,6 +27,7 @@ export interface Watch {
 }
 
 export function createWatch(http: Http, closed: AbortSignal): Watch {
+  const questions = createGate(QUESTIONS)
   const waiting = new Map<string, Set<Watcher>>()
   let socket: WebSocket | undefined
   let isRunning = false
@@ -102,7 +106,7 @@ export function createWatch(http: Http, closed: AbortSignal): Watch {
 
   async function ask(job: string): Promise<void> {
     try {
-      const report = revive(await http.call<Wire.JobReport>(`/api/v1/tasks/${job}`))
+      const report = revive(await questions(() => http.call<Wire.JobReport>(`/api/v1/tasks/${job}`)))
       if (report.finished != null) end(report)
     } catch (error) {
       lose(job, error as Error)

@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { mock } from 'node:test'
 import { type ArtelNode, createNode, loadConfig } from '../../node/index.ts'
 import { type Artel, ArtelError, connect, type JobReport, type Progress } from '../../node/sdk/index.ts'
 import { address, until } from '../bootstrap/nodes.ts'
@@ -166,6 +167,45 @@ describe('node: SDK, against a node of its own', () => {
       assert.ok(listed.includes(await job.id))
     })
 
+    it('is a promise with catch and finally, and tells its end also to who comes late', async () => {
+      const job = artel.map([1], x => x).catch(() => [])
+      assert.deepEqual(await job, [1])
+      const failing = artel.submit({ type: 'map', items: [1], fn: 'x => { throw new Error("no") }' })
+      let isOver = false
+      const name = await failing
+        .finally(() => {
+          isOver = true
+        })
+        .catch((error: Error) => error.name)
+      assert.deepEqual([name, isOver], ['JobFailedError', true])
+      const { state } = await new Promise<JobReport>(resolve => failing.on('end', resolve))
+      assert.equal(state, 'failed')
+    })
+
+    it('queues what is submitted at once', async () => {
+      let underWay = 0
+      let most = 0
+      const original = fetch
+      const counted = mock.method(globalThis, 'fetch', async (...args: Parameters<typeof fetch>) => {
+        most = Math.max(most, ++underWay)
+        try {
+          return await original(...args)
+        } finally {
+          underWay--
+        }
+      })
+      try {
+        const jobs = Array.from({ length: 400 }, (_, i) => artel.map([i], x => x + 1))
+        assert.deepEqual(
+          (await Promise.all(jobs)).flat(),
+          Array.from({ length: 400 }, (_, i) => i + 1)
+        )
+        assert.ok(most <= 200, `${most} requests at once`)
+      } finally {
+        counted.mock.restore()
+      }
+    })
+
     it('is cancelled by its owner', async () => {
       const job = artel.rangeReduce(slow)
       const ended = assert.rejects(job.result(), { name: 'JobCancelledError' })
@@ -239,6 +279,19 @@ describe('node: SDK, against a node of its own', () => {
         assert.ok(pages.every(page => page.length <= 4))
       }
       assert.deepEqual(await artel.map(later([1, 2, 3]), x => x + 1, { page: 2 }), [2, 3, 4])
+    })
+
+    it('refuses by name what was read already', async () => {
+      function* three(): Generator<number> {
+        yield* [1, 2, 3]
+      }
+      const once = three()
+      const stream = artel.map(once, x => x)
+      const pages: number[][] = []
+      for await (const page of stream) pages.push(page)
+      assert.deepEqual(pages.flat(), [1, 2, 3])
+      await assert.rejects(Promise.resolve(stream), { name: 'ItemsReadError' })
+      await assert.rejects(Promise.resolve(artel.filter(once, () => true)), { name: 'ItemsReadError' })
     })
 
     it('reads its source no further than what is under way: back-pressure', async () => {
