@@ -13,7 +13,7 @@ const jobOf = async (client: Program): Promise<string> =>
   (await client.event<{ job: string }>('the job', event => event.event === 'job')).job
 /** Leases were taken from a worker. */
 const retried = (client: Program): Promise<unknown> =>
-  client.event('a lost lease', event => event.event === 'progress' && (event.retries as number) > 0, 60_000)
+  client.event('a lost lease', event => event.event === 'progress' && (event.retries as number) > 0, 120_000)
 
 /** Every unit is paid to one worker, although some were calculated twice. */
 function checkPaidOnce({ report }: End): void {
@@ -55,7 +55,7 @@ describe('integration: faults', function () {
     await third.event(
       'the last slice',
       event => event.event === 'progress' && event.state === 'completed',
-      60_000
+      120_000
     )
     await third.kill()
 
@@ -118,7 +118,7 @@ describe('integration: faults', function () {
       await client.event(
         'both workers at work',
         event => client.events.indexOf(event) > leases && event.event === 'progress' && event.workers === 2,
-        60_000
+        120_000
       )
       const ended = await end(client)
       checkRight(ended, sum(LONGER))

@@ -38,7 +38,7 @@ export const progress = (client: Program, share: number): Promise<unknown> =>
   client.event(
     'progress',
     event => event.event === 'progress' && (event.done as number) >= share * (event.total as number),
-    60_000
+    120_000
   )
 
 export function checkRight({ result, error, report }: End, expected = SUM): void {
