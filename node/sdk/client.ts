@@ -83,7 +83,11 @@ export function createClient({
       sizeOf: item => encodeValue(item).byteLength,
       pageBytes: PAGE_BYTES,
       signal: options.signal,
-      submit: (page, signal) => run({ type, items: page, fn } as never, { ...options, signal }).result()
+      submit: (page, signal, firstIndex) =>
+        run({ type, items: page, fn, ...(firstIndex > 0 ? { firstIndex } : {}) } as never, {
+          ...options,
+          signal
+        }).result()
     })
   }
 

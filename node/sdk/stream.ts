@@ -12,8 +12,8 @@ export interface StreamInit<T, R> extends StreamOptions {
   /** the bytes that an item takes, roughly; a page holds at most `pageBytes` */
   sizeOf: (item: T) => number
   pageBytes: number
-  /** computes one page */
-  submit: (page: T[], signal: AbortSignal) => Promise<R[]>
+  /** computes one page; `firstIndex`: how many items were before it */
+  submit: (page: T[], signal: AbortSignal, firstIndex: number) => Promise<R[]>
   signal?: AbortSignal
 }
 
@@ -23,7 +23,7 @@ export function createStream<T, R>(init: StreamInit<T, R>): Stream<R> {
   const all = async (): Promise<R[]> => {
     const { items, submit } = init
     const signal = init.signal ?? new AbortController().signal
-    if (!(Symbol.asyncIterator in items)) return submit([...unread(items)], signal)
+    if (!(Symbol.asyncIterator in items)) return submit([...unread(items)], signal, 0)
     const list: R[] = []
     for await (const page of pages(init)) for (const item of page) list.push(item)
     return list
@@ -76,6 +76,7 @@ export async function* pages<T, R>(init: StreamInit<T, R>): AsyncGenerator<R[], 
   let next: IteratorResult<T> | Promise<IteratorResult<T>> | undefined
   const underWay: Promise<R[]>[] = []
   let isDone = false
+  let before = 0
 
   /** The next page, or undefined where the source has no more. */
   async function cut(): Promise<T[] | undefined> {
@@ -106,7 +107,8 @@ export async function* pages<T, R>(init: StreamInit<T, R>): AsyncGenerator<R[], 
         cutting = cut().then(page => {
           cutting = undefined
           if (page == null) return
-          const running = submit(page, signal)
+          const running = submit(page, signal, before)
+          before += page.length
           running.catch(() => {}) // its turn comes, and then it is seen
           underWay.push(running)
         })

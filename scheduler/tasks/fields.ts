@@ -17,6 +17,14 @@ export const integer = z
   .union([z.int(), z.bigint().transform(Number)])
   .refine(Number.isSafeInteger, 'must be an integer between −2^53 and 2^53')
 
+/** Where the items are a page of more: how many are before them, so that `index` and chance are those of the whole. */
+export const firstIndex = z
+  .int()
+  .min(0)
+  .max(2 ** 50)
+  .optional()
+  .describe('index of the first item, where items are a page of more; default 0')
+
 /** values that the author's functions see as variables */
 export const context = z.record(z.string(), z.unknown()).optional()
 

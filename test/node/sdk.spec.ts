@@ -281,6 +281,20 @@ describe('node: SDK, against a node of its own', () => {
       assert.deepEqual(await artel.map(later([1, 2, 3]), x => x + 1, { page: 2 }), [2, 3, 4])
     })
 
+    it('gives functions the index in the whole, also by pages', async () => {
+      const items = Array.from({ length: 10 }, (_, i) => i)
+      const pages: number[][] = []
+      for await (const page of artel.map(items, (_, index) => index, { page: 4 })) pages.push(page)
+      assert.deepEqual(pages.flat(), await artel.map(items, (_, index) => index))
+      assert.deepEqual(pages.flat(), items)
+      const kept: number[][] = []
+      for await (const page of artel.filter(items, (_, index) => index > 6, { page: 4 })) kept.push(page)
+      assert.deepEqual(kept.flat(), [7, 8, 9])
+      const dice: number[][] = []
+      for await (const page of artel.map(items, () => Math.random(), { page: 4 })) dice.push(page)
+      assert.deepEqual(dice.flat(), await artel.map(items, () => Math.random()))
+    })
+
     it('refuses by name what was read already', async () => {
       function* three(): Generator<number> {
         yield* [1, 2, 3]

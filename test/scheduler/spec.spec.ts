@@ -47,6 +47,12 @@ describe('scheduler/spec', () => {
     ],
     ['a map without a function', { type: 'map', items: [1] }, 'fn', /undefined/],
     ['an empty function', { type: 'map', items: [1], fn: ' ' }, 'fn', /empty/],
+    [
+      'an index beside a range',
+      { type: 'map', range: { start: 1, end: 3 }, fn: 'x', firstIndex: 2 },
+      'firstIndex',
+      /range/
+    ],
     ['native code', { type: 'map', items: [1], fn: Math.sqrt }, 'fn', /native/],
     ['the name of a function', { type: 'map', items: [4], fn: 'Math.sqrt' }, 'fn', /x => Math\.sqrt\(x\)/],
     [

@@ -3,11 +3,11 @@ import { decodeValue, encodeValue } from '../../../sandbox/index.ts'
 import { ProtocolError } from '../../errors.ts'
 import type { Plan } from '../contract.ts'
 import { type DriverTools, driverSource, encodeContext, expose, inOrder } from '../drivers.ts'
-import { type Authored, author, context, readAuthored } from '../fields.ts'
+import { type Authored, author, context, firstIndex, readAuthored } from '../fields.ts'
 import { defineKind, type SpecOf } from '../kind.ts'
 import { atHand } from '../reductions.ts'
 
-const fields = { items: z.array(z.unknown()), fn: author, context }
+const fields = { items: z.array(z.unknown()), fn: author, firstIndex, context }
 type FilterSpec = Authored<SpecOf<'filter', typeof fields>, 'fn'>
 
 /** The items for which fn is true. */
@@ -60,8 +60,11 @@ const DRIVER = driverSource(driver, { atHand, expose, inOrder })
 
 /** A unit is one item. The coordinator has the items; slices say which of them stay. */
 function planFilter(spec: FilterSpec): Plan {
-  const { items } = spec
-  const input = (first: number, count: number): Input => ({ first, items: items.slice(first, first + count) })
+  const { items, firstIndex = 0 } = spec
+  const input = (first: number, count: number): Input => ({
+    first: firstIndex + first,
+    items: items.slice(first, first + count)
+  })
   return {
     units: items.length,
     program: { ...spec.fn, driver: DRIVER, context: encodeContext(spec.context) },

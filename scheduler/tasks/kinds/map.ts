@@ -6,6 +6,7 @@ import {
   type Authored,
   author,
   context,
+  firstIndex,
   inlineItems,
   items,
   range,
@@ -15,7 +16,7 @@ import {
 import { defineKind, type SpecOf } from '../kind.ts'
 import { listReducer } from '../reducers.ts'
 
-const fields = { items: items.optional(), range: range.optional(), fn: author, context }
+const fields = { items: items.optional(), range: range.optional(), fn: author, firstIndex, context }
 type MapSpec = Authored<SpecOf<'map', typeof fields>, 'fn'>
 
 /** fn of every item. */
@@ -31,6 +32,8 @@ export const map = defineKind({
   check(spec, { limit }) {
     if ((spec.items == null) === (spec.range == null))
       throw new SpecError('items', 'give either `items` or `range`')
+    if (spec.range != null && spec.firstIndex != null)
+      throw new SpecError('firstIndex', 'is for `items`; a range says its `start`')
     limit('items', inlineItems(spec.items))
     return readAuthored(spec, 'fn')
   },
@@ -66,12 +69,12 @@ const DRIVER = driverSource(driver, { expose, inOrder })
 
 /** A unit is one item. */
 function planMap(spec: MapSpec): Plan {
-  const { items, range } = spec
+  const { items, range, firstIndex = 0 } = spec
   const units = items?.length ?? rangeItems(range!)
   const input = (first: number, count: number): Input =>
     items == null
       ? { first, start: range!.start, step: range!.step, count }
-      : { first, items: items.slice(first, first + count) }
+      : { first: firstIndex + first, items: items.slice(first, first + count) }
   return {
     units,
     program: { ...spec.fn, driver: DRIVER, context: encodeContext(spec.context) },
