@@ -408,6 +408,24 @@ describe('node: SDK, against a node of its own', () => {
     assert.deepEqual([...(await artel.submit(spec))], [2, 3, 4])
   })
 
+  it('has connections that do not end each other', async () => {
+    const data = join(folder, 'own')
+    const [first, second] = [await connect({ data }), await connect({ data })]
+    const ends = Promise.withResolvers<number>()
+    const source = (async function* () {
+      yield 1
+      yield await ends.promise
+    })()
+    const pages = second.map(source, x => x + 1)[Symbol.asyncIterator]()
+    assert.deepEqual((await pages.next()).value, [2])
+    assert.deepEqual(await first.map([1], x => x), [1])
+    await first.close()
+    ends.resolve(2)
+    assert.deepEqual((await pages.next()).value, [3])
+    await second.close()
+    assert.deepEqual(await artel.map([7], x => x), [7])
+  })
+
   it('does not wait any more once it is closed, and says so', async () => {
     const { url, token } = await placeOf(join(folder, 'own'))
     const second = await connect({ url, token })
