@@ -3,10 +3,10 @@ import { globSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
 /**
- * All tests, several files at a time: most of them wait for processes and networks of their own. One more than two
- * cores can run keeps them busy; more would only make every test slower, and closer to its time limit.
+ * All tests, two files at a time: most of them wait for processes and networks of their own, and those of three together keep
+ * two cores so busy that the longest of them come close to their time limits.
  */
-const JOBS = 3
+const JOBS = 2
 /** Started first, longest first, so that none of them is left over at the end for one core. */
 const LONG = [
   'node/cli',

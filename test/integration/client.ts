@@ -24,7 +24,7 @@ process.on('SIGINT', async () => {
 })
 print({ event: 'ready', id: node.id, addresses: node.addresses(), pid: process.pid })
 
-const signal = AbortSignal.timeout(240_000)
+const signal = AbortSignal.timeout(600_000)
 const job: Job = typeof what === 'string' ? node.scheduler.job(what)! : await node.submit(what, { signal })
 job.addEventListener('progress', ({ detail }) => print({ event: 'progress', ...detail }))
 const { done, total } = job.report()

@@ -14,7 +14,7 @@ const JOB = {
 const SUM = (20_000 * 20_001) / 2
 
 describe('integration: delegation over processes', function () {
-  this.timeout(90_000)
+  this.timeout(600_000)
   let processes: Processes
   beforeEach(async () => {
     processes = await Processes.create()

@@ -27,7 +27,7 @@ const MODES: Record<string, { what: string; verify: unknown; paid?: true; seen: 
 }
 
 describe('integration: a worker that lies', function () {
-  this.timeout(240_000)
+  this.timeout(600_000)
   let net: Processes
   let honest: Started
   let accounts = 0

@@ -4,16 +4,16 @@ import { Processes, type Program, type Started } from './processes.ts'
 import { accepted, checkCredits, checkRight, type End, end, progress, work } from './work.ts'
 
 // Long enough to be interrupted several times.
-const LONG = 60_000
+const LONG = 30_000
 // Long enough that a lease expires in silence (4 s) while one worker alone does the rest of the job.
-const LONGER = 120_000
+const LONGER = 60_000
 const sum = (items: number): number => (items * (items + 1)) / 2
 
 const jobOf = async (client: Program): Promise<string> =>
   (await client.event<{ job: string }>('the job', event => event.event === 'job')).job
 /** Leases were taken from a worker. */
 const retried = (client: Program): Promise<unknown> =>
-  client.event('a lost lease', event => event.event === 'progress' && (event.retries as number) > 0, 120_000)
+  client.event('a lost lease', event => event.event === 'progress' && (event.retries as number) > 0, 240_000)
 
 /** Every unit is paid to one worker, although some were calculated twice. */
 function checkPaidOnce({ report }: End): void {
@@ -24,7 +24,7 @@ function checkPaidOnce({ report }: End): void {
 }
 
 describe('integration: faults', function () {
-  this.timeout(180_000)
+  this.timeout(600_000)
   let net: Processes
   beforeEach(async () => {
     net = new Processes()
@@ -55,7 +55,7 @@ describe('integration: faults', function () {
     await third.event(
       'the last slice',
       event => event.event === 'progress' && event.state === 'completed',
-      120_000
+      240_000
     )
     await third.kill()
 
@@ -118,7 +118,7 @@ describe('integration: faults', function () {
       await client.event(
         'both workers at work',
         event => client.events.indexOf(event) > leases && event.event === 'progress' && event.workers === 2,
-        120_000
+        240_000
       )
       const ended = await end(client)
       checkRight(ended, sum(LONGER))

@@ -22,7 +22,7 @@ async function run(folder: string, spec: object): Promise<{ result: unknown; pai
 }
 
 describe('integration: a full disk', function () {
-  this.timeout(180_000)
+  this.timeout(600_000)
   let net: Processes
   let disk: SmallDisk
   let folder: string

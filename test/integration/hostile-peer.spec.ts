@@ -22,7 +22,7 @@ import { address, until } from '../bootstrap/nodes.ts'
 const MB = 1024 * 1024
 
 describe('a hostile peer', function () {
-  this.timeout(240_000)
+  this.timeout(600_000)
   let folder: string
   let victim: ArtelNode
   const attackers: HeliaNode[] = []

@@ -3,7 +3,7 @@ import { descendants, living, Processes, until } from './processes.ts'
 import { accepted, checkRight, end, progress, SUM, work } from './work.ts'
 
 describe('integration: jobs over processes', function () {
-  this.timeout(180_000)
+  this.timeout(600_000)
   let net: Processes
   beforeEach(async () => {
     net = new Processes()

@@ -20,7 +20,7 @@ async function interrupt(program: Program, code: number): Promise<void> {
 }
 
 describe('integration: Ctrl-C and kill −9', function () {
-  this.timeout(180_000)
+  this.timeout(600_000)
   let net: Processes
   beforeEach(() => {
     net = new Processes()

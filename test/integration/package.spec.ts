@@ -17,7 +17,7 @@ const MB = 2 ** 20
 
 describe('integration: the npm package', function () {
   // an installation of 350 packages
-  this.timeout(240_000)
+  this.timeout(600_000)
   let folder: string
   let registry: Server
   let project: string

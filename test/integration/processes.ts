@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 const CLI = fileURLToPath(new URL('../../node/cli/main.ts', import.meta.url))
 const CLIENT = fileURLToPath(new URL('./client.ts', import.meta.url))
 const EVIL_WORKER = fileURLToPath(new URL('./evil-worker.ts', import.meta.url))
-const DEADLINE_MS = 120_000
+const DEADLINE_MS = 240_000
 
 /** Waits until `condition` gives something; the deadline only ends a test that has failed anyway. */
 export async function until<T>(

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { until } from '../bootstrap/nodes.ts'
 
 const ARTEL = fileURLToPath(new URL('../../node/cli/artel.js', import.meta.url))
-const DEADLINE_MS = 120_000
+const DEADLINE_MS = 240_000
 
 export interface Ready {
   id: string
