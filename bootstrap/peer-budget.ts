@@ -22,9 +22,9 @@ export interface PeerBudgetInit {
   limits?: Partial<typeof PEER_LIMITS>
 }
 
-/** A program with its context fits into a frame of 64 MiB; one such, and the inputs of a window beside it. */
+/** Most that the protocols keep for one peer: programs 96 MiB, inputs that wait 32, and a message of 64 that is coming in. */
 export const PEER_LIMITS = {
-  peerBytes: 96 * 1024 * 1024,
+  peerBytes: 192 * 1024 * 1024,
   allBytes: 512 * 1024 * 1024,
   /** so much may be wasted at once … */
   burstMs: 1_000,
