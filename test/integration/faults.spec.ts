@@ -4,7 +4,7 @@ import { Processes, type Program, type Started } from './processes.ts'
 import { accepted, checkCredits, checkRight, type End, end, progress, work } from './work.ts'
 
 // Long enough to be interrupted several times.
-const LONG = 30_000
+const LONG = 60_000
 // Long enough that a lease expires in silence (4 s) while one worker alone does the rest of the job.
 const LONGER = 60_000
 const sum = (items: number): number => (items * (items + 1)) / 2

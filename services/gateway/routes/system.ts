@@ -19,6 +19,8 @@ export function systemRoutes(app: App, { node, services, metrics }: Context): vo
       status: 'ok' as const,
       services: services
         .health()
+        // one that is off has no health
+        .filter(({ state }) => state !== 'off')
         .map(each => (grant != null && allows(grant, 'read') ? each : { ...each, reason: undefined }))
     })
   })
