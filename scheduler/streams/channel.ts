@@ -15,12 +15,6 @@ import type { PeerCosts } from '../protocol/peer-costs.ts'
 /** What one malformed message counts for at least: honest peers send none. */
 const MALFORMED_MS = 100
 
-/** Of this thread: a machine that does other things, or a process that was stopped, is not the peer's fault. */
-function cpuMs(): number {
-  const { user, system } = process.threadCpuUsage()
-  return (user + system) / 1000
-}
-
 /** Either end of a compute stream. */
 export interface Channel<Out> {
   /** Queues a message; resolves when the stream can take more. Never rejects: a lost stream is told by `onClose`. */
@@ -71,11 +65,11 @@ function open<In, Out>(
     },
     onFrame(bytes) {
       arrived()
-      const started = cpuMs()
+      const started = performance.now()
       const message = read(bytes)
       if (!isOpen) return
       try {
-        onMessage(message, cpuMs() - started)
+        onMessage(message, performance.now() - started)
       } catch (err) {
         // ours, not the peer's: its stream goes on
         log.error('a message of %s was not handled: %e', peer, err)
@@ -88,7 +82,7 @@ function open<In, Out>(
   })
 
   function read(bytes: Uint8Array): In {
-    const started = cpuMs()
+    const started = performance.now()
     try {
       const parsed = schema.safeParse(decodeValue(bytes, { maxItems: MAX_MESSAGE_VALUES }))
       if (parsed.success) return parsed.data
@@ -96,7 +90,7 @@ function open<In, Out>(
       throw new ProtocolError(`malformed message: ${issue?.path.join('.')} ${issue?.message}`)
     } catch (err) {
       log.error('%s breaks the compute protocol: %s', peer, (err as Error).message)
-      costs.waste(peer, Math.max(MALFORMED_MS, cpuMs() - started))
+      costs.waste(peer, Math.max(MALFORMED_MS, performance.now() - started))
       throw err
     }
   }
