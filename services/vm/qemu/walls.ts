@@ -6,6 +6,12 @@ import { librariesOf } from '../../../sandbox/index.ts'
 import { HostUnfitError } from '../errors.ts'
 
 const DESCRIPTORS = 1024
+/**
+ * 512 MB that qemu-img can write to. Address space is no measure: glibc reserves 64 MB of it for each arena, eight
+ * arenas a processor. Its 64 worker threads have stacks of this size, which count.
+ */
+const MEMORY = ['--data=536870912', '--stack=1048576']
+const ONE_ARENA = ['--setenv', 'MALLOC_ARENA_MAX', '1']
 /** What programs of Debian and Arch read beside their libraries: firmware and the modules of accelerators. */
 const FIRMWARE = ['/usr/share/qemu', '/usr/share/seabios', '/usr/lib/ipxe', '/usr/lib/x86_64-linux-gnu/qemu']
 
@@ -106,8 +112,9 @@ export function runWalled(
   args: readonly string[],
   { signal, ms = 30_000, fileBytes }: { signal?: AbortSignal; ms?: number; fileBytes?: number } = {}
 ): Promise<string> {
-  const limits = ['--as=536870912', ...(fileBytes === undefined ? [] : [`--fsize=${fileBytes}`])]
-  const [file, ...rest] = walledCommand(programs, binds, [programs.qemuImg, ...args], limits)
+  const limits = [...MEMORY, ...(fileBytes === undefined ? [] : [`--fsize=${fileBytes}`])]
+  const command = [...ONE_ARENA, programs.qemuImg, ...args]
+  const [file, ...rest] = walledCommand(programs, binds, command, limits)
   const deadline = AbortSignal.timeout(ms)
   return new Promise((resolve, reject) => {
     const child = spawn(file!, rest, {

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { flattenChain } from '../../../services/vm/qemu/images.ts'
+import { findPrograms, type Programs, runWalled } from '../../../services/vm/qemu/walls.ts'
+
+const MB = 2 ** 20
+
+describe('qemu-img behind walls', () => {
+  let folder: string
+  let programs: Programs
+  const file = (name: string) => join(folder, name)
+  const qemuImg = (...args: string[]) => execFileSync('qemu-img', args, { cwd: folder })
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'artel-vm-images-'))
+    programs = await findPrograms()
+  })
+  after(() => rm(folder, { recursive: true, force: true }))
+
+  it('has 512 MB of memory and no more, whatever it is made to read', async () => {
+    qemuImg('create', '-q', '-f', 'qcow2', 'empty', '1G')
+    const bind = { from: folder, to: '/images', isWritable: true }
+    const buffer = (mb: number) =>
+      runWalled(programs, [bind], ['bench', '-q', '-c', '1', '-d', '1', '-s', `${mb}M`, '/images/empty'])
+    await buffer(400)
+    await assert.rejects(buffer(600), /Cannot allocate memory/)
+  })
+
+  it('reads an image with the largest tables that the format knows, and a full one with many requests at once', async () => {
+    qemuImg('create', '-q', '-f', 'qcow2', '-o', 'cluster_size=2M', 'tables', '1G')
+    // an L1 table of 32 MB at the end of the file: QEMU takes no larger one
+    const tables = await readFile(file('tables'))
+    const at = Math.ceil(tables.length / (2 * MB)) * 2 * MB
+    const grown = Buffer.alloc(at + 32 * MB)
+    tables.copy(grown)
+    grown.writeUInt32BE((32 * MB) / 8, 36)
+    grown.writeBigUInt64BE(BigInt(at), 40)
+    await writeFile(file('tables'), grown)
+    await flattenChain(programs, file, ['tables'], file('out1'))
+
+    const bytes = randomBytes(64 * MB)
+    await writeFile(file('raw'), bytes)
+    qemuImg('convert', '-f', 'raw', '-O', 'qcow2', 'raw', 'full')
+    await flattenChain(programs, file, ['full'], file('out2'))
+    qemuImg('convert', '-O', 'raw', 'out2', 'back')
+    assert.ok((await readFile(file('back'))).equals(bytes))
+  }).timeout(60_000)
+})
