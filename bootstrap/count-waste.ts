@@ -4,6 +4,8 @@ import type { PeerBudget } from './peer-budget.ts'
 
 /** What a stream counts for that this node had to end: opening, reading and ending it. Honest peers give little reason. */
 const ENDED_STREAM_MS = 20
+/** A peer that is late has cost nothing but patience, and the machine may be what is slow. */
+const LATE = new Set(['TimeoutError', 'AbortError'])
 /** Gossipsub takes nothing from a peer below this (its default), but goes on reading what it sends. */
 const GRAYLISTED_SCORE = -80
 const LOOK_MS = 1_000
@@ -15,7 +17,8 @@ export function countStreams(libp2p: Pick<Libp2p, 'handle'>, budget: Pick<PeerBu
     (handler: StreamHandler): StreamHandler =>
     (stream, connection) => {
       stream.addEventListener('close', ({ error, local }) => {
-        if (error != null && local) budget.waste(connection.remotePeer.toString(), ENDED_STREAM_MS)
+        if (error != null && local && !LATE.has(error.name))
+          budget.waste(connection.remotePeer.toString(), ENDED_STREAM_MS)
       })
       return handler(stream, connection)
     }

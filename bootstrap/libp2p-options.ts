@@ -162,6 +162,8 @@ export function libp2pOptions(init: Libp2pOptionsInit): Libp2pOptions<ArtelServi
             scoreParams: {
               // many honest nodes share one address on loopback and behind a NAT
               IPColocationFactorWeight: 0,
+              // IWANT that is answered late, GRAFT that comes early: a busy machine does a few of them a second (squared)
+              behaviourPenaltyWeight: -0.2,
               topics: { [offersTopic(id)]: MALFORMED_COSTS, [ledgerTopic(id)]: MALFORMED_COSTS }
             }
           })(components),

@@ -136,12 +136,14 @@ export function createPeers(
           const answers = message.slices.flatMap(result =>
             weighAnswer(worker, result, { coordinator, runs, ledger, log })
           )
-          // late ones are nobody's fault; a stream of nothing else is
-          if (answers.length === 0) costs.waste(worker, spentMs)
+          // late ones are nobody's fault; what was never asked for is
+          const isOwed = links.get(worker)?.settle(message.slices.length)
+          if (answers.length === 0 && isOwed !== true) costs.waste(worker, spentMs)
           coordinator.answer(worker, answers, now)
           break
         }
         case 'refused':
+          links.get(worker)?.settle(message.slices.length)
           costs.waste(worker, spentMs)
           log('%s refused %d slices: %s', worker, message.slices.length, message.reason)
           refused(worker, message, now)

@@ -15,6 +15,12 @@ import type { PeerCosts } from '../protocol/peer-costs.ts'
 /** What one malformed message counts for at least: honest peers send none. */
 const MALFORMED_MS = 100
 
+/** Of this thread: a machine that does other things, or a process that was stopped, is not the peer's fault. */
+function cpuMs(): number {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1000
+}
+
 /** Either end of a compute stream. */
 export interface Channel<Out> {
   /** Queues a message; resolves when the stream can take more. Never rejects: a lost stream is told by `onClose`. */
@@ -65,11 +71,11 @@ function open<In, Out>(
     },
     onFrame(bytes) {
       arrived()
-      const started = performance.now()
+      const started = cpuMs()
       const message = read(bytes)
       if (!isOpen) return
       try {
-        onMessage(message, performance.now() - started)
+        onMessage(message, cpuMs() - started)
       } catch (err) {
         // ours, not the peer's: its stream goes on
         log.error('a message of %s was not handled: %e', peer, err)
@@ -82,7 +88,7 @@ function open<In, Out>(
   })
 
   function read(bytes: Uint8Array): In {
-    const started = performance.now()
+    const started = cpuMs()
     try {
       const parsed = schema.safeParse(decodeValue(bytes, { maxItems: MAX_MESSAGE_VALUES }))
       if (parsed.success) return parsed.data
@@ -90,7 +96,7 @@ function open<In, Out>(
       throw new ProtocolError(`malformed message: ${issue?.path.join('.')} ${issue?.message}`)
     } catch (err) {
       log.error('%s breaks the compute protocol: %s', peer, (err as Error).message)
-      costs.waste(peer, Math.max(MALFORMED_MS, performance.now() - started))
+      costs.waste(peer, Math.max(MALFORMED_MS, cpuMs() - started))
       throw err
     }
   }

@@ -20,6 +20,8 @@ export interface Link {
   /** The worker forgot it; it is sent again with the next slice. */
   forget(program: string): void
   send(message: FromRequester): void
+  /** So many slices were answered or refused. false: more than were leased, so that some were never asked for. */
+  settle(slices: number): boolean
 }
 
 /** Streams to workers beyond this are of no use to one coordinator, and a bound on what peers can make us hold. */
@@ -56,9 +58,18 @@ export function createLinks(
   /** Wraps any way to a worker so that programs are loaded once. */
   function addLink(id: string, send: (message: FromRequester) => void, close: () => void): Link {
     const programs = new Set<string>()
+    let owed = 0
     const link = {
       id,
-      send,
+      send(message: FromRequester) {
+        if (message.t === 'lease') owed += message.slices.length
+        send(message)
+      },
+      settle(slices: number) {
+        const isOwed = slices <= owed
+        owed = Math.max(0, owed - slices)
+        return isOwed
+      },
       close,
       load(message: LoadMessage) {
         programs.add(message.program)

@@ -101,6 +101,30 @@ describe('bootstrap: libp2p and Helia', () => {
     assert.equal(await received, offers)
   })
 
+  it('takes gossip of who answers late on a busy machine, not of who floods', async () => {
+    const seed = await test.startSeed()
+    const node = await test.start({ seeds: [address(seed)] })
+    await until(() => isConnected(node, seed), 'connected')
+    const { pubsub } = seed.libp2p.services
+    const { score } = pubsub as unknown as {
+      score: {
+        addPenalty(peer: string, times: number, why: string): void
+        score(peer: string): number
+        scoreCache: Map<string, unknown>
+      }
+    }
+    const peer = node.libp2p.peerId.toString()
+    await until(() => pubsub.getPeers().length > 0, 'a stream of gossip')
+    const scoreAfter = (times: number): number => {
+      score.addPenalty(peer, times, 'BrokenPromise')
+      score.scoreCache.clear()
+      return score.score(peer)
+    }
+    // gossipsub believes ten IHAVE of a peer per heartbeat, and takes nothing of who is below −80
+    assert.ok(scoreAfter(10) > -80)
+    assert.ok(scoreAfter(1000) < -80)
+  })
+
   it('keeps the mesh of 20 nodes on one address alive', async function () {
     this.timeout(120_000)
     const topic = `artel/${networkId(test.network)}/offers`

@@ -13,7 +13,11 @@ import { until } from '../bootstrap/nodes.ts'
 const log = defaultLogger().forComponent('test')
 
 /** A worker's end, and the bare stream of a requester that may send anything. */
-async function open(most = MAX_FRAME_BYTES, onMessage?: (message: FromRequester) => void) {
+async function open(
+  most = MAX_FRAME_BYTES,
+  onMessage?: (message: FromRequester) => void,
+  onError: () => void = () => {}
+) {
   const [stream, remote] = await streamPair()
   const heard: FromRequester[] = []
   const closed: (Error | undefined)[] = []
@@ -35,7 +39,7 @@ async function open(most = MAX_FRAME_BYTES, onMessage?: (message: FromRequester)
   const channel: Channel<FromWorker> = openWorkerChannel(remote, {
     peer: 'requester',
     costs,
-    log,
+    log: Object.assign((...args: Parameters<typeof log>) => log(...args), log, { error: onError }),
     onMessage: onMessage ?? (message => void heard.push(message)),
     onClose: error => void closed.push(error)
   })
@@ -128,6 +132,15 @@ describe('scheduler/wire', () => {
     await until(() => closed.length > 0, 'the end of the stream')
     assert.ok(costs.wastedMs() > 0)
     assert.equal(costs.kept(), 0)
+  })
+
+  it('counts the time of this thread, not that in which a busy machine did something else', async () => {
+    const { stream, closed, costs } = await open(MAX_FRAME_BYTES, undefined, () => {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500)
+    })
+    stream.send(frame({ t: 'hello' }))
+    await until(() => closed.length > 0, 'the end of the stream')
+    assert.ok(costs.wastedMs() < 500, `${costs.wastedMs()} ms for half a second in which nothing was done`)
   })
 
   it('keeps nothing of a message for which there is no room: the stream ends at its length', async () => {
