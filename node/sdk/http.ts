@@ -8,8 +8,10 @@ const FIRST_RETRY_MS = 50
 const LAST_RETRY_MS = 1000
 // An answer that does not come is a dead connection: a node says something within this time, beside what it was asked to wait.
 const ANSWER_MS = 30_000
-/** answers that say "not now" */
+/** answers of proxies that say "not now" */
 const PASSING = [429, 502, 503, 504]
+/** what a node says that is going to stop; ControlError: what answered is no node */
+const STOPPING = ['LedgerStoppedError', 'ControlError']
 
 /** Where the node is and what opens it. */
 export interface Place {
@@ -84,10 +86,11 @@ export function createHttp({ locate, patienceMs, closed }: HttpInit): Http {
           clearTimeout(timer)
           if (response.ok) return await read(response)
           failure = await problemOf(response)
-          afterMs = Math.max(afterMs, 1000 * Number(response.headers.get('retry-after') ?? 0))
-          // a deadline that is over at the node is over; only a proxy's 504 passes
-          const isFinal = response.status === 504 && failure.name !== 'ControlError'
-          if (isFinal || !PASSING.includes(response.status)) throw failure
+          const after = response.headers.get('retry-after')
+          afterMs = Math.max(afterMs, 1000 * Number(after ?? 0))
+          // a node says when to come again; whatever else it says is final
+          if (!PASSING.includes(response.status) || (after == null && !STOPPING.includes(failure.name)))
+            throw failure
         } catch (error) {
           given.throwIfAborted()
           if (error instanceof ArtelError) throw error

@@ -49,8 +49,6 @@ export interface JobInit {
   memoryMb?: number
   /** the only workers that may see it; undefined = all */
   allowed?: ReadonlySet<string>
-  /** ms on the clock of `now`; undefined = none */
-  deadline?: number
   /** For units whose inputs other workers keep: what is accepted where nobody can get them, given what workers said. */
   unavailable?(reports: unknown[]): unknown
   /** intervals that were accepted before a restart */
@@ -116,7 +114,7 @@ export interface Effects {
   /** The job came to its end; nothing of it is leased any more. */
   end(ended: {
     job: string
-    state: 'completed' | 'failed' | 'cancelled' | 'expired'
+    state: 'completed' | 'failed' | 'cancelled'
     failure?: Failure
     first?: number
   }): void

@@ -29,7 +29,7 @@ export function createCoordinator(
   }: { random: () => number; trust?: Iterable<[string, Trust]>; firstSlice?: number }
 ) {
   const state = createCoordinatorState()
-  const { workers, departed, jobs, begun, timed, slices, ready, rates } = state
+  const { workers, departed, jobs, begun, slices, ready, rates } = state
   const standing = createStanding(state, effects, known)
   const leases = createLeases(state, effects, firstSlice)
   const checks = createChecks(
@@ -108,7 +108,6 @@ export function createCoordinator(
         job.spent += price
       }
       jobs.set(job.id, job)
-      if (job.deadline != null) timed.add(job)
       if (job.done === job.units) {
         finish(job, 'completed')
         return
@@ -199,7 +198,7 @@ export function createCoordinator(
       place(now)
     },
 
-    /** Time passes: silent workers, deadlines, late slices. */
+    /** Time passes: silent workers, late slices. */
     tick(now: number): void {
       // this node was itself held up: what its workers said meanwhile is not read yet
       if (now - tickedAt > SILENT_MS / 2) for (const worker of workers.values()) worker.lastSeen = now
@@ -211,7 +210,6 @@ export function createCoordinator(
           effects.revoke({ worker: worker.id, job: slices.get(id)!.job.id, slice: id })
         loseAll(worker)
       }
-      for (const job of [...timed]) if (now >= job.deadline!) finish(job, 'expired')
       expireLeases(now)
       giveUp()
       place(now)

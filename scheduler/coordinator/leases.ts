@@ -9,7 +9,7 @@ const PROBE_MS = 10
 
 /** Slices and who holds them: the accounts of workers and jobs stay right whatever comes or goes. */
 export function createLeases(
-  { workers, workerOf, jobs, begun, timed, slices, ready, short, audits, rates }: CoordinatorState,
+  { workers, workerOf, jobs, begun, slices, ready, short, audits, rates }: CoordinatorState,
   effects: Pick<Effects, 'lease' | 'revoke' | 'end'>,
   firstSlice: number
 ) {
@@ -108,7 +108,7 @@ export function createLeases(
 
   function finish(
     job: JobEntry,
-    state: 'completed' | 'failed' | 'cancelled' | 'expired',
+    state: 'completed' | 'failed' | 'cancelled',
     failure?: Failure,
     first?: number
   ): void {
@@ -116,7 +116,6 @@ export function createLeases(
     // the end of one part of a job ends the others, also those that a loop here has still before it
     if (!jobs.delete(job.id)) return
     begun.delete(job)
-    timed.delete(job)
     ready.get(job.priority)!.delete(job)
     effects.end({ job: job.id, state, failure, first })
   }

@@ -1,4 +1,4 @@
-import { hasRoom, mayServe, rank } from '../market/match.ts'
+import { hasRoom, hasTags, mayServe, rank } from '../market/match.ts'
 import { checksFor, isExcluded, LEAST_AUDITED_MS } from '../trust/credibility.ts'
 import type { CoordinatorChecks } from './checks.ts'
 import type { Leases } from './leases.ts'
@@ -85,10 +85,14 @@ export function createPlacement(
   }
 
   const mayRun = (job: JobEntry, worker: WorkerEntry): boolean =>
-    worker.own ||
-    ((job.allowed?.has(worker.id) ?? true) &&
-      (job.needs == null || worker.serves == null || mayServe(job.needs, worker.serves)) &&
-      !isExcluded(trustOf(job, worker.id)))
+    worker.own
+      ? meets(job, worker, hasTags)
+      : (job.allowed?.has(worker.id) ?? true) &&
+        meets(job, worker, mayServe) &&
+        !isExcluded(trustOf(job, worker.id))
+
+  const meets = ({ needs }: JobEntry, { serves }: WorkerEntry, fits: typeof mayServe): boolean =>
+    needs == null || serves == null || fits(needs, serves)
 
   /**
    * Those of `candidates` that may take the slice: not who has it, had it, answered it, or belongs to an owner who did.

@@ -111,8 +111,6 @@ export function createCoordinatorState() {
     jobs: new Map<string, JobEntry>(),
     /** of which something was leased: time has something to say about these alone, of maybe 100,000 */
     begun: new Set<JobEntry>(),
-    /** with a deadline */
-    timed: new Set<JobEntry>(),
     slices: new Map<number, Slice>(),
     /** jobs with units to lease, in the order of submission */
     ready: new Map(PRIORITIES.map(priority => [priority, new Set<JobEntry>()])),

@@ -42,7 +42,7 @@ export interface EndingComponents {
 export function createEnding(init: EndingInit, { store, memo, sandbox, settlement, log }: EndingComponents) {
   const { signal } = init
 
-  function end(job: JobHandle, state: EndState, { result, cid, failure, reason }: Ended): void {
+  function end(job: JobHandle, state: EndState, { result, cid, failure, reason }: Ended = {}): void {
     if (job.hasEnded) return
     const finished = Date.now()
     // failure costs the requester nothing

@@ -93,6 +93,12 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
     return this.#finished != null
   }
 
+  /** when its deadline is over */
+  get expires(): number | undefined {
+    const { deadline } = this.init.specs[0] ?? {}
+    return deadline == null ? undefined : this.init.submitted + deadline
+  }
+
   async resultBytes(options?: { signal?: AbortSignal }): Promise<Uint8Array> {
     await raceSignal(this.#ended.promise, options?.signal)
     const { failure, reason = NO_REASON } = this.#outcome

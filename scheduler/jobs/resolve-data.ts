@@ -25,6 +25,12 @@ export interface DataComponents {
   blocks: Pick<BlockExchange, 'get'>
 }
 
+export interface DataOptions {
+  signal?: AbortSignal
+  /** ms since 1970; by then it must be here */
+  expires?: number
+}
+
 /** Data that specs name by CID. */
 export function createDataAccess({ signal: stopping }: { signal: AbortSignal }, components: DataComponents) {
   const { blocks } = components
@@ -35,11 +41,11 @@ export function createDataAccess({ signal: stopping }: { signal: AbortSignal }, 
     return components.blockstore
   }
 
-  const soon = (options?: { signal?: AbortSignal }): AbortSignal =>
+  const soon = ({ signal, expires = Number.POSITIVE_INFINITY }: DataOptions = {}): AbortSignal =>
     AbortSignal.any([
       stopping,
-      AbortSignal.timeout(DATA_TIMEOUT_MS),
-      ...(options?.signal ? [options.signal] : [])
+      AbortSignal.timeout(Math.max(0, Math.min(DATA_TIMEOUT_MS, expires - Date.now()))),
+      ...(signal ? [signal] : [])
     ])
 
   return {
@@ -49,7 +55,7 @@ export function createDataAccess({ signal: stopping }: { signal: AbortSignal }, 
     async resolve<T extends object>(
       input: unknown,
       parse: (input: unknown) => T,
-      options?: { signal?: AbortSignal }
+      options?: DataOptions
     ): Promise<Resolved<T>> {
       const found = findReferences(input)
       if (found.length === 0) {

@@ -12,7 +12,7 @@ import type { Runs } from './running-jobs.ts'
 export interface ResumeComponents {
   store: Store
   data: Pick<DataAccess, 'resolve'>
-  runs: Pick<Runs, 'track' | 'run' | 'settle' | 'broke'>
+  runs: Pick<Runs, 'track' | 'run' | 'settle' | 'broke' | 'expire'>
   log: Logger
 }
 
@@ -51,10 +51,17 @@ export function resumeJobs({ store, data, runs, log }: ResumeComponents): void {
     const specs = store.specs(stored.id)
     const slices = store.slices(stored.id)
     const isSingle = stored.type !== 'batch'
+    const expires = stored.submitted + (specs[0]!.deadline ?? Number.POSITIVE_INFINITY)
     // nothing is awaited for a job whose data is inline: it is there when the scheduler has started
-    const resolved: Omit<Resolved<TaskSpec>, 'stored'> = isSingle && findReferences(specs[0]).length > 0
-      ? await data.resolve(specs[0], spec => spec as TaskSpec)
-      : { spec: specs[0]!, bytes: 0 }
+    let resolved: Omit<Resolved<TaskSpec>, 'stored'> = { spec: specs[0]!, bytes: 0 }
+    if (isSingle && findReferences(specs[0]).length > 0)
+      try {
+        resolved = await data.resolve(specs[0], spec => spec as TaskSpec, { expires })
+      } catch (err) {
+        if (Date.now() < expires) throw err
+        runs.expire(track(stored, { specs }))
+        return
+      }
     const specBytes = encodeValue(specs).length + resolved.bytes
     const work = isSingle ? createWork(resolved.spec, specBytes) : batchWork(specs, specBytes)
     const job = track(stored, { specs, total: work.total, data: resolved.data })

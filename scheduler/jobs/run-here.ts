@@ -7,13 +7,13 @@ const MAX_RESULT_BYTES = 256 * 1024 * 1024
 
 /**
  * The author's own reduce runs behind this node's own walls, never in the node. `requester`: this node; `trusted`: as
- * OpenOptions say.
+ * OpenOptions say. `signal` of what it gives: ends what runs.
  */
 export function createRunHere(
-  { requester, trusted, signal }: { requester: string; trusted: boolean; signal: AbortSignal },
+  { requester, trusted }: { requester: string; trusted: boolean },
   { sandbox }: { sandbox: Pick<Sandbox, 'open'> }
-): RunPart {
-  return part => {
+): (signal: AbortSignal) => RunPart {
+  return signal => part => {
     const { timeoutMs, memoryMb, t: _, program: __, type: ___, ...program } = part.load
     return async input => {
       const session = await sandbox.open(program, {

@@ -23,7 +23,7 @@ export interface PartsComponents {
   coordinator: () => Coordinator
   outbox: Outbox
   ending: Ending
-  runHere: RunPart
+  runHere: (signal: AbortSignal) => RunPart
 }
 
 /** The parts of jobs: which can run, what of them is leased, and what follows when one is complete. */
@@ -38,7 +38,7 @@ export function createParts(
   async function advance(job: RunningJob, completed?: number): Promise<void> {
     const { handle, work } = job
     try {
-      const next = await work.next(completed, runHere)
+      const next = await work.next(completed, runHere(job.ended.signal))
       if (handle.hasEnded || signal.aborted) return
       handle.grows(work.total)
       for (const [number, part] of next) start(job, number, part)
@@ -54,15 +54,15 @@ export function createParts(
     }
   }
 
-  async function complete({ handle, work }: RunningJob): Promise<void> {
-    const result = await work.finish(runHere)
+  async function complete({ handle, work, ended }: RunningJob): Promise<void> {
+    const result = await work.finish(runHere(ended.signal))
     ending.end(handle, 'completed', { result, cid: cidOf(result) })
   }
 
   /** Hands a part to the coordinator, with what was accepted of it before a restart. */
   function start(job: RunningJob, index: number, part: Part): void {
-    const { bound, submitted } = job.handle.init
-    const { type, priority, retries, verify, privacy, requirements, deadline } = job.handle.spec
+    const { bound } = job.handle.init
+    const { type, priority, retries, verify, privacy, requirements } = job.handle.spec
     const accepted = job.replay.get(index) ?? []
     job.replay.delete(index)
     job.open.add(index)
@@ -96,7 +96,6 @@ export function createParts(
         factor: job.factor,
         memoryMb: load.memoryMb,
         needs: { type: kind, ramMb: load.memoryMb, tags: requirements.tags },
-        deadline: deadline == null ? undefined : submitted + deadline,
         unavailable: missing && (reports => missing.result((reports as Uint8Array[][]).flat())),
         accepted: accepted.map(({ first, count, paid }) => ({
           first,
@@ -114,6 +113,7 @@ export function createParts(
 
     /** The job ended: nothing of it runs any more. */
     drop(job: RunningJob): void {
+      job.ended.abort()
       for (const index of job.open) {
         const id = partId(job.handle.id, index)
         coordinator().cancel(id, Date.now())

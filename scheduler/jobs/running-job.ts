@@ -14,6 +14,8 @@ export interface RunningJob {
   readonly replay: Map<number, StoredSlice[]>
   /** product of what multiplies its base price beside priority and worker */
   readonly factor: number
+  /** aborted at its end */
+  readonly ended: AbortController
 }
 
 /** A part of a job that runs now. */

@@ -18,10 +18,12 @@ import { createParts } from './run-parts.ts'
 import { partId, type RunningJob } from './running-job.ts'
 import type { Settlement } from './settle-job.ts'
 
-// Silence, deadlines and late slices are looked at this often while a job runs.
+// Silence and late slices are looked at this often while a job runs.
 const TICK_MS = 250
 // The largest range that randomInt draws from in one step.
 const RANDOM_RANGE = 2 ** 47
+// The longest that a timer of Node waits.
+const MAX_TIMEOUT_MS = 2 ** 31 - 1
 // Slice numbers start above those before a restart: no node leases more than this many per millisecond.
 const SLICES_PER_MS = 1024
 
@@ -55,7 +57,7 @@ export interface RunsComponents {
 export function createRuns(init: RunsInit, components: RunsComponents) {
   const { signal, tell, directory } = init
   const { requester, store, sandbox, exchange, outbox, settlement, log } = components
-  const runHere = createRunHere({ requester, trusted: init.trustsOwn, signal }, { sandbox })
+  const runHere = createRunHere({ requester, trusted: init.trustsOwn }, { sandbox })
   const jobs = new Map<string, JobHandle>()
   const running = new Map<string, RunningJob>()
   /** jobs that run and are not yet written down as running: most end before the next tick */
@@ -114,6 +116,21 @@ export function createRuns(init: RunsInit, components: RunsComponents) {
 
   // ---- time ----
 
+  /** Whatever a job waits for: a worker, an answer, a step that runs here. */
+  function expireInTime(job: RunningJob): void {
+    const { handle, ended } = job
+    if (handle.expires == null) return
+    const left = handle.expires - Date.now()
+    const timer = setTimeout(
+      () => {
+        if (left > MAX_TIMEOUT_MS) expireInTime(job)
+        else ending.end(handle, 'expired')
+      },
+      Math.min(left, MAX_TIMEOUT_MS)
+    )
+    ended.signal.addEventListener('abort', () => clearTimeout(timer))
+  }
+
   function tick(): void {
     const now = Date.now()
     for (const { handle } of begun) if (!handle.hasEnded) keep(handle, () => store.running(handle.id))
@@ -140,11 +157,13 @@ export function createRuns(init: RunsInit, components: RunsComponents) {
 
   return {
     coordinator,
-    runHere,
+    runHere: runHere(signal),
     track,
     progress,
     settle: ending.settle,
     broke: ending.broke,
+    /** Its deadline was over before it could go on. */
+    expire: (job: JobHandle) => ending.end(job, 'expired'),
 
     /** Lets a job run; `accepted`: its slices from before a restart. */
     run(handle: JobHandle, work: Work, accepted: readonly StoredSlice[] = []): void {
@@ -157,9 +176,11 @@ export function createRuns(init: RunsInit, components: RunsComponents) {
         open: new Set<number>(),
         begun: new Set<number>(),
         replay,
-        factor: product(factors)
+        factor: product(factors),
+        ended: new AbortController()
       }
       running.set(handle.id, job)
+      expireInTime(job)
       ticker ??= setInterval(tick, TICK_MS)
       void parts.advance(job)
     },
@@ -196,6 +217,7 @@ export function createRuns(init: RunsInit, components: RunsComponents) {
     },
 
     stop(): void {
+      for (const { ended } of running.values()) ended.abort()
       clearInterval(ticker)
       ticker = undefined
     }

@@ -18,6 +18,8 @@ import type { Settlement } from './settle-job.ts'
 
 // Most tasks of one batch.
 const MAX_BATCH = 1_000_000
+// What the tasks of a batch have in common.
+const SHARED = ['priority', 'verify', 'privacy', 'deadline', 'retries'] as const
 
 export interface SubmissionInit {
   /** of the store, for messages */
@@ -46,11 +48,11 @@ export function createSubmission(
     specs: TaskSpec[],
     batch: boolean,
     options: { signal?: AbortSignal } | undefined,
-    inputs: { stored: TaskSpec[]; data?: Data[]; bytes: number; id?: string }
+    inputs: { stored: TaskSpec[]; data?: Data[]; bytes: number; id?: string; submitted: number }
   ): Promise<Job> {
     options?.signal?.throwIfAborted()
     const id = inputs.id ?? newId()
-    const submitted = Date.now()
+    const { submitted } = inputs
     const type = batch ? 'batch' : specs[0]!.type
     const bound = boundOf(batch ? sumOfBounds(specs) : specs[0]!.maxPrice)
     // whatever is wrong with the specs shows before anything is reserved or written
@@ -133,10 +135,13 @@ export function createSubmission(
     load,
 
     async submit(input: unknown, options?: { signal?: AbortSignal }, id?: string): Promise<Job> {
-      const { spec, ...inputs } = await data.resolve(input, parseSpec, options)
+      const submitted = Date.now()
+      const { deadline } = Object(input)
+      const expires = Number.isFinite(deadline) ? submitted + deadline : undefined
+      const { spec, ...inputs } = await data.resolve(input, parseSpec, { ...options, expires })
       const known = spec.memoize ? memo.find(memoKey(inputs.stored, sandbox.class), spec.verify) : undefined
       return known == null
-        ? begin([spec], false, options, { ...inputs, stored: [inputs.stored], id })
+        ? begin([spec], false, options, { ...inputs, stored: [inputs.stored], id, submitted })
         : recall(inputs.stored, known, id)
     },
 
@@ -145,7 +150,8 @@ export function createSubmission(
       if (inputs.length > MAX_BATCH)
         throw new SpecError('specs', `${inputs.length} tasks, at most ${MAX_BATCH} in a batch; split it`)
       const specs = inputs.map(inBatch)
-      return begin(specs, true, options, { stored: specs, bytes: 0, id })
+      specs.forEach(expectShared)
+      return begin(specs, true, options, { stored: specs, bytes: 0, id, submitted: Date.now() })
     }
   }
 }
@@ -173,6 +179,16 @@ function inBatch(input: unknown, index: number): TaskSpec {
       throw new SpecError(`specs.${index}.${err.field}`, err.message.slice(err.field.length + 2))
     throw err
   }
+}
+
+/** Throws SpecError for what is of the job as a whole, and would be lost where a task says something else. */
+function expectShared(spec: TaskSpec, index: number, [first]: TaskSpec[]): void {
+  for (const field of SHARED)
+    if (JSON.stringify(spec[field]) !== JSON.stringify(first![field]))
+      throw new SpecError(
+        `specs.${index}.${field}`,
+        'differs from the first task’s, and a batch is one job; give all its tasks the same, or submit two'
+      )
 }
 
 function sumOfBounds(specs: TaskSpec[]): number | undefined {

@@ -58,14 +58,18 @@ export function needsOf(spec: TaskSpec): Needs {
 export type Servable = Pick<OfferFields, 'slots' | 'ramMb' | 'types' | 'tags'>
 
 /** true when the worker offers all that the task needs */
-export function mayServe({ type, ramMb, tags = [] }: Needs, offer: Servable): boolean {
+export function mayServe(needs: Needs, offer: Servable): boolean {
   return (
     offer.slots > 0 &&
-    offer.ramMb >= ramMb &&
-    (offer.types == null || offer.types.includes(type)) &&
-    tags.every(tag => offer.tags.includes(tag))
+    offer.ramMb >= needs.ramMb &&
+    (offer.types == null || offer.types.includes(needs.type)) &&
+    hasTags(needs, offer)
   )
 }
+
+/** What the owner's own machine must have, too: its other limits are for others. */
+export const hasTags = ({ tags = [] }: Needs, offer: Servable): boolean =>
+  tags.every(tag => offer.tags.includes(tag))
 
 /**
  * Up to `most` of the offers to open streams to, the best first: drawn without replacement with the weight

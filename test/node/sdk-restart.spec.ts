@@ -131,10 +131,17 @@ describe('node: SDK, tries', () => {
       status: 402
     })
     assert.equal(refused.seen.length, 1)
-    const late = await serve(problem(504, 'JobExpiredError'))
-    await using three = await connect({ url: late.url })
-    await assert.rejects(async () => three.map([1], 'x'), { name: 'JobExpiredError', status: 504 })
-    assert.equal(late.seen.length, 1)
+    const finals: [number, string][] = [
+      [504, 'JobExpiredError'],
+      [503, 'DelegateError'],
+      [503, 'WallMissingError']
+    ]
+    for (const [status, name] of finals) {
+      const final = await serve(problem(status, name))
+      await using three = await connect({ url: final.url })
+      await assert.rejects(async () => three.map([1], 'x'), { name, status })
+      assert.equal(final.seen.length, 1)
+    }
     const cut = await serve(req => req.socket.destroy())
     await using two = await connect({ url: cut.url })
     await assert.rejects(two.transfer('somebody', 1n), { name: 'ControlError' })

@@ -407,12 +407,12 @@ export function simulate(seed: number): Run {
         bound: job.bound,
         allowed: job.allowed,
         unavailable: job.lost && (() => 'unavailable'),
-        deadline: chance(0.2) ? now + 100 + upTo(20_000) : undefined,
         accepted: before.reverse()
       },
       now
     )
-    if (chance(0.1)) later(random() * 5000, () => coordinator.cancel(id, now))
+    // by its owner, or by its deadline
+    if (chance(0.28)) later(random() * 15_000, () => coordinator.cancel(id, now))
   }
 
   const describe = (): string =>
