@@ -1,7 +1,8 @@
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import {
   bytes,
+  type CommandPlace,
   type Field,
   fieldsOf,
   fromText,
@@ -9,6 +10,7 @@ import {
   type ServiceModule
 } from '../../services/index.ts'
 import { confirm } from './confirm.ts'
+import { configOf } from './flags.ts'
 import { print, table } from './output.ts'
 import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
 
@@ -18,7 +20,44 @@ export function serviceCommand(module: ServiceModule): Command {
   for (const [name, operation] of Object.entries(module.operations))
     if (operation.command !== false && operation.http.body !== 'bytes' && operation.output !== bytes)
       command.addCommand(operationCommand(module.name, name, operation))
+  for (const [name, operation] of Object.entries(module.operations))
+    if (operation.command !== false && operation.command?.shell != null)
+      command.addCommand(shellCommand(module.name, name, operation, operation.command))
   return command
+}
+
+/** A prompt that calls one operation; its other fields are flags. */
+function shellCommand(service: string, name: string, operation: Operation, place: CommandPlace): Command {
+  const command = nodeCommand(
+    'shell',
+    `a prompt; without a terminal it takes a command of "${service} ${name}" a line`
+  )
+  const flags = fieldsOf(operation.input).filter(field => !place.arguments?.includes(field.name))
+  for (const field of flags) command.addOption(optionOf(field))
+  command.addHelpText(
+    'after',
+    `\nExamples:\n  artel ${service} shell\n  artel ${service} shell < commands.txt`
+  )
+  return command.action((options: NodeOptions) =>
+    withNode(options, async (node, signal) => {
+      const given = inputOf(flags, options)
+      const shell = await place.shell!()
+      return shell(
+        {
+          input: process.stdin,
+          output: process.stdout,
+          historyFile: join(configOf(options).data, 'services', service, 'shell-history'),
+          environment: process.env,
+          signal
+        },
+        (input, ended) =>
+          node.call(
+            { service, operation: name, input: { ...input, ...given } },
+            { signal: ended }
+          ) as Promise<never>
+      )
+    })
+  )
 }
 
 function operationCommand(service: string, name: string, operation: Operation): Command {
@@ -27,6 +66,7 @@ function operationCommand(service: string, name: string, operation: Operation): 
     arguments: inOrder = [],
     examples = [exampleOf(service, name, place)],
     show,
+    exit,
     confirm: question
   } = place === false ? {} : (place ?? {})
   const fields = fieldsOf(input)
@@ -51,11 +91,7 @@ function operationCommand(service: string, name: string, operation: Operation): 
       ...fields.map(({ name: field }) => [field, options[field]]),
       ...inOrder.map((argument, i) => [argument, given[i]])
     ])
-    const request = Object.fromEntries(
-      fields
-        .map(field => [field.name, read(field, values[field.name])])
-        .filter(([, value]) => value !== undefined)
-    )
+    const request = inputOf(fields, values)
     return withNode(options, async (node, signal) => {
       if (question != null)
         await confirm(question(input.parse(request) as never), options as { yes?: boolean }, signal)
@@ -66,6 +102,7 @@ function operationCommand(service: string, name: string, operation: Operation): 
       print(answer, options, () =>
         show == null ? describe(answer) : show(operation.output.parse(answer) as never)
       )
+      return exit?.(operation.output.parse(answer) as never)
     })
   })
 }
@@ -87,6 +124,14 @@ function optionOf({ name, type, choices, description, default: usual, isRequired
   if (type === 'list')
     option.argParser((text: string, before: string[] | undefined) => [...(before ?? []), text])
   return option.makeOptionMandatory(isRequired && type !== 'boolean')
+}
+
+function inputOf(fields: readonly Field[], values: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    fields
+      .map(field => [field.name, read(field, values[field.name])])
+      .filter(([, value]) => value !== undefined)
+  )
 }
 
 const read = (field: Field, value: unknown): unknown =>

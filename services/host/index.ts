@@ -42,7 +42,9 @@ export {
   operation,
   type Place,
   type Progress,
-  placeOf
+  placeOf,
+  type Shell,
+  type Terminal
 } from './operation.ts'
 export type {
   Answer,

@@ -60,6 +60,28 @@ export interface CommandPlace<I = never, O = never> {
   show?(output: O): string
   /** a question to answer with yes before it is done, where somebody can be asked */
   confirm?(input: I): string
+  /** what the command line ends with, where an answer can be a failure; default: 0 */
+  exit?(output: O): number
+  /** `artel <service> shell`: a prompt that calls it line by line; its code is loaded when it is opened */
+  shell?(): Promise<Shell>
+}
+
+/** Takes lines until there are no more. The exit code. Its `call` may say that it gives the operation's output. */
+export type Shell = (
+  terminal: Terminal,
+  /** the fields that are given here, and those that the user gave as flags */
+  call: (input: Record<string, unknown>, signal: AbortSignal) => Promise<never>
+) => Promise<number>
+
+/** Where a shell reads and writes. */
+export interface Terminal {
+  input: NodeJS.ReadableStream & { isTTY?: boolean }
+  output: NodeJS.WritableStream & { isTTY?: boolean }
+  /** for what was typed; its folder is there */
+  historyFile: string
+  environment: Readonly<Record<string, string | undefined>>
+  /** aborted when the terminal goes */
+  signal: AbortSignal
 }
 
 export type Operations = Readonly<Record<string, Operation>>

@@ -53,7 +53,9 @@ export const declaration = declare({
       command: {
         arguments: ['line'],
         examples: ['vm exec "AUTH vm1 2048 2"', 'vm exec LIST_VMS'],
-        show: ({ text }: { text: string }) => text
+        show: ({ text }: { text: string }) => text,
+        exit: ({ exit }: { exit: number }) => exit,
+        shell: async () => (await import('./shell/run-shell.ts')).runShell
       }
     }),
     hosts: operation({

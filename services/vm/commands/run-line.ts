@@ -84,7 +84,9 @@ const RUN: Record<string, [words: number, run: Run]> = {
       const rows = await registry.check(caller)
       return [count(rows, 'machine'), ...rows.map(checked)]
     }
-  ]
+  ],
+  // a prompt or a pipe ends by itself
+  EXIT: [0, async () => 'bye']
 }
 
 /** Does the line remove a machine without having been asked for? The prompt then asks its user. */

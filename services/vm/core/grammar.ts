@@ -11,6 +11,11 @@ export function shown(value: string): string {
   return JSON.stringify(short).replace(/[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, '?')
 }
 
+/** What a host says, for a terminal: lines without anything that could steer it. */
+export function plain(text: string): string {
+  return text.replace(/[^\P{C}\n]/gu, '?')
+}
+
 /** @throws UsageError unless it is 1 to 63 letters, digits, dots, dashes or underscores, the first a letter or digit */
 export function parseId(text: string, what = 'id'): string {
   if (ID.test(text)) return text
