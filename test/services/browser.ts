@@ -68,8 +68,26 @@ export async function openBrowser({
   }
 }
 
+/** Nothing loads any more, and what moves has come to rest. */
+async function settled(page: Page): Promise<void> {
+  await page
+    .getByRole('status', { name: /Loading|Загрузка/ })
+    .first()
+    .waitFor({ state: 'detached' })
+  await page.locator('.mantine-Skeleton-root').first().waitFor({ state: 'detached' })
+  await page.evaluate(() =>
+    Promise.all(
+      document
+        .getAnimations()
+        .filter(({ effect }) => effect?.getComputedTiming().iterations === 1)
+        .map(({ finished }) => finished.catch(() => undefined))
+    )
+  )
+}
+
 /** What axe finds serious or critical on the page as it is, one line each. */
 export async function seriousFindings(page: Page): Promise<string[]> {
+  await settled(page)
   await page.evaluate(axe.source)
   const { violations } = await page.evaluate(() =>
     (globalThis as unknown as { axe: typeof axe }).axe.run(document, { resultTypes: ['violations'] })
@@ -80,4 +98,24 @@ export async function seriousFindings(page: Page): Promise<string[]> {
       const [node] = nodes
       return `${id}: ${node?.html.slice(0, 160)} ${node?.failureSummary?.replaceAll('\n', ' ')}`
     })
+}
+
+/**
+ * What stands out to the right of a window of that width, once the page has settled; nothing where it fits. The page is
+ * given time: its columns follow the width a frame later, and on a busy machine that is not at once.
+ */
+export async function overflowing(page: Page, width: number): Promise<string[]> {
+  await page.setViewportSize({ width, height: width > 2000 ? 2160 : 900 })
+  await settled(page)
+  const fits = () => document.documentElement.scrollWidth <= window.innerWidth
+  return page
+    .waitForFunction(fits, undefined, { timeout: 10_000 })
+    .then(() => [])
+    .catch(() =>
+      page.evaluate(() =>
+        [...document.querySelectorAll('body *')]
+          .filter(element => element.getBoundingClientRect().right > window.innerWidth)
+          .map(element => element.outerHTML.slice(0, 100))
+      )
+    )
 }

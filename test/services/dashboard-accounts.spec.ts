@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { TOTP } from 'otpauth'
 import type { Page } from 'playwright-core'
-import { type Browser, openBrowser, seriousFindings } from './browser.ts'
+import { type Browser, openBrowser, overflowing, seriousFindings } from './browser.ts'
 import { TestGateway } from './gateway-node.ts'
 
 const SCREENSHOTS = fileURLToPath(new URL('../screenshots/', import.meta.url))
@@ -76,15 +76,7 @@ describe('services: dashboard, people', () => {
   const look = async (name: string): Promise<void> => {
     const findings = await seriousFindings(page)
     for (const width of WIDTHS) {
-      await page.setViewportSize({ width, height: 900 })
-      const wide = await page.evaluate(() =>
-        document.documentElement.scrollWidth <= window.innerWidth
-          ? []
-          : [...document.querySelectorAll('body *')]
-              .filter(element => element.getBoundingClientRect().right > window.innerWidth)
-              .map(element => element.outerHTML.slice(0, 100))
-      )
-      assert.deepEqual(wide, [], `${name} is wider than ${width}`)
+      assert.deepEqual(await overflowing(page, width), [], `${name} is wider than ${width}`)
       await page.screenshot({ path: join(SCREENSHOTS, `${name}-${width}.png`), fullPage: true })
     }
     assert.deepEqual(findings, [], name)
@@ -166,6 +158,7 @@ describe('services: dashboard, people', () => {
     await page
       .locator('input[type=file]')
       .setInputFiles({ name: '7b.csv', mimeType: 'text/csv', buffer: bytes })
+    await page.locator('textarea', { hasText: 'Олег П' }).first().waitFor()
     assert.equal(await list.inputValue(), 'имя\nОлег П\n')
     await page.getByRole('button', { name: 'What would it do?' }).click()
     await page.getByRole('button', { name: 'Bring in 1 person' }).click()

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
 import { Processes, type Started, until } from '../integration/processes.ts'
-import { type Browser, openBrowser, seriousFindings } from './browser.ts'
+import { type Browser, openBrowser, overflowing, seriousFindings } from './browser.ts'
 
 const SCREENSHOTS = fileURLToPath(new URL('../screenshots/', import.meta.url))
 const BUILT = fileURLToPath(new URL('../../services/gateway/ui/dist/index.html', import.meta.url))
@@ -258,16 +258,10 @@ describe('services: dashboard', () => {
         await enter(other.page)
         for (const path of [...PAGES, `jobs/${job}`, 'services/artel%2Fcompute%2F1']) {
           await open(path, other.page)
-          await settled(other.page)
           for (const finding of await seriousFindings(other.page)) findings.push(`${path}: ${finding}`)
           const name = path.startsWith('jobs/') ? 'job' : path.replace(/\/.*/, '-one')
           for (const width of WIDTHS) {
-            await other.page.setViewportSize({ width, height: width > 2000 ? 2160 : 850 })
-            await settled(other.page)
-            const sideways = await other.page.evaluate(
-              () => document.documentElement.scrollWidth - window.innerWidth
-            )
-            assert.ok(sideways <= 0, `${path} is ${sideways} px wider than ${width}`)
+            assert.deepEqual(await overflowing(other.page, width), [], `${path} is wider than ${width}`)
             await other.page.screenshot({
               path: join(SCREENSHOTS, `${name}-${width}-${look.colorScheme}.png`)
             })
@@ -309,23 +303,6 @@ function dashboardOf({ ready }: Started): string {
   const { dashboard } = ready as unknown as { dashboard?: string }
   assert.ok(dashboard)
   return dashboard
-}
-
-/** Nothing loads any more, and what moves has come to rest. */
-async function settled(page: Page): Promise<void> {
-  await page
-    .getByRole('status', { name: /Loading|Загрузка/ })
-    .first()
-    .waitFor({ state: 'detached' })
-  await page.locator('.mantine-Skeleton-root').first().waitFor({ state: 'detached' })
-  await page.evaluate(() =>
-    Promise.all(
-      document
-        .getAnimations()
-        .filter(({ effect }) => effect?.getComputedTiming().iterations === 1)
-        .map(({ finished }) => finished.catch(() => undefined))
-    )
-  )
 }
 
 async function drop(page: Page, bytes: Buffer): Promise<void> {

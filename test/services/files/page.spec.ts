@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
 import { digest, seeded } from '../../../node/demo/seeded.ts'
 import { Processes, until } from '../../integration/processes.ts'
-import { type Browser, openBrowser, seriousFindings } from '../browser.ts'
+import { type Browser, openBrowser, overflowing, seriousFindings } from '../browser.ts'
 
 const BUILT = fileURLToPath(new URL('../../../services/gateway/ui/dist/index.html', import.meta.url))
 const SCREENSHOTS = fileURLToPath(new URL('../../screenshots/', import.meta.url))
@@ -125,8 +125,7 @@ describe('files: page', () => {
     await page.getByRole('progressbar', { name: 'Добавляется большой.bin' }).waitFor()
     await page.getByRole('button', { name: 'Посмотреть большой.bin' }).waitFor()
     assert.deepEqual(await seriousFindings(page), [])
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth)
-    assert.ok(wide <= 400, `${wide} wide`)
+    assert.deepEqual(await overflowing(page, 400), [])
     await page.screenshot({ path: join(SCREENSHOTS, 'files-400.png'), fullPage: true })
     const response = await fetch(`${url}/api/v1/files/content?file=${encodeURIComponent('большой.bin')}`, {
       headers: { authorization: `Bearer ${token}` }
