@@ -1,10 +1,11 @@
 import { freemem } from 'node:os'
-import type { Caller, HostOf, Input, Output, ServiceOf } from '../host/index.ts'
+import type { HostOf, ServiceOf } from '../host/index.ts'
 import { runLine } from './commands/run-line.ts'
 import { parseId } from './core/grammar.ts'
 import type { declaration } from './declaration.ts'
-import { ForbiddenError, HostUnfitError, QemuError } from './errors.ts'
+import { HostUnfitError, QemuError } from './errors.ts'
 import { createMachines } from './machines/create-machines.ts'
+import { createCommands, type Here } from './peers/commands.ts'
 import { findPrograms } from './qemu/walls.ts'
 import { openPostgres } from './store/postgres.ts'
 import { MIGRATIONS } from './store/schema.ts'
@@ -14,11 +15,6 @@ import { overSqlite } from './store/sqlite.ts'
 type Declared = typeof declaration
 const MB = 2 ** 20
 const OFFER_MS = 2_000
-const FORWARD = { deadlineMs: 120_000 }
-
-type All = Declared['operations']
-/** What can be asked of another host. */
-type Distant = Exclude<keyof All, 'hosts' | 'offer' | 'boot' | 'importDisk' | 'exportDisk'>
 
 /** Machines over what the host gives. */
 export async function createService(host: HostOf<Declared>): Promise<ServiceOf<Declared>> {
@@ -32,24 +28,6 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   const machines = await createMachines(init, { database, programs, log: host.log })
   const { registry, power, snapshots, media, context } = machines
   context.onEvent.add(({ machine, kind }) => host.tell('changed', { machine, kind }))
-
-  /** Whose machines: this node's for everybody who acts for it, else those of the peer whom the connection proved. */
-  const who = (caller: Caller) => (caller.is === 'peer' ? caller.peer : self)
-
-  /** Does it here, or asks the host that the input names; only this node's own people are passed on. */
-  function at<K extends Distant>(
-    name: K,
-    here: (owner: string, input: Input<All[K]>) => Promise<Output<All[K]>>
-  ) {
-    return async (input: Input<All[K]>, { caller }: { caller: Caller }): Promise<Output<All[K]>> => {
-      const { host: named } = input as { host?: string }
-      if (named === undefined || named === self) return here(who(caller), input)
-      if (caller.is === 'peer') throw new ForbiddenError('a host passes nothing on to another one')
-      return host.peers.ask(named, name, { ...input, host: undefined } as never, FORWARD) as Promise<
-        Output<All[K]>
-      >
-    }
-  }
 
   async function act(owner: string, vm: string, action: string, force: boolean) {
     const id = parseId(vm)
@@ -83,14 +61,30 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     return {}
   }
 
+  const here: Here = {
+    exec: (owner, { line, language }) =>
+      runLine(registry, owner, line, {
+        language,
+        onFault: error => host.log.error('%s: %e', line.slice(0, 40), error)
+      }),
+    list: async owner => ({ machines: await registry.list(owner) }),
+    show: (owner, { vm }) => registry.show(owner, vm),
+    power: (owner, { vm, action, force }) => act(owner, vm, action, force),
+    console: (owner, { vm, after, input }) => readConsole(owner, vm, after, input),
+    snapshots: async (owner, { vm }) => ({ snapshots: await snapshots.list(owner, vm) }),
+    snapshot: (owner, { vm, name }) => snapshots.take(owner, vm, name),
+    rollback: (owner, { vm, name }) => done(snapshots.restore(owner, vm, name)),
+    forget: (owner, { vm, name }) => done(snapshots.remove(owner, vm, name)),
+    clone: (owner, { vm, newVm, snapshot }) => done(snapshots.clone(owner, vm, newVm, snapshot)),
+    restore: (owner, { vm }) => done(registry.restore(owner, vm)),
+    grant: (owner, { vm, peer, role }) => done(registry.grant(owner, vm, peer, role)),
+    events: async (owner, { vm, after }) => ({ events: await registry.events(owner, vm, after) })
+  }
+  const commands = createCommands(host, database, here)
+
   return {
     operations: {
-      exec: at('exec', (owner, { line, language }) =>
-        runLine(registry, owner, line, {
-          language,
-          onFault: error => host.log.error('%s: %e', line.slice(0, 40), error)
-        })
-      ),
+      ...commands.operations,
       async hosts(_, { signal }) {
         const found: { peer: string; freeMb?: number; accelerator?: string }[] = [{ peer: self, ...offer() }]
         const asked: Promise<void>[] = []
@@ -106,29 +100,15 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         return { hosts: found.sort((a, b) => (b.freeMb ?? -1) - (a.freeMb ?? -1)) }
       },
       offer,
-      list: at('list', async owner => ({ machines: await registry.list(owner) })),
-      show: at('show', (owner, { vm }) => registry.show(owner, vm)),
-      power: at('power', (owner, { vm, action, force }) => act(owner, vm, action, force)),
-      console: at('console', (owner, { vm, after, input }) => readConsole(owner, vm, after, input)),
-      snapshots: at('snapshots', async (owner, { vm }) => ({ snapshots: await snapshots.list(owner, vm) })),
-      snapshot: at('snapshot', (owner, { vm, name }) => snapshots.take(owner, vm, name)),
-      rollback: at('rollback', (owner, { vm, name }) => done(snapshots.restore(owner, vm, name))),
-      forget: at('forget', (owner, { vm, name }) => done(snapshots.remove(owner, vm, name))),
-      clone: at('clone', (owner, { vm, newVm, snapshot }) =>
-        done(snapshots.clone(owner, vm, newVm, snapshot))
-      ),
-      restore: at('restore', (owner, { vm }) => done(registry.restore(owner, vm))),
-      grant: at('grant', (owner, { vm, peer, role }) => done(registry.grant(owner, vm, peer, role))),
-      events: at('events', async (owner, { vm, after }) => ({
-        events: await registry.events(owner, vm, after)
-      })),
       boot: ({ vm, ...files }) => done(media.boot(self, vm, files)),
       importDisk: ({ vm, disk, file, userData, metaData }) =>
         media.importDisk(self, vm, disk, file, userData === undefined ? undefined : { userData, metaData }),
       exportDisk: ({ disk, file }) => done(media.exportDisk(self, disk, file))
     },
+    messages: { command: commands.answer },
     async start() {
       await power.begin(host.signal)
+      commands.start()
       host.announce(true)
     },
     /** The guests run on and are adopted at the next start. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { declare, operation } from '../host/index.ts'
 import { VERDICTS } from './errors.ts'
+import { messages } from './peers/messages.ts'
 
 const word = z.string().max(100)
 const vm = word.describe('id of the machine')
@@ -20,9 +21,9 @@ const machine = z.object({
 const disk = z.object({ id: z.string(), vm: z.string(), sizeGb: z.number() })
 const snapshot = z.object({ name: z.string(), at: z.number(), isScheduled: z.boolean() })
 const text = z.string().max(65_536)
-/** Of the host, or of a peer that the host allows; whose machine it is decides what he may. */
-const open = { scope: 'vm:write', peers: 'allowed' } as const
-const look = { scope: 'vm:read', peers: 'allowed' } as const
+/** With `host` asked of another one by a signed command; whose machine it is decides what is allowed. */
+const open = { scope: 'vm:write' } as const
+const look = { scope: 'vm:read' } as const
 /** Files of this machine are read or written. */
 const own = { scope: 'vm:admin' } as const
 const LONG_MS = 120_000
@@ -42,6 +43,7 @@ export const declaration = declare({
       .describe('run machines of others also without KVM, where QEMU promises no isolation')
   }),
   errors: VERDICTS,
+  messages,
   operations: {
     exec: operation({
       summary: 'One line of the prompt: AUTH, ADD_VM, LIST_VMS, … HELP',
@@ -75,6 +77,7 @@ export const declaration = declare({
       output: z.object({ freeMb: z.number(), accelerator: z.string() }),
       http: { method: 'GET', path: '/vms/offer' },
       ...look,
+      peers: 'allowed',
       command: false
     }),
     list: operation({

@@ -95,6 +95,7 @@ export async function startHost({
   const all = started.move()
   return {
     id,
+    sign: signer.sign,
     libp2p,
     services,
     folder: join(data, 'services'),
