@@ -42,6 +42,8 @@ export interface Machine {
   /** figures that hold from the next start */
   pending: { ramMb: number; cpu: number } | undefined
   spec: Spec
+  /** when it went into the trash */
+  removedAt?: number
 }
 
 export interface Disk {

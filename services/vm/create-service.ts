@@ -1,11 +1,15 @@
 import { freemem } from 'node:os'
-import type { HostOf, ServiceOf } from '../host/index.ts'
+import { admits, type HostOf, type ServiceOf } from '../host/index.ts'
 import { runLine } from './commands/run-line.ts'
+import type { Command } from './core/command.ts'
 import { parseId } from './core/grammar.ts'
 import type { declaration } from './declaration.ts'
-import { HostUnfitError, QemuError } from './errors.ts'
+import { ForbiddenError, HostUnfitError, QemuError } from './errors.ts'
 import { createMachines } from './machines/create-machines.ts'
 import { createCommands, type Here } from './peers/commands.ts'
+import { createMovesIn } from './peers/move-in.ts'
+import { createMovesOut } from './peers/move-out.ts'
+import { moveWire } from './peers/move-wire.ts'
 import { findPrograms } from './qemu/walls.ts'
 import { openPostgres } from './store/postgres.ts'
 import { MIGRATIONS } from './store/schema.ts'
@@ -15,6 +19,8 @@ import { overSqlite } from './store/sqlite.ts'
 type Declared = typeof declaration
 const MB = 2 ** 20
 const OFFER_MS = 2_000
+const MOVES_EVERY_MS = 10_000
+const TRASH_EVERY_MS = 3_600_000
 
 /** Machines over what the host gives. */
 export async function createService(host: HostOf<Declared>): Promise<ServiceOf<Declared>> {
@@ -29,10 +35,20 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   const { registry, power, snapshots, media, context } = machines
   context.onEvent.add(({ machine, kind }) => host.tell('changed', { machine, kind }))
 
+  function mayRunHere(owner: string) {
+    if (owner !== self && programs.accelerator !== 'kvm' && !host.config.allowTcg)
+      throw new HostUnfitError('this host has no KVM, and runs machines of others only behind it')
+  }
+
+  function admit({ caller }: Command) {
+    if (caller !== self && !admits('allowed', caller, host.config))
+      throw new ForbiddenError('this host takes no machines of yours')
+    mayRunHere(caller)
+  }
+
   async function act(owner: string, vm: string, action: string, force: boolean) {
     const id = parseId(vm)
-    if (owner !== self && action !== 'stop' && programs.accelerator !== 'kvm' && !host.config.allowTcg)
-      throw new HostUnfitError('this host has no KVM, and runs machines of others only behind it')
+    if (action !== 'stop') mayRunHere(owner)
     if (action === 'stop') await power.stop(owner, id, { force })
     if (action === 'start') await power.start(owner, id)
     if (action === 'reboot') await power.reboot(owner, id)
@@ -61,6 +77,10 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     return {}
   }
 
+  const wire = moveWire(host)
+  const movesIn = createMovesIn(machines, wire, admit)
+  const movesOut = createMovesOut(machines, wire)
+
   const here: Here = {
     exec: (owner, { line, language }) =>
       runLine(registry, owner, line, {
@@ -76,6 +96,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     rollback: (owner, { vm, name }) => done(snapshots.restore(owner, vm, name)),
     forget: (owner, { vm, name }) => done(snapshots.remove(owner, vm, name)),
     clone: (owner, { vm, newVm, snapshot }) => done(snapshots.clone(owner, vm, newVm, snapshot)),
+    move: async (owner, { vm, to }, signed) => ({ state: await movesOut.move(owner, vm, to, signed()) }),
     restore: (owner, { vm }) => done(registry.restore(owner, vm)),
     grant: (owner, { vm, peer, role }) => done(registry.grant(owner, vm, peer, role)),
     events: async (owner, { vm, after }) => ({ events: await registry.events(owner, vm, after) })
@@ -105,10 +126,15 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         media.importDisk(self, vm, disk, file, userData === undefined ? undefined : { userData, metaData }),
       exportDisk: ({ disk, file }) => done(media.exportDisk(self, disk, file))
     },
-    messages: { command: commands.answer },
+    messages: { command: commands.answer, ...movesIn.handlers },
     async start() {
       await power.begin(host.signal)
       commands.start()
+      host.repeat('moves', MOVES_EVERY_MS, async () => {
+        await movesOut.settle()
+        await movesIn.settle()
+      })
+      host.repeat('trash', TRASH_EVERY_MS, () => machines.trash.empty())
       host.announce(true)
     },
     /** The guests run on and are adopted at the next start. */

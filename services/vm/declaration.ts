@@ -27,6 +27,7 @@ const look = { scope: 'vm:read' } as const
 /** Files of this machine are read or written. */
 const own = { scope: 'vm:admin' } as const
 const LONG_MS = 120_000
+const MOVE_MS = 24 * 3_600_000
 
 export const declaration = declare({
   name: 'vm',
@@ -169,6 +170,19 @@ export const declaration = declare({
       http: { method: 'POST', path: '/vms/:vm/clones' },
       ...open,
       command: { arguments: ['vm', 'newVm'] }
+    }),
+    move: operation({
+      summary: 'Give a machine to another host, where it goes on; only what it lacks is sent',
+      input: z.object({ vm, to: z.string().max(100).describe('peer id of the other host'), host }),
+      output: z.object({
+        state: z
+          .enum(['moved', 'released'])
+          .describe('released: the other host fell silent and is asked again')
+      }),
+      http: { method: 'POST', path: '/vms/:vm/move' },
+      ...open,
+      deadlineMs: MOVE_MS,
+      command: { arguments: ['vm', 'to'], examples: ['vm move vm1 12D3KooW…'] }
     }),
     restore: operation({
       summary: 'Take a removed machine out of the trash',

@@ -1,27 +1,21 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Logger } from '@libp2p/interface'
 import type { Machine, Role, Uuid } from '../contract.ts'
+import type { Totals } from '../core/quota.ts'
 import { type Action, mayDo } from '../core/roles.ts'
 import { BusyError, ForbiddenError, NotFoundError } from '../errors.ts'
-import { deviceName } from '../qemu/arguments.ts'
 import type { Programs } from '../qemu/walls.ts'
 import type { Database } from '../store/database.ts'
 import * as records from '../store/records.ts'
-
-export interface Quotas {
-  machines: number
-  ramMb: number
-  cpu: number
-  diskGb: number
-}
+import { describeMachine } from './description.ts'
 
 export interface MachinesInit {
   /** 0700; machines, layers and images lie here */
   folder: string
   /** what one owner may register */
-  quotas: Quotas
+  quotas: Totals
   now(): number
 }
 
@@ -99,20 +93,11 @@ export async function createContext(init: MachinesInit, components: MachinesComp
     },
     async describe(uuid) {
       const machine = await records.machineByUuid(db, uuid)
-      const disks = await records.disksOf(db, uuid)
-      const chains = await Promise.all(
-        disks.map(async disk => ({
-          ...disk,
-          device: deviceName(disk.uuid),
-          chain: await records.chainOf(db, disk.top)
-        }))
-      )
+      if (machine === undefined) return
       const own = join(machines, uuid)
       await mkdir(own, { recursive: true, mode: 0o700 })
-      await writeWhole(
-        join(own, 'machine.json'),
-        JSON.stringify({ version: 1, machine, disks: chains }, undefined, 2)
-      )
+      const text = JSON.stringify(await describeMachine(db, machine), undefined, 2)
+      await writeWhole(join(own, 'machine.json'), text)
     }
   }
 }
@@ -131,4 +116,10 @@ async function writeWhole(file: string, text: string) {
     await handle.close()
   }
   await rename(temporary, file)
+  const folder = await open(dirname(file))
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
 }

@@ -32,6 +32,8 @@ export interface Power {
   begin(signal: AbortSignal): Promise<void>
   /** One look at every machine. */
   reconcile(): Promise<void>
+  /** A look at one of them, soon. */
+  soon(uuid: Uuid): void
   /** Leaves the guests running, closes the connections. */
   detach(): void
 }
@@ -119,7 +121,12 @@ export function createPower(context: Context): Power {
     const machine = await records.machineByUuid(db, uuid)
     if (machine === undefined) return
     const handle = live(uuid)
-    if (handle.hasPoweredDown && machine.desired !== 'stopped' && !handle.observe().isAlive) {
+    if (
+      handle.operation === undefined &&
+      handle.hasPoweredDown &&
+      machine.desired !== 'stopped' &&
+      !handle.observe().isAlive
+    ) {
       // who powers down his own machine wants it off
       await records.updateMachine(db, uuid, { desired: 'stopped' })
       await context.note(uuid, 'powered-down')
@@ -199,6 +206,7 @@ export function createPower(context: Context): Power {
 
   return {
     live,
+    soon,
     state: machine => live(machine.uuid).state(machine),
     shutDown,
     launch,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { rm, stat, statfs } from 'node:fs/promises'
 import type { Disk, Machine, Role, State, Uuid } from '../contract.ts'
 import { parseFigure, parseId } from '../core/grammar.ts'
+import { needQuota } from '../core/quota.ts'
 import {
   AuthError,
   ExistsError,
@@ -83,14 +84,6 @@ export function createRegistry(context: Context, power: Power): Registry {
     pending: machine.pending
   })
 
-  function within(totals: records.Totals, more: Partial<records.Totals>) {
-    for (const key of ['machines', 'ramMb', 'cpu', 'diskGb'] as const) {
-      const wanted = totals[key] + (more[key] ?? 0)
-      if (wanted > quotas[key])
-        throw new QuotaError(`you would have ${wanted} ${key}; this host allows ${quotas[key]}`)
-    }
-  }
-
   async function register(caller: string, words: [string, string, string], authenticated: boolean) {
     const id = parseId(words[0])
     const ramMb = parseFigure(words[1], 'ram')
@@ -101,7 +94,7 @@ export function createRegistry(context: Context, power: Power): Registry {
     }
     const isNew = await db.transaction(async queries => {
       if (!(await records.insertMachine(queries, machine, context.now()))) return false
-      within(await records.totalsOf(queries, caller), {})
+      needQuota(quotas, await records.totalsOf(queries, caller))
       return true
     })
     if (!isNew) return undefined
@@ -116,7 +109,7 @@ export function createRegistry(context: Context, power: Power): Registry {
     const machine = await context.find(caller, id, 'resize')
     return context.hold(caller, machine, 'update', async () => {
       const more = { ramMb: figures.ramMb - machine.ramMb, cpu: figures.cpu - machine.cpu }
-      within(await records.totalsOf(db, machine.owner), more)
+      needQuota(quotas, await records.totalsOf(db, machine.owner), more)
       const isOn = power.live(machine.uuid).observe().isAlive
       await records.updateMachine(
         db,
@@ -149,7 +142,7 @@ export function createRegistry(context: Context, power: Power): Registry {
           await records.insertLayer(queries, disk.top, undefined, machine.owner)
           if (!(await records.insertDisk(queries, disk, context.now())))
             throw new ExistsError(`there is a disk ${id} already; remove it or take another name`)
-          within(await records.totalsOf(queries, machine.owner), {})
+          needQuota(quotas, await records.totalsOf(queries, machine.owner))
         })
         if (!power.live(machine.uuid).observe().isAlive) return 'added' as const
         await plug(machine, disk)

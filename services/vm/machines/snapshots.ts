@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
-import type { Machine, Snapshot, Spec, Uuid } from '../contract.ts'
+import type { Machine, Snapshot, Uuid } from '../contract.ts'
 import { parseId } from '../core/grammar.ts'
 import { ExistsError, NotFoundError } from '../errors.ts'
 import { INSIDE, nodeName } from '../qemu/arguments.ts'
@@ -22,6 +22,8 @@ export interface Snapshots {
   clone(caller: string, id: string, newId: string, name?: string): Promise<void>
   /** Within an operation that holds the machine: new empty tops on all disks, what was written so far is frozen. */
   freeze(machine: Machine): Promise<Snapshot['disks']>
+  /** Deletes those of these layers, and of what they stand on, that nothing holds once these are let go. */
+  sweep(heads: readonly Uuid[], letGo: () => Promise<void>): Promise<void>
 }
 
 export function createSnapshots(context: Context, power: Power): Snapshots {
@@ -85,27 +87,18 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
     return found
   }
 
-  /** Deletes every layer that nothing stands on and no disk or snapshot holds any more. */
-  async function sweep() {
-    for (;;) {
-      const rows = await db.query<{ uuid: string }>(
-        `SELECT uuid FROM layers WHERE uuid NOT IN (SELECT top FROM disks)
-           AND uuid NOT IN (SELECT parent FROM layers WHERE parent IS NOT NULL)`
-      )
-      const held = await db.query<{ disks: string }>('SELECT disks FROM snapshots')
-      const specs = await db.query<{ spec: string }>('SELECT spec FROM machines')
-      const kept = new Set([
-        ...held.flatMap(({ disks }) => (JSON.parse(disks) as Snapshot['disks']).map(({ layer }) => layer)),
-        ...specs.flatMap(({ spec }) => bootFiles(JSON.parse(spec)))
-      ])
-      const free = rows.map(({ uuid }) => uuid).filter(uuid => !kept.has(uuid))
-      if (free.length === 0) return
-      await discard(free)
-    }
+  async function sweep(heads: readonly Uuid[], letGo: () => Promise<void>) {
+    const chains = await Promise.all(heads.map(head => records.chainOf(db, head)))
+    const depths = new Map(chains.flatMap(chain => chain.map((layer, depth) => [layer, depth] as const)))
+    await letGo()
+    // from the tops down: a layer is free when the last one above it is gone
+    for (const [layer] of [...depths].sort(([, a], [, b]) => b - a))
+      if (!(await records.isLayerHeld(db, layer))) await discard([layer])
   }
 
   return {
     freeze,
+    sweep,
     async take(caller, id, word, { isScheduled = false } = {}) {
       const name = parseId(word, 'snapshot')
       const machine = await context.find(caller, parseId(id), 'snapshot')
@@ -123,6 +116,7 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
           disks
         }
         await records.insertSnapshot(db, snapshot)
+        await context.describe(machine.uuid)
         await context.note(machine.uuid, 'snapshot', name)
         return snapshot
       })
@@ -145,10 +139,13 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
             const present = disks.find(({ uuid }) => uuid === disk)
             if (present !== undefined) tops.set(disk, await newTop(machine.owner, layer, present.sizeGb))
           }
-          await db.transaction(async queries => {
-            for (const [disk, top] of tops) await records.setTop(queries, disk, top)
-          })
-          await sweep()
+          await sweep(
+            disks.map(({ top }) => top),
+            () =>
+              db.transaction(async queries => {
+                for (const [disk, top] of tops) await records.setTop(queries, disk, top)
+              })
+          )
           await context.describe(machine.uuid)
           if (wasOn) await power.launch((await records.machineByUuid(db, machine.uuid))!)
           await context.note(machine.uuid, 'snapshot-restored', name)
@@ -160,8 +157,12 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
     async remove(caller, id, name) {
       const machine = await context.find(caller, parseId(id), 'snapshot')
       await context.hold(caller, machine, 'snapshot', async () => {
-        await records.deleteSnapshot(db, (await named(machine, name)).uuid)
-        await sweep()
+        const { uuid, disks } = await named(machine, name)
+        await sweep(
+          disks.map(({ layer }) => layer),
+          () => records.deleteSnapshot(db, uuid)
+        )
+        await context.describe(machine.uuid)
         await context.note(machine.uuid, 'snapshot-removed', name)
       })
     },
@@ -204,10 +205,4 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
       })
     }
   }
-}
-
-/** Layers that a machine needs beside its disks. */
-export function bootFiles({ boot, cloudInit }: Spec): Uuid[] {
-  const kernel = boot.kind === 'kernel' ? [boot.kernel, boot.initrd] : []
-  return [...kernel, cloudInit?.seed].filter(uuid => uuid !== undefined)
 }

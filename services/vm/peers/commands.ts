@@ -41,6 +41,7 @@ export type Here = {
 }
 
 const { operations } = declaration
+const USUAL_MS = 30_000
 const FORGET_EVERY_MS = 60_000
 
 /** Operations that are done here or, as signed commands, by the host that their input names. */
@@ -63,7 +64,10 @@ export function createCommands(host: HostOf<typeof declaration>, database: Datab
       // as it is on the wire: nothing but what JSON has
       const args = JSON.parse(toWire(rest))
       if (to === self) return here[name](self, input, () => sign(self, name, args))
-      const answer = await host.peers.ask(to, 'command', sign(to, name, args), { signal })
+      const answer = await host.peers.ask(to, 'command', sign(to, name, args), {
+        signal,
+        deadlineMs: operations[name].deadlineMs ?? USUAL_MS
+      })
       return operations[name].output.parse(answer) as Output<All[K]>
     }
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { description } from '../machines/description.ts'
 
 /* What nodes say to each other about machines, beside the offer. */
 
@@ -17,13 +18,64 @@ export const signed = z.object({
   signature: bytesOf(SIGNATURE_BYTES, SIGNATURE_BYTES)
 })
 
+/** Bytes of one piece of a layer. */
+export const CHUNK_BYTES = 1 << 20
+const MAX_LAYERS = 1_000
+/** A layer by what is in it. */
+const content = z.object({
+  layer: z.uuid(),
+  bytes: z
+    .int()
+    .min(0)
+    .max(2 ** 46),
+  cid: z.string().max(100)
+})
+
 export const messages = {
   /** An operation, by who has signed it; the answer is that of the operation, as JSON. */
   command: {
     peers: 'allowed' as const,
     request: signed,
     answer: z.unknown(),
-    // the longest of an operation that can be asked of another host
-    deadlineMs: 120_000
+    // the longest of an operation: a move
+    deadlineMs: 24 * 3_600_000
+  },
+
+  /*
+   * A machine goes to another host: the command of its owner, its description, then its layers, those that are known
+   * by content left out. With the source's signed release it runs there and nowhere else; with the signed receipt the
+   * source deletes it.
+   */
+  moveBegin: {
+    request: z.object({ move: z.uuid(), command: signed, description }),
+    answer: z.object({}),
+    maxBytes: 2 << 20
+  },
+  moveKnown: {
+    request: z.object({ move: z.uuid(), known: z.array(content).max(MAX_LAYERS) }),
+    answer: z.object({ missing: z.array(z.uuid()).max(MAX_LAYERS) }),
+    maxBytes: 1 << 20,
+    // it may have to read its own layers
+    deadlineMs: 600_000
+  },
+  moveLayer: {
+    request: content.extend({ move: z.uuid() }),
+    sends: z.object({ at: z.int().min(0), bytes: bytesOf(1, CHUNK_BYTES) }),
+    answer: z.object({}),
+    maxBytes: CHUNK_BYTES + 1024,
+    // of the silence between two pieces
+    deadlineMs: 60_000,
+    atOnce: 4
+  },
+  moveRelease: {
+    request: z.object({ move: z.uuid(), description, release: signed }),
+    answer: z.object({ receipt: bytesOf(SIGNATURE_BYTES, SIGNATURE_BYTES) }),
+    maxBytes: 2 << 20,
+    deadlineMs: 60_000
+  },
+  /** It is not to be: the target forgets it. */
+  moveAbort: {
+    request: z.object({ move: z.uuid() }),
+    answer: z.object({})
   }
 }

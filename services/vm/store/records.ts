@@ -1,7 +1,8 @@
 import type { Desired, Disk, Machine, Role, Snapshot, Spec, Uuid } from '../contract.ts'
+import type { Totals } from '../core/quota.ts'
 import type { Queries, Row } from './database.ts'
 
-const MACHINE = 'uuid, owner, id, ram_mb, cpu, active, authenticated, desired, pending, spec'
+const MACHINE = 'uuid, owner, id, ram_mb, cpu, active, authenticated, desired, pending, spec, removed_at'
 const DISK = 'uuid, owner, id, machine, size_gb, active, top'
 
 function machineOf(row: Row): Machine {
@@ -15,7 +16,8 @@ function machineOf(row: Row): Machine {
     authenticated: row.authenticated === 1,
     desired: row.desired as Desired,
     pending: row.pending === null ? undefined : JSON.parse(row.pending as string),
-    spec: JSON.parse(row.spec as string) as Spec
+    spec: JSON.parse(row.spec as string) as Spec,
+    removedAt: (row.removed_at as number | null) ?? undefined
   }
 }
 
@@ -44,11 +46,12 @@ function snapshotOf(row: Row): Snapshot {
 
 /** False where the owner has an active machine of that id. */
 export async function insertMachine(db: Queries, machine: Machine, now: number): Promise<boolean> {
-  const { uuid, owner, id, ramMb, cpu, authenticated, desired, spec } = machine
+  const { uuid, owner, id, ramMb, cpu, active, authenticated, desired, pending, spec, removedAt } = machine
   const rows = await db.query(
-    `INSERT INTO machines (${MACHINE}, created_at) VALUES ($1, $2, $3, $4, $5, 1, $6, $7, NULL, $8, $9)
+    `INSERT INTO machines (${MACHINE}, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
      ON CONFLICT DO NOTHING RETURNING uuid`,
-    ...[uuid, owner, id, ramMb, cpu, authenticated ? 1 : 0, desired, JSON.stringify(spec), now]
+    ...[uuid, owner, id, ramMb, cpu, Number(active), Number(authenticated), desired],
+    ...[pending === undefined ? null : JSON.stringify(pending), JSON.stringify(spec), removedAt ?? null, now]
   )
   return rows.length === 1
 }
@@ -148,21 +151,25 @@ export async function reviveMachine(db: Queries, uuid: Uuid): Promise<string | u
   return undefined
 }
 
+/** With its files: neither emptied nor on its way to another host. */
+const IN_TRASH = `active = 0 AND purged = 0 AND uuid NOT IN (SELECT machine FROM moves WHERE phase = 'released')`
+
 /** The last removed machine of this owner and id that is still in the trash. */
 export async function removedMachine(db: Queries, owner: string, id: string): Promise<Machine | undefined> {
   const [row] = await db.query(
-    `SELECT ${MACHINE} FROM machines WHERE owner = $1 AND id = $2 AND active = 0 ORDER BY removed_at DESC LIMIT 1`,
+    `SELECT ${MACHINE} FROM machines WHERE owner = $1 AND id = $2 AND ${IN_TRASH}
+     ORDER BY removed_at DESC LIMIT 1`,
     ...[owner, id]
   )
   return row && machineOf(row)
 }
 
-export async function insertDisk(db: Queries, disk: Disk, now: number): Promise<boolean> {
-  const { uuid, owner, id, machine, sizeGb, top } = disk
+export async function insertDisk(db: Queries, disk: Disk, now: number, removedAt?: number): Promise<boolean> {
+  const { uuid, owner, id, machine, sizeGb, active, top } = disk
   const rows = await db.query(
-    `INSERT INTO disks (${DISK}, created_at) VALUES ($1, $2, $3, $4, $5, 1, $6, $7)
+    `INSERT INTO disks (${DISK}, created_at, removed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
      ON CONFLICT DO NOTHING RETURNING uuid`,
-    ...[uuid, owner, id, machine, sizeGb, top, now]
+    ...[uuid, owner, id, machine, sizeGb, Number(active), top, now, removedAt ?? null]
   )
   return rows.length === 1
 }
@@ -176,8 +183,10 @@ export async function ownDisk(db: Queries, owner: string, id: string): Promise<D
   return row && diskOf(row)
 }
 
+/** Of a removed machine those that went with it. */
 export async function disksOf(db: Queries, machine: Uuid): Promise<Disk[]> {
-  const sql = `SELECT ${DISK} FROM disks WHERE machine = $1 AND active = 1 ORDER BY created_at, id`
+  const sql = `SELECT ${DISK} FROM disks WHERE machine = $1 AND
+    (active = 1 OR removed_at = (SELECT removed_at FROM machines WHERE uuid = $1)) ORDER BY created_at, id`
   return (await db.query(sql, machine)).map(diskOf)
 }
 
@@ -203,7 +212,10 @@ export async function insertLayer(
   parent: Uuid | undefined,
   owner: string
 ): Promise<void> {
-  await db.query('INSERT INTO layers (uuid, parent, owner) VALUES ($1, $2, $3)', uuid, parent ?? null, owner)
+  await db.query(
+    'INSERT INTO layers (uuid, parent, owner) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
+    ...[uuid, parent ?? null, owner]
+  )
 }
 
 /** From the bottom to this layer. */
@@ -216,6 +228,36 @@ export async function chainOf(db: Queries, top: Uuid): Promise<Uuid[]> {
     top
   )
   return rows.map(row => row.uuid)
+}
+
+export async function cidOf(db: Queries, layer: Uuid): Promise<string | undefined> {
+  const [row] = await db.query<{ cid: string | null }>('SELECT cid FROM layers WHERE uuid = $1', layer)
+  return row?.cid ?? undefined
+}
+
+export async function setCid(db: Queries, layer: Uuid, cid: string): Promise<void> {
+  await db.query('UPDATE layers SET cid = $2 WHERE uuid = $1', layer, cid)
+}
+
+export async function isLayer(db: Queries, layer: Uuid): Promise<boolean> {
+  return (await db.query('SELECT uuid FROM layers WHERE uuid = $1', layer)).length > 0
+}
+
+/** Layers of an owner that are never written again. */
+export async function frozenLayers(db: Queries, owner: string): Promise<Uuid[]> {
+  const sql = 'SELECT uuid FROM layers WHERE owner = $1 AND uuid NOT IN (SELECT top FROM disks)'
+  return (await db.query<{ uuid: string }>(sql, owner)).map(({ uuid }) => uuid)
+}
+
+/** Does a disk, a snapshot, a machine’s start or another layer need it? */
+export async function isLayerHeld(db: Queries, layer: Uuid): Promise<boolean> {
+  // a UUID stands in a text of JSON nowhere but as itself
+  const rows = await db.query(
+    `SELECT 1 AS held FROM disks WHERE top = $1 UNION ALL SELECT 1 FROM layers WHERE parent = $1
+     UNION ALL SELECT 1 FROM snapshots WHERE disks LIKE $2 UNION ALL SELECT 1 FROM machines WHERE spec LIKE $2 LIMIT 1`,
+    ...[layer, `%"${layer}"%`]
+  )
+  return rows.length > 0
 }
 
 export async function insertSnapshot(db: Queries, snapshot: Snapshot): Promise<boolean> {
@@ -234,13 +276,6 @@ export async function snapshotsOf(db: Queries, machine: Uuid): Promise<Snapshot[
 
 export async function deleteSnapshot(db: Queries, uuid: Uuid): Promise<void> {
   await db.query('DELETE FROM snapshots WHERE uuid = $1', uuid)
-}
-
-export interface Totals {
-  machines: number
-  ramMb: number
-  cpu: number
-  diskGb: number
 }
 
 /** What an owner has registered. */
@@ -267,6 +302,44 @@ export async function setGrant(
   await db.query('DELETE FROM grants WHERE machine = $1 AND peer = $2', machine, peer)
   if (role !== undefined)
     await db.query('INSERT INTO grants (machine, peer, role) VALUES ($1, $2, $3)', machine, peer, role)
+}
+
+export async function grantsOf(
+  db: Queries,
+  machine: Uuid
+): Promise<{ peer: string; role: 'operator' | 'viewer' }[]> {
+  const sql = 'SELECT peer, role FROM grants WHERE machine = $1 ORDER BY peer'
+  return (await db.query(sql, machine)) as never
+}
+
+/** Machines and single disks that went into the trash before this time. */
+export async function trashedBefore(db: Queries, at: number): Promise<{ machines: Uuid[]; disks: Disk[] }> {
+  const machines = await db.query<{ uuid: string }>(
+    `SELECT uuid FROM machines WHERE ${IN_TRASH} AND removed_at < $1`,
+    at
+  )
+  const disks = await db.query(
+    `SELECT ${DISK} FROM disks WHERE active = 0 AND removed_at < $1
+     AND machine IN (SELECT uuid FROM machines WHERE active = 1)`,
+    at
+  )
+  return { machines: machines.map(({ uuid }) => uuid), disks: disks.map(diskOf) }
+}
+
+/** Everything of a machine but its events; with its row no word of it is left. */
+export async function deleteMachine(db: Queries, uuid: Uuid, keepsRow: boolean): Promise<void> {
+  for (const table of ['disks', 'snapshots', 'schedules', 'grants'])
+    await db.query(`DELETE FROM ${table} WHERE machine = $1`, uuid)
+  if (keepsRow)
+    await db.query(`UPDATE machines SET purged = 1, spec = '{"boot":{"kind":"disk"}}' WHERE uuid = $1`, uuid)
+  else await db.query('DELETE FROM machines WHERE uuid = $1', uuid)
+}
+
+/** Tops of all disks that a machine ever had and still has on disk. */
+export async function topsEver(db: Queries, machine: Uuid): Promise<Uuid[]> {
+  return (await db.query<{ top: string }>('SELECT top FROM disks WHERE machine = $1', machine)).map(
+    ({ top }) => top
+  )
 }
 
 export interface Hold {

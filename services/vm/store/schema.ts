@@ -30,5 +30,13 @@ export const MIGRATIONS: readonly string[] = [
    CREATE TABLE nonces (nonce TEXT PRIMARY KEY, caller TEXT NOT NULL, expires BIGINT NOT NULL, answer TEXT NOT NULL);
    CREATE INDEX nonces_expires ON nonces (expires);
    CREATE TABLE accounts (owner TEXT PRIMARY KEY, paid_micro BIGINT NOT NULL, used_micro BIGINT NOT NULL, metered_at BIGINT NOT NULL);
-   CREATE TABLE payments (payer TEXT NOT NULL, seq BIGINT NOT NULL, micro BIGINT NOT NULL, PRIMARY KEY (payer, seq))`
+   CREATE TABLE payments (payer TEXT NOT NULL, seq BIGINT NOT NULL, micro BIGINT NOT NULL, PRIMARY KEY (payer, seq))`,
+  `ALTER TABLE layers ADD COLUMN cid TEXT;
+   ALTER TABLE machines ADD COLUMN purged BIGINT NOT NULL DEFAULT 0;
+   CREATE INDEX layers_parent ON layers (parent);
+   CREATE INDEX disks_top ON disks (top);
+   CREATE TABLE moves (
+     id TEXT PRIMARY KEY, machine TEXT NOT NULL, direction TEXT NOT NULL, peer TEXT NOT NULL, phase TEXT NOT NULL,
+     description TEXT NOT NULL, files TEXT NOT NULL, at BIGINT NOT NULL);
+   CREATE INDEX moves_machine ON moves (machine)`
 ]

@@ -10,13 +10,20 @@ import { buildGuest } from '../../../node/demo/vm-guest.ts'
 import type { Spec } from '../../../services/vm/contract.ts'
 import { createMachines, type Machines } from '../../../services/vm/machines/create-machines.ts'
 import { kill } from '../../../services/vm/qemu/process.ts'
-import { findPrograms } from '../../../services/vm/qemu/walls.ts'
+import { findPrograms, type Programs } from '../../../services/vm/qemu/walls.ts'
 import type { Database } from '../../../services/vm/store/database.ts'
 import { insertLayer, ownMachine, updateMachine } from '../../../services/vm/store/records.ts'
 import { MIGRATIONS } from '../../../services/vm/store/schema.ts'
 import { overSqlite } from '../../../services/vm/store/sqlite.ts'
 
 export const OWNER = 'owner'
+
+let found: Promise<Programs> | undefined
+/** They are the same for all tests. */
+function programs(): Promise<Programs> {
+  found ??= findPrograms()
+  return found
+}
 
 export interface MachinesHost extends Machines {
   folder: string
@@ -31,6 +38,7 @@ export interface MachinesHost extends Machines {
 function openEmbedded(file: string): Database {
   const isNew = !existsSync(file)
   const sqlite = new DatabaseSync(file)
+  sqlite.exec('PRAGMA journal_mode = WAL')
   if (isNew) for (const migration of MIGRATIONS) sqlite.exec(migration)
   const database = overSqlite(sqlite)
   return { ...database, close: () => database.close().then(() => sqlite.close()) }
@@ -48,7 +56,7 @@ export async function openMachines(
       quotas: { machines: 2_000, ramMb: 1_048_576, cpu: 5_000, diskGb: 65_536, ...options.quotas },
       now: Date.now
     },
-    { database, programs: await findPrograms(), log: defaultLogger().forComponent('artel:vm') }
+    { database, programs: await programs(), log: defaultLogger().forComponent('artel:vm') }
   )
   const stopping = new AbortController()
   await machines.power.begin(stopping.signal)

@@ -1,0 +1,130 @@
+import { z } from 'zod'
+import type { Machine, Uuid } from '../contract.ts'
+import type { Queries } from '../store/database.ts'
+import * as records from '../store/records.ts'
+
+const uuid = z.uuid()
+const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/)
+const text = z.string().max(64 * 1024)
+const peer = z.string().min(1).max(100)
+const figures = { ramMb: z.int().min(16).max(1_048_576), cpu: z.int().min(1).max(256) }
+/** What a chain or a machine may have; far above what anybody uses. */
+const MOST = 1_000
+
+/**
+ * Everything that is registered of a machine: as it stands in its folder, and as a host that takes the machine over is
+ * told. Layers come after what they stand on.
+ */
+export const description = z.object({
+  version: z.literal(1),
+  machine: z.object({
+    uuid,
+    owner: peer,
+    id,
+    ...figures,
+    active: z.boolean(),
+    authenticated: z.boolean(),
+    desired: z.enum(['running', 'paused', 'stopped', 'removed']),
+    pending: z.object(figures).optional(),
+    removedAt: z.int().min(0).optional(),
+    spec: z.object({
+      boot: z.discriminatedUnion('kind', [
+        z.object({ kind: z.literal('disk') }),
+        z.object({
+          kind: z.literal('kernel'),
+          kernel: uuid,
+          initrd: uuid.optional(),
+          append: z.string().max(2_000)
+        })
+      ]),
+      cloudInit: z.object({ userData: text, metaData: text, seed: uuid }).optional()
+    })
+  }),
+  disks: z.array(z.object({ uuid, id, sizeGb: z.int().min(1).max(65_536), top: uuid })).max(MOST),
+  layers: z.array(z.object({ uuid, parent: uuid.optional() })).max(MOST),
+  snapshots: z
+    .array(
+      z.object({
+        uuid,
+        name: id,
+        at: z.int().min(0),
+        isScheduled: z.boolean(),
+        disks: z.array(z.object({ disk: uuid, layer: uuid })).max(MOST)
+      })
+    )
+    .max(MOST),
+  grants: z.array(z.object({ peer, role: z.enum(['operator', 'viewer']) })).max(MOST)
+})
+
+export type Description = z.output<typeof description>
+
+/** Layers that a machine needs beside its disks. */
+export function bootFiles({ boot, cloudInit }: Machine['spec']): Uuid[] {
+  const kernel = boot.kind === 'kernel' ? [boot.kernel, boot.initrd] : []
+  return [...kernel, cloudInit?.seed].filter(layer => layer !== undefined)
+}
+
+export async function describeMachine(db: Queries, machine: Machine): Promise<Description> {
+  const disks = await records.disksOf(db, machine.uuid)
+  const snapshots = await records.snapshotsOf(db, machine.uuid)
+  const heads = [
+    ...disks.map(({ top }) => top),
+    ...snapshots.flatMap(({ disks: frozen }) => frozen.map(({ layer }) => layer))
+  ]
+  const layers = new Map<Uuid, Uuid | undefined>()
+  for (const head of heads) {
+    const chain = await records.chainOf(db, head)
+    chain.forEach((layer, i) => {
+      layers.set(layer, chain[i - 1])
+    })
+  }
+  for (const file of bootFiles(machine.spec)) layers.set(file, undefined)
+  return {
+    version: 1,
+    machine,
+    disks: disks.map(({ uuid, id, sizeGb, top }) => ({ uuid, id, sizeGb, top })),
+    layers: [...layers].map(([uuid, parent]) => ({ uuid, parent })),
+    snapshots: snapshots.map(({ machine: _, ...snapshot }) => snapshot),
+    grants: await records.grantsOf(db, machine.uuid)
+  }
+}
+
+/** The same machine over files of other names. */
+export function renameLayers(told: Description, nameOf: (layer: Uuid) => Uuid): Description {
+  const { machine, disks, layers, snapshots } = told
+  const { boot, cloudInit } = machine.spec
+  return {
+    ...told,
+    machine: {
+      ...machine,
+      spec: {
+        boot:
+          boot.kind === 'disk'
+            ? boot
+            : { ...boot, kernel: nameOf(boot.kernel), initrd: boot.initrd && nameOf(boot.initrd) },
+        cloudInit: cloudInit && { ...cloudInit, seed: nameOf(cloudInit.seed) }
+      }
+    },
+    disks: disks.map(disk => ({ ...disk, top: nameOf(disk.top) })),
+    layers: layers.map(({ uuid, parent }) => ({ uuid: nameOf(uuid), parent: parent && nameOf(parent) })),
+    snapshots: snapshots.map(snapshot => ({
+      ...snapshot,
+      disks: snapshot.disks.map(({ disk, layer }) => ({ disk, layer: nameOf(layer) }))
+    }))
+  }
+}
+
+/** Registers it, within a transaction; what of it is there already stays. False where the id or a disk’s is taken. */
+export async function insertDescription(db: Queries, told: Description, now: number): Promise<boolean> {
+  const { machine, disks, layers, snapshots, grants } = told
+  const { owner } = machine
+  if (!(await records.insertMachine(db, { pending: undefined, ...machine }, now))) return false
+  for (const { uuid, parent } of layers) await records.insertLayer(db, uuid, parent, owner)
+  for (const disk of disks) {
+    const whole = { ...disk, owner, machine: machine.uuid, active: machine.active }
+    if (!(await records.insertDisk(db, whole, now, machine.removedAt))) return false
+  }
+  for (const snapshot of snapshots) await records.insertSnapshot(db, { ...snapshot, machine: machine.uuid })
+  for (const { peer, role } of grants) await records.setGrant(db, machine.uuid, peer, role)
+  return true
+}
