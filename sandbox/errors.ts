@@ -22,7 +22,21 @@ export class WallMissingError extends Error {
 /** A value that has no canonical encoding, or bytes that are none. */
 export class ValueError extends Error {
   override name = 'ValueError'
+  /** keys from the value to what has no encoding */
+  readonly path: readonly string[]
+  readonly reason: string
+
+  constructor(reason: string, { path = [], cause }: { path?: readonly string[]; cause?: unknown } = {}) {
+    super(path.length === 0 ? reason : `${nameOf(path)}: ${reason}`, { cause })
+    this.path = path
+    this.reason = reason
+  }
 }
+
+const NAME_CHARS = 200 // of the way to a value that is wrong
+
+/** The way to a value, as people write it. */
+export const nameOf = (path: readonly string[]): string => path.join('.').slice(0, NAME_CHARS)
 
 /** The sandbox or the session was stopped, or the child would not start. */
 export class SandboxUnavailableError extends Error {

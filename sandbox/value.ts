@@ -1,4 +1,4 @@
-import { ValueError } from './errors.ts'
+import { nameOf, ValueError } from './errors.ts'
 
 export interface EncodeLimits {
   /** largest encoding; default 1 GiB */
@@ -303,7 +303,7 @@ export function valueCodec() {
       case 'object':
         break
       default:
-        throw new Fail(`a ${typeof value} cannot cross the wall, return data`)
+        throw new Fail(`a ${typeof value} cannot cross the wall; give data`)
     }
     if (value === null) {
       need(1)
@@ -329,7 +329,7 @@ export function valueCodec() {
         kind = undefined // a getter of the author's: the sentence below does without the name
       }
       throw new Fail(
-        `${typeof kind === 'string' ? `an instance of ${kind}` : 'this object'} cannot cross the wall, return plain data`
+        `${typeof kind === 'string' ? `an instance of ${kind}` : 'this object'} cannot cross the wall; give plain data`
       )
     }
     const names = keys(value)
@@ -644,14 +644,52 @@ export function valueCodec() {
 const GIB_BYTES = 1 << 30 // an answer to "how much at most" where the caller knows no better
 const codec = valueCodec()
 
-/** Canonical bytes of a value. Throws ValueError for what has none (functions, cycles, class instances, …). */
+/**
+ * Canonical bytes of a value. Throws ValueError for what has none (functions, cycles, class instances, …), which says
+ * where it is: `items.3.when: an instance of Date …`.
+ */
 export function encodeValue(value: unknown, { maxBytes = GIB_BYTES }: EncodeLimits = {}): Uint8Array {
   try {
     return codec.encode(value, maxBytes)
   } catch (error) {
-    throw new ValueError(error instanceof Error ? error.message : String(error), { cause: error })
+    const { path, reason } = refusalIn(value) ?? { path: [], reason: messageOf(error) }
+    throw new ValueError(reason, { path, cause: error })
   }
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+const MAX_DEPTH = 256 // as the codec's
+
+/** Where in a value the first thing is that has no encoding, and why. */
+function refusalIn(
+  value: unknown,
+  path: string[] = [],
+  around: unknown[] = []
+): { path: string[]; reason: string } | undefined {
+  const at = around.indexOf(value)
+  if (at !== -1)
+    return { path, reason: `is cyclic: it is ${nameOf(path.slice(0, at)) || 'the whole value'} again` }
+  try {
+    if (!isContainer(value)) {
+      codec.encode(value, GIB_BYTES)
+      return undefined
+    }
+    if (around.length === MAX_DEPTH) return { path, reason: `is deeper than ${MAX_DEPTH} levels` }
+    for (const [key, child] of Object.entries(value)) {
+      const found = refusalIn(child, [...path, key], [...around, value])
+      if (found !== undefined) return found
+    }
+  } catch (error) {
+    return { path, reason: messageOf(error) } // the codec's, or a getter's own
+  }
+  return undefined
+}
+
+const isContainer = (value: unknown): value is object =>
+  typeof value === 'object' &&
+  value !== null &&
+  (Array.isArray(value) || [Object.prototype, null].includes(Object.getPrototypeOf(value)))
 
 /** The value of canonical bytes. Throws ValueError for anything that `encodeValue` would not have written. */
 export function decodeValue(

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util'
 import { raceSignal } from 'race-signal'
 
 const NEWLINE = 0x0a
@@ -34,16 +33,6 @@ export async function* linesOf(input: AsyncIterable<Uint8Array>): AsyncGenerator
 
 /** What a line says: its text, without the \r of systems that write \r\n. */
 export const textOf = (line: Buffer): string => line.toString().replace(/\r$/, '')
-
-/** The lines whose items a filter kept: those are a part of the items in their order, and equal items share their fate. */
-export function keptLines(lines: Buffer[], items: unknown[], kept: unknown[]): Buffer[] {
-  let next = 0
-  return lines.filter((_, i) => {
-    const isKept = next < kept.length && isDeepStrictEqual(items[i], kept[next])
-    if (isKept) next++
-    return isKept
-  })
-}
 
 /** Batches that take about TARGET_MS each: long beside what a job costs, short beside a person's patience. */
 export function createBatchSize() {

@@ -4,7 +4,7 @@ import { decodeValue } from '../../sandbox/index.ts'
 import { CREDIT_MICRO, type Progress } from '../../scheduler/index.ts'
 import { BudgetError, EXIT, InputError } from '../errors.ts'
 import { encodeSpec, type Operations, type Plain } from '../operations.ts'
-import { batchesOf, createBatchSize, inOrder, keptLines, linesOf, textOf } from './batches.ts'
+import { batchesOf, createBatchSize, inOrder, linesOf, textOf } from './batches.ts'
 import { createBudget } from './budget.ts'
 import { configOf, settingFlags } from './flags.ts'
 import { untilInterrupted } from './lifecycle.ts'
@@ -109,7 +109,8 @@ async function stream(
       show()
     }
     try {
-      const spec = encodeSpec({ ...task, type, items, ...maxPrice })
+      const indexes = type === 'filter' ? { indexes: true } : {}
+      const spec = encodeSpec({ ...task, type, items, firstIndex: first, ...indexes, ...maxPrice })
       const { value, report } = await operations.run({ spec }, { onProgress, signal })
       size.took(lines.length, Date.now() - began)
       paid = BigInt(report.paid)
@@ -121,7 +122,7 @@ async function stream(
       )
       const output =
         type === 'filter'
-          ? keptLines(given, items, results)
+          ? results.map(index => given[Number(index) - first]!)
           : results.map(result => Buffer.from(lineOf(result, asJson)))
       return { items: lines.length, output }
     } catch (error) {

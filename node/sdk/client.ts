@@ -1,4 +1,3 @@
-import { encodeValue } from '../../sandbox/value.ts'
 import type { Wire } from '../../services/index.ts'
 import type {
   Artel,
@@ -14,10 +13,10 @@ import type {
 } from './contract.ts'
 import { ArtelError } from './errors.ts'
 import { createGate } from './gate.ts'
-import { type CallInit, createHttp, type Place } from './http.ts'
+import { type CallInit, createHttp, encoded, type Place } from './http.ts'
 import { createJob, type Submitted } from './job.ts'
 import { createServiceCalls, createServiceClients } from './services.ts'
-import { createStream, createWhole } from './stream.ts'
+import { createStream, createWhole, listOf } from './stream.ts'
 import { createWatch } from './watch.ts'
 import { functionsAsText, revive } from './wire.ts'
 
@@ -56,15 +55,14 @@ export function createClient({
   async function send(path: string, value: unknown, signal?: AbortSignal): Promise<Submitted> {
     signal?.throwIfAborted()
     const key = crypto.randomUUID()
-    const given = functionsAsText(value)
     return submissions(() => {
       signal?.throwIfAborted()
-      return get(path, { method: 'POST', value: given, key, waitMs: WAIT_MS })
+      return get(path, { method: 'POST', value, key, waitMs: WAIT_MS })
     })
   }
 
   const submit = (spec: unknown, { signal }: SubmitOptions = {}) =>
-    createJob<never>(send('/tasks', spec, signal), components, signal)
+    createJob<never>(send('/tasks', functionsAsText(spec), signal), components, signal)
 
   /** Options are fields of the spec, beside the signal. */
   const run = (spec: { type: TaskSpec['type'] }, { signal, ...settings }: TaskOptions = {}) =>
@@ -80,7 +78,7 @@ export function createClient({
       items,
       page,
       ahead,
-      sizeOf: item => encodeValue(item).byteLength,
+      sizeOf: (item, index) => encoded(item, ['items', String(index)]).byteLength,
       pageBytes: PAGE_BYTES,
       signal: options.signal,
       submit: (page, signal, firstIndex) =>
@@ -115,7 +113,7 @@ export function createClient({
   return {
     submit,
     submitMany: (specs, { signal } = {}) =>
-      createJob(send('/tasks/batch', { specs }, signal), components, signal),
+      createJob(send('/tasks/batch', { specs: specs.map(functionsAsText) }, signal), components, signal),
     job: id => createJob(id, components),
     jobs,
     async quote(spec, { signal } = {}) {
@@ -129,7 +127,7 @@ export function createClient({
     sort: (items, key, { page, ...options } = {}) =>
       createWhole<never>(
         async () => {
-          const list = await Array.fromAsync(items)
+          const list = await listOf(items)
           return run(
             { type: 'sort', items: list, ...(key == null ? {} : { key }) } as never,
             options

@@ -51,12 +51,21 @@ export interface Artel extends AsyncDisposable {
     options?: TaskOptions & Pick<StreamOptions, 'page'> & { order?: 'ascending' | 'descending' }
   ): Stream<T>
 
-  /** `[key, value]` results are reduced per key, into pairs sorted by key. Anything else is one fold. */
+  /**
+   * `[key, value]` results are reduced per key, into pairs sorted by key. Anything else is one fold. `grouped` says which it
+   * is: with true no items give [], without it what stands for nothing (0 for a sum); with false a pair is one value.
+   */
+  mapReduce<T, V>(
+    items: readonly T[],
+    map: Author<(x: T, index: number) => V>,
+    reduce: Operation | Author<(a: V, b: V) => V>,
+    options: TaskOptions & { initial?: V; grouped: false }
+  ): Job<Widened<V>>
   mapReduce<T, K extends string | number, V>(
     items: readonly T[],
     map: (x: T, index: number) => readonly [K, V] | readonly (readonly [K, V])[],
     reduce: Operation | Author<(a: V, b: V) => V>,
-    options?: TaskOptions & { initial?: V }
+    options?: TaskOptions & { initial?: V; grouped?: true }
   ): Job<[K, Widened<V>][]>
   mapReduce<T, V>(
     items: readonly T[],
@@ -68,7 +77,7 @@ export interface Artel extends AsyncDisposable {
     items: readonly unknown[],
     map: string,
     reduce: Operation | Author<(a: never, b: never) => unknown>,
-    options?: TaskOptions & { initial?: unknown }
+    options?: TaskOptions & { initial?: unknown; grouped?: boolean }
   ): Job<R>
 
   matrix<O extends MatrixOperation>(
@@ -209,7 +218,7 @@ export interface RangeReduce extends TaskSettings {
   // biome-ignore lint/suspicious/noExplicitAny: whatever `map` gives
   reduce?: Author<(a: any, b: any) => unknown>
   initial?: unknown
-  /** calculates in bigint */
+  /** calculates in bigint; numbers from 2^53 on are refused, for they are rounded: `x => BigInt(x) ** 3n` */
   exact?: boolean
   context?: Record<string, unknown>
 }
@@ -304,6 +313,7 @@ interface Specs {
       // biome-ignore lint/suspicious/noExplicitAny: whatever `map` gives
       reduce?: Operation | Author<(a: any, b: any) => unknown>
       initial?: unknown
+      grouped?: boolean
     }
   matrix: TaskSettings & { operation: MatrixOperation; a: Matrix; b?: Matrix }
   ml_inference: TaskSettings & MlInference

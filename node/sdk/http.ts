@@ -1,3 +1,4 @@
+import { nameOf, ValueError } from '../../sandbox/errors.ts'
 import { decodeValue, encodeValue } from '../../sandbox/value.ts'
 import type { Failure } from './contract.ts'
 import { ArtelError } from './errors.ts'
@@ -138,11 +139,21 @@ function headersOf({ token }: Place, { key, headers }: CallInit, type?: string):
 }
 
 function bodyOf({ value, body }: CallInit): { type?: string; content?: BodyInit } {
-  if (value !== undefined) return { type: VALUE_TYPE, content: encodeValue(value) as Uint8Array<ArrayBuffer> }
+  if (value !== undefined) return { type: VALUE_TYPE, content: encoded(value) }
   if (body == null) return {}
   return 'raw' in body
     ? { type: 'application/octet-stream', content: body.raw }
     : { type: 'application/json', content: JSON.stringify(body.json) }
+}
+
+/** Canonical bytes. Throws ArtelError (SpecError) for what cannot travel; `path`: where the value is in a spec. */
+export function encoded(value: unknown, path: string[] = []): Uint8Array<ArrayBuffer> {
+  try {
+    return encodeValue(value) as Uint8Array<ArrayBuffer>
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error
+    throw new ArtelError('SpecError', `${nameOf([...path, ...error.path]) || 'spec'}: ${error.reason}`)
+  }
 }
 
 async function readValue(response: Response): Promise<unknown> {

@@ -9,8 +9,8 @@ const GATHER_MS = 5
 
 export interface StreamInit<T, R> extends StreamOptions {
   items: Items<T>
-  /** the bytes that an item takes, roughly; a page holds at most `pageBytes` */
-  sizeOf: (item: T) => number
+  /** the bytes that an item takes, roughly, and the index it has; a page holds at most `pageBytes` */
+  sizeOf: (item: T, index: number) => number
   pageBytes: number
   /** computes one page; `firstIndex`: how many items were before it */
   submit: (page: T[], signal: AbortSignal, firstIndex: number) => Promise<R[]>
@@ -93,7 +93,7 @@ export async function* pages<T, R>(init: StreamInit<T, R>): AsyncGenerator<R[], 
         isDone = true
         break
       }
-      bytes += sizeOf(taken.value)
+      bytes += sizeOf(taken.value, before + page.length)
       page.push(taken.value)
     }
     return page.length === 0 ? undefined : page
@@ -131,6 +131,12 @@ export async function* pages<T, R>(init: StreamInit<T, R>): AsyncGenerator<R[], 
     // a source that waits for its next item cannot be ended before it has it
     if (!isDone) void Promise.resolve(source.return?.()).catch(() => {})
   }
+}
+
+/** All items. What a list holds is taken as it is: a promise among them is none of them. */
+export async function listOf<T>(items: Items<T>): Promise<T[]> {
+  const source = unread(items)
+  return Symbol.asyncIterator in source ? Array.fromAsync(source) : [...source]
 }
 
 const read = new WeakSet<object>()

@@ -39,10 +39,19 @@ export function revive(value: unknown): unknown {
   )
 }
 
-/** A spec whose functions are their source text, as it travels. */
-export function functionsAsText(value: unknown): unknown {
-  if (typeof value === 'function') return value.toString()
-  if (Array.isArray(value)) return value.map(functionsAsText)
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value
-  return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, functionsAsText(child)]))
+/** Fields of a spec that hold a function of its author (scheduler/tasks/author-source.ts). */
+const AUTHORED = ['fn', 'map', 'partial', 'reduce', 'key']
+
+/** A spec whose author's functions are their text, as they travel; everything else stays what it is. */
+export function functionsAsText(spec: unknown): unknown {
+  if (typeof spec !== 'object' || spec === null) return spec
+  return Object.fromEntries(
+    Object.entries(spec).map(([field, value]) => {
+      if (typeof value === 'function' && AUTHORED.includes(field)) return [field, String(value)]
+      // of a pipeline
+      if (field === 'nodes' && Array.isArray(value))
+        return [field, value.map(node => ({ ...node, task: functionsAsText(node?.task) }))]
+      return [field, value]
+    })
+  )
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Escrow, Ledger } from '../../ledger/index.ts'
-import { encodeValue } from '../../sandbox/index.ts'
+import { encodeValue, nameOf, ValueError } from '../../sandbox/index.ts'
 import type { Job, JobReport } from '../contract.ts'
 import type { Data } from '../data/chunked-data.ts'
 import { SpecError, StorageError } from '../errors.ts'
@@ -56,7 +56,7 @@ export function createSubmission(
     const type = batch ? 'batch' : specs[0]!.type
     const bound = boundOf(batch ? sumOfBounds(specs) : specs[0]!.maxPrice)
     // whatever is wrong with the specs shows before anything is reserved or written
-    const encoded = encodeSpecs(inputs.stored)
+    const encoded = encodeSpecs(inputs.stored, batch)
     const specBytes = encoded.length + inputs.bytes
     const work = batch ? batchWork(specs, specBytes) : createWork(specs[0]!, specBytes)
     const name = batch ? undefined : specs[0]!.name
@@ -139,7 +139,8 @@ export function createSubmission(
       const { deadline } = Object(input)
       const expires = Number.isFinite(deadline) ? submitted + deadline : undefined
       const { spec, ...inputs } = await data.resolve(input, parseSpec, { ...options, expires })
-      const known = spec.memoize ? memo.find(memoKey(inputs.stored, sandbox.class), spec.verify) : undefined
+      const key = spec.memoize ? travelling(() => memoKey(inputs.stored, sandbox.class)) : undefined
+      const known = key === undefined ? undefined : memo.find(key, spec.verify)
       return known == null
         ? begin([spec], false, options, { ...inputs, stored: [inputs.stored], id, submitted })
         : recall(inputs.stored, known, id)
@@ -160,12 +161,17 @@ export type Submission = ReturnType<typeof createSubmission>
 
 const newId = (): string => randomBytes(8).toString('hex')
 
-/** Throws SpecError when a value in the specs cannot travel. */
-function encodeSpecs(specs: TaskSpec[]): Uint8Array {
+const encodeSpecs = (specs: TaskSpec[], isBatch = false): Uint8Array =>
+  travelling(() => encodeValue(specs), isBatch)
+
+/** What `encode` gives of a list with specs in it; throws SpecError for a value that cannot travel. */
+function travelling<R>(encode: () => R, isBatch = false): R {
   try {
-    return encodeValue(specs)
+    return encode()
   } catch (err) {
-    throw new SpecError('spec', `holds a value that cannot travel: ${(err as Error).message}`)
+    if (!(err instanceof ValueError)) throw err
+    const path = isBatch ? ['specs', ...err.path] : err.path.slice(1)
+    throw new SpecError(nameOf(path) || 'spec', err.reason)
   }
 }
 

@@ -1,4 +1,5 @@
-import { type Expression, type Node, parse, parseExpressionAt } from 'acorn'
+import { type AnyNode, type Expression, type Node, parse, parseExpressionAt } from 'acorn'
+import { full } from 'acorn-walk'
 import { analyze } from 'eslint-scope'
 import { SpecError } from '../errors.ts'
 
@@ -21,7 +22,18 @@ const SANDBOX_GLOBALS = new Set(
    isNaN console arguments eval context`.split(/\s+/)
 )
 
-const ECMA = { ecmaVersion: 2024 } as const
+// What the engine speaks; acorn's newest is V8's, of Node's next version at most.
+const ECMA = { ecmaVersion: 'latest' } as const
+
+/** Throws SpecError for keys of `context` that would be no variables, for the sandbox has these names already. */
+export function refuseReserved(context: object): void {
+  const name = Object.keys(context).find(key => SANDBOX_GLOBALS.has(key) || key in Object.prototype)
+  if (name !== undefined)
+    throw new SpecError(
+      'context',
+      `\`${name}\` is a name that the sandbox has already; take another for the key`
+    )
+}
 
 // Thousands of small tasks share their function: it is parsed once. Texts of more than 10 kB are not kept.
 const MAX_KEPT = 1000
@@ -50,8 +62,15 @@ export function readSource(field: string, value: unknown, known: readonly string
   if (before != null) return before
   const { source, node } = parseAuthor(field, text)
   const kind = isFunction(node) ? 'function' : 'expression'
-  const allowed = [...known, ...(kind === 'expression' ? ['x', 'index'] : [])]
-  refuseMissing(field, freeVariables(source), 'pass it in `context`', allowed)
+  const given = kind === 'expression' ? ['x', 'index'] : []
+  const hidden = given.find(name => known.includes(name))
+  if (hidden != null)
+    throw new SpecError(
+      'context',
+      `\`${hidden}\` is what an expression calls its own; take another for the key`
+    )
+  const allowed = [...known, ...given]
+  refuseMissing(field, source, 'script', 'context', allowed)
   if (kind === 'expression' && !known.includes(source.split('.')[0]!) && isNameOfFunction(source))
     throw new SpecError(field, `is ${source} itself, not what it gives; wrap it: \`x => ${source}(x)\``)
   const read: Source = { kind, source }
@@ -61,17 +80,15 @@ export function readSource(field: string, value: unknown, known: readonly string
 }
 
 function parseAuthor(field: string, text: string): { source: string; node: Node } {
-  // `foo(x) { … }` and `async foo(x) { … }`, as Function.prototype.toString gives methods
-  for (const source of [text, asMethod(text)]) {
-    if (source == null) continue
-    try {
-      const node = parseExpressionAt(source, 0, { ...ECMA, locations: true }) as Expression
-      const rest = source.slice(node.end).replace(/^[\s;]+|\/\/.*$|\/\*[\s\S]*?\*\//gm, '')
-      if (rest.trim() === '') return { source: source.slice(0, node.end), node }
-    } catch (err) {
-      if (!(err instanceof SyntaxError)) throw err
-    }
+  try {
+    const node = parseExpressionAt(text, 0, { ...ECMA, preserveParens: true }) as Expression
+    const rest = text.slice(node.end).replace(/^[\s;]+|\/\/.*$|\/\*[\s\S]*?\*\//gm, '')
+    if (rest.trim() === '') return bare(text, node)
+  } catch (err) {
+    if (!(err instanceof SyntaxError)) throw err
   }
+  const method = asFunction(text)
+  if (method != null) return bare(method, parseExpressionAt(method, 0, ECMA) as Expression)
   try {
     parse(`(${text}\n)`, ECMA)
   } catch (err) {
@@ -86,9 +103,29 @@ function parseAuthor(field: string, text: string): { source: string; node: Node 
   throw new SpecError(field, `is not one function or one expression. Got: ${shorten(text)}`)
 }
 
-function asMethod(text: string): string | undefined {
-  const match = /^(async\s+)?(\*?)\s*(?!function\b)[\w$]+\s*\(/.exec(text)
-  return match == null ? undefined : text.replace(/^(async\s+)?(\*?)\s*[\w$]+/, '$1function$2 ')
+/** Without the parentheses around it. */
+function bare(text: string, node: Expression): { source: string; node: Node } {
+  return node.type === 'ParenthesizedExpression'
+    ? bare(text, node.expression)
+    : { source: text.slice(node.start, node.end), node }
+}
+
+/** `foo(x) { … }`, `async 'a b'(x) { … }`, `*[key](x) { … }`, as Function.prototype.toString gives methods; undefined for anything else. */
+function asFunction(text: string): string | undefined {
+  const before = '({ '
+  try {
+    const object = parseExpressionAt(`${before}${text}\n})`, 0, ECMA) as Expression
+    const [method, ...others] = object.type === 'ObjectExpression' ? object.properties : []
+    if (method?.type !== 'Property' || !method.method || others.length > 0) return undefined
+    const { async, generator, start, end } = method.value as AnyNode & { async: boolean; generator: boolean }
+    const head = `${async ? 'async ' : ''}function${generator ? '*' : ''} `
+    const source = head + text.slice(start - before.length, end - before.length)
+    parse(`(${source}\n)`, ECMA)
+    return source
+  } catch (err) {
+    if (err instanceof SyntaxError) return undefined
+    throw err
+  }
 }
 
 function isFunction(node: Node): boolean {
@@ -102,11 +139,36 @@ function isNameOfFunction(source: string): boolean {
   return typeof source.split('.').reduce(at, globalThis as unknown) === 'function'
 }
 
-/** Names that the source uses and does not declare. */
+/**
+ * Names that the source uses and does not declare. What it asks for with `typeof` need not be there: it says itself what
+ * it does without.
+ */
 export function freeVariables(source: string, sourceType: 'script' | 'module' = 'script'): string[] {
   const ast = parse(sourceType === 'script' ? `(${source}\n)` : source, { ...ECMA, sourceType, ranges: true })
   const scopes = analyze(ast as never, { ecmaVersion: 2024, sourceType })
-  return [...new Set(scopes.globalScope?.through.map(reference => reference.identifier.name) ?? [])]
+  const names = new Set(scopes.globalScope?.through.map(reference => reference.identifier.name) ?? [])
+  full(ast, anyNode => {
+    const node = anyNode as AnyNode
+    if (node.type === 'UnaryExpression' && node.operator === 'typeof' && node.argument.type === 'Identifier')
+      names.delete(node.argument.name)
+  })
+  return [...names]
+}
+
+/** Of names that the source does not declare, those that it calls. */
+function calledNames(source: string, sourceType: 'script' | 'module'): Set<string> {
+  const called = new Set<string>()
+  full(parse(sourceType === 'script' ? `(${source}\n)` : source, { ...ECMA, sourceType }), anyNode => {
+    const node = anyNode as AnyNode
+    const callee =
+      node.type === 'CallExpression' || node.type === 'NewExpression'
+        ? node.callee
+        : node.type === 'TaggedTemplateExpression'
+          ? node.tag
+          : undefined
+    if (callee?.type === 'Identifier') called.add(callee.name)
+  })
+  return called
 }
 
 /**
@@ -134,24 +196,43 @@ export function readModule(field: string, source: string): string {
   )
   if (!exported)
     throw new SpecError(field, 'has no default export; write `export default async input => output`')
-  refuseMissing(field, freeVariables(source, 'module'), 'pass it in `input`')
+  refuseMissing(field, source, 'module', 'input')
   return source
 }
 
-function refuseMissing(field: string, free: string[], remedy: string, allowed: string[] = []): void {
-  const missing = free.filter(name => !SANDBOX_GLOBALS.has(name) && !allowed.includes(name))
+/** `place`: where values can be passed; a function cannot travel there. */
+function refuseMissing(
+  field: string,
+  source: string,
+  sourceType: 'script' | 'module',
+  place: string,
+  allowed: string[] = []
+): void {
+  const missing = freeVariables(source, sourceType).filter(
+    name => !SANDBOX_GLOBALS.has(name) && !allowed.includes(name)
+  )
   if (missing.length === 0) return
-  const names = missing.map(name => `\`${name}\``).join(', ')
+  const called = calledNames(source, sourceType)
+  const functions = missing.filter(name => called.has(name))
+  const values = missing.filter(name => !called.has(name))
+  const it = (names: string[]): string => (names.length === 1 ? 'it' : 'them')
+  const remedies = [
+    ...(values.length > 0
+      ? [`pass ${functions.length > 0 ? listed(values) : it(values)} in \`${place}\``]
+      : []),
+    ...(functions.length > 0
+      ? [
+          `write ${values.length > 0 ? listed(functions) : it(functions)} into the code, for functions do not travel alone`
+        ]
+      : [])
+  ]
   throw new SpecError(
     field,
-    `uses ${names}, which ${missing.length === 1 ? 'does' : 'do'} not exist in the sandbox; ${missing.length === 1 ? remedy : remedy.replace('it', 'them')}`
+    `uses ${listed(missing)}, which ${missing.length === 1 ? 'does' : 'do'} not exist in the sandbox; ${remedies.join(', and ')}`
   )
 }
 
-/** true when the function is declared async */
-export function isAsync(source: Source): boolean {
-  return /^async\b/.test(source.source)
-}
+const listed = (names: string[]): string => names.map(name => `\`${name}\``).join(', ')
 
 export function describe(value: unknown): string {
   if (value === null) return 'null'
@@ -163,11 +244,19 @@ export function describe(value: unknown): string {
 
 const shorten = (text: string): string => (text.length > 80 ? `${text.slice(0, 79)}…` : text)
 
-/** Functions travel and are stored as their text. */
-export function asText(value: unknown): unknown {
-  if (typeof value === 'function') return String(value)
-  if (Array.isArray(value)) return value.map(asText)
-  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype)
-    return value
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, asText(each)]))
+/** Fields of specs that hold a function of their author. */
+export const AUTHORED: readonly string[] = ['fn', 'map', 'partial', 'reduce', 'key']
+
+/** A spec whose author's functions are their text, as they travel; everything else stays what it is. */
+export function asText(spec: unknown): unknown {
+  if (typeof spec !== 'object' || spec === null) return spec
+  return Object.fromEntries(
+    Object.entries(spec).map(([field, value]) => {
+      if (typeof value === 'function' && AUTHORED.includes(field)) return [field, String(value)]
+      // of a pipeline
+      if (field === 'nodes' && Array.isArray(value))
+        return [field, value.map(node => ({ ...node, task: asText(node?.task) }))]
+      return [field, value]
+    })
+  )
 }

@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import { DataItems } from '../data/pieced-input.ts'
+import { SpecError } from '../errors.ts'
 import { DEFAULT_CONFIDENCE } from '../trust/credibility.ts'
 import { readSource, type Source } from './author-source.ts'
+import { createReduction, type Operation } from './reductions.ts'
 
 /*
  * What the fields of specs are made of.
@@ -135,12 +137,36 @@ export function readAuthored<S extends object, F extends keyof S & string>(
   spec: S,
   ...fields: F[]
 ): Authored<S, F> {
-  const known = Object.keys((spec as { context?: object }).context ?? {})
+  const known = contextNames((spec as { context?: Record<string, unknown> }).context ?? {})
   const read = fields.map(field => [
     field,
     spec[field] === undefined ? undefined : readSource(field, spec[field], known)
   ])
   return { ...spec, ...Object.fromEntries(read) }
+}
+
+/** Throws SpecError for what cannot stand left of everything that is reduced. */
+export function checkInitial(operation: Operation, exact: boolean, initial: unknown): void {
+  if (initial === undefined || operation === 'custom') return
+  if (operation === 'average')
+    throw new SpecError('initial', 'has no meaning for an average; use `sum` and divide')
+  try {
+    // what is counted is added up
+    createReduction(operation === 'count' ? 'sum' : operation, exact).lift(initial)
+  } catch (err) {
+    throw new SpecError('initial', (err as Error).message)
+  }
+}
+
+/** The keys of `context`, which are variables for the author's functions. Throws SpecError for what cannot be one. */
+function contextNames(context: Record<string, unknown>): string[] {
+  const name = Object.keys(context).find(key => typeof context[key] === 'function')
+  if (name !== undefined)
+    throw new SpecError(
+      'context',
+      `\`${name}\` is a function, and functions do not travel alone; write it into the code`
+    )
+  return Object.keys(context)
 }
 
 /** Items that travel with the job; those in the block store have no limit. */

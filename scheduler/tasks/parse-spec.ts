@@ -1,5 +1,5 @@
 import { SpecError } from '../errors.ts'
-import { describe } from './author-source.ts'
+import { describe, refuseReserved } from './author-source.ts'
 import type { AnySpec } from './kind.ts'
 import { kindOf, TASK_TYPES, type TaskSpec } from './registry.ts'
 import { schema } from './schema.ts'
@@ -24,6 +24,9 @@ export function parseSpec(input: unknown): TaskSpec {
       'type',
       `${type === undefined ? 'is missing' : `${describe(type)} is not a task type`}; there are ${TASK_TYPES.join(', ')}`
     )
+  const { context } = input as { context?: unknown }
+  // the form leaves a key `__proto__` out without a word
+  if (typeof context === 'object' && context !== null) refuseReserved(context)
   const parsed = schema.safeParse(input)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!

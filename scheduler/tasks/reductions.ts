@@ -22,8 +22,11 @@ export function atHand(value: unknown, what: string): unknown {
   if (typeof value !== 'object' || value === null) return value
   if (typeof (value as { then?: unknown }).then === 'function')
     throw new TypeError(`${what} gave a promise; it must not be async here`)
-  if (Symbol.iterator in value && typeof (value as { next?: unknown }).next === 'function')
+  if (typeof (value as { next?: unknown }).next !== 'function') return value
+  if (Symbol.iterator in value)
     throw new TypeError(`${what} gave an iterator; write \`[...values]\` for its values`)
+  if (Symbol.asyncIterator in value)
+    throw new TypeError(`${what} gave an async iterator; it must not be async here`)
   return value
 }
 
@@ -40,16 +43,19 @@ export function createReduction(
     if (typeof value === 'number') return value
     if (typeof value === 'bigint')
       throw new TypeError(`${operation} got the bigint ${value}; set \`exact: true\` to calculate in BigInt`)
-    if (value != null && typeof (value as { then?: unknown }).then === 'function')
-      throw new TypeError(`${operation} needs a number, got a promise; the function must not be async here`)
-    throw new TypeError(`${operation} needs a number, got ${value === null ? 'null' : typeof value}`)
+    const found = atHand(value, 'the function') === null ? 'null' : typeof value
+    throw new TypeError(`${operation} needs a number, got ${found}`)
   }
   const big = (value: unknown): bigint => {
     if (typeof value === 'bigint') return value
-    if (typeof value === 'number' && Number.isInteger(value)) return BigInt(value)
-    throw new TypeError(
-      `${operation} with \`exact\` needs an integer, got ${String(value)} (${typeof value})`
-    )
+    if (Number.isSafeInteger(value)) return BigInt(value as number)
+    const found = atHand(value, 'the function')
+    if (Number.isInteger(found))
+      throw new TypeError(
+        `${operation} with \`exact\` got the number ${found}, and numbers from 2^53 on are rounded; calculate in BigInt: x => BigInt(x) ** 2n`
+      )
+    const what = typeof found === 'number' ? found : found === null ? 'null' : typeof found
+    throw new TypeError(`${operation} with \`exact\` needs an integer, got ${what}`)
   }
   const start = (reduction: Pick<Reduction, 'lift' | 'combine'>, acc: unknown, initial: unknown): unknown =>
     initial === undefined
@@ -88,14 +94,10 @@ export function createReduction(
         undefined
       )
     case 'count': {
-      const add = (a: unknown, b: unknown): unknown => (a as number) + (b as number)
-      return {
-        lift: value => (atHand(value, 'the function') ? 1 : 0),
-        fold: (acc, value) => (atHand(value, 'the function') ? (acc as number) + 1 : acc),
-        combine: add,
-        isAcc: acc => typeof acc === 'number',
-        finish: acc => acc ?? 0
-      }
+      const { lift, combine, isAcc, finish } = simple((a: number, b: number) => a + b, 0)
+      const [no, yes] = [lift(0), lift(1)]
+      const one = (value: unknown): unknown => (atHand(value, 'the function') ? yes : no)
+      return { lift: one, fold: (acc, value) => combine(acc, one(value)), combine, isAcc, finish }
     }
     case 'average':
       return {

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { mock } from 'node:test'
 import fc from 'fast-check'
-import { batchesOf, createBatchSize, inOrder, keptLines, linesOf, textOf } from '../../node/cli/batches.ts'
+import { batchesOf, createBatchSize, inOrder, linesOf, textOf } from '../../node/cli/batches.ts'
 
 async function* chunks(bytes: Uint8Array, cuts: number[]): AsyncGenerator<Uint8Array> {
   let at = 0
@@ -59,31 +59,6 @@ describe('cli: lines in, results out', () => {
   it('reads no byte order mark', async () => {
     const [lines] = await all(linesOf(each([Buffer.from('\uFEFF1\n\uFEFF2')])))
     assert.deepEqual(lines!.map(textOf), ['1'])
-  })
-
-  it('keeps the lines of the kept items byte for byte', () => {
-    const lines = ['12345678901234567890', '1', '"a"', 'a\r', '1.0', ' {"a": 1}', '-0', '\xff'].map(line =>
-      Buffer.from(line, 'latin1')
-    )
-    const items = [Number('12345678901234567890'), 1, 'a', 'a', 1, { a: 1 }, -0, '\ufffd']
-    const keep = (is: (item: unknown) => boolean): string[] =>
-      keptLines(lines, items, items.filter(is)).map(line => line.toString('latin1'))
-    assert.deepEqual(
-      keep(item => item === 'a'),
-      ['"a"', 'a\r']
-    )
-    assert.deepEqual(
-      keep(item => item === 1 || Object.is(item, -0)),
-      ['1', '1.0', '-0']
-    )
-    assert.deepEqual(
-      keep(item => typeof item !== 'string'),
-      ['12345678901234567890', '1', '1.0', ' {"a": 1}', '-0']
-    )
-    assert.deepEqual(
-      keep(item => item === '\ufffd'),
-      ['\xff']
-    )
   })
 
   it('cuts batches of at most the size, and loses and reorders nothing', () =>

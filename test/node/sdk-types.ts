@@ -19,6 +19,19 @@ export function sdkTypes(artel: Artel): void {
   is<Stream<string>>()(artel.filter(['a'], word => word !== ''))
   is<Job<[string, number][]>>()(artel.mapReduce(['a b'], text => [text, 1] as const, 'sum'))
   is<Job<number>>()(artel.mapReduce([1, 2], x => x * x, 'max'))
+  is<Job<[string, number][]>>()(
+    artel.mapReduce(['a b'], text => [text, 1] as const, 'sum', { grouped: true })
+  )
+  is<Job<readonly [string, 1]>>()(
+    artel.mapReduce(
+      ['a b'],
+      text => [text, 1] as const,
+      (a, b) => [a[0] + b[0], 1] as const,
+      {
+        grouped: false
+      }
+    )
+  )
   const m: Matrix = { rows: 1, cols: 1, data: [1] }
   is<Job<ResultMatrix>>()(artel.matrix('multiply', m, m))
   is<Job<number>>()(artel.matrix('determinant', m))

@@ -7,7 +7,13 @@ import { type Authored, author, context, firstIndex, readAuthored } from '../fie
 import { defineKind, type SpecOf } from '../kind.ts'
 import { atHand } from '../reductions.ts'
 
-const fields = { items: z.array(z.unknown()), fn: author, firstIndex, context }
+const fields = {
+  items: z.array(z.unknown()),
+  fn: author,
+  firstIndex,
+  indexes: z.boolean().optional().describe('true: the result is the indexes of the items, as fn sees them'),
+  context
+}
 type FilterSpec = Authored<SpecOf<'filter', typeof fields>, 'fn'>
 
 /** The items for which fn is true. */
@@ -29,8 +35,8 @@ export const filter = defineKind({
 interface Input {
   first: number
   items: unknown[]
-  /** give the kept items, not their mask: all items are here */
-  whole?: boolean
+  /** all items are here: give the kept ones or their indexes, not a mask */
+  whole?: 'items' | 'indexes'
 }
 
 /** Runs inside the sandbox; uses only what driverSource() puts beside it. One bit per item is all that travels back. */
@@ -43,9 +49,11 @@ function driver(
   expose(context)
   return ({ first, items, whole }: Input): unknown => {
     const answer = (kept: unknown[]): unknown => {
-      if (whole) return items.filter((_, i) => atHand(kept[i], 'the function'))
+      const isKept = (_: unknown, i: number): boolean => Boolean(atHand(kept[i], 'the function'))
+      if (whole === 'items') return items.filter(isKept)
+      if (whole === 'indexes') return items.map((_, i) => first + i).filter(isKept)
       const mask = new Uint8Array(Math.ceil(kept.length / 8))
-      for (let i = 0; i < kept.length; i++) if (atHand(kept[i], 'the function')) mask[i >> 3]! |= 1 << (i & 7)
+      for (let i = 0; i < kept.length; i++) if (isKept(undefined, i)) mask[i >> 3]! |= 1 << (i & 7)
       return mask
     }
     const verdict = (i: number): unknown => {
@@ -60,7 +68,7 @@ const DRIVER = driverSource(driver, { atHand, expose, inOrder })
 
 /** A unit is one item. The coordinator has the items; slices say which of them stay. */
 function planFilter(spec: FilterSpec): Plan {
-  const { items, firstIndex = 0 } = spec
+  const { items, firstIndex = 0, indexes } = spec
   const input = (first: number, count: number): Input => ({
     first: firstIndex + first,
     items: items.slice(first, first + count)
@@ -69,7 +77,7 @@ function planFilter(spec: FilterSpec): Plan {
     units: items.length,
     program: { ...spec.fn, driver: DRIVER, context: encodeContext(spec.context) },
     input,
-    whole: { ...input(0, items.length), whole: true },
+    whole: { ...input(0, items.length), whole: indexes ? 'indexes' : 'items' },
     cut: maskPart,
     createReducer() {
       const kept = new Uint8Array(items.length)
@@ -80,7 +88,10 @@ function planFilter(spec: FilterSpec): Plan {
             throw new ProtocolError(`a result is not one bit for each of ${count} items`)
           for (let i = 0; i < count; i++) kept[first + i] = (mask[i >> 3]! >> (i & 7)) & 1
         },
-        finish: async () => encodeValue(items.filter((_, i) => kept[i] === 1))
+        async finish() {
+          const found = indexes ? items.map((_, i) => firstIndex + i) : items
+          return encodeValue(found.filter((_, i) => kept[i] === 1))
+        }
       }
     }
   }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Source } from '../author-source.ts'
 import { type DriverTools, driverSource, encodeContext, expose, inOrder, LEVEL } from '../drivers.ts'
-import { author, context, inlineItems, items, readAuthored } from '../fields.ts'
+import { author, checkInitial, context, inlineItems, items, readAuthored } from '../fields.ts'
 import { blockSize, createTree, foldBlocks, mergeNodes, type TreeNode } from '../fold-tree.ts'
 import { compareKeys, isKey } from '../keys.ts'
 import { defineKind, type SpecOf } from '../kind.ts'
@@ -17,6 +17,10 @@ const fields = {
   map: author,
   reduce: author.default('sum'),
   initial: z.unknown().optional(),
+  grouped: z
+    .boolean()
+    .optional()
+    .describe('true: map gives pairs, and no items give []; false: what it gives is one value, also a pair'),
   context
 }
 type MapReduceSpec = Omit<SpecOf<'map_reduce', typeof fields>, 'map' | 'reduce'> & {
@@ -42,6 +46,7 @@ export const mapReduce = defineKind({
   check(spec, { limit }): MapReduceSpec {
     limit('items', inlineItems(spec.items))
     const named = OPERATIONS.find(name => name === spec.reduce && name !== 'custom')
+    checkInitial(named ?? 'custom', false, spec.initial)
     const { map } = readAuthored(spec, 'map')
     return { ...spec, map, reduce: named ?? readAuthored(spec, 'reduce').reduce }
   },
@@ -60,6 +65,7 @@ interface Input extends ReduceInput {
   size: number
   blocks: number
   operation: Operation
+  grouped?: boolean
   /** give groups cut into this many partitions by their keys (shuffle.ts) */
   partitions?: number
   /** beside `merge`, one partition of what slices gave */
@@ -75,9 +81,10 @@ function driver(
 ) {
   expose(context)
   return (input: Input): unknown => {
-    const { items, size, blocks, operation, first, merge, initial, whole, partitions } = input
+    const { items, size, blocks, operation, grouped, first, merge, initial, whole, partitions } = input
     const { foldAll, combineGroups, finishGroups, cut, uncut } = createGrouping(
       createReduction(operation, false, functions.reduce),
+      grouped,
       // chance is for the author's function; the built-in ones are fast without
       operation === 'custom' ? begin : undefined
     )
@@ -119,22 +126,24 @@ const DRIVER = driverSource(
 
 /** A unit is a block of `size` items. The result is a list of `[key, value]` sorted by key, or one value. */
 function planMapReduce(spec: MapReduceSpec): GroupingPlan {
-  const { items, initial } = spec
+  const { items, initial, grouped } = spec
   const operation = typeof spec.reduce === 'string' ? spec.reduce : 'custom'
   const size = blockSize(items.length)
   const units = Math.ceil(items.length / size)
-  const { combineGroups, isGroup, finishGroups } = createGrouping(createReduction(operation, false))
+  const { combineGroups, isGroup, finishGroups } = createGrouping(createReduction(operation, false), grouped)
   const input = (first: number, count: number): Input => ({
     items: items.slice(first * size, (first + count) * size),
     size,
     blocks: units,
     operation,
+    ...(grouped == null ? {} : { grouped }),
     first,
     count
   })
   return {
     operation,
     initial,
+    grouped,
     units,
     program: {
       ...spec.map,

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { SpecError } from '../../errors.ts'
 import type { Plan } from '../contract.ts'
 import { type DriverTools, driverSource, encodeContext, expose, LEVEL } from '../drivers.ts'
-import { type Authored, author, context, integer, rangeItems, readAuthored } from '../fields.ts'
+import { type Authored, author, checkInitial, context, integer, rangeItems, readAuthored } from '../fields.ts'
 import { blockSize, createTree, foldBlocks, mergeNodes } from '../fold-tree.ts'
 import { defineKind, type SpecOf } from '../kind.ts'
 import { expectAcc, type ReduceInput, treeReducer } from '../reducers.ts'
@@ -45,6 +45,12 @@ export const rangeReduce = defineKind({
     if (partial != null && step !== 1) throw new SpecError('step', `must be 1 with \`partial\`, got ${step}`)
     if (exact && operation === 'average')
       throw new SpecError('exact', 'an average is not an integer; use `sum` with `exact` and divide')
+    if (exact && operation === 'custom')
+      throw new SpecError(
+        'exact',
+        'is for the operations that are there; your own `reduce` calculates in BigInt where its values are'
+      )
+    checkInitial(operation, exact, initial)
     if (end < start && initial === undefined && !['sum', 'product', 'count'].includes(operation))
       throw new SpecError(
         'end',

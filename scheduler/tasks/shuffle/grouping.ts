@@ -4,7 +4,7 @@ import type { TreeNode } from '../fold-tree.ts'
 import { foldBlocks } from '../fold-tree.ts'
 import { compareKeys, isKey, type Key } from '../keys.ts'
 import type { TreeReducer } from '../reducers.ts'
-import type { Operation, Reduction } from '../reductions.ts'
+import { atHand, type Operation, type Reduction } from '../reductions.ts'
 
 const { fold: FOLD, initial: INITIAL } = LEVEL
 
@@ -21,17 +21,21 @@ export type PartitionPart = [first: number, count: number, partition: Partition]
 export interface GroupingPlan extends Plan {
   operation: Operation
   initial: unknown
+  /** as createGrouping takes it */
+  grouped?: boolean
   input(first: number, count: number): object
   createReducer(): TreeReducer
 }
 
 /**
- * Grouped folding. It runs on both sides; uses only `isKey` and `compareKeys` beside it.
+ * Grouped folding. It runs on both sides; uses only `atHand`, `isKey` and `compareKeys` beside it.
  * A mapped value is a pair `[key, value]`, a list of such pairs (a document's words), or a plain value.
+ * `grouped` says which: true for pairs, false for plain values; undefined: as the first one is.
  * `begin` is told before two values meet: where in the tree, and a hash of their key.
  */
 export function createGrouping(
   { lift, fold, combine, isAcc, finish }: Reduction,
+  grouped: boolean | undefined,
   begin: DriverTools['begin'] = () => {}
 ) {
   const isPair = (value: unknown): value is Pair =>
@@ -55,12 +59,15 @@ export function createGrouping(
     }
     for (const value of values) {
       at++
-      if (isPair(value)) {
+      if (grouped !== false && isPair(value)) {
         pairs++
         put(value, 0)
-      } else if (Array.isArray(value) && value.every(isPair)) {
+      } else if (grouped !== false && Array.isArray(value) && value.every(isPair)) {
         pairs++
         value.forEach(put)
+      } else if (grouped) {
+        atHand(value, 'map')
+        throw new TypeError('map must give [key, value] pairs, or lists of them, where `grouped` is true')
       } else {
         begin(at, FOLD)
         one = plain++ === 0 ? lift(value) : fold(one, value)
@@ -127,6 +134,7 @@ export function createGrouping(
   }
 
   function finishGroups(root: Group | undefined, initial: unknown): unknown {
+    if (root == null && grouped) return []
     if (root == null || 'one' in root) {
       begin(0, INITIAL)
       return finish(root?.one, initial)
@@ -141,7 +149,8 @@ export function createGrouping(
   /** true for what foldAll can give: a worker's answer may be anything */
   function isGroup(group: unknown): boolean {
     if (typeof group !== 'object' || group === null) return false
-    if ('one' in group) return isAcc(group.one)
+    if ('one' in group) return grouped !== true && isAcc(group.one)
+    if (grouped === false) return false
     const pairs = (group as { groups?: unknown }).groups
     return Array.isArray(pairs) && pairs.every(pair => isPair(pair) && isAcc(pair[1]))
   }

@@ -51,8 +51,8 @@ interface Source {
 
 /** `plain`: the part that maps everything, as it is without a shuffle. */
 export function shuffledWork(plan: GroupingPlan, plain: Part): Work {
-  const { operation, initial } = plan
-  const grouping = createGrouping(createReduction(operation, false))
+  const { operation, initial, grouped } = plan
+  const grouping = createGrouping(createReduction(operation, false), grouped)
   const { cut, uncut, byKey, isPair, partitionOf } = grouping
   const { units } = plan
 

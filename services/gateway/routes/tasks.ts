@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { decodeValue, encodeValue } from '../../../sandbox/index.ts'
-import type { Job } from '../../../scheduler/index.ts'
+import { AUTHORED, type Job } from '../../../scheduler/index.ts'
 import { type App, type Context, patience, problems } from '../app.ts'
 import { NotFinishedError, RequestError, UnknownJobError } from '../errors.ts'
 import { streamJob } from '../event-stream.ts'
@@ -25,8 +25,6 @@ import {
 /** Specs with their data inline; more goes into the block store. */
 const SPEC_BYTES = 64 * 1024 * 1024
 const CURSOR = /^([0-9a-z]{1,11})\.([\w-]{1,64})$/
-/** Fields that hold an author's function, which the scheduler keeps parsed. */
-const FUNCTIONS = ['map', 'partial', 'reduce', 'fn']
 
 const tags = ['tasks']
 const read = { scope: 'read' } as const
@@ -316,12 +314,13 @@ function placeOf(cursor: string): { submitted: number; id: string } {
   return { submitted: Number.parseInt(submitted, 36), id }
 }
 
+/** The scheduler keeps functions parsed. */
 function asWritten(spec: unknown): unknown {
   const entries = Object.entries(spec as Record<string, unknown>)
   return Object.fromEntries(
     entries.map(([key, value]) => [
       key,
-      FUNCTIONS.includes(key) ? ((value as { source?: string } | undefined)?.source ?? value) : value
+      AUTHORED.includes(key) ? ((value as { source?: string } | undefined)?.source ?? value) : value
     ])
   )
 }
