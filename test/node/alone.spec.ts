@@ -51,6 +51,23 @@ describe('artel: alone', () => {
     await node.end()
   })
 
+  it('gives a function the index of its line, over many jobs', async () => {
+    const lines = (count: number): string => Array.from({ length: count }, (_, i) => `${i}\n`).join('')
+    const on = async (args: string[], input: string): Promise<string> => {
+      const { stdout, stderr, code } = await processes.run([...args, '--data', processes.path('own')], {
+        input
+      })
+      assert.equal(code, 0, stderr)
+      return stdout
+    }
+    assert.equal(await on(['map', '(x, index) => index - x'], lines(500)), '0\n'.repeat(500))
+    assert.equal(await on(['filter', 'index % 200 === 199'], lines(500)), '199\n399\n')
+    // equal items that the function tells apart, of which only one is kept
+    const twins = '{"b":1,"a":2}\n{"a":2,"b":1}\n1.0\n1\n1e0\n'
+    const fn = '(x, i) => i === 3 || Object.keys(x)[0] === "a"'
+    assert.equal(await on(['filter', fn], twins), '{"a":2,"b":1}\n1\n')
+  })
+
   it('takes files for what they are', async () => {
     const data = ['--data', processes.path('own')]
     await writeFile(processes.path('marked.json'), `\uFEFF${SPEC}`)
