@@ -1,5 +1,8 @@
 import { nameOf, ValueError } from './errors.ts'
 
+/** for who takes the codec from its own file */
+export { nameOf, ValueError }
+
 export interface EncodeLimits {
   /** largest encoding; default 1 GiB */
   maxBytes?: number

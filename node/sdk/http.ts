@@ -1,5 +1,4 @@
-import { nameOf, ValueError } from '../../sandbox/errors.ts'
-import { decodeValue, encodeValue } from '../../sandbox/value.ts'
+import { decodeValue, encodeValue, nameOf, ValueError } from '../../sandbox/value.ts'
 import type { Failure } from './contract.ts'
 import { ArtelError } from './errors.ts'
 
