@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile } from 'node:child_process'
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
 import type { Readable } from 'node:stream'
+import { StringDecoder } from 'node:string_decoder'
 import { FRAME, FRAMES_FD } from './child-main.ts'
 import { SandboxUnavailableError } from './errors.ts'
 import { readFrames } from './frames.ts'
@@ -131,12 +132,14 @@ export async function createChild(
       process_.kill('SIGKILL')
     }
   }
-  for (const stream of [stdout!, stderr!])
+  for (const stream of [stdout!, stderr!]) {
+    const text = new StringDecoder() // a character may come in two pieces
     stream.on('data', (data: Buffer) => {
       heardBytes += data.length
-      if (said.length < SAID_CHARS) said = (said + data.toString()).slice(0, SAID_CHARS)
+      if (said.length < SAID_CHARS) said = (said + text.write(data)).slice(0, SAID_CHARS)
       if (heardBytes > SPEAKS_BYTES) child.kill()
     })
+  }
   stdin!.on('error', () => {}) // EPIPE of a process that died; `ended` says so
   const ready = new Promise<void>((resolve, reject) => {
     readFrames((process_.stdio as unknown as Readable[])[FRAMES_FD]!, {

@@ -49,6 +49,8 @@ export interface Failure {
   name: FailureName
   message: string
   stack?: string
+  /** What the process had printed (Session.said). Whoever runs a session adds it, beside what is signed or compared. */
+  said?: string
 }
 
 /** `value` is the canonical encoding of the output (value.ts), measured and bounded but not decoded. */

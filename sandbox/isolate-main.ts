@@ -43,7 +43,7 @@ export function isolateMain(
   const codec = makeCodec()
   const realm = makeRealm(makeMath, seed)
   const { apply } = Reflect
-  const { create, freeze, getOwnPropertyNames, defineProperty } = Object
+  const { create, freeze, getOwnPropertyNames, getPrototypeOf, defineProperty } = Object
   const { isArray } = Array
   const isView = ArrayBuffer.isView
   const Bytes = Uint8Array
@@ -57,6 +57,7 @@ export function isolateMain(
     bad: (error: unknown) => void
   ) => void
   const text = String
+  const { stringify } = JSON
   const slice = Function.prototype.call.bind(String.prototype.slice) as (
     s: string,
     a: number,
@@ -157,25 +158,42 @@ export function isolateMain(
     return put(STATUS.ok, bytes)
   }
 
-  // Reads an error that may be anything: every step can run code of the author's and throw.
-  function describe(error: unknown): [string, string, string] {
-    let name = 'Error'
-    let message = 'an error that cannot be shown'
-    let stack = ''
+  /** What `read` gives; it may run code of the author's, and what that throws is no news. */
+  function attempt(read: () => unknown): string | undefined {
     try {
-      if (error instanceof ErrorType) {
-        name = text(error.name)
-        message = text(error.message)
-        const found = error.stack
-        if (typeof found === 'string') stack = found
-      } else {
-        name = ''
-        message = text(error)
-      }
+      const found = read()
+      return typeof found === 'string' ? found : undefined
     } catch {
-      // the author's own getter threw: what was read so far is what there is
+      return undefined
     }
-    return [slice(name, 0, 100), slice(message, 0, MESSAGE_CHARS), slice(stack, 0, STACK_CHARS)]
+  }
+
+  /** A value that was thrown, as people read it: `"no"`, `{"code":3}`, `Fault {"code":3}`, `null`. */
+  function shown(value: unknown): string {
+    if (typeof value === 'function') return 'a function'
+    if (typeof value === 'string') return stringify(value)
+    if (typeof value !== 'object' || value === null) return text(value)
+    const kind = attempt(() => getPrototypeOf(value)!.constructor.name)
+    if (isView(value)) return `a ${kind}`
+    const json = attempt(() => stringify(value))
+    const own = kind === undefined || kind === 'Object' ? '' : kind
+    if (json === undefined) return `${own || 'an object'} that cannot be shown`
+    return own && !isArray(value) ? `${own} ${json}` : json
+  }
+
+  /** Reads what was thrown, which may be anything. */
+  function describe(error: unknown): [string, string, string] {
+    const isError = attempt(() => text(error instanceof ErrorType)) === 'true'
+    if (!isError)
+      return ['', slice(`threw ${shown(error)}, and no Error, which would say where`, 0, MESSAGE_CHARS), '']
+    const read = (key: 'name' | 'message' | 'stack') => attempt(() => (error as Error)[key])
+    const name = read('name') ?? 'Error'
+    const message = read('message') ?? 'an error whose message cannot be shown'
+    return [
+      slice(name, 0, 100),
+      slice(message || shown(error), 0, MESSAGE_CHARS),
+      slice(read('stack') ?? '', 0, STACK_CHARS)
+    ]
   }
 
   function fail(status: number, error: unknown) {

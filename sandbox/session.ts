@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { type Child, type End, MAX_THREADS, SAID_CHARS } from './child.ts'
 import { FRAME, type LoadMessage } from './child-main.ts'
 import type { Failure, FailureName, Limits, Outcome, Session } from './contract.ts'
@@ -228,13 +229,16 @@ export async function openSession(init: SessionInit): Promise<Session> {
       }
       let batch!: Batch
       try {
-        return await new Promise<Outcome[]>((resolve, reject) => {
+        const outcomes = await new Promise<Outcome[]>((resolve, reject) => {
           batch = { inputs, outcomes: [], careful: false, signal, resolve, reject }
           queue.push(batch)
           if (signal?.aborted) onAbort()
           else signal?.addEventListener('abort', onAbort)
           pump()
         })
+        // what was printed before a failure is there already, in another pipe
+        if (outcomes.some(({ ok }) => !ok)) await setImmediate()
+        return outcomes
       } finally {
         signal?.removeEventListener('abort', onAbort)
       }

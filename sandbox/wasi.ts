@@ -107,7 +107,7 @@ export function makeWasm({ wasm, random }: Pick<Realm, 'wasm' | 'random'>) {
     let exitCode = 0
     let read = 0
     const output = new Bytes(maxBytes)
-    const errors = new Bytes(STDERR_BYTES)
+    const errors = new Bytes(STDERR_BYTES, true)
     let memory: WebAssembly.Memory
     const data = () => new DataView(memoryBuffer(memory))
     const bytesAt = (at: number, size: number) => new Uint8Array(memoryBuffer(memory), at >>> 0, size >>> 0)
@@ -229,24 +229,31 @@ export function makeWasm({ wasm, random }: Pick<Realm, 'wasm' | 'random'>) {
     try {
       ;(instance.exports._start as () => void)()
     } catch (error) {
-      if (error !== EXIT) throw error
+      if (error !== EXIT) {
+        // what it said before a trap is why
+        const said = errors.text()
+        if (said !== '') (error as Error).message += `: ${said}`
+        throw error
+      }
     }
     if (exitCode !== 0) throw new Error(`exit code ${exitCode}: ${errors.text()}`)
     return output.bytes()
   }
 
-  /** Grows up to a limit; stdout beyond it ends the program, stderr beyond it is dropped. */
+  /** Grows up to a limit; what is beyond it ends the program, or is dropped where it `isCut`. */
   class Bytes {
     #data = new Uint8Array(1024)
     #size = 0
     #limit: number
-    constructor(limit: number) {
+    #isCut: boolean
+    constructor(limit: number, isCut = false) {
       this.#limit = limit
+      this.#isCut = isCut
     }
     push(part: Uint8Array) {
       if (this.#size + part.length > this.#limit) {
-        if (this.#limit === STDERR_BYTES) return
-        throw new RangeError(`more than ${this.#limit} bytes of output`)
+        if (!this.#isCut) throw new RangeError(`more than ${this.#limit} bytes of output`)
+        part = part.subarray(0, this.#limit - this.#size)
       }
       if (this.#size + part.length > this.#data.length) {
         const larger = new Uint8Array(Math.max(2 * this.#data.length, this.#size + part.length))
@@ -259,15 +266,24 @@ export function makeWasm({ wasm, random }: Pick<Realm, 'wasm' | 'random'>) {
     bytes() {
       return this.#data.slice(0, this.#size)
     }
+    /** As UTF-8; a byte that is none of a character is U+FFFD. */
     text() {
-      const percent = Array.from(this.bytes(), byte => `%${byte < 16 ? '0' : ''}${byte.toString(16)}`).join(
-        ''
-      )
-      try {
-        return decodeURIComponent(percent)
-      } catch {
-        return unescape(percent) // not UTF-8, or cut in the middle of a character: byte by byte
+      let text = ''
+      for (let at = 0; at < this.#size; ) {
+        const first = this.#data[at]!
+        const length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4
+        let percent = ''
+        for (let i = at; i < at + length && i < this.#size; i++)
+          percent += `%${(this.#data[i]! + 256).toString(16).slice(1)}`
+        try {
+          text += decodeURIComponent(percent)
+          at += length
+        } catch {
+          text += '\ufffd'
+          at++
+        }
       }
+      return text
     }
   }
 

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import { decodeValue } from '../../sandbox/index.ts'
 import { JOB_STATES, type JobReport, type JobState, TASK_TYPES } from '../../scheduler/index.ts'
 import { EXIT } from '../errors.ts'
+import { harmless } from '../logger.ts'
 import type { Plain } from '../operations.ts'
 import { confirm } from './confirm.ts'
 import { wholeNumber } from './flags.ts'
@@ -124,11 +125,14 @@ const row = ({ job, type, state, done, total, paid, submitted, name }: Report): 
   name ?? ''
 ]
 
+const harmlessLines = (text: string): string[] => text.trimEnd().split('\n').map(harmless)
+
 function describe(report: Report): string {
   const { failure, memoOf, shares, verification } = report
   const lines = [table(['job', 'type', 'state', 'done', 'credits', 'submitted', 'name'], [row(report)])]
-  if (failure != null) lines.push(`failed (${failure.name}): ${failure.message}`)
-  if (failure?.stack != null) lines.push(failure.stack)
+  if (failure != null) lines.push(`failed (${failure.name}): ${harmless(failure.message)}`)
+  if (failure?.stack != null) lines.push(...harmlessLines(failure.stack))
+  if (failure?.said != null) lines.push('its process printed:', ...harmlessLines(failure.said))
   if (memoOf != null) lines.push(`the result is that of job ${memoOf}`)
   if (verification?.confidence != null) {
     const { replicas, compared, audited, canaries, confidence } = verification

@@ -358,6 +358,8 @@ export interface Failure {
   message: string
   /** frames of the author's own code */
   stack?: string
+  /** what the process had printed */
+  said?: string
   /** item, block or row */
   unit?: number
 }

@@ -1,6 +1,6 @@
 import { encodeValue, type Sandbox } from '../../sandbox/index.ts'
 import { StepFailedError } from '../errors.ts'
-import type { RunPart } from '../tasks/contract.ts'
+import { heard, type RunPart } from '../tasks/contract.ts'
 
 // A result that is combined here may be larger than what travels in one message.
 const MAX_RESULT_BYTES = 256 * 1024 * 1024
@@ -25,7 +25,8 @@ export function createRunHere(
       try {
         const [outcome] = await session.run([encodeValue(input)], { signal })
         if (outcome?.ok) return outcome.value
-        throw new StepFailedError(outcome?.failure ?? { name: 'aborted', message: 'no outcome' })
+        const failure = outcome?.failure ?? { name: 'aborted', message: 'no outcome' }
+        throw new StepFailedError(heard(failure, session.said))
       } finally {
         await session.close()
       }

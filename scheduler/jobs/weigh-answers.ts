@@ -4,6 +4,7 @@ import type { Failure } from '../../sandbox/index.ts'
 import type { Answer } from '../coordinator/contract.ts'
 import type { Coordinator } from '../coordinator/coordinator.ts'
 import type { SliceResult } from '../protocol/compute-messages.ts'
+import { heard } from '../tasks/contract.ts'
 import { digestOf } from '../trust/answer-digest.ts'
 import type { Runs } from './running-jobs.ts'
 
@@ -32,7 +33,7 @@ export function weighAnswer(
   }
   const packed = entry.part.pack(result.outcomes, held.count, held.first)
   if (!(packed instanceof Uint8Array))
-    return [{ slice: result.id, answer: { failure: packed, ms: result.ms } }]
+    return [{ slice: result.id, answer: { failure: heard(packed, result.said), ms: result.ms } }]
   const { first } = held
   const { cut } = entry.part
   const part =

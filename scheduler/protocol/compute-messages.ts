@@ -143,7 +143,9 @@ export const fromWorker = z.discriminatedUnion('t', [
           outcomes: z
             .array(z.union([bytes, failure]))
             .min(1)
-            .max(MAX_INPUTS_PER_SLICE)
+            .max(MAX_INPUTS_PER_SLICE),
+          /** what the process had printed, where an outcome is a failure; for the author, and not signed */
+          said: text.optional()
         })
       )
       .min(1)

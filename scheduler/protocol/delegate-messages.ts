@@ -41,6 +41,7 @@ const report = z.object({
       name: z.enum(['threw', 'timeout', 'out-of-memory', 'invalid-result', 'aborted', 'wall-missing']),
       message: z.string(),
       stack: z.string().optional(),
+      said: z.string().optional(),
       unit: z.number().optional()
     })
     .optional(),

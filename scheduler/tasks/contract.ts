@@ -89,3 +89,6 @@ export const malformed: Failure = {
   name: 'invalid-result',
   message: 'the answer does not have one outcome per input'
 }
+
+/** The failure with what its process printed. */
+export const heard = (failure: Failure, said = ''): Failure => (said === '' ? failure : { ...failure, said })

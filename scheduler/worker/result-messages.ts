@@ -32,12 +32,18 @@ const brief = ({ name, message, stack }: Failure): Failure => ({
   stack: stack?.slice(0, MAX_STACK_CHARS)
 })
 
+/** The result with what its process printed, where it is a failure. */
+export function withSaid(result: SliceResult, said: string): SliceResult {
+  const isFailed = result.outcomes.some(outcome => !(outcome instanceof Uint8Array))
+  return said === '' || !isFailed ? result : { ...result, said: said.slice(0, MAX_MESSAGE_CHARS) }
+}
+
 /** Results in messages that stay well below the largest frame. */
 export function* inResultMessages(results: SliceResult[]): Generator<SliceResult[]> {
   let message: SliceResult[] = []
   let bytes = 0
   for (const result of results) {
-    const size = sizeOf(result.outcomes)
+    const size = sizeOf(result.outcomes) + (result.said?.length ?? 0)
     if (bytes + size > MAX_OUTPUT_BYTES && message.length > 0) {
       yield message
       message = []

@@ -4,7 +4,7 @@ import type { LeasedSlice, SliceResult } from '../protocol/compute-messages.ts'
 import { BlocksMissingError, type WorkerInputs } from './gather-inputs.ts'
 import type { WorkerPolicy } from './lending-policy.ts'
 import { type Batch, letGo, type Program, priceOf, type Requester } from './requester.ts'
-import { inResultMessages, MAX_MESSAGE_CHARS } from './result-messages.ts'
+import { inResultMessages, MAX_MESSAGE_CHARS, withSaid } from './result-messages.ts'
 import type { SignedAnswers } from './signed-answers.ts'
 import type { UnpaidTime } from './unpaid-time.ts'
 import type { Credit } from './unsecured-work.ts'
@@ -57,7 +57,8 @@ export function createBatchRunner(policy: Pick<WorkerPolicy, 'maxSliceMs'>, comp
         { signal: controller.signal }
       )
       if (requester.closed) return
-      const all = answers.of(ready, outcomes)
+      const { said } = session
+      const all = answers.of(ready, outcomes).map(result => withSaid(result, said))
       for (const { ms } of all)
         program.sliceMs = program.sliceMs == null ? ms : program.sliceMs * 0.7 + ms * 0.3
       const results = withoutOverdue(program, all)

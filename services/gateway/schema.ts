@@ -43,6 +43,7 @@ export const failure = z.object({
   name: z.enum(['threw', 'timeout', 'out-of-memory', 'invalid-result', 'aborted', 'wall-missing']),
   message: z.string(),
   stack: z.string().optional().describe("frames of the author's own code"),
+  said: z.string().optional().describe('what the process had printed'),
   unit: z.number().optional().describe('item, block or row that failed')
 })
 export type Failure = z.infer<typeof failure>

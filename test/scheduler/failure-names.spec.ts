@@ -54,6 +54,18 @@ describe('scheduler: the name of a failure', function () {
     assert.equal(job.report().failure?.name, 'timeout')
   })
 
+  it('comes with what the process printed, from a worker and from this node', async () => {
+    const loud = (x: string) => `${x} => { function m() { "use asm"; return 1 } m(); throw new Error("no") }`
+    for (const spec of [{ type: 'map', items: [1], fn: loud('x') }, reducing(loud('(a, b)'))]) {
+      const job = await scheduler.submit({ retries: 0, ...spec })
+      await assert.rejects(job.result({ signal: AbortSignal.timeout(50_000) }), { name: 'JobFailedError' })
+      assert.match(job.report().failure?.said ?? '', /Invalid asm\.js/)
+    }
+    const quiet = await scheduler.submit({ type: 'map', items: [1], fn: 'x => { throw 1 }', retries: 0 })
+    await assert.rejects(quiet.result({ signal: AbortSignal.timeout(50_000) }))
+    assert.ok(!('said' in quiet.report().failure!))
+  })
+
   it('tells what is this node’s own from what the author’s code did', () => {
     const named = (name: string): Error => Object.assign(new Error('x'), { name })
     assert.equal(failureOf(new DataMissingError('cid', 'is gone')).name, 'aborted')

@@ -28,6 +28,7 @@ function createFake() {
       opened.push(requester)
       return {
         class: 'v8/test',
+        said: '',
         run: (inputs: Uint8Array[], { signal }: { signal?: AbortSignal } = {}) =>
           new Promise<Outcome[]>(resolve => {
             const entry: Running = {

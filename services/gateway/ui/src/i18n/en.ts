@@ -175,6 +175,7 @@ export const en = {
   'failure.wall-missing': 'A worker lacks a wall around the code',
   'failure.unit': 'Unit {n} failed.',
   'failure.stack': 'Where in the code',
+  'failure.said': 'What it printed',
   'failure.free': 'A failed job costs nothing.',
 
   'result.view': 'Show the result as',

@@ -189,6 +189,7 @@ export const ru: Dictionary = {
   'failure.wall-missing': 'У исполнителя нет стены вокруг кода',
   'failure.unit': 'Ошибка в единице {n}.',
   'failure.stack': 'Место в коде',
+  'failure.said': 'Что было напечатано',
   'failure.free': 'Неудавшаяся задача ничего не стоит.',
 
   'result.view': 'Показать результат как',

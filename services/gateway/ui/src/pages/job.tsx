@@ -185,6 +185,7 @@ function FailureAlert({ failure }: { failure: NonNullable<JobReport['failure']> 
         <Text size="sm">{failure.message}</Text>
         {failure.unit != null && <Text size="sm">{t('failure.unit', { n: failure.unit })}</Text>}
         {failure.stack != null && <Code text={failure.stack} label={t('failure.stack')} />}
+        {failure.said != null && <Code text={failure.said} label={t('failure.said')} />}
         <Text size="sm" c="dimmed">
           {t('failure.free')}
         </Text>
