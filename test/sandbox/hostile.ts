@@ -1,85 +1,91 @@
+import { fork } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { createSandbox, encodeValue, type Limits, type Program, type Sandbox } from '../../sandbox/index.ts'
+import { table } from '../../node/cli/output.ts'
+import { createSandbox, type Limits } from '../../sandbox/index.ts'
 import { createCanary } from './canary.ts'
+import { judge, summary, type Verdict } from './hostile-verdict.ts'
 
 /**
  * `npm run hostile -- DIR`: runs every .js, .mjs and .cjs file of a folder as a stranger's task under a canary (a file,
- * an environment variable, a listening port, processes) and reports what was tripped. Exit code 1 if anything was.
+ * an environment variable, a listening port, processes) and says of each what became of it. Exit code 1 if anything was
+ * tripped, 3 if children did not start, of whose programs nothing is known.
  */
-const USAGE = 'usage: npm run hostile -- DIR [--timeout MS] [--memory MB] [--json]'
+const USAGE = 'usage: npm run hostile -- DIR [--jobs N] [--timeout MS] [--memory MB] [--json]'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    /** programs at the same time, each with a process and a canary of its own, so that it is known who tripped it */
+    jobs: { type: 'string', default: '1' },
     timeout: { type: 'string', default: '1000' },
     memory: { type: 'string', default: '128' },
     json: { type: 'boolean', default: false }
   }
 })
-const folder = positionals[0]
-if (folder === undefined || positionals.length > 1) {
+const [folder] = positionals
+const jobs = Number(values.jobs)
+if (folder === undefined || positionals.length > 1 || !(jobs >= 1)) {
   console.error(USAGE)
   process.exit(2)
 }
-const limits: Limits = {
-  timeoutMs: Number(values.timeout),
-  memoryMb: Number(values.memory),
-  outputBytes: 1 << 20
-}
 
-/** A file may hold a module, a function, or (most of them) a script. The first that parses is run. */
-async function open(sandbox: Sandbox, source: string, context: Uint8Array) {
-  const forms: Program[] = [
-    { kind: 'module', source },
-    { kind: 'function', source },
-    { kind: 'function', source: `async function () {${source}\n}` }
-  ]
-  let reason: unknown
-  for (const form of forms) {
-    try {
-      return await sandbox.open({ ...form, context }, { limits, requester: 'stranger' })
-    } catch (error) {
-      if ((error as Error).name !== 'ProgramError') throw error
-      reason = error
-    }
+await (process.send === undefined ? lead(folder) : follow(folder))
+
+/** One of those that run programs: a file in, its verdict out, until nobody asks any more. */
+async function follow(folder: string): Promise<void> {
+  const limits: Limits = {
+    timeoutMs: Number(values.timeout),
+    memoryMb: Number(values.memory),
+    outputBytes: 1 << 20
   }
-  return (reason as Error).message
-}
-
-const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-  .filter(file => /\.[cm]?js$/.test(file))
-  .sort()
-const canary = await createCanary()
-const sandbox = createSandbox()
-await sandbox.start()
-const rows: { file: string; end: string; trips: string[] }[] = []
-try {
-  for (const file of files) {
-    const session = await open(sandbox, readFileSync(join(folder, file), 'utf8'), encodeValue(canary.bait))
-    let end = 'does not parse'
-    let seen = ''
-    if (typeof session !== 'string') {
-      const [outcome] = await session.run([encodeValue(canary.bait)])
-      end = outcome!.ok ? 'answered' : outcome!.failure.name
-      seen = outcome!.ok ? Buffer.from(outcome!.value).toString('latin1') : JSON.stringify(outcome!.failure)
-      await session.close()
-    }
-    rows.push({ file, end, trips: canary.trips(seen) })
-    if (!values.json)
-      console.log(
-        `${file}: ${end}${rows
-          .at(-1)!
-          .trips.map(trip => ` TRIPPED: ${trip}`)
-          .join('')}`
+  const canary = await createCanary()
+  const sandbox = createSandbox({ warm: 1 })
+  await sandbox.start()
+  if (!sandbox.walled) throw new Error(`walls are missing: ${JSON.stringify(sandbox.walls)}`)
+  process.on('message', async (file: string) => {
+    const source = readFileSync(join(folder, file), 'utf8')
+    process.send!(
+      await judge({ file, source }, canary, program =>
+        sandbox.open(program, { limits, requester: 'stranger' })
       )
-  }
-} finally {
-  await sandbox.stop()
-  await canary.close()
+    )
+  })
+  process.once('disconnect', async () => {
+    await sandbox.stop()
+    await canary.close()
+  })
+  process.send!('ready')
 }
-const tripped = rows.filter(row => row.trips.length > 0)
-if (values.json) console.log(JSON.stringify(rows))
-else console.log(`${rows.length} programs, ${tripped.length} tripped the canary`)
-process.exitCode = tripped.length > 0 ? 1 : 0
+
+async function lead(folder: string): Promise<void> {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter(file => /\.[cm]?js$/.test(file))
+    .sort()
+  const waiting = [...files]
+  const verdicts: Verdict[] = []
+  const lane = () =>
+    new Promise<void>((resolve, reject) => {
+      const child = fork(fileURLToPath(import.meta.url), process.argv.slice(2))
+      child.on('message', (answer: Verdict | 'ready') => {
+        if (answer !== 'ready') {
+          verdicts.push(answer)
+          if (!values.json) console.log(`${answer.file}: ${answer.verdict} (${answer.detail})`)
+        }
+        const next = waiting.shift()
+        if (next === undefined) child.disconnect()
+        else child.send(next)
+      })
+      child.once('exit', code =>
+        code === 0 ? resolve() : reject(new Error(`a process that runs programs ended with ${code}`))
+      )
+    })
+  await Promise.all(Array.from({ length: Math.min(jobs, files.length) }, lane))
+  verdicts.sort((a, b) => (a.file < b.file ? -1 : 1))
+  if (values.json) console.log(JSON.stringify(verdicts))
+  else console.log(`\n${table(['', 'programs', 'how they ended'], summary(verdicts))}`)
+  const has = (verdict: Verdict['verdict']) => verdicts.some(each => each.verdict === verdict)
+  process.exitCode = has('TRIPPED') ? 1 : has('did not start') ? 3 : 0
+}
