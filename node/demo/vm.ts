@@ -57,9 +57,11 @@ export const vm: Demo = {
     const startHost = () => network.start('ann', SETTINGS, { DB_HOST: '' })
     const stopGuest = async () => {
       const node = network.nodes.get('ann') ?? (await startHost())
-      await node.call('power', { vm: 'guest', action: 'stop', force: true })
+      const host = network.nodes.get(isAtBob ? 'bob' : 'ann')?.id
+      await node.call('power', { vm: 'guest', action: 'stop', force: true, host })
     }
     let isGuest = false
+    let isAtBob = false
     let ended = false
     try {
       let ann = await startHost()
@@ -126,10 +128,21 @@ export const vm: Demo = {
         const last = Number(await type('cat /ticks'))
         return { right: last > first, detail: `the same process; it counted from ${first} to ${last}` }
       })
+      await step('the guest moved to the other host', async () => {
+        await type('mount /dev/vda /mnt; echo taken along > /mnt/file; umount /mnt')
+        const { state } = await ann.call<{ state: string }>('move', { vm: 'guest', to: bob.id })
+        isAtBob = true
+        there.host = bob.id
+        await booted()
+        const found = await type('mount /dev/vda /mnt; cat /mnt/file; umount /mnt')
+        const { machines } = await ann.call<{ machines: { id: string }[] }>('list')
+        const isGone = machines.every(({ id }) => id !== 'guest')
+        return { right: found === 'taken along' && isGone, detail: `${state}; the file says: ${found}` }
+      })
       await step('all records, folders, processes and disks agree', async () => {
         await stopGuest()
         isGuest = false
-        const { text } = await ann.call<{ text: string }>('exec', { line: 'CHECK_ALL_VMS' })
+        const { text } = await ann.call<{ text: string }>('exec', { line: 'CHECK_ALL_VMS', host: bob.id })
         return { right: text.startsWith('OK 1 machine\nguest: ok, stopped'), detail: text.split('\n')[1]! }
       })
     } finally {

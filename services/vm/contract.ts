@@ -71,4 +71,27 @@ export interface Snapshot {
   isScheduled: boolean
   /** frozen layer of each disk */
   disks: { disk: Uuid; layer: Uuid }[]
+  memory?: Memory
+}
+
+/** What ran at the moment of a snapshot, and how the machine was put together then. */
+export interface Memory extends Shape {
+  /** file of the stream of QEMU's migration */
+  layer: Uuid
+}
+
+/** What must be the same where a running guest goes on. */
+export interface Shape {
+  ramMb: number
+  cpu: number
+  /** root port of each disk */
+  slots: { disk: Uuid; slot: number }[]
+}
+
+/** Snapshots by the clock: when (cron, UTC), and how many of them are kept. */
+export interface Schedule {
+  pattern: string
+  keep: number
+  /** ms since 1970: what lies before is not made up for */
+  since: number
 }

@@ -6,6 +6,7 @@ import { parseId } from './core/grammar.ts'
 import type { declaration } from './declaration.ts'
 import { ForbiddenError, HostUnfitError, QemuError } from './errors.ts'
 import { createMachines } from './machines/create-machines.ts'
+import { recover } from './machines/recover.ts'
 import { createCommands, type Here } from './peers/commands.ts'
 import { createMovesIn } from './peers/move-in.ts'
 import { createMovesOut } from './peers/move-out.ts'
@@ -20,6 +21,7 @@ type Declared = typeof declaration
 const MB = 2 ** 20
 const OFFER_MS = 2_000
 const MOVES_EVERY_MS = 10_000
+const SCHEDULES_EVERY_MS = 15_000
 const TRASH_EVERY_MS = 3_600_000
 
 /** Machines over what the host gives. */
@@ -92,7 +94,11 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     power: (owner, { vm, action, force }) => act(owner, vm, action, force),
     console: (owner, { vm, after, input }) => readConsole(owner, vm, after, input),
     snapshots: async (owner, { vm }) => ({ snapshots: await snapshots.list(owner, vm) }),
-    snapshot: (owner, { vm, name }) => snapshots.take(owner, vm, name),
+    snapshot: (owner, { vm, name, memory }) => snapshots.take(owner, vm, name, { hasMemory: memory }),
+    schedule: async (owner, { vm, pattern, keep }) => ({
+      schedule: await machines.schedules.set(owner, vm, pattern, keep)
+    }),
+    grow: (owner, { disk, sizeGb }) => registry.grow(owner, disk, sizeGb),
     rollback: (owner, { vm, name }) => done(snapshots.restore(owner, vm, name)),
     forget: (owner, { vm, name }) => done(snapshots.remove(owner, vm, name)),
     clone: (owner, { vm, newVm, snapshot }) => done(snapshots.clone(owner, vm, newVm, snapshot)),
@@ -124,6 +130,8 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       boot: ({ vm, ...files }) => done(media.boot(self, vm, files)),
       importDisk: ({ vm, disk, file, userData, metaData }) =>
         media.importDisk(self, vm, disk, file, userData === undefined ? undefined : { userData, metaData }),
+      recover: () => recover(context, power),
+      rebuild: ({ disk, file }) => media.rebuild(self, disk, file),
       exportDisk: ({ disk, file }) => done(media.exportDisk(self, disk, file))
     },
     messages: { command: commands.answer, ...movesIn.handlers },
@@ -134,6 +142,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         await movesOut.settle()
         await movesIn.settle()
       })
+      host.repeat('schedules', SCHEDULES_EVERY_MS, () => machines.schedules.tick())
       host.repeat('trash', TRASH_EVERY_MS, () => machines.trash.empty())
       host.announce(true)
     },

@@ -19,7 +19,12 @@ const machine = z.object({
   pending: z.object({ ramMb: z.number(), cpu: z.number() }).optional()
 })
 const disk = z.object({ id: z.string(), vm: z.string(), sizeGb: z.number() })
-const snapshot = z.object({ name: z.string(), at: z.number(), isScheduled: z.boolean() })
+const snapshot = z.object({
+  name: z.string(),
+  at: z.number(),
+  isScheduled: z.boolean(),
+  memory: z.object({ ramMb: z.number() }).optional()
+})
 const text = z.string().max(65_536)
 /** With `host` asked of another one by a signed command; whose machine it is decides what is allowed. */
 const open = { scope: 'vm:write' } as const
@@ -136,11 +141,46 @@ export const declaration = declare({
     }),
     snapshot: operation({
       summary: 'Keep the disks of a machine as they are now, also while it runs',
-      input: z.object({ vm, name: word, host }),
+      input: z.object({
+        vm,
+        name: word,
+        memory: z
+          .boolean()
+          .default(false)
+          .describe('also its memory, so that the guest goes on where it was; it stands still meanwhile'),
+        host
+      }),
       output: snapshot,
       http: { method: 'POST', path: '/vms/:vm/snapshots' },
       ...open,
+      deadlineMs: 600_000,
       command: { arguments: ['vm', 'name'] }
+    }),
+    schedule: operation({
+      summary: 'Snapshots by the clock; only these are let go of again',
+      input: z.object({
+        vm,
+        pattern: z
+          .string()
+          .max(200)
+          .describe('minute, hour, day, month, weekday as cron has them, in UTC; or off'),
+        keep: z.coerce.number().default(7).describe('how many are kept'),
+        host
+      }),
+      output: z.object({
+        schedule: z.object({ pattern: z.string(), keep: z.number(), since: z.number() }).optional()
+      }),
+      http: { method: 'PUT', path: '/vms/:vm/schedule' },
+      ...open,
+      command: { arguments: ['vm', 'pattern'], examples: ['vm schedule vm1 "0 3 * * *" --keep 7'] }
+    }),
+    grow: operation({
+      summary: 'Make a disk larger, also while its machine runs',
+      input: z.object({ disk: word, sizeGb: z.coerce.number(), host }),
+      output: disk,
+      http: { method: 'POST', path: '/vms/disks/:disk/grow' },
+      ...open,
+      command: { arguments: ['disk', 'sizeGb'] }
     }),
     rollback: operation({
       summary: 'Bring the disks of a snapshot back; a machine that runs is ended and started again',
@@ -231,6 +271,31 @@ export const declaration = declare({
       ...own,
       deadlineMs: 600_000,
       command: { arguments: ['vm', 'disk', 'file'] }
+    }),
+    recover: operation({
+      summary: 'Build a lost database again, from what stands in the folders of the machines',
+      input: nothing,
+      output: z.object({
+        machines: z.array(
+          z.object({ id: z.string(), owner: z.string(), disks: z.number(), isActive: z.boolean() })
+        ),
+        left: z.array(z.object({ folder: z.string(), why: z.string() }))
+      }),
+      http: { method: 'POST', path: '/vms/recover' },
+      ...own,
+      deadlineMs: LONG_MS
+    }),
+    rebuild: operation({
+      summary: 'Begin a disk anew with a qcow2 file of this computer; its snapshots stay',
+      input: z.object({ disk: word, file: text }),
+      output: z.object({ sizeGb: z.number() }),
+      http: { method: 'POST', path: '/vms/disks/:disk/rebuild' },
+      ...own,
+      deadlineMs: 600_000,
+      command: {
+        arguments: ['disk', 'file'],
+        confirm: ({ disk }: { disk: string }) => `Begin ${disk} anew? What is in no snapshot is lost.`
+      }
     }),
     exportDisk: operation({
       summary: 'Write a disk as one qcow2 file on this computer',

@@ -11,6 +11,9 @@ import type { Database } from '../store/database.ts'
 import * as records from '../store/records.ts'
 import { describeMachine } from './description.ts'
 
+/** In the folder of each machine. */
+export const DESCRIPTION_FILE = 'machine.json'
+
 export interface MachinesInit {
   /** 0700; machines, layers and images lie here */
   folder: string
@@ -33,11 +36,11 @@ export interface Context extends MachinesInit, MachinesComponents {
   machineFolder(machine: Uuid): string
   /** Finds a machine by the caller's word and looks whether he may. @throws NotFoundError, ForbiddenError */
   find(caller: string, id: string, action: Action): Promise<Machine>
-  /** Does the work while nobody else may. @throws BusyError that names who holds the machine */
+  /** Does the work while nobody else may, then describes the machine. @throws BusyError that names who holds the machine */
   hold<T>(caller: string, machine: Machine, kind: string, work: () => Promise<T>): Promise<T>
   note(machine: Uuid, kind: string, detail?: string): Promise<void>
   onEvent: Set<(event: records.VmEvent) => void>
-  /** Writes what is needed to run the machine beside its folder, so that a lost database can be built again. */
+  /** Writes all that is registered of the machine into its folder, so that a lost database can be built again. */
   describe(machine: Uuid): Promise<void>
 }
 
@@ -64,6 +67,15 @@ export async function createContext(init: MachinesInit, components: MachinesComp
     return allowed.machine
   }
 
+  async function describe(uuid: Uuid) {
+    const machine = await records.machineByUuid(db, uuid)
+    if (machine === undefined) return
+    const own = join(machines, uuid)
+    await mkdir(own, { recursive: true, mode: 0o700 })
+    const text = JSON.stringify(await describeMachine(db, machine), undefined, 2)
+    await writeWhole(join(own, DESCRIPTION_FILE), text)
+  }
+
   return {
     ...init,
     ...components,
@@ -72,6 +84,7 @@ export async function createContext(init: MachinesInit, components: MachinesComp
     layerFile: layer => join(layers, layer),
     machineFolder: machine => join(machines, machine),
     find,
+    describe,
     async hold(caller, machine, kind, work) {
       const held = await records.holdMachine(db, machine.uuid, { kind, caller, epoch, startedAt: now() })
       if (held !== undefined) {
@@ -81,7 +94,8 @@ export async function createContext(init: MachinesInit, components: MachinesComp
       try {
         return await work()
       } finally {
-        await records.releaseMachine(db, machine.uuid, epoch)
+        // also of what failed half way
+        await describe(machine.uuid).finally(() => records.releaseMachine(db, machine.uuid, epoch))
       }
     },
     async note(machine, kind, detail = '') {
@@ -90,14 +104,6 @@ export async function createContext(init: MachinesInit, components: MachinesComp
       const event = { seq: lastSeq, machine, at: now(), kind, detail: detail.slice(0, 500) }
       await records.insertEvent(db, event)
       for (const listener of onEvent) listener(event)
-    },
-    async describe(uuid) {
-      const machine = await records.machineByUuid(db, uuid)
-      if (machine === undefined) return
-      const own = join(machines, uuid)
-      await mkdir(own, { recursive: true, mode: 0o700 })
-      const text = JSON.stringify(await describeMachine(db, machine), undefined, 2)
-      await writeWhole(join(own, 'machine.json'), text)
     }
   }
 }

@@ -2,6 +2,7 @@ import { createContext, type MachinesComponents, type MachinesInit } from './con
 import { createMedia } from './media.ts'
 import { createPower } from './power.ts'
 import { createRegistry } from './registry.ts'
+import { createSchedules } from './schedules.ts'
 import { createSnapshots } from './snapshots.ts'
 import { createTrash } from './trash.ts'
 
@@ -10,13 +11,15 @@ export async function createMachines(init: MachinesInit, components: MachinesCom
   const context = await createContext(init, components)
   const power = createPower(context)
   const snapshots = createSnapshots(context, power)
+  const schedules = createSchedules(context, power, snapshots)
   return {
     context,
+    schedules,
     power,
     snapshots,
     trash: createTrash(context, snapshots),
     registry: createRegistry(context, power),
-    media: createMedia(context, power)
+    media: createMedia(context, power, snapshots)
   }
 }
 

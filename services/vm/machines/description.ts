@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Machine, Uuid } from '../contract.ts'
+import { HOTPLUG_SLOTS } from '../qemu/arguments.ts'
 import type { Queries } from '../store/database.ts'
 import * as records from '../store/records.ts'
 
@@ -49,10 +50,32 @@ export const description = z.object({
         name: id,
         at: z.int().min(0),
         isScheduled: z.boolean(),
-        disks: z.array(z.object({ disk: uuid, layer: uuid })).max(MOST)
+        disks: z.array(z.object({ disk: uuid, layer: uuid })).max(MOST),
+        memory: z
+          .object({
+            layer: uuid,
+            ...figures,
+            slots: z
+              .array(
+                z.object({
+                  disk: uuid,
+                  slot: z
+                    .int()
+                    .min(0)
+                    .max(HOTPLUG_SLOTS - 1)
+                })
+              )
+              .max(MOST)
+          })
+          .optional()
       })
     )
     .max(MOST),
+  schedule: z
+    .object({ pattern: z.string().max(100), keep: z.int().min(1), since: z.int().min(0) })
+    .optional(),
+  /** it runs there, or will: here it is kept until that host has it */
+  releasedTo: peer.optional(),
   grants: z.array(z.object({ peer, role: z.enum(['operator', 'viewer']) })).max(MOST)
 })
 
@@ -78,13 +101,21 @@ export async function describeMachine(db: Queries, machine: Machine): Promise<De
       layers.set(layer, chain[i - 1])
     })
   }
-  for (const file of bootFiles(machine.spec)) layers.set(file, undefined)
+  const memories = snapshots.flatMap(({ memory }) => memory?.layer ?? [])
+  for (const file of [...bootFiles(machine.spec), ...memories]) layers.set(file, undefined)
+  const [schedule] = await records.schedules(db, machine.uuid)
+  const [released] = await db.query(
+    `SELECT peer FROM moves WHERE machine = $1 AND phase = 'released'`,
+    machine.uuid
+  )
   return {
     version: 1,
     machine,
     disks: disks.map(({ uuid, id, sizeGb, top }) => ({ uuid, id, sizeGb, top })),
     layers: [...layers].map(([uuid, parent]) => ({ uuid, parent })),
     snapshots: snapshots.map(({ machine: _, ...snapshot }) => snapshot),
+    ...(schedule === undefined ? {} : { schedule }),
+    ...(released === undefined ? {} : { releasedTo: released.peer as string }),
     grants: await records.grantsOf(db, machine.uuid)
   }
 }
@@ -109,14 +140,15 @@ export function renameLayers(told: Description, nameOf: (layer: Uuid) => Uuid): 
     layers: layers.map(({ uuid, parent }) => ({ uuid: nameOf(uuid), parent: parent && nameOf(parent) })),
     snapshots: snapshots.map(snapshot => ({
       ...snapshot,
-      disks: snapshot.disks.map(({ disk, layer }) => ({ disk, layer: nameOf(layer) }))
+      disks: snapshot.disks.map(({ disk, layer }) => ({ disk, layer: nameOf(layer) })),
+      memory: snapshot.memory && { ...snapshot.memory, layer: nameOf(snapshot.memory.layer) }
     }))
   }
 }
 
 /** Registers it, within a transaction; what of it is there already stays. False where the id or a disk’s is taken. */
 export async function insertDescription(db: Queries, told: Description, now: number): Promise<boolean> {
-  const { machine, disks, layers, snapshots, grants } = told
+  const { machine, disks, layers, snapshots, schedule, grants } = told
   const { owner } = machine
   if (!(await records.insertMachine(db, { pending: undefined, ...machine }, now))) return false
   for (const { uuid, parent } of layers) await records.insertLayer(db, uuid, parent, owner)
@@ -125,6 +157,7 @@ export async function insertDescription(db: Queries, told: Description, now: num
     if (!(await records.insertDisk(db, whole, now, machine.removedAt))) return false
   }
   for (const snapshot of snapshots) await records.insertSnapshot(db, { ...snapshot, machine: machine.uuid })
+  await records.setSchedule(db, machine.uuid, schedule)
   for (const { peer, role } of grants) await records.setGrant(db, machine.uuid, peer, role)
   return true
 }

@@ -1,13 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { copyFile, rm, stat, writeFile } from 'node:fs/promises'
-import type { Disk, Spec, Uuid } from '../contract.ts'
+import type { Disk, Machine, Spec, Uuid } from '../contract.ts'
 import { parseId } from '../core/grammar.ts'
+import { needQuota } from '../core/quota.ts'
 import { ExistsError, NotFoundError, StateError, StorageError, UsageError } from '../errors.ts'
 import { createImage, flattenChain, inspectUpload } from '../qemu/images.ts'
 import { seedIso } from '../qemu/seed-iso.ts'
+import type { Queries } from '../store/database.ts'
 import * as records from '../store/records.ts'
 import type { Context } from './context.ts'
 import type { Power } from './power.ts'
+import type { Snapshots } from './snapshots.ts'
 
 const GB = 1024 ** 3
 /** Kernels and initial RAM disks are smaller. */
@@ -24,11 +27,13 @@ export interface Media {
     file: string,
     cloudInit?: { userData: string; metaData: string }
   ): Promise<{ sizeGb: number }>
+  /** A disk begun anew with a qcow2 file, of the size that it has or that of the file; snapshots keep what they have. */
+  rebuild(caller: string, disk: string, file: string): Promise<{ sizeGb: number }>
   /** One qcow2 without layers. */
   exportDisk(caller: string, disk: string, target: string): Promise<void>
 }
 
-export function createMedia(context: Context, power: Power): Media {
+export function createMedia(context: Context, power: Power, snapshots: Snapshots): Media {
   const { database: db } = context
 
   async function stopped(caller: string, id: string) {
@@ -49,6 +54,34 @@ export function createMedia(context: Context, power: Power): Media {
     return layer
   }
 
+  /** Takes a qcow2 in and lays a top over it, of at least so many GB; all of it or nothing. */
+  async function lay(
+    machine: Machine,
+    file: string,
+    leastGb: number,
+    register: (queries: Queries, top: Uuid, sizeGb: number) => Promise<void>
+  ): Promise<number> {
+    const [layer, top] = [randomUUID(), randomUUID()]
+    try {
+      await copyFile(file, context.layerFile(layer)).catch(cause => {
+        throw new StorageError(`${file} cannot be copied`, { cause })
+      })
+      const bytes = await inspectUpload(context.layerFile(layer), context.quotas.diskGb * GB)
+      const sizeGb = Math.max(leastGb, Math.ceil(bytes / GB))
+      await createImage(context.programs, context.layerFile(top), sizeGb * GB)
+      await db.transaction(async queries => {
+        await records.insertLayer(queries, layer, undefined, machine.owner)
+        await records.insertLayer(queries, top, layer, machine.owner)
+        await register(queries, top, sizeGb)
+        needQuota(context.quotas, await records.totalsOf(queries, machine.owner))
+      })
+      return sizeGb
+    } catch (error) {
+      for (const gone of [layer, top]) await rm(context.layerFile(gone), { force: true })
+      throw error
+    }
+  }
+
   return {
     async boot(caller, id, { kernel, initrd, append }) {
       const machine = await stopped(caller, id)
@@ -63,7 +96,6 @@ export function createMedia(context: Context, power: Power): Media {
           }
         }
         await records.updateMachine(db, machine.uuid, { spec })
-        await context.describe(machine.uuid)
       })
     },
 
@@ -71,30 +103,14 @@ export function createMedia(context: Context, power: Power): Media {
       const machine = await stopped(caller, id)
       const name = parseId(word, 'disk')
       return context.hold(caller, machine, 'import', async () => {
-        const layer = randomUUID()
-        const top = randomUUID()
-        let sizeGb: number
-        try {
-          await copyFile(file, context.layerFile(layer)).catch(cause => {
-            throw new StorageError(`${file} cannot be copied`, { cause })
-          })
-          const bytes = await inspectUpload(context.layerFile(layer), context.quotas.diskGb * GB)
-          sizeGb = Math.ceil(bytes / GB)
-          await createImage(context.programs, context.layerFile(top), sizeGb * GB)
-          await db.transaction(async queries => {
-            await records.insertLayer(queries, layer, undefined, machine.owner)
-            await records.insertLayer(queries, top, layer, machine.owner)
-            const disk: Disk = {
-              ...{ uuid: randomUUID(), owner: machine.owner, id: name, machine: machine.uuid },
-              ...{ sizeGb, active: true, top }
-            }
-            if (!(await records.insertDisk(queries, disk, context.now())))
-              throw new ExistsError(`there is a disk ${name} already; remove it or take another name`)
-          })
-        } catch (error) {
-          for (const gone of [layer, top]) await rm(context.layerFile(gone), { force: true })
-          throw error
-        }
+        const sizeGb = await lay(machine, file, 1, async (queries, top, sizeGb) => {
+          const disk: Disk = {
+            ...{ uuid: randomUUID(), owner: machine.owner, id: name, machine: machine.uuid },
+            ...{ sizeGb, active: true, top }
+          }
+          if (!(await records.insertDisk(queries, disk, context.now())))
+            throw new ExistsError(`there is a disk ${name} already; remove it or take another name`)
+        })
         if (cloudInit !== undefined) {
           const seed = randomUUID()
           await writeFile(context.layerFile(seed), seedIso(cloudInit.userData, cloudInit.metaData), {
@@ -105,8 +121,28 @@ export function createMedia(context: Context, power: Power): Media {
             spec: { ...machine.spec, cloudInit: { ...cloudInit, seed } }
           })
         }
-        await context.describe(machine.uuid)
         await context.note(machine.uuid, 'disk-imported', name)
+        return { sizeGb }
+      })
+    },
+
+    async rebuild(caller, word, file) {
+      const disk = await records.ownDisk(db, caller, parseId(word, 'disk'))
+      if (disk === undefined) throw new NotFoundError(`there is no disk ${word}`)
+      const machine = await stopped(caller, (await records.machineByUuid(db, disk.machine))!.id)
+      return context.hold(caller, machine, 'rebuild', async () => {
+        let sizeGb = 0
+        await snapshots.sweep([disk.top], async () => {
+          sizeGb = await lay(machine, file, disk.sizeGb, async (queries, top, size) => {
+            await queries.query(
+              'UPDATE disks SET top = $2, size_gb = $3 WHERE uuid = $1',
+              disk.uuid,
+              top,
+              size
+            )
+          })
+        })
+        await context.note(machine.uuid, 'disk-rebuilt', disk.id)
         return { sizeGb }
       })
     },

@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import { freemem } from 'node:os'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { Machine, State, Uuid } from '../contract.ts'
+import type { Machine, Shape, State, Uuid } from '../contract.ts'
 import { POWER_DOWN_MS } from '../core/decide.ts'
 import { AuthError, NotFoundError, QuotaError, StateError } from '../errors.ts'
 import type { Launch } from '../qemu/arguments.ts'
@@ -26,10 +26,12 @@ export interface Power {
   resume(caller: string, id: string): Promise<void>
   /** Ends the machine within an operation that already holds it. */
   shutDown(machine: Machine, force: boolean): Promise<void>
-  /** Starts it within an operation that already holds it. */
-  launch(machine: Machine, options?: { isIncoming?: boolean }): Promise<Live>
+  /** Starts it within an operation that already holds it; with `incoming` it waits for the state of a guest of that shape. */
+  launch(machine: Machine, incoming?: Shape): Promise<Live>
   /** Adopts what runs, repairs what an earlier run left half done, and brings every machine to what is wanted. */
   begin(signal: AbortSignal): Promise<void>
+  /** Finds what runs already, and brings every machine to what is wanted. */
+  adopt(): Promise<void>
   /** One look at every machine. */
   reconcile(): Promise<void>
   /** A look at one of them, soon. */
@@ -66,27 +68,32 @@ export function createPower(context: Context): Power {
     })
   }
 
-  async function launchOf(machine: Machine, isIncoming: boolean): Promise<Launch> {
+  async function launchOf(machine: Machine, incoming?: Shape): Promise<Launch> {
     const disks = await records.disksOf(db, machine.uuid)
     const { boot, cloudInit } = machine.spec
     return {
       uuid: machine.uuid,
-      ramMb: machine.ramMb,
-      cpu: machine.cpu,
+      ramMb: incoming?.ramMb ?? machine.ramMb,
+      cpu: incoming?.cpu ?? machine.cpu,
       accelerator: context.programs.accelerator,
       disks: await Promise.all(
-        disks.map(async ({ uuid, top }) => ({ disk: uuid, layers: await records.chainOf(db, top) }))
+        disks.map(async ({ uuid, top }) => ({
+          disk: uuid,
+          layers: await records.chainOf(db, top),
+          slot: incoming?.slots.find(({ disk }) => disk === uuid)?.slot
+        }))
       ),
       kernel: boot.kind === 'kernel' ? boot : undefined,
       seed: cloudInit?.seed,
-      isIncoming
+      isIncoming: incoming !== undefined
     }
   }
 
-  async function launch(machine: Machine, { isIncoming = false } = {}): Promise<Live> {
+  async function launch(machine: Machine, incoming?: Shape): Promise<Live> {
     if (!machine.authenticated)
       throw new AuthError(`machine ${machine.id} is not authenticated; AUTH it first`)
-    const { pending: figures } = machine
+    // a guest that goes on gets nothing that it had not before
+    const figures = incoming === undefined ? machine.pending : undefined
     if (figures !== undefined)
       await records.updateMachine(db, machine.uuid, { ...figures, pending: undefined })
     const current = { ...machine, ...figures }
@@ -95,9 +102,8 @@ export function createPower(context: Context): Power {
       throw new QuotaError(
         `machine ${machine.id} needs ${current.ramMb} MB; this host has ${Math.max(0, freeMb)} MB free`
       )
-    await context.describe(machine.uuid)
     const handle = live(machine.uuid)
-    await handle.launch(await launchOf(current, isIncoming))
+    await handle.launch(await launchOf(current, incoming))
     await context.note(machine.uuid, 'started', `${current.ramMb} MB, ${current.cpu} CPUs`)
     return handle
   }
@@ -129,6 +135,7 @@ export function createPower(context: Context): Power {
     ) {
       // who powers down his own machine wants it off
       await records.updateMachine(db, uuid, { desired: 'stopped' })
+      await context.describe(uuid)
       await context.note(uuid, 'powered-down')
       return
     }
@@ -247,10 +254,7 @@ export function createPower(context: Context): Power {
     async begin(signal) {
       for (const { machine, kind } of await records.staleHolds(db, context.epoch))
         await context.note(machine, 'interrupted', kind)
-      const machines = await records.activeMachines(db)
-      const running = findRunning(context.programs.qemu, new Set(machines.map(({ uuid }) => uuid)))
-      for (const [uuid, identity] of running) live(uuid).adopt(identity)
-      await this.reconcile()
+      await this.adopt()
       const every = (ms: number, work: () => Promise<void>) => {
         const timer = setInterval(
           () => void work().catch((error: Error) => context.log.error('machines: %e', error)),
@@ -263,6 +267,13 @@ export function createPower(context: Context): Power {
         for (const [uuid, handle] of lives) if (handle.hasCrashed && !handle.observe().isAlive) soon(uuid)
       })
       every(RECONCILE_EVERY_MS, () => this.reconcile())
+    },
+    async adopt() {
+      const machines = await records.activeMachines(db)
+      const running = findRunning(context.programs.qemu, new Set(machines.map(({ uuid }) => uuid)))
+      for (const [uuid, identity] of running)
+        if (live(uuid).identity === undefined) live(uuid).adopt(identity)
+      await this.reconcile()
     },
     async reconcile() {
       const machines = await records.activeMachines(db)

@@ -14,7 +14,7 @@ import {
   UsageError
 } from '../errors.ts'
 import { blockdev, deviceName, diskDevice, HOTPLUG_SLOTS, INSIDE, nodeName } from '../qemu/arguments.ts'
-import { checkImage, createImage } from '../qemu/images.ts'
+import { checkImage, createImage, growImage } from '../qemu/images.ts'
 import { linkInto } from '../qemu/process.ts'
 import * as records from '../store/records.ts'
 import type { Context } from './context.ts'
@@ -65,6 +65,8 @@ export interface Registry {
   listDisks(caller: string): Promise<DiskRow[]>
   addDisk(caller: string, disk: string, id: string, gb: string): Promise<'attached' | 'added'>
   removeDisk(caller: string, disk: string): Promise<void>
+  /** Makes it larger; a guest that runs sees it at once. */
+  grow(caller: string, disk: string, sizeGb: number): Promise<DiskRow>
   check(caller: string): Promise<CheckRow[]>
   grant(caller: string, id: string, peer: string, role: Role | 'none'): Promise<void>
   events(caller: string, id: string, after: number): Promise<records.VmEvent[]>
@@ -116,7 +118,6 @@ export function createRegistry(context: Context, power: Power): Registry {
         machine.uuid,
         isOn ? { pending: figures } : { ...figures, pending: undefined }
       )
-      await context.describe(machine.uuid)
       return isOn ? ('pending' as const) : ('updated' as const)
     })
   }
@@ -152,8 +153,6 @@ export function createRegistry(context: Context, power: Power): Registry {
         await db.query('DELETE FROM disks WHERE uuid = $1', disk.uuid)
         await db.query('DELETE FROM layers WHERE uuid = $1', disk.top)
         throw error
-      } finally {
-        await context.describe(machine.uuid)
       }
     })
   }
@@ -246,6 +245,7 @@ export function createRegistry(context: Context, power: Power): Registry {
           `machine ${known.id} is registered with other figures than ${words[1]} MB and ${words[2]} CPUs`
         )
       await records.updateMachine(db, known.uuid, { authenticated: true })
+      await context.describe(known.uuid)
       return 'authenticated'
     },
     async add(caller, ...words) {
@@ -268,6 +268,7 @@ export function createRegistry(context: Context, power: Power): Registry {
     async logout(caller, word) {
       const { uuid } = await context.find(caller, parseId(word), 'authenticate')
       await records.updateMachine(db, uuid, { authenticated: false })
+      await context.describe(uuid)
     },
     async remove(caller, word) {
       const machine = await context.find(caller, parseId(word), 'remove')
@@ -292,6 +293,7 @@ export function createRegistry(context: Context, power: Power): Registry {
         throw new ExistsError(`there is a new machine ${id}; remove it first`)
       const taken = await db.transaction(queries => records.reviveMachine(queries, machine.uuid))
       if (taken !== undefined) throw new ExistsError(`there is a new disk ${taken}; remove it first`)
+      await context.describe(machine.uuid)
       await context.note(machine.uuid, 'restored')
     },
     async listDisks(caller) {
@@ -312,7 +314,26 @@ export function createRegistry(context: Context, power: Power): Registry {
           context.now()
         )
         await context.note(machine.uuid, 'disk-removed', id)
-        await context.describe(machine.uuid)
+      })
+    },
+    async grow(caller, word, gb) {
+      const id = parseId(word, 'disk')
+      const sizeGb = parseFigure(String(gb), 'size')
+      const disk = (await records.visibleDisks(db, caller)).find(disk => disk.id === id)
+      if (disk === undefined) throw new NotFoundError(`there is no disk ${id}`)
+      const machine = await context.find(caller, disk.machineId, 'resize')
+      return context.hold(caller, machine, 'resize', async () => {
+        const more = sizeGb - disk.sizeGb
+        if (more < 0)
+          throw new UsageError(`disk ${id} has ${disk.sizeGb} GB; it can only grow, not to ${sizeGb}`)
+        needQuota(quotas, await records.totalsOf(db, machine.owner), { diskGb: more })
+        const handle = power.live(machine.uuid)
+        if (handle.observe().isAlive)
+          await handle.ask('block_resize', { 'node-name': nodeName(disk.top), size: sizeGb * GB })
+        else await growImage(context.programs, context.layerFile(disk.top), sizeGb)
+        await db.query('UPDATE disks SET size_gb = $2 WHERE uuid = $1', disk.uuid, sizeGb)
+        await context.note(machine.uuid, 'disk-grown', `${id} to ${sizeGb} GB`)
+        return { id, vm: machine.id, sizeGb }
       })
     },
     async check(caller) {
@@ -327,6 +348,7 @@ export function createRegistry(context: Context, power: Power): Registry {
       await db.transaction(queries =>
         records.setGrant(queries, machine.uuid, peer, role === 'none' ? undefined : role)
       )
+      await context.describe(machine.uuid)
       await context.note(machine.uuid, 'granted', `${role} to ${peer}`)
     },
     async events(caller, word, after) {

@@ -1,21 +1,28 @@
 import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
-import type { Machine, Snapshot, Uuid } from '../contract.ts'
+import type { Disk, Machine, Memory, Snapshot, Uuid } from '../contract.ts'
 import { parseId } from '../core/grammar.ts'
-import { ExistsError, NotFoundError } from '../errors.ts'
+import { ExistsError, NotFoundError, StateError } from '../errors.ts'
 import { INSIDE, nodeName } from '../qemu/arguments.ts'
 import { createImage } from '../qemu/images.ts'
 import { linkInto } from '../qemu/process.ts'
 import * as records from '../store/records.ts'
 import type { Context } from './context.ts'
+import { loadMemory, saveMemory } from './memory.ts'
 import type { Power } from './power.ts'
 
 const GB = 1024 ** 3
 
 export interface Snapshots {
-  take(caller: string, id: string, name: string, options?: { isScheduled?: boolean }): Promise<Snapshot>
+  /** With memory the guest stands still until it is saved. */
+  take(
+    caller: string,
+    id: string,
+    name: string,
+    options?: { isScheduled?: boolean; hasMemory?: boolean }
+  ): Promise<Snapshot>
   list(caller: string, id: string): Promise<Snapshot[]>
-  /** The disks as they were; a running machine is ended and started again. */
+  /** The disks as they were; a running machine is ended and started again, or goes on where its memory was saved. */
   restore(caller: string, id: string, name: string): Promise<void>
   remove(caller: string, id: string, name: string): Promise<void>
   /** A machine of another id with the disks of this one as they are now or were in a snapshot. */
@@ -77,8 +84,26 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
     await db.transaction(async queries => {
       for (const [i, disk] of disks.entries()) await records.setTop(queries, disk.uuid, tops[i]!)
     })
-    await context.describe(machine.uuid)
     return disks.map(({ uuid, top }) => ({ disk: uuid, layer: top }))
+  }
+
+  /** Disks and memory of one moment, in which the guest stands still. */
+  async function freezeAll(machine: Machine) {
+    const handle = power.live(machine.uuid)
+    if (handle.observe().qmp !== 'running')
+      throw new StateError(machine.id, handle.state(machine), 'only what runs has a memory')
+    handle.operation = 'other'
+    try {
+      await handle.ask('stop')
+      try {
+        const disks = await freeze(machine)
+        return { disks, memory: await saveMemory(context, handle, machine) }
+      } finally {
+        await handle.ask('cont')
+      }
+    } finally {
+      handle.operation = undefined
+    }
   }
 
   async function named(machine: Machine, name: string): Promise<Snapshot> {
@@ -99,24 +124,24 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
   return {
     freeze,
     sweep,
-    async take(caller, id, word, { isScheduled = false } = {}) {
+    async take(caller, id, word, { isScheduled = false, hasMemory = false } = {}) {
       const name = parseId(word, 'snapshot')
       const machine = await context.find(caller, parseId(id), 'snapshot')
       return context.hold(caller, machine, 'snapshot', async () => {
         const known = await records.snapshotsOf(db, machine.uuid)
         if (known.some(snapshot => snapshot.name === name))
           throw new ExistsError(`machine ${id} has a snapshot ${name} already`)
-        const disks = await freeze(machine)
+        const { disks, memory } = hasMemory ? await freezeAll(machine) : { disks: await freeze(machine) }
         const snapshot = {
           uuid: randomUUID(),
           machine: machine.uuid,
           name,
           at: context.now(),
           isScheduled,
-          disks
+          disks,
+          memory
         }
         await records.insertSnapshot(db, snapshot)
-        await context.describe(machine.uuid)
         await context.note(machine.uuid, 'snapshot', name)
         return snapshot
       })
@@ -132,6 +157,8 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
         const wasOn = handle.observe().isAlive
         handle.operation = 'stop'
         try {
+          const { memory } = snapshot
+          if (memory !== undefined) needSameDisks(machine, await records.disksOf(db, machine.uuid), memory)
           await power.shutDown(machine, true)
           const disks = await records.disksOf(db, machine.uuid)
           const tops = new Map<Uuid, Uuid>()
@@ -146,8 +173,14 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
                 for (const [disk, top] of tops) await records.setTop(queries, disk, top)
               })
           )
-          await context.describe(machine.uuid)
-          if (wasOn) await power.launch((await records.machineByUuid(db, machine.uuid))!)
+          if (wasOn || memory !== undefined) {
+            const current = (await records.machineByUuid(db, machine.uuid))!
+            const launched = await power.launch(current, memory)
+            if (memory !== undefined) {
+              await loadMemory(context, launched, machine.uuid, memory)
+              await records.updateMachine(db, machine.uuid, { desired: 'running' })
+            }
+          }
           await context.note(machine.uuid, 'snapshot-restored', name)
         } finally {
           handle.operation = undefined
@@ -157,12 +190,11 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
     async remove(caller, id, name) {
       const machine = await context.find(caller, parseId(id), 'snapshot')
       await context.hold(caller, machine, 'snapshot', async () => {
-        const { uuid, disks } = await named(machine, name)
+        const { uuid, disks, memory } = await named(machine, name)
         await sweep(
-          disks.map(({ layer }) => layer),
+          [...disks, ...(memory === undefined ? [] : [memory])].map(({ layer }) => layer),
           () => records.deleteSnapshot(db, uuid)
         )
-        await context.describe(machine.uuid)
         await context.note(machine.uuid, 'snapshot-removed', name)
       })
     },
@@ -205,4 +237,13 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
       })
     }
   }
+}
+
+/** Memory knows the disks that it was saved with, and no others. */
+function needSameDisks({ id }: Machine, disks: readonly Disk[], { slots }: Memory) {
+  const isSame = disks.length === slots.length && disks.every(({ uuid }) => slots.some(s => s.disk === uuid))
+  if (!isSame)
+    throw new ExistsError(
+      `machine ${id} has other disks than when its memory was saved; make them the same first`
+    )
 }

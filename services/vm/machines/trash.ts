@@ -20,7 +20,9 @@ export function createTrash(context: Context, snapshots: Snapshots): Trash {
   async function purge(uuid: Uuid, { keepsRow }: { keepsRow: boolean }) {
     const machine = await records.machineByUuid(db, uuid)
     if (machine === undefined) return
-    const frozen = (await records.snapshotsOf(db, uuid)).flatMap(({ disks }) => disks)
+    const frozen = (await records.snapshotsOf(db, uuid)).flatMap(({ disks, memory }) =>
+      memory === undefined ? disks : [...disks, memory]
+    )
     const heads = [
       ...(await records.topsEver(db, uuid)),
       ...frozen.map(({ layer }) => layer),

@@ -10,6 +10,8 @@ export interface DiskChain {
   disk: Uuid
   /** from the bottom to the writable top */
   layers: readonly Uuid[]
+  /** its root port; default: by its place */
+  slot?: number
 }
 
 export interface Launch {
@@ -94,9 +96,9 @@ export function qemuArguments(launch: Launch): string[] {
       '-device',
       `pcie-root-port,id=port${slot},chassis=${slot + 1}`
     ]).flat(),
-    ...launch.disks.flatMap(({ disk, layers }, slot) => [
+    ...launch.disks.flatMap(({ disk, layers, slot }, at) => [
       ...['-blockdev', JSON.stringify(blockdev(layers))],
-      ...['-device', JSON.stringify({ ...diskDevice(disk, layers.at(-1)!, slot), bootindex: slot + 1 })]
+      ...['-device', JSON.stringify({ ...diskDevice(disk, layers.at(-1)!, slot ?? at), bootindex: at + 1 })]
     ]),
     ...(launch.seed === undefined
       ? []

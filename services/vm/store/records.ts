@@ -1,4 +1,4 @@
-import type { Desired, Disk, Machine, Role, Snapshot, Spec, Uuid } from '../contract.ts'
+import type { Desired, Disk, Machine, Memory, Role, Schedule, Snapshot, Spec, Uuid } from '../contract.ts'
 import type { Totals } from '../core/quota.ts'
 import type { Queries, Row } from './database.ts'
 
@@ -40,7 +40,8 @@ function snapshotOf(row: Row): Snapshot {
     name: row.name as string,
     at: row.at as number,
     isScheduled: row.scheduled === 1,
-    disks: JSON.parse(row.disks as string)
+    disks: JSON.parse(row.disks as string),
+    ...(row.memory === null ? {} : { memory: JSON.parse(row.memory as string) as Memory })
   }
 }
 
@@ -254,18 +255,19 @@ export async function isLayerHeld(db: Queries, layer: Uuid): Promise<boolean> {
   // a UUID stands in a text of JSON nowhere but as itself
   const rows = await db.query(
     `SELECT 1 AS held FROM disks WHERE top = $1 UNION ALL SELECT 1 FROM layers WHERE parent = $1
-     UNION ALL SELECT 1 FROM snapshots WHERE disks LIKE $2 UNION ALL SELECT 1 FROM machines WHERE spec LIKE $2 LIMIT 1`,
+     UNION ALL SELECT 1 FROM snapshots WHERE disks LIKE $2 OR memory LIKE $2 UNION ALL SELECT 1 FROM machines WHERE spec LIKE $2 LIMIT 1`,
     ...[layer, `%"${layer}"%`]
   )
   return rows.length > 0
 }
 
 export async function insertSnapshot(db: Queries, snapshot: Snapshot): Promise<boolean> {
-  const { uuid, machine, name, at, isScheduled, disks } = snapshot
+  const { uuid, machine, name, at, isScheduled, disks, memory } = snapshot
   const rows = await db.query(
-    `INSERT INTO snapshots (uuid, machine, name, at, scheduled, disks) VALUES ($1, $2, $3, $4, $5, $6)
+    `INSERT INTO snapshots (uuid, machine, name, at, scheduled, disks, memory) VALUES ($1, $2, $3, $4, $5, $6, $7)
      ON CONFLICT DO NOTHING RETURNING uuid`,
-    ...[uuid, machine, name, at, isScheduled ? 1 : 0, JSON.stringify(disks)]
+    ...[uuid, machine, name, at, isScheduled ? 1 : 0, JSON.stringify(disks)],
+    memory === undefined ? null : JSON.stringify(memory)
   )
   return rows.length === 1
 }
@@ -276,6 +278,26 @@ export async function snapshotsOf(db: Queries, machine: Uuid): Promise<Snapshot[
 
 export async function deleteSnapshot(db: Queries, uuid: Uuid): Promise<void> {
   await db.query('DELETE FROM snapshots WHERE uuid = $1', uuid)
+}
+
+export async function setSchedule(db: Queries, machine: Uuid, schedule: Schedule | undefined): Promise<void> {
+  await db.query('DELETE FROM schedules WHERE machine = $1', machine)
+  if (schedule === undefined) return
+  const { pattern, keep, since } = schedule
+  await db.query(
+    'INSERT INTO schedules (machine, pattern, keep, since) VALUES ($1, $2, $3, $4)',
+    ...[machine, pattern, keep, since]
+  )
+}
+
+/** Of one machine, or of all that are active. */
+export async function schedules(
+  db: Queries,
+  machine: Uuid | null = null
+): Promise<(Schedule & { machine: Uuid })[]> {
+  const sql = `SELECT machine, pattern, keep, since FROM schedules
+    WHERE machine = $1 OR ($1 IS NULL AND machine IN (SELECT uuid FROM machines WHERE active = 1))`
+  return (await db.query(sql, machine)) as never
 }
 
 /** What an owner has registered. */

@@ -38,5 +38,7 @@ export const MIGRATIONS: readonly string[] = [
    CREATE TABLE moves (
      id TEXT PRIMARY KEY, machine TEXT NOT NULL, direction TEXT NOT NULL, peer TEXT NOT NULL, phase TEXT NOT NULL,
      description TEXT NOT NULL, files TEXT NOT NULL, at BIGINT NOT NULL);
-   CREATE INDEX moves_machine ON moves (machine)`
+   CREATE INDEX moves_machine ON moves (machine)`,
+  `ALTER TABLE schedules ADD COLUMN since BIGINT NOT NULL DEFAULT 0;
+   ALTER TABLE snapshots ADD COLUMN memory TEXT`
 ]

@@ -29,7 +29,7 @@ export interface MachinesHost extends Machines {
   folder: string
   database: Database
   /** Opens the same folder again, as a node that was started again would. */
-  again(): Promise<MachinesHost>
+  again(meanwhile?: (folder: string) => Promise<void>): Promise<MachinesHost>
   /** Lets the test's kernel be what this machine boots. */
   bootsGuest(id: string): Promise<void>
   end(): Promise<void>
@@ -46,7 +46,12 @@ function openEmbedded(file: string): Database {
 
 /** A host of machines on a folder and a database of its own. */
 export async function openMachines(
-  options: { database?: (folder: string) => Promise<Database>; folder?: string; quotas?: object } = {}
+  options: {
+    database?: (folder: string) => Promise<Database>
+    folder?: string
+    quotas?: object
+    now?: () => number
+  } = {}
 ): Promise<MachinesHost> {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'artel-vm-')))
   const database = (await options.database?.(folder)) ?? openEmbedded(join(folder, 'vm.sqlite'))
@@ -54,7 +59,7 @@ export async function openMachines(
     {
       folder,
       quotas: { machines: 2_000, ramMb: 1_048_576, cpu: 5_000, diskGb: 65_536, ...options.quotas },
-      now: Date.now
+      now: options.now ?? Date.now
     },
     { database, programs: await programs(), log: defaultLogger().forComponent('artel:vm') }
   )
@@ -64,10 +69,11 @@ export async function openMachines(
     ...machines,
     folder,
     database,
-    async again() {
+    async again(meanwhile) {
       stopping.abort()
       machines.power.detach()
       await database.close()
+      await meanwhile?.(folder)
       return openMachines({ ...options, folder })
     },
     async bootsGuest(id) {

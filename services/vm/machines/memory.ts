@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto'
+import { createReadStream, createWriteStream } from 'node:fs'
+import { rm, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { Machine, Memory, Shape, Uuid } from '../contract.ts'
+import { StorageError } from '../errors.ts'
+import { migrateIn, migrateOut } from '../qemu/migration.ts'
+import * as records from '../store/records.ts'
+import type { Context } from './context.ts'
+import type { Live } from './live.ts'
+
+const STATE_MS = 600_000
+const MB = 2 ** 20
+/** What devices add to the RAM. */
+const DEVICES_MB = 64
+
+interface PciDevice {
+  qdev_id: string
+  pci_bridge?: { devices?: PciDevice[] }
+}
+
+/** How a running machine is put together. */
+export async function shapeOf(handle: Live, machine: Machine): Promise<Shape> {
+  const buses = await handle.ask<{ devices: PciDevice[] }[]>('query-pci')
+  const slots = buses
+    .flatMap(({ devices }) => devices)
+    .flatMap(({ qdev_id, pci_bridge }) =>
+      (pci_bridge?.devices ?? [])
+        .filter(({ qdev_id: device }) => /^d-/.test(device))
+        .map(device => ({ disk: device.qdev_id.slice(2), slot: Number(/^port(\d+)$/.exec(qdev_id)?.[1]) }))
+    )
+  return { ramMb: machine.ramMb, cpu: machine.cpu, slots }
+}
+
+/** Writes what a guest that stands still has in its memory into a new file. */
+export async function saveMemory(context: Context, handle: Live, machine: Machine): Promise<Memory> {
+  const { bavail, bsize } = await statfs(context.folder)
+  const most = (machine.ramMb + DEVICES_MB) * MB
+  if (bavail * bsize < most) throw new StorageError(`this host has no room for ${machine.ramMb} MB of memory`)
+  const layer = randomUUID()
+  const file = context.layerFile(layer)
+  try {
+    const shape = await shapeOf(handle, machine)
+    const run = join(context.machineFolder(machine.uuid), 'run')
+    await migrateOut(
+      handle,
+      run,
+      state => pipeline(state, atMost(most), createWriteStream(file, { mode: 0o600, flush: true })),
+      STATE_MS
+    )
+    await records.insertLayer(context.database, layer, undefined, machine.owner)
+    return { ...shape, layer }
+  } catch (error) {
+    await rm(file, { force: true })
+    throw error
+  }
+}
+
+/** Lets a machine that was launched for it go on where the memory was saved. */
+export async function loadMemory(context: Context, handle: Live, uuid: Uuid, memory: Memory): Promise<void> {
+  const run = join(context.machineFolder(uuid), 'run')
+  await migrateIn(handle, run, createReadStream(context.layerFile(memory.layer)), STATE_MS)
+  await handle.ask('cont')
+}
+
+function atMost(bytes: number): Transform {
+  let left = bytes
+  return new Transform({
+    transform(chunk: Buffer, _, done) {
+      left -= chunk.length
+      done(left < 0 ? new StorageError(`the state of the guest has more than ${bytes} bytes`) : null, chunk)
+    }
+  })
+}

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { booted, type MachinesHost, OWNER, openMachines, type, until } from './machines-host.ts'
+
+const GB_SECTORS = 2 ** 21
+
+describe('a guest', () => {
+  let host: MachinesHost
+  let uuid: string
+  const state = async () => (await host.registry.show(OWNER, 'g1')).state
+  const says = (command: string) => type(host, uuid, command)
+
+  before(async function () {
+    this.timeout(180_000)
+    host = await openMachines()
+    await host.registry.auth(OWNER, 'g1', '128', '1')
+    await host.registry.addDisk(OWNER, 'd1', 'g1', '1')
+    await host.bootsGuest('g1')
+    uuid = (await host.registry.show(OWNER, 'g1')).uuid
+    await host.power.start(OWNER, 'g1')
+    await booted(host, uuid)
+  })
+  after(() => host?.end())
+
+  it('sees its disk grow while it runs', async () => {
+    assert.equal((await host.registry.grow(OWNER, 'd1', 3)).sizeGb, 3)
+    await until(async () => Number(await says('cat /sys/block/vda/size')) === 3 * GB_SECTORS, 'the new size')
+    await assert.rejects(host.registry.grow(OWNER, 'd1', 2), { name: 'UsageError' })
+    await assert.rejects(host.registry.grow(OWNER, 'd1', 65_537), { name: 'UsageError' })
+  }).timeout(60_000)
+
+  it('goes on in the middle of what it did where its memory was saved', async () => {
+    await host.registry.addDisk(OWNER, 'd2', 'g1', '1')
+    await until(async () => (await says('ls /sys/block')).includes('vdb'), 'the second disk')
+    await host.registry.removeDisk(OWNER, 'd1')
+    await says('x=41; echo kept > /note')
+    const { memory } = await host.snapshots.take(OWNER, 'g1', 'alive', { hasMemory: true })
+    assert.equal(memory!.ramMb, 128)
+    assert.equal(await says('x=7; rm /note; echo $x'), '7')
+    await host.snapshots.restore(OWNER, 'g1', 'alive')
+    assert.equal(await says('echo $((x+1)); cat /note'), '42\r\nkept')
+    assert.equal(await state(), 'running')
+    await host.registry.addDisk(OWNER, 'd3', 'g1', '1')
+    await assert.rejects(host.snapshots.restore(OWNER, 'g1', 'alive'), { name: 'ExistsError' })
+    await host.snapshots.remove(OWNER, 'g1', 'alive')
+  }).timeout(180_000)
+
+  it('is rebooted, and stays on', async () => {
+    await says('x=41')
+    const before = host.power.live(uuid).identity!.pid
+    await host.power.reboot(OWNER, 'g1')
+    await booted(host, uuid)
+    assert.notEqual(host.power.live(uuid).identity!.pid, before)
+    assert.equal(await says('echo "<$x>"'), '<>')
+    await host.power.reconcile()
+    assert.equal(await state(), 'running')
+  }).timeout(180_000)
+
+  it('finds its disk begun anew, and in a snapshot what it had', async () => {
+    await says('printf first | dd of=/dev/vda conv=fsync 2>/dev/null')
+    await host.snapshots.take(OWNER, 'g1', 'before')
+    await host.power.stop(OWNER, 'g1', { force: true })
+    const image = join(host.folder, 'image')
+    await writeFile(image, Buffer.concat([Buffer.from('anew.'), randomBytes(4096)]))
+    execFileSync('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', image, `${image}.qcow2`])
+    assert.deepEqual(await host.media.rebuild(OWNER, 'd2', `${image}.qcow2`), { sizeGb: 1 })
+    await host.power.start(OWNER, 'g1')
+    await booted(host, uuid)
+    const read = 'dd if=/dev/vda bs=5 count=1 2>/dev/null'
+    assert.equal(await says(read), 'anew.')
+    await host.snapshots.restore(OWNER, 'g1', 'before')
+    await booted(host, uuid)
+    assert.equal(await says(read), 'first')
+  }).timeout(240_000)
+})
