@@ -37,7 +37,7 @@ interface Row {
 /** Two hosts of machines and a client; one machine that outlives whatever is killed. */
 export const vm: Demo = {
   summary:
-    'machines on two hosts, commands on PostgreSQL and embedded; a guest outlives kill -9 of QEMU and of its node',
+    'machines on two hosts, commands on PostgreSQL and embedded; a guest outlives kill -9 of QEMU and of its node, and moves to the other host',
   async run({ folder, say }) {
     const rows: Row[] = []
     async function step(
