@@ -12,8 +12,8 @@ import {
   DELEGATE_PROTOCOL,
   type DelegateAnswer,
   type DelegateRequest,
-  delegateAnswer,
   memoOf,
+  readAnswer,
   REQUEST_TIMEOUT_MS
 } from '../protocol/delegate-messages.ts'
 import { MAX_FRAME_BYTES } from '../protocol/limits.ts'
@@ -63,10 +63,9 @@ export function createDelegating(
     try {
       const messages = framed(stream, MAX_FRAME_BYTES)
       await messages.write(encodeValue(asked), { signal })
-      const parsed = delegateAnswer.safeParse(decodeValue((await messages.read({ signal })).subarray()))
-      if (!parsed.success) throw new ProtocolError(`malformed answer of ${delegate}`)
+      const told = readAnswer((await messages.read({ signal })).subarray())
+      if (told == null) throw new ProtocolError(`malformed answer of ${delegate}`)
       await stream.close({ signal })
-      const told = parsed.data
       if (told.t === 'error') throw new DelegateError(delegate, told.name, told.message)
       if (told.t !== expected)
         throw new ProtocolError(`the delegate answered ${told.t} instead of ${expected}`)

@@ -3,7 +3,7 @@ import type { ComponentLogger, Connection, Logger, Stream, StreamHandler } from 
 import type { LengthPrefixedStream } from '@libp2p/utils'
 import { framed } from '../../bootstrap/framing.ts'
 import type { Ledger } from '../../ledger/index.ts'
-import { decodeValue, encodeValue } from '../../sandbox/index.ts'
+import { encodeValue } from '../../sandbox/index.ts'
 import type { Job } from '../contract.ts'
 import { NotServedError, PaymentMissingError, ProtocolError, UnknownDelegatedJobError } from '../errors.ts'
 import { boundOf } from '../market/price.ts'
@@ -11,9 +11,10 @@ import {
   DELEGATE_PROTOCOL,
   type DelegateAnswer,
   type DelegateRequest,
-  delegateRequest,
   memoOf,
   PAYMENT_TIMEOUT_MS,
+  readRequest,
+  readSpec,
   REQUEST_TIMEOUT_MS
 } from '../protocol/delegate-messages.ts'
 import { MAX_FRAME_BYTES } from '../protocol/limits.ts'
@@ -73,11 +74,11 @@ export function createDelegates(init: DelegatesInit, { network, ledger, book, lo
     switch (asked.t) {
       case 'ask': {
         if (!isServed(owner)) throw new NotServedError(owner)
-        return { t: 'price', bound: boundOf(init.parse(decodeValue(asked.spec)).maxPrice) }
+        return { t: 'price', bound: boundOf(init.parse(readSpec(asked.spec)).maxPrice) }
       }
       case 'start': {
         const name = `${owner} ${asked.key}`
-        const begun = starting.get(name) ?? start(owner, asked.key, decodeValue(asked.spec))
+        const begun = starting.get(name) ?? start(owner, asked.key, readSpec(asked.spec))
         starting.set(name, begun)
         const begin = await begun.finally(() => starting.delete(name))
         return { t: 'job', job: begin.id, report: begin.report() }
@@ -179,9 +180,9 @@ export function createDelegates(init: DelegatesInit, { network, ledger, book, lo
 
   async function read(owner: string, messages: LengthPrefixedStream): Promise<DelegateRequest> {
     const bytes = (await messages.read({ signal: deadline(READ_TIMEOUT_MS) })).subarray()
-    const parsed = delegateRequest.safeParse(decodeValue(bytes))
-    if (!parsed.success) throw new ProtocolError(`malformed request of ${owner}`)
-    return parsed.data
+    const asked = readRequest(bytes)
+    if (asked == null) throw new ProtocolError(`malformed request of ${owner}`)
+    return asked
   }
 
   const serve: StreamHandler = async (stream: Stream, connection: Connection) => {

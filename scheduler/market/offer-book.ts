@@ -28,6 +28,8 @@ const HEARD_MS = OFFER_INTERVAL_MS
 export const MAX_OFFERS = 4096
 // Two lists of names are the longest part: (64 + 16) × 33 bytes.
 const MAX_OFFER_BYTES = 4096
+// These names, and the fields with their own.
+const MAX_OFFER_VALUES = 128
 
 const schema = offerFields.extend({
   /** ms on the author's clock, growing: a later offer replaces an earlier one */
@@ -124,7 +126,7 @@ export function createRelay(random: () => number) {
 function read(data: Uint8Array) {
   if (data.length > MAX_OFFER_BYTES) return
   try {
-    const parsed = schema.safeParse(decodeValue(data))
+    const parsed = schema.safeParse(decodeValue(data, { maxItems: MAX_OFFER_VALUES }))
     if (parsed.success && parsed.data.free <= parsed.data.slots) return parsed.data
   } catch {
     // not a canonical value: malformed like any other

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { decodeValue } from '../../sandbox/index.ts'
+import { MAX_SPEC_VALUES } from './limits.ts'
 
 /**
  * A job that another node coordinates. One request and one answer per stream, canonical values behind a varint length.
@@ -7,10 +9,13 @@ import { z } from 'zod'
  */
 export const DELEGATE_PROTOCOL = '/artel/delegate/1'
 
+// Workers of one job that are told one by one.
+const MAX_SHARES = 10_000
+
 const key = z.string().regex(/^[0-9a-f]{32}$/)
 const job = z.string().regex(/^[0-9a-f]{16}$/)
 const spec = z.custom<Uint8Array>(value => value instanceof Uint8Array, 'must be bytes')
-export const delegateRequest = z.discriminatedUnion('t', [
+const request = z.discriminatedUnion('t', [
   /** would you, and for how much at most? */
   z.object({ t: z.literal('ask'), spec }),
   /** the bound is paid under this key */
@@ -18,12 +23,14 @@ export const delegateRequest = z.discriminatedUnion('t', [
   z.object({ t: z.literal('result'), job }),
   z.object({ t: z.literal('cancel'), job })
 ])
-export type DelegateRequest = z.output<typeof delegateRequest>
+export type DelegateRequest = z.output<typeof request>
 
 const micro = z.bigint().min(0n)
+const name = z.string().max(128)
+const text = z.string().max(64 * 1024)
 const report = z.object({
-  job: z.string(),
-  type: z.string(),
+  job: name,
+  type: name,
   state: z.enum(['queued', 'running', 'completed', 'failed', 'cancelled', 'expired']),
   submitted: z.number(),
   finished: z.number().optional(),
@@ -33,27 +40,39 @@ const report = z.object({
   bound: micro,
   paid: micro,
   shares: z
-    .array(z.object({ worker: z.string(), slices: z.number(), units: z.number(), paid: micro }))
-    .max(10_000),
-  cid: z.string().optional(),
+    .array(z.object({ worker: name, slices: z.number(), units: z.number(), paid: micro }))
+    .max(MAX_SHARES),
+  cid: name.optional(),
   failure: z
     .object({
       name: z.enum(['threw', 'timeout', 'out-of-memory', 'invalid-result', 'aborted', 'wall-missing']),
-      message: z.string(),
-      stack: z.string().optional(),
-      said: z.string().optional(),
+      message: text,
+      stack: text.optional(),
+      said: text.optional(),
       unit: z.number().optional()
     })
     .optional(),
-  memoOf: z.string().optional()
+  memoOf: name.optional()
 })
-export const delegateAnswer = z.discriminatedUnion('t', [
+const answer = z.discriminatedUnion('t', [
   z.object({ t: z.literal('price'), bound: micro }),
   z.object({ t: z.literal('job'), job, report }),
   z.object({ t: z.literal('report'), report, result: spec.optional() }),
   z.object({ t: z.literal('error'), name: z.string().max(64), message: z.string().max(4000) })
 ])
-export type DelegateAnswer = z.output<typeof delegateAnswer>
+export type DelegateAnswer = z.output<typeof answer>
+
+// A request has four values, an answer a report with five for each worker.
+const MAX_REQUEST_VALUES = 16
+const MAX_ANSWER_VALUES = 128 + 10 * MAX_SHARES
+
+/** undefined for what is none. Throws ValueError for what is no value. */
+export const readRequest = (bytes: Uint8Array): DelegateRequest | undefined =>
+  request.safeParse(decodeValue(bytes, { maxItems: MAX_REQUEST_VALUES })).data
+export const readAnswer = (bytes: Uint8Array): DelegateAnswer | undefined =>
+  answer.safeParse(decodeValue(bytes, { maxItems: MAX_ANSWER_VALUES })).data
+/** A task as its author wrote it. Throws ValueError. */
+export const readSpec = (bytes: Uint8Array): unknown => decodeValue(bytes, { maxItems: MAX_SPEC_VALUES })
 
 /** What a transfer says that pays for the job of this key. */
 export const memoOf = (key: string): string => `delegate ${key}`

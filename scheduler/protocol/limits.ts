@@ -29,3 +29,5 @@ export const MESSAGE_BYTES = 4 * 1024 * 1024
  * thousand slices around them are a third of it. Read within 50 ms.
  */
 export const MAX_MESSAGE_VALUES = 1_000_000
+/** The same in a spec that another node coordinates: more than the items that any task takes inline, not in typed arrays. */
+export const MAX_SPEC_VALUES = 8_000_000

@@ -10,6 +10,7 @@ import { createIdentity, createNetwork, verifyNetwork } from '../../bootstrap/in
 import { readFrames as readChildFrames } from '../../sandbox/frames.ts'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import { fromRequester, fromWorker } from '../../scheduler/protocol/compute-messages.ts'
+import { readAnswer, readRequest, readSpec } from '../../scheduler/protocol/delegate-messages.ts'
 import { readModel } from '../../scheduler/tasks/onnx/read-model.ts'
 import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
 import { TASK_KINDS } from '../../scheduler/tasks/registry.ts'
@@ -82,6 +83,16 @@ export const decoders: Record<string, () => Target | Promise<Target>> = {
       const value = decodeValue(bytes, { maxBytes: MAX_BYTES, maxItems: 10_000 })
       for (const schema of [fromRequester, fromWorker]) schema.safeParse(value)
     }
+  }),
+
+  delegation: () => ({
+    real: [
+      { t: 'start', key: 'a'.repeat(32), spec: encodeValue({ type: 'map', items: [1], fn: 'x' }) },
+      { t: 'price', bound: 7n },
+      { t: 'error', name: 'SpecError', message: 'no' }
+    ].map(message => encodeValue(message)),
+    refuses: ['ValueError'],
+    take: bytes => [readRequest, readAnswer, readSpec].forEach(read => read(bytes))
   }),
 
   frames: () => ({

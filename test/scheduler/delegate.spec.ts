@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { lpStream } from '@libp2p/utils'
 import { type ArtelNode, createNode, loadConfig } from '../../node/index.ts'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
-import { DELEGATE_PROTOCOL } from '../../scheduler/protocol/delegate-messages.ts'
+import { DELEGATE_PROTOCOL, readAnswer, readRequest } from '../../scheduler/protocol/delegate-messages.ts'
 import { address, until } from '../bootstrap/nodes.ts'
 
 const GRANT = 100_000_000n
@@ -52,6 +52,14 @@ describe('scheduler: delegation', () => {
     await stream.close()
     return answer
   }
+
+  it('reads no more values than a message can have, before it makes them', () => {
+    const job = 'a'.repeat(16)
+    assert.deepEqual(readRequest(encodeValue({ t: 'result', job })), { t: 'result', job })
+    const many = new Array(1_000_000).fill(null)
+    for (const read of [readRequest, readAnswer])
+      assert.throws(() => read(encodeValue({ t: 'result', job, many })), { name: 'ValueError' })
+  })
 
   it('lets another node coordinate: the same result, the bound in advance, the rest back', async () => {
     const job = await client.submit(

@@ -75,7 +75,8 @@ describe('scheduler: book of offers', () => {
       { types: ['x'.repeat(33)] },
       { time: undefined },
       { time: 'now' },
-      { class: 'é'.repeat(3000) }
+      { class: 'é'.repeat(3000) },
+      { more: Array(2000).fill(null) }
     ])
       assert.equal(book.receive('a', message(change), NOW), 'reject', JSON.stringify(change))
     fc.assert(
