@@ -195,8 +195,11 @@ export interface Scheduler extends Startable, TypedEventTarget<SchedulerEvents> 
     source: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
     options?: { signal?: AbortSignal }
   ): Promise<{ cid: string; size: number }>
-  /** Data of the block store, by blocks. Throws DataMissingError: at once, or for a block that is not to be had. */
-  data(cid: string, options?: { signal?: AbortSignal }): Promise<DataStream>
+  /**
+   * Data of the block store, by blocks. `expires`: when it is given up to find, ms since 1970; default in 30 s.
+   * Throws DataMissingError: at once, or for a block that is not to be had.
+   */
+  data(cid: string, options?: { signal?: AbortSignal; expires?: number }): Promise<DataStream>
   job(id: string): Job | undefined
   /** A page of this node's jobs; as fast with 100,000 jobs as with ten. */
   jobs(query: JobQuery): JobPage

@@ -74,7 +74,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     return this.#open().quote(input, options)
   }
 
-  async data(cid: string, options?: { signal?: AbortSignal }): Promise<DataStream> {
+  async data(cid: string, options?: { signal?: AbortSignal; expires?: number }): Promise<DataStream> {
     return this.#open().data.open(cid, options)
   }
 

@@ -13,8 +13,8 @@ import {
   type DelegateAnswer,
   type DelegateRequest,
   memoOf,
-  readAnswer,
-  REQUEST_TIMEOUT_MS
+  REQUEST_TIMEOUT_MS,
+  readAnswer
 } from '../protocol/delegate-messages.ts'
 import { MAX_FRAME_BYTES } from '../protocol/limits.ts'
 import type { ComputeNetwork } from '../protocol/network.ts'

@@ -68,10 +68,11 @@ export function createDataAccess({ signal: stopping }: { signal: AbortSignal }, 
       return { spec: parsed, stored: withReferences(parsed, found), data, bytes }
     },
 
-    async open(cid: string, options?: { signal?: AbortSignal }): Promise<DataStream> {
+    /** `expires`: of its root; each block has its own time. */
+    async open(cid: string, options: DataOptions = {}): Promise<DataStream> {
       const own = blockstore()
       const data = await openData(own, cid, { signal: soon(options) })
-      return { size: data.size, chunks: chunksOf(own, data, () => soon(options)) }
+      return { size: data.size, chunks: chunksOf(own, data, () => soon({ signal: options.signal })) }
     },
 
     /** Puts the data that a spec names by CID into this node's block store, from a peer. */

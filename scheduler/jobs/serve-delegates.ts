@@ -13,9 +13,9 @@ import {
   type DelegateRequest,
   memoOf,
   PAYMENT_TIMEOUT_MS,
+  REQUEST_TIMEOUT_MS,
   readRequest,
-  readSpec,
-  REQUEST_TIMEOUT_MS
+  readSpec
 } from '../protocol/delegate-messages.ts'
 import { MAX_FRAME_BYTES } from '../protocol/limits.ts'
 import type { ComputeNetwork } from '../protocol/network.ts'

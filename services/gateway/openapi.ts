@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import type { App } from './app.ts'
+import { deadlineOf } from './deadline.ts'
 import { VALUE_TYPE } from './schema.ts'
 
 const DESCRIPTION = `Jobs, credits and the network of one Artel node.
@@ -34,14 +35,20 @@ export async function describeRoutes(app: App, version: string): Promise<void> {
       const { described, scope } = input.route.config ?? {}
       const out =
         described == null ? jsonSchemaTransform(input) : { schema: described as never, url: input.url }
-      if (scope != null && out.schema != null) {
-        const { description } = out.schema as { description?: string }
-        Object.assign(out.schema, {
-          security: [{ token: [] }, { session: [] }],
-          'x-scope': scope,
-          description: `${description == null ? '' : `${description} `}Scope: \`${scope}\`.`
-        })
-      }
+      if (out.schema == null) return out
+      const deadlineMs = deadlineOf(input.route)
+      const { description } = out.schema as { description?: string }
+      const told = [
+        description,
+        scope == null ? undefined : `Scope: \`${scope}\`.`,
+        // operations of services say it themselves
+        described == null ? `Answers within ${deadlineMs / 1000} s, or with OverdueError.` : undefined
+      ]
+      Object.assign(out.schema, {
+        'x-deadline-ms': deadlineMs,
+        description: told.filter(Boolean).join(' '),
+        ...(scope == null ? {} : { security: [{ token: [] }, { session: [] }], 'x-scope': scope })
+      })
       return out
     },
     transformObject: jsonSchemaTransformObject

@@ -6,6 +6,7 @@ import type { App, Context } from './app.ts'
 import { readBodies } from './body.ts'
 import type { GatewayInit } from './contract.ts'
 import { serveDashboard } from './dashboard.ts'
+import { keepDeadlines } from './deadline.ts'
 import { NotFoundError, RequestError } from './errors.ts'
 import { guard } from './guard.ts'
 import { describeRoutes } from './openapi.ts'
@@ -13,7 +14,7 @@ import { operationRoutes } from './operations/operation-routes.ts'
 import { problemOf } from './problem.ts'
 import { accountRoutes } from './routes/accounts.ts'
 import { creditRoutes } from './routes/credits.ts'
-import { dataRoutes } from './routes/data.ts'
+import { dataRoutes, UPLOAD_MS } from './routes/data.ts'
 import { eventRoutes, MAX_MESSAGE_BYTES } from './routes/events.ts'
 import { networkRoutes } from './routes/network.ts'
 import { personRoutes } from './routes/person.ts'
@@ -30,10 +31,8 @@ const HEADER_BYTES = 16 * 1024
 /** Who has not said what he wants by then. */
 const HEADERS_MS = 10_000
 const CHECK_MS = 2_000
-/** Longer than a wait (60 s) and than the silence between heartbeats. */
-const SILENCE_MS = 90_000
-/** 24 GiB at 15 MB/s. Only who has a token gets as far as sending a body. */
-const REQUEST_MS = 30 * 60_000
+/** Longer than a request that waits for its job (90 s) and than the silence between heartbeats. */
+const SILENCE_MS = 120_000
 const KEEP_ALIVE_MS = 30_000
 /** Below the 4,096 descriptors that some systems give a process, together with those of the peers. */
 const MAX_CONNECTIONS = 2_000
@@ -56,7 +55,7 @@ export async function createServer(
   const log = logger.forComponent('artel:gateway')
   const app: App = fastify({
     bodyLimit: BODY_BYTES,
-    requestTimeout: REQUEST_MS,
+    requestTimeout: UPLOAD_MS,
     connectionTimeout: SILENCE_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: 'idle',
@@ -107,6 +106,7 @@ export async function createServer(
       reply.header('cache-control', 'no-store')
     done()
   })
+  keepDeadlines(app, context.stopping)
   readBodies(app)
   await describeRoutes(app, init.version)
   let document: string | undefined

@@ -31,6 +31,7 @@ export {
   bytes,
   type Call,
   type CommandPlace,
+  DEFAULT_DEADLINE_MS,
   type Handlers,
   type HttpPlace,
   type Input,

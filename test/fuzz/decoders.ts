@@ -92,7 +92,7 @@ export const decoders: Record<string, () => Target | Promise<Target>> = {
       { t: 'error', name: 'SpecError', message: 'no' }
     ].map(message => encodeValue(message)),
     refuses: ['ValueError'],
-    take: bytes => [readRequest, readAnswer, readSpec].forEach(read => read(bytes))
+    take: bytes => [readRequest, readAnswer, readSpec].map(read => read(bytes))
   }),
 
   frames: () => ({

@@ -95,6 +95,21 @@ describe('services: dashboard', () => {
     assert.deepEqual(browser.errors, [])
   })
 
+  it('shows what is known of services while others are still looked for', async () => {
+    const search = Promise.withResolvers<void>()
+    await page.route('**/api/v1/services', async route => {
+      await search.promise
+      await route.continue()
+    })
+    await enter()
+    await open('services/artel%2Fcompute%2F1')
+    await page.getByText('looking for others…').waitFor()
+    search.resolve()
+    for (const { ready } of workers) await page.getByRole('button', { name: `Copy ${ready.id}` }).waitFor()
+    assert.equal(await page.getByText('looking for others…').count(), 0)
+    assert.deepEqual(browser.errors, [])
+  })
+
   it('shows a failure with the place in the author’s code', async () => {
     await enter()
     await open('compose')

@@ -56,7 +56,11 @@ function addRoute(app: App, context: Context, service: string, name: string, ope
   app.route({
     method: http.method,
     url: http.path,
-    config: { ...(scope == null ? {} : { scope }), described: describeOperation(service, name, operation) },
+    config: {
+      ...(scope == null ? {} : { scope }),
+      deadlineMs: operation.deadlineMs,
+      described: describeOperation(service, name, operation)
+    },
     bodyLimit: http.bodyBytes ?? BODY_BYTES,
     async handler(req, reply) {
       const gone = new AbortController()

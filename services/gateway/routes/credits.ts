@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { verifyReceipt } from '../../../ledger/index.ts'
-import { type App, type Context, patience, problems } from '../app.ts'
+import { type App, type Context, problems } from '../app.ts'
 import { balanceOf } from '../events.ts'
 import { plain } from '../plain.ts'
 import {
@@ -15,11 +15,9 @@ import {
   transferBody
 } from '../schema.ts'
 
-/** The witnesses need a round trip; the order itself is signed and goes on after this. */
-const TRANSFER_MS = 30_000
 const read = { scope: 'read' } as const
 
-export function creditRoutes(app: App, { ledger, stopping }: Context): void {
+export function creditRoutes(app: App, { ledger }: Context): void {
   app.route({
     method: 'GET',
     url: '/credits/balance',
@@ -58,8 +56,7 @@ export function creditRoutes(app: App, { ledger, stopping }: Context): void {
       body: transferBody,
       response: { 200: balance, ...problems }
     },
-    handler: async ({ body: { to, amount, memo } }, reply) => {
-      const signal = patience(reply, TRANSFER_MS, stopping)
+    handler: async ({ body: { to, amount, memo }, deadline: signal }) => {
       await ledger.transfer(to, BigInt(amount), { memo, signal })
       return balanceOf(ledger)
     }

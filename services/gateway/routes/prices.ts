@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type App, type Context, patience, problems } from '../app.ts'
+import { type App, type Context, problems } from '../app.ts'
 import { plain } from '../plain.ts'
 import { forecast, quoteView, taskTypes } from '../schema.ts'
 import { taskTypeViews } from '../task-types.ts'
@@ -9,11 +9,11 @@ const SPEC_BYTES = 64 * 1024 * 1024
 const QUOTE_MS = 60_000
 const tags = ['prices']
 
-export function priceRoutes(app: App, { scheduler, stopping }: Context): void {
+export function priceRoutes(app: App, { scheduler }: Context): void {
   app.route({
     method: 'POST',
     url: '/quote',
-    config: { scope: 'submit' },
+    config: { scope: 'submit', deadlineMs: QUOTE_MS },
     bodyLimit: SPEC_BYTES,
     schema: {
       operationId: 'quote',
@@ -22,8 +22,8 @@ export function priceRoutes(app: App, { scheduler, stopping }: Context): void {
       body: z.unknown().meta({ $ref: '#/components/schemas/TaskSpec' }),
       response: { 200: quoteView, ...problems }
     },
-    handler: async (req, reply) => {
-      const quote = await scheduler.quote(req.body, { signal: patience(reply, QUOTE_MS, stopping) })
+    handler: async ({ body, deadline: signal }) => {
+      const quote = await scheduler.quote(body, { signal })
       return { quote: plain(quote), forecast: scheduler.forecast() }
     }
   })

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { decodeValue, encodeValue } from '../../../sandbox/index.ts'
 import { AUTHORED, type Job } from '../../../scheduler/index.ts'
+import { DEFAULT_DEADLINE_MS } from '../../host/index.ts'
 import { type App, type Context, patience, problems } from '../app.ts'
 import { NotFinishedError, RequestError, UnknownJobError } from '../errors.ts'
 import { streamJob } from '../event-stream.ts'
@@ -12,6 +13,7 @@ import {
   jobParams,
   jobReport,
   jobsQuery,
+  MAX_WAIT_MS,
   receiptRows,
   slices,
   submitQuery,
@@ -25,10 +27,13 @@ import {
 /** Specs with their data inline; more goes into the block store. */
 const SPEC_BYTES = 64 * 1024 * 1024
 const CURSOR = /^([0-9a-z]{1,11})\.([\w-]{1,64})$/
+/** What a client may ask to wait, and what it takes to submit. */
+const WAITING_MS = MAX_WAIT_MS + DEFAULT_DEADLINE_MS
 
 const tags = ['tasks']
 const read = { scope: 'read' } as const
 const submit = { scope: 'submit' } as const
+const waiting = { deadlineMs: WAITING_MS }
 
 export function taskRoutes(app: App, context: Context): void {
   const { scheduler, node, idempotency, stopping } = context
@@ -36,7 +41,7 @@ export function taskRoutes(app: App, context: Context): void {
   app.route({
     method: 'POST',
     url: '/tasks',
-    config: submit,
+    config: { ...submit, ...waiting },
     bodyLimit: SPEC_BYTES,
     schema: {
       operationId: 'submit',
@@ -62,7 +67,7 @@ export function taskRoutes(app: App, context: Context): void {
   app.route({
     method: 'POST',
     url: '/tasks/batch',
-    config: submit,
+    config: { ...submit, ...waiting },
     bodyLimit: SPEC_BYTES,
     schema: {
       operationId: 'submitBatch',
@@ -143,7 +148,7 @@ export function taskRoutes(app: App, context: Context): void {
   app.route({
     method: 'GET',
     url: '/tasks/:id/result',
-    config: read,
+    config: { ...read, ...waiting },
     schema: {
       operationId: 'result',
       summary: 'The result of a job',

@@ -98,8 +98,21 @@ export const useContribution = () =>
     queryFn: get<Contribution>('/contribution'),
     refetchInterval: 2000
   })
-export const useServices = () =>
-  useQuery({ queryKey: ['services'], queryFn: get<Services>('/services'), refetchInterval: SLOW_MS })
+/** What is known at once, until the search has its answer. */
+export function useServices() {
+  const found = useQuery({
+    queryKey: ['services'],
+    queryFn: get<Services>('/services'),
+    refetchInterval: SLOW_MS
+  })
+  const isLooking = found.data == null && found.error == null
+  const known = useQuery({
+    queryKey: ['services', 'known'],
+    queryFn: get<Services>('/services?find=false'),
+    enabled: isLooking
+  })
+  return { query: isLooking ? known : found, isLooking }
+}
 
 export const useJob = (job: string) =>
   useQuery({

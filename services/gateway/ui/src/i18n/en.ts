@@ -317,6 +317,7 @@ export const en = {
   'services.back': '← All services',
   'services.compute': 'Compute',
   'services.providers': { one: '{n} provider', other: '{n} providers' },
+  'services.looking': 'looking for others…',
   'services.mine': 'offered here too',
   'services.providersTitle': 'Providers',
   'services.announced': {

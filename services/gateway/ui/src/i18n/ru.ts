@@ -346,6 +346,7 @@ export const ru: Dictionary = {
     many: 'предлагают {n} узлов',
     other: 'предлагают {n} узла'
   },
+  'services.looking': 'ищем другие узлы…',
   'services.mine': 'предлагается и здесь',
   'services.providersTitle': 'Кто предлагает',
   'services.announced': {

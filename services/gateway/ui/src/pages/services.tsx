@@ -5,13 +5,13 @@ import { useServices } from '../api/queries.ts'
 import { useTexts } from '../i18n/i18n.tsx'
 import { Id } from '../parts/account.tsx'
 import { Empty } from '../parts/empty.tsx'
-import { Asked, Card, PageHead } from '../parts/page.tsx'
+import { Asked, Card, Loading, PageHead } from '../parts/page.tsx'
 import { hasPage, ServicePage } from '../parts/service-page.tsx'
 import { href } from '../router.ts'
 
 export default function ServicesPage({ service }: { service: string | undefined }) {
   const { t } = useTexts()
-  const services = useServices()
+  const { query, isLooking } = useServices()
   return (
     <>
       {service == null ? (
@@ -25,8 +25,14 @@ export default function ServicesPage({ service }: { service: string | undefined 
           <ServicePage name={nameOf(service)} />
         </>
       )}
-      <Asked query={services}>
-        {data => (service == null ? <Offered {...data} /> : <One {...data} service={service} />)}
+      <Asked query={query}>
+        {data =>
+          service == null ? (
+            <Offered {...data} isLooking={isLooking} />
+          ) : (
+            <One {...data} service={service} isLooking={isLooking} />
+          )
+        }
       </Asked>
     </>
   )
@@ -45,10 +51,11 @@ function IconOf({ service }: { service: string }) {
   return <Icon size="1.5rem" aria-hidden color="var(--artel-accent)" />
 }
 
-function Offered({ items, announced }: Services) {
+function Offered({ items, announced, isLooking }: Services & { isLooking: boolean }) {
   const { t } = useTexts()
   const mine = new Set(announced.map(({ service }) => service))
   const names = [...new Set([...items.map(({ service }) => service), ...mine])]
+  if (names.length === 0 && isLooking) return <Loading />
   if (names.length === 0)
     return (
       <div className="card">
@@ -75,9 +82,11 @@ function Offered({ items, announced }: Services) {
               </Text>
               <Group gap="xs" mt="xs">
                 <Text size="sm">
-                  {t('services.providers', {
-                    n: items.find(each => each.service === service)?.providers.length ?? 0
-                  })}
+                  {isLooking
+                    ? t('services.looking')
+                    : t('services.providers', {
+                        n: items.find(each => each.service === service)?.providers.length ?? 0
+                      })}
                 </Text>
                 {mine.has(service) && (
                   <Badge variant="default" tt="none">
@@ -93,18 +102,19 @@ function Offered({ items, announced }: Services) {
   )
 }
 
-function One({ items, announced, service }: Services & { service: string }) {
+function One({ items, announced, service, isLooking }: Services & { service: string; isLooking: boolean }) {
   const { t } = useTexts()
   const providers = items.find(each => each.service === service)?.providers ?? []
   const mine = announced.find(each => each.service === service)
   return (
     <Stack gap="md">
       <Card title={t('services.providersTitle')}>
-        {providers.length === 0 && mine == null ? (
+        {providers.length === 0 && mine == null && !isLooking ? (
           <Empty title={t('empty.providers')} text={t('empty.providersText')} />
         ) : (
           <Stack gap="xs">
             {mine != null && <Text size="sm">{t('services.announced', { n: mine.holders })}</Text>}
+            {isLooking && <Text size="sm">{t('services.looking')}</Text>}
             {providers.map(peer => (
               <Id key={peer} id={peer} color="var(--artel-accent)" />
             ))}
