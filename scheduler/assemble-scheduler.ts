@@ -142,11 +142,12 @@ export function assembleScheduler(
       trustsOwn,
       signal,
       tell,
+      refusal: from => peers.refusal(from),
       onBusy: isBusy => {
         links.hungry = isBusy
       }
     },
-    { requester, store, memo, sandbox, exchange, outbox, settlement, log }
+    { requester, store, memo, sandbox, exchange, offers, outbox, settlement, log }
   )
   const peers = createPeers(
     { policy, findWorkers, signal, tell },

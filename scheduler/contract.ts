@@ -22,6 +22,31 @@ export interface Progress {
   /** expected rest from the rate so far; undefined before the first slice */
   remainingMs?: number
   paid: bigint
+  /** undefined while anything is at work */
+  waiting?: Waiting
+}
+
+/** What a job asks of workers and nobody offers. */
+export interface Unmet {
+  requirement: 'memory' | 'type' | 'tags' | 'price'
+  asked: string
+  /** the best that there is */
+  offered: string
+}
+
+/** Why nothing of a job is at work at a worker. */
+export interface Waiting {
+  /** for people: why, and what to do */
+  message: string
+  unmet: Unmet[]
+}
+
+/** A worker that gets nothing of a job. */
+export interface Barred {
+  worker: string
+  reason: string
+  /** ms since 1970, where time ends it */
+  until?: number
 }
 
 /** What one worker did for one job. */
@@ -67,6 +92,10 @@ export interface JobReport {
   failure?: Failure & { unit?: number }
   /** the job whose result it took (`memoize`); that job's receipts are the proof */
   memoOf?: string
+  /** why it does not go on; undefined while anything is at work, and after its end */
+  waiting?: Waiting
+  /** who gets nothing of it, while it runs */
+  barred?: Barred[]
 }
 
 export interface JobQuery {

@@ -128,11 +128,12 @@ const row = ({ job, type, state, done, total, paid, submitted, name }: Report): 
 const harmlessLines = (text: string): string[] => text.trimEnd().split('\n').map(harmless)
 
 function describe(report: Report): string {
-  const { failure, memoOf, shares, verification } = report
+  const { failure, memoOf, shares, verification, waiting, barred = [] } = report
   const lines = [table(['job', 'type', 'state', 'done', 'credits', 'submitted', 'name'], [row(report)])]
   if (failure != null) lines.push(`failed (${failure.name}): ${harmless(failure.message)}`)
   if (failure?.stack != null) lines.push(...harmlessLines(failure.stack))
   if (failure?.said != null) lines.push('its process printed:', ...harmlessLines(failure.said))
+  if (waiting != null) lines.push(harmless(`waits: ${waiting.message}`))
   if (memoOf != null) lines.push(`the result is that of job ${memoOf}`)
   if (verification?.confidence != null) {
     const { replicas, compared, audited, canaries, confidence } = verification
@@ -142,6 +143,17 @@ function describe(report: Report): string {
         `${compared} slices compared, ${audited} units audited, ${canaries} canaries`
     )
   }
+  if (barred.length > 0)
+    lines.push(
+      table(
+        ['not asked', 'why', 'until'],
+        barred.map(({ worker, reason, until }) => [
+          worker,
+          reason,
+          until == null ? '' : new Date(until).toISOString()
+        ])
+      )
+    )
   if (shares.length > 0)
     lines.push(
       table(

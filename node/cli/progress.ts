@@ -1,5 +1,6 @@
 import { Presets, SingleBar } from 'cli-progress'
 import type { Progress } from '../../scheduler/index.ts'
+import { harmless } from '../logger.ts'
 import type { Plain } from '../operations.ts'
 import { compact, credits, duration } from './output.ts'
 
@@ -55,7 +56,7 @@ function lines(stream: NodeJS.WriteStream): ProgressView {
     update(progress) {
       const { job, done, total, workers, state } = progress
       const step = total === 0 ? 0 : Math.floor((done / total) * PLAIN_STEPS)
-      const key = `${state} ${step} ${workers > 0}`
+      const key = `${state} ${step} ${progress.waiting?.message ?? workers > 0}`
       if (key === last) return
       last = key
       stream.write(`${job}: ${state}, ${describe(progress)}\n`)
@@ -98,14 +99,19 @@ const STATUS_INTERVAL_MS = 100
 const plural = (workers: number): string => (workers === 1 ? '1 worker' : `${workers} workers`)
 
 /** What a person wants to know while he waits, in one line. */
-export function describe({ done, total, workers, elapsedMs, remainingMs, paid }: Plain<Progress>): string {
+export function describe(progress: Plain<Progress>): string {
+  const { done, total, workers, elapsedMs, remainingMs, paid, waiting } = progress
   const percent = total === 0 ? 0 : Math.floor((done / total) * 100)
   const isRunning = done > 0 && done < total
   return [
     `${percent} % (${compact(done)}/${compact(total)})`,
     ...(isRunning ? [`${compact((done * 1000) / Math.max(1, elapsedMs))}/s`] : []),
     ...(isRunning && remainingMs != null ? [`${duration(remainingMs)} left`] : []),
-    ...(done === total ? [] : [workers === 0 ? 'waiting for a worker' : plural(workers)]),
+    ...(done === total
+      ? []
+      : [
+          (waiting && harmless(waiting.message)) ?? (workers === 0 ? 'waiting for a worker' : plural(workers))
+        ]),
     `${credits(paid)} credits`
   ].join(', ')
 }

@@ -374,6 +374,12 @@ export interface Progress {
   elapsedMs: number
   remainingMs?: number
   paid: bigint
+  waiting?: WaitingFor
+}
+/** Why nothing of a job is at work: for people, and what it asks for and nobody offers. */
+export interface WaitingFor {
+  message: string
+  unmet: { requirement: 'memory' | 'type' | 'tags' | 'price'; asked: string; offered: string }[]
 }
 export interface JobReport {
   job: string
@@ -394,6 +400,10 @@ export interface JobReport {
   cid?: string
   failure?: Failure
   memoOf?: string
+  /** why it does not go on; absent while anything is at work, and after its end */
+  waiting?: WaitingFor
+  /** who gets nothing of it, why, and until when (ms since 1970) */
+  barred?: { worker: string; reason: string; until?: number }[]
 }
 export interface JobFilter {
   state?: JobState

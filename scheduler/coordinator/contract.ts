@@ -16,6 +16,8 @@ export interface WorkerOffer {
   lastResort?: boolean
   /** its price beside the base price; default 1 */
   multiplier?: number
+  /** micro-credits per CPU second below which it refuses; default 0 */
+  minPrice?: number
   /** what it costs in all beside others (match.ts, costOf); default 1 */
   cost?: number
   /** task types and memory that it takes; default: everything */

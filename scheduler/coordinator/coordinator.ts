@@ -3,6 +3,7 @@ import { createChecks } from './checks.ts'
 import type { Answer, Effects, JobInit, WorkerOffer } from './contract.ts'
 import { createAnswers } from './judge-answers.ts'
 import { createLeases } from './leases.ts'
+import { createObstacles } from './obstacles.ts'
 import { createPlacement } from './placement.ts'
 import { createCoordinatorState, type JobEntry, type WorkerEntry } from './state.ts'
 import { createStanding } from './worker-trust.ts'
@@ -40,7 +41,8 @@ export function createCoordinator(
     },
     { state, effects, leases, standing }
   )
-  const { place, speculate, able } = createPlacement(state, { leases, standing, checks }, random)
+  const obstacles = createObstacles(state, { leases, standing })
+  const { place, speculate, able } = createPlacement(state, { leases, standing, checks, obstacles }, random)
   const answers = createAnswers(state, effects, { leases, standing, checks, able })
   const { release, finish } = leases
   const { answered, isHopeless, returnOrReview, lost, starved, skipStarved, backOff } = answers
@@ -251,6 +253,9 @@ export function createCoordinator(
         ? undefined
         : { leased: worker.outstanding.size, accepted: worker.accepted, failed: worker.failed }
     },
+
+    waits: obstacles.waits,
+    excluded: obstacles.excluded,
 
     /** measured ms per unit of a program */
     rate(program: string): number | undefined {

@@ -12,8 +12,8 @@ import { toKept } from './canaries.ts'
 import type { CoordinatorChecks } from './checks.ts'
 import type { Answer, Effects, Vote } from './contract.ts'
 import type { Leases } from './leases.ts'
-import { MAX_LOSSES, type Placement, type Unplaced } from './placement.ts'
-import type { CoordinatorState, JobEntry, Slice, WorkerEntry } from './state.ts'
+import { MAX_LOSSES, type Placement } from './placement.ts'
+import type { CoordinatorState, JobEntry, Slice, Unplaced, WorkerEntry } from './state.ts'
 import type { Standing } from './worker-trust.ts'
 
 // A worker that refused is asked again after this long, twice as long after every further refusal.

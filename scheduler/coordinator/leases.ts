@@ -139,6 +139,20 @@ export function createLeases(
     return priceOf(ms, job.priority, { factor, memoryMb: job.memoryMb })
   }
 
+  /** true when a unit of the job brings what this worker asks at least */
+  function pays(job: JobEntry, worker: WorkerEntry): boolean {
+    if (!worker.minPrice || worker.own || job.done === job.units) return true
+    // a worker rounds down what it asks
+    return priceOfSlice(job, 1, worker) >= Math.floor((worker.minPrice * unitMs(job, worker)) / 1000)
+  }
+
+  /** micro-credits */
+  const perCpuSecond = (job: JobEntry, worker: WorkerEntry): number =>
+    (Number(priceOfSlice(job, 1, worker)) * 1000) / unitMs(job, worker)
+
+  const unitMs = (job: JobEntry, worker: WorkerEntry): number =>
+    rates.of(job.program, worker.id)?.rate ?? PROBE_MS
+
   /** true when `count` units can be paid beside what is left of the job, at this worker's price for all of it */
   function affords(job: JobEntry, count: number, worker: WorkerEntry): boolean {
     return fairPrice(job, job.units - job.done + count, worker) <= job.bound - job.spent - job.committed
@@ -162,7 +176,7 @@ export function createLeases(
     return slice
   }
 
-  return { lease, release, drop, dropAudits, review, giveBack, finish, addSlice, affords }
+  return { lease, release, drop, dropAudits, review, giveBack, finish, addSlice, affords, pays, perCpuSecond }
 }
 
 export type Leases = ReturnType<typeof createLeases>

@@ -1,9 +1,10 @@
-import { hasRoom, hasTags, mayServe, rank } from '../market/match.ts'
-import { checksFor, isExcluded, LEAST_AUDITED_MS } from '../trust/credibility.ts'
+import { hasRoom, rank } from '../market/match.ts'
+import { checksFor, LEAST_AUDITED_MS } from '../trust/credibility.ts'
 import type { CoordinatorChecks } from './checks.ts'
 import type { Leases } from './leases.ts'
+import type { Obstacles } from './obstacles.ts'
 import { sliceUnits } from './slice-size.ts'
-import type { CoordinatorState, Interval, JobEntry, Slice, WorkerEntry } from './state.ts'
+import type { CoordinatorState, Interval, JobEntry, Slice, Unplaced, WorkerEntry } from './state.ts'
 import type { Standing } from './worker-trust.ts'
 
 // Speculation: after this share of a job, a slice that runs this many times the median is leased twice.
@@ -17,21 +18,19 @@ const PATIENCE_REFUSALS = 3
 // Audits take a unit's time each: this many make nobody wait long. Where more wait, replicas are the faster check.
 const AUDITS_PER_SLOT = 16
 
-/** What placement must know of units to find a worker for them. */
-export type Unplaced = Pick<Slice, 'tried' | 'job' | 'failure' | 'reports' | 'losses'> &
-  Partial<Pick<Slice, 'leases' | 'votes'>>
-
 /** Who gets which units next. `random`: numbers in [0, 1). */
 export function createPlacement(
-  { workers, begun, ready, short, audits, rates }: CoordinatorState,
+  { time, workers, begun, ready, short, audits, rates }: CoordinatorState,
   {
     leases: { lease, review, addSlice },
     standing: { trustOf, isKnown, shareOfBad },
-    checks: { canaryFor }
-  }: { leases: Leases; standing: Standing; checks: CoordinatorChecks },
+    checks: { canaryFor },
+    obstacles: { obstacle }
+  }: { leases: Leases; standing: Standing; checks: CoordinatorChecks; obstacles: Obstacles },
   random: () => number
 ) {
   function place(now: number): void {
+    time.now = now
     const free = [...workers.values()].filter(worker => isFree(worker, now))
     if (free.length === 0) return
     for (const slice of short) {
@@ -84,15 +83,7 @@ export function createPlacement(
     return own != null && !own.silent && hasRoom(view(own)) && audits.size < own.slots * AUDITS_PER_SLOT
   }
 
-  const mayRun = (job: JobEntry, worker: WorkerEntry): boolean =>
-    worker.own
-      ? meets(job, worker, hasTags)
-      : (job.allowed?.has(worker.id) ?? true) &&
-        meets(job, worker, mayServe) &&
-        !isExcluded(trustOf(job, worker.id))
-
-  const meets = ({ needs }: JobEntry, { serves }: WorkerEntry, fits: typeof mayServe): boolean =>
-    needs == null || serves == null || fits(needs, serves)
+  const mayRun = (job: JobEntry, worker: WorkerEntry): boolean => obstacle(job, worker) == null
 
   /**
    * Those of `candidates` that may take the slice: not who has it, had it, answered it, or belongs to an owner who did.

@@ -41,6 +41,10 @@ export interface Slice extends Interval {
   checks?: Audit | Canary
 }
 
+/** What placement must know of units to find a worker for them. */
+export type Unplaced = Pick<Slice, 'tried' | 'job' | 'failure' | 'reports' | 'losses'> &
+  Partial<Pick<Slice, 'leases' | 'votes'>>
+
 export interface Audit {
   of: Slice
   vote: Vote
@@ -103,6 +107,8 @@ export function createCoordinatorState() {
   const departed = new Map<string, WorkerEntry>()
 
   return {
+    /** of the last event after which work was given out */
+    time: { now: 0 },
     workers,
     /** The last workers that left: what they answered is still weighed, and leaving clears nobody. */
     departed,

@@ -1,4 +1,4 @@
-import { credibility, NO_TRUST, type Trust } from '../trust/credibility.ts'
+import { credibility, excludedUntil, NO_TRUST, type Trust } from '../trust/credibility.ts'
 import { createTrustBook } from '../trust/trust-book.ts'
 import type { Effects } from './contract.ts'
 import type { CoordinatorState, JobEntry, WorkerEntry } from './state.ts'
@@ -10,7 +10,7 @@ const OWN_CREDIBILITY = 1 - 1e-9
 
 /** What the coordinator thinks of workers, per class and kind of task. `known`: from before a restart. */
 export function createStanding(
-  { workerOf }: Pick<CoordinatorState, 'workerOf'>,
+  { workerOf, time }: Pick<CoordinatorState, 'workerOf' | 'time'>,
   effects: Pick<Effects, 'trust'>,
   known: Iterable<[string, Trust]>
 ) {
@@ -24,11 +24,14 @@ export function createStanding(
     return worker == null ? NO_TRUST : trusts.of(trustKey(job, worker))
   }
 
-  function setTrust(job: JobEntry, id: string, change: (trust: Trust) => Trust): void {
+  function setTrust(job: JobEntry, id: string, change: (trust: Trust, now: number) => Trust): void {
     const worker = workerOf(id)
     if (worker == null || worker.own) return
     const key = trustKey(job, worker)
-    effects.trust(key, trusts.change(key, change))
+    effects.trust(
+      key,
+      trusts.change(key, trust => change(trust, time.now))
+    )
   }
 
   const believed = (job: JobEntry, id: string): number =>
@@ -37,7 +40,11 @@ export function createStanding(
   const isKnown = (job: JobEntry, worker: WorkerEntry): boolean =>
     worker.own === true || trustOf(job, worker.id).checks >= KNOWN_CHECKS
 
-  return { trustOf, setTrust, believed, isKnown, shareOfBad: trusts.shareOfBad }
+  /** until when the worker gets nothing of the job for what it answered wrong */
+  const barredUntil = (job: JobEntry, worker: WorkerEntry): number | undefined =>
+    excludedUntil(trustOf(job, worker.id), time.now)
+
+  return { trustOf, setTrust, believed, isKnown, barredUntil, shareOfBad: trusts.shareOfBad }
 }
 
 export type Standing = ReturnType<typeof createStanding>

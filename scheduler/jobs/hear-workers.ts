@@ -64,7 +64,7 @@ export function createPeers(
   const lends = (worker: string): boolean => policy.slots > 0 || worker !== self
 
   function offered(worker: string, message: OfferMessage): WorkerOffer {
-    const { slots, window, class: kind, multiplier } = message
+    const { slots, window, class: kind, multiplier, minPriceMicro } = message
     const own = worker === self
     const address = own ? undefined : network.getConnections(peerIdFromString(worker))[0]?.remoteAddr
     return {
@@ -74,6 +74,7 @@ export function createPeers(
       own,
       // what the owner's own machine does costs nothing
       multiplier: own ? 1 : multiplier,
+      minPrice: own ? 0 : minPriceMicro,
       cost: own ? 1 : exchange.cost(worker, multiplier),
       serves: message,
       lastResort: own && policy.slots === 0,
@@ -179,6 +180,9 @@ export function createPeers(
       directoryAskedAt = now
       yield* findWorkers(options)
     },
+
+    /** why a linked worker refused last */
+    refusal: (worker: string): string | undefined => refusals.get(worker),
 
     list(): WorkerInfo[] {
       const mine = offers.get(self)

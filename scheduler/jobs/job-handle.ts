@@ -40,6 +40,8 @@ export interface JobInit {
   /** the bytes of a finished job's result */
   load: () => Uint8Array | undefined
   cancel: (reason: string) => void
+  /** of one that is not at its end: what it waits for, who gets nothing of it */
+  outlook?: () => Pick<JobReport, 'waiting' | 'barred'>
 }
 
 /** How a job ended. */
@@ -69,6 +71,8 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   #outcome: JobOutcome
   #verification?: VerificationReport
   #lastProgress = 0
+  /** by the node that coordinates it */
+  #told: Pick<JobReport, 'waiting' | 'barred'> = {}
 
   constructor(init: JobInit) {
     super()
@@ -138,8 +142,13 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
       verification: this.#verification,
       cid: this.#outcome.cid,
       failure: this.#outcome.failure,
-      memoOf
+      memoOf,
+      ...this.#outlook
     }
+  }
+
+  get #outlook(): Pick<JobReport, 'waiting' | 'barred'> {
+    return this.hasEnded ? {} : (this.init.outlook?.() ?? this.#told)
   }
 
   async cancel(reason = NO_REASON): Promise<void> {
@@ -217,7 +226,8 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   }
 
   /** What another node that coordinates it says. */
-  told({ done, total, shares, state }: JobReport, now: number): void {
+  told({ done, total, shares, state, waiting, barred }: JobReport, now: number): void {
+    this.#told = { waiting, barred }
     this.#done = done
     this.#total = total
     this.#state = state
@@ -261,7 +271,8 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
       retries: this.#retries,
       elapsedMs,
       remainingMs,
-      paid: this.#paid()
+      paid: this.#paid(),
+      waiting: this.#outlook.waiting
     }
     this.dispatchEvent(new CustomEvent<Progress>('progress', { detail }))
   }

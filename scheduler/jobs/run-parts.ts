@@ -5,6 +5,7 @@ import { create as createDigest } from 'multiformats/hashes/digest'
 import { isProvenStateless } from '../../sandbox/index.ts'
 import type { Effects } from '../coordinator/contract.ts'
 import type { Coordinator } from '../coordinator/coordinator.ts'
+import type { Needs } from '../market/match.ts'
 import type { Outbox } from '../streams/lease-outbox.ts'
 import type { Part, RunPart } from '../tasks/contract.ts'
 import type { Ending } from './end-job.ts'
@@ -62,7 +63,7 @@ export function createParts(
   /** Hands a part to the coordinator, with what was accepted of it before a restart. */
   function start(job: RunningJob, index: number, part: Part): void {
     const { bound } = job.handle.init
-    const { type, priority, retries, verify, privacy, requirements } = job.handle.spec
+    const { priority, retries, verify, privacy } = job.handle.spec
     const accepted = job.replay.get(index) ?? []
     job.replay.delete(index)
     job.open.add(index)
@@ -77,7 +78,7 @@ export function createParts(
       )
     const [share, of] = part.share
     const { missing, load } = part
-    const kind = load.type ?? type
+    const { needs } = asksOf({ job, part })
     coordinator().submit(
       {
         id,
@@ -90,12 +91,12 @@ export function createParts(
         verification: verify,
         auditable: part.cut != null,
         isBlamable: () => isProvenStateless(load),
-        kind,
+        kind: needs.type,
         allowed: privacy.workers && new Set(privacy.workers),
         bound: (bound * BigInt(share)) / BigInt(of),
         factor: job.factor,
         memoryMb: load.memoryMb,
-        needs: { type: kind, ramMb: load.memoryMb, tags: requirements.tags },
+        needs,
         unavailable: missing && (reports => missing.result((reports as Uint8Array[][]).flat())),
         accepted: accepted.map(({ first, count, paid }) => ({
           first,
@@ -150,6 +151,16 @@ export function createParts(
       }
     }
   }
+}
+
+/** What a part of a job asks of workers. */
+export function asksOf({ job, part: { load } }: Pick<RunningPart, 'job' | 'part'>): {
+  needs: Needs
+  quorum?: number
+} {
+  const { type, requirements, verify } = job.handle.spec
+  const needs = { type: load.type ?? type, ramMb: load.memoryMb, tags: requirements.tags }
+  return typeof verify === 'object' && 'quorum' in verify ? { needs, quorum: verify.quorum } : { needs }
 }
 
 const cidOf = (bytes: Uint8Array): string =>

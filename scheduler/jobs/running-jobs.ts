@@ -1,11 +1,12 @@
 import { randomInt } from 'node:crypto'
 import type { Logger } from '@libp2p/interface'
 import type { Sandbox } from '../../sandbox/index.ts'
-import type { SchedulerEvents } from '../contract.ts'
+import type { JobReport, SchedulerEvents } from '../contract.ts'
 import { type Coordinator, createCoordinator } from '../coordinator/coordinator.ts'
 import { chunkCid } from '../data/chunked-data.ts'
 import { product } from '../market/price.ts'
 import type { Exchange } from '../market/workers-on-offer.ts'
+import type { OfferMessage } from '../protocol/compute-messages.ts'
 import type { Store, StoredSlice } from '../store/job-store.ts'
 import type { MemoStore } from '../store/memo.ts'
 import type { Outbox } from '../streams/lease-outbox.ts'
@@ -14,9 +15,10 @@ import { createEnding } from './end-job.ts'
 import { JobHandle, type JobInit } from './job-handle.ts'
 import { createAccepted } from './keep-answers.ts'
 import { createRunHere } from './run-here.ts'
-import { createParts } from './run-parts.ts'
+import { asksOf, createParts } from './run-parts.ts'
 import { partId, type RunningJob } from './running-job.ts'
 import type { Settlement } from './settle-job.ts'
+import { barred, whyWaiting } from './why-waiting.ts'
 
 // Silence and late slices are looked at this often while a job runs.
 const TICK_MS = 250
@@ -37,6 +39,8 @@ export interface RunsInit {
   trustsOwn: boolean
   signal: AbortSignal
   tell(event: keyof SchedulerEvents, detail: unknown): void
+  /** why a worker refused last */
+  refusal(worker: string): string | undefined
   /** The first job runs, or the last one ended. */
   onBusy(isBusy: boolean): void
 }
@@ -47,7 +51,9 @@ export interface RunsComponents {
   store: Store
   memo: MemoStore
   sandbox: Sandbox
-  exchange: Pick<Exchange, 'factors'>
+  exchange: Pick<Exchange, 'factors' | 'seen'>
+  /** what linked workers offer */
+  offers: ReadonlyMap<string, OfferMessage>
   outbox: Outbox
   settlement: Settlement
   log: Logger
@@ -55,8 +61,8 @@ export interface RunsComponents {
 
 /** The jobs under way: what the coordinator decides about them becomes messages, rows on disk and results. */
 export function createRuns(init: RunsInit, components: RunsComponents) {
-  const { signal, tell, directory } = init
-  const { requester, store, sandbox, exchange, outbox, settlement, log } = components
+  const { signal, tell, directory, refusal } = init
+  const { requester, store, sandbox, exchange, offers, outbox, settlement, log } = components
   const runHere = createRunHere({ requester, trusted: init.trustsOwn }, { sandbox })
   const jobs = new Map<string, JobHandle>()
   const running = new Map<string, RunningJob>()
@@ -106,13 +112,32 @@ export function createRuns(init: RunsInit, components: RunsComponents) {
     const job = new JobHandle({
       ...stored,
       load: () => store.result(stored.id),
-      cancel: reason => ending.end(job, 'cancelled', { reason })
+      cancel: reason => ending.end(job, 'cancelled', { reason }),
+      outlook: () => outlook(stored.id)
     })
     jobs.set(job.id, job)
     job.addEventListener('progress', ({ detail }) => tell('job:progress', detail))
     job.addEventListener('end', ({ detail }) => tell('job:end', detail))
     return job
   }
+
+  /** What a job waits for, and who gets nothing of it. */
+  function outlook(id: string): Pick<JobReport, 'waiting' | 'barred'> {
+    const open = [...(running.get(id)?.open ?? [])].map(index => partId(id, index))
+    const first = open[0]
+    if (first == null) return {}
+    const waits = open.map(part => coordinator.waits(part))
+    const kept = waits.every(each => each != null) ? waits[0] : undefined
+    const out = barred(kept ?? coordinator.excluded(first), refusal)
+    return {
+      ...(kept && {
+        waiting: whyWaiting({ ...asksOf(parts.parts.get(first)!), kept, unlinked, linked: offers, refusal })
+      }),
+      ...(out.length > 0 && { barred: out })
+    }
+  }
+
+  const unlinked = () => exchange.seen().filter(({ peer }) => !offers.has(peer))
 
   // ---- time ----
 

@@ -57,15 +57,19 @@ export function needsOf(spec: TaskSpec): Needs {
 /** What of an offer says which tasks the worker takes. */
 export type Servable = Pick<OfferFields, 'slots' | 'ramMb' | 'types' | 'tags'>
 
-/** true when the worker offers all that the task needs */
-export function mayServe(needs: Needs, offer: Servable): boolean {
-  return (
-    offer.slots > 0 &&
-    offer.ramMb >= needs.ramMb &&
-    (offer.types == null || offer.types.includes(needs.type)) &&
-    hasTags(needs, offer)
-  )
+/** Why an offer does not do: the worker lends nothing now, or not what is needed. */
+export type Lack = 'closed' | 'memory' | 'type' | 'tags'
+
+/** The first that the task needs and the worker does not offer. */
+export function lacks(needs: Needs, offer: Servable): Lack | undefined {
+  if (offer.slots === 0) return 'closed'
+  if (offer.ramMb < needs.ramMb) return 'memory'
+  if (offer.types?.includes(needs.type) === false) return 'type'
+  if (!hasTags(needs, offer)) return 'tags'
 }
+
+/** true when the worker offers all that the task needs */
+export const mayServe = (needs: Needs, offer: Servable): boolean => lacks(needs, offer) == null
 
 /** What the owner's own machine must have, too: its other limits are for others. */
 export const hasTags = ({ tags = [] }: Needs, offer: Servable): boolean =>

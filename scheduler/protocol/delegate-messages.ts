@@ -52,7 +52,21 @@ const report = z.object({
       unit: z.number().optional()
     })
     .optional(),
-  memoOf: name.optional()
+  memoOf: name.optional(),
+  waiting: z
+    .object({
+      message: text,
+      unmet: z
+        .array(
+          z.object({ requirement: z.enum(['memory', 'type', 'tags', 'price']), asked: text, offered: text })
+        )
+        .max(8)
+    })
+    .optional(),
+  barred: z
+    .array(z.object({ worker: name, reason: text, until: z.number().optional() }))
+    .max(64)
+    .optional()
 })
 const answer = z.discriminatedUnion('t', [
   z.object({ t: z.literal('price'), bound: micro }),
@@ -64,7 +78,7 @@ export type DelegateAnswer = z.output<typeof answer>
 
 // A request has four values, an answer a report with five for each worker.
 const MAX_REQUEST_VALUES = 16
-const MAX_ANSWER_VALUES = 128 + 10 * MAX_SHARES
+const MAX_ANSWER_VALUES = 1024 + 10 * MAX_SHARES
 
 /** undefined for what is none. Throws ValueError for what is no value. */
 export const readRequest = (bytes: Uint8Array): DelegateRequest | undefined =>

@@ -72,7 +72,8 @@ const SCHEMA = `
     digest BLOB NOT NULL, amount INTEGER NOT NULL, signature BLOB NOT NULL, PRIMARY KEY (job, worker, slice)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS trust (
-    key TEXT PRIMARY KEY, checks INTEGER NOT NULL, streak INTEGER NOT NULL, compared INTEGER NOT NULL, wrong INTEGER NOT NULL
+    key TEXT PRIMARY KEY, checks INTEGER NOT NULL, streak INTEGER NOT NULL, compared INTEGER NOT NULL, wrong INTEGER NOT NULL,
+    caughtAt INTEGER
   ) STRICT, WITHOUT ROWID;
 `
 
@@ -111,7 +112,7 @@ export function openStore(file: string) {
   )
   const selectWorks = db.prepare('SELECT worker, slice, digest, amount, signature FROM works WHERE job = ?')
   const setTrust = db.prepare(
-    'INSERT OR REPLACE INTO trust (key, checks, streak, compared, wrong) VALUES (?, ?, ?, ?, ?)'
+    'INSERT OR REPLACE INTO trust (key, checks, streak, compared, wrong, caughtAt) VALUES (?, ?, ?, ?, ?, ?)'
   )
   const endJob = db.prepare(
     `UPDATE jobs SET state = ?, finished = ?, cid = ?, failure = ?, done = ?, total = ?, retries = ?, shares = ?,
@@ -257,14 +258,20 @@ export function openStore(file: string) {
         signature: signature as Uint8Array
       }))
     },
-    setTrust(key: string, { checks, streak, compared, wrong }: Trust): void {
-      setTrust.run(key, checks, streak, compared, wrong)
+    setTrust(key: string, { checks, streak, compared, wrong, caughtAt }: Trust): void {
+      setTrust.run(key, checks, streak, compared, wrong, caughtAt ?? null)
     },
     trusts(): [string, Trust][] {
-      return db
-        .prepare('SELECT key, checks, streak, compared, wrong FROM trust')
-        .all()
-        .map(({ key, ...trust }) => [key as string, trust as unknown as Trust])
+      return (
+        db
+          // what versions without a time found wrong may have been the program's doing, and counts no more
+          .prepare('SELECT * FROM trust WHERE wrong = 0 OR caughtAt IS NOT NULL')
+          .all()
+          .map(({ key, caughtAt, ...trust }) => [
+            key as string,
+            { ...(trust as unknown as Trust), ...(caughtAt == null ? {} : { caughtAt: caughtAt as number }) }
+          ])
+      )
     },
     /** The final state; the values of the slices are not needed any more. */
     endJob(
@@ -354,7 +361,8 @@ const LATER_COLUMNS = {
     'audited INTEGER NOT NULL DEFAULT 0',
     'canaries INTEGER NOT NULL DEFAULT 0',
     'credibility REAL NOT NULL DEFAULT 0'
-  ]
+  ],
+  trust: ['caughtAt INTEGER']
 }
 
 function addColumns(db: DatabaseSync): void {

@@ -17,6 +17,8 @@ export interface Trust {
   /** comparisons ever, and how many of them were wrong */
   compared: number
   wrong: number
+  /** when the last wrong one was found, ms since 1970 */
+  caughtAt?: number
 }
 
 export const NO_TRUST: Trust = { checks: 0, streak: 0, compared: 0, wrong: 0 }
@@ -50,6 +52,10 @@ export const CANARY_CHANCE = 0.005
 // Honest hardware errs about 500 times in a million; whoever errs 20 times as often is left out.
 const EXCLUSION_RATE = 0.01
 const EXCLUSION_MIN_WRONG = 2
+// Broken memory is replaced and a wrong build updated: who comes back is compared from the beginning, so that little is
+// risked. Twice as long after every further wrong result, but never for good.
+const EXCLUSION_MS = 3_600_000
+const EXCLUSION_MAX_MS = 30 * 86_400_000
 
 /**
  * Probability that one answer of a worker is right. `bad`: share f of bad workers.
@@ -114,9 +120,12 @@ export function errsTooOften({ compared, wrong }: Trust): boolean {
   return wrong > compared * EXCLUSION_RATE
 }
 
-/** true when a worker gets no more work: it errs too often, and not just once. */
-export function isExcluded(trust: Trust): boolean {
-  return trust.wrong >= EXCLUSION_MIN_WRONG && errsTooOften(trust)
+/** Until when a worker gets no work, ms since 1970: it errs too often, and not just once. undefined: it may have some. */
+export function excludedUntil(trust: Trust, now: number): number | undefined {
+  const { wrong, caughtAt = 0 } = trust
+  if (wrong < EXCLUSION_MIN_WRONG || !errsTooOften(trust)) return
+  const until = caughtAt + Math.min(EXCLUSION_MAX_MS, EXCLUSION_MS * 2 ** (wrong - EXCLUSION_MIN_WRONG))
+  return now < until ? until : undefined
 }
 
 /** How a slice that a worker is the first to get will be checked. */
@@ -163,10 +172,10 @@ export function verdict(verification: Verification, groups: number[][], wanted: 
 /** Trust after an answer agreed with the accepted one. */
 export function passed(trust: Trust): Trust {
   return {
+    ...trust,
     checks: trust.checks + 1,
     streak: trust.streak + 1,
-    compared: trust.compared + 1,
-    wrong: trust.wrong
+    compared: trust.compared + 1
   }
 }
 
@@ -175,9 +184,9 @@ export function audited(trust: Trust): Trust {
   return { ...trust, checks: trust.checks + 1, compared: trust.compared + 1 }
 }
 
-/** Trust after an answer was found wrong. */
-export function caught(trust: Trust): Trust {
-  return { checks: 0, streak: 0, compared: trust.compared + 1, wrong: trust.wrong + 1 }
+/** Trust after an answer was found wrong at `now`. */
+export function caught(trust: Trust, now: number): Trust {
+  return { checks: 0, streak: 0, compared: trust.compared + 1, wrong: trust.wrong + 1, caughtAt: now }
 }
 
 /** Trust after an error or a time-out that others did not have. */

@@ -51,6 +51,21 @@ export type Failure = z.infer<typeof failure>
 export const workerShare = z.object({ worker: z.string(), slices: count, units: count, paid: micro })
 export type WorkerShare = z.infer<typeof workerShare>
 
+export const waiting = z
+  .object({
+    message: z.string().describe('why nothing of it is at work, and what to do'),
+    unmet: z
+      .array(
+        z.object({
+          requirement: z.enum(['memory', 'type', 'tags', 'price']),
+          asked: z.string(),
+          offered: z.string().describe('the best that there is')
+        })
+      )
+      .describe('what it asks for and nobody offers')
+  })
+  .describe('absent while anything is at work, and after the end')
+
 export const jobReport = z.object({
   job: z.string(),
   type: z.string().describe('task type, or batch'),
@@ -75,7 +90,12 @@ export const jobReport = z.object({
     .optional(),
   cid: z.string().optional().describe('content id of the canonical result bytes'),
   failure: failure.optional(),
-  memoOf: z.string().optional().describe('the job whose result it took')
+  memoOf: z.string().optional().describe('the job whose result it took'),
+  waiting: waiting.optional(),
+  barred: z
+    .array(z.object({ worker: z.string(), reason: z.string(), until: time.optional() }))
+    .optional()
+    .describe('who gets nothing of it, why, and until when')
 })
 export type JobReport = z.infer<typeof jobReport>
 
@@ -88,7 +108,8 @@ export const progress = z.object({
   retries: count,
   elapsedMs: z.number(),
   remainingMs: z.number().optional(),
-  paid: micro
+  paid: micro,
+  waiting: waiting.optional()
 })
 export type Progress = z.infer<typeof progress>
 

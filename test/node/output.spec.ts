@@ -93,6 +93,9 @@ describe('cli: output', () => {
       ['a1: queued', 'a1: running', 'a1: completed']
     )
     assert.match(lines[0]!, /waiting for a worker/)
+    const waiting = { message: 'no worker can take it now: 1 refused (\u001b[2J)', unmet: [] }
+    view.update({ ...progress, state: 'queued', workers: 0, waiting })
+    assert.match(text(), /no worker can take it now: 1 refused/)
     assert.ok(!text().includes('\u001b') && !text().includes('█'))
   })
 })
