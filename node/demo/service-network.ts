@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { createIdentity, createNetwork, saveNetwork } from '../../bootstrap/index.ts'
 
 const NODE = fileURLToPath(new URL('./service-node.ts', import.meta.url))
-const READY_MS = 30_000
-const STOP_MS = 5_000
+const READY_MS = 120_000
+const STOP_MS = 20_000
 
 export interface ServiceNode {
   name: string
@@ -49,16 +49,16 @@ export async function openServiceNetwork(folder: string, service: 'files' | 'vm'
         stdio: ['ignore', 'inherit', 'inherit', 'ipc']
       })
       running.add(child)
-      child.once('exit', () => {
-        running.delete(child)
-        if (nodes.get(name) === node) nodes.delete(name)
-      })
+      child.once('exit', () => running.delete(child))
       const [{ ready }] = (await once(child, 'message', {
         signal: AbortSignal.any([AbortSignal.timeout(READY_MS), endOf(child)])
       })) as [{ ready: { id: string; address: string } }]
       if (first == null || first.name === name) first = { name, address: ready.address }
       const node: ServiceNode = { name, id: ready.id, folder: join(folder, name), ...createCalls(child) }
       nodes.set(name, node)
+      child.once('exit', () => {
+        if (nodes.get(name) === node) nodes.delete(name)
+      })
       return node
     },
 
