@@ -10,7 +10,7 @@ import { Uint8ArrayList } from 'uint8arraylist'
  */
 
 /** Bytes of a length; seven bits each: 256 MiB, more than any protocol allows. */
-const MAX_LENGTH_BYTES = 4
+export const MAX_LENGTH_BYTES = 4
 
 const MAX_LENGTH = 2 ** (7 * MAX_LENGTH_BYTES) - 1
 
@@ -162,7 +162,8 @@ export function readFrames(
   let isInside = false
   const decoder = new LengthPrefixedDecoder({
     maxDataLength: maxBytes,
-    maxBufferSize: 2 * maxBytes + MAX_LENGTH_BYTES,
+    // less than a message waits here, and what comes at once, many messages maybe, is bounded by the stream's window
+    maxBufferSize: maxBytes + MAX_LENGTH_BYTES + MAX_WINDOW_BYTES,
     lengthDecoder(buffer) {
       const length = decodeLength(buffer)
       if (length === 0) throw new FramingError('a message is empty')

@@ -1,4 +1,4 @@
-export { barFlooders, countStreams } from './count-waste.ts'
+export { barFlooders } from './bar-flooders.ts'
 export { IdentityError, ListenError, NetworkError, SeedError } from './errors.ts'
 export { createHeliaNode, type HeliaNode, type HeliaNodeInit } from './helia-node.ts'
 export { createIdentity, type Identity, loadOrCreateIdentity } from './identity.ts'

@@ -23,6 +23,7 @@ import { networkExchange } from './network-exchange.ts'
 import type { PeerBudget } from './peer-budget.ts'
 import { type SeedKeeper, seedKeeper } from './seeds.ts'
 import { DEFAULT_LISTEN, type Limits, limitsSchema } from './settings.ts'
+import { createStreamGuard } from './stream-guard.ts'
 import { allowTopics, isAllowedTopic, ledgerTopic, offersTopic } from './topics.ts'
 import { wholeMessages } from './whole-messages.ts'
 
@@ -82,8 +83,8 @@ export interface Libp2pOptionsInit {
   role?: 'seed' | 'node'
   limits?: Limits
   blockedPeers?: string[]
-  /** keeps out who wastes this node's time; default: everybody may come */
-  budget?: Pick<PeerBudget, 'barredMs'>
+  /** counts who wastes this node's time, and keeps them out; default: everybody may come */
+  budget?: Pick<PeerBudget, 'barredMs' | 'waste'>
   version?: string
   metrics?: (components: { logger: ComponentLogger }) => Metrics
   logger?: ComponentLogger
@@ -97,6 +98,10 @@ export function libp2pOptions(init: Libp2pOptionsInit): Libp2pOptions<ArtelServi
   const id = networkId(network)
   const self = identity.peerId.toString()
   const seeds = [...new Set([...network.seeds, ...(init.seeds ?? [])])].filter(seed => peerOf(seed) !== self)
+  const guard = createStreamGuard({
+    limits,
+    ...(init.budget == null ? {} : { budget: init.budget })
+  })
   const isReachable = init.role === 'seed' || listen.every(isLoopback)
 
   return {
@@ -108,8 +113,11 @@ export function libp2pOptions(init: Libp2pOptionsInit): Libp2pOptions<ArtelServi
       announce: init.announce ?? []
     },
     transports: [tcp(), webSockets(), circuitRelayTransport()],
-    connectionEncrypters: [wholeMessages(noise())],
-    streamMuxers: [yamux()],
+    connectionProtector: guard.protector(
+      network.preSharedKey == null ? undefined : preSharedKey({ psk: swarmKey(network.preSharedKey) })
+    ),
+    connectionEncrypters: [guard.encrypter(wholeMessages(noise()))],
+    streamMuxers: [guard.muxer(yamux())],
     connectionGater: createGater(init.blockedPeers, peer => (init.budget?.barredMs(peer) ?? 0) > 0),
     connectionManager: {
       maxConnections: limits.maxConnections,
@@ -124,9 +132,6 @@ export function libp2pOptions(init: Libp2pOptionsInit): Libp2pOptions<ArtelServi
         ? [mdns({ serviceTag: `_artel-${id.slice(-12).toLowerCase()}._udp.local` })]
         : [])
     ],
-    ...(network.preSharedKey == null
-      ? {}
-      : { connectionProtector: preSharedKey({ psk: swarmKey(network.preSharedKey) }) }),
     ...(init.metrics == null ? {} : { metrics: init.metrics }),
     ...(init.logger == null ? {} : { logger: init.logger }),
     ...(init.datastore == null ? {} : { datastore: init.datastore }),

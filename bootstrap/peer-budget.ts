@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks'
+
 /**
  * What strangers may cost this node, counted in one place for all protocols: memory that it keeps for them, and time of its
  * event loop that came to nothing. Whoever wastes more than the allowance is disconnected and not let in for a while.
@@ -19,6 +21,8 @@ export interface PeerBudgetInit {
   onBarred(peer: string, ms: number): void
   /** ms, monotonic; default: performance.now */
   now?: () => number
+  /** ms, monotonic, in which allowances are filled up again; default: those in which the event loop ran or could have run */
+  awake?: () => number
   limits?: Partial<typeof PEER_LIMITS>
 }
 
@@ -28,7 +32,7 @@ export const PEER_LIMITS = {
   allBytes: 512 * 1024 * 1024,
   /** so much may be wasted at once … */
   burstMs: 1_000,
-  /** … and so much in every second: a twentieth of the event loop */
+  /** … and so much in every second: a twentieth of what the event loop gets */
   perSecondMs: 50,
   /** names cost nothing: where all together have wasted this much, who comes new starts with `newcomerMs` */
   allBurstMs: 4_000,
@@ -52,10 +56,20 @@ interface Account extends Allowance {
   barredUntil: number
 }
 
+/**
+ * ms of this thread without those in which it had something to do and the machine did something else: whoever takes half of
+ * what a busy machine leaves us wastes as much as who takes half of an idle one.
+ */
+function awakeMs(): number {
+  const { user, system } = process.threadCpuUsage()
+  return performance.now() - performance.eventLoopUtilization().active + (user + system) / 1000
+}
+
 /** Makes the one budget of a node. */
 export function createPeerBudget({
   onBarred,
   now = () => performance.now(),
+  awake = awakeMs,
   limits
 }: PeerBudgetInit): PeerBudget {
   const { peerBytes, allBytes, burstMs, perSecondMs, allBurstMs, allPerSecondMs, ...rest } = {
@@ -63,7 +77,7 @@ export function createPeerBudget({
     ...limits
   }
   const { newcomerMs, firstBarMs, lastBarMs, peers } = rest
-  const all: Allowance = { left: allBurstMs, at: now() }
+  const all: Allowance = { left: allBurstMs, at: awake() }
   // in the order in which they were last wasteful
   const accounts = new Map<string, Account>()
   let total = 0
@@ -74,16 +88,16 @@ export function createPeerBudget({
     if (accounts.size >= peers) forget()
     take(all, 0, allBurstMs, allPerSecondMs)
     const left = Math.min(burstMs, Math.max(newcomerMs, all.left))
-    const made = { bytes: 0, left, at: now(), bars: 0, barredUntil: 0 }
+    const made = { bytes: 0, left, at: awake(), bars: 0, barredUntil: 0 }
     accounts.set(peer, made)
     return made
   }
 
   function take(allowance: Allowance, ms: number, burst: number, perSecond: number): void {
-    const time = now()
-    const refill = ((time - allowance.at) * perSecond) / 1000
+    const time = awake()
+    const refill = (Math.max(0, time - allowance.at) * perSecond) / 1000
     allowance.left = Math.min(burst, allowance.left + refill) - ms
-    allowance.at = time
+    allowance.at = Math.max(allowance.at, time)
   }
 
   /** The one that misbehaved longest ago, of those for whom nothing is kept. */
@@ -120,7 +134,7 @@ export function createPeerBudget({
       const barMs = Math.min(lastBarMs, firstBarMs * 2 ** account.bars)
       account.bars++
       account.left = burstMs
-      account.at = account.barredUntil = now() + barMs
+      account.barredUntil = now() + barMs
       onBarred(peer, barMs)
     },
     barredMs: peer => Math.max(0, (accounts.get(peer)?.barredUntil ?? 0) - now())

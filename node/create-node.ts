@@ -6,7 +6,6 @@ import { setMaxListeners } from 'main-event'
 import type { Logger } from 'pino'
 import {
   barFlooders,
-  countStreams,
   createHeliaNode,
   createPeerBudget,
   libp2pOptions,
@@ -134,7 +133,6 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
   )
   const { helia, libp2p } = heliaNode
   signal.throwIfAborted()
-  countStreams(libp2p, budget)
   started.defer(barFlooders(libp2p, budget))
   started.defer(watchPeers(libp2p, logger, network.seeds.length + seeds.length))
 

@@ -10,6 +10,7 @@ describe('peer budget', () => {
     const barred: [string, number][] = []
     const budget = createPeerBudget({
       now: () => clock.ms,
+      awake: () => clock.ms,
       onBarred: (peer, ms) => barred.push([peer, ms]),
       limits
     })

@@ -17,7 +17,9 @@ import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import { COMPUTE_PROTOCOL } from '../../scheduler/protocol/compute-messages.ts'
 import { DELEGATE_PROTOCOL } from '../../scheduler/protocol/delegate-messages.ts'
 import { MAX_FRAME_BYTES } from '../../scheduler/protocol/limits.ts'
-import { address, until } from '../bootstrap/nodes.ts'
+import { BLOCKS_PROTOCOL } from '../../scheduler/streams/block-exchange.ts'
+import { until } from '../bootstrap/nodes.ts'
+import { hostileShapes } from '../sandbox/hostile-bytes.ts'
 
 const MB = 1024 * 1024
 
@@ -40,48 +42,49 @@ describe('a hostile peer', function () {
     await rm(folder, { recursive: true })
   })
 
-  async function attacker(): Promise<HeliaNode & { dial(protocol: string): Promise<Stream> }> {
+  /** Dials once: `connection` is the one over which it misbehaves. */
+  async function attacker() {
     const identity = await createIdentity()
-    const node = await createHeliaNode({
-      libp2p: libp2pOptions({ network: victim.network, identity, seeds: [address(victim)] })
-    })
+    const node = await createHeliaNode({ libp2p: libp2pOptions({ network: victim.network, identity }) })
     attackers.push(node)
-    const id = victim.libp2p.peerId
-    await until(() => node.libp2p.getConnections(id).length > 0, 'a connection')
+    const connection = await node.libp2p.dial(victim.libp2p.getMultiaddrs())
     return {
       ...node,
-      dial: protocol => node.libp2p.dialProtocol(id, protocol, { signal: AbortSignal.timeout(2000) })
+      connection,
+      dial: (protocol: string) => connection.newStream(protocol, { signal: AbortSignal.timeout(5_000) })
     }
   }
+  type Attacker = Awaited<ReturnType<typeof attacker>>
 
   const message = (value: unknown): Uint8Array => frame(encodeValue(value), MAX_FRAME_BYTES).subarray()
 
   /** Sends until it is out, or for so long that it should be. */
-  async function flood(node: Awaited<ReturnType<typeof attacker>>, protocol: string, bytes: Uint8Array) {
+  async function flood(node: Attacker, protocol: string, bytes: Uint8Array) {
     let stream: Stream | undefined
-    for (const end = Date.now() + 30_000; Date.now() < end && !isOut(node); ) {
+    for (const end = Date.now() + 240_000; Date.now() < end && !isOut(node); ) {
       try {
         stream ??= await node.dial(protocol)
-        if (!stream.send(bytes)) await stream.onDrain({ signal: AbortSignal.timeout(50) })
-        await new Promise(setImmediate)
+        if (!stream.send(bytes)) await stream.onDrain({ signal: AbortSignal.timeout(5_000) })
         if (stream.status !== 'open') stream = undefined
       } catch {
         stream?.abort(new Error('once more'))
         stream = undefined
       }
+      // the node is in this process, and gets its turn here
+      await new Promise(setImmediate)
     }
   }
 
-  const isOut = ({ libp2p }: HeliaNode): boolean => libp2p.getConnections(victim.libp2p.peerId).length === 0
+  const isOut = ({ connection }: Attacker): boolean => connection.status !== 'open'
 
   /** It is disconnected, and not let in again. */
-  async function assertBarred(node: HeliaNode): Promise<void> {
+  async function assertBarred(node: Attacker): Promise<void> {
     await until(() => isOut(node), 'the end of its connection')
-    const again = node.libp2p.dial(victim.libp2p.getMultiaddrs(), { signal: AbortSignal.timeout(5000) })
+    const again = node.libp2p.dial(victim.libp2p.getMultiaddrs(), { signal: AbortSignal.timeout(30_000) })
     await assert.rejects(async () => {
       const connection = await again
       // the handshake may be over before the gate is asked
-      await until(() => connection.status !== 'open', 'the gate', 2000)
+      await until(() => connection.status !== 'open', 'the gate')
       throw new Error('shut out')
     })
   }
@@ -107,6 +110,9 @@ describe('a hostile peer', function () {
 
   const floods: [name: string, protocol: string, bytes: () => Uint8Array][] = [
     ['a length without end, as work', COMPUTE_PROTOCOL, () => new Uint8Array(1000).fill(0xff)],
+    ['a length without end, as blocks', BLOCKS_PROTOCOL, () => new Uint8Array(1000).fill(0xff)],
+    ['a length without end, by bitswap', '/ipfs/bitswap/1.2.0', () => new Uint8Array(1000).fill(0xff)],
+    ['empty maps', COMPUTE_PROTOCOL, () => frame(hostileShapes['empty maps']!(4 * MB), 8 * MB).subarray()],
     [
       'programs that are loaded and never used',
       COMPUTE_PROTOCOL,
@@ -133,6 +139,17 @@ describe('a hostile peer', function () {
       await flood(node, protocol, bytes())
       await assertBarred(node)
     })
+
+  it('is shut out after lengths without end on all protocols that there are', async () => {
+    for (const protocol of victim.libp2p.getProtocols()) {
+      // thirty-two bytes of anything are a ping; who delegates nothing answers anything, see below
+      if (protocol === '/ipfs/ping/1.0.0' || protocol === DELEGATE_PROTOCOL) continue
+      const node = await attacker()
+      await flood(node, protocol, new Uint8Array(MB).fill(0xff))
+      await until(() => isOut(node), `the end of who sends it on ${protocol}`)
+      await attackers.pop()!.stop()
+    }
+  })
 
   it('is answered by who serves no delegates, and nothing that it sends is kept', async () => {
     const node = await attacker()

@@ -1,0 +1,122 @@
+import { strict as assert } from 'node:assert'
+import { connect } from 'node:net'
+import type { ComponentLogger, Stream } from '@libp2p/interface'
+import { defaultLogger } from '@libp2p/logger'
+import { type HeliaNode, PEER_LIMITS } from '../../bootstrap/index.ts'
+import { ruleOf } from '../../bootstrap/library-rules.ts'
+import { address, isConnected, TestNetwork, until } from './nodes.ts'
+
+const ENDLESS = new Uint8Array(64).fill(0xff)
+
+/** Keeps the errors that are logged. */
+function keeping(errors: Set<Error>): ComponentLogger {
+  const { forComponent } = defaultLogger()
+  return {
+    forComponent(name) {
+      const log = forComponent(name)
+      const keep = (_: string, ...args: unknown[]) => {
+        for (const each of args) if (each instanceof Error) errors.add(each)
+      }
+      return Object.assign((...args: Parameters<typeof log>) => log(...args), log, {
+        error: keep,
+        newScope: (scope: string) => keeping(errors).forComponent(`${name}:${scope}`)
+      })
+    }
+  }
+}
+
+describe('bootstrap: bytes before a library reads them', () => {
+  let test: TestNetwork
+  let seed: HeliaNode
+  let errors: Set<Error>
+  const wasted: { peer: string; ms: number }[] = []
+  const cutOff = () => [...errors].filter(({ name }) => name === 'FramingError').length
+
+  beforeEach(async () => {
+    test = await TestNetwork.create()
+    errors = new Set()
+    wasted.length = 0
+    const budget = { barredMs: () => 0, waste: (peer: string, ms: number) => void wasted.push({ peer, ms }) }
+    seed = await test.startSeed({ budget, logger: keeping(errors) })
+  })
+  afterEach(() => test.stop())
+
+  async function connected(): Promise<HeliaNode> {
+    const node = await test.start({ seeds: [address(seed)] })
+    await until(() => isConnected(node, seed), 'connected')
+    return node
+  }
+
+  it('are looked at from the first of a connection on', async () => {
+    const [, port] = seed.libp2p.getMultiaddrs()[0]!.getComponents()
+    const socket = connect(Number(port!.value), '127.0.0.1').on('error', () => {})
+    socket.write(ENDLESS)
+    await until(() => socket.closed, 'the end of the connection')
+    assert.ok(cutOff() > 0)
+  })
+
+  it('are looked at from the first of a stream on', async () => {
+    const node = await connected()
+    const [connection] = node.libp2p.getConnections(seed.libp2p.peerId)
+    const { muxer } = connection as unknown as { muxer: { createStream(): Promise<Stream> } }
+    const stream = await muxer.createStream()
+    stream.send(ENDLESS)
+    await until(() => stream.status !== 'open', 'the end of the stream')
+    assert.ok(cutOff() > 0)
+    assert.deepEqual(
+      wasted.map(({ peer }) => peer),
+      [node.libp2p.peerId.toString()]
+    )
+  })
+
+  it('are looked at on every protocol that a library reads', async () => {
+    const node = await connected()
+    const protocols = seed.libp2p.getProtocols().filter(protocol => protocol !== '/artel/network/1.0.0')
+    assert.ok(protocols.length > 10)
+    for (const protocol of protocols) {
+      assert.ok(ruleOf(protocol, 'inbound', { gossipBytes: 1 }) != null, `${protocol} has no rule`)
+      // of these every thirty-two bytes are a message
+      if (protocol === '/ipfs/ping/1.0.0') continue
+      const before = cutOff()
+      const stream = await node.libp2p.dialProtocol(seed.libp2p.peerId, protocol)
+      stream.send(ENDLESS)
+      await until(() => stream.status !== 'open', `the end of the stream on ${protocol}`)
+      assert.equal(cutOff(), before + 1, protocol)
+    }
+    assert.ok(wasted.reduce((sum, { ms }) => sum + ms, 0) > PEER_LIMITS.burstMs, 'it would be out by now')
+  })
+
+  it('are looked at in what a peer answers', async () => {
+    const node = await test.start()
+    const kad = node.libp2p.getProtocols().find(protocol => protocol.endsWith('/kad/1.0.0'))!
+    await node.libp2p.unhandle(kad)
+    await node.libp2p.handle(kad, stream => void stream.send(ENDLESS))
+    await node.libp2p.dial(seed.libp2p.getMultiaddrs())
+    await until(() => isConnected(seed, node), 'connected')
+    const stream = await seed.libp2p.dialProtocol(node.libp2p.peerId, kad)
+    await until(() => stream.status !== 'open', 'the end of the stream')
+    assert.ok(cutOff() > 0)
+    assert.deepEqual(new Set(wasted.map(({ peer }) => peer)), new Set([node.libp2p.peerId.toString()]))
+  })
+
+  it('are few messages a second', async () => {
+    const node = await connected()
+    const protocol = seed.libp2p.getProtocols().find(each => each.startsWith('/meshsub/'))!
+    const stream = await node.libp2p.dialProtocol(seed.libp2p.peerId, protocol)
+    // 100,000 messages of an unknown field
+    stream.send(Buffer.alloc(300_000, Uint8Array.of(2, 0x78, 0)))
+    await until(() => stream.status !== 'open', 'the end of the stream')
+    assert.ok([...errors].some(({ message }) => message === 'more than 2000 messages a second'))
+  })
+
+  it('list no more than a decoder can make objects of', async () => {
+    const node = await connected()
+    const stream = await node.libp2p.dialProtocol(seed.libp2p.peerId, '/ipfs/bitswap/1.2.0')
+    // one message of 100,000 empty blocks
+    stream.send(
+      Buffer.concat([Uint8Array.of(0xc0, 0x9a, 0x0c), Buffer.alloc(200_000, Uint8Array.of(0x1a, 0))])
+    )
+    await until(() => stream.status !== 'open', 'the end of the stream')
+    assert.ok([...errors].some(({ message }) => message === 'more than 20000 fields of messages a second'))
+  })
+})
