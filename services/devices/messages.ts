@@ -1,0 +1,76 @@
+import { z } from 'zod'
+import type { AskOptions } from '../host/index.ts'
+import { type Batch, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from './log/batch.ts'
+import { HASH_BYTES, MAX_ENTRY_BYTES } from './log/entry.ts'
+
+/* What nodes say to each other about device logs. */
+
+/** Chains of one answer. */
+export const MAX_CHAINS = 256
+/** A batch of entries, or one of the largest, with room for lengths. */
+const FRAME_BYTES = MAX_BATCH_BYTES + MAX_ENTRY_BYTES + 16 * 1024
+/** A slow disk of a busy node. */
+const WRITE_MS = 30_000
+
+const bytesOf = (min: number, max: number) =>
+  z.custom<Uint8Array>(
+    value => value instanceof Uint8Array && value.length >= min && value.length <= max,
+    `must be ${min} to ${max} bytes`
+  )
+const seq = z.int().min(-1)
+const number = z.int().min(0)
+const head = { seq, hash: bytesOf(HASH_BYTES, HASH_BYTES) }
+const batch = z.object({
+  from: z.int().min(0),
+  entries: z.array(bytesOf(1, MAX_ENTRY_BYTES)).max(MAX_BATCH_ENTRIES),
+  signature: bytesOf(64, 64)
+})
+const agent = z.string().min(40).max(100)
+
+export const messages = {
+  /** These are on my disk; write them to yours. `first`: the oldest entry that I still have. */
+  append: {
+    peers: 'allowed' as const,
+    request: batch.extend({ number, first: z.int().min(0) }),
+    answer: z.discriminatedUnion('is', [
+      /** all up to `seq` are on this disk, and that they have this hash is signed */
+      z.object({ is: z.literal('receipt'), ...head, timeMs: z.int(), signature: bytesOf(64, 64) }),
+      /** what comes before is missing here: go on after `seq` */
+      z.object({ is: z.literal('behind'), ...head }),
+      /** you signed another entry with one of these numbers */
+      z.object({ is: z.literal('fork'), ...head }),
+      z.object({ is: z.literal('full') })
+    ]),
+    maxBytes: FRAME_BYTES,
+    deadlineMs: WRITE_MS,
+    atOnce: 4
+  },
+  /** Which chains do you keep, of this agent or of all, and how far? */
+  chains: {
+    peers: 'allowed' as const,
+    request: z.object({ agent: agent.optional(), after: z.int().min(0).default(0) }),
+    answer: z.object({
+      chains: z.array(z.object({ agent, number, first: z.int(), ...head })).max(MAX_CHAINS)
+    })
+  },
+  /** Entries from `from` on, as many as go into one batch; nothing where you do not have them. */
+  read: {
+    peers: 'allowed' as const,
+    request: z.object({ agent, number, from: z.int().min(0) }),
+    answer: z.object({ batch: batch.optional() }),
+    maxBytes: FRAME_BYTES,
+    deadlineMs: WRITE_MS
+  }
+}
+
+export type Messages = typeof messages
+export type Kind = keyof Messages
+export type Request<K extends Kind> = K extends 'append' ? AppendRequest : z.input<Messages[K]['request']>
+export type Reply<K extends Kind> = z.output<Messages[K]['answer']>
+export type AppendRequest = Batch & { number: number; first: number }
+
+/** What the parts use of the network. */
+export interface Peers {
+  find(): AsyncIterable<string>
+  ask<K extends Kind>(peer: string, kind: K, request: Request<K>, options?: AskOptions): Promise<Reply<K>>
+}
