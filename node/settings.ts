@@ -185,7 +185,7 @@ function list(schema: JsonSchema, path: string[]): Setting[] {
       path: at,
       // a list is given by repeating the flag, which reads better in the singular
       flag: `--${words.join('-').replace(child.type === 'array' ? /s$/ : /$^/, '')}`,
-      environment: `ARTEL_${words.join('_').toUpperCase()}`,
+      environment: `ARTEL_${words.join('_').replaceAll('-', '_').toUpperCase()}`,
       type:
         child.type === 'array'
           ? 'list'

@@ -1,14 +1,16 @@
+import { devices } from './devices/index.ts'
 import { files } from './files/index.ts'
 import type { ServiceModule } from './host/index.ts'
+import { hostMetrics } from './host-metrics/index.ts'
 import { vm } from './vm/index.ts'
 
 export * from './directory/index.ts'
 export type * from './gateway/index.ts'
 export * from './host/index.ts'
-export { files, vm }
+export { devices, files, hostMetrics, vm }
 
 /** What moves in: a folder, and a line here. */
-export const SERVICES = [files, vm] as const satisfies readonly ServiceModule[]
+export const SERVICES = [files, vm, devices, hostMetrics] as const satisfies readonly ServiceModule[]
 
 /** HTTP API and dashboard. Loaded where they are wanted: Fastify costs other nodes start time and memory for nothing. */
 export const loadGateway = () => import('./gateway/index.ts')

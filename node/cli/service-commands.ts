@@ -11,6 +11,7 @@ import {
 } from '../../services/index.ts'
 import { confirm } from './confirm.ts'
 import { configOf } from './flags.ts'
+import { untilInterrupted } from './lifecycle.ts'
 import { print, table } from './output.ts'
 import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
 
@@ -67,6 +68,7 @@ function operationCommand(service: string, name: string, operation: Operation): 
     examples = [exampleOf(service, name, place)],
     show,
     exit,
+    local,
     confirm: question
   } = place === false ? {} : (place ?? {})
   const fields = fieldsOf(input)
@@ -92,6 +94,14 @@ function operationCommand(service: string, name: string, operation: Operation): 
       ...inOrder.map((argument, i) => [argument, given[i]])
     ])
     const request = inputOf(fields, values)
+    const tell = (answer: unknown) => {
+      print(answer, options, () =>
+        show == null ? describe(answer) : show(operation.output.parse(answer) as never)
+      )
+      return exit?.(operation.output.parse(answer) as never)
+    }
+    if (local != null)
+      return untilInterrupted(async () => tell(await local(input.parse(request) as never)) ?? 0)
     return withNode(options, async (node, signal) => {
       if (question != null)
         await confirm(question(input.parse(request) as never), options as { yes?: boolean }, signal)
@@ -99,10 +109,7 @@ function operationCommand(service: string, name: string, operation: Operation): 
         void process.stderr.write(`${JSON.stringify(progress)}\n`)
       const follow = operation.progress != null && process.stderr.isTTY ? { onProgress } : {}
       const answer = await node.call({ service, operation: name, input: request }, { signal, ...follow })
-      print(answer, options, () =>
-        show == null ? describe(answer) : show(operation.output.parse(answer) as never)
-      )
-      return exit?.(operation.output.parse(answer) as never)
+      return tell(answer)
     })
   })
 }

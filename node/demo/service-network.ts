@@ -19,6 +19,8 @@ export interface ServiceNode {
   stop(): Promise<number | null>
 }
 
+export type ServiceName = 'files' | 'vm' | 'devices'
+
 /** Nodes with nothing but one service, as processes of their own on loopback. */
 export interface ServiceNetwork extends AsyncDisposable {
   /** those that run, by name */
@@ -30,7 +32,7 @@ export interface ServiceNetwork extends AsyncDisposable {
 }
 
 /** All that was started ends with it; the folder stays. */
-export async function openServiceNetwork(folder: string, service: 'files' | 'vm'): Promise<ServiceNetwork> {
+export async function openServiceNetwork(folder: string, service: ServiceName): Promise<ServiceNetwork> {
   const file = join(folder, 'network.json')
   const { privateKey } = await createIdentity()
   await saveNetwork(file, await createNetwork({ name: service }, privateKey))

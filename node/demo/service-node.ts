@@ -8,12 +8,23 @@ import {
   PROVIDER_VALIDITY_MS
 } from '../../bootstrap/index.ts'
 import { createSigner, isSignedBy } from '../../ledger/index.ts'
-import { type Bytes, createDirectory, files, loadHost, OWNER, settingsOf, vm } from '../../services/index.ts'
+import {
+  type Bytes,
+  createDirectory,
+  devices,
+  files,
+  hostMetrics,
+  loadHost,
+  OWNER,
+  settingsOf,
+  vm
+} from '../../services/index.ts'
 import { componentLogger, createLogger } from '../logger.ts'
 import { digest, seeded } from './seeded.ts'
+import type { ServiceName } from './service-network.ts'
 
 /*
- * A node with nothing but one service, as a process of its own. Its parent sends { id, operation, input } and gets
+ * A node with nothing but one service and its drivers, as a process of its own. Its parent sends { id, operation, input } and gets
  * { id, progress } any number of times, then { id, result } or { id, error }.
  */
 
@@ -22,9 +33,11 @@ const [folder, networkFile, seed, settings, service] = process.argv.slice(2) as 
   string,
   string,
   string,
-  'files' | 'vm'
+  ServiceName
 ]
-const module = { files, vm }[service]
+const modules = { files: [files], vm: [vm], devices: [devices, hostMetrics] }[service]
+/** a driver runs where there are settings for it */
+const { drivers = {}, ...own } = JSON.parse(settings) as { drivers?: Record<string, object> }
 
 const logger = componentLogger(createLogger({ logLevel: 'warn', logFormat: 'json' } as never))
 const identity = await loadOrCreateIdentity(join(folder, 'key'))
@@ -42,10 +55,14 @@ const directory = createDirectory({ validityMs: PROVIDER_VALIDITY_MS })({
 directory.start()
 const { createServices } = await loadHost()
 const services = createServices({
-  modules: [module],
+  modules,
   folder: join(folder, 'services'),
   network: networkId(network),
-  settings: () => settingsOf(module).parse({ enabled: true, ...JSON.parse(settings) }) as never
+  settings(name) {
+    const section = name === service ? own : drivers[name]
+    const module = modules.find(each => each.name === name)!
+    return settingsOf(module).parse({ enabled: section != null, ...section }) as never
+  }
 })({
   network: libp2p,
   directory,

@@ -48,7 +48,7 @@ export const messages = {
   /** Which chains do you keep, of this agent or of all, and how far? */
   chains: {
     peers: 'allowed' as const,
-    request: z.object({ agent: agent.optional(), after: z.int().min(0).default(0) }),
+    request: z.object({ agent: agent.optional(), after: z.int().min(0).optional() }),
     answer: z.object({
       chains: z.array(z.object({ agent, number, first: z.int(), ...head })).max(MAX_CHAINS)
     })

@@ -28,7 +28,10 @@ export class MachineDisk {
 
   image(): Map<string, Files> {
     return new Map(
-      [...this.folders].map(([folder, files]) => [folder, new Map([...files].map(([n, b]) => [n, b.slice()]))])
+      [...this.folders].map(([folder, files]) => [
+        folder,
+        new Map([...files].map(([n, b]) => [n, b.slice()]))
+      ])
     )
   }
   setBack(image: Map<string, Files>): void {

@@ -1,3 +1,4 @@
+import { isSignedBy } from '../../ledger/index.ts'
 import { createAgent } from '../../services/devices/delivery/agent.ts'
 import { openChains } from '../../services/devices/delivery/chains.ts'
 import { deliveredUpTo, type Receipt } from '../../services/devices/delivery/receipt.ts'
@@ -6,7 +7,6 @@ import { openChainLog } from '../../services/devices/log/chain-log.ts'
 import { type ChainId, decodeEntry, MOVED } from '../../services/devices/log/entry.ts'
 import type { Peers } from '../../services/devices/messages.ts'
 import { unfold } from '../../services/devices/series/unfold.ts'
-import { isSignedBy } from '../../ledger/index.ts'
 import { signerFrom } from '../ledger/helpers.ts'
 import { MachineDisk } from './devices-disk.ts'
 import { createRandom, type Random } from './random.ts'
@@ -109,7 +109,11 @@ function peersOf(from: Machine, world: World): Peers {
         if (kind === 'append') return node.witness.append(from.key.account, request as never)
         if (kind === 'chains')
           return { chains: node.chains.all().map(({ chain, first, head }) => ({ ...chain, first, ...head })) }
-        const { agent, number, from: seq } = request as unknown as { agent: string; number: number; from: number }
+        const {
+          agent,
+          number,
+          from: seq
+        } = request as unknown as { agent: string; number: number; from: number }
         return { batch: await node.chains.find({ agent, number })?.read(seq) }
       }
       if (random() < 0.1) throw new Error('the question is lost')
@@ -189,13 +193,23 @@ export async function checkDevices(seed: number, setsBack: boolean): Promise<Rep
     [30, () => deliver(witnesses[Math.floor(random() * 2)]!)],
     [4, async () => down(all[Math.floor(random() * 3)]!)],
     [10, () => up(all[Math.floor(random() * 3)]!)],
-    [4, async () => void (witnesses[Math.floor(random() * 2)]!.isCut = random() < 0.5)],
+    [
+      4,
+      async () => {
+        witnesses[Math.floor(random() * 2)]!.isCut = random() < 0.5
+      }
+    ],
     [4, () => compare(0)],
     [4, () => compare(1)],
     [4, async () => world.late.length > 0 && attempt(world.late.splice(0, 1)[0]!)],
     // an entry of which only one copy is right, and another one wrong, is beyond two witnesses
     [setsBack ? 0 : 3, async () => void (random() < 0.5 && witnesses[Math.floor(random() * 2)]!.disk.rot())],
-    [2, async () => void (image = mine.disk.image())],
+    [
+      2,
+      async () => {
+        image = mine.disk.image()
+      }
+    ],
     [
       setsBack ? 2 : 0,
       async () => {
@@ -240,10 +254,14 @@ export async function checkDevices(seed: number, setsBack: boolean): Promise<Rep
 
   const total = steps.reduce((sum, [weight]) => sum + weight, 0)
   for (const machine of all) await up(machine)
-  for (let step = 0; step < STEPS; step++) {
+  for (let turn = 0; turn < STEPS; turn++) {
     world.now += 1_000
     let place = random() * total
-    await steps.find(([weight]) => (place -= weight) < 0)![1]()
+    const [, step] = steps.find(([weight]) => {
+      place -= weight
+      return place < 0
+    })!
+    await step()
   }
 
   // everything is well again
@@ -261,7 +279,10 @@ export async function checkDevices(seed: number, setsBack: boolean): Promise<Rep
     const everywhere = deliveredUpTo(
       witnesses.map(({ node }) => node!.chains.find(log.chain)?.head ?? { seq: -1 })
     )
-    return everywhere === log.head.seq && witnesses.every(({ node }) => node!.chains.all().every(c => c.holes.length === 0))
+    return (
+      everywhere === log.head.seq &&
+      witnesses.every(({ node }) => node!.chains.all().every(c => c.holes.length === 0))
+    )
   }
   report.recorded = acknowledged.size
   report.forks = mine.node!.agent.log.chain.number

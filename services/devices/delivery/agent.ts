@@ -48,6 +48,7 @@ export async function createAgent(init: AgentInit) {
   let recorder = await record(chains.own()?.chain.number ?? 0)
   /** nothing new is written while a chain begins anew */
   let anew: Promise<void> | undefined
+  const ready = Promise.withResolvers<void>()
   /** what the chain before has and others do not is in this one */
   let isMoved = false
   /** the first entry of a chain that begins anew, until it is written */
@@ -109,7 +110,12 @@ export async function createAgent(init: AgentInit) {
    * A witness has other entries of ours: this disk was set back and written on. The chain is over; the next one begins
    * with both heads, and with everything that the other side does not have.
    */
-  async function diverge(witness: string, own: ChainLog, kept: readonly Kept[], common: number): Promise<void> {
+  async function diverge(
+    witness: string,
+    own: ChainLog,
+    kept: readonly Kept[],
+    common: number
+  ): Promise<void> {
     const theirs = kept.find(({ number }) => number === own.chain.number) ?? { ...GENESIS }
     const number = Math.max(own.chain.number, ...kept.map(each => each.number)) + 1
     await alone(async () => {
@@ -154,7 +160,9 @@ export async function createAgent(init: AgentInit) {
         if (batch == null) break
         const some = batch.entries.slice(0, until! - seq + 1).map(unwrapped)
         await Promise.all(
-          some.map(entry => recorder.record({ class: 'account', device: AGENT, kind: MOVED, body: { entry } }))
+          some.map(entry =>
+            recorder.record({ class: 'account', device: AGENT, kind: MOVED, body: { entry } })
+          )
         )
         seq += some.length
       }
@@ -224,7 +232,7 @@ export async function createAgent(init: AgentInit) {
   }
 
   return {
-    /** At the start, before the first entry is written. */
+    /** Asks the witnesses what they have; what is recorded waits for it, some seconds at most. */
     async start(signal: AbortSignal): Promise<void> {
       const deadline = AbortSignal.any([signal, AbortSignal.timeout(HEAR_MS)])
       const asked = witnesses().map(witness =>
@@ -233,7 +241,7 @@ export async function createAgent(init: AgentInit) {
         )
       )
       await Promise.all(asked)
-      if (!isMoved) await alone(moveRest)
+      ready.resolve()
     },
     /**
      * Resolves when it is on this disk.
@@ -242,6 +250,7 @@ export async function createAgent(init: AgentInit) {
      * @throws {LogFullError}
      */
     async record(draft: Draft, at: Moment = moment()): Promise<Place> {
+      await ready.promise
       for (;;) {
         if (!isMoved && anew == null) await alone(moveRest)
         await anew
@@ -258,7 +267,12 @@ export async function createAgent(init: AgentInit) {
           if (batch != null) await recorder.log.repair(batch)
         }
     },
-    flush: () => recorder.flush(),
+    /** Writes what waits. */
+    async flush(): Promise<void> {
+      await ready.promise
+      await anew
+      await recorder.flush()
+    },
     get log() {
       return recorder.log
     },

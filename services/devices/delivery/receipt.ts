@@ -1,7 +1,7 @@
+import { encode } from '@ipld/dag-cbor'
 import type { IsSigned } from '../log/batch.ts'
 import { headBytes } from '../log/batch.ts'
 import type { ChainId, Head } from '../log/entry.ts'
-import { encode } from '@ipld/dag-cbor'
 
 /** A witness says that all entries of a chain up to `seq` are on its disk, and when. */
 export interface Receipt extends Head {

@@ -24,7 +24,17 @@ export interface WitnessInit {
 }
 
 /** Keeps the logs of other nodes, and signs that it has them. */
-export function createWitness({ chains, sign, isSigned, now, keeps, hasRoom, onWritten, onFork, log }: WitnessInit) {
+export function createWitness({
+  chains,
+  sign,
+  isSigned,
+  now,
+  keeps,
+  hasRoom,
+  onWritten,
+  onFork,
+  log
+}: WitnessInit) {
   const queues = new Map<string, Promise<unknown>>()
   /** One after the other for each chain. */
   function inTurn<T>({ agent, number }: ChainId, work: () => Promise<T>): Promise<T> {

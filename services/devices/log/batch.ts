@@ -96,7 +96,10 @@ export function follow(
     const entry = decodeEntry(bytes)
     const seq = from + i
     if (entry.chain.agent !== chain.agent || entry.chain.number !== chain.number)
-      throw new ChainError(seq, `entry ${seq} is of another chain, ${entry.chain.agent}/${entry.chain.number}`)
+      throw new ChainError(
+        seq,
+        `entry ${seq} is of another chain, ${entry.chain.agent}/${entry.chain.number}`
+      )
     if (entry.seq !== seq) throw new ChainError(seq, `at place ${seq} is entry ${entry.seq}`)
     if (prev != null && Buffer.compare(entry.prev, prev) !== 0)
       throw new ChainError(

@@ -272,7 +272,8 @@ export async function openChainLog({
         const before = await hashAt(batch.from - 1)
         const place = Math.min(last, head.seq)
         // where its end is kept, or what follows it, that decides: one who signs twice has two of each number
-        const after = last > hole.to ? await hashAt(place) : last === hole.to ? await prevOf(last + 1) : undefined
+        const after =
+          last > hole.to ? await hashAt(place) : last === hole.to ? await prevOf(last + 1) : undefined
         if (
           (before != null && Buffer.compare(before, entries[0]!.prev) !== 0) ||
           (after != null && Buffer.compare(after, hashes[place - batch.from]!) !== 0)
@@ -345,4 +346,3 @@ function merge(batches: readonly Batch[], from: number): Batch {
   }
   return { from, entries, signature }
 }
-

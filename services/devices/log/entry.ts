@@ -102,7 +102,9 @@ export function decodeEntry(bytes: Uint8Array): Entry {
     throw new EntryError(`an entry of ${bytes.length} bytes; at most ${MAX_ENTRY_BYTES}`)
   const fields = decodeTuple(bytes, 'an entry')
   if (fields.length !== FIELDS || fields[0] !== VERSION)
-    throw new EntryError(`an entry of version ${String(fields[0]).slice(0, 20)}, this program knows ${VERSION}`)
+    throw new EntryError(
+      `an entry of version ${String(fields[0]).slice(0, 20)}, this program knows ${VERSION}`
+    )
   const [, fleet, chain, seq, prev, boot, monoMs, timeMs, clock, kindOf, device, kind, body] = fields
   if (!Array.isArray(chain) || chain.length !== 2) throw new EntryError('the chain of an entry is no pair')
   return {

@@ -46,7 +46,7 @@ interface Pending {
 
 /** Writes drafts to a log, many in one flush. */
 export function createRecorder({ log, fleet, sign, moment, onWritten }: RecorderInit) {
-  let pending: Pending[] = []
+  const pending: Pending[] = []
   let timer: NodeJS.Timeout | undefined
   let flushing: Promise<void> | undefined
   let room = Promise.withResolvers<void>()

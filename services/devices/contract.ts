@@ -1,0 +1,64 @@
+import type { Body, EntryClass } from './log/entry.ts'
+import type { Place } from './log/recorder.ts'
+
+/** What other services get by naming this one in `needs`: drivers write what their devices say. */
+export interface Devices {
+  /**
+   * Announces a device of this node. The same kind and serial is the same device, also after a restart; what changed
+   * about it is written.
+   *
+   * @throws {ReadingError} a name that is too long, or too many readings
+   */
+  open(description: DeviceDescription): Promise<Device>
+}
+
+export interface DeviceDescription {
+  /** the driver's: 'host', 'sas' */
+  kind: string
+  /** what tells it from others of its kind, also when it moves to another node */
+  serial: string
+  /** for people */
+  name: string
+  /** what its samples may hold; by the name of the reading */
+  readings: Record<string, ReadingSchema>
+  /** which events it has; by kind */
+  events: Record<string, EventSchema>
+  /** facts that seldom change: a model, a version */
+  facts?: Body
+}
+
+export interface ReadingSchema {
+  /** as the SI writes it, or %, bytes, bytes/s; none: a number that only counts */
+  unit?: string
+  type: 'number' | 'text' | 'boolean'
+}
+export interface EventSchema {
+  /** accounts are never thinned, and on disk at once: meters, money, exceptions, configuration */
+  class: Extract<EntryClass, 'account' | 'event'>
+}
+
+export type Reading = number | string | boolean
+
+export interface Device {
+  /** <kind>:<serial> */
+  readonly id: string
+  /**
+   * Resolves when it is on the disk. Undefined where the log has no room for samples any more: a `gap` counts them.
+   *
+   * @throws {ReadingError} a reading that was not announced, or not of its type
+   * @throws {LogFullError}
+   */
+  sample(values: Record<string, Reading>): Promise<Place | undefined>
+  /**
+   * Resolves when it is on the disk: only then may the device hear that it was taken.
+   *
+   * @throws {ReadingError} an event that was not announced
+   * @throws {EntryError} a body that cannot be written
+   * @throws {LogFullError}
+   */
+  event(kind: string, body: Body): Promise<Place | undefined>
+  /** It is no longer watched. */
+  close(): void
+}
+
+export type { Body, Place }

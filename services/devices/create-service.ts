@@ -1,0 +1,271 @@
+import { isAbsolute } from 'node:path'
+import { admits, ForbiddenError, type HostOf, type ServiceOf } from '../host/index.ts'
+import type { declaration } from './declaration.ts'
+import { createAgent } from './delivery/agent.ts'
+import { openChains } from './delivery/chains.ts'
+import { createDeliveries } from './delivery/deliveries.ts'
+import { createWitness } from './delivery/witness.ts'
+import { ExportPathError, UnknownDeviceError } from './errors.ts'
+import { letsGo, pressureOf } from './log/budget.ts'
+import type { ChainLog } from './log/chain-log.ts'
+import { createFolderDisk } from './log/disk.ts'
+import { createDriverDevices } from './log/driver-devices.ts'
+import { decodeEntry } from './log/entry.ts'
+import { exportChain, verifyExport } from './log/export.ts'
+import { chainsIn, folderOf } from './log/folders.ts'
+import { MAX_CHAINS, type Peers } from './messages.ts'
+import { createSeen } from './series/changes.ts'
+import { MIGRATIONS } from './series/schema.ts'
+import { createSeries, HOUR_MS, MINUTE_MS } from './series/series.ts'
+import { createClock } from './time/clock.ts'
+
+type Declared = typeof declaration
+
+const MB = 1_000_000
+const DAY_MS = 24 * HOUR_MS
+const COMPARE_MS = 30_000
+const TICK_MS = 10_000
+const TELL_MS = 1_000
+const FIND_MS = 3_000
+/** A year by hours is more than this; a page asks for what it can draw. */
+const MAX_POINTS = 10_000
+
+/** The service `devices` over what its host gives. */
+export async function createService(host: HostOf<Declared>): Promise<ServiceOf<Declared>> {
+  const { signal, now, log, isSigned, sign, config } = host
+  const { self } = host.peers
+  const series = createSeries(host.database(MIGRATIONS), now)
+  const clock = createClock(now)
+  const states = new Map<string, string>()
+  const chains = await openChains({
+    self,
+    isSigned,
+    disk: chain => createFolderDisk(folderOf(host.folder, chain)),
+    there: await chainsIn(host.folder),
+    onFound: ({ agent, number }, what) => log.error('%s/%d: %s', agent, number, what)
+  })
+  const seen = createSeen({
+    series,
+    chains,
+    signal,
+    onError: error => host.degraded('history', error?.message)
+  })
+  const peers: Peers = {
+    find: () => host.peers.find({ signal, deadlineMs: FIND_MS }),
+    ask: (peer, kind, request, options) => host.peers.ask(peer, kind, request as never, options) as never
+  }
+  const keeps = (agent: string): boolean => admits('allowed', agent, host.config)
+  const pressure = () => pressureOf(chains.bytes(), host.config.budgetMb * MB)
+  const witness = createWitness({
+    chains,
+    sign,
+    isSigned,
+    now,
+    keeps,
+    hasRoom: () => pressure() === 'none',
+    onWritten: () => seen.news(),
+    onFork(chain, batch) {
+      series.forks.save(chain, batch)
+      host.degraded(`fork of ${chain.agent}`, `it signed two entries of one number in chain ${chain.number}`)
+    },
+    log
+  })
+  const agent = await createAgent({
+    self,
+    fleet: config.fleet,
+    chains,
+    peers,
+    witnesses: () => config.witnessPeers,
+    receipts: series.receipts,
+    sign,
+    isSigned,
+    moment: clock.moment,
+    onWritten() {
+      deliveries?.wake()
+      seen.news()
+    },
+    alert: host.degraded,
+    log
+  })
+  const drivers = createDriverDevices({
+    record: agent.record,
+    pressure,
+    described: id => series.device(self, id)?.about
+  })
+  // before the drivers: what they announce is compared with what is known
+  await seen.caughtUp()
+  let deliveries: ReturnType<typeof createDeliveries> | undefined
+
+  /** What this node shares: its own log with its witnesses, all with those that its owner allows. */
+  function admit(peer: string): void {
+    if (!keeps(peer) && !config.witnessPeers.includes(peer))
+      throw new ForbiddenError('the logs of this node are not for yours')
+  }
+
+  async function keepRoom(): Promise<void> {
+    const keepMs = host.config.keepDays * DAY_MS
+    for (const each of chains.all()) {
+      for (;;) {
+        const next = each.segments[1]
+        if (next == null) break
+        const oldest = await each.read(each.first)
+        const timeMs = oldest == null ? 0 : decodeEntry(oldest.entries[0]!).timeMs
+        const { number } = each.chain
+        const isOwn = each.chain.agent === self
+        const isSafe = !isOwn || next.from - 1 <= agent.delivered() || number < agent.log.chain.number
+        // what is kept for others goes by age only: its owner may have nothing else
+        if (!letsGo({ timeMs, isSafe }, now(), keepMs, isOwn ? pressure() : 'none')) break
+        log('%d entries of %s/%d are let go', await each.dropOldest(), each.chain.agent, number)
+      }
+    }
+    const state = pressure()
+    host.degraded(
+      'room',
+      state === 'none'
+        ? undefined
+        : state === 'thin'
+          ? 'the log is as large as it may be: one sample of ten is kept'
+          : 'the log is larger than it may be: only accounts are kept'
+    )
+    await drivers.writeGaps()
+  }
+
+  async function lookAtClock(): Promise<void> {
+    const { jump, clock: state } = clock.look()
+    if (jump != null || state != null)
+      await drivers.agent('clock', { ...jump, ...(state == null ? {} : { state }) })
+  }
+
+  async function scrub(): Promise<void> {
+    const wrong: string[] = []
+    for (const each of chains.all()) wrong.push(...(await each.scrub(signal)))
+    for (const what of wrong) log.error('%s', what)
+  }
+
+  async function compare(): Promise<void> {
+    await agent.repair(signal)
+    for await (const peer of peers.find()) {
+      try {
+        await witness.compare(peer, peers, signal)
+      } catch (error) {
+        log('nothing is compared with %s: %s', peer, (error as Error).message)
+      }
+    }
+    const missing = chains.all().reduce((sum, { holes }) => sum + holes.length, 0)
+    host.degraded(
+      'damage',
+      missing === 0 ? undefined : `${missing} parts of logs are damaged and not back yet`
+    )
+  }
+
+  function chainOf(of: string, number?: number): ChainLog {
+    const found = chains.of(of).findLast(each => number == null || each.chain.number === number)
+    if (found == null) throw new UnknownDeviceError(`this node keeps no log ${number ?? ''} of ${of}`)
+    return found
+  }
+
+  return {
+    api: drivers.devices,
+
+    operations: {
+      list: () => ({ items: series.devices() }),
+      history: ({ device, reading, step, from, to }) => ({
+        points: series.points(device, reading, step === 'hour' ? HOUR_MS : MINUTE_MS, from, to, MAX_POINTS)
+      }),
+      events: ({ device, before, limit }) => ({
+        items: series.events(device, before ?? now() + DAY_MS, limit)
+      }),
+
+      status() {
+        const { number } = agent.log.chain
+        const receipts = series.receipts.of(number)
+        const forked = new Set(series.forks.all().map(each => `${each.agent}/${each.number}`))
+        return {
+          fleet: config.fleet,
+          own: { number, last: agent.log.head.seq, delivered: agent.delivered() },
+          witnesses: config.witnessPeers.map(peer => {
+            const { seq = -1, timeMs: at } = receipts.find(each => each.witness === peer) ?? {}
+            const error = states.get(peer)
+            return { peer, seq, ...(at == null ? {} : { at }), ...(error == null ? {} : { error }) }
+          }),
+          chains: chains.all().map(({ chain, first, head, bytes, holes }) => ({
+            ...chain,
+            first,
+            last: head.seq,
+            bytes,
+            missing: holes.reduce((sum, { from, to }) => sum + to - from + 1, 0),
+            isForked: forked.has(`${chain.agent}/${chain.number}`)
+          })),
+          bytes: chains.bytes(),
+          budgetBytes: host.config.budgetMb * MB,
+          pressure: pressure()
+        }
+      },
+
+      async follow({ device }, call) {
+        for await (const changed of seen.changes(call.signal))
+          await call.send({ items: changed.filter(({ id }) => device == null || id === device) })
+        return {}
+      },
+
+      async export({ path, agent: of = self, number }, call) {
+        if (!isAbsolute(path)) throw new ExportPathError(`${path} is relative; write the whole path`)
+        const chain = chainOf(of, number)
+        const receipts = of === self ? series.receipts.of(chain.chain.number) : []
+        return { path, entries: await exportChain(chain, receipts, path, call.signal) }
+      },
+      verify: ({ path }) => verifyExport(path, isSigned)
+    },
+
+    messages: {
+      append: (request, { peer }) => witness.append(peer, request),
+      chains({ agent: of, after = 0 }, { peer }) {
+        admit(peer)
+        const kept = of == null ? chains.all() : chains.of(of)
+        return {
+          chains: kept
+            .filter(({ head }) => head.seq >= 0)
+            .slice(after, after + MAX_CHAINS)
+            .map(({ chain, first, head }) => ({ ...chain, first, ...head }))
+        }
+      },
+      async read({ agent: of, number, from }, { peer }) {
+        admit(peer)
+        const batch = await chains.find({ agent: of, number })?.read(from)
+        return { batch: batch && { ...batch, entries: [...batch.entries] } }
+      }
+    },
+
+    start() {
+      void agent.start(signal)
+      deliveries = createDeliveries({
+        agent,
+        witnesses: config.witnessPeers,
+        signal,
+        onState(peer, why) {
+          if (why == null) states.delete(peer)
+          else states.set(peer, why)
+          host.degraded(`witness ${peer}`, why)
+        },
+        log
+      })
+      host.announce(true)
+      host.repeat('room', TICK_MS, keepRoom)
+      host.repeat('clock', TICK_MS, lookAtClock)
+      host.repeat('comparing', COMPARE_MS, compare)
+      host.repeat('verifying', DAY_MS, scrub)
+      host.repeat('tidying', HOUR_MS, () => series.tidy())
+      host.repeat('telling', TELL_MS, () => {
+        const items = seen.changed()
+        if (items.length > 0) host.tell('changed', { items })
+      })
+    },
+
+    async stop() {
+      await agent.flush()
+      await deliveries?.ended()
+      await seen.ended()
+      await chains.close()
+    }
+  }
+}

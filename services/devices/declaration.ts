@@ -1,0 +1,222 @@
+import { z } from 'zod'
+import { declare, EXIT, FORBIDDEN, FULL, MACHINE, NOT_FOUND, operation, USAGE } from '../host/index.ts'
+import { messages } from './messages.ts'
+
+const peer = z.string().min(1).max(128)
+const body = z.record(z.string(), z.unknown())
+const at = z.number().describe('ms since 1970')
+
+const device = z.object({
+  agent: z.string().describe('the node that it is connected to'),
+  id: z.string(),
+  about: body.optional().describe('kind, serial, name, readings with their units, events, facts'),
+  readings: body.describe('the newest value of each'),
+  readAt: at.optional(),
+  eventAt: at.optional()
+})
+
+const event = z.object({
+  agent: z.string(),
+  number: z.number().describe('of the chain'),
+  seq: z.number().describe('place in the chain'),
+  at,
+  device: z.string(),
+  class: z.string(),
+  kind: z.string(),
+  body
+})
+
+const chain = z.object({
+  agent: z.string(),
+  number: z.number(),
+  first: z.number(),
+  last: z.number(),
+  bytes: z.number(),
+  missing: z.number().describe('entries that were damaged and are not back yet'),
+  isForked: z.boolean().describe('its agent signed another entry of one number')
+})
+
+const verdict = z.object({
+  isRight: z.boolean(),
+  agent: z.string(),
+  number: z.number(),
+  fleet: z.string(),
+  first: z.number(),
+  last: z.number(),
+  entries: z.object({ account: z.number(), event: z.number(), sample: z.number() }),
+  fromMs: z.number().optional(),
+  toMs: z.number().optional(),
+  witnesses: z.array(z.object({ peer: z.string(), seq: z.number(), timeMs: z.number() })),
+  faults: z.array(z.string())
+})
+
+const path = z.string().min(1).max(4096).meta({ isPath: true })
+
+export const declaration = declare({
+  name: 'devices',
+  version: 1,
+  summary: 'keep what devices say where it cannot be lost or altered in silence',
+  config: z.object({
+    fleet: z
+      .string()
+      .min(1)
+      .max(64)
+      .default('home')
+      .describe('name of the fleet that the devices of this node belong to'),
+    witnessPeers: z
+      .array(peer)
+      .max(8)
+      .default([])
+      .describe(
+        'peer ids of the nodes that copy and countersign the log of this one; two of them make an entry delivered'
+      ),
+    budgetMb: z
+      .int()
+      .min(1)
+      .max(1e6)
+      .default(256)
+      .meta({ live: true })
+      .describe('MB of this disk for the logs of this node and of those that it is a witness for'),
+    keepDays: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .default(30)
+      .meta({ live: true })
+      .describe('days that delivered entries are kept in the log')
+  }),
+  messages,
+  errors: {
+    ForbiddenError: FORBIDDEN,
+    EntryError: USAGE,
+    ChainError: USAGE,
+    ReadingError: USAGE,
+    ExportPathError: USAGE,
+    UnknownDeviceError: NOT_FOUND,
+    LogFullError: FULL,
+    DamagedLogError: MACHINE
+  },
+  operations: {
+    list: operation({
+      summary: 'Devices whose logs this node keeps, with their newest readings',
+      input: z.object({}),
+      output: z.object({ items: z.array(device) }),
+      http: { method: 'GET', path: '/devices' },
+      scope: 'devices:read',
+      command: {
+        show: ({ items }: { items: z.output<typeof device>[] }) =>
+          items
+            .map(
+              ({ id, about, readings, readAt }) =>
+                `${id}  ${String(about?.name ?? '')}  ${readAt == null ? '-' : new Date(readAt).toISOString()}  ${JSON.stringify(readings)}`
+            )
+            .join('\n') || 'no devices'
+      }
+    }),
+    history: operation({
+      summary: 'A reading of a device over time, by minutes or hours',
+      input: z.object({
+        device: z.string().min(1).max(128),
+        reading: z.string().min(1).max(64),
+        from: z.int().min(0).describe('ms since 1970'),
+        to: z.int().min(0).describe('ms since 1970'),
+        step: z.enum(['minute', 'hour']).default('hour')
+      }),
+      output: z.object({
+        points: z.array(
+          z.object({
+            t: at,
+            n: z.number(),
+            min: z.number(),
+            max: z.number(),
+            mean: z.number(),
+            last: z.number()
+          })
+        )
+      }),
+      http: { method: 'GET', path: '/devices/history' },
+      scope: 'devices:read',
+      command: { arguments: ['device', 'reading'] }
+    }),
+    events: operation({
+      summary: 'What happened, the newest first',
+      input: z.object({
+        device: z.string().max(128).optional(),
+        before: z.int().min(0).optional().describe('ms since 1970; default: now'),
+        limit: z.int().min(1).max(1000).default(100)
+      }),
+      output: z.object({ items: z.array(event) }),
+      http: { method: 'GET', path: '/devices/events' },
+      scope: 'devices:read',
+      command: { arguments: ['device'] }
+    }),
+    status: operation({
+      summary: 'The logs that are kept here, and how far witnesses have that of this node',
+      input: z.object({}),
+      output: z.object({
+        fleet: z.string(),
+        own: z.object({
+          number: z.number(),
+          last: z.number().describe('newest entry; -1 for none'),
+          delivered: z.number().describe('newest entry that two witnesses have; -1 for none')
+        }),
+        witnesses: z.array(
+          z.object({ peer: z.string(), seq: z.number(), at: at.optional(), error: z.string().optional() })
+        ),
+        chains: z.array(chain),
+        bytes: z.number(),
+        budgetBytes: z.number(),
+        pressure: z.enum(['none', 'thin', 'account'])
+      }),
+      http: { method: 'GET', path: '/devices/status' },
+      scope: 'devices:read'
+    }),
+    follow: operation({
+      summary: 'Devices as their readings and events come in, until the caller goes',
+      input: z.object({ device: z.string().max(128).optional() }),
+      output: z.object({}),
+      progress: z.object({
+        items: z.array(device).describe('those that have changed; none is a sign of life')
+      }),
+      http: { method: 'GET', path: '/devices/follow' },
+      scope: 'devices:read',
+      command: false
+    }),
+    export: operation({
+      summary: 'Write a log to a file that anybody can verify',
+      input: z.object({
+        path: path.describe('must not be there yet'),
+        agent: peer.optional().describe('default: this node'),
+        number: z.int().min(0).optional().describe('of the chain; default: the newest')
+      }),
+      output: z.object({ entries: z.number(), path: z.string() }),
+      http: { method: 'POST', path: '/devices/export' },
+      // it writes wherever the node may write
+      scope: 'devices:admin',
+      deadlineMs: 600_000,
+      command: { arguments: ['path'], examples: ['devices export march.log'] }
+    }),
+    verify: operation({
+      summary: 'Check an exported log: every hash, every signature; needs no node',
+      input: z.object({ path: path.describe('as `devices export` writes it') }),
+      output: verdict,
+      http: { method: 'POST', path: '/devices/verify' },
+      // it reads whatever the node may read
+      scope: 'devices:admin',
+      isIdempotent: true,
+      deadlineMs: 600_000,
+      command: {
+        arguments: ['path'],
+        examples: ['devices verify march.log'],
+        local: async ({ path }: { path: string }) => (await import('./verify-file.ts')).verifyFile(path),
+        exit: ({ isRight }: z.output<typeof verdict>) => (isRight ? 0 : EXIT.internal),
+        show: (found: z.output<typeof verdict>) =>
+          [
+            `${found.isRight ? 'right' : 'WRONG'}: entries ${found.first} to ${found.last} of ${found.agent}, chain ${found.number}, fleet ${found.fleet}`,
+            ...found.witnesses.map(({ peer, seq }) => `${peer} has signed that it has them up to ${seq}`),
+            ...found.faults
+          ].join('\n')
+      }
+    })
+  }
+})

@@ -1,0 +1,108 @@
+import type { Device, DeviceDescription, Devices, Reading } from '../contract.ts'
+import { ReadingError } from '../errors.ts'
+import { isWritten, type Pressure } from './budget.ts'
+import { AGENT, type Body, MAX_NAME_CHARS } from './entry.ts'
+import type { Draft, Place } from './recorder.ts'
+
+const MAX_READINGS = 256
+const NAME = /^[A-Za-z][\w.-]{0,63}$/
+
+/** Entries that devices have in common. */
+export const DEVICE = 'device'
+export const READING = 'reading'
+export const GAP = 'gap'
+
+export interface DriverDevicesInit {
+  record(draft: Draft): Promise<Place>
+  pressure(): Pressure
+  /** the newest description that is in the log */
+  described(id: string): Body | undefined
+}
+
+/** The devices of this node, for their drivers. */
+export function createDriverDevices({ record, pressure, described }: DriverDevicesInit) {
+  /** by device: samples so far, and those that found no room */
+  const counts = new Map<string, { samples: number; left: number }>()
+
+  async function write(draft: Draft): Promise<Place | undefined> {
+    const count = counts.get(draft.device) ?? { samples: 0, left: 0 }
+    counts.set(draft.device, count)
+    if (!isWritten(pressure(), draft.class, count.samples++)) {
+      count.left++
+      return undefined
+    }
+    return record(draft)
+  }
+
+  const devices: Devices = {
+    async open(description) {
+      check(description)
+      const { kind, serial, name, readings, events, facts = {} } = description
+      const id = `${kind}:${serial}`
+      const body: Body = { kind, serial, name, readings: readings as never, events: events as never, facts }
+      if (JSON.stringify(described(id)) !== JSON.stringify(body))
+        await record({ class: 'account', device: id, kind: DEVICE, body })
+      let isOpen = true
+      const device: Device = {
+        id,
+        sample(values) {
+          if (!isOpen) throw new ReadingError(`${id} is closed`)
+          return write({ class: 'sample', device: id, kind: READING, body: checked(description, values) })
+        },
+        event(event, about) {
+          if (!isOpen) throw new ReadingError(`${id} is closed`)
+          const schema = Object.hasOwn(events, event) ? events[event] : undefined
+          if (schema == null) throw new ReadingError(`${id} has no event "${event}"`)
+          return write({ class: schema.class, device: id, kind: event, body: about })
+        },
+        close() {
+          isOpen = false
+        }
+      }
+      return device
+    }
+  }
+
+  return {
+    devices,
+    /** Writes how many found no room, once there is some again. */
+    async writeGaps(): Promise<void> {
+      if (pressure() !== 'none') return
+      for (const [device, count] of counts) {
+        if (count.left === 0) continue
+        const { left } = count
+        await record({ class: 'account', device, kind: GAP, body: { left } })
+        count.left -= left
+      }
+    },
+    agent: (kind: string, body: Body) => record({ class: 'account', device: AGENT, kind, body })
+  }
+}
+
+function check({ kind, serial, name, readings, events }: DeviceDescription): void {
+  if (!NAME.test(kind)) throw new ReadingError(`"${kind}" is no kind of devices; write it like "host"`)
+  if (kind.length + serial.length + 1 > MAX_NAME_CHARS || serial === '' || name.length > MAX_NAME_CHARS)
+    throw new ReadingError(
+      `kind and serial, and the name of a device have at most ${MAX_NAME_CHARS} characters`
+    )
+  const names = [...Object.keys(readings), ...Object.keys(events)]
+  if (names.length > MAX_READINGS)
+    throw new ReadingError(
+      `${kind}:${serial} has ${names.length} readings and events; at most ${MAX_READINGS}`
+    )
+  const wrong = names.find(each => !NAME.test(each) || [DEVICE, READING, GAP].includes(each))
+  if (wrong != null) throw new ReadingError(`"${wrong}" is no name of a reading or event`)
+}
+
+function checked({ kind, readings }: DeviceDescription, values: Record<string, Reading>): Body {
+  const types = { number: 'number', text: 'string', boolean: 'boolean' }
+  for (const [name, value] of Object.entries(values)) {
+    const schema = Object.hasOwn(readings, name) ? readings[name] : undefined
+    const isRight = schema != null && types[schema.type] === typeof value
+    if (!isRight || (typeof value === 'number' && !Number.isFinite(value)))
+      throw new ReadingError(
+        `${kind}: ${name} = ${String(value).slice(0, 50)} is no reading that was announced`
+      )
+  }
+  return values
+}

@@ -1,0 +1,243 @@
+import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
+import type { Chains } from '../delivery/chains.ts'
+import type { Receipt } from '../delivery/receipt.ts'
+import { type Batch, encodeBatch } from '../log/batch.ts'
+import type { ChainLog } from '../log/chain-log.ts'
+import { DEVICE, READING } from '../log/driver-devices.ts'
+import { AGENT, type Body, type ChainId, decodeEntry, type Entry } from '../log/entry.ts'
+import { unfold } from './unfold.ts'
+
+export const MINUTE_MS = 60_000
+export const HOUR_MS = 3_600_000
+const MINUTES_KEPT_MS = 30 * 24 * HOUR_MS
+const EVENTS_KEPT_MS = 90 * 24 * HOUR_MS
+/** An agent's clock that is further ahead is not believed. */
+const AHEAD_MS = 5 * MINUTE_MS
+/** Devices of one agent: an agent that invents names fills no memory. */
+const MAX_DEVICES = 10_000
+
+export interface DeviceRow {
+  agent: string
+  id: string
+  about?: Body
+  readings: Body
+  readAt?: number
+  eventAt?: number
+}
+export interface EventRow {
+  agent: string
+  number: number
+  seq: number
+  at: number
+  device: string
+  class: string
+  kind: string
+  body: Body
+}
+export interface Point {
+  t: number
+  n: number
+  min: number
+  max: number
+  mean: number
+  last: number
+}
+
+/** What the logs say, for whoever asks: the newest of each device, its events, and its numbers over time. */
+export function createSeries(db: DatabaseSync, now: () => number) {
+  // made out of the logs, which are forced to the disk: a power cut costs work, not data
+  db.exec('PRAGMA synchronous = NORMAL')
+  const statements = new Map<string, ReturnType<DatabaseSync['prepare']>>()
+  function prepared(sql: string) {
+    const statement = statements.get(sql) ?? db.prepare(sql)
+    statements.set(sql, statement)
+    return statement
+  }
+  const run = (sql: string, ...values: SQLInputValue[]) => prepared(sql).run(...values)
+  const get = <T>(sql: string, ...values: SQLInputValue[]) => prepared(sql).get(...values) as T | undefined
+  const all = <T>(sql: string, ...values: SQLInputValue[]) => prepared(sql).all(...values) as T[]
+
+  const seenUpTo = ({ agent, number }: ChainId): number =>
+    get<{ seq: number }>('SELECT seq FROM seen WHERE agent = ? AND number = ?', agent, number)?.seq ?? -1
+
+  function apply(chain: ChainId, place: number, { class: kindOf, device, kind, body, timeMs }: Entry): void {
+    const { agent, number } = chain
+    const at = timeMs > now() + AHEAD_MS ? now() : timeMs
+    if (kindOf !== 'sample')
+      run(
+        `INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+        agent,
+        number,
+        place,
+        at,
+        device,
+        kindOf,
+        kind,
+        toJson(body)
+      )
+    if (device === AGENT || !isKnown(agent, device)) return
+    if (kind === DEVICE)
+      run('UPDATE device SET about = ? WHERE agent = ? AND id = ?', toJson(body), agent, device)
+    else if (kind === READING) {
+      run(
+        `UPDATE device SET readings = json_patch(readings, ?), readAt = max(coalesce(readAt, 0), ?) WHERE agent = ? AND id = ?`,
+        toJson(body),
+        at,
+        agent,
+        device
+      )
+      for (const [reading, value] of Object.entries(body))
+        if (typeof value === 'number')
+          for (const step of [MINUTE_MS, HOUR_MS]) add(agent, device, reading, step, at, value)
+    } else run('UPDATE device SET eventAt = ? WHERE agent = ? AND id = ?', at, agent, device)
+  }
+
+  function isKnown(agent: string, device: string): boolean {
+    if (get('SELECT 1 FROM device WHERE agent = ? AND id = ?', agent, device) != null) return true
+    const { n } = get<{ n: number }>('SELECT count(*) AS n FROM device WHERE agent = ?', agent)!
+    if (n >= MAX_DEVICES) return false
+    run('INSERT INTO device (agent, id) VALUES (?, ?)', agent, device)
+    return true
+  }
+
+  function add(
+    agent: string,
+    device: string,
+    reading: string,
+    step: number,
+    at: number,
+    value: number
+  ): void {
+    run(
+      `INSERT INTO rollup VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?6, ?6, ?6)
+       ON CONFLICT (device, reading, step, t, agent) DO UPDATE SET n = n + 1, sum = sum + ?6,
+         min = min(min, ?6), max = max(max, ?6), last = ?6`,
+      agent,
+      device,
+      reading,
+      step,
+      Math.floor(at / step) * step,
+      value
+    )
+  }
+
+  /** Reads on in one chain; false where nothing is new. */
+  async function readOn(log: ChainLog, chains: Pick<Chains, 'find'>): Promise<boolean> {
+    const { agent, number } = log.chain
+    const from = Math.max(seenUpTo(log.chain) + 1, log.first)
+    if (from > log.head.seq) return false
+    const batch = await log.read(from)
+    // what is missing comes back from others, and is read then
+    if (batch == null) return false
+    const entries: { place: number; entry: Entry }[] = []
+    for (const [i, bytes] of batch.entries.entries()) {
+      const entry = await unfold(decodeEntry(bytes), chains)
+      if (entry != null) entries.push({ place: from + i, entry })
+    }
+    db.exec('BEGIN IMMEDIATE')
+    try {
+      for (const { place, entry } of entries) apply(log.chain, place, entry)
+      run('INSERT OR REPLACE INTO seen VALUES (?, ?, ?)', agent, number, from + batch.entries.length - 1)
+      db.exec('COMMIT')
+    } catch (error) {
+      db.exec('ROLLBACK')
+      throw error
+    }
+    return true
+  }
+
+  return {
+    /** Reads on in all chains until nothing is new. */
+    async catchUp(chains: Pick<Chains, 'find' | 'all'>, signal: AbortSignal): Promise<void> {
+      for (const log of chains.all())
+        while (!signal.aborted && (await readOn(log, chains))) await new Promise(setImmediate)
+    },
+    /** Lets go of what is too old. */
+    tidy(): void {
+      run('DELETE FROM rollup WHERE step = ? AND t < ?', MINUTE_MS, now() - MINUTES_KEPT_MS)
+      run('DELETE FROM event WHERE at < ?', now() - EVENTS_KEPT_MS)
+    },
+
+    devices: (): DeviceRow[] => all<StoredDevice>('SELECT * FROM device ORDER BY id, agent').map(asDevice),
+    device: (agent: string, id: string): DeviceRow | undefined => {
+      const row = get<StoredDevice>('SELECT * FROM device WHERE agent = ? AND id = ?', agent, id)
+      return row && asDevice(row)
+    },
+    points: (
+      device: string,
+      reading: string,
+      step: number,
+      from: number,
+      to: number,
+      limit: number
+    ): Point[] =>
+      all<Point>(
+        `SELECT t, sum(n) AS n, min(min) AS min, max(max) AS max, sum(sum) / sum(n) AS mean, last FROM rollup
+         WHERE device = ? AND reading = ? AND step = ? AND t >= ? AND t < ? GROUP BY t ORDER BY t LIMIT ?`,
+        device,
+        reading,
+        step,
+        from,
+        to,
+        limit
+      ),
+    /** The newest first. */
+    events: (device: string | undefined, before: number, limit: number): EventRow[] =>
+      all<EventRow & { body: string }>(
+        `SELECT * FROM event WHERE at < ?1 AND (?2 IS NULL OR device = ?2)
+         ORDER BY at DESC, agent, number DESC, seq DESC LIMIT ?3`,
+        before,
+        device ?? null,
+        limit
+      ).map(row => ({ ...row, body: JSON.parse(row.body as string) as Body })),
+
+    receipts: {
+      of: (number: number): Receipt[] => all<Receipt>('SELECT * FROM receipt WHERE number = ?', number),
+      save: (number: number, { witness, seq, hash, timeMs, signature }: Receipt): void =>
+        void run(
+          'INSERT OR REPLACE INTO receipt VALUES (?, ?, ?, ?, ?, ?)',
+          number,
+          witness,
+          seq,
+          hash,
+          timeMs,
+          signature
+        )
+    },
+    forks: {
+      save: ({ agent, number }: ChainId, batch: Batch): void =>
+        void run('INSERT OR IGNORE INTO fork VALUES (?, ?, ?, ?)', agent, number, encodeBatch(batch), now()),
+      all: () => all<{ agent: string; number: number; at: number }>('SELECT agent, number, at FROM fork')
+    }
+  }
+}
+
+export type Series = ReturnType<typeof createSeries>
+
+interface StoredDevice {
+  agent: string
+  id: string
+  about: string | null
+  readings: string
+  readAt: number | null
+  eventAt: number | null
+}
+
+const asDevice = ({ agent, id, about, readings, readAt, eventAt }: StoredDevice): DeviceRow => ({
+  agent,
+  id,
+  ...(about == null ? {} : { about: JSON.parse(about) as Body }),
+  readings: JSON.parse(readings) as Body,
+  ...(readAt == null ? {} : { readAt }),
+  ...(eventAt == null ? {} : { eventAt })
+})
+
+/** Bytes as hex, whole numbers beyond 2^53 as text. */
+const toJson = (body: Body): string =>
+  JSON.stringify(body, (_, value: unknown) =>
+    value instanceof Uint8Array
+      ? Buffer.from(value).toString('hex')
+      : typeof value === 'bigint'
+        ? value.toString()
+        : value
+  )

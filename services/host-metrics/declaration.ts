@@ -1,0 +1,13 @@
+import { z } from 'zod'
+import { declare } from '../host/index.ts'
+
+export const declaration = declare({
+  name: 'host-metrics',
+  version: 1,
+  summary: "this computer's processor, memory, disk, network and temperature as a device",
+  needs: ['devices'],
+  config: z.object({
+    everySeconds: z.number().min(0.1).max(3600).default(10).describe('seconds between two samples')
+  }),
+  operations: {}
+})

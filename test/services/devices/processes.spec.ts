@@ -1,0 +1,204 @@
+import { deepEqual, equal, match, ok } from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { crc32 } from 'node:zlib'
+import {
+  openServiceNetwork,
+  type ServiceNetwork,
+  type ServiceNode
+} from '../../../node/demo/service-network.ts'
+import { until } from '../../bootstrap/nodes.ts'
+
+const CLI = 'node/cli/artel.js'
+const WITNESS = { allowedPeers: ['*'] }
+
+interface Status {
+  own: { number: number; last: number; delivered: number }
+  witnesses: { peer: string; seq: number; error?: string }[]
+  chains: { agent: string; number: number; first: number; last: number; missing: number }[]
+}
+interface Verdict {
+  isRight: boolean
+  first: number
+  last: number
+  entries: { account: number; event: number; sample: number }
+  witnesses: { peer: string; seq: number }[]
+  faults: string[]
+}
+
+const statusOf = (node: ServiceNode): Promise<Status> => node.call('status')
+
+describe('devices: real processes', function () {
+  this.timeout(240_000)
+  let folder: string
+  let network: ServiceNetwork
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'artel-devices-'))
+    network = await openServiceNetwork(folder, 'devices')
+  })
+  afterEach(async () => {
+    await network[Symbol.asyncDispose]()
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  /** Without a node: exit code and what it says. */
+  async function verify(file: string): Promise<{ code: number; verdict: Verdict }> {
+    const args = [CLI, 'devices', 'verify', file, '--json']
+    try {
+      const { stdout } = await promisify(execFile)(process.execPath, args)
+      return { code: 0, verdict: JSON.parse(stdout) }
+    } catch (error) {
+      const { code, stdout } = error as { code: number; stdout: string }
+      return { code, verdict: JSON.parse(stdout) }
+    }
+  }
+
+  async function start() {
+    const first = await network.start('first', WITNESS)
+    const second = await network.start('second', WITNESS)
+    const settings = {
+      witnessPeers: [first.id, second.id],
+      drivers: { 'host-metrics': { everySeconds: 0.1 } }
+    }
+    const agent = await network.start('agent', settings)
+    return { first, second, agent, settings }
+  }
+
+  const deliveredBeyond = (agent: ServiceNode, seq: number, what: string): Promise<void> =>
+    until(async () => (await statusOf(agent)).own.delivered > seq, what)
+
+  it('lose nothing when a witness and the agent are killed, and anybody can verify what there is', async () => {
+    const { first, second, agent, settings } = await start()
+    await deliveredBeyond(agent, 20, 'two witnesses have the first entries')
+
+    await first.kill()
+    const { own: before } = await statusOf(agent)
+    await until(
+      async () =>
+        (await statusOf(agent)).witnesses.find(({ peer }) => peer === second.id)!.seq > before.last + 20,
+      'the other witness gets more'
+    )
+    const alone = await statusOf(agent)
+    ok(alone.own.delivered < alone.own.last, 'one receipt is not two')
+    await network.start('first', WITNESS)
+    await deliveredBeyond(agent, alone.own.last, 'the one that was away has caught up')
+
+    await agent.kill()
+    const again = await network.start('agent', settings)
+    const { own } = await statusOf(again)
+    equal(own.number, 0, 'the chain goes on')
+    ok(own.last >= alone.own.last, 'what was acknowledged is there')
+    await deliveredBeyond(again, own.last, 'it goes on')
+
+    // every node has the same, from the first entry on
+    const files: string[] = []
+    for (const node of [again, network.nodes.get('first')!, second]) {
+      const path = join(folder, `${node.name}.log`)
+      await node.call('export', { path, agent: again.id })
+      files.push(path)
+    }
+    const verdicts = await Promise.all(files.map(verify))
+    for (const { code, verdict } of verdicts) {
+      deepEqual(verdict.faults, [])
+      equal(code, 0)
+      equal(verdict.first, 0)
+      const { account, event, sample } = verdict.entries
+      equal(account + event + sample, verdict.last + 1)
+      equal(event, 2, 'it was started twice')
+      ok(verdict.last >= own.last)
+    }
+    deepEqual(
+      verdicts[0]!.verdict.witnesses.map(({ peer }) => peer).sort(),
+      [network.nodes.get('first')!.id, second.id].sort()
+    )
+
+    // somebody alters a reading and mends the checksum
+    const bytes = await readFile(files[0]!)
+    const altered = alter(bytes)
+    const forged = join(folder, 'forged.log')
+    await writeFile(forged, altered)
+    const { code, verdict } = await verify(forged)
+    equal(code, 1)
+    equal(verdict.isRight, false)
+    match(verdict.faults[0]!, /is not what .* signed/)
+
+    ok(await network.end())
+  })
+
+  it('notice an alteration on a witness, and put it right', async () => {
+    const { second, agent } = await start()
+    await deliveredBeyond(agent, 40, 'some entries are delivered')
+    equal(await second.stop(), 0)
+    const logs = join(second.folder, 'services/devices/logs', agent.id, '0')
+    const [segment] = (await readdir(logs)).filter(name => name.endsWith('.seg'))
+    const path = join(logs, segment!)
+    const bytes = await readFile(path)
+    bytes[Math.floor(bytes.length / 2)]! ^= 1
+    await writeFile(path, bytes)
+    const back = await network.start('second', WITNESS)
+    await until(
+      async () => (await readdir(logs)).some(name => name.endsWith('.damaged')),
+      'what was altered is kept aside'
+    )
+    const { own } = await statusOf(agent)
+    await until(async () => {
+      const { chains } = await statusOf(back)
+      return chains.some(each => each.agent === agent.id && each.last >= own.last && each.missing === 0)
+    }, 'it has everything again')
+    const path2 = join(folder, 'second.log')
+    await back.call('export', { path: path2, agent: agent.id })
+    const { verdict } = await verify(path2)
+    deepEqual(verdict.faults, [])
+    equal(verdict.first, 0)
+  })
+
+  it('tell everybody the newest readings, and their history by minutes', async () => {
+    const { first, agent } = await start()
+    await deliveredBeyond(agent, 10, 'some entries are delivered')
+    interface Item {
+      id: string
+      agent: string
+      readings: Record<string, number>
+      about: { readings: Record<string, { unit?: string }> }
+    }
+    let item: Item | undefined
+    await until(async () => {
+      const { items } = await first.call<{ items: Item[] }>('list')
+      item = items.find(each => each.agent === agent.id)
+      return item?.readings.memory != null
+    }, 'the witness knows the device')
+    equal(item!.id, `host:${agent.id}`)
+    equal(item!.about.readings.memory!.unit, '%')
+    ok(item!.readings.memory! > 0 && item!.readings.memory! <= 100)
+    const now = Date.now()
+    const range = { from: now - 3_600_000, to: now + 3_600_000 }
+    const { points } = await first.call<{ points: { n: number; min: number; max: number; mean: number }[] }>(
+      'history',
+      { device: item!.id, reading: 'memory', step: 'minute', ...range }
+    )
+    ok(points.length >= 1)
+    for (const { n, min, max, mean } of points) ok(n > 0 && min <= mean && mean <= max)
+  })
+})
+
+/** A digit of a measured value is another one, with a checksum that fits. */
+function alter(bytes: Buffer): Buffer {
+  const copy = Buffer.from(bytes)
+  // the name, then a float of 8 bytes
+  const sample = Buffer.from([...Buffer.from('memory'), 0xfb])
+  for (let at = 0; at < copy.length; ) {
+    const length = copy.readUInt32LE(at)
+    const payload = copy.subarray(at + 8, at + 8 + length)
+    const place = payload.indexOf(sample)
+    if (place >= 0 && at > copy.length / 3) {
+      payload[place + sample.length + 3]! ^= 1
+      copy.writeUInt32LE(crc32(payload), at + 4)
+      return copy
+    }
+    at += 8 + length
+  }
+  throw new Error('there is no such value')
+}
