@@ -74,16 +74,17 @@ describe('devices: real processes', function () {
     const { first, second, agent, settings } = await start()
     await deliveredBeyond(agent, 20, 'two witnesses have the first entries')
 
-    await first.kill()
+    // not the first one, by whom others find the network
+    await second.kill()
     const { own: before } = await statusOf(agent)
     await until(
       async () =>
-        (await statusOf(agent)).witnesses.find(({ peer }) => peer === second.id)!.seq > before.last + 20,
+        (await statusOf(agent)).witnesses.find(({ peer }) => peer === first.id)!.seq > before.last + 20,
       'the other witness gets more'
     )
     const alone = await statusOf(agent)
     ok(alone.own.delivered < alone.own.last, 'one receipt is not two')
-    await network.start('first', WITNESS)
+    await network.start('second', WITNESS)
     await deliveredBeyond(agent, alone.own.last, 'the one that was away has caught up')
 
     await agent.kill()
@@ -95,7 +96,7 @@ describe('devices: real processes', function () {
 
     // every node has the same, from the first entry on
     const files: string[] = []
-    for (const node of [again, network.nodes.get('first')!, second]) {
+    for (const node of [again, first, network.nodes.get('second')!]) {
       const path = join(folder, `${node.name}.log`)
       await node.call('export', { path, agent: again.id })
       files.push(path)
@@ -110,10 +111,7 @@ describe('devices: real processes', function () {
       equal(event, 2, 'it was started twice')
       ok(verdict.last >= own.last)
     }
-    deepEqual(
-      verdicts[0]!.verdict.witnesses.map(({ peer }) => peer).sort(),
-      [network.nodes.get('first')!.id, second.id].sort()
-    )
+    deepEqual(verdicts[0]!.verdict.witnesses.map(({ peer }) => peer).sort(), [first.id, second.id].sort())
 
     // somebody alters a reading and mends the checksum
     const bytes = await readFile(files[0]!)
