@@ -190,8 +190,8 @@ function alter(bytes: Buffer): Buffer {
   for (let at = 0; at < copy.length; ) {
     const length = copy.readUInt32LE(at)
     const payload = copy.subarray(at + 8, at + 8 + length)
-    const place = payload.indexOf(sample)
-    if (place >= 0 && at > copy.length / 3) {
+    const place = payload.lastIndexOf(sample)
+    if (place >= 0) {
       payload[place + sample.length + 3]! ^= 1
       copy.writeUInt32LE(crc32(payload), at + 4)
       return copy
