@@ -59,7 +59,7 @@ export interface CommandPlace<I = never, O = never> {
   /** the answer for people; default: a table of what it holds */
   show?(output: O): string
   /** does it without a node, in the process of the command */
-  local?(input: I): Promise<O>
+  local?(input: I): Promise<unknown>
   /** a question to answer with yes before it is done, where somebody can be asked */
   confirm?(input: I): string
   /** what the command line ends with, where an answer can be a failure; default: 0 */
