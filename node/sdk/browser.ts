@@ -1,6 +1,8 @@
 import { createClient } from './client.ts'
 import type { Artel } from './contract.ts'
 
+/** Counts, ranks and items of the spaces of `enumerate`, calculated here. */
+export * as spaces from '../../scheduler/spaces/index.ts'
 export type * from './contract.ts'
 export { ArtelError } from './errors.ts'
 

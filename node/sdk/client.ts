@@ -137,6 +137,7 @@ export function createClient({
       ),
     mapReduce: (items: unknown, map: unknown, reduce: unknown, options?: TaskOptions) =>
       run({ type: 'map_reduce', items, map, reduce } as never, options),
+    enumerate: (task: object, options?: TaskOptions) => run({ type: 'enumerate', ...task }, options),
     matrix: (operation, a, b, options) =>
       run({ type: 'matrix', operation, a, ...(b == null ? {} : { b }) } as never, options),
     mlInference: (task, options) => run({ type: 'ml_inference', ...task } as never, options),

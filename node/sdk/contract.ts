@@ -3,6 +3,7 @@
  * TypeScript project, also for the browser. Credits are bigint micro-credits, 1 credit = 1,000,000n; times are ms since 1970.
  */
 
+import type { Enumerated, Enumeration } from './enumeration.ts'
 import type { ServiceClients } from './service-types.ts'
 import type {
   Balance,
@@ -20,6 +21,7 @@ import type {
   Worker
 } from './told.ts'
 
+export type * from './enumeration.ts'
 export type * from './told.ts'
 
 export interface Artel extends AsyncDisposable {
@@ -97,6 +99,12 @@ export interface Artel extends AsyncDisposable {
     reduce: Operation | Author<(a: never, b: never) => unknown>,
     options?: TaskOptions & { initial?: unknown; grouped?: boolean }
   ): Job<R>
+
+  /** Evaluates every item of a combinatorial space, in lexicographic order, and keeps the aggregates. */
+  enumerate<const E extends Enumeration>(
+    task: E & Context,
+    options?: TaskOptions
+  ): Job<Enumerated<E['aggregate']>>
 
   matrix<O extends MatrixOperation>(
     operation: O,
@@ -333,6 +341,7 @@ interface Specs {
       initial?: unknown
       grouped?: boolean
     }
+  enumerate: TaskSettings & Context & Enumeration
   matrix: TaskSettings & { operation: MatrixOperation; a: Matrix; b?: Matrix }
   ml_inference: TaskSettings & MlInference
   ml_train_step: TaskSettings & MlTrainStep
@@ -357,13 +366,15 @@ export type ResultOf<S> = S extends { type: 'map'; fn: (...args: never[]) => inf
           ? unknown
           : S extends { type: 'range_reduce' }
             ? number
-            : S extends { type: 'matrix'; operation: infer O extends MatrixOperation }
-              ? MatrixResult[O]
-              : S extends { type: 'ml_inference' }
-                ? Record<string, Tensor>
-                : S extends { type: 'ml_train_step' }
-                  ? Trained
-                  : unknown
+            : S extends { type: 'enumerate'; aggregate: infer A }
+              ? Enumerated<A>
+              : S extends { type: 'matrix'; operation: infer O extends MatrixOperation }
+                ? MatrixResult[O]
+                : S extends { type: 'ml_inference' }
+                  ? Record<string, Tensor>
+                  : S extends { type: 'ml_train_step' }
+                    ? Trained
+                    : unknown
 
 export type Outcome<R> = { ok: true; value: R } | { ok: false; failure: Failure }
 

@@ -4,6 +4,8 @@ import { type EmbeddedOptions, startEmbedded } from './embedded.ts'
 import { findNode, folderOf } from './find-node.ts'
 import type { Place } from './http.ts'
 
+/** Counts, ranks and items of the spaces of `enumerate`, calculated here. */
+export * as spaces from '../../scheduler/spaces/index.ts'
 export type * from './contract.ts'
 export type { EmbeddedOptions } from './embedded.ts'
 export { ArtelError } from './errors.ts'

@@ -29,7 +29,7 @@ export function treeReducer(init: {
   combine?: (left: unknown, right: unknown) => unknown
   finish: (root: unknown) => unknown
   /** throws when the value of a node is not of the expected form */
-  expect?: (value: unknown) => void
+  expect?: (value: unknown, level: number, index: number) => void
   mergeInput?: (merge: TreeNode<unknown>[]) => ReduceInput
 }): TreeReducer {
   const { blocks, combine, finish, expect, mergeInput } = init
@@ -39,7 +39,7 @@ export function treeReducer(init: {
     add(first, count, value) {
       const nodes = decodeValue(value)
       expectCover(nodes, first, count, blocks)
-      for (const [, , acc] of nodes) expect?.(acc)
+      for (const [level, index, acc] of nodes) expect?.(acc, level, index)
       if (tree == null) collected.push(...nodes)
       else for (const [level, index, acc] of nodes) tree.add(level, index, acc)
     },

@@ -1,5 +1,6 @@
 import type { Plan } from './contract.ts'
 import type { AnyKind, AnySpec } from './kind.ts'
+import { enumerate } from './kinds/enumerate.ts'
 import { filter } from './kinds/filter.ts'
 import { map } from './kinds/map.ts'
 import { mapReduce } from './kinds/map-reduce.ts'
@@ -19,6 +20,7 @@ export const TASK_KINDS = [
   filter,
   mapReduce,
   sort,
+  enumerate,
   matrix,
   mlInference,
   mlTrainStep,

@@ -33,10 +33,17 @@ export const rules: Rules = {
     'ledger/replicate': ['ledger/records', 'ledger/book', 'ledger/store', ...ledger],
 
     scheduler: ['scheduler/*', 'sandbox', 'ledger', framing],
+    'scheduler/spaces': [],
     'scheduler/data': scheduler,
     'scheduler/protocol': ['scheduler/data', ...scheduler],
     'scheduler/trust': ['scheduler/data', ...scheduler],
-    'scheduler/tasks': ['scheduler/data', 'scheduler/protocol', 'scheduler/trust', ...scheduler],
+    'scheduler/tasks': [
+      'scheduler/spaces',
+      'scheduler/data',
+      'scheduler/protocol',
+      'scheduler/trust',
+      ...scheduler
+    ],
     'scheduler/market': ['scheduler/tasks', 'scheduler/protocol', ...scheduler],
     'scheduler/coordinator': [
       'scheduler/trust',
@@ -77,7 +84,8 @@ export const rules: Rules = {
     'node/cli': node,
     'node/demo': ['node/cli', ...node],
     'node/examples': node,
-    'node/sdk': ['node', 'services', 'sandbox/value.ts'], // it runs in browsers: the codec needs nothing, types are gone there
+    // it runs in browsers: the codec and the spaces need nothing, types are gone there
+    'node/sdk': ['node', 'services', 'sandbox/value.ts', 'scheduler/spaces/index.ts'],
 
     test: ['*'],
     benchmarks: ['*']

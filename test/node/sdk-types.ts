@@ -1,4 +1,14 @@
-import type { Artel, Job, Matrix, Outcome, ResultMatrix, Stream, Tensor } from '../../node/sdk/index.ts'
+import type {
+  Artel,
+  Best,
+  Enumerated,
+  Job,
+  Matrix,
+  Outcome,
+  ResultMatrix,
+  Stream,
+  Tensor
+} from '../../node/sdk/index.ts'
 
 /** What the SDK's types promise; tsc checks this file, nothing runs it. */
 export function sdkTypes(artel: Artel): void {
@@ -32,6 +42,17 @@ export function sdkTypes(artel: Artel): void {
       }
     )
   )
+  const hands = { type: 'combinations', n: 52, k: 5 } as const
+  is<Job<Enumerated<'histogram'>>>()(artel.enumerate({ space: hands, aggregate: 'histogram' }))
+  const both = artel.enumerate({
+    space: hands,
+    evaluate: (item, rank) => item.length + rank,
+    aggregate: { all: 'count', best: { operation: 'topk', k: 3 } }
+  })
+  both.then(({ value }) => {
+    is<number>()(value.all)
+    is<Best[]>()(value.best)
+  })
   const m: Matrix = { rows: 1, cols: 1, data: [1] }
   is<Job<ResultMatrix>>()(artel.matrix('multiply', m, m))
   is<Job<number>>()(artel.matrix('determinant', m))

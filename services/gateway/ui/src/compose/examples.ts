@@ -150,6 +150,26 @@ export const EXAMPLES: Example[] = [
 `
   },
   {
+    id: 'poker',
+    title: 'example.poker',
+    text: 'example.pokerText',
+    code: `// every hand of five cards, none written down; card 4 · rank + suit
+{
+  name: 'Pairs in poker hands',
+  type: 'enumerate',
+  space: { type: 'combinations', n: 52, k: 5 },
+  evaluate: hand => {
+    let ranks = 0
+    for (const card of hand) ranks |= 1 << (card >> 2)
+    let different = 0
+    for (; ranks > 0; ranks >>= 1) different += ranks & 1
+    return different
+  },
+  aggregate: 'histogram'
+}
+`
+  },
+  {
     id: 'failure',
     title: 'example.failure',
     text: 'example.failureText',

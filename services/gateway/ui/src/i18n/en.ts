@@ -342,6 +342,8 @@ export const en = {
   'example.collatzText': 'Objects, a table',
   'example.training': 'Learn XOR',
   'example.trainingText': 'A small neural network',
+  'example.poker': 'Poker hands',
+  'example.pokerText': 'A whole space, counted',
   'example.failure': 'A mistake',
   'example.failureText': 'How a failure looks'
 } satisfies Record<string, string | { one?: string; other: string }>

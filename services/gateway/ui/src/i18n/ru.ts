@@ -373,6 +373,8 @@ export const ru: Dictionary = {
   'example.collatzText': 'Объекты, таблица',
   'example.training': 'Выучить XOR',
   'example.trainingText': 'Маленькая нейросеть',
+  'example.poker': 'Покерные руки',
+  'example.pokerText': 'Целое пространство, подсчёт',
   'example.failure': 'Ошибка',
   'example.failureText': 'Как выглядит неудача'
 }
