@@ -238,6 +238,7 @@ describe('tasks: enumerate', () => {
       runner.result({ type: 'enumerate', space, evaluate, aggregate })
     await assert.rejects(run('item => "a"', 'sum'), /threw: .*sum needs a number/)
     await assert.rejects(run('item => NaN', 'max'), /max needs numbers, got NaN/)
+    await assert.rejects(run('async item => 1', 'count'), /evaluate gave a promise/)
     await assert.rejects(run('item => ({})', 'histogram'), /histogram needs numbers, strings/)
     const many = { type: 'enumerate', space, evaluate: '(item, rank) => rank', aggregate: 'histogram' }
     const excess = /histogram has more than 100,000 keys/
@@ -336,7 +337,6 @@ describe('tasks: enumerate', () => {
       [{ space: { type: 'tree', depth: 2, choices: 3 }, from: 1 }, 'from', /no ranks/],
       [{ from: 5, to: 4 }, 'from', /no ranks/],
       [{ to: 2_598_961 }, 'from', /no ranks/],
-      [{ evaluate: 'async item => 1' }, 'evaluate', /async/],
       [{ evaluate: 'item => limit' }, 'evaluate', /`limit`/],
       [{ aggregate: {} }, 'aggregate', /1 to 64/],
       [{ aggregate: { operation: 'topk', k: 10_001 } }, 'aggregate.k', /10000/],

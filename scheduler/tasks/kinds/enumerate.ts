@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { SpecError } from '../../errors.ts'
 import { count, MAX_ELEMENTS, MAX_LENGTH, type Space } from '../../spaces/index.ts'
-import { isAsync, readSource, type Source } from '../author-source.ts'
+import { readSource, type Source } from '../author-source.ts'
 import { AGGREGATES } from '../enumerate/aggregates.ts'
 import { type CheckedAggregate, type EnumerateTask, enumerateWork } from '../enumerate/enumerate-work.ts'
 import { author, context, integer } from '../fields.ts'
@@ -65,12 +65,8 @@ export const enumerate = defineKind({
   check(spec): EnumerateSpec {
     checkRanks(spec)
     const known = Object.keys(spec.context ?? {})
-    const read = (field: string, source: unknown): Source | undefined => {
-      if (source === undefined) return undefined
-      const checked = readSource(field, source, known)
-      if (isAsync(checked)) throw new SpecError(field, 'must not be async: an enumeration waits for nothing')
-      return checked
-    }
+    const read = (field: string, source: unknown): Source | undefined =>
+      source === undefined ? undefined : readSource(field, source, known)
     const isSingle = typeof spec.aggregate === 'string' || z.safeParse(aggregate, spec.aggregate).success
     const entries = Object.entries(isSingle ? { '': spec.aggregate } : spec.aggregate)
     if (entries.length === 0 || entries.length > MAX_AGGREGATES)
