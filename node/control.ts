@@ -3,6 +3,7 @@ import { chmod, rm } from 'node:fs/promises'
 import { createConnection, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { ConfigError, ControlError, RemoteError } from './errors.ts'
+import { storageFault } from './examine-data.ts'
 import type { Operations } from './operations.ts'
 
 /*
@@ -48,7 +49,7 @@ export async function serveControl(folder: string, operations: Operations): Prom
   const server = createServer(socket => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
-    serve(socket, operations)
+    serve(socket, folder, operations)
   })
   server.listen(path)
   await once(server, 'listening')
@@ -59,7 +60,7 @@ export async function serveControl(folder: string, operations: Operations): Prom
   }
 }
 
-function serve(socket: Socket, operations: Operations): void {
+function serve(socket: Socket, folder: string, operations: Operations): void {
   const gone = new AbortController()
   socket.once('close', () => gone.abort(new ControlError('the client has gone')))
   const send = (answer: Answer): void => {
@@ -76,7 +77,7 @@ function serve(socket: Socket, operations: Operations): void {
       const result = await operation(request.params as never, { onProgress, signal: gone.signal })
       send({ id, result: result ?? null })
     } catch (error) {
-      const { name, message } = error as Error
+      const { name, message } = storageFault(error as Error, folder)
       send({ id, error: { name, message } })
     }
   })

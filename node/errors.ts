@@ -93,7 +93,7 @@ export const VERDICTS: ReadonlyMap<string, Verdict> = new Map(
     IdentityError: MACHINE,
     ListenError: MACHINE,
     StorageError: { exit: EXIT.machine, status: 507 },
-    DataFolderError: MACHINE,
+    DataFolderError: { exit: EXIT.machine, status: 507 },
     LedgerFolderError: MACHINE,
     KeyInUseError: { exit: EXIT.machine, status: 409 },
     LockError: { exit: EXIT.machine, status: 409 },

@@ -1,5 +1,5 @@
-import { constants, type Stats } from 'node:fs'
-import { access, lstat, open, readdir, readFile, statfs } from 'node:fs/promises'
+import { accessSync, constants, type Stats, statfsSync } from 'node:fs'
+import { access, lstat, open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { loadNetwork, loadOrCreateIdentity } from '../bootstrap/index.ts'
@@ -98,30 +98,51 @@ function errorOf(folder: string, findings: Finding[]): DataFolderError | undefin
  * that failed, when everything is closed again.
  */
 export async function explainStorage(error: Error, folder: string): Promise<Error> {
-  const { code, errcode, path } = error as NodeJS.ErrnoException & { errcode?: number }
+  const said = storageFault(error, folder)
+  return said === error || isFull(error, folder)
+    ? said
+    : (errorOf(folder, await examineData(folder, 'thorough')) ?? said)
+}
+
+/**
+ * The same while the node runs: its databases are open, so that nothing is read, but who may write is asked. Other errors
+ * as they are.
+ */
+export function storageFault(error: Error, folder: string): Error {
+  const { code, path } = error as NodeJS.ErrnoException
   const isDatabase = code === 'ERR_SQLITE_ERROR' || LEVEL_ERRORS.test(error.name)
   const isOurs = isDatabase || DISK_ERRORS.includes(code!) || path?.startsWith(folder)
   if (!isOurs) return error
-  if (code === 'ENOSPC' || errcode === SQLITE_FULL || (await isFull(folder)))
+  if (isFull(error, folder))
     return new DataFolderError(
-      `the disk of ${folder} is full (${error.message}); make room there and try again, nothing that was accepted is lost`
+      `the disk of ${folder} is full (${error.message}); make room there and try again, nothing that was accepted is lost`,
+      { cause: error }
     )
-  const found = errorOf(folder, await examineData(folder, 'thorough'))
-  return (
-    found ??
-    new DataFolderError(
-      `the data folder ${folder} cannot be used (${error.message}); check its owner, mode and disk, or choose another with --data`
-    )
+  const [part] = DATA_PARTS.filter(({ path }) => isForbidden(join(folder, path)))
+  return new DataFolderError(
+    `${part == null ? `the data folder ${folder}` : join(folder, part.path)} cannot be used (${error.message}); check its owner, mode and disk, and look at it with: artel doctor`,
+    { cause: error }
   )
+}
+
+function isForbidden(file: string): boolean {
+  try {
+    accessSync(file, constants.R_OK | constants.W_OK)
+    return false
+  } catch (error) {
+    return RIGHTS.includes((error as NodeJS.ErrnoException).code!)
+  }
 }
 
 const SQLITE_FULL = 13
 const DISK_ERRORS = ['ENOSPC', 'EROFS', 'EIO']
 const LEVEL_ERRORS = /^(Open|Get|Put|Delete)FailedError$/
 
-async function isFull(folder: string): Promise<boolean> {
+function isFull(error: Error, folder: string): boolean {
+  const { code, errcode } = error as NodeJS.ErrnoException & { errcode?: number }
+  if (code === 'ENOSPC' || errcode === SQLITE_FULL) return true
   try {
-    const { bavail, bsize } = await statfs(folder)
+    const { bavail, bsize } = statfsSync(folder)
     return bavail * bsize < 4096
   } catch {
     // not even there, which is another complaint

@@ -5,6 +5,7 @@ import { type Gateway, type GatewayNode, loadGateway } from '../services/index.t
 import { settingsTable } from './config.ts'
 import type { ArtelNode } from './contract.ts'
 import { verdict } from './errors.ts'
+import { storageFault } from './examine-data.ts'
 import { componentLogger } from './logger.ts'
 import { metricsOf } from './metrics.ts'
 import { createOperations } from './operations.ts'
@@ -39,6 +40,7 @@ export async function openGateway(node: ArtelNode, logger: Logger): Promise<Gate
     node: gatewayNode(node),
     metrics: { contentType: registry.contentType, metrics: () => metricsOf(node) },
     verdict,
+    explain: error => storageFault(error, node.config.data),
     logger: componentLogger(logger)
   })
   await gateway.start()

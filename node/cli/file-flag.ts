@@ -1,6 +1,6 @@
 import { realpath, stat } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { InputError } from '../errors.ts'
+import { InputError, RemoteError } from '../errors.ts'
 import type { Operations } from '../operations.ts'
 
 /** `FIELD[:FORM[:SIZE]]=PATH`: a field of the task that takes its data from a file. */
@@ -54,7 +54,8 @@ export async function withFiles(
       const { cid } = await operations.addFile({ path: await realpath(path) }, { signal })
       filled = put(filled, field, { cid, ...(as == null ? {} : { as }), ...(size == null ? {} : { size }) })
     } catch (error) {
-      throw new InputError(`cannot take ${field.join('.')} from ${path}: ${(error as Error).message}`)
+      const message = `cannot take ${field.join('.')} from ${path}: ${(error as Error).message}`
+      throw error instanceof RemoteError ? new RemoteError(error.name, message) : new InputError(message)
     }
   }
   return filled

@@ -58,6 +58,7 @@ export async function addData(
     const put: Promise<unknown> = Promise.resolve(blocks.put(cid, chunk, options)).then(() =>
       puts.delete(put)
     )
+    put.catch(() => {}) // it stays among them, and whoever waits for them next sees it
     puts.add(put)
     if (puts.size >= PUTS) await Promise.race(puts)
   }

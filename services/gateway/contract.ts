@@ -53,6 +53,8 @@ export interface GatewayComponents {
   metrics: { metrics(): Promise<string>; contentType: string }
   /** the one table from the name of an error to its HTTP status */
   verdict(error: { name: string }): { status: number }
+  /** what a disk or a database said, in terms of the data folder; other errors as they are */
+  explain(error: Error): Error
   logger: ComponentLogger
 }
 

@@ -51,7 +51,7 @@ export async function createServer(
   },
   context: Context
 ): Promise<App> {
-  const { verdict, logger, grants, now } = context
+  const { verdict, explain, logger, grants, now } = context
   const log = logger.forComponent('artel:gateway')
   const app: App = fastify({
     bodyLimit: BODY_BYTES,
@@ -73,7 +73,8 @@ export async function createServer(
   app.setValidatorCompiler(validatorCompiler)
   // The types hold at compile time and the tests validate; at run time that would cost more than the work.
   app.setSerializerCompiler(() => data => JSON.stringify(data))
-  app.setErrorHandler((error: Error, _, reply) => {
+  app.setErrorHandler((thrown: Error, _, reply) => {
+    const error = explain(thrown)
     const problem = problemOf(error, verdict)
     if (problem.title === 'InternalError') log.error('a request failed: %e', error)
     if ('retryAfter' in error) reply.header('retry-after', error.retryAfter)

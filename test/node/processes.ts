@@ -37,6 +37,12 @@ export interface Daemon extends Spawned {
   ready: Promise<Ready>
 }
 
+/** `inside`: a command that runs the rest of its arguments somewhere else */
+interface Where {
+  env?: Record<string, string>
+  inside?: string[]
+}
+
 /** Runs `artel` as real processes with a folder of their own; `stop` ends all that still run. */
 export class Processes {
   readonly folder: string
@@ -55,10 +61,7 @@ export class Processes {
   }
 
   /** Runs a command to its end. */
-  async run(
-    args: string[],
-    { input = '', ...where }: { input?: string; env?: Record<string, string>; inside?: string[] } = {}
-  ): Promise<Finished> {
+  async run(args: string[], { input = '', ...where }: { input?: string } & Where = {}): Promise<Finished> {
     const child = this.#spawn(args, where)
     child.stdin!.end(input)
     const deadline = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS)
@@ -68,8 +71,8 @@ export class Processes {
   }
 
   /** Starts a command that does not end by itself. */
-  spawn(args: string[], { input = false } = {}): Spawned {
-    const child = this.#spawn(args)
+  spawn(args: string[], { input = false, ...where }: { input?: boolean } & Where = {}): Spawned {
+    const child = this.#spawn(args, where)
     // `input`: the test writes to it
     if (!input) child.stdin!.end()
     let stdout = ''
@@ -93,10 +96,10 @@ export class Processes {
   }
 
   /** Starts a node; `ready` is its first line. */
-  start(command: 'seed' | 'start', name: string, args: string[] = []): Daemon {
+  start(command: 'seed' | 'start', name: string, args: string[] = [], where?: Where): Daemon {
     const listen =
       command === 'seed' && !args.includes('--listen') ? ['--listen', '/ip4/127.0.0.1/tcp/0'] : []
-    const spawned = this.spawn([command, '--json', '--data', this.path(name), ...listen, ...args])
+    const spawned = this.spawn([command, '--json', '--data', this.path(name), ...listen, ...args], where)
     const { process: child, stdout, stderr } = spawned
     const ready = (async () => {
       await until(
@@ -120,11 +123,7 @@ export class Processes {
     await rm(this.folder, { recursive: true, force: true })
   }
 
-  /** `inside`: a command that runs the rest of its arguments somewhere else */
-  #spawn(
-    args: string[],
-    { env = {}, inside = [] }: { env?: Record<string, string>; inside?: string[] } = {}
-  ): ChildProcess {
+  #spawn(args: string[], { env = {}, inside = [] }: Where = {}): ChildProcess {
     const [file, ...rest] = [...inside, process.execPath, ARTEL, ...args]
     const child = spawn(file!, rest, {
       cwd: this.folder,

@@ -114,7 +114,7 @@ function sendBytes(reply: FastifyReply, { chunks, size, type, status, headers }:
 /** Server-sent events: `progress`, then `result` or `error`. */
 async function tell(
   reply: FastifyReply,
-  { verdict }: Context,
+  { verdict, explain }: Context,
   work: (send: (progress: unknown) => Promise<void>) => Promise<unknown>
 ): Promise<void> {
   const { raw } = reply
@@ -135,7 +135,7 @@ async function tell(
     const output = await work(progress => put('progress', toWire(progress)))
     await put('result', toWire(output ?? null))
   } catch (error) {
-    await put('error', JSON.stringify(problemOf(error as Error, verdict)))
+    await put('error', JSON.stringify(problemOf(explain(error as Error), verdict)))
   }
   raw.end()
 }
