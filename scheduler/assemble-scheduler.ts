@@ -9,6 +9,7 @@ import { createDelegating } from './jobs/delegate-job.ts'
 import { createDelegationBook } from './jobs/delegation-book.ts'
 import { createPeers } from './jobs/hear-workers.ts'
 import { createQuotes } from './jobs/quote-job.ts'
+import { createBounds } from './jobs/reserve-bound.ts'
 import { createDataAccess } from './jobs/resolve-data.ts'
 import { resumeJobs } from './jobs/resume-jobs.ts'
 import { createRuns } from './jobs/running-jobs.ts'
@@ -52,6 +53,7 @@ export interface SchedulerComponents {
   ledger: Pick<
     Ledger,
     | 'account'
+    | 'balance'
     | 'network'
     | 'escrow'
     | 'settle'
@@ -154,13 +156,14 @@ export function assembleScheduler(
     { offers, network, ledger, exchange, links, outbox, runs, costs, log }
   )
   const data = createDataAccess({ signal }, { blockstore, blocks })
+  const bounds = createBounds({ ledger, exchange, rate: program => runs.coordinator.rate(program) })
   const submission = createSubmission(
     { directory, signal, tell },
-    { store, memo, sandbox, ledger, data, runs, settlement }
+    { store, memo, sandbox, ledger, data, runs, settlement, bounds }
   )
   const quote = createQuotes(
     { signal },
-    { requester, store, sandbox, blocks, data, exchange, offers, runs, log }
+    { requester, store, sandbox, blocks, data, exchange, bounds, offers, runs, log }
   )
   const job = (id: string) => runs.get(id) ?? submission.load(id)
 

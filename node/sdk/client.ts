@@ -13,7 +13,7 @@ import type {
 } from './contract.ts'
 import { ArtelError } from './errors.ts'
 import { createGate } from './gate.ts'
-import { type CallInit, createHttp, encoded, type Place } from './http.ts'
+import { type CallInit, createHttp, delay, encoded, type Place } from './http.ts'
 import { createJob, type Submitted } from './job.ts'
 import { createServiceCalls, createServiceClients } from './services.ts'
 import { createStream, createWhole, listOf } from './stream.ts'
@@ -28,6 +28,8 @@ const PAGE_BYTES = 4 * 1024 * 1024
 const JOBS_PER_REQUEST = 200
 // Each is a connection of its own to the node.
 const SUBMISSIONS = 128
+// Credits that other jobs reserve are asked for again after this long.
+const CREDITS_MS = 500
 
 export interface ClientInit {
   locate: () => Promise<Place>
@@ -48,6 +50,8 @@ export function createClient({
   const submissions = createGate(SUBMISSIONS)
   const components = { http, watch: createWatch(http, closing.signal) }
   let closed: Promise<void> | undefined
+  /** when the node took the last submission */
+  let takenAt = Number.NEGATIVE_INFINITY
 
   const get = <T>(path: string, init: CallInit = {}): Promise<T> => http.call(`/api/v1${path}`, init)
 
@@ -55,9 +59,20 @@ export function createClient({
   async function send(path: string, value: unknown, signal?: AbortSignal): Promise<Submitted> {
     signal?.throwIfAborted()
     const key = crypto.randomUUID()
-    return submissions(() => {
-      signal?.throwIfAborted()
-      return get(path, { method: 'POST', value, key, waitMs: WAIT_MS })
+    return submissions(async () => {
+      for (;;) {
+        signal?.throwIfAborted()
+        try {
+          const taken = await get<Submitted>(path, { method: 'POST', value, key, waitMs: WAIT_MS })
+          takenAt = Date.now()
+          return taken
+        } catch (error) {
+          // what jobs of this program reserve is there again when they end
+          const isPassing = Date.now() - takenAt < patienceMs && !Object.hasOwn(Object(value), 'maxPrice')
+          if ((error as Error).name !== 'InsufficientCreditsError' || !isPassing) throw error
+          await delay(CREDITS_MS, closing.signal)
+        }
+      }
     })
   }
 

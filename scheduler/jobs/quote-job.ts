@@ -9,6 +9,7 @@ import { createWork } from '../tasks/job-parts.ts'
 import { parseSpec } from '../tasks/parse-spec.ts'
 import { expectedCost } from '../trust/credibility.ts'
 import { calibrate, estimate } from './estimate.ts'
+import type { Bounds } from './reserve-bound.ts'
 import type { DataAccess } from './resolve-data.ts'
 import type { Runs } from './running-jobs.ts'
 
@@ -20,6 +21,7 @@ export interface QuotesComponents {
   blocks: Pick<BlockExchange, 'get'>
   data: Pick<DataAccess, 'resolve'>
   exchange: Pick<Exchange, 'factors'>
+  bounds: Pick<Bounds, 'boundOfWork'>
   /** what linked workers said last */
   offers: ReadonlyMap<string, OfferMessage>
   runs: Pick<Runs, 'runHere' | 'coordinator'>
@@ -28,7 +30,7 @@ export interface QuotesComponents {
 
 /** Gives what says what a job will probably cost, and what at most. */
 export function createQuotes({ signal: stopping }: { signal: AbortSignal }, components: QuotesComponents) {
-  const { requester, store, sandbox, blocks, data, exchange, offers, runs, log } = components
+  const { requester, store, sandbox, blocks, data, exchange, bounds, offers, runs, log } = components
 
   return async (input: unknown, options?: { signal?: AbortSignal }): Promise<Quote> => {
     const { spec, bytes, stored } = await data.resolve(input, parseSpec, options)
@@ -55,12 +57,14 @@ export function createQuotes({ signal: stopping }: { signal: AbortSignal }, comp
       .trusts()
       .filter(([key]) => key.endsWith(` ${spec.type}`) && offers.has(key.slice(0, key.indexOf(' '))))
       .map(([, trust]) => trust)
+    const memoryMb = parts[0]?.load.memoryMb ?? 0
+    const { basis, cpuMs } = estimated
     return quoteOf({
       ...estimated,
-      memoryMb: parts[0]?.load.memoryMb ?? 0,
+      memoryMb,
       priority: spec.priority,
       factors: { ...exchange.factors(spec), verification: expectedCost(spec.verify, trusts, { items }) },
-      maxPrice: spec.maxPrice
+      bound: bounds.boundOfWork(spec, basis === 'measured' && cpuMs != null ? { cpuMs, memoryMb } : undefined)
     })
   }
 }

@@ -4,7 +4,7 @@ import { encodeValue, nameOf, ValueError } from '../../sandbox/index.ts'
 import type { Job, JobReport } from '../contract.ts'
 import type { Data } from '../data/chunked-data.ts'
 import { SpecError, StorageError } from '../errors.ts'
-import { boundOf } from '../market/price.ts'
+import { boundOf, reservation } from '../market/price.ts'
 import { reportOf } from '../store/job-pages.ts'
 import type { Store } from '../store/job-store.ts'
 import { type Memo, type MemoStore, memoKey } from '../store/memo.ts'
@@ -12,6 +12,7 @@ import { batchWork, createWork } from '../tasks/job-parts.ts'
 import { parseSpec } from '../tasks/parse-spec.ts'
 import { isPlanned, type TaskSpec } from '../tasks/registry.ts'
 import type { JobHandle } from './job-handle.ts'
+import type { Bounds } from './reserve-bound.ts'
 import type { DataAccess } from './resolve-data.ts'
 import type { Runs } from './running-jobs.ts'
 import type { Settlement } from './settle-job.ts'
@@ -33,16 +34,17 @@ export interface SubmissionComponents {
   memo: MemoStore
   /** determinism class of this node */
   sandbox: { readonly class: string }
-  ledger: Pick<Ledger, 'escrow'>
+  ledger: Pick<Ledger, 'escrow' | 'balance'>
   data: Pick<DataAccess, 'resolve'>
   runs: Pick<Runs, 'track' | 'run' | 'trackEnded'>
   settlement: Pick<Settlement, 'free'>
+  bounds: Bounds
 }
 
 /** From a spec to a running job: checks, memoised results, the escrow, the row on disk. */
 export function createSubmission(
   { directory, signal: stopping, tell }: SubmissionInit,
-  { store, memo, sandbox, ledger, data, runs, settlement }: SubmissionComponents
+  { store, memo, sandbox, ledger, data, runs, settlement, bounds }: SubmissionComponents
 ) {
   async function begin(
     specs: TaskSpec[],
@@ -54,11 +56,11 @@ export function createSubmission(
     const id = inputs.id ?? newId()
     const { submitted } = inputs
     const type = batch ? 'batch' : specs[0]!.type
-    const bound = boundOf(batch ? sumOfBounds(specs) : specs[0]!.maxPrice)
     // whatever is wrong with the specs shows before anything is reserved or written
     const encoded = encodeSpecs(inputs.stored, batch)
     const specBytes = encoded.length + inputs.bytes
     const work = batch ? batchWork(specs, specBytes) : createWork(specs[0]!, specBytes)
+    const bound = batch ? boundOfAll(specs) : await bounds.boundOf(specs[0]!, specBytes)
     const name = batch ? undefined : specs[0]!.name
     const escrow = await reserve({ id, type, name, submitted, bound }, encoded, options)
     const job = runs.track({
@@ -78,6 +80,13 @@ export function createSubmission(
     })
     runs.run(job, work)
     return job
+  }
+
+  function boundOfAll(specs: TaskSpec[]): bigint {
+    const prices = specs.flatMap(spec => spec.maxPrice ?? [])
+    return prices.length === specs.length
+      ? boundOf(prices.reduce((sum, price) => sum + price, 0))
+      : reservation(ledger.balance())
   }
 
   /** Reserves the bound and writes the job; nothing stays reserved for a job that is not on disk. */
@@ -195,9 +204,4 @@ function expectShared(spec: TaskSpec, index: number, [first]: TaskSpec[]): void 
         `specs.${index}.${field}`,
         'differs from the first task’s, and a batch is one job; give all its tasks the same, or submit two'
       )
-}
-
-function sumOfBounds(specs: TaskSpec[]): number | undefined {
-  const prices = specs.flatMap(spec => spec.maxPrice ?? [])
-  return prices.length === specs.length ? prices.reduce((sum, price) => sum + price, 0) : undefined
 }

@@ -46,8 +46,14 @@ const REPUTATION_FACTOR: Readonly<Record<TrustLevel, number>> = {
   excellent: 0.8
 }
 
-// What a job reserves when its author names no `maxPrice`: 100 CPU seconds at normal priority.
+// What a job reserves at most when its author names no `maxPrice`: 100 CPU seconds at normal priority, …
 const DEFAULT_BOUND_MICRO = CREDIT_MICRO
+// … and at least: half a CPU second.
+const LEAST_BOUND_MICRO = CREDIT_MICRO / 200n
+// Units that take longer than those before, and workers that ask more than the one in the middle.
+const RESERVE_FACTOR = 4n
+// Of what there is, where nothing is known of a job: hundreds at the same time have something each.
+const RESERVE_SHARE = 100n
 
 /** What work uses: times in ms, memory and disk in MB over ms. */
 export interface Resources {
@@ -137,6 +143,16 @@ export function boundOf(maxPrice: number | undefined): bigint {
     : BigInt(Math.max(1, Math.floor(maxPrice * Number(CREDIT_MICRO))))
 }
 
+/**
+ * What a job without `maxPrice` reserves, in micro-credits, and can cost at most. `expected`: its price where the speed of
+ * its program is known.
+ */
+export function reservation({ expected, available }: { expected?: bigint; available: bigint }): bigint {
+  const wanted = expected == null ? available / RESERVE_SHARE : expected * RESERVE_FACTOR
+  if (wanted > DEFAULT_BOUND_MICRO) return DEFAULT_BOUND_MICRO
+  return wanted < LEAST_BOUND_MICRO ? LEAST_BOUND_MICRO : wanted
+}
+
 /** Where the expected time of a quote comes from, surest first. */
 export type Basis = 'measured' | 'calibrated' | 'default'
 
@@ -160,11 +176,11 @@ export function quoteOf(init: {
   memoryMb: number
   priority: Priority
   factors: Required<Factors>
-  maxPrice?: number
+  /** what is reserved */
+  bound: bigint
 }): Quote {
-  const { basis, memoryMb, priority } = init
+  const { basis, memoryMb, priority, bound } = init
   const factors = { ...init.factors, priority: PRIORITY_FACTOR[priority] }
-  const bound = boundOf(init.maxPrice)
   const cpuMs = basis === 'default' ? undefined : init.cpuMs
   if (cpuMs == null) return { expected: bound, bound, fair: bound, basis: 'default', factors }
   const fair = priceOf(cpuMs, priority, { factor: product(init.factors), memoryMb })

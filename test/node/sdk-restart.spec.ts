@@ -148,6 +148,20 @@ describe('node: SDK, tries', () => {
     assert.equal(cut.seen.length, 1)
   })
 
+  it('waits for credits that its other jobs reserve, where the job names no price', async () => {
+    const poor = problem(402, 'InsufficientCreditsError')
+    const { url, seen } = await serve(done, poor, poor, done, poor)
+    await using artel = await connect({ url })
+    const spec = { type: 'map', items: [1], fn: 'x' } as const
+    assert.deepEqual(await artel.submit(spec), [7n])
+    assert.deepEqual(await artel.submit(spec), [7n])
+    assert.deepEqual([seen.length, new Set(seen.map(({ key }) => key)).size], [4, 2])
+    await assert.rejects(artel.submit({ ...spec, maxPrice: 1 }).result(), {
+      name: 'InsufficientCreditsError'
+    })
+    assert.equal(seen.length, 5)
+  })
+
   it('gives up with its signal, whatever the node does', async () => {
     const { url } = await serve(() => {})
     await using artel = await connect({ url })

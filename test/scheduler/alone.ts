@@ -17,6 +17,7 @@ import { openPolicy } from './open-worker.ts'
 export const freeLedger = (account: string): SchedulerComponents['ledger'] =>
   ({
     account,
+    balance: () => ({ available: 10n ** 9n, reserved: 0n }),
     network: 'test',
     escrow: async () => ({ certified: Promise.resolve() }),
     escrowOf: () => undefined,

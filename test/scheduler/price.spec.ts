@@ -9,6 +9,7 @@ import {
   product,
   quoteOf,
   reputationFactor,
+  reservation,
   scarcityFactor,
   smoothed
 } from '../../scheduler/market/price.ts'
@@ -112,12 +113,11 @@ describe('scheduler: quote', () => {
             memoryMb: 256,
             priority: name,
             factors: { ...factors, market, verification },
-            maxPrice: most
+            bound: boundOf(most)
           })
           assert.ok(quote.expected > 0n && quote.expected <= quote.bound)
           assert.ok(quote.expected <= quote.fair)
           if (most != null) assert.ok(Number(quote.bound) <= most * 1e6)
-          assert.equal(quote.bound, boundOf(most), 'what submit reserves')
         }
       )
     )
@@ -125,13 +125,35 @@ describe('scheduler: quote', () => {
 
   it('multiplies what the factors say', () => {
     const all = { market: 1.3, scarcity: 2, reputation: 0.9, multiplier: 1.5, verification: 1.1 }
-    const quote = quoteOf({ cpuMs: 10_000, basis: 'measured', memoryMb: 0, priority: 'high', factors: all })
+    const quote = quoteOf({
+      cpuMs: 10_000,
+      basis: 'measured',
+      memoryMb: 0,
+      priority: 'high',
+      factors: all,
+      bound: 1n
+    })
     assert.equal(quote.fair, BigInt(Math.round(100_000 * 1.5 * 1.3 * 2 * 0.9 * 1.5 * 1.1)))
     assert.equal(product({}), 1)
   })
 
+  it('reserves what a job can cost, something of what there is where nothing is known of it, and 1 credit at most', () => {
+    const available = 100_000_000n
+    assert.equal(reservation({ available }), 1_000_000n)
+    assert.equal(reservation({ available: 10_000_000n }), 100_000n)
+    assert.equal(reservation({ available: 0n }), 5_000n)
+    assert.equal(reservation({ available, expected: 1n }), 5_000n)
+    assert.equal(reservation({ available, expected: 10_000n }), 40_000n)
+    assert.equal(reservation({ available, expected: 900_000n }), 1_000_000n)
+    // a grant is enough for hundreds of which nothing is known, and thousands of small ones
+    let left = available
+    for (let i = 0; i < 300; i++) left -= reservation({ available: left })
+    for (let i = 0; i < 900; i++) left -= reservation({ available: left, expected: 1n })
+    assert.ok(left > 0n, `${left}`)
+  })
+
   it('expects the bound where nothing is known', () => {
-    const quote = quoteOf({ basis: 'default', memoryMb: 0, priority: 'normal', factors, maxPrice: 3 })
+    const quote = quoteOf({ basis: 'default', memoryMb: 0, priority: 'normal', factors, bound: 3_000_000n })
     assert.deepEqual([quote.expected, quote.bound, quote.basis], [3_000_000n, 3_000_000n, 'default'])
   })
 })
