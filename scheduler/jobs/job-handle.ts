@@ -17,6 +17,8 @@ import type { Assurance } from '../trust/credibility.ts'
 
 // A person's eye and a terminal take no more.
 const PROGRESS_INTERVAL_MS = 100
+// Where nothing changes but the time.
+const SAME_INTERVAL_MS = 5000
 
 export interface JobInit {
   id: string
@@ -71,6 +73,7 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   #outcome: JobOutcome
   #verification?: VerificationReport
   #lastProgress = 0
+  #lastNews = ''
   /** by the node that coordinates it */
   #told: Pick<JobReport, 'waiting' | 'barred'> = {}
 
@@ -222,6 +225,8 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   progressed(now: number, { workers, retries }: { workers: number; retries: number }): void {
     this.#workers = workers
     this.#retries = Math.max(this.#retries, retries)
+    // of thousands that wait, most have nothing new to say
+    if (this.#news === this.#lastNews && now - this.#lastProgress < SAME_INTERVAL_MS) return
     this.#tellProgress(now)
   }
 
@@ -248,6 +253,11 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
     this.#settled.resolve()
   }
 
+  get #news(): string {
+    const { message } = this.#outlook.waiting ?? {}
+    return [this.#state, this.#done, this.#total, this.#workers, this.#retries, message].join()
+  }
+
   #setShares(shares: WorkerShare[]): void {
     this.#shares.clear()
     for (const share of shares) this.#shares.set(share.worker, { ...share })
@@ -259,6 +269,7 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
 
   #tellProgress(now: number): void {
     this.#lastProgress = now
+    this.#lastNews = this.#news
     const elapsedMs = now - this.init.submitted
     const [done, total] = [this.#done, this.#total]
     const remainingMs = done === 0 ? undefined : (elapsedMs / done) * (total - done)
