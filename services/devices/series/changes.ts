@@ -20,6 +20,7 @@ export function createSeen({ series, chains, signal, onError }: SeenInit) {
   let reading: Promise<void> | undefined
   let isMore = false
   let told = new Map<string, string>()
+  let isTold = false
   let news = Promise.withResolvers<void>()
 
   async function readOn(): Promise<void> {
@@ -33,6 +34,7 @@ export function createSeen({ series, chains, signal, onError }: SeenInit) {
       }
     } while (isMore && !signal.aborted)
     reading = undefined
+    isTold = false
     news.resolve()
     news = Promise.withResolvers()
   }
@@ -60,6 +62,8 @@ export function createSeen({ series, chains, signal, onError }: SeenInit) {
     ended: async () => reading,
     /** Devices that have changed since this was asked last. */
     changed(): DeviceRow[] {
+      if (isTold) return []
+      isTold = true
       const { rows, now } = since(told)
       told = now
       return rows

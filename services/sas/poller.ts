@@ -1,0 +1,125 @@
+import { FrameError } from './errors.ts'
+import { ackOf, dataOf, generalPoll } from './frames.ts'
+
+/** One wire. Silence, and what is cut off, is undefined. */
+export interface Line {
+  /** Sends a message with the wake-up bit on its first byte, and hears what comes within its time. */
+  ask(message: Uint8Array, signal: AbortSignal): Promise<Uint8Array | undefined>
+  /** how many frames had a wrong checksum, or came from elsewhere, up to now */
+  readonly errors: number
+}
+
+/** What a poller does with what it hears. */
+export interface Journal {
+  /**
+   * Resolves when it is on the disk: only then is the machine told that it was heard. `mayRepeat`: the machine may say
+   * the last one of before the restart once more.
+   */
+  exception(code: number, mayRepeat: boolean): Promise<unknown>
+}
+
+/** A poll to address 0: no machine answers; all know that their last answer has arrived, and hear again. */
+const LEAD = Uint8Array.of(0x80)
+const NONE = 0x00
+/** Asked once more that often, then the machine counts as missing. */
+const REPEATS = 2
+/** So many general polls without an answer to believe, and a lead is worth more than what it may acknowledge. */
+const DEAF_POLLS = 3
+/** An exception has no checksum: for so many general polls after a wrong frame, two must agree. */
+const DOUBTFUL_POLLS = 20
+
+export interface PollerInit {
+  address: number
+  line: Line
+  journal: Journal
+}
+
+/**
+ * Asks one machine, so that no exception is lost. What acknowledges an answer is the next poll to another address, `80`
+ * too, or another long poll: nothing of that goes out before the exception is on the disk.
+ */
+export function createPoller({ address, line, journal }: PollerInit) {
+  let errors = line.errors
+  // nothing is known of the line yet
+  let doubtful = DOUBTFUL_POLLS
+  /** general polls in a row whose answer was not believed: a lead, or a long poll, would say that it was heard */
+  let unheard = 0
+
+  async function ask(message: Uint8Array, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    for (let i = 0; i <= REPEATS; i++) {
+      signal.throwIfAborted()
+      // the same poll again says that its answer has not arrived
+      const answer = await line.ask(message, signal)
+      if (line.errors > errors) {
+        errors = line.errors
+        doubtful = DOUBTFUL_POLLS
+      }
+      if (answer != null) return answer
+    }
+    return undefined
+  }
+
+  async function one(message: Uint8Array, signal: AbortSignal): Promise<number | undefined> {
+    const answer = await ask(message, signal)
+    return answer?.length === 1 ? answer[0] : undefined
+  }
+
+  /** The same answer twice in a row, or undefined. */
+  async function agreed(message: Uint8Array, signal: AbortSignal): Promise<number | undefined> {
+    let before: number | undefined
+    for (let i = 0; i < 2 + REPEATS; i++) {
+      const answer = await one(message, signal)
+      if (answer == null || answer === before) return answer
+      before = answer
+    }
+    return undefined
+  }
+
+  async function hear(signal: AbortSignal, mayRepeat: boolean): Promise<number | undefined> {
+    const poll = generalPoll(address)
+    unheard++
+    if (doubtful > 0) doubtful--
+    const code = doubtful > 0 ? await agreed(poll, signal) : await one(poll, signal)
+    if (code == null) return undefined
+    if (code !== NONE) await journal.exception(code, mayRepeat)
+    unheard = 0
+    return code
+  }
+
+  return {
+    /**
+     * Before the first poll after a start: what the machine said last may not be on the disk, and a lead would say
+     * that it is. Undefined where it is deaf, and has nothing to lose by a lead.
+     */
+    resume: (signal: AbortSignal): Promise<number | undefined> => hear(signal, true),
+
+    /**
+     * Asks for the next exception and writes it down: its code, 0 for none, undefined where the machine says nothing
+     * that can be believed.
+     */
+    async general(signal: AbortSignal): Promise<number | undefined> {
+      // what was heard before is on the disk; who is silent for long is deaf, and hears again after it
+      if (unheard === 0 || unheard > DEAF_POLLS) await line.ask(LEAD, signal)
+      return hear(signal, false)
+    },
+
+    /** The frame that answers a long poll, or undefined: not supported, or not there. */
+    async long(message: Uint8Array, signal: AbortSignal): Promise<Uint8Array | undefined> {
+      if (unheard > 0 && (await hear(signal, false)) == null) return undefined
+      for (let i = 0; i <= REPEATS; i++) {
+        const answer = await ask(message, signal)
+        if (answer == null) return undefined
+        if (ackOf(address, answer) != null) return answer
+        try {
+          dataOf(address, message[1]!, answer)
+          return answer
+        } catch (error) {
+          if (!(error instanceof FrameError)) throw error
+          // asked again: that is how a machine hears that its answer was not right
+          doubtful = DOUBTFUL_POLLS
+        }
+      }
+      return undefined
+    }
+  }
+}

@@ -1,0 +1,115 @@
+import { deepEqual, equal } from 'node:assert/strict'
+import { crcOf } from '../../../services/sas/crc.ts'
+import { metersOf, metersPoll, readPoll, valuesOf } from '../../../services/sas/frames.ts'
+import { createPoller, type Line } from '../../../services/sas/poller.ts'
+import { createRandom, type Random } from '../../simulation/random.ts'
+import { Machine } from './machine.ts'
+
+const { signal } = new AbortController()
+const SEEDS = 20
+
+/**
+ * A wire that turns some bytes of answers into others, and loses some. Not of polls: one that arrives as a poll to another
+ * machine acknowledges what nobody heard, and no host can know.
+ */
+class Wire implements Line {
+  now = 0
+  errors = 0
+  readonly machine: Machine
+  readonly random: Random
+  wrong = 0
+  constructor(machine: Machine, random: Random) {
+    this.machine = machine
+    this.random = random
+  }
+  async ask(message: Uint8Array): Promise<Uint8Array | undefined> {
+    this.now += 40
+    const answer = this.machine.message(message, this.now)
+    if (answer == null || this.random() < this.wrong) return undefined
+    const heard = this.#noisy(answer)
+    if (heard.length > 2 && crcOf(heard) !== 0) this.errors++
+    return heard
+  }
+  #noisy(bytes: Uint8Array): Uint8Array {
+    return bytes.map(byte =>
+      this.random() < this.wrong ? byte ^ (1 << Math.floor(this.random() * 8)) : byte
+    )
+  }
+}
+
+describe('sas: polling', () => {
+  it('hears every exception once and in order, and reads meters to the credit', async () => {
+    const machine = new Machine({ address: 3 })
+    const wire = new Wire(machine, createRandom(1))
+    const heard: number[] = []
+    const poller = createPoller({
+      address: 3,
+      line: wire,
+      journal: { exception: async code => heard.push(code) }
+    })
+    const random = createRandom(2)
+    for (let i = 0; i < 500; i++) {
+      machine.play(1 + Math.floor(random() * 5), random() < 0.3 ? 7 : 0)
+      if (random() < 0.1) machine.bill(0x49)
+      while ((await poller.general(signal)) !== 0);
+      if (i % 50 === 0) {
+        const answer = await poller.long(metersPoll(3, 0, [0x24, 0x00, 0x01, 0x06, 0x07]), signal)
+        for (const { code, value } of metersOf(3, 0x2f, answer!).meters) equal(value, machine.meter(code))
+      }
+    }
+    deepEqual(heard, machine.happened)
+  })
+
+  it('says that an exception was heard only when it is on the disk', async () => {
+    const machine = new Machine({ address: 1 })
+    const wire = new Wire(machine, createRandom(1))
+    machine.raise(0x11)
+    machine.raise(0x12)
+    const crashing = createPoller({
+      address: 1,
+      line: wire,
+      journal: {
+        exception: () => Promise.reject(new Error('the disk is full'))
+      }
+    })
+    await crashing.general(signal).catch(() => undefined)
+    // another process, which knows nothing of the first
+    const heard: number[] = []
+    const again = createPoller({
+      address: 1,
+      line: wire,
+      journal: { exception: async code => heard.push(code) }
+    })
+    await again.resume(signal)
+    while ((await again.general(signal)) !== 0);
+    deepEqual(heard, [0x11, 0x12])
+  })
+
+  it('believes no exception on a noisy line that it has not heard twice', async () => {
+    const problems: number[] = []
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      const machine = new Machine({ address: 5 })
+      const wire = new Wire(machine, createRandom(seed))
+      const heard: number[] = []
+      const poller = createPoller({
+        address: 5,
+        line: wire,
+        journal: { exception: async code => heard.push(code) }
+      })
+      wire.wrong = 0.01
+      for (let i = 0; i < 200; i++) {
+        machine.play(1, 0)
+        for (let turn = 0; turn < 6; turn++) {
+          // something with a checksum goes along, so that noise is noticed
+          const answer = await poller.long(readPoll(5, 0x1c), signal)
+          if (answer != null) equal(valuesOf(5, 0x1c, answer).coinIn, machine.meter(0x00))
+          await poller.general(signal)
+        }
+      }
+      wire.wrong = 0
+      while ((await poller.general(signal)) !== 0);
+      if (JSON.stringify(heard) !== JSON.stringify(machine.happened)) problems.push(seed)
+    }
+    deepEqual(problems, [])
+  })
+})
