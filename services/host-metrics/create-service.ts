@@ -27,7 +27,9 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   })
   let before = await measure(host.folder)
   return {
-    operations: {},
+    operations: {
+      now: async () => ({ readings: readingsBetween(before, await measure(host.folder)) })
+    },
     async start() {
       await device.event('started', { uptime: before.uptimeS })
       host.repeat('samples', host.config.everySeconds * 1000, async () => {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { declare } from '../host/index.ts'
+import { declare, operation } from '../host/index.ts'
 
 export const declaration = declare({
   name: 'host-metrics',
@@ -9,5 +9,13 @@ export const declaration = declare({
   config: z.object({
     everySeconds: z.number().min(0.1).max(3600).default(10).describe('seconds between two samples')
   }),
-  operations: {}
+  operations: {
+    now: operation({
+      summary: 'What is measured of this computer now',
+      input: z.object({}),
+      output: z.object({ readings: z.record(z.string(), z.number()) }),
+      http: { method: 'GET', path: '/host-metrics' },
+      scope: 'host-metrics:read'
+    })
+  }
 })
