@@ -149,7 +149,8 @@ export async function verifyNetwork(
  */
 export async function loadNetwork(file: string): Promise<NetworkDefinition> {
   try {
-    return await verifyNetwork(JSON.parse(await readFile(file, 'utf8')))
+    // editors begin files with a byte order mark, which JSON has not
+    return await verifyNetwork(JSON.parse((await readFile(file, 'utf8')).replace(/^\uFEFF/, '')))
   } catch (error) {
     throw new NetworkError(`${file}: ${(error as Error).message}`)
   }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { open, readFile, rename, rm } from 'node:fs/promises'
 import { changedConfig, settingOf } from './config.ts'
 import { ConfigError } from './errors.ts'
+import { parseJson } from './json-text.ts'
 import type { Config } from './settings.ts'
 
 /** The settings of a running node, which its owner can change; a change is kept in `file`. */
@@ -73,7 +74,7 @@ export async function keepSettings(
 
 async function read(file: string): Promise<Record<string, unknown>> {
   try {
-    return JSON.parse(await readFile(file, 'utf8'))
+    return parseJson(await readFile(file, 'utf8')) as Record<string, unknown>
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
     throw new ConfigError(`cannot read the config file ${file}: ${(error as Error).message}`)

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { z } from 'zod'
 import { ConfigError } from './errors.ts'
+import { parseJson } from './json-text.ts'
 import { type Config, configSchema, SETTINGS, type Setting } from './settings.ts'
 import { didYouMean } from './suggest.ts'
 
@@ -146,7 +147,7 @@ function readFile(
     throw new ConfigError(`cannot read the config file ${file}: ${(error as Error).message}`)
   }
   try {
-    const settings: unknown = JSON.parse(text)
+    const settings = parseJson(text)
     if (typeof settings === 'object' && settings !== null && !Array.isArray(settings)) {
       return { file, settings: settings as Record<string, unknown> }
     }

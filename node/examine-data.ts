@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { loadNetwork, loadOrCreateIdentity } from '../bootstrap/index.ts'
 import { DATA_PARTS, type DataKind, type DataPart } from './data-folder.ts'
 import { DataFolderError } from './errors.ts'
+import { parseJson } from './json-text.ts'
 
 /** A start reads databases up to this size as a whole (0.1 s); larger ones are read by the doctor. */
 const MAX_START_BYTES = 32 * 1024 * 1024
@@ -34,7 +35,7 @@ const EXAMINE: Partial<Record<DataKind, Examine>> = {
   lock: (file, stats) => (stats.size > 0 ? examineSqlite(file, stats, 'start') : undefined),
   key: examineKey,
   network: async file => void (await loadNetwork(file)),
-  json: async file => void JSON.parse(await readFile(file, 'utf8')),
+  json: async file => void parseJson(await readFile(file, 'utf8')),
   token: async file => (TOKEN.test(await readFile(file, 'utf8')) ? undefined : 'it holds no token'),
   sqlite: examineSqlite,
   level: examineLevel

@@ -4,6 +4,7 @@ import { extname, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { pathToFileURL } from 'node:url'
 import { InputError } from '../errors.ts'
+import { parseJson } from '../json-text.ts'
 
 export const SPEC_ARGUMENT =
   'task spec: JSON, a .js or .ts module with a default export, or - for JSON on standard input'
@@ -55,8 +56,7 @@ export async function readModule(file: string): Promise<unknown> {
 
 function parse(file: string, content: string): unknown {
   try {
-    // JSON has no byte order mark, but editors write one
-    return JSON.parse(content.replace(/^\uFEFF/, ''))
+    return parseJson(content)
   } catch (error) {
     throw new InputError(
       `the task ${file} is not JSON: ${(error as Error).message}; a module needs the ending .js or .ts`

@@ -129,6 +129,8 @@ describe('bootstrap: network definition', () => {
       const file = join(folder, 'network.json')
       await saveNetwork(file, network)
       assert.deepEqual(await loadNetwork(file), network)
+      await writeFile(file, `\uFEFF${JSON.stringify(network)}`)
+      assert.deepEqual(await loadNetwork(file), network)
       assert.equal((await stat(file)).mode & 0o777, 0o600)
     })
 

@@ -4,6 +4,7 @@ import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { settingsMarkdown } from '../../node/cli/config.ts'
+import { keepSettings } from '../../node/config-file.ts'
 import { type Config, loadConfig } from '../../node/index.ts'
 import { SETTINGS } from '../../node/settings.ts'
 import { suggest } from '../../node/suggest.ts'
@@ -27,6 +28,13 @@ describe('node: config', () => {
     assert.equal(config.mdns, false)
     assert.deepEqual(config.trustedPeers, [])
     assert.equal(loadConfig({ environment: {} }).data, join(homedir(), '.artel'))
+  })
+
+  it('takes a file that begins with a byte order mark, and keeps settings in it', async () => {
+    await writeFile(file, '\uFEFF{"slots": 3}')
+    assert.equal(load().slots, 3)
+    await keepSettings(file, load(), { priceMultiplier: 1 })
+    assert.equal(load().slots, 3)
   })
 
   it('takes defaults, then the file, then the environment, then flags', async () => {

@@ -1,6 +1,8 @@
 import { strict as assert } from 'node:assert'
 import type { Command } from 'commander'
 import { createProgram } from '../../node/cli/program.ts'
+import { isFunctionFile } from '../../node/cli/spec-file.ts'
+import { parseSpec } from '../../scheduler/index.ts'
 import { SERVICES } from '../../services/index.ts'
 
 /** Commands that do something, with their full name. */
@@ -47,6 +49,11 @@ describe('cli: help', () => {
           argument.description !== '' || argument.argChoices != null || command.name() === 'help',
           `${argument.name()} is explained`
         )
+    })
+
+    it(`of ${name} shows functions that run`, () => {
+      for (const [, fn] of helpOf(command).matchAll(/artel (?:map|filter) '([^']+)'/g))
+        if (!isFunctionFile(fn!)) assert.doesNotThrow(() => parseSpec({ type: 'map', items: [], fn }), fn)
     })
 
     it(`of ${name} has JSON, colours off and stacks`, () => {
