@@ -10,7 +10,6 @@ import { type Datastore, Key } from 'interface-datastore'
 import type { Libp2pOptions } from 'libp2p'
 import { ListenError } from './errors.ts'
 import type { ArtelServices } from './libp2p-options.ts'
-import { BITSWAP_BYTES } from './library-rules.ts'
 
 export interface HeliaNode {
   helia: HeliaWithLibp2p<ArtelServices>
@@ -52,10 +51,7 @@ export async function createHeliaNode(init: HeliaNodeInit): Promise<HeliaNode> {
     routers: [libp2pRouting(libp2p)],
     ...(init.logger == null ? {} : { logger: init.logger })
   })
-  const complete = withBitswap<ArtelServices>(Object.assign(helia, { libp2p }), {
-    maxIncomingMessageSize: BITSWAP_BYTES,
-    maxOutgoingMessageSize: BITSWAP_BYTES
-  })
+  const complete = withBitswap<ArtelServices>(Object.assign(helia, { libp2p }))
   let stopping: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     await helia.stop()

@@ -2,8 +2,8 @@ import type { MessageStreamDirection } from '@libp2p/interface'
 import type { FrameRule } from './follow-frames.ts'
 
 const KIB = 1024
-/** Largest message of bitswap, either way: a block of a MiB, or many small ones. */
-export const BITSWAP_BYTES = 2 * KIB * KIB
+/** Largest message of bitswap: what its library sends at most. */
+const BITSWAP_BYTES = 4 * KIB * KIB
 /** Names of protocols have at most so many bytes in multistream-select. */
 const MAX_NAME_BYTES = KIB
 const MULTISTREAM = ['/multistream/1.0.0', 'na', 'ls']
