@@ -4,7 +4,7 @@ import type { ArtelServices, HeliaNode, NetworkDefinition } from '../bootstrap/i
 import type { Ledger } from '../ledger/index.ts'
 import type { Sandbox } from '../sandbox/index.ts'
 import type { Job, Scheduler, SubmitOptions } from '../scheduler/index.ts'
-import type { Directory, Gateway, Services, Wire } from '../services/index.ts'
+import type { Compute, Directory, Gateway, Services } from '../services/index.ts'
 import type { Config } from './settings.ts'
 
 /** A running node. `stop` ends everything that it started, in reverse order; `await using` does so too. */
@@ -40,9 +40,9 @@ export interface ArtelNode extends AsyncDisposable {
    */
   configure(patch: Record<string, unknown>): Promise<void>
   /** What this machine gives to others, and what it did for them today. */
-  contribution(): Wire.Contribution
+  contribution(): Compute.Contribution
   /** Changes it at once and for good. Throws ConfigError. */
-  contribute(patch: Wire.ContributionPatch): Promise<Wire.Contribution>
+  contribute(patch: Compute.ContributionPatch): Promise<Compute.Contribution>
   /** Resolves with the reason when the node cannot go on: another process speaks with its key. Whoever started it stops it. */
   readonly failed: Promise<Error>
   /** Idempotent. Jobs go on after the next start. */

@@ -2,29 +2,30 @@ import { once } from 'node:events'
 import { chmod, rm } from 'node:fs/promises'
 import { createConnection, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { decodeValue, encodeValue } from '../sandbox/index.ts'
 import { ConfigError, ControlError, RemoteError } from './errors.ts'
 import { storageFault } from './examine-data.ts'
-import type { Operations } from './operations.ts'
+import { type CallRequest, type Operations, operationsOver } from './operations.ts'
 
 /*
  * The control socket of a running node: a Unix socket in its data folder that only the owner may open. Requests and answers are
- * lines of JSON: { id, method, params } → any number of { id, event }, then { id, result } or
- * { id, error: { name, message } }. Closing the connection ends the waiting, not the job.
+ * lines of JSON: { id, service, operation, input } → any number of { id, event }, then { id, output } or
+ * { id, error: { name, message } }; input, event and output are canonical values (sandbox/value.ts) in base64. Closing
+ * the connection ends the waiting, not the job.
  */
 
 /** Unix allows 107 bytes for the path of a socket. */
 const MAX_PATH_BYTES = 107
 const CONNECT_TIMEOUT_MS = 2_000
 
-interface Request {
+interface Request extends Omit<CallRequest, 'input'> {
   id: number
-  method: keyof Operations
-  params?: never
+  input: string
 }
 
 type Answer =
-  | { id: number; event: unknown }
-  | { id: number; result: unknown }
+  | { id: number; event: string }
+  | { id: number; output: string }
   | { id: number; error: { name: string; message: string } }
 
 export function controlPath(folder: string): string {
@@ -36,7 +37,10 @@ export function controlPath(folder: string): string {
  *
  * @throws {ConfigError} the path is too long for a socket
  */
-export async function serveControl(folder: string, operations: Operations): Promise<() => Promise<void>> {
+export async function serveControl(
+  folder: string,
+  operations: Pick<Operations, 'call'>
+): Promise<() => Promise<void>> {
   const path = controlPath(folder)
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
     throw new ConfigError(
@@ -60,7 +64,7 @@ export async function serveControl(folder: string, operations: Operations): Prom
   }
 }
 
-function serve(socket: Socket, folder: string, operations: Operations): void {
+function serve(socket: Socket, folder: string, operations: Pick<Operations, 'call'>): void {
   const gone = new AbortController()
   socket.once('close', () => gone.abort(new ControlError('the client has gone')))
   const send = (answer: Answer): void => {
@@ -71,11 +75,13 @@ function serve(socket: Socket, folder: string, operations: Operations): void {
     try {
       const request = JSON.parse(line) as Request
       id = request.id
-      const operation = Object.hasOwn(operations, request.method) ? operations[request.method] : undefined
-      if (operation == null) throw new ControlError(`there is no operation "${request.method}"`)
-      const onProgress = (event: unknown): void => send({ id, event })
-      const result = await operation(request.params as never, { onProgress, signal: gone.signal })
-      send({ id, result: result ?? null })
+      const { service, operation, input } = request
+      const onProgress = (event: unknown): void => send({ id, event: toText(event) })
+      const output = await operations.call(
+        { service, operation, input: fromText(input) },
+        { onProgress, signal: gone.signal }
+      )
+      send({ id, output: toText(output) })
     } catch (error) {
       const { name, message } = storageFault(error as Error, folder)
       send({ id, error: { name, message } })
@@ -138,47 +144,29 @@ function createClient(socket: Socket): ControlClient {
     const call = pending.get(answer.id)
     if (call == null) return
     if ('event' in answer) {
-      call.onEvent?.(answer.event as never)
+      call.onEvent?.(fromText(answer.event) as never)
       return
     }
     pending.delete(answer.id)
     if ('error' in answer) call.done.reject(new RemoteError(answer.error.name, answer.error.message))
-    else call.done.resolve(answer.result as never)
+    else call.done.resolve(fromText(answer.output) as never)
   })
-  const call =
-    (method: string) =>
-    (params?: unknown, options?: { onProgress?: (event: never) => void; signal?: AbortSignal }) => {
+  return {
+    ...operationsOver(({ input, ...request }, { onProgress, signal } = {}) => {
       const id = next++
       const done = Promise.withResolvers<never>()
-      pending.set(id, { done, ...(options?.onProgress == null ? {} : { onEvent: options.onProgress }) })
-      const onAbort = (): void => done.reject(options?.signal?.reason)
-      options?.signal?.addEventListener('abort', onAbort, { once: true })
-      socket.write(`${JSON.stringify({ id, method, params })}\n`)
+      pending.set(id, { done, ...(onProgress == null ? {} : { onEvent: onProgress }) })
+      const onAbort = (): void => done.reject(signal?.reason)
+      signal?.addEventListener('abort', onAbort, { once: true })
+      socket.write(`${JSON.stringify({ id, ...request, input: toText(input) } satisfies Request)}\n`)
       return done.promise.finally(() => {
         pending.delete(id)
-        options?.signal?.removeEventListener('abort', onAbort)
+        signal?.removeEventListener('abort', onAbort)
       })
-    }
-  return {
-    status: call('status'),
-    peers: call('peers'),
-    balance: call('balance'),
-    run: call('run'),
-    quote: call('quote'),
-    jobs: call('jobs'),
-    job: call('job'),
-    result: call('result'),
-    cancel: call('cancel'),
-    addFile: call('addFile'),
-    metrics: call('metrics'),
-    history: call('history'),
-    transfer: call('transfer'),
-    receipts: call('receipts'),
-    reputation: call('reputation'),
-    services: call('services'),
-    configure: call('configure'),
-    call: call('call'),
-    health: call('health'),
+    }),
     close: () => socket.destroy()
   }
 }
+
+const toText = (value: unknown): string => Buffer.from(encodeValue(value)).toString('base64')
+const fromText = (text: string): unknown => decodeValue(Buffer.from(text, 'base64'))

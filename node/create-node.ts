@@ -23,11 +23,13 @@ import {
   type Directory,
   type Gateway,
   loadHost,
+  OWN_GROUPS,
   SERVICES,
   type ServiceModule,
   type ServiceSettings,
   settingsOf
 } from '../services/index.ts'
+import { answerCore } from './answer-core.ts'
 import { createLiveConfig } from './config-file.ts'
 import type { ArtelNode, NodeRole } from './contract.ts'
 import { VERDICTS } from './errors.ts'
@@ -217,6 +219,7 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
   const { createServices } = await loadHost()
   const services = createServices({
     modules,
+    groups: OWN_GROUPS,
     folder: join(config.data, 'services'),
     network: networkId(network),
     settings(name) {
@@ -272,6 +275,7 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
     stop,
     [Symbol.asyncDispose]: stop
   }
+  answerCore(node, stopped.signal)
   started.defer(() => services.stop())
   await services.start()
   if (config.gateway.enabled) gateway = started.adopt(await openGateway(node, logger), it => it.stop())

@@ -6,10 +6,10 @@ import { dirname, join } from 'node:path'
 import { multiaddr } from '@multiformats/multiaddr'
 import { fetchNetwork, loadNetwork, loadOrCreateIdentity } from '../bootstrap/index.ts'
 import { createSandbox } from '../sandbox/index.ts'
+import type { Network } from '../services/index.ts'
 import { connectControl, controlPath } from './control.ts'
 import type { DataKind } from './data-folder.ts'
 import { describeFinding, examineData } from './examine-data.ts'
-import type { Status } from './operations.ts'
 import type { Config } from './settings.ts'
 
 const LEAST_NODE_MAJOR = 24
@@ -74,12 +74,12 @@ export async function diagnose(config: Config): Promise<Check[]> {
   return checks
 }
 
-async function statusOf(folder: string): Promise<Status | undefined> {
+async function statusOf(folder: string): Promise<Network | undefined> {
   if (!existsSync(controlPath(folder))) return undefined
   try {
     const client = await connectControl(folder)
     try {
-      return await client.status()
+      return await client.network.network()
     } finally {
       client.close()
     }

@@ -37,14 +37,6 @@ export class InputError extends Error {
   override readonly name = 'InputError'
 }
 
-/** No job of this id is known here. */
-export class UnknownJobError extends Error {
-  override readonly name = 'UnknownJobError'
-  constructor(id: string) {
-    super(`there is no job ${id.slice(0, 64)} on this node; see them with: artel jobs`)
-  }
-}
-
 /** Nobody agreed to what cannot be undone. */
 export class ConfirmError extends Error {
   override readonly name = 'ConfirmError'
@@ -117,7 +109,6 @@ export const VERDICTS: ReadonlyMap<string, Verdict> = new Map(
     UnauthorizedError: { exit: EXIT.usage, status: 401 },
     ForbiddenError: { exit: EXIT.usage, status: 403 },
     NotFoundError: { exit: EXIT.usage, status: 404 },
-    ConflictError: { exit: EXIT.usage, status: 409 },
     NotFinishedError: { exit: EXIT.usage, status: 409 },
     BodyTooLargeError: { exit: EXIT.usage, status: 413 },
     MediaTypeError: { exit: EXIT.usage, status: 415 },

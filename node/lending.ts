@@ -1,7 +1,7 @@
 import { availableParallelism, totalmem } from 'node:os'
 import type { Sandbox } from '../sandbox/index.ts'
 import { CREDIT_MICRO, type LivePolicy, type PolicySettings, type Scheduler } from '../scheduler/index.ts'
-import type { Wire } from '../services/index.ts'
+import type { Compute } from '../services/index.ts'
 import type { LiveConfig } from './config-file.ts'
 import type { Config } from './settings.ts'
 
@@ -48,7 +48,7 @@ export function createLending(components: {
     return policy.closed()
   }
 
-  function contribution(): Wire.Contribution {
+  function contribution(): Compute.Contribution {
     const { compute, minPrice, onlyIdle, quietHours } = config.current
     const { running: _, earned, ...today } = scheduler.workDone()
     const reason = closed()
@@ -63,13 +63,13 @@ export function createLending(components: {
         onlyIdle,
         quietHours: [...quietHours]
       },
-      today: { ...today, earned: String(earned) }
+      today: { ...today, earned }
     }
   }
 
   return {
     contribution,
-    async contribute({ enabled, limits = {} }: Wire.ContributionPatch): Promise<Wire.Contribution> {
+    async contribute({ enabled, limits = {} }: Compute.ContributionPatch): Promise<Compute.Contribution> {
       await config.configure({ ...(enabled == null ? {} : { compute: enabled }), ...limits })
       return contribution()
     }

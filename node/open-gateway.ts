@@ -2,13 +2,12 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
 import { type Gateway, type GatewayNode, loadGateway } from '../services/index.ts'
-import { settingsTable } from './config.ts'
+import { peersOf } from './answer-core.ts'
 import type { ArtelNode } from './contract.ts'
 import { verdict } from './errors.ts'
 import { storageFault } from './examine-data.ts'
 import { componentLogger } from './logger.ts'
-import { metricsOf } from './metrics.ts'
-import { createOperations } from './operations.ts'
+import { VERSION } from './version.ts'
 
 const DEFAULT_PORT = 8080
 const UI = fileURLToPath(new URL('../services/gateway/ui/dist', import.meta.url))
@@ -22,7 +21,7 @@ const PAGE_MB = 4096 / 2 ** 20
 export async function openGateway(node: ArtelNode, logger: Logger): Promise<Gateway> {
   const { createGateway } = await loadGateway()
   const { host, port, origins, serverNames, trustedProxyHosts } = node.config.gateway
-  const { scheduler, ledger, directory, registry, services } = node
+  const { scheduler, ledger, services } = node
   const gateway = createGateway({
     host,
     port: port ?? DEFAULT_PORT,
@@ -35,10 +34,8 @@ export async function openGateway(node: ArtelNode, logger: Logger): Promise<Gate
   })({
     scheduler,
     ledger,
-    directory,
     services,
     node: gatewayNode(node),
-    metrics: { contentType: registry.contentType, metrics: () => metricsOf(node) },
     verdict,
     explain: error => storageFault(error, node.config.data),
     logger: componentLogger(logger)
@@ -50,30 +47,17 @@ export async function openGateway(node: ArtelNode, logger: Logger): Promise<Gate
 }
 
 function gatewayNode(node: ArtelNode): GatewayNode {
-  const { status, peers } = createOperations(node)
-  const { submit, submitMany, configure, contribution, contribute, scheduler, ledger } = node
+  const { scheduler, libp2p } = node
   return {
-    submit,
-    submitMany,
-    status,
-    peers,
-    network: { name: node.network.name, witnesses: node.network.witnesses },
-    usage: () => ({ slices: scheduler.workDone().running, memoryMb: sandboxMb(process.pid) }),
-    config: () =>
-      settingsTable(node.config).map(({ setting, value }) => ({
-        setting: setting.path.join('.'),
-        value,
-        default: setting.default,
-        description: setting.description,
-        live: setting.live
-      })),
-    configure,
-    contribution,
-    contribute,
-    unready: () => [
-      ...(ledger.balance().available > 0n ? [] : ['no credits: none are granted yet, or all are spent']),
-      ...(scheduler.workers().length > 0 ? [] : ['no worker is known, and this node lends nothing itself'])
-    ]
+    version: VERSION,
+    networkName: node.network.name,
+    peers: () => peersOf(node),
+    usage: () => ({
+      slices: scheduler.workDone().running,
+      memoryMb: sandboxMb(process.pid),
+      peers: libp2p.getPeers().length,
+      workers: scheduler.workers().length
+    })
   }
 }
 

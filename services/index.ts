@@ -1,9 +1,21 @@
+import { compute } from './compute/index.ts'
+import { credits, network, settings } from './core/index.ts'
 import { devices } from './devices/index.ts'
 import { files } from './files/index.ts'
-import type { ServiceModule } from './host/index.ts'
+import type { Group, ServiceModule } from './host/index.ts'
 import { hostMetrics } from './host-metrics/index.ts'
 import { vm } from './vm/index.ts'
 
+/** types of what travels about jobs */
+export type * as Compute from './compute/index.ts'
+export {
+  compute,
+  createCompute,
+  NotFinishedError,
+  openIdempotency,
+  UnknownJobError
+} from './compute/index.ts'
+export * from './core/index.ts'
 export * from './directory/index.ts'
 export type * from './gateway/index.ts'
 export * from './host/index.ts'
@@ -11,6 +23,9 @@ export { devices, files, hostMetrics, vm }
 
 /** What moves in: a folder, and a line here. */
 export const SERVICES = [files, vm, devices, hostMetrics] as const satisfies readonly ServiceModule[]
+
+/** What the node itself answers. */
+export const OWN_GROUPS = [compute, credits, network, settings] as const satisfies readonly Group[]
 
 /** HTTP API and dashboard. Loaded where they are wanted: Fastify costs other nodes start time and memory for nothing. */
 export const loadGateway = () => import('./gateway/index.ts')

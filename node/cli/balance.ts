@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { BalanceView } from '../operations.ts'
+import type { Balance } from '../../services/index.ts'
 import { credits, print, table } from './output.ts'
 import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
 
@@ -13,18 +13,18 @@ export function balanceCommand(): Command {
     )
     .action((options: NodeOptions & { all?: boolean }) =>
       withNode(options, async node =>
-        print(await node.balance(), options, view =>
+        print(await node.credits.balance({ all: true }), options, view =>
           options.all === true ? describeAll(view) : describe(view)
         )
       )
     )
 }
 
-function describe({ account, available, reserved }: BalanceView): string {
+function describe({ account, available, reserved }: Balance): string {
   return `${credits(available)} credits available, ${credits(reserved)} reserved by jobs (account ${account})`
 }
 
-function describeAll({ accounts, supply }: BalanceView): string {
+function describeAll({ accounts = {}, supply }: Balance): string {
   const rows = Object.entries(accounts).map(([account, { available, reserved }]) => [
     account,
     credits(available),

@@ -81,7 +81,7 @@ async function configure(patch: Record<string, unknown>, options: Options): Prom
   try {
     const node = await connectControl(config.data)
     try {
-      await node.configure({ patch })
+      await node.settings.configure({ patch })
       return true
     } finally {
       node.close()

@@ -43,7 +43,7 @@ export function readFileFlag(text: string): FileFlag {
 export async function withFiles(
   task: unknown,
   files: FileFlag[],
-  operations: Pick<Operations, 'addFile'>,
+  operations: Pick<Operations, 'compute'>,
   signal: AbortSignal
 ): Promise<unknown> {
   let filled = task
@@ -51,7 +51,7 @@ export async function withFiles(
     try {
       // the node reads it: what names something else there, as /dev/stdin does, is looked up here
       if (!(await stat(path)).isFile()) throw new Error('it is no regular file')
-      const { cid } = await operations.addFile({ path: await realpath(path) }, { signal })
+      const { cid } = await operations.compute.addFile({ path: await realpath(path) }, { signal })
       filled = put(filled, field, { cid, ...(as == null ? {} : { as }), ...(size == null ? {} : { size }) })
     } catch (error) {
       const message = `cannot take ${field.join('.')} from ${path}: ${(error as Error).message}`

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { HistoryView } from '../operations.ts'
+import type { HistoryEntry } from '../../services/index.ts'
 import { wholeNumber } from './flags.ts'
 import { credits, print, table } from './output.ts'
 import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
@@ -10,11 +10,14 @@ export function historyCommand(): Command {
     .option('--json', 'print JSON, in micro-credits')
     .addHelpText('after', '\nExamples:\n  artel history\n  artel history --limit 5 --json')
     .action((options: NodeOptions & { limit: number }) =>
-      withNode(options, async node => print(await node.history({ limit: options.limit }), options, describe))
+      withNode(options, async node => {
+        const { items } = await node.credits.history({ limit: options.limit })
+        print(items, options, describe)
+      })
     )
 }
 
-function describe(entries: HistoryView[]): string {
+function describe(entries: HistoryEntry[]): string {
   if (entries.length === 0) return 'nothing yet'
   return table(
     ['time', 'what', 'credits', 'from', 'to', 'job or memo'],

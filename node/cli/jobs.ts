@@ -1,16 +1,15 @@
 import { type Command, Option } from 'commander'
-import { decodeValue } from '../../sandbox/index.ts'
-import { JOB_STATES, type JobReport, type JobState, TASK_TYPES } from '../../scheduler/index.ts'
+import { JOB_STATES, TASK_TYPES } from '../../scheduler/index.ts'
+import type { Compute } from '../../services/index.ts'
 import { EXIT } from '../errors.ts'
 import { harmless } from '../logger.ts'
-import type { Plain } from '../operations.ts'
 import { confirm } from './confirm.ts'
 import { wholeNumber } from './flags.ts'
 import { compact, credits, print, table, toJson } from './output.ts'
 import { createProgress } from './progress.ts'
 import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
 
-type Report = Plain<JobReport>
+type Report = Compute.JobReport
 
 const ID = 'as `artel run` and `artel jobs` show it'
 
@@ -28,10 +27,10 @@ Examples:
   artel jobs --state failed --limit 5
   artel jobs --state running --json | jq -r '.[].job'`
     )
-    .action((options: NodeOptions & { state?: JobState; type?: Report['type']; limit: number }) =>
+    .action((options: NodeOptions & { state?: Compute.JobState; type?: string; limit: number }) =>
       withNode(options, async node => {
         const { state, type, limit } = options
-        const { items, total } = await node.jobs({ state, type, limit })
+        const { items, total } = await node.compute.jobs({ state, type, limit })
         print(items, options, () => describeAll(items, total))
       })
     )
@@ -57,10 +56,10 @@ export function jobCommand(): Command {
         const follow = options.follow === true
         const view = follow ? createProgress() : undefined
         try {
-          const report = await node.job(
-            { job: id, follow },
-            { onProgress: progress => view?.update(progress), signal }
-          )
+          const onProgress = (progress: Compute.Progress): void => view?.update(progress)
+          const report = follow
+            ? await node.compute.follow({ id }, { onProgress, signal })
+            : await node.compute.job({ id }, { signal })
           view?.end()
           print(report, options, describe)
         } catch (error) {
@@ -83,8 +82,8 @@ export function resultCommand(): Command {
     )
     .action((id: string, options: NodeOptions) =>
       withNode(options, async (node, signal) => {
-        const { value } = await node.result({ job: id }, { signal })
-        const result = decodeValue(Buffer.from(value, 'base64'))
+        await node.compute.follow({ id }, { signal })
+        const result = await node.compute.result({ id }, { signal })
         print({ job: id, result }, options, () => toJson(result))
       })
     )
@@ -101,14 +100,14 @@ export function cancelCommand(): Command {
     )
     .action((id: string, options: NodeOptions & { yes?: boolean }) =>
       withNode(options, async (node, signal) => {
-        const report = await node.job({ job: id }, { onProgress: () => {}, signal })
+        const report = await node.compute.job({ id }, { signal })
         if (report.finished != null) {
           print(report, options, ({ job, state }) => `nothing to cancel: ${job} is ${state}`)
           return
         }
         if (process.stdin.isTTY)
           await confirm(`This ends ${id} (${share(report)} done) for good.`, options, signal)
-        print(await node.cancel({ job: id }), options, describe)
+        print(await node.compute.cancel({ id }), options, describe)
       })
     )
 }

@@ -1,9 +1,8 @@
 import { once } from 'node:events'
 import { Command, Option } from 'commander'
-import { decodeValue } from '../../sandbox/index.ts'
 import { CREDIT_MICRO, type Progress } from '../../scheduler/index.ts'
 import { BudgetError, EXIT, InputError } from '../errors.ts'
-import { encodeSpec, type Operations, type Plain } from '../operations.ts'
+import type { Operations } from '../operations.ts'
 import { batchesOf, createBatchSize, inOrder, linesOf, textOf } from './batches.ts'
 import { createBudget } from './budget.ts'
 import { configOf, settingFlags } from './flags.ts'
@@ -11,6 +10,7 @@ import { untilInterrupted } from './lifecycle.ts'
 import { openNode } from './open-node.ts'
 import { credits, duration, type OutputOptions, toJson } from './output.ts'
 import { createStatusLine } from './progress.ts'
+import { runJob } from './run-job.ts'
 import { isFunctionFile, readModule } from './spec-file.ts'
 import { parseCredits } from './transfer.ts'
 
@@ -88,7 +88,7 @@ async function stream(
   const size = createBatchSize()
   const asJson = options.json === true
   const status = createStatusLine(options.quiet === true)
-  const running = new Map<string, Plain<Progress>>()
+  const running = new Map<string, Progress>()
   const budget = options.maxPrice == null ? undefined : createBudget(options.maxPrice, WINDOW)
   let [read, done, spent] = [0, 0, 0n]
   // whoever reads our output wants no more of it
@@ -103,19 +103,21 @@ async function stream(
     const maxPrice = bound == null ? {} : { maxPrice: Number(bound) / Number(CREDIT_MICRO) }
     let job: string | undefined
     const began = Date.now()
-    const onProgress = (progress: Plain<Progress>): void => {
-      job = progress.job
-      running.set(job, progress)
+    const onJob = (id: string): void => {
+      job = id
+    }
+    const onProgress = (progress: Progress): void => {
+      running.set(progress.job, progress)
       show()
     }
     try {
       const indexes = type === 'filter' ? { indexes: true } : {}
-      const spec = encodeSpec({ ...task, type, items, firstIndex: first, ...indexes, ...maxPrice })
-      const { value, report } = await operations.run({ spec }, { onProgress, signal })
+      const spec = { ...task, type, items, firstIndex: first, ...indexes, ...maxPrice }
+      const { result, report } = await runJob(operations, spec, { onJob, onProgress, signal })
       size.took(lines.length, Date.now() - began)
-      paid = BigInt(report.paid)
+      paid = report.paid
       spent += paid
-      const results = decodeValue(Buffer.from(value, 'base64')) as unknown[]
+      const results = result as unknown[]
       // what passes a filter passes as it came; a text becomes JSON where all has to be
       const given = lines.map((line, i) =>
         asJson && typeof items[i] === 'string' ? Buffer.from(toJson(items[i])) : line
@@ -126,7 +128,7 @@ async function stream(
           : results.map(result => Buffer.from(lineOf(result, asJson)))
       return { items: lines.length, output }
     } catch (error) {
-      if (signal.aborted && job != null) await operations.cancel({ job })
+      if (signal.aborted && job != null) await operations.compute.cancel({ id: job })
       else if (job != null) await explain(job, first, error as Error)
       throw error
     } finally {
@@ -137,14 +139,14 @@ async function stream(
 
   /** Says where it was: the failure names the first item of its slice. */
   async function explain(job: string, first: number, error: Error): Promise<void> {
-    const { failure } = await operations.job({ job }, { onProgress: () => {}, signal })
+    const { failure } = await operations.compute.job({ id: job }, { signal })
     if (failure?.unit != null)
       error.message = `in the lines from ${first + failure.unit + 1} on: ${failure.message}`
   }
 
   function show(): void {
     const workers = Math.max(0, ...[...running.values()].map(progress => progress.workers))
-    const paid = [...running.values()].reduce((sum, progress) => sum + BigInt(progress.paid), spent)
+    const paid = [...running.values()].reduce((sum, progress) => sum + progress.paid, spent)
     status.update({ done, read, workers, paid, elapsedMs: Date.now() - started })
   }
 
@@ -173,7 +175,7 @@ async function stream(
     const isInterrupted = interrupted.aborted
     const isUnread = broken.signal.aborted
     broken.abort()
-    await Promise.all([...running.keys()].map(job => operations.cancel({ job })))
+    await Promise.all([...running.keys()].map(id => operations.compute.cancel({ id })))
     if (isUnread) return 0
     if (error instanceof BudgetError) error.message += ` (${done} lines are done)`
     if (!isInterrupted) throw error

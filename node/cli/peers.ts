@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { PeerRow } from '../operations.ts'
+import type { PeerRow } from '../../services/index.ts'
 import { print, table } from './output.ts'
 import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
 
@@ -8,7 +8,7 @@ export function peersCommand(): Command {
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExamples:\n  artel peers\n  artel peers --json | jq length')
     .action((options: NodeOptions) =>
-      withNode(options, async node => print(await node.peers(), options, describe))
+      withNode(options, async node => print((await node.network.peers()).items, options, describe))
     )
 }
 

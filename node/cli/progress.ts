@@ -1,14 +1,13 @@
 import { Presets, SingleBar } from 'cli-progress'
 import type { Progress } from '../../scheduler/index.ts'
 import { harmless } from '../logger.ts'
-import type { Plain } from '../operations.ts'
 import { compact, credits, duration } from './output.ts'
 
 /** Without a terminal: one line per tenth of the job, so that a log stays short. */
 const PLAIN_STEPS = 10
 
 export interface ProgressView {
-  update(progress: Plain<Progress>): void
+  update(progress: Progress): void
   end(): void
 }
 
@@ -99,7 +98,7 @@ const STATUS_INTERVAL_MS = 100
 const plural = (workers: number): string => (workers === 1 ? '1 worker' : `${workers} workers`)
 
 /** What a person wants to know while he waits, in one line. */
-export function describe(progress: Plain<Progress>): string {
+export function describe(progress: Progress): string {
   const { done, total, workers, elapsedMs, remainingMs, paid, waiting } = progress
   const percent = total === 0 ? 0 : Math.floor((done / total) * 100)
   const isRunning = done > 0 && done < total

@@ -1,10 +1,12 @@
 import { Command } from 'commander'
-import { encodeSpec, type QuoteView } from '../operations.ts'
+import type { Compute } from '../../services/index.ts'
+import type { Operations } from '../operations.ts'
 import { fileFlag, readFileFlag, withFiles } from './file-flag.ts'
 import { configOf, settingFlags } from './flags.ts'
 import { untilInterrupted } from './lifecycle.ts'
 import { openNode } from './open-node.ts'
 import { credits, duration, type OutputOptions, print } from './output.ts'
+import { specOf } from './run-job.ts'
 import { readSpec, SPEC_ARGUMENT } from './spec-file.ts'
 
 export function quoteCommand(): Command {
@@ -26,8 +28,8 @@ Examples:
       const files = (options.file ?? []).map(readFileFlag)
       await untilInterrupted(async signal => {
         await using node = await openNode(config, signal)
-        const spec = encodeSpec(await withFiles(task, files, node.operations, signal))
-        print(await node.operations.quote({ spec }, { signal }), options, describeQuote)
+        const spec = await withFiles(task, files, node.operations, signal)
+        print(await quoteOf(node.operations, spec, signal), options, describeQuote)
         return 0
       })
     })
@@ -39,9 +41,15 @@ const SURENESS = {
   default: 'nothing is known of this code; the whole bound may be needed'
 }
 
-export function describeQuote({ quote, forecast }: QuoteView): string {
+export const quoteOf = (
+  { compute }: Operations,
+  task: unknown,
+  signal: AbortSignal
+): Promise<Compute.QuoteView> => compute.quote({ spec: specOf(task) }, { signal })
+
+export function describeQuote({ quote, forecast }: Compute.QuoteView): string {
   const { expected, bound, fair, basis, cpuMs, factors } = quote
-  const level = ({ level, low, high }: QuoteView['forecast']['inOneHour']): string =>
+  const level = ({ level, low, high }: Compute.QuoteView['forecast']['inOneHour']): string =>
     `${level.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`
   const shown = Object.entries(factors).map(([name, factor]) => `${name} × ${Number(factor.toFixed(3))}`)
   return [
@@ -50,7 +58,7 @@ export function describeQuote({ quote, forecast }: QuoteView): string {
     ...(cpuMs == null ? [] : [`CPU time:  ${duration(cpuMs)}`]),
     `factors:   ${shown.join(', ')}`,
     `market:    ${forecast.now.toFixed(2)} now, ${level(forecast.inOneHour)} in 1 h, ${level(forecast.inSixHours)} in 6 h`,
-    ...(BigInt(fair) > BigInt(bound)
+    ...(fair > bound
       ? [`The work is worth ${credits(fair)} credits: set maxPrice to that, or workers may refuse it.`]
       : [])
   ].join('\n')

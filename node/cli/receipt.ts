@@ -2,8 +2,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { verifyReceipt } from '../../ledger/index.ts'
+import { type Compute, toWire } from '../../services/index.ts'
 import { InputError } from '../errors.ts'
-import type { ReceiptView } from '../operations.ts'
 import { credits, type OutputOptions, print, table } from './output.ts'
 import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
 
@@ -25,25 +25,25 @@ function show(): Command {
     )
     .action((job: string, options: NodeOptions & { out?: string }) =>
       withNode(options, async node => {
-        const receipts = await node.receipts({ job })
+        const { items: receipts } = await node.compute.receipts({ id: job })
         if (receipts.length === 0)
           throw new InputError(`job: ${job} has no receipts; artel history shows jobs that were paid`)
         if (options.out != null) await write(options.out, receipts)
-        print(receipts, options, describe)
+        print(JSON.parse(toWire(receipts)), options, () => describe(receipts))
       })
     )
 }
 
-async function write(folder: string, receipts: ReceiptView[]): Promise<void> {
+async function write(folder: string, receipts: Compute.ReceiptRow[]): Promise<void> {
   await mkdir(folder, { recursive: true })
   for (const { slice, worker, receipt } of receipts)
-    await writeFile(join(folder, `${slice}-${worker}.receipt`), Buffer.from(receipt, 'base64'))
+    await writeFile(join(folder, `${slice}-${worker}.receipt`), receipt)
 }
 
-const describe = (receipts: ReceiptView[]): string =>
+const describe = (receipts: Compute.ReceiptRow[]): string =>
   table(
     ['slice', 'worker', 'bytes'],
-    receipts.map(({ slice, worker, receipt }) => [slice, worker, Buffer.from(receipt, 'base64').length])
+    receipts.map(({ slice, worker, receipt }) => [slice, worker, receipt.length])
   )
 
 function verify(): Command {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { ReputationView } from '../operations.ts'
+import type { Reputation } from '../../services/index.ts'
 import { wholeNumber } from './flags.ts'
 import { print, table } from './output.ts'
 import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
@@ -16,12 +16,16 @@ export function reputationCommand(): Command {
     .action((account: string | undefined, options: NodeOptions & { top?: number }) =>
       withNode(options, async node => {
         const { top } = options
-        print(await node.reputation(top == null ? { account } : { top }), options, describe)
+        print(top == null ? [await one(account)] : (await node.credits.top({ top })).items, options, describe)
+
+        async function one(of = account): Promise<Reputation> {
+          return node.credits.reputation({ account: of ?? (await node.credits.balance()).account })
+        }
       })
     )
 }
 
-function describe(rows: ReputationView[]): string {
+function describe(rows: Reputation[]): string {
   if (rows.length === 0) return 'nobody has worked yet'
   return table(
     ['account', 'score', 'level', 'success', 'quality', 'consistency', 'age', 'cooperation'],

@@ -1,8 +1,6 @@
 import { Command } from 'commander'
-import { decodeValue } from '../../sandbox/index.ts'
-import type { JobReport } from '../../scheduler/index.ts'
+import type { Compute } from '../../services/index.ts'
 import { EXIT } from '../errors.ts'
-import { encodeSpec, type Operations, type Plain } from '../operations.ts'
 import type { Config } from '../settings.ts'
 import { type FileFlag, fileFlag, readFileFlag, withFiles } from './file-flag.ts'
 import { configOf, settingFlags } from './flags.ts'
@@ -10,7 +8,8 @@ import { untilInterrupted } from './lifecycle.ts'
 import { openNode } from './open-node.ts'
 import { credits, duration, type OutputOptions, print, table, toJson } from './output.ts'
 import { createProgress } from './progress.ts'
-import { describeQuote } from './quote.ts'
+import { describeQuote, quoteOf } from './quote.ts'
+import { runJob } from './run-job.ts'
 import { readSpec, SPEC_ARGUMENT } from './spec-file.ts'
 
 type Options = OutputOptions & {
@@ -60,38 +59,37 @@ async function run(
 ): Promise<number> {
   await using node = await openNode(config, signal)
   const { operations } = node
-  const spec = encodeSpec(await withFiles(task, files, operations, signal))
+  const spec = await withFiles(task, files, operations, signal)
   if (options.quote === true) {
-    print(await operations.quote({ spec }, { signal }), options, describeQuote)
+    print(await quoteOf(operations, spec, signal), options, describeQuote)
     return 0
   }
   const view =
     options.quiet === true || (options.json === true && !process.stderr.isTTY) ? undefined : createProgress()
   let job: string | undefined
   try {
-    const onProgress: Parameters<Operations['run']>[1]['onProgress'] = progress => {
-      job = progress.job
-      view?.update(progress)
-    }
-    const { value, report } = await operations.run(
-      { spec, ...(options.delegate == null ? {} : { delegate: options.delegate }) },
-      { onProgress, signal }
-    )
+    const { result, report } = await runJob(operations, spec, {
+      ...(options.delegate == null ? {} : { delegate: options.delegate }),
+      onJob: id => {
+        job = id
+      },
+      onProgress: progress => view?.update(progress),
+      signal
+    })
     view?.end()
-    const result = decodeValue(Buffer.from(value, 'base64'))
     if (options.quiet !== true && options.json !== true) process.stderr.write(`${summary(report)}\n`)
     print({ job: report.job, state: report.state, result, report }, options, () => toJson(result))
     return 0
   } catch (error) {
     view?.end()
     if (!signal.aborted) throw error
-    if (job != null) await operations.cancel({ job })
+    if (job != null) await operations.compute.cancel({ id: job })
     process.stderr.write(`artel: interrupted${job == null ? '' : `, job ${job} is cancelled`}\n`)
     return EXIT.interrupted
   }
 }
 
-function summary({ job, submitted, finished, paid, shares }: Plain<JobReport>): string {
+function summary({ job, submitted, finished, paid, shares }: Compute.JobReport): string {
   const rows = shares.map(({ worker, slices, units, paid: share }) => [worker, slices, units, credits(share)])
   const time = finished == null ? '' : ` in ${duration(finished - submitted)}`
   return `${table(['worker', 'slices', 'units', 'credits'], rows)}\n${job}: done${time}, ${credits(paid)} credits`

@@ -7,7 +7,8 @@ import {
   fieldsOf,
   fromText,
   type Operation,
-  type ServiceModule
+  type ServiceModule,
+  toWire
 } from '../../services/index.ts'
 import { confirm } from './confirm.ts'
 import { configOf } from './flags.ts'
@@ -95,18 +96,18 @@ function operationCommand(service: string, name: string, operation: Operation): 
     ])
     const request = inputOf(fields, values)
     const tell = (answer: unknown) => {
-      print(answer, options, () =>
-        show == null ? describe(answer) : show(operation.output.parse(answer) as never)
-      )
-      return exit?.(operation.output.parse(answer) as never)
+      const shown: unknown = JSON.parse(toWire(answer))
+      print(shown, options, () => (show == null ? describe(shown) : show(answer as never)))
+      return exit?.(answer as never)
     }
     if (local != null)
-      return untilInterrupted(async () => tell(await local(input.parse(request) as never)) ?? 0)
+      return untilInterrupted(
+        async () => tell(operation.output.parse(await local(input.parse(request) as never))) ?? 0
+      )
     return withNode(options, async (node, signal) => {
       if (question != null)
         await confirm(question(input.parse(request) as never), options as { yes?: boolean }, signal)
-      const onProgress = (progress: unknown): void =>
-        void process.stderr.write(`${JSON.stringify(progress)}\n`)
+      const onProgress = (progress: unknown): void => void process.stderr.write(`${toWire(progress)}\n`)
       const follow = operation.progress != null && process.stderr.isTTY ? { onProgress } : {}
       const answer = await node.call({ service, operation: name, input: request }, { signal, ...follow })
       return tell(answer)

@@ -1,6 +1,5 @@
 import type { Command } from 'commander'
-import type { Health } from '../../services/index.ts'
-import type { ServicesView } from '../operations.ts'
+import type { Health, ServicesView } from '../../services/index.ts'
 import { print, table } from './output.ts'
 import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
 
@@ -14,10 +13,10 @@ export function servicesCommand(): Command {
     )
     .action((names: string[], options: NodeOptions) =>
       withNode(options, async (node, signal) => {
-        const here = await node.health()
         // what is known at once does not wait for the network
+        const { here } = await node.network.services({ find: false })
         if (options.json !== true && here.length > 0) process.stdout.write(`${describeHere(here)}\n\n`)
-        print({ ...(await node.services({ names }, { signal })), here }, options, describe)
+        print(await node.network.services({ names }, { signal }), options, describe)
       })
     )
 }

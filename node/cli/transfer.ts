@@ -23,14 +23,15 @@ export function transferCommand(): Command {
     .action((to: string, amount: string, options: NodeOptions & { memo?: string; yes?: boolean }) => {
       const micro = parseCredits(amount)
       return withNode(options, async (node, signal) => {
-        const available = BigInt((await node.balance()).available)
+        const { available } = await node.credits.balance()
         if (micro * LARGE_SHARE > available && micro <= available)
           await confirm(
             `This gives ${credits(micro)} of your ${credits(available)} credits to ${to}.`,
             options,
             signal
           )
-        await node.transfer({ to, amount: String(micro), memo: options.memo }, { signal })
+        const { memo } = options
+        await node.credits.transfer({ to, amount: micro, ...(memo == null ? {} : { memo }) }, { signal })
         print({ to, amount: String(micro) }, options, sent => `${credits(sent.amount)} credits went to ${to}`)
       })
     })

@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url'
-import { decodeValue } from '../../sandbox/index.ts'
+import { toWire } from '../../services/index.ts'
 import { credits, table } from '../cli/output.ts'
 import { createProgress } from '../cli/progress.ts'
-import { encodeSpec } from '../operations.ts'
+import { runJob as runTask } from '../cli/run-job.ts'
 import { type DemoJob, mandelbrot, matrixProduct, primes, totients, wordCount } from './compute-jobs.ts'
 import type { Demo } from './contract.ts'
 import { type DemoNode, type Stage, until } from './stage.ts'
@@ -45,7 +45,7 @@ export const compute: Demo = {
     const allWorkers = (): Promise<void> =>
       until(
         'the client to find three workers',
-        async () => (await client.control.status()).workers === WORKERS
+        async () => (await client.control.network.network()).workers === WORKERS
       )
     await allWorkers()
     await until('every node to see five grants', async () => agree(await sums(nodes)))
@@ -56,8 +56,8 @@ export const compute: Demo = {
     }
     const product: DemoJob = matrixProduct(512, async () => {
       const privacy = { workers: [nodes.get('worker1')!.id] }
-      const { value } = await client.control.run({ spec: encodeSpec({ ...product.spec, privacy }) }, quiet())
-      return decodeValue(Buffer.from(value, 'base64')) as never
+      const { result } = await runTask(client.control, { ...product.spec, privacy }, inTime())
+      return result as never
     })
     await run(primes(), 'worker3')
     say('worker3 was killed in the middle; it comes back with what is on its disk.')
@@ -92,24 +92,20 @@ async function runJob(
   const progress = createProgress()
   let killed: Promise<void> | undefined
   const startedAt = performance.now()
-  const { value, report } = await client.control.run(
-    { spec: encodeSpec(job.spec) },
-    {
-      ...quiet(),
-      onProgress(state) {
-        progress.update(state)
-        if (kill != null && killed == null && state.done > 0 && state.done < state.total) {
-          killed = stage.kill(kill)
-        }
+  const { result, report } = await runTask(client.control, job.spec, {
+    ...inTime(),
+    onProgress(state) {
+      progress.update(state)
+      if (kill != null && killed == null && state.done > 0 && state.done < state.total) {
+        killed = stage.kill(kill)
       }
     }
-  )
+  })
   const ms = Math.round(performance.now() - startedAt)
   progress.end()
   await killed
-  const result = decodeValue(Buffer.from(value, 'base64')) as never
   const wasKilled = kill == null || killed != null
-  const isRight = (await job.check(result)) && wasKilled
+  const isRight = (await job.check(result as never)) && wasKilled
   const names = new Map([...nodes.values()].map(node => [node.id, node.name]))
   await until(
     `all nodes to see the settlement of ${job.name}`,
@@ -117,7 +113,7 @@ async function runJob(
   )
   return {
     job: job.name,
-    result: job.show(result),
+    result: job.show(result as never),
     right: isRight,
     slices: {
       ...(kill == null ? {} : { [kill]: 0 }),
@@ -126,14 +122,14 @@ async function runJob(
       )
     },
     ms,
-    paid: report.paid,
+    paid: String(report.paid),
     sumBefore,
     sumAfter: await sums(nodes),
     ...(kill == null ? {} : { killed: kill })
   }
 }
 
-const quiet = () => ({ onProgress() {}, signal: AbortSignal.timeout(300_000) })
+const inTime = () => ({ signal: AbortSignal.timeout(300_000) })
 
 interface NodeBalances {
   node: string
@@ -145,7 +141,10 @@ interface NodeBalances {
 async function balances(nodes: Stage['nodes']): Promise<NodeBalances[]> {
   return Promise.all(
     [...nodes.values()].map(async ({ name, control }) => {
-      const { accounts, supply } = await control.balance()
+      const view = await control.credits.balance({ all: true })
+      const { accounts, supply } = JSON.parse(toWire(view)) as Pick<NodeBalances, 'accounts'> & {
+        supply: { total: string; granted: string }
+      }
       const sorted = Object.fromEntries(Object.entries(accounts).sort(([a], [b]) => (a < b ? -1 : 1)))
       return { node: name, total: supply.total, granted: supply.granted, accounts: sorted }
     })

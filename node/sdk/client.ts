@@ -1,7 +1,8 @@
-import type { Wire } from '../../services/index.ts'
+import { functionsAsText } from '../functions-as-text.ts'
 import type {
   Artel,
   Items,
+  JobFilter,
   JobReport,
   Stream,
   StreamOptions,
@@ -13,12 +14,12 @@ import type {
 } from './contract.ts'
 import { ArtelError } from './errors.ts'
 import { createGate } from './gate.ts'
-import { type CallInit, createHttp, delay, encoded, type Place } from './http.ts'
+import { createHttp, delay, encoded, type Place } from './http.ts'
 import { createJob, type Submitted } from './job.ts'
-import { createServiceCalls, createServiceClients } from './services.ts'
+import type { ServiceClients } from './service-types.ts'
+import { createClients, createServiceCalls } from './services.ts'
 import { createStream, createWhole, listOf } from './stream.ts'
 import { createWatch } from './watch.ts'
-import { functionsAsText, revive } from './wire.ts'
 
 // A small job answers within this, in one round trip; the others are acknowledged then.
 const WAIT_MS = 300
@@ -53,7 +54,8 @@ export function createClient({
   /** when the node took the last submission */
   let takenAt = Number.NEGATIVE_INFINITY
 
-  const get = <T>(path: string, init: CallInit = {}): Promise<T> => http.call(`/api/v1${path}`, init)
+  const services = createClients<ServiceClients>(createServiceCalls(http))
+  const { compute, credits, network } = services
 
   /** One key for all tries of a submission: the node starts it once. */
   async function send(path: string, value: unknown, signal?: AbortSignal): Promise<Submitted> {
@@ -63,7 +65,12 @@ export function createClient({
       for (;;) {
         signal?.throwIfAborted()
         try {
-          const taken = await get<Submitted>(path, { method: 'POST', value, key, waitMs: WAIT_MS })
+          const taken = await http.call<Submitted>(`/api/v1${path}`, {
+            method: 'POST',
+            value,
+            key,
+            waitMs: WAIT_MS
+          })
           takenAt = Date.now()
           return taken
         } catch (error) {
@@ -104,15 +111,11 @@ export function createClient({
     })
   }
 
-  async function* jobs({
-    signal,
-    ...filter
-  }: Waiting & { state?: string; type?: string } = {}): AsyncGenerator<JobReport> {
+  async function* jobs({ signal, ...filter }: Waiting & JobFilter = {}): AsyncGenerator<JobReport> {
     let cursor: string | undefined
     do {
-      const query = { ...filter, cursor, limit: JOBS_PER_REQUEST }
-      const page = await get<Wire.JobPage>('/tasks', { query, signal })
-      yield* page.items.map(revive)
+      const page = await compute.jobs({ ...filter, cursor, limit: JOBS_PER_REQUEST }, { signal })
+      yield* page.items
       cursor = page.next
     } while (cursor != null)
   }
@@ -131,10 +134,7 @@ export function createClient({
       createJob(send('/tasks/batch', { specs: specs.map(functionsAsText) }, signal), components, signal),
     job: id => createJob(id, components),
     jobs,
-    async quote(spec, { signal } = {}) {
-      const value = functionsAsText(spec)
-      return revive((await get<Wire.QuoteView>('/quote', { method: 'POST', value, signal })).quote)
-    },
+    quote: async (spec, options) => (await compute.quote({ spec: functionsAsText(spec) }, options)).quote,
 
     rangeReduce: (task: object, options?: TaskOptions) => run({ type: 'range_reduce', ...task }, options),
     map: (items: Items<never>, fn: unknown, options?: TaskOptions) => list('map', items, fn, options),
@@ -165,47 +165,28 @@ export function createClient({
       ),
     pipeline: (nodes, options) => run({ type: 'pipeline', nodes } as never, options),
 
-    forecast: options => get('/forecast', options),
-    balance: async options => revive(await get<Wire.Balance>('/credits/balance', options)),
-    async history({ limit, signal } = {}) {
-      return (await get<Wire.History>('/credits/history', { query: { limit }, signal })).items.map(revive)
-    },
+    forecast: options => compute.forecast({}, options),
+    balance: options => credits.balance({}, options),
+    history: async ({ limit, signal } = {}) => (await credits.history({ limit }, { signal })).items,
     async transfer(to, amount, { memo, signal } = {}) {
-      const json = { to, amount: amount.toString(), ...(memo == null ? {} : { memo }) }
-      await get('/credits/transfer', { method: 'POST', body: { json }, again: false, signal })
+      await credits.transfer({ to, amount, ...(memo == null ? {} : { memo }) }, { signal, again: false })
     },
     async reputation(account, options) {
-      const of = account ?? (await get<Wire.Balance>('/credits/balance', options)).account
-      return get(`/reputation/${encodeURIComponent(of)}`, options)
+      const of = account ?? (await credits.balance({}, options)).account
+      return credits.reputation({ account: of }, options)
     },
-    async receipts(job, options) {
-      const { items } = await get<Wire.ReceiptRows>(`/tasks/${encodeURIComponent(job)}/receipts`, options)
-      return items.map(row => ({ ...row, receipt: bytesOf(row.receipt) }))
-    },
-    network: async options => revive(await get<Wire.Network>('/network', options)),
-    peers: async options => revive((await get<Wire.Peers>('/peers', options)).items),
-    offers: async options => revive((await get<Wire.Offers>('/offers', options)).items),
-    addData: (data, options) => {
-      const raw = bodyOf(data)
-      // a stream has been read after the first try
-      return get('/data', {
-        method: 'POST',
-        body: { raw },
-        again: !(raw instanceof ReadableStream),
-        ...options
-      })
-    },
+    receipts: async (job, options) => (await compute.receipts({ id: job }, options)).items,
+    network: options => network.network({}, options),
+    peers: async options => (await network.peers({}, options)).items,
+    offers: async options => (await network.offers({}, options)).items,
+    addData: (data, options) => compute.addData({}, { body: bodyOf(data), ...options }),
     data: (cid, options) => http.stream(`/api/v1/data/${encodeURIComponent(cid)}`, options),
 
-    services: createServiceClients(createServiceCalls(http)),
+    services,
 
     close,
     [Symbol.asyncDispose]: close
   }
-}
-
-function bytesOf(base64: string): Uint8Array {
-  return Uint8Array.from(atob(base64), character => character.charCodeAt(0))
 }
 
 /** A function as the module that a script is. */

@@ -1,14 +1,13 @@
-import type { Wire } from '../../services/index.ts'
+import type { Compute } from '../../services/index.ts'
 import type { Job, JobEvents, JobReport, Progress, Waiting } from './contract.ts'
 import { ArtelError } from './errors.ts'
 import type { Http } from './http.ts'
+import { raced } from './raced.ts'
 import { thenable } from './thenable.ts'
 import type { Watch } from './watch.ts'
-import { revive } from './wire.ts'
 
 /** What a submission answers: the report, and the result where the job ended at once. */
-export type Submitted = Wire.Submitted
-type WireReport = Wire.JobReport
+export type Submitted = Compute.Submitted
 
 export interface JobComponents {
   http: Http
@@ -34,7 +33,7 @@ export function createJob<R>(
   async function run(): Promise<R> {
     const submitted = typeof from === 'string' ? undefined : await from
     const job = await id
-    lastReport = submitted?.job.finished == null ? await watched(job) : revive(submitted.job)
+    lastReport = submitted?.job.finished == null ? await watched(job) : submitted.job
     for (const listener of listeners.end) listener(lastReport)
     return submitted != null && 'result' in submitted
       ? (submitted.result as R)
@@ -59,7 +58,7 @@ export function createJob<R>(
 
   async function cancel(options?: Waiting): Promise<JobReport> {
     const job = await raced(id, options?.signal)
-    return revive(await http.call<WireReport>(`/api/v1/tasks/${job}/cancel`, { method: 'POST', ...options }))
+    return http.call(`/api/v1/tasks/${job}/cancel`, { method: 'POST', ...options })
   }
 
   if (typeof from !== 'string') {
@@ -92,7 +91,7 @@ export function createJob<R>(
     result,
     async report(options) {
       if (lastReport != null) return lastReport
-      return revive(await http.call<WireReport>(`/api/v1/tasks/${await raced(id, options?.signal)}`, options))
+      return http.call(`/api/v1/tasks/${await raced(id, options?.signal)}`, options)
     },
     cancel,
     ...thenable(result)
@@ -109,20 +108,4 @@ function idOf(from: Promise<Submitted> | string): Promise<string> {
         : Promise.reject(new ArtelError('UnknownJobError', `"${from.slice(0, 64)}" is no id of a job`))
   id.catch(() => {}) // who waits for it sees it
   return id
-}
-
-/** The promise, or the reason of whichever signal aborts first. */
-async function raced<T>(promise: Promise<T>, ...signals: (AbortSignal | undefined)[]): Promise<T> {
-  const given = signals.filter(signal => signal != null)
-  if (given.length === 0) return promise
-  const signal = AbortSignal.any(given)
-  signal.throwIfAborted()
-  const aborted = Promise.withResolvers<never>()
-  const onAbort = (): void => aborted.reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([promise, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
 }

@@ -1,40 +1,45 @@
-import type { Place } from '../../services/index.ts'
+import type { CallByName, CallOptions, Place } from '../../services/index.ts'
 import { ArtelError } from './errors.ts'
 import type { Http } from './http.ts'
-import type { CallOptions, ServiceClients } from './service-types.ts'
-
-/** Calls any operation by its names, also of a service that this program does not know. */
-export type CallService = (
-  service: string,
-  operation: string,
-  input?: Record<string, unknown>,
-  options?: CallOptions
-) => Promise<unknown>
+import { raced } from './raced.ts'
 
 /**
  * The node says where its operations are, once for each connection. Answers are canonical values, in which bigint and
  * bytes are themselves: nothing here guesses from the name of a field.
  */
-export function createServiceCalls(http: Http): CallService {
+export function createServiceCalls(http: Http): CallByName {
   let known: Promise<{ items: Place[] }> | undefined
 
-  function places(): Promise<{ items: Place[] }> {
-    known ??= http.call<{ items: Place[] }>('/api/v1/operations').catch((error: Error) => {
-      // the next call asks again
-      known = undefined
-      throw error
-    })
-    return known
+  function places({ signal, again }: CallOptions): Promise<{ items: Place[] }> {
+    const asked = known ?? http.call<{ items: Place[] }>('/api/v1/operations', { again })
+    // others who wait do not wait in vain for one that is not tried again
+    if (again !== false) known = asked
+    asked.then(
+      found => {
+        known = Promise.resolve(found)
+      },
+      () => {
+        // the next call asks again
+        if (known === asked) known = undefined
+      }
+    )
+    return raced(asked, signal)
   }
 
-  return async (service, operation, input = {}, { body, signal } = {}) => {
-    const { items } = await places()
+  return async (service, operation, input = {}, options = {}) => {
+    const { items } = await places(options)
+    const { body, signal, again } = options
     const place = items.find(each => each.service === service && each.operation === operation)
     if (place == null)
       throw new ArtelError('UnknownOperationError', `the node has no operation ${service}.${operation}`)
     const left = { ...input }
     const take = (field: string): string => {
       const value = String(left[field])
+      delete left[field]
+      return value
+    }
+    const takeBody = (field: string): unknown => {
+      const value = left[field]
       delete left[field]
       return value
     }
@@ -47,12 +52,13 @@ export function createServiceCalls(http: Http): CallService {
     return http.call(path, {
       method: place.method,
       headers,
-      again: place.isRepeatable && !(body instanceof ReadableStream),
+      again: again !== false && place.isRepeatable && !(body instanceof ReadableStream),
       answerMs: place.deadlineMs,
       ...(signal == null ? {} : { signal }),
-      ...(place.body === 'json'
+      ...(place.body === 'json' && place.bodyField == null
         ? { value: left }
         : {
+            ...(place.bodyField == null ? {} : { value: takeBody(place.bodyField) }),
             query: Object.fromEntries(Object.entries(left).map(([key, value]) => [key, textOf(value)])),
             ...(place.body === 'bytes' ? { body: { raw: body ?? '' } } : {})
           })
@@ -69,20 +75,17 @@ const textOf = (value: unknown): string | undefined =>
         ? JSON.stringify(value)
         : String(value)
 
-/** `services.files.list(…)`; what service and operation are called is only known to the node. */
-export function createServiceClients(call: CallService): ServiceClients {
-  const method = (service: string) =>
-    new Proxy(
-      {},
-      {
-        get: (_, operation) =>
-          typeof operation === 'string' && operation !== 'then'
-            ? (input: Record<string, unknown>, options: CallOptions) =>
-                call(service, operation, input, options)
-            : undefined
-      }
+/** `files.list(…)` over any way of calling; what service and operation are called is only known to who answers. */
+export function createClients<C extends object>(call: CallByName): C {
+  const named = <T extends object>(of: (name: string) => unknown): T =>
+    new Proxy({} as T, {
+      // `then`: it is no promise
+      get: (_, name) => (typeof name === 'string' && name !== 'then' ? of(name) : undefined)
+    })
+  return named(service =>
+    named(
+      operation => (input?: Record<string, unknown>, options?: CallOptions) =>
+        call(service, operation, input, options)
     )
-  return new Proxy({} as ServiceClients, {
-    get: (_, service) => (typeof service === 'string' && service !== 'then' ? method(service) : undefined)
-  })
+  )
 }

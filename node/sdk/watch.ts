@@ -1,11 +1,11 @@
+import { decodeValue } from '../../sandbox/value.ts'
 import type { Wire } from '../../services/index.ts'
 import type { JobReport, Progress } from './contract.ts'
 import { createGate } from './gate.ts'
 import { delay, type Http, type Place } from './http.ts'
-import { revive } from './wire.ts'
 
-/** subprotocol of the node's WebSocket (services/gateway/schema.ts) */
-const WS_PROTOCOL = 'artel.v1'
+/** subprotocol of the node's WebSocket (services/gateway/schema.ts): events as canonical values */
+const WS_PROTOCOL = 'artel.v1.values'
 const FIRST_RETRY_MS = 100
 const LAST_RETRY_MS = 2000
 // The node tells its load every second: a socket that is silent for this long is a dead one.
@@ -56,6 +56,7 @@ export function createWatch(http: Http, closed: AbortSignal): Watch {
     const target = new URL('api/v1/events', url.endsWith('/') ? url : `${url}/`)
     target.protocol = target.protocol.replace('http', 'ws')
     const own = new WebSocket(target, token == null ? [WS_PROTOCOL] : [WS_PROTOCOL, `bearer.${token}`])
+    own.binaryType = 'arraybuffer'
     const ended = Promise.withResolvers<void>()
     let silence: ReturnType<typeof setTimeout>
     const heard = (): void => {
@@ -71,7 +72,7 @@ export function createWatch(http: Http, closed: AbortSignal): Watch {
     })
     own.addEventListener('message', ({ data }) => {
       heard()
-      take(JSON.parse(data))
+      take(decodeValue(new Uint8Array(data)) as Wire.Event)
       if (waiting.size === 0) end()
     })
     own.addEventListener('close', end)
@@ -91,10 +92,9 @@ export function createWatch(http: Http, closed: AbortSignal): Watch {
 
   function take(event: Wire.Event): void {
     if (event.type === 'progress') {
-      const progress = revive(event.progress)
-      for (const watcher of waiting.get(progress.job) ?? []) watcher.onProgress(progress)
+      for (const watcher of waiting.get(event.progress.job) ?? []) watcher.onProgress(event.progress)
     } else if (event.type === 'end') {
-      end(revive(event.job))
+      end(event.job)
     }
   }
 
@@ -106,7 +106,7 @@ export function createWatch(http: Http, closed: AbortSignal): Watch {
 
   async function ask(job: string): Promise<void> {
     try {
-      const report = revive(await questions(() => http.call<Wire.JobReport>(`/api/v1/tasks/${job}`)))
+      const report = await questions(() => http.call<JobReport>(`/api/v1/tasks/${job}`))
       if (report.finished != null) end(report)
     } catch (error) {
       lose(job, error as Error)

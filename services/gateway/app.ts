@@ -1,11 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { FastifyBaseLogger, FastifyInstance, FastifyReply, RawServerDefault } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Accounts } from './accounts/index.ts'
 import type { GatewayComponents } from './contract.ts'
 import type { EventHub } from './events.ts'
 import type { Grants } from './grants.ts'
-import type { Idempotency } from './idempotency.ts'
 import { problem } from './schema.ts'
 import type { Tokens } from './tokens.ts'
 
@@ -23,7 +22,6 @@ export interface Context extends GatewayComponents {
   tokens: Tokens
   accounts: Accounts
   grants: Grants
-  idempotency: Idempotency
   events: EventHub
   /** aborted when the gateway stops; whoever waits is let go */
   stopping: AbortSignal
@@ -32,17 +30,3 @@ export interface Context extends GatewayComponents {
 
 /** What every route may answer beside its own. */
 export const problems = { default: problem }
-
-/** Ends after `ms`, when the client goes, or when the gateway stops. */
-export function patience(reply: FastifyReply, ms: number, stopping: AbortSignal): AbortSignal {
-  const controller = new AbortController()
-  const end = (): void => controller.abort()
-  const timer = setTimeout(end, ms)
-  stopping.addEventListener('abort', end)
-  reply.raw.once('close', () => {
-    clearTimeout(timer)
-    stopping.removeEventListener('abort', end)
-    end()
-  })
-  return controller.signal
-}

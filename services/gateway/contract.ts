@@ -1,9 +1,8 @@
 import type { ComponentLogger, Startable } from '@libp2p/interface'
 import type { Ledger } from '../../ledger/index.ts'
-import type { Job, Scheduler, SubmitOptions } from '../../scheduler/index.ts'
-import type { Directory } from '../directory/index.ts'
+import type { Scheduler } from '../../scheduler/index.ts'
+import type { PeerRow } from '../core/index.ts'
 import type { Services } from '../host/index.ts'
-import type { Contribution, ContributionPatch, Network, PeerRow, Setting } from './schema.ts'
 
 export interface GatewayInit {
   /** default: 127.0.0.1 */
@@ -34,23 +33,12 @@ export interface Gateway extends Startable {
 
 export interface GatewayComponents {
   scheduler: GatewayScheduler
-  ledger: Pick<
-    Ledger,
-    | 'account'
-    | 'balance'
-    | 'supply'
-    | 'history'
-    | 'transfer'
-    | 'reputation'
-    | 'top'
-    | 'epoch'
-    | 'addEventListener'
-    | 'removeEventListener'
+  ledger: Pick<Ledger, 'account' | 'balance' | 'supply' | 'addEventListener' | 'removeEventListener'>
+  services: Pick<
+    Services,
+    'groups' | 'modules' | 'provide' | 'call' | 'health' | 'addEventListener' | 'removeEventListener'
   >
-  directory: Pick<Directory, 'announced' | 'find'>
-  services: Pick<Services, 'modules' | 'call' | 'health' | 'addEventListener' | 'removeEventListener'>
   node: GatewayNode
-  metrics: { metrics(): Promise<string>; contentType: string }
   /** the one table from the name of an error to its HTTP status */
   verdict(error: { name: string }): { status: number }
   /** what a disk or a database said, in terms of the data folder; other errors as they are */
@@ -59,38 +47,13 @@ export interface GatewayComponents {
 }
 
 /** What the gateway uses of the scheduler. */
-export type GatewayScheduler = Pick<
-  Scheduler,
-  | 'addData'
-  | 'addEventListener'
-  | 'data'
-  | 'forecast'
-  | 'job'
-  | 'jobs'
-  | 'quote'
-  | 'receipts'
-  | 'removeEventListener'
-  | 'slices'
-  | 'spec'
-  | 'workers'
->
+export type GatewayScheduler = Pick<Scheduler, 'addEventListener' | 'job' | 'removeEventListener'>
 
 /** The node itself, as the shell around the rooms knows it. */
 export interface GatewayNode {
-  submit(spec: unknown, options?: SubmitOptions): Promise<Job>
-  submitMany(specs: unknown[], options?: Omit<SubmitOptions, 'delegate'>): Promise<Job>
-  status(): Promise<Omit<Network, 'supply' | 'market' | 'slots' | 'epoch' | 'name' | 'witnesses'>>
-  peers(): Promise<PeerRow[]>
-  /** of the network's definition */
-  readonly network: { name: string; witnesses: readonly string[] }
-  /** what work for others takes now, for the charts */
-  usage(): { slices: number; memoryMb: number }
-  config(): Setting[]
-  /** Checks and keeps all of the patch or nothing. Throws ConfigError. */
-  configure(patch: Record<string, unknown>): Promise<void>
-  contribution(): Contribution
-  /** Counts at once, and after a restart. Throws ConfigError. */
-  contribute(patch: ContributionPatch): Promise<Contribution>
-  /** why it could not do a job now; empty when it could */
-  unready(): string[]
+  readonly version: string
+  readonly networkName: string
+  peers(): PeerRow[]
+  /** what work for others takes now and how many are here, for the charts */
+  usage(): { slices: number; memoryMb: number; peers: number; workers: number }
 }

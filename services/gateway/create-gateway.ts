@@ -9,7 +9,6 @@ import type { Gateway, GatewayComponents, GatewayInit } from './contract.ts'
 import { ListenError } from './errors.ts'
 import { createEventHub } from './events.ts'
 import { createGrants } from './grants.ts'
-import { openIdempotency } from './idempotency.ts'
 import { SCOPES } from './schema.ts'
 import { createServer } from './server.ts'
 import { openTokens, replace } from './tokens.ts'
@@ -46,20 +45,18 @@ class HttpGateway implements Gateway {
     const accounts = createAccounts({
       file: join(dataFolder, 'accounts.sqlite'),
       scopes: [...SCOPES, ...serviceScopes(this.#components.services.modules)],
-      issuer: `Artel ${this.#components.node.network.name}`
+      issuer: `Artel ${this.#components.node.networkName}`
     })({ passwords: createPasswords(), endings, now })
     started.defer(() => accounts.close())
     const grants = createGrants(tokens, accounts, endings)
     started.defer(() => grants.close())
-    const idempotency = openIdempotency(dataFolder, now)
-    started.defer(() => idempotency.close())
-    const events = createEventHub(this.#components, { now, log: this.#log })
+    const events = createEventHub(this.#components, now)
     started.defer(() => events.close())
     const stopping = new AbortController()
-    const { version } = await this.#components.node.status()
+    const { version } = this.#components.node
     const app = await createServer(
       { ...this.#init, version },
-      { ...this.#components, tokens, accounts, grants, idempotency, events, stopping: stopping.signal, now }
+      { ...this.#components, tokens, accounts, grants, events, stopping: stopping.signal, now }
     )
     started.defer(() => close(app, stopping))
     this.url = await this.#listen(app)

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Job, Progress } from '../../scheduler/index.ts'
+import { toWire } from '../host/index.ts'
 import { createOutbox } from './outbox.ts'
-import { plainProgress, plainReport } from './plain.ts'
 
 /** Proxies and browsers give up a silent connection after a minute or so. */
 const HEARTBEAT_MS = 15_000
@@ -32,10 +32,10 @@ export function streamJob(
     drop: () => response.destroy()
   })
   const put = (event: string, data: unknown): void =>
-    outbox.put(event, `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)
-  const onProgress = ({ detail }: CustomEvent<Progress>): void => put('progress', plainProgress(detail))
+    outbox.put(event, `event: ${event}\ndata: ${toWire(data)}\n\n`)
+  const onProgress = ({ detail }: CustomEvent<Progress>): void => put('progress', detail)
   const onEnd = (): void => {
-    put('end', plainReport(job.report()))
+    put('end', job.report())
     outbox.finish(close)
   }
   const heartbeat = setInterval(() => outbox.put('heartbeat', ':\n\n'), HEARTBEAT_MS)

@@ -1,10 +1,10 @@
-import type { Logger } from '@libp2p/interface'
+import { encodeValue } from '../../sandbox/index.ts'
 import type { SchedulerEvents } from '../../scheduler/index.ts'
+import { balanceOf } from '../core/index.ts'
 import { type ServicesEvents, toWire } from '../host/index.ts'
 import type { GatewayComponents } from './contract.ts'
 import { createLoad } from './load.ts'
 import { createOutbox, type Sink } from './outbox.ts'
-import { plain, plainProgress, plainReport, plainWorker } from './plain.ts'
 import type { Event } from './schema.ts'
 
 /** Faster than an eye, and thousands of small jobs a second become a few hundred texts. */
@@ -18,19 +18,25 @@ const MAX_GATHERED = 1000
 /** What happens on this node, told to any number of readers (the WebSocket). Costs nothing while nobody reads. */
 export interface EventHub {
   /**
-   * Tells everything from now on, beginning with peers, balance and stats; of services what `mayRead` allows. The answer
-   * ends it.
+   * Tells everything from now on, beginning with peers, balance and stats; of services what the reader may read. The
+   * answer ends it.
    */
-  add(sink: Sink, mayRead: (service: string) => boolean): () => void
+  add(sink: Sink, reader: Reader): () => void
   close(): void
+}
+
+export interface Reader {
+  /** canonical values in place of JSON */
+  asValues: boolean
+  mayRead(service: string): boolean
 }
 
 export function createEventHub(
   components: Pick<GatewayComponents, 'scheduler' | 'ledger' | 'node' | 'services'>,
-  { now, log }: { now: () => number; log: Logger }
+  now: () => number
 ): EventHub {
   const { scheduler, ledger, node, services } = components
-  const readers = new Map<ReturnType<typeof createOutbox>, (service: string) => boolean>()
+  const readers = new Map<ReturnType<typeof createOutbox>, Reader>()
   const gathered = new Map<string, Event | ServiceEvent>()
   let timers: NodeJS.Timeout[] = []
   let flushing: NodeJS.Timeout | undefined
@@ -47,25 +53,31 @@ export function createEventHub(
   function flush(): void {
     flushing = undefined
     for (const [key, event] of gathered) {
-      const text = toWire(event)
       const [service, topic] = 'value' in event ? event.type.split(':') : []
-      for (const [reader, mayRead] of readers) if (topic == null || mayRead(service!)) reader.put(key, text)
+      // each form is made once, where somebody wants it
+      let text: string | undefined
+      let value: Uint8Array | undefined
+      for (const [outbox, { asValues, mayRead }] of readers) {
+        if (topic != null && !mayRead(service!)) continue
+        if (asValues) value ??= encodeValue(event)
+        else text ??= toWire(event)
+        outbox.put(key, asValues ? value! : text!)
+      }
     }
     gathered.clear()
   }
 
   const listeners = {
-    'job:add': ({ detail }) => tell(`job ${detail.job}`, { type: 'job', job: plainReport(detail) }),
+    'job:add': ({ detail }) => tell(`job ${detail.job}`, { type: 'job', job: detail }),
     // the end replaces the progress before it
-    'job:progress': ({ detail }) =>
-      tell(`run ${detail.job}`, { type: 'progress', progress: plainProgress(detail) }),
-    'job:end': ({ detail }) => tell(`run ${detail.job}`, { type: 'end', job: plainReport(detail) }),
+    'job:progress': ({ detail }) => tell(`run ${detail.job}`, { type: 'progress', progress: detail }),
+    'job:end': ({ detail }) => tell(`run ${detail.job}`, { type: 'end', job: detail }),
     'worker:add': ({ detail }) => {
-      tell(`worker ${detail.peer}`, { type: 'worker:add', worker: plainWorker(detail) })
+      tell(`worker ${detail.peer}`, { type: 'worker:add', worker: detail })
       tellPeers()
     },
     'worker:remove': ({ detail }) => {
-      tell(`worker ${detail.peer}`, { type: 'worker:remove', worker: plainWorker(detail) })
+      tell(`worker ${detail.peer}`, { type: 'worker:remove', worker: detail })
       tellPeers()
     }
   } satisfies Listeners
@@ -76,22 +88,9 @@ export function createEventHub(
     tell(`health ${detail.service}`, { type: 'service', service: detail })
   const onChange = (): void => tell('balance', { type: 'balance', balance: balanceOf(ledger) })
 
-  function tellPeers(): void {
-    node
-      .peers()
-      .then(peers => tell('peers', { type: 'peers', peers }))
-      .catch(err => log.error('the peers could not be told: %e', err))
-  }
-
-  function tellStats(): void {
-    node
-      .status()
-      .then(({ peers, workers }) => {
-        const stats = { time: now(), load: load(), ...node.usage(), peers, workers }
-        tell('stats', { type: 'stats', stats })
-      })
-      .catch(err => log.error('the state of the node could not be told: %e', err))
-  }
+  const tellPeers = (): void => tell('peers', { type: 'peers', peers: node.peers() })
+  const tellStats = (): void =>
+    tell('stats', { type: 'stats', stats: { time: now(), load: load(), ...node.usage() } })
 
   function start(): void {
     load = createLoad()
@@ -116,15 +115,15 @@ export function createEventHub(
   }
 
   return {
-    add(sink, mayRead) {
-      const reader = createOutbox(sink)
+    add(sink, reader) {
+      const outbox = createOutbox(sink)
       if (readers.size === 0) start()
-      readers.set(reader, mayRead)
+      readers.set(outbox, reader)
       onChange()
       tellPeers()
       tellStats()
       return () => {
-        if (readers.delete(reader) && readers.size === 0) stop()
+        if (readers.delete(outbox) && readers.size === 0) stop()
       }
     },
     close() {
@@ -142,10 +141,4 @@ interface ServiceEvent {
 
 type Listeners = {
   [K in keyof SchedulerEvents]: (event: SchedulerEvents[K]) => void
-}
-
-export function balanceOf(
-  ledger: GatewayComponents['ledger']
-): Extract<Event, { type: 'balance' }>['balance'] {
-  return { account: ledger.account, ...plain(ledger.balance()), supply: plain(ledger.supply()) }
 }

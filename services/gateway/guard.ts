@@ -5,7 +5,7 @@ import { readCookies } from './accounts/cookies.ts'
 import { ForbiddenError, RequestError, TooManyRequestsError, UnauthorizedError } from './errors.ts'
 import type { Grants } from './grants.ts'
 import { createRate } from './rate.ts'
-import { WS_PROTOCOL } from './schema.ts'
+import { WS_PROTOCOL, WS_VALUES } from './schema.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -147,7 +147,8 @@ function tokenOf(req: FastifyRequest): string | undefined {
   if (authorization != null) return BEARER.exec(authorization)?.[1] ?? ''
   const names = upgrade == null ? [] : (protocols?.split(',', 4).map(name => name.trim()) ?? [])
   const bearer = names.find(name => name.startsWith(BEARER_PROTOCOL))
-  if (names.includes(WS_PROTOCOL) && bearer != null) return bearer.slice(BEARER_PROTOCOL.length)
+  if (bearer != null && [WS_PROTOCOL, WS_VALUES].some(name => names.includes(name)))
+    return bearer.slice(BEARER_PROTOCOL.length)
   return isOfOwnPage(req) ? readCookies(cookie, host!).session : undefined
 }
 

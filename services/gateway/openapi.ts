@@ -1,9 +1,10 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
+import { wireSchema } from '../host/index.ts'
 import type { App } from './app.ts'
 import { deadlineOf } from './deadline.ts'
-import { VALUE_TYPE } from './schema.ts'
+import { problem, VALUE_TYPE } from './schema.ts'
 
 const DESCRIPTION = `Jobs, credits and the network of one Artel node.
 
@@ -25,6 +26,7 @@ export async function describeRoutes(app: App, version: string): Promise<void> {
       openapi: '3.1.0',
       info: { title: 'Artel', version, description: DESCRIPTION },
       components: {
+        schemas: { Problem: wireSchema(problem) },
         securitySchemes: {
           token: { type: 'http', scheme: 'bearer' },
           session: { type: 'apiKey', in: 'cookie', name: 'artel-session' }
@@ -38,12 +40,15 @@ export async function describeRoutes(app: App, version: string): Promise<void> {
       if (out.schema == null) return out
       const deadlineMs = deadlineOf(input.route)
       const { description } = out.schema as { description?: string }
-      const told = [
-        description,
-        scope == null ? undefined : `Scope: \`${scope}\`.`,
-        // operations of services say it themselves
-        described == null ? `Answers within ${deadlineMs / 1000} s, or with OverdueError.` : undefined
-      ]
+      // operations say it themselves
+      const told =
+        described == null
+          ? [
+              description,
+              scope == null ? undefined : `Scope: \`${scope}\`.`,
+              `Answers within ${deadlineMs / 1000} s, or with OverdueError.`
+            ]
+          : [description]
       Object.assign(out.schema, {
         'x-deadline-ms': deadlineMs,
         description: told.filter(Boolean).join(' '),

@@ -2,7 +2,7 @@
 export interface Sink {
   /** bytes that wait for the network */
   readonly waiting: number
-  send(text: string, sent: () => void): void
+  send(text: string | Uint8Array, sent: () => void): void
   /** ends a reader that is too slow */
   drop(): void
 }
@@ -17,7 +17,7 @@ const MAX_WAITING = 2_000
  * newest of each key is kept. So memory is bounded by the reader's network buffer and MAX_WAITING texts.
  */
 export function createOutbox(sink: Sink) {
-  const waiting = new Map<string, string>()
+  const waiting = new Map<string, string | Uint8Array>()
   let onEmpty = (): void => {}
 
   function flush(): void {
@@ -35,7 +35,7 @@ export function createOutbox(sink: Sink) {
       if (waiting.size === 0) then()
       else onEmpty = then
     },
-    put(key: string, text: string): void {
+    put(key: string, text: string | Uint8Array): void {
       if (waiting.size === 0 && sink.waiting < HIGH_WATER_BYTES) {
         sink.send(text, flush)
         return

@@ -12,6 +12,7 @@ export interface CallInit {
   /** takes what the operation tells while it works */
   send?: (progress: unknown) => void | Promise<void>
   body?: AsyncIterable<Uint8Array>
+  digest?: string
 }
 
 type Handler = (input: never, call: Call) => unknown
@@ -28,7 +29,15 @@ export async function callOperation(
   operation: Operation,
   handler: Handler,
   input: unknown,
-  { caller, signal, send, body, lists, stopping }: CallInit & { lists: PeerLists; stopping: AbortSignal }
+  {
+    caller,
+    signal,
+    send,
+    body,
+    digest,
+    lists,
+    stopping
+  }: CallInit & { lists: PeerLists; stopping: AbortSignal }
 ): Promise<unknown> {
   const why = refusal(operation, caller, lists)
   if (why != null) throw new ForbiddenError(`${name}: ${why}`)
@@ -39,6 +48,7 @@ export async function callOperation(
     caller,
     signal: deadline.signal,
     body: body ?? nothing(),
+    ...(digest == null ? {} : { digest }),
     async send(progress) {
       deadline.signal.throwIfAborted()
       if (operation.progress != null) deadline.putOff()

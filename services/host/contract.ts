@@ -3,7 +3,7 @@ import type { Logger } from '@libp2p/interface'
 import type { Registry } from 'prom-client'
 import type { z } from 'zod'
 import type { Granted } from './capabilities.ts'
-import type { Handlers, Operations } from './operation.ts'
+import type { Group, Handlers, Operations } from './operation.ts'
 import type { Calls, MessageHandlers, Peers, Protocol } from './protocol.ts'
 import type { ServiceSettings } from './settings.ts'
 import type { Verdicts } from './verdict.ts'
@@ -12,17 +12,14 @@ import type { Verdicts } from './verdict.ts'
  * A service as it is declared, without its code: everything that the node, its faces and other nodes must know of it.
  * Pure and light, for it is loaded also where the service is off.
  */
-export interface Declaration {
+export interface Declaration extends Omit<Group, 'setting' | 'command'> {
   /** small letters, digits and dashes: folder, config section, scopes, prefix of logs and metrics; artel/<name>/<version> */
   name: string
   version: number
-  /** one line */
-  summary: string
   /** fields with `describe()` and defaults; `meta({ live: true })` for what may change while it runs */
   config?: z.ZodObject
   /** whether it runs where nobody says anything; default: off */
   isOnByDefault?: boolean
-  operations: Operations
   /** what its nodes ask of each other beside operations */
   messages?: Protocol
   /** exit code and HTTP status of its own errors, by name; what is not here is a fault of the service */

@@ -5,8 +5,10 @@ import { Registry as Registers, type Registry } from 'prom-client'
 import type { CallInit } from './call-operation.ts'
 import type { Capabilities } from './capabilities.ts'
 import type { Health, ServiceModule } from './contract.ts'
-import { checkDeclaration } from './declare.ts'
+import { checkDeclaration, checkGroup } from './declare.ts'
 import { DeclarationError, PeerError, ServiceDownError, UnknownOperationError } from './errors.ts'
+import type { Group, Handlers } from './operation.ts'
+import { createOwnGroups } from './own-groups.ts'
 import { createRunningService, type HostComponents, type RunningService } from './running-service.ts'
 import type { ServiceSettings } from './settings.ts'
 import { HOST_VERDICTS } from './verdict.ts'
@@ -15,6 +17,8 @@ const START_WAIT_MS = 2_000
 
 export interface ServicesInit {
   modules: readonly ServiceModule[]
+  /** what the node itself answers; see `provide` */
+  groups?: readonly Group[]
   /** services/ in the data folder; each has a folder of its own in it */
   folder: string
   /** id of the network */
@@ -38,6 +42,10 @@ export interface ServicesEvents {
 /** All services of a node. A service that fails takes neither another one nor the node down. */
 export interface Services extends Startable, TypedEventTarget<ServicesEvents> {
   readonly modules: readonly ServiceModule[]
+  /** all that can be called: of the node itself, then of its services */
+  readonly groups: readonly Group[]
+  /** Answers a group of the node itself until the returned function is called. */
+  provide<G extends Group>(group: G, handlers: Handlers<G['operations']>): () => void
   /** Starts the services that are on; returns once each runs or has failed, or after 2 s. */
   start(): Promise<void>
   stop(): Promise<void>
@@ -48,6 +56,7 @@ export interface Services extends Startable, TypedEventTarget<ServicesEvents> {
    * Calls an operation as `caller`.
    *
    * @throws {UnknownOperationError}
+   * @throws {ServiceOffError}
    * @throws {ServiceDownError}
    * @throws {ForbiddenError}
    * @throws {RequestError}
@@ -62,15 +71,20 @@ export interface Services extends Startable, TypedEventTarget<ServicesEvents> {
  */
 export function createServices(init: ServicesInit): (components: ServicesComponents) => Services {
   const modules = inOrder(init.modules)
+  const groups = [...(init.groups ?? []), ...modules]
+  for (const group of groups) checkGroup(group)
   for (const module of modules) checkDeclaration(module)
+  const twice = groups.find(({ name }, i) => groups.findIndex(group => group.name === name) < i)
+  if (twice != null) throw new DeclarationError(`two groups of operations are called ${twice.name}`)
   return components => {
     const events = new TypedEventEmitter<ServicesEvents>()
     const byName = new Map<string, RunningService>()
+    const log = components.logger.forComponent('artel:node')
+    const own = createOwnGroups(init.groups ?? [], { isKnown: isKnownTo(components), log })
     const shared: HostComponents = {
       ...components,
       lend: need => components.capabilities[need as keyof Capabilities] ?? byName.get(need)?.api,
-      isKnown: error =>
-        error instanceof PeerError || Object.hasOwn(HOST_VERDICTS, error.name) || components.isKnown(error),
+      isKnown: isKnownTo(components),
       tell: (type, value) => events.safeDispatchEvent('tell', { detail: { type, value } })
     }
     for (const module of modules) {
@@ -109,16 +123,20 @@ export function createServices(init: ServicesInit): (components: ServicesCompone
 
     return Object.assign(events, {
       modules,
+      groups,
+      provide: own.provide,
       async start() {
         // one that hangs does not hold the node up
         await Promise.race([configure(), delay(START_WAIT_MS, undefined, { ref: false })])
       },
       async stop() {
+        own.stop()
         for (const service of [...byName.values()].reverse()) await service.stop()
       },
       configure,
       health: () => [...byName.values()].map(service => service.health()),
-      call(service: string, operation: string, input: unknown, call: CallInit) {
+      async call(service: string, operation: string, input: unknown, call: CallInit) {
+        if (own.has(service)) return own.call(service, operation, input, call)
         const running = byName.get(service)
         if (running == null) throw new UnknownOperationError(`there is no service "${service}"`)
         return running.call(operation, input, call)
@@ -132,10 +150,14 @@ export function createServices(init: ServicesInit): (components: ServicesCompone
   }
 }
 
+const isKnownTo =
+  (components: Pick<ServicesComponents, 'isKnown'>) =>
+  (error: Error): boolean =>
+    error instanceof PeerError || Object.hasOwn(HOST_VERDICTS, error.name) || components.isKnown(error)
+
 /** Those that others need before these. */
 function inOrder(modules: readonly ServiceModule[]): ServiceModule[] {
   const byName = new Map(modules.map(module => [module.name, module]))
-  if (byName.size < modules.length) throw new DeclarationError('two services have one name')
   const done = new Set<ServiceModule>()
   function visit(module: ServiceModule, path: readonly string[]): void {
     if (path.includes(module.name))

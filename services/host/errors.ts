@@ -8,14 +8,33 @@ export class RequestError extends Error {
   override readonly name = 'RequestError'
 }
 
+/** What is there already stands against it. */
+export class ConflictError extends Error {
+  override readonly name = 'ConflictError'
+}
+
 /** No service or operation of this name. */
 export class UnknownOperationError extends Error {
   override readonly name = 'UnknownOperationError'
 }
 
-/** The service is off, starting, or failed; its state says why. */
+/** The service is switched off, and will not come by waiting; the message says how to switch it on. */
+export class ServiceOffError extends Error {
+  override readonly name = 'ServiceOffError'
+  constructor(name: string, setting: string) {
+    super(`${name} is off; switch it on with: artel config set ${setting} true`)
+  }
+}
+
+/** The service is starting, or has failed; its state says why. */
 export class ServiceDownError extends Error {
   override readonly name = 'ServiceDownError'
+  /** s after which it is worth asking again, where it comes by itself */
+  readonly retryAfter?: number
+  constructor(message: string, retryAfter?: number) {
+    super(message)
+    this.retryAfter = retryAfter
+  }
 }
 
 /** An operation, message or start that took longer than it may. */

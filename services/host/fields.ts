@@ -28,7 +28,20 @@ interface JsonSchema {
 
 /** A schema as it is on the wire: what a codec makes of a text is a text there. */
 export function wireSchema(schema: z.ZodType): Record<string, unknown> {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, {
+    io: 'input',
+    unrepresentable: 'any',
+    // a choice that JSON does not have, as bigint beside its text
+    override: ({ zodSchema, jsonSchema }) => {
+      if (zodSchema._zod.def.type !== 'union') return
+      const choices = jsonSchema.anyOf?.filter(choice => Object.keys(choice).length > 0) ?? []
+      if (choices.length > 1) jsonSchema.anyOf = choices
+      else if (choices.length === 1) {
+        delete jsonSchema.anyOf
+        Object.assign(jsonSchema, choices[0])
+      }
+    }
+  })
   return rest
 }
 
@@ -71,19 +84,29 @@ function fromJson(text: string): unknown {
   }
 }
 
-/** A whole value as JSON: bigint as decimal text, bytes as base64, as `micro` and `base64` have them. */
+/**
+ * A whole value as JSON: bigint as decimal text and bytes as base64, as `micro` and `base64` have them; other typed
+ * arrays as arrays. NaN and ±Infinity become null: who needs them takes the canonical value.
+ */
 export function toWire(value: unknown): string {
-  if (value === undefined) return 'null'
-  return JSON.stringify(value, function (this: Record<string, unknown>, key, shown) {
-    const original = this[key]
-    if (typeof original === 'bigint') return original.toString()
-    if (original instanceof Uint8Array) return toBase64(original)
-    return shown
-  })
+  return value === undefined ? 'null' : JSON.stringify(readable(value))
 }
 
-function toBase64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')
+function readable(value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString()
+  if (typeof value !== 'object' || value === null) return value
+  if (value instanceof Uint8Array)
+    return Buffer.from(value.buffer, value.byteOffset, value.length).toString('base64')
+  if (ArrayBuffer.isView(value)) return Array.from(value as unknown as ArrayLike<unknown>, readable)
+  if (Array.isArray(value)) return value.map(readable)
+  const out: Record<string, unknown> = {}
+  for (const [key, child] of Object.entries(value)) {
+    const shown = readable(child)
+    // assigned, it would become the prototype
+    if (key === '__proto__') Object.defineProperty(out, key, { value: shown, enumerable: true })
+    else out[key] = shown
+  }
+  return out
 }
 
 /** Fields from where they stand: a text is read by its type, a value is taken as it is. */

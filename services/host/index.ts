@@ -9,6 +9,7 @@ export {
   serviceScopes
 } from './access.ts'
 export type { Capabilities, Granted, Jobs, ServiceApis } from './capabilities.ts'
+export type { CallByName, CallOptions, Clients } from './client.ts'
 export type {
   Check,
   ConfigOf,
@@ -22,7 +23,7 @@ export type {
   State
 } from './contract.ts'
 export type { Services, ServicesComponents, ServicesEvents, ServicesInit } from './create-services.ts'
-export { declare, service } from './declare.ts'
+export { declare, group, isService, service } from './declare.ts'
 export * from './errors.ts'
 export { type Field, fieldsOf, fromText, inputFrom, toWire, wireSchema } from './fields.ts'
 export {
@@ -32,6 +33,9 @@ export {
   type Call,
   type CommandPlace,
   DEFAULT_DEADLINE_MS,
+  type Encoded,
+  encoded,
+  type Group,
   type Handlers,
   type HttpPlace,
   type Input,

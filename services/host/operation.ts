@@ -39,6 +39,8 @@ export interface HttpPlace {
   method: Method
   /** below /api/v1; what begins with a colon is a field of the input: /files/:cid */
   path: `/${string}`
+  /** The path is not below /api/v1: for those whom Prometheus and the like ask. */
+  isAtRoot?: boolean
   /** of a success; default: 200 */
   status?: number
   /** most bytes of the body; default: 64 KiB */
@@ -47,6 +49,16 @@ export interface HttpPlace {
   body?: 'json' | 'bytes'
   /** fields that come from headers: { range: 'range' } */
   headers?: Record<string, string>
+  /** fields that come from the query though there is a body */
+  query?: readonly string[]
+  /** the field that is the whole body; the others come from path, query and headers */
+  bodyField?: string
+  /** media type of an output that is a text and is not JSON */
+  textType?: string
+  /** further statuses that `answer` can give; the output is of the same schema */
+  statuses?: readonly number[]
+  /** What depends on the output: another status, further headers. */
+  answer?(output: never): { status?: number; headers?: Record<string, string> }
 }
 
 export interface CommandPlace<I = never, O = never> {
@@ -88,6 +100,18 @@ export interface Terminal {
 
 export type Operations = Readonly<Record<string, Operation>>
 
+/** Operations that belong together: those of a service, or of a side of the node itself. */
+export interface Group {
+  name: string
+  /** one line */
+  summary: string
+  operations: Operations
+  /** the setting that switches it on; default: always there */
+  setting?: string
+  /** the word after `artel`; default: the name. Empty: its commands stand beside `artel start`. */
+  command?: string
+}
+
 /** An operation with the types of its schemas. */
 export function operation<
   const P extends { peers?: PeerAccess },
@@ -107,6 +131,8 @@ export interface Call<E = never> {
   send(progress: E): Promise<void>
   /** of an operation whose HTTP body is bytes; empty of all others */
   readonly body: AsyncIterable<Uint8Array>
+  /** SHA-256 of the body of an HTTP request with an idempotency key */
+  readonly digest?: string
 }
 
 export type Input<T extends Operation> = z.output<T['input']>
@@ -132,6 +158,14 @@ export interface Bytes {
 /** The output of an operation that answers bytes. */
 export const bytes = z.custom<Bytes>()
 
+/** An answer that is the canonical value (sandbox/value.ts) of these bytes; callers get the value. */
+export interface Encoded {
+  canonical: Uint8Array
+}
+
+/** The output of an operation whose value is there as bytes, which are passed on as they are. */
+export const encoded = z.custom<Encoded>()
+
 /** Micro-credits: bigint here, a decimal string on the wire. */
 export const micro = z
   .codec(z.string().regex(/^-?\d{1,40}$/), z.bigint(), {
@@ -141,14 +175,18 @@ export const micro = z
   .describe('micro-credits, 1 credit = 1000000')
 
 /** Bytes here, base64 on the wire. */
-export const base64 = z.codec(z.base64(), z.instanceof(Uint8Array), {
-  decode: text => Uint8Array.from(atob(text), character => character.charCodeAt(0)),
-  encode: value => {
-    let text = ''
-    for (const byte of value) text += String.fromCharCode(byte)
-    return btoa(text)
+export const base64 = z.codec(
+  z.base64(),
+  z.custom<Uint8Array>(value => value instanceof Uint8Array),
+  {
+    decode: text => Uint8Array.from(atob(text), character => character.charCodeAt(0)),
+    encode: value => {
+      let text = ''
+      for (const byte of value) text += String.fromCharCode(byte)
+      return btoa(text)
+    }
   }
-})
+)
 
 export const DEFAULT_DEADLINE_MS = 30_000
 
@@ -165,6 +203,8 @@ export interface Place {
   /** /api/v1/files/:cid */
   path: string
   body: 'none' | 'json' | 'bytes'
+  /** the field that is the whole body */
+  bodyField?: string
   headers: Record<string, string>
   isRepeatable: boolean
   deadlineMs: number
@@ -180,8 +220,9 @@ export function placeOf(
     service,
     operation: name,
     method: http.method,
-    path: `/api/v1${http.path}`,
+    path: http.isAtRoot === true ? http.path : `/api/v1${http.path}`,
     body: http.body === 'bytes' ? 'bytes' : hasBody ? 'json' : 'none',
+    ...(http.bodyField == null ? {} : { bodyField: http.bodyField }),
     headers: http.headers ?? {},
     isRepeatable: isRepeatable({ ...rest, http }),
     deadlineMs

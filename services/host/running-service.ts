@@ -8,7 +8,7 @@ import { type CallInit, callOperation } from './call-operation.ts'
 import type { Health, Host, Service, ServiceModule, State } from './contract.ts'
 import { openDatabase } from './database.ts'
 import { createDeadline } from './deadline.ts'
-import { isFault, ServiceDownError, UnknownOperationError } from './errors.ts'
+import { isFault, ServiceDownError, ServiceOffError, UnknownOperationError } from './errors.ts'
 import { serviceKey, serviceProtocol } from './names.ts'
 import { answerPeers, askPeer, type ServiceNetwork } from './peer-streams.ts'
 import { PrefixedRegistry } from './prefixed-registry.ts'
@@ -360,7 +360,10 @@ export function createRunningService(init: RunningInit, components: HostComponen
     async call(operation: string, input: unknown, call: CallInit): Promise<unknown> {
       const declared = Object.hasOwn(operations, operation) ? operations[operation] : undefined
       if (declared == null) throw new UnknownOperationError(`${name} has no operation "${operation}"`)
-      if (run == null) throw new ServiceDownError(whyDown())
+      if (run == null)
+        throw state === 'off'
+          ? new ServiceOffError(name, `${name}.enabled`)
+          : new ServiceDownError(whyDown(), state === 'starting' ? 1 : undefined)
       const what = `${name}.${operation}`
       const { service, stop } = run
       try {
@@ -377,7 +380,6 @@ export function createRunningService(init: RunningInit, components: HostComponen
   }
 
   function whyDown(): string {
-    if (state === 'off') return `${name} is off; switch it on with: artel config set ${name}.enabled true`
     return `${name} is ${state}${reason == null ? '' : `: ${reason}`}`
   }
 }

@@ -32,9 +32,11 @@ export const OVERDUE: Verdict = { exit: EXIT.cancelled, status: 504 }
 export const HOST_VERDICTS: Verdicts = {
   DeclarationError: { exit: EXIT.internal, status: 500 },
   ForbiddenError: FORBIDDEN,
+  ConflictError: CONFLICT,
   RequestError: USAGE,
   UnknownOperationError: NOT_FOUND,
   ServiceDownError: NETWORK,
+  ServiceOffError: CONFLICT,
   OverdueError: OVERDUE,
   MigrationError: MACHINE,
   UnreachableError: NETWORK

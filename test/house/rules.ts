@@ -77,7 +77,14 @@ export const rules: Rules = {
     services: ['services/*', ...service],
     'services/directory': service,
     'services/host': ['services/directory', ...service],
-    'services/gateway': ['services/host', 'services/directory', ...service],
+    'services/core': ['services/host', 'services/directory', ...service],
+    'services/gateway': [
+      'services/host',
+      'services/compute',
+      'services/core',
+      'services/directory',
+      ...service
+    ],
     'services/*': ['services/host', ...service],
 
     node: ['node/*', ...node],

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
-import { connectControl, encodeSpec } from '../../node/index.ts'
-import { decodeValue } from '../../sandbox/index.ts'
+import { runJob } from '../../node/cli/run-job.ts'
+import { connectControl } from '../../node/index.ts'
 import { Processes } from './processes.ts'
 import { SmallDisk } from './small-disk.ts'
 import { checkCredits, checkRight, end, progress, SUM, work } from './work.ts'
@@ -13,9 +13,8 @@ const GRANT = 100_000_000n
 async function run(folder: string, spec: object): Promise<{ result: unknown; paid: bigint }> {
   const control = await connectControl(folder)
   try {
-    const options = { onProgress: () => {}, signal: AbortSignal.timeout(60_000) }
-    const { value, report } = await control.run({ spec: encodeSpec(spec) }, options)
-    return { result: decodeValue(Buffer.from(value, 'base64')), paid: BigInt(report.paid) }
+    const { result, report } = await runJob(control, spec, { signal: AbortSignal.timeout(60_000) })
+    return { result, paid: report.paid }
   } finally {
     control.close()
   }

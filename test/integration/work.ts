@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { connectControl } from '../../node/index.ts'
+import { toWire } from '../../services/index.ts'
 import { type Processes, type Program, until } from './processes.ts'
 
 // About 100 µs of work per item: long enough to be interrupted in the middle, short enough to end soon.
@@ -101,7 +102,7 @@ export async function checkCredits(net: Processes, accounts: number): Promise<Ma
 async function balances(folder: string) {
   const control = await connectControl(folder)
   try {
-    const { supply, accounts } = (await control.balance()) as Balances
+    const { supply, accounts } = JSON.parse(toWire(await control.credits.balance({ all: true }))) as Balances
     return { supply, accounts: Object.entries(accounts).sort(([a], [b]) => (a < b ? -1 : 1)) }
   } finally {
     control.close()

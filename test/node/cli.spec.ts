@@ -235,7 +235,7 @@ describe('cli: a network of real processes', () => {
     const { connectControl } = await import('../../node/index.ts')
     const client = await connectControl(processes.path('worker'))
     try {
-      assert.match(await client.metrics(), /^libp2p_connection_manager_connections/m)
+      assert.match(await client.settings.metrics(), /^libp2p_connection_manager_connections/m)
     } finally {
       client.close()
     }

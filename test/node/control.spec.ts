@@ -5,7 +5,7 @@ import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connectControl, serveControl } from '../../node/index.ts'
-import type { Operations } from '../../node/operations.ts'
+import { encodeValue } from '../../sandbox/index.ts'
 import { until } from '../bootstrap/nodes.ts'
 
 describe('control socket', () => {
@@ -19,23 +19,25 @@ describe('control socket', () => {
     const answers: (() => void)[] = []
     const operations = {
       // the first two wait until the client has gone
-      metrics: () =>
+      call: () =>
         new Promise<string>(resolve => {
           if (answers.length === 2) return resolve('here')
           answers.push(() => resolve('x'.repeat(1 << 20)))
         })
-    } as Partial<Operations> as Operations
+    }
     const close = await serveControl(folder, operations)
     try {
       const socket = createConnection(join(folder, 'control.sock'))
       await once(socket, 'connect')
-      for (const id of [1, 2]) socket.write(`${JSON.stringify({ id, method: 'metrics' })}\n`)
+      const input = Buffer.from(encodeValue({})).toString('base64')
+      const request = { service: 'settings', operation: 'metrics', input }
+      for (const id of [1, 2]) socket.write(`${JSON.stringify({ id, ...request })}\n`)
       await until(() => answers.length === 2, 'both requests came')
       // in the same turn, so that the server has not yet noticed when it writes
       socket.destroy()
       for (const answer of answers) answer()
       const client = await connectControl(folder)
-      assert.equal(await client.metrics(), 'here')
+      assert.equal(await client.settings.metrics(), 'here')
       client.close()
     } finally {
       await close()
@@ -44,11 +46,11 @@ describe('control socket', () => {
 
   it('takes texts with any character, and of any length', async () => {
     const text = `a\u2028b\u2029c\rd\u0085${'é'.repeat(100_000)}`
-    const operations = { quote: async ({ spec }: { spec: string }) => ({ spec }) } as never as Operations
+    const operations = { call: async ({ input }: { input: unknown }) => input }
     const close = await serveControl(folder, operations)
     const client = await connectControl(folder)
     try {
-      const answer = await client.quote({ spec: text }, { signal: AbortSignal.timeout(10_000) })
+      const answer = await client.compute.quote({ spec: text }, { signal: AbortSignal.timeout(10_000) })
       assert.deepEqual(answer, { spec: text })
     } finally {
       client.close()

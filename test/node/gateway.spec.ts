@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ArtelNode, createNode, EXIT, loadConfig } from '../../node/index.ts'
+import { toWire } from '../../services/index.ts'
 import { until } from '../bootstrap/nodes.ts'
 import { Processes } from './processes.ts'
 
@@ -90,7 +91,7 @@ describe('node: its gateway', () => {
     const patch = JSON.stringify({ enabled: false, limits: { minPrice: 0.5 } })
     const changed = await api('/contribution', { method: 'PATCH', body: patch })
     assert.equal(changed.status, 200)
-    assert.deepEqual(changed.body, JSON.parse(JSON.stringify(node!.contribution())))
+    assert.deepEqual(changed.body, JSON.parse(toWire(node!.contribution())))
     assert.deepEqual([changed.body.enabled, changed.body.limits.minPrice], [false, 0.5])
     const { body: config } = await api('/config')
     const setting = config.items.find((row: { setting: string }) => row.setting === 'minPrice')

@@ -13,7 +13,7 @@ const progress = {
   retries: 0,
   elapsedMs: 1000,
   remainingMs: 61_000,
-  paid: '1500000'
+  paid: 1500000n
 }
 
 function stream(isTTY: boolean): { stream: NodeJS.WriteStream; text: () => string } {

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { encodeSpec } from '../../node/index.ts'
+import { specOf } from '../../node/cli/run-job.ts'
 import { type Artel, ArtelError, connect } from '../../node/sdk/index.ts'
 
 class Point {
@@ -104,7 +104,7 @@ describe('node: SDK, values that cannot travel', function () {
       /cyclic/
     )
     const spec = { type: 'map', items: [1, cyclic], fn: (x: unknown) => x }
-    assert.throws(() => encodeSpec(spec), { name: 'ValueError', message: `items.1.list.1: ${says}` })
+    assert.throws(() => specOf(spec), { name: 'ValueError', message: `items.1.list.1: ${says}` })
   })
 
   it('takes the same object twice, where it is no cycle', async () => {

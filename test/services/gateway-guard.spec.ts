@@ -10,7 +10,7 @@ import { defaultLogger } from '@libp2p/logger'
 import { TypedEventEmitter } from 'main-event'
 import { verdict } from '../../node/index.ts'
 import { createGateway } from '../../services/gateway/index.ts'
-import type { Gateway, GatewayComponents, GatewayInit } from '../../services/index.ts'
+import { type Gateway, type GatewayComponents, type GatewayInit, OWN_GROUPS } from '../../services/index.ts'
 import { until } from '../bootstrap/nodes.ts'
 
 const ORIGIN = 'https://tools.example'
@@ -302,9 +302,11 @@ let scheduler: Events & Record<string, unknown>
 /** as much of a node as these tests ask for */
 function components(): GatewayComponents {
   const level = { level: 1, low: 0.8, high: 1.8 }
-  scheduler = Object.assign(new Events(), {
-    forecast: () => ({ now: 1, inOneHour: level, inSixHours: level })
-  }) as any
+  const answers: Record<string, unknown> = {
+    forecast: { now: 1, inOneHour: level, inSixHours: level },
+    health: { status: 'ok', services: [] }
+  }
+  scheduler = new Events() as any
   return {
     scheduler,
     ledger: Object.assign(new TypedEventEmitter(), {
@@ -312,15 +314,17 @@ function components(): GatewayComponents {
       balance: () => ({ available: 1n, reserved: 0n }),
       supply: () => ({ granted: 1n, burnt: 0n, total: 1n })
     }),
-    directory: {},
-    services: Object.assign(new EventTarget(), { modules: [], health: () => [] }),
+    services: Object.assign(new EventTarget(), {
+      groups: OWN_GROUPS,
+      modules: [],
+      call: async (_: string, operation: string) => answers[operation]
+    }),
     node: {
-      network: { name: 'test', witnesses: [] },
-      status: async () => ({ version: '0', peers: 0, workers: 0 }),
-      peers: async () => [],
-      usage: () => ({ slices: 0, memoryMb: 0 })
+      networkName: 'test',
+      version: '0',
+      peers: () => [],
+      usage: () => ({ slices: 0, memoryMb: 0, peers: 0, workers: 0 })
     },
-    metrics: {},
     verdict,
     logger: defaultLogger()
   } as any

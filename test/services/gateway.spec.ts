@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createIdentity } from '../../bootstrap/index.ts'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
@@ -71,6 +71,8 @@ describe('gateway: every route of its document', () => {
     assert.equal(name, 'end')
     assert.equal(JSON.parse(data!).state, 'completed')
     // whoever comes later is told the end
+    const followed = await gateway.call('GET /api/v1/tasks/{id}/follow', { params: { id: body.job.job } })
+    assert.equal(followed.body.state, 'completed')
     const late = await gateway.call('GET /api/v1/tasks/{id}/events', { params: { id: body.job.job } })
     assert.match(Buffer.from(late.bytes).toString(), /^event: end\n/)
   })
@@ -334,6 +336,10 @@ describe('gateway: every route of its document', () => {
     )
     assert.equal((await gateway.call('GET /api/v1/data/{cid}', { params: { cid: 'nothing' } })).status, 404)
     assert.equal((await gateway.call('POST /api/v1/data')).body.size, 0)
+    const file = join(gateway.folder, 'a file')
+    await writeFile(file, bytes)
+    const taken = await gateway.call('POST /api/v1/data/from-path', { body: { path: file } })
+    assert.deepEqual(taken.body, added, 'the same bytes have the same id')
   })
 
   it('gives figures for Prometheus', async () => {

@@ -1,5 +1,13 @@
-import { bytes, fieldsOf, type Operation, placeOf, wireSchema } from '../../host/index.ts'
-import { VALUE_TYPE } from '../schema.ts'
+import {
+  bytes,
+  fieldsOf,
+  type Group,
+  isService,
+  type Operation,
+  placeOf,
+  wireSchema
+} from '../../host/index.ts'
+import { PROBLEM_TYPE, VALUE_TYPE } from '../schema.ts'
 
 const BINARY = 'application/octet-stream'
 interface ObjectSchema {
@@ -9,18 +17,18 @@ interface ObjectSchema {
 }
 
 /** What the OpenAPI document says of an operation, as a schema of a Fastify route in plain JSON Schema. */
-export function describeOperation(
-  service: string,
-  name: string,
-  operation: Operation
-): Record<string, unknown> {
+export function describeOperation(group: Group, name: string, operation: Operation): Record<string, unknown> {
   const { http, scope, summary, description = '', output, progress } = operation
-  const { body, deadlineMs } = placeOf(service, name, operation)
+  const { body, deadlineMs } = placeOf(group.name, name, operation)
   const inPath = [...http.path.matchAll(/:(\w+)/g)].map(([, field]) => field!)
   const inHeaders = Object.keys(http.headers ?? {})
   const left = fieldsOf(operation.input)
     .map(field => field.name)
-    .filter(field => !inPath.includes(field) && !inHeaders.includes(field))
+    .filter(field => !inPath.includes(field) && !inHeaders.includes(field) && field !== http.bodyField)
+  const isInBody = (field: string): boolean =>
+    body === 'json' && http.bodyField == null && http.query?.includes(field) !== true
+  const inBody = left.filter(isInBody)
+  const inQuery = left.filter(field => !isInBody(field))
   const { properties, required = [] } = wireSchema(operation.input) as unknown as ObjectSchema
   const part = (names: readonly string[], rename = (name: string): string => name): ObjectSchema => ({
     type: 'object',
@@ -38,26 +46,37 @@ export function describeOperation(
       ? { content: { [BINARY]: { schema: {} } } }
       : {
           content: {
-            'application/json': { schema: wireSchema(output) },
+            [http.textType?.split(';')[0] ?? 'application/json']: { schema: wireSchema(output) },
             [VALUE_TYPE]: { schema: {} },
             ...(progress == null ? {} : { 'text/event-stream': { schema: { type: 'string' } } })
           }
         }
   return {
-    operationId: `${service}_${name}`,
+    // services may have operations of one name
+    operationId: isService(group) ? `${group.name}_${name}` : name,
     summary,
     description: told.filter(Boolean).join(' '),
-    tags: [service],
-    ...(scope == null ? {} : { security: [{ token: [] }] }),
+    tags: [group.name],
     ...(inPath.length === 0 ? {} : { params: part(inPath) }),
     ...(inHeaders.length === 0 ? {} : { headers: part(inHeaders, field => http.headers![field]!) }),
-    ...(body === 'json' ? { body: part(left) } : left.length === 0 ? {} : { querystring: part(left) }),
+    ...(http.bodyField != null
+      ? { body: properties[http.bodyField] }
+      : inBody.length > 0
+        ? { body: part(inBody) }
+        : {}),
+    ...(inQuery.length > 0 ? { querystring: part(inQuery) } : {}),
     ...(body === 'bytes' ? { consumes: [BINARY], body: {} } : {}),
     response: {
       [http.status ?? 200]:
         http.status === 204 ? { type: 'null', description: 'done' } : { description: summary, ...answer },
+      ...Object.fromEntries(
+        (http.statuses ?? []).map(status => [status, { description: summary, ...answer }])
+      ),
       ...(output === bytes && inHeaders.length > 0 ? { 206: { description: 'a part', ...answer } } : {}),
-      default: { $ref: '#/components/schemas/Problem' }
+      default: {
+        description: 'what went wrong (RFC 9457)',
+        content: { [PROBLEM_TYPE]: { schema: { $ref: '#/components/schemas/Problem' } } }
+      }
     }
   }
 }

@@ -1,15 +1,19 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { encodeValue } from '../../../sandbox/index.ts'
+import { decodeValue, encodeValue } from '../../../sandbox/index.ts'
 import {
   type Bytes,
   bytes,
   type Caller,
+  type Encoded,
+  encoded,
   type Field,
   fieldsOf,
+  type Group,
   inputFrom,
   type Operation,
   placeOf,
+  ServiceDownError,
   toWire
 } from '../../host/index.ts'
 import type { App, Context } from '../app.ts'
@@ -28,16 +32,25 @@ declare module 'fastify' {
   }
 }
 
-/** Every operation of every service as a route, and what a client must know to call them. */
+/** Every operation as a route, and what a client must know to call them. */
 export function operationRoutes(app: App, context: Context): void {
-  const { services } = context
-  const places = services.modules.flatMap(({ name, operations }) =>
+  const places = context.services.groups.flatMap(({ name, operations }) =>
     Object.entries(operations).map(([key, operation]) => placeOf(name, key, operation))
   )
   app.get('/operations', { config: { scope: 'account' }, schema: { hide: true } }, () => ({ items: places }))
-  for (const { name, operations } of services.modules)
-    for (const [key, operation] of Object.entries(operations)) {
-      const add = (to: App): void => addRoute(to, context, name, key, operation)
+  addRoutes(app, context, operation => operation.http.isAtRoot !== true)
+}
+
+/** Those that are not below /api/v1. */
+export function rootRoutes(app: App, context: Context): void {
+  addRoutes(app, context, operation => operation.http.isAtRoot === true)
+}
+
+function addRoutes(app: App, context: Context, isMeant: (operation: Operation) => boolean): void {
+  for (const group of context.services.groups)
+    for (const [key, operation] of Object.entries(group.operations)) {
+      if (!isMeant(operation)) continue
+      const add = (to: App): void => addRoute(to, context, group, key, operation)
       if (operation.http.body !== 'bytes') add(app)
       // a stream has a parser of its own
       else
@@ -49,8 +62,9 @@ export function operationRoutes(app: App, context: Context): void {
     }
 }
 
-function addRoute(app: App, context: Context, service: string, name: string, operation: Operation): void {
+function addRoute(app: App, context: Context, group: Group, name: string, operation: Operation): void {
   const { services } = context
+  const service = group.name
   const { http, scope } = operation
   const fields = fieldsOf(operation.input)
   app.route({
@@ -59,15 +73,14 @@ function addRoute(app: App, context: Context, service: string, name: string, ope
     config: {
       ...(scope == null ? {} : { scope }),
       deadlineMs: operation.deadlineMs,
-      described: describeOperation(service, name, operation)
+      described: describeOperation(group, name, operation)
     },
     bodyLimit: http.bodyBytes ?? BODY_BYTES,
     async handler(req, reply) {
-      const gone = new AbortController()
-      reply.raw.once('close', () => gone.abort())
       const call = {
         caller: callerOf(req),
-        signal: gone.signal,
+        signal: whileAsked(reply, context.stopping),
+        ...(req.digest == null ? {} : { digest: req.digest }),
         ...(http.body === 'bytes' ? { body: (req.body ?? Readable.from([])) as Readable } : {})
       }
       const input = inputOf(req, operation, fields)
@@ -76,14 +89,30 @@ function addRoute(app: App, context: Context, service: string, name: string, ope
         return tell(reply, context, send => services.call(service, name, input, { ...call, send }))
       }
       const output = await services.call(service, name, input, call)
-      reply.code(http.status ?? 200)
+      const { status = http.status ?? 200, headers = {} } = http.answer?.(output as never) ?? {}
+      reply.code(status).headers(headers)
       if (operation.output === bytes) return sendBytes(reply, output as Bytes)
       if (http.status === 204) return reply.send()
+      if (http.textType != null) return reply.type(http.textType).send(output)
+      const isEncoded = operation.output === encoded
+      const { canonical } = output as Encoded
       if (req.headers.accept?.includes(VALUE_TYPE) === true)
-        return reply.type(VALUE_TYPE).send(Buffer.from(encodeValue(output)))
-      return reply.header('content-type', JSON_TYPE).send(toWire(output))
+        return reply.type(VALUE_TYPE).send(Buffer.from(isEncoded ? canonical : encodeValue(output)))
+      return reply.header('content-type', JSON_TYPE).send(toWire(isEncoded ? decodeValue(canonical) : output))
     }
   })
+}
+
+/** Until the client goes, or the gateway stops: then who waits asks again later. */
+function whileAsked(reply: FastifyReply, stopping: AbortSignal): AbortSignal {
+  const controller = new AbortController()
+  const stop = (): void => controller.abort(new ServiceDownError('the node stops', 1))
+  stopping.addEventListener('abort', stop)
+  reply.raw.once('close', () => {
+    stopping.removeEventListener('abort', stop)
+    controller.abort()
+  })
+  return controller.signal
 }
 
 function callerOf({ grant }: FastifyRequest): Caller {
@@ -96,6 +125,7 @@ function inputOf(req: FastifyRequest, { http }: Operation, fields: readonly Fiel
   )
   const sources = [req.params, req.query, headers] as Record<string, unknown>[]
   const input = inputFrom(fields, sources)
+  if (http.bodyField != null) return { ...input, [http.bodyField]: req.body }
   if (http.body === 'bytes' || req.body == null) return input
   // a body that is no object is refused by the schema
   if (typeof req.body !== 'object' || Array.isArray(req.body)) return req.body

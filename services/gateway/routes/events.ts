@@ -1,6 +1,7 @@
 import type { WebSocket } from '@fastify/websocket'
 import { allows, type Grant } from '../../host/index.ts'
 import type { App, Context } from '../app.ts'
+import { WS_VALUES } from '../schema.ts'
 
 /** A reader that does not answer within this time is gone or stuck. */
 const HEARTBEAT_MS = 15_000
@@ -29,10 +30,14 @@ export function eventRoutes(app: App, { events, grants, stopping }: Context): vo
       get waiting() {
         return socket.bufferedAmount
       },
-      send: (text: string, sent: () => void) => socket.send(text, error => error ?? sent()),
+      send: (text: string | Uint8Array, sent: () => void) => socket.send(text, error => error ?? sent()),
       drop: () => socket.terminate()
     }
-    const leave = events.add(sink, service => allows(grant, `${service}:read`))
+    const reader = {
+      asValues: socket.protocol === WS_VALUES,
+      mayRead: (service: string) => allows(grant, `${service}:read`)
+    }
+    const leave = events.add(sink, reader)
     let isAlive = true
     const heartbeat = setInterval(() => {
       if (!isAlive) return socket.terminate()

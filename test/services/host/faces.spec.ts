@@ -205,10 +205,14 @@ describe('services: the faces of an operation', () => {
         onProgress: step => progress.push(step),
         signal: AbortSignal.timeout(10_000)
       })
-      deepEqual(answer, { price: '12345678901234567890', seal: 'Af8=', colors: [] })
+      deepEqual(answer, { price: 12345678901234567890n, seal: Uint8Array.of(1, 255), colors: [] })
       deepEqual(progress, [{ step: 1 }])
       deepEqual(
-        (await client.health()).map(({ service, state, reason }) => [service, state, reason]),
+        (await client.network.services({ find: false })).here.map(({ service, state, reason }) => [
+          service,
+          state,
+          reason
+        ]),
         [
           ['broken', 'failed', 'it was dropped'],
           ['shop', 'degraded', 'shop.slow: shop.slow took more than 100 ms']

@@ -145,7 +145,7 @@ describe('services: host', () => {
     host.settings.notes = { enabled: false }
     await host.services.configure()
     await rejects(host.services.call('notes', 'count', {}, owner), {
-      name: 'ServiceDownError',
+      name: 'ServiceOffError',
       message: /notes.enabled/
     })
     host.settings.notes = { color: 'blue' }

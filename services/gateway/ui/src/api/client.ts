@@ -1,5 +1,5 @@
-import type { Problem } from '../../../schema.ts'
 import { COOKIE, token } from './token.ts'
+import type { Problem } from './wire.ts'
 
 const DEADLINE_MS = 30_000
 

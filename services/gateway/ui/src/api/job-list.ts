@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from 'react'
-import type { JobPage, JobReport, JobState } from '../../../schema.ts'
 import { call } from './client.ts'
 import { useLiveSource } from './live.ts'
+import type { JobPage, JobReport, JobState } from './wire.ts'
 
 const PAGE = 200
 

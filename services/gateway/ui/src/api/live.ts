@@ -1,7 +1,7 @@
 import { createContext, useContext, useSyncExternalStore } from 'react'
-import type { Balance, Event, JobReport, PeerRow, Progress, Stats } from '../../../schema.ts'
 import { call } from './client.ts'
 import { COOKIE } from './token.ts'
+import type { Balance, Event, JobReport, PeerRow, Progress, Stats } from './wire.ts'
 
 const PROTOCOL = 'artel.v1'
 const RETRY_MS = [500, 1000, 2000, 4000]

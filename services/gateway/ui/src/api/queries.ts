@@ -1,5 +1,7 @@
 import { QueryClient, useQuery } from '@tanstack/react-query'
 import type { Account, Invitation, Me, Roles, Session } from '../../../accounts/schema.ts'
+import { call, ProblemError } from './client.ts'
+import type { Live } from './live.ts'
 import type {
   Balance,
   Contribution,
@@ -16,9 +18,7 @@ import type {
   Slices,
   TaskSpec,
   TaskType
-} from '../../../schema.ts'
-import { call, ProblemError } from './client.ts'
-import type { Live } from './live.ts'
+} from './wire.ts'
 
 export function createQueries(): QueryClient {
   return new QueryClient({

@@ -1,4 +1,4 @@
-import type { JobState } from '../../../schema.ts'
+import type { JobState } from './wire.ts'
 
 /** The schema itself would bring zod into the browser. The type checks that none is missing. */
 const ALL: Record<JobState, true> = {

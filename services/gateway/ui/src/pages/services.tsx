@@ -1,7 +1,7 @@
 import { Anchor, Badge, Group, SimpleGrid, Stack, Text } from '@mantine/core'
 import { Cpu, Puzzle } from 'lucide-react'
-import type { Services } from '../../../schema.ts'
 import { useServices } from '../api/queries.ts'
+import type { Services } from '../api/wire.ts'
 import { useTexts } from '../i18n/i18n.tsx'
 import { Id } from '../parts/account.tsx'
 import { Empty } from '../parts/empty.tsx'

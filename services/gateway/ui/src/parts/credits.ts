@@ -1,4 +1,4 @@
-import type { Balance, HistoryEntry } from '../../../schema.ts'
+import type { Balance, HistoryEntry } from '../api/wire.ts'
 import { toCredits } from '../format.ts'
 
 /** What an entry changes of the credits an account holds, free or reserved. An escrow only reserves. Pure. */

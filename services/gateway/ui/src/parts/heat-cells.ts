@@ -1,4 +1,4 @@
-import type { Slices } from '../../../schema.ts'
+import type { Slices } from '../api/wire.ts'
 
 /** More squares than this are too small to see. */
 const MAX_CELLS = 1600

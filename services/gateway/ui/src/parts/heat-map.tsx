@@ -1,7 +1,7 @@
 import { Group, Text } from '@mantine/core'
 import { useElementSize } from '@mantine/hooks'
 import { useEffect, useMemo, useRef, useState } from 'react'
-import type { Slices } from '../../../schema.ts'
+import type { Slices } from '../api/wire.ts'
 import { shortId } from '../format.ts'
 import { useTexts } from '../i18n/i18n.tsx'
 import { type Cell, cellsOf } from './heat-cells.ts'

@@ -1,5 +1,5 @@
 import { Badge, Progress } from '@mantine/core'
-import type { JobReport, JobState } from '../../../schema.ts'
+import type { JobReport, JobState } from '../api/wire.ts'
 import { useTexts } from '../i18n/i18n.tsx'
 
 const COLORS: Record<JobState, string> = {

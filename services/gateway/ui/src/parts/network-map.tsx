@@ -1,6 +1,6 @@
 import { useElementSize } from '@mantine/hooks'
 import { useMemo } from 'react'
-import type { PeerRow } from '../../../schema.ts'
+import type { PeerRow } from '../api/wire.ts'
 import { shortId } from '../format.ts'
 import { useTexts } from '../i18n/i18n.tsx'
 

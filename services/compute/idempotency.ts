@@ -2,7 +2,7 @@ import { hash, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Job } from '../../scheduler/index.ts'
-import { ConflictError, RequestError } from './errors.ts'
+import { ConflictError, RequestError } from '../host/index.ts'
 
 /** As long as a client may try again, also over a weekend. */
 const KEPT_MS = 7 * 86_400_000

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { TASK_KINDS } from '../../scheduler/index.ts'
-import type * as Wire from './schema.ts'
+import type { TaskSpec, TaskType } from './schema.ts'
 
 const CID = {
   type: 'object',
@@ -29,15 +29,15 @@ function inJson({
   }
 }
 
-let views: Wire.TaskType[] | undefined
+let views: TaskType[] | undefined
 
 /** What GET /types answers. Made when first asked for: a node starts faster without. */
-export function taskTypeViews(): Wire.TaskType[] {
+export function taskTypeViews(): TaskType[] {
   if (views != null) return views
   views = TASK_KINDS.map(({ type, description, example, limits, form }) => ({
     type,
     description,
-    example: example as Wire.TaskSpec,
+    example: example as TaskSpec,
     schema: z.toJSONSchema(form, { io: 'input', unrepresentable: 'any', override: inJson }),
     limits
   }))

@@ -1,0 +1,89 @@
+import { networkId } from '../bootstrap/index.ts'
+import {
+  answerCredits,
+  answerNetwork,
+  answerSettings,
+  compute,
+  createCompute,
+  credits,
+  network,
+  openIdempotency,
+  type PeerRow,
+  settings
+} from '../services/index.ts'
+import { settingsTable } from './config.ts'
+import type { ArtelNode } from './contract.ts'
+import { metricsOf } from './metrics.ts'
+import { VERSION } from './version.ts'
+
+/** Answers what every node can be asked, until the node stops. `signal`: aborted then. */
+export function answerCore(node: ArtelNode, signal: AbortSignal): void {
+  const { ledger, scheduler, directory, services } = node
+  const idempotency = openIdempotency(node.config.data, Date.now)
+  signal.addEventListener('abort', () => idempotency.close())
+  services.provide(compute, createCompute({ jobs: node, scheduler, idempotency, lending: node }))
+  services.provide(credits, answerCredits({ ledger }))
+  services.provide(
+    network,
+    answerNetwork({
+      scheduler,
+      ledger,
+      directory,
+      services,
+      signal,
+      status: () => ({
+        version: VERSION,
+        id: node.id,
+        role: node.role,
+        network: networkId(node.network),
+        name: node.network.name,
+        witnesses: [...node.network.witnesses],
+        addresses: node.addresses(),
+        peers: node.libp2p.getPeers().length,
+        workers: scheduler.workers().length,
+        walled: node.sandbox.walled,
+        ...(node.gateway?.url == null ? {} : { dashboard: node.gateway.url }),
+        pid: process.pid
+      }),
+      peers: () => peersOf(node)
+    })
+  )
+  services.provide(
+    settings,
+    answerSettings({
+      services,
+      config: () =>
+        settingsTable(node.config).map(({ setting, value }) => ({
+          setting: setting.path.join('.'),
+          value,
+          default: setting.default,
+          description: setting.description,
+          live: setting.live
+        })),
+      configure: node.configure,
+      unready: () => [
+        ...(ledger.balance().available > 0n ? [] : ['no credits: none are granted yet, or all are spent']),
+        ...(scheduler.workers().length > 0 ? [] : ['no worker is known, and this node lends nothing itself'])
+      ],
+      metrics: () => metricsOf(node)
+    })
+  )
+}
+
+/** Who is connected; the newest connection of each. */
+export function peersOf({ libp2p, scheduler }: Pick<ArtelNode, 'libp2p' | 'scheduler'>): PeerRow[] {
+  const workers = new Map(scheduler.workers().map(worker => [worker.peer, worker]))
+  const rows = new Map<string, PeerRow>()
+  for (const connection of libp2p.getConnections()) {
+    const peer = connection.remotePeer.toString()
+    const worker = workers.get(peer)
+    rows.set(peer, {
+      peer,
+      address: connection.remoteAddr.toString(),
+      direction: connection.direction,
+      ...(connection.rtt == null ? {} : { rttMs: connection.rtt }),
+      ...(worker == null ? {} : { worker })
+    })
+  }
+  return [...rows.values()]
+}

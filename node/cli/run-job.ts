@@ -1,0 +1,30 @@
+import { decodeValue, encodeValue } from '../../sandbox/index.ts'
+import type { Compute } from '../../services/index.ts'
+import { functionsAsText } from '../functions-as-text.ts'
+import type { Operations } from '../operations.ts'
+
+export interface RunInit {
+  /** peer that coordinates it in place of this node */
+  delegate?: string
+  /** its id, as soon as there is one */
+  onJob?(job: string): void
+  onProgress?(progress: Compute.Progress): void
+  signal: AbortSignal
+}
+
+/** A spec as it travels. Throws ValueError for what cannot, with its place in the spec. */
+export const specOf = (task: unknown): unknown => decodeValue(encodeValue(functionsAsText(task)))
+
+/** A job from its spec to its result. It goes on when nobody waits any more. */
+export async function runJob(
+  { compute }: Operations,
+  task: unknown,
+  { delegate, onJob, onProgress, signal }: RunInit
+): Promise<{ result: unknown; report: Compute.JobReport }> {
+  const spec = specOf(task)
+  const { job } = await compute.submit({ spec, ...(delegate == null ? {} : { delegate }) }, { signal })
+  const id = job.job
+  onJob?.(id)
+  const report = await compute.follow({ id }, { signal, ...(onProgress == null ? {} : { onProgress }) })
+  return { result: await compute.result({ id }, { signal }), report }
+}

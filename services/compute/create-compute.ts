@@ -1,0 +1,209 @@
+import { createReadStream } from 'node:fs'
+import { decodeValue } from '../../sandbox/index.ts'
+import type { Job, Progress, Scheduler } from '../../scheduler/index.ts'
+import { type Call, type Handlers, type Jobs, RequestError } from '../host/index.ts'
+import { type compute, FIND_DATA_MS } from './declaration.ts'
+import { NotFinishedError, UnknownJobError } from './errors.ts'
+import type { Idempotency } from './idempotency.ts'
+import type { Contribution, ContributionPatch, Submitted } from './schema.ts'
+import { taskTypeViews } from './task-types.ts'
+import { asWritten } from './written-spec.ts'
+
+const CURSOR = /^([0-9a-z]{1,11})\.([\w-]{1,64})$/
+/** As large as a block of the store. */
+const READ_BYTES = 1 << 20
+/** Well within the silence that an operation may keep. */
+const HEARTBEAT_MS = 10_000
+/** A settlement takes a round trip to the witnesses; it goes on after this. */
+const SETTLE_WAIT_MS = 3000
+
+export interface ComputeComponents {
+  jobs: Jobs
+  scheduler: Pick<
+    Scheduler,
+    'addData' | 'data' | 'forecast' | 'job' | 'jobs' | 'quote' | 'receipts' | 'slices' | 'spec'
+  >
+  idempotency: Pick<Idempotency, 'once'>
+  lending: {
+    contribution(): Contribution
+    /** Counts at once, and after a restart. Throws ConfigError. */
+    contribute(patch: ContributionPatch): Promise<Contribution>
+  }
+}
+
+/** Answers what can be asked about jobs and lending. */
+export function createCompute({
+  jobs,
+  scheduler,
+  idempotency,
+  lending
+}: ComputeComponents): Handlers<(typeof compute)['operations']> {
+  function jobOf(id: string): Job {
+    const job = scheduler.job(id)
+    if (job == null) throw new UnknownJobError(id)
+    return job
+  }
+
+  /** A key that came before is the job that it started. `about`: what else is in the request. */
+  function once(
+    { caller, digest }: Call,
+    key: string | undefined,
+    about: string,
+    start: (id?: string) => Promise<Job>
+  ): Promise<Job> {
+    if (key == null) return start()
+    const owner = caller.is === 'grant' ? caller.grant.id : caller.is
+    return idempotency.once({ key, owner, content: `${about} ${digest}` }, id => scheduler.job(id), start)
+  }
+
+  /** The bytes of a result, or undefined when the job did not end in time. Throws what it failed of. */
+  async function finished(job: Job, waitMs: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    if (job.report().finished == null) {
+      if (waitMs === 0) return undefined
+      const inTime = AbortSignal.any([signal, AbortSignal.timeout(waitMs)])
+      try {
+        return await job.resultBytes({ signal: inTime })
+      } catch (error) {
+        if (job.report().finished == null && inTime.aborted) return undefined
+        throw error
+      }
+    }
+    return job.resultBytes({ signal })
+  }
+
+  async function answer(job: Job, waitMs: number, signal: AbortSignal): Promise<Submitted> {
+    // a failed job was submitted all the same: its report says so
+    const bytes = await finished(job, waitMs, signal).catch(error => {
+      if (job.report().finished == null) throw error
+      return undefined
+    })
+    return { job: job.report(), ...(bytes == null ? {} : { result: decodeValue(bytes) }) }
+  }
+
+  return {
+    async submit({ spec, wait = 0, delegate, key }, call) {
+      const about = `/api/v1/tasks ${delegate ?? ''}`
+      const job = await once(call, key, about, id => jobs.submit(spec, { id, delegate }))
+      return answer(job, wait, call.signal)
+    },
+
+    async submitBatch({ specs, wait = 0, key }, call) {
+      const job = await once(call, key, '/api/v1/tasks/batch ', id => jobs.submitMany(specs, { id }))
+      return answer(job, wait, call.signal)
+    },
+
+    jobs({ limit, cursor, state, type }) {
+      const before = cursor == null ? undefined : placeOf(cursor)
+      // one more tells whether there is a next page
+      const { items, total } = scheduler.jobs({ limit: limit + 1, before, state, type: type as never })
+      const page = items.slice(0, limit)
+      const last = page.at(-1)
+      const next = items.length > limit ? { next: `${last!.submitted.toString(36)}.${last!.job}` } : {}
+      return { items: page, total, ...next }
+    },
+
+    job: ({ id }) => jobOf(id).report(),
+
+    async follow({ id }, { signal, send }) {
+      const job = jobOf(id)
+      let last = progressOf(job)
+      const tell = (): void => {
+        // who has gone is told by the signal
+        send(last).catch(() => {})
+      }
+      const onProgress = ({ detail }: CustomEvent<Progress>): void => {
+        last = detail
+        tell()
+      }
+      job.addEventListener('progress', onProgress)
+      // a job may be silent for weeks, and an operation may not
+      const heartbeat = setInterval(tell, HEARTBEAT_MS)
+      try {
+        await endOf(job, signal)
+        const settled = AbortSignal.any([signal, AbortSignal.timeout(SETTLE_WAIT_MS)])
+        // what is told does not wait for witnesses that are away
+        return await job.settled({ signal: settled }).catch(() => job.report())
+      } finally {
+        clearInterval(heartbeat)
+        job.removeEventListener('progress', onProgress)
+      }
+    },
+
+    spec({ id }) {
+      const spec = scheduler.spec(id)
+      if (spec == null) throw new UnknownJobError(id)
+      return Array.isArray(spec) ? spec.map(asWritten) : asWritten(spec)
+    },
+
+    async result({ id, wait = 0 }, { signal }) {
+      const job = jobOf(id)
+      const canonical = await finished(job, wait, signal)
+      if (canonical == null) throw new NotFinishedError(id, job.report().state)
+      return { canonical }
+    },
+
+    async cancel({ id }) {
+      const job = jobOf(id)
+      await job.cancel('its owner asked')
+      return job.report()
+    },
+
+    slices({ id }) {
+      const found = scheduler.slices(id)
+      if (found == null) throw new UnknownJobError(id)
+      return found
+    },
+
+    receipts({ id }) {
+      jobOf(id)
+      return { items: scheduler.receipts(id) }
+    },
+
+    async quote({ spec }, { signal }) {
+      const quote = await scheduler.quote(spec, { signal })
+      return { quote, forecast: scheduler.forecast() }
+    },
+    forecast: () => scheduler.forecast(),
+    types: () => taskTypeViews(),
+
+    contribution: () => lending.contribution(),
+    contribute: patch => lending.contribute(patch),
+
+    addData: (_, { body, signal }) => scheduler.addData(body, { signal }),
+    addFile: ({ path }, { signal }) =>
+      scheduler.addData(createReadStream(path, { highWaterMark: READ_BYTES }), { signal }),
+    async data({ cid }, { signal }) {
+      const { size, chunks } = await scheduler.data(cid, { signal, expires: Date.now() + FIND_DATA_MS })
+      // bytes of strangers: never to be looked at as a page
+      return { chunks, size, headers: { etag: `"${cid}"`, 'content-disposition': 'attachment' } }
+    }
+  }
+}
+
+/** Before the first news of it. */
+function progressOf(job: Job): Progress {
+  const { job: id, state, done, total, retries, paid, submitted } = job.report()
+  return { job: id, state, done, total, retries, paid, workers: 0, elapsedMs: Date.now() - submitted }
+}
+
+async function endOf(job: Job, signal: AbortSignal): Promise<void> {
+  const ended = Promise.withResolvers<void>()
+  const onEnd = (): void => ended.resolve()
+  const onAbort = (): void => ended.reject(signal.reason)
+  job.addEventListener('end', onEnd)
+  signal.addEventListener('abort', onAbort)
+  try {
+    signal.throwIfAborted()
+    if (job.report().finished == null) await ended.promise
+  } finally {
+    job.removeEventListener('end', onEnd)
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+function placeOf(cursor: string): { submitted: number; id: string } {
+  const [, submitted, id] = CURSOR.exec(cursor) ?? []
+  if (submitted == null || id == null)
+    throw new RequestError(`cursor: ${cursor} is none; take \`next\` of the page before`)
+  return { submitted: Number.parseInt(submitted, 36), id }
+}

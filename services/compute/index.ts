@@ -1,0 +1,5 @@
+export { type ComputeComponents, createCompute } from './create-compute.ts'
+export { compute } from './declaration.ts'
+export * from './errors.ts'
+export { type Idempotency, openIdempotency } from './idempotency.ts'
+export * from './schema.ts'

@@ -1,0 +1,6 @@
+export * from './answer-credits.ts'
+export * from './answer-network.ts'
+export * from './answer-settings.ts'
+export * from './credits.ts'
+export * from './network.ts'
+export * from './settings.ts'
