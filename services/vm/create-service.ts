@@ -4,9 +4,11 @@ import { runLine } from './commands/run-line.ts'
 import type { Command } from './core/command.ts'
 import { parseId } from './core/grammar.ts'
 import type { declaration } from './declaration.ts'
-import { ForbiddenError, HostUnfitError, QemuError } from './errors.ts'
+import { ForbiddenError, HostUnfitError } from './errors.ts'
+import { createConsoles } from './machines/consoles.ts'
 import { createMachines } from './machines/create-machines.ts'
 import { recover } from './machines/recover.ts'
+import { usageOf } from './machines/usage.ts'
 import { createCommands, type Here } from './peers/commands.ts'
 import { createMovesIn } from './peers/move-in.ts'
 import { createMovesOut } from './peers/move-out.ts'
@@ -35,6 +37,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   const init = { folder: host.folder, quotas: { machines: most, ramMb, cpu, diskGb }, now: host.now }
   const machines = await createMachines(init, { database, programs, log: host.log })
   const { registry, power, snapshots, media, context } = machines
+  const consoles = createConsoles(context, power, host.signal)
   context.onEvent.add(({ machine, kind }) => host.tell('changed', { machine, kind }))
 
   function mayRunHere(owner: string) {
@@ -59,20 +62,6 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     return registry.show(owner, id)
   }
 
-  async function readConsole(owner: string, vm: string, after: number, input?: string) {
-    const machine = await context.find(
-      owner,
-      parseId(vm),
-      input === undefined ? 'watch-console' : 'write-console'
-    )
-    const { console } = power.live(machine.uuid)
-    if (input !== undefined && !console.write(Buffer.from(input)))
-      throw new QemuError(`machine ${machine.id} takes no input: it does not run, or its guest does not read`)
-    const recent = console.recent()
-    const missing = Math.min(recent.length, Math.max(0, console.received - after), 32_768)
-    return { at: console.received, text: recent.subarray(recent.length - missing).toString('latin1') }
-  }
-
   const offer = () => ({ freeMb: Math.floor(freemem() / MB), accelerator: programs.accelerator })
   const done = async (work: Promise<void>) => {
     await work
@@ -90,9 +79,12 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         onFault: error => host.log.error('%s: %e', line.slice(0, 40), error)
       }),
     list: async owner => ({ machines: await registry.list(owner) }),
-    show: (owner, { vm }) => registry.show(owner, vm),
+    show: async (owner, { vm }) => {
+      const shown = await registry.show(owner, vm)
+      return { ...shown, ...(shown.pid === undefined ? {} : usageOf(shown.pid)) }
+    },
     power: (owner, { vm, action, force }) => act(owner, vm, action, force),
-    console: (owner, { vm, after, input }) => readConsole(owner, vm, after, input),
+    console: consoles.use,
     snapshots: async (owner, { vm }) => ({ snapshots: await snapshots.list(owner, vm) }),
     snapshot: (owner, { vm, name, memory }) => snapshots.take(owner, vm, name, { hasMemory: memory }),
     schedule: async (owner, { vm, pattern, keep }) => ({
@@ -104,6 +96,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     clone: (owner, { vm, newVm, snapshot }) => done(snapshots.clone(owner, vm, newVm, snapshot)),
     move: async (owner, { vm, to }, signed) => ({ state: await movesOut.move(owner, vm, to, signed()) }),
     restore: (owner, { vm }) => done(registry.restore(owner, vm)),
+    grants: async (owner, { vm }) => ({ grants: await registry.grants(owner, vm) }),
     grant: (owner, { vm, peer, role }) => done(registry.grant(owner, vm, peer, role)),
     events: async (owner, { vm, after }) => ({ events: await registry.events(owner, vm, after) })
   }
@@ -113,7 +106,9 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     operations: {
       ...commands.operations,
       async hosts(_, { signal }) {
-        const found: { peer: string; freeMb?: number; accelerator?: string }[] = [{ peer: self, ...offer() }]
+        const found: { peer: string; isHere?: boolean; freeMb?: number; accelerator?: string }[] = [
+          { peer: self, isHere: true, ...offer() }
+        ]
         const asked: Promise<void>[] = []
         for await (const peer of host.peers.find({ signal }))
           asked.push(

@@ -71,7 +71,12 @@ export const declaration = declare({
       input: nothing,
       output: z.object({
         hosts: z.array(
-          z.object({ peer: z.string(), freeMb: z.number().optional(), accelerator: z.string().optional() })
+          z.object({
+            peer: z.string(),
+            isHere: z.boolean().optional(),
+            freeMb: z.number().optional(),
+            accelerator: z.string().optional()
+          })
         )
       }),
       http: { method: 'GET', path: '/vms/hosts' },
@@ -98,7 +103,9 @@ export const declaration = declare({
       input: z.object({ vm, host }),
       output: machine.extend({
         disks: z.array(disk),
-        pid: z.number().optional().describe('process of QEMU')
+        pid: z.number().optional().describe('process of QEMU'),
+        cpuMs: z.number().optional().describe('CPU time since it started'),
+        memoryBytes: z.number().optional().describe('resident memory, QEMU and guest together')
       }),
       http: { method: 'GET', path: '/vms/:vm' },
       ...look,
@@ -124,9 +131,12 @@ export const declaration = declare({
         vm,
         after: z.int().min(0).default(0).describe('bytes that were seen already'),
         input: z.string().max(4_096).optional().describe('typed into it'),
+        session: z.string().max(64).default('').describe('which of your windows types'),
+        takeOver: z.boolean().default(false).describe('type though somebody else does'),
+        waitMs: z.int().min(0).max(20_000).default(0).describe('how long to wait for something new'),
         host
       }),
-      output: z.object({ at: z.number(), text }),
+      output: z.object({ at: z.number(), text, writer: z.enum(['you', 'other', 'none']) }),
       http: { method: 'POST', path: '/vms/:vm/console' },
       ...open,
       command: { arguments: ['vm'], show: ({ text }: { text: string }) => text }
@@ -230,6 +240,14 @@ export const declaration = declare({
       output: nothing,
       http: { method: 'POST', path: '/vms/:vm/restore' },
       ...open,
+      command: { arguments: ['vm'] }
+    }),
+    grants: operation({
+      summary: 'Who else may operate or view a machine',
+      input: z.object({ vm, host }),
+      output: z.object({ grants: z.array(z.object({ peer: z.string(), role: z.string() })) }),
+      http: { method: 'GET', path: '/vms/:vm/grants' },
+      ...look,
       command: { arguments: ['vm'] }
     }),
     grant: operation({

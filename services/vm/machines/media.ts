@@ -4,7 +4,7 @@ import type { Disk, Machine, Spec, Uuid } from '../contract.ts'
 import { parseId } from '../core/grammar.ts'
 import { needQuota } from '../core/quota.ts'
 import { ExistsError, NotFoundError, StateError, StorageError, UsageError } from '../errors.ts'
-import { createImage, flattenChain, inspectUpload } from '../qemu/images.ts'
+import { createImage, flattenChain, inspectUpload, openUpload } from '../qemu/images.ts'
 import { seedIso } from '../qemu/seed-iso.ts'
 import type { Queries } from '../store/database.ts'
 import * as records from '../store/records.ts'
@@ -67,6 +67,7 @@ export function createMedia(context: Context, power: Power, snapshots: Snapshots
         throw new StorageError(`${file} cannot be copied`, { cause })
       })
       const bytes = await inspectUpload(context.layerFile(layer), context.quotas.diskGb * GB)
+      await openUpload(context.programs, context.layerFile(layer))
       const sizeGb = Math.max(leastGb, Math.ceil(bytes / GB))
       await createImage(context.programs, context.layerFile(top), sizeGb * GB)
       await db.transaction(async queries => {

@@ -68,6 +68,8 @@ export interface Registry {
   /** Makes it larger; a guest that runs sees it at once. */
   grow(caller: string, disk: string, sizeGb: number): Promise<DiskRow>
   check(caller: string): Promise<CheckRow[]>
+  /** who else has rights on it; for its owner */
+  grants(caller: string, id: string): Promise<{ peer: string; role: Role }[]>
   grant(caller: string, id: string, peer: string, role: Role | 'none'): Promise<void>
   events(caller: string, id: string, after: number): Promise<records.VmEvent[]>
 }
@@ -339,6 +341,9 @@ export function createRegistry(context: Context, power: Power): Registry {
     async check(caller) {
       const machines = await records.visibleMachines(db, caller, { isEver: true })
       return Promise.all(machines.map(inspect))
+    },
+    async grants(caller, word) {
+      return records.grantsOf(db, (await context.find(caller, parseId(word), 'grant')).uuid)
     },
     async grant(caller, word, peer, role) {
       const machine = await context.find(caller, parseId(word), 'see')

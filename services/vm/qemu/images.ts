@@ -92,6 +92,12 @@ export async function inspectUpload(file: string, maxBytes: number): Promise<num
   return Number(size)
 }
 
+/** Lets QEMU itself, behind its walls, open what was uploaded. @throws StorageError where it cannot */
+export async function openUpload(programs: Programs, file: string): Promise<void> {
+  const bind = { from: file, to: '/image', isWritable: false }
+  await runWalled(programs, [bind], ['info', '-U', '-f', 'qcow2', '/image']).catch(asStorage)
+}
+
 async function tell(file: string, work: Promise<unknown>): Promise<void> {
   try {
     await work

@@ -80,8 +80,8 @@ export interface Bind {
 }
 
 /**
- * The command that starts a program inside: its own user, mount, pid, network, ipc and uts namespace, no
- * capabilities, an empty environment; visible are libraries, firmware, /dev/null, /dev/kvm where it is used, and the
+ * The command that starts a program inside: its own user, mount, pid, network, ipc and uts namespace and no way to
+ * another one, no capabilities, an empty environment; visible are libraries, firmware, /dev/null, /dev/kvm where it is used, and the
  * named files. Without /dev/null QEMU's image locks are silently off.
  */
 export function walledCommand(
@@ -95,7 +95,7 @@ export function walledCommand(
     programs.prlimit,
     ...['--core=0', `--nofile=${DESCRIPTORS}`, ...limits, '--'],
     programs.bwrap,
-    ...['--unshare-all', '--unshare-user', '--new-session', '--as-pid-1'],
+    ...['--unshare-all', '--unshare-user', '--disable-userns', '--new-session', '--as-pid-1'],
     ...['--cap-drop', 'ALL', '--clearenv', '--hostname', 'artel'],
     ...programs.files.flatMap(file => ['--ro-bind', realpathSync(file), file]),
     ...devices.flatMap(device => ['--dev-bind', device, device]),

@@ -302,17 +302,15 @@ export async function schedules(
 
 /** What an owner has registered. */
 export async function totalsOf(db: Queries, owner: string): Promise<Totals> {
-  const [machines] = await db.query(
-    `SELECT count(*) AS machines, CAST(coalesce(sum(ram_mb), 0) AS BIGINT) AS ram, CAST(coalesce(sum(cpu), 0) AS BIGINT) AS cpu
+  const [row] = await db.query(
+    `SELECT count(*) AS machines, CAST(coalesce(sum(ram_mb), 0) AS BIGINT) AS ram,
+       CAST(coalesce(sum(cpu), 0) AS BIGINT) AS cpu,
+       (SELECT CAST(coalesce(sum(size_gb), 0) AS BIGINT) FROM disks WHERE owner = $1 AND active = 1) AS gb
      FROM machines WHERE owner = $1 AND active = 1`,
     owner
   )
-  const [disks] = await db.query(
-    'SELECT CAST(coalesce(sum(size_gb), 0) AS BIGINT) AS gb FROM disks WHERE owner = $1 AND active = 1',
-    owner
-  )
-  const { machines: count, ram, cpu } = machines as { machines: number; ram: number; cpu: number }
-  return { machines: count, ramMb: ram, cpu, diskGb: disks!.gb as number }
+  const { machines, ram, cpu, gb } = row as { machines: number; ram: number; cpu: number; gb: number }
+  return { machines, ramMb: ram, cpu, diskGb: gb }
 }
 
 export async function setGrant(

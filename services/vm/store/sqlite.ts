@@ -1,10 +1,12 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Database, Queries, Row, Value } from './database.ts'
+import { createInTurn } from './in-turn.ts'
 
 /** The embedded database over an open file whose schema is there; whoever opened the file closes it. */
 export function overSqlite(database: DatabaseSync): Database {
   const statements = new Map<string, StatementSync>()
-  let last: Promise<unknown> = Promise.resolve()
+  // a statement from outside must not slip into an open transaction
+  const inTurn = createInTurn()
 
   function run<T extends Row>(sql: string, values: Value[]): T[] {
     let statement = statements.get(sql)
@@ -13,13 +15,6 @@ export function overSqlite(database: DatabaseSync): Database {
       statements.set(sql, statement)
     }
     return statement.all(Object.fromEntries(values.map((value, i) => [`$${i + 1}`, value]))) as T[]
-  }
-
-  /** One after the other: a statement from outside must not slip into an open transaction. */
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = last.then(work)
-    last = turn.catch(() => {})
-    return turn
   }
 
   const queries: Queries = { query: async (sql, ...values) => run(sql, values) }
@@ -38,8 +33,6 @@ export function overSqlite(database: DatabaseSync): Database {
           throw error
         }
       }),
-    async close() {
-      await last
-    }
+    close: inTurn.idle
   }
 }

@@ -155,6 +155,16 @@ function commandsOn(
       assert.match(russian.text, /авторизацию/)
     })
 
+    it('takes many commands at once, and lets nobody over his quota', async () => {
+      const all = (owner: string, cpu: number) =>
+        Promise.all(Array.from({ length: 40 }, (_, i) => say(`ADD_VM m${i} 16 ${cpu}`, owner)))
+      for (const answer of await all('many', 1)) assert.match(answer, /^OK /)
+      // 5,000 CPUs are 19 machines of 256
+      const greedy = await all('greedy', 256)
+      assert.equal(greedy.filter(answer => answer.startsWith('OK ')).length, 19)
+      assert.equal(greedy.filter(answer => answer.startsWith('ERR QuotaError ')).length, 21)
+    })
+
     it('lets one of two win, and the other reads who holds the machine', async () => {
       await host.registry.auth(OWNER, 'race', '64', '1')
       let refused = 0

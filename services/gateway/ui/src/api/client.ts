@@ -64,13 +64,13 @@ export async function call<T>(path: string, options: CallOptions = {}): Promise<
 export async function request(path: string, init: RequestInit = {}): Promise<Response> {
   const secret = token.get()
   const headers = new Headers(init.headers)
-  if (secret != null) headers.set('authorization', `Bearer ${secret}`)
+  if (secret != null && secret !== COOKIE) headers.set('authorization', `Bearer ${secret}`)
   try {
     const response = await fetch(`/api/v1${path}`, {
       ...init,
       headers,
       cache: 'no-store',
-      credentials: 'omit'
+      credentials: 'same-origin'
     })
     if (response.status === 401) token.refuse(secret)
     return response

@@ -2,6 +2,8 @@ import { type ComponentType, lazy, Suspense } from 'react'
 import { request } from '../api/client.ts'
 import { useLiveSource } from '../api/live.ts'
 import { type Language, useTexts } from '../i18n/i18n.tsx'
+import type { ChartProps } from './chart.tsx'
+import { LazyChart } from './lazy-chart.tsx'
 import { Loading } from './page.tsx'
 
 /** What a page of a service gets; it has texts of its own, and imports nothing of the dashboard. */
@@ -9,6 +11,7 @@ export interface ServicePageProps {
   language: Language
   request(path: string, init?: RequestInit): Promise<Response>
   listen(listener: (event: { type: string } | undefined) => void): () => void
+  Chart: ComponentType<ChartProps>
 }
 
 /** page/index.tsx of every service, loaded when it is opened. */
@@ -26,7 +29,7 @@ export function ServicePage({ name }: { name: string }) {
   if (Page == null) return null
   return (
     <Suspense fallback={<Loading />}>
-      <Page language={language} request={request} listen={live.listen} />
+      <Page language={language} request={request} listen={live.listen} Chart={LazyChart} />
     </Suspense>
   )
 }
