@@ -6,7 +6,13 @@ import { dirname, join } from 'node:path'
 import { multiaddr } from '@multiformats/multiaddr'
 import { fetchNetwork, loadNetwork, loadOrCreateIdentity } from '../bootstrap/index.ts'
 import { createSandbox } from '../sandbox/index.ts'
-import type { Network } from '../services/index.ts'
+import {
+  type Check,
+  type Network,
+  SERVICES,
+  type ServiceModule,
+  type ServiceSettings
+} from '../services/index.ts'
 import { connectControl, controlPath } from './control.ts'
 import type { DataKind } from './data-folder.ts'
 import { describeFinding, examineData } from './examine-data.ts'
@@ -17,17 +23,13 @@ const LEAST_FREE_BYTES = 1024 ** 3
 /** When this program was written; a clock before it is wrong, and signatures with times need a clock. */
 const WRITTEN_MS = Date.UTC(2026, 10, 1)
 
-/** One thing that a node needs. `detail` says what was found and, unless it is fine, what to do. */
-export interface Check {
-  name: string
-  state: 'ok' | 'warn' | 'fail'
-  detail: string
-}
-
 type Result = [state: Check['state'], detail: string]
 
 /** Looks at everything a node needs on this machine. Starts no node and changes nothing but temporary files. */
-export async function diagnose(config: Config): Promise<Check[]> {
+export async function diagnose(
+  config: Config,
+  services: readonly ServiceModule[] = SERVICES
+): Promise<Check[]> {
   const running = await statusOf(config.data)
   const checks: Check[] = []
   const check = async (name: string, examine: () => Promise<Result> | Result): Promise<void> => {
@@ -71,7 +73,22 @@ export async function diagnose(config: Config): Promise<Check[]> {
     for (const seed of config.seeds) await check('seed', () => checkSeed(seed))
   }
   checks.push(...(await checkWalls()))
+  for (const service of services) checks.push(...(await checkService(service, config)))
   return checks
+}
+
+/** What a service that is switched on needs of this machine, as it says itself. */
+async function checkService({ name, checks }: ServiceModule, config: Config): Promise<Check[]> {
+  const section = (config as unknown as Record<string, ServiceSettings | undefined>)[name]
+  if (checks == null || section?.enabled !== true) return []
+  const found: Check[] = []
+  try {
+    for await (const check of checks(section as never, join(config.data, 'services', name)))
+      found.push({ ...check, name: `${name}: ${check.name}` })
+  } catch (error) {
+    found.push({ name, state: 'fail', detail: (error as Error).message })
+  }
+  return found
 }
 
 async function statusOf(folder: string): Promise<Network | undefined> {

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import pc from 'picocolors'
-import { type Check, diagnose } from '../doctor.ts'
+import type { Check } from '../../services/index.ts'
+import { diagnose } from '../doctor.ts'
 import { EXIT } from '../errors.ts'
 import { type Repair, repairData } from '../repair-data.ts'
 import { configOf, dataFolderOf, settingFlags } from './flags.ts'

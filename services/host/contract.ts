@@ -28,7 +28,7 @@ export interface Declaration extends Omit<Group, 'setting' | 'command'> {
   needs?: readonly string[]
   /** it has a page in the dashboard: `page` in its folder, loaded when opened */
   page?: { icon: string; titles: Record<'en' | 'ru', string> }
-  /** `artel doctor`, also where the service is off or the node does not run */
+  /** What it needs of this machine, for `artel doctor`: where it is switched on, also while the node does not run. */
   checks?(config: never, folder: string): AsyncIterable<Check>
 }
 
