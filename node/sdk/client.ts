@@ -131,7 +131,11 @@ export function createClient({
   return {
     submit,
     submitMany: (specs, { signal } = {}) =>
-      createJob(send('/tasks/batch', { specs: specs.map(functionsAsText) }, signal), components, signal),
+      createJob(
+        send('/tasks/batch', { specs: specs.map(spec => functionsAsText(spec)) }, signal),
+        components,
+        signal
+      ),
     job: id => createJob(id, components),
     jobs,
     quote: async (spec, options) => (await compute.quote({ spec: functionsAsText(spec) }, options)).quote,

@@ -137,7 +137,7 @@ export function readAuthored<S extends object, F extends keyof S & string>(
   spec: S,
   ...fields: F[]
 ): Authored<S, F> {
-  const known = contextNames((spec as { context?: Record<string, unknown> }).context ?? {})
+  const known = contextNames((spec as { context?: Record<string, unknown> }).context)
   const read = fields.map(field => [
     field,
     spec[field] === undefined ? undefined : readSource(field, spec[field], known)
@@ -159,7 +159,7 @@ export function checkInitial(operation: Operation, exact: boolean, initial: unkn
 }
 
 /** The keys of `context`, which are variables for the author's functions. Throws SpecError for what cannot be one. */
-function contextNames(context: Record<string, unknown>): string[] {
+export function contextNames(context: Record<string, unknown> = {}): string[] {
   const name = Object.keys(context).find(key => typeof context[key] === 'function')
   if (name !== undefined)
     throw new SpecError(

@@ -122,6 +122,12 @@ describe('node: SDK, values that cannot travel', function () {
       }
     ]
     assert.deepEqual(await artel.pipeline(nodes as never), { a: [2, 3], b: 6 })
+    const { value } = await artel.enumerate({
+      space: { type: 'product', radices: [2, 2] },
+      evaluate: (bits: number[]) => bits[0]! + bits[1]!,
+      aggregate: { ones: { operation: 'sum', of: (sum: number) => sum }, all: 'count' }
+    } as never)
+    assert.deepEqual(value, { ones: 4, all: 3 })
     const longest = artel.sort(['aa', 'b'], word => word.length)
     assert.deepEqual(await longest, ['b', 'aa'])
   })

@@ -4,7 +4,7 @@ import { count, MAX_ELEMENTS, MAX_LENGTH, type Space } from '../../spaces/index.
 import { readSource, type Source } from '../author-source.ts'
 import { AGGREGATES } from '../enumerate/aggregates.ts'
 import { type CheckedAggregate, type EnumerateTask, enumerateWork } from '../enumerate/enumerate-work.ts'
-import { author, context, integer } from '../fields.ts'
+import { author, context, contextNames, integer } from '../fields.ts'
 import { defineKind, type SpecOf } from '../kind.ts'
 
 const n = z.int().min(0).max(MAX_ELEMENTS)
@@ -64,7 +64,7 @@ export const enumerate = defineKind({
   },
   check(spec): EnumerateSpec {
     checkRanks(spec)
-    const known = Object.keys(spec.context ?? {})
+    const known = contextNames(spec.context)
     const read = (field: string, source: unknown): Source | undefined =>
       source === undefined ? undefined : readSource(field, source, known)
     const isSingle = typeof spec.aggregate === 'string' || z.safeParse(aggregate, spec.aggregate).success
