@@ -117,15 +117,17 @@ const GROUPS: { reason: string; calls: Record<string, [x64: number, arm64: numbe
   }
 ]
 
-/** Calls that depend on the low word of an argument: allowed if `anyBit` or one of `values` match it, or no bit of `noBit`. */
-const RULES: {
+/** A call that depends on the low word of an argument: allowed if `anyBit` or one of `values` match it, or no bit of `noBit`. */
+export interface CallRule {
   reason: string
   call: [x64: number, arm64: number]
   argument: number
   anyBit?: number
   noBit?: number
   values?: number[]
-}[] = [
+}
+
+const RULES: CallRule[] = [
   {
     // given back with MADV_DONTNEED it stays in memory, and neither the resident size nor RLIMIT_DATA shows it
     reason: 'private memory and files, never shared ones (MAP_SHARED)',
@@ -180,8 +182,22 @@ export function canFilter(architecture: string): architecture is keyof typeof AR
   return architecture in ARCHITECTURES
 }
 
-/** The filter as bytes of classic BPF (`struct sock_filter[]`), as `bwrap --seccomp FD` reads them. */
+/** The filter of a sandbox’s child. */
 export function seccompFilter(architecture: keyof typeof ARCHITECTURES): Uint8Array {
+  const { index } = ARCHITECTURES[architecture]
+  const numbers = GROUPS.flatMap(({ calls }) => Object.values(calls).map(call => call[index]!))
+  return assembleFilter(architecture, numbers, RULES)
+}
+
+/**
+ * A filter as bytes of classic BPF (`struct sock_filter[]`), as `bwrap --seccomp FD` reads them: these calls, negative
+ * ones left out, those that the rules allow, and EPERM for everything else.
+ */
+export function assembleFilter(
+  architecture: keyof typeof ARCHITECTURES,
+  numbers: readonly number[],
+  rules: readonly CallRule[]
+): Uint8Array {
   const { index, audit } = ARCHITECTURES[architecture]
   const program: [code: number, jumpTrue: number, jumpFalse: number, k: number][] = []
   const add = (code: number, k: number, jumpTrue = 0, jumpFalse = 0) =>
@@ -196,17 +212,14 @@ export function seccompFilter(architecture: keyof typeof ARCHITECTURES): Uint8Ar
     add(JUMP_GREATER_EQUAL, X32_BIT, 0, 1)
     add(RETURN, KILL_PROCESS)
   }
-  for (const { calls } of GROUPS) {
-    for (const numbers of Object.values(calls)) {
-      const number = numbers[index]!
-      if (number < 0) continue
-      add(JUMP_EQUAL, number, 0, 1)
-      add(RETURN, ALLOW)
-    }
+  for (const number of numbers) {
+    if (number < 0) continue
+    add(JUMP_EQUAL, number, 0, 1)
+    add(RETURN, ALLOW)
   }
   add(JUMP_EQUAL, CLONE3, 0, 1)
   add(RETURN, ERRNO | ENOSYS)
-  for (const { call, argument, anyBit, noBit, values = [] } of RULES) {
+  for (const { call, argument, anyBit, noBit, values = [] } of rules) {
     const bits = anyBit ?? noBit
     const tests: [number, number][] =
       bits === undefined ? values.map(value => [JUMP_EQUAL, value]) : [[JUMP_ANY_BIT, bits]]

@@ -6,17 +6,23 @@ const STOP_DEADLINE_MS = 1_800
 
 /**
  * Runs `work` with a signal that aborts on the first Ctrl-C (or SIGTERM, or a closed terminal); a second one ends
- * the process at once. Afterwards the process ends with what `work` returns, even when something still hangs.
+ * the process at once. `patience` says how much longer than usual the end would take. Afterwards the process ends with what `work` returns, even when something still hangs.
  */
-export async function untilInterrupted(work: (signal: AbortSignal) => Promise<number>): Promise<never> {
+export async function untilInterrupted(
+  work: (signal: AbortSignal, patience: (ms: () => number) => void) => Promise<number>
+): Promise<never> {
   const interrupted = new AbortController()
+  let more = () => 0
   const onSignal = (): void => {
     if (interrupted.signal.aborted) process.exit(EXIT.interrupted)
-    setTimeout(() => process.exit(EXIT.interrupted), STOP_DEADLINE_MS).unref()
+    setTimeout(() => process.exit(EXIT.interrupted), STOP_DEADLINE_MS + more()).unref()
     interrupted.abort(new DOMException('interrupted', 'AbortError'))
   }
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal)
-  return end(await work(interrupted.signal))
+  const patience = (ms: () => number): void => {
+    more = ms
+  }
+  return end(await work(interrupted.signal, patience))
 }
 
 /** Waits for the signal. */

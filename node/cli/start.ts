@@ -52,7 +52,7 @@ async function start(role: NodeRole, options: OutputOptions & Record<string, unk
     import('../create-node.ts'),
     import('../find-network.ts')
   ])
-  await untilInterrupted(async signal => {
+  await untilInterrupted(async (signal, patience) => {
     const configFile = configFileOf(options, config)
     const founds = role === 'seed' || (await isAlone(config))
     const node = await createNode(config, { role, founds, logger, configFile, signal }).catch(error => {
@@ -60,6 +60,7 @@ async function start(role: NodeRole, options: OutputOptions & Record<string, unk
       throw error
     })
     if (node == null) return 0
+    patience(() => node.services.endMs())
     const closeControl = await serveControl(config.data, createOperations(node)).catch(async error => {
       await node.stop()
       throw error
@@ -82,6 +83,8 @@ async function start(role: NodeRole, options: OutputOptions & Record<string, unk
     )
     const failure = await Promise.race([aborted(signal), node.failed])
     await closeControl()
+    if (node.services.endMs() > 0)
+      print({ event: 'stopping' }, options, () => 'ending what services run; once more, and it runs on')
     await node.stop()
     if (failure != null) throw failure
     print({ event: 'stopped' }, options, () => 'stopped')

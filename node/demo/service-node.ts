@@ -70,7 +70,8 @@ const services = createServices({
   isSigned: isSignedBy,
   isKnown: () => false,
   logger,
-  capabilities: {}
+  // nobody has done or paid anything
+  capabilities: { ledger: { history: () => [], reputation: () => ({ score: 0 }) } as never }
 })
 await services.start()
 

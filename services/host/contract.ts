@@ -99,6 +99,13 @@ export interface Service<O extends Operations = Operations, M extends Protocol =
   /** what other services get by naming this one in `needs`; see `ServiceApis` */
   api?: unknown
   start?(): void | Promise<void>
+  /**
+   * The node ends because its owner said so: ends what lives outside of it and should not outlive it, before `stop`.
+   * Not called where only the service stops or fails, and what a crash leaves behind is found again at the next start.
+   */
+  end?(): Promise<void>
+  /** how long `end` would take now; default: it has nothing to end. Whoever is impatient ends the node at once. */
+  endMs?(): number
   /** Ends what it began; has 2 s. */
   stop?(): void | Promise<void>
   /** The live settings have changed; `host.config` has them. */

@@ -48,6 +48,8 @@ export interface Services extends Startable, TypedEventTarget<ServicesEvents> {
   provide<G extends Group>(group: G, handlers: Handlers<G['operations']>): () => void
   /** Starts the services that are on; returns once each runs or has failed, or after 2 s. */
   start(): Promise<void>
+  /** how long `stop` would wait for what services run outside of the node */
+  endMs(): number
   stop(): Promise<void>
   /** The settings have changed: switches on and off, and tells those that run. */
   configure(): Promise<void>
@@ -129,7 +131,9 @@ export function createServices(init: ServicesInit): (components: ServicesCompone
         // one that hangs does not hold the node up
         await Promise.race([configure(), delay(START_WAIT_MS, undefined, { ref: false })])
       },
+      endMs: () => Math.max(0, ...[...byName.values()].map(service => service.endMs())),
       async stop() {
+        await Promise.all([...byName.values()].map(service => service.end()))
         own.stop()
         for (const service of [...byName.values()].reverse()) await service.stop()
       },

@@ -336,6 +336,19 @@ export function createRunningService(init: RunningInit, components: HostComponen
         become('off')
       })
     },
+    /** See `Service.endMs`. */
+    endMs: () => run?.service.endMs?.() ?? 0,
+    /** See `Service.end`. Never throws. */
+    async end(): Promise<void> {
+      const ms = run?.service.endMs?.() ?? 0
+      if (ms === 0) return
+      try {
+        using deadline = createDeadline(`the end of ${name}`, ms, [])
+        await deadline.within(run!.service.end?.())
+      } catch (error) {
+        log.error('%s did not end well: %e', name, error as Error)
+      }
+    },
     health(): Health {
       const { summary } = module
       return {

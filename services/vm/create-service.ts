@@ -1,13 +1,16 @@
+import { randomUUID } from 'node:crypto'
 import { freemem } from 'node:os'
-import { admits, type HostOf, type ServiceOf } from '../host/index.ts'
+import { admits, type HostOf, type Output, type ServiceOf } from '../host/index.ts'
 import { runLine } from './commands/run-line.ts'
 import type { Command } from './core/command.ts'
 import { parseId } from './core/grammar.ts'
+import { place } from './core/place.ts'
 import type { declaration } from './declaration.ts'
 import { ForbiddenError, HostUnfitError } from './errors.ts'
 import { createConsoles } from './machines/consoles.ts'
 import { createMachines } from './machines/create-machines.ts'
 import { recover } from './machines/recover.ts'
+import { createRent, MEMO } from './machines/rent.ts'
 import { usageOf } from './machines/usage.ts'
 import { createCommands, type Here } from './peers/commands.ts'
 import { createMovesIn } from './peers/move-in.ts'
@@ -24,6 +27,7 @@ const MB = 2 ** 20
 const OFFER_MS = 2_000
 const MOVES_EVERY_MS = 10_000
 const SCHEDULES_EVERY_MS = 15_000
+const RENT_EVERY_MS = 60_000
 const TRASH_EVERY_MS = 3_600_000
 
 /** Machines over what the host gives. */
@@ -45,15 +49,19 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       throw new HostUnfitError('this host has no KVM, and runs machines of others only behind it')
   }
 
-  function admit({ caller }: Command) {
+  async function admit({ caller }: Command) {
     if (caller !== self && !admits('allowed', caller, host.config))
       throw new ForbiddenError('this host takes no machines of yours')
     mayRunHere(caller)
+    await rent.needPaid(caller)
   }
 
   async function act(owner: string, vm: string, action: string, force: boolean) {
     const id = parseId(vm)
-    if (action !== 'stop') mayRunHere(owner)
+    if (action !== 'stop') {
+      mayRunHere(owner)
+      await rent.needPaid(owner)
+    }
     if (action === 'stop') await power.stop(owner, id, { force })
     if (action === 'start') await power.start(owner, id)
     if (action === 'reboot') await power.reboot(owner, id)
@@ -62,7 +70,14 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     return registry.show(owner, id)
   }
 
-  const offer = () => ({ freeMb: Math.floor(freemem() / MB), accelerator: programs.accelerator })
+  const offer = (): Output<Declared['operations']['offer']> => ({
+    freeMb: Math.floor(freemem() / MB),
+    accelerator: programs.accelerator,
+    ramGbHour: host.config.ramGbHour,
+    diskGbHour: host.config.diskGbHour
+  })
+  const { ledger } = host.use
+  const rent = createRent(context, machines, { ledger, self, prices: () => host.config })
   const done = async (work: Promise<void>) => {
     await work
     return {}
@@ -78,6 +93,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         language,
         onFault: error => host.log.error('%s: %e', line.slice(0, 40), error)
       }),
+    account: owner => rent.statement(owner),
     list: async owner => ({ machines: await registry.list(owner) }),
     show: async (owner, { vm }) => {
       const shown = await registry.show(owner, vm)
@@ -105,8 +121,8 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   return {
     operations: {
       ...commands.operations,
-      async hosts(_, { signal }) {
-        const found: { peer: string; isHere?: boolean; freeMb?: number; accelerator?: string }[] = [
+      async hosts(wanted, { signal }) {
+        const found: ({ peer: string; isHere?: boolean } & Partial<ReturnType<typeof offer>>)[] = [
           { peer: self, isHere: true, ...offer() }
         ]
         const asked: Promise<void>[] = []
@@ -119,12 +135,31 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
             )
           )
         await Promise.all(asked)
-        return { hosts: found.sort((a, b) => (b.freeMb ?? -1) - (a.freeMb ?? -1)) }
+        const candidates = found
+          .filter((host): host is Required<typeof host> => host.freeMb !== undefined)
+          .map(host => ({ ...host, reputation: ledger.reputation(host.peer).score }))
+        const best = place(candidates, wanted).map(({ peer }) => peer)
+        const fits = found
+          .filter(({ peer }) => best.includes(peer))
+          .sort((a, b) => best.indexOf(a.peer) - best.indexOf(b.peer))
+        const others = found.filter(({ peer }) => !best.includes(peer))
+        return {
+          hosts: [
+            ...fits.map(host => ({ ...host, fits: true })),
+            ...others.map(host => ({ ...host, fits: false }))
+          ]
+        }
       },
       offer,
       boot: ({ vm, ...files }) => done(media.boot(self, vm, files)),
       importDisk: ({ vm, disk, file, userData, metaData }) =>
         media.importDisk(self, vm, disk, file, userData === undefined ? undefined : { userData, metaData }),
+      async pay({ to, credits }, { signal }) {
+        // the word makes it rent, the rest makes it this payment and no other
+        const memo = `${MEMO} ${randomUUID()}`
+        await ledger.transfer(to, BigInt(Math.round(credits * 1e6)), { memo, signal })
+        return {}
+      },
       recover: () => recover(context, power),
       rebuild: ({ disk, file }) => media.rebuild(self, disk, file),
       exportDisk: ({ disk, file }) => done(media.exportDisk(self, disk, file))
@@ -138,9 +173,12 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         await movesIn.settle()
       })
       host.repeat('schedules', SCHEDULES_EVERY_MS, () => machines.schedules.tick())
+      host.repeat('rent', RENT_EVERY_MS, () => rent.tick())
       host.repeat('trash', TRASH_EVERY_MS, () => machines.trash.empty())
       host.announce(true)
     },
+    endMs: () => power.endMs(),
+    end: () => power.end(),
     /** The guests run on and are adopted at the next start. */
     async stop() {
       power.detach()

@@ -9,6 +9,22 @@ const host = z.string().max(100).optional().describe('peer id of the host; defau
 const nothing = z.object({})
 const limit = (usual: number) => z.int().min(0).max(1e9).default(usual)
 
+const price = (each: string) =>
+  z.int().min(0).max(1e12).default(0).describe(`micro-credits for each ${each}`).meta({ live: true })
+const offer = z.object({
+  freeMb: z.number(),
+  accelerator: z.string(),
+  ramGbHour: z.number(),
+  diskGbHour: z.number()
+})
+const statement = z.object({
+  paid: z.number(),
+  used: z.number(),
+  left: z.number(),
+  stage: z.string().describe('what an empty account has come to: notice, pause, stop, trash'),
+  emptySince: z.number().optional()
+})
+
 const machine = z.object({
   id: z.string(),
   owner: z.string(),
@@ -43,11 +59,14 @@ export const declaration = declare({
     ramMb: limit(65_536).describe('MB of RAM of one owner’s machines'),
     cpu: limit(64).describe('CPUs of one owner’s machines'),
     diskGb: limit(1_024).describe('GB of one owner’s disks'),
+    ramGbHour: price('GB of RAM and hour that a machine of others is on'),
+    diskGbHour: price('GB of disk and hour that is kept for others'),
     allowTcg: z
       .boolean()
       .default(false)
       .describe('run machines of others also without KVM, where QEMU promises no isolation')
   }),
+  needs: ['ledger'],
   errors: VERDICTS,
   messages,
   operations: {
@@ -67,16 +86,19 @@ export const declaration = declare({
       }
     }),
     hosts: operation({
-      summary: 'Hosts of machines, found over the network',
-      input: nothing,
+      summary:
+        'Hosts of machines, found over the network: the best first, and those that cannot take it last',
+      input: z.object({
+        ramMb: z.coerce
+          .number()
+          .min(16)
+          .default(256)
+          .describe('MB of RAM of the machine that is to run there'),
+        mostAnHour: z.coerce.number().min(0).default(1e15).describe('micro-credits for an hour, at most')
+      }),
       output: z.object({
         hosts: z.array(
-          z.object({
-            peer: z.string(),
-            isHere: z.boolean().optional(),
-            freeMb: z.number().optional(),
-            accelerator: z.string().optional()
-          })
+          offer.partial().extend({ peer: z.string(), isHere: z.boolean().optional(), fits: z.boolean() })
         )
       }),
       http: { method: 'GET', path: '/vms/hosts' },
@@ -85,11 +107,33 @@ export const declaration = declare({
     offer: operation({
       summary: 'What this host has free',
       input: nothing,
-      output: z.object({ freeMb: z.number(), accelerator: z.string() }),
+      output: offer,
       http: { method: 'GET', path: '/vms/offer' },
       ...look,
       peers: 'allowed',
       command: false
+    }),
+    account: operation({
+      summary: 'What was paid to a host and what of it is left, in micro-credits',
+      input: z.object({ host }),
+      output: statement,
+      http: { method: 'GET', path: '/vms/account' },
+      ...look
+    }),
+    pay: operation({
+      summary: 'Pay a host beforehand for machines on it',
+      input: z.object({
+        to: z.string().max(100).describe('peer id of the host'),
+        credits: z.coerce.number().min(0.000001).max(1e9)
+      }),
+      output: nothing,
+      http: { method: 'POST', path: '/vms/pay' },
+      scope: 'vm:admin',
+      deadlineMs: LONG_MS,
+      command: {
+        arguments: ['to', 'credits'],
+        confirm: ({ to, credits }: { to: string; credits: number }) => `Pay ${credits} credits to ${to}?`
+      }
     }),
     list: operation({
       summary: 'The machines, and how they are',

@@ -2,7 +2,7 @@ import { statfs } from 'node:fs/promises'
 import { freemem } from 'node:os'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Machine, Shape, State, Uuid } from '../contract.ts'
-import { POWER_DOWN_MS } from '../core/decide.ts'
+import { POWER_DOWN_MS, QUIT_MS } from '../core/decide.ts'
 import { AuthError, NotFoundError, QuotaError, StateError } from '../errors.ts'
 import type { Launch } from '../qemu/arguments.ts'
 import { findRunning } from '../qemu/process.ts'
@@ -36,6 +36,10 @@ export interface Power {
   reconcile(): Promise<void>
   /** A look at one of them, soon. */
   soon(uuid: Uuid): void
+  /** How long `end` may take; nothing runs, no time. */
+  endMs(): number
+  /** Stops every guest; what is wanted of it stays, so that it starts with the node. */
+  end(): Promise<void>
   /** Leaves the guests running, closes the connections. */
   detach(): void
 }
@@ -162,7 +166,11 @@ export function createPower(context: Context): Power {
         await handle.ask('stop')
         break
       case 'resume':
-        if (handle.observe().qmp !== 'io-error' || (await hasRoom())) await handle.ask('cont')
+        if (handle.observe().qmp !== 'io-error') await handle.ask('cont')
+        else if (await hasRoom()) {
+          await handle.ask('cont')
+          await context.note(uuid, 'resumed', 'there is room again')
+        }
         break
       case 'power-down':
         handle.stopAskedAt = context.now()
@@ -281,6 +289,21 @@ export function createPower(context: Context): Power {
         machines.map(({ uuid }) =>
           bringNearer(uuid).catch((error: Error) => context.log.error('machine %s: %e', uuid, error))
         )
+      )
+    },
+    endMs: () =>
+      [...lives.values()].some(handle => handle.observe().isAlive) ? POWER_DOWN_MS + 2 * QUIT_MS : 0,
+    async end() {
+      const machines = await records.activeMachines(db)
+      await Promise.all(
+        machines.map(async machine => {
+          const handle = live(machine.uuid)
+          // nothing starts it again
+          handle.operation = 'stop'
+          await shutDown(machine, false).catch((error: Error) =>
+            context.log.error('machine %s: %e', machine.id, error)
+          )
+        })
       )
     },
     detach() {

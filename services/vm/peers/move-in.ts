@@ -30,12 +30,12 @@ type Handlers = MessageHandlers<
  * The target of moves. Nothing of a machine is registered before its source has released it; from then on it is here
  * for good, and every further release gets the same receipt.
  *
- * @param admit throws where this host takes no machine of this command’s caller
+ * @param admit rejects where this host takes no machine of this command’s caller
  */
 export function createMovesIn(
   { context, power }: Machines,
   wire: Pick<MoveWire, 'self' | 'sign' | 'isSigned'>,
-  admit: (command: Command) => void
+  admit: (command: Command) => Promise<void>
 ) {
   const { database: db } = context
   const incoming = join(context.folder, 'incoming')
@@ -112,7 +112,7 @@ export function createMovesIn(
         command.caller !== machine.owner
       )
         throw new AuthError('the owner of the machine has not asked for this move')
-      admit(command)
+      await admit(command)
       needQuota(context.quotas, await records.totalsOf(db, machine.owner), sizeOf(description))
       const others = (await moves.movesOf(db, 'in', 'copying')).filter(
         move => move.description.machine.owner === machine.owner

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path'
 import type { Uuid } from '../contract.ts'
 import { QemuError } from '../errors.ts'
 import { filesOf, INSIDE, type Launch, qemuArguments } from './arguments.ts'
-import { type Programs, walledCommand } from './walls.ts'
+import { FILTER_FD, giveFilter, type Programs, walledCommand } from './walls.ts'
 
 /** A process is the one that was started only while its pid and its start time are both the same. */
 export interface Identity {
@@ -15,6 +15,7 @@ export interface Identity {
 }
 
 const SPAWN_MS = 10_000
+const INFO_FD = FILTER_FD + 1
 
 /** Starts QEMU behind the walls as a process that outlives this one. @throws QemuError with its complaint */
 export async function launchQemu(
@@ -40,16 +41,17 @@ export async function launchQemu(
     [programs.qemu, ...qemuArguments(launch)]
   )
   const bwrap = command.indexOf(programs.bwrap)
-  command.splice(bwrap + 1, 0, '--info-fd', '3')
+  command.splice(bwrap + 1, 0, '--info-fd', String(INFO_FD))
   const log = openSync(folders.log, 'w', 0o600)
   try {
     const child = spawn(command[0]!, command.slice(1), {
       env: {},
       detached: true,
-      stdio: ['ignore', log, log, 'pipe']
+      stdio: ['ignore', log, log, 'pipe', 'pipe']
     })
     child.unref()
-    const info = child.stdio[3] as NodeJS.ReadableStream
+    giveFilter(child)
+    const info = child.stdio[INFO_FD] as NodeJS.ReadableStream
     let text = ''
     const pid = await new Promise<number>((resolve, reject) => {
       const timer = setTimeout(

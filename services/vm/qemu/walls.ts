@@ -1,9 +1,10 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { accessSync, constants, existsSync, realpathSync } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { delimiter, isAbsolute, join } from 'node:path'
 import { librariesOf } from '../../../sandbox/index.ts'
 import { HostUnfitError } from '../errors.ts'
+import { machineFilter } from './seccomp.ts'
 
 const DESCRIPTORS = 1024
 /**
@@ -101,8 +102,19 @@ export function walledCommand(
     ...devices.flatMap(device => ['--dev-bind', device, device]),
     ...binds.flatMap(({ from, to, isWritable }) => [isWritable ? '--bind' : '--ro-bind', from, to]),
     ...['--remount-ro', '/', '--chdir', '/'],
+    ...['--seccomp', String(FILTER_FD)],
     ...command
   ]
+}
+
+/** Where a walled command reads which system calls it may make. */
+export const FILTER_FD = 3
+
+/** Whoever spawns a walled command gives it a pipe there, and this into it. */
+export function giveFilter(child: ChildProcess): void {
+  const pipe = child.stdio[FILTER_FD] as NodeJS.WritableStream
+  pipe.on('error', () => {}) // bwrap ended before it read it; its own end is what the caller sees
+  pipe.end(machineFilter())
 }
 
 /** Runs qemu-img inside the walls, to its end. @throws Error with its words */
@@ -119,16 +131,17 @@ export function runWalled(
   return new Promise((resolve, reject) => {
     const child = spawn(file!, rest, {
       env: {},
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
       signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
       killSignal: 'SIGKILL'
     })
+    giveFilter(child)
     let out = ''
     let complaint = ''
-    child.stdout.on('data', (data: Buffer) => {
+    child.stdout!.on('data', (data: Buffer) => {
       if (out.length < 1 << 20) out += data
     })
-    child.stderr.on('data', (data: Buffer) => {
+    child.stderr!.on('data', (data: Buffer) => {
       if (complaint.length < 2_000) complaint += data
     })
     child.once('error', reject)

@@ -40,5 +40,6 @@ export const MIGRATIONS: readonly string[] = [
      description TEXT NOT NULL, files TEXT NOT NULL, at BIGINT NOT NULL);
    CREATE INDEX moves_machine ON moves (machine)`,
   `ALTER TABLE schedules ADD COLUMN since BIGINT NOT NULL DEFAULT 0;
-   ALTER TABLE snapshots ADD COLUMN memory TEXT`
+   ALTER TABLE snapshots ADD COLUMN memory TEXT`,
+  'ALTER TABLE accounts ADD COLUMN empty_since BIGINT'
 ]

@@ -33,6 +33,9 @@ export function createTestDirectory() {
   }
 }
 
+/** Of a network in which nobody has done or paid anything. */
+const EMPTY_LEDGER = { history: () => [], reputation: () => ({ score: 0 }) }
+
 export interface TestHostInit {
   modules: readonly ServiceModule[]
   /** by service; what is not said has its default, but the service is on */
@@ -88,7 +91,7 @@ export async function startHost({
     isSigned: isSignedBy,
     isKnown: () => false,
     logger: componentLogger(logger),
-    capabilities
+    capabilities: { ledger: EMPTY_LEDGER as never, ...capabilities }
   })
   started.defer(() => services.stop())
   await services.start()

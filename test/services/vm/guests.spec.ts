@@ -75,4 +75,15 @@ describe('a guest', () => {
     await booted(host, uuid)
     assert.equal(await says(read), 'first')
   }).timeout(240_000)
+
+  it('is asked to power down when its node ends, and starts with it', async () => {
+    assert.ok(host.power.endMs() > 0)
+    await host.power.end()
+    assert.equal(host.power.endMs(), 0)
+    const events = await host.registry.events(OWNER, 'g1', 0)
+    assert.equal(events.at(-1)!.kind, 'stopped')
+    host = await host.again()
+    await until(async () => (await state()) === 'running', 'the start')
+    await booted(host, uuid)
+  }).timeout(180_000)
 })

@@ -1,11 +1,18 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { flattenChain } from '../../../services/vm/qemu/images.ts'
-import { findPrograms, type Programs, runWalled } from '../../../services/vm/qemu/walls.ts'
+import {
+  findPrograms,
+  giveFilter,
+  type Programs,
+  runWalled,
+  walledCommand
+} from '../../../services/vm/qemu/walls.ts'
 
 const MB = 2 ** 20
 
@@ -28,6 +35,22 @@ describe('qemu-img behind walls', () => {
       runWalled(programs, [bind], ['bench', '-q', '-c', '1', '-d', '1', '-s', `${mb}M`, '/images/empty'])
     await buffer(400)
     await assert.rejects(buffer(600), /Cannot allocate memory/)
+  })
+
+  it('makes no process, no namespace and no socket but Unix ones, whatever it is made to run', async () => {
+    const run = async (...words: string[]) => {
+      const binds = [{ from: '/bin/busybox', to: '/busybox', isWritable: false }]
+      const [prlimit, ...rest] = walledCommand(programs, binds, ['/busybox', ...words])
+      const child = spawn(prlimit!, rest, { env: {}, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] })
+      giveFilter(child)
+      const texts = await Promise.all([child.stdout, child.stderr].map(stream => text(stream!)))
+      return texts.join('')
+    }
+    assert.equal(await run('echo', 'inside'), 'inside\n')
+    assert.match(await run('sh', '-c', '/busybox true; echo went on'), /fork.*not permitted/i)
+    assert.match(await run('unshare', '-U', '/busybox', 'true'), /not permitted/i)
+    assert.match(await run('nc', '127.0.0.1', '9'), /not permitted/i)
+    assert.match(await run('mount', '-t', 'tmpfs', 'x', '/layers'), /not permitted|denied/i)
   })
 
   it('reads an image with the largest tables that the format knows, and a full one with many requests at once', async () => {

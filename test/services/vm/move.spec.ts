@@ -40,7 +40,7 @@ type Side = Awaited<ReturnType<typeof openSide>>
 function movesInto(side: Side, from: string) {
   const context =
     side.database === undefined ? side.host.context : { ...side.host.context, database: side.database }
-  const moves = createMovesIn({ ...side.host, context }, side, () => {})
+  const moves = createMovesIn({ ...side.host, context }, side, async () => {})
   const call = { peer: from, signal: AbortSignal.timeout(60_000), send: async () => {}, received: undefined }
   return {
     ...moves,

@@ -3,6 +3,8 @@ import { execFileSync } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createIdentity } from '../../../bootstrap/index.ts'
+import { createSigner } from '../../../ledger/index.ts'
 import { buildGuest } from '../../../node/demo/vm-guest.ts'
 import { OWNER, vm } from '../../../services/index.ts'
 import { createTestDirectory, startHost } from '../host/start-host.ts'
@@ -13,6 +15,7 @@ type Host = Awaited<ReturnType<typeof startHost>>
 describe('vm as a service', () => {
   const stack = new AsyncDisposableStack()
   let folder: string
+  let directory: ReturnType<typeof createTestDirectory>
   let host: Host
   let client: Host
   const ask = <T = any>(node: Host, operation: string, input: object) =>
@@ -24,7 +27,7 @@ describe('vm as a service', () => {
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'artel-vm-service-'))
     stack.defer(() => rm(folder, { recursive: true, force: true }))
-    const directory = createTestDirectory()
+    directory = createTestDirectory()
     const settings = { vm: { allowedPeers: ['*'], allowTcg: true } }
     host = stack.use(await startHost({ modules: [vm], settings, directory }))
     client = stack.use(await startHost({ modules: [vm], settings: { vm: {} }, directory }))
@@ -42,6 +45,15 @@ describe('vm as a service', () => {
     assert.deepEqual(hosts.map(({ peer }: { peer: string }) => peer).sort(), [host.id, client.id].sort())
     assert.ok(hosts.find(({ peer }: { peer: string }) => peer === host.id).freeMb > 0)
   })
+
+  it('shows a host that does not answer as a row without figures', async () => {
+    const silent = createSigner((await createIdentity()).privateKey).account
+    for (const peers of directory.announced.values()) peers.add(silent)
+    const { hosts } = await ask(client, 'hosts', {})
+    assert.deepEqual(hosts.at(-1), { peer: silent, fits: false })
+    assert.equal(hosts.length, 3)
+    for (const peers of directory.announced.values()) peers.delete(silent)
+  }).timeout(30_000)
 
   it('keeps the machines of each peer apart: the connection says whose they are', async () => {
     assert.equal(await exec(host, 'AUTH mine 128 1'), 'OK mine registered')

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { createImage } from '../../../services/vm/qemu/images.ts'
+import { linkInto } from '../../../services/vm/qemu/process.ts'
+import { booted, type MachinesHost, OWNER, openMachines, type, until } from './machines-host.ts'
+
+const ENOSPC = 28
+
+describe('a machine in trouble', () => {
+  let host: MachinesHost
+  const show = (id: string) => host.registry.show(OWNER, id)
+  const count = async (id: string, kind: string) =>
+    (await host.registry.events(OWNER, id, 0)).filter(event => event.kind === kind).length
+
+  before(async () => {
+    host = await openMachines()
+  })
+  after(() => host?.end())
+
+  it('whose QEMU ends again and again is started after growing waits, and left alone after five times', async () => {
+    await host.registry.auth(OWNER, 'loops', '64', '1')
+    await host.power.start(OWNER, 'loops')
+    const at: number[] = [Date.now()]
+    for (let crash = 1; crash <= 5; crash++) {
+      const { pid } = await show('loops')
+      process.kill(pid!, 'SIGKILL')
+      if (crash === 5) break
+      await until(async () => (await count('loops', 'started')) === crash + 1, `start ${crash + 1}`, 90_000)
+      await until(async () => (await show('loops')).state === 'running', 'running', 90_000)
+      at.push(Date.now())
+    }
+    // never sooner than 1, 2, 4, 8 s
+    for (const [i, ms] of [1_000, 2_000, 4_000, 8_000].entries()) assert.ok(at[i + 1]! - at[i]! >= ms)
+    await until(async () => (await show('loops')).state === 'crashed', 'giving up')
+    await host.power.reconcile()
+    assert.equal(await count('loops', 'started'), 5)
+    await host.power.start(OWNER, 'loops')
+    assert.equal((await show('loops')).state, 'running')
+    await host.power.stop(OWNER, 'loops', { force: true })
+  }).timeout(240_000)
+
+  it('whose disk is full stands still, and loses nothing once there is room', async () => {
+    await host.registry.auth(OWNER, 'full', '128', '1')
+    await host.bootsGuest('full')
+    await host.power.start(OWNER, 'full')
+    const { uuid } = await show('full')
+    await booted(host, uuid)
+    const layer = randomUUID()
+    const { context, power } = host
+    await createImage(context.programs, context.layerFile(layer), 2 ** 30)
+    await linkInto(context.layerFile(layer), context.machineFolder(uuid))
+    const handle = power.live(uuid)
+    // the true QEMU with a file whose first write finds no room
+    await handle.ask('blockdev-add', {
+      driver: 'qcow2',
+      'node-name': 'tight',
+      file: {
+        driver: 'blkdebug',
+        'inject-error': [{ event: 'write_aio', errno: ENOSPC, once: true }],
+        image: { driver: 'file', filename: `/run/vm/${layer}` }
+      }
+    })
+    const device = { driver: 'virtio-blk-pci', id: 'tight', drive: 'tight', bus: 'port0', werror: 'enospc' }
+    await handle.ask('device_add', device)
+    const says = (command: string) => type(host, uuid, command)
+    await until(async () => (await says('ls /sys/block')).includes('vda'), 'the disk')
+    const stopped = handle.expect(({ event }) => event === 'STOP', 60_000)
+    const full = handle.expect(
+      ({ event, data }) => event === 'BLOCK_IO_ERROR' && data.nospace === true,
+      60_000
+    )
+    const written = says('yes precious | head -c 100000 | dd of=/dev/vda conv=fsync 2>/dev/null; echo $?')
+    await Promise.all([stopped, full])
+    assert.equal(await written, '0')
+    assert.equal(await count('full', 'resumed'), 1)
+    assert.equal((await show('full')).state, 'running')
+    const sum = 'dd if=/dev/vda bs=100000 count=1 2>/dev/null | md5sum'
+    await says('echo 3 > /proc/sys/vm/drop_caches')
+    assert.equal(await says(sum), await says('yes precious | head -c 100000 | md5sum'))
+    await host.power.stop(OWNER, 'full', { force: true })
+  }).timeout(240_000)
+})
