@@ -7,7 +7,7 @@ import { AuthError, NotFoundError, QuotaError, StateError } from '../errors.ts'
 import type { Launch } from '../qemu/arguments.ts'
 import { findRunning } from '../qemu/process.ts'
 import * as records from '../store/records.ts'
-import type { Context } from './context.ts'
+import { type Context, HOST } from './context.ts'
 import { createLive, type Live } from './live.ts'
 
 const HEARTBEAT_EVERY_MS = 1_000
@@ -145,7 +145,7 @@ export function createPower(context: Context): Power {
     }
     switch (handle.step(machine)) {
       case 'start':
-        await context.hold('host', machine, 'restart', async () => {
+        await context.hold(HOST, machine, 'restart', async () => {
           // whoever held it until now may have wanted something else
           const current = await records.machineByUuid(db, uuid)
           if (current === undefined || handle.step(current) !== 'start') return

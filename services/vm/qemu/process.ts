@@ -5,7 +5,7 @@ import { basename, join } from 'node:path'
 import type { Uuid } from '../contract.ts'
 import { QemuError } from '../errors.ts'
 import { filesOf, INSIDE, type Launch, qemuArguments } from './arguments.ts'
-import { FILTER_FD, giveFilter, type Programs, walledCommand } from './walls.ts'
+import { FILTER_FD, filteredCommand, giveFilter, type Programs, walledCommand } from './walls.ts'
 
 /** A process is the one that was started only while its pid and its start time are both the same. */
 export interface Identity {
@@ -31,7 +31,7 @@ export async function launchQemu(
     to: `${INSIDE.layers}/${uuid}`,
     isWritable
   })
-  const command = walledCommand(
+  const walled = walledCommand(
     programs,
     [
       { from: folders.run, to: INSIDE.run, isWritable: true },
@@ -40,8 +40,8 @@ export async function launchQemu(
     ],
     [programs.qemu, ...qemuArguments(launch)]
   )
-  const bwrap = command.indexOf(programs.bwrap)
-  command.splice(bwrap + 1, 0, '--info-fd', String(INFO_FD))
+  const command = filteredCommand(programs, walled)
+  command.splice(command.indexOf(programs.bwrap) + 1, 0, '--info-fd', String(INFO_FD))
   const log = openSync(folders.log, 'w', 0o600)
   try {
     const child = spawn(command[0]!, command.slice(1), {

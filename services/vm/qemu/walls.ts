@@ -102,15 +102,19 @@ export function walledCommand(
     ...devices.flatMap(device => ['--dev-bind', device, device]),
     ...binds.flatMap(({ from, to, isWritable }) => [isWritable ? '--bind' : '--ro-bind', from, to]),
     ...['--remount-ro', '/', '--chdir', '/'],
-    ...['--seccomp', String(FILTER_FD)],
     ...command
   ]
 }
 
-/** Where a walled command reads which system calls it may make. */
+/** Where a filtered command reads which system calls it may make. */
 export const FILTER_FD = 3
 
-/** Whoever spawns a walled command gives it a pipe there, and this into it. */
+/** A walled command that may make the system calls of a machine and no others. */
+export function filteredCommand({ bwrap }: Programs, walled: readonly string[]): string[] {
+  return walled.toSpliced(walled.indexOf(bwrap) + 1, 0, '--seccomp', String(FILTER_FD))
+}
+
+/** Whoever spawns a filtered command gives it a pipe there, and this into it. */
 export function giveFilter(child: ChildProcess): void {
   const pipe = child.stdio[FILTER_FD] as NodeJS.WritableStream
   pipe.on('error', () => {}) // bwrap ended before it read it; its own end is what the caller sees
@@ -126,7 +130,7 @@ export function runWalled(
 ): Promise<string> {
   const limits = [...MEMORY, ...(fileBytes === undefined ? [] : [`--fsize=${fileBytes}`])]
   const command = [...ONE_ARENA, programs.qemuImg, ...args]
-  const [file, ...rest] = walledCommand(programs, binds, command, limits)
+  const [file, ...rest] = filteredCommand(programs, walledCommand(programs, binds, command, limits))
   const deadline = AbortSignal.timeout(ms)
   return new Promise((resolve, reject) => {
     const child = spawn(file!, rest, {

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { flattenChain } from '../../../services/vm/qemu/images.ts'
 import {
+  filteredCommand,
   findPrograms,
   giveFilter,
   type Programs,
@@ -40,7 +41,8 @@ describe('qemu-img behind walls', () => {
   it('makes no process, no namespace and no socket but Unix ones, whatever it is made to run', async () => {
     const run = async (...words: string[]) => {
       const binds = [{ from: '/bin/busybox', to: '/busybox', isWritable: false }]
-      const [prlimit, ...rest] = walledCommand(programs, binds, ['/busybox', ...words])
+      const walled = walledCommand(programs, binds, ['/busybox', ...words])
+      const [prlimit, ...rest] = filteredCommand(programs, walled)
       const child = spawn(prlimit!, rest, { env: {}, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] })
       giveFilter(child)
       const texts = await Promise.all([child.stdout, child.stderr].map(stream => text(stream!)))
