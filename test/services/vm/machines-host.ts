@@ -126,9 +126,13 @@ export async function type(host: Machines, uuid: string, command: string): Promi
     return recent.subarray(Math.max(0, recent.length - (console.received - from))).toString()
   }
   // the echo of the line holds the quotes, the output does not
-  console.write(Buffer.from(`${command}; echo ${mark.slice(0, 4)}''${mark.slice(4)}\n`))
+  const echo = `${mark.slice(0, 4)}''${mark.slice(4)}`
+  console.write(Buffer.from(`${command}; echo ${echo}\n`))
   await until(() => all().includes(mark), `the end of ${command}`)
-  return all().split('\n').slice(1).join('\n').split(mark)[0]!.trim()
+  // what was typed before the prompt was there is echoed twice
+  const echoed = all().lastIndexOf(echo)
+  const printed = echoed < 0 ? all().split('\n').slice(1).join('\n') : all().slice(echoed + echo.length)
+  return printed.split(mark)[0]!.trim()
 }
 
 export async function booted(host: Machines, uuid: string): Promise<void> {
