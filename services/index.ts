@@ -1,3 +1,4 @@
+import { analyzer } from './analyzer/index.ts'
 import { compute } from './compute/index.ts'
 import { credits, network, settings } from './core/index.ts'
 import { devices } from './devices/index.ts'
@@ -19,10 +20,16 @@ export * from './core/index.ts'
 export * from './directory/index.ts'
 export type * from './gateway/index.ts'
 export * from './host/index.ts'
-export { devices, files, hostMetrics, vm }
+export { analyzer, devices, files, hostMetrics, vm }
 
 /** What moves in: a folder, and a line here. */
-export const SERVICES = [files, vm, devices, hostMetrics] as const satisfies readonly ServiceModule[]
+export const SERVICES = [
+  files,
+  vm,
+  devices,
+  hostMetrics,
+  analyzer
+] as const satisfies readonly ServiceModule[]
 
 /** What the node itself answers. */
 export const OWN_GROUPS = [compute, credits, network, settings] as const satisfies readonly Group[]
