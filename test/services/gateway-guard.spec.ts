@@ -326,6 +326,7 @@ function components(): GatewayComponents {
       usage: () => ({ slices: 0, memoryMb: 0, peers: 0, workers: 0 })
     },
     verdict,
+    explain: (error: Error) => error,
     logger: defaultLogger()
   } as any
 }
