@@ -141,6 +141,9 @@ export function exchangeFrames(stream: Stream): FrameExchange {
   }
 }
 
+/** Messages that came at once are read for so long in a row; then everything else has its turn. */
+const TURN_MS = 10
+
 export interface FrameReaderInit {
   /** largest message */
   maxBytes: number
@@ -153,11 +156,9 @@ export interface FrameReaderInit {
 }
 
 /** Calls `onFrame` for each message, as they come, for as long as the two peers know each other. */
-export function readFrames(
-  stream: MessageStream,
-  { maxBytes, onLength, onFrame, onEnd }: FrameReaderInit
-): void {
+export function readFrames(stream: Stream, { maxBytes, onLength, onFrame, onEnd }: FrameReaderInit): void {
   stream.inactivityTimeout = 2 ** 31 - 1
+  stream.maxReadBufferLength = Math.max(stream.maxReadBufferLength, 2 * MAX_WINDOW_BYTES)
   let isOpen = true
   let isInside = false
   const decoder = new LengthPrefixedDecoder({
@@ -167,7 +168,8 @@ export function readFrames(
     lengthDecoder(buffer) {
       const length = decodeLength(buffer)
       if (length === 0) throw new FramingError('a message is empty')
-      if (!isInside && length <= maxBytes) onLength?.(length)
+      if (length > maxBytes) throw new FramingError(`a message of ${length} bytes; ${maxBytes} are allowed`)
+      if (!isInside) onLength?.(length)
       isInside = true
       return length
     }
@@ -180,22 +182,45 @@ export function readFrames(
     stream.removeEventListener('remoteCloseWrite', finished)
     onEnd(error)
   }
-  const closed = (event: { error?: Error }): void => end(event.error)
-  const finished = (): void => {
-    stream.abort(new FramingError('the peer closed its end'))
-    end()
+  /** what is done once all that has come is read */
+  let last: (() => void) | undefined
+  let isReading = false
+  const lastly = (ending: () => void): void => {
+    if (isReading) last ??= ending
+    else ending()
   }
-  const receive = (event: { data: Uint8Array | Uint8ArrayList }): void => {
+  const closed = ({ error, local }: { error?: Error; local?: boolean }): void => {
+    if (local === true) end(error)
+    else lastly(() => end(error))
+  }
+  const finished = (): void =>
+    lastly(() => {
+      stream.abort(new FramingError('the peer closed its end'))
+      end()
+    })
+  const take = (messages: Iterator<Uint8Array | Uint8ArrayList>): void => {
+    isReading = true
     try {
-      for (const each of decoder.decode(event.data)) {
+      for (const turnEnds = performance.now() + TURN_MS; isOpen; ) {
+        const { done, value } = messages.next()
+        if (done === true) break
         isInside = false
-        if (isOpen) onFrame(each.subarray())
+        onFrame(value.subarray())
+        if (performance.now() < turnEnds) continue
+        if (stream.readStatus === 'readable') stream.pause()
+        setImmediate(take, messages)
+        return
       }
+      isReading = false
+      // what waits in a paused stream is read now, before its end
+      if (isOpen && stream.readStatus === 'paused') stream.resume()
+      if (!isReading) last?.()
     } catch (error) {
       stream.abort(error as Error)
       end(error as Error)
     }
   }
+  const receive = (event: { data: Uint8Array | Uint8ArrayList }): void => take(decoder.decode(event.data))
   stream.addEventListener('message', receive)
   stream.addEventListener('close', closed)
   stream.addEventListener('remoteCloseWrite', finished)

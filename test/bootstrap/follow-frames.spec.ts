@@ -58,6 +58,30 @@ describe('bootstrap: frames as they come', () => {
     assert.equal(count, 100)
   })
 
+  it('of a flood leave others their turn, and all are read before the end of the stream', async () => {
+    const [ours, theirs] = await streamPair()
+    let count = 0
+    let turns = 0
+    const timer = setInterval(() => turns++, 1)
+    const ended = Promise.withResolvers<void>()
+    readFrames(theirs, {
+      maxBytes: 32,
+      onFrame() {
+        count++
+        for (const end = performance.now() + 1; performance.now() < end; );
+      },
+      onEnd: () => ended.resolve()
+    })
+    const many = Buffer.concat(Array<Uint8Array>(100).fill(lp.encode.single(new Uint8Array(32)).subarray()))
+    ours.send(many)
+    ours.send(many)
+    await ours.close()
+    await ended.promise
+    clearInterval(timer)
+    assert.equal(count, 200)
+    assert.ok(turns > 5, `${turns} turns in 200 ms of work`)
+  })
+
   const broken: [name: string, bytes: Uint8Array, message: RegExp][] = [
     ['a length without end', bytesOf([0xff, 0xff, 0xff, 0xff]), /without end/],
     ['a length that is longer than need be', bytesOf([0x81, 0x00]), /longer than need be/],

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -22,6 +23,10 @@ const here = (file: string) => fileURLToPath(new URL(`./hostile-peer/${file}`, i
 
 interface Row {
   attack: string
+  /** of the machine, for what else it does slows everything */
+  load: number
+  /** before the attack */
+  'quiet p99 ms': number
   'RSS +MiB': number
   'p99 ms': number
   'max ms': number
@@ -43,6 +48,8 @@ export async function run(): Promise<{ ok: boolean; table: Row[] }> {
   for (const name of names) {
     // a node that fell cannot be asked any more
     const fallen = {
+      load: Number.NaN,
+      'quiet p99 ms': Number.NaN,
       'RSS +MiB': Number.NaN,
       'p99 ms': Number.NaN,
       'max ms': Number.NaN,
@@ -71,9 +78,10 @@ async function suffer(attack: string, seconds: number): Promise<Row> {
     const honest = net.program(here('honest.ts'), [await net.folder(), seed.ready.addresses[0]!])
     await honest.event('three honest jobs', () => jobsOf(honest).length >= 3, 60_000)
 
+    await delaysOf(probe)
     const before = await speedOf(honest, QUIET_S)
     const rss = rssMib(worker)
-    await delaysOf(probe)
+    const quiet = await delaysOf(probe)
     const [address] = worker.ready.addresses as [string]
     const { port } = new URL((worker.ready as { dashboard?: string }).dashboard!)
     const attacker = net.program(here('attacker.ts'), [attack, address, port, String(seconds)])
@@ -89,8 +97,9 @@ async function suffer(attack: string, seconds: number): Promise<Row> {
     const grown = Math.round((await most) - rss)
     const speed = Math.round((during / before) * 100) / 100
     const holds = grown <= MOST_RSS_MIB && p99 <= MOST_P99_MS && speed >= LEAST_SPEED && out
+    const beside = { load: Math.round(loadavg()[0]!), 'quiet p99 ms': Math.round(quiet.p99) }
     const row = { 'RSS +MiB': grown, 'p99 ms': Math.round(p99), 'max ms': Math.round(max), speed, out }
-    return { attack, ...row, holds, told: told.slice(0, 60) }
+    return { attack, ...beside, ...row, holds, told: told.slice(0, 60) }
   } finally {
     await net.stop()
   }
