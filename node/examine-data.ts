@@ -110,9 +110,10 @@ export async function explainStorage(error: Error, folder: string): Promise<Erro
  * as they are.
  */
 export function storageFault(error: Error, folder: string): Error {
-  const { code, path } = error as NodeJS.ErrnoException
+  const { code, path } = error as { code?: string; path?: unknown } // of other errors, a path is a place in a value
   const isDatabase = code === 'ERR_SQLITE_ERROR' || LEVEL_ERRORS.test(error.name)
-  const isOurs = isDatabase || DISK_ERRORS.includes(code!) || path?.startsWith(folder)
+  const isOurs =
+    isDatabase || DISK_ERRORS.includes(code!) || (typeof path === 'string' && path.startsWith(folder))
   if (!isOurs) return error
   if (isFull(error, folder))
     return new DataFolderError(
