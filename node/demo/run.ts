@@ -7,6 +7,7 @@ import { openStage } from './stage.ts'
 
 /** A demo is a file of this folder and a line here; it is loaded when it is played. */
 const DEMOS: Record<string, () => Promise<Demo>> = {
+  analyzer: async () => (await import('./analyzer.ts')).analyzer,
   compute: async () => (await import('./compute.ts')).compute,
   devices: async () => (await import('./devices.ts')).devices,
   files: async () => (await import('./files.ts')).files,
