@@ -57,7 +57,8 @@ describe('services: deadlines of the gateway', function () {
     await using gateway = await TestGateway.start()
     for (const [path, methods] of Object.entries(gateway.document.paths))
       for (const [method, { description, 'x-deadline-ms': ms }] of Object.entries(methods)) {
-        assert.ok(ms > 0 && ms <= 30 * 60_000, `${method} ${path}: ${ms}`)
+        // the longest: a machine that moves to another host takes its disks along
+        assert.ok(ms > 0 && ms <= 24 * 3_600_000, `${method} ${path}: ${ms}`)
         assert.match(description, new RegExp(`(Answers|Ends) within ${ms / 1000} s`), `${method} ${path}`)
       }
     // data that nobody has
