@@ -111,7 +111,7 @@ describe('cli: a network of real processes', () => {
   it('says what a task would cost', async () => {
     const { code, stdout } = await onWorker(['quote', '-'], SUM)
     assert.equal(code, 0)
-    assert.match(stdout, /^expected: +\S+ credits.*\nat most: +1 credits\n/)
+    assert.match(stdout, /^expected: +\S+ credits.*\nat most: +\S+ credits\n/)
     const { quote } = JSON.parse((await onWorker(['quote', '-', '--json'], SUM)).stdout)
     assert.ok(BigInt(quote.expected) <= BigInt(quote.bound))
   })
