@@ -92,9 +92,17 @@ export function exchangeFrames(stream: Stream): FrameExchange {
     more.resolve()
     more = Promise.withResolvers()
   }
+  /**
+   * Not while a message is given to us: `resume` gives what has waited first and opens the window then, also where it
+   * was paused again meanwhile, and its sender would never be slowed down.
+   */
+  const pauseSoon = (): void =>
+    queueMicrotask(() => {
+      if (bytes.byteLength > READ_AHEAD_BYTES && stream.readStatus === 'readable') stream.pause()
+    })
   stream.addEventListener('message', ({ data }) => {
     bytes.append(data)
-    if (bytes.byteLength > READ_AHEAD_BYTES && stream.readStatus === 'readable') stream.pause()
+    if (bytes.byteLength > READ_AHEAD_BYTES) pauseSoon()
     wake()
   })
   stream.addEventListener('remoteCloseWrite', wake)
