@@ -12,7 +12,8 @@ const INTERNAL = [
   'MalformedError',
   'InvalidOrderError',
   'StepFailedError',
-  'DamagedJobError'
+  'DamagedJobError',
+  'FrameError'
 ]
 
 describe('node: table of errors', () => {
