@@ -35,7 +35,7 @@ async function blocksOn({ folder }: ServiceNode): Promise<number> {
 }
 
 describe('files: real processes', function () {
-  this.timeout(180_000)
+  this.timeout(600_000)
   let folder: string
   let nodes: ServiceNetwork
   beforeEach(async () => {
