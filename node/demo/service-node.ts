@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   createHeliaNode,
   libp2pOptions,
@@ -118,4 +119,6 @@ process.on('SIGTERM', async () => {
   await stop()
   process.exit(0)
 })
+// whoever asks at once is not told to come again
+while (services.health().some(({ state }) => state === 'starting')) await delay(20)
 process.send!({ ready: { id: libp2p.peerId.toString(), address: libp2p.getMultiaddrs()[0]!.toString() } })
