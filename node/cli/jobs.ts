@@ -11,8 +11,6 @@ import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
 
 type Report = Compute.JobReport
 
-/** the longest that one call waits for a job */
-const WAIT_MS = 60_000
 const ID = 'as `artel run` and `artel jobs` show it'
 
 export function jobsCommand(): Command {
@@ -84,25 +82,11 @@ export function resultCommand(): Command {
     )
     .action((id: string, options: NodeOptions) =>
       withNode(options, async (node, signal) => {
-        const result = await resultOf(node, id, signal)
+        await node.compute.follow({ id }, { signal })
+        const result = await node.compute.result({ id }, { signal })
         print({ job: id, result }, options, () => toJson(result))
       })
     )
-}
-
-/** Waits in one operation with the answer: what a delegate has told is kept no longer than that. */
-async function resultOf(
-  node: Parameters<Parameters<typeof withNode>[1]>[0],
-  id: string,
-  signal: AbortSignal
-) {
-  for (;;) {
-    try {
-      return await node.compute.result({ id, wait: WAIT_MS }, { signal })
-    } catch (error) {
-      if ((error as Error).name !== 'NotFinishedError') throw error
-    }
-  }
 }
 
 export function cancelCommand(): Command {

@@ -25,6 +25,8 @@ import { JobHandle } from './job-handle.ts'
 // An unreachable delegate is asked again for this long; the job goes on there in any case.
 const PATIENCE_MS = 60_000
 const RETRY_MS = 1_000
+// Who waited for the end asks for the result next, by the job's id.
+const KEEP_MS = 60_000
 
 export interface DelegatingInit {
   /** Checks a spec; throws SpecError. */
@@ -45,8 +47,12 @@ export function createDelegating(
 ) {
   const log: Logger = logger.forComponent('artel:delegation')
   const controller = new AbortController()
-  /** own jobs at delegates that somebody here waits for */
+  /** own jobs at delegates that somebody here waits for, or has just waited for */
   const followed = new Map<string, JobHandle>()
+
+  const rest = (ms: number): Promise<void> =>
+    // an abort only ends the waiting
+    delay(ms, undefined, { signal: controller.signal, ref: false }).catch(() => {})
 
   async function ask<T extends DelegateAnswer['t']>(
     delegate: string,
@@ -118,6 +124,8 @@ export function createDelegating(
         if (now.finished == null) continue
         keep(got.result)
         handle.end(now.state, now.finished, { cid: now.cid, failure: now.failure })
+        handle.markSettled()
+        await rest(KEEP_MS)
         break
       } catch (err) {
         if (err instanceof DelegateError || Date.now() - heard > PATIENCE_MS) {
@@ -126,8 +134,7 @@ export function createDelegating(
           break
         }
         log('%s is asked again: %s', delegate, (err as Error).message)
-        // an abort only ends the waiting
-        await delay(RETRY_MS, undefined, { signal: controller.signal, ref: false }).catch(() => {})
+        await rest(RETRY_MS)
       }
     }
     handle.markSettled()

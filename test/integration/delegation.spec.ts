@@ -21,20 +21,35 @@ describe('integration: delegation over processes', function () {
   })
   afterEach(() => processes.stop())
 
-  it('goes on when its submitter is killed, which fetches the result after its next start', async () => {
+  /** A seed, a delegate and a client that lends nothing. */
+  const begin = async () => {
     const seed = await processes.start('seed', 'seed', ['--compute', 'false']).ready
     const known = ['--seed', seed.addresses[0]!, '--trusted-peer', '*']
-    const delegate = await processes.start('start', 'delegate', [
-      ...known,
-      '--slots',
-      '1',
-      '--delegate-for',
-      '*'
-    ]).ready
+    const lends = ['--slots', '1', '--delegate-for', '*']
+    const delegate = await processes.start('start', 'delegate', [...known, ...lends]).ready
     const client = processes.start('start', 'client', [...known, '--compute', 'false'])
     await client.ready
-    const data = ['--data', processes.path('client')]
     await writeFile(join(processes.folder, 'job.json'), JSON.stringify(JOB))
+    return { known, delegate, client, data: ['--data', processes.path('client')] }
+  }
+
+  it('gives the result to who waited for it, and once more to who asks', async () => {
+    const { delegate, data } = await begin()
+    const { stdout, stderr, code } = await processes.run([
+      'run',
+      'job.json',
+      ...data,
+      '--delegate',
+      delegate.id
+    ])
+    assert.deepEqual({ code, result: stdout.trim() }, { code: 0, result: String(SUM) }, stderr)
+    const [, id] = /^([0-9a-f]{16}): /m.exec(stderr)!
+    const again = await processes.run(['result', id!, ...data])
+    assert.deepEqual([again.code, again.stdout.trim()], [0, String(SUM)], again.stderr)
+  })
+
+  it('goes on when its submitter is killed, which fetches the result after its next start', async () => {
+    const { known, delegate, client, data } = await begin()
     const run = processes.spawn(['run', 'job.json', ...data, '--delegate', delegate.id])
     // the submitter knows the id as soon as the delegate has the job
     const id = await new Promise<string>((resolve, reject) => {
