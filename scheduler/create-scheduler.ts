@@ -23,7 +23,7 @@ import type { Quote } from './market/price.ts'
 import type { Forecast } from './market/price-level.ts'
 import { reportOf } from './store/job-pages.ts'
 import type { StoredJob } from './store/job-store.ts'
-import { asText } from './tasks/author-source.ts'
+import { asText } from './tasks/authored.ts'
 import type { TaskSpec } from './tasks/registry.ts'
 
 /** Makes the scheduler of a node: coordinates its own jobs and works on those of others. It may start again after a stop. */

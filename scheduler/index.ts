@@ -9,7 +9,7 @@ export type { Forecast, Outlook } from './market/price-level.ts'
 export { COMPUTE_PROTOCOL } from './protocol/compute-messages.ts'
 export type { ComputeNetwork } from './protocol/network.ts'
 export { type PeerCosts, UNCOUNTED } from './protocol/peer-costs.ts'
-export { AUTHORED } from './tasks/author-source.ts'
+export { AUTHORED, asText } from './tasks/authored.ts'
 export { parseSpec } from './tasks/parse-spec.ts'
 export { TASK_KINDS, TASK_TYPES, type TaskSpec, type TaskType } from './tasks/registry.ts'
 export {

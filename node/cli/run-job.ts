@@ -1,6 +1,6 @@
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
+import { asText } from '../../scheduler/index.ts'
 import type { Compute } from '../../services/index.ts'
-import { functionsAsText } from '../functions-as-text.ts'
 import type { Operations } from '../operations.ts'
 
 export interface RunInit {
@@ -13,7 +13,7 @@ export interface RunInit {
 }
 
 /** A spec as it travels. Throws ValueError for what cannot, with its place in the spec. */
-export const specOf = (task: unknown): unknown => decodeValue(encodeValue(functionsAsText(task)))
+export const specOf = (task: unknown): unknown => decodeValue(encodeValue(asText(task)))
 
 /** A job from its spec to its result. It goes on when nobody waits any more. */
 export async function runJob(

@@ -1,4 +1,4 @@
-import { functionsAsText } from '../functions-as-text.ts'
+import { asText } from '../../scheduler/tasks/authored.ts'
 import type {
   Artel,
   Items,
@@ -84,7 +84,7 @@ export function createClient({
   }
 
   const submit = (spec: unknown, { signal }: SubmitOptions = {}) =>
-    createJob<never>(send('/tasks', functionsAsText(spec), signal), components, signal)
+    createJob<never>(send('/tasks', asText(spec), signal), components, signal)
 
   /** Options are fields of the spec, beside the signal. */
   const run = (spec: { type: TaskSpec['type'] }, { signal, ...settings }: TaskOptions = {}) =>
@@ -131,14 +131,10 @@ export function createClient({
   return {
     submit,
     submitMany: (specs, { signal } = {}) =>
-      createJob(
-        send('/tasks/batch', { specs: specs.map(spec => functionsAsText(spec)) }, signal),
-        components,
-        signal
-      ),
+      createJob(send('/tasks/batch', { specs: specs.map(spec => asText(spec)) }, signal), components, signal),
     job: id => createJob(id, components),
     jobs,
-    quote: async (spec, options) => (await compute.quote({ spec: functionsAsText(spec) }, options)).quote,
+    quote: async (spec, options) => (await compute.quote({ spec: asText(spec) }, options)).quote,
 
     rangeReduce: (task: object, options?: TaskOptions) => run({ type: 'range_reduce', ...task }, options),
     map: (items: Items<never>, fn: unknown, options?: TaskOptions) => list('map', items, fn, options),

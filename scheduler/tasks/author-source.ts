@@ -243,30 +243,3 @@ export function describe(value: unknown): string {
 }
 
 const shorten = (text: string): string => (text.length > 80 ? `${text.slice(0, 79)}…` : text)
-
-/** Fields of specs that hold a function of their author. */
-export const AUTHORED: readonly string[] = [
-  'fn',
-  'map',
-  'partial',
-  'reduce',
-  'key',
-  'evaluate',
-  'prune',
-  'of'
-]
-
-/** A spec whose author's functions are their text, as they travel; everything else stays what it is. */
-export function asText(spec: unknown, isDeep = false): unknown {
-  if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) return spec
-  return Object.fromEntries(
-    Object.entries(spec).map(([field, value]) => {
-      if (typeof value === 'function' && AUTHORED.includes(field)) return [field, String(value)]
-      // of a pipeline
-      if (field === 'nodes' && Array.isArray(value))
-        return [field, value.map(node => ({ ...node, task: asText(node?.task) }))]
-      if (isDeep || field === 'aggregate') return [field, asText(value, true)]
-      return [field, value]
-    })
-  )
-}

@@ -91,8 +91,14 @@ export const rules: Rules = {
     'node/cli': node,
     'node/demo': ['node/cli', ...node],
     'node/examples': node,
-    // it runs in browsers: the codec and the spaces need nothing, types are gone there
-    'node/sdk': ['node', 'services', 'sandbox/value.ts', 'scheduler/spaces/index.ts'],
+    // it runs in browsers: the codec, the spaces and the fields of authors need nothing, types are gone there
+    'node/sdk': [
+      'node',
+      'services',
+      'sandbox/value.ts',
+      'scheduler/spaces/index.ts',
+      'scheduler/tasks/authored.ts'
+    ],
 
     test: ['*'],
     benchmarks: ['*']

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { SpecError } from '../../errors.ts'
-import { asText } from '../author-source.ts'
+import { asText } from '../authored.ts'
 import { type CheckTools, defineKind } from '../kind.ts'
 import { type Node, pipelineWork, put, type Task } from '../pipeline/run-pipeline.ts'
 

@@ -1,13 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
 /** Waits, or until the signal. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    if (signal.aborted) return resolve()
-    const end = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = setTimeout(end, ms)
-    signal.addEventListener('abort', end)
-  })
-}
+export const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  // the signal only ends the waiting
+  delay(ms, undefined, { signal }).catch(() => {})

@@ -1,16 +1,25 @@
-/** Fields of a spec that hold a function of its author (scheduler/tasks/author-source.ts). */
-const AUTHORED = ['fn', 'map', 'partial', 'reduce', 'key', 'evaluate', 'prune', 'of']
+/** Fields of specs that hold a function of their author. */
+export const AUTHORED: readonly string[] = [
+  'fn',
+  'map',
+  'partial',
+  'reduce',
+  'key',
+  'evaluate',
+  'prune',
+  'of'
+]
 
 /** A spec whose author's functions are their text, as they travel; everything else stays what it is. */
-export function functionsAsText(spec: unknown, isDeep = false): unknown {
+export function asText(spec: unknown, isDeep = false): unknown {
   if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) return spec
   return Object.fromEntries(
     Object.entries(spec).map(([field, value]) => {
       if (typeof value === 'function' && AUTHORED.includes(field)) return [field, String(value)]
       // of a pipeline
       if (field === 'nodes' && Array.isArray(value))
-        return [field, value.map(node => ({ ...node, task: functionsAsText(node?.task) }))]
-      if (isDeep || field === 'aggregate') return [field, functionsAsText(value, true)]
+        return [field, value.map(node => ({ ...node, task: asText(node?.task) }))]
+      if (isDeep || field === 'aggregate') return [field, asText(value, true)]
       return [field, value]
     })
   )
