@@ -196,6 +196,11 @@ describe('tasks: enumerate', () => {
     assert.equal(big.value, 1200n * 2n ** 80n + 719_400n)
     const large = await runner.result({ ...exact, evaluate: '() => 2 ** 52' })
     assert.equal(large.value, 1200n * 2n ** 52n)
+    for (const rounded of ['2 ** 60', '-(2 ** 53)', '[1, 2 ** 53]'])
+      await assert.rejects(
+        runner.result({ ...exact, evaluate: `() => ${rounded}` }),
+        /sum with `exact` got the number .*rounded/
+      )
     // 1/1·2 + 1/2·3 + … telescopes
     const thirds = await runner.result(
       { ...exact, evaluate: '(item, rank) => [1, (rank + 1) * (rank + 2)]' },
@@ -222,6 +227,39 @@ describe('tasks: enumerate', () => {
       aggregate: { operation: 'collect', limit: 60 }
     })
     assert.deepEqual(kept.value, [...iterate(space as Space)])
+  })
+
+  describe('what the author does to an item does not show in the next, however it is cut', () => {
+    const space = { type: 'subsets', n: 6 }
+    const keepers: Record<string, object> = {
+      'the bytes behind a prefix': {
+        evaluate: 'item => item.length',
+        prune: '(prefix, depth) => depth < 6 && new Int32Array(prefix.buffer)[5] === 1'
+      },
+      'a buffer that is transferred': { evaluate: 'item => { item.buffer.transfer(); return item.length }' },
+      'a buffer that was transferred': {
+        evaluate: 'item => { const { length } = item; item.buffer.transfer(); return length }'
+      }
+    }
+    const refused: Record<string, string> = {
+      'a property': 'item => item.n = (item.n ?? 0) + 1',
+      'a property of its buffer': 'item => item.buffer.n = (item.buffer.n ?? 0) + 1',
+      'another prototype':
+        'item => { const is = item instanceof Int32Array; Object.setPrototypeOf(item, {}); return is ? 1 : 0 }'
+    }
+    for (const [name, author] of Object.entries(keepers))
+      it(name, async () => {
+        const spec = { type: 'enumerate', space, aggregate: 'sum', ...author }
+        assert.deepEqual(await runner.run(spec, { slice: 1 }), await runner.run(spec, { slice: 64 }))
+      })
+    for (const [name, evaluate] of Object.entries(refused))
+      it(`${name}: cannot be given`, async () => {
+        for (const slice of [1, 64])
+          await assert.rejects(
+            runner.run({ type: 'enumerate', space, aggregate: 'sum', evaluate }, { slice }),
+            /threw: TypeError: .*not extensible/
+          )
+      })
   })
 
   it('goes far into spaces of nearly 2^53', async () => {

@@ -73,11 +73,17 @@ function driver(
     renew()
   }
   function renew(): void {
-    const { buffer } = new Int32Array(state.length)
-    views = Array.from({ length: state.length + 1 }, (_, length) => new Int32Array(buffer, 0, length))
+    views = []
   }
+  /** Nothing that the author does to it shows in the next: it has no bytes beside its entries and takes no properties. */
   function shown(length: number): Int32Array {
-    const view = views[length]!
+    let view = views[length]
+    // one whose buffer was transferred has no entries, which an empty one does not tell
+    if (length === 0 || view?.length !== length) {
+      view = views[length] = new Int32Array(length)
+      Object.preventExtensions(view)
+      Object.preventExtensions(view.buffer)
+    }
     for (let i = 0; i < length; i++) view[i] = state[i]!
     return view
   }
