@@ -87,12 +87,15 @@ export function createAggregate({ operation, k = 1, limit = 0, exact = false }: 
   function addingExactly(): Aggregate {
     type Sum = bigint | Fraction
     const needs = 'an integer, or a fraction as a pair of integers'
-    const big = (value: unknown): bigint =>
-      typeof value === 'bigint'
-        ? value
-        : Number.isInteger(value)
-          ? BigInt(value as number)
-          : refuse(value, needs)
+    const big = (value: unknown): bigint => {
+      if (typeof value === 'bigint') return value
+      if (Number.isSafeInteger(value)) return BigInt(value as number)
+      if (Number.isInteger(value))
+        throw new TypeError(
+          `${operation} with \`exact\` got the number ${value}, and numbers from 2^53 on are rounded; calculate in BigInt: x => BigInt(x) ** 2n`
+        )
+      return refuse(value, needs)
+    }
     const isSmall = (value: unknown): boolean =>
       typeof value === 'bigint' && value < LARGEST && value > -LARGEST
     const reduced = (sum: Sum): Sum | null => {
@@ -125,7 +128,7 @@ export function createAggregate({ operation, k = 1, limit = 0, exact = false }: 
             if (typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= 2 ** 52) {
               small += value
               if (Math.abs(small) <= 2 ** 52) return
-              value = small
+              value = BigInt(small)
               small = 0
             }
             if (sum === null) return
