@@ -63,7 +63,8 @@ export function negotiation(
     maxBytes: MAX_NAME_BYTES,
     onLength,
     next(frame) {
-      const name = Buffer.from(frame.buffer, frame.byteOffset, frame.length).toString('latin1').trimEnd()
+      // read as the library reads it: a name that only one of the two knows would end the negotiation for that one alone
+      const name = Buffer.from(frame.buffer, frame.byteOffset, frame.length).toString('utf8').trimEnd()
       const agreed = MULTISTREAM.includes(name) ? null : then(name)
       return agreed === null ? rule : agreed
     }

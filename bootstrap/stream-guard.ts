@@ -24,10 +24,14 @@ const RESET_STREAM_MS = 1
 /** … and reading what came over it, up to so many bytes: where more came, most of it will have been of use. */
 const MS_PER_BYTE = 20 / 2 ** 20
 const MAX_LOST_BYTES = 4 * 2 ** 20
+/** … and less where the peer may have its reasons: who cancels a job takes back a hundred uploads at once. */
+const MAX_BLAMELESS_BYTES = 2 ** 18
 /** Honest peers are late, and close the streams of their questions while a library still waits for the next. */
 const BLAMELESS = new Set(['TimeoutError', 'AbortError', 'UnexpectedEOFError'])
 /** What one connection may bring to one library: each costs it microseconds, a million of them seconds. */
 const MESSAGES = { what: 'messages', burst: 5_000, perSecond: 2_000 }
+/** What one connection may name before it has streams: honest peers name two or three. */
+const NAMES = { what: 'names', burst: 20, perSecond: 1 }
 const FIELDS = { what: 'fields of messages', burst: 10_000, perSecond: 20_000 }
 
 export interface StreamGuardInit {
@@ -45,9 +49,14 @@ export function createStreamGuard({ limits, budget }: StreamGuardInit) {
 
   function secured<Extension>(result: SecuredConnection<Extension>): SecuredConnection<Extension> {
     const { connection, remotePeer, streamMuxer } = result
-    peers.set(connection, remotePeer.toString())
+    const peer = remotePeer.toString()
+    peers.set(connection, peer)
     // where the handshake has agreed on a muxer, its frames follow at once
-    if (streamMuxer == null) check(connection, negotiation(endAt('/yamux/1.0.0')))
+    if (streamMuxer != null) return result
+    connection.addEventListener('close', ({ error }) => {
+      if (error instanceof FramingError) budget?.waste(peer, BROKEN_STREAM_MS)
+    })
+    check(connection, negotiation(endAt('/yamux/1.0.0'), createCounts()('', NAMES)))
     return result
   }
 
@@ -58,7 +67,7 @@ export function createStreamGuard({ limits, budget }: StreamGuardInit) {
       () => ({
         async protect(connection, options) {
           const inner = create == null ? connection : await create().protect(connection, options)
-          check(inner, negotiation(endAt('/noise')))
+          check(inner, negotiation(endAt('/noise'), createCounts()('', NAMES)))
           return inner
         }
       }),
@@ -95,10 +104,7 @@ export function createStreamGuard({ limits, budget }: StreamGuardInit) {
           const names = count('', MESSAGES)
           muxer.createStream = async options => {
             const stream = await createStream.call(muxer, options)
-            check(
-              stream,
-              negotiation(name => rule(name, 'outbound'), names)
-            )
+            check(stream, negotiation(answered(rule, options?.protocol), names))
             stream.addEventListener('close', ({ error }) => {
               if (error instanceof FramingError) waste(BROKEN_STREAM_MS)
             })
@@ -138,12 +144,24 @@ const endAt =
   (name: string): undefined | null =>
     name === protocol ? undefined : null
 
+/**
+ * What an answer agrees on: nothing but what was offered, as the library goes on behind any other name. Where several were,
+ * it is not known here which: only a protocol that has limits from its first to its last byte.
+ */
+const answered =
+  (rule: (name: string, direction: MessageStreamDirection) => FrameRule | undefined, offered?: string) =>
+  (name: string): FrameRule | undefined | null => {
+    if (offered != null) return name === offered ? rule(name, 'outbound') : null
+    const found = rule(name, 'outbound')
+    return found == null || found.next != null || found.fixedBytes != null ? null : found
+  }
+
 /** ms that a stream wasted which ended with an error. */
 function costOf(error: Error, isLocal: boolean, bytes: number): number {
   if (error instanceof FramingError) return BROKEN_STREAM_MS
-  const lost = Math.min(bytes, MAX_LOST_BYTES) * MS_PER_BYTE
-  if (BLAMELESS.has(error.name)) return lost
-  return lost + (isLocal ? ENDED_STREAM_MS : RESET_STREAM_MS)
+  const lost = (most: number): number => Math.min(bytes, most) * MS_PER_BYTE
+  if (BLAMELESS.has(error.name)) return lost(MAX_BLAMELESS_BYTES)
+  return isLocal ? lost(MAX_LOST_BYTES) + ENDED_STREAM_MS : lost(MAX_BLAMELESS_BYTES) + RESET_STREAM_MS
 }
 
 /**

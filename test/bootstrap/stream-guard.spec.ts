@@ -7,6 +7,10 @@ import { ruleOf } from '../../bootstrap/library-rules.ts'
 import { address, isConnected, TestNetwork, until } from './nodes.ts'
 
 const ENDLESS = new Uint8Array(64).fill(0xff)
+const named = (name: string | Uint8Array): Uint8Array => {
+  const bytes = Buffer.concat([Buffer.from(name), Buffer.from('\n')])
+  return Buffer.concat([Uint8Array.of(bytes.length), bytes])
+}
 
 /** Keeps the errors that are logged. */
 function keeping(errors: Set<Error>): ComponentLogger {
@@ -47,12 +51,62 @@ describe('bootstrap: bytes before a library reads them', () => {
     return node
   }
 
-  it('are looked at from the first of a connection on', async () => {
+  function dial() {
     const [, port] = seed.libp2p.getMultiaddrs()[0]!.getComponents()
-    const socket = connect(Number(port!.value), '127.0.0.1').on('error', () => {})
+    return connect(Number(port!.value), '127.0.0.1').on('error', () => {})
+  }
+
+  it('are looked at from the first of a connection on', async () => {
+    const socket = dial()
     socket.write(ENDLESS)
     await until(() => socket.closed, 'the end of the connection')
     assert.ok(cutOff() > 0)
+  })
+
+  it('are looked at until the library, too, takes the negotiation for ended', async () => {
+    const lookalikes = [Buffer.from('/noise\xa0', 'latin1'), Buffer.from('\ufeff/noise')]
+    for (const [i, name] of lookalikes.entries()) {
+      const socket = dial()
+      socket.write(Buffer.concat([named('/multistream/1.0.0'), named(name), ENDLESS]))
+      await until(() => socket.closed, 'the end of the connection')
+      assert.equal(cutOff(), i + 1)
+    }
+  })
+
+  it('name few protocols before there are streams', async () => {
+    const socket = dial()
+    socket.resume()
+    socket.write(Buffer.concat([named('/multistream/1.0.0'), ...new Array(100).fill(named('/other'))]))
+    await until(() => socket.closed, 'the end of the connection')
+    assert.ok([...errors].some(({ message }) => message === 'more than 1 names a second'))
+  })
+
+  it('are looked at behind an answer that agrees on what was not offered', async () => {
+    const node = await connected()
+    const [connection] = node.libp2p.getConnections(seed.libp2p.peerId)
+    const { muxer } = connection as unknown as { muxer: { onRemoteStream(stream: Stream): void } }
+    muxer.onRemoteStream = stream => {
+      stream.send(Buffer.concat([named('/multistream/1.0.0'), named('/artel/other/1.0.0'), ENDLESS]))
+    }
+    const signal = AbortSignal.timeout(1_000)
+    await assert.rejects(seed.libp2p.dialProtocol(node.libp2p.peerId, '/artel/test/1.0.0', { signal }))
+    await until(() => cutOff() > 0, 'the end of the stream')
+  })
+
+  it('may be taken back a hundred times: so does who cancels a job', async () => {
+    const node = await connected()
+    let received = 0
+    await seed.libp2p.handle('/artel/test/1.0.0', stream => {
+      stream.addEventListener('message', ({ data }) => {
+        received += data.byteLength
+      })
+    })
+    const stream = await node.libp2p.dialProtocol(seed.libp2p.peerId, '/artel/test/1.0.0')
+    stream.send(new Uint8Array(1 << 20))
+    await until(() => received === 1 << 20, 'the upload')
+    stream.abort(new Error('taken back'))
+    await until(() => wasted.length > 0, 'the end of the stream')
+    assert.ok(wasted[0]!.ms <= PEER_LIMITS.burstMs / 100, `${wasted[0]!.ms} ms`)
   })
 
   it('are looked at from the first of a stream on', async () => {
