@@ -15,7 +15,8 @@ import {
   votesToTuple
 } from '../ledger/book/checkpoint.ts'
 import { emptyRecord } from '../ledger/book/reputation.ts'
-import { createLedger, createSigner, type Ledger, type LedgerNetwork } from '../ledger/index.ts'
+import { createSigner, type Ledger, type LedgerNetwork } from '../ledger/index.ts'
+import { createLedger } from '../ledger/ledger.ts'
 import { toBytes } from '../ledger/records/codec.ts'
 import { accountOf } from '../ledger/records/keys.ts'
 import { type Body, GENESIS_HASH } from '../ledger/records/order.ts'

@@ -1,13 +1,8 @@
 export { barFlooders } from './bar-flooders.ts'
 export { IdentityError, ListenError, NetworkError, SeedError } from './errors.ts'
-export { createHeliaNode, type HeliaNode, type HeliaNodeInit } from './helia-node.ts'
+export type { HeliaNode, HeliaNodeInit } from './helia-node.ts'
 export { createIdentity, type Identity, loadOrCreateIdentity } from './identity.ts'
-export {
-  type ArtelServices,
-  type Libp2pOptionsInit,
-  libp2pOptions,
-  PROVIDER_VALIDITY_MS
-} from './libp2p-options.ts'
+export type { ArtelServices, Libp2pOptionsInit } from './libp2p-options.ts'
 export {
   type CreateNetworkInit,
   createNetwork,
@@ -22,7 +17,6 @@ export {
   type UnsignedNetwork,
   verifyNetwork
 } from './network.ts'
-export { fetchNetwork } from './network-exchange.ts'
 export { createPeerBudget, PEER_LIMITS, type PeerBudget, type PeerBudgetInit } from './peer-budget.ts'
 export {
   DEFAULT_LISTEN,
@@ -32,3 +26,16 @@ export {
   networkSettingsSchema
 } from './settings.ts'
 export { ledgerTopic, offersTopic } from './topics.ts'
+
+/** Loaded when it is asked for, as libp2p is. @see {@link import('./fetch-network.ts').fetchNetwork} */
+export const fetchNetwork: typeof import('./fetch-network.ts').fetchNetwork = async (address, options) =>
+  (await import('./fetch-network.ts')).fetchNetwork(address, options)
+
+/** libp2p and Helia. Loaded where a node starts: they are most of what every other command would read for nothing. */
+export async function loadHelia() {
+  const [{ createHeliaNode }, { libp2pOptions, PROVIDER_VALIDITY_MS }] = await Promise.all([
+    import('./helia-node.ts'),
+    import('./libp2p-options.ts')
+  ])
+  return { createHeliaNode, libp2pOptions, PROVIDER_VALIDITY_MS }
+}

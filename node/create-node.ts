@@ -6,17 +6,15 @@ import { setMaxListeners } from 'main-event'
 import type { Logger } from 'pino'
 import {
   barFlooders,
-  createHeliaNode,
   createPeerBudget,
-  libp2pOptions,
+  loadHelia,
   loadOrCreateIdentity,
   networkId,
-  offersTopic,
-  PROVIDER_VALIDITY_MS
+  offersTopic
 } from '../bootstrap/index.ts'
-import { createLedger, createSigner, isSignedBy } from '../ledger/index.ts'
+import { createSigner, isSignedBy, loadLedger } from '../ledger/index.ts'
 import { createSandbox } from '../sandbox/index.ts'
-import { createPolicy, createScheduler, type Job, type SubmitOptions } from '../scheduler/index.ts'
+import { createPolicy, type Job, loadScheduler, type SubmitOptions } from '../scheduler/index.ts'
 import {
   COMPUTE_SERVICE,
   createDirectory,
@@ -111,6 +109,8 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
       })
     }
   })
+  const [{ createHeliaNode, libp2pOptions, PROVIDER_VALIDITY_MS }, { createLedger }, { createScheduler }] =
+    await Promise.all([loadHelia(), loadLedger(), loadScheduler()])
   const heliaNode = started.adopt(
     await createHeliaNode({
       folder: config.data,

@@ -1,7 +1,6 @@
 export type { SchedulerComponents, SchedulerInit } from './assemble-scheduler.ts'
 export type * from './contract.ts'
 export { JOB_STATES } from './contract.ts'
-export { createScheduler } from './create-scheduler.ts'
 export * from './errors.ts'
 export type { OfferPubSub } from './market/offer-gossip.ts'
 export { type Basis, CREDIT_MICRO, type Quote } from './market/price.ts'
@@ -19,3 +18,6 @@ export {
   QUIET_HOURS,
   type WorkerPolicy
 } from './worker/lending-policy.ts'
+
+/** The scheduler itself. Loaded where a node starts: other commands need its words only. */
+export const loadScheduler = () => import('./create-scheduler.ts')

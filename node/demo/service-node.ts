@@ -1,13 +1,6 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import {
-  createHeliaNode,
-  libp2pOptions,
-  loadNetwork,
-  loadOrCreateIdentity,
-  networkId,
-  PROVIDER_VALIDITY_MS
-} from '../../bootstrap/index.ts'
+import { loadHelia, loadNetwork, loadOrCreateIdentity, networkId } from '../../bootstrap/index.ts'
 import { createSigner, isSignedBy } from '../../ledger/index.ts'
 import {
   type Bytes,
@@ -43,6 +36,7 @@ const { drivers = {}, ...own } = JSON.parse(settings) as { drivers?: Record<stri
 const logger = componentLogger(createLogger({ logLevel: 'warn', logFormat: 'json' } as never))
 const identity = await loadOrCreateIdentity(join(folder, 'key'))
 const network = await loadNetwork(networkFile)
+const { createHeliaNode, libp2pOptions, PROVIDER_VALIDITY_MS } = await loadHelia()
 const { libp2p, stop } = await createHeliaNode({
   folder,
   libp2p: libp2pOptions({ identity, network, seeds: seed === '' ? [] : [seed], logger })

@@ -1,16 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Libp2pOptions } from 'libp2p'
+import { createHeliaNode } from '../../bootstrap/helia-node.ts'
 import {
   type ArtelServices,
-  createHeliaNode,
   createIdentity,
   createNetwork,
   type HeliaNode,
   type Identity,
   type Libp2pOptionsInit,
-  libp2pOptions,
   type NetworkDefinition
 } from '../../bootstrap/index.ts'
+import { libp2pOptions } from '../../bootstrap/libp2p-options.ts'
 
 /** Waits until `condition` holds; the deadline only ends a test that has failed anyway. */
 export async function until(condition: () => boolean | Promise<boolean>, what: string, deadlineMs = 60_000) {

@@ -4,13 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Stream } from '@libp2p/interface'
 import { frame, framed } from '../../bootstrap/framing.ts'
-import {
-  createHeliaNode,
-  createIdentity,
-  type HeliaNode,
-  libp2pOptions,
-  offersTopic
-} from '../../bootstrap/index.ts'
+import { createHeliaNode } from '../../bootstrap/helia-node.ts'
+import { createIdentity, type HeliaNode, offersTopic } from '../../bootstrap/index.ts'
+import { libp2pOptions } from '../../bootstrap/libp2p-options.ts'
 import { networkId } from '../../bootstrap/network.ts'
 import { type ArtelNode, createNode, loadConfig } from '../../node/index.ts'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'

@@ -15,7 +15,8 @@ import { lpStream } from '@libp2p/utils'
 import { createLibp2p } from 'libp2p'
 import { ledgerTopic } from '../../bootstrap/index.ts'
 import { MALFORMED_COSTS } from '../../bootstrap/libp2p-options.ts'
-import { createLedger, type Ledger, type LedgerNetwork } from '../../ledger/index.ts'
+import type { Ledger, LedgerNetwork } from '../../ledger/index.ts'
+import { createLedger } from '../../ledger/ledger.ts'
 
 export interface TestNode {
   ledger: Ledger

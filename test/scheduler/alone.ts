@@ -3,12 +3,8 @@ import { defaultLogger } from '@libp2p/logger'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { createSigner } from '../../ledger/index.ts'
 import type { Sandbox } from '../../sandbox/index.ts'
-import {
-  type ComputeNetwork,
-  createScheduler,
-  type Scheduler,
-  type SchedulerComponents
-} from '../../scheduler/index.ts'
+import { createScheduler } from '../../scheduler/create-scheduler.ts'
+import type { ComputeNetwork, Scheduler, SchedulerComponents } from '../../scheduler/index.ts'
 import { UNCOUNTED } from '../../scheduler/protocol/peer-costs.ts'
 
 import { openPolicy } from './open-worker.ts'

@@ -11,13 +11,8 @@ import { tcp } from '@libp2p/tcp'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { createSigner } from '../../ledger/index.ts'
 import { createSandbox, encodeValue } from '../../sandbox/index.ts'
-import {
-  COMPUTE_PROTOCOL,
-  type ComputeNetwork,
-  createScheduler,
-  type Job,
-  type Scheduler
-} from '../../scheduler/index.ts'
+import { createScheduler } from '../../scheduler/create-scheduler.ts'
+import { COMPUTE_PROTOCOL, type ComputeNetwork, type Job, type Scheduler } from '../../scheduler/index.ts'
 import { UNCOUNTED } from '../../scheduler/protocol/peer-costs.ts'
 import { BLOCKS_PROTOCOL } from '../../scheduler/streams/block-exchange.ts'
 import { until } from '../bootstrap/nodes.ts'
