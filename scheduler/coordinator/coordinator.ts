@@ -255,7 +255,7 @@ export function createCoordinator(
     },
 
     waits: obstacles.waits,
-    excluded: obstacles.excluded,
+    kept: obstacles.kept,
 
     /** measured ms per unit of a program */
     rate(program: string): number | undefined {

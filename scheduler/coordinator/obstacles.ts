@@ -51,6 +51,12 @@ export function createObstacles(
     return standing.barredUntil(job, worker) == null ? undefined : 'excluded'
   }
 
+  const kept = (job: JobEntry, worker: WorkerEntry, next?: Unplaced): Kept => ({
+    worker: worker.id,
+    own: worker.own === true,
+    ...keptBy(job, worker, next)
+  })
+
   function keptBy(job: JobEntry, worker: WorkerEntry, next?: Unplaced): Omit<Kept, 'worker' | 'own'> {
     const by = obstacle(job, worker)
     if (by === 'excluded') return { by, until: standing.barredUntil(job, worker) }
@@ -66,14 +72,10 @@ export function createObstacles(
   return {
     obstacle,
 
-    /** Who does not get units of the job for what it did, and until when. */
-    excluded(id: string): Kept[] {
+    /** What keeps every worker from a job, whether something of it is at work or not. */
+    kept(id: string): Kept[] {
       const job = jobs.get(id)
-      if (job == null) return []
-      return [...workers.values()].flatMap(worker => {
-        const until = worker.own ? undefined : standing.barredUntil(job, worker)
-        return until == null ? [] : { worker: worker.id, own: false, by: 'excluded' as const, until }
-      })
+      return job == null ? [] : [...workers.values()].map(worker => kept(job, worker))
     },
 
     /** What keeps every worker from a job of which nothing is at work; undefined while something is. */
@@ -89,10 +91,10 @@ export function createObstacles(
           [...job.slices.values()].find(slice => short.has(slice)))
       const all: Kept[] = []
       for (const worker of workers.values()) {
-        const kept = { worker: worker.id, own: worker.own === true, ...keptBy(job, worker, next) }
+        const each = kept(job, worker, next)
         // of many jobs in a queue each is asked for; this is all that there is to say
-        if (kept.by === 'busy') return [kept]
-        all.push(kept)
+        if (each.by === 'busy') return [each]
+        all.push(each)
       }
       return all
     }

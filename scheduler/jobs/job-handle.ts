@@ -42,8 +42,10 @@ export interface JobInit {
   /** the bytes of a finished job's result */
   load: () => Uint8Array | undefined
   cancel: (reason: string) => void
-  /** of one that is not at its end: what it waits for, who gets nothing of it */
-  outlook?: () => Pick<JobReport, 'waiting' | 'barred'>
+  /** of one that is not at its end: what it waits for */
+  waiting?: () => JobReport['waiting']
+  /** of one that is not at its end: who gets nothing of it */
+  barred?: () => JobReport['barred']
 }
 
 /** How a job ended. */
@@ -72,6 +74,7 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   #finished?: number
   #outcome: JobOutcome
   #verification?: VerificationReport
+  #lastLook = 0
   #lastProgress = 0
   #lastNews = ''
   /** by the node that coordinates it */
@@ -146,12 +149,13 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
       cid: this.#outcome.cid,
       failure: this.#outcome.failure,
       memoOf,
-      ...this.#outlook
+      waiting: this.#waiting,
+      barred: this.hasEnded ? undefined : (this.init.barred?.() ?? this.#told.barred)
     }
   }
 
-  get #outlook(): Pick<JobReport, 'waiting' | 'barred'> {
-    return this.hasEnded ? {} : (this.init.outlook?.() ?? this.#told)
+  get #waiting(): JobReport['waiting'] {
+    return this.hasEnded ? undefined : (this.init.waiting?.() ?? this.#told.waiting)
   }
 
   async cancel(reason = NO_REASON): Promise<void> {
@@ -218,16 +222,18 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   }
 
   wantsProgress(now: number): boolean {
-    return now - this.#lastProgress >= PROGRESS_INTERVAL_MS
+    return now - this.#lastLook >= PROGRESS_INTERVAL_MS
   }
 
   /** `workers` that hold a lease now, `retries` so far. */
   progressed(now: number, { workers, retries }: { workers: number; retries: number }): void {
     this.#workers = workers
     this.#retries = Math.max(this.#retries, retries)
+    const waiting = this.#waiting
+    this.#lastLook = now
     // of thousands that wait, most have nothing new to say
-    if (this.#news === this.#lastNews && now - this.#lastProgress < SAME_INTERVAL_MS) return
-    this.#tellProgress(now)
+    if (this.#news(waiting) === this.#lastNews && now - this.#lastProgress < SAME_INTERVAL_MS) return
+    this.#tellProgress(now, waiting)
   }
 
   /** What another node that coordinates it says. */
@@ -237,7 +243,7 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
     this.#total = total
     this.#state = state
     this.#setShares(shares)
-    this.#tellProgress(now)
+    this.#tellProgress(now, waiting)
   }
 
   end(state: JobState, now: number, outcome: JobOutcome): void {
@@ -253,9 +259,8 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
     this.#settled.resolve()
   }
 
-  get #news(): string {
-    const { message } = this.#outlook.waiting ?? {}
-    return [this.#state, this.#done, this.#total, this.#workers, this.#retries, message].join()
+  #news(waiting: JobReport['waiting']): string {
+    return [this.#state, this.#done, this.#total, this.#workers, this.#retries, waiting?.message].join()
   }
 
   #setShares(shares: WorkerShare[]): void {
@@ -267,9 +272,10 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
     return [...this.#shares.values()].reduce((sum, share) => sum + share.paid, 0n)
   }
 
-  #tellProgress(now: number): void {
+  #tellProgress(now: number, waiting?: JobReport['waiting']): void {
+    this.#lastLook = now
     this.#lastProgress = now
-    this.#lastNews = this.#news
+    this.#lastNews = this.#news(waiting)
     const elapsedMs = now - this.init.submitted
     const [done, total] = [this.#done, this.#total]
     const remainingMs = done === 0 ? undefined : (elapsedMs / done) * (total - done)
@@ -283,7 +289,7 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
       elapsedMs,
       remainingMs,
       paid: this.#paid(),
-      waiting: this.#outlook.waiting
+      waiting
     }
     this.dispatchEvent(new CustomEvent<Progress>('progress', { detail }))
   }

@@ -113,7 +113,8 @@ export function createRuns(init: RunsInit, components: RunsComponents) {
       ...stored,
       load: () => store.result(stored.id),
       cancel: reason => ending.end(job, 'cancelled', { reason }),
-      outlook: () => outlook(stored.id)
+      waiting: () => waiting(stored.id),
+      barred: () => whoIsBarred(stored.id)
     })
     jobs.set(job.id, job)
     job.addEventListener('progress', ({ detail }) => tell('job:progress', detail))
@@ -121,20 +122,21 @@ export function createRuns(init: RunsInit, components: RunsComponents) {
     return job
   }
 
-  /** What a job waits for, and who gets nothing of it. */
-  function outlook(id: string): Pick<JobReport, 'waiting' | 'barred'> {
-    const open = [...(running.get(id)?.open ?? [])].map(index => partId(id, index))
-    const first = open[0]
-    if (first == null) return {}
-    const waits = open.map(part => coordinator.waits(part))
-    const kept = waits.every(each => each != null) ? waits[0] : undefined
-    const out = barred(kept ?? coordinator.excluded(first), refusal)
-    return {
-      ...(kept && {
-        waiting: whyWaiting({ ...asksOf(parts.parts.get(first)!), kept, unlinked, linked: offers, refusal })
-      }),
-      ...(out.length > 0 && { barred: out })
-    }
+  const openParts = (id: string): string[] =>
+    [...(running.get(id)?.open ?? [])].map(index => partId(id, index))
+
+  function waiting(id: string): JobReport['waiting'] {
+    const [first, ...others] = openParts(id)
+    if (first == null) return
+    const kept = coordinator.waits(first)
+    if (kept == null || others.some(part => coordinator.waits(part) == null)) return
+    return whyWaiting({ ...asksOf(parts.parts.get(first)!), kept, unlinked, linked: offers, refusal })
+  }
+
+  function whoIsBarred(id: string): JobReport['barred'] {
+    const [first] = openParts(id)
+    const out = first == null ? [] : barred(coordinator.kept(first), refusal)
+    return out.length === 0 ? undefined : out
   }
 
   const unlinked = () => exchange.seen().filter(({ peer }) => !offers.has(peer))

@@ -65,12 +65,13 @@ export function barred(kept: readonly Kept[], refusal: (worker: string) => strin
     excluded: 'its answers were wrong too often',
     disputed: 'its answer differs from another’s, and it is not known yet who is right'
   }
-  return kept.slice(0, MAX_NAMED).flatMap(({ worker, by, until }) => {
+  const all = kept.flatMap(({ worker, by, until }) => {
     const reason = by === 'refused' ? (refusal(worker) ?? 'it refused') : reasons[by]
     return reason == null
       ? []
       : { worker, reason: reason.slice(0, MAX_REASON_CHARS), ...(until == null ? {} : { until }) }
   })
+  return all.slice(0, MAX_NAMED)
 }
 
 const isLack = (by: Obstacle | undefined): by is Lack =>

@@ -1,8 +1,10 @@
 import { strict as assert } from 'node:assert'
 import type { Effects, JobInit } from '../../scheduler/coordinator/contract.ts'
 import { createCoordinator } from '../../scheduler/coordinator/coordinator.ts'
+import { JobHandle } from '../../scheduler/jobs/job-handle.ts'
 import { barred, whyWaiting } from '../../scheduler/jobs/why-waiting.ts'
 import { openStore } from '../../scheduler/store/job-store.ts'
+import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
 import { caught, excludedUntil, NO_TRUST, passed, type Trust } from '../../scheduler/trust/credibility.ts'
 
 const HOUR_MS = 3_600_000
@@ -31,10 +33,10 @@ function scene(workers: Record<string, Trust>) {
   )
   for (const id of Object.keys(workers))
     coordinator.offer(id, { slots: 1, window: 4, class: 'v8' }, CAUGHT_AT)
-  const submit = (verification: JobInit['verification'], allowed?: Set<string>): void =>
+  const submit = (verification: JobInit['verification'], allowed?: Set<string>, id = 'job'): void =>
     coordinator.submit(
       {
-        id: 'job',
+        id,
         program: 'program',
         kind: 'map',
         units: 1,
@@ -99,10 +101,46 @@ describe('scheduler: who gets nothing of a job', () => {
       ['honest']
     )
     assert.equal(coordinator.waits('job'), undefined)
+    const named = (job: string): string[] =>
+      barred(coordinator.kept(job), () => undefined).map(({ worker }) => worker)
+    assert.deepEqual(named('job'), ['liar'])
+    // and while it waits for them
+    for (const id of ['second', 'third', 'fourth', 'fifth']) submit('none', undefined, id)
+    assert.equal(coordinator.waits('fifth')?.[0]?.by, 'busy')
+    assert.deepEqual(named('fifth'), ['liar'])
+  })
+
+  it('is found behind many who are only busy', () => {
+    const busy = Array.from({ length: 100 }, (_, i) => ({ worker: `w${i}`, own: false, by: 'busy' as const }))
+    const out = barred([...busy, { worker: 'liar', own: false, by: 'excluded' }], () => undefined)
     assert.deepEqual(
-      coordinator.excluded('job').map(({ worker }) => worker),
+      out.map(({ worker }) => worker),
       ['liar']
     )
+  })
+
+  it('is looked for when somebody asks for the report; what a job waits for, ten times a second at most', () => {
+    let looks = 0
+    const handle = new JobHandle({
+      id: 'job',
+      type: 'map',
+      specs: [parseSpec({ type: 'map', items: [1], fn: 'x => x' })],
+      bound: 1n,
+      submitted: 0,
+      state: 'queued',
+      total: 1,
+      load: () => undefined,
+      cancel: () => {},
+      waiting: () => {
+        looks++
+        return { message: 'nobody is here', unmet: [] }
+      },
+      barred: () => assert.fail('nobody asked')
+    })
+    // a message of a worker every millisecond
+    for (let now = 1000; now < 2000; now++)
+      if (handle.wantsProgress(now)) handle.progressed(now, { workers: 0, retries: 0 })
+    assert.equal(looks, 10)
   })
 
   it('is told where a quorum needs more workers than there are, or privacy leaves nobody', () => {
