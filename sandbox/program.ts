@@ -43,12 +43,17 @@ export function compileProgram(program: Program): Scripts {
 /**
  * True if the program gives the same bytes for an item whoever calculates it and whatever was calculated before: it
  * keeps nothing, and cannot catch what depends on the machine (a stack that overflows, memory that is not given). Only
- * then may an answer that differs be held against a worker. Throws ProgramError for a program that cannot be loaded.
+ * then may an answer that differs be held against a worker. Nor of a program that cannot be loaded.
  */
 export function isProvenStateless(program: Program): boolean {
   const texts = [program.source, ...Object.values(program.functions ?? {}).map(({ source }) => source)]
   const catches = texts.some(text => typeof text === 'string' && /catch|finally/.test(text))
-  return !catches && compileProgram(program).keeps !== 'something'
+  try {
+    return !catches && compileProgram(program).keeps !== 'something'
+  } catch (error) {
+    if (error instanceof ProgramError) return false
+    throw error
+  }
 }
 
 function scriptsOf(program: Program): Scripts {

@@ -11,6 +11,7 @@ export { type PeerCosts, UNCOUNTED } from './protocol/peer-costs.ts'
 export { AUTHORED, asText } from './tasks/authored.ts'
 export { parseSpec } from './tasks/parse-spec.ts'
 export { TASK_KINDS, TASK_TYPES, type TaskSpec, type TaskType } from './tasks/registry.ts'
+export { asWritten } from './tasks/written-spec.ts'
 export {
   createPolicy,
   type LivePolicy,

@@ -21,7 +21,7 @@ export interface QuotesComponents {
   blocks: Pick<BlockExchange, 'get'>
   data: Pick<DataAccess, 'resolve'>
   exchange: Pick<Exchange, 'factors'>
-  bounds: Pick<Bounds, 'boundOfWork'>
+  bounds: Pick<Bounds, 'boundOf'>
   /** what linked workers said last */
   offers: ReadonlyMap<string, OfferMessage>
   runs: Pick<Runs, 'runHere' | 'coordinator'>
@@ -35,7 +35,8 @@ export function createQuotes({ signal: stopping }: { signal: AbortSignal }, comp
   return async (input: unknown, options?: { signal?: AbortSignal }): Promise<Quote> => {
     const { spec, bytes, stored } = await data.resolve(input, parseSpec, options)
     const signal = AbortSignal.any([stopping, ...(options?.signal ? [options.signal] : [])])
-    const work = createWork(spec, encodeValue(stored).length + bytes)
+    const specBytes = encodeValue(stored).length + bytes
+    const work = createWork(spec, specBytes)
     const parts = (await work.next(undefined, runs.runHere)).map(([, part]) => part)
     const { items, ...estimated } = await estimate(work, parts, {
       measured: program => runs.coordinator.rate(program),
@@ -57,14 +58,12 @@ export function createQuotes({ signal: stopping }: { signal: AbortSignal }, comp
       .trusts()
       .filter(([key]) => key.endsWith(` ${spec.type}`) && offers.has(key.slice(0, key.indexOf(' '))))
       .map(([, trust]) => trust)
-    const memoryMb = parts[0]?.load.memoryMb ?? 0
-    const { basis, cpuMs } = estimated
     return quoteOf({
       ...estimated,
-      memoryMb,
+      memoryMb: parts[0]?.load.memoryMb ?? 0,
       priority: spec.priority,
       factors: { ...exchange.factors(spec), verification: expectedCost(spec.verify, trusts, { items }) },
-      bound: bounds.boundOfWork(spec, basis === 'measured' && cpuMs != null ? { cpuMs, memoryMb } : undefined)
+      bound: await bounds.boundOf(spec, specBytes, work)
     })
   }
 }

@@ -1,11 +1,11 @@
 import type { Ledger } from '../../ledger/index.ts'
 import { boundOf, priceOf, product, reservation } from '../market/price.ts'
 import type { Exchange } from '../market/workers-on-offer.ts'
-import { createWork } from '../tasks/job-parts.ts'
+import type { Work } from '../tasks/contract.ts'
 import { isPlanned, type TaskSpec } from '../tasks/registry.ts'
 import { estimate } from './estimate.ts'
 
-// Planning once more what is larger would cost more than the credits are worth.
+// Planning what is larger would cost more than the credits are worth.
 const MAX_FORECAST_BYTES = 64 * 1024
 // Newcomers are compared: two copies are paid.
 const COPIES = 2
@@ -31,13 +31,10 @@ export function createBounds({ ledger, exchange, rate }: BoundsComponents) {
   }
 
   return {
-    boundOfWork,
-
-    /** Of a task that is to be submitted. */
-    async boundOf(spec: TaskSpec, specBytes: number): Promise<bigint> {
+    /** Of a task that is or might be submitted; `work`: what was made of it, that has not begun. */
+    async boundOf(spec: TaskSpec, specBytes: number, work: Work): Promise<bigint> {
       if (spec.maxPrice != null || specBytes > MAX_FORECAST_BYTES || !isPlanned(spec))
         return boundOfWork(spec)
-      const work = createWork(spec, specBytes)
       const never = (): never => {
         throw new Error('a task that is planned at once runs nothing here to begin')
       }

@@ -44,7 +44,7 @@ export function createDataAccess({ signal: stopping }: { signal: AbortSignal }, 
   const soon = ({ signal, expires = Number.POSITIVE_INFINITY }: DataOptions = {}): AbortSignal =>
     AbortSignal.any([
       stopping,
-      AbortSignal.timeout(Math.max(0, Math.min(DATA_TIMEOUT_MS, expires - Date.now()))),
+      AbortSignal.timeout(Math.max(0, Math.min(DATA_TIMEOUT_MS, Math.ceil(expires - Date.now())))),
       ...(signal ? [signal] : [])
     ])
 

@@ -79,6 +79,7 @@ export function createParts(
     const [share, of] = part.share
     const { missing, load } = part
     const { needs } = asksOf({ job, part })
+    let isBlamable: boolean | undefined
     coordinator().submit(
       {
         id,
@@ -90,7 +91,7 @@ export function createParts(
         timeoutMs: load.timeoutMs,
         verification: verify,
         auditable: part.cut != null,
-        isBlamable: () => isProvenStateless(load),
+        isBlamable: () => (isBlamable ??= isProvenStateless(load)),
         kind: needs.type,
         allowed: privacy.workers && new Set(privacy.workers),
         bound: (bound * BigInt(share)) / BigInt(of),

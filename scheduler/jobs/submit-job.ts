@@ -20,7 +20,14 @@ import type { Settlement } from './settle-job.ts'
 // Most tasks of one batch.
 const MAX_BATCH = 1_000_000
 // What the tasks of a batch have in common.
-const SHARED = ['priority', 'verify', 'privacy', 'deadline', 'retries'] as const
+const sharedOf = ({ priority, verify, privacy, deadline, retries, requirements }: TaskSpec) => ({
+  priority,
+  verify,
+  privacy,
+  deadline,
+  retries,
+  'requirements.tags': requirements.tags
+})
 
 export interface SubmissionInit {
   /** of the store, for messages */
@@ -60,7 +67,7 @@ export function createSubmission(
     const encoded = encodeSpecs(inputs.stored, batch)
     const specBytes = encoded.length + inputs.bytes
     const work = batch ? batchWork(specs, specBytes) : createWork(specs[0]!, specBytes)
-    const bound = batch ? boundOfAll(specs) : await bounds.boundOf(specs[0]!, specBytes)
+    const bound = batch ? boundOfAll(specs) : await bounds.boundOf(specs[0]!, specBytes, work)
     const name = batch ? undefined : specs[0]!.name
     const escrow = await reserve({ id, type, name, submitted, bound }, encoded, options)
     const job = runs.track({
@@ -146,7 +153,8 @@ export function createSubmission(
     async submit(input: unknown, options?: { signal?: AbortSignal }, id?: string): Promise<Job> {
       const submitted = Date.now()
       const { deadline } = Object(input)
-      const expires = Number.isFinite(deadline) ? submitted + deadline : undefined
+      // one that is none is told by parseSpec
+      const expires = Number.isSafeInteger(deadline) && deadline > 0 ? submitted + deadline : undefined
       const { spec, ...inputs } = await data.resolve(input, parseSpec, { ...options, expires })
       const key = spec.memoize ? travelling(() => memoKey(inputs.stored, sandbox.class)) : undefined
       const known = key === undefined ? undefined : memo.find(key, spec.verify)
@@ -198,8 +206,9 @@ function inBatch(input: unknown, index: number): TaskSpec {
 
 /** Throws SpecError for what is of the job as a whole, and would be lost where a task says something else. */
 function expectShared(spec: TaskSpec, index: number, [first]: TaskSpec[]): void {
-  for (const field of SHARED)
-    if (JSON.stringify(spec[field]) !== JSON.stringify(first![field]))
+  const shared = sharedOf(first!)
+  for (const [field, value] of Object.entries(sharedOf(spec)))
+    if (JSON.stringify(value) !== JSON.stringify(shared[field as keyof typeof shared]))
       throw new SpecError(
         `specs.${index}.${field}`,
         'differs from the first task’s, and a batch is one job; give all its tasks the same, or submit two'

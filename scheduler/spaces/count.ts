@@ -5,6 +5,9 @@ export const MAX_LENGTH = 1000
 export const MAX_ELEMENTS = 10_000
 // Partitions are counted in a table; more entries would take seconds and tens of megabytes.
 const MAX_TABLE = 1 << 22
+const LARGEST = 2 ** 53
+// Of more elements there are more than 2^53 partitions into blocks.
+const MAX_NUMBERED_SET = 22
 
 function expect(holds: boolean, field: string, rule: string, value: unknown): void {
   if (!holds) throw new RangeError(`${field} must be ${rule}, got ${String(value)}`)
@@ -79,11 +82,21 @@ export function count(space: Space): bigint {
       return typeof space.choices === 'number'
         ? BigInt(space.choices) ** BigInt(space.depth)
         : product(space.choices)
-    case 'partitions':
-      return partitions(space.n, space.parts, Math.min(space.max ?? space.n, space.n))
+    case 'partitions': {
+      const few = fewPartitions(space)
+      return few < LARGEST ? BigInt(few) : allPartitions(space)
+    }
     case 'set_partitions':
       return bell(space.n)
   }
+}
+
+/** How many items a space with ranks has; undefined for one of more than 2^53, which takes no longer to find out. */
+export function countRanks(space: Space): number | undefined {
+  checkSpace(space)
+  if (space.type === 'set_partitions' && space.n > MAX_NUMBERED_SET) return undefined
+  const total = space.type === 'partitions' ? fewPartitions(space) : count(space)
+  return total > LARGEST ? undefined : Number(total)
 }
 
 const product = (numbers: readonly number[]): bigint =>
@@ -95,15 +108,30 @@ function choose(n: number, k: number): bigint {
   return result
 }
 
+type Partitions = Extract<Space, { type: 'partitions' }>
+
+/** Exact below 2^53: then so is everything that it is a sum of. */
+const fewPartitions = (space: Partitions): number =>
+  partitions(space, new Float64Array(space.n + 1).fill(0), 1)
+
+const allPartitions = (space: Partitions): bigint =>
+  partitions(space, new Array<bigint>(space.n + 1).fill(0n), 1n)
+
 /** Of n as numbers of at most `max`: one size after the other joins, and `parts` of them are counted by rows. */
-function partitions(n: number, parts: number | undefined, max: number): bigint {
-  const rows = Array.from({ length: (parts ?? 0) + 1 }, () => new Array<bigint>(n + 1).fill(0n))
-  rows[0]![0] = 1n
-  for (let size = 1; size <= max; size++)
-    for (let row = parts == null ? 0 : 1; row < rows.length; row++)
-      for (let sum = size; sum <= n; sum++)
-        rows[row]![sum]! += rows[parts == null ? 0 : row - 1]![sum - size]!
-  return rows.at(-1)![n]!
+function partitions<N extends number | bigint>(
+  { n, parts, max = n }: Partitions,
+  zeros: { [sum: number]: N; slice(): typeof zeros },
+  one: N
+): N {
+  const rows = Array.from({ length: (parts ?? 0) + 1 }, () => zeros.slice()) as { [sum: number]: number }[]
+  rows[0]![0] = one as number
+  for (let size = 1; size <= Math.min(max, n); size++)
+    for (let row = parts == null ? 0 : 1; row < rows.length; row++) {
+      const to = rows[row]!
+      const from = rows[parts == null ? 0 : row - 1]!
+      for (let sum = size; sum <= n; sum++) to[sum]! += from[sum - size]!
+    }
+  return rows.at(-1)![n] as N
 }
 
 /** Bell's triangle (Peirce, Aitken). */

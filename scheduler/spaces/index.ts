@@ -1,16 +1,14 @@
-import { count } from './count.ts'
+import { countRanks } from './count.ts'
 import { createOrder, type Order, type Space } from './space.ts'
 
-export { checkSpace, count, MAX_ELEMENTS, MAX_LENGTH } from './count.ts'
+export { checkSpace, count, countRanks, MAX_ELEMENTS, MAX_LENGTH } from './count.ts'
 export { createOrder, ORDERS, type Order, type Space } from './space.ts'
-
-const LARGEST = 2n ** 53n
 
 /** Throws RangeError for a space without exact ranks. */
 function orderOf(space: Space): { order: Order; total: number } {
-  const total = count(space)
-  if (total > LARGEST) throw new RangeError(`a space of ${total} items has no exact ranks: at most 2^53`)
-  return { order: createOrder(space), total: Number(total) }
+  const total = countRanks(space)
+  if (total == null) throw new RangeError('a space of more than 2^53 items has no exact ranks')
+  return { order: createOrder(space), total }
 }
 
 /**

@@ -176,22 +176,22 @@ export function mixedRadix(radices: readonly number[]): Order {
 /** Items are of different lengths: what is behind one is 0. */
 export function summed(n: number, parts: number | undefined, max: number): Order {
   const length = parts ?? n
-  // ways[m][rest · (max + 1) + most]: `rest` as a sum of m numbers (of any count without `parts`), none above `most`
+  // ways[m][most · (n + 1) + rest]: `rest` as a sum of m numbers (of any count without `parts`), none above `most`
   const ways: Float64Array[] = []
   for (let m = 0; m <= (parts ?? 0); m++) {
     const table = new Float64Array((n + 1) * (max + 1))
     const fewer = parts == null ? table : ways[m - 1]
-    for (let rest = 0; rest <= n; rest++)
-      for (let most = 0; most <= max; most++) {
-        const at = rest * (max + 1) + most
-        if (rest === 0) table[at] = parts == null || m === 0 ? 1 : 0
-        else if (most > 0 && fewer != null)
-          table[at] = table[at - 1]! + (rest >= most ? fewer[at - most * (max + 1)]! : 0)
-      }
+    const width = n + 1
+    for (let most = 0; most <= max; most++) {
+      table[most * width] = parts == null || m === 0 ? 1 : 0
+      if (most === 0 || fewer == null) continue
+      for (let rest = 1, at = most * width + 1; rest <= n; rest++, at++)
+        table[at] = table[at - width]! + (rest >= most ? fewer[at - most]! : 0)
+    }
     ways.push(table)
   }
   const count = (rest: number, most: number, m: number): number =>
-    ways[parts == null ? 0 : m]![rest * (max + 1) + most]!
+    ways[parts == null ? 0 : m]![most * (n + 1) + rest]!
   return {
     size: length,
     lengthOf(state) {

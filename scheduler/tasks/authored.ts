@@ -10,6 +10,15 @@ export const AUTHORED: readonly string[] = [
   'of'
 ]
 
+/** Fields in which functions are checked text, as their author's text again. */
+export const withTexts = (fields: object): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(fields).map(([field, value]) => [
+      field,
+      AUTHORED.includes(field) ? ((value as { source?: string } | undefined)?.source ?? value) : value
+    ])
+  )
+
 /** A spec whose author's functions are their text, as they travel; everything else stays what it is. */
 export function asText(spec: unknown, isDeep = false): unknown {
   if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) return spec

@@ -50,6 +50,8 @@ export interface TaskKind<Type extends string, Fields extends z.ZodRawShape, Spe
   limits: { timeoutMs: number; items: number }
   /** What the form cannot say. Gives the spec that everything further in trusts; throws SpecError. */
   check(spec: SpecOf<Type, Fields>, tools: CheckTools): Spec
+  /** Those of its fields that `check` gave another form, as they were written; functions are texts in any case. */
+  written?(spec: NoInfer<Spec>): Record<string, unknown>
   /** A task whose units are known from the spec alone; it may be one of a batch. */
   plan?(spec: NoInfer<Spec>): Plan
   /** A task in stages; undefined: this one is as its plan says. One of both is there. */
@@ -73,9 +75,11 @@ export function defineKind<const Type extends string, Fields extends z.ZodRawSha
 }
 
 /** Any kind where only the registry knows that spec and kind go together. */
-export interface AnyKind extends Omit<TaskKind<string, z.ZodRawShape, AnySpec>, 'check' | 'plan' | 'work'> {
+export interface AnyKind
+  extends Omit<TaskKind<string, z.ZodRawShape, AnySpec>, 'check' | 'written' | 'plan' | 'work'> {
   form: z.ZodType
   check(spec: never, tools: CheckTools): AnySpec
+  written?(spec: never): Record<string, unknown>
   plan?(spec: never): Plan
   work?(spec: never, tools: WorkTools): Work | undefined
 }

@@ -1,13 +1,12 @@
 import { createReadStream } from 'node:fs'
 import { decodeValue } from '../../sandbox/index.ts'
-import type { Job, Progress, Scheduler } from '../../scheduler/index.ts'
+import { asWritten, type Job, type Progress, type Scheduler } from '../../scheduler/index.ts'
 import { type Call, type Handlers, type Jobs, RequestError } from '../host/index.ts'
 import { type compute, FIND_DATA_MS } from './declaration.ts'
 import { NotFinishedError, UnknownJobError } from './errors.ts'
 import type { Idempotency } from './idempotency.ts'
 import type { Contribution, ContributionPatch, Submitted } from './schema.ts'
 import { taskTypeViews } from './task-types.ts'
-import { asWritten } from './written-spec.ts'
 
 const CURSOR = /^([0-9a-z]{1,11})\.([\w-]{1,64})$/
 /** As large as a block of the store. */

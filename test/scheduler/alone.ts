@@ -27,7 +27,12 @@ export const freeLedger = (account: string): SchedulerComponents['ledger'] =>
   }) as unknown as SchedulerComponents['ledger']
 
 /** A node without peers: it works for itself. */
-export function alone(key: PrivateKey, sandbox: Sandbox, directory: string): Scheduler {
+export function alone(
+  key: PrivateKey,
+  sandbox: Sandbox,
+  directory: string,
+  blocks?: SchedulerComponents['blocks']
+): Scheduler {
   const peerId = peerIdFromPrivateKey(key)
   const network: ComputeNetwork = {
     peerId,
@@ -43,6 +48,6 @@ export function alone(key: PrivateKey, sandbox: Sandbox, directory: string): Sch
   const signer = createSigner(key)
   return createScheduler(
     { directory, policy: openPolicy(2) },
-    { network, sandbox, ledger, signer, logger: defaultLogger(), costs: UNCOUNTED }
+    { network, sandbox, ledger, signer, blocks, logger: defaultLogger(), costs: UNCOUNTED }
   )
 }

@@ -70,11 +70,23 @@ describe('scheduler: the deadline of a job', function () {
     await assert.rejects(job.result(soon()), { name: 'JobExpiredError' })
   })
 
-  it('is one for all tasks of a batch', async () => {
-    const task = { type: 'map', items: [1], fn: 'x => x', deadline: 60_000 }
-    await assert.rejects(scheduler.submitMany([task, { ...task, deadline: 1000 }]), {
-      name: 'SpecError',
-      field: 'specs.1.deadline'
+  it('may be further away than a timer of Node waits', async () => {
+    const job = await scheduler.submit({
+      type: 'map',
+      items: [1, 2],
+      fn: 'x => x + 1',
+      deadline: 30 * 24 * 3_600_000
     })
+    assert.deepEqual(await job.result(soon()), [2, 3])
+  })
+
+  it('is one for all tasks of a batch, as are the abilities that they ask for', async () => {
+    const task = { type: 'map', items: [1], fn: 'x => x', deadline: 60_000 }
+    const others = { deadline: { deadline: 1000 }, 'requirements.tags': { requirements: { tags: ['gpu'] } } }
+    for (const [field, other] of Object.entries(others))
+      await assert.rejects(scheduler.submitMany([task, { ...task, ...other }]), {
+        name: 'SpecError',
+        field: `specs.1.${field}`
+      })
   })
 })

@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import { sliceUnits } from '../../scheduler/coordinator/slice-size.ts'
-import { SpecError } from '../../scheduler/index.ts'
+import { findReferences } from '../../scheduler/data/references.ts'
+import { asWritten, SpecError, TASK_KINDS } from '../../scheduler/index.ts'
 import { hasRoom } from '../../scheduler/market/match.ts'
 import { boundOf, priceOf } from '../../scheduler/market/price.ts'
 import { freeVariables, readSource } from '../../scheduler/tasks/author-source.ts'
@@ -89,6 +90,37 @@ describe('scheduler/spec', () => {
       assert.match(error.message, says)
       assert.ok(error.message.startsWith(`${error.field}: `))
     })
+
+  it('can be submitted again as its author wrote it', () => {
+    const space = { type: 'subsets', n: 3 }
+    const aggregates: unknown[] = [
+      'count',
+      { operation: 'sum', of: (v: number[]) => v.length },
+      { operation: 'topk', k: 3, of: 'v => v[0]' },
+      { only: 'count' },
+      { operation: { operation: 'collect', limit: 7 }, best: { operation: 'max', of: 'x.length' } }
+    ]
+    const specs: object[] = [
+      // what comes by its CID is not there yet
+      ...TASK_KINDS.map(({ example }) => example).filter(example => findReferences(example).length === 0),
+      ...aggregates.map(aggregate => ({
+        type: 'enumerate',
+        space,
+        aggregate,
+        exact: true,
+        prune: '() => 0'
+      })),
+      { ...range, verify: 'quorum:3' },
+      { ...range, verify: 'none', operation: 'custom', reduce: (a: number, b: number) => a + b },
+      { type: 'map', items: [1], fn: 'x + 1', verify: { confidence: 0.9 }, requirements: { tags: ['gpu'] } }
+    ]
+    for (const spec of specs) {
+      const parsed = parseSpec(spec)
+      const written = asWritten(parsed)
+      assert.deepEqual(parseSpec(written), parsed)
+      assert.deepEqual(asWritten(parseSpec(written)), written)
+    }
+  })
 
   it('refuses more inline items than its type takes', () => {
     assert.match(

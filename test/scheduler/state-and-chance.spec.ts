@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import { isProvenStateless } from '../../sandbox/index.ts'
 import { wasmModule } from '../sandbox/wasm-module.ts'
 import { WorkRunner } from './run-work.ts'
 
@@ -82,6 +83,18 @@ describe('scheduler: what an item leaves behind, and chance', function () {
         items.map(() => 1)
       )
     }
+  })
+
+  it('is held against nobody where it cannot be ruled out, nor where the program is none', () => {
+    const isProven = (source: string): boolean => isProvenStateless({ kind: 'function', source })
+    assert.equal(isProven('x => x + 1'), true)
+    for (const source of [
+      'async x => x',
+      'x => { try { return x } catch { return 1 } }',
+      'x => (',
+      '('.repeat(1e5)
+    ])
+      assert.equal(isProven(source), false, source.slice(0, 50))
   })
 
   it('chance of every function of a job hangs on what it is applied to', async () => {

@@ -309,8 +309,8 @@ describe('tasks: enumerate', () => {
       index: number,
       tally: [number, number, [[number[], number[]], [number, Int32Array][], number]]
     ][]
-    const partOf = async () => {
-      const work = createWork(parseSpec(spec), 1000)
+    const partOf = async (aggregate: object = spec.aggregate) => {
+      const work = createWork(parseSpec({ ...spec, aggregate }), 1000)
       const [[, part]] = (await work.next(undefined, () => () => assert.fail('nothing runs here'))) as [
         NumberedPart
       ]
@@ -362,6 +362,21 @@ describe('tasks: enumerate', () => {
       nodes[0]![2][2][1][0]![0] = 1000
       other.add(0, part.units, encodeValue(nodes))
       await assert.rejects(other.finish(run), /a worker said that \[.*\] has 1000; it has 100/)
+    })
+
+    it('takes no more time at once than a slice, however many there are to ask', async () => {
+      const { part, run } = await partOf({ best: { operation: 'topk', k: 500 } })
+      const { inputs, units } = part
+      part.reducer.add(0, units, await run(decodeValue(inputs(0, units)[0] as Uint8Array)))
+      const asked: number[] = []
+      const { value } = decodeValue(
+        await part.reducer.finish(input => {
+          asked.push((input as { hits: unknown[] }).hits.length)
+          return run(input)
+        })
+      ) as { value: { best: unknown[] } }
+      assert.equal(value.best.length, 500)
+      assert.deepEqual(asked, [256, 244])
     })
   })
 

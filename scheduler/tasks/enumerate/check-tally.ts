@@ -1,5 +1,5 @@
 import { ProtocolError } from '../../errors.ts'
-import { createOrder } from '../../spaces/index.ts'
+import type { Order } from '../../spaces/index.ts'
 import type { Aggregate, AggregateForm, Hit } from './aggregates.ts'
 import type { Enumeration, Prefixes } from './driver.ts'
 
@@ -14,10 +14,9 @@ export const isFinding = ({ operation }: AggregateForm): boolean =>
  */
 export function createTallyCheck(
   { space, aggregates, units, from, to, size }: Enumeration,
-  operations: readonly Aggregate[],
+  { order, operations }: { order: Order; operations: readonly Aggregate[] },
   tree?: Pick<Prefixes, 'depth' | 'prefixes'> & { below: bigint }
 ): (value: unknown, level: number, index: number) => void {
-  const order = createOrder(space)
   const state = new Int32Array(order.size)
   const again = new Int32Array(order.size)
 

@@ -1,6 +1,6 @@
 import { decodeValue, encodeValue } from '../../../sandbox/index.ts'
 import { StepFailedError } from '../../errors.ts'
-import { count, createOrder, type Space } from '../../spaces/index.ts'
+import { countRanks, createOrder, type Space } from '../../spaces/index.ts'
 import type { Source } from '../author-source.ts'
 import type { Part, Reducer, RunHere, RunPart, Work } from '../contract.ts'
 import { encodeContext } from '../drivers.ts'
@@ -38,6 +38,8 @@ const MAX_BLOCK_RANKS = 1 << 20
 // Of a tree: enough that the largest does not keep everybody waiting, few enough to be listed.
 const LEAST_PREFIXES = 4096
 const MOST_PREFIXES = 1 << 20
+// Each is a run of its own, with the time of one.
+const HITS_AT_ONCE = 256
 
 /** An item with the value that it has; in a tree it has no rank. */
 interface Found {
@@ -49,6 +51,8 @@ interface Found {
 /** A space with ranks is one part; of a tree, this node first lists the prefixes that are its units. */
 export function enumerateWork(spec: EnumerateTask, { partOf }: WorkTools): Work {
   const { space } = spec
+  // of partitions it is a table of megabytes
+  const order = createOrder(space)
   const aggregates = spec.aggregate.map(({ name: _, of: __, ...form }) => form)
   const operations = aggregates.map(createAggregate)
   const ofs = spec.aggregate.flatMap(({ of }, i) => (of == null ? [] : [[`of${i}`, of] as const]))
@@ -67,7 +71,7 @@ export function enumerateWork(spec: EnumerateTask, { partOf }: WorkTools): Work 
     const { units, size } = enumeration
     const check = createTallyCheck(
       enumeration,
-      operations,
+      { order, operations },
       tree && { ...tree, below: leavesBelow(space, tree.depth) }
     )
     const createReducer = (): Reducer => {
@@ -107,11 +111,10 @@ export function enumerateWork(spec: EnumerateTask, { partOf }: WorkTools): Work 
 
   /** What one unit may take in a message, in or out. */
   function unitBytes(depth: number, size: number): number {
-    const { size: length } = createOrder(space)
     return aggregates.reduce(
       (sum, { operation, k = 1, limit = 0 }) => {
         if (operation === 'collect') return sum + 64 * Math.min(limit, size)
-        return operation === 'topk' ? sum + (16 + 4 * length) * Math.min(k, size) : sum
+        return operation === 'topk' ? sum + (16 + 4 * order.size) * Math.min(k, size) : sum
       },
       4 * depth + 64
     )
@@ -124,9 +127,8 @@ export function enumerateWork(spec: EnumerateTask, { partOf }: WorkTools): Work 
   ]
 
   async function finish([visited, skipped, accs]: Tally, run: RunHere, tree?: Prefixes): Promise<Uint8Array> {
-    const order = space.type === 'tree' ? undefined : createOrder(space)
     const rankOf = (item: Int32Array): { rank?: number } => {
-      if (order == null) return {}
+      if (space.type === 'tree') return {}
       const state = new Int32Array(order.size)
       state.set(item)
       return { rank: order.rank(state) }
@@ -169,7 +171,11 @@ export function enumerateWork(spec: EnumerateTask, { partOf }: WorkTools): Work 
     run: RunHere
   ): Promise<void> {
     const asked = hits.map(({ value: _, ...hit }) => hit)
-    const values = decodeValue(await run({ space, hits: asked } satisfies HitsInput)) as unknown[]
+    const values: unknown[] = []
+    for (let at = 0; at < asked.length; at += HITS_AT_ONCE) {
+      const some: HitsInput = { space, hits: asked.slice(at, at + HITS_AT_ONCE) }
+      values.push(...(decodeValue(await run(some)) as unknown[]))
+    }
     const wrong = hits.findIndex(({ value }, i) => !Object.is(value, values[i]))
     if (wrong < 0) return
     const { item, value } = hits[wrong]!
@@ -181,7 +187,7 @@ export function enumerateWork(spec: EnumerateTask, { partOf }: WorkTools): Work 
 
   /** The ranks from..to in blocks. */
   function numbered(): Part {
-    const [from, to] = [spec.from ?? 0, spec.to ?? Number(count(space))]
+    const [from, to] = [spec.from ?? 0, spec.to ?? countRanks(space)!]
     const size = Math.min(blockSize(to - from, MAX_BLOCKS), MAX_BLOCK_RANKS)
     return partFor({ space, aggregates, units: Math.ceil((to - from) / size), from, to, size })
   }

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { SpecError } from '../../errors.ts'
-import { count, MAX_ELEMENTS, MAX_LENGTH, type Space } from '../../spaces/index.ts'
+import { countRanks, MAX_ELEMENTS, MAX_LENGTH, type Space } from '../../spaces/index.ts'
 import { readSource, type Source } from '../author-source.ts'
+import { withTexts } from '../authored.ts'
 import { AGGREGATES } from '../enumerate/aggregates.ts'
 import { type CheckedAggregate, type EnumerateTask, enumerateWork } from '../enumerate/enumerate-work.ts'
 import { author, context, contextNames, integer } from '../fields.ts'
@@ -78,31 +79,37 @@ export const enumerate = defineKind({
       aggregate: entries.map(([name, form]) => checkAggregate(name, form as OneAggregate, spec.exact, read))
     }
   },
+  written: ({ aggregate }) => ({ aggregate: writtenAggregate(aggregate) }),
   work: enumerateWork
 })
 
+function writtenAggregate(aggregates: readonly CheckedAggregate[]): unknown {
+  const forms = aggregates.map(({ name, exact: _, ...form }) => [name, withTexts(form)] as const)
+  const [[name, only]] = forms as [(typeof forms)[0]]
+  return name == null ? only : Object.fromEntries(forms)
+}
+
 function checkRanks({ space, prune, from, to }: Given): void {
-  let total: bigint
+  let total: number | undefined
   try {
-    total = count(space as Space)
+    total = countRanks(space as Space)
   } catch (err) {
     if (!(err instanceof RangeError)) throw err
     throw new SpecError('space', err.message)
   }
-  const isNumbered = total <= 2n ** 53n
   if (space.type === 'tree') {
     if (from != null || to != null)
       throw new SpecError('from', 'a tree has no ranks; prune what is not wanted')
-    if (prune == null && !isNumbered)
-      throw new SpecError('prune', `is missing: nobody visits all ${total} leaves`)
+    if (prune == null && total == null)
+      throw new SpecError('prune', 'is missing: nobody visits more than 2^53 leaves')
     return
   }
-  if (!isNumbered)
+  if (total == null)
     throw new SpecError(
       'space',
-      `has ${total} items, at most 2^53 are numbered; use { type: "tree" } with \`prune\``
+      'has more than 2^53 items, which are not numbered; use { type: "tree" } with `prune`'
     )
-  const [first, end] = [from ?? 0, to ?? Number(total)]
+  const [first, end] = [from ?? 0, to ?? total]
   if (first < 0 || end < first || end > total)
     throw new SpecError('from', `from ${first} to ${end} are no ranks of a space of ${total} items`)
 }
