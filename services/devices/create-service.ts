@@ -29,6 +29,8 @@ const TELL_MS = 1_000
 const FIND_MS = 3_000
 /** A year by hours is more than this; a page asks for what it can draw. */
 const MAX_POINTS = 10_000
+/** Damaged logs that the health names. */
+const MAX_NAMED = 5
 
 /** The service `devices` over what its host gives. */
 export async function createService(host: HostOf<Declared>): Promise<ServiceOf<Declared>> {
@@ -42,8 +44,12 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     isSigned,
     disk: chain => createFolderDisk(folderOf(host.folder, chain)),
     there: await chainsIn(host.folder),
-    onFound: ({ agent, number }, what) => log.error('%s/%d: %s', agent, number, what)
+    onFound({ agent, number }, what) {
+      log.error('%s/%d: %s', agent, number, what)
+      host.degraded('log', `${agent}/${number}: ${what}`)
+    }
   })
+  tellMissing()
   const seen = createSeen({
     series,
     chains,
@@ -54,7 +60,8 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     find: () => host.peers.find({ signal, deadlineMs: FIND_MS }),
     ask: (peer, kind, request, options) => host.peers.ask(peer, kind, request as never, options) as never
   }
-  const keeps = (agent: string): boolean => admits('allowed', agent, host.config)
+  // what this node says itself comes from itself only
+  const keeps = (agent: string): boolean => agent !== self && admits('allowed', agent, host.config)
   const pressure = () => pressureOf(chains.bytes(), host.config.budgetMb * MB)
   const witness = createWitness({
     chains,
@@ -108,7 +115,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       for (;;) {
         const next = each.segments[1]
         if (next == null) break
-        const oldest = await each.read(each.first)
+        const oldest = await each.read(each.segments[0]!.from)
         const timeMs = oldest == null ? 0 : decodeEntry(oldest.entries[0]!).timeMs
         const { number } = each.chain
         const isOwn = each.chain.agent === self
@@ -137,9 +144,10 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   }
 
   async function scrub(): Promise<void> {
-    const wrong: string[] = []
-    for (const each of chains.all()) wrong.push(...(await each.scrub(signal)))
-    for (const what of wrong) log.error('%s', what)
+    let wrong = 0
+    for (const each of chains.all()) wrong += await each.scrub(signal)
+    if (wrong === 0) host.degraded('log', undefined)
+    tellMissing()
   }
 
   async function compare(): Promise<void> {
@@ -151,10 +159,19 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         log('nothing is compared with %s: %s', peer, (error as Error).message)
       }
     }
-    const missing = chains.all().reduce((sum, { holes }) => sum + holes.length, 0)
+    tellMissing()
+  }
+
+  function tellMissing(): void {
+    const missing = chains.all().filter(({ holes }) => holes.length > 0)
     host.degraded(
       'damage',
-      missing === 0 ? undefined : `${missing} parts of logs are damaged and not back yet`
+      missing.length === 0
+        ? undefined
+        : `not back yet is what was damaged: ${missing
+            .slice(0, MAX_NAMED)
+            .map(({ chain, holes }) => `${chain.agent}/${chain.number} from entry ${holes[0]!.from} on`)
+            .join(', ')}`
     )
   }
 

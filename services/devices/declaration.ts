@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { declare, EXIT, FORBIDDEN, FULL, MACHINE, NOT_FOUND, operation, USAGE } from '../host/index.ts'
+import { declare, EXIT, FORBIDDEN, FULL, NOT_FOUND, operation, USAGE } from '../host/index.ts'
 import { messages } from './messages.ts'
 
 const peer = z.string().min(1).max(128)
@@ -93,8 +93,7 @@ export const declaration = declare({
     ReadingError: USAGE,
     ExportPathError: USAGE,
     UnknownDeviceError: NOT_FOUND,
-    LogFullError: FULL,
-    DamagedLogError: MACHINE
+    LogFullError: FULL
   },
   operations: {
     list: operation({

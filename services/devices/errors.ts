@@ -13,16 +13,6 @@ export class ChainError extends Error {
   }
 }
 
-/** A segment on this disk is not what was written. */
-export class DamagedLogError extends Error {
-  override readonly name = 'DamagedLogError'
-  readonly segment: string
-  constructor(segment: string, message: string) {
-    super(message)
-    this.segment = segment
-  }
-}
-
 /** The disk, or what the log may take of it, is full; nothing of what was there is lost. */
 export class LogFullError extends Error {
   override readonly name = 'LogFullError'

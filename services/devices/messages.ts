@@ -2,11 +2,14 @@ import { z } from 'zod'
 import type { AskOptions } from '../host/index.ts'
 import { type Batch, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from './log/batch.ts'
 import { HASH_BYTES, MAX_ENTRY_BYTES } from './log/entry.ts'
+import { MAX_CHAIN_NUMBER } from './log/folders.ts'
 
 /* What nodes say to each other about device logs. */
 
 /** Chains of one answer. */
 export const MAX_CHAINS = 256
+/** Answers that are asked for; a witness keeps fewer chains. */
+const MAX_PAGES = 16
 /** A batch of entries, or one of the largest, with room for lengths. */
 const FRAME_BYTES = MAX_BATCH_BYTES + MAX_ENTRY_BYTES + 16 * 1024
 /** A slow disk of a busy node. */
@@ -18,7 +21,8 @@ const bytesOf = (min: number, max: number) =>
     `must be ${min} to ${max} bytes`
   )
 const seq = z.int().min(-1)
-const number = z.int().min(0)
+/** it becomes the name of a folder */
+const number = z.int().min(0).max(MAX_CHAIN_NUMBER)
 const head = { seq, hash: bytesOf(HASH_BYTES, HASH_BYTES) }
 const batch = z.object({
   from: z.int().min(0),
@@ -45,9 +49,10 @@ export const messages = {
     deadlineMs: WRITE_MS,
     atOnce: 4
   },
-  /** Which chains do you keep, of this agent or of all, and how far? */
+  /** Which chains do you keep, of this agent or of all, and how far? `after`: so many were told before. */
   chains: {
-    peers: 'allowed' as const,
+    // who may is decided with the request: also the witnesses of a node may read its log
+    peers: 'everybody' as const,
     request: z.object({ agent: agent.optional(), after: z.int().min(0).optional() }),
     answer: z.object({
       chains: z.array(z.object({ agent, number, first: z.int(), ...head })).max(MAX_CHAINS)
@@ -55,7 +60,7 @@ export const messages = {
   },
   /** Entries from `from` on, as many as go into one batch; nothing where you do not have them. */
   read: {
-    peers: 'allowed' as const,
+    peers: 'everybody' as const,
     request: z.object({ agent, number, from: z.int().min(0) }),
     answer: z.object({ batch: batch.optional() }),
     maxBytes: FRAME_BYTES,
@@ -73,4 +78,18 @@ export type AppendRequest = Batch & { number: number; first: number }
 export interface Peers {
   find(): AsyncIterable<string>
   ask<K extends Kind>(peer: string, kind: K, request: Request<K>, options?: AskOptions): Promise<Reply<K>>
+}
+
+/** All chains that a peer keeps, of one agent or of all, page by page. */
+export async function* chainsAt(
+  peer: string,
+  peers: Peers,
+  agent: string | undefined,
+  signal: AbortSignal
+): AsyncGenerator<Reply<'chains'>['chains'][number]> {
+  for (let after = 0; after < MAX_PAGES * MAX_CHAINS; after += MAX_CHAINS) {
+    const { chains } = await peers.ask(peer, 'chains', { agent, after }, { signal })
+    yield* chains
+    if (chains.length < MAX_CHAINS) return
+  }
 }

@@ -9,6 +9,8 @@ import { READS } from './tables/polls.ts'
 const HEAD_BYTES = 2
 const CRC_BYTES = 2
 const MAX_METERS_2F = 10
+/** Their answer fits behind its one byte of length, whatever the sizes of the values. */
+const MAX_METERS_6F = 12
 const GAME_BYTES = 2
 
 export interface MeterValue {
@@ -70,6 +72,8 @@ export function longMetersPoll(
   game: number,
   codes: readonly number[]
 ): Uint8Array {
+  if (codes.length < 1 || codes.length > MAX_METERS_6F)
+    throw new FrameError(`6F and AF ask for 1 to ${MAX_METERS_6F} meters, not ${codes.length}`)
   const list = codes.flatMap(code => [code & 0xff, code >> 8])
   const data = [GAME_BYTES + list.length, ...toBcd(BigInt(game), GAME_BYTES), ...list]
   return longPoll(address, command, Uint8Array.from(data))

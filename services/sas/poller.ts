@@ -44,6 +44,8 @@ export function createPoller({ address, line, journal }: PollerInit) {
   let doubtful = DOUBTFUL_POLLS
   /** general polls in a row whose answer was not believed: a lead, or a long poll, would say that it was heard */
   let unheard = 0
+  /** an exception that was heard, and is not on the disk yet */
+  let owed: number | undefined
 
   async function ask(message: Uint8Array, signal: AbortSignal): Promise<Uint8Array | undefined> {
     for (let i = 0; i <= REPEATS; i++) {
@@ -81,9 +83,19 @@ export function createPoller({ address, line, journal }: PollerInit) {
     if (doubtful > 0) doubtful--
     const code = doubtful > 0 ? await agreed(poll, signal) : await one(poll, signal)
     if (code == null) return undefined
-    if (code !== NONE) await journal.exception(code, mayRepeat)
+    // it is not deaf: no lead is needed, and none goes out before this is on the disk
+    unheard = 1
+    // a machine that was switched off meanwhile has forgotten it
+    if (owed != null && owed !== code) await write(owed, true)
+    if (code !== NONE) await write(code, mayRepeat)
     unheard = 0
     return code
+  }
+
+  async function write(code: number, mayRepeat: boolean): Promise<void> {
+    owed = code
+    await journal.exception(code, mayRepeat)
+    owed = undefined
   }
 
   return {
@@ -99,7 +111,10 @@ export function createPoller({ address, line, journal }: PollerInit) {
      */
     async general(signal: AbortSignal): Promise<number | undefined> {
       // what was heard before is on the disk; who is silent for long is deaf, and hears again after it
-      if (unheard === 0 || unheard > DEAF_POLLS) await line.ask(LEAD, signal)
+      if (unheard === 0 || unheard > DEAF_POLLS) {
+        if (owed != null) await write(owed, true)
+        await line.ask(LEAD, signal)
+      }
       return hear(signal, false)
     },
 

@@ -36,19 +36,20 @@ export class MachineDisk {
   }
   setBack(image: Map<string, Files>): void {
     this.folders.clear()
-    for (const [folder, files] of image) this.folders.set(folder, new Map(files))
+    for (const [folder, files] of image)
+      this.folders.set(folder, new Map([...files].map(([name, bytes]) => [name, bytes.slice()])))
   }
 
-  /** Flips a bit of a file that is not written any more; false where there is none. */
-  rot(): boolean {
-    const sealed = [...this.folders.values()].flatMap(files =>
+  /** Flips a bit of a segment, `isSealed`: of one that is not written any more; false where there is none. */
+  rot(isSealed = true): boolean {
+    const segments = [...this.folders.values()].flatMap(files =>
       [...files.keys()]
         .filter(name => name.endsWith('.seg'))
         .sort()
-        .slice(0, -1)
+        .slice(0, isSealed ? -1 : undefined)
         .map(name => ({ files, name }))
     )
-    const one = sealed[Math.floor(this.random() * sealed.length)]
+    const one = segments[Math.floor(this.random() * segments.length)]
     if (one == null) return false
     const bytes = one.files.get(one.name)!
     bytes[Math.floor(this.random() * bytes.length)]! ^= 1 << Math.floor(this.random() * 8)
@@ -75,7 +76,7 @@ export class MachineDisk {
         const before = files().get(name) ?? new Uint8Array()
         const isCut = this.crashesInWrite
         const written = isCut ? bytes.subarray(0, Math.floor(this.random() * bytes.length)) : bytes
-        if (written.length > 0) files().set(name, Uint8Array.from([...before, ...written]))
+        if (written.length > 0 || !isCut) files().set(name, Uint8Array.from([...before, ...written]))
         if (!isCut) return
         this.crash()
         throw new CrashError('the power went off')

@@ -2,13 +2,14 @@ import type { Log, Signer } from '../context.ts'
 import { ChainError } from '../errors.ts'
 import { follow, type IsSigned, verifyBatch } from '../log/batch.ts'
 import type { ChainLog } from '../log/chain-log.ts'
-import { AGENT, CHAIN, type ChainId, decodeEntry, type Entry, GENESIS, MOVED } from '../log/entry.ts'
+import { AGENT, CHAIN, type ChainId, decodeEntry, type Entry, GENESIS, LOST, MOVED } from '../log/entry.ts'
+import type { Hole } from '../log/holes.ts'
 import { createRecorder, type Draft, type Moment, type Place, type Recorder } from '../log/recorder.ts'
-import type { Peers, Reply } from '../messages.ts'
+import { chainsAt, type Peers, type Reply } from '../messages.ts'
 import type { Chains } from './chains.ts'
 import { deliveredUpTo, isReceipt, type Receipt } from './receipt.ts'
 
-/** A witness that is asked at the start and says nothing is not waited for: devices must be heard. */
+/** A witness that says nothing at the start is not waited for: devices must be heard. */
 const HEAR_MS = 5_000
 
 export interface AgentInit {
@@ -69,8 +70,8 @@ export async function createAgent(init: AgentInit) {
    * Asks a witness what it has, once after each start: a disk that was set back, or damaged, takes its entries back
    * before it writes others with their numbers.
    */
-  async function hear(witness: string, signal: AbortSignal): Promise<void> {
-    const kept = await chainsAt(witness, signal)
+  async function hear(witness: string, signal: AbortSignal, patience = signal): Promise<void> {
+    const kept = await keptAt(witness, patience)
     const { chain, head } = recorder.log
     const newest = kept.sort((a, b) => b.number - a.number)[0]
     const isAhead =
@@ -139,10 +140,17 @@ export async function createAgent(init: AgentInit) {
   /** Nothing new is written meanwhile. */
   async function alone(work: () => Promise<void>): Promise<void> {
     while (anew != null) await anew
-    anew = work().finally(() => {
+    const done = work()
+    // who waits for its end has nothing to do with how it ends
+    anew = done.then(
+      () => undefined,
+      () => undefined
+    )
+    try {
+      await done
+    } finally {
       anew = undefined
-    })
-    await anew
+    }
   }
 
   /** Goes on with what `startAnew` began, also after a crash in the middle of it. */
@@ -157,7 +165,12 @@ export async function createAgent(init: AgentInit) {
       // they come right behind the first, in order
       for (let seq = common! + 1 + own.head.seq; old != null && seq <= until!; ) {
         const batch = await old.read(seq)
-        if (batch == null) break
+        if (batch == null) {
+          // damaged: asked for, and told, as everything that is missing
+          seq = old.holes.find(({ from, to }) => seq >= from && seq <= to)?.to ?? until!
+          seq++
+          continue
+        }
         const some = batch.entries.slice(0, until! - seq + 1).map(unwrapped)
         await Promise.all(
           some.map(entry =>
@@ -170,9 +183,11 @@ export async function createAgent(init: AgentInit) {
     isMoved = true
   }
 
-  async function chainsAt(witness: string, signal: AbortSignal): Promise<Kept[]> {
-    const { chains: kept } = await peers.ask(witness, 'chains', { agent: self }, { signal })
-    return kept.filter(({ agent, seq }) => agent === self && seq >= 0)
+  async function keptAt(witness: string, signal: AbortSignal): Promise<Kept[]> {
+    const kept: Kept[] = []
+    for await (const each of chainsAt(witness, peers, self, signal))
+      if (each.agent === self && each.seq >= 0) kept.push(each)
+    return kept
   }
 
   /** The last entry of a chain that both have; -1 for none. */
@@ -190,7 +205,8 @@ export async function createAgent(init: AgentInit) {
       const { batch } = await peers.ask(witness, 'read', { ...own.chain, from: middle }, { signal })
       const hash = batch == null ? undefined : follow(own.chain, undefined, batch).hashes[0]
       const ours = await own.hashAt(middle)
-      const isSame = hash != null && ours != null && Buffer.compare(hash, ours) === 0
+      // what is missing here says nothing
+      const isSame = ours == null || (hash != null && Buffer.compare(hash, ours) === 0)
       if (isSame) low = middle
       else high = middle - 1
     }
@@ -205,9 +221,14 @@ export async function createAgent(init: AgentInit) {
     const cursor = cursors.get(witness) ?? receipts.of(number).find(each => each.witness === witness)?.seq
     const from = Math.max((cursor ?? -1) + 1, own.first)
     if (from > own.head.seq) return 'idle'
-    const batch = await own.read(from)
-    if (batch == null) return 'idle'
-    const reply = await peers.ask(witness, 'append', { ...batch, number, first: own.first }, { signal })
+    let batch = await own.read(from)
+    const behind = batch == null ? own.next(from) : undefined
+    // what was given up is as what was let go
+    if (behind != null) batch = await own.read(behind)
+    if (batch == null)
+      throw new ChainError(from, `entry ${from} is damaged here; the witnesses are asked for it`)
+    const first = behind ?? own.first
+    const reply = await peers.ask(witness, 'append', { ...batch, number, first }, { signal })
     if (recorder.log !== own) return 'anew'
     if (reply.is === 'full') return 'full'
     if (reply.is === 'receipt') {
@@ -226,17 +247,49 @@ export async function createAgent(init: AgentInit) {
       return 'sent'
     }
     // it knows more of us than we do, or something else
-    const kept = await chainsAt(witness, signal)
+    const kept = await keptAt(witness, signal)
     await diverge(witness, own, kept, await commonWith(witness, own, kept, signal))
     return 'anew'
   }
 
+  async function bringBack(own: ChainLog, hole: Hole, signal: AbortSignal): Promise<void> {
+    let isLost = true
+    for (const witness of witnesses()) {
+      try {
+        const { batch } = await peers.ask(witness, 'read', { ...own.chain, from: hole.from }, { signal })
+        if (batch == null) continue
+        await own.repair(batch)
+        return
+      } catch (error) {
+        // it may have them
+        isLost = false
+        log('%s does not give entry %d: %s', witness, hole.from, (error as Error).message)
+      }
+    }
+    if (!isLost) return
+    const { from, to } = hole
+    const { number } = own.chain
+    alert('lost', `entries ${from} to ${to} of chain ${number} were damaged before any witness had them`)
+    await write({ class: 'account', device: AGENT, kind: LOST, body: { number, from, to } })
+    await own.giveUp({ from, to })
+  }
+
+  async function write(draft: Draft, at: Moment = moment()): Promise<Place> {
+    await ready.promise
+    for (;;) {
+      if (!isMoved && anew == null) await alone(moveRest)
+      await anew
+      const place = await recorder.record(draft, at)
+      if (place != null) return place
+    }
+  }
+
   return {
-    /** Asks the witnesses what they have; what is recorded waits for it, some seconds at most. */
+    /** Asks the witnesses what they have; what is recorded waits for that, and for what comes back. */
     async start(signal: AbortSignal): Promise<void> {
-      const deadline = AbortSignal.any([signal, AbortSignal.timeout(HEAR_MS)])
+      const patience = AbortSignal.any([signal, AbortSignal.timeout(HEAR_MS)])
       const asked = witnesses().map(witness =>
-        hear(witness, deadline).catch((error: Error) =>
+        hear(witness, signal, patience).catch((error: Error) =>
           log('%s does not say what it has: %s', witness, error.message)
         )
       )
@@ -249,23 +302,19 @@ export async function createAgent(init: AgentInit) {
      * @throws {EntryError} this one cannot be written
      * @throws {LogFullError}
      */
-    async record(draft: Draft, at: Moment = moment()): Promise<Place> {
-      await ready.promise
-      for (;;) {
-        if (!isMoved && anew == null) await alone(moveRest)
-        await anew
-        const place = await recorder.record(draft, at)
-        if (place != null) return place
-      }
-    },
+    record: write,
     deliver,
-    /** Puts back what is missing in the own log. */
+    /** Puts back what is missing in the own logs, as far as witnesses have it. */
     async repair(signal: AbortSignal): Promise<void> {
-      for (const witness of witnesses())
-        for (const { from } of [...recorder.log.holes]) {
-          const { batch } = await peers.ask(witness, 'read', { ...recorder.log.chain, from }, { signal })
-          if (batch != null) await recorder.log.repair(batch)
+      for (const own of chains.of(self)) {
+        const asked = new Set<number>()
+        for (;;) {
+          const hole = own.holes.find(({ from }) => !asked.has(from))
+          if (hole == null) break
+          asked.add(hole.from)
+          await bringBack(own, hole, signal)
         }
+      }
     },
     /** Writes what waits. */
     async flush(): Promise<void> {

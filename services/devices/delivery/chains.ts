@@ -29,9 +29,14 @@ export async function openChains({ self, isSigned, disk, there, segmentBytes, on
     const name = nameOf(chain)
     const known = open.get(name)
     if (known != null) return known
-    const opening = openChainLog({ disk: disk(chain), chain, isSigned, segmentBytes }).then(log => {
+    const opening = openChainLog({
+      disk: disk(chain),
+      chain,
+      isSigned,
+      segmentBytes,
+      onFound: what => onFound(chain, what)
+    }).then(log => {
       logs.set(name, log)
-      for (const what of log.found) onFound(chain, what)
       return log
     })
     open.set(name, opening)

@@ -3,9 +3,13 @@ import { ChainError, EntryError, LogFullError } from '../errors.ts'
 import { type Batch, type Followed, type IsSigned, lastSeq, verifyBatch } from '../log/batch.ts'
 import type { ChainLog } from '../log/chain-log.ts'
 import { type ChainId, type Entry, GENESIS } from '../log/entry.ts'
-import type { AppendRequest, Peers, Reply } from '../messages.ts'
+import { type AppendRequest, chainsAt, type Peers, type Reply } from '../messages.ts'
 import type { Chains } from './chains.ts'
 import { RECEIPT_DOMAIN, receiptBytes } from './receipt.ts'
+
+/** An agent begins a chain anew when its disk was set back: seldom. */
+const MAX_AGENT_CHAINS = 64
+const MAX_ALL_CHAINS = 4_096
 
 export interface WitnessInit {
   chains: Chains
@@ -61,14 +65,11 @@ export function createWitness({
     }
   }
 
+  /** A chain is opened for what its agent has signed, and for so many. */
+  const hasPlace = ({ agent }: ChainId): boolean =>
+    chains.of(agent).length < MAX_AGENT_CHAINS && chains.all().length < MAX_ALL_CHAINS
+
   async function take(chain: ChainId, batch: Batch, first: number): Promise<Reply<'append'>> {
-    const kept = await chains.kept(chain)
-    const { head } = kept
-    // what its agent has let go already cannot come any more
-    const begins = batch.from === first && batch.from > head.seq + 1
-    if (batch.from > head.seq + 1 && !begins) return { is: 'behind', ...head }
-    const last = lastSeq(batch)
-    const before = { seq: batch.from - 1, hash: await kept.hashAt(batch.from - 1) }
     let followed: Followed
     try {
       followed = verifyBatch(chain, undefined, batch, isSigned)
@@ -76,10 +77,18 @@ export function createWitness({
       if (error instanceof ChainError) throw new EntryError(error.message)
       throw error
     }
+    if (chains.find(chain) == null && !hasPlace(chain)) return { is: 'full' }
+    const kept = await chains.kept(chain)
+    const { head } = kept
+    // what its agent has let go already cannot come any more
+    const begins = batch.from === first && batch.from > head.seq + 1
+    if (batch.from > head.seq + 1 && !begins) return { is: 'behind', ...head }
+    const last = lastSeq(batch)
+    const before = await kept.hashAt(batch.from - 1)
     const sameAt = await kept.hashAt(Math.min(last, head.seq))
     const theirs = last <= head.seq ? followed.head.hash : followed.hashes[head.seq - batch.from]
     const isFork =
-      (before.hash != null && Buffer.compare(followed.entries[0]!.prev, before.hash) !== 0) ||
+      (before != null && Buffer.compare(followed.entries[0]!.prev, before) !== 0) ||
       (theirs != null && sameAt != null && Buffer.compare(theirs, sameAt) !== 0)
     if (isFork) {
       onFork(chain, batch)
@@ -114,23 +123,23 @@ export function createWitness({
     /** Takes over what another witness has of the chains that are kept here; false when there was nothing. */
     async compare(peer: string, peers: Peers, signal: AbortSignal): Promise<boolean> {
       let isMore = false
-      const { chains: theirs } = await peers.ask(peer, 'chains', {}, { signal })
-      for (const { agent, number, seq } of theirs) {
+      for await (const { agent, number, seq } of chainsAt(peer, peers, undefined, signal)) {
         const chain = { agent, number }
         if (!keeps(agent)) continue
-        const kept = await chains.kept(chain)
+        const lastKept = (): number => chains.find(chain)?.head.seq ?? -1
         // an agent brings its entries itself, and knows which of its chains are over
-        while (peer !== agent && seq > kept.head.seq) {
-          const { batch } = await peers.ask(peer, 'read', { ...chain, from: kept.head.seq + 1 }, { signal })
+        while (peer !== agent && seq > lastKept()) {
+          const before = lastKept()
+          const { batch } = await peers.ask(peer, 'read', { ...chain, from: before + 1 }, { signal })
           if (batch == null) break
-          const before = kept.head.seq
           await inTurn(chain, () => take(chain, batch, GENESIS.seq))
-          if (kept.head.seq === before) break
+          if (lastKept() === before) break
           isMore = true
         }
-        for (const { from } of [...kept.holes]) {
+        const kept = chains.find(chain)
+        for (const { from } of [...(kept?.holes ?? [])]) {
           const { batch } = await peers.ask(peer, 'read', { ...chain, from }, { signal })
-          if (batch != null) await inTurn(chain, () => kept.repair(batch))
+          if (batch != null) await inTurn(chain, () => kept!.repair(batch))
         }
       }
       return isMore

@@ -1,4 +1,4 @@
-import { ChainError, DamagedLogError } from '../errors.ts'
+import { ChainError, EntryError } from '../errors.ts'
 import {
   type Batch,
   decodeBatch,
@@ -13,25 +13,22 @@ import {
 } from './batch.ts'
 import type { Disk } from './disk.ts'
 import { type ChainId, decodeEntry, GENESIS, type Head, hashOf } from './entry.ts'
-import { frameRecord, type Scan, scanRecords } from './records.ts'
+import { createHoles, type Hole, pad } from './holes.ts'
+import { frameRecord, recordBytes, rightRecords, type Scan, scanRecords } from './records.ts'
 
-export const SEGMENT_BYTES = 1 << 20
+const SEGMENT_BYTES = 1 << 20
 /** Where batches lie in a segment, kept for those read last: some 20 KB each. */
 const MAX_INDEXES = 64
+/** A disk that never gives what was written is not asked for ever. */
+const READ_TRIES = 3
 const SEGMENT = /^(\d{16})\.seg$/
-/** what was set aside: first and last entry that are missing */
-const HOLE = /^(\d{16})-(\d{16})\.bad$/
-const pad = (seq: number): string => String(seq).padStart(16, '0')
+/** what was set aside stays for who wants to know */
+const DAMAGED = /^(\d{16})\.seg\.\d+\.damaged$/
 
 export interface Segment {
   name: string
   from: number
   bytes: number
-}
-/** Entries that were kept and are not there any more. */
-export interface Hole {
-  from: number
-  to: number
 }
 
 export interface ChainLogInit {
@@ -39,36 +36,46 @@ export interface ChainLogInit {
   chain: ChainId
   isSigned: IsSigned
   segmentBytes?: number
+  /** something is not what was written */
+  onFound?(what: string): void
 }
 
 /** One chain on a disk: files that only grow, the oldest of which can be let go. */
 export interface ChainLog {
   readonly chain: ChainId
   readonly head: Head
-  /** the oldest entry that is kept */
+  /** the oldest entry that is kept, or missing */
   readonly first: number
   readonly bytes: number
   readonly segments: readonly Segment[]
   readonly holes: readonly Hole[]
-  /** what was found wrong when it was opened */
-  readonly found: readonly string[]
-  /** Writes a batch that was verified to follow the head; on the disk when it returns. @throws {LogFullError} */
+  /** Writes a batch that was verified to lie behind the head; on the disk when it returns. @throws {LogFullError} */
   append(batch: Batch, head: Head): Promise<void>
-  /**
-   * Entries from `from` on, at most so many as go into one batch; undefined where it is not kept.
-   *
-   * @throws {DamagedLogError} what was there is set aside, and is a hole now
-   */
+  /** Entries from `from` on, at most so many as go into one batch; undefined where it is not kept. */
   read(from: number): Promise<Batch | undefined>
+  /** Where what is kept goes on behind an entry that never came here; undefined: nowhere, or it is missing. */
+  next(from: number): number | undefined
   /** The hash of an entry, where it is kept. */
   hashAt(seq: number): Promise<Uint8Array | undefined>
   /** Puts back what is missing. @throws {ChainError} it is not what was there */
   repair(batch: Batch): Promise<void>
-  /** Reads and verifies everything, setting aside what is wrong; tells what it found. */
-  scrub(signal?: AbortSignal): Promise<string[]>
+  /** Nobody has these entries any more: they count as never kept. */
+  giveUp(hole: Hole): Promise<void>
+  /** Reads and verifies everything, setting aside what is wrong; how many segments were. */
+  scrub(signal?: AbortSignal): Promise<number>
   /** Lets the oldest segment go; the last one stays. Entries that are gone. */
   dropOldest(): Promise<number>
   close(): Promise<void>
+}
+
+/** A segment is not what was written. */
+class DamageError extends Error {
+  override readonly name = 'DamageError'
+  readonly segment: Segment
+  constructor(segment: Segment, why: string) {
+    super(why)
+    this.segment = segment
+  }
 }
 
 /** Opens what is there: cuts off what a crash left half written, and verifies the newest segment. */
@@ -76,20 +83,16 @@ export async function openChainLog({
   disk,
   chain,
   isSigned,
-  segmentBytes = SEGMENT_BYTES
+  segmentBytes = SEGMENT_BYTES,
+  onFound = () => {}
 }: ChainLogInit): Promise<ChainLog> {
   const files = await disk.list()
   const segments: Segment[] = files
     .map(({ name, bytes }) => ({ name, bytes, from: Number(SEGMENT.exec(name)?.[1] ?? -1) }))
     .filter(({ from }) => from >= 0)
     .sort((a, b) => a.from - b.from)
-  const holes: Hole[] = files
-    .map(({ name }) => HOLE.exec(name))
-    .filter(match => match != null)
-    .map(([, from, to]) => ({ from: Number(from), to: Number(to) }))
-    .sort((a, b) => a.from - b.from)
+  const holes = createHoles(disk, files)
   const indexes = new Map<string, { seqs: number[]; offsets: number[] }>()
-  const found: string[] = []
   let head = GENESIS
   let queue: Promise<unknown> = Promise.resolve()
   const serially = <T>(work: () => Promise<T>): Promise<T> => {
@@ -98,29 +101,58 @@ export async function openChainLog({
     return done
   }
 
+  // a crash came while something was put back
+  for (const segment of segments.filter(({ from }) => holes.at(from) != null)) {
+    const { isRight, ended } = verifyBytes(await disk.read(segment.name, 0, segment.bytes))
+    if (isRight) await holes.close({ from: segment.from, to: ended!.seq })
+    else await rename(segment)
+  }
+  for (const { name, bytes } of files)
+    if (holes.list.length > 0 && DAMAGED.test(name)) await salvage(await disk.read(name, 0, bytes))
+
   while (segments.length > 0) {
     const last = segments.at(-1)!
     const bytes = await disk.read(last.name, 0, last.bytes)
-    const scan = scanRecords(bytes)
-    const { right, why, ended } = verifyRecords(scan)
-    if (right === scan.records.length && scan.state === 'whole' && ended != null) {
-      head = ended
+    const { scan, why, isRight, ended, keep } = verifyBytes(bytes)
+    if (isRight) {
+      head = ended!
       remember(last, scan.records)
       break
     }
-    const keep = right === scan.records.length ? scan.rightBytes : scan.records[right]!.offset
-    if (why != null || scan.state === 'damaged') {
-      // not what a crash leaves: the file stays for who wants to know, and others may have what is missing
-      found.push(`${last.name}: ${why ?? 'something in the middle is not what was written'}`)
-      await disk.rename(last.name, `${last.name}.${Date.now()}.damaged`)
-      if (keep > 0) await disk.append(last.name, bytes.subarray(0, keep))
-    } else {
-      found.push(`${last.name}: ${last.bytes - keep} bytes that were never finished are cut off`)
+    if (why == null && scan.state !== 'damaged') {
+      // a write that was cut off ends too early
+      if (keep + recordBytes(bytes, keep) === bytes.length)
+        onFound(`${last.name}: the last entries are not what was written`)
       if (keep > 0) await disk.truncate(last.name, keep)
       else await disk.remove(last.name)
+      last.bytes = keep
+      if (keep === 0) segments.pop()
+    } else {
+      // not what a crash leaves; where it ends is what is right of it
+      const end = rightBatches(bytes).at(-1)
+      await setAside(
+        last,
+        end == null ? undefined : lastSeq(end),
+        why ?? 'something in the middle is not what was written'
+      )
     }
-    last.bytes = keep
-    if (keep === 0) segments.pop()
+  }
+  for (const hole of holes.list.filter(({ to }) => to > head.seq)) {
+    onFound(`entries ${hole.from} to ${hole.to}, behind which nothing is kept, are missing`)
+    await holes.close(hole)
+  }
+
+  function verifyBytes(bytes: Uint8Array, before?: Head) {
+    const scan = scanRecords(bytes)
+    const { right, why, ended } = verifyRecords(scan, before)
+    const isWhole = right === scan.records.length
+    return {
+      scan,
+      why,
+      ended,
+      isRight: isWhole && scan.state === 'whole' && ended != null,
+      keep: isWhole ? scan.rightBytes : scan.records[right]!.offset
+    }
   }
 
   /** How many records from the first on are right, and where they lead. */
@@ -165,32 +197,92 @@ export async function openChainLog({
   }
 
   async function indexOf(segment: Segment): Promise<{ seqs: number[]; offsets: number[] }> {
-    const known = indexes.get(segment.name)
-    if (known != null) return known
-    const scan = scanRecords(await disk.read(segment.name, 0, segment.bytes))
-    if (scan.state !== 'whole') throw await setAside(segment, 'its checksums are wrong')
-    return remember(segment, scan.records)
+    for (;;) {
+      const known = indexes.get(segment.name)
+      if (known != null) return known
+      const { name, bytes } = segment
+      const scan = scanRecords(await disk.read(name, 0, bytes))
+      // it may have grown meanwhile
+      if (bytes !== segment.bytes) continue
+      if (scan.state !== 'whole') throw new DamageError(segment, 'its checksums are wrong')
+      return remember(segment, scan.records)
+    }
   }
 
-  /** The segment is no longer used; what was in it is missing until others give it back. */
-  async function setAside(segment: Segment, why: string): Promise<DamagedLogError> {
-    const at = segments.indexOf(segment)
-    const next = segments[at + 1]
-    indexes.delete(segment.name)
-    if (at >= 0 && next != null) {
-      const hole = { from: segment.from, to: next.from - 1 }
-      segments.splice(at, 1)
-      holes.push(hole)
-      await disk.rename(segment.name, `${pad(hole.from)}-${pad(hole.to)}.bad`)
+  /** What is right in a segment that as a whole is not: each batch is signed. */
+  function rightBatches(bytes: Uint8Array): Batch[] {
+    const batches: Batch[] = []
+    for (const payload of rightRecords(bytes)) {
+      try {
+        const batch = decodeBatch(payload)
+        verifyBatch(chain, undefined, batch, isSigned)
+        batches.push(batch)
+      } catch (error) {
+        if (!(error instanceof ChainError || error instanceof EntryError)) throw error
+      }
     }
-    return new DamagedLogError(segment.name, `${segment.name} of ${chain.agent}/${chain.number}: ${why}`)
+    return batches
+  }
+
+  async function rename(segment: Segment): Promise<void> {
+    await disk.rename(segment.name, `${segment.name}.${Date.now()}.damaged`)
+    indexes.delete(segment.name)
+    segments.splice(segments.indexOf(segment), 1)
+  }
+
+  /**
+   * The segment is no longer used. What is right in it is kept; the rest, up to the entry `to`, is missing until others
+   * give it back.
+   */
+  async function setAside(segment: Segment, to: number | undefined, why: string): Promise<void> {
+    if (!segments.includes(segment)) return
+    onFound(`${segment.name}: ${why}`)
+    const bytes = await disk.read(segment.name, 0, segment.bytes)
+    if (to != null) await holes.add({ from: segment.from, to })
+    await rename(segment)
+    await salvage(bytes)
+  }
+
+  const setAsideSerially = ({ segment, message }: DamageError): Promise<void> =>
+    serially(() => {
+      const next = segments[segments.indexOf(segment) + 1]
+      return setAside(segment, next == null ? head.seq : next.from - 1, message)
+    })
+
+  async function salvage(bytes: Uint8Array): Promise<void> {
+    for (let rest = rightBatches(bytes); rest.length > 0; ) {
+      const merged = merge(rest, rest[0]!.from)
+      await putBack(merged)
+      rest = rest.filter(({ from }) => from > lastSeq(merged))
+    }
+  }
+
+  async function putBack(batch: Batch): Promise<void> {
+    if (holes.at(batch.from) == null) return
+    const segment = open(batch.from)
+    await write(segment, batch)
+    segments.push(segment)
+    segments.sort((a, b) => a.from - b.from)
+    await holes.close({ from: batch.from, to: lastSeq(batch) })
   }
 
   async function read(from: number): Promise<Batch | undefined> {
+    for (let i = 0; i < READ_TRIES; i++) {
+      try {
+        return await readOnce(from)
+      } catch (error) {
+        if (!(error instanceof DamageError)) throw error
+        // what is right of it is read then
+        await setAsideSerially(error)
+      }
+    }
+    return undefined
+  }
+
+  async function readOnce(from: number): Promise<Batch | undefined> {
     const at = segments.findLastIndex(segment => segment.from <= from)
     const segment = segments[at]
-    if (segment == null || from > head.seq || holes.some(hole => from >= hole.from && from <= hole.to))
-      return undefined
+    if (segment == null || from > head.seq || holes.at(from) != null) return undefined
     const { seqs, offsets } = await indexOf(segment)
     const begin = seqs.findLastIndex(seq => seq <= from)
     let end = begin + 1
@@ -200,7 +292,7 @@ export async function openChainLog({
     const bytes = await disk.read(segment.name, offset, (offsets[end] ?? segment.bytes) - offset)
     const { records, state } = scanRecords(bytes)
     if (records.length < end - begin || state !== 'whole')
-      throw await setAside(segment, `what is kept from entry ${seqs[begin]} on is not what was written`)
+      throw new DamageError(segment, `what is kept from entry ${seqs[begin]} on is not what was written`)
     const batches = records.map(({ payload }) => decodeBatch(payload))
     // what its owner had let go before it came here
     if (lastSeq(batches[0]!) < from) return undefined
@@ -234,27 +326,35 @@ export async function openChainLog({
     return segment
   }
 
+  const first = (): number => Math.min(segments[0]?.from ?? head.seq + 1, holes.list[0]?.from ?? head.seq + 1)
+
   return {
     chain,
     get head() {
       return head
     },
     get first() {
-      return segments[0]?.from ?? head.seq + 1
+      return first()
     },
     get bytes() {
       return segments.reduce((sum, { bytes }) => sum + bytes, 0)
     },
     segments,
-    holes,
-    found,
+    holes: holes.list,
     read,
+    next(from) {
+      if (holes.at(from) != null) return undefined
+      const behind = [...segments, ...holes.list].map(each => each.from).filter(each => each > from)
+      return behind.length === 0 ? undefined : Math.min(...behind)
+    },
 
     append: (batch, after) =>
       serially(async () => {
         if (batch.from <= head.seq) throw new ChainError(batch.from, `entry ${batch.from} is there already`)
         const last = segments.at(-1)
-        const fits = last != null && last.bytes < segmentBytes
+        // in one segment each entry follows the one before
+        const follows = batch.from === head.seq + 1 && holes.at(head.seq) == null
+        const fits = last != null && last.bytes < segmentBytes && follows
         const segment = fits ? last : open(batch.from)
         await write(segment, batch)
         if (!fits) segments.push(segment)
@@ -263,50 +363,42 @@ export async function openChainLog({
 
     hashAt,
 
-    repair: batch =>
-      serially(async () => {
-        const hole = holes.find(({ from }) => from === batch.from)
-        if (hole == null) return
-        const { entries, hashes } = verifyBatch(chain, undefined, batch, isSigned)
-        const last = lastSeq(batch)
-        const before = await hashAt(batch.from - 1)
-        const place = Math.min(last, head.seq)
-        // where its end is kept, or what follows it, that decides: one who signs twice has two of each number
-        const after =
-          last > hole.to ? await hashAt(place) : last === hole.to ? await prevOf(last + 1) : undefined
-        if (
-          (before != null && Buffer.compare(before, entries[0]!.prev) !== 0) ||
-          (after != null && Buffer.compare(after, hashes[place - batch.from]!) !== 0)
-        )
-          throw new ChainError(batch.from, `entry ${batch.from} is not that which was here`)
-        const segment = open(batch.from)
-        await write(segment, batch)
-        segments.push(segment)
-        segments.sort((a, b) => a.from - b.from)
-        const name = `${pad(hole.from)}-${pad(hole.to)}.bad`
-        // it may reach beyond; what is kept there is the same
-        hole.from = lastSeq(batch) + 1
-        if (hole.from <= hole.to) await disk.rename(name, `${pad(hole.from)}-${pad(hole.to)}.bad`)
-        else {
-          holes.splice(holes.indexOf(hole), 1)
-          await disk.remove(name)
-        }
-      }),
+    async repair(batch) {
+      const { entries, hashes } = verifyBatch(chain, undefined, batch, isSigned)
+      const last = lastSeq(batch)
+      const hole = holes.at(batch.from)
+      if (hole == null) return
+      const before = await hashAt(batch.from - 1)
+      const place = Math.min(last, head.seq)
+      // where its end is kept, or what follows it, that decides: one who signs twice has two of each number
+      const after =
+        last > hole.to ? await hashAt(place) : last === hole.to ? await prevOf(last + 1) : undefined
+      if (
+        (before != null && Buffer.compare(before, entries[0]!.prev) !== 0) ||
+        (after != null && Buffer.compare(after, hashes[place - batch.from]!) !== 0)
+      )
+        throw new ChainError(batch.from, `entry ${batch.from} is not that which was here`)
+      await serially(() => putBack(batch))
+    },
+
+    giveUp: hole => serially(() => holes.close(hole)),
 
     async scrub(signal) {
-      const wrong: string[] = []
+      let wrong = 0
       let before: Head | undefined
       for (const segment of [...segments]) {
         signal?.throwIfAborted()
         const { name, from, bytes } = segment
-        // grown since, or dropped
-        if (segment === segments.at(-1) || !segments.includes(segment)) continue
-        const scan = scanRecords(await disk.read(name, 0, bytes))
-        const { right, why, ended } = verifyRecords(scan, before?.seq === from - 1 ? before : undefined)
-        if (scan.state === 'whole' && right === scan.records.length) before = ended
-        else {
-          before = undefined
-          wrong.push((await setAside(segment, why ?? 'its checksums are wrong')).message)
+        // let go since
+        if (!segments.includes(segment)) continue
+        const { isRight, why, ended } = verifyBytes(
+          await disk.read(name, 0, bytes),
+          before?.seq === from - 1 ? before : undefined
+        )
+        before = isRight ? ended : undefined
+        if (!isRight && segments.includes(segment)) {
+          wrong++
+          await setAsideSerially(new DamageError(segment, why ?? 'its checksums are wrong'))
         }
         await new Promise(setImmediate)
       }
@@ -317,15 +409,13 @@ export async function openChainLog({
       serially(async () => {
         const [oldest, next] = segments
         if (oldest == null || next == null) return 0
+        const from = first()
         // the file first: a full disk can always unlink
         await disk.remove(oldest.name)
         segments.shift()
         indexes.delete(oldest.name)
-        for (const hole of holes.filter(({ to }) => to < next.from)) {
-          await disk.remove(`${pad(hole.from)}-${pad(hole.to)}.bad`)
-          holes.splice(holes.indexOf(hole), 1)
-        }
-        return next.from - oldest.from
+        if (from < next.from) await holes.close({ from, to: next.from - 1 })
+        return next.from - from
       }),
 
     close: () => serially(() => disk.close())
@@ -339,6 +429,7 @@ function merge(batches: readonly Batch[], from: number): Batch {
   let { signature } = first
   let bytes = sizeOf(entries)
   for (const batch of batches.slice(1)) {
+    if (batch.from !== from + entries.length) break
     bytes += sizeOf(batch.entries)
     if (entries.length + batch.entries.length > MAX_BATCH_ENTRIES || bytes > MAX_BATCH_BYTES) break
     entries.push(...batch.entries)

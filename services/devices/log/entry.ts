@@ -61,6 +61,9 @@ export const CHAIN = 'chain'
 /** An entry of the chain before that others do not have: its bytes as `entry`. */
 export const MOVED = 'moved'
 
+/** Entries of a chain that were damaged before anybody else had them: its number, the first and the last. */
+export const LOST = 'lost'
+
 /** Before the first entry. */
 export const GENESIS: Head = { seq: -1, hash: new Uint8Array(HASH_BYTES) }
 

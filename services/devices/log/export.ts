@@ -16,6 +16,7 @@ const MAGIC = 'artel device log'
 const VERSION = 1
 const RECEIPT = 'receipt'
 const READ_BYTES = 1 << 20
+const TURN_BYTES = 4096
 /** Faults that are told; the first is the one that matters. */
 const MAX_FAULTS = 20
 
@@ -30,7 +31,8 @@ export async function exportChain(
   try {
     const { agent, number } = log.chain
     await file.write(frameRecord(encode([MAGIC, VERSION, keyOf(agent), number])))
-    let at = log.first
+    const { first } = log
+    let at = first
     while (at <= log.head.seq) {
       signal.throwIfAborted()
       const batch = await log.read(at)
@@ -39,10 +41,11 @@ export async function exportChain(
       await file.write(frameRecord(encodeBatch(batch)))
       at += batch.entries.length
     }
-    for (const { witness, seq, hash, timeMs, signature } of receipts)
+    // of what was let go nothing can be checked any more
+    for (const { witness, seq, hash, timeMs, signature } of receipts.filter(({ seq }) => seq >= first))
       await file.write(frameRecord(encode([RECEIPT, keyOf(witness), seq, hash, timeMs, signature])))
     await file.sync()
-    return at - log.first
+    return at - first
   } finally {
     await file.close()
   }
@@ -74,10 +77,7 @@ export interface Verdict {
 export async function verifyExport(path: string, isSigned: IsSigned): Promise<Verdict> {
   const faults: string[] = []
   const fault = (what: string): void => void (faults.length < MAX_FAULTS && faults.push(what))
-  const records = readRecords(path, fault)
-  const first = (await records.next()).value
-  if (first == null) throw new EntryError(`${path} is no export of a device log`)
-  const [magic, version, key, number] = decodeTuple(first, 'the beginning of the file')
+  const [magic, version, key, number] = decodeTuple(await firstRecord(path), 'the beginning of the file')
   if (magic !== MAGIC || version !== VERSION)
     throw new EntryError(`${path} is no export of a device log of version ${VERSION}`)
   const chain: ChainId = { agent: agentOf(key), number: count(number, 'the number of the chain') }
@@ -95,7 +95,12 @@ export async function verifyExport(path: string, isSigned: IsSigned): Promise<Ve
   const receipts: Receipt[] = []
   let head: Head | undefined
 
-  for await (const payload of records) {
+  let isFirst = true
+  for await (const payload of readRecords(path, fault)) {
+    if (isFirst) {
+      isFirst = false
+      continue
+    }
     try {
       if (isReceiptRecord(payload)) receipts.push(receiptIn(payload))
       else head = take(payload, head)
@@ -143,8 +148,12 @@ export async function verifyExport(path: string, isSigned: IsSigned): Promise<Ve
     }
     for (const receipt of receipts) {
       const { witness, seq, hash, timeMs } = receipt
+      // what it is about is not in the file
+      if (seq < verdict.first) continue
       if (!isReceipt(chain, receipt, isSigned))
         fault(`a receipt for entry ${seq} is not what ${witness} signed`)
+      else if (seq > verdict.last)
+        fault(`${witness} signed entry ${seq}: what comes after ${verdict.last} is cut off`)
       else if (Buffer.compare(wanted.get(seq)!, hash) !== 0)
         fault(`${witness} signed another entry ${seq} than there is: what comes up to it was replaced`)
       else verdict.witnesses.push({ peer: witness, seq, timeMs })
@@ -167,6 +176,12 @@ function receiptIn(payload: Uint8Array): Receipt {
     timeMs: count(timeMs, 'the time of a receipt'),
     signature
   }
+}
+
+/** @throws {EntryError} there is none */
+async function firstRecord(path: string): Promise<Uint8Array> {
+  for await (const payload of readRecords(path, () => undefined)) return payload
+  throw new EntryError(`${path} is no export of a device log`)
 }
 
 /** Records of a file, in bounded memory; what is between right ones is told and left out. */
@@ -195,6 +210,8 @@ async function* readRecords(path: string, fault: (what: string) => void): AsyncG
         isLost = true
         bytes = bytes.subarray(1)
         offset++
+        // a search through much that is wrong leaves others their turn
+        if (offset % TURN_BYTES === 0) await new Promise(setImmediate)
       }
     }
   } finally {

@@ -3,6 +3,9 @@ import { join } from 'node:path'
 import type { ChainId } from './entry.ts'
 import { keyOf } from './keys.ts'
 
+/** What fifteen digits hold. */
+export const MAX_CHAIN_NUMBER = 10 ** 15 - 1
+
 /** logs/<agent>/<number>: where a chain is. */
 export const folderOf = (folder: string, { agent, number }: ChainId): string =>
   join(folder, 'logs', agent, String(number))

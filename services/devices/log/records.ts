@@ -29,6 +29,12 @@ export function recordAt(bytes: Uint8Array, offset: number): Uint8Array | undefi
   return crc32(payload) === view.getUint32(4, true) ? payload : undefined
 }
 
+/** What a record at `offset` takes, as its length says. */
+export const recordBytes = (bytes: Uint8Array, offset: number): number =>
+  offset + HEADER_BYTES > bytes.length
+    ? 0
+    : HEADER_BYTES + new DataView(bytes.buffer, bytes.byteOffset + offset).getUint32(0, true)
+
 export interface Scan {
   /** where each record begins, and what is in it */
   records: { offset: number; payload: Uint8Array }[]
@@ -51,4 +57,13 @@ export function scanRecords(bytes: Uint8Array): Scan {
   for (let at = offset + 1; at < bytes.length; at++)
     if (recordAt(bytes, at) != null) return { records, rightBytes: offset, state: 'damaged' }
   return { records, rightBytes: offset, state: 'torn' }
+}
+
+/** Every right record, also those behind something wrong. */
+export function* rightRecords(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; ) {
+    const payload = recordAt(bytes, at)
+    if (payload != null) yield payload
+    at += payload == null ? 1 : HEADER_BYTES + payload.length
+  }
 }

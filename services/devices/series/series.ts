@@ -127,8 +127,12 @@ export function createSeries(db: DatabaseSync, now: () => number) {
     const from = Math.max(seenUpTo(log.chain) + 1, log.first)
     if (from > log.head.seq) return false
     const batch = await log.read(from)
-    // what is missing comes back from others, and is read then
-    if (batch == null) return false
+    if (batch == null) {
+      // what is missing comes back from others, and is read then; what its agent had let go never came here
+      const next = log.next(from)
+      if (next != null) run('INSERT OR REPLACE INTO seen VALUES (?, ?, ?)', agent, number, next - 1)
+      return next != null
+    }
     const entries: { place: number; entry: Entry }[] = []
     for (const [i, bytes] of batch.entries.entries()) {
       const entry = await unfold(decodeEntry(bytes), chains)

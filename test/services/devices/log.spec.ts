@@ -5,61 +5,18 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { isSignedBy } from '../../../ledger/index.ts'
 import { deliveredUpTo } from '../../../services/devices/delivery/receipt.ts'
-import { decodeBatch, HEAD_DOMAIN, headBytes, verifyBatch } from '../../../services/devices/log/batch.ts'
+import { decodeBatch, verifyBatch } from '../../../services/devices/log/batch.ts'
 import { isWritten, letsGo, pressureOf } from '../../../services/devices/log/budget.ts'
 import { openChainLog } from '../../../services/devices/log/chain-log.ts'
 import { createFolderDisk } from '../../../services/devices/log/disk.ts'
 import { createDriverDevices } from '../../../services/devices/log/driver-devices.ts'
-import { decodeEntry, type Entry, encodeEntry, GENESIS, hashOf } from '../../../services/devices/log/entry.ts'
-import { createRecorder } from '../../../services/devices/log/recorder.ts'
+import { decodeEntry, encodeEntry, GENESIS } from '../../../services/devices/log/entry.ts'
 import { frameRecord, scanRecords } from '../../../services/devices/log/records.ts'
 import { jumpBetween } from '../../../services/devices/time/clock.ts'
 import { signerFrom } from '../../ledger/helpers.ts'
 import { MachineDisk } from '../../simulation/devices-disk.ts'
 import { createRandom } from '../../simulation/random.ts'
-
-const key = signerFrom('a device node')
-const chain = { agent: key.account, number: 0 }
-const entryOf = (seq: number, prev: Uint8Array, body: Entry['body'] = { v: seq }): Entry => ({
-  fleet: 'test',
-  chain,
-  seq,
-  prev,
-  boot: 'b',
-  monoMs: seq,
-  timeMs: 1_800_000_000_000 + seq,
-  clock: 'ntp',
-  class: 'sample',
-  device: 'host:1',
-  kind: 'reading',
-  body
-})
-
-function batchOf(from: number, prev: Uint8Array, count: number, number = 0) {
-  const entries: Uint8Array[] = []
-  let hash = prev
-  for (let seq = from; seq < from + count; seq++) {
-    entries.push(encodeEntry({ ...entryOf(seq, hash), chain: { ...chain, number } }))
-    hash = hashOf(entries.at(-1)!)
-  }
-  const head = { seq: from + count - 1, hash }
-  const signature = key.sign(HEAD_DOMAIN, headBytes({ ...chain, number }, head))
-  return { batch: { from, entries, signature }, head }
-}
-
-const recorderOn = async (disk: MachineDisk, segmentBytes = 2_000) => {
-  const log = await openChainLog({ disk: disk.open('log'), chain, isSigned: isSignedBy, segmentBytes })
-  const moment = () => ({ boot: 'b', monoMs: 0, timeMs: 0, clock: 'unset' as const })
-  const recorder = createRecorder({ log, fleet: 'test', sign: key.sign, moment, onWritten: () => {} })
-  const record = async (count: number): Promise<void> => {
-    const all = Array.from({ length: count }, (_, v) =>
-      recorder.record({ class: 'sample', device: 'd', kind: 'k', body: { v } })
-    )
-    await recorder.flush()
-    await Promise.all(all)
-  }
-  return { log, recorder, record }
-}
+import { batchOf, chain, entryOf, recorderOn } from './logs.ts'
 
 describe('devices: entries and batches', () => {
   it('come back as they went in, and take few bytes', () => {
@@ -78,7 +35,7 @@ describe('devices: entries and batches', () => {
         throws(
           () =>
             verifyBatch(chain, GENESIS, { ...batch, entries: batch.entries.with(i, flipped) }, isSignedBy),
-          /./
+          { name: /^(Chain|Entry)Error$/ }
         )
       }
   })
@@ -165,7 +122,7 @@ describe('devices: the log on a disk', () => {
     ok(log.segments.length > 3)
     other.setBack(disk.image())
     ok(disk.rot())
-    equal((await log.scrub()).length, 1)
+    equal(await log.scrub(), 1)
     const [hole] = log.holes
     ok(hole != null)
     equal(await log.read(hole.from), undefined)
@@ -176,7 +133,7 @@ describe('devices: the log on a disk', () => {
     const whole = (await recorderOn(other)).log
     while (again.holes.length > 0) await again.repair((await whole.read(again.holes[0]!.from))!)
     for (let seq = 0; seq <= log.head.seq; seq++) deepEqual(await again.hashAt(seq), await whole.hashAt(seq))
-    deepEqual(await again.scrub(), [])
+    equal(await again.scrub(), 0)
   })
 
   it('lets the oldest go, never the last', async () => {
@@ -190,8 +147,9 @@ describe('devices: the log on a disk', () => {
     ok((await log.read(log.first)) != null)
   })
 
-  it('writes what waits in few batches, and keeps none of it in memory', async () => {
-    const { log, recorder } = await recorderOn(new MachineDisk(createRandom(5)), 1 << 20)
+  it('writes what waits in few batches', async () => {
+    const disk = new MachineDisk(createRandom(5))
+    const { log, recorder } = await recorderOn(disk, 1 << 20)
     const all = Array.from({ length: 3_000 }, (_, v) =>
       recorder.record({ class: 'sample', device: 'd', kind: 'k', body: { v } })
     )
@@ -201,6 +159,9 @@ describe('devices: the log on a disk', () => {
       places.map((_, seq) => seq)
     )
     equal(log.head.seq, 2_999)
+    const bytes = [...disk.folders.get('log')!.values()]
+    equal(bytes.length, 1)
+    ok(scanRecords(bytes[0]!).records.length < 60, 'not one for each of 3,000 entries')
   })
 
   it('tells who has too much for one entry, and nobody else', async () => {
@@ -297,12 +258,7 @@ describe('devices: what drivers may write', () => {
       written.map(({ kind }) => kind),
       ['device', 'reading', 'opened']
     )
-    for (const values of [
-      { amps: 1 },
-      { volts: '230' },
-      { volts: Number.NaN },
-      { __proto__: 1, toString: 1 }
-    ])
+    for (const values of [{ amps: 1 }, { volts: '230' }, { volts: Number.NaN }, { toString: 1 }])
       throws(() => device.sample(values as never), { name: 'ReadingError' })
     throws(() => device.event('closed', {}), { name: 'ReadingError' })
     await rejects(drivers.devices.open({ ...description, kind: '../x' }), { name: 'ReadingError' })

@@ -85,6 +85,34 @@ describe('sas: polling', () => {
     deepEqual(heard, [0x11, 0x12])
   })
 
+  it('says so neither while the disk fails again and again, nor to a machine that has become deaf meanwhile', async () => {
+    const machine = new Machine({ address: 1 })
+    const wire = new Wire(machine, createRandom(1))
+    const heard: number[] = []
+    let isFull = true
+    const poller = createPoller({
+      address: 1,
+      line: wire,
+      journal: {
+        async exception(code) {
+          if (isFull) throw new Error('the disk is full')
+          heard.push(code)
+        }
+      }
+    })
+    machine.raise(0x11)
+    machine.raise(0x12)
+    const failing = async (polls: number): Promise<void> => {
+      for (let i = 0; i < polls; i++) await poller.general(signal).catch(() => undefined)
+    }
+    await failing(10)
+    wire.now += 6_000
+    await failing(10)
+    isFull = false
+    for (let i = 0; i < 10; i++) await poller.general(signal)
+    deepEqual(heard, [0x11, 0x12])
+  })
+
   it('believes no exception on a noisy line that it has not heard twice', async () => {
     const problems: number[] = []
     for (let seed = 1; seed <= SEEDS; seed++) {
