@@ -76,6 +76,8 @@ export const rules: Rules = {
 
     services: ['services/*', ...service],
     'services/directory': service,
+    'services/outbound': [],
+    'services/watcher': ['services/host', 'services/outbound', ...service],
     'services/host': ['services/directory', ...service],
     'services/core': ['services/host', 'services/directory', ...service],
     'services/gateway': [

@@ -1,0 +1,182 @@
+import { lookup } from 'node:dns/promises'
+import { isIP, isIPv6 } from 'node:net'
+import { Agent, buildConnector, request } from 'undici'
+import { ACCEPT_ENCODING, readBody } from './body.ts'
+import type { Fetched, FetchOptions, Outbound } from './contract.ts'
+import { FetchError, FetchOverdueError, ForbiddenAddressError, UnwelcomeError } from './errors.ts'
+import { ROBOT, type Robots, readRobots } from './robots.ts'
+import { addressOf, hostOf, type Resolve, readTarget } from './target.ts'
+import { createTurns } from './turns.ts'
+
+export interface OutboundInit {
+  /** `name:port` that may be reached although it is inside, or on another port; asked at every request */
+  openHosts?: () => readonly string[]
+  /** ms between two requests to one host */
+  gapMs?: () => number
+  /** default: that of the system */
+  resolve?: Resolve
+}
+
+const DEADLINE_MS = 60_000
+const MAX_BYTES = 20_000_000
+const ROBOTS_BYTES = 500_000
+const HEADER_BYTES = 64 * 1024
+const REDIRECTS = 5
+const CONNECT_MS = 15_000
+/** Headers that belong to the site they were meant for. */
+const SECRET = new Set(['authorization', 'cookie', 'proxy-authorization'])
+
+/** HTTP to the internet and to nothing else; see README.md. */
+export function createOutbound({
+  openHosts = () => [],
+  gapMs = () => 30_000,
+  resolve = systemResolve
+}: OutboundInit = {}): Outbound {
+  const turns = createTurns()
+  const robotsOf = new Map<string, Robots>()
+  const connect = buildConnector({ timeout: CONNECT_MS })
+  const agent = new Agent({
+    maxHeaderSize: HEADER_BYTES,
+    // also of literals, which undici would connect to without asking anybody
+    connect(options, callback) {
+      const { hostname, protocol, port } = options
+      const host = isIPv6(hostname) ? `[${hostname}]` : hostname
+      const isOpen = openHosts().includes(hostOf(new URL(`${protocol}//${host}:${port}`)))
+      // a certificate is for the name, wherever it leads
+      const servername = options.servername || (isIP(hostname) === 0 ? hostname : undefined)
+      addressOf(hostname, { resolve, isOpen, signal: AbortSignal.timeout(CONNECT_MS) }).then(
+        address => connect({ ...options, hostname: address, servername }, callback),
+        error => callback(error as Error, null)
+      )
+    }
+  })
+
+  interface Hop {
+    url: URL
+    options: FetchOptions
+    deadline: AbortSignal
+  }
+
+  async function ask({ url, options, deadline }: Hop, maxBytes: number): Promise<Fetched> {
+    const cookie = await options.cookies?.header(url.href)
+    const { statusCode, headers, body } = await request(url, {
+      dispatcher: agent,
+      method: options.method ?? 'GET',
+      body: options.body,
+      headers: {
+        'user-agent': `Mozilla/5.0 (compatible; ${ROBOT})`,
+        accept: '*/*',
+        ...options.headers,
+        'accept-encoding': ACCEPT_ENCODING,
+        ...(cookie == null || cookie === '' ? {} : { cookie })
+      },
+      signal: deadline
+    })
+    const setCookie = headers['set-cookie']
+    if (setCookie != null) await options.cookies?.keep([setCookie].flat(), url.href)
+    const bytes = await readBody(body, {
+      coding: [headers['content-encoding'] ?? ''].flat().join(','),
+      maxBytes,
+      url: url.href
+    })
+    const single = Object.entries(headers).map(([name, value]) => [name, [value ?? ''].flat().at(-1)!])
+    return { url: url.href, status: statusCode, headers: Object.fromEntries(single), bytes }
+  }
+
+  async function robots(url: URL, options: FetchOptions, deadline: AbortSignal): Promise<Robots> {
+    const kept = robotsOf.get(url.origin)
+    if (kept != null && kept.until > Date.now()) return kept
+    const place = new URL('/robots.txt', url)
+    const { signal } = options
+    const { status, bytes } = await follow(place, { signal, isRobot: false }, deadline, ROBOTS_BYTES)
+    const read = readRobots(place.href, status, new TextDecoder().decode(bytes), Date.now())
+    for (const [origin, { until }] of robotsOf) if (until < Date.now()) robotsOf.delete(origin)
+    robotsOf.set(url.origin, read)
+    return read
+  }
+
+  /** With its redirects, each of which is looked at as the first was. */
+  async function follow(
+    start: URL,
+    options: FetchOptions,
+    deadline: AbortSignal,
+    maxBytes: number
+  ): Promise<Fetched> {
+    let hop: Hop = { url: start, options, deadline }
+    for (let hops = 0; ; hops++) {
+      if (options.isRobot !== false && !(await robots(hop.url, options, deadline)).isAllowed(hop.url.href))
+        throw new UnwelcomeError(`${hop.url.origin} asks robots not to read ${hop.url.pathname} (robots.txt)`)
+      const fetched = await ask(hop, maxBytes)
+      const { location } = fetched.headers
+      if (location == null || ![301, 302, 303, 307, 308].includes(fetched.status)) return fetched
+      if (hops === REDIRECTS) throw new FetchError(`${start.href} leads on more than ${REDIRECTS} times`)
+      hop = redirected(hop, fetched.status, location)
+    }
+  }
+
+  function redirected({ url, options, deadline }: Hop, status: number, location: string): Hop {
+    const next = readTarget(URL.parse(location, url)?.href ?? location, openHosts())
+    if (url.protocol === 'https:' && next.protocol === 'http:')
+      throw new ForbiddenAddressError(`${url.origin} leads to ${next.origin}, which is not encrypted`)
+    const keepsBody = status === 307 || status === 308
+    const headers = Object.fromEntries(
+      Object.entries(options.headers ?? {}).filter(
+        ([name]) =>
+          (next.origin === url.origin || !SECRET.has(name.toLowerCase())) &&
+          (keepsBody || !name.toLowerCase().startsWith('content-'))
+      )
+    )
+    // what was meant for one site is not handed to another
+    if (keepsBody && next.origin !== url.origin && options.body != null)
+      throw new FetchError(`${url.origin} leads what is sent to it on to ${next.origin}`)
+    const rest = keepsBody ? {} : { method: 'GET' as const, body: undefined }
+    return { url: next, options: { ...options, ...rest, headers }, deadline }
+  }
+
+  async function fetch(text: string, options: FetchOptions): Promise<Fetched> {
+    const url = readTarget(text, openHosts())
+    const { isRobot = true, deadlineMs = DEADLINE_MS, maxBytes = MAX_BYTES, signal } = options
+    const work = async (): Promise<Fetched> => {
+      const overdue = AbortSignal.timeout(deadlineMs)
+      const deadline = AbortSignal.any([signal, overdue])
+      try {
+        return await follow(url, options, deadline, maxBytes)
+      } catch (error) {
+        signal.throwIfAborted()
+        if (overdue.aborted) throw new FetchOverdueError(`${url.href} took more than ${deadlineMs} ms`)
+        throw told(error as Error, url)
+      }
+    }
+    if (!isRobot) return work()
+    const pause = Math.max(gapMs(), robotsOf.get(url.origin)?.delayMs ?? 0)
+    return turns.take(url.host, { gapMs: pause, signal }, async answered => {
+      try {
+        const fetched = await work()
+        answered(fetched.status, fetched.headers['retry-after'])
+        return fetched
+      } catch (error) {
+        answered(0)
+        throw error
+      }
+    })
+  }
+
+  return { fetch, close: () => agent.destroy() }
+}
+
+const OWN = new Set([
+  'ForbiddenAddressError',
+  'FetchError',
+  'FetchOverdueError',
+  'FetchTooLongError',
+  'UnwelcomeError'
+])
+
+const told = (error: Error, url: URL): Error =>
+  OWN.has(error.name) ? error : new FetchError(`${url.href}: ${error.message}`, { cause: error })
+
+async function systemResolve(hostname: string, signal: AbortSignal): Promise<string[]> {
+  const found = await lookup(hostname, { all: true })
+  signal.throwIfAborted()
+  return found.map(({ address }) => address)
+}
