@@ -32,10 +32,9 @@ export interface Program {
 
 /** Slices that run together in one process. */
 export interface Batch {
+  slices: readonly LeasedSlice[]
   live: Set<number>
   startedAt: number
-  /** micro-credits, of all its slices */
-  price: number
   controller: AbortController
 }
 
@@ -100,7 +99,7 @@ export function letGo(requester: Requester, slices: LeasedSlice[]): void {
 }
 
 /** Micro-credits of slices. */
-export const priceOf = (slices: { price: number }[]): number =>
+export const priceOf = (slices: readonly { price: number }[]): number =>
   slices.reduce((sum, { price }) => sum + price, 0)
 
 /** What a program takes of this node's memory: everything of it whose length its requester chooses. */

@@ -37,9 +37,9 @@ export function createBatchRunner(policy: Pick<WorkerPolicy, 'maxSliceMs'>, comp
     const { requester } = program
     const controller = new AbortController()
     const batch: Batch = {
+      slices,
       live: new Set(slices.map(slice => slice.id)),
       startedAt: now(),
-      price: priceOf(slices),
       controller
     }
     let earned = 0

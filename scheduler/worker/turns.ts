@@ -7,11 +7,13 @@ const BATCH_MS = 20
 const MAX_SLICES_PER_BATCH = 64
 
 /**
- * Programs with slices that wait take turns at the slots: the owner's own before those of others.
+ * Programs with slices that wait take turns at the slots: the owner's own first, then what is secured, then the rest.
  */
 export function createTurns(init: {
   /** how many run at a time */
   capacity(): number
+  /** Whether more than a stranger's word pays for what the program has next. */
+  isSecured(program: Program): boolean
   run(program: Program, slices: LeasedSlice[]): Promise<void>
   log: Logger
 }) {
@@ -32,12 +34,15 @@ export function createTurns(init: {
   }
 
   function pump(): void {
-    for (const line of [ownLine, othersLine]) pumpLine(line)
+    pumpLine(ownLine)
+    pumpLine(othersLine, init.isSecured)
+    pumpLine(othersLine)
   }
 
-  function pumpLine(line: Set<Program>): void {
+  function pumpLine(line: Set<Program>, isNext = (_: Program): boolean => true): void {
     for (const program of line) {
       if (running >= init.capacity() || isStopped) return
+      if (!isNext(program)) continue
       line.delete(program)
       const slices = take(program)
       // to the end of the line, so that programs take turns
@@ -65,6 +70,12 @@ export function createTurns(init: {
     /** Nothing of the program waits any more. */
     remove(program: Program): void {
       lineOf(program).delete(program)
+    },
+
+    /** Requesters that wait for a slot though they are the owner or secured, once for each of their programs. */
+    kept(): string[] {
+      if (running < init.capacity()) return []
+      return [...ownLine, ...[...othersLine].filter(init.isSecured)].map(({ requester }) => requester.id)
     },
 
     get running(): number {

@@ -37,6 +37,13 @@ export function createCredit(ledger: Pick<Ledger, 'escrowOf'>) {
       account.atMost += BigInt(amount)
     },
 
+    /** Whether a certified escrow holds so many micro-credits beside what was done for the job before. */
+    secures(requester: string, job: string, amount: number): boolean {
+      const { bound, isOpen } = ledger.escrowOf(requester, job) ?? { bound: 0n, isOpen: false }
+      const earned = accounts.get(requester)?.jobs.get(job) ?? 0n
+      return amount > 0 && isOpen && earned + BigInt(amount) <= bound
+    },
+
     /** To be called now and then: the ledger remembers what is settled only until the day is over. */
     refresh(): void {
       for (const requester of accounts.keys()) review(requester)
@@ -61,6 +68,7 @@ export type Credit = ReturnType<typeof createCredit>
 /** For networks of friends, where work needs no security. */
 export const UNLIMITED: Credit = {
   earned: () => undefined,
+  secures: () => true,
   refresh: () => undefined,
   objection: () => undefined
 }

@@ -6,13 +6,16 @@ import { type PeerCosts, UNCOUNTED } from '../protocol/peer-costs.ts'
 import type { WorkerConnection } from '../protocol/worker-end.ts'
 import type { BlockExchange } from '../streams/block-exchange.ts'
 import { createWorkerInputs } from './gather-inputs.ts'
+import { givingWay, unsecuredMs } from './give-way.ts'
 import type { KeptBlocks } from './kept-blocks.ts'
 import type { WorkerPolicy } from './lending-policy.ts'
 import {
+  type Batch,
   freeProgram,
   hold,
   letGo,
   type Program,
+  priceOf,
   type Requester,
   TOO_MANY_PROGRAMS,
   takeProgram
@@ -20,13 +23,16 @@ import {
 import { createBatchRunner, refuse } from './run-batch.ts'
 import { createSignedAnswers } from './signed-answers.ts'
 import { createTurns } from './turns.ts'
-import { createUnpaidTime, unpaidMs } from './unpaid-time.ts'
+import { createUnpaidTime } from './unpaid-time.ts'
 import type { Credit } from './unsecured-work.ts'
 import { createWarmSessions } from './warm-sessions.ts'
 
 // Outstanding slices per requester: enough to hide a round trip, few enough to bound memory.
 const WINDOW_PER_SLOT = 64
 const HEARTBEAT_MS = 1000
+// What it costs this machine to end a process before it brings anything, and to start the next one in its place.
+const PROCESS_MS = 200
+const GAVE_WAY = 'others, whose escrow is certified, wait for this slot; come again later or when yours is'
 
 export interface WorkerInit {
   policy: WorkerPolicy
@@ -75,7 +81,14 @@ export function createWorker({ policy, trustsOwn }: WorkerInit, components: Work
     now,
     log
   })
-  const turns = createTurns({ capacity, run, log })
+  const isSecured = (requester: Requester, { job, price }: LeasedSlice): boolean =>
+    credit.secures(requester.id, job, price)
+  const turns = createTurns({
+    capacity,
+    isSecured: ({ requester, queue }) => isSecured(requester, queue[0]!),
+    run,
+    log
+  })
   let isStopped = false
 
   // ---- what it says by itself ----
@@ -107,6 +120,7 @@ export function createWorker({ policy, trustsOwn }: WorkerInit, components: Work
     policy.observe(turns.busyMs())
     credit.refresh()
     kept.expire()
+    makeWay()
     for (const requester of requesters) {
       callBack(requester)
       if (requester.held > 0) requester.send({ t: 'alive' })
@@ -119,19 +133,43 @@ export function createWorker({ policy, trustsOwn }: WorkerInit, components: Work
   /** Ends what a requester runs when it has used up what it may use unpaid. */
   function callBack(requester: Requester): void {
     if (requester.own) return
-    const batches = [...requester.programs.values()].flatMap(({ running }) => [...running])
-    const time = now()
-    const running = batches.reduce((sum, { startedAt, price }) => sum + unpaidMs(time - startedAt, price), 0)
-    const reason = running > 0 ? unpaid.objection(requester.id, running) : undefined
-    if (reason == null) return
-    for (const { live, controller } of batches) {
-      refuse(
-        requester,
-        Array.from(live, id => ({ id })),
-        reason
-      )
-      controller.abort()
+    const running = runningOf(requester)
+    const ms = unsecuredMs(running, now())
+    const reason = ms > 0 ? unpaid.objection(requester.id, ms) : undefined
+    if (reason != null) for (const { batch } of running) endBatch(requester, batch, reason)
+  }
+
+  const runningOf = (requester: Requester) =>
+    [...requester.programs.values()].flatMap(program =>
+      Array.from(program.running, batch => ({
+        batch,
+        from: requester,
+        requester: requester.id,
+        own: requester.own,
+        startedAt: batch.startedAt,
+        price: priceOf(batch.slices),
+        isSecured: batch.slices.every(slice => isSecured(requester, slice)),
+        isEnding: batch.controller.signal.aborted
+      }))
+    )
+
+  /** Whoever pays does not wait for who only says so. */
+  function makeWay(): void {
+    const kept = turns.kept()
+    if (kept.length === 0) return
+    for (const { from, batch } of givingWay([...requesters].flatMap(runningOf), kept)) {
+      endBatch(from, batch, GAVE_WAY)
+      from.costs.waste(from.id, PROCESS_MS)
     }
+  }
+
+  function endBatch(requester: Requester, { live, controller }: Batch, reason: string): void {
+    refuse(
+      requester,
+      Array.from(live, id => ({ id })),
+      reason
+    )
+    controller.abort()
   }
 
   // ---- what requesters say ----
@@ -216,6 +254,7 @@ export function createWorker({ policy, trustsOwn }: WorkerInit, components: Work
     if (taken === 0) requester.costs.waste(requester.id, spentMs)
     for (const [reason, each] of refused) refuse(requester, each, reason)
     turns.pump()
+    makeWay()
   }
 
   function revoke(requester: Requester, id: number): void {

@@ -19,6 +19,28 @@ describe('scheduler: work on a requester’s word', () => {
     assert.match(credit.objection('alice')!, /1000000 micro-credits/)
   })
 
+  it('is more than a word as far as a certified escrow goes', () => {
+    const escrows = new Map([
+      ['open', { bound: 1000n, isOpen: true }],
+      ['settled', { bound: 1000n, isOpen: false }]
+    ])
+    const credit = createCredit({
+      escrowOf: (account, job) => (account === 'alice' ? escrows.get(job) : undefined)
+    })
+    assert.equal(credit.secures('alice', 'open', 1000), true)
+    assert.equal(credit.secures('alice', 'open', 1001), false)
+    assert.equal(credit.secures('alice', 'open', 0), false)
+    for (const [account, job] of [
+      ['alice', 'settled'],
+      ['alice', 'none'],
+      ['bob', 'open']
+    ] as const)
+      assert.equal(credit.secures(account, job, 1), false, job)
+    credit.earned('alice', 'open', 600)
+    assert.equal(credit.secures('alice', 'open', 400), true)
+    assert.equal(credit.secures('alice', 'open', 401), false)
+  })
+
   it('forgets what was settled, before the ledger does', () => {
     const escrows = new Map([['a', { bound: 900_000n, isOpen: false }]])
     const credit = createCredit({ escrowOf: (_, job) => escrows.get(job) })

@@ -4,6 +4,7 @@ import type { FromRequester, FromWorker, SliceResult } from '../../scheduler/pro
 import { UNCOUNTED } from '../../scheduler/protocol/peer-costs.ts'
 import type { WorkerPolicy } from '../../scheduler/worker/lending-policy.ts'
 import { UNPAID_LIMIT_MS } from '../../scheduler/worker/unpaid-time.ts'
+import { UNLIMITED } from '../../scheduler/worker/unsecured-work.ts'
 import { type ComputeWorker, createWorker } from '../../scheduler/worker/worker.ts'
 import { until } from '../bootstrap/nodes.ts'
 import { amongFriends, openPolicy } from './open-worker.ts'
@@ -82,7 +83,7 @@ describe('scheduler/worker', () => {
   let fake: ReturnType<typeof createFake>
   let clock = 0
   let worked: [string, { slices: number; ms: number; earned: bigint }][]
-  const start = (policy: Partial<WorkerPolicy> = {}, costs = UNCOUNTED): void => {
+  const start = (policy: Partial<WorkerPolicy> = {}, costs = UNCOUNTED, credit = UNLIMITED): void => {
     fake = createFake()
     worked = []
     worker = createWorker(
@@ -91,6 +92,7 @@ describe('scheduler/worker', () => {
         ...amongFriends(),
         sandbox: fake.sandbox,
         costs,
+        credit,
         now: () => clock,
         worked: (requester, work) => worked.push([requester, work])
       }
@@ -150,6 +152,56 @@ describe('scheduler/worker', () => {
       await until(() => said.filter(({ t }) => t === 'alive').length > 1, heartbeat)
       assert.equal(fake.running.length, 2)
       assert.deepEqual(payer.refused(), [])
+    })
+
+    it('is given to whose escrow is certified, at once, and to strangers when nobody else wants it', async () => {
+      let wasted = 0
+      const certified = new Set(['alice'])
+      start(
+        { slots: 1 },
+        {
+          ...UNCOUNTED,
+          waste(peer, ms) {
+            if (peer === 'mallory') wasted += ms
+          }
+        },
+        { ...UNLIMITED, secures: requester => certified.has(requester) }
+      )
+      const stranger = connect('mallory')
+      stranger.receive(load())
+      stranger.receive(lease([1, 2]))
+      await until(() => fake.running.length === 1, 'the slice of the stranger')
+      const payer = connect('alice')
+      payer.receive(load())
+      payer.receive(lease([3, 4]))
+      await until(() => fake.opened.at(-1) === 'alice', 'the slice that is paid for')
+      assert.deepEqual(stranger.refused(), [1])
+      assert.match(stranger.of('refused')[0]!.reason, /whose escrow is certified/)
+      assert.ok(wasted > 0, 'who takes no heed is not let in any more')
+      // the owner goes before both, and ends nobody who pays
+      const owner = worker.connect('owner', () => {}, true)
+      owner.receive(load())
+      owner.receive(lease([5]))
+      for (const next of [5, 4, 2]) {
+        fake.running[0]!.end()
+        await until(() => fake.running[0]?.inputs[0]?.[0] === next, `slice ${next}`)
+      }
+      // and what begins on a word is secured as soon as the certificate comes
+      certified.add('mallory')
+      payer.receive(lease([6]))
+      await until(() => payer.of('alive').length > 1, heartbeat)
+      assert.deepEqual([stranger.refused(), fake.running.length], [[1], 1])
+    })
+
+    it('is taken back from who has only promised a price, like from who names none', async () => {
+      start({}, UNCOUNTED, { ...UNLIMITED, secures: () => false })
+      const stranger = connect('mallory')
+      stranger.receive(load())
+      const [slice] = (lease([1]) as Extract<FromRequester, { t: 'lease' }>).slices
+      stranger.receive({ t: 'lease', slices: [{ ...slice!, price: 1e12 }] })
+      await until(() => fake.running.length === 1, 'its slice')
+      clock += UNPAID_LIMIT_MS + 1
+      await until(() => stranger.refused().length === 1, heartbeat)
     })
   })
 
