@@ -1,0 +1,95 @@
+import { z } from 'zod'
+import type { Signer } from '../../../ledger/index.ts'
+import {
+  checkSignature,
+  count,
+  hash32,
+  hashOf,
+  keyName,
+  pack,
+  type Signed,
+  shape,
+  signAs,
+  time,
+  toHex,
+  unpack
+} from './codec.ts'
+import { title } from './statement.ts'
+
+/* What people do in a group. Each device has a chain of its own there; `after` names what its author had seen. */
+
+export const MAX_EVENT_BYTES = 16 * 1024
+export const MAX_TEXT_CHARS = 4_000
+export const MAX_AFTER = 16
+export const MAX_FILE_BYTES = 5 * 1024 * 1024
+export const BLOB_BYTES = 256 * 1024
+
+const text = z.string().min(1).max(MAX_TEXT_CHARS)
+const bodies = {
+  text: z.object({ text, reply: hash32.optional() }),
+  edit: z.object({ of: hash32, text }),
+  delete: z.object({ of: hash32 }),
+  react: z.object({ of: hash32, with: z.string().max(16) }),
+  file: z.object({
+    name: title,
+    size: z.int().min(0).max(MAX_FILE_BYTES),
+    hash: hash32,
+    key: hash32,
+    /** ids of the envelopes that hold it, sealed, in their order */
+    blobs: z.array(hash32).max(Math.ceil(MAX_FILE_BYTES / BLOB_BYTES))
+  })
+}
+export type EventKind = keyof typeof bodies
+export type EventBody<K extends EventKind> = z.output<(typeof bodies)[K]>
+
+/** A place in the chain of a device: its number, and the hash of what stands there. */
+export const headSchema = z.tuple([keyName, count, hash32])
+export type Head = z.output<typeof headSchema>
+
+interface Place {
+  group: Uint8Array
+  device: string
+  /** from 0 */
+  seq: number
+  /** of the event before in this chain; zeros for the first */
+  prev: Uint8Array
+  after: Head[]
+  /** position of the roster that its author went by */
+  roster: number
+  timeMs: number
+}
+export type EventOf<K extends EventKind> = Place & { kind: K; body: EventBody<K> }
+export type Event = { [K in EventKind]: EventOf<K> }[EventKind]
+
+const tuple = z.tuple([
+  z.literal(1),
+  hash32,
+  keyName,
+  count,
+  hash32,
+  z.array(headSchema).max(MAX_AFTER),
+  count,
+  time,
+  z.enum(Object.keys(bodies) as EventKind[]),
+  z.unknown()
+])
+
+export function signEvent(signer: Signer, event: Event): Signed {
+  const { group, device, seq, prev, after, roster, timeMs, kind, body } = event
+  return signAs(signer, 'event', pack([1, group, device, seq, prev, after, roster, timeMs, kind, body]))
+}
+
+/** @throws {MalformedMessageError} also where its device did not sign it */
+export function readEvent(signed: Signed): Event {
+  const [, group, device, seq, prev, after, roster, timeMs, kind, value] = unpack(
+    tuple,
+    signed.bytes,
+    MAX_EVENT_BYTES,
+    'an event'
+  )
+  const body = shape(bodies[kind] as z.ZodType<EventBody<EventKind>>, value, `an event ${kind}`)
+  checkSignature(device, 'event', signed)
+  return { group, device, seq, prev, after, roster, timeMs, kind, body } as Event
+}
+
+export const eventId = ({ bytes }: Signed): string => toHex(hashOf(bytes))

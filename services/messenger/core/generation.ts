@@ -1,0 +1,157 @@
+import { z } from 'zod'
+import type { Signer } from '../../../ledger/index.ts'
+import { MalformedMessageError, PolicyError } from '../errors.ts'
+import {
+  checkSignature,
+  count,
+  hash32,
+  hashOf,
+  isEqual,
+  keyName,
+  NO_HASH,
+  pack,
+  type Signed,
+  signAs,
+  time,
+  unpack
+} from './codec.ts'
+import { type Head, headSchema } from './event.ts'
+import type { Roster } from './roster.ts'
+import { title, type User } from './statement.ts'
+
+/*
+ * A generation of a group: who is in it from here on. Each is a fresh MLS group, and has one successor, decided once.
+ */
+
+export const MAX_DEVICES = 250
+export const MAX_GENERATION_BYTES = 64 * 1024
+
+const about = z.object({
+  title: z.string().max(100),
+  /** what newcomers get of what was said before */
+  history: z.enum(['all', 'joining']),
+  devices: z.array(keyName).min(1).max(MAX_DEVICES),
+  /** newest events that its author knew; what those who are left out write after them does not count */
+  heads: z.array(headSchema).max(4 * MAX_DEVICES)
+})
+
+export interface Generation extends z.output<typeof about> {
+  group: Uint8Array
+  /** from 0 */
+  g: number
+  /** hash of the generation before; zeros for the first */
+  prev: Uint8Array
+  by: string
+  /** position of the roster that it goes by; its mailboxes decide on the successor */
+  roster: number
+  timeMs: number
+  /** hash of this generation */
+  hash: Uint8Array
+}
+
+const tuple = z.tuple([z.literal(1), hash32, count, hash32, keyName, count, time, about])
+
+export function signGeneration(signer: Signer, generation: Omit<Generation, 'hash'>): Signed {
+  const { group, g, prev, by, roster, timeMs, title, history, devices, heads } = generation
+  return signAs(
+    signer,
+    'generation',
+    pack([1, g === 0 ? NO_HASH : group, g, prev, by, roster, timeMs, { title, history, devices, heads }])
+  )
+}
+
+/** @throws {MalformedMessageError} also where its author did not sign it */
+export function readGeneration(signed: Signed): Generation {
+  const [, named, g, prev, by, roster, timeMs, rest] = unpack(
+    tuple,
+    signed.bytes,
+    MAX_GENERATION_BYTES,
+    'a generation'
+  )
+  checkSignature(by, 'generation', signed)
+  if (rest.title !== '' && !title.safeParse(rest.title).success)
+    throw new MalformedMessageError('the title of a group has control characters')
+  if (new Set(rest.devices).size !== rest.devices.length || !rest.devices.includes(by))
+    throw new MalformedMessageError('a generation names its author, and nobody twice')
+  const hash = hashOf(signed.bytes)
+  // a group is named by its beginning
+  return { group: g === 0 ? hash : named, g, prev, by, roster, timeMs, ...rest, hash }
+}
+
+/** People of a generation, as the roster was then; a device that did not count then is refused. */
+export function peopleOf(
+  { devices, roster: at }: Pick<Generation, 'devices' | 'roster'>,
+  roster: Roster
+): User[] {
+  const people = new Map<string, User>()
+  for (const device of devices) {
+    const user = roster.person(device, at)
+    if (user == null) throw new PolicyError(`a device of the group does not count at ${at}`)
+    people.set(user.id, user)
+  }
+  return [...people.values()]
+}
+
+/** Whether these people may write to each other. */
+export const mayMeet = (people: readonly User[], roster: Roster, at?: number): boolean =>
+  roster.policy(at).pupilsToPupils || people.length === 1 || people.some(({ role }) => role !== 'pupil')
+
+/** @throws {PolicyError} such a group may not be */
+export function checkFirst(generation: Generation, roster: Roster): void {
+  const { by, roster: at, prev, heads } = generation
+  const people = peopleOf(generation, roster)
+  const author = roster.person(by, at)!
+  if (!isEqual(prev, NO_HASH) || heads.length > 0)
+    throw new MalformedMessageError('the first generation has nothing before it')
+  if (!mayMeet(people, roster, at)) throw new PolicyError('pupils do not write to each other in this school')
+  if (author.role === 'pupil' && people.length > 2 && !roster.policy(at).pupilGroups)
+    throw new PolicyError('pupils do not make groups in this school')
+}
+
+/**
+ * Whether `next` may follow `before`, whoever won the slot.
+ *
+ * @throws {PolicyError} its author may not change the group so
+ * @throws {MalformedMessageError} it does not follow
+ */
+export function checkSuccessor(before: Generation, next: Generation, roster: Roster): void {
+  if (!isEqual(next.group, before.group) || next.g !== before.g + 1 || !isEqual(next.prev, before.hash))
+    throw new MalformedMessageError(`generation ${next.g} does not follow ${before.g}`)
+  if (!before.devices.includes(next.by)) throw new PolicyError('its author was not in the group')
+  if (next.roster < before.roster) throw new MalformedMessageError('a generation goes back in the roster')
+  const known = new Map(next.heads.map(([device, seq]) => [device, seq]))
+  if (before.heads.some(([device, seq]) => (known.get(device) ?? -1) < seq))
+    throw new MalformedMessageError('a generation forgets events')
+  const people = peopleOf(next, roster)
+  const author = roster.person(next.by, next.roster)!
+  const are = new Set(people.map(({ id }) => id))
+  const were = new Set(before.devices.map(device => roster.device(device, next.roster)?.user))
+  const kept = new Set(next.devices)
+  // a device of somebody else that still counts
+  const isLeftOut = (device: string): boolean => {
+    const user = roster.person(device, next.roster)
+    return user != null && user.id !== author.id && !kept.has(device)
+  }
+  const isChanged =
+    [...are].some(id => !were.has(id)) ||
+    before.devices.some(isLeftOut) ||
+    next.title !== before.title ||
+    next.history !== before.history
+  if (isChanged && author.role === 'pupil' && !roster.policy(next.roster).pupilGroups)
+    throw new PolicyError('pupils do not change groups in this school')
+  if (!mayMeet(people, roster, next.roster))
+    throw new PolicyError('pupils do not write to each other in this school')
+}
+
+/** Whether a device's event with this number counts, as far as these generations say. */
+export function counts(generations: readonly Generation[], device: string, seq: number): boolean {
+  return generations.some(({ devices, heads }, i) => {
+    const next = generations[i + 1]
+    const isIn = devices.includes(device) && seq > headOf(heads, device)
+    return isIn && (next == null || next.devices.includes(device) || seq <= headOf(next.heads, device))
+  })
+}
+
+/** number of the newest event; -1 where there is none */
+export const headOf = (heads: readonly Head[], device: string): number =>
+  heads.find(([each]) => each === device)?.[1] ?? -1

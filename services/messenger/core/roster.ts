@@ -1,0 +1,175 @@
+import { isSignedBy } from '../../../ledger/index.ts'
+import { MalformedMessageError, PolicyError } from '../errors.ts'
+import { isEqual, type Signed } from './codec.ts'
+import { createHistory } from './history.ts'
+import {
+  type Body,
+  type Policy,
+  readStatement,
+  type Statement,
+  schoolOf,
+  UNFOUNDED,
+  type User,
+  vouchFor
+} from './statement.ts'
+
+export interface Device {
+  id: string
+  user: string
+  /** the node that it is on */
+  peer: string
+  name: string
+  isRevoked: boolean
+}
+
+/** Who is in a school, as its log says; every question can be asked of any position of the log. */
+export interface Roster {
+  readonly school: Uint8Array
+  readonly name: string
+  /** of the newest statement */
+  readonly head: number
+  readonly log: readonly Signed[]
+  /**
+   * Whether a statement may be the next one. Does not change anything.
+   *
+   * @throws {MalformedMessageError} no statement, or not of this place
+   * @throws {PolicyError} its author may not state this
+   */
+  check(signed: Signed): Statement
+  /** Appends it. @throws as `check` */
+  append(signed: Signed): Statement
+  user(id: string, at?: number): User | undefined
+  users(): User[]
+  device(id: string, at?: number): Device | undefined
+  devices(): Device[]
+  /** The person of a device that is neither revoked nor disabled. */
+  person(device: string, at?: number): User | undefined
+  /** Devices that count, of a person. */
+  devicesOf(user: string): Device[]
+  mailboxes(at?: number): readonly string[]
+  policy(at?: number): Policy
+  /** whether a device that counts is on this node, or it keeps mail */
+  isPeer(peer: string): boolean
+}
+
+/** @throws {MalformedMessageError} not the founding of a school */
+export function openRoster(founding: Signed): Roster {
+  const first = readStatement(founding)
+  if (first.kind !== 'found' || first.n !== 0 || !isEqual(first.school, UNFOUNDED))
+    throw new MalformedMessageError('a school begins with its founding')
+  if (first.body.user.role !== 'admin' || first.body.user.isDisabled)
+    throw new PolicyError('who founds a school is its first admin')
+  if (first.body.device.user !== first.body.user.id || first.body.device.device !== first.by)
+    throw new PolicyError('the founding is signed by the device of the founder')
+  const school = schoolOf(founding)
+  const log: Signed[] = []
+  const users = createHistory<User>()
+  const devices = createHistory<Device>()
+  const settings = createHistory<{ mailboxes: readonly string[]; policy: Policy }>()
+  const usedInvites = new Set<string>()
+  const setting = (at?: number) => settings.get('', at)!
+
+  function person(id: string, at?: number): User | undefined {
+    const device = devices.get(id, at)
+    const user = device == null || device.isRevoked ? undefined : users.get(device.user, at)
+    return user?.isDisabled === true ? undefined : user
+  }
+  const devicesOf = (user: string): Device[] =>
+    devices.now().filter(each => each.user === user && person(each.id) != null)
+
+  function checkUsers(changed: readonly User[]): void {
+    const ids = new Set(changed.map(({ id }) => id))
+    if (ids.size !== changed.length) throw new PolicyError('a statement names a person twice')
+    const admins = [...users.now().filter(({ id }) => !ids.has(id)), ...changed].filter(
+      ({ role, isDisabled }) => role === 'admin' && !isDisabled
+    )
+    if (!admins.some(({ id }) => devicesOf(id).length > 0))
+      throw new PolicyError('a school keeps an admin with a device')
+  }
+
+  function checkDevice(by: string, { user, device, peer, vouch }: Body<'device'>): void {
+    const known = users.get(user)
+    if (known == null || known.isDisabled) throw new PolicyError(`there is no ${user} in this school`)
+    if (device !== by) throw new PolicyError('a device states itself')
+    if (devices.get(device) != null) throw new PolicyError('this device is there already')
+    if (known.invite == null || usedInvites.has(known.invite))
+      throw new PolicyError(`the invitation of ${user} was used already; an admin makes a new one`)
+    if (!isSignedBy(known.invite, 'artel/messenger/vouch', vouchFor(school, user, device, peer), vouch))
+      throw new PolicyError(`this is not the invitation of ${user}`)
+    if (devices.now().some(each => each.peer === peer && person(each.id) != null))
+      throw new PolicyError('there is a device on this node already')
+  }
+
+  function check(signed: Signed): Statement {
+    const statement = readStatement(signed)
+    const { n, by, kind, body } = statement
+    if (n !== log.length || !isEqual(statement.school, school) || kind === 'found')
+      throw new MalformedMessageError(`statement ${n} is not the next one, ${log.length}, of this school`)
+    if (kind === 'device') {
+      checkDevice(by, body)
+      return statement
+    }
+    const author = person(by)
+    const isOwn = kind === 'revoke' && devices.get(body.device)?.user === author?.id
+    if (author == null || (author.role !== 'admin' && !isOwn))
+      throw new PolicyError(`${author?.name ?? 'a device that does not count'} may not state ${kind}`)
+    if (kind === 'users') checkUsers(body.users)
+    if (kind === 'revoke') {
+      if (person(body.device) == null) throw new PolicyError('this device does not count any more')
+      const { user } = devices.get(body.device)!
+      const others = users
+        .now()
+        .filter(({ role, isDisabled }) => role === 'admin' && !isDisabled)
+        .flatMap(({ id }) => devicesOf(id))
+      if (users.get(user)?.role === 'admin' && others.length === 1)
+        throw new PolicyError('a school keeps an admin with a device')
+    }
+    return statement
+  }
+
+  function apply({ n, kind, body }: Statement): void {
+    const addDevice = ({ device: id, user, peer, name }: Body<'found'>['device']): void =>
+      devices.set(id, n, { id, user, peer, name, isRevoked: false })
+    if (kind === 'found') {
+      users.set(body.user.id, n, body.user)
+      addDevice(body.device)
+      settings.set('', n, { mailboxes: body.mailboxes, policy: body.policy })
+    } else if (kind === 'users') for (const user of body.users) users.set(user.id, n, user)
+    else if (kind === 'device') {
+      usedInvites.add(users.get(body.user)!.invite!)
+      addDevice(body)
+    } else if (kind === 'revoke') {
+      devices.set(body.device, n, { ...devices.get(body.device)!, isRevoked: true })
+    } else if (kind === 'mailboxes') settings.set('', n, { ...setting(), mailboxes: body.mailboxes })
+    else settings.set('', n, { ...setting(), policy: body })
+  }
+
+  log.push(founding)
+  apply(first)
+  return {
+    school,
+    name: first.body.name,
+    get head() {
+      return log.length - 1
+    },
+    log,
+    check,
+    append(signed) {
+      const statement = check(signed)
+      log.push(signed)
+      apply(statement)
+      return statement
+    },
+    user: users.get,
+    users: users.now,
+    device: devices.get,
+    devices: devices.now,
+    person,
+    devicesOf,
+    mailboxes: at => setting(at).mailboxes,
+    policy: at => setting(at).policy,
+    isPeer: peer =>
+      setting().mailboxes.includes(peer) ||
+      devices.now().some(each => each.peer === peer && person(each.id) != null)
+  }
+}
