@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile, execFileSync } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { createConsole } from '../../../services/vm/qemu/console.ts'
 import { findPrograms, walledCommand } from '../../../services/vm/qemu/walls.ts'
 import { createCanary } from '../../sandbox/canary.ts'
-import { OWNER, openMachines, until } from './machines-host.ts'
+import { booted, type MachinesHost, OWNER, openMachines, type, until } from './machines-host.ts'
 
 const RING = 2 ** 20
 const MB = 2 ** 20
@@ -103,6 +103,80 @@ describe('vm: hostile guests', () => {
       await rm(folder, { recursive: true, force: true })
     }
   }).timeout(180_000)
+
+  describe('that run', () => {
+    let host: MachinesHost
+    let uuid: string
+    let folder: string
+
+    before(async function () {
+      this.timeout(240_000)
+      folder = await mkdtemp(join(tmpdir(), 'artel-vm-guest-'))
+      host = await openMachines()
+      await host.registry.auth(OWNER, 'evil', '128', '1')
+      await host.registry.addDisk(OWNER, 'd1', 'evil', '1')
+      await host.bootsGuest('evil')
+      uuid = (await host.registry.show(OWNER, 'evil')).uuid
+      await host.power.start(OWNER, 'evil')
+      await booted(host, uuid)
+    })
+    after(async () => {
+      await host?.end()
+      await rm(folder, { recursive: true, force: true })
+    })
+
+    it('flood the console and hold nobody up', async () => {
+      const { console } = host.power.live(uuid)
+      console.write(Buffer.from('yes 0123456789abcdef0123456789abcdef &\n'))
+      await until(() => console.received > 1.5 * RING, 'a flood', 240_000)
+      assert.equal(console.recent().length, RING)
+      assert.equal((await host.registry.list(OWNER))[0]!.state, 'running')
+      console.write(Buffer.from('\nkill %1 $!\n'))
+      await host.power.stop(OWNER, 'evil', { force: true })
+      await host.power.start(OWNER, 'evil')
+      await booted(host, uuid)
+    }).timeout(400_000)
+
+    it('write a header of qcow2 into their disk that names a file of the host, and read nothing of it', async () => {
+      const canary = join(folder, 'canary')
+      await writeFile(canary, 'canary-5d1e'.repeat(10_000))
+      execFileSync(
+        'qemu-img',
+        ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', canary, 'evil.qcow2', '1G'],
+        { cwd: folder }
+      )
+      const header = (await readFile(join(folder, 'evil.qcow2'))).subarray(0, 512)
+      const octal = [...header].map(byte => `\\\\0${byte.toString(8)}`)
+      for (let at = 0; at < octal.length; at += 64)
+        await type(
+          host,
+          uuid,
+          `echo -ne "${octal
+            .slice(at, at + 64)
+            .join('')
+            .replaceAll('\\\\', '\\')}" >> /h`
+        )
+      await type(host, uuid, 'dd if=/h of=/dev/vda conv=notrunc 2>/dev/null; sync')
+      await host.power.stop(OWNER, 'evil', { force: true })
+      await host.power.start(OWNER, 'evil')
+      await booted(host, uuid)
+      // as it was written, and the size that the host gave it
+      assert.equal(await type(host, uuid, 'head -c 3 /dev/vda; cat /sys/block/vda/size'), `QFI${2 ** 21}`)
+      assert.doesNotMatch(await type(host, uuid, 'head -c 200000 /dev/vda | strings'), /canary-5d1e/)
+      await host.power.stop(OWNER, 'evil', { force: true })
+      await host.media.exportDisk(OWNER, 'd1', join(folder, 'out.qcow2'))
+      execFileSync('qemu-img', ['convert', '-f', 'qcow2', '-O', 'raw', 'out.qcow2', 'out.raw'], {
+        cwd: folder
+      })
+      assert.equal((await stat(join(folder, 'out.raw'))).size, 2 ** 30)
+      const { stdout } = await promisify(execFile)('grep', [
+        '-c',
+        'canary-5d1e',
+        join(folder, 'out.raw')
+      ]).catch(error => error)
+      assert.equal(stdout.trim(), '0')
+    }).timeout(400_000)
+  })
 
   it('images that are bombs or lies are refused by name, and the host goes on', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'artel-vm-images-'))
