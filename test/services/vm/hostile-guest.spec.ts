@@ -145,18 +145,9 @@ describe('vm: hostile guests', () => {
         ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', canary, 'evil.qcow2', '1G'],
         { cwd: folder }
       )
-      const header = (await readFile(join(folder, 'evil.qcow2'))).subarray(0, 512)
-      const octal = [...header].map(byte => `\\\\0${byte.toString(8)}`)
-      for (let at = 0; at < octal.length; at += 64)
-        await type(
-          host,
-          uuid,
-          `echo -ne "${octal
-            .slice(at, at + 64)
-            .join('')
-            .replaceAll('\\\\', '\\')}" >> /h`
-        )
-      await type(host, uuid, 'dd if=/h of=/dev/vda conv=notrunc 2>/dev/null; sync')
+      const header = (await readFile(join(folder, 'evil.qcow2'))).subarray(0, 1_024)
+      await type(host, uuid, `echo ${header.toString('base64')} | base64 -d > /h`)
+      await type(host, uuid, 'dd if=/h of=/dev/vda conv=fsync 2>/dev/null')
       await host.power.stop(OWNER, 'evil', { force: true })
       await host.power.start(OWNER, 'evil')
       await booted(host, uuid)
