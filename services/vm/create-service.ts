@@ -5,6 +5,7 @@ import { runLine } from './commands/run-line.ts'
 import type { Command } from './core/command.ts'
 import { parseId } from './core/grammar.ts'
 import { place } from './core/place.ts'
+import type { Action } from './core/roles.ts'
 import type { declaration } from './declaration.ts'
 import { ForbiddenError, HostUnfitError } from './errors.ts'
 import { createConsoles } from './machines/consoles.ts'
@@ -38,36 +39,49 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   const programs = await findPrograms()
   const { self } = host.peers
   const { machines: most, ramMb, cpu, diskGb } = host.config
-  const init = { folder: host.folder, quotas: { machines: most, ramMb, cpu, diskGb }, now: host.now }
+
+  function needFit(owner: string) {
+    if (owner !== self && programs.accelerator !== 'kvm' && !host.config.allowTcg)
+      throw new HostUnfitError('this host has no KVM, and runs machines of others only behind it')
+  }
+
+  const quotas = { machines: most, ramMb, cpu, diskGb }
+  const init = { folder: host.folder, quotas, needFit, now: host.now }
   const machines = await createMachines(init, { database, programs, log: host.log })
   const { registry, power, snapshots, media, context } = machines
   const consoles = createConsoles(context, power, host.signal)
   context.onEvent.add(({ machine, kind }) => host.tell('changed', { machine, kind }))
 
-  function mayRunHere(owner: string) {
-    if (owner !== self && programs.accelerator !== 'kvm' && !host.config.allowTcg)
-      throw new HostUnfitError('this host has no KVM, and runs machines of others only behind it')
-  }
-
   async function admit({ caller }: Command) {
     if (caller !== self && !admits('allowed', caller, host.config))
       throw new ForbiddenError('this host takes no machines of yours')
-    mayRunHere(caller)
+    needFit(caller)
     await rent.needPaid(caller)
   }
 
-  async function act(owner: string, vm: string, action: string, force: boolean) {
+  /** Its owner pays for it and is to be trusted, whoever starts it. */
+  async function needMayRun(caller: string, id: string, action: Action) {
+    const { owner } = await context.find(caller, id, action)
+    needFit(owner)
+    await rent.needPaid(owner)
+  }
+
+  async function act(caller: string, vm: string, action: string, force: boolean) {
     const id = parseId(vm)
-    if (action !== 'stop') {
-      mayRunHere(owner)
-      await rent.needPaid(owner)
-    }
-    if (action === 'stop') await power.stop(owner, id, { force })
-    if (action === 'start') await power.start(owner, id)
-    if (action === 'reboot') await power.reboot(owner, id)
-    if (action === 'pause') await power.pause(owner, id)
-    if (action === 'resume') await power.resume(owner, id)
-    return registry.show(owner, id)
+    if (['start', 'reboot', 'resume'].includes(action)) await needMayRun(caller, id, 'power')
+    if (action === 'stop') await power.stop(caller, id, { force })
+    if (action === 'start') await power.start(caller, id)
+    if (action === 'reboot') await power.reboot(caller, id)
+    if (action === 'pause') await power.pause(caller, id)
+    if (action === 'resume') await power.resume(caller, id)
+    return registry.show(caller, id)
+  }
+
+  async function rollback(caller: string, vm: string, name: string) {
+    // what runs is started again by it, and what stands still may be
+    await needMayRun(caller, parseId(vm), 'snapshot')
+    await snapshots.restore(caller, vm, name)
+    return {}
   }
 
   const offer = (): Output<Declared['operations']['offer']> => ({
@@ -107,7 +121,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       schedule: await machines.schedules.set(owner, vm, pattern, keep)
     }),
     grow: (owner, { disk, sizeGb }) => registry.grow(owner, disk, sizeGb),
-    rollback: (owner, { vm, name }) => done(snapshots.restore(owner, vm, name)),
+    rollback: (caller, { vm, name }) => rollback(caller, vm, name),
     forget: (owner, { vm, name }) => done(snapshots.remove(owner, vm, name)),
     clone: (owner, { vm, newVm, snapshot }) => done(snapshots.clone(owner, vm, newVm, snapshot)),
     move: async (owner, { vm, to }, signed) => ({ state: await movesOut.move(owner, vm, to, signed()) }),

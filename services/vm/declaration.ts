@@ -12,10 +12,10 @@ const limit = (usual: number) => z.int().min(0).max(1e9).default(usual)
 const price = (each: string) =>
   z.int().min(0).max(1e12).default(0).describe(`micro-credits for each ${each}`).meta({ live: true })
 const offer = z.object({
-  freeMb: z.number(),
-  accelerator: z.string(),
-  ramGbHour: z.number(),
-  diskGbHour: z.number()
+  freeMb: z.number().min(0),
+  accelerator: z.string().max(20),
+  ramGbHour: z.number().min(0),
+  diskGbHour: z.number().min(0)
 })
 const statement = z.object({
   paid: z.number(),

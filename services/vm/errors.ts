@@ -31,7 +31,17 @@ export class StateError extends VmError {
 /** The guest did not let go of a device within the deadline. */
 export class GuestHoldsError extends VmError {}
 /** QEMU refused a command, fell silent or could not be started. */
-export class QemuError extends VmError {}
+export class QemuError extends VmError {
+  /** it said no, and did nothing */
+  readonly isRefusal: boolean
+  constructor(
+    message: string,
+    { isRefusal = false, ...options }: ErrorOptions & { isRefusal?: boolean } = {}
+  ) {
+    super(message, options)
+    this.isRefusal = isRefusal
+  }
+}
 /** The database does not answer; what it said stays in the log. */
 export class DatabaseError extends VmError {}
 /** Walls, QEMU or KVM are missing on this host. */

@@ -5,8 +5,6 @@ export interface Observed {
   isAlive: boolean
   /** QEMU's own word for the machine, or why there is none */
   qmp: 'absent' | 'silent' | string
-  /** is there room on the host's disk to go on writing? */
-  hasRoom: boolean
 }
 
 /** What this node did and saw since it started. */
@@ -47,8 +45,7 @@ export function decide(desired: Desired, seen: Observed, course: Course, now: nu
   if (!seen.isAlive) return wantsOn && now >= mayStartAt(course.crashes, now) ? 'start' : 'nothing'
   if (!wantsOn) return stopStep(seen, course, now)
   if (seen.qmp === 'absent') return 'attach'
-  if (seen.qmp === 'io-error') return desired === 'running' && seen.hasRoom ? 'resume' : 'nothing'
-  if (desired === 'running' && (seen.qmp === 'paused' || seen.qmp === 'prelaunch')) return 'resume'
+  if (desired === 'running' && ['io-error', 'paused', 'prelaunch'].includes(seen.qmp)) return 'resume'
   if (desired === 'paused' && seen.qmp === 'running') return 'pause'
   return 'nothing'
 }

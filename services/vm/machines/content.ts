@@ -1,5 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 import { open } from 'node:fs/promises'
+import { setImmediate } from 'node:timers/promises'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import * as digest from 'multiformats/hashes/digest'
@@ -58,20 +59,23 @@ export async function writeChunks(
   const hash = createHash('sha256')
   await using handle = await open(file, 'w', 0o600)
   let end = 0
-  const fill = (to: number) => {
-    for (; end < to; end = Math.min(to, end + CHUNK_BYTES))
+  const fill = async (to: number) => {
+    for (; end < to; end = Math.min(to, end + CHUNK_BYTES)) {
       hash.update(ZEROS.subarray(0, Math.min(CHUNK_BYTES, to - end)))
+      // a peer says how many they are, and nothing else of it takes time
+      await setImmediate()
+    }
   }
   for await (const chunk of chunks) {
     if (chunk.at < end || chunk.at + chunk.bytes.length > bytes)
       throw new RangeError(`a piece at ${chunk.at} of a file of ${bytes} bytes`)
-    fill(chunk.at)
+    await fill(chunk.at)
     hash.update(chunk.bytes)
     for (let done = 0; done < chunk.bytes.length; )
       done += (await handle.write(chunk.bytes, done, undefined, chunk.at + done)).bytesWritten
     end += chunk.bytes.length
   }
-  fill(bytes)
+  await fill(bytes)
   await handle.truncate(bytes)
   await handle.sync()
   return cidOf(hash)

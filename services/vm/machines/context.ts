@@ -24,6 +24,8 @@ export interface MachinesInit {
   folder: string
   /** what one owner may register */
   quotas: Totals
+  /** @throws HostUnfitError where machines of this owner are not started here */
+  needFit(owner: string): void
   now(): number
 }
 
@@ -76,7 +78,7 @@ export async function createContext(init: MachinesInit, components: MachinesComp
     const machine = await records.machineByUuid(db, uuid)
     if (machine === undefined) return
     const own = join(machines, uuid)
-    await mkdir(own, { recursive: true, mode: 0o700 })
+    if ((await mkdir(own, { recursive: true, mode: 0o700 })) !== undefined) await syncFolder(machines)
     const text = JSON.stringify(await describeMachine(db, machine), undefined, 2)
     await writeWhole(join(own, DESCRIPTION_FILE), text)
   }
@@ -134,10 +136,11 @@ async function writeWhole(file: string, text: string) {
     await handle.close()
   }
   await rename(temporary, file)
-  const folder = await open(dirname(file))
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
+  await syncFolder(dirname(file))
+}
+
+/** The names in it are on disk afterwards. */
+export async function syncFolder(folder: string): Promise<void> {
+  await using handle = await open(folder)
+  await handle.sync()
 }

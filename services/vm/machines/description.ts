@@ -9,14 +9,10 @@ const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/)
 const text = z.string().max(64 * 1024)
 const peer = z.string().min(1).max(100)
 const figures = { ramMb: z.int().min(16).max(1_048_576), cpu: z.int().min(1).max(256) }
-/** What a chain or a machine may have; far above what anybody uses. */
+/** What a machine may have; far above what anybody uses. */
 const MOST = 1_000
 
-/**
- * Everything that is registered of a machine: as it stands in its folder, and as a host that takes the machine over is
- * told. Layers come after what they stand on.
- */
-export const description = z.object({
+const fields = z.object({
   version: z.literal(1),
   machine: z.object({
     uuid,
@@ -79,7 +75,39 @@ export const description = z.object({
   grants: z.array(z.object({ peer, role: z.enum(['operator', 'viewer']) })).max(MOST)
 })
 
+/**
+ * Everything that is registered of a machine: as it stands in its folder, and as a host that takes the machine over is
+ * told. Layers come after what they stand on.
+ */
+export const description = fields.refine(
+  hasWholeChains,
+  'a layer is missing, stands on a later one, or is written to by two'
+)
+
 export type Description = z.output<typeof description>
+
+/** Chains end, all that is named is there, and what a disk writes into is its own and frozen nowhere. */
+function hasWholeChains({ machine, disks, layers, snapshots }: z.output<typeof fields>): boolean {
+  const before = new Set<Uuid>()
+  const parents = new Set<Uuid>()
+  for (const { uuid, parent } of layers) {
+    if (before.has(uuid) || (parent !== undefined && !before.has(parent))) return false
+    before.add(uuid)
+    if (parent !== undefined) parents.add(parent)
+  }
+  const tops = new Set(disks.map(({ top }) => top))
+  const frozen = [
+    ...bootFiles(machine.spec),
+    ...snapshots
+      .flatMap(({ disks, memory }) => [...disks, ...(memory === undefined ? [] : [memory])])
+      .map(({ layer }) => layer)
+  ]
+  return (
+    tops.size === disks.length &&
+    [...tops, ...frozen].every(layer => before.has(layer)) &&
+    [...parents, ...frozen].every(layer => !tops.has(layer))
+  )
+}
 
 /** Layers that a machine needs beside its disks. */
 export function bootFiles({ boot, cloudInit }: Machine['spec']): Uuid[] {

@@ -142,7 +142,7 @@ export function createLive(uuid: Uuid, context: Context, onChange: () => void): 
     },
     operation: undefined,
     stopAskedAt: undefined,
-    observe: () => ({ isAlive: look(), qmp: status, hasRoom: true }),
+    observe: () => ({ isAlive: look(), qmp: status }),
     state: machine => stateOf(machine.desired, live.observe(), course(), context.now()),
     step: machine => decide(machine.desired, live.observe(), course(), context.now()),
     adopt(found) {

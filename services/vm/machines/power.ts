@@ -9,6 +9,7 @@ import { findRunning } from '../qemu/process.ts'
 import * as records from '../store/records.ts'
 import { type Context, HOST } from './context.ts'
 import { createLive, type Live } from './live.ts'
+import { undoFreeze } from './undo-freeze.ts'
 
 const HEARTBEAT_EVERY_MS = 1_000
 const RECONCILE_EVERY_MS = 10_000
@@ -96,6 +97,7 @@ export function createPower(context: Context): Power {
   async function launch(machine: Machine, incoming?: Shape): Promise<Live> {
     if (!machine.authenticated)
       throw new AuthError(`machine ${machine.id} is not authenticated; AUTH it first`)
+    context.needFit(machine.owner)
     // a guest that goes on gets nothing that it had not before
     const figures = incoming === undefined ? machine.pending : undefined
     if (figures !== undefined)
@@ -159,6 +161,7 @@ export function createPower(context: Context): Power {
         break
       case 'attach':
         await handle.attach()
+        await context.hold(HOST, machine, 'adoption', () => undoFreeze(context, handle, machine))
         await context.note(uuid, 'adopted', `pid ${handle.identity?.pid}`)
         soon(uuid)
         break

@@ -112,14 +112,12 @@ export function createRegistry(context: Context, power: Power): Registry {
     const figures = { ramMb: parseFigure(words[1], 'ram'), cpu: parseFigure(words[2], 'cpu') }
     const machine = await context.find(caller, id, 'resize')
     return context.hold(caller, machine, 'update', async () => {
-      const more = { ramMb: figures.ramMb - machine.ramMb, cpu: figures.cpu - machine.cpu }
-      needQuota(quotas, await records.totalsOf(db, machine.owner), more)
       const isOn = power.live(machine.uuid).observe().isAlive
-      await records.updateMachine(
-        db,
-        machine.uuid,
-        isOn ? { pending: figures } : { ...figures, pending: undefined }
-      )
+      const change = isOn ? { pending: figures } : { ...figures, pending: undefined }
+      await db.transaction(async queries => {
+        await records.updateMachine(queries, machine.uuid, change)
+        needQuota(quotas, await records.totalsOf(queries, machine.owner))
+      })
       return isOn ? ('pending' as const) : ('updated' as const)
     })
   }
@@ -289,14 +287,18 @@ export function createRegistry(context: Context, power: Power): Registry {
     },
     async restore(caller, word) {
       const id = parseId(word)
-      const machine = await records.removedMachine(db, caller, id)
-      if (machine === undefined) throw new NotFoundError(`there is no removed machine ${id}`)
-      if ((await records.ownMachine(db, caller, id)) !== undefined)
-        throw new ExistsError(`there is a new machine ${id}; remove it first`)
-      const taken = await db.transaction(queries => records.reviveMachine(queries, machine.uuid))
-      if (taken !== undefined) throw new ExistsError(`there is a new disk ${taken}; remove it first`)
-      await context.describe(machine.uuid)
-      await context.note(machine.uuid, 'restored')
+      const uuid = await db.transaction(async queries => {
+        const machine = await records.removedMachine(queries, caller, id)
+        if (machine === undefined) throw new NotFoundError(`there is no removed machine ${id}`)
+        if ((await records.ownMachine(queries, caller, id)) !== undefined)
+          throw new ExistsError(`there is a new machine ${id}; remove it first`)
+        const taken = await records.reviveMachine(queries, machine.uuid)
+        if (taken !== undefined) throw new ExistsError(`there is a new disk ${taken}; remove it first`)
+        needQuota(quotas, await records.totalsOf(queries, caller))
+        return machine.uuid
+      })
+      await context.describe(uuid)
+      await context.note(uuid, 'restored')
     },
     async listDisks(caller) {
       const disks = await records.visibleDisks(db, caller)
@@ -325,15 +327,25 @@ export function createRegistry(context: Context, power: Power): Registry {
       if (disk === undefined) throw new NotFoundError(`there is no disk ${id}`)
       const machine = await context.find(caller, disk.machineId, 'resize')
       return context.hold(caller, machine, 'resize', async () => {
-        const more = sizeGb - disk.sizeGb
-        if (more < 0)
-          throw new UsageError(`disk ${id} has ${disk.sizeGb} GB; it can only grow, not to ${sizeGb}`)
-        needQuota(quotas, await records.totalsOf(db, machine.owner), { diskGb: more })
-        const handle = power.live(machine.uuid)
-        if (handle.observe().isAlive)
-          await handle.ask('block_resize', { 'node-name': nodeName(disk.top), size: sizeGb * GB })
-        else await growImage(context.programs, context.layerFile(disk.top), sizeGb)
-        await db.query('UPDATE disks SET size_gb = $2 WHERE uuid = $1', disk.uuid, sizeGb)
+        // before it was held it may have been grown or frozen
+        const { top, sizeGb: before } = (await records.ownDisk(db, machine.owner, id)) ?? disk
+        if (sizeGb < before)
+          throw new UsageError(`disk ${id} has ${before} GB; it can only grow, not to ${sizeGb}`)
+        const register = (gb: number) =>
+          db.transaction(async queries => {
+            await queries.query('UPDATE disks SET size_gb = $2 WHERE uuid = $1', disk.uuid, gb)
+            if (gb > before) needQuota(quotas, await records.totalsOf(queries, machine.owner))
+          })
+        await register(sizeGb)
+        try {
+          const handle = power.live(machine.uuid)
+          if (handle.observe().isAlive)
+            await handle.ask('block_resize', { 'node-name': nodeName(top), size: sizeGb * GB })
+          else await growImage(context.programs, context.layerFile(top), sizeGb)
+        } catch (error) {
+          await register(before)
+          throw error
+        }
         await context.note(machine.uuid, 'disk-grown', `${id} to ${sizeGb} GB`)
         return { id, vm: machine.id, sizeGb }
       })

@@ -74,7 +74,11 @@ export function createRent(
     const { emptySince } = await db.transaction(queries => accounts.useUp(queries, owner, cost, now()))
     if (emptySince !== undefined && before.emptySince === undefined)
       for (const { uuid } of machines) await context.note(uuid, 'unpaid', 'notice')
-    for (const machine of machines) await follow(machine, stageOf(emptySince, now()))
+    // one that is held at this moment keeps nobody else's from it
+    for (const machine of machines)
+      await follow(machine, stageOf(emptySince, now())).catch((error: Error) =>
+        context.log('machine %s is unpaid: %s', machine.uuid, error.message)
+      )
   }
 
   return {

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import type { Disk, Machine, Memory, Snapshot, Uuid } from '../contract.ts'
 import { parseId } from '../core/grammar.ts'
-import { ExistsError, NotFoundError, StateError } from '../errors.ts'
+import { needQuota } from '../core/quota.ts'
+import { ExistsError, NotFoundError, QemuError, StateError, StorageError } from '../errors.ts'
 import { INSIDE, nodeName } from '../qemu/arguments.ts'
 import { createImage } from '../qemu/images.ts'
 import { linkInto } from '../qemu/process.ts'
@@ -12,6 +13,8 @@ import { loadMemory, saveMemory } from './memory.ts'
 import type { Power } from './power.ts'
 
 const GB = 1024 ** 3
+/** What the guest has under way is written first. */
+const FREEZE_MS = 60_000
 
 export interface Snapshots {
   /** With memory the guest stands still until it is saved. */
@@ -36,8 +39,12 @@ export interface Snapshots {
 export function createSnapshots(context: Context, power: Power): Snapshots {
   const { database: db } = context
 
-  /** A new writable layer; the caller puts it on top of something. */
+  /** A new writable layer; the caller puts it on a disk. @throws StorageError */
   async function newTop(owner: string, parent: Uuid, sizeGb: number): Promise<Uuid> {
+    if ((await records.chainOf(db, parent)).length >= records.MOST_LAYERS)
+      throw new StorageError(
+        `a disk has at most ${records.MOST_LAYERS} layers; export it and begin it anew with the file`
+      )
     const top = randomUUID()
     await createImage(context.programs, context.layerFile(top), sizeGb * GB)
     await records.insertLayer(db, top, parent, owner)
@@ -53,11 +60,12 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
 
   async function freeze(machine: Machine): Promise<Snapshot['disks']> {
     const disks = await records.disksOf(db, machine.uuid)
+    const handle = power.live(machine.uuid)
+    const isLive = handle.observe().isAlive && disks.length > 0
     const tops: Uuid[] = []
     try {
       for (const disk of disks) tops.push(await newTop(machine.owner, disk.top, disk.sizeGb))
-      const handle = power.live(machine.uuid)
-      if (handle.observe().isAlive && disks.length > 0) {
+      if (isLive) {
         const folder = context.machineFolder(machine.uuid)
         for (const top of tops) {
           await linkInto(context.layerFile(top), folder)
@@ -69,21 +77,38 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
             backing: null
           })
         }
-        // all disks at the same moment
-        await handle.ask('transaction', {
-          actions: disks.map(({ top }, i) => ({
-            type: 'blockdev-snapshot',
-            data: { node: nodeName(top), overlay: nodeName(tops[i]!) }
-          }))
-        })
       }
     } catch (error) {
       await discard(tops)
       throw error
     }
-    await db.transaction(async queries => {
-      for (const [i, disk] of disks.entries()) await records.setTop(queries, disk.uuid, tops[i]!)
-    })
+    const put = (layers: readonly Uuid[]) =>
+      db.transaction(async queries => {
+        for (const [i, { uuid }] of disks.entries()) await records.setTop(queries, uuid, layers[i]!)
+      })
+    // before QEMU writes into them: whatever ends whom from here on, nothing that a guest wrote is left out
+    await put(tops)
+    if (isLive)
+      try {
+        // all disks at the same moment
+        await handle.ask(
+          'transaction',
+          {
+            actions: disks.map(({ top }, i) => ({
+              type: 'blockdev-snapshot',
+              data: { node: nodeName(top), overlay: nodeName(tops[i]!) }
+            }))
+          },
+          FREEZE_MS
+        )
+      } catch (error) {
+        // one that fell silent may have done it
+        if (error instanceof QemuError && error.isRefusal) {
+          await put(disks.map(({ top }) => top))
+          await discard(tops)
+        }
+        throw error
+      }
     return disks.map(({ uuid, top }) => ({ disk: uuid, layer: top }))
   }
 
@@ -158,7 +183,7 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
         handle.operation = 'stop'
         try {
           const { memory } = snapshot
-          if (memory !== undefined) needSameDisks(machine, await records.disksOf(db, machine.uuid), memory)
+          if (memory !== undefined) needSameShape(machine, await records.disksOf(db, machine.uuid), memory)
           await power.shutDown(machine, true)
           const disks = await records.disksOf(db, machine.uuid)
           const tops = new Map<Uuid, Uuid>()
@@ -177,7 +202,11 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
             const current = (await records.machineByUuid(db, machine.uuid))!
             const launched = await power.launch(current, memory)
             if (memory !== undefined) {
-              await loadMemory(context, launched, machine.uuid, memory)
+              await loadMemory(context, launched, machine.uuid, memory).catch(async error => {
+                // half a guest is none
+                await launched.end(true)
+                throw error
+              })
               await records.updateMachine(db, machine.uuid, { desired: 'running' })
             }
           }
@@ -210,28 +239,38 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
           ...machine,
           ...{ uuid: randomUUID(), owner: caller, id: newId, desired: 'stopped', pending: undefined }
         }
+        needQuota(context.quotas, await records.totalsOf(db, caller), {
+          ...{ machines: 1, ramMb: copy.ramMb, cpu: copy.cpu },
+          diskGb: disks.reduce((sum, { sizeGb }) => sum + sizeGb, 0)
+        })
         const tops: { disk: (typeof disks)[number]; top: Uuid }[] = []
         for (const { disk, layer } of source) {
           const present = disks.find(({ uuid }) => uuid === disk)
           if (present !== undefined)
             tops.push({ disk: present, top: await newTop(caller, layer, present.sizeGb) })
         }
-        await db.transaction(async queries => {
-          if (!(await records.insertMachine(queries, copy, context.now())))
-            throw new ExistsError(`there is a machine ${newId} already`)
-          for (const { disk, top } of tops) {
-            const own = {
-              ...disk,
-              uuid: randomUUID(),
-              owner: caller,
-              machine: copy.uuid,
-              top,
-              id: `${newId}-${disk.id}`.slice(0, 63)
+        await db
+          .transaction(async queries => {
+            if (!(await records.insertMachine(queries, copy, context.now())))
+              throw new ExistsError(`there is a machine ${newId} already`)
+            for (const { disk, top } of tops) {
+              const own = {
+                ...disk,
+                uuid: randomUUID(),
+                owner: caller,
+                machine: copy.uuid,
+                top,
+                id: `${newId}-${disk.id}`.slice(0, 63)
+              }
+              if (!(await records.insertDisk(queries, own, context.now())))
+                throw new ExistsError(`there is a disk ${own.id} already`)
             }
-            if (!(await records.insertDisk(queries, own, context.now())))
-              throw new ExistsError(`there is a disk ${own.id} already`)
-          }
-        })
+            needQuota(context.quotas, await records.totalsOf(queries, caller))
+          })
+          .catch(async error => {
+            await discard(tops.map(({ top }) => top))
+            throw error
+          })
         await context.describe(copy.uuid)
         await context.note(copy.uuid, 'cloned', `from ${machine.id}`)
       })
@@ -239,8 +278,12 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
   }
 }
 
-/** Memory knows the disks that it was saved with, and no others. */
-function needSameDisks({ id }: Machine, disks: readonly Disk[], { slots }: Memory) {
+/** Memory knows the disks and figures that it was saved with, and no others: they are what was paid and allowed. */
+function needSameShape({ id, ...now }: Machine, disks: readonly Disk[], { slots, ramMb, cpu }: Memory) {
+  if (now.ramMb !== ramMb || now.cpu !== cpu)
+    throw new ExistsError(
+      `machine ${id} had ${ramMb} MB and ${cpu} CPUs when its memory was saved; stop it and UPDATE_VM ${id} ${ramMb} ${cpu}`
+    )
   const isSame = disks.length === slots.length && disks.every(({ uuid }) => slots.some(s => s.disk === uuid))
   if (!isSame)
     throw new ExistsError(

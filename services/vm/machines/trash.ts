@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import type { Uuid } from '../contract.ts'
+import { ExistsError } from '../errors.ts'
 import * as records from '../store/records.ts'
 import type { Context } from './context.ts'
 import { bootFiles } from './description.ts'
@@ -30,7 +31,11 @@ export function createTrash(context: Context, snapshots: Snapshots): Trash {
     ]
     // the chains are read before the rows go, the files go after them
     await snapshots.sweep(heads, () =>
-      db.transaction(queries => records.deleteMachine(queries, uuid, keepsRow))
+      db.transaction(async queries => {
+        if ((await records.machineByUuid(queries, uuid))?.active !== false)
+          throw new ExistsError(`machine ${machine.id} was taken out of the trash`)
+        await records.deleteMachine(queries, uuid, keepsRow)
+      })
     )
     await rm(context.machineFolder(uuid), { recursive: true, force: true })
   }
@@ -39,11 +44,15 @@ export function createTrash(context: Context, snapshots: Snapshots): Trash {
     purge,
     async empty() {
       const { machines, disks } = await records.trashedBefore(db, context.now() - TRASH_MS)
-      for (const machine of machines) await purge(machine, { keepsRow: true })
+      const each = (work: Promise<void>) =>
+        work.catch((error: Error) => context.log('left in the trash: %s', error.message))
+      for (const machine of machines) await each(purge(machine, { keepsRow: true }))
       for (const { uuid, top } of disks)
-        await snapshots.sweep([top], async () => {
-          await db.query('DELETE FROM disks WHERE uuid = $1', uuid)
-        })
+        await each(
+          snapshots.sweep([top], async () => {
+            await db.query('DELETE FROM disks WHERE uuid = $1 AND active = 0', uuid)
+          })
+        )
     }
   }
 }

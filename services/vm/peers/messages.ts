@@ -49,7 +49,7 @@ export const messages = {
   moveBegin: {
     request: z.object({ move: z.uuid(), command: signed, description }),
     answer: z.object({}),
-    maxBytes: 2 << 20
+    maxBytes: 1 << 20
   },
   moveKnown: {
     request: z.object({ move: z.uuid(), known: z.array(content).max(MAX_LAYERS) }),
@@ -70,7 +70,7 @@ export const messages = {
   moveRelease: {
     request: z.object({ move: z.uuid(), description, release: signed }),
     answer: z.object({ receipt: bytesOf(SIGNATURE_BYTES, SIGNATURE_BYTES) }),
-    maxBytes: 2 << 20,
+    maxBytes: 1 << 20,
     deadlineMs: 60_000
   },
   /** It is not to be: the target forgets it. */

@@ -7,10 +7,14 @@ import type { Uuid } from '../contract.ts'
 import { COMMAND_DOMAIN, type Command, openCommand, type Signed } from '../core/command.ts'
 import { needQuota } from '../core/quota.ts'
 import { RECEIPT_DOMAIN, RELEASE_DOMAIN, statement } from '../core/statement.ts'
-import { AuthError, BusyError, ExistsError, NotFoundError, StorageError } from '../errors.ts'
+import { AuthError, BusyError, ExistsError, NotFoundError, QuotaError, StorageError } from '../errors.ts'
 import { contentOf, writeChunks } from '../machines/content.ts'
+import { syncFolder } from '../machines/context.ts'
 import type { Machines } from '../machines/create-machines.ts'
 import { type Description, insertDescription, renameLayers } from '../machines/description.ts'
+import { inspectUpload } from '../qemu/images.ts'
+import type { Queries } from '../store/database.ts'
+import { createInTurn } from '../store/in-turn.ts'
 import * as moves from '../store/moves.ts'
 import * as records from '../store/records.ts'
 import type { messages } from './messages.ts'
@@ -20,7 +24,11 @@ import type { MoveWire } from './move-wire.ts'
 const SILENT_MS = 3_600_000
 const MOVES_AT_ONCE = 8
 /** Room that stays free for what the guests write. */
-const RESERVE_BYTES = 256 * 2 ** 20
+const MB = 2 ** 20
+const GB = 2 ** 30
+const RESERVE_BYTES = 256 * MB
+/** What is said against a machine for good. */
+const REFUSALS = ['AuthError', 'ExistsError', 'QuotaError', 'StorageError']
 
 type Handlers = MessageHandlers<
   Pick<typeof messages, 'moveBegin' | 'moveKnown' | 'moveLayer' | 'moveRelease' | 'moveAbort'>
@@ -40,26 +48,41 @@ export function createMovesIn(
   const { database: db } = context
   const incoming = join(context.folder, 'incoming')
   const folderOf = (move: Uuid) => join(incoming, move)
+  // what ends a move and what registers its machine come one after the other
+  const inTurn = createInTurn()
+  /** layers that are being received, and of which move */
+  const coming = new Map<object, Uuid>()
 
-  async function underWay(id: Uuid, peer: string): Promise<moves.Move> {
-    const move = await moves.moveById(db, id)
-    if (move === undefined || move.direction !== 'in' || move.peer !== peer)
-      throw new NotFoundError('this host knows no such move')
+  async function known(queries: Queries, id: Uuid, peer: string): Promise<moves.Move | undefined> {
+    const move = await moves.moveById(queries, id)
+    return move?.direction === 'in' && move.peer === peer ? move : undefined
+  }
+
+  /** @throws NotFoundError where it has ended, or has no such layer */
+  async function copying(queries: Queries, id: Uuid, peer: string, layer?: Uuid): Promise<moves.Move> {
+    const move = await known(queries, id, peer)
+    if (move?.phase !== 'copying') throw new NotFoundError('this host knows no such move')
+    if (layer !== undefined && !isOf(move, layer)) throw new NotFoundError('the move has no such layer')
     return move
   }
 
   async function forget({ id, files }: moves.Move): Promise<void> {
-    await moves.deleteMove(db, id)
+    if (!(await moves.deleteMove(db, id, 'copying'))) return
     await rm(folderOf(id), { recursive: true, force: true })
     // where it ended between putting the files in their place and registering the machine
     for (const { uuid } of Object.values(files))
       if (!(await records.isLayer(db, uuid))) await rm(context.layerFile(uuid), { force: true })
   }
 
-  async function keep(move: moves.Move, layer: Uuid, file: { uuid: Uuid; cid: string }): Promise<void> {
-    move.files[layer] = file
-    move.at = context.now()
-    await moves.updateMove(db, move)
+  /** Several layers come at once, and the move may have ended meanwhile. */
+  async function keep(id: Uuid, peer: string, layer: Uuid, file: { uuid: Uuid; cid: string }): Promise<void> {
+    await db.transaction(async queries => {
+      const move = await copying(queries, id, peer, layer)
+      const files = { ...move.files, [layer]: file }
+      await moves.updateMove(queries, { ...move, files, at: context.now() })
+      const before = move.files[layer]
+      if (before !== undefined) await rm(join(folderOf(id), before.uuid), { force: true })
+    })
   }
 
   function isOf({ description: { layers } }: moves.Move, layer: Uuid): boolean {
@@ -74,28 +97,44 @@ export function createMovesIn(
 
   /** Registers the machine, once. */
   async function receive(move: moves.Move, told: Description): Promise<void> {
-    const { files } = move
-    const lacking = told.layers.find(({ uuid }) => files[uuid] === undefined)
-    if (lacking !== undefined) throw new AuthError(`layer ${lacking.uuid} has not come`)
-    for (const { uuid } of Object.values(files)) {
+    const files = told.layers.map(({ uuid }) => {
+      const file = move.files[uuid]
+      if (file === undefined) throw new AuthError(`layer ${uuid} has not come`)
+      return file
+    })
+    for (const { uuid } of files) {
       const file = join(folderOf(move.id), uuid)
       if (existsSync(file)) await rename(file, context.layerFile(uuid))
     }
-    const here = renameLayers(told, layer => {
-      const file = files[layer]
-      if (file === undefined) throw new AuthError(`layer ${layer} belongs to no chain`)
-      return file.uuid
-    })
+    // whoever gets the receipt deletes his
+    await syncFolder(context.layerFile('.'))
+    const here = renameLayers(told, layer => move.files[layer]!.uuid)
+    await inspect(here)
     await db.transaction(async queries => {
-      needQuota(context.quotas, await records.totalsOf(queries, here.machine.owner), sizeOf(here))
+      await copying(queries, move.id, move.peer)
       if (!(await insertDescription(queries, here, context.now())))
         throw new ExistsError(`there is a machine ${here.machine.id} or a disk of its name on this host`)
-      for (const { uuid, cid } of Object.values(files))
+      for (const { uuid, cid } of files)
         if (!here.disks.some(({ top }) => top === uuid)) await records.setCid(queries, uuid, cid)
+      needQuota(context.quotas, await records.totalsOf(queries, here.machine.owner))
       await moves.updateMove(queries, { ...move, phase: 'received' })
     })
     await rm(folderOf(move.id), { recursive: true, force: true })
     await context.note(here.machine.uuid, 'moved-in', `from ${move.peer}`)
+  }
+
+  /** What QEMU opens is what it was said to be. */
+  async function inspect({ disks, layers, snapshots }: Description): Promise<void> {
+    const sizes = new Map(disks.map(({ top, sizeGb }) => [top, sizeGb]))
+    const parents = layers.flatMap(({ parent }) => parent ?? [])
+    const frozen = snapshots.flatMap(({ disks }) => disks.map(({ layer }) => layer))
+    for (const layer of new Set([...sizes.keys(), ...parents, ...frozen])) {
+      const file = context.layerFile(layer)
+      await inspectUpload(file, (sizes.get(layer) ?? context.quotas.diskGb) * GB)
+      // a file that another machine reads as well is none to write to
+      if (sizes.has(layer) && (await stat(file)).nlink > 1)
+        throw new AuthError(`layer ${layer} is a top and was taken for a frozen one`)
+    }
   }
 
   const handlers: Handlers = {
@@ -121,7 +160,9 @@ export function createMovesIn(
         throw new BusyError(
           `${others.length} machines of yours are on their way to this host; at most ${MOVES_AT_ONCE}`
         )
-      if (!machine.active || (await records.machineByUuid(db, machine.uuid)) !== undefined)
+      if (!machine.active || machine.desired === 'removed' || description.releasedTo !== undefined)
+        throw new AuthError('the machine is none that could run here')
+      if ((await records.machineByUuid(db, machine.uuid)) !== undefined)
         throw new ExistsError(`this host has machine ${machine.id} already`)
       if ((await records.ownMachine(db, machine.owner, machine.id)) !== undefined)
         throw new ExistsError(`there is another machine ${machine.id} on this host`)
@@ -137,7 +178,7 @@ export function createMovesIn(
     },
 
     async moveKnown({ move: id, known }, { peer }) {
-      const move = await underWay(id, peer)
+      const move = await copying(db, id, peer)
       const missing: Uuid[] = []
       for (const { layer, bytes, cid } of known) {
         if (!isOf(move, layer)) continue
@@ -147,56 +188,90 @@ export function createMovesIn(
           const uuid = randomUUID()
           // it is frozen: two names of one file do as well as two files
           await link(context.layerFile(same), join(folderOf(id), uuid))
-          await keep(move, layer, { uuid, cid })
+          await keep(id, peer, layer, { uuid, cid })
         }
       }
       return { missing }
     },
 
     async moveLayer({ move: id, layer, bytes, cid }, { peer, received }) {
-      const move = await underWay(id, peer)
-      if (move.phase !== 'copying' || !isOf(move, layer))
-        throw new NotFoundError('the move has no such layer')
+      await copying(db, id, peer, layer)
+      const most = context.quotas.diskGb * GB + context.quotas.ramMb * MB
+      if (bytes > most) throw new QuotaError(`layer ${layer} has ${bytes} bytes; this host allows ${most}`)
       await needRoom(bytes)
+      coming.set(received, id)
       const uuid = randomUUID()
       const file = join(folderOf(id), uuid)
       try {
         if ((await writeChunks(file, bytes, received)) !== cid)
           throw new StorageError(`layer ${layer} came with other content than it was said to have`)
+        await keep(id, peer, layer, { uuid, cid })
       } catch (error) {
         await rm(file, { force: true })
         throw error
+      } finally {
+        coming.delete(received)
       }
-      await keep(move, layer, { uuid, cid })
       return {}
     },
 
     async moveRelease({ move: id, description, release }, { peer }) {
-      const move = await underWay(id, peer)
       const expected = statement(id, peer, wire.self, description)
-      const isWhole =
-        description.machine.uuid === move.machine &&
-        description.machine.owner === move.description.machine.owner &&
-        Buffer.compare(expected, release.envelope) === 0 &&
-        wire.isSigned(peer, RELEASE_DOMAIN, release.envelope, release.signature)
-      if (!isWhole) throw new AuthError('the release does not fit the move')
-      if (move.phase !== 'received')
-        try {
-          await receive(move, description)
-        } catch (error) {
-          if (!['AuthError', 'ExistsError', 'QuotaError'].includes((error as Error).name)) throw error
-          await forget(move)
-          throw new NotFoundError(`the machine was refused: ${(error as Error).message}`)
+      if (
+        Buffer.compare(expected, release.envelope) !== 0 ||
+        !wire.isSigned(peer, RELEASE_DOMAIN, release.envelope, release.signature)
+      )
+        throw new AuthError('the release does not fit the move')
+      return inTurn(async () => {
+        const move = await known(db, id, peer)
+        if (!(await isHere(description, move))) {
+          // with its folder it could be built again
+          if (existsSync(context.machineFolder(description.machine.uuid)))
+            throw new BusyError('this host has the machine and lost its record; its owner has to recover it')
+          if (move?.phase !== 'copying') throw new NotFoundError('this host knows no such move')
+          await receiveOrForget(move, description)
         }
-      await context.describe(move.machine)
-      power.soon(move.machine)
-      return { receipt: wire.sign(RECEIPT_DOMAIN, release.envelope) }
+        await context.describe(description.machine.uuid)
+        power.soon(description.machine.uuid)
+        return { receipt: wire.sign(RECEIPT_DOMAIN, release.envelope) }
+      })
     },
 
-    async moveAbort({ move: id }, { peer }) {
-      const move = await underWay(id, peer)
-      if (move.phase === 'copying') await forget(move)
-      return {}
+    moveAbort: ({ move: id }, { peer }) =>
+      inTurn(async () => {
+        const move = await known(db, id, peer)
+        if (move !== undefined) await forget(move)
+        return {}
+      })
+  }
+
+  /**
+   * It was received already; also where the record of the move is lost and the machine was built again from its
+   * folder: nothing but a move brings a machine of this name here.
+   */
+  async function isHere(
+    { machine: { uuid, owner } }: Description,
+    move: moves.Move | undefined
+  ): Promise<boolean> {
+    if (move?.phase === 'received') return move.machine === uuid
+    return (await records.machineByUuid(db, uuid))?.owner === owner
+  }
+
+  /** @throws NotFoundError where this host will never have it */
+  async function receiveOrForget(move: moves.Move, told: Description): Promise<void> {
+    const { machine } = move.description
+    const isSame =
+      told.machine.uuid === move.machine &&
+      told.machine.owner === machine.owner &&
+      told.machine.id === machine.id &&
+      told.machine.active
+    try {
+      if (!isSame) throw new AuthError('the machine is another one than was announced')
+      await receive(move, told)
+    } catch (error) {
+      if (!REFUSALS.includes((error as Error).name)) throw error
+      await forget(move)
+      throw new NotFoundError(`the machine was refused: ${(error as Error).message}`)
     }
   }
 
@@ -204,7 +279,9 @@ export function createMovesIn(
   async function findContent(owner: string, bytes: number, cid: string): Promise<Uuid | undefined> {
     for (const layer of await records.frozenLayers(db, owner)) {
       const file = context.layerFile(layer)
-      if ((await stat(file)).size !== bytes) continue
+      // it may be let go of at this moment
+      const found = await stat(file).catch(() => undefined)
+      if (found?.size !== bytes) continue
       let own = await records.cidOf(db, layer)
       if (own === undefined) {
         own = (await contentOf(file)).cid
@@ -218,10 +295,12 @@ export function createMovesIn(
   return {
     handlers,
     /** Forgets moves that their sources have left, unless they may still be released. */
-    async settle(): Promise<void> {
-      for (const move of await moves.movesOf(db, 'in', 'copying'))
-        if (move.at < context.now() - SILENT_MS) await forget(move)
-    }
+    settle: (): Promise<void> =>
+      inTurn(async () => {
+        for (const move of await moves.movesOf(db, 'in', 'copying'))
+          if (move.at < context.now() - SILENT_MS && ![...coming.values()].includes(move.id))
+            await forget(move)
+      })
   }
 }
 

@@ -8,7 +8,7 @@ import { RECEIPT_DOMAIN, RELEASE_DOMAIN, statement } from '../core/statement.ts'
 import { AuthError, StateError, UsageError } from '../errors.ts'
 import { chunksOf, contentOf } from '../machines/content.ts'
 import type { Machines } from '../machines/create-machines.ts'
-import { describeMachine } from '../machines/description.ts'
+import { describeMachine, description } from '../machines/description.ts'
 import * as moves from '../store/moves.ts'
 import * as records from '../store/records.ts'
 import type { MoveWire } from './move-wire.ts'
@@ -62,12 +62,12 @@ export function createMovesOut({ context, power, snapshots, trash }: Machines, w
   async function release(move: moves.Move, machine: Machine): Promise<void> {
     await db.transaction(async queries => {
       const current = (await records.machineByUuid(queries, machine.uuid))!
-      move.description = await describeMachine(queries, current)
+      // what the other side could not read would be lost on the way
+      move.description = description.parse(await describeMachine(queries, current))
       move.phase = 'released'
       await records.retireMachine(queries, machine.uuid, context.now())
       await moves.updateMove(queries, move)
     })
-    await context.describe(machine.uuid)
   }
 
   async function finish(move: moves.Move): Promise<'moved' | 'released'> {
@@ -93,13 +93,13 @@ export function createMovesOut({ context, power, snapshots, trash }: Machines, w
       return 'released'
     }
     await trash.purge(machine, { keepsRow: false })
-    await moves.deleteMove(db, id)
+    await moves.deleteMove(db, id, 'released')
     return 'moved'
   }
 
   async function takeBack({ id, machine, description: told }: moves.Move): Promise<void> {
     await db.transaction(async queries => {
-      await moves.deleteMove(queries, id)
+      if (!(await moves.deleteMove(queries, id, 'released'))) return
       // a new one of this name was made meanwhile: this one stays in the trash
       if ((await records.ownMachine(queries, told.machine.owner, told.machine.id)) !== undefined) return
       if ((await records.reviveMachine(queries, machine)) !== undefined) return
@@ -111,7 +111,7 @@ export function createMovesOut({ context, power, snapshots, trash }: Machines, w
   }
 
   async function abandon({ id, peer }: moves.Move): Promise<void> {
-    await moves.deleteMove(db, id)
+    if (!(await moves.deleteMove(db, id, 'copying'))) return
     // it forgets by itself where it does not hear of it
     await wire
       .ask(peer, 'moveAbort', { move: id })
@@ -142,13 +142,14 @@ export function createMovesOut({ context, power, snapshots, trash }: Machines, w
             await copy(move, command)
             if (wasOn) await power.shutDown(machine, false)
             await copyTops(move)
+            await release(move, machine)
           } catch (error) {
             await abandon(move)
-            if (wasOn && !handle.observe().isAlive)
-              await power.launch((await records.machineByUuid(db, machine.uuid))!)
+            const current = (await records.machineByUuid(db, machine.uuid))!
+            if (wasOn && current.active && !handle.observe().isAlive) await power.launch(current)
             throw error
           }
-          await release(move, machine)
+          await context.describe(machine.uuid)
           return await finish(move)
         } finally {
           handle.operation = undefined

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { needSocket } from './qmp.ts'
 
 const RING_BYTES = 1 << 20
 /** What writers may have under way towards a guest that does not read. */
@@ -13,6 +14,7 @@ export interface Console {
   watch(viewer: (data: Buffer) => void): () => void
   /** false where the guest does not read: the bytes are dropped */
   write(data: Uint8Array): boolean
+  /** @throws QemuError where there is no socket */
   attach(path: string): void
   close(): void
 }
@@ -54,6 +56,7 @@ export function createConsole(): Console {
       return true
     },
     attach(path) {
+      needSocket(path)
       socket?.destroy()
       ring = Buffer.alloc(RING_BYTES)
       received = 0

@@ -1,8 +1,7 @@
-import { open, rm } from 'node:fs/promises'
-import { basename, dirname } from 'node:path'
+import { open, rm, writeFile } from 'node:fs/promises'
 import type { Uuid } from '../contract.ts'
 import { StorageError } from '../errors.ts'
-import { blockdev, INSIDE } from './arguments.ts'
+import { blockdev } from './arguments.ts'
 import { type Bind, type Programs, runWalled } from './walls.ts'
 
 const QCOW2_MAGIC = 0x514649fb
@@ -12,8 +11,10 @@ const DATA_FILE_BIT = 1n << 2n
 const KNOWN_BITS = 0b11011n // dirty, corrupt, compression type, extended L2 entries
 const GB = 1024 ** 3
 
-const bindFolder = (file: string): Bind => ({ from: dirname(file), to: INSIDE.layers, isWritable: true })
-const insideOf = (file: string) => `${INSIDE.layers}/${basename(file)}`
+/** Inside there is this one file. */
+const IMAGE = '/image'
+const bindWritable = (file: string): Bind => ({ from: file, to: IMAGE, isWritable: true })
+const bindReadable = (file: string): Bind => ({ from: file, to: IMAGE, isWritable: false })
 
 /** A new empty qcow2. @throws StorageError; then nothing is left of it */
 export async function createImage(
@@ -22,17 +23,13 @@ export async function createImage(
   bytes: number,
   signal?: AbortSignal
 ): Promise<void> {
-  await tell(
-    file,
-    runWalled(programs, [bindFolder(file)], ['create', '-q', '-f', 'qcow2', insideOf(file), String(bytes)], {
-      signal
-    })
-  )
+  const args = ['create', '-q', '-f', 'qcow2', IMAGE, String(bytes)]
+  await fillNew(file, () => runWalled(programs, [bindWritable(file)], args, { signal }))
 }
 
 export async function growImage(programs: Programs, file: string, sizeGb: number): Promise<void> {
-  const args = ['resize', '-q', '-f', 'qcow2', insideOf(file), String(sizeGb * GB)]
-  await runWalled(programs, [bindFolder(file)], args).catch(asStorage)
+  const args = ['resize', '-q', '-f', 'qcow2', IMAGE, String(sizeGb * GB)]
+  await runWalled(programs, [bindWritable(file)], args).catch(asStorage)
 }
 
 /** One image out of a chain, without the names of its layers. */
@@ -44,20 +41,18 @@ export async function flattenChain(
 ): Promise<void> {
   const binds: Bind[] = [
     ...layers.map(uuid => ({ from: layerFile(uuid), to: `/chain/${uuid}`, isWritable: false })),
-    bindFolder(target)
+    bindWritable(target)
   ]
   const chain = `json:${JSON.stringify(blockdev(layers, uuid => `/chain/${uuid}`, false))}`
-  await tell(
-    target,
-    runWalled(programs, binds, ['convert', '-O', 'qcow2', '-U', chain, insideOf(target)], { ms: 600_000 })
-  )
+  const args = ['convert', '-O', 'qcow2', '-U', chain, IMAGE]
+  await fillNew(target, () => runWalled(programs, binds, args, { ms: 600_000 }))
 }
 
 /** Looks for damage in one layer. */
 export async function checkImage(programs: Programs, file: string): Promise<'ok' | string> {
-  const bind = { from: file, to: '/image', isWritable: false }
   try {
-    await runWalled(programs, [bind], ['check', '-U', '-q', '-f', 'qcow2', '/image'], { ms: 2_000 })
+    const args = ['check', '-U', '-q', '-f', 'qcow2', IMAGE]
+    await runWalled(programs, [bindReadable(file)], args, { ms: 2_000 })
     return 'ok'
   } catch (error) {
     return (error as Error).message.slice(0, 200)
@@ -94,13 +89,15 @@ export async function inspectUpload(file: string, maxBytes: number): Promise<num
 
 /** Lets QEMU itself, behind its walls, open what was uploaded. @throws StorageError where it cannot */
 export async function openUpload(programs: Programs, file: string): Promise<void> {
-  const bind = { from: file, to: '/image', isWritable: false }
-  await runWalled(programs, [bind], ['info', '-U', '-f', 'qcow2', '/image']).catch(asStorage)
+  const args = ['info', '-U', '-f', 'qcow2', IMAGE]
+  await runWalled(programs, [bindReadable(file)], args).catch(asStorage)
 }
 
-async function tell(file: string, work: Promise<unknown>): Promise<void> {
+/** qemu-img sees a file only where there is one already. */
+async function fillNew(file: string, work: () => Promise<unknown>): Promise<void> {
+  await writeFile(file, '', { mode: 0o600 })
   try {
-    await work
+    await work()
   } catch (error) {
     await rm(file, { force: true })
     asStorage(error)

@@ -7,6 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { QemuError } from '../errors.ts'
 import type { Live } from '../machines/live.ts'
 import { INSIDE } from './arguments.ts'
+import { needSocket } from './qmp.ts'
 
 /** Bytes a second that QEMU may send; its own default is slow. */
 const BANDWIDTH = 2 ** 40
@@ -66,7 +67,9 @@ export async function migrateIn(
 ): Promise<void> {
   const signal = AbortSignal.timeout(ms)
   await handle.ask('migrate-incoming', { uri: `unix:${INSIDE.run}/${SOCKET}` })
-  const socket = connect({ path: join(run, SOCKET) })
+  const path = join(run, SOCKET)
+  needSocket(path)
+  const socket = connect({ path })
   await once(socket, 'connect', { signal: AbortSignal.timeout(CONNECT_MS) })
   await pipeline(state, socket, { signal })
   await settled(handle, signal)

@@ -145,8 +145,7 @@ export function findRunning(qemu: string, uuids: ReadonlySet<Uuid>): Map<Uuid, I
 /** Sockets of a machine as this side sees them. */
 export const sockets = (run: string) => ({
   qmp: join(run, 'qmp.sock'),
-  serial: join(run, 'serial.sock'),
-  migrate: join(run, 'migrate.sock')
+  serial: join(run, 'serial.sock')
 })
 
 /** Shows a file to a machine that runs already: its folder is inside the walls, a second name there is enough. */

@@ -1,4 +1,4 @@
-import { lstat } from 'node:fs/promises'
+import { lstatSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { raceSignal } from 'race-signal'
 import { QemuError } from '../errors.ts'
@@ -44,8 +44,7 @@ export async function connectQmp(
   onEvent: (event: QmpEvent) => void,
   { signal, ms = ANSWER_MS }: { signal?: AbortSignal; ms?: number } = {}
 ): Promise<Qmp> {
-  // what runs behind the walls may write in this folder: a link there could lead to any socket of the machine
-  if (!(await lstat(path).catch(cause => Promise.reject(silent(path, cause)))).isSocket()) throw silent(path)
+  needSocket(path)
   const socket = connect({ path })
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>()
   const closed = new Promise<void>(resolve => socket.once('close', () => resolve()))
@@ -60,7 +59,8 @@ export async function connectQmp(
     if (typeof message.event === 'string') return onEvent({ event: message.event, data: message.data ?? {} })
     const asked = waiting.get(message.id!)
     waiting.delete(message.id!)
-    if (message.error !== undefined) asked?.reject(new QemuError(`QEMU: ${message.error.desc}`))
+    if (message.error !== undefined)
+      asked?.reject(new QemuError(`QEMU: ${message.error.desc}`, { isRefusal: true }))
     else asked?.resolve(message.return)
   }
 
@@ -104,8 +104,16 @@ export async function connectQmp(
   }
 }
 
-function silent(path: string, cause?: unknown) {
-  return new QemuError(`no QEMU answers at ${path}`, { cause })
+/**
+ * What runs behind the walls may write in the folder of its sockets: a link there could lead to any socket of the host.
+ * @throws QemuError
+ */
+export function needSocket(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) throw silent(path)
+}
+
+function silent(path: string) {
+  return new QemuError(`no QEMU answers at ${path}`)
 }
 
 async function within<T>(promise: Promise<T>, ms: number, what: string, signal?: AbortSignal): Promise<T> {

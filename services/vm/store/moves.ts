@@ -44,8 +44,10 @@ export async function updateMove(db: Queries, { id, phase, description, files, a
   )
 }
 
-export async function deleteMove(db: Queries, id: Uuid): Promise<void> {
-  await db.query('DELETE FROM moves WHERE id = $1', id)
+/** False where it is in another phase, or gone: then nothing is deleted. */
+export async function deleteMove(db: Queries, id: Uuid, phase: Move['phase']): Promise<boolean> {
+  const sql = 'DELETE FROM moves WHERE id = $1 AND phase = $2 RETURNING id'
+  return (await db.query(sql, id, phase)).length === 1
 }
 
 export async function moveById(db: Queries, id: Uuid): Promise<Move | undefined> {

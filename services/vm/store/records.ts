@@ -1,8 +1,11 @@
 import type { Desired, Disk, Machine, Memory, Role, Schedule, Snapshot, Spec, Uuid } from '../contract.ts'
 import type { Totals } from '../core/quota.ts'
+import { StorageError } from '../errors.ts'
 import type { Queries, Row } from './database.ts'
 
 const MACHINE = 'uuid, owner, id, ram_mb, cpu, active, authenticated, desired, pending, spec, removed_at'
+/** Of a chain: it stands in one argument of QEMU, and Linux allows 128 KiB for one. */
+export const MOST_LAYERS = 500
 const DISK = 'uuid, owner, id, machine, size_gb, active, top'
 
 function machineOf(row: Row): Machine {
@@ -203,8 +206,10 @@ export async function visibleDisks(db: Queries, peer: string): Promise<(Disk & {
   return rows.map(row => ({ ...diskOf(row), machineId: row.vm as string }))
 }
 
+/** What is written to has no content that could be known. */
 export async function setTop(db: Queries, disk: Uuid, top: Uuid): Promise<void> {
   await db.query('UPDATE disks SET top = $2 WHERE uuid = $1', disk, top)
+  await db.query('UPDATE layers SET cid = NULL WHERE uuid = $1', top)
 }
 
 export async function insertLayer(
@@ -219,15 +224,18 @@ export async function insertLayer(
   )
 }
 
-/** From the bottom to this layer. */
+/** From the bottom to this layer. @throws StorageError where there is no end to it */
 export async function chainOf(db: Queries, top: Uuid): Promise<Uuid[]> {
   const rows = await db.query<{ uuid: string }>(
     `WITH RECURSIVE chain(uuid, parent, depth) AS (
        SELECT uuid, parent, 0 FROM layers WHERE uuid = $1
-       UNION ALL SELECT layers.uuid, layers.parent, depth + 1 FROM layers JOIN chain ON layers.uuid = chain.parent)
+       UNION ALL SELECT layers.uuid, layers.parent, depth + 1 FROM layers JOIN chain ON layers.uuid = chain.parent
+       WHERE depth < $2)
      SELECT uuid FROM chain ORDER BY depth DESC`,
-    top
+    ...[top, MOST_LAYERS]
   )
+  if (rows.length > MOST_LAYERS)
+    throw new StorageError(`layer ${top} stands on more than ${MOST_LAYERS} others`)
   return rows.map(row => row.uuid)
 }
 
@@ -244,9 +252,15 @@ export async function isLayer(db: Queries, layer: Uuid): Promise<boolean> {
   return (await db.query('SELECT uuid FROM layers WHERE uuid = $1', layer)).length > 0
 }
 
-/** Layers of an owner that are never written again. */
+/**
+ * Layers of an owner that are never written again: no tops, also none that are still to be put on a disk, and nothing
+ * beneath the top of a machine that somebody holds, whose QEMU may not have let go of it yet.
+ */
 export async function frozenLayers(db: Queries, owner: string): Promise<Uuid[]> {
-  const sql = 'SELECT uuid FROM layers WHERE owner = $1 AND uuid NOT IN (SELECT top FROM disks)'
+  const sql = `SELECT uuid FROM layers WHERE owner = $1 AND uuid NOT IN (SELECT top FROM disks)
+     AND (parent IS NULL OR uuid IN (SELECT parent FROM layers))
+     AND uuid NOT IN (SELECT parent FROM layers JOIN disks ON disks.top = layers.uuid
+       WHERE parent IS NOT NULL AND disks.machine IN (SELECT machine FROM operations))`
   return (await db.query<{ uuid: string }>(sql, owner)).map(({ uuid }) => uuid)
 }
 
@@ -300,7 +314,7 @@ export async function schedules(
   return (await db.query(sql, machine)) as never
 }
 
-/** What an owner has registered. */
+/** What an owner has registered; figures that wait for a start count where they are larger. */
 export async function totalsOf(db: Queries, owner: string): Promise<Totals> {
   const [row] = await db.query(
     `SELECT count(*) AS machines, CAST(coalesce(sum(ram_mb), 0) AS BIGINT) AS ram,
@@ -310,7 +324,16 @@ export async function totalsOf(db: Queries, owner: string): Promise<Totals> {
     owner
   )
   const { machines, ram, cpu, gb } = row as { machines: number; ram: number; cpu: number; gb: number }
-  return { machines, ramMb: ram, cpu, diskGb: gb }
+  const totals = { machines, ramMb: ram, cpu, diskGb: gb }
+  const waiting = await db.query(
+    `SELECT ${MACHINE} FROM machines WHERE owner = $1 AND active = 1 AND pending IS NOT NULL`,
+    owner
+  )
+  for (const { ramMb, cpu, pending } of waiting.map(machineOf)) {
+    totals.ramMb += Math.max(0, pending!.ramMb - ramMb)
+    totals.cpu += Math.max(0, pending!.cpu - cpu)
+  }
+  return totals
 }
 
 export async function setGrant(

@@ -10,8 +10,8 @@ import {
   stateOf
 } from '../../../services/vm/core/decide.ts'
 
-const off: Observed = { isAlive: false, qmp: 'absent', hasRoom: true }
-const on = (qmp: string, hasRoom = true): Observed => ({ isAlive: true, qmp, hasRoom })
+const off: Observed = { isAlive: false, qmp: 'absent' }
+const on = (qmp: string): Observed => ({ isAlive: true, qmp })
 const idle: Course = { operation: undefined, stopAskedAt: undefined, crashes: [] }
 const NOW = 1_000_000_000
 
@@ -32,9 +32,8 @@ describe('what to do with a machine', () => {
     assert.equal(decide('running', off, course, NOW + 600_001), 'start')
   })
 
-  it('goes on after a full disk only when there is room again', () => {
-    assert.equal(stateOf('running', on('io-error', false), idle, NOW), 'io-error')
-    assert.equal(decide('running', on('io-error', false), idle, NOW), 'nothing')
+  it('lets a guest that a full disk has stopped go on, unless it is wanted paused', () => {
+    assert.equal(stateOf('running', on('io-error'), idle, NOW), 'io-error')
     assert.equal(decide('running', on('io-error'), idle, NOW), 'resume')
     assert.equal(decide('paused', on('io-error'), idle, NOW), 'nothing')
   })
@@ -51,8 +50,7 @@ describe('what to do with a machine', () => {
   it('never starts what is wanted off, never ends what is wanted on, touches nothing that is held', () => {
     const observed = fc.record({
       isAlive: fc.boolean(),
-      qmp: fc.constantFrom('absent', 'silent', 'running', 'paused', 'io-error', 'prelaunch', 'shutdown'),
-      hasRoom: fc.boolean()
+      qmp: fc.constantFrom('absent', 'silent', 'running', 'paused', 'io-error', 'prelaunch', 'shutdown')
     })
     const course = fc.record({
       operation: fc.constantFrom<Course['operation']>(undefined, 'start', 'stop', 'move', 'other'),

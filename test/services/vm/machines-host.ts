@@ -59,6 +59,7 @@ export async function openMachines(
     {
       folder,
       quotas: { machines: 2_000, ramMb: 1_048_576, cpu: 5_000, diskGb: 65_536, ...options.quotas },
+      needFit() {},
       now: options.now ?? Date.now
     },
     { database, programs: await programs(), log: defaultLogger().forComponent('artel:vm') }

@@ -10,7 +10,9 @@ import { createSigner, isSignedBy } from '../../../ledger/index.ts'
 import { PeerError } from '../../../services/host/index.ts'
 import { COMMAND_DOMAIN, encodeCommand, type Signed } from '../../../services/vm/core/command.ts'
 import { RELEASE_DOMAIN, statement } from '../../../services/vm/core/statement.ts'
+import { chunksOf, contentOf } from '../../../services/vm/machines/content.ts'
 import { describeMachine } from '../../../services/vm/machines/description.ts'
+import { recover } from '../../../services/vm/machines/recover.ts'
 import { createMovesIn } from '../../../services/vm/peers/move-in.ts'
 import { createMovesOut } from '../../../services/vm/peers/move-out.ts'
 import type { MoveWire } from '../../../services/vm/peers/move-wire.ts'
@@ -166,7 +168,7 @@ describe('a move to another host', () => {
     assert.ok((await read(b)).equals(bytes))
 
     // a second one over the same image: its first layer is known there by what is in it
-    await make(a).catch(() => {})
+    await make(a)
     await b.host.registry.remove(owner, 'm1')
     sent.length = 0
     assert.equal(await there.move(owner, 'm1', b.self, orderOf(b.self)), 'moved')
@@ -225,7 +227,8 @@ describe('a move to another host', () => {
       async transaction(work) {
         return b.host.database.transaction(async queries => {
           const result = await work(queries)
-          if (left-- > 0) throw new Error('killed')
+          const isIn = (await ownMachine(queries, owner, 'm1')) !== undefined
+          if (isIn && left-- > 0) throw new Error('killed')
           return result
         })
       }
@@ -292,5 +295,63 @@ describe('a move to another host', () => {
     await refused(into.ask('moveRelease', { move, description, release }), 'NotFoundError')
     assert.equal(await has(b), false)
     assert.deepEqual(readdirSync(join(b.host.folder, 'layers')), [])
-  }).timeout(60_000)
+
+    // nor a disk that names a file of the host, nor another machine than was announced
+    const backed = join(folder, 'backed.qcow2')
+    execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', '/etc/passwd', backed, '1M'])
+    const named = { ...description, machine: { ...machine, id: 'm2' } }
+    for (const [i, [told, why]] of (
+      [
+        [description, /names a backing file/],
+        [named, /another one/]
+      ] as const
+    ).entries()) {
+      const move = `00000000-0000-4000-8000-00000000001${i}`
+      await into.ask('moveBegin', { move, command: orderOf(b.self), description })
+      for (const { uuid } of description.layers)
+        await into.ask('moveLayer', { move, layer: uuid, ...(await contentOf(backed)) }, chunksOf(backed))
+      const envelope = statement(move, a.self, b.self, told)
+      const release = { envelope, signature: a.sign(RELEASE_DOMAIN, envelope) }
+      const answer = into.ask('moveRelease', { move, description: told, release })
+      await assert.rejects(answer, { name: 'NotFoundError', message: why })
+    }
+    assert.equal(await has(b), false)
+    assert.deepEqual(readdirSync(join(b.host.folder, 'layers')), [])
+    const huge = { move, layer, bytes: 2 ** 46, cid }
+    await refused(into.ask('moveLayer', huge, chunks), 'NotFoundError')
+    await into.ask('moveBegin', { move, command: orderOf(b.self), description })
+    await refused(into.ask('moveLayer', { ...huge, bytes: 2 ** 46 + 2 ** 41 }, chunks), 'QuotaError')
+  }).timeout(120_000)
+
+  it('is received once and receipted whenever it is asked for, also by a target that lost its records', async () => {
+    let asked: unknown
+    const wire = wireTo(
+      a,
+      () => b,
+      () => {}
+    )
+    const silent: MoveWire = {
+      ...wire,
+      async ask(peer, name, request) {
+        if (name !== 'moveRelease') return wire.ask(peer, name, request)
+        asked = request
+        throw new Error('unreachable')
+      }
+    }
+    const { move } = createMovesOut(a.host, silent)
+    assert.equal(await move(owner, 'm1', b.self, orderOf(b.self)), 'released')
+    const into = movesInto(b, a.self)
+    const receipts = await Promise.all([into.ask('moveRelease', asked), into.ask('moveRelease', asked)])
+    assert.deepEqual(receipts[0], receipts[1])
+    // too late to be called off
+    await into.ask('moveAbort', { move: (asked as { move: string }).move })
+    assert.ok(await has(b))
+    b.host = await b.host.again(lost => rm(join(lost, 'vm.sqlite')))
+    await assert.rejects(movesInto(b, a.self).ask('moveRelease', asked), { name: 'BusyError' })
+    await recover(b.host.context, b.host.power)
+    await settle()
+    assert.deepEqual([await has(a), await has(b)], [false, true])
+    assert.deepEqual(readdirSync(join(a.host.folder, 'machines')), [])
+    assert.ok((await read(b)).equals(bytes))
+  }).timeout(120_000)
 })

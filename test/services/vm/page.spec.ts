@@ -80,7 +80,11 @@ describe('vm: page', () => {
   async function type(command: string, answer: RegExp): Promise<void> {
     await page.getByRole('textbox', { name: 'Console of g1' }).focus()
     await page.keyboard.type(`${command}\n`)
-    await until(`${answer} on the console`, async () => answer.test(await screen(page)), APPEARS_MS)
+    await until(`${answer} on the console`, async () => answer.test(await screen(page)), APPEARS_MS).catch(
+      async error => {
+        throw new Error(`${error.message}:\n${(await screen(page)).trimEnd()}`)
+      }
+    )
   }
   const prompt = (): Promise<unknown> =>
     until('the prompt', async () => /\/ # *$/m.test((await screen(page)).trimEnd()), APPEARS_MS)

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { type Candidate, place } from '../../../services/vm/core/place.ts'
 import { costOf, stageOf } from '../../../services/vm/core/rent.ts'
 import { createRent } from '../../../services/vm/machines/rent.ts'
+import { ownMachine } from '../../../services/vm/store/records.ts'
 import { openMachines } from './machines-host.ts'
 
 const HOUR = 3_600_000
@@ -72,8 +73,16 @@ describe('rent of machines', () => {
       history.length = 0
       now += 7 * DAY
       await host.database.query('UPDATE accounts SET used_micro = paid_micro, empty_since = $1', NOW)
+      // one that is held keeps the others from nothing
+      await host.registry.auth('tenant', 'held', '16', '1')
+      const held = (await ownMachine(host.database, 'tenant', 'held'))!
+      const left = async () => (await host.registry.list('tenant')).map(({ id }) => id)
+      await host.context.hold('tenant', held, 'update', async () => {
+        await rent.tick()
+        assert.deepEqual(await left(), ['held'])
+      })
       await rent.tick()
-      assert.deepEqual(await host.registry.list('tenant'), [])
+      assert.deepEqual(await left(), [])
       assert.equal((await host.registry.list('host')).length, 1)
       await host.registry.restore('tenant', 'm1')
     } finally {

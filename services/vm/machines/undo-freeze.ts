@@ -1,0 +1,32 @@
+import { rm } from 'node:fs/promises'
+import type { Machine } from '../contract.ts'
+import { deviceName, nodeName } from '../qemu/arguments.ts'
+import * as records from '../store/records.ts'
+import type { Context } from './context.ts'
+import type { Live } from './live.ts'
+
+interface Block {
+  /** path of the device in QEMU */
+  qdev?: string
+  inserted?: { 'node-name'?: string }
+}
+
+/**
+ * A node that was killed between its own record of new tops and QEMU's: QEMU still writes into the layers beneath them.
+ * They are the tops again.
+ */
+export async function undoFreeze(context: Context, handle: Live, { uuid }: Machine): Promise<void> {
+  const { database: db } = context
+  const blocks = await handle.ask<Block[]>('query-block')
+  for (const disk of await records.disksOf(db, uuid)) {
+    const block = blocks.find(({ qdev }) => qdev?.split('/').includes(deviceName(disk.uuid)))
+    const below = (await records.chainOf(db, disk.top)).at(-2)
+    if (below === undefined || block?.inserted?.['node-name'] !== nodeName(below)) continue
+    await db.transaction(async queries => {
+      await records.setTop(queries, disk.uuid, below)
+      await queries.query('DELETE FROM layers WHERE uuid = $1', disk.top)
+    })
+    await rm(context.layerFile(disk.top), { force: true })
+    await context.note(uuid, 'freeze-undone', disk.id)
+  }
+}

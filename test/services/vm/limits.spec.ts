@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { HostUnfitError, QemuError } from '../../../services/vm/errors.ts'
+import type { Live } from '../../../services/vm/machines/live.ts'
+import { createSnapshots } from '../../../services/vm/machines/snapshots.ts'
+import {
+  chainOf,
+  disksOf,
+  frozenLayers,
+  insertLayer,
+  insertSnapshot,
+  ownMachine,
+  totalsOf,
+  updateMachine
+} from '../../../services/vm/store/records.ts'
+import { type MachinesHost, OWNER, openMachines } from './machines-host.ts'
+
+describe('what holds of machines whatever happens', () => {
+  let host: MachinesHost
+  const layers = async () => (await readdir(join(host.folder, 'layers'))).sort()
+  const machine = async (id: string) => (await ownMachine(host.database, OWNER, id))!
+  const refused = (work: Promise<unknown>, name: string) => assert.rejects(work, { name })
+
+  beforeEach(async () => {
+    host = await openMachines({ quotas: { machines: 3, ramMb: 256, cpu: 4, diskGb: 4 } })
+    await host.registry.auth(OWNER, 'one', '64', '1')
+    await host.registry.addDisk(OWNER, 'd1', 'one', '2')
+  })
+  afterEach(() => host?.end())
+
+  it('clones, machines out of the trash and figures that wait for a start count as all others', async () => {
+    const { registry, snapshots, database } = host
+    await snapshots.clone(OWNER, 'one', 'two')
+    const before = await layers()
+    await refused(snapshots.clone(OWNER, 'one', 'three'), 'QuotaError') // of 6 GB
+    // the clone has frozen what it was to be made of, and left no top
+    assert.equal((await layers()).length, before.length + 1)
+    await registry.remove(OWNER, 'two')
+    await registry.auth(OWNER, 'big', '160', '1')
+    await refused(registry.restore(OWNER, 'two'), 'QuotaError') // of 288 MB
+    assert.deepEqual(
+      (await registry.list(OWNER)).map(({ id }) => id),
+      ['big', 'one']
+    )
+    await registry.remove(OWNER, 'big')
+    await registry.restore(OWNER, 'two')
+
+    await updateMachine(database, (await machine('one')).uuid, { pending: { ramMb: 192, cpu: 3 } })
+    assert.deepEqual(await totalsOf(database, OWNER), { machines: 2, ramMb: 256, cpu: 4, diskGb: 4 })
+    await refused(registry.update(OWNER, 'two', '65', '1'), 'QuotaError')
+    assert.equal((await registry.show(OWNER, 'two')).ramMb, 64)
+    await refused(registry.grow(OWNER, 'd1', 3), 'QuotaError')
+    assert.equal((await registry.show(OWNER, 'one')).disks[0]!.sizeGb, 2)
+  }).timeout(120_000)
+
+  it('what was taken out of the trash keeps its files', async () => {
+    const { uuid } = await machine('one')
+    await host.registry.remove(OWNER, 'one')
+    const before = await layers()
+    await host.registry.restore(OWNER, 'one')
+    // the trash had looked at it before
+    await refused(host.trash.purge(uuid, { keepsRow: true }), 'ExistsError')
+    assert.deepEqual(await layers(), before)
+    assert.ok(existsSync(host.context.machineFolder(uuid)))
+    assert.equal((await host.registry.check(OWNER))[0]!.isSound, true)
+  }).timeout(120_000)
+
+  it('nothing that a guest wrote is left out, whether QEMU refuses a freeze or falls silent in it', async () => {
+    const one = await machine('one')
+    await mkdir(join(host.context.machineFolder(one.uuid), 'run'), { recursive: true })
+    const tops = async () => (await disksOf(host.database, one.uuid)).map(({ top }) => top)
+    const [first] = await tops()
+    const freeze = (error: QemuError) => {
+      const handle = {
+        observe: () => ({ isAlive: true, qmp: 'running' }),
+        ask: async (command: string) => {
+          if (command === 'transaction') throw error
+        }
+      }
+      const power = { ...host.power, live: () => handle as unknown as Live }
+      return createSnapshots(host.context, power).freeze(one)
+    }
+    await refused(freeze(new QemuError('no', { isRefusal: true })), 'QemuError')
+    assert.deepEqual(await tops(), [first])
+    assert.deepEqual(await layers(), [first])
+    await refused(freeze(new QemuError('no answer')), 'QemuError')
+    const [second] = await tops()
+    assert.notEqual(second, first)
+    assert.deepEqual(await chainOf(host.database, second!), [first, second])
+  }).timeout(120_000)
+
+  it('what is still written to is offered to nobody as frozen', async () => {
+    const { database, context } = host
+    const one = await machine('one')
+    const [disk] = await disksOf(database, one.uuid)
+    await host.snapshots.take(OWNER, 'one', 's1')
+    assert.deepEqual(await frozenLayers(database, OWNER), [disk!.top])
+    // a top on its way to a disk
+    await insertLayer(database, randomUUID(), disk!.top, OWNER)
+    assert.deepEqual(await frozenLayers(database, OWNER), [disk!.top])
+    await context.hold(OWNER, one, 'snapshot', async () =>
+      assert.deepEqual(await frozenLayers(database, OWNER), [])
+    )
+  }).timeout(120_000)
+
+  it('memory goes on only in a machine of the figures that it was saved with, and where its owner may be', async () => {
+    const { uuid } = await machine('one')
+    const [disk] = await disksOf(host.database, uuid)
+    const memory = { layer: randomUUID(), ramMb: 128, cpu: 1, slots: [{ disk: disk!.uuid, slot: 0 }] }
+    const snapshot = { uuid: randomUUID(), machine: uuid, name: 's1', at: 0, isScheduled: false }
+    await insertSnapshot(host.database, { ...snapshot, disks: [], memory })
+    await refused(host.snapshots.restore(OWNER, 'one', 's1'), 'ExistsError')
+    host.context.needFit = () => {
+      throw new HostUnfitError('not here')
+    }
+    await refused(host.power.start(OWNER, 'one'), 'HostUnfitError')
+  }).timeout(120_000)
+})
