@@ -31,7 +31,7 @@ export async function followConsole(
       const { at, text, writer } = await api.console(vm, request, signal)
       sink.lost(undefined)
       sink.writer(writer)
-      if (text !== '')
+      if (text !== '' || at < after)
         sink.write(
           Uint8Array.from(text, character => character.charCodeAt(0)),
           at < after
