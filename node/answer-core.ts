@@ -6,8 +6,8 @@ import {
   compute,
   createCompute,
   credits,
+  type Idempotency,
   network,
-  openIdempotency,
   type PeerRow,
   settings
 } from '../services/index.ts'
@@ -16,11 +16,15 @@ import type { ArtelNode } from './contract.ts'
 import { metricsOf } from './metrics.ts'
 import { VERSION } from './version.ts'
 
-/** Answers what every node can be asked, until the node stops. `signal`: aborted then. */
-export function answerCore(node: ArtelNode, signal: AbortSignal): void {
+export interface CoreInit {
+  idempotency: Idempotency
+  /** aborted when the node stops */
+  signal: AbortSignal
+}
+
+/** Answers what every node can be asked, until the node stops. */
+export function answerCore(node: ArtelNode, { idempotency, signal }: CoreInit): void {
   const { ledger, scheduler, directory, services } = node
-  const idempotency = openIdempotency(node.config.data, Date.now)
-  signal.addEventListener('abort', () => idempotency.close())
   services.provide(compute, createCompute({ jobs: node, scheduler, idempotency, lending: node }))
   services.provide(credits, answerCredits({ ledger }))
   services.provide(

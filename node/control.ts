@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { decodeValue, encodeValue } from '../sandbox/index.ts'
 import { ConfigError, ControlError, RemoteError } from './errors.ts'
 import { storageFault } from './examine-data.ts'
-import { type CallRequest, type Operations, operationsOver } from './operations.ts'
+import { type CallRequest, type NodeOperations, type Operations, operationsOver } from './operations.ts'
 
 /*
  * The control socket of a running node: a Unix socket in its data folder that only the owner may open. Requests and answers are
@@ -39,7 +39,7 @@ export function controlPath(folder: string): string {
  */
 export async function serveControl(
   folder: string,
-  operations: Pick<Operations, 'call'>
+  operations: Pick<NodeOperations, 'encodedCall'>
 ): Promise<() => Promise<void>> {
   const path = controlPath(folder)
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
@@ -64,7 +64,7 @@ export async function serveControl(
   }
 }
 
-function serve(socket: Socket, folder: string, operations: Pick<Operations, 'call'>): void {
+function serve(socket: Socket, folder: string, operations: Pick<NodeOperations, 'encodedCall'>): void {
   const gone = new AbortController()
   socket.once('close', () => gone.abort(new ControlError('the client has gone')))
   const send = (answer: Answer): void => {
@@ -77,11 +77,11 @@ function serve(socket: Socket, folder: string, operations: Pick<Operations, 'cal
       id = request.id
       const { service, operation, input } = request
       const onProgress = (event: unknown): void => send({ id, event: toText(event) })
-      const output = await operations.call(
+      const output = await operations.encodedCall(
         { service, operation, input: fromText(input) },
         { onProgress, signal: gone.signal }
       )
-      send({ id, output: toText(output) })
+      send({ id, output: base64(output) })
     } catch (error) {
       const { name, message } = storageFault(error as Error, folder)
       send({ id, error: { name, message } })
@@ -152,13 +152,14 @@ function createClient(socket: Socket): ControlClient {
     else call.done.resolve(fromText(answer.output) as never)
   })
   return {
-    ...operationsOver(({ input, ...request }, { onProgress, signal } = {}) => {
+    ...operationsOver(async ({ input, ...request }, { onProgress, signal } = {}) => {
       const id = next++
+      const line = JSON.stringify({ id, ...request, input: toText(input) } satisfies Request)
       const done = Promise.withResolvers<never>()
       pending.set(id, { done, ...(onProgress == null ? {} : { onEvent: onProgress }) })
       const onAbort = (): void => done.reject(signal?.reason)
       signal?.addEventListener('abort', onAbort, { once: true })
-      socket.write(`${JSON.stringify({ id, ...request, input: toText(input) } satisfies Request)}\n`)
+      socket.write(`${line}\n`)
       return done.promise.finally(() => {
         pending.delete(id)
         signal?.removeEventListener('abort', onAbort)
@@ -168,5 +169,7 @@ function createClient(socket: Socket): ControlClient {
   }
 }
 
-const toText = (value: unknown): string => Buffer.from(encodeValue(value)).toString('base64')
+const base64 = ({ buffer, byteOffset, byteLength }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, byteLength).toString('base64')
+const toText = (value: unknown): string => base64(encodeValue(value))
 const fromText = (text: string): unknown => decodeValue(Buffer.from(text, 'base64'))

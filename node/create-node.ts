@@ -22,6 +22,7 @@ import {
   type Gateway,
   loadHost,
   OWN_GROUPS,
+  openIdempotency,
   SERVICES,
   type ServiceModule,
   type ServiceSettings,
@@ -275,7 +276,9 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
     stop,
     [Symbol.asyncDispose]: stop
   }
-  answerCore(node, stopped.signal)
+  // closed after gateway and services, which still answer until they have stopped
+  const idempotency = started.adopt(openIdempotency(config.data, Date.now), it => it.close())
+  answerCore(node, { idempotency, signal: stopped.signal })
   started.defer(() => services.stop())
   await services.start()
   if (config.gateway.enabled) gateway = started.adopt(await openGateway(node, logger), it => it.stop())

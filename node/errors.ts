@@ -101,6 +101,7 @@ export const VERDICTS: ReadonlyMap<string, Verdict> = new Map(
     UnknownEscrowError: { exit: EXIT.internal, status: 404 },
     LedgerStoppedError: { exit: EXIT.machine, status: 503 },
     InvalidOrderError: USAGE,
+    UncertifiedError: { exit: EXIT.cancelled, status: 504 },
     MalformedError: USAGE,
     RequestError: USAGE,
     SignInError: { exit: EXIT.usage, status: 401 },

@@ -1,4 +1,4 @@
-import { decodeValue } from '../sandbox/index.ts'
+import { decodeValue, encodeValue } from '../sandbox/index.ts'
 import {
   type CallOptions,
   type Clients,
@@ -33,14 +33,29 @@ export function operationsOver(call: Operations['call']): Operations {
   return { ...(own as unknown as OwnClients), call }
 }
 
-export function createOperations({ services }: Pick<ArtelNode, 'services'>): Operations {
-  return operationsOver(async ({ service, operation, input }, { onProgress, signal } = {}) => {
-    const output = await services.call(service, operation, input, {
+/** The operations of a node in this process. */
+export interface NodeOperations extends Operations {
+  /** As `call`, in canonical bytes (sandbox/value.ts): a result that lies there so is passed on as it is. */
+  encodedCall(request: CallRequest, options?: Omit<CallOptions<never>, 'body'>): Promise<Uint8Array>
+}
+
+export function createOperations({ services }: Pick<ArtelNode, 'services'>): NodeOperations {
+  const call: Operations['call'] = ({ service, operation, input }, { onProgress, signal } = {}) =>
+    services.call(service, operation, input, {
       caller: OWNER,
       ...(signal == null ? {} : { signal }),
       send: progress => onProgress?.(progress as never)
     })
-    const declared = services.groups.find(({ name }) => name === service)?.operations[operation]
-    return declared?.output === encoded ? decodeValue((output as Encoded).canonical) : output
-  })
+  const isEncoded = ({ service, operation }: CallRequest): boolean =>
+    services.groups.find(({ name }) => name === service)?.operations[operation]?.output === encoded
+  return {
+    ...operationsOver(async (request, options) => {
+      const output = await call(request, options)
+      return isEncoded(request) ? decodeValue((output as Encoded).canonical) : output
+    }),
+    async encodedCall(request, options) {
+      const output = await call(request, options)
+      return isEncoded(request) ? (output as Encoded).canonical : encodeValue(output)
+    }
+  }
 }

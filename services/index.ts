@@ -9,13 +9,7 @@ import { vm } from './vm/index.ts'
 
 /** types of what travels about jobs */
 export type * as Compute from './compute/index.ts'
-export {
-  compute,
-  createCompute,
-  NotFinishedError,
-  openIdempotency,
-  UnknownJobError
-} from './compute/index.ts'
+export { compute, createCompute, type Idempotency, openIdempotency } from './compute/index.ts'
 export * from './core/index.ts'
 export * from './directory/index.ts'
 export type * from './gateway/index.ts'

@@ -31,11 +31,11 @@ function describe({ description, default: usual, type }: Setting): string {
   return `${description}${list}${shown == null || shown === '' ? '' : ` (default: ${shown})`}`
 }
 
-/** A flag's value that counts something. Throws InputError. */
-export function wholeNumber(flag: string): (text: string) => number {
+/** A flag's value that counts something, `most` at most. Throws InputError. */
+export function wholeNumber(flag: string, most = 999_999_999): (text: string) => number {
   return text => {
-    if (/^[1-9][0-9]{0,8}$/.test(text)) return Number(text)
-    throw new InputError(`${flag} takes a whole number above 0, got "${text}"`)
+    if (/^[1-9][0-9]{0,8}$/.test(text) && Number(text) <= most) return Number(text)
+    throw new InputError(`${flag} takes a whole number from 1 to ${most}, got "${text}"`)
   }
 }
 

@@ -1,12 +1,12 @@
 import type { Command } from 'commander'
-import type { HistoryEntry } from '../../services/index.ts'
+import { type HistoryEntry, MAX_LISTED } from '../../services/index.ts'
 import { wholeNumber } from './flags.ts'
 import { credits, print, table } from './output.ts'
 import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
 
 export function historyCommand(): Command {
   return nodeCommand('history', 'what moved on the own account, newest first')
-    .option('--limit <n>', 'at most this many entries', wholeNumber('--limit'), 20)
+    .option('--limit <n>', 'at most this many entries', wholeNumber('--limit', MAX_LISTED), 20)
     .option('--json', 'print JSON, in micro-credits')
     .addHelpText('after', '\nExamples:\n  artel history\n  artel history --limit 5 --json')
     .action((options: NodeOptions & { limit: number }) =>

@@ -3,6 +3,7 @@ import { JOB_STATES, TASK_TYPES } from '../../scheduler/index.ts'
 import type { Compute } from '../../services/index.ts'
 import { EXIT } from '../errors.ts'
 import { harmless } from '../logger.ts'
+import type { Operations } from '../operations.ts'
 import { confirm } from './confirm.ts'
 import { wholeNumber } from './flags.ts'
 import { compact, credits, print, table, toJson } from './output.ts'
@@ -11,6 +12,8 @@ import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
 
 type Report = Compute.JobReport
 
+/** most jobs of one answer */
+const PAGE = 200
 const ID = 'as `artel run` and `artel jobs` show it'
 
 export function jobsCommand(): Command {
@@ -30,10 +33,26 @@ Examples:
     .action((options: NodeOptions & { state?: Compute.JobState; type?: string; limit: number }) =>
       withNode(options, async node => {
         const { state, type, limit } = options
-        const { items, total } = await node.compute.jobs({ state, type, limit })
+        const { items, total } = await newestJobs(node, { state, type }, limit)
         print(items, options, () => describeAll(items, total))
       })
     )
+}
+
+/** The newest jobs, `limit` at most, page after page. */
+export async function newestJobs(
+  { compute }: Pick<Operations, 'compute'>,
+  filter: { state?: Compute.JobState; type?: string },
+  limit: number
+): Promise<Pick<Compute.JobPage, 'items' | 'total'>> {
+  const items: Report[] = []
+  let cursor: string | undefined
+  for (;;) {
+    const page = await compute.jobs({ ...filter, cursor, limit: Math.min(PAGE, limit - items.length) })
+    items.push(...page.items)
+    cursor = page.next
+    if (cursor == null || items.length >= limit) return { items, total: page.total }
+  }
 }
 
 function describeAll(reports: Report[], total: number): string {

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { asText } from '../../scheduler/index.ts'
 import type { Compute } from '../../services/index.ts'
 import type { Operations } from '../operations.ts'
 import { fileFlag, readFileFlag, withFiles } from './file-flag.ts'
@@ -6,7 +7,6 @@ import { configOf, settingFlags } from './flags.ts'
 import { untilInterrupted } from './lifecycle.ts'
 import { openNode } from './open-node.ts'
 import { credits, duration, type OutputOptions, print } from './output.ts'
-import { specOf } from './run-job.ts'
 import { readSpec, SPEC_ARGUMENT } from './spec-file.ts'
 
 export function quoteCommand(): Command {
@@ -45,7 +45,7 @@ export const quoteOf = (
   { compute }: Operations,
   task: unknown,
   signal: AbortSignal
-): Promise<Compute.QuoteView> => compute.quote({ spec: specOf(task) }, { signal })
+): Promise<Compute.QuoteView> => compute.quote({ spec: asText(task) }, { signal })
 
 export function describeQuote({ quote, forecast }: Compute.QuoteView): string {
   const { expected, bound, fair, basis, cpuMs, factors } = quote

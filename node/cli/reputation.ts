@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Reputation } from '../../services/index.ts'
+import { MAX_LISTED, type Reputation } from '../../services/index.ts'
 import { wholeNumber } from './flags.ts'
 import { print, table } from './output.ts'
 import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
@@ -7,7 +7,7 @@ import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
 export function reputationCommand(): Command {
   return nodeCommand('reputation', 'how well an account works, from signed evidence')
     .argument('[account]', 'peer id; default: the own account')
-    .option('--top <n>', 'the best accounts of the network', wholeNumber('--top'))
+    .option('--top <n>', 'the best accounts of the network', wholeNumber('--top', MAX_LISTED))
     .option('--json', 'print JSON')
     .addHelpText(
       'after',

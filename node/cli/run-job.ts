@@ -1,4 +1,3 @@
-import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import { asText } from '../../scheduler/index.ts'
 import type { Compute } from '../../services/index.ts'
 import type { Operations } from '../operations.ts'
@@ -12,16 +11,13 @@ export interface RunInit {
   signal: AbortSignal
 }
 
-/** A spec as it travels. Throws ValueError for what cannot, with its place in the spec. */
-export const specOf = (task: unknown): unknown => decodeValue(encodeValue(asText(task)))
-
 /** A job from its spec to its result. It goes on when nobody waits any more. */
 export async function runJob(
   { compute }: Operations,
   task: unknown,
   { delegate, onJob, onProgress, signal }: RunInit
 ): Promise<{ result: unknown; report: Compute.JobReport }> {
-  const spec = specOf(task)
+  const spec = asText(task)
   const { job } = await compute.submit({ spec, ...(delegate == null ? {} : { delegate }) }, { signal })
   const id = job.job
   onJob?.(id)

@@ -34,7 +34,7 @@ const PATH_LIKE = /^(?!(x|index)\.)[^\s()[\]{}=>?;,'"`]+$/
 export const isFunctionFile = (argument: string): boolean =>
   isModule(argument) && (PATH_LIKE.test(argument) || existsSync(argument))
 
-export const isModule = (file: string): boolean => ['.js', '.mjs', '.ts', '.mts'].includes(extname(file))
+const isModule = (file: string): boolean => ['.js', '.mjs', '.ts', '.mts'].includes(extname(file))
 
 /**
  * The default export of a module.

@@ -31,7 +31,13 @@ export function transferCommand(): Command {
             signal
           )
         const { memo } = options
-        await node.credits.transfer({ to, amount: micro, ...(memo == null ? {} : { memo }) }, { signal })
+        await node.credits
+          .transfer({ to, amount: micro, ...(memo == null ? {} : { memo }) }, { signal })
+          .catch((error: Error) => {
+            if (!signal.aborted) throw error
+            error.message = 'interrupted; the transfer may still go through: look with artel history'
+            throw error
+          })
         print({ to, amount: String(micro) }, options, sent => `${credits(sent.amount)} credits went to ${to}`)
       })
     })

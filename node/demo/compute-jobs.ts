@@ -12,8 +12,8 @@ export interface DemoJob {
   alone?: boolean
 }
 
-export const PRIMES_BELOW_1E8 = 5_761_455 // OEIS A006880
-export const TOTIENT_SUM_1E6 = 303_963_552_392 // OEIS A064018
+const PRIMES_BELOW_1E8 = 5_761_455 // OEIS A006880
+const TOTIENT_SUM_1E6 = 303_963_552_392 // OEIS A064018
 
 /** Segmented sieve of Eratosthenes: primes in [start, end]. */
 function countPrimes(start: number, end: number): number {

@@ -10,16 +10,20 @@ export class ArtelError extends Error {
   readonly status?: number
   /** of a JobFailedError: what the author's code did, and where */
   readonly failure?: Failure
+  /** s after which it is worth asking again, where the node said so */
+  readonly retryAfter?: number
 
   constructor(
     name: string,
     message: string,
-    { status, failure, cause }: { status?: number; failure?: Failure; cause?: unknown } = {}
+    init: { status?: number; failure?: Failure; retryAfter?: number; cause?: unknown } = {}
   ) {
+    const { status, failure, retryAfter, cause } = init
     super(message, { cause })
     this.name = name
     this.status = status
     this.failure = failure
+    this.retryAfter = retryAfter
     if (failure?.stack != null) this.stack = `${name}: ${message}\n${failure.stack}`
   }
 }

@@ -1,6 +1,7 @@
 import { decodeValue, encodeValue, nameOf, ValueError } from '../../sandbox/value.ts'
 import type { Failure } from './contract.ts'
 import { ArtelError } from './errors.ts'
+import { eventsOf } from './server-sent.ts'
 
 /** media type of canonical values (sandbox/value.ts), in which bigint, typed arrays and NaN survive */
 const VALUE_TYPE = 'application/vnd.artel.value'
@@ -41,6 +42,8 @@ export interface CallInit {
   waitMs?: number
   /** ms after which an answer that does not come is a dead connection; default 30,000 */
   answerMs?: number
+  /** The answer comes as server-sent events, with what is told before it; `answerMs` is then the longest silence. */
+  onProgress?: (progress: unknown) => void
   /** false: sent once, for it could happen twice */
   again?: boolean
   signal?: AbortSignal
@@ -59,22 +62,26 @@ export function createHttp({ locate, patienceMs, closed }: HttpInit): Http {
   async function request<T>(
     path: string,
     init: CallInit,
-    read: (response: Response) => Promise<T>
+    /** `heard`: something came, and within the longest silence more has to */
+    read: (response: Response, heard: () => void) => Promise<T>
   ): Promise<T> {
     const given = init.signal == null ? closed : AbortSignal.any([closed, init.signal])
     const body = bodyOf(init)
-    const end = Date.now() + patienceMs
+    let end = Date.now() + patienceMs
     for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(waitMs * 2, LAST_RETRY_MS)) {
       given.throwIfAborted()
       let failure: ArtelError
-      let afterMs = waitMs
       try {
         const place = await locate()
         const overdue = new AbortController()
-        const timer = setTimeout(
-          () => overdue.abort(new Error('it says nothing')),
-          Math.max(ANSWER_MS, init.answerMs ?? 0) + (init.waitMs ?? 0)
-        )
+        const late = (): void => overdue.abort(new Error('it says nothing'))
+        const silenceMs = Math.max(ANSWER_MS, init.answerMs ?? 0) + (init.waitMs ?? 0)
+        let timer = setTimeout(late, silenceMs)
+        const heard = (): void => {
+          clearTimeout(timer)
+          timer = setTimeout(late, silenceMs)
+          end = Date.now() + patienceMs
+        }
         try {
           const response = await fetch(address(place, path, init), {
             method: init.method ?? 'GET',
@@ -84,17 +91,12 @@ export function createHttp({ locate, patienceMs, closed }: HttpInit): Http {
             ...(body.content instanceof ReadableStream ? { duplex: 'half' } : {})
           })
           clearTimeout(timer)
-          if (response.ok) return await read(response)
-          failure = await problemOf(response)
-          const after = response.headers.get('retry-after')
-          afterMs = Math.max(afterMs, 1000 * Number(after ?? 0))
-          // a node says when to come again; whatever else it says is final
-          if (!PASSING.includes(response.status) || (after == null && !STOPPING.includes(failure.name)))
-            throw failure
+          if (response.ok) return await read(response, heard)
+          throw await problemOf(response)
         } catch (error) {
           given.throwIfAborted()
-          if (error instanceof ArtelError) throw error
-          failure = unreachable(place, error as Error)
+          failure = error instanceof ArtelError ? error : unreachable(place, error as Error)
+          if (failure === error && !isPassing(failure)) throw error
         } finally {
           clearTimeout(timer)
         }
@@ -104,6 +106,7 @@ export function createHttp({ locate, patienceMs, closed }: HttpInit): Http {
           throw error
         failure = error
       }
+      const afterMs = Math.max(waitMs, 1000 * (failure.retryAfter ?? 0))
       if (init.again === false || Date.now() + afterMs > end) throw failure
       await delay(afterMs, given)
     }
@@ -111,7 +114,12 @@ export function createHttp({ locate, patienceMs, closed }: HttpInit): Http {
 
   return {
     locate,
-    call: (path, init = {}) => request(path, init, readValue) as never,
+    call: (path, init = {}) => {
+      const { onProgress } = init
+      return request(path, init, (response, heard) =>
+        onProgress == null ? readValue(response) : readEvents(response, onProgress, heard)
+      ) as never
+    },
     stream: (path, init = {}) =>
       request(path, init, async ({ body }) => body ?? new Blob([]).stream()) as Promise<
         ReadableStream<Uint8Array>
@@ -127,10 +135,14 @@ function address({ url }: Place, path: string, { query = {}, waitMs }: CallInit)
   return target
 }
 
-function headersOf({ token }: Place, { key, headers }: CallInit, type?: string): Record<string, string> {
+function headersOf(
+  { token }: Place,
+  { key, headers, onProgress }: CallInit,
+  type?: string
+): Record<string, string> {
   return {
     ...headers,
-    accept: `${VALUE_TYPE}, application/json`,
+    accept: `${onProgress == null ? '' : 'text/event-stream, '}${VALUE_TYPE}, application/json`,
     ...(token == null ? {} : { authorization: `Bearer ${token}` }),
     ...(type == null ? {} : { 'content-type': type }),
     ...(key == null ? {} : { 'idempotency-key': key })
@@ -162,26 +174,60 @@ async function readValue(response: Response): Promise<unknown> {
     : response.json()
 }
 
+/** What an operation tells while it works, and then its answer. Throws ArtelError, or Error for a stream that breaks off. */
+async function readEvents(
+  { body }: Response,
+  onProgress: (progress: unknown) => void,
+  heard: () => void
+): Promise<unknown> {
+  heard()
+  for await (const { event, data } of eventsOf(body!, heard)) {
+    if (event === 'progress') onProgress(valueIn(data))
+    else if (event === 'result') return valueIn(data)
+    else if (event === 'error') throw ofProblem(data)
+  }
+  throw new Error('the answer broke off')
+}
+
+const valueIn = (data: string): unknown =>
+  decodeValue(Uint8Array.from(atob(data), character => character.charCodeAt(0)))
+
 async function problemOf(response: Response): Promise<ArtelError> {
   const text = await response.text()
   try {
-    const { title, detail, failure } = JSON.parse(text) as {
-      title: string
-      detail: string
-      failure?: Failure
-    }
-    return new ArtelError(String(title), String(detail), { status: response.status, failure })
+    return ofProblem(text, response.headers.get('retry-after'))
   } catch {
     // a proxy in between, or something that is no node
     return new ArtelError(
       'ControlError',
       `${response.url} answers ${response.status}: ${text.slice(0, 200)}`,
       {
-        status: response.status
+        status: response.status,
+        retryAfter: Number(response.headers.get('retry-after') ?? Number.NaN) || undefined
       }
     )
   }
 }
+
+/** @throws {SyntaxError} it is none */
+function ofProblem(text: string, after?: string | null): ArtelError {
+  const { title, detail, status, failure, retryAfter } = JSON.parse(text) as {
+    title: string
+    detail: string
+    status: number
+    failure?: Failure
+    retryAfter?: number
+  }
+  return new ArtelError(String(title), String(detail), {
+    status: Number(status),
+    failure,
+    retryAfter: retryAfter ?? (after == null ? undefined : Number(after))
+  })
+}
+
+/** A node says when to come again; whatever else it says is final. */
+const isPassing = ({ name, status, retryAfter }: ArtelError): boolean =>
+  PASSING.includes(status ?? 0) && (retryAfter != null || STOPPING.includes(name))
 
 function unreachable({ url }: Place, cause: Error): ArtelError {
   const reason = (cause.cause as Error | undefined)?.message ?? cause.message

@@ -1,8 +1,8 @@
+import { raceSignal } from 'race-signal'
 import type { Compute } from '../../services/index.ts'
 import type { Job, JobEvents, JobReport, Progress, Waiting } from './contract.ts'
 import { ArtelError } from './errors.ts'
 import type { Http } from './http.ts'
-import { raced } from './raced.ts'
 import { thenable } from './thenable.ts'
 import type { Watch } from './watch.ts'
 
@@ -57,7 +57,7 @@ export function createJob<R>(
   }
 
   async function cancel(options?: Waiting): Promise<JobReport> {
-    const job = await raced(id, options?.signal)
+    const job = await raceSignal(id, options?.signal)
     return http.call(`/api/v1/tasks/${job}/cancel`, { method: 'POST', ...options })
   }
 
@@ -70,7 +70,7 @@ export function createJob<R>(
     wait().then(forget, forget)
   }
 
-  const result = (options?: Waiting): Promise<R> => raced(wait(), signal, options?.signal)
+  const result = (options?: Waiting): Promise<R> => raceSignal(wait(), anyOf(signal, options?.signal))
   const job: Job<R> = {
     id,
     on(event, listener) {
@@ -91,7 +91,7 @@ export function createJob<R>(
     result,
     async report(options) {
       if (lastReport != null) return lastReport
-      return http.call(`/api/v1/tasks/${await raced(id, options?.signal)}`, options)
+      return http.call(`/api/v1/tasks/${await raceSignal(id, options?.signal)}`, options)
     },
     cancel,
     ...thenable(result)
@@ -108,4 +108,8 @@ function idOf(from: Promise<Submitted> | string): Promise<string> {
         : Promise.reject(new ArtelError('UnknownJobError', `"${from.slice(0, 64)}" is no id of a job`))
   id.catch(() => {}) // who waits for it sees it
   return id
+}
+
+function anyOf(...signals: (AbortSignal | undefined)[]): AbortSignal {
+  return AbortSignal.any(signals.filter(signal => signal != null))
 }

@@ -1,7 +1,7 @@
+import { raceSignal } from 'race-signal'
 import type { CallByName, CallOptions, Place } from '../../services/index.ts'
 import { ArtelError } from './errors.ts'
 import type { Http } from './http.ts'
-import { raced } from './raced.ts'
 
 /**
  * The node says where its operations are, once for each connection. Answers are canonical values, in which bigint and
@@ -23,12 +23,12 @@ export function createServiceCalls(http: Http): CallByName {
         if (known === asked) known = undefined
       }
     )
-    return raced(asked, signal)
+    return raceSignal(asked, signal)
   }
 
   return async (service, operation, input = {}, options = {}) => {
     const { items } = await places(options)
-    const { body, signal, again } = options
+    const { body, signal, again, onProgress } = options
     const place = items.find(each => each.service === service && each.operation === operation)
     if (place == null)
       throw new ArtelError('UnknownOperationError', `the node has no operation ${service}.${operation}`)
@@ -54,6 +54,7 @@ export function createServiceCalls(http: Http): CallByName {
       headers,
       again: again !== false && place.isRepeatable && !(body instanceof ReadableStream),
       answerMs: place.deadlineMs,
+      ...(place.hasProgress ? { onProgress: progress => onProgress?.(progress) } : {}),
       ...(signal == null ? {} : { signal }),
       ...(place.body === 'json' && place.bodyField == null
         ? { value: left }

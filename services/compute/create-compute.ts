@@ -1,5 +1,7 @@
+import { hash } from 'node:crypto'
+import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
-import { decodeValue } from '../../sandbox/index.ts'
+import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import { asWritten, type Job, type Progress, type Scheduler } from '../../scheduler/index.ts'
 import { type Call, type Handlers, type Jobs, RequestError } from '../host/index.ts'
 import { type compute, FIND_DATA_MS } from './declaration.ts'
@@ -44,15 +46,27 @@ export function createCompute({
   }
 
   /** A key that came before is the job that it started. `about`: what else is in the request. */
-  function once(
-    { caller, digest }: Call,
+  async function submitOnce(
+    { caller, digest, signal }: Call,
     key: string | undefined,
     about: string,
-    start: (id?: string) => Promise<Job>
+    specs: unknown,
+    start: (options: { id?: string; signal?: AbortSignal }) => Promise<Job>
   ): Promise<Job> {
-    if (key == null) return start()
+    if (key == null) {
+      const job = await start({ signal })
+      // it came all the same, and who asked never learns its id
+      if (signal.aborted) await job.cancel('who submitted it has gone')
+      return job
+    }
     const owner = caller.is === 'grant' ? caller.grant.id : caller.is
-    return idempotency.once({ key, owner, content: `${about} ${digest}` }, id => scheduler.job(id), start)
+    const content = `${about} ${digest ?? hash('sha256', encodeValue(specs))}`
+    // it goes on without who asked: the same key finds it
+    return idempotency.once(
+      { key, owner, content },
+      id => scheduler.job(id),
+      id => start({ id })
+    )
   }
 
   /** The bytes of a result, or undefined when the job did not end in time. Throws what it failed of. */
@@ -82,12 +96,16 @@ export function createCompute({
   return {
     async submit({ spec, wait = 0, delegate, key }, call) {
       const about = `/api/v1/tasks ${delegate ?? ''}`
-      const job = await once(call, key, about, id => jobs.submit(spec, { id, delegate }))
+      const job = await submitOnce(call, key, about, spec, options =>
+        jobs.submit(spec, { ...options, delegate })
+      )
       return answer(job, wait, call.signal)
     },
 
     async submitBatch({ specs, wait = 0, key }, call) {
-      const job = await once(call, key, '/api/v1/tasks/batch ', id => jobs.submitMany(specs, { id }))
+      const job = await submitOnce(call, key, '/api/v1/tasks/batch ', specs, options =>
+        jobs.submitMany(specs, options)
+      )
       return answer(job, wait, call.signal)
     },
 
@@ -118,7 +136,7 @@ export function createCompute({
       // a job may be silent for weeks, and an operation may not
       const heartbeat = setInterval(tell, HEARTBEAT_MS)
       try {
-        await endOf(job, signal)
+        if (job.report().finished == null) await once(job, 'end', { signal })
         const settled = AbortSignal.any([signal, AbortSignal.timeout(SETTLE_WAIT_MS)])
         // what is told does not wait for witnesses that are away
         return await job.settled({ signal: settled }).catch(() => job.report())
@@ -183,21 +201,6 @@ export function createCompute({
 function progressOf(job: Job): Progress {
   const { job: id, state, done, total, retries, paid, submitted } = job.report()
   return { job: id, state, done, total, retries, paid, workers: 0, elapsedMs: Date.now() - submitted }
-}
-
-async function endOf(job: Job, signal: AbortSignal): Promise<void> {
-  const ended = Promise.withResolvers<void>()
-  const onEnd = (): void => ended.resolve()
-  const onAbort = (): void => ended.reject(signal.reason)
-  job.addEventListener('end', onEnd)
-  signal.addEventListener('abort', onAbort)
-  try {
-    signal.throwIfAborted()
-    if (job.report().finished == null) await ended.promise
-  } finally {
-    job.removeEventListener('end', onEnd)
-    signal.removeEventListener('abort', onAbort)
-  }
 }
 
 function placeOf(cursor: string): { submitted: number; id: string } {

@@ -65,7 +65,6 @@ const admin = { scope: 'admin', command: false } as const
 export const compute = group({
   name: 'compute',
   summary: 'jobs of this node, what they cost, and what it lends to those of others',
-  command: '',
   operations: {
     submit: operation({
       summary: 'Submit a task',

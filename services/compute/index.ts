@@ -1,4 +1,4 @@
-export { type ComputeComponents, createCompute } from './create-compute.ts'
+export { createCompute } from './create-compute.ts'
 export { compute } from './declaration.ts'
 export * from './errors.ts'
 export { type Idempotency, openIdempotency } from './idempotency.ts'

@@ -1,6 +1,10 @@
 import { type Ledger, verifyReceipt } from '../../ledger/index.ts'
 import type { Handlers } from '../host/index.ts'
 import type { Balance, credits } from './credits.ts'
+import { UncertifiedError } from './errors.ts'
+
+/** A round trip to the witnesses, where some of them are away; within the deadline of the operation. */
+const CERTIFY_MS = 20_000
 
 export interface CreditsComponents {
   ledger: Pick<
@@ -17,8 +21,13 @@ export function answerCredits({ ledger }: CreditsComponents): Handlers<(typeof c
     }),
     history: ({ limit }) => ({ items: ledger.history({ limit }) }),
     async transfer({ to, amount, memo }, { signal }) {
-      // the order is signed and goes on also where the witnesses take longer than this call
-      await ledger.transfer(to, amount, { memo, signal })
+      const late = AbortSignal.timeout(CERTIFY_MS)
+      try {
+        await ledger.transfer(to, amount, { memo, signal: AbortSignal.any([signal, late]) })
+      } catch (error) {
+        if (late.aborted && error === late.reason) throw new UncertifiedError(CERTIFY_MS)
+        throw error
+      }
       return balanceOf(ledger)
     },
     top: ({ top }) => ({

@@ -1,7 +1,7 @@
 import type { Ledger } from '../../ledger/index.ts'
 import type { Scheduler } from '../../scheduler/index.ts'
 import { COMPUTE_SERVICE, type Directory } from '../directory/index.ts'
-import type { Handlers, Services } from '../host/index.ts'
+import { allows, type Caller, ForbiddenError, type Handlers, type Services } from '../host/index.ts'
 import { FIND_DEADLINE_MS, type Network, type network, type PeerRow, type ServicesView } from './network.ts'
 
 /** A search of the DHT costs other nodes; who asks again so soon gets the same. */
@@ -61,7 +61,9 @@ export function answerNetwork({
     }),
     peers: () => ({ items: peers() }),
     offers: () => ({ items: scheduler.workers() }),
-    async services({ find, names = [] }) {
+    async services({ find, names = [] }, { caller }) {
+      if (names.length > 0 && !isOwner(caller))
+        throw new ForbiddenError('names: only the owner has the network searched for what he likes')
       const here = services.health()
       const announced = [...directory.announced()].map(([service, holders]) => ({ service, holders }))
       if (!find) return { announced, items: [], here }
@@ -70,3 +72,6 @@ export function answerNetwork({
     }
   }
 }
+
+const isOwner = (caller: Caller): boolean =>
+  caller.is === 'owner' || (caller.is === 'grant' && allows(caller.grant, 'admin'))

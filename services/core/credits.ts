@@ -1,6 +1,9 @@
 import { z } from 'zod'
 import { group, micro, operation } from '../host/index.ts'
 
+/** most entries of one answer */
+export const MAX_LISTED = 10_000
+
 const count = z.number().int().nonnegative()
 const account = z.string().min(1).max(128)
 
@@ -50,7 +53,7 @@ export const receipt = z.object({
   digest: z.base64().describe('SHA-256 of the canonical result bytes of the slice'),
   root: z.base64().describe('stands in the order that settled the job')
 })
-export const receiptCheck = z.object({
+const receiptCheck = z.object({
   valid: z.boolean(),
   receipt: receipt.optional(),
   reason: z.string().optional()
@@ -68,7 +71,6 @@ const amount = z.union([
 export const credits = group({
   name: 'credits',
   summary: 'the own account, its credits and the standing of all',
-  command: '',
   operations: {
     balance: operation({
       summary: 'The own account, and the supply of the network',
@@ -80,7 +82,7 @@ export const credits = group({
     }),
     history: operation({
       summary: 'Certified orders of and for the own account, newest first',
-      input: z.object({ limit: z.int().min(1).max(10_000).default(100).describe('at most this many') }),
+      input: z.object({ limit: z.int().min(1).max(MAX_LISTED).default(100).describe('at most this many') }),
       output: z.object({ items: z.array(historyEntry) }),
       http: { method: 'GET', path: '/credits/history' },
       scope: 'read',
@@ -96,7 +98,7 @@ export const credits = group({
     }),
     top: operation({
       summary: 'The accounts with the best standing',
-      input: z.object({ top: z.int().min(1).max(100).default(10) }),
+      input: z.object({ top: z.int().min(1).max(MAX_LISTED).default(10) }),
       output: z.object({ items: z.array(reputation) }),
       http: { method: 'GET', path: '/reputation' },
       scope: 'read',

@@ -30,7 +30,7 @@ export const peerRow = z.object({
 })
 export type PeerRow = z.output<typeof peerRow>
 
-export const networkView = z.object({
+const networkView = z.object({
   version: z.string(),
   id: z.string().describe('peer id and account of the node'),
   role: z.string(),
@@ -59,7 +59,7 @@ export const serviceHealth = z.object({
   retryAt: z.number().optional().describe('when it is started again, ms since 1970')
 })
 const offered = z.object({ service: z.string(), providers: z.array(z.string()) })
-export const servicesView = z.object({
+const servicesView = z.object({
   announced: z.array(
     z.object({ service: z.string(), holders: count.describe('nodes that took the last announcement') })
   ),
@@ -73,7 +73,6 @@ const read = { scope: 'read', command: false } as const
 export const network = group({
   name: 'network',
   summary: 'this node, its peers, and what they offer each other',
-  command: '',
   operations: {
     network: operation({
       summary: 'This node and the network as it sees it',
@@ -105,7 +104,7 @@ export const network = group({
           .array(z.string().max(100))
           .max(20)
           .optional()
-          .describe('services to look for besides, as in artel/compute/1')
+          .describe('services to look for besides, as in artel/compute/1; only for the owner (admin)')
       }),
       output: servicesView,
       http: { method: 'GET', path: '/services' },

@@ -15,7 +15,6 @@ const config = z.object({ items: z.array(setting) })
 export const settings = group({
   name: 'settings',
   summary: 'the settings of this node, and how it is',
-  command: '',
   operations: {
     config: operation({
       summary: 'Every setting with its value',

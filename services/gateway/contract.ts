@@ -11,7 +11,7 @@ export interface GatewayInit {
   port: number
   /** Nobody asked for this very port: when it is in use, take a free one. */
   portIsDefault?: boolean
-  /** keeps tokens and idempotency keys; `gateway.json` there tells clients of this machine the address */
+  /** keeps tokens and accounts; `gateway.json` there tells clients of this machine the address */
   dataFolder: string
   /** web origins beside our own that may call, as in https://example.org */
   origins: readonly string[]

@@ -6,10 +6,6 @@ declare module 'fastify' {
     /** within which the answer begins once the request is there; default 30 s */
     deadlineMs?: number
   }
-  interface FastifyRequest {
-    /** aborted when the answer is late (OverdueError), when the client goes, and when the gateway stops */
-    deadline: AbortSignal
-  }
 }
 
 /** When a route answers at the latest. */
@@ -17,31 +13,23 @@ export const deadlineOf = ({ config }: Pick<RouteOptions, 'config'>): number =>
   config?.deadlineMs ?? DEFAULT_DEADLINE_MS
 
 /**
- * No request waits for ever: a route that has not begun to answer by its deadline answers OverdueError, and what it waits
- * for is let go. Before the routes; operations of services keep their own.
+ * No request waits for ever: a route that has not begun to answer by its deadline answers OverdueError. Before the routes;
+ * operations of services keep their own.
  */
-export function keepDeadlines(app: FastifyInstance, stopping: AbortSignal): void {
-  app.decorateRequest('deadline')
+export function keepDeadlines(app: FastifyInstance): void {
   app.addHook('onRoute', route => {
     // a socket has no answer
     if (route.config?.described != null || ('websocket' in route && route.websocket === true)) return
     const ms = deadlineOf(route)
     const handler = route.handler as (req: FastifyRequest, reply: FastifyReply) => unknown
     route.handler = function inTime(req, reply) {
-      const controller = new AbortController()
-      req.deadline = AbortSignal.any([controller.signal, stopping])
       const late = Promise.withResolvers<never>()
       const timer = setTimeout(() => {
         // a stream that has begun ends by itself
         if (reply.sent || reply.raw.headersSent) return
-        const error = new OverdueError(`${route.method} ${route.url} took more than ${ms} ms`)
-        controller.abort(error)
-        late.reject(error)
+        late.reject(new OverdueError(`${route.method} ${route.url} took more than ${ms} ms`))
       }, ms)
-      reply.raw.once('close', () => {
-        clearTimeout(timer)
-        controller.abort()
-      })
+      reply.raw.once('close', () => clearTimeout(timer))
       const answer = handler.call(this, req, reply)
       if (answer instanceof Promise) return Promise.race([answer, late.promise])
       // it has answered already, or does when it is ready to

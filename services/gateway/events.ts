@@ -32,10 +32,11 @@ export interface Reader {
 }
 
 export function createEventHub(
-  components: Pick<GatewayComponents, 'scheduler' | 'ledger' | 'node' | 'services'>,
+  components: Pick<GatewayComponents, 'scheduler' | 'ledger' | 'node' | 'services' | 'logger'>,
   now: () => number
 ): EventHub {
-  const { scheduler, ledger, node, services } = components
+  const { scheduler, ledger, node, services, logger } = components
+  const log = logger.forComponent('artel:gateway')
   const readers = new Map<ReturnType<typeof createOutbox>, Reader>()
   const gathered = new Map<string, Event | ServiceEvent>()
   let timers: NodeJS.Timeout[] = []
@@ -53,18 +54,27 @@ export function createEventHub(
   function flush(): void {
     flushing = undefined
     for (const [key, event] of gathered) {
-      const [service, topic] = 'value' in event ? event.type.split(':') : []
-      // each form is made once, where somebody wants it
-      let text: string | undefined
-      let value: Uint8Array | undefined
-      for (const [outbox, { asValues, mayRead }] of readers) {
-        if (topic != null && !mayRead(service!)) continue
-        if (asValues) value ??= encodeValue(event)
-        else text ??= toWire(event)
-        outbox.put(key, asValues ? value! : text!)
+      try {
+        send(key, event)
+      } catch (error) {
+        // what a service tells may be no value, as a function or a circle
+        log.error('%s cannot be told: %e', event.type, error)
       }
     }
     gathered.clear()
+  }
+
+  function send(key: string, event: Event | ServiceEvent): void {
+    const [service, topic] = 'value' in event ? event.type.split(':') : []
+    // each form is made once, where somebody wants it
+    let text: string | undefined
+    let value: Uint8Array | undefined
+    for (const [outbox, { asValues, mayRead }] of readers) {
+      if (topic != null && !mayRead(service!)) continue
+      if (asValues) value ??= encodeValue(event)
+      else text ??= toWire(event)
+      outbox.put(key, asValues ? value! : text!)
+    }
   }
 
   const listeners = {

@@ -167,10 +167,7 @@ const isOwn = (origin: string, host: string | undefined): boolean =>
   origin === `http://${host}` || origin === `https://${host}`
 
 /** Whether a Host header names this node. An address is no name that somebody could let point here. */
-export function hostCheck(
-  host: string,
-  serverNames: readonly string[]
-): (header: string | undefined) => boolean {
+function hostCheck(host: string, serverNames: readonly string[]): (header: string | undefined) => boolean {
   const names = new Set(
     ['localhost', '127.0.0.1', '[::1]', host, `[${host}]`, ...serverNames].map(name => name.toLowerCase())
   )

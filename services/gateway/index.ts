@@ -2,10 +2,9 @@ export type {
   Gateway,
   GatewayComponents,
   GatewayInit,
-  GatewayNode,
-  GatewayScheduler
+  GatewayNode
 } from './contract.ts'
 export { createGateway } from './create-gateway.ts'
 export * from './errors.ts'
-/** types of everything on the wire, for clients */
+/** types of what travels beside the operations, for clients */
 export type * as Wire from './schema.ts'

@@ -4,7 +4,7 @@ import type { Problem } from './schema.ts'
 type Verdict = (error: { name: string }) => { status: number }
 
 /** What errors know beside their message, and clients may want to show. */
-const DETAILS = ['field', 'failure', 'line', 'column', 'part', 'cid', 'reason'] as const
+const DETAILS = ['field', 'failure', 'line', 'column', 'part', 'cid', 'reason', 'retryAfter'] as const
 
 /** The answer to a request that failed (RFC 9457). Our own mistakes keep their message to themselves. */
 export function problemOf(error: Error, verdict: Verdict): Problem {

@@ -3,9 +3,8 @@ import { jobReport, progress } from '../compute/index.ts'
 import { balance, peerRow, serviceHealth, workerInfo } from '../core/index.ts'
 
 /**
- * Everything on the wire of the HTTP API: schemas, and the types that follow from them. Pure and free of Node, so that
- * the dashboard and other clients in a browser can import it. Credits are decimal strings of micro-credits
- * (1 credit = 1,000,000), times are ms since 1970, ids are strings.
+ * What travels over HTTP beside the operations, which declare theirs: problems, tokens, events of the WebSocket. Pure and
+ * free of Node, so that the dashboard and other clients in a browser can import it. Times are ms since 1970.
  */
 
 /** Media type of canonical values (sandbox/value.ts): bigint, typed arrays, bytes, NaN and −0 survive. */

@@ -104,7 +104,7 @@ export async function createServer(
       reply.header('cache-control', 'no-store')
     done()
   })
-  keepDeadlines(app, context.stopping)
+  keepDeadlines(app)
   readBodies(app)
   await describeRoutes(app, init.version)
   let document: string | undefined

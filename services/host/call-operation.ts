@@ -61,7 +61,7 @@ export async function callOperation(
 }
 
 /** @throws {RequestError} names the field and the value */
-export function parseInput<T extends z.ZodType>(schema: T, input: unknown): z.output<T> {
+function parseInput<T extends z.ZodType>(schema: T, input: unknown): z.output<T> {
   const parsed = schema.safeParse(input ?? {}, { reportInput: true })
   if (parsed.success) return parsed.data
   const { path, message, input: given } = parsed.error.issues[0]!

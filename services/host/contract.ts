@@ -12,7 +12,7 @@ import type { Verdicts } from './verdict.ts'
  * A service as it is declared, without its code: everything that the node, its faces and other nodes must know of it.
  * Pure and light, for it is loaded also where the service is off.
  */
-export interface Declaration extends Omit<Group, 'setting' | 'command'> {
+export interface Declaration extends Omit<Group, 'setting'> {
   /** small letters, digits and dashes: folder, config section, scopes, prefix of logs and metrics; artel/<name>/<version> */
   name: string
   version: number

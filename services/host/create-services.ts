@@ -44,8 +44,8 @@ export interface Services extends Startable, TypedEventTarget<ServicesEvents> {
   readonly modules: readonly ServiceModule[]
   /** all that can be called: of the node itself, then of its services */
   readonly groups: readonly Group[]
-  /** Answers a group of the node itself until the returned function is called. */
-  provide<G extends Group>(group: G, handlers: Handlers<G['operations']>): () => void
+  /** Answers a group of the node itself, as long as the node runs. */
+  provide<G extends Group>(group: G, handlers: Handlers<G['operations']>): void
   /** Starts the services that are on; returns once each runs or has failed, or after 2 s. */
   start(): Promise<void>
   /** how long `stop` would wait for what services run outside of the node */

@@ -8,11 +8,10 @@ export {
   type Scope,
   serviceScopes
 } from './access.ts'
-export type { Capabilities, Granted, Jobs, ServiceApis } from './capabilities.ts'
+export type { Capabilities, Jobs, ServiceApis } from './capabilities.ts'
 export type { CallByName, CallOptions, Clients } from './client.ts'
 export type {
   Check,
-  ConfigOf,
   Declaration,
   Health,
   Host,
@@ -22,7 +21,7 @@ export type {
   ServiceOf,
   State
 } from './contract.ts'
-export type { Services, ServicesComponents, ServicesEvents, ServicesInit } from './create-services.ts'
+export type { Services, ServicesEvents } from './create-services.ts'
 export { declare, group, isService, service } from './declare.ts'
 export * from './errors.ts'
 export { type Field, fieldsOf, fromText, inputFrom, toWire, wireSchema } from './fields.ts'
@@ -37,7 +36,6 @@ export {
   encoded,
   type Group,
   type Handlers,
-  type HttpPlace,
   type Input,
   isRepeatable,
   micro,

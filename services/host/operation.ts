@@ -108,8 +108,6 @@ export interface Group {
   operations: Operations
   /** the setting that switches it on; default: always there */
   setting?: string
-  /** the word after `artel`; default: the name. Empty: its commands stand beside `artel start`. */
-  command?: string
 }
 
 /** An operation with the types of its schemas. */
@@ -207,6 +205,9 @@ export interface Place {
   bodyField?: string
   headers: Record<string, string>
   isRepeatable: boolean
+  /** it tells how it goes, as server-sent events */
+  hasProgress: boolean
+  /** of the whole; where there is progress, of the silence */
   deadlineMs: number
 }
 
@@ -225,6 +226,7 @@ export function placeOf(
     ...(http.bodyField == null ? {} : { bodyField: http.bodyField }),
     headers: http.headers ?? {},
     isRepeatable: isRepeatable({ ...rest, http }),
+    hasProgress: rest.progress != null,
     deadlineMs
   }
 }

@@ -13,10 +13,8 @@ export function createOwnGroups(
   const lists = { allowedPeers: [], deniedPeers: [] }
 
   return {
-    /** Answers a group until the returned function is called. */
-    provide<G extends Group>(group: G, handlers: Handlers<G['operations']>): () => void {
+    provide<G extends Group>(group: G, handlers: Handlers<G['operations']>): void {
       provided.set(group.name, handlers)
-      return () => void provided.delete(group.name)
     },
     has: (name: string): boolean => groups.some(group => group.name === name),
     async call(name: string, operation: string, input: unknown, init: CallInit): Promise<unknown> {

@@ -26,7 +26,7 @@ export const FORBIDDEN: Verdict = { exit: EXIT.usage, status: 403 }
 export const MACHINE: Verdict = { exit: EXIT.machine, status: 500 }
 export const FULL: Verdict = { exit: EXIT.machine, status: 507 }
 export const NETWORK: Verdict = { exit: EXIT.network, status: 503 }
-export const OVERDUE: Verdict = { exit: EXIT.cancelled, status: 504 }
+const OVERDUE: Verdict = { exit: EXIT.cancelled, status: 504 }
 
 /** What the host itself throws. */
 export const HOST_VERDICTS: Verdicts = {

@@ -4,8 +4,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { connectControl, serveControl } from '../../node/index.ts'
+import { connectControl, createOperations, serveControl } from '../../node/index.ts'
 import { encodeValue } from '../../sandbox/index.ts'
+import { OWN_GROUPS } from '../../services/index.ts'
 import { until } from '../bootstrap/nodes.ts'
 
 describe('control socket', () => {
@@ -19,10 +20,10 @@ describe('control socket', () => {
     const answers: (() => void)[] = []
     const operations = {
       // the first two wait until the client has gone
-      call: () =>
-        new Promise<string>(resolve => {
-          if (answers.length === 2) return resolve('here')
-          answers.push(() => resolve('x'.repeat(1 << 20)))
+      encodedCall: () =>
+        new Promise<Uint8Array>(resolve => {
+          if (answers.length === 2) return resolve(encodeValue('here'))
+          answers.push(() => resolve(encodeValue('x'.repeat(1 << 20))))
         })
     }
     const close = await serveControl(folder, operations)
@@ -46,12 +47,46 @@ describe('control socket', () => {
 
   it('takes texts with any character, and of any length', async () => {
     const text = `a\u2028b\u2029c\rd\u0085${'é'.repeat(100_000)}`
-    const operations = { call: async ({ input }: { input: unknown }) => input }
+    const operations = { encodedCall: async ({ input }: { input: unknown }) => encodeValue(input) }
     const close = await serveControl(folder, operations)
     const client = await connectControl(folder)
     try {
       const answer = await client.compute.quote({ spec: text }, { signal: AbortSignal.timeout(10_000) })
       assert.deepEqual(answer, { spec: text })
+    } finally {
+      client.close()
+      await close()
+    }
+  })
+
+  it('passes a result on as the bytes that it lies in', async () => {
+    const canonical = encodeValue([1n, 'two'])
+    const services = { groups: OWN_GROUPS, call: async () => ({ canonical }) }
+    const operations = createOperations({ services: services as never })
+    const request = { service: 'compute', operation: 'result', input: { id: 'a' } }
+    assert.equal(await operations.encodedCall(request), canonical)
+    const close = await serveControl(folder, operations)
+    const client = await connectControl(folder)
+    try {
+      assert.deepEqual(await client.compute.result({ id: 'a' }), [1n, 'two'])
+      assert.deepEqual(await operations.compute.result({ id: 'a' }), [1n, 'two'])
+    } finally {
+      client.close()
+      await close()
+    }
+  })
+
+  it('says where in the input the value is that cannot travel', async () => {
+    const close = await serveControl(folder, { encodedCall: async () => encodeValue('never') })
+    const client = await connectControl(folder)
+    try {
+      const list: unknown[] = [1]
+      list.push(list)
+      const spec = { type: 'map', items: [{ list }], fn: 'x => x' }
+      await assert.rejects(client.compute.submit({ spec }), {
+        name: 'ValueError',
+        message: 'spec.items.0.list.1: is cyclic: it is spec.items.0.list again'
+      })
     } finally {
       client.close()
       await close()

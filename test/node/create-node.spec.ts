@@ -1,9 +1,10 @@
 import { strict as assert } from 'node:assert'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readlink, rm } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ArtelNode, type Config, createLogger, createNode, loadConfig } from '../../node/index.ts'
-import { COMPUTE_SERVICE } from '../../services/index.ts'
+import { COMPUTE_SERVICE, OWNER } from '../../services/index.ts'
 import { address, until } from '../bootstrap/nodes.ts'
 
 describe('node: createNode', () => {
@@ -101,6 +102,43 @@ describe('node: createNode', () => {
       name: 'ConfigError',
       message: /slots/
     })
+  })
+
+  it('knows which key started which job until everything that may ask has ended, and nothing after', async () => {
+    const spec = { type: 'map', items: [1], fn: 'x => x' }
+    const ended: unknown[] = []
+    const service = {
+      name: 'late',
+      version: 1,
+      summary: 'submits as it ends',
+      operations: {},
+      load: async () => () => ({
+        operations: {},
+        endMs: () => 60_000,
+        async end() {
+          const input = { spec, key: 'k' }
+          ended.push(await node.services.call('compute', 'submit', input, { caller: OWNER }))
+        }
+      })
+    }
+    const node: ArtelNode = await start('seed', { compute: false }, { role: 'seed', services: [service] })
+    await node.stop()
+    assert.equal(ended.length, 1)
+    const taken = createServer()
+    await new Promise<void>(resolve => taken.listen(0, '127.0.0.1', resolve))
+    const { port } = taken.address() as AddressInfo
+    try {
+      await assert.rejects(start('seed', { 'gateway.enabled': true, 'gateway.port': port }), {
+        name: 'ListenError'
+      })
+    } finally {
+      taken.close()
+    }
+    const open = (await readdir('/proc/self/fd')).map(fd => readlink(`/proc/self/fd/${fd}`).catch(() => ''))
+    assert.deepEqual(
+      (await Promise.all(open)).filter(path => path.startsWith(folder)),
+      []
+    )
   })
 
   it('keeps its account and its network over a restart', async () => {

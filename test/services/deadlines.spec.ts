@@ -15,22 +15,13 @@ describe('services: deadlines of the gateway', function () {
 
   it('answers OverdueError where a route has not begun by then, and leaves alone what has', async () => {
     const app = fastify()
-    const aborted: unknown[] = []
-    keepDeadlines(app, new AbortController().signal)
+    keepDeadlines(app)
     app.setErrorHandler((error: Error, _, reply) =>
       reply.code(verdict(error).status).send(problemOf(error, verdict))
     )
     const config = { deadlineMs: 50 }
     for (const method of ['GET', 'POST'])
-      app.route({
-        method,
-        url: '/never',
-        config,
-        handler: ({ deadline }) => {
-          deadline.addEventListener('abort', () => aborted.push(deadline.reason.name))
-          return new Promise(() => {})
-        }
-      })
+      app.route({ method, url: '/never', config, handler: () => new Promise(() => {}) })
     app.get('/slow', { config }, async (_, reply) => {
       const pages = async function* () {
         yield 'one '
@@ -48,7 +39,6 @@ describe('services: deadlines of the gateway', function () {
       assert.equal(answer.status, 504)
       assert.equal(((await answer.json()) as { title: string }).title, 'OverdueError')
     }
-    assert.deepEqual(aborted, ['OverdueError', 'OverdueError'])
     assert.equal(await (await ask('/slow')).text(), 'one two')
     await app.close()
   })

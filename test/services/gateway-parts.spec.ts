@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import type { Job } from '../../scheduler/index.ts'
 import { createEndings } from '../../services/gateway/accounts/index.ts'
+import { createEventHub } from '../../services/gateway/events.ts'
 import { createOutbox } from '../../services/gateway/outbox.ts'
 import { createRate } from '../../services/gateway/rate.ts'
 import { openTokens } from '../../services/gateway/tokens.ts'
@@ -14,6 +15,40 @@ import { openIdempotency, toWire } from '../../services/index.ts'
 const jobOf = (id: string) => ({ id }) as Job
 
 describe('gateway: its parts', () => {
+  it('tells the rest where a service tells what is no value', async () => {
+    const none = { addEventListener() {}, removeEventListener() {} }
+    const services = new EventTarget()
+    const failed: unknown[] = []
+    const log = { error: (_: string, type: string) => failed.push(type) }
+    const hub = createEventHub(
+      {
+        scheduler: none,
+        ledger: { ...none, account: 'a', balance: () => ({}), supply: () => ({}) },
+        node: { peers: () => [], usage: () => ({}) },
+        services,
+        logger: { forComponent: () => log }
+      } as never,
+      Date.now
+    )
+    const told = Promise.withResolvers<void>()
+    const sink = {
+      waiting: 0,
+      send(bytes: string | Uint8Array) {
+        const { type } = decodeValue(bytes as Uint8Array) as { type: string }
+        if (type === 'shop:good') told.resolve()
+      },
+      drop() {}
+    }
+    const leave = hub.add(sink, { asValues: true, mayRead: () => true })
+    const tell = (type: string, value: unknown) =>
+      services.dispatchEvent(new CustomEvent('tell', { detail: { type, value } }))
+    tell('shop:bad', () => 'a function')
+    tell('shop:good', 1)
+    await told.promise
+    leave()
+    assert.deepEqual(failed, ['shop:bad'])
+  })
+
   let folder: string
 
   beforeEach(async () => {

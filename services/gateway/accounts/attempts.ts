@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net'
 
 /** What is counted apart. A failure counts against each of the keys under which it came. */
-export type Lane = 'name' | 'address' | 'pair' | 'device' | 'own'
+type Lane = 'name' | 'address' | 'pair' | 'device' | 'own'
 export type Key = `${Lane} ${string}`
 
 const MINUTE_MS = 60_000
@@ -31,14 +31,14 @@ export interface Count {
 }
 
 /** When the next attempt may come, ms since 1970. Pure. */
-export function opensAt(count: Count | undefined, lane: Lane): number {
+function opensAt(count: Count | undefined, lane: Lane): number {
   if (count == null) return 0
   const over = Math.floor(count.failures) - LANES[lane].free
   return over < 0 ? 0 : count.last + Math.min(LONGEST_MS, FIRST_MS * 2 ** over)
 }
 
 /** The count after one more failure. Pure. */
-export function failedAgain(count: Count | undefined, lane: Lane, now: number): Count {
+function failedAgain(count: Count | undefined, lane: Lane, now: number): Count {
   if (count == null) return { failures: 1, last: now }
   const forgotten = Math.max(0, now - count.last) / LANES[lane].forgetMs
   return { failures: Math.max(0, count.failures - forgotten) + 1, last: now }

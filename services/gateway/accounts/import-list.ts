@@ -2,7 +2,7 @@ import { CsvError, parse } from 'csv-parse/sync'
 import { RequestError } from '../errors.ts'
 import { checkName, nameKey } from './names.ts'
 
-export const MAX_LINES = 5_000
+const MAX_LINES = 5_000
 const HEADERS: Record<string, 'name' | 'role'> = {
   name: 'name',
   имя: 'name',

@@ -1,6 +1,6 @@
 export type * from './contract.ts'
-export { type AccountsInit, createAccounts } from './create-accounts.ts'
+export { createAccounts } from './create-accounts.ts'
 export { createEndings, type Endings } from './endings.ts'
 export * from './errors.ts'
-export { type Cost, createPasswords } from './passwords.ts'
+export { createPasswords } from './passwords.ts'
 export { SESSION_MARK } from './sessions.ts'

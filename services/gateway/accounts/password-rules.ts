@@ -1,7 +1,7 @@
 import { RequestError } from '../errors.ts'
 
 /** NIST SP 800-63B asks for 8 with a second factor and 15 without; guesses are counted here, so in between. */
-export const MIN_PASSWORD_CHARS = 10
+const MIN_PASSWORD_CHARS = 10
 export const MAX_PASSWORD_CHARS = 200
 /** What the estimate reads: its time grows with the square of the length. */
 const MAX_ESTIMATED_CHARS = 64

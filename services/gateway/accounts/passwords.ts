@@ -23,7 +23,7 @@ const MAX_WAITING = 100
 const FORM = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$([\w+/]+)\$([\w+/]+)$/
 
 /** The two queues: who is known here (a session, or a browser that signed in before) never waits behind strangers. */
-export type Queued = 'known' | 'stranger'
+type Queued = 'known' | 'stranger'
 
 export interface Passwords {
   hash(password: string, queued: Queued): Promise<string>

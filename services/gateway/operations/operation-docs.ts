@@ -39,7 +39,9 @@ export function describeOperation(group: Group, name: string, operation: Operati
     description,
     scope == null ? '' : `Scope: \`${scope}\`.`,
     `Ends within ${deadlineMs / 1000} s${progress == null ? '' : ' of silence'}.`,
-    progress == null ? '' : 'With `Accept: text/event-stream`: events `progress`, then `result` or `error`.'
+    progress == null
+      ? ''
+      : `With \`Accept: text/event-stream\`: events \`progress\`, then \`result\` or \`error\`; with \`${VALUE_TYPE}\` beside it their data are canonical values in base64.`
   ]
   const answer =
     output === bytes

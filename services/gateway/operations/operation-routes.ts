@@ -84,9 +84,11 @@ function addRoute(app: App, context: Context, group: Group, name: string, operat
         ...(http.body === 'bytes' ? { body: (req.body ?? Readable.from([])) as Readable } : {})
       }
       const input = inputOf(req, operation, fields)
-      if (operation.progress != null && req.headers.accept?.includes(EVENTS) === true) {
+      const { accept = '' } = req.headers
+      const asValue = accept.includes(VALUE_TYPE)
+      if (operation.progress != null && accept.includes(EVENTS)) {
         reply.hijack()
-        return tell(reply, context, send => services.call(service, name, input, { ...call, send }))
+        return tell(reply, context, asValue, send => services.call(service, name, input, { ...call, send }))
       }
       const output = await services.call(service, name, input, call)
       const { status = http.status ?? 200, headers = {} } = http.answer?.(output as never) ?? {}
@@ -96,7 +98,7 @@ function addRoute(app: App, context: Context, group: Group, name: string, operat
       if (http.textType != null) return reply.type(http.textType).send(output)
       const isEncoded = operation.output === encoded
       const { canonical } = output as Encoded
-      if (req.headers.accept?.includes(VALUE_TYPE) === true)
+      if (asValue)
         return reply.type(VALUE_TYPE).send(Buffer.from(isEncoded ? canonical : encodeValue(output)))
       return reply.header('content-type', JSON_TYPE).send(toWire(isEncoded ? decodeValue(canonical) : output))
     }
@@ -141,10 +143,11 @@ function sendBytes(reply: FastifyReply, { chunks, size, type, status, headers }:
     .send(Readable.from(chunks, { objectMode: false }))
 }
 
-/** Server-sent events: `progress`, then `result` or `error`. */
+/** Server-sent events: `progress`, then `result` or `error`. `asValue`: canonical values in base64 in place of JSON. */
 async function tell(
   reply: FastifyReply,
   { verdict, explain }: Context,
+  asValue: boolean,
   work: (send: (progress: unknown) => Promise<void>) => Promise<unknown>
 ): Promise<void> {
   const { raw } = reply
@@ -154,6 +157,10 @@ async function tell(
     'cache-control': 'no-store',
     'x-accel-buffering': 'no'
   })
+  // it may be long until there is something to tell
+  raw.flushHeaders()
+  const text = (value: unknown): string =>
+    asValue ? Buffer.from(encodeValue(value)).toString('base64') : toWire(value)
   const put = (event: string, data: string): Promise<void> =>
     new Promise(resolve => {
       // who has gone reads nothing; the call ends by its signal
@@ -162,8 +169,8 @@ async function tell(
       raw.once('close', resolve)
     })
   try {
-    const output = await work(progress => put('progress', toWire(progress)))
-    await put('result', toWire(output ?? null))
+    const output = await work(progress => put('progress', text(progress)))
+    await put('result', text(output))
   } catch (error) {
     await put('error', JSON.stringify(problemOf(explain(error as Error), verdict)))
   }

@@ -3,7 +3,7 @@ import { UnknownJobError } from '../../compute/index.ts'
 import { type App, type Context, problems } from '../app.ts'
 import { streamJob } from '../event-stream.ts'
 
-/** Beside `follow` of the operation `job`: with a heartbeat, and an outbox that forgets for slow readers. */
+/** Beside the operation `follow`: it writes nothing but what is newest to slow readers. */
 export function jobEventRoutes(app: App, { scheduler, stopping }: Context): void {
   app.route({
     method: 'GET',

@@ -191,6 +191,10 @@ describe('services: the faces of an operation', () => {
     })
     deepEqual(await shop.look({ most: 2 }), { items: [{ thing: 'false', left: 2 }] })
     deepEqual(await shop.deliver({ label: 'b' }, { body: 'four' }), { size: 4, label: 'b' })
+    const steps: unknown[] = []
+    await shop.buy({ thing: 'a lamp' }, { onProgress: (step: unknown) => steps.push(step) })
+    deepEqual(steps, [{ step: 1 }])
+    await rejects(shop.buy({ thing: 'a lamp', count: 0 }), { name: 'RequestError', status: 400 })
     await rejects(shop.look({ most: 10 }), { name: 'RequestError' })
     await rejects(shop.none({}), { name: 'UnknownOperationError' })
   })

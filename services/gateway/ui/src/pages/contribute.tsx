@@ -24,7 +24,11 @@ function Contribute(contribution: Contribution) {
   const change = useMutation({
     mutationFn: (patch: ContributionPatch) =>
       call<Contribution>('/contribution', { method: 'PATCH', body: patch }),
-    onSuccess: data => queries.setQueryData(['contribution'], data)
+    async onSuccess(data) {
+      // what was asked before the change would show what was before it
+      await queries.cancelQueries({ queryKey: ['contribution'] })
+      queries.setQueryData(['contribution'], data)
+    }
   })
   return (
     <Stack gap="md">
