@@ -162,13 +162,6 @@ describe('node: SDK, against a node of its own', () => {
       const again = artel.job<number>(await job.id)
       assert.equal(await again, value)
       assert.equal((await again.report()).job, await job.id)
-      const followed: Progress[] = []
-      const report = await artel.services.compute.follow(
-        { id: await artel.rangeReduce({ start: 1, end: 1e8, map: x => x % 7, memoize: false }).id },
-        { onProgress: each => followed.push(each) }
-      )
-      assert.equal(report.state, 'completed')
-      assert.ok(followed.every(({ job: id, paid }) => id === report.job && paid === 0n))
       const listed: string[] = []
       for await (const { job: id } of artel.jobs({ type: 'range_reduce' })) listed.push(id)
       assert.ok(listed.includes(await job.id))
