@@ -55,7 +55,15 @@ export async function qemuByHand(guest: Guest): Promise<Machines> {
     async start(ramMb) {
       const folder = await mkdtemp(join(tmpdir(), 'artel-qemu-'))
       const launch: Launch = {
-        ...{ uuid: crypto.randomUUID(), ramMb, cpu: 1, accelerator: 'tcg', disks: [], isIncoming: false },
+        ...{
+          uuid: crypto.randomUUID(),
+          ramMb,
+          cpu: 1,
+          accelerator: 'tcg',
+          disks: [],
+          hasNetwork: false,
+          isIncoming: false
+        },
         kernel: { kernel: 'KERNEL', initrd: 'INITRD', append: guest.append }
       }
       const args = qemuArguments(launch).map(arg =>

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
-const CACHE = join(import.meta.dirname, '../../node_modules/.cache/artel-guest')
+const CACHE = join(import.meta.dirname, '../../node_modules/.cache/artel-guest-2')
 /** In the order in which they need each other. */
 const MODULES = [
   'drivers/virtio/virtio_ring.ko',
@@ -17,7 +17,10 @@ const MODULES = [
   'drivers/acpi/button.ko',
   'drivers/input/evdev.ko',
   'drivers/cdrom/cdrom.ko',
-  'fs/isofs/isofs.ko'
+  'fs/isofs/isofs.ko',
+  'net/core/failover.ko',
+  'drivers/net/net_failover.ko',
+  'drivers/net/virtio_net.ko'
 ]
 
 /** Says `READY`, then a shell on the serial port. The power button powers down. */

@@ -24,6 +24,8 @@ export interface Spec {
   boot: Boot
   /** texts of a NoCloud seed, for images with cloud-init */
   cloudInit?: { userData: string; metaData: string; seed: Uuid }
+  /** it has a card, behind which there is its host and no way out */
+  hasNetwork?: boolean
 }
 
 /** Random names of folders and files; never a client's text. */
@@ -84,6 +86,7 @@ export interface Memory extends Shape {
 export interface Shape {
   ramMb: number
   cpu: number
+  hasNetwork?: boolean
   /** root port of each disk */
   slots: { disk: Uuid; slot: number }[]
 }

@@ -14,6 +14,7 @@ import { recover } from './machines/recover.ts'
 import { createRent, MEMO } from './machines/rent.ts'
 import { usageOf } from './machines/usage.ts'
 import { createCommands, type Here } from './peers/commands.ts'
+import { createForwards } from './peers/forwards.ts'
 import { createMovesIn } from './peers/move-in.ts'
 import { createMovesOut } from './peers/move-out.ts'
 import { moveWire } from './peers/move-wire.ts'
@@ -100,6 +101,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   const wire = moveWire(host)
   const movesIn = createMovesIn(machines, wire, admit)
   const movesOut = createMovesOut(machines, wire)
+  const forwards = createForwards(host, machines)
 
   const here: Here = {
     exec: (owner, { line, language }) =>
@@ -125,6 +127,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     forget: (owner, { vm, name }) => done(snapshots.remove(owner, vm, name)),
     clone: (owner, { vm, newVm, snapshot }) => done(snapshots.clone(owner, vm, newVm, snapshot)),
     move: async (owner, { vm, to }, signed) => ({ state: await movesOut.move(owner, vm, to, signed()) }),
+    network: (owner, { vm, state }) => done(media.network(owner, vm, state === 'on')),
     restore: (owner, { vm }) => done(registry.restore(owner, vm)),
     grants: async (owner, { vm }) => ({ grants: await registry.grants(owner, vm) }),
     grant: (owner, { vm, peer, role }) => done(registry.grant(owner, vm, peer, role)),
@@ -174,11 +177,17 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         await ledger.transfer(to, BigInt(Math.round(credits * 1e6)), { memo, signal })
         return {}
       },
+      forward: input => forwards.open(input),
+      forwards: () => ({ forwards: forwards.list() }),
+      async unforward({ local }) {
+        forwards.close(local)
+        return {}
+      },
       recover: () => recover(context, power),
       rebuild: ({ disk, file }) => media.rebuild(self, disk, file),
       exportDisk: ({ disk, file }) => done(media.exportDisk(self, disk, file))
     },
-    messages: { command: commands.answer, ...movesIn.handlers },
+    messages: { command: commands.answer, tunnel: forwards.tunnel, ...movesIn.handlers },
     async start() {
       await power.begin(host.signal)
       commands.start()
@@ -195,6 +204,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     end: () => power.end(),
     /** The guests run on and are adopted at the next start. */
     async stop() {
+      for (const { local } of forwards.list()) forwards.close(local)
       power.detach()
       await database.close()
     }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { declare, operation } from '../host/index.ts'
 import { VERDICTS } from './errors.ts'
-import { messages } from './peers/messages.ts'
+import { messages, port } from './peers/messages.ts'
 
 const word = z.string().max(100)
 const vm = word.describe('id of the machine')
@@ -34,6 +34,7 @@ const machine = z.object({
   state: z.string(),
   pending: z.object({ ramMb: z.number(), cpu: z.number() }).optional()
 })
+const forwarded = z.object({ local: z.number(), vm: z.string(), port: z.number(), host: z.string() })
 const disk = z.object({ id: z.string(), vm: z.string(), sizeGb: z.number() })
 const snapshot = z.object({
   name: z.string(),
@@ -277,6 +278,43 @@ export const declaration = declare({
       ...open,
       deadlineMs: MOVE_MS,
       command: { arguments: ['vm', 'to'], examples: ['vm move vm1 12D3KooW…'] }
+    }),
+    network: operation({
+      summary: 'Give a machine that is off a network card, or take it away; only forwarded ports lead to it',
+      input: z.object({ vm, state: z.enum(['on', 'off']), host }),
+      output: nothing,
+      http: { method: 'PUT', path: '/vms/:vm/network' },
+      ...open,
+      command: { arguments: ['vm', 'state'], examples: ['vm network vm1 on'] }
+    }),
+    forward: operation({
+      summary:
+        'A port of a guest as a port of this computer, on loopback, until it is closed or the node ends',
+      input: z.object({
+        vm,
+        port: port.describe('port of the guest, which has the address 10.0.2.15'),
+        local: z.coerce.number().int().min(0).max(65_535).default(0).describe('port here; 0: any'),
+        host
+      }),
+      output: forwarded,
+      http: { method: 'POST', path: '/vms/:vm/forwards' },
+      scope: 'vm:write',
+      command: { arguments: ['vm', 'port'], examples: ['vm forward vm1 22 --local 2222'] }
+    }),
+    forwards: operation({
+      summary: 'Ports of this computer that lead to guests',
+      input: nothing,
+      output: z.object({ forwards: z.array(forwarded) }),
+      http: { method: 'GET', path: '/vms/forwards' },
+      ...look
+    }),
+    unforward: operation({
+      summary: 'Close a port of this computer that leads to a guest',
+      input: z.object({ local: port }),
+      output: nothing,
+      http: { method: 'DELETE', path: '/vms/forwards/:local' },
+      scope: 'vm:write',
+      command: { arguments: ['local'] }
     }),
     restore: operation({
       summary: 'Take a removed machine out of the trash',

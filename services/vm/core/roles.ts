@@ -5,6 +5,7 @@ export type Action =
   | 'see'
   | 'watch-console'
   | 'write-console'
+  | 'forward'
   | 'power'
   | 'snapshot'
   | 'resize'
@@ -16,7 +17,7 @@ export type Action =
   | 'export'
 
 const VIEWER: readonly Action[] = ['see', 'watch-console']
-const OPERATOR: readonly Action[] = [...VIEWER, 'write-console', 'power', 'snapshot', 'resize']
+const OPERATOR: readonly Action[] = [...VIEWER, 'write-console', 'forward', 'power', 'snapshot', 'resize']
 
 /** May this role do it? The owner may do everything, nobody else may do what is not named here. */
 export function mayDo(role: Role, action: Action): boolean {

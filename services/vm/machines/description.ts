@@ -34,7 +34,8 @@ const fields = z.object({
           append: z.string().max(2_000)
         })
       ]),
-      cloudInit: z.object({ userData: text, metaData: text, seed: uuid }).optional()
+      cloudInit: z.object({ userData: text, metaData: text, seed: uuid }).optional(),
+      hasNetwork: z.boolean().optional()
     })
   }),
   disks: z.array(z.object({ uuid, id, sizeGb: z.int().min(1).max(65_536), top: uuid })).max(MOST),
@@ -51,6 +52,7 @@ const fields = z.object({
           .object({
             layer: uuid,
             ...figures,
+            hasNetwork: z.boolean().optional(),
             slots: z
               .array(
                 z.object({
@@ -157,6 +159,7 @@ export function renameLayers(told: Description, nameOf: (layer: Uuid) => Uuid): 
     machine: {
       ...machine,
       spec: {
+        ...machine.spec,
         boot:
           boot.kind === 'disk'
             ? boot

@@ -4,7 +4,8 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Machine, State, Uuid } from '../contract.ts'
 import { type Course, decide, type Observed, type Step, stateOf } from '../core/decide.ts'
 import { QemuError } from '../errors.ts'
-import type { Launch } from '../qemu/arguments.ts'
+import { type Link, plugIn } from '../network/link.ts'
+import { type Launch, macOf } from '../qemu/arguments.ts'
 import { type Console, createConsole } from '../qemu/console.ts'
 import { complaint, type Identity, isAlive, kill, launchQemu, sockets } from '../qemu/process.ts'
 import { connectQmp, type Qmp, type QmpEvent } from '../qemu/qmp.ts'
@@ -18,6 +19,8 @@ const SOCKET_LOOK_MS = 5
 /** What this node knows of one machine beside the database: process, protocol, console. */
 export interface Live {
   readonly console: Console
+  /** where the machine runs and has a network card */
+  readonly link: Link | undefined
   readonly qmp: Qmp | undefined
   readonly identity: Identity | undefined
   operation: Course['operation']
@@ -53,6 +56,7 @@ export function createLive(uuid: Uuid, context: Context, onChange: () => void): 
   const listeners = new Set<(event: QmpEvent) => void>()
   let identity: Identity | undefined
   let qmp: Qmp | undefined
+  let link: Link | undefined
   let attaching: Promise<Qmp> | undefined
   let status: Observed['qmp'] = 'absent'
   let isEnding = false
@@ -82,6 +86,8 @@ export function createLive(uuid: Uuid, context: Context, onChange: () => void): 
     qmp = undefined
     status = 'absent'
     console.close()
+    link?.close()
+    link = undefined
     if (!isEnding && !hasPoweredDown) crashes.push(context.now())
     live.stopAskedAt = undefined
     onChange()
@@ -99,6 +105,8 @@ export function createLive(uuid: Uuid, context: Context, onChange: () => void): 
     const connected = await connectQmp(paths.qmp, hear, { signal, ms: SOCKET_MS })
     qmp = connected
     console.attach(paths.serial)
+    link?.close()
+    link = existsSync(paths.net) ? plugIn(paths.net, macOf(uuid)) : undefined
     connected.closed.then(async () => {
       if (qmp !== connected) return
       qmp = undefined
@@ -128,6 +136,9 @@ export function createLive(uuid: Uuid, context: Context, onChange: () => void): 
 
   const live: Live = {
     console,
+    get link() {
+      return link
+    },
     get qmp() {
       return qmp
     },
@@ -197,6 +208,7 @@ export function createLive(uuid: Uuid, context: Context, onChange: () => void): 
     detach() {
       qmp?.close()
       console.close()
+      link?.close()
     }
   }
   return live

@@ -19,6 +19,8 @@ const BOOT_FILE_BYTES = 512 * 1024 ** 2
 /** What a machine starts from, and its disks as files. Paths are those of the host's owner, never of a client. */
 export interface Media {
   boot(caller: string, id: string, files: { kernel: string; initrd?: string; append: string }): Promise<void>
+  /** A network card, or none; no way out leads from it. */
+  network(caller: string, id: string, isOn: boolean): Promise<void>
   /** A disk out of a qcow2 file; with cloud-init where texts are given. */
   importDisk(
     caller: string,
@@ -98,6 +100,13 @@ export function createMedia(context: Context, power: Power, snapshots: Snapshots
         }
         await records.updateMachine(db, machine.uuid, { spec })
       })
+    },
+
+    async network(caller, id, isOn) {
+      const machine = await stopped(caller, id)
+      await context.hold(caller, machine, 'network', () =>
+        records.updateMachine(db, machine.uuid, { spec: { ...machine.spec, hasNetwork: isOn } })
+      )
     },
 
     async importDisk(caller, id, word, file, cloudInit) {

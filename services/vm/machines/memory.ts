@@ -31,7 +31,8 @@ export async function shapeOf(handle: Live, machine: Machine): Promise<Shape> {
         .filter(({ qdev_id: device }) => /^d-/.test(device))
         .map(device => ({ disk: device.qdev_id.slice(2), slot: Number(/^port(\d+)$/.exec(qdev_id)?.[1]) }))
     )
-  return { ramMb: machine.ramMb, cpu: machine.cpu, slots }
+  const { ramMb, cpu, spec } = machine
+  return { ramMb, cpu, slots, ...(spec.hasNetwork === true ? { hasNetwork: true } : {}) }
 }
 
 /** Writes what a guest that stands still has in its memory into a new file. */

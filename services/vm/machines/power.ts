@@ -90,6 +90,7 @@ export function createPower(context: Context): Power {
       ),
       kernel: boot.kind === 'kernel' ? boot : undefined,
       seed: cloudInit?.seed,
+      hasNetwork: machine.spec.hasNetwork ?? false,
       isIncoming: incoming !== undefined
     }
   }

@@ -279,10 +279,15 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
 }
 
 /** Memory knows the disks and figures that it was saved with, and no others: they are what was paid and allowed. */
-function needSameShape({ id, ...now }: Machine, disks: readonly Disk[], { slots, ramMb, cpu }: Memory) {
+function needSameShape({ id, ...now }: Machine, disks: readonly Disk[], memory: Memory) {
+  const { slots, ramMb, cpu, hasNetwork = false } = memory
   if (now.ramMb !== ramMb || now.cpu !== cpu)
     throw new ExistsError(
       `machine ${id} had ${ramMb} MB and ${cpu} CPUs when its memory was saved; stop it and UPDATE_VM ${id} ${ramMb} ${cpu}`
+    )
+  if ((now.spec.hasNetwork ?? false) !== hasNetwork)
+    throw new ExistsError(
+      `machine ${id} had ${hasNetwork ? 'a' : 'no'} network when its memory was saved; make it the same first`
     )
   const isSame = disks.length === slots.length && disks.every(({ uuid }) => slots.some(s => s.disk === uuid))
   if (!isSame)

@@ -24,13 +24,17 @@ import { ENVELOPE_BYTES } from './messages.ts'
 
 type All = (typeof declaration)['operations']
 /** What can be asked of another host. */
-export type Distant = {
-  [K in keyof All]: Input<All[K]> extends Record<string, never>
-    ? never
-    : 'host' extends keyof Input<All[K]>
-      ? K
-      : never
-}[keyof All]
+export type Distant = Exclude<
+  {
+    [K in keyof All]: Input<All[K]> extends Record<string, never>
+      ? never
+      : 'host' extends keyof Input<All[K]>
+        ? K
+        : never
+  }[keyof All],
+  // the port is one of this computer
+  'forward'
+>
 
 /**
  * What a host does for whoever is known to be `owner`. `signed` gives the command as its owner signed it, to show to

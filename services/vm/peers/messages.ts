@@ -21,6 +21,9 @@ export const signed = z.object({
 /** Bytes of one piece of a layer. */
 export const CHUNK_BYTES = 1 << 20
 const MAX_LAYERS = 1_000
+/** Bytes of one piece of a connection into a guest. */
+export const TUNNEL_BYTES = 32 * 1024
+export const port = z.coerce.number().int().min(1).max(65_535)
 /** A layer by what is in it. */
 const content = z.object({
   layer: z.uuid(),
@@ -39,6 +42,18 @@ export const messages = {
     answer: z.unknown(),
     // the longest of an operation: a move
     deadlineMs: 24 * 3_600_000
+  },
+
+  /** A connection to a port of a guest; nothing in an item says that the guest sends no more. */
+  tunnel: {
+    peers: 'allowed' as const,
+    request: z.object({ vm: z.string().max(100), port }),
+    sends: z.object({ bytes: bytesOf(1, TUNNEL_BYTES) }),
+    items: z.object({ bytes: bytesOf(0, TUNNEL_BYTES) }),
+    answer: z.object({}),
+    // of the silence: people leave a shell open
+    deadlineMs: 24 * 3_600_000,
+    atOnce: 64
   },
 
   /*

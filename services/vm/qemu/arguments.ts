@@ -23,6 +23,8 @@ export interface Launch {
   kernel?: { kernel: Uuid; initrd?: Uuid; append: string }
   /** raw ISO of a NoCloud seed */
   seed?: Uuid
+  /** a card whose other end is a socket in the folder of the machine */
+  hasNetwork: boolean
   /** waits for a migration stream instead of booting */
   isIncoming: boolean
 }
@@ -32,6 +34,11 @@ const file = (uuid: Uuid) => `${INSIDE.layers}/${uuid}`
 /** Name of a block node: QEMU allows 31 characters, and a random UUID keeps enough of itself in 28. */
 export function nodeName(layer: Uuid): string {
   return `l-${layer.replaceAll('-', '').slice(0, 28)}`
+}
+
+/** Address of a machine's network card; it stays with the machine. */
+export function macOf(machine: Uuid): Buffer {
+  return Buffer.concat([Buffer.from([0x52, 0x54, 0]), Buffer.from(machine.slice(-6), 'hex')])
 }
 
 /** Name of a disk's device and of its root port. */
@@ -121,6 +128,18 @@ export function qemuArguments(launch: Launch): string[] {
           ...(launch.kernel.initrd === undefined ? [] : ['-initrd', file(launch.kernel.initrd)]),
           ...['-append', launch.kernel.append]
         ]),
+    ...(launch.hasNetwork
+      ? [
+          ...['-netdev', `stream,id=net,server=on,addr.type=unix,addr.path=${run}/net.sock`],
+          // without a ROM it starts from no network
+          ...[
+            '-device',
+            `virtio-net-pci,netdev=net,romfile=,mac=${macOf(launch.uuid)
+              .toString('hex')
+              .replace(/..(?=.)/g, '$&:')}`
+          ]
+        ]
+      : []),
     ...(launch.isIncoming ? ['-incoming', 'defer'] : [])
   ]
 }

@@ -145,7 +145,8 @@ export function findRunning(qemu: string, uuids: ReadonlySet<Uuid>): Map<Uuid, I
 /** Sockets of a machine as this side sees them. */
 export const sockets = (run: string) => ({
   qmp: join(run, 'qmp.sock'),
-  serial: join(run, 'serial.sock')
+  serial: join(run, 'serial.sock'),
+  net: join(run, 'net.sock')
 })
 
 /** Shows a file to a machine that runs already: its folder is inside the walls, a second name there is enough. */

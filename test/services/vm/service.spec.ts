@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { createIdentity } from '../../../bootstrap/index.ts'
 import { createSigner } from '../../../ledger/index.ts'
 import { buildGuest } from '../../../node/demo/vm-guest.ts'
@@ -11,6 +14,13 @@ import { createTestDirectory, startHost } from '../host/start-host.ts'
 import { until } from './machines-host.ts'
 
 type Host = Awaited<ReturnType<typeof startHost>>
+
+/** What comes back of what is sent to a port of this computer. */
+async function echoed(port: number, bytes: Buffer): Promise<Buffer> {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  socket.end(bytes)
+  return buffer(socket)
+}
 
 describe('vm as a service', () => {
   const stack = new AsyncDisposableStack()
@@ -88,6 +98,7 @@ describe('vm as a service', () => {
   it('an operator starts a machine of another node, types into it and stops it; a viewer may only look', async () => {
     const guest = await buildGuest()
     await ask(host, 'boot', { vm: 'mine', ...guest })
+    await ask(host, 'network', { vm: 'mine', state: 'on' })
     await ask(host, 'grant', { vm: 'mine', peer: client.id, role: 'viewer' })
     const there = { vm: 'mine', host: host.id }
     await refused(ask(client, 'power', { ...there, action: 'start' }), 'ForbiddenError')
@@ -97,8 +108,35 @@ describe('vm as a service', () => {
     await until(() => says('/ # '), 'the prompt', 90_000)
     await ask(client, 'console', { ...there, input: 'echo $((6*7))x\n' })
     await until(() => says('42x'), 'the answer of the guest')
+
+    // a port of the guest, from the node of the operator and from its host; nothing leads out
+    const types = (input: string) => ask(client, 'console', { ...there, input: `${input}\n` })
+    await types('ifconfig eth0 up; udhcpc -nqs /bin/true -i eth0 2>&1 | grep -o "lease of [0-9.]*"')
+    await until(() => says('lease of 10.0.2.15'), 'the address of the guest')
+    await types('ifconfig eth0 10.0.2.15; nc -ll -p 7 -e /bin/cat & echo list$((1+1))ens')
+    await until(() => says('list2ens'), 'the server in the guest')
+    const bytes = randomBytes(300_000)
+    for (const node of [client, host]) {
+      const { local } = await ask(node, 'forward', { ...there, port: 7 })
+      assert.ok((await echoed(local, bytes)).equals(bytes))
+      assert.deepEqual((await ask(node, 'forwards', {})).forwards, [
+        { local, vm: 'mine', port: 7, host: host.id }
+      ])
+      await ask(node, 'unforward', { local })
+      await assert.rejects(echoed(local, bytes), { code: 'ECONNREFUSED' })
+      const { local: closed } = await ask(node, 'forward', { ...there, port: 9 })
+      assert.equal((await echoed(closed, bytes).catch(() => [])).length, 0)
+    }
+    await types(
+      'for h in 10.0.2.2 10.0.2.3 127.0.0.1; do nc -w 1 $h 22 </dev/null || echo no$((1+1)); done; echo all$((1+1))'
+    )
+    await until(() => says('all2'), 'the end of the ways out')
+    assert.equal((await ask(client, 'console', there)).text.split('no2').length, 4)
+
     await ask(host, 'grant', { vm: 'mine', peer: client.id, role: 'viewer' })
     await refused(ask(client, 'console', { ...there, input: 'reboot\n' }), 'ForbiddenError')
+    const { local } = await ask(client, 'forward', { ...there, port: 7 })
+    assert.equal((await echoed(local, bytes).catch(() => [])).length, 0)
     assert.ok(await says('42x'))
     assert.equal((await ask(host, 'power', { vm: 'mine', action: 'stop' })).state, 'stopped')
     const { events } = await ask(client, 'events', there)
@@ -106,7 +144,7 @@ describe('vm as a service', () => {
       events.map(({ kind }: { kind: string }) => kind).filter((kind: string) => /^st/.test(kind)),
       ['started', 'stopped']
     )
-  }).timeout(120_000)
+  }).timeout(240_000)
 
   it('takes a disk in and gives it out with the same bytes, and refuses images that name other files', async () => {
     const image = (name: string) => join(folder, name)
