@@ -3,7 +3,7 @@ import type { Program } from './contract.ts'
 import type { OPERATION } from './isolate-main.ts'
 import type { Keeping } from './stateless.ts'
 
-/** What the parent sends to load a program: JSON, then the bytes of the context and of the WebAssembly module. */
+/** What the parent sends to load a program: JSON, then the bytes of the context and of the WebAssembly module or Python source. */
 export interface LoadMessage {
   /** script that evaluates to the function of isolate-main.ts */
   prelude: string
@@ -16,6 +16,8 @@ export interface LoadMessage {
   eager: boolean
   /** what the program can keep from one item to the next (stateless.ts): unless `something`, its context may serve again */
   keeps: Keeping
+  /** Python only: seeds chance, for its prelude was there before the program */
+  seed?: string
   /** name of the function that a WebAssembly module exports */
   export: string
   contextBytes: number
@@ -30,7 +32,19 @@ export interface SourceText {
 }
 
 /** Frames: 32-bit type, 32-bit length of the body, body; little endian. */
-export const FRAME = { load: 1, run: 2, ready: 3, loaded: 4, refused: 5, results: 6, failed: 7 } as const
+export const FRAME = { load: 1, run: 2, ready: 3, loaded: 4, refused: 5, results: 6, failed: 7, start: 8 } as const
+
+/** Files of Pyodide that a child for Python reads. */
+export interface PythonFiles {
+  /** Emscripten's script, and Pyodide's loader of it */
+  module: string
+  loader: string
+  wasm: string
+  /** the standard library */
+  library: string
+  /** the versions that fit each other; the packages that it names are not there */
+  lock: string
+}
 
 /** The child writes frames here. V8 itself writes to standard output and error, and what lands there is for the author. */
 export const FRAMES_FD = 5
@@ -39,6 +53,8 @@ export const FRAMES_FD = 5
  * Runs in the child process, by its source text (self-contained). A plain loop of blocking reads and writes: nothing
  * here needs an event loop, and a blocking pipe is the fastest way there and back. It ends at the end of its input.
  *
+ * - start, to a child for Python, before anything else: u32 length, prelude, snapshot of an interpreter if there is one
+ *   → ready, with a snapshot if there was none. Other children are ready at once.
  * - load: u32 length, LoadMessage as JSON, context, module → loaded | refused
  * - run: u32 careful, then count, lengths, values → results…, each f64 ms, u32 outcomes, u32 next chunk, outcomes
  *
@@ -50,7 +66,8 @@ export function childMain(
   addonPath: string,
   frames: typeof FRAME,
   framesFd: number,
-  operation: typeof OPERATION
+  operation: typeof OPERATION,
+  python?: PythonFiles
 ) {
   const fs = require('node:fs') as typeof import('node:fs')
   const { ivm } = require(addonPath) as { ivm: typeof import('isolated-vm') }
@@ -61,6 +78,7 @@ export function childMain(
   const BUFFER_BYTES = 1 << 16 // shared buffers come in multiples of it
   const HEAD_BYTES = 8
   const RESULT_BYTES = HEAD_BYTES + 16
+  const PYTHON_HEAP_MB = 1024 // of V8: linear memory is not in it
   const SMALL_BYTES = 16384 // up to here one write with a copy is cheaper than two
 
   let input = new SharedArrayBuffer(BUFFER_BYTES)
@@ -83,8 +101,8 @@ export function childMain(
     for (let at = 0; at < length; ) at += fs.writeSync(framesFd, bytes, at, length - at)
   }
 
-  function send(type: number, body: string) {
-    const frame = Buffer.from(`${' '.repeat(HEAD_BYTES)}${body}`)
+  function send(type: number, body: string | Uint8Array) {
+    const frame = Buffer.concat([Buffer.alloc(HEAD_BYTES), Buffer.from(body as string)])
     frame.writeUInt32LE(type, 0)
     frame.writeUInt32LE(frame.length - HEAD_BYTES, 4)
     writeFully(frame, frame.length)
@@ -131,6 +149,13 @@ export function childMain(
     message = JSON.parse(body.toString('utf8', 4, size))
     contextBytes = shared(body.subarray(size, size + message.contextBytes))
     moduleBytes = shared(body.subarray(size + message.contextBytes))
+    if (python !== undefined) {
+      const { memoryMb, seed, outputBytes } = message
+      const context = contextBytes && share(contextBytes)
+      const problem = call(next!, operation.loadPython, share(moduleBytes!), context, memoryMb, seed, outputBytes)
+      send(problem === undefined ? frames.loaded : frames.refused, String(problem ?? ''))
+      return
+    }
     isolate = new ivm.Isolate({ memoryLimit: message.memoryMb, onCatastrophicError: outOfMemory })
     try {
       prelude = isolate.compileScriptSync(message.prelude, { filename: 'artel:prelude' })
@@ -151,10 +176,42 @@ export function childMain(
     send(frames.loaded, '')
   }
 
+  /** Starts an interpreter; what it writes about itself is in the way of nobody. */
+  function startPython(files: PythonFiles, body: Buffer) {
+    const size = 4 + body.readUInt32LE(0)
+    const snapshot = shared(body.subarray(size))
+    const read = (path: string) => fs.readFileSync(path)
+    isolate = new ivm.Isolate({ memoryLimit: PYTHON_HEAP_MB, onCatastrophicError: outOfMemory })
+    prelude = isolate.compileScriptSync(body.toString('utf8', 4, size), { filename: 'artel:prelude' })
+    const made = makeRoom()
+    const evaluate = (text: string) => {
+      const script = isolate.compileScriptSync(text, { filename: 'artel:pyodide' })
+      const reference = script.runSync(made.context, { reference: true }) as unknown as Reference
+      return reference.derefInto({ release: true })
+    }
+    // both are modules of ECMAScript, with one export that counts
+    const module = `${read(files.module)}`.replaceAll('import.meta.url', '""')
+    const loader = `${read(files.loader)}`.replace(/export\{(\w+) as loadPyodide,[\s\S]*$/, 'return $1')
+    call(
+      made,
+      operation.boot,
+      share(shared(read(files.wasm))!),
+      share(shared(read(files.library))!),
+      snapshot && share(snapshot),
+      evaluate(module.replace(/export default (\w+);\s*$/, ';$1')),
+      evaluate(`(() => {${loader}})`),
+      JSON.stringify(JSON.parse(`${read(files.lock)}`).info)
+    )
+    const pristine = snapshot === undefined && made.call.applySync(undefined, [operation.snapshot], { result: { copy: true } })
+    call(made, operation.ready)
+    next = made
+    send(frames.ready, pristine ? new Uint8Array(pristine as ArrayBuffer) : '')
+  }
+
   function makeRoom(): Room {
     const context = isolate.createContextSync()
     const call = prelude.runSync(context, { reference: true }) as unknown as Reference
-    const made = { context, call, input, output, filled: false }
+    const made = { context, call, input, output, filled: python !== undefined }
     attach(made)
     return made
   }
@@ -230,6 +287,10 @@ export function childMain(
       flush(done, to)
       done = to
     }
+    if (python !== undefined) {
+      const said = call(made, operation.said)
+      if (said !== '') fs.writeSync(1, String(said))
+    }
     if (message.keeps !== 'something') {
       next = made
     } else {
@@ -263,12 +324,16 @@ export function childMain(
     }
   }
 
-  /** What is thrown here is an unhandled rejection of the author's; the outcomes stand in the shared memory. */
+  /**
+   * What is thrown here is an unhandled rejection of the author's; the outcomes stand in the shared memory. From Python
+   * nothing is, unless its interpreter is broken.
+   */
   function step(work: () => unknown) {
     try {
       work()
     } catch {
       if (isolate.isDisposed) outOfMemory()
+      if (python !== undefined) process.exit(1)
     }
   }
 
@@ -277,15 +342,16 @@ export function childMain(
     process.exit(1)
   }
 
-  send(frames.ready, '')
+  if (python === undefined) send(frames.ready, '')
   try {
     while (readFully(head, HEAD_BYTES)) {
       const type = head.readUInt32LE(0)
       const bytes = head.readUInt32LE(4)
-      if (type === frames.load) {
+      if (type !== frames.run) {
         const body = Buffer.allocUnsafe(bytes)
         if (!readFully(body, bytes)) break
-        load(body)
+        if (type === frames.start) startPython(python!, body)
+        else load(body)
       } else {
         if (bytes > input.byteLength) {
           input = room(bytes)

@@ -34,6 +34,17 @@ export interface Child {
   kill(): void
 }
 
+/** What a child is told before it is ready. */
+export interface Start {
+  /** the frame */
+  parts: Uint8Array[]
+  /** how long it may take */
+  ms: number
+  /** what it answers with its readiness, at most `maxBytes` */
+  onReady: (body: Buffer) => void
+  maxBytes: number
+}
+
 /** Node and V8 make five while they start, and none afterwards. */
 export const MAX_THREADS = 16
 export const SAID_CHARS = 4096
@@ -62,7 +73,8 @@ const JOINED_BYTES = 65_536 // up to here a copy is cheaper than to write each v
 export async function createChild(
   process_: ChildProcess,
   pidOf: () => Promise<number>,
-  { prlimit }: { prlimit?: string }
+  { prlimit }: { prlimit?: string },
+  start?: Start
 ): Promise<Child> {
   const { stdin, stdout, stderr } = process_
   let status: number | undefined
@@ -146,8 +158,10 @@ export async function createChild(
       maxBytes: () => child.maxFrameBytes,
       onWild: () => child.kill(),
       onFrame: (type, body) => {
-        if (type === FRAME.ready) resolve()
-        else if (type === FRAME.failed) {
+        if (type === FRAME.ready) {
+          start?.onReady(body)
+          resolve()
+        } else if (type === FRAME.failed) {
           outOfMemory = true
           child.kill()
         } else child.onFrame(type, body)
@@ -155,7 +169,11 @@ export async function createChild(
     })
     ended.then(() => reject(new SandboxUnavailableError(`the child process did not start: ${said.trim()}`)))
   })
-  const timer = setTimeout(() => child.kill(), START_MS)
+  if (start !== undefined) {
+    child.maxFrameBytes = start.maxBytes
+    child.send(start.parts)
+  }
+  const timer = setTimeout(() => child.kill(), start?.ms ?? START_MS)
   try {
     await ready
     pid = await pidOf()
@@ -166,6 +184,7 @@ export async function createChild(
   } finally {
     clearTimeout(timer)
   }
+  child.maxFrameBytes = SMALL_FRAME_BYTES
   return child
 }
 

@@ -8,8 +8,12 @@ export interface Program {
    * - `expression`: an expression over `x` (and `index`)
    * - `wasm`: a WebAssembly module without imports; `export` names the function
    * - `wasi`: a WASI preview 1 command, stdin (bytes) → stdout (bytes)
+   * - `python`: source that defines `main(x)`, called for each item of an input `{ first, items }` or
+   *   `{ first, start, step, count }` (items `start + place * step`); the output is the list of what it gives.
+   *   Memory is as after the source was run before every call; a place has its own chance. `context` is
+   *   `{ context?, packages? }`: global names, and wheels (bytes) without native code
    */
-  kind: 'function' | 'module' | 'expression' | 'wasm' | 'wasi'
+  kind: 'function' | 'module' | 'expression' | 'wasm' | 'wasi' | 'python'
   source: string | Uint8Array
   export?: string
   /** Further author functions by name (`reduce`, …), each the source text of a function or expression. */
@@ -69,7 +73,7 @@ export interface OpenOptions {
 
 /** One program of one requester in a process of its own. */
 export interface Session {
-  /** Determinism class of every result: V8 version and architecture, e.g. `v8-13.6/x64`. */
+  /** Determinism class of every result: V8 version and architecture, e.g. `v8-13.6/x64`; of Python `pyodide-314.0.7`. */
   readonly class: string
   /**
    * What the engine wrote to standard output and error while the program ran (notes on "use asm", its last words), for

@@ -1,19 +1,14 @@
 import { availableParallelism } from 'node:os'
-import type { Child } from './child.ts'
-import type { Sandbox, SandboxInit, Session } from './contract.ts'
+import type { Program, Sandbox, SandboxInit, Session } from './contract.ts'
 import { SandboxUnavailableError, WallMissingError } from './errors.ts'
-import { isolateMain, OPERATION } from './isolate-main.ts'
-import { libm } from './libm.ts'
+import { isolateScript } from './isolate-script.ts'
+import { createPool } from './pool.ts'
 import { compileProgram } from './program.ts'
-import { makeRealm } from './realm.ts'
+import { createPythonStarts, pythonClass } from './python-child.ts'
 import { openSession } from './session.ts'
-import { valueCodec } from './value.ts'
 import { buildWalls, childPayload, findTools, type Launcher } from './walls.ts'
-import { makeWasm } from './wasi.ts'
 
-const PARTS = [valueCodec, makeRealm, libm, makeWasm].join(',')
-const prelude = (seed: string) =>
-  `"use strict";(${isolateMain})(${PARTS},${JSON.stringify(seed)},${JSON.stringify(OPERATION)})`
+const PYTHON_IDLE_MS = 600_000 // so long after the last Python program an interpreter is kept ready, which takes 300 MB
 
 /**
  * Runs strangers' code in children of this process. Call `start` before `open`, `stop` ends every child.
@@ -26,7 +21,6 @@ export function createSandbox({
   toolPath
 }: SandboxInit = {}): Sandbox {
   const name = `v8-${process.versions.v8.split('.').slice(0, 2).join('.')}/${process.arch}`
-  const pool: Promise<Child>[] = []
   const sessions = new Set<Session>()
   const waiting: (() => void)[] = []
   let open = 0
@@ -34,26 +28,42 @@ export function createSandbox({
   let wanted = !lazy
   let launcher: Launcher | undefined
   const isWalled = () => launcher?.walls.every(wall => wall.present) ?? false
+  const flags = jitless ? ['--jitless'] : []
 
-  const launch = () => launcher!.launch(isWalled())
+  const room = (kept: number) => Math.min(kept, maxProcesses - open)
+  const pool = createPool({
+    launch: () => launcher!.launch(isWalled()),
+    most: () => (running && wanted ? room(warm) : 0)
+  })
+  let pythonStarts: ReturnType<typeof createPythonStarts> | undefined
+  let pythonUntil: NodeJS.Timeout | undefined
+  const pythons = createPool({
+    launch: () => {
+      pythonStarts ??= createPythonStarts(flags)
+      return launcher!.launch(isWalled(), pythonStarts.payload, pythonStarts.start())
+    },
+    most: () => (running && pythonUntil !== undefined ? room(1) : 0)
+  })
 
   function refill() {
-    while (running && wanted && pool.length < warm && pool.length + open < maxProcesses) {
-      const child = launch()
-      child.catch(() => {}) // whoever takes it sees the error
-      pool.push(child)
-    }
+    pool.refill()
+    pythons.refill()
   }
 
-  async function take(): Promise<Child> {
+  async function take(isPython: boolean) {
     if (!running) throw new SandboxUnavailableError('the sandbox is not running, call start() first')
-    setImmediate(refill)
-    for (let warmed = pool.shift(); warmed !== undefined; warmed = pool.shift()) {
-      // a warm one that is gone is passed over; if none can be started, the launch below says why
-      const child = await warmed.catch(() => undefined)
-      if (child?.alive) return child
-    }
-    return launch()
+    const child = (isPython ? pythons : pool).take()
+    // the next one is started after this one, whose snapshot it starts from
+    void child.catch(() => {}).finally(refill)
+    return child
+  }
+
+  function wantPython() {
+    clearTimeout(pythonUntil)
+    pythonUntil = setTimeout(() => {
+      pythonUntil = undefined
+      void pythons.drain()
+    }, PYTHON_IDLE_MS).unref()
   }
 
   async function admit(signal?: AbortSignal) {
@@ -92,21 +102,17 @@ export function createSandbox({
       return isWalled()
     },
     async start() {
-      launcher ??= await buildWalls(childPayload(jitless ? ['--jitless'] : []), findTools(toolPath))
+      launcher ??= await buildWalls(childPayload(flags), findTools(toolPath))
       running = true
       refill()
-      await Promise.all(pool)
+      await pool.started()
     },
     async stop() {
       running = false
       await Promise.all([...sessions].map(session => session.close()))
-      await Promise.allSettled(
-        pool.splice(0).map(async starting => {
-          const child = await starting
-          child.kill()
-          await child.ended
-        })
-      )
+      clearTimeout(pythonUntil)
+      pythonUntil = undefined
+      await Promise.all([pool.drain(), pythons.drain()])
     },
     async open(program, { limits, trusted = false, signal }) {
       const scripts = compileProgram(program)
@@ -115,14 +121,17 @@ export function createSandbox({
         const missing = launcher!.walls.filter(wall => !wall.present)
         throw new WallMissingError(missing.map(wall => `${wall.name}: ${wall.detail}`).join('; '))
       }
-      wanted = true
+      const isPython = program.kind === 'python'
+      if (isPython) wantPython()
+      else wanted = true
       await admit(signal)
       try {
         const session = await openSession({
-          class: name,
+          class: isPython ? pythonClass() : name,
           limits,
           message: {
-            prelude: prelude(program.seed ?? ''),
+            prelude: isPython ? '' : isolateScript(program.seed ?? ''),
+            seed: program.seed,
             ...scripts,
             kind: program.kind,
             export: program.export ?? (program.kind === 'wasi' ? '_start' : 'main'),
@@ -130,8 +139,8 @@ export function createSandbox({
             memoryMb: Math.max(8, limits.memoryMb),
             outputBytes: limits.outputBytes
           },
-          binary: [program.context, typeof program.source === 'string' ? undefined : program.source],
-          take,
+          binary: [program.context, binaryOf(program)],
+          take: () => take(isPython),
           onClose: () => {
             sessions.delete(session)
             leave()
@@ -147,4 +156,10 @@ export function createSandbox({
       throw new SandboxUnavailableError('the sandbox was stopped')
     }
   }
+}
+
+/** What of the program travels as bytes. */
+function binaryOf({ kind, source }: Program): Uint8Array | undefined {
+  if (typeof source !== 'string') return source
+  return kind === 'python' ? Buffer.from(source) : undefined
 }

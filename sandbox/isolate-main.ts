@@ -1,4 +1,5 @@
 import type { libm } from './libm.ts'
+import type { makePython as createPython, Python } from './python.ts'
 import type { makeRealm as createRealm, Realm } from './realm.ts'
 import type { valueCodec } from './value.ts'
 import type { makeWasm as createWasm } from './wasi.ts'
@@ -18,7 +19,17 @@ export const OPERATION = {
   /** the output buffer is empty and large enough now: puts what did not fit, carries on */
   resume: 5,
   /** (kind, module bytes, export name): what is wrong with a WebAssembly module, or undefined */
-  problem: 6
+  problem: 6,
+  /** Python only. (wasm, library, snapshot, scripts): starts the interpreter, as far as microtasks do not carry on */
+  boot: 7,
+  /** its memory after a start without a snapshot */
+  snapshot: 8,
+  /** it is ready for a program, or this throws why not */
+  ready: 9,
+  /** (source, context bytes, memory in MB, seed, most bytes of an output): what is wrong with the author's text, or undefined */
+  loadPython: 10,
+  /** what was printed since the last time */
+  said: 11
 } as const
 
 /** What evaluates to the author's function. `onItem` takes what sets the `globalThis` that the author's text sees. */
@@ -38,10 +49,13 @@ export function isolateMain(
   makeMath: typeof libm,
   makeWasm: typeof createWasm,
   seed: string,
-  operation: typeof OPERATION
+  operation: typeof OPERATION,
+  makePython?: typeof createPython,
+  pythonPrelude = ''
 ): (kind: number, ...args: never[]) => unknown {
   const codec = makeCodec()
   const realm = makeRealm(makeMath, seed)
+  const python: Python | undefined = makePython?.(makeCodec, realm.wasm, realm.reseed, realm.random)
   const { apply } = Reflect
   const { create, freeze, getOwnPropertyNames, getPrototypeOf, defineProperty } = Object
   const { isArray } = Array
@@ -209,6 +223,10 @@ export function isolateMain(
         return
       }
       let value: unknown
+      if (python !== undefined) {
+        if (!runPython(python)) return
+        continue
+      }
       try {
         if (broken !== undefined) throw broken.error
         begin(0)
@@ -224,6 +242,19 @@ export function isolateMain(
       }
       if (!succeed(value)) return
     }
+  }
+
+  /** Throws on where the interpreter is broken: then the child is, too. */
+  function runPython({ run }: Python) {
+    let bytes: Uint8Array
+    try {
+      bytes = run(inputBytes(), maxBytes)
+    } catch (error) {
+      const { isRaised, isInvalid } = error as { isRaised?: boolean; isInvalid?: boolean }
+      if (isRaised !== true) throw error
+      return fail(isInvalid === true ? STATUS.invalid : STATUS.threw, error)
+    }
+    return put(STATUS.ok, bytes)
   }
 
   function isThenable(value: object): value is PromiseLike<unknown> {
@@ -323,7 +354,31 @@ export function isolateMain(
     },
     [operation.problem](kind: string, moduleBytes: SharedArrayBuffer, exportName: string) {
       return makeWasm(realm).problem(kind, copyOf(moduleBytes), exportName)
-    }
+    },
+    [operation.boot](
+      wasm: SharedArrayBuffer,
+      library: SharedArrayBuffer,
+      snapshot: SharedArrayBuffer | undefined,
+      createModule: never,
+      makeLoader: never,
+      about: string
+    ) {
+      python!.boot({ createModule, makeLoader, wasm, library, snapshot, about, prelude: pythonPrelude })
+    },
+    [operation.snapshot]: () => python!.snapshot().buffer,
+    [operation.ready]: () => python!.ready(),
+    [operation.loadPython](
+      source: SharedArrayBuffer,
+      contextBytes: SharedArrayBuffer | undefined,
+      memoryMb: number,
+      programSeed: string,
+      most: number
+    ) {
+      maxBytes = most
+      const context = contextBytes && copyOf(contextBytes)
+      return python!.load(copyOf(source), context, { memoryMb, seed: programSeed })
+    },
+    [operation.said]: () => python!.said()
   } as unknown as Record<number, (...args: never[]) => unknown>
 
   function copyOf(shared: SharedArrayBuffer) {

@@ -46,6 +46,8 @@ export function compileProgram(program: Program): Scripts {
  * then may an answer that differs be held against a worker. Nor of a program that cannot be loaded.
  */
 export function isProvenStateless(program: Program): boolean {
+  // Python can catch that memory ran out, and recursion
+  if (program.kind === 'python') return false
   const texts = [program.source, ...Object.values(program.functions ?? {}).map(({ source }) => source)]
   const catches = texts.some(text => typeof text === 'string' && /catch|finally/.test(text))
   try {
@@ -60,6 +62,10 @@ function scriptsOf(program: Program): Scripts {
   const binary = program.kind === 'wasm' || program.kind === 'wasi'
   if (binary === (typeof program.source === 'string')) {
     throw new ProgramError(`a program of kind ${program.kind} is ${binary ? 'bytes' : 'source text'}`)
+  }
+  if (program.kind === 'python') {
+    checkLength(program.source as string, 'task')
+    return { functions: {}, eager: false, keeps: 'nothing' } // its child says what is wrong with the text
   }
   const parts = Object.entries(program.functions ?? {}).map(([name, { kind, source }]) => {
     return [name, script(kind, source, name)] as const
@@ -168,10 +174,13 @@ interface Parsed {
   before: number
 }
 
-function parseAuthor(source: string, name: string, sourceType: 'script' | 'module'): Parsed {
-  if (source.length > SOURCE_CHARS) {
+function checkLength(source: string, name: string) {
+  if (source.length > SOURCE_CHARS)
     throw new ProgramError(`${source.length} characters, at most ${SOURCE_CHARS}`, name)
-  }
+}
+
+function parseAuthor(source: string, name: string, sourceType: 'script' | 'module'): Parsed {
+  checkLength(source, name)
   const before = sourceType === 'script' ? 2 : 0
   const tokens: Token[] = []
   const text = before > 0 ? `(\n${source}\n)` : source

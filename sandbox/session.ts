@@ -289,9 +289,9 @@ function readOutcomes(body: Buffer, outcomes: Outcome[], most: number, outputByt
   return chunk
 }
 
-/** What V8 throws in the author's code where the kernel or the isolate gives no more memory. */
+/** What V8 or Python throws in the author's code where the kernel or the isolate gives no more memory. */
 const NO_MEMORY =
-  /^RangeError: (Array buffer allocation failed|WebAssembly\.Memory\(\): could not allocate memory)/
+  /^MemoryError\b|^RangeError: (Array buffer allocation failed|WebAssembly\.Memory\(\): could not allocate memory)/
 
 function readFailure(name: FailureName, value: Uint8Array): Failure {
   const [type, text, stack] = decodeValue(value, { maxBytes: FAILURE_BYTES }) as string[]

@@ -2,8 +2,8 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { accessSync, constants, readFileSync, readlinkSync, realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { delimiter, dirname, isAbsolute, join } from 'node:path'
-import { type Child, createChild, MAX_THREADS } from './child.ts'
-import { childMain, FRAME, FRAMES_FD } from './child-main.ts'
+import { type Child, createChild, MAX_THREADS, type Start } from './child.ts'
+import { childMain, FRAME, FRAMES_FD, type PythonFiles } from './child-main.ts'
 import type { Wall } from './contract.ts'
 import { OPERATION } from './isolate-main.ts'
 import { canFilter, seccompFilter } from './seccomp.ts'
@@ -22,25 +22,44 @@ export interface Payload {
   flags: string[]
   /** native modules it loads */
   addons: string[]
+  /** data that it reads */
+  files?: string[]
 }
 
-/** What the child runs: one text, no files of ours, and the native module of isolated-vm. */
-export function childPayload(flags: string[] = []): Payload {
+/**
+ * What the child runs: one text, no files of ours, and the native module of isolated-vm. A child for Python reads those
+ * of Pyodide.
+ */
+export function childPayload(flags: string[] = [], python?: PythonFiles): Payload {
   const require = createRequire(import.meta.url)
   const addon: string = createRequire(require.resolve('isolated-vm'))('node-gyp-build').path(
     join(require.resolve('isolated-vm'), '..')
   )
   return {
-    source: `"use strict";(${childMain})(require,${JSON.stringify(addon)},${JSON.stringify(FRAME)},${FRAMES_FD},${JSON.stringify(OPERATION)})`,
+    source: `"use strict";(${childMain})(require,${JSON.stringify(addon)},${JSON.stringify(FRAME)},${FRAMES_FD},${JSON.stringify(OPERATION)},${JSON.stringify(python)})`,
     flags,
-    addons: [addon]
+    addons: [addon],
+    files: Object.values(python ?? {})
+  }
+}
+
+/** Where the files of Pyodide are. */
+export function pythonFiles(): PythonFiles {
+  const folder = dirname(createRequire(import.meta.url).resolve('pyodide'))
+  return {
+    module: join(folder, 'pyodide.asm.mjs'),
+    loader: join(folder, 'pyodide.mjs'),
+    wasm: join(folder, 'pyodide.asm.wasm'),
+    library: join(folder, 'python_stdlib.zip'),
+    lock: join(folder, 'pyodide-lock.json')
   }
 }
 
 /** Starts payloads, behind the walls or without those of the operating system. */
 export interface Launcher {
   readonly walls: readonly Wall[]
-  launch(walled: boolean): Promise<Child>
+  /** `payload`: another one, of the same native modules */
+  launch(walled: boolean, payload?: Payload, start?: Start): Promise<Child>
 }
 
 export interface Tools {
@@ -75,14 +94,14 @@ export async function librariesOf(file: string): Promise<string[]> {
 }
 
 /** Flags of node in the child. */
-function nodeFlags({ addons, flags }: Payload): string[] {
+function nodeFlags({ addons, flags, files = [] }: Payload): string[] {
   return [
     '--no-node-snapshot',
     '--v8-pool-size=2',
     ...flags,
     '--permission',
     '--allow-addons',
-    ...addons.map(addon => `--allow-fs-read=${addon}`)
+    ...[...addons, ...files].map(file => `--allow-fs-read=${file}`)
   ]
 }
 
@@ -151,16 +170,17 @@ function spawnBare(tools: Tools, nodeArgs: string[]): ChildProcess {
  * about that process: a wall counts only when it was seen standing.
  */
 export async function buildWalls(payload: Payload, tools: Tools = findTools()): Promise<Launcher> {
-  const nodeArgs = [...nodeFlags(payload), '-e', payload.source]
   let files: string[] = []
 
-  async function launch(walled: boolean): Promise<Child> {
+  async function launch(walled: boolean, what = payload, start?: Start): Promise<Child> {
+    const nodeArgs = [...nodeFlags(what), '-e', what.source]
     if (!walled) {
       const child = spawnBare(tools, nodeArgs)
-      return createChild(child, async () => child.pid!, tools)
+      return createChild(child, async () => child.pid!, tools, start)
     }
-    const { child, pid } = spawnWalled(tools as Required<Tools>, files, [process.execPath, ...nodeArgs])
-    return createChild(child, () => pid, tools)
+    const seen = [...files, ...(what.files ?? [])]
+    const { child, pid } = spawnWalled(tools as Required<Tools>, seen, [process.execPath, ...nodeArgs])
+    return createChild(child, () => pid, tools, start)
   }
 
   let seen: Kernel = {}
