@@ -17,7 +17,7 @@ export interface LoadMessage {
   /** what the program can keep from one item to the next (stateless.ts): unless `something`, its context may serve again */
   keeps: Keeping
   /** Python only: seeds chance, for its prelude was there before the program */
-  seed?: string
+  seed: string
   /** name of the function that a WebAssembly module exports */
   export: string
   contextBytes: number
@@ -32,7 +32,16 @@ export interface SourceText {
 }
 
 /** Frames: 32-bit type, 32-bit length of the body, body; little endian. */
-export const FRAME = { load: 1, run: 2, ready: 3, loaded: 4, refused: 5, results: 6, failed: 7, start: 8 } as const
+export const FRAME = {
+  load: 1,
+  run: 2,
+  ready: 3,
+  loaded: 4,
+  refused: 5,
+  results: 6,
+  failed: 7,
+  start: 8
+} as const
 
 /** Files of Pyodide that a child for Python reads. */
 export interface PythonFiles {
@@ -152,7 +161,15 @@ export function childMain(
     if (python !== undefined) {
       const { memoryMb, seed, outputBytes } = message
       const context = contextBytes && share(contextBytes)
-      const problem = call(next!, operation.loadPython, share(moduleBytes!), context, memoryMb, seed, outputBytes)
+      const problem = call(
+        next!,
+        operation.loadPython,
+        share(moduleBytes!),
+        context,
+        memoryMb,
+        seed,
+        outputBytes
+      )
       send(problem === undefined ? frames.loaded : frames.refused, String(problem ?? ''))
       return
     }
@@ -202,7 +219,9 @@ export function childMain(
       evaluate(`(() => {${loader}})`),
       JSON.stringify(JSON.parse(`${read(files.lock)}`).info)
     )
-    const pristine = snapshot === undefined && made.call.applySync(undefined, [operation.snapshot], { result: { copy: true } })
+    const pristine =
+      snapshot === undefined &&
+      made.call.applySync(undefined, [operation.snapshot], { result: { copy: true } })
     call(made, operation.ready)
     next = made
     send(frames.ready, pristine ? new Uint8Array(pristine as ArrayBuffer) : '')
@@ -287,10 +306,6 @@ export function childMain(
       flush(done, to)
       done = to
     }
-    if (python !== undefined) {
-      const said = call(made, operation.said)
-      if (said !== '') fs.writeSync(1, String(said))
-    }
     if (message.keeps !== 'something') {
       next = made
     } else {
@@ -299,6 +314,9 @@ export function childMain(
     }
 
     function flush(from: number, to: number) {
+      // before the outcome, so that who reads that has this
+      const said = python === undefined ? '' : call(made, operation.said)
+      if (said !== '') fs.writeSync(1, String(said))
       const now = performance.now()
       const ms = now - clock
       clock = now
@@ -331,9 +349,11 @@ export function childMain(
   function step(work: () => unknown) {
     try {
       work()
-    } catch {
+    } catch (error) {
       if (isolate.isDisposed) outOfMemory()
-      if (python !== undefined) process.exit(1)
+      if (python === undefined) return
+      fs.writeSync(2, `the interpreter is broken: ${error}\n`)
+      process.exit(1)
     }
   }
 

@@ -4,7 +4,7 @@ import { SandboxUnavailableError, WallMissingError } from './errors.ts'
 import { isolateScript } from './isolate-script.ts'
 import { createPool } from './pool.ts'
 import { compileProgram } from './program.ts'
-import { createPythonStarts, pythonClass } from './python-child.ts'
+import { createPythonLauncher, pythonClass } from './python-child.ts'
 import { openSession } from './session.ts'
 import { buildWalls, childPayload, findTools, type Launcher } from './walls.ts'
 
@@ -35,12 +35,14 @@ export function createSandbox({
     launch: () => launcher!.launch(isWalled()),
     most: () => (running && wanted ? room(warm) : 0)
   })
-  let pythonStarts: ReturnType<typeof createPythonStarts> | undefined
+  let launchPython: ReturnType<typeof createPythonLauncher> | undefined
   let pythonUntil: NodeJS.Timeout | undefined
   const pythons = createPool({
     launch: () => {
-      pythonStarts ??= createPythonStarts(flags)
-      return launcher!.launch(isWalled(), pythonStarts.payload, pythonStarts.start())
+      launchPython ??= createPythonLauncher(flags, (payload, start) =>
+        launcher!.launch(isWalled(), payload, start)
+      )
+      return launchPython()
     },
     most: () => (running && pythonUntil !== undefined ? room(1) : 0)
   })
@@ -131,7 +133,7 @@ export function createSandbox({
           limits,
           message: {
             prelude: isPython ? '' : isolateScript(program.seed ?? ''),
-            seed: program.seed,
+            seed: program.seed ?? '',
             ...scripts,
             kind: program.kind,
             export: program.export ?? (program.kind === 'wasi' ? '_start' : 'main'),

@@ -1,5 +1,7 @@
 import type { libm } from './libm.ts'
 import type { makePython as createPython, Python } from './python.ts'
+import type { pythonShell } from './python-shell.ts'
+import type { pythonValues } from './python-values.ts'
 import type { makeRealm as createRealm, Realm } from './realm.ts'
 import type { valueCodec } from './value.ts'
 import type { makeWasm as createWasm } from './wasi.ts'
@@ -51,11 +53,20 @@ export function isolateMain(
   seed: string,
   operation: typeof OPERATION,
   makePython?: typeof createPython,
+  makeShell?: typeof pythonShell,
+  makeValues?: typeof pythonValues,
   pythonPrelude = ''
 ): (kind: number, ...args: never[]) => unknown {
   const codec = makeCodec()
   const realm = makeRealm(makeMath, seed)
-  const python: Python | undefined = makePython?.(makeCodec, realm.wasm, realm.reseed, realm.random)
+  const python: Python | undefined = makePython?.(
+    makeCodec,
+    makeShell!,
+    makeValues!,
+    realm.wasm,
+    realm.reseed,
+    realm.random
+  )
   const { apply } = Reflect
   const { create, freeze, getOwnPropertyNames, getPrototypeOf, defineProperty } = Object
   const { isArray } = Array

@@ -57,6 +57,7 @@ def _prelude():
 
     asyncio.events._set_running_loop(None)
     asyncio.events._set_event_loop_policy(Policy())
+    asyncio.run = asyncio.runners.run # Pyodide put another one in its place
 
     def load(source, context, packages):
         """Compiles; what is wrong with the text or a package is raised."""

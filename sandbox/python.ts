@@ -1,3 +1,5 @@
+import type { pythonShell } from './python-shell.ts'
+import type { Module, pythonValues } from './python-values.ts'
 import type { valueCodec } from './value.ts'
 
 /** What the isolate runs Python with. */
@@ -42,168 +44,27 @@ export interface PythonParts {
  */
 export function makePython(
   makeCodec: typeof valueCodec,
+  makeShell: typeof pythonShell,
+  makeValues: typeof pythonValues,
   webAssembly: typeof WebAssembly,
   reseed: (bytes: () => Uint8Array) => void,
   random: () => number
 ): Python {
   const codec = makeCodec()
-  const scope = globalThis as unknown as Record<string, unknown>
+  const shell = makeShell()
   const MIB = 1 << 20
-  const FILE_INPUT = 257 // Py_file_input
-  const MAX_DEPTH = 256 // as the codec's
   const SAID_CHARS = 4096
-  const MAX_SAFE = 9007199254740991
   const HEAD_BYTES = 9
-
-  // biome-ignore lint/suspicious/noExplicitAny: Emscripten's Module, which has no types
-  type Module = any
-  type Pointer = number
+  const LEFT_MB = 64 // of the limit, for what the engine takes beside linear memory
 
   let interpreter: Module
   let failure: { error: unknown } | undefined
   let prelude: string
   let seed = ''
   let module: Module
-  let memory: WebAssembly.Memory
+  let values: ReturnType<typeof pythonValues>
   let printed = ''
   let printedChars = 0
-
-  // ---- what Emscripten takes to be a shell, and what V8 alone does not have ----
-
-  class Utf8Decoder {
-    #label: string
-    constructor(label = 'utf-8') {
-      this.#label = label
-    }
-    decode(data?: ArrayBuffer | ArrayBufferView) {
-      if (data === undefined) return ''
-      const bytes = ArrayBuffer.isView(data)
-        ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-        : new Uint8Array(data)
-      let text = ''
-      if (this.#label === 'utf-16le') {
-        for (let i = 0; i + 1 < bytes.length; i += 2)
-          text += String.fromCharCode(bytes[i]! | (bytes[i + 1]! << 8))
-      } else if (this.#label === 'latin1') {
-        for (let i = 0; i < bytes.length; i++) text += String.fromCharCode(bytes[i]!)
-      } else return fromUtf8(bytes, 0, bytes.length)
-      return text
-    }
-  }
-
-  class Utf8Encoder {
-    encode(text: string) {
-      const bytes = new Uint8Array(3 * text.length)
-      return bytes.slice(0, toUtf8(text, bytes, 0))
-    }
-    encodeInto(text: string, target: Uint8Array) {
-      return { read: text.length, written: toUtf8(text, target, 0) }
-    }
-  }
-
-  function fromUtf8(bytes: Uint8Array, from: number, to: number) {
-    const parts: string[] = []
-    let codes: number[] = []
-    for (let i = from; i < to; ) {
-      let c = bytes[i++]!
-      if (c >= 0x80) {
-        const more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1
-        c &= 0x3f >> more
-        for (let k = 0; k < more; k++) c = (c << 6) | (bytes[i++]! & 63)
-        if (c >= 0x10000) {
-          codes.push(0xd800 + ((c - 0x10000) >> 10))
-          c = 0xdc00 + ((c - 0x10000) & 0x3ff)
-        }
-      }
-      codes.push(c)
-      if (codes.length > 4000) {
-        parts.push(String.fromCharCode(...codes))
-        codes = []
-      }
-    }
-    parts.push(String.fromCharCode(...codes))
-    return parts.join('')
-  }
-
-  /** Half of a pair that stands alone is written as what it is. Answers the place behind it. */
-  function toUtf8(text: string, to: Uint8Array, at: number) {
-    for (let i = 0; i < text.length; i++) {
-      let c = text.charCodeAt(i)
-      if (c < 0x80) {
-        to[at++] = c
-        continue
-      }
-      if (c < 0x800) {
-        to[at++] = 0xc0 | (c >> 6)
-      } else {
-        const next = c >= 0xd800 && c < 0xdc00 ? text.charCodeAt(i + 1) : 0
-        if (next >= 0xdc00 && next <= 0xdfff) {
-          i++
-          c = 0x10000 + ((c - 0xd800) << 10) + (next - 0xdc00)
-          to[at++] = 0xf0 | (c >> 18)
-          to[at++] = 0x80 | ((c >> 12) & 63)
-        } else {
-          to[at++] = 0xe0 | (c >> 12)
-        }
-        to[at++] = 0x80 | ((c >> 6) & 63)
-      }
-      to[at++] = 0x80 | (c & 63)
-    }
-    return at
-  }
-
-  const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
-  function base64(bytes: number[]) {
-    let text = ''
-    for (let i = 0; i < bytes.length; i += 3) {
-      const three = (bytes[i]! << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0)
-      text += DIGITS[three >> 18]! + DIGITS[(three >> 12) & 63]!
-      text += (i + 1 < bytes.length ? DIGITS[(three >> 6) & 63]! : '=') + (i + 2 < bytes.length ? DIGITS[three & 63]! : '=')
-    }
-    return text
-  }
-
-  function shell(wasm: SharedArrayBuffer, library: SharedArrayBuffer) {
-    const silent = () => {}
-    const copy = (from: SharedArrayBuffer) => new Uint8Array(from).slice().buffer
-    const { Module: Compiled, Instance } = webAssembly
-    const instantiate = async (code: BufferSource | WebAssembly.Module, imports: WebAssembly.Imports) => {
-      const compiled = code instanceof Compiled ? code : new Compiled(code)
-      const instance = new Instance(compiled, imports)
-      memory = (instance.exports.memory as WebAssembly.Memory) ?? memory
-      return code instanceof Compiled ? instance : { module: compiled, instance }
-    }
-    const compile = async (code: BufferSource) => new Compiled(code)
-    // inside an isolate the asynchronous ones never settle
-    Object.assign(scope, {
-      WebAssembly: new Proxy(webAssembly, {
-        get: (of, name) =>
-          name === 'instantiate' ? instantiate : name === 'compile' ? compile : Reflect.get(of, name)
-      }),
-      console: { log: silent, warn: silent, error: silent, info: silent, debug: silent },
-      TextDecoder: Utf8Decoder,
-      TextEncoder: Utf8Encoder,
-      FinalizationRegistry: class {
-        register() {}
-        unregister() {}
-      },
-      performance: { now: () => 0 },
-      setTimeout: silent,
-      clearTimeout: silent,
-      read: silent,
-      load: silent,
-      print: silent,
-      readbuffer: (name: string) => copy(name.endsWith('.zip') ? library : wasm),
-      // the only thing it is asked for is `head -cN /dev/urandom`
-      os: {
-        system(_: string, [, command]: string[]) {
-          const bytes: number[] = []
-          for (let n = Number(/-c(\d+)/.exec(command!)![1]); n > 0; n--) bytes.push((random() * 256) | 0)
-          return base64(bytes)
-        }
-      }
-    })
-  }
 
   // ---- files: all but two folders can only be read, and these are emptied ----
 
@@ -223,7 +84,8 @@ export function makePython(
       table[name] = (...args: Module[]) => {
         for (const place of places) {
           const node = args[place].node ?? args[place]
-          if (!isOpen(name === 'setattr' || name === 'write' ? node.parent : node)) throw new FS.ErrnoError(69) // EROFS
+          if (!isOpen(name === 'setattr' || name === 'write' ? node.parent : node))
+            throw new FS.ErrnoError(69) // EROFS
         }
         return before(...args)
       }
@@ -252,12 +114,12 @@ export function makePython(
   // ---- memory ----
 
   let pristine: Uint8Array
-  let stack: Pointer
+  let stack: number
   let streams: Module[]
   let inode: number
 
   function remember() {
-    const now = new Uint8Array(memory.buffer)
+    const now = new Uint8Array(shell.memory().buffer)
     if (pristine?.length === now.length) pristine.set(now)
     else pristine = now.slice()
     stack = module._emscripten_stack_get_current()
@@ -267,198 +129,18 @@ export function makePython(
 
   function reset() {
     const { FS } = module
-    const now: Uint8Array = new Uint8Array(memory.buffer)
+    const now: Uint8Array = new Uint8Array(shell.memory().buffer)
     now.set(pristine)
     if (now.length > pristine.length) now.fill(0, pristine.length)
     module.__emscripten_stack_restore(stack)
     FS.chdir(HOME)
     for (const folder of FOLDERS) emptyFolder(folder)
     FS.streams.length = 0
-    for (const each of streams) FS.streams.push(each)
+    for (const [fd, each] of streams.entries()) {
+      if (each) each.fd = fd // one that was closed has none
+      FS.streams.push(each)
+    }
     FS.nextInode = inode
-  }
-
-  // ---- Python objects, through the C API ----
-
-  const HELPERS = ['load', 'define', 'call', 'describe', 'plain', 'numbers', 'key', 'big', 'unbig', 'units']
-  let helpers: Record<string, Pointer>
-  let types: Pointer[]
-
-  const typeOf = (object: Pointer): Pointer => module.HEAPU32[(object >>> 2) + 1]
-
-  /** What Python raised. Anything else that is thrown leaves an interpreter that is broken. */
-  class Raised extends Error {
-    isRaised = true
-    constructor(name: string, message: string, stack: string) {
-      super(message)
-      this.name = name
-      this.stack = stack
-    }
-  }
-
-  function checked(object: Pointer): Pointer {
-    if (object !== 0) return object
-    const error = module._PyErr_GetRaisedException()
-    const told = module._PyObject_CallOneArg(helpers.describe, error)
-    if (told === 0) {
-      module._PyErr_Clear()
-      const isMemory = typeOf(error) === types[10]
-      throw new Raised(isMemory ? 'MemoryError' : 'Error', isMemory ? '' : 'an error that cannot be described', '')
-    }
-    const [name, message, frames, place] = [0, 1, 2, 3].map(i => textOf(module._PyTuple_GetItem(told, i)))
-    throw new Raised(name!, place === '' ? message! : `${message} [task:${place}]`, frames!)
-  }
-
-  const call = (helper: string, argument: Pointer): Pointer =>
-    checked(module._PyObject_CallOneArg(helpers[helper], argument))
-
-  function callAll(helper: string, ...args: Pointer[]): Pointer {
-    const tuple = module._PyTuple_New(args.length)
-    for (let i = 0; i < args.length; i++) module._PyTuple_SetItem(tuple, i, args[i])
-    return checked(module._PyObject_CallObject(helpers[helper], tuple))
-  }
-
-  function withBytes<T>(size: number, use: (at: Pointer) => T): T {
-    const at = module._malloc(size + 1)
-    if (at === 0) throw new Raised('MemoryError', 'an input larger than the memory', '')
-    const result = use(at)
-    module._free(at)
-    return result
-  }
-
-  const withText = <T>(text: string, use: (at: Pointer) => T): T =>
-    withBytes(3 * text.length, at => {
-      module.HEAPU8[toUtf8(text, module.HEAPU8, at)] = 0
-      return use(at)
-    })
-
-  const pythonBytes = (bytes: Uint8Array): Pointer =>
-    withBytes(bytes.length, at => {
-      module.HEAPU8.set(bytes, at)
-      return checked(module._PyBytes_FromStringAndSize(at, bytes.length))
-    })
-
-  const pythonText = (text: string): Pointer =>
-    withBytes(3 * text.length, at => {
-      const size = toUtf8(text, module.HEAPU8, at) - at
-      return withText('surrogatepass', how => checked(module._PyUnicode_DecodeUTF8(at, size, how)))
-    })
-
-  const CODES: Record<string, string> = {
-    Int8Array: 'b',
-    Uint8ClampedArray: 'B',
-    Int16Array: 'h',
-    Uint16Array: 'H',
-    Int32Array: 'i',
-    Uint32Array: 'I',
-    BigInt64Array: 'q',
-    BigUint64Array: 'Q',
-    Float32Array: 'f',
-    Float64Array: 'd'
-  }
-
-  function toPython(value: unknown): Pointer {
-    switch (typeof value) {
-      case 'number':
-        return checked(
-          Number.isSafeInteger(value) && !Object.is(value, -0)
-            ? module._PyLong_FromDouble(value)
-            : module._PyFloat_FromDouble(value)
-        )
-      case 'string':
-        return pythonText(value)
-      case 'boolean':
-        return module._PyBool_FromLong(value ? 1 : 0)
-      case 'bigint':
-        return call('unbig', pythonText(value.toString(16)))
-    }
-    if (value === null || value === undefined) {
-      module._Py_IncRef(types[0])
-      return types[0]!
-    }
-    if (Array.isArray(value)) {
-      const list = checked(module._PyList_New(value.length))
-      for (let i = 0; i < value.length; i++) module._PyList_SetItem(list, i, toPython(value[i]))
-      return list
-    }
-    if (value instanceof Uint8Array && !(value instanceof Uint8ClampedArray)) return pythonBytes(value)
-    if (ArrayBuffer.isView(value)) {
-      const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
-      return callAll('numbers', pythonText(CODES[value.constructor.name]!), pythonBytes(bytes))
-    }
-    const dict = checked(module._PyDict_New())
-    for (const name of Object.keys(value as object)) {
-      const key = pythonText(name)
-      const item = toPython((value as Record<string, unknown>)[name])
-      if (module._PyDict_SetItem(dict, key, item) !== 0) checked(0)
-      module._Py_DecRef(key)
-      module._Py_DecRef(item)
-    }
-    return dict
-  }
-
-  /** A str that is no valid UTF-8 has a half of a pair in it. */
-  function textOf(object: Pointer): string {
-    return withBytes(8, size => {
-      const at = module._PyUnicode_AsUTF8AndSize(object, size)
-      if (at !== 0) return fromUtf8(module.HEAPU8, at, at + module.HEAPU32[size >>> 2])
-      module._PyErr_Clear()
-      return new Utf8Decoder('utf-16le').decode(bytesOf(call('units', object)))
-    })
-  }
-
-  function bytesOf(object: Pointer): Uint8Array {
-    const at = module._PyBytes_AsString(object)
-    return module.HEAPU8.slice(at, at + module._PyBytes_Size(object))
-  }
-
-  function fromPython(object: Pointer, depth: number): unknown {
-    const [none, yes, no, int, float, str, list, tuple, dict, bytes] = types
-    if (object === none) return null
-    if (object === yes || object === no) return object === yes
-    const type = typeOf(object)
-    if (type === float) return module._PyFloat_AsDouble(object)
-    if (type === str) return textOf(object)
-    if (type === bytes) return bytesOf(object)
-    if (type === int) {
-      const number = module._PyLong_AsDouble(object)
-      if (module._PyErr_Occurred() !== 0) module._PyErr_Clear()
-      else if (number >= -MAX_SAFE && number <= MAX_SAFE) return number
-      const hex = textOf(call('big', object))
-      return hex[0] === '-' ? -BigInt(`0x${hex.slice(1)}`) : BigInt(`0x${hex}`)
-    }
-    if (depth === MAX_DEPTH) throw new TypeError(`the value is cyclic or deeper than ${MAX_DEPTH} levels`)
-    if (type === list || type === tuple) {
-      const at = type === list ? module._PyList_GetItem : module._PyTuple_GetItem
-      const values = new Array(type === list ? module._PyList_Size(object) : module._PyTuple_Size(object))
-      for (let i = 0; i < values.length; i++) values[i] = fromPython(at(object, i), depth + 1)
-      return values
-    }
-    if (type === dict) {
-      const value: Record<string, unknown> = {}
-      withBytes(16, at => {
-        module.HEAPU32[at >>> 2] = 0
-        while (module._PyDict_Next(object, at, at + 4, at + 8) !== 0) {
-          const key = module.HEAPU32[(at + 4) >>> 2]
-          const item = fromPython(module.HEAPU32[(at + 8) >>> 2], depth + 1)
-          if (typeOf(key) !== str) call('key', key)
-          Object.defineProperty(value, textOf(key), {
-            value: item,
-            writable: true,
-            enumerable: true,
-            configurable: true
-          })
-        }
-      })
-      return value
-    }
-    const pair = call('plain', object)
-    const kind = textOf(module._PyTuple_GetItem(pair, 0))
-    const made = module._PyTuple_GetItem(pair, 1)
-    if (kind === 'plain') return fromPython(made, depth)
-    const raw = bytesOf(made)
-    if (kind === 'Uint8Array') return raw
-    return new (scope[kind] as Float64ArrayConstructor)(raw.buffer as ArrayBuffer)
   }
 
   function started(): Module {
@@ -476,17 +158,20 @@ export function makePython(
   /** Chance of a place: the program's own text and seed, and which item it is. */
   function chance(place: string) {
     const bytes = new Uint8Array(3 * (seed.length + place.length) + 3)
-    const size = toUtf8(`${seed} ${place}`, bytes, 0)
+    const size = shell.toUtf8(`${seed} ${place}`, bytes, 0)
     reseed(() => bytes.subarray(0, size))
   }
 
   /** Where V8's own stack ends before Python's does, nothing is broken that a reset does not mend. */
-  function guarded(run: () => Pointer): Pointer {
+  function call(helper: string, ...args: number[]): number {
     try {
-      return run()
+      return values.call(helper, ...args)
     } catch (error) {
       if (!(error instanceof RangeError)) throw error
-      throw new Raised('RecursionError', 'the stack of the sandbox is full', '')
+      const [name, message] = /call stack/.test(error.message)
+        ? ['RecursionError', 'the stack of the sandbox is full']
+        : ['MemoryError', error.message]
+      throw new values.Raised(name!, message!, '')
     }
   }
 
@@ -494,9 +179,9 @@ export function makePython(
     defined = true
     chance('module')
     try {
-      guarded(() => checked(module._PyObject_CallNoArgs(helpers.define)))
+      call('define')
     } catch (error) {
-      if (!(error instanceof Raised)) throw error
+      if (!(error instanceof values.Raised)) throw error
       broken = { error }
     }
     remember()
@@ -505,22 +190,23 @@ export function makePython(
   function one(place: number, item: unknown, maxBytes: number): Uint8Array {
     reset()
     chance(`item ${place}`)
-    const result = guarded(() => call('call', toPython(item)))
+    const result = call('call', values.toPython(item))
     try {
-      return codec.encode(fromPython(result, 0), maxBytes)
+      return codec.encode(values.fromPython(result), maxBytes)
     } catch (error) {
-      if (error instanceof TypeError || error instanceof Raised) throw invalid((error as Error).message)
+      if (error instanceof TypeError || error instanceof values.Raised)
+        throw invalid((error as Error).message)
       throw error
     }
   }
 
   const invalid = (message: string) =>
-    Object.assign(new Raised('TypeError', message, ''), { isInvalid: true })
+    Object.assign(new values.Raised('TypeError', message, ''), { isInvalid: true })
 
   return {
     boot(parts) {
       prelude = parts.prelude
-      shell(parts.wasm, parts.library)
+      shell.install({ webAssembly, random, wasm: parts.wasm, library: parts.library })
       chance('start')
       const booting = parts.makeLoader()({
         createPyodideModule: parts.createModule,
@@ -547,7 +233,7 @@ export function makePython(
       started()
       const write = (bytes: Uint8Array) => {
         if (printedChars < SAID_CHARS) {
-          const text = fromUtf8(bytes, 0, bytes.length).slice(0, SAID_CHARS - printedChars)
+          const text = shell.fromUtf8(bytes, 0, bytes.length).slice(0, SAID_CHARS - printedChars)
           printedChars += text.length
           printed += text
         }
@@ -555,24 +241,15 @@ export function makePython(
       }
       interpreter.setStdout({ write })
       interpreter.setStderr({ write })
-      const globals = checked(module._PyDict_New())
-      const named = (dict: Pointer, key: string): Pointer =>
-        withText(key, at => module._PyDict_GetItemString(dict, at))
-      if (withText(prelude, at => module._PyRun_String(at, FILE_INPUT, globals, globals)) === 0) {
-        module._PyErr_Print()
-        throw new Error(`the prelude failed: ${printed}`)
-      }
-      const found = named(globals, 'helpers')
-      helpers = {}
-      for (const name of HELPERS) helpers[name] = named(found, name)
-      types = textOf(named(found, 'types')).split(' ').map(Number)
+      values = makeValues(module, shell, prelude)
     },
     load(source, context, { memoryMb, seed: given }) {
       seed = given
       const brought = (context && codec.decode(context, 0, context.length)) as
         | { context?: object; packages?: Uint8Array[] }
         | undefined
-      const most = memory.buffer.byteLength + memoryMb * MIB
+      const memory = shell.memory()
+      const most = memory.buffer.byteLength + Math.max(LEFT_MB, memoryMb - LEFT_MB) * MIB
       const grow = memory.grow.bind(memory)
       Object.defineProperty(memory, 'grow', {
         value: (pages: number) => {
@@ -581,7 +258,12 @@ export function makePython(
         }
       })
       try {
-        callAll('load', pythonBytes(source), toPython(brought?.context), toPython(brought?.packages))
+        call(
+          'load',
+          values.bytes(source),
+          values.toPython(brought?.context),
+          values.toPython(brought?.packages)
+        )
       } catch (error) {
         const { name, message } = error as Error
         return `${name}: ${message}`

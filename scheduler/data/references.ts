@@ -30,6 +30,11 @@ const NO_DATA = new Set(['requirements', 'privacy', 'verify'])
 export function findReferences(spec: unknown): FoundReference[] {
   const found: FoundReference[] = []
   const look = (value: unknown, path: string[]): void => {
+    // a short list of data, unlike `items`
+    if (Array.isArray(value) && path.join() === 'packages') {
+      for (const [i, each] of value.entries()) look(each, [...path, String(i)])
+      return
+    }
     if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype)
       return
     if (typeof (value as Reference).cid === 'string' && path.length > 0) {
@@ -162,6 +167,7 @@ export function withReferences<T extends object>(spec: T, found: FoundReference[
 
 function replace(value: unknown, [key, ...rest]: string[], by: unknown): unknown {
   if (key === undefined) return by
+  if (Array.isArray(value)) return value.with(Number(key), replace(value[Number(key)], rest, by))
   const at = value as Record<string, unknown>
   return { ...at, [key]: replace(at[key], rest, by) }
 }

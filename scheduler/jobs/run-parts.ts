@@ -8,6 +8,7 @@ import type { Coordinator } from '../coordinator/coordinator.ts'
 import type { Needs } from '../market/match.ts'
 import type { Outbox } from '../streams/lease-outbox.ts'
 import type { Part, RunPart } from '../tasks/contract.ts'
+import { kindOf } from '../tasks/registry.ts'
 import type { Ending } from './end-job.ts'
 import { partId, type RunningJob, type RunningPart } from './running-job.ts'
 
@@ -160,7 +161,9 @@ export function asksOf({ job, part: { load } }: Pick<RunningPart, 'job' | 'part'
   quorum?: number
 } {
   const { type, requirements, verify } = job.handle.spec
-  const needs = { type: load.type ?? type, ramMb: load.memoryMb, tags: requirements.tags }
+  const kind = load.type ?? type
+  const runtime = kindOf(kind)?.runtime?.()
+  const needs = { type: kind, ramMb: load.memoryMb, tags: requirements.tags, runtime }
   return typeof verify === 'object' && 'quorum' in verify ? { needs, quorum: verify.quorum } : { needs }
 }
 

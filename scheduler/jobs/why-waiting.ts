@@ -90,7 +90,15 @@ function unmetOf(requirement: Unmet['requirement'], init: WaitingInit): Unmet {
         offered: `at most ${Math.max(0, ...all.map(({ ramMb }) => ramMb))} MB`
       }
     case 'type':
-      return { requirement, asked: needs.type, offered: names(all.flatMap(({ types }) => types ?? [])) }
+      return {
+        requirement,
+        asked: needs.runtime == null ? needs.type : `${needs.type} (${needs.runtime})`,
+        offered: names(
+          all.flatMap(({ types = [], runtimes = [] }) =>
+            needs.runtime == null ? types : [...types, ...runtimes]
+          )
+        )
+      }
     case 'tags':
       return { requirement, asked: names(needs.tags ?? []), offered: names(all.flatMap(({ tags }) => tags)) }
     case 'price': {

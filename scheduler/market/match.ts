@@ -1,7 +1,7 @@
 import type { TrustLevel } from '../../ledger/index.ts'
 import type { OfferFields } from '../protocol/compute-messages.ts'
 import { DEFAULT_MEMORY_MB } from '../tasks/parse-spec.ts'
-import type { TaskSpec } from '../tasks/registry.ts'
+import { kindOf, TASK_KINDS, type TaskSpec } from '../tasks/registry.ts'
 import { reputationFactor } from './price.ts'
 
 /** A slice is cut to take about this long: long beside a round trip, short beside a person's patience and a lost lease. */
@@ -47,15 +47,20 @@ export interface Needs {
   type: string
   ramMb: number
   tags?: readonly string[]
+  /** among its runtimes, for elsewhere the same work gives other bits */
+  runtime?: string
 }
 
 export function needsOf(spec: TaskSpec): Needs {
   const { ramMb = DEFAULT_MEMORY_MB, tags } = spec.requirements
-  return { type: spec.type, ramMb, tags }
+  return { type: spec.type, ramMb, tags, runtime: kindOf(spec.type)!.runtime?.() }
 }
 
+/** What all nodes of this version can run whose results are of a class of their own. */
+export const runtimes = (): string[] => TASK_KINDS.flatMap(kind => ('runtime' in kind ? kind.runtime!() : []))
+
 /** What of an offer says which tasks the worker takes. */
-export type Servable = Pick<OfferFields, 'slots' | 'ramMb' | 'types' | 'tags'>
+export type Servable = Pick<OfferFields, 'slots' | 'ramMb' | 'types' | 'tags' | 'runtimes'>
 
 /** Why an offer does not do: the worker lends nothing now, or not what is needed. */
 export type Lack = 'closed' | 'memory' | 'type' | 'tags'
@@ -65,6 +70,7 @@ export function lacks(needs: Needs, offer: Servable): Lack | undefined {
   if (offer.slots === 0) return 'closed'
   if (offer.ramMb < needs.ramMb) return 'memory'
   if (offer.types?.includes(needs.type) === false) return 'type'
+  if (needs.runtime != null && offer.runtimes?.includes(needs.runtime) !== true) return 'type'
   if (!hasTags(needs, offer)) return 'tags'
 }
 

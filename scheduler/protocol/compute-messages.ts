@@ -108,7 +108,9 @@ export const offerFields = z.object({
   /** task types that it accepts; undefined = all */
   types: names(64).optional(),
   /** abilities by name: gpu, … */
-  tags: names(16)
+  tags: names(16),
+  /** determinism classes of what it can run beside its own class: pyodide-314.0.7 */
+  runtimes: names(8).optional()
 })
 export type OfferFields = z.output<typeof offerFields>
 

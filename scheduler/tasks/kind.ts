@@ -56,6 +56,8 @@ export interface TaskKind<Type extends string, Fields extends z.ZodRawShape, Spe
   plan?(spec: NoInfer<Spec>): Plan
   /** A task in stages; undefined: this one is as its plan says. One of both is there. */
   work?(spec: NoInfer<Spec>, tools: WorkTools): Work | undefined
+  /** Determinism class where it is not the sandbox's own: only workers of the same one give the same bits. */
+  runtime?(): string
   /** its items by CID go from the block store to the workers, without the coordinator in between */
   streams?: true
   /** the field that takes the output of the only parent in a pipeline */

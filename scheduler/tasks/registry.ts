@@ -8,6 +8,7 @@ import { matrix } from './kinds/matrix.ts'
 import { mlInference } from './kinds/ml-inference.ts'
 import { mlTrainStep } from './kinds/ml-train-step.ts'
 import { pipeline } from './kinds/pipeline.ts'
+import { python } from './kinds/python.ts'
 import { rangeReduce } from './kinds/range-reduce.ts'
 import { script } from './kinds/script.ts'
 import { sort } from './kinds/sort.ts'
@@ -25,6 +26,7 @@ export const TASK_KINDS = [
   mlInference,
   mlTrainStep,
   wasm,
+  python,
   script,
   pipeline
 ] as const

@@ -1,6 +1,7 @@
 import type { ComponentLogger, Logger } from '@libp2p/interface'
 import type { SliceWork } from '../../ledger/index.ts'
 import type { Sandbox } from '../../sandbox/index.ts'
+import { runtimes } from '../market/match.ts'
 import type { FromRequester, FromWorker, LeasedSlice, OfferMessage } from '../protocol/compute-messages.ts'
 import { type PeerCosts, UNCOUNTED } from '../protocol/peer-costs.ts'
 import type { WorkerConnection } from '../protocol/worker-end.ts'
@@ -103,6 +104,7 @@ export function createWorker({ policy, trustsOwn }: WorkerInit, components: Work
       window: slots * WINDOW_PER_SLOT,
       walled: sandbox.walled,
       ramMb: policy.memoryMb,
+      runtimes: runtimes(),
       ...policy.terms
     }
   }
