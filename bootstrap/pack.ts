@@ -42,7 +42,7 @@ function prepack(): void {
   }
   writeJson(SHRINKWRAP, lock)
 
-  const { scripts, devDependencies, overrides, allowScripts, ...published } = manifest
+  const { scripts, devDependencies, allowScripts, ...published } = manifest
   published.bin = { artel: built(manifest.bin.artel) }
   published.exports = Object.fromEntries(
     Object.entries<Target>(manifest.exports).map(([name, target]) => [name, compiled(target)])

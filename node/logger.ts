@@ -1,13 +1,58 @@
+import { closeSync, openSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
 import { inspect } from 'node:util'
 import type { ComponentLogger, Logger } from '@libp2p/interface'
 import pino from 'pino'
 import pretty from 'pino-pretty'
+import { createStream } from 'rotating-file-stream'
+import { ConfigError } from './errors.ts'
 import type { Config } from './settings.ts'
 
+/** What peers say to this node is its owner's business. */
+const LOG_MODE = 0o600
 /** One line of another program's text should not fill a screen. */
 const MAX_MESSAGE_CHARS = 4_096
 
-/** Logs to standard error (results go to standard output), or into `destination`. */
+type LogConfig = Pick<Config, 'logLevel' | 'logFormat' | 'logFile' | 'logFileMb' | 'logFiles'>
+
+/** A place for logs; `end` resolves when what was said is in the file. */
+export interface LogFile extends pino.DestinationStream {
+  end(): Promise<void>
+}
+
+/**
+ * The file of `logFile` (0600), or undefined where nothing names one. It begins anew when it is full and every day;
+ * what is older than the last `logFiles` is gone. What cannot be written is told on standard error, and nothing fails.
+ *
+ * @throws {ConfigError} the file cannot be written
+ */
+export function openLogFile({ logFile, logFileMb, logFiles }: LogConfig): LogFile | undefined {
+  if (logFile == null) return undefined
+  try {
+    closeSync(openSync(logFile, 'a', LOG_MODE))
+  } catch (error) {
+    throw new ConfigError(`logFile: cannot write to ${logFile}: ${(error as Error).message}`)
+  }
+  const stream = createStream(basename(logFile), {
+    path: dirname(logFile),
+    mode: LOG_MODE,
+    size: `${logFileMb}M`,
+    interval: '1d',
+    intervalBoundary: true,
+    initialRotation: true,
+    rotate: logFiles
+  })
+  const complain = (error: Error): void =>
+    void process.stderr.write(`artel: the log file ${logFile}: ${error.message}\n`)
+  stream.on('error', complain)
+  stream.on('warning', complain)
+  return {
+    write: line => void stream.write(line),
+    end: () => new Promise(resolve => stream.end(() => resolve()))
+  }
+}
+
+/** Logs into `destination`, or to standard error: results go to standard output. */
 export function createLogger(
   config: Pick<Config, 'logLevel' | 'logFormat'>,
   destination?: pino.DestinationStream

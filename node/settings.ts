@@ -18,6 +18,18 @@ const own = z.strictObject({
     .enum(['auto', 'json', 'pretty'])
     .default('auto')
     .describe('how to log on standard error; auto is pretty on a terminal'),
+  logFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('file to log into instead, as JSON; FILE.1, FILE.2, … are those before'),
+  logFileMb: z
+    .int()
+    .min(1)
+    .max(10_240)
+    .default(10)
+    .describe('a log file has at most so many MB; a new one begins then, and every day'),
+  logFiles: z.int().min(1).max(365).default(7).describe('log files that are kept beside the newest'),
   metrics: z.boolean().default(true).describe('collect Prometheus metrics'),
   compute: z.boolean().default(true).describe('lend CPU to the jobs of others').meta({ live: true }),
   slots: z

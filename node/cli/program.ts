@@ -15,7 +15,8 @@ import { quoteCommand } from './quote.ts'
 import { receiptCommand } from './receipt.ts'
 import { reputationCommand } from './reputation.ts'
 import { runCommand } from './run.ts'
-import { serviceCommand } from './service-commands.ts'
+import { serviceCommand } from './service.ts'
+import { serviceCommand as commandOfService } from './service-commands.ts'
 import { servicesCommand } from './services.ts'
 import { seedCommand, startCommand } from './start.ts'
 import { transferCommand } from './transfer.ts'
@@ -44,7 +45,7 @@ Exit codes:
 ${EXIT_MEANINGS.map(([code, meaning]) => `  ${String(code).padEnd(3)}  ${meaning}`).join('\n')}`
 
 const GROUPS: [title: string, commands: (() => Command)[]][] = [
-  ['Nodes:', [startCommand, seedCommand, doctorCommand, networkCommand, configCommand]],
+  ['Nodes:', [startCommand, seedCommand, doctorCommand, networkCommand, configCommand, serviceCommand]],
   [
     'Jobs:',
     [
@@ -63,7 +64,7 @@ const GROUPS: [title: string, commands: (() => Command)[]][] = [
     'Network and credits:',
     [peersCommand, servicesCommand, balanceCommand, historyCommand, transferCommand, reputationCommand]
   ],
-  ['Services:', (SERVICES as readonly ServiceModule[]).map(module => () => serviceCommand(module))],
+  ['Services:', (SERVICES as readonly ServiceModule[]).map(module => () => commandOfService(module))],
   ['Shell:', [completionCommand]]
 ]
 

@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { networkId } from '../../bootstrap/index.ts'
 import type { NodeRole } from '../contract.ts'
 import { serveControl } from '../control.ts'
-import { createLogger } from '../logger.ts'
+import { createLogger, openLogFile } from '../logger.ts'
 import { createOperations } from '../operations.ts'
 import { VERSION } from '../version.ts'
 import { configFileOf, configOf, settingFlags } from './flags.ts'
@@ -47,7 +47,8 @@ function command(name: string, description: string, role: NodeRole): Command {
 
 async function start(role: NodeRole, options: OutputOptions & Record<string, unknown>): Promise<void> {
   const config = configOf(options, role === 'seed' ? { listen: SEED_LISTEN } : { gateway: { enabled: true } })
-  const logger = createLogger(config)
+  const logFile = openLogFile(config)
+  const logger = createLogger(config, logFile)
   const [{ createNode }, { isAlone }] = await Promise.all([
     import('../create-node.ts'),
     import('../find-network.ts')
@@ -86,6 +87,7 @@ async function start(role: NodeRole, options: OutputOptions & Record<string, unk
     if (node.services.endMs() > 0)
       print({ event: 'stopping' }, options, () => 'ending what services run; once more, and it runs on')
     await node.stop()
+    await logFile?.end()
     if (failure != null) throw failure
     print({ event: 'stopped' }, options, () => 'stopped')
     return 0

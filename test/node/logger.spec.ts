@@ -1,7 +1,10 @@
 import { strict as assert } from 'node:assert'
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { createLogger } from '../../node/index.ts'
-import { componentLogger, harmless } from '../../node/logger.ts'
+import { componentLogger, harmless, openLogFile } from '../../node/logger.ts'
 
 describe('node: logger', () => {
   const capture = (logLevel: 'info' | 'debug' | 'trace') => {
@@ -55,5 +58,37 @@ describe('node: logger', () => {
     const scoped = components.forComponent('artel:seeds').newScope('a')
     scoped.error('x')
     assert.equal(lines.at(-1)!.component, 'artel:seeds:a')
+  })
+
+  it('writes into a file of its owner, which begins anew when it is full; old ones go', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'artel-log-'))
+    try {
+      const MB = 2 ** 20
+      const config = { logLevel: 'info', logFormat: 'auto', logFileMb: 1, logFiles: 2 } as const
+      const logFile = join(folder, 'artel.log')
+      // three starts: each goes on where the one before was
+      for (let start = 0; start < 3; start++) {
+        const file = openLogFile({ ...config, logFile })!
+        const logger = createLogger(config, file)
+        for (let i = 0; i < 600; i++) logger.info(`${start} ${i} ${'x'.repeat(3000)}`)
+        await file.end()
+      }
+      const names = (await readdir(folder)).sort()
+      assert.deepEqual(names, ['artel.log', 'artel.log.1', 'artel.log.2'])
+      for (const name of names) {
+        const { mode, size } = await stat(join(folder, name))
+        assert.equal(mode & 0o777, 0o600)
+        assert.ok(size < 1.1 * MB, `${name} has ${size} bytes`)
+      }
+      const [older, newest] = await Promise.all([readFile(`${logFile}.1`, 'utf8'), readFile(logFile, 'utf8')])
+      const lines = `${older}${newest}`.trimEnd().split('\n')
+      assert.deepEqual(
+        lines.slice(-200).map(line => JSON.parse(line).msg.slice(0, 5)),
+        Array.from({ length: 200 }, (_, i) => `2 ${400 + i}`)
+      )
+      assert.throws(() => openLogFile({ ...config, logFile: join(folder, 'none', 'a.log') }), /cannot write/)
+    } finally {
+      await rm(folder, { recursive: true })
+    }
   })
 })
