@@ -8,6 +8,7 @@ import {
   fromText,
   type Operation,
   type ServiceModule,
+  type Shell,
   toWire
 } from '../../services/index.ts'
 import { confirm } from './confirm.ts'
@@ -41,24 +42,33 @@ function shellCommand(service: string, name: string, operation: Operation, place
     `\nExamples:\n  artel ${service} shell\n  artel ${service} shell < commands.txt`
   )
   return command.action((options: NodeOptions) =>
-    withNode(options, async (node, signal) => {
-      const given = inputOf(flags, options)
-      const shell = await place.shell!()
-      return shell(
-        {
-          input: process.stdin,
-          output: process.stdout,
-          historyFile: join(configOf(options).data, 'services', service, 'shell-history'),
-          environment: process.env,
-          signal
-        },
-        (input, ended) =>
-          node.call(
-            { service, operation: name, input: { ...input, ...given } },
-            { signal: ended }
-          ) as Promise<never>
-      )
-    })
+    runShell(place.shell!, service, name, inputOf(flags, options), options)
+  )
+}
+
+/** @param given what the user said, beside what the shell says */
+function runShell(
+  load: () => Promise<Shell>,
+  service: string,
+  name: string,
+  given: Record<string, unknown>,
+  options: NodeOptions
+): Promise<void> {
+  return withNode(options, async (node, signal) =>
+    (await load())(
+      {
+        input: process.stdin,
+        output: process.stdout,
+        historyFile: join(configOf(options).data, 'services', service, 'shell-history'),
+        environment: process.env,
+        signal
+      },
+      (input, ended) =>
+        node.call(
+          { service, operation: name, input: { ...input, ...given } },
+          { signal: ended }
+        ) as Promise<never>
+    )
   )
 }
 
@@ -70,6 +80,7 @@ function operationCommand(service: string, name: string, operation: Operation): 
     show,
     exit,
     local,
+    onTerminal,
     confirm: question
   } = place === false ? {} : (place ?? {})
   const fields = fieldsOf(input)
@@ -104,6 +115,8 @@ function operationCommand(service: string, name: string, operation: Operation): 
       return untilInterrupted(
         async () => tell(operation.output.parse(await local(input.parse(request) as never))) ?? 0
       )
+    const shell = isTerminal(options) ? onTerminal?.(request as never) : undefined
+    if (shell != null) return runShell(() => shell, service, name, request, options)
     return withNode(options, async (node, signal) => {
       if (question != null)
         await confirm(question(input.parse(request) as never), options as { yes?: boolean }, signal)
@@ -114,6 +127,10 @@ function operationCommand(service: string, name: string, operation: Operation): 
     })
   })
 }
+
+/** Somebody sits there, and has not asked for an answer to be read by a program. */
+const isTerminal = (options: NodeOptions): boolean =>
+  (options as { json?: boolean }).json !== true && process.stdin.isTTY && process.stdout.isTTY
 
 /** Where none is given: the command with its arguments. */
 function exampleOf(service: string, name: string, place: Operation['command']): string {

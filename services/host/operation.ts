@@ -78,6 +78,8 @@ export interface CommandPlace<I = never, O = never> {
   exit?(output: O): number
   /** `artel <service> shell`: a prompt that calls it line by line; its code is loaded when it is opened */
   shell?(): Promise<Shell>
+  /** what the command is on a terminal, instead of one call; undefined: one call */
+  onTerminal?(input: I): Promise<Shell> | undefined
 }
 
 /** Takes lines until there are no more. The exit code. Its `call` may say that it gives the operation's output. */
@@ -89,7 +91,7 @@ export type Shell = (
 
 /** Where a shell reads and writes. */
 export interface Terminal {
-  input: NodeJS.ReadableStream & { isTTY?: boolean }
+  input: NodeJS.ReadableStream & { isTTY?: boolean; setRawMode?(isRaw: boolean): unknown }
   output: NodeJS.WritableStream & { isTTY?: boolean }
   /** for what was typed; its folder is there */
   historyFile: string

@@ -12,6 +12,7 @@ export type State =
   | 'io-error'
   | 'unresponsive'
   | 'crashed'
+  | 'unpaid'
   | 'removed'
 
 export type Role = 'owner' | 'operator' | 'viewer'

@@ -5,6 +5,7 @@ import { runLine } from './commands/run-line.ts'
 import type { Command } from './core/command.ts'
 import { parseId } from './core/grammar.ts'
 import { place } from './core/place.ts'
+import { costOf, HOUR_MS } from './core/rent.ts'
 import type { Action } from './core/roles.ts'
 import type { declaration } from './declaration.ts'
 import { ForbiddenError, HostUnfitError } from './errors.ts'
@@ -160,12 +161,14 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
           .filter(({ peer }) => best.includes(peer))
           .sort((a, b) => best.indexOf(a.peer) - best.indexOf(b.peer))
         const others = found.filter(({ peer }) => !best.includes(peer))
-        return {
-          hosts: [
-            ...fits.map(host => ({ ...host, fits: true })),
-            ...others.map(host => ({ ...host, fits: false }))
-          ]
+        const priced = (fits: boolean) => (host: (typeof found)[number]) => {
+          const { ramGbHour, diskGbHour, isHere } = host
+          if (ramGbHour === undefined || diskGbHour === undefined) return { ...host, fits }
+          // the own people pay nothing
+          const anHour = isHere === true ? 0 : costOf(wanted, { ramGbHour, diskGbHour }, HOUR_MS)
+          return { ...host, anHour, fits }
         }
+        return { hosts: [...fits.map(priced(true)), ...others.map(priced(false))] }
       },
       offer,
       boot: ({ vm, ...files }) => done(media.boot(self, vm, files)),

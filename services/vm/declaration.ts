@@ -95,11 +95,17 @@ export const declaration = declare({
           .min(16)
           .default(256)
           .describe('MB of RAM of the machine that is to run there'),
+        diskGb: z.coerce.number().min(0).max(65_536).default(0).describe('GB of its disks'),
         mostAnHour: z.coerce.number().min(0).default(1e15).describe('micro-credits for an hour, at most')
       }),
       output: z.object({
         hosts: z.array(
-          offer.partial().extend({ peer: z.string(), isHere: z.boolean().optional(), fits: z.boolean() })
+          offer.partial().extend({
+            peer: z.string(),
+            isHere: z.boolean().optional(),
+            anHour: z.number().optional().describe('micro-credits for an hour of such a machine'),
+            fits: z.boolean()
+          })
         )
       }),
       http: { method: 'GET', path: '/vms/hosts' },
@@ -184,7 +190,12 @@ export const declaration = declare({
       output: z.object({ at: z.number(), text, writer: z.enum(['you', 'other', 'none']) }),
       http: { method: 'POST', path: '/vms/:vm/console' },
       ...open,
-      command: { arguments: ['vm'], show: ({ text }: { text: string }) => text }
+      command: {
+        arguments: ['vm'],
+        show: ({ text }: { text: string }) => text,
+        onTerminal: ({ input }: { input?: string }) =>
+          input === undefined ? import('./shell/run-console.ts').then(shell => shell.runConsole) : undefined
+      }
     }),
     snapshots: operation({
       summary: 'Snapshots of a machine',

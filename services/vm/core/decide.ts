@@ -15,6 +15,8 @@ export interface Course {
   stopAskedAt: number | undefined
   /** ends of the process that nobody asked for */
   crashes: readonly number[]
+  /** its owner's account has been empty for too long: it stands still or is off, and stays so */
+  isUnpaid: boolean
 }
 
 export type Step = 'nothing' | 'start' | 'attach' | 'pause' | 'resume' | 'power-down' | 'quit' | 'kill'
@@ -42,6 +44,7 @@ export function mayStartAt(crashes: readonly number[], now: number): number {
 export function decide(desired: Desired, seen: Observed, course: Course, now: number): Step {
   if (course.operation !== undefined) return 'nothing'
   const wantsOn = desired === 'running' || desired === 'paused'
+  if (course.isUnpaid && !seen.isAlive) return 'nothing'
   if (!seen.isAlive) return wantsOn && now >= mayStartAt(course.crashes, now) ? 'start' : 'nothing'
   if (!wantsOn) return stopStep(seen, course, now)
   if (seen.qmp === 'absent') return 'attach'
@@ -64,6 +67,7 @@ function stopStep(seen: Observed, { stopAskedAt }: Course, now: number): Step {
 export function stateOf(desired: Desired, seen: Observed, course: Course, now: number): State {
   if (desired === 'removed') return 'removed'
   if (course.operation === 'move') return 'moving'
+  if (course.isUnpaid && (!seen.isAlive || seen.qmp === 'paused')) return 'unpaid'
   if (!seen.isAlive) {
     if (course.operation === 'start') return 'starting'
     if (desired === 'stopped') return 'stopped'

@@ -1,10 +1,13 @@
+import { costOf, HOUR_MS } from './rent.ts'
+
 /** What a host says of itself, and what is known of it. */
 export interface Candidate {
   peer: string
   freeMb: number
   accelerator: string
-  /** micro-credits for each GB of RAM and hour */
+  /** micro-credits for each GB and hour */
   ramGbHour: number
+  diskGbHour: number
   /** of its owner, from the ledger: 0 to 1 */
   reputation: number
 }
@@ -12,7 +15,8 @@ export interface Candidate {
 /** What is asked for. */
 export interface Wanted {
   ramMb: number
-  /** micro-credits that may be spent for an hour of its RAM */
+  diskGb: number
+  /** micro-credits that may be spent for an hour of both */
   mostAnHour: number
 }
 
@@ -20,8 +24,9 @@ export interface Wanted {
 const TCG_FACTOR = 0.1
 
 /** Hosts that can take the machine, the best first: trust for the credits, with room to spare. */
-export function place(candidates: readonly Candidate[], { ramMb, mostAnHour }: Wanted): Candidate[] {
-  const cost = ({ ramGbHour }: Candidate) => (ramMb / 1024) * ramGbHour
+export function place(candidates: readonly Candidate[], wanted: Wanted): Candidate[] {
+  const { ramMb, mostAnHour } = wanted
+  const cost = (host: Candidate) => costOf(wanted, host, HOUR_MS)
   const worth = (host: Candidate) => {
     const speed = host.accelerator === 'kvm' ? 1 : TCG_FACTOR
     const spare = (host.freeMb - ramMb) / host.freeMb

@@ -39,6 +39,8 @@ export interface MachinesComponents {
 export interface Context extends MachinesInit, MachinesComponents {
   /** of this run of the node: what an earlier one held is void */
   epoch: string
+  /** owners whose accounts have been empty for too long */
+  unpaid: Set<string>
   layerFile(layer: Uuid): string
   machineFolder(machine: Uuid): string
   /** Finds a machine by the caller's word and looks whether he may. @throws NotFoundError, ForbiddenError */
@@ -87,6 +89,7 @@ export async function createContext(init: MachinesInit, components: MachinesComp
     ...init,
     ...components,
     epoch,
+    unpaid: new Set(),
     onEvent,
     layerFile: layer => join(layers, layer),
     machineFolder: machine => join(machines, machine),

@@ -132,7 +132,10 @@ export function createLive(uuid: Uuid, context: Context, onChange: () => void): 
     }
   }
 
-  const course = (): Course => ({ operation: live.operation, stopAskedAt: live.stopAskedAt, crashes })
+  const course = ({ owner }: Machine): Course => ({
+    ...{ operation: live.operation, stopAskedAt: live.stopAskedAt, crashes },
+    isUnpaid: context.unpaid.has(owner)
+  })
 
   const live: Live = {
     console,
@@ -154,8 +157,8 @@ export function createLive(uuid: Uuid, context: Context, onChange: () => void): 
     operation: undefined,
     stopAskedAt: undefined,
     observe: () => ({ isAlive: look(), qmp: status }),
-    state: machine => stateOf(machine.desired, live.observe(), course(), context.now()),
-    step: machine => decide(machine.desired, live.observe(), course(), context.now()),
+    state: machine => stateOf(machine.desired, live.observe(), course(machine), context.now()),
+    step: machine => decide(machine.desired, live.observe(), course(machine), context.now()),
     adopt(found) {
       identity = found
     },

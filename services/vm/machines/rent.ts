@@ -74,9 +74,12 @@ export function createRent(
     const { emptySince } = await db.transaction(queries => accounts.useUp(queries, owner, cost, now()))
     if (emptySince !== undefined && before.emptySince === undefined)
       for (const { uuid } of machines) await context.note(uuid, 'unpaid', 'notice')
+    const stage = stageOf(emptySince, now())
+    if (['fine', 'notice'].includes(stage)) context.unpaid.delete(owner)
+    else context.unpaid.add(owner)
     // one that is held at this moment keeps nobody else's from it
     for (const machine of machines)
-      await follow(machine, stageOf(emptySince, now())).catch((error: Error) =>
+      await follow(machine, stage).catch((error: Error) =>
         context.log('machine %s is unpaid: %s', machine.uuid, error.message)
       )
   }
@@ -91,12 +94,13 @@ export function createRent(
         throw new QuotaError(
           `your account at this host has ${left / 1e6} credits; pay first: artel vm pay ${self}`
         )
+      context.unpaid.delete(owner)
     },
     async tick() {
       const ms = Math.min(MOST_MS, Math.max(0, now() - lastAt))
       lastAt = now()
       await book()
-      if (isFree()) return
+      if (isFree()) return context.unpaid.clear()
       const byOwner = Map.groupBy(await records.activeMachines(db), ({ owner }) => owner)
       for (const [owner, machines] of byOwner)
         if (owner !== self)

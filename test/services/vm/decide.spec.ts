@@ -12,7 +12,7 @@ import {
 
 const off: Observed = { isAlive: false, qmp: 'absent' }
 const on = (qmp: string): Observed => ({ isAlive: true, qmp })
-const idle: Course = { operation: undefined, stopAskedAt: undefined, crashes: [] }
+const idle: Course = { operation: undefined, stopAskedAt: undefined, crashes: [], isUnpaid: false }
 const NOW = 1_000_000_000
 
 describe('what to do with a machine', () => {
@@ -38,6 +38,13 @@ describe('what to do with a machine', () => {
     assert.equal(decide('paused', on('io-error'), idle, NOW), 'nothing')
   })
 
+  it('says of what stands still or is off, and of nothing else, that it is unpaid', () => {
+    const unpaid = { ...idle, isUnpaid: true }
+    const states = [off, on('paused'), on('running')].map(seen => stateOf('stopped', seen, unpaid, NOW))
+    assert.deepEqual(states, ['unpaid', 'unpaid', 'stopping'])
+    assert.equal(stateOf('removed', off, unpaid, NOW), 'removed')
+  })
+
   it('asks a guest to power down, then ends QEMU, then kills it', () => {
     assert.equal(decide('stopped', on('running'), idle, NOW), 'power-down')
     const asked = (ms: number) => decide('stopped', on('running'), { ...idle, stopAskedAt: NOW - ms }, NOW)
@@ -55,7 +62,8 @@ describe('what to do with a machine', () => {
     const course = fc.record({
       operation: fc.constantFrom<Course['operation']>(undefined, 'start', 'stop', 'move', 'other'),
       stopAskedAt: fc.option(fc.integer({ min: 0, max: NOW }), { nil: undefined }),
-      crashes: fc.array(fc.integer({ min: 0, max: NOW }), { maxLength: 8 })
+      crashes: fc.array(fc.integer({ min: 0, max: NOW }), { maxLength: 8 }),
+      isUnpaid: fc.boolean()
     })
     const desired = fc.constantFrom<Desired>('running', 'paused', 'stopped', 'removed')
     fc.assert(
@@ -65,6 +73,7 @@ describe('what to do with a machine', () => {
         if (wanted === 'stopped' || wanted === 'removed') assert.ok(!['start', 'resume'].includes(step))
         else assert.ok(!['power-down', 'quit', 'kill'].includes(step))
         if (!seen.isAlive) assert.ok(['start', 'nothing'].includes(step))
+        if (held.isUnpaid) assert.notEqual(step, 'start')
       })
     )
   })

@@ -67,9 +67,13 @@ describe('rent of machines', () => {
       await rent.tick()
       assert.equal((await rent.statement('tenant')).used, 4_000_000)
       assert.equal((await rent.statement('tenant')).stage, 'pause')
+      const states = () =>
+        Promise.all(['tenant', 'host'].map(async owner => (await host.registry.show(owner, 'm1')).state))
+      assert.deepEqual(await states(), ['unpaid', 'stopped'])
       history.push({ ...entry, seq: 7, from: 'tenant', amount: 90_000_000n, memo: 'vm 2' })
       await rent.tick()
       assert.equal((await rent.statement('tenant')).stage, 'fine')
+      assert.deepEqual(await states(), ['stopped', 'stopped'])
       history.length = 0
       now += 7 * DAY
       await host.database.query('UPDATE accounts SET used_micro = paid_micro, empty_since = $1', NOW)
@@ -93,16 +97,20 @@ describe('rent of machines', () => {
 
 describe('the place of a machine', () => {
   const host = (peer: string, change: Partial<Candidate> = {}): Candidate => ({
-    ...{ peer, freeMb: 4096, accelerator: 'kvm', ramGbHour: 0, reputation: 0.5 },
+    ...{ peer, freeMb: 4096, accelerator: 'kvm', ramGbHour: 0, diskGbHour: 0, reputation: 0.5 },
     ...change
   })
   const order = (hosts: Candidate[], ramMb = 1024, mostAnHour = 1e9) =>
-    place(hosts, { ramMb, mostAnHour }).map(({ peer }) => peer)
+    place(hosts, { ramMb, diskGb: 10, mostAnHour }).map(({ peer }) => peer)
 
   it('is where it fits and costs no more than it may', () => {
     assert.deepEqual(order([host('small', { freeMb: 1024 }), host('large')]), ['large'])
     assert.deepEqual(
       order([host('dear', { ramGbHour: 5_000 }), host('cheap', { ramGbHour: 900 })], 1024, 1_000),
+      ['cheap']
+    )
+    assert.deepEqual(
+      order([host('dear', { diskGbHour: 101 }), host('cheap', { diskGbHour: 100 })], 1024, 1_000),
       ['cheap']
     )
   })
@@ -120,6 +128,7 @@ describe('the place of a machine', () => {
       freeMb: fc.integer({ min: 0, max: 100_000 }),
       accelerator: fc.constantFrom('kvm', 'tcg'),
       ramGbHour: fc.integer({ min: 0, max: 1_000_000 }),
+      diskGbHour: fc.integer({ min: 0, max: 1_000_000 }),
       reputation: fc.double({ min: 0, max: 1, noNaN: true })
     })
     fc.assert(

@@ -38,7 +38,7 @@ describe('vm as a service', () => {
     folder = await mkdtemp(join(tmpdir(), 'artel-vm-service-'))
     stack.defer(() => rm(folder, { recursive: true, force: true }))
     directory = createTestDirectory()
-    const settings = { vm: { allowedPeers: ['*'], allowTcg: true } }
+    const settings = { vm: { allowedPeers: ['*'], allowTcg: true, ramGbHour: 1_000, diskGbHour: 10 } }
     host = stack.use(await startHost({ modules: [vm], settings, directory }))
     client = stack.use(await startHost({ modules: [vm], settings: { vm: {} }, directory }))
     await client.connect(host)
@@ -54,6 +54,9 @@ describe('vm as a service', () => {
     const { hosts } = await ask(client, 'hosts', {})
     assert.deepEqual(hosts.map(({ peer }: { peer: string }) => peer).sort(), [host.id, client.id].sort())
     assert.ok(hosts.find(({ peer }: { peer: string }) => peer === host.id).freeMb > 0)
+    const { hosts: priced } = await ask(client, 'hosts', { ramMb: 2048, diskGb: 50 })
+    assert.equal(priced.find(({ peer }: { peer: string }) => peer === host.id).anHour, 2_500)
+    assert.equal(priced.find(({ peer }: { peer: string }) => peer === client.id).anHour, 0)
   })
 
   it('shows a host that does not answer as a row without figures', async () => {

@@ -2,9 +2,12 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile, stat } from 'node:fs/promises'
+import { PassThrough } from 'node:stream'
+import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 import { complete } from '../../../services/vm/shell/complete.ts'
+import { runConsole } from '../../../services/vm/shell/run-console.ts'
 import { Processes } from '../../node/processes.ts'
 import { COMMANDS, GUIDE } from './guide.ts'
 import { until } from './machines-host.ts'
@@ -178,6 +181,41 @@ describe('vm: prompt', () => {
     ] as const)
       assert.equal((await processes.run(['vm', 'exec', line, ...data()])).code, code)
   })
+
+  it('is the console of a machine, byte by byte, until Ctrl-]', async () => {
+    const [input, output] = [new PassThrough(), new PassThrough()]
+    const modes: boolean[] = []
+    const shown: Buffer[] = []
+    output.on('data', data => shown.push(data))
+    const screen = () => Buffer.concat(shown).toString()
+    let port = Buffer.from('login: ')
+    // a guest that echoes in capital letters
+    const call = async (asked: { input?: string; after: number; waitMs?: number }, signal: AbortSignal) => {
+      if (asked.input !== undefined) port = Buffer.concat([port, Buffer.from(asked.input.toUpperCase())])
+      for (let left = asked.waitMs ?? 0; left > 0 && port.length === asked.after; left -= 10)
+        await wait(10, undefined, { signal })
+      return { at: port.length, text: port.subarray(asked.after).toString('latin1') }
+    }
+    const keyboard = Object.assign(input, { isTTY: true, setRawMode: (isRaw: boolean) => modes.push(isRaw) })
+    const ended = runConsole(
+      { input: keyboard, output, historyFile: '', environment: {}, signal: AbortSignal.timeout(60_000) },
+      call as never
+    )
+    await until(() => screen().includes('login: '), 'what stood there', ANSWER_MS)
+    // a character that is cut in two, and keys that steer terminals
+    input.write(Buffer.from('h\x03\xc3', 'latin1'))
+    input.write(Buffer.from('\xa4llo', 'latin1'))
+    await until(() => screen().includes('login: H\x03ÄLLO'), 'the echo', ANSWER_MS)
+    input.write('bye\x1dnot for the guest')
+    assert.equal(await ended, 0)
+    assert.deepEqual(modes, [true, false])
+    assert.equal(port.toString(), 'login: H\x03ÄLLOBYE')
+
+    terminal = new Terminal(processes.folder, ['vm', 'console', 'vm2', ...data()])
+    await terminal.shown('Ctrl-] leaves.\n')
+    terminal.keys('\x1d')
+    assert.equal(await terminal.ended(), 0)
+  }).timeout(120_000)
 
   it('completes only what is there', () => {
     const names = { machines: ['vm1', 'vm2', 'web'], disks: ['disk1'] }
