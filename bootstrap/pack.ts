@@ -13,6 +13,7 @@ const KEPT = file('.package.json.checkout')
 const SHRINKWRAP = file('npm-shrinkwrap.json')
 const DIST = file('dist')
 const UI = 'services/gateway/ui/dist'
+const PAGE_READER = 'services/watcher/extract'
 
 interface LockFile {
   packages: Record<string, { dev?: boolean; os?: string[]; devDependencies?: unknown }>
@@ -31,6 +32,9 @@ function prepack(): void {
   const manifest = JSON.parse(readFileSync(MANIFEST, 'utf8'))
   // the version that the program names, and that its files are modules; the rest is said by the manifest above
   writeJson(file('dist/package.json'), { type: 'module', version: manifest.version })
+  const build = `import('./${PAGE_READER}/build-program.ts').then(({ buildProgram }) => buildProgram())`
+  execFileSync(process.execPath, ['--eval', build], { cwd: file('.'), stdio: 'inherit' })
+  cpSync(file(`${PAGE_READER}/dist`), file(`dist/${PAGE_READER}/dist`), { recursive: true })
   if (existsSync(file(UI))) cpSync(file(UI), file(`dist/${UI}`), { recursive: true })
 
   // npm asks no dependency for its `overrides`, but a package of a registry for its shrinkwrap. It would install from it the

@@ -6,6 +6,7 @@ import { files } from './files/index.ts'
 import type { Group, ServiceModule } from './host/index.ts'
 import { hostMetrics } from './host-metrics/index.ts'
 import { vm } from './vm/index.ts'
+import { watch } from './watcher/index.ts'
 
 /** types of what travels about jobs */
 export type * as Compute from './compute/index.ts'
@@ -14,7 +15,7 @@ export * from './core/index.ts'
 export * from './directory/index.ts'
 export type * from './gateway/index.ts'
 export * from './host/index.ts'
-export { analyzer, devices, files, hostMetrics, vm }
+export { analyzer, devices, files, hostMetrics, vm, watch }
 
 /** What moves in: a folder, and a line here. */
 export const SERVICES = [
@@ -22,7 +23,8 @@ export const SERVICES = [
   vm,
   devices,
   hostMetrics,
-  analyzer
+  analyzer,
+  watch
 ] as const satisfies readonly ServiceModule[]
 
 /** What the node itself answers. */

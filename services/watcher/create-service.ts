@@ -1,0 +1,220 @@
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { encodeValue } from '../../sandbox/index.ts'
+import type { HostOf, ServiceOf } from '../host/index.ts'
+import { loadOutbound } from '../outbound/index.ts'
+import type { Outcome } from './contract.ts'
+import { nextTime } from './core/times.ts'
+import type { declaration } from './declaration.ts'
+import { RuleError, UnknownRuleError } from './errors.ts'
+import { createExtractor } from './extract/extractor.ts'
+import { createLook } from './look.ts'
+import type { Rule, Subscription } from './rule.ts'
+import { MIGRATIONS } from './schema.ts'
+import { createSecrets } from './secrets.ts'
+import { createSend } from './send/channels.ts'
+import { createOutbox, type Waiting } from './send/outbox.ts'
+import { createStore, type RuleState } from './store.ts'
+import { toCsv, toRss } from './tables.ts'
+import { createTest } from './test-rule.ts'
+import { createVisit } from './visit.ts'
+
+type Own = typeof declaration
+
+const TICK_MS = 500
+/** Rules that are looked at at the same time; each host is asked one thing after the other anyway. */
+const AT_ONCE = 4
+const FEED = 100
+
+export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> {
+  const { createOutbound } = await loadOutbound()
+  const { now } = host
+  const db = host.database(MIGRATIONS)
+  const store = createStore(db)
+  const outbox = createOutbox(db, store, now)
+  const outbound = createOutbound({
+    openHosts: () => host.config.openHosts,
+    gapMs: () => host.config.pauseSeconds * 1000
+  })
+  const extractor = createExtractor(host.use.sandbox)
+  const secrets = createSecrets(join(host.folder, 'secrets'))
+  const cookies = createSecrets(join(host.folder, 'cookies'))
+  const visit = createVisit({ outbound, extractor, secrets, cookies, now })
+  const look = createLook({ store, visit, extractor, outbox, now })
+  const test = createTest({ store, visit, extractor })
+  const send = createSend({ outbound, secrets, mail: () => host.config, now })
+  const looking = new Map<string, Promise<Outcome>>()
+  const sending = new Set<string>()
+
+  /** Once at a time per rule; who asks meanwhile gets the same answer. */
+  function run(id: string): Promise<Outcome> {
+    const under = looking.get(id)
+    if (under != null) return under
+    const { rule } = store.rules.get(id)
+    // what fails now comes again with its schedule
+    store.rules.plan(id, nextTime(rule.schedule, rule.timeZone, now(), Math.random()))
+    const begun = look(id, host.signal).finally(() => {
+      looking.delete(id)
+      host.tell('changed', { rule: id })
+    })
+    looking.set(id, begun)
+    return begun
+  }
+
+  function lookAtDue(): void {
+    for (const { id } of store.rules.due(now())) {
+      if (looking.size >= AT_ONCE) return
+      if (!looking.has(id)) run(id).catch((error: Error) => told(`rule ${id}`, error))
+    }
+  }
+
+  /** One message at a time per subscription, so that one whose server is dead holds up no other. */
+  function sendDue(): void {
+    for (const waiting of outbox.due()) {
+      if (sending.has(waiting.subscription)) continue
+      sending.add(waiting.subscription)
+      deliver(waiting)
+        .catch((error: Error) => told(`message ${waiting.name}`, error))
+        .finally(() => sending.delete(waiting.subscription))
+    }
+  }
+
+  async function deliver(waiting: Waiting): Promise<void> {
+    const row = store.subscriptions.list().find(({ id }) => id === waiting.subscription)
+    if (row == null) return
+    try {
+      await send(row.subscription.channel, waiting.message, waiting.name, host.signal)
+    } catch (error) {
+      if (host.signal.aborted) return
+      outbox.refused(waiting, (error as Error).message)
+      host.log('%s is not told yet: %s', row.id, (error as Error).message)
+      return
+    }
+    if (!host.signal.aborted) outbox.sent(waiting.id)
+  }
+
+  function told(what: string, error: Error): void {
+    if (!host.signal.aborted) host.log.error('%s: %s', what, error.message)
+  }
+
+  function rowOf(id: string) {
+    const { version, rule, isPaused, dueAt, last } = store.rules.get(id)
+    return { id, version, rule, isPaused, dueAt, last }
+  }
+
+  const find = (q: string | undefined, rule: string | undefined, limit: number) =>
+    q == null || q.trim() === '' ? store.items.list(rule, limit) : store.items.find(q, rule, limit)
+
+  return {
+    operations: {
+      rules: () => ({ items: store.rules.list().map(({ id }) => rowOf(id)) }),
+
+      put({ id, rule, isPaused }) {
+        checkRule(rule)
+        const bytes = encodeValue(rule)
+        const version = createHash('sha256').update(bytes).digest('hex')
+        store.atomically(() => {
+          store.rules.put(id, version, rule, host.sign('rule', bytes), now())
+          store.rules.pause(id, isPaused)
+        })
+        return rowOf(id)
+      },
+
+      async remove({ id }) {
+        if (!store.rules.remove(id)) throw new UnknownRuleError(`there is no rule ${id}`)
+        await cookies.remove(id)
+        return {}
+      },
+
+      run: ({ id }) => run(id),
+
+      test({ rule, id }, { signal }) {
+        checkRule(rule)
+        return test(rule, id, signal)
+      },
+
+      items: ({ q, rule, limit }) => ({ items: find(q, rule, limit) }),
+      csv: ({ q, rule, limit }) => toCsv(find(q, rule, limit)),
+      events: ({ rule, before = Number.MAX_SAFE_INTEGER, limit }) => ({
+        items: store.events.newest(rule, before, limit)
+      }),
+
+      feed({ rule }) {
+        const names = new Map(store.rules.list().map(({ id, rule }) => [id, rule.name]))
+        return toRss(store.events.newest(rule, Number.MAX_SAFE_INTEGER, FEED), id => names.get(id) ?? id)
+      },
+
+      subscriptions: () => ({ items: store.subscriptions.list(), messages: outbox.counts() }),
+
+      subscribe({ id, subscription }) {
+        checkSubscription(subscription)
+        const { digest, timeZone, rule } = subscription
+        const rules: RuleState[] = rule == null ? store.rules.list() : [store.rules.get(rule)]
+        return store.atomically(() => {
+          const isNew = !store.subscriptions.list().some(row => row.id === id)
+          const dueAt = digest == null ? undefined : nextTime(digest, timeZone, now())
+          store.subscriptions.put(id, subscription, store.events.last(), dueAt)
+          if (isNew) for (const each of rules) if (each.isBased) outbox.existing({ id, subscription }, each)
+          return store.subscriptions.list().find(row => row.id === id)!
+        })
+      },
+
+      unsubscribe({ id }) {
+        if (!store.subscriptions.remove(id)) throw new UnknownRuleError(`there is no subscription ${id}`)
+        return {}
+      },
+
+      secrets: async () => ({ names: await secrets.names() }),
+
+      async secret({ name, value }) {
+        if (value === '') await secrets.remove(name)
+        else await secrets.set(name, value)
+        return {}
+      }
+    },
+
+    start() {
+      host.repeat('looking', TICK_MS, () => {
+        store.atomically(() => outbox.cut())
+        lookAtDue()
+        sendDue()
+      })
+    },
+
+    async stop() {
+      await Promise.all([outbound.close(), extractor.close()])
+    }
+  }
+}
+
+/** What the schema cannot say. @throws {RuleError} */
+function checkRule({ schedule, timeZone, key, extract }: Rule): void {
+  checkTime(schedule, timeZone)
+  const missing = key.find(name => extract.fields[name] == null)
+  if (missing != null) throw new RuleError(`key: there is no field "${missing}"`)
+  const all = { rows: extract.rows, ...extract.fields }
+  for (const [name, { css, xpath, path, regex }] of Object.entries(all)) {
+    const ways = [css, xpath, path].filter(way => way != null).length
+    if (ways > 1) throw new RuleError(`${name}: one of css, xpath and path is enough`)
+    if (ways === 0 && regex == null)
+      throw new RuleError(`${name}: say where it stands: css, xpath, path or regex`)
+    if (path != null && extract.type !== 'json') throw new RuleError(`${name}: a path is of JSON`)
+    if ((css ?? xpath) != null && extract.type !== 'html' && extract.type !== 'xml')
+      throw new RuleError(`${name}: css and xpath are of html and xml`)
+  }
+}
+
+/** @throws {RuleError} */
+function checkSubscription({ digest, timeZone, when }: Subscription): void {
+  if (digest != null) checkTime(digest, timeZone)
+  if (when != null && (when.contains ?? when.above ?? when.below) == null)
+    throw new RuleError('when: contains, above or below is missing')
+}
+
+function checkTime(pattern: string, timeZone: string): void {
+  try {
+    nextTime(pattern, timeZone, 0)
+  } catch (error) {
+    throw new RuleError((error as Error).message)
+  }
+}

@@ -1,0 +1,24 @@
+/** A rule or subscription that cannot be kept; the message names the field. */
+export class RuleError extends Error {
+  override readonly name = 'RuleError'
+}
+
+/** No such rule, subscription or secret. */
+export class UnknownRuleError extends Error {
+  override readonly name = 'UnknownRuleError'
+}
+
+/** A page that the rule cannot be applied to. */
+export class ExtractionError extends Error {
+  override readonly name = 'ExtractionError'
+}
+
+/** The site could not be entered as the rule says. */
+export class LoginError extends Error {
+  override readonly name = 'LoginError'
+}
+
+/** A message that the other side did not take. */
+export class DeliveryError extends Error {
+  override readonly name = 'DeliveryError'
+}

@@ -1,0 +1,107 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { decodeValue, encodeValue, type Outcome, type Sandbox, type Session } from '../../../sandbox/index.ts'
+import { ExtractionError } from '../errors.ts'
+import type { Extraction, Fields, Form } from './contract.ts'
+
+const LIMITS = { memoryMb: 256, outputBytes: 8_000_000 }
+const PAGE_MS = 20_000
+/** Of one page; a list of more is one that was read wrongly. */
+export const MAX_ITEMS = 20_000
+const PROGRAM = join(import.meta.dirname, 'dist', 'program.js')
+
+/** Reads pages behind the walls. */
+export interface Extractor {
+  /**
+   * The items of each page, in order.
+   *
+   * @throws {ExtractionError} a selector that is none, a page that is not of its type or takes too long; names which
+   */
+  items(texts: readonly string[], extraction: Extraction, signal: AbortSignal): Promise<Fields[][]>
+  /** The form at a CSS selector, as a browser would send it. @throws {ExtractionError} also where there is none */
+  form(text: string, form: string, signal: AbortSignal): Promise<Form>
+  /** Ends its processes. */
+  close(): Promise<void>
+}
+
+/** Loading the program costs more than most pages, so a process that is free waits for the next one for so long. */
+const IDLE_MS = 60_000
+
+/** @param timeoutMs for one page */
+export function createExtractor(sandbox: Sandbox, timeoutMs = PAGE_MS): Extractor {
+  const free = new Map<Session, NodeJS.Timeout>()
+  let isClosed = false
+
+  async function take(signal: AbortSignal): Promise<Session> {
+    const [kept] = free
+    if (kept == null) {
+      const source = await programText()
+      return sandbox.open(
+        { kind: 'module', source },
+        { limits: { ...LIMITS, timeoutMs }, requester: 'watcher', signal }
+      )
+    }
+    clearTimeout(kept[1])
+    free.delete(kept[0])
+    return kept[0]
+  }
+
+  async function giveBack(session: Session): Promise<void> {
+    if (isClosed) return session.close()
+    const timer = setTimeout(() => {
+      free.delete(session)
+      void session.close()
+    }, IDLE_MS)
+    free.set(session, timer.unref())
+  }
+
+  async function ask(questions: object[], signal: AbortSignal): Promise<unknown[]> {
+    const session = await take(signal)
+    let outcomes: Outcome[]
+    try {
+      outcomes = await session.run(
+        questions.map(question => encodeValue(question)),
+        { signal }
+      )
+    } catch (error) {
+      await session.close()
+      throw error
+    }
+    await giveBack(session)
+    return outcomes.map((outcome, i) => {
+      if (outcome.ok) return decodeValue(outcome.value)
+      const { name, message } = outcome.failure
+      throw new ExtractionError(`page ${i + 1} cannot be read (${name}): ${message.slice(0, 300)}`)
+    })
+  }
+
+  return {
+    async items(texts, extraction, signal) {
+      const pages = (await ask(
+        texts.map(text => ({ ask: 'items', text, extraction })),
+        signal
+      )) as Fields[][]
+      const long = pages.findIndex(({ length }) => length > MAX_ITEMS)
+      if (long !== -1) throw new ExtractionError(`page ${long + 1} has more than ${MAX_ITEMS} items`)
+      return pages
+    },
+    async form(text, form, signal) {
+      const [found] = await ask([{ ask: 'form', text, form }], signal)
+      if (found == null) throw new ExtractionError(`there is no form at "${form}"`)
+      return found as Form
+    },
+    async close() {
+      isClosed = true
+      const sessions = [...free.keys()]
+      for (const timer of free.values()) clearTimeout(timer)
+      free.clear()
+      await Promise.all(sessions.map(session => session.close()))
+    }
+  }
+}
+
+/** A checkout makes it when it is first asked for; a package has it. */
+async function programText(): Promise<string> {
+  if (import.meta.filename.endsWith('.ts')) await (await import('./build-program.ts')).buildProgram()
+  return readFile(PROGRAM, 'utf8')
+}

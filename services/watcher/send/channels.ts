@@ -1,0 +1,105 @@
+import { createHmac } from 'node:crypto'
+import { createTransport, type Transporter } from 'nodemailer'
+import type { Outbound } from '../../outbound/index.ts'
+import type { Message } from '../contract.ts'
+import { DeliveryError } from '../errors.ts'
+import type { Channel } from '../rule.ts'
+import type { Secrets } from '../secrets.ts'
+import { compose, oneLine } from './compose.ts'
+
+export interface MailSettings {
+  smtpHost: string
+  smtpPort: number
+  smtpTls: 'required' | 'none'
+  smtpUser: string
+  smtpFrom: string
+}
+
+export interface ChannelsInit {
+  outbound: Outbound
+  secrets: Secrets
+  mail(): MailSettings
+  now(): number
+}
+
+/** Name of the secret that is the password of the mail server. */
+export const SMTP_SECRET = 'smtp'
+const SEND_MS = 60_000
+
+/**
+ * Sends one message by its channel. `name` is the same however often it is sent: whoever gets it twice can tell.
+ *
+ * @throws {DeliveryError} it was not taken
+ */
+export type Send = (channel: Channel, message: Message, name: string, signal: AbortSignal) => Promise<void>
+
+export function createSend({ outbound, secrets, mail, now }: ChannelsInit): Send {
+  async function webhook(
+    { url, secret }: Extract<Channel, { kind: 'webhook' }>,
+    message: Message,
+    name: string,
+    signal: AbortSignal
+  ): Promise<void> {
+    const body = JSON.stringify(message)
+    const { status } = await outbound.fetch(url, {
+      method: 'POST',
+      body,
+      headers: {
+        'content-type': 'application/json',
+        'idempotency-key': name,
+        'artel-signature': signature(await secrets.get(secret), Math.floor(now() / 1000), body)
+      },
+      isRobot: false,
+      deadlineMs: SEND_MS,
+      maxBytes: 64 * 1024,
+      signal
+    })
+    if (status < 200 || status > 299) throw new DeliveryError(`${url} answers ${status}`)
+  }
+
+  async function email(
+    { to }: Extract<Channel, { kind: 'email' }>,
+    message: Message,
+    name: string,
+    signal: AbortSignal
+  ): Promise<void> {
+    const { smtpHost, smtpPort, smtpTls, smtpUser, smtpFrom } = mail()
+    if (smtpHost === '' || smtpFrom === '')
+      throw new DeliveryError('no mail server; artel config set watch.smtpHost …, watch.smtpFrom …')
+    const auth = smtpUser === '' ? undefined : { user: smtpUser, pass: await secrets.get(SMTP_SECRET) }
+    const transport: Transporter = createTransport({
+      host: smtpHost,
+      port: smtpPort,
+      secure: smtpTls === 'required' && smtpPort === 465,
+      requireTLS: smtpTls === 'required',
+      ignoreTLS: smtpTls === 'none',
+      auth,
+      connectionTimeout: SEND_MS,
+      greetingTimeout: SEND_MS,
+      socketTimeout: SEND_MS,
+      // what stands in a message is text, never a file of this machine or an address to read from
+      disableFileAccess: true,
+      disableUrlAccess: true
+    })
+    const stop = (): void => transport.close()
+    signal.addEventListener('abort', stop, { once: true })
+    try {
+      const letter = compose(message)
+      await transport.sendMail({ ...letter, from: oneLine(smtpFrom), to, messageId: `<${name}@artel>` })
+    } catch (error) {
+      throw new DeliveryError(`${smtpHost}: ${(error as Error).message}`, { cause: error })
+    } finally {
+      signal.removeEventListener('abort', stop)
+      transport.close()
+    }
+  }
+
+  return (channel, message, name, signal) =>
+    channel.kind === 'webhook'
+      ? webhook(channel, message, name, signal)
+      : email(channel, message, name, signal)
+}
+
+/** `t=<s since 1970>,v1=<hex>`: HMAC-SHA256 over the time, a point, and the body. */
+export const signature = (secret: string, time: number, body: string): string =>
+  `t=${time},v1=${createHmac('sha256', secret).update(`${time}.${body}`).digest('hex')}`

@@ -1,0 +1,185 @@
+import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
+import type { AddressInfo } from 'node:net'
+import { SMTPServer } from 'smtp-server'
+import { createSandbox, type Sandbox } from '../../../sandbox/index.ts'
+import { createExtractor, type Extractor } from '../../../services/watcher/extract/extractor.ts'
+import { createSend } from '../../../services/watcher/send/channels.ts'
+import { compose } from '../../../services/watcher/send/compose.ts'
+
+const signal = AbortSignal.timeout(230_000)
+
+describe('watcher: pages of strangers', function () {
+  this.timeout(240_000)
+  let sandbox: Sandbox
+  let extractor: Extractor
+  let impatient: Extractor
+  before(async () => {
+    sandbox = createSandbox({ warm: 1, lazy: true })
+    await sandbox.start()
+    extractor = createExtractor(sandbox)
+    impatient = createExtractor(sandbox, 1_000)
+  })
+  after(async () => {
+    await Promise.all([extractor?.close(), impatient?.close()])
+    await sandbox?.stop()
+  })
+
+  it('are read by CSS, XPath, JSON path and regex', async () => {
+    const html = `<!doctype html><!-- no --><table><tr class=a><td><a href="/1?a=1&amp;b=2">One &mdash; 1</a><td>1 234,50 BYN
+      <tr class=a><td><a href=/2>Two</a><td>Free</table>`
+    const expected = [
+      { name: 'One — 1', link: '/1?a=1&b=2', price: '1234.50' },
+      { name: 'Two', link: '/2', price: '' }
+    ]
+    const css = {
+      name: { css: 'a' },
+      link: { css: 'a', attribute: 'href' },
+      price: { css: 'td:nth-child(2)', as: 'number' as const }
+    }
+    const xpath = {
+      name: { xpath: './/a' },
+      link: { xpath: 'td/a/@href' },
+      price: { xpath: 'string(td[2])', as: 'number' as const }
+    }
+    deepEqual(await extractor.items([html], { type: 'html', rows: { css: 'tr.a' }, fields: css }, signal), [
+      expected
+    ])
+    deepEqual(
+      await extractor.items(
+        [html],
+        { type: 'html', rows: { xpath: '//tr[@class = "a"]' }, fields: xpath },
+        signal
+      ),
+      [expected]
+    )
+    const json = JSON.stringify({ list: [{ 'full name': 'Ann', age: 7 }, { age: null }] })
+    const path = { name: { path: "['full name']" }, age: { path: 'age' } }
+    deepEqual(
+      await extractor.items([json], { type: 'json', rows: { path: '$.list[*]' }, fields: path }, signal),
+      [
+        [
+          { name: 'Ann', age: '7' },
+          { name: '', age: '' }
+        ]
+      ]
+    )
+    const text = { name: { regex: '^(\\w+)=' }, value: { regex: '=(.*)$', as: 'lower' as const } }
+    deepEqual(
+      await extractor.items(
+        ['a=B;\nc=D;'],
+        { type: 'text', rows: { regex: '(\\w=\\w);' }, fields: text },
+        signal
+      ),
+      [
+        [
+          { name: 'a', value: 'b' },
+          { name: 'c', value: 'd' }
+        ]
+      ]
+    )
+  })
+
+  it('cost a deadline, and the next page is read', async () => {
+    const rule = (selector: object) => ({
+      type: 'html' as const,
+      rows: selector,
+      fields: { a: { css: 'b' } }
+    })
+    for (const [page, rows] of [
+      ['<div>'.repeat(100_000), { css: 'div div div p' }],
+      [`${'a'.repeat(40)}!`, { regex: '^(a+)+$' }]
+    ] as const)
+      await rejects(impatient.items([page], rule(rows), signal), {
+        name: 'ExtractionError',
+        message: /timeout/
+      })
+    deepEqual(await extractor.items(['<p><b>x</b>'], rule({ css: 'p' }), signal), [[{ a: 'x' }]])
+    for (const wrong of [{ css: 'p[' }, { xpath: '//p[' }, { regex: '(' }])
+      await rejects(extractor.items(['<p>'], rule(wrong), signal), { name: 'ExtractionError' })
+  })
+})
+
+const INJECTIONS = [
+  '\r\nBcc: evil@example.org',
+  '\nBcc: evil@example.org',
+  '\rBcc: evil@example.org',
+  '\r\n\r\nbody',
+  '\r\n Bcc: evil@example.org',
+  '\u2028Bcc: evil@example.org',
+  '\u2029Bcc: evil@example.org',
+  '\u0085Bcc: evil@example.org',
+  '\u0000\nBcc: evil@example.org',
+  '\v\f\r\nBcc: evil@example.org',
+  '=?utf-8?Q?=0D=0ABcc:_evil@example.org?=',
+  '%0d%0aBcc: evil@example.org',
+  '\u560d\u560aBcc: evil@example.org',
+  '\r\n.\r\nMAIL FROM:<evil@example.org>'
+]
+
+describe('watcher: mail', function () {
+  this.timeout(240_000)
+
+  it('14 injections into what stands in headers give no header', async () => {
+    equal(INJECTIONS.length, 14)
+    const mails: { to: string[]; text: string }[] = []
+    const server = new SMTPServer({
+      authOptional: true,
+      hideSTARTTLS: true,
+      logger: false,
+      async onData(stream, { envelope }, done) {
+        let text = ''
+        for await (const chunk of stream) text += (chunk as Buffer).toString('latin1')
+        mails.push({ to: envelope.rcptTo.map(({ address }) => address), text })
+        done()
+      }
+    })
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    const { port: smtpPort } = server.server.address() as AddressInfo
+    let smtpFrom = ''
+    const send = createSend({
+      outbound: {} as never,
+      secrets: {} as never,
+      mail: () => ({ smtpHost: '127.0.0.1', smtpPort, smtpTls: 'none', smtpUser: '', smtpFrom }),
+      now: Date.now
+    })
+    const channel = { kind: 'email' as const, to: 'ann@example.org' }
+    for (const [i, text] of INJECTIONS.entries()) {
+      smtpFrom = `Artel${text} <artel@example.org>`
+      const fields = { [`name${text}`]: `value${text}` }
+      const event = { number: 1, rule: `rule${text}`, at: 0, kind: 'new' as const, key: text, new: fields }
+      const subscription = `mine${text}`
+      await send(channel, { kind: 'events', subscription, events: [event] }, `id-${i}`, signal)
+      await send(
+        channel,
+        { kind: 'broken', subscription, rule: `rule${text}`, reason: text, events: [] },
+        `b-${i}`,
+        signal
+      )
+    }
+    await new Promise<void>(resolve => server.close(() => resolve()))
+    equal(mails.length, 28)
+    const NAMES = /^(from|to|subject|message-id|content-transfer-encoding|content-type|date|mime-version)$/
+    for (const { to, text } of mails) {
+      deepEqual(to, ['ann@example.org'])
+      const [head] = text.split('\r\n\r\n')
+      const names = head!
+        .replace(/\r\n[ \t]+/g, ' ')
+        .split('\r\n')
+        .map(line => line.split(':')[0]!.toLowerCase())
+      ok(
+        names.every(name => NAMES.test(name)),
+        names.join()
+      )
+    }
+  })
+
+  it('and tags in what was read are text', () => {
+    const evil = '<img src=x onerror=alert(1)>"\'&'
+    const { html } = compose({
+      kind: 'events',
+      subscription: 's',
+      events: [{ number: 1, rule: evil, at: 0, kind: 'changed', key: 'k', old: { a: 'x' }, new: { a: evil } }]
+    })
+    ok(!html.includes('<img') && html.includes('&lt;img src=x onerror=alert(1)&gt;&quot;&#39;&amp;'))
+  })
+})

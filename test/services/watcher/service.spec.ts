@@ -1,0 +1,175 @@
+import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { COURT_PASSWORD, type Court, caseOf, courtRule, openCourt } from '../../../node/demo/court.ts'
+import { createSandbox, type Sandbox } from '../../../sandbox/index.ts'
+import { OWNER, watch } from '../../../services/index.ts'
+import { until } from '../../bootstrap/nodes.ts'
+import { startHost } from '../host/start-host.ts'
+
+interface Outcome {
+  state: string
+  reason?: string
+  items: number
+  changes: number
+  isFirst: boolean
+}
+interface Message {
+  kind: string
+  events: { kind: string; key: string; old?: object; new?: object }[]
+}
+
+const PAGES = 2
+const COUNT = 600
+
+describe('watcher: a list behind a login', function () {
+  this.timeout(240_000)
+  let sandbox: Sandbox
+  let court: Court
+  before(async () => {
+    sandbox = createSandbox({ warm: 1, lazy: true })
+    await sandbox.start()
+    court = await openCourt(COUNT)
+  })
+  after(async () => {
+    await court?.[Symbol.asyncDispose]()
+    await sandbox?.stop()
+  })
+
+  it('becomes a table, and what changes is told; a new layout is not', async () => {
+    const told: { message: Message; signature: string; key: string; body: string }[] = []
+    const hook = createServer(async (request, response) => {
+      let body = ''
+      for await (const chunk of request) body += chunk
+      const { 'artel-signature': signature, 'idempotency-key': key } = request.headers
+      told.push({ message: JSON.parse(body), body, signature: String(signature), key: String(key) })
+      response.end()
+    })
+    await new Promise<void>(resolve => hook.listen(0, '127.0.0.1', resolve))
+    const hookHost = `127.0.0.1:${(hook.address() as AddressInfo).port}`
+    await using host = await startHost({
+      modules: [watch],
+      capabilities: { sandbox },
+      settings: { watch: { openHosts: [court.host, hookHost], pauseSeconds: 0 } }
+    })
+    await until(() => host.services.health()[0]!.state === 'running', 'it runs')
+    const call = <T = unknown>(operation: string, input: object = {}): Promise<T> =>
+      host.services.call('watch', operation, input, { caller: OWNER }) as Promise<T>
+    const rule = courtRule(court.url, PAGES)
+    const run = () => call<Outcome>('run', { id: 'court' })
+
+    await call('secret', { name: 'court', value: COURT_PASSWORD })
+    await call('secret', { name: 'hook', value: 'shared' })
+    await call('put', { id: 'court', rule, isPaused: true })
+    const channel = { kind: 'webhook', url: `http://${hookHost}/`, secret: 'hook' }
+    await call('subscribe', { id: 'all', subscription: { name: 'all', channel } })
+
+    const first = await run()
+    deepEqual([first.state, first.items, first.isFirst, first.changes], ['ok', COUNT, true, 0], first.reason)
+    // shuffled rows and new nonces; and the cookie is still good
+    const again = await run()
+    deepEqual([again.state, again.changes], ['ok', 0])
+    equal(court.logins, 1)
+
+    court.cases.set('2-7/2026', { ...court.cases.get('2-7/2026')!, room: '9' })
+    court.cases.set('2-9999/2026', caseOf(9999, 'Щербаков против Воды & Света'))
+    equal((await run()).changes, 2)
+    await until(() => told.length === 1, 'the message')
+    deepEqual(told[0]!.message.events.map(({ kind, key }) => `${kind} ${key}`).sort(), [
+      'changed 2-7/2026',
+      'new 2-9999/2026'
+    ])
+    const [, time, v1] = /^t=(\d+),v1=(\w+)$/.exec(told[0]!.signature)!
+    equal(v1, createHmac('sha256', 'shared').update(`${time}.${told[0]!.body}`).digest('hex'))
+
+    const found = await call<{ items: { key: string }[] }>('items', { q: 'shcherbakov' })
+    deepEqual(
+      found.items.map(({ key }) => key),
+      ['2-9999/2026']
+    )
+    match(await call<string>('csv', { q: 'ЩЕРБАКОВ' }), /2-9999\/2026,Щербаков против Воды & Света/)
+    match(await call<string>('feed'), /<title>new: 2-9999\/2026 \(Суд\)<\/title>/)
+
+    court.isRebuilt = true
+    const broken = []
+    for (let i = 0; i < 4; i++) broken.push(await run())
+    ok(
+      broken.every(({ state }) => state === 'broken'),
+      JSON.stringify(broken)
+    )
+    await until(() => told.length === 2, 'one alarm')
+    equal(told[1]!.message.kind, 'broken')
+    court.isRebuilt = false
+    deepEqual([(await run()).changes, (await run()).changes], [0, 0])
+    await until(() => told.length === 3, 'that it is well again')
+    equal(told[2]!.message.kind, 'mended')
+
+    court.cases.delete('2-7/2026')
+    deepEqual([(await run()).changes, (await run()).changes, (await run()).changes], [0, 1, 0])
+    await until(() => told.length === 4, 'what is gone')
+    deepEqual(
+      told[3]!.message.events.map(({ kind, key }) => `${kind} ${key}`),
+      ['gone 2-7/2026']
+    )
+    equal(new Set(told.map(({ key }) => key)).size, 4)
+
+    // another rule over the pages that are kept, without going there
+    const { extract } = rule
+    const draft = {
+      ...rule,
+      extract: {
+        ...extract,
+        rows: { xpath: '//tr[td]' },
+        fields: { ...extract.fields, number: { xpath: 'td[1]' } }
+      }
+    }
+    const { fetches } = await call<{ fetches: { count: number; doubt?: string }[] }>('test', {
+      id: 'court',
+      rule: draft
+    })
+    // of the last fetches some are those of the other layout
+    ok(fetches.some(({ count }) => count === COUNT) && fetches.some(({ doubt }) => doubt != null))
+
+    const kept = join(host.folder, 'watch')
+    for (const folder of ['secrets', 'cookies'])
+      for (const name of await readdir(join(kept, folder)))
+        equal((await stat(join(kept, folder, name))).mode & 0o777, 0o600, name)
+    const database = await Promise.all(
+      (await readdir(kept))
+        .filter(name => name.includes('sqlite'))
+        .map(name => readFile(join(kept, name), 'latin1'))
+    )
+    ok(database.length > 0 && database.every(text => !text.includes(COURT_PASSWORD)))
+    hook.closeAllConnections()
+    await new Promise(resolve => hook.close(resolve))
+  })
+
+  it('what a rule cannot be is said', async () => {
+    await using host = await startHost({ modules: [watch], capabilities: { sandbox } })
+    await until(() => host.services.health()[0]!.state === 'running', 'it runs')
+    const call = <T = unknown>(operation: string, input: object = {}): Promise<T> =>
+      host.services.call('watch', operation, input, { caller: OWNER }) as Promise<T>
+    const rule = { ...courtRule('https://court.example', 1), login: undefined }
+    const wrong: [object, RegExp][] = [
+      [{ ...rule, key: ['id'] }, /key: there is no field "id"/],
+      [{ ...rule, schedule: '61 * * * *' }, /61/],
+      [{ ...rule, timeZone: 'Mars/Olympus' }, /Mars/],
+      [{ ...rule, extract: { ...rule.extract, rows: {} } }, /rows: say where/],
+      [{ ...rule, extract: { ...rule.extract, rows: { path: '$[*]' } } }, /a path is of JSON/]
+    ]
+    for (const [rule, message] of wrong)
+      await rejects(
+        call('put', { id: 'a', rule }),
+        (error: Error) => error.name === 'RuleError' && message.test(error.message)
+      )
+    await rejects(call('run', { id: 'a' }), { name: 'UnknownRuleError' })
+    // inside, and not opened by the owner
+    await call('put', { id: 'inside', rule: { ...rule, urls: ['http://127.0.0.1/'] }, isPaused: true })
+    const { state, reason } = await call<Outcome>('run', { id: 'inside' })
+    equal(state, 'failed')
+    match(reason!, /ForbiddenAddressError/)
+  })
+})
