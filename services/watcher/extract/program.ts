@@ -8,7 +8,7 @@ import { evaluate, isAttribute } from './xpath.ts'
 
 /*
  * Runs behind the walls: pages and patterns of strangers cost it a deadline and nothing else. It is bundled with its
- * libraries (build-program.mjs) and knows nothing but its question.
+ * libraries (build-program.ts) and knows nothing but its question.
  */
 
 /** Items in the order of the page, or a form; undefined where there is no such form. */
