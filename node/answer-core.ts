@@ -9,7 +9,8 @@ import {
   type Idempotency,
   network,
   type PeerRow,
-  settings
+  settings,
+  type Webhooks
 } from '../services/index.ts'
 import { settingsTable } from './config.ts'
 import type { ArtelNode } from './contract.ts'
@@ -18,14 +19,15 @@ import { VERSION } from './version.ts'
 
 export interface CoreInit {
   idempotency: Idempotency
+  webhooks: Webhooks
   /** aborted when the node stops */
   signal: AbortSignal
 }
 
 /** Answers what every node can be asked, until the node stops. */
-export function answerCore(node: ArtelNode, { idempotency, signal }: CoreInit): void {
+export function answerCore(node: ArtelNode, { idempotency, webhooks, signal }: CoreInit): void {
   const { ledger, scheduler, directory, services } = node
-  services.provide(compute, createCompute({ jobs: node, scheduler, idempotency, lending: node }))
+  services.provide(compute, createCompute({ jobs: node, scheduler, idempotency, webhooks, lending: node }))
   services.provide(credits, answerCredits({ ledger }))
   services.provide(
     network,

@@ -18,6 +18,7 @@ import { createPolicy, type Job, loadScheduler, type SubmitOptions } from '../sc
 import {
   COMPUTE_SERVICE,
   createDirectory,
+  createWebhooks,
   type Directory,
   type Gateway,
   loadHost,
@@ -278,7 +279,15 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
   }
   // closed after gateway and services, which still answer until they have stopped
   const idempotency = started.adopt(openIdempotency(config.data, Date.now), it => it.close())
-  answerCore(node, { idempotency, signal: stopped.signal })
+  const webhooks = started.adopt(
+    createWebhooks({ folder: config.data, settings: () => live.current.webhooks })({
+      scheduler,
+      sign: signer.sign,
+      logger: componentLog
+    }),
+    it => it.stop()
+  )
+  answerCore(node, { idempotency, webhooks, signal: stopped.signal })
   started.defer(() => services.stop())
   await services.start()
   if (config.gateway.enabled) gateway = started.adopt(await openGateway(node, logger), it => it.stop())

@@ -121,6 +121,13 @@ export const DATA_PARTS: readonly DataPart[] = [
     remedy: 'what is readable is kept'
   },
   {
+    path: 'webhooks.sqlite',
+    kind: 'sqlite',
+    holds: 'whose webhooks are to be told how jobs ended, and what they were not told yet',
+    loss: 'no credits and no jobs are lost; receivers are not told of the jobs before',
+    remedy: 'what is readable is kept'
+  },
+  {
     path: 'gateway.json',
     kind: 'made-at-start',
     holds: 'where the HTTP API listens',

@@ -145,11 +145,30 @@ const gateway = z.strictObject({
     )
 })
 
+const webhooks = z.strictObject({
+  urls: z
+    .array(
+      z
+        .url({ protocol: /^https?$/ })
+        .max(2000)
+        .refine(url => !/^\w+:\/\/[^/]*@/.test(url), 'must have no name and password in it')
+    )
+    .default([])
+    .describe('where the ends of jobs may be told; a job names one of these in notify.url')
+    .meta({ live: true }),
+  privateRanges: z
+    .array(z.union([z.cidrv4(), z.cidrv6()]))
+    .default([])
+    .describe('ranges of addresses beside the public ones that these may have, as in 192.168.1.0/24')
+    .meta({ live: true })
+})
+
 /** Every setting of a node: each folder's own schema, composed; each service has a section of its name. */
 export const configSchema = z.strictObject({
   ...own.shape,
   ...networkSettingsSchema.shape,
   gateway: gateway.prefault({}),
+  webhooks: webhooks.prefault({}),
   ...(Object.fromEntries(
     SERVICES.map((module: ServiceModule) => [module.name, settingsOf(module)])
   ) as Record<never, never>)

@@ -10,7 +10,14 @@ import { watch } from './watcher/index.ts'
 
 /** types of what travels about jobs */
 export type * as Compute from './compute/index.ts'
-export { compute, createCompute, type Idempotency, openIdempotency } from './compute/index.ts'
+export {
+  compute,
+  createCompute,
+  createWebhooks,
+  type Idempotency,
+  openIdempotency,
+  type Webhooks
+} from './compute/index.ts'
 export * from './core/index.ts'
 export * from './directory/index.ts'
 export type * from './gateway/index.ts'

@@ -20,6 +20,7 @@ import { serviceCommand as commandOfService } from './service-commands.ts'
 import { servicesCommand } from './services.ts'
 import { seedCommand, startCommand } from './start.ts'
 import { transferCommand } from './transfer.ts'
+import { webhooksCommand } from './webhooks.ts'
 
 /** What each exit code means, in the order of the table in node/README.md; a test compares. */
 export const EXIT_MEANINGS: [code: number, meaning: string][] = [
@@ -57,7 +58,8 @@ const GROUPS: [title: string, commands: (() => Command)[]][] = [
       jobCommand,
       resultCommand,
       cancelCommand,
-      receiptCommand
+      receiptCommand,
+      webhooksCommand
     ]
   ],
   [

@@ -15,6 +15,7 @@ import { readSpec, SPEC_ARGUMENT } from './spec-file.ts'
 type Options = OutputOptions & {
   file?: string[]
   delegate?: string
+  notify?: string
   quiet?: boolean
   quote?: boolean
 } & Record<string, unknown>
@@ -26,6 +27,7 @@ export function runCommand(): Command {
     .argument('<file>', SPEC_ARGUMENT)
     .option('--quote', 'only say what it would cost, as artel quote does')
     .option('--delegate <peer>', 'peer that coordinates the job; it goes on there when this node is gone')
+    .option('--notify <url>', 'webhook that is told how the job ended: one of the setting webhooks.urls')
     .option('--quiet', 'no progress, no summary: only the result')
     .option('--json', 'print { job, state, result, report } as JSON')
     .addHelpText(
@@ -44,7 +46,8 @@ Examples:
     )
     .action(async (file: string, options: Options) => {
       const config = configOf(options, { compute: false })
-      const spec = await readSpec(file)
+      const task = await readSpec(file)
+      const spec = options.notify == null ? task : { ...Object(task), notify: { url: options.notify } }
       const files = (options.file ?? []).map(readFileFlag)
       await untilInterrupted(signal => run(spec, files, config, options, signal))
     })

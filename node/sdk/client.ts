@@ -130,8 +130,10 @@ export function createClient({
 
   return {
     submit,
-    submitMany: (specs, { signal } = {}) =>
-      createJob(send('/tasks/batch', { specs: specs.map(spec => asText(spec)) }, signal), components, signal),
+    submitMany: (specs, { notify, signal } = {}) => {
+      const batch = { specs: specs.map(spec => asText(spec)), ...(notify == null ? {} : { notify }) }
+      return createJob(send('/tasks/batch', batch, signal), components, signal)
+    },
     job: id => createJob(id, components),
     jobs,
     quote: async (spec, options) => (await compute.quote({ spec: asText(spec) }, options)).quote,

@@ -31,7 +31,10 @@ export interface Artel extends AsyncDisposable {
   /** Starts a job; what the node acknowledged survives its kill −9. A second send of the same submission starts nothing. */
   submit<const S extends TaskSpec>(spec: S, options?: SubmitOptions): Job<ResultOf<S>>
   /** Many small independent tasks as one job and one escrow: an outcome per spec, in order. */
-  submitMany<R = unknown>(specs: readonly TaskSpec[], options?: SubmitOptions): Job<Outcome<R>[]>
+  submitMany<R = unknown>(
+    specs: readonly TaskSpec[],
+    options?: SubmitOptions & { notify?: Notify }
+  ): Job<Outcome<R>[]>
   /** A job of this node by its id, also one that another program submitted. */
   job<R = unknown>(id: string): Job<R>
   /** All jobs that the node keeps, newest first; pages are fetched as they are needed. */
@@ -212,6 +215,13 @@ export interface Reference {
 }
 type Bytes = Uint8Array | Reference
 
+/** A webhook that is told how the job ended; `url` is one of those that the node's owner lists. */
+export interface Notify {
+  url: string
+  /** default: all */
+  events?: ('job.completed' | 'job.failed' | 'job.cancelled' | 'job.expired')[]
+}
+
 /** What every task may say. */
 export interface TaskSettings {
   name?: string
@@ -228,6 +238,7 @@ export interface TaskSettings {
   retries?: number
   /** take the result of an equal job, and keep this one's for later */
   memoize?: boolean
+  notify?: Notify
 }
 export interface TaskOptions extends TaskSettings, SubmitOptions {
   /** its keys are variables for your functions */

@@ -9,6 +9,7 @@ import { NotFinishedError, UnknownJobError } from './errors.ts'
 import type { Idempotency } from './idempotency.ts'
 import type { Contribution, ContributionPatch, Submitted } from './schema.ts'
 import { taskTypeViews } from './task-types.ts'
+import type { Webhooks } from './webhooks/index.ts'
 
 const CURSOR = /^([0-9a-z]{1,11})\.([\w-]{1,64})$/
 /** As large as a block of the store. */
@@ -25,6 +26,7 @@ export interface ComputeComponents {
     'addData' | 'data' | 'forecast' | 'job' | 'jobs' | 'quote' | 'receipts' | 'slices' | 'spec'
   >
   idempotency: Pick<Idempotency, 'once'>
+  webhooks: Pick<Webhooks, 'check' | 'list' | 'split' | 'start'>
   lending: {
     contribution(): Contribution
     /** Counts at once, and after a restart. Throws ConfigError. */
@@ -37,6 +39,7 @@ export function createCompute({
   jobs,
   scheduler,
   idempotency,
+  webhooks,
   lending
 }: ComputeComponents): Handlers<(typeof compute)['operations']> {
   function jobOf(id: string): Job {
@@ -96,15 +99,17 @@ export function createCompute({
   return {
     async submit({ spec, wait = 0, delegate, key }, call) {
       const about = `/api/v1/tasks ${delegate ?? ''}`
+      const { task, notify } = webhooks.split(spec)
       const job = await submitOnce(call, key, about, spec, options =>
-        jobs.submit(spec, { ...options, delegate })
+        webhooks.start(notify, options.id, id => jobs.submit(task, { ...options, id, delegate }))
       )
       return answer(job, wait, call.signal)
     },
 
-    async submitBatch({ specs, wait = 0, key }, call) {
+    async submitBatch({ specs, notify, wait = 0, key }, call) {
+      const told = notify == null ? undefined : webhooks.check(notify)
       const job = await submitOnce(call, key, '/api/v1/tasks/batch ', specs, options =>
-        jobs.submitMany(specs, options)
+        webhooks.start(told, options.id, id => jobs.submitMany(specs, { ...options, id }))
       )
       return answer(job, wait, call.signal)
     },
@@ -177,11 +182,12 @@ export function createCompute({
     },
 
     async quote({ spec }, { signal }) {
-      const quote = await scheduler.quote(spec, { signal })
+      const quote = await scheduler.quote(webhooks.split(spec).task, { signal })
       return { quote, forecast: scheduler.forecast() }
     },
     forecast: () => scheduler.forecast(),
     types: () => taskTypeViews(),
+    webhooks: () => ({ items: webhooks.list() }),
 
     contribution: () => lending.contribution(),
     contribute: patch => lending.contribute(patch),

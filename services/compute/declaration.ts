@@ -20,6 +20,7 @@ import {
   taskSpec,
   taskType
 } from './schema.ts'
+import { notify, webhook } from './webhooks/notify.ts'
 
 /** Specs with their data inline; more goes into the block store. */
 const SPEC_BYTES = 64 * 1024 * 1024
@@ -35,10 +36,12 @@ export const FIND_DATA_MS = 10_000
 
 const id = z.string().min(1).max(64).describe('id of the job, as `artel run` and `artel jobs` show it')
 const wait = z.int().min(0).max(MAX_WAIT_MS).optional().describe('ms to wait for the end of the job')
-// the scheduler looks at it, and says what is wrong with it
-const spec = z
-  .unknown()
-  .meta({ type: 'object', properties: { type: { type: 'string' } }, required: ['type'] })
+// the scheduler looks at it, and says what is wrong with it; `notify` is not for the scheduler
+const spec = z.unknown().meta({
+  type: 'object',
+  properties: { type: { type: 'string' }, notify: z.toJSONSchema(notify, { io: 'input' }) as object },
+  required: ['type']
+})
 const key = z
   .string()
   .min(1)
@@ -88,7 +91,12 @@ export const compute = group({
     submitBatch: operation({
       summary: 'Submit many small tasks as one job',
       description: 'The result has one `{ ok: true, value }` or `{ ok: false, failure }` per task, in order.',
-      input: z.object({ specs: z.array(z.unknown()).max(MAX_BATCH), wait, key }),
+      input: z.object({
+        specs: z.array(z.unknown()).max(MAX_BATCH),
+        notify: notify.optional().describe('who is told how the job ended'),
+        wait,
+        key
+      }),
       output: submitted,
       http: { ...onSubmit, path: '/tasks/batch', query: ['wait'] },
       deadlineMs: SUBMIT_MS,
@@ -183,6 +191,13 @@ export const compute = group({
       output: z.array(taskType),
       http: { method: 'GET', path: '/types' },
       ...read
+    }),
+    webhooks: operation({
+      summary: 'Who may be told how jobs ended, with the secrets of the signatures, and what waits',
+      input: z.object({}),
+      output: z.object({ items: z.array(webhook) }),
+      http: { method: 'GET', path: '/webhooks' },
+      ...admin
     }),
     contribution: operation({
       summary: 'What this machine lends, and what it did today',

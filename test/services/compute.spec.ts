@@ -43,6 +43,12 @@ describe('services: compute', () => {
       jobs: { submit: start, submitMany: start },
       scheduler: { job: (id: string) => (started.includes(id) ? jobOf(id) : undefined) } as never,
       idempotency,
+      webhooks: {
+        split: task => ({ task }),
+        start: (_, id, begin) => begin(id),
+        check: () => assert.fail('nobody is to be told'),
+        list: () => []
+      },
       lending: {} as never
     })
   }

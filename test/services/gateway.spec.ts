@@ -1,8 +1,12 @@
 import { strict as assert } from 'node:assert'
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { stat, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { createIdentity } from '../../bootstrap/index.ts'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import { SERVICES } from '../../services/index.ts'
@@ -288,6 +292,41 @@ describe('gateway: every route of its document', () => {
     })
     assert.equal(on.body.enabled, true)
     assert.deepEqual((await gateway.call('GET /api/v1/contribution')).body.limits, on.body.limits)
+  })
+
+  it('tells a webhook of the owner how jobs ended, and no other', async () => {
+    const told: unknown[] = []
+    const receiver = createServer(async (req, res) => {
+      told.push(JSON.parse(await text(req)))
+      res.end()
+    })
+    receiver.listen(0, '127.0.0.1')
+    await once(receiver, 'listening')
+    try {
+      const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`
+      const refused = await gateway.call('POST /api/v1/tasks', { body: { ...SQUARES, notify: { url } } })
+      assert.deepEqual([refused.status, refused.body.title], [400, 'RequestError'])
+      await gateway.call('PATCH /api/v1/config', {
+        body: { 'webhooks.urls': [url], 'webhooks.privateRanges': ['127.0.0.0/8'] }
+      })
+      const { job } = await gateway.run({ ...SQUARES, notify: { url, events: ['job.completed'] } })
+      const batch = await gateway.call('POST /api/v1/tasks/batch', {
+        body: { specs: [SQUARES], notify: { url } },
+        query: { wait: 30_000 }
+      })
+      await until(async () => told.length === 2, 'both are told')
+      assert.deepEqual(
+        (told as { type: string; data: { job: string } }[]).map(({ type, data }) => [type, data.job]).sort(),
+        [job.job, batch.body.job.job].map(id => ['job.completed', id]).sort()
+      )
+      await until(async () => {
+        const { body } = await gateway.call('GET /api/v1/webhooks')
+        assert.match(body.items[0].secret, /^whsec_/)
+        return body.items[0].url === url && body.items[0].waiting === 0 && body.items[0].jobs === 0
+      }, 'nothing waits')
+    } finally {
+      receiver.close()
+    }
   })
 
   it('makes tokens that can do only what they are for, until they are over', async () => {

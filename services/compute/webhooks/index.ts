@@ -1,0 +1,2 @@
+export * from './create-webhooks.ts'
+export * from './notify.ts'
