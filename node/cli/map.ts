@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { Command, Option } from 'commander'
 import { CREDIT_MICRO, type Progress } from '../../scheduler/index.ts'
 import { BudgetError, EXIT, InputError } from '../errors.ts'
@@ -18,7 +19,7 @@ type Options = OutputOptions & { text?: boolean; quiet?: boolean; maxPrice?: big
     string,
     unknown
   >
-type Type = 'map' | 'filter'
+type Type = 'map' | 'filter' | 'python'
 
 // Jobs under way: while one is settled and written, the others keep the workers busy.
 const WINDOW = 4
@@ -30,10 +31,12 @@ export function mapCommand(): Command {
     `
 A line is a JSON value, or else a text. The results come in the order of the lines, as they are there, one a line.
 The default export of a module may also be a task without its items: { fn, context, requirements, … }.
+A .py file that defines main(x) runs in Python.
 
 Examples:
   seq 1 100 | artel map 'x => x * x'
   seq 1 100 | artel map ./fn.js
+  seq 1 100 | artel map ./main.py
   cat urls.txt | artel map 'x.split("/")[2]' --text | sort | uniq -c`
   )
 }
@@ -52,17 +55,23 @@ Examples:
 
 function command(type: Type, description: string): Command {
   return settingFlags(new Command(type).description(description))
-    .argument('<function>', 'a .js or .ts module whose default export it is, or its text: x => x * x, x ** 2')
+    .argument(
+      '<function>',
+      'a .js or .ts module whose default export it is, a .py file, or its text: x => x * x, x ** 2'
+    )
     .option('--text', 'every line is a text, also where it looks like JSON')
     .addOption(new Option('--max-price <credits>', 'most credits for all of it').argParser(parseCredits))
     .option('--quiet', 'no summary')
     .option('--json', 'texts with quotes too, so that every line is JSON')
     .action(async (fn: string, options: Options) => {
       const config = configOf(options, { compute: false })
-      const task = await readFunction(fn)
+      const isPython = fn.endsWith('.py')
+      if (isPython && type === 'filter')
+        throw new InputError('artel filter takes JavaScript; artel map takes Python, too')
+      const task = isPython ? { source: await readFile(fn, 'utf8') } : await readFunction(fn)
       await untilInterrupted(async signal => {
         await using node = await openNode(config, signal)
-        return await stream(type, task, node.operations, options, signal)
+        return await stream(isPython ? 'python' : type, task, node.operations, options, signal)
       })
     })
 }

@@ -160,6 +160,7 @@ export function createClient({
     mlInference: (task, options) => run({ type: 'ml_inference', ...task } as never, options),
     mlTrainStep: (task, options) => run({ type: 'ml_train_step', ...task } as never, options),
     wasm: (task: object, options?: TaskOptions) => run({ type: 'wasm', ...task }, options),
+    python: (task: object, options?: TaskOptions) => run({ type: 'python', ...task }, options),
     script: (source: unknown, input?: unknown, options?: TaskOptions) =>
       run(
         { type: 'script', source: moduleOf(source), ...(input === undefined ? {} : { input }) } as never,

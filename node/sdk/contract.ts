@@ -122,6 +122,12 @@ export interface Artel extends AsyncDisposable {
   /** Calls `export` with `args`, or once per item; without `export` the module is a WASI command, whose standard output is the result. */
   wasm<R = unknown>(task: Wasm & { items: readonly unknown[] }, options?: TaskOptions): Job<R[]>
   wasm<R = unknown>(task: Wasm, options?: TaskOptions): Job<R>
+  /** `main(x)` of Python source for every item, or for one input. */
+  python<R = unknown>(
+    task: Python & ({ items: unknown } | { range: object }),
+    options?: TaskOptions
+  ): Job<R[]>
+  python<R = unknown>(task: Python, options?: TaskOptions): Job<R>
   /** One run of a function, or of a module's text with `export default async input => output`. */
   script<I, R>(fn: (input: I) => R, input: I, options?: TaskOptions): Job<Awaited<R>>
   script<R>(fn: () => R, input?: undefined, options?: TaskOptions): Job<Awaited<R>>
@@ -321,6 +327,18 @@ export interface Wasm {
   items?: readonly unknown[]
   stdin?: string | Uint8Array
 }
+export interface Python {
+  /** defines `main(x)` */
+  source: string
+  items?: readonly unknown[] | Reference
+  range?: Range
+  /** in place of items: one call, whose result is the result */
+  input?: unknown
+  /** global names of the source */
+  context?: Record<string, unknown>
+  /** wheels without native code */
+  packages?: readonly Bytes[]
+}
 export interface PipelineNode {
   id: string
   task: TaskSpec | (Omit<Record<string, unknown>, 'type'> & { type: TaskType })
@@ -357,6 +375,7 @@ interface Specs {
   ml_inference: TaskSettings & MlInference
   ml_train_step: TaskSettings & MlTrainStep
   wasm: TaskSettings & Wasm
+  python: TaskSettings & Python
   script: TaskSettings & { source: string; input?: unknown }
   pipeline: TaskSettings & { nodes: readonly PipelineNode[] }
 }

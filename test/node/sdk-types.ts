@@ -61,6 +61,7 @@ export function sdkTypes(artel: Artel): void {
     artel.mlInference({ model: { cid: 'b' }, input: { dims: [1], data: [1] } })
   )
   is<Job<string>>()(artel.script((n: number) => `${n}`, 1))
+  is<Job<number[]>>()(artel.python<number>({ source: 'def main(x): return x', items: [1, 2] }))
   is<Job<number[]>>()(artel.wasm<number>({ module: new Uint8Array(), export: 'f', items: [1, 2] }))
   is<Job<string[]>>()(artel.submit({ type: 'map', items: [1], fn: (x: number) => `${x}` }))
   is<Job<number>>()(artel.submit({ type: 'range_reduce', start: 1, end: 2 }))

@@ -131,6 +131,25 @@ export const EXAMPLES: Example[] = [
 `
   },
   {
+    id: 'python',
+    title: 'example.python',
+    text: 'example.pythonText',
+    code: `{
+  name: 'Partitions of a number',
+  type: 'python',
+  range: { start: 10, end: 400, step: 10 },
+  source: \`
+def main(n):
+    ways = [1] + [0] * n
+    for part in range(1, n + 1):
+        for total in range(part, n + 1):
+            ways[total] += ways[total - part]
+    return {'n': n, 'partitions': ways[n]}
+\`
+}
+`
+  },
+  {
     id: 'training',
     title: 'example.training',
     text: 'example.trainingText',

@@ -340,6 +340,8 @@ export const en = {
   'example.waveText': 'Numbers, a chart',
   'example.collatz': 'Collatz paths',
   'example.collatzText': 'Objects, a table',
+  'example.python': 'Python',
+  'example.pythonText': 'Exact numbers, a table',
   'example.training': 'Learn XOR',
   'example.trainingText': 'A small neural network',
   'example.poker': 'Poker hands',

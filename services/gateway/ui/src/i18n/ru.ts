@@ -371,6 +371,8 @@ export const ru: Dictionary = {
   'example.waveText': 'Числа, график',
   'example.collatz': 'Пути Коллатца',
   'example.collatzText': 'Объекты, таблица',
+  'example.python': 'Python',
+  'example.pythonText': 'Точные числа, таблица',
   'example.training': 'Выучить XOR',
   'example.trainingText': 'Маленькая нейросеть',
   'example.poker': 'Покерные руки',
