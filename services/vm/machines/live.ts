@@ -25,6 +25,8 @@ export interface Live {
   readonly identity: Identity | undefined
   operation: Course['operation']
   stopAskedAt: number | undefined
+  /** until then a guest may power down because an earlier run of the node, which was cut off, has asked it to */
+  interruptedUntil: number
   /** the guest powered itself down */
   readonly hasPoweredDown: boolean
   /** it ended unasked since this node runs */
@@ -70,8 +72,11 @@ export function createLive(uuid: Uuid, context: Context, onChange: () => void): 
 
   function hear(event: QmpEvent) {
     for (const listener of listeners) listener(event)
-    if (event.event === 'SHUTDOWN' && (event.data.guest === true || live.stopAskedAt !== undefined))
-      hasPoweredDown = true
+    if (event.event === 'SHUTDOWN' && (event.data.guest === true || live.stopAskedAt !== undefined)) {
+      const isLate = context.now() < live.interruptedUntil
+      hasPoweredDown = !isLate
+      isEnding ||= isLate
+    }
     if (event.event === 'STOP') set(status === 'io-error' ? 'io-error' : 'paused')
     if (event.event === 'RESUME') set('running')
     if (event.event === 'BLOCK_IO_ERROR' && event.data.nospace === true) set('io-error')
@@ -156,6 +161,7 @@ export function createLive(uuid: Uuid, context: Context, onChange: () => void): 
     },
     operation: undefined,
     stopAskedAt: undefined,
+    interruptedUntil: 0,
     observe: () => ({ isAlive: look(), qmp: status }),
     state: machine => stateOf(machine.desired, live.observe(), course(machine), context.now()),
     step: machine => decide(machine.desired, live.observe(), course(machine), context.now()),

@@ -264,8 +264,10 @@ export function createPower(context: Context): Power {
         await handle.ask('cont')
       }),
     async begin(signal) {
-      for (const { machine, kind } of await records.staleHolds(db, context.epoch))
+      for (const { machine, kind } of await records.staleHolds(db, context.epoch)) {
+        live(machine).interruptedUntil = context.now() + POWER_DOWN_MS
         await context.note(machine, 'interrupted', kind)
+      }
       await this.adopt()
       const every = (ms: number, work: () => Promise<void>) => {
         const timer = setInterval(
