@@ -86,6 +86,16 @@ export const vm: Demo = {
       const type = (command: string) => typeInto(client, there, command)
       const booted = () =>
         until('the prompt', async () => (await see(client, there)).text.includes('/ # '), BOOT_MS)
+      // what goes on has no reason to show its prompt again
+      const answers = () =>
+        until(
+          'an answer',
+          async () => {
+            await client.call('console', { ...there, input: '\n' }).catch(() => undefined)
+            return (await see(client, there).catch(() => ({ text: '' }))).text.includes('/ # ')
+          },
+          BOOT_MS
+        )
       await step('a machine boots to a shell; the client is its operator', async () => {
         await ann.call('exec', { line: 'AUTH guest 128 1' })
         await ann.call('exec', { line: 'ADD_DISK data guest 1' })
@@ -141,20 +151,24 @@ export const vm: Demo = {
         ann = await startHost()
         there.host = ann.id
         await until('its start', async () => (await state()) === 'running', BOOT_MS)
-        await booted()
+        await answers()
         const { text } = await ann.call<{ text: string }>('exec', { line: 'LIST_VMS', host: bob.id })
         return { right: text.startsWith('OK 0 machines'), detail: 'it stayed where it was' }
       })
       await step('the guest moved to the other host', async () => {
-        await type('mount /dev/vda /mnt; echo taken along > /mnt/file; umount /mnt')
+        await type('mount /dev/vda /mnt; echo taken along > /mnt/file; umount /mnt; number=41')
         const { state } = await ann.call<{ state: string }>('move', { vm: 'guest', to: bob.id })
         isAtBob = true
         there.host = bob.id
-        await booted()
+        await answers()
         const found = await type('mount /dev/vda /mnt; cat /mnt/file; umount /mnt')
+        const number = await type('echo $((number+1))')
         const { machines } = await ann.call<{ machines: { id: string }[] }>('list')
         const isGone = machines.every(({ id }) => id !== 'guest')
-        return { right: found === 'taken along' && isGone, detail: `${state}; the file says: ${found}` }
+        return {
+          right: found === 'taken along' && number === '42' && isGone,
+          detail: `${state}; the file says: ${found}; its shell goes on: ${number}`
+        }
       })
       await step('all records, folders, processes and disks agree', async () => {
         await stopGuest()

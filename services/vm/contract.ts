@@ -79,6 +79,8 @@ export interface Snapshot {
 
 /** What ran at the moment of a snapshot, and how the machine was put together then. */
 export interface Memory extends Shape {
+  /** what it ran on; said where it is to go on elsewhere */
+  processor?: string
   /** file of the stream of QEMU's migration */
   layer: Uuid
 }

@@ -48,7 +48,8 @@ export function decide(desired: Desired, seen: Observed, course: Course, now: nu
   if (!seen.isAlive) return wantsOn && now >= mayStartAt(course.crashes, now) ? 'start' : 'nothing'
   if (!wantsOn) return stopStep(seen, course, now)
   if (seen.qmp === 'absent') return 'attach'
-  if (desired === 'running' && ['io-error', 'paused', 'prelaunch'].includes(seen.qmp)) return 'resume'
+  if (desired === 'running' && ['io-error', 'paused', 'postmigrate', 'prelaunch'].includes(seen.qmp))
+    return 'resume'
   if (desired === 'paused' && seen.qmp === 'running') return 'pause'
   return 'nothing'
 }

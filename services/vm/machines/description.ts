@@ -12,6 +12,24 @@ const figures = { ramMb: z.int().min(16).max(1_048_576), cpu: z.int().min(1).max
 /** What a machine may have; far above what anybody uses. */
 const MOST = 1_000
 
+const memory = z.object({
+  layer: uuid,
+  ...figures,
+  hasNetwork: z.boolean().optional(),
+  processor: z.string().max(200).optional(),
+  slots: z
+    .array(
+      z.object({
+        disk: uuid,
+        slot: z
+          .int()
+          .min(0)
+          .max(HOTPLUG_SLOTS - 1)
+      })
+    )
+    .max(MOST)
+})
+
 const fields = z.object({
   version: z.literal(1),
   machine: z.object({
@@ -48,24 +66,7 @@ const fields = z.object({
         at: z.int().min(0),
         isScheduled: z.boolean(),
         disks: z.array(z.object({ disk: uuid, layer: uuid })).max(MOST),
-        memory: z
-          .object({
-            layer: uuid,
-            ...figures,
-            hasNetwork: z.boolean().optional(),
-            slots: z
-              .array(
-                z.object({
-                  disk: uuid,
-                  slot: z
-                    .int()
-                    .min(0)
-                    .max(HOTPLUG_SLOTS - 1)
-                })
-              )
-              .max(MOST)
-          })
-          .optional()
+        memory: memory.optional()
       })
     )
     .max(MOST),
@@ -74,6 +75,8 @@ const fields = z.object({
     .optional(),
   /** it runs there, or will: here it is kept until that host has it */
   releasedTo: peer.optional(),
+  /** of a guest that is on its way and goes on in the middle of what it did */
+  memory: memory.optional(),
   grants: z.array(z.object({ peer, role: z.enum(['operator', 'viewer']) })).max(MOST)
 })
 
@@ -89,7 +92,13 @@ export const description = fields.refine(
 export type Description = z.output<typeof description>
 
 /** Chains end, all that is named is there, and what a disk writes into is its own and frozen nowhere. */
-function hasWholeChains({ machine, disks, layers, snapshots }: z.output<typeof fields>): boolean {
+function hasWholeChains({
+  machine,
+  disks,
+  layers,
+  snapshots,
+  memory: running
+}: z.output<typeof fields>): boolean {
   const before = new Set<Uuid>()
   const parents = new Set<Uuid>()
   for (const { uuid, parent } of layers) {
@@ -100,6 +109,7 @@ function hasWholeChains({ machine, disks, layers, snapshots }: z.output<typeof f
   const tops = new Set(disks.map(({ top }) => top))
   const frozen = [
     ...bootFiles(machine.spec),
+    ...(running === undefined ? [] : [running.layer]),
     ...snapshots
       .flatMap(({ disks, memory }) => [...disks, ...(memory === undefined ? [] : [memory])])
       .map(({ layer }) => layer)
@@ -152,7 +162,7 @@ export async function describeMachine(db: Queries, machine: Machine): Promise<De
 
 /** The same machine over files of other names. */
 export function renameLayers(told: Description, nameOf: (layer: Uuid) => Uuid): Description {
-  const { machine, disks, layers, snapshots } = told
+  const { machine, disks, layers, snapshots, memory } = told
   const { boot, cloudInit } = machine.spec
   return {
     ...told,
@@ -167,6 +177,7 @@ export function renameLayers(told: Description, nameOf: (layer: Uuid) => Uuid): 
         cloudInit: cloudInit && { ...cloudInit, seed: nameOf(cloudInit.seed) }
       }
     },
+    ...(memory === undefined ? {} : { memory: { ...memory, layer: nameOf(memory.layer) } }),
     disks: disks.map(disk => ({ ...disk, top: nameOf(disk.top) })),
     layers: layers.map(({ uuid, parent }) => ({ uuid: nameOf(uuid), parent: parent && nameOf(parent) })),
     snapshots: snapshots.map(snapshot => ({

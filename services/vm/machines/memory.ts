@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
 import { rm, statfs } from 'node:fs/promises'
+import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -36,11 +37,15 @@ export async function shapeOf(handle: Live, machine: Machine): Promise<Shape> {
 }
 
 /** Writes what a guest that stands still has in its memory into a new file. */
-export async function saveMemory(context: Context, handle: Live, machine: Machine): Promise<Memory> {
+export async function saveMemory(
+  context: Context,
+  handle: Live,
+  machine: Machine,
+  layer: Uuid = randomUUID()
+): Promise<Memory> {
   const { bavail, bsize } = await statfs(context.folder)
   const most = (machine.ramMb + DEVICES_MB) * MB
   if (bavail * bsize < most) throw new StorageError(`this host has no room for ${machine.ramMb} MB of memory`)
-  const layer = randomUUID()
   const file = context.layerFile(layer)
   try {
     const shape = await shapeOf(handle, machine)
@@ -59,11 +64,28 @@ export async function saveMemory(context: Context, handle: Live, machine: Machin
   }
 }
 
-/** Lets a machine that was launched for it go on where the memory was saved. */
+/** Lets a machine that was launched for it go on where the memory was saved; where it cannot, its QEMU is ended. */
 export async function loadMemory(context: Context, handle: Live, uuid: Uuid, memory: Memory): Promise<void> {
   const run = join(context.machineFolder(uuid), 'run')
-  await migrateIn(handle, run, createReadStream(context.layerFile(memory.layer)), STATE_MS)
-  await handle.ask('cont')
+  try {
+    await migrateIn(handle, run, createReadStream(context.layerFile(memory.layer)), STATE_MS)
+    await handle.ask('cont')
+  } catch (error) {
+    // half a guest is none
+    await handle.end(true)
+    throw error
+  }
+}
+
+/** A guest that runs has found out what its processor can do, and goes on only on the same. */
+export function processorOf({ programs }: Context): string {
+  return programs.accelerator === 'tcg' ? 'tcg' : (cpus()[0]?.model ?? 'unknown').slice(0, 200)
+}
+
+/** Memory that nobody goes on with any more. */
+export async function dropMemory(context: Context, layer: Uuid): Promise<void> {
+  await rm(context.layerFile(layer), { force: true })
+  await context.database.query('DELETE FROM layers WHERE uuid = $1', layer)
 }
 
 function atMost(bytes: number): Transform {

@@ -202,11 +202,7 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
             const current = (await records.machineByUuid(db, machine.uuid))!
             const launched = await power.launch(current, memory)
             if (memory !== undefined) {
-              await loadMemory(context, launched, machine.uuid, memory).catch(async error => {
-                // half a guest is none
-                await launched.end(true)
-                throw error
-              })
+              await loadMemory(context, launched, machine.uuid, memory)
               await records.updateMachine(db, machine.uuid, { desired: 'running' })
             }
           }

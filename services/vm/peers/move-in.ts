@@ -3,15 +3,24 @@ import { existsSync } from 'node:fs'
 import { link, mkdir, rename, rm, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { MessageHandlers } from '../../host/index.ts'
-import type { Uuid } from '../contract.ts'
+import type { Memory, Uuid } from '../contract.ts'
 import { COMMAND_DOMAIN, type Command, openCommand, type Signed } from '../core/command.ts'
 import { needQuota } from '../core/quota.ts'
 import { RECEIPT_DOMAIN, RELEASE_DOMAIN, statement } from '../core/statement.ts'
-import { AuthError, BusyError, ExistsError, NotFoundError, QuotaError, StorageError } from '../errors.ts'
+import {
+  AuthError,
+  BusyError,
+  ExistsError,
+  NotFoundError,
+  QemuError,
+  QuotaError,
+  StorageError
+} from '../errors.ts'
 import { contentOf, writeChunks } from '../machines/content.ts'
-import { syncFolder } from '../machines/context.ts'
+import { HOST, syncFolder } from '../machines/context.ts'
 import type { Machines } from '../machines/create-machines.ts'
 import { type Description, insertDescription, renameLayers } from '../machines/description.ts'
+import { dropMemory, loadMemory, processorOf } from '../machines/memory.ts'
 import { inspectUpload } from '../qemu/images.ts'
 import type { Queries } from '../store/database.ts'
 import { createInTurn } from '../store/in-turn.ts'
@@ -95,8 +104,8 @@ export function createMovesIn(
       throw new StorageError(`this host has no room for ${bytes} bytes more`)
   }
 
-  /** Registers the machine, once. */
-  async function receive(move: moves.Move, told: Description): Promise<void> {
+  /** Registers the machine, once; as it is here. */
+  async function receive(move: moves.Move, told: Description): Promise<Description> {
     const files = told.layers.map(({ uuid }) => {
       const file = move.files[uuid]
       if (file === undefined) throw new AuthError(`layer ${uuid} has not come`)
@@ -121,6 +130,25 @@ export function createMovesIn(
     })
     await rm(folderOf(move.id), { recursive: true, force: true })
     await context.note(here.machine.uuid, 'moved-in', `from ${move.peer}`)
+    return here
+  }
+
+  /** In the middle of what it did; where that cannot be, it is started as any other. */
+  async function goOn(uuid: Uuid, memory: Memory): Promise<void> {
+    const machine = (await records.machineByUuid(db, uuid))!
+    const handle = power.live(uuid)
+    await context
+      .hold(HOST, machine, 'arrival', async () => {
+        const processor = processorOf(context)
+        if (memory.processor !== processor)
+          throw new QemuError(`it ran on ${memory.processor}, not on ${processor}`)
+        await loadMemory(context, await power.launch(machine, memory), uuid, memory)
+        await context.note(uuid, 'went-on')
+      })
+      .catch((error: Error) => context.note(uuid, 'memory-lost', error.message))
+    handle.operation = undefined
+    await dropMemory(context, memory.layer)
+    power.soon(uuid)
   }
 
   /** What QEMU opens is what it was said to be. */
@@ -229,7 +257,15 @@ export function createMovesIn(
           if (existsSync(context.machineFolder(description.machine.uuid)))
             throw new BusyError('this host has the machine and lost its record; its owner has to recover it')
           if (move?.phase !== 'copying') throw new NotFoundError('this host knows no such move')
-          await receiveOrForget(move, description)
+          const here = await receiveOrForget(move, description)
+          const { memory } = here
+          if (memory !== undefined) {
+            // nobody else starts it
+            power.live(here.machine.uuid).operation = 'start'
+            goOn(here.machine.uuid, memory).catch((error: Error) =>
+              context.log.error('machine %s: %e', here.machine.uuid, error)
+            )
+          }
         }
         await context.describe(description.machine.uuid)
         power.soon(description.machine.uuid)
@@ -258,16 +294,19 @@ export function createMovesIn(
   }
 
   /** @throws NotFoundError where this host will never have it */
-  async function receiveOrForget(move: moves.Move, told: Description): Promise<void> {
+  async function receiveOrForget(move: moves.Move, told: Description): Promise<Description> {
     const { machine } = move.description
     const isSame =
       told.machine.uuid === move.machine &&
       told.machine.owner === machine.owner &&
       told.machine.id === machine.id &&
-      told.machine.active
+      told.machine.active &&
+      // it gets no more than it was admitted with
+      (told.memory === undefined ||
+        (told.memory.ramMb === told.machine.ramMb && told.memory.cpu === told.machine.cpu))
     try {
       if (!isSame) throw new AuthError('the machine is another one than was announced')
-      await receive(move, told)
+      return await receive(move, told)
     } catch (error) {
       if (!REFUSALS.includes((error as Error).name)) throw error
       await forget(move)

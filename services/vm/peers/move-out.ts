@@ -8,7 +8,8 @@ import { RECEIPT_DOMAIN, RELEASE_DOMAIN, statement } from '../core/statement.ts'
 import { AuthError, StateError, UsageError } from '../errors.ts'
 import { chunksOf, contentOf } from '../machines/content.ts'
 import type { Machines } from '../machines/create-machines.ts'
-import { describeMachine, description } from '../machines/description.ts'
+import { type Description, describeMachine, description } from '../machines/description.ts'
+import { dropMemory, processorOf, saveMemory, shapeOf } from '../machines/memory.ts'
 import * as moves from '../store/moves.ts'
 import * as records from '../store/records.ts'
 import type { MoveWire } from './move-wire.ts'
@@ -39,8 +40,8 @@ export function createMovesOut({ context, power, snapshots, trash }: Machines, w
 
   async function copy(move: moves.Move, command: Signed): Promise<void> {
     const told = move.description
-    const tops = new Set(told.disks.map(({ top }) => top))
-    const frozen = told.layers.filter(({ uuid }) => !tops.has(uuid))
+    const later = new Set([...told.disks.map(({ top }) => top), told.memory?.layer])
+    const frozen = told.layers.filter(({ uuid }) => !later.has(uuid))
     await wire.ask(move.peer, 'moveBegin', { move: move.id, command, description: told })
     const contents: Awaited<ReturnType<typeof known>>[] = []
     for (const { uuid } of frozen) contents.push(await known(uuid))
@@ -50,12 +51,24 @@ export function createMovesOut({ context, power, snapshots, trash }: Machines, w
       await wire.send(move.peer, { move: move.id, ...content }, chunksOf(context.layerFile(content.layer)))
   }
 
-  async function copyTops(move: moves.Move): Promise<void> {
-    for (const { top } of move.description.disks) {
-      const file = context.layerFile(top)
+  /** What is written to until the guest stands still. */
+  async function copyLast({ id, peer, description: { disks, memory } }: moves.Move): Promise<void> {
+    const layers = [...disks.map(({ top }) => top), ...(memory === undefined ? [] : [memory.layer])]
+    for (const layer of layers) {
+      const file = context.layerFile(layer)
       const content = await contentOf(file)
-      await wire.send(move.peer, { move: move.id, layer: top, ...content }, chunksOf(file))
+      await wire.send(peer, { move: id, layer, ...content }, chunksOf(file))
     }
+  }
+
+  /** As it is now; of one that runs also the memory that it will have when it stands still. */
+  async function describe(machine: Uuid, isRunning: boolean): Promise<Description> {
+    const current = (await records.machineByUuid(db, machine))!
+    const told = await describeMachine(db, current)
+    if (!isRunning) return told
+    const shape = await shapeOf(power.live(machine), current)
+    const memory = { ...shape, layer: randomUUID(), processor: processorOf(context) }
+    return { ...told, memory, layers: [...told.layers, { uuid: memory.layer }] }
   }
 
   /** From here on it does not run here, whatever ends whom. */
@@ -63,7 +76,10 @@ export function createMovesOut({ context, power, snapshots, trash }: Machines, w
     await db.transaction(async queries => {
       const current = (await records.machineByUuid(queries, machine.uuid))!
       // what the other side could not read would be lost on the way
-      move.description = description.parse(await describeMachine(queries, current))
+      const told = await describeMachine(queries, current)
+      const { memory } = move.description
+      const layers = memory === undefined ? told.layers : [...told.layers, { uuid: memory.layer }]
+      move.description = description.parse({ ...told, layers, memory })
       move.phase = 'released'
       await records.retireMachine(queries, machine.uuid, context.now())
       await moves.updateMove(queries, move)
@@ -92,12 +108,14 @@ export function createMovesOut({ context, power, snapshots, trash }: Machines, w
       }
       return 'released'
     }
+    if (told.memory !== undefined) await dropMemory(context, told.memory.layer)
     await trash.purge(machine, { keepsRow: false })
     await moves.deleteMove(db, id, 'released')
     return 'moved'
   }
 
   async function takeBack({ id, machine, description: told }: moves.Move): Promise<void> {
+    if (told.memory !== undefined) await dropMemory(context, told.memory.layer)
     await db.transaction(async queries => {
       if (!(await moves.deleteMove(queries, id, 'released'))) return
       // a new one of this name was made meanwhile: this one stays in the trash
@@ -110,8 +128,9 @@ export function createMovesOut({ context, power, snapshots, trash }: Machines, w
     await context.note(machine, 'move-refused')
   }
 
-  async function abandon({ id, peer }: moves.Move): Promise<void> {
+  async function abandon({ id, peer, description: { memory } }: moves.Move): Promise<void> {
     if (!(await moves.deleteMove(db, id, 'copying'))) return
+    if (memory !== undefined) await dropMemory(context, memory.layer)
     // it forgets by itself where it does not hear of it
     await wire
       .ask(peer, 'moveAbort', { move: id })
@@ -138,15 +157,26 @@ export function createMovesOut({ context, power, snapshots, trash }: Machines, w
           try {
             // what is frozen can be copied while the guest goes on
             if (wasOn) await snapshots.freeze(machine)
-            move.description = await describeMachine(db, (await records.machineByUuid(db, machine.uuid))!)
+            const isRunning = handle.observe().qmp === 'running'
+            move.description = await describe(machine.uuid, isRunning)
+            // a crash must find the file of the memory
+            await moves.updateMove(db, move)
             await copy(move, command)
-            if (wasOn) await power.shutDown(machine, false)
-            await copyTops(move)
+            if (move.description.memory === undefined) await power.shutDown(machine, false)
+            else {
+              await handle.ask('stop')
+              await saveMemory(context, handle, machine, move.description.memory.layer)
+            }
+            await copyLast(move)
+            await handle.end(true)
             await release(move, machine)
           } catch (error) {
             await abandon(move)
             const current = (await records.machineByUuid(db, machine.uuid))!
-            if (wasOn && current.active && !handle.observe().isAlive) await power.launch(current)
+            if (wasOn && current.active) {
+              if (!handle.observe().isAlive) await power.launch(current)
+              else if (current.desired === 'running') await handle.ask('cont')
+            }
             throw error
           }
           await context.describe(machine.uuid)

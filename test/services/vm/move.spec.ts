@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createIdentity } from '../../../bootstrap/index.ts'
 import { createSigner, isSignedBy } from '../../../ledger/index.ts'
+import { buildGuest } from '../../../node/demo/vm-guest.ts'
 import { PeerError } from '../../../services/host/index.ts'
 import { COMMAND_DOMAIN, encodeCommand, type Signed } from '../../../services/vm/core/command.ts'
 import { RELEASE_DOMAIN, statement } from '../../../services/vm/core/statement.ts'
@@ -19,7 +20,7 @@ import type { MoveWire } from '../../../services/vm/peers/move-wire.ts'
 import { flattenChain } from '../../../services/vm/qemu/images.ts'
 import type { Database } from '../../../services/vm/store/database.ts'
 import { chainOf, disksOf, ownMachine } from '../../../services/vm/store/records.ts'
-import { openMachines, until } from './machines-host.ts'
+import { booted, openMachines, type, until } from './machines-host.ts'
 
 const MB = 2 ** 20
 type Name = 'moveBegin' | 'moveKnown' | 'moveLayer' | 'moveRelease' | 'moveAbort'
@@ -322,6 +323,41 @@ describe('a move to another host', () => {
     await into.ask('moveBegin', { move, command: orderOf(b.self), description })
     await refused(into.ask('moveLayer', { ...huge, bytes: 2 ** 46 + 2 ** 41 }, chunks), 'QuotaError')
   }).timeout(120_000)
+
+  it('of a guest that runs: it goes on there in the middle of what it did, or here where the other falls silent', async () => {
+    await a.host.registry.update(owner, 'm1', '128', '1')
+    await a.host.media.boot(owner, 'm1', await buildGuest())
+    const { uuid } = (await ownMachine(a.host.database, owner, 'm1'))!
+    try {
+      await a.host.power.start(owner, 'm1')
+      await booted(a.host, uuid)
+      await type(a.host, uuid, 'x=41; echo kept > /note')
+      let isLost = true
+      const lost: Fault = (at, when) => {
+        const standsStill = a.host.power.live(uuid).observe().qmp !== 'running'
+        if (isLost && at === 'moveLayer' && when === 'after' && standsStill) throw new Error('unreachable')
+      }
+      const moving = createMovesOut(
+        a.host,
+        wireTo(a, () => b, lost)
+      )
+      const layers = (side: Side) => readdirSync(join(side.host.folder, 'layers')).length
+      await assert.rejects(moving.move(owner, 'm1', b.self, orderOf(b.self)), /unreachable/)
+      assert.equal(await type(a.host, uuid, 'echo $((x+1))'), '42')
+      const had = layers(a)
+      isLost = false
+      assert.equal(await moving.move(owner, 'm1', b.self, orderOf(b.self)), 'moved')
+      assert.equal(a.host.power.live(uuid).observe().isAlive, false)
+      const kinds = async () => (await b.host.registry.events(owner, 'm1', 0)).map(({ kind }) => kind)
+      await until(async () => (await kinds()).includes('went-on'), 'its going on', 90_000)
+      assert.equal(await type(b.host, uuid, 'echo $((x+1)); cat /note'), '42\r\nkept')
+      assert.equal((await b.host.registry.show(owner, 'm1')).state, 'running')
+      // one more than before, for the disk was frozen; of the memory nothing is left
+      assert.deepEqual([layers(a), layers(b)], [0, had + 1])
+    } finally {
+      for (const { host } of [a, b]) await host.power.stop(owner, 'm1', { force: true }).catch(() => {})
+    }
+  }).timeout(240_000)
 
   it('is received once and receipted whenever it is asked for, also by a target that lost its records', async () => {
     let asked: unknown
