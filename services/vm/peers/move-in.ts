@@ -61,6 +61,7 @@ export function createMovesIn(
   const inTurn = createInTurn()
   /** layers that are being received, and of which move */
   const coming = new Map<object, Uuid>()
+  let isFirst = true
 
   async function known(queries: Queries, id: Uuid, peer: string): Promise<moves.Move | undefined> {
     const move = await moves.moveById(queries, id)
@@ -126,7 +127,7 @@ export function createMovesIn(
       for (const { uuid, cid } of files)
         if (!here.disks.some(({ top }) => top === uuid)) await records.setCid(queries, uuid, cid)
       needQuota(context.quotas, await records.totalsOf(queries, here.machine.owner))
-      await moves.updateMove(queries, { ...move, phase: 'received' })
+      await moves.updateMove(queries, { ...move, phase: 'received', description: here })
     })
     await rm(folderOf(move.id), { recursive: true, force: true })
     await context.note(here.machine.uuid, 'moved-in', `from ${move.peer}`)
@@ -336,6 +337,12 @@ export function createMovesIn(
     /** Forgets moves that their sources have left, unless they may still be released. */
     settle: (): Promise<void> =>
       inTurn(async () => {
+        // of guests that an earlier run of the node was cut off from letting go on: they are booted
+        if (isFirst)
+          for (const { machine, description } of await moves.movesOf(db, 'in', 'received'))
+            if (description.memory !== undefined && power.live(machine).operation === undefined)
+              await dropMemory(context, description.memory.layer)
+        isFirst = false
         for (const move of await moves.movesOf(db, 'in', 'copying'))
           if (move.at < context.now() - SILENT_MS && ![...coming.values()].includes(move.id))
             await forget(move)
