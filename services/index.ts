@@ -5,6 +5,7 @@ import { devices } from './devices/index.ts'
 import { files } from './files/index.ts'
 import type { Group, ServiceModule } from './host/index.ts'
 import { hostMetrics } from './host-metrics/index.ts'
+import { messenger } from './messenger/index.ts'
 import { vm } from './vm/index.ts'
 import { watch } from './watcher/index.ts'
 
@@ -22,7 +23,7 @@ export * from './core/index.ts'
 export * from './directory/index.ts'
 export type * from './gateway/index.ts'
 export * from './host/index.ts'
-export { analyzer, devices, files, hostMetrics, vm, watch }
+export { analyzer, devices, files, hostMetrics, messenger, vm, watch }
 
 /** What moves in: a folder, and a line here. */
 export const SERVICES = [
@@ -31,7 +32,8 @@ export const SERVICES = [
   devices,
   hostMetrics,
   analyzer,
-  watch
+  watch,
+  messenger
 ] as const satisfies readonly ServiceModule[]
 
 /** What the node itself answers. */

@@ -33,7 +33,7 @@ export class MailboxFullError extends Error {
   override readonly name = 'MailboxFullError'
 }
 
-/** A backup that is damaged, or not there. */
-export class BackupError extends Error {
-  override readonly name = 'BackupError'
+/** A path on this machine that cannot be read or written as asked. */
+export class FilePathError extends Error {
+  override readonly name = 'FilePathError'
 }

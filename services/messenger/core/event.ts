@@ -81,15 +81,21 @@ export function signEvent(signer: Signer, event: Event): Signed {
 
 /** @throws {MalformedMessageError} also where its device did not sign it */
 export function readEvent(signed: Signed): Event {
+  const event = parseEvent(signed)
+  checkSignature(event.device, 'event', signed)
+  return event
+}
+
+/** The same of one whose signature was checked before. */
+export function parseEvent({ bytes }: Pick<Signed, 'bytes'>): Event {
   const [, group, device, seq, prev, after, roster, timeMs, kind, value] = unpack(
     tuple,
-    signed.bytes,
+    bytes,
     MAX_EVENT_BYTES,
     'an event'
   )
   const body = shape(bodies[kind] as z.ZodType<EventBody<EventKind>>, value, `an event ${kind}`)
-  checkSignature(device, 'event', signed)
   return { group, device, seq, prev, after, roster, timeMs, kind, body } as Event
 }
 
-export const eventId = ({ bytes }: Signed): string => toHex(hashOf(bytes))
+export const eventId = ({ bytes }: Pick<Signed, 'bytes'>): string => toHex(hashOf(bytes))

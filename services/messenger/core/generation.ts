@@ -17,7 +17,7 @@ import {
 } from './codec.ts'
 import { type Head, headSchema } from './event.ts'
 import type { Roster } from './roster.ts'
-import { title, type User } from './statement.ts'
+import { title, type User, userId } from './statement.ts'
 
 /*
  * A generation of a group: who is in it from here on. Each is a fresh MLS group, and has one successor, decided once.
@@ -30,6 +30,8 @@ const about = z.object({
   title: z.string().max(100),
   /** what newcomers get of what was said before */
   history: z.enum(['all', 'joining']),
+  /** the people in it, and their devices; who has none yet is added when he has one */
+  users: z.array(userId).min(1).max(MAX_DEVICES),
   devices: z.array(keyName).min(1).max(MAX_DEVICES),
   /** newest events that its author knew; what those who are left out write after them does not count */
   heads: z.array(headSchema).max(4 * MAX_DEVICES)
@@ -52,11 +54,20 @@ export interface Generation extends z.output<typeof about> {
 const tuple = z.tuple([z.literal(1), hash32, count, hash32, keyName, count, time, about])
 
 export function signGeneration(signer: Signer, generation: Omit<Generation, 'hash'>): Signed {
-  const { group, g, prev, by, roster, timeMs, title, history, devices, heads } = generation
+  const { group, g, prev, by, roster, timeMs, title, history, users, devices, heads } = generation
   return signAs(
     signer,
     'generation',
-    pack([1, g === 0 ? NO_HASH : group, g, prev, by, roster, timeMs, { title, history, devices, heads }])
+    pack([
+      1,
+      g === 0 ? NO_HASH : group,
+      g,
+      prev,
+      by,
+      roster,
+      timeMs,
+      { title, history, users, devices, heads }
+    ])
   )
 }
 
@@ -71,25 +82,30 @@ export function readGeneration(signed: Signed): Generation {
   checkSignature(by, 'generation', signed)
   if (rest.title !== '' && !title.safeParse(rest.title).success)
     throw new MalformedMessageError('the title of a group has control characters')
-  if (new Set(rest.devices).size !== rest.devices.length || !rest.devices.includes(by))
+  const isTwice = (names: readonly string[]): boolean => new Set(names).size !== names.length
+  if (isTwice(rest.devices) || isTwice(rest.users) || !rest.devices.includes(by))
     throw new MalformedMessageError('a generation names its author, and nobody twice')
   const hash = hashOf(signed.bytes)
   // a group is named by its beginning
   return { group: g === 0 ? hash : named, g, prev, by, roster, timeMs, ...rest, hash }
 }
 
-/** People of a generation, as the roster was then; a device that did not count then is refused. */
+/** People of a generation, as the roster was then. @throws {PolicyError} one, or a device of his, did not count then */
 export function peopleOf(
-  { devices, roster: at }: Pick<Generation, 'devices' | 'roster'>,
+  { users, devices, roster: at }: Pick<Generation, 'users' | 'devices' | 'roster'>,
   roster: Roster
 ): User[] {
-  const people = new Map<string, User>()
+  const people = users.map(id => {
+    const user = roster.user(id, at)
+    if (user == null || user.isDisabled) throw new PolicyError(`there is no ${id} in this school`)
+    return user
+  })
   for (const device of devices) {
     const user = roster.person(device, at)
-    if (user == null) throw new PolicyError(`a device of the group does not count at ${at}`)
-    people.set(user.id, user)
+    if (user == null || !users.includes(user.id))
+      throw new PolicyError(`a device of the chat is nobody's who is in it`)
   }
-  return [...people.values()]
+  return people
 }
 
 /** Whether these people may write to each other. */
@@ -124,17 +140,16 @@ export function checkSuccessor(before: Generation, next: Generation, roster: Ros
     throw new MalformedMessageError('a generation forgets events')
   const people = peopleOf(next, roster)
   const author = roster.person(next.by, next.roster)!
-  const are = new Set(people.map(({ id }) => id))
-  const were = new Set(before.devices.map(device => roster.device(device, next.roster)?.user))
-  const kept = new Set(next.devices)
-  // a device of somebody else that still counts
-  const isLeftOut = (device: string): boolean => {
+  const isEnabled = (id: string): boolean => roster.user(id, next.roster)?.isDisabled === false
+  const kept = before.users.filter(id => next.users.includes(id))
+  const isDropped = (device: string): boolean => {
     const user = roster.person(device, next.roster)
-    return user != null && user.id !== author.id && !kept.has(device)
+    return user != null && next.users.includes(user.id) && !next.devices.includes(device)
   }
+  if (before.devices.some(isDropped)) throw new PolicyError('a generation leaves out a device of who stays')
   const isChanged =
-    [...are].some(id => !were.has(id)) ||
-    before.devices.some(isLeftOut) ||
+    kept.length < next.users.length ||
+    before.users.some(id => !kept.includes(id) && isEnabled(id)) ||
     next.title !== before.title ||
     next.history !== before.history
   if (isChanged && author.role === 'pupil' && !roster.policy(next.roster).pupilGroups)

@@ -44,6 +44,8 @@ export interface Roster {
   devices(): Device[]
   /** The person of a device that is neither revoked nor disabled. */
   person(device: string, at?: number): User | undefined
+  /** The key of the invitation of a person that nobody used yet. */
+  openInvite(user: string): string | undefined
   /** Devices that count, of a person. */
   devicesOf(user: string): Device[]
   mailboxes(at?: number): readonly string[]
@@ -165,6 +167,11 @@ export function openRoster(founding: Signed): Roster {
     device: devices.get,
     devices: devices.now,
     person,
+    openInvite(id) {
+      const user = users.get(id)
+      const isOpen = user?.invite != null && !user.isDisabled && !usedInvites.has(user.invite)
+      return isOpen ? user.invite : undefined
+    },
     devicesOf,
     mailboxes: at => setting(at).mailboxes,
     policy: at => setting(at).policy,

@@ -85,6 +85,7 @@ export async function createMls(device: string, seed: Uint8Array) {
     generateKeyPackageWithKey(own, defaultCapabilities(), defaultLifetime, [], keys, suite)
 
   return {
+    device,
     async keyPackage(): Promise<OwnPackage> {
       const { publicPackage, privatePackage } = await makePackage()
       const publicBytes = encodeMlsMessage({
@@ -121,11 +122,10 @@ export async function createMls(device: string, seed: Uint8Array) {
       }
     },
 
-    /** @throws {MalformedMessageError} a welcome that is not for this package, or to a group of others */
+    /** @throws {MalformedMessageError} a welcome that is not for this package */
     async join(
       welcome: Uint8Array,
-      { publicBytes, privateBytes }: Pick<OwnPackage, 'publicBytes' | 'privateBytes'>,
-      expected: { groupId?: Uint8Array; devices?: readonly string[] } = {}
+      { publicBytes, privateBytes }: Pick<OwnPackage, 'publicBytes' | 'privateBytes'>
     ): Promise<Uint8Array> {
       const message = decodeMlsMessage(welcome, 0)?.[0]
       if (message?.wireformat !== 'mls_welcome') throw new MalformedMessageError('this is no welcome')
@@ -138,9 +138,23 @@ export async function createMls(device: string, seed: Uint8Array) {
         undefined,
         undefined,
         config
-      )
-      checkGroup(state, expected)
+      ).catch((error: Error) => {
+        throw new MalformedMessageError(`a welcome cannot be used: ${error.message}`)
+      })
       return encodeGroupState(state)
+    },
+
+    /** @throws {MalformedMessageError} the group has another id, or other members than these */
+    check(state: Uint8Array, groupId: Uint8Array, devices: readonly string[]): void {
+      const { groupContext, ratchetTree } = stateOf(state)
+      const members = ratchetTree.flatMap(node => {
+        if (node?.nodeType !== 'leaf' || node.leaf.credential.credentialType !== 'basic') return []
+        return [Buffer.from(node.leaf.credential.identity).toString()]
+      })
+      if (!isEqual(groupContext.groupId, groupId))
+        throw new MalformedMessageError('a welcome to another group')
+      if ([...members].sort().join() !== [...devices].sort().join())
+        throw new MalformedMessageError('a welcome to a group of others')
     },
 
     /** The next message of this device: the state must be kept before the message goes anywhere. */
@@ -219,21 +233,6 @@ function packageOf(device: string, bytes: Uint8Array): KeyPackage {
     Buffer.from(credential.identity).toString() === device
   if (!isRight) throw new MalformedMessageError(`a key package is not that of ${device}`)
   return message.keyPackage
-}
-
-/** Whether the members of a group are exactly those that its generation names. */
-function checkGroup(
-  state: ClientState,
-  { groupId, devices }: { groupId?: Uint8Array; devices?: readonly string[] }
-): void {
-  if (groupId != null && !isEqual(state.groupContext.groupId, groupId))
-    throw new MalformedMessageError('a welcome to another group')
-  const members = state.ratchetTree.flatMap(node => {
-    if (node?.nodeType !== 'leaf' || node.leaf.credential.credentialType !== 'basic') return []
-    return [Buffer.from(node.leaf.credential.identity).toString()]
-  })
-  if (devices != null && [...members].sort().join() !== [...devices].sort().join())
-    throw new MalformedMessageError('a welcome to a group of others')
 }
 
 function stateOf(bytes: Uint8Array): ClientState {

@@ -44,6 +44,8 @@ export interface TestHostInit {
   capabilities?: Partial<Capabilities>
   /** default: a new one, removed at the end */
   folder?: string
+  /** default: a new one; that of before is the same node again */
+  identity?: Awaited<ReturnType<typeof createIdentity>>
   /** gets what is logged */
   lines?: string[]
 }
@@ -55,12 +57,13 @@ export async function startHost({
   directory = createTestDirectory(),
   capabilities = {},
   folder,
+  identity: given,
   lines
 }: TestHostInit) {
   await using started = new AsyncDisposableStack()
   const data = folder ?? (await mkdtemp(join(tmpdir(), 'artel-host-')))
   if (folder == null) started.defer(() => rm(data, { recursive: true, force: true }))
-  const identity = await createIdentity()
+  const identity = given ?? (await createIdentity())
   const libp2p = await createLibp2p({
     privateKey: identity.privateKey,
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
@@ -98,6 +101,7 @@ export async function startHost({
   const all = started.move()
   return {
     id,
+    identity,
     sign: signer.sign,
     libp2p,
     services,

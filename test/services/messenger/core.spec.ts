@@ -97,6 +97,7 @@ describe('messenger: generations', () => {
       timeMs: START_MS,
       title: '7b',
       history: 'all',
+      users: [],
       devices: [],
       heads: [],
       ...fields
@@ -110,17 +111,18 @@ describe('messenger: generations', () => {
       await add('kim', 'pupil')
     ]
     const at = roster.head
-    const first = (by: Key, ...devices: Key[]) =>
-      readGeneration(make(by, { roster: at, devices: devices.map(({ id }) => id) }))
+    const of = (keys: Key[]) => ({
+      devices: keys.map(({ id }) => id),
+      users: keys.map(({ id }) => roster.device(id)?.user ?? 'eve')
+    })
+    const first = (by: Key, ...devices: Key[]) => readGeneration(make(by, { roster: at, ...of(devices) }))
     assert.throws(() => checkFirst(first(bob, bob, kim), roster), POLICY)
     assert.throws(() => checkFirst(first(bob, bob, kim, ann), roster), POLICY)
     checkFirst(first(bob, bob, ann), roster)
     const all = first(ann, ann, bob, kim)
     checkFirst(all, roster)
     const next = (by: Key, ...devices: Key[]) =>
-      readGeneration(
-        make(by, { ...all, g: 1, prev: all.hash, by: by.id, devices: devices.map(({ id }) => id) })
-      )
+      readGeneration(make(by, { ...all, g: 1, prev: all.hash, by: by.id, ...of(devices) }))
     checkSuccessor(all, next(ann, ann, bob), roster)
     assert.throws(() => checkSuccessor(all, next(bob, ann, bob), roster), POLICY)
     checkSuccessor(all, next(bob, ann, bob, kim), roster)
@@ -134,7 +136,7 @@ describe('messenger: generations', () => {
     const [ann, bob] = [await add('ann', 'teacher'), await add('bob', 'pupil')]
     const at = roster.head
     const head = (seq: number): [string, number, Uint8Array] => [bob.id, seq, hashOf(Buffer.from(`${seq}`))]
-    const one = readGeneration(make(ann, { roster: at, devices: [ann.id, bob.id] }))
+    const one = readGeneration(make(ann, { roster: at, users: ['ann', 'bob'], devices: [ann.id, bob.id] }))
     const two = { ...one, g: 1, devices: [ann.id], heads: [head(4)] }
     const three = { ...one, g: 2, heads: [head(4)] }
     assert.equal(counts([one], bob.id, 9), true)

@@ -42,8 +42,10 @@ describe('messenger: groups', function () {
     )
     author!.state = state
     const devices = members.map(({ name }) => name)
-    for (const [i, other] of others.entries())
-      other.state = await other.mls.join(welcome!, packages[i]!, { groupId, devices })
+    for (const [i, other] of others.entries()) {
+      other.state = await other.mls.join(welcome!, packages[i]!)
+      other.mls.check(other.state, groupId, devices)
+    }
   }
 
   async function say(from: Member, text: string): Promise<Uint8Array> {
@@ -131,9 +133,16 @@ describe('messenger: groups', function () {
         [eve!.name, package_.publicBytes]
       ])
     )
-    await assert.rejects(bob!.mls.join(welcome!, bobs, { devices: [ann!.name, bob!.name] }), {
-      name: 'MalformedMessageError'
-    })
+    const state = await bob!.mls.join(welcome!, bobs)
+    const check = (name: string, members: Member[]) => () =>
+      bob!.mls.check(
+        state,
+        hashOf(Buffer.from(name)),
+        members.map(each => each.name)
+      )
+    check('g', [ann!, bob!, eve!])()
+    assert.throws(check('g', [ann!, bob!]), { name: 'MalformedMessageError' })
+    assert.throws(check('h', [ann!, bob!, eve!]), { name: 'MalformedMessageError' })
   })
 
   it('show of a message its length in steps of 256 bytes only', async () => {

@@ -1,0 +1,81 @@
+import { ForbiddenError, type MessageHandlers } from '../host/index.ts'
+import type { Messenger } from './assemble.ts'
+import { isEqual, toHex } from './core/codec.ts'
+import type { Messages } from './messages.ts'
+import type { Pass } from './school/school.ts'
+
+const PULL_MS = 8_000
+
+/** What this node answers others of the school. */
+export function answerPeers(
+  node: () => Messenger,
+  log: (message: string, ...args: unknown[]) => void
+): MessageHandlers<Messages> {
+  /** @throws {ForbiddenError} another school, or nobody that its roster names */
+  function admit(school: Uint8Array, peer: string, pass?: Pass): Messenger {
+    const messenger = node()
+    const { roster } = messenger.school
+    if (roster == null || !isEqual(roster.school, school))
+      throw new ForbiddenError('this node belongs to another school, or to none')
+    if (!messenger.school.admits(peer, pass)) throw new ForbiddenError('this school is not for your node')
+    return messenger
+  }
+
+  return {
+    roster: ({ school, from, pass }, { peer }) => ({
+      statements: admit(school, peer, pass).school.entries(from)
+    }),
+
+    async news({ school, head }, { peer }) {
+      const { school: own } = node()
+      // also of who is not in it yet: what he has is proved by the votes for it
+      if (own.roster == null || !isEqual(own.roster.school, school) || head <= own.roster.head) return {}
+      try {
+        await own.pull(peer, AbortSignal.timeout(PULL_MS))
+      } catch (error) {
+        log('%s gives nothing of the roster: %s', peer, (error as Error).message)
+      }
+      return {}
+    },
+
+    prepare: async ({ school, slot, ballot, pass }, { peer, signal }) =>
+      admit(school, peer, pass).mailbox.prepare(slot, ballot, peer, signal) as never,
+    accept: async ({ school, slot, ballot, value, pass }, { peer, signal }) =>
+      admit(school, peer, pass).mailbox.accept(slot, ballot, value, peer, signal) as never,
+
+    put: ({ school, envelopes }, { peer }) => ({ is: admit(school, peer).mailbox.put(envelopes) }),
+
+    async follow({ school, life, after, addresses }, { peer, signal, send }) {
+      const { mailbox } = admit(school, peer)
+      const isMailbox = node().school.known().mailboxes().includes(peer)
+      if (addresses == null && !isMailbox) throw new ForbiddenError('all mail is for mailboxes only')
+      for await (const item of mailbox.follow(life, after, addresses, signal)) {
+        // who was removed hears nothing more
+        admit(school, peer)
+        await send(item)
+      }
+      return {}
+    },
+
+    async fetch({ school, ids }, { peer, send }) {
+      const { mailbox, store } = admit(school, peer)
+      for (const id of ids.map(toHex)) {
+        const envelope = mailbox.store.get(id) ?? store.blob(id)
+        if (envelope != null) await send(envelope)
+      }
+      return {}
+    },
+
+    leavePackages({ school, packages, last }, { peer }) {
+      const { mailbox, deviceOn } = admit(school, peer)
+      const device = deviceOn(peer)
+      if (device == null) throw new ForbiddenError('there is no device on your node')
+      return { left: mailbox.leavePackages(device, packages, last) }
+    },
+    takePackages: ({ school, devices }, { peer }) => ({
+      packages: admit(school, peer).mailbox.takePackages(devices)
+    }),
+
+    sync: ({ school, ...request }, { peer, send }) => admit(school, peer).sync.answer(request, peer, send)
+  }
+}

@@ -1,0 +1,165 @@
+import type { HostOf } from '../host/index.ts'
+import type { Event } from './core/event.ts'
+import type { declaration } from './declaration.ts'
+import { createChats } from './device/chats.ts'
+import { createGroups } from './device/groups.ts'
+import { createIntake } from './device/intake.ts'
+import { createPost } from './device/post.ts'
+import { openDeviceStore } from './device/store.ts'
+import { createSync } from './device/sync.ts'
+import { createView } from './device/view.ts'
+import { wordsOf } from './device/words.ts'
+import { createMls } from './groups/mls.ts'
+import { openDeviceKey } from './keys.ts'
+import { createMirror } from './mailbox/mirror.ts'
+import { createMailbox } from './mailbox/serve.ts'
+import { openMailStore } from './mailbox/store.ts'
+import { signerOf } from './school/invitation.ts'
+import { createNetwork, type Handlers } from './school/network.ts'
+import { createSchool } from './school/school.ts'
+import { createOwn, createTurns, transact } from './store/database.ts'
+import { MIGRATIONS } from './store/schema.ts'
+
+const MB = 1_000_000
+
+export type Messenger = Awaited<ReturnType<typeof assemble>>
+
+/** The parts of the service, put together. `handlers`: what this node answers others. */
+export async function assemble(host: HostOf<typeof declaration>, handlers: () => Handlers) {
+  const { signal, now, log } = host
+  const seed = await openDeviceKey(host.folder)
+  const signer = await signerOf(seed)
+  const self = signer.account
+  const db = host.database(MIGRATIONS)
+  const own = createOwn(db)
+  const store = openDeviceStore(db, now, wordsOf)
+  const network = createNetwork(host.peers as never, host.isSigned, handlers, signal)
+  const inTurn = createTurns()
+  const grown = new Set<() => void>()
+
+  const school = createSchool({
+    db,
+    network,
+    signer,
+    now,
+    onGrown() {
+      for (const listener of grown) listener()
+    }
+  })
+  const mailbox = createMailbox({
+    store: openMailStore(db, now),
+    self: network.self,
+    roster: school.known,
+    sign: host.sign,
+    catchUp: school.pull,
+    statementIn: school.statementIn,
+    quotaBytes: () => host.config.mailMb * MB,
+    signal
+  })
+  const intake = createIntake({ store, roster: school.known, self })
+  const readKey = (grp: string): string => `read ${grp}`
+  const readMs = (grp: string): number => {
+    const value = own.get(readKey(grp))
+    return value == null ? 0 : Number(Buffer.from(value).toString())
+  }
+  function onTaken(grp: string, events: readonly Event[]): void {
+    // a page of the log keeps what it held until it is written over
+    if (events.some(({ kind }) => kind === 'delete')) db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    host.tell('chat', { chat: grp })
+  }
+  const changed = (grp: string): void => host.tell('chat', { chat: grp })
+
+  const post = createPost({
+    device: self,
+    store,
+    school,
+    network,
+    mailbox,
+    signal,
+    read: envelope => chats.read(envelope),
+    onKept: event => host.tell('kept', { event }),
+    degraded: host.degraded,
+    log
+  })
+  const sync = createSync({
+    self,
+    store,
+    school,
+    network,
+    intake,
+    signal,
+    readMs,
+    onTaken,
+    onMarks: changed,
+    now,
+    log
+  })
+  const mls = await createMls(self, seed)
+  const groups = createGroups({
+    self,
+    signer,
+    mls,
+    store,
+    school,
+    network,
+    intake,
+    post,
+    inTurn,
+    now,
+    signal,
+    onChanged(grp) {
+      changed(grp)
+      // what was said before, where newcomers may see it
+      void sync.one(grp)
+    }
+  })
+  const chats = createChats({
+    self,
+    signer,
+    mls,
+    store,
+    school,
+    intake,
+    post,
+    groups,
+    sync,
+    inTurn,
+    now,
+    onTaken,
+    log
+  })
+  const mirror = createMirror(network, school, mailbox, store, signal)
+
+  return {
+    self,
+    signer,
+    db,
+    store,
+    network,
+    school,
+    mailbox,
+    mls,
+    intake,
+    post,
+    sync,
+    groups,
+    chats,
+    mirror,
+    view: createView(store, school, self, readMs),
+    readMs,
+    setReadMs(grp: string, at: number): void {
+      if (at > readMs(grp)) own.set(readKey(grp), Buffer.from(String(at)))
+    },
+    /** Events that waited for the roster may be taken now. */
+    retry(grp: string): void {
+      if (store.waitingCount(grp) === 0) return
+      const taken = transact(db, () => intake.retry(grp))
+      if (taken.length > 0) onTaken(grp, taken)
+    },
+    /** Hears when the roster has grown. */
+    onGrown: (listener: () => void): void => void grown.add(listener),
+    /** The device on a node of the school. */
+    deviceOn: (peer: string): string | undefined =>
+      school.roster?.devices().find(each => each.peer === peer && school.known().person(each.id) != null)?.id
+  }
+}

@@ -1,0 +1,126 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { HostOf, ServiceOf } from '../host/index.ts'
+import { answerPeers } from './answer-peers.ts'
+import { assemble } from './assemble.ts'
+import type { declaration } from './declaration.ts'
+import { createPackages } from './device/packages.ts'
+import { createOperations } from './operations.ts'
+import type { Handlers } from './school/network.ts'
+import { createOwn } from './store/database.ts'
+
+type Declared = typeof declaration
+
+const DAY_MS = 24 * 3_600_000
+const SYNC_MS = 30_000
+const TEND_MS = 5_000
+const SEEN_MS = 60 * DAY_MS
+/** One member after the other renews a chat, so that not all do at once. */
+const RENEW_STEP_MS = 3_000
+
+/** The service `messenger` over what its host gives. */
+export async function createService(host: HostOf<Declared>): Promise<ServiceOf<Declared>> {
+  const handlers = answerPeers(() => node, host.log)
+  const node = await assemble(host, () => handlers as Handlers)
+  const { school, groups, store, post, mirror, sync, mailbox, network, self } = node
+  const packages = createPackages(node.mls, store, createOwn(node.db), school, network, host.signal)
+  /** when a chat was first seen to need other members */
+  const staleSince = new Map<string, number>()
+
+  function onGrown(): void {
+    host.tell('roster', {})
+    post.tend()
+    mirror.tend()
+    for (const grp of store.groups()) node.retry(grp)
+    void spread().catch((error: Error) =>
+      host.log('the news of the roster does not travel: %s', error.message)
+    )
+  }
+
+  /** Everybody hears that the roster has grown. */
+  async function spread(): Promise<void> {
+    const { roster } = school
+    if (roster == null) return
+    const head = roster.head
+    const peers = new Set([...roster.mailboxes(), ...roster.devices().map(({ peer }) => peer)])
+    peers.delete(network.self)
+    await Promise.allSettled(
+      [...peers].map(peer =>
+        network.ask(peer, 'news', { school: roster.school, head }, { signal: host.signal })
+      )
+    )
+  }
+
+  async function catchUp(): Promise<void> {
+    const { roster } = school
+    if (roster == null) return
+    const peers = roster.mailboxes().filter(peer => peer !== network.self)
+    await Promise.allSettled(peers.map(peer => school.pull(peer, host.signal)))
+    // whose author went away as soon as it was decided
+    if (mailbox.isOne())
+      await school.learn(host.signal).catch((error: Error) => host.log('%s', error.message))
+  }
+
+  /** Chats whose people or devices have changed in the roster go on with those that are right. */
+  async function renewStale(): Promise<void> {
+    for (const grp of store.groups()) {
+      if (!groups.isStale(grp)) {
+        staleSince.delete(grp)
+        continue
+      }
+      const since = staleSince.get(grp) ?? host.now()
+      staleSince.set(grp, since)
+      const { devices } = groups.current(grp).newest
+      const rank = devices.filter(device => school.known().person(device) != null).indexOf(self)
+      if (host.now() - since < Math.max(0, rank) * RENEW_STEP_MS) continue
+      try {
+        await groups.change(grp, now => ({ ...now, users: groups.stillIn(now.users) }))
+        host.degraded(`members of ${grp.slice(0, 8)}`, undefined)
+      } catch (error) {
+        host.degraded(`members of ${grp.slice(0, 8)}`, (error as Error).message)
+      }
+    }
+  }
+
+  async function tend(): Promise<void> {
+    if (school.roster == null) return
+    post.tend()
+    mirror.tend()
+    await packages.tend()
+    await groups.joinPending()
+    await renewStale()
+  }
+
+  /** It is in a school from now on: the others hear it before it leaves its key packages with them. */
+  async function begin(): Promise<void> {
+    await spread()
+    await tend()
+  }
+
+  async function compare(): Promise<void> {
+    await catchUp()
+    for (const grp of store.groups()) {
+      // who was away may have missed that it went on
+      await groups.follow(grp).catch((error: Error) => host.log('%s: %s', grp, error.message))
+      await sync.one(grp)
+    }
+    if (mailbox.store.usage().count > 0) mailbox.store.expire()
+    store.forgetSeen(host.now() - SEEN_MS)
+  }
+
+  return {
+    operations: createOperations(node, begin),
+    messages: handlers,
+
+    async start() {
+      host.announce(true)
+      node.onGrown(onGrown)
+      if (school.roster != null) post.tend()
+      host.repeat('mail', TEND_MS, tend)
+      host.repeat('comparing', SYNC_MS, async signal => {
+        // not all at the same moment
+        await delay(Math.random() * TEND_MS, undefined, { signal })
+        await compare()
+      })
+    }
+  }
+}

@@ -1,0 +1,432 @@
+import { z } from 'zod'
+import {
+  base64,
+  CONFLICT,
+  declare,
+  FORBIDDEN,
+  FULL,
+  NETWORK,
+  NOT_FOUND,
+  operation,
+  USAGE
+} from '../host/index.ts'
+import { MAX_FILE_BYTES, MAX_TEXT_CHARS } from './core/event.ts'
+import { policySchema, roles, title, userId } from './core/statement.ts'
+import { messages } from './messages.ts'
+
+const id = z.string().regex(/^[0-9a-f]{64}$/, 'an id is 64 hex digits')
+const peer = z.string().min(40).max(64)
+const at = z.number().describe('ms since 1970')
+const person = z.object({ id: z.string(), name: z.string() })
+const text = z.string().min(1).max(MAX_TEXT_CHARS)
+const history = z
+  .enum(['all', 'joining'])
+  .default('all')
+  .describe('what newcomers see of what was said before')
+const users = z.array(userId).max(250)
+
+const line = z.object({
+  id: z.string(),
+  at,
+  by: person,
+  kind: z.enum(['text', 'file', 'members']),
+  text: z.string().optional(),
+  reply: z.string().optional(),
+  file: z.object({ name: z.string(), size: z.number() }).optional(),
+  isEdited: z.boolean().optional(),
+  isDeleted: z.boolean().optional(),
+  reactions: z.array(z.object({ with: z.string(), by: z.array(z.string()) })).optional(),
+  mark: z
+    .enum(['saved', 'kept', 'delivered', 'read'])
+    .optional()
+    .describe('of own ones: on this disk, at a mailbox, on the device of another, read'),
+  readBy: z.array(z.string()).optional(),
+  joined: z.array(z.string()).optional(),
+  left: z.array(z.string()).optional()
+})
+type Shown = z.output<typeof line>
+
+const chat = z.object({
+  id: z.string(),
+  title: z.string(),
+  people: z.array(person),
+  generation: z.number(),
+  isIn: z.boolean().describe('this device is in it and has its keys'),
+  waiting: z.number().describe('messages whose predecessors are not here yet'),
+  unread: z.number(),
+  at
+})
+
+const user = z.object({
+  id: z.string(),
+  name: z.string(),
+  role: roles,
+  classes: z.array(z.string()),
+  isDisabled: z.boolean(),
+  devices: z.array(z.object({ id: z.string(), name: z.string(), peer: z.string() }))
+})
+const invitation = z.object({ user: z.string(), name: z.string(), code: z.string() })
+
+const status = z.object({
+  school: z.object({ id: z.string(), name: z.string(), head: z.number() }).optional(),
+  me: z.object({ id: z.string(), name: z.string(), role: roles }).optional(),
+  device: z.string(),
+  mailboxes: z.array(peer),
+  isMailbox: z.boolean(),
+  outbox: z.number().describe('envelopes that a mailbox does not have yet'),
+  mail: z.object({ count: z.number(), bytes: z.number() }).describe('what is kept here for others'),
+  policy: policySchema.optional()
+})
+
+const imported = z.object({
+  lines: z.array(
+    z.object({
+      line: z.number(),
+      id: z.string(),
+      name: z.string(),
+      role: z.string(),
+      classes: z.array(z.string()),
+      action: z.enum(['create', 'change', 'same', 'wrong']),
+      mistake: z.string().optional()
+    })
+  ),
+  isApplied: z.boolean(),
+  invitations: z.array(invitation)
+})
+
+const showLine = ({ at, by, text, file, isDeleted, joined, left, mark }: Shown): string => {
+  const what = isDeleted
+    ? '(deleted)'
+    : (text ??
+      (file == null
+        ? `+ ${joined?.join(', ') || '-'}  - ${left?.join(', ') || '-'}`
+        : `[${file.name}, ${file.size} bytes]`))
+  // nothing of a message may steer the terminal
+  return `${new Date(at).toISOString()} ${by.name}: ${what}${mark == null ? '' : ` (${mark})`}`.replace(
+    /\p{Cc}/gu,
+    ' '
+  )
+}
+
+export const declaration = declare({
+  name: 'messenger',
+  version: 1,
+  summary: 'a school’s or firm’s chat without a central server, end-to-end encrypted',
+  config: z.object({
+    mailMb: z
+      .int()
+      .min(1)
+      .max(1e6)
+      .default(1024)
+      .meta({ live: true })
+      .describe('MB of this disk for the mail of others, where the school names this node as a mailbox')
+  }),
+  messages,
+  errors: {
+    ForbiddenError: FORBIDDEN,
+    MalformedMessageError: USAGE,
+    PolicyError: FORBIDDEN,
+    BrokenChainError: CONFLICT,
+    SchoolError: CONFLICT,
+    UnknownChatError: NOT_FOUND,
+    NoMajorityError: NETWORK,
+    MailboxFullError: FULL,
+    FilePathError: USAGE
+  },
+  operations: {
+    status: operation({
+      summary: 'The school of this node, and its mail',
+      input: z.object({}),
+      output: status,
+      http: { method: 'GET', path: '/messenger/status' },
+      scope: 'messenger:read'
+    }),
+    found: operation({
+      summary: 'Found a school; this node is its first mailbox, its owner its first admin',
+      input: z.object({
+        name: title.describe('of the school'),
+        login: userId.default('admin').describe('yours'),
+        me: title.describe('your name'),
+        device: title.default('computer').describe('what this computer is called')
+      }),
+      output: status,
+      http: { method: 'POST', path: '/messenger/roster', status: 201 },
+      scope: 'messenger:admin',
+      command: {
+        name: 'found',
+        arguments: ['name', 'me'],
+        examples: ['messenger found "School 7" "Anna Petrova"']
+      }
+    }),
+    join: operation({
+      summary: 'Join a school with the code of an invitation',
+      input: z.object({
+        code: z.string().min(1).max(2_000),
+        device: title.default('computer').describe('what this computer is called')
+      }),
+      output: status,
+      http: { method: 'POST', path: '/messenger/roster/join' },
+      scope: 'messenger:admin',
+      deadlineMs: 120_000,
+      command: { name: 'join', arguments: ['code'] }
+    }),
+    users: operation({
+      summary: 'The people of the school and their devices',
+      input: z.object({}),
+      output: z.object({ items: z.array(user) }),
+      http: { method: 'GET', path: '/messenger/users' },
+      scope: 'messenger:read',
+      command: {
+        name: 'users',
+        show: ({ items }: { items: z.output<typeof user>[] }) =>
+          items
+            .map(
+              each =>
+                `${each.id}  ${each.name}  ${each.role}  ${each.classes.join('|')}  ${each.devices.length}`
+            )
+            .join('\n')
+      }
+    }),
+    addUser: operation({
+      summary: 'Add a person, or change what is known of him; the code lets one device in',
+      input: z.object({
+        user: userId,
+        name: title,
+        role: roles.default('pupil'),
+        classes: z.array(title).max(20).default([]),
+        isDisabled: z.boolean().default(false)
+      }),
+      output: z.object({ invitation: invitation.optional() }),
+      http: { method: 'PUT', path: '/messenger/users/:user' },
+      scope: 'messenger:admin',
+      deadlineMs: 120_000,
+      command: {
+        name: 'add-user',
+        arguments: ['user', 'name'],
+        examples: ['messenger add-user ann "Ann Lee" --role teacher --classes 7b']
+      }
+    }),
+    invite: operation({
+      summary: 'A new code that lets one device of a person in; an older one that nobody used is void',
+      input: z.object({ user: userId }),
+      output: invitation,
+      http: { method: 'POST', path: '/messenger/users/:user/invitation' },
+      scope: 'messenger:admin',
+      deadlineMs: 120_000,
+      command: { name: 'invite', arguments: ['user'] }
+    }),
+    importUsers: operation({
+      summary:
+        'Add people from a CSV list (UTF-8 or windows-1251); shows what it would do, and does it with --apply',
+      input: z.object({
+        path: z.string().max(4096).optional().describe('of the list on this machine').meta({ isPath: true }),
+        csv: base64.optional().describe('the list itself'),
+        apply: z.boolean().default(false).describe('do it; lines with mistakes are left out')
+      }),
+      output: imported,
+      http: { method: 'POST', path: '/messenger/imports', bodyBytes: 4 * 1024 * 1024 },
+      // it reads whatever the node may read
+      scope: 'messenger:admin',
+      deadlineMs: 300_000,
+      command: {
+        name: 'import',
+        arguments: ['path'],
+        examples: ['messenger import people.csv', 'messenger import people.csv --apply'],
+        show: ({ lines, invitations }: z.output<typeof imported>) =>
+          [
+            ...lines.map(
+              each => `${each.line}: ${each.action}  ${each.id}  ${each.name}  ${each.mistake ?? ''}`
+            ),
+            ...invitations.map(each => `${each.name}: ${each.code}`)
+          ].join('\n')
+      }
+    }),
+    revoke: operation({
+      summary: 'A device does not count any more',
+      input: z.object({ device: peer }),
+      output: z.object({}),
+      http: { method: 'DELETE', path: '/messenger/devices/:device' },
+      scope: 'messenger:admin',
+      deadlineMs: 120_000,
+      command: { name: 'revoke', arguments: ['device'] }
+    }),
+    setMailboxes: operation({
+      summary: 'Name the nodes that keep mail and decide who is in; 1, 3 or 5 are best',
+      input: z.object({ peers: z.array(peer).min(1).max(5).describe('peer ids') }),
+      output: status,
+      http: { method: 'PUT', path: '/messenger/admin/mailboxes' },
+      scope: 'messenger:admin',
+      deadlineMs: 120_000,
+      command: { name: 'mailboxes', arguments: ['peers'] }
+    }),
+    setPolicy: operation({
+      summary: 'What people may do; every receiver holds to it',
+      input: policySchema.partial(),
+      output: policySchema,
+      http: { method: 'PATCH', path: '/messenger/admin/policy' },
+      scope: 'messenger:admin',
+      deadlineMs: 120_000,
+      command: { name: 'policy' }
+    }),
+    groups: operation({
+      summary: 'Chats of this device, the one with the newest message first',
+      input: z.object({}),
+      output: z.object({ items: z.array(chat) }),
+      http: { method: 'GET', path: '/messenger/groups' },
+      scope: 'messenger:read',
+      command: {
+        name: 'chats',
+        show: ({ items }: { items: z.output<typeof chat>[] }) =>
+          items.map(each => `${each.id}  ${each.title}  ${each.people.length}  ${each.unread}`).join('\n') ||
+          'no chats'
+      }
+    }),
+    createGroup: operation({
+      summary: 'Begin a chat with people, or with all of some classes',
+      input: z.object({
+        title: z.string().max(100).default('').describe('default: the names of the others'),
+        users: users.default([]).describe('logins'),
+        classes: z.array(title).max(20).default([]),
+        history
+      }),
+      output: z.object({ id }),
+      http: { method: 'POST', path: '/messenger/groups', status: 201 },
+      scope: 'messenger:write',
+      deadlineMs: 120_000,
+      command: {
+        name: 'create-chat',
+        arguments: ['users'],
+        examples: ['messenger create-chat --title 7b --classes 7b']
+      }
+    }),
+    changeGroup: operation({
+      summary: 'Add people to a chat, remove some, or give it another title',
+      input: z.object({
+        group: id,
+        add: users.default([]).describe('logins'),
+        remove: users.default([]).describe('logins; they read nothing from then on'),
+        title: z.string().min(1).max(100).optional()
+      }),
+      output: chat,
+      http: { method: 'PATCH', path: '/messenger/groups/:group' },
+      scope: 'messenger:write',
+      deadlineMs: 120_000,
+      command: {
+        name: 'change-chat',
+        arguments: ['group'],
+        examples: ['messenger change-chat ID --remove bob']
+      }
+    }),
+    send: operation({
+      summary: 'Write to a chat; it is on this disk when this returns',
+      input: z.object({ group: id, text, reply: id.optional() }),
+      output: z.object({ id }),
+      http: { method: 'POST', path: '/messenger/groups/:group/events', status: 201 },
+      scope: 'messenger:write',
+      command: { name: 'send', arguments: ['group', 'text'] }
+    }),
+    messages: operation({
+      summary: 'What was said in a chat, the newest first',
+      input: z.object({
+        group: id,
+        limit: z.int().min(1).max(100).default(100),
+        beforeAt: z.coerce.number().int().min(0).optional().describe('of the last line of the page before'),
+        beforeId: z.string().max(64).optional()
+      }),
+      output: z.object({ items: z.array(line) }),
+      http: { method: 'GET', path: '/messenger/groups/:group/events' },
+      scope: 'messenger:read',
+      command: {
+        name: 'read',
+        arguments: ['group'],
+        show: ({ items }: { items: Shown[] }) => items.toReversed().map(showLine).join('\n')
+      }
+    }),
+    markRead: operation({
+      summary: 'Everything up to this time is read; its authors see that',
+      input: z.object({ group: id, at: z.int().min(0) }),
+      output: z.object({}),
+      http: { method: 'PUT', path: '/messenger/groups/:group/read' },
+      scope: 'messenger:write',
+      command: false
+    }),
+    edit: operation({
+      summary: 'Write an own message anew',
+      input: z.object({ message: id, text }),
+      output: z.object({ id }),
+      http: { method: 'PATCH', path: '/messenger/events/:message' },
+      scope: 'messenger:write',
+      command: { name: 'edit', arguments: ['message', 'text'] }
+    }),
+    delete: operation({
+      summary: 'Delete a message on every device',
+      input: z.object({ message: id }),
+      output: z.object({ id }),
+      http: { method: 'DELETE', path: '/messenger/events/:message' },
+      scope: 'messenger:write',
+      command: { name: 'delete', arguments: ['message'] }
+    }),
+    react: operation({
+      summary: 'Answer a message with a sign; an empty one takes it back',
+      input: z.object({ message: id, with: z.string().max(16) }),
+      output: z.object({ id }),
+      http: { method: 'PUT', path: '/messenger/events/:message/reaction' },
+      scope: 'messenger:write',
+      command: { name: 'react', arguments: ['message', 'with'] }
+    }),
+    search: operation({
+      summary: 'Messages with these words in any of their forms, in Russian and English',
+      input: z.object({ text: z.string().min(1).max(200), limit: z.int().min(1).max(100).default(50) }),
+      output: z.object({ items: z.array(z.object({ chat: z.string(), line })) }),
+      http: { method: 'GET', path: '/messenger/search' },
+      scope: 'messenger:read',
+      command: {
+        name: 'search',
+        arguments: ['text'],
+        show: ({ items }: { items: { line: Shown }[] }) => items.map(each => showLine(each.line)).join('\n')
+      }
+    }),
+    sendFile: operation({
+      summary: 'Send a file of at most 5 MB of this machine to a chat',
+      input: z.object({
+        group: id,
+        path: z.string().max(4096).optional().meta({ isPath: true }),
+        name: title.optional().describe('default: that of the file'),
+        bytes: base64.optional().describe('the file itself')
+      }),
+      output: z.object({ id }),
+      http: {
+        method: 'POST',
+        path: '/messenger/groups/:group/files',
+        status: 201,
+        bodyBytes: 2 * MAX_FILE_BYTES
+      },
+      // it reads whatever the node may read
+      scope: 'messenger:admin',
+      deadlineMs: 120_000,
+      command: { name: 'send-file', arguments: ['group', 'path'] }
+    }),
+    file: operation({
+      summary: 'A file that somebody sent',
+      input: z.object({ message: id }),
+      output: z.object({ name: z.string(), bytes: base64 }),
+      http: { method: 'GET', path: '/messenger/files/:message' },
+      scope: 'messenger:read',
+      deadlineMs: 120_000,
+      command: false
+    }),
+    saveFile: operation({
+      summary: 'Write a file that somebody sent to a path of this machine',
+      input: z.object({
+        message: id,
+        path: z.string().min(1).max(4096).describe('must not be there yet').meta({ isPath: true })
+      }),
+      output: z.object({ name: z.string(), size: z.number() }),
+      http: { method: 'POST', path: '/messenger/files/:message/to-path' },
+      // it writes wherever the node may write
+      scope: 'messenger:admin',
+      deadlineMs: 120_000,
+      command: { name: 'save-file', arguments: ['message', 'path'] }
+    })
+  }
+})

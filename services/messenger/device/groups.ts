@@ -1,0 +1,375 @@
+import { randomBytes } from 'node:crypto'
+import { z } from 'zod'
+import type { Signer } from '../../../ledger/index.ts'
+import {
+  bytesOf,
+  count,
+  hash32,
+  hashOf,
+  isEqual,
+  NO_HASH,
+  pack,
+  type Signed,
+  toHex,
+  unpack
+} from '../core/codec.ts'
+import {
+  checkFirst,
+  checkSuccessor,
+  type Generation,
+  headOf,
+  MAX_DEVICES,
+  MAX_GENERATION_BYTES,
+  readGeneration,
+  signGeneration
+} from '../core/generation.ts'
+import { MalformedMessageError, NoMajorityError, PolicyError, UnknownChatError } from '../errors.ts'
+import type { Mls } from '../groups/mls.ts'
+import { inboxOf, putInto } from '../mailbox/envelope.ts'
+import type { Network } from '../school/network.ts'
+import type { School } from '../school/school.ts'
+import { type InTurn, transact } from '../store/database.ts'
+import type { Intake } from './intake.ts'
+import type { Post } from './post.ts'
+import { openWith, sealWith } from './seal.ts'
+import type { DeviceStore, KeptGeneration } from './store.ts'
+
+const MAX_VOID = 16
+const MAX_TRIES = 4
+const MAX_WELCOME_BYTES = 256 * 1024
+const WELCOME_KEPT_MS = 30 * 24 * 3_600_000
+
+const pair = z.tuple([bytesOf(1, MAX_GENERATION_BYTES), bytesOf(64)])
+const slotValue = z.tuple([hash32, bytesOf(1, MAX_GENERATION_BYTES + 1024)])
+const note = z.tuple([hash32, bytesOf(1, 256), bytesOf(1, 256)])
+const noted = z.tuple([hash32])
+const welcomeTuple = z.tuple([bytesOf(1, MAX_WELCOME_BYTES), bytesOf(1, MAX_WELCOME_BYTES)])
+/** a generation, its signature, and the slot that decided on it: none for the first */
+const inside = z.tuple([bytesOf(1, MAX_GENERATION_BYTES), bytesOf(64), z.tuple([hash32, count]).nullable()])
+
+export interface GroupsInit {
+  self: string
+  signer: Signer
+  mls: Mls
+  store: DeviceStore
+  school: School
+  network: Network
+  intake: Intake
+  post: Post
+  inTurn: InTurn
+  now(): number
+  signal: AbortSignal
+  /** who is in it has changed, or this device is in a new one */
+  onChanged(grp: string): void
+}
+export type Groups = ReturnType<typeof createGroups>
+
+/** What a change makes of a group. */
+export type Change = (now: { title: string; history: 'all' | 'joining'; users: readonly string[] }) => {
+  title: string
+  history: 'all' | 'joining'
+  users: string[]
+}
+
+/** Makes generations of groups, follows them, and joins those that this device is added to. */
+export function createGroups(init: GroupsInit) {
+  const { self, signer, mls, store, school, network, intake, post, inTurn, now, signal, onChanged } = init
+
+  const devicesOf = (users: readonly string[]): string[] =>
+    users
+      .flatMap(user =>
+        school
+          .known()
+          .devicesOf(user)
+          .map(({ id }) => id)
+      )
+      .sort()
+
+  /** The newest generation that is known here, and the newest whose keys are here. */
+  function current(grp: string): { generations: KeptGeneration[]; newest: KeptGeneration } {
+    const generations = store.generations(grp)
+    const newest = generations.at(-1)
+    if (newest == null) throw new UnknownChatError(`there is no chat ${grp.slice(0, 64)}`)
+    return { generations, newest }
+  }
+
+  async function packagesOf(devices: readonly string[]): Promise<Map<string, Uint8Array>> {
+    const found = new Map<string, Uint8Array>()
+    for (const mailbox of school.known().mailboxes()) {
+      const missing = devices.filter(device => !found.has(device))
+      if (missing.length === 0) break
+      try {
+        const { packages } = await network.ask(
+          mailbox,
+          'takePackages',
+          { school: school.known().school, devices: missing },
+          { signal }
+        )
+        for (const [device, bytes] of packages) if (missing.includes(device)) found.set(device, bytes)
+      } catch {
+        // the next mailbox may have them
+      }
+    }
+    return found
+  }
+
+  /** A fresh MLS group for a generation: its state, and the welcome of the others at the mailboxes. */
+  async function prepare(signed: Signed, slot: [Uint8Array, number] | null) {
+    const generation = readGeneration(signed)
+    const others = generation.devices.filter(device => device !== self)
+    const packages = await packagesOf(others)
+    const missing = others.filter(device => !packages.has(device))
+    if (missing.length > 0) {
+      const names = missing.map(device => school.known().person(device)?.name ?? device)
+      throw new PolicyError(
+        `no mailbox has a key package of ${names.join(', ')}; their nodes leave some when they run`
+      )
+    }
+    const { state, welcome } = await mls.create(generation.hash, packages)
+    const key = await mls.secret(state, 'statement')
+    const address = await mls.secret(state, 'address')
+    if (welcome != null) {
+      const sealed = sealWith(key, pack([signed.bytes, signed.signature, slot]))
+      const blob = putInto(randomAddress(), pack([welcome, sealed]))
+      const notes = await Promise.all(
+        others.map(async device => {
+          const bytes = packages.get(device)!
+          const [enc, sealed] = await mls.sealTo(bytes, device, pack([hashOf(blob)]))
+          return putInto(inboxOf(device), pack([hashOf(bytes), enc, sealed]))
+        })
+      )
+      await post.putNow([blob, ...notes])
+    }
+    return { generation, state, address }
+  }
+
+  /** Keeps a generation; what does not count any more goes. */
+  function keep(signed: Signed, own: { state?: Uint8Array; address?: Uint8Array } = {}): void {
+    const { group, g } = readGeneration(signed)
+    const grp = toHex(group)
+    store.addGeneration(signed, own)
+    if (own.state != null && g > 1) store.dropStates(grp, g - 1)
+    intake.prune(grp)
+    intake.retry(grp)
+  }
+
+  /** What the slots after a generation say: its successor, or the slot that is still open. */
+  async function successorOf(
+    before: KeptGeneration
+  ): Promise<{ found: Signed } | { open: Uint8Array; sealKey: Uint8Array } | undefined> {
+    if (before.state == null) return undefined
+    const sealKey = await mls.secret(before.state, 'seal')
+    let key = await mls.secret(before.state, 'slot')
+    for (let i = 0; i < MAX_VOID; i++) {
+      const decided = await school.settle({ key, at: before.roster }, signal)
+      if (decided == null) return { open: key, sealKey }
+      const found = validIn(decided.value, sealKey, before)
+      if (found != null) return { found }
+      // nobody can follow this; the next slot decides
+      key = hashOf(pack([key, decided.value]))
+    }
+    throw new NoMajorityError('somebody fills the slots of this chat with what nobody can follow')
+  }
+
+  function validIn(value: Uint8Array, sealKey: Uint8Array, before: KeptGeneration): Signed | undefined {
+    try {
+      const [hash, sealed] = unpack(slotValue, value, MAX_GENERATION_BYTES + 2048, 'the value of a slot')
+      const [bytes, signature] = unpack(
+        pair,
+        openWith(sealKey, sealed),
+        MAX_GENERATION_BYTES + 1024,
+        'a generation'
+      )
+      const generation = readGeneration({ bytes, signature })
+      if (!isEqual(generation.hash, hash)) return undefined
+      checkSuccessor(before, generation, school.known())
+      return { bytes, signature }
+    } catch (error) {
+      if (error instanceof MalformedMessageError || error instanceof PolicyError) return undefined
+      throw error
+    }
+  }
+
+  /** Follows what was decided since. Whether there was something. */
+  async function follow(grp: string): Promise<boolean> {
+    const { newest } = current(grp)
+    const next = await successorOf(newest)
+    if (next == null || !('found' in next)) return false
+    transact(store.db, () => keep(next.found))
+    onChanged(grp)
+    return true
+  }
+
+  async function change(grp: string, make: Change): Promise<void> {
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const { newest } = current(grp)
+      if (newest.state == null || !newest.devices.includes(self))
+        throw new PolicyError('this device is not in the chat, or waits for its keys')
+      const next = await successorOf(newest)
+      if (next != null && 'found' in next) {
+        transact(store.db, () => keep(next.found))
+        onChanged(grp)
+        // its welcome is on the way
+        await joinPending()
+        continue
+      }
+      const { open, sealKey } = next!
+      const made = make({ title: newest.title, history: newest.history, users: newest.users })
+      const devices = devicesOf(made.users)
+      if (devices.length > MAX_DEVICES) throw new PolicyError(`a chat has at most ${MAX_DEVICES} devices`)
+      if (!devices.includes(self))
+        throw new PolicyError(
+          'nobody takes himself out of a chat: its keys come from one who stays; ask another member'
+        )
+      const signed = signGeneration(signer, {
+        group: newest.group,
+        g: newest.g + 1,
+        prev: newest.hash,
+        by: self,
+        roster: school.known().head,
+        timeMs: now(),
+        ...made,
+        devices,
+        heads: headsOf(grp, newest)
+      })
+      checkSuccessor(newest, readGeneration(signed), school.known())
+      const { generation, state, address } = await prepare(signed, [open, newest.roster])
+      const value = pack([generation.hash, sealWith(sealKey, pack([signed.bytes, signed.signature]))])
+      const decided = await school.settle({ key: open, at: newest.roster }, signal, value)
+      if (!isEqual(decided!.value, value)) continue
+      transact(store.db, () => keep(signed, { state, address }))
+      post.refollow()
+      post.announce(newest.address)
+      onChanged(grp)
+      return
+    }
+    throw new NoMajorityError('others changed the chat at the same time again and again; try again')
+  }
+
+  /** Newest events of everybody that are here, and of those who were there before. */
+  function headsOf(grp: string, newest: Generation): Generation['heads'] {
+    const heads = store.heads(grp)
+    return [...heads, ...newest.heads.filter(([device]) => headOf(heads, device) < 0)]
+  }
+
+  async function joinPending(): Promise<void> {
+    for (const { id, bytes, at } of store.welcomes()) {
+      const is = await join(bytes).catch((error: Error) => {
+        if (error instanceof MalformedMessageError || error instanceof PolicyError) return 'void' as const
+        // whom it needs does not answer now
+        return 'waits' as const
+      })
+      if (is !== 'waits' || at < now() - WELCOME_KEPT_MS) transact(store.db, () => store.dropWelcome(id))
+    }
+  }
+
+  /** @throws {MalformedMessageError} {PolicyError} it never will be one */
+  async function join(noteBytes: Uint8Array): Promise<'joined' | 'void' | 'waits'> {
+    const [packageId, enc, sealed] = unpack(note, noteBytes, 1024, 'a note in the inbox')
+    const own = store.package(toHex(packageId))
+    if (own == null) return 'void'
+    const [blobId] = unpack(noted, await mls.openFrom(own.privateBytes, [enc, sealed]), 64, 'a note')
+    const blob = await post.fetch(toHex(blobId))
+    if (blob == null) return 'waits'
+    const [welcome, hidden] = unpack(welcomeTuple, blob, MAX_WELCOME_BYTES * 2, 'a welcome')
+    const state = await mls.join(welcome, own)
+    const data = openWith(await mls.secret(state, 'statement'), hidden)
+    const [bytes, signature, slot] = unpack(inside, data, MAX_GENERATION_BYTES + 1024, 'a generation')
+    const signed = { bytes, signature }
+    const generation = readGeneration(signed)
+    mls.check(state, generation.hash, generation.devices)
+    const roster = school.known()
+    if (roster.head < generation.roster) {
+      for (const peer of roster.mailboxes()) await school.pull(peer, signal).catch(() => undefined)
+      if (roster.head < generation.roster) return 'waits'
+    }
+    const grp = toHex(generation.group)
+    return inTurn(grp, async () => {
+      const known = store.generations(grp)
+      const there = known.find(({ g }) => g === generation.g)
+      if (there != null && !isEqual(there.hash, generation.hash)) return 'void'
+      if (there?.state != null) return 'void'
+      const before = known.find(({ g }) => g === generation.g - 1)
+      if (generation.g === 0) checkFirst(generation, roster)
+      else if (there == null) {
+        if (slot == null) return 'void'
+        const decided =
+          before?.state == null
+            ? await decidedHash({ key: slot[0], at: slot[1] })
+            : await successorOf(before).then(next =>
+                next != null && 'found' in next ? hashOf(next.found.bytes) : undefined
+              )
+        if (decided == null) return 'waits'
+        if (!isEqual(decided, generation.hash)) return 'void'
+      }
+      const address = await mls.secret(state, 'address')
+      transact(store.db, () => {
+        keep(signed, { state, address })
+        store.dropPackage(own.id)
+      })
+      post.refollow()
+      onChanged(grp)
+      return 'joined'
+    })
+  }
+
+  async function decidedHash(slot: { key: Uint8Array; at: number }): Promise<Uint8Array | undefined> {
+    const decided = await school.settle(slot, signal)
+    if (decided == null) return undefined
+    return unpack(slotValue, decided.value, MAX_GENERATION_BYTES + 2048, 'the value of a slot')[0]
+  }
+
+  return {
+    current,
+    joinPending,
+    stillIn,
+    follow: (grp: string) => inTurn(grp, () => follow(grp)),
+
+    /** A chat of these people, this device's among them. Its id, in hex. @throws {PolicyError} */
+    async create(users: readonly string[], title: string, history: 'all' | 'joining'): Promise<string> {
+      const signed = signGeneration(signer, {
+        group: NO_HASH,
+        g: 0,
+        prev: NO_HASH,
+        by: self,
+        roster: school.known().head,
+        timeMs: now(),
+        title,
+        history,
+        users: [...users],
+        devices: devicesOf(users),
+        heads: []
+      })
+      const generation = readGeneration(signed)
+      checkFirst(generation, school.known())
+      const { state, address } = await prepare(signed, null)
+      transact(store.db, () => keep(signed, { state, address }))
+      post.refollow()
+      const grp = toHex(generation.group)
+      onChanged(grp)
+      return grp
+    },
+
+    /** @throws {PolicyError} {NoMajorityError} */
+    change: (grp: string, make: Change) => inTurn(grp, () => change(grp, make)),
+    /** To be called in the turn of the group. */
+    renew: (grp: string) => change(grp, now => ({ ...now, users: stillIn(now.users) })),
+
+    /** Whether the group has devices that do not count any more, or lacks some of its people. */
+    isStale(grp: string): boolean {
+      const { newest } = current(grp)
+      if (newest.state == null) return false
+      return devicesOf(stillIn(newest.users)).join() !== [...newest.devices].sort().join()
+    },
+    /** Whether one must be left out before anything more is said. */
+    hasRevoked(grp: string): boolean {
+      return current(grp).newest.devices.some(device => school.known().person(device) == null)
+    }
+  }
+
+  function stillIn(users: readonly string[]): string[] {
+    return users.filter(user => school.known().user(user)?.isDisabled === false)
+  }
+}
+
+const randomAddress = (): Uint8Array => new Uint8Array(randomBytes(32))

@@ -1,0 +1,213 @@
+import { isEqual, NO_HASH, type Signed, toHex } from '../core/codec.ts'
+import { type Event, eventId, type Head, readEvent } from '../core/event.ts'
+import { counts, type Generation, headOf } from '../core/generation.ts'
+import { isTimely, MAX_AHEAD_MS } from '../core/order.ts'
+import type { Roster } from '../core/roster.ts'
+import { BrokenChainError, PolicyError } from '../errors.ts'
+import type { DeviceStore, KeptGeneration } from './store.ts'
+
+const MINUTE_MS = 60_000
+/** Events of a group whose parents are missing: no more are kept. */
+const MAX_WAITING = 2_000
+
+export interface IntakeInit {
+  store: DeviceStore
+  roster(): Roster
+  /** own device */
+  self: string
+}
+export type Intake = ReturnType<typeof createIntake>
+
+/** Decides whether an event becomes part of a group here. Everything runs inside the caller's transaction. */
+export function createIntake({ store, roster, self }: IntakeInit) {
+  /** What of the chain of a device is not for this one: it came before this one, and newcomers see what follows only. */
+  function cutOf(generations: readonly KeptGeneration[]): readonly Head[] {
+    const first = generations.findLast((each, i) => {
+      return each.devices.includes(self) && generations[i - 1]?.devices.includes(self) !== true
+    })
+    return first == null || first.history === 'all' ? [] : first.heads
+  }
+
+  /** Whether this place of a chain must be here before what follows. */
+  function isExpected(
+    generations: readonly KeptGeneration[],
+    cut: readonly Head[],
+    device: string,
+    seq: number
+  ): boolean {
+    return seq > headOf(cut, device) && counts(generations, device, seq)
+  }
+
+  /** @throws {PolicyError} {BrokenChainError} */
+  function checkPolicy(event: Event, generation: Generation): void {
+    const people = roster()
+    const author = people.person(event.device, event.roster)
+    if (author == null) throw new PolicyError('the device of a message does not count')
+    const policy = people.policy(event.roster)
+    if (event.kind === 'file' && author.role === 'pupil' && !policy.pupilFiles)
+      throw new PolicyError('pupils send no files in this school')
+    if (event.kind !== 'edit' && event.kind !== 'delete') return
+    const target = store.event(toHex(event.body.of))
+    if (target == null) return
+    if (target.grp !== toHex(event.group)) throw new PolicyError('a message of another group is not changed')
+    const isOwn = people.device(target.event.device)?.user === author.id
+    const isModerator = author.role !== 'pupil' && generation.users.includes(author.id)
+    if (!isOwn && !(event.kind === 'delete' && isModerator))
+      throw new PolicyError(`${author.name} may not ${event.kind} what somebody else wrote`)
+    if (isOwn && !isModerator && event.timeMs - target.event.timeMs > policy.editMinutes * MINUTE_MS)
+      throw new PolicyError(`a message can be changed for ${policy.editMinutes} minutes`)
+    if (event.kind === 'edit' && target.event.kind !== 'text')
+      throw new PolicyError('only text can be edited')
+  }
+
+  /**
+   * `known`: it is here; `waits`: what it follows is not here, or nobody told yet who its author is.
+   *
+   * @throws {PolicyError} it never can be
+   * @throws {BrokenChainError} its author signed something else in its place, or its time is out of bounds
+   */
+  function judge(
+    signed: Signed,
+    event: Event,
+    generations: readonly KeptGeneration[]
+  ): 'new' | 'known' | 'waits' {
+    const grp = toHex(event.group)
+    const id = eventId(signed)
+    const { device, seq } = event
+    const there = store.at(grp, device, seq)
+    if (there != null) {
+      if (there.id !== id) throw new BrokenChainError(`${device} signed two events with the number ${seq}`)
+      if (!there.isGone) return 'known'
+    }
+    if (event.roster > roster().head) return 'waits'
+    const cut = cutOf(generations)
+    if (!counts(generations, device, seq)) {
+      const isKnown = generations.some(({ devices }) => devices.includes(device))
+      if (isKnown) throw new PolicyError('a device writes that was removed')
+      return 'waits'
+    }
+    if (seq <= headOf(cut, device)) return 'known'
+    // nothing that is known here comes before it: its time is bounded by that of the group alone
+    let newest: number | undefined
+    let isWhole = there == null
+    const parents: Head[] = [...event.after]
+    if (seq > 0) parents.push([device, seq - 1, event.prev])
+    else if (!isEqual(event.prev, NO_HASH))
+      throw new BrokenChainError('a chain begins with nothing before it')
+    for (const [from, at, hash] of parents) {
+      const parent = store.at(grp, from, at)
+      if (parent == null) {
+        const isOwnCut = from === device && at === headOf(cut, device)
+        if (isOwnCut) {
+          const [, , head] = cut.find(([each]) => each === device)!
+          if (!isEqual(head, hash)) throw new BrokenChainError('a chain does not go on where it was cut')
+        } else if (isExpected(generations, cut, from, at)) return 'waits'
+        isWhole = false
+        continue
+      }
+      if (parent.id !== toHex(hash)) {
+        if (from === device) throw new BrokenChainError(`event ${seq} of ${device} does not follow ${at}`)
+        continue
+      }
+      newest = Math.max(newest ?? 0, parent.timeMs)
+    }
+    const generation = generations.findLast(({ devices }) => devices.includes(device))!
+    const isRight =
+      newest != null && isWhole
+        ? isTimely(event.timeMs, newest)
+        : event.timeMs <= Math.max(newest ?? 0, generation.timeMs) + MAX_AHEAD_MS
+    if (!isRight)
+      throw new BrokenChainError('the time of an event is not after what it follows, or too far ahead')
+    checkPolicy(event, generation)
+    return 'new'
+  }
+
+  /** Takes it in, and off the disk again where somebody who may has deleted it. */
+  function put(signed: Signed, event: Event): void {
+    store.add(signed, event)
+    if (event.kind === 'delete') store.empty(toHex(event.body.of))
+    const id = eventId(signed)
+    if (store.about(id).some(each => each.kind === 'delete' && isAllowed(each))) store.empty(id)
+  }
+
+  function isAllowed(event: Event): boolean {
+    try {
+      checkPolicy(
+        event,
+        store.generations(toHex(event.group)).findLast(({ devices }) => devices.includes(event.device))!
+      )
+      return true
+    } catch {
+      // its author may not
+      return false
+    }
+  }
+
+  return {
+    cutOf,
+    /** Own and foreign ones alike; keeps those that wait. What it took. @throws as `judge` */
+    take(signed: Signed): Event[] {
+      const event = readEvent(signed)
+      const grp = toHex(event.group)
+      const generations = store.generations(grp)
+      const verdict = judge(signed, event, generations)
+      if (verdict === 'known') return []
+      if (verdict === 'waits') {
+        if (store.waitingCount(grp) < MAX_WAITING) store.wait(signed, grp)
+        return []
+      }
+      put(signed, event)
+      return [event, ...retry(grp, generations)]
+    },
+    retry: (grp: string) => retry(grp, store.generations(grp)),
+
+    /** A place that was deleted: the chain goes on behind it. */
+    takeGone(grp: string, [device, seq, id, timeMs]: readonly [string, number, Uint8Array, number]): void {
+      const generations = store.generations(grp)
+      if (store.at(grp, device, seq) != null || !counts(generations, device, seq)) return
+      if (
+        seq > 0 &&
+        store.at(grp, device, seq - 1) == null &&
+        isExpected(generations, cutOf(generations), device, seq - 1)
+      )
+        return
+      store.addGone(grp, [device, seq, id, timeMs])
+    },
+
+    /** A generation came: what does not count any more goes. */
+    prune(grp: string): void {
+      const generations = store.generations(grp)
+      for (const [device, seq] of store.heads(grp)) {
+        if (counts(generations, device, seq)) continue
+        const ends = generations.flatMap(({ heads }) =>
+          heads.filter(([each]) => each === device).map(([, at]) => at)
+        )
+        store.dropBeyond(grp, device, Math.max(-1, ...ends))
+      }
+    }
+  }
+
+  function retry(grp: string, generations: readonly KeptGeneration[]): Event[] {
+    const taken: Event[] = []
+    for (let isMoving = true; isMoving; ) {
+      isMoving = false
+      for (const { id, bytes, signature } of store.waiting(grp, MAX_WAITING)) {
+        const signed = { bytes, signature }
+        try {
+          const event = readEvent(signed)
+          const verdict = judge(signed, event, generations)
+          if (verdict === 'waits') continue
+          if (verdict === 'new') {
+            put(signed, event)
+            taken.push(event)
+            isMoving = true
+          }
+        } catch {
+          // what waited can never be taken; it goes
+        }
+        store.dropWaiting(id)
+      }
+    }
+    return taken
+  }
+}

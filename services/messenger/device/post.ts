@@ -1,0 +1,226 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { fromHex, hashOf, toHex } from '../core/codec.ts'
+import { MailboxFullError } from '../errors.ts'
+import { inboxOf, putInto, readEnvelope } from '../mailbox/envelope.ts'
+import type { Mailbox } from '../mailbox/serve.ts'
+import { MAX_PUT } from '../messages.ts'
+import type { Network } from '../school/network.ts'
+import type { School } from '../school/school.ts'
+import { transact } from '../store/database.ts'
+import type { DeviceStore } from './store.ts'
+
+const FIRST_WAIT_MS = 500
+const LAST_WAIT_MS = 10_000
+const MAX_ADDRESSES = 2_000
+
+export interface PostInit {
+  /** own device */
+  device: string
+  store: DeviceStore
+  school: School
+  network: Network
+  mailbox: Mailbox
+  signal: AbortSignal
+  /** Reads an envelope that is not seen yet; it is seen when this is through. */
+  read(envelope: Uint8Array): Promise<void>
+  /** an event is at a mailbox */
+  onKept(event: string): void
+  degraded(what: string, reason: string | undefined): void
+  log(message: string, ...args: unknown[]): void
+}
+export type Post = ReturnType<typeof createPost>
+
+/** Brings envelopes to the mailboxes and gets those that are for this device. */
+export function createPost(init: PostInit) {
+  const { device, store, school, network, mailbox, signal, log } = init
+  const inbox = toHex(inboxOf(device))
+  /** by mailbox */
+  const lines = new Map<string, { end: AbortController; wake: () => void; refollow: () => void }>()
+
+  /** Sends what the outbox has for a mailbox, and waits where it does not take it. */
+  async function pump(peer: string, ended: AbortSignal, woken: () => Promise<void>): Promise<void> {
+    let waitMs = FIRST_WAIT_MS
+    while (!ended.aborted) {
+      const rows = store.out(peer, MAX_PUT)
+      if (rows.length === 0) {
+        await woken()
+        continue
+      }
+      try {
+        const envelopes = rows.map(({ envelope }) => envelope)
+        const { is } = await network.ask(
+          peer,
+          'put',
+          { school: school.known().school, envelopes },
+          { signal: ended }
+        )
+        init.degraded(`mailbox ${peer}`, is === 'full' ? 'has no room for more' : undefined)
+        if (is === 'kept') {
+          transact(store.db, () => {
+            for (const { n, event } of rows) {
+              store.sent(n)
+              if (event != null) store.setMark(event, 'kept')
+            }
+          })
+          for (const { event } of rows) if (event != null) init.onKept(event)
+          waitMs = FIRST_WAIT_MS
+          continue
+        }
+      } catch (error) {
+        if (ended.aborted) return
+        log('%s takes nothing: %s', peer, (error as Error).message)
+      }
+      await delay(waitMs, undefined, { signal: ended }).catch(() => undefined)
+      waitMs = Math.min(2 * waitMs, LAST_WAIT_MS)
+    }
+  }
+
+  /** Reads what comes at the addresses of this device, again and again. */
+  async function follow(peer: string, ended: AbortSignal, again: () => AbortSignal): Promise<void> {
+    let waitMs = FIRST_WAIT_MS
+    while (!ended.aborted) {
+      const restart = again()
+      const end = AbortSignal.any([ended, restart])
+      try {
+        for await (const { life, envelopes } of items(peer, end)) {
+          for (const [position, envelope] of envelopes) {
+            await readOnce(envelope)
+            store.setCursor(peer, life, toHex(readEnvelope(envelope).address), position)
+          }
+          waitMs = FIRST_WAIT_MS
+        }
+      } catch (error) {
+        if (!end.aborted) log('%s gives nothing: %s', peer, (error as Error).message)
+      }
+      if (restart.aborted) continue
+      await delay(waitMs, undefined, { signal: end }).catch(() => undefined)
+      waitMs = Math.min(2 * waitMs, LAST_WAIT_MS)
+    }
+  }
+
+  function items(peer: string, end: AbortSignal) {
+    const life = store.lifeOf(peer)
+    const addresses = [inbox, ...store.addresses().slice(-MAX_ADDRESSES + 1)].map(
+      address => [fromHex(address), store.cursor(peer, life, address)] as [Uint8Array, number]
+    )
+    if (peer === network.self) return mailbox.follow(life, 0, addresses, end)
+    const { school: id } = school.known()
+    return network.open(peer, 'follow', { school: id, life, after: 0, addresses }, { signal: end }).items
+  }
+
+  async function readOnce(envelope: Uint8Array): Promise<void> {
+    const { id } = readEnvelope(envelope)
+    if (!store.isSeen(id)) await init.read(envelope)
+  }
+
+  /** A line to every mailbox that the roster names, and to no other. */
+  function tend(): void {
+    const mailboxes = school.roster?.mailboxes() ?? []
+    for (const [peer, line] of lines)
+      if (!mailboxes.includes(peer)) {
+        line.end.abort()
+        lines.delete(peer)
+      }
+    store.keepMailboxes(mailboxes)
+    for (const peer of mailboxes) {
+      if (lines.has(peer)) continue
+      const end = new AbortController()
+      const ended = AbortSignal.any([end.signal, signal])
+      let woken = Promise.withResolvers<void>()
+      let restart = new AbortController()
+      lines.set(peer, {
+        end,
+        wake: () => woken.resolve(),
+        refollow() {
+          const old = restart
+          restart = new AbortController()
+          old.abort()
+        }
+      })
+      const onEnd = (): void => woken.resolve()
+      ended.addEventListener('abort', onEnd, { once: true })
+      const whenWoken = async (): Promise<void> => {
+        await woken.promise
+        if (!ended.aborted) woken = Promise.withResolvers()
+      }
+      const failed = (error: Error): void => init.degraded(`mailbox ${peer}`, error.message)
+      pump(peer, ended, whenWoken).catch(failed)
+      follow(peer, ended, () => restart.signal).catch(failed)
+    }
+  }
+
+  return {
+    tend,
+    /** There is something new in the outbox. */
+    wake(): void {
+      for (const { wake } of lines.values()) wake()
+    },
+    /** There are new addresses. */
+    refollow(): void {
+      for (const { refollow } of lines.values()) refollow()
+    },
+    /** Into the outbox of every mailbox; inside the caller's transaction. */
+    post(envelope: Uint8Array, event?: string): void {
+      for (const peer of school.known().mailboxes()) store.post(peer, envelope, event)
+      store.see(toHex(hashOf(envelope)))
+    },
+
+    /** Brings these to a mailbox at once, and to the others when they answer. @throws {MailboxFullError} none takes them */
+    async putNow(envelopes: readonly Uint8Array[]): Promise<void> {
+      const refusals: string[] = []
+      const mailboxes = school.known().mailboxes()
+      for (const [i, peer] of mailboxes.entries()) {
+        try {
+          for (let at = 0; at < envelopes.length; at += MAX_PUT) {
+            const part = envelopes.slice(at, at + MAX_PUT)
+            const { is } = await network.ask(
+              peer,
+              'put',
+              { school: school.known().school, envelopes: part },
+              { signal }
+            )
+            if (is === 'full') throw new MailboxFullError('it has no room for more')
+          }
+          const others = mailboxes.filter((_, j) => j !== i)
+          transact(store.db, () => {
+            for (const other of others) for (const envelope of envelopes) store.post(other, envelope)
+          })
+          this.wake()
+          return
+        } catch (error) {
+          refusals.push(`${peer}: ${(error as Error).message}`)
+        }
+      }
+      throw new MailboxFullError(`no mailbox takes it: ${refusals.join('; ')}`)
+    },
+
+    /** The bytes of an envelope, from whichever mailbox or peer has it. */
+    async fetch(id: string, peers: readonly string[] = []): Promise<Uint8Array | undefined> {
+      const here = mailbox.store.get(id)
+      if (here != null) return readEnvelope(here).bytes
+      const { school: name } = school.known()
+      for (const peer of [...school.known().mailboxes(), ...peers]) {
+        if (peer === network.self) continue
+        try {
+          const { items } = network.open(peer, 'fetch', { school: name, ids: [fromHex(id)] }, { signal })
+          for await (const envelope of items)
+            if (toHex(hashOf(envelope)) === id) return readEnvelope(envelope).bytes
+        } catch (error) {
+          log('%s does not give %s: %s', peer, id, (error as Error).message)
+        }
+      }
+      return undefined
+    },
+
+    /** Says at the old address that a group went on, so that its members look at once. */
+    announce(address: string | undefined): void {
+      if (address == null) return
+      const envelope = putInto(fromHex(address), ANNOUNCED)
+      transact(store.db, () => this.post(envelope))
+      this.wake()
+    }
+  }
+}
+
+/** No message of MLS: look at the slots. */
+export const ANNOUNCED = Uint8Array.of(0)

@@ -1,0 +1,285 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { fromHex, hashOf, type Signed, toHex } from '../core/codec.ts'
+import { type Event, eventId, type Head, parseEvent } from '../core/event.ts'
+import { type Generation, readGeneration } from '../core/generation.ts'
+import type { OwnPackage } from '../groups/mls.ts'
+
+export interface KeptGeneration extends Generation {
+  signed: Signed
+  /** of MLS; where this device is in it */
+  state?: Uint8Array
+  /** hex */
+  address?: string
+}
+/** A place of a chain. */
+export interface Link {
+  id: string
+  timeMs: number
+  kind: string
+  isGone: boolean
+}
+/** How far an event got: on this disk, at a mailbox. */
+export type Mark = 'saved' | 'kept'
+
+/** the words of what can be searched for; what a search sorts by is elsewhere */
+export type Words = (event: Event) => string | undefined
+
+export type DeviceStore = ReturnType<typeof openDeviceStore>
+
+/** What a device has on its disk of groups. Rows only; what may become one is decided elsewhere. */
+export function openDeviceStore(db: DatabaseSync, now: () => number, words: Words) {
+  db.exec('PRAGMA secure_delete = ON')
+  const all = <T>(sql: string) => {
+    const statement = db.prepare(sql)
+    return (...values: (string | number | null | Uint8Array)[]) => statement.all(...values) as T[]
+  }
+  const one = <T>(sql: string) => {
+    const statement = db.prepare(sql)
+    return (...values: (string | number | null | Uint8Array)[]) => statement.get(...values) as T | undefined
+  }
+  const run = (sql: string) => {
+    const statement = db.prepare(sql)
+    return (...values: (string | number | null | Uint8Array)[]) => statement.run(...values).changes as number
+  }
+
+  type GenerationRow = {
+    bytes: Uint8Array
+    signature: Uint8Array
+    state: Uint8Array | null
+    address: string | null
+  }
+  const generationRows = all<GenerationRow>('SELECT * FROM generation WHERE grp = ? ORDER BY g')
+  const addGeneration = run(
+    `INSERT INTO generation VALUES (?, ?, ?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET state = coalesce(excluded.state, state), address = coalesce(excluded.address, address)`
+  )
+  const saveState = run('UPDATE generation SET state = ? WHERE grp = ? AND g = ?')
+  const dropState = run('UPDATE generation SET state = NULL WHERE grp = ? AND g < ?')
+  const groupIds = all<{ grp: string }>('SELECT DISTINCT grp FROM generation ORDER BY grp')
+  const byAddress = one<{ grp: string; g: number }>('SELECT grp, g FROM generation WHERE address = ?')
+  const addresses = all<{ address: string }>(
+    'SELECT address FROM generation WHERE address IS NOT NULL AND state IS NOT NULL'
+  )
+
+  const headRows = all<{ device: string; seq: number; id: string }>(
+    `SELECT device, max(seq) AS seq, id FROM event WHERE grp = ? GROUP BY device`
+  )
+  const at = one<{ id: string; timeMs: number; kind: string; isGone: number }>(
+    'SELECT id, timeMs, kind, bytes IS NULL AS isGone FROM event WHERE grp = ? AND device = ? AND seq = ?'
+  )
+  const eventRow = one<{ bytes: Uint8Array | null; signature: Uint8Array | null; mark: Mark; grp: string }>(
+    'SELECT bytes, signature, mark, grp FROM event WHERE id = ?'
+  )
+  const addEvent = run(
+    `INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (id) DO UPDATE SET bytes = excluded.bytes, signature = excluded.signature, kind = excluded.kind`
+  )
+  const page = all<{
+    id: string
+    timeMs: number
+    bytes: Uint8Array | null
+    mark: Mark
+    device: string
+    seq: number
+  }>(
+    `SELECT id, timeMs, bytes, mark, device, seq FROM event
+     WHERE grp = ? AND target IS NULL AND (timeMs, id) < (?, ?) ORDER BY timeMs DESC, id DESC LIMIT ?`
+  )
+  const about = all<{ bytes: Uint8Array }>(
+    'SELECT bytes FROM event WHERE target = ? AND bytes IS NOT NULL ORDER BY timeMs, id'
+  )
+  const inOrder = all<{
+    id: string
+    device: string
+    seq: number
+    timeMs: number
+    bytes: Uint8Array | null
+    signature: Uint8Array | null
+  }>('SELECT id, device, seq, timeMs, bytes, signature FROM event WHERE grp = ? ORDER BY timeMs, id')
+  const empty = run(
+    `UPDATE event SET bytes = NULL, signature = NULL WHERE id = ? OR (target = ? AND kind = 'edit')`
+  )
+  const dropBeyond = all<{ id: string }>(
+    'DELETE FROM event WHERE grp = ? AND device = ? AND seq > ? RETURNING id'
+  )
+  const setMark = run('UPDATE event SET mark = ? WHERE id = ?')
+  const newest = one<{ timeMs: number }>('SELECT max(timeMs) AS timeMs FROM event WHERE grp = ?')
+  const unread = one<{ count: number }>(
+    `SELECT count(*) AS count FROM event WHERE grp = ? AND target IS NULL AND timeMs > ? AND bytes IS NOT NULL AND device <> ?`
+  )
+
+  const addWords = run('INSERT INTO search (words, id, grp) VALUES (?, ?, ?)')
+  const dropWords = run('DELETE FROM search WHERE id = ?')
+  const find = all<{ id: string; grp: string }>(
+    'SELECT id, grp FROM search WHERE words MATCH ? ORDER BY rank LIMIT ?'
+  )
+
+  const addWaiting = run('INSERT OR IGNORE INTO waiting VALUES (?, ?, ?, ?)')
+  const waitingRows = all<Signed & { id: string }>(
+    'SELECT id, bytes, signature FROM waiting WHERE grp = ? LIMIT ?'
+  )
+  const dropWaiting = run('DELETE FROM waiting WHERE id = ?')
+  const waitingCount = one<{ count: number }>('SELECT count(*) AS count FROM waiting WHERE grp = ?')
+
+  const seen = one<{ id: string }>('SELECT id FROM seen WHERE id = ?')
+  const addSeen = run('INSERT OR IGNORE INTO seen VALUES (?, ?)')
+  const oldSeen = run('DELETE FROM seen WHERE at < ?')
+
+  const addOut = run('INSERT INTO outbox (mailbox, envelope, event) VALUES (?, ?, ?)')
+  const out = all<{ n: number; envelope: Uint8Array; event: string | null }>(
+    'SELECT n, envelope, event FROM outbox WHERE mailbox = ? ORDER BY n LIMIT ?'
+  )
+  const dropOut = run('DELETE FROM outbox WHERE n = ?')
+  const dropMailbox = all<{ mailbox: string }>('SELECT DISTINCT mailbox FROM outbox')
+  const forgetOut = run('DELETE FROM outbox WHERE mailbox = ?')
+  const outCount = one<{ count: number }>('SELECT count(*) AS count FROM outbox')
+
+  const cursor = one<{ position: number }>(
+    'SELECT position FROM cursor WHERE mailbox = ? AND life = ? AND address = ?'
+  )
+  const setCursor = run('INSERT OR REPLACE INTO cursor VALUES (?, ?, ?, ?)')
+  const lifeOf = one<{ life: string }>('SELECT life FROM cursor WHERE mailbox = ? LIMIT 1')
+
+  const addOwnPackage = run('INSERT INTO ownPackage VALUES (?, ?, ?, ?)')
+  const ownPackage = one<OwnPackage & { isLast: number }>('SELECT * FROM ownPackage WHERE id = ?')
+  const dropOwnPackage = run('DELETE FROM ownPackage WHERE id = ? AND isLast = 0')
+
+  const addWelcome = run('INSERT OR IGNORE INTO welcome VALUES (?, ?, ?)')
+  const welcomes = all<{ id: string; bytes: Uint8Array; at: number }>(
+    'SELECT id, bytes, at FROM welcome ORDER BY at'
+  )
+  const dropWelcome = run('DELETE FROM welcome WHERE id = ?')
+
+  const marks = all<{ device: string; have: string; readMs: number }>(
+    'SELECT device, have, readMs FROM mark WHERE grp = ?'
+  )
+  const addMark = run('INSERT OR REPLACE INTO mark VALUES (?, ?, ?, ?)')
+
+  const addBlob = run('INSERT OR IGNORE INTO blob VALUES (?, ?, ?)')
+  const blob = one<{ bytes: Uint8Array }>('SELECT bytes FROM blob WHERE id = ?')
+
+  return {
+    db,
+    groups: (): string[] => groupIds().map(({ grp }) => grp),
+    generations: (grp: string): KeptGeneration[] =>
+      generationRows(grp).map(({ bytes, signature, state, address }) => {
+        const signed = { bytes, signature }
+        return {
+          ...readGeneration(signed),
+          signed,
+          ...(state == null ? {} : { state }),
+          ...(address == null ? {} : { address })
+        }
+      }),
+    addGeneration(signed: Signed, own: { state?: Uint8Array; address?: Uint8Array } = {}): void {
+      const { group, g } = readGeneration(signed)
+      addGeneration(
+        toHex(group),
+        g,
+        signed.bytes,
+        signed.signature,
+        own.state ?? null,
+        own.address == null ? null : toHex(own.address)
+      )
+    },
+    saveState: (grp: string, g: number, state: Uint8Array) => saveState(state, grp, g),
+    /** Keys of generations before `g` are not needed any more. */
+    dropStates: (grp: string, g: number) => dropState(grp, g),
+    generationAt: (address: string) => byAddress(address),
+    addresses: (): string[] => addresses().map(({ address }) => address),
+
+    heads: (grp: string): Head[] => headRows(grp).map(({ device, seq, id }) => [device, seq, fromHex(id)]),
+    at(grp: string, device: string, seq: number): Link | undefined {
+      const row = at(grp, device, seq)
+      return row == null ? undefined : { ...row, isGone: row.isGone === 1 }
+    },
+    event(id: string): { event: Event; grp: string; mark: Mark } | undefined {
+      const row = eventRow(id)
+      if (row?.bytes == null) return undefined
+      return {
+        event: parseEvent({ bytes: row.bytes }),
+        grp: row.grp,
+        mark: row.mark
+      }
+    },
+    add(signed: Signed, event: Event, mark: Mark = 'saved'): void {
+      const id = eventId(signed)
+      const { device, seq, timeMs, kind, body } = event
+      const target = 'of' in body ? toHex(body.of) : null
+      const grp = toHex(event.group)
+      addEvent(id, grp, device, seq, timeMs, kind, target, signed.bytes, signed.signature, mark)
+      const text = words(event)
+      if (text == null) return
+      // an edit is found in the place of what it edits
+      if (target != null) dropWords(target)
+      addWords(text, target ?? id, grp)
+    },
+    /** The place of an event that its people deleted before it came here. */
+    addGone(grp: string, [device, seq, id, timeMs]: readonly [string, number, Uint8Array, number]): void {
+      addEvent(toHex(id), grp, device, seq, timeMs, 'gone', null, null, null, 'saved')
+    },
+    /** Takes the content of an event, and of what edited it, off the disk. */
+    empty(id: string): void {
+      empty(id, id)
+      dropWords(id)
+    },
+    dropBeyond(grp: string, device: string, seq: number): void {
+      for (const { id } of dropBeyond(grp, device, seq)) dropWords(id)
+    },
+    page: (grp: string, before: { timeMs: number; id: string }, limit: number) =>
+      page(grp, before.timeMs, before.id, limit),
+    /** What edits, deletes or answers it, in order. */
+    about: (id: string): Event[] => about(id).map(parseEvent),
+    inOrder: (grp: string) => inOrder(grp),
+    setMark: (id: string, mark: Mark) => setMark(mark, id),
+    newestMs: (grp: string): number | undefined => newest(grp)?.timeMs ?? undefined,
+    unread: (grp: string, afterMs: number, self: string): number => unread(grp, afterMs, self)!.count,
+
+    find: (words: string, limit: number) => find(words, limit),
+
+    wait: (signed: Signed, grp: string): void =>
+      void addWaiting(eventId(signed), grp, signed.bytes, signed.signature),
+    waiting: (grp: string, limit: number) => waitingRows(grp, limit),
+    waitingCount: (grp: string): number => waitingCount(grp)!.count,
+    dropWaiting: (id: string) => dropWaiting(id),
+
+    isSeen: (envelope: string): boolean => seen(envelope) != null,
+    see: (envelope: string) => addSeen(envelope, now()),
+    forgetSeen: (beforeMs: number) => oldSeen(beforeMs),
+
+    post: (mailbox: string, envelope: Uint8Array, event?: string) => addOut(mailbox, envelope, event ?? null),
+    out: (mailbox: string, limit: number) => out(mailbox, limit),
+    sent: (n: number) => dropOut(n),
+    keepMailboxes(mailboxes: readonly string[]): void {
+      for (const { mailbox } of dropMailbox()) if (!mailboxes.includes(mailbox)) forgetOut(mailbox)
+    },
+    outCount: (): number => outCount()!.count,
+
+    lifeOf: (mailbox: string): string => lifeOf(mailbox)?.life ?? '',
+    cursor: (mailbox: string, life: string, address: string): number =>
+      cursor(mailbox, life, address)?.position ?? 0,
+    setCursor: (mailbox: string, life: string, address: string, position: number) =>
+      setCursor(mailbox, life, address, position),
+
+    addPackage: ({ id, publicBytes, privateBytes }: OwnPackage, isLast: boolean) =>
+      addOwnPackage(id, publicBytes, privateBytes, isLast ? 1 : 0),
+    package: (id: string): OwnPackage | undefined => ownPackage(id),
+    dropPackage: (id: string) => dropOwnPackage(id),
+
+    addWelcome: (bytes: Uint8Array) => addWelcome(toHex(hashOf(bytes)), bytes, now()),
+    welcomes: () => welcomes(),
+    dropWelcome: (id: string) => dropWelcome(id),
+
+    marks: (grp: string) =>
+      marks(grp).map(({ device, have, readMs }) => ({
+        device,
+        have: new Map(JSON.parse(have) as [string, number][]),
+        readMs
+      })),
+    setMarks: (grp: string, device: string, have: readonly Head[], readMs: number) =>
+      addMark(grp, device, JSON.stringify(have.map(([each, seq]) => [each, seq])), readMs),
+
+    addBlob: (id: string, bytes: Uint8Array) => addBlob(id, bytes, now()),
+    blob: (id: string): Uint8Array | undefined => blob(id)?.bytes
+  }
+}

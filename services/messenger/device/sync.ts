@@ -1,0 +1,179 @@
+import { ForbiddenError } from '../../host/index.ts'
+import { fromHex, isEqual, type Signed, toHex } from '../core/codec.ts'
+import type { Event, Head } from '../core/event.ts'
+import { headOf, readGeneration } from '../core/generation.ts'
+import type { Network } from '../school/network.ts'
+import type { School } from '../school/school.ts'
+import { transact } from '../store/database.ts'
+import type { Intake } from './intake.ts'
+import type { DeviceStore } from './store.ts'
+
+const EVENTS = 16
+const GENERATIONS = 4
+const GONE = 64
+/** asked at once, where something is missing */
+const SOON_MS = 2_000
+
+type Gone = [string, number, Uint8Array, number]
+interface Batch {
+  generations: Signed[]
+  events: Signed[]
+  gone: Gone[]
+}
+interface Request {
+  group: Uint8Array
+  generations: number
+  have: Head[]
+  readMs: number
+}
+
+export interface SyncInit {
+  self: string
+  store: DeviceStore
+  school: School
+  network: Network
+  intake: Intake
+  signal: AbortSignal
+  readMs(grp: string): number
+  onTaken(grp: string, events: readonly Event[]): void
+  onMarks(grp: string): void
+  now(): number
+  log(message: string, ...args: unknown[]): void
+}
+export type Sync = ReturnType<typeof createSync>
+
+/** Members give each other what they lack of a group: whatever was lost on the way, and what was before one came. */
+export function createSync(init: SyncInit) {
+  const { self, store, school, network, intake, signal, log } = init
+  const askedAt = new Map<string, number>()
+
+  /** The device on a node, if it is in the group now. */
+  function memberOn(peer: string, grp: string): string | undefined {
+    const device = school.roster
+      ?.devices()
+      .find(each => each.peer === peer && school.known().person(each.id) != null)
+    const newest = store.generations(grp).at(-1)
+    return device != null && newest?.devices.includes(device.id) === true ? device.id : undefined
+  }
+
+  /** What the generations of a group say that a member may have of the chain of each device: from here on. */
+  function cutFor(grp: string, device: string): readonly Head[] {
+    const generations = store.generations(grp)
+    const first = generations.findLast(
+      (each, i) => each.devices.includes(device) && generations[i - 1]?.devices.includes(device) !== true
+    )
+    return first == null || first.history === 'all' ? [] : first.heads
+  }
+
+  async function answer(
+    { group, generations, have, readMs }: Request,
+    peer: string,
+    send: (batch: Batch) => Promise<void>
+  ): Promise<{ have: Head[]; readMs: number }> {
+    const grp = toHex(group)
+    const device = memberOn(peer, grp)
+    if (device == null) throw new ForbiddenError('this chat is not for your node')
+    noteMarks(grp, device, have, readMs)
+    const known = store.generations(grp)
+    const mine = known.map(({ signed }) => signed)
+    // who was there from the beginning, or may see all, gets what was before
+    if (generations < mine.length && known[0]!.g === 0)
+      for (let at = 0; at < mine.length; at += GENERATIONS)
+        await send({ generations: mine.slice(at, at + GENERATIONS), events: [], gone: [] })
+    const cut = cutFor(grp, device)
+    let batch: Batch = { generations: [], events: [], gone: [] }
+    for (const row of store.inOrder(grp)) {
+      if (row.seq <= headOf(have, row.device) || row.seq <= headOf(cut, row.device)) continue
+      if (row.bytes == null) batch.gone.push([row.device, row.seq, fromHex(row.id), row.timeMs])
+      else batch.events.push({ bytes: row.bytes, signature: row.signature! })
+      if (batch.events.length < EVENTS && batch.gone.length < GONE) continue
+      await send(batch)
+      batch = { generations: [], events: [], gone: [] }
+    }
+    if (batch.events.length + batch.gone.length > 0) await send(batch)
+    return { have: store.heads(grp), readMs: init.readMs(grp) }
+  }
+
+  function noteMarks(grp: string, device: string, have: readonly Head[], readMs: number): void {
+    store.setMarks(grp, device, have, readMs)
+    init.onMarks(grp)
+  }
+
+  /** Older generations, as far as each is the one before the next, which is known. */
+  function takeGenerations(grp: string, given: readonly Signed[]): void {
+    for (const signed of given.toReversed()) {
+      const generation = readGeneration(signed)
+      const known = store.generations(grp)
+      const next = known.find(({ g }) => g === generation.g + 1)
+      if (toHex(generation.group) !== grp || known.some(({ g }) => g === generation.g)) continue
+      if (next == null || !isEqual(next.prev, generation.hash)) continue
+      store.addGeneration(signed)
+    }
+  }
+
+  async function ask(grp: string, peer: string): Promise<void> {
+    const device = memberOn(peer, grp)
+    if (device == null) return
+    const request = {
+      school: school.known().school,
+      group: fromHex(grp),
+      generations: store.generations(grp).length,
+      have: store.heads(grp),
+      readMs: init.readMs(grp)
+    }
+    const { items, answer } = network.open(peer, 'sync', request, { signal })
+    const older: Signed[] = []
+    for await (const { generations, events, gone } of items) {
+      older.push(...generations)
+      if (generations.length > 0) continue
+      const taken: Event[] = []
+      transact(store.db, () => {
+        takeGenerations(grp, older)
+        for (const each of gone) intake.takeGone(grp, each)
+        for (const signed of events) {
+          try {
+            taken.push(...intake.take(signed))
+          } catch (error) {
+            log('%s gave an event that is refused: %s', peer, (error as Error).message)
+          }
+        }
+        taken.push(...intake.retry(grp))
+      })
+      if (taken.length > 0) init.onTaken(grp, taken)
+    }
+    if (older.length > 0) transact(store.db, () => takeGenerations(grp, older))
+    const { have, readMs } = await answer
+    noteMarks(grp, device, have, readMs)
+  }
+
+  /** Nodes of other members, in any order. */
+  function othersIn(grp: string): string[] {
+    const newest = store.generations(grp).at(-1)
+    return (newest?.devices ?? [])
+      .filter(device => device !== self && school.known().person(device) != null)
+      .map(device => school.known().device(device)!.peer)
+      .sort(() => Math.random() - 0.5)
+  }
+
+  return {
+    answer,
+    othersIn,
+    /** Asks one member of the group that answers. */
+    async one(grp: string): Promise<void> {
+      for (const peer of othersIn(grp).slice(0, 3)) {
+        try {
+          await ask(grp, peer)
+          return
+        } catch (error) {
+          log('%s gives nothing of a chat: %s', peer, (error as Error).message)
+        }
+      }
+    },
+    /** Something is missing: asks soon, not again and again. */
+    async soon(grp: string): Promise<void> {
+      if (init.now() - (askedAt.get(grp) ?? 0) < SOON_MS) return
+      askedAt.set(grp, init.now())
+      await this.one(grp)
+    }
+  }
+}

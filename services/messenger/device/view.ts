@@ -1,0 +1,168 @@
+import { toHex } from '../core/codec.ts'
+import type { Event } from '../core/event.ts'
+import { compareEvents } from '../core/order.ts'
+import type { School } from '../school/school.ts'
+import type { DeviceStore } from './store.ts'
+import { queryOf } from './words.ts'
+
+export interface Person {
+  id: string
+  name: string
+}
+export interface Line {
+  id: string
+  at: number
+  by: Person
+  kind: 'text' | 'file' | 'members'
+  text?: string
+  file?: { name: string; size: number }
+  reply?: string
+  isEdited?: boolean
+  isDeleted?: boolean
+  reactions?: { with: string; by: string[] }[]
+  /** of own ones: on this disk, at a mailbox, on the device of another, read */
+  mark?: 'saved' | 'kept' | 'delivered' | 'read'
+  readBy?: string[]
+  joined?: string[]
+  left?: string[]
+}
+export type View = ReturnType<typeof createView>
+
+/** What people see of what is kept: edits in their places, what was deleted gone, everybody by name. */
+export function createView(
+  store: DeviceStore,
+  school: School,
+  self: string,
+  readMs: (grp: string) => number
+) {
+  const nameOf = (id: string): string => school.known().user(id)?.name ?? id
+  function personOf(device: string): Person {
+    const id = school.known().device(device)?.user ?? device
+    return { id, name: nameOf(id) }
+  }
+
+  /** How far an own event got with the others. */
+  function reach(grp: string, event: Event): Pick<Line, 'mark' | 'readBy'> {
+    const own = personOf(self).id
+    const others = store.marks(grp).filter(({ device }) => personOf(device).id !== own)
+    const has = others.filter(({ have }) => (have.get(event.device) ?? -1) >= event.seq)
+    const readBy = [
+      ...new Set(has.filter(each => each.readMs >= event.timeMs).map(each => personOf(each.device).name))
+    ]
+    return { mark: readBy.length > 0 ? 'read' : has.length > 0 ? 'delivered' : 'saved', readBy }
+  }
+
+  function lineOf(id: string, grp: string, event: Event, kept: 'saved' | 'kept'): Line {
+    const by = personOf(event.device)
+    const isOwn = personOf(self).id === by.id
+    const about = store.about(id)
+    const edit = about.findLast(each => each.kind === 'edit' && personOf(each.device).id === by.id)
+    const reactions = new Map<string, Map<string, string>>()
+    for (const each of about) {
+      if (each.kind !== 'react') continue
+      const who = personOf(each.device)
+      for (const people of reactions.values()) people.delete(who.id)
+      if (each.body.with === '') continue
+      reactions.set(each.body.with, (reactions.get(each.body.with) ?? new Map()).set(who.id, who.name))
+    }
+    const shown = [...reactions]
+      .filter(([, people]) => people.size > 0)
+      .map(([sign, people]) => ({ with: sign, by: [...people.values()] }))
+    const reached = isOwn ? reach(grp, event) : {}
+    return {
+      id,
+      at: event.timeMs,
+      by,
+      kind: event.kind === 'file' ? 'file' : 'text',
+      ...(event.kind === 'text' ? { text: edit?.kind === 'edit' ? edit.body.text : event.body.text } : {}),
+      ...(event.kind === 'text' && event.body.reply != null ? { reply: toHex(event.body.reply) } : {}),
+      ...(event.kind === 'file' ? { file: { name: event.body.name, size: event.body.size } } : {}),
+      ...(edit == null ? {} : { isEdited: true }),
+      ...(shown.length === 0 ? {} : { reactions: shown }),
+      ...reached,
+      ...(isOwn && reached.mark === 'saved' ? { mark: kept } : {})
+    }
+  }
+
+  /** Who came and went, as lines. */
+  function memberLines(grp: string): Line[] {
+    const generations = store.generations(grp)
+    return generations.flatMap((each, i) => {
+      const before = i === 0 ? [] : generations[i - 1]!.users
+      const joined = each.users.filter(user => !before.includes(user))
+      const left = before.filter(user => !each.users.includes(user))
+      if (joined.length + left.length === 0) return []
+      const line: Line = {
+        id: toHex(each.hash),
+        at: each.timeMs,
+        by: personOf(each.by),
+        kind: 'members',
+        joined: joined.map(nameOf),
+        left: left.map(nameOf)
+      }
+      return [line]
+    })
+  }
+
+  function titleOf({ title, users }: { title: string; users: readonly string[] }): string {
+    if (title !== '') return title
+    const own = personOf(self).id
+    return (
+      users
+        .filter(user => user !== own)
+        .map(nameOf)
+        .join(', ') || nameOf(own)
+    )
+  }
+
+  return {
+    /** The chats of this device, the one with the newest message first. */
+    chats: () =>
+      store
+        .groups()
+        .map(grp => {
+          const generations = store.generations(grp)
+          const newest = generations.at(-1)!
+          return {
+            id: grp,
+            title: titleOf(newest),
+            people: newest.users.map(id => ({ id, name: nameOf(id) })),
+            generation: newest.g,
+            isIn: newest.state != null && newest.devices.includes(self),
+            waiting: store.waitingCount(grp),
+            unread: store.unread(grp, readMs(grp), self),
+            at: store.newestMs(grp) ?? newest.timeMs
+          }
+        })
+        .sort((a, b) => b.at - a.at),
+
+    /** A page of a chat, the newest first; `before` is the last line of the page before. */
+    page(grp: string, limit: number, before?: { at: number; id: string }): Line[] {
+      const end = before ?? { at: Number.MAX_SAFE_INTEGER, id: '' }
+      const rows = store.page(grp, { timeMs: end.at, id: end.id }, limit)
+      const oldest = rows.length < limit ? 0 : rows.at(-1)!.timeMs
+      const lines: Line[] = rows.map(row => {
+        const found = row.bytes == null ? undefined : store.event(row.id)
+        if (found != null) return lineOf(row.id, grp, found.event, row.mark)
+        return { id: row.id, at: row.timeMs, by: personOf(row.device), kind: 'text', isDeleted: true }
+      })
+      const isBefore = (line: Line): boolean =>
+        compareEvents({ timeMs: line.at, id: line.id }, { timeMs: end.at, id: end.id }) < 0
+      const members = memberLines(grp).filter(line => line.at >= oldest && isBefore(line))
+      return [...lines, ...members].sort((a, b) => b.at - a.at || (a.id < b.id ? 1 : -1))
+    },
+
+    /** Messages with all of these words, in any of their forms, in every chat that is here. */
+    search(text: string, limit: number): { chat: string; line: Line }[] {
+      const query = queryOf(text)
+      if (query == null) return []
+      return store.find(query, limit).flatMap(({ id, grp }) => {
+        const found = store.event(id)
+        return found == null ? [] : [{ chat: grp, line: lineOf(id, grp, found.event, found.mark) }]
+      })
+    },
+
+    /** Everything of a chat that is here in its order: for comparing what members have. */
+    order: (grp: string): string[] => store.inOrder(grp).map(({ id }) => id)
+  }
+}

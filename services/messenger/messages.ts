@@ -1,0 +1,136 @@
+import { z } from 'zod'
+import { bytesOf, count, hash32, keyName, signedOf } from './core/codec.ts'
+import { headSchema, MAX_EVENT_BYTES } from './core/event.ts'
+import { MAX_DEVICES, MAX_GENERATION_BYTES } from './core/generation.ts'
+import { MAX_STATEMENT_BYTES, userId } from './core/statement.ts'
+import { MAX_ENVELOPE_BYTES } from './mailbox/envelope.ts'
+
+/* What nodes of a school say to each other. Only those that the roster names are heard. */
+
+export const MAX_PUT = 8
+export const MAX_PUSHED = 8
+export const MAX_STATEMENTS = 16
+export const MAX_PACKAGES = 50
+const FRAME_BYTES = MAX_PUSHED * (MAX_ENVELOPE_BYTES + 1024)
+const SLOW_MS = 30_000
+/** A stream that is followed says so often that it lives. */
+export const ALIVE_MS = 10_000
+
+const school = hash32
+/** Of a device that is not in the roster yet: that it has the invitation of this person. */
+const pass = z.object({ user: userId, signature: bytesOf(64) }).optional()
+const ballot = z.tuple([z.int().min(0).max(1e9), z.string().max(64)])
+const value = bytesOf(1, MAX_GENERATION_BYTES + MAX_STATEMENT_BYTES)
+/** A place of the roster, or whatever a key of a group names; `at`: position of the roster whose mailboxes decide. */
+const slot = z.object({ key: hash32.optional(), at: count })
+const reply = z.discriminatedUnion('is', [
+  z.object({ is: z.literal('promise'), accepted: z.object({ ballot, value }).optional() }),
+  z.object({ is: z.literal('vote'), signature: bytesOf(64) }),
+  z.object({ is: z.literal('refused'), promised: ballot })
+])
+/** The votes that decided a slot. */
+export const decisionSchema = z.object({
+  ballot,
+  votes: z.array(z.tuple([keyName, bytesOf(64)])).max(5)
+})
+export type Decision = z.output<typeof decisionSchema>
+
+const statement = z.object({ statement: signedOf(MAX_STATEMENT_BYTES), decision: decisionSchema.optional() })
+const envelope = bytesOf(1, MAX_ENVELOPE_BYTES)
+const event = signedOf(MAX_EVENT_BYTES)
+
+export const messages = {
+  /** Statements from this position on. */
+  roster: {
+    request: z.object({ school, from: count, pass }),
+    answer: z.object({ statements: z.array(statement).max(MAX_STATEMENTS) }),
+    maxBytes: MAX_STATEMENTS * (MAX_STATEMENT_BYTES + 4096)
+  },
+  /** My roster is this long; ask for it. */
+  news: { request: z.object({ school, head: count }), answer: z.object({}) },
+  prepare: {
+    request: z.object({ school, slot, ballot, pass }),
+    answer: reply,
+    maxBytes: 256 * 1024,
+    deadlineMs: SLOW_MS
+  },
+  accept: {
+    request: z.object({ school, slot, ballot, value, pass }),
+    answer: reply,
+    maxBytes: 256 * 1024,
+    deadlineMs: SLOW_MS
+  },
+  /** Keep these for whoever knows their addresses. */
+  put: {
+    request: z.object({ school, envelopes: z.array(envelope).min(1).max(MAX_PUT) }),
+    answer: z.object({ is: z.enum(['kept', 'full']) }),
+    maxBytes: FRAME_BYTES,
+    deadlineMs: SLOW_MS
+  },
+  /** What comes at these addresses, from each position on; without addresses all, for other mailboxes. */
+  follow: {
+    request: z.object({
+      school,
+      life: z.string().max(64),
+      after: count,
+      addresses: z
+        .array(z.tuple([hash32, count]))
+        .max(2_000)
+        .optional()
+    }),
+    items: z.object({
+      /** of the disk; with another one positions begin anew */
+      life: z.string().max(64),
+      envelopes: z.array(z.tuple([count, envelope])).max(MAX_PUSHED)
+    }),
+    answer: z.object({}),
+    maxBytes: FRAME_BYTES,
+    deadlineMs: 3 * ALIVE_MS,
+    atOnce: 4
+  },
+  /** Envelopes by their ids; what is not there does not come. */
+  fetch: {
+    request: z.object({ school, ids: z.array(hash32).min(1).max(32) }),
+    items: envelope,
+    answer: z.object({}),
+    maxBytes: MAX_ENVELOPE_BYTES + 1024,
+    deadlineMs: SLOW_MS
+  },
+  /** Key packages of my device; the last resort is given again and again. */
+  leavePackages: {
+    request: z.object({
+      school,
+      packages: z.array(bytesOf(1, 2048)).max(MAX_PACKAGES),
+      last: bytesOf(1, 2048).optional()
+    }),
+    answer: z.object({ left: count }),
+    maxBytes: 256 * 1024,
+    deadlineMs: SLOW_MS
+  },
+  takePackages: {
+    request: z.object({ school, devices: z.array(keyName).min(1).max(MAX_DEVICES) }),
+    answer: z.object({ packages: z.array(z.tuple([keyName, bytesOf(1, 2048)])).max(MAX_DEVICES) }),
+    maxBytes: 1024 * 1024,
+    deadlineMs: SLOW_MS
+  },
+  /** I have this of a group; give me what I lack and may have. */
+  sync: {
+    request: z.object({
+      school,
+      group: hash32,
+      generations: count,
+      have: z.array(headSchema).max(4 * MAX_DEVICES),
+      readMs: count
+    }),
+    items: z.object({
+      generations: z.array(signedOf(MAX_GENERATION_BYTES)).max(4),
+      events: z.array(event).max(16),
+      /** deleted ones: device, number, hash, and time */
+      gone: z.array(z.tuple([keyName, count, hash32, count])).max(64)
+    }),
+    answer: z.object({ have: z.array(headSchema).max(4 * MAX_DEVICES), readMs: count }),
+    maxBytes: 512 * 1024,
+    deadlineMs: SLOW_MS
+  }
+}
+export type Messages = typeof messages

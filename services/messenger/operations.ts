@@ -1,0 +1,225 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { basename, isAbsolute } from 'node:path'
+import { type Handlers, RequestError } from '../host/index.ts'
+import type { Messenger } from './assemble.ts'
+import { fromHex, toHex } from './core/codec.ts'
+import { MAX_FILE_BYTES } from './core/event.ts'
+import { MAX_USERS, type User } from './core/statement.ts'
+import type { declaration } from './declaration.ts'
+import { FilePathError, SchoolError, UnknownChatError } from './errors.ts'
+import { decodeList, planImport } from './people/import-people.ts'
+import { newSeed, signerOf, writeCode } from './school/invitation.ts'
+
+const MAX_LIST_BYTES = 2 * 1024 * 1024
+
+/** What its owner and those whom he lets can do with the service. */
+export function createOperations(
+  node: Messenger,
+  /** a school was founded or joined */
+  begin: () => Promise<void>
+): Handlers<typeof declaration.operations> {
+  const { school, groups, chats, store, view, network, mailbox, self } = node
+  const roster = school.known
+
+  function status() {
+    const me = school.roster?.person(self)
+    return {
+      ...(school.roster == null
+        ? {}
+        : {
+            school: { id: toHex(roster().school), name: roster().name, head: roster().head },
+            policy: roster().policy()
+          }),
+      ...(me == null ? {} : { me: { id: me.id, name: me.name, role: me.role } }),
+      device: self,
+      mailboxes: [...(school.roster?.mailboxes() ?? [])],
+      isMailbox: school.roster?.mailboxes().includes(network.self) ?? false,
+      outbox: store.outCount(),
+      mail: mailbox.store.usage()
+    }
+  }
+  const userOf = (id: string): User => {
+    const user = roster().user(id)
+    if (user == null) throw new UnknownChatError(`there is no ${id} in this school`)
+    return user
+  }
+  async function invited(user: Omit<User, 'invite'>): Promise<{ user: User; code: string }> {
+    const seed = newSeed()
+    const { account } = await signerOf(seed)
+    const code = writeCode({
+      school: roster().school,
+      user: user.id,
+      seed,
+      peers: [...roster().mailboxes()]
+    })
+    return { user: { ...user, invite: account }, code }
+  }
+  const chatOf = (grp: string) => {
+    const found = view.chats().find(({ id }) => id === grp)
+    if (found == null) throw new UnknownChatError(`there is no chat ${grp}`)
+    return found
+  }
+  const groupOf = (message: string): string => {
+    const found = store.event(message)
+    if (found == null) throw new UnknownChatError(`there is no message ${message}`)
+    return found.grp
+  }
+  async function fileAt(path: string, maxBytes: number): Promise<Uint8Array> {
+    if (!isAbsolute(path))
+      throw new FilePathError(`${path} is relative; write the whole path, beginning with /`)
+    try {
+      const bytes = await readFile(path)
+      if (bytes.length > maxBytes)
+        throw new FilePathError(`${path} has ${bytes.length} bytes; at most ${maxBytes} are taken`)
+      return new Uint8Array(bytes)
+    } catch (error) {
+      if (error instanceof FilePathError) throw error
+      throw new FilePathError(`${path} cannot be read: ${(error as Error).message}`)
+    }
+  }
+
+  return {
+    status,
+    async found({ name, login, me, device }) {
+      school.found(name, { id: login, name: me }, device)
+      await begin()
+      return status()
+    },
+    async join({ code, device }, { signal }) {
+      await school.join(code, device, signal)
+      await begin()
+      return status()
+    },
+
+    users: () => ({
+      items: roster()
+        .users()
+        .map(({ invite: _, ...user }) => ({
+          ...user,
+          devices: roster()
+            .devicesOf(user.id)
+            .map(({ id, name, peer }) => ({ id, name, peer }))
+        }))
+    }),
+    async addUser({ user: id, name, role, classes, isDisabled }, { signal }) {
+      const known = roster().user(id)
+      const user = { id, name, role, classes, isDisabled }
+      if (known != null || isDisabled) {
+        await school.state('users', { users: [{ ...known, ...user }] }, signal)
+        return {}
+      }
+      const { user: invitedUser, code } = await invited(user)
+      await school.state('users', { users: [invitedUser] }, signal)
+      return { invitation: { user: id, name, code } }
+    },
+    async invite({ user: id }, { signal }) {
+      const { invite: _, ...known } = userOf(id)
+      const { user, code } = await invited(known)
+      await school.state('users', { users: [user] }, signal)
+      return { user: id, name: user.name, code }
+    },
+    async importUsers({ path, csv, apply }, { signal }) {
+      if ((path == null) === (csv == null))
+        throw new RequestError('give the path of a list, or the list itself')
+      const bytes = csv ?? (await fileAt(path!, MAX_LIST_BYTES))
+      const lines = planImport(decodeList(bytes), id => roster().user(id))
+      const invitations: { user: string; name: string; code: string }[] = []
+      if (!apply) return { lines, isApplied: false, invitations }
+      const changes: User[] = []
+      for (const { action, id, name, role, classes } of lines) {
+        if (action !== 'create' && action !== 'change') continue
+        const user = { id, name, role: role as User['role'], classes, isDisabled: false }
+        if (action === 'change') changes.push({ ...userOf(id), ...user })
+        else {
+          const { user: made, code } = await invited(user)
+          changes.push(made)
+          invitations.push({ user: id, name, code })
+        }
+      }
+      for (let at = 0; at < changes.length; at += MAX_USERS)
+        await school.state('users', { users: changes.slice(at, at + MAX_USERS) }, signal)
+      return { lines, isApplied: true, invitations }
+    },
+    async revoke({ device }, { signal }) {
+      await school.state('revoke', { device }, signal)
+      return {}
+    },
+    async setMailboxes({ peers }, { signal }) {
+      if (new Set(peers).size !== peers.length) throw new RequestError('a mailbox is named twice')
+      await school.state('mailboxes', { mailboxes: peers }, signal)
+      return status()
+    },
+    async setPolicy(changes, { signal }) {
+      const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
+      await school.state('policy', { ...roster().policy(), ...given }, signal)
+      return roster().policy()
+    },
+
+    groups: () => ({ items: school.roster == null ? [] : view.chats() }),
+    async createGroup({ title, users, classes, history }) {
+      const me = roster().person(self)
+      if (me == null) throw new SchoolError('this device does not count in the school any more')
+      const inClasses = roster()
+        .users()
+        .filter(user => !user.isDisabled && user.classes.some(each => classes.includes(each)))
+        .map(({ id }) => id)
+      const all = [...new Set([me.id, ...users.map(id => userOf(id).id), ...inClasses])]
+      return { id: await groups.create(all, title, history) }
+    },
+    async changeGroup({ group, add, remove, title }) {
+      for (const id of add) userOf(id)
+      await groups.change(group, now => ({
+        ...now,
+        title: title ?? now.title,
+        users: [...new Set([...groups.stillIn(now.users), ...add])].filter(id => !remove.includes(id))
+      }))
+      return chatOf(group)
+    },
+
+    async send({ group, text, reply }) {
+      return {
+        id: await chats.say(group, 'text', { text, ...(reply == null ? {} : { reply: fromHex(reply) }) })
+      }
+    },
+    messages({ group, limit, beforeAt, beforeId }) {
+      groups.current(group)
+      const before = beforeAt == null ? undefined : { at: beforeAt, id: beforeId ?? '' }
+      return { items: view.page(group, limit, before) }
+    },
+    markRead({ group, at }) {
+      groups.current(group)
+      node.setReadMs(group, at)
+      return {}
+    },
+    edit: async ({ message, text }) => ({
+      id: await chats.say(groupOf(message), 'edit', { of: fromHex(message), text })
+    }),
+    delete: async ({ message }) => ({
+      id: await chats.say(groupOf(message), 'delete', { of: fromHex(message) })
+    }),
+    react: async ({ message, with: sign }) => ({
+      id: await chats.say(groupOf(message), 'react', { of: fromHex(message), with: sign })
+    }),
+    search: ({ text, limit }) => ({ items: view.search(text, limit) }),
+
+    async sendFile({ group, path, name, bytes }) {
+      if ((path == null) === (bytes == null)) throw new RequestError('give the path of a file, or its bytes')
+      groups.current(group)
+      const content = bytes ?? (await fileAt(path!, MAX_FILE_BYTES))
+      const called = (name ?? basename(path ?? 'file')).replaceAll(/\p{Cc}/gu, ' ').slice(0, 100)
+      return { id: await chats.sendFile(group, called, content) }
+    },
+    file: ({ message }) => chats.readFile(message),
+    async saveFile({ message, path }) {
+      if (!isAbsolute(path))
+        throw new FilePathError(`${path} is relative; write the whole path, beginning with /`)
+      const { name, bytes } = await chats.readFile(message)
+      try {
+        await writeFile(path, bytes, { flag: 'wx' })
+      } catch (error) {
+        throw new FilePathError(`${path} cannot be written: ${(error as Error).message}`)
+      }
+      return { name, size: bytes.length }
+    }
+  }
+}

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { contains, has, openSchool, textsOf, until } from './school.ts'
+
+describe('messenger: a school on loopback', function () {
+  this.timeout(240_000)
+
+  it('chats: what one writes all read, in one order; edits, deletions, signs, files, search', async () => {
+    await using school = await openSchool()
+    const ann = await school.join('ann', 'teacher')
+    const bob = await school.join('bob', 'pupil')
+    const { id: group } = await ann.call('createGroup', { title: '7b', classes: ['7b'] })
+    await until('bob is in the chat', () => has(bob, group))
+    const { id: first } = await ann.call('send', {
+      group,
+      text: 'Завтра экскурсия, приносите ёлочные игрушки'
+    })
+    await until('bob reads it', async () => (await textsOf(bob, group)).length === 1)
+    await bob.call('send', { group, text: 'The buses leave at nine?' })
+    await bob.call('react', { message: first, with: '👍' })
+    await until('ann reads the answer', async () => (await textsOf(ann, group)).length === 2)
+    assert.deepEqual(await textsOf(ann, group), await textsOf(bob, group))
+
+    const find = async (text: string): Promise<string[]> =>
+      (await bob.call('search', { text })).items.map((each: any) => each.line.text)
+    assert.deepEqual(await find('экскурсии'), ['Завтра экскурсия, приносите ёлочные игрушки'])
+    assert.deepEqual(await find('елочная игрушка'), ['Завтра экскурсия, приносите ёлочные игрушки'])
+    assert.deepEqual(await find('LEAVING nine'), ['The buses leave at nine?'])
+    assert.deepEqual(await find('"'), [])
+
+    await ann.call('edit', { message: first, text: 'Послезавтра экскурсия' })
+    await until('bob sees the edit', async () =>
+      (await textsOf(bob, group)).includes('Послезавтра экскурсия')
+    )
+    assert.deepEqual(await find('завтра'), [])
+    await assert.rejects(bob.call('edit', { message: first, text: 'no school' }), { name: 'PolicyError' })
+    await assert.rejects(bob.call('delete', { message: first }), { name: 'PolicyError' })
+    const lines = (await bob.call('messages', { group })).items
+    const edited = lines.find((each: any) => each.id === first)
+    assert.equal(edited.isEdited, true)
+    assert.deepEqual(edited.reactions, [{ with: '👍', by: ['bob'] }])
+
+    const bytes = new Uint8Array(300_000).map((_, i) => i % 251)
+    const base64 = (content: Uint8Array): string => Buffer.from(content).toString('base64')
+    const { id: file } = await bob.call('sendFile', { group, name: 'фото.png', bytes: base64(bytes) })
+    await until('ann has the file', async () =>
+      (await ann.call('messages', { group })).items.some((each: any) => each.id === file)
+    )
+    assert.deepEqual(await ann.call('file', { message: file }), { name: 'фото.png', bytes })
+    await assert.rejects(
+      bob.call('sendFile', { group, name: 'big', bytes: base64(new Uint8Array(5 * 1024 * 1024 + 1)) }),
+      {
+        name: 'PolicyError'
+      }
+    )
+
+    await ann.call('delete', { message: first })
+    await until(
+      'it is gone at bob',
+      async () => !(await textsOf(bob, group)).includes('Послезавтра экскурсия')
+    )
+    assert.deepEqual(await find('послезавтра'), [])
+  })
+
+  it('gives who was away everything later, from a mailbox that reads nothing, also after its kill', async () => {
+    await using school = await openSchool()
+    const box = await school.join('box', 'teacher')
+    await school.desk.call('setMailboxes', { peers: [school.desk.id, box.id] })
+    const ann = await school.join('ann', 'teacher')
+    const folder = await mkdtemp(join(tmpdir(), 'artel-messenger-'))
+    const bob = await school.join('bob', 'pupil', { folder })
+    const { id: group } = await ann.call('createGroup', { users: ['bob'] })
+    await until('bob is in the chat', () => has(bob, group))
+    await bob[Symbol.asyncDispose]()
+    const canary = 'Канарейка canary'
+    for (let i = 0; i < 10; i++) await ann.call('send', { group, text: `${canary} ${i}` })
+    await until('the mailboxes have all', async () => (await ann.call('status')).outbox === 0)
+    for (const each of [school.desk, box])
+      assert.equal(await contains(each.folder, ['Канарейка', 'canary']), false, 'a mailbox has no plain text')
+    assert.equal(await contains(ann.folder, ['canary']), true, 'the search of this test finds what is there')
+    await box[Symbol.asyncDispose]()
+    const again = await school.node({ folder, identity: bob.identity })
+    await until('bob has all', async () => (await textsOf(again, group)).length === 10)
+    assert.deepEqual(await textsOf(again, group), await textsOf(ann, group))
+    // a majority of two is two
+    await assert.rejects(ann.call('changeGroup', { group, title: 'new' }), { name: 'NoMajorityError' })
+    await ann.call('send', { group, text: 'still here' })
+    await until('bob has it', async () => (await textsOf(again, group)).includes('still here'))
+    await rm(folder, { recursive: true })
+  })
+
+  it('leaves out who is removed, and adds who comes later with what was said before', async () => {
+    await using school = await openSchool()
+    const ann = await school.join('ann', 'teacher')
+    const bob = await school.join('bob', 'pupil')
+    const { id: group } = await ann.call('createGroup', { title: '7b', users: ['bob'] })
+    await until('bob is in the chat', () => has(bob, group))
+    await bob.call('send', { group, text: 'hello' })
+    await until('ann has it', async () => (await textsOf(ann, group)).length === 1)
+    await assert.rejects(bob.call('changeGroup', { group, add: ['admin'] }), { name: 'PolicyError' })
+    await ann.call('changeGroup', { group, remove: ['bob'] })
+    await ann.call('send', { group, text: 'without bob' })
+    await until('bob knows', async () => !(await has(bob, group)))
+    await assert.rejects(bob.call('send', { group, text: 'let me in' }), { name: 'PolicyError' })
+
+    const kim = await school.join('kim', 'pupil')
+    await ann.call('changeGroup', { group, add: ['kim'] })
+    await until('kim is in the chat', () => has(kim, group))
+    await until('kim has what was before', async () => (await textsOf(kim, group)).length === 2)
+    await kim.call('send', { group, text: 'hi all' })
+    await until('ann reads kim', async () => (await textsOf(ann, group)).includes('hi all'))
+    assert.deepEqual(await textsOf(kim, group), ['hello', 'without bob', 'hi all'])
+    assert.deepEqual(await textsOf(bob, group), ['hello'])
+    assert.equal(await contains(bob.folder, ['without bob', 'hi all']), false)
+
+    // disabled by the admin, who is not in the chat: its members leave him out by themselves
+    await school.desk.call('addUser', { user: 'kim', name: 'kim', isDisabled: true })
+    await until('kim is out', async () => {
+      const [chat] = (await ann.call('groups')).items
+      return !chat.people.some((each: any) => each.id === 'kim')
+    })
+    await ann.call('send', { group, text: 'without kim' })
+    // nobody of the school talks to his node any more, so it does not know
+    await kim.call('send', { group, text: 'let me in' })
+    await ann.call('send', { group, text: 'still without kim' })
+    assert.deepEqual(await textsOf(kim, group), ['hello', 'without bob', 'hi all', 'let me in'])
+    assert.equal((await textsOf(ann, group)).includes('let me in'), false)
+  })
+
+  it('keeps policy: pupils do not write to each other, nor make groups; strangers hear nothing', async () => {
+    await using school = await openSchool()
+    const [bob, kim] = [await school.join('bob', 'pupil'), await school.join('kim', 'pupil')]
+    await assert.rejects(bob.call('createGroup', { users: ['kim'] }), { name: 'PolicyError' })
+    await assert.rejects(bob.call('addUser', { user: 'eve', name: 'eve' }), { name: 'PolicyError' })
+    await assert.rejects(bob.call('setPolicy', { pupilsToPupils: true }), { name: 'PolicyError' })
+    await school.desk.call('setPolicy', { pupilsToPupils: true })
+    await until('bob knows', async () => (await bob.call('status')).policy.pupilsToPupils)
+    const { id: group } = await bob.call('createGroup', { users: ['kim'] })
+    await until('kim is in', () => has(kim, group))
+
+    const { invitation } = await school.desk.call('addUser', { user: 'eve', name: 'eve' })
+    const eve = await school.node()
+    const { code } = await school.desk.call('invite', { user: 'eve' })
+    await assert.rejects(eve.call('join', { code: invitation.code }), { name: 'SchoolError' }, 'it is void')
+    await eve.call('join', { code })
+    const mallory = await school.node()
+    await assert.rejects(mallory.call('join', { code }), { name: 'SchoolError' }, 'it was used')
+    await assert.rejects(
+      mallory.call('groups').then(() => mallory.call('users')),
+      { name: 'SchoolError' }
+    )
+  })
+})

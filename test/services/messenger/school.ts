@@ -1,0 +1,88 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { messenger, OWNER } from '../../../services/index.ts'
+import { createTestDirectory, startHost, type TestHostInit } from '../host/start-host.ts'
+
+const WAIT_MS = 90_000
+
+export type Node = Awaited<ReturnType<typeof startNode>>
+
+export async function startNode(
+  directory: ReturnType<typeof createTestDirectory>,
+  init: {
+    folder?: string
+    identity?: TestHostInit['identity']
+    lines?: string[]
+    settings?: Record<string, unknown>
+  } = {}
+) {
+  const { settings = {}, ...rest } = init
+  const host = await startHost({
+    modules: [messenger],
+    directory,
+    settings: { messenger: settings },
+    ...rest
+  })
+  await until('the service runs', () => host.services.health().every(({ state }) => state !== 'starting'))
+  return {
+    ...host,
+    call: async (operation: string, input: object = {}): Promise<any> =>
+      host.services.call('messenger', operation, input as never, { caller: OWNER })
+  }
+}
+
+/** Nodes on loopback that know each other; the first founds a school and keeps its mail. */
+export async function openSchool() {
+  const started = new AsyncDisposableStack()
+  const directory = createTestDirectory()
+  const nodes: Node[] = []
+  async function node(init: Parameters<typeof startNode>[1] = {}): Promise<Node> {
+    const made = started.use(await startNode(directory, init))
+    for (const other of nodes) if (other.libp2p.status === 'started') await made.connect(other)
+    nodes.push(made)
+    return made
+  }
+  const desk = await node()
+  await desk.call('found', { name: 'School 7', me: 'Admin' })
+  /** A node of a person who was added. */
+  async function joinAs(
+    user: string,
+    role: string,
+    init: Parameters<typeof startNode>[1] = {}
+  ): Promise<Node> {
+    const { invitation } = await desk.call('addUser', { user, name: user, role, classes: ['7b'] })
+    const made = await node(init)
+    await made.call('join', { code: invitation.code })
+    return made
+  }
+  return { desk, node, join: joinAs, directory, nodes, [Symbol.asyncDispose]: () => started.disposeAsync() }
+}
+
+export async function until(what: string, holds: () => unknown): Promise<void> {
+  const end = Date.now() + WAIT_MS
+  while (!(await holds())) {
+    if (Date.now() > end) throw new Error(`waited in vain: ${what}`)
+    await delay(50)
+  }
+}
+
+export const textsOf = async (node: Node, group: string): Promise<string[]> => {
+  const { items } = await node.call('messages', { group })
+  return items
+    .filter((each: any) => each.text != null)
+    .map((each: any) => each.text)
+    .toReversed()
+}
+export const has = async (node: Node, group: string): Promise<boolean> =>
+  (await node.call('groups')).items.some((each: any) => each.id === group && each.isIn)
+
+/** Whether any file below a folder holds one of these texts. */
+export async function contains(folder: string, texts: string[]): Promise<boolean> {
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue
+    const bytes = await readFile(join(entry.parentPath, entry.name))
+    if (texts.some(text => bytes.includes(text))) return true
+  }
+  return false
+}
