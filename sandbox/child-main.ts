@@ -1,7 +1,7 @@
 import type { Context, Isolate, Reference, Script } from 'isolated-vm'
 import type { Program } from './contract.ts'
 import type { OPERATION } from './isolate-main.ts'
-import type { Keeping } from './stateless.ts'
+import type { Guard } from './stateless.ts'
 
 /** What the parent sends to load a program: JSON, then the bytes of the context and of the WebAssembly module or Python source. */
 export interface LoadMessage {
@@ -14,8 +14,10 @@ export interface LoadMessage {
   functions: Record<string, SourceText>
   /** evaluating these texts runs nothing of the author's, so it may be done ahead */
   eager: boolean
-  /** what the program can keep from one item to the next (stateless.ts): unless `something`, its context may serve again */
-  keeps: Keeping
+  /** how nothing is kept from one item to the next (stateless.ts): unless `apart`, a context serves again */
+  guard: Guard
+  /** names of typed arrays in the context that the program may write to; absent: all */
+  touched?: string[]
   /** Python only: seeds chance, for its prelude was there before the program */
   seed: string
   /** name of the function that a WebAssembly module exports */
@@ -261,7 +263,8 @@ export function childMain(
       moduleBytes && share(moduleBytes),
       message.export,
       message.outputBytes,
-      message.keeps === 'nothing-frozen'
+      message.guard,
+      message.touched?.join()
     )
   }
 
@@ -281,14 +284,19 @@ export function childMain(
 
   function run(careful: boolean) {
     const count = new Uint32Array(input, 0, 1)[0]!
-    const made = next ?? makeRoom()
+    const apart = message.guard === 'apart'
+    let made = next ?? makeRoom()
     next = undefined
     if (made.input !== input || made.output !== output) attach(made)
     control.fill(0)
     let clock = performance.now()
-    if (!made.filled) step(() => fill(made))
     for (let done = 0; done < count; ) {
-      const to = Math.min(count, done + (careful ? 1 : chunk))
+      if (apart && done > 0) {
+        drop(made)
+        made = makeRoom()
+      }
+      if (!made.filled) step(() => fill(made))
+      const to = Math.min(count, done + (careful || apart ? 1 : chunk))
       step(() => call(made, operation.run, done, to))
       while (control[0]! < to) {
         if (control[2]! > 0) {
@@ -306,12 +314,10 @@ export function childMain(
       flush(done, to)
       done = to
     }
-    if (message.keeps !== 'something') {
-      next = made
-    } else {
+    if (apart) {
       drop(made)
       next = prepare()
-    }
+    } else next = made
 
     function flush(from: number, to: number) {
       // before the outcome, so that who reads that has this

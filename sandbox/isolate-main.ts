@@ -3,6 +3,7 @@ import type { makePython as createPython, Python } from './python.ts'
 import type { pythonShell } from './python-shell.ts'
 import type { pythonValues } from './python-values.ts'
 import type { makeRealm as createRealm, Realm } from './realm.ts'
+import type { Guard } from './stateless.ts'
 import type { valueCodec } from './value.ts'
 import type { makeWasm as createWasm } from './wasi.ts'
 
@@ -12,11 +13,11 @@ export const OPERATION = {
   buffers: 0,
   /** (name, factory): one more function of the author's */
   addFunction: 1,
-  /** (kind, task factory, driver, context bytes, module bytes, export name, most bytes of an output, freeze) */
+  /** (kind, task factory, driver, context bytes, module bytes, export name, most bytes of an output, guard, touched names behind commas) */
   load: 2,
   /** (from, to): works on these inputs. Returns while an async one is pending; microtasks then carry on */
   run: 3,
-  /** the pending promise can never settle, for nothing outside feeds this isolate: fails that input, carries on */
+  /** nothing is left to do: goes on with the next item; or the pending promise can never settle, for nothing outside feeds this isolate: fails that input, carries on */
   unstick: 4,
   /** the output buffer is empty and large enough now: puts what did not fit, carries on */
   resume: 5,
@@ -83,6 +84,7 @@ export function isolateMain(
   ) => void
   const text = String
   const { stringify } = JSON
+  const splitNames = (names: string) => apply(String.prototype.split as never, names, [',']) as string[]
   const slice = Function.prototype.call.bind(String.prototype.slice) as (
     s: string,
     a: number,
@@ -124,6 +126,9 @@ export function isolateMain(
   let turn = 0 // tells a late or repeated settlement of an older promise from the one we wait for
   let pending = false
   let waiting: { status: number; bytes: Uint8Array } | undefined
+  let guard: Guard = 'nothing'
+  let resting: (() => void) | undefined // goes on when nothing of what was before has anything left to do
+  let refused: { error: unknown } | undefined // what `copy` threw last
 
   // the author's text sees a `globalThis` of the item's own, through which it sees the real one and cannot change it
   const setters: ((scope: object) => void)[] = []
@@ -132,20 +137,75 @@ export function isolateMain(
     if (!loaded) setters[setters.length] = set
   }
 
-  /** Before each item: what an earlier one left in globals is gone, and chance starts anew from where the item is. */
+  // the typed arrays of the context that the author's text may write to, and the bytes that they came with
+  const written: { now: Uint8Array; before: Uint8Array }[] = []
+
+  /** Before each item: what an earlier one left in globals and typed arrays is gone, and chance starts anew from where the item is. */
   function begin(position: number, level = 0, group = 0) {
+    for (let i = 0; i < written.length; i++) setBytes(written[i]!.now, written[i]!.before, 0)
     for (let i = 0; i < setters.length; i++) setters[i]!(create(globalThis))
     realm.reseedAt(position, level, group)
   }
 
-  function deepFreeze(value: unknown) {
-    if (typeof value !== 'object' || value === null || isView(value)) return
+  function deepFreeze(value: unknown, found: (view: ArrayBufferView, name: string) => void, root?: string) {
+    if (typeof value !== 'object' || value === null) return
+    if (isView(value)) {
+      found(value, root ?? '')
+      return
+    }
     freeze(value)
     const names = getOwnPropertyNames(value)
     for (let i = 0; i < names.length; i++) {
-      if (!isArray(value) || names[i] !== 'length') deepFreeze((value as Record<string, unknown>)[names[i]!])
+      const name = names[i]!
+      if (isArray(value) && name === 'length') continue
+      const child = (value as Record<string, unknown>)[name]
+      // only what a name of the author's leads to at once is known by it
+      deepFreeze(child, found, root === undefined && isView(child) ? name : '')
     }
   }
+
+  /** Freezes the context. Of its typed arrays, which cannot be frozen, those that may be written to are put back before each item. */
+  function keepContext(context: unknown, touched: string | undefined) {
+    const views: ArrayBufferView[] = []
+    const buffers: ArrayBufferLike[] = []
+    const names = create(null) as Record<string, true>
+    const list = touched === undefined ? [] : splitNames(touched)
+    for (let i = 0; i < list.length; i++) names[list[i]!] = true
+    deepFreeze(context, (view, name) => {
+      if (guard === 'nothing' || guard === 'apart') return
+      views[views.length] = view
+      buffers[buffers.length] = view.buffer
+      const now = new Bytes(view.buffer, view.byteOffset, view.byteLength)
+      if (touched !== undefined && name !== '' && !names[name]) {
+        // elements are all that the text takes of it; by a name that it makes, it gets a copy of the rest
+        defineProperty(view, 'buffer', { get: () => copyOf(now).buffer })
+        return
+      }
+      written[written.length] = { now, before: copyOf(now) }
+    })
+    if (views.length > 0) realm.seal(views, buffers)
+  }
+
+  /** What an accumulator is after it travelled: nothing of it is something else's as well. */
+  function copy(value: unknown) {
+    if (typeof value !== 'object' || value === null) return value
+    try {
+      return codec.copy(value, maxBytes)
+    } catch (error) {
+      refused = { error }
+      throw error
+    }
+  }
+
+  const piece = (value: unknown) => {
+    const isData = typeof value !== 'object' || value === null || (isView(value) && written.length === 0)
+    return isData ? value : codec.piece(value, maxBytes)
+  }
+
+  const rest = () =>
+    new PromiseType<void>(resolve => {
+      resting = resolve
+    })
 
   function put(status: number, bytes: number | Uint8Array) {
     let at = control[1]!
@@ -248,10 +308,10 @@ export function isolateMain(
           return
         }
       } catch (error) {
-        if (!fail(STATUS.threw, error)) return
+        if (!fail(statusOf(error), error) || rests()) return
         continue
       }
-      if (!succeed(value)) return
+      if (!succeed(value) || rests()) return
     }
   }
 
@@ -268,6 +328,15 @@ export function isolateMain(
     return put(STATUS.ok, bytes)
   }
 
+  /** true where the next item waits until nothing of this one has anything left to do */
+  function rests() {
+    if (guard === 'drained') resting = loop
+    return guard === 'drained'
+  }
+
+  const statusOf = (error: unknown) =>
+    refused !== undefined && refused.error === error ? STATUS.invalid : STATUS.threw
+
   function isThenable(value: object): value is PromiseLike<unknown> {
     return typeof (value as { then?: unknown }).then === 'function'
   }
@@ -278,7 +347,7 @@ export function isolateMain(
     const settle = (ok: boolean) => (value: unknown) => {
       if (!pending || turn !== mine) return
       pending = false
-      if (ok ? succeed(value) : fail(STATUS.threw, value)) loop()
+      if ((ok ? succeed(value) : fail(statusOf(value), value)) && !rests()) loop()
     }
     try {
       // a real promise of ours around whatever it is: settles once, later, and never with a thenable
@@ -309,12 +378,14 @@ export function isolateMain(
       moduleBytes: SharedArrayBuffer | undefined,
       exportName: string,
       most: number,
-      frozen: boolean
+      guarded: Guard,
+      touched: string | undefined
     ) {
       maxBytes = most
+      guard = guarded
       try {
         const context = contextBytes && codec.decode(new Bytes(contextBytes), 0, contextBytes.byteLength)
-        deepFreeze(context)
+        keepContext(context, touched)
         defineProperty(globalThis, 'context', { value: context })
         const task =
           kind === 'wasm'
@@ -329,27 +400,34 @@ export function isolateMain(
                 task,
                 freeze(functions),
                 context,
-                freeze({ wasm: realm.wasm, begin })
+                freeze({ wasm: realm.wasm, begin, copy, piece, rest: guard === 'drained' ? rest : undefined })
               ])
         if (typeof task !== 'function' || typeof whole !== 'function')
           throw new ErrorType('the program is not a function')
         call = whole as never
-        if (frozen) realm.freeze([task, functions])
+        if (guard === 'frozen' || guard === 'drained') realm.freeze([task, functions], guard === 'drained')
         loaded = true
       } catch (error) {
         broken = { error }
       }
     },
     [operation.run](from: number, to: number) {
-      if (from === 0) {
+      if (from === 0 || item !== from) {
         offset = 4 * (1 + lengths[0]!)
         offset += offset % 8 === 0 ? 1 : 5 // as session.ts writes it: inputs begin one byte after a multiple of 8
-        item = 0
+        for (item = 0; item < from; item++) offset += lengths[1 + item]!
       }
       last = to
+      resting = undefined
       loop()
     },
     [operation.unstick]() {
+      const goOn = resting
+      resting = undefined
+      if (goOn !== undefined) {
+        goOn()
+        return
+      }
       pending = false
       turn++
       if (
@@ -392,9 +470,9 @@ export function isolateMain(
     [operation.said]: () => python!.said()
   } as unknown as Record<number, (...args: never[]) => unknown>
 
-  function copyOf(shared: SharedArrayBuffer) {
-    const copy = new Bytes(shared.byteLength)
-    setBytes(copy, new Bytes(shared), 0)
+  function copyOf(bytes: SharedArrayBuffer | Uint8Array) {
+    const copy = new Bytes(bytes.byteLength)
+    setBytes(copy, isView(bytes) ? bytes : new Bytes(bytes), 0)
     return copy
   }
 

@@ -3,7 +3,7 @@ import { full } from 'acorn-walk'
 import type { SourceText } from './child-main.ts'
 import type { Program } from './contract.ts'
 import { ProgramError } from './errors.ts'
-import { type Keeping, keepingOf, together } from './stateless.ts'
+import { type Guard, guardOf, together, touchedNames } from './stateless.ts'
 
 /** A program as scripts for the isolate. Each of the author's evaluates to `(pow, powAssign, onItem) => value`. */
 export interface Scripts {
@@ -11,7 +11,9 @@ export interface Scripts {
   driver?: SourceText
   functions: Record<string, SourceText>
   eager: boolean
-  keeps: Keeping
+  guard: Guard
+  /** as touchedNames */
+  touched: string[] | undefined
 }
 
 /** Parsing takes place in the node: up to a second for so many characters of the worst text. */
@@ -41,9 +43,9 @@ export function compileProgram(program: Program): Scripts {
 }
 
 /**
- * True if the program gives the same bytes for an item whoever calculates it and whatever was calculated before: it
- * keeps nothing, and cannot catch what depends on the machine (a stack that overflows, memory that is not given). Only
- * then may an answer that differs be held against a worker. Nor of a program that cannot be loaded.
+ * True if the program gives the same bytes for an item whoever calculates it: it cannot catch what depends on the machine
+ * (a stack that overflows, memory that is not given), and keeps nothing, which a module could where one input is many
+ * items. Only then may an answer that differs be held against a worker. False for a program that cannot be loaded.
  */
 export function isProvenStateless(program: Program): boolean {
   // Python can catch that memory ran out, and recursion
@@ -51,7 +53,7 @@ export function isProvenStateless(program: Program): boolean {
   const texts = [program.source, ...Object.values(program.functions ?? {}).map(({ source }) => source)]
   const catches = texts.some(text => typeof text === 'string' && /catch|finally/.test(text))
   try {
-    return !catches && compileProgram(program).keeps !== 'something'
+    return !catches && (compileProgram(program).guard !== 'apart' || program.driver === undefined)
   } catch (error) {
     if (error instanceof ProgramError) return false
     throw error
@@ -65,14 +67,14 @@ function scriptsOf(program: Program): Scripts {
   }
   if (program.kind === 'python') {
     checkLength(program.source as string, 'task')
-    return { functions: {}, eager: false, keeps: 'nothing' } // its child says what is wrong with the text
+    return { functions: {}, eager: false, guard: 'nothing', touched: [] } // its child says what is wrong with the text
   }
   const parts = Object.entries(program.functions ?? {}).map(([name, { kind, source }]) => {
     return [name, script(kind, source, name)] as const
   })
   const task = binary ? undefined : script(program.kind, program.source as string, 'task')
-  // a module of WebAssembly has an instance for each item (wasi.ts)
-  const texts = [task?.keeps ?? 'nothing', ...parts.map(([, part]) => part.keeps)]
+  const texts = [...(task ? [task] : []), ...parts.map(([, part]) => part)]
+  const touched = texts.map(text => text.touched)
   return {
     task: task?.text,
     driver:
@@ -82,7 +84,9 @@ function scriptsOf(program: Program): Scripts {
     functions: Object.fromEntries(parts.map(([name, part]) => [name, part.text])),
     // a driver comes from the requester too, and its body may loop: not while nobody looks at the clock
     eager: program.driver === undefined && (program.kind === 'function' || program.kind === 'expression'),
-    keeps: together(texts, program.context)
+    // a module of WebAssembly has an instance for each item (wasi.ts)
+    guard: together(texts.map(text => text.guard)),
+    touched: touched.includes(undefined) ? undefined : touched.flatMap(names => names ?? [])
   }
 }
 
@@ -107,7 +111,8 @@ function script(kind: Program['kind'], source: string, name: string) {
     ? `let globalThis;${onItem}(${onItem}=>{globalThis=${onItem}});`
     : ''
   return {
-    keeps: keepingOf(expression, source),
+    guard: guardOf(expression, source),
+    touched: touchedNames(expression),
     text: { name, text: `"use strict";(${pow},${assign},${onItem})=>{${scope}return ${head}\n${text}\n)}` }
   }
 }
@@ -161,7 +166,7 @@ function moduleScript(source: string, name: string) {
   } catch {
     throw new ProgramError('await at the top level of a module is not available in the sandbox', name)
   }
-  return { keeps: 'something' as const, text: { name, text } }
+  return { guard: 'apart' as const, touched: undefined, text: { name, text } }
 }
 
 interface Parsed {

@@ -10,8 +10,13 @@ export interface Realm {
   reseed(bytes: () => Uint8Array): void
   /** The same from a place: an item's position, or of a node in a tree of items its level and index; and a group in it. */
   reseedAt(position: number, level: number, group: number): void
-  /** Makes everything that a program can reach and `roots` unchangeable, so that it can keep nothing in it. */
-  freeze(roots: unknown[]): void
+  /**
+   * Makes everything that a program can reach and `roots` unchangeable, so that it can keep nothing in it.
+   * @param promises leave them there, for something waits until they have nothing more to do
+   */
+  freeze(roots: unknown[], promises: boolean): void
+  /** Ties the bytes of the author's typed arrays to them for good, with nothing beside: what is written there is all that changes. */
+  seal(views: ArrayBufferView[], buffers: ArrayBufferLike[]): void
   random(): number
   wasm: typeof WebAssembly
 }
@@ -33,11 +38,12 @@ export function makeRealm(makeMath: typeof libm, seed: string): Realm {
     freeze: freezeObject,
     getOwnPropertyDescriptor,
     getOwnPropertyNames,
-    getPrototypeOf
+    getPrototypeOf,
+    preventExtensions
   } = Object
   const isView = ArrayBuffer.isView
   const Refusal = EvalError
-  const { construct, ownKeys } = Reflect
+  const { apply, construct, ownKeys } = Reflect
   const { floor, imul } = Math
   const numberOf = Number
   const charCodeAt = Function.prototype.call.bind(String.prototype.charCodeAt) as (
@@ -263,16 +269,46 @@ export function makeRealm(makeMath: typeof libm, seed: string): Realm {
     })
   }
 
-  function freeze(roots: unknown[]) {
-    // with these, something of an item could go on after its result; a text that names them is not frozen
-    delete scope.Promise
-    delete scope.AsyncDisposableStack
-    delete (Array as { fromAsync?: unknown }).fromAsync
+  function seal(views: ArrayBufferView[], buffers: ArrayBufferLike[]) {
+    const sealed = new Set<unknown>()
+    const isSealed = Set.prototype.has.bind(sealed)
+    for (let i = 0; i < views.length; i++) {
+      sealed.add(buffers[i])
+      preventExtensions(buffers[i]!)
+      preventExtensions(views[i]!)
+    }
+    const prototype = ArrayBuffer.prototype as unknown as Record<string, unknown>
+    const movers = ['transfer', 'transferToFixedLength']
+    for (let i = 0; i < movers.length; i++) {
+      const name = movers[i]!
+      const move = prototype[name]
+      if (typeof move !== 'function') continue
+      const refusing = {
+        [name](this: unknown, ...sizes: unknown[]) {
+          if (isSealed(this)) throw new TypeError('the bytes of the context stay where they are')
+          return apply(move as never, this, sizes)
+        }
+      }
+      define(prototype, name, refusing[name])
+    }
+  }
+
+  function freeze(roots: unknown[], promises: boolean) {
+    if (!promises) {
+      // with these, something of an item could go on after its result; a text that names them is drained
+      delete scope.Promise
+      delete scope.AsyncDisposableStack
+      delete (Array as { fromAsync?: unknown }).fromAsync
+    }
     define(Error, 'prepareStackTrace', prepareStackTrace)
     const plain = getOwnPropertyNames(Object.prototype)
     for (let i = 0; i < plain.length; i++) overridable(Object.prototype, plain[i]!)
     overridable(Function.prototype, 'toString')
-    const seen = new Set<unknown>([scope])
+    // the context is frozen already
+    const seen = new Set<unknown>([scope, scope.context])
+    const inContext = typeof scope.context === 'object' && scope.context !== null ? scope.context : {}
+    const kept = ownKeys(inContext)
+    for (let i = 0; i < kept.length; i++) seen.add((inContext as Record<PropertyKey, unknown>)[kept[i]!])
     const found: object[] = []
     const add = (value: unknown) => {
       const isObject = typeof value === 'object' ? value !== null : typeof value === 'function'
@@ -314,7 +350,7 @@ export function makeRealm(makeMath: typeof libm, seed: string): Realm {
         overridable(of, 'message')
         overridable(of, 'toString')
       }
-      if (isView(of)) continue // of the author's context, which then is not frozen by a program that keeps nothing
+      if (isView(of)) continue // of the author's context, sealed
       look(of)
       freezeObject(of)
     }
@@ -345,6 +381,7 @@ export function makeRealm(makeMath: typeof libm, seed: string): Realm {
     powAssign,
     random,
     freeze,
+    seal,
     reseed(bytes) {
       material = bytes
       position = undefined

@@ -1,46 +1,89 @@
 import type { AnyNode, Expression } from 'acorn'
-import { full } from 'acorn-walk'
-import type { Program } from './contract.ts'
-import { decodeValue } from './value.ts'
+import { full, fullAncestor } from 'acorn-walk'
 
 /**
- * What a program can keep from one item to the next:
- * - `nothing`: its text says so (isStateless)
- * - `nothing-frozen`: nothing once everything that it can reach is frozen, for no function of it outlives a call and
- *   nothing of an item goes on after its result
- * - `something`: module variables, what promises do later, the elements of typed arrays in `context`
+ * What is done so that a program keeps nothing from one item to the next:
+ * - `nothing`: its text says that it cannot (isStateless)
+ * - `frozen`: everything that it can reach is frozen when it is loaded, and nothing of an item goes on after its result
+ * - `drained`: the same, and what promises still have to do is done before the next item begins
+ * - `apart`: a module, which has variables of its own and may change what is there: every input has a new context
  */
-export type Keeping = 'nothing' | 'nothing-frozen' | 'something'
+export type Guard = 'nothing' | 'frozen' | 'drained' | 'apart'
 
 /** Of one function or expression. */
-export function keepingOf(task: Expression, source: string): Keeping {
+export function guardOf(task: Expression, source: string): Guard {
   if (isStateless(task)) return 'nothing'
   // escapes in names and strings would hide the word from this look
-  if (/\bpromise|async|await|\\[ux]/i.test(source)) return 'something'
-  return 'nothing-frozen'
+  return /\bpromise|async|await|\\[ux]/i.test(source) ? 'drained' : 'frozen'
 }
 
-/** Of all functions of a program together, and the values that they share. */
-export function together(texts: Keeping[], context: Program['context']): Keeping {
-  if (texts.every(keeps => keeps === 'nothing')) return 'nothing'
-  if (texts.includes('something')) return 'something'
-  return context === undefined || isFreezable(context) ? 'nothing-frozen' : 'something'
+/** Of all functions of a program together: the one that keeps least. */
+export function together(guards: readonly Guard[]): Guard {
+  const all: Guard[] = ['apart', 'drained', 'frozen']
+  return all.find(guard => guards.includes(guard)) ?? 'nothing'
 }
 
-const CONTEXT_ITEMS = 100_000 // a larger one is not worth the look
+// What a typed array gives without giving itself.
+const READERS = new Set(['length', 'byteLength', 'at', 'includes', 'indexOf', 'lastIndexOf', 'join', 'slice'])
 
-function isFreezable(context: Uint8Array): boolean {
-  try {
-    return !hasView(decodeValue(context, { maxItems: CONTEXT_ITEMS }))
-  } catch {
-    return false // too large, or no value at all, which whoever loads it will say
+/**
+ * Names that a text does more with than read elements: a typed array of that name may be written to, here or where it is
+ * handed to. undefined: any may, for the text takes hold of what holds all of them.
+ */
+export function touchedNames(tree: AnyNode): string[] | undefined {
+  const touched = new Set<string>()
+  let holdsAll = false
+  fullAncestor(tree, (anyNode, _, ancestors) => {
+    const node = anyNode as AnyNode
+    if (node.type !== 'Identifier') return
+    if (node.name === 'context' || node.name === 'globalThis') holdsAll = true
+    const [around, beyond] = [ancestors.at(-2), ancestors.at(-3)] as (AnyNode | undefined)[]
+    if (!isReading(node, around, beyond)) touched.add(node.name)
+  })
+  return holdsAll ? undefined : [...touched]
+}
+
+function isReading(node: AnyNode, around: AnyNode | undefined, beyond: AnyNode | undefined): boolean {
+  switch (around?.type) {
+    case 'SpreadElement':
+      return true
+    case 'ForOfStatement':
+      return around.right === node
+    case 'MemberExpression':
+      if (around.object !== node) return true
+      if (!around.computed) return around.property.type === 'Identifier' && READERS.has(around.property.name)
+      return isValueOnly(around, beyond)
+    default:
+      return false
   }
 }
 
-/** A typed array cannot be frozen. */
-function hasView(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  return ArrayBuffer.isView(value) || Object.values(value).some(hasView)
+/** An element that is neither assigned to nor called: `data[i]`, as part of something that takes its value. */
+function isValueOnly(element: AnyNode, around: AnyNode | undefined): boolean {
+  switch (around?.type) {
+    case 'BinaryExpression':
+    case 'LogicalExpression':
+    case 'ConditionalExpression':
+    case 'ReturnStatement':
+    case 'ArrowFunctionExpression':
+    case 'TemplateLiteral':
+    case 'IfStatement':
+    case 'ArrayExpression':
+      return true
+    case 'UnaryExpression':
+      return around.operator !== 'delete'
+    case 'AssignmentExpression':
+      return around.right === element
+    case 'VariableDeclarator':
+      return around.init === element
+    case 'MemberExpression':
+      return around.computed && around.property === element
+    case 'CallExpression':
+    case 'NewExpression':
+      return around.callee !== element
+    default:
+      return false
+  }
 }
 
 /** What a program without state is made of. Anything else, and every node type to come, counts as state. */

@@ -41,6 +41,7 @@ export function valueCodec() {
     // biome-ignore lint/suspicious/noExplicitAny: as above
   ) => (self: any, ...args: any[]) => any
   const {
+    assign,
     keys,
     getPrototypeOf,
     defineProperty,
@@ -86,6 +87,12 @@ export function valueCodec() {
   const SCRATCH_BYTES = 16384
   // The head of a large typed array takes 7 bytes. Its numbers then lie on 8 bytes, where copying is four times faster.
   const ALIGNED = 1
+  class Piece {
+    bytes?: Uint8Array
+    error?: unknown
+  }
+  const piecePrototype = Piece.prototype
+  const pieceOf = (fields: Piece): Piece => assign(new Piece(), fields)
   // RFC 8746, little endian
   const arrayTypes: Record<
     string,
@@ -324,6 +331,14 @@ export function valueCodec() {
       return
     }
     const proto = getPrototypeOf(value)
+    if (proto === piecePrototype) {
+      const { bytes, error } = value as Piece
+      if (bytes === undefined) throw error
+      need(bytes.length)
+      setBytes(target, bytes, position)
+      position += bytes.length
+      return
+    }
     if (proto !== objectPrototype && proto !== null) {
       let kind: unknown
       try {
@@ -381,6 +396,23 @@ export function valueCodec() {
     try {
       put(value, 0)
       return target === to ? position - at : new Bytes(bufferOf(target), begin, position - begin)
+    } finally {
+      target = scratch
+      busy = false
+    }
+  }
+
+  /**
+   * An element of a list as it is at this moment, which stands for it when the list is encoded: what an author gives may say
+   * something else when it is read later. What cannot be encoded is told then.
+   */
+  function piece(value: unknown, maxBytes: number): Piece {
+    begins(scratch, ALIGNED, maxBytes)
+    try {
+      put(value, 1)
+      return pieceOf({ bytes: new Bytes(sliceBytes(bufferOf(target), begin, position)) })
+    } catch (error) {
+      return pieceOf({ error })
     } finally {
       target = scratch
       busy = false
@@ -641,7 +673,36 @@ export function valueCodec() {
     }
   }
 
-  return { encode, encodeInto, decode }
+  /** What decoding the encoding gives, without bytes where the value is plain. Throws as `encode` does. */
+  function copy(value: unknown, maxBytes: number, depth = 0): unknown {
+    if (typeof value !== 'object' || value === null) {
+      if (typeof value === 'function' || typeof value === 'symbol') encode(value, maxBytes)
+      return value
+    }
+    if (isArray(value) && depth < MAX_DEPTH && value.length <= maxBytes) {
+      const length = value.length
+      const array = new Vec(length)
+      for (let i = 0; i < length; i++) array[i] = copy(value[i], maxBytes, depth + 1)
+      return array
+    }
+    const proto = getPrototypeOf(value)
+    if ((proto === objectPrototype || proto === null) && depth < MAX_DEPTH) {
+      const object: Record<string, unknown> = {}
+      const names = keys(value)
+      for (let i = 0; i < names.length; i++) {
+        const key = names[i]!
+        const child = copy((value as Record<string, unknown>)[key], maxBytes, depth + 1)
+        if (key !== '__proto__') object[key] = child
+        else
+          defineProperty(object, key, { value: child, writable: true, enumerable: true, configurable: true })
+      }
+      return object
+    }
+    const bytes = encode(value, maxBytes)
+    return decode(bytes, 0, bytes.length)
+  }
+
+  return { encode, encodeInto, piece, copy, decode }
 }
 
 const GIB_BYTES = 1 << 30 // an answer to "how much at most" where the caller knows no better

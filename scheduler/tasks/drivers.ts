@@ -23,27 +23,30 @@ export function expose(context: Record<string, unknown> | undefined): void {
 }
 
 /**
- * Calls `call(i)` for i from 0 to n − 1 and gives the values to `done`. An async call ends before the next one begins:
- * nothing in the sandbox can wait for anything outside, and so their order does not depend on the slice.
- * Self-contained, runs inside the sandbox.
+ * Calls `call(i)` for i from 0 to n − 1, takes each value at once with `take`, and gives them to `done`. An async call ends
+ * before the next one begins, and with `rest` everything that it left to do: nothing in the sandbox can wait for anything
+ * outside, and so their order does not depend on the slice. Self-contained, runs inside the sandbox.
  */
 export function inOrder(
   n: number,
   call: (i: number) => unknown,
-  done: (values: unknown[]) => unknown
+  done: (values: unknown[]) => unknown,
+  { take = value => value, rest }: { take?: (value: unknown) => unknown } & Pick<DriverTools, 'rest'> = {}
 ): unknown {
   const values = new Array<unknown>(n)
   const waits = (value: unknown): boolean =>
     typeof value === 'object' && value !== null && typeof (value as PromiseLike<unknown>).then === 'function'
   const goOn = async (first: number, value: unknown): Promise<unknown> => {
-    values[first] = await value
-    for (let i = first + 1; i < n; i++) values[i] = await call(i)
+    for (let i = first; i < n; i++) {
+      values[i] = take(await (i === first ? value : call(i)))
+      if (rest !== undefined) await rest()
+    }
     return done(values)
   }
   for (let i = 0; i < n; i++) {
     const value = call(i)
-    if (waits(value)) return goOn(i, value)
-    values[i] = value
+    if (rest !== undefined || waits(value)) return goOn(i, value)
+    values[i] = take(value)
   }
   return done(values)
 }
@@ -58,6 +61,12 @@ export interface DriverTools {
    * an earlier call left in globals is gone, and chance is that place's own.
    */
   begin(position: number, level?: number, group?: number): void
+  /** An element of the result as it is now, since what an author gives may say something else when it is read later. */
+  piece(value: unknown): unknown
+  /** What an accumulator is after it travelled, so that it does not show where it did. */
+  copy(value: unknown): unknown
+  /** Where promises may still have something to do: resolves when they have not. */
+  rest?(): Promise<void>
 }
 
 /** Levels for `begin` beside those of the tree, which are 1 to 53. */

@@ -83,8 +83,8 @@ describe('sandbox: determinism', function () {
   after(() => Promise.all(started.map(sandbox => sandbox.stop())))
 
   it(`gives the same bytes for ${PROGRAMS} programs, compiled and interpreted`, async () => {
-    const source = `const programs = [${Array.from({ length: PROGRAMS }, (_, i) => randomProgram(i)).join(',\n')}]\nexport default i => programs[i]()`
-    const program: Program = { kind: 'module', source, seed: 'determinism' }
+    const source = `i => [${Array.from({ length: PROGRAMS }, (_, i) => randomProgram(i)).join(',\n')}][i]()`
+    const program: Program = { kind: 'function', source, seed: 'determinism' }
     const inputs = Array.from({ length: PROGRAMS }, (_, i) => encodeValue(i))
     const bytes = async (jitless: boolean) => {
       const sandbox = await create({ jitless })

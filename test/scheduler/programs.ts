@@ -20,7 +20,11 @@ export function runHere(program: Program): Run {
   const driver = evaluate(program.driver ?? 'task => input => task(input)') as (
     ...args: unknown[]
   ) => (input: unknown) => unknown
-  const tools = { begin() {} }
+  const tools = {
+    begin() {},
+    piece: (value: unknown) => value,
+    copy: (value: unknown) => decodeValue(encodeValue(value))
+  }
   const call = driver(author(program.kind, program.source as string), functions, context, tools)
   return async input => encodeValue(await call(decodeValue(input)))
 }

@@ -26,8 +26,8 @@ export type Counts = [keys: Key[], counts: number[]]
 export interface Tools {
   /** the item as it is now, to be kept */
   take(): Int32Array
-  /** the author's code has the item that it was given no more */
-  renew(): void
+  /** a value of the author's as data of its own */
+  copy(value: unknown): unknown
 }
 
 /** What travels (`acc`) is null where it became too large; `excess` says so. */
@@ -249,13 +249,12 @@ export function createAggregate({ operation, k = 1, limit = 0, exact = false }: 
 
   function collecting(): Aggregate {
     return {
-      open({ renew }) {
+      open({ copy }) {
         const values: unknown[] = []
         return {
           add(value) {
             if (value === undefined || values.length >= limit) return
-            values.push(value)
-            if (typeof value === 'object') renew()
+            values.push(copy(value))
           },
           close: () => values
         }

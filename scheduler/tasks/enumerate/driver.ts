@@ -54,7 +54,7 @@ function driver(
   task: (item: Int32Array, rank?: number) => unknown,
   functions: Record<string, (...args: never[]) => unknown>,
   context: Record<string, unknown> | undefined,
-  { begin }: DriverTools
+  { begin, copy }: DriverTools
 ) {
   expose(context)
   const prune = functions.prune as ((prefix: Int32Array, depth: number) => unknown) | undefined
@@ -70,9 +70,6 @@ function driver(
     order = createOrder(space)
     state = new Int32Array(order.size)
     known = text
-    renew()
-  }
-  function renew(): void {
     views = []
   }
   /** Nothing that the author does to it shows in the next: it has no bytes beside its entries and takes no properties. */
@@ -105,7 +102,7 @@ function driver(
     const { space, aggregates, from, to, size, first, count, prefixes, depth = 0 } = input
     const operations = aggregates.map(createAggregate)
     const isTree = space.type === 'tree'
-    const tools: Tools = { take: () => state.slice(0, order.lengthOf(state)), renew }
+    const tools: Tools = { take: () => state.slice(0, order.lengthOf(state)), copy }
 
     function leaf(unit: number): Tally {
       const opened = operations.map(operation => operation.open(tools))

@@ -44,23 +44,24 @@ function driver(
   task: (item: unknown, index: number) => unknown,
   _functions: unknown,
   context: Record<string, unknown> | undefined,
-  { begin }: DriverTools
+  { begin, rest }: DriverTools
 ) {
   expose(context)
   return ({ first, items, whole }: Input): unknown => {
     const answer = (kept: unknown[]): unknown => {
-      const isKept = (_: unknown, i: number): boolean => Boolean(atHand(kept[i], 'the function'))
+      const isKept = (_: unknown, i: number): boolean => kept[i] === true
       if (whole === 'items') return items.filter(isKept)
       if (whole === 'indexes') return items.map((_, i) => first + i).filter(isKept)
       const mask = new Uint8Array(Math.ceil(kept.length / 8))
-      for (let i = 0; i < kept.length; i++) if (isKept(undefined, i)) mask[i >> 3]! |= 1 << (i & 7)
+      for (let i = 0; i < kept.length; i++) if (kept[i] === true) mask[i >> 3]! |= 1 << (i & 7)
       return mask
     }
     const verdict = (i: number): unknown => {
       begin(first + i)
       return task(items[i], first + i)
     }
-    return inOrder(items.length, verdict, answer)
+    const take = (value: unknown): boolean => Boolean(atHand(value, 'the function'))
+    return inOrder(items.length, verdict, answer, { take, rest })
   }
 }
 

@@ -77,7 +77,7 @@ function driver(
   task: (item: unknown, index: number) => unknown,
   functions: { reduce?: (a: unknown, b: unknown) => unknown },
   context: Record<string, unknown> | undefined,
-  { begin }: DriverTools
+  { begin, copy, rest }: DriverTools
 ) {
   expose(context)
   return (input: Input): unknown => {
@@ -85,8 +85,7 @@ function driver(
     const { foldAll, combineGroups, finishGroups, cut, uncut } = createGrouping(
       createReduction(operation, false, functions.reduce),
       grouped,
-      // chance is for the author's function; the built-in ones are fast without
-      operation === 'custom' ? begin : undefined
+      { begin, copy: operation === 'custom' ? copy : undefined }
     )
     const reduce = (values: unknown[]): unknown => {
       const leaf = (block: number): Group =>
@@ -103,7 +102,7 @@ function driver(
       begin(first * size + i)
       return task(items[i], first * size + i)
     }
-    return inOrder(items.length, call, reduce)
+    return inOrder(items.length, call, reduce, { rest })
   }
 }
 

@@ -53,7 +53,7 @@ function driver(
   task: (item: unknown, index: number) => unknown,
   _functions: unknown,
   context: Record<string, unknown> | undefined,
-  { begin }: DriverTools
+  { begin, piece, rest }: DriverTools
 ) {
   expose(context)
   return ({ first, items, start = 0, step = 1, count = 0 }: Input): unknown => {
@@ -61,7 +61,7 @@ function driver(
       begin(first + i)
       return task(items == null ? start + (first + i) * step : items[i], first + i)
     }
-    return inOrder(items?.length ?? count, call, values => values)
+    return inOrder(items?.length ?? count, call, values => values, { take: piece, rest })
   }
 }
 

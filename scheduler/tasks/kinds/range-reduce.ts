@@ -106,7 +106,7 @@ function driver(
   task: (...args: number[]) => unknown,
   functions: { reduce?: (a: unknown, b: unknown) => unknown },
   context: Record<string, unknown> | undefined,
-  { begin }: DriverTools
+  { begin, copy }: DriverTools
 ) {
   expose(context)
   // of small tasks that are done whole: grows to the largest of them
@@ -119,7 +119,7 @@ function driver(
     const combineAt = custom
       ? (left: unknown, right: unknown, level: number, index: number) => {
           begin(index, level)
-          return combine(left, right)
+          return copy(combine(left, right))
         }
       : combine
     const single = (at: number): unknown => {
@@ -150,7 +150,7 @@ function driver(
         if (custom) begin(at, FOLD)
         acc = fold(acc, value)
       }
-      return acc
+      return custom ? copy(acc) : acc
     }
     const nodes =
       merge == null ? foldBlocks(blocks, first, count, leaf, combineAt) : mergeNodes(blocks, merge, combineAt)

@@ -68,7 +68,7 @@ function driver(
   task: (item: unknown, index: number) => unknown,
   _functions: unknown,
   context: Record<string, unknown> | undefined,
-  { begin }: DriverTools
+  { begin, rest }: DriverTools
 ) {
   expose(context)
   const expectKey = (key: unknown, index: number): Key => {
@@ -92,7 +92,7 @@ function driver(
       begin(first + i)
       return plain ? items[i] : task(items[i], first + i)
     }
-    return inOrder(items.length, call, found => {
+    const done = (found: unknown[]): unknown => {
       const keys = found.map((key, i) => expectKey(key, first + i))
       return Array.from({ length: Math.ceil(keys.length / size) }, (_, block): EncodedRun => {
         const own = keys.slice(block * size, (block + 1) * size)
@@ -100,7 +100,8 @@ function driver(
         const sorted = places.map(i => items[block * size + i])
         return plain ? [sorted] : [sorted, places.map(i => own[i]!)]
       })
-    })
+    }
+    return inOrder(items.length, call, done, { rest })
   }
 }
 

@@ -31,13 +31,16 @@ export interface GroupingPlan extends Plan {
  * Grouped folding. It runs on both sides; uses only `atHand`, `isKey` and `compareKeys` beside it.
  * A mapped value is a pair `[key, value]`, a list of such pairs (a document's words), or a plain value.
  * `grouped` says which: true for pairs, false for plain values; undefined: as the first one is.
- * `begin` is told before two values meet: where in the tree, and a hash of their key.
+ * `begin` is told before values are taken, and before two meet that `copy` is there for: where in the tree, and a hash of
+ * their key. `copy`: of what the author's own `reduce` gave, for it may hold what is held elsewhere as well.
  */
 export function createGrouping(
   { lift, fold, combine, isAcc, finish }: Reduction,
   grouped: boolean | undefined,
-  begin: DriverTools['begin'] = () => {}
+  { begin = () => {}, copy }: Partial<Pick<DriverTools, 'begin' | 'copy'>> = {}
 ) {
+  const meet = copy === undefined ? () => {} : begin
+  const alone = copy ?? ((acc: unknown) => acc)
   const isPair = (value: unknown): value is Pair =>
     Array.isArray(value) && value.length === 2 && isKey(value[0])
   const mixed = (): never => {
@@ -54,11 +57,12 @@ export function createGrouping(
     let pairs = 0
     let at = from - 1
     const put = ([key, value]: Pair, nth: number): void => {
-      if (groups.has(key)) begin(at, FOLD + nth, hashOf(key))
+      if (copy && groups.has(key)) begin(at, FOLD + nth, hashOf(key))
       groups.set(key, groups.has(key) ? fold(groups.get(key), value) : lift(value))
     }
     for (const value of values) {
       at++
+      begin(at, FOLD)
       if (grouped !== false && isPair(value)) {
         pairs++
         put(value, 0)
@@ -69,24 +73,24 @@ export function createGrouping(
         atHand(value, 'map')
         throw new TypeError('map must give [key, value] pairs, or lists of them, where `grouped` is true')
       } else {
-        begin(at, FOLD)
         one = plain++ === 0 ? lift(value) : fold(one, value)
       }
     }
     if (pairs > 0 && plain > 0) mixed()
-    return plain > 0 ? { one } : { groups: [...groups] }
+    if (plain > 0) return { one: alone(one) }
+    return { groups: Array.from(groups, ([key, acc]): Pair => [key, alone(acc)]) }
   }
 
   function combineGroups(left: Group, right: Group, level = 0, index = 0): Group {
     if ('one' in left && 'one' in right) {
-      begin(index, level)
-      return { one: combine(left.one, right.one) }
+      meet(index, level)
+      return { one: alone(combine(left.one, right.one)) }
     }
     if ('one' in left || 'one' in right) return mixed()
     const groups = new Map(left.groups)
     for (const [key, value] of right.groups) {
-      if (groups.has(key)) begin(index, level, hashOf(key))
-      groups.set(key, groups.has(key) ? combine(groups.get(key), value) : value)
+      if (copy && groups.has(key)) begin(index, level, hashOf(key))
+      groups.set(key, groups.has(key) ? alone(combine(groups.get(key), value)) : value)
     }
     return { groups: [...groups] }
   }
