@@ -13,9 +13,9 @@ export interface ShellParts {
  */
 export function pythonShell() {
   class Utf8Decoder {
-    #label: string
+    readonly encoding: string
     constructor(label = 'utf-8') {
-      this.#label = label
+      this.encoding = label
     }
     decode(data?: ArrayBuffer | ArrayBufferView) {
       if (data === undefined) return ''
@@ -23,10 +23,10 @@ export function pythonShell() {
         ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
         : new Uint8Array(data)
       let text = ''
-      if (this.#label === 'utf-16le') {
+      if (this.encoding === 'utf-16le') {
         for (let i = 0; i + 1 < bytes.length; i += 2)
           text += String.fromCharCode(bytes[i]! | (bytes[i + 1]! << 8))
-      } else if (this.#label === 'latin1') {
+      } else if (this.encoding === 'latin1') {
         for (let i = 0; i < bytes.length; i++) text += String.fromCharCode(bytes[i]!)
       } else return fromUtf8(bytes, 0, bytes.length)
       return text
