@@ -11,7 +11,8 @@ const DEMOS: Record<string, () => Promise<Demo>> = {
   compute: async () => (await import('./compute.ts')).compute,
   devices: async () => (await import('./devices.ts')).devices,
   files: async () => (await import('./files.ts')).files,
-  vm: async () => (await import('./vm.ts')).vm
+  vm: async () => (await import('./vm.ts')).vm,
+  watcher: async () => (await import('./watcher.ts')).watcher
 }
 const USUAL = 'compute'
 

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { loadHelia, loadNetwork, loadOrCreateIdentity, networkId } from '../../bootstrap/index.ts'
 import { createSigner, isSignedBy } from '../../ledger/index.ts'
+import { createSandbox } from '../../sandbox/index.ts'
 import {
   type Bytes,
   createDirectory,
@@ -11,7 +12,8 @@ import {
   loadHost,
   OWNER,
   settingsOf,
-  vm
+  vm,
+  watch
 } from '../../services/index.ts'
 import { componentLogger, createLogger } from '../logger.ts'
 import { digest, seeded } from './seeded.ts'
@@ -29,7 +31,7 @@ const [folder, networkFile, seed, settings, service] = process.argv.slice(2) as 
   string,
   ServiceName
 ]
-const modules = { files: [files], vm: [vm], devices: [devices, hostMetrics] }[service]
+const modules = { files: [files], vm: [vm], devices: [devices, hostMetrics], watch: [watch] }[service]
 /** a driver runs where there are settings for it */
 const { drivers = {}, ...own } = JSON.parse(settings) as { drivers?: Record<string, object> }
 
@@ -48,6 +50,9 @@ const directory = createDirectory({ validityMs: PROVIDER_VALIDITY_MS })({
   logger
 })
 directory.start()
+// no process of it runs before somebody needs walls
+const sandbox = createSandbox({ warm: 1, lazy: true })
+await sandbox.start()
 const { createServices } = await loadHost()
 const services = createServices({
   modules,
@@ -66,7 +71,7 @@ const services = createServices({
   isKnown: () => false,
   logger,
   // nobody has done or paid anything
-  capabilities: { ledger: { history: () => [], reputation: () => ({ score: 0 }) } as never }
+  capabilities: { ledger: { history: () => [], reputation: () => ({ score: 0 }) } as never, sandbox }
 })
 await services.start()
 
@@ -109,6 +114,7 @@ process.on('message', message => void answer(message as Asked))
 process.on('disconnect', () => process.exit(1))
 process.on('SIGTERM', async () => {
   await services.stop()
+  await sandbox.stop()
   await directory.stop()
   await stop()
   process.exit(0)

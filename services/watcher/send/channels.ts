@@ -85,7 +85,13 @@ export function createSend({ outbound, secrets, mail, now }: ChannelsInit): Send
     signal.addEventListener('abort', stop, { once: true })
     try {
       const letter = compose(message)
-      await transport.sendMail({ ...letter, from: oneLine(smtpFrom), to, messageId: `<${name}@artel>` })
+      await transport.sendMail({
+        ...letter,
+        textEncoding: 'base64',
+        from: oneLine(smtpFrom),
+        to,
+        messageId: `<${name}@artel>`
+      })
     } catch (error) {
       throw new DeliveryError(`${smtpHost}: ${(error as Error).message}`, { cause: error })
     } finally {
