@@ -5,7 +5,7 @@ import { ACCEPT_ENCODING, readBody } from './body.ts'
 import type { Fetched, FetchOptions, Outbound } from './contract.ts'
 import { FetchError, FetchOverdueError, ForbiddenAddressError, UnwelcomeError } from './errors.ts'
 import { ROBOT, type Robots, readRobots } from './robots.ts'
-import { addressOf, hostOf, type Resolve, readTarget } from './target.ts'
+import { addressesOf, hostOf, type Resolve, readTarget } from './target.ts'
 import { createTurns } from './turns.ts'
 
 export interface OutboundInit {
@@ -44,8 +44,13 @@ export function createOutbound({
       const isOpen = openHosts().includes(hostOf(new URL(`${protocol}//${host}:${port}`)))
       // a certificate is for the name, wherever it leads
       const servername = options.servername || (isIP(hostname) === 0 ? hostname : undefined)
-      addressOf(hostname, { resolve, isOpen, signal: AbortSignal.timeout(CONNECT_MS) }).then(
-        address => connect({ ...options, hostname: address, servername }, callback),
+      const attempt = ([address, ...others]: string[]): void =>
+        connect({ ...options, hostname: address!, servername }, (...outcome) => {
+          if (outcome[0] != null && others.length > 0) attempt(others)
+          else callback(...outcome)
+        })
+      addressesOf(hostname, { resolve, isOpen, signal: AbortSignal.timeout(CONNECT_MS) }).then(
+        addresses => attempt(addresses),
         error => callback(error as Error, null)
       )
     }

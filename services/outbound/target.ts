@@ -34,22 +34,21 @@ export function readTarget(text: string, openHosts: readonly string[]): URL {
 }
 
 /**
- * The one address to connect to. A name is resolved here and nowhere else, so that it cannot be another one when it is
+ * The addresses to connect to, the first that answers. A name is resolved here and nowhere else, so that it cannot be another one when it is
  * connected to; a name with even one address inside is refused.
  *
  * @throws {ForbiddenAddressError}
  */
-export async function addressOf(
+export async function addressesOf(
   hostname: string,
   { resolve, isOpen, signal }: { resolve: Resolve; isOpen: boolean; signal: AbortSignal }
-): Promise<string> {
+): Promise<string[]> {
   const literal = literalOf(hostname)
   const addresses = literal == null ? await resolve(hostname, signal) : [literal]
-  const [first] = addresses
-  if (first == null) throw new ForbiddenAddressError(`${hostname} has no address`)
+  if (addresses.length === 0) throw new ForbiddenAddressError(`${hostname} has no address`)
   const wrong = isOpen ? undefined : addresses.find(address => !isGlobal(address))
   if (wrong != null) throw inside(hostname, wrong)
-  return first
+  return addresses
 }
 
 /** `[::1]` → `::1`; undefined for names */

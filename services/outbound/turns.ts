@@ -75,10 +75,12 @@ export function createTurns({ now = Date.now }: { now?: () => number } = {}) {
     }
   }
 
-  /** A host that nobody waits for and that wants nothing is as one that was never asked. */
+  /** A host that nobody waits for and that has long wanted nothing is as one that was never asked. */
   function forget(newest: string): void {
-    for (const [host, { waiting, notBefore }] of hosts)
-      if (host !== newest && waiting === 0 && notBefore < now()) hosts.delete(host)
+    for (const [host, { waiting, notBefore, refusals }] of hosts) {
+      const keptMs = refusals === 0 ? 0 : MOST_BACK_OFF_MS
+      if (host !== newest && waiting === 0 && notBefore + keptMs < now()) hosts.delete(host)
+    }
   }
 
   return { take }

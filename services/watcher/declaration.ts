@@ -108,6 +108,7 @@ export const declaration = declare({
     RuleError: USAGE,
     UnknownRuleError: NOT_FOUND,
     ExtractionError: USAGE,
+    PageError: NETWORK,
     LoginError: NETWORK,
     DeliveryError: NETWORK,
     ForbiddenAddressError: USAGE,

@@ -13,6 +13,11 @@ export class ExtractionError extends Error {
   override readonly name = 'ExtractionError'
 }
 
+/** An answer that is no page, or pages that are too long. */
+export class PageError extends Error {
+  override readonly name = 'PageError'
+}
+
 /** The site could not be entered as the rule says. */
 export class LoginError extends Error {
   override readonly name = 'LoginError'

@@ -62,6 +62,6 @@ export const MIGRATIONS = [
     state TEXT NOT NULL DEFAULT 'waiting', -- sent, dead
     error TEXT
   ) STRICT;
-  CREATE INDEX outbox_due ON outbox (state, dueAt);
+  CREATE INDEX outbox_due ON outbox (state, subscription, id);
   `
 ]

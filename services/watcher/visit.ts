@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { CookieJar } from 'tough-cookie'
 import type { Cookies, Fetched, Outbound } from '../outbound/index.ts'
 import { decodeText } from './decode.ts'
-import { LoginError } from './errors.ts'
+import { LoginError, PageError } from './errors.ts'
 import type { Extractor } from './extract/extractor.ts'
 import { type Login, pagesOf, type Rule } from './rule.ts'
 import type { Secrets } from './secrets.ts'
@@ -27,6 +27,8 @@ export interface VisitOptions {
 }
 
 const MIN_MASKED = 4
+/** of all pages of a visit, which are in memory together */
+const MOST_BYTES = 100_000_000
 
 export type Visit = (rule: Rule, options: VisitOptions) => Promise<Page[]>
 
@@ -42,6 +44,7 @@ export function createVisit({ outbound, extractor, secrets, cookies, now }: Visi
     const at = now()
     const masked = login == null ? [] : await secretsOf(login)
     let isEntered = false
+    let bytes = 0
     const pages: Page[] = []
     for (const url of pagesOf(rule)) {
       let page = await get(url)
@@ -59,7 +62,10 @@ export function createVisit({ outbound, extractor, secrets, cookies, now }: Visi
     async function get(url: string): Promise<Page> {
       const fetched = await outbound.fetch(url, { signal, cookies: visitor })
       if (fetched.status < 200 || fetched.status > 299)
-        throw new LoginError(`${url} answers ${fetched.status}`)
+        throw new PageError(`${url} answers ${fetched.status}`)
+      bytes += fetched.bytes.byteLength
+      if (bytes > MOST_BYTES)
+        throw new PageError(`${url}: the pages of a rule may have ${MOST_BYTES} bytes together`)
       const hash = createHash('sha256').update(fetched.bytes).digest('hex')
       return { at, url: fetched.url, hash, text: mask(textOf(fetched), masked) }
     }

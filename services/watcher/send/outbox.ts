@@ -120,10 +120,13 @@ export function createOutbox(db: DatabaseSync, store: Store, now: () => number) 
     alarm,
     first,
     existing,
-    /** those whose time has come, the oldest first */
+    /** of each subscription the oldest, where its time has come: they are sent in order, and a dead server holds up no other */
     due: (): Waiting[] =>
       db
-        .prepare("SELECT * FROM outbox WHERE state = 'waiting' AND dueAt <= ? ORDER BY id LIMIT 200")
+        .prepare(
+          `SELECT * FROM outbox WHERE dueAt <= ?
+           AND id IN (SELECT min(id) FROM outbox WHERE state = 'waiting' GROUP BY subscription)`
+        )
         .all(now())
         .map(row => read(row as Record<string, unknown>)),
     sent: (id: number) => db.prepare("UPDATE outbox SET state = 'sent', error = NULL WHERE id = ?").run(id),

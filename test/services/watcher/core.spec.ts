@@ -323,11 +323,14 @@ describe('watcher: messages', function () {
     }
     clock += 86_400_000
     store.atomically(() => outbox.cut())
-    for (const { subscription, name, message } of outbox.due())
-      taken[subscription]!.set(
-        name,
-        message.events.map(({ number }) => number)
-      )
+    for (let due = outbox.due(); due.length > 0; due = outbox.due())
+      for (const { id, subscription, name, message } of due) {
+        taken[subscription]!.set(
+          name,
+          message.events.map(({ number }) => number)
+        )
+        outbox.sent(id)
+      }
     const all = Array.from({ length: store.events.last() }, (_, i) => i + 1)
     ok(all.length > 300)
     for (const messages of Object.values(taken))
@@ -335,6 +338,38 @@ describe('watcher: messages', function () {
         [...messages.values()].flat().sort((a, b) => a - b),
         all
       )
+    db.close()
+  })
+
+  it('of one whose server is dead hold up nobody, and end after a day', () => {
+    const db = new DatabaseSync(':memory:')
+    db.exec(MIGRATIONS.join(';'))
+    const store = createStore(db)
+    let clock = 0
+    const outbox = createOutbox(db, store, () => clock)
+    const channel = { kind: 'email', to: 'a@example.org' }
+    const subscription = subscriptionSchema.parse({
+      name: 's',
+      channel,
+      digest: '* * * * *',
+      heartbeat: true
+    })
+    for (const id of ['dead', 'well']) store.subscriptions.put(id, subscription, 0, 60_000)
+    let sent = 0
+    for (let minute = 1; minute <= 2 * 24 * 60; minute++) {
+      clock = minute * 60_000
+      store.atomically(() => outbox.cut())
+      for (const waiting of outbox.due())
+        if (waiting.subscription === 'dead') outbox.refused(waiting, 'no answer')
+        else {
+          outbox.sent(waiting.id)
+          sent++
+        }
+    }
+    equal(sent, 2 * 24 * 60)
+    const { dead = 0, waiting = 0 } = outbox.counts()
+    equal(dead + waiting, 2 * 24 * 60)
+    ok(dead > 0 && waiting >= 24 * 60 - 60, `${dead} dead, ${waiting} waiting`)
     db.close()
   })
 })
