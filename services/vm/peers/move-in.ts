@@ -258,15 +258,16 @@ export function createMovesIn(
           if (existsSync(context.machineFolder(description.machine.uuid)))
             throw new BusyError('this host has the machine and lost its record; its owner has to recover it')
           if (move?.phase !== 'copying') throw new NotFoundError('this host knows no such move')
-          const here = await receiveOrForget(move, description)
-          const { memory } = here
-          if (memory !== undefined) {
-            // nobody else starts it
-            power.live(here.machine.uuid).operation = 'start'
-            goOn(here.machine.uuid, memory).catch((error: Error) =>
-              context.log.error('machine %s: %e', here.machine.uuid, error)
-            )
-          }
+          const { uuid } = description.machine
+          const handle = power.live(uuid)
+          // nobody else starts what is to go on
+          if (description.memory !== undefined) handle.operation = 'start'
+          const { memory } = await receiveOrForget(move, description).catch(error => {
+            handle.operation = undefined
+            throw error
+          })
+          if (memory !== undefined)
+            goOn(uuid, memory).catch((error: Error) => context.log.error('machine %s: %e', uuid, error))
         }
         await context.describe(description.machine.uuid)
         power.soon(description.machine.uuid)

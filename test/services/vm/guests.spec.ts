@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { holdMachine } from '../../../services/vm/store/records.ts'
 import { booted, type MachinesHost, OWNER, openMachines, type, until } from './machines-host.ts'
 
 const GB_SECTORS = 2 ** 21
@@ -76,7 +77,18 @@ describe('a guest', () => {
     assert.equal(await says(read), 'first')
   }).timeout(240_000)
 
-  it('is asked to power down when its node ends, and starts with it', async () => {
+  it('is started again where a killed node had asked it to power down; asked at the end of its node it starts with it', async () => {
+    const starts = async () =>
+      (await host.registry.events(OWNER, 'g1', 0)).filter(({ kind }) => kind === 'started').length
+    const before = await starts()
+    await holdMachine(host.database, uuid, {
+      ...{ kind: 'reboot', caller: OWNER, epoch: 'of a killed node', startedAt: 0 }
+    })
+    host = await host.again()
+    await until(async () => (await state()) === 'running', 'the adoption')
+    await host.power.live(uuid).ask('system_powerdown')
+    await until(async () => (await starts()) === before + 1, 'the start', 90_000)
+    await booted(host, uuid)
     assert.ok(host.power.endMs() > 0)
     await host.power.end()
     assert.equal(host.power.endMs(), 0)
@@ -84,6 +96,5 @@ describe('a guest', () => {
     assert.equal(events.at(-1)!.kind, 'stopped')
     host = await host.again()
     await until(async () => (await state()) === 'running', 'the start')
-    await booted(host, uuid)
   }).timeout(180_000)
 })
