@@ -91,6 +91,7 @@ export function createForwards(
     /** @param local 0 for any that is free. @throws StorageError where the port cannot be had */
     async open({ vm, port, local, host: to = host.peers.self }: Omit<Forward, 'host'> & { host?: string }) {
       if (open.size >= MOST) throw new ExistsError(`${MOST} ports are forwarded already; close some first`)
+      const id = parseId(vm)
       const sockets = new Set<Socket>()
       // each side may say that it sends no more, and still listen
       const server = createServer({ allowHalfOpen: true })
@@ -98,7 +99,7 @@ export function createForwards(
       await once(server, 'listening').catch(cause => {
         throw new StorageError(`port ${local} of this computer cannot be had: ${cause.code}`, { cause })
       })
-      const forward = { local: (server.address() as { port: number }).port, vm: parseId(vm), port, host: to }
+      const forward = { local: (server.address() as { port: number }).port, vm: id, port, host: to }
       server.on('connection', socket => {
         sockets.add(socket)
         socket.on('error', () => {}) // who reads it sees it

@@ -31,7 +31,7 @@ describe('a guest', () => {
     await until(async () => Number(await says('cat /sys/block/vda/size')) === 3 * GB_SECTORS, 'the new size')
     await assert.rejects(host.registry.grow(OWNER, 'd1', 2), { name: 'UsageError' })
     await assert.rejects(host.registry.grow(OWNER, 'd1', 65_537), { name: 'UsageError' })
-  }).timeout(60_000)
+  }).timeout(120_000)
 
   it('goes on in the middle of what it did where its memory was saved', async () => {
     await host.registry.addDisk(OWNER, 'd2', 'g1', '1')

@@ -106,7 +106,7 @@ export async function openMachines(
 export async function until<T>(
   look: () => T | Promise<T>,
   what: string,
-  ms = 40_000
+  ms = 90_000
 ): Promise<NonNullable<T>> {
   const deadline = Date.now() + ms
   for (;;) {

@@ -49,7 +49,7 @@ describe('real machines', () => {
     await until(async () => (await size()) === String(2 * 2 ** 21), 'the new disk in the guest')
     await host.registry.removeDisk(OWNER, 'hot')
     assert.doesNotMatch(await type(host, uuid, 'ls /sys/block'), /vdb/)
-  }).timeout(60_000)
+  }).timeout(120_000)
 
   it('keep new figures for the next start while they run', async () => {
     assert.equal(await host.registry.update(OWNER, 'g1', '160', '1'), 'pending')

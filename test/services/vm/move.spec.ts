@@ -44,7 +44,7 @@ function movesInto(side: Side, from: string) {
   const context =
     side.database === undefined ? side.host.context : { ...side.host.context, database: side.database }
   const moves = createMovesIn({ ...side.host, context }, side, async () => {})
-  const call = { peer: from, signal: AbortSignal.timeout(60_000), send: async () => {}, received: undefined }
+  const call = { peer: from, signal: AbortSignal.timeout(120_000), send: async () => {}, received: undefined }
   return {
     ...moves,
     async ask(name: Name, request: unknown, received: unknown = undefined) {
@@ -203,7 +203,7 @@ describe('a move to another host', () => {
           !existsSync(join(b.host.folder, 'incoming')) ||
             readdirSync(join(b.host.folder, 'incoming')).length === 0
         )
-      }).timeout(60_000)
+      }).timeout(120_000)
 
   for (const name of ['moveBegin', 'moveKnown', 'moveLayer'] as const)
     it(`the target lost at ${name}: the machine stays`, async () => {
@@ -219,7 +219,7 @@ describe('a move to another host', () => {
       await settle()
       assert.deepEqual([await has(a), await has(b)], [true, false])
       assert.ok((await read(a)).equals(bytes))
-    }).timeout(60_000)
+    }).timeout(120_000)
 
   it('the target killed while it registers the machine: it has it after the next release, once', async () => {
     let left = 1
@@ -252,7 +252,7 @@ describe('a move to another host', () => {
     await settle()
     assert.deepEqual([await has(a), await has(b)], [false, true])
     assert.ok((await read(b)).equals(bytes))
-  }).timeout(60_000)
+  }).timeout(120_000)
 
   it('comes back where the target refuses it at the end', async () => {
     const meanwhile: Fault = async (at, phase) => {
@@ -265,7 +265,7 @@ describe('a move to another host', () => {
     await assert.rejects(moving.move(owner, 'm1', b.self, orderOf(b.self)), { name: 'NotFoundError' })
     assert.ok((await read(a)).equals(bytes))
     assert.equal((await a.host.registry.list(owner, { isAuthenticated: true })).length, 1)
-  }).timeout(60_000)
+  }).timeout(120_000)
 
   it('is taken with the order of the owner, from its source, with the content that was said', async () => {
     const machine = (await ownMachine(a.host.database, owner, 'm1'))!

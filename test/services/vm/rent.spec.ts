@@ -92,7 +92,7 @@ describe('rent of machines', () => {
     } finally {
       await host.end()
     }
-  }).timeout(60_000)
+  }).timeout(120_000)
 })
 
 describe('the place of a machine', () => {

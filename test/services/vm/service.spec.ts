@@ -186,5 +186,5 @@ describe('vm as a service', () => {
         message: why
       })
     assert.match(await exec(host, 'LIST_DISKS'), /^OK 1 disk\nDisk in /)
-  }).timeout(60_000)
+  }).timeout(120_000)
 })

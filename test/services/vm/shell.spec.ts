@@ -198,7 +198,7 @@ describe('vm: prompt', () => {
     }
     const keyboard = Object.assign(input, { isTTY: true, setRawMode: (isRaw: boolean) => modes.push(isRaw) })
     const ended = runConsole(
-      { input: keyboard, output, historyFile: '', environment: {}, signal: AbortSignal.timeout(60_000) },
+      { input: keyboard, output, historyFile: '', environment: {}, signal: AbortSignal.timeout(120_000) },
       call as never
     )
     await until(() => screen().includes('login: '), 'what stood there', ANSWER_MS)
