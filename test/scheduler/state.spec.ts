@@ -12,10 +12,11 @@ import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
 import { createRandom, WorkRunner } from './run-work.ts'
 import { KEEPERS, type Keeper } from './state-keepers.ts'
 
-// Jobs whose slices are audited, over all keepers; the long form: 10000.
+// Jobs whose slices are audited, over all keepers that give an answer; the long form: 10000.
 const JOBS = Number(process.env.ARTEL_STATE_JOBS ?? 0)
 const ITEMS = 40
-const PER_KEEPER = Math.max(3, Math.ceil(JOBS / KEEPERS.length))
+const ANSWERING = KEEPERS.filter(([, { refused }]) => refused == null).length
+const PER_KEEPER = Math.max(3, Math.ceil(JOBS / ANSWERING))
 
 /** The one part of a job of so many items, the first of which is number `from`. */
 async function partOf({ fn, context }: Keeper, from: number): Promise<Part> {
