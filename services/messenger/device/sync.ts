@@ -15,12 +15,12 @@ const GONE = 64
 const SOON_MS = 2_000
 
 type Gone = [string, number, Uint8Array, number]
-interface Batch {
+export interface Batch {
   generations: Signed[]
   events: Signed[]
   gone: Gone[]
 }
-interface Request {
+export interface Request {
   group: Uint8Array
   generations: number
   have: Head[]
