@@ -11,6 +11,7 @@ const DEMOS: Record<string, () => Promise<Demo>> = {
   compute: async () => (await import('./compute.ts')).compute,
   devices: async () => (await import('./devices.ts')).devices,
   files: async () => (await import('./files.ts')).files,
+  python: async () => (await import('./python.ts')).python,
   vm: async () => (await import('./vm.ts')).vm,
   watcher: async () => (await import('./watcher.ts')).watcher
 }
