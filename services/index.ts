@@ -1,3 +1,4 @@
+import { account, token } from './access/index.ts'
 import { analyzer } from './analyzer/index.ts'
 import { compute } from './compute/index.ts'
 import { credits, network, settings } from './core/index.ts'
@@ -9,6 +10,7 @@ import { messenger } from './messenger/index.ts'
 import { vm } from './vm/index.ts'
 import { watch } from './watcher/index.ts'
 
+export { account, token } from './access/index.ts'
 /** types of what travels about jobs */
 export type * as Compute from './compute/index.ts'
 export {
@@ -37,7 +39,14 @@ export const SERVICES = [
 ] as const satisfies readonly ServiceModule[]
 
 /** What the node itself answers. */
-export const OWN_GROUPS = [compute, credits, network, settings] as const satisfies readonly Group[]
+export const OWN_GROUPS = [
+  compute,
+  credits,
+  network,
+  settings,
+  account,
+  token
+] as const satisfies readonly Group[]
 
 /** HTTP API and dashboard. Loaded where they are wanted: Fastify costs other nodes start time and memory for nothing. */
 export const loadGateway = () => import('./gateway/index.ts')

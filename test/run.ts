@@ -9,7 +9,9 @@ import { join, resolve } from 'node:path'
 const JOBS = 2
 /** Started first, longest first, so that none of them is left over at the end for one core. */
 const LONG = [
-  'node/cli',
+  'node/cli-run',
+  'node/cli-node',
+  'node/cli-alone',
   'integration/faults',
   'integration/evil-workers',
   'integration/jobs',

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { SERVICES, type ServiceModule } from '../../services/index.ts'
+import { type Group, OWN_GROUPS, SERVICES } from '../../services/index.ts'
 import { EXIT } from '../errors.ts'
 import { VERSION } from '../version.ts'
 import { balanceCommand } from './balance.ts'
@@ -16,7 +16,7 @@ import { receiptCommand } from './receipt.ts'
 import { reputationCommand } from './reputation.ts'
 import { runCommand } from './run.ts'
 import { serviceCommand } from './service.ts'
-import { serviceCommand as commandOfService } from './service-commands.ts'
+import { groupCommand, hasCommands } from './service-commands.ts'
 import { servicesCommand } from './services.ts'
 import { seedCommand, startCommand } from './start.ts'
 import { transferCommand } from './transfer.ts'
@@ -66,9 +66,14 @@ const GROUPS: [title: string, commands: (() => Command)[]][] = [
     'Network and credits:',
     [peersCommand, servicesCommand, balanceCommand, historyCommand, transferCommand, reputationCommand]
   ],
-  ['Services:', (SERVICES as readonly ServiceModule[]).map(module => () => commandOfService(module))],
+  ['People and programs:', commandsOf(OWN_GROUPS)],
+  ['Services:', commandsOf(SERVICES)],
   ['Shell:', [completionCommand]]
 ]
+
+function commandsOf(groups: readonly Group[]): (() => Command)[] {
+  return groups.filter(hasCommands).map(group => () => groupCommand(group))
+}
 
 /** The whole command line; errors are thrown. */
 export function createProgram(): Command {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import {
@@ -6,26 +7,34 @@ import {
   type Field,
   fieldsOf,
   fromText,
+  type Group,
   type Operation,
-  type ServiceModule,
   type Shell,
   toWire
 } from '../../services/index.ts'
+import { InputError } from '../errors.ts'
 import { confirm } from './confirm.ts'
 import { configOf } from './flags.ts'
 import { untilInterrupted } from './lifecycle.ts'
 import { print, table } from './output.ts'
 import { type NodeOptions, nodeCommand, withNode } from './with-node.ts'
 
-/** `artel <service> <operation>`, as the operations of a service say; those whose body or answer is bytes are HTTP's. */
-export function serviceCommand(module: ServiceModule): Command {
-  const command = new Command(module.name).description(module.summary)
-  for (const [name, operation] of Object.entries(module.operations))
-    if (operation.command !== false && operation.http.body !== 'bytes' && operation.output !== bytes)
-      command.addCommand(operationCommand(module.name, name, operation))
-  for (const [name, operation] of Object.entries(module.operations))
+/** Whether the command line can ask for it: one whose body or answer is bytes is HTTP's. */
+const isCommand = ({ command, http, output }: Operation): boolean =>
+  command !== false && http.body !== 'bytes' && output !== bytes
+
+/** Groups of operations that have a command. */
+export const hasCommands = ({ operations }: Pick<Group, 'operations'>): boolean =>
+  Object.values(operations).some(isCommand)
+
+/** `artel <group> <operation>`, as its operations say. */
+export function groupCommand(group: Group): Command {
+  const command = new Command(group.name).description(group.summary)
+  for (const [name, operation] of Object.entries(group.operations))
+    if (isCommand(operation)) command.addCommand(operationCommand(group.name, name, operation))
+  for (const [name, operation] of Object.entries(group.operations))
     if (operation.command !== false && operation.command?.shell != null)
-      command.addCommand(shellCommand(module.name, name, operation, operation.command))
+      command.addCommand(shellCommand(group.name, name, operation, operation.command))
   return command
 }
 
@@ -163,9 +172,19 @@ const read = (field: Field, value: unknown): unknown =>
   Array.isArray(value)
     ? value.map(item => fromText({ type: field.items ?? 'string' }, item as string))
     : typeof value === 'string'
-      ? // the node stands in another folder
-        fromText(field, field.isPath === true ? resolve(value) : value)
+      ? fromText(field, given(field, value))
       : value
+
+/** The node stands in another folder, and may not read what its owner may. */
+function given({ name, isPath, isFile }: Field, value: string): string {
+  if (isPath === true) return resolve(value)
+  if (isFile !== true) return value
+  try {
+    return readFileSync(value, 'utf8')
+  } catch (error) {
+    throw new InputError(`${name}: cannot read ${value} (${(error as Error).message})`)
+  }
+}
 
 const kebab = (name: string): string => name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
 const lower = (summary: string): string => summary.charAt(0).toLowerCase() + summary.slice(1)

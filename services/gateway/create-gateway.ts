@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Logger } from '@libp2p/interface'
+import { account, SCOPES, token } from '../access/index.ts'
 import { serviceScopes } from '../host/index.ts'
 import { createAccounts, createEndings, createPasswords } from './accounts/index.ts'
 import type { App } from './app.ts'
@@ -9,7 +10,7 @@ import type { Gateway, GatewayComponents, GatewayInit } from './contract.ts'
 import { ListenError } from './errors.ts'
 import { createEventHub } from './events.ts'
 import { createGrants } from './grants.ts'
-import { SCOPES } from './schema.ts'
+import { answerAccounts, answerTokens } from './operations/answer-access.ts'
 import { createServer } from './server.ts'
 import { openTokens, replace } from './tokens.ts'
 
@@ -38,16 +39,19 @@ class HttpGateway implements Gateway {
   async start(): Promise<void> {
     if (this.#running != null) return
     const { dataFolder } = this.#init
+    const { services } = this.#components
     const now = Date.now
     await using started = new AsyncDisposableStack()
     const endings = createEndings()
     const tokens = await openTokens(dataFolder, endings, now)
     const accounts = createAccounts({
       file: join(dataFolder, 'accounts.sqlite'),
-      scopes: [...SCOPES, ...serviceScopes(this.#components.services.modules)],
+      scopes: [...SCOPES, ...serviceScopes(services.modules)],
       issuer: `Artel ${this.#components.node.networkName}`
     })({ passwords: createPasswords(), endings, now })
     started.defer(() => accounts.close())
+    services.provide(account, answerAccounts(accounts))
+    services.provide(token, answerTokens(tokens))
     const grants = createGrants(tokens, accounts, endings)
     started.defer(() => grants.close())
     const events = createEventHub(this.#components, now)

@@ -28,34 +28,6 @@ export const problem = z
   .describe('RFC 9457')
 export type Problem = z.infer<typeof problem>
 
-// ——— tokens
-
-export const SCOPES = ['read', 'submit', 'credits', 'admin'] as const
-export const scope = z.union([
-  z.enum(SCOPES),
-  z.templateLiteral([z.string().regex(/[a-z][a-z0-9-]{0,31}/), ':', z.enum(['read', 'write', 'admin'])])
-])
-export type Scope = z.infer<typeof scope>
-export const token = z.object({
-  id: z.string(),
-  name: z.string(),
-  scopes: z.array(scope),
-  created: time,
-  expires: time.optional()
-})
-export type Token = z.infer<typeof token>
-export const tokens = z.object({ items: z.array(token) })
-export type Tokens = z.infer<typeof tokens>
-export const tokenBody = z.strictObject({
-  name: z.string().min(1).max(100),
-  scopes: z.array(scope).min(1).max(100),
-  expires: z.number().int().positive().optional().describe('ms since 1970; default: never')
-})
-export type TokenBody = z.infer<typeof tokenBody>
-/** the only answer that holds the token itself */
-export const newToken = token.extend({ token: z.string() })
-export type NewToken = z.infer<typeof newToken>
-
 // ——— events of the WebSocket
 
 export const stats = z.object({

@@ -12,11 +12,9 @@ import { guard } from './guard.ts'
 import { describeRoutes } from './openapi.ts'
 import { operationRoutes, rootRoutes } from './operations/operation-routes.ts'
 import { problemOf } from './problem.ts'
-import { accountRoutes } from './routes/accounts.ts'
 import { eventRoutes, MAX_MESSAGE_BYTES } from './routes/events.ts'
 import { jobEventRoutes } from './routes/job-events.ts'
 import { personRoutes } from './routes/person.ts'
-import { tokenRoutes } from './routes/tokens.ts'
 import { PROBLEM_TYPE, WS_PROTOCOL, WS_VALUES } from './schema.ts'
 
 /** Bodies of 24 GiB at 15 MB/s. Only who has a token gets as far as sending one. */
@@ -115,7 +113,7 @@ export async function createServer(
   rootRoutes(app, context)
   await app.register(
     async api => {
-      const routes = [jobEventRoutes, tokenRoutes, accountRoutes, personRoutes, eventRoutes, operationRoutes]
+      const routes = [jobEventRoutes, personRoutes, eventRoutes, operationRoutes]
       for (const add of routes) add(api as App, context)
     },
     { prefix: '/api/v1' }

@@ -1,16 +1,16 @@
 import { chmod, open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { type NewToken, type Token, type TokenBody, tokenRow } from '../access/index.ts'
 import type { Grant } from '../host/index.ts'
 import type { Endings } from './accounts/index.ts'
 import { hashOf, idOf, isSecret, newId, newSecret } from './accounts/secrets.ts'
 import { RequestError } from './errors.ts'
-import { type NewToken, type Token, type TokenBody, token } from './schema.ts'
 
 const ADMIN = 'admin'
 const MAX_TOKENS = 1000
 
-const stored = z.array(token.extend({ hash: z.string() }))
+const stored = z.array(tokenRow.extend({ hash: z.string() }))
 type Stored = z.infer<typeof stored>[number]
 
 export interface Tokens {

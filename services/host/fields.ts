@@ -13,6 +13,8 @@ export interface Field {
   isRequired: boolean
   /** a path of this machine, by `meta({ isPath: true })`: the command line makes it absolute */
   isPath?: boolean
+  /** by `meta({ isFile: true })`: on the command line a path, and the text of the file is the value */
+  isFile?: boolean
 }
 
 interface JsonSchema {
@@ -22,6 +24,7 @@ interface JsonSchema {
   default?: unknown
   description?: string
   isPath?: boolean
+  isFile?: boolean
   properties?: Record<string, JsonSchema>
   required?: string[]
 }
@@ -56,6 +59,7 @@ export function fieldsOf(input: z.ZodObject): Field[] {
     ...(field.default === undefined ? {} : { default: field.default }),
     description: field.description ?? '',
     ...(field.isPath === true ? { isPath: true } : {}),
+    ...(field.isFile === true ? { isFile: true } : {}),
     isRequired: required.includes(name)
   }))
 }

@@ -59,7 +59,16 @@ const failure = z.object({ name: z.string().max(100), message: z.string().max(2 
 const limitOf = ({ maxBytes = DEFAULT_FRAME_BYTES }: Message): number => Math.min(maxBytes, MAX_FRAME_BYTES)
 const isLong = ({ items, sends }: Message): boolean => items != null || sends != null
 const encode = (schema: z.ZodType, value: unknown): Uint8Array =>
-  encodeValue(z.encode(schema, value as never))
+  encodeValue(z.encode(schema, withDefaults(schema, value) as never))
+
+/** What has a default may be left out; encoding alone demands it. */
+function withDefaults(schema: z.ZodType, value: unknown): unknown {
+  if (!(schema instanceof z.ZodObject)) return value
+  const usual = Object.entries(schema.shape).flatMap(([key, field]) =>
+    field instanceof z.ZodDefault ? [[key, field.def.defaultValue]] : []
+  )
+  return usual.length === 0 ? value : { ...Object.fromEntries(usual), ...(value as object) }
+}
 
 export interface AnswerInit {
   network: ServiceNetwork

@@ -82,6 +82,7 @@ export const rules: Rules = {
     'services/core': ['services/host', 'services/directory', ...service],
     'services/gateway': [
       'services/host',
+      'services/access',
       'services/compute',
       'services/core',
       'services/directory',

@@ -1,9 +1,10 @@
 import { strict as assert } from 'node:assert'
 import type { Command } from 'commander'
 import { createProgram } from '../../node/cli/program.ts'
+import { hasCommands } from '../../node/cli/service-commands.ts'
 import { isFunctionFile } from '../../node/cli/spec-file.ts'
 import { parseSpec } from '../../scheduler/index.ts'
-import { SERVICES } from '../../services/index.ts'
+import { compute, SERVICES, token } from '../../services/index.ts'
 
 /** Commands that do something, with their full name. */
 function leaves(command: Command, path = ''): [name: string, command: Command][] {
@@ -29,8 +30,14 @@ describe('cli: help', () => {
     const names = createProgram().commands.map(command => command.name())
     const wanted =
       'start seed run map filter quote jobs job result cancel peers balance history transfer reputation receipt webhooks network doctor service services config completion'
-    const services = SERVICES.map(({ name }) => name)
+    const services = ['account', 'token', ...SERVICES.filter(hasCommands).map(({ name }) => name)]
     assert.deepEqual([...names].sort(), [...wanted.split(' '), ...services].sort())
+  })
+
+  it('has no command of a group without operations', () => {
+    assert.equal(hasCommands({ operations: {} }), false)
+    assert.equal(hasCommands(compute), false)
+    assert.equal(hasCommands(token), true)
   })
 
   for (const [name, command] of leaves(createProgram())) {

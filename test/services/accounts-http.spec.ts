@@ -1,11 +1,19 @@
 import { strict as assert } from 'node:assert'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { type IncomingMessage, request } from 'node:http'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { TOTP } from 'otpauth'
+import { createOperations, serveControl } from '../../node/index.ts'
 import { until } from '../bootstrap/nodes.ts'
 import { TestGateway } from './gateway-node.ts'
 
+const run = promisify(execFile)
+const ARTEL = fileURLToPath(new URL('../../node/cli/artel.js', import.meta.url))
 const PASSWORD = 'correct horse battery'
 const OPEN = ['health', 'ready', 'signIn', 'lookAtInvitation', 'acceptInvitation']
 const OWN = [
@@ -145,12 +153,16 @@ describe('gateway: accounts', () => {
     const change = { current: PASSWORD, password: 'another horse battery' }
     assert.equal((await gateway.call('POST /api/v1/account/password', { token, body: change })).status, 204)
     const id = { id: body.account.id }
-    const patched = await gateway.call('PATCH /api/v1/accounts/{id}', {
-      params: id,
-      body: { isDisabled: true }
-    })
-    assert.equal(patched.body.isDisabled, true)
+    const disabled = await gateway.call('POST /api/v1/accounts/{id}/disable', { params: id })
+    assert.equal(disabled.body.isDisabled, true)
     assert.equal((await me(token)).status, 401)
+    const enabled = await gateway.call('POST /api/v1/accounts/{id}/enable', { params: id })
+    assert.equal(enabled.body.isDisabled, false)
+    const promoted = await gateway.call('PUT /api/v1/accounts/{id}/role', {
+      params: id,
+      body: { role: 'teacher' }
+    })
+    assert.equal(promoted.body.role, 'teacher')
     const reset = await gateway.call('POST /api/v1/accounts/{id}/reset', { params: id })
     assert.equal(reset.body.name, 'Anna')
     assert.equal((await gateway.call('DELETE /api/v1/accounts/{id}', { params: id })).status, 204)
@@ -185,7 +197,38 @@ describe('gateway: accounts', () => {
       roles.map(({ name }: any) => name),
       ['admin', 'helper', 'pupil', 'teacher']
     )
-    assert.equal((await gateway.call('DELETE /api/v1/roles/{id}', { params: { id: 'helper' } })).status, 204)
+    assert.equal(
+      (await gateway.call('DELETE /api/v1/roles/{name}', { params: { name: 'helper' } })).status,
+      204
+    )
+  })
+
+  it('does the same for the owner on the command line, and ends tokens there', async () => {
+    const { config } = gateway.node
+    const operations = createOperations(gateway.node)
+    const close = await serveControl(config.data, operations)
+    const artel = async (...args: string[]) => {
+      const { stdout } = await run(process.execPath, [ARTEL, ...args, '--data', config.data], {
+        timeout: 120_000
+      })
+      return stdout
+    }
+    try {
+      const file = join(gateway.folder, 'class.csv')
+      await writeFile(file, 'name,role\ncli-anna,\ncli-boris,teacher\n')
+      assert.match(
+        await artel('account', 'import', file, '--role', 'pupil'),
+        /#invite=\S+, within seven days\ndone\n$/
+      )
+      const { items } = await operations.account.list()
+      assert.equal(items.find(({ name }) => name === 'cli-boris')?.role, 'teacher')
+      const { id, token } = await operations.token.add({ name: 'cli', scopes: ['read'] })
+      assert.equal((await me(token)).status, 200)
+      assert.equal(await artel('token', 'remove', id), 'done\n')
+      assert.equal((await me(token)).status, 401)
+    } finally {
+      await close()
+    }
   })
 
   it('asks for a second factor where there is one', async () => {
@@ -355,6 +398,6 @@ describe('gateway: accounts', () => {
   })
 
   it('had every operation about people exercised', () => {
-    assert.deepEqual(gateway.unexercised('accounts', 'your account'), [])
+    assert.deepEqual(gateway.unexercised('account', 'your account'), [])
   })
 })

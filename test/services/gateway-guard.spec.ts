@@ -315,6 +315,7 @@ function components(): GatewayComponents {
       supply: () => ({ granted: 1n, burnt: 0n, total: 1n })
     }),
     services: Object.assign(new EventTarget(), {
+      provide() {},
       groups: OWN_GROUPS,
       modules: [],
       call: async (_: string, operation: string) => answers[operation]

@@ -54,8 +54,8 @@ export function describeOperation(group: Group, name: string, operation: Operati
           }
         }
   return {
-    // services may have operations of one name
-    operationId: isService(group) ? `${group.name}_${name}` : name,
+    // what can be off stands apart, and may have operations of one name
+    operationId: isService(group) || group.setting != null ? `${group.name}_${name}` : name,
     summary,
     description: told.filter(Boolean).join(' '),
     tags: [group.name],

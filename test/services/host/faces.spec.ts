@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { serviceCommand } from '../../../node/cli/service-commands.ts'
+import { groupCommand } from '../../../node/cli/service-commands.ts'
 import { connectControl, serveControl } from '../../../node/control.ts'
 import { type ArtelNode, createNode, loadConfig } from '../../../node/index.ts'
 import { createOperations } from '../../../node/operations.ts'
@@ -226,7 +226,7 @@ describe('services: the faces of an operation', () => {
       client.close()
       await close()
     }
-    const command = serviceCommand(shop)
+    const command = groupCommand(shop)
     deepEqual(
       command.commands.map(each => each.name()),
       ['buy', 'look', 'slow']

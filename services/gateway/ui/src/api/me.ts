@@ -1,5 +1,5 @@
 import { createContext, useContext } from 'react'
-import type { Me } from '../../../accounts/schema.ts'
+import type { Me } from '../../../../access/index.ts'
 import type { PageName } from '../router.ts'
 
 export const MeContext = createContext<Me | undefined>(undefined)

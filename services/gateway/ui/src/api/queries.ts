@@ -1,5 +1,5 @@
 import { QueryClient, useQuery } from '@tanstack/react-query'
-import type { Account, Invitation, Me, Roles, Session } from '../../../accounts/schema.ts'
+import type { Account, Invitation, Me, Roles, Session } from '../../../../access/index.ts'
 import { call, ProblemError } from './client.ts'
 import type { Live } from './live.ts'
 import type {

@@ -1,7 +1,7 @@
 import { Button, Stack, Text, TextInput, Title } from '@mantine/core'
 import { QueryClientProvider, useMutation, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
-import type { Invitation, SignedIn } from '../../../accounts/schema.ts'
+import type { Invitation, SignedIn } from '../../../../access/index.ts'
 import { call } from '../api/client.ts'
 import { createQueries } from '../api/queries.ts'
 import { token } from '../api/token.ts'

@@ -13,7 +13,7 @@ import {
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { FileUp, Printer } from 'lucide-react'
 import { useState } from 'react'
-import type { Imported } from '../../../accounts/schema.ts'
+import type { Imported } from '../../../../access/index.ts'
 import { call } from '../api/client.ts'
 import { useTexts } from '../i18n/i18n.tsx'
 import { Card, Problem } from '../parts/page.tsx'

@@ -2,7 +2,7 @@ import { Button, Group, NativeSelect, Stack, Table, Text, TextInput } from '@man
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { UserPlus } from 'lucide-react'
 import { useState } from 'react'
-import type { NewInvitation } from '../../../accounts/schema.ts'
+import type { NewInvitation } from '../../../../access/index.ts'
 import { call } from '../api/client.ts'
 import { useInvitations } from '../api/queries.ts'
 import { useTexts } from '../i18n/i18n.tsx'

@@ -1,5 +1,5 @@
 import { Button, CopyButton, Group, Modal, Stack, Text, Textarea } from '@mantine/core'
-import type { NewInvitation } from '../../../accounts/schema.ts'
+import type { NewInvitation } from '../../../../access/index.ts'
 import { useTexts } from '../i18n/i18n.tsx'
 import { Qr } from './qr.tsx'
 

@@ -2,7 +2,7 @@ import { ActionIcon, Badge, Group, Menu, NativeSelect, Table, Text, TextInput } 
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { EllipsisVertical, Search } from 'lucide-react'
 import { useState } from 'react'
-import type { Account, NewInvitation } from '../../../accounts/schema.ts'
+import type { Account, NewInvitation } from '../../../../access/index.ts'
 import { call } from '../api/client.ts'
 import { useAccounts } from '../api/queries.ts'
 import { useTexts } from '../i18n/i18n.tsx'
@@ -15,7 +15,7 @@ const MAX_SHOWN = 200
 
 interface Action {
   path: string
-  method: 'POST' | 'PATCH' | 'DELETE'
+  method: 'POST' | 'PUT' | 'DELETE'
   body?: unknown
 }
 
@@ -115,7 +115,9 @@ function Row({ account, roles, act }: { account: Account; roles: string[]; act(a
           aria-label={t('people.roleOf', { name })}
           data={roles.includes(role) ? roles : [role, ...roles]}
           value={role}
-          onChange={event => act({ path, method: 'PATCH', body: { role: event.currentTarget.value } })}
+          onChange={event =>
+            act({ path: `${path}/role`, method: 'PUT', body: { role: event.currentTarget.value } })
+          }
         />
       </Table.Td>
       <Table.Td ta="end">
@@ -134,7 +136,9 @@ function Row({ account, roles, act }: { account: Account; roles: string[]; act(a
                 {t('people.removeFactor')}
               </Menu.Item>
             )}
-            <Menu.Item onClick={() => act({ path, method: 'PATCH', body: { isDisabled: !isDisabled } })}>
+            <Menu.Item
+              onClick={() => act({ path: `${path}/${isDisabled ? 'enable' : 'disable'}`, method: 'POST' })}
+            >
               {t(isDisabled ? 'people.enable' : 'people.disable')}
             </Menu.Item>
             <Menu.Item

@@ -2,7 +2,7 @@ import { ActionIcon, Button, Checkbox, Group, Stack, Table, Text, TextInput } fr
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { X } from 'lucide-react'
 import { useState } from 'react'
-import type { Role } from '../../../accounts/schema.ts'
+import type { Role } from '../../../../access/index.ts'
 import { call } from '../api/client.ts'
 import { useTexts } from '../i18n/i18n.tsx'
 import { Card, Problem } from '../parts/page.tsx'

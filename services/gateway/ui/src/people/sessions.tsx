@@ -1,6 +1,6 @@
 import { Badge, Button, Table, Text } from '@mantine/core'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
-import type { Session } from '../../../accounts/schema.ts'
+import type { Session } from '../../../../access/index.ts'
 import { call } from '../api/client.ts'
 import { useMe } from '../api/me.ts'
 import { useSessions } from '../api/queries.ts'

@@ -1,7 +1,7 @@
 import { Button, Group, PasswordInput, Stack, TextInput, Title } from '@mantine/core'
 import { useMutation } from '@tanstack/react-query'
 import { type ReactNode, useState } from 'react'
-import type { SignedIn } from '../../../accounts/schema.ts'
+import type { SignedIn } from '../../../../access/index.ts'
 import { call, ProblemError } from '../api/client.ts'
 import { token } from '../api/token.ts'
 import { useTexts } from '../i18n/i18n.tsx'

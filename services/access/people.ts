@@ -1,10 +1,10 @@
 import { z } from 'zod'
 
-/** What travels about people. As schema.ts: pure, free of Node. */
+/** What travels about people. Pure: a browser can load it. Times are ms since 1970. */
 
 const time = z.number().describe('ms since 1970')
-const id = z.string().min(1).max(64)
-const role = z.string().min(1).max(32)
+export const id = z.string().min(1).max(64)
+export const role = z.string().min(1).max(32)
 const password = z.string().min(1).max(1000)
 const code = z.string().min(1).max(20).describe('of the second factor, six digits')
 const inBrowser = z
@@ -12,7 +12,7 @@ const inBrowser = z
   .optional()
   .describe('the session goes into HttpOnly cookies, and the answer has no token')
 
-export const account = z.object({
+export const accountRow = z.object({
   id,
   name: z.string(),
   role,
@@ -21,8 +21,8 @@ export const account = z.object({
   hasPassword: z.boolean().describe('false until the invitation was accepted'),
   hasSecondFactor: z.boolean()
 })
-export const accounts = z.object({ items: z.array(account) })
-export type Account = z.infer<typeof account>
+export const accounts = z.object({ items: z.array(accountRow) })
+export type Account = z.infer<typeof accountRow>
 
 export const session = z.object({
   id,
@@ -43,14 +43,14 @@ export const signInBody = z.strictObject({
   code: code.optional(),
   inBrowser
 })
-export const signedIn = z.object({ token: z.string().optional(), session, account })
+export const signedIn = z.object({ token: z.string().optional(), session, account: accountRow })
 export type SignedIn = z.infer<typeof signedIn>
 
 /** Who asks. */
 export const me = z.object({
   scopes: z.array(z.string()),
   expires: time.optional(),
-  account: account.optional().describe('absent for a token'),
+  account: accountRow.optional().describe('absent for a token'),
   session: id.optional()
 })
 export type Me = z.infer<typeof me>
@@ -63,9 +63,6 @@ export const secondFactor = z.object({
 })
 export type SecondFactor = z.infer<typeof secondFactor>
 
-export const accountBody = z.strictObject({ name: z.string().min(1).max(200), role })
-export const accountPatch = z.strictObject({ role: role.optional(), isDisabled: z.boolean().optional() })
-
 export const invitation = z.object({
   id,
   role,
@@ -75,7 +72,6 @@ export const invitation = z.object({
 })
 export const invitations = z.object({ items: z.array(invitation) })
 export type Invitation = z.infer<typeof invitation>
-export const invitationBody = z.strictObject({ role })
 /** the only answer that holds the code */
 export const newInvitation = invitation.extend({
   code: z.string().describe('the link is the address of the dashboard and `#invite=` with this')
@@ -89,12 +85,6 @@ export const acceptBody = z.strictObject({
   inBrowser
 })
 
-export const MAX_LIST_CHARS = 1_000_000
-export const importBody = z.strictObject({
-  list: z.string().max(MAX_LIST_CHARS).describe('CSV with a heading: name,role'),
-  role: role.describe('where a line has none'),
-  isPreview: z.boolean().default(false)
-})
 export const imported = z.object({
   lines: z.array(
     z.object({
