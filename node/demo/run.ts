@@ -9,6 +9,7 @@ import { openStage } from './stage.ts'
 const DEMOS: Record<string, () => Promise<Demo>> = {
   analyzer: async () => (await import('./analyzer.ts')).analyzer,
   compute: async () => (await import('./compute.ts')).compute,
+  deploy: async () => (await import('./deploy.ts')).deploy,
   devices: async () => (await import('./devices.ts')).devices,
   files: async () => (await import('./files.ts')).files,
   python: async () => (await import('./python.ts')).python,
