@@ -12,6 +12,7 @@ const DEMOS: Record<string, () => Promise<Demo>> = {
   deploy: async () => (await import('./deploy.ts')).deploy,
   devices: async () => (await import('./devices.ts')).devices,
   files: async () => (await import('./files.ts')).files,
+  messenger: async () => (await import('./messenger.ts')).messenger,
   python: async () => (await import('./python.ts')).python,
   vm: async () => (await import('./vm.ts')).vm,
   watcher: async () => (await import('./watcher.ts')).watcher

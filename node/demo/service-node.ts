@@ -10,6 +10,7 @@ import {
   files,
   hostMetrics,
   loadHost,
+  messenger,
   OWNER,
   settingsOf,
   vm,
@@ -31,7 +32,13 @@ const [folder, networkFile, seed, settings, service] = process.argv.slice(2) as 
   string,
   ServiceName
 ]
-const modules = { files: [files], vm: [vm], devices: [devices, hostMetrics], watch: [watch] }[service]
+const modules = {
+  files: [files],
+  vm: [vm],
+  devices: [devices, hostMetrics],
+  messenger: [messenger],
+  watch: [watch]
+}[service]
 /** a driver runs where there are settings for it */
 const { drivers = {}, ...own } = JSON.parse(settings) as { drivers?: Record<string, object> }
 

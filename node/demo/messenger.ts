@@ -1,0 +1,207 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { table } from '../cli/output.ts'
+import type { Demo } from './contract.ts'
+import { digest, seeded } from './seeded.ts'
+import { openServiceNetwork, type ServiceNode } from './service-network.ts'
+import { until } from './stage.ts'
+
+const PEOPLE = 30
+const FILE_BYTES = 1_000_000
+const WAIT_MS = 120_000
+/** What is written while a mailbox keeps it: looked for on its disk. */
+const SECRET = 'Канарейка'
+
+interface Row {
+  what: string
+  right: boolean
+  detail: string
+  ms: number
+}
+interface Line {
+  id: string
+  text?: string
+  file?: { name: string }
+}
+
+/** A school on processes of this machine: somebody is away, a mailbox is killed, a pupil is removed. */
+export const messenger: Demo = {
+  summary:
+    'a class chats by two mailboxes that read nothing; one is killed, one pupil is away, another is removed',
+  async run({ folder, say }) {
+    const rows: Row[] = []
+    async function step(
+      what: string,
+      work: () => Promise<{ right: boolean; detail: string }>
+    ): Promise<void> {
+      say(`${what} …`)
+      const startedAt = performance.now()
+      const { right, detail } = await work()
+      rows.push({ what, right, detail, ms: Math.round(performance.now() - startedAt) })
+    }
+    await using network = await openServiceNetwork(folder, 'messenger')
+    say('Starting five nodes, each a process of its own …')
+    const desk = await network.start('desk')
+    await Promise.all(['box', 'ann', 'bob', 'kim'].map(name => network.start(name)))
+    const node = (name: string): ServiceNode => network.nodes.get(name)!
+    const codes = new Map<string, string>()
+    let group = ''
+
+    const lines = async (name: string): Promise<Line[]> =>
+      (await node(name).call<{ items: Line[] }>('messages', { group })).items.toReversed()
+    const texts = async (name: string): Promise<string[]> =>
+      (await lines(name)).flatMap(({ text }) => (text == null ? [] : [text]))
+    const send = (name: string, text: string) => node(name).call('send', { group, text })
+    const wait = (what: string, holds: () => Promise<boolean>) => until(what, holds, WAIT_MS)
+    const areAt = (name: string, count: number) =>
+      wait(`${count} messages at ${name}`, async () => (await texts(name)).length >= count)
+    const equal = async (names: string[]): Promise<boolean> => {
+      const lists = await Promise.all(names.map(async name => (await lines(name)).map(({ id }) => id).join()))
+      return new Set(lists).size === 1
+    }
+    const canTalk = (name: string) =>
+      wait(`${name} to be in the chat`, async () => {
+        const { items } = await node(name).call<{ items: { id: string; isIn: boolean }[] }>('groups')
+        return items.some(({ id, isIn }) => id === group && isIn)
+      })
+    const comeIn = (name: string) => node(name).call('join', { code: codes.get(name) })
+
+    await step(`a school is founded, ${PEOPLE} people come from a list in windows-1251`, async () => {
+      await desk.call('found', { name: 'Школа 7', me: 'Администратор' })
+      const path = join(folder, 'people.csv')
+      await writeFile(path, windows1251(peopleList()))
+      const { invitations } = await desk.call<{
+        invitations: { user: string; name: string; code: string }[]
+      }>('importUsers', { path, apply: true })
+      for (const { user, code } of invitations) codes.set(user, code)
+      const { items } = await desk.call<{ items: { name: string }[] }>('users')
+      const again = await desk.call<{ lines: { action: string }[] }>('importUsers', { path, apply: true })
+      const isSame = again.lines.every(({ action }) => action === 'same')
+      const isRead = items.some(({ name }) => name === 'Пётр Ёжиков 5')
+      return { right: items.length === PEOPLE + 1 && isRead && isSame, detail: `${invitations.length} codes` }
+    })
+    await step('another node becomes the second mailbox, three people come in', async () => {
+      await comeIn('box')
+      await desk.call('setMailboxes', { peers: [desk.id, node('box').id] })
+      for (const name of ['ann', 'bob', 'kim']) await comeIn(name)
+      const { mailboxes } = await node('kim').call<{ mailboxes: string[] }>('status')
+      return { right: mailboxes.length === 2, detail: 'desk and box keep mail' }
+    })
+    await step('a teacher begins the chat of a class, and it chats', async () => {
+      ;({ id: group } = await node('ann').call<{ id: string }>('createGroup', {
+        title: '7б',
+        classes: ['7б']
+      }))
+      for (const name of ['bob', 'kim']) await canTalk(name)
+      for (let i = 0; i < 5; i++) for (const name of ['ann', 'bob', 'kim']) await send(name, `${name} ${i}`)
+      for (const name of ['ann', 'bob', 'kim']) await areAt(name, 15)
+      return { right: await equal(['ann', 'bob', 'kim']), detail: '15 messages, one order' }
+    })
+    let file = ''
+    await step('one is away; ten messages and a file; a mailbox is killed, five more', async () => {
+      await node('kim').kill()
+      for (let i = 0; i < 10; i++) await send('ann', `${SECRET} ${i}`)
+      const bytes = Buffer.concat(await Array.fromAsync(seeded('homework', FILE_BYTES))).toString('base64')
+      ;({ id: file } = await node('ann').call<{ id: string }>('sendFile', {
+        group,
+        name: 'задание.pdf',
+        bytes
+      }))
+      await wait('the mailboxes to have all', async () => {
+        const { outbox } = await node('ann').call<{ outbox: number }>('status')
+        return outbox === 0
+      })
+      await node('box').kill()
+      for (let i = 10; i < 15; i++) await send('bob', `${SECRET} ${i}`)
+      await areAt('ann', 30)
+      return { right: true, detail: '1 MB sealed' }
+    })
+    await step('the disks of the mailboxes hold no plain text', async () => {
+      const hits = await Promise.all(['desk', 'box'].map(name => contains(join(folder, name), SECRET)))
+      const isThere = await contains(join(folder, 'ann'), SECRET)
+      return { right: !hits.includes(true) && isThere, detail: `"${SECRET}" is on the disks of members only` }
+    })
+    await step('who was away is back and has everything, from the mailbox that is left', async () => {
+      await network.start('kim')
+      await areAt('kim', 30)
+      const { bytes } = await node('kim').call<{ bytes: Uint8Array }>('file', { message: file })
+      const isSame = (await digest(one(bytes))) === (await digest(seeded('homework', FILE_BYTES)))
+      return {
+        right: isSame && (await equal(['ann', 'bob', 'kim'])),
+        detail: '30 messages, the file byte for byte'
+      }
+    })
+    await step(
+      'nobody changes who is in without a majority; the killed mailbox is back, a pupil is removed',
+      async () => {
+        const refused = await node('ann')
+          .call('changeGroup', { group, remove: ['bob'] })
+          .then(
+            () => 'nothing',
+            ({ name }: Error) => name
+          )
+        await network.start('box')
+        await wait('the mailboxes to decide', () =>
+          node('ann')
+            .call('changeGroup', { group, remove: ['bob'] })
+            .then(
+              () => true,
+              ({ name }: Error) => {
+                if (name !== 'NoMajorityError') throw new Error(`it was refused: ${name}`)
+                return false
+              }
+            )
+        )
+        return { right: refused === 'NoMajorityError', detail: `before: ${refused}` }
+      }
+    )
+    await step('he reads nothing of what follows, the others do', async () => {
+      await canTalk('kim')
+      for (let i = 0; i < 5; i++) await send('ann', `after ${i}`)
+      await areAt('kim', 35)
+      const isBlind = (await texts('bob')).length === 30 && !(await contains(join(folder, 'bob'), 'after 0'))
+      return { right: isBlind && (await equal(['ann', 'kim'])), detail: 'five messages' }
+    })
+    await step('search finds words in any form', async () => {
+      const { items } = await node('kim').call<{ items: unknown[] }>('search', { text: 'канарейками' })
+      return { right: items.length === 15, detail: `${items.length} for "канарейками"` }
+    })
+
+    const ended = await network.end()
+    return {
+      right: rows.every(({ right }) => right) && ended,
+      report: { nodesEnded: ended, steps: rows },
+      text: table(
+        ['STEP', '', 'MS', 'DETAIL'],
+        rows.map(({ what, right, ms, detail }) => [what, right ? 'right' : 'WRONG', ms, detail])
+      )
+    }
+  }
+}
+
+function peopleList(): string {
+  const known = ['box;Хранитель;учитель;', 'ann;Анна Ли;учитель;7б', 'bob;Боб;ученик;7б', 'kim;Ким;ученик;7б']
+  const others = Array.from(
+    { length: PEOPLE - known.length },
+    (_, i) => `pupil.${i};Пётр Ёжиков ${i};ученик;7б`
+  )
+  return ['логин;имя;роль;класс', ...known, ...others].join('\n')
+}
+
+/** А is 0xC0, я 0xFF, Ё 0xA8, ё 0xB8. */
+const windows1251 = (text: string): Uint8Array =>
+  Uint8Array.from(text, letter => {
+    const code = letter.codePointAt(0)!
+    if (code < 0x80) return code
+    return letter === 'Ё' ? 0xa8 : letter === 'ё' ? 0xb8 : code - 0x410 + 0xc0
+  })
+
+async function contains(folder: string, text: string): Promise<boolean> {
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true }))
+    if (entry.isFile() && (await readFile(join(entry.parentPath, entry.name))).includes(text)) return true
+  return false
+}
+
+async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
+}
