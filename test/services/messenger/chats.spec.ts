@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { contains, has, openSchool, textsOf, until } from './school.ts'
+import { contains, has, openSchool, textsOf, until, whenKnown } from './school.ts'
 
 describe('messenger: a school on loopback', function () {
   this.timeout(240_000)
@@ -11,7 +11,7 @@ describe('messenger: a school on loopback', function () {
     await using school = await openSchool()
     const ann = await school.join('ann', 'teacher')
     const bob = await school.join('bob', 'pupil')
-    const { id: group } = await ann.call('createGroup', { title: '7b', classes: ['7b'] })
+    const { id: group } = await whenKnown(ann, 'createGroup', { title: '7b', classes: ['7b'] })
     await until('bob is in the chat', () => has(bob, group))
     const { id: first } = await ann.call('send', {
       group,
@@ -71,7 +71,7 @@ describe('messenger: a school on loopback', function () {
     const ann = await school.join('ann', 'teacher')
     const folder = await mkdtemp(join(tmpdir(), 'artel-messenger-'))
     const bob = await school.join('bob', 'pupil', { folder })
-    const { id: group } = await ann.call('createGroup', { users: ['bob'] })
+    const { id: group } = await whenKnown(ann, 'createGroup', { users: ['bob'] })
     await until('bob is in the chat', () => has(bob, group))
     await bob[Symbol.asyncDispose]()
     const canary = 'Канарейка canary'
@@ -95,7 +95,7 @@ describe('messenger: a school on loopback', function () {
     await using school = await openSchool()
     const ann = await school.join('ann', 'teacher')
     const bob = await school.join('bob', 'pupil')
-    const { id: group } = await ann.call('createGroup', { title: '7b', users: ['bob'] })
+    const { id: group } = await whenKnown(ann, 'createGroup', { title: '7b', users: ['bob'] })
     await until('bob is in the chat', () => has(bob, group))
     await bob.call('send', { group, text: 'hello' })
     await until('ann has it', async () => (await textsOf(ann, group)).length === 1)
@@ -106,7 +106,7 @@ describe('messenger: a school on loopback', function () {
     await assert.rejects(bob.call('send', { group, text: 'let me in' }), { name: 'PolicyError' })
 
     const kim = await school.join('kim', 'pupil')
-    await ann.call('changeGroup', { group, add: ['kim'] })
+    await whenKnown(ann, 'changeGroup', { group, add: ['kim'] })
     await until('kim is in the chat', () => has(kim, group))
     await until('kim has what was before', async () => (await textsOf(kim, group)).length === 2)
     await kim.call('send', { group, text: 'hi all' })
@@ -137,7 +137,7 @@ describe('messenger: a school on loopback', function () {
     await assert.rejects(bob.call('setPolicy', { pupilsToPupils: true }), { name: 'PolicyError' })
     await school.desk.call('setPolicy', { pupilsToPupils: true })
     await until('bob knows', async () => (await bob.call('status')).policy.pupilsToPupils)
-    const { id: group } = await bob.call('createGroup', { users: ['kim'] })
+    const { id: group } = await whenKnown(bob, 'createGroup', { users: ['kim'] })
     await until('kim is in', () => has(kim, group))
 
     const { invitation } = await school.desk.call('addUser', { user: 'eve', name: 'eve' })

@@ -77,6 +77,22 @@ export const textsOf = async (node: Node, group: string): Promise<string[]> => {
 export const has = async (node: Node, group: string): Promise<boolean> =>
   (await node.call('groups')).items.some((each: any) => each.id === group && each.isIn)
 
+/** Calls again while what it needs of others is still on its way to this node or to the mailboxes. */
+export async function whenKnown(node: Node, operation: string, input: object): Promise<any> {
+  let answer: unknown
+  await until(`${operation} is done`, async () => {
+    try {
+      answer = await node.call(operation, input)
+      return true
+    } catch (error) {
+      const { name, message } = error as Error
+      if (name === 'UnknownChatError' || message.includes('no mailbox has a key package')) return false
+      throw error
+    }
+  })
+  return answer
+}
+
 /** Whether any file below a folder holds one of these texts. */
 export async function contains(folder: string, texts: string[]): Promise<boolean> {
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
