@@ -71,8 +71,7 @@ function randomProgram(seed: number): string {
 }`
 }
 
-describe('sandbox: determinism', function () {
-  this.timeout(120_000)
+describe('sandbox: determinism', () => {
   const started: Sandbox[] = []
   const create = async (init: Parameters<typeof createSandbox>[0]) => {
     const sandbox = createSandbox({ warm: 1, ...init })

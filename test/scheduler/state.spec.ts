@@ -26,8 +26,7 @@ async function partOf({ fn, context }: Keeper, from: number): Promise<Part> {
   return (parts as [NumberedPart])[0][1]
 }
 
-describe('scheduler: what a function tries to keep', function () {
-  this.timeout(Math.max(120_000, JOBS * 200))
+describe('scheduler: what a function tries to keep', () => {
   const sandbox = createSandbox({ warm: 1 })
   const runner = new WorkRunner()
   before(() => Promise.all([sandbox.start(), runner.start()]))
