@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { type ArtelNode, createNode, loadConfig } from '../../node/index.ts'
+import { MAX_WAIT_MS } from '../../services/compute/schema.ts'
 
 export const VALUE = 'application/vnd.artel.value'
 export const PROBLEM = 'application/problem+json'
@@ -150,7 +151,10 @@ export class TestGateway implements AsyncDisposable {
 
   /** Submits and waits; fails when the job does. */
   async run(spec: unknown): Promise<any> {
-    const { status, body } = await this.call('POST /api/v1/tasks', { query: { wait: 30_000 }, body: spec })
+    const { status, body } = await this.call('POST /api/v1/tasks', {
+      query: { wait: MAX_WAIT_MS },
+      body: spec
+    })
     assert.equal(status, 200, JSON.stringify(body))
     assert.equal(body.job.state, 'completed', JSON.stringify(body.job.failure))
     return body
