@@ -10,7 +10,7 @@ export const VALUE = 'application/vnd.artel.value'
 export const PROBLEM = 'application/problem+json'
 
 /** Nothing that is asked may hang. */
-const DEADLINE_MS = 60_000
+const DEADLINE_MS = 120_000
 
 export interface CallInit {
   params?: Record<string, string>
