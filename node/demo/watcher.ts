@@ -68,7 +68,7 @@ export const watcher: Demo = {
     const subscribe = (id: string, subscription: object): Promise<unknown> =>
       node.call('subscribe', { id, subscription })
 
-    await node.call('secret', { name: 'court', value: COURT_PASSWORD })
+    await node.call('secret', { name: 'court', value: COURT_PASSWORD, site: court.url })
     await node.call('put', { id: 'court', rule: courtRule(court.url, PAGES), isPaused: true })
     await subscribe('all', { name: 'All', channel: { kind: 'email', to: ALL } })
     await subscribe('lawyer', {

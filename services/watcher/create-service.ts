@@ -11,7 +11,7 @@ import { createExtractor } from './extract/extractor.ts'
 import { createLook } from './look.ts'
 import type { Rule, Subscription } from './rule.ts'
 import { MIGRATIONS } from './schema.ts'
-import { createSecrets } from './secrets.ts'
+import { createPasswords, createSecrets } from './secrets.ts'
 import { createSend } from './send/channels.ts'
 import { createOutbox, type Waiting } from './send/outbox.ts'
 import { createStore, type RuleState } from './store.ts'
@@ -37,7 +37,7 @@ export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> 
     gapMs: () => host.config.pauseSeconds * 1000
   })
   const extractor = createExtractor(host.use.sandbox)
-  const secrets = createSecrets(join(host.folder, 'secrets'))
+  const secrets = createPasswords(join(host.folder, 'secrets'))
   const cookies = createSecrets(join(host.folder, 'cookies'))
   const visit = createVisit({ outbound, extractor, secrets, cookies, now })
   const look = createLook({ store, visit, extractor, outbox, now })
@@ -166,9 +166,9 @@ export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> 
 
       secrets: async () => ({ names: await secrets.names() }),
 
-      async secret({ name, value }) {
+      async secret({ name, value, site }) {
         if (value === '') await secrets.remove(name)
-        else await secrets.set(name, value)
+        else await secrets.set(name, value, site && new URL(site).origin)
         return {}
       }
     },

@@ -252,11 +252,22 @@ export const declaration = declare({
     }),
     secret: operation({
       summary: 'Keep a password for logins, webhooks or the mail server (smtp); empty: forget it',
-      input: z.object({ name: secretName, value: z.string().max(500) }),
+      input: z.object({
+        name: secretName,
+        value: z.string().max(500),
+        site: z
+          .url({ protocol: /^https?$/ })
+          .max(500)
+          .optional()
+          .describe('the only site that it is entered at; none: a key for webhooks or the mail server')
+      }),
       output: none,
       http: { method: 'PUT', path: '/watch/secrets/:name' },
       scope: 'watch:admin',
-      command: { arguments: ['name', 'value'], examples: ['watch secret court-password "$(cat password)"'] }
+      command: {
+        arguments: ['name', 'value'],
+        examples: ['watch secret court-password "$(cat password)" --site https://court.example']
+      }
     })
   }
 })

@@ -5,14 +5,13 @@ import { decodeText } from './decode.ts'
 import { LoginError, PageError } from './errors.ts'
 import type { Extractor } from './extract/extractor.ts'
 import { type Login, pagesOf, type Rule } from './rule.ts'
-import type { Secrets } from './secrets.ts'
+import type { Passwords, Secrets } from './secrets.ts'
 import type { Page } from './store.ts'
 
 export interface VisitInit {
   outbound: Outbound
   extractor: Pick<Extractor, 'form'>
-  /** passwords */
-  secrets: Secrets
+  secrets: Pick<Passwords, 'forLogin'>
   /** of those who are logged in, by the rule's id */
   cookies: Secrets
   now(): number
@@ -77,7 +76,7 @@ export function createVisit({ outbound, extractor, secrets, cookies, now }: Visi
     const form = await extractor.form(textOf(page), login.form, signal)
     const fields = new Map(form.fields)
     for (const [name, fill] of Object.entries(login.fill))
-      fields.set(name, 'secret' in fill ? await secrets.get(fill.secret) : fill.value)
+      fields.set(name, 'secret' in fill ? await secrets.forLogin(fill.secret, login.url) : fill.value)
     const body = new URLSearchParams([...fields]).toString()
     const target = URL.parse(form.action, page.url)
     // a form that a stranger wrote must not carry the password away
@@ -94,9 +93,9 @@ export function createVisit({ outbound, extractor, secrets, cookies, now }: Visi
     await outbound.fetch(target.href, { ...usual, method: 'POST', body, headers })
   }
 
-  function secretsOf({ fill }: Login): Promise<string[]> {
+  function secretsOf({ url, fill }: Login): Promise<string[]> {
     const names = Object.values(fill).flatMap(each => ('secret' in each ? [each.secret] : []))
-    return Promise.all(names.map(name => secrets.get(name)))
+    return Promise.all(names.map(name => secrets.forLogin(name, url)))
   }
 }
 

@@ -4,7 +4,7 @@ import type { Outbound } from '../../outbound/index.ts'
 import type { Message } from '../contract.ts'
 import { DeliveryError } from '../errors.ts'
 import type { Channel } from '../rule.ts'
-import type { Secrets } from '../secrets.ts'
+import type { Passwords } from '../secrets.ts'
 import { compose, oneLine } from './compose.ts'
 
 export interface MailSettings {
@@ -17,7 +17,7 @@ export interface MailSettings {
 
 export interface ChannelsInit {
   outbound: Outbound
-  secrets: Secrets
+  secrets: Pick<Passwords, 'key'>
   mail(): MailSettings
   now(): number
 }
@@ -47,7 +47,7 @@ export function createSend({ outbound, secrets, mail, now }: ChannelsInit): Send
       headers: {
         'content-type': 'application/json',
         'idempotency-key': name,
-        'artel-signature': signature(await secrets.get(secret), Math.floor(now() / 1000), body)
+        'artel-signature': signature(await secrets.key(secret), Math.floor(now() / 1000), body)
       },
       isRobot: false,
       deadlineMs: SEND_MS,
@@ -66,7 +66,7 @@ export function createSend({ outbound, secrets, mail, now }: ChannelsInit): Send
     const { smtpHost, smtpPort, smtpTls, smtpUser, smtpFrom } = mail()
     if (smtpHost === '' || smtpFrom === '')
       throw new DeliveryError('no mail server; artel config set watch.smtpHost …, watch.smtpFrom …')
-    const auth = smtpUser === '' ? undefined : { user: smtpUser, pass: await secrets.get(SMTP_SECRET) }
+    const auth = smtpUser === '' ? undefined : { user: smtpUser, pass: await secrets.key(SMTP_SECRET) }
     const transport: Transporter = createTransport({
       host: smtpHost,
       port: smtpPort,

@@ -61,11 +61,19 @@ describe('watcher: a list behind a login', function () {
     const rule = courtRule(court.url, PAGES)
     const run = () => call<Outcome>('run', { id: 'court' })
 
-    await call('secret', { name: 'court', value: COURT_PASSWORD })
+    await call('secret', { name: 'court', value: COURT_PASSWORD, site: court.url })
     await call('secret', { name: 'hook', value: 'shared' })
     await call('put', { id: 'court', rule, isPaused: true })
     const channel = { kind: 'webhook', url: `http://${hookHost}/`, secret: 'hook' }
     await call('subscribe', { id: 'all', subscription: { name: 'all', channel } })
+
+    // a password goes to no site but its own, and signs nothing
+    const login = { ...rule.login!, url: `http://${hookHost}/login` }
+    await call('put', { id: 'thief', rule: { ...rule, login }, isPaused: true })
+    const theft = await call<Outcome>('run', { id: 'thief' })
+    equal(theft.state, 'failed')
+    match(theft.reason!, /"court" is for http:\/\/127\.0\.0\.1:\d+, not for/)
+    await call('remove', { id: 'thief' })
 
     const first = await run()
     deepEqual([first.state, first.items, first.isFirst, first.changes], ['ok', COUNT, true, 0], first.reason)
