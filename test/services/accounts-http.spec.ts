@@ -389,11 +389,19 @@ describe('gateway: accounts', () => {
     assert.equal((await browse('POST', '/api/v1/session', { origin, cookie }, body)).status, 200)
     // and another person from the same address
     const other = await invite('classmate')
-    const accept = { code: other, password: PASSWORD }
-    assert.equal(
-      (await gateway.call('POST /api/v1/invitations/accept', { token: null, body: accept })).status,
-      200
-    )
+    const accept = () =>
+      gateway.call('POST /api/v1/invitations/accept', {
+        token: null,
+        body: { code: other, password: PASSWORD }
+      })
+    let accepted = await accept()
+    // a thousand requests within ten seconds are all that strangers of one address have
+    for (; accepted.status === 429; accepted = await accept()) {
+      const seconds = Number(accepted.headers.get('retry-after'))
+      assert.ok(seconds <= 10, `${seconds} s`)
+      await delay(1000 * seconds)
+    }
+    assert.equal(accepted.status, 200)
     await until(async () => (await gateway.call('GET /health')).status === 200, 'it answers')
   })
 
