@@ -7,6 +7,7 @@ import { files } from './files/index.ts'
 import type { Group, ServiceModule } from './host/index.ts'
 import { hostMetrics } from './host-metrics/index.ts'
 import { messenger } from './messenger/index.ts'
+import { sas } from './sas/index.ts'
 import { vm } from './vm/index.ts'
 import { watch } from './watcher/index.ts'
 
@@ -25,7 +26,7 @@ export * from './core/index.ts'
 export * from './directory/index.ts'
 export type * from './gateway/index.ts'
 export * from './host/index.ts'
-export { analyzer, devices, files, hostMetrics, messenger, vm, watch }
+export { analyzer, devices, files, hostMetrics, messenger, sas, vm, watch }
 
 /** What moves in: a folder, and a line here. */
 export const SERVICES = [
@@ -33,6 +34,7 @@ export const SERVICES = [
   vm,
   devices,
   hostMetrics,
+  sas,
   analyzer,
   watch,
   messenger

@@ -95,7 +95,7 @@ export const devices: Demo = {
     const file = join(stage.folder, 'agent.log')
     await step('the log verifies without a node', async () => {
       await agent.call('export', { path: file })
-      const { isRight, last, witnesses, faults } = await verify(file)
+      const { isRight, last, witnesses, faults } = await verifyLog(file)
       return {
         right: isRight && witnesses.length === 2,
         detail: isRight ? `entries 0 to ${last}, signed by ${witnesses.length} witnesses` : faults.join('; ')
@@ -106,7 +106,7 @@ export const devices: Demo = {
       bytes[Math.floor(bytes.length / 2)]! ^= 1
       const forged = join(stage.folder, 'forged.log')
       await writeFile(forged, bytes)
-      const { isRight, faults } = await verify(forged)
+      const { isRight, faults } = await verifyLog(forged)
       return { right: !isRight, detail: faults[0] ?? 'nothing was found' }
     })
     const ended = await network.end()
@@ -129,7 +129,7 @@ interface Verdict {
 }
 
 /** What `artel devices verify` says, which needs no node. */
-function verify(file: string): Promise<Verdict> {
+export function verifyLog(file: string): Promise<Verdict> {
   return new Promise((resolve, reject) => {
     execFile(process.execPath, [CLI, 'devices', 'verify', file, '--json'], (error, stdout) => {
       // a wrong log is an exit code, and an answer

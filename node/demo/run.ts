@@ -14,6 +14,7 @@ const DEMOS: Record<string, () => Promise<Demo>> = {
   files: async () => (await import('./files.ts')).files,
   messenger: async () => (await import('./messenger.ts')).messenger,
   python: async () => (await import('./python.ts')).python,
+  sas: async () => (await import('./sas.ts')).sas,
   vm: async () => (await import('./vm.ts')).vm,
   watcher: async () => (await import('./watcher.ts')).watcher
 }

@@ -12,6 +12,7 @@ import {
   loadHost,
   messenger,
   OWNER,
+  sas,
   settingsOf,
   vm,
   watch
@@ -35,7 +36,7 @@ const [folder, networkFile, seed, settings, service] = process.argv.slice(2) as 
 const modules = {
   files: [files],
   vm: [vm],
-  devices: [devices, hostMetrics],
+  devices: [devices, hostMetrics, sas],
   messenger: [messenger],
   watch: [watch]
 }[service]

@@ -57,6 +57,8 @@ export interface Device {
    * @throws {LogFullError}
    */
   event(kind: string, body: Body): Promise<Place | undefined>
+  /** What its newest event of a kind says, as JSON has it, also from before a restart; undefined where there is none. */
+  latest(kind: string): Promise<Record<string, unknown> | undefined>
   /** It is no longer watched. */
   close(): void
 }

@@ -5,7 +5,7 @@ import { createAgent } from './delivery/agent.ts'
 import { openChains } from './delivery/chains.ts'
 import { createDeliveries } from './delivery/deliveries.ts'
 import { createWitness } from './delivery/witness.ts'
-import { ExportPathError, UnknownDeviceError } from './errors.ts'
+import { ExportPathError, MirrorError, UnknownDeviceError } from './errors.ts'
 import { letsGo, pressureOf } from './log/budget.ts'
 import type { ChainLog } from './log/chain-log.ts'
 import { createFolderDisk } from './log/disk.ts'
@@ -26,6 +26,7 @@ const DAY_MS = 24 * HOUR_MS
 const COMPARE_MS = 30_000
 const TICK_MS = 10_000
 const TELL_MS = 1_000
+const MIRROR_MS = 1_000
 const FIND_MS = 3_000
 /** A year by hours is more than this; a page asks for what it can draw. */
 const MAX_POINTS = 10_000
@@ -97,8 +98,13 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   const drivers = createDriverDevices({
     record: agent.record,
     pressure,
-    described: id => series.device(self, id)?.about
+    described: id => series.device(self, id)?.about,
+    async latest(id, kind) {
+      await seen.caughtUp()
+      return series.latest(self, id, kind)
+    }
   })
+  const mirror = config.mirrorFile == null ? undefined : await openMirror(config.mirrorFile)
   // before the drivers: what they announce is compared with what is known
   await seen.caughtUp()
   let deliveries: ReturnType<typeof createDeliveries> | undefined
@@ -162,6 +168,12 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     tellMissing()
   }
 
+  async function openMirror(file: string) {
+    // its library is for those that have a database
+    const { createMirror, readMirrorUrl } = await import('./mirror/mirror.ts')
+    return createMirror(await readMirrorUrl(file), chains)
+  }
+
   function tellMissing(): void {
     const missing = chains.all().filter(({ holes }) => holes.length > 0)
     host.degraded(
@@ -219,6 +231,16 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         }
       },
 
+      async reconcile(_, { signal: until }) {
+        if (mirror == null)
+          throw new MirrorError('this node mirrors nothing; set devices.mirrorFile, see its README')
+        const items = await mirror.reconcile(until)
+        return {
+          isRight: items.every(({ missing, wrong, unknown }) => missing + wrong + unknown === 0),
+          items
+        }
+      },
+
       async follow({ device }, call) {
         for await (const changed of seen.changes(call.signal))
           await call.send({ items: changed.filter(({ id }) => device == null || id === device) })
@@ -272,6 +294,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       host.repeat('comparing', COMPARE_MS, compare)
       host.repeat('verifying', DAY_MS, scrub)
       host.repeat('tidying', HOUR_MS, () => series.tidy())
+      if (mirror != null) host.repeat('mirror', MIRROR_MS, until => mirror.catchUp(until))
       host.repeat('telling', TELL_MS, () => {
         const items = seen.changed()
         if (items.length > 0) host.tell('changed', { items })
@@ -282,6 +305,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       await agent.flush()
       await deliveries?.ended()
       await seen.ended()
+      await mirror?.close()
       await chains.close()
     }
   }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { declare, EXIT, FORBIDDEN, FULL, NOT_FOUND, operation, USAGE } from '../host/index.ts'
+import { declare, EXIT, FORBIDDEN, FULL, MACHINE, NOT_FOUND, operation, USAGE } from '../host/index.ts'
 import { messages } from './messages.ts'
 
 const peer = z.string().min(1).max(128)
@@ -34,6 +34,17 @@ const chain = z.object({
   bytes: z.number(),
   missing: z.number().describe('entries that were damaged and are not back yet'),
   isForked: z.boolean().describe('its agent signed another entry of one number')
+})
+
+const reconciled = z.object({
+  agent: z.string(),
+  number: z.number(),
+  first: z.number(),
+  last: z.number(),
+  rows: z.number().describe('those that are as the log has them'),
+  missing: z.number().describe('entries without a row'),
+  wrong: z.number().describe('rows that say something else'),
+  unknown: z.number().describe('rows that the log does not have')
 })
 
 const verdict = z.object({
@@ -77,6 +88,13 @@ export const declaration = declare({
       .default(256)
       .meta({ live: true })
       .describe('MB of this disk for the logs of this node and of those that it is a witness for'),
+    mirrorFile: z
+      .string()
+      .max(4096)
+      .optional()
+      .describe(
+        'file, for its owner only, with the address of a PostgreSQL database, postgres://user:password@host/name, that gets all that is kept here'
+      ),
     keepDays: z
       .int()
       .min(1)
@@ -93,7 +111,8 @@ export const declaration = declare({
     ReadingError: USAGE,
     ExportPathError: USAGE,
     UnknownDeviceError: NOT_FOUND,
-    LogFullError: FULL
+    LogFullError: FULL,
+    MirrorError: MACHINE
   },
   operations: {
     list: operation({
@@ -169,6 +188,15 @@ export const declaration = declare({
       }),
       http: { method: 'GET', path: '/devices/status' },
       scope: 'devices:read'
+    }),
+    reconcile: operation({
+      summary: 'Compare every entry that is kept here with its row in the database',
+      input: z.object({}),
+      output: z.object({ isRight: z.boolean(), items: z.array(reconciled) }),
+      http: { method: 'GET', path: '/devices/reconciliation' },
+      scope: 'devices:read',
+      deadlineMs: 600_000,
+      command: { exit: ({ isRight }: { isRight: boolean }) => (isRight ? 0 : EXIT.internal) }
     }),
     follow: operation({
       summary: 'Devices as their readings and events come in, until the caller goes',

@@ -32,3 +32,8 @@ export class UnknownDeviceError extends Error {
 export class ExportPathError extends Error {
   override readonly name = 'ExportPathError'
 }
+
+/** The database that mirrors the logs is not there, or not set up. */
+export class MirrorError extends Error {
+  override readonly name = 'MirrorError'
+}

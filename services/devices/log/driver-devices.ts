@@ -17,10 +17,12 @@ export interface DriverDevicesInit {
   pressure(): Pressure
   /** the newest description that is in the log */
   described(id: string): Body | undefined
+  /** what the newest event of a kind says */
+  latest(id: string, kind: string): Promise<Record<string, unknown> | undefined>
 }
 
 /** The devices of this node, for their drivers. */
-export function createDriverDevices({ record, pressure, described }: DriverDevicesInit) {
+export function createDriverDevices({ record, pressure, described, latest }: DriverDevicesInit) {
   /** by device: samples so far, and those that found no room */
   const counts = new Map<string, { samples: number; left: number }>()
 
@@ -55,6 +57,7 @@ export function createDriverDevices({ record, pressure, described }: DriverDevic
           if (schema == null) throw new ReadingError(`${id} has no event "${event}"`)
           return write({ class: schema.class, device: id, kind: event, body: about })
         },
+        latest: event => latest(id, event),
         close() {
           isOpen = false
         }

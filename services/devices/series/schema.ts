@@ -70,5 +70,6 @@ export const MIGRATIONS: readonly string[] = [
     at INTEGER NOT NULL,
     PRIMARY KEY (agent, number)
   ) STRICT, WITHOUT ROWID;
-  `
+  `,
+  'CREATE INDEX eventByKind ON event (device, kind, agent, number, seq)'
 ]

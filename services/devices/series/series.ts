@@ -5,6 +5,7 @@ import { type Batch, encodeBatch } from '../log/batch.ts'
 import type { ChainLog } from '../log/chain-log.ts'
 import { DEVICE, READING } from '../log/driver-devices.ts'
 import { AGENT, type Body, type ChainId, decodeEntry, type Entry } from '../log/entry.ts'
+import { toJson } from './to-json.ts'
 import { unfold } from './unfold.ts'
 
 export const MINUTE_MS = 60_000
@@ -195,6 +196,18 @@ export function createSeries(db: DatabaseSync, now: () => number) {
         limit
       ).map(row => ({ ...row, body: JSON.parse(row.body as string) as Body })),
 
+    /** What the newest event of a kind says. */
+    latest: (agent: string, device: string, kind: string): Body | undefined => {
+      const row = get<{ body: string }>(
+        `SELECT body FROM event WHERE device = ?1 AND agent = ?2 AND kind = ?3
+         ORDER BY number DESC, seq DESC LIMIT 1`,
+        device,
+        agent,
+        kind
+      )
+      return row && (JSON.parse(row.body) as Body)
+    },
+
     receipts: {
       of: (number: number): Receipt[] => all<Receipt>('SELECT * FROM receipt WHERE number = ?', number),
       save: (number: number, { witness, seq, hash, timeMs, signature }: Receipt): void =>
@@ -235,13 +248,3 @@ const asDevice = ({ agent, id, about, readings, readAt, eventAt }: StoredDevice)
   ...(readAt == null ? {} : { readAt }),
   ...(eventAt == null ? {} : { eventAt })
 })
-
-/** Bytes as hex, whole numbers beyond 2^53 as text. */
-const toJson = (body: Body): string =>
-  JSON.stringify(body, (_, value: unknown) =>
-    value instanceof Uint8Array
-      ? Buffer.from(value).toString('hex')
-      : typeof value === 'bigint'
-        ? value.toString()
-        : value
-  )

@@ -244,7 +244,8 @@ describe('devices: what drivers may write', () => {
     const drivers = createDriverDevices({
       record: async ({ kind, body }) => ({ number: 0, seq: written.push({ kind, body }) - 1 }),
       pressure,
-      described: () => undefined
+      described: () => undefined,
+      latest: async () => undefined
     })
     return { written, drivers }
   }

@@ -23,11 +23,11 @@ export const entryOf = (seq: number, prev: Uint8Array, body: Entry['body'] = { v
   body
 })
 
-export function batchOf(from: number, prev: Uint8Array, count: number, number = 0) {
+export function batchOf(from: number, prev: Uint8Array, count: number, number = 0, body?: Entry['body']) {
   const entries: Uint8Array[] = []
   let hash = prev
   for (let seq = from; seq < from + count; seq++) {
-    entries.push(encodeEntry({ ...entryOf(seq, hash), chain: { ...chain, number } }))
+    entries.push(encodeEntry({ ...entryOf(seq, hash, body), chain: { ...chain, number } }))
     hash = hashOf(entries.at(-1)!)
   }
   const head = { seq: from + count - 1, hash }

@@ -73,6 +73,10 @@ export class Machine {
     this.#transferMs = transferMs
   }
 
+  /** exceptions that nobody has acknowledged */
+  get waiting(): number {
+    return this.#queue.length
+  }
   meter(code: number): bigint {
     return this.meters.get(code) ?? 0n
   }

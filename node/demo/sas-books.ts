@@ -1,0 +1,63 @@
+import type { SimulatedMachine } from './sas-machines.ts'
+
+const DIGITS = 100_000_000
+
+/** A row of the database, in the order of the log. */
+export interface Entry {
+  device: string
+  kind: string
+  body: {
+    code?: number
+    mayRepeat?: boolean
+    isUp?: boolean
+    serial?: string
+    totals?: Record<string, number>
+    grown?: Record<string, number>
+    fell?: Record<string, string>
+  }
+}
+
+/** What the database says about a machine that does not agree with the machine itself; nothing where all is right. */
+export function differences(machine: SimulatedMachine, entries: readonly Entry[]): string[] {
+  const { serial, happened } = machine
+  const rows = entries.filter(({ device, kind }) => device === `sas:${serial}` && kind === 'meters')
+  const wrong: string[] = []
+  if (!isOnce(happened, exceptionsOf(serial, entries)))
+    wrong.push(`${exceptionsOf(serial, entries).length} exceptions, the machine had ${happened.length}`)
+  for (const meter of ['coinIn', 'coinOut', 'bills'] as const) {
+    const [first, last] = [rows[0], rows.at(-1)].map(row => row?.body.totals?.[meter] ?? -1)
+    const grown = rows.reduce((sum, { body }) => sum + (body.grown?.[meter] ?? 0), 0)
+    if (last !== machine[meter]) wrong.push(`${meter} is ${last}, the machine says ${machine[meter]}`)
+    if ((first! + grown) % DIGITS !== last) wrong.push(`${meter}: ${first} + ${grown} is not ${last}`)
+  }
+  return wrong.map(what => `${serial}: ${what}`)
+}
+
+type Heard = Entry['body']
+
+/** Those of a machine; what was heard before it had said who it is stands at its place. */
+function exceptionsOf(serial: string, entries: readonly Entry[]): Heard[] {
+  const early = new Map<string, Heard[]>()
+  const heard: Heard[] = []
+  for (const { device, kind, body } of entries) {
+    if (kind === 'exception' && device === `sas:${serial}`) heard.push(body)
+    else if (kind === 'exception') early.set(device, [...(early.get(device) ?? []), body])
+    else if (kind === 'link' && body.isUp === true) {
+      // what it said meanwhile as itself comes behind
+      if (body.serial === serial) heard.push(...(early.get(device) ?? []))
+      early.delete(device)
+    }
+  }
+  return heard
+}
+
+/** Whether all is there, in any order of what was said at once, and again only where it says that it may be. */
+function isOnce(happened: readonly number[], heard: readonly Heard[]): boolean {
+  const counts = new Map<number, number>()
+  const add = (code: number, n: number): void => void counts.set(code, (counts.get(code) ?? 0) + n)
+  for (const code of happened) add(code, 1)
+  for (const { code, mayRepeat } of heard) if (!mayRepeat) add(code!, -1)
+  // what may be a repeat is one, or is what is missing
+  for (const { code, mayRepeat } of heard) if (mayRepeat && (counts.get(code!) ?? 0) > 0) add(code!, -1)
+  return [...counts.values()].every(n => n === 0)
+}

@@ -1,0 +1,181 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { table } from '../cli/output.ts'
+import type { Demo } from './contract.ts'
+import { verifyLog } from './devices.ts'
+import { differences, type Entry } from './sas-books.ts'
+import { startMachines } from './sas-machines.ts'
+import { openServiceNetwork } from './service-network.ts'
+import { until } from './stage.ts'
+import { startPostgres } from './vm-postgres.ts'
+
+const WITNESS = { allowedPeers: ['*'] }
+const SERIALS = ['A-100', 'B-200', 'C-300']
+const WAIT_MS = 240_000
+
+interface Item {
+  id: string
+  readings: Record<string, unknown>
+}
+interface Reconciliation {
+  isRight: boolean
+  items: { agent: string; last: number; rows: number }[]
+}
+
+/** Simulated gaming machines on pseudo terminals, and everything that can go wrong on the way into a database. */
+export const sas: Demo = {
+  summary:
+    'three simulated gaming machines play with faults on the line; agent and mirror are killed, one machine rolls over, one is swapped; the database agrees with the machines',
+  flags: { games: '2000' },
+  async run(stage, { games: wanted }) {
+    const games = Math.ceil(Number(wanted) / SERIALS.length)
+    const rows: { what: string; right: boolean; ms: number; detail: string }[] = []
+    async function step(
+      what: string,
+      work: () => Promise<{ right: boolean; detail: string }>
+    ): Promise<void> {
+      const start = performance.now()
+      const { right, detail } = await work()
+      rows.push({ what, right, ms: Math.round(performance.now() - start), detail })
+      stage.say(`${right ? 'right' : 'WRONG'}  ${what}: ${detail}`)
+    }
+
+    await using ended = new AsyncDisposableStack()
+    const postgres = await startPostgres()
+    ended.defer(() => postgres.stop())
+    const { host, user, database } = postgres.settings
+    const mirrorFile = join(stage.folder, 'database')
+    const address = `postgres://${user}@/${database}?host=${encodeURIComponent(host)}\n`
+    await writeFile(mirrorFile, address, { mode: 0o600 })
+    const machines = ended.use(await startMachines(stage.folder, SERIALS))
+    const network = ended.use(await openServiceNetwork(join(stage.folder, 'nodes'), 'devices'))
+    const first = await network.start('first witness', WITNESS)
+    const mirroring = { ...WITNESS, mirrorFile }
+    let mirror = await network.start('mirror', mirroring)
+    const settings = {
+      witnessPeers: [first.id, mirror.id],
+      // a busy computer is slower than a line
+      drivers: { sas: { machines: await machines.paths(), pollMs: 1, answerMs: 1_000, meterSeconds: 1 } }
+    }
+    let agent = await network.start('agent', settings)
+    const itemsAt = async (node: { call<T>(what: string): Promise<T> }): Promise<Item[]> =>
+      (await node.call<{ items: Item[] }>('list')).items
+    const isUp = async (place: number): Promise<boolean> =>
+      (await itemsAt(agent)).some(
+        ({ id, readings }) => id.endsWith(`tty${place}:1`) && readings.isUp === true
+      )
+    const areQuiet = (): Promise<void> =>
+      until(
+        'everything to be heard',
+        async () => (await machines.state()).every(each => each.waiting === 0),
+        WAIT_MS
+      )
+    const places = SERIALS.map((_, place) => place)
+    const playing = (count: number): Promise<unknown> =>
+      Promise.all(places.map(place => machines.play(place, count)))
+
+    await step('an operator sees the machines', async () => {
+      await until('all to be up', async () => (await Promise.all(places.map(isUp))).every(Boolean), WAIT_MS)
+      const known = async (): Promise<string[]> =>
+        (await itemsAt(first)).map(({ id }) => id).filter(id => id.startsWith('sas:'))
+      await until('the witness to know them', async () => (await known()).length === SERIALS.length, WAIT_MS)
+      return { right: true, detail: (await known()).join(', ') }
+    })
+    await step('they play with faults on the line, and the agent is killed', async () => {
+      await machines.spoil(0.02)
+      const all = playing(Math.floor(games / 2))
+      await until(
+        'some games',
+        async () => (await machines.state()).every(({ happened }) => happened.length > games / 4),
+        WAIT_MS
+      )
+      await agent.kill()
+      agent = await network.start('agent', settings)
+      await all
+      return { right: true, detail: `${Math.floor(games / 2) * places.length} games` }
+    })
+    await step('the mirror is away, and comes back', async () => {
+      await mirror.kill()
+      await playing(games - Math.floor(games / 2))
+      await machines.spoil(0)
+      await areQuiet()
+      mirror = await network.start('mirror', mirroring)
+      return { right: true, detail: `${(games - Math.floor(games / 2)) * places.length} games meanwhile` }
+    })
+    await step('another machine stands where one stood', async () => {
+      // its meters are looked at once more
+      await until('its last meters', async () => metersAgree(), WAIT_MS)
+      await machines.mute(2, true)
+      await until('it to be missed', async () => !(await isUp(2)), WAIT_MS)
+      await machines.swap(2, 'D-400')
+      await machines.mute(2, false)
+      await until('the other one', () => isUp(2), WAIT_MS)
+      await machines.play(2, 20)
+      await areQuiet()
+      await until('the last meters', metersAgree, WAIT_MS)
+      return { right: true, detail: 'C-300, then D-400' }
+    })
+    async function metersAgree(): Promise<boolean> {
+      const items = await itemsAt(agent)
+      return (await machines.state()).every(({ serial, coinIn, coinOut }) => {
+        const { readings } = items.find(({ id }) => id === `sas:${serial}`) ?? {}
+        return readings?.coinIn === coinIn && readings.coinOut === coinOut
+      })
+    }
+
+    const { own } = await agent.call<{ own: { last: number } }>('status')
+    await step('the database has every entry of the log', async () => {
+      const report = (): Promise<Reconciliation> => mirror.call('reconcile')
+      const chainIn = ({ items }: Reconciliation) => items.find(each => each.agent === agent.id)
+      let found = await report()
+      await until(
+        'the mirror to catch up',
+        async () => {
+          found = await report()
+          return found.isRight && (chainIn(found)?.last ?? -1) >= own.last
+        },
+        WAIT_MS
+      )
+      const { rows: count, last } = chainIn(found)!
+      return { right: found.isRight && count === last + 1, detail: `${count} rows, none missing, none wrong` }
+    })
+    await step('the database agrees with the machines', async () => {
+      const entries = JSON.parse(
+        await postgres.query(
+          `SELECT json_agg(json_build_object('device', device, 'kind', kind, 'body', body - 'what') ORDER BY number, seq)
+           FROM artel_device_entry WHERE agent = '${agent.id}' AND class = 'account'`
+        )
+      ) as Entry[]
+      const state = await machines.state()
+      const wrong = state.flatMap(machine => differences(machine, entries))
+      const rolled = entries.some(({ body }) => body.fell?.coinIn === 'rollover')
+      const paid = state.reduce((sum, each) => sum + each.paid, 0)
+      const exceptions = state.reduce((sum, { happened }) => sum + happened.length, 0)
+      return {
+        right: wrong.length === 0 && rolled && paid === 0,
+        detail:
+          wrong.length > 0
+            ? wrong.join('; ')
+            : `${exceptions} exceptions once each, meters to the credit, one ${rolled ? 'rolled over' : 'NOT rolled over'}, nothing was paid`
+      }
+    })
+    await step('the log verifies without a node', async () => {
+      const file = join(stage.folder, 'agent.log')
+      await agent.call('export', { path: file })
+      const { isRight, last, witnesses, faults } = await verifyLog(file)
+      return {
+        right: isRight && witnesses.length === 2,
+        detail: isRight ? `entries 0 to ${last}, signed by ${witnesses.length} witnesses` : faults.join('; ')
+      }
+    })
+    const nodesEnded = await network.end()
+    return {
+      right: rows.every(({ right }) => right) && nodesEnded,
+      report: { nodesEnded, steps: rows },
+      text: table(
+        ['STEP', '', 'MS', 'DETAIL'],
+        rows.map(({ what, right, ms, detail }) => [what, right ? 'right' : 'WRONG', ms, detail])
+      )
+    }
+  }
+}

@@ -1,0 +1,200 @@
+import { readFile, stat } from 'node:fs/promises'
+import pg from 'pg'
+import type { Chains } from '../delivery/chains.ts'
+import { MirrorError } from '../errors.ts'
+import type { ChainLog } from '../log/chain-log.ts'
+import { isSame, type Row, rowsOf, type StoredRow } from './row.ts'
+
+const CONNECT_MS = 5_000
+const QUERY_MS = 30_000
+const INT8 = 20
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS artel_device_entry (
+    agent text NOT NULL,
+    number bigint NOT NULL,
+    seq bigint NOT NULL,
+    at_ms bigint NOT NULL,
+    device text NOT NULL,
+    class text NOT NULL,
+    kind text NOT NULL,
+    body jsonb NOT NULL,
+    hash bytea NOT NULL,
+    PRIMARY KEY (agent, number, seq)
+  );
+  CREATE INDEX IF NOT EXISTS artel_device_entry_device ON artel_device_entry (device, kind, at_ms);
+  CREATE TABLE IF NOT EXISTS artel_device_cursor (
+    agent text NOT NULL,
+    number bigint NOT NULL,
+    next bigint NOT NULL,
+    PRIMARY KEY (agent, number)
+  )`
+/** Any number that no other program of this database takes for its own advisory lock. */
+const SCHEMA_LOCK = 7_270_062
+
+/** A chain beside what the database has of it. */
+export interface Reconciled {
+  agent: string
+  number: number
+  first: number
+  last: number
+  /** rows that are as the log has them */
+  rows: number
+  /** entries of the log without a row */
+  missing: number
+  /** rows that say something else than the log */
+  wrong: number
+  /** rows of entries that the log does not have */
+  unknown: number
+}
+
+/** The address of the database, which holds a password. @throws {MirrorError} it cannot be read, or others can */
+export async function readMirrorUrl(file: string): Promise<string> {
+  try {
+    const { mode } = await stat(file)
+    if ((mode & 0o077) !== 0) throw new Error('others than its owner may read it; run chmod 600 on it')
+    return (await readFile(file, 'utf8')).trim()
+  } catch (error) {
+    throw new MirrorError(`${file} with the address of the database: ${(error as Error).message}`)
+  }
+}
+
+/** Writes the logs that are kept here into PostgreSQL: each entry once, in the order of its chain, whatever is down for how long. */
+export function createMirror(url: string, chains: Pick<Chains, 'all' | 'find'>) {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: 2,
+    connectionTimeoutMillis: CONNECT_MS,
+    statement_timeout: QUERY_MS,
+    query_timeout: QUERY_MS,
+    // every bigint of ours is below 2^53
+    types: {
+      getTypeParser: ((oid: number, format: 'text') =>
+        oid === INT8 ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser
+    }
+  })
+  pool.on('error', () => {}) // an idle connection was lost; the next query opens another or tells why not
+  let isReady = false
+
+  async function within<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    let client: pg.PoolClient | undefined
+    try {
+      client = await pool.connect()
+      await client.query('BEGIN')
+      if (!isReady) {
+        await client.query('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK])
+        await client.query(SCHEMA)
+      }
+      const result = await work(client)
+      await client.query('COMMIT')
+      isReady = true
+      client.release()
+      return result
+    } catch (error) {
+      // whatever it was doing is rolled back with it
+      client?.release(true)
+      if (error instanceof pg.DatabaseError || client == null || isLost(error))
+        throw new MirrorError(`the database takes nothing: ${(error as Error).message}`)
+      throw error
+    }
+  }
+
+  /** Where it goes on; the cursor stands in the transaction of the rows. */
+  async function writeNext(log: ChainLog): Promise<boolean> {
+    const { agent, number } = log.chain
+    return within(async client => {
+      const { rows: cursors } = await client.query(
+        'SELECT next FROM artel_device_cursor WHERE agent = $1 AND number = $2 FOR UPDATE',
+        [agent, number]
+      )
+      const from = Math.max((cursors[0]?.next as number | undefined) ?? 0, log.first)
+      if (from > log.head.seq) return false
+      const batch = await log.read(from)
+      const next = batch == null ? log.next(from) : from + batch.entries.length
+      // what is missing comes back, and is written then
+      if (next == null) return false
+      if (batch != null) await insert(client, log, await rowsOf(batch, chains))
+      await client.query(
+        `INSERT INTO artel_device_cursor VALUES ($1, $2, $3)
+         ON CONFLICT (agent, number) DO UPDATE SET next = greatest(artel_device_cursor.next, $3)`,
+        [agent, number, next]
+      )
+      return true
+    })
+  }
+
+  async function insert(client: pg.PoolClient, { chain }: ChainLog, rows: readonly Row[]): Promise<void> {
+    await client.query(
+      `INSERT INTO artel_device_entry
+       SELECT $1, $2, * FROM unnest($3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::jsonb[], $9::bytea[])
+       ON CONFLICT DO NOTHING`,
+      [
+        chain.agent,
+        chain.number,
+        rows.map(({ seq }) => seq),
+        rows.map(({ atMs }) => atMs),
+        rows.map(({ device }) => device),
+        rows.map(each => each.class),
+        rows.map(({ kind }) => kind),
+        rows.map(({ body }) => body),
+        rows.map(({ hash }) => Buffer.from(hash))
+      ]
+    )
+  }
+
+  async function reconcileChain(log: ChainLog, signal: AbortSignal): Promise<Reconciled> {
+    const { agent, number } = log.chain
+    const { first } = log
+    const last = log.head.seq
+    const counts = { rows: 0, missing: 0, wrong: 0, unknown: 0 }
+    for (let from: number | undefined = first; from != null && from <= last; ) {
+      signal.throwIfAborted()
+      const batch = await log.read(from)
+      if (batch == null) {
+        from = log.next(from)
+        continue
+      }
+      const to = Math.min(last, from + batch.entries.length - 1)
+      const stored = await storedRows(log, from, to)
+      for (const row of await rowsOf(batch, chains)) {
+        if (row.seq > to) break
+        const found = stored.get(row.seq)
+        stored.delete(row.seq)
+        if (found == null) counts.missing++
+        else if (isSame(row, found)) counts.rows++
+        else counts.wrong++
+      }
+      counts.unknown += stored.size
+      from = to + 1
+    }
+    return { agent, number, first, last, ...counts }
+  }
+
+  async function storedRows({ chain }: ChainLog, from: number, to: number): Promise<Map<number, StoredRow>> {
+    const { rows } = await within(client =>
+      client.query(
+        `SELECT seq, at_ms AS "atMs", device, class, kind, body, hash FROM artel_device_entry
+         WHERE agent = $1 AND number = $2 AND seq BETWEEN $3 AND $4`,
+        [chain.agent, chain.number, from, to]
+      )
+    )
+    return new Map((rows as StoredRow[]).map(row => [row.seq, row]))
+  }
+
+  return {
+    /** Writes what is new. @throws {MirrorError} the database is not there; nothing is lost, and it is tried again */
+    async catchUp(signal: AbortSignal): Promise<void> {
+      for (const log of chains.all()) while (!signal.aborted && (await writeNext(log)));
+    },
+    /** Compares every entry that is kept here with its row. @throws {MirrorError} */
+    async reconcile(signal: AbortSignal): Promise<Reconciled[]> {
+      const items: Reconciled[] = []
+      for (const log of chains.all()) if (log.head.seq >= 0) items.push(await reconcileChain(log, signal))
+      return items
+    },
+    close: () => pool.end()
+  }
+}
+
+const isLost = (error: unknown): boolean =>
+  typeof (error as { code?: unknown }).code === 'string' ||
+  /^(Connection terminated|Query read timeout|timeout exceeded)/.test((error as Error).message)

@@ -1,0 +1,81 @@
+import type { HostOf, ServiceOf } from '../host/index.ts'
+import type { declaration } from './declaration.ts'
+import { UnknownMachineError } from './errors.ts'
+import { longPoll, readPoll } from './frames.ts'
+import { placeOf } from './line/name.ts'
+import { openTransport } from './line/transport.ts'
+import { createMachine, type Machine } from './machine/machine.ts'
+import { runLine } from './machine/run-line.ts'
+import { READS } from './tables/polls.ts'
+
+type Declared = typeof declaration
+
+/** The service `sas`: one loop for each line. */
+export function createService(host: HostOf<Declared>): ServiceOf<Declared> {
+  const { signal, now, config } = host
+  const machines: Machine[] = []
+  const places = config.machines.flatMap(text => placeOf(text) ?? [])
+  const lines = Map.groupBy(places, ({ line }) => line)
+  let running: Promise<void>[] = []
+
+  function machineAt(text: string): Machine {
+    const place = placeOf(text)
+    const found = machines.find(({ state }) => state.line === place?.line && state.address === place.address)
+    if (found == null) throw new UnknownMachineError(`${text} is not polled here; see sas machines`)
+    return found
+  }
+
+  return {
+    operations: {
+      machines: () => ({ items: machines.map(({ state }) => ({ ...state })) }),
+
+      async send({ machine: text, poll }, call) {
+        const machine = machineAt(text)
+        const { address } = machine.state
+        const [command, ...data] = Buffer.from(poll, 'hex')
+        const isRead = data.length === 0 && READS[command!] != null
+        const answer = await machine.send(
+          isRead ? readPoll(address, command!) : longPoll(address, command!, Uint8Array.from(data)),
+          call.signal
+        )
+        return answer.is === 'answered'
+          ? { is: answer.is, frame: Buffer.from(answer.frame).toString('hex') }
+          : answer
+      }
+    },
+
+    start() {
+      running = [...lines].map(([name, onLine]) =>
+        runLine({
+          name,
+          open: until => openTransport(name, config.baudRate, until),
+          answerMs: config.answerMs,
+          pollMs: () => host.config.pollMs,
+          mayControl: () => host.config.control,
+          async machines(line) {
+            const made = await Promise.all(
+              onLine.map(({ address }) =>
+                createMachine({
+                  lineName: name,
+                  address,
+                  line,
+                  devices: host.use.devices,
+                  meterSeconds: () => host.config.meterSeconds,
+                  now
+                })
+              )
+            )
+            machines.push(...made)
+            return made
+          },
+          onState: host.degraded,
+          signal
+        }).catch((error: Error) => host.fail(error))
+      )
+    },
+
+    async stop() {
+      await Promise.all(running)
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import { z } from 'zod'
+import { declare, FORBIDDEN, MACHINE, NOT_FOUND, operation, USAGE } from '../host/index.ts'
+import { MAX_ADDRESS, placeOf } from './line/name.ts'
+
+const machine = z.object({
+  line: z.string(),
+  address: z.number(),
+  isUp: z.boolean().describe('it answers'),
+  serial: z.string().optional().describe('that of its device sas:<serial>'),
+  heardAt: z.number().optional().describe('ms since 1970 of its last answer'),
+  exceptions: z.number().describe('since the service started')
+})
+
+export const declaration = declare({
+  name: 'sas',
+  version: 1,
+  summary: 'poll gaming machines over SAS; what they say goes into the log of the service devices',
+  needs: ['devices'],
+  config: z.object({
+    machines: z
+      .array(
+        z
+          .string()
+          .max(104)
+          .refine(
+            text => placeOf(text) != null,
+            'is no place; write /dev/serial/by-id/… or tcp://host:port, with #2 for address 2'
+          )
+      )
+      .max(64)
+      .refine(
+        places => new Set(places.map(text => JSON.stringify(placeOf(text)))).size === places.length,
+        'names a place twice'
+      )
+      .default([])
+      .describe(
+        `where machines are: /dev/serial/by-id/… or tcp://host:port, with #2 for address 2, up to ${MAX_ADDRESS}; default: 1`
+      ),
+    baudRate: z.int().min(300).max(1_000_000).default(19_200).describe('of serial lines'),
+    answerMs: z
+      .int()
+      .min(20)
+      .max(10_000)
+      .default(100)
+      .describe('ms until an answer must begin: machines take 20, converters add to it'),
+    pollMs: z
+      .int()
+      .min(1)
+      .max(4_000)
+      .default(200)
+      .meta({ live: true })
+      .describe('ms between two polls of a machine; after 5 s without one it becomes deaf'),
+    meterSeconds: z
+      .number()
+      .min(1)
+      .max(3600)
+      .default(60)
+      .meta({ live: true })
+      .describe('seconds between two looks at the meters'),
+    control: z
+      .boolean()
+      .default(false)
+      .meta({ live: true })
+      .describe(
+        'allow sas send to lock and enable machines and bill acceptors and to set clocks; what moves money is never sent'
+      )
+  }),
+  errors: {
+    PollRefusedError: FORBIDDEN,
+    UnknownMachineError: NOT_FOUND,
+    FrameError: USAGE,
+    LineError: MACHINE
+  },
+  operations: {
+    machines: operation({
+      summary: 'Machines that this node polls, and how they are',
+      input: z.object({}),
+      output: z.object({ items: z.array(machine) }),
+      http: { method: 'GET', path: '/sas/machines' },
+      scope: 'sas:read'
+    }),
+    send: operation({
+      summary: 'Send one long poll to a machine, and tell its answer; both are in the log',
+      description:
+        'Reading is always allowed, control where sas.control is on. What moves money, and what no table knows, is never sent.',
+      input: z.object({
+        machine: z.string().max(104).describe('as in sas.machines'),
+        poll: z
+          .string()
+          .regex(/^([\da-f]{2}){1,64}$/i)
+          .describe('command and data in hex, without address and checksum: 1a reads the credits')
+      }),
+      output: z.object({
+        is: z.enum(['acknowledged', 'refused', 'silent', 'answered']),
+        frame: z.string().optional().describe('the answer in hex')
+      }),
+      http: { method: 'POST', path: '/sas/send' },
+      scope: 'sas:admin',
+      command: { arguments: ['machine', 'poll'], examples: ['sas send /dev/ttyUSB0 1a'] }
+    })
+  }
+})

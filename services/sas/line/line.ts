@@ -1,0 +1,117 @@
+import type { Duplex } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import { crcOf } from '../crc.ts'
+import { LineError } from '../errors.ts'
+import { answerLength } from '../frames.ts'
+import type { Line } from '../poller.ts'
+import { riskOf } from '../tables/polls.ts'
+import { createDecoder, encodeMessage } from './in-band.ts'
+
+/** Longer than any answer: a wire that talks without end is no machine. */
+const MAX_ANSWER_BYTES = 300
+/** A poll to everybody has no answer: the next one leaves machines time to see that it is over. */
+const NOBODY_MS = 10
+
+export interface LineInit {
+  name: string
+  transport: Duplex
+  /** ms until an answer begins, and between its bytes; machines begin within 20, converters add to it */
+  answerMs: number
+}
+
+/** Polls over a wire, one after the other. */
+export function createLine({ name, transport, answerMs }: LineInit): Line & Disposable {
+  let heard: number[] = []
+  let news = Promise.withResolvers<void>()
+  let failure: LineError | undefined
+  let errors = 0
+  /** an answer did not come in time, and may come yet */
+  let isLate = false
+  const decode = createDecoder((byte, isWakeUp) => {
+    // only hosts set it
+    if (!isWakeUp && heard.length < MAX_ANSWER_BYTES) heard.push(byte)
+  })
+  const wake = (): void => {
+    news.resolve()
+    news = Promise.withResolvers()
+  }
+  const fail = (error?: Error | null): void => {
+    failure ??= new LineError(`${name} is gone${error == null ? '' : `: ${error.message}`}`)
+    wake()
+  }
+  transport.on('data', (bytes: Uint8Array) => {
+    decode(bytes)
+    wake()
+  })
+  transport.on('error', fail)
+  transport.on('close', fail)
+  transport.on('end', fail)
+
+  async function answerOf(message: Uint8Array, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    for (;;) {
+      if (failure != null) throw failure
+      const whole = bytesOf(message, heard)
+      if (heard.length >= whole) return Uint8Array.from(heard.slice(0, whole))
+      const before = heard.length
+      using quiet = createQuiet(answerMs, signal)
+      await Promise.race([news.promise, quiet.over])
+      signal.throwIfAborted()
+      if (quiet.isOver && heard.length === before) break
+    }
+    return heard.length === 0 ? undefined : Uint8Array.from(heard)
+  }
+
+  return {
+    get errors() {
+      return errors
+    },
+    async ask(message, signal) {
+      if (failure != null) throw failure
+      signal.throwIfAborted()
+      // what came late is no answer to what comes now
+      heard = []
+      transport.write(encodeMessage(message))
+      if (isForEverybody(message)) {
+        await delay(NOBODY_MS, undefined, { signal })
+        return undefined
+      }
+      const answer = await answerOf(message, signal)
+      // the same poll was answered twice then; the second answer must not be taken for that to the next poll
+      if (answer != null && isLate) await delay(answerMs, undefined, { signal })
+      isLate = answer == null
+      if (answer != null && answer.length > 1 && crcOf(answer) !== 0) errors++
+      return answer
+    },
+    [Symbol.dispose]() {
+      transport.destroy()
+    }
+  }
+}
+
+const isForEverybody = (message: Uint8Array): boolean => (message[0]! & 0x7f) === 0
+
+/** How long the answer is, as far as is known: infinite until then. */
+function bytesOf(message: Uint8Array, heard: readonly number[]): number {
+  // one byte: the next exception; control is answered with yes or no
+  if (message.length === 1 || riskOf(message[1]!, message.subarray(2, -2)) === 'control') return 1
+  return answerLength(message[1]!, Uint8Array.from(heard)) ?? Number.POSITIVE_INFINITY
+}
+
+function createQuiet(ms: number, signal: AbortSignal) {
+  const over = Promise.withResolvers<void>()
+  const quiet = {
+    over: over.promise,
+    isOver: false,
+    [Symbol.dispose](): void {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', end)
+    }
+  }
+  const end = (): void => {
+    quiet.isOver = true
+    over.resolve()
+  }
+  const timer = setTimeout(end, ms)
+  signal.addEventListener('abort', end)
+  return quiet
+}

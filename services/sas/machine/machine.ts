@@ -1,0 +1,252 @@
+import { raceSignal } from 'race-signal'
+import { FrameError, UnknownMachineError } from '../errors.ts'
+import { ackOf, gameInfoOf, machineIdOf, metersOf, metersPoll, readPoll } from '../frames.ts'
+import { createPoller, type Line } from '../poller.ts'
+import {
+  EXCEPTIONS,
+  MEMORY_RESET,
+  METERS_RESET,
+  OPTIONS_CHANGED,
+  QUEUE_OVERFLOW
+} from '../tables/exceptions.ts'
+import { METERS } from '../tables/meters.ts'
+import { type Device, type Devices, openMachine, openPlace } from './devices.ts'
+import { grownBetween, hasFallen, type MeterRow, type Totals, totalsOf } from './readings.ts'
+
+/** So many polls in a row without an answer, and nobody is there. */
+const SILENT_POLLS = 3
+const HOUR_MS = 3_600_000
+/** Polls that wait for a machine which does not answer. */
+const MAX_REQUESTS = 16
+const IDENTIFY = 0x54
+const GAME = 0x1f
+const METER_CODES = Object.keys(METERS).map(Number)
+const SERIAL = /^[\x21-\x7e]{1,40}$/
+
+export interface MachineInit {
+  /** of the line */
+  lineName: string
+  address: number
+  line: Line
+  devices: Devices
+  /** seconds between two looks at the meters */
+  meterSeconds(): number
+  now(): number
+}
+
+export interface MachineState {
+  line: string
+  address: number
+  isUp: boolean
+  serial?: string
+  /** ms since 1970 of the last answer */
+  heardAt?: number
+  exceptions: number
+}
+
+export type MachineAnswer =
+  | { is: 'acknowledged' | 'refused' | 'silent' }
+  | { is: 'answered'; frame: Uint8Array }
+
+interface Request {
+  message: Uint8Array
+  /** nobody waits for it any more */
+  signal: AbortSignal
+  done: PromiseWithResolvers<MachineAnswer>
+}
+
+/** One machine: what it says goes into the log, and only then it hears that it was heard. */
+export async function createMachine(init: MachineInit) {
+  const { lineName, address, devices, now } = init
+  const place = await openPlace(devices, lineName, address)
+  const requests: Request[] = []
+  /** what it has said, and nobody has looked at yet */
+  const said: number[] = []
+  const state: MachineState = { line: lineName, address, isUp: false, exceptions: 0 }
+  let device: Device | undefined
+  let last: { totals: Totals; block: number; readAt: number; writtenAt: number } | undefined
+  let why: MeterRow['why'] = 'start'
+  let isCleared = false
+  let isResumed = false
+  let silent = 0
+  const poller = createPoller({
+    address,
+    line: init.line,
+    journal: {
+      exception: (code, mayRepeat) =>
+        (device ?? place).event('exception', {
+          code,
+          ...(EXCEPTIONS[code] == null ? {} : { what: EXCEPTIONS[code] }),
+          ...(mayRepeat ? { mayRepeat } : {})
+        })
+    }
+  })
+
+  /** One general poll; false where nobody answers. */
+  async function hear(signal: AbortSignal): Promise<boolean> {
+    const code = await (isResumed ? poller.general(signal) : poller.resume(signal))
+    isResumed = true
+    if (code == null) return false
+    state.heardAt = now()
+    if (code === 0) return true
+    state.exceptions++
+    said.push(code)
+    if (code === METERS_RESET || code === MEMORY_RESET) isCleared = true
+    return true
+  }
+
+  async function setUp(isUp: boolean): Promise<void> {
+    if (state.isUp === isUp) return
+    await place.event('link', { isUp, ...(isUp ? { serial: state.serial! } : {}) })
+    await place.sample({ isUp })
+    state.isUp = isUp
+  }
+
+  async function ask<T>(
+    command: number,
+    decode: (frame: Uint8Array) => T,
+    signal: AbortSignal
+  ): Promise<T | undefined> {
+    const frame = await poller.long(readPoll(address, command), signal)
+    return frame == null || frame.length === 1 ? undefined : decode(frame)
+  }
+
+  /** Which machine it is; another one may stand there since it was silent. */
+  async function identify(signal: AbortSignal): Promise<void> {
+    const id = await ask(IDENTIFY, frame => machineIdOf(address, frame), signal)
+    if (id == null) return
+    const game = await ask(GAME, frame => gameInfoOf(address, frame), signal)
+    // it becomes a name; some say nothing, or what is no text
+    const serial = SERIAL.test(id.serial.trim()) ? id.serial.trim() : `${lineName}:${address}`
+    if (state.serial != null && state.serial !== serial) {
+      await place.event('swapped', { before: state.serial, now: serial })
+      last = undefined
+    }
+    const opened = await openMachine(devices, { ...id, serial }, game)
+    if (last == null) {
+      const row = (await opened.latest('meters')) as Partial<MeterRow> | undefined
+      if (row?.totals != null) last = { totals: row.totals, block: row.block ?? 0, readAt: 0, writtenAt: 0 }
+      why = row?.totals == null ? 'first' : 'start'
+    }
+    device = opened
+    state.serial = serial
+    await readMeters(signal)
+  }
+
+  async function askMeters(signal: AbortSignal) {
+    const frame = await poller.long(metersPoll(address, 0, METER_CODES), signal)
+    return frame == null || frame.length === 1 ? undefined : metersOf(address, 0x2f, frame).meters
+  }
+
+  async function readMeters(signal: AbortSignal): Promise<void> {
+    let meters = await askMeters(signal)
+    if (meters == null || device == null) return
+    if (last != null && hasFallen(last.totals, totalsOf(meters))) {
+      // read again: one wrong value would be a rollover. Between the two is another poll, or the second is a repeat.
+      if (!(await hear(signal))) return
+      const again = await askMeters(signal)
+      if (again == null || hasFallen(totalsOf(meters), totalsOf(again))) return
+      meters = again
+    }
+    const readAt = now()
+    const totals = totalsOf(meters)
+    // nothing is known of how long it was away
+    const seconds = last == null || last.readAt === 0 ? HOUR_MS / 1000 : (readAt - last.readAt) / 1000
+    const changed = grownBetween(last?.totals ?? totals, meters, { seconds, isCleared })
+    const isChanged = Object.keys(changed.grown).length > 0 || changed.fell != null
+    if (why !== 'growth' || isChanged || readAt - last!.writtenAt >= HOUR_MS) {
+      const block = (last?.block ?? -1) + 1
+      const reason = why !== 'growth' || isChanged ? why : 'hourly'
+      await device.event('meters', { block, why: reason, totals, ...changed } satisfies MeterRow as never)
+      await device.sample(totals)
+      last = { totals, block, readAt, writtenAt: readAt }
+    } else last = { ...last!, readAt }
+    why = 'growth'
+    isCleared = false
+  }
+
+  async function answerRequests(signal: AbortSignal): Promise<void> {
+    for (let next = requests.shift(); next != null; next = requests.shift()) {
+      const { message, done } = next
+      // a command that comes late is not sent
+      if (next.signal.aborted) continue
+      const poll = Buffer.from(message).toString('hex')
+      try {
+        if (device == null) throw new UnknownMachineError(`nobody answers at ${lineName}, address ${address}`)
+        // what was meant is on the disk before it is tried
+        await device.event('command', { poll, is: 'tried' })
+        const answer = asAnswer(await poller.long(message, signal))
+        await device.event('command', {
+          poll,
+          is: answer.is,
+          ...(answer.is === 'answered' ? { frame: Buffer.from(answer.frame).toString('hex') } : {})
+        })
+        done.resolve(answer)
+      } catch (error) {
+        done.reject(error)
+        if (signal.aborted) throw error
+      }
+    }
+  }
+
+  function asAnswer(frame: Uint8Array | undefined): MachineAnswer {
+    if (frame == null) return { is: 'silent' }
+    const ack = ackOf(address, frame)
+    if (ack == null) return { is: 'answered', frame }
+    return { is: ack === 'ack' ? 'acknowledged' : 'refused' }
+  }
+
+  return {
+    state: state as Readonly<MachineState>,
+
+    /** One round: an exception, and what is due. What cannot be written is thrown, and comes again. */
+    async step(signal: AbortSignal): Promise<void> {
+      try {
+        if (!(await hear(signal))) {
+          silent++
+          if (silent >= SILENT_POLLS) await this.lose()
+        } else {
+          silent = 0
+          if (device == null) await identify(signal)
+          const codes = said.splice(0)
+          if (device != null) {
+            if (codes.includes(OPTIONS_CHANGED)) await identify(signal)
+            const isDue = last == null || now() - last.readAt >= init.meterSeconds() * 1000
+            const isAsked = codes.some(code =>
+              [METERS_RESET, MEMORY_RESET, OPTIONS_CHANGED, QUEUE_OVERFLOW].includes(code)
+            )
+            if (isDue || isAsked) await readMeters(signal)
+            await setUp(true)
+          }
+        }
+      } catch (error) {
+        // what it said is no such frame: it is asked again
+        if (!(error instanceof FrameError)) throw error
+      }
+      await answerRequests(signal)
+    },
+
+    /** Nobody is there: who comes next may be another one. */
+    async lose(): Promise<void> {
+      device?.close()
+      device = undefined
+      await setUp(false)
+    },
+
+    /**
+     * Sends one poll when its turn comes, unless the signal comes first; both are in the log.
+     *
+     * @throws {UnknownMachineError} it is not there now
+     * @throws {PollRefusedError}
+     */
+    send(message: Uint8Array, signal: AbortSignal): Promise<MachineAnswer> {
+      const done = Promise.withResolvers<MachineAnswer>()
+      if (requests.length >= MAX_REQUESTS)
+        throw new UnknownMachineError(`${lineName}, address ${address} does not answer; much waits for it`)
+      requests.push({ message, signal, done })
+      return raceSignal(done.promise, signal)
+    }
+  }
+}
+
+export type Machine = Awaited<ReturnType<typeof createMachine>>

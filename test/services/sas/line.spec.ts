@@ -1,0 +1,40 @@
+import { deepEqual, equal } from 'node:assert/strict'
+import { createDecoder, encodeAnswer, encodeMessage } from '../../../services/sas/line/in-band.ts'
+import { placeOf } from '../../../services/sas/line/name.ts'
+
+const hex = (text: string): Uint8Array => Buffer.from(text, 'hex')
+
+describe('sas: a line', () => {
+  it('has the wake-up bit as PARMRK marks it, however the bytes come', () => {
+    deepEqual([...encodeMessage(hex('01ff54'))], [...hex('ff0001ffff54')])
+    deepEqual([...encodeMessage(hex('ff'))], [...hex('ff00ff')])
+    deepEqual(encodeAnswer(hex('0100ff')), [...hex('0100ffff')])
+    const heard: [number, boolean][] = []
+    const decode = createDecoder((byte, isWakeUp) => heard.push([byte, isWakeUp]))
+    // what is neither is left out
+    for (const byte of hex('ff0001ffff54ff0200ff00ff')) decode(Uint8Array.of(byte))
+    deepEqual(heard, [
+      [0x01, true],
+      [0xff, false],
+      [0x54, false],
+      [0x00, false],
+      [0xff, true]
+    ])
+  })
+
+  it('is named with an address behind it', () => {
+    deepEqual(placeOf('/dev/ttyUSB0'), { line: '/dev/ttyUSB0', address: 1 })
+    deepEqual(placeOf('tcp://10.0.0.7:4001#16'), { line: 'tcp://10.0.0.7:4001', address: 16 })
+    deepEqual(placeOf('tcp://[::1]:4001#2'), { line: 'tcp://[::1]:4001', address: 2 })
+    for (const wrong of [
+      '',
+      'ttyUSB0',
+      '/dev/ttyUSB0#17',
+      '/dev/x#0',
+      'tcp://host',
+      'tcp://host:70000',
+      '\0'
+    ])
+      equal(placeOf(wrong), undefined, wrong)
+  })
+})
