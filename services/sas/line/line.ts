@@ -27,9 +27,13 @@ export function createLine({ name, transport, answerMs }: LineInit): Line & Disp
   let errors = 0
   /** an answer did not come in time, and may come yet */
   let isLate = false
+  /** what a wire has kept since before it was opened is no answer */
+  let isFresh = true
+  /** what a deaf machine says by itself, again and again: its address */
+  let chirp: number | undefined
   const decode = createDecoder((byte, isWakeUp) => {
     // only hosts set it
-    if (!isWakeUp && heard.length < MAX_ANSWER_BYTES) heard.push(byte)
+    if (!isWakeUp && byte !== chirp && heard.length < MAX_ANSWER_BYTES) heard.push(byte)
   })
   const wake = (): void => {
     news.resolve()
@@ -40,8 +44,9 @@ export function createLine({ name, transport, answerMs }: LineInit): Line & Disp
     wake()
   }
   transport.on('data', (bytes: Uint8Array) => {
+    const before = heard.length
     decode(bytes)
-    wake()
+    if (heard.length > before) wake()
   })
   transport.on('error', fail)
   transport.on('close', fail)
@@ -68,8 +73,11 @@ export function createLine({ name, transport, answerMs }: LineInit): Line & Disp
     async ask(message, signal) {
       if (failure != null) throw failure
       signal.throwIfAborted()
+      if (isFresh) await delay(answerMs, undefined, { signal })
+      isFresh = false
       // what came late is no answer to what comes now
       heard = []
+      chirp = message.length === 1 ? message[0]! & 0x7f : undefined
       transport.write(encodeMessage(message))
       if (isForEverybody(message)) {
         await delay(NOBODY_MS, undefined, { signal })

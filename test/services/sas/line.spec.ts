@@ -1,5 +1,8 @@
 import { deepEqual, equal } from 'node:assert/strict'
+import { duplexPair } from 'node:stream'
+import { generalPoll } from '../../../services/sas/frames.ts'
 import { createDecoder, encodeAnswer, encodeMessage } from '../../../services/sas/line/in-band.ts'
+import { createLine } from '../../../services/sas/line/line.ts'
 import { placeOf } from '../../../services/sas/line/name.ts'
 
 const hex = (text: string): Uint8Array => Buffer.from(text, 'hex')
@@ -20,6 +23,17 @@ describe('sas: a line', () => {
       [0x00, false],
       [0xff, true]
     ])
+  })
+
+  it('takes for an answer neither what was there before, nor the address that a deaf machine says', async () => {
+    const [here, there] = duplexPair()
+    there.write(hex('1101'))
+    using line = createLine({ name: 'test', transport: here, answerMs: 200 })
+    there.on('data', (bytes: Buffer) => {
+      // once the poll is there
+      if (bytes.includes(0x81)) there.write(hex('010112'))
+    })
+    deepEqual(await line.ask(generalPoll(1), new AbortController().signal), Uint8Array.of(0x12))
   })
 
   it('is named with an address behind it', () => {
