@@ -2,10 +2,10 @@ import { execFile } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { table } from '../cli/output.ts'
 import type { Demo } from './contract.ts'
 import { openServiceNetwork, type ServiceNode } from './service-network.ts'
 import { until } from './stage.ts'
+import { createSteps } from './steps.ts'
 
 const CLI = fileURLToPath(new URL('../cli/artel.js', import.meta.url))
 const WITNESS = { allowedPeers: ['*'] }
@@ -16,29 +16,13 @@ interface Status {
   own: { number: number; last: number; delivered: number }
   witnesses: { peer: string; seq: number }[]
 }
-interface Row {
-  what: string
-  right: boolean
-  ms: number
-  detail: string
-}
-
 /** This computer as a device: an agent, two witnesses, both kinds killed, and somebody who alters a reading. */
 export const devices: Demo = {
   summary:
     'a device log with two witnesses: one and the agent are killed, nothing is lost, an alteration is found',
   async run(stage) {
     await using network = await openServiceNetwork(stage.folder, 'devices')
-    const rows: Row[] = []
-    async function step(
-      what: string,
-      work: () => Promise<{ right: boolean; detail: string }>
-    ): Promise<void> {
-      const start = performance.now()
-      const { right, detail } = await work()
-      rows.push({ what, right, ms: Math.round(performance.now() - start), detail })
-      stage.say(`${right ? 'right' : 'WRONG'}  ${what}: ${detail}`)
-    }
+    const { step, played } = createSteps(stage.say)
     const statusOf = (node: ServiceNode): Promise<Status> => node.call('status')
     const delivered = (node: ServiceNode, seq: number): Promise<void> =>
       until(`two receipts for entry ${seq}`, async () => (await statusOf(node)).own.delivered >= seq, WAIT_MS)
@@ -110,14 +94,7 @@ export const devices: Demo = {
       return { right: !isRight, detail: faults[0] ?? 'nothing was found' }
     })
     const ended = await network.end()
-    return {
-      right: rows.every(({ right }) => right) && ended,
-      report: { nodesEnded: ended, steps: rows },
-      text: table(
-        ['STEP', '', 'MS', 'DETAIL'],
-        rows.map(({ what, right, ms, detail }) => [what, right ? 'right' : 'WRONG', ms, detail])
-      )
-    }
+    return played(ended, { nodesEnded: ended })
   }
 }
 

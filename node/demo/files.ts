@@ -1,11 +1,11 @@
 import { createReadStream } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { table } from '../cli/output.ts'
 import type { Demo } from './contract.ts'
 import { digest, seeded } from './seeded.ts'
 import { openServiceNetwork } from './service-network.ts'
 import { until } from './stage.ts'
+import { createSteps } from './steps.ts'
 
 const MB = 1_000_000
 const REPLICAS = 2
@@ -19,29 +19,13 @@ interface Info {
   holders: { peer: string; state: string; bytes: number }[]
 }
 
-interface Row {
-  what: string
-  right: boolean
-  detail: string
-  ms: number
-}
-
 /** One node adds a file; others hold copies of it; one of these is killed while it copies. */
 export const files: Demo = {
   summary: 'a file is shared by its content and copied to two nodes; one is killed meanwhile and replaced',
   flags: { megabytes: '64' },
   async run({ folder, say }, { megabytes }) {
     const bytes = Number(megabytes) * MB
-    const rows: Row[] = []
-    async function step(
-      what: string,
-      work: () => Promise<{ right: boolean; detail: string }>
-    ): Promise<void> {
-      say(`${what} …`)
-      const startedAt = performance.now()
-      const { right, detail } = await work()
-      rows.push({ what, right, detail, ms: Math.round(performance.now() - startedAt) })
-    }
+    const { step, played } = createSteps(say)
 
     await using network = await openServiceNetwork(folder, 'files')
     say('Starting an owner and three nodes that lend room, each a process of its own …')
@@ -110,13 +94,6 @@ export const files: Demo = {
     })
 
     const ended = await network.end()
-    return {
-      right: rows.every(({ right }) => right) && ended,
-      report: { sha256: expected, killed, nodesEnded: ended, steps: rows },
-      text: table(
-        ['STEP', '', 'MS', 'DETAIL'],
-        rows.map(({ what, right, ms, detail }) => [what, right ? 'right' : 'WRONG', ms, detail])
-      )
-    }
+    return played(ended, { sha256: expected, killed, nodesEnded: ended })
   }
 }

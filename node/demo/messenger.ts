@@ -1,10 +1,10 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { table } from '../cli/output.ts'
 import type { Demo } from './contract.ts'
 import { digest, seeded } from './seeded.ts'
 import { openServiceNetwork, type ServiceNode } from './service-network.ts'
 import { until } from './stage.ts'
+import { createSteps } from './steps.ts'
 
 const PEOPLE = 30
 const FILE_BYTES = 1_000_000
@@ -12,12 +12,6 @@ const WAIT_MS = 120_000
 /** What is written while a mailbox keeps it: looked for on its disk. */
 const SECRET = 'Канарейка'
 
-interface Row {
-  what: string
-  right: boolean
-  detail: string
-  ms: number
-}
 interface Line {
   id: string
   text?: string
@@ -29,16 +23,7 @@ export const messenger: Demo = {
   summary:
     'a class chats by two mailboxes that read nothing; one is killed, one pupil is away, another is removed',
   async run({ folder, say }) {
-    const rows: Row[] = []
-    async function step(
-      what: string,
-      work: () => Promise<{ right: boolean; detail: string }>
-    ): Promise<void> {
-      say(`${what} …`)
-      const startedAt = performance.now()
-      const { right, detail } = await work()
-      rows.push({ what, right, detail, ms: Math.round(performance.now() - startedAt) })
-    }
+    const { step, played } = createSteps(say)
     await using network = await openServiceNetwork(folder, 'messenger')
     say('Starting five nodes, each a process of its own …')
     const desk = await network.start('desk')
@@ -168,14 +153,7 @@ export const messenger: Demo = {
     })
 
     const ended = await network.end()
-    return {
-      right: rows.every(({ right }) => right) && ended,
-      report: { nodesEnded: ended, steps: rows },
-      text: table(
-        ['STEP', '', 'MS', 'DETAIL'],
-        rows.map(({ what, right, ms, detail }) => [what, right ? 'right' : 'WRONG', ms, detail])
-      )
-    }
+    return played(ended, { nodesEnded: ended })
   }
 }
 

@@ -1,12 +1,12 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { table } from '../cli/output.ts'
 import type { Demo } from './contract.ts'
 import { verifyLog } from './devices.ts'
 import { DEAF_MS, differences, type Entry, missingOf } from './sas-books.ts'
 import { startMachines } from './sas-machines.ts'
 import { openServiceNetwork } from './service-network.ts'
 import { until } from './stage.ts'
+import { createSteps } from './steps.ts'
 import { startPostgres } from './vm-postgres.ts'
 
 const WITNESS = { allowedPeers: ['*'] }
@@ -29,16 +29,7 @@ export const sas: Demo = {
   flags: { games: '2000' },
   async run(stage, { games: wanted }) {
     const games = Math.ceil(Number(wanted) / SERIALS.length)
-    const rows: { what: string; right: boolean; ms: number; detail: string }[] = []
-    async function step(
-      what: string,
-      work: () => Promise<{ right: boolean; detail: string }>
-    ): Promise<void> {
-      const start = performance.now()
-      const { right, detail } = await work()
-      rows.push({ what, right, ms: Math.round(performance.now() - start), detail })
-      stage.say(`${right ? 'right' : 'WRONG'}  ${what}: ${detail}`)
-    }
+    const { step, played } = createSteps(stage.say)
 
     await using ended = new AsyncDisposableStack()
     const postgres = await startPostgres()
@@ -178,13 +169,6 @@ export const sas: Demo = {
       }
     })
     const nodesEnded = await network.end()
-    return {
-      right: rows.every(({ right }) => right) && nodesEnded,
-      report: { nodesEnded, steps: rows },
-      text: table(
-        ['STEP', '', 'MS', 'DETAIL'],
-        rows.map(({ what, right, ms, detail }) => [what, right ? 'right' : 'WRONG', ms, detail])
-      )
-    }
+    return played(nodesEnded, { nodesEnded })
   }
 }

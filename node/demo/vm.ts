@@ -1,7 +1,7 @@
-import { table } from '../cli/output.ts'
 import type { Demo } from './contract.ts'
 import { openServiceNetwork, type ServiceNode } from './service-network.ts'
 import { until } from './stage.ts'
+import { createSteps } from './steps.ts'
 import { buildGuest } from './vm-guest.ts'
 import { startPostgres } from './vm-postgres.ts'
 
@@ -27,28 +27,12 @@ const LINES: readonly [line: string, answer: string][] = [
   ['LIST_VMS', 'OK 2 machines\nvm1: 4096MB RAM, 4CPU, stopped\nvm2: ']
 ]
 
-interface Row {
-  what: string
-  right: boolean
-  detail: string
-  ms: number
-}
-
 /** Two hosts of machines and a client; one machine that outlives whatever is killed. */
 export const vm: Demo = {
   summary:
     'machines on two hosts, commands on PostgreSQL and embedded; a guest outlives kill -9 of QEMU and of its node, and moves to the other host',
   async run({ folder, say }) {
-    const rows: Row[] = []
-    async function step(
-      what: string,
-      work: () => Promise<{ right: boolean; detail: string }>
-    ): Promise<void> {
-      say(`${what} …`)
-      const startedAt = performance.now()
-      const { right, detail } = await work()
-      rows.push({ what, right, detail, ms: Math.round(performance.now() - startedAt) })
-    }
+    const { steps, step, played } = createSteps(say)
 
     say('Starting a PostgreSQL server, two hosts and a client, each a process of its own …')
     const guest = await buildGuest()
@@ -75,7 +59,7 @@ export const vm: Demo = {
       const tables = await postgres.query(
         "SELECT string_agg(id, ' ' ORDER BY id) FROM machines WHERE active = 1"
       )
-      rows.push({
+      steps.push({
         what: 'what PostgreSQL itself says',
         right: tables.trim() === 'vm1 vm2',
         detail: tables.trim(),
@@ -181,14 +165,7 @@ export const vm: Demo = {
       ended = await network.end()
       await postgres.stop()
     }
-    return {
-      right: rows.every(({ right }) => right) && ended,
-      report: { nodesEnded: ended, steps: rows },
-      text: table(
-        ['STEP', '', 'MS', 'DETAIL'],
-        rows.map(({ what, right, ms, detail }) => [what, right ? 'right' : 'WRONG', ms, detail])
-      )
-    }
+    return played(ended, { nodesEnded: ended })
   }
 }
 

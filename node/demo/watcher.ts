@@ -2,11 +2,11 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SMTPServer } from 'smtp-server'
-import { table } from '../cli/output.ts'
 import type { Demo } from './contract.ts'
 import { COURT_PASSWORD, type Court, caseOf, courtRule, openCourt } from './court.ts'
 import { openServiceNetwork, type ServiceNode } from './service-network.ts'
 import { until } from './stage.ts'
+import { createSteps } from './steps.ts'
 
 const CASES = 5000
 /** One more than it has: there are going to be more cases. */
@@ -50,16 +50,7 @@ export const watcher: Demo = {
       smtpFrom: 'Artel <artel@example.org>'
     }
     let node: ServiceNode = await network.start('node', settings)
-    const rows: { what: string; right: boolean; ms: number; detail: string }[] = []
-    async function step(
-      what: string,
-      work: () => Promise<{ right: boolean; detail: string }>
-    ): Promise<void> {
-      const start = performance.now()
-      const { right, detail } = await work()
-      rows.push({ what, right, ms: Math.round(performance.now() - start), detail })
-      stage.say(`${right ? 'right' : 'WRONG'}  ${what}: ${detail}`)
-    }
+    const { step, played } = createSteps(stage.say)
     const visit = (): Promise<Outcome> => node.call('run', { id: 'court' })
     async function killed(): Promise<void> {
       await node.kill()
@@ -119,7 +110,7 @@ export const watcher: Demo = {
       await killed()
       return {
         right: outcomes.every(({ state }) => state === 'ok'),
-        detail: `${outcomes.map(({ changes }) => changes).join(', ')} changes, ${court.logins} login`
+        detail: `${outcomes.map(({ changes, reason }) => reason ?? changes).join(', ')} changes, ${court.logins} login`
       }
     })
     await step('each event is in one message to each who asked, over three kills', async () => {
@@ -162,14 +153,7 @@ export const watcher: Demo = {
       return { right: state === 'failed' && trap.hits() === 0, detail: `${trap.hits()} reached; ${reason}` }
     })
     const ended = await network.end()
-    return {
-      right: rows.every(({ right }) => right) && ended,
-      report: { nodesEnded: ended, steps: rows },
-      text: table(
-        ['STEP', '', 'MS', 'DETAIL'],
-        rows.map(({ what, right, ms, detail }) => [what, right ? 'right' : 'WRONG', ms, detail])
-      )
-    }
+    return played(ended, { nodesEnded: ended })
   }
 }
 
