@@ -26,10 +26,13 @@ export interface Extractor {
 
 /** Loading the program costs more than most pages, so a process that is free waits for the next one for so long. */
 const IDLE_MS = 60_000
+/** Every page has a context of its own, and what is let go of is collected late: a process ends before it is full. */
+const MOST_PAGES = 30
 
 /** @param timeoutMs for one page */
 export function createExtractor(sandbox: Sandbox, timeoutMs = PAGE_MS): Extractor {
   const free = new Map<Session, NodeJS.Timeout>()
+  const pages = new WeakMap<Session, number>()
   let isClosed = false
 
   async function take(signal: AbortSignal): Promise<Session> {
@@ -46,8 +49,10 @@ export function createExtractor(sandbox: Sandbox, timeoutMs = PAGE_MS): Extracto
     return kept[0]
   }
 
-  async function giveBack(session: Session): Promise<void> {
-    if (isClosed) return session.close()
+  async function giveBack(session: Session, read: number): Promise<void> {
+    const all = (pages.get(session) ?? 0) + read
+    pages.set(session, all)
+    if (isClosed || all >= MOST_PAGES) return session.close()
     const timer = setTimeout(() => {
       free.delete(session)
       void session.close()
@@ -67,7 +72,7 @@ export function createExtractor(sandbox: Sandbox, timeoutMs = PAGE_MS): Extracto
       await session.close()
       throw error
     }
-    await giveBack(session)
+    await giveBack(session, questions.length)
     return outcomes.map((outcome, i) => {
       if (outcome.ok) return decodeValue(outcome.value)
       const { name, message } = outcome.failure
