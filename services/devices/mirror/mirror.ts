@@ -59,7 +59,7 @@ export async function readMirrorUrl(file: string): Promise<string> {
 }
 
 /** Writes the logs that are kept here into PostgreSQL: each entry once, in the order of its chain, whatever is down for how long. */
-export function createMirror(url: string, chains: Pick<Chains, 'all' | 'find'>) {
+export function createMirror(url: string, chains: Pick<Chains, 'all' | 'find' | 'of'>) {
   const pool = new pg.Pool({
     connectionString: url,
     max: 2,

@@ -18,7 +18,7 @@ export interface Row {
 }
 
 /** The rows of a batch; what a chain before has already is none. */
-export async function rowsOf({ from, entries }: Batch, chains: Pick<Chains, 'find'>): Promise<Row[]> {
+export async function rowsOf({ from, entries }: Batch, chains: Pick<Chains, 'find' | 'of'>): Promise<Row[]> {
   const rows: Row[] = []
   for (const [i, bytes] of entries.entries()) {
     const entry = await unfold(decodeEntry(bytes), chains)

@@ -123,7 +123,7 @@ export function createSeries(db: DatabaseSync, now: () => number) {
   }
 
   /** Reads on in one chain; false where nothing is new. */
-  async function readOn(log: ChainLog, chains: Pick<Chains, 'find'>): Promise<boolean> {
+  async function readOn(log: ChainLog, chains: Pick<Chains, 'find' | 'of'>): Promise<boolean> {
     const { agent, number } = log.chain
     const from = Math.max(seenUpTo(log.chain) + 1, log.first)
     if (from > log.head.seq) return false
@@ -153,7 +153,7 @@ export function createSeries(db: DatabaseSync, now: () => number) {
 
   return {
     /** Reads on in all chains until nothing is new. */
-    async catchUp(chains: Pick<Chains, 'find' | 'all'>, signal: AbortSignal): Promise<void> {
+    async catchUp(chains: Pick<Chains, 'find' | 'all' | 'of'>, signal: AbortSignal): Promise<void> {
       for (const log of chains.all())
         while (!signal.aborted && (await readOn(log, chains))) await new Promise(setImmediate)
     },

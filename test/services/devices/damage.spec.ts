@@ -66,7 +66,7 @@ describe('devices: a log with gaps and damage', () => {
     const db = new DatabaseSync(':memory:')
     for (const sql of MIGRATIONS) db.exec(sql)
     const series = createSeries(db, () => 2_000_000_000_000)
-    await series.catchUp({ all: () => [again], find: () => again }, signal)
+    await series.catchUp({ all: () => [again], find: () => again, of: () => [again] }, signal)
     deepEqual({ ...db.prepare('SELECT seq FROM seen').get() }, { seq: 11 })
   })
 

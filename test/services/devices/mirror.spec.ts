@@ -64,7 +64,8 @@ describe('devices: a database that mirrors the logs', function () {
   it('may be away: nothing is lost, and the reason is told', async () => {
     const mirror = createMirror('postgres://artel@127.0.0.1:1/none', {
       all: () => [{ chain, first: 0, head: { seq: 3, hash: GENESIS.hash } }] as never,
-      find: () => undefined
+      find: () => undefined,
+      of: () => []
     })
     await rejects(mirror.catchUp(signal), { name: 'MirrorError', message: /ECONNREFUSED/ })
     await mirror.close()
