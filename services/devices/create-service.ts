@@ -1,5 +1,8 @@
 import { isAbsolute } from 'node:path'
 import { admits, ForbiddenError, type HostOf, type ServiceOf } from '../host/index.ts'
+import { createAlerts } from './alerts/create-alerts.ts'
+import { createAlertStore } from './alerts/store.ts'
+import { createWatch } from './alerts/watch.ts'
 import type { declaration } from './declaration.ts'
 import { createAgent } from './delivery/agent.ts'
 import { openChains } from './delivery/chains.ts'
@@ -37,7 +40,10 @@ const MAX_NAMED = 5
 export async function createService(host: HostOf<Declared>): Promise<ServiceOf<Declared>> {
   const { signal, now, log, isSigned, sign, config } = host
   const { self } = host.peers
-  const series = createSeries(host.database(MIGRATIONS), now)
+  const database = host.database(MIGRATIONS)
+  const alertStore = createAlertStore(database)
+  const watch = createWatch({ store: alertStore, now, devices: () => series.names() })
+  const series = createSeries(database, now, watch.onEntry)
   const clock = createClock(now)
   const states = new Map<string, string>()
   const chains = await openChains({
@@ -103,6 +109,17 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       await seen.caughtUp()
       return series.latest(self, id, kind)
     }
+  })
+  const alerts = createAlerts({
+    store: alertStore,
+    self,
+    settings: () => host.config,
+    areTold: async (peer, keys, step) => (await peers.ask(peer, 'told', { keys, step }, { signal })).keys,
+    sign,
+    now,
+    onState: reason => host.degraded('alerts', reason),
+    changed: () => host.tell('alerts', {}),
+    log
   })
   const mirror = config.mirrorFile == null ? undefined : await openMirror(config.mirrorFile)
   // before the drivers: what they announce is compared with what is known
@@ -197,6 +214,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     api: drivers.devices,
 
     operations: {
+      ...alerts.operations,
       list: () => ({ items: series.devices() }),
       history: ({ device, reading, step, from, to }) => ({
         points: series.points(device, reading, step === 'hour' ? HOUR_MS : MINUTE_MS, from, to, MAX_POINTS)
@@ -268,6 +286,11 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
             .map(({ chain, first, head }) => ({ ...chain, first, ...head }))
         }
       },
+      told({ keys, step }, { peer }) {
+        if (!config.alertPeers.includes(peer))
+          throw new ForbiddenError('the alerts of this node are not for yours')
+        return { keys: alertStore.areTold(keys, step) }
+      },
       async read({ agent: of, number, from }, { peer }) {
         admit(peer)
         const batch = await chains.find({ agent: of, number })?.read(from)
@@ -276,6 +299,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     },
 
     start() {
+      let toldRevision = alertStore.revision()
       void agent.start(signal)
       deliveries = createDeliveries({
         agent,
@@ -293,11 +317,20 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       host.repeat('clock', TICK_MS, lookAtClock)
       host.repeat('comparing', COMPARE_MS, compare)
       host.repeat('verifying', DAY_MS, scrub)
-      host.repeat('tidying', HOUR_MS, () => series.tidy())
+      host.repeat('tidying', HOUR_MS, () => {
+        series.tidy()
+        alertStore.tidy(now())
+      })
+      host.repeat('alerts', TELL_MS, async until => {
+        watch.onTick()
+        await alerts.round(until)
+      })
       if (mirror != null) host.repeat('mirror', MIRROR_MS, until => mirror.catchUp(until))
       host.repeat('telling', TELL_MS, () => {
         const items = seen.changed()
         if (items.length > 0) host.tell('changed', { items })
+        if (alertStore.revision() !== toldRevision) host.tell('alerts', {})
+        toldRevision = alertStore.revision()
       })
     },
 
@@ -305,6 +338,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       await agent.flush()
       await deliveries?.ended()
       await seen.ended()
+      await alerts.close()
       await mirror?.close()
       await chains.close()
     }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { declare, EXIT, FORBIDDEN, FULL, MACHINE, NOT_FOUND, operation, USAGE } from '../host/index.ts'
+import { alertOperations } from './alerts/operations.ts'
 import { messages } from './messages.ts'
 
 const peer = z.string().min(1).max(128)
@@ -95,6 +96,24 @@ export const declaration = declare({
       .describe(
         'file, for its owner only, with the address of a PostgreSQL database, postgres://user:password@host/name, that gets all that is kept here'
       ),
+    alertUrls: z
+      .array(z.url({ protocol: /^https?$/ }).max(2000))
+      .max(8)
+      .default([])
+      .meta({ live: true })
+      .describe('who hears of alerts: addresses that take messages of Standard Webhooks'),
+    alertHosts: z
+      .array(z.string().min(1).max(300))
+      .max(8)
+      .default([])
+      .meta({ live: true })
+      .describe('hosts of these that are no public ones, as in 192.168.1.7:8080'),
+    alertPeers: z
+      .array(peer)
+      .max(8)
+      .default([])
+      .meta({ live: true })
+      .describe('peer ids of nodes that keep the same logs and have the same rules: one of them tells'),
     keepDays: z
       .int()
       .min(1)
@@ -111,10 +130,12 @@ export const declaration = declare({
     ReadingError: USAGE,
     ExportPathError: USAGE,
     UnknownDeviceError: NOT_FOUND,
+    UnknownAlertError: NOT_FOUND,
     LogFullError: FULL,
     MirrorError: MACHINE
   },
   operations: {
+    ...alertOperations,
     list: operation({
       summary: 'Devices whose logs this node keeps, with their newest readings',
       input: z.object({}),

@@ -37,3 +37,8 @@ export class ExportPathError extends Error {
 export class MirrorError extends Error {
   override readonly name = 'MirrorError'
 }
+
+/** No such alert, rule or silence. */
+export class UnknownAlertError extends Error {
+  override readonly name = 'UnknownAlertError'
+}

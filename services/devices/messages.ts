@@ -58,6 +58,12 @@ export const messages = {
       chains: z.array(z.object({ agent, number, first: z.int(), ...head })).max(MAX_CHAINS)
     })
   },
+  /** Of these alerts, which have your receivers heard of? 1: that it fires, 2: that it is over. */
+  told: {
+    peers: 'everybody' as const,
+    request: z.object({ keys: z.array(z.string().max(64)).max(100), step: z.literal([1, 2]) }),
+    answer: z.object({ keys: z.array(z.string().max(64)).max(100) })
+  },
   /** Entries from `from` on, as many as go into one batch; nothing where you do not have them. */
   read: {
     peers: 'everybody' as const,

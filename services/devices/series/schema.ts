@@ -1,3 +1,5 @@
+import { ALERTS } from '../alerts/schema.ts'
+
 /*
  * What can be asked about devices, made out of the logs; it can be deleted and is made again. `seen` says how far each
  * chain was read, in the same transaction as what was read: nothing is counted twice.
@@ -71,5 +73,6 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (agent, number)
   ) STRICT, WITHOUT ROWID;
   `,
-  'CREATE INDEX eventByKind ON event (device, kind, agent, number, seq)'
+  'CREATE INDEX eventByKind ON event (device, kind, agent, number, seq)',
+  ALERTS
 ]

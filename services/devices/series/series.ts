@@ -1,4 +1,5 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
+import type { SeenEntry } from '../alerts/watch.ts'
 import type { Chains } from '../delivery/chains.ts'
 import type { Receipt } from '../delivery/receipt.ts'
 import { type Batch, encodeBatch } from '../log/batch.ts'
@@ -45,7 +46,12 @@ export interface Point {
 }
 
 /** What the logs say, for whoever asks: the newest of each device, its events, and its numbers over time. */
-export function createSeries(db: DatabaseSync, now: () => number) {
+export function createSeries(
+  db: DatabaseSync,
+  now: () => number,
+  /** in the transaction of what it is about */
+  onEntry: (entry: SeenEntry) => void = () => {}
+) {
   // made out of the logs, which are forced to the disk: a power cut costs work, not data
   db.exec('PRAGMA synchronous = NORMAL')
   const statements = new Map<string, ReturnType<DatabaseSync['prepare']>>()
@@ -61,9 +67,11 @@ export function createSeries(db: DatabaseSync, now: () => number) {
   const seenUpTo = ({ agent, number }: ChainId): number =>
     get<{ seq: number }>('SELECT seq FROM seen WHERE agent = ? AND number = ?', agent, number)?.seq ?? -1
 
-  function apply(chain: ChainId, place: number, { class: kindOf, device, kind, body, timeMs }: Entry): void {
+  function apply(chain: ChainId, place: number, entry: Entry): void {
+    const { class: kindOf, device, kind, body, timeMs, clock } = entry
     const { agent, number } = chain
     const at = timeMs > now() + AHEAD_MS ? now() : timeMs
+    onEntry({ agent, number, seq: place, at, class: kindOf, device, kind, body, clock })
     if (kindOf !== 'sample')
       run(
         `INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -164,6 +172,7 @@ export function createSeries(db: DatabaseSync, now: () => number) {
     },
 
     devices: (): DeviceRow[] => all<StoredDevice>('SELECT * FROM device ORDER BY id, agent').map(asDevice),
+    names: (): { agent: string; id: string }[] => all('SELECT agent, id FROM device'),
     device: (agent: string, id: string): DeviceRow | undefined => {
       const row = get<StoredDevice>('SELECT * FROM device WHERE agent = ? AND id = ?', agent, id)
       return row && asDevice(row)

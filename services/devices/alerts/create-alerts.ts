@@ -1,0 +1,130 @@
+import type { Caller } from '../../host/index.ts'
+import { loadOutbound } from '../../outbound/index.ts'
+import type { Log, Signer } from '../context.ts'
+import type { Rule, StoredRule } from './rule.ts'
+import type { Alert, AlertStore, Silence } from './store.ts'
+import { createTell, secretOf } from './tell.ts'
+
+const POST_MS = 30_000
+const MAX_ANSWER_BYTES = 64 * 1024
+const MINUTE_MS = 60_000
+
+export interface AlertsInit {
+  store: AlertStore
+  self: string
+  settings(): { alertUrls: readonly string[]; alertHosts: readonly string[]; alertPeers: readonly string[] }
+  areTold(peer: string, keys: string[], step: 1 | 2): Promise<string[]>
+  sign: Signer
+  now(): number
+  onState(reason: string | undefined): void
+  /** something about alerts is not as it was */
+  changed(): void
+  log: Log
+}
+
+/** Alerts for people and for other nodes: what they may do, and who hears. */
+export function createAlerts({
+  store,
+  self,
+  settings,
+  areTold,
+  sign,
+  now,
+  onState,
+  changed,
+  log
+}: AlertsInit) {
+  // its HTTP client is read where somebody is told
+  const loading = new Map<string, ReturnType<typeof open>>()
+  async function open() {
+    const { createOutbound } = await loadOutbound()
+    return createOutbound({ openHosts: () => settings().alertHosts, gapMs: () => 0 })
+  }
+  const outbound = () => {
+    const known = loading.get('outbound') ?? open()
+    loading.set('outbound', known)
+    return known
+  }
+
+  const tell = createTell({
+    store,
+    self,
+    others: () => settings().alertPeers,
+    urls: () => settings().alertUrls,
+    async post(url, headers, body) {
+      const { fetch } = await outbound()
+      const { status } = await fetch(url, {
+        method: 'POST',
+        headers,
+        body,
+        isRobot: false,
+        maxBytes: MAX_ANSWER_BYTES,
+        signal: AbortSignal.timeout(POST_MS)
+      })
+      if (status < 200 || status > 299) throw new Error(`it answered ${status}`)
+    },
+    areTold,
+    sign,
+    now,
+    onState,
+    log
+  })
+
+  const by = (caller: Caller): string =>
+    caller.is === 'grant'
+      ? (caller.grant.account?.name ?? caller.grant.id)
+      : caller.is === 'peer'
+        ? caller.peer
+        : caller.is
+
+  return {
+    round: tell.round,
+    async close(): Promise<void> {
+      for (const each of loading.values()) await (await each).close()
+    },
+    operations: {
+      alerts: ({ state, limit }: { state?: Alert['state'] | 'open'; limit: number }) => ({
+        items: store.list(state, limit)
+      }),
+      acknowledge({ key, note }: { key: string; note?: string }, { caller }: { caller: Caller }): Alert {
+        const alert = store.acknowledge(key, by(caller), note, now())
+        changed()
+        return alert
+      },
+      rules: () => ({ items: [...store.rules()] }),
+      setRule(rule: Rule): StoredRule {
+        const since = now()
+        store.setRule(rule, since)
+        changed()
+        return { ...rule, since }
+      },
+      removeRule({ name }: { name: string }) {
+        store.removeRule(name, now())
+        changed()
+        return {}
+      },
+      silence(
+        { devices, rule, minutes, why }: { devices: string; rule?: string; minutes: number; why: string },
+        { caller }: { caller: Caller }
+      ): Silence {
+        const silence = {
+          devices,
+          ...(rule == null ? {} : { rule }),
+          until: now() + minutes * MINUTE_MS,
+          why,
+          by: by(caller)
+        }
+        const id = store.silence(silence, now())
+        changed()
+        return { id, ...silence }
+      },
+      silences: () => ({ items: store.silences(now()) }),
+      endSilence({ id }: { id: number }) {
+        store.endSilence(id)
+        changed()
+        return {}
+      },
+      receivers: () => ({ items: settings().alertUrls.map(url => ({ url, secret: secretOf(sign, url) })) })
+    }
+  }
+}

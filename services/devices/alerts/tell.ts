@@ -1,0 +1,152 @@
+import { hash } from 'node:crypto'
+import { Webhook } from 'standardwebhooks'
+import type { Log, Signer } from '../context.ts'
+import type { Alert, AlertStore, Message, Step } from './store.ts'
+
+/** Alerts of one cause come together, a moment after each other. */
+const TOGETHER_MS = 2_000
+/** The next node tells when the one before has not. */
+const TURN_MS = 30_000
+const FIRST_WAIT_MS = 5_000
+const LAST_WAIT_MS = 600_000
+/** Of one message. */
+const MAX_ALERTS = 100
+const ID_CHARS = 32
+
+export interface TellInit {
+  store: AlertStore
+  self: string
+  /** nodes that keep the same logs and have the same rules */
+  others(): readonly string[]
+  urls(): readonly string[]
+  /** Posts a message; what is not taken throws. */
+  post(url: string, headers: Record<string, string>, body: string): Promise<void>
+  /** Which of these the receivers have heard of, as another node says. */
+  areTold(peer: string, keys: string[], step: Step): Promise<string[]>
+  sign: Signer
+  now(): number
+  /** why nobody hears; undefined: they do */
+  onState(reason: string | undefined): void
+  log: Log
+}
+
+/** Alerts of one rule at one agent: one message for what has one cause. */
+interface Group {
+  rule: string
+  agent: string
+  step: Step
+  alerts: Alert[]
+}
+
+/** The nodes that tell of a group before this one does; the same order everywhere. Pure. */
+export function earlier(
+  self: string,
+  others: readonly string[],
+  { rule, agent }: Pick<Group, 'rule' | 'agent'>
+): string[] {
+  const weight = (peer: string): string => hash('sha256', JSON.stringify([rule, agent, peer]), 'hex')
+  const mine = weight(self)
+  return others.filter(peer => peer !== self && weight(peer) < mine)
+}
+
+/** One per receiver: none can speak for this node to another. */
+export const secretOf = (sign: Signer, url: string): string =>
+  `whsec_${hash('sha256', sign('alert-receiver/1', Buffer.from(url)), 'base64')}`
+
+/** Pure. */
+export function groupsOf(alerts: readonly Alert[]): Group[] {
+  const groups = new Map<string, Group>()
+  for (const alert of alerts) {
+    const step = alert.resolvedAt == null ? 1 : 2
+    const { rule, agent } = alert
+    const key = JSON.stringify([rule, agent, step])
+    const group = groups.get(key) ?? { rule, agent, step, alerts: [] }
+    groups.set(key, group)
+    if (group.alerts.length < MAX_ALERTS) group.alerts.push(alert)
+  }
+  return [...groups.values()]
+}
+
+/**
+ * Tells receivers that alerts fire and that they are over, as Standard Webhooks has it. Of several nodes with the same
+ * rules one tells; the next one after 30 s, where the one before cannot say that it has. A message that is tried again
+ * has the same id.
+ */
+export function createTell({ store, self, others, urls, post, areTold, sign, now, onState, log }: TellInit) {
+  /** by url: when it is tried again, after what wait */
+  const waits = new Map<string, { until: number; ms: number }>()
+
+  /** Those that one of these nodes has told; what cannot be asked has not. */
+  async function toldBy(peers: readonly string[], keys: string[], step: Step): Promise<string[]> {
+    const told = new Set<string>()
+    for (const peer of peers) {
+      try {
+        for (const key of await areTold(peer, keys, step)) if (keys.includes(key)) told.add(key)
+      } catch (error) {
+        log('%s does not say what it has told: %s', peer, (error as Error).message)
+      }
+    }
+    return [...told]
+  }
+
+  async function queueDue(): Promise<void> {
+    for (const group of groupsOf(store.untold(now()))) {
+      const { rule, agent, step, alerts } = group
+      const since = Math.min(...alerts.map(({ firedAt, resolvedAt }) => resolvedAt ?? firedAt!))
+      const before = earlier(self, others(), group)
+      if (now() < since + TOGETHER_MS + before.length * TURN_MS) continue
+      const keys = alerts.map(({ key }) => key)
+      const told = await toldBy(before, keys, step)
+      store.toldByOther(told, step)
+      if (told.length > 0) continue
+      const id = `alert_${hash('sha256', JSON.stringify([step, ...keys.toSorted()]), 'hex').slice(0, ID_CHARS)}`
+      const body = JSON.stringify({
+        type: step === 1 ? 'alert.firing' : 'alert.resolved',
+        timestamp: new Date(since).toISOString(),
+        data: { rule, agent, alerts }
+      })
+      store.queue({ id, step, keys, body, createdAt: now() }, urls())
+    }
+  }
+
+  async function send(message: Message): Promise<void> {
+    const { id, url, body, keys, step, createdAt } = message
+    const wait = waits.get(url)
+    if (wait != null && wait.until > now()) return
+    // this node was away meanwhile: another one may have told it
+    const isLate = now() - createdAt > TURN_MS && wait == null
+    if (!urls().includes(url) || (isLate && (await toldBy(others(), keys, step)).length === keys.length)) {
+      store.sent(message)
+      return
+    }
+    try {
+      const at = new Date(now())
+      const headers = {
+        'content-type': 'application/json',
+        'idempotency-key': id,
+        'webhook-id': id,
+        'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
+        'webhook-signature': new Webhook(secretOf(sign, url)).sign(id, at, body)
+      }
+      await post(url, headers, body)
+      waits.delete(url)
+      store.sent(message)
+      if (waits.size === 0) onState(undefined)
+    } catch (error) {
+      const ms = Math.min(2 * (wait?.ms ?? FIRST_WAIT_MS / 2), LAST_WAIT_MS)
+      waits.set(url, { ms, until: now() + ms })
+      onState(`${url} does not take alerts: ${(error as Error).message}`)
+    }
+  }
+
+  return {
+    /** Writes down what is due, and sends what is written down. */
+    async round(signal: AbortSignal): Promise<void> {
+      if (urls().length > 0) await queueDue()
+      for (const message of store.messages()) {
+        signal.throwIfAborted()
+        await send(message)
+      }
+    }
+  }
+}
