@@ -1,5 +1,6 @@
 import { account, token } from './access/index.ts'
 import { analyzer } from './analyzer/index.ts'
+import { assistant } from './assistant/index.ts'
 import { compute } from './compute/index.ts'
 import { credits, network, settings } from './core/index.ts'
 import { devices } from './devices/index.ts'
@@ -26,7 +27,7 @@ export * from './core/index.ts'
 export * from './directory/index.ts'
 export type * from './gateway/index.ts'
 export * from './host/index.ts'
-export { analyzer, devices, files, hostMetrics, messenger, sas, vm, watch }
+export { analyzer, assistant, devices, files, hostMetrics, messenger, sas, vm, watch }
 
 /** What moves in: a folder, and a line here. */
 export const SERVICES = [
@@ -36,6 +37,7 @@ export const SERVICES = [
   hostMetrics,
   sas,
   analyzer,
+  assistant,
   watch,
   messenger
 ] as const satisfies readonly ServiceModule[]

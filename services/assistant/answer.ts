@@ -1,0 +1,120 @@
+import { randomUUID } from 'node:crypto'
+import type { Bytes } from '../host/index.ts'
+import type { Asked, Origin } from './ask.ts'
+import { type Completion, toChunks } from './core/chunks.ts'
+import { END, frame } from './core/events.ts'
+import { AssistantError } from './errors.ts'
+import type { Piece, Reader } from './flight.ts'
+import type { Json } from './provider/send.ts'
+
+const JSON_TYPE = 'application/json; charset=utf-8'
+
+const headersOf = (origin?: Origin, cost?: bigint): Record<string, string> => ({
+  'x-request-id': randomUUID(),
+  ...(origin == null ? {} : { 'artel-cache': origin }),
+  ...(cost == null ? {} : { 'artel-cost': String(cost) })
+})
+
+async function* once(text: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(text)
+}
+
+export function jsonAnswer(value: unknown, status = 200, headers = headersOf()): Bytes {
+  const text = JSON.stringify(value)
+  return { chunks: once(text), size: Buffer.byteLength(text), type: JSON_TYPE, status, headers }
+}
+
+const errorBody = ({ message, type, code }: AssistantError) => ({
+  error: { message, type, code, param: null }
+})
+
+/** An error as OpenAI's clients know it. */
+export function errorAnswer(error: AssistantError): Bytes {
+  const { retryAfterMs } = error
+  return jsonAnswer(errorBody(error), error.status, {
+    ...headersOf(),
+    ...(retryAfterMs == null ? {} : { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) })
+  })
+}
+
+/** The whole of an answer. */
+export async function wholeAnswer(asked: Asked, change: (answer: Json) => Json = same): Promise<Bytes> {
+  if (asked.origin === 'hit') return jsonAnswer(change(asked.answer), 200, headersOf('hit', 0n))
+  const { reader, origin, cost } = asked
+  try {
+    const answer = await reader.whole
+    return jsonAnswer(change(answer), 200, headersOf(origin, cost()))
+  } finally {
+    reader.leave()
+  }
+}
+
+const same = (answer: Json): Json => answer
+
+/** An answer piece by piece; what fails before the first is an error with its status. */
+export async function streamAnswer(asked: Asked, wantsUsage: boolean): Promise<Bytes> {
+  const isHit = asked.origin === 'hit'
+  if (!isHit)
+    try {
+      await asked.reader.begun
+    } catch (error) {
+      asked.reader.leave()
+      throw error
+    }
+  return {
+    chunks: isHit ? eventsOf(piecesOf(asked.answer), wantsUsage) : untilLeft(asked.reader, wantsUsage),
+    type: 'text/event-stream; charset=utf-8',
+    headers: {
+      ...headersOf(asked.origin, isHit ? 0n : undefined),
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no'
+    }
+  }
+}
+
+/** Whoever wants no more ends it at once, also while it waits for a piece. */
+function untilLeft(reader: Reader, wantsUsage: boolean): AsyncIterable<Uint8Array> {
+  const events = eventsOf(piecesOfFlight(reader), wantsUsage)
+  return {
+    [Symbol.asyncIterator]: () => ({
+      async next() {
+        const result = await events.next()
+        if (result.done === true) reader.leave()
+        return result
+      },
+      async return() {
+        reader.leave()
+        return { done: true, value: undefined }
+      }
+    })
+  }
+}
+
+/** A flight of a plain question has its pieces at the end. */
+async function* piecesOfFlight(reader: Reader): AsyncGenerator<Piece> {
+  let count = 0
+  for await (const piece of reader.pieces()) {
+    count++
+    yield piece
+  }
+  if (count === 0) yield* piecesOf(await reader.whole)
+}
+
+async function* piecesOf(answer: Json): AsyncGenerator<Piece> {
+  const { usage } = answer
+  const chunks = toChunks(answer as Completion)
+  for (const chunk of chunks) yield { text: JSON.stringify(chunk) }
+  if (usage != null) yield { text: JSON.stringify({ ...chunks.at(-1), choices: [], usage }), isUsage: true }
+}
+
+/** Without `[DONE]` where the answer did not come to its end: a client takes a silent end for one. */
+async function* eventsOf(pieces: AsyncIterable<Piece>, wantsUsage: boolean): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const { text, isUsage } of pieces)
+      if (wantsUsage || isUsage !== true) yield Buffer.from(frame(text))
+    yield Buffer.from(END)
+  } catch (error) {
+    if (!(error instanceof AssistantError)) throw error
+    yield Buffer.from(frame(JSON.stringify(errorBody(error))))
+  }
+}

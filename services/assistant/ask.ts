@@ -1,0 +1,251 @@
+import { cacheKey } from './core/cache-key.ts'
+import { type CacheRule, cacheRule } from './core/cacheability.ts'
+import { createAssembly } from './core/chunks.ts'
+import { costOf } from './core/price.ts'
+import type { Endpoint } from './endpoints.ts'
+import { AssistantError, badRequest, StreamError } from './errors.ts'
+import { type Flight, type Piece, type Reader, startFlight } from './flight.ts'
+import type { Call } from './provider/call.ts'
+import type { Route } from './provider/provider.ts'
+import { type Json, readError } from './provider/send.ts'
+import type { Cache } from './store/cache.ts'
+import type { Credits } from './store/credits.ts'
+import type { Providers } from './store/providers.ts'
+
+/** Calls of providers that run at once for one user. */
+const CALLS_PER_USER = 4
+const GROUP = 'group'
+
+export interface Question {
+  user: string
+  body: Json
+  /** of the body, in bytes */
+  bytes: number
+  cacheControl?: string
+  /** answers are shared with all who say so, and not only with oneself */
+  isOfGroup?: boolean
+}
+
+export type Origin = 'hit' | 'miss' | 'joined' | 'off'
+
+/** A question that is being answered, or was before. */
+export type Asked =
+  | { origin: 'hit'; answer: Json }
+  | { origin: Exclude<Origin, 'hit'>; reader: Reader; cost(): bigint }
+
+export interface AskComponents {
+  cache: Cache
+  credits: Credits
+  providers: Providers
+  call: Call
+  now: () => number
+  /** of a call of a provider that has failed, by the name of the failure */
+  onError(code: string): void
+  /** whether answers can be kept, each time that one is */
+  onKept(error: Error | undefined): void
+}
+
+/**
+ * Answers from the cache, joins who asks the same, or asks a provider.
+ *
+ * @throws {AssistantError}
+ */
+export function createAsk({ cache, credits, providers, call, now, onError, onKept }: AskComponents) {
+  const flights = new Map<string, Flight>()
+  const running = new Map<string, number>()
+
+  function routesOf({ use, name }: Endpoint, { model }: Json): Route[] {
+    if (typeof model !== 'string' && (model != null || name !== 'translate'))
+      throw badRequest('model: it is no text, or missing')
+    const routes = providers.routes(use, model ?? undefined)
+    if (routes.length > 0) return routes
+    if (providers.routes(use).length === 0)
+      throw new AssistantError(
+        503,
+        'api_error',
+        'no_provider',
+        `nobody answers ${name} here; the owner of the node names a provider: artel assistant put NAME PROVIDER`
+      )
+    throw new AssistantError(
+      404,
+      'invalid_request_error',
+      'model_not_found',
+      `there is no model "${String(model).slice(0, 100)}" here; /v1/models names them`
+    )
+  }
+
+  function ask(endpoint: Endpoint, question: Question): Asked {
+    const { user, body } = question
+    const routes = routesOf(endpoint, body)
+    const { model } = routes[0]!
+    const rule = cacheRule(endpoint.name, body, model.cache, question.cacheControl)
+    const namespace = question.isOfGroup === true ? GROUP : `user:${user}`
+    const key = cacheKey(cache.namespaceKey(namespace), endpoint.name, body)
+    const id = key.toString('hex')
+    if (rule.mayRead) {
+      const kept = cache.get(namespace, key)
+      if (kept != null) {
+        credits.saved(user, model.id, now())
+        return { origin: 'hit', answer: JSON.parse(kept) }
+      }
+      const other = flights.get(id)
+      if (other?.mayJoin === true) {
+        credits.saved(user, model.id, now())
+        return { origin: 'joined', reader: other.join(), cost: () => 0n }
+      }
+    }
+    const led = lead(endpoint, question, routes, rule, { namespace, key })
+    if (rule.mayRead) {
+      flights.set(id, led.flight)
+      led.flight.whole.then(end, end)
+      function end(): void {
+        if (flights.get(id) === led.flight) flights.delete(id)
+      }
+    }
+    return {
+      origin: rule.mayRead || rule.keepMs > 0 ? 'miss' : 'off',
+      reader: led.flight.join(),
+      cost: led.cost
+    }
+  }
+
+  /** Holds what it may cost, asks, settles once, keeps the answer. */
+  function lead(
+    endpoint: Endpoint,
+    { user, body, bytes }: Question,
+    routes: readonly Route[],
+    { keepMs }: CacheRule,
+    { namespace, key }: { namespace: string; key: Uint8Array }
+  ) {
+    const atOnce = running.get(user) ?? 0
+    if (atOnce >= CALLS_PER_USER)
+      throw new AssistantError(
+        429,
+        'rate_limit_error',
+        'too_many_calls',
+        `you have ${atOnce} calls that run; wait for one`,
+        1000
+      )
+    let most = 0n
+    for (const { model } of routes) {
+      // whoever of them answers
+      const cost = endpoint.most(model, body, bytes)
+      if (cost > most) most = cost
+    }
+    const hold = credits.hold(user, most)
+    if (hold == null)
+      throw new AssistantError(
+        402,
+        'insufficient_quota',
+        'insufficient_quota',
+        `the call may cost ${most} micro-credits, and so much is not left of your quota; ask for fewer tokens, or the owner of the node for more`
+      )
+    running.set(user, atOnce + 1)
+    let charged = 0n
+    const flight = startFlight(async (put, signal) => {
+      let route: Route | undefined
+      let answer: Json | undefined
+      try {
+        const reply = await call(routes, endpoint.path, askedOf(endpoint, body), signal)
+        route = reply.route
+        if ('whole' in reply) {
+          endpoint.check(reply.whole)
+          answer = reply.whole
+        } else
+          await passOn(reply.events, put, partial => {
+            answer = partial
+          })
+        if (keepMs > 0 && endpoint.mayKeep(answer!)) keep(namespace, key, answer!, keepMs)
+        return answer!
+      } catch (error) {
+        if (!signal.aborted) onError(error instanceof AssistantError ? error.code : (error as Error).name)
+        throw error instanceof StreamError
+          ? new AssistantError(502, 'api_error', 'answer_cut', error.message)
+          : error
+      } finally {
+        const cost = answer == null ? 0n : costOf(route!.model, endpoint.usage(body, answer))
+        charged = credits.settle(hold, cost, routes[0]!.model.id, now())
+        const left = running.get(user)! - 1
+        if (left === 0) running.delete(user)
+        else running.set(user, left)
+      }
+    })
+    return { flight, cost: () => charged }
+  }
+
+  /** Who has his answer does not go without it because a disk is full. */
+  function keep(namespace: string, key: Uint8Array, answer: Json, keepMs: number): void {
+    try {
+      cache.put(namespace, key, JSON.stringify(answer), keepMs)
+      onKept(undefined)
+    } catch (error) {
+      onKept(error as Error)
+    }
+  }
+
+  return {
+    ask,
+    figures: () => ({ flights: flights.size, calls: [...running.values()].reduce((a, b) => a + b, 0) })
+  }
+}
+
+/** Of a stream its usage is asked for; who does not want it does not get it. */
+function askedOf({ name }: Endpoint, body: Json): Json {
+  if (name !== 'chat' || body.stream !== true) return body
+  const options = (body.stream_options ?? {}) as Json
+  return { ...body, stream_options: { ...options, include_usage: true } }
+}
+
+/**
+ * Passes pieces on as they come and puts them together.
+ *
+ * @param so takes the answer as far as it has come
+ * @throws {StreamError} the answer ends before its end
+ */
+async function passOn(
+  events: AsyncGenerator<string, boolean>,
+  put: (piece: Piece) => void,
+  so: (partial: Json) => void
+): Promise<void> {
+  const assembly = createAssembly()
+  let last: Json = {}
+  try {
+    for (;;) {
+      const { value, done } = await events.next()
+      if (done === true) {
+        if (!value && !assembly.isComplete)
+          throw new StreamError('the provider ended the answer before its end')
+        break
+      }
+      const { message } = readError(value, '')
+      if (message != null) throw new StreamError('the provider broke the answer off')
+      const chunk = readChunk(value)
+      assembly.add(chunk)
+      const { usage, ...rest } = chunk
+      last = rest
+      if (Array.isArray(rest.choices) && rest.choices.length > 0) put({ text: JSON.stringify(rest) })
+    }
+    const { usage } = assembly.answer()
+    if (usage != null) put({ text: JSON.stringify({ ...last, choices: [], usage }), isUsage: true })
+  } catch (error) {
+    throw error instanceof AssistantError ||
+      error instanceof StreamError ||
+      (error as Error).name === 'AbortError'
+      ? error
+      : new StreamError(
+          `the connection to the provider was lost (${(error as { code?: string }).code ?? 'closed'})`
+        )
+  } finally {
+    // what was delivered is charged, also where there is no end
+    so(assembly.answer())
+    await events.return(false)
+  }
+}
+
+function readChunk(text: string): Json {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new StreamError('a piece of the answer is no JSON')
+  }
+}

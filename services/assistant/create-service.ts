@@ -1,0 +1,226 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Bytes, Caller, HostOf, Call as OperationCall, ServiceOf } from '../host/index.ts'
+import { errorAnswer, streamAnswer, wholeAnswer } from './answer.ts'
+import { type Asked, createAsk } from './ask.ts'
+import { withFormat } from './core/embedding-format.ts'
+import type { declaration } from './declaration.ts'
+import { chat, type Endpoint, embeddings, translate } from './endpoints.ts'
+import { AssistantError, badRequest, UnknownNameError } from './errors.ts'
+import { createMeasures, type Limits } from './measures.ts'
+import { createCall } from './provider/call.ts'
+import { createSecrets } from './provider/secrets.ts'
+import { createSend, type Json } from './provider/send.ts'
+import { MIGRATIONS } from './schema.ts'
+import { createCache } from './store/cache.ts'
+import { createCredits } from './store/credits.ts'
+import { createProviders } from './store/providers.ts'
+
+type Own = typeof declaration
+
+const MAX_BODY_BYTES = 8 * 1024 * 1024
+const MAX_READ_BYTES = 64 * 1024 * 1024
+const MAX_MEASURED_MS = 60_000
+const HOUR_MS = 60 * 60_000
+const MICRO = 1_000_000
+const MIB = 1024 * 1024
+
+export function createService(host: HostOf<Own>): ServiceOf<Own> {
+  const { now } = host
+  const db = host.database(MIGRATIONS)
+  // what the process has written outlives it; two commits per call need not wait for the disk
+  db.exec('PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON')
+  const secrets = createSecrets(join(host.folder, 'secrets'))
+  const providers = createProviders(db)
+  const credits = createCredits(db, () => BigInt(Math.round(host.config.quotaCredits * MICRO)))
+  const cache = createCache(db, () => host.config.cacheMb * MIB, now)
+  const { send, close } = createSend(secrets, now)
+  let diskBytes = 0
+  const measures = createMeasures(
+    host.metrics,
+    () => ({ memory: { cache: cache.figures().hotBytes, heap: process.memoryUsage().heapUsed }, diskBytes }),
+    now
+  )
+  const { ask } = createAsk({
+    cache,
+    credits,
+    providers,
+    call: createCall(send, now),
+    now,
+    onError: code => measures.providerFailed(code),
+    onKept: error => host.degraded('cache', error?.message)
+  })
+  const seen = new Map<string, number>()
+
+  /** Who asks, and that he does; written once a minute. */
+  function userOf(caller: Caller): string {
+    const { id, name } = personOf(caller)
+    if ((seen.get(id) ?? 0) < now() - MAX_MEASURED_MS) {
+      credits.see(id, name, now())
+      seen.set(id, now())
+    }
+    return id
+  }
+
+  async function answer(
+    endpoint: Endpoint,
+    { cacheControl, namespace }: { cacheControl?: string; namespace: 'own' | 'group' },
+    { caller, body: stream, signal }: OperationCall,
+    give: (asked: Asked, body: Json) => Promise<Bytes>
+  ): Promise<Bytes> {
+    const startedAt = performance.now()
+    const user = userOf(caller)
+    let origin = 'none'
+    const done = (bytes: Bytes): Bytes => {
+      measures.answered(user, endpoint.name, origin, bytes.status ?? 200, performance.now() - startedAt)
+      return bytes
+    }
+    try {
+      const { body, bytes } = await readBody(stream)
+      const asked = ask(endpoint, { user, body, bytes, cacheControl, isOfGroup: namespace === 'group' })
+      origin = asked.origin
+      if (asked.origin === 'hit') return done(await give(asked, body))
+      // the caller may go before there is anything to read
+      const { reader } = asked
+      const leave = (): void => reader.leave()
+      signal.addEventListener('abort', leave, { once: true })
+      if (signal.aborted) leave()
+      return done(await give(asked, body))
+    } catch (error) {
+      signal.throwIfAborted()
+      if (error instanceof AssistantError) return done(errorAnswer(error))
+      throw error
+    }
+  }
+
+  const limits = (): Limits => {
+    const { limitMemoryMb, limitUsers, limitResponseMs, limitErrorShare, limitCpuShare, limitDiskMb } =
+      host.config
+    return {
+      memoryMb: limitMemoryMb,
+      users: limitUsers,
+      responseMs: limitResponseMs,
+      errorShare: limitErrorShare,
+      cpuShare: limitCpuShare,
+      diskMb: limitDiskMb
+    }
+  }
+
+  return {
+    operations: {
+      chat: (how, call) =>
+        answer(chat, how, call, (asked, body) =>
+          body.stream === true
+            ? streamAnswer(asked, (body.stream_options as Json | undefined)?.include_usage === true)
+            : wholeAnswer(asked)
+        ),
+      embed: (how, call) =>
+        answer(embeddings, how, call, (asked, { encoding_format }) =>
+          wholeAnswer(asked, answer => withFormat(answer, encoding_format === 'base64'))
+        ),
+      translate: (how, call) => answer(translate, how, call, asked => wholeAnswer(asked)),
+
+      models() {
+        const routes = [...providers.routes('chat'), ...providers.routes('embeddings')]
+        const first = new Map(routes.toReversed().map(route => [route.model.id, route]))
+        return {
+          object: 'list',
+          data: [...first.values()].map(({ name, model }) => ({
+            id: model.id,
+            object: 'model',
+            created: 0,
+            owned_by: name
+          }))
+        }
+      },
+
+      providers: async () => ({ items: providers.list(), secrets: await secrets.names() }),
+      put({ name, provider }) {
+        providers.put(name, provider)
+        return {}
+      },
+      remove({ name }) {
+        if (!providers.remove(name)) throw new UnknownNameError(`there is no provider ${name}`)
+        return {}
+      },
+      async secret({ name, value }) {
+        if (value === '') await secrets.remove(name)
+        else await secrets.set(name, value)
+        return {}
+      },
+
+      users: () => ({ items: credits.list() }),
+      quota({ id, credits: quota }) {
+        if (!credits.setQuota(id, quota))
+          throw new UnknownNameError(`there is no user ${id}; who asks becomes one`)
+        return {}
+      },
+      forget({ id }) {
+        if (!credits.remove(id)) throw new UnknownNameError(`there is no user ${id}`)
+        seen.delete(id)
+        cache.remove(`user:${id}`)
+        return {}
+      },
+      spending: ({ days }) => ({ items: credits.spending(now() - (days - 1) * 24 * HOUR_MS) }),
+      status: () => ({ items: measures.measure(limits()), cache: cache.figures() })
+    },
+
+    start() {
+      host.repeat('cache', HOUR_MS, () => cache.expire())
+      host.repeat('measures', MAX_MEASURED_MS, async () => {
+        const files = ['', '-wal'].map(end => join(host.folder, `${host.name}.sqlite${end}`))
+        diskBytes = (await Promise.all(files.map(sizeOf))).reduce((a, b) => a + b, 0)
+        for (const { name, value, limit, unit, isOver } of measures.measure(limits()))
+          host.degraded(name, isOver ? `${value} ${unit}, the limit is ${limit}` : undefined)
+      })
+    },
+
+    stop: () => close()
+  }
+}
+
+async function sizeOf(file: string): Promise<number> {
+  try {
+    return (await stat(file)).size
+  } catch {
+    // SQLite makes and removes its files as it needs them
+    return 0
+  }
+}
+
+/** Accounts of people and tokens of programs are users; so is the owner at his machine. */
+function personOf(caller: Caller): { id: string; name: string } {
+  if (caller.is !== 'grant') return { id: 'owner', name: 'owner' }
+  const { account, id } = caller.grant
+  return account == null
+    ? { id: `token-${id}`, name: id }
+    : { id: `account-${account.id}`, name: account.name }
+}
+
+/** @throws {AssistantError} */
+async function readBody(stream: AsyncIterable<Uint8Array>): Promise<{ body: Json; bytes: number }> {
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of stream) {
+    bytes += chunk.length
+    // who still sends would not read the answer
+    if (bytes <= MAX_BODY_BYTES) chunks.push(chunk)
+    else if (bytes > MAX_READ_BYTES) break
+  }
+  if (bytes > MAX_BODY_BYTES)
+    throw new AssistantError(
+      413,
+      'invalid_request_error',
+      'too_large',
+      `the body is larger than ${MAX_BODY_BYTES} bytes`
+    )
+  let body: unknown
+  try {
+    body = JSON.parse(Buffer.concat(chunks).toString('utf8'))
+  } catch (error) {
+    throw badRequest(`the body is no JSON: ${(error as Error).message.slice(0, 100)}`)
+  }
+  if (typeof body !== 'object' || body === null || Array.isArray(body))
+    throw badRequest('the body is no JSON object')
+  return { body: body as Json, bytes }
+}

@@ -1,0 +1,205 @@
+import { z } from 'zod'
+import { bytes, declare, micro, NOT_FOUND, operation } from '../host/index.ts'
+import { name, provider } from './provider/provider.ts'
+
+const none = z.object({})
+const userId = z.string().min(1).max(128).describe('as the operation users shows it')
+const at = z.number().describe('ms since 1970')
+
+const user = z.object({
+  id: z.string(),
+  name: z.string(),
+  quota: micro
+    .optional()
+    .describe('what may be spent in all; absent: as the setting assistant.quotaCredits says'),
+  spent: micro,
+  held: micro.describe('of calls that run'),
+  seen: at
+})
+
+const measure = z.object({
+  name: z.enum(['memory', 'users', 'response', 'errors', 'cpu', 'disk']),
+  value: z.number(),
+  limit: z.number(),
+  unit: z.enum(['MB', 'users', 'ms', 'share']),
+  isOver: z.boolean(),
+  parts: z.record(z.string(), z.number()).optional()
+})
+
+const limit = (usual: number, what: string) =>
+  z
+    .number()
+    .min(0)
+    .max(1e9)
+    .default(usual)
+    .meta({ live: true })
+    .describe(`figure "${what}" is above its limit from here`)
+
+const admin = { scope: 'assistant:admin' } as const
+const read = { scope: 'assistant:read' } as const
+/** what OpenAI's clients ask; a body that is a stream, so that errors are as they know them */
+const asked = {
+  input: z.object({
+    cacheControl: z.string().max(200).optional().describe('no-cache, no-store, max-age'),
+    namespace: z
+      .enum(['own', 'group'])
+      .default('own')
+      .describe('group: answers are shared with all who say so')
+  }),
+  output: bytes,
+  scope: 'assistant:write',
+  deadlineMs: 10 * 60_000,
+  command: false
+} as const
+const place = (path: `/${string}`) =>
+  ({
+    method: 'POST',
+    path,
+    isAtRoot: true,
+    body: 'bytes',
+    headers: { cacheControl: 'cache-control', namespace: 'artel-namespace' }
+  }) as const
+
+export const declaration = declare({
+  name: 'assistant',
+  version: 1,
+  summary: 'one door to language models and translation, with cache and quotas',
+  config: z.object({
+    quotaCredits: z
+      .number()
+      .min(0)
+      .max(1e9)
+      .default(0)
+      .meta({ live: true })
+      .describe('credits that a user may spend in all, where nothing else was said of him'),
+    cacheMb: z
+      .number()
+      .min(1)
+      .max(1e6)
+      .default(2048)
+      .meta({ live: true })
+      .describe('answers that are kept on the disk, in MiB'),
+    limitMemoryMb: limit(1000, 'memory'),
+    limitUsers: limit(50, 'users'),
+    limitResponseMs: limit(10_000, 'response'),
+    limitErrorShare: limit(0.05, 'errors'),
+    limitCpuShare: limit(0.9, 'cpu'),
+    limitDiskMb: limit(4096, 'disk')
+  }),
+  errors: { UnknownNameError: NOT_FOUND },
+  operations: {
+    chat: operation({
+      summary: 'A chat completion, whole or as server-sent events (OpenAI)',
+      http: place('/v1/chat/completions'),
+      ...asked
+    }),
+    embed: operation({
+      summary: 'Embeddings of texts, as floats or base64 (OpenAI)',
+      http: place('/v1/embeddings'),
+      ...asked
+    }),
+    translate: operation({
+      summary: 'A translation (LibreTranslate)',
+      http: place('/translate'),
+      ...asked
+    }),
+    models: operation({
+      summary: 'Models that can be asked for (OpenAI)',
+      input: none,
+      output: z.object({
+        object: z.literal('list'),
+        data: z.array(
+          z.object({ id: z.string(), object: z.literal('model'), created: z.number(), owned_by: z.string() })
+        )
+      }),
+      http: { method: 'GET', path: '/v1/models', isAtRoot: true },
+      ...read
+    }),
+    providers: operation({
+      summary: 'Providers, in the order in which they are asked',
+      input: none,
+      output: z.object({
+        items: z.array(z.object({ name: z.string(), provider })),
+        secrets: z.array(z.string())
+      }),
+      http: { method: 'GET', path: '/assistant/providers' },
+      ...admin
+    }),
+    put: operation({
+      summary: 'Name a provider with its models and prices, or change it',
+      input: z.object({ name, provider }),
+      output: none,
+      http: { method: 'PUT', path: '/assistant/providers/:name' },
+      ...admin,
+      command: { arguments: ['name', 'provider'], examples: ['assistant put ollama "$(cat provider.json)"'] }
+    }),
+    remove: operation({
+      summary: 'Ask a provider no more',
+      input: z.object({ name }),
+      output: none,
+      http: { method: 'DELETE', path: '/assistant/providers/:name' },
+      ...admin,
+      command: { arguments: ['name'] }
+    }),
+    secret: operation({
+      summary: 'Keep the key of a provider; empty: forget it',
+      input: z.object({ name, value: z.string().max(500) }),
+      output: none,
+      http: { method: 'PUT', path: '/assistant/secrets/:name' },
+      ...admin,
+      command: { arguments: ['name', 'value'], examples: ['assistant secret openai "$(cat key)"'] }
+    }),
+    users: operation({
+      summary: 'Who asks, with quotas and what was spent',
+      input: none,
+      output: z.object({ items: z.array(user) }),
+      http: { method: 'GET', path: '/assistant/users' },
+      ...admin
+    }),
+    quota: operation({
+      summary: 'What a user may spend in all; without credits: as everybody',
+      input: z.object({ id: userId, credits: micro.optional() }),
+      output: none,
+      http: { method: 'PUT', path: '/assistant/users/:id' },
+      ...admin,
+      command: { arguments: ['id', 'credits'] }
+    }),
+    forget: operation({
+      summary:
+        'Forget a user, what he has spent, and his answers; a token or account is ended where it was made',
+      input: z.object({ id: userId }),
+      output: none,
+      http: { method: 'DELETE', path: '/assistant/users/:id' },
+      ...admin,
+      command: { arguments: ['id'] }
+    }),
+    spending: operation({
+      summary: 'What was spent and saved, by day, user and model',
+      input: z.object({ days: z.int().min(1).max(366).default(30) }),
+      output: z.object({
+        items: z.array(
+          z.object({
+            day: at,
+            user: z.string(),
+            model: z.string(),
+            calls: z.number().describe('of providers'),
+            saved: z.number().describe('answers for which no provider was asked'),
+            cost: micro
+          })
+        )
+      }),
+      http: { method: 'GET', path: '/assistant/spending' },
+      ...admin
+    }),
+    status: operation({
+      summary: 'Memory, users, response time, errors, CPU and disk, each with its limit',
+      input: none,
+      output: z.object({
+        items: z.array(measure),
+        cache: z.object({ entries: z.number(), bytes: z.number(), hotBytes: z.number() })
+      }),
+      http: { method: 'GET', path: '/assistant/status' },
+      ...read
+    })
+  }
+})

@@ -1,0 +1,50 @@
+import { z } from 'zod'
+import { micro } from '../../host/index.ts'
+
+export const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'write it like my-provider')
+export const modelId = z.string().min(1).max(200)
+
+const price = micro.prefault('0')
+
+export const model = z.strictObject({
+  id: modelId.describe('as users ask for it'),
+  upstream: modelId.optional().describe('as the provider calls it; default: the same'),
+  use: z.enum(['chat', 'embeddings', 'translate']).default('chat'),
+  inputPerMillion: price.describe(
+    'micro-credits per million tokens of the question; of translations, characters'
+  ),
+  outputPerMillion: price.describe('micro-credits per million tokens of the answer'),
+  maxOutputTokens: z
+    .int()
+    .min(1)
+    .max(10_000_000)
+    .default(4096)
+    .describe('the most that it writes where nobody asks for less; so much is reserved'),
+  cache: z
+    .enum(['auto', 'always', 'never'])
+    .default('auto')
+    .describe('auto: embeddings, translations, and chat with temperature 0 or a seed')
+})
+export type Model = z.output<typeof model>
+
+export const provider = z.strictObject({
+  kind: z
+    .enum(['openai', 'libretranslate'])
+    .describe('the protocol that it speaks; openai: also Ollama and the like'),
+  url: z
+    .url({ protocol: /^https?$/ })
+    .max(500)
+    .describe('what stands before /chat/completions: https://api.example.org/v1'),
+  secret: name.optional().describe('name of its key; see the operation secret'),
+  rank: z.int().min(0).max(1000).default(0).describe('of those that have a model the lowest is asked first'),
+  models: z.array(model).min(1).max(200)
+})
+export type Provider = z.output<typeof provider>
+export type Use = Model['use']
+
+/** One way to have a model answer. */
+export interface Route {
+  name: string
+  provider: Provider
+  model: Model
+}

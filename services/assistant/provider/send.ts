@@ -1,0 +1,158 @@
+import { Agent, request } from 'undici'
+import { readEvents } from '../core/events.ts'
+import { type Failure, readRetryAfter } from '../core/retry.ts'
+import { StreamError } from '../errors.ts'
+import type { Route } from './provider.ts'
+import type { Secrets } from './secrets.ts'
+
+export type Json = Record<string, unknown>
+
+/** What a provider answers: all of it, or pieces as they come. */
+export type Reply = { whole: Json } | { events: AsyncGenerator<string, boolean> }
+
+export type Send = (route: Route, path: string, body: Json, signal: AbortSignal) => Promise<Reply>
+
+/** A try that failed before its first byte. Its message says what the provider said, without its key. */
+export class ProviderError extends Error {
+  override readonly name = 'ProviderError'
+  readonly failure: Failure
+  constructor(failure: Failure, message: string) {
+    super(message)
+    this.failure = failure
+  }
+}
+
+const CONNECT_MS = 10_000
+const FIRST_BYTE_MS = 60_000
+const SILENCE_MS = 30_000
+const MAX_BYTES = 32 * 1024 * 1024
+const MAX_ERROR_BYTES = 64 * 1024
+
+/** Asks providers over HTTP. Their addresses are the owner's, so they may also be inside. */
+export function createSend(secrets: Secrets, now: () => number) {
+  const agent = new Agent({
+    connect: { timeout: CONNECT_MS },
+    headersTimeout: FIRST_BYTE_MS,
+    bodyTimeout: SILENCE_MS,
+    keepAliveTimeout: 30_000
+  })
+
+  async function ask(
+    { provider, model, name }: Route,
+    path: string,
+    body: Json,
+    key: string,
+    signal: AbortSignal
+  ) {
+    const isOpenAi = provider.kind === 'openai'
+    const asked = isOpenAi
+      ? { ...body, model: model.upstream ?? model.id }
+      : { ...body, ...(key === '' ? {} : { api_key: key }) }
+    const {
+      statusCode,
+      headers,
+      body: answer
+    } = await request(`${provider.url.replace(/\/+$/, '')}${path}`, {
+      dispatcher: agent,
+      method: 'POST',
+      signal,
+      headers: {
+        'content-type': 'application/json',
+        ...(isOpenAi && key !== '' ? { authorization: `Bearer ${key}` } : {})
+      },
+      body: JSON.stringify(asked)
+    })
+    if (statusCode < 200 || statusCode > 299) {
+      const { message, code } = readError(await readAll(answer, MAX_ERROR_BYTES), key)
+      const retryAfterMs = readRetryAfter([headers['retry-after'] ?? []].flat()[0], now())
+      throw new ProviderError(
+        { kind: 'status', status: statusCode, code, retryAfterMs },
+        message ?? `${name} answered ${statusCode}`
+      )
+    }
+    if (![headers['content-type'] ?? ''].flat().join().includes('text/event-stream'))
+      return { whole: readJson(await readAll(answer, MAX_BYTES), name) }
+    return { events: await begun(readEvents(answer), name, key) }
+  }
+
+  return {
+    /**
+     * One try. What fails before the first piece of an answer is a failed try.
+     *
+     * @throws {ProviderError}
+     * @throws the reason of the signal
+     */
+    async send(route, path, body, signal) {
+      const { secret } = route.provider
+      const key = secret == null ? '' : (await secrets.read(secret)).trim()
+      try {
+        return await ask(route, path, body, key, signal)
+      } catch (error) {
+        signal.throwIfAborted()
+        if (error instanceof ProviderError) throw error
+        const { code = '', message } = error as Error & { code?: string }
+        const kind = code.endsWith('_TIMEOUT') ? 'overdue' : 'connect'
+        throw new ProviderError(
+          { kind },
+          `${route.name} cannot be reached: ${withoutKey(code || message, key)}`
+        )
+      }
+    },
+    close: () => agent.destroy()
+  } satisfies { send: Send; close(): Promise<void> }
+}
+
+/** The same events, of which the first has come and is no error. */
+async function begun(
+  events: AsyncGenerator<string, boolean>,
+  name: string,
+  key: string
+): Promise<AsyncGenerator<string, boolean>> {
+  const first = await events.next()
+  if (first.done === true) throw new StreamError(`${name} ended the answer before it began`)
+  const { message, code } = readError(first.value, key)
+  if (message != null) {
+    await events.return(false)
+    throw new ProviderError({ kind: 'status', status: 502, code }, message)
+  }
+  return (async function* () {
+    yield first.value
+    return yield* events
+  })()
+}
+
+async function readAll(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of body) {
+    bytes += chunk.length
+    if (bytes > maxBytes) throw new StreamError(`an answer of more than ${maxBytes} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function readJson(text: string, name: string): Json {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new StreamError(`the answer of ${name} is no JSON`)
+  }
+}
+
+/** OpenAI's `{ error: { message, code } }`, or LibreTranslate's `{ error }`; nothing where the text is neither. */
+export function readError(text: string, key: string): { message?: string; code?: string } {
+  let error: unknown
+  try {
+    error = (JSON.parse(text) as { error?: unknown } | null)?.error
+  } catch {
+    return {}
+  }
+  const { message, code } = (typeof error === 'string' ? { message: error } : (error ?? {})) as Json
+  return {
+    ...(typeof message === 'string' ? { message: withoutKey(message.slice(0, 1000), key) } : {}),
+    ...(typeof code === 'string' ? { code: code.slice(0, 100) } : {})
+  }
+}
+
+const withoutKey = (text: string, key: string): string => (key === '' ? text : text.replaceAll(key, '***'))

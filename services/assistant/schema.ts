@@ -1,0 +1,37 @@
+/** The file of the service. Add to the list, never change it. */
+export const MIGRATIONS = [
+  `CREATE TABLE users (
+     id TEXT PRIMARY KEY,
+     name TEXT NOT NULL,
+     quota INTEGER,
+     spent INTEGER NOT NULL DEFAULT 0 CHECK (spent >= 0),
+     seen INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE holds (
+     id INTEGER PRIMARY KEY AUTOINCREMENT,
+     user TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+     amount INTEGER NOT NULL CHECK (amount >= 0)
+   ) STRICT;
+   CREATE INDEX holds_of ON holds (user);
+   CREATE TABLE namespaces (id TEXT PRIMARY KEY, key BLOB NOT NULL) STRICT, WITHOUT ROWID;
+   CREATE TABLE spending (
+     day INTEGER NOT NULL,
+     user TEXT NOT NULL,
+     model TEXT NOT NULL,
+     calls INTEGER NOT NULL DEFAULT 0,
+     saved INTEGER NOT NULL DEFAULT 0,
+     cost INTEGER NOT NULL DEFAULT 0,
+     PRIMARY KEY (day, user, model)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE providers (name TEXT PRIMARY KEY, provider TEXT NOT NULL) STRICT, WITHOUT ROWID;
+   CREATE TABLE cache (
+     key BLOB PRIMARY KEY,
+     namespace TEXT NOT NULL,
+     value BLOB NOT NULL,
+     created INTEGER NOT NULL,
+     expires INTEGER NOT NULL,
+     hits INTEGER NOT NULL DEFAULT 0
+   ) STRICT;
+   CREATE INDEX cache_of ON cache (namespace);
+   CREATE INDEX cache_expires ON cache (expires)`
+]

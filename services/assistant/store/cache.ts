@@ -1,0 +1,125 @@
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto'
+import type { DatabaseSync } from 'node:sqlite'
+import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib'
+import { LRUCache } from 'lru-cache'
+
+const HOT_BYTES = 32 * 1024 * 1024
+/** An answer that is longer is not kept. */
+const MAX_BYTES = 1024 * 1024
+const NONCE = 12
+const TAG = 16
+/** looked at together when the disk is full */
+const BATCH = 100
+const LEVEL = { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } }
+
+interface Entry {
+  sealed: Uint8Array
+  expires: number
+}
+
+/**
+ * Answers by the key of their question, compressed and sealed under the key of their namespace: where that is gone
+ * nobody reads them any more, also not from the disk.
+ *
+ * @param maxBytes of the disk; above it goes what is old, large and seldom asked for
+ */
+export function createCache(db: DatabaseSync, maxBytes: () => number, now: () => number) {
+  const hot = new LRUCache<string, Entry>({
+    maxSize: HOT_BYTES,
+    sizeCalculation: ({ sealed }) => sealed.length + 100
+  })
+  const sql = {
+    key: db.prepare('SELECT key FROM namespaces WHERE id = ?'),
+    addKey: db.prepare('INSERT INTO namespaces (id, key) VALUES (?, ?)'),
+    removeKey: db.prepare('DELETE FROM namespaces WHERE id = ?'),
+    get: db.prepare('SELECT value AS sealed, expires FROM cache WHERE key = ? AND expires > ?'),
+    hit: db.prepare('UPDATE cache SET hits = hits + 1 WHERE key = ?'),
+    put: db.prepare(
+      'INSERT OR REPLACE INTO cache (key, namespace, value, created, expires) VALUES (?, ?, ?, ?, ?)'
+    ),
+    remove: db.prepare('DELETE FROM cache WHERE namespace = ?'),
+    expire: db.prepare('DELETE FROM cache WHERE expires <= ?'),
+    size: db.prepare('SELECT count(*) AS entries, coalesce(sum(length(value)), 0) AS bytes FROM cache'),
+    worst: db.prepare(
+      `DELETE FROM cache WHERE key IN (
+         SELECT key FROM cache ORDER BY (? - created + 1) * length(value) / (hits + 1) DESC LIMIT ${BATCH})`
+    )
+  }
+  const keys = new Map<string, Uint8Array>()
+  const sealKey = (namespaceKey: Uint8Array): Uint8Array =>
+    createHmac('sha256', namespaceKey).update('seal').digest()
+  const size = () => sql.size.get() as { entries: number; bytes: number }
+  let { bytes } = size()
+
+  function seal(text: string, namespaceKey: Uint8Array, key: Uint8Array): Uint8Array {
+    const nonce = randomBytes(NONCE)
+    const cipher = createCipheriv('aes-256-gcm', sealKey(namespaceKey), nonce).setAAD(key)
+    const body = [cipher.update(brotliCompressSync(text, LEVEL)), cipher.final()]
+    return Buffer.concat([nonce, ...body, cipher.getAuthTag()])
+  }
+
+  /** undefined where the bytes are not what was sealed */
+  function open(sealed: Uint8Array, namespaceKey: Uint8Array, key: Uint8Array): string | undefined {
+    try {
+      const cipher = createDecipheriv('aes-256-gcm', sealKey(namespaceKey), sealed.subarray(0, NONCE))
+      cipher.setAAD(key).setAuthTag(sealed.subarray(-TAG))
+      const body = Buffer.concat([cipher.update(sealed.subarray(NONCE, -TAG)), cipher.final()])
+      return brotliDecompressSync(body, { maxOutputLength: MAX_BYTES }).toString('utf8')
+    } catch {
+      // a disk that rots, or a file that somebody has changed: the answer is asked for again
+      return undefined
+    }
+  }
+
+  return {
+    /** The key of a namespace; a new one where there is none. */
+    namespaceKey(id: string): Uint8Array {
+      const known = keys.get(id) ?? (sql.key.get(id) as { key: Uint8Array } | undefined)?.key
+      const key = known ?? randomBytes(32)
+      if (known == null) sql.addKey.run(id, key)
+      keys.set(id, key)
+      return key
+    },
+
+    get(namespace: string, key: Uint8Array): string | undefined {
+      const id = Buffer.from(key).toString('hex')
+      const entry = hot.get(id) ?? (sql.get.get(key, now()) as Entry | undefined)
+      if (entry == null || entry.expires <= now()) return undefined
+      hot.set(id, entry)
+      sql.hit.run(key)
+      return open(entry.sealed, this.namespaceKey(namespace), key)
+    },
+
+    put(namespace: string, key: Uint8Array, text: string, keepMs: number): void {
+      if (Buffer.byteLength(text) > MAX_BYTES) return
+      const sealed = seal(text, this.namespaceKey(namespace), key)
+      const expires = now() + keepMs
+      sql.put.run(key, namespace, sealed, now(), expires)
+      hot.set(Buffer.from(key).toString('hex'), { sealed, expires })
+      bytes += sealed.length
+      while (bytes > maxBytes()) {
+        if (Number(sql.worst.run(now()).changes) === 0) break
+        hot.clear()
+        bytes = size().bytes
+      }
+    },
+
+    /** Forgets a namespace for ever. */
+    remove(namespace: string): void {
+      sql.remove.run(namespace)
+      sql.removeKey.run(namespace)
+      keys.delete(namespace)
+      hot.clear()
+      bytes = size().bytes
+    },
+
+    expire(): void {
+      sql.expire.run(now())
+      bytes = size().bytes
+    },
+
+    figures: () => ({ ...size(), hotBytes: hot.calculatedSize ?? 0 })
+  }
+}
+
+export type Cache = ReturnType<typeof createCache>

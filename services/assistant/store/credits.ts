@@ -1,0 +1,121 @@
+import type { DatabaseSync } from 'node:sqlite'
+
+export interface Account {
+  id: string
+  name: string
+  /** micro-credits that may be spent in all; undefined: the usual ones */
+  quota?: bigint
+  spent: bigint
+  /** of calls that run */
+  held: bigint
+  /** ms since 1970 */
+  seen: number
+}
+
+type Row = Record<'quota' | 'spent' | 'held' | 'seen', bigint | null> & { id: string; name: string }
+
+const DAY_MS = 24 * 60 * 60_000
+const HELD = '(SELECT coalesce(sum(amount), 0) FROM holds WHERE user = users.id)'
+
+/**
+ * What users may spend and have spent. Before a call the most that it can cost is held, afterwards it is settled once;
+ * nobody is ever above his quota, however many of his calls run.
+ *
+ * @param usualQuota micro-credits of a user of whom nothing else was said
+ */
+export function createCredits(db: DatabaseSync, usualQuota: () => bigint) {
+  const prepared = (sql: string) => {
+    const statement = db.prepare(sql)
+    statement.setReadBigInts(true)
+    return statement
+  }
+  const sql = {
+    see: prepared(
+      'INSERT INTO users (id, name, seen) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name, seen = excluded.seen'
+    ),
+    hold: prepared(
+      `INSERT INTO holds (user, amount) SELECT id, ?2 FROM users
+       WHERE id = ?1 AND coalesce(quota, ?3) - spent - ${HELD} >= ?2`
+    ),
+    take: prepared('DELETE FROM holds WHERE id = ? RETURNING user, amount'),
+    spend: prepared('UPDATE users SET spent = spent + ? WHERE id = ?'),
+    count: prepared(
+      `INSERT INTO spending (day, user, model, calls, saved, cost) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+       ON CONFLICT DO UPDATE SET calls = calls + ?4, saved = saved + ?5, cost = cost + ?6`
+    ),
+    list: prepared(`SELECT id, name, quota, spent, seen, ${HELD} AS held FROM users ORDER BY seen DESC, id`),
+    quota: prepared('UPDATE users SET quota = ? WHERE id = ?'),
+    remove: prepared('DELETE FROM users WHERE id = ?'),
+    spending: prepared(
+      'SELECT day, user, model, calls, saved, cost FROM spending WHERE day >= ? ORDER BY day DESC, cost DESC LIMIT 1000'
+    )
+  }
+  // What ran when the node was killed has nobody to deliver to.
+  db.exec('DELETE FROM holds')
+  const day = (now: number): number => Math.floor(now / DAY_MS)
+
+  return {
+    /** A user is known from the first time that he asks. */
+    see: (id: string, name: string, now: number): void => void sql.see.run(id, name, now),
+
+    /** @returns the hold; undefined: it does not fit into what is left */
+    hold(user: string, amount: bigint): bigint | undefined {
+      const { changes, lastInsertRowid } = sql.hold.run(user, amount, usualQuota())
+      return changes === 0n || changes === 0 ? undefined : BigInt(lastInsertRowid)
+    },
+
+    /**
+     * Ends a hold; a second time does nothing.
+     *
+     * @returns what was charged, at most what was held
+     */
+    settle(hold: bigint, cost: bigint, model: string, now: number): bigint {
+      db.exec('BEGIN IMMEDIATE')
+      try {
+        const row = sql.take.get(hold) as { user: string; amount: bigint } | undefined
+        const charged = row == null || cost < row.amount ? cost : row.amount
+        if (row != null) {
+          sql.spend.run(charged, row.user)
+          sql.count.run(day(now), row.user, model, 1, 0, charged)
+        }
+        db.exec('COMMIT')
+        return row == null ? 0n : charged
+      } catch (error) {
+        db.exec('ROLLBACK')
+        throw error
+      }
+    },
+
+    /** An answer that nobody had to be asked for. */
+    saved: (user: string, model: string, now: number): void =>
+      void sql.count.run(day(now), user, model, 0, 1, 0),
+
+    list: (): Account[] =>
+      (sql.list.all() as unknown as Row[]).map(({ id, name, quota, spent, held, seen }) => ({
+        id,
+        name,
+        ...(quota == null ? {} : { quota }),
+        spent: spent!,
+        held: held!,
+        seen: Number(seen)
+      })),
+
+    /** false: there is no such user */
+    setQuota: (id: string, quota: bigint | undefined): boolean =>
+      Number(sql.quota.run(quota ?? null, id).changes) > 0,
+    remove: (id: string): boolean => Number(sql.remove.run(id).changes) > 0,
+
+    /** by day (ms since 1970), user and model, newest first */
+    spending: (since: number) =>
+      (sql.spending.all(day(since)) as Record<string, bigint | string>[]).map(row => ({
+        day: Number(row.day) * DAY_MS,
+        user: row.user as string,
+        model: row.model as string,
+        calls: Number(row.calls),
+        saved: Number(row.saved),
+        cost: row.cost as bigint
+      }))
+  }
+}
+
+export type Credits = ReturnType<typeof createCredits>
