@@ -4,7 +4,7 @@ import type { Row, RunOptions } from './harness/contract.ts'
 import { startFleet } from './harness/fleet.ts'
 import { ROOT } from './harness/report.ts'
 import { beside, besideRows } from './harness/statistics.ts'
-import { dask, peerVersions, present, startPython } from './peers/index.ts'
+import { dask, peerVersions, present, startPython, startWordThreads } from './peers/index.ts'
 
 const DASK = 'dask.bag'
 const PEERS = [{ ...dask, name: DASK }]
@@ -18,7 +18,7 @@ export const metrics: Record<string, string> = {
 
 export const versions = () => peerVersions(PEERS)
 
-/** Real text that every checkout has: a file is an item. The counts of both must agree. */
+/** Real text that every checkout has: a file is an item. The counts of all must agree. */
 export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
   const texts = markdown(quick ? 100 : 10_000)
   const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0)
@@ -33,20 +33,22 @@ export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
     counted = value as [string, number][]
     return rate(ms)
   }
-  const peers: Record<string, () => Promise<number>> = {}
+  type Counted = { ms: number; counts: Record<string, number> }
+  const alike = ({ ms, counts }: Counted): number => {
+    const differs = counted.find(([word, count]) => counts[word] !== count)
+    if (differs != null || Object.keys(counts).length !== counted.length)
+      throw new Error(`the counts differ, for instance of ${differs?.[0]}`)
+    return rate(ms)
+  }
+  const threads = startWordThreads()
+  stack.defer(threads.stop)
+  const peers: Record<string, () => Promise<number>> = {
+    worker_threads: async () => alike(await threads.count(texts))
+  }
   if ((await present(PEERS)).has(DASK)) {
     const { ask, stop } = await startPython('dask')
     stack.defer(stop)
-    peers[DASK] = async () => {
-      const { ms, counts } = await ask<{ ms: number; counts: Record<string, number> }>({
-        run: 'words',
-        texts
-      })
-      const differs = counted.find(([word, count]) => counts[word] !== count)
-      if (differs != null || Object.keys(counts).length !== counted.length)
-        throw new Error(`the counts differ, for instance of ${differs?.[0]}`)
-      return rate(ms)
-    }
+    peers[DASK] = async () => alike(await ask<Counted>({ run: 'words', texts }))
   }
   const rates = await beside(quick ? 1 : 3, artel, peers, failed)
   return besideRows('text.word-count', 'MB/s', rates, 'text.share')

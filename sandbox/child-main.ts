@@ -90,13 +90,14 @@ export function childMain(
   const HEAD_BYTES = 8
   const RESULT_BYTES = HEAD_BYTES + 16
   const PYTHON_HEAP_MB = 1024 // of V8: linear memory is not in it
+  const WINDOW_CHARS = 524288 // as in value.ts; from a million on, Node keeps strings outside its heap until they are collected
   const SMALL_BYTES = 16384 // up to here one write with a copy is cheaper than two
 
   let input = new SharedArrayBuffer(BUFFER_BYTES)
   let inputBytes = Buffer.from(input)
   let output = new SharedArrayBuffer(BUFFER_BYTES)
-  const controlBuffer = new SharedArrayBuffer(12)
-  const control = new Uint32Array(controlBuffer) // inputs done, bytes written, bytes wanted
+  const controlBuffer = new SharedArrayBuffer(20)
+  const control = new Uint32Array(controlBuffer) // as in isolate-main.ts
   const head = Buffer.alloc(HEAD_BYTES)
 
   function readFully(target: Uint8Array, bytes: number): boolean {
@@ -106,6 +107,14 @@ export function childMain(
       at += got
     }
     return true
+  }
+
+  /** The engine's own conversion; strings within it are slices that cost nothing. */
+  function textOf(from: number, to: number) {
+    const windows: string[] = []
+    for (let at = from; at < to; at += WINDOW_CHARS)
+      windows.push(inputBytes.toString('latin1', at, Math.min(to, at + WINDOW_CHARS)))
+    return windows
   }
 
   function writeFully(bytes: Uint8Array, length: number) {
@@ -307,6 +316,8 @@ export function childMain(
             attach(made)
           }
           step(() => call(made, operation.resume))
+        } else if (control[4]! > 0) {
+          step(() => call(made, operation.text, ...textOf(control[3]!, control[4]!)))
         } else {
           step(() => call(made, operation.unstick))
         }

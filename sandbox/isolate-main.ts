@@ -32,7 +32,9 @@ export const OPERATION = {
   /** (source, context bytes, memory in MB, seed, most bytes of an output): what is wrong with the author's text, or undefined */
   loadPython: 10,
   /** what was printed since the last time */
-  said: 11
+  said: 11,
+  /** (windows…): the input at hand as characters, carries on */
+  text: 12
 } as const
 
 /** What evaluates to the author's function. `onItem` takes what sets the `globalThis` that the author's text sees. */
@@ -106,6 +108,7 @@ export function isolateMain(
   const STACK_CHARS = 16384
   const HEAD_BYTES = 9 // status, length, and four more to put large arrays on 8 bytes (ALIGNED in value.ts)
   const FLUSH_BYTES = 1 << 20 // what is written leaves before it gets larger; the node bounds a frame by it
+  const TEXT_BYTES = 16384 // inputs from here on are worth the way for their characters
   const STATUS = { ok: 0, threw: 1, invalid: 2 }
 
   let input: Uint8Array
@@ -114,7 +117,8 @@ export function isolateMain(
   let output: Uint8Array
   let outputView: DataView
   let outputBytes = 0
-  let control: Uint32Array // done, bytes written, bytes wanted
+  let control: Uint32Array // done, bytes written, bytes wanted, first and end of the input wanted as characters
+  let chars: readonly string[] | undefined
 
   const functions: Record<string, unknown> = { __proto__: null } as never
   let call: (input: unknown) => unknown
@@ -302,16 +306,34 @@ export function isolateMain(
         if (broken !== undefined) throw broken.error
         begin(0)
         realm.reseed(inputBytes)
-        value = call(codec.decode(input, offset, offset + lengths[1 + item]!))
+        value = call(decoded())
         if (typeof value === 'object' && value !== null && isThenable(value)) {
           wait(value)
           return
         }
       } catch (error) {
+        if (error === codec.missing) return
         if (!fail(statusOf(error), error) || rests()) return
         continue
       }
       if (!succeed(value) || rests()) return
+    }
+  }
+
+  /** The input at hand. Throws `missing` where its text has to be asked for. */
+  function decoded() {
+    const end = offset + lengths[1 + item]!
+    try {
+      const windows = chars ?? (end - offset < TEXT_BYTES ? undefined : codec.missing)
+      return codec.decode(input, offset, end, end - offset, windows)
+    } catch (error) {
+      if (error === codec.missing) {
+        control[3] = offset
+        control[4] = end
+      }
+      throw error
+    } finally {
+      chars = undefined
     }
   }
 
@@ -467,7 +489,12 @@ export function isolateMain(
       const context = contextBytes && copyOf(contextBytes)
       return python!.load(copyOf(source), context, { memoryMb, seed: programSeed })
     },
-    [operation.said]: () => python!.said()
+    [operation.said]: () => python!.said(),
+    [operation.text](...windows: string[]) {
+      chars = windows
+      control[4] = 0
+      loop()
+    }
   } as unknown as Record<number, (...args: never[]) => unknown>
 
   function copyOf(bytes: SharedArrayBuffer | Uint8Array) {

@@ -18,6 +18,16 @@ export interface DecodeLimits {
   maxItems?: number
 }
 
+/** Strings that are not very short, many times faster than in loops of JavaScript. */
+export interface NativeText {
+  /** bytes of a string in UTF-8 */
+  length(text: string): number
+  /** writes a string without lone surrogates */
+  write(text: string, to: Uint8Array, at: number): void
+  /** undefined where the bytes are not UTF-8 */
+  read(from: Uint8Array, start: number, end: number): string | undefined
+}
+
 /**
  * The canonical value codec: deterministic CBOR (RFC 8949), the same bytes for the same value everywhere.
  *
@@ -33,8 +43,10 @@ export interface DecodeLimits {
  * - anything else (function, symbol, Date, Map, Promise, class instance, …) is refused
  *
  * The decoder is strict: it accepts exactly what the encoder makes.
+ *
+ * `native`: strings by what the engine around it has for them.
  */
-export function valueCodec() {
+export function valueCodec(native?: NativeText) {
   const uncurry = Function.prototype.bind.bind(Function.prototype.call) as unknown as (
     // biome-ignore lint/suspicious/noExplicitAny: turns any method into a function that takes `this` first
     method: any
@@ -50,6 +62,8 @@ export function valueCodec() {
   } = Object
   const { isArray } = Array
   const isNan = Number.isNaN
+  const substring = uncurry(String.prototype.substring) as (s: string, from: number, to: number) => string
+  const isWellFormed = uncurry(String.prototype.isWellFormed) as (s: string) => boolean
   const charCodeAt = uncurry(String.prototype.charCodeAt) as (s: string, i: number) => number
   const fromCharCodes = uncurry(String.fromCharCode.apply).bind(null, String.fromCharCode, null) as (
     codes: ArrayLike<number>
@@ -85,6 +99,10 @@ export function valueCodec() {
   const MAX_BIG_BYTES = 1048576
   const SMALL_BYTES = 64 // up to here a loop is cheaper than two views
   const SCRATCH_BYTES = 16384
+  const NATIVE_CHARS = 32 // shorter strings are done before a call is made
+  const WINDOW_CHARS = 524288 // as in child-main.ts
+  const missing: readonly string[] = []
+  const RUN_BYTES = 64 // of ASCII, from which on a slice is cheaper than its characters one by one
   // The head of a large typed array takes 7 bytes. Its numbers then lie on 8 bytes, where copying is four times faster.
   const ALIGNED = 1
   class Piece {
@@ -198,6 +216,14 @@ export function valueCodec() {
 
   function putString(s: string) {
     const length = s.length
+    if (native !== undefined && length >= NATIVE_CHARS && isWellFormed(s)) {
+      const size = native.length(s)
+      head(3, size)
+      need(size)
+      native.write(s, target, position)
+      position += size
+      return
+    }
     let bytes = length
     let lone = false
     let wide = false
@@ -425,6 +451,8 @@ export function valueCodec() {
   let cursor = 0
   let end = 0
   let left = 0 // how many more values there may be
+  let chars: readonly string[] | undefined // the bytes from `charsBegin` on as characters
+  let charsBegin = 0
 
   function take(bytes: number) {
     if (bytes > end - cursor) throw new Fail(`the encoding ends in the middle of a value at byte ${cursor}`)
@@ -464,15 +492,54 @@ export function valueCodec() {
     return n
   }
 
+  function asciiEnd(from: number, to: number) {
+    while (from < to && source[from]! < 0x80) from++
+    return from
+  }
+
+  /** Bytes that are ASCII as characters, which are in windows of WINDOW_CHARS. */
+  function charsAt(from: number, to: number) {
+    let text = ''
+    for (let at = from - charsBegin; at < to - charsBegin; ) {
+      const start = at - (at % WINDOW_CHARS)
+      const stop = min(to - charsBegin, start + WINDOW_CHARS)
+      text += substring(chars![start / WINDOW_CHARS]!, at - start, stop - start)
+      at = stop
+    }
+    return text
+  }
+
+  const asciiAt = (from: number, to: number) =>
+    chars !== undefined && asciiEnd(from, to) === to ? charsAt(from, to) : undefined
+
   function getString(bytes: number, wtf: boolean) {
     const from = take(bytes)
     const to = from + bytes
+    const long = bytes >= NATIVE_CHARS && !wtf
+    if (long && chars === missing) throw missing
+    const whole = !long ? undefined : native !== undefined ? native.read(source, from, to) : asciiAt(from, to)
+    if (whole !== undefined) return whole
+    const runs = long && chars !== undefined
     let text = ''
     let codes: number[] = new Vec(min(bytes, 4096))
     let n = 0
     let lone = false
     let last = 0
     for (let i = from; i < to; ) {
+      if (runs) {
+        const run = asciiEnd(i, to)
+        if (run - i >= RUN_BYTES) {
+          if (n > 0) {
+            codes.length = n
+            text += fromCharCodes(codes)
+            codes = new Vec(4096)
+            n = 0
+          }
+          text += charsAt(i, run)
+          i = run
+        } else while (i < run) codes[n++] = source[i++]!
+        if (i === to) break
+      }
       let c = source[i++]!
       if (c >= 0x80) {
         const more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1
@@ -502,7 +569,7 @@ export function valueCodec() {
         last = c
       }
       codes[n++] = c
-      if (n >= 4095) {
+      if (n >= 4000) {
         codes.length = n
         text += fromCharCodes(codes)
         codes = new Vec(4096)
@@ -657,9 +724,21 @@ export function valueCodec() {
     }
   }
 
-  /** Decodes `bytes` from `from` to `to`. Throws TypeError unless they are exactly one canonical value. */
-  function decode(bytes: Uint8Array, from: number, to: number, maxItems = to - from): unknown {
+  /**
+   * Decodes `bytes` from `from` to `to`. Throws TypeError unless they are exactly one canonical value.
+   * `windows`: the same bytes as characters (Latin-1), WINDOW_CHARS in each, of which long strings are slices; `missing`:
+   * they can be had, and it is thrown where they are needed.
+   */
+  function decode(
+    bytes: Uint8Array,
+    from: number,
+    to: number,
+    maxItems = to - from,
+    windows?: readonly string[]
+  ): unknown {
     source = bytes
+    chars = windows
+    charsBegin = from
     left = maxItems
     sourceView = new View(bufferOf(bytes), offsetOf(bytes))
     cursor = from
@@ -670,6 +749,7 @@ export function valueCodec() {
       return value
     } finally {
       source = scratch
+      chars = undefined
     }
   }
 
@@ -702,11 +782,23 @@ export function valueCodec() {
     return decode(bytes, 0, bytes.length)
   }
 
-  return { encode, encodeInto, piece, copy, decode }
+  return { encode, encodeInto, piece, copy, decode, missing }
 }
 
 const GIB_BYTES = 1 << 30 // an answer to "how much at most" where the caller knows no better
-const codec = valueCodec()
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const codec = valueCodec({
+  length: text => Buffer.byteLength(text),
+  write: (text, to, at) => void encoder.encodeInto(text, to.subarray(at)),
+  read(from, start, end) {
+    try {
+      return decoder.decode(from.subarray(start, end))
+    } catch {
+      return undefined // the loop of the codec says where
+    }
+  }
+})
 
 /**
  * Canonical bytes of a value. Throws ValueError for what has none (functions, cycles, class instances, …), which says

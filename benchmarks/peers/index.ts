@@ -19,6 +19,7 @@ export type { Peer, PeerKind } from './contract.ts'
 export { dask, startPython } from './python.ts'
 export { startStreams } from './streams.ts'
 export { TRAINING, tfjsTraining, trainingOf, trainingSpec } from './training.ts'
+export { startWordThreads } from './words.ts'
 
 type Installable = Pick<PeerKind, 'name' | 'get' | 'version'>
 

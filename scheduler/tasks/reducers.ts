@@ -2,8 +2,9 @@ import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import { arrayHead, encodeArray } from '../data/value-bytes.ts'
 import { ProtocolError } from '../errors.ts'
 import type { Reducer } from './contract.ts'
-import type { TreeNode } from './fold-tree.ts'
+import type { Combine, TreeNode } from './fold-tree.ts'
 import { createTree, foldBlocks } from './fold-tree.ts'
+
 /** What a driver that reduces takes beside its own fields. */
 export interface ReduceInput {
   first: number
@@ -15,34 +16,42 @@ export interface ReduceInput {
   whole?: boolean
 }
 
-/** Its nodes so far: the fewest, or all that came where they are combined at the end. */
-export interface TreeReducer extends Reducer {
-  nodes(): TreeNode<unknown>[]
+export interface TreeReducer<T = unknown> extends Reducer {
+  /** nodes that are read already */
+  put(nodes: TreeNode<T>[]): void
+  /** its nodes so far: the fewest, or all that came where they are combined at the end */
+  nodes(): TreeNode<T>[]
 }
 
 /**
  * The reducer of everything that combines in the fixed tree. With `combine` it merges as results come;
  * without (the author's own function) it collects the nodes and lets the sandbox merge them at the end.
  */
-export function treeReducer(init: {
+export function treeReducer<T = unknown>(init: {
   blocks: number
-  combine?: (left: unknown, right: unknown) => unknown
-  finish: (root: unknown) => unknown
+  combine?: Combine<T>
+  finish: (root: T | undefined) => unknown
   /** throws when the value of a node is not of the expected form */
   expect?: (value: unknown, level: number, index: number) => void
-  mergeInput?: (merge: TreeNode<unknown>[]) => ReduceInput
-}): TreeReducer {
-  const { blocks, combine, finish, expect, mergeInput } = init
-  const collected: TreeNode<unknown>[] = []
+  /** such a value as it is combined, where that is not the same */
+  read?: (value: unknown) => T
+  mergeInput?: (merge: TreeNode<T>[]) => ReduceInput
+}): TreeReducer<T> {
+  const { blocks, combine, finish, expect, read = value => value as T, mergeInput } = init
+  const collected: TreeNode<T>[] = []
   const tree = combine == null ? undefined : createTree(blocks, combine)
+  const put = (nodes: TreeNode<T>[]): void => {
+    if (tree == null) for (const node of nodes) collected.push(node)
+    else for (const [level, index, acc] of nodes) tree.add(level, index, acc)
+  }
   return {
     add(first, count, value) {
       const nodes = decodeValue(value)
       expectCover(nodes, first, count, blocks)
       for (const [level, index, acc] of nodes) expect?.(acc, level, index)
-      if (tree == null) collected.push(...nodes)
-      else for (const [level, index, acc] of nodes) tree.add(level, index, acc)
+      put(nodes.map(([level, index, acc]) => [level, index, read(acc)]))
     },
+    put,
     nodes: () => (tree == null ? collected : tree.nodes()),
     async finish(run) {
       return tree == null ? run(mergeInput!(collected)) : encodeValue(finish(tree.nodes()[0]?.[2]))

@@ -80,6 +80,26 @@ export function sandboxCompliance(name: string, create: () => Sandbox): void {
       assert.deepStrictEqual(await run(fn('x => x'), values), values)
     })
 
+    it('carries long texts of any letters, alone and beside others', async () => {
+      const english = 'It was the best of times, it was the worst of times. '.repeat(25_000)
+      const russian = 'Все счастливые семьи похожи друг на друга. '.repeat(2000)
+      const texts = [
+        english,
+        russian,
+        `${english}😀${english}`,
+        `\ud800${english}`,
+        'short',
+        russian + english
+      ]
+      const expected = (text: string) => [text.length, text.slice(-60), text.match(/[^a-z]t/g)?.length ?? 0]
+      const task = fn('texts => texts.map(t => [t.length, t.slice(-60), t.match(/[^a-z]t/g)?.length ?? 0])')
+      assert.deepStrictEqual(await run(task, [texts, ['x'], texts.slice(2)]), [
+        texts.map(expected),
+        [expected('x')],
+        texts.slice(2).map(expected)
+      ])
+    })
+
     it('awaits async functions and thenables', async () => {
       const source = 'async x => { await null; for (let i = 0; i < 3; i++) await i; return x + 1 }'
       assert.deepStrictEqual(await run(fn(source), [1, 2, 3]), [2, 3, 4])

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import * as cborg from 'cborg'
 import fc from 'fast-check'
-import { decodeValue, encodeValue } from '../../sandbox/index.ts'
+import { decodeValue, encodeValue, valueCodec } from '../../sandbox/index.ts'
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 const unhex = (text: string) => new Uint8Array(Buffer.from(text, 'hex'))
@@ -76,6 +76,35 @@ describe('sandbox value codec', () => {
       fc.property(fc.oneof(plain, fc.bigInt(), fc.string({ unit: 'binary' }), fc.float64Array()), value => {
         assert.deepStrictEqual(decodeValue(encodeValue(value)), value)
       })
+    )
+  })
+
+  it('treats long strings alike by its own loops, by the engine’s, and as slices of a text', () => {
+    const own = valueCodec()
+    const ascii = fc.string({ unit: 'binary-ascii', minLength: 20, maxLength: 200 })
+    const long = fc.array(fc.oneof(ascii, fc.string({ unit: 'binary', maxLength: 5 })), { maxLength: 6 })
+    fc.assert(
+      fc.property(fc.array(long), fc.nat(), fc.nat(255), (texts, place, byte) => {
+        const value = texts.map(parts => parts.join(''))
+        const bytes = encodeValue(value)
+        assert.equal(hex(own.encode(value, 1 << 20)), hex(bytes))
+        bytes[place % bytes.length] = byte
+        const text = [Buffer.from(bytes).toString('latin1')]
+        const readings = [
+          () => decodeValue(bytes),
+          () => own.decode(bytes, 0, bytes.length),
+          () => own.decode(bytes, 0, bytes.length, undefined, text)
+        ].map(read => {
+          try {
+            return { value: read() }
+          } catch (error) {
+            return (error as Error).message
+          }
+        })
+        assert.deepStrictEqual(readings[1], readings[0])
+        assert.deepStrictEqual(readings[2], readings[0])
+      }),
+      { numRuns: 1000 }
     )
   })
 

@@ -8,7 +8,7 @@ import { defineKind, type SpecOf } from '../kind.ts'
 import { expectAcc, type ReduceInput, treeReducer } from '../reducers.ts'
 import type { Operation } from '../reductions.ts'
 import { atHand, createReduction, OPERATIONS } from '../reductions.ts'
-import type { Group, GroupingPlan, PartitionPart } from '../shuffle/grouping.ts'
+import type { Group, GroupingPlan, Held, PartitionPart } from '../shuffle/grouping.ts'
 import { createGrouping } from '../shuffle/grouping.ts'
 import { SHUFFLE_BYTES, shuffledWork } from '../shuffle/shuffle.ts'
 
@@ -82,27 +82,43 @@ function driver(
   expose(context)
   return (input: Input): unknown => {
     const { items, size, blocks, operation, grouped, first, merge, initial, whole, partitions } = input
-    const { foldAll, combineGroups, finishGroups, cut, uncut } = createGrouping(
+    const { createFold, combineGroups, give, take, finishGroups, cut, uncut } = createGrouping(
       createReduction(operation, false, functions.reduce),
       grouped,
       { begin, copy: operation === 'custom' ? copy : undefined }
     )
-    const reduce = (values: unknown[]): unknown => {
-      const leaf = (block: number): Group =>
-        foldAll(values.slice((block - first) * size, (block - first + 1) * size), block * size)
+    const leaves: Held[] = []
+    let fold = createFold()
+    let at = first * size
+    const close = (): void => {
+      leaves.push(fold.end())
+      fold = createFold()
+    }
+    /** at once, so that what map gave need not be held */
+    const mapped = (value: unknown): void => {
+      fold.add(value, at++)
+      if (at % size === 0) close()
+    }
+    const reduce = (): unknown => {
+      if (at % size > 0) close()
       const nodes =
         merge == null
-          ? foldBlocks(blocks, first, Math.ceil(items.length / size), leaf, combineGroups)
-          : mergeNodes(blocks, [...(merge as TreeNode<Group>[]), ...parts()], combineGroups)
+          ? foldBlocks(blocks, first, leaves.length, block => leaves[block - first]!, combineGroups)
+          : mergeNodes(blocks, [...held(merge as TreeNode<Group>[]), ...parts()], combineGroups)
       if (whole) return finishGroups(nodes[0]?.[2], initial)
-      return (partitions && cut(nodes, partitions)) || nodes
+      return (
+        (partitions && cut(nodes, partitions)) ||
+        nodes.map(([level, index, group]) => [level, index, give(group)])
+      )
     }
-    const parts = (): TreeNode<Group>[] => (input.parts ?? []).flatMap(part => uncut(blocks, part))
+    const held = (nodes: TreeNode<Group>[]): TreeNode<Held>[] =>
+      nodes.map(([level, index, group]) => [level, index, take(group)])
+    const parts = (): TreeNode<Held>[] => (input.parts ?? []).flatMap(part => uncut(blocks, part))
     const call = (i: number): unknown => {
       begin(first * size + i)
       return task(items[i], first * size + i)
     }
-    return inOrder(items.length, call, reduce, { rest })
+    return inOrder(items.length, call, reduce, { take: mapped, rest })
   }
 }
 
@@ -129,7 +145,7 @@ function planMapReduce(spec: MapReduceSpec): GroupingPlan {
   const operation = typeof spec.reduce === 'string' ? spec.reduce : 'custom'
   const size = blockSize(items.length)
   const units = Math.ceil(items.length / size)
-  const { combineGroups, isGroup, finishGroups } = createGrouping(createReduction(operation, false), grouped)
+  const grouping = createGrouping(createReduction(operation, false), grouped)
   const input = (first: number, count: number): Input => ({
     items: items.slice(first * size, (first + count) * size),
     size,
@@ -142,7 +158,7 @@ function planMapReduce(spec: MapReduceSpec): GroupingPlan {
   return {
     operation,
     initial,
-    grouped,
+    grouping,
     units,
     program: {
       ...spec.map,
@@ -155,11 +171,16 @@ function planMapReduce(spec: MapReduceSpec): GroupingPlan {
     createReducer: () =>
       treeReducer({
         blocks: units,
-        combine:
-          operation === 'custom' ? undefined : (combineGroups as (left: unknown, right: unknown) => unknown),
-        expect: expectAcc(isGroup),
-        mergeInput: merge => ({ ...input(0, 0), merge, initial, whole: true }),
-        finish: root => finishGroups(root as Group | undefined, initial)
+        combine: operation === 'custom' ? undefined : grouping.combineGroups,
+        expect: expectAcc(grouping.isGroup),
+        read: value => grouping.take(value as Group),
+        mergeInput: nodes => ({
+          ...input(0, 0),
+          merge: nodes.map(([level, index, group]) => [level, index, grouping.give(group)]),
+          initial,
+          whole: true
+        }),
+        finish: root => grouping.finishGroups(root, initial)
       })
   }
 }

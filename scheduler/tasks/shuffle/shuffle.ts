@@ -10,9 +10,7 @@ import type { Reducer } from '../contract.ts'
 import { malformed, type Part, type Work } from '../contract.ts'
 import type { TreeNode } from '../fold-tree.ts'
 import type { TreeReducer } from '../reducers.ts'
-import { createReduction } from '../reductions.ts'
-import type { GroupingPlan } from './grouping.ts'
-import { createGrouping, type Group, type Pair, type Partition } from './grouping.ts'
+import type { GroupingPlan, Held, KeyedGroup, Pair, Partition } from './grouping.ts'
 
 /*
  * Grouped map_reduce of large data. A slice's groups are cut by their keys into partitions; where that is much, they
@@ -51,12 +49,10 @@ interface Source {
 
 /** `plain`: the part that maps everything, as it is without a shuffle. */
 export function shuffledWork(plan: GroupingPlan, plain: Part): Work {
-  const { operation, initial, grouped } = plan
-  const grouping = createGrouping(createReduction(operation, false), grouped)
-  const { cut, uncut, byKey, isPair, partitionOf } = grouping
-  const { units } = plan
+  const { initial, units } = plan
+  const { cut, uncut, byKey, isPair, partitionOf } = plan.grouping
 
-  let tree: TreeReducer
+  let tree: TreeReducer<Held>
   const sources = new Map<number, Source>()
   /** by the partition's number */
   const results = new Map<number, Pair[]>()
@@ -74,7 +70,7 @@ export function shuffledWork(plan: GroupingPlan, plain: Part): Work {
           return
         }
         const { kept, cut } = decodeValue(value) as { kept?: unknown; cut?: unknown }
-        if (kept == null) tree.add(first, count, encodeValue(join(first, count, cut)))
+        if (kept == null) tree.put(join(first, count, cut))
         else sources.set(first, { first, count, kept: readKept(kept), value, workers })
       },
       finish: run => tree.finish(run)
@@ -82,15 +78,18 @@ export function shuffledWork(plan: GroupingPlan, plain: Part): Work {
   }
 
   /** A slice's tree nodes with the groups of all partitions. */
-  function join(first: number, count: number, partitions: unknown): TreeNode<Group>[] {
+  function join(first: number, count: number, partitions: unknown): TreeNode<Held>[] {
     if (!Array.isArray(partitions) || partitions.length !== PARTITIONS)
       throw new ProtocolError(`a result is not cut into ${PARTITIONS} partitions`)
     const each = partitions.map((partition: Partition) => uncut(units, [first, count, partition]))
-    return each[0]!.map(([level, index], i) => [
-      level,
-      index,
-      { groups: each.flatMap(nodes => (nodes[i]![2] as { groups: Pair[] }).groups) }
-    ])
+    return each[0]!.map(([level, index], i) => {
+      const groups = each.map(nodes => nodes[i]![2] as KeyedGroup)
+      return [
+        level,
+        index,
+        { ids: groups.flatMap(({ ids }) => ids), accs: groups.flatMap(({ accs }) => accs) }
+      ]
+    })
   }
 
   const map: Part = {
@@ -170,7 +169,7 @@ export function shuffledWork(plan: GroupingPlan, plain: Part): Work {
   /** The input of each of these partitions. Throws where one is too large for a worker. */
   function inputsOf(partitions: number[]): SliceInput[] {
     // what came inline is combined as far as it can be
-    const nodes = tree.nodes() as TreeNode<Group>[]
+    const nodes = tree.nodes()
     const here = cut(nodes, PARTITIONS)
     if (here == null)
       throw new TypeError(
