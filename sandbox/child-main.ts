@@ -1,6 +1,6 @@
 import type { Context, Isolate, Reference, Script } from 'isolated-vm'
 import type { Program } from './contract.ts'
-import type { OPERATION } from './isolate-main.ts'
+import type { OPERATION } from './operation.ts'
 import type { Guard } from './stateless.ts'
 
 /** What the parent sends to load a program: JSON, then the bytes of the context and of the WebAssembly module or Python source. */

@@ -1,5 +1,6 @@
-import { isolateMain, OPERATION } from './isolate-main.ts'
+import { isolateMain } from './isolate-main.ts'
 import { libm } from './libm.ts'
+import { OPERATION } from './operation.ts'
 import { makeRealm } from './realm.ts'
 import { valueCodec } from './value.ts'
 import { makeWasm } from './wasi.ts'

@@ -5,7 +5,7 @@ import { delimiter, dirname, isAbsolute, join } from 'node:path'
 import { type Child, createChild, MAX_THREADS, type Start } from './child.ts'
 import { childMain, FRAME, FRAMES_FD, type PythonFiles } from './child-main.ts'
 import type { Wall } from './contract.ts'
-import { OPERATION } from './isolate-main.ts'
+import { OPERATION } from './operation.ts'
 import { canFilter, seccompFilter } from './seccomp.ts'
 
 const NOFILE = 64 // the child needs about 25 descriptors
