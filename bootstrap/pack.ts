@@ -35,6 +35,8 @@ function prepack(): void {
   const build = `import('./${PAGE_READER}/build-program.ts').then(({ buildProgram }) => buildProgram())`
   execFileSync(process.execPath, ['--eval', build], { cwd: file('.'), stdio: 'inherit' })
   cpSync(file(`${PAGE_READER}/dist`), file(`dist/${PAGE_READER}/dist`), { recursive: true })
+  execFileSync(process.execPath, [file('node/vendor/build.mjs')], { stdio: 'inherit' })
+  cpSync(file('node/vendor/dist'), file('dist/node/vendor/dist'), { recursive: true })
   if (existsSync(file(UI))) cpSync(file(UI), file(`dist/${UI}`), { recursive: true })
 
   // npm asks no dependency for its `overrides`, but a package of a registry for its shrinkwrap. It would install from it the

@@ -21,4 +21,5 @@ v8.setFlagsFromString('--max-semi-space-size=4')
 v8.setFlagsFromString('--semi-space-growth-factor=1')
 // Else every 64 MB of buffers that come and go collect the whole heap: a third of the time when data moves.
 v8.setFlagsFromString('--external-memory-accounted-in-global-limit')
+await import('../vendor/hook.js')
 await import('./main.ts')

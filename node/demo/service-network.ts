@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { createIdentity, createNetwork, saveNetwork } from '../../bootstrap/index.ts'
 
 const NODE = fileURLToPath(new URL('./service-node.ts', import.meta.url))
+const LIBRARIES = import.meta.resolve('../vendor/hook.js')
 const READY_MS = 120_000
 const STOP_MS = 20_000
 
@@ -45,7 +46,12 @@ export async function openServiceNetwork(folder: string, service: ServiceName): 
     async start(name, settings = {}, environment = {}) {
       const seed = first == null || first.name === name ? '' : first.address
       const child = fork(NODE, [join(folder, name), file, seed, JSON.stringify(settings), service], {
-        execArgv: ['--no-node-snapshot', '--external-memory-accounted-in-global-limit'],
+        execArgv: [
+          '--no-node-snapshot',
+          '--external-memory-accounted-in-global-limit',
+          '--import',
+          LIBRARIES
+        ],
         serialization: 'advanced',
         env: { ...process.env, ...environment },
         stdio: ['ignore', 'inherit', 'inherit', 'ipc']

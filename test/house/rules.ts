@@ -92,9 +92,11 @@ export const rules: Rules = {
     'services/*': ['services/host', ...service],
 
     node: ['node/*', ...node],
-    'node/cli': node,
+    'node/cli': ['node/vendor', ...node],
     'node/demo': ['node/cli', ...node],
     'node/examples': node,
+    // the bundle of libraries, and what gives it to our files before any of them is read
+    'node/vendor': [],
     // it runs in browsers: the codec, the spaces and the fields of authors need nothing, types are gone there
     'node/sdk': [
       'node',

@@ -7,7 +7,7 @@ const TELL = `import { registerHooks } from 'node:module'
 const loaded = new Set()
 registerHooks({
   load(url, context, next) {
-    const [, name] = /node_modules\\/((?:@[^/]+\\/)?[^/]+)/.exec(url) ?? []
+    const [, name] = /(?:node_modules|vendor\\/dist)\\/((?:@[^/]+\\/)?[^/]+?)(?:\\.js)?(?:\\/|$)/.exec(url) ?? []
     if (name != null) loaded.add(name)
     return next(url, context)
   }
