@@ -33,7 +33,8 @@ export interface Provider extends AsyncDisposable {
 
 type Body = Record<string, unknown> & { messages?: { content?: unknown }[] }
 
-const usageOf = (question: string, answer: string) => ({
+/** What it says that an answer took. */
+export const usageOf = (question: string, answer: string) => ({
   prompt_tokens: Math.ceil(question.length / 4),
   completion_tokens: Math.ceil(answer.length / 4),
   total_tokens: Math.ceil(question.length / 4) + Math.ceil(answer.length / 4)

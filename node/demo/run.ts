@@ -8,6 +8,7 @@ import { openStage } from './stage.ts'
 /** A demo is a file of this folder and a line here; it is loaded when it is played. */
 const DEMOS: Record<string, () => Promise<Demo>> = {
   analyzer: async () => (await import('./analyzer.ts')).analyzer,
+  assistant: async () => (await import('./assistant.ts')).assistant,
   compute: async () => (await import('./compute.ts')).compute,
   deploy: async () => (await import('./deploy.ts')).deploy,
   devices: async () => (await import('./devices.ts')).devices,
