@@ -1,3 +1,4 @@
+export { isGlobal } from './addresses.ts'
 export type * from './contract.ts'
 export type { OutboundInit } from './create-outbound.ts'
 export * from './errors.ts'

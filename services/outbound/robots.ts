@@ -1,7 +1,13 @@
 import robotsParser from 'robots-parser'
 
-/** Its declarations are of an ES module, which it is not. */
-const parse = robotsParser as unknown as typeof robotsParser.default
+/** Its declarations are of an ES module, which it is not: what they are worth hangs on who resolves them. */
+const parse = robotsParser as unknown as (
+  url: string,
+  text: string
+) => {
+  isAllowed(url: string, agent: string): boolean | undefined
+  getCrawlDelay(agent: string): number | undefined
+}
 
 /** The product token (RFC 9309). */
 export const ROBOT = 'artel'

@@ -77,6 +77,7 @@ export const rules: Rules = {
     services: ['services/*', ...service],
     'services/directory': service,
     'services/outbound': [],
+    'services/compute': ['services/host', 'services/outbound', ...service],
     'services/devices': ['services/host', 'services/outbound', ...service],
     'services/watcher': ['services/host', 'services/outbound', ...service],
     'services/host': ['services/directory', ...service],

@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { raceSignal } from 'race-signal'
+import { isGlobal } from '../../outbound/index.ts'
 
 export interface Target {
   address: string
@@ -35,17 +36,13 @@ export async function findTarget(
   return { address, family: isIP(address) as 4 | 6 }
 }
 
-/** Whether an address is public, or in one of these ranges. An IPv4 address within IPv6 is judged as what it is. */
+/** Whether an address is of the whole internet, or in one of these ranges. An IPv4 address within IPv6 is judged as what it is. */
 export function mayTell(text: string, privateRanges: readonly string[]): boolean {
+  if (isGlobal(text)) return true
   if (!ipaddr.isValid(text)) return false
   const address = ipaddr.process(text)
-  if (address.range() === 'unicast' && !isOldMapping(address)) return true
   return privateRanges.some(range => {
     const [network, bits] = ipaddr.parseCIDR(range)
     return network.kind() === address.kind() && address.match(network, bits)
   })
 }
-
-/** ::a.b.c.d and other addresses below ::/96, which some systems take for the IPv4 address. */
-const isOldMapping = (address: ipaddr.IPv4 | ipaddr.IPv6): boolean =>
-  address instanceof ipaddr.IPv6 && address.parts.slice(0, 6).every(part => part === 0)
