@@ -71,6 +71,8 @@ export const VERDICTS: ReadonlyMap<string, Verdict> = new Map(
     InputError: USAGE,
     SpecError: USAGE,
     DataMissingError: { exit: EXIT.usage, status: 404 },
+    DatasetMissingError: { exit: EXIT.usage, status: 404 },
+    DatasetInUseError: { exit: EXIT.usage, status: 409 },
     UnknownJobError: { exit: EXIT.usage, status: 404 },
     BlockError: NETWORK,
     DelegateError: NETWORK,

@@ -4,7 +4,9 @@ import { type Ledger, type Signer, signWork } from '../ledger/index.ts'
 import type { Sandbox } from '../sandbox/index.ts'
 import type { SchedulerEvents } from './contract.ts'
 import type { Blocks } from './data/chunked-data.ts'
-import { findReferences } from './data/references.ts'
+import { datasetIn, findReferences } from './data/references.ts'
+import { SpecError } from './errors.ts'
+import { createDatasets } from './jobs/datasets.ts'
 import { createDelegating } from './jobs/delegate-job.ts'
 import { createDelegationBook } from './jobs/delegation-book.ts'
 import { createPeers } from './jobs/hear-workers.ts'
@@ -21,15 +23,19 @@ import { createExchange } from './market/workers-on-offer.ts'
 import type { OfferMessage } from './protocol/compute-messages.ts'
 import type { ComputeNetwork } from './protocol/network.ts'
 import type { PeerCosts } from './protocol/peer-costs.ts'
+import { createDatasetRows } from './store/dataset-rows.ts'
 import { createJobPages } from './store/job-pages.ts'
 import { openStore } from './store/job-store.ts'
 import { createMemo } from './store/memo.ts'
 import { createBlockExchange } from './streams/block-exchange.ts'
 import { createOutbox } from './streams/lease-outbox.ts'
+import { createReleases } from './streams/release-kept.ts'
 import { createLinks } from './streams/worker-links.ts'
+import { keepOf } from './tasks/fields.ts'
 import { parseSpec } from './tasks/parse-spec.ts'
 import type { TaskSpec } from './tasks/registry.ts'
 import { createKeptBlocks } from './worker/kept-blocks.ts'
+import { openKeptData } from './worker/kept-data.ts'
 import type { WorkerPolicy } from './worker/lending-policy.ts'
 import { createWorkBook } from './worker/lent-today.ts'
 import { createCredit } from './worker/unsecured-work.ts'
@@ -93,6 +99,7 @@ export function assembleScheduler(
   /** what linked workers said last, over their stream */
   const offers = new Map<string, OfferMessage>()
   const kept = createKeptBlocks()
+  const stays = openKeptData({ folder: join(directory, 'kept'), self: requester })
 
   const store = openStore(join(directory, 'jobs.sqlite'))
   const memo = createMemo(store.db)
@@ -103,7 +110,7 @@ export function assembleScheduler(
 
   const blocks = createBlockExchange({
     ...components,
-    kept,
+    kept: { get: block => kept.get(block) ?? stays.get(block) },
     onMissing: digest => runs.missing(digest)
   })
   const worker = createWorker(
@@ -112,6 +119,7 @@ export function assembleScheduler(
       sandbox,
       blocks,
       kept,
+      stays,
       costs,
       logger,
       sign: (job, work) => signWork(signer, ledger.network, job, [work]).signature,
@@ -155,11 +163,21 @@ export function assembleScheduler(
     { policy, findWorkers, signal, tell },
     { offers, network, ledger, exchange, links, outbox, runs, costs, log }
   )
-  const data = createDataAccess({ signal }, { blockstore, blocks })
+  const releases = createReleases({ network, stays, log })
+  const datasets = createDatasets(
+    {
+      signal,
+      user: runs.user,
+      failUsers: runs.failUsers,
+      run: async spec => (await submission.submit(spec)).resultBytes({ signal })
+    },
+    { self: requester, store, rows: createDatasetRows(store.db), blocks, stays, releases, log }
+  )
+  const data = createDataAccess({ signal }, { blockstore, blocks, datasets })
   const bounds = createBounds({ ledger, exchange, rate: program => runs.coordinator.rate(program) })
   const submission = createSubmission(
     { directory, signal, tell },
-    { store, memo, sandbox, ledger, data, runs, settlement, bounds }
+    { store, memo, sandbox, ledger, data, runs, settlement, bounds, datasets }
   )
   const quote = createQuotes(
     { signal },
@@ -170,8 +188,13 @@ export function assembleScheduler(
   // ---- jobs of others, and own ones elsewhere ----
 
   // data is not there yet; the rest is checked where the job is started
-  const parse = (spec: unknown): TaskSpec =>
-    findReferences(spec).length === 0 ? parseSpec(spec) : (spec as TaskSpec)
+  const parse = (spec: unknown): TaskSpec => {
+    // what stayed at workers is known to the node that asked for it
+    if (datasetIn(spec) != null)
+      throw new SpecError('items', 'a dataset is for jobs that its own node coordinates')
+    if (keepOf(Object(spec))) throw new SpecError('keep', 'is for jobs that this node coordinates itself')
+    return findReferences(spec).length === 0 ? parseSpec(spec) : (spec as TaskSpec)
+  }
   const book = createDelegationBook(store.db)
   const delegating = createDelegating({ parse }, { network, ledger, book, logger })
   const delegates = createDelegates(
@@ -200,11 +223,14 @@ export function assembleScheduler(
     quote,
     job,
     delegating,
+    datasets,
 
     async start(): Promise<void> {
       await blocks.start()
       await links.start()
       await exchange.start()
+      await releases.start()
+      datasets.start()
       resumeJobs({ store, data, runs, log })
       settlement.freeOrphans()
       delegating.start()
@@ -214,11 +240,13 @@ export function assembleScheduler(
     async stop(): Promise<void> {
       controller.abort()
       runs.stop()
+      datasets.stop()
       delegating.stop()
       await delegates.stop()
       await exchange.stop()
       worker.stop()
       await links.stop()
+      await releases.stop()
       await blocks.stop()
       work.flush()
       store.close()

@@ -174,6 +174,42 @@ export interface WorkDone {
   since: number
 }
 
+/** Results that stayed at the workers of the job that made them, by whose id they are known. */
+export interface DatasetInfo {
+  id: string
+  type: string
+  name?: string
+  /** of the job; the items are there when it is completed */
+  state: JobState
+  /** how many items, and what their canonical values take */
+  items: number
+  bytes: number
+  slices: number
+  /** who has how much of it */
+  holders: { peer: string; bytes: number }[]
+  /** ms since 1970: when it was made, and when it is let go of where nobody uses it before */
+  made: number
+  expires: number
+}
+
+/** What jobs with `keep: true` left at their workers. What nobody has any more is calculated again when it is asked for. */
+export interface Datasets {
+  /** the newest first */
+  list(): DatasetInfo[]
+  /** Throws DatasetMissingError, as everything below. */
+  show(id: string): DatasetInfo
+  /** The canonical bytes of the list of at most `count` items from `first` on. */
+  page(
+    id: string,
+    range: { first: number; count: number },
+    options?: { signal?: AbortSignal }
+  ): Promise<Uint8Array>
+  /** The canonical bytes of the list of all items, the same as the result without `keep`, as they come. */
+  collect(id: string, options?: { signal?: AbortSignal }): Promise<DataStream>
+  /** Lets go of it, here and at its holders. Throws DatasetInUseError. */
+  release(id: string): Promise<void>
+}
+
 export interface DataStream {
   /** bytes */
   size: number
@@ -229,6 +265,7 @@ export interface Scheduler extends Startable, TypedEventTarget<SchedulerEvents> 
    * Throws DataMissingError: at once, or for a block that is not to be had.
    */
   data(cid: string, options?: { signal?: AbortSignal; expires?: number }): Promise<DataStream>
+  readonly datasets: Datasets
   job(id: string): Job | undefined
   /** A page of this node's jobs; as fast with 100,000 jobs as with ten. */
   jobs(query: JobQuery): JobPage

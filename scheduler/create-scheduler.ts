@@ -7,6 +7,7 @@ import {
 } from './assemble-scheduler.ts'
 import type {
   DataStream,
+  Datasets,
   Job,
   JobPage,
   JobQuery,
@@ -83,6 +84,10 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     options?: { signal?: AbortSignal }
   ): Promise<{ cid: string; size: number }> {
     return addData(this.#open().data.blockstore(), source, options)
+  }
+
+  get datasets(): Datasets {
+    return this.#open().datasets
   }
 
   forecast(): Forecast {

@@ -22,6 +22,25 @@ export class DataMissingError extends Error {
   }
 }
 
+/** There is no such dataset, or there is none any more. */
+export class DatasetMissingError extends Error {
+  override readonly name = 'DatasetMissingError'
+  constructor(
+    id: string,
+    reason = 'is none of the datasets of this node: it was released, its time is over, or it never was'
+  ) {
+    super(`${id.slice(0, 64)} ${reason}; see those that there are with: artel data list`)
+  }
+}
+
+/** A dataset is not let go of while a job takes its items. */
+export class DatasetInUseError extends Error {
+  override readonly name = 'DatasetInUseError'
+  constructor(id: string, job: string) {
+    super(`dataset ${id} is in use by job ${job}; wait for its end, or cancel it`)
+  }
+}
+
 /** The author's code failed on every worker that tried; `failure` is what it did, `unit` where. */
 export class JobFailedError extends Error {
   override readonly name = 'JobFailedError'

@@ -1,5 +1,6 @@
 import type { Failure } from '../../sandbox/index.ts'
 import type { Needs, Servable } from '../market/match.ts'
+import type { Home } from '../tasks/contract.ts'
 import type { TaskSpec } from '../tasks/registry.ts'
 import type { Assurance, Trust, Verification } from '../trust/credibility.ts'
 
@@ -51,6 +52,10 @@ export interface JobInit {
   memoryMb?: number
   /** the only workers that may see it; undefined = all */
   allowed?: ReadonlySet<string>
+  /** Who has the inputs of which units: they are preferred. All units, in order; undefined: nobody is. */
+  homes?: readonly Home[]
+  /** true for units that cannot be given out now, for their inputs are being calculated again; default: never */
+  isWaiting?(first: number, count: number): boolean
   /** For units whose inputs other workers keep: what is accepted where nobody can get them, given what workers said. */
   unavailable?(reports: unknown[]): unknown
   /** intervals that were accepted before a restart */

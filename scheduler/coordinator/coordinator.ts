@@ -1,6 +1,7 @@
 import type { Trust } from '../trust/credibility.ts'
 import { createChecks } from './checks.ts'
 import type { Answer, Effects, JobInit, WorkerOffer } from './contract.ts'
+import { createHomes } from './homes.ts'
 import { createAnswers } from './judge-answers.ts'
 import { createLeases } from './leases.ts'
 import { createObstacles } from './obstacles.ts'
@@ -83,10 +84,13 @@ export function createCoordinator(
   return {
     submit(init: JobInit, now: number): void {
       const accepted = [...(init.accepted ?? [])].sort((a, b) => a.first - b.first)
+      // after a restart what is left is given out as it comes
+      const homes = accepted.length === 0 ? init.homes : undefined
       const job: JobEntry = {
         ...init,
+        homes: homes && createHomes(homes, ({ first, count }) => init.isWaiting?.(first, count) === true),
         order: nextOrder++,
-        cursor: 0,
+        cursor: homes == null ? 0 : init.units,
         returned: [],
         slices: new Map(),
         done: 0,
@@ -186,6 +190,15 @@ export function createCoordinator(
       if (entry == null) return
       backOff(entry, now)
       for (const id of refused) {
+        const slice = slices.get(id)
+        if (slice != null && release(slice, worker) != null) returnOrReview(slice)
+      }
+      place(now)
+    },
+
+    /** The worker cannot get the inputs of these slices, which are to be calculated again: nobody's fault. */
+    giveBack(worker: string, ids: number[], now: number): void {
+      for (const id of ids) {
         const slice = slices.get(id)
         if (slice != null && release(slice, worker) != null) returnOrReview(slice)
       }

@@ -1,6 +1,7 @@
 import { hasRoom, rank } from '../market/match.ts'
 import { checksFor, LEAST_AUDITED_MS } from '../trust/credibility.ts'
 import type { CoordinatorChecks } from './checks.ts'
+import type { Homes } from './homes.ts'
 import type { Leases } from './leases.ts'
 import type { Obstacles } from './obstacles.ts'
 import { sliceUnits } from './slice-size.ts'
@@ -53,7 +54,8 @@ export function createPlacement(
           review(slice)
           if (short.has(slice)) replicate(slice, free, now)
         }
-        if (job.cursor === job.units && job.returned.length === 0) queue.delete(job)
+        if (job.cursor === job.units && job.returned.length === 0 && (job.homes?.isEmpty ?? true))
+          queue.delete(job)
         if (free.length === 0) return
       }
     }
@@ -139,6 +141,7 @@ export function createPlacement(
   ): { interval: Interval; worker: WorkerEntry } | undefined {
     for (let i = job.returned.length - 1; i >= 0; i--) {
       const interval = job.returned[i]!
+      if (job.isWaiting?.(interval.first, interval.count)) continue
       const worker = least(able({ ...interval, job }, everyone))
       if (worker == null) continue
       const { first, count } = interval
@@ -154,6 +157,7 @@ export function createPlacement(
         }
       return { interval: { ...interval, count: now }, worker }
     }
+    if (job.homes != null) return cutAtHome(job, job.homes, everyone, slots)
     const left = job.units - job.cursor
     const worker = least(everyone.filter(candidate => !candidate.lastResort && mayRun(job, candidate)))
     if (left === 0 || worker == null) return
@@ -163,6 +167,30 @@ export function createPlacement(
     const first = job.cursor
     job.cursor += count
     return { interval: { first, count, failures: 0, losses: 0, tried: new Set() }, worker }
+  }
+
+  /** Units for who has their inputs, else for who has the time. */
+  function cutAtHome(
+    job: JobEntry,
+    homes: Homes,
+    everyone: WorkerEntry[],
+    slots: number
+  ): { interval: Interval; worker: WorkerEntry } | undefined {
+    const may = everyone
+      .filter(candidate => !candidate.lastResort && mayRun(job, candidate))
+      .sort((a, b) => rank(view(a)) - rank(view(b)))
+    const isHere = (id: string): boolean => workers.get(id)?.silent === false
+    // what one's own machine takes from others comes to it over the network, as everything did before
+    const idle = may.find(({ outstanding, own }) => outstanding.size === 0 && !own)
+    const atHome = may.find(({ id }) => homes.at(id) != null)
+    const worker = atHome ?? may[0]
+    const found = atHome != null ? homes.at(atHome.id) : worker && homes.orphan(isHere)
+    const stolen = found == null && idle != null ? homes.busiest(idle.slots) : undefined
+    const [home, to] = found != null ? [found, worker!] : [stolen, idle!]
+    if (home == null || (rates.of(job.program, to.id) == null && job.slices.size >= slots)) return
+    const count = Math.min(home.count, sizeFor(job, to, slots))
+    const interval = { ...homes.take(home, count), failures: 0, losses: 0, tried: new Set<string>() }
+    return { interval, worker: to }
   }
 
   /** Units for a slice on this worker; one where nothing was measured yet. */
@@ -195,6 +223,7 @@ export function createPlacement(
 
   /** One more lease of a slice, on a worker that has nothing to do with it yet, drawn at random. */
   function replicate(slice: Slice, free: WorkerEntry[], now: number): void {
+    if (slice.job.isWaiting?.(slice.first, slice.count)) return
     const candidates = judges(slice, free)
     const worker = candidates[Math.floor(random() * candidates.length)]
     if (worker == null) return

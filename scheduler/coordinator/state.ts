@@ -1,5 +1,6 @@
 import type { Failure } from '../../sandbox/index.ts'
 import type { JobInit, Vote, WorkerOffer } from './contract.ts'
+import type { Homes } from './homes.ts'
 import { createRates } from './measured-rates.ts'
 
 /** What the coordinator remembers; nobody else looks into it. */
@@ -67,8 +68,10 @@ export interface Known {
   isDisputed?: boolean
 }
 
-export interface JobEntry extends JobInit {
+export interface JobEntry extends Omit<JobInit, 'homes'> {
   order: number
+  /** units that were never leased and that some worker has the inputs of; then the cursor is at the end */
+  homes?: Homes
   /** units from here on were never leased */
   cursor: number
   returned: Interval[]

@@ -1,6 +1,7 @@
 import { encodeValue } from '../../sandbox/index.ts'
 import { CHUNK_BYTES, type Data } from './chunked-data.ts'
-import { head } from './value-bytes.ts'
+import { blocksOfChunk } from './kept-items.ts'
+import { cutList, encodeArray, head, itemEnds } from './value-bytes.ts'
 
 /**
  * Canonical bytes whose content is partly in blocks: the worker fetches the blocks and puts the pieces one after the
@@ -16,7 +17,18 @@ export interface BlockRange {
   at?: number[]
 }
 
-export type Piece = Uint8Array | BlockRange
+/** Items [from, to) of a chunk that other workers keep (kept-items.ts): only who has the chunk knows where they begin. */
+export interface ItemRange {
+  /** the SHA-256 of each of its blocks, one after the other */
+  chunk: Uint8Array
+  items: number
+  size: number
+  from: number
+  to: number
+  at: number[]
+}
+
+export type Piece = Uint8Array | BlockRange | ItemRange
 
 export interface Pieces {
   size: number
@@ -77,8 +89,10 @@ export class DataItems {
 /** A value whose canonical bytes are there in pieces. */
 export class PieceValue {
   readonly pieces: Piece[]
-  constructor(pieces: Piece[]) {
+  readonly holders?: string[]
+  constructor(pieces: Piece[], holders?: string[]) {
     this.pieces = pieces
+    this.holders = holders
   }
 }
 
@@ -131,20 +145,38 @@ export function encodeInput(input: unknown): SliceInput {
   const entries = isObject && !isList ? Object.entries(input) : []
   if (!entries.some(([, value]) => isPieces(value))) return encodeValue(input)
   const all: Piece[] = [head(5, entries.length)]
+  let holders: string[] | undefined
   for (const [key, value] of entries) {
     all.push(encodeValue(key))
+    if (value instanceof PieceValue) holders ??= value.holders
     // one by one: there may be more than a call takes arguments
     for (const piece of isPieces(value) ? value.pieces : [encodeValue(value)]) all.push(piece)
   }
   const pieces = merge(all)
-  return { size: sizeOf(pieces), pieces }
+  return { size: sizeOf(pieces), pieces, ...(holders && { holders }) }
 }
+
+/** A value in pieces alone, as an input. */
+export const inputOf = ({ pieces, holders }: PieceValue): Pieces => ({
+  size: sizeOf(pieces),
+  pieces,
+  holders
+})
 
 const isPieces = (value: unknown): value is { pieces: Piece[] } =>
   value instanceof DataSlice || value instanceof PieceValue
 
-const lengthOf = (piece: Piece): number =>
-  piece instanceof Uint8Array ? piece.length : piece.to - piece.from
+/** Of some items of a chunk, what they are at most. */
+function lengthOf(piece: Piece): number {
+  if (piece instanceof Uint8Array) return piece.length
+  return 'chunk' in piece ? piece.size : piece.to - piece.from
+}
+
+function rangesOf(piece: Exclude<Piece, Uint8Array>): BlockRange[] {
+  if ('block' in piece) return [piece]
+  const { items, size, chunk, at } = piece
+  return blocksOfChunk([items, size, chunk]).map(range => ({ ...range, at }))
+}
 
 const sizeOf = (pieces: Piece[]): number => pieces.reduce((sum, piece) => sum + lengthOf(piece), 0)
 
@@ -171,7 +203,9 @@ function merge(pieces: Piece[]): Piece[] {
 export function blocksOf(input: SliceInput): [range: BlockRange, holders: string[] | undefined][] {
   if (input instanceof Uint8Array) return []
   return input.pieces.flatMap(piece =>
-    piece instanceof Uint8Array ? [] : [[piece, holdersOf(input, piece)]]
+    piece instanceof Uint8Array
+      ? []
+      : rangesOf(piece).map((range): [BlockRange, string[] | undefined] => [range, holdersOf(input, range)])
   )
 }
 
@@ -197,17 +231,35 @@ export async function assemble(
   // all at once, so that the requests for them are under way together
   const parts = await Promise.allSettled(
     input.pieces.map(async piece => {
-      if (piece instanceof Uint8Array) return piece
-      const block = await get(piece, holdersOf(input, piece))
-      if (piece.from > piece.to || piece.to > block.length)
-        throw new RangeError(`bytes ${piece.from} to ${piece.to} of a block of ${block.length}`)
-      return block.subarray(piece.from, piece.to)
+      if (piece instanceof Uint8Array) return [piece]
+      const ranges = await settled(
+        rangesOf(piece).map(async range => {
+          const block = await get(range, holdersOf(input, range))
+          if (range.from > range.to || range.to > block.length)
+            throw new RangeError(`bytes ${range.from} to ${range.to} of a block of ${block.length}`)
+          return block.subarray(range.from, range.to)
+        })
+      )
+      return 'chunk' in piece ? [itemsOf(piece, ranges)] : ranges
     })
   )
-  return Buffer.concat(
-    parts.map(part => {
-      if (part.status === 'rejected') throw part.reason
-      return part.value
-    })
-  )
+  return Buffer.concat(parts.flatMap(outcomeOf))
+}
+
+const settled = async <T>(promises: Promise<T>[]): Promise<T[]> =>
+  (await Promise.allSettled(promises)).map(outcomeOf)
+
+function outcomeOf<T>(part: PromiseSettledResult<T>): T {
+  if (part.status === 'rejected') throw part.reason
+  return part.value
+}
+
+/** The bytes of some items of a chunk. */
+function itemsOf({ items, from, to }: ItemRange, blocks: Uint8Array[]): Uint8Array {
+  const list = encodeArray(items, blocks)
+  const ends = itemEnds(list)
+  if (ends == null || from >= to || to > items)
+    throw new RangeError(`items ${from} to ${to} of a chunk of ${items}`)
+  const cut = cutList(list, ends, from, to - from)
+  return cut.subarray(head(4, to - from).length)
 }

@@ -18,7 +18,7 @@ export type FoundReference = [path: string[], reference: Reference]
 
 const MAX_DEPTH = 3
 // What is not cut into slices travels with the program, in one frame.
-const MAX_WHOLE_BYTES = 48 * 1024 * 1024
+export const MAX_WHOLE_BYTES = 48 * 1024 * 1024
 // Smaller records would cost more for their heads than for their bytes.
 const MIN_RECORD_BYTES = 1024
 const MAX_RECORD_BYTES = 16 * 1024 * 1024
@@ -47,6 +47,17 @@ export function findReferences(spec: unknown): FoundReference[] {
   }
   look(spec, [])
   return found
+}
+
+/** The `{ dataset }` that a spec has in place of its items: what an earlier job left at its workers. */
+export function datasetIn(spec: unknown): { dataset: unknown } | undefined {
+  const { items } = Object(spec) as { items?: unknown }
+  const isReference =
+    typeof items === 'object' &&
+    items !== null &&
+    Object.getPrototypeOf(items) === Object.prototype &&
+    Object.hasOwn(items, 'dataset')
+  return isReference ? (items as { dataset: unknown }) : undefined
 }
 
 function check(reference: Reference, field: string): Reference {

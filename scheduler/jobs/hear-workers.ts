@@ -85,7 +85,12 @@ export function createPeers(
   function refused(worker: string, { slices, reason, program, missing = [] }: Refusal, now: number): void {
     const others = slices.filter(slice => {
       const held = coordinator.held(slice, worker)
-      const needed = held && runs.part(held.job)?.part.missing?.of(held.first, missing)
+      const part = held && runs.part(held.job)?.part
+      if (part?.source?.lost(missing)) {
+        coordinator.giveBack(worker, [slice], now)
+        return false
+      }
+      const needed = held && part?.missing?.of(held.first, missing)
       // who names blocks that the slice does not need refuses it, whatever it says
       if (needed == null || needed.length === 0) return true
       coordinator.starved(worker, slice, needed, now)

@@ -1,10 +1,19 @@
 import type { CID } from 'multiformats/cid'
+import { decodeValue } from '../../sandbox/index.ts'
 import type { DataStream } from '../contract.ts'
 import { type Blocks, chunkCid, chunksOf, type Data, openData, readCid } from '../data/chunked-data.ts'
-import { findReferences, resolveInputs, withReferences } from '../data/references.ts'
+import type { DatasetItems } from '../data/dataset.ts'
+import {
+  datasetIn,
+  type FoundReference,
+  findReferences,
+  MAX_WHOLE_BYTES,
+  resolveInputs,
+  withReferences
+} from '../data/references.ts'
 import { SpecError } from '../errors.ts'
 import type { BlockExchange } from '../streams/block-exchange.ts'
-import { STREAMED } from '../tasks/registry.ts'
+import { STREAMED, takesDatasets } from '../tasks/registry.ts'
 
 // A CID that nobody has this long is missing; what comes from another node must be here by then too.
 const DATA_TIMEOUT_MS = 30_000
@@ -23,6 +32,12 @@ export interface DataComponents {
   blockstore?: Blocks
   /** blocks of other nodes */
   blocks: Pick<BlockExchange, 'get'>
+  datasets: {
+    /** Throws SpecError, DatasetMissingError. */
+    items(reference: unknown, spec: object): DatasetItems
+    /** the canonical list of them all */
+    whole(items: DatasetItems, options: { signal: AbortSignal }): Promise<Uint8Array>
+  }
 }
 
 export interface DataOptions {
@@ -33,7 +48,7 @@ export interface DataOptions {
 
 /** Data that specs name by CID. */
 export function createDataAccess({ signal: stopping }: { signal: AbortSignal }, components: DataComponents) {
-  const { blocks } = components
+  const { blocks, datasets } = components
 
   function blockstore(): Blocks {
     if (components.blockstore == null)
@@ -48,6 +63,22 @@ export function createDataAccess({ signal: stopping }: { signal: AbortSignal }, 
       ...(signal ? [signal] : [])
     ])
 
+  /** The items as the type of the spec takes them. */
+  async function listOf(
+    items: DatasetItems,
+    { type }: { type?: unknown },
+    { signal }: { signal: AbortSignal }
+  ) {
+    if (takesDatasets(type)) return items
+    const { bytes } = items.dataset
+    if (bytes > MAX_WHOLE_BYTES)
+      throw new SpecError(
+        'items',
+        `is a dataset of ${bytes} bytes; ${type} takes at most ${MAX_WHOLE_BYTES} of one`
+      )
+    return decodeValue(await datasets.whole(items, { signal })) as unknown[]
+  }
+
   return {
     blockstore,
 
@@ -57,15 +88,25 @@ export function createDataAccess({ signal: stopping }: { signal: AbortSignal }, 
       parse: (input: unknown) => T,
       options?: DataOptions
     ): Promise<Resolved<T>> {
+      const dataset = datasetIn(input)
       const found = findReferences(input)
-      if (found.length === 0) {
+      if (found.length === 0 && dataset == null) {
         const spec = parse(input)
         return { spec, stored: spec, bytes: 0 }
       }
       const how = { signal: soon(options), streamed: STREAMED }
-      const { spec, data, bytes } = await resolveInputs(input as object, found, blockstore(), how)
-      const parsed = parse(spec)
-      return { spec: parsed, stored: withReferences(parsed, found), data, bytes }
+      const { spec, data, bytes } =
+        found.length === 0
+          ? { spec: input as object, data: undefined, bytes: 0 }
+          : await resolveInputs(input as object, found, blockstore(), how)
+      if (dataset == null) {
+        const parsed = parse(spec)
+        return { spec: parsed, stored: withReferences(parsed, found), data, bytes }
+      }
+      const items = datasets.items(dataset, spec)
+      const parsed = parse({ ...spec, items: await listOf(items, spec, how) })
+      const all: FoundReference[] = [...found, [['items'], dataset as never]]
+      return { spec: parsed, stored: withReferences(parsed, all), data, bytes: bytes + items.dataset.bytes }
     },
 
     /** `expires`: of its root; each block has its own time. */

@@ -1,7 +1,7 @@
 import type { Logger } from '@libp2p/interface'
 import { encodeValue } from '../../sandbox/index.ts'
 import type { Data } from '../data/chunked-data.ts'
-import { findReferences } from '../data/references.ts'
+import { datasetIn, findReferences } from '../data/references.ts'
 import type { Store, StoredJob } from '../store/job-store.ts'
 import { batchWork, createWork } from '../tasks/job-parts.ts'
 import type { TaskSpec } from '../tasks/registry.ts'
@@ -54,7 +54,7 @@ export function resumeJobs({ store, data, runs, log }: ResumeComponents): void {
     const expires = stored.submitted + (specs[0]!.deadline ?? Number.POSITIVE_INFINITY)
     // nothing is awaited for a job whose data is inline: it is there when the scheduler has started
     let resolved: Omit<Resolved<TaskSpec>, 'stored'> = { spec: specs[0]!, bytes: 0 }
-    if (isSingle && findReferences(specs[0]).length > 0)
+    if (isSingle && (findReferences(specs[0]).length > 0 || datasetIn(specs[0]) != null))
       try {
         resolved = await data.resolve(specs[0], spec => spec as TaskSpec, { expires })
       } catch (err) {

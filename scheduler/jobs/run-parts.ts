@@ -78,7 +78,7 @@ export function createParts(
         paid.map(({ worker }) => worker)
       )
     const [share, of] = part.share
-    const { missing, load } = part
+    const { missing, load, source } = part
     const { needs } = asksOf({ job, part })
     let isBlamable: boolean | undefined
     coordinator().submit(
@@ -99,6 +99,8 @@ export function createParts(
         factor: job.factor,
         memoryMb: load.memoryMb,
         needs,
+        homes: source?.homes,
+        isWaiting: source?.isWaiting,
         unavailable: missing && (reports => missing.result((reports as Uint8Array[][]).flat())),
         accepted: accepted.map(({ first, count, paid }) => ({
           first,
@@ -139,7 +141,8 @@ export function createParts(
         expectedMs: lease.expectedMs,
         job: job.handle.id,
         price: Number(lease.price),
-        ...(part.keep && { keep: true })
+        ...(part.keep && { keep: true }),
+        ...(part.stay && { stay: true })
       })
     },
 

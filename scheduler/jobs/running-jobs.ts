@@ -139,6 +139,11 @@ export function createRuns(init: RunsInit, components: RunsComponents) {
     return out.length === 0 ? undefined : out
   }
 
+  const usersOf = (dataset: string): JobHandle[] =>
+    [...parts.parts.values()]
+      .filter(({ part }) => part.source?.dataset === dataset)
+      .map(({ job }) => job.handle)
+
   const unlinked = () => exchange.seen().filter(({ peer }) => !offers.has(peer))
 
   // ---- time ----
@@ -216,6 +221,15 @@ export function createRuns(init: RunsInit, components: RunsComponents) {
 
     /** what the coordinator's job `id` is a part of */
     part: (id: string) => parts.parts.get(id),
+
+    /** a job under way that takes items of this dataset */
+    user: (dataset: string): string | undefined => usersOf(dataset)[0]?.id,
+
+    /** Ends the jobs that take items of a dataset. */
+    failUsers(dataset: string, message: string): void {
+      for (const handle of usersOf(dataset))
+        ending.end(handle, 'failed', { failure: { name: 'aborted', message } })
+    },
 
     /** what of a job is leased now */
     leases: (id: string) =>

@@ -8,6 +8,7 @@ import { boundOf, reservation } from '../market/price.ts'
 import { reportOf } from '../store/job-pages.ts'
 import type { Store } from '../store/job-store.ts'
 import { type Memo, type MemoStore, memoKey } from '../store/memo.ts'
+import { keepOf } from '../tasks/fields.ts'
 import { batchWork, createWork } from '../tasks/job-parts.ts'
 import { parseSpec } from '../tasks/parse-spec.ts'
 import { isPlanned, type TaskSpec } from '../tasks/registry.ts'
@@ -46,12 +47,14 @@ export interface SubmissionComponents {
   runs: Pick<Runs, 'track' | 'run' | 'trackEnded'>
   settlement: Pick<Settlement, 'free'>
   bounds: Bounds
+  /** A job will leave its results at workers. */
+  datasets: { add(job: string): void }
 }
 
 /** From a spec to a running job: checks, memoised results, the escrow, the row on disk. */
 export function createSubmission(
   { directory, signal: stopping, tell }: SubmissionInit,
-  { store, memo, sandbox, ledger, data, runs, settlement, bounds }: SubmissionComponents
+  { store, memo, sandbox, ledger, data, runs, settlement, bounds, datasets }: SubmissionComponents
 ) {
   async function begin(
     specs: TaskSpec[],
@@ -69,6 +72,8 @@ export function createSubmission(
     const work = batch ? batchWork(specs, specBytes) : createWork(specs[0]!, specBytes)
     const bound = batch ? boundOfAll(specs) : await bounds.boundOf(specs[0]!, specBytes, work)
     const name = batch ? undefined : specs[0]!.name
+    // parts of one that is known already are none of their own
+    if (!batch && keepOf(specs[0]!) === true) datasets.add(id)
     const escrow = await reserve({ id, type, name, submitted, bound }, encoded, options)
     const job = runs.track({
       id,
@@ -195,6 +200,8 @@ function travelling<R>(encode: () => R, isBatch = false): R {
 function inBatch(input: unknown, index: number): TaskSpec {
   try {
     const spec = parseSpec(input)
+    if (keepOf(spec))
+      throw new SpecError('keep', 'is for a job of its own, not for one of a batch; use submit')
     if (isPlanned(spec)) return spec
     throw new SpecError('type', `${spec.type} is a job of its own, not one of a batch; use submit`)
   } catch (err) {

@@ -5,6 +5,7 @@ import {
   MAX_HOLDERS,
   MAX_HOLDERS_PER_BLOCK,
   MAX_INPUTS_PER_SLICE,
+  MAX_OUTPUT_BYTES,
   MAX_PIECES,
   MAX_SLICES_PER_MESSAGE
 } from './limits.ts'
@@ -48,6 +49,8 @@ const sha256 = z.custom<Uint8Array>(
   'must be 32 bytes'
 )
 
+const at = z.array(z.int().min(0).max(MAX_HOLDERS)).max(MAX_HOLDERS_PER_BLOCK)
+
 /** bytes that are partly in blocks of the requester or of other workers (pieced-input.ts) */
 const pieces = z.object({
   size: z.int().min(0).max(MAX_FRAME_BYTES),
@@ -61,7 +64,19 @@ const pieces = z.object({
           from: z.int().min(0).max(CHUNK_BYTES),
           to: z.int().min(0).max(CHUNK_BYTES),
           /** places in `holders`; absent: the requester has it */
-          at: z.array(z.int().min(0).max(MAX_HOLDERS)).max(MAX_HOLDERS_PER_BLOCK).optional()
+          at: at.optional()
+        }),
+        // items of a chunk that other workers keep
+        z.object({
+          chunk: z.custom<Uint8Array>(
+            value => value instanceof Uint8Array && value.length > 0 && value.length % 32 === 0,
+            'must be digests of 32 bytes'
+          ),
+          items: z.int().min(1).max(MAX_OUTPUT_BYTES),
+          size: z.int().min(1).max(MAX_OUTPUT_BYTES),
+          from: z.int().min(0).max(MAX_OUTPUT_BYTES),
+          to: z.int().min(1).max(MAX_OUTPUT_BYTES),
+          at
         })
       ])
     )
@@ -82,7 +97,9 @@ const slice = z.object({
   /** micro-credits that the requester pays for it when it is accepted */
   price: z.int().min(0),
   /** a large answer stays at the worker, and what is sent and signed are its digests (tasks/shuffle/shuffle.ts) */
-  keep: z.boolean().optional()
+  keep: z.boolean().optional(),
+  /** the results stay at the worker for later jobs, and what is sent and signed are their digests (data/kept-items.ts) */
+  stay: z.boolean().optional()
 })
 
 const names = (most: number) => z.array(z.string().min(1).max(32)).max(most)

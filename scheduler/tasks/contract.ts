@@ -35,6 +35,13 @@ export interface Plan {
   unitBytes?: number
   /** calculates the result in the coordinator, where that is cheaper than to send the inputs */
   here?: () => Uint8Array
+  /** Its results may stay at the workers: answers are lists, and these one after the other are the result. */
+  keeps?: {
+    /** how many results so many units have; undefined: any number */
+    results?(first: number, count: number): number
+  }
+  /** items that a unit takes of its spec's `items`; default: one */
+  itemsPerUnit?: number
   /** the input whose output is the result itself: the whole task at once, as one of a batch */
   whole: unknown
 }
@@ -54,6 +61,10 @@ export interface Part {
   pack(outcomes: Outcomes, count: number, first: number): Uint8Array | Failure
   /** large answers stay at their workers (tasks/shuffle/shuffle.ts) */
   keep?: boolean
+  /** results stay at their workers for later jobs (kept-part.ts) */
+  stay?: boolean
+  /** where its inputs stayed, when they are a dataset's */
+  source?: Source
   /** for units whose inputs other workers keep, who may be gone */
   missing?: {
     /** those of `digests` that the unit needs */
@@ -66,6 +77,24 @@ export interface Part {
   createReducer(): Reducer
   /** its part of the job's bound: the first of the second; those of all parts together are never more than one */
   share: [part: number, of: number]
+}
+
+/** Inputs that stayed where they were made. */
+export interface Source {
+  dataset: string
+  /** who has the inputs of which units; undefined where nobody is preferred */
+  homes?: Home[]
+  /** true while some of the inputs of these units are being calculated again */
+  isWaiting(first: number, count: number): boolean
+  /** Told of blocks that a worker could not get; true where any of them is of this source. */
+  lost(digests: Uint8Array[]): boolean
+}
+
+/** Units [first, first + count) and who has their inputs. */
+export interface Home {
+  first: number
+  count: number
+  holders: readonly string[]
 }
 
 /** A part has the same number in every run of its job: what was accepted of it before a restart belongs to it. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { DatasetItems } from '../data/dataset.ts'
 import { DataItems } from '../data/pieced-input.ts'
 import { SpecError } from '../errors.ts'
 import { DEFAULT_CONFIDENCE } from '../trust/credibility.ts'
@@ -19,6 +20,9 @@ export const integer = z
   .union([z.int(), z.bigint().transform(Number)])
   .refine(Number.isSafeInteger, 'must be an integer between −2^53 and 2^53')
 
+// As many as a job has at most.
+const MAX_KEPT_SLICES = 65_536
+
 /** Where the items are a page of more: how many are before them, so that `index` and chance are those of the whole. */
 export const firstIndex = z
   .int()
@@ -32,8 +36,8 @@ export const context = z.record(z.string(), z.unknown()).optional()
 
 /** a list, or one that lies in the block store (pieced-input.ts), which plans use in the same way */
 export const items = z.custom<unknown[]>(
-  value => Array.isArray(value) || value instanceof DataItems,
-  'expected an array, or { cid } of one'
+  value => Array.isArray(value) || isElsewhere(value),
+  'expected an array, or { cid } or { dataset } of one'
 )
 
 export const bytes = z.instanceof(Uint8Array, { error: 'must be bytes (Uint8Array)' })
@@ -170,5 +174,26 @@ export function contextNames(context: Record<string, unknown> = {}): string[] {
 }
 
 /** Items that travel with the job; those in the block store have no limit. */
-export const inlineItems = (items: readonly unknown[] | DataItems | undefined): number =>
-  items instanceof DataItems ? 0 : (items?.length ?? 0)
+export const inlineItems = (items: readonly unknown[] | undefined): number =>
+  isElsewhere(items) ? 0 : (items?.length ?? 0)
+
+/** true for items that are not in the spec: in the block store, or where they were made */
+export const isElsewhere = (items: unknown): boolean =>
+  items instanceof DataItems || items instanceof DatasetItems
+
+/** a slice of a job that kept its results, and the SHA-256 of its answer, which it must give again */
+const keptSlice = z.tuple([z.int().min(0), z.int().positive(), bytes])
+
+/** whether the results stay where they are made */
+export const keep = z
+  .union([z.boolean(), z.strictObject({ slices: z.array(keptSlice).min(1).max(MAX_KEPT_SLICES) })])
+  .optional()
+  .describe(
+    'true: the results stay at the workers, and the job is a dataset: its id goes where items go, { dataset: id }'
+  )
+export type Keep = true | Exclude<NonNullable<z.output<typeof keep>>, boolean>
+
+/** What a spec says about keeping; undefined for one whose results come here. */
+export function keepOf(spec: object): Keep | undefined {
+  return (spec as { keep?: Keep | false }).keep || undefined
+}

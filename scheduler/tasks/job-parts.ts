@@ -7,6 +7,9 @@ import { MESSAGE_BYTES } from '../protocol/limits.ts'
 import type { Outcomes } from '../trust/answer-digest.ts'
 import type { Part, Work } from './contract.ts'
 import { malformed, type Plan } from './contract.ts'
+import { sourceOf } from './dataset-source.ts'
+import { keepOf } from './fields.ts'
+import { keptPart } from './kept-part.ts'
 import type { AnySpec } from './kind.ts'
 import { DEFAULT_MEMORY_MB, parseSpec, timeoutOf } from './parse-spec.ts'
 import { listReducer } from './reducers.ts'
@@ -32,7 +35,9 @@ export function createWork(spec: AnySpec, specBytes: number): Work {
 function planWork(planned: Plan, spec: AnySpec, specBytes: number): Work {
   const { here } = planned
   if (here != null) return { total: 0, next: async () => [], finish: async () => here() }
-  const part = partOf(planned, spec, specBytes)
+  const plain = partOf(planned, spec, specBytes)
+  const keep = keepOf(spec)
+  const part = keep && planned.keeps ? keptPart(plain, keep, planned.keeps.results) : plain
   return {
     total: part.units,
     next: async completed => (completed == null ? [[0, part]] : []),
@@ -42,6 +47,7 @@ function planWork(planned: Plan, spec: AnySpec, specBytes: number): Work {
 
 function partOf(planned: Plan, spec: AnySpec, specBytes: number): Part {
   const { units, program, input, createReducer, cut, speed, unitBytes = specBytes / units } = planned
+  const { items } = spec as { items?: unknown }
   const load = loadMessage(program, spec)
   return {
     units,
@@ -52,6 +58,7 @@ function partOf(planned: Plan, spec: AnySpec, specBytes: number): Part {
     pack: ([outcome], _count) => outcome ?? malformed,
     // a failure as a whole is no answer
     cut: cut && (([outcome], first, count) => [cut(outcome as Uint8Array, first, count)]),
+    source: sourceOf(items, planned.itemsPerUnit ?? 1),
     reducer: createReducer(),
     createReducer,
     share: [1, 1]

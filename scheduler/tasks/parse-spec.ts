@@ -1,5 +1,6 @@
 import { SpecError } from '../errors.ts'
 import { describe, refuseReserved } from './author-source.ts'
+import { keepOf } from './fields.ts'
 import type { AnySpec } from './kind.ts'
 import { kindOf, TASK_TYPES, type TaskSpec } from './registry.ts'
 import { schema } from './schema.ts'
@@ -39,6 +40,9 @@ export function parseSpec(input: unknown): TaskSpec {
     throw new SpecError(field, `${issue.message}${known}`)
   }
   const kind = kindOf(type)!
+  const { memoize } = parsed.data as AnySpec
+  if (memoize && keepOf(parsed.data))
+    throw new SpecError('memoize', 'is for results that come here; a dataset is the job that made it')
   return kind.check(parsed.data as never, {
     parse: parseSpec,
     kindOf,

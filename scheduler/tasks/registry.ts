@@ -51,5 +51,11 @@ export const isPlanned = ({ type }: Pick<TaskSpec, 'type'>): boolean => kindOf(t
 /** The plan of a task that is planned. */
 export const plan = (spec: AnySpec): Plan => kindOf(spec.type)!.plan!(spec as never)
 
+/** true for types whose slices take items from where they were made; others take them as a list */
+export const takesDatasets = (type: unknown): boolean => {
+  const kind = kindOf(type)
+  return kind != null && (kind.streams === true || 'keep' in kind.fields)
+}
+
 /** Types whose items by CID go from the block store to the workers. */
 export const STREAMED: readonly string[] = TASK_TYPES.filter(type => kindOf(type)!.streams)

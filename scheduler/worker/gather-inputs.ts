@@ -25,7 +25,7 @@ export function createWorkerInputs({
   log
 }: {
   blocks: Pick<BlockExchange, 'get'>
-  kept: KeptBlocks
+  kept: Pick<KeptBlocks, 'get'>
   log: Logger
 }) {
   /** workers that could not be reached, and until when they are left alone */

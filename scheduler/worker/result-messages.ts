@@ -52,5 +52,5 @@ export function* inResultMessages(results: SliceResult[]): Generator<SliceResult
     message.push(result)
     bytes += size
   }
-  yield message
+  if (message.length > 0) yield message
 }

@@ -58,7 +58,9 @@ export function createBatchRunner(policy: Pick<WorkerPolicy, 'maxSliceMs'>, comp
       )
       if (requester.closed) return
       const { said } = session
-      const all = answers.of(ready, outcomes).map(result => withSaid(result, said))
+      const all = answers
+        .of(requester.id, ready, outcomes, (slice, reason) => refuse(requester, [slice], reason))
+        .map(result => withSaid(result, said))
       for (const { ms } of all)
         program.sliceMs = program.sliceMs == null ? ms : program.sliceMs * 0.7 + ms * 0.3
       const results = withoutOverdue(program, all)

@@ -1,25 +1,37 @@
 import type { SliceWork } from '../../ledger/index.ts'
 import type { Failure, Outcome } from '../../sandbox/index.ts'
+import { keepItems } from '../data/kept-items.ts'
 import type { LeasedSlice, SliceResult } from '../protocol/compute-messages.ts'
 import { spill } from '../protocol/kept-partitions.ts'
 import { digestOf } from '../trust/answer-digest.ts'
 import type { KeptBlocks } from './kept-blocks.ts'
+import type { KeptData } from './kept-data.ts'
 import { MAX_MESSAGE_CHARS, toTravel } from './result-messages.ts'
 
 export interface AnswerSigner {
   /** where answers stay that other workers fetch */
   kept: Pick<KeptBlocks, 'put'>
+  /** where results stay for later jobs */
+  stays: Pick<KeptData, 'put'>
   /** this node's signature under an answer */
   sign(job: string, work: SliceWork): Uint8Array
 }
 
 /** Makes the answers to slices. */
-export function createSignedAnswers({ kept, sign }: AnswerSigner) {
-  /** What is sent of a slice's outcomes. */
-  function toSend({ keep }: LeasedSlice, own: Outcome[]): SliceResult['outcomes'] {
+export function createSignedAnswers({ kept, stays, sign }: AnswerSigner) {
+  /** What is sent of a slice's outcomes, or why nothing: what is to stay has no room. */
+  function toSend(
+    requester: string,
+    { keep, stay, job }: LeasedSlice,
+    own: Outcome[]
+  ): SliceResult['outcomes'] | string {
     const outcomes = toTravel(own)
     const [value] = outcomes
     const isOne = outcomes.length === 1 && value instanceof Uint8Array
+    if (stay && isOne) {
+      const { value: told, blocks } = keepItems(value)
+      return stays.put(requester, job, blocks) ?? [told]
+    }
     const spilled = keep && isOne ? spill(value) : undefined
     if (spilled == null) return outcomes
     for (const [digest, block] of spilled.blocks) kept.put(digest, block)
@@ -32,14 +44,22 @@ export function createSignedAnswers({ kept, sign }: AnswerSigner) {
   }
 
   return {
-    /** The answers to slices whose inputs ran one after the other. */
-    of(slices: LeasedSlice[], outcomes: Outcome[]): SliceResult[] {
+    /** The answers to slices whose inputs ran one after the other. `onRefused`: there is no room for what is to stay. */
+    of(
+      requester: string,
+      slices: LeasedSlice[],
+      outcomes: Outcome[],
+      onRefused: (slice: LeasedSlice, reason: string) => void
+    ): SliceResult[] {
       let at = 0
-      return slices.map(slice => {
+      return slices.flatMap(slice => {
         const own = outcomes.slice(at, at + slice.inputs.length)
         at += slice.inputs.length
         const ms = own.reduce((sum, outcome) => sum + outcome.ms, 0)
-        return signed(slice, ms, toSend(slice, own))
+        const told = toSend(requester, slice, own)
+        if (typeof told !== 'string') return signed(slice, ms, told)
+        onRefused(slice, told)
+        return []
       })
     },
 

@@ -9,6 +9,7 @@ import type { BlockExchange } from '../streams/block-exchange.ts'
 import { createWorkerInputs } from './gather-inputs.ts'
 import { givingWay, unsecuredMs } from './give-way.ts'
 import type { KeptBlocks } from './kept-blocks.ts'
+import type { KeptData } from './kept-data.ts'
 import type { WorkerPolicy } from './lending-policy.ts'
 import {
   type Batch,
@@ -48,6 +49,8 @@ export interface WorkerComponents {
   blocks: Pick<BlockExchange, 'get'>
   /** where answers stay that other workers fetch */
   kept: KeptBlocks
+  /** where results stay for later jobs */
+  stays: KeptData
   /** this node's signature under an answer */
   sign(job: string, work: SliceWork): Uint8Array
   /** what others may cost */
@@ -62,7 +65,7 @@ export interface WorkerComponents {
 
 /** Serves slices to requesters in `slots` processes at a time, programs in turn. */
 export function createWorker({ policy, trustsOwn }: WorkerInit, components: WorkerComponents) {
-  const { sandbox, blocks, kept, credit, worked, now = () => performance.now() } = components
+  const { sandbox, blocks, kept, stays, credit, worked, now = () => performance.now() } = components
   const log: Logger = components.logger.forComponent('artel:worker')
   const unpaid = createUnpaidTime(now)
   const requesters = new Set<Requester>()
@@ -73,7 +76,7 @@ export function createWorker({ policy, trustsOwn }: WorkerInit, components: Work
     { sandbox, log }
   )
   const run = createBatchRunner(policy, {
-    inputs: createWorkerInputs({ blocks, kept, log }),
+    inputs: createWorkerInputs({ blocks, kept: { get: block => kept.get(block) ?? stays.get(block) }, log }),
     sessions,
     answers: createSignedAnswers(components),
     unpaid,
@@ -122,6 +125,7 @@ export function createWorker({ policy, trustsOwn }: WorkerInit, components: Work
     policy.observe(turns.busyMs())
     credit.refresh()
     kept.expire()
+    stays.expire()
     makeWay()
     for (const requester of requesters) {
       callBack(requester)
@@ -189,6 +193,8 @@ export function createWorker({ policy, trustsOwn }: WorkerInit, components: Work
         unpaid.objection(requester.id)
       if (reason != null) return reason
     }
+    const full = slice.stay ? stays.objection(requester.id) : undefined
+    if (full != null) return full
     if (requester.held >= capacity() * WINDOW_PER_SLOT) return 'the window is full'
   }
 

@@ -1,6 +1,7 @@
 import { defaultLogger } from '@libp2p/logger'
 import { UNCOUNTED } from '../../scheduler/protocol/peer-costs.ts'
 import { createKeptBlocks } from '../../scheduler/worker/kept-blocks.ts'
+import { openKeptData } from '../../scheduler/worker/kept-data.ts'
 import type { WorkerPolicy } from '../../scheduler/worker/lending-policy.ts'
 import { UNLIMITED } from '../../scheduler/worker/unsecured-work.ts'
 import type { WorkerComponents } from '../../scheduler/worker/worker.ts'
@@ -23,6 +24,7 @@ export const amongFriends = (): Omit<WorkerComponents, 'sandbox'> => ({
   logger: defaultLogger(),
   blocks: { get: () => Promise.reject(new Error('no blocks')) },
   kept: createKeptBlocks(),
+  stays: openKeptData({ self: 'none' }),
   sign: () => new Uint8Array(64),
   costs: UNCOUNTED,
   worked: () => undefined,

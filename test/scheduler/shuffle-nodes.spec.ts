@@ -2,22 +2,14 @@ import { strict as assert } from 'node:assert'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { noise } from '@chainsafe/libp2p-noise'
-import { yamux } from '@chainsafe/libp2p-yamux'
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import type { PrivateKey, Stream } from '@libp2p/interface'
-import { defaultLogger } from '@libp2p/logger'
-import { tcp } from '@libp2p/tcp'
-import { createLibp2p, type Libp2p } from 'libp2p'
-import { createSigner } from '../../ledger/index.ts'
+import type { Stream } from '@libp2p/interface'
 import { createSandbox, encodeValue } from '../../sandbox/index.ts'
-import { createScheduler } from '../../scheduler/create-scheduler.ts'
-import { COMPUTE_PROTOCOL, type ComputeNetwork, type Job, type Scheduler } from '../../scheduler/index.ts'
-import { UNCOUNTED } from '../../scheduler/protocol/peer-costs.ts'
+import { COMPUTE_PROTOCOL, type Job, type Scheduler } from '../../scheduler/index.ts'
 import { BLOCKS_PROTOCOL } from '../../scheduler/streams/block-exchange.ts'
 import { until } from '../bootstrap/nodes.ts'
-import { alone, freeLedger } from './alone.ts'
-import { openPolicy } from './open-worker.ts'
+import { alone } from './alone.ts'
+import { createWorkerNetwork } from './worker-network.ts'
 
 const WORDS = 2500
 const words = Array.from({ length: WORDS }, (_, i) => `word ${i}`.padEnd(80, '.'))
@@ -46,69 +38,17 @@ describe('scheduler: a shuffle between nodes', function () {
   this.timeout(120_000)
   const sandbox = createSandbox({ warm: 2 })
   let folder: string
-  const nodes: { scheduler: Scheduler; libp2p: Libp2p }[] = []
+  const network = createWorkerNetwork({ sandbox, folder: () => folder })
+  const { start } = network
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'artel-shuffle-'))
     await sandbox.start()
   })
-  afterEach(async () => {
-    for (const { scheduler, libp2p } of nodes.splice(0)) {
-      await scheduler.stop()
-      await libp2p.stop()
-    }
-  })
+  afterEach(() => network.stop())
   after(async () => {
     await sandbox.stop()
     await rm(folder, { recursive: true })
   })
-
-  /** A node that knows all that were started before it. `change`: of the network as its scheduler sees it. */
-  async function start(
-    slots: number,
-    change: (network: ComputeNetwork) => Partial<ComputeNetwork> = () => ({})
-  ) {
-    const privateKey: PrivateKey = await generateKeyPair('Ed25519')
-    const libp2p = await createLibp2p({
-      privateKey,
-      addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
-      transports: [tcp()],
-      connectionEncrypters: [noise()],
-      streamMuxers: [yamux()]
-    })
-    const others = nodes.map(node => node.libp2p)
-    for (const other of others) await libp2p.dial(other.getMultiaddrs())
-    const base: ComputeNetwork = {
-      peerId: libp2p.peerId,
-      handle: (protocol, handler, options) => libp2p.handle(protocol, handler, options),
-      unhandle: protocol => libp2p.unhandle(protocol),
-      register: (protocol, topology) => libp2p.register(protocol, topology),
-      unregister: id => libp2p.unregister(id),
-      dial: (peer, options) => libp2p.dial(peer, options),
-      dialProtocol: (peer, protocol, options) => libp2p.dialProtocol(peer, protocol, options),
-      getConnections: peer => libp2p.getConnections(peer)
-    }
-    const scheduler = createScheduler(
-      {
-        directory: await mkdtemp(join(folder, 'node-')),
-        policy: openPolicy(slots),
-        findWorkers: async function* () {
-          yield* others.map(({ peerId }) => peerId)
-        }
-      },
-      {
-        network: { ...base, ...change(base) },
-        sandbox,
-        ledger: freeLedger(libp2p.peerId.toString()),
-        signer: createSigner(privateKey),
-        costs: UNCOUNTED,
-        logger: defaultLogger()
-      }
-    )
-    await scheduler.start()
-    const node = { scheduler, libp2p, id: libp2p.peerId.toString() }
-    nodes.push(node)
-    return node
-  }
 
   /** The requester of three workers, which counts the bytes that they send it. */
   async function startRequester() {

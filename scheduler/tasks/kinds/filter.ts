@@ -3,16 +3,29 @@ import { decodeValue, encodeValue } from '../../../sandbox/index.ts'
 import { ProtocolError } from '../../errors.ts'
 import type { Plan } from '../contract.ts'
 import { type DriverTools, driverSource, encodeContext, expose, inOrder } from '../drivers.ts'
-import { type Authored, author, context, firstIndex, readAuthored } from '../fields.ts'
+import {
+  type Authored,
+  author,
+  context,
+  firstIndex,
+  inlineItems,
+  isElsewhere,
+  items,
+  keep,
+  keepOf,
+  readAuthored
+} from '../fields.ts'
 import { defineKind, type SpecOf } from '../kind.ts'
+import { listReducer } from '../reducers.ts'
 import { atHand } from '../reductions.ts'
 
 const fields = {
-  items: z.array(z.unknown()),
+  items,
   fn: author,
   firstIndex,
   indexes: z.boolean().optional().describe('true: the result is the indexes of the items, as fn sees them'),
-  context
+  context,
+  keep
 }
 type FilterSpec = Authored<SpecOf<'filter', typeof fields>, 'fn'>
 
@@ -26,7 +39,7 @@ export const filter = defineKind({
   placeholders: { items: [] },
   example: { type: 'filter', items: [1, 2, 3, 4, 5, 6], fn: 'x => x % 2 === 0' },
   check(spec, { limit }) {
-    limit('items', spec.items.length)
+    limit('items', inlineItems(spec.items))
     return readAuthored(spec, 'fn')
   },
   plan: planFilter
@@ -74,11 +87,23 @@ function planFilter(spec: FilterSpec): Plan {
     first: firstIndex + first,
     items: items.slice(first, first + count)
   })
+  const whole = indexes ? 'indexes' : 'items'
+  const program = { ...spec.fn, driver: DRIVER, context: encodeContext(spec.context) }
+  // the items are not here, or are not to come here: slices give those that stay
+  if (isElsewhere(items) || keepOf(spec))
+    return {
+      units: items.length,
+      program,
+      input: (first, count) => ({ ...input(first, count), whole }),
+      keeps: {},
+      whole: { ...input(0, items.length), whole },
+      createReducer: () => listReducer()
+    }
   return {
     units: items.length,
-    program: { ...spec.fn, driver: DRIVER, context: encodeContext(spec.context) },
+    program,
     input,
-    whole: { ...input(0, items.length), whole: indexes ? 'indexes' : 'items' },
+    whole: { ...input(0, items.length), whole },
     cut: maskPart,
     createReducer() {
       const kept = new Uint8Array(items.length)

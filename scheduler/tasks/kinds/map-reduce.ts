@@ -160,6 +160,7 @@ function planMapReduce(spec: MapReduceSpec): GroupingPlan {
     initial,
     grouping,
     units,
+    itemsPerUnit: size,
     program: {
       ...spec.map,
       functions: typeof spec.reduce === 'string' ? undefined : { reduce: spec.reduce },

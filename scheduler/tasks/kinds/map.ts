@@ -9,6 +9,7 @@ import {
   firstIndex,
   inlineItems,
   items,
+  keep,
   range,
   rangeItems,
   readAuthored
@@ -16,7 +17,7 @@ import {
 import { defineKind, type SpecOf } from '../kind.ts'
 import { listReducer } from '../reducers.ts'
 
-const fields = { items: items.optional(), range: range.optional(), fn: author, firstIndex, context }
+const fields = { items: items.optional(), range: range.optional(), fn: author, firstIndex, context, keep }
 type MapSpec = Authored<SpecOf<'map', typeof fields>, 'fn'>
 
 /** fn of every item. */
@@ -81,6 +82,7 @@ function planMap(spec: MapSpec): Plan {
     input,
     whole: input(0, units),
     cut: listPart,
+    keeps: { results: (_, count) => count },
     createReducer: () => listReducer(units)
   }
 }

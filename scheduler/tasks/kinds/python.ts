@@ -4,7 +4,17 @@ import { arrayHead, listPart } from '../../data/value-bytes.ts'
 import { ProtocolError, SpecError } from '../../errors.ts'
 import { MAX_SOURCE_BYTES } from '../author-source.ts'
 import type { Plan, Reducer } from '../contract.ts'
-import { bytes, context, contextNames, firstIndex, inlineItems, items, range, rangeItems } from '../fields.ts'
+import {
+  bytes,
+  context,
+  contextNames,
+  firstIndex,
+  inlineItems,
+  items,
+  keep,
+  range,
+  rangeItems
+} from '../fields.ts'
 import { defineKind, type SpecOf } from '../kind.ts'
 import { listReducer, singleReducer } from '../reducers.ts'
 
@@ -23,6 +33,7 @@ const fields = {
   input: z.unknown().optional(),
   firstIndex,
   context,
+  keep,
   packages: z.array(bytes).max(MAX_PACKAGES).optional().describe('wheels without native code, by CID in JSON')
 }
 type PythonSpec = SpecOf<'python', typeof fields>
@@ -46,6 +57,8 @@ export const python = defineKind({
   check(spec, { limit }) {
     const given = [spec.items, spec.range, spec.input].filter(each => each !== undefined)
     if (given.length !== 1) throw new SpecError('items', 'give one of `items`, `range` and `input`')
+    if (spec.input !== undefined && spec.keep)
+      throw new SpecError('keep', 'is for `items` and `range`; the result of one `input` is no list')
     if (spec.items == null && spec.firstIndex != null)
       throw new SpecError('firstIndex', 'is for `items`; a range says its `start`')
     limit('items', inlineItems(spec.items))
@@ -85,6 +98,7 @@ function planPython({ source, context, packages, ...spec }: PythonSpec): Plan {
     input,
     whole: input(0, units),
     cut: listPart,
+    keeps: { results: (_, count) => count },
     createReducer: () => listReducer(units)
   }
 }

@@ -158,6 +158,7 @@ function sortWork(spec: SortSpec, { partOf }: WorkTools): Work {
         size,
         items: items.slice(first * size, (first + count) * size)
       }),
+      itemsPerUnit: size,
       cut: listPart,
       createReducer: createRuns,
       whole: undefined
@@ -185,6 +186,7 @@ function sortWork(spec: SortSpec, { partOf }: WorkTools): Work {
     return {
       ...runsPart,
       units: pages.length,
+      source: undefined,
       mostUnits: Math.max(1, Math.floor(MESSAGE_BYTES / largest)),
       rateKey: `${runsPart.rateKey} pages`,
       inputs: (first, count) => [encodePages(order, pages.slice(first, first + count), plain)],

@@ -9,6 +9,7 @@ import { MAX_HOLDERS, MAX_HOLDERS_PER_BLOCK, MAX_PIECES } from '../../protocol/l
 import type { Reducer } from '../contract.ts'
 import { malformed, type Part, type Work } from '../contract.ts'
 import type { TreeNode } from '../fold-tree.ts'
+import { ofSlices } from '../kept-part.ts'
 import type { TreeReducer } from '../reducers.ts'
 import type { GroupingPlan, Held, KeyedGroup, Pair, Partition } from './grouping.ts'
 
@@ -239,6 +240,10 @@ export function shuffledWork(plan: GroupingPlan, plain: Part): Work {
       rateKey: `${map.rateKey} again`,
       inputs: unit => map.inputs(lost[unit]!.first, lost[unit]!.count),
       keep: !isLast,
+      source: ofSlices(
+        map,
+        lost.map(({ first, count }) => [first, count])
+      ).source,
       pack([outcome], _count, unit) {
         if (!(outcome instanceof Uint8Array)) return outcome ?? malformed
         return isSame(lost[unit]!, outcome) ? outcome : different

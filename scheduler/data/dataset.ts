@@ -1,0 +1,166 @@
+import { decodeValue, encodeValue } from '../../sandbox/index.ts'
+import { ProtocolError } from '../errors.ts'
+import { blocksOfChunk, isChunk, type KeptChunk, keptAnswer } from './kept-items.ts'
+import { type Piece, PieceValue } from './pieced-input.ts'
+import { head } from './value-bytes.ts'
+
+/*
+ * Results that stayed where they were made, as the node that asked for them knows them: which slice gave how many items
+ * and bytes, their digests, and who has them. The items themselves are elsewhere.
+ */
+
+// Of one block; more would only make its reader wait longer for those that are gone.
+const MAX_HOLDERS_PER_SLICE = 4
+
+/** The results of units [first, first + count) of the job that made a dataset. */
+export interface KeptSlice {
+  first: number
+  count: number
+  holders: string[]
+  chunks: KeptChunk[]
+}
+
+/** A chunk and where it is. */
+interface Chunk {
+  /** number of its first item in the dataset */
+  start: number
+  chunk: KeptChunk
+  slice: number
+}
+
+type Row = [first: number, count: number, at: number[], chunks: KeptChunk[]]
+
+/** The canonical bytes of a manifest. */
+export function encodeManifest(slices: readonly KeptSlice[]): Uint8Array {
+  const holders = [...new Set(slices.flatMap(slice => slice.holders))].sort()
+  const places = new Map(holders.map((holder, place) => [holder, place]))
+  const rows = slices.map(
+    ({ first, count, holders, chunks }): Row => [first, count, holders.map(id => places.get(id)!), chunks]
+  )
+  return encodeValue({ holders, slices: rows })
+}
+
+/** Throws ProtocolError for what is no manifest. */
+export function readManifest(bytes: Uint8Array): KeptSlice[] {
+  const { holders, slices } = Object(decodeValue(bytes)) as { holders?: unknown; slices?: unknown }
+  if (!Array.isArray(holders) || !Array.isArray(slices))
+    throw new ProtocolError('this is no manifest of a dataset')
+  return slices.map(([first, count, at, chunks]: Row) => {
+    if (!chunks.every(isChunk)) throw new ProtocolError('the manifest of a dataset is damaged')
+    return { first, count, holders: at.map(place => holders[place]), chunks }
+  })
+}
+
+export class Dataset {
+  /** the job that made it */
+  readonly id: string
+  readonly slices: KeptSlice[]
+  readonly length: number
+  readonly bytes: number
+  /** places of slices that are being calculated again, and who waits for that */
+  readonly waiting = new Map<number, Promise<void>>()
+  /** Told of a slice whose blocks a worker could not get. */
+  onLost: (place: number, block: Uint8Array) => void = () => {}
+  readonly #chunks: Chunk[] = []
+  readonly #byBlock = new Map<string, number>()
+
+  constructor(id: string, slices: KeptSlice[]) {
+    this.id = id
+    this.slices = slices
+    let start = 0
+    let bytes = 0
+    for (const [slice, { chunks }] of slices.entries())
+      for (const chunk of chunks) {
+        this.#chunks.push({ start, chunk, slice })
+        for (const { block } of blocksOfChunk(chunk)) this.#byBlock.set(nameOf(block), slice)
+        start += chunk[0]
+        bytes += chunk[1]
+      }
+    this.length = start
+    this.bytes = bytes
+  }
+
+  get holders(): string[] {
+    return [...new Set(this.slices.flatMap(({ holders }) => holders))]
+  }
+
+  /** What a slice gave, as its workers signed it. */
+  answer(place: number): Uint8Array {
+    return keptAnswer(this.slices[place]!.chunks)
+  }
+
+  /** Chunks that hold the items [first, end), and which of their own items these are. */
+  *chunksOf(first: number, end: number): Generator<Chunk & { from: number; to: number }> {
+    for (let i = this.#chunkAt(first); i < this.#chunks.length; i++) {
+      const each = this.#chunks[i]!
+      if (each.start >= end) return
+      const from = Math.max(0, first - each.start)
+      yield { ...each, from, to: Math.min(each.chunk[0], end - each.start) }
+    }
+  }
+
+  /** The place of the slice that has this block; undefined where it is none of this dataset's. */
+  placeOf(block: Uint8Array): number | undefined {
+    return this.#byBlock.get(nameOf(block))
+  }
+
+  /** true while a slice that has some of these items is being calculated again */
+  isWaiting(first: number, end: number): boolean {
+    if (this.waiting.size === 0) return false
+    for (const { slice } of this.chunksOf(first, end)) if (this.waiting.has(slice)) return true
+    return false
+  }
+
+  /** The items of each slice, and who has them. */
+  *spans(): Generator<{ start: number; end: number; holders: string[] }> {
+    let start = 0
+    for (const { chunks, holders } of this.slices) {
+      const end = start + chunks.reduce((sum, [items]) => sum + items, 0)
+      if (end > start) yield { start, end, holders }
+      start = end
+    }
+  }
+
+  /** The place of the last chunk that begins at this item or before. */
+  #chunkAt(item: number): number {
+    let [low, high] = [0, this.#chunks.length]
+    while (high - low > 1) {
+      const middle = (low + high) >> 1
+      if (this.#chunks[middle]!.start <= item) low = middle
+      else high = middle
+    }
+    return low
+  }
+}
+
+/** Stands for the list of a dataset's items. Has of a list what plans use: `length` and `slice`. */
+export class DatasetItems {
+  readonly dataset: Dataset
+  constructor(dataset: Dataset) {
+    this.dataset = dataset
+  }
+
+  get length(): number {
+    return this.dataset.length
+  }
+
+  /** As pieces that name who has them now. */
+  slice(first: number, until: number): PieceValue | [] {
+    const end = Math.min(until, this.length)
+    if (end <= first) return []
+    const holders: string[] = []
+    const pieces: Piece[] = [head(4, end - first)]
+    for (const { chunk, slice, from, to } of this.dataset.chunksOf(first, end)) {
+      const at = this.dataset.slices[slice]!.holders.slice(-MAX_HOLDERS_PER_SLICE).map(holder => {
+        if (!holders.includes(holder)) holders.push(holder)
+        return holders.indexOf(holder)
+      })
+      const [items, size, digests] = chunk
+      if (from > 0 || to < items) pieces.push({ chunk: digests, items, size, from, to, at })
+      else for (const range of blocksOfChunk(chunk)) pieces.push({ ...range, at })
+    }
+    return new PieceValue(pieces, holders)
+  }
+}
+
+const nameOf = (digest: Uint8Array): string => Buffer.from(digest).toString('base64url')
