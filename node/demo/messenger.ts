@@ -87,7 +87,7 @@ export const messenger: Demo = {
       await node('kim').kill()
       for (let i = 0; i < 10; i++) await send('ann', `${SECRET} ${i}`)
       const bytes = Buffer.concat(await Array.fromAsync(seeded('homework', FILE_BYTES))).toString('base64')
-      ;({ id: file } = await node('ann').call<{ id: string }>('sendFile', {
+      ;({ id: file } = await node('ann').call<{ id: string }>('addFile', {
         group,
         name: 'задание.pdf',
         bytes

@@ -5,6 +5,7 @@ import { assemble } from './assemble.ts'
 import type { declaration } from './declaration.ts'
 import { createPackages } from './device/packages.ts'
 import { createOperations } from './operations.ts'
+import { guarded } from './people/acting.ts'
 import type { Handlers } from './school/network.ts'
 import { createOwn } from './store/database.ts'
 
@@ -108,7 +109,10 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   }
 
   return {
-    operations: createOperations(node, begin),
+    operations: guarded(createOperations(node, begin), {
+      now: host.now,
+      login: () => school.roster?.person(self)?.id
+    }),
     messages: handlers,
 
     async start() {

@@ -3,6 +3,7 @@ import {
   base64,
   CONFLICT,
   declare,
+  EXIT,
   FORBIDDEN,
   FULL,
   NETWORK,
@@ -75,7 +76,8 @@ const status = z.object({
   isMailbox: z.boolean(),
   outbox: z.number().describe('envelopes that a mailbox does not have yet'),
   mail: z.object({ count: z.number(), bytes: z.number() }).describe('what is kept here for others'),
-  policy: policySchema.optional()
+  policy: policySchema.optional(),
+  isYours: z.boolean().optional().describe('whether who asks is the person of this device')
 })
 
 const imported = z.object({
@@ -131,7 +133,8 @@ export const declaration = declare({
     UnknownChatError: NOT_FOUND,
     NoMajorityError: NETWORK,
     MailboxFullError: FULL,
-    FilePathError: USAGE
+    FilePathError: USAGE,
+    TooManyMessagesError: { exit: EXIT.network, status: 429 }
   },
   operations: {
     status: operation({
@@ -319,9 +322,24 @@ export const declaration = declare({
     }),
     send: operation({
       summary: 'Write to a chat; it is on this disk when this returns',
-      input: z.object({ group: id, text, reply: id.optional() }),
+      input: z.object({
+        group: id,
+        text,
+        reply: id.optional(),
+        key: z
+          .string()
+          .min(1)
+          .max(200)
+          .optional()
+          .describe('the same key writes once, however often it is sent')
+      }),
       output: z.object({ id }),
-      http: { method: 'POST', path: '/messenger/groups/:group/events', status: 201 },
+      http: {
+        method: 'POST',
+        path: '/messenger/groups/:group/events',
+        status: 201,
+        headers: { key: 'idempotency-key' }
+      },
       scope: 'messenger:write',
       command: { name: 'send', arguments: ['group', 'text'] }
     }),
@@ -390,10 +408,19 @@ export const declaration = declare({
       summary: 'Send a file of at most 5 MB of this machine to a chat',
       input: z.object({
         group: id,
-        path: z.string().max(4096).optional().meta({ isPath: true }),
-        name: title.optional().describe('default: that of the file'),
-        bytes: base64.optional().describe('the file itself')
+        path: z.string().max(4096).meta({ isPath: true }),
+        name: title.optional().describe('default: that of the file')
       }),
+      output: z.object({ id }),
+      http: { method: 'POST', path: '/messenger/groups/:group/files/from-path', status: 201 },
+      // it reads whatever the node may read
+      scope: 'messenger:admin',
+      deadlineMs: 120_000,
+      command: { name: 'send-file', arguments: ['group', 'path'] }
+    }),
+    addFile: operation({
+      summary: 'Send a file of at most 5 MB to a chat; pictures lose where and when they were taken',
+      input: z.object({ group: id, name: title, bytes: base64.describe('the file itself') }),
       output: z.object({ id }),
       http: {
         method: 'POST',
@@ -401,15 +428,30 @@ export const declaration = declare({
         status: 201,
         bodyBytes: 2 * MAX_FILE_BYTES
       },
-      // it reads whatever the node may read
-      scope: 'messenger:admin',
+      scope: 'messenger:write',
       deadlineMs: 120_000,
-      command: { name: 'send-file', arguments: ['group', 'path'] }
+      command: false
+    }),
+    report: operation({
+      summary: 'Tell an admin of the school about a message; he gets it signed, with what was said before it',
+      input: z.object({ message: id, reason: z.string().min(1).max(1_000) }),
+      output: z.object({ id, chat: id }),
+      http: { method: 'POST', path: '/messenger/reports', status: 201 },
+      scope: 'messenger:write',
+      deadlineMs: 120_000,
+      command: { name: 'report', arguments: ['message', 'reason'] }
     }),
     file: operation({
       summary: 'A file that somebody sent',
       input: z.object({ message: id }),
-      output: z.object({ name: z.string(), bytes: base64 }),
+      output: z.object({
+        name: z.string(),
+        bytes: base64,
+        picture: z
+          .enum(['image/png', 'image/jpeg', 'image/gif', 'image/webp'])
+          .optional()
+          .describe('what may be shown of it: what it is, whatever its name says')
+      }),
       http: { method: 'GET', path: '/messenger/files/:message' },
       scope: 'messenger:read',
       deadlineMs: 120_000,

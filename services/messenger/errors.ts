@@ -37,3 +37,15 @@ export class MailboxFullError extends Error {
 export class FilePathError extends Error {
   override readonly name = 'FilePathError'
 }
+
+/** More than one person writes or asks in a minute. */
+export class TooManyMessagesError extends Error {
+  override readonly name = 'TooManyMessagesError'
+  /** seconds */
+  readonly retryAfter: number
+
+  constructor(message: string, retryAfter: number) {
+    super(message)
+    this.retryAfter = retryAfter
+  }
+}

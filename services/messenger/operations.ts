@@ -6,8 +6,11 @@ import { fromHex, toHex } from './core/codec.ts'
 import { MAX_FILE_BYTES } from './core/event.ts'
 import { MAX_USERS, type User } from './core/statement.ts'
 import type { declaration } from './declaration.ts'
+import { pictureType } from './device/pictures.ts'
 import { FilePathError, SchoolError, UnknownChatError } from './errors.ts'
+import { mayChat } from './people/acting.ts'
 import { decodeList, planImport } from './people/import-people.ts'
+import { report } from './people/report.ts'
 import { newSeed, signerOf, writeCode } from './school/invitation.ts'
 
 const MAX_LIST_BYTES = 2 * 1024 * 1024
@@ -79,7 +82,7 @@ export function createOperations(
   }
 
   return {
-    status,
+    status: (_, { caller }) => ({ ...status(), isYours: mayChat(caller, school.roster?.person(self)?.id) }),
     async found({ name, login, me, device }) {
       school.found(name, { id: login, name: me }, device)
       await begin()
@@ -176,10 +179,11 @@ export function createOperations(
       return chatOf(group)
     },
 
-    async send({ group, text, reply }) {
-      return {
-        id: await chats.say(group, 'text', { text, ...(reply == null ? {} : { reply: fromHex(reply) }) })
-      }
+    async send({ group, text, reply, key }, { caller }) {
+      const body = { text, ...(reply == null ? {} : { reply: fromHex(reply) }) }
+      // the key of one program is not that of another
+      const by = caller.is === 'grant' ? (caller.grant.account?.id ?? caller.grant.id) : caller.is
+      return { id: await chats.say(group, 'text', body, key == null ? undefined : `${by} ${key}`) }
     },
     messages({ group, limit, beforeAt, beforeId }) {
       groups.current(group)
@@ -202,14 +206,22 @@ export function createOperations(
     }),
     search: ({ text, limit }) => ({ items: view.search(text, limit) }),
 
-    async sendFile({ group, path, name, bytes }) {
-      if ((path == null) === (bytes == null)) throw new RequestError('give the path of a file, or its bytes')
+    async sendFile({ group, path, name }) {
       groups.current(group)
-      const content = bytes ?? (await fileAt(path!, MAX_FILE_BYTES))
-      const called = (name ?? basename(path ?? 'file')).replaceAll(/\p{Cc}/gu, ' ').slice(0, 100)
+      const content = await fileAt(path, MAX_FILE_BYTES)
+      const called = (name ?? basename(path)).replaceAll(/\p{Cc}/gu, ' ').slice(0, 100)
       return { id: await chats.sendFile(group, called, content) }
     },
-    file: ({ message }) => chats.readFile(message),
+    async addFile({ group, name, bytes }) {
+      groups.current(group)
+      return { id: await chats.sendFile(group, name, bytes) }
+    },
+    async file({ message }) {
+      const { name, bytes } = await chats.readFile(message)
+      const picture = pictureType(bytes)
+      return { name, bytes, ...(picture == null ? {} : { picture }) }
+    },
+    report: ({ message, reason }) => report(node, message, reason),
     async saveFile({ message, path }) {
       if (!isAbsolute(path))
         throw new FilePathError(`${path} is relative; write the whole path, beginning with /`)

@@ -32,6 +32,7 @@ import type { School } from '../school/school.ts'
 import { type InTurn, transact } from '../store/database.ts'
 import type { Groups } from './groups.ts'
 import type { Intake } from './intake.ts'
+import { withoutMetadata } from './pictures.ts'
 import { ANNOUNCED, type Post } from './post.ts'
 import { openWith, sealWith } from './seal.ts'
 import type { DeviceStore } from './store.ts'
@@ -75,7 +76,14 @@ export function createChats(init: ChatsInit) {
   }
 
   /** To be called in the turn of the group. @throws {PolicyError} before anything is written */
-  async function say<K extends EventKind>(grp: string, kind: K, body: EventBody<K>): Promise<string> {
+  async function say<K extends EventKind>(
+    grp: string,
+    kind: K,
+    body: EventBody<K>,
+    key?: string
+  ): Promise<string> {
+    const before = key == null ? undefined : store.sentAs(key)
+    if (before != null) return before
     if (groups.hasRevoked(grp)) await groups.renew(grp)
     const { newest } = groups.current(grp)
     if (newest.state == null || !newest.devices.includes(self))
@@ -103,6 +111,7 @@ export function createChats(init: ChatsInit) {
         throw new MalformedMessageError('the own chain is not whole; members give it back')
       store.saveState(grp, newest.g, state)
       post.post(envelope, eventId(signed))
+      if (key != null) store.addSent(key, eventId(signed))
       return taken
     })
     post.wake()
@@ -166,12 +175,17 @@ export function createChats(init: ChatsInit) {
       if (place != null) await open(envelope, place.grp, place.g)
     },
 
-    /** Resolves when it is on this disk. Its id. @throws {PolicyError} {UnknownChatError} {NoMajorityError} */
-    say: <K extends EventKind>(grp: string, kind: K, body: EventBody<K>): Promise<string> =>
-      inTurn(grp, () => say(grp, kind, body)),
+    /**
+     * Resolves when it is on this disk. Its id; that of before, where it was said under the same key.
+     *
+     * @throws {PolicyError} {UnknownChatError} {NoMajorityError}
+     */
+    say: <K extends EventKind>(grp: string, kind: K, body: EventBody<K>, key?: string): Promise<string> =>
+      inTurn(grp, () => say(grp, kind, body, key)),
 
     /** @throws {PolicyError} {MailboxFullError} */
-    async sendFile(grp: string, name: string, bytes: Uint8Array): Promise<string> {
+    async sendFile(grp: string, name: string, given: Uint8Array): Promise<string> {
+      const bytes = withoutMetadata(given)
       if (bytes.length > MAX_FILE_BYTES)
         throw new PolicyError(`a file has at most 5 MB, this one has ${bytes.length} bytes`)
       const key = new Uint8Array(randomBytes(32))

@@ -125,6 +125,10 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
   const addSeen = run('INSERT OR IGNORE INTO seen VALUES (?, ?)')
   const oldSeen = run('DELETE FROM seen WHERE at < ?')
 
+  const sentAs = one<{ id: string }>('SELECT id FROM sent WHERE key = ?')
+  const addSent = run('INSERT INTO sent VALUES (?, ?, ?)')
+  const oldSent = run('DELETE FROM sent WHERE at < ?')
+
   const addOut = run('INSERT INTO outbox (mailbox, envelope, event) VALUES (?, ?, ?)')
   const out = all<{ n: number; envelope: Uint8Array; event: string | null }>(
     'SELECT n, envelope, event FROM outbox WHERE mailbox = ? ORDER BY n LIMIT ?'
@@ -245,7 +249,13 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
 
     isSeen: (envelope: string): boolean => seen(envelope) != null,
     see: (envelope: string) => addSeen(envelope, now()),
-    forgetSeen: (beforeMs: number) => oldSeen(beforeMs),
+    /** What was written under a key before: whoever had no answer writes again. */
+    sentAs: (key: string): string | undefined => sentAs(key)?.id,
+    addSent: (key: string, id: string) => addSent(key, id, now()),
+    forgetSeen(beforeMs: number): void {
+      oldSeen(beforeMs)
+      oldSent(beforeMs)
+    },
 
     post: (mailbox: string, envelope: Uint8Array, event?: string) => addOut(mailbox, envelope, event ?? null),
     out: (mailbox: string, limit: number) => out(mailbox, limit),

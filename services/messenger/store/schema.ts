@@ -120,5 +120,9 @@ export const MIGRATIONS: readonly string[] = [
 
   CREATE VIRTUAL TABLE search USING fts5 (words, id UNINDEXED, grp UNINDEXED, tokenize = 'unicode61');
   INSERT INTO search (search, rank) VALUES ('secure-delete', 1);
+  `,
+  `
+  -- what was written under which key of the writer
+  CREATE TABLE sent (key TEXT PRIMARY KEY, id TEXT NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   `
 ]

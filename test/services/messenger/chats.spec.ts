@@ -44,13 +44,13 @@ describe('messenger: a school on loopback', function () {
 
     const bytes = new Uint8Array(300_000).map((_, i) => i % 251)
     const base64 = (content: Uint8Array): string => Buffer.from(content).toString('base64')
-    const { id: file } = await bob.call('sendFile', { group, name: 'фото.png', bytes: base64(bytes) })
+    const { id: file } = await bob.call('addFile', { group, name: 'фото.png', bytes: base64(bytes) })
     await until('ann has the file', async () =>
       (await ann.call('messages', { group })).items.some((each: any) => each.id === file)
     )
     assert.deepEqual(await ann.call('file', { message: file }), { name: 'фото.png', bytes })
     await assert.rejects(
-      bob.call('sendFile', { group, name: 'big', bytes: base64(new Uint8Array(5 * 1024 * 1024 + 1)) }),
+      bob.call('addFile', { group, name: 'big', bytes: base64(new Uint8Array(5 * 1024 * 1024 + 1)) }),
       {
         name: 'PolicyError'
       }

@@ -1,0 +1,76 @@
+import { type Call, type Caller, ForbiddenError, type Handlers } from '../../host/index.ts'
+import { declaration } from '../declaration.ts'
+import { TooManyMessagesError } from '../errors.ts'
+import { idFrom } from './import-people.ts'
+
+const WINDOW_MS = 60_000
+/** Of one person or program: more than anybody types, less than a flood. */
+export const MAX_WRITES = 200
+export const MAX_READS = 3_000
+
+/**
+ * Whether an account of the gateway is this person: its name is his login, or makes it. `Anna Petrova` is
+ * `anna.petrova`. Pure.
+ */
+export const isPerson = (account: string, login: string): boolean => idFrom(account) === idFrom(login)
+
+/** Only the person whose device this is speaks and reads by it. A token, and this machine, are its owner's. Pure. */
+export function mayChat(caller: Caller, login: string | undefined): boolean {
+  if (caller.is !== 'grant' || caller.grant.account == null) return true
+  return login != null && isPerson(caller.grant.account.name, login)
+}
+
+/** @throws {ForbiddenError} */
+function checkPerson({ caller }: Call, login: string | undefined): void {
+  if (mayChat(caller, login)) return
+  const name = caller.is === 'grant' ? caller.grant.account?.name : caller.is
+  throw new ForbiddenError(
+    `the chats of this node are ${login == null ? 'nobody’s' : `those of ${login}`}, not of ${name}: sign in at the node that joined the school for you`
+  )
+}
+
+/** Counts what each asks in a minute. @throws {TooManyMessagesError} by `count` */
+export function createLimits(now: () => number) {
+  const counts = new Map<string, number>()
+  let ends = 0
+  return {
+    count({ caller }: Pick<Call, 'caller'>, kind: 'read' | 'write'): void {
+      // the own machine is not held up
+      if (caller.is !== 'grant') return
+      if (now() >= ends) {
+        counts.clear()
+        ends = now() + WINDOW_MS
+      }
+      // a person in two browsers is one person
+      const key = `${kind} ${caller.grant.account?.id ?? caller.grant.id}`
+      const seen = (counts.get(key) ?? 0) + 1
+      counts.set(key, seen)
+      const most = kind === 'write' ? MAX_WRITES : MAX_READS
+      if (seen <= most) return
+      const retryAfter = Math.max(1, Math.ceil((ends - now()) / 1000))
+      throw new TooManyMessagesError(`more than ${most} in a minute; go on in ${retryAfter} s`, retryAfter)
+    }
+  }
+}
+
+type Declared = Handlers<typeof declaration.operations>
+/** What says nothing of chats: who is in the school is no secret among its people. */
+const OPEN: readonly string[] = ['status', 'users'] satisfies (keyof Declared)[]
+
+/** Handlers that let each do only what his account may, and so often. Scopes are the host's. */
+export function guarded(handlers: Declared, init: { now(): number; login(): string | undefined }): Declared {
+  const limits = createLimits(init.now)
+  const wrapped = Object.entries(declaration.operations).map(([name, { scope, http }]) => {
+    const handler = handlers[name as keyof Declared] as (input: never, call: Call) => unknown
+    const isPersonal = scope !== 'messenger:admin' && !OPEN.includes(name)
+    return [
+      name,
+      (input: never, call: Call) => {
+        limits.count(call, http.method === 'GET' ? 'read' : 'write')
+        if (isPersonal) checkPerson(call, init.login())
+        return handler(input, call)
+      }
+    ]
+  })
+  return Object.fromEntries(wrapped) as Declared
+}

@@ -1,0 +1,75 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type ArtelNode, createNode, loadConfig } from '../../../node/index.ts'
+import { OWNER } from '../../../services/index.ts'
+import { address } from '../../bootstrap/nodes.ts'
+import { until } from './school.ts'
+
+/** Nodes in this process with a gateway and the messenger: the first founds a school, the second is Bob's. */
+export async function openGateways({ isFounded }: { isFounded: boolean }) {
+  await using started = new AsyncDisposableStack()
+  const folder = await mkdtemp(join(tmpdir(), 'artel-messenger-page-'))
+  started.defer(() => rm(folder, { recursive: true, force: true }))
+  async function start(name: string, seeds: string[] = []): Promise<ArtelNode> {
+    const flags = {
+      data: join(folder, name),
+      logLevel: 'silent',
+      compute: false,
+      'gateway.enabled': true,
+      'gateway.port': 0,
+      'messenger.enabled': true,
+      ...(seeds.length === 0 ? {} : { seeds })
+    }
+    const node = await createNode(
+      loadConfig({ environment: {}, flags }),
+      seeds.length === 0 ? { role: 'seed' } : {}
+    )
+    started.defer(() => node.stop())
+    return node
+  }
+  const desk = await start('desk')
+  const bob = await start('bob', [address(desk)])
+  const call = (node: ArtelNode, operation: string, input: object = {}): Promise<any> =>
+    node.services.call('messenger', operation, input as never, { caller: OWNER })
+  /** A request below /api/v1; without a token the one of the node's owner. */
+  async function ask(
+    node: ArtelNode,
+    method: string,
+    path: string,
+    body?: object,
+    token = node.gateway!.token!,
+    headers: Record<string, string> = {}
+  ): Promise<{ status: number; body: any; headers: Headers }> {
+    const response = await fetch(`${node.gateway!.url}/api/v1${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(body == null ? {} : { 'content-type': 'application/json' }),
+        ...headers
+      },
+      ...(body == null ? {} : { body: JSON.stringify(body) })
+    })
+    const text = await response.text()
+    return {
+      status: response.status,
+      body: text === '' ? undefined : JSON.parse(text),
+      headers: response.headers
+    }
+  }
+  async function join_(code: string): Promise<void> {
+    await until('bob’s node knows the school', () =>
+      call(bob, 'join', { code }).then(
+        () => true,
+        () => false
+      )
+    )
+  }
+  if (isFounded) {
+    await call(desk, 'found', { name: 'School 7', me: 'Anna Admin' })
+    const { invitation } = await call(desk, 'addUser', { user: 'bob', name: 'Bob', classes: ['7b'] })
+    await join_(invitation.code)
+  }
+  const all = started.move()
+  return { desk, bob, call, ask, join: join_, [Symbol.asyncDispose]: () => all.disposeAsync() }
+}
