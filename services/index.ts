@@ -9,6 +9,7 @@ import type { Group, ServiceModule } from './host/index.ts'
 import { hostMetrics } from './host-metrics/index.ts'
 import { messenger } from './messenger/index.ts'
 import { sas } from './sas/index.ts'
+import { tv } from './tv/index.ts'
 import { vm } from './vm/index.ts'
 import { watch } from './watcher/index.ts'
 
@@ -27,7 +28,7 @@ export * from './core/index.ts'
 export * from './directory/index.ts'
 export type * from './gateway/index.ts'
 export * from './host/index.ts'
-export { analyzer, assistant, devices, files, hostMetrics, messenger, sas, vm, watch }
+export { analyzer, assistant, devices, files, hostMetrics, messenger, sas, tv, vm, watch }
 
 /** What moves in: a folder, and a line here. */
 export const SERVICES = [
@@ -36,6 +37,7 @@ export const SERVICES = [
   devices,
   hostMetrics,
   sas,
+  tv,
   analyzer,
   assistant,
   watch,

@@ -1,0 +1,263 @@
+import { randomUUID } from 'node:crypto'
+import { z } from 'zod'
+import { type Caller, ForbiddenError, type HostOf, type ServiceOf } from '../host/index.ts'
+import { loadKey } from './adb/key.ts'
+import { createBookings } from './bookings.ts'
+import { type Asker, type CommandAnswer, createCommands, nameOf } from './commands.ts'
+import type { declaration } from './declaration.ts'
+import { TvFailedError } from './errors.ts'
+import { grantOf, isGranted } from './grants.ts'
+import { OPERATIONS } from './operations/table.ts'
+import { createOperator, type Found, type TvState } from './operators.ts'
+import { placeOf } from './place.ts'
+import { loadProfiles } from './profiles/load.ts'
+import { rollOut } from './rollout.ts'
+import { MIGRATIONS } from './schema.ts'
+import { openTv, type Tv } from './tv.ts'
+
+type Declared = typeof declaration
+
+const MINUTE_MS = 60_000
+const HOUR_MS = 3_600_000
+const OWN_GOOD_FOR_MS = 60_000
+
+/** The service `tv`: the TVs beside this node, and the operator of those of others. */
+export async function createService(host: HostOf<Declared>): Promise<ServiceOf<Declared>> {
+  const { config, peers, now, signal } = host
+  const db = host.database(MIGRATIONS)
+  const key = await loadKey(host.folder, `artel ${peers.self.slice(-8)}`)
+  const profiles = await loadProfiles(host.folder)
+  const tvs = new Map<string, Tv>()
+  for (const place of config.tvs.flatMap(text => placeOf(text) ?? []))
+    tvs.set(
+      place.name,
+      await openTv({
+        place,
+        key,
+        profiles,
+        devices: host.use.devices,
+        deadlineMs: config.answerMs,
+        heartbeatMs: Math.min(5_000, config.lookSeconds * 1000),
+        now,
+        signal
+      })
+    )
+  const grants = () => host.config.grants.flatMap(text => grantOf(text) ?? [])
+  const bookings = createBookings(db, now)
+  const commands = createCommands({ db, tvs, bookings, grants, isRisky: () => config.risky, now })
+  const operator = createOperator({
+    peers,
+    agents: () => host.config.agents,
+    own: () => [...tvs.values()].map(stateOf),
+    now
+  })
+
+  const stateOf = (tv: Tv): TvState => ({
+    name: tv.place.name,
+    tags: { ...tv.place.tags },
+    lamp: tv.lamp,
+    ...(tv.reason == null ? {} : { reason: tv.reason.slice(0, 500) }),
+    readings: tv.readings,
+    bookings: bookings.of(tv.place.name)
+  })
+  const askerOf = (caller: Caller): Asker => {
+    const account = accountOf(caller)
+    return { peer: peers.self, isOwn: true, ...(account == null ? {} : { account }) }
+  }
+  const peerAsker = (peer: string, account?: string): Asker => ({ peer, isOwn: false, account })
+
+  async function command(
+    found: Pick<Found, 'agent' | 'name'>,
+    name: string,
+    args: Record<string, string | number | boolean>,
+    caller: Caller,
+    until: AbortSignal
+  ): Promise<CommandAnswer> {
+    if (found.agent !== peers.self)
+      return operator.command(found, { name, args, account: accountOf(caller) }, until)
+    const expires = now() + OWN_GOOD_FOR_MS
+    return commands.execute({ id: randomUUID(), tv: found.name, name, args, expires }, askerOf(caller), until)
+  }
+
+  async function picture(
+    on: string,
+    isSmall: boolean,
+    caller: Caller,
+    until: AbortSignal
+  ): Promise<Uint8Array> {
+    const found = await operator.one(on, until)
+    const {
+      picture: png,
+      is,
+      why
+    } = await command(found, isSmall ? 'screen.preview' : 'screen.shot', {}, caller, until)
+    if (png == null) throw new TvFailedError(`${found.name}: ${is}${why == null ? '' : `, ${why}`}`)
+    return png
+  }
+
+  async function hold(
+    wanted: { tv: string; from: number; to: number; why: string; isOverride: boolean },
+    asker: Asker
+  ): Promise<string> {
+    const { isOverride, ...rest } = wanted
+    const tv = commands.demand(wanted.tv, asker, 'control')
+    if (isOverride) commands.demand(wanted.tv, asker, 'override')
+    const who = nameOf(asker)
+    const others = bookings.book({ ...rest, who }, isOverride)
+    await tv.note('booking', {
+      is: isOverride ? 'taken' : 'held',
+      by: who,
+      until: rest.to,
+      why: rest.why,
+      ...(others.length === 0 ? {} : { from: others.map(each => each.who) })
+    })
+    return who
+  }
+
+  async function letGo(name: string, asker: Asker): Promise<boolean> {
+    const tv = commands.demand(name, asker, 'control')
+    const had = bookings.release(name, nameOf(asker))
+    if (had) await tv.note('booking', { is: 'released', by: nameOf(asker) })
+    return had
+  }
+
+  async function looked(tv: Tv, until: AbortSignal): Promise<void> {
+    if (tv.lamp !== 'shell') return host.degraded(tv.place.name, tv.reason)
+    await tv.look(until)
+    host.degraded(tv.place.name, undefined)
+  }
+
+  return {
+    operations: {
+      list: ({ on }, call) => operator.find(on, call.signal),
+
+      operations: () => ({
+        items: OPERATIONS.map(({ name, summary, risk, verb, args }) => ({
+          name,
+          summary,
+          risk,
+          verb,
+          args: z.toJSONSchema(args, { io: 'input', unrepresentable: 'any' })
+        }))
+      }),
+
+      async do({ operation: name, on, args, ...plan }, call) {
+        const { items: targets } = await operator.find(on, call.signal)
+        const items: ({ agent: string; tv: string } & Omit<CommandAnswer, 'picture'>)[] = []
+        const left = await rollOut(
+          targets,
+          plan,
+          async found => {
+            const { picture: _, ...answer } = await command(found, name, args, call.caller, call.signal)
+            const item = { agent: found.agent, tv: found.name, ...answer }
+            items.push(item)
+            await call.send(item)
+            return answer.is === 'done'
+          },
+          call.signal
+        )
+        return { items, left: left.map(({ agent, name: tv }) => ({ agent, tv })) }
+      },
+
+      async shot({ on, small }, call) {
+        const png = await picture(on, small, call.caller, call.signal)
+        return { chunks: chunksOf(png), size: png.length, type: 'image/png' }
+      },
+      picture: async ({ on, small }, call) => ({ png: await picture(on, small, call.caller, call.signal) }),
+
+      async book({ on, minutes, why, override }, call) {
+        const { items } = await operator.find(on, call.signal)
+        const from = now()
+        const to = from + minutes * MINUTE_MS
+        return {
+          items: await Promise.all(
+            items.map(async ({ agent, name: tv }) => {
+              const wanted = { tv, from, to: Math.round(to), why, isOverride: override }
+              try {
+                if (agent === peers.self) await hold(wanted, askerOf(call.caller))
+                else
+                  await peers.ask(
+                    agent,
+                    'hold',
+                    { ...wanted, account: accountOf(call.caller) },
+                    { signal: call.signal }
+                  )
+                return { agent, tv, held: true }
+              } catch (error) {
+                call.signal.throwIfAborted()
+                return { agent, tv, held: false, why: (error as Error).message }
+              }
+            })
+          )
+        }
+      },
+
+      async release({ on }, call) {
+        const { items } = await operator.find(on, call.signal)
+        const account = accountOf(call.caller)
+        return {
+          items: await Promise.all(
+            items.map(async ({ agent, name: tv }) => ({
+              agent,
+              tv,
+              had:
+                agent === peers.self
+                  ? await letGo(tv, askerOf(call.caller))
+                  : (await peers.ask(agent, 'letGo', { tv, account }, { signal: call.signal })).had
+            }))
+          )
+        }
+      },
+
+      async bookings({ on }, call) {
+        const { items } = await operator.find(on, call.signal)
+        return { items: items.flatMap(({ agent, bookings: held }) => held.map(each => ({ ...each, agent }))) }
+      },
+
+      async pair({ tv }, call) {
+        const target = commands.demand(tv, askerOf(call.caller), 'system')
+        await target.link.pair(call.signal)
+        return { lamp: target.lamp }
+      }
+    },
+
+    messages: {
+      tvs: (_, { peer }) => ({
+        tvs: [...tvs.values()]
+          .filter(({ about }) => isGranted(grants(), peer, 'read', about, now()))
+          .map(stateOf)
+      }),
+      // what is begun goes on also where the asker goes away: asked again, it has its outcome
+      command: ({ account, ...rest }, { peer }) => commands.execute(rest, peerAsker(peer, account), signal),
+      hold: async ({ account, ...rest }, { peer }) => ({ who: await hold(rest, peerAsker(peer, account)) }),
+      letGo: async ({ tv, account }, { peer }) => ({ had: await letGo(tv, peerAsker(peer, account)) })
+    },
+
+    async start() {
+      await commands.recover()
+      for (const tv of tvs.values())
+        host.repeat(tv.place.name, config.lookSeconds * 1000, until => looked(tv, until))
+      host.repeat('tidying', HOUR_MS, () => {
+        commands.tidy()
+        bookings.tidy()
+      })
+      if (tvs.size > 0) host.announce(true)
+    },
+
+    async stop() {
+      await Promise.all([...tvs.values()].map(({ link }) => link.ended))
+      for (const tv of tvs.values()) tv.close()
+    }
+  }
+}
+
+/** Who at this node asks, where it is not its owner. */
+function accountOf(caller: Caller): string | undefined {
+  if (caller.is === 'owner') return undefined
+  if (caller.is === 'grant') return (caller.grant.account?.name ?? caller.grant.id).slice(0, 100)
+  throw new ForbiddenError('only known people control TVs')
+}
+
+async function* chunksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
+}

@@ -1,0 +1,67 @@
+import { z } from 'zod'
+
+/* What nodes say to each other about TVs. Who may what decides the node beside the TV, by its grants. */
+
+export const MAX_TVS = 64
+const FRAME_BYTES = 4 * 1024 * 1024
+/** the longest operation brings a file to a TV */
+const COMMAND_MS = 11 * 60_000
+
+const ms = z.int().min(0).max(8.64e15)
+const value = z.union([z.string().max(500), z.number(), z.boolean()])
+const tv = z.string().min(1).max(40)
+/** who asks at the node that asks */
+const account = z.string().min(1).max(100).optional()
+
+export const booking = z.object({ tv, who: z.string().max(300), from: ms, to: ms, why: z.string().max(200) })
+
+export const tvState = z.object({
+  name: tv,
+  tags: z.record(z.string().max(40), z.string().max(100)),
+  lamp: z.enum(['down', 'tcp', 'auth', 'shell']).describe('how far it is up: shell is all the way'),
+  reason: z.string().max(500).optional().describe('why it is no further up'),
+  readings: z.record(z.string().max(64), value),
+  bookings: z.array(booking).max(200)
+})
+
+export const outcome = z.object({
+  is: z.enum(['done', 'failed', 'refused', 'expired', 'unknown']),
+  why: z.string().max(1000).optional(),
+  out: z.string().max(20_000).optional(),
+  readings: z.record(z.string().max(64), value).optional()
+})
+const pictureBytes = z.custom<Uint8Array>(
+  each => each instanceof Uint8Array && each.length < FRAME_BYTES,
+  'must be bytes'
+)
+
+export const messages = {
+  /** Which TVs have you, and how are they? Those that the asker may read. */
+  tvs: {
+    request: z.object({}),
+    answer: z.object({ tvs: z.array(tvState).max(MAX_TVS) }),
+    maxBytes: FRAME_BYTES
+  },
+  command: {
+    request: z.object({
+      id: z.string().min(8).max(64),
+      tv,
+      name: z.string().max(64),
+      args: z.record(z.string().max(64), z.union([z.string().max(8000), z.number(), z.boolean()])),
+      expires: ms,
+      account
+    }),
+    answer: outcome.extend({ picture: pictureBytes.optional() }),
+    maxBytes: FRAME_BYTES,
+    deadlineMs: COMMAND_MS,
+    atOnce: MAX_TVS
+  },
+  hold: {
+    request: booking.omit({ who: true }).extend({ isOverride: z.boolean(), account }),
+    answer: z.object({ who: z.string().max(300) })
+  },
+  letGo: {
+    request: z.object({ tv, account }),
+    answer: z.object({ had: z.boolean() })
+  }
+}

@@ -1,0 +1,28 @@
+/** A TV as its owner names it in the settings. */
+export interface TvPlace {
+  name: string
+  host: string
+  port: number
+  /** what selectors look at */
+  tags: Readonly<Record<string, string>>
+}
+
+const PLACE =
+  /^([\w.-]{1,40}) ([\w.-]{1,100}|\[[\da-f:.]{2,45}\]):(\d{1,5})((?: [a-z][\w-]{0,31}=\S{1,100}){0,16})$/i
+
+/** `tv-1 192.168.10.2:5555 line=2 station=Arbat`; undefined: it is none. */
+export function placeOf(text: string): TvPlace | undefined {
+  const [, name, host, port, rest = ''] = PLACE.exec(text) ?? []
+  if (name == null || host == null || Number(port) < 1 || Number(port) > 65_535) return undefined
+  return {
+    name,
+    host: host.replace(/^\[|\]$/g, ''),
+    port: Number(port),
+    tags: Object.fromEntries(
+      rest
+        .split(' ')
+        .filter(Boolean)
+        .map(each => each.split(/=(.*)/s, 2))
+    )
+  }
+}

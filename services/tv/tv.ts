@@ -1,0 +1,157 @@
+import { randomUUID } from 'node:crypto'
+import type { HostOf } from '../host/index.ts'
+import { createActs } from './acts.ts'
+import type { AdbKey } from './adb/key.ts'
+import { type Lamp, type Link, openLink } from './adb/link.ts'
+import { commandLine } from './adb/quote.ts'
+import type { Values } from './condition.ts'
+import type { declaration } from './declaration.ts'
+import { TvFailedError } from './errors.ts'
+import type { TvOperation } from './operations/contract.ts'
+import { type Answer, type Args, perform, verify } from './operations/perform.ts'
+import type { TvPlace } from './place.ts'
+import { BASE } from './profiles/base.ts'
+import { type Profile, readState } from './profiles/profile.ts'
+import { createTelemetry } from './telemetry.ts'
+
+type Devices = HostOf<typeof declaration>['use']['devices']
+type Device = Awaited<ReturnType<Devices['open']>>
+type Body = Parameters<Device['event']>[1]
+
+/** A TV of this node. */
+export interface Tv {
+  readonly place: TvPlace
+  /** tags and name: what selectors and grants look at */
+  readonly about: Readonly<Record<string, string>>
+  readonly link: Link
+  readonly lamp: Lamp
+  readonly reason: string | undefined
+  /** as last read */
+  readonly readings: Values
+  /** What runs where there is no step for it, as power by the relay. */
+  perform(operation: TvOperation, args: Args, signal: AbortSignal): Promise<Answer & { picture?: Uint8Array }>
+  /** Reads everything with one call, and writes what has changed. */
+  look(signal?: AbortSignal): Promise<Values>
+  /** Further readings that the node has of it. */
+  set(values: Values): Promise<void>
+  note(kind: 'command' | 'link' | 'booking' | 'power', body: Body): Promise<void>
+  close(): void
+}
+
+export interface TvInit {
+  place: TvPlace
+  key: AdbKey
+  profiles: readonly (Profile & { model: string })[]
+  devices: Devices
+  deadlineMs: number
+  heartbeatMs: number
+  now(): number
+  signal: AbortSignal
+}
+
+const READINGS = {
+  ...Object.fromEntries(Object.entries(BASE.readings).map(([name, { type }]) => [name, { type }])),
+  space: { type: 'number', unit: 'bytes' },
+  temperature: { type: 'number', unit: '°C' },
+  uptime: { type: 'number', unit: 's' },
+  client: { type: 'text' },
+  relay: { type: 'text' },
+  campaign: { type: 'text' }
+} as const
+
+export async function openTv(init: TvInit): Promise<Tv> {
+  const { place, devices, profiles, now, signal } = init
+  const device = await devices.open({
+    kind: 'tv',
+    serial: place.name,
+    name: place.name,
+    readings: READINGS,
+    events: {
+      command: { class: 'account' },
+      booking: { class: 'account' },
+      power: { class: 'account' },
+      link: { class: 'event' }
+    },
+    facts: { host: place.host, port: place.port, ...place.tags }
+  })
+  let readings: Values = { client: 'down' }
+  let profile: Profile | undefined
+  const worth = createTelemetry()
+  const about = { ...place.tags, name: place.name }
+  const marker = `--${randomUUID()}--`
+
+  async function set(values: Values): Promise<void> {
+    readings = { ...readings, ...values }
+    const changed = worth(readings, now())
+    if (Object.keys(changed).length > 0) await device.sample(changed)
+  }
+
+  const link = openLink({
+    host: place.host,
+    port: place.port,
+    key: init.key,
+    deadlineMs: init.deadlineMs,
+    heartbeatMs: init.heartbeatMs,
+    onLamp(lamp, why) {
+      if (lamp === 'down') profile = undefined
+      // what the log refuses is said by the next look
+      void set({ client: lamp === 'shell' ? 'up' : 'down' }).catch(() => undefined)
+      if (lamp === 'down' && why != null) void note('link', { lamp, why }).catch(() => undefined)
+    },
+    signal
+  })
+
+  const note: Tv['note'] = async (kind, body) => void (await device.event(kind, body))
+
+  /** another TV can stand there after a pause */
+  async function profileOf(until?: AbortSignal): Promise<Profile> {
+    if (profile != null) return profile
+    const { out } = await link.run(commandLine('getprop', 'ro.product.model'), { signal: until })
+    const model = Buffer.from(out).toString().trim()
+    const own = profiles.find(each => model.includes(each.model))
+    profile = own ?? BASE
+    return profile
+  }
+
+  async function look(until?: AbortSignal): Promise<Values> {
+    const used = await profileOf(until)
+    const line = used.gather.map(words => commandLine(...words)).join(`; echo ${marker}; `)
+    const { out } = await link.run(line, { signal: until })
+    const found = readState(used, Buffer.from(out).toString().split(`${marker}\n`))
+    await set(found)
+    return readings
+  }
+
+  const target = async (until?: AbortSignal) => ({ link, profile: await profileOf(until), read: look })
+  const acts = createActs({ link, look })
+
+  return {
+    place,
+    about,
+    link,
+    get lamp() {
+      return link.lamp
+    },
+    get reason() {
+      return link.reason
+    },
+    get readings() {
+      return readings
+    },
+    async perform(operation, args, until) {
+      const act = acts[operation.name]
+      if (act == null) {
+        if (operation.steps == null && operation.reads == null)
+          throw new TvFailedError(`${operation.name} cannot be done with ${place.name}`)
+        return perform(await target(until), operation, args, until)
+      }
+      const answer = await act(args, until)
+      await verify(operation, args, look, until)
+      return answer
+    },
+    look,
+    set,
+    note,
+    close: () => device.close()
+  }
+}

@@ -1,0 +1,107 @@
+import type { createIdentity } from '../../../bootstrap/index.ts'
+import { askPeer } from '../../../services/host/peer-streams.ts'
+import { devices, files, OWNER, tv } from '../../../services/index.ts'
+import { messages } from '../../../services/tv/messages.ts'
+import { until } from '../../bootstrap/nodes.ts'
+import { createTestDirectory, startHost } from '../host/start-host.ts'
+import { FakeDaemon } from './fake-daemon.ts'
+import { FakeTv } from './fake-tv.ts'
+
+export interface Entry {
+  device: string
+  kind: string
+  seq: number
+  body: Record<string, any>
+}
+export type Outcome = {
+  agent: string
+  tv: string
+  is: string
+  why?: string
+  readings?: Record<string, unknown>
+}
+
+/** Nodes in this process that share a directory, and simulated TVs; all of it ends with it. */
+export function createFleet() {
+  const directory = createTestDirectory()
+  const stack = new AsyncDisposableStack()
+  const hosts: Awaited<ReturnType<typeof startHost>>[] = []
+
+  async function start(
+    settings: Record<string, unknown> = {},
+    options: {
+      folder?: string
+      identity?: Awaited<ReturnType<typeof createIdentity>>
+      files?: Record<string, unknown>
+    } = {}
+  ) {
+    const host = await startHost({
+      modules: [tv, devices, ...(options.files == null ? [] : [files])],
+      settings: { tv: { lookSeconds: 0.1, ...settings }, files: options.files ?? {} },
+      directory,
+      folder: options.folder,
+      identity: options.identity
+    })
+    stack.defer(() => host[Symbol.asyncDispose]())
+    for (const other of hosts) await host.connect(other)
+    hosts.push(host)
+    const call = <T>(
+      operation: string,
+      input: object = {},
+      { service = 'tv', caller = OWNER }: { service?: string; caller?: typeof OWNER } = {}
+    ): Promise<T> => host.services.call(service, operation, input as never, { caller }) as Promise<T>
+    return {
+      host,
+      id: host.id,
+      call,
+      do: async (operation: string, on: string, args = {}, plan = {}): Promise<Outcome[]> =>
+        (await call<{ items: Outcome[] }>('do', { operation, on, args, ...plan })).items,
+      /** in the order of the log */
+      entries: async (device: string): Promise<Entry[]> => {
+        const { items } = await call<{ items: Entry[] }>(
+          'events',
+          { device, limit: 1000 },
+          { service: 'devices' }
+        )
+        return items.sort((a, b) => a.seq - b.seq)
+      },
+      /** all TVs that it knows are up */
+      up: (count: number, on = '*') =>
+        until(async () => {
+          const { items } = await call<{ items: { lamp: string; readings: object }[] }>('list', { on })
+          return (
+            items.length === count && items.every(each => each.lamp === 'shell' && 'volume' in each.readings)
+          )
+        }, `${count} TVs are up`),
+      /** one message to another node, as this one */
+      ask: (peer: string, name: keyof typeof messages, request: object): Promise<unknown> =>
+        askPeer(
+          {
+            network: host.libp2p as never,
+            protocol: '/artel/test/tv/1',
+            messages,
+            signal: new AbortController().signal
+          },
+          peer,
+          name,
+          request
+        ).answer,
+      async stop() {
+        hosts.splice(hosts.indexOf(host), 1)
+        await host[Symbol.asyncDispose]()
+      }
+    }
+  }
+
+  return {
+    start,
+    /** @returns as the setting `tvs` has it */
+    async tv(name: string, tags = '', model = new FakeTv({ serial: name })) {
+      const daemon = new FakeDaemon({ tv: model, isOpen: true })
+      const place = `${name} ${await daemon.listen()}${tags === '' ? '' : ` ${tags}`}`
+      stack.use(daemon)
+      return { daemon, tv: model, place }
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync()
+  }
+}
