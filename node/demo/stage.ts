@@ -9,9 +9,9 @@ import { fileURLToPath } from 'node:url'
 import { type ControlClient, connectControl } from '../control.ts'
 
 const CLI = fileURLToPath(new URL('../cli/artel.js', import.meta.url))
-const READY_TIMEOUT_MS = 30_000
+const READY_TIMEOUT_MS = 120_000
 const STOP_TIMEOUT_MS = 5000
-const WAIT_TIMEOUT_MS = 30_000
+const WAIT_TIMEOUT_MS = 120_000
 const POLL_MS = 100
 
 /** A node of a demo: a process of its own with a data folder of its own. */
