@@ -6,8 +6,8 @@ import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
 import { verdict } from '../../node/errors.ts'
-import { keepDeadlines } from '../../services/gateway/deadline.ts'
-import { problemOf } from '../../services/gateway/problem.ts'
+import { keepDeadlines } from '../../services/gateway/http/deadline.ts'
+import { problemOf } from '../../services/gateway/http/problem.ts'
 import { TestGateway } from './gateway-node.ts'
 
 describe('services: deadlines of the gateway', function () {

@@ -2,7 +2,7 @@ import { type account, SCOPES, type token } from '../../access/index.ts'
 import type { Handlers } from '../../host/index.ts'
 import type { Accounts } from '../accounts/index.ts'
 import { NotFoundError } from '../errors.ts'
-import type { Tokens } from '../tokens.ts'
+import type { Tokens } from '../http/tokens.ts'
 
 /** What the owner does with the people of his node. */
 export function answerAccounts(accounts: Accounts): Handlers<(typeof account)['operations']> {

@@ -16,8 +16,8 @@ import {
   ServiceDownError,
   toWire
 } from '../../host/index.ts'
-import type { App, Context } from '../app.ts'
-import { problemOf } from '../problem.ts'
+import type { App, Context } from '../http/app.ts'
+import { problemOf } from '../http/problem.ts'
 import { VALUE_TYPE } from '../schema.ts'
 import { describeOperation } from './operation-docs.ts'
 

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
-import type { Job, Progress } from '../../scheduler/index.ts'
-import { toWire } from '../host/index.ts'
+import type { Job, Progress } from '../../../scheduler/index.ts'
+import { toWire } from '../../host/index.ts'
 import { createOutbox } from './outbox.ts'
 
 /** Proxies and browsers give up a silent connection after a minute or so. */

@@ -1,11 +1,11 @@
-import { encodeValue } from '../../sandbox/index.ts'
-import type { SchedulerEvents } from '../../scheduler/index.ts'
-import { balanceOf } from '../core/index.ts'
-import { type ServicesEvents, toWire } from '../host/index.ts'
-import type { GatewayComponents } from './contract.ts'
+import { encodeValue } from '../../../sandbox/index.ts'
+import type { SchedulerEvents } from '../../../scheduler/index.ts'
+import { balanceOf } from '../../core/index.ts'
+import { type ServicesEvents, toWire } from '../../host/index.ts'
+import type { GatewayComponents } from '../contract.ts'
+import type { Event } from '../schema.ts'
 import { createLoad } from './load.ts'
 import { createOutbox, type Sink } from './outbox.ts'
-import type { Event } from './schema.ts'
 
 /** Faster than an eye, and thousands of small jobs a second become a few hundred texts. */
 const GATHER_MS = 100

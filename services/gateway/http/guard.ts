@@ -1,11 +1,11 @@
 import { isIP } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { allows, type Grant, type Scope } from '../host/index.ts'
-import { readCookies } from './accounts/cookies.ts'
-import { ForbiddenError, RequestError, TooManyRequestsError, UnauthorizedError } from './errors.ts'
+import { allows, type Grant, type Scope } from '../../host/index.ts'
+import { readCookies } from '../accounts/cookies.ts'
+import { ForbiddenError, RequestError, TooManyRequestsError, UnauthorizedError } from '../errors.ts'
+import { WS_PROTOCOL, WS_VALUES } from '../schema.ts'
 import type { Grants } from './grants.ts'
 import { createRate } from './rate.ts'
-import { WS_PROTOCOL, WS_VALUES } from './schema.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -1,10 +1,10 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
-import { wireSchema } from '../host/index.ts'
+import { wireSchema } from '../../host/index.ts'
+import { problem, VALUE_TYPE } from '../schema.ts'
 import type { App } from './app.ts'
 import { deadlineOf } from './deadline.ts'
-import { problem, VALUE_TYPE } from './schema.ts'
 
 const DESCRIPTION = `Jobs, credits and the network of one Artel node.
 

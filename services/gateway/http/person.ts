@@ -3,9 +3,9 @@ import { z } from 'zod'
 import * as wire from '../../access/index.ts'
 import { readCookies, writeCookies } from '../accounts/cookies.ts'
 import type { AccountGrant, Origin, SignedIn } from '../accounts/index.ts'
-import { type App, type Context, problems } from '../app.ts'
 import { ForbiddenError, NotFoundError } from '../errors.ts'
-import { isOfOwnPage } from '../guard.ts'
+import { type App, type Context, problems } from './app.ts'
+import { isOfOwnPage } from './guard.ts'
 
 const tags = ['your account']
 const config = { scope: 'account' } as const

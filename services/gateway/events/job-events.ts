@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { UnknownJobError } from '../../compute/index.ts'
-import { type App, type Context, problems } from '../app.ts'
-import { streamJob } from '../event-stream.ts'
+import { type App, type Context, problems } from '../http/app.ts'
+import { streamJob } from './event-stream.ts'
 
 /** Beside the operation `follow`: it writes nothing but what is newest to slow readers. */
 export function jobEventRoutes(app: App, { scheduler, stopping }: Context): void {

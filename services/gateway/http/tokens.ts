@@ -1,11 +1,11 @@
 import { chmod, open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { type NewToken, type Token, type TokenBody, tokenRow } from '../access/index.ts'
-import type { Grant } from '../host/index.ts'
-import type { Endings } from './accounts/index.ts'
-import { hashOf, idOf, isSecret, newId, newSecret } from './accounts/secrets.ts'
-import { RequestError } from './errors.ts'
+import { type NewToken, type Token, type TokenBody, tokenRow } from '../../access/index.ts'
+import type { Grant } from '../../host/index.ts'
+import type { Endings } from '../accounts/index.ts'
+import { hashOf, idOf, isSecret, newId, newSecret } from '../accounts/secrets.ts'
+import { RequestError } from '../errors.ts'
 
 const ADMIN = 'admin'
 const MAX_TOKENS = 1000

@@ -1,5 +1,5 @@
-import { BodyTooLargeError, MediaTypeError, NotFoundError, RequestError } from './errors.ts'
-import type { Problem } from './schema.ts'
+import { BodyTooLargeError, MediaTypeError, NotFoundError, RequestError } from '../errors.ts'
+import type { Problem } from '../schema.ts'
 
 type Verdict = (error: { name: string }) => { status: number }
 

@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import type { Accounts } from './accounts/index.ts'
-import type { GatewayComponents } from './contract.ts'
-import type { EventHub } from './events.ts'
+import type { Accounts } from '../accounts/index.ts'
+import type { GatewayComponents } from '../contract.ts'
+import type { EventHub } from '../events/events.ts'
+import { problem } from '../schema.ts'
 import type { Grants } from './grants.ts'
-import { problem } from './schema.ts'
 import type { Tokens } from './tokens.ts'
 
 /** Fastify with types from zod schemas. */

@@ -1,6 +1,6 @@
 import type { WebSocket } from '@fastify/websocket'
 import { allows, type Grant } from '../../host/index.ts'
-import type { App, Context } from '../app.ts'
+import type { App, Context } from '../http/app.ts'
 import { WS_VALUES } from '../schema.ts'
 
 /** A reader that does not answer within this time is gone or stuck. */

@@ -1,5 +1,5 @@
-import type { Grant } from '../host/index.ts'
-import { type Accounts, type Endings, SESSION_MARK } from './accounts/index.ts'
+import type { Grant } from '../../host/index.ts'
+import { type Accounts, type Endings, SESSION_MARK } from '../accounts/index.ts'
 import type { Tokens } from './tokens.ts'
 
 /** Every grant that there is: a token's or a session's. */

@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { decodeValue } from '../../sandbox/index.ts'
-import { MediaTypeError, RequestError } from './errors.ts'
-import { VALUE_TYPE } from './schema.ts'
+import { decodeValue } from '../../../sandbox/index.ts'
+import { MediaTypeError, RequestError } from '../errors.ts'
+import { VALUE_TYPE } from '../schema.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
-import { DEFAULT_DEADLINE_MS, OverdueError } from '../host/index.ts'
+import { DEFAULT_DEADLINE_MS, OverdueError } from '../../host/index.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
