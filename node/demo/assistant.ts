@@ -4,9 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import OpenAI from 'openai'
 import { ask, MAX_TOKENS, MODEL, type Person, PRICE } from './assistant-people.ts'
 import type { Demo } from './contract.ts'
-import { type Fault, openProvider } from './provider.ts'
+import { answerTo, type Fault, openProvider } from './provider.ts'
 import { type DemoNode, until } from './stage.ts'
 import { createSteps } from './steps.ts'
+import { openTelegram } from './telegram.ts'
 
 const PEOPLE = 50
 const REPEATS = 0.35
@@ -14,6 +15,10 @@ const REPEATS = 0.35
 const PAUSE_MS = 2000
 const PIECE_MS = 10
 const KEY = 'sk-demo-canary-51c2'
+const BOT_TOKEN = '1234:demo-bot-canary'
+const BOT_MS = 120_000
+const CHATS = 10
+const STRANGER = 666
 const MAX_MB = 1000
 const MAX_MB_PER_PERSON = 20
 
@@ -26,16 +31,18 @@ interface Account {
 /** Fifty people and a provider that fails in every way, through OpenAI's own client. */
 export const assistant: Demo = {
   summary:
-    'fifty people ask through one door, a third of it again: fewer calls, nobody sees another one’s answers, quotas hold to the micro-credit, whatever the provider does',
+    'fifty people and a bot ask through one door, a third of it again: fewer calls, nobody sees another one’s answers, quotas hold to the micro-credit, whatever the provider does',
   flags: { seconds: '30' },
   async run(stage, { seconds }) {
     await using provider = await openProvider(KEY)
+    await using telegram = await openTelegram(BOT_TOKEN)
     const { step, played } = createSteps(stage.say)
     const begin = async (): Promise<DemoNode> =>
       stage.start('node', [
         'seed',
         ...['--gateway-enabled', '--gateway-port', '0', '--assistant-enabled'],
-        ...['--assistant-quota-credits', '100']
+        ...['--assistant-quota-credits', '100', '--assistant-bot-secret', 'bot'],
+        ...['--assistant-bot-model', MODEL, '--assistant-bot-url', telegram.url]
       ])
     let node = await begin()
     let http = await openHttp(node.folder)
@@ -49,6 +56,7 @@ export const assistant: Demo = {
       }
     ]
     await http.call('PUT', '/assistant/secrets/demo', { value: KEY })
+    await http.call('PUT', '/assistant/secrets/bot', { value: BOT_TOKEN })
     const named = { kind: 'openai', url: provider.url, secret: 'demo', models }
     await http.call('PUT', '/assistant/providers/demo', { provider: named })
     const people = await Promise.all(Array.from({ length: PEOPLE }, (_, i) => http.person(`person ${i}`)))
@@ -87,6 +95,19 @@ export const assistant: Demo = {
       await Promise.all(Array.from({ length: 100 }, (_, i) => ask(ann, 'Only once', i % 2 === 0)))
       provider.pieceMs = 0
       return { right: provider.calls === calls + 1, detail: `${provider.calls - calls} call` }
+    })
+    await step(`a bot answers ${CHATS} chats, and whom nobody has admitted not`, async () => {
+      const chats = Array.from({ length: CHATS }, (_, i) => i + 1)
+      for (const chat of chats) await http.call('PUT', `/assistant/chats/${chat}`, {})
+      for (const chat of [...chats, STRANGER]) telegram.write(chat, `Hello from ${chat}`)
+      const isAnswered = (chat: number): boolean => telegram.texts(chat)[0] === answerTo(`Hello from ${chat}`)
+      await until('all answers', async () => chats.every(isAnswered), BOT_MS)
+      await until('the refusal', async () => telegram.texts(STRANGER).length === 1, BOT_MS)
+      const [told] = telegram.texts(STRANGER)
+      return {
+        right: told?.includes(`admit ${STRANGER}`) === true,
+        detail: `${chats.length} answers; ${told}`
+      }
     })
     await step('the provider fails before the answer: asked again', async () => {
       const faults: Fault[] = [

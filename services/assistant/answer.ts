@@ -72,6 +72,24 @@ export async function streamAnswer(asked: Asked, wantsUsage: boolean): Promise<B
   }
 }
 
+/** What is said in an answer, as it comes. */
+export async function* textsOf(asked: Asked, signal: AbortSignal): AsyncGenerator<string> {
+  const leave = (): void => void (asked.origin === 'hit' || asked.reader.leave())
+  signal.addEventListener('abort', leave, { once: true })
+  try {
+    for await (const { text } of asked.origin === 'hit'
+      ? piecesOf(asked.answer)
+      : piecesOfFlight(asked.reader)) {
+      const { choices } = JSON.parse(text) as { choices: { delta?: { content?: unknown } }[] }
+      const content = choices[0]?.delta?.content
+      if (typeof content === 'string') yield content
+    }
+  } finally {
+    signal.removeEventListener('abort', leave)
+    leave()
+  }
+}
+
 /** Whoever wants no more ends it at once, also while it waits for a piece. */
 function untilLeft(reader: Reader, wantsUsage: boolean): AsyncIterable<Uint8Array> {
   const events = eventsOf(piecesOfFlight(reader), wantsUsage)

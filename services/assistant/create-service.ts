@@ -1,8 +1,10 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Bytes, Caller, HostOf, Call as OperationCall, ServiceOf } from '../host/index.ts'
-import { errorAnswer, streamAnswer, wholeAnswer } from './answer.ts'
+import { errorAnswer, streamAnswer, textsOf, wholeAnswer } from './answer.ts'
 import { type Asked, createAsk } from './ask.ts'
+import type { Turn } from './bot/bot.ts'
+import type { BotPort } from './bot/contract.ts'
 import { withFormat } from './core/embedding-format.ts'
 import type { declaration } from './declaration.ts'
 import { chat, type Endpoint, embeddings, translate } from './endpoints.ts'
@@ -13,6 +15,7 @@ import { createSecrets } from './provider/secrets.ts'
 import { createSend, type Json } from './provider/send.ts'
 import { MIGRATIONS } from './schema.ts'
 import { createCache } from './store/cache.ts'
+import { createChats } from './store/chats.ts'
 import { createCredits } from './store/credits.ts'
 import { createProviders } from './store/providers.ts'
 
@@ -50,11 +53,16 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
     onError: code => measures.providerFailed(code),
     onKept: error => host.degraded('cache', error?.message)
   })
+  const chats = createChats(db)
+  let port: BotPort | undefined
   const seen = new Map<string, number>()
 
   /** Who asks, and that he does; written once a minute. */
   function userOf(caller: Caller): string {
-    const { id, name } = personOf(caller)
+    return seeUser(personOf(caller))
+  }
+
+  function seeUser({ id, name }: { id: string; name: string }): string {
     if ((seen.get(id) ?? 0) < now() - MAX_MEASURED_MS) {
       credits.see(id, name, now())
       seen.set(id, now())
@@ -91,6 +99,31 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
       if (error instanceof AssistantError) return done(errorAnswer(error))
       throw error
     }
+  }
+
+  async function startBot(): Promise<void> {
+    const { botSecret, botUrl } = host.config
+    if (botSecret === '') return
+    const [{ createTelegram }, { createBot }] = await Promise.all([
+      import('./bot/telegram.ts'),
+      import('./bot/bot.ts')
+    ])
+    port = createTelegram(botUrl.replace(/\/+$/, ''), () => secrets.read(botSecret))
+    const onHandled = (error?: Error): void => host.degraded('bot', error?.message)
+    const bot = createBot({ port, chats, answer: answerChat, now, onHandled })
+    host.repeat('looking for messages', 0, signal => bot.look(signal))
+  }
+
+  /** What the bot's model says, piece by piece. */
+  async function* answerChat(
+    chatId: string,
+    name: string,
+    messages: readonly Turn[],
+    signal: AbortSignal
+  ): AsyncGenerator<string> {
+    const user = seeUser({ id: `chat-${chatId}`, name })
+    const body = { model: host.config.botModel, messages, stream: true }
+    yield* textsOf(ask(chat, { user, body, bytes: Buffer.byteLength(JSON.stringify(body)) }), signal)
   }
 
   const limits = (): Limits => {
@@ -161,11 +194,21 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
         cache.remove(`user:${id}`)
         return {}
       },
+      chats: () => ({ items: chats.list() }),
+      admit({ id, name }) {
+        chats.admit(id, name)
+        return {}
+      },
+      dismiss({ id }) {
+        if (!chats.dismiss(id)) throw new UnknownNameError(`the bot does not answer ${id}`)
+        return {}
+      },
       spending: ({ days }) => ({ items: credits.spending(now() - (days - 1) * 24 * HOUR_MS) }),
       status: () => ({ items: measures.measure(limits()), cache: cache.figures() })
     },
 
-    start() {
+    async start() {
+      await startBot()
       host.repeat('cache', HOUR_MS, () => cache.expire())
       host.repeat('measures', MAX_MEASURED_MS, async () => {
         const files = ['', '-wal'].map(end => join(host.folder, `${host.name}.sqlite${end}`))
@@ -175,7 +218,9 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
       })
     },
 
-    stop: () => close()
+    async stop() {
+      await Promise.all([close(), port?.close()])
+    }
   }
 }
 

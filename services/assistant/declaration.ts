@@ -4,6 +4,10 @@ import { name, provider } from './provider/provider.ts'
 
 const none = z.object({})
 const userId = z.string().min(1).max(128).describe('as the operation users shows it')
+const chatId = z
+  .string()
+  .regex(/^-?\d{1,20}$/, 'the number that the bot says')
+  .describe('number of the chat')
 const at = z.number().describe('ms since 1970')
 
 const user = z.object({
@@ -79,6 +83,16 @@ export const declaration = declare({
       .default(2048)
       .meta({ live: true })
       .describe('answers that are kept on the disk, in MiB'),
+    botSecret: z
+      .union([z.literal(''), name])
+      .default('')
+      .describe('name of the secret that is the token of a Telegram bot; none: there is no bot'),
+    botModel: z.string().max(200).default('').describe('model that the bot asks'),
+    botUrl: z
+      .url({ protocol: /^https?$/ })
+      .max(500)
+      .default('https://api.telegram.org')
+      .describe("address of Telegram's Bot API"),
     limitMemoryMb: limit(1000, 'memory'),
     limitUsers: limit(50, 'users'),
     limitResponseMs: limit(10_000, 'response'),
@@ -170,6 +184,29 @@ export const declaration = declare({
       input: z.object({ id: userId }),
       output: none,
       http: { method: 'DELETE', path: '/assistant/users/:id' },
+      ...admin,
+      command: { arguments: ['id'] }
+    }),
+    chats: operation({
+      summary: 'Whom the bot answers',
+      input: none,
+      output: z.object({ items: z.array(z.object({ id: z.string(), name: z.string() })) }),
+      http: { method: 'GET', path: '/assistant/chats' },
+      ...admin
+    }),
+    admit: operation({
+      summary: 'Have the bot answer a chat, which becomes the user chat-ID',
+      input: z.object({ id: chatId, name: z.string().max(100).default('') }),
+      output: none,
+      http: { method: 'PUT', path: '/assistant/chats/:id' },
+      ...admin,
+      command: { arguments: ['id', 'name'] }
+    }),
+    dismiss: operation({
+      summary: 'Have the bot answer a chat no more',
+      input: z.object({ id: chatId }),
+      output: none,
+      http: { method: 'DELETE', path: '/assistant/chats/:id' },
       ...admin,
       command: { arguments: ['id'] }
     }),

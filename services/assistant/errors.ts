@@ -20,6 +20,11 @@ export class StreamError extends Error {
   override readonly name = 'StreamError'
 }
 
+/** What a messenger does not take from the bot. */
+export class BotError extends Error {
+  override readonly name = 'BotError'
+}
+
 /** No such user, provider, secret or job. */
 export class UnknownNameError extends Error {
   override readonly name = 'UnknownNameError'

@@ -33,5 +33,8 @@ export const MIGRATIONS = [
      hits INTEGER NOT NULL DEFAULT 0
    ) STRICT;
    CREATE INDEX cache_of ON cache (namespace);
-   CREATE INDEX cache_expires ON cache (expires)`
+   CREATE INDEX cache_expires ON cache (expires)`,
+  `CREATE TABLE chats (id TEXT PRIMARY KEY, name TEXT NOT NULL) STRICT, WITHOUT ROWID;
+   CREATE TABLE bot (next INTEGER NOT NULL) STRICT;
+   INSERT INTO bot (next) VALUES (0)`
 ]

@@ -1,0 +1,21 @@
+/** A message of somebody to the bot. */
+export interface Update {
+  /** of the messenger, growing */
+  id: number
+  chat: string
+  /** who wrote, as he calls himself */
+  name: string
+  text: string
+}
+
+/** A messenger, as a bot sees it. Waits as the messenger tells it to, and tries again what it did not take. */
+export interface BotPort {
+  /** those from `offset` on; what is below it never comes again. Waits up to `waitMs` for one. */
+  updates(offset: number, waitMs: number, signal: AbortSignal): Promise<Update[]>
+  /** the id of the message */
+  send(chat: string, text: string, signal: AbortSignal): Promise<number>
+  edit(chat: string, message: number, text: string, signal: AbortSignal): Promise<void>
+  /** characters (UTF-16) that a message has at most */
+  maxChars: number
+  close(): Promise<void>
+}
