@@ -1,5 +1,5 @@
 import { isAbsolute } from 'node:path'
-import { admits, ForbiddenError, type HostOf, type ServiceOf } from '../host/index.ts'
+import { admits, ConflictError, ForbiddenError, type HostOf, type ServiceOf } from '../host/index.ts'
 import { createAlerts } from './alerts/create-alerts.ts'
 import { createAlertStore } from './alerts/store.ts'
 import { createWatch } from './alerts/watch.ts'
@@ -8,7 +8,7 @@ import { createAgent } from './delivery/agent.ts'
 import { openChains } from './delivery/chains.ts'
 import { createDeliveries } from './delivery/deliveries.ts'
 import { createWitness } from './delivery/witness.ts'
-import { ExportPathError, MirrorError, UnknownDeviceError } from './errors.ts'
+import { ExportPathError, UnknownDeviceError } from './errors.ts'
 import { letsGo, pressureOf } from './log/budget.ts'
 import type { ChainLog } from './log/chain-log.ts'
 import { createFolderDisk } from './log/disk.ts'
@@ -251,7 +251,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
 
       async reconcile(_, { signal: until }) {
         if (mirror == null)
-          throw new MirrorError('this node mirrors nothing; set devices.mirrorFile, see its README')
+          throw new ConflictError('this node mirrors nothing; set devices.mirrorFile, see its README')
         const items = await mirror.reconcile(until)
         return {
           isRight: items.every(({ missing, wrong, unknown }) => missing + wrong + unknown === 0),

@@ -1,0 +1,147 @@
+import type { ComponentType } from 'react'
+
+/** What the page needs of the dashboard around it. */
+export interface PageProps {
+  language: 'en' | 'ru'
+  /** Calls a path below /api/v1 with the token of who looks. Rejects when the node does not answer. */
+  request(path: string, init?: RequestInit): Promise<Response>
+  /** Hears what the service tells, `devices:<topic>`; undefined: something may have been missed. */
+  listen(listener: (event: { type: string } | undefined) => void): () => void
+  Chart: ComponentType<{
+    label: string
+    data: (number | null)[][]
+    names: string[]
+    isTime?: boolean
+    format: (value: number) => string
+  }>
+}
+
+export interface DeviceRow {
+  agent: string
+  id: string
+  about?: {
+    kind?: string
+    serial?: string
+    name?: string
+    readings?: Record<string, { type: string; unit?: string }>
+  }
+  readings: Record<string, unknown>
+  readAt?: number
+  eventAt?: number
+}
+export interface Point {
+  t: number
+  min: number
+  max: number
+  mean: number
+}
+export interface EventRow {
+  agent: string
+  number: number
+  seq: number
+  at: number
+  kind: string
+  body: Record<string, unknown>
+}
+export type Severity = 'info' | 'warning' | 'critical'
+export interface AlertRow {
+  key: string
+  rule: string
+  agent: string
+  device: string
+  severity: Severity
+  state: 'pending' | 'firing' | 'acknowledged' | 'resolved'
+  value: unknown
+  count: number
+  openedAt: number
+  acknowledgedBy?: string
+  note?: string
+}
+export interface RuleRow {
+  name: string
+  devices: string
+  reading?: string
+  above?: number
+  below?: number
+  clear?: number
+  perSeconds?: number
+  absentSeconds?: number
+  event?: string
+  field?: string
+  equals?: string
+  forSeconds: number
+  severity: Severity
+}
+export interface SilenceRow {
+  id: number
+  devices: string
+  rule?: string
+  until: number
+  why: string
+  by: string
+}
+export interface Status {
+  fleet: string
+  own: { number: number; last: number; delivered: number }
+  witnesses: { peer: string; seq: number; at?: number; error?: string }[]
+  chains: {
+    agent: string
+    number: number
+    first: number
+    last: number
+    bytes: number
+    missing: number
+    isForked: boolean
+  }[]
+  bytes: number
+  budgetBytes: number
+  pressure: 'none' | 'thin' | 'account'
+}
+export interface Reconciliation {
+  isRight: boolean
+  items: {
+    agent: string
+    number: number
+    rows: number
+    missing: number
+    wrong: number
+    unknown: number
+  }[]
+}
+
+/** What the node answers about devices. */
+export function createApi(request: PageProps['request']) {
+  async function ask<T>(path: string, init?: RequestInit): Promise<T> {
+    const response = await request(path, init)
+    if (response.ok) return (await response.json()) as T
+    const problem = (await response.json().catch(() => ({}))) as { detail?: string }
+    throw new Error(problem.detail ?? `HTTP ${response.status}`)
+  }
+  const send = <T>(method: string, path: string, body: object): Promise<T> =>
+    ask(path, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+  const remove = (path: string): Promise<unknown> => ask(path, { method: 'DELETE' })
+  const at = encodeURIComponent
+  const query = (values: Record<string, string | number>): string =>
+    new URLSearchParams(Object.entries(values).map(([key, value]) => [key, String(value)])).toString()
+
+  return {
+    devices: () => ask<{ items: DeviceRow[] }>('/devices'),
+    history: (device: string, reading: string, step: 'minute' | 'hour', from: number, to: number) =>
+      ask<{ points: Point[] }>(`/devices/history?${query({ device, reading, step, from, to })}`),
+    events: (device: string) => ask<{ items: EventRow[] }>(`/devices/events?${query({ device, limit: 50 })}`),
+    alerts: () => ask<{ items: AlertRow[] }>(`/devices/alerts?${query({ limit: 200 })}`),
+    acknowledge: (key: string) => send('POST', `/devices/alerts/${at(key)}/acknowledge`, {}),
+    rules: () => ask<{ items: RuleRow[] }>('/devices/rules'),
+    setRule: ({ name, ...rule }: Partial<RuleRow> & { name: string }) =>
+      send('PUT', `/devices/rules/${at(name)}`, rule),
+    removeRule: (name: string) => remove(`/devices/rules/${at(name)}`),
+    silences: () => ask<{ items: SilenceRow[] }>('/devices/silences'),
+    silence: (devices: string, minutes: number, why: string) =>
+      send('POST', '/devices/silences', { devices, minutes, why }),
+    endSilence: (id: number) => remove(`/devices/silences/${id}`),
+    status: () => ask<Status>('/devices/status'),
+    reconcile: () => ask<Reconciliation>('/devices/reconciliation')
+  }
+}
+
+export type Api = ReturnType<typeof createApi>

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Page } from 'playwright-core'
+import { type ArtelNode, createNode, loadConfig } from '../../../node/index.ts'
+import type { Device, Devices } from '../../../services/devices/index.ts'
+import { declare, devices, service } from '../../../services/index.ts'
+import { until } from '../../bootstrap/nodes.ts'
+import { type Browser, openBrowser, overflowing, seriousFindings } from '../browser.ts'
+
+const BUILT = fileURLToPath(new URL('../../../services/gateway/ui/dist/index.html', import.meta.url))
+const SCREENSHOTS = fileURLToPath(new URL('../../screenshots/', import.meta.url))
+const APPEARS_MS = 120_000
+const DEVICES = 1_000
+/** Of a list of any length a window shows so many at most. */
+const DRAWN = 60
+
+describe('devices: page', function () {
+  this.timeout(600_000)
+  const meters: Device[] = []
+  let folder: string
+  let node: ArtelNode
+  let browser: Browser
+  let page: Page
+
+  const driver = service(
+    declare({ name: 'meters', version: 1, summary: 't', operations: {}, needs: ['devices'] }),
+    async () => async host => ({
+      operations: {},
+      start() {
+        const { open } = (host.use as { devices: Devices }).devices
+        host.repeat('opening', 1e9, async () => {
+          const opened = Array.from({ length: DEVICES }, (_, i) =>
+            open({
+              kind: 'meter',
+              serial: String(i).padStart(4, '0'),
+              name: `Meter ${String(i).padStart(4, '0')}`,
+              readings: { volts: { type: 'number', unit: 'V' }, place: { type: 'text' } },
+              events: { opened: { class: 'account' } }
+            })
+          )
+          meters.push(...(await Promise.all(opened)))
+          await Promise.all(
+            meters.map((meter, i) => meter.sample({ volts: 200 + (i % 40), place: 'cellar' }))
+          )
+        })
+      }
+    })
+  )
+
+  before(async () => {
+    assert.ok(existsSync(BUILT), 'the dashboard is not built: npm run build:ui')
+    folder = await mkdtemp(join(tmpdir(), 'artel-devices-page-'))
+    const flags = {
+      data: join(folder, 'node'),
+      logLevel: 'silent',
+      compute: false,
+      'gateway.enabled': true,
+      'gateway.port': 0,
+      'devices.enabled': true
+    }
+    const config = loadConfig({ environment: {}, flags })
+    node = await createNode(config, { role: 'seed', services: [devices, driver] })
+    await mkdir(SCREENSHOTS, { recursive: true })
+    await until(() => meters.length === DEVICES, 'all devices are there', APPEARS_MS)
+  })
+  after(async () => {
+    await node?.stop()
+    await rm(folder, { recursive: true, force: true })
+  })
+  afterEach(() => browser.close())
+
+  async function open(locale: string, width: number): Promise<void> {
+    browser = await openBrowser({ locale })
+    page = browser.page
+    page.setDefaultTimeout(APPEARS_MS)
+    await page.setViewportSize({ width, height: 900 })
+    await page.goto(`${node.gateway!.url}/#token=${node.gateway!.token}`)
+    await page.getByRole('img', { name: /Live|на связи/ }).waitFor()
+    await page.evaluate(() => {
+      window.location.hash = '#/services/artel%2Fdevices%2F1'
+    })
+    await page.getByRole('tab', { name: /^(Devices|Устройства)$/ }).waitFor()
+  }
+  const tab = (name: string): Promise<void> => page.getByRole('tab', { name, exact: true }).click()
+  const button = (name: string | RegExp) => page.getByRole('button', { name })
+
+  it('shows a thousand devices as they change, one with its history, and alerts that somebody looks after', async () => {
+    await open('en-GB', 1280)
+    await page.getByText('1,000 devices').waitFor()
+    const rows = page.getByRole('list', { name: 'Devices' }).getByRole('listitem')
+    assert.ok((await rows.count()) < DRAWN, 'what is not seen is not drawn')
+    assert.deepEqual(await seriousFindings(page), [])
+    await page.screenshot({ path: join(SCREENSHOTS, 'devices-1280.png') })
+    await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight))
+    await button(/^Meter 0999/).waitFor()
+    assert.ok((await rows.count()) < DRAWN)
+    await page.getByRole('textbox', { name: 'Search' }).fill('meter 0500')
+    await button(/^Meter 0500/).waitFor()
+    assert.equal(await rows.count(), 1)
+    await meters[500]!.sample({ volts: 231.5 })
+    await button(/volts 231.5 V/).waitFor()
+
+    await button(/^Meter 0500/).click()
+    await page.getByRole('heading', { name: 'Meter 0500' }).waitFor()
+    await page
+      .getByRole('img', { name: /^volts/ })
+      .locator('canvas')
+      .first()
+      .waitFor()
+    await meters[500]!.event('opened', { by: 'hand' })
+    await page.getByText('"by":"hand"').waitFor()
+    await meters[500]!.sample({ volts: 12.25 })
+    await page.getByRole('cell', { name: '12.25 V' }).waitFor()
+    assert.deepEqual(await seriousFindings(page), [])
+    await page.screenshot({ path: join(SCREENSHOTS, 'devices-one-1280.png'), fullPage: true })
+    await button('All devices').click()
+
+    await tab('Alerts')
+    await page.getByText('No rules yet').waitFor()
+    const form = page.getByRole('form', { name: 'New rule' })
+    await form.getByLabel('Name').fill('low')
+    await form.getByLabel(/^Devices/).fill('meter:*')
+    await form.getByLabel('When').selectOption('below')
+    await form.getByLabel('Reading').fill('volts')
+    await form.getByLabel('Limit').fill('100')
+    await form.getByRole('button', { name: 'Save' }).click()
+    await page.getByText('meter:*: volts below 100 · warning').waitFor()
+    await meters[7]!.sample({ volts: 3 })
+    await button('Acknowledge low of meter:0007').click()
+    await page.getByText('warning, acknowledged').waitFor()
+    await meters[7]!.sample({ volts: 230 })
+    await page.getByText('warning, over').waitFor()
+    const silence = page.getByRole('form', { name: 'Silence' })
+    await silence.getByLabel('Why').fill('new meters')
+    await silence.getByRole('button', { name: 'Silence' }).click()
+    await page.getByText(/new meters · /).waitFor()
+    assert.deepEqual(await seriousFindings(page), [])
+    await page.screenshot({ path: join(SCREENSHOTS, 'devices-alerts-1280.png'), fullPage: true })
+    await button('End the silence of *').click()
+    await button('Remove the rule low').click()
+    await page.getByText('No rules yet').waitFor()
+
+    await tab('Logs')
+    await page.getByText(/^The log of this node has/).waitFor()
+    await button('Compare with the database').click()
+    await page.getByRole('alert').getByText('mirrors nothing').waitFor()
+    assert.deepEqual([...browser.hosts], [new URL(node.gateway!.url!).host])
+  })
+
+  it('fits a phone, in Russian, also what the database lacks', async () => {
+    await open('ru-RU', 400)
+    await page.getByText(/Устройств: 1\s000/).waitFor()
+    const look = async (name: string): Promise<void> => {
+      assert.deepEqual(await overflowing(page, 400), [], name)
+      assert.deepEqual(await seriousFindings(page), [], name)
+      await page.screenshot({ path: join(SCREENSHOTS, `devices-400-${name}.png`) })
+    }
+    await look('devices')
+    await button(/^Meter 0001/).click()
+    await button('Все устройства').waitFor()
+    await look('device')
+    await tab('Тревоги')
+    await page.getByText('Правил пока нет').waitFor()
+    await look('alerts')
+    await tab('Журналы')
+    const items = [
+      { agent: node.id, number: 0, first: 0, last: 9, rows: 8, missing: 1, wrong: 1, unknown: 0 }
+    ]
+    await page.route('**/api/v1/devices/reconciliation', route =>
+      route.fulfill({ json: { isRight: false, items } })
+    )
+    await button('Сверить с базой данных').click()
+    await page.getByText('База не такая, как журнал').waitFor()
+    await look('logs')
+    assert.deepEqual(browser.errors, [])
+  })
+})
