@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { declare, EXIT, FORBIDDEN, FULL, MACHINE, NOT_FOUND, operation, USAGE } from '../host/index.ts'
+import { declare, EXIT, FORBIDDEN, FULL, NETWORK, NOT_FOUND, operation, USAGE } from '../host/index.ts'
 import { alertOperations } from './alerts/operations.ts'
 import { messages } from './messages.ts'
 
@@ -132,7 +132,7 @@ export const declaration = declare({
     UnknownDeviceError: NOT_FOUND,
     UnknownAlertError: NOT_FOUND,
     LogFullError: FULL,
-    MirrorError: MACHINE
+    MirrorError: NETWORK
   },
   operations: {
     ...alertOperations,
