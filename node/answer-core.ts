@@ -1,11 +1,13 @@
 import { networkId } from '../bootstrap/index.ts'
 import {
   answerCredits,
+  answerData,
   answerNetwork,
   answerSettings,
   compute,
   createCompute,
   credits,
+  data,
   type Idempotency,
   network,
   type PeerRow,
@@ -28,6 +30,7 @@ export interface CoreInit {
 export function answerCore(node: ArtelNode, { idempotency, webhooks, signal }: CoreInit): void {
   const { ledger, scheduler, directory, services } = node
   services.provide(compute, createCompute({ jobs: node, scheduler, idempotency, webhooks, lending: node }))
+  services.provide(data, answerData({ scheduler }))
   services.provide(credits, answerCredits({ ledger }))
   services.provide(
     network,

@@ -1,7 +1,7 @@
 import { account, token } from './access/index.ts'
 import { analyzer } from './analyzer/index.ts'
 import { assistant } from './assistant/index.ts'
-import { compute } from './compute/index.ts'
+import { compute, data } from './compute/index.ts'
 import { credits, network, settings } from './core/index.ts'
 import { devices } from './devices/index.ts'
 import { files } from './files/index.ts'
@@ -17,9 +17,11 @@ export { account, token } from './access/index.ts'
 /** types of what travels about jobs */
 export type * as Compute from './compute/index.ts'
 export {
+  answerData,
   compute,
   createCompute,
   createWebhooks,
+  data,
   type Idempotency,
   openIdempotency,
   type Webhooks
@@ -47,6 +49,7 @@ export const SERVICES = [
 /** What the node itself answers. */
 export const OWN_GROUPS = [
   compute,
+  data,
   credits,
   network,
   settings,

@@ -4,7 +4,6 @@ import type {
   Items,
   JobFilter,
   JobReport,
-  Stream,
   StreamOptions,
   SubmitOptions,
   TaskOptions,
@@ -12,6 +11,7 @@ import type {
   Uploadable,
   Waiting
 } from './contract.ts'
+import { createDataset, kept } from './dataset.ts'
 import { ArtelError } from './errors.ts'
 import { createGate } from './gate.ts'
 import { createHttp, delay, encoded, type Place } from './http.ts'
@@ -55,7 +55,7 @@ export function createClient({
   let takenAt = Number.NEGATIVE_INFINITY
 
   const services = createClients<ServiceClients>(createServiceCalls(http))
-  const { compute, credits, network } = services
+  const { compute, credits, data, network } = services
 
   /** One key for all tries of a submission: the node starts it once. */
   async function send(path: string, value: unknown, signal?: AbortSignal): Promise<Submitted> {
@@ -90,14 +90,22 @@ export function createClient({
   const run = (spec: { type: TaskSpec['type'] }, { signal, ...settings }: TaskOptions = {}) =>
     submit({ ...spec, ...settings }, { signal })
 
+  const datasets = { data, run }
+
   function list<T>(
     type: 'map' | 'filter',
-    items: Items<T>,
+    items: Items<T> | { dataset: string },
     fn: unknown,
-    { page, ahead, ...options }: TaskOptions & StreamOptions = {}
-  ): Stream<never> {
-    return createStream<T, never>({
-      items,
+    { page, ahead, keep, ...options }: TaskOptions & StreamOptions & { keep?: boolean } = {}
+  ): never {
+    const isDataset = 'dataset' in Object(items)
+    if (keep || isDataset) {
+      const source = isDataset ? { dataset: (items as { dataset: string }).dataset } : items
+      const job = run({ type, items: source, fn, ...(keep && { keep }) } as never, options)
+      return (keep ? kept(job, datasets, options) : job) as never
+    }
+    const stream = createStream<T, never>({
+      items: items as Items<T>,
       page,
       ahead,
       sizeOf: (item, index) => encoded(item, ['items', String(index)]).byteLength,
@@ -109,6 +117,8 @@ export function createClient({
           signal
         }).result()
     })
+    // what it is the overloads of `map` and `filter` say
+    return stream as never
   }
 
   async function* jobs({ signal, ...filter }: Waiting & JobFilter = {}): AsyncGenerator<JobReport> {
@@ -139,8 +149,8 @@ export function createClient({
     quote: async (spec, options) => (await compute.quote({ spec: asText(spec) }, options)).quote,
 
     rangeReduce: (task: object, options?: TaskOptions) => run({ type: 'range_reduce', ...task }, options),
-    map: (items: Items<never>, fn: unknown, options?: TaskOptions) => list('map', items, fn, options),
-    filter: (items, fn, options) => list('filter', items, fn, options),
+    map: (items: Items<unknown>, fn: unknown, options?: TaskOptions) => list('map', items, fn, options),
+    filter: (items: Items<unknown>, fn: unknown, options?: TaskOptions) => list('filter', items, fn, options),
     sort: (items, key, { page, ...options } = {}) =>
       createWhole<never>(
         async () => {
@@ -168,6 +178,8 @@ export function createClient({
       ),
     pipeline: (nodes, options) => run({ type: 'pipeline', nodes } as never, options),
 
+    dataset: id => createDataset(id, datasets),
+    datasets: async options => (await data.list({}, options)).items,
     forecast: options => compute.forecast({}, options),
     balance: options => credits.balance({}, options),
     history: async ({ limit, signal } = {}) => (await credits.history({ limit }, { signal })).items,

@@ -7,6 +7,7 @@ import type { Enumerated, Enumeration } from './enumeration.ts'
 import type { ServiceClients } from './service-types.ts'
 import type {
   Balance,
+  DatasetView,
   Failure,
   Forecast,
   HistoryEntry,
@@ -50,6 +51,23 @@ export interface Artel extends AsyncDisposable {
   ): Job<T>
   rangeReduce(task: RangeReduce, options?: SubmitOptions): Job<number>
 
+  /** With `keep: true` the results stay at the workers: what comes here says where. Awaited it is made. */
+  map<T, R>(
+    items: readonly T[] | Dataset<T>,
+    fn: (x: T, index: number) => R,
+    options: TaskOptions & { keep: true }
+  ): Promise<Dataset<Awaited<R>>>
+  map<R = unknown>(
+    items: readonly unknown[] | Dataset<unknown>,
+    fn: string,
+    options: TaskOptions & { keep: true }
+  ): Promise<Dataset<R>>
+  /** The results of the items of a dataset, all of them here. */
+  map<T, R>(
+    items: Dataset<T>,
+    fn: (x: T, index: number) => R,
+    options?: TaskOptions & { keep?: false }
+  ): Job<Awaited<R>[]>
   /** Awaited: one job and its whole list. Iterated: a job per page, pages in order, at most `ahead` under way. */
   map<T, R>(
     items: Items<T>,
@@ -57,6 +75,16 @@ export interface Artel extends AsyncDisposable {
     options?: TaskOptions & StreamOptions
   ): Stream<Awaited<R>>
   map<R = unknown>(items: Items<unknown>, fn: string, options?: TaskOptions & StreamOptions): Stream<R>
+  filter<T>(
+    items: readonly T[] | Dataset<T>,
+    fn: Author<(x: T, index: number) => unknown>,
+    options: TaskOptions & { keep: true }
+  ): Promise<Dataset<T>>
+  filter<T>(
+    items: Dataset<T>,
+    fn: Author<(x: T, index: number) => unknown>,
+    options?: TaskOptions & { keep?: false }
+  ): Job<T[]>
   /** The items that `fn` accepts, in their order; awaited or iterated as with `map`. */
   filter<T>(
     items: Items<T>,
@@ -138,6 +166,10 @@ export interface Artel extends AsyncDisposable {
     options?: TaskOptions
   ): Job<{ [Node in N[number] as Node['id']]: ResultOf<Node['task']> }>
 
+  /** A dataset by its id, which is that of the job that made it. */
+  dataset<T = unknown>(id: string): Dataset<T>
+  datasets(options?: Waiting): Promise<DatasetView[]>
+
   /** The price level of the network now, in one hour and in six. */
   forecast(options?: Waiting): Promise<Forecast>
   balance(options?: Waiting): Promise<Balance>
@@ -197,6 +229,39 @@ export interface JobEvents {
   end: JobReport
 }
 
+/**
+ * Results that stayed at the workers that made them; `{ dataset: id }` in place of items in any spec. It is let go of an
+ * hour after its last use, or when `await using` leaves. What workers lose is calculated again.
+ */
+export interface Dataset<T> extends AsyncDisposable {
+  readonly id: string
+  readonly dataset: string
+  /** The results stay as well. */
+  map<R>(fn: (x: T, index: number) => R, options?: TaskOptions): Promise<Dataset<Awaited<R>>>
+  map<R = unknown>(fn: string, options?: TaskOptions): Promise<Dataset<R>>
+  filter(fn: Author<(x: T, index: number) => unknown>, options?: TaskOptions): Promise<Dataset<T>>
+  /** As `artel.mapReduce`; the value comes here. */
+  mapReduce<K extends string | number, V>(
+    map: (x: T, index: number) => readonly [K, V] | readonly (readonly [K, V])[],
+    reduce: Operation | Author<(a: V, b: V) => V>,
+    options?: TaskOptions & { initial?: V; grouped?: true }
+  ): Job<[K, Widened<V>][]>
+  mapReduce<V>(
+    map: (x: T, index: number) => V,
+    reduce: Operation | Author<(a: V, b: V) => V>,
+    options?: TaskOptions & { initial?: V }
+  ): Job<Widened<V>>
+  show(options?: Waiting): Promise<DatasetView>
+  /** moves nothing */
+  count(options?: Waiting): Promise<number>
+  page(first: number, limit: number, options?: Waiting): Promise<T[]>
+  /** all items */
+  collect(options?: Waiting): Promise<T[]>
+  release(options?: Waiting): Promise<void>
+  /** item by item, by pages of 1000 */
+  [Symbol.asyncIterator](): AsyncIterator<T>
+}
+
 /** Starts when it is awaited (one job) or iterated (a job per page; leaving the loop cancels what is under way). */
 export interface Stream<R> extends Thenable<R[]>, AsyncIterable<R[]> {}
 
@@ -213,6 +278,10 @@ export interface StreamOptions {
 export type Author<F extends (...args: never[]) => unknown> = F | string
 export type Items<T> = Iterable<T> | AsyncIterable<T>
 export type Operation = 'sum' | 'product' | 'min' | 'max' | 'average' | 'count'
+/** What an earlier job left at its workers, in place of items. */
+export interface DatasetReference {
+  dataset: string
+}
 /** Data of the block store in place of data in a spec. */
 export interface Reference {
   cid: string
@@ -330,7 +399,7 @@ export interface Wasm {
 export interface Python {
   /** defines `main(x)` */
   source: string
-  items?: readonly unknown[] | Reference
+  items?: readonly unknown[] | Reference | DatasetReference
   range?: Range
   /** in place of items: one call, whose result is the result */
   input?: unknown
@@ -347,6 +416,8 @@ export interface PipelineNode {
   input?: Record<string, string>
 }
 
+/** the results stay at the workers: the job is a dataset, by its id */
+type Kept = { keep?: boolean }
 type Context = { context?: Record<string, unknown> }
 // biome-ignore lint/suspicious/noExplicitAny: any function of one item
 type AnyMap = Author<(x: any, index: number) => unknown>
@@ -357,13 +428,18 @@ interface Range {
 }
 interface Specs {
   range_reduce: RangeReduce
-  map: TaskSettings & Context & { items?: readonly unknown[] | Reference; range?: Range; fn: AnyMap }
-  filter: TaskSettings & Context & { items: readonly unknown[]; fn: AnyMap }
+  map: TaskSettings &
+    Context & { items?: readonly unknown[] | Reference | DatasetReference; range?: Range; fn: AnyMap } & Kept
+  filter: TaskSettings & Context & { items: readonly unknown[] | DatasetReference; fn: AnyMap } & Kept
   sort: TaskSettings &
-    Context & { items: readonly unknown[] | Reference; key?: AnyMap; order?: 'ascending' | 'descending' }
+    Context & {
+      items: readonly unknown[] | Reference | DatasetReference
+      key?: AnyMap
+      order?: 'ascending' | 'descending'
+    }
   map_reduce: TaskSettings &
     Context & {
-      items: readonly unknown[] | Reference
+      items: readonly unknown[] | Reference | DatasetReference
       map: AnyMap
       // biome-ignore lint/suspicious/noExplicitAny: whatever `map` gives
       reduce?: Operation | Author<(a: any, b: any) => unknown>
@@ -375,7 +451,7 @@ interface Specs {
   ml_inference: TaskSettings & MlInference
   ml_train_step: TaskSettings & MlTrainStep
   wasm: TaskSettings & Wasm
-  python: TaskSettings & Python
+  python: TaskSettings & Python & Kept
   script: TaskSettings & { source: string; input?: unknown }
   pipeline: TaskSettings & { nodes: readonly PipelineNode[] }
 }

@@ -9,6 +9,7 @@ export type Progress = Compute.Progress
 /** Why nothing of a job is at work: for people, and what it asks for and nobody offers. */
 export type WaitingFor = NonNullable<Progress['waiting']>
 export type JobReport = Compute.JobReport
+export type DatasetView = Compute.DatasetView
 export type Quote = Compute.Quote
 export type Forecast = Compute.Forecast
 export type Receipt = Compute.ReceiptRow

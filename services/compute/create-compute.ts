@@ -23,7 +23,7 @@ export interface ComputeComponents {
   jobs: Jobs
   scheduler: Pick<
     Scheduler,
-    'addData' | 'data' | 'forecast' | 'job' | 'jobs' | 'quote' | 'receipts' | 'slices' | 'spec'
+    'addData' | 'data' | 'datasets' | 'forecast' | 'job' | 'jobs' | 'quote' | 'receipts' | 'slices' | 'spec'
   >
   idempotency: Pick<Idempotency, 'once'>
   webhooks: Pick<Webhooks, 'check' | 'list' | 'split' | 'start'>
@@ -87,13 +87,20 @@ export function createCompute({
     return job.resultBytes({ signal })
   }
 
+  /** The bytes of a result as callers get them: of one that stayed at workers what there is, not who has which block. */
+  function told(job: Job, bytes: Uint8Array): Uint8Array {
+    if (!(job.spec as { keep?: unknown } | undefined)?.keep) return bytes
+    const kept = scheduler.datasets.list().find(({ id }) => id === job.id)
+    return encodeValue({ dataset: job.id, items: kept?.items, bytes: kept?.bytes })
+  }
+
   async function answer(job: Job, waitMs: number, signal: AbortSignal): Promise<Submitted> {
     // a failed job was submitted all the same: its report says so
     const bytes = await finished(job, waitMs, signal).catch(error => {
       if (job.report().finished == null) throw error
       return undefined
     })
-    return { job: job.report(), ...(bytes == null ? {} : { result: decodeValue(bytes) }) }
+    return { job: job.report(), ...(bytes == null ? {} : { result: decodeValue(told(job, bytes)) }) }
   }
 
   return {
@@ -161,7 +168,7 @@ export function createCompute({
       const job = jobOf(id)
       const canonical = await finished(job, wait, signal)
       if (canonical == null) throw new NotFinishedError(id, job.report().state)
-      return { canonical }
+      return { canonical: told(job, canonical) }
     },
 
     async cancel({ id }) {

@@ -1,4 +1,5 @@
 export { createCompute } from './create-compute.ts'
+export { answerData, type DatasetView, data } from './datasets.ts'
 export { compute } from './declaration.ts'
 export * from './errors.ts'
 export { type Idempotency, openIdempotency } from './idempotency.ts'
