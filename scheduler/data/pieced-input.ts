@@ -199,6 +199,9 @@ function merge(pieces: Piece[]): Piece[] {
   return merged
 }
 
+/** Bytes of an input, wherever they are. */
+export const inputBytes = (input: SliceInput): number => ('size' in input ? input.size : input.length)
+
 /** The blocks that an input needs, and who has them: nobody named stands for the requester. */
 export function blocksOf(input: SliceInput): [range: BlockRange, holders: string[] | undefined][] {
   if (input instanceof Uint8Array) return []

@@ -11,6 +11,9 @@ import { MAX_OUTPUT_BYTES } from './limits.ts'
 export const PARTITIONS = 32
 // Groups of a slice up to here travel in its answer: their digests and the way to fetch them would cost about as much.
 const INLINE_BYTES = 128 * 1024
+// So do groups that are at most this share of the input, which came from the requester as well: to reduce them there is
+// less than to fetch them in partitions, each from everywhere.
+const INLINE_SHARE = 1 / 4
 // A partition up to here is not worth a block: those that are empty.
 const TINY_BYTES = 64
 /**
@@ -30,13 +33,14 @@ export function partitionsOf(answer: Uint8Array): Uint8Array[] | undefined {
 }
 
 /**
- * What is sent in place of large groups, and the blocks that stay. Both depend on nothing but the groups, so that the
- * answers of honest workers are equal. Nothing for an answer that is small, or no groups.
+ * What is sent in place of large groups, and the blocks that stay. Both depend on nothing but the groups and the size of
+ * the slice's inputs, so that the answers of honest workers are equal. Nothing for an answer that is small, or no groups.
  */
 export function spill(
-  answer: Uint8Array
+  answer: Uint8Array,
+  inputBytes: number
 ): { value: Uint8Array; blocks: [digest: Uint8Array, block: Uint8Array][] } | undefined {
-  const partitions = answer.length > INLINE_BYTES ? partitionsOf(answer) : undefined
+  const partitions = answer.length > Math.max(INLINE_BYTES, inputBytes * INLINE_SHARE) ? partitionsOf(answer) : undefined
   if (partitions == null) return
   const blocks: [Uint8Array, Uint8Array][] = []
   const kept = partitions.map((partition): KeptPartition => {

@@ -1,3 +1,4 @@
+import { inputBytes } from '../data/pieced-input.ts'
 import type { LeasedSlice, LoadMessage } from '../protocol/compute-messages.ts'
 import { MAX_SLICES_PER_MESSAGE } from '../protocol/limits.ts'
 import type { Link } from './worker-links.ts'
@@ -46,7 +47,7 @@ function* inMessages(leases: LeasedSlice[]): Generator<LeasedSlice[]> {
   let message: LeasedSlice[] = []
   let bytes = 0
   for (const lease of leases) {
-    const size = lease.inputs.reduce((sum, input) => sum + ('size' in input ? input.size : input.length), 0)
+    const size = lease.inputs.reduce((sum, input) => sum + inputBytes(input), 0)
     if (message.length === MAX_SLICES_PER_MESSAGE || (message.length > 0 && bytes + size > LEASE_BYTES)) {
       yield message
       message = []

@@ -1,6 +1,7 @@
 import type { SliceWork } from '../../ledger/index.ts'
 import type { Failure, Outcome } from '../../sandbox/index.ts'
 import { keepItems } from '../data/kept-items.ts'
+import { inputBytes, type SliceInput } from '../data/pieced-input.ts'
 import type { LeasedSlice, SliceResult } from '../protocol/compute-messages.ts'
 import { spill } from '../protocol/kept-partitions.ts'
 import { digestOf } from '../trust/answer-digest.ts'
@@ -22,7 +23,7 @@ export function createSignedAnswers({ kept, stays, sign }: AnswerSigner) {
   /** What is sent of a slice's outcomes, or why nothing: what is to stay has no room. */
   function toSend(
     requester: string,
-    { keep, stay, job }: LeasedSlice,
+    { keep, stay, job, inputs }: LeasedSlice,
     own: Outcome[]
   ): SliceResult['outcomes'] | string {
     const outcomes = toTravel(own)
@@ -32,7 +33,7 @@ export function createSignedAnswers({ kept, stays, sign }: AnswerSigner) {
       const { value: told, blocks } = keepItems(value)
       return stays.put(requester, job, blocks) ?? [told]
     }
-    const spilled = keep && isOne ? spill(value) : undefined
+    const spilled = keep && isOne ? spill(value, bytesOf(inputs)) : undefined
     if (spilled == null) return outcomes
     for (const [digest, block] of spilled.blocks) kept.put(digest, block)
     return [spilled.value]
@@ -76,5 +77,7 @@ export function createSignedAnswers({ kept, stays, sign }: AnswerSigner) {
     }
   }
 }
+
+const bytesOf = (inputs: SliceInput[]): number => inputs.reduce((sum, input) => sum + inputBytes(input), 0)
 
 export type SignedAnswers = ReturnType<typeof createSignedAnswers>

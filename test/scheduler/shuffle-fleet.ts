@@ -114,7 +114,7 @@ export class Fleet {
     const inputs = createWorkerInputs({ blocks: { get }, kept, log })
     const [input] = await inputs.fetch('requester', part.inputs(first, count), AbortSignal.timeout(10_000))
     let answer = await (await this.#program(part))(input!)
-    const spilled = part.keep ? spill(answer) : undefined
+    const spilled = part.keep ? spill(answer, input!.length) : undefined
     for (const [digest, block] of spilled?.blocks ?? []) kept.put(digest, block)
     answer = spilled?.value ?? answer
     this.bytes += answer.length

@@ -189,7 +189,7 @@ describe('scheduler: grouped map_reduce with a shuffle', function () {
     const [[, map]] = (await work.next(undefined, () => assert.fail())) as [[number, Part]]
     const run = here(map)
     const input = await assemble(map.inputs(0, map.units)[0]!, () => assert.fail())
-    const { value } = spill(await run(input))!
+    const { value } = spill(await run(input), 0)!
     map.reducer.add(0, map.units, value, ['w0'])
     const [[, reduce]] = (await work.next(0, () => assert.fail())) as [[number, Part]]
     const digests = reduce.missing!.of(
@@ -230,7 +230,7 @@ describe('scheduler: grouped map_reduce with a shuffle', function () {
     ])
       assert.throws(() => map.reducer.add(0, 1, encodeValue(lie)), `took ${JSON.stringify(lie)}`)
     for (const cut of ['x'.repeat(2e5), [new Uint8Array(2e5)], partitions(0)])
-      assert.equal(spill(encodeValue({ cut })), undefined)
+      assert.equal(spill(encodeValue({ cut }), 0), undefined)
     map.reducer.add(0, 1, encodeValue({ kept: partitions([100, new Uint8Array(32)]) }), ['w0'])
     const [[, reduce]] = (await work.next(0, () => assert.fail())) as [[number, Part]]
     for (const lie of [null, 5, { missing: [new Uint8Array(32)] }])

@@ -1,6 +1,6 @@
 import { decodeValue, encodeValue, type Failure } from '../../../sandbox/index.ts'
 import { CHUNK_BYTES } from '../../data/chunked-data.ts'
-import { encodeInput, type Piece, PieceValue, type SliceInput } from '../../data/pieced-input.ts'
+import { encodeInput, inputBytes, type Piece, PieceValue, type SliceInput } from '../../data/pieced-input.ts'
 import { head } from '../../data/value-bytes.ts'
 import { ProtocolError } from '../../errors.ts'
 import type { KeptPartition } from '../../protocol/kept-partitions.ts'
@@ -107,7 +107,7 @@ export function shuffledWork(plan: GroupingPlan, plain: Part): Work {
   function reducePart(repairs: number): Part {
     const partitions = Array.from({ length: PARTITIONS }, (_, i) => i).filter(i => !results.has(i))
     const input = inputsOf(partitions)
-    const needed = BASE_MEMORY_MB + Math.ceil((MEMORY_FACTOR * Math.max(...input.map(sizeOf))) / 2 ** 20)
+    const needed = BASE_MEMORY_MB + Math.ceil((MEMORY_FACTOR * Math.max(...input.map(inputBytes))) / 2 ** 20)
     const memoryMb = Math.min(needed, MOST_MEMORY_MB)
     const load =
       memoryMb <= map.load.memoryMb
@@ -193,9 +193,9 @@ export function shuffledWork(plan: GroupingPlan, plain: Part): Work {
       const merge = nodes.map(([level, index], i) => [level, index, { groups: here.cut[partition]![i] }])
       const rest = { ...plan.input(0, 0), initial, whole: true, merge }
       const input = encodeInput({ ...rest, parts: new PieceValue(pieces) })
-      if (sizeOf(input) > MAX_PARTITION_BYTES || pieces.length > MAX_PIECES)
+      if (inputBytes(input) > MAX_PARTITION_BYTES || pieces.length > MAX_PIECES)
         throw new RangeError(
-          `the groups of one of ${PARTITIONS} partitions take ${sizeOf(input)} bytes, at most ${MAX_PARTITION_BYTES} can be reduced on a worker; give \`map\` fewer keys, or split the job`
+          `the groups of one of ${PARTITIONS} partitions take ${inputBytes(input)} bytes, at most ${MAX_PARTITION_BYTES} can be reduced on a worker; give \`map\` fewer keys, or split the job`
         )
       return input instanceof Uint8Array ? input : { ...input, holders }
     })
@@ -219,8 +219,8 @@ export function shuffledWork(plan: GroupingPlan, plain: Part): Work {
     )
     const isLast = repairs === MAX_REPAIRS
     total += lost.length
-    const isSame = ({ value }: Source, answer: Uint8Array): boolean => {
-      const again = isLast ? spill(answer)?.value : answer
+    const isSame = ({ first, count, value }: Source, answer: Uint8Array): boolean => {
+      const again = isLast ? spill(answer, bytesOf(map.inputs(first, count)))?.value : answer
       return again != null && Buffer.compare(again, value) === 0
     }
     const createReducer = (): Reducer => ({
@@ -293,7 +293,7 @@ const different: Failure = {
 
 const nameOf = (digest: Uint8Array): string => Buffer.from(digest).toString('base64url')
 
-const sizeOf = (input: SliceInput): number => ('size' in input ? input.size : input.length)
+const bytesOf = (inputs: SliceInput[]): number => inputs.reduce((sum, input) => sum + inputBytes(input), 0)
 
 const inOrder = (sources: Iterable<Source>): Source[] => [...sources].sort((a, b) => a.first - b.first)
 
