@@ -40,7 +40,8 @@ export function spill(
   answer: Uint8Array,
   inputBytes: number
 ): { value: Uint8Array; blocks: [digest: Uint8Array, block: Uint8Array][] } | undefined {
-  const partitions = answer.length > Math.max(INLINE_BYTES, inputBytes * INLINE_SHARE) ? partitionsOf(answer) : undefined
+  const partitions =
+    answer.length > Math.max(INLINE_BYTES, inputBytes * INLINE_SHARE) ? partitionsOf(answer) : undefined
   if (partitions == null) return
   const blocks: [Uint8Array, Uint8Array][] = []
   const kept = partitions.map((partition): KeptPartition => {
