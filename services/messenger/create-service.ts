@@ -1,9 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { HostOf, ServiceOf } from '../host/index.ts'
+import { createArchive } from './admin/archive.ts'
+import { createAdministration } from './admin/operations.ts'
+import { nightly } from './admin/schedule.ts'
+import { createWatch } from './admin/watch.ts'
 import { answerPeers } from './answer-peers.ts'
 import { assemble } from './assemble.ts'
 import type { declaration } from './declaration.ts'
 import { createPackages } from './device/packages.ts'
+import { SchoolError } from './errors.ts'
 import { createOperations } from './operations.ts'
 import { guarded } from './people/acting.ts'
 import type { Handlers } from './school/network.ts'
@@ -14,6 +19,8 @@ type Declared = typeof declaration
 const DAY_MS = 24 * 3_600_000
 const SYNC_MS = 30_000
 const TEND_MS = 5_000
+/** Asked so often whether it is due. */
+const NIGHTLY_MS = 600_000
 const SEEN_MS = 60 * DAY_MS
 /** One member after the other renews a chat, so that not all do at once. */
 const RENEW_STEP_MS = 3_000
@@ -24,6 +31,18 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   const node = await assemble(host, () => handlers as Handlers)
   const { school, groups, store, post, mirror, sync, mailbox, network, self } = node
   const packages = createPackages(node.mls, store, createOwn(node.db), school, network, host.signal)
+  const { folder } = host
+  const archive = createArchive(node, folder, host.now)
+  const watch = createWatch(node, {
+    folder,
+    mailBytes: () => host.config.mailMb * 1_000_000,
+    signal: host.signal
+  })
+  const restart = (): void =>
+    // after its answer
+    void setImmediate(() =>
+      host.fail(new SchoolError('the people of a backup are here; it starts with them'))
+    )
   /** when a chat was first seen to need other members */
   const staleSince = new Map<string, number>()
 
@@ -109,10 +128,13 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   }
 
   return {
-    operations: guarded(createOperations(node, begin), {
-      now: host.now,
-      login: () => school.roster?.person(self)?.id
-    }),
+    operations: guarded(
+      {
+        ...createOperations(node, begin),
+        ...createAdministration(node, { folder, archive, watch, restart })
+      },
+      { now: host.now, login: () => school.roster?.person(self)?.id, answered: watch.answered }
+    ),
     messages: handlers,
 
     async start() {
@@ -120,6 +142,9 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       node.onGrown(onGrown)
       if (school.roster != null) post.tend()
       host.repeat('mail', TEND_MS, tend)
+      host.repeat('nightly work', NIGHTLY_MS, async () =>
+        host.degraded('integrity', await nightly(node, archive, folder, host.now()))
+      )
       host.repeat('comparing', SYNC_MS, async signal => {
         // not all at the same moment
         await delay(Math.random() * TEND_MS, undefined, { signal })

@@ -11,6 +11,7 @@ import {
   operation,
   USAGE
 } from '../host/index.ts'
+import { administration } from './admin/declared.ts'
 import { MAX_FILE_BYTES, MAX_TEXT_CHARS } from './core/event.ts'
 import { policySchema, roles, title, userId } from './core/statement.ts'
 import { messages } from './messages.ts'
@@ -134,9 +135,11 @@ export const declaration = declare({
     NoMajorityError: NETWORK,
     MailboxFullError: FULL,
     FilePathError: USAGE,
+    BackupError: CONFLICT,
     TooManyMessagesError: { exit: EXIT.network, status: 429 }
   },
   operations: {
+    ...administration,
     status: operation({
       summary: 'The school of this node, and its mail',
       input: z.object({}),

@@ -49,3 +49,8 @@ export class TooManyMessagesError extends Error {
     this.retryAfter = retryAfter
   }
 }
+
+/** There is no such backup, or it is damaged. */
+export class BackupError extends Error {
+  override readonly name = 'BackupError'
+}

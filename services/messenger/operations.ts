@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { basename, isAbsolute } from 'node:path'
 import { type Handlers, RequestError } from '../host/index.ts'
+import type { administration } from './admin/declared.ts'
 import type { Messenger } from './assemble.ts'
 import { fromHex, toHex } from './core/codec.ts'
 import { MAX_FILE_BYTES } from './core/event.ts'
@@ -20,7 +21,7 @@ export function createOperations(
   node: Messenger,
   /** a school was founded or joined */
   begin: () => Promise<void>
-): Handlers<typeof declaration.operations> {
+): Omit<Handlers<typeof declaration.operations>, keyof typeof administration> {
   const { school, groups, chats, store, view, network, mailbox, self } = node
   const roster = school.known
 

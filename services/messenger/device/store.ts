@@ -227,6 +227,8 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
       empty(id, id)
       dropWords(id)
     },
+    /** It is not found by its words any more. */
+    dropWords: (id: string) => dropWords(id),
     dropBeyond(grp: string, device: string, seq: number): void {
       for (const { id } of dropBeyond(grp, device, seq)) dropWords(id)
     },

@@ -58,17 +58,24 @@ type Declared = Handlers<typeof declaration.operations>
 const OPEN: readonly string[] = ['status', 'users'] satisfies (keyof Declared)[]
 
 /** Handlers that let each do only what his account may, and so often. Scopes are the host's. */
-export function guarded(handlers: Declared, init: { now(): number; login(): string | undefined }): Declared {
+export function guarded(
+  handlers: Declared,
+  init: { now(): number; login(): string | undefined; answered(ms: number): void }
+): Declared {
   const limits = createLimits(init.now)
   const wrapped = Object.entries(declaration.operations).map(([name, { scope, http }]) => {
     const handler = handlers[name as keyof Declared] as (input: never, call: Call) => unknown
     const isPersonal = scope !== 'messenger:admin' && !OPEN.includes(name)
     return [
       name,
-      (input: never, call: Call) => {
+      async (input: never, call: Call) => {
         limits.count(call, http.method === 'GET' ? 'read' : 'write')
         if (isPersonal) checkPerson(call, init.login())
-        return handler(input, call)
+        const begun = performance.now()
+        const answer = await handler(input, call)
+        // how long an administrator's work takes says nothing
+        if (isPersonal) init.answered(performance.now() - begun)
+        return answer
       }
     ]
   })

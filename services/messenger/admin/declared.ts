@@ -1,0 +1,158 @@
+import { z } from 'zod'
+import { operation } from '../../host/index.ts'
+
+/* What an administrator does: each row of his table, as an operation. */
+
+const at = z.number().describe('ms since 1970')
+const backupId = z
+  .string()
+  .regex(/^\d{8}T\d{6}Z-[0-9a-f]{4}$/, 'the id of a backup, as in 20260131T020000Z-1f2e')
+
+export const finding = z.object({
+  name: z.string(),
+  state: z.enum(['ok', 'warn', 'fail']),
+  detail: z.string(),
+  remedy: z.string().optional().describe('what to do')
+})
+export type Finding = z.output<typeof finding>
+const findings = z.object({ items: z.array(finding) })
+
+export const backup = z.object({
+  id: z.string(),
+  at,
+  bytes: z.number().describe('of the sealed file'),
+  sha256: z.string().describe('of the database in it'),
+  events: z.number(),
+  people: z.number()
+})
+export type Backup = z.output<typeof backup>
+
+const stats = z.object({
+  users: z.number(),
+  devices: z.number(),
+  months: z.array(
+    z.object({
+      month: z.string().describe('2026-01'),
+      newUsers: z.number(),
+      messages: z.number().describe('in the chats of this node'),
+      senders: z.number()
+    })
+  )
+})
+export type Stats = z.output<typeof stats>
+
+const showFindings = ({ items }: { items: Finding[] }): string =>
+  items
+    .map(
+      ({ name, state, detail, remedy }) =>
+        `${state.padEnd(4)}  ${name}: ${detail}${remedy == null ? '' : `; ${remedy}`}`
+    )
+    .join('\n')
+const exit = ({ items }: { items: Finding[] }): number =>
+  items.some(({ state }) => state === 'fail') ? 1 : 0
+const admin = { scope: 'messenger:admin' } as const
+const long = { deadlineMs: 300_000, ...admin } as const
+
+export const administration = {
+  health: operation({
+    summary: 'Processor, memory, disk, database and answer times against their thresholds',
+    input: z.object({}),
+    output: findings,
+    http: { method: 'GET', path: '/messenger/admin/health' },
+    command: { name: 'health', show: showFindings, exit },
+    ...admin
+  }),
+  diagnose: operation({
+    summary: 'Looks for what usually goes wrong, and says what to do',
+    input: z.object({}),
+    output: findings,
+    http: { method: 'GET', path: '/messenger/admin/diagnose' },
+    command: { name: 'diagnose', show: showFindings, exit },
+    ...long
+  }),
+  verify: operation({
+    summary: 'Whether what is kept here is whole: database, events, envelopes, the newest backup',
+    input: z.object({
+      full: z.boolean().default(false).describe('also signatures, and a trial restore of the newest backup')
+    }),
+    output: findings,
+    http: { method: 'POST', path: '/messenger/admin/verify' },
+    isIdempotent: true,
+    command: { name: 'verify', show: showFindings, exit },
+    ...long
+  }),
+  backup: operation({
+    summary: 'Back up history, people and mail, sealed with a key of this node; no keys of chats are in it',
+    input: z.object({}),
+    output: backup,
+    http: { method: 'POST', path: '/messenger/admin/backups', status: 201 },
+    command: { name: 'backup' },
+    ...long
+  }),
+  backups: operation({
+    summary: 'The backups of this node, the newest first',
+    input: z.object({}),
+    output: z.object({ items: z.array(backup) }),
+    http: { method: 'GET', path: '/messenger/admin/backups' },
+    command: { name: 'backups' },
+    ...admin
+  }),
+  restore: operation({
+    summary:
+      'Bring back from a backup what is missing or damaged here; what is here stays, deleted stays deleted',
+    input: z.object({
+      id: backupId,
+      group: z.string().max(64).optional().describe('only this chat'),
+      user: z.string().max(64).optional().describe('only what this person wrote'),
+      into: z
+        .string()
+        .max(4096)
+        .optional()
+        .describe('a new folder: the database as a file, nothing else is changed')
+        .meta({ isPath: true })
+    }),
+    output: z.object({
+      events: z.number(),
+      generations: z.number(),
+      mail: z.number(),
+      files: z.number(),
+      statements: z.number()
+    }),
+    http: { method: 'POST', path: '/messenger/admin/backups/:id/restore' },
+    isIdempotent: true,
+    command: { name: 'restore', arguments: ['id'] },
+    ...long
+  }),
+  cleanup: operation({
+    summary:
+      'Let go of temporary files, parts of files that nobody names, and mail past its time; make the database small',
+    input: z.object({}),
+    output: z.object({
+      files: z.number(),
+      parts: z.number(),
+      bytesBefore: z.number().describe('of the database'),
+      bytesAfter: z.number()
+    }),
+    http: { method: 'POST', path: '/messenger/admin/cleanup' },
+    isIdempotent: true,
+    command: { name: 'cleanup' },
+    ...long
+  }),
+  stats: operation({
+    summary: 'People and messages of the last six months',
+    input: z.object({}),
+    output: stats,
+    http: { method: 'GET', path: '/messenger/admin/stats' },
+    command: {
+      name: 'stats',
+      show: ({ users, devices, months }: Stats) =>
+        [
+          `people ${users}, devices ${devices}`,
+          ...months.map(
+            each => `${each.month}: new ${each.newUsers}, messages ${each.messages}, senders ${each.senders}`
+          )
+        ].join('\n')
+    },
+    ...admin
+  })
+}

@@ -1,0 +1,47 @@
+import { isAbsolute } from 'node:path'
+import type { Handlers } from '../../host/index.ts'
+import type { Messenger } from '../assemble.ts'
+import { FilePathError } from '../errors.ts'
+import type { Archive } from './archive.ts'
+import type { administration } from './declared.ts'
+import { restoreFrom } from './restore.ts'
+import { cleanUp, statistics } from './tidy.ts'
+import { verify } from './verify.ts'
+import type { Watch } from './watch.ts'
+
+export interface AdministrationInit {
+  folder: string
+  archive: Archive
+  watch: Watch
+  /** the people of the school are others than they were when it started */
+  restart(): void
+}
+
+/** What an administrator does with this node. */
+export function createAdministration(
+  node: Messenger,
+  { folder, archive, watch, restart }: AdministrationInit
+): Handlers<typeof administration> {
+  return {
+    health: async () => ({ items: await watch.health() }),
+    diagnose: async () => ({ items: await watch.diagnose() }),
+    verify: async ({ full }) => ({ items: await verify(node, archive, full) }),
+    backup: () => archive.make(),
+    backups: async () => ({ items: await archive.list() }),
+    async restore({ id, group, user, into }) {
+      if (into != null) {
+        if (!isAbsolute(into))
+          throw new FilePathError(`${into} is relative; write the whole path, beginning with /`)
+        await archive.unpack(id, into)
+        return { events: 0, generations: 0, mail: 0, files: 0, statements: 0 }
+      }
+      const restored = await archive.within(id, file =>
+        restoreFrom(node, file, { ...(group == null ? {} : { group }), ...(user == null ? {} : { user }) })
+      )
+      if (restored.statements > 0) restart()
+      return restored
+    },
+    cleanup: () => cleanUp(node, folder),
+    stats: () => statistics(node)
+  }
+}

@@ -1,0 +1,81 @@
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Messenger } from '../assemble.ts'
+import { toHex } from '../core/codec.ts'
+import { parseEvent } from '../core/event.ts'
+import { readStatement } from '../core/statement.ts'
+import { transact } from '../store/database.ts'
+import { BACKUPS } from './archive.ts'
+import type { Stats } from './declared.ts'
+import { databaseBytes } from './watch.ts'
+
+const MONTHS = 6
+
+/** Lets go of what nobody needs, and makes the database small. */
+export async function cleanUp(
+  { db, mailbox }: Pick<Messenger, 'db' | 'mailbox'>,
+  folder: string
+): Promise<{ files: number; parts: number; bytesBefore: number; bytesAfter: number }> {
+  const bytesBefore = databaseBytes(db)
+  const names = await readdir(join(folder, BACKUPS)).catch(() => [])
+  const temporary = names.filter(name => /\.tmp(-\w+)?$/.test(name))
+  for (const name of temporary) await rm(join(folder, BACKUPS, name), { force: true })
+  mailbox.store.expire()
+  const parts = transact(db, () => {
+    const named = new Set<string>()
+    const rows = db.prepare(`SELECT bytes FROM event WHERE kind = 'file' AND bytes IS NOT NULL`).iterate()
+    for (const row of rows as Iterable<{ bytes: Uint8Array }>) {
+      const event = parseEvent(row)
+      if (event.kind === 'file') for (const blob of event.body.blobs) named.add(toHex(blob))
+    }
+    const drop = db.prepare('DELETE FROM blob WHERE id = ?')
+    const ids = (db.prepare('SELECT id FROM blob').all() as { id: string }[]).map(({ id }) => id)
+    const unnamed = ids.filter(id => !named.has(id))
+    for (const id of unnamed) drop.run(id)
+    return unnamed.length
+  })
+  db.exec('VACUUM; PRAGMA wal_checkpoint(TRUNCATE)')
+  return { files: temporary.length, parts, bytesBefore, bytesAfter: databaseBytes(db) }
+}
+
+/** Who came, and how much was written, in the last six months that have something. */
+export function statistics({ school, store }: Pick<Messenger, 'school' | 'store'>): Stats {
+  const roster = school.known()
+  const months = new Map<string, { newUsers: number; messages: number; senders: Set<string> }>()
+  const of = (at: number) => {
+    const month = new Date(at).toISOString().slice(0, 7)
+    const found = months.get(month) ?? { newUsers: 0, messages: 0, senders: new Set<string>() }
+    months.set(month, found)
+    return found
+  }
+  const known = new Set<string>()
+  for (const signed of roster.log) {
+    const { kind, body, timeMs } = readStatement(signed)
+    const users = kind === 'found' ? [body.user] : kind === 'users' ? body.users : []
+    for (const { id } of users) {
+      if (known.has(id)) continue
+      known.add(id)
+      of(timeMs).newUsers++
+    }
+  }
+  for (const grp of store.groups())
+    for (const { device, timeMs, bytes } of store.inOrder(grp)) {
+      if (bytes == null || !['text', 'file'].includes(parseEvent({ bytes }).kind)) continue
+      const month = of(timeMs)
+      month.messages++
+      month.senders.add(roster.device(device)?.user ?? device)
+    }
+  return {
+    users: roster.users().filter(({ isDisabled }) => !isDisabled).length,
+    devices: roster.devices().filter(({ id }) => roster.person(id) != null).length,
+    months: [...months]
+      .sort(([a], [b]) => (a < b ? 1 : -1))
+      .slice(0, MONTHS)
+      .map(([month, { newUsers, messages, senders }]) => ({
+        month,
+        newUsers,
+        messages,
+        senders: senders.size
+      }))
+  }
+}

@@ -1,0 +1,148 @@
+import { readFile, statfs } from 'node:fs/promises'
+import { cpus, freemem, totalmem } from 'node:os'
+import type { Messenger } from '../assemble.ts'
+import type { Finding } from './declared.ts'
+import { judge, p95, type Readings } from './thresholds.ts'
+
+const KEPT_ANSWERS = 1_000
+const ASK_MS = 5_000
+
+export type Watch = ReturnType<typeof createWatch>
+
+/** Measures this machine and node, and looks for what usually goes wrong. */
+export function createWatch(
+  { db, store, school, network, mailbox }: Messenger,
+  { folder, mailBytes, signal }: { folder: string; mailBytes(): number; signal: AbortSignal }
+) {
+  const answers: number[] = []
+  let before = times()
+
+  async function measure(): Promise<Readings> {
+    const disk = await statfs(folder)
+    const now = times()
+    const all = now.all - before.all
+    const cpu = all === 0 ? 0 : 1 - (now.idle - before.idle) / all
+    before = now
+    return {
+      cpu,
+      memory: 1 - (await available()) / totalmem(),
+      diskFree: disk.bavail / disk.blocks,
+      databaseBytes: databaseBytes(db),
+      answerMs: p95(answers)
+    }
+  }
+
+  /** Nodes that keep the mail, whether they answer. */
+  async function mailboxes(): Promise<Finding> {
+    const { roster } = school
+    const name = 'mailboxes'
+    if (roster == null)
+      return {
+        name,
+        state: 'warn',
+        detail: 'this node is in no school',
+        remedy: 'artel messenger found NAME, or artel messenger join CODE'
+      }
+    const silent: string[] = []
+    await Promise.all(
+      roster.mailboxes().map(async peer => {
+        const request = { school: roster.school, head: 0 }
+        const until = AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)])
+        await network.ask(peer, 'news', request, { signal: until }).catch(() => silent.push(peer))
+      })
+    )
+    const all = roster.mailboxes().length
+    if (silent.length === 0) return { name, state: 'ok', detail: `all ${all} answer` }
+    return {
+      name,
+      state: silent.length * 2 < all ? 'warn' : 'fail',
+      detail: `${silent.length} of ${all} do not answer: ${silent.join(', ')}`,
+      remedy:
+        'start those nodes and see that this one reaches them (its seeds, firewall); or name others: artel messenger mailboxes'
+    }
+  }
+
+  function outbox(): Finding {
+    const waiting = store.outCount()
+    return waiting === 0
+      ? { name: 'outbox', state: 'ok', detail: 'everything is at the mailboxes' }
+      : {
+          name: 'outbox',
+          state: waiting < 1_000 ? 'warn' : 'fail',
+          detail: `${waiting} envelopes wait for a mailbox`,
+          remedy: 'they go by themselves when the mailboxes answer and have room'
+        }
+  }
+
+  function quota(): Finding {
+    const { bytes } = mailbox.store.usage()
+    const share = bytes / mailBytes()
+    const state = share > 0.95 ? 'fail' : share > 0.8 ? 'warn' : 'ok'
+    return {
+      name: 'quota',
+      state,
+      detail: `${Math.round(share * 100)} % of the mail’s room is used`,
+      ...(state === 'ok'
+        ? {}
+        : { remedy: 'pictures and files are refused when it is full: set a larger messenger.mailMb' })
+    }
+  }
+
+  function writing(): Finding {
+    const name = 'database'
+    try {
+      const [row] = db.prepare('PRAGMA quick_check(1)').all() as Record<string, string>[]
+      if (String(Object.values(row ?? {})[0]) !== 'ok') throw new Error(String(Object.values(row ?? {})[0]))
+      db.exec('BEGIN IMMEDIATE; ROLLBACK')
+      return { name, state: 'ok', detail: 'whole, and can be written' }
+    } catch (error) {
+      return {
+        name,
+        state: 'fail',
+        detail: (error as Error).message,
+        remedy: 'nothing can be sent: artel messenger verify, then artel messenger restore ID'
+      }
+    }
+  }
+
+  return {
+    /** How long an answer took. */
+    answered(ms: number): void {
+      answers.push(ms)
+      if (answers.length > KEPT_ANSWERS) answers.shift()
+    },
+    health: async (): Promise<Finding[]> => judge(await measure()),
+    async diagnose(): Promise<Finding[]> {
+      const slow = judge(await measure()).filter(({ name }) => name !== 'databaseBytes')
+      return [writing(), await mailboxes(), outbox(), quota(), ...slow]
+    }
+  }
+}
+
+function times(): { all: number; idle: number } {
+  const each = cpus().map(({ times: { user, nice, sys, irq, idle } }) => ({
+    all: user + nice + sys + irq + idle,
+    idle
+  }))
+  return {
+    all: each.reduce((sum, { all }) => sum + all, 0),
+    idle: each.reduce((sum, { idle }) => sum + idle, 0)
+  }
+}
+
+/** Bytes that a program could have now. */
+async function available(): Promise<number> {
+  try {
+    const [, kb] = /^MemAvailable: +(\d+) kB/m.exec(await readFile('/proc/meminfo', 'utf8')) ?? []
+    return kb == null ? freemem() : Number(kb) * 1024
+  } catch {
+    // no Linux
+    return freemem()
+  }
+}
+
+export function databaseBytes(db: Messenger['db']): number {
+  const figure = (pragma: string): number =>
+    Number(Object.values(db.prepare(`PRAGMA ${pragma}`).get() ?? {})[0])
+  return figure('page_count') * figure('page_size')
+}

@@ -1,0 +1,255 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { isDue, isNewWeek, keptOf } from '../../../services/messenger/admin/keep.ts'
+import { judge, p95 } from '../../../services/messenger/admin/thresholds.ts'
+import { contains, has, openSchool, textsOf, until, whenKnown } from './school.ts'
+
+const DAY_MS = 24 * 3_600_000
+const stateOf = (items: any[], name: string): string => items.find(each => each.name === name)?.state
+const remedyOf = (items: any[], name: string): string => items.find(each => each.name === name)?.remedy ?? ''
+
+describe('messenger: administration, decisions', () => {
+  it('keeps 7 daily, 4 weekly and 3 monthly backups, counted, also where none was made for long', () => {
+    // one an hour for 120 days, ending on Wednesday 2026-06-10 at 23:00
+    const end = Date.UTC(2026, 5, 10, 23)
+    const hourly = Array.from({ length: 120 * 24 }, (_, i) => ({ at: end - (i * DAY_MS) / 24 }))
+    const days = keptOf(hourly).map(({ at }) => new Date(at).toISOString().slice(0, 13))
+    const daily = ['10', '09', '08', '07', '06', '05', '04'].map(day => `2026-06-${day}T23`)
+    // Sundays end weeks; the last of April and of May end months
+    assert.deepEqual(days, [...daily, '2026-05-31T23', '2026-05-24T23', '2026-04-30T23'])
+    const old = [{ at: end - 900 * DAY_MS }, { at: end - 901 * DAY_MS }]
+    assert.deepEqual(keptOf(old), old)
+    assert.deepEqual(keptOf([]), [])
+  })
+
+  it('is due at two in the morning, and after what was missed', () => {
+    const at = (day: number, hour: number): number => new Date(2026, 5, day, hour).getTime()
+    assert.equal(isDue(at(10, 3), at(10, 23)), false)
+    assert.equal(isDue(at(10, 3), at(11, 1)), false)
+    assert.equal(isDue(at(10, 3), at(11, 2)), true)
+    assert.equal(isDue(at(1, 3), at(11, 1)), true)
+    // the 8th of June 2026 is a Monday
+    assert.equal(isNewWeek(at(8, 3), at(14, 23)), false)
+    assert.equal(isNewWeek(at(14, 23), at(15, 2)), true)
+  })
+
+  it('judges by its thresholds, each of which can be reached', () => {
+    const well = { cpu: 0.5, memory: 0.5, diskFree: 0.5, databaseBytes: 1, answerMs: 1 }
+    assert.ok(judge(well).every(({ state, remedy }) => state === 'ok' && remedy == null))
+    const cases = [
+      ['cpu', 0.71, 0.91],
+      ['memory', 0.81, 0.96],
+      ['diskFree', 0.19, 0.09],
+      ['databaseBytes', 101e6, 1001e6],
+      ['answerMs', 501, 2001]
+    ] as const
+    for (const [name, warn, fail] of cases) {
+      assert.equal(stateOf(judge({ ...well, [name]: warn }), name), 'warn', name)
+      assert.equal(stateOf(judge({ ...well, [name]: fail }), name), 'fail', name)
+      assert.notEqual(remedyOf(judge({ ...well, [name]: fail }), name), '', name)
+    }
+    assert.equal(p95([]), 0)
+    assert.equal(p95(Array.from({ length: 100 }, (_, i) => i + 1)), 95)
+  })
+})
+
+describe('messenger: administration', function () {
+  this.timeout(240_000)
+
+  it('backs up, finds damage, restores it, leaves the rest byte for byte, and deleted stays deleted', async () => {
+    await using school = await openSchool()
+    const ann = await school.join('ann', 'teacher')
+    const bob = await school.join('bob', 'pupil')
+    const { id: group } = await whenKnown(ann, 'createGroup', { users: ['bob'] })
+    await until('bob is in the chat', () => has(bob, group))
+    const texts = ['first', 'the canary sings', 'third', 'to be deleted']
+    const ids: string[] = []
+    for (const text of texts) ids.push((await ann.call('send', { group, text })).id)
+    await ann.call('addFile', { group, name: 'a.bin', bytes: Buffer.alloc(1000, 7).toString('base64') })
+    await until('bob has all', async () => (await textsOf(bob, group)).length === 4)
+    const before = { ...(await ann.call('status')), mail: 0 }
+
+    assert.equal(stateOf((await ann.call('verify', { full: true })).items, 'backup'), 'warn', 'none yet')
+    const backup = await ann.call('backup')
+    assert.deepEqual([backup.events, backup.people], [5, 3])
+    assert.deepEqual((await ann.call('backups')).items, [backup])
+    assert.ok((await ann.call('verify', { full: true })).items.every((each: any) => each.state === 'ok'))
+    const backups = join(ann.folder, 'messenger', 'backups')
+    assert.equal(await contains(backups, ['canary', 'first']), false, 'it is sealed')
+    for (const name of await readdir(backups)) {
+      assert.equal((await stat(join(backups, name))).mode & 0o077, 0, name)
+      assert.doesNotMatch(name, /tmp/)
+    }
+
+    // one message is deleted by its author afterwards, one is lost, one is damaged on the disk
+    await ann.call('delete', { message: ids[3] })
+    const file = join(ann.folder, 'messenger', 'messenger.sqlite')
+    const dump = (): any[] => {
+      const db = new DatabaseSync(file, { readOnly: true })
+      try {
+        return db.prepare('SELECT id, bytes, signature FROM event ORDER BY id').all()
+      } finally {
+        db.close()
+      }
+    }
+    const whole = dump()
+    const harm = new DatabaseSync(file)
+    harm.prepare('DELETE FROM event WHERE id = ?').run(ids[1]!)
+    harm.prepare(`UPDATE event SET bytes = CAST('damaged' AS BLOB) WHERE id = ?`).run(ids[0]!)
+    harm.close()
+    const { items: found } = await ann.call('verify')
+    assert.equal(stateOf(found, 'events'), 'fail')
+    assert.match(remedyOf(found, 'events'), /artel messenger restore/)
+
+    // a part: what somebody else wrote, and another chat, bring nothing
+    for (const part of [{ user: 'bob' }, { group: 'f'.repeat(64) }])
+      assert.equal((await ann.call('restore', { id: backup.id, ...part })).events, 0)
+    assert.notDeepEqual(dump(), whole)
+    const restored = await ann.call('restore', { id: backup.id })
+    assert.deepEqual([restored.events, restored.statements], [2, 0])
+    assert.deepEqual(dump(), whole)
+    assert.equal((await ann.call('restore', { id: backup.id })).events, 0, 'twice is as good as once')
+    assert.deepEqual(await textsOf(ann, group), ['first', 'the canary sings', 'third'])
+    assert.equal((await ann.call('search', { text: 'canary' })).items.length, 1)
+    assert.equal(await contains(ann.folder, ['to be deleted']), false, 'not after a restore either')
+    assert.deepEqual({ ...(await ann.call('status')), mail: 0 }, before)
+
+    // both ways afterwards
+    await ann.call('send', { group, text: 'after' })
+    await bob.call('send', { group, text: 'answer' })
+    await until('both have both', async () =>
+      [await textsOf(ann, group), await textsOf(bob, group)].every(
+        list => list.includes('after') && list.includes('answer')
+      )
+    )
+
+    // as a file elsewhere: no keys of chats are in it
+    const into = join(await mkdtemp(join(tmpdir(), 'artel-messenger-')), 'out')
+    await ann.call('restore', { id: backup.id, into })
+    const out = new DatabaseSync(join(into, 'messenger.sqlite'), { readOnly: true })
+    const keys = out.prepare('SELECT count(*) AS count FROM generation WHERE state IS NOT NULL').get()
+    out.close()
+    assert.deepEqual({ ...keys }, { count: 0 })
+    await assert.rejects(ann.call('restore', { id: backup.id, into }), { name: 'FilePathError' })
+    await rm(join(into, '..'), { recursive: true })
+
+    // a damaged backup is told, and changes nothing
+    const sealed = join(backups, `${backup.id}.sealed`)
+    const bytes = await readFile(sealed)
+    bytes[500]! ^= 1
+    await writeFile(sealed, bytes)
+    assert.equal(stateOf((await ann.call('verify')).items, 'backup'), 'fail')
+    await assert.rejects(ann.call('restore', { id: backup.id }), { name: 'BackupError' })
+    await assert.rejects(ann.call('restore', { id: '20260101T000000Z-0000' }), { name: 'BackupError' })
+  })
+
+  it('brings a node back whose database is lost, and everybody chats again', async () => {
+    await using school = await openSchool()
+    const ann = await school.join('ann', 'teacher')
+    const bob = await school.join('bob', 'pupil')
+    const { id: group } = await whenKnown(ann, 'createGroup', { users: ['bob'] })
+    await until('bob is in the chat', () => has(bob, group))
+    await ann.call('send', { group, text: 'kept' })
+    await until('bob has it', async () => (await textsOf(bob, group)).length === 1)
+    const folder = await mkdtemp(join(tmpdir(), 'artel-messenger-'))
+    const kim = await school.join('kim', 'pupil', { folder })
+    await whenKnown(ann, 'changeGroup', { group, add: ['kim'] })
+    await until('kim is in the chat', () => has(kim, group))
+    await until('kim has it', async () => (await textsOf(kim, group)).length === 1)
+    const { id } = await kim.call('backup')
+    await kim[Symbol.asyncDispose]()
+    const kept = join(folder, 'services', 'messenger')
+    // made before a night in which the node was off
+    const manifest = join(kept, 'backups', `${id}.json`)
+    const made = JSON.parse(await readFile(manifest, 'utf8'))
+    await writeFile(manifest, JSON.stringify({ ...made, at: made.at - 3 * DAY_MS }))
+    for (const name of await readdir(kept))
+      if (name.startsWith('messenger.sqlite')) await rm(join(kept, name))
+
+    const again = await school.node({ folder, identity: kim.identity })
+    assert.equal((await again.call('status')).school, undefined)
+    assert.equal(stateOf((await again.call('diagnose')).items, 'mailboxes'), 'warn')
+    assert.ok((await again.call('restore', { id })).statements > 0)
+    await until('it is in its school', async () =>
+      again.call('status').then(
+        ({ me }) => me?.id === 'kim',
+        () => false
+      )
+    )
+    assert.deepEqual(await textsOf(again, group), ['kept'])
+    await until('the backup that was missed', async () => (await again.call('backups')).items.length === 2)
+    // the keys are gone for good; members go on with new ones
+    await until('its key packages are at the mailbox', async () => {
+      await ann.call('changeGroup', { group, title: `7b ${Date.now()}` })
+      await again.call('groups')
+      return has(again, group)
+    })
+    await again.call('send', { group, text: 'kim is back' })
+    await until('ann reads it', async () => (await textsOf(ann, group)).includes('kim is back'))
+    await rm(folder, { recursive: true })
+  })
+
+  it('names what goes wrong with its remedy, cleans up, and counts', async () => {
+    await using school = await openSchool()
+    const box = await school.join('box', 'teacher')
+    const ann = await school.join('ann', 'teacher', { settings: { mailMb: 1 } })
+    await school.desk.call('setMailboxes', { peers: [school.desk.id, box.id, ann.id] })
+    await until('ann keeps mail', async () => (await ann.call('status')).isMailbox)
+    const diagnose = async (): Promise<any[]> => (await ann.call('diagnose')).items
+    const well = await diagnose()
+    for (const name of ['database', 'mailboxes', 'outbox', 'quota'])
+      assert.equal(stateOf(well, name), 'ok', JSON.stringify(well))
+
+    const { id: group } = await whenKnown(ann, 'createGroup', { users: ['admin'] })
+    const bytes = Buffer.alloc(900_000, 3).toString('base64')
+    await ann.call('addFile', { group, name: 'large.bin', bytes })
+    await until('pictures have no room', async () => stateOf(await diagnose(), 'quota') !== 'ok')
+    assert.match(remedyOf(await diagnose(), 'quota'), /mailMb/)
+
+    await box[Symbol.asyncDispose]()
+    await until('a mailbox is missed', async () => stateOf(await diagnose(), 'mailboxes') === 'warn')
+    assert.match(remedyOf(await diagnose(), 'mailboxes'), /start those nodes/)
+    await ann.call('send', { group, text: 'waits for box' })
+    await until('something waits', async () => stateOf(await diagnose(), 'outbox') === 'warn')
+
+    const file = join(ann.folder, 'messenger', 'messenger.sqlite')
+    const lock = new DatabaseSync(file)
+    lock.exec('BEGIN IMMEDIATE')
+    const locked = await diagnose()
+    lock.exec('ROLLBACK')
+    lock.close()
+    assert.equal(stateOf(locked, 'database'), 'fail')
+    assert.match(remedyOf(locked, 'database'), /artel messenger verify/)
+
+    await ann.call('backup')
+    const temporary = join(ann.folder, 'messenger', 'backups', 'left.tmp')
+    await writeFile(temporary, 'left behind')
+    const orphan = new DatabaseSync(file)
+    orphan.prepare(`INSERT INTO blob VALUES ('00', zeroblob(300000), 0)`).run()
+    orphan.close()
+    const cleaned = await ann.call('cleanup')
+    assert.deepEqual([cleaned.files, cleaned.parts], [1, 1])
+    assert.ok(cleaned.bytesAfter < cleaned.bytesBefore)
+    await assert.rejects(stat(temporary), { code: 'ENOENT' })
+    const message = (await ann.call('messages', { group })).items.find((each: any) => each.file != null)
+    assert.equal((await ann.call('file', { message: message.id })).bytes.length, 900_000, 'its parts stay')
+
+    const month = new Date().toISOString().slice(0, 7)
+    assert.deepEqual(await ann.call('stats'), {
+      users: 3,
+      devices: 3,
+      months: [{ month, newUsers: 3, messages: 2, senders: 1 }]
+    })
+    const names = (await ann.call('health')).items.map((each: any) => each.name)
+    assert.deepEqual(names, ['cpu', 'memory', 'diskFree', 'databaseBytes', 'answerMs'])
+    await assert.rejects(
+      ann.call('backup', { id: 'x'.repeat(10) }).then(() => ann.call('restore', { id: '../x' })),
+      {
+        name: 'RequestError'
+      }
+    )
+  })
+})
