@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
-const CLI = fileURLToPath(new URL('../../node/cli/main.ts', import.meta.url))
+const CLI = fileURLToPath(new URL('../../node/cli/artel.js', import.meta.url))
 const CLIENT = fileURLToPath(new URL('./client.ts', import.meta.url))
 const EVIL_WORKER = fileURLToPath(new URL('./evil-worker.ts', import.meta.url))
 const DEADLINE_MS = 240_000
