@@ -62,6 +62,9 @@ export async function openProvider(key: string): Promise<Provider> {
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Uint8Array[] = []
     for await (const chunk of request) chunks.push(chunk as Uint8Array)
+    const { pathname } = new URL(request.url!, 'http://provider')
+    if (request.method === 'GET' && pathname === '/v1/languages')
+      return json(response, 200, [{ code: 'ru', name: 'Russian', targets: ['en'] }])
     const body = JSON.parse(Buffer.concat(chunks).toString()) as Body
     if (request.headers.authorization !== `Bearer ${key}` && body.api_key !== key)
       return json(response, 401, {
@@ -79,7 +82,14 @@ export async function openProvider(key: string): Promise<Provider> {
       if (retryAfter != null) response.setHeader('retry-after', retryAfter)
       return json(response, status, { error: { message, type: 'error', code: code ?? null, param: null } })
     }
-    const { pathname } = new URL(request.url!, 'http://provider')
+    if (pathname === '/v1/images/generations') {
+      await delay(provider.pieceMs, undefined, { ref: false })
+      const b64_json = Buffer.from(`image of ${body.prompt}`).toString('base64')
+      return json(response, 200, {
+        created: 1,
+        data: Array.from({ length: Number(body.n ?? 1) }, () => ({ b64_json }))
+      })
+    }
     if (pathname === '/v1/embeddings') return json(response, 200, embeddingsOf(body))
     if (pathname === '/v1/translate')
       return json(response, 200, { translatedText: `${body.source}→${body.target}: ${body.q}` })

@@ -1,7 +1,6 @@
 import { cacheKey } from './core/cache-key.ts'
 import { type CacheRule, cacheRule } from './core/cacheability.ts'
 import { createAssembly } from './core/chunks.ts'
-import { costOf } from './core/price.ts'
 import type { Endpoint } from './endpoints.ts'
 import { AssistantError, badRequest, StreamError } from './errors.ts'
 import { type Flight, type Piece, type Reader, startFlight } from './flight.ts'
@@ -163,7 +162,7 @@ export function createAsk({ cache, credits, providers, call, now, onError, onKep
           ? new AssistantError(502, 'api_error', 'answer_cut', error.message)
           : error
       } finally {
-        const cost = answer == null ? 0n : costOf(route!.model, endpoint.usage(body, answer))
+        const cost = answer == null ? 0n : endpoint.cost(route!.model, body, answer)
         charged = credits.settle(hold, cost, routes[0]!.model.id, now())
         const left = running.get(user)! - 1
         if (left === 0) running.delete(user)

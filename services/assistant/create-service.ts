@@ -1,14 +1,15 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Bytes, Caller, HostOf, Call as OperationCall, ServiceOf } from '../host/index.ts'
-import { errorAnswer, streamAnswer, textsOf, wholeAnswer } from './answer.ts'
+import { errorAnswer, jsonAnswer, streamAnswer, textsOf, wholeAnswer } from './answer.ts'
 import { type Asked, createAsk } from './ask.ts'
 import type { Turn } from './bot/bot.ts'
 import type { BotPort } from './bot/contract.ts'
 import { withFormat } from './core/embedding-format.ts'
 import type { declaration } from './declaration.ts'
-import { chat, type Endpoint, embeddings, translate } from './endpoints.ts'
-import { AssistantError, badRequest, UnknownNameError } from './errors.ts'
+import { chat, type Endpoint, embeddings, images, translate } from './endpoints.ts'
+import { AssistantError, badRequest, StreamError, UnknownNameError } from './errors.ts'
+import { createJobs, shown } from './jobs.ts'
 import { createMeasures, type Limits } from './measures.ts'
 import { createCall } from './provider/call.ts'
 import { createSecrets } from './provider/secrets.ts'
@@ -17,6 +18,7 @@ import { MIGRATIONS } from './schema.ts'
 import { createCache } from './store/cache.ts'
 import { createChats } from './store/chats.ts'
 import { createCredits } from './store/credits.ts'
+import { createJobStore } from './store/jobs.ts'
 import { createProviders } from './store/providers.ts'
 
 type Own = typeof declaration
@@ -44,17 +46,25 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
     () => ({ memory: { cache: cache.figures().hotBytes, heap: process.memoryUsage().heapUsed }, diskBytes }),
     now
   )
+  const call = createCall(send, now)
   const { ask } = createAsk({
     cache,
     credits,
     providers,
-    call: createCall(send, now),
+    call,
     now,
     onError: code => measures.providerFailed(code),
     onKept: error => host.degraded('cache', error?.message)
   })
   const chats = createChats(db)
   let port: BotPort | undefined
+  const jobs = createJobs({
+    store: createJobStore(db, join(host.folder, 'jobs'), user => cache.namespaceKey(`user:${user}`)),
+    draw: (question, signal) => drawn(ask(images, question), signal),
+    now,
+    onError: error => host.degraded('jobs', error?.message)
+  })
+  let languages: { at: number; answer: Json } | undefined
   const seen = new Map<string, number>()
 
   /** Who asks, and that he does; written once a minute. */
@@ -95,9 +105,7 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
       if (signal.aborted) leave()
       return done(await give(asked, body))
     } catch (error) {
-      signal.throwIfAborted()
-      if (error instanceof AssistantError) return done(errorAnswer(error))
-      throw error
+      return done(refused(error, signal))
     }
   }
 
@@ -153,6 +161,45 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
         ),
       translate: (how, call) => answer(translate, how, call, asked => wholeAnswer(asked)),
 
+      async images({ async, ...how }, call) {
+        if (async == null || async === 'false') return answer(images, how, call, asked => wholeAnswer(asked))
+        try {
+          const user = userOf(call.caller)
+          return jsonAnswer(shown(jobs.add({ user, ...(await readBody(call.body)) })), 202)
+        } catch (error) {
+          return refused(error, call.signal)
+        }
+      },
+      async job({ id }, { caller, signal }) {
+        try {
+          const { job, answer } = await jobs.get(userOf(caller), id)
+          return jsonAnswer({ ...shown(job), ...(answer == null ? {} : { result: answer }) })
+        } catch (error) {
+          return refused(error, signal)
+        }
+      },
+      async endJob({ id }, { caller, signal }) {
+        try {
+          await jobs.remove(userOf(caller), id)
+          return jsonAnswer({ id, object: 'job', deleted: true })
+        } catch (error) {
+          return refused(error, signal)
+        }
+      },
+
+      async languages(_, { signal }) {
+        try {
+          if (languages == null || languages.at < now() - 24 * HOUR_MS) {
+            const reply = await call(providers.routes('translate'), '/languages', undefined, signal)
+            if (!('whole' in reply)) throw new StreamError('the provider answered with no list of languages')
+            languages = { at: now(), answer: reply.whole }
+          }
+          return jsonAnswer(languages.answer)
+        } catch (error) {
+          return refused(error, signal)
+        }
+      },
+
       models() {
         const routes = [...providers.routes('chat'), ...providers.routes('embeddings')]
         const first = new Map(routes.toReversed().map(route => [route.model.id, route]))
@@ -188,9 +235,10 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
           throw new UnknownNameError(`there is no user ${id}; who asks becomes one`)
         return {}
       },
-      forget({ id }) {
+      async forget({ id }) {
         if (!credits.remove(id)) throw new UnknownNameError(`there is no user ${id}`)
         seen.delete(id)
+        await jobs.forget(id)
         cache.remove(`user:${id}`)
         return {}
       },
@@ -209,7 +257,11 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
 
     async start() {
       await startBot()
-      host.repeat('cache', HOUR_MS, () => cache.expire())
+      host.repeat('cache', HOUR_MS, async () => {
+        cache.expire()
+        await jobs.expire(now() - host.config.jobDays * 24 * HOUR_MS)
+      })
+      jobs.start(host.signal)
       host.repeat('measures', MAX_MEASURED_MS, async () => {
         const files = ['', '-wal'].map(end => join(host.folder, `${host.name}.sqlite${end}`))
         diskBytes = (await Promise.all(files.map(sizeOf))).reduce((a, b) => a + b, 0)
@@ -221,6 +273,27 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
     async stop() {
       await Promise.all([close(), port?.close()])
     }
+  }
+}
+
+/** @throws what is no answer */
+function refused(error: unknown, signal: AbortSignal): Bytes {
+  signal.throwIfAborted()
+  if (error instanceof AssistantError) return errorAnswer(error)
+  throw error
+}
+
+/** The images of a question; who ends the job ends the call. */
+async function drawn(asked: Asked, signal: AbortSignal): Promise<Json> {
+  if (asked.origin === 'hit') return asked.answer
+  const { reader } = asked
+  signal.addEventListener('abort', reader.leave, { once: true })
+  try {
+    signal.throwIfAborted()
+    return await reader.whole
+  } finally {
+    signal.removeEventListener('abort', reader.leave)
+    reader.leave()
   }
 }
 

@@ -8,6 +8,10 @@ const chatId = z
   .string()
   .regex(/^-?\d{1,20}$/, 'the number that the bot says')
   .describe('number of the chat')
+const jobId = z
+  .string()
+  .regex(/^job-[0-9a-f-]{36}$/, 'the id that the job was given')
+  .describe('of the job')
 const at = z.number().describe('ms since 1970')
 
 const user = z.object({
@@ -67,7 +71,7 @@ const place = (path: `/${string}`) =>
 export const declaration = declare({
   name: 'assistant',
   version: 1,
-  summary: 'one door to language models and translation, with cache and quotas',
+  summary: 'one door to language models, images and translation, with cache and quotas',
   config: z.object({
     quotaCredits: z
       .number()
@@ -83,6 +87,13 @@ export const declaration = declare({
       .default(2048)
       .meta({ live: true })
       .describe('answers that are kept on the disk, in MiB'),
+    jobDays: z
+      .number()
+      .min(0)
+      .max(3650)
+      .default(7)
+      .meta({ live: true })
+      .describe('days that images of jobs are kept'),
     botSecret: z
       .union([z.literal(''), name])
       .default('')
@@ -116,6 +127,37 @@ export const declaration = declare({
       summary: 'A translation (LibreTranslate)',
       http: place('/translate'),
       ...asked
+    }),
+    languages: operation({
+      summary: 'Languages that can be translated (LibreTranslate)',
+      input: none,
+      output: bytes,
+      http: { method: 'GET', path: '/languages', isAtRoot: true },
+      scope: 'assistant:read',
+      deadlineMs: 5 * 60_000,
+      command: false
+    }),
+    images: operation({
+      summary: 'Images of a text (OpenAI), waited for or, with ?async, as a job that is fetched later',
+      http: { ...place('/v1/images/generations'), statuses: [202] },
+      ...asked,
+      input: asked.input.extend({ async: z.string().max(5).optional().describe('anything but false') })
+    }),
+    job: operation({
+      summary: 'How a job of yours is, and when it is done its images',
+      input: z.object({ id: jobId }),
+      output: bytes,
+      http: { method: 'GET', path: '/v1/jobs/:id', isAtRoot: true },
+      scope: 'assistant:write',
+      command: false
+    }),
+    endJob: operation({
+      summary: 'End a job of yours, and remove its images',
+      input: z.object({ id: jobId }),
+      output: bytes,
+      http: { method: 'DELETE', path: '/v1/jobs/:id', isAtRoot: true },
+      scope: 'assistant:write',
+      command: false
     }),
     models: operation({
       summary: 'Models that can be asked for (OpenAI)',

@@ -1,7 +1,7 @@
 import type { Endpoint as Name } from './core/cacheability.ts'
 import { type Completion, isKeepable } from './core/chunks.ts'
 import { hasEmbeddings } from './core/embedding-format.ts'
-import { mostOf, readUsage, tokensOf, type Usage } from './core/price.ts'
+import { costOf, mostOf, readUsage, tokensOf, type Usage } from './core/price.ts'
 import { StreamError } from './errors.ts'
 import type { Model, Use } from './provider/provider.ts'
 import type { Json } from './provider/send.ts'
@@ -13,8 +13,8 @@ export interface Endpoint {
   path: string
   /** micro-credits that the answer costs at most */
   most(model: Model, body: Json, bytes: number): bigint
-  /** what it took, where the provider does not say so: our count of what there is of the answer */
-  usage(body: Json, answer: Json): Usage
+  /** what it cost; where the provider does not say what it took, by our count of what there is of the answer */
+  cost(model: Model, body: Json, answer: Json): bigint
   /** @throws {StreamError} it is no answer */
   check(answer: Json): void
   mayKeep(answer: Json): boolean
@@ -25,14 +25,17 @@ export const chat: Endpoint = {
   use: 'chat',
   path: '/chat/completions',
   most: (model, body, bytes) => mostOf(model, body, bytes, model.maxOutputTokens),
-  usage: ({ messages }, answer) =>
-    readUsage(answer.usage) ?? {
-      input: tokensOf(JSON.stringify(messages ?? '')),
-      output: ((answer.choices ?? []) as { message?: Json }[]).reduce(
-        (sum, { message }) => sum + tokensOf(textOf(message)),
-        0
-      )
-    },
+  cost: (model, { messages }, answer) =>
+    costOf(
+      model,
+      readUsage(answer.usage) ?? {
+        input: tokensOf(JSON.stringify(messages ?? '')),
+        output: ((answer.choices ?? []) as { message?: Json }[]).reduce(
+          (sum, { message }) => sum + tokensOf(textOf(message)),
+          0
+        )
+      }
+    ),
   check({ choices }) {
     const isOne = Array.isArray(choices) && choices.every(choice => typeof choice?.message === 'object')
     if (!isOne) throw new StreamError('the provider answered with no list of choices')
@@ -52,8 +55,8 @@ export const embeddings: Endpoint = {
   use: 'embeddings',
   path: '/embeddings',
   most: (model, { input }, bytes) => mostOf(model, { messages: [input].flat(), max_tokens: 0 }, bytes, 0),
-  usage: ({ input }, { usage }) =>
-    readUsage(usage) ?? { input: tokensOf(JSON.stringify(input ?? '')), output: 0 },
+  cost: (model, { input }, { usage }) =>
+    costOf(model, readUsage(usage) ?? { input: tokensOf(JSON.stringify(input ?? '')), output: 0 }),
   check(answer) {
     if (!hasEmbeddings(answer)) throw new StreamError('the provider answered with no list of embeddings')
   },
@@ -71,9 +74,23 @@ export const translate: Endpoint = {
   use: 'translate',
   path: '/translate',
   most: (model, body, bytes) => mostOf(model, {}, Math.max(bytes, characters(body).input), 0),
-  usage: body => characters(body),
+  cost: (model, body) => costOf(model, characters(body)),
   check({ translatedText }) {
     if (translatedText == null) throw new StreamError('the provider answered with no translation')
+  },
+  mayKeep: () => true
+}
+
+const imagesIn = ({ n }: Json): number => (Number.isSafeInteger(n) && (n as number) > 0 ? (n as number) : 1)
+
+export const images: Endpoint = {
+  name: 'images',
+  use: 'images',
+  path: '/images/generations',
+  most: ({ perImage }, body) => perImage * BigInt(imagesIn(body)),
+  cost: ({ perImage }, _, { data }) => perImage * BigInt((data as unknown[]).length),
+  check({ data }) {
+    if (!Array.isArray(data)) throw new StreamError('the provider answered with no list of images')
   },
   mayKeep: () => true
 }

@@ -36,5 +36,15 @@ export const MIGRATIONS = [
    CREATE INDEX cache_expires ON cache (expires)`,
   `CREATE TABLE chats (id TEXT PRIMARY KEY, name TEXT NOT NULL) STRICT, WITHOUT ROWID;
    CREATE TABLE bot (next INTEGER NOT NULL) STRICT;
-   INSERT INTO bot (next) VALUES (0)`
+   INSERT INTO bot (next) VALUES (0)`,
+  `CREATE TABLE jobs (
+     id TEXT PRIMARY KEY,
+     user TEXT NOT NULL,
+     state TEXT NOT NULL,
+     question BLOB NOT NULL,
+     error TEXT,
+     created INTEGER NOT NULL,
+     ended INTEGER
+   ) STRICT;
+   CREATE INDEX jobs_state ON jobs (state, created)`
 ]

@@ -3,7 +3,7 @@ const CHAT_MS = DAY_MS
 /** the same text has the same embedding and translation as long as the model is the same */
 const STABLE_MS = 30 * DAY_MS
 
-export type Endpoint = 'chat' | 'embeddings' | 'translate'
+export type Endpoint = 'chat' | 'embeddings' | 'translate' | 'images'
 /** what the owner says of a model: by its parameters, always, never */
 export type CacheMode = 'auto' | 'always' | 'never'
 
@@ -21,8 +21,8 @@ export function cacheRule(
   mode: CacheMode,
   cacheControl = ''
 ): CacheRule {
-  const isStable = endpoint !== 'chat'
-  const isRepeatable = isStable || body.temperature === 0 || body.seed != null
+  const isStable = endpoint === 'embeddings' || endpoint === 'translate'
+  const isRepeatable = isStable || (endpoint === 'chat' && (body.temperature === 0 || body.seed != null))
   if (mode === 'never' || (mode === 'auto' && !isRepeatable)) return { mayRead: false, keepMs: 0 }
   const asked = readCacheControl(cacheControl)
   const usualMs = isStable ? STABLE_MS : CHAT_MS

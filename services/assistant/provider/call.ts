@@ -11,7 +11,7 @@ const OF_QUESTION: ReadonlySet<number> = new Set([400, 404, 413, 422])
 export type Call = (
   routes: readonly Route[],
   path: string,
-  body: Json,
+  body: Json | undefined,
   signal: AbortSignal
 ) => Promise<Reply & { route: Route }>
 

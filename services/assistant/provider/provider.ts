@@ -9,11 +9,12 @@ const price = micro.prefault('0')
 export const model = z.strictObject({
   id: modelId.describe('as users ask for it'),
   upstream: modelId.optional().describe('as the provider calls it; default: the same'),
-  use: z.enum(['chat', 'embeddings', 'translate']).default('chat'),
+  use: z.enum(['chat', 'embeddings', 'translate', 'images']).default('chat'),
   inputPerMillion: price.describe(
     'micro-credits per million tokens of the question; of translations, characters'
   ),
   outputPerMillion: price.describe('micro-credits per million tokens of the answer'),
+  perImage: price.describe('micro-credits per image'),
   maxOutputTokens: z
     .int()
     .min(1)

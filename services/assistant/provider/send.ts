@@ -10,7 +10,7 @@ export type Json = Record<string, unknown>
 /** What a provider answers: all of it, or pieces as they come. */
 export type Reply = { whole: Json } | { events: AsyncGenerator<string, boolean> }
 
-export type Send = (route: Route, path: string, body: Json, signal: AbortSignal) => Promise<Reply>
+export type Send = (route: Route, path: string, body: Json | undefined, signal: AbortSignal) => Promise<Reply>
 
 /** A try that failed before its first byte. Its message says what the provider said, without its key. */
 export class ProviderError extends Error {
@@ -24,15 +24,16 @@ export class ProviderError extends Error {
 
 const CONNECT_MS = 10_000
 const FIRST_BYTE_MS = 60_000
+/** an image is there when it is done */
+const IMAGE_MS = 5 * 60_000
 const SILENCE_MS = 30_000
 const MAX_BYTES = 32 * 1024 * 1024
 const MAX_ERROR_BYTES = 64 * 1024
 
-/** Asks providers over HTTP. Their addresses are the owner's, so they may also be inside. */
+/** Asks providers over HTTP, without a body by GET. Their addresses are the owner's, so they may also be inside. */
 export function createSend(secrets: Secrets, now: () => number) {
   const agent = new Agent({
     connect: { timeout: CONNECT_MS },
-    headersTimeout: FIRST_BYTE_MS,
     bodyTimeout: SILENCE_MS,
     keepAliveTimeout: 30_000
   })
@@ -40,7 +41,7 @@ export function createSend(secrets: Secrets, now: () => number) {
   async function ask(
     { provider, model, name }: Route,
     path: string,
-    body: Json,
+    body: Json | undefined,
     key: string,
     signal: AbortSignal
   ) {
@@ -54,13 +55,14 @@ export function createSend(secrets: Secrets, now: () => number) {
       body: answer
     } = await request(`${provider.url.replace(/\/+$/, '')}${path}`, {
       dispatcher: agent,
-      method: 'POST',
+      method: body == null ? 'GET' : 'POST',
+      headersTimeout: model.use === 'images' ? IMAGE_MS : FIRST_BYTE_MS,
       signal,
       headers: {
         'content-type': 'application/json',
         ...(isOpenAi && key !== '' ? { authorization: `Bearer ${key}` } : {})
       },
-      body: JSON.stringify(asked)
+      body: body && JSON.stringify(asked)
     })
     if (statusCode < 200 || statusCode > 299) {
       const { message, code } = readError(await readAll(answer, MAX_ERROR_BYTES), key)

@@ -1,13 +1,12 @@
-import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib'
 import { LRUCache } from 'lru-cache'
+import { seal, unseal } from './seal.ts'
 
 const HOT_BYTES = 32 * 1024 * 1024
 /** An answer that is longer is not kept. */
 const MAX_BYTES = 1024 * 1024
-const NONCE = 12
-const TAG = 16
 /** looked at together when the disk is full */
 const BATCH = 100
 const LEVEL = { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } }
@@ -46,25 +45,14 @@ export function createCache(db: DatabaseSync, maxBytes: () => number, now: () =>
     )
   }
   const keys = new Map<string, Uint8Array>()
-  const sealKey = (namespaceKey: Uint8Array): Uint8Array =>
-    createHmac('sha256', namespaceKey).update('seal').digest()
   const size = () => sql.size.get() as { entries: number; bytes: number }
   let { bytes } = size()
-
-  function seal(text: string, namespaceKey: Uint8Array, key: Uint8Array): Uint8Array {
-    const nonce = randomBytes(NONCE)
-    const cipher = createCipheriv('aes-256-gcm', sealKey(namespaceKey), nonce).setAAD(key)
-    const body = [cipher.update(brotliCompressSync(text, LEVEL)), cipher.final()]
-    return Buffer.concat([nonce, ...body, cipher.getAuthTag()])
-  }
 
   /** undefined where the bytes are not what was sealed */
   function open(sealed: Uint8Array, namespaceKey: Uint8Array, key: Uint8Array): string | undefined {
     try {
-      const cipher = createDecipheriv('aes-256-gcm', sealKey(namespaceKey), sealed.subarray(0, NONCE))
-      cipher.setAAD(key).setAuthTag(sealed.subarray(-TAG))
-      const body = Buffer.concat([cipher.update(sealed.subarray(NONCE, -TAG)), cipher.final()])
-      return brotliDecompressSync(body, { maxOutputLength: MAX_BYTES }).toString('utf8')
+      const bytes = unseal(sealed, namespaceKey, key)
+      return brotliDecompressSync(bytes, { maxOutputLength: MAX_BYTES }).toString('utf8')
     } catch {
       // a disk that rots, or a file that somebody has changed: the answer is asked for again
       return undefined
@@ -92,7 +80,7 @@ export function createCache(db: DatabaseSync, maxBytes: () => number, now: () =>
 
     put(namespace: string, key: Uint8Array, text: string, keepMs: number): void {
       if (Buffer.byteLength(text) > MAX_BYTES) return
-      const sealed = seal(text, this.namespaceKey(namespace), key)
+      const sealed = seal(brotliCompressSync(text, LEVEL), this.namespaceKey(namespace), key)
       const expires = now() + keepMs
       sql.put.run(key, namespace, sealed, now(), expires)
       hot.set(Buffer.from(key).toString('hex'), { sealed, expires })

@@ -48,7 +48,8 @@ export async function startAssistant() {
   ) => call('put', { name, provider: { kind, url, secret: 'key', rank, models: [...models(ids), ...more] } })
   await call('secret', { name: 'key', value: KEY })
   const embedder = { id: 'embedder', use: 'embeddings', inputPerMillion: '1000000' }
-  await put('first', first, 0, ['m', 'shared', 'always'], 'openai', [embedder])
+  const painter = { id: 'painter', use: 'images', perImage: '40000' }
+  await put('first', first, 0, ['m', 'shared', 'always'], 'openai', [embedder, painter])
   await put('second', second, 1, ['shared'])
   const translator = { id: 'any', use: 'translate', inputPerMillion: '1000000' }
   await put('words', first, 0, [], 'libretranslate', [translator])

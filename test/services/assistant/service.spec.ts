@@ -324,6 +324,45 @@ describe('assistant: chat', function () {
       ]
     )
     equal((await assistant.account(id)).spent, 11n)
+    const languages = await fetch(`${assistant.url}/languages`, {
+      headers: { authorization: `Bearer ${token}` }
+    })
+    deepEqual(await languages.json(), [{ code: 'ru', name: 'Russian', targets: ['en'] }])
+  })
+
+  it('draws while one waits, or as a job that nobody else sees', async () => {
+    const [ann, bob] = [await assistant.user(), await assistant.user()]
+    const prompt = fresh('canary-question')
+    const { data } = await ann.client.images.generate({ model: 'painter', prompt, n: 2 })
+    equal(data!.length, 2)
+    equal(Buffer.from(data![0]!.b64_json!, 'base64').toString(), `image of ${prompt}`)
+    equal((await assistant.account(ann.id)).spent, 80_000n)
+    const call = async ({ token }: { token: string }, method: string, path: string, asked?: object) => {
+      const response = await fetch(`${assistant.url}/v1${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...(asked == null ? {} : { 'content-type': 'application/json' })
+        },
+        body: asked && JSON.stringify(asked)
+      })
+      return [response.status, await response.json()] as [number, Record<string, any>]
+    }
+    const [status, job] = await call(ann, 'POST', '/images/generations?async', { model: 'painter', prompt })
+    equal(status, 202)
+    const path = `/jobs/${job.id}`
+    await until(async () => (await call(ann, 'GET', path))[1].status === 'done', 'the job is done')
+    const [, done] = await call(ann, 'GET', path)
+    deepEqual(done.result.data.length, 1)
+    equal((await assistant.account(ann.id)).spent, 120_000n)
+    for (const method of ['GET', 'DELETE']) equal((await call(bob, method, path))[0], 404)
+    const folder = join(assistant.folder, 'node', 'services', 'assistant', 'jobs')
+    deepEqual(await readdir(folder), [job.id])
+    equal((await call(ann, 'DELETE', path))[0], 200)
+    deepEqual(await readdir(folder), [])
+    equal((await call(ann, 'GET', path))[0], 404)
+    const [, wrong] = await call(ann, 'POST', '/images/generations?async', { model: 'nobody', prompt })
+    await until(async () => (await call(ann, 'GET', `/jobs/${wrong.id}`))[1].status === 'failed', 'it fails')
   })
 
   it('a user who is forgotten leaves no answer and no key of it behind', async () => {
