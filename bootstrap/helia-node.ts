@@ -6,9 +6,8 @@ import type { ComponentLogger, Libp2p } from '@libp2p/interface'
 import { LevelBlockstore } from 'blockstore-level'
 import { LevelDatastore } from 'datastore-level'
 import type { createHeliaLight, Router } from 'helia'
-import { type Datastore, Key } from 'interface-datastore'
 import type { Libp2pOptions } from 'libp2p'
-import { ListenError } from './errors.ts'
+import { forgetProviders, listenError } from './first-steps.ts'
 import type { ArtelServices } from './libp2p-options.ts'
 
 export interface HeliaNode {
@@ -118,20 +117,4 @@ async function openStores(
   await datastore.open()
   await forgetProviders(datastore)
   return { blockstore, datastore }
-}
-
-/** Provider records are hints of half an hour; kad-dht would go on announcing what an earlier run offered. */
-async function forgetProviders(datastore: Datastore): Promise<void> {
-  for await (const key of datastore.queryKeys({ prefix: '/dht/provider/' })) {
-    await datastore.delete(new Key(key.toString()))
-  }
-}
-
-function listenError(error: Error, listen: string[]): Error {
-  if (error.name !== 'UnsupportedListenAddressesError') return error
-  const addresses = listen.filter(address => error.message.includes(`${address}:`)).join(', ')
-  const reason = error.message.includes('EADDRINUSE')
-    ? 'the port is in use; stop the program that has it, or choose another with --listen'
-    : 'check the address, or choose another with --listen'
-  return new ListenError(`cannot listen on ${addresses || listen.join(', ')}: ${reason}`)
 }

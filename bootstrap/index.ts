@@ -39,3 +39,12 @@ export async function loadHelia() {
   ])
   return { createHeliaNode, libp2pOptions, PROVIDER_VALIDITY_MS }
 }
+
+/** libp2p without Helia, for a node that keeps no blocks. */
+export async function loadBareNode() {
+  const [{ createBareNode }, { libp2pOptions, PROVIDER_VALIDITY_MS }] = await Promise.all([
+    import('./bare-node.ts'),
+    import('./libp2p-options.ts')
+  ])
+  return { createBareNode, libp2pOptions, PROVIDER_VALIDITY_MS }
+}

@@ -10,6 +10,10 @@ const own = z.strictObject({
     .min(1)
     .default(homeFolder)
     .describe('folder of key, ledger, jobs and blocks; one running node per folder'),
+  profile: z
+    .enum(['full', 'device'])
+    .default('full')
+    .describe('device: for a board beside machines, with nothing but services like devices'),
   logLevel: z
     .enum(['silent', 'error', 'warn', 'info', 'debug', 'trace'])
     .default('info')

@@ -1,9 +1,11 @@
 import { Command } from 'commander'
+import type { Logger } from 'pino'
 import { networkId } from '../../bootstrap/index.ts'
 import type { NodeRole } from '../contract.ts'
 import { serveControl } from '../control.ts'
 import { createLogger, openLogFile } from '../logger.ts'
 import { createOperations } from '../operations.ts'
+import type { Config } from '../settings.ts'
 import { VERSION } from '../version.ts'
 import { configFileOf, configOf, settingFlags } from './flags.ts'
 import { aborted, untilInterrupted } from './lifecycle.ts'
@@ -49,6 +51,11 @@ async function start(role: NodeRole, options: OutputOptions & Record<string, unk
   const config = configOf(options, role === 'seed' ? { listen: SEED_LISTEN } : { gateway: { enabled: true } })
   const logFile = openLogFile(config)
   const logger = createLogger(config, logFile)
+  if (role === 'node' && config.profile === 'device') {
+    await startDevices(config, options, logger)
+    await logFile?.end()
+    return
+  }
   const [{ createNode }, { isAlone }] = await Promise.all([
     import('../create-node.ts'),
     import('../find-network.ts')
@@ -94,8 +101,45 @@ async function start(role: NodeRole, options: OutputOptions & Record<string, unk
   })
 }
 
+/** A node of services alone, which reads no code of what it has not. */
+async function startDevices(config: Config, options: OutputOptions, logger: Logger): Promise<void> {
+  const [{ createDeviceNode }, { isAlone }] = await Promise.all([
+    import('../device-node.ts'),
+    import('../find-network.ts')
+  ])
+  await untilInterrupted(async (signal, patience) => {
+    const founds = await isAlone(config)
+    const node = await createDeviceNode(config, { founds, logger, signal }).catch(error => {
+      if (signal.aborted) return undefined
+      throw error
+    })
+    if (node == null) return 0
+    patience(() => node.services.endMs())
+    const closeControl = await serveControl(config.data, createOperations(node)).catch(async error => {
+      await node.stop()
+      throw error
+    })
+    const ready = {
+      event: 'ready',
+      version: VERSION,
+      role: 'device' as const,
+      id: node.id,
+      network: networkId(node.network),
+      addresses: node.addresses(),
+      data: config.data,
+      pid: process.pid
+    }
+    print(ready, options, it => describe({ ...it, founds }))
+    await aborted(signal)
+    await closeControl()
+    await node.stop()
+    print({ event: 'stopped' }, options, () => 'stopped')
+    return 0
+  })
+}
+
 function describe(ready: {
-  role: NodeRole
+  role: NodeRole | 'device'
   id: string
   network: string
   addresses: string[]

@@ -1,23 +1,32 @@
 import { strict as assert } from 'node:assert'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
+import { connectControl } from '../../node/control.ts'
+import { until } from '../bootstrap/nodes.ts'
 
-/** Writes the packages whose files the process loaded, at its end. */
+/** Writes the packages whose files the process loaded, and our own files, at its end. */
 const TELL = `import { registerHooks } from 'node:module'
 const loaded = new Set()
 registerHooks({
   load(url, context, next) {
     const [, name] = /(?:node_modules|vendor\\/dist)\\/((?:@[^/]+\\/)?[^/]+?)(?:\\.js)?(?:\\/|$)/.exec(url) ?? []
     if (name != null) loaded.add(name)
+    else loaded.add(url.replace(/^.*\\/(?=(?:sandbox|scheduler|ledger|services|node|bootstrap)\\/)/, ''))
     return next(url, context)
   }
 })
 process.on('exit', () => console.error(JSON.stringify([...loaded])))`
 
+const preload = `data:text/javascript,${encodeURIComponent(TELL)}`
+
 describe('cli: what a command loads', () => {
   for (const command of ['--version', 'map --help']) {
     it(`artel ${command} loads nothing that only a node needs`, async () => {
-      const preload = `data:text/javascript,${encodeURIComponent(TELL)}`
       const args = ['--import', preload, 'node/cli/artel.js', ...command.split(' ')]
       const { stderr } = await promisify(execFile)(process.execPath, args)
       const loaded: string[] = JSON.parse(stderr)
@@ -29,4 +38,62 @@ describe('cli: what a command loads', () => {
       )
     }).timeout(120_000)
   }
+
+  it('artel start --profile device keeps a log, also after a start, and loads nothing of jobs, blocks and accounts', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'artel-light-'))
+    const flags = ['--profile', 'device', '--data', folder, '--devices-enabled', '--host-metrics-enabled']
+    try {
+      for (const isAgain of [false, true]) {
+        const args = [
+          '--import',
+          preload,
+          'node/cli/artel.js',
+          'start',
+          '--json',
+          '--log-level',
+          'error',
+          ...flags
+        ]
+        const node = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+        const said = text(node.stderr)
+        try {
+          await once(node.stdout, 'data')
+          node.stdout.resume()
+          const control = await connectControl(folder)
+          const call = <T>(operation: string): Promise<T> =>
+            control.call({ service: 'devices', operation, input: {} }) as Promise<T>
+          await until(
+            async () => (await call<{ items: unknown[] }>('list')).items.length === 1,
+            'this computer is a device'
+          )
+          const { own } = await call<{ own: { number: number; last: number } }>('status')
+          assert.equal(own.number, 0)
+          assert.ok(own.last >= (isAgain ? 2 : 0))
+          control.close()
+        } finally {
+          node.kill()
+          await once(node, 'exit')
+        }
+        const loaded: string[] = JSON.parse((await said).trim().split('\n').at(-1)!)
+        assert.ok(loaded.includes('services/devices/create-service.ts'))
+        const heavy = [
+          ...['helia', '@helia/bitswap', 'blockstore-level', '@orbitdb/core', 'fastify', 'isolated-vm'],
+          ...[
+            'node/create-node.ts',
+            'scheduler/create-scheduler.ts',
+            'ledger/ledger.ts',
+            'services/gateway/index.ts'
+          ]
+        ]
+        assert.deepEqual(
+          loaded.filter(
+            name => heavy.includes(name) || /^scheduler\/(coordinator|jobs|store|streams)\//.test(name)
+          ),
+          []
+        )
+      }
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  }).timeout(240_000)
 })
