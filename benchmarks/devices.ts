@@ -1,0 +1,183 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { createIdentity } from '../bootstrap/index.ts'
+import type { Device, Devices } from '../services/devices/index.ts'
+import { declare, devices, OWNER, service } from '../services/index.ts'
+import { createTestDirectory, startHost } from '../test/services/host/start-host.ts'
+import type { Row, RunOptions } from './harness/contract.ts'
+import { beside, besideRows, summary } from './harness/statistics.ts'
+
+const TEXT = 'x'.repeat(200)
+const DEADLINE_MS = 120_000
+/** Not yet acknowledged messages of MQTT. */
+const WINDOW = 200
+
+export const metrics: Record<string, string> = {
+  'devices.delivered':
+    'events of 200 characters from a driver until two witnesses have signed that they are on their disks; agent and witnesses share one process',
+  'devices.delivered-share':
+    'devices.delivered as a multiple of the peer: mosquitto_pub at QoS 1, two brokers with a bridge, until a subscriber of the second has all; neither broker waits for its disk',
+  'devices.catch-up': 'the same events for a witness that was away while they were written',
+  'devices.cpu': 'CPU time of all three, per event',
+  'devices.disk': 'bytes that each of the three keeps of an event'
+}
+
+interface Status {
+  own: { last: number; delivered: number }
+  witnesses: { peer: string; seq: number }[]
+  bytes: number
+}
+
+/** An agent with a device, and two witnesses. */
+async function openFleet(folder: string) {
+  await using started = new AsyncDisposableStack()
+  const directory = createTestDirectory()
+  const identities = await Promise.all([createIdentity(), createIdentity()])
+  const witness = async (i: number) =>
+    startHost({
+      modules: [devices],
+      settings: { devices: { allowedPeers: ['*'] } },
+      directory,
+      folder: join(folder, `witness-${i}`),
+      identity: identities[i]!
+    })
+  const opened = Promise.withResolvers<Device>()
+  const driver = service(
+    declare({ name: 'bench-driver', version: 1, summary: 'b', operations: {}, needs: ['devices'] }),
+    async () => async host => ({
+      operations: {},
+      start() {
+        const { open } = (host.use as { devices: Devices }).devices
+        const description = { kind: 'bench', serial: '1', name: 'bench', readings: {} }
+        host.repeat('opening', 1e9, async () =>
+          opened.resolve(await open({ ...description, events: { said: { class: 'event' } } }))
+        )
+      }
+    })
+  )
+  const first = started.use(await witness(0))
+  const witnessPeers = identities.map(({ peerId }) => peerId.toString())
+  const agent = started.use(
+    await startHost({
+      modules: [devices, driver],
+      settings: { devices: { witnessPeers } },
+      directory,
+      folder: join(folder, 'agent')
+    })
+  )
+  await agent.connect(first)
+  const device = await opened.promise
+  const status = () => agent.services.call('devices', 'status', {}, { caller: OWNER }) as Promise<Status>
+  const parts = started.move()
+  return {
+    /** The second witness is there from now on. */
+    async join(): Promise<void> {
+      await agent.connect(parts.use(await witness(1)))
+    },
+    write: (count: number) =>
+      Promise.all(Array.from({ length: count }, (_, n) => device.event('said', { n, text: TEXT }))),
+    status,
+    async until(isSo: (status: Status) => boolean): Promise<void> {
+      const end = Date.now() + DEADLINE_MS
+      while (!isSo(await status())) {
+        if (Date.now() > end)
+          throw new Error(`not within ${DEADLINE_MS} ms: ${JSON.stringify(await status())}`)
+        await delay(5)
+      }
+    },
+    [Symbol.asyncDispose]: () => parts.disposeAsync()
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** Two brokers of Debian's mosquitto with a bridge; messages/s until a subscriber of the second one has all. */
+async function mqttRate(folder: string, count: number): Promise<number> {
+  await using ended = new AsyncDisposableStack()
+  const [from, to] = [await freePort(), await freePort()]
+  const start = async (command: string, args: string[]) => {
+    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'ignore'] })
+    child.on('error', () => {}) // told by `spawn` below
+    ended.defer(() => void child.kill())
+    await once(child, 'spawn').catch(() => {
+      throw new Error(`${command} is missing: apt-get install mosquitto mosquitto-clients`)
+    })
+    return child
+  }
+  const broker = async (name: string, port: number, more = ''): Promise<void> => {
+    const file = join(folder, `${name}.conf`)
+    const usual = `listener ${port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages ${WINDOW}\npersistence true\nautosave_interval 1\npersistence_file ${name}-${port}.db\npersistence_location ${folder}/\n`
+    await writeFile(file, usual + more)
+    await start('mosquitto', ['-c', file])
+    await delay(500)
+  }
+  await broker('second', to)
+  await broker(
+    'first',
+    from,
+    `connection b\naddress 127.0.0.1:${to}\ntopic bench out 1\nbridge_protocol_version mqttv311\n`
+  )
+  const usual = ['-h', '127.0.0.1', '-t', 'bench', '-q', '1']
+  const reader = await start('mosquitto_sub', [...usual, '-p', String(to), '-C', String(count), '-W', '120'])
+  reader.stdout.resume()
+  await delay(500)
+  const writer = await start('mosquitto_pub', [...usual, '-p', String(from), '-l', '-M', String(WINDOW)])
+  const startedAt = performance.now()
+  writer.stdin.end(`${TEXT}\n`.repeat(count))
+  const [code] = await once(reader, 'exit')
+  if (code !== 0) throw new Error(`the subscriber has not got all: exit code ${code}`)
+  return (count * 1000) / (performance.now() - startedAt)
+}
+
+export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
+  const rounds = quick ? 1 : 5
+  const count = quick ? 2_000 : 20_000
+  await using ended = new AsyncDisposableStack()
+  const folder = await mkdtemp(join(tmpdir(), 'artel-bench-'))
+  ended.defer(() => rm(folder, { recursive: true, force: true }))
+  const fleet = ended.use(await openFleet(folder))
+  await fleet.write(count)
+  const before = await fleet.status()
+  const startedAt = performance.now()
+  await fleet.join()
+  await fleet.until(({ own }) => own.delivered >= before.own.last)
+  const catchUp = (count * 1000) / (performance.now() - startedAt)
+  const cpu: number[] = []
+  const disk: number[] = []
+  const delivered = await beside(
+    rounds,
+    async () => {
+      const { bytes } = await fleet.status()
+      const used = process.cpuUsage()
+      const begun = performance.now()
+      await fleet.write(count)
+      const { own } = await fleet.status()
+      await fleet.until(each => each.own.delivered >= own.last)
+      const ms = performance.now() - begun
+      const { user, system } = process.cpuUsage(used)
+      cpu.push((user + system) / count)
+      disk.push(((await fleet.status()).bytes - bytes) / count)
+      return (count * 1000) / ms
+    },
+    { 'mosquitto QoS 1': () => mqttRate(folder, count) },
+    failed
+  )
+  return [
+    ...besideRows('devices.delivered', 'messages/s', delivered, 'devices.delivered-share'),
+    summary('devices.catch-up', 'messages/s', [catchUp]),
+    summary('devices.cpu', 'µs', cpu.slice(1)),
+    summary('devices.disk', 'bytes', disk.slice(1))
+  ]
+}
