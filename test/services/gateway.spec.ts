@@ -400,6 +400,25 @@ describe('gateway: every route of its document', () => {
     )
   })
 
+  it('keeps results where they were made, gives them out and lets them go', async () => {
+    const { job } = await gateway.run({
+      type: 'map',
+      items: [1, 2, 3],
+      fn: 'x => 2 * x',
+      keep: true,
+      verify: 'none'
+    })
+    const { body: list } = await gateway.call('GET /api/v1/datasets')
+    assert.ok(list.items.some(({ id }: { id: string }) => id === job.job))
+    const params = { id: job.job }
+    assert.equal((await gateway.call('GET /api/v1/datasets/{id}', { params })).status, 200)
+    const { body: counted } = await gateway.call('GET /api/v1/datasets/{id}/count', { params })
+    assert.equal(counted.items, 3)
+    for (const way of ['items', 'collect'])
+      assert.equal((await gateway.call(`GET /api/v1/datasets/{id}/${way}`, { params })).status, 200, way)
+    assert.equal((await gateway.call('DELETE /api/v1/datasets/{id}', { params })).status, 200)
+  })
+
   it('does not know what is not there', async () => {
     const params = { id: createHash('sha256').update('none').digest('hex').slice(0, 16) }
     const operations = gateway.operations.filter(
