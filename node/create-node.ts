@@ -79,7 +79,8 @@ export async function createNode(config: Config, init: NodeInit = {}): Promise<A
 
 async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
   const role = init.role ?? 'node'
-  const { listen, announce, mdns, limits, blockedPeers } = config
+  const { announce, mdns, limits, blockedPeers } = config
+  const listen = listenFor(config)
   const logger = init.logger ?? createLogger(config)
   const componentLog = componentLogger(logger)
   await using started = new AsyncDisposableStack()
@@ -294,6 +295,12 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
   parts = started.move()
   parts.defer(() => stopped.abort())
   return node
+}
+
+/** Browsers dial by WebSocket only. */
+function listenFor({ listen, gateway }: Config): string[] {
+  const isWanted = gateway.enabled && gateway.volunteers && !listen.some(address => /\/wss?\b/.test(address))
+  return isWanted ? [...listen, '/ip4/127.0.0.1/tcp/0/ws'] : [...listen]
 }
 
 async function* workersOf(directory: Directory, options: { signal: AbortSignal }): AsyncGenerator<PeerId> {

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
-import { type Gateway, type GatewayNode, loadGateway } from '../services/index.ts'
+import { networkId } from '../bootstrap/index.ts'
+import { type Gateway, type GatewayNode, loadGateway, type Meeting } from '../services/index.ts'
 import { peersOf } from './answer-core.ts'
 import type { ArtelNode } from './contract.ts'
 import { verdict } from './errors.ts'
@@ -12,6 +13,8 @@ import { VERSION } from './version.ts'
 const DEFAULT_PORT = 8080
 const UI = fileURLToPath(new URL('../services/gateway/ui/dist', import.meta.url))
 const PAGE_MB = 4096 / 2 ** 20
+/** A browser holds a connection to each. */
+const MAX_ADDRESSES = 16
 
 /**
  * The HTTP API and dashboard of a node, started.
@@ -20,7 +23,7 @@ const PAGE_MB = 4096 / 2 ** 20
  */
 export async function openGateway(node: ArtelNode, logger: Logger): Promise<Gateway> {
   const { createGateway } = await loadGateway()
-  const { host, port, origins, serverNames, trustedProxyHosts } = node.config.gateway
+  const { host, port, origins, serverNames, trustedProxyHosts, volunteers } = node.config.gateway
   const { scheduler, ledger, services } = node
   const gateway = createGateway({
     host,
@@ -30,7 +33,8 @@ export async function openGateway(node: ArtelNode, logger: Logger): Promise<Gate
     origins,
     serverNames,
     trustedProxyHosts,
-    ui: UI
+    ui: UI,
+    volunteers
   })({
     scheduler,
     ledger,
@@ -52,12 +56,33 @@ function gatewayNode(node: ArtelNode): GatewayNode {
     version: VERSION,
     networkName: node.network.name,
     peers: () => peersOf(node),
+    meeting: () => meetingOf(node),
     usage: () => ({
       slices: scheduler.workDone().running,
       memoryMb: sandboxMb(process.pid),
       peers: libp2p.getPeers().length,
       workers: scheduler.workers().length
     })
+  }
+}
+
+/** The network, and where browsers reach this node and the others that it is connected with. */
+async function meetingOf({ network, libp2p, addresses }: ArtelNode): Promise<Meeting> {
+  const others = await Promise.all(
+    libp2p.getPeers().map(async id => {
+      const peer = await libp2p.peerStore.get(id).catch(() => undefined) // forgotten since
+      return peer?.addresses.map(({ multiaddr }) => `${multiaddr}/p2p/${id}`) ?? []
+    })
+  )
+  const isForBrowsers = (address: string): boolean =>
+    /\/wss?\b/.test(address) && !address.includes('/p2p-circuit')
+  return {
+    network: networkId(network),
+    // who does not have the key could not speak to any of them, and a page must not tell it
+    addresses:
+      network.preSharedKey == null
+        ? [...addresses(), ...others.flat()].filter(isForBrowsers).slice(0, MAX_ADDRESSES)
+        : []
   }
 }
 

@@ -133,6 +133,10 @@ const gateway = z.strictObject({
     .max(65_535)
     .optional()
     .describe('port to serve them on; default: 8080, or a free one where that is in use'),
+  volunteers: z
+    .boolean()
+    .default(false)
+    .describe('serve /volunteer to everybody: who opens that page may lend a tab of the browser'),
   origins: z
     .array(z.string().regex(/^https?:\/\/[^/]+$/, 'must look like https://example.org'))
     .default([])

@@ -101,7 +101,7 @@ export async function openSession(init: SessionInit): Promise<Session> {
       if (bytes > atMost) end('out-of-memory', `more than ${limits.memoryMb} MB of memory`)
       if (threads > MAX_THREADS) end('out-of-memory', `more than ${MAX_THREADS} threads`)
     }, POLL_MS)
-    watch.unref()
+    watch.unref?.() // browsers have timers without it
     fresh.ended.then(reason => {
       clearInterval(watch)
       if (child === fresh) lose(reason)

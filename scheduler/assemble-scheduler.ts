@@ -18,6 +18,7 @@ import { createRuns } from './jobs/running-jobs.ts'
 import { createDelegates } from './jobs/serve-delegates.ts'
 import { createSettlement } from './jobs/settle-job.ts'
 import { createSubmission } from './jobs/submit-job.ts'
+import { runtimes } from './market/match.ts'
 import type { OfferPubSub } from './market/offer-gossip.ts'
 import { createExchange } from './market/workers-on-offer.ts'
 import type { OfferMessage } from './protocol/compute-messages.ts'
@@ -114,7 +115,7 @@ export function assembleScheduler(
     onMissing: digest => runs.missing(digest)
   })
   const worker = createWorker(
-    { policy, trustsOwn },
+    { policy, trustsOwn, runtimes: runtimes() },
     {
       sandbox,
       blocks,

@@ -1,10 +1,11 @@
-import type { ComponentLogger, Logger, PeerId, StreamHandler } from '@libp2p/interface'
+import type { ComponentLogger, Logger, PeerId } from '@libp2p/interface'
 import type { LoadMessage } from '../protocol/compute-messages.ts'
 import { COMPUTE_PROTOCOL, type FromRequester, type FromWorker } from '../protocol/compute-messages.ts'
 import type { ComputeNetwork } from '../protocol/network.ts'
 import type { PeerCosts } from '../protocol/peer-costs.ts'
-import type { WorkerConnection, WorkerEnd } from '../protocol/worker-end.ts'
-import { type Channel, openRequesterChannel, openWorkerChannel } from './channel.ts'
+import type { WorkerEnd } from '../protocol/worker-end.ts'
+import { type Channel, openRequesterChannel } from './channel.ts'
+import { MAX_STREAMS, serveRequesters } from './serve-requesters.ts'
 
 export interface LinkEvents {
   /** `spentMs`: what it took to read the message */
@@ -33,8 +34,6 @@ const HUNGRY_DISCOVERY_INTERVAL_MS = 1000
 const DISCOVERY_TIMEOUT_MS = 5000
 // Workers that are dialled at the same time: one that does not answer must not hold up the others.
 const MAX_DIALS = 8
-// One stream per peer and direction; the second place is for a reconnect that overtakes the old stream's end.
-const MAX_STREAMS = 2
 
 /**
  * Keeps one compute stream to every connected worker, in both roles: serves the streams that requesters open and
@@ -128,25 +127,6 @@ export function createLinks(
     timers.add(timer)
   }
 
-  const serve: StreamHandler = (stream, connection) => {
-    const peer = connection.remotePeer.toString()
-    let requester: WorkerConnection | undefined
-    let isOpen = true
-    const channel: Channel<FromWorker> = openWorkerChannel(stream, {
-      peer,
-      costs,
-      log,
-      onMessage: (message, spentMs) => requester?.receive(message, spentMs),
-      onClose() {
-        isOpen = false
-        requester?.close()
-      }
-    })
-    requester = worker.connect(peer, message => void channel.send(message))
-    // the stream may have ended with the first offer
-    if (!isOpen) requester.close()
-  }
-
   /** This node's own worker: no stream, the same messages. */
   function linkSelf(): void {
     const id = network.peerId.toString()
@@ -213,10 +193,7 @@ export function createLinks(
     },
 
     async start(): Promise<void> {
-      await network.handle(COMPUTE_PROTOCOL, serve, {
-        maxInboundStreams: MAX_STREAMS,
-        maxOutboundStreams: MAX_STREAMS
-      })
+      await serveRequesters(network, { worker, costs, log })
       registration = await network.register(COMPUTE_PROTOCOL, { onConnect: peer => void open(peer) })
       linkSelf()
       discover().catch(err => log.error('discovery of workers ended: %e', err))

@@ -77,7 +77,10 @@ export function slotsOf({ slots, memoryMb, maxRamMb }: PolicySettings): number {
  * Why the slice is refused, or undefined. Pure. What a requester does not say is taken as not fulfilled, where
  * the owner asks for anything.
  */
-export function refusal(settings: PolicySettings, request: WorkRequest): string | undefined {
+export function refusal(
+  settings: Pick<PolicySettings, 'allowed' | 'denied' | 'types' | 'minPriceMicro' | 'memoryMb'>,
+  request: WorkRequest
+): string | undefined {
   const { requester, type, memoryMb, expectedMs, price } = request
   const { allowed, denied, types, minPriceMicro } = settings
   if (denied.includes(requester)) return 'this worker takes nothing from you'

@@ -1,7 +1,6 @@
 import type { ComponentLogger, Logger } from '@libp2p/interface'
 import type { SliceWork } from '../../ledger/index.ts'
 import type { Sandbox } from '../../sandbox/index.ts'
-import { runtimes } from '../market/match.ts'
 import type { FromRequester, FromWorker, LeasedSlice, OfferMessage } from '../protocol/compute-messages.ts'
 import { type PeerCosts, UNCOUNTED } from '../protocol/peer-costs.ts'
 import type { WorkerConnection } from '../protocol/worker-end.ts'
@@ -40,6 +39,8 @@ export interface WorkerInit {
   policy: WorkerPolicy
   /** false where jobs under this node's own name may hold strangers' code */
   trustsOwn: boolean
+  /** what it can run whose results are of a class of their own (OfferFields) */
+  runtimes: readonly string[]
 }
 
 export interface WorkerComponents {
@@ -64,7 +65,7 @@ export interface WorkerComponents {
 }
 
 /** Serves slices to requesters in `slots` processes at a time, programs in turn. */
-export function createWorker({ policy, trustsOwn }: WorkerInit, components: WorkerComponents) {
+export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, components: WorkerComponents) {
   const { sandbox, blocks, kept, stays, credit, worked, now = () => performance.now() } = components
   const log: Logger = components.logger.forComponent('artel:worker')
   const unpaid = createUnpaidTime(now)
@@ -107,7 +108,7 @@ export function createWorker({ policy, trustsOwn }: WorkerInit, components: Work
       window: slots * WINDOW_PER_SLOT,
       walled: sandbox.walled,
       ramMb: policy.memoryMb,
-      runtimes: runtimes(),
+      runtimes: [...runtimes],
       ...policy.terms
     }
   }
@@ -134,7 +135,7 @@ export function createWorker({ policy, trustsOwn }: WorkerInit, components: Work
       if (said(offer(requester.own)) !== requester.said) sendOffer(requester)
     }
   }, HEARTBEAT_MS)
-  heartbeat.unref()
+  heartbeat.unref?.() // browsers have timers without it
 
   /** Ends what a requester runs when it has used up what it may use unpaid. */
   function callBack(requester: Requester): void {

@@ -21,6 +21,8 @@ export interface GatewayInit {
   trustedProxyHosts?: readonly string[]
   /** folder of the built dashboard; without it only the API is served */
   ui?: string
+  /** serve the page on which browsers of the public are lent */
+  volunteers?: boolean
 }
 
 /** HTTP API and dashboard of one node. */
@@ -54,6 +56,16 @@ export interface GatewayNode {
   readonly version: string
   readonly networkName: string
   peers(): PeerRow[]
+  /** for browsers that want to lend */
+  meeting(): Promise<Meeting>
   /** what work for others takes now and how many are here, for the charts */
   usage(): { slices: number; memoryMb: number; peers: number; workers: number }
+}
+
+/** What a browser needs to find the network that it lends to. */
+export interface Meeting {
+  /** id of the network, under which answers are signed */
+  network: string
+  /** WebSocket multiaddrs with peer ids: of this node, and of others that browsers can reach */
+  addresses: string[]
 }

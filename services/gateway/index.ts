@@ -2,7 +2,8 @@ export type {
   Gateway,
   GatewayComponents,
   GatewayInit,
-  GatewayNode
+  GatewayNode,
+  Meeting
 } from './contract.ts'
 export { createGateway } from './create-gateway.ts'
 export * from './errors.ts'

@@ -107,6 +107,9 @@ export const rules: Rules = {
       'scheduler/tasks/authored.ts'
     ],
 
+    // a node in a browser's page: of bootstrap what needs no Node
+    'node/tab': ['bootstrap/tab-options.ts', ...node],
+
     test: ['*'],
     benchmarks: ['*']
   },

@@ -121,7 +121,7 @@ const forgers: ((slices: SliceResult[]) => void)[] = []
 async function serve(evil: Evil, slots: number, onStream: (peer: PeerId, stream: Stream) => void) {
   const { node, signer } = evil
   const worker = createWorker(
-    { policy: openPolicy(slots), trustsOwn: true },
+    { policy: openPolicy(slots), trustsOwn: true, runtimes: [] },
     {
       ...amongFriends(),
       sandbox: node.sandbox,

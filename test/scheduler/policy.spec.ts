@@ -190,7 +190,7 @@ describe('scheduler: worker under its policy', () => {
   it("runs the owner's slices before those of others", async () => {
     const { sandbox, order, waiting } = fakeSandbox()
     const worker = createWorker(
-      { policy: createPolicy({ ...OPEN, slots: 1 }), trustsOwn: true },
+      { policy: createPolicy({ ...OPEN, slots: 1 }), trustsOwn: true, runtimes: [] },
       { ...amongFriends(), sandbox }
     )
     try {
@@ -214,7 +214,7 @@ describe('scheduler: worker under its policy', () => {
     const sandbox = createSandbox({ warm: 1 })
     await sandbox.start()
     const worker = createWorker(
-      { policy: createPolicy({ ...OPEN, maxSliceMs: 300, trusted: ['*'] }), trustsOwn: true },
+      { policy: createPolicy({ ...OPEN, maxSliceMs: 300, trusted: ['*'] }), trustsOwn: true, runtimes: [] },
       { ...amongFriends(), sandbox }
     )
     const said: FromWorker[] = []
@@ -251,7 +251,10 @@ describe('scheduler: worker under its policy', () => {
   it('refuses all slices of a message with one reason, never those of its owner', async () => {
     const { sandbox, order, waiting } = fakeSandbox()
     const policy = createPolicy({ ...OPEN, denied: ['stranger', 'owner'] })
-    const worker = createWorker({ policy: policy, trustsOwn: true }, { ...amongFriends(), sandbox })
+    const worker = createWorker(
+      { policy: policy, trustsOwn: true, runtimes: [] },
+      { ...amongFriends(), sandbox }
+    )
     const told: FromWorker[] = []
     try {
       const stranger = worker.connect('stranger', message => told.push(message))
@@ -276,7 +279,10 @@ describe('scheduler: worker under its policy', () => {
   it('follows its owner while it runs: what it says, what it takes, how much at a time', async () => {
     const { sandbox, waiting } = fakeSandbox()
     const policy = createPolicy({ ...OPEN, slots: 1 })
-    const worker = createWorker({ policy: policy, trustsOwn: true }, { ...amongFriends(), sandbox })
+    const worker = createWorker(
+      { policy: policy, trustsOwn: true, runtimes: [] },
+      { ...amongFriends(), sandbox }
+    )
     const told: FromWorker[] = []
     const offers = () => told.filter(message => message.t === 'offer')
     const later = async (condition: () => boolean): Promise<void> => {
@@ -328,7 +334,10 @@ describe('scheduler: worker under its policy', () => {
   it('offers nothing while it is closed', () => {
     const { sandbox } = fakeSandbox()
     const policy = createPolicy({ ...OPEN, quietHours: ['00:00-00:00'], minPriceMicro: 7, tags: ['gpu'] })
-    const worker = createWorker({ policy: policy, trustsOwn: true }, { ...amongFriends(), sandbox })
+    const worker = createWorker(
+      { policy: policy, trustsOwn: true, runtimes: [] },
+      { ...amongFriends(), sandbox }
+    )
     try {
       const { slots, free, window, minPriceMicro, tags } = worker.offer()
       assert.deepEqual([slots, free, window, minPriceMicro, tags], [0, 0, 0, 7, ['gpu']])

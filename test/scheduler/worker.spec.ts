@@ -87,7 +87,7 @@ describe('scheduler/worker', () => {
     fake = createFake()
     worked = []
     worker = createWorker(
-      { policy: openPolicy(2, { memoryMb: 128, ...policy }), trustsOwn: true },
+      { policy: openPolicy(2, { memoryMb: 128, ...policy }), trustsOwn: true, runtimes: [] },
       {
         ...amongFriends(),
         sandbox: fake.sandbox,

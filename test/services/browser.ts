@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import axe from 'axe-core'
-import { type BrowserContext, chromium, type Page } from 'playwright-core'
+import { type BrowserContext, chromium, type Page, type Browser as Program } from 'playwright-core'
 
 const CHROMIUM = '/usr/bin/chromium'
 /** It talks to nobody but the pages of the test. */
@@ -20,6 +20,10 @@ export interface BrowserOptions {
   locale?: string
   colorScheme?: 'light' | 'dark'
 }
+
+/** Debian's Chromium, for tabs that know nothing of each other: `newContext` gives each its own storage. */
+export const launchChromium = (): Promise<Program> =>
+  chromium.launch({ executablePath: CHROMIUM, headless: true, args: ARGS })
 
 /** A page of Debian's Chromium with a profile of its own. */
 export interface Browser {

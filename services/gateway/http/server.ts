@@ -40,7 +40,7 @@ const SECURITY_HEADERS = {
 
 /** The HTTP server with all its routes, not listening yet. */
 export async function createServer(
-  init: Pick<GatewayInit, 'host' | 'serverNames' | 'trustedProxyHosts' | 'origins' | 'ui'> & {
+  init: Pick<GatewayInit, 'host' | 'serverNames' | 'trustedProxyHosts' | 'origins' | 'ui' | 'volunteers'> & {
     version: string
   },
   context: Context
@@ -118,7 +118,7 @@ export async function createServer(
     },
     { prefix: '/api/v1' }
   )
-  await serveDashboard(app, init.ui)
+  await serveDashboard(app, init.ui, init.volunteers ? context.node.meeting : undefined)
   await app.ready()
   return app
 }

@@ -20,7 +20,12 @@ const SOURCES = [
   'src',
   'public',
   'index.html',
+  'volunteer.html',
   'vite.config.ts',
+  '../../../node/tab',
+  '../../../bootstrap',
+  '../../../sandbox',
+  '../../../scheduler',
   '../schema.ts',
   '../../../package-lock.json'
 ]

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import react from '@vitejs/plugin-react'
@@ -17,6 +17,7 @@ function precompress(): Plugin {
       folder = resolve(root, build.outDir)
     },
     closeBundle() {
+      if (!existsSync(folder)) return
       for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
         const path = join(folder, name)
         if (!/\.(js|css|html|svg)$/.test(name) || statSync(path).size < MIN_COMPRESSED_BYTES) continue
@@ -29,6 +30,24 @@ function precompress(): Plugin {
   }
 }
 
+const TAB = resolve(import.meta.dirname, '../../../node/tab')
+/** What the node in a tab takes in place of Node's modules; all others are where nothing of it comes by. */
+const NODE_MODULES = {
+  'node:crypto': join(TAB, 'node-crypto.ts'),
+  'node:timers/promises': join(TAB, 'node-timers.ts')
+}
+/** Files of ours do nothing by being imported, but those that prepare the Worker: so it takes only what it uses of a room. */
+const withoutLateRooms: Plugin = {
+  name: 'without-late-rooms',
+  transform: (code, id) =>
+    /\/(ledger|scheduler)\/index\.ts$/.test(id)
+      ? code.replaceAll(/import\(["']\.\/[^)]+\)/g, 'undefined')
+      : undefined
+}
+const treeshake = {
+  moduleSideEffects: (id: string) => id.includes('node_modules') || /\/(tab|ui)\//.test(id)
+}
+
 export default defineConfig({
   root: import.meta.dirname,
   base: './',
@@ -39,6 +58,21 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
-    chunkSizeWarningLimit: 1024
+    chunkSizeWarningLimit: 1024,
+    rolldownOptions: {
+      input: {
+        index: join(import.meta.dirname, 'index.html'),
+        volunteer: join(import.meta.dirname, 'volunteer.html')
+      }
+    }
+  },
+  resolve: { alias: NODE_MODULES },
+  worker: {
+    format: 'es',
+    plugins: () => [withoutLateRooms],
+    rolldownOptions: {
+      treeshake,
+      output: { entryFileNames: 'assets/tab-[hash].js', chunkFileNames: 'assets/tab-[hash].js' }
+    }
   }
 })

@@ -1,0 +1,28 @@
+import { noise } from '@chainsafe/libp2p-noise'
+import { yamux } from '@chainsafe/libp2p-yamux'
+import { identify, identifyPush } from '@libp2p/identify'
+import type { Ed25519PrivateKey } from '@libp2p/interface'
+import { ping } from '@libp2p/ping'
+import { webSockets } from '@libp2p/websockets'
+import type { Libp2pOptions } from 'libp2p'
+import { wholeMessages } from './whole-messages.ts'
+
+/**
+ * What libp2p needs in a page of a browser: it dials by WebSocket and listens nowhere. The page must be a secure context
+ * (loopback or https), or there is no cryptography. Networks with a pre-shared key are not for browsers: a page that is
+ * served to everybody would tell the key.
+ */
+export function tabOptions({ privateKey, version }: { privateKey: Ed25519PrivateKey; version: string }) {
+  return {
+    privateKey,
+    nodeInfo: { name: 'artel', version, userAgent: `artel-tab/${version}` },
+    addresses: { listen: [] },
+    transports: [webSockets()],
+    connectionEncrypters: [wholeMessages(noise())],
+    streamMuxers: [yamux()],
+    // the page's server says which addresses, and a node of one's own is on loopback, without TLS
+    connectionGater: { denyDialMultiaddr: () => false },
+    connectionMonitor: { abortConnectionOnPingFailure: false },
+    services: { identify: identify(), identifyPush: identifyPush(), ping: ping() }
+  } satisfies Libp2pOptions
+}
