@@ -7,12 +7,24 @@ import { UNCOUNTED } from './protocol/peer-costs.ts'
 import { createBlockExchange } from './streams/block-exchange.ts'
 import { serveRequesters } from './streams/serve-requesters.ts'
 import { createKeptBlocks } from './worker/kept-blocks.ts'
+import type { KeptData } from './worker/kept-data.ts'
 import type { WorkerPolicy } from './worker/lending-policy.ts'
 import { createCredit } from './worker/unsecured-work.ts'
 import { createWorker } from './worker/worker.ts'
 
 // Of a page's memory: it does the work of small machines, and what it lost is calculated again.
 const KEPT_BYTES = 64 * 1024 * 1024
+
+const NO_ROOM = 'this worker keeps no data'
+/** Results for later jobs have no place without a disk. */
+const NOWHERE: KeptData = {
+  objection: () => NO_ROOM,
+  put: () => NO_ROOM,
+  get: () => undefined,
+  release: () => 0,
+  expire: () => undefined,
+  bytes: 0
+}
 
 export interface LenderInit {
   policy: WorkerPolicy
@@ -47,6 +59,7 @@ export function createLender(
       sandbox,
       blocks,
       kept,
+      stays: NOWHERE,
       logger,
       worked,
       costs: UNCOUNTED,

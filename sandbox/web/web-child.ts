@@ -1,7 +1,7 @@
 import type { Child, End } from '../child.ts'
 import { FRAME, type LoadMessage } from '../child-main.ts'
 import { SandboxUnavailableError } from '../errors.ts'
-import { OPERATION } from '../isolate-main.ts'
+import { OPERATION } from '../operation.ts'
 import { KEPT_GLOBALS, type WebStart, workerMain } from './worker-main.ts'
 
 /** One end of a channel to another thread, as browsers and Node have it. */

@@ -1,5 +1,5 @@
 import type { FRAME, LoadMessage } from '../child-main.ts'
-import type { OPERATION } from '../isolate-main.ts'
+import type { OPERATION } from '../operation.ts'
 
 /** What a Worker is told first, with the port on which it speaks from then on. */
 export interface WebStart {
@@ -23,13 +23,16 @@ export function workerMain(frames: typeof FRAME, operation: typeof OPERATION, ke
   const CHUNK_MAX = 1024
   const BUFFER_BYTES = 1 << 16
   const RESULT_BYTES = 16
+  const WINDOW_CHARS = 524288 // as in value.ts
+  const PIECE_CHARS = 8192 // arguments of one call
 
   const scope = globalThis as unknown as {
     importScripts(url: string): void
     onmessage: ((event: MessageEvent<WebStart>) => void) | null
     artelTake?: (value: unknown) => void
   }
-  const { deleteProperty, ownKeys } = Reflect
+  const { apply, deleteProperty, ownKeys } = Reflect
+  const { fromCharCode } = String
   const { defineProperty, getPrototypeOf, prototype: root } = Object
   const load = scope.importScripts.bind(scope)
   const now = performance.now.bind(performance)
@@ -48,8 +51,8 @@ export function workerMain(frames: typeof FRAME, operation: typeof OPERATION, ke
   let outputBytes = 0
   let input = new Room(0)
   let output = new Room(BUFFER_BYTES)
-  const controlBuffer = new Room(12)
-  const control = new Words(controlBuffer) // as in child-main.ts: inputs done, bytes written, bytes wanted
+  const controlBuffer = new Room(20)
+  const control = new Words(controlBuffer) // as in isolate-main.ts
 
   scope.onmessage = ({ data, ports }) => {
     const [port] = ports
@@ -136,7 +139,7 @@ export function workerMain(frames: typeof FRAME, operation: typeof OPERATION, ke
     if (bytes > input.byteLength) input = new Room(ceil(bytes / BUFFER_BYTES) * BUFFER_BYTES)
     new Bytes(input).set(new Bytes(frame.buffer, 4))
     attach()
-    control[0] = control[1] = control[2] = 0
+    control[0] = control[1] = control[2] = control[3] = control[4] = 0
     count = new Words(input, 0, 1)[0]!
     done = to = 0
     clock = now()
@@ -158,6 +161,8 @@ export function workerMain(frames: typeof FRAME, operation: typeof OPERATION, ke
             attach()
           }
           step(operation.resume)
+        } else if (control[4]! > 0) {
+          step(operation.text, ...textOf(control[3]!, control[4]!))
         } else if (rested) {
           rested = false
           step(operation.unstick)
@@ -172,6 +177,20 @@ export function workerMain(frames: typeof FRAME, operation: typeof OPERATION, ke
     for (let i = 1; i < waiting.length; i++) waiting[i - 1] = waiting[i]!
     waiting.length--
     if (waiting.length > 0) start()
+  }
+
+  /** Bytes of the input as characters, a character each. */
+  function textOf(from: number, to: number) {
+    const windows: string[] = []
+    for (let at = from; at < to; ) {
+      const end = min(to, at + WINDOW_CHARS)
+      let text = ''
+      for (; at < end; at += PIECE_CHARS)
+        text += apply(fromCharCode, undefined, new Bytes(input, at, min(PIECE_CHARS, end - at)))
+      at = end
+      windows[windows.length] = text
+    }
+    return windows
   }
 
   function step(kind: number, ...args: unknown[]) {
