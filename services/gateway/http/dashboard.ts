@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import fastifyStatic from '@fastify/static'
-import type { App } from './app.ts'
 import type { Meeting } from '../contract.ts'
+import type { App } from './app.ts'
 import { DASHBOARD_POLICY, policyOf, TAB_POLICY } from './policy.ts'
 import { serveVolunteers } from './volunteer.ts'
 

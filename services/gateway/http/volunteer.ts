@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyReply } from 'fastify'
-import type { App } from './app.ts'
 import type { Meeting } from '../contract.ts'
+import type { App } from './app.ts'
 import { DASHBOARD_POLICY, policyOf } from './policy.ts'
 
 /** As DASHBOARD_POLICY; it has the frame with the walls, and the dashboard has it in a frame. */
