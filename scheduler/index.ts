@@ -1,7 +1,6 @@
 export type { SchedulerComponents, SchedulerInit } from './assemble-scheduler.ts'
 export type * from './contract.ts'
 export { JOB_STATES } from './contract.ts'
-export { createLender, type LenderComponents, type LenderInit } from './create-lender.ts'
 export * from './errors.ts'
 export type { OfferPubSub } from './market/offer-gossip.ts'
 export { type Basis, CREDIT_MICRO, type Quote } from './market/price.ts'

@@ -107,8 +107,8 @@ export const rules: Rules = {
       'scheduler/tasks/authored.ts'
     ],
 
-    // a node in a browser's page: of bootstrap what needs no Node
-    'node/tab': ['bootstrap/tab-options.ts', ...node],
+    // a node in a browser's page: of bootstrap what needs no Node, and the worker alone, which other commands need not load
+    'node/tab': ['bootstrap/tab-options.ts', 'scheduler/create-lender.ts', ...node],
 
     test: ['*'],
     benchmarks: ['*']
