@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { bytesOf, count, hash32, keyName, signedOf } from './core/codec.ts'
+import { bytesOf, count, hash32, keyName, signedOf, time } from './core/codec.ts'
 import { headSchema, MAX_EVENT_BYTES } from './core/event.ts'
 import { MAX_DEVICES, MAX_GENERATION_BYTES } from './core/generation.ts'
 import { MAX_STATEMENT_BYTES, userId } from './core/statement.ts'
@@ -120,15 +120,15 @@ export const messages = {
       group: hash32,
       generations: count,
       have: z.array(headSchema).max(4 * MAX_DEVICES),
-      readMs: count
+      readMs: time
     }),
     items: z.object({
       generations: z.array(signedOf(MAX_GENERATION_BYTES)).max(4),
       events: z.array(event).max(16),
       /** deleted ones: device, number, hash, and time */
-      gone: z.array(z.tuple([keyName, count, hash32, count])).max(64)
+      gone: z.array(z.tuple([keyName, count, hash32, time])).max(64)
     }),
-    answer: z.object({ have: z.array(headSchema).max(4 * MAX_DEVICES), readMs: count }),
+    answer: z.object({ have: z.array(headSchema).max(4 * MAX_DEVICES), readMs: time }),
     maxBytes: 512 * 1024,
     deadlineMs: SLOW_MS
   }

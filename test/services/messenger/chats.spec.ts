@@ -18,6 +18,8 @@ describe('messenger: a school on loopback', function () {
       text: 'Завтра экскурсия, приносите ёлочные игрушки'
     })
     await until('bob reads it', async () => (await textsOf(bob, group)).length === 1)
+    const [seen] = (await bob.call('messages', { group })).items
+    await bob.call('markRead', { group, at: seen.at })
     await bob.call('send', { group, text: 'The buses leave at nine?' })
     await bob.call('react', { message: first, with: '👍' })
     await until('ann reads the answer', async () => (await textsOf(ann, group)).length === 2)
@@ -56,6 +58,10 @@ describe('messenger: a school on loopback', function () {
       }
     )
 
+    await until('ann sees that bob has read it', async () => {
+      const { items } = await ann.call('messages', { group })
+      return items.find((each: any) => each.id === first).readBy.includes('bob')
+    })
     await ann.call('delete', { message: first })
     await until(
       'it is gone at bob',
