@@ -20,10 +20,8 @@ export interface DecodeLimits {
 
 /** Strings that are not very short, many times faster than in loops of JavaScript. */
 export interface NativeText {
-  /** bytes of a string in UTF-8 */
-  length(text: string): number
-  /** writes a string without lone surrogates */
-  write(text: string, to: Uint8Array, at: number): void
+  /** UTF-8 of a string without lone surrogates */
+  encode(text: string): Uint8Array
   /** undefined where the bytes are not UTF-8 */
   read(from: Uint8Array, start: number, end: number): string | undefined
 }
@@ -217,11 +215,11 @@ export function valueCodec(native?: NativeText) {
   function putString(s: string) {
     const length = s.length
     if (native !== undefined && length >= NATIVE_CHARS && isWellFormed(s)) {
-      const size = native.length(s)
-      head(3, size)
-      need(size)
-      native.write(s, target, position)
-      position += size
+      const bytes = native.encode(s)
+      head(3, bytes.length)
+      need(bytes.length)
+      setBytes(target, bytes, position)
+      position += bytes.length
       return
     }
     let bytes = length
@@ -789,8 +787,7 @@ const GIB_BYTES = 1 << 30 // an answer to "how much at most" where the caller kn
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const codec = valueCodec({
-  length: text => Buffer.byteLength(text),
-  write: (text, to, at) => void encoder.encodeInto(text, to.subarray(at)),
+  encode: text => encoder.encode(text),
   read(from, start, end) {
     try {
       return decoder.decode(from.subarray(start, end))
