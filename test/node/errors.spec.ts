@@ -6,14 +6,17 @@ import { EXIT, VERDICTS, verdict } from '../../node/index.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
-/** Errors that never leave their room: they end as a refused message or order of somebody else, or as a failure of a job. */
+/** Errors that never leave their room: they end as a refused message or order of somebody else, a failure of a job, or an answer in OpenAI's words. */
 const INTERNAL = [
   'ProtocolError',
   'MalformedError',
   'InvalidOrderError',
   'StepFailedError',
   'DamagedJobError',
-  'FrameError'
+  'FrameError',
+  'AssistantError',
+  'StreamError',
+  'BotError'
 ]
 
 describe('node: table of errors', () => {
