@@ -159,7 +159,8 @@ function readFile(
 }
 
 function merge(below: Record<string, unknown>, above: Record<string, unknown>): Record<string, unknown> {
-  const merged = { ...below }
+  // without a prototype "__proto__" is a key as others, and refused as those that nobody knows
+  const merged: Record<string, unknown> = Object.assign(Object.create(null), below)
   for (const [key, value] of Object.entries(above)) {
     const old = merged[key]
     merged[key] = isObject(old) && isObject(value) ? merge(old, value) : value

@@ -56,6 +56,7 @@ export async function openSession(init: SessionInit): Promise<Session> {
   let sent = 0
   let chunk = 1 // how many inputs the child does before it speaks
   let failure: Failure | undefined // why we end the child
+  let full = false // an input was refused memory in this child, and what it took may not be collected yet
   let since = 0
   let deadline: NodeJS.Timeout | undefined
   let closed = false
@@ -95,6 +96,7 @@ export async function openSession(init: SessionInit): Promise<Session> {
     }
     chunk = 1
     failure = undefined
+    full = false
     const atMost = fresh.usage().bytes + limits.memoryMb * MIB_BYTES
     const watch = setInterval(() => {
       const { bytes, threads } = fresh.usage()
@@ -133,6 +135,7 @@ export async function openSession(init: SessionInit): Promise<Session> {
       const before = batch.outcomes.length
       chunk = readOutcomes(body, batch.outcomes, batch.inputs.length, limits.outputBytes)
       got = batch.outcomes.length - before
+      full ||= batch.outcomes.slice(before).some(isOutOfMemory)
     } catch (error) {
       return end('invalid-result', `the child spoke nonsense: ${(error as Error).message}`)
     }
@@ -157,8 +160,9 @@ export async function openSession(init: SessionInit): Promise<Session> {
     if (batch !== undefined) {
       const missing = batch.inputs.length - batch.outcomes.length
       const alone = batch.careful || Math.min(chunk, missing) === 1
+      const isOfAnother = full && why.name === 'out-of-memory'
       if (why.name === 'aborted') abandon(batch, why)
-      else if (alone) batch.outcomes.push(failed(why, performance.now() - since))
+      else if (alone && !isOfAnother) batch.outcomes.push(failed(why, performance.now() - since))
       else batch.careful = true
       if (batch.outcomes.length === batch.inputs.length) {
         queue.shift()
@@ -259,6 +263,8 @@ export async function openSession(init: SessionInit): Promise<Session> {
     }
   }
 }
+
+const isOutOfMemory = (outcome: Outcome): boolean => !outcome.ok && outcome.failure.name === 'out-of-memory'
 
 function failed(failure: Failure, ms: number): Outcome {
   return { ok: false, failure, ms }

@@ -88,6 +88,8 @@ describe('node: config', () => {
       await refused({}, 'lisen', file, 'Did you mean listen?')
       await writeFile(file, '{"limits": {"maxConections": 1}}')
       await refused({}, 'limits.maxConections', 'Did you mean limits.maxConnections?')
+      await writeFile(file, '{"__proto__": {}}')
+      await refused({}, '"__proto__"', file)
     })
 
     it('an unknown variable, with a suggestion', () =>
