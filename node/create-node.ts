@@ -1,7 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { PeerId } from '@libp2p/interface'
-import { peerIdFromString } from '@libp2p/peer-id'
 import { setMaxListeners } from 'main-event'
 import type { Logger } from 'pino'
 import {
@@ -30,6 +29,7 @@ import {
   settingsOf
 } from '../services/index.ts'
 import { answerCore } from './answer-core.ts'
+import { barring } from './barring.ts'
 import { createLiveConfig } from './config-file.ts'
 import type { ArtelNode, NodeRole } from './contract.ts'
 import { VERDICTS } from './errors.ts'
@@ -102,16 +102,7 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
   await refuseCopy(network, identity, signal)
   const metrics = createMetrics()
 
-  const budget = createPeerBudget({
-    onBarred(peer, ms) {
-      logger.warn(`${peer} wastes this node's time: disconnected, and not let in for ${ms / 1000} s`)
-      // a graceful end would let it go on; not within the handler of its message, which still uses the connection
-      setImmediate(() => {
-        for (const connection of libp2p.getConnections(peerIdFromString(peer)))
-          connection.abort(new Error(`barred for ${ms / 1000} s`))
-      })
-    }
-  })
+  const budget = createPeerBudget({ onBarred: barring(logger, () => libp2p) })
   const [{ createHeliaNode, libp2pOptions, PROVIDER_VALIDITY_MS }, { createLedger }, { createScheduler }] =
     await Promise.all([loadHelia(), loadLedger(), loadScheduler()])
   const heliaNode = started.adopt(

@@ -20,6 +20,7 @@ import {
   type Services,
   settingsOf
 } from '../services/index.ts'
+import { barring } from './barring.ts'
 import { ConfigError, VERDICTS } from './errors.ts'
 import { findNetwork, refuseCopy } from './find-network.ts'
 import { lockFolder } from './lock.ts'
@@ -87,9 +88,7 @@ export async function createDeviceNode(config: Config, init: DeviceNodeInit): Pr
   const identity = await loadOrCreateIdentity(join(config.data, 'key'))
   const { network, seeds } = await findNetwork({ config, founds: init.founds, identity, logger, signal })
   await refuseCopy(network, identity, signal)
-  const budget = createPeerBudget({
-    onBarred: (peer, ms) => logger.warn(`${peer} wastes this node's time: not let in for ${ms / 1000} s`)
-  })
+  const budget = createPeerBudget({ onBarred: barring(logger, () => libp2p) })
   const { createBareNode, libp2pOptions, PROVIDER_VALIDITY_MS } = await loadBareNode()
   const bare = started.adopt(
     await createBareNode({

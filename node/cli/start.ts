@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { Logger } from 'pino'
 import { networkId } from '../../bootstrap/index.ts'
-import type { NodeRole } from '../contract.ts'
+import type { ArtelNode, NodeRole } from '../contract.ts'
 import { serveControl } from '../control.ts'
 import { createLogger, openLogFile } from '../logger.ts'
 import { createOperations } from '../operations.ts'
@@ -51,23 +51,17 @@ async function start(role: NodeRole, options: OutputOptions & Record<string, unk
   const config = configOf(options, role === 'seed' ? { listen: SEED_LISTEN } : { gateway: { enabled: true } })
   const logFile = openLogFile(config)
   const logger = createLogger(config, logFile)
-  if (role === 'node' && config.profile === 'device') {
-    await startDevices(config, options, logger)
-    await logFile?.end()
-    return
-  }
-  const [{ createNode }, { isAlone }] = await Promise.all([
-    import('../create-node.ts'),
-    import('../find-network.ts')
-  ])
+  const open = role === 'node' && config.profile === 'device' ? openDeviceNode : openNode
   await untilInterrupted(async (signal, patience) => {
-    const configFile = configFileOf(options, config)
+    const { isAlone } = await import('../find-network.ts')
     const founds = role === 'seed' || (await isAlone(config))
-    const node = await createNode(config, { role, founds, logger, configFile, signal }).catch(error => {
+    const configFile = configFileOf(options, config)
+    const opened = await open(config, { role, founds, logger, configFile, signal }).catch(error => {
       if (signal.aborted) return undefined
       throw error
     })
-    if (node == null) return 0
+    if (opened == null) return 0
+    const { node, failed, about, token } = opened
     patience(() => node.services.endMs())
     const closeControl = await serveControl(config.data, createOperations(node)).catch(async error => {
       await node.stop()
@@ -76,20 +70,18 @@ async function start(role: NodeRole, options: OutputOptions & Record<string, unk
     const ready = {
       event: 'ready',
       version: VERSION,
-      role,
       id: node.id,
       network: networkId(node.network),
       addresses: node.addresses(),
-      compute: config.compute,
-      walled: node.sandbox.walled,
       data: config.data,
-      pid: process.pid
+      pid: process.pid,
+      ...about
     }
     // the token is for the owner's screen, not for what programs log
-    print({ ...ready, dashboard: node.gateway?.url }, options, it =>
-      describe({ ...it, founds, dashboard: it.dashboard && `${it.dashboard}/#token=${node.gateway?.token}` })
+    print(ready, options, it =>
+      describe({ ...it, founds, dashboard: it.dashboard && `${it.dashboard}/#token=${token}` })
     )
-    const failure = await Promise.race([aborted(signal), node.failed])
+    const failure = await Promise.race([aborted(signal), ...(failed == null ? [] : [failed])])
     await closeControl()
     if (node.services.endMs() > 0)
       print({ event: 'stopping' }, options, () => 'ending what services run; once more, and it runs on')
@@ -101,41 +93,39 @@ async function start(role: NodeRole, options: OutputOptions & Record<string, unk
   })
 }
 
+interface Opening {
+  role: NodeRole
+  founds: boolean
+  logger: Logger
+  configFile: string
+  signal: AbortSignal
+}
+
+interface Opened {
+  node: Pick<ArtelNode, 'id' | 'network' | 'services' | 'addresses' | 'stop'>
+  /** resolves with why it cannot go on */
+  failed?: Promise<Error>
+  about: { role: NodeRole | 'device'; compute?: boolean; walled?: boolean; dashboard?: string }
+  token?: string
+}
+
+async function openNode(config: Config, init: Opening): Promise<Opened> {
+  const { createNode } = await import('../create-node.ts')
+  const node = await createNode(config, init)
+  const { gateway, failed, sandbox } = node
+  const about = {
+    role: init.role,
+    compute: config.compute,
+    walled: sandbox.walled,
+    dashboard: gateway?.url
+  }
+  return { node, failed, about, token: gateway?.token }
+}
+
 /** A node of services alone, which reads no code of what it has not. */
-async function startDevices(config: Config, options: OutputOptions, logger: Logger): Promise<void> {
-  const [{ createDeviceNode }, { isAlone }] = await Promise.all([
-    import('../device-node.ts'),
-    import('../find-network.ts')
-  ])
-  await untilInterrupted(async (signal, patience) => {
-    const founds = await isAlone(config)
-    const node = await createDeviceNode(config, { founds, logger, signal }).catch(error => {
-      if (signal.aborted) return undefined
-      throw error
-    })
-    if (node == null) return 0
-    patience(() => node.services.endMs())
-    const closeControl = await serveControl(config.data, createOperations(node)).catch(async error => {
-      await node.stop()
-      throw error
-    })
-    const ready = {
-      event: 'ready',
-      version: VERSION,
-      role: 'device' as const,
-      id: node.id,
-      network: networkId(node.network),
-      addresses: node.addresses(),
-      data: config.data,
-      pid: process.pid
-    }
-    print(ready, options, it => describe({ ...it, founds }))
-    await aborted(signal)
-    await closeControl()
-    await node.stop()
-    print({ event: 'stopped' }, options, () => 'stopped')
-    return 0
-  })
+async function openDeviceNode(config: Config, init: Opening): Promise<Opened> {
+  const { createDeviceNode } = await import('../device-node.ts')
+  return { node: await createDeviceNode(config, init), about: { role: 'device' } }
 }
 
 function describe(ready: {

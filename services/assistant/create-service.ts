@@ -12,7 +12,7 @@ import { AssistantError, badRequest, StreamError, UnknownNameError } from './err
 import { createJobs, shown } from './jobs.ts'
 import { createMeasures, type Limits } from './measures.ts'
 import { createCall } from './provider/call.ts'
-import { createSecrets } from './provider/secrets.ts'
+import { readKey } from './provider/read-key.ts'
 import { createSend, type Json } from './provider/send.ts'
 import { MIGRATIONS } from './schema.ts'
 import { createCache } from './store/cache.ts'
@@ -35,7 +35,7 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
   const db = host.database(MIGRATIONS)
   // what the process has written outlives it; two commits per call need not wait for the disk
   db.exec('PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON')
-  const secrets = createSecrets(join(host.folder, 'secrets'))
+  const secrets = host.secrets('secrets')
   const providers = createProviders(db)
   const credits = createCredits(db, () => BigInt(Math.round(host.config.quotaCredits * MICRO)))
   const cache = createCache(db, () => host.config.cacheMb * MIB, now)
@@ -116,7 +116,7 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
       import('./bot/telegram.ts'),
       import('./bot/bot.ts')
     ])
-    port = createTelegram(botUrl.replace(/\/+$/, ''), () => secrets.read(botSecret))
+    port = createTelegram(botUrl.replace(/\/+$/, ''), () => readKey(secrets, botSecret))
     const onHandled = (error?: Error): void => host.degraded('bot', error?.message)
     const bot = createBot({ port, chats, answer: answerChat, now, onHandled })
     host.repeat('looking for messages', 0, signal => bot.look(signal))

@@ -51,6 +51,14 @@ export type HostOf<D extends Declaration> = Host<
 /** What a service gives. */
 export type ServiceOf<D extends Declaration> = Service<D['operations'], MessagesOf<D>>
 
+/** Texts in files of the owner alone (0600), by names that a schema has looked at. */
+export interface Secrets {
+  read(name: string): Promise<string | undefined>
+  set(name: string, value: string): Promise<void>
+  remove(name: string): Promise<void>
+  names(): Promise<string[]>
+}
+
 export interface Host<C = unknown, M extends Protocol = Protocol, N = unknown> {
   readonly name: string
   /** as its owner changed it last */
@@ -68,6 +76,8 @@ export interface Host<C = unknown, M extends Protocol = Protocol, N = unknown> {
    * @throws {MigrationError} a newer version has written it
    */
   database(migrations: readonly string[]): DatabaseSync
+  /** What only its owner may read, in `folder` below its own. */
+  secrets(folder: string): Secrets
   /** artel:<name> */
   readonly log: Logger
   /** names get the prefix artel_<name>_ */

@@ -16,6 +16,7 @@ export type {
   Health,
   Host,
   HostOf,
+  Secrets,
   Service,
   ServiceModule,
   ServiceOf,

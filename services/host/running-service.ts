@@ -13,6 +13,7 @@ import { serviceKey, serviceProtocol } from './names.ts'
 import { answerPeers, askPeer, type ServiceNetwork } from './peer-streams.ts'
 import { PrefixedRegistry } from './prefixed-registry.ts'
 import { asMessage, type MessageHandlers, type Protocol } from './protocol.ts'
+import { createSecrets } from './secrets.ts'
 import type { ServiceSettings } from './settings.ts'
 import { createWaits } from './waits.ts'
 
@@ -247,6 +248,7 @@ export function createRunningService(init: RunningInit, components: HostComponen
         }
         return database
       },
+      secrets: below => createSecrets(join(folder, below)),
       announce(isOpen) {
         signal.throwIfAborted()
         if (isOpen) {

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { join } from 'node:path'
 import { encodeValue } from '../../sandbox/index.ts'
 import type { HostOf, ServiceOf } from '../host/index.ts'
 import { loadOutbound } from '../outbound/index.ts'
@@ -9,9 +8,9 @@ import type { declaration } from './declaration.ts'
 import { RuleError, UnknownRuleError } from './errors.ts'
 import { createExtractor } from './extract/extractor.ts'
 import { createLook } from './look.ts'
+import { createPasswords } from './passwords.ts'
 import type { Rule, Subscription } from './rule.ts'
 import { MIGRATIONS } from './schema.ts'
-import { createPasswords, createSecrets } from './secrets.ts'
 import { createSend } from './send/channels.ts'
 import { createOutbox, type Waiting } from './send/outbox.ts'
 import { createStore, type RuleState } from './store.ts'
@@ -37,8 +36,8 @@ export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> 
     gapMs: () => host.config.pauseSeconds * 1000
   })
   const extractor = createExtractor(host.use.sandbox)
-  const secrets = createPasswords(join(host.folder, 'secrets'))
-  const cookies = createSecrets(join(host.folder, 'cookies'))
+  const secrets = createPasswords(host.secrets('secrets'))
+  const cookies = host.secrets('cookies')
   const visit = createVisit({ outbound, extractor, secrets, cookies, now })
   const look = createLook({ store, visit, extractor, outbox, now })
   const test = createTest({ store, visit, extractor })

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { CookieJar } from 'tough-cookie'
+import type { Secrets } from '../host/index.ts'
 import type { Cookies, Fetched, Outbound } from '../outbound/index.ts'
 import { decodeText } from './decode.ts'
 import { LoginError, PageError } from './errors.ts'
 import type { Extractor } from './extract/extractor.ts'
+import type { Passwords } from './passwords.ts'
 import { type Login, pagesOf, type Rule } from './rule.ts'
-import type { Passwords, Secrets } from './secrets.ts'
 import type { Page } from './store.ts'
 
 export interface VisitInit {

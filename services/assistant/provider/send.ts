@@ -1,9 +1,10 @@
 import { Agent, request } from 'undici'
+import type { Secrets } from '../../host/index.ts'
 import { readEvents } from '../core/events.ts'
 import { type Failure, readRetryAfter } from '../core/retry.ts'
 import { StreamError } from '../errors.ts'
 import type { Route } from './provider.ts'
-import type { Secrets } from './secrets.ts'
+import { readKey } from './read-key.ts'
 
 export type Json = Record<string, unknown>
 
@@ -86,7 +87,7 @@ export function createSend(secrets: Secrets, now: () => number) {
      */
     async send(route, path, body, signal) {
       const { secret } = route.provider
-      const key = secret == null ? '' : (await secrets.read(secret)).trim()
+      const key = secret == null ? '' : await readKey(secrets, secret)
       try {
         return await ask(route, path, body, key, signal)
       } catch (error) {

@@ -3,8 +3,8 @@ import { createTransport, type Transporter } from 'nodemailer'
 import type { Outbound } from '../../outbound/index.ts'
 import type { Message } from '../contract.ts'
 import { DeliveryError } from '../errors.ts'
+import type { Passwords } from '../passwords.ts'
 import type { Channel } from '../rule.ts'
-import type { Passwords } from '../secrets.ts'
 import { compose, oneLine } from './compose.ts'
 
 export interface MailSettings {
