@@ -55,6 +55,8 @@ export function createAssembly() {
 
 function merge(into: Json, piece: Json): void {
   for (const [name, value] of Object.entries(piece)) {
+    // there it is everybody's prototype that would be written to
+    if (name === '__proto__') throw new StreamError('a piece of the answer has a field "__proto__"')
     if (value == null) into[name] ??= null
     else if (typeof value === 'string' && typeof into[name] === 'string' && !WHOLE.has(name))
       into[name] = `${into[name]}${value}`

@@ -1,4 +1,4 @@
-import { deepEqual, equal, notDeepEqual, ok, rejects } from 'node:assert/strict'
+import { deepEqual, equal, notDeepEqual, ok, rejects, throws } from 'node:assert/strict'
 import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { CLOSED, failedAt, tryAt } from '../../../services/assistant/core/breaker.ts'
@@ -310,6 +310,14 @@ describe('assistant: streams', () => {
       }
     })
     deepEqual(usage, { prompt_tokens: 1, completion_tokens: 2 })
+  })
+
+  it('a piece that reaches for the prototype of all objects is refused', () => {
+    for (const delta of ['{"__proto__":{"isOwner":true}}', '{"a":{"__proto__":{"isOwner":true}}}'])
+      throws(() => createAssembly().add({ choices: [{ index: 0, delta: JSON.parse(delta) }] }), {
+        name: 'StreamError'
+      })
+    equal(Reflect.get({}, 'isOwner'), undefined)
   })
 
   it('what has not ended by itself is not kept', () => {
