@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Adb } from '@yume-chan/adb'
+import { type Adb, type AdbSocket, AdbSync } from '@yume-chan/adb'
 import { ReadableStream } from '@yume-chan/stream-extra'
+import { raceSignal } from 'race-signal'
 import { TvDownError, TvFailedError, TvOverdueError, TvProtocolError } from '../errors.ts'
 import { within } from './deadline.ts'
 import type { AdbKey } from './key.ts'
@@ -74,7 +75,7 @@ export function openLink(init: LinkInit): Link {
   let session: Session | undefined
   let overdue = 0
   let pairing: PromiseWithResolvers<void> | undefined
-  let turn: Promise<unknown> = Promise.resolve()
+  let turn: Promise<void> = Promise.resolve()
   let wake = Promise.withResolvers<void>()
   /** the first try is over */
   const tried = Promise.withResolvers<void>()
@@ -108,8 +109,9 @@ export function openLink(init: LinkInit): Link {
         show('shell')
         waitMs = FIRST_WAIT_MS
         tried.resolve()
-        pair?.resolve()
-        if (pair === pairing) pairing = undefined
+        // also who asked meanwhile: the key is known
+        pairing?.resolve()
+        pairing = undefined
         await watch(opened)
       } catch (error) {
         show('down', (error as Error).message)
@@ -145,27 +147,24 @@ export function openLink(init: LinkInit): Link {
   }
 
   async function call<T>(
-    work: (adb: Adb, again: () => void) => Promise<T>,
+    work: Work<T>,
     { signal: until, deadlineMs: ms = deadlineMs }: CallOptions
   ): Promise<T> {
     const before = turn
     const mine = Promise.withResolvers<void>()
     turn = mine.promise
+    const over = new AbortController()
     try {
-      await before
-      until?.throwIfAborted()
+      await raceSignal(before, until)
       const now = session
       if (now == null || now.socket.destroyed)
         throw new TvDownError(`the TV at ${place} is not connected: ${reason ?? 'it went away'}`)
-      const stopped = Promise.withResolvers<never>()
-      const onAbort = (): void => stopped.reject(until?.reason)
-      until?.addEventListener('abort', onAbort, { once: true })
       const gone = now.gone.then(error => {
         throw error
       })
       try {
         const answer = await within(ms, `the TV at ${place} has not answered`, again =>
-          Promise.race([work(now.adb, again), gone, stopped.promise])
+          raceSignal(Promise.race([work(now.adb, over.signal, again), gone]), until)
         )
         overdue = 0
         return answer
@@ -175,11 +174,12 @@ export function openLink(init: LinkInit): Link {
         if (isLost) now.socket.destroy(error as Error)
         throw error
       } finally {
-        until?.removeEventListener('abort', onAbort)
         gone.catch(() => undefined /* said to whoever waited */)
       }
     } finally {
-      mine.resolve()
+      over.abort()
+      // who did not wait for his turn has none to pass on
+      void before.then(mine.resolve)
     }
   }
 
@@ -207,42 +207,60 @@ export function openLink(init: LinkInit): Link {
         return
       }
       wake.resolve()
-      const stopped = Promise.withResolvers<never>()
-      until?.addEventListener('abort', () => stopped.reject(until.reason), { once: true })
-      await Promise.race([promise, stopped.promise])
+      await raceSignal(promise, until)
     },
     ended
   }
 }
 
-const runOn = (command: string) => async (adb: Adb) => {
-  const isV2 = adb.deviceFeatures.includes('shell_v2')
-  const socket = await adb.createSocket(isV2 ? `shell,v2,raw:${command}` : `shell:${withExitCode(command)}`)
-  const bytes = await collect(socket.readable as AsyncIterable<Uint8Array>)
-  return isV2 ? readShellV2(bytes) : readShellV1(bytes)
-}
+/** Something that a TV is asked. `over`: nobody waits for it any more; `again` begins its time anew. */
+type Work<T> = (adb: Adb, over: AbortSignal, again: () => void) => Promise<T>
 
-const pushOn = (path: string, bytes: AsyncIterable<Uint8Array>) => async (adb: Adb, again: () => void) => {
-  async function* moving(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of bytes) {
+const runOn =
+  (command: string): Work<ShellAnswer> =>
+  async (adb, over) => {
+    const isV2 = adb.deviceFeatures.includes('shell_v2')
+    const socket = await adb.createSocket(isV2 ? `shell,v2,raw:${command}` : `shell:${withExitCode(command)}`)
+    closeAfter(over, socket)
+    const bytes = await collect(socket.readable as AsyncIterable<Uint8Array>)
+    return isV2 ? readShellV2(bytes) : readShellV1(bytes)
+  }
+
+const pushOn =
+  (path: string, bytes: AsyncIterable<Uint8Array>): Work<void> =>
+  async (adb, over, again) => {
+    async function* moving(): AsyncGenerator<Uint8Array> {
+      for await (const chunk of bytes) {
+        again()
+        yield chunk
+      }
       again()
-      yield chunk
     }
-    again()
+    const socket = await adb.createSocket('sync:')
+    closeAfter(over, socket)
+    try {
+      await new AdbSync(adb, socket).write({
+        filename: path,
+        file: ReadableStream.from(moving()) as never,
+        permission: FILE_MODE
+      })
+    } catch (error) {
+      // what the TV answered has no name; what went away has said so elsewhere
+      throw new TvFailedError(`${path} was not written: ${(error as Error).message}`)
+    }
   }
-  const sync = await adb.sync()
-  try {
-    await sync.write({
-      filename: path,
-      file: ReadableStream.from(moving()) as never,
-      permission: FILE_MODE
-    })
-  } catch (error) {
-    // what the TV answered has no name; what went away has said so elsewhere
-    throw new TvFailedError(`${path} was not written: ${(error as Error).message}`)
-  } finally {
-    sync.dispose().catch(() => undefined /* the TV went away */)
+
+/** What runs on the TV ends there: a process that nobody hears would stay. */
+function closeAfter(over: AbortSignal, socket: AdbSocket): void {
+  const close = async (): Promise<void> => {
+    try {
+      await socket.close()
+    } catch {
+      // the TV went away, and all that ran on it
+    }
   }
+  if (over.aborted) void close()
+  else over.addEventListener('abort', () => void close(), { once: true })
 }
 
 /** All that a stream of a TV says until it ends. @throws {TvProtocolError} too much */

@@ -27,7 +27,9 @@ export function packetsOn(socket: Socket): AdbDaemonConnection {
       })
     },
     pull: () => void socket.resume(),
-    cancel: () => void socket.destroy()
+    // who reads has seen a packet that the protocol does not have there
+    cancel: reason =>
+      void socket.destroy(new TvProtocolError(`the TV broke the protocol: ${(reason as Error).message}`))
   })
   const writable = new WritableStream<Consumable<AdbPacketInit>>({
     write: packet => packet.tryConsume(each => write(socket, each)),

@@ -49,8 +49,10 @@ export class FakeDaemon implements AsyncDisposable {
   /** services that were opened */
   readonly opened: string[] = []
   mute?: Mute
-  /** the next packet is no packet, or says that it is huge */
-  spoil?: 'magic' | 'length'
+  /** the next packet is no packet, says that it is huge, or is of no kind that there is */
+  spoil?: 'magic' | 'length' | 'command'
+  /** streams that the other end closed before their end */
+  givenUp = 0
   /** the connection is cut after so many bytes of files */
   cutAfterBytes?: number
   newKeys: 'take' | 'ask' | 'refuse'
@@ -103,7 +105,8 @@ export class FakeDaemon implements AsyncDisposable {
     let next = 1
     let buffered = Buffer.alloc(0)
 
-    const send = (command: number, arg0: number, arg1: number, data: Uint8Array = Buffer.alloc(0)): void => {
+    const send = (kind: number, arg0: number, arg1: number, data: Uint8Array = Buffer.alloc(0)): void => {
+      const command = this.spoil === 'command' ? 0x3f3f3f3f : kind
       const head = Buffer.alloc(HEADER)
       head.writeUInt32LE(command, 0)
       head.writeUInt32LE(arg0, 4)
@@ -220,7 +223,9 @@ export class FakeDaemon implements AsyncDisposable {
         send(OKAY, arg1, arg0)
         stream.onData(data)
       } else if (command === CLSE) {
-        if (streams.delete(arg1)) send(CLSE, arg1, arg0)
+        if (!streams.delete(arg1)) return
+        this.givenUp++
+        send(CLSE, arg1, arg0)
       }
     }
 

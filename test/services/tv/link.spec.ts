@@ -120,8 +120,27 @@ describe('tv: the link to its ADB daemon', function () {
     }
   })
 
+  it('ends on the TV what nobody waits for any more, and lets who waits for his turn go', async () => {
+    const { daemon, link } = await open({ isOpen: true }, { deadlineMs: 400, heartbeatMs: 60_000 })
+    await link.run('true')
+    daemon.mute = 'data'
+    await rejects(link.run('dumpsys power'), { name: 'TvOverdueError' })
+    await until(() => daemon.givenUp === 1, 'what is overdue is closed')
+    const [first, second] = [new AbortController(), new AbortController()]
+    const long = link.run('dumpsys audio', { signal: first.signal, deadlineMs: 100_000 })
+    const waiting = link.run('true', { signal: second.signal })
+    second.abort(new Error('no more'))
+    await rejects(waiting, { message: 'no more' })
+    equal(daemon.givenUp, 1, 'the one before goes on')
+    first.abort(new Error('no more'))
+    await rejects(long, { message: 'no more' })
+    await until(() => daemon.givenUp === 2, 'what was stopped is closed')
+    daemon.mute = undefined
+    equal((await link.run('true')).code, 0)
+  })
+
   it('takes nothing that is no packet', async () => {
-    for (const spoil of ['magic', 'length'] as const) {
+    for (const spoil of ['magic', 'length', 'command'] as const) {
       const { daemon, link } = await open({ isOpen: true })
       await link.run('true')
       daemon.spoil = spoil
