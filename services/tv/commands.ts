@@ -83,6 +83,8 @@ export function createCommands({ db, tvs, bookings, grants, isRisky, now }: Comm
       return refused(
         `${tv} is held by ${holder.who} until ${new Date(holder.to).toISOString()}: ${holder.why}`
       )
+    if (operation.risk > 0 && (count.get(asker.peer) as { n: number }).n >= MAX_KEPT)
+      return refused(`${asker.peer} has asked for ${MAX_KEPT} commands within a week; ask again tomorrow`)
     return undefined
   }
 
@@ -90,11 +92,13 @@ export function createCommands({ db, tvs, bookings, grants, isRisky, now }: Comm
     const { id, tv, name, args } = command
     const target = tvs.get(tv)!
     const operation = operationNamed(name)!
-    begin.run(asker.peer, id, tv, name, now())
     const about = { id, by: nameOf(asker), name }
-    // what only looks changes nothing, and would fill the log
+    // what only looks changes nothing: it can be done again, and would fill the log
     const isNoted = operation.risk > 0
-    if (isNoted) await target.note('command', { ...about, is: 'started' })
+    if (isNoted) {
+      begin.run(asker.peer, id, tv, name, now())
+      await target.note('command', { ...about, is: 'started' })
+    }
     let answer: CommandAnswer
     try {
       answer = { is: 'done', ...(await target.perform(operation, operation.args.parse(args), signal)) }
@@ -104,19 +108,19 @@ export function createCommands({ db, tvs, bookings, grants, isRisky, now }: Comm
       const isUnknown = kind === 'TvOverdueError' || signal.aborted
       answer = { is: isUnknown ? 'unknown' : 'failed', why: message.slice(0, 500) }
     }
-    const { picture: _, ...kept } = answer
-    finish.run(JSON.stringify(kept), asker.peer, id)
-    if (isNoted)
-      await target.note('command', {
-        ...about,
-        is: answer.is,
-        ...(answer.why == null ? {} : { why: answer.why })
-      })
+    if (isNoted) {
+      finish.run(JSON.stringify(answer), asker.peer, id)
+      const { is, why } = answer
+      await target.note('command', { ...about, is, ...(why == null ? {} : { why }) })
+    }
     return answer
   }
 
   return {
-    /** Never throws what the TV or the asker did: that is the outcome. The same id of the same node is done once. */
+    /**
+     * Never throws what the TV or the asker did: that is the outcome. The same id of the same node is done once, unless
+     * it only looks.
+     */
     async execute(command: Command, asker: Asker, signal: AbortSignal): Promise<CommandAnswer> {
       const key = `${asker.peer} ${command.id}`
       const under = running.get(key)
@@ -136,8 +140,6 @@ export function createCommands({ db, tvs, bookings, grants, isRisky, now }: Comm
             ?.note('command', { id: command.id, by: nameOf(asker), name: command.name.slice(0, 50), ...why })
         return why
       }
-      if ((count.get(asker.peer) as { n: number }).n >= MAX_KEPT)
-        return { is: 'refused', why: `${MAX_KEPT} commands of ${asker.peer} within a week` }
       const done = run(command, asker, signal)
       running.set(key, done)
       try {
@@ -167,8 +169,7 @@ export function createCommands({ db, tvs, bookings, grants, isRisky, now }: Comm
       }[]
       for (const { peer, id, tv, name } of left) {
         const why = 'this node ended while it was done'
-        if ((operationNamed(name)?.risk ?? 0) > 0)
-          await tvs.get(tv)?.note('command', { id, by: peer, name, is: 'unknown', why })
+        await tvs.get(tv)?.note('command', { id, by: peer, name, is: 'unknown', why })
         finish.run(JSON.stringify({ is: 'unknown', why }), peer, id)
       }
     },

@@ -122,9 +122,9 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   }
 
   async function looked(tv: Tv, until: AbortSignal): Promise<void> {
-    if (tv.lamp !== 'shell') return host.degraded(tv.place.name, tv.reason)
-    await tv.look(until)
-    host.degraded(tv.place.name, undefined)
+    const isUp = tv.lamp === 'shell'
+    host.degraded(tv.place.name, isUp ? undefined : tv.reason)
+    if (isUp) await tv.look(until)
   }
 
   return {
@@ -197,14 +197,16 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         const account = accountOf(call.caller)
         return {
           items: await Promise.all(
-            items.map(async ({ agent, name: tv }) => ({
-              agent,
-              tv,
-              had:
-                agent === peers.self
-                  ? await letGo(tv, askerOf(call.caller))
-                  : (await peers.ask(agent, 'letGo', { tv, account }, { signal: call.signal })).had
-            }))
+            items.map(async ({ agent, name: tv }) => {
+              try {
+                if (agent === peers.self) return { agent, tv, had: await letGo(tv, askerOf(call.caller)) }
+                const { had } = await peers.ask(agent, 'letGo', { tv, account }, { signal: call.signal })
+                return { agent, tv, had }
+              } catch (error) {
+                call.signal.throwIfAborted()
+                return { agent, tv, had: false, why: (error as Error).message }
+              }
+            })
           )
         }
       },
@@ -236,7 +238,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     async start() {
       await commands.recover()
       for (const tv of tvs.values())
-        host.repeat(tv.place.name, config.lookSeconds * 1000, until => looked(tv, until))
+        host.repeat(`looking at ${tv.place.name}`, config.lookSeconds * 1000, until => looked(tv, until))
       host.repeat('tidying', HOUR_MS, () => {
         commands.tidy()
         bookings.tidy()

@@ -1,15 +1,5 @@
 import { z } from 'zod'
-import {
-  base64,
-  bytes,
-  CONFLICT,
-  declare,
-  FORBIDDEN,
-  NETWORK,
-  NOT_FOUND,
-  operation,
-  USAGE
-} from '../host/index.ts'
+import { base64, bytes, CONFLICT, declare, FORBIDDEN, NETWORK, NOT_FOUND, operation } from '../host/index.ts'
 import { grantOf } from './grants.ts'
 import { booking, messages, outcome, tvState } from './messages.ts'
 import { placeOf } from './place.ts'
@@ -104,8 +94,7 @@ export const declaration = declare({
     TvFailedError: CONFLICT,
     TvDownError: NETWORK,
     TvOverdueError: NETWORK,
-    TvProtocolError: NETWORK,
-    RangeError: USAGE
+    TvProtocolError: NETWORK
   },
   operations: {
     list: operation({
@@ -219,7 +208,9 @@ export const declaration = declare({
     release: operation({
       summary: 'No longer hold TVs',
       input: z.object({ on }),
-      output: z.object({ items: z.array(z.object({ agent, tv: z.string(), had: z.boolean() })) }),
+      output: z.object({
+        items: z.array(z.object({ agent, tv: z.string(), had: z.boolean(), why: z.string().optional() }))
+      }),
       http: { method: 'DELETE', path: '/tv/bookings', query: ['on'] },
       scope: 'tv:write',
       command: { arguments: ['on'] }

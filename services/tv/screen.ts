@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { PNG } from 'pngjs'
 import { TvProtocolError } from './errors.ts'
 
@@ -61,11 +60,4 @@ export function previewOf(raw: Uint8Array): Uint8Array {
   const png = new PNG({ width, height })
   png.data = Buffer.from(data)
   return PNG.sync.write(png, { deflateLevel: 1, filterType: 1 })
-}
-
-/** What tells pictures from each other: a hash, and whether all of it is dark. */
-export function lookAt(raw: Uint8Array): { hash: string; isBlack: boolean } {
-  const { data } = scaleDown(readRaw(raw), 64, 36)
-  const isBlack = data.every((value, i) => i % BYTES === 3 || value < 16)
-  return { hash: createHash('sha256').update(data).digest('hex'), isBlack }
 }

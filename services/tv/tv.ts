@@ -6,7 +6,6 @@ import { type Lamp, type Link, openLink } from './adb/link.ts'
 import { commandLine } from './adb/quote.ts'
 import type { Values } from './condition.ts'
 import type { declaration } from './declaration.ts'
-import { TvFailedError } from './errors.ts'
 import type { TvOperation } from './operations/contract.ts'
 import { type Answer, type Args, perform, verify } from './operations/perform.ts'
 import type { TvPlace } from './place.ts'
@@ -28,12 +27,9 @@ export interface Tv {
   readonly reason: string | undefined
   /** as last read */
   readonly readings: Values
-  /** What runs where there is no step for it, as power by the relay. */
   perform(operation: TvOperation, args: Args, signal: AbortSignal): Promise<Answer & { picture?: Uint8Array }>
   /** Reads everything with one call, and writes what has changed. */
   look(signal?: AbortSignal): Promise<Values>
-  /** Further readings that the node has of it. */
-  set(values: Values): Promise<void>
   note(kind: 'command' | 'link' | 'booking' | 'power', body: Body): Promise<void>
   close(): void
 }
@@ -54,9 +50,7 @@ const READINGS = {
   space: { type: 'number', unit: 'bytes' },
   temperature: { type: 'number', unit: '°C' },
   uptime: { type: 'number', unit: 's' },
-  client: { type: 'text' },
-  relay: { type: 'text' },
-  campaign: { type: 'text' }
+  client: { type: 'text' }
 } as const
 
 export async function openTv(init: TvInit): Promise<Tv> {
@@ -140,17 +134,12 @@ export async function openTv(init: TvInit): Promise<Tv> {
     },
     async perform(operation, args, until) {
       const act = acts[operation.name]
-      if (act == null) {
-        if (operation.steps == null && operation.reads == null)
-          throw new TvFailedError(`${operation.name} cannot be done with ${place.name}`)
-        return perform(await target(until), operation, args, until)
-      }
-      const answer = await act(args, until)
+      if (act == null) return perform(await target(until), operation, args, until)
+      const answer = await act(args, { signal: until, deadlineMs: operation.deadlineMs })
       await verify(operation, args, look, until)
       return answer
     },
     look,
-    set,
     note,
     close: () => device.close()
   }

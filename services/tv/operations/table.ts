@@ -88,21 +88,7 @@ export const OPERATIONS: readonly TvOperation[] = [
     verb: 'power',
     check: { reading: 'power', is: 'on' }
   }),
-  entry('power.on', 'Give it power by the relay, and wake it', undefined, {
-    verb: 'power',
-    deadlineMs: 3 * MINUTE_MS
-  }),
-  entry('power.off', 'Standby, then cut its power by the relay', undefined, {
-    risk: 2,
-    verb: 'power',
-    deadlineMs: MINUTE_MS
-  }),
-  entry('power.cycle', 'Cut its power, and give it again after at least ten seconds', undefined, {
-    risk: 2,
-    verb: 'power',
-    deadlineMs: 3 * MINUTE_MS
-  }),
-  look('power.state', 'Whether its screen is on', undefined, { reads: ['power', 'relay'] }),
+  look('power.state', 'Whether its screen is on', undefined, { reads: ['power'] }),
   entry('power.stayOn', 'Never sleep by itself while it has power', [['svc', 'power', 'stayon', 'true']]),
   entry('power.maySleep', 'Sleep by itself as set', [['svc', 'power', 'stayon', 'false']]),
 
@@ -138,7 +124,7 @@ export const OPERATIONS: readonly TvOperation[] = [
     args: z.strictObject({ url }),
     check: { reading: 'playback', is: 'playing' }
   }),
-  look('play.state', 'What it plays', undefined, { reads: ['playback', 'playing', 'app', 'campaign'] }),
+  look('play.state', 'What it plays', undefined, { reads: ['playback', 'playing', 'app'] }),
 
   look('screen.shot', 'A picture of the screen, PNG', undefined, { deadlineMs: 30_000 }),
   look('screen.preview', 'A small picture of the screen, PNG', undefined, { deadlineMs: 30_000 }),
@@ -217,11 +203,6 @@ export const OPERATIONS: readonly TvOperation[] = [
     args: z.strictObject({ path }),
     risk: 2,
     verb: 'files'
-  }),
-  entry('files.push', 'Bring a shared file to the TV', undefined, {
-    args: z.strictObject({ cid: z.string().min(10).max(100), path }),
-    verb: 'files',
-    deadlineMs: 10 * MINUTE_MS
   }),
   look('files.space', 'Room that is left', undefined, { reads: ['space'] }),
 

@@ -14,7 +14,7 @@ describe('tv: a node beside TVs, and operators elsewhere', function () {
 
   it('says how they are, does what is asked, and looks whether it is done', async () => {
     await using fleet = createFleet()
-    const { place, tv } = await fleet.tv('tv-1', 'line=2')
+    const { place, tv, daemon } = await fleet.tv('tv-1', 'line=2')
     const node = await fleet.start({ tvs: [place] })
     await node.up(1)
     const { items } = await node.call<{ items: { readings: Record<string, unknown>; tags: object }[] }>(
@@ -65,6 +65,10 @@ describe('tv: a node beside TVs, and operators elsewhere', function () {
     equal(PNG.sync.read(Buffer.from(png)).width, 64)
     const small = await node.call<{ png: Uint8Array }>('picture', { on: '*', small: true })
     equal(PNG.sync.read(Buffer.from(small.png)).height, 36)
+
+    await daemon[Symbol.asyncDispose]()
+    const health = () => node.host.services.health().find(({ service }) => service === 'tv')!
+    await until(() => health().reason?.startsWith('tv-1: ') === true, 'the node says that it is away')
   })
 
   it('asks nothing of a TV for who has no grant, or has it no more', async () => {
@@ -160,6 +164,12 @@ describe('tv: a node beside TVs, and operators elsewhere', function () {
       for (let i = 0; i < 3; i++) answers.push(await operator.ask(agent.id, 'command', command))
       deepEqual(answers, Array(3).fill({ is: 'done' }))
       equal(tv.volume, 11)
+      // what only looks is looked at again: its picture is kept nowhere
+      for (let i = 0; i < 2; i++) {
+        const shot = { ...command, id: 'the-same-look', name: 'screen.shot' }
+        const { picture } = (await operator.ask(agent.id, 'command', shot)) as { picture?: Uint8Array }
+        equal(PNG.sync.read(Buffer.from(picture!)).width, 64)
+      }
       const late = { ...command, id: 'another-command', expires: Date.now() - 1 }
       equal(((await operator.ask(agent.id, 'command', late)) as Outcome).is, 'expired')
       equal(tv.volume, 11)
