@@ -7,7 +7,7 @@ import type { App } from './app.ts'
 import { DASHBOARD_POLICY, policyOf } from './policy.ts'
 
 /** As DASHBOARD_POLICY; it has the frame with the walls, and the dashboard has it in a frame. */
-const PAGE_POLICY = policyOf({ ...DASHBOARD_POLICY, 'frame-src': "'self'", 'frame-ancestors': "'self'" })
+const PAGE_POLICY = policyOf({ ...DASHBOARD_POLICY, 'frame-ancestors': "'self'" })
 
 /** Nothing but Workers that are made from the scripts that it is given: no connection, no code from strings. */
 const wallsPolicy = (script: string): string =>

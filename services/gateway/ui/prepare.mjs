@@ -16,14 +16,17 @@ function newest(path) {
   return Math.max(...readdirSync(path).map(name => newest(`${path}/${name}`)))
 }
 
+const SERVICES = '../..'
 const SOURCES = [
   'src',
   'public',
   'index.html',
   'volunteer.html',
   'vite.config.ts',
+  ...readdirSync(at(SERVICES)).map(name => `${SERVICES}/${name}/page`),
   '../../../node/tab',
   '../../../bootstrap',
+  '../../../ledger',
   '../../../sandbox',
   '../../../scheduler',
   '../schema.ts',
