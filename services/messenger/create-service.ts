@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { HostOf, ServiceOf } from '../host/index.ts'
 import { createArchive } from './admin/archive.ts'
+import type { Finding } from './admin/declared.ts'
 import { createAdministration } from './admin/operations.ts'
 import { nightly } from './admin/schedule.ts'
 import { createWatch } from './admin/watch.ts'
@@ -131,7 +132,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     operations: guarded(
       {
         ...createOperations(node, begin),
-        ...createAdministration(node, { folder, archive, watch, restart })
+        ...createAdministration(node, { archive, watch, now: host.now, restart })
       },
       { now: host.now, login: () => school.roster?.person(self)?.id, answered: watch.answered }
     ),
@@ -142,9 +143,11 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       node.onGrown(onGrown)
       if (school.roster != null) post.tend()
       host.repeat('mail', TEND_MS, tend)
-      host.repeat('nightly work', NIGHTLY_MS, async () =>
-        host.degraded('integrity', await nightly(node, archive, folder, host.now()))
-      )
+      host.repeat('nightly work', NIGHTLY_MS, async () => {
+        const wrong = await nightly(node, archive, host.now())
+        // until the next night says something else
+        if (wrong != null) host.degraded('integrity', wrong.map(told).join('; ') || undefined)
+      })
       host.repeat('comparing', SYNC_MS, async signal => {
         // not all at the same moment
         await delay(Math.random() * TEND_MS, undefined, { signal })
@@ -153,3 +156,5 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     }
   }
 }
+
+const told = ({ name, detail, remedy }: Finding): string => `${name}: ${detail}; ${remedy ?? ''}`

@@ -10,9 +10,9 @@ import { verify } from './verify.ts'
 import type { Watch } from './watch.ts'
 
 export interface AdministrationInit {
-  folder: string
   archive: Archive
   watch: Watch
+  now(): number
   /** the people of the school are others than they were when it started */
   restart(): void
 }
@@ -20,7 +20,7 @@ export interface AdministrationInit {
 /** What an administrator does with this node. */
 export function createAdministration(
   node: Messenger,
-  { folder, archive, watch, restart }: AdministrationInit
+  { archive, watch, now, restart }: AdministrationInit
 ): Handlers<typeof administration> {
   return {
     health: async () => ({ items: await watch.health() }),
@@ -38,10 +38,12 @@ export function createAdministration(
       const restored = await archive.within(id, file =>
         restoreFrom(node, file, { ...(group == null ? {} : { group }), ...(user == null ? {} : { user }) })
       )
+      // what is too old goes, and the rest counts
+      node.mailbox.store.expire()
       if (restored.statements > 0) restart()
       return restored
     },
-    cleanup: () => cleanUp(node, folder),
+    cleanup: () => cleanUp(node, archive, now()),
     stats: () => statistics(node)
   }
 }

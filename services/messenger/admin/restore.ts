@@ -1,8 +1,10 @@
 import type { Messenger } from '../assemble.ts'
-import { hashOf, toHex } from '../core/codec.ts'
+import { type Signed, toHex } from '../core/codec.ts'
 import { readEvent } from '../core/event.ts'
-import { readEnvelope } from '../mailbox/envelope.ts'
+import { counts } from '../core/generation.ts'
+import type { KeptGeneration } from '../device/store.ts'
 import { transact } from '../store/database.ts'
+import { isEnvelope, isEvent } from './verify.ts'
 
 export interface Restored {
   events: number
@@ -11,11 +13,30 @@ export interface Restored {
   files: number
   statements: number
 }
-type Row = { id: string; grp: string; device: string; seq: number; bytes: Uint8Array; signature: Uint8Array }
+interface Place {
+  id: string
+  grp: string
+  device: string
+  seq: number
+}
+type Kept = Place & Signed
+/** without content where it was deleted */
+type Row = Kept | (Place & { bytes: null; signature: null })
+const isKept = (row: Row): row is Kept => row.bytes != null
+
+/** Places of chains where nothing stands here, or the same event damaged: not where it was deleted since. */
+const LOST = `
+  SELECT id, grp, device, seq, bytes, signature FROM archive.event AS a
+  WHERE NOT EXISTS (
+    SELECT 1 FROM main.event AS m
+    WHERE m.grp = a.grp AND m.device = a.device AND m.seq = a.seq AND
+      (m.id <> a.id OR m.bytes IS NULL OR a.bytes IS NULL OR (m.bytes = a.bytes AND m.signature = a.signature))
+  )
+  ORDER BY timeMs, id`
 
 /**
  * Brings from the database at `file` what is missing or damaged here, all of it or nothing. What is here and right stays
- * as it is, and what was deleted stays deleted.
+ * as it is, what was deleted stays deleted, and what is damaged there as well stays away.
  */
 export function restoreFrom(
   { db, store, school }: Messenger,
@@ -24,8 +45,7 @@ export function restoreFrom(
 ): Restored {
   const isPart = group != null || user != null
   const run = (sql: string, ...values: string[]): number => Number(db.prepare(sql).run(...values).changes)
-  const isMeant = ({ grp, device }: Row): boolean =>
-    (group == null || grp === group) && (user == null || school.roster?.device(device)?.user === user)
+  const generationsOf = new Map<string, KeptGeneration[]>()
 
   db.prepare('ATTACH ? AS archive').run(file)
   try {
@@ -41,53 +61,52 @@ export function restoreFrom(
               group ?? ''
             )
           : 0
-      let events = 0
-      const rows = db
-        .prepare(
-          `SELECT id, grp, device, seq, bytes, signature FROM archive.event
-           WHERE bytes IS NOT NULL ORDER BY timeMs, id`
-        )
-        .all() as Row[]
-      for (const row of rows) {
-        if (!isMeant(row)) continue
-        const signed = { bytes: row.bytes, signature: row.signature }
-        const here = db.prepare('SELECT bytes, signature FROM main.event WHERE id = ?').get(row.id) as
-          | { bytes: Uint8Array | null; signature: Uint8Array | null }
-          | undefined
-        // deleted since
-        if (here != null && here.bytes == null) continue
-        const isSame =
-          here != null &&
-          Buffer.from(here.bytes!).equals(row.bytes) &&
-          Buffer.from(here.signature!).equals(row.signature)
-        if (isSame || toHex(hashOf(row.bytes)) !== row.id) continue
-        // where only the message was lost
-        store.dropWords(row.id)
-        store.add(signed, readEvent(signed), 'kept')
-        if (store.about(row.id).some(({ kind }) => kind === 'delete')) store.empty(row.id)
-        events++
-      }
-      const mail = isPart ? 0 : sealed(`envelope`, 'id, address, bytes, at')
-      const files = isPart ? 0 : sealed(`blob`, 'id, bytes, at')
-      return { events, generations, mail, files, statements }
+      const lost = (db.prepare(LOST).all() as unknown as Row[]).filter(isMeant)
+      // chains go on behind what was deleted
+      const copy = db.prepare('INSERT OR IGNORE INTO main.event SELECT * FROM archive.event WHERE id = ?')
+      for (const { id } of lost.filter(row => !isKept(row))) copy.run(id)
+      const kept = lost.filter(isKept).filter(isEvent)
+      for (const row of kept) store.add(row, readEvent(row), 'kept')
+      for (const row of kept) settle(row)
+      const mail = isPart ? 0 : sealed('envelope', 'id, address, bytes, at')
+      const files = isPart ? 0 : sealed('blob', 'id, bytes, at')
+      return { events: kept.length, generations, mail, files, statements }
     })
   } finally {
     db.exec('DETACH archive')
   }
 
+  function isMeant({ grp, device, seq }: Row): boolean {
+    if (group != null && grp !== group) return false
+    if (user != null && school.roster?.device(device)?.user !== user) return false
+    const generations = generationsOf.get(grp) ?? store.generations(grp)
+    generationsOf.set(grp, generations)
+    // what a later generation left out would stand in the way of what its author wrote after it
+    return counts(generations, device, seq)
+  }
+
+  /** What is said about it may be here, or its words where only it was lost. */
+  function settle(row: Kept): void {
+    if (store.about(row.id).some(({ kind }) => kind === 'delete')) store.empty(row.id)
+    const { body } = readEvent(row)
+    store.index('of' in body ? toHex(body.of) : row.id)
+  }
+
   /** Rows that their own id proves. */
   function sealed(table: 'envelope' | 'blob', columns: string): number {
-    const missing = db
+    const lost = db
       .prepare(
-        `SELECT ${columns} FROM archive.${table} AS a WHERE NOT EXISTS (SELECT 1 FROM main.${table} AS m WHERE m.id = a.id)`
+        `SELECT ${columns} FROM archive.${table} AS a
+         WHERE NOT EXISTS (SELECT 1 FROM main.${table} AS m WHERE m.id = a.id AND m.bytes = a.bytes)`
       )
-      .all() as Record<string, string | number | Uint8Array>[]
+      .all() as ({ id: string; bytes: Uint8Array } & Record<string, string | number | Uint8Array>)[]
     const names = columns.split(', ')
-    const insert = db.prepare(
-      `INSERT INTO main.${table} (${columns}) VALUES (${names.map(() => '?').join(', ')})`
+    const put = db.prepare(
+      `INSERT INTO main.${table} (${columns}) VALUES (${names.map(() => '?').join(', ')})
+       ON CONFLICT (id) DO UPDATE SET bytes = excluded.bytes`
     )
-    const right = missing.filter(row => readEnvelope(row.bytes as Uint8Array).id === row.id)
-    for (const row of right) insert.run(...names.map(name => row[name]!))
+    const right = lost.filter(isEnvelope)
+    for (const row of right) put.run(...names.map(name => row[name]!))
     return right.length
   }
 }

@@ -1,28 +1,25 @@
 import type { Messenger } from '../assemble.ts'
 import { readStatement } from '../core/statement.ts'
 import type { Archive } from './archive.ts'
+import type { Finding } from './declared.ts'
 import { isDue, isNewWeek } from './keep.ts'
 import { cleanUp } from './tidy.ts'
 import { verify } from './verify.ts'
 
 /**
  * The nightly work, where it is due: in the first of a week clean-up, then a backup, then whether everything is whole.
- * What was missed while the node was off is done at its next start. What is wrong, in words; undefined: nothing.
+ * What was missed while the node was off is done at its next start. What is wrong; undefined: it was not due.
  */
 export async function nightly(
   node: Messenger,
   archive: Archive,
-  folder: string,
   now: number
-): Promise<string | undefined> {
+): Promise<Finding[] | undefined> {
   const { roster } = node.school
   if (roster == null) return undefined
   const last = (await archive.list())[0]?.at ?? readStatement(roster.log[0]!).timeMs
   if (!isDue(last, now)) return undefined
-  if (isNewWeek(last, now)) await cleanUp(node, folder)
+  if (isNewWeek(last, now)) await cleanUp(node, archive, now)
   await archive.make()
-  const wrong = (await verify(node, archive, false)).filter(({ state }) => state === 'fail')
-  return (
-    wrong.map(({ name, detail, remedy }) => `${name}: ${detail}; ${remedy ?? ''}`).join('; ') || undefined
-  )
+  return (await verify(node, archive, false)).filter(({ state }) => state === 'fail')
 }

@@ -1,25 +1,24 @@
-import { readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Messenger } from '../assemble.ts'
 import { toHex } from '../core/codec.ts'
 import { parseEvent } from '../core/event.ts'
 import { readStatement } from '../core/statement.ts'
 import { transact } from '../store/database.ts'
-import { BACKUPS } from './archive.ts'
+import type { Archive } from './archive.ts'
 import type { Stats } from './declared.ts'
 import { databaseBytes } from './watch.ts'
 
 const MONTHS = 6
+/** A file is named when all of it is at a mailbox: until then its parts have no name. */
+const NAMED_MS = 24 * 3_600_000
 
 /** Lets go of what nobody needs, and makes the database small. */
 export async function cleanUp(
   { db, mailbox }: Pick<Messenger, 'db' | 'mailbox'>,
-  folder: string
+  archive: Archive,
+  now: number
 ): Promise<{ files: number; parts: number; bytesBefore: number; bytesAfter: number }> {
   const bytesBefore = databaseBytes(db)
-  const names = await readdir(join(folder, BACKUPS)).catch(() => [])
-  const temporary = names.filter(name => /\.tmp(-\w+)?$/.test(name))
-  for (const name of temporary) await rm(join(folder, BACKUPS, name), { force: true })
+  const files = await archive.dropTemporary()
   mailbox.store.expire()
   const parts = transact(db, () => {
     const named = new Set<string>()
@@ -29,17 +28,17 @@ export async function cleanUp(
       if (event.kind === 'file') for (const blob of event.body.blobs) named.add(toHex(blob))
     }
     const drop = db.prepare('DELETE FROM blob WHERE id = ?')
-    const ids = (db.prepare('SELECT id FROM blob').all() as { id: string }[]).map(({ id }) => id)
-    const unnamed = ids.filter(id => !named.has(id))
-    for (const id of unnamed) drop.run(id)
+    const old = db.prepare('SELECT id FROM blob WHERE at < ?').all(now - NAMED_MS) as { id: string }[]
+    const unnamed = old.filter(({ id }) => !named.has(id))
+    for (const { id } of unnamed) drop.run(id)
     return unnamed.length
   })
   db.exec('VACUUM; PRAGMA wal_checkpoint(TRUNCATE)')
-  return { files: temporary.length, parts, bytesBefore, bytesAfter: databaseBytes(db) }
+  return { files, parts, bytesBefore, bytesAfter: databaseBytes(db) }
 }
 
 /** Who came, and how much was written, in the last six months that have something. */
-export function statistics({ school, store }: Pick<Messenger, 'school' | 'store'>): Stats {
+export function statistics({ school, db }: Pick<Messenger, 'school' | 'db'>): Stats {
   const roster = school.known()
   const months = new Map<string, { newUsers: number; messages: number; senders: Set<string> }>()
   const of = (at: number) => {
@@ -58,13 +57,14 @@ export function statistics({ school, store }: Pick<Messenger, 'school' | 'store'
       of(timeMs).newUsers++
     }
   }
-  for (const grp of store.groups())
-    for (const { device, timeMs, bytes } of store.inOrder(grp)) {
-      if (bytes == null || !['text', 'file'].includes(parseEvent({ bytes }).kind)) continue
-      const month = of(timeMs)
-      month.messages++
-      month.senders.add(roster.device(device)?.user ?? device)
-    }
+  const written = db
+    .prepare(`SELECT device, timeMs FROM event WHERE kind IN ('text', 'file') AND bytes IS NOT NULL`)
+    .iterate() as Iterable<{ device: string; timeMs: number }>
+  for (const { device, timeMs } of written) {
+    const month = of(timeMs)
+    month.messages++
+    month.senders.add(roster.device(device)?.user ?? device)
+  }
   return {
     users: roster.users().filter(({ isDisabled }) => !isDisabled).length,
     devices: roster.devices().filter(({ id }) => roster.person(id) != null).length,

@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import type { Messenger } from '../assemble.ts'
-import { hashOf, toHex } from '../core/codec.ts'
-import { readEvent } from '../core/event.ts'
+import type { Signed } from '../core/codec.ts'
+import { eventId, readEvent } from '../core/event.ts'
 import { readEnvelope } from '../mailbox/envelope.ts'
 import type { Archive } from './archive.ts'
 import type { Finding } from './declared.ts'
@@ -38,10 +38,9 @@ function events(db: DatabaseSync, isFull: boolean): Finding {
   const damaged: string[] = []
   let count = 0
   const rows = db.prepare('SELECT id, bytes, signature FROM event WHERE bytes IS NOT NULL').iterate()
-  for (const row of rows as Iterable<{ id: string; bytes: Uint8Array; signature: Uint8Array }>) {
+  for (const row of rows as Iterable<Signed & { id: string }>) {
     count++
-    if (!isRight(() => toHex(hashOf(row.bytes)) === row.id && (!isFull || readEvent(row) != null)))
-      damaged.push(row.id)
+    if (!(isFull ? isEvent(row) : eventId(row) === row.id)) damaged.push(row.id)
   }
   return summed('events', count, damaged)
 }
@@ -54,12 +53,18 @@ function sealed(db: DatabaseSync, table: 'envelope' | 'blob'): Finding {
     bytes: Uint8Array
   }>) {
     count++
-    if (!isRight(() => readEnvelope(row.bytes).id === row.id)) damaged.push(row.id)
+    if (!isEnvelope(row)) damaged.push(row.id)
   }
   return summed(table === 'envelope' ? 'mail' : 'files', count, damaged)
 }
 
-function isRight(check: () => boolean): boolean {
+/** Whether these are the signed bytes that this id names. */
+export const isEvent = (row: Signed & { id: string }): boolean =>
+  holds(() => eventId(row) === row.id && readEvent(row) != null)
+export const isEnvelope = ({ id, bytes }: { id: string; bytes: Uint8Array }): boolean =>
+  holds(() => readEnvelope(bytes).id === id)
+
+function holds(check: () => boolean): boolean {
   try {
     return check()
   } catch {
@@ -87,13 +92,9 @@ async function newestBackup(archive: Archive, isFull: boolean): Promise<Finding>
     if (!isFull) await archive.open(newest.id)
     else
       await archive.within(newest.id, file => {
-        const trial = new DatabaseSync(file)
-        try {
-          const finding = events(trial, true)
-          if (finding.state !== 'ok') throw new Error(finding.detail)
-        } finally {
-          trial.close()
-        }
+        using trial = new DatabaseSync(file)
+        const finding = events(trial, true)
+        if (finding.state !== 'ok') throw new Error(finding.detail)
       })
     return { name, state: 'ok', detail: `${newest.id} can be restored, ${newest.events} events` }
   } catch (error) {

@@ -1,4 +1,4 @@
-import { readFile, statfs } from 'node:fs/promises'
+import { statfs } from 'node:fs/promises'
 import { cpus, freemem, totalmem } from 'node:os'
 import type { Messenger } from '../assemble.ts'
 import type { Finding } from './declared.ts'
@@ -25,7 +25,7 @@ export function createWatch(
     before = now
     return {
       cpu,
-      memory: 1 - (await available()) / totalmem(),
+      memory: 1 - freemem() / totalmem(),
       diskFree: disk.bavail / disk.blocks,
       databaseBytes: databaseBytes(db),
       answerMs: p95(answers)
@@ -127,17 +127,6 @@ function times(): { all: number; idle: number } {
   return {
     all: each.reduce((sum, { all }) => sum + all, 0),
     idle: each.reduce((sum, { idle }) => sum + idle, 0)
-  }
-}
-
-/** Bytes that a program could have now. */
-async function available(): Promise<number> {
-  try {
-    const [, kb] = /^MemAvailable: +(\d+) kB/m.exec(await readFile('/proc/meminfo', 'utf8')) ?? []
-    return kb == null ? freemem() : Number(kb) * 1024
-  } catch {
-    // no Linux
-    return freemem()
   }
 }
 

@@ -227,8 +227,17 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
       empty(id, id)
       dropWords(id)
     },
-    /** It is not found by its words any more. */
-    dropWords: (id: string) => dropWords(id),
+    /** It is found by the words that it has now, and by no others. */
+    index(id: string): void {
+      dropWords(id)
+      const row = eventRow(id)
+      if (row?.bytes == null) return
+      const edit = about(id)
+        .map(parseEvent)
+        .findLast(({ kind }) => kind === 'edit')
+      const text = words(edit ?? parseEvent({ bytes: row.bytes }))
+      if (text != null) addWords(text, id, row.grp)
+    },
     dropBeyond(grp: string, device: string, seq: number): void {
       for (const { id } of dropBeyond(grp, device, seq)) dropWords(id)
     },
