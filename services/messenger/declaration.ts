@@ -12,6 +12,7 @@ import {
   USAGE
 } from '../host/index.ts'
 import { administration } from './admin/declared.ts'
+import { time } from './core/codec.ts'
 import { MAX_FILE_BYTES, MAX_TEXT_CHARS } from './core/event.ts'
 import { policySchema, roles, title, userId } from './core/statement.ts'
 import { messages } from './messages.ts'
@@ -334,7 +335,7 @@ export const declaration = declare({
           .min(1)
           .max(200)
           .optional()
-          .describe('the same key writes once, however often it is sent')
+          .describe('the same key writes the same message once, however often it is sent')
       }),
       output: z.object({ id }),
       http: {
@@ -365,7 +366,7 @@ export const declaration = declare({
     }),
     markRead: operation({
       summary: 'Everything up to this time is read; its authors see that',
-      input: z.object({ group: id, at: z.int().min(0) }),
+      input: z.object({ group: id, at: time }),
       output: z.object({}),
       http: { method: 'PUT', path: '/messenger/groups/:group/read' },
       scope: 'messenger:write',

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import type { Signer } from '../../../ledger/index.ts'
+import { ConflictError } from '../../host/index.ts'
 import {
   bytesOf,
   fromHex,
@@ -24,6 +25,7 @@ import {
   MAX_FILE_BYTES,
   signEvent
 } from '../core/event.ts'
+import { headOf } from '../core/generation.ts'
 import { timeAfter } from '../core/order.ts'
 import { MalformedMessageError, PolicyError, UnknownChatError } from '../errors.ts'
 import type { Mls } from '../groups/mls.ts'
@@ -83,14 +85,20 @@ export function createChats(init: ChatsInit) {
     key?: string
   ): Promise<string> {
     const before = key == null ? undefined : store.sentAs(key)
-    if (before != null) return before
+    if (before != null) {
+      const there = store.event(before)?.event
+      if (there != null && !isEqual(pack([there.group, there.body]), pack([fromHex(grp), body])))
+        throw new ConflictError('this key came before with another message; take a new key for a new message')
+      return before
+    }
     if (groups.hasRevoked(grp)) await groups.renew(grp)
     const { newest } = groups.current(grp)
     if (newest.state == null || !newest.devices.includes(self))
       throw new PolicyError('this device is not in the chat any more, or waits for its keys')
     const own = store.heads(grp).find(([device]) => device === self)
     const cut = newest.heads.find(([device]) => device === self)
-    const [, seq, prev] = own ?? cut ?? [self, -1, NO_HASH]
+    // others may have more of the own chain than is here, as after a restore: nothing is said in a place that is taken
+    const [, seq, prev] = (headOf(newest.heads, self) > (own?.[1] ?? -1) ? cut : own) ?? [self, -1, NO_HASH]
     const event = {
       group: newest.group,
       device: self,
@@ -179,6 +187,7 @@ export function createChats(init: ChatsInit) {
      * Resolves when it is on this disk. Its id; that of before, where it was said under the same key.
      *
      * @throws {PolicyError} {UnknownChatError} {NoMajorityError}
+     * @throws {ConflictError} it was another message
      */
     say: <K extends EventKind>(grp: string, kind: K, body: EventBody<K>, key?: string): Promise<string> =>
       inTurn(grp, () => say(grp, kind, body, key)),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -145,6 +146,25 @@ describe('messenger: a school on loopback', function () {
     await until('bob knows', async () => (await bob.call('status')).policy.pupilsToPupils)
     const { id: group } = await whenKnown(bob, 'createGroup', { users: ['kim'] })
     await until('kim is in', () => has(kim, group))
+
+    // a report has the words, and the proof where pupils send files
+    const { id: message } = await kim.call('send', { group, text: 'you fool' })
+    await until('bob reads it', async () => (await textsOf(bob, group)).length === 1)
+    const { chat } = await whenKnown(bob, 'report', { message, reason: 'he is mean' })
+    await school.desk.call('setPolicy', { pupilFiles: false })
+    await until('bob knows', async () => !(await bob.call('status')).policy.pupilFiles)
+    assert.equal((await bob.call('report', { message, reason: 'still' })).chat, chat)
+    await until('the admin has both', async () => {
+      if (!(await has(school.desk, chat))) return false
+      const texts = (await textsOf(school.desk, chat)).join('\n')
+      return ['he is mean', 'still', 'you fool'].every(text => texts.includes(text))
+    })
+    const files = (await school.desk.call('messages', { group: chat })).items.filter(({ file }: any) => file)
+    assert.equal(files.length, 1)
+    const proof = await school.desk.call('file', { message: files[0].id })
+    const { events } = JSON.parse(Buffer.from(proof.bytes).toString())
+    assert.equal(events.at(-1).id, createHash('sha256').update(events.at(-1).bytes, 'base64').digest('hex'))
+    assert.equal(events.at(-1).id, message)
 
     const { invitation } = await school.desk.call('addUser', { user: 'eve', name: 'eve' })
     const eve = await school.node()

@@ -57,6 +57,7 @@ describe('messenger: over HTTP', function () {
     const second = await ask(bob, 'POST', events, { text: 'hello' }, writer, key)
     assert.equal(first.status, 201)
     assert.deepEqual(second.body, first.body)
+    assert.equal(await statusOf(bob, 'POST', events, { text: 'else' }, writer, key), 409, 'it would be lost')
     const { body: page } = await ask(bob, 'GET', events, undefined, reader)
     assert.deepEqual(
       page.items.filter((each: any) => each.text != null).map((each: any) => each.text),
