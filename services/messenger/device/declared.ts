@@ -1,0 +1,265 @@
+import { z } from 'zod'
+import { base64, operation } from '../../host/index.ts'
+import { time } from '../core/codec.ts'
+import { MAX_FILE_BYTES, MAX_TEXT_CHARS } from '../core/event.ts'
+import { title, userId } from '../core/statement.ts'
+
+/* Chats of a device, and what is said in them. */
+
+const id = z.string().regex(/^[0-9a-f]{64}$/, 'an id is 64 hex digits')
+const at = z.number().describe('ms since 1970')
+const person = z.object({ id: z.string(), name: z.string() })
+const text = z.string().min(1).max(MAX_TEXT_CHARS)
+const history = z
+  .enum(['all', 'joining'])
+  .default('all')
+  .describe('what newcomers see of what was said before')
+const users = z.array(userId).max(250)
+
+const line = z.object({
+  id: z.string(),
+  at,
+  by: person,
+  kind: z.enum(['text', 'file', 'members']),
+  text: z.string().optional(),
+  reply: z.string().optional(),
+  file: z.object({ name: z.string(), size: z.number() }).optional(),
+  isEdited: z.boolean().optional(),
+  isDeleted: z.boolean().optional(),
+  reactions: z.array(z.object({ with: z.string(), by: z.array(z.string()) })).optional(),
+  mark: z
+    .enum(['saved', 'kept', 'delivered', 'read'])
+    .optional()
+    .describe('of own ones: on this disk, at a mailbox, on the device of another, read'),
+  readBy: z.array(z.string()).optional(),
+  joined: z.array(z.string()).optional(),
+  left: z.array(z.string()).optional()
+})
+type Shown = z.output<typeof line>
+
+const chat = z.object({
+  id: z.string(),
+  title: z.string(),
+  people: z.array(person),
+  generation: z.number(),
+  isIn: z.boolean().describe('this device is in it and has its keys'),
+  waiting: z.number().describe('messages whose predecessors are not here yet'),
+  unread: z.number(),
+  at
+})
+
+const showLine = ({ at, by, text, file, isDeleted, joined, left, mark }: Shown): string => {
+  const what = isDeleted
+    ? '(deleted)'
+    : (text ??
+      (file == null
+        ? `+ ${joined?.join(', ') || '-'}  - ${left?.join(', ') || '-'}`
+        : `[${file.name}, ${file.size} bytes]`))
+  // nothing of a message may steer the terminal
+  return `${new Date(at).toISOString()} ${by.name}: ${what}${mark == null ? '' : ` (${mark})`}`.replace(
+    /\p{Cc}/gu,
+    ' '
+  )
+}
+
+export const chatting = {
+  groups: operation({
+    summary: 'Chats of this device, the one with the newest message first',
+    input: z.object({}),
+    output: z.object({ items: z.array(chat) }),
+    http: { method: 'GET', path: '/messenger/groups' },
+    scope: 'messenger:read',
+    command: {
+      name: 'chats',
+      show: ({ items }: { items: z.output<typeof chat>[] }) =>
+        items.map(each => `${each.id}  ${each.title}  ${each.people.length}  ${each.unread}`).join('\n') ||
+        'no chats'
+    }
+  }),
+  createGroup: operation({
+    summary: 'Begin a chat with people, or with all of some classes',
+    input: z.object({
+      title: z.string().max(100).default('').describe('default: the names of the others'),
+      users: users.default([]).describe('logins'),
+      classes: z.array(title).max(20).default([]),
+      history
+    }),
+    output: z.object({ id }),
+    http: { method: 'POST', path: '/messenger/groups', status: 201 },
+    scope: 'messenger:write',
+    deadlineMs: 120_000,
+    command: {
+      name: 'create-chat',
+      arguments: ['users'],
+      examples: ['messenger create-chat --title 7b --classes 7b']
+    }
+  }),
+  changeGroup: operation({
+    summary: 'Add people to a chat, remove some, or give it another title',
+    input: z.object({
+      group: id,
+      add: users.default([]).describe('logins'),
+      remove: users.default([]).describe('logins; they read nothing from then on'),
+      title: z.string().min(1).max(100).optional()
+    }),
+    output: chat,
+    http: { method: 'PATCH', path: '/messenger/groups/:group' },
+    scope: 'messenger:write',
+    deadlineMs: 120_000,
+    command: {
+      name: 'change-chat',
+      arguments: ['group'],
+      examples: ['messenger change-chat ID --remove bob']
+    }
+  }),
+  send: operation({
+    summary: 'Write to a chat; it is on this disk when this returns',
+    input: z.object({
+      group: id,
+      text,
+      reply: id.optional(),
+      key: z
+        .string()
+        .min(1)
+        .max(200)
+        .optional()
+        .describe('the same key writes the same message once, however often it is sent')
+    }),
+    output: z.object({ id }),
+    http: {
+      method: 'POST',
+      path: '/messenger/groups/:group/events',
+      status: 201,
+      headers: { key: 'idempotency-key' }
+    },
+    scope: 'messenger:write',
+    command: { name: 'send', arguments: ['group', 'text'] }
+  }),
+  messages: operation({
+    summary: 'What was said in a chat, the newest first',
+    input: z.object({
+      group: id,
+      limit: z.int().min(1).max(100).default(100),
+      beforeAt: z.coerce.number().int().min(0).optional().describe('of the last line of the page before'),
+      beforeId: z.string().max(64).optional()
+    }),
+    output: z.object({ items: z.array(line) }),
+    http: { method: 'GET', path: '/messenger/groups/:group/events' },
+    scope: 'messenger:read',
+    command: {
+      name: 'read',
+      arguments: ['group'],
+      show: ({ items }: { items: Shown[] }) => items.toReversed().map(showLine).join('\n')
+    }
+  }),
+  markRead: operation({
+    summary: 'Everything up to this time is read; its authors see that',
+    input: z.object({ group: id, at: time }),
+    output: z.object({}),
+    http: { method: 'PUT', path: '/messenger/groups/:group/read' },
+    scope: 'messenger:write',
+    command: false
+  }),
+  edit: operation({
+    summary: 'Write an own message anew',
+    input: z.object({ message: id, text }),
+    output: z.object({ id }),
+    http: { method: 'PATCH', path: '/messenger/events/:message' },
+    scope: 'messenger:write',
+    command: { name: 'edit', arguments: ['message', 'text'] }
+  }),
+  delete: operation({
+    summary: 'Delete a message on every device',
+    input: z.object({ message: id }),
+    output: z.object({ id }),
+    http: { method: 'DELETE', path: '/messenger/events/:message' },
+    scope: 'messenger:write',
+    command: { name: 'delete', arguments: ['message'] }
+  }),
+  react: operation({
+    summary: 'Answer a message with a sign; an empty one takes it back',
+    input: z.object({ message: id, with: z.string().max(16) }),
+    output: z.object({ id }),
+    http: { method: 'PUT', path: '/messenger/events/:message/reaction' },
+    scope: 'messenger:write',
+    command: { name: 'react', arguments: ['message', 'with'] }
+  }),
+  search: operation({
+    summary: 'Messages with these words in any of their forms, in Russian and English',
+    input: z.object({ text: z.string().min(1).max(200), limit: z.int().min(1).max(100).default(50) }),
+    output: z.object({ items: z.array(z.object({ chat: z.string(), line })) }),
+    http: { method: 'GET', path: '/messenger/search' },
+    scope: 'messenger:read',
+    command: {
+      name: 'search',
+      arguments: ['text'],
+      show: ({ items }: { items: { line: Shown }[] }) => items.map(each => showLine(each.line)).join('\n')
+    }
+  }),
+  sendFile: operation({
+    summary: 'Send a file of at most 5 MB of this machine to a chat',
+    input: z.object({
+      group: id,
+      path: z.string().max(4096).meta({ isPath: true }),
+      name: title.optional().describe('default: that of the file')
+    }),
+    output: z.object({ id }),
+    http: { method: 'POST', path: '/messenger/groups/:group/files/from-path', status: 201 },
+    // it reads whatever the node may read
+    scope: 'messenger:admin',
+    deadlineMs: 120_000,
+    command: { name: 'send-file', arguments: ['group', 'path'] }
+  }),
+  addFile: operation({
+    summary: 'Send a file of at most 5 MB to a chat; pictures lose where and when they were taken',
+    input: z.object({ group: id, name: title, bytes: base64.describe('the file itself') }),
+    output: z.object({ id }),
+    http: {
+      method: 'POST',
+      path: '/messenger/groups/:group/files',
+      status: 201,
+      bodyBytes: 2 * MAX_FILE_BYTES
+    },
+    scope: 'messenger:write',
+    deadlineMs: 120_000,
+    command: false
+  }),
+  report: operation({
+    summary: 'Tell an admin of the school about a message; he gets it signed, with what was said before it',
+    input: z.object({ message: id, reason: z.string().min(1).max(1_000) }),
+    output: z.object({ id, chat: id }),
+    http: { method: 'POST', path: '/messenger/reports', status: 201 },
+    scope: 'messenger:write',
+    deadlineMs: 120_000,
+    command: { name: 'report', arguments: ['message', 'reason'] }
+  }),
+  file: operation({
+    summary: 'A file that somebody sent',
+    input: z.object({ message: id }),
+    output: z.object({
+      name: z.string(),
+      bytes: base64,
+      picture: z
+        .enum(['image/png', 'image/jpeg', 'image/gif', 'image/webp'])
+        .optional()
+        .describe('what may be shown of it: what it is, whatever its name says')
+    }),
+    http: { method: 'GET', path: '/messenger/files/:message' },
+    scope: 'messenger:read',
+    deadlineMs: 120_000,
+    command: false
+  }),
+  saveFile: operation({
+    summary: 'Write a file that somebody sent to a path of this machine',
+    input: z.object({
+      message: id,
+      path: z.string().min(1).max(4096).describe('must not be there yet').meta({ isPath: true })
+    }),
+    output: z.object({ name: z.string(), size: z.number() }),
+    http: { method: 'POST', path: '/messenger/files/:message/to-path' },
+    // it writes wherever the node may write
+    scope: 'messenger:admin',
+    deadlineMs: 120_000,
+    command: { name: 'save-file', arguments: ['message', 'path'] }
+  })
+}

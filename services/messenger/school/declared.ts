@@ -1,0 +1,181 @@
+import { z } from 'zod'
+import { base64, operation } from '../../host/index.ts'
+import { policySchema, roles, title, userId } from '../core/statement.ts'
+
+/* The school of a node, and its people. */
+
+const peer = z.string().min(40).max(64)
+const user = z.object({
+  id: z.string(),
+  name: z.string(),
+  role: roles,
+  classes: z.array(z.string()),
+  isDisabled: z.boolean(),
+  devices: z.array(z.object({ id: z.string(), name: z.string(), peer: z.string() }))
+})
+const invitation = z.object({ user: z.string(), name: z.string(), code: z.string() })
+
+const status = z.object({
+  school: z.object({ id: z.string(), name: z.string(), head: z.number() }).optional(),
+  me: z.object({ id: z.string(), name: z.string(), role: roles }).optional(),
+  device: z.string(),
+  mailboxes: z.array(peer),
+  isMailbox: z.boolean(),
+  outbox: z.number().describe('envelopes that a mailbox does not have yet'),
+  mail: z.object({ count: z.number(), bytes: z.number() }).describe('what is kept here for others'),
+  policy: policySchema.optional(),
+  isYours: z.boolean().optional().describe('whether who asks is the person of this device')
+})
+
+const imported = z.object({
+  lines: z.array(
+    z.object({
+      line: z.number(),
+      id: z.string(),
+      name: z.string(),
+      role: z.string(),
+      classes: z.array(z.string()),
+      action: z.enum(['create', 'change', 'same', 'wrong']),
+      mistake: z.string().optional()
+    })
+  ),
+  isApplied: z.boolean(),
+  invitations: z.array(invitation)
+})
+
+export const schooling = {
+  status: operation({
+    summary: 'The school of this node, and its mail',
+    input: z.object({}),
+    output: status,
+    http: { method: 'GET', path: '/messenger/status' },
+    scope: 'messenger:read'
+  }),
+  found: operation({
+    summary: 'Found a school; this node is its first mailbox, its owner its first admin',
+    input: z.object({
+      name: title.describe('of the school'),
+      login: userId.default('admin').describe('yours'),
+      me: title.describe('your name'),
+      device: title.default('computer').describe('what this computer is called')
+    }),
+    output: status,
+    http: { method: 'POST', path: '/messenger/roster', status: 201 },
+    scope: 'messenger:admin',
+    command: {
+      name: 'found',
+      arguments: ['name', 'me'],
+      examples: ['messenger found "School 7" "Anna Petrova"']
+    }
+  }),
+  join: operation({
+    summary: 'Join a school with the code of an invitation',
+    input: z.object({
+      code: z.string().min(1).max(2_000),
+      device: title.default('computer').describe('what this computer is called')
+    }),
+    output: status,
+    http: { method: 'POST', path: '/messenger/roster/join' },
+    scope: 'messenger:admin',
+    deadlineMs: 120_000,
+    command: { name: 'join', arguments: ['code'] }
+  }),
+  users: operation({
+    summary: 'The people of the school and their devices',
+    input: z.object({}),
+    output: z.object({ items: z.array(user) }),
+    http: { method: 'GET', path: '/messenger/users' },
+    scope: 'messenger:read',
+    command: {
+      name: 'users',
+      show: ({ items }: { items: z.output<typeof user>[] }) =>
+        items
+          .map(
+            each =>
+              `${each.id}  ${each.name}  ${each.role}  ${each.classes.join('|')}  ${each.devices.length}`
+          )
+          .join('\n')
+    }
+  }),
+  addUser: operation({
+    summary: 'Add a person, or change what is known of him; the code lets one device in',
+    input: z.object({
+      user: userId,
+      name: title,
+      role: roles.default('pupil'),
+      classes: z.array(title).max(20).default([]),
+      isDisabled: z.boolean().default(false)
+    }),
+    output: z.object({ invitation: invitation.optional() }),
+    http: { method: 'PUT', path: '/messenger/users/:user' },
+    scope: 'messenger:admin',
+    deadlineMs: 120_000,
+    command: {
+      name: 'add-user',
+      arguments: ['user', 'name'],
+      examples: ['messenger add-user ann "Ann Lee" --role teacher --classes 7b']
+    }
+  }),
+  invite: operation({
+    summary: 'A new code that lets one device of a person in; an older one that nobody used is void',
+    input: z.object({ user: userId }),
+    output: invitation,
+    http: { method: 'POST', path: '/messenger/users/:user/invitation' },
+    scope: 'messenger:admin',
+    deadlineMs: 120_000,
+    command: { name: 'invite', arguments: ['user'] }
+  }),
+  importUsers: operation({
+    summary:
+      'Add people from a CSV list (UTF-8 or windows-1251); shows what it would do, and does it with --apply',
+    input: z.object({
+      path: z.string().max(4096).optional().describe('of the list on this machine').meta({ isPath: true }),
+      csv: base64.optional().describe('the list itself'),
+      apply: z.boolean().default(false).describe('do it; lines with mistakes are left out')
+    }),
+    output: imported,
+    http: { method: 'POST', path: '/messenger/imports', bodyBytes: 4 * 1024 * 1024 },
+    // it reads whatever the node may read
+    scope: 'messenger:admin',
+    deadlineMs: 300_000,
+    command: {
+      name: 'import',
+      arguments: ['path'],
+      examples: ['messenger import people.csv', 'messenger import people.csv --apply'],
+      show: ({ lines, invitations }: z.output<typeof imported>) =>
+        [
+          ...lines.map(
+            each => `${each.line}: ${each.action}  ${each.id}  ${each.name}  ${each.mistake ?? ''}`
+          ),
+          ...invitations.map(each => `${each.name}: ${each.code}`)
+        ].join('\n')
+    }
+  }),
+  revoke: operation({
+    summary: 'A device does not count any more',
+    input: z.object({ device: peer }),
+    output: z.object({}),
+    http: { method: 'DELETE', path: '/messenger/devices/:device' },
+    scope: 'messenger:admin',
+    deadlineMs: 120_000,
+    command: { name: 'revoke', arguments: ['device'] }
+  }),
+  setMailboxes: operation({
+    summary: 'Name the nodes that keep mail and decide who is in; 1, 3 or 5 are best',
+    input: z.object({ peers: z.array(peer).min(1).max(5).describe('peer ids') }),
+    output: status,
+    http: { method: 'PUT', path: '/messenger/admin/mailboxes' },
+    scope: 'messenger:admin',
+    deadlineMs: 120_000,
+    command: { name: 'mailboxes', arguments: ['peers'] }
+  }),
+  setPolicy: operation({
+    summary: 'What people may do; every receiver holds to it',
+    input: policySchema.partial(),
+    output: policySchema,
+    http: { method: 'PATCH', path: '/messenger/admin/policy' },
+    scope: 'messenger:admin',
+    deadlineMs: 120_000,
+    command: { name: 'policy' }
+  })
+}
