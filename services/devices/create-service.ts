@@ -117,7 +117,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     areTold: async (peer, keys, step) => (await peers.ask(peer, 'told', { keys, step }, { signal })).keys,
     sign,
     now,
-    onState: reason => host.degraded('alerts', reason),
+    onState: reason => host.degraded('receivers', reason),
     changed: () => host.tell('alerts', {}),
     log
   })
@@ -321,10 +321,11 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         series.tidy()
         alertStore.tidy(now())
       })
-      host.repeat('alerts', TELL_MS, async until => {
+      host.repeat('rules', TELL_MS, () => {
         watch.onTick()
-        await alerts.round(until)
+        host.degraded('alerts', watch.reason())
       })
+      host.repeat('telling of alerts', TELL_MS, alerts.round)
       if (mirror != null) host.repeat('mirror', MIRROR_MS, until => mirror.catchUp(until))
       host.repeat('telling', TELL_MS, () => {
         const items = seen.changed()

@@ -34,16 +34,10 @@ export function createAlerts({
   changed,
   log
 }: AlertsInit) {
-  // its HTTP client is read where somebody is told
-  const loading = new Map<string, ReturnType<typeof open>>()
+  let opened: ReturnType<typeof open> | undefined
   async function open() {
     const { createOutbound } = await loadOutbound()
     return createOutbound({ openHosts: () => settings().alertHosts, gapMs: () => 0 })
-  }
-  const outbound = () => {
-    const known = loading.get('outbound') ?? open()
-    loading.set('outbound', known)
-    return known
   }
 
   const tell = createTell({
@@ -51,15 +45,17 @@ export function createAlerts({
     self,
     others: () => settings().alertPeers,
     urls: () => settings().alertUrls,
-    async post(url, headers, body) {
-      const { fetch } = await outbound()
+    async post(url, headers, body, signal) {
+      // its HTTP client is read where somebody is told
+      opened ??= open()
+      const { fetch } = await opened
       const { status } = await fetch(url, {
         method: 'POST',
         headers,
         body,
         isRobot: false,
         maxBytes: MAX_ANSWER_BYTES,
-        signal: AbortSignal.timeout(POST_MS)
+        signal: AbortSignal.any([signal, AbortSignal.timeout(POST_MS)])
       })
       if (status < 200 || status > 299) throw new Error(`it answered ${status}`)
     },
@@ -80,7 +76,7 @@ export function createAlerts({
   return {
     round: tell.round,
     async close(): Promise<void> {
-      for (const each of loading.values()) await (await each).close()
+      await (await opened)?.close()
     },
     operations: {
       alerts: ({ state, limit }: { state?: Alert['state'] | 'open'; limit: number }) => ({

@@ -13,7 +13,7 @@ const alert = z.object({
   severity: z.enum(SEVERITIES),
   state: z.enum(STATES),
   number: z.number().describe('of the chain of the entry that opened it'),
-  seq: z.number().describe('its place; -1: there was none'),
+  seq: z.number().describe('its place; below 0: there was none'),
   value: z.unknown().describe('the reading, or what the event says'),
   count: z.number().describe('events that it stands for'),
   openedAt: at,

@@ -82,7 +82,8 @@ export function createAlertStore(db: DatabaseSync) {
       db.exec('COMMIT')
       return result
     } catch (error) {
-      db.exec('ROLLBACK')
+      // a full disk has rolled it back already
+      if (db.isTransaction) db.exec('ROLLBACK')
       throw error
     } finally {
       db.exec('PRAGMA synchronous = NORMAL')
@@ -128,7 +129,7 @@ export function createAlertStore(db: DatabaseSync) {
     removeRule: (name: string, at: number): void =>
       durably(() => {
         if (run('DELETE FROM rule WHERE name = ?', name).changes === 0)
-          throw new UnknownAlertError(`there is no rule "${name}"`)
+          throw new UnknownAlertError(`there is no rule "${name}"; artel devices rules lists them`)
         end(name, at)
       }),
 
@@ -161,6 +162,16 @@ export function createAlertStore(db: DatabaseSync) {
         device
       )
       return row && asAlert(row)
+    },
+    /** A place for an alert that no entry opened: one that this device has not had under this rule. */
+    placeOfNone: (rule: string, agent: string, device: string): number => {
+      const { seq } = get<{ seq: number | null }>(
+        'SELECT min(seq) AS seq FROM alert WHERE rule = ? AND agent = ? AND device = ?',
+        rule,
+        agent,
+        device
+      )!
+      return Math.min(seq ?? 0, 0) - 1
     },
     pending: (rule: string): Alert[] =>
       all<Stored>("SELECT * FROM alert WHERE rule = ? AND state = 'pending'", rule).map(asAlert),
@@ -207,7 +218,8 @@ export function createAlertStore(db: DatabaseSync) {
     acknowledge: (key: string, by: string, note: string | undefined, at: number): Alert =>
       durably(() => {
         const found = get<Stored>('SELECT * FROM alert WHERE key = ?', key)
-        if (found == null) throw new UnknownAlertError(`there is no alert "${key}"`)
+        if (found == null)
+          throw new UnknownAlertError(`there is no alert "${key}"; artel devices alerts lists them`)
         run(
           `UPDATE alert SET acknowledgedAt = ?, acknowledgedBy = ?, note = ?,
              state = iif(state = 'firing', 'acknowledged', state) WHERE key = ? AND acknowledgedAt IS NULL`,
@@ -254,7 +266,7 @@ export function createAlertStore(db: DatabaseSync) {
     endSilence: (id: number): void =>
       durably(() => {
         if (run('DELETE FROM silence WHERE id = ?', id).changes === 0)
-          throw new UnknownAlertError(`there is no silence ${id}`)
+          throw new UnknownAlertError(`there is no silence ${id}; artel devices silences lists them`)
       }),
 
     /** What is not written down to be told yet: that it fires, or that it is over. */
@@ -285,11 +297,12 @@ export function createAlertStore(db: DatabaseSync) {
           )
         for (const key of keys) run('UPDATE alert SET queued = ? WHERE key = ?', step, key)
       }),
-    messages: (): Message[] =>
-      all<Message & { keys: string }>('SELECT * FROM message ORDER BY createdAt, id LIMIT 100').map(row => ({
-        ...row,
-        keys: JSON.parse(row.keys) as string[]
-      })),
+    /** The oldest, but for these receivers. */
+    messages: (waiting: readonly string[]): Message[] =>
+      all<Message & { keys: string }>(
+        `SELECT * FROM message WHERE url NOT IN (SELECT value FROM json_each(?)) ORDER BY createdAt, id LIMIT 100`,
+        JSON.stringify(waiting)
+      ).map(row => ({ ...row, keys: JSON.parse(row.keys) as string[] })),
     /** A receiver has taken it; the last one ends it. */
     sent: ({ id, url, keys, step }: Message): void =>
       durably(() => {
@@ -301,7 +314,10 @@ export function createAlertStore(db: DatabaseSync) {
     /** Of these, those whose receivers have heard it from this node. */
     areTold: (keys: readonly string[], step: Step): string[] =>
       keys.filter(key => get('SELECT 1 FROM alert WHERE key = ? AND told >= ?', key, step) != null),
-    tidy: (at: number): void => void run('DELETE FROM alert WHERE resolvedAt < ?', at - KEPT_MS)
+    tidy(at: number): void {
+      run('DELETE FROM alert WHERE resolvedAt < ?', at - KEPT_MS)
+      run('DELETE FROM message WHERE createdAt < ?', at - KEPT_MS)
+    }
   }
 }
 

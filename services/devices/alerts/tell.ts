@@ -20,7 +20,7 @@ export interface TellInit {
   others(): readonly string[]
   urls(): readonly string[]
   /** Posts a message; what is not taken throws. */
-  post(url: string, headers: Record<string, string>, body: string): Promise<void>
+  post(url: string, headers: Record<string, string>, body: string, signal: AbortSignal): Promise<void>
   /** Which of these the receivers have heard of, as another node says. */
   areTold(peer: string, keys: string[], step: Step): Promise<string[]>
   sign: Signer
@@ -73,8 +73,8 @@ export function groupsOf(alerts: readonly Alert[]): Group[] {
  * has the same id.
  */
 export function createTell({ store, self, others, urls, post, areTold, sign, now, onState, log }: TellInit) {
-  /** by url: when it is tried again, after what wait */
-  const waits = new Map<string, { until: number; ms: number }>()
+  /** by url: when it is tried again, after what wait, and why it did not take the last one */
+  const waits = new Map<string, { until: number; ms: number; why: string }>()
 
   /** Those that one of these nodes has told; what cannot be asked has not. */
   async function toldBy(peers: readonly string[], keys: string[], step: Step): Promise<string[]> {
@@ -109,15 +109,15 @@ export function createTell({ store, self, others, urls, post, areTold, sign, now
     }
   }
 
-  async function send(message: Message): Promise<void> {
+  /** Whether its receiver may have the next one. */
+  async function send(message: Message, signal: AbortSignal): Promise<boolean> {
     const { id, url, body, keys, step, createdAt } = message
     const wait = waits.get(url)
-    if (wait != null && wait.until > now()) return
     // this node was away meanwhile: another one may have told it
     const isLate = now() - createdAt > TURN_MS && wait == null
     if (!urls().includes(url) || (isLate && (await toldBy(others(), keys, step)).length === keys.length)) {
       store.sent(message)
-      return
+      return true
     }
     try {
       const at = new Date(now())
@@ -128,14 +128,16 @@ export function createTell({ store, self, others, urls, post, areTold, sign, now
         'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
         'webhook-signature': new Webhook(secretOf(sign, url)).sign(id, at, body)
       }
-      await post(url, headers, body)
+      await post(url, headers, body, signal)
       waits.delete(url)
       store.sent(message)
-      if (waits.size === 0) onState(undefined)
+      return true
     } catch (error) {
+      signal.throwIfAborted()
       const ms = Math.min(2 * (wait?.ms ?? FIRST_WAIT_MS / 2), LAST_WAIT_MS)
-      waits.set(url, { ms, until: now() + ms })
-      onState(`${url} does not take alerts: ${(error as Error).message}`)
+      const why = `${url} does not take alerts, and is told again: ${(error as Error).message}`
+      waits.set(url, { ms, until: now() + ms, why })
+      return false
     }
   }
 
@@ -143,10 +145,19 @@ export function createTell({ store, self, others, urls, post, areTold, sign, now
     /** Writes down what is due, and sends what is written down. */
     async round(signal: AbortSignal): Promise<void> {
       if (urls().length > 0) await queueDue()
-      for (const message of store.messages()) {
-        signal.throwIfAborted()
-        await send(message)
-      }
+      for (const url of waits.keys()) if (!urls().includes(url)) waits.delete(url)
+      const waiting = [...waits].filter(([, { until }]) => until > now()).map(([url]) => url)
+      // each receiver by itself: one that is slow or away holds up no other
+      const queues = Map.groupBy(store.messages(waiting), ({ url }) => url)
+      await Promise.all(
+        [...queues.values()].map(async messages => {
+          for (const message of messages) {
+            signal.throwIfAborted()
+            if (!(await send(message, signal))) return
+          }
+        })
+      )
+      onState([...waits.values()][0]?.why)
     }
   }
 }

@@ -105,6 +105,11 @@ export function createWatch({ store, now, devices }: WatchInit) {
   }
 
   return {
+    /** why nothing more is found; undefined: it is */
+    reason: (): string | undefined =>
+      store.countOpen() < MAX_OPEN
+        ? undefined
+        : `${MAX_OPEN} alerts are not over, and no more are opened; remove the rule that opens so many`,
     /** In the transaction that says how far the log was read: each entry counts once. */
     onEntry(entry: SeenEntry): void {
       for (const rule of store.rules()) {
@@ -125,12 +130,17 @@ export function createWatch({ store, now, devices }: WatchInit) {
     onTick(): void {
       for (const rule of store.rules()) {
         if (rule.absentSeconds != null) {
+          const { name, since, absentSeconds } = rule
+          const remembersAll = store.countHeard(name) < MAX_HEARD
           for (const { agent, id } of devices()) {
             if (!matches(rule.devices, id)) continue
-            const place = store.heard(rule.name, agent, id) ?? { number: 0, seq: -1, at: rule.since }
-            if (now() - place.at < rule.absentSeconds * 1_000) continue
-            if (store.standing(rule.name, agent, id) == null)
-              open(rule, { ...place, agent, device: id }, 'firing', null)
+            const heard = store.heard(name, agent, id)
+            // it may have spoken all the same
+            if (heard == null && !remembersAll) continue
+            if (now() - (heard?.at ?? since) < absentSeconds * 1_000) continue
+            if (store.standing(name, agent, id) != null) continue
+            const place = heard ?? { number: 0, seq: store.placeOfNone(name, agent, id), at: since }
+            open(rule, { ...place, agent, device: id }, 'firing', null)
           }
         } else if (rule.forSeconds > 0)
           for (const alert of store.pending(rule.name))

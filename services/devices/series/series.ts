@@ -153,7 +153,8 @@ export function createSeries(
       run('INSERT OR REPLACE INTO seen VALUES (?, ?, ?)', agent, number, from + batch.entries.length - 1)
       db.exec('COMMIT')
     } catch (error) {
-      db.exec('ROLLBACK')
+      // a full disk has rolled it back already
+      if (db.isTransaction) db.exec('ROLLBACK')
       throw error
     }
     return true

@@ -131,6 +131,17 @@ describe('devices: rules of alerts', () => {
     )
   })
 
+  it('fire for silence also where they are written again and again', () => {
+    const absent = { absentSeconds: 60 }
+    const { later, store, now } = world([absent], ['host:1'])
+    for (let i = 0; i < 3; i++) {
+      later(60_000)
+      equal(store.list('firing', 9).length, 1)
+      store.setRule(ruleOf(absent), now())
+      equal(store.list('firing', 9).length, 0)
+    }
+  })
+
   it('fire once for events until somebody has looked, and count them', () => {
     const { say, store, states } = world([
       { devices: 'sas:*', event: 'exception', field: 'code', equals: '17' }
@@ -302,6 +313,42 @@ describe('devices: who hears of alerts', () => {
     equal(a.posted[1]!.id, dead.posted[0]!.id, 'a receiver knows it by its key')
   })
 
+  it('hear it though another one is away, which is told of until it is no receiver', async () => {
+    const it = world(hot)
+    const [good, bad] = ['https://good.example/', 'https://bad.example/']
+    let urls = [good, bad]
+    const heard = new Set<string>()
+    let state: string | undefined
+    const tell = createTell({
+      store: it.store,
+      self: 'a',
+      others: () => [],
+      urls: () => urls,
+      async post(url, headers) {
+        if (url === bad) throw new Error('it is down')
+        heard.add(headers['idempotency-key']!)
+      },
+      areTold: async () => [],
+      sign: () => new Uint8Array(64),
+      now: it.now,
+      onState: reason => {
+        state = reason
+      },
+      log
+    })
+    // each agent's alert is a message of its own
+    const AGENTS = 250
+    for (let i = 0; i < AGENTS; i++) it.value(11, { agent: `agent-${i}` })
+    it.later(2_000)
+    for (let i = 0; i < 6; i++) await tell.round(signal)
+    equal(heard.size, AGENTS)
+    match(state!, /bad\.example.*it is down/)
+    urls = [good]
+    for (let i = 0; i < 6; i++) await tell.round(signal)
+    equal(state, undefined)
+    deepEqual(it.store.messages([]), [])
+  })
+
   it('hear later what they do not take, also after a start', async () => {
     const it = world(hot)
     const states: (string | undefined)[] = []
@@ -324,10 +371,10 @@ describe('devices: who hears of alerts', () => {
     it.later(2_000)
     await createTell(init).round(signal)
     match(states.at(-1)!, /it is down/)
-    equal(it.store.messages().length, 1)
+    equal(it.store.messages([]).length, 1)
     isDown = false
     await createTell(init).round(signal)
-    equal(it.store.messages().length, 0)
+    equal(it.store.messages([]).length, 0)
     equal(states.at(-1), undefined)
   })
 })
@@ -365,7 +412,7 @@ describe('devices: alerts of a node', function () {
     const url = `http://${at}/hook`
     await using host = await startHost({
       modules: [devices, driver],
-      settings: { devices: { alertUrls: [url], alertHosts: [at] } }
+      settings: { devices: { alertUrls: [url, 'http://127.0.0.1:1/'], alertHosts: [at, '127.0.0.1:1'] } }
     })
     try {
       const call = <T>(operation: string, input: object): Promise<T> =>
@@ -386,6 +433,11 @@ describe('devices: alerts of a node', function () {
       await meter!.sample({ volts: 230 })
       await until(() => heard.length === 2, 'the receiver hears that it is over')
       ok(heard[1]!.body.includes('alert.resolved'))
+      const health = () => host.services.health().find(({ service }) => service === 'devices')!
+      await until(
+        () => health().reason?.includes('receivers: http://127.0.0.1:1/ does not take alerts') === true,
+        'the node says who does not hear'
+      )
     } finally {
       server.close()
       server.closeAllConnections()
