@@ -37,6 +37,7 @@ export function createHomes(homes: readonly Home[], isWaiting: (home: Home) => b
     const queue = queues.get(holder)
     if (queue == null) return []
     while (queue.length > 0 && !open.has(queue[0]!)) queue.shift()
+    while (queue.length > 0 && !open.has(queue.at(-1)!)) queue.pop()
     if (queue.length === 0) queues.delete(holder)
     return queue
   }

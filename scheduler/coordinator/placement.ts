@@ -176,10 +176,13 @@ export function createPlacement(
     everyone: WorkerEntry[],
     slots: number
   ): { interval: Interval; worker: WorkerEntry } | undefined {
-    const may = everyone
-      .filter(candidate => !candidate.lastResort && mayRun(job, candidate))
-      .sort((a, b) => rank(view(a)) - rank(view(b)))
-    const isHere = (id: string): boolean => workers.get(id)?.silent === false
+    const takes = (worker: WorkerEntry): boolean => !worker.lastResort && mayRun(job, worker)
+    const may = everyone.filter(takes).sort((a, b) => rank(view(a)) - rank(view(b)))
+    // a holder that lends nothing now, or may not have the job, will not come for what it has
+    const isHere = (id: string): boolean => {
+      const holder = workers.get(id)
+      return holder != null && !holder.silent && holder.slots > 0 && takes(holder)
+    }
     // what one's own machine takes from others comes to it over the network, as everything did before
     const idle = may.find(({ outstanding, own }) => outstanding.size === 0 && !own)
     const atHome = may.find(({ id }) => homes.at(id) != null)
