@@ -1,6 +1,6 @@
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import { ProtocolError } from '../errors.ts'
-import { blocksOfChunk, isChunk, type KeptChunk, keptAnswer } from './kept-items.ts'
+import { blocksOfChunk, isChunk, type KeptChunk } from './kept-items.ts'
 import { type Piece, PieceValue } from './pieced-input.ts'
 import { head } from './value-bytes.ts'
 
@@ -82,11 +82,6 @@ export class Dataset {
 
   get holders(): string[] {
     return [...new Set(this.slices.flatMap(({ holders }) => holders))]
-  }
-
-  /** What a slice gave, as its workers signed it. */
-  answer(place: number): Uint8Array {
-    return keptAnswer(this.slices[place]!.chunks)
   }
 
   /** Chunks that hold the items [first, end), and which of their own items these are. */

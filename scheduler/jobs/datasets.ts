@@ -19,8 +19,8 @@ const EXPIRE_MS = 60_000
 const READ_AHEAD = 4
 // A slice that is calculated again can be lost again.
 const MAX_TRIES = 4
-/** Most items of a page. */
-export const MAX_PAGE_ITEMS = 100_000
+// Most items of a page.
+const MAX_PAGE_ITEMS = 100_000
 
 export interface DatasetsInit {
   signal: AbortSignal

@@ -66,7 +66,7 @@ export function openKeptData({
   }
 
   function jobOf(requester: string, name: string, usedAt: number): KeptJob {
-    const key = `${requester}/${name}`
+    const key = keyOf(requester, name)
     const before = jobs.get(key)
     if (before != null) return before
     const job: KeptJob = {
@@ -87,18 +87,23 @@ export function openKeptData({
     count(job.requester, bytes)
   }
 
+  /** Counts a block no more; bytes. */
+  function forget(job: KeptJob, block: string): number {
+    const bytes = job.blocks.get(block)!
+    job.blocks.delete(block)
+    const at = places.get(block)!
+    at.delete(job)
+    if (at.size === 0) places.delete(block)
+    count(job.requester, -bytes)
+    return bytes
+  }
+
   function drop(key: string): number {
     const job = jobs.get(key)
     if (job == null) return 0
     jobs.delete(key)
     let bytes = 0
-    for (const [block, size] of job.blocks) {
-      bytes += size
-      const at = places.get(block)!
-      at.delete(job)
-      if (at.size === 0) places.delete(block)
-    }
-    count(job.requester, -bytes)
+    for (const block of job.blocks.keys()) bytes += forget(job, block)
     rmSync(job.folder, { recursive: true, force: true })
     return bytes
   }
@@ -147,15 +152,17 @@ export function openKeptData({
     /** Keeps blocks of a job of `requester`, or says why not; then none of them is kept. Throws as node:fs does. */
     put(requester: string, job: string, blocks: readonly [Uint8Array, Uint8Array][]): string | undefined {
       if (folder == null) return 'this worker keeps no data'
-      const to = jobOf(nameOf(requester), nameOf(job), now())
+      const [owner, name] = [nameOf(requester), nameOf(job)]
+      const before = jobs.get(keyOf(owner, name))?.blocks
       const missing = new Map(
         blocks
           .map(([digest, block]): [string, Uint8Array] => [hex(digest), block])
-          .filter(([name]) => !to.blocks.has(name))
+          .filter(([block]) => !before?.has(block))
       )
       const bytes = [...missing.values()].reduce((sum, { length }) => sum + length, 0)
-      const reason = objectionTo(to.requester, bytes)
+      const reason = objectionTo(owner, bytes)
       if (reason != null) return reason
+      const to = jobOf(owner, name, now())
       mkdirSync(to.folder, { recursive: true, mode: 0o700 })
       for (const [name, block] of missing) {
         const file = join(to.folder, name)
@@ -168,25 +175,27 @@ export function openKeptData({
       return
     },
 
-    /** A block, which is what its name says; undefined where it is not here any more. */
+    /** A block, which is what its name says; undefined where it is not here any more, and then it can be put again. */
     get(digest: Uint8Array): Uint8Array | undefined {
       const name = hex(digest)
       for (const job of places.get(name) ?? []) {
         try {
           const block = readFileSync(join(job.folder, name))
-          if (Buffer.compare(digestOfBlock(block), digest) !== 0) continue
-          touch(job)
-          return block
+          if (Buffer.compare(digestOfBlock(block), digest) === 0) {
+            touch(job)
+            return block
+          }
         } catch (err) {
           if ((err as NodeJS.ErrnoException).code !== 'ENOENT') throw err
         }
+        forget(job, name)
       }
       return
     },
 
     /** Removes what jobs of `requester` kept here; bytes. */
     release: (requester: string, ids: readonly string[]): number =>
-      ids.reduce((bytes, job) => bytes + drop(`${nameOf(requester)}/${nameOf(job)}`), 0),
+      ids.reduce((bytes, job) => bytes + drop(keyOf(nameOf(requester), nameOf(job))), 0),
 
     /** Removes what was not used for too long. */
     expire(): void {
@@ -204,4 +213,5 @@ export type KeptData = ReturnType<typeof openKeptData>
 
 const BLOCK = /^[0-9a-f]{64}$/
 const hex = (digest: Uint8Array): string => Buffer.from(digest).toString('hex')
+const keyOf = (requester: string, job: string): string => `${requester}/${job}`
 const nameOf = (text: string): string => hash('sha256', text, 'hex').slice(0, 32)

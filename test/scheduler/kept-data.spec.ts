@@ -88,7 +88,7 @@ describe('scheduler: results that stay', () => {
     const [[digest, block]] = blocks as [[Uint8Array, Uint8Array]]
     const other = list(['y'.repeat(1000)]).blocks
 
-    it('outlive its process, and are not given where they are damaged', async () => {
+    it('outlive its process, are not given where they are damaged, and then can be kept anew', async () => {
       const first = openKeptData({ folder, self: 'me' })
       assert.equal(first.put('somebody', '../../job', blocks), undefined)
       const again = openKeptData({ folder, self: 'me' })
@@ -98,6 +98,9 @@ describe('scheduler: results that stay', () => {
       )!
       await writeFile(join(folder, file), 'something else')
       assert.equal(again.get(digest), undefined)
+      assert.equal(again.bytes, 0)
+      assert.equal(again.put('somebody', '../../job', blocks), undefined)
+      assert.deepEqual(again.get(digest), Buffer.from(block))
     })
 
     it('have a quota for each requester, refused by name, and none for this node', () => {
