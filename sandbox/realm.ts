@@ -370,6 +370,9 @@ export function makeRealm(makeMath: typeof libm, seed: string): Realm {
     }
     for (let i = 0; i < sites.length; i++) {
       const file = sites[i]!.getFileName()
+      // a browser's own names for scripts, which are others every time
+      if (typeof file === 'string' && startsWith(file, 'blob:'))
+        throw new Refusal('a sandbox in a browser does not tell where an error is')
       if (typeof file === 'string' && !startsWith(file, 'artel:') && !startsWith(file, '<'))
         text += `\n    at ${sites[i]}`
     }

@@ -85,9 +85,9 @@ async function run({ limits, meeting, version }: ToTab, frame: MessagePort): Pro
   }
 
   self.onmessage = ({ data }: MessageEvent<ToTab>) => policy.update(data.limits)
+  setInterval(report, TICK_MS)
   for (let metAt = performance.now(); ; ) {
     await dial()
-    report()
     await new Promise(resolve => setTimeout(resolve, TICK_MS))
     if (performance.now() - metAt < MEETING_MS) continue
     metAt = performance.now()

@@ -2,6 +2,7 @@ import type { Child, End } from '../child.ts'
 import { FRAME, type LoadMessage } from '../child-main.ts'
 import { SandboxUnavailableError } from '../errors.ts'
 import { OPERATION } from '../operation.ts'
+import { utcDate } from './utc-date.ts'
 import { KEPT_GLOBALS, type WebStart, workerMain } from './worker-main.ts'
 
 /** One end of a channel to another thread, as browsers and Node have it. */
@@ -18,7 +19,7 @@ export interface WebWalls {
   end(port: Port): void
 }
 
-const MAIN = `"use strict";(${workerMain})(${[FRAME, OPERATION, KEPT_GLOBALS].map(each => JSON.stringify(each))})`
+const MAIN = `"use strict";(${utcDate})();(${workerMain})(${[FRAME, OPERATION, KEPT_GLOBALS].map(each => JSON.stringify(each))})`
 const NOTHING = { bytes: 0, threads: 0 }
 
 /** A Worker as session.ts sees a process. It begins with the program that it is given: there is one Worker for each. */

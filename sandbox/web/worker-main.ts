@@ -41,6 +41,7 @@ export function workerMain(frames: typeof FRAME, operation: typeof OPERATION, ke
   const Words = Uint32Array
   const View = DataView
   const Room = ArrayBuffer
+  const Refusal = EvalError
 
   // what was asked for while a promise of the author's was pending goes on in a task of its own
   const later = new MessageChannel()
@@ -77,6 +78,14 @@ export function workerMain(frames: typeof FRAME, operation: typeof OPERATION, ke
     ) {
       for (const key of ownKeys(at)) if (at !== globalThis || !names.has(key)) deleteProperty(at, key)
     }
+    // names of scripts are others every time; who reads them fails, which is no answer (create-web-sandbox.ts)
+    defineProperty(Error, 'prepareStackTrace', {
+      value() {
+        throw new Refusal('a sandbox in a browser does not tell where an error is')
+      },
+      writable: true,
+      configurable: true
+    })
   }
 
   /** Loads the program. What its factories throw fails every input. */

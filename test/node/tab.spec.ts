@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Browser, Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { type ArtelNode, createNode, loadConfig } from '../../node/index.ts'
 import { until } from '../bootstrap/nodes.ts'
 import { launchChromium } from '../services/browser.ts'
@@ -48,15 +48,15 @@ describe('node: a tab that lends', () => {
   const tabs = (): string[] =>
     node.scheduler.workers().flatMap(each => (each.class.startsWith('chrome-') ? [each.peer] : []))
 
-  const open = async (): Promise<Page> => {
-    const context = await chromium.newContext()
+  const open = async (options?: BrowserContextOptions): Promise<Page> => {
+    const context = await chromium.newContext(options)
     context.setDefaultTimeout(WAIT_MS)
     const page = await context.newPage()
     await page.goto(`${node.gateway!.url}/volunteer`)
     return page
   }
-  const lend = async (): Promise<Page> => {
-    const page = await open()
+  const lend = async (options?: BrowserContextOptions): Promise<Page> => {
+    const page = await open(options)
     await page.getByRole('button', { name: 'Lend this tab' }).click()
     await page.getByText('Connected').waitFor()
     return page
@@ -176,6 +176,38 @@ describe('node: a tab that lends', () => {
       canary.close()
     }
   }).timeout(4 * WAIT_MS)
+
+  it('gives the same wherever the browser is, and whatever its language', async () => {
+    const page = await lend({ timezoneId: 'Asia/Kolkata', locale: 'de-DE' })
+    assert.equal(await page.evaluate(() => `${new Date(0).getHours()} ${(1.5).toLocaleString()}`), '5 1,5')
+    const found = await run({
+      type: 'map',
+      items: [0, 951782400000],
+      fn: `ms => {
+        const date = new Date(ms)
+        const words = [date, date.toLocaleString(), date.getHours(), date.getTimezoneOffset(), (1.5).toLocaleString()]
+        return [...words, Date.parse('2000-01-01T00:00'), new Date(2000, 0).getTime(), ['b', 'ä', 'a'].sort((a, b) => a.localeCompare(b))].join()
+      }`
+    })
+    const zone = 'GMT+0000 (Coordinated Universal Time)'
+    const rest = '0,0,1.5,946684800000,946684800000,a,b,ä'
+    assert.deepEqual(
+      found,
+      ['Thu Jan 01 1970 00:00:00', 'Tue Feb 29 2000 00:00:00'].map(
+        time => `${time} ${zone},${time} ${zone},${rest}`
+      )
+    )
+    // where the scripts of a Worker are is told to nobody: who reads it is left to others
+    const job = await node.submit({
+      type: 'map',
+      items: [1],
+      fn: "x => new Error('no').stack",
+      requirements: { tags: ['browser'] },
+      verify: 'none',
+      deadline: 3000
+    })
+    await assert.rejects(job.result({ signal: AbortSignal.timeout(WAIT_MS) }), { name: 'JobExpiredError' })
+  }).timeout(3 * WAIT_MS)
 
   it('loses nothing when tabs are closed in the middle', async () => {
     const pages = await Promise.all([1, 2, 3, 4].map(() => lend()))
