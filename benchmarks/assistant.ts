@@ -1,7 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -10,6 +8,7 @@ import type { Row, RunOptions } from './harness/contract.ts'
 import { startNode } from './harness/fleet.ts'
 import { end, residentMb } from './harness/process.ts'
 import { percentile, summary } from './harness/statistics.ts'
+import { freePort } from './peers/processes.ts'
 
 const PORTKEY = '@portkey-ai/gateway'
 const KEY = 'sk-bench'
@@ -103,11 +102,7 @@ async function openPortkey(started: AsyncDisposableStack): Promise<Omit<Way, 'he
   const child: ChildProcess = spawn(process.execPath, [program, `--port=${port}`, '--headless'], {
     stdio: 'ignore'
   })
-  started.defer(async () => {
-    if (child.exitCode != null || child.signalCode != null) return
-    child.kill('SIGKILL')
-    await once(child, 'exit')
-  })
+  started.defer(() => end(child))
   const url = `http://127.0.0.1:${port}`
   for (const endAt = performance.now() + START_MS; ; await delay(100)) {
     if (child.exitCode != null || performance.now() > endAt)
@@ -119,13 +114,4 @@ async function openPortkey(started: AsyncDisposableStack): Promise<Omit<Way, 'he
       // it does not listen yet
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
