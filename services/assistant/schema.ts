@@ -46,5 +46,7 @@ export const MIGRATIONS = [
      created INTEGER NOT NULL,
      ended INTEGER
    ) STRICT;
-   CREATE INDEX jobs_state ON jobs (state, created)`
+   CREATE INDEX jobs_state ON jobs (state, created)`,
+  // what is worth least is found without a look at the values
+  'CREATE INDEX cache_worth ON cache (created, hits, length(value), key)'
 ]

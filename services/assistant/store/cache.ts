@@ -7,8 +7,8 @@ import { seal, unseal } from './seal.ts'
 const HOT_BYTES = 32 * 1024 * 1024
 /** An answer that is longer is not kept. */
 const MAX_BYTES = 1024 * 1024
-/** looked at together when the disk is full */
-const BATCH = 100
+/** One of so many goes when the disk is full: who is worth least is found by a look at all. */
+const EVICTED = 100
 const LEVEL = { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } }
 
 interface Entry {
@@ -41,12 +41,14 @@ export function createCache(db: DatabaseSync, maxBytes: () => number, now: () =>
     size: db.prepare('SELECT count(*) AS entries, coalesce(sum(length(value)), 0) AS bytes FROM cache'),
     worst: db.prepare(
       `DELETE FROM cache WHERE key IN (
-         SELECT key FROM cache ORDER BY (? - created + 1) * length(value) / (hits + 1) DESC LIMIT ${BATCH})`
+         SELECT key FROM cache ORDER BY (?1 - created + 1) * length(value) / (hits + 1) DESC
+         LIMIT 1 + (SELECT count(*) FROM cache) / ${EVICTED})`
     )
   }
   const keys = new Map<string, Uint8Array>()
-  const size = () => sql.size.get() as { entries: number; bytes: number }
-  let { bytes } = size()
+  const count = () => sql.size.get() as { entries: number; bytes: number }
+  // counted anew every hour; to look at all for each question would take longer than the answer
+  let size = count()
 
   /** undefined where the bytes are not what was sealed */
   function open(sealed: Uint8Array, namespaceKey: Uint8Array, key: Uint8Array): string | undefined {
@@ -79,16 +81,19 @@ export function createCache(db: DatabaseSync, maxBytes: () => number, now: () =>
     },
 
     put(namespace: string, key: Uint8Array, text: string, keepMs: number): void {
-      if (Buffer.byteLength(text) > MAX_BYTES) return
-      const sealed = seal(brotliCompressSync(text, LEVEL), this.namespaceKey(namespace), key)
+      const namespaceKey = keys.get(namespace)
+      // its user was forgotten while it was asked for
+      if (namespaceKey == null || Buffer.byteLength(text) > MAX_BYTES) return
+      const sealed = seal(brotliCompressSync(text, LEVEL), namespaceKey, key)
       const expires = now() + keepMs
       sql.put.run(key, namespace, sealed, now(), expires)
       hot.set(Buffer.from(key).toString('hex'), { sealed, expires })
-      bytes += sealed.length
-      while (bytes > maxBytes()) {
+      size.entries++
+      size.bytes += sealed.length
+      while (size.bytes > maxBytes()) {
         if (Number(sql.worst.run(now()).changes) === 0) break
         hot.clear()
-        bytes = size().bytes
+        size = count()
       }
     },
 
@@ -98,15 +103,15 @@ export function createCache(db: DatabaseSync, maxBytes: () => number, now: () =>
       sql.removeKey.run(namespace)
       keys.delete(namespace)
       hot.clear()
-      bytes = size().bytes
+      size = count()
     },
 
     expire(): void {
       sql.expire.run(now())
-      bytes = size().bytes
+      size = count()
     },
 
-    figures: () => ({ ...size(), hotBytes: hot.calculatedSize ?? 0 })
+    figures: () => ({ ...size, hotBytes: hot.calculatedSize ?? 0 })
   }
 }
 
