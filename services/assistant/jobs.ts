@@ -33,9 +33,10 @@ export function createJobs({ store, draw, now, onError }: JobsComponents) {
       served.set(user, ++turn)
       const job = store.first(user)
       const controller = new AbortController()
-      running.set(job.id, controller)
       store.set(job.id, 'running')
-      void work(job, AbortSignal.any([stopping, controller.signal]))
+      running.set(job.id, controller)
+      // a full disk, where not even that it has failed can be written
+      work(job, AbortSignal.any([stopping, controller.signal])).catch(onError)
     }
   }
 

@@ -70,9 +70,9 @@ export function createBot({ port, chats, answer, now, onHandled }: BotComponents
     for (const [id, isDone] of [...taken].sort(([a], [b]) => a - b)) {
       if (!isDone) break
       offset = id + 1
-      taken.delete(id)
     }
     chats.setOffset(offset)
+    for (const id of taken.keys()) if (id < offset) taken.delete(id)
   }
 
   return {
@@ -83,8 +83,8 @@ export function createBot({ port, chats, answer, now, onHandled }: BotComponents
       for (const update of updates) {
         if (taken.has(update.id) || update.id < chats.offset()) continue
         taken.set(update.id, false)
-        const before = last.get(update.chat) ?? Promise.resolve()
-        const work = before.then(() => handle(update, signal))
+        const next = (): Promise<void> => handle(update, signal)
+        const work = (last.get(update.chat) ?? Promise.resolve()).then(next, next)
         last.set(update.chat, work)
         work.finally(() => last.get(update.chat) === work && last.delete(update.chat)).catch(onHandled)
       }
