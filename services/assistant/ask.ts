@@ -2,7 +2,7 @@ import { cacheKey } from './core/cache-key.ts'
 import { type CacheRule, cacheRule } from './core/cacheability.ts'
 import { createAssembly } from './core/chunks.ts'
 import type { Endpoint } from './endpoints.ts'
-import { AssistantError, badRequest, StreamError } from './errors.ts'
+import { AssistantError, badRequest, noProvider, StreamError } from './errors.ts'
 import { type Flight, type Piece, type Reader, startFlight } from './flight.ts'
 import type { Call } from './provider/call.ts'
 import type { Route } from './provider/provider.ts'
@@ -14,6 +14,8 @@ import type { Providers } from './store/providers.ts'
 /** Calls of providers that run at once for one user. */
 const CALLS_PER_USER = 4
 const GROUP = 'group'
+/** What bounds the cost. Some providers take "9" for 9, and more would be written than is held. */
+const COUNTS = ['n', 'max_tokens', 'max_completion_tokens']
 
 export interface Question {
   user: string
@@ -58,13 +60,7 @@ export function createAsk({ cache, credits, providers, call, now, onError, onKep
       throw badRequest('model: it is no text, or missing')
     const routes = providers.routes(use, model ?? undefined)
     if (routes.length > 0) return routes
-    if (providers.routes(use).length === 0)
-      throw new AssistantError(
-        503,
-        'api_error',
-        'no_provider',
-        `nobody answers ${name} here; the owner of the node names a provider: artel assistant put NAME PROVIDER`
-      )
+    if (providers.routes(use).length === 0) throw noProvider(name)
     throw new AssistantError(
       404,
       'invalid_request_error',
@@ -79,7 +75,9 @@ export function createAsk({ cache, credits, providers, call, now, onError, onKep
     const { model } = routes[0]!
     const rule = cacheRule(endpoint.name, body, model.cache, question.cacheControl)
     const namespace = question.isOfGroup === true ? GROUP : `user:${user}`
-    const key = cacheKey(cache.namespaceKey(namespace), endpoint.name, body)
+    // the owner may give a name to another model
+    const asked = { ...body, model: model.upstream ?? model.id }
+    const key = cacheKey(cache.namespaceKey(namespace), endpoint.name, asked)
     const id = key.toString('hex')
     if (rule.mayRead) {
       const kept = cache.get(namespace, key)
@@ -125,6 +123,8 @@ export function createAsk({ cache, credits, providers, call, now, onError, onKep
         `you have ${atOnce} calls that run; wait for one`,
         1000
       )
+    for (const field of COUNTS)
+      if (body[field] != null && typeof body[field] !== 'number') throw badRequest(`${field}: write a number`)
     let most = 0n
     for (const { model } of routes) {
       // whoever of them answers
@@ -162,11 +162,11 @@ export function createAsk({ cache, credits, providers, call, now, onError, onKep
           ? new AssistantError(502, 'api_error', 'answer_cut', error.message)
           : error
       } finally {
-        const cost = answer == null ? 0n : endpoint.cost(route!.model, body, answer)
-        charged = credits.settle(hold, cost, routes[0]!.model.id, now())
         const left = running.get(user)! - 1
         if (left === 0) running.delete(user)
         else running.set(user, left)
+        const cost = answer == null ? 0n : endpoint.cost(route!.model, body, answer)
+        charged = credits.settle(hold, cost, routes[0]!.model.id, now())
       }
     })
     return { flight, cost: () => charged }

@@ -8,7 +8,7 @@ import type { BotPort } from './bot/contract.ts'
 import { withFormat } from './core/embedding-format.ts'
 import type { declaration } from './declaration.ts'
 import { chat, type Endpoint, embeddings, images, translate } from './endpoints.ts'
-import { AssistantError, badRequest, StreamError, UnknownNameError } from './errors.ts'
+import { AssistantError, badRequest, noProvider, UnknownNameError } from './errors.ts'
 import { createJobs, shown } from './jobs.ts'
 import { createMeasures, type Limits } from './measures.ts'
 import { createCall } from './provider/call.ts'
@@ -190,9 +190,11 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
       async languages(_, { signal }) {
         try {
           if (languages == null || languages.at < now() - 24 * HOUR_MS) {
-            const reply = await call(providers.routes('translate'), '/languages', undefined, signal)
-            if (!('whole' in reply)) throw new StreamError('the provider answered with no list of languages')
-            languages = { at: now(), answer: reply.whole }
+            const routes = providers.routes('translate')
+            if (routes.length === 0) throw noProvider('translate')
+            // chat alone is answered in pieces
+            const { whole } = (await call(routes, '/languages', undefined, signal)) as { whole: Json }
+            languages = { at: now(), answer: whole }
           }
           return jsonAnswer(languages.answer)
         } catch (error) {

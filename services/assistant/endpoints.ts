@@ -37,11 +37,13 @@ export const chat: Endpoint = {
       }
     ),
   check({ choices }) {
-    const isOne = Array.isArray(choices) && choices.every(choice => typeof choice?.message === 'object')
+    const isOne = Array.isArray(choices) && choices.every(choice => isObject(choice?.message))
     if (!isOne) throw new StreamError('the provider answered with no list of choices')
   },
   mayKeep: answer => isKeepable(answer as Completion)
 }
+
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null
 
 function textOf({ content, reasoning_content, tool_calls, refusal }: Json = {}): string {
   return [content, reasoning_content, refusal]

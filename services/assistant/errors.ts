@@ -32,3 +32,11 @@ export class UnknownNameError extends Error {
 
 export const badRequest = (message: string, code = 'invalid_request'): AssistantError =>
   new AssistantError(400, 'invalid_request_error', code, message)
+
+export const noProvider = (what: string): AssistantError =>
+  new AssistantError(
+    503,
+    'api_error',
+    'no_provider',
+    `nobody answers ${what} here; the owner of the node names a provider: artel assistant put NAME PROVIDER`
+  )

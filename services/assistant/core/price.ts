@@ -31,7 +31,9 @@ export function mostOf(
   maxOutputTokens: number
 ): bigint {
   const messages = Array.isArray(body.messages) ? body.messages.length : 1
-  const asked = [body.max_completion_tokens, body.max_tokens].find(isCount) ?? maxOutputTokens
+  // providers differ in which of the two they obey
+  const limits = [body.max_completion_tokens, body.max_tokens].filter(isCount)
+  const asked = limits.length === 0 ? maxOutputTokens : Math.max(...limits)
   const answers = isCount(body.n) ? Math.min(body.n, 128) : 1
   return costOf(price, { input: bytes + messages * TOKENS_PER_MESSAGE, output: asked * answers })
 }

@@ -5,7 +5,7 @@ export type Failure =
 
 export type Decision = { next: 'again'; waitMs: number } | { next: 'provider' } | { next: 'fail' }
 
-export const TRIES = 2
+const TRIES = 2
 const FIRST_WAIT_MS = 500
 /** Who says that it takes longer is left for another one. */
 const LONGEST_WAIT_MS = 10_000

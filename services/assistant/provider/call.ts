@@ -20,7 +20,7 @@ export function createCall(send: Send, now: () => number, random: () => number =
   const breakers = new Map<string, Breaker>()
 
   return async (routes, path, body, signal) => {
-    let last: ProviderError | undefined
+    let last: AssistantError | undefined
     for (const route of routes) {
       const which = JSON.stringify([route.name, route.model.id])
       for (let tries = 1; ; tries++) {
@@ -33,26 +33,27 @@ export function createCall(send: Send, now: () => number, random: () => number =
           return { ...reply, route }
         } catch (error) {
           if (!(error instanceof ProviderError)) throw error
-          last = error
+          last = told(error, route)
           // an answer that blames the question shows that it works
           if (isPassing(error.failure)) breakers.set(which, failedAt(breaker, now()))
           else breakers.delete(which)
           const decision = decide(error.failure, tries, random())
-          if (decision.next === 'fail') throw told(error, route)
+          if (decision.next === 'fail') throw last
           if (decision.next === 'provider') break
           await delay(decision.waitMs, undefined, { signal })
         }
       }
     }
-    throw last == null
-      ? new AssistantError(
-          503,
-          'api_error',
-          'provider_down',
-          'every provider of the model has failed just now',
-          30_000
-        )
-      : told(last, routes.at(-1)!)
+    throw (
+      last ??
+      new AssistantError(
+        503,
+        'api_error',
+        'provider_down',
+        'every provider of the model has failed just now',
+        30_000
+      )
+    )
   }
 }
 

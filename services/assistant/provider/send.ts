@@ -2,7 +2,7 @@ import { Agent, request } from 'undici'
 import type { Secrets } from '../../host/index.ts'
 import { readEvents } from '../core/events.ts'
 import { type Failure, readRetryAfter } from '../core/retry.ts'
-import { StreamError } from '../errors.ts'
+import { StreamError, UnknownNameError } from '../errors.ts'
 import type { Route } from './provider.ts'
 import { readKey } from './read-key.ts'
 
@@ -73,9 +73,11 @@ export function createSend(secrets: Secrets, now: () => number) {
         message ?? `${name} answered ${statusCode}`
       )
     }
-    if (![headers['content-type'] ?? ''].flat().join().includes('text/event-stream'))
-      return { whole: readJson(await readAll(answer, MAX_BYTES), name) }
-    return { events: await begun(readEvents(answer), name, key) }
+    const isStream = [headers['content-type'] ?? ''].flat().join().includes('text/event-stream')
+    // nothing else comes in pieces
+    if (isStream && model.use === 'chat')
+      return { events: await begun(readEvents(upTo(MAX_BYTES, answer)), name, key) }
+    return { whole: readJson(await readAll(answer, MAX_BYTES), name) }
   }
 
   return {
@@ -87,11 +89,14 @@ export function createSend(secrets: Secrets, now: () => number) {
      */
     async send(route, path, body, signal) {
       const { secret } = route.provider
-      const key = secret == null ? '' : await readKey(secrets, secret)
+      let key = ''
       try {
+        if (secret != null) key = await readKey(secrets, secret)
         return await ask(route, path, body, key, signal)
       } catch (error) {
         signal.throwIfAborted()
+        if (error instanceof UnknownNameError)
+          throw new ProviderError({ kind: 'status', status: 401, code: 'no_secret' }, error.message)
         if (error instanceof ProviderError) throw error
         const { code = '', message } = error as Error & { code?: string }
         const kind = code.endsWith('_TIMEOUT') ? 'overdue' : 'connect'
@@ -124,23 +129,28 @@ async function begun(
   })()
 }
 
-async function readAll(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string> {
-  const chunks: Uint8Array[] = []
+async function* upTo(maxBytes: number, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let bytes = 0
   for await (const chunk of body) {
     bytes += chunk.length
     if (bytes > maxBytes) throw new StreamError(`an answer of more than ${maxBytes} bytes`)
-    chunks.push(chunk)
+    yield chunk
   }
-  return Buffer.concat(chunks).toString('utf8')
 }
 
+const readAll = async (body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string> =>
+  Buffer.concat(await Array.fromAsync(upTo(maxBytes, body))).toString('utf8')
+
 function readJson(text: string, name: string): Json {
+  let value: unknown
   try {
-    return JSON.parse(text)
+    value = JSON.parse(text)
   } catch {
-    throw new StreamError(`the answer of ${name} is no JSON`)
+    // told below
   }
+  if (typeof value !== 'object' || value === null)
+    throw new StreamError(`the answer of ${name} is no JSON object`)
+  return value as Json
 }
 
 /** OpenAI's `{ error: { message, code } }`, or LibreTranslate's `{ error }`; nothing where the text is neither. */
@@ -153,8 +163,8 @@ export function readError(text: string, key: string): { message?: string; code?:
   }
   const { message, code } = (typeof error === 'string' ? { message: error } : (error ?? {})) as Json
   return {
-    ...(typeof message === 'string' ? { message: withoutKey(message.slice(0, 1000), key) } : {}),
-    ...(typeof code === 'string' ? { code: code.slice(0, 100) } : {})
+    ...(typeof message === 'string' ? { message: withoutKey(message, key).slice(0, 1000) } : {}),
+    ...(typeof code === 'string' ? { code: withoutKey(code, key).slice(0, 100) } : {})
   }
 }
 

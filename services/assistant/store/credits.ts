@@ -14,6 +14,8 @@ export interface Account {
 
 type Row = Record<'quota' | 'spent' | 'held' | 'seen', bigint | null> & { id: string; name: string }
 
+/** SQLite has no greater numbers, so nobody has so much. */
+const MAX_MICRO = 2n ** 63n - 1n
 const DAY_MS = 24 * 60 * 60_000
 const HELD = '(SELECT coalesce(sum(amount), 0) FROM holds WHERE user = users.id)'
 
@@ -46,6 +48,7 @@ export function createCredits(db: DatabaseSync, usualQuota: () => bigint) {
     list: prepared(`SELECT id, name, quota, spent, seen, ${HELD} AS held FROM users ORDER BY seen DESC, id`),
     quota: prepared('UPDATE users SET quota = ? WHERE id = ?'),
     remove: prepared('DELETE FROM users WHERE id = ?'),
+    removeSpending: prepared('DELETE FROM spending WHERE user = ?'),
     spending: prepared(
       'SELECT day, user, model, calls, saved, cost FROM spending WHERE day >= ? ORDER BY day DESC, cost DESC LIMIT 1000'
     )
@@ -60,6 +63,7 @@ export function createCredits(db: DatabaseSync, usualQuota: () => bigint) {
 
     /** @returns the hold; undefined: it does not fit into what is left */
     hold(user: string, amount: bigint): bigint | undefined {
+      if (amount > MAX_MICRO) return undefined
       const { changes, lastInsertRowid } = sql.hold.run(user, amount, usualQuota())
       return changes === 0n || changes === 0 ? undefined : BigInt(lastInsertRowid)
     },
@@ -103,7 +107,10 @@ export function createCredits(db: DatabaseSync, usualQuota: () => bigint) {
     /** false: there is no such user */
     setQuota: (id: string, quota: bigint | undefined): boolean =>
       Number(sql.quota.run(quota ?? null, id).changes) > 0,
-    remove: (id: string): boolean => Number(sql.remove.run(id).changes) > 0,
+    remove(id: string): boolean {
+      sql.removeSpending.run(id)
+      return Number(sql.remove.run(id).changes) > 0
+    },
 
     /** by day (ms since 1970), user and model, newest first */
     spending: (since: number) =>

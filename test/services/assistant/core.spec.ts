@@ -1,4 +1,5 @@
 import { deepEqual, equal, notDeepEqual, ok, rejects, throws } from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { CLOSED, failedAt, tryAt } from '../../../services/assistant/core/breaker.ts'
@@ -14,6 +15,7 @@ import { frame, readEvents } from '../../../services/assistant/core/events.ts'
 import { costOf, mostOf } from '../../../services/assistant/core/price.ts'
 import { decide, readRetryAfter } from '../../../services/assistant/core/retry.ts'
 import { MIGRATIONS } from '../../../services/assistant/schema.ts'
+import { createCache } from '../../../services/assistant/store/cache.ts'
 import { createCredits } from '../../../services/assistant/store/credits.ts'
 
 const NAMESPACE = Buffer.alloc(32, 1)
@@ -127,6 +129,36 @@ describe('assistant: what is kept', () => {
   })
 })
 
+describe('assistant: the cache', () => {
+  it('on a full disk lets go what is old and seldom asked for, and counts what there is', () => {
+    const db = new DatabaseSync(':memory:')
+    for (const script of MIGRATIONS) db.exec(script)
+    let now = 1
+    const MAX = 20_000
+    const cache = createCache(
+      db,
+      () => MAX,
+      () => now
+    )
+    const key = (i: number): Buffer => Buffer.from(`key ${i}`)
+    cache.namespaceKey('a')
+    for (let i = 0; i < 100; i++) {
+      now++
+      cache.put('a', key(i), randomBytes(500).toString('hex'), 1_000_000)
+      ok(cache.get('a', key(0)) != null, `the one that is always asked for, after ${i} others`)
+      ok(cache.figures().bytes <= MAX)
+    }
+    equal(cache.get('a', key(1)), undefined)
+    ok(cache.get('a', key(99)) != null)
+    const { entries, bytes } = cache.figures()
+    deepEqual(
+      { ...db.prepare('SELECT count(*) AS entries, sum(length(value)) AS bytes FROM cache').get() },
+      { entries, bytes }
+    )
+    db.close()
+  })
+})
+
 describe('assistant: credits', () => {
   const price = { inputPerMillion: 150_000n, outputPerMillion: 600_000n }
 
@@ -135,6 +167,10 @@ describe('assistant: credits', () => {
     equal(costOf(price, { input: 1_000_000, output: 1_000_000 }), 750_000n)
     equal(mostOf(price, { messages: [{}], max_tokens: 1000, n: 2 }, 984, 4096), 150n + 1200n)
     equal(mostOf(price, { messages: [{}], max_tokens: -5 }, 984, 1000), 150n + 600n)
+    equal(
+      mostOf(price, { messages: [{}], max_tokens: 1000, max_completion_tokens: 1 }, 984, 4096),
+      150n + 600n
+    )
   })
 
   it('after 1,000 calls in any order and with kills in between nothing is held and nobody is above his quota', () => {

@@ -1,5 +1,7 @@
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
 import { readdir, readFile, stat } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { answerTo, type Fault } from '../../../node/demo/provider.ts'
 import { until } from '../../bootstrap/nodes.ts'
@@ -37,6 +39,21 @@ async function streamed(client: Client, content: string, more: object = {}) {
     reason ??= chunk.choices[0]?.finish_reason
   }
   return { text, usage, reason, headers: response.headers }
+}
+
+/** A server that answers everything with one text of JSON. */
+async function openAnswer(text: string) {
+  const server = createServer((_, response) => {
+    response.setHeader('content-type', 'application/json').end(text)
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      await new Promise(resolve => server.close(resolve))
+    }
+  }
 }
 
 describe('assistant: chat', function () {
@@ -217,7 +234,42 @@ describe('assistant: chat', function () {
     equal(assistant.first.calls, calls + 4)
     await rejects(plain(client, fresh(), { model: 'unknown' }), { status: 404, code: 'model_not_found' })
     await rejects(plain(client, fresh(), { model: 7 }), { status: 400 })
+    // a provider may take it for a number
+    await rejects(plain(client, fresh(), { max_tokens: '1000' }), { status: 400 })
     equal((await assistant.account(id)).spent, 0n)
+    equal((await assistant.account(id)).held, 0n)
+  })
+
+  it('an answer that is none is no answer, and nothing stays held', async () => {
+    const { client, id } = await assistant.user()
+    for (const text of ['null', '{"choices":[{"message":null}]}', '[1]']) {
+      await using odd = await openAnswer(text)
+      const provider = { kind: 'openai', url: odd.url, models: [{ id: 'odd' }] }
+      await assistant.call('put', { name: 'odd', provider })
+      await rejects(plain(client, fresh(), { model: 'odd' }), { status: 502 }, text)
+    }
+    const provider = { kind: 'openai', url: assistant.first.url, secret: 'lost', models: [{ id: 'odd' }] }
+    await assistant.call('put', { name: 'odd', provider })
+    await rejects(plain(client, fresh(), { model: 'odd' }), { status: 502, code: 'provider_refused' })
+    await assistant.call('remove', { name: 'odd' })
+    equal((await assistant.account(id)).held, 0n)
+  })
+
+  it('a name that is given to another model has no answers of the one before', async () => {
+    const { client } = await assistant.user()
+    const question = fresh()
+    const ask = async (upstream: string) => {
+      const provider = {
+        kind: 'openai',
+        url: assistant.first.url,
+        secret: 'key',
+        models: [{ id: 'alias', upstream }]
+      }
+      await assistant.call('put', { name: 'named', provider })
+      return (await plain(client, question, { model: 'alias' })).headers.get('artel-cache')
+    }
+    deepEqual([await ask('one'), await ask('one'), await ask('two')], ['miss', 'hit', 'miss'])
+    await assistant.call('remove', { name: 'named' })
   })
 
   it('costs what it took, to the micro-credit, and no user comes above his quota', async () => {
@@ -337,6 +389,8 @@ describe('assistant: chat', function () {
     equal(data!.length, 2)
     equal(Buffer.from(data![0]!.b64_json!, 'base64').toString(), `image of ${prompt}`)
     equal((await assistant.account(ann.id)).spent, 80_000n)
+    const tooMany = { model: 'painter', prompt, n: Number.MAX_SAFE_INTEGER }
+    await rejects(ann.client.images.generate(tooMany), { status: 402 })
     const call = async ({ token }: { token: string }, method: string, path: string, asked?: object) => {
       const response = await fetch(`${assistant.url}/v1${path}`, {
         method,
@@ -372,7 +426,24 @@ describe('assistant: chat', function () {
     equal((await plain(client, question)).headers.get('artel-cache'), 'hit')
     await assistant.call('forget', { id })
     equal(await assistant.account(id), undefined)
+    const spending = await assistant.call<{ items: { user: string }[] }>('spending', {})
+    ok(spending.items.every(({ user }) => user !== id))
     equal((await plain(client, question)).headers.get('artel-cache'), 'miss')
+  })
+
+  it('what a user asks while he is forgotten is answered, and not kept', async () => {
+    const { client, id } = await assistant.user()
+    const entries = async () => (await assistant.call<{ cache: { entries: number } }>('status')).cache.entries
+    const before = await entries()
+    const { calls } = assistant.first
+    assistant.first.pieceMs = 1000
+    const question = fresh()
+    const asked = plain(client, question)
+    await until(() => assistant.first.calls === calls + 1, 'the provider is asked')
+    await assistant.call('forget', { id })
+    assistant.first.pieceMs = 0
+    equal((await asked).text, answerTo(question))
+    equal(await entries(), before)
   })
 
   it('keys and questions stand in no file that others read, and in no answer of others', async () => {
