@@ -12,9 +12,10 @@ import {
 
 /**
  * Requester → worker and back on one persistent stream, canonical values in the frames of all protocols.
- * Every message of a requester gets an answer: `loaded`, `result` or `refused`.
+ * Every message of a requester gets an answer: `loaded`, `result` or `refused`. The number changes also where the same
+ * work has another answer, for an honest one would be in dispute: 4 keeps results, and sends more groups inline.
  */
-export const COMPUTE_PROTOCOL = '/artel/compute/3'
+export const COMPUTE_PROTOCOL = '/artel/compute/4'
 
 const bytes = z.custom<Uint8Array>(value => value instanceof Uint8Array, 'must be bytes')
 const id = z.string().min(1).max(64)

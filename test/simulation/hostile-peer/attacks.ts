@@ -27,7 +27,7 @@ export type Attack = (target: Target) => Promise<unknown>
 
 const MIB = 1 << 20
 const FRAME_BYTES = 256 * MIB - 1
-const COMPUTE = '/artel/compute/3'
+const COMPUTE = '/artel/compute/4'
 /** Those of Artel itself: their messages are canonical values or dag-cbor behind a length. */
 const isOurs = (protocol: string) => protocol.includes('artel') && !protocol.includes('/kad/')
 
