@@ -22,6 +22,8 @@ import { digestOfBlock } from '../data/chunked-data.ts'
 export const KEPT_BYTES = 4 * 1024 ** 3
 // Of all requesters but this node itself: names are cheap, disks are not.
 const MOST_BYTES = 4 * KEPT_BYTES
+// A file takes so much at least: else tiny results would fill a disk without meeting the quota.
+const DISK_BLOCK_BYTES = 4096
 /** After the last use. Requesters let go a little earlier (jobs/datasets.ts). */
 export const KEPT_MS = 65 * 60_000
 // A use is written down no more often than this: a file's time is changed on disk.
@@ -33,7 +35,7 @@ interface KeptJob {
   own: boolean
   usedAt: number
   touchedAt: number
-  /** bytes by the names of its blocks */
+  /** bytes on disk by the names of its blocks */
   blocks: Map<string, number>
 }
 
@@ -124,7 +126,7 @@ export function openKeptData({
         const at = join(folder, requester, name)
         const job = jobOf(requester, name, statSync(at).mtimeMs)
         for (const block of readdirSync(at)) {
-          if (BLOCK.test(block)) add(job, block, statSync(join(at, block)).size)
+          if (BLOCK.test(block)) add(job, block, onDisk(statSync(join(at, block)).size))
           else rmSync(join(at, block), { force: true })
         }
       }
@@ -152,6 +154,7 @@ export function openKeptData({
     /** Keeps blocks of a job of `requester`, or says why not; then none of them is kept. Throws as node:fs does. */
     put(requester: string, job: string, blocks: readonly [Uint8Array, Uint8Array][]): string | undefined {
       if (folder == null) return 'this worker keeps no data'
+      if (blocks.length === 0) return
       const [owner, name] = [nameOf(requester), nameOf(job)]
       const before = jobs.get(keyOf(owner, name))?.blocks
       const missing = new Map(
@@ -159,7 +162,7 @@ export function openKeptData({
           .map(([digest, block]): [string, Uint8Array] => [hex(digest), block])
           .filter(([block]) => !before?.has(block))
       )
-      const bytes = [...missing.values()].reduce((sum, { length }) => sum + length, 0)
+      const bytes = [...missing.values()].reduce((sum, { length }) => sum + onDisk(length), 0)
       const reason = objectionTo(owner, bytes)
       if (reason != null) return reason
       const to = jobOf(owner, name, now())
@@ -169,7 +172,7 @@ export function openKeptData({
         // whole or not at all, also where this process is killed
         writeFileSync(`${file}.part`, block, { mode: 0o600 })
         renameSync(`${file}.part`, file)
-        add(to, name, block.length)
+        add(to, name, onDisk(block.length))
       }
       touch(to)
       return
@@ -202,7 +205,7 @@ export function openKeptData({
       for (const [key, { usedAt }] of jobs) if (now() - usedAt > lifetimeMs) drop(key)
     },
 
-    /** bytes that are kept for others */
+    /** bytes on disk that are kept for others */
     get bytes(): number {
       return others
     }
@@ -212,6 +215,7 @@ export function openKeptData({
 export type KeptData = ReturnType<typeof openKeptData>
 
 const BLOCK = /^[0-9a-f]{64}$/
+const onDisk = (bytes: number): number => Math.ceil(bytes / DISK_BLOCK_BYTES) * DISK_BLOCK_BYTES
 const hex = (digest: Uint8Array): string => Buffer.from(digest).toString('hex')
 const keyOf = (requester: string, job: string): string => `${requester}/${job}`
 const nameOf = (text: string): string => hash('sha256', text, 'hex').slice(0, 32)

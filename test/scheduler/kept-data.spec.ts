@@ -11,6 +11,8 @@ import { keepItems, readKeptAnswer } from '../../scheduler/data/kept-items.ts'
 import { assemble, inputOf, type PieceValue } from '../../scheduler/data/pieced-input.ts'
 import { openKeptData } from '../../scheduler/worker/kept-data.ts'
 
+/** of a disk */
+const BLOCK = 4096
 const list = (items: unknown[]) => keepItems(encodeValue(items))
 
 describe('scheduler: results that stay', () => {
@@ -104,7 +106,7 @@ describe('scheduler: results that stay', () => {
     })
 
     it('have a quota for each requester, refused by name, and none for this node', () => {
-      const kept = openKeptData({ folder, self: 'me', quotaBytes: 1500 })
+      const kept = openKeptData({ folder, self: 'me', quotaBytes: 6000 })
       assert.equal(kept.put('somebody', 'job', blocks), undefined)
       assert.equal(kept.put('somebody', 'job', blocks), undefined, 'the same again takes nothing')
       assert.match(kept.put('somebody', 'more', other)!, /quota of kept data/)
@@ -113,6 +115,16 @@ describe('scheduler: results that stay', () => {
       for (const job of ['1', '2', '3']) assert.equal(kept.put('me', job, blocks), undefined)
       kept.release('somebody', ['job'])
       assert.equal(kept.put('somebody', 'more', other), undefined)
+    })
+
+    it('count as what a file takes at least, and take nothing where there are none', () => {
+      const kept = openKeptData({ folder, self: 'me', quotaBytes: 3 * BLOCK })
+      const put = (job: number) => kept.put('somebody', `${job}`, list([job]).blocks)
+      assert.deepEqual([1, 2, 3].map(put), [undefined, undefined, undefined])
+      assert.match(put(4)!, /quota of kept data/)
+      const files = readdirSync(folder, { recursive: true }).length
+      assert.equal(kept.put('another', 'job', list([]).blocks), undefined)
+      assert.equal(readdirSync(folder, { recursive: true }).length, files)
     })
 
     it('go when nobody used them for their time, and only those', () => {
@@ -126,7 +138,7 @@ describe('scheduler: results that stay', () => {
       kept.expire()
       assert.ok(kept.get(digest) != null)
       assert.equal(kept.get(other[0]![0]), undefined)
-      assert.equal(kept.bytes, block.length)
+      assert.equal(kept.bytes, BLOCK)
     })
 
     it('are let go of by nobody but who asked for them', () => {
@@ -134,7 +146,7 @@ describe('scheduler: results that stay', () => {
       kept.put('somebody', 'job', blocks)
       assert.equal(kept.release('another', ['job']), 0)
       assert.ok(kept.get(digest) != null)
-      assert.equal(kept.release('somebody', ['job']), block.length)
+      assert.equal(kept.release('somebody', ['job']), BLOCK)
       assert.equal(kept.get(digest), undefined)
     })
   })
