@@ -90,11 +90,8 @@ export function createOperator({ peers, agents, own, now }: OperatorInit) {
           signal.throwIfAborted()
           // the same id is done once: what was done meanwhile says so
           if (tries === 0 && (error as Error).name === 'UnreachableError') continue
-          const { name: kind, message } = error as Error
-          return {
-            is: kind === 'UnreachableError' ? 'failed' : 'unknown',
-            why: `${agent}: ${message}`.slice(0, 500)
-          }
+          // it can have gone away in the middle
+          return { is: 'unknown', why: `${agent}: ${(error as Error).message}`.slice(0, 500) }
         }
       }
     }

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PNG } from 'pngjs'
 import { createIdentity } from '../../../bootstrap/index.ts'
+import { UnreachableError } from '../../../services/host/index.ts'
+import { createOperator } from '../../../services/tv/operators.ts'
 import { until } from '../../bootstrap/nodes.ts'
 import { createFleet, type Outcome } from './fleet.ts'
 
@@ -191,6 +193,20 @@ describe('tv: a node beside TVs, and operators elsewhere', function () {
     } finally {
       await rm(folder, { recursive: true, force: true })
     }
+  })
+
+  it('does not call failed what a node may have done before it went away; asks again under the same id', async () => {
+    const ids: string[] = []
+    const peers = {
+      ask: async (_: string, __: string, { id }: { id: string }) => {
+        ids.push(id)
+        throw new UnreachableError('it ended command without an answer')
+      }
+    }
+    const operator = createOperator({ peers: peers as never, agents: () => [], own: () => [], now: Date.now })
+    const wanted = { name: 'sound.down', args: {} }
+    const { is } = await operator.command({ agent: 'b', name: 'tv-1' }, wanted, new AbortController().signal)
+    deepEqual([is, ids.length, new Set(ids).size], ['unknown', 2, 1])
   })
 
   it('goes over a group: a few first, and no further when too many fail', async () => {
