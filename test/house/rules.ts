@@ -15,6 +15,8 @@ export interface Rules {
 }
 
 const framing = 'bootstrap/framing.ts'
+/** what pages of services share */
+const rows = 'services/host/page/rows.tsx'
 const ledger = ['ledger/errors.ts', 'ledger/time.ts', framing]
 const scheduler = ['scheduler/errors.ts', 'scheduler/contract.ts', 'sandbox', 'ledger', framing]
 const service = ['scheduler', 'ledger', 'sandbox', framing]
@@ -78,7 +80,7 @@ export const rules: Rules = {
     'services/directory': service,
     'services/outbound': [],
     'services/compute': ['services/host', 'services/outbound', ...service],
-    'services/devices': ['services/host', 'services/outbound', ...service],
+    'services/devices': ['services/host', 'services/outbound', rows, ...service],
     'services/watcher': ['services/host', 'services/outbound', ...service],
     'services/host': ['services/directory', ...service],
     'services/core': ['services/host', 'services/directory', ...service],
@@ -90,7 +92,7 @@ export const rules: Rules = {
       'services/directory',
       ...service
     ],
-    'services/*': ['services/host', ...service],
+    'services/*': ['services/host', rows, ...service],
 
     node: ['node/*', ...node],
     'node/cli': ['node/vendor', ...node],

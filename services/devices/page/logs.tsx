@@ -1,8 +1,8 @@
 import { Badge, Button, Stack, Table, Text, Title } from '@mantine/core'
 import { useCallback, useState } from 'react'
+import { Row, Rows } from '../../host/page/rows.tsx'
 import type { Reconciliation, Status } from './api.ts'
 import type { PartProps } from './part.ts'
-import { Row, Rows } from './rows.tsx'
 import { useLoaded } from './use-loaded.ts'
 import type { Words } from './words.ts'
 

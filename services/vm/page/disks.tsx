@@ -1,7 +1,7 @@
 import { Button, Group, NumberInput, Stack, TextInput } from '@mantine/core'
 import { useState } from 'react'
+import { RemoveButton, Row, Rows } from '../../host/page/rows.tsx'
 import type { PartProps } from './part.ts'
-import { RemoveButton, Row, Rows } from './rows.tsx'
 
 export function Disks({ vm, machine, api, words: { t }, ask, act }: PartProps) {
   const [id, setId] = useState('')

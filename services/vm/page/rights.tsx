@@ -1,8 +1,8 @@
 import { Button, Group, NativeSelect, Stack, Text, TextInput } from '@mantine/core'
 import { useCallback, useState } from 'react'
+import { RemoveButton, Row, Rows } from '../../host/page/rows.tsx'
 import { type GrantRow, RefusedError } from './api.ts'
 import type { PartProps } from './part.ts'
-import { RemoveButton, Row, Rows } from './rows.tsx'
 import { useLoaded } from './use-loaded.ts'
 
 const REFRESH_MS = 30_000

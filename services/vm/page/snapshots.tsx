@@ -1,7 +1,7 @@
 import { Button, Group, Stack, TextInput } from '@mantine/core'
 import { useCallback, useState } from 'react'
+import { RemoveButton, Row, Rows } from '../../host/page/rows.tsx'
 import type { PartProps } from './part.ts'
-import { RemoveButton, Row, Rows } from './rows.tsx'
 import { useLoaded } from './use-loaded.ts'
 
 const REFRESH_MS = 10_000
