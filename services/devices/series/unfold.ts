@@ -34,6 +34,8 @@ export async function unfold(entry: Entry, chains: Pick<Chains, 'find' | 'of'>):
 async function carries(log: ChainLog, inner: Uint8Array, hash: Uint8Array): Promise<boolean> {
   const carried = known.get(log) ?? { next: 1, isAll: false, places: new Map<number, number>() }
   known.set(log, carried)
+  // the oldest of it can have been let go for room
+  carried.next = Math.max(carried.next, log.first)
   while (!carried.isAll && carried.next <= log.head.seq) {
     const batch = await log.read(carried.next)
     if (batch == null) break
