@@ -181,6 +181,17 @@ export function createDatasets(
     while (coming.length > 0) yield await next()
   }
 
+  /** undefined for a dataset whose list of parts is lost: the others are there, and it can be let go of. */
+  function unlessLost<T>(look: () => T): T | undefined {
+    try {
+      return look()
+    } catch (err) {
+      if (!(err instanceof DatasetMissingError)) throw err
+      log.error('%s', err.message)
+      return
+    }
+  }
+
   async function letGo(id: string): Promise<void> {
     const holders = live.get(id)?.holders ?? []
     live.delete(id)
@@ -223,7 +234,7 @@ export function createDatasets(
     list: () =>
       rows
         .all()
-        .flatMap(({ job, used }) => info(job, used) ?? [])
+        .flatMap(({ job, used }) => unlessLost(() => info(job, used)) ?? [])
         .sort((a, b) => b.made - a.made),
 
     show(id) {
@@ -250,7 +261,7 @@ export function createDatasets(
       const state = store.job(id)?.state
       const job = state === 'queued' || state === 'running' ? id : user(id)
       if (job != null) throw new DatasetInUseError(id, job)
-      if (state === 'completed') open(id)
+      if (state === 'completed') unlessLost(() => open(id))
       await letGo(id)
     },
 

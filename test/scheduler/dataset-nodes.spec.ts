@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import { readdirSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -148,13 +149,18 @@ describe('scheduler: datasets between nodes', function () {
 
   it('lets go of what is released, at its holders too', async () => {
     const { scheduler } = await start()
+    const blocks = (): string[] =>
+      readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(name => /\/[0-9a-f]{64}$/.test(name))
+    const before = blocks()
     const id = await keep(scheduler, { type: 'map', range, fn: make })
+    assert.ok(blocks().length > before.length, 'it is on the disks of the workers')
     assert.deepEqual(
       scheduler.datasets.list().map(each => each.id),
       [id]
     )
     await scheduler.datasets.release(id)
     assert.deepEqual(scheduler.datasets.list(), [])
+    assert.deepEqual(blocks(), before)
     const gone = { name: 'DatasetMissingError' }
     assert.throws(() => scheduler.datasets.show(id), gone)
     await assert.rejects(scheduler.submit({ type: 'map', items: { dataset: id }, fn: 'x => x' }), gone)
