@@ -1,3 +1,4 @@
+import { BotError } from '../errors.ts'
 import type { BotPort } from './contract.ts'
 import { split } from './split.ts'
 
@@ -43,7 +44,11 @@ export async function showGrowing(
   } finally {
     await edit
     const [first, ...others] = split(text, port.maxChars)
-    await show(first!)
+    await show(first!).catch(async error => {
+      if (!(error instanceof BotError)) throw error
+      // it was deleted meanwhile
+      await port.send(chat, first!, signal)
+    })
     for (const part of others) await port.send(chat, part, signal)
   }
   return text

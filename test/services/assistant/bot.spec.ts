@@ -111,6 +111,18 @@ describe('assistant: the bot', function () {
     deepEqual(bot.errors, [])
   })
 
+  it('an answer whose message was deleted comes as another one', async () => {
+    const bot = run(telegram, openDb(), async function* () {
+      telegram.faults.push({ status: 400, description: 'Bad Request: message to edit not found' })
+      yield 'all of it'
+    })
+    bot.chats.admit('1', '')
+    telegram.write(1, 'tell me')
+    await isThere(1, 'all of it')
+    await bot.end()
+    deepEqual(bot.errors, [])
+  })
+
   it('an error is told, and the next question answered', async () => {
     const bot = run(telegram, openDb(), text => {
       if (text === 'bad')
