@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 import { CID } from 'multiformats/cid'
+import { transact } from '../host/index.ts'
 import type { BlockFiles } from './block-files.ts'
 import { costOf } from './quota.ts'
 
@@ -43,23 +44,8 @@ export function createStore(db: DatabaseSync, files: BlockFiles) {
     statements.set(sql, statement)
     return statement
   }
-  let isInside = false
   /** All of it or nothing, also where one calls the other. */
-  function atomically<T>(work: () => T): T {
-    if (isInside) return work()
-    db.exec('BEGIN IMMEDIATE')
-    isInside = true
-    try {
-      const result = work()
-      db.exec('COMMIT')
-      return result
-    } catch (error) {
-      db.exec('ROLLBACK')
-      throw error
-    } finally {
-      isInside = false
-    }
-  }
+  const atomically = <T>(work: () => T): T => transact(db, work)
 
   const asRoot = (row: (Omit<Root, 'isWhole'> & { isWhole: number }) | undefined): Root | undefined =>
     row && { ...row, isWhole: row.isWhole === 1 }

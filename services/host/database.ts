@@ -4,6 +4,21 @@ import { MigrationError } from './errors.ts'
 /** Another process that reads it, such as a backup, is waited for. */
 const BUSY_MS = 5_000
 
+/** All that `work` writes or, where it throws, nothing of it; also where one calls the other. */
+export function transact<T>(db: DatabaseSync, work: () => T): T {
+  if (db.isTransaction) return work()
+  db.exec('BEGIN IMMEDIATE')
+  try {
+    const result = work()
+    db.exec('COMMIT')
+    return result
+  } catch (error) {
+    // a full disk has rolled it back already, and what it said must not be lost
+    if (db.isTransaction) db.exec('ROLLBACK')
+    throw error
+  }
+}
+
 /**
  * Opens a SQLite file and brings it up to date: the scripts that it does not have yet run in their order, each in a
  * transaction of its own, counted in `user_version`.

@@ -23,7 +23,7 @@ export type {
   State
 } from './contract.ts'
 export type { Services, ServicesEvents } from './create-services.ts'
-export { openDatabase } from './database.ts'
+export { openDatabase, transact } from './database.ts'
 export { declare, group, isService, service } from './declare.ts'
 export * from './errors.ts'
 export { type Field, fieldsOf, fromText, inputFrom, toWire, wireSchema } from './fields.ts'

@@ -1,4 +1,5 @@
 import type { HostOf } from '../host/index.ts'
+import { transact } from '../host/index.ts'
 import type { Event } from './core/event.ts'
 import type { declaration } from './declaration.ts'
 import { createChats } from './device/chats.ts'
@@ -17,7 +18,7 @@ import { openMailStore } from './mailbox/store.ts'
 import { signerOf } from './school/invitation.ts'
 import { createNetwork, type Handlers } from './school/network.ts'
 import { createSchool } from './school/school.ts'
-import { createOwn, createTurns, transact } from './store/database.ts'
+import { createOwn, createTurns } from './store/database.ts'
 import { MIGRATIONS } from './store/schema.ts'
 
 const MB = 1_000_000

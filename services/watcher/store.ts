@@ -1,5 +1,6 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 import { gunzipSync, gzipSync } from 'node:zlib'
+import { transact } from '../host/index.ts'
 import type { Event, Outcome, RuleRow, SubscriptionRow } from './contract.ts'
 import type { Change, KnownItem } from './core/compare.ts'
 import type { Figures } from './core/judge.ts'
@@ -41,17 +42,7 @@ export function createStore(db: DatabaseSync) {
   const all = (sql: string, ...values: SQLInputValue[]) => prepared(sql).all(...values) as Row[]
   const run = (sql: string, ...values: SQLInputValue[]) => prepared(sql).run(...values)
 
-  function atomically<T>(work: () => T): T {
-    db.exec('BEGIN IMMEDIATE')
-    try {
-      const result = work()
-      db.exec('COMMIT')
-      return result
-    } catch (error) {
-      db.exec('ROLLBACK')
-      throw error
-    }
-  }
+  const atomically = <T>(work: () => T): T => transact(db, work)
 
   const rules = {
     /** A new version is a new beginning: what it finds first tells nobody anything. */

@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { transact } from '../../host/index.ts'
 
 export interface Account {
   id: string
@@ -74,20 +75,15 @@ export function createCredits(db: DatabaseSync, usualQuota: () => bigint) {
      * @returns what was charged, at most what was held
      */
     settle(hold: bigint, cost: bigint, model: string, now: number): bigint {
-      db.exec('BEGIN IMMEDIATE')
-      try {
+      return transact(db, () => {
         const row = sql.take.get(hold) as { user: string; amount: bigint } | undefined
         const charged = row == null || cost < row.amount ? cost : row.amount
         if (row != null) {
           sql.spend.run(charged, row.user)
           sql.count.run(day(now), row.user, model, 1, 0, charged)
         }
-        db.exec('COMMIT')
         return row == null ? 0n : charged
-      } catch (error) {
-        db.exec('ROLLBACK')
-        throw error
-      }
+      })
     },
 
     /** An answer that nobody had to be asked for. */

@@ -1,4 +1,4 @@
-import { openDatabase } from '../../host/index.ts'
+import { openDatabase, transact } from '../../host/index.ts'
 import type { Notify } from './notify.ts'
 
 /** A message as it is sent, every time the same. */
@@ -62,16 +62,10 @@ export function openOutbox(file: string) {
     },
     /** The job is no longer watched, and the message, where there is one, is to be sent: both or neither. */
     ended(job: string, message?: Pick<Message, 'id' | 'url' | 'body' | 'created'>): void {
-      db.exec('BEGIN IMMEDIATE')
-      try {
+      transact(db, () => {
         if (message != null) add.run(message.id, message.url, message.body, message.created, message.created)
         forget.run(job)
-        db.exec('COMMIT')
-      } catch (error) {
-        // a full disk has rolled it back already
-        if (db.isTransaction) db.exec('ROLLBACK')
-        throw error
-      }
+      })
     },
     due: (now: number, limit: number): Message[] => due.all(now, limit) as unknown as Message[],
     /** when the next message is due, ms since 1970 */

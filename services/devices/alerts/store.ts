@@ -1,5 +1,5 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
-import { ConflictError } from '../../host/index.ts'
+import { ConflictError, transact } from '../../host/index.ts'
 import { UnknownAlertError } from '../errors.ts'
 import { matches, type Rule, type State, type StoredRule } from './rule.ts'
 
@@ -76,15 +76,9 @@ export function createAlertStore(db: DatabaseSync) {
 
   /** What a person decided is on the disk before he hears so; the rest can be read from the logs again. */
   function durably<T>(work: () => T): T {
-    db.exec('PRAGMA synchronous = FULL; BEGIN IMMEDIATE')
+    db.exec('PRAGMA synchronous = FULL')
     try {
-      const result = work()
-      db.exec('COMMIT')
-      return result
-    } catch (error) {
-      // a full disk has rolled it back already
-      if (db.isTransaction) db.exec('ROLLBACK')
-      throw error
+      return transact(db, work)
     } finally {
       db.exec('PRAGMA synchronous = NORMAL')
     }

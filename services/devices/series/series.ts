@@ -1,4 +1,5 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
+import { transact } from '../../host/index.ts'
 import type { SeenEntry } from '../alerts/watch.ts'
 import type { Chains } from '../delivery/chains.ts'
 import type { Receipt } from '../delivery/receipt.ts'
@@ -147,16 +148,10 @@ export function createSeries(
       const entry = await unfold(decodeEntry(bytes), chains)
       if (entry != null) entries.push({ place: from + i, entry })
     }
-    db.exec('BEGIN IMMEDIATE')
-    try {
+    transact(db, () => {
       for (const { place, entry } of entries) apply(log.chain, place, entry)
       run('INSERT OR REPLACE INTO seen VALUES (?, ?, ?)', agent, number, from + batch.entries.length - 1)
-      db.exec('COMMIT')
-    } catch (error) {
-      // a full disk has rolled it back already
-      if (db.isTransaction) db.exec('ROLLBACK')
-      throw error
-    }
+    })
     return true
   }
 

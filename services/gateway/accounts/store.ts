@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { chmodSync, closeSync, openSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
+import { transact } from '../../host/index.ts'
 import { ADMIN_ROLE, FIRST_ROLES, type Role } from './roles.ts'
 
 const KEY_BYTES = 32
@@ -88,17 +89,7 @@ export function openStore(file: string) {
     return (...values: SQLInputValue[]) => Number(statement.run(...values).changes)
   }
 
-  function atOnce<T>(work: () => T): T {
-    db.exec('BEGIN IMMEDIATE')
-    try {
-      const done = work()
-      db.exec('COMMIT')
-      return done
-    } catch (err) {
-      db.exec('ROLLBACK')
-      throw err
-    }
-  }
+  const atOnce = <T>(work: () => T): T => transact(db, work)
 
   migrate()
 

@@ -1,9 +1,9 @@
+import { transact } from '../../host/index.ts'
 import type { Messenger } from '../assemble.ts'
 import { type Signed, toHex } from '../core/codec.ts'
 import { readEvent } from '../core/event.ts'
 import { counts } from '../core/generation.ts'
 import type { KeptGeneration } from '../device/store.ts'
-import { transact } from '../store/database.ts'
 import { isEnvelope, isEvent } from './verify.ts'
 
 export interface Restored {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import type { Signer } from '../../../ledger/index.ts'
-import { ConflictError } from '../../host/index.ts'
+import { ConflictError, transact } from '../../host/index.ts'
 import {
   bytesOf,
   fromHex,
@@ -31,7 +31,7 @@ import { MalformedMessageError, PolicyError, UnknownChatError } from '../errors.
 import type { Mls } from '../groups/mls.ts'
 import { inboxOf, putInto, readEnvelope } from '../mailbox/envelope.ts'
 import type { School } from '../school/school.ts'
-import { type InTurn, transact } from '../store/database.ts'
+import type { InTurn } from '../store/database.ts'
 import type { Groups } from './groups.ts'
 import type { Intake } from './intake.ts'
 import { withoutMetadata } from './pictures.ts'

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import type { Signer } from '../../../ledger/index.ts'
+import { transact } from '../../host/index.ts'
 import {
   bytesOf,
   count,
@@ -13,6 +14,7 @@ import {
   toHex,
   unpack
 } from '../core/codec.ts'
+
 import {
   checkFirst,
   checkSuccessor,
@@ -28,7 +30,7 @@ import type { Mls } from '../groups/mls.ts'
 import { inboxOf, putInto } from '../mailbox/envelope.ts'
 import type { Network } from '../school/network.ts'
 import type { School } from '../school/school.ts'
-import { type InTurn, transact } from '../store/database.ts'
+import type { InTurn } from '../store/database.ts'
 import type { Intake } from './intake.ts'
 import type { Post } from './post.ts'
 import { openWith, sealWith } from './seal.ts'

@@ -1,8 +1,9 @@
+import { transact } from '../../host/index.ts'
 import type { Mls, OwnPackage } from '../groups/mls.ts'
 import { MAX_PACKAGES } from '../messages.ts'
 import type { Network } from '../school/network.ts'
 import type { School } from '../school/school.ts'
-import { type Own, transact } from '../store/database.ts'
+import type { Own } from '../store/database.ts'
 import type { DeviceStore } from './store.ts'
 
 /** So few left: more are made. */

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { transact } from '../../host/index.ts'
 import { fromHex, hashOf, toHex } from '../core/codec.ts'
 import { MailboxFullError } from '../errors.ts'
 import { inboxOf, putInto, readEnvelope } from '../mailbox/envelope.ts'
@@ -6,7 +7,6 @@ import type { Mailbox } from '../mailbox/serve.ts'
 import { MAX_PUT } from '../messages.ts'
 import type { Network } from '../school/network.ts'
 import type { School } from '../school/school.ts'
-import { transact } from '../store/database.ts'
 import type { DeviceStore } from './store.ts'
 
 const FIRST_WAIT_MS = 500

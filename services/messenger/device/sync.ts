@@ -1,10 +1,9 @@
-import { ForbiddenError } from '../../host/index.ts'
+import { ForbiddenError, transact } from '../../host/index.ts'
 import { fromHex, isEqual, type Signed, toHex } from '../core/codec.ts'
 import type { Event, Head } from '../core/event.ts'
 import { headOf, readGeneration } from '../core/generation.ts'
 import type { Network } from '../school/network.ts'
 import type { School } from '../school/school.ts'
-import { transact } from '../store/database.ts'
 import type { Intake } from './intake.ts'
 import type { DeviceStore } from './store.ts'
 

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import { decode } from '@ipld/dag-cbor'
+import { transact } from '../../host/index.ts'
 import { hashOf, pack, toHex } from '../core/codec.ts'
 import { type Acceptor, accept, type Ballot, prepare, type Reply } from '../core/paxos.ts'
-import { createOwn, transact } from '../store/database.ts'
+import { createOwn } from '../store/database.ts'
 import { readEnvelope } from './envelope.ts'
 
 const KEEP_MS = 30 * 24 * 3_600_000

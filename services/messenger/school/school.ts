@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { decode } from '@ipld/dag-cbor'
 import { z } from 'zod'
 import { isSignedBy, type Signer } from '../../../ledger/index.ts'
+import { transact } from '../../host/index.ts'
 import { bytesOf, isEqual, pack, type Signed, signAs, unpack } from '../core/codec.ts'
 import { openRoster, type Roster } from '../core/roster.ts'
 import {
@@ -15,9 +16,9 @@ import {
   UNFOUNDED,
   vouchFor
 } from '../core/statement.ts'
+
 import { MalformedMessageError, PolicyError, SchoolError } from '../errors.ts'
 import { type Decision, MAX_STATEMENTS } from '../messages.ts'
-import { transact } from '../store/database.ts'
 import { type Acceptors, decide, isDecided, type Slot, slotId } from './decide.ts'
 import { passFor, readCode, signerOf } from './invitation.ts'
 import type { Network } from './network.ts'

@@ -1,18 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
 
-/** All or nothing, on the disk when it returns. */
-export function transact<T>(db: DatabaseSync, work: () => T): T {
-  db.exec('BEGIN IMMEDIATE')
-  try {
-    const result = work()
-    db.exec('COMMIT')
-    return result
-  } catch (error) {
-    db.exec('ROLLBACK')
-    throw error
-  }
-}
-
 /** Small things of this node: its school, settings of its store. */
 export function createOwn(db: DatabaseSync) {
   const get = db.prepare('SELECT value FROM own WHERE key = ?')

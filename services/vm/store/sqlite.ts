@@ -29,7 +29,8 @@ export function overSqlite(database: DatabaseSync): Database {
           database.exec('COMMIT')
           return result
         } catch (error) {
-          database.exec('ROLLBACK')
+          // a full disk has rolled it back already
+          if (database.isTransaction) database.exec('ROLLBACK')
           throw error
         }
       }),
