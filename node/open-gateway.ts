@@ -15,6 +15,8 @@ const UI = fileURLToPath(new URL('../services/gateway/ui/dist', import.meta.url)
 const PAGE_MB = 4096 / 2 ** 20
 /** A browser holds a connection to each. */
 const MAX_ADDRESSES = 16
+/** Every stranger may ask where nodes are, and the answer takes a look at each of them. */
+const MEETING_MS = 10_000
 
 /**
  * The HTTP API and dashboard of a node, started.
@@ -56,13 +58,31 @@ function gatewayNode(node: ArtelNode): GatewayNode {
     version: VERSION,
     networkName: node.network.name,
     peers: () => peersOf(node),
-    meeting: () => meetingOf(node),
+    meeting: kept(() => meetingOf(node), MEETING_MS),
     usage: () => ({
       slices: scheduler.workDone().running,
       memoryMb: sandboxMb(process.pid),
       peers: libp2p.getPeers().length,
       workers: scheduler.workers().length
     })
+  }
+}
+
+/** Asks once for all who come within `ms`; what failed is asked again. */
+function kept<T>(ask: () => Promise<T>, ms: number): () => Promise<T> {
+  let answer: Promise<T> | undefined
+  let askedAt = 0
+  return () => {
+    const now = performance.now()
+    if (answer == null || now - askedAt > ms) {
+      askedAt = now
+      const asked = ask()
+      answer = asked
+      asked.catch(() => {
+        if (answer === asked) answer = undefined
+      })
+    }
+    return answer
   }
 }
 

@@ -8,6 +8,7 @@ import { createWebSandbox } from '../../sandbox/index.ts'
 import { createLender } from '../../scheduler/create-lender.ts'
 import type { Meeting } from '../../services/index.ts'
 import type { TabState, ToTab } from './contract.ts'
+import { createDialTimes } from './dial-times.ts'
 import { loadKey } from './key.ts'
 import { createTabPolicy } from './policy.ts'
 import { createWalls } from './walls.ts'
@@ -19,11 +20,15 @@ import { createWalls } from './walls.ts'
 
 const TICK_MS = 1_000
 const MEETING_MS = 60_000
+/** A browser holds a connection to each, and how many the page's server names is not ours to say. */
+const MAX_NODES = 16
 const DIAL_MS = 10_000
 
 self.onmessage = ({ data, ports }: MessageEvent<ToTab>): void => {
   self.onmessage = null
-  run(data, ports[0]!).catch((error: Error) => tell({ problem: error.message }))
+  run(data, ports[0]!).catch((error: Error) =>
+    tell({ problem: error.name === 'SandboxUnavailableError' ? 'engine' : error.message })
+  )
 }
 
 const tell = (state: Partial<TabState>): void => self.postMessage(state)
@@ -35,12 +40,13 @@ function engine(): string {
 }
 
 async function run({ limits, meeting, version }: ToTab, frame: MessagePort): Promise<void> {
+  const sandbox = createWebSandbox({ class: engine() }, { walls: createWalls(frame) })
+  await sandbox.start()
   const privateKey = await loadKey()
   let met = await meet(meeting)
   const logger = defaultLogger()
   const network = await createLibp2p({ ...tabOptions({ privateKey, version }), logger })
   const done = { slices: 0, ms: 0, earned: 0n }
-  const sandbox = createWebSandbox({ class: engine() }, { walls: createWalls(frame) })
   const policy = createTabPolicy(limits, () => performance.now())
   const lender = createLender(
     {
@@ -54,8 +60,8 @@ async function run({ limits, meeting, version }: ToTab, frame: MessagePort): Pro
     },
     { network, sandbox, signer: createSigner(privateKey), logger }
   )
-  await sandbox.start()
   await lender.start()
+  const times = createDialTimes()
   let problem: string | undefined
 
   const report = (): void =>
@@ -70,18 +76,21 @@ async function run({ limits, meeting, version }: ToTab, frame: MessagePort): Pro
     })
 
   async function dial(): Promise<void> {
-    const known = new Set(network.getPeers().map(String))
-    const missing = met.addresses
-      .map(text => multiaddr(text))
-      .filter(address => {
-        const peer = address.getComponents().findLast(({ name }) => name === 'p2p')?.value
-        return peer != null && !known.has(peer)
-      })
-    const dialled = missing.map(address => network.dial(address, { signal: AbortSignal.timeout(DIAL_MS) }))
-    for (const result of await Promise.allSettled(dialled))
-      if (result.status === 'rejected') problem = (result.reason as Error).message
     if (met.addresses.length === 0)
       problem = 'the node has no address for browsers: give it one that ends in /ws'
+    const known = new Set(network.getPeers().map(String))
+    const due = times.due(met.addresses.slice(0, MAX_NODES), known, performance.now())
+    await Promise.all(
+      due.map(async address => {
+        try {
+          await network.dial(multiaddr(address), { signal: AbortSignal.timeout(DIAL_MS) })
+          times.reached(address)
+        } catch (error) {
+          problem = (error as Error).message
+          times.failed(address, performance.now())
+        }
+      })
+    )
   }
 
   self.onmessage = ({ data }: MessageEvent<ToTab>) => policy.update(data.limits)

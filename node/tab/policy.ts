@@ -6,7 +6,12 @@ export interface TabLimits {
   cores: number
   /** of the time of these cores, 0.05 to 1 */
   share: number
+  /** why nothing is taken now; what runs is finished */
+  pause?: Pause
 }
+
+/** The computer runs on its battery, or nobody sees the page. */
+export type Pause = 'battery' | 'hidden'
 
 /** Types whose programs are JavaScript alone: no WebAssembly of strangers, no Python. */
 export const TAB_TYPES: readonly TaskType[] = ['map', 'filter', 'range_reduce', 'map_reduce']
@@ -31,7 +36,11 @@ export function createTabPolicy(
   let left = AT_ONCE_MS
 
   const closed = (): string | undefined =>
-    current.share < 1 && left <= 0 ? 'this browser pauses, for it lends a share of its time' : undefined
+    current.pause != null
+      ? `this browser pauses (${current.pause})`
+      : current.share < 1 && left <= 0
+        ? 'this browser pauses, for it lends a share of its time'
+        : undefined
   return {
     get slots() {
       return current.cores

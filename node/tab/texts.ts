@@ -8,17 +8,25 @@ const en = {
   stop: 'Stop',
   cores: 'Cores',
   share: 'Share of their time',
+  limits: 'Limits',
+  isCharging: 'Not while this computer runs on its battery',
+  isSeen: 'Only while I look at this page',
   off: 'Nothing is lent.',
   connecting: 'Looking for the network …',
+  battery: 'Pauses: this computer runs on its battery.',
+  hidden: 'Pauses: this page is not seen.',
   idle: 'Connected; nobody needs anything at this moment.',
   busy: 'Computing.',
+  meter: 'Lent by this browser so far',
   slices: 'Pieces computed',
   time: 'Time lent',
-  earned: 'Earned, credits',
-  account: 'Account of this browser',
+  earned: 'Credits earned',
+  account: 'Its account',
   seconds: 's',
   elsewhere: 'Another tab of this browser lends already.',
-  insecure: 'A browser lends only on a page that came over https, or from this very computer.'
+  insecure: 'A browser lends only on a page that came over https, or from this very computer.',
+  engine:
+    'This browser cannot lend: its answers could differ from those of others. Take one with the engine V8, such as Chrome, Chromium, Edge or Opera.'
 }
 export type Texts = typeof en
 
@@ -31,17 +39,25 @@ const ru: Texts = {
   stop: 'Остановить',
   cores: 'Ядра',
   share: 'Доля их времени',
+  limits: 'Пределы',
+  isCharging: 'Не от батареи этого компьютера',
+  isSeen: 'Только пока я смотрю на эту страницу',
   off: 'Ничего не отдаётся.',
   connecting: 'Ищем сеть …',
+  battery: 'Пауза: компьютер работает от батареи.',
+  hidden: 'Пауза: эту страницу не видно.',
   idle: 'На связи; сейчас никому ничего не нужно.',
   busy: 'Считаем.',
+  meter: 'Этот браузер уже отдал',
   slices: 'Посчитано частей',
   time: 'Отдано времени',
   earned: 'Заработано кредитов',
-  account: 'Счёт этого браузера',
+  account: 'Его счёт',
   seconds: 'с',
   elsewhere: 'Другая вкладка этого браузера уже отдаёт своё время.',
-  insecure: 'Браузер отдаёт своё время только на странице, пришедшей по https или с этого же компьютера.'
+  insecure: 'Браузер отдаёт своё время только на странице, пришедшей по https или с этого же компьютера.',
+  engine:
+    'Этот браузер помочь не может: его ответы могли бы отличаться от чужих. Возьмите браузер с движком V8, например Chrome, Chromium, Edge или Opera.'
 }
 
 export const textsOf = (language: string): Texts => (language.startsWith('ru') ? ru : en)

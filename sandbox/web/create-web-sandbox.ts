@@ -3,6 +3,7 @@ import { SandboxUnavailableError } from '../errors.ts'
 import { isolateScript } from '../isolate-script.ts'
 import { compileProgram } from '../program.ts'
 import { openSession } from '../session.ts'
+import { hidesStacks } from './engine.ts'
 import { createWebChild, type WebWalls } from './web-child.ts'
 
 /** Programs that are JavaScript of one function or expression: the others need a context per item, or machine code. */
@@ -35,6 +36,10 @@ export function createWebSandbox({ class: name }: WebSandboxInit, { walls }: { w
       { name: 'watchdog', present: true, detail: 'ends the Worker at the deadline' }
     ],
     async start() {
+      if (!hidesStacks())
+        throw new SandboxUnavailableError(
+          'this browser tells programs where their errors are; take one with V8, such as Chrome, Edge or Opera'
+        )
       running = true
     },
     async stop() {

@@ -4,36 +4,45 @@ import fastifyStatic from '@fastify/static'
 import type { Meeting } from '../contract.ts'
 import type { App } from './app.ts'
 import { DASHBOARD_POLICY, policyOf, TAB_POLICY } from './policy.ts'
-import { serveVolunteers } from './volunteer.ts'
+import { MEETING_PATH, serveVolunteers, VOLUNTEER_FILES } from './volunteer.ts'
 
 const PAGE = policyOf(DASHBOARD_POLICY)
 const TAB = policyOf(TAB_POLICY)
 
 const NOT_BUILT = `<!doctype html><meta charset="utf-8"><title>Artel</title>
-<p>The dashboard is not built here: run <code>npm run build:ui</code> and start the node again. The API is at <a href="/docs">/docs</a>.</p>`
+<p>This page is not built here: run <code>npm run build:ui</code> and start the node again. The API is at <a href="/docs">/docs</a>.</p>`
 
 /**
  * The built dashboard: compressed beforehand where the build did so, cached for ever where the name has a hash.
- * `meeting`: the page for volunteers' browsers is served as well.
+ * `meeting`: the page for volunteers' browsers is served as well. A page that is not built says so.
  */
 export async function serveDashboard(
   app: App,
   folder: string | undefined,
   meeting?: () => Promise<Meeting>
 ): Promise<void> {
-  if (folder == null || !existsSync(join(folder, 'index.html'))) {
-    app.get('/', { schema: { hide: true } }, (_, reply) =>
+  const has = (name: string): boolean => folder != null && existsSync(join(folder, name))
+  const serveNotBuilt = (path: string): void =>
+    void app.get(path, { schema: { hide: true } }, (_, reply) =>
       reply.header('content-security-policy', "default-src 'none'").type('text/html').send(NOT_BUILT)
     )
-    return
-  }
+  if (has('index.html')) await serveFiles(app, folder!)
+  else serveNotBuilt('/')
+  // to those who ask whether it is on
+  if (meeting == null) app.get(MEETING_PATH, { schema: { hide: true } }, (_, reply) => reply.code(204).send())
+  // a build of before has the dashboard alone
+  else if (VOLUNTEER_FILES.every(has)) await serveVolunteers(app, folder!, meeting)
+  else serveNotBuilt('/volunteer')
+}
+
+async function serveFiles(app: App, folder: string): Promise<void> {
   await app.register(fastifyStatic, {
     root: folder,
     preCompressed: true,
     schemaHide: true,
     // files are known at start; what is not there is none of ours
     wildcard: false,
-    globIgnore: ['**/*.map', 'volunteer.html*', 'walls.html*'],
+    globIgnore: ['**/*.map', ...VOLUNTEER_FILES.map(name => `${name}*`)],
     decorateReply: false,
     cacheControl: false,
     setHeaders: (reply, path) => {
@@ -42,5 +51,4 @@ export async function serveDashboard(
       reply.header('content-security-policy', /\/assets\/tab-[^/]*$/.test(path) ? TAB : PAGE)
     }
   })
-  if (meeting != null) await serveVolunteers(app, folder, meeting)
 }

@@ -6,6 +6,11 @@ import type { Meeting } from '../contract.ts'
 import type { App } from './app.ts'
 import { DASHBOARD_POLICY, policyOf } from './policy.ts'
 
+/** Of the build; they have policies of their own. */
+export const VOLUNTEER_FILES: readonly string[] = ['volunteer.html', 'walls.html']
+
+export const MEETING_PATH = '/volunteer/network'
+
 /** As DASHBOARD_POLICY; it has the frame with the walls, and the dashboard has it in a frame. */
 const PAGE_POLICY = policyOf({ ...DASHBOARD_POLICY, 'frame-ancestors': "'self'" })
 
@@ -31,9 +36,7 @@ export async function serveVolunteers(
   folder: string,
   meeting: () => Promise<Meeting>
 ): Promise<void> {
-  const [page, walls] = await Promise.all(
-    ['volunteer.html', 'walls.html'].map(name => readFile(join(folder, name), 'utf8'))
-  )
+  const [page, walls] = await Promise.all(VOLUNTEER_FILES.map(name => readFile(join(folder, name), 'utf8')))
   const script = /<script>([\s\S]*)<\/script>/.exec(walls!)![1]!
   const send = (reply: FastifyReply, html: string, policy: string): FastifyReply =>
     reply
@@ -46,7 +49,7 @@ export async function serveVolunteers(
       .send(html)
   app.get('/volunteer', { schema: { hide: true } }, (_, reply) => send(reply, page!, PAGE_POLICY))
   app.get('/walls.html', { schema: { hide: true } }, (_, reply) => send(reply, walls!, wallsPolicy(script)))
-  app.get('/volunteer/network', { schema: { hide: true } }, async (_, reply) =>
+  app.get(MEETING_PATH, { schema: { hide: true } }, async (_, reply) =>
     reply.header('cache-control', 'no-store').send(await meeting())
   )
 }

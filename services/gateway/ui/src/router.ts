@@ -10,6 +10,7 @@ export const PAGES = [
   'compose',
   'ledger',
   'contribute',
+  'lend',
   'services',
   'accounts',
   'account'

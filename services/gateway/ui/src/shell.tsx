@@ -11,6 +11,7 @@ import {
   VisuallyHidden
 } from '@mantine/core'
 import {
+  AppWindow,
   CirclePlus,
   CircleUserRound,
   Gauge,
@@ -21,9 +22,10 @@ import {
   Wallet,
   WifiOff
 } from 'lucide-react'
-import { lazy, Suspense, useEffect, useRef } from 'react'
+import { lazy, Suspense, useEffect, useRef, useState } from 'react'
 import { useLive, useLiveSource } from './api/live.ts'
 import { may, opens, useMe } from './api/me.ts'
+import { useVolunteers } from './api/queries.ts'
 import type { Key } from './i18n/en.ts'
 import { useTexts } from './i18n/i18n.tsx'
 import { OverviewPage } from './pages/overview.tsx'
@@ -40,7 +42,8 @@ const LOADS = {
   contribute: () => import('./pages/contribute.tsx'),
   services: () => import('./pages/services.tsx'),
   accounts: () => import('./pages/accounts.tsx'),
-  account: () => import('./pages/account.tsx')
+  account: () => import('./pages/account.tsx'),
+  lend: () => import('./pages/lend.tsx')
 }
 const JobsPage = lazy(LOADS.jobs)
 const JobPage = lazy(LOADS.job)
@@ -50,6 +53,7 @@ const ContributePage = lazy(LOADS.contribute)
 const ServicesPage = lazy(LOADS.services)
 const AccountsPage = lazy(LOADS.accounts)
 const AccountPage = lazy(LOADS.account)
+const LendPage = lazy(LOADS.lend)
 /** After the first page has settled: the others are there at a click, also when the node is gone by then. */
 const PRELOAD_AFTER_MS = 2000
 
@@ -59,23 +63,28 @@ const ICONS: Record<PageName, typeof Gauge> = {
   compose: CirclePlus,
   ledger: Wallet,
   contribute: HandHeart,
+  lend: AppWindow,
   services: LayoutGrid,
   accounts: Users,
   account: CircleUserRound
 }
+/** A narrow screen has no room for more: Contribute leads to the other. */
+const isFirstRank = (page: PageName): boolean => page !== 'lend'
 export const pageTitle = (page: PageName): Key => `nav.${page}`
 
 export function Shell() {
   const { t, format } = useTexts()
   const me = useMe()
   const pages = PAGES.filter(name => opens(me, name))
+  const isServed = useVolunteers().data === true
   // one's own account is behind the picture above
-  const tabs = pages.filter(name => name !== 'account')
+  const tabs = pages.filter(name => name !== 'account' && (name !== 'lend' || isServed))
   const route = useRoute()
   const { page, id }: Route = pages.includes(route.page) ? route : { page: pages[0] ?? 'account' }
   const isReader = may(me, 'read')
   const balance = useLive(state => state.balance)
   const main = useRef<HTMLElement>(null)
+  const [wasLendOpened, setLendOpened] = useState(false)
   const isFirst = useRef(true)
 
   useEffect(() => {
@@ -85,6 +94,10 @@ export function Shell() {
     }, PRELOAD_AFTER_MS)
     return () => window.clearTimeout(timer)
   }, [])
+
+  useEffect(() => {
+    if (page === 'lend') setLendOpened(true)
+  }, [page])
 
   // a screen reader begins at the new page, a keyboard too
   useEffect(() => {
@@ -175,11 +188,19 @@ export function Shell() {
               <Page page={page} id={id} />
             </Suspense>
           </Boundary>
+          {/* goes on lending while other pages are looked at */}
+          {(wasLendOpened || page === 'lend') && (
+            <Boundary>
+              <Suspense fallback={page === 'lend' && <Loading />}>
+                <LendPage isShown={page === 'lend'} />
+              </Suspense>
+            </Boundary>
+          )}
         </div>
       </AppShell.Main>
       <AppShell.Footer hiddenFrom="sm" bg="var(--artel-card)">
         <Group component="nav" aria-label={t('shell.pages')} h="100%" gap={0} wrap="nowrap" align="stretch">
-          {tabs.map(name => {
+          {tabs.filter(isFirstRank).map(name => {
             const Icon = ICONS[name]
             return (
               <a
@@ -211,6 +232,8 @@ function Page({ page, id }: { page: PageName; id: string | undefined }) {
       return <LedgerPage />
     case 'contribute':
       return <ContributePage />
+    case 'lend':
+      return null
     case 'services':
       return <ServicesPage service={id} />
     case 'accounts':

@@ -98,6 +98,13 @@ export const useContribution = () =>
     queryFn: get<Contribution>('/contribution'),
     refetchInterval: 2000
   })
+/** Whether this node serves the page on which browsers are lent; outside of the API, for strangers may ask too. */
+export const useVolunteers = () =>
+  useQuery({
+    queryKey: ['volunteers'],
+    queryFn: async ({ signal }) => (await fetch('./volunteer/network', { signal })).status === 200,
+    staleTime: Number.POSITIVE_INFINITY
+  })
 /** What is known at once, until the search has its answer. */
 export function useServices() {
   const found = useQuery({

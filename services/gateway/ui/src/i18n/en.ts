@@ -8,6 +8,7 @@ export const en = {
   'nav.compose': 'Compose',
   'nav.ledger': 'Ledger',
   'nav.contribute': 'Contribute',
+  'nav.lend': 'Lend this tab',
   'nav.services': 'Services',
 
   'shell.skip': 'Skip to content',
@@ -292,6 +293,12 @@ export const en = {
   'contribute.earned': 'Credits earned',
   'contribute.requesters': 'People helped',
   'contribute.nothing': 'Nothing yet today. Work comes by itself when somebody has a job.',
+  'lend.lead':
+    'Your browser computes small pieces of the jobs of others, also while you look at other pages of this dashboard. Closing it ends that.',
+  'lend.off': 'This node does not take browsers',
+  'lend.offText': 'Start it with --gateway-volunteers, and browsers can lend here and at /volunteer.',
+  'lend.card': 'This browser, too',
+  'lend.cardText': 'A tab can lend processor time without anything being installed.',
 
   'limits.title': 'Limits',
   'limits.slots': 'Slices at the same time',

@@ -8,6 +8,7 @@ export const ru: Dictionary = {
   'nav.compose': 'Создать',
   'nav.ledger': 'Счёт',
   'nav.contribute': 'Вклад',
+  'nav.lend': 'Одолжить вкладку',
   'nav.services': 'Сервисы',
 
   'shell.skip': 'К содержанию',
@@ -316,6 +317,12 @@ export const ru: Dictionary = {
   'contribute.earned': 'Заработано кредитов',
   'contribute.requesters': 'Скольким помог',
   'contribute.nothing': 'Сегодня пока ничего. Работа придёт сама, когда у кого-то будет задача.',
+  'lend.lead':
+    'Ваш браузер считает небольшие части чужих заданий, и пока вы смотрите другие страницы этой панели — тоже. Закроете её — перестанет.',
+  'lend.off': 'Этот узел не принимает браузеры',
+  'lend.offText': 'Запустите его с --gateway-volunteers, и браузеры смогут помогать здесь и на /volunteer.',
+  'lend.card': 'И этот браузер',
+  'lend.cardText': 'Вкладка может одолжить время процессора, ничего не устанавливая.',
 
   'limits.title': 'Ограничения',
   'limits.slots': 'Частей одновременно',

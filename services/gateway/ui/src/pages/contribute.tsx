@@ -2,11 +2,12 @@ import { Button, Group, NumberInput, SimpleGrid, Slider, Stack, Switch, Text } f
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useState } from 'react'
 import { call } from '../api/client.ts'
-import { useContribution } from '../api/queries.ts'
+import { useContribution, useVolunteers } from '../api/queries.ts'
 import type { Contribution, ContributionPatch } from '../api/wire.ts'
 import { useTexts } from '../i18n/i18n.tsx'
 import { Asked, Card, Figure, PageHead, Problem } from '../parts/page.tsx'
 import { QuietHours } from '../parts/quiet-hours.tsx'
+import { href } from '../router.ts'
 
 export default function ContributePage() {
   const { t } = useTexts()
@@ -39,6 +40,7 @@ function Contribute(contribution: Contribution) {
       />
       {change.error != null && <Problem error={change.error} />}
       <Today today={contribution.today} />
+      <ThisBrowser />
       <Limits
         limits={contribution.limits}
         isBusy={change.isPending}
@@ -105,6 +107,24 @@ function Today({ today }: { today: Contribution['today'] }) {
           {t('contribute.nothing')}
         </Text>
       )}
+    </Card>
+  )
+}
+
+/** The way to the page from a screen whose bar has no room for it. */
+function ThisBrowser() {
+  const { t } = useTexts()
+  if (useVolunteers().data !== true) return null
+  return (
+    <Card
+      title={t('lend.card')}
+      aside={
+        <Button component="a" href={href('lend')} variant="default">
+          {t('nav.lend')}
+        </Button>
+      }
+    >
+      <Text size="sm">{t('lend.cardText')}</Text>
     </Card>
   )
 }
