@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { transact } from '../host/index.ts'
 import { TvRefusedError, TvRequestError } from './errors.ts'
 
 const DAY_MS = 86_400_000
@@ -46,8 +47,10 @@ export function createBookings(db: DatabaseSync, now: () => number) {
         )
       if (all(tv, now(), Number.MAX_SAFE_INTEGER).length >= MAX_PER_TV)
         throw new TvRefusedError(`${tv} has ${MAX_PER_TV} bookings already`)
-      take.run(tv, to, from)
-      insert.run(tv, who, from, to, why)
+      transact(db, () => {
+        take.run(tv, to, from)
+        insert.run(tv, who, from, to, why)
+      })
       return others
     },
     /** Ends what somebody has booked. */

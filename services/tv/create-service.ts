@@ -9,8 +9,9 @@ import { TvFailedError } from './errors.ts'
 import { grantOf, isGranted } from './grants.ts'
 import { OPERATIONS } from './operations/table.ts'
 import { createOperator, type Found, type TvState } from './operators.ts'
-import { placeOf } from './place.ts'
+import { placeOf, relayOf } from './place.ts'
 import { loadProfiles } from './profiles/load.ts'
+import { openRelay } from './relay.ts'
 import { rollOut } from './rollout.ts'
 import { MIGRATIONS } from './schema.ts'
 import { openTv, type Tv } from './tv.ts'
@@ -28,7 +29,9 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   const key = await loadKey(host.folder, `artel ${peers.self.slice(-8)}`)
   const profiles = await loadProfiles(host.folder)
   const tvs = new Map<string, Tv>()
-  for (const place of config.tvs.flatMap(text => placeOf(text) ?? []))
+  const relays = config.relays.flatMap(text => relayOf(text) ?? [])
+  for (const place of config.tvs.flatMap(text => placeOf(text) ?? [])) {
+    const before = relays.find(({ tv }) => tv === place.name)
     tvs.set(
       place.name,
       await openTv({
@@ -36,12 +39,15 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         key,
         profiles,
         devices: host.use.devices,
+        files: host.use.files,
+        relay: before && (await openRelay({ place: before, db, now })),
         deadlineMs: config.answerMs,
         heartbeatMs: Math.min(5_000, config.lookSeconds * 1000),
         now,
         signal
       })
     )
+  }
   const grants = () => host.config.grants.flatMap(text => grantOf(text) ?? [])
   const bookings = createBookings(db, now)
   const commands = createCommands({ db, tvs, bookings, grants, isRisky: () => config.risky, now })

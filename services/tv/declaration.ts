@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { base64, bytes, CONFLICT, declare, FORBIDDEN, NETWORK, NOT_FOUND, operation } from '../host/index.ts'
 import { grantOf } from './grants.ts'
 import { booking, messages, outcome, tvState } from './messages.ts'
-import { placeOf } from './place.ts'
+import { placeOf, relayOf } from './place.ts'
 
 const on = z
   .string()
@@ -35,7 +35,7 @@ export const declaration = declare({
   name: 'tv',
   version: 1,
   summary: 'control Android TVs beside this node, and those of other nodes that allow it',
-  needs: ['devices'],
+  needs: ['devices', 'files'],
   config: z.object({
     tvs: z
       .array(
@@ -55,6 +55,18 @@ export const declaration = declare({
       .default([])
       .describe(
         'TVs beside this node: NAME HOST:PORT and tags for selectors, as tv-1 192.168.10.2:5555 line=2'
+      ),
+    relays: z
+      .array(
+        z
+          .string()
+          .max(200)
+          .refine(text => relayOf(text) != null, 'is no relay; write TV CHIP:LINE, as tv-1 gpiochip0:17')
+      )
+      .max(64)
+      .default([])
+      .describe(
+        'relays that give power while nobody holds their line: TV CHIP:LINE, and active-low where that is so, as tv-1 gpiochip0:17 active-low'
       ),
     grants: z
       .array(

@@ -26,3 +26,20 @@ export function placeOf(text: string): TvPlace | undefined {
     )
   }
 }
+
+/** The relay in front of a TV, as its owner names it in the settings. */
+export interface RelayPlace {
+  tv: string
+  chip: string
+  line: number
+  isActiveLow: boolean
+}
+
+const RELAY = /^([\w.-]{1,40}) ([\w.-]{1,40}):(\d{1,4})( active-low)?$/
+
+/** `tv-1 gpiochip0:17 active-low`; undefined: it is none. */
+export function relayOf(text: string): RelayPlace | undefined {
+  const [, tv, chip, line, low] = RELAY.exec(text) ?? []
+  if (tv == null || chip == null) return undefined
+  return { tv, chip, line: Number(line), isActiveLow: low != null }
+}

@@ -4,5 +4,7 @@ export const MIGRATIONS = [
      answer TEXT, PRIMARY KEY (peer, id)) WITHOUT ROWID;
    CREATE TABLE booking (tv TEXT NOT NULL, who TEXT NOT NULL, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL,
      why TEXT NOT NULL);
-   CREATE INDEX booking_tv ON booking (tv, to_ms);`
+   CREATE INDEX booking_tv ON booking (tv, to_ms);`,
+  // when the power of which TV was cut
+  'CREATE TABLE cut (tv TEXT NOT NULL, at INTEGER NOT NULL)'
 ]

@@ -1,19 +1,18 @@
 import { randomUUID } from 'node:crypto'
-import type { HostOf } from '../host/index.ts'
 import { createActs } from './acts.ts'
 import type { AdbKey } from './adb/key.ts'
 import { type Lamp, type Link, openLink } from './adb/link.ts'
 import { commandLine } from './adb/quote.ts'
 import type { Values } from './condition.ts'
-import type { declaration } from './declaration.ts'
+import type { Devices, Files } from './context.ts'
 import type { TvOperation } from './operations/contract.ts'
 import { type Answer, type Args, perform, verify } from './operations/perform.ts'
 import type { TvPlace } from './place.ts'
 import { BASE } from './profiles/base.ts'
 import { type Profile, readState } from './profiles/profile.ts'
+import type { Relay } from './relay.ts'
 import { createTelemetry } from './telemetry.ts'
 
-type Devices = HostOf<typeof declaration>['use']['devices']
 type Device = Awaited<ReturnType<Devices['open']>>
 type Body = Parameters<Device['event']>[1]
 
@@ -30,7 +29,7 @@ export interface Tv {
   perform(operation: TvOperation, args: Args, signal: AbortSignal): Promise<Answer & { picture?: Uint8Array }>
   /** Reads everything with one call, and writes what has changed. */
   look(signal?: AbortSignal): Promise<Values>
-  note(kind: 'command' | 'link' | 'booking' | 'power', body: Body): Promise<void>
+  note(kind: 'command' | 'link' | 'booking', body: Body): Promise<void>
   close(): void
 }
 
@@ -39,6 +38,8 @@ export interface TvInit {
   key: AdbKey
   profiles: readonly (Profile & { model: string })[]
   devices: Devices
+  files: Files
+  relay?: Relay
   deadlineMs: number
   heartbeatMs: number
   now(): number
@@ -50,11 +51,12 @@ const READINGS = {
   space: { type: 'number', unit: 'bytes' },
   temperature: { type: 'number', unit: '°C' },
   uptime: { type: 'number', unit: 's' },
-  client: { type: 'text' }
+  client: { type: 'text' },
+  relay: { type: 'text' }
 } as const
 
 export async function openTv(init: TvInit): Promise<Tv> {
-  const { place, devices, profiles, now, signal } = init
+  const { place, devices, profiles, files, relay, now, signal } = init
   const device = await devices.open({
     kind: 'tv',
     serial: place.name,
@@ -63,7 +65,6 @@ export async function openTv(init: TvInit): Promise<Tv> {
     events: {
       command: { class: 'account' },
       booking: { class: 'account' },
-      power: { class: 'account' },
       link: { class: 'event' }
     },
     facts: { host: place.host, port: place.port, ...place.tags }
@@ -75,7 +76,7 @@ export async function openTv(init: TvInit): Promise<Tv> {
   const marker = `--${randomUUID()}--`
 
   async function set(values: Values): Promise<void> {
-    readings = { ...readings, ...values }
+    readings = { ...readings, ...values, ...(relay == null ? {} : { relay: relay.state }) }
     const changed = worth(readings, now())
     if (Object.keys(changed).length > 0) await device.sample(changed)
   }
@@ -117,7 +118,7 @@ export async function openTv(init: TvInit): Promise<Tv> {
   }
 
   const target = async (until?: AbortSignal) => ({ link, profile: await profileOf(until), read: look })
-  const acts = createActs({ link, look })
+  const acts = createActs({ link, files, relay, look })
 
   return {
     place,
@@ -137,6 +138,8 @@ export async function openTv(init: TvInit): Promise<Tv> {
       if (act == null) return perform(await target(until), operation, args, until)
       const answer = await act(args, { signal: until, deadlineMs: operation.deadlineMs })
       await verify(operation, args, look, until)
+      // a TV without power is asked by nobody
+      if (relay != null) await set({})
       return answer
     },
     look,

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Verb } from '../grants.ts'
+import { MIN_OFF_SECONDS } from '../relay.ts'
 import type { Step, TvOperation } from './contract.ts'
 import { KEYS } from './keys.ts'
 
@@ -78,6 +79,16 @@ export const OPERATIONS: readonly TvOperation[] = [
   entry('key.tap', 'Touch a place of the screen', [['input', 'tap', '{x}', '{y}']], {
     args: z.strictObject({ x: z.int().min(0).max(8000), y: z.int().min(0).max(8000) })
   }),
+  entry('key.sequence', 'Press keys one after the other by their numbers', undefined, {
+    args: z.strictObject({
+      codes: z
+        .string()
+        .regex(/^\d{1,3}(,\d{1,3}){0,49}$/)
+        .describe('as 3,20,20,66')
+    }),
+    verb: 'power',
+    risk: 2
+  }),
 
   entry('power.standby', 'Screen off; the TV stays reachable', [key(KEYS.sleep!)], {
     risk: 2,
@@ -88,7 +99,22 @@ export const OPERATIONS: readonly TvOperation[] = [
     verb: 'power',
     check: { reading: 'power', is: 'on' }
   }),
-  look('power.state', 'Whether its screen is on', undefined, { reads: ['power'] }),
+  look('power.state', 'Whether its screen is on, and what its relay lets through', undefined, {
+    reads: ['power', 'relay']
+  }),
+  entry('power.off', 'Cut its power by the relay; it comes back by itself', undefined, {
+    args: z.strictObject({
+      seconds: z.int().min(MIN_OFF_SECONDS).max(86_400).default(3600).describe('until it comes back')
+    }),
+    risk: 2,
+    verb: 'power'
+  }),
+  entry('power.on', 'Let the power through again', undefined, { verb: 'power', deadlineMs: MINUTE_MS }),
+  entry('power.cycle', 'Cut its power for 10 s, and wait until it answers again', undefined, {
+    risk: 2,
+    verb: 'power',
+    deadlineMs: 5 * MINUTE_MS
+  }),
   entry('power.stayOn', 'Never sleep by itself while it has power', [['svc', 'power', 'stayon', 'true']]),
   entry('power.maySleep', 'Sleep by itself as set', [['svc', 'power', 'stayon', 'false']]),
 
@@ -122,6 +148,15 @@ export const OPERATIONS: readonly TvOperation[] = [
   entry('play.url', 'Show an address', [[...VIEW, '-d', '{url}']], { args: z.strictObject({ url }) }),
   entry('play.video', 'Show a video by its address', [[...VIEW, '-t', 'video/*', '-d', '{url}']], {
     args: z.strictObject({ url }),
+    check: { reading: 'playback', is: 'playing' }
+  }),
+  entry('play.file', 'Show a video that is on the TV', [[...VIEW, '-t', 'video/*', '-d', 'file://{path}']], {
+    args: z.strictObject({
+      path: z
+        .string()
+        .regex(/^\/[\w./-]{1,300}$/)
+        .describe('of a file of the TV')
+    }),
     check: { reading: 'playback', is: 'playing' }
   }),
   look('play.state', 'What it plays', undefined, { reads: ['playback', 'playing', 'app'] }),
@@ -164,11 +199,17 @@ export const OPERATIONS: readonly TvOperation[] = [
     args: z.strictObject({ action: word }),
     verb: 'apps'
   }),
-  entry('apps.install', 'Install a package that is on the TV', [['pm', 'install', '-r', '{path}']], {
+  entry('apps.install', 'Install a package that is on the TV', undefined, {
     args: z.strictObject({ path }),
     risk: 2,
     verb: 'apps',
     deadlineMs: 5 * MINUTE_MS
+  }),
+  entry('apps.update', 'Install a package of the network, by its CID', undefined, {
+    args: z.strictObject({ cid: z.string().min(40).max(100) }),
+    risk: 2,
+    verb: 'apps',
+    deadlineMs: 10 * MINUTE_MS
   }),
   entry('apps.remove', 'Remove an app and its data', [['pm', 'uninstall', '{app}']], {
     ...startsApp('apps'),
@@ -203,6 +244,11 @@ export const OPERATIONS: readonly TvOperation[] = [
     args: z.strictObject({ path }),
     risk: 2,
     verb: 'files'
+  }),
+  entry('files.push', 'Write a file of the network to the TV, by its CID', undefined, {
+    args: z.strictObject({ cid: z.string().min(40).max(100), path }),
+    verb: 'files',
+    deadlineMs: 10 * MINUTE_MS
   }),
   look('files.space', 'Room that is left', undefined, { reads: ['space'] }),
 

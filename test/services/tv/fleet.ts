@@ -36,7 +36,7 @@ export function createFleet() {
     } = {}
   ) {
     const host = await startHost({
-      modules: [tv, devices, ...(options.files == null ? [] : [files])],
+      modules: [tv, devices, files],
       settings: { tv: { lookSeconds: 0.1, ...settings }, files: options.files ?? {} },
       directory,
       folder: options.folder,
@@ -86,6 +86,21 @@ export function createFleet() {
           name,
           request
         ).answer,
+      /** @returns the CID of bytes that this node shares from now on */
+      share: async (bytes: Uint8Array): Promise<string> => {
+        const { cid } = (await host.services.call(
+          'files',
+          'upload',
+          {},
+          {
+            caller: OWNER,
+            body: (async function* () {
+              yield bytes
+            })()
+          }
+        )) as { cid: string }
+        return cid
+      },
       async stop() {
         hosts.splice(hosts.indexOf(host), 1)
         await host[Symbol.asyncDispose]()

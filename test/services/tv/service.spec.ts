@@ -1,4 +1,5 @@
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -71,6 +72,26 @@ describe('tv: a node beside TVs, and operators elsewhere', function () {
     await daemon[Symbol.asyncDispose]()
     const health = () => node.host.services.health().find(({ service }) => service === 'tv')!
     await until(() => health().reason?.startsWith('tv-1: ') === true, 'the node says that it is away')
+  })
+
+  it('brings a file of the network to a TV, by its CID, and updates an app so', async () => {
+    await using fleet = createFleet()
+    const { place, tv } = await fleet.tv('tv-1')
+    const operator = await fleet.start()
+    const agent = await fleet.start({ tvs: [place], grants: [`${operator.id} ${ALL}`] })
+    await agent.up(1)
+    const film = randomBytes(700_000)
+    const path = "/sdcard/it's.mp4"
+    const [pushed] = await operator.do('files.push', '*', { cid: await operator.share(film), path })
+    equal(pushed!.is, 'done', pushed!.why)
+    ok(film.equals(tv.files.get(path)!))
+    const [updated] = await operator.do('apps.update', '*', {
+      cid: await operator.share(Buffer.from('com.example.new'))
+    })
+    equal(updated!.is, 'done', updated!.why)
+    deepEqual([tv.apps.has('com.example.new'), [...tv.files.keys()]], [true, [path]])
+    await operator.do('key.sequence', '*', { codes: '3,20,20,66' })
+    deepEqual(tv.keys, [3, 20, 20, 66])
   })
 
   it('asks nothing of a TV for who has no grant, or has it no more', async () => {
