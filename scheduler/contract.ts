@@ -135,6 +135,11 @@ export interface Job extends TypedEventTarget<JobEvents> {
   /** the canonical bytes of the result (sandbox/value.ts) */
   resultBytes(options?: { signal?: AbortSignal }): Promise<Uint8Array>
   report(): JobReport
+  /**
+   * Of an `enumerate` that runs, what its result would be if the items so far were all. Witnesses are not asked again
+   * yet. undefined for others, before the first answer, and after the end.
+   */
+  soFar(): unknown
   /** Reaches the workers at once; what was accepted is paid, the rest of the escrow freed (`settled`). */
   cancel(reason?: string): Promise<void>
   /** Resolves when the job ended and its escrow is settled. */

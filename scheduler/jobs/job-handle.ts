@@ -42,6 +42,8 @@ export interface JobInit {
   /** the bytes of a finished job's result */
   load: () => Uint8Array | undefined
   cancel: (reason: string) => void
+  /** of one that is not at its end: its result so far */
+  soFar?: () => unknown
   /** of one that is not at its end: what it waits for */
   waiting?: () => JobReport['waiting']
   /** of one that is not at its end: who gets nothing of it */
@@ -152,6 +154,10 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
       waiting: this.#waiting,
       barred: this.hasEnded ? undefined : (this.init.barred?.() ?? this.#told.barred)
     }
+  }
+
+  soFar(): unknown {
+    return this.hasEnded ? undefined : this.init.soFar?.()
   }
 
   get #waiting(): JobReport['waiting'] {

@@ -113,6 +113,7 @@ export function createRuns(init: RunsInit, components: RunsComponents) {
       ...stored,
       load: () => store.result(stored.id),
       cancel: reason => ending.end(job, 'cancelled', { reason }),
+      soFar: () => running.get(stored.id)?.work.soFar?.(),
       waiting: () => waiting(stored.id),
       barred: () => whoIsBarred(stored.id)
     })

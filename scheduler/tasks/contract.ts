@@ -15,6 +15,8 @@ export interface Reducer {
   add(first: number, count: number, value: Uint8Array, workers?: string[]): void
   /** canonical bytes of the result, once every unit was added */
   finish(run: RunHere): Promise<Uint8Array>
+  /** what the result would be if the units so far were all; absent where that says nothing */
+  soFar?(): unknown
 }
 
 /**
@@ -112,6 +114,8 @@ export interface Work {
   /** the failure of a part as the owner of the job should read it */
   explain?(index: number, failure: Failure): Failure
   finish(run: RunPart): Promise<Uint8Array>
+  /** the result of what is accepted so far; undefined where it says nothing */
+  soFar?(): unknown
 }
 
 export const malformed: Failure = {

@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { declare, NETWORK, operation, USAGE } from '../host/index.ts'
 
-const progress = z.object({ done: z.number(), total: z.number() })
 const scope = 'analyzer:write' as const
 const deadlineMs = 3_600_000
 const counted = {
@@ -9,26 +8,36 @@ const counted = {
   visited: z.number().describe('items that were looked at'),
   skipped: z.string().describe('items that were dropped without a look')
 }
-const classes = z.array(z.object({ class: z.string(), count: z.number() }))
 const card = z.int().min(1).max(10)
+const author = z.string().max(32_768)
+
+/** What a job gives, and while it runs how far it is with what it would give if that were all. */
+function counts<T extends z.ZodRawShape>(fields: T) {
+  const output = z.object({ ...counted, ...fields })
+  const progress = z.object({
+    job: z.string(),
+    done: z.number(),
+    total: z.number(),
+    soFar: output.optional()
+  })
+  return { output, progress, scope, deadlineMs }
+}
 
 export const declaration = declare({
   name: 'analyzer',
   version: 1,
   summary: 'count games and designs exactly, over the network',
   needs: ['jobs'],
-  errors: { PresetError: USAGE, JobFailedError: NETWORK },
+  page: { icon: 'chart-column', titles: { en: 'Analyzer', ru: 'Анализатор' } },
+  errors: { PresetError: USAGE, JobFailedError: NETWORK, SpecError: USAGE },
   operations: {
     poker: operation({
       summary: 'Classes of all poker hands',
       input: z.object({
         cards: z.int().min(5).max(7).default(5).describe('of a hand, whose best five count')
       }),
-      output: z.object({ ...counted, classes }),
-      progress,
+      ...counts({ classes: z.array(z.object({ class: z.string(), count: z.number() })) }),
       http: { method: 'POST', path: '/analyzer/poker' },
-      scope,
-      deadlineMs,
       command: { examples: ['analyzer poker --cards 7'] }
     }),
     dealer: operation({
@@ -39,26 +48,19 @@ export const declaration = declare({
         removed: z.array(card).max(100).default([]).describe('cards that are no more in the shoe'),
         hitSoft17: z.boolean().default(false).describe('the dealer draws to a soft 17')
       }),
-      output: z.object({
-        ...counted,
+      ...counts({
         ends: z.array(
           z.object({ end: z.string(), chance: z.number(), exact: z.string().describe('as a fraction') })
         )
       }),
-      progress,
       http: { method: 'POST', path: '/analyzer/dealer' },
-      scope,
-      deadlineMs,
       command: { examples: ['analyzer dealer --up 6 --decks 6 --hit-soft17'] }
     }),
     queens: operation({
       summary: 'Ways to place n queens on a board so that none attacks another',
       input: z.object({ n: z.int().min(1).max(20) }),
-      output: z.object({ ...counted, solutions: z.number() }),
-      progress,
+      ...counts({ solutions: z.number() }),
       http: { method: 'POST', path: '/analyzer/queens' },
-      scope,
-      deadlineMs,
       command: { examples: ['analyzer queens --n 10'] }
     }),
     wheel: operation({
@@ -72,22 +74,31 @@ export const declaration = declare({
           .max(1000)
           .describe('numbers with commas: 1,2,3,4,5,6')
       }),
-      output: z.object({ ...counted, hits: z.array(z.object({ hits: z.number(), draws: z.number() })) }),
-      progress,
+      ...counts({ hits: z.array(z.object({ hits: z.number(), draws: z.number() })) }),
       http: { method: 'POST', path: '/analyzer/wheel' },
-      scope,
-      deadlineMs,
       command: { arguments: ['tickets'], examples: ['analyzer wheel 1,2,3,4,5,6 7,8,9,10,11,12'] }
     }),
     steiner: operation({
       summary: 'Labelled Steiner triple systems of v points',
       input: z.object({ v: z.int().min(3).max(9).describe('points: 3, 7 or 9; others have none') }),
-      output: z.object({ ...counted, systems: z.number() }),
-      progress,
+      ...counts({ systems: z.number() }),
       http: { method: 'POST', path: '/analyzer/steiner' },
-      scope,
-      deadlineMs,
       command: { examples: ['analyzer steiner --v 9'] }
+    }),
+    enumerate: operation({
+      summary: 'A space and a function of your own, as the task type enumerate takes them',
+      input: z.object({
+        space: z.record(z.string(), z.unknown()),
+        evaluate: author.optional().describe('(item, rank) → value'),
+        prune: author.optional().describe('(prefix, depth) → true drops every item that begins so'),
+        aggregate: z.union([z.string(), z.record(z.string(), z.unknown())]).default('histogram'),
+        exact: z.boolean().optional(),
+        context: z.record(z.string(), z.unknown()).optional()
+      }),
+      ...counts({ value: z.unknown() }),
+      http: { method: 'POST', path: '/analyzer/enumerate' },
+      // artel run
+      command: false
     })
   }
 })

@@ -189,6 +189,24 @@ describe('tasks: enumerate', () => {
     assert.equal(whole.value.sum, left.value.sum + right.value.sum)
   })
 
+  it('says what the units so far give, whichever they are', async () => {
+    const space: Space = { type: 'combinations', n: 16, k: 3 }
+    const items = [...iterate(space)].map((item, rank) => ({ item, rank }))
+    const work = createWork(parseSpec({ type: 'enumerate', space, evaluate: weigh, aggregate: all }), 1000)
+    const [[, part]] = (await work.next(undefined, () => () => assert.fail('nothing runs here'))) as [
+      NumberedPart
+    ]
+    assert.equal(part.units, items.length, 'a unit is an item')
+    const run = runHere({ ...part.load, kind: 'function' } as never)
+    const take = async (first: number, count: number): Promise<void> =>
+      part.reducer.add(first, count, await run(part.inputs(first, count)[0] as Uint8Array))
+    assert.equal(work.soFar!(), undefined)
+    await take(300, 77)
+    await take(5, 40)
+    const taken = [...items.slice(5, 45), ...items.slice(300, 377)]
+    assert.deepEqual(work.soFar!(), { visited: taken.length, skipped: 0, value: expected(taken) })
+  })
+
   it('sums exactly: in BigInt, and fractions to the last digit', async () => {
     const space = { type: 'product', radices: [30, 40] }
     const exact = { type: 'enumerate', space, exact: true, aggregate: 'sum' }

@@ -48,6 +48,14 @@ interface Found {
   item: number[]
 }
 
+interface Enumerated {
+  visited: number
+  skipped: number | bigint
+  value: unknown
+}
+
+const NOTHING: Tally = [0, 0, []]
+
 /** A space with ranks is one part; of a tree, this node first lists the prefixes that are its units. */
 export function enumerateWork(spec: EnumerateTask, { partOf }: WorkTools): Work {
   const { space } = spec
@@ -83,7 +91,15 @@ export function enumerateWork(spec: EnumerateTask, { partOf }: WorkTools): Work 
       })
       return {
         add,
-        finish: run => finish((nodes()[0]?.[2] as Tally | undefined) ?? [0, 0, []], run, tree)
+        finish: run => finish((nodes()[0]?.[2] as Tally | undefined) ?? NOTHING, run, tree),
+        soFar() {
+          // of equal values the first counts
+          const inOrder = nodes().sort(([a, i], [b, j]) => i * 2 ** a - j * 2 ** b)
+          const tallies = inOrder.map(([, , tally]) => tally as Tally)
+          if (tallies.length === 0) return undefined
+          const all = tallies.reduce(merge)
+          return resultsOf(all, hitsOf(all[2]), tree)
+        }
       }
     }
     const plan = {
@@ -126,14 +142,16 @@ export function enumerateWork(spec: EnumerateTask, { partOf }: WorkTools): Work 
     operations.map((operation, i) => operation.combine(left[2][i], right[2][i]))
   ]
 
-  async function finish([visited, skipped, accs]: Tally, run: RunHere, tree?: Prefixes): Promise<Uint8Array> {
+  type FoundHit = HitsInput['hits'][number] & { value: number | bigint }
+
+  function hitsOf(accs: unknown[]): FoundHit[] {
     const rankOf = (item: Int32Array): { rank?: number } => {
       if (space.type === 'tree') return {}
       const state = new Int32Array(order.size)
       state.set(item)
       return { rank: order.rank(state) }
     }
-    const hits = aggregates.flatMap((form, aggregate) =>
+    return aggregates.flatMap((form, aggregate) =>
       isFinding(form)
         ? ((accs[aggregate] ?? []) as Hit[]).map(([value, item]) => ({
             aggregate,
@@ -143,10 +161,19 @@ export function enumerateWork(spec: EnumerateTask, { partOf }: WorkTools): Work 
           }))
         : []
     )
+  }
+
+  async function finish(tally: Tally, run: RunHere, tree?: Prefixes): Promise<Uint8Array> {
+    const [, , accs] = tally
+    const excess = operations[accs.indexOf(null)]?.excess
+    if (excess != null) throw new StepFailedError({ name: 'invalid-result', message: excess })
+    const hits = hitsOf(accs)
     if (hits.length > 0) await confirm(hits, run)
+    return encodeValue(resultsOf(tally, hits, tree))
+  }
+
+  function resultsOf([visited, skipped, accs]: Tally, hits: FoundHit[], tree?: Prefixes): Enumerated {
     const results = aggregates.map((form, i): unknown => {
-      if (accs[i] === null)
-        throw new StepFailedError({ name: 'invalid-result', message: operations[i]!.excess })
       const found = hits.filter(({ aggregate }) => aggregate === i)
       return resultOf(
         form,
@@ -155,21 +182,18 @@ export function enumerateWork(spec: EnumerateTask, { partOf }: WorkTools): Work 
       )
     })
     const { name } = spec.aggregate[0]!
-    return encodeValue({
+    return {
       visited,
       skipped: tree == null ? skipped : BigInt(skipped) + tree.skipped,
       value:
         name == null
           ? results[0]
           : Object.fromEntries(spec.aggregate.map((each, i) => [each.name!, results[i]]))
-    })
+    }
   }
 
   /** A worker may say of an item that it has any value: this node asks the item itself. */
-  async function confirm(
-    hits: (HitsInput['hits'][number] & { value: unknown })[],
-    run: RunHere
-  ): Promise<void> {
+  async function confirm(hits: FoundHit[], run: RunHere): Promise<void> {
     const asked = hits.map(({ value: _, ...hit }) => hit)
     const values: unknown[] = []
     for (let at = 0; at < asked.length; at += HITS_AT_ONCE) {
@@ -209,7 +233,8 @@ export function enumerateWork(spec: EnumerateTask, { partOf }: WorkTools): Work 
       part ??= await branched(run)
       return part.units === 0 ? [] : [[0, part]]
     },
-    finish: run => part!.reducer.finish(run(part!))
+    finish: run => part!.reducer.finish(run(part!)),
+    soFar: () => part?.reducer.soFar?.()
   }
 }
 

@@ -20,6 +20,7 @@ describe('services: analyzer', () => {
       return Object.assign(new EventTarget(), {
         id: 'job',
         report: () => ({ done: 0, total: 1 }),
+        soFar: () => undefined,
         result: () => result,
         cancel: async () => {}
       })

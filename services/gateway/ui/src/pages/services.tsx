@@ -51,10 +51,14 @@ function IconOf({ service }: { service: string }) {
   return <Icon size="1.5rem" aria-hidden color="var(--artel-accent)" />
 }
 
-function Offered({ items, announced, isLooking }: Services & { isLooking: boolean }) {
+function Offered({ items, announced, here, isLooking }: Services & { isLooking: boolean }) {
   const { t } = useTexts()
   const mine = new Set(announced.map(({ service }) => service))
-  const names = [...new Set([...items.map(({ service }) => service), ...mine])]
+  // what nobody else may use is not announced
+  const own = here
+    .filter(({ service, state }) => hasPage(service) && state !== 'off')
+    .map(({ service, version }) => `artel/${service}/${version}`)
+  const names = [...new Set([...items.map(({ service }) => service), ...mine, ...own])]
   if (names.length === 0 && isLooking) return <Loading />
   if (names.length === 0)
     return (
@@ -102,14 +106,23 @@ function Offered({ items, announced, isLooking }: Services & { isLooking: boolea
   )
 }
 
-function One({ items, announced, service, isLooking }: Services & { service: string; isLooking: boolean }) {
+function One({
+  items,
+  announced,
+  here,
+  service,
+  isLooking
+}: Services & { service: string; isLooking: boolean }) {
   const { t } = useTexts()
   const providers = items.find(each => each.service === service)?.providers ?? []
   const mine = announced.find(each => each.service === service)
+  const isNobodys = providers.length === 0 && mine == null
+  // of its owner alone
+  if (isNobodys && here.some(each => each.service === nameOf(service) && each.state !== 'off')) return null
   return (
     <Stack gap="md">
       <Card title={t('services.providersTitle')}>
-        {providers.length === 0 && mine == null && !isLooking ? (
+        {isNobodys && !isLooking ? (
           <Empty title={t('empty.providers')} text={t('empty.providersText')} />
         ) : (
           <Stack gap="xs">
