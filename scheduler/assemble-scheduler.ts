@@ -170,7 +170,7 @@ export function assembleScheduler(
       signal,
       user: runs.user,
       failUsers: runs.failUsers,
-      run: async spec => (await submission.submit(spec)).resultBytes({ signal })
+      submit: spec => submission.submit(spec)
     },
     { self: requester, store, rows: createDatasetRows(store.db), blocks, stays, releases, log }
   )

@@ -12,6 +12,8 @@ const SAMPLE_MS = 20
 /** the tiny task of the targets, and what it gives */
 const TINY = { type: 'range_reduce', start: 1, end: 1000, operation: 'sum' }
 const TINY_RESULT = 500_500
+/** every byte is written, at the speed of memory */
+const CHANGE = 'bytes => new Uint8Array(bytes.length).fill(bytes[0] + 1)'
 
 export type ClientOperations = typeof operations
 
@@ -127,6 +129,40 @@ const operations = {
     return { ms, rssMb: rss / 1e6, delayMs: delay.percentile(99) / 1e6 }
   },
 
+  /**
+   * `items` of `size` bytes are made, mapped twice and counted, each a job of its own: ms, and the bytes that went over
+   * this node's connections. `keep`: what is made stays at the workers; else it comes here and goes out again.
+   */
+  async chain({ items, size, keep }: { items: number; size: number; keep: boolean }) {
+    const rest = { verify: 'none', ...(keep ? { keep } : {}) }
+    const before = await moved()
+    const started = performance.now()
+    const made: string[] = []
+    const map = async (input: object): Promise<unknown> => {
+      const job = await node.submit(
+        { type: 'map', ...input, ...rest },
+        { signal: AbortSignal.timeout(JOB_DEADLINE_MS) }
+      )
+      made.push(job.id)
+      if (!keep) return job.result()
+      await job.resultBytes() // the list of parts
+      return { dataset: job.id }
+    }
+    const range = { start: 0, end: items - 1 }
+    const first = await map({ range, fn: `n => new Uint8Array(${size}).fill(n)` })
+    const second = await map({ items: first, fn: CHANGE })
+    const third = await map({ items: second, fn: CHANGE })
+    const count = 'bytes => bytes.length * bytes[0]'
+    const last = { type: 'map_reduce', items: third, map: count, reduce: 'sum', verify: 'none' }
+    const { value } = await job(last)
+    const ms = performance.now() - started
+    const bytes = (await moved()) - before
+    const expected = size * Array.from({ length: items }, (_, n) => (n + 2) % 256).reduce((a, b) => a + b, 0)
+    if (value !== expected) throw new Error(`the workers counted ${value} in place of ${expected}`)
+    if (keep) for (const id of made) await node.scheduler.datasets.release(id)
+    return { ms, bytes }
+  },
+
   /** One job: its time, and its result for the caller to check. */
   job,
 
@@ -138,6 +174,14 @@ const operations = {
     const { ms, value } = await job(spec)
     return { ms, sum: (value as { data: Float64Array }).data.reduce((sum, x) => sum + x, 0) }
   }
+}
+
+/** Bytes over all connections of this node so far, both ways. */
+async function moved(): Promise<number> {
+  const { values } = await node.registry.getSingleMetric('libp2p_data_transfer_bytes_total')!.get()
+  return values
+    .filter(({ labels }) => String(labels.protocol).startsWith('global '))
+    .reduce((sum, { value }) => sum + value, 0)
 }
 
 async function job(spec: unknown): Promise<{ ms: number; value: unknown }> {

@@ -5,11 +5,11 @@ import { createProgress } from '../cli/progress.ts'
 import { runJob as runTask } from '../cli/run-job.ts'
 import { type DemoJob, mandelbrot, matrixProduct, primes, totients, wordCount } from './compute-jobs.ts'
 import type { Demo } from './contract.ts'
+import { startCrew } from './crew.ts'
 import { type DemoNode, type Stage, until } from './stage.ts'
 
 /** Genesis grants that the five nodes get together. */
 const NODES = 5
-const WORKERS = 3
 
 interface Row {
   job: string
@@ -35,19 +35,7 @@ export const compute: Demo = {
   flags: { picture: 'mandelbrot.png' },
   async run(stage, { picture }) {
     const { nodes, say } = stage
-    say('Starting a seed, three workers and a client, each a process of its own …')
-    const seed = await stage.start('seed', ['seed', '--listen', '/ip4/127.0.0.1/tcp/0', '--compute', 'false'])
-    const join = ['start', '--gateway-enabled', 'false', '--seed', seed.address]
-    // all five are this machine's owner's own, so they work for each other also where a wall is missing
-    const worker = (name: string) => stage.start(name, [...join, '--slots', '1', '--trusted-peer', '*'])
-    await Promise.all(Array.from({ length: WORKERS }, (_, i) => worker(`worker${i + 1}`)))
-    const client = await stage.start('client', [...join, '--compute', 'false'])
-    const allWorkers = (): Promise<void> =>
-      until(
-        'the client to find three workers',
-        async () => (await client.control.network.network()).workers === WORKERS
-      )
-    await allWorkers()
+    const { client, bringBack } = await startCrew(stage)
     await until('every node to see five grants', async () => agree(await sums(nodes)))
 
     const rows: Row[] = []
@@ -60,9 +48,8 @@ export const compute: Demo = {
       return result as never
     })
     await run(primes(), 'worker3')
-    say('worker3 was killed in the middle; it comes back with what is on its disk.')
-    await worker('worker3')
-    await allWorkers()
+    say('worker3 was killed in the middle.')
+    await bringBack('worker3')
     await run(totients())
     await run(await wordCount(ROOT))
     await run(product)

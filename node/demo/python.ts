@@ -6,9 +6,8 @@ import { encodeValue } from '../../sandbox/index.ts'
 import { table } from '../cli/output.ts'
 import { runJob } from '../cli/run-job.ts'
 import type { Demo } from './contract.ts'
-import { type DemoNode, until } from './stage.ts'
+import { startCrew } from './crew.ts'
 
-const WORKERS = ['worker1', 'worker2', 'worker3']
 const JOB_MS = 600_000
 const PACKAGE = fileURLToPath(new URL('../sdk/python', import.meta.url))
 const TEXT = fileURLToPath(new URL('../../CHANGELOG.md', import.meta.url))
@@ -119,19 +118,7 @@ export const python: Demo = {
     'four jobs in Python on three workers, one killed, byte-equal to one worker’s; then an Executor of Python',
   async run(stage) {
     const { say, nodes } = stage
-    say('Starting a seed, three workers and a client, each a process of its own …')
-    const seed = await stage.start('seed', ['seed', '--listen', '/ip4/127.0.0.1/tcp/0', '--compute', 'false'])
-    const enter = ['start', '--seed', seed.address]
-    const worker = (name: string): Promise<DemoNode> =>
-      stage.start(name, [...enter, '--gateway-enabled', 'false', '--slots', '1', '--trusted-peer', '*'])
-    for (const name of WORKERS) await worker(name)
-    const client = await stage.start('client', [...enter, '--gateway-port', '0', '--compute', 'false'])
-    const allWorkers = (): Promise<void> =>
-      until(
-        'the client to find three workers',
-        async () => (await client.control.network.network()).workers === WORKERS.length
-      )
-    await allWorkers()
+    const { client, bringBack } = await startCrew(stage)
     const names = new Map([...nodes.values()].map(node => [node.id, node.name]))
     const alone = { privacy: { workers: [nodes.get('worker1')!.id] }, verify: 'none' }
     const rows: {
@@ -176,9 +163,8 @@ export const python: Demo = {
       })
       if (rows.length > 1 || killed == null) continue
       await killed
-      say('worker3 was killed in the middle; it comes back with what is on its disk.')
-      await worker('worker3')
-      await allWorkers()
+      say('worker3 was killed in the middle.')
+      await bringBack('worker3')
     }
     say('An Executor in Debian’s Python …')
     const file = join(stage.folder, 'primes.py') // functions travel by their source, which has to be in a file

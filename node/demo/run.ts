@@ -10,6 +10,7 @@ const DEMOS: Record<string, () => Promise<Demo>> = {
   analyzer: async () => (await import('./analyzer.ts')).analyzer,
   assistant: async () => (await import('./assistant.ts')).assistant,
   compute: async () => (await import('./compute.ts')).compute,
+  data: async () => (await import('./data.ts')).data,
   deploy: async () => (await import('./deploy.ts')).deploy,
   devices: async () => (await import('./devices.ts')).devices,
   files: async () => (await import('./files.ts')).files,

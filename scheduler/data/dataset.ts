@@ -30,25 +30,39 @@ interface Chunk {
 
 type Row = [first: number, count: number, at: number[], chunks: KeptChunk[]]
 
+/** What is to be told when a dataset is released, beside its slices and the job that made it. */
+export interface Traces {
+  /** who had parts of it before they were calculated again, and may come back with them */
+  holders: Iterable<string>
+  /** the jobs that calculated parts of it again, under whose names these lie at their workers */
+  jobs: Iterable<string>
+}
+
 /** The canonical bytes of a manifest. */
-export function encodeManifest(slices: readonly KeptSlice[]): Uint8Array {
-  const holders = [...new Set(slices.flatMap(slice => slice.holders))].sort()
+export function encodeManifest(
+  slices: readonly KeptSlice[],
+  traces: Traces = { holders: [], jobs: [] }
+): Uint8Array {
+  const holders = [...new Set([...slices.flatMap(slice => slice.holders), ...traces.holders])].sort()
   const places = new Map(holders.map((holder, place) => [holder, place]))
   const rows = slices.map(
     ({ first, count, holders, chunks }): Row => [first, count, holders.map(id => places.get(id)!), chunks]
   )
-  return encodeValue({ holders, slices: rows })
+  return encodeValue({ holders, slices: rows, jobs: [...traces.jobs] })
 }
 
 /** Throws ProtocolError for what is no manifest. */
-export function readManifest(bytes: Uint8Array): KeptSlice[] {
-  const { holders, slices } = Object(decodeValue(bytes)) as { holders?: unknown; slices?: unknown }
-  if (!Array.isArray(holders) || !Array.isArray(slices))
+export function readManifest(bytes: Uint8Array): { slices: KeptSlice[]; traces: Traces } {
+  const { holders, slices, jobs = [] } = Object(decodeValue(bytes)) as Record<string, unknown>
+  if (!Array.isArray(holders) || !Array.isArray(slices) || !Array.isArray(jobs))
     throw new ProtocolError('this is no manifest of a dataset')
-  return slices.map(([first, count, at, chunks]: Row) => {
-    if (!chunks.every(isChunk)) throw new ProtocolError('the manifest of a dataset is damaged')
-    return { first, count, holders: at.map(place => holders[place]), chunks }
-  })
+  return {
+    slices: slices.map(([first, count, at, chunks]: Row) => {
+      if (!chunks.every(isChunk)) throw new ProtocolError('the manifest of a dataset is damaged')
+      return { first, count, holders: at.map(place => holders[place]), chunks }
+    }),
+    traces: { holders, jobs }
+  }
 }
 
 export class Dataset {
@@ -61,12 +75,18 @@ export class Dataset {
   readonly waiting = new Map<number, Promise<void>>()
   /** Told of a slice whose blocks a worker could not get. */
   onLost: (place: number, block: Uint8Array) => void = () => {}
+  /** who has parts of it, or had */
+  readonly holders: Set<string>
+  /** the job that made it, and those that calculated parts of it again */
+  readonly jobs: Set<string>
   readonly #chunks: Chunk[] = []
   readonly #byBlock = new Map<string, number>()
 
-  constructor(id: string, slices: KeptSlice[]) {
+  constructor(id: string, { slices, traces }: ReturnType<typeof readManifest>) {
     this.id = id
     this.slices = slices
+    this.holders = new Set(traces.holders)
+    this.jobs = new Set([id, ...traces.jobs])
     let start = 0
     let bytes = 0
     for (const [slice, { chunks }] of slices.entries())
@@ -80,8 +100,14 @@ export class Dataset {
     this.bytes = bytes
   }
 
-  get holders(): string[] {
-    return [...new Set(this.slices.flatMap(({ holders }) => holders))]
+  /** Others have a slice now. */
+  moved(place: number, holders: string[]): void {
+    this.slices[place]!.holders = holders
+    for (const holder of holders) this.holders.add(holder)
+  }
+
+  get manifest(): Uint8Array {
+    return encodeManifest(this.slices, this)
   }
 
   /** Chunks that hold the items [first, end), and which of their own items these are. */

@@ -1,6 +1,6 @@
 import type { Logger } from '@libp2p/interface'
-import type { DataStream, DatasetInfo, Datasets } from '../contract.ts'
-import { Dataset, DatasetItems, encodeManifest, readManifest } from '../data/dataset.ts'
+import type { DataStream, DatasetInfo, Datasets, Job } from '../contract.ts'
+import { Dataset, DatasetItems, readManifest } from '../data/dataset.ts'
 import { assemble, type BlockRange, inputOf } from '../data/pieced-input.ts'
 import { head } from '../data/value-bytes.ts'
 import { DatasetInUseError, DatasetMissingError, SpecError } from '../errors.ts'
@@ -24,8 +24,8 @@ const MAX_PAGE_ITEMS = 100_000
 
 export interface DatasetsInit {
   signal: AbortSignal
-  /** Runs a job; its result. */
-  run(spec: unknown): Promise<Uint8Array>
+  /** Submits a job. */
+  submit(spec: unknown): Promise<Pick<Job, 'id' | 'resultBytes'>>
   /** a job under way that takes items of this dataset */
   user(dataset: string): string | undefined
   /** Ends the jobs that take items of this dataset. */
@@ -42,7 +42,7 @@ export interface DatasetsComponents extends RepairComponents {
 
 /** The datasets of this node: what jobs with `keep` made, known by their jobs. */
 export function createDatasets(
-  { signal, run, user, failUsers }: DatasetsInit,
+  { signal, submit, user, failUsers }: DatasetsInit,
   components: DatasetsComponents
 ): Datasets & {
   /** A job will make one. */
@@ -63,10 +63,10 @@ export function createDatasets(
       signal,
       again: ({ id }, slices) => {
         const { deadline: _, ...spec } = asWritten(store.specs(id)[0]!)
-        return run({ ...spec, keep: { slices }, name: `parts of ${id} once more` })
+        return submit({ ...spec, keep: { slices }, name: `parts of ${id} once more` })
       },
       onMoved(dataset) {
-        if (live.get(dataset.id) === dataset) rows.moved(dataset.id, encodeManifest(dataset.slices))
+        if (live.get(dataset.id) === dataset) rows.moved(dataset.id, dataset.manifest)
       },
       onBroken: ({ id }, { message }) =>
         failUsers(id, `parts of dataset ${id} are lost and cannot be calculated again: ${message}`)
@@ -193,13 +193,13 @@ export function createDatasets(
   }
 
   async function letGo(id: string): Promise<void> {
-    const holders = live.get(id)?.holders ?? []
+    const { holders = [], jobs = [] } = live.get(id) ?? {}
     live.delete(id)
     rows.remove(id)
     await Promise.all(
-      holders.map(holder =>
+      [...holders].map(holder =>
         releases
-          .release(holder, [id])
+          .release(holder, [...jobs])
           .catch(err => log('%s is not told that dataset %s is released: %s', holder, id, err.message))
       )
     )

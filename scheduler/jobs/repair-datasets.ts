@@ -1,4 +1,5 @@
 import type { Logger } from '@libp2p/interface'
+import type { Job } from '../contract.ts'
 import { type Dataset, type KeptSlice, readManifest } from '../data/dataset.ts'
 import { blocksOfChunk } from '../data/kept-items.ts'
 import { PeerUnreachableError } from '../errors.ts'
@@ -14,8 +15,8 @@ const VAIN_REPORTS = 2
 
 export interface RepairInit {
   signal: AbortSignal
-  /** Runs the job of a dataset once more, as far as these slices go; gives their manifest. */
-  again(dataset: Dataset, slices: ReturnType<typeof asAgain>): Promise<Uint8Array>
+  /** Submits the job of a dataset once more, as far as these slices go. */
+  again(dataset: Dataset, slices: ReturnType<typeof asAgain>): Promise<Pick<Job, 'id' | 'resultBytes'>>
   /** The holders of some slices changed. */
   onMoved(dataset: Dataset): void
   /** Slices are lost for good. */
@@ -122,8 +123,10 @@ export function createRepairs(
       dataset.slices.length,
       dataset.id
     )
-    const slices = readManifest(await again(dataset, asAgain(dataset.slices, places)))
-    for (const [i, { holders }] of slices.entries()) dataset.slices[places[i]!]!.holders = holders
+    const job = await again(dataset, asAgain(dataset.slices, places))
+    dataset.jobs.add(job.id)
+    const { slices } = readManifest(await job.resultBytes({ signal }))
+    for (const [i, { holders }] of slices.entries()) dataset.moved(places[i]!, holders)
     onMoved(dataset)
   }
 
@@ -142,7 +145,7 @@ export function createRepairs(
     }
     const reason = stays.put(self, dataset.id, here)
     if (reason != null) throw new Error(reason)
-    slice.holders.push(self)
+    dataset.moved(place, [...slice.holders, self])
     onMoved(dataset)
     return true
   }

@@ -11,10 +11,11 @@ function scene(manifests: Record<string, Uint8Array | undefined>) {
     job: (id: string) => ({ id, type: 'map', state: 'completed', submitted: 0, finished: 1 }),
     result: (id: string) => manifests[id]
   } as unknown as DatasetsComponents['store']
+  const told: Record<string, readonly string[]> = {}
   const datasets = createDatasets(
     {
       signal: new AbortController().signal,
-      run: () => assert.fail(),
+      submit: () => assert.fail(),
       user: () => undefined,
       failUsers: () => assert.fail()
     },
@@ -24,12 +25,16 @@ function scene(manifests: Record<string, Uint8Array | undefined>) {
       self: 'me',
       blocks: { get: () => assert.fail() },
       stays: { put: () => assert.fail() },
-      releases: { release: async () => {} },
+      releases: {
+        release: async (holder, jobs) => {
+          told[holder] = jobs
+        }
+      },
       log: defaultLogger().forComponent('test')
     }
   )
   for (const id of Object.keys(manifests)) datasets.add(id)
-  return { datasets, ids: () => datasets.list().map(({ id }) => id) }
+  return { datasets, told, ids: () => datasets.list().map(({ id }) => id) }
 }
 
 describe('scheduler: datasets of a node', () => {
@@ -40,5 +45,14 @@ describe('scheduler: datasets of a node', () => {
     await datasets.release('lost')
     await assert.rejects(datasets.release('lost'), { name: 'DatasetMissingError', message: /released/ })
     assert.deepEqual(ids(), ['whole'])
+  })
+
+  it('tell who had parts, and may come back with them, and under the names of the jobs that made them again', async () => {
+    const slice = { first: 0, count: 1, holders: ['now'], chunks: [] }
+    const { datasets, told } = scene({
+      id: encodeManifest([slice], { holders: ['before'], jobs: ['again'] })
+    })
+    await datasets.release('id')
+    assert.deepEqual(told, { before: ['id', 'again'], now: ['id', 'again'] })
   })
 })
