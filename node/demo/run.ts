@@ -9,6 +9,7 @@ import { openStage } from './stage.ts'
 const DEMOS: Record<string, () => Promise<Demo>> = {
   analyzer: async () => (await import('./analyzer.ts')).analyzer,
   assistant: async () => (await import('./assistant.ts')).assistant,
+  browser: async () => (await import('./browser.ts')).browser,
   compute: async () => (await import('./compute.ts')).compute,
   data: async () => (await import('./data.ts')).data,
   deploy: async () => (await import('./deploy.ts')).deploy,

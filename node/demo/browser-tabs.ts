@@ -1,0 +1,65 @@
+import { existsSync } from 'node:fs'
+import { type BrowserContext, chromium, type Page } from 'playwright-core'
+import { InputError } from '../errors.ts'
+
+const CHROMIUM = '/usr/bin/chromium'
+/** It talks to nobody but the nodes of the demo; a page that is not in front goes on as it does in a window of its own. */
+const ARGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync'
+]
+const WAIT_MS = 120_000
+
+/** A tab that lends, of a browser that knows nothing of the others. */
+export interface LentTab {
+  name: string
+  /** peer id and account */
+  id: string
+  page: Page
+  /** as its owner closes it: nobody is told */
+  close(): Promise<void>
+}
+
+export interface Tabs extends AsyncDisposable {
+  /** Opens a page, presses its button and waits until it is connected. */
+  lend(name: string, url: string): Promise<LentTab>
+  /** Ends the browser; true when its process was gone by itself. */
+  end(): Promise<boolean>
+}
+
+/** Debian's Chromium. */
+export async function openTabs(): Promise<Tabs> {
+  if (!existsSync(CHROMIUM))
+    throw new InputError(`${CHROMIUM} is missing; get it with: sh bootstrap/install-debian-packages.sh`)
+  const server = await chromium.launchServer({ executablePath: CHROMIUM, headless: true, args: ARGS })
+  const browser = await chromium.connect(server.wsEndpoint())
+  const { pid } = server.process()
+  const isGone = (): boolean => !existsSync(`/proc/${pid}`)
+  return {
+    async lend(name, url) {
+      const context: BrowserContext = await browser.newContext({ locale: 'en-GB' })
+      context.setDefaultTimeout(WAIT_MS)
+      const page = await context.newPage()
+      await page.goto(`${url}/volunteer`)
+      await page.getByLabel('Cores').selectOption('1')
+      await page.getByLabel('Share of their time').selectOption('100')
+      await page.getByRole('button', { name: 'Lend this tab' }).click()
+      await page.getByText(/Connected|Computing/).waitFor()
+      const id = await page.locator('[data-meter=account]').textContent()
+      return { name, id: id!, page, close: () => context.close() }
+    },
+    async end() {
+      await browser.close()
+      await server.close()
+      return isGone()
+    },
+    async [Symbol.asyncDispose]() {
+      if (!isGone()) await server.kill()
+    }
+  }
+}
