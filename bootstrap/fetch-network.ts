@@ -8,6 +8,8 @@ import { SeedError } from './errors.ts'
 import { framed } from './framing.ts'
 import { MAX_NETWORK_BYTES, type NetworkDefinition, peerOf, verifyNetwork } from './network.ts'
 import { ANSWER_TIMEOUT_MS, NETWORK_PROTOCOL } from './network-exchange.ts'
+import { limitsSchema } from './settings.ts'
+import { createStreamGuard } from './stream-guard.ts'
 
 /**
  * Asks the seed at `address` for the definition of its network. The connection proves the peer id in the
@@ -25,10 +27,12 @@ export async function fetchNetwork(
     ...(signal == null ? [] : [signal])
   ])
   // with a key of the moment: a seed that still closes this connection must not take the node's own for the same
+  const guard = createStreamGuard({ limits: limitsSchema.parse({}) })
   const libp2p = await createLibp2p({
     transports: [tcp(), webSockets()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [yamux()]
+    connectionProtector: guard.protector(),
+    connectionEncrypters: [guard.encrypter(noise())],
+    streamMuxers: [guard.muxer(yamux())]
   })
   try {
     const stream = await libp2p.dialProtocol(multiaddr(address), NETWORK_PROTOCOL, { signal: deadline })

@@ -10,6 +10,7 @@ import type {
 } from '@libp2p/interface'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { type FrameRule, followFrames } from './follow-frames.ts'
+import { followMux } from './follow-mux.ts'
 import { FramingError } from './framing.ts'
 import { type LibraryRule, negotiation, ruleOf } from './library-rules.ts'
 import type { PeerBudget } from './peer-budget.ts'
@@ -90,8 +91,8 @@ export function createStreamGuard({ limits, budget }: StreamGuardInit) {
         const factory = create(components)
         const { createStreamMuxer } = factory
         factory.createStreamMuxer = connection => {
-          const muxer = createStreamMuxer.call(factory, connection) as IncomingMuxer
-          const { createStream, onRemoteStream } = muxer
+          const muxer = createStreamMuxer.call(factory, connection) as YamuxMuxer
+          const { createStream, onRemoteStream, onData, sendFrame } = muxer
           const peer = peers.get(connection)
           const waste = (ms: number): void => {
             if (peer != null) budget?.waste(peer, ms)
@@ -102,7 +103,26 @@ export function createStreamGuard({ limits, budget }: StreamGuardInit) {
             return found && counted(found, count(protocol, MESSAGES), count(protocol, FIELDS))
           }
           const names = count('', MESSAGES)
+          const mux = followMux({
+            windowOf: id => muxer.streams.find(({ streamId }) => streamId === id)?.recvWindowCapacity,
+            pass: bytes => onData.call(muxer, bytes),
+            waste
+          })
+          muxer.onData = data => {
+            try {
+              mux.take(data)
+            } catch (error) {
+              // the library ends the connection
+              waste(BROKEN_STREAM_MS)
+              throw error
+            }
+          }
+          muxer.sendFrame = (frame, data) => {
+            if (data != null) mux.sent()
+            return sendFrame.call(muxer, frame, data)
+          }
           muxer.createStream = async options => {
+            mux.opened()
             const stream = await createStream.call(muxer, options)
             check(stream, negotiation(answered(rule, options?.protocol), names))
             stream.addEventListener('close', ({ error }) => {
@@ -111,6 +131,7 @@ export function createStreamGuard({ limits, budget }: StreamGuardInit) {
             return stream
           }
           muxer.onRemoteStream = stream => {
+            mux.opened()
             const isOurs = (name: string): boolean => components.registrar.getProtocols().includes(name)
             const received = check(
               stream,
@@ -128,8 +149,11 @@ export function createStreamGuard({ limits, budget }: StreamGuardInit) {
   }
 }
 
-/** What muxers of libp2p have beside their interface: they tell themselves of each stream before its first bytes. */
-interface IncomingMuxer extends StreamMuxer {
+/** What yamux has beside the interface of a muxer: its way in and out, and each stream before its first bytes. */
+interface YamuxMuxer extends StreamMuxer {
+  streams: (Stream & { streamId: number; recvWindowCapacity: number })[]
+  onData(data: Uint8Array | Uint8ArrayList): void
+  sendFrame(header: object, data?: Uint8ArrayList): boolean
   onRemoteStream(stream: Stream): void
 }
 

@@ -3,6 +3,7 @@ import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { gossipsub } from '@libp2p/gossipsub'
 import { identify } from '@libp2p/identify'
+import type { MessageStream } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
@@ -44,6 +45,8 @@ const target: Target = {
     }),
   protocols: async () => (await libp2p.peerStore.get((await connection()).remotePeer)).protocols,
   topics: () => [...topics],
+  connection: async () =>
+    ((await connection()) as unknown as { muxer: { maConn: MessageStream } }).muxer.maConn,
   publish: (topic, bytes) => libp2p.services.pubsub.publish(topic, bytes),
   subscribe: topic => libp2p.services.pubsub.subscribe(topic),
   port: Number(port),

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as delay, setImmediate } from 'node:timers/promises'
-import type { Stream } from '@libp2p/interface'
+import type { MessageStream, Stream } from '@libp2p/interface'
 import { frame } from '../../../bootstrap/framing.ts'
 import { encodeValue } from '../../../sandbox/index.ts'
 import { hostileShapes } from '../../sandbox/hostile-bytes.ts'
@@ -16,6 +16,8 @@ export interface Target {
   /** topics that it listens to */
   topics(): string[]
   publish(topic: string, bytes: Uint8Array): Promise<unknown>
+  /** what carries the frames of all streams to the node */
+  connection(): Promise<MessageStream>
   subscribe(topic: string): void
   /** of its HTTP API */
   port: number
@@ -33,7 +35,7 @@ const isOurs = (protocol: string) => protocol.includes('artel') && !protocol.inc
 
 const message = (value: unknown) => frame(encodeValue(value), FRAME_BYTES).subarray()
 
-async function send(stream: Stream, bytes: Uint8Array): Promise<void> {
+async function send(stream: MessageStream, bytes: Uint8Array): Promise<void> {
   if (stream.status !== 'open') throw new Error(`the stream is ${stream.status}`)
   for (let at = 0; at < bytes.length; at += 64 * 1024)
     if (!stream.send(bytes.subarray(at, at + 64 * 1024)))
@@ -80,6 +82,26 @@ const flood =
     const stream = await target.open(COMPUTE)
     const many = Buffer.concat(Array(100).fill(Buffer.concat(messages)))
     while (!target.signal.aborted) await send(stream, many)
+  }
+
+/** A frame of yamux, or only its beginning where bytes are announced. */
+function muxed(type: 'data' | 'window' | 'ping', flags: number, stream: number, length: number): Buffer {
+  const header = Buffer.alloc(12)
+  header[1] = ['data', 'window', 'ping'].indexOf(type)
+  header.writeUInt16BE(flags, 2)
+  header.writeUInt32BE(stream, 4)
+  header.writeUInt32BE(length, 8)
+  return header
+}
+
+/** Frames of yamux without number, of a stream that is open. */
+const muxing =
+  (make: (stream: number) => Uint8Array): Attack =>
+  async target => {
+    const stream = (await target.open(COMPUTE)) as Stream & { streamId: number }
+    const many = Buffer.concat(Array(1_000).fill(make(stream.streamId)))
+    const connection = await target.connection()
+    while (!target.signal.aborted) await send(connection, many)
   }
 
 const HEAD =
@@ -185,6 +207,20 @@ export const attacks: Record<string, Attack> = {
       target.subscribe(`topic ${i} ${'x'.repeat(200)}`)
       if (i % 100 === 0) await delay(1)
     }
+  },
+
+  'pings of the muxer': muxing(() => muxed('ping', 1, 0, 1)),
+  'windows without end': muxing(stream => muxed('window', 0, stream, 1)),
+  'frames of nothing': muxing(stream => muxed('data', 0, stream, 0)),
+  'frames of one byte': muxing(stream => Buffer.concat([muxed('data', 0, stream, 1), Buffer.of(0x80)])),
+  'frames of streams that are not there': muxing(() => muxed('window', 0, 1e9 + 1, 1)),
+  'streams that are begun again': muxing(stream => muxed('window', 1, stream, 0)),
+
+  'frames that never end': async target => {
+    await target.open(COMPUTE)
+    const connection = await target.connection()
+    await send(connection, muxed('data', 0, 1e9 + 1, 2 ** 30))
+    while (!target.signal.aborted) await send(connection, new Uint8Array(MIB))
   },
 
   'slow bodies': slowly(HEAD, ''),

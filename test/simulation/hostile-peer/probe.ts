@@ -15,7 +15,7 @@ export interface Delays {
 }
 
 const path = process.env.ATTACK_PROBE
-if (path != null && process.argv[1]?.endsWith('main.ts') === true) {
+if (path != null && process.argv[1]?.endsWith('artel.js') === true) {
   const waits = createHistogram()
   let last = performance.now()
   setInterval(() => {
