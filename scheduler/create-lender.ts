@@ -1,5 +1,5 @@
 import type { ComponentLogger, Startable } from '@libp2p/interface'
-import { type Signer, signWork } from '../ledger/index.ts'
+import { type Ledger, type Signer, signWork } from '../ledger/index.ts'
 import type { Sandbox } from '../sandbox/index.ts'
 import { COMPUTE_PROTOCOL } from './protocol/compute-messages.ts'
 import type { ComputeNetwork } from './protocol/network.ts'
@@ -39,16 +39,15 @@ export interface LenderComponents {
   sandbox: Sandbox
   /** of this peer's key, which is the account that is paid */
   signer: Signer
+  /** as far as somebody tells: what it does not know of is done on the requester's word (unsecured-work.ts) */
+  ledger: Pick<Ledger, 'escrowOf'>
   logger: ComponentLogger
 }
 
-/**
- * The worker's side of a scheduler alone: lends to whoever opens a stream, coordinates nothing and keeps nothing on disk.
- * It has no copy of the ledger, so requesters have its work on their word (unsecured-work.ts).
- */
+/** The worker's side of a scheduler alone: lends to whoever opens a stream, coordinates nothing and keeps nothing on disk. */
 export function createLender(
   { policy, network: id, worked }: LenderInit,
-  { network, sandbox, signer, logger }: LenderComponents
+  { network, sandbox, signer, ledger, logger }: LenderComponents
 ): Startable & { readonly lent: number } {
   const log = logger.forComponent('artel:lender')
   const kept = createKeptBlocks({ maxBytes: KEPT_BYTES })
@@ -64,7 +63,7 @@ export function createLender(
       worked,
       costs: UNCOUNTED,
       sign: (job, work) => signWork(signer, id, job, [work]).signature,
-      credit: createCredit({ escrowOf: () => undefined })
+      credit: createCredit(ledger)
     }
   )
   return {

@@ -6,9 +6,10 @@ import { tabOptions } from '../../bootstrap/tab-options.ts'
 import { createSigner } from '../../ledger/index.ts'
 import { createWebSandbox } from '../../sandbox/index.ts'
 import { createLender } from '../../scheduler/create-lender.ts'
-import type { Meeting } from '../../services/index.ts'
+import type { Escrow, Meeting } from '../../services/index.ts'
 import type { TabState, ToTab } from './contract.ts'
 import { createDialTimes } from './dial-times.ts'
+import { createEscrows } from './escrows.ts'
 import { loadKey } from './key.ts'
 import { createTabPolicy } from './policy.ts'
 import { createWalls } from './walls.ts'
@@ -23,6 +24,7 @@ const MEETING_MS = 60_000
 /** A browser holds a connection to each, and how many the page's server names is not ours to say. */
 const MAX_NODES = 16
 const DIAL_MS = 10_000
+const ESCROWS_MS = 5_000
 
 self.onmessage = ({ data, ports }: MessageEvent<ToTab>): void => {
   self.onmessage = null
@@ -43,10 +45,11 @@ async function run({ limits, meeting, version }: ToTab, frame: MessagePort): Pro
   const sandbox = createWebSandbox({ class: engine() }, { walls: createWalls(frame) })
   await sandbox.start()
   const privateKey = await loadKey()
-  let met = await meet(meeting)
+  let met = await ask<Meeting>(meeting)
   const logger = defaultLogger()
   const network = await createLibp2p({ ...tabOptions({ privateKey, version }), logger })
   const done = { slices: 0, ms: 0, earned: 0n }
+  const escrows = createEscrows(asked => ask<(Escrow | null)[]>(escrowsUrl(meeting, asked)))
   const policy = createTabPolicy(limits, () => performance.now())
   const lender = createLender(
     {
@@ -58,7 +61,7 @@ async function run({ limits, meeting, version }: ToTab, frame: MessagePort): Pro
         done.earned += earned
       }
     },
-    { network, sandbox, signer: createSigner(privateKey), logger }
+    { network, sandbox, signer: createSigner(privateKey), ledger: escrows, logger }
   )
   await lender.start()
   const times = createDialTimes()
@@ -95,20 +98,32 @@ async function run({ limits, meeting, version }: ToTab, frame: MessagePort): Pro
 
   self.onmessage = ({ data }: MessageEvent<ToTab>) => policy.update(data.limits)
   setInterval(report, TICK_MS)
-  for (let metAt = performance.now(); ; ) {
+  const orProblem = (error: Error): void => {
+    problem = error.message
+  }
+  let metAt = performance.now()
+  for (let askedAt = metAt; ; ) {
     await dial()
     await new Promise(resolve => setTimeout(resolve, TICK_MS))
-    if (performance.now() - metAt < MEETING_MS) continue
-    metAt = performance.now()
-    met = await meet(meeting).catch((error: Error) => {
-      problem = error.message
-      return met
-    })
+    const now = performance.now()
+    if (now - askedAt >= ESCROWS_MS) {
+      askedAt = now
+      await escrows.refresh().catch(orProblem)
+    }
+    if (now - metAt < MEETING_MS) continue
+    metAt = now
+    met = (await ask<Meeting>(meeting).catch(orProblem)) ?? met
   }
 }
 
-async function meet(url: string): Promise<Meeting> {
+function escrowsUrl(meeting: string, asked: readonly string[]): URL {
+  const url = new URL('escrows', meeting)
+  for (const each of asked) url.searchParams.append('of', each)
+  return url
+}
+
+async function ask<T>(url: string | URL): Promise<T> {
   const answer = await fetch(url, { signal: AbortSignal.timeout(DIAL_MS) })
   if (!answer.ok) throw new Error(`the node says nothing about its network (HTTP ${answer.status})`)
-  return answer.json() as Promise<Meeting>
+  return answer.json() as Promise<T>
 }

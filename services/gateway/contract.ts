@@ -35,7 +35,10 @@ export interface Gateway extends Startable {
 
 export interface GatewayComponents {
   scheduler: GatewayScheduler
-  ledger: Pick<Ledger, 'account' | 'balance' | 'supply' | 'addEventListener' | 'removeEventListener'>
+  ledger: Pick<
+    Ledger,
+    'account' | 'balance' | 'escrowOf' | 'supply' | 'addEventListener' | 'removeEventListener'
+  >
   services: Pick<
     Services,
     'groups' | 'modules' | 'provide' | 'call' | 'health' | 'addEventListener' | 'removeEventListener'
@@ -68,4 +71,11 @@ export interface Meeting {
   network: string
   /** WebSocket multiaddrs with peer ids: of this node, and of others that browsers can reach */
   addresses: string[]
+}
+
+/** What a browser that lends asks of the ledger: how far a job that it worked for is secured, and whether it still is. */
+export interface Escrow {
+  /** micro-credits, decimal */
+  bound: string
+  isOpen: boolean
 }

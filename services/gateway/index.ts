@@ -1,4 +1,5 @@
 export type {
+  Escrow,
   Gateway,
   GatewayComponents,
   GatewayInit,

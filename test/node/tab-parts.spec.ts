@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fastify from 'fastify'
 import { createDialTimes } from '../../node/tab/dial-times.ts'
+import { createEscrows } from '../../node/tab/escrows.ts'
 import { createTabPolicy } from '../../node/tab/policy.ts'
 import { hidesStacks } from '../../sandbox/web/engine.ts'
+import { createCredit, WORD_LIMIT_MICRO } from '../../scheduler/worker/unsecured-work.ts'
 import type { App } from '../../services/gateway/http/app.ts'
 import { serveDashboard } from '../../services/gateway/http/dashboard.ts'
 
@@ -45,6 +47,38 @@ describe('node: parts of a tab', () => {
     assert.match(policy.admit({ ...request, type: 'wasm' })!, /takes map/)
   })
 
+  it('works on for a requester whose jobs are settled, as the node that served the page says', async () => {
+    const settled = new Set<string>()
+    const asked: string[][] = []
+    const escrows = createEscrows(async names => {
+      asked.push([...names])
+      return names.map(name => (settled.has(name) ? { bound: `${WORD_LIMIT_MICRO}`, isOpen: false } : null))
+    })
+    const credit = createCredit(escrows)
+    for (const job of ['1', '2', '3']) {
+      credit.earned('alice', job, Number(WORD_LIMIT_MICRO))
+      assert.match(credit.objection('alice')!, /no witness/)
+      await escrows.refresh()
+      assert.match(credit.objection('alice')!, /no witness/)
+      settled.add(`alice/${job}`)
+      await escrows.refresh()
+      assert.equal(credit.objection('alice'), undefined)
+    }
+    // what is settled is not asked for again, and at most so much at once
+    await escrows.refresh()
+    assert.deepEqual(
+      asked,
+      [1, 1, 2, 2, 3, 3].map(job => [`alice/${job}`])
+    )
+    for (let job = 0; job < 100; job++) escrows.escrowOf('bob', `${job}`)
+    await escrows.refresh()
+    await escrows.refresh()
+    assert.deepEqual(
+      asked.slice(-2).map(({ length }) => length),
+      [64, 36]
+    )
+  })
+
   it('knows an engine that tells where errors are', () => {
     assert.equal(hidesStacks(), true)
     const other = new Function('Error', `return (${hidesStacks})()`) as (error: unknown) => boolean
@@ -63,7 +97,11 @@ describe('node: parts of a tab', () => {
     try {
       const pagesOf = async (dist: string | undefined): Promise<string[]> => {
         const app = fastify()
-        await serveDashboard(app as never as App, dist, async () => ({ network: '', addresses: [] }))
+        const source = {
+          meeting: async () => ({ network: '', addresses: [] }),
+          ledger: { escrowOf: () => undefined }
+        }
+        await serveDashboard(app as never as App, dist, source)
         const answers = await Promise.all(['/', '/volunteer'].map(path => app.inject(path)))
         await app.close()
         return answers.map(({ body }) => body)

@@ -93,6 +93,14 @@ describe('node: a tab that lends', () => {
     )
     assert.equal(await page.locator('[data-meter=account]').textContent(), tab)
     assert.equal((await node.ledger.balance(tab!)).available, share!.paid)
+
+    // what tells the tab that it may work on for this requester
+    const escrows = async (of: string): Promise<unknown> =>
+      (await fetch(`${node.gateway!.url}/volunteer/escrows?of=${of}`)).json()
+    const [escrow] = (await escrows(`${node.id}/${job.id}`)) as { isOpen: boolean }[]
+    assert.equal(escrow?.isOpen, false)
+    assert.deepEqual(await escrows(`${node.id}/none`), [null])
+    assert.equal(((await escrows('../x')) as { title: string }).title, 'RequestError')
   }).timeout(3 * WAIT_MS)
 
   it('shows a hostile program neither network nor storage nor the page, and outlives it', async () => {

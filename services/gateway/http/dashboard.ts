@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import fastifyStatic from '@fastify/static'
-import type { Meeting } from '../contract.ts'
 import type { App } from './app.ts'
 import { DASHBOARD_POLICY, policyOf, TAB_POLICY } from './policy.ts'
-import { MEETING_PATH, serveVolunteers, VOLUNTEER_FILES } from './volunteer.ts'
+import { MEETING_PATH, serveVolunteers, VOLUNTEER_FILES, type VolunteerSource } from './volunteer.ts'
 
 const PAGE = policyOf(DASHBOARD_POLICY)
 const TAB = policyOf(TAB_POLICY)
@@ -14,12 +13,12 @@ const NOT_BUILT = `<!doctype html><meta charset="utf-8"><title>Artel</title>
 
 /**
  * The built dashboard: compressed beforehand where the build did so, cached for ever where the name has a hash.
- * `meeting`: the page for volunteers' browsers is served as well. A page that is not built says so.
+ * `volunteers`: the page for volunteers' browsers is served as well. A page that is not built says so.
  */
 export async function serveDashboard(
   app: App,
   folder: string | undefined,
-  meeting?: () => Promise<Meeting>
+  volunteers?: VolunteerSource
 ): Promise<void> {
   const has = (name: string): boolean => folder != null && existsSync(join(folder, name))
   const serveNotBuilt = (path: string): void =>
@@ -29,9 +28,10 @@ export async function serveDashboard(
   if (has('index.html')) await serveFiles(app, folder!)
   else serveNotBuilt('/')
   // to those who ask whether it is on
-  if (meeting == null) app.get(MEETING_PATH, { schema: { hide: true } }, (_, reply) => reply.code(204).send())
+  if (volunteers == null)
+    app.get(MEETING_PATH, { schema: { hide: true } }, (_, reply) => reply.code(204).send())
   // a build of before has the dashboard alone
-  else if (VOLUNTEER_FILES.every(has)) await serveVolunteers(app, folder!, meeting)
+  else if (VOLUNTEER_FILES.every(has)) await serveVolunteers(app, folder!, volunteers)
   else serveNotBuilt('/volunteer')
 }
 

@@ -118,7 +118,8 @@ export async function createServer(
     },
     { prefix: '/api/v1' }
   )
-  await serveDashboard(app, init.ui, init.volunteers ? context.node.meeting : undefined)
+  const { node, ledger } = context
+  await serveDashboard(app, init.ui, init.volunteers ? { meeting: node.meeting, ledger } : undefined)
   await app.ready()
   return app
 }
