@@ -59,8 +59,16 @@ export interface Device {
   event(kind: string, body: Body): Promise<Place | undefined>
   /** What its newest event of a kind says, as JSON has it, also from before a restart; undefined where there is none. */
   latest(kind: string): Promise<Record<string, unknown> | undefined>
+  /** What it measured since `from` (ms since 1970), the oldest first; when there is more, the newest 10,000. */
+  samples(from: number): Promise<Sample[]>
   /** It is no longer watched. */
   close(): void
+}
+
+export interface Sample {
+  /** ms since 1970, as this node's clock said */
+  at: number
+  values: Record<string, Reading>
 }
 
 export type { Body, Place }

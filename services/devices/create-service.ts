@@ -16,6 +16,7 @@ import { createDriverDevices } from './log/driver-devices.ts'
 import { decodeEntry } from './log/entry.ts'
 import { exportChain, verifyExport } from './log/export.ts'
 import { chainsIn, folderOf } from './log/folders.ts'
+import { samplesOf } from './log/samples.ts'
 import { MAX_CHAINS, type Peers } from './messages.ts'
 import { createSeen } from './series/changes.ts'
 import { MIGRATIONS } from './series/schema.ts'
@@ -25,6 +26,7 @@ import { createClock } from './time/clock.ts'
 type Declared = typeof declaration
 
 const MB = 1_000_000
+const MAX_SAMPLES = 10_000
 const DAY_MS = 24 * HOUR_MS
 const COMPARE_MS = 30_000
 const TICK_MS = 10_000
@@ -108,7 +110,8 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     async latest(id, kind) {
       await seen.caughtUp()
       return series.latest(self, id, kind)
-    }
+    },
+    samples: (id, from) => samplesOf(agent.log, id, from, MAX_SAMPLES)
   })
   const alerts = createAlerts({
     store: alertStore,

@@ -21,6 +21,17 @@ export function parseCondition(text: string): Condition {
   return values => terms.every(term => term(values))
 }
 
+/** Whether a text is one. */
+export function isCondition(text: string): boolean {
+  try {
+    parseCondition(text)
+    return true
+  } catch {
+    // TvRequestError: it is none
+    return false
+  }
+}
+
 function parseTerm(text: string): Condition {
   const [, name, sign, wanted] = TERM.exec(text) ?? []
   if (name == null || sign == null || wanted == null)

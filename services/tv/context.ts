@@ -1,7 +1,9 @@
 import type { HostOf } from '../host/index.ts'
 import type { declaration } from './declaration.ts'
 
-type Use = HostOf<typeof declaration>['use']
+type Own = HostOf<typeof declaration>
+type Use = Own['use']
 /** What other services give. */
 export type Devices = Use['devices']
 export type Files = Use['files']
+export type Peers = Own['peers']

@@ -3,8 +3,15 @@ import { z } from 'zod'
 import { type Caller, ForbiddenError, type HostOf, type ServiceOf } from '../host/index.ts'
 import { loadKey } from './adb/key.ts'
 import { createBookings } from './bookings.ts'
+import { createBring } from './campaigns/bring.ts'
+import { createShow } from './campaigns/show.ts'
+import type { Trigger } from './cards/card.ts'
+import { createEngine } from './cards/engine.ts'
+import { replay } from './cards/trigger.ts'
 import { type Asker, type CommandAnswer, createCommands, nameOf } from './commands.ts'
 import type { declaration } from './declaration.ts'
+import { createDocuments } from './documents/documents.ts'
+import { createDocumentOperations } from './documents/operations.ts'
 import { TvFailedError } from './errors.ts'
 import { grantOf, isGranted } from './grants.ts'
 import { OPERATIONS } from './operations/table.ts'
@@ -21,6 +28,9 @@ type Declared = typeof declaration
 const MINUTE_MS = 60_000
 const HOUR_MS = 3_600_000
 const OWN_GOOD_FOR_MS = 60_000
+/** between two showings */
+const SHOW_MS = 200
+const MAX_TIMES = 1000
 
 /** The service `tv`: the TVs beside this node, and the operator of those of others. */
 export async function createService(host: HostOf<Declared>): Promise<ServiceOf<Declared>> {
@@ -51,6 +61,55 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   const grants = () => host.config.grants.flatMap(text => grantOf(text) ?? [])
   const bookings = createBookings(db, now)
   const commands = createCommands({ db, tvs, bookings, grants, isRisky: () => config.risky, now })
+  const documents = createDocuments({
+    db,
+    self: peers.self,
+    sign: host.sign,
+    isSigned: host.isSigned,
+    may: (issuer, kind, tv) => {
+      const about = tvs.get(tv)?.about
+      return about != null && (issuer === peers.self || isGranted(grants(), issuer, kind, about, now()))
+    },
+    give: async (agent, document, until) =>
+      (await peers.ask(agent, 'document', document, { signal: until })).why,
+    async onTaken(kind, { issuer, name, version, targets, by }, before) {
+      const isOwn = ({ agent }: { agent: string }): boolean => agent === peers.self
+      const now = new Set(targets.filter(isOwn).map(({ tv }) => tv))
+      for (const tv of new Set([...now, ...before.filter(isOwn).map(each => each.tv)]))
+        await tvs
+          .get(tv)
+          ?.note('assigned', { kind, name, version, issuer, by, is: now.has(tv) ? 'on' : 'off' })
+    }
+  })
+  const campaignsOf = (tv: string) => documents.live('campaign', tv)
+  const bring = createBring({
+    db,
+    self: peers.self,
+    files: host.use.files,
+    tvs,
+    campaigns: campaignsOf,
+    last: tv => show.last(tv),
+    now,
+    trouble: host.degraded
+  })
+  const show = createShow({
+    db,
+    bring,
+    tvs,
+    campaigns: campaignsOf,
+    find: (issuer, name) => documents.find('campaign', issuer, name),
+    isHeld(tv, by) {
+      const holder = bookings.holder(tv)
+      return holder != null && holder.who !== by
+    },
+    now
+  })
+  const cards = createEngine({
+    self: peers.self,
+    cards: tv => documents.live('card', tv),
+    commands,
+    now
+  })
   const operator = createOperator({
     peers,
     agents: () => host.config.agents,
@@ -133,8 +192,38 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     if (isUp) await tv.look(until)
   }
 
+  /** How the campaigns of an issuer are on the TVs here. */
+  const statesFor = (issuer: string) =>
+    [...tvs.values()].flatMap(tv =>
+      campaignsOf(tv.place.name)
+        .filter(each => each.issuer === issuer)
+        .map(each => ({
+          name: each.name,
+          tv: tv.place.name,
+          files: bring.count(tv, each),
+          shown: show.shown(each, tv.place.name),
+          isShowing: tv.readings.campaign === each.name
+        }))
+    )
+
+  async function rehearse(tv: Tv, triggers: readonly Trigger[], hours: number) {
+    const samples = await tv.samples(now() - hours * HOUR_MS)
+    return triggers.map(each => ({ when: each.when, at: replay(each, samples, now()).slice(-MAX_TIMES) }))
+  }
+
   return {
     operations: {
+      ...createDocumentOperations({
+        documents,
+        operator,
+        peers,
+        files: host.use.files,
+        nameOf: caller => nameOf(askerOf(caller)),
+        states: () => statesFor(peers.self),
+        rehearse: ({ tv, triggers, hours }) => rehearse(tvs.get(tv)!, triggers, hours),
+        now
+      }),
+
       list: ({ on }, call) => operator.find(on, call.signal),
 
       operations: () => ({
@@ -237,14 +326,31 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       }),
       // what is begun goes on also where the asker goes away: asked again, it has its outcome
       command: ({ account, ...rest }, { peer }) => commands.execute(rest, peerAsker(peer, account), signal),
+      document: async document => {
+        const why = await documents.accept(document)
+        return why == null ? {} : { why }
+      },
+      states: (_, { peer }) => ({ items: statesFor(peer) }),
+      replay: async ({ tv, triggers, hours }, { peer }) => ({
+        items: await rehearse(commands.demand(tv, peerAsker(peer), 'read'), triggers, hours)
+      }),
       hold: async ({ account, ...rest }, { peer }) => ({ who: await hold(rest, peerAsker(peer, account)) }),
       letGo: async ({ tv, account }, { peer }) => ({ had: await letGo(tv, peerAsker(peer, account)) })
     },
 
     async start() {
       await commands.recover()
-      for (const tv of tvs.values())
-        host.repeat(`looking at ${tv.place.name}`, config.lookSeconds * 1000, until => looked(tv, until))
+      await show.recover()
+      const everyMs = config.lookSeconds * 1000
+      for (const tv of tvs.values()) {
+        const { name } = tv.place
+        host.repeat(`looking at ${name}`, everyMs, until => looked(tv, until))
+        host.repeat(`cards of ${name}`, everyMs, until => cards.look(tv, until))
+        host.repeat(`files for ${name}`, everyMs, until => bring.copyTo(tv, until))
+        host.repeat(`showing on ${name}`, SHOW_MS, until => show.next(tv, until))
+      }
+      if (tvs.size > 0) host.repeat('files of campaigns', everyMs, bring.fetch)
+      host.repeat('bringing documents', everyMs, documents.bring)
       host.repeat('tidying', HOUR_MS, () => {
         commands.tidy()
         bookings.tidy()

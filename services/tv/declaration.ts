@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { base64, bytes, CONFLICT, declare, FORBIDDEN, NETWORK, NOT_FOUND, operation } from '../host/index.ts'
+import { documentOperations } from './documents/declaration.ts'
 import { grantOf } from './grants.ts'
 import { booking, messages, outcome, tvState } from './messages.ts'
 import { placeOf, relayOf } from './place.ts'
@@ -109,6 +110,7 @@ export const declaration = declare({
     TvProtocolError: NETWORK
   },
   operations: {
+    ...documentOperations,
     list: operation({
       summary: 'TVs of this node and of others, and how they are',
       input: z.object({ on: on.default('*') }),

@@ -1,9 +1,12 @@
 import { z } from 'zod'
+import { trigger } from './cards/card.ts'
+import { documentName, KINDS } from './documents/target.ts'
 
 /* What nodes say to each other about TVs. Who may what decides the node beside the TV, by its grants. */
 
 export const MAX_TVS = 64
 const FRAME_BYTES = 4 * 1024 * 1024
+export const MAX_DOCUMENT_BYTES = 256 * 1024
 /** the longest operation brings a file to a TV */
 const COMMAND_MS = 11 * 60_000
 
@@ -30,10 +33,22 @@ export const outcome = z.object({
   out: z.string().max(20_000).optional(),
   readings: z.record(z.string().max(64), value).optional()
 })
-const pictureBytes = z.custom<Uint8Array>(
-  each => each instanceof Uint8Array && each.length < FRAME_BYTES,
-  'must be bytes'
-)
+const bytesUpTo = (max: number) =>
+  z.custom<Uint8Array>(each => each instanceof Uint8Array && each.length < max, 'must be bytes')
+const pictureBytes = bytesUpTo(FRAME_BYTES)
+
+/** How a campaign is on one TV. */
+export const campaignState = z.object({
+  tv,
+  /** of its files, how many are there, looked at on the TV */
+  files: z.int().min(0),
+  shown: z.int().min(0),
+  isShowing: z.boolean()
+})
+export const rehearsal = z.object({
+  when: z.string().max(300),
+  at: z.array(ms).max(1000).describe('when it would have acted, ms since 1970')
+})
 
 export const messages = {
   /** Which TVs have you, and how are they? Those that the asker may read. */
@@ -55,6 +70,29 @@ export const messages = {
     maxBytes: FRAME_BYTES,
     deadlineMs: COMMAND_MS,
     atOnce: MAX_TVS
+  },
+  /** Here is what I, or somebody else, has signed; keep it where it is for your TVs. */
+  document: {
+    request: z.object({
+      kind: z.enum(KINDS),
+      issuer: z.string().min(1).max(100),
+      bytes: bytesUpTo(MAX_DOCUMENT_BYTES),
+      signature: bytesUpTo(1000)
+    }),
+    answer: z.object({ why: z.string().max(500).optional().describe('why it is not kept') }),
+    maxBytes: 2 * MAX_DOCUMENT_BYTES
+  },
+  /** How are the campaigns that I have signed? */
+  states: {
+    request: z.object({}),
+    answer: z.object({ items: z.array(campaignState.extend({ name: documentName })).max(MAX_TVS * 200) }),
+    maxBytes: FRAME_BYTES
+  },
+  /** When would these have acted on what you have measured? */
+  replay: {
+    request: z.object({ tv, triggers: z.array(trigger).max(20), hours: z.number().min(0.01).max(168) }),
+    answer: z.object({ items: z.array(rehearsal).max(20) }),
+    maxBytes: 512 * 1024
   },
   hold: {
     request: booking.omit({ who: true }).extend({ isOverride: z.boolean(), account }),

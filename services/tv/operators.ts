@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { z } from 'zod'
-import type { HostOf } from '../host/index.ts'
 import type { CommandAnswer } from './commands.ts'
 import { parseCondition } from './condition.ts'
-import type { declaration } from './declaration.ts'
+import type { Peers } from './context.ts'
 import { TvRequestError } from './errors.ts'
 import type { tvState } from './messages.ts'
 
@@ -12,7 +11,6 @@ const FIND_MS = 2_000
 /** a command that waits on the way longer than this is not done */
 const GOOD_FOR_MS = 60_000
 
-type Peers = HostOf<typeof declaration>['peers']
 export type TvState = z.output<typeof tvState>
 export interface Found extends TvState {
   agent: string
@@ -97,3 +95,5 @@ export function createOperator({ peers, agents, own, now }: OperatorInit) {
     }
   }
 }
+
+export type Operator = ReturnType<typeof createOperator>

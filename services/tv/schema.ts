@@ -6,5 +6,16 @@ export const MIGRATIONS = [
      why TEXT NOT NULL);
    CREATE INDEX booking_tv ON booking (tv, to_ms);`,
   // when the power of which TV was cut
-  'CREATE TABLE cut (tv TEXT NOT NULL, at INTEGER NOT NULL)'
+  'CREATE TABLE cut (tv TEXT NOT NULL, at INTEGER NOT NULL)',
+  // campaigns and cards: those that this node has signed, and those that it was given; which nodes have which of its own
+  `CREATE TABLE document (kind TEXT NOT NULL, issuer TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,
+     bytes BLOB NOT NULL, signature BLOB NOT NULL, PRIMARY KEY (kind, issuer, name)) WITHOUT ROWID;
+   CREATE TABLE delivery (kind TEXT NOT NULL, name TEXT NOT NULL, agent TEXT NOT NULL, version INTEGER NOT NULL,
+     why TEXT, PRIMARY KEY (kind, name, agent)) WITHOUT ROWID;
+   CREATE TABLE pinned (cid TEXT PRIMARY KEY) WITHOUT ROWID;
+   -- the showing under way, and the campaign that was shown last
+   CREATE TABLE showing (tv TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+   CREATE TABLE last (tv TEXT PRIMARY KEY, issuer TEXT NOT NULL, name TEXT NOT NULL) WITHOUT ROWID;
+   CREATE TABLE shown (issuer TEXT NOT NULL, name TEXT NOT NULL, tv TEXT NOT NULL, n INTEGER NOT NULL,
+     PRIMARY KEY (issuer, name, tv)) WITHOUT ROWID;`
 ]

@@ -14,6 +14,7 @@ import type { Relay } from './relay.ts'
 import { createTelemetry } from './telemetry.ts'
 
 type Device = Awaited<ReturnType<Devices['open']>>
+type Kind = 'command' | 'link' | 'booking' | 'assigned' | 'showing' | 'trigger'
 type Body = Parameters<Device['event']>[1]
 
 /** A TV of this node. */
@@ -29,7 +30,13 @@ export interface Tv {
   perform(operation: TvOperation, args: Args, signal: AbortSignal): Promise<Answer & { picture?: Uint8Array }>
   /** Reads everything with one call, and writes what has changed. */
   look(signal?: AbortSignal): Promise<Values>
-  note(kind: 'command' | 'link' | 'booking', body: Body): Promise<void>
+  note(kind: Kind, body: Body): Promise<void>
+  /** What this node itself knows of it, beside what it is asked. */
+  say(values: Values): Promise<void>
+  /** What was measured since `from`, ms since 1970. */
+  samples(from: number): ReturnType<Device['samples']>
+  /** counts up whenever it goes away: another one can stand there then */
+  readonly generation: number
   close(): void
 }
 
@@ -52,7 +59,8 @@ const READINGS = {
   temperature: { type: 'number', unit: '°C' },
   uptime: { type: 'number', unit: 's' },
   client: { type: 'text' },
-  relay: { type: 'text' }
+  relay: { type: 'text' },
+  campaign: { type: 'text' }
 } as const
 
 export async function openTv(init: TvInit): Promise<Tv> {
@@ -65,12 +73,16 @@ export async function openTv(init: TvInit): Promise<Tv> {
     events: {
       command: { class: 'account' },
       booking: { class: 'account' },
+      assigned: { class: 'account' },
+      showing: { class: 'account' },
+      trigger: { class: 'account' },
       link: { class: 'event' }
     },
     facts: { host: place.host, port: place.port, ...place.tags }
   })
   let readings: Values = { client: 'down' }
   let profile: Profile | undefined
+  let generation = 0
   const worth = createTelemetry()
   const about = { ...place.tags, name: place.name }
   const marker = `--${randomUUID()}--`
@@ -88,7 +100,10 @@ export async function openTv(init: TvInit): Promise<Tv> {
     deadlineMs: init.deadlineMs,
     heartbeatMs: init.heartbeatMs,
     onLamp(lamp, why) {
-      if (lamp === 'down') profile = undefined
+      if (lamp === 'down') {
+        profile = undefined
+        generation++
+      }
       // what the log refuses is said by the next look
       void set({ client: lamp === 'shell' ? 'up' : 'down' }).catch(() => undefined)
       if (lamp === 'down' && why != null) void note('link', { lamp, why }).catch(() => undefined)
@@ -144,6 +159,11 @@ export async function openTv(init: TvInit): Promise<Tv> {
     },
     look,
     note,
+    say: set,
+    samples: from => device.samples(from),
+    get generation() {
+      return generation
+    },
     close: () => device.close()
   }
 }

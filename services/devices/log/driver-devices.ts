@@ -1,4 +1,4 @@
-import type { Device, DeviceDescription, Devices, Reading } from '../contract.ts'
+import type { Device, DeviceDescription, Devices, Reading, Sample } from '../contract.ts'
 import { ReadingError } from '../errors.ts'
 import { isWritten, type Pressure } from './budget.ts'
 import { AGENT, type Body, MAX_NAME_CHARS } from './entry.ts'
@@ -19,10 +19,11 @@ export interface DriverDevicesInit {
   described(id: string): Body | undefined
   /** what the newest event of a kind says */
   latest(id: string, kind: string): Promise<Record<string, unknown> | undefined>
+  samples(id: string, from: number): Promise<Sample[]>
 }
 
 /** The devices of this node, for their drivers. */
-export function createDriverDevices({ record, pressure, described, latest }: DriverDevicesInit) {
+export function createDriverDevices({ record, pressure, described, latest, samples }: DriverDevicesInit) {
   /** by device: samples so far, and those that found no room */
   const counts = new Map<string, { samples: number; left: number }>()
 
@@ -58,6 +59,7 @@ export function createDriverDevices({ record, pressure, described, latest }: Dri
           return write({ class: schema.class, device: id, kind: event, body: about })
         },
         latest: event => latest(id, event),
+        samples: from => samples(id, from),
         close() {
           isOpen = false
         }

@@ -40,7 +40,7 @@ export interface CallOptions {
   deadlineMs?: number
 }
 
-/** One at a time is asked; the others wait for their turn. */
+/** One at a time is asked; the others wait for their turn. Files go aside. */
 export interface Link {
   readonly lamp: Lamp
   /** why it is no further up */
@@ -148,11 +148,12 @@ export function openLink(init: LinkInit): Link {
 
   async function call<T>(
     work: Work<T>,
-    { signal: until, deadlineMs: ms = deadlineMs }: CallOptions
+    { signal: until, deadlineMs: ms = deadlineMs }: CallOptions,
+    isAside = false
   ): Promise<T> {
-    const before = turn
+    const before = isAside ? Promise.resolve() : turn
     const mine = Promise.withResolvers<void>()
-    turn = mine.promise
+    if (!isAside) turn = mine.promise
     const over = new AbortController()
     try {
       await raceSignal(before, until)
@@ -197,7 +198,8 @@ export function openLink(init: LinkInit): Link {
     },
     async push(path, bytes, options = {}) {
       await tried.promise
-      return call(pushOn(path, bytes), options)
+      // a film takes minutes: keys do not wait for it
+      return call(pushOn(path, bytes), options, true)
     },
     async pair(until) {
       pairing ??= Promise.withResolvers()

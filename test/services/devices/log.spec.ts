@@ -245,7 +245,8 @@ describe('devices: what drivers may write', () => {
       record: async ({ kind, body }) => ({ number: 0, seq: written.push({ kind, body }) - 1 }),
       pressure,
       described: () => undefined,
-      latest: async () => undefined
+      latest: async () => undefined,
+      samples: async () => []
     })
     return { written, drivers }
   }

@@ -47,6 +47,8 @@ export class FakeTv {
   readonly escapes: string[] = []
   /** what was shown, in order */
   readonly shown: string[] = []
+  /** SHA-256 of each file at the moment when it was shown */
+  readonly shownHashes: string[] = []
   reboots = 0
   /** commands of this name do nothing and say that all is well */
   readonly deaf = new Set<string>()
@@ -143,7 +145,7 @@ export class FakeTv {
       case 'sha256sum': {
         const file = this.files.get(args[0]!)
         if (file == null) return failed(`sha256sum: ${args[0]}: No such file or directory`)
-        return ok(`${createHash('sha256').update(file).digest('hex')}  ${args[0]}\n`)
+        return ok(`${sha256Of(file)}  ${args[0]}\n`)
       }
       case 'rm':
         for (const path of args.filter(each => !each.startsWith('-'))) this.files.delete(path)
@@ -243,6 +245,7 @@ export class FakeTv {
       this.playback = 3
       this.position = 0
       this.shown.push(url)
+      if (path != null) this.shownHashes.push(sha256Of(this.files.get(path)!))
       return true
     }
     this.focus = component ?? LAUNCHER
@@ -335,6 +338,8 @@ export class FakeTv {
     return Buffer.concat([header, this.pixels()])
   }
 }
+
+const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
 const colourOf = (text: string): [number, number, number] => {
   const digest = createHash('sha256').update(text).digest()

@@ -32,12 +32,12 @@ export function createFleet() {
     options: {
       folder?: string
       identity?: Awaited<ReturnType<typeof createIdentity>>
-      files?: Record<string, unknown>
+      devices?: Record<string, unknown>
     } = {}
   ) {
     const host = await startHost({
       modules: [tv, devices, files],
-      settings: { tv: { lookSeconds: 0.1, ...settings }, files: options.files ?? {} },
+      settings: { tv: { lookSeconds: 0.1, ...settings }, devices: options.devices ?? {} },
       directory,
       folder: options.folder,
       identity: options.identity

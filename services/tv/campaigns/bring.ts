@@ -1,0 +1,175 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { bringFile } from '../adb/bring-file.ts'
+import { hashOf } from '../adb/put-file.ts'
+import { commandLine } from '../adb/quote.ts'
+import type { Files } from '../context.ts'
+import type { Issued } from '../documents/documents.ts'
+import { TvFailedError } from '../errors.ts'
+import type { Tv } from '../tv.ts'
+import { type Asset, FOLDER, pathOf } from './campaign.ts'
+
+type Campaign = Issued<'campaign'>
+
+/** A TV that is full to the last byte plays nothing well. */
+const RESERVE_BYTES = 32 * 1024 * 1024
+const MAX_FILE_MS = 30 * 60_000
+
+export interface BringInit {
+  db: DatabaseSync
+  self: string
+  files: Files
+  tvs: ReadonlyMap<string, Tv>
+  /** that count for a TV, also those that are over */
+  campaigns(tv: string): readonly Campaign[]
+  /** what is shown where nothing else is complete */
+  last(tv: string): Campaign | undefined
+  now(): number
+  /** undefined: it goes on */
+  trouble(what: string, why: string | undefined): void
+}
+
+/**
+ * Where among its assets a node begins: each elsewhere, so that those who fetch at once have different ones, and together
+ * all of them early. Pure.
+ */
+export function inTurn<T>(assets: readonly T[], agents: readonly string[], self: string): T[] {
+  const sorted = [...new Set(agents)].sort()
+  const first = Math.floor((Math.max(0, sorted.indexOf(self)) * assets.length) / Math.max(1, sorted.length))
+  return [...assets.slice(first), ...assets.slice(0, first)]
+}
+
+/** Brings the files of campaigns to this node, from whoever has them, and then to its TVs. */
+export function createBring({ db, self, files, tvs, campaigns, last, now, trouble }: BringInit) {
+  const pin = db.prepare('INSERT OR IGNORE INTO pinned VALUES (?)')
+  const unpin = db.prepare('DELETE FROM pinned WHERE cid = ?')
+  const pinned = db.prepare('SELECT cid FROM pinned')
+  /** CIDs that are whole on this node */
+  const here = new Set<string>()
+  /** what each TV was seen to have, since it was connected */
+  const seen = new Map<string, { since: number; paths: Set<string> }>()
+
+  function pathsOn(tv: Tv): Set<string> {
+    const { name } = tv.place
+    let found = seen.get(name)
+    if (found?.since !== tv.generation) {
+      found = { since: tv.generation, paths: new Set() }
+      seen.set(name, found)
+    }
+    return found.paths
+  }
+
+  /** Soonest first; not those that are over. */
+  const coming = (tv: string): Campaign[] =>
+    campaigns(tv)
+      .filter(({ end }) => end > now())
+      .sort((a, b) => a.start - b.start)
+  const kept = (tv: string): Campaign[] => [...coming(tv), ...[last(tv)].filter(each => each != null)]
+
+  async function fetch(signal: AbortSignal): Promise<void> {
+    const names = [...tvs.keys()]
+    for (const { name, assets, targets } of names.flatMap(coming)) {
+      const agents = targets.map(({ agent }) => agent)
+      for (const { cid } of inTurn(assets, agents, self)) {
+        if (here.has(cid)) continue
+        try {
+          // what its owner keeps himself is not let go with the campaign
+          if (!isPinned(cid)) pin.run(cid)
+          await files.pin(cid, { replicas: 0, signal })
+          here.add(cid)
+          trouble(`campaign ${name}`, undefined)
+        } catch (error) {
+          signal.throwIfAborted()
+          trouble(`campaign ${name}`, (error as Error).message)
+        }
+      }
+    }
+    const needed = new Set(names.flatMap(kept).flatMap(({ assets }) => assets.map(({ cid }) => cid)))
+    for (const { cid } of pinned.all() as { cid: string }[]) {
+      if (needed.has(cid)) continue
+      here.delete(cid)
+      // one that never came is not there
+      await files.unpin(cid).catch(() => undefined)
+      unpin.run(cid)
+    }
+  }
+
+  function isPinned(cid: string): boolean {
+    try {
+      return files.info(cid).pinned
+    } catch {
+      // UnknownFileError: nothing of it is here
+      return false
+    }
+  }
+
+  async function listed(tv: Tv, signal: AbortSignal): Promise<string[]> {
+    const { out } = await tv.link.run(commandLine('ls', FOLDER), { signal })
+    return Buffer.from(out).toString().split('\n').filter(Boolean)
+  }
+
+  /** Makes room by what no campaign to come needs, the oldest first. */
+  async function makeRoom(tv: Tv, bytes: number, signal: AbortSignal): Promise<void> {
+    const { name } = tv.place
+    const isRoom = async (): Promise<boolean> =>
+      Number((await tv.look(signal)).space ?? Number.POSITIVE_INFINITY) >= bytes + RESERVE_BYTES
+    if (await isRoom()) return
+    const needed = new Set(coming(name).flatMap(({ assets }) => assets.map(pathOf)))
+    const endOf = (path: string): number =>
+      Math.max(
+        0,
+        ...campaigns(name)
+          .filter(({ assets }) => assets.some(each => pathOf(each) === path))
+          .map(({ end }) => end)
+      )
+    const spare = (await listed(tv, signal))
+      .map(each => `${FOLDER}/${each}`)
+      .filter(path => !needed.has(path))
+      .sort((a, b) => endOf(a) - endOf(b))
+    for (const path of spare) {
+      await tv.link.run(commandLine('rm', '-f', path), { signal })
+      pathsOn(tv).delete(path)
+      if (await isRoom()) return
+    }
+    throw new TvFailedError(`${name} has no room for ${bytes} bytes`)
+  }
+
+  async function copy(tv: Tv, asset: Asset, isComing: boolean, signal: AbortSignal): Promise<void> {
+    const path = pathOf(asset)
+    const { cid, sha256, bytes } = asset
+    if ((await hashOf(tv.link, path, { signal, deadlineMs: MAX_FILE_MS })) !== sha256) {
+      if (!isComing) return
+      await tv.link.run(commandLine('mkdir', '-p', FOLDER), { signal })
+      await makeRoom(tv, bytes, signal)
+      await bringFile({ files, link: tv.link }, { cid, path, sha256 }, { signal })
+    }
+    pathsOn(tv).add(path)
+  }
+
+  const hasAsset = (tv: Tv, asset: Asset): boolean => pathsOn(tv).has(pathOf(asset))
+
+  return {
+    /** One round of getting files here, and of letting go those of campaigns that are over. */
+    fetch,
+    /** One round of getting files to a TV. */
+    async copyTo(tv: Tv, signal: AbortSignal): Promise<void> {
+      if (tv.lamp !== 'shell') return
+      const { name } = tv.place
+      try {
+        for (const { assets, end } of kept(name))
+          for (const asset of assets)
+            if (!hasAsset(tv, asset) && here.has(asset.cid)) await copy(tv, asset, end > now(), signal)
+        trouble(`files of ${name}`, undefined)
+      } catch (error) {
+        signal.throwIfAborted()
+        trouble(`files of ${name}`, (error as Error).message)
+      }
+    },
+    /** How many of its files are on a TV, looked at there. */
+    count: (tv: Tv, { assets }: Campaign): number => assets.filter(asset => hasAsset(tv, asset)).length,
+    isReady: (tv: Tv, { assets }: Campaign): boolean => assets.every(asset => hasAsset(tv, asset)),
+    /** It is not there after all. */
+    forget: (tv: Tv, asset: Asset): void => void pathsOn(tv).delete(pathOf(asset))
+  }
+}
+
+export type Bring = ReturnType<typeof createBring>

@@ -1,0 +1,81 @@
+import { randomUUID } from 'node:crypto'
+import type { Asker, CommandAnswer, Commands } from '../commands.ts'
+import { type Condition, parseCondition } from '../condition.ts'
+import type { Issued } from '../documents/documents.ts'
+import type { Tv } from '../tv.ts'
+import type { Trigger } from './card.ts'
+import { FRESH, type Memory, step } from './trigger.ts'
+
+const GOOD_FOR_MS = 60_000
+
+export interface EngineInit {
+  self: string
+  /** that count for a TV now */
+  cards(tv: string): readonly Issued<'card'>[]
+  commands: Pick<Commands, 'execute'>
+  now(): number
+}
+
+interface Watched {
+  card: Issued<'card'>
+  place: number
+  trigger: Trigger
+  isSo: Condition
+}
+
+/** What TVs do by themselves: triggers of cards, with the grants of who signed them. Asks no other node. */
+export function createEngine({ self, cards, commands, now }: EngineInit) {
+  /** by TV, then by card, version and place */
+  const memories = new Map<string, Map<string, Memory>>()
+
+  const watched = (tv: string): Watched[] =>
+    cards(tv).flatMap(card =>
+      card.triggers.map((trigger, place) => ({ card, place, trigger, isSo: parseCondition(trigger.when) }))
+    )
+
+  /** Those that act now. */
+  function look(tv: Tv, isCaused: boolean): Watched[] {
+    const { name } = tv.place
+    const before = memories.get(name) ?? new Map<string, Memory>()
+    const after = new Map<string, Memory>()
+    const acting = watched(name).filter(({ card, place, trigger, isSo }) => {
+      const key = `${card.issuer} ${card.name} ${card.version} ${place}`
+      const { memory, acts } = step(trigger, isSo, before.get(key) ?? FRESH, tv.readings, now(), isCaused)
+      after.set(key, memory)
+      return acts
+    })
+    memories.set(name, after)
+    return acting
+  }
+
+  async function act(tv: Tv, { card, trigger }: Watched, signal: AbortSignal): Promise<void> {
+    const { issuer: peer, by } = card
+    const account = by.slice(peer.length + 1)
+    const asker: Asker = { peer, isOwn: peer === self, ...(account === '' ? {} : { account }) }
+    const outcomes: CommandAnswer[] = []
+    for (const { operation, args } of trigger.do) {
+      const expires = now() + GOOD_FOR_MS
+      const command = { id: randomUUID(), tv: tv.place.name, name: operation, args, expires }
+      outcomes.push(await commands.execute(command, asker, signal))
+    }
+    await tv.note('trigger', {
+      card: card.name,
+      version: card.version,
+      issuer: card.issuer,
+      when: trigger.when,
+      did: trigger.do.map(({ operation }, i) => `${operation}: ${outcomes[i]!.is}`)
+    })
+  }
+
+  return {
+    /** Looks at the newest readings of a TV, and does what its cards say. */
+    async look(tv: Tv, signal: AbortSignal): Promise<void> {
+      const acting = look(tv, false)
+      for (const each of acting) await act(tv, each, signal)
+      if (acting.length === 0) return
+      // what they have changed starts nothing
+      if (tv.lamp === 'shell') await tv.look(signal).catch(() => undefined /* the next look says so */)
+      look(tv, true)
+    }
+  }
+}
