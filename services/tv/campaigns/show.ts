@@ -103,7 +103,8 @@ export function createShow({ db, bring, tvs, campaigns, find, isHeld, now }: Sho
       const { name } = tv.place
       // a screen that is off shows nothing
       const chosen = tv.lamp === 'shell' && tv.readings.power === 'on' ? choice(tv) : undefined
-      await tv.say({ campaign: chosen?.campaign.name ?? '' })
+      const shows = chosen?.campaign.name ?? ''
+      if (shows !== (tv.readings.campaign ?? '')) await tv.say({ campaign: shows })
       if (chosen == null) return
       const { campaign, instead } = chosen
       const asset = nextAsset(name, campaign)
