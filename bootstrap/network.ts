@@ -49,7 +49,7 @@ const unsignedSchema = z.strictObject({
 
 export const networkSchema = unsignedSchema.extend({
   /** Ed25519 over the canonical encoding of all other fields, base64 */
-  signature: z.string().max(128)
+  signature: z.string().regex(/^[A-Za-z0-9+/]{86}==$/, 'a signature has 64 bytes in base64')
 })
 
 export type UnsignedNetwork = z.infer<typeof unsignedSchema>

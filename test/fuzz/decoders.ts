@@ -1,7 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { PassThrough } from 'node:stream'
 import * as dagPb from '@ipld/dag-pb'
-import { streamPair } from '@libp2p/utils'
 import { UnixFS } from 'ipfs-unixfs'
 import { CID } from 'multiformats/cid'
 import { sha256 } from 'multiformats/hashes/sha2'
@@ -18,7 +17,7 @@ import { readNode } from '../../services/files/dag-node.ts'
 import { parseJson } from '../../services/gateway/http/body.ts'
 import { decoders as ledger } from '../ledger/decoders.ts'
 import { encodeModel } from '../scheduler/onnx-model.ts'
-import type { Target } from './target.ts'
+import { openStream, type Target } from './target.ts'
 
 const MAX_BYTES = 1 << 16
 const text = (value: unknown) => Buffer.from(JSON.stringify(value))
@@ -53,7 +52,7 @@ const node = (unixfs: UnixFS, links: dagPb.PBLink[] = []) =>
 
 /** Frames of the protocols between nodes, read from a stream of libp2p. */
 async function readStream(bytes: Uint8Array): Promise<void> {
-  const [ours, theirs] = await streamPair()
+  const [ours, theirs] = await openStream()
   const ended = new Promise<Error | undefined>(resolve =>
     readFrames(theirs, {
       maxBytes: MAX_BYTES,

@@ -1,5 +1,4 @@
 import { strict as assert } from 'node:assert'
-import { streamPair } from '@libp2p/utils'
 import type { z } from 'zod'
 import { followFrames } from '../../bootstrap/follow-frames.ts'
 import { exchangeFrames, frame } from '../../bootstrap/framing.ts'
@@ -11,7 +10,7 @@ import { readCookies } from '../../services/gateway/accounts/cookies.ts'
 import { planImport } from '../../services/gateway/accounts/import-list.ts'
 import { COMMAND_MS, encodeCommand, openCommand } from '../../services/vm/core/command.ts'
 import { messages as machines } from '../../services/vm/peers/messages.ts'
-import type { Target } from './target.ts'
+import { openStream, type Target } from './target.ts'
 
 const MAX_BYTES = 1 << 16
 
@@ -53,7 +52,7 @@ export const services: Record<string, () => Target> = {
     real: [Buffer.concat([1, 200, 300].map(size => frame(new Uint8Array(size).fill(7), 9_000).subarray()))],
     refuses: ['FramingError'],
     async take(bytes) {
-      const [ours, theirs] = await streamPair()
+      const [ours, theirs] = await openStream()
       const exchange = exchangeFrames(theirs)
       if (bytes.length > 0) ours.send(bytes)
       const closed = ours.close({ signal: AbortSignal.timeout(5_000) }).catch(error => ours.abort(error))

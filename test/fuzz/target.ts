@@ -1,3 +1,6 @@
+import { streamPair } from '@libp2p/utils'
+import { multiaddr } from '@multiformats/multiaddr'
+
 /** Something that takes bytes of strangers. */
 export interface Target {
   /** inputs as they are meant, which changes begin from */
@@ -17,3 +20,9 @@ export async function isHarmless({ take, refuses }: Target, bytes: Uint8Array): 
     if (!refuses.includes((error as Error).name)) throw error
   }
 }
+
+const remoteAddr = multiaddr('/ip4/127.0.0.1/tcp/1')
+
+/** Both ends of a stream, also after 65,535 of them: left to itself, the library gives each a port of its own. */
+export const openStream = () =>
+  streamPair({ outboundConnection: { remoteAddr }, inboundConnection: { remoteAddr } })
