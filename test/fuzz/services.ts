@@ -5,9 +5,12 @@ import { exchangeFrames, frame } from '../../bootstrap/framing.ts'
 import { negotiation } from '../../bootstrap/library-rules.ts'
 import { followFields } from '../../bootstrap/protobuf-fields.ts'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
+import { messages as devices } from '../../services/devices/messages.ts'
 import { messages as files } from '../../services/files/messages.ts'
 import { readCookies } from '../../services/gateway/accounts/cookies.ts'
 import { planImport } from '../../services/gateway/accounts/import-list.ts'
+import { messages as school } from '../../services/messenger/messages.ts'
+import { messages as tvs } from '../../services/tv/messages.ts'
 import { COMMAND_MS, encodeCommand, openCommand } from '../../services/vm/core/command.ts'
 import { messages as machines } from '../../services/vm/peers/messages.ts'
 import { openStream, type Target } from './target.ts'
@@ -29,7 +32,7 @@ const ASKED = [
   { at: 0, bytes: new Uint8Array(20) },
   { receipt: new Uint8Array(64) }
 ]
-const schemas = [files, machines].flatMap(messages =>
+const schemas = [devices, files, machines, school, tvs].flatMap(messages =>
   Object.values(messages as Record<string, Record<string, unknown>>).flatMap(message =>
     ['request', 'answer', 'items', 'sends'].map(key => message[key]).filter(schema => schema != null)
   )

@@ -1,0 +1,260 @@
+import { strict as assert } from 'node:assert'
+import { Uint8ArrayList } from 'uint8arraylist'
+import { followMux } from '../../bootstrap/follow-mux.ts'
+import { createIdentity } from '../../bootstrap/index.ts'
+import { createSigner } from '../../ledger/index.ts'
+import { createAssembly } from '../../services/assistant/core/chunks.ts'
+import { decodeBatch, encodeBatch, follow, headBytes } from '../../services/devices/log/batch.ts'
+import { encodeEntry, GENESIS } from '../../services/devices/log/entry.ts'
+import { readEvent, signEvent } from '../../services/messenger/core/event.ts'
+import { readGeneration, signGeneration } from '../../services/messenger/core/generation.ts'
+import {
+  FIRST_POLICY,
+  readStatement,
+  signStatement,
+  UNFOUNDED
+} from '../../services/messenger/core/statement.ts'
+import { putInto, readEnvelope } from '../../services/messenger/mailbox/envelope.ts'
+import { newSeed, readCode, writeCode } from '../../services/messenger/school/invitation.ts'
+import { withCrc } from '../../services/sas/crc.ts'
+import * as sas from '../../services/sas/frames.ts'
+import { createPacketReader } from '../../services/tv/adb/packets.ts'
+import { readShellV1, readShellV2, withExitCode } from '../../services/tv/adb/shell-answer.ts'
+import { readRaw } from '../../services/tv/screen.ts'
+import * as net from '../../services/vm/network/packets.ts'
+import type { Target } from './target.ts'
+
+const hash32 = new Uint8Array(32).fill(7)
+const TIME = 1_790_000_000_000
+
+async function someone() {
+  const { privateKey, peerId } = await createIdentity()
+  return { signer: createSigner(privateKey), name: peerId.toString() }
+}
+
+/** What the services read of machines, TVs, guests, providers and schools. */
+export const guests: Record<string, () => Target | Promise<Target>> = {
+  'device batch': async () => {
+    const { signer, name } = await someone()
+    const chain = { agent: name, number: 0 }
+    const entry = encodeEntry({
+      fleet: 'hall',
+      chain,
+      seq: 0,
+      prev: GENESIS.hash,
+      boot: 'b',
+      monoMs: 5,
+      timeMs: TIME,
+      clock: 'ntp',
+      class: 'account',
+      device: 'd1',
+      kind: 'meters',
+      body: { coinIn: 5n, list: [1, 'x', null, true], deep: { er: new Uint8Array(3) } }
+    })
+    const { head } = follow(chain, GENESIS, { from: 0, entries: [entry] })
+    const signature = signer.sign('head/1', headBytes(chain, head))
+    return {
+      real: [encodeBatch({ from: 0, entries: [entry], signature })],
+      refuses: ['EntryError', 'ChainError'],
+      take: bytes => follow(chain, undefined, decodeBatch(bytes))
+    }
+  },
+
+  'school statement': async () => {
+    const { signer, name } = await someone()
+    const user = { id: 'ann', name: 'Ann', role: 'admin' as const, classes: ['5b'], isDisabled: false }
+    const device = { user: 'ann', device: name, peer: name, name: 'laptop' }
+    const { bytes, signature } = signStatement(signer, {
+      school: UNFOUNDED,
+      n: 0,
+      by: name,
+      timeMs: TIME,
+      kind: 'found',
+      body: { name: 'School', user, device, mailboxes: [name], policy: FIRST_POLICY }
+    })
+    return {
+      real: [bytes],
+      refuses: ['MalformedMessageError'],
+      take: each => readStatement({ bytes: each, signature })
+    }
+  },
+
+  'school event': async () => {
+    const { signer, name } = await someone()
+    const place = { group: hash32, device: name, seq: 1, prev: hash32, roster: 3, timeMs: TIME }
+    const { bytes, signature } = signEvent(signer, {
+      ...place,
+      after: [[name, 0, hash32]],
+      kind: 'file',
+      body: { name: 'a.png', size: 9, hash: hash32, key: hash32, blobs: [hash32] }
+    })
+    return {
+      real: [bytes],
+      refuses: ['MalformedMessageError'],
+      take: each => readEvent({ bytes: each, signature })
+    }
+  },
+
+  generation: async () => {
+    const { signer, name } = await someone()
+    const { bytes, signature } = signGeneration(signer, {
+      group: hash32,
+      g: 1,
+      prev: hash32,
+      by: name,
+      roster: 3,
+      timeMs: TIME,
+      title: 'class',
+      history: 'all',
+      users: ['ann'],
+      devices: [name],
+      heads: [[name, 0, hash32]]
+    })
+    return {
+      real: [bytes],
+      refuses: ['MalformedMessageError'],
+      take: each => readGeneration({ bytes: each, signature })
+    }
+  },
+
+  envelope: () => ({
+    real: [putInto(hash32, new Uint8Array(100))],
+    refuses: ['MalformedMessageError'],
+    take: readEnvelope
+  }),
+
+  invitation: async () => {
+    const { name } = await someone()
+    const code = writeCode({ school: hash32, user: 'ann', seed: newSeed(), peers: [name] })
+    return {
+      real: [Buffer.from(code, 'base64url')],
+      refuses: ['MalformedMessageError'],
+      take: bytes => readCode(Buffer.from(bytes).toString('base64url'))
+    }
+  },
+
+  'machine answer': () => ({
+    real: [
+      sas.valuesAnswer(1, 25, [1n, 2n, 3n, 4n, 5n]),
+      sas.metersAnswer(1, 0x2f, 0, [{ code: 0, bytes: 4, value: 9n }]),
+      sas.metersAnswer(1, 0x6f, 0, [{ code: 11, bytes: 5, value: 9n }]),
+      sas.machineIdAnswer(1, { version: '602', serial: '12345' })
+    ].map(frame => frame.subarray(0, -2)),
+    refuses: ['FrameError'],
+    take(bytes) {
+      // with a right checksum, for else nothing behind it is read
+      const frame = withCrc(bytes)
+      const readers = [
+        () => sas.valuesOf(1, 25, frame),
+        () => sas.metersOf(1, 0x2f, frame),
+        () => sas.metersOf(1, 0x6f, frame),
+        () => sas.machineIdOf(1, frame),
+        () => sas.gameInfoOf(1, frame),
+        () => sas.ackOf(1, frame)
+      ]
+      for (const read of readers)
+        try {
+          read()
+        } catch (error) {
+          if ((error as Error).name !== 'FrameError') throw error
+        }
+    }
+  }),
+
+  'TV packets': () => {
+    const packet = Buffer.alloc(24 + 7, 'payload')
+    for (const [at, number] of [0x4e584e43, 0x01000001, 1 << 20, 7, 0].entries())
+      packet.writeUInt32LE(number, 4 * at)
+    packet.writeUInt32LE((0x4e584e43 ^ 0xffffffff) >>> 0, 20)
+    return {
+      real: [Buffer.concat([packet, packet])],
+      refuses: ['TvProtocolError'],
+      take(bytes) {
+        const read = createPacketReader()
+        for (let at = 0; at < bytes.length; at += 5)
+          for (const { payload } of read(Buffer.from(bytes.subarray(at, at + 5))))
+            assert.ok(payload.length <= bytes.length)
+      }
+    }
+  },
+
+  'TV answers': () => ({
+    real: [
+      Buffer.from([1, 2, 0, 0, 0, 0x6f, 0x6b, 3, 1, 0, 0, 0, 0]),
+      Buffer.from(`ok\n${withExitCode('').split('"')[1]!.replace('$?', '0')}\n`),
+      Buffer.from([1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 9, 9, 9, 9])
+    ],
+    refuses: [],
+    take(bytes) {
+      for (const read of [readShellV1, readShellV2, readRaw])
+        try {
+          read(bytes)
+        } catch (error) {
+          if ((error as Error).name !== 'TvProtocolError') throw error
+        }
+    }
+  }),
+
+  'packets of a guest': () => {
+    const [a, b] = [Buffer.of(10, 0, 2, 15), Buffer.of(10, 0, 2, 2)]
+    const mac = Buffer.alloc(6, 2)
+    const segment = { from: 5, to: 80, seq: 1, ack: 2, flags: net.SYN, window: 9, mss: 1460, payload: a }
+    const payloads = [
+      { protocol: net.TCP, payload: net.tcp(a, b, segment) },
+      { protocol: net.UDP, payload: net.udp(a, b, 5, 53, b) }
+    ]
+    return {
+      real: payloads.map(each => net.ethernet(mac, mac, net.IPV4, net.ip({ from: a, to: b, ...each }))),
+      refuses: [],
+      take(bytes) {
+        const frame = net.openEthernet(Buffer.from(bytes))
+        const packet = frame && net.openIp(frame.payload)
+        if (packet == null) return
+        for (const open of [net.openTcp, net.openUdp])
+          assert.ok((open(packet.payload)?.payload.length ?? 0) <= bytes.length)
+      }
+    }
+  },
+
+  'pieces of an answer': () => ({
+    real: [
+      { id: 'x', choices: [{ index: 0, delta: { role: 'assistant', content: 'Hel' }, finish_reason: null }] },
+      {
+        choices: [
+          {
+            index: 1,
+            delta: { tool_calls: [{ index: 0, id: 'c', function: { name: 'f', arguments: '{' } }] },
+            finish_reason: 'stop'
+          }
+        ],
+        usage: { total_tokens: 3 }
+      }
+    ].map(piece => Buffer.from(JSON.stringify(piece))),
+    refuses: ['SyntaxError', 'StreamError'],
+    take(bytes) {
+      const piece = JSON.parse(Buffer.from(bytes).toString('utf8'))
+      if (typeof piece !== 'object' || piece === null) return
+      const assembly = createAssembly()
+      for (let i = 0; i < 3; i++) assembly.add(structuredClone(piece))
+      JSON.stringify(assembly.answer())
+      assert.equal(Object.hasOwn(Object.prototype, 'content'), false)
+    }
+  }),
+
+  'muxed frames': () => ({
+    real: [Buffer.from('000100010000000100000000' + '000000000000000100000005' + '68656c6c6f', 'hex')],
+    refuses: ['FramingError'],
+    take(bytes) {
+      let passed = 0
+      const { take } = followMux({
+        windowOf: id => (id === 1 ? 1 << 18 : undefined),
+        pass(each) {
+          passed += each.byteLength
+        },
+        waste: ms => assert.ok(ms >= 0)
+      })
+      take(new Uint8ArrayList(bytes.subarray(0, 7), bytes.subarray(7)))
+      assert.ok(passed <= bytes.length)
+    }
+  })
+}
