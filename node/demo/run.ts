@@ -18,6 +18,7 @@ const DEMOS: Record<string, () => Promise<Demo>> = {
   messenger: async () => (await import('./messenger.ts')).messenger,
   python: async () => (await import('./python.ts')).python,
   sas: async () => (await import('./sas.ts')).sas,
+  tv: async () => (await import('./tv.ts')).tv,
   vm: async () => (await import('./vm.ts')).vm,
   watcher: async () => (await import('./watcher.ts')).watcher
 }

@@ -20,7 +20,7 @@ export interface ServiceNode {
   stop(): Promise<number | null>
 }
 
-export type ServiceName = 'files' | 'vm' | 'devices' | 'messenger' | 'watch'
+export type ServiceName = 'files' | 'vm' | 'devices' | 'tv' | 'messenger' | 'watch'
 
 /** Nodes with nothing but one service, as processes of their own on loopback. */
 export interface ServiceNetwork extends AsyncDisposable {

@@ -14,6 +14,7 @@ import {
   OWNER,
   sas,
   settingsOf,
+  tv,
   vm,
   watch
 } from '../../services/index.ts'
@@ -37,6 +38,7 @@ const modules = {
   files: [files],
   vm: [vm],
   devices: [devices, hostMetrics, sas],
+  tv: [tv, devices, files],
   messenger: [messenger],
   watch: [watch]
 }[service]
@@ -95,6 +97,11 @@ const besides: Record<string, (input: never, signal: AbortSignal) => unknown> = 
   /** user and system, µs */
   cpu: () => process.cpuUsage(),
   health: () => services.health(),
+  /** an operation of a driver, or of what the service needs */
+  beside: ({ service: name, operation, input }: { service: string; operation: string; input: never }) =>
+    services.call(name, operation, input, { caller: OWNER }),
+  /** no cable any more */
+  alone: () => libp2p.stop(),
   /** SHA-256 of what a download gives */
   async digest(input) {
     const { chunks } = (await services.call('files', 'download', input, { caller: OWNER })) as Bytes
