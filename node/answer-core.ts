@@ -4,32 +4,20 @@ import {
   answerData,
   answerNetwork,
   answerSettings,
-  compute,
-  createCompute,
   credits,
   data,
-  type Idempotency,
   network,
   type PeerRow,
-  settings,
-  type Webhooks
+  settings
 } from '../services/index.ts'
 import { settingsTable } from './config.ts'
 import type { ArtelNode } from './contract.ts'
 import { metricsOf } from './metrics.ts'
 import { VERSION } from './version.ts'
 
-export interface CoreInit {
-  idempotency: Idempotency
-  webhooks: Webhooks
-  /** aborted when the node stops */
-  signal: AbortSignal
-}
-
-/** Answers what every node can be asked, until the node stops. */
-export function answerCore(node: ArtelNode, { idempotency, webhooks, signal }: CoreInit): void {
+/** Answers what every node can be asked; `signal` is aborted when the node stops. */
+export function answerCore(node: ArtelNode, signal: AbortSignal): void {
   const { ledger, scheduler, directory, services } = node
-  services.provide(compute, createCompute({ jobs: node, scheduler, idempotency, webhooks, lending: node }))
   services.provide(data, answerData({ scheduler }))
   services.provide(credits, answerCredits({ ledger }))
   services.provide(

@@ -16,13 +16,12 @@ import { createSandbox } from '../sandbox/index.ts'
 import { createPolicy, type Job, loadScheduler, type SubmitOptions } from '../scheduler/index.ts'
 import {
   COMPUTE_SERVICE,
+  computeOf,
   createDirectory,
-  createWebhooks,
   type Directory,
   type Gateway,
   loadHost,
   OWN_GROUPS,
-  openIdempotency,
   SERVICES,
   type ServiceModule,
   type ServiceSettings,
@@ -32,6 +31,7 @@ import { answerCore } from './answer-core.ts'
 import { barring } from './barring.ts'
 import { createLiveConfig } from './config-file.ts'
 import type { ArtelNode, NodeRole } from './contract.ts'
+import { watchCredits } from './credit-metrics.ts'
 import { VERDICTS } from './errors.ts'
 import { checkData, explainStorage } from './examine-data.ts'
 import { findNetwork, refuseCopy } from './find-network.ts'
@@ -43,7 +43,6 @@ import { openGateway } from './open-gateway.ts'
 import { watchPeers } from './peer-watch.ts'
 import type { Config } from './settings.ts'
 import { VERSION } from './version.ts'
-import { watchWork } from './work-metrics.ts'
 
 export interface NodeInit {
   role?: NodeRole
@@ -180,7 +179,7 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
     signal.throwIfAborted()
   }
   metrics.walls(sandbox.walls)
-  if (config.metrics) started.defer(watchWork(metrics.registry, { scheduler, ledger }))
+  if (config.metrics) watchCredits(metrics.registry, ledger)
   if (!sandbox.walled) {
     const missing = sandbox.walls
       .filter(wall => !wall.present)
@@ -190,14 +189,8 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
     )
   }
   await heliaNode.meetPeers()
-  if (config.compute) directory.announce(COMPUTE_SERVICE)
   const live = createLiveConfig(config, init.configFile ?? join(config.data, 'config.json'), changed => {
     policy.update(policySettings(changed))
-    if (changed.compute) directory.announce(COMPUTE_SERVICE)
-    else
-      directory
-        .withdraw(COMPUTE_SERVICE)
-        .catch((error: Error) => logger.warn(`others may still find this node as a worker: ${error.message}`))
     // it never rejects: what fails is in the health of the service
     void services.configure()
   })
@@ -209,17 +202,25 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
     await ledger.claimGrant(options)
     return scheduler.submitMany(specs, options)
   }
-  const modules = init.services ?? SERVICES
+  const lending = createLending({ config: live, policy, scheduler, sandbox })
+  const compute = computeOf({
+    folder: config.data,
+    lending,
+    webhooks: () => live.current.webhooks,
+    sign: signer.sign
+  })
+  const modules: readonly ServiceModule[] = [compute, ...(init.services ?? SERVICES)]
   const { createServices } = await loadHost()
   const services = createServices({
     modules,
-    groups: OWN_GROUPS,
+    groups: OWN_GROUPS.filter(({ name }) => name !== compute.name),
     folder: join(config.data, 'services'),
     network: networkId(network),
     settings(name) {
       const sections = live.current as unknown as Record<string, ServiceSettings>
       const module = modules.find(each => each.name === name)!
-      return sections[name] ?? (settingsOf(module).parse({ enabled: true }) as ServiceSettings)
+      const section = module.isResident ? undefined : sections[name]
+      return section ?? (settingsOf(module).parse({ enabled: true }) as ServiceSettings)
     }
   })({
     network: libp2p,
@@ -264,22 +265,12 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
     submit,
     submitMany,
     configure: live.configure,
-    ...createLending({ config: live, policy, scheduler, sandbox }),
+    ...lending,
     failed: failed.promise,
     stop,
     [Symbol.asyncDispose]: stop
   }
-  // closed after gateway and services, which still answer until they have stopped
-  const idempotency = started.adopt(openIdempotency(config.data, Date.now), it => it.close())
-  const webhooks = started.adopt(
-    createWebhooks({ folder: config.data, settings: () => live.current.webhooks })({
-      scheduler,
-      sign: signer.sign,
-      logger: componentLog
-    }),
-    it => it.stop()
-  )
-  answerCore(node, { idempotency, webhooks, signal: stopped.signal })
+  answerCore(node, stopped.signal)
   started.defer(() => services.stop())
   await services.start()
   if (config.gateway.enabled) gateway = started.adopt(await openGateway(node, logger), it => it.stop())

@@ -17,14 +17,15 @@ export { account, token } from './access/index.ts'
 /** types of what travels about jobs */
 export type * as Compute from './compute/index.ts'
 export {
+  answerCompute,
   answerData,
+  type ComputeInit,
   compute,
-  createCompute,
-  createWebhooks,
+  computeOf,
   data,
   type Idempotency,
-  openIdempotency,
-  type Webhooks
+  type Lending,
+  openIdempotency
 } from './compute/index.ts'
 export * from './core/index.ts'
 export * from './directory/index.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { bytes, DEFAULT_DEADLINE_MS, encoded, group, operation } from '../host/index.ts'
+import { bytes, DEFAULT_DEADLINE_MS, declare, encoded, operation } from '../host/index.ts'
 import {
   added,
   contribution,
@@ -65,8 +65,11 @@ const read = { scope: 'read', command: false } as const
 const submit = { scope: 'submit', command: false } as const
 const admin = { scope: 'admin', command: false } as const
 
-export const compute = group({
+export const compute = declare({
   name: 'compute',
+  version: 1,
+  isResident: true,
+  needs: ['jobs', 'scheduler'],
   summary: 'jobs of this node, what they cost, and what it lends to those of others',
   operations: {
     submit: operation({

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Logger } from '@libp2p/interface'
 import { account, SCOPES, token } from '../access/index.ts'
-import { serviceScopes } from '../host/index.ts'
+import { isService, serviceScopes } from '../host/index.ts'
 import { createAccounts, createEndings, createPasswords } from './accounts/index.ts'
 import type { Gateway, GatewayComponents, GatewayInit } from './contract.ts'
 import { ListenError } from './errors.ts'
@@ -46,7 +46,7 @@ class HttpGateway implements Gateway {
     const tokens = await openTokens(dataFolder, endings, now)
     const accounts = createAccounts({
       file: join(dataFolder, 'accounts.sqlite'),
-      scopes: [...SCOPES, ...serviceScopes(services.modules)],
+      scopes: [...SCOPES, ...serviceScopes(services.modules.filter(isService))],
       issuer: `Artel ${this.#components.node.networkName}`
     })({ passwords: createPasswords(), endings, now })
     started.defer(() => accounts.close())

@@ -13,6 +13,7 @@ export interface Capabilities {
     | 'addData'
     | 'addEventListener'
     | 'data'
+    | 'datasets'
     | 'forecast'
     | 'job'
     | 'jobs'
@@ -21,6 +22,7 @@ export interface Capabilities {
     | 'removeEventListener'
     | 'slices'
     | 'spec'
+    | 'workDone'
     | 'workers'
   >
   /** the owner's credits */

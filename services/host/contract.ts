@@ -20,6 +20,8 @@ export interface Declaration extends Omit<Group, 'setting'> {
   config?: z.ZodObject
   /** whether it runs where nobody says anything; default: off */
   isOnByDefault?: boolean
+  /** It is of the node itself: it runs always, without a section of settings, and its operations have the node's scopes. */
+  isResident?: true
   /** what its nodes ask of each other beside operations */
   messages?: Protocol
   /** exit code and HTTP status of its own errors, by name; what is not here is a fault of the service */

@@ -46,7 +46,7 @@ export interface Services extends Startable, TypedEventTarget<ServicesEvents> {
   readonly groups: readonly Group[]
   /** Answers a group of the node itself, as long as the node runs. */
   provide<G extends Group>(group: G, handlers: Handlers<G['operations']>): void
-  /** Starts the services that are on; returns once each runs or has failed, or after 2 s. */
+  /** Starts the services that are on; returns once each runs or has failed, or after 2 s and what is of the node itself. */
   start(): Promise<void>
   /** how long `stop` would wait for what services run outside of the node */
   endMs(): number
@@ -111,7 +111,7 @@ export function createServices(init: ServicesInit): (components: ServicesCompone
     }
 
     /** Side by side; each after those that it needs. */
-    async function configure(): Promise<void> {
+    function configureEach(): Map<string, Promise<unknown>> {
       const ready = new Map<string, Promise<unknown>>()
       for (const { name, needs = [] } of modules)
         ready.set(
@@ -120,16 +120,23 @@ export function createServices(init: ServicesInit): (components: ServicesCompone
             byName.get(name)!.configure(init.settings(name))
           )
         )
-      await Promise.all(ready.values())
+      return ready
     }
+    const configure = async (): Promise<void> => void (await Promise.all(configureEach().values()))
 
     return Object.assign(events, {
       modules,
       groups,
       provide: own.provide,
       async start() {
-        // one that hangs does not hold the node up
-        await Promise.race([configure(), delay(START_WAIT_MS, undefined, { ref: false })])
+        const ready = configureEach()
+        // one that hangs does not hold the node up, unless it is of the node itself
+        const enough = Promise.race([
+          Promise.all(ready.values()),
+          delay(START_WAIT_MS, undefined, { ref: false })
+        ])
+        const residents = modules.filter(({ isResident }) => isResident).map(({ name }) => ready.get(name))
+        await Promise.all([enough, ...residents])
       },
       endMs: () => Math.max(0, ...[...byName.values()].map(service => service.endMs())),
       async stop() {

@@ -24,7 +24,9 @@ export function group<const G extends Group>(declaration: G): G {
   return declaration
 }
 
-export const isService = (group: Group): group is Declaration => 'version' in group
+/** What can be off; a resident cannot. */
+export const isService = (group: Group): group is Declaration =>
+  'version' in group && (group as Declaration).isResident !== true
 
 /** @throws {DeclarationError} */
 export function checkDeclaration({ name, version, operations, messages = {} }: Declaration): void {

@@ -104,6 +104,22 @@ describe('node: createNode', () => {
     })
   })
 
+  it('has its jobs as a service, which answers also where nothing is lent', async () => {
+    const node = await start('seed', {}, { role: 'seed' })
+    const compute = () => node.services.health().find(({ service }) => service === 'compute')
+    assert.equal(compute()?.state, 'running')
+    await node.configure({ compute: false })
+    assert.equal(compute()?.state, 'running')
+    await node.services.call(
+      'compute',
+      'submit',
+      { spec: { type: 'map', items: [1], fn: 'x => x' } },
+      { caller: OWNER }
+    )
+    assert.match(await node.services.metrics().metrics(), /^artel_compute_jobs_submitted_total 1$/m)
+    assert.match(await node.registry.metrics(), /^artel_credits_available /m)
+  })
+
   it('knows which key started which job until everything that may ask has ended, and nothing after', async () => {
     const spec = { type: 'map', items: [1], fn: 'x => x' }
     const ended: unknown[] = []

@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ArtelNode, createNode, EXIT, loadConfig } from '../../node/index.ts'
-import { toWire } from '../../services/index.ts'
+import { type Health, toWire } from '../../services/index.ts'
 import { until } from '../bootstrap/nodes.ts'
 import { Processes } from './processes.ts'
 
@@ -118,7 +118,11 @@ describe('node: the gateway of artel start', () => {
     const { dashboard } = (await daemon.ready) as unknown as { dashboard: string }
     assert.match(dashboard, /^http:\/\/127\.0\.0\.1:\d+$/)
     const health = await fetch(`${dashboard}/health`, { signal: AbortSignal.timeout(TIMEOUT_MS) })
-    assert.deepEqual(await health.json(), { status: 'ok', services: [] })
+    const { status, services } = (await health.json()) as { status: string; services: Health[] }
+    assert.deepEqual(
+      [status, services.map(each => [each.service, each.state])],
+      ['ok', [['compute', 'running']]]
+    )
     const token = (await readFile(processes.path('json/gateway-token'), 'utf8')).trim()
     assert.ok(!daemon.stdout().includes(token) && !daemon.stderr().includes(token))
     const doctor = await processes.run(['doctor', '--data', processes.path('json')])

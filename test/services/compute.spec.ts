@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { newestJobs } from '../../node/cli/jobs.ts'
 import type { Job } from '../../scheduler/index.ts'
-import { type Call, createCompute, type Idempotency, OWNER, openIdempotency } from '../../services/index.ts'
+import { answerCompute, type Call, type Idempotency, OWNER, openIdempotency } from '../../services/index.ts'
 
 describe('services: compute', () => {
   let folder: string
@@ -39,7 +39,7 @@ describe('services: compute', () => {
       started.push(id)
       return jobOf(id)
     }
-    return createCompute({
+    return answerCompute({
       jobs: { submit: start, submitMany: start },
       scheduler: { job: (id: string) => (started.includes(id) ? jobOf(id) : undefined) } as never,
       idempotency,

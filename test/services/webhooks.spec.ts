@@ -72,7 +72,7 @@ describe('webhooks', function () {
         job: (id: string) => (jobs.has(id) ? ({ id, report: () => jobs.get(id)! } as Job) : undefined)
       }) as never,
       sign: (domain, bytes) => Buffer.from(`${domain} of the node's key over ${Buffer.from(bytes)}`),
-      logger: defaultLogger()
+      log: defaultLogger().forComponent('artel:compute')
     })
     running.push(webhooks)
     return {

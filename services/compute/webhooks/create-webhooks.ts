@@ -1,6 +1,6 @@
 import { hash, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import type { ComponentLogger } from '@libp2p/interface'
+import type { Logger } from '@libp2p/interface'
 import { Webhook } from 'standardwebhooks'
 import type { Job, JobReport, Scheduler } from '../../../scheduler/index.ts'
 import { RequestError } from '../../host/index.ts'
@@ -32,7 +32,7 @@ export interface WebhooksComponents {
   scheduler: Pick<Scheduler, 'job' | 'addEventListener' | 'removeEventListener'>
   /** Ed25519 of the node over a domain and bytes */
   sign(domain: string, bytes: Uint8Array): Uint8Array
-  logger: ComponentLogger
+  log: Logger
 }
 
 export interface Webhooks {
@@ -64,8 +64,7 @@ export interface Webhooks {
  * day. It starts at once, also with what ended while the node was away.
  */
 export function createWebhooks({ folder, settings, now = Date.now, resolve }: WebhooksInit) {
-  return ({ scheduler, sign, logger }: WebhooksComponents): Webhooks => {
-    const log = logger.forComponent('artel:webhooks')
+  return ({ scheduler, sign, log }: WebhooksComponents): Webhooks => {
     const outbox = openOutbox(join(folder, 'webhooks.sqlite'))
     const stopping = new AbortController()
     let timer: NodeJS.Timeout | undefined

@@ -93,7 +93,8 @@ describe('services: a bad guest beside a job', () => {
     const headers = { authorization: `Bearer ${node.gateway!.token}` }
     const answer = await fetch(`${node.gateway!.url}/health`, { headers })
     equal(answer.status, 200)
-    return ((await answer.json()) as { services: { state: string; reason?: string }[] }).services[0]!
+    const { services } = (await answer.json()) as { services: ReturnType<typeof health>[] }
+    return services.find(({ service }) => service === 'bad')!
   }
 
   it('throws at its start, in a handler, in a stream, in a timer, for ever: the job goes on, and health says why', async () => {

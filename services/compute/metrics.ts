@@ -1,26 +1,25 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-import type { Ledger } from '../ledger/index.ts'
-import { CREDIT_MICRO, type JobReport, type Scheduler } from '../scheduler/index.ts'
+import type { JobReport, Scheduler } from '../../scheduler/index.ts'
 
 /** From a tiny task on this machine to a job of a day. */
 const JOB_SECONDS = [0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 10_000, 100_000]
 
-/** Figures of jobs, workers and credits for Prometheus; the answer ends it. Documented by `services/gateway/grafana.json`. */
-export function watchWork(
+/** Figures of jobs and workers for Prometheus; the answer ends it. Documented by `services/gateway/grafana.json`. */
+export function watchJobs(
   registry: Registry,
-  { scheduler, ledger }: { scheduler: Scheduler; ledger: Pick<Ledger, 'balance'> }
+  scheduler: Pick<Scheduler, 'addEventListener' | 'forecast' | 'removeEventListener' | 'workDone' | 'workers'>
 ): () => void {
   const registers = [registry]
-  const submitted = new Counter({ name: 'artel_jobs_submitted_total', help: 'own jobs submitted', registers })
+  const submitted = new Counter({ name: 'jobs_submitted_total', help: 'own jobs submitted', registers })
   const seconds = new Histogram({
-    name: 'artel_job_duration_seconds',
+    name: 'job_duration_seconds',
     help: 'own jobs from submit to end',
     labelNames: ['state'],
     buckets: JOB_SECONDS,
     registers
   })
   const retries = new Counter({
-    name: 'artel_job_retries_total',
+    name: 'job_retries_total',
     help: 'leases of own jobs that were lost, failed or expired',
     registers
   })
@@ -34,24 +33,21 @@ export function watchWork(
       }
     })
   }
-  const credits = (micro: bigint): number => Number(micro) / Number(CREDIT_MICRO)
-  gauge('artel_workers', 'workers known', () => scheduler.workers().length)
-  gauge('artel_worker_slots', 'slots of the workers known', () =>
+  gauge('workers', 'workers known', () => scheduler.workers().length)
+  gauge('worker_slots', 'slots of the workers known', () =>
     scheduler.workers().reduce((sum, { slots }) => sum + slots, 0)
   )
-  gauge('artel_leased_slices', 'slices of own jobs at workers now', () =>
+  gauge('leased_slices', 'slices of own jobs at workers now', () =>
     scheduler.workers().reduce((sum, { leased }) => sum + leased, 0)
   )
-  gauge('artel_lent_slices_running', 'slices of others that run here now', () => scheduler.workDone().running)
-  gauge('artel_lent_slices_today', 'slices done for others since midnight', () => scheduler.workDone().slices)
+  gauge('lent_slices_running', 'slices of others that run here now', () => scheduler.workDone().running)
+  gauge('lent_slices_today', 'slices done for others since midnight', () => scheduler.workDone().slices)
   gauge(
-    'artel_lent_cpu_seconds_today',
+    'lent_cpu_seconds_today',
     'time in the sandbox for others since midnight',
     () => scheduler.workDone().cpuMs / 1000
   )
-  gauge('artel_credits_available', 'credits that can be spent', () => credits(ledger.balance().available))
-  gauge('artel_credits_reserved', 'credits reserved by open jobs', () => credits(ledger.balance().reserved))
-  gauge('artel_market_factor', 'price level; 1 is the base price', () => scheduler.forecast().now)
+  gauge('market_factor', 'price level; 1 is the base price', () => scheduler.forecast().now)
 
   const onAdd = (): void => submitted.inc()
   const onEnd = ({ detail }: CustomEvent<JobReport>): void => {
