@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Bytes } from '../host/index.ts'
+import { type Bytes, createDeadline, OverdueError } from '../host/index.ts'
 import type { Asked, Origin } from './ask.ts'
 import { type Completion, toChunks } from './core/chunks.ts'
 import { END, frame } from './core/events.ts'
@@ -7,6 +7,8 @@ import { AssistantError } from './errors.ts'
 import type { Piece, Reader } from './flight.ts'
 import type { Json } from './provider/send.ts'
 
+/** Of answers that no client waits for: a bot's and a job's. Providers may send a byte now and then for ever. */
+const ANSWER_MS = 10 * 60_000
 const JSON_TYPE = 'application/json; charset=utf-8'
 
 const headersOf = (origin?: Origin, cost?: bigint): Record<string, string> => ({
@@ -28,10 +30,10 @@ const errorBody = ({ message, type, code }: AssistantError) => ({
   error: { message, type, code, param: null }
 })
 
-/** An error as OpenAI's clients know it. */
-export function errorAnswer(error: AssistantError): Bytes {
+/** An error as OpenAI's clients know it, or LibreTranslate's. */
+export function errorAnswer(error: AssistantError, isPlain = false): Bytes {
   const { retryAfterMs } = error
-  return jsonAnswer(errorBody(error), error.status, {
+  return jsonAnswer(isPlain ? { error: error.message } : errorBody(error), error.status, {
     ...headersOf(),
     ...(retryAfterMs == null ? {} : { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) })
   })
@@ -72,22 +74,58 @@ export async function streamAnswer(asked: Asked, wantsUsage: boolean): Promise<B
   }
 }
 
-/** What is said in an answer, as it comes. */
-export async function* textsOf(asked: Asked, signal: AbortSignal): AsyncGenerator<string> {
-  const leave = (): void => void (asked.origin === 'hit' || asked.reader.leave())
-  signal.addEventListener('abort', leave, { once: true })
-  try {
-    for await (const { text } of asked.origin === 'hit'
-      ? piecesOf(asked.answer)
-      : piecesOfFlight(asked.reader)) {
-      const { choices } = JSON.parse(text) as { choices: { delta?: { content?: unknown } }[] }
-      const content = choices[0]?.delta?.content
-      if (typeof content === 'string') yield content
-    }
-  } finally {
-    signal.removeEventListener('abort', leave)
-    leave()
+/**
+ * What is said in an answer, as it comes.
+ *
+ * @param ms after this it is given up
+ * @throws {AssistantError}
+ */
+export async function* textsOf(asked: Asked, signal: AbortSignal, ms = ANSWER_MS): AsyncGenerator<string> {
+  if (asked.origin === 'hit') {
+    for await (const piece of piecesOf(asked.answer)) yield* contentOf(piece)
+    return
   }
+  const { reader } = asked
+  using deadline = createDeadline('the answer', ms, [signal])
+  const pieces = piecesOfFlight(reader)
+  try {
+    for (;;) {
+      const next = await deadline.within(pieces.next())
+      if (next.done === true) return
+      yield* contentOf(next.value)
+    }
+  } catch (error) {
+    throw told(error)
+  } finally {
+    reader.leave()
+  }
+}
+
+/**
+ * The whole of an answer that nobody looks at meanwhile; who ends the signal ends the call.
+ *
+ * @param ms after this it is given up
+ * @throws {AssistantError}
+ */
+export async function answerOf(asked: Asked, signal: AbortSignal, ms = ANSWER_MS): Promise<Json> {
+  if (asked.origin === 'hit') return asked.answer
+  using deadline = createDeadline('the answer', ms, [signal])
+  try {
+    return await deadline.within(asked.reader.whole)
+  } catch (error) {
+    throw told(error)
+  } finally {
+    asked.reader.leave()
+  }
+}
+
+const told = (error: unknown): unknown =>
+  error instanceof OverdueError ? new AssistantError(504, 'api_error', 'overdue', error.message) : error
+
+function* contentOf({ text }: Piece): Generator<string> {
+  const { choices } = JSON.parse(text) as { choices: { delta?: { content?: unknown } }[] }
+  const content = choices[0]?.delta?.content
+  if (typeof content === 'string') yield content
 }
 
 /** Whoever wants no more ends it at once, also while it waits for a piece. */

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Bytes, Caller, HostOf, Call as OperationCall, ServiceOf } from '../host/index.ts'
-import { errorAnswer, jsonAnswer, streamAnswer, textsOf, wholeAnswer } from './answer.ts'
+import { answerOf, errorAnswer, jsonAnswer, streamAnswer, textsOf, wholeAnswer } from './answer.ts'
 import { type Asked, createAsk } from './ask.ts'
 import type { Turn } from './bot/bot.ts'
 import type { BotPort } from './bot/contract.ts'
@@ -60,7 +60,7 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
   let port: BotPort | undefined
   const jobs = createJobs({
     store: createJobStore(db, join(host.folder, 'jobs'), user => cache.namespaceKey(`user:${user}`)),
-    draw: (question, signal) => drawn(ask(images, question), signal),
+    draw: (question, signal) => answerOf(ask(images, question), signal),
     now,
     onError: error => host.degraded('jobs', error?.message)
   })
@@ -105,7 +105,7 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
       if (signal.aborted) leave()
       return done(await give(asked, body))
     } catch (error) {
-      return done(refused(error, signal))
+      return done(refused(error, signal, endpoint === translate))
     }
   }
 
@@ -198,7 +198,7 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
           }
           return jsonAnswer(languages.answer)
         } catch (error) {
-          return refused(error, signal)
+          return refused(error, signal, true)
         }
       },
 
@@ -253,7 +253,7 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
         if (!chats.dismiss(id)) throw new UnknownNameError(`the bot does not answer ${id}`)
         return {}
       },
-      spending: ({ days }) => ({ items: credits.spending(now() - (days - 1) * 24 * HOUR_MS) }),
+      spending: ({ days, by }) => ({ items: credits.spending(now() - (days - 1) * 24 * HOUR_MS, by) }),
       status: () => ({ items: measures.measure(limits()), cache: cache.figures() })
     },
 
@@ -279,24 +279,10 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
 }
 
 /** @throws what is no answer */
-function refused(error: unknown, signal: AbortSignal): Bytes {
+function refused(error: unknown, signal: AbortSignal, isPlain = false): Bytes {
   signal.throwIfAborted()
-  if (error instanceof AssistantError) return errorAnswer(error)
+  if (error instanceof AssistantError) return errorAnswer(error, isPlain)
   throw error
-}
-
-/** The images of a question; who ends the job ends the call. */
-async function drawn(asked: Asked, signal: AbortSignal): Promise<Json> {
-  if (asked.origin === 'hit') return asked.answer
-  const { reader } = asked
-  signal.addEventListener('abort', reader.leave, { once: true })
-  try {
-    signal.throwIfAborted()
-    return await reader.whole
-  } finally {
-    signal.removeEventListener('abort', reader.leave)
-    reader.leave()
-  }
 }
 
 async function sizeOf(file: string): Promise<number> {

@@ -59,19 +59,30 @@ const asked = {
   deadlineMs: 10 * 60_000,
   command: false
 } as const
-const place = (path: `/${string}`) =>
-  ({
-    method: 'POST',
-    path,
-    isAtRoot: true,
-    body: 'bytes',
-    headers: { cacheControl: 'cache-control', namespace: 'artel-namespace' }
-  }) as const
-
+/** What the gateway refuses before it comes to us, as OpenAI's clients know it. */
+const openAiError = ({ title, status, detail }: { title: string; status: number; detail: string }) => ({
+  error: { message: detail, type: errorTypeOf(status), code: title, param: null }
+})
+const errorTypeOf = (status: number): string => {
+  if (status === 401) return 'authentication_error'
+  if (status === 403) return 'permission_error'
+  if (status === 429) return 'rate_limit_error'
+  return status < 500 ? 'invalid_request_error' : 'api_error'
+}
+/** What the gateway refuses before it comes to us, as LibreTranslate's clients know it. */
+const libreTranslateError = ({ detail }: { detail: string }) => ({ error: detail })
+const ofOpenAi = { isAtRoot: true, errorBody: openAiError } as const
+const ofLibreTranslate = { isAtRoot: true, errorBody: libreTranslateError } as const
+const asking = {
+  method: 'POST',
+  body: 'bytes',
+  headers: { cacheControl: 'cache-control', namespace: 'artel-namespace' }
+} as const
 export const declaration = declare({
   name: 'assistant',
   version: 1,
   summary: 'one door to language models, images and translation, with cache and quotas',
+  page: { icon: 'message-circle', titles: { en: 'Assistant', ru: 'Ассистент' } },
   config: z.object({
     quotaCredits: z
       .number()
@@ -115,31 +126,31 @@ export const declaration = declare({
   operations: {
     chat: operation({
       summary: 'A chat completion, whole or as server-sent events (OpenAI)',
-      http: place('/v1/chat/completions'),
+      http: { ...asking, ...ofOpenAi, path: '/v1/chat/completions' },
       ...asked
     }),
     embed: operation({
       summary: 'Embeddings of texts, as floats or base64 (OpenAI)',
-      http: place('/v1/embeddings'),
+      http: { ...asking, ...ofOpenAi, path: '/v1/embeddings' },
       ...asked
     }),
     translate: operation({
       summary: 'A translation (LibreTranslate)',
-      http: place('/translate'),
+      http: { ...asking, ...ofLibreTranslate, path: '/translate' },
       ...asked
     }),
     languages: operation({
       summary: 'Languages that can be translated (LibreTranslate)',
       input: none,
       output: bytes,
-      http: { method: 'GET', path: '/languages', isAtRoot: true },
+      http: { method: 'GET', path: '/languages', ...ofLibreTranslate },
       scope: 'assistant:read',
       deadlineMs: 5 * 60_000,
       command: false
     }),
     images: operation({
       summary: 'Images of a text (OpenAI), waited for or, with ?async, as a job that is fetched later',
-      http: { ...place('/v1/images/generations'), statuses: [202] },
+      http: { ...asking, ...ofOpenAi, path: '/v1/images/generations', statuses: [202] },
       ...asked,
       input: asked.input.extend({ async: z.string().max(5).optional().describe('anything but false') })
     }),
@@ -147,7 +158,7 @@ export const declaration = declare({
       summary: 'How a job of yours is, and when it is done its images',
       input: z.object({ id: jobId }),
       output: bytes,
-      http: { method: 'GET', path: '/v1/jobs/:id', isAtRoot: true },
+      http: { method: 'GET', path: '/v1/jobs/:id', ...ofOpenAi },
       scope: 'assistant:write',
       command: false
     }),
@@ -155,7 +166,7 @@ export const declaration = declare({
       summary: 'End a job of yours, and remove its images',
       input: z.object({ id: jobId }),
       output: bytes,
-      http: { method: 'DELETE', path: '/v1/jobs/:id', isAtRoot: true },
+      http: { method: 'DELETE', path: '/v1/jobs/:id', ...ofOpenAi },
       scope: 'assistant:write',
       command: false
     }),
@@ -168,7 +179,7 @@ export const declaration = declare({
           z.object({ id: z.string(), object: z.literal('model'), created: z.number(), owned_by: z.string() })
         )
       }),
-      http: { method: 'GET', path: '/v1/models', isAtRoot: true },
+      http: { method: 'GET', path: '/v1/models', ...ofOpenAi },
       ...read
     }),
     providers: operation({
@@ -253,14 +264,15 @@ export const declaration = declare({
       command: { arguments: ['id'] }
     }),
     spending: operation({
-      summary: 'What was spent and saved, by day, user and model',
-      input: z.object({ days: z.int().min(1).max(366).default(30) }),
+      summary: 'What was spent and saved, by day, user or model',
+      input: z.object({
+        days: z.int().min(1).max(366).default(30),
+        by: z.enum(['day', 'user', 'model']).default('day')
+      }),
       output: z.object({
         items: z.array(
           z.object({
-            day: at,
-            user: z.string(),
-            model: z.string(),
+            key: z.string().describe('day as 2026-11-30, id of the user, or the model'),
             calls: z.number().describe('of providers'),
             saved: z.number().describe('answers for which no provider was asked'),
             cost: micro

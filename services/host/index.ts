@@ -24,6 +24,7 @@ export type {
 } from './contract.ts'
 export type { Services, ServicesEvents } from './create-services.ts'
 export { openDatabase, transact } from './database.ts'
+export { createDeadline } from './deadline.ts'
 export { declare, group, isService, service } from './declare.ts'
 export * from './errors.ts'
 export { type Field, fieldsOf, fromText, inputFrom, toWire, wireSchema } from './fields.ts'
@@ -38,6 +39,7 @@ export {
   encoded,
   type Group,
   type Handlers,
+  type HttpPlace,
   type Input,
   isRepeatable,
   micro,

@@ -57,6 +57,8 @@ export interface HttpPlace {
   textType?: string
   /** further statuses that `answer` can give; the output is of the same schema */
   statuses?: readonly number[]
+  /** What an error is as JSON, for clients of another API than ours; default: a problem of RFC 9457. */
+  errorBody?(error: { title: string; status: number; detail: string }): unknown
   /** What depends on the output: another status, further headers. */
   answer?(output: never): { status?: number; headers?: Record<string, string> }
 }

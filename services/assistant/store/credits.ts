@@ -17,6 +17,11 @@ type Row = Record<'quota' | 'spent' | 'held' | 'seen', bigint | null> & { id: st
 
 /** SQLite has no greater numbers, so nobody has so much. */
 const MAX_MICRO = 2n ** 63n - 1n
+export type By = 'day' | 'user' | 'model'
+const MAX_SUMS = 10_000
+const sums = (by: By, order: string): string =>
+  `SELECT ${by} AS key, sum(calls) AS calls, sum(saved) AS saved, sum(cost) AS cost
+   FROM spending WHERE day >= ? GROUP BY ${by} ORDER BY ${order} LIMIT ${MAX_SUMS}`
 const DAY_MS = 24 * 60 * 60_000
 const HELD = '(SELECT coalesce(sum(amount), 0) FROM holds WHERE user = users.id)'
 
@@ -50,9 +55,11 @@ export function createCredits(db: DatabaseSync, usualQuota: () => bigint) {
     quota: prepared('UPDATE users SET quota = ? WHERE id = ?'),
     remove: prepared('DELETE FROM users WHERE id = ?'),
     removeSpending: prepared('DELETE FROM spending WHERE user = ?'),
-    spending: prepared(
-      'SELECT day, user, model, calls, saved, cost FROM spending WHERE day >= ? ORDER BY day DESC, cost DESC LIMIT 1000'
-    )
+    spending: {
+      day: prepared(sums('day', 'key DESC')),
+      user: prepared(sums('user', 'cost DESC, key')),
+      model: prepared(sums('model', 'cost DESC, key'))
+    }
   }
   // What ran when the node was killed has nobody to deliver to.
   db.exec('DELETE FROM holds')
@@ -108,12 +115,11 @@ export function createCredits(db: DatabaseSync, usualQuota: () => bigint) {
       return Number(sql.remove.run(id).changes) > 0
     },
 
-    /** by day (ms since 1970), user and model, newest first */
-    spending: (since: number) =>
-      (sql.spending.all(day(since)) as Record<string, bigint | string>[]).map(row => ({
-        day: Number(row.day) * DAY_MS,
-        user: row.user as string,
-        model: row.model as string,
+    /** by day (as 2026-11-30, the newest first), user or model (the dearest first) */
+    spending: (since: number, by: By) =>
+      (sql.spending[by].all(day(since)) as Record<string, bigint | string>[]).map(row => ({
+        key:
+          by === 'day' ? new Date(Number(row.key) * DAY_MS).toISOString().slice(0, 10) : (row.key as string),
         calls: Number(row.calls),
         saved: Number(row.saved),
         cost: row.cost as bigint

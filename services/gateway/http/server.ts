@@ -67,13 +67,17 @@ export async function createServer(
   app.setValidatorCompiler(validatorCompiler)
   // The types hold at compile time and the tests validate; at run time that would cost more than the work.
   app.setSerializerCompiler(() => data => JSON.stringify(data))
-  app.setErrorHandler((thrown: Error, _, reply) => {
+  app.setErrorHandler((thrown: Error, { routeOptions }, reply) => {
     const error = explain(thrown)
     const problem = problemOf(error, verdict)
     if (problem.title === 'InternalError') log.error('a request failed: %e', error)
     const { retryAfter } = error as { retryAfter?: number }
     if (retryAfter != null) reply.header('retry-after', retryAfter)
-    return reply.code(problem.status).header('content-type', PROBLEM_TYPE).send(JSON.stringify(problem))
+    const { errorBody } = routeOptions.config
+    return reply
+      .code(problem.status)
+      .header('content-type', errorBody == null ? PROBLEM_TYPE : 'application/json; charset=utf-8')
+      .send(JSON.stringify(errorBody?.(problem) ?? problem))
   })
   app.setNotFoundHandler(({ method, url }) => {
     throw new NotFoundError(`there is no ${method} ${url.slice(0, 200)}; /docs shows what there is`)

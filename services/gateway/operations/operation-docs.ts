@@ -75,10 +75,13 @@ export function describeOperation(group: Group, name: string, operation: Operati
         (http.statuses ?? []).map(status => [status, { description: summary, ...answer }])
       ),
       ...(output === bytes && inHeaders.length > 0 ? { 206: { description: 'a part', ...answer } } : {}),
-      default: {
-        description: 'what went wrong (RFC 9457)',
-        content: { [PROBLEM_TYPE]: { schema: { $ref: '#/components/schemas/Problem' } } }
-      }
+      default:
+        http.errorBody == null
+          ? {
+              description: 'what went wrong (RFC 9457)',
+              content: { [PROBLEM_TYPE]: { schema: { $ref: '#/components/schemas/Problem' } } }
+            }
+          : { description: 'what went wrong', content: { 'application/json': { schema: {} } } }
     }
   }
 }

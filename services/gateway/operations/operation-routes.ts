@@ -10,6 +10,7 @@ import {
   type Field,
   fieldsOf,
   type Group,
+  type HttpPlace,
   inputFrom,
   type Operation,
   placeOf,
@@ -29,6 +30,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** what the OpenAPI document says, where it does not follow from zod schemas of the route */
     described?: Record<string, unknown>
+    /** what an error is as JSON, where it is no problem of RFC 9457 */
+    errorBody?: HttpPlace['errorBody']
   }
 }
 
@@ -73,6 +76,7 @@ function addRoute(app: App, context: Context, group: Group, name: string, operat
     config: {
       ...(scope == null ? {} : { scope }),
       deadlineMs: operation.deadlineMs,
+      ...(http.errorBody == null ? {} : { errorBody: http.errorBody }),
       described: describeOperation(group, name, operation)
     },
     bodyLimit: http.bodyBytes ?? BODY_BYTES,

@@ -1,7 +1,10 @@
 import { deepEqual, equal, notDeepEqual, ok, rejects, throws } from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
+import { answerOf, textsOf } from '../../../services/assistant/answer.ts'
+import type { Asked } from '../../../services/assistant/ask.ts'
 import { CLOSED, failedAt, tryAt } from '../../../services/assistant/core/breaker.ts'
 import { cacheKey } from '../../../services/assistant/core/cache-key.ts'
 import { cacheRule } from '../../../services/assistant/core/cacheability.ts'
@@ -14,6 +17,7 @@ import {
 import { frame, readEvents } from '../../../services/assistant/core/events.ts'
 import { costOf, mostOf } from '../../../services/assistant/core/price.ts'
 import { decide, readRetryAfter } from '../../../services/assistant/core/retry.ts'
+import { startFlight } from '../../../services/assistant/flight.ts'
 import { MIGRATIONS } from '../../../services/assistant/schema.ts'
 import { createCache } from '../../../services/assistant/store/cache.ts'
 import { createCredits } from '../../../services/assistant/store/credits.ts'
@@ -366,5 +370,26 @@ describe('assistant: streams', () => {
       ),
       [true, true, false, false, false]
     )
+  })
+})
+
+describe('assistant: an answer that nobody waits for', () => {
+  it('is given up after its time, though there is a piece now and then, and the call ends', async () => {
+    const { signal: never } = new AbortController()
+    for (const take of [
+      (asked: Asked, ms: number) => answerOf(asked, never, ms),
+      (asked: Asked, ms: number) => Array.fromAsync(textsOf(asked, never, ms))
+    ]) {
+      const flight = startFlight(async (put, signal) => {
+        const timer = setInterval(() => put({ text: '{"choices":[]}' }), 1)
+        await once(signal, 'abort')
+        clearInterval(timer)
+        throw signal.reason
+      })
+      const ended = rejects(flight.whole)
+      const asked: Asked = { origin: 'miss', reader: flight.join(), cost: () => 0n }
+      await rejects(take(asked, 20), { name: 'AssistantError', status: 504, code: 'overdue' })
+      await ended
+    }
   })
 })

@@ -3,6 +3,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import OpenAI from 'openai'
 import { answerTo, type Fault } from '../../../node/demo/provider.ts'
 import { until } from '../../bootstrap/nodes.ts'
 import { KEY, startAssistant } from './assistant-node.ts'
@@ -317,7 +318,16 @@ describe('assistant: chat', function () {
 
   it('needs a token with the scope, and a body that is one', async () => {
     const { client } = await assistant.user(['assistant:read'])
-    await rejects(plain(client, fresh()), { status: 403 })
+    await rejects(plain(client, fresh()), { status: 403, type: 'permission_error', code: 'ForbiddenError' })
+    const stranger = new OpenAI({ apiKey: 'nobody', baseURL: `${assistant.url}/v1`, maxRetries: 0 })
+    await rejects(plain(stranger, fresh()), {
+      status: 401,
+      type: 'authentication_error',
+      message: /^401 the token or session is unknown/
+    })
+    const translated = await fetch(`${assistant.url}/translate`, { method: 'POST', body: '{}' })
+    equal(translated.status, 401)
+    equal(typeof (await translated.json()).error, 'string', 'as LibreTranslate says it')
     ok((await client.models.list()).data.some(({ id }) => id === 'm'))
     const { token } = await assistant.user()
     const post = (text: string) =>
@@ -336,6 +346,11 @@ describe('assistant: chat', function () {
       equal(response.status, status)
       match(await response.text(), /"error":\{"message":/)
     }
+    const guesses = Array.from({ length: 100 }, () => stranger.models.list())
+    const refused = (await Promise.allSettled(guesses)).map(guess => (guess as PromiseRejectedResult).reason)
+    const last = refused.find(({ status }) => status === 429)
+    equal(last?.type, 'rate_limit_error')
+    ok(Number(last.headers.get('retry-after')) > 0)
   })
 
   it('embeddings come as they were asked for, and are kept', async () => {
@@ -426,8 +441,8 @@ describe('assistant: chat', function () {
     equal((await plain(client, question)).headers.get('artel-cache'), 'hit')
     await assistant.call('forget', { id })
     equal(await assistant.account(id), undefined)
-    const spending = await assistant.call<{ items: { user: string }[] }>('spending', {})
-    ok(spending.items.every(({ user }) => user !== id))
+    const spending = await assistant.call<{ items: { key: string }[] }>('spending', { by: 'user' })
+    ok(spending.items.every(({ key }) => key !== id))
     equal((await plain(client, question)).headers.get('artel-cache'), 'miss')
   })
 

@@ -1,0 +1,128 @@
+import { Button, Group, Modal, Text, TextInput } from '@mantine/core'
+import { useCallback, useState } from 'react'
+import { RemoveButton, Row, Rows } from '../../host/page/rows.tsx'
+import type { UserRow } from './api.ts'
+import type { PartProps } from './part.ts'
+import { microOf } from './sums.ts'
+import { useLoaded } from './use-loaded.ts'
+
+/** Who asks, what he has spent, and what he may. */
+export function Users({ api, words, fail }: PartProps) {
+  const { t, credits, time } = words
+  const { value, reload } = useLoaded(
+    useCallback(() => api.users(), [api]),
+    fail
+  )
+  const [limited, setLimited] = useState<UserRow>()
+  const [doomed, setDoomed] = useState<UserRow>()
+  const act = (work: Promise<unknown>): void => void work.catch(fail).then(reload)
+  if (value == null) return null
+
+  const detailOf = ({ quota, spent, held, seen }: UserRow): string =>
+    [
+      quota == null
+        ? t('spentOnly', { spent: credits(spent) })
+        : t('spentOf', { spent: credits(spent), quota: credits(quota) }),
+      ...(held === '0' ? [] : [t('heldNow', { held: credits(held) })]),
+      t('seen', { time: time(seen) })
+    ].join(' · ')
+
+  return (
+    <section className="card" aria-label={t('users')}>
+      <Rows label={t('users')} empty={t('noUsers')}>
+        {value.items.map(user => (
+          <Row key={user.id} title={user.name || user.id} detail={`${user.id} · ${detailOf(user)}`}>
+            <Button
+              size="xs"
+              variant="default"
+              aria-label={t('setQuotaOf', { name: user.name || user.id })}
+              onClick={() => setLimited(user)}
+            >
+              {t('setQuota')}
+            </Button>
+            <RemoveButton
+              label={t('forget', { name: user.name || user.id })}
+              onClick={() => setDoomed(user)}
+            />
+          </Row>
+        ))}
+      </Rows>
+      {limited != null && (
+        <QuotaModal
+          user={limited}
+          words={words}
+          close={() => setLimited(undefined)}
+          save={micro => {
+            setLimited(undefined)
+            act(api.setQuota(limited.id, micro))
+          }}
+        />
+      )}
+      <Modal
+        opened={doomed != null}
+        onClose={() => setDoomed(undefined)}
+        title={doomed && t('forgetTitle', { name: doomed.name || doomed.id })}
+        closeButtonProps={{ 'aria-label': t('close') }}
+      >
+        <Text size="sm">{t('forgetText')}</Text>
+        <Group mt="md" justify="flex-end">
+          <Button variant="default" onClick={() => setDoomed(undefined)} data-autofocus>
+            {t('no')}
+          </Button>
+          <Button
+            color="red.8"
+            onClick={() => {
+              setDoomed(undefined)
+              act(api.forget(doomed!.id))
+            }}
+          >
+            {t('yes')}
+          </Button>
+        </Group>
+      </Modal>
+    </section>
+  )
+}
+
+interface QuotaProps {
+  user: UserRow
+  words: PartProps['words']
+  close(): void
+  save(micro: bigint | undefined): void
+}
+
+function QuotaModal({ user, words: { t }, close, save }: QuotaProps) {
+  const [text, setText] = useState(user.quota == null ? '' : String(Number(user.quota) / 1_000_000))
+  const isEmpty = text.trim() === ''
+  const micro = microOf(text)
+  return (
+    <Modal
+      opened
+      onClose={close}
+      title={t('setQuotaOf', { name: user.name || user.id })}
+      closeButtonProps={{ 'aria-label': t('close') }}
+    >
+      <form
+        onSubmit={event => {
+          event.preventDefault()
+          if (isEmpty || micro != null) save(micro)
+        }}
+      >
+        <TextInput
+          label={t('quotaLabel')}
+          inputMode="decimal"
+          value={text}
+          onChange={({ currentTarget }) => setText(currentTarget.value)}
+          error={isEmpty || micro != null ? undefined : t('noAmount')}
+          data-autofocus
+        />
+        <Group mt="md" justify="flex-end">
+          <Button variant="default" onClick={close}>
+            {t('cancel')}
+          </Button>
+          <Button type="submit">{t('save')}</Button>
+        </Group>
+      </form>
+    </Modal>
+  )
+}
