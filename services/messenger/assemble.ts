@@ -149,7 +149,10 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
     view: createView(store, school, self, readMs),
     readMs,
     setReadMs(grp: string, at: number): void {
-      if (at > readMs(grp)) own.set(readKey(grp), Buffer.from(String(at)))
+      const before = readMs(grp)
+      if (at <= before) return
+      own.set(readKey(grp), Buffer.from(String(at)))
+      for (const device of store.authors(grp, before, at)) void sync.tellSoon(grp, device)
     },
     /** Events that waited for the roster may be taken now. */
     retry(grp: string): void {

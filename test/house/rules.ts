@@ -16,7 +16,9 @@ export interface Rules {
 
 const framing = 'bootstrap/framing.ts'
 /** what pages of services share */
-const rows = 'services/host/page/rows.tsx'
+const pages = ['confirm.tsx', 'rows.tsx', 'use-loaded.ts', 'one-at-a-time.ts'].map(
+  name => `services/host/page/${name}`
+)
 const ledger = ['ledger/errors.ts', 'ledger/time.ts', framing]
 const scheduler = ['scheduler/errors.ts', 'scheduler/contract.ts', 'sandbox', 'ledger', framing]
 const service = ['scheduler', 'ledger', 'sandbox', framing]
@@ -80,7 +82,7 @@ export const rules: Rules = {
     'services/directory': service,
     'services/outbound': [],
     'services/compute': ['services/host', 'services/outbound', ...service],
-    'services/devices': ['services/host', 'services/outbound', rows, ...service],
+    'services/devices': ['services/host', 'services/outbound', ...pages, ...service],
     'services/watcher': ['services/host', 'services/outbound', ...service],
     'services/host': ['services/directory', ...service],
     'services/core': ['services/host', 'services/directory', ...service],
@@ -92,7 +94,7 @@ export const rules: Rules = {
       'services/directory',
       ...service
     ],
-    'services/*': ['services/host', rows, ...service],
+    'services/*': ['services/host', ...pages, ...service],
 
     node: ['node/*', ...node],
     'node/cli': ['node/vendor', ...node],

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createConnection, createServer, type Server, type Socket } from 'node:net'
 
 // Another loopback address with the port of the front end: free, because nobody else uses it.
-const BEHIND = '127.77.0.1'
+export const BEHIND = '127.77.0.1'
 const FRONT = '127.0.0.1'
 
 /**
@@ -25,13 +25,13 @@ export class Cable {
     return new Cable(server)
   }
 
-  get #port(): number {
+  get port(): number {
     return (this.#server.address() as AddressInfo).port
   }
 
   /** flags of the node behind it */
   get flags(): string[] {
-    const at = (host: string): string => `/ip4/${host}/tcp/${this.#port}`
+    const at = (host: string): string => `/ip4/${host}/tcp/${this.port}`
     return ['--listen', at(BEHIND), '--announce', at(FRONT)]
   }
 
@@ -40,7 +40,7 @@ export class Cable {
       front.destroy()
       return
     }
-    const back = createConnection({ host: BEHIND, port: this.#port })
+    const back = createConnection({ host: BEHIND, port: this.port })
     for (const [from, to] of [
       [front, back],
       [back, front]

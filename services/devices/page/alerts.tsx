@@ -1,11 +1,11 @@
 import { Badge, Button, Stack, Title } from '@mantine/core'
 import { useCallback } from 'react'
 import { RemoveButton, Row, Rows } from '../../host/page/rows.tsx'
+import { useLoaded } from '../../host/page/use-loaded.ts'
 import type { AlertRow, RuleRow, SilenceRow } from './api.ts'
 import type { PartProps } from './part.ts'
 import { RuleForm } from './rule-form.tsx'
 import { SilenceForm } from './silence-form.tsx'
-import { useLoaded } from './use-loaded.ts'
 
 const TOPIC = 'devices:alerts'
 const COLOURS = { info: 'blue', warning: 'orange', critical: 'red' } as const

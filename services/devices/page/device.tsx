@@ -1,9 +1,9 @@
 import { Button, Group, NativeSelect, SegmentedControl, Stack, Table, Text, Title } from '@mantine/core'
 import { ArrowLeft } from 'lucide-react'
 import { useCallback, useEffect, useState } from 'react'
+import { useLoaded } from '../../host/page/use-loaded.ts'
 import type { DeviceRow, EventRow, PageProps, Point } from './api.ts'
 import type { PartProps } from './part.ts'
-import { useLoaded } from './use-loaded.ts'
 import { nameOf } from './words.ts'
 
 const DAY_MS = 86_400_000

@@ -1,9 +1,9 @@
 import { Badge, Button, Stack, Table, Text, Title } from '@mantine/core'
 import { useCallback, useState } from 'react'
 import { Row, Rows } from '../../host/page/rows.tsx'
+import { useLoaded } from '../../host/page/use-loaded.ts'
 import type { Reconciliation, Status } from './api.ts'
 import type { PartProps } from './part.ts'
-import { useLoaded } from './use-loaded.ts'
 import type { Words } from './words.ts'
 
 const short = (peer: string): string => `…${peer.slice(-10)}`

@@ -14,14 +14,13 @@ import {
   toHex,
   unpack
 } from './codec.ts'
+import { MAX_FILE_BYTES, MAX_TEXT_CHARS } from './constants.ts'
 import { title } from './statement.ts'
 
 /* What people do in a group. Each device has a chain of its own there; `after` names what its author had seen. */
 
 export const MAX_EVENT_BYTES = 16 * 1024
-export const MAX_TEXT_CHARS = 4_000
 export const MAX_AFTER = 16
-export const MAX_FILE_BYTES = 5 * 1024 * 1024
 export const BLOB_BYTES = 256 * 1024
 
 const text = z.string().min(1).max(MAX_TEXT_CHARS)

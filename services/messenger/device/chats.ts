@@ -13,6 +13,7 @@ import {
   toHex,
   unpack
 } from '../core/codec.ts'
+import { MAX_FILE_BYTES } from '../core/constants.ts'
 import {
   BLOB_BYTES,
   type Event,
@@ -22,7 +23,6 @@ import {
   type Head,
   MAX_AFTER,
   MAX_EVENT_BYTES,
-  MAX_FILE_BYTES,
   signEvent
 } from '../core/event.ts'
 import { headOf } from '../core/generation.ts'

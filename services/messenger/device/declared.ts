@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { base64, operation } from '../../host/index.ts'
 import { time } from '../core/codec.ts'
-import { MAX_FILE_BYTES, MAX_TEXT_CHARS } from '../core/event.ts'
+import { MAX_FILE_BYTES, MAX_TEXT_CHARS } from '../core/constants.ts'
 import { title, userId } from '../core/statement.ts'
 
 /* Chats of a device, and what is said in them. */

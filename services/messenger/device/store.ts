@@ -18,6 +18,15 @@ export interface Link {
   kind: string
   isGone: boolean
 }
+/** An event in its place; without content where it was deleted. */
+interface Placed {
+  id: string
+  device: string
+  seq: number
+  timeMs: number
+  bytes: Uint8Array | null
+  signature: Uint8Array | null
+}
 /** How far an event got: on this disk, at a mailbox. */
 export type Mark = 'saved' | 'kept'
 
@@ -88,14 +97,15 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
   const about = all<{ bytes: Uint8Array }>(
     'SELECT bytes FROM event WHERE target = ? AND bytes IS NOT NULL ORDER BY timeMs, id'
   )
-  const inOrder = all<{
-    id: string
-    device: string
-    seq: number
-    timeMs: number
-    bytes: Uint8Array | null
-    signature: Uint8Array | null
-  }>('SELECT id, device, seq, timeMs, bytes, signature FROM event WHERE grp = ? ORDER BY timeMs, id')
+  const inOrder = all<Placed>(
+    'SELECT id, device, seq, timeMs, bytes, signature FROM event WHERE grp = ? ORDER BY timeMs, id'
+  )
+  const beyond = all<Placed>(
+    'SELECT id, device, seq, timeMs, bytes, signature FROM event WHERE grp = ? AND device = ? AND seq > ?'
+  )
+  const authors = all<{ device: string }>(
+    'SELECT DISTINCT device FROM event WHERE grp = ? AND timeMs > ? AND timeMs <= ? AND target IS NULL'
+  )
   const empty = run(
     `UPDATE event SET bytes = NULL, signature = NULL WHERE id = ? OR (target = ? AND kind = 'edit')`
   )
@@ -246,6 +256,11 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
     /** What edits, deletes or answers it, in order. */
     about: (id: string): Event[] => about(id).map(parseEvent),
     inOrder: (grp: string) => inOrder(grp),
+    /** What the chain of a device has behind a place. */
+    beyond: (grp: string, device: string, seq: number) => beyond(grp, device, seq),
+    /** Devices that said something after one time, up to another. */
+    authors: (grp: string, after: number, until: number) =>
+      authors(grp, after, until).map(({ device }) => device),
     setMark: (id: string, mark: Mark) => setMark(mark, id),
     newestMs: (grp: string): number | undefined => newest(grp)?.timeMs ?? undefined,
     unread: (grp: string, afterMs: number, self: string): number => unread(grp, afterMs, self)!.count,

@@ -1,7 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { ForbiddenError, transact } from '../../host/index.ts'
 import { fromHex, isEqual, type Signed, toHex } from '../core/codec.ts'
 import type { Event, Head } from '../core/event.ts'
 import { headOf, readGeneration } from '../core/generation.ts'
+import { compareEvents } from '../core/order.ts'
 import type { Network } from '../school/network.ts'
 import type { School } from '../school/school.ts'
 import type { Intake } from './intake.ts'
@@ -12,6 +14,8 @@ const GENERATIONS = 4
 const GONE = 64
 /** asked at once, where something is missing */
 const SOON_MS = 2_000
+/** what is read meanwhile is told with it */
+const RECEIPT_MS = 200
 
 type Gone = [string, number, Uint8Array, number]
 export interface Batch {
@@ -45,6 +49,7 @@ export type Sync = ReturnType<typeof createSync>
 export function createSync(init: SyncInit) {
   const { self, store, school, network, intake, signal, log } = init
   const askedAt = new Map<string, number>()
+  const toldSoon = new Set<string>()
 
   /** The device on a node, if it is in the group now. */
   function memberOn(peer: string, grp: string): string | undefined {
@@ -81,8 +86,10 @@ export function createSync(init: SyncInit) {
         await send({ generations: mine.slice(at, at + GENERATIONS), events: [], gone: [] })
     const cut = cutFor(grp, device)
     let batch: Batch = { generations: [], events: [], gone: [] }
-    for (const row of store.inOrder(grp)) {
-      if (row.seq <= headOf(have, row.device) || row.seq <= headOf(cut, row.device)) continue
+    const lacking = store
+      .heads(grp)
+      .flatMap(([of]) => store.beyond(grp, of, Math.max(headOf(have, of), headOf(cut, of))))
+    for (const row of lacking.sort(compareEvents)) {
       if (row.bytes == null) batch.gone.push([row.device, row.seq, fromHex(row.id), row.timeMs])
       else batch.events.push({ bytes: row.bytes, signature: row.signature! })
       if (batch.events.length < EVENTS && batch.gone.length < GONE) continue
@@ -166,6 +173,20 @@ export function createSync(init: SyncInit) {
         } catch (error) {
           log('%s gives nothing of a chat: %s', peer, (error as Error).message)
         }
+      }
+    },
+    /** Lets the node of a member know at once how far one has read; where it does not answer, it hears it later. */
+    async tellSoon(grp: string, device: string): Promise<void> {
+      const peer = school.known().device(device)?.peer
+      const key = `${grp} ${device}`
+      if (device === self || peer == null || toldSoon.has(key)) return
+      toldSoon.add(key)
+      try {
+        await delay(RECEIPT_MS, undefined, { signal })
+        toldSoon.delete(key)
+        await ask(grp, peer)
+      } catch (error) {
+        log('%s does not hear what was read: %s', peer, (error as Error).message)
       }
     },
     /** Something is missing: asks soon, not again and again. */

@@ -1,9 +1,9 @@
 import type { Messenger } from '../assemble.ts'
 import { toHex } from '../core/codec.ts'
+import { REPORTS_TITLE } from '../core/constants.ts'
 import { PolicyError, UnknownChatError } from '../errors.ts'
 
 const CONTEXT = 5
-const TITLE = '⚑'
 const MAX_QUOTE = 1_000
 
 /**
@@ -30,14 +30,14 @@ export async function report(
   const pair = [me.id, admin.id].sort().join()
   const known = view.chats().find(
     ({ title, isIn, people }) =>
-      title === TITLE &&
+      title === REPORTS_TITLE &&
       isIn &&
       people
         .map(({ id }) => id)
         .sort()
         .join() === pair
   )
-  const chat = known?.id ?? (await groups.create([me.id, admin.id], TITLE, 'all'))
+  const chat = known?.id ?? (await groups.create([me.id, admin.id], REPORTS_TITLE, 'all'))
 
   const { event } = found
   const user = roster.device(event.device)?.user ?? event.device
@@ -57,7 +57,7 @@ export async function report(
       signature: Buffer.from(signature!).toString('base64')
     }))
   }
-  const text = `${TITLE} ${reason}\n${name}, ${new Date(event.timeMs).toISOString()}:\n${said.slice(0, MAX_QUOTE)}`
+  const text = `${REPORTS_TITLE} ${reason}\n${name}, ${new Date(event.timeMs).toISOString()}:\n${said.slice(0, MAX_QUOTE)}`
   const id = await chats.say(chat, 'text', { text })
   // a file would be refused, and the words are there
   if (me.role === 'pupil' && !roster.policy().pupilFiles) return { id, chat }

@@ -1,7 +1,7 @@
 import { Button, Group, Tabs, Title } from '@mantine/core'
 import { type ComponentType, lazy, Suspense, useCallback, useState } from 'react'
+import { Confirm, type Question } from '../../host/page/confirm.tsx'
 import type { Action, Api, PageProps } from './api.ts'
-import { Confirm, type Question } from './confirm.tsx'
 import { Disks } from './disks.tsx'
 import { Figures } from './figures.tsx'
 import type { PartProps } from './part.ts'
@@ -133,7 +133,11 @@ export function Machine({ vm, api, words, listen, Chart, fail, changed, close }:
           <Figures {...part} Chart={Chart} />
         </Tabs.Panel>
       </Tabs>
-      <Confirm question={question} close={() => setQuestion(undefined)} words={words} />
+      <Confirm
+        question={question}
+        close={() => setQuestion(undefined)}
+        texts={{ close: t('close'), keep: t('keep') }}
+      />
     </section>
   )
 }

@@ -1,5 +1,5 @@
+import type { Question } from '../../host/page/confirm.tsx'
 import type { Api, MachineDetails, PageProps } from './api.ts'
-import type { Question } from './confirm.tsx'
 import type { Words } from './words.ts'
 
 /** What each part of a machine's page works with. */

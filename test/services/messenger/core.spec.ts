@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { encode } from '@ipld/dag-cbor'
 import { hashOf, NO_HASH, signAs } from '../../../services/messenger/core/codec.ts'
-import { type Event, MAX_TEXT_CHARS, readEvent, signEvent } from '../../../services/messenger/core/event.ts'
+import { MAX_TEXT_CHARS } from '../../../services/messenger/core/constants.ts'
+import { type Event, readEvent, signEvent } from '../../../services/messenger/core/event.ts'
 import {
   checkFirst,
   checkSuccessor,

@@ -6,12 +6,18 @@ import { OWNER } from '../../../services/index.ts'
 import { address } from '../../bootstrap/nodes.ts'
 import { until } from './school.ts'
 
+interface Init {
+  isFounded: boolean
+  /** settings of Bob's node beside those of both */
+  ofBob?: Record<string, unknown>
+}
+
 /** Nodes in this process with a gateway and the messenger: the first founds a school, the second is Bob's. */
-export async function openGateways({ isFounded }: { isFounded: boolean }) {
+export async function openGateways({ isFounded, ofBob = {} }: Init) {
   await using started = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'artel-messenger-page-'))
   started.defer(() => rm(folder, { recursive: true, force: true }))
-  async function start(name: string, seeds: string[] = []): Promise<ArtelNode> {
+  async function start(name: string, seeds: string[], own: Record<string, unknown> = {}): Promise<ArtelNode> {
     const flags = {
       data: join(folder, name),
       logLevel: 'silent',
@@ -19,7 +25,8 @@ export async function openGateways({ isFounded }: { isFounded: boolean }) {
       'gateway.enabled': true,
       'gateway.port': 0,
       'messenger.enabled': true,
-      ...(seeds.length === 0 ? {} : { seeds })
+      ...(seeds.length === 0 ? {} : { seeds }),
+      ...own
     }
     const node = await createNode(
       loadConfig({ environment: {}, flags }),
@@ -28,8 +35,8 @@ export async function openGateways({ isFounded }: { isFounded: boolean }) {
     started.defer(() => node.stop())
     return node
   }
-  const desk = await start('desk')
-  const bob = await start('bob', [address(desk)])
+  const desk = await start('desk', [])
+  const bob = await start('bob', [address(desk)], ofBob)
   const call = (node: ArtelNode, operation: string, input: object = {}): Promise<any> =>
     node.services.call('messenger', operation, input as never, { caller: OWNER })
   /** A request below /api/v1; without a token the one of the node's owner. */

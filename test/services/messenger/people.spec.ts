@@ -2,15 +2,7 @@ import assert from 'node:assert/strict'
 import type { User } from '../../../services/messenger/core/statement.ts'
 import { stems } from '../../../services/messenger/device/words.ts'
 import { decodeList, planImport } from '../../../services/messenger/people/import-people.ts'
-
-/** windows-1251 as its table has it: А is 0xC0, я 0xFF, Ё 0xA8, ё 0xB8. */
-const windows1251 = (text: string): Uint8Array =>
-  Uint8Array.from(text, letter => {
-    const code = letter.codePointAt(0)!
-    if (code < 0x80) return code
-    if (letter === 'Ё') return 0xa8
-    return letter === 'ё' ? 0xb8 : code - 0x410 + 0xc0
-  })
+import { windows1251 } from './samples.ts'
 
 describe('messenger: people from a list', () => {
   const none = (): undefined => undefined

@@ -1,29 +1,7 @@
 import assert from 'node:assert/strict'
-import { crc32, deflateSync } from 'node:zlib'
 import { pictureType, withoutMetadata } from '../../../services/messenger/device/pictures.ts'
+import { chunk, png } from './samples.ts'
 
-const chunk = (name: string, data: Buffer): Buffer => {
-  const body = Buffer.concat([Buffer.from(name), data])
-  const head = Buffer.alloc(4)
-  head.writeUInt32BE(data.length)
-  const check = Buffer.alloc(4)
-  check.writeUInt32BE(crc32(body))
-  return Buffer.concat([head, body, check])
-}
-/** A grey PNG as its specification has it, and what somebody put between. */
-function png(width: number, height: number, ...extra: Buffer[]): Buffer {
-  const header = Buffer.alloc(13)
-  header.writeUInt32BE(width)
-  header.writeUInt32BE(height, 4)
-  header[8] = 8
-  return Buffer.concat([
-    Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]),
-    chunk('IHDR', header),
-    ...extra,
-    chunk('IDAT', deflateSync(Buffer.alloc(64))),
-    chunk('IEND', Buffer.alloc(0))
-  ])
-}
 const segment = (marker: number, data: Buffer): Buffer => {
   const head = Buffer.from([0xff, marker, 0, 0])
   head.writeUInt16BE(data.length + 2, 2)

@@ -1,5 +1,4 @@
 import { Button, Group, Modal, Text } from '@mantine/core'
-import type { Words } from './words.ts'
 
 /** A question before what cannot be undone; `undefined`: nothing is asked. */
 export interface Question {
@@ -9,26 +8,24 @@ export interface Question {
   run(): void
 }
 
-export function Confirm({
-  question,
-  close,
-  words: { t }
-}: {
+interface ConfirmProps {
   question: Question | undefined
   close(): void
-  words: Words
-}) {
+  texts: { close: string; keep: string }
+}
+
+export function Confirm({ question, close, texts }: ConfirmProps) {
   return (
     <Modal
       opened={question !== undefined}
       onClose={close}
       title={question?.title}
-      closeButtonProps={{ 'aria-label': t('close') }}
+      closeButtonProps={{ 'aria-label': texts.close }}
     >
       <Text size="sm">{question?.text}</Text>
       <Group mt="md" justify="flex-end">
         <Button variant="default" onClick={close} data-autofocus>
-          {t('keep')}
+          {texts.keep}
         </Button>
         <Button
           color="red.8"

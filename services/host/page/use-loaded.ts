@@ -1,5 +1,11 @@
-import { useCallback, useEffect, useState } from 'react'
-import type { PageProps } from './api.ts'
+import { useCallback, useEffect, useMemo, useState } from 'react'
+import { oneAtATime } from './one-at-a-time.ts'
+
+interface Events {
+  listen(listener: (event: { type: string } | undefined) => void): () => void
+  topic: string
+  fail(error: Error): void
+}
 
 /**
  * What the node says; asked again when the service tells `topic`, and where something may have been missed. `load` and
@@ -7,10 +13,11 @@ import type { PageProps } from './api.ts'
  */
 export function useLoaded<T>(
   load: () => Promise<T>,
-  { listen, topic, fail }: { listen: PageProps['listen']; topic: string; fail: (error: Error) => void }
+  { listen, topic, fail }: Events
 ): { value: T | undefined; reload(): Promise<void> } {
   const [value, setValue] = useState<T>()
-  const reload = useCallback(() => load().then(setValue, fail), [load, fail])
+  const ask = useCallback(() => load().then(setValue, fail), [load, fail])
+  const reload = useMemo(() => oneAtATime(ask), [ask])
   useEffect(() => {
     void reload()
     return listen(event => {

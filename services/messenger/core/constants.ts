@@ -1,0 +1,6 @@
+/* What the page in the browser must know as well: nothing is imported here. */
+
+export const MAX_TEXT_CHARS = 4_000
+export const MAX_FILE_BYTES = 5 * 1024 * 1024
+/** Of the chats in which people tell an admin about messages. */
+export const REPORTS_TITLE = '⚑'

@@ -1,0 +1,137 @@
+import { Button, Group, Stack, Table, Text, Title } from '@mantine/core'
+import { useState } from 'react'
+import { Row, Rows } from '../../host/page/rows.tsx'
+import { REPORTS_TITLE } from '../core/constants.ts'
+import { Backups } from './backups.tsx'
+import { Findings } from './findings.tsx'
+import type { PartProps } from './part.ts'
+import { Policies } from './policies.tsx'
+import type { Chat, Cleaned, Stats, Status } from './wire.ts'
+
+/** What an administrator looks after on this node and in the school. */
+export function Administration(
+  props: PartProps & {
+    status: Status
+    chats: readonly Chat[]
+    isAdmin: boolean
+    open(chat: string): void
+    changed(): void
+  }
+) {
+  const { api, words, fail, chats, open, isAdmin } = props
+  const { t, time } = words
+  const reports = chats.filter(({ title }) => title === REPORTS_TITLE)
+  return (
+    <Stack gap="md">
+      <Findings
+        words={words}
+        fail={fail}
+        looks={{
+          health: { label: t('health'), look: api.health },
+          diagnose: { label: t('diagnose'), look: api.diagnose },
+          verify: { label: t('verify'), look: () => api.verify(false) },
+          verifyFull: { label: t('verifyFull'), look: () => api.verify(true) }
+        }}
+      />
+      <Backups {...props} />
+      <section className="card" aria-label={t('reports')}>
+        <Title order={2} size="h4" mb="xs">
+          {t('reports')}
+        </Title>
+        <Rows label={t('reports')} empty={t('noReports')}>
+          {reports.map(chat => (
+            <Row
+              key={chat.id}
+              title={words.titleOf(chat)}
+              detail={`${time(chat.at)} · ${t('unread', { n: chat.unread })}`}
+            >
+              <Button size="xs" variant="default" onClick={() => open(chat.id)}>
+                {t('openChat')}
+              </Button>
+            </Row>
+          ))}
+        </Rows>
+      </section>
+      {isAdmin && <Policies {...props} />}
+      <CleanUp {...props} />
+      <Statistics {...props} />
+    </Stack>
+  )
+}
+
+function CleanUp({ api, words, fail }: PartProps) {
+  const { t, bytes } = words
+  const [cleaned, setCleaned] = useState<Cleaned>()
+  const [isBusy, setIsBusy] = useState(false)
+  async function clean(): Promise<void> {
+    setIsBusy(true)
+    await api.cleanUp().then(setCleaned, fail)
+    setIsBusy(false)
+  }
+  return (
+    <section className="card" aria-label={t('cleanUp')}>
+      <Group justify="space-between">
+        <Title order={2} size="h4">
+          {t('cleanUp')}
+        </Title>
+        <Button variant="default" loading={isBusy} onClick={() => void clean()}>
+          {t('cleanUpNow')}
+        </Button>
+      </Group>
+      <Text size="sm" c="dimmed">
+        {t('cleanUpText')}
+      </Text>
+      {cleaned !== undefined && (
+        <Text size="sm" role="status">
+          {t('cleaned', {
+            files: cleaned.files,
+            parts: cleaned.parts,
+            before: bytes(cleaned.bytesBefore),
+            after: bytes(cleaned.bytesAfter)
+          })}
+        </Text>
+      )}
+    </section>
+  )
+}
+
+function Statistics({ api, words, fail }: PartProps) {
+  const { t } = words
+  const [stats, setStats] = useState<Stats>()
+  return (
+    <section className="card" aria-label={t('statistics')}>
+      <Group justify="space-between">
+        <Title order={2} size="h4">
+          {t('statistics')}
+        </Title>
+        <Button variant="default" onClick={() => void api.stats().then(setStats, fail)}>
+          {t('count')}
+        </Button>
+      </Group>
+      {stats !== undefined && (
+        <>
+          <Text size="sm">{t('statsNow', { users: stats.users, devices: stats.devices })}</Text>
+          <Table verticalSpacing={4}>
+            <Table.Thead>
+              <Table.Tr>
+                {(['month', 'newUsers', 'messageCount', 'senders'] as const).map(name => (
+                  <Table.Th key={name}>{t(name)}</Table.Th>
+                ))}
+              </Table.Tr>
+            </Table.Thead>
+            <Table.Tbody className="num">
+              {stats.months.map(({ month, newUsers, messages, senders }) => (
+                <Table.Tr key={month}>
+                  <Table.Td>{month}</Table.Td>
+                  <Table.Td>{newUsers}</Table.Td>
+                  <Table.Td>{messages}</Table.Td>
+                  <Table.Td>{senders}</Table.Td>
+                </Table.Tr>
+              ))}
+            </Table.Tbody>
+          </Table>
+        </>
+      )}
+    </section>
+  )
+}

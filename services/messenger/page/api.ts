@@ -1,0 +1,127 @@
+import type { PageProps } from './props.ts'
+import type {
+  Backup,
+  Chat,
+  Cleaned,
+  Finding,
+  Found,
+  Imported,
+  Invitation,
+  Line,
+  Policy,
+  Restored,
+  SentFile,
+  Stats,
+  Status,
+  User
+} from './wire.ts'
+
+export const PAGE_LINES = 100
+const DEADLINE_MS = 30_000
+/** Of what decides something with other nodes, or moves a file. */
+const LONG_MS = 300_000
+
+/** The node answered, and said no. */
+export class RefusedError extends Error {
+  override name = 'RefusedError'
+  readonly status: number
+  /** ms, where it says when to come again */
+  readonly retryMs: number | undefined
+
+  constructor(status: number, detail: string, retryMs?: number) {
+    super(detail)
+    this.status = status
+    this.retryMs = retryMs
+  }
+}
+
+export interface NewMessage {
+  group: string
+  text: string
+  reply?: string
+}
+type Items<T> = { items: T[] }
+
+/** What the node answers about chats, people, and its own state. */
+export function createApi(request: PageProps['request']) {
+  async function ask<T>(path: string, init: RequestInit = {}, deadlineMs = DEADLINE_MS): Promise<T> {
+    const response = await request(path, { ...init, signal: AbortSignal.timeout(deadlineMs) })
+    if (response.ok) return (await response.json()) as T
+    const problem = (await response.json().catch(() => ({}))) as { detail?: string }
+    const seconds = Number(response.headers.get('retry-after') ?? Number.NaN)
+    throw new RefusedError(
+      response.status,
+      problem.detail ?? `HTTP ${response.status}`,
+      Number.isFinite(seconds) ? seconds * 1000 : undefined
+    )
+  }
+  const send = <T>(
+    method: string,
+    path: string,
+    body: object,
+    headers: Record<string, string> = {}
+  ): Promise<T> =>
+    ask(
+      path,
+      { method, headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) },
+      LONG_MS
+    )
+  const at = encodeURIComponent
+  const query = (values: Record<string, string | number>): string =>
+    new URLSearchParams(Object.entries(values).map(([key, value]) => [key, String(value)])).toString()
+  const admin = '/messenger/admin'
+
+  return {
+    scopes: () => ask<{ scopes: string[] }>('/session'),
+    status: () => ask<Status>('/messenger/status'),
+    found: (name: string, me: string) => send('POST', '/messenger/roster', { name, me }),
+    join: (code: string) => send('POST', '/messenger/roster/join', { code }),
+
+    users: () => ask<Items<User>>('/messenger/users'),
+    setUser: ({ id, ...user }: Pick<User, 'id' | 'name' | 'role' | 'classes' | 'isDisabled'>) =>
+      send<{ invitation?: Invitation }>('PUT', `/messenger/users/${at(id)}`, user),
+    invite: (user: string) => send<Invitation>('POST', `/messenger/users/${at(user)}/invitation`, {}),
+    importUsers: (csv: string, apply: boolean) =>
+      send<Imported>('POST', '/messenger/imports', { csv, apply }),
+    revoke: (device: string) => ask(`/messenger/devices/${at(device)}`, { method: 'DELETE' }, LONG_MS),
+
+    chats: () => ask<Items<Chat>>('/messenger/groups'),
+    begin: (chat: { title: string; users: string[]; classes: string[] }) =>
+      send<{ id: string }>('POST', '/messenger/groups', chat),
+    change: (group: string, changes: { add?: string[]; remove?: string[]; title?: string }) =>
+      send<Chat>('PATCH', `/messenger/groups/${group}`, changes),
+    lines: (group: string, before?: Line) =>
+      ask<Items<Line>>(
+        `/messenger/groups/${group}/events?${query({
+          limit: PAGE_LINES,
+          ...(before === undefined ? {} : { beforeAt: before.at, beforeId: before.id })
+        })}`
+      ),
+    /** Under the same key it is written once, however often it is sent. */
+    say: ({ group, ...message }: NewMessage, key: string) =>
+      send('POST', `/messenger/groups/${group}/events`, message, { 'idempotency-key': key }),
+    sendFile: (group: string, name: string, bytes: string) =>
+      send('POST', `/messenger/groups/${group}/files`, { name, bytes }),
+    file: (message: string) => ask<SentFile>(`/messenger/files/${message}`, {}, LONG_MS),
+    read: (group: string, until: number) => send('PUT', `/messenger/groups/${group}/read`, { at: until }),
+    edit: (message: string, text: string) => send('PATCH', `/messenger/events/${message}`, { text }),
+    remove: (message: string) => ask(`/messenger/events/${message}`, { method: 'DELETE' }),
+    react: (message: string, sign: string) =>
+      send('PUT', `/messenger/events/${message}/reaction`, { with: sign }),
+    report: (message: string, reason: string) => send('POST', '/messenger/reports', { message, reason }),
+    search: (text: string) => ask<Items<Found>>(`/messenger/search?${query({ text, limit: 50 })}`),
+
+    health: () => ask<Items<Finding>>(`${admin}/health`),
+    diagnose: () => ask<Items<Finding>>(`${admin}/diagnose`, {}, LONG_MS),
+    verify: (full: boolean) => send<Items<Finding>>('POST', `${admin}/verify`, { full }),
+    backups: () => ask<Items<Backup>>(`${admin}/backups`),
+    backup: () => send<Backup>('POST', `${admin}/backups`, {}),
+    restore: (id: string) => send<Restored>('POST', `${admin}/backups/${at(id)}/restore`, {}),
+    cleanUp: () => send<Cleaned>('POST', `${admin}/cleanup`, {}),
+    stats: () => ask<Stats>(`${admin}/stats`),
+    setMailboxes: (peers: string[]) => send('PUT', `${admin}/mailboxes`, { peers }),
+    setPolicy: (policy: Partial<Policy>) => send<Policy>('PATCH', `${admin}/policy`, policy)
+  }
+}
+
+export type Api = ReturnType<typeof createApi>

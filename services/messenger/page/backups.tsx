@@ -1,0 +1,77 @@
+import { Button, Group, Text, Title } from '@mantine/core'
+import { useState } from 'react'
+import { Confirm, type Question } from '../../host/page/confirm.tsx'
+import { Row, Rows } from '../../host/page/rows.tsx'
+import { useLoaded } from '../../host/page/use-loaded.ts'
+import type { PartProps } from './part.ts'
+import type { Restored } from './wire.ts'
+
+/** What was backed up, and bringing it back after a yes. */
+export function Backups({ api, words, listen, fail }: PartProps) {
+  const { t, time, bytes } = words
+  const { value, reload } = useLoaded(api.backups, { listen, topic: 'messenger:backups', fail })
+  const [question, setQuestion] = useState<Question>()
+  const [restored, setRestored] = useState<Restored>()
+  const [busy, setBusy] = useState<string>()
+
+  async function press(name: string, work: () => Promise<unknown>): Promise<void> {
+    setBusy(name)
+    setRestored(undefined)
+    await work().catch(fail)
+    setBusy(undefined)
+    await reload()
+  }
+  return (
+    <section className="card" aria-label={t('backups')}>
+      <Group justify="space-between">
+        <Title order={2} size="h4">
+          {t('backups')}
+        </Title>
+        <Button loading={busy === 'make'} onClick={() => void press('make', api.backup)}>
+          {t('backUp')}
+        </Button>
+      </Group>
+      <Text size="sm" c="dimmed" mb="xs">
+        {t('backupsText')}
+      </Text>
+      {restored !== undefined && (
+        <Text size="sm" role="status">
+          {t('restored', { events: restored.events, mail: restored.mail, files: restored.files })}
+        </Text>
+      )}
+      {value !== undefined && (
+        <Rows label={t('backups')} empty={t('noBackups')}>
+          {value.items.map(({ id, at, events, people, bytes: size }) => (
+            <Row
+              key={id}
+              title={time(at)}
+              detail={`${id} · ${bytes(size)} · ${t('holds', { events, people })}`}
+            >
+              <Button
+                size="xs"
+                variant="default"
+                loading={busy === id}
+                aria-label={t('restoreOf', { at: time(at) })}
+                onClick={() =>
+                  setQuestion({
+                    title: t('restoreTitle', { at: time(at) }),
+                    text: t('restoreText'),
+                    yes: t('restore'),
+                    run: () => void press(id, async () => setRestored(await api.restore(id)))
+                  })
+                }
+              >
+                {t('restore')}
+              </Button>
+            </Row>
+          ))}
+        </Rows>
+      )}
+      <Confirm
+        question={question}
+        close={() => setQuestion(undefined)}
+        texts={{ close: t('close'), keep: t('cancel') }}
+      />
+    </section>
+  )
+}

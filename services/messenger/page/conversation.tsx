@@ -1,0 +1,245 @@
+import { Button, Group, Text, Title } from '@mantine/core'
+import { ArrowLeft, Users } from 'lucide-react'
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react'
+import { Confirm, type Question } from '../../host/page/confirm.tsx'
+import { MAX_FILE_BYTES } from '../core/constants.ts'
+import { base64Of } from './bytes.ts'
+import { Composer } from './composer.tsx'
+import { Members } from './members.tsx'
+import { Message, type MessageActions } from './message.tsx'
+import type { Outbox, Waiting } from './outbox.ts'
+import type { PartProps } from './part.ts'
+import { Report } from './report.tsx'
+import { Unsent } from './unsent.tsx'
+import { useLines } from './use-lines.ts'
+import type { Chat, Line, User } from './wire.ts'
+
+/** So near to its end, one reads what is new. */
+const NEAR_PX = 80
+const MAX_NAME = 100
+
+interface ConversationProps extends PartProps {
+  chat: Chat
+  me: { id: string; name: string }
+  people: readonly User[]
+  waiting: readonly Waiting[]
+  outbox: Outbox | undefined
+  /** it was read, or its members are others */
+  changed(): void
+  close(): void
+}
+
+export function Conversation(props: ConversationProps) {
+  const { chat, me, words, api, fail, waiting, outbox, changed, close } = props
+  const { t, bytes } = words
+  const { page, reload, older } = useLines(props, chat.id)
+  const [about, setAbout] = useState<{ line: Line; isEdit: boolean }>()
+  const [question, setQuestion] = useState<Question>()
+  const [reported, setReported] = useState<Line>()
+  const [isOpen, setIsOpen] = useState(false)
+  const [isSendingFile, setIsSendingFile] = useState(false)
+  const list = useRef<HTMLUListElement>(null)
+  const isAtEnd = useRef(true)
+  const lines = page?.lines
+  const unsent = waiting.filter(({ group }) => group === chat.id)
+  const byId = useMemo(() => new Map(lines?.map(line => [line.id, line])), [lines])
+  const act = useCallback((work: Promise<unknown>) => void work.then(reload, fail), [reload, fail])
+  const leave = useCallback(() => setAbout(undefined), [])
+
+  const actions: MessageActions = useMemo(
+    () => ({
+      reply: line => setAbout({ line, isEdit: false }),
+      edit: line => setAbout({ line, isEdit: true }),
+      report: setReported,
+      react: (line, sign) => act(api.react(line.id, sign)),
+      remove: line =>
+        setQuestion({
+          title: t('deleteTitle'),
+          text: t('deleteText'),
+          yes: t('delete'),
+          run: () => act(api.remove(line.id))
+        })
+    }),
+    [api, act, t]
+  )
+
+  const newest = lines?.at(-1)
+  const follow = (): void => {
+    if (isAtEnd.current && list.current !== null) list.current.scrollTop = list.current.scrollHeight
+  }
+  useLayoutEffect(follow, [newest?.id, unsent.length])
+  useRead(newest?.at, chat, () => void api.read(chat.id, newest!.at).then(changed, fail))
+
+  function send(text: string): void {
+    leave()
+    if (about?.isEdit === true) act(api.edit(about.line.id, text))
+    else {
+      isAtEnd.current = true
+      outbox?.add({ group: chat.id, text, ...(about === undefined ? {} : { reply: about.line.id }) })
+    }
+  }
+  async function sendFiles(files: readonly File[]): Promise<void> {
+    setIsSendingFile(true)
+    for (const file of files) {
+      const name = nameOf(file, t('noName'))
+      try {
+        if (file.size > MAX_FILE_BYTES)
+          throw new Error(t('tooLarge', { name, size: bytes(file.size), count: file.size }))
+        await api.sendFile(chat.id, name, await base64Of(file))
+      } catch (error) {
+        fail(error as Error)
+      }
+    }
+    setIsSendingFile(false)
+    await reload()
+  }
+
+  return (
+    <section
+      className="card"
+      aria-label={words.titleOf(chat)}
+      onDragOver={event => event.preventDefault()}
+      onDrop={event => {
+        event.preventDefault()
+        void sendFiles([...event.dataTransfer.files])
+      }}
+      style={{
+        flex: '1 1 20rem',
+        minWidth: 0,
+        display: 'flex',
+        flexDirection: 'column',
+        gap: '0.5rem',
+        height: 'max(24rem, calc(100dvh - 21rem))'
+      }}
+    >
+      <Group justify="space-between" wrap="nowrap" gap="xs">
+        <Group gap="xs" wrap="nowrap" style={{ minWidth: 0 }}>
+          <Button
+            hiddenFrom="md"
+            variant="subtle"
+            color="gray"
+            px="xs"
+            aria-label={t('allChats')}
+            onClick={close}
+          >
+            <ArrowLeft size={18} aria-hidden />
+          </Button>
+          <Title order={2} size="h4" lineClamp={1} style={{ overflowWrap: 'anywhere' }}>
+            <bdi>{words.titleOf(chat)}</bdi>
+          </Title>
+        </Group>
+        <Button
+          variant="default"
+          size="xs"
+          leftSection={<Users size={14} aria-hidden />}
+          aria-label={t('membersOf', { n: chat.people.length })}
+          onClick={() => setIsOpen(true)}
+        >
+          {chat.people.length}
+        </Button>
+      </Group>
+      <ul
+        ref={list}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+        tabIndex={0}
+        aria-label={t('messages')}
+        // a picture has its height when it is there
+        onLoadCapture={follow}
+        onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
+          isAtEnd.current = scrollHeight - scrollTop - clientHeight < NEAR_PX
+        }}
+        style={{
+          flex: 1,
+          overflowY: 'auto',
+          listStyle: 'none',
+          margin: 0,
+          padding: '0.25rem',
+          display: 'flex',
+          flexDirection: 'column',
+          gap: '0.375rem'
+        }}
+      >
+        {page?.hasMore === true && (
+          <li style={{ alignSelf: 'center' }}>
+            <Button size="xs" variant="default" onClick={() => void older().catch(fail)}>
+              {t('older')}
+            </Button>
+          </li>
+        )}
+        {lines?.length === 0 && (
+          <li>
+            <Text size="sm">{t('nothingYet')}</Text>
+          </li>
+        )}
+        {lines?.map(line => (
+          <Message
+            key={line.id}
+            api={api}
+            words={words}
+            listen={props.listen}
+            fail={fail}
+            line={line}
+            answered={line.reply === undefined ? undefined : byId.get(line.reply)}
+            isOwn={line.by.id === me.id}
+            myName={me.name}
+            actions={actions}
+          />
+        ))}
+        {unsent.map(row => (
+          <Unsent key={row.key} row={row} outbox={outbox} words={words} />
+        ))}
+      </ul>
+      {chat.waiting > 0 && (
+        <Text size="xs" c="dimmed">
+          {t('gaps', { n: chat.waiting })}
+        </Text>
+      )}
+      {chat.isIn ? (
+        <Composer
+          key={about?.isEdit === true ? about.line.id : ''}
+          words={words}
+          about={about}
+          leave={leave}
+          send={send}
+          files={files => void sendFiles(files)}
+          isSendingFile={isSendingFile}
+        />
+      ) : (
+        <Text size="sm">{t('notIn')}</Text>
+      )}
+      <Confirm
+        question={question}
+        close={() => setQuestion(undefined)}
+        texts={{ close: t('close'), keep: t('keep') }}
+      />
+      {reported !== undefined && (
+        <Report line={reported} close={() => setReported(undefined)} api={api} words={words} />
+      )}
+      {isOpen && <Members {...props} close={() => setIsOpen(false)} />}
+    </section>
+  )
+}
+
+/** What is seen is read. */
+function useRead(newestMs: number | undefined, { unread }: Chat, read: () => void): void {
+  const latest = useRef(read)
+  latest.current = read
+  const done = useRef(0)
+  useEffect(() => {
+    const look = (): void => {
+      if (newestMs === undefined || newestMs <= done.current || unread === 0) return
+      if (document.visibilityState !== 'visible') return
+      done.current = newestMs
+      latest.current()
+    }
+    look()
+    document.addEventListener('visibilitychange', look)
+    return () => document.removeEventListener('visibilitychange', look)
+  }, [newestMs, unread])
+}
+
+const nameOf = (file: File, other: string): string =>
+  file.name
+    .replaceAll(/\p{Cc}/gu, ' ')
+    .slice(0, MAX_NAME)
+    .toWellFormed() || other

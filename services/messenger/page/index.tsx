@@ -1,0 +1,153 @@
+import { Alert, Stack, Tabs, Text } from '@mantine/core'
+import { Lock } from 'lucide-react'
+import { useCallback, useEffect, useMemo, useState } from 'react'
+import { useLoaded } from '../../host/page/use-loaded.ts'
+import { Administration } from './administration.tsx'
+import { createApi } from './api.ts'
+import { Begin } from './begin.tsx'
+import { Chats } from './chats.tsx'
+import type { PartProps } from './part.ts'
+import { People } from './people.tsx'
+import type { PageProps } from './props.ts'
+import { Search } from './search.tsx'
+import type { Chat, Status } from './wire.ts'
+import { createWords } from './words.ts'
+
+export default function MessengerPage({ language, request, listen }: PageProps) {
+  const words = useMemo(() => createWords(language), [language])
+  const { t } = words
+  const api = useMemo(() => createApi(request), [request])
+  const [failure, setFailure] = useState<string>()
+  const fail = useCallback((error: Error) => setFailure(t('failed', { reason: error.message })), [t])
+  const part = { api, words, listen, fail }
+  const { value: status, reload } = useLoaded(api.status, { listen, topic: 'messenger:roster', fail })
+  const { value: session } = useLoaded(api.scopes, { listen, topic: 'messenger:roster', fail })
+  const may = (scope: string): boolean =>
+    session !== undefined && (session.scopes.includes(scope) || session.scopes.includes('admin'))
+
+  return (
+    <Stack gap="md" mb="md">
+      {failure !== undefined && (
+        <Alert
+          color="red"
+          variant="light"
+          role="alert"
+          withCloseButton
+          closeButtonLabel={t('close')}
+          onClose={() => setFailure(undefined)}
+        >
+          {failure}
+        </Alert>
+      )}
+      {status === undefined || session === undefined ? null : status.school === undefined ? (
+        may('messenger:admin') ? (
+          <Begin api={api} words={words} fail={fail} changed={() => void reload()} />
+        ) : (
+          <Text>{t('noSchool')}</Text>
+        )
+      ) : (
+        <School {...part} status={status} mayAdminister={may('messenger:admin')} reload={reload} />
+      )}
+    </Stack>
+  )
+}
+
+/** By its parts; whoever is not the person of this device sees no chats. */
+function School({
+  status,
+  mayAdminister,
+  reload,
+  ...part
+}: PartProps & { status: Status; mayAdminister: boolean; reload(): Promise<void> }) {
+  const { t } = part.words
+  const { me, school, isYours } = status
+  const mayChat = isYours === true && me !== undefined
+  const [tab, setTab] = useState<string | null>(mayChat ? 'chats' : 'people')
+  const [opened, setOpened] = useState<string>()
+  const { value: people, reload: reloadPeople } = useLoaded(part.api.users, {
+    ...part,
+    topic: 'messenger:roster'
+  })
+  const { chats, reloadChats } = useChats(part, mayChat)
+  const isAdmin = mayAdminister && me?.role === 'admin'
+  const changed = (): void => {
+    void reload()
+    void reloadPeople()
+    void reloadChats()
+  }
+  const open = (chat: string): void => {
+    setOpened(chat)
+    setTab('chats')
+  }
+  const users = people?.items ?? []
+
+  return (
+    <>
+      <Text c="dimmed" size="sm">
+        <Lock size={14} aria-hidden style={{ verticalAlign: '-0.125rem' }} />{' '}
+        {t('lead', { school: school!.name, me: me?.name ?? '–' })}
+      </Text>
+      {!mayChat && <Alert color="artel">{t('notYours', { me: me?.name ?? '–' })}</Alert>}
+      <Tabs value={tab} onChange={setTab} keepMounted={false}>
+        <Tabs.List mb="md">
+          {mayChat && <Tabs.Tab value="chats">{t('chats')}</Tabs.Tab>}
+          {mayChat && <Tabs.Tab value="search">{t('search')}</Tabs.Tab>}
+          <Tabs.Tab value="people">{t('people')}</Tabs.Tab>
+          {mayAdminister && <Tabs.Tab value="administration">{t('administration')}</Tabs.Tab>}
+        </Tabs.List>
+        {mayChat && (
+          // what is on its way goes on while another part is looked at
+          <Tabs.Panel value="chats" keepMounted>
+            <Chats
+              {...part}
+              chats={chats}
+              people={users}
+              me={me}
+              opened={tab === 'chats' ? opened : undefined}
+              open={setOpened}
+              changed={changed}
+            />
+          </Tabs.Panel>
+        )}
+        {mayChat && (
+          <Tabs.Panel value="search">
+            <Search {...part} chats={chats ?? []} open={open} />
+          </Tabs.Panel>
+        )}
+        <Tabs.Panel value="people">
+          <People {...part} people={users} isAdmin={isAdmin} changed={changed} />
+        </Tabs.Panel>
+        {mayAdminister && (
+          <Tabs.Panel value="administration">
+            <Administration
+              {...part}
+              status={status}
+              chats={chats ?? []}
+              isAdmin={isAdmin}
+              open={open}
+              changed={changed}
+            />
+          </Tabs.Panel>
+        )}
+      </Tabs>
+    </>
+  )
+}
+
+/** Of who may see them; undefined: not known yet. */
+function useChats({ api, listen, fail }: PartProps, mayChat: boolean) {
+  const load = useCallback(
+    (): Promise<{ items: Chat[] }> => (mayChat ? api.chats() : Promise.resolve({ items: [] })),
+    [api, mayChat]
+  )
+  const { value, reload } = useLoaded(load, { listen, topic: 'messenger:chat', fail })
+  // a device that comes in is invited to chats
+  useEffect(
+    () =>
+      listen(event => {
+        if (event?.type === 'messenger:roster') void reload()
+      }),
+    [listen, reload]
+  )
+  return { chats: value?.items, reloadChats: reload }
+}

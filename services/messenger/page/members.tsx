@@ -1,0 +1,106 @@
+import { Button, Group, Modal, Stack, TextInput } from '@mantine/core'
+import { useState } from 'react'
+import { RemoveButton, Row, Rows } from '../../host/page/rows.tsx'
+import { Choose } from './choose.tsx'
+import type { PartProps } from './part.ts'
+import type { Chat, User } from './wire.ts'
+
+/** Who is in a chat; who may, changes it. */
+export function Members({
+  chat,
+  people,
+  me,
+  api,
+  words,
+  fail,
+  changed,
+  close
+}: Pick<PartProps, 'api' | 'words' | 'fail'> & {
+  chat: Chat
+  people: readonly User[]
+  me: { id: string }
+  changed(): void
+  close(): void
+}) {
+  const { t } = words
+  const [title, setTitle] = useState(chat.title)
+  const [added, setAdded] = useState<string[]>([])
+  const [isBusy, setIsBusy] = useState(false)
+  const isIn = new Set(chat.people.map(({ id }) => id))
+
+  async function change(changes: Parameters<typeof api.change>[1]): Promise<void> {
+    setIsBusy(true)
+    try {
+      await api.change(chat.id, changes)
+      setAdded([])
+    } catch (error) {
+      fail(error as Error)
+      close()
+    }
+    setIsBusy(false)
+    changed()
+  }
+  return (
+    <Modal
+      opened
+      onClose={close}
+      title={t('membersOf', { n: chat.people.length })}
+      closeButtonProps={{ 'aria-label': t('close') }}
+    >
+      <Stack gap="sm">
+        <Rows label={t('people')} empty={t('nobody')}>
+          {chat.people.map(({ id, name }) => (
+            <Row key={id} title={name} detail={id}>
+              {chat.isIn && id !== me.id && (
+                <RemoveButton
+                  label={t('removeMember', { name })}
+                  onClick={() => void change({ remove: [id] })}
+                />
+              )}
+            </Row>
+          ))}
+        </Rows>
+        {chat.isIn && (
+          <>
+            <Choose
+              label={t('add')}
+              people={people.filter(({ id, isDisabled }) => !isIn.has(id) && !isDisabled)}
+              chosen={added}
+              onChange={setAdded}
+              words={words}
+            />
+            <Group justify="flex-end">
+              <Button
+                disabled={added.length === 0}
+                loading={isBusy}
+                onClick={() => void change({ add: added })}
+              >
+                {t('add')}
+              </Button>
+            </Group>
+            <form
+              onSubmit={event => {
+                event.preventDefault()
+                void change({ title: title.trim() })
+              }}
+            >
+              <Group align="flex-end" gap="xs" wrap="nowrap">
+                <TextInput
+                  style={{ flex: 1 }}
+                  label={t('title')}
+                  required
+                  maxLength={100}
+                  value={title}
+                  onChange={({ currentTarget }) => setTitle(currentTarget.value)}
+                />
+                <Button type="submit" variant="default" loading={isBusy}>
+                  {t('save')}
+                </Button>
+              </Group>
+            </form>
+          </>
+        )}
+      </Stack>
+    </Modal>
+  )
+}

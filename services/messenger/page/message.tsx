@@ -1,0 +1,161 @@
+import { ActionIcon, Button, Group, Menu, Text } from '@mantine/core'
+import { EllipsisVertical } from 'lucide-react'
+import { memo } from 'react'
+import { MessageText } from './message-text.tsx'
+import type { PartProps } from './part.ts'
+import { SentFile } from './sent-file.tsx'
+import type { Line } from './wire.ts'
+
+const SIGNS = ['👍', '❤️', '😄', '😮', '😢', '✅']
+
+export interface MessageActions {
+  reply(line: Line): void
+  edit(line: Line): void
+  remove(line: Line): void
+  report(line: Line): void
+  react(line: Line, sign: string): void
+}
+interface MessageProps extends PartProps {
+  line: Line
+  /** what it answers, where that is here */
+  answered: Line | undefined
+  isOwn: boolean
+  myName: string
+  actions: MessageActions
+}
+
+/** One thing that was said, with what can be done about it. */
+export const Message = memo(function Message(props: MessageProps) {
+  const { line, answered, isOwn, myName, actions, words } = props
+  const { t, time } = words
+  if (line.kind === 'members') return <Members line={line} words={words} />
+  return (
+    <li
+      style={{
+        alignSelf: isOwn ? 'flex-end' : 'flex-start',
+        maxWidth: 'min(42rem, 92%)',
+        minWidth: 0,
+        padding: '0.375rem 0.625rem',
+        borderRadius: '0.625rem',
+        border: '1px solid var(--artel-line)',
+        background: isOwn ? 'var(--artel-quiet)' : 'var(--artel-card)'
+      }}
+    >
+      <Group gap="xs" justify="space-between" wrap="nowrap" align="flex-start">
+        <Text size="xs" c="dimmed" style={{ overflowWrap: 'anywhere', minWidth: 0 }}>
+          <bdi style={{ fontWeight: 600 }}>{line.by.name}</bdi> · {time(line.at)}
+          {line.isEdited === true && ` · ${t('edited')}`}
+        </Text>
+        {line.isDeleted !== true && <Actions line={line} isOwn={isOwn} actions={actions} words={words} />}
+      </Group>
+      {line.reply !== undefined && (
+        <Text
+          size="xs"
+          c="dimmed"
+          truncate
+          pl="xs"
+          style={{ borderInlineStart: '3px solid var(--artel-line)' }}
+        >
+          {answered === undefined ? (
+            t('answersOlder')
+          ) : (
+            <>
+              <bdi>{answered.by.name}</bdi>: <bdi>{answered.text ?? answered.file?.name ?? t('deleted')}</bdi>
+            </>
+          )}
+        </Text>
+      )}
+      {line.isDeleted === true ? (
+        <Text size="sm" c="dimmed" fs="italic">
+          {t('deleted')}
+        </Text>
+      ) : line.file === undefined ? (
+        <MessageText text={line.text ?? ''} />
+      ) : (
+        <SentFile {...props} line={line} />
+      )}
+      <Reactions line={line} myName={myName} actions={actions} words={words} />
+      {line.mark !== undefined && (
+        <Text size="xs" c="dimmed" ta="end" title={line.readBy?.join(', ')}>
+          {line.mark === 'read'
+            ? t('readBy', { n: line.readBy?.length ?? 0 })
+            : words.word('mark', line.mark)}
+        </Text>
+      )}
+    </li>
+  )
+})
+
+type Some = Pick<MessageProps, 'line' | 'words' | 'actions'>
+
+function Actions({ line, isOwn, actions, words: { t } }: Some & { isOwn: boolean }) {
+  return (
+    <Menu position="bottom-end" withinPortal>
+      <Menu.Target>
+        <ActionIcon
+          variant="subtle"
+          color="gray"
+          size="sm"
+          aria-label={t('actions', { name: line.by.name })}
+          title={t('actions', { name: line.by.name })}
+        >
+          <EllipsisVertical size={16} aria-hidden />
+        </ActionIcon>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>{t('react')}</Menu.Label>
+        {SIGNS.map(sign => (
+          <Menu.Item key={sign} display="inline-block" w="auto" onClick={() => actions.react(line, sign)}>
+            {sign}
+          </Menu.Item>
+        ))}
+        <Menu.Divider />
+        <Menu.Item onClick={() => actions.reply(line)}>{t('reply')}</Menu.Item>
+        {isOwn && line.kind === 'text' && (
+          <Menu.Item onClick={() => actions.edit(line)}>{t('edit')}</Menu.Item>
+        )}
+        {isOwn && <Menu.Item onClick={() => actions.remove(line)}>{t('delete')}</Menu.Item>}
+        {!isOwn && <Menu.Item onClick={() => actions.report(line)}>{t('report')}</Menu.Item>}
+      </Menu.Dropdown>
+    </Menu>
+  )
+}
+
+function Reactions({ line, myName, actions, words: { t } }: Some & { myName: string }) {
+  if (line.reactions === undefined) return null
+  return (
+    <Group gap={4} mt={4}>
+      {line.reactions.map(({ with: sign, by }) => {
+        const isMine = by.includes(myName)
+        return (
+          <Button
+            key={sign}
+            size="compact-xs"
+            variant={isMine ? 'light' : 'default'}
+            radius="xl"
+            aria-pressed={isMine}
+            aria-label={t('reaction', { sign, n: by.length, names: by.join(', ') })}
+            title={by.join(', ')}
+            // one of each person: another takes the place of the first
+            onClick={() => actions.react(line, isMine ? '' : sign)}
+          >
+            {sign} {by.length}
+          </Button>
+        )
+      })}
+    </Group>
+  )
+}
+
+function Members({ line, words: { t, time } }: Pick<MessageProps, 'line' | 'words'>) {
+  const { joined = [], left = [] } = line
+  return (
+    <li style={{ alignSelf: 'center', maxWidth: '92%' }}>
+      <Text size="xs" c="dimmed" ta="center" style={{ overflowWrap: 'anywhere' }}>
+        {time(line.at)} · <bdi>{line.by.name}</bdi>
+        {joined.length > 0 && ` · ${t('joined', { names: joined.join(', ') })}`}
+        {left.length > 0 && ` · ${t('left', { names: left.join(', ') })}`}
+      </Text>
+    </li>
+  )
+}

@@ -1,0 +1,11 @@
+import type { Api } from './api.ts'
+import type { PageProps } from './props.ts'
+import type { Words } from './words.ts'
+
+/** What each part of the page works with. `fail` keeps its identity. */
+export interface PartProps {
+  api: Api
+  words: Words
+  listen: PageProps['listen']
+  fail(error: Error): void
+}

@@ -1,0 +1,24 @@
+import type { z } from 'zod'
+import type { administration } from '../admin/declared.ts'
+import type { chatting } from '../device/declared.ts'
+import type { schooling } from '../school/declared.ts'
+
+/** What travels, as JSON has it. */
+type Answer<O extends { output: z.ZodType }> = z.input<O['output']>
+
+export type Status = Answer<typeof schooling.status>
+export type User = Answer<typeof schooling.users>['items'][number]
+export type Imported = Answer<typeof schooling.importUsers>
+export type Invitation = Answer<typeof schooling.invite>
+export type Policy = Answer<typeof schooling.setPolicy>
+
+export type Chat = Answer<typeof chatting.groups>['items'][number]
+export type Line = Answer<typeof chatting.messages>['items'][number]
+export type Found = Answer<typeof chatting.search>['items'][number]
+export type SentFile = Answer<typeof chatting.file>
+
+export type Finding = Answer<typeof administration.health>['items'][number]
+export type Backup = Answer<typeof administration.backup>
+export type Restored = Answer<typeof administration.restore>
+export type Cleaned = Answer<typeof administration.cleanup>
+export type Stats = Answer<typeof administration.stats>

@@ -1,0 +1,356 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { deflateRawSync } from 'node:zlib'
+import type { Page } from 'playwright-core'
+import { MAX_FILE_BYTES } from '../../../services/messenger/core/constants.ts'
+import { BEHIND, Cable } from '../../integration/cable.ts'
+import { type Browser, openBrowser, overflowing, seriousFindings } from '../browser.ts'
+import { openGateways } from './gateways.ts'
+import { NAUGHTY } from './naughty.ts'
+import { png, windows1251 } from './samples.ts'
+import { until } from './school.ts'
+
+const BUILT = fileURLToPath(new URL('../../../services/gateway/ui/dist/index.html', import.meta.url))
+const SCREENSHOTS = fileURLToPath(new URL('../../screenshots/', import.meta.url))
+const APPEARS_MS = 60_000
+const PASSWORD = 'correct horse battery'
+/** so long the network is away; a minute: MESSENGER_CUT_SECONDS=60 */
+const CUT_MS = 1000 * Number(process.env.MESSENGER_CUT_SECONDS ?? 2)
+const PEOPLE = `ФИО;Логин;Роль;Класс
+Bob;bob;ученик;7б
+Пётр Ёжиков;;учитель;7б
+Без роли;x y;ученик;7б
+`
+/** What would run, if anything of a stranger did. */
+const EVIL = `document.title='evil';top.evil=1`
+
+describe('messenger: page', function () {
+  this.timeout(600_000)
+  let school: Awaited<ReturnType<typeof openGateways>>
+  let cable: Cable
+  let anna: Browser
+  let bob: Browser
+
+  before(async () => {
+    assert.ok(existsSync(BUILT), 'the dashboard is not built: npm run build:ui')
+    await mkdir(SCREENSHOTS, { recursive: true })
+    cable = await Cable.create()
+    const ofBob = { 'gateway.host': BEHIND, 'gateway.port': cable.port }
+    school = await openGateways({ isFounded: false, ofBob })
+    anna = await open()
+    bob = await open()
+  })
+  after(async () => {
+    await anna?.close()
+    await bob?.close()
+    cable?.close()
+    await school?.[Symbol.asyncDispose]()
+  })
+
+  async function open(locale = 'en-GB', width = 1280): Promise<Browser> {
+    const browser = await openBrowser({ locale })
+    browser.page.setDefaultTimeout(APPEARS_MS)
+    await browser.page.setViewportSize({ width, height: 900 })
+    return browser
+  }
+  const bobsUrl = (): string => `http://127.0.0.1:${cable.port}`
+  const enter = async (page: Page, url: string, token: string | undefined): Promise<void> => {
+    await page.goto(`${url}/#token=${token}`)
+    await toMessenger(page)
+  }
+  const toMessenger = async (page: Page): Promise<void> => {
+    await page.getByRole('img', { name: /Live|на связи/ }).waitFor()
+    await page.evaluate(() => {
+      window.location.hash = '#/services/artel%2Fmessenger%2F1'
+    })
+  }
+  const tab = (page: Page, name: string): Promise<void> =>
+    page.getByRole('tab', { name, exact: true }).click()
+  const button = (page: Page, name: string | RegExp) =>
+    page.getByRole('button', typeof name === 'string' ? { name, exact: true } : { name })
+  const lines = (page: Page) => page.getByRole('list', { name: /^(Messages|Сообщения)$/ })
+  const line = (page: Page, text: string) => lines(page).getByRole('listitem').filter({ hasText: text })
+  async function say(page: Page, text: string): Promise<void> {
+    await page.getByRole('textbox', { name: /^(Write a message|Напишите сообщение)$/ }).fill(text)
+    await button(page, /^(Send|Отправить)$/).click()
+  }
+  /** What can be done with a message. */
+  async function act(page: Page, text: string, action: string | RegExp): Promise<void> {
+    await line(page, text)
+      .getByRole('button', { name: /^What to do with/ })
+      .click()
+    await page.getByRole('menuitem', { name: action }).click()
+  }
+  async function look(page: Page, name: string, width = 1280): Promise<void> {
+    assert.deepEqual(await seriousFindings(page), [], name)
+    assert.deepEqual(await overflowing(page, width), [], name)
+    await page.screenshot({ path: join(SCREENSHOTS, `messenger-${width}-${name}.png`), fullPage: true })
+  }
+  async function attach(page: Page, name: string, bytes: Buffer): Promise<void> {
+    const chooser = page.waitForEvent('filechooser')
+    await button(page, 'Send files').click()
+    await (await chooser).setFiles({ name, mimeType: 'application/octet-stream', buffer: bytes })
+  }
+
+  it('founds a school, brings people in from a list, and lets one in by his code', async () => {
+    const { desk, bob: node } = school
+    const { page } = anna
+    await enter(page, desk.gateway!.url!, desk.gateway!.token)
+    await page.getByLabel('Name of the school').fill('School 7')
+    await page.getByLabel('Your name').fill('Anna Admin')
+    await look(page, 'begin')
+    await button(page, 'Found a school').click()
+    await tab(page, 'People')
+    const chooser = page.waitForEvent('filechooser')
+    await button(page, 'Choose a list').click()
+    await (await chooser).setFiles({
+      name: 'people.csv',
+      mimeType: 'text/csv',
+      buffer: Buffer.from(windows1251(PEOPLE))
+    })
+    await page.getByText('New: 2, changed: 0, the same: 0, with mistakes: 1').waitFor()
+    await page.getByText('is no login').waitFor()
+    await look(page, 'import')
+    await button(page, 'Bring in: 2').click()
+    await page.getByText('Codes: 2').waitFor()
+    await look(page, 'codes')
+    const card = page.locator('.invitation').filter({ hasText: 'Bob' })
+    const code = (await card.locator('p').last().textContent())!
+
+    await enter(bob.page, bobsUrl(), node.gateway!.token)
+    // his node may hear of the school only now
+    await until('bob is in the school', async () => {
+      await bob.page.getByRole('textbox', { name: 'Code' }).fill(code)
+      await button(bob.page, 'Join a school').click()
+      const isIn = bob.page.getByRole('tab', { name: 'Chats' })
+      await isIn.or(bob.page.getByRole('alert')).first().waitFor()
+      return isIn.isVisible()
+    })
+  })
+
+  it('two people sign in and chat, each seeing at once what the other does', async () => {
+    const { bob: node, ask } = school
+    // Bob has an account at his node, and no right to its administration
+    await ask(node, 'POST', '/roles', { name: 'chatter', scopes: ['read', 'messenger:write'] })
+    const { body } = await ask(node, 'POST', '/accounts', { name: 'Bob', role: 'chatter' })
+    await ask(node, 'POST', '/invitations/accept', { code: body.code, password: PASSWORD })
+    await bob.close()
+    bob = await open()
+    await bob.page.goto(bobsUrl())
+    await bob.page.getByRole('tab', { name: 'With your name' }).click()
+    await bob.page.getByLabel(/^Name/).fill('Bob')
+    await bob.page.getByLabel(/^Password/).fill(PASSWORD)
+    await button(bob.page, 'Sign in').click()
+    await toMessenger(bob.page)
+    await bob.page.getByText(/^No chats yet/).waitFor()
+    assert.equal(await bob.page.getByRole('tab', { name: 'Administration' }).count(), 0)
+
+    await tab(anna.page, 'Chats')
+    await button(anna.page, 'New chat').click()
+    const dialog = anna.page.getByRole('dialog')
+    await dialog.getByLabel('Title').fill('7b')
+    await dialog.getByRole('checkbox', { name: 'Bob' }).check()
+    await look(anna.page, 'new-chat')
+    await until('the chat is begun', async () => {
+      await dialog.getByRole('button', { name: 'Begin' }).click()
+      const isBegun = lines(anna.page)
+      await isBegun.or(dialog.getByRole('alert')).first().waitFor()
+      return isBegun.isVisible()
+    })
+    await say(anna.page, 'Hello, **Bob**: https://example.org/a?b=1.')
+    await button(bob.page, /^7b/).click()
+    await line(bob.page, 'Hello').waitFor()
+    assert.equal(await lines(bob.page).getByRole('link').getAttribute('href'), 'https://example.org/a?b=1')
+    assert.equal(await lines(bob.page).locator('strong').textContent(), 'Bob')
+    await line(anna.page, 'Hello').getByText('read by 1').waitFor()
+
+    await act(bob.page, 'Hello', 'Answer')
+    await say(bob.page, 'Спрошу про канарейку')
+    await line(anna.page, 'канарейку').getByText('Anna Admin: Hello').waitFor()
+    await act(anna.page, 'канарейку', '👍')
+    await button(bob.page, '👍 1: Anna Admin').waitFor()
+    await act(bob.page, 'канарейку', 'Edit')
+    await say(bob.page, 'Спрошу про вторую канарейку')
+    await line(anna.page, 'вторую канарейку').getByText('edited').waitFor()
+    await say(bob.page, 'a mistake')
+    await line(anna.page, 'a mistake').waitFor()
+    await act(bob.page, 'a mistake', 'Delete')
+    await bob.page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
+    await line(anna.page, 'deleted').waitFor()
+    assert.equal(await line(anna.page, 'a mistake').count(), 0)
+    await look(anna.page, 'chat')
+
+    await tab(anna.page, 'Search')
+    await anna.page.getByLabel('Words, in any of their forms').fill('канарейками')
+    await button(anna.page, 'Search').click()
+    await anna.page.getByText('Спрошу про вторую канарейку').waitFor()
+    await look(anna.page, 'search')
+    await button(anna.page, 'Open the chat').click()
+    await line(anna.page, 'вторую канарейку').waitFor()
+    assert.deepEqual([...anna.errors, ...bob.errors], [])
+  })
+
+  it('shows naughty texts as they are, and of hostile files nothing', async () => {
+    for (const text of NAUGHTY) await say(anna.page, text)
+    await line(anna.page, 'the last of them').waitFor()
+    const shown = (): Promise<string[]> => lines(bob.page).locator('[dir=auto]').allTextContents()
+    await until('bob has them all', async () => (await shown()).at(-1) === NAUGHTY.at(-1))
+    assert.deepEqual((await shown()).slice(-NAUGHTY.length), NAUGHTY)
+    await look(bob.page, 'naughty')
+
+    await attach(anna.page, 'red.png', png(8, 8))
+    const picture = lines(bob.page).getByRole('img', { name: 'red.png' })
+    await until('the picture is drawn', () =>
+      picture.evaluate(image => (image as HTMLImageElement).naturalWidth === 8)
+    )
+    const svg = `<svg xmlns="http://www.w3.org/2000/svg" onload="${EVIL}"><script>${EVIL}</script></svg>`
+    const hostile: Record<string, Buffer> = {
+      'evil.svg': Buffer.from(svg),
+      'page.png': Buffer.from(`<!doctype html><body onload="${EVIL}"><script>${EVIL}</script>`),
+      'bomb.png': png(60_000, 60_000),
+      'bomb.zip': zipOf(Buffer.alloc(50_000_000)),
+      '"><img src=x onerror=alert(1)>.png': Buffer.from('GIF89a')
+    }
+    for (const [name, bytes] of Object.entries(hostile)) {
+      await attach(anna.page, name, bytes)
+      await line(bob.page, name).waitFor()
+    }
+    for (const name of Object.keys(hostile).filter(each => !each.endsWith('.zip')))
+      await line(bob.page, name).getByText('no picture that can be shown').waitFor()
+    assert.equal(await lines(bob.page).getByRole('img').count(), 1)
+    // what is kept is a file, whatever it is
+    const download = bob.page.waitForEvent('download')
+    await button(bob.page, 'Keep evil.svg').click()
+    assert.equal(await readFile((await (await download).path())!, 'utf8'), svg)
+
+    await attach(anna.page, 'big.bin', Buffer.alloc(MAX_FILE_BYTES + 1))
+    await anna.page.getByRole('alert').getByText('(5242881 bytes)').waitFor()
+    await look(anna.page, 'too-large')
+    await button(anna.page, 'Close').click()
+    await attach(anna.page, 'full.bin', Buffer.alloc(MAX_FILE_BYTES))
+    await line(bob.page, 'full.bin').waitFor()
+
+    for (const { page } of [anna, bob]) {
+      assert.ok((await page.title()).endsWith('Artel'))
+      assert.equal(await page.evaluate(() => 'evil' in window), false)
+    }
+    assert.deepEqual([...anna.hosts], [new URL(school.desk.gateway!.url!).host])
+    assert.deepEqual([...bob.hosts], [new URL(bobsUrl()).host])
+    assert.deepEqual([...anna.errors, ...bob.errors], [])
+  })
+
+  it('goes on where it was when the network was away: nothing lost, nothing twice', async () => {
+    cable.cut()
+    for (const text of ['cut one', 'cut two']) await say(bob.page, text)
+    await line(bob.page, 'cut one').getByText('The node does not answer').waitFor()
+    await say(anna.page, 'while bob was away')
+    await bob.page.waitForTimeout(CUT_MS)
+    await bob.page.screenshot({ path: join(SCREENSHOTS, 'messenger-1280-cut.png') })
+    assert.equal(await line(anna.page, 'cut one').count(), 0)
+    cable.mend()
+    for (const { page } of [anna, bob])
+      for (const text of ['cut one', 'cut two', 'while bob was away']) {
+        await line(page, text).waitFor()
+        assert.equal(await line(page, text).count(), 1, text)
+      }
+    const texts = ({ page }: Browser) => lines(page).locator('[dir=auto]').allTextContents()
+    await until('nothing is on its way', async () => (await bob.page.getByText('on its way').count()) === 0)
+    await until('both see the same', async () => {
+      const [one, other] = await Promise.all([texts(anna), texts(bob)])
+      return one.join('\n') === other.join('\n')
+    })
+    // what failed was the line itself
+    assert.deepEqual(
+      bob.errors.filter(error => !/ERR_(CONNECTION|SOCKET)|WebSocket/.test(error)),
+      []
+    )
+  })
+
+  it('takes a report to an admin, who also looks after the node', async () => {
+    await act(bob.page, 'while bob was away', 'Report')
+    const dialog = bob.page.getByRole('dialog')
+    await dialog.getByLabel('What is wrong with it').fill('I do not like it')
+    await dialog.getByRole('button', { name: 'Report' }).click()
+    await dialog.getByText('An admin was told.').waitFor()
+    await look(bob.page, 'report')
+    await dialog.getByRole('button', { name: 'Close' }).click()
+
+    const { page } = anna
+    await tab(page, 'Administration')
+    const reports = page.getByRole('region', { name: 'Reports' })
+    await reports.getByRole('button', { name: 'Open the chat' }).waitFor()
+    for (const name of ['Health', 'Diagnose', 'Verify']) {
+      await button(page, name).click()
+      await page.getByRole('list', { name: 'State' }).getByText('Database').first().waitFor()
+    }
+    await button(page, 'Back up now').click()
+    await button(page, /^Restore the backup of/).click()
+    const question = page.getByRole('dialog')
+    await question.getByRole('button', { name: 'Cancel' }).click()
+    await button(page, /^Restore the backup of/).click()
+    await look(page, 'restore')
+    await question.getByRole('button', { name: 'Restore' }).click()
+    await page.getByText('Back again: messages 0, mail 0, parts of files 0').waitFor()
+    await button(page, 'Clean up').click()
+    await page.getByText(/^Gone: 0 temporary files/).waitFor()
+    await button(page, 'Count').click()
+    await page.getByText('People: 3, devices: 2').waitFor()
+    await page.getByLabel('Minutes in which a message can be changed').fill('30')
+    await button(page, 'Save the rules').click()
+    await until('the rule is another', async () => {
+      const { policy } = await school.call(school.bob, 'status')
+      return policy.editMinutes === 30
+    })
+    await look(page, 'administration')
+    await reports.getByRole('button', { name: 'Open the chat' }).click()
+    await line(page, 'I do not like it').waitFor()
+    await button(page, /^Keep report-/).waitFor()
+    assert.deepEqual(anna.errors, [])
+  })
+
+  it('fits a phone, in Russian', async () => {
+    const phone = await open('ru-RU', 400)
+    const { page } = phone
+    try {
+      await enter(page, school.desk.gateway!.url!, school.desk.gateway!.token)
+      await button(page, 'Новый чат').waitFor()
+      await look(page, 'chats', 400)
+      await button(page, /^7b/).click()
+      await line(page, 'while bob was away').waitFor()
+      await look(page, 'chat', 400)
+      await button(page, 'Все чаты').click()
+      await tab(page, 'Поиск')
+      await page.getByLabel('Слова, в любой форме').fill('канарейка')
+      await button(page, 'Поиск').click()
+      await page.getByText('Спрошу про вторую канарейку').waitFor()
+      await look(page, 'search', 400)
+      await tab(page, 'Люди')
+      await page.getByText('Пётр Ёжиков').waitFor()
+      await look(page, 'people', 400)
+      await tab(page, 'Управление')
+      await button(page, 'Диагностика').click()
+      await page.getByText('База данных').waitFor()
+      await look(page, 'administration', 400)
+      assert.deepEqual(phone.errors, [])
+    } finally {
+      await phone.close()
+    }
+  })
+})
+
+/** An archive of one file (APPNOTE 4.3), far larger than it is. */
+function zipOf(content: Buffer): Buffer {
+  const packed = deflateRawSync(content, { level: 9 })
+  const name = Buffer.from('zeros')
+  const head = Buffer.alloc(30)
+  head.writeUInt32LE(0x04034b50)
+  head.writeUInt16LE(20, 4)
+  head.writeUInt16LE(8, 8)
+  head.writeUInt32LE(packed.length, 18)
+  head.writeUInt32LE(content.length, 22)
+  head.writeUInt16LE(name.length, 26)
+  return Buffer.concat([head, name, packed])
+}
