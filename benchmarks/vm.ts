@@ -31,7 +31,8 @@ export const metrics: Record<string, string> = {
   'vm.list': 'list of 1,000 machines, records in PostgreSQL: median of a run',
   'vm.list-embedded': 'the same in the embedded database',
   'vm.list-cpu': 'CPU time of the node for vm.list, which hardly depends on who else uses the machine',
-  'vm.commands': 'LOGOUT, 8 under way, records in PostgreSQL: a machine is looked up and changed',
+  'vm.commands':
+    'AUTH and LOGOUT, 8 under way: a change in PostgreSQL, and the machine’s description on the disk',
   'vm.commands-share': 'speed of vm.commands as a multiple of the peer',
   'vm.commands-new': 'ADD_VM in the same way: record, event, and a description that is on the disk',
   'vm.memory': 'memory of node and walls for each running machine, beside that of its QEMU',
@@ -187,7 +188,13 @@ async function records(quick: boolean, postgres: Postgres, failed: RunOptions['f
   const count = quick ? 100 : 1_000
   const commands = await beside(
     quick ? 1 : 3,
-    () => perSecond(count, i => host.registry.logout(OWNER, `m${i}`)),
+    async () => {
+      const each = await perSecond(count / 2, async i => {
+        await host.registry.auth(OWNER, `m${i}`, '16', '1')
+        await host.registry.logout(OWNER, `m${i}`)
+      })
+      return 2 * each
+    },
     {
       'plain INSERT': () =>
         perSecond(count, i =>

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Logger } from '@libp2p/interface'
 import type { Machine, Role, Uuid } from '../contract.ts'
@@ -10,14 +10,12 @@ import { BusyError, ForbiddenError, NotFoundError } from '../errors.ts'
 import type { Programs } from '../qemu/walls.ts'
 import type { Database } from '../store/database.ts'
 import * as records from '../store/records.ts'
-import { describeMachine } from './description.ts'
+import { createDescriptions } from './descriptions.ts'
 
 /** Who holds a machine that its host starts again by itself, and how long others wait for it. */
 export const HOST = 'host'
 const HOST_MS = 5_000
 const LOOK_MS = 20
-/** In the folder of each machine. */
-export const DESCRIPTION_FILE = 'machine.json'
 
 export interface MachinesInit {
   /** 0700; machines, layers and images lie here */
@@ -50,7 +48,7 @@ export interface Context extends MachinesInit, MachinesComponents {
   note(machine: Uuid, kind: string, detail?: string): Promise<void>
   onEvent: Set<(event: records.VmEvent) => void>
   /** Writes all that is registered of the machine into its folder, so that a lost database can be built again. */
-  describe(machine: Uuid): Promise<void>
+  describe: ReturnType<typeof createDescriptions>
 }
 
 export async function createContext(init: MachinesInit, components: MachinesComponents): Promise<Context> {
@@ -62,6 +60,7 @@ export async function createContext(init: MachinesInit, components: MachinesComp
   await mkdir(machines, { recursive: true, mode: 0o700 })
   const epoch = randomUUID()
   const onEvent = new Set<(event: records.VmEvent) => void>()
+  const describe = createDescriptions(db, machines)
   let lastSeq = 0
 
   async function find(caller: string, id: string, action: Action): Promise<Machine> {
@@ -74,15 +73,6 @@ export async function createContext(init: MachinesInit, components: MachinesComp
     if (allowed === undefined)
       throw new ForbiddenError(`as ${first.role} of machine ${id} you may not do this`)
     return allowed.machine
-  }
-
-  async function describe(uuid: Uuid) {
-    const machine = await records.machineByUuid(db, uuid)
-    if (machine === undefined) return
-    const own = join(machines, uuid)
-    if ((await mkdir(own, { recursive: true, mode: 0o700 })) !== undefined) await syncFolder(machines)
-    const text = JSON.stringify(await describeMachine(db, machine), undefined, 2)
-    await writeWhole(join(own, DESCRIPTION_FILE), text)
   }
 
   return {
@@ -123,27 +113,4 @@ export async function createContext(init: MachinesInit, components: MachinesComp
       for (const listener of onEvent) listener(event)
     }
   }
-}
-
-/** All of it or what was there before, also after a loss of power. */
-async function writeWhole(file: string, text: string) {
-  const temporary = `${file}.${randomUUID()}`
-  const handle = await open(temporary, 'wx', 0o600)
-  try {
-    await handle.writeFile(text)
-    await handle.sync()
-  } catch (error) {
-    await rm(temporary, { force: true })
-    throw error
-  } finally {
-    await handle.close()
-  }
-  await rename(temporary, file)
-  await syncFolder(dirname(file))
-}
-
-/** The names in it are on disk afterwards. */
-export async function syncFolder(folder: string): Promise<void> {
-  await using handle = await open(folder)
-  await handle.sync()
 }

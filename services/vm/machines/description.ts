@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Machine, Uuid } from '../contract.ts'
+import type { Machine, Snapshot, Uuid } from '../contract.ts'
 import { HOTPLUG_SLOTS } from '../qemu/arguments.ts'
 import type { Queries } from '../store/database.ts'
 import * as records from '../store/records.ts'
@@ -127,9 +127,47 @@ export function bootFiles({ boot, cloudInit }: Machine['spec']): Uuid[] {
   return [...kernel, cloudInit?.seed].filter(layer => layer !== undefined)
 }
 
-export async function describeMachine(db: Queries, machine: Machine): Promise<Description> {
-  const disks = await records.disksOf(db, machine.uuid)
-  const snapshots = await records.snapshotsOf(db, machine.uuid)
+export async function describeMachine(db: Queries, machine: Uuid): Promise<Description> {
+  return (await describeMachines(db, [machine]))[0]!
+}
+
+/** All of them that are registered, with as many queries as one. */
+export async function describeMachines(db: Queries, uuids: readonly Uuid[]): Promise<Description[]> {
+  const [machines, disks, snapshots, schedules, grants, released] = await Promise.all([
+    records.machinesByUuid(db, ...uuids),
+    records.disksOf(db, ...uuids),
+    records.snapshotsOf(db, ...uuids),
+    records.schedulesOf(db, ...uuids),
+    records.grantsOf(db, ...uuids),
+    records.releasedOf(db, ...uuids)
+  ])
+  const of = <T extends { machine: Uuid }>(all: T[], uuid: Uuid) =>
+    all.filter(({ machine }) => machine === uuid).map(({ machine: _, ...rest }) => rest)
+  return Promise.all(
+    machines.map(async machine => {
+      const { uuid } = machine
+      const [schedule] = of(schedules, uuid)
+      const [move] = of(released, uuid)
+      const own = { disks: of(disks, uuid), snapshots: of(snapshots, uuid) }
+      return {
+        version: 1,
+        machine,
+        disks: own.disks.map(({ uuid, id, sizeGb, top }) => ({ uuid, id, sizeGb, top })),
+        layers: await layersOf(db, machine, own),
+        snapshots: own.snapshots,
+        ...(schedule === undefined ? {} : { schedule }),
+        ...(move === undefined ? {} : { releasedTo: move.peer }),
+        grants: of(grants, uuid)
+      }
+    })
+  )
+}
+
+async function layersOf(
+  db: Queries,
+  { spec }: Machine,
+  { disks, snapshots }: { disks: { top: Uuid }[]; snapshots: Omit<Snapshot, 'machine'>[] }
+): Promise<Description['layers']> {
   const heads = [
     ...disks.map(({ top }) => top),
     ...snapshots.flatMap(({ disks: frozen }) => frozen.map(({ layer }) => layer))
@@ -142,22 +180,8 @@ export async function describeMachine(db: Queries, machine: Machine): Promise<De
     })
   }
   const memories = snapshots.flatMap(({ memory }) => memory?.layer ?? [])
-  for (const file of [...bootFiles(machine.spec), ...memories]) layers.set(file, undefined)
-  const [schedule] = await records.schedules(db, machine.uuid)
-  const [released] = await db.query(
-    `SELECT peer FROM moves WHERE machine = $1 AND phase = 'released'`,
-    machine.uuid
-  )
-  return {
-    version: 1,
-    machine,
-    disks: disks.map(({ uuid, id, sizeGb, top }) => ({ uuid, id, sizeGb, top })),
-    layers: [...layers].map(([uuid, parent]) => ({ uuid, parent })),
-    snapshots: snapshots.map(({ machine: _, ...snapshot }) => snapshot),
-    ...(schedule === undefined ? {} : { schedule }),
-    ...(released === undefined ? {} : { releasedTo: released.peer as string }),
-    grants: await records.grantsOf(db, machine.uuid)
-  }
+  for (const file of [...bootFiles(spec), ...memories]) layers.set(file, undefined)
+  return [...layers].map(([uuid, parent]) => ({ uuid, parent }))
 }
 
 /** The same machine over files of other names. */

@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as records from '../store/records.ts'
-import { type Context, DESCRIPTION_FILE } from './context.ts'
+import type { Context } from './context.ts'
 import { description, insertDescription } from './description.ts'
+import { DESCRIPTION_FILE, lastDescription } from './descriptions.ts'
 import type { Power } from './power.ts'
 
 const DESCRIPTION_BYTES = 4 << 20
@@ -28,7 +29,7 @@ export async function recover(context: Context, power: Power): Promise<Recovered
       const file = join(context.machineFolder(folder), DESCRIPTION_FILE)
       const { size } = await stat(file)
       if (size > DESCRIPTION_BYTES) throw new RangeError(`${DESCRIPTION_FILE} has ${size} bytes`)
-      const told = description.parse(JSON.parse(await readFile(file, 'utf8')))
+      const told = description.parse(lastDescription(await readFile(file, 'utf8')))
       const { machine, disks, layers, releasedTo } = told
       if (machine.uuid !== folder) throw new RangeError(`it describes machine ${machine.uuid}`)
       if (releasedTo !== undefined) throw new RangeError(`the machine was given to ${releasedTo}`)

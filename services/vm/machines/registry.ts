@@ -74,6 +74,12 @@ export interface Registry {
   events(caller: string, id: string, after: number): Promise<records.VmEvent[]>
 }
 
+type Words = [id: string, ram: string, cpu: string]
+
+const parseFigures = ([id, ram, cpu]: Words) => ({
+  ...{ id: parseId(id), ramMb: parseFigure(ram, 'ram'), cpu: parseFigure(cpu, 'cpu') }
+})
+
 export function createRegistry(context: Context, power: Power): Registry {
   const { database: db, quotas } = context
 
@@ -88,12 +94,9 @@ export function createRegistry(context: Context, power: Power): Registry {
     pending: machine.pending
   })
 
-  async function register(caller: string, words: [string, string, string], authenticated: boolean) {
-    const id = parseId(words[0])
-    const ramMb = parseFigure(words[1], 'ram')
-    const cpu = parseFigure(words[2], 'cpu')
+  async function register(caller: string, words: Words, authenticated: boolean) {
     const machine: Machine = {
-      ...{ uuid: randomUUID(), owner: caller, id, ramMb, cpu, authenticated },
+      ...{ uuid: randomUUID(), owner: caller, ...parseFigures(words), authenticated },
       ...{ active: true, desired: 'stopped', pending: undefined, spec: { boot: { kind: 'disk' } } }
     }
     const isNew = await db.transaction(async queries => {
@@ -102,14 +105,12 @@ export function createRegistry(context: Context, power: Power): Registry {
       return true
     })
     if (!isNew) return undefined
-    await context.describe(machine.uuid)
-    await context.note(machine.uuid, 'registered')
+    await Promise.all([context.describe(machine.uuid), context.note(machine.uuid, 'registered')])
     return machine
   }
 
-  async function update(caller: string, words: [string, string, string]) {
-    const id = parseId(words[0])
-    const figures = { ramMb: parseFigure(words[1], 'ram'), cpu: parseFigure(words[2], 'cpu') }
+  async function update(caller: string, words: Words) {
+    const { id, ...figures } = parseFigures(words)
     const machine = await context.find(caller, id, 'resize')
     return context.hold(caller, machine, 'update', async () => {
       const isOn = power.live(machine.uuid).observe().isAlive
@@ -237,15 +238,15 @@ export function createRegistry(context: Context, power: Power): Registry {
 
   return {
     async auth(caller, ...words) {
-      const machine = await register(caller, words, true)
-      if (machine !== undefined) return 'registered'
-      const known = (await records.ownMachine(db, caller, words[0]))!
-      if (known.ramMb !== Number(words[1]) || known.cpu !== Number(words[2]))
+      const { id, ...figures } = parseFigures(words)
+      const known = await records.authenticate(db, caller, id, figures)
+      if (known === undefined) {
+        if ((await register(caller, words, true)) !== undefined) return 'registered'
         throw new AuthError(
-          `machine ${known.id} is registered with other figures than ${words[1]} MB and ${words[2]} CPUs`
+          `machine ${id} is registered with other figures than ${words[1]} MB and ${words[2]} CPUs`
         )
-      await records.updateMachine(db, known.uuid, { authenticated: true })
-      await context.describe(known.uuid)
+      }
+      await context.describe(known)
       return 'authenticated'
     },
     async add(caller, ...words) {
@@ -266,9 +267,11 @@ export function createRegistry(context: Context, power: Power): Registry {
     },
     update: (caller, ...words) => update(caller, words),
     async logout(caller, word) {
-      const { uuid } = await context.find(caller, parseId(word), 'authenticate')
-      await records.updateMachine(db, uuid, { authenticated: false })
-      await context.describe(uuid)
+      const id = parseId(word)
+      const own = await records.logOut(db, caller, id)
+      // nobody but its owner may
+      if (own === undefined) await context.find(caller, id, 'authenticate')
+      else await context.describe(own)
     },
     async remove(caller, word) {
       const machine = await context.find(caller, parseId(word), 'remove')
@@ -355,7 +358,8 @@ export function createRegistry(context: Context, power: Power): Registry {
       return Promise.all(machines.map(inspect))
     },
     async grants(caller, word) {
-      return records.grantsOf(db, (await context.find(caller, parseId(word), 'grant')).uuid)
+      const { uuid } = await context.find(caller, parseId(word), 'grant')
+      return (await records.grantsOf(db, uuid)).map(({ peer, role }) => ({ peer, role }))
     },
     async grant(caller, word, peer, role) {
       const machine = await context.find(caller, parseId(word), 'see')

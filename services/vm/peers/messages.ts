@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { description } from '../machines/description.ts'
 
 /* What nodes say to each other about machines, beside the offer. */
 
@@ -34,6 +33,9 @@ const content = z.object({
   cid: z.string().max(100)
 })
 
+/** A description as its target reads it: a node whose service is off does not carry the code for it. */
+const unread = z.record(z.string(), z.unknown())
+
 export const messages = {
   /** An operation, by who has signed it; the answer is that of the operation, as JSON. */
   command: {
@@ -62,7 +64,7 @@ export const messages = {
    * source deletes it.
    */
   moveBegin: {
-    request: z.object({ move: z.uuid(), command: signed, description }),
+    request: z.object({ move: z.uuid(), command: signed, description: unread }),
     answer: z.object({}),
     maxBytes: 1 << 20
   },
@@ -83,7 +85,7 @@ export const messages = {
     atOnce: 4
   },
   moveRelease: {
-    request: z.object({ move: z.uuid(), description, release: signed }),
+    request: z.object({ move: z.uuid(), description: unread, release: signed }),
     answer: z.object({ receipt: bytesOf(SIGNATURE_BYTES, SIGNATURE_BYTES) }),
     maxBytes: 1 << 20,
     deadlineMs: 60_000

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { link, mkdir, rename, rm, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { MessageHandlers } from '../../host/index.ts'
+import { type MessageHandlers, RequestError } from '../../host/index.ts'
 import type { Memory, Uuid } from '../contract.ts'
 import { COMMAND_DOMAIN, type Command, openCommand, type Signed } from '../core/command.ts'
 import { needQuota } from '../core/quota.ts'
@@ -17,9 +17,15 @@ import {
   StorageError
 } from '../errors.ts'
 import { contentOf, writeChunks } from '../machines/content.ts'
-import { HOST, syncFolder } from '../machines/context.ts'
+import { HOST } from '../machines/context.ts'
 import type { Machines } from '../machines/create-machines.ts'
-import { type Description, insertDescription, renameLayers } from '../machines/description.ts'
+import {
+  type Description,
+  description as descriptionSchema,
+  insertDescription,
+  renameLayers
+} from '../machines/description.ts'
+import { syncFolder } from '../machines/descriptions.ts'
 import { dropMemory, loadMemory, processorOf } from '../machines/memory.ts'
 import { inspectUpload } from '../qemu/images.ts'
 import type { Queries } from '../store/database.ts'
@@ -167,7 +173,8 @@ export function createMovesIn(
   }
 
   const handlers: Handlers = {
-    async moveBegin({ move: id, command: signed, description }, { peer }) {
+    async moveBegin({ move: id, command: signed, description: told }, { peer }) {
+      const description = read(told)
       const command = openCommand(signed as Signed, peer, context.now(), (caller, bytes, signature) =>
         wire.isSigned(caller, COMMAND_DOMAIN, bytes, signature)
       )
@@ -244,7 +251,8 @@ export function createMovesIn(
       return {}
     },
 
-    async moveRelease({ move: id, description, release }, { peer }) {
+    async moveRelease({ move: id, description: told, release }, { peer }) {
+      const description = read(told)
       const expected = statement(id, peer, wire.self, description)
       if (
         Buffer.compare(expected, release.envelope) !== 0 ||
@@ -349,6 +357,13 @@ export function createMovesIn(
             await forget(move)
       })
   }
+}
+
+/** @throws RequestError where it is none of a machine that could be */
+function read(told: unknown): Description {
+  const { success, data, error } = descriptionSchema.safeParse(told)
+  if (!success) throw new RequestError(`description: ${error.issues[0]!.message}`)
+  return data
 }
 
 /** What the machine takes of its owner’s quota. */

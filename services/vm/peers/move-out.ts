@@ -64,7 +64,7 @@ export function createMovesOut({ context, power, snapshots, trash }: Machines, w
   /** As it is now; of one that runs also the memory that it will have when it stands still. */
   async function describe(machine: Uuid, isRunning: boolean): Promise<Description> {
     const current = (await records.machineByUuid(db, machine))!
-    const told = await describeMachine(db, current)
+    const told = await describeMachine(db, machine)
     if (!isRunning) return told
     const shape = await shapeOf(power.live(machine), current)
     const memory = { ...shape, layer: randomUUID(), processor: processorOf(context) }
@@ -74,9 +74,8 @@ export function createMovesOut({ context, power, snapshots, trash }: Machines, w
   /** From here on it does not run here, whatever ends whom. */
   async function release(move: moves.Move, machine: Machine): Promise<void> {
     await db.transaction(async queries => {
-      const current = (await records.machineByUuid(queries, machine.uuid))!
       // what the other side could not read would be lost on the way
-      const told = await describeMachine(queries, current)
+      const told = await describeMachine(queries, machine.uuid)
       const { memory } = move.description
       const layers = memory === undefined ? told.layers : [...told.layers, { uuid: memory.layer }]
       move.description = description.parse({ ...told, layers, memory })
@@ -151,7 +150,7 @@ export function createMovesOut({ context, power, snapshots, trash }: Machines, w
         try {
           const move: moves.Move = {
             ...{ id: randomUUID(), machine: machine.uuid, direction: 'out', peer: to, phase: 'copying' },
-            ...{ description: await describeMachine(db, machine), files: {}, at: context.now() }
+            ...{ description: await describeMachine(db, machine.uuid), files: {}, at: context.now() }
           }
           await moves.insertMove(db, move)
           try {

@@ -17,6 +17,7 @@ export async function openPostgres(settings: PostgresSettings): Promise<Database
   const pool = new pg.Pool({
     ...settings,
     max: CONNECTIONS,
+    pipeline: true,
     connectionTimeoutMillis: CONNECT_MS,
     statement_timeout: STATEMENT_MS,
     // every BIGINT of ours is below 2^53
@@ -31,25 +32,41 @@ export async function openPostgres(settings: PostgresSettings): Promise<Database
   // gave up after twenty tries where eight clients came at once.
   const inTurn = createInTurn()
 
+  // each connection has the server look at a text once
+  const names = new Map<string, string>()
+  function nameOf(sql: string): string {
+    const name = names.get(sql) ?? `artel_${names.size}`
+    names.set(sql, name)
+    return name
+  }
+
   const queriesOf = (client: pg.Pool | pg.PoolClient): Queries => ({
-    query: async <T extends Row>(sql: string, ...values: Value[]) =>
-      (await client.query(sql, values).catch(cause => Promise.reject(told(cause)))).rows as T[]
+    query: async <T extends Row>(text: string, ...values: Value[]) =>
+      (await client.query({ name: nameOf(text), text, values }).catch(cause => Promise.reject(told(cause))))
+        .rows as T[]
   })
 
-  async function transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
+  async function withClient<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const client = await pool.connect().catch(cause => Promise.reject(told(cause)))
     try {
-      await client.query('BEGIN')
-      const result = await work(queriesOf(client))
-      await client.query('COMMIT')
-      return result
-    } catch (error) {
-      await client.query('ROLLBACK').catch(() => {}) // the connection is gone; the error below says so
-      throw error
+      return await work(client)
     } finally {
       client.release()
     }
   }
+
+  const transaction = <T>(work: (queries: Queries) => Promise<T>): Promise<T> =>
+    withClient(async client => {
+      try {
+        // the first statement does not wait for the answer to this one
+        const [, result] = await Promise.all([client.query('BEGIN'), work(queriesOf(client))])
+        await client.query('COMMIT')
+        return result
+      } catch (error) {
+        await client.query('ROLLBACK').catch(() => {}) // the connection is gone; the error below says so
+        throw error
+      }
+    })
 
   try {
     await migrate(pool)
@@ -60,6 +77,7 @@ export async function openPostgres(settings: PostgresSettings): Promise<Database
   return {
     kind: 'postgresql',
     ...queriesOf(pool),
+    together: work => withClient(client => work(queriesOf(client))),
     transaction: work => inTurn(() => transaction(work)),
     close: () => pool.end()
   }

@@ -1,7 +1,7 @@
 import type { Desired, Disk, Machine, Memory, Role, Schedule, Snapshot, Spec, Uuid } from '../contract.ts'
 import type { Totals } from '../core/quota.ts'
 import { StorageError } from '../errors.ts'
-import type { Queries, Row } from './database.ts'
+import { list, type Queries, type Row } from './database.ts'
 
 const MACHINE = 'uuid, owner, id, ram_mb, cpu, active, authenticated, desired, pending, spec, removed_at'
 /** Of a chain: it stands in one argument of QEMU, and Linux allows 128 KiB for one. */
@@ -67,9 +67,13 @@ export async function ownMachine(db: Queries, owner: string, id: string): Promis
   return row && machineOf(row)
 }
 
+export async function machinesByUuid(db: Queries, ...uuids: Uuid[]): Promise<Machine[]> {
+  const sql = `SELECT ${MACHINE} FROM machines WHERE uuid IN (${list(uuids)})`
+  return (await db.query(sql, ...uuids)).map(machineOf)
+}
+
 export async function machineByUuid(db: Queries, uuid: Uuid): Promise<Machine | undefined> {
-  const [row] = await db.query(`SELECT ${MACHINE} FROM machines WHERE uuid = $1`, uuid)
-  return row && machineOf(row)
+  return (await machinesByUuid(db, uuid))[0]
 }
 
 /** Machines of others of this id that were opened to the peer. */
@@ -126,6 +130,25 @@ export async function updateMachine(
     `UPDATE machines SET ${set.map(([column], i) => `${column} = $${i + 2}`).join(', ')} WHERE uuid = $1`,
     ...[uuid, ...set.map(([, value]) => value)]
   )
+}
+
+/** The machine of this owner and id where it has these figures: it is authenticated. */
+export async function authenticate(
+  db: Queries,
+  owner: string,
+  id: string,
+  { ramMb, cpu }: Pick<Machine, 'ramMb' | 'cpu'>
+): Promise<Uuid | undefined> {
+  const sql = `UPDATE machines SET authenticated = 1
+    WHERE owner = $1 AND id = $2 AND active = 1 AND ram_mb = $3 AND cpu = $4 RETURNING uuid`
+  return (await db.query<{ uuid: string }>(sql, owner, id, ramMb, cpu))[0]?.uuid
+}
+
+/** The machine of this owner and id: it is authenticated no longer. */
+export async function logOut(db: Queries, owner: string, id: string): Promise<Uuid | undefined> {
+  const sql =
+    'UPDATE machines SET authenticated = 0 WHERE owner = $1 AND id = $2 AND active = 1 RETURNING uuid'
+  return (await db.query<{ uuid: string }>(sql, owner, id))[0]?.uuid
 }
 
 /** Into the trash; everything that belongs to it goes along. */
@@ -188,10 +211,10 @@ export async function ownDisk(db: Queries, owner: string, id: string): Promise<D
 }
 
 /** Of a removed machine those that went with it. */
-export async function disksOf(db: Queries, machine: Uuid): Promise<Disk[]> {
-  const sql = `SELECT ${DISK} FROM disks WHERE machine = $1 AND
-    (active = 1 OR removed_at = (SELECT removed_at FROM machines WHERE uuid = $1)) ORDER BY created_at, id`
-  return (await db.query(sql, machine)).map(diskOf)
+export async function disksOf(db: Queries, ...machines: Uuid[]): Promise<Disk[]> {
+  const sql = `SELECT ${DISK} FROM disks WHERE machine IN (${list(machines)}) AND
+    (active = 1 OR removed_at = (SELECT removed_at FROM machines WHERE uuid = disks.machine)) ORDER BY created_at, id`
+  return (await db.query(sql, ...machines)).map(diskOf)
 }
 
 /** Active disks of every machine that the peer may see, with the id of the machine. */
@@ -286,8 +309,9 @@ export async function insertSnapshot(db: Queries, snapshot: Snapshot): Promise<b
   return rows.length === 1
 }
 
-export async function snapshotsOf(db: Queries, machine: Uuid): Promise<Snapshot[]> {
-  return (await db.query('SELECT * FROM snapshots WHERE machine = $1 ORDER BY at', machine)).map(snapshotOf)
+export async function snapshotsOf(db: Queries, ...machines: Uuid[]): Promise<Snapshot[]> {
+  const sql = `SELECT * FROM snapshots WHERE machine IN (${list(machines)}) ORDER BY at`
+  return (await db.query(sql, ...machines)).map(snapshotOf)
 }
 
 export async function deleteSnapshot(db: Queries, uuid: Uuid): Promise<void> {
@@ -304,31 +328,34 @@ export async function setSchedule(db: Queries, machine: Uuid, schedule: Schedule
   )
 }
 
-/** Of one machine, or of all that are active. */
-export async function schedules(
+export async function schedulesOf(
   db: Queries,
-  machine: Uuid | null = null
+  ...machines: Uuid[]
 ): Promise<(Schedule & { machine: Uuid })[]> {
+  const sql = `SELECT machine, pattern, keep, since FROM schedules WHERE machine IN (${list(machines)})`
+  return (await db.query(sql, ...machines)) as never
+}
+
+/** Of all machines that are active. */
+export async function schedules(db: Queries): Promise<(Schedule & { machine: Uuid })[]> {
   const sql = `SELECT machine, pattern, keep, since FROM schedules
-    WHERE machine = $1 OR ($1 IS NULL AND machine IN (SELECT uuid FROM machines WHERE active = 1))`
-  return (await db.query(sql, machine)) as never
+    WHERE machine IN (SELECT uuid FROM machines WHERE active = 1)`
+  return (await db.query(sql)) as never
 }
 
 /** What an owner has registered; figures that wait for a start count where they are larger. */
 export async function totalsOf(db: Queries, owner: string): Promise<Totals> {
-  const [row] = await db.query(
-    `SELECT count(*) AS machines, CAST(coalesce(sum(ram_mb), 0) AS BIGINT) AS ram,
-       CAST(coalesce(sum(cpu), 0) AS BIGINT) AS cpu,
-       (SELECT CAST(coalesce(sum(size_gb), 0) AS BIGINT) FROM disks WHERE owner = $1 AND active = 1) AS gb
-     FROM machines WHERE owner = $1 AND active = 1`,
-    owner
-  )
-  const { machines, ram, cpu, gb } = row as { machines: number; ram: number; cpu: number; gb: number }
-  const totals = { machines, ramMb: ram, cpu, diskGb: gb }
-  const waiting = await db.query(
-    `SELECT ${MACHINE} FROM machines WHERE owner = $1 AND active = 1 AND pending IS NOT NULL`,
-    owner
-  )
+  const [[row], waiting] = await Promise.all([
+    db.query<{ machines: number; ram: number; cpu: number; gb: number }>(
+      `SELECT count(*) AS machines, CAST(coalesce(sum(ram_mb), 0) AS BIGINT) AS ram,
+         CAST(coalesce(sum(cpu), 0) AS BIGINT) AS cpu,
+         (SELECT CAST(coalesce(sum(size_gb), 0) AS BIGINT) FROM disks WHERE owner = $1 AND active = 1) AS gb
+       FROM machines WHERE owner = $1 AND active = 1`,
+      owner
+    ),
+    db.query(`SELECT ${MACHINE} FROM machines WHERE owner = $1 AND active = 1 AND pending IS NOT NULL`, owner)
+  ])
+  const totals = { machines: row!.machines, ramMb: row!.ram, cpu: row!.cpu, diskGb: row!.gb }
   for (const { ramMb, cpu, pending } of waiting.map(machineOf)) {
     totals.ramMb += Math.max(0, pending!.ramMb - ramMb)
     totals.cpu += Math.max(0, pending!.cpu - cpu)
@@ -349,10 +376,10 @@ export async function setGrant(
 
 export async function grantsOf(
   db: Queries,
-  machine: Uuid
-): Promise<{ peer: string; role: 'operator' | 'viewer' }[]> {
-  const sql = 'SELECT peer, role FROM grants WHERE machine = $1 ORDER BY peer'
-  return (await db.query(sql, machine)) as never
+  ...machines: Uuid[]
+): Promise<{ machine: Uuid; peer: string; role: 'operator' | 'viewer' }[]> {
+  const sql = `SELECT machine, peer, role FROM grants WHERE machine IN (${list(machines)}) ORDER BY peer`
+  return (await db.query(sql, ...machines)) as never
 }
 
 /** Machines and single disks that went into the trash before this time. */
@@ -383,6 +410,15 @@ export async function topsEver(db: Queries, machine: Uuid): Promise<Uuid[]> {
   return (await db.query<{ top: string }>('SELECT top FROM disks WHERE machine = $1', machine)).map(
     ({ top }) => top
   )
+}
+
+/** Of these machines those that were given to another host, and to which. */
+export async function releasedOf(
+  db: Queries,
+  ...machines: Uuid[]
+): Promise<{ machine: Uuid; peer: string }[]> {
+  const sql = `SELECT machine, peer FROM moves WHERE phase = 'released' AND machine IN (${list(machines)})`
+  return (await db.query(sql, ...machines)) as never
 }
 
 export interface Hold {

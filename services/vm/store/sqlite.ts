@@ -21,6 +21,7 @@ export function overSqlite(database: DatabaseSync): Database {
   return {
     kind: 'sqlite',
     query: (sql, ...values) => inTurn(async () => run(sql, values)),
+    together: work => inTurn(() => work(queries)),
     transaction: work =>
       inTurn(async () => {
         database.exec('BEGIN IMMEDIATE')

@@ -269,7 +269,7 @@ describe('a move to another host', () => {
 
   it('is taken with the order of the owner, from its source, with the content that was said', async () => {
     const machine = (await ownMachine(a.host.database, owner, 'm1'))!
-    const description = await describeMachine(a.host.database, machine)
+    const description = await describeMachine(a.host.database, machine.uuid)
     const move = '00000000-0000-4000-8000-000000000001'
     const into = movesInto(b, a.self)
     const refused = (work: Promise<unknown>, name: string) => assert.rejects(work, { name })
