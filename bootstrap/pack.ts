@@ -14,6 +14,8 @@ const SHRINKWRAP = file('npm-shrinkwrap.json')
 const DIST = file('dist')
 const UI = 'services/gateway/ui/dist'
 const PAGE_READER = 'services/watcher/extract'
+const ONNX = 'onnxruntime-web'
+const ONNX_FILES = ['ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm']
 
 interface LockFile {
   packages: Record<string, { dev?: boolean; os?: string[]; devDependencies?: unknown }>
@@ -37,6 +39,7 @@ function prepack(): void {
   cpSync(file(`${PAGE_READER}/dist`), file(`dist/${PAGE_READER}/dist`), { recursive: true })
   execFileSync(process.execPath, [file('node/vendor/build.mjs')], { stdio: 'inherit' })
   cpSync(file('node/vendor/dist'), file('dist/node/vendor/dist'), { recursive: true })
+  shipOnnx()
   if (existsSync(file(UI))) cpSync(file(UI), file(`dist/${UI}`), { recursive: true })
 
   // npm asks no dependency for its `overrides`, but a package of a registry for its shrinkwrap. It would install from it the
@@ -55,6 +58,16 @@ function prepack(): void {
   )
   renameSync(MANIFEST, KEPT)
   writeJson(MANIFEST, published)
+}
+
+/** The two files of onnxruntime-web that are used: those who install the package need not have its other 125 MB. */
+function shipOnnx(): void {
+  const { name, version, license } = JSON.parse(
+    readFileSync(file(`node_modules/${ONNX}/package.json`), 'utf8')
+  )
+  for (const each of ONNX_FILES)
+    cpSync(file(`node_modules/${ONNX}/dist/${each}`), file(`dist/sandbox/${ONNX}/dist/${each}`))
+  writeJson(file(`dist/sandbox/${ONNX}/package.json`), { name, version, license })
 }
 
 function postpack(): void {

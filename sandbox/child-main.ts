@@ -3,7 +3,7 @@ import type { Program } from './contract.ts'
 import type { OPERATION } from './operation.ts'
 import type { Guard } from './stateless.ts'
 
-/** What the parent sends to load a program: JSON, then the bytes of the context and of the WebAssembly module or Python source. */
+/** What the parent sends to load a program: JSON, then the bytes of the context and of the WebAssembly module, Python source or model. */
 export interface LoadMessage {
   /** script that evaluates to the function of isolate-main.ts */
   prelude: string
@@ -18,7 +18,7 @@ export interface LoadMessage {
   guard: Guard
   /** names of typed arrays in the context that the program may write to; absent: all */
   touched?: string[]
-  /** Python only: seeds chance, for its prelude was there before the program */
+  /** runtimes only: seeds chance, for the prelude was there before the program */
   seed: string
   /** name of the function that a WebAssembly module exports */
   export: string
@@ -45,7 +45,17 @@ export const FRAME = {
   start: 8
 } as const
 
-/** Files of Pyodide that a child for Python reads. */
+/** What runs in a child in place of JavaScript, and the files that it reads. */
+export type RuntimeFiles = { kind: 'python'; files: PythonFiles } | { kind: 'onnx'; files: OnnxFiles }
+
+/** of onnxruntime-web */
+export interface OnnxFiles {
+  /** Emscripten's script */
+  module: string
+  wasm: string
+}
+
+/** of Pyodide */
 export interface PythonFiles {
   /** Emscripten's script, and Pyodide's loader of it */
   module: string
@@ -64,8 +74,8 @@ export const FRAMES_FD = 5
  * Runs in the child process, by its source text (self-contained). A plain loop of blocking reads and writes: nothing
  * here needs an event loop, and a blocking pipe is the fastest way there and back. It ends at the end of its input.
  *
- * - start, to a child for Python, before anything else: u32 length, prelude, snapshot of an interpreter if there is one
- *   → ready, with a snapshot if there was none. Other children are ready at once.
+ * - start, to a child for a runtime, before anything else: u32 length, prelude, snapshot of an interpreter if there is one
+ *   → ready, with a snapshot if there was none and it makes one. Other children are ready at once.
  * - load: u32 length, LoadMessage as JSON, context, module → loaded | refused
  * - run: u32 careful, then count, lengths, values → results…, each f64 ms, u32 outcomes, u32 next chunk, outcomes
  *
@@ -78,7 +88,7 @@ export function childMain(
   frames: typeof FRAME,
   framesFd: number,
   operation: typeof OPERATION,
-  python?: PythonFiles
+  runtime?: RuntimeFiles
 ) {
   const fs = require('node:fs') as typeof import('node:fs')
   const { ivm } = require(addonPath) as { ivm: typeof import('isolated-vm') }
@@ -89,7 +99,7 @@ export function childMain(
   const BUFFER_BYTES = 1 << 16 // shared buffers come in multiples of it
   const HEAD_BYTES = 8
   const RESULT_BYTES = HEAD_BYTES + 16
-  const PYTHON_HEAP_MB = 1024 // of V8: linear memory is not in it
+  const RUNTIME_HEAP_MB = 1024 // of V8: linear memory is not in it
   const WINDOW_CHARS = 524288 // as in value.ts; from a million on, Node keeps strings outside its heap until they are collected
   const SMALL_BYTES = 16384 // up to here one write with a copy is cheaper than two
 
@@ -169,13 +179,13 @@ export function childMain(
     message = JSON.parse(body.toString('utf8', 4, size))
     contextBytes = shared(body.subarray(size, size + message.contextBytes))
     moduleBytes = shared(body.subarray(size + message.contextBytes))
-    if (python !== undefined) {
+    if (runtime !== undefined) {
       const { memoryMb, seed, outputBytes } = message
       const context = contextBytes && share(contextBytes)
       const problem = call(
         next!,
-        operation.loadPython,
-        share(moduleBytes!),
+        operation.loadInto,
+        share(moduleBytes ?? new SharedArrayBuffer(0)),
         context,
         memoryMb,
         seed,
@@ -204,20 +214,17 @@ export function childMain(
     send(frames.loaded, '')
   }
 
-  /** Starts an interpreter; what it writes about itself is in the way of nobody. */
-  function startPython(files: PythonFiles, body: Buffer) {
-    const size = 4 + body.readUInt32LE(0)
-    const snapshot = shared(body.subarray(size))
-    const read = (path: string) => fs.readFileSync(path)
-    isolate = new ivm.Isolate({ memoryLimit: PYTHON_HEAP_MB, onCatastrophicError: outOfMemory })
-    prelude = isolate.compileScriptSync(body.toString('utf8', 4, size), { filename: 'artel:prelude' })
-    const made = makeRoom()
-    const evaluate = (text: string) => {
-      const script = isolate.compileScriptSync(text, { filename: 'artel:pyodide' })
-      const reference = script.runSync(made.context, { reference: true }) as unknown as Reference
-      return reference.derefInto({ release: true })
-    }
-    // both are modules of ECMAScript, with one export that counts
+  const read = (path: string) => fs.readFileSync(path)
+
+  /** The text of a script → its value, inside the isolate. */
+  function evaluate(made: Room, text: string) {
+    const script = isolate.compileScriptSync(text, { filename: 'artel:runtime' })
+    const reference = script.runSync(made.context, { reference: true }) as unknown as Reference
+    return reference.derefInto({ release: true })
+  }
+
+  /** Both scripts are modules of ECMAScript, with one export that counts. */
+  function bootPython(made: Room, files: PythonFiles, snapshot?: SharedArrayBuffer) {
     const module = `${read(files.module)}`.replaceAll('import.meta.url', '""')
     const loader = `${read(files.loader)}`.replace(/export\{(\w+) as loadPyodide,[\s\S]*$/, 'return $1')
     call(
@@ -226,22 +233,39 @@ export function childMain(
       share(shared(read(files.wasm))!),
       share(shared(read(files.library))!),
       snapshot && share(snapshot),
-      evaluate(module.replace(/export default (\w+);\s*$/, ';$1')),
-      evaluate(`(() => {${loader}})`),
+      evaluate(made, module.replace(/export default (\w+);\s*$/, ';$1')),
+      evaluate(made, `(() => {${loader}})`),
       JSON.stringify(JSON.parse(`${read(files.lock)}`).info)
     )
-    const pristine =
-      snapshot === undefined &&
-      made.call.applySync(undefined, [operation.snapshot], { result: { copy: true } })
+    if (snapshot !== undefined) return undefined
+    return made.call.applySync(undefined, [operation.snapshot], { result: { copy: true } }) as ArrayBuffer
+  }
+
+  /** What follows its export is for threads, of which there is one. */
+  function bootOnnx(made: Room, files: OnnxFiles) {
+    const module = `${read(files.module)}`.replaceAll('import.meta.url', '""')
+    const wasm = share(shared(read(files.wasm))!)
+    call(made, operation.boot, wasm, evaluate(made, module.replace(/export default (\w+);[\s\S]*$/, ';$1')))
+    return undefined
+  }
+
+  /** What it writes about itself is in the way of nobody. */
+  function startRuntime({ kind, files }: RuntimeFiles, body: Buffer) {
+    const size = 4 + body.readUInt32LE(0)
+    const snapshot = shared(body.subarray(size))
+    isolate = new ivm.Isolate({ memoryLimit: RUNTIME_HEAP_MB, onCatastrophicError: outOfMemory })
+    prelude = isolate.compileScriptSync(body.toString('utf8', 4, size), { filename: 'artel:prelude' })
+    const made = makeRoom()
+    const pristine = kind === 'python' ? bootPython(made, files, snapshot) : bootOnnx(made, files)
     call(made, operation.ready)
     next = made
-    send(frames.ready, pristine ? new Uint8Array(pristine as ArrayBuffer) : '')
+    send(frames.ready, pristine ? new Uint8Array(pristine) : '')
   }
 
   function makeRoom(): Room {
     const context = isolate.createContextSync()
     const call = prelude.runSync(context, { reference: true }) as unknown as Reference
-    const made = { context, call, input, output, filled: python !== undefined }
+    const made = { context, call, input, output, filled: runtime !== undefined }
     attach(made)
     return made
   }
@@ -332,7 +356,7 @@ export function childMain(
 
     function flush(from: number, to: number) {
       // before the outcome, so that who reads that has this
-      const said = python === undefined ? '' : call(made, operation.said)
+      const said = runtime === undefined ? '' : call(made, operation.said)
       if (said !== '') fs.writeSync(1, String(said))
       const now = performance.now()
       const ms = now - clock
@@ -360,16 +384,16 @@ export function childMain(
   }
 
   /**
-   * What is thrown here is an unhandled rejection of the author's; the outcomes stand in the shared memory. From Python
-   * nothing is, unless its interpreter is broken.
+   * What is thrown here is an unhandled rejection of the author's; the outcomes stand in the shared memory. From a runtime
+   * nothing is, unless it is broken.
    */
   function step(work: () => unknown) {
     try {
       work()
     } catch (error) {
       if (isolate.isDisposed) outOfMemory()
-      if (python === undefined) return
-      fs.writeSync(2, `the interpreter is broken: ${error}\n`)
+      if (runtime === undefined) return
+      fs.writeSync(2, `the runtime is broken: ${error}\n`)
       process.exit(1)
     }
   }
@@ -379,7 +403,7 @@ export function childMain(
     process.exit(1)
   }
 
-  if (python === undefined) send(frames.ready, '')
+  if (runtime === undefined) send(frames.ready, '')
   try {
     while (readFully(head, HEAD_BYTES)) {
       const type = head.readUInt32LE(0)
@@ -387,7 +411,7 @@ export function childMain(
       if (type !== frames.run) {
         const body = Buffer.allocUnsafe(bytes)
         if (!readFully(body, bytes)) break
-        if (type === frames.start) startPython(python!, body)
+        if (type === frames.start) startRuntime(runtime!, body)
         else load(body)
       } else {
         if (bytes > input.byteLength) {

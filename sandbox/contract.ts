@@ -12,8 +12,11 @@ export interface Program {
    *   `{ first, start, step, count }` (items `start + place * step`); the output is the list of what it gives.
    *   Memory is as after the source was run before every call; a place has its own chance. `context` is
    *   `{ context?, packages? }`: global names, and wheels (bytes) without native code
+   * - `onnx`: a model; input `{ batches, joined?, sizes? }`: tensors `{ type, dims, data }` by name; the output is the list of
+   *   what the model gives for each batch, or with `joined` all their rows as one. `sizes` of dimensions that it names: it is
+   *   looked at with them. `context`: its external data, bytes by location
    */
-  kind: 'function' | 'module' | 'expression' | 'wasm' | 'wasi' | 'python'
+  kind: 'function' | 'module' | 'expression' | 'wasm' | 'wasi' | 'python' | 'onnx'
   source: string | Uint8Array
   export?: string
   /** Further author functions by name (`reduce`, …), each the source text of a function or expression. */
@@ -73,7 +76,7 @@ export interface OpenOptions {
 
 /** One program of one requester in a process of its own. */
 export interface Session {
-  /** Determinism class of every result: V8 version and architecture, e.g. `v8-13.6/x64`; of Python `pyodide-314.0.7`. */
+  /** Determinism class of every result: V8 version and architecture, e.g. `v8-13.6/x64`; of runtimes theirs: `pyodide-314.0.7`. */
   readonly class: string
   /**
    * What the engine wrote to standard output and error while the program ran (notes on "use asm", its last words), for

@@ -2,13 +2,13 @@ import { availableParallelism } from 'node:os'
 import type { Program, Sandbox, SandboxInit, Session } from './contract.ts'
 import { SandboxUnavailableError, WallMissingError } from './errors.ts'
 import { isolateScript } from './isolate-script.ts'
+import { onnxClass, onnxSource } from './onnx-child.ts'
 import { createPool } from './pool.ts'
-import { compileProgram } from './program.ts'
-import { createPythonLauncher, pythonClass } from './python-child.ts'
+import { compileProgram, isRuntime, type RuntimeKind } from './program.ts'
+import { pythonClass, pythonSource } from './python-child.ts'
+import { createRuntimePool } from './runtime-child.ts'
 import { openSession } from './session.ts'
 import { buildWalls, childPayload, findTools, type Launcher } from './walls.ts'
-
-const PYTHON_IDLE_MS = 600_000 // so long after the last Python program an interpreter is kept ready, which takes 300 MB
 
 /**
  * Runs strangers' code in children of this process. Call `start` before `open`, `stop` ends every child.
@@ -35,37 +35,26 @@ export function createSandbox({
     launch: () => launcher!.launch(isWalled()),
     most: () => (running && wanted ? room(warm) : 0)
   })
-  let launchPython: ReturnType<typeof createPythonLauncher> | undefined
-  let pythonUntil: NodeJS.Timeout | undefined
-  const pythons = createPool({
-    launch: () => {
-      launchPython ??= createPythonLauncher(flags, (payload, start) =>
-        launcher!.launch(isWalled(), payload, start)
-      )
-      return launchPython()
-    },
-    most: () => (running && pythonUntil !== undefined ? room(1) : 0)
-  })
+  const poolOf = (source: typeof pythonSource) =>
+    createRuntimePool({
+      source,
+      flags,
+      launch: (payload, start) => launcher!.launch(isWalled(), payload, start),
+      room: kept => (running ? room(kept) : 0)
+    })
+  const runtimes = { python: poolOf(pythonSource), onnx: poolOf(onnxSource) }
+  const pools = [pool, runtimes.python, runtimes.onnx]
 
   function refill() {
-    pool.refill()
-    pythons.refill()
+    for (const each of pools) each.refill()
   }
 
-  async function take(isPython: boolean) {
+  async function take(runtime: RuntimeKind | undefined) {
     if (!running) throw new SandboxUnavailableError('the sandbox is not running, call start() first')
-    const child = (isPython ? pythons : pool).take()
+    const child = (runtime === undefined ? pool : runtimes[runtime]).take()
     // the next one is started after this one, whose snapshot it starts from
     void child.catch(() => {}).finally(refill)
     return child
-  }
-
-  function wantPython() {
-    clearTimeout(pythonUntil)
-    pythonUntil = setTimeout(() => {
-      pythonUntil = undefined
-      void pythons.drain()
-    }, PYTHON_IDLE_MS).unref()
   }
 
   async function admit(signal?: AbortSignal) {
@@ -112,9 +101,7 @@ export function createSandbox({
     async stop() {
       running = false
       await Promise.all([...sessions].map(session => session.close()))
-      clearTimeout(pythonUntil)
-      pythonUntil = undefined
-      await Promise.all([pool.drain(), pythons.drain()])
+      await Promise.all(pools.map(each => each.drain()))
     },
     async open(program, { limits, trusted = false, signal }) {
       const scripts = compileProgram(program)
@@ -123,16 +110,16 @@ export function createSandbox({
         const missing = launcher!.walls.filter(wall => !wall.present)
         throw new WallMissingError(missing.map(wall => `${wall.name}: ${wall.detail}`).join('; '))
       }
-      const isPython = program.kind === 'python'
-      if (isPython) wantPython()
+      const runtime = isRuntime(program.kind) ? program.kind : undefined
+      if (runtime !== undefined) runtimes[runtime].want()
       else wanted = true
       await admit(signal)
       try {
         const session = await openSession({
-          class: isPython ? pythonClass() : name,
+          class: runtime === undefined ? name : classOf[runtime](),
           limits,
           message: {
-            prelude: isPython ? '' : isolateScript(program.seed ?? ''),
+            prelude: runtime === undefined ? isolateScript(program.seed ?? '') : '',
             seed: program.seed ?? '',
             ...scripts,
             kind: program.kind,
@@ -142,7 +129,7 @@ export function createSandbox({
             outputBytes: limits.outputBytes
           },
           binary: [program.context, binaryOf(program)],
-          take: () => take(isPython),
+          take: () => take(runtime),
           onClose: () => {
             sessions.delete(session)
             leave()
@@ -159,6 +146,8 @@ export function createSandbox({
     }
   }
 }
+
+const classOf = { python: pythonClass, onnx: () => onnxClass()! }
 
 /** What of the program travels as bytes. */
 function binaryOf({ kind, source }: Program): Uint8Array | undefined {

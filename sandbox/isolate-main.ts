@@ -1,9 +1,7 @@
 import type { libm } from './libm.ts'
 import type { OPERATION } from './operation.ts'
-import type { makePython as createPython, Python } from './python.ts'
-import type { pythonShell } from './python-shell.ts'
-import type { pythonValues } from './python-values.ts'
 import type { makeRealm as createRealm, Realm } from './realm.ts'
+import type { Runtime } from './runtime.ts'
 import type { Guard } from './stateless.ts'
 import type { valueCodec } from './value.ts'
 import type { makeWasm as createWasm } from './wasi.ts'
@@ -26,21 +24,11 @@ export function isolateMain(
   makeWasm: typeof createWasm,
   seed: string,
   operation: typeof OPERATION,
-  makePython?: typeof createPython,
-  makeShell?: typeof pythonShell,
-  makeValues?: typeof pythonValues,
-  pythonPrelude = ''
+  makeRuntime?: (makeCodec: typeof valueCodec, realm: Realm) => Runtime
 ): (kind: number, ...args: never[]) => unknown {
   const codec = makeCodec()
   const realm = makeRealm(makeMath, seed)
-  const python: Python | undefined = makePython?.(
-    makeCodec,
-    makeShell!,
-    makeValues!,
-    realm.wasm,
-    realm.reseed,
-    realm.random
-  )
+  const runtime = makeRuntime?.(makeCodec, realm)
   const { apply } = Reflect
   const { create, freeze, getOwnPropertyNames, getPrototypeOf, defineProperty } = Object
   const { isArray } = Array
@@ -269,8 +257,8 @@ export function isolateMain(
         return
       }
       let value: unknown
-      if (python !== undefined) {
-        if (!runPython(python)) return
+      if (runtime !== undefined) {
+        if (!runIn(runtime)) return
         continue
       }
       try {
@@ -308,8 +296,8 @@ export function isolateMain(
     }
   }
 
-  /** Throws on where the interpreter is broken: then the child is, too. */
-  function runPython({ run }: Python) {
+  /** Throws on where the runtime is broken: then the child is, too. */
+  function runIn({ run }: Runtime) {
     let bytes: Uint8Array
     try {
       bytes = run(inputBytes(), maxBytes)
@@ -437,19 +425,10 @@ export function isolateMain(
     [operation.problem](kind: string, moduleBytes: SharedArrayBuffer, exportName: string) {
       return makeWasm(realm).problem(kind, copyOf(moduleBytes), exportName)
     },
-    [operation.boot](
-      wasm: SharedArrayBuffer,
-      library: SharedArrayBuffer,
-      snapshot: SharedArrayBuffer | undefined,
-      createModule: never,
-      makeLoader: never,
-      about: string
-    ) {
-      python!.boot({ createModule, makeLoader, wasm, library, snapshot, about, prelude: pythonPrelude })
-    },
-    [operation.snapshot]: () => python!.snapshot().buffer,
-    [operation.ready]: () => python!.ready(),
-    [operation.loadPython](
+    [operation.boot]: (...files: never[]) => runtime!.boot(...files),
+    [operation.snapshot]: () => runtime!.snapshot!().buffer,
+    [operation.ready]: () => runtime!.ready(),
+    [operation.loadInto](
       source: SharedArrayBuffer,
       contextBytes: SharedArrayBuffer | undefined,
       memoryMb: number,
@@ -458,9 +437,9 @@ export function isolateMain(
     ) {
       maxBytes = most
       const context = contextBytes && copyOf(contextBytes)
-      return python!.load(copyOf(source), context, { memoryMb, seed: programSeed })
+      return runtime!.load(copyOf(source), context, { memoryMb, seed: programSeed })
     },
-    [operation.said]: () => python!.said(),
+    [operation.said]: () => runtime!.said(),
     [operation.text](...windows: string[]) {
       chars = windows
       control[4] = 0

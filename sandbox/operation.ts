@@ -14,14 +14,14 @@ export const OPERATION = {
   resume: 5,
   /** (kind, module bytes, export name): what is wrong with a WebAssembly module, or undefined */
   problem: 6,
-  /** Python only. (wasm, library, snapshot, scripts): starts the interpreter, as far as microtasks do not carry on */
+  /** Of runtimes (runtime.ts). (files…): starts it, as far as microtasks do not carry on */
   boot: 7,
-  /** its memory after a start without a snapshot */
+  /** its memory after a start without one */
   snapshot: 8,
   /** it is ready for a program, or this throws why not */
   ready: 9,
-  /** (source, context bytes, memory in MB, seed, most bytes of an output): what is wrong with the author's text, or undefined */
-  loadPython: 10,
+  /** (source, context bytes, memory in MB, seed, most bytes of an output): what is wrong with the author's program, or undefined */
+  loadInto: 10,
   /** what was printed since the last time */
   said: 11,
   /** (windows…): the input at hand as characters, carries on */

@@ -1,5 +1,7 @@
 import type { Child } from './child.ts'
 
+export type Pool = ReturnType<typeof createPool>
+
 /** Children that were started before they are needed, of one kind. */
 export function createPool(init: {
   launch: () => Promise<Child>

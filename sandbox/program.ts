@@ -48,8 +48,8 @@ export function compileProgram(program: Program): Scripts {
  * items. Only then may an answer that differs be held against a worker. False for a program that cannot be loaded.
  */
 export function isProvenStateless(program: Program): boolean {
-  // Python can catch that memory ran out, and recursion
-  if (program.kind === 'python') return false
+  // Python can catch that memory ran out, and recursion; the bits of a NaN within a model are the processor's
+  if (isRuntime(program.kind)) return false
   const texts = [program.source, ...Object.values(program.functions ?? {}).map(({ source }) => source)]
   const catches = texts.some(text => typeof text === 'string' && /catch|finally/.test(text))
   try {
@@ -60,14 +60,18 @@ export function isProvenStateless(program: Program): boolean {
   }
 }
 
+/** true for programs that another runtime than JavaScript's runs, in children of its own */
+export const isRuntime = (kind: Program['kind']): kind is RuntimeKind => kind === 'python' || kind === 'onnx'
+export type RuntimeKind = 'python' | 'onnx'
+
 function scriptsOf(program: Program): Scripts {
-  const binary = program.kind === 'wasm' || program.kind === 'wasi'
+  const binary = ['wasm', 'wasi', 'onnx'].includes(program.kind)
   if (binary === (typeof program.source === 'string')) {
     throw new ProgramError(`a program of kind ${program.kind} is ${binary ? 'bytes' : 'source text'}`)
   }
-  if (program.kind === 'python') {
-    checkLength(program.source as string, 'task')
-    return { functions: {}, eager: false, guard: 'nothing', touched: [] } // its child says what is wrong with the text
+  if (isRuntime(program.kind)) {
+    if (!binary) checkLength(program.source as string, 'task')
+    return { functions: {}, eager: false, guard: 'nothing', touched: [] } // its child says what is wrong with it
   }
   const parts = Object.entries(program.functions ?? {}).map(([name, { kind, source }]) => {
     return [name, script(kind, source, name)] as const

@@ -1,17 +1,12 @@
 import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import type { Child, Start } from './child.ts'
-import { FRAME } from './child-main.ts'
-import { frame } from './frames.ts'
-import { isolateScript } from './isolate-script.ts'
+import type { PythonFiles } from './child-main.ts'
 import { makePython } from './python.ts'
 import { PYTHON_PRELUDE } from './python-prelude.ts'
 import { pythonShell } from './python-shell.ts'
 import { pythonValues } from './python-values.ts'
-import { childPayload, type Payload, pythonFiles } from './walls.ts'
-
-const START_MS = 120_000 // three seconds of a processor without a snapshot, on machines with other work
-const SNAPSHOT_BYTES = 64 << 20
+import type { RuntimeSource } from './runtime-child.ts'
 
 let version: string | undefined
 
@@ -21,46 +16,23 @@ export function pythonClass(): string {
   return `pyodide-${version}`
 }
 
-/**
- * Starts children for Python. They all begin with the same memory, that of a child which is started for this alone:
- * what a program can see of addresses then is the same everywhere, and a start takes a fifth of the time.
- */
-export function createPythonLauncher(
-  flags: string[],
-  launch: (payload: Payload, start: Start) => Promise<Child>
-): () => Promise<Child> {
-  const prelude = Buffer.from(
-    isolateScript('', ...[makePython, pythonShell, pythonValues].map(String), JSON.stringify(PYTHON_PRELUDE))
-  )
-  const size = Buffer.alloc(4)
-  size.writeUInt32LE(prelude.length)
-  const payload = childPayload(flags, pythonFiles())
-  let snapshot: Promise<Buffer> | undefined
-
-  const begin = (onReady: (body: Buffer) => void, ...from: Buffer[]) =>
-    launch(payload, {
-      parts: frame(FRAME.start, size, prelude, ...from),
-      ms: START_MS,
-      maxBytes: SNAPSHOT_BYTES,
-      onReady
-    })
-
-  async function takeSnapshot(): Promise<Buffer> {
-    const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
-    const first = begin(resolve)
-    first.then(child => child.kill(), reject)
-    return promise
-  }
-
-  return async () => {
-    snapshot ??= takeSnapshot()
-    let from: Buffer
-    try {
-      from = await snapshot
-    } catch (error) {
-      snapshot = undefined // perhaps the machine was too busy
-      throw error
-    }
-    return begin(() => {}, from)
+function pythonFiles(): PythonFiles {
+  const folder = dirname(createRequire(import.meta.url).resolve('pyodide'))
+  return {
+    module: join(folder, 'pyodide.asm.mjs'),
+    loader: join(folder, 'pyodide.mjs'),
+    wasm: join(folder, 'pyodide.asm.wasm'),
+    library: join(folder, 'python_stdlib.zip'),
+    lock: join(folder, 'pyodide-lock.json')
   }
 }
+
+/**
+ * Its children all begin with the same memory: what a program can see of addresses then is the same everywhere, and a start
+ * takes a fifth of the time.
+ */
+export const pythonSource = (): RuntimeSource => ({
+  runtime: { kind: 'python', files: pythonFiles() },
+  make: `(makeCodec,realm)=>(${makePython})(makeCodec,${pythonShell},${pythonValues},${JSON.stringify(PYTHON_PRELUDE)},realm)`,
+  hasSnapshot: true
+})

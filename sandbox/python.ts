@@ -1,38 +1,8 @@
 import type { pythonShell } from './python-shell.ts'
 import type { Module, pythonValues } from './python-values.ts'
+import type { Realm } from './realm.ts'
+import type { Runtime } from './runtime.ts'
 import type { valueCodec } from './value.ts'
-
-/** What the isolate runs Python with. */
-export interface Python {
-  /** Begins to start the interpreter; its promises settle when the call that began it is over. */
-  boot(parts: PythonParts): void
-  /** The interpreter's memory after a start without one, from which another starts in a fifth of the time. */
-  snapshot(): Uint8Array
-  /** Makes it ready for a program, after `boot` and `snapshot`. Throws what kept it from starting. */
-  ready(): void
-  /** What is wrong with the author's text, as `message [task:line:column]`, or undefined. */
-  load(
-    source: Uint8Array,
-    context: Uint8Array | undefined,
-    options: { memoryMb: number; seed: string }
-  ): string | undefined
-  /** Canonical bytes of a slice `{ first, items }` or `{ first, start, step, count }` → of the list of results. */
-  run(input: Uint8Array, maxBytes: number): Uint8Array
-  /** what the program has printed since it was last asked, at most 4,096 characters in all */
-  said(): string
-}
-
-export interface PythonParts {
-  /** Pyodide's own scripts, as functions */
-  createModule: unknown
-  makeLoader: () => (config: object) => Promise<unknown>
-  wasm: SharedArrayBuffer
-  library: SharedArrayBuffer
-  snapshot?: SharedArrayBuffer
-  /** `info` of Pyodide's lock file, as JSON */
-  about: string
-  prelude: string
-}
 
 /**
  * CPython as Pyodide builds it, inside the isolate (self-contained, by its source text). Its whole state is linear
@@ -46,10 +16,9 @@ export function makePython(
   makeCodec: typeof valueCodec,
   makeShell: typeof pythonShell,
   makeValues: typeof pythonValues,
-  webAssembly: typeof WebAssembly,
-  reseed: (bytes: () => Uint8Array) => void,
-  random: () => number
-): Python {
+  prelude: string,
+  { wasm: webAssembly, reseed, random }: Pick<Realm, 'wasm' | 'reseed' | 'random'>
+): Runtime {
   const codec = makeCodec()
   const shell = makeShell()
   const MIB = 1 << 20
@@ -59,7 +28,6 @@ export function makePython(
 
   let interpreter: Module
   let failure: { error: unknown } | undefined
-  let prelude: string
   let seed = ''
   let module: Module
   let values: ReturnType<typeof pythonValues>
@@ -204,19 +172,26 @@ export function makePython(
     Object.assign(new values.Raised('TypeError', message, ''), { isInvalid: true })
 
   return {
-    boot(parts) {
-      prelude = parts.prelude
-      shell.install({ webAssembly, random, wasm: parts.wasm, library: parts.library })
+    /** The scripts are functions; `about`: `info` of Pyodide's lock file, as JSON. */
+    boot(
+      wasm: SharedArrayBuffer,
+      library: SharedArrayBuffer,
+      snapshot: SharedArrayBuffer | undefined,
+      createModule: unknown,
+      makeLoader: () => (config: object) => Promise<unknown>,
+      about: string
+    ) {
+      shell.install({ webAssembly, random, wasm, library })
       chance('start')
-      const booting = parts.makeLoader()({
-        createPyodideModule: parts.createModule,
+      const booting = makeLoader()({
+        createPyodideModule: createModule,
         indexURL: '/',
-        lockFileContents: { info: JSON.parse(parts.about), packages: {} },
+        lockFileContents: { info: JSON.parse(about), packages: {} },
         env: { PYTHONHASHSEED: '0', HOME },
         jsglobals: Object.freeze(Object.create(null)),
         checkAPIVersion: false,
-        _makeSnapshot: parts.snapshot === undefined,
-        _loadSnapshot: parts.snapshot && new Uint8Array(parts.snapshot).slice()
+        _makeSnapshot: snapshot === undefined,
+        _loadSnapshot: snapshot && new Uint8Array(snapshot).slice()
       })
       booting.then(
         it => {

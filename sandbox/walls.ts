@@ -3,7 +3,7 @@ import { accessSync, constants, readFileSync, readlinkSync, realpathSync } from 
 import { createRequire } from 'node:module'
 import { delimiter, dirname, isAbsolute, join } from 'node:path'
 import { type Child, createChild, MAX_THREADS, type Start } from './child.ts'
-import { childMain, FRAME, FRAMES_FD, type PythonFiles } from './child-main.ts'
+import { childMain, FRAME, FRAMES_FD, type RuntimeFiles } from './child-main.ts'
 import type { Wall } from './contract.ts'
 import { OPERATION } from './operation.ts'
 import { canFilter, seccompFilter } from './seccomp.ts'
@@ -27,31 +27,19 @@ export interface Payload {
 }
 
 /**
- * What the child runs: one text, no files of ours, and the native module of isolated-vm. A child for Python reads those
- * of Pyodide.
+ * What the child runs: one text, no files of ours, and the native module of isolated-vm. A child for a runtime reads those
+ * of it.
  */
-export function childPayload(flags: string[] = [], python?: PythonFiles): Payload {
+export function childPayload(flags: string[] = [], runtime?: RuntimeFiles): Payload {
   const require = createRequire(import.meta.url)
   const addon: string = createRequire(require.resolve('isolated-vm'))('node-gyp-build').path(
     join(require.resolve('isolated-vm'), '..')
   )
   return {
-    source: `"use strict";(${childMain})(require,${JSON.stringify(addon)},${JSON.stringify(FRAME)},${FRAMES_FD},${JSON.stringify(OPERATION)},${JSON.stringify(python)})`,
+    source: `"use strict";(${childMain})(require,${JSON.stringify(addon)},${JSON.stringify(FRAME)},${FRAMES_FD},${JSON.stringify(OPERATION)},${JSON.stringify(runtime)})`,
     flags,
     addons: [addon],
-    files: Object.values(python ?? {})
-  }
-}
-
-/** Where the files of Pyodide are. */
-export function pythonFiles(): PythonFiles {
-  const folder = dirname(createRequire(import.meta.url).resolve('pyodide'))
-  return {
-    module: join(folder, 'pyodide.asm.mjs'),
-    loader: join(folder, 'pyodide.mjs'),
-    wasm: join(folder, 'pyodide.asm.wasm'),
-    library: join(folder, 'python_stdlib.zip'),
-    lock: join(folder, 'pyodide-lock.json')
+    files: Object.values(runtime?.files ?? {})
   }
 }
 

@@ -5,6 +5,7 @@
 
 import type { Enumerated, Enumeration } from './enumeration.ts'
 import type { ServiceClients } from './service-types.ts'
+import type { ElementArrays, ElementType, Tensor } from './tensors.ts'
 import type {
   Balance,
   DatasetView,
@@ -23,6 +24,7 @@ import type {
 } from './told.ts'
 
 export type * from './enumeration.ts'
+export type * from './tensors.ts'
 export type * from './told.ts'
 
 export interface Artel extends AsyncDisposable {
@@ -143,7 +145,7 @@ export interface Artel extends AsyncDisposable {
     b?: Matrix,
     options?: TaskOptions
   ): Job<MatrixResult[O]>
-  /** Runs an ONNX model; batches of rows are spread over workers. The outputs by name. */
+  /** Runs an ONNX model; where its rows are independent, batches of them are spread over workers. The outputs by name. */
   mlInference(task: MlInference, options?: TaskOptions): Job<Record<string, Tensor>>
   /** Synchronous data-parallel training. `model` of the result can be trained on. */
   mlTrainStep(task: MlTrainStep, options?: TaskOptions): Job<Trained>
@@ -358,14 +360,19 @@ export interface MatrixResult {
   eigenvalues: { real: Float64Array; imaginary: Float64Array }
 }
 export type MatrixOperation = keyof MatrixResult
-export interface Tensor {
+/** `type` only where the model does not say it */
+type TensorInput = {
   dims: number[]
-  data: Float32Array
+  data: ElementArrays[ElementType] | readonly (number | bigint | boolean)[] | Reference
+  type?: ElementType
 }
-type TensorInput = { dims: number[]; data: Float32Array | Float64Array | number[] | Reference }
 export interface MlInference {
   model: Bytes
+  /** what the model keeps outside, by the locations that it names */
+  externalData?: Record<string, Bytes>
+  /** a tensor, or one per input of the model by name */
   input: TensorInput | Record<string, TensorInput>
+  /** rows that the model sees at once, where they are independent; default: up to 32 */
   batchSize?: number
 }
 type Numbers = Float64Array | Float32Array | Int32Array | Uint8Array | number[]

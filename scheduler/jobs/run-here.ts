@@ -1,6 +1,6 @@
 import { encodeValue, type Sandbox } from '../../sandbox/index.ts'
 import { StepFailedError } from '../errors.ts'
-import { heard, type RunPart } from '../tasks/contract.ts'
+import { heard, type Part, type RunHere } from '../tasks/contract.ts'
 
 // A result that is combined here may be larger than what travels in one message.
 const MAX_RESULT_BYTES = 256 * 1024 * 1024
@@ -12,7 +12,7 @@ const MAX_RESULT_BYTES = 256 * 1024 * 1024
 export function createRunHere(
   { requester, trusted }: { requester: string; trusted: boolean },
   { sandbox }: { sandbox: Pick<Sandbox, 'open'> }
-): (signal: AbortSignal) => RunPart {
+): (signal: AbortSignal) => (part: Pick<Part, 'load'>) => RunHere {
   return signal => part => {
     const { timeoutMs, memoryMb, t: _, program: __, type: ___, ...program } = part.load
     return async input => {

@@ -3,13 +3,13 @@ import type { Escrow, Ledger } from '../../ledger/index.ts'
 import { encodeValue, nameOf, ValueError } from '../../sandbox/index.ts'
 import type { Job, JobReport } from '../contract.ts'
 import type { Data } from '../data/chunked-data.ts'
-import { SpecError, StorageError } from '../errors.ts'
+import { SpecError, StepFailedError, StorageError } from '../errors.ts'
 import { boundOf, reservation } from '../market/price.ts'
 import { reportOf } from '../store/job-pages.ts'
 import type { Store } from '../store/job-store.ts'
 import { type Memo, type MemoStore, memoKey } from '../store/memo.ts'
 import { keepOf } from '../tasks/fields.ts'
-import { batchWork, createWork } from '../tasks/job-parts.ts'
+import { batchWork, createWork, probeOf } from '../tasks/job-parts.ts'
 import { parseSpec } from '../tasks/parse-spec.ts'
 import { isPlanned, type TaskSpec } from '../tasks/registry.ts'
 import type { JobHandle } from './job-handle.ts'
@@ -18,6 +18,8 @@ import type { DataAccess } from './resolve-data.ts'
 import type { Runs } from './running-jobs.ts'
 import type { Settlement } from './settle-job.ts'
 
+// How long a program may take without any work: large models are read and changed into a faster form.
+const PROBE_MS = 20_000
 // Most tasks of one batch.
 const MAX_BATCH = 1_000_000
 // What the tasks of a batch have in common.
@@ -44,7 +46,7 @@ export interface SubmissionComponents {
   sandbox: { readonly class: string }
   ledger: Pick<Ledger, 'escrow' | 'balance'>
   data: Pick<DataAccess, 'resolve'>
-  runs: Pick<Runs, 'track' | 'run' | 'trackEnded'>
+  runs: Pick<Runs, 'track' | 'run' | 'trackEnded' | 'runHere'>
   settlement: Pick<Settlement, 'free'>
   bounds: Bounds
   /** A job will leave its results at workers. */
@@ -68,6 +70,7 @@ export function createSubmission(
     const type = batch ? 'batch' : specs[0]!.type
     // whatever is wrong with the specs shows before anything is reserved or written
     const encoded = encodeSpecs(inputs.stored, batch)
+    await probe(specs)
     const specBytes = encoded.length + inputs.bytes
     const work = batch ? batchWork(specs, specBytes) : createWork(specs[0]!, specBytes)
     const bound = batch ? boundOfAll(specs) : await bounds.boundOf(specs[0]!, specBytes, work)
@@ -92,6 +95,22 @@ export function createSubmission(
     })
     runs.run(job, work)
     return job
+  }
+
+  /** Throws SpecError for a program that no worker could run. */
+  async function probe(specs: TaskSpec[]): Promise<void> {
+    const probed = new Set<string>()
+    for (const spec of specs) {
+      const { load, input } = probeOf(spec) ?? {}
+      if (load === undefined || probed.has(load.program)) continue
+      probed.add(load.program)
+      try {
+        await runs.runHere({ load: { ...load, timeoutMs: Math.min(load.timeoutMs, PROBE_MS) } })(input)
+      } catch (err) {
+        if (err instanceof StepFailedError) throw new SpecError('model', err.message)
+        throw err
+      }
+    }
   }
 
   function boundOfAll(specs: TaskSpec[]): bigint {

@@ -57,7 +57,8 @@ export function needsOf(spec: TaskSpec): Needs {
 }
 
 /** What all nodes of this version can run whose results are of a class of their own. */
-export const runtimes = (): string[] => TASK_KINDS.flatMap(kind => ('runtime' in kind ? kind.runtime!() : []))
+export const runtimes = (): string[] =>
+  TASK_KINDS.flatMap(kind => ('runtime' in kind ? (kind.runtime!() ?? []) : []))
 
 /** What of an offer says which tasks the worker takes. */
 export type Servable = Pick<OfferFields, 'slots' | 'ramMb' | 'types' | 'tags' | 'runtimes'>

@@ -29,7 +29,7 @@ const load = z.object({
   t: z.literal('load'),
   /** content id of the rest of the message, chosen by the requester and valid within the stream */
   program: id,
-  kind: z.enum(['function', 'module', 'expression', 'wasm', 'wasi', 'python']),
+  kind: z.enum(['function', 'module', 'expression', 'wasm', 'wasi', 'python', 'onnx']),
   source: z.union([z.string().max(1 << 20), bytes]),
   export: z.string().max(200).optional(),
   functions: z.record(z.string().max(64), source).optional(),

@@ -4,6 +4,8 @@ import { DataItems } from '../data/pieced-input.ts'
 import { SpecError } from '../errors.ts'
 import { DEFAULT_CONFIDENCE } from '../trust/credibility.ts'
 import { readSource, type Source } from './author-source.ts'
+import { sizeOf } from './onnx/read-model.ts'
+import { ELEMENT_TYPES, type GivenTensor } from './onnx/tensors.ts'
 import { createReduction, type Operation } from './reductions.ts'
 
 /*
@@ -76,19 +78,20 @@ export const numbers = z.union([
   z.array(z.number()).transform(list => Float64Array.from(list))
 ])
 
+/** any of the elements that models take; the model says which */
 export const tensor = z
   .strictObject({
     dims: z.array(z.int().min(0)).max(8),
-    data: z.union([
-      z.instanceof(Float32Array),
-      z.instanceof(Float64Array).transform(numbers => Float32Array.from(numbers)),
-      z.array(z.number()).transform(numbers => Float32Array.from(numbers))
-    ])
+    data: z.custom<GivenTensor['data']>(
+      value => Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView)),
+      'must be a list or a typed array'
+    ),
+    type: z.enum(ELEMENT_TYPES).optional().describe('only where the model does not say it')
   })
-  .refine(t => t.data.length === t.dims.reduce((product, dim) => product * dim, 1), {
+  .refine(t => t.data.length === sizeOf(t.dims), {
     error: issue => {
-      const t = issue.input as { dims: number[]; data: { length: number } }
-      return `data has ${t.data.length} numbers, dims are ${t.dims.join(' × ')}`
+      const t = issue.input as GivenTensor
+      return `data has ${t.data.length} elements, dims are ${t.dims.join(' × ')}`
     }
   })
 

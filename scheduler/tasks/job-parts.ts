@@ -65,6 +65,12 @@ function partOf(planned: Plan, spec: AnySpec, specBytes: number): Part {
   }
 }
 
+/** What fails where no worker could do the task: its program and an input without work. */
+export function probeOf(spec: AnySpec): { load: LoadMessage; input: unknown } | undefined {
+  const kind = kindOf(spec.type)!
+  return kind.probe && { load: loadMessage(plan(spec).program, spec), input: kind.probe(spec as never) }
+}
+
 /** A batch: each task is one unit, computed whole; tasks that share their program share a part. */
 export function batchWork(specs: readonly AnySpec[], specBytes: number): Work {
   const groups = new Map<string, { load: LoadMessage; tasks: { index: number; whole: Plan['whole'] }[] }>()
@@ -139,8 +145,9 @@ const kept = new Map<string, LoadMessage>()
 function loadMessage(program: Program, spec: AnySpec): LoadMessage {
   const timeoutMs = timeoutOf(spec)
   const { kind, source, functions, driver, context } = program
-  // a context is held as bytes, as values and, by some drivers, in a form of their own
-  const contextMb = Math.ceil((4 * (context?.length ?? 0)) / 2 ** 20)
+  // it is held as bytes, as values and, by some, in a form of their own
+  const heldBytes = (context?.length ?? 0) + (kind === 'onnx' ? source.length : 0)
+  const contextMb = Math.ceil((4 * heldBytes) / 2 ** 20)
   const memoryMb = spec.requirements.ramMb ?? DEFAULT_MEMORY_MB + contextMb
   const key =
     context == null && typeof source === 'string'

@@ -56,8 +56,10 @@ export interface TaskKind<Type extends string, Fields extends z.ZodRawShape, Spe
   plan?(spec: NoInfer<Spec>): Plan
   /** A task in stages; undefined: this one is as its plan says. One of both is there. */
   work?(spec: NoInfer<Spec>, tools: WorkTools): Work | undefined
-  /** Determinism class where it is not the sandbox's own: only workers of the same one give the same bits. */
-  runtime?(): string
+  /** An input of its program without work, which fails where no worker could do any; it is run here before a job begins. */
+  probe?(spec: NoInfer<Spec>): unknown
+  /** Determinism class where it is not the sandbox's own: only workers of the same one give the same bits. undefined: not here */
+  runtime?(): string | undefined
   /** its items by CID go from the block store to the workers, without the coordinator in between */
   streams?: true
   /** the field that takes the output of the only parent in a pipeline */
@@ -78,10 +80,11 @@ export function defineKind<const Type extends string, Fields extends z.ZodRawSha
 
 /** Any kind where only the registry knows that spec and kind go together. */
 export interface AnyKind
-  extends Omit<TaskKind<string, z.ZodRawShape, AnySpec>, 'check' | 'written' | 'plan' | 'work'> {
+  extends Omit<TaskKind<string, z.ZodRawShape, AnySpec>, 'check' | 'written' | 'plan' | 'work' | 'probe'> {
   form: z.ZodType
   check(spec: never, tools: CheckTools): AnySpec
   written?(spec: never): Record<string, unknown>
   plan?(spec: never): Plan
+  probe?(spec: never): unknown
   work?(spec: never, tools: WorkTools): Work | undefined
 }

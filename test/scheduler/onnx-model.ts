@@ -3,21 +3,30 @@
 export interface OnnxTensor {
   dims: number[]
   data: Float32Array | BigInt64Array
+  /** its bytes are all of that file */
+  location?: string
 }
 
 export interface OnnxNode {
   op: string
   inputs: string[]
   outputs: string[]
-  /** integers, lists of integers, `{ float }`, text or tensors */
-  attributes?: Record<string, number | number[] | string | { float: number } | OnnxTensor>
+  /** integers, lists of integers, `{ float }`, `{ graph }`, text or tensors */
+  attributes?: Record<
+    string,
+    number | number[] | string | { float: number } | { graph: OnnxModel } | OnnxTensor
+  >
 }
 
 export interface OnnxModel {
   opset?: number
   /** a text as dimension: any size */
-  inputs: { name: string; dims: (number | string)[] }[]
-  outputs: string[]
+  inputs: {
+    name: string
+    dims: (number | string)[] /** TensorProto.DataType; default: float */
+    type?: number
+  }[]
+  outputs: (string | { name: string; dims?: (number | string)[]; type?: number })[]
   nodes: OnnxNode[]
   tensors?: Record<string, OnnxTensor>
 }
@@ -25,15 +34,22 @@ export interface OnnxModel {
 const FLOAT = 1
 const INT64 = 7
 
-export function encodeModel({ opset = 13, inputs, outputs, nodes, tensors = {} }: OnnxModel): Uint8Array {
-  const graph = [
+export function encodeModel(model: OnnxModel): Uint8Array {
+  const opset = join([field(1, text('')), number(2, model.opset ?? 13)])
+  return join([number(1, 8), field(7, graphOf(model)), field(8, opset)])
+}
+
+function graphOf({ inputs, outputs, nodes, tensors = {} }: OnnxModel): Uint8Array {
+  return join([
     ...nodes.map(node => field(1, nodeOf(node))),
     field(2, text('graph')),
     ...Object.entries(tensors).map(([name, tensor]) => field(5, tensorOf(tensor, name))),
-    ...inputs.map(({ name, dims }) => field(11, valueInfo(name, dims))),
-    ...outputs.map(name => field(12, valueInfo(name)))
-  ]
-  return join([number(1, 8), field(7, join(graph)), field(8, join([field(1, text('')), number(2, opset)]))])
+    ...inputs.map(({ name, dims, type }) => field(11, valueInfo(name, dims, type))),
+    ...outputs.map(each => {
+      const { name, dims, type } = typeof each === 'string' ? { name: each } : each
+      return field(12, valueInfo(name, dims, type))
+    })
+  ])
 }
 
 function nodeOf({ op, inputs, outputs, attributes = {} }: OnnxNode): Uint8Array {
@@ -51,21 +67,24 @@ function attributeOf(name: string, value: NonNullable<OnnxNode['attributes']>[st
   if (typeof value === 'string') return join([head, field(4, text(value)), number(20, 3)])
   if (Array.isArray(value)) return join([head, ...value.map(each => number(8, each)), number(20, 7)])
   if ('float' in value) return join([head, Uint8Array.of((2 << 3) | 5), float(value.float), number(20, 1)])
+  if ('graph' in value) return join([head, field(6, graphOf(value.graph)), number(20, 5)])
   return join([head, field(5, tensorOf(value, '')), number(20, 4)])
 }
 
-function tensorOf({ dims, data }: OnnxTensor, name: string): Uint8Array {
+function tensorOf({ dims, data, location }: OnnxTensor, name: string): Uint8Array {
   return join([
     ...dims.map(dim => number(1, dim)),
     number(2, data instanceof Float32Array ? FLOAT : INT64),
     field(8, text(name)),
-    field(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+    ...(location === undefined
+      ? [field(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))]
+      : [field(13, join([field(1, text('location')), field(2, text(location))])), number(14, 1)])
   ])
 }
 
-function valueInfo(name: string, dims?: (number | string)[]): Uint8Array {
+function valueInfo(name: string, dims?: (number | string)[], elements = FLOAT): Uint8Array {
   const shape = dims?.map(dim => field(1, typeof dim === 'number' ? number(1, dim) : field(2, text(dim))))
-  const type = join([number(1, FLOAT), ...(shape == null ? [] : [field(2, join(shape))])])
+  const type = join([number(1, elements), ...(shape == null ? [] : [field(2, join(shape))])])
   return join([field(1, text(name)), field(2, field(1, type))])
 }
 

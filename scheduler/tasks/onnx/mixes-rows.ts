@@ -1,5 +1,4 @@
-import { SpecError } from '../../errors.ts'
-import type { Graph, GraphNode } from './read-model.ts'
+import { type Constant, type Graph, type GraphNode, sizeOf } from './read-model.ts'
 
 /**
  * What is known of a value before the model runs: `dims` (0: any size; absent: not even how many), and how its rows stand
@@ -10,155 +9,272 @@ interface Shape {
   of: 'rows' | 'none' | 'all'
 }
 
-const KEEPS = new Set(
-  'Relu LeakyRelu Elu Sigmoid Tanh Exp Log Sqrt Neg Abs Identity Dropout Clip BatchNormalization'.split(' ')
-)
-const JOINS = new Set(['Add', 'Sub', 'Mul', 'Div'])
-const POOLS = new Set(['MaxPool', 'AveragePool', 'GlobalAveragePool'])
+const words = (text: string): ReadonlySet<string> => new Set(text.split(/\s+/))
+
+// Below, attributes of arithmetic said to which dimension a smaller tensor belongs; above nobody has read what is new.
+const [MIN_OPSET, MAX_OPSET] = [7, 26]
+/** element by element, or within each row */
+const KEEPS =
+  words(`Abs Acos Acosh Asin Asinh Atan Atanh BatchNormalization BitwiseNot Cast CastLike Ceil Celu Clip Cos Cosh
+  DepthToSpace Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity InstanceNormalization IsInf IsNaN LRN LeakyRelu Log Mish Neg
+  Not Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign SpaceToDepth Sqrt Tan Tanh ThresholdedRelu`)
+const JOINS =
+  words(`Add And BitwiseAnd BitwiseOr BitwiseXor Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min Mod Mul
+  Or PRelu Pow Sub Sum Where Xor`)
+/** what slides over images, whose first dimension is that of rows; also where there are others than two */
+const SLIDES =
+  words(`AveragePool Conv ConvInteger ConvTranspose GlobalAveragePool GlobalLpPool GlobalMaxPool LpPool MaxPool
+  QLinearConv`)
+const REDUCES =
+  words(`ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
+  ReduceSumSquare`)
+/** along one axis: its name and what it is where none is said */
+const ALONG = new Map([
+  ['ArgMax', 0],
+  ['ArgMin', 0],
+  ['Hardmax', -1],
+  ['LayerNormalization', -1],
+  ['LogSoftmax', -1],
+  ['LpNormalization', -1],
+  ['RMSNormalization', -1],
+  ['Softmax', -1],
+  ['Split', 0],
+  ['TopK', -1]
+])
+const DRAWS = /^(Bernoulli|Multinomial|Random\w+)$/
 
 /**
  * The first operator that mixes the rows of a batch, as `Softmax → y`; undefined where every row of every output hangs on the
  * same row of the inputs alone, so that a batch can be cut anywhere. In doubt it mixes. Pure.
- * Throws SpecError where an operator meets a shape that this node's workers do not know.
  */
 export function mixesRows(graph: Graph): string | undefined {
-  const shapes = new Map<string, Shape>([
-    ...Object.entries(graph.tensors).map(([name, { dims }]): [string, Shape] => [name, { dims, of: 'none' }]),
-    ...graph.inputs.map(({ name, dims }): [string, Shape] => [
-      name,
-      { dims: [0, ...dims.slice(1)], of: 'rows' }
-    ])
-  ])
+  const { opset, inputs, outputs, tensors } = graph
+  if (graph.hasFunctions) return 'it brings operators of its own'
+  if (opset < MIN_OPSET || opset > MAX_OPSET) return `opset ${opset}; known are ${MIN_OPSET} to ${MAX_OPSET}`
+  const unfit = inputs.find(
+    ({ dims, names }) => !dims?.length || names.some((name, i) => i > 0 && isBatch(name))
+  )
+  if (unfit != null) return `the input \`${unfit.name}\`, which has no row of its own for each row`
+  // exported for one row, it sees no other
+  if (inputs.every(({ dims }) => dims![0] === 1) && outputs.every(({ dims }) => dims?.[0] === 1))
+    return undefined
+  function isBatch(name: string): boolean {
+    return name !== '' && inputs.some(({ names }) => names[0] === name)
+  }
+
+  const shapes = new Map<string, Shape>()
+  for (const [name, { dims }] of tensors) shapes.set(name, { dims, of: 'none' })
+  for (const { name, dims } of inputs) shapes.set(name, { dims, of: 'rows' })
   const culprits = new Map<string, string>()
+  const constants = new Map(tensors)
   for (const node of graph.nodes) {
-    const inputs = node.inputs.filter(name => name !== '')
-    const given = inputs.map((name): Shape => shapes.get(name) ?? { of: 'all' })
-    const made: Shape = given.every(each => each.of === 'none')
-      ? { of: 'none', dims: node.op === 'Constant' ? constantDims(node) : undefined }
-      : shapeOf(graph, node, given)
-    const name = node.outputs[0]!
-    shapes.set(name, made)
-    if (made.of !== 'all') continue
-    culprits.set(
-      name,
-      inputs.map(each => culprits.get(each)).find(each => each != null) ?? `${node.op} → ${name}`
+    const value = node.op === 'Constant' ? constantOf(node) : undefined
+    if (value !== undefined) constants.set(node.outputs[0]!, value)
+    const given = node.inputs.map((name): Shape | undefined =>
+      name === '' ? undefined : (shapes.get(name) ?? { of: 'all' })
     )
+    const made =
+      value === undefined ? shapeOf(node, given, constants, opset) : { of: 'none' as const, dims: value.dims }
+    // further outputs of other operators are such as the index of a greatest element among those of all rows
+    const several = node.op === 'Split' || node.op === 'TopK'
+    for (const [i, name] of node.outputs.entries()) {
+      const shape: Shape = i === 0 || several ? made : { of: 'all' }
+      shapes.set(name, shape)
+      if (shape.of !== 'all') continue
+      const before = node.inputs.map(each => culprits.get(each)).find(each => each != null)
+      culprits.set(name, before ?? `${node.op} → ${name}`)
+    }
   }
-  const mixed = graph.outputs.find(name => shapes.get(name)?.of !== 'rows')
-  return mixed == null
-    ? undefined
-    : (culprits.get(mixed) ?? `the output \`${mixed}\`, which has no row per input`)
+  const mixed = outputs.find(({ name }) => shapes.get(name)?.of !== 'rows')
+  return mixed && (culprits.get(mixed.name) ?? `the output \`${mixed.name}\`, which has no row per input`)
 }
 
-function constantDims({ attributes }: GraphNode): number[] | undefined {
-  return (attributes.value as { dims: number[] } | undefined)?.dims
+/** undefined where it is not numbers that may be shapes */
+function constantOf({ attributes }: GraphNode): Constant | undefined {
+  const value = attributes.get('value')
+  if (typeof value === 'object' && 'dims' in value) return value
+  const int = attributes.get('value_int')
+  const ints = attributes.get('value_ints')
+  if (typeof int === 'number') return { dims: [], data: [int] }
+  return Array.isArray(ints) ? { dims: [ints.length], data: ints } : undefined
 }
 
-function shapeOf(graph: Graph, node: GraphNode, given: Shape[]): Shape {
+function shapeOf(
+  node: GraphNode,
+  given: (Shape | undefined)[],
+  constants: ReadonlyMap<string, Constant>,
+  opset: number
+): Shape {
   const { op, attributes } = node
-  const [x, y] = given as [Shape, Shape | undefined]
+  const there = given.filter(each => each !== undefined)
+  const [x] = given
+  const mixed: Shape = { of: 'all' }
+  // a graph within may use any value of this one
+  if (node.hasGraphs || DRAWS.test(op)) return mixed
+  if (there.every(each => each.of === 'none'))
+    return { of: 'none', dims: JOINS.has(op) ? join(there).dims : KEEPS.has(op) ? x?.dims : undefined }
+  if (JOINS.has(op)) return join(there)
+  if (x === undefined) return mixed
   const { dims } = x
-  const isSole = x.of === 'rows' && given.slice(1).every(each => each.of === 'none')
-  const mixed = (dims?: number[]): Shape => ({ of: 'all', dims })
-  const rows = (dims: number[] | undefined, keeps = isSole): Shape =>
-    keeps ? { of: 'rows', dims } : mixed(dims)
-  if (KEEPS.has(op)) return rows(dims)
-  if (JOINS.has(op)) return join(x, y!)
-  if (POOLS.has(op) || op === 'Conv') {
-    if (dims != null && dims.length !== 4)
-      throw new SpecError(
-        'model',
-        `${op} → ${node.outputs[0]} gets ${dims.map(dim => dim || 'any').join(' × ')}; only images (4 dimensions) are available`
-      )
-    return rows(dims && [0, 0, 0, 0])
+  const isSole = x.of === 'rows' && given.slice(1).every(each => each === undefined || each.of === 'none')
+  const rows = (made: number[] | undefined, keeps = isSole): Shape =>
+    keeps ? { of: 'rows', dims: made } : mixed
+  const int = (name: string, fallback: number): number =>
+    (attributes.get(name) as number | undefined) ?? fallback
+  const constant = (input: number): number[] | undefined => constants.get(node.inputs[input] ?? '')?.data
+  /** an attribute that became an input */
+  const list = (name: string, input: number): number[] | undefined =>
+    node.inputs[input] ? constant(input) : (attributes.get(name) as number[] | undefined)
+  if (op === 'BatchNormalization' && (int('training_mode', 0) === 1 || node.outputs.length > 1)) return mixed
+  if (op === 'Dropout') return rows(dims, isSole && given[2] === undefined)
+  const resized = dims?.map((dim, i) => (i === 0 ? dim : 0))
+  if (KEEPS.has(op)) return rows(op.includes('Space') ? resized : dims)
+  if (SLIDES.has(op)) return rows(resized)
+  if (op === 'MatMul' || op === 'MatMulInteger') return product(x, given[1]!, given.slice(2))
+  if (dims === undefined) return mixed
+  const rank = dims.length
+  const axisOf = (axis: number, of = rank): number => (axis < 0 ? axis + of : axis)
+  /** sizes along these axes are others, or unknown */
+  const unknownAt = (...axes: number[]): number[] => dims.map((dim, i) => (axes.includes(i) ? 0 : dim))
+  const dropped = (axes: number[], keep: boolean): number[] =>
+    keep ? dims.map((dim, i) => (axes.includes(i) ? 1 : dim)) : dims.filter((_, i) => !axes.includes(i))
+  const along = ALONG.get(op)
+  if (along !== undefined) {
+    const isOld = opset < 13 && /max$/.test(op)
+    const axis = axisOf(int('axis', isOld ? 1 : along))
+    if (axis === 0) return mixed
+    if (op.startsWith('Arg')) return rows(dropped([axis], int('keepdims', 1) === 1))
+    return rows(op === 'Split' || op === 'TopK' ? unknownAt(axis) : dims)
   }
-  if (dims == null) return mixed()
-  const axisOf = (axis: number, rank = dims.length): number => (axis < 0 ? axis + rank : axis)
-  const axes = (): number[] | undefined => {
-    const list = y == null ? (attributes.axes as number[] | undefined) : constant(graph, node.inputs[1]!)
-    return list == null ? undefined : Array.from(list)
+  if (REDUCES.has(op)) {
+    const axes = list('axes', 1)?.map(axis => axisOf(axis))
+    if (!axes?.length || axes.includes(0)) return mixed
+    return rows(dropped(axes, int('keepdims', 1) === 1))
   }
   switch (op) {
-    case 'MatMul': {
-      const stacks = y!.dims == null || y!.dims.length > 2
-      if (stacks)
-        return rows(
-          undefined,
-          x.of === 'rows' && y!.of === 'rows' && dims.length > 2 && y!.dims?.length === dims.length
-        )
-      return rows([...dims.slice(0, -1), ...y!.dims!.slice(1)], isSole && dims.length > 1)
-    }
     case 'Gemm': {
       const added = given[2]?.dims
-      const isRow = given[2] == null || (added != null && (added.length < 2 || added[0] === 1))
-      return rows([0, 0], isSole && !attributes.transA && isRow)
+      const isRow = given[2] === undefined || (added !== undefined && (added.length < 2 || added[0] === 1))
+      return rows([dims[0]!, 0], isSole && int('transA', 0) === 0 && isRow)
     }
-    case 'Softmax':
-    case 'LogSoftmax':
-      return rows(dims, isSole && axisOf((attributes.axis as number) ?? (graph.opset < 13 ? 1 : -1)) !== 0)
+    case 'QuantizeLinear':
+    case 'DequantizeLinear': {
+      const scale = given[1]?.dims
+      const isWhole = scale !== undefined && sizeOf(scale) === 1
+      return rows(dims, isSole && (isWhole || (scale?.length === 1 && axisOf(int('axis', 1)) !== 0)))
+    }
+    case 'CumSum': {
+      const axis = constant(1)?.[0]
+      return rows(dims, isSole && axis !== undefined && axisOf(axis) !== 0)
+    }
     case 'Flatten':
-      return rows([0, 0], isSole && axisOf((attributes.axis as number) ?? 1) === 1)
+      return rows([dims[0]!, 0], isSole && axisOf(int('axis', 1)) === 1)
     case 'Transpose': {
-      const order = (attributes.perm as number[] | undefined) ?? dims.map((_, i) => dims.length - 1 - i)
+      const order = (attributes.get('perm') as number[] | undefined) ?? dims.map((_, i) => rank - 1 - i)
       return rows(
-        order.map(axis => dims[axis]!),
+        order.map(axis => dims[axis] ?? 0),
         isSole && order[0] === 0
       )
     }
     case 'Reshape': {
-      const wanted = constant(graph, node.inputs[1]!)
-      if (wanted == null) return mixed()
-      const shape = Array.from(wanted, (dim, i) => (dim === 0 && attributes.allowzero !== 1 ? dims[i]! : dim))
+      const wanted = constant(1)
+      if (wanted === undefined) return mixed
+      const copies = int('allowzero', 0) === 0
+      const shape = wanted.map((dim, i) => (dim === 0 && copies ? (dims[i] ?? 0) : dim))
+      const isSame = (wanted[0] === 0 && copies) || (shape[0]! > 0 && shape[0] === dims[0])
       // -1 stands for the rows where the rest says that a row keeps its size
-      const size = (list: number[]): number => list.slice(1).reduce((product, dim) => product * dim, 1)
-      const known = size(dims) > 0 && size(shape) === size(dims)
-      return rows(
-        shape.map(dim => Math.max(dim, 0)),
-        isSole && (wanted[0] === 0 ? attributes.allowzero !== 1 : shape[0] === -1 && known)
-      )
+      const row = sizeOf(dims.slice(1))
+      const isRest = shape[0] === -1 && row > 0 && sizeOf(shape.slice(1)) === row
+      return rows([dims[0]!, ...shape.slice(1).map(dim => Math.max(dim, 0))], isSole && (isSame || isRest))
     }
     case 'Concat': {
-      const axis = axisOf(attributes.axis as number)
+      const axis = axisOf(int('axis', 0))
       return rows(
-        dims.map((dim, i) => (i === axis ? 0 : dim)),
-        axis !== 0 && given.every(each => each.of === 'rows' && each.dims?.length === dims.length)
+        unknownAt(axis),
+        axis !== 0 && there.every(each => each.of === 'rows' && each.dims?.length === rank)
       )
     }
     case 'Squeeze': {
-      const gone = axes()?.map(axis => axisOf(axis))
-      return gone == null
-        ? mixed()
-        : rows(
-            dims.filter((_, i) => !gone.includes(i)),
-            isSole && !gone.includes(0)
-          )
+      const gone = list('axes', 1)?.map(axis => axisOf(axis))
+      return gone?.length ? rows(dropped(gone, false), isSole && !gone.includes(0)) : mixed
     }
     case 'Unsqueeze': {
-      const list = axes()
-      if (list == null) return mixed()
-      const added = list.map(axis => axisOf(axis, dims.length + list.length)).sort((a, b) => a - b)
+      const axes = list('axes', 1)
+      if (axes === undefined) return mixed
+      const added = axes.map(axis => axisOf(axis, rank + axes.length)).sort((a, b) => a - b)
       const made = [...dims]
       for (const axis of added) made.splice(axis, 0, 1)
       return rows(made, isSole && !added.includes(0))
     }
+    case 'Slice': {
+      const axes = list('axes', 3)?.map(axis => axisOf(axis))
+      return axes?.length ? rows(unknownAt(...axes), isSole && !axes.includes(0)) : mixed
+    }
+    case 'Pad': {
+      const pads = list('pads', 1)
+      const isWithin = pads?.length === 2 * rank && pads[0] === 0 && pads[rank] === 0 && !node.inputs[3]
+      return rows([dims[0]!, ...dims.slice(1).fill(0)], isSole && isWithin)
+    }
+    case 'Tile':
+      return rows([dims[0]!, ...dims.slice(1).fill(0)], isSole && constant(1)?.[0] === 1)
+    case 'Expand': {
+      const shape = constant(1)
+      const fits = shape?.length === rank && shape[0] === 1
+      return rows(
+        dims.map((dim, i) => (dim === 1 ? (shape?.[i] ?? 0) : dim)),
+        isSole && fits
+      )
+    }
+    case 'Gather': {
+      const indices = given[1]!
+      const axis = axisOf(int('axis', 0))
+      if (indices.dims === undefined) return mixed
+      const made = [...dims.slice(0, axis), ...indices.dims, ...dims.slice(axis + 1)]
+      // rows of a table, or columns of the rows
+      return rows(made, x.of === 'none' ? axis === 0 && indices.of === 'rows' : isSole && axis !== 0)
+    }
+    case 'Trilu':
+      return rows(dims, isSole && rank > 2)
     default:
-      return mixed()
+      return mixed
   }
 }
 
-/** numpy's broadcasting: rows meet rows, or what is the same for all rows. */
-function join(x: Shape, y: Shape): Shape {
-  if (x.dims == null || y.dims == null) return { of: 'all' }
-  const rank = Math.max(x.dims.length, y.dims.length)
-  const pad = (dims: number[]): number[] => [...new Array(rank - dims.length).fill(1), ...dims]
-  const [left, right] = [pad(x.dims), pad(y.dims)]
-  const dims = left.map((dim, i) => (dim === 1 ? right[i]! : dim))
-  const fits = (shape: Shape, padded: number[]): boolean =>
-    shape.of === 'rows' ? shape.dims!.length === rank : shape.of === 'none' && padded[0] === 1
-  return { of: fits(x, left) && fits(y, right) ? 'rows' : 'all', dims }
+/** Matrices times matrices, in stacks where there are more than two dimensions. */
+function product(x: Shape, y: Shape, others: (Shape | undefined)[]): Shape {
+  const mixed: Shape = { of: 'all' }
+  if (
+    x.dims === undefined ||
+    y.dims === undefined ||
+    others.some(each => each !== undefined && each.of !== 'none')
+  )
+    return mixed
+  const [left, right] = [x.dims, y.dims]
+  // the dimension of the rows is neither multiplied away nor, on the right, that of columns
+  const isLeft = x.of === 'rows' && left.length > 1
+  const isRight = y.of === 'rows' && right.length > 2
+  const stands =
+    (isLeft &&
+      y.of === 'none' &&
+      (right.length < 3 || right.length < left.length || (right.length === left.length && right[0] === 1))) ||
+    (isRight &&
+      x.of === 'none' &&
+      (left.length < right.length || (left.length === right.length && left[0] === 1))) ||
+    (isLeft && isRight && left.length === right.length)
+  if (!stands) return mixed
+  const rank = Math.max(left.length, right.length)
+  const rows = (isLeft ? left : right)[0]!
+  return { of: 'rows', dims: [rows, ...new Array(rank - (right.length === 1 ? 2 : 1)).fill(0)] }
 }
 
-function constant({ tensors, nodes }: Graph, name: string): ArrayLike<number> | undefined {
-  const made = nodes.find(({ op, outputs }) => op === 'Constant' && outputs[0] === name)
-  return (tensors[name] ?? (made?.attributes.value as Graph['tensors'][string] | undefined))?.data
+/** numpy's broadcasting: rows meet rows, or what is the same for all rows. */
+function join(shapes: Shape[]): Shape {
+  if (shapes.some(({ dims }) => dims === undefined)) return { of: 'all' }
+  const rank = Math.max(...shapes.map(({ dims }) => dims!.length))
+  const padded = shapes.map(({ dims }) => [...new Array<number>(rank - dims!.length).fill(1), ...dims!])
+  const dims = padded[0]!.map((_, i) => padded.map(each => each[i]!).find(dim => dim !== 1) ?? 1)
+  const fits = shapes.every(({ of, dims }, i) =>
+    of === 'rows' ? dims!.length === rank : of === 'none' && padded[i]![0] === 1
+  )
+  return { of: fits ? 'rows' : 'all', dims }
 }

@@ -1,120 +1,90 @@
 import { decodeValue, encodeValue } from '../../../sandbox/index.ts'
-import { ProtocolError } from '../../errors.ts'
+import { ProtocolError, StepFailedError } from '../../errors.ts'
 import type { Plan } from '../contract.ts'
-import { type DriverTools, driverSource, encodeContext } from '../drivers.ts'
-import { gemmKernel } from '../matrix/gemm-kernel.ts'
-import { createProduct } from '../matrix/multiply.ts'
-import { inputsOf } from '../onnx/check-model.ts'
-import { mixesRows } from '../onnx/mixes-rows.ts'
-import { type Graph, readModel } from '../onnx/read-model.ts'
-import { createGraph, type Tensor } from '../onnx/run-graph.ts'
-import type { Inference } from './read-model.ts'
-
-interface Input {
-  feeds: Record<string, Tensor>
-  rows: number
-  batchSize: number
-}
+import { bytesOf, checkModel, type Inference, sizesOf } from './check-model.ts'
+import { cutRows, expectTensor, joinRows, type Tensor } from './tensors.ts'
 
 type Tensors = Record<string, Tensor>
 
-/** Runs inside the sandbox; uses only what driverSource() puts beside it. */
-function driver(_task: unknown, _functions: unknown, context: { graph: Graph }, tools?: DriverTools) {
-  const infer = createGraph(context.graph, init => createProduct(init, tools?.wasm, new Uint8Array(KERNEL)))
-  return ({ feeds, rows, batchSize }: Input): unknown => {
-    const batches: Tensors[] = []
-    for (let from = 0; from < rows; from += batchSize)
-      batches.push(infer(cutRows(feeds, from, Math.min(rows, from + batchSize))))
-    return joinRows(batches)
-  }
-}
-
-/** Rows [from, to) of every tensor. Self-contained, runs on both sides. */
-function cutRows(tensors: Tensors, from: number, to: number): Tensors {
-  const cut: Tensors = {}
-  for (const [name, { dims, data }] of Object.entries(tensors)) {
-    const row = data.length / dims[0]!
-    cut[name] = { dims: [to - from, ...dims.slice(1)], data: data.slice(from * row, to * row) }
-  }
-  return cut
-}
-
-/** The rows of all parts, one after the other. Self-contained, runs on both sides. */
-function joinRows(parts: Tensors[]): Tensors {
-  if (parts.length === 1) return parts[0]!
-  const joined: Tensors = {}
-  for (const name of Object.keys(parts[0]!)) {
-    const tensors = parts.map(part => part[name]!)
-    const [{ dims, data: first }] = tensors as [Tensor]
-    const size = tensors.reduce((sum, { data }) => sum + data.length, 0)
-    const data = first instanceof Float64Array ? new Float64Array(size) : new Float32Array(size)
-    let at = 0
-    for (const tensor of tensors) {
-      data.set(tensor.data, at)
-      at += tensor.data.length
-    }
-    joined[name] = { dims: [tensors.reduce((sum, each) => sum + each.dims[0]!, 0), ...dims.slice(1)], data }
-  }
-  return joined
-}
-
-const KERNEL = [...gemmKernel()]
-const DRIVER = driverSource(driver, { createGraph, createProduct, cutRows, joinRows }, { KERNEL })
-
-// Enough rows that a product of matrices is worth its fixed cost.
-const BATCH_SIZE = 32
-
-/** A unit is a batch of `batchSize` rows, or all rows where the model mixes them; the model travels once per worker, as the program's context. */
+/** A unit is a batch of rows, or everything where the model mixes them; the model travels once per worker. */
 export function planInference(spec: Inference): Plan {
-  const graph = readModel(spec.model)
-  const feeds = inputsOf(graph, spec.input)
-  const rows = Object.values(feeds)[0]!.dims[0]!
-  const isWhole = mixesRows(graph) != null
-  const batchSize = spec.batchSize ?? (graph.inputs[0]?.dims[0] || (isWhole ? rows : BATCH_SIZE))
-  const units = Math.ceil(rows / batchSize)
-  const input = (first: number, count: number): Input => {
-    const from = first * batchSize
-    const to = Math.min(rows, from + count * batchSize)
-    return { feeds: cutRows(feeds, from, to), rows: to - from, batchSize }
+  const { inputs, outputs, rows, batchSize } = checkModel(spec)
+  const units = rows === undefined ? 1 : Math.ceil(rows / batchSize)
+  const batch = (unit: number): Tensors => {
+    if (rows === undefined) return inputs
+    const from = unit * batchSize
+    return mapValues(inputs, tensor => cutRows(tensor, from, Math.min(rows, from + batchSize)))
   }
+  const input = (first: number, count: number) => ({
+    batches: Array.from({ length: count }, (_, i) => batch(first + i))
+  })
   return {
     units,
-    program: { kind: 'expression', source: 'x', driver: DRIVER, context: encodeContext({ graph }) },
+    unitBytes: bytesOf(inputs) / units,
+    program: programOf(spec),
     input,
-    whole: input(0, units),
+    whole: { ...input(0, units), joined: true },
+    cut: (answer, first, count) =>
+      encodeValue((decodeValue(answer) as unknown[]).slice(first, first + count)),
     createReducer() {
-      const parts: { first: number; outputs: Tensors }[] = []
+      const batches = new Array<Tensors>(units)
       return {
         add(first, count, value) {
-          const outputs = decodeValue(value)
-          const from = first * batchSize
-          expectOutputs(outputs, graph.outputs)
-          if (units > 1) expectRows(outputs, Math.min(rows, from + count * batchSize) - from)
-          parts.push({ first, outputs })
+          readBatches(value, count, outputs).forEach((batch, i) => {
+            batches[first + i] = batch
+          })
         },
         async finish() {
-          parts.sort((a, b) => a.first - b.first)
-          return encodeValue(joinRows(parts.map(({ outputs }) => outputs)))
+          return encodeValue(units === 1 ? batches[0]! : joinBatches(batches, outputs))
         }
       }
     }
   }
 }
 
-function expectOutputs(value: unknown, names: string[]): asserts value is Tensors {
-  const tensors = (value ?? {}) as Partial<Tensors>
-  for (const name of names) {
-    const tensor = tensors[name]
-    const right =
-      Array.isArray(tensor?.dims) &&
-      (tensor.data instanceof Float32Array || tensor.data instanceof Float64Array) &&
-      tensor.data.length === tensor.dims.reduce((product, dim) => product * dim, 1)
-    if (!right) throw new ProtocolError(`a result has no tensor ${name}`)
+/** No work, but it fails where the runtime has no such operator, or no such shape for it. */
+export function probeInference(spec: Inference): unknown {
+  const { inputs, rows, batchSize } = checkModel(spec)
+  return {
+    batches: [],
+    sizes: sizesOf(spec.model, inputs, rows === undefined ? undefined : Math.min(rows, batchSize))
   }
 }
 
-function expectRows(tensors: Tensors, rows: number): void {
-  for (const [name, { dims }] of Object.entries(tensors)) {
-    if (dims[0] !== rows) throw new ProtocolError(`output ${name} has ${dims[0]} rows for a batch of ${rows}`)
-  }
+function programOf({ model, externalData }: Inference): Plan['program'] {
+  return { kind: 'onnx', source: model, context: externalData && encodeValue(externalData) }
 }
+
+function readBatches(value: Uint8Array, count: number, outputs: string[]): Tensors[] {
+  const list = decodeValue(value)
+  if (!Array.isArray(list) || list.length !== count)
+    throw new ProtocolError(`a result is no list of ${count} batches`)
+  for (const batch of list) {
+    for (const name of outputs) {
+      try {
+        expectTensor(Object(batch)[name])
+      } catch (err) {
+        throw new ProtocolError(`the output ${name} of a result: ${(err as Error).message}`)
+      }
+    }
+  }
+  return list
+}
+
+/** All outputs have a row per input, as mixesRows said; so what does not go together is no mistake of a worker's. */
+function joinBatches(batches: Tensors[], outputs: string[]): Tensors {
+  return Object.fromEntries(
+    outputs.map(name => {
+      const joined = joinRows(batches.map(batch => batch[name]!))
+      if (joined === undefined)
+        throw new StepFailedError({
+          name: 'invalid-result',
+          message: `the output ${name} has another shape in each batch; give a batchSize of all rows`
+        })
+      return [name, joined]
+    })
+  )
+}
+
+const mapValues = <V, R>(object: Record<string, V>, fn: (value: V) => R): Record<string, R> =>
+  Object.fromEntries(Object.entries(object).map(([key, value]) => [key, fn(value)]))
