@@ -55,7 +55,16 @@ export interface WorkerShare {
   slices: number
   units: number
   paid: bigint
+  /** why it got slices, and how many for that; undefined for jobs of earlier versions */
+  why?: Partial<Record<Why, number>>
 }
+
+/**
+ * Why a worker gets units. `here`: this node has them without a way to go; `holder`: it has the inputs; `measure`: nobody
+ * knows yet how long it takes for them; `soonest`: they are expected to be done there first; `check`: somebody is compared;
+ * `late`: who had them is late.
+ */
+export type Why = 'here' | 'holder' | 'measure' | 'soonest' | 'check' | 'late'
 
 /** How the accepted results of a job were verified. */
 export interface VerificationReport {

@@ -175,8 +175,16 @@ function describe(report: Report): string {
   if (shares.length > 0)
     lines.push(
       table(
-        ['worker', 'slices', 'units', 'credits'],
-        shares.map(({ worker, slices, units, paid }) => [worker, slices, units, credits(paid)])
+        ['worker', 'slices', 'units', 'credits', 'because'],
+        shares.map(({ worker, slices, units, paid, why = {} }) => [
+          worker,
+          slices,
+          units,
+          credits(paid),
+          Object.entries(why)
+            .map(([reason, times]) => `${reason} ${times}`)
+            .join(', ')
+        ])
       )
     )
   return lines.join('\n')

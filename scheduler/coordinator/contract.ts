@@ -1,4 +1,5 @@
 import type { Failure } from '../../sandbox/index.ts'
+import type { Why } from '../contract.ts'
 import type { Needs, Servable } from '../market/match.ts'
 import type { Home } from '../tasks/contract.ts'
 import type { TaskSpec } from '../tasks/registry.ts'
@@ -48,6 +49,9 @@ export interface JobInit {
   factor?: number
   /** what it asks of a worker; default: nothing */
   needs?: Needs
+  /** bytes that travel with each unit, and once to each worker; default 0 */
+  unitBytes?: number
+  onceBytes?: number
   /** memory of its processes, MB; default 0 */
   memoryMb?: number
   /** the only workers that may see it; undefined = all */
@@ -99,6 +103,7 @@ export interface Effects {
     expectedMs: number
     /** agreed now, paid when the result is accepted */
     price: bigint
+    why: Why
   }): void
   revoke(revoked: { worker: string; job: string; slice: number }): void
   /** Stores an accepted slice, or what stands for one that is unavailable, which is nobody's. A malformed payload counts as a wrong answer; what could not be stored blames nobody. */
@@ -118,6 +123,8 @@ export interface Effects {
   trust(key: string, trust: Trust): void
   /** Two answers to one slice differ, and which one was accepted. */
   evidence(evidence: { job: string; first: number; count: number; accepted: Vote[]; wrong: Vote[] }): void
+  /** `tick` is to be called in so many ms, if not before. */
+  wake(inMs: number): void
   /** The job came to its end; nothing of it is leased any more. */
   end(ended: {
     job: string

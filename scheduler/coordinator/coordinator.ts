@@ -31,7 +31,7 @@ export function createCoordinator(
   }: { random: () => number; trust?: Iterable<[string, Trust]>; firstSlice?: number }
 ) {
   const state = createCoordinatorState()
-  const { workers, departed, jobs, begun, slices, ready, rates } = state
+  const { workers, departed, jobs, begun, slices, ready, rates, links } = state
   const standing = createStanding(state, effects, known)
   const leases = createLeases(state, effects, firstSlice)
   const checks = createChecks(
@@ -43,7 +43,12 @@ export function createCoordinator(
     { state, effects, leases, standing }
   )
   const obstacles = createObstacles(state, { leases, standing })
-  const { place, speculate, able } = createPlacement(state, { leases, standing, checks, obstacles }, random)
+  const { place, speculate, takeOver, able } = createPlacement(
+    state,
+    effects,
+    { leases, standing, checks, obstacles },
+    random
+  )
   const answers = createAnswers(state, effects, { leases, standing, checks, able })
   const { release, finish } = leases
   const { answered, isHopeless, returnOrReview, lost, starved, skipStarved, backOff } = answers
@@ -73,6 +78,25 @@ export function createCoordinator(
     }
   }
 
+  /** What these answers took beside the work itself, since the worker could begin with them. */
+  function measureLink(id: string, answers: { slice: number; answer: Answer }[], now: number): void {
+    const worker = workers.get(id)
+    if (worker == null || worker.own) return
+    let [bytes, work, from] = [0, 0, now]
+    for (const { slice, answer } of answers) {
+      const lease = slices.get(slice)?.leases.get(id)
+      if (lease == null || 'failure' in answer) continue
+      bytes += lease.bytes + (answer.bytes ?? 0)
+      work += answer.ms
+      from = Math.min(from, lease.at)
+    }
+    if (work === 0 && bytes === 0) return
+    const passed = now - Math.max(from, worker.answeredAt)
+    worker.answeredAt = now
+    const atOnce = Math.min(worker.slots, worker.outstanding.size)
+    links.learn(id, { bytes, passed, beside: passed - work / atOnce })
+  }
+
   /** The worker is out of reach: its slices go to others. */
   function loseAll(worker: WorkerEntry): void {
     for (const id of [...worker.outstanding.keys()]) {
@@ -90,6 +114,7 @@ export function createCoordinator(
         ...init,
         homes: homes && createHomes(homes, ({ first, count }) => init.isWaiting?.(first, count) === true),
         order: nextOrder++,
+        since: now,
         cursor: homes == null ? 0 : init.units,
         returned: [],
         slices: new Map(),
@@ -145,6 +170,7 @@ export function createCoordinator(
           pausedUntil: 0,
           outstanding: new Map(),
           outstandingMs: 0,
+          answeredAt: 0,
           accepted: 0,
           failed: 0,
           disputed: before?.disputed ?? new Set(),
@@ -160,6 +186,7 @@ export function createCoordinator(
       if (worker == null) return
       workers.delete(id)
       departed.set(id, worker)
+      links.gone(id)
       if (departed.size > MAX_DEPARTED) departed.delete(departed.keys().next().value as string)
       loseAll(worker)
       place(now)
@@ -175,6 +202,7 @@ export function createCoordinator(
 
     /** Answers of one worker. One for a slice that it does not hold changes nothing. */
     answer(worker: string, answers: { slice: number; answer: Answer }[], now: number): void {
+      measureLink(worker, answers, now)
       for (const { slice, answer } of answers) {
         const entry = slices.get(slice)
         if (entry?.leases.has(worker)) answered(entry, worker, answer, now)
@@ -182,6 +210,7 @@ export function createCoordinator(
       const from = workers.get(worker)
       if (from != null) from.refusals = 0
       place(now)
+      takeOver(now)
     },
 
     /** The worker does not take these slices; they go to others. */
@@ -229,6 +258,7 @@ export function createCoordinator(
       giveUp()
       place(now)
       speculate(now)
+      takeOver(now)
     },
 
     /** a slice that this worker holds */

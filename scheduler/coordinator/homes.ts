@@ -11,6 +11,8 @@ export interface Homes {
   at(worker: string): Home | undefined
   /** The next units that nobody has of those who are here. */
   orphan(isHere: (worker: string) => boolean): Home | undefined
+  /** units that this worker has the inputs of */
+  unitsAt(worker: string): number
   /** The last units of who has most to do yet, where that is more than `most` intervals. */
   busiest(most: number): Home | undefined
   /** Takes the first units of an interval, and gives them. */
@@ -58,6 +60,8 @@ export function createHomes(homes: readonly Home[], isWaiting: (home: Home) => b
       }
       return
     },
+
+    unitsAt: worker => left(worker).reduce((sum, home) => sum + (open.has(home) ? home.count : 0), 0),
 
     busiest(most) {
       let found: Home[] = []

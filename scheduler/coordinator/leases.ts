@@ -1,7 +1,9 @@
 import type { Failure } from '../../sandbox/index.ts'
+import type { Why } from '../contract.ts'
 import { TARGET_SLICE_MS } from '../market/match.ts'
 import { priceOf } from '../market/price.ts'
 import type { Effects } from './contract.ts'
+import { aheadMs } from './expected-end.ts'
 import type { CoordinatorState, Interval, JobEntry, Lease, Slice, WorkerEntry } from './state.ts'
 
 // What the first slice of unknown code is paid as: its own time is not known before it was run.
@@ -9,18 +11,30 @@ const PROBE_MS = 10
 
 /** Slices and who holds them: the accounts of workers and jobs stay right whatever comes or goes. */
 export function createLeases(
-  { workers, workerOf, jobs, begun, slices, ready, short, audits, rates }: CoordinatorState,
+  { workers, workerOf, jobs, begun, slices, ready, short, audits, rates, links }: CoordinatorState,
   effects: Pick<Effects, 'lease' | 'revoke' | 'end'>,
   firstSlice: number
 ) {
   let nextSlice = firstSlice
 
-  function lease(slice: Slice, worker: WorkerEntry, now: number): void {
+  function lease(slice: Slice, worker: WorkerEntry, now: number, why: Why): void {
     const rate = rates.of(slice.job.program, worker.id)
+    const expectedMs = rate == null ? TARGET_SLICE_MS : rate.rate * slice.count
+    const { ms: travelMs, bytes } = travel(slice, worker)
+    const ahead = aheadMs({
+      slots: worker.slots,
+      outstanding: worker.outstanding.size,
+      outstandingMs: heldMs(worker)
+    })
     const entry = {
       worker: worker.id,
       at: now,
-      expectedMs: rate == null ? TARGET_SLICE_MS : rate.rate * slice.count,
+      expectedMs,
+      // the bytes of one slice travel while another is calculated
+      busyMs: Math.max(expectedMs, travelMs),
+      endMs: ahead + travelMs + expectedMs,
+      bytes,
+      guess: rate == null ? { program: slice.job.program, count: slice.count } : undefined,
       price: priceOfSlice(slice.job, slice.count, worker)
     }
     slice.job.committed += entry.price
@@ -28,7 +42,7 @@ export function createLeases(
     // silence counts from the first lease on: who has nothing to do says nothing
     if (worker.outstanding.size === 0) worker.lastSeen = now
     worker.outstanding.set(slice.id, entry)
-    worker.outstandingMs += entry.expectedMs
+    worker.outstandingMs += entry.busyMs
     effects.lease({
       worker: worker.id,
       job: slice.job.id,
@@ -37,9 +51,39 @@ export function createLeases(
       count: slice.count,
       // the time that the price is for: a worker with a minimum compares the two
       expectedMs: rate == null ? PROBE_MS : entry.expectedMs,
-      price: entry.price
+      price: entry.price,
+      why
     })
   }
+
+  /** What has to travel for units of a job to be done by this worker: bytes of inputs, and ms with the results. */
+  function travel(
+    { job, count, holders }: Pick<Slice, 'job' | 'count' | 'holders'>,
+    { id, own }: WorkerEntry
+  ): { ms: number; bytes: number } {
+    const isThere = holders?.includes(id) ?? own === true
+    const once = own || rates.knows(job.program, id) ? 0 : (job.onceBytes ?? 0)
+    const bytes = once + (isThere ? 0 : count * (job.unitBytes ?? 0))
+    if (own && isThere) return { ms: 0, bytes }
+    const results = own ? 0 : count * (rates.of(job.program)?.bytes ?? 0)
+    return { ms: links.of(id, bytes + results), bytes }
+  }
+
+  /** ms of a lease as its program is measured now, if it was a guess */
+  const corrected = ({ guess }: Lease, ms: number): number => {
+    const known = guess && rates.of(guess.program)
+    return known == null ? ms : ms - TARGET_SLICE_MS + known.rate * guess!.count
+  }
+
+  /** ms of work that a worker holds */
+  const heldMs = ({ outstanding, outstandingMs }: WorkerEntry): number =>
+    [...outstanding.values()].reduce(
+      (sum, lease) => sum + corrected(lease, lease.busyMs) - lease.busyMs,
+      outstandingMs
+    )
+
+  /** When the answer is expected. */
+  const expectedAt = (lease: Lease): number => lease.at + corrected(lease, lease.endMs)
 
   /** Takes the lease from the worker's account. */
   function release(slice: Slice, workerId: string): Lease | undefined {
@@ -49,7 +93,7 @@ export function createLeases(
     slice.job.committed -= entry.price
     const worker = workers.get(workerId)
     if (worker?.outstanding.delete(slice.id))
-      worker.outstandingMs = Math.max(0, worker.outstandingMs - entry.expectedMs)
+      worker.outstandingMs = Math.max(0, worker.outstandingMs - entry.busyMs)
     return entry
   }
 
@@ -89,10 +133,10 @@ export function createLeases(
 
   /** Gives the slice's units back to be leased again, whole or in halves. */
   function giveBack(slice: Slice, halves = false): void {
-    const { job, first, count, failures, losses, tried, failure, reports } = slice
+    const { job, first, count, failures, losses, tried, failure, reports, holders } = slice
     drop(slice, true)
     ready.get(job.priority)!.add(job)
-    if (!halves) job.returned.push({ first, count, failures, losses, tried, failure, reports })
+    if (!halves) job.returned.push({ first, count, failures, losses, tried, failure, reports, holders })
     else {
       const left = Math.floor(count / 2)
       job.returned.push({
@@ -176,7 +220,22 @@ export function createLeases(
     return slice
   }
 
-  return { lease, release, drop, dropAudits, review, giveBack, finish, addSlice, affords, pays, perCpuSecond }
+  return {
+    lease,
+    travel,
+    heldMs,
+    expectedAt,
+    release,
+    drop,
+    dropAudits,
+    review,
+    giveBack,
+    finish,
+    addSlice,
+    affords,
+    pays,
+    perCpuSecond
+  }
 }
 
 export type Leases = ReturnType<typeof createLeases>

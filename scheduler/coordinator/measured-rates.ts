@@ -8,6 +8,9 @@ export function createRates() {
   const rates = new Map<string, { ms: number; units: number; bytes: number }>()
 
   return {
+    /** true where this worker itself was measured */
+    knows: (program: string, worker: string): boolean => rates.has(`${program} ${worker}`),
+
     /**
      * Expected ms and bytes of the result per unit, and how many units that was measured on; of the program where the
      * worker is new to it.

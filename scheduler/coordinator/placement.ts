@@ -1,11 +1,13 @@
-import { hasRoom, rank } from '../market/match.ts'
+import type { Why } from '../contract.ts'
+import { hasRoom } from '../market/match.ts'
 import { checksFor, LEAST_AUDITED_MS } from '../trust/credibility.ts'
 import type { CoordinatorChecks } from './checks.ts'
+import { type Around, createChoice, isHome, PATIENCE_REFUSALS, viewOf } from './choose-worker.ts'
+import type { Effects } from './contract.ts'
 import type { Homes } from './homes.ts'
 import type { Leases } from './leases.ts'
 import type { Obstacles } from './obstacles.ts'
-import { sliceUnits } from './slice-size.ts'
-import type { CoordinatorState, Interval, JobEntry, Slice, Unplaced, WorkerEntry } from './state.ts'
+import type { CoordinatorState, Interval, JobEntry, Lease, Slice, Unplaced, WorkerEntry } from './state.ts'
 import type { Standing } from './worker-trust.ts'
 
 // Speculation: after this share of a job, a slice that runs this many times the median is leased twice.
@@ -14,22 +16,34 @@ const SPECULATE_FACTOR = 1.5
 const SPECULATE_MIN_MS = 250
 // A slice that vanished with this many workers may have ended them: nobody else is asked to try.
 export const MAX_LOSSES = 8
-// A worker that refused this often in a row is not waited for.
-const PATIENCE_REFUSALS = 3
+// This node, which has nothing else to do, does what is late by this share of its time, and by this much at least.
+const TAKE_OVER_SHARE = 0.25
+const TAKE_OVER_MIN_MS = 10
 // Audits take a unit's time each: this many make nobody wait long. Where more wait, replicas are the faster check.
 const AUDITS_PER_SLOT = 16
 
+interface Cut {
+  interval: Interval
+  worker: WorkerEntry
+  why: Why
+}
+
 /** Who gets which units next. `random`: numbers in [0, 1). */
 export function createPlacement(
-  { time, workers, begun, ready, short, audits, rates }: CoordinatorState,
+  state: CoordinatorState,
+  effects: Pick<Effects, 'wake'>,
   {
-    leases: { lease, review, addSlice },
+    leases,
     standing: { trustOf, isKnown, shareOfBad },
     checks: { canaryFor },
     obstacles: { obstacle }
   }: { leases: Leases; standing: Standing; checks: CoordinatorChecks; obstacles: Obstacles },
   random: () => number
 ) {
+  const { time, workers, begun, ready, short, audits, rates } = state
+  const { lease, expectedAt, review, addSlice } = leases
+  const { least, inOrder, isWorth, sizeFor, whyOf } = createChoice(state, effects, leases)
+
   function place(now: number): void {
     time.now = now
     const free = [...workers.values()].filter(worker => isFree(worker, now))
@@ -38,18 +52,19 @@ export function createPlacement(
       if (free.length === 0) return
       replicate(slice, free, now)
     }
+    const home = [...workers.values()].find(isHome)
     const slots = [...workers.values()].reduce((sum, worker) => sum + (worker.silent ? 0 : worker.slots), 0)
     for (const queue of ready.values()) {
       for (const job of queue) {
         while (free.length > 0) {
-          const next = cut(job, free, slots)
+          const next = cut(job, free, { slots, home })
           if (next == null) break
-          const { interval, worker } = next
+          const { interval, worker, why } = next
           const slice = addSlice(job, interval, 1)
           planChecks(slice, worker)
-          lease(slice, worker, now)
+          lease(slice, worker, now, why)
           const canary = isFree(worker, now) ? canaryFor(job, worker) : undefined
-          if (canary != null) lease(canary, worker, now)
+          if (canary != null) lease(canary, worker, now, 'check')
           if (!isFree(worker, now)) free.splice(free.indexOf(worker), 1)
           review(slice)
           if (short.has(slice)) replicate(slice, free, now)
@@ -82,7 +97,7 @@ export function createPlacement(
     const rate = rates.of(job.program)?.rate
     if (!job.auditable || (rate != null && rate * count < LEAST_AUDITED_MS)) return false
     const own = [...workers.values()].find(worker => worker.own)
-    return own != null && !own.silent && hasRoom(view(own)) && audits.size < own.slots * AUDITS_PER_SLOT
+    return own != null && !own.silent && hasRoom(viewOf(own)) && audits.size < own.slots * AUDITS_PER_SLOT
   }
 
   const mayRun = (job: JobEntry, worker: WorkerEntry): boolean => obstacle(job, worker) == null
@@ -117,35 +132,21 @@ export function createPlacement(
   }
 
   const isFree = (worker: WorkerEntry, now: number): boolean =>
-    !worker.silent && worker.disputed.size === 0 && now >= worker.pausedUntil && hasRoom(view(worker))
-
-  const view = (worker: WorkerEntry) => ({
-    slots: worker.slots,
-    window: worker.window,
-    outstanding: worker.outstanding.size,
-    outstandingMs: worker.outstandingMs,
-    cost: worker.cost
-  })
-
-  const least = (candidates: WorkerEntry[]): WorkerEntry | undefined =>
-    candidates.reduce<WorkerEntry | undefined>(
-      (best, worker) => (best == null || rank(view(worker)) < rank(view(best)) ? worker : best),
-      undefined
-    )
+    !worker.silent && worker.disputed.size === 0 && now >= worker.pausedUntil && hasRoom(viewOf(worker))
 
   /** The next interval of the job and the worker for it: returned units first. */
-  function cut(
-    job: JobEntry,
-    everyone: WorkerEntry[],
-    slots: number
-  ): { interval: Interval; worker: WorkerEntry } | undefined {
+  function cut(job: JobEntry, everyone: WorkerEntry[], around: Around): Cut | undefined {
+    const { slots, home } = around
     for (let i = job.returned.length - 1; i >= 0; i--) {
       const interval = job.returned[i]!
       if (job.isWaiting?.(interval.first, interval.count)) continue
-      const worker = least(able({ ...interval, job }, everyone))
+      const next = { ...interval, job }
+      // this node, too, may have had it
+      const may = home != null && able(next, [home]).length > 0
+      const worker = least(job, able(next, everyone), may ? around : { slots })
       if (worker == null) continue
       const { first, count } = interval
-      const now = Math.min(count, sizeFor(job, worker, slots))
+      const now = Math.min(count, sizeFor(job, worker, around))
       // what lies between accepted slices after a restart may be larger than one slice can be
       if (now === count) job.returned.splice(i, 1)
       else
@@ -155,29 +156,28 @@ export function createPlacement(
           count: count - now,
           tried: new Set(interval.tried)
         }
-      return { interval: { ...interval, count: now }, worker }
+      return { interval: { ...interval, count: now }, worker, why: whyOf(job, worker) }
     }
-    if (job.homes != null) return cutAtHome(job, job.homes, everyone, slots)
+    if (job.homes != null) return cutAtHome(job, job.homes, everyone, around)
     const left = job.units - job.cursor
-    const worker = least(everyone.filter(candidate => !candidate.lastResort && mayRun(job, candidate)))
-    if (left === 0 || worker == null) return
+    if (left === 0) return
+    const may = everyone.filter(candidate => !candidate.lastResort && mayRun(job, candidate))
+    const worker = least(job, may, home != null && mayRun(job, home) ? around : { slots })
+    if (worker == null) return
     // until the first answer, one probe per slot is enough
     if (rates.of(job.program, worker.id) == null && job.slices.size >= slots) return
-    const count = Math.min(left, sizeFor(job, worker, slots))
+    const count = Math.min(left, sizeFor(job, worker, around))
     const first = job.cursor
     job.cursor += count
-    return { interval: { first, count, failures: 0, losses: 0, tried: new Set() }, worker }
+    const interval = { first, count, failures: 0, losses: 0, tried: new Set<string>() }
+    return { interval, worker, why: whyOf(job, worker) }
   }
 
   /** Units for who has their inputs, else for who has the time. */
-  function cutAtHome(
-    job: JobEntry,
-    homes: Homes,
-    everyone: WorkerEntry[],
-    slots: number
-  ): { interval: Interval; worker: WorkerEntry } | undefined {
+  function cutAtHome(job: JobEntry, homes: Homes, everyone: WorkerEntry[], around: Around): Cut | undefined {
+    const { slots } = around
     const takes = (worker: WorkerEntry): boolean => !worker.lastResort && mayRun(job, worker)
-    const may = everyone.filter(takes).sort((a, b) => rank(view(a)) - rank(view(b)))
+    const may = inOrder(everyone.filter(takes))
     // a holder that lends nothing now, or may not have the job, will not come for what it has
     const isHere = (id: string): boolean => {
       const holder = workers.get(id)
@@ -191,16 +191,15 @@ export function createPlacement(
     const stolen = found == null && idle != null ? homes.busiest(idle.slots) : undefined
     const [home, to] = found != null ? [found, worker!] : [stolen, idle!]
     if (home == null || (rates.of(job.program, to.id) == null && job.slices.size >= slots)) return
-    const count = Math.min(home.count, sizeFor(job, to, slots))
-    const interval = { ...homes.take(home, count), failures: 0, losses: 0, tried: new Set<string>() }
-    return { interval, worker: to }
-  }
-
-  /** Units for a slice on this worker; one where nothing was measured yet. */
-  function sizeFor(job: JobEntry, worker: WorkerEntry, slots: number): number {
-    const known = rates.of(job.program, worker.id)
-    const left = job.units - job.done
-    return known == null ? 1 : sliceUnits({ ...known, left, slots, most: job.mostUnits })
+    const holder = home.holders.find(isHere)
+    if (home === stolen && holder != null) {
+      const left = homes.unitsAt(holder)
+      if (!isWorth(job, to, { left, at: workers.get(holder)!, around, holders: home.holders })) return
+    }
+    const count = Math.min(home.count, sizeFor(job, to, around))
+    const { holders } = home
+    const interval = { ...homes.take(home, count), failures: 0, losses: 0, tried: new Set<string>(), holders }
+    return { interval, worker: to, why: holders.includes(to.id) ? 'holder' : whyOf(job, to) }
   }
 
   /**
@@ -225,12 +224,12 @@ export function createPlacement(
   }
 
   /** One more lease of a slice, on a worker that has nothing to do with it yet, drawn at random. */
-  function replicate(slice: Slice, free: WorkerEntry[], now: number): void {
+  function replicate(slice: Slice, free: WorkerEntry[], now: number, why: Why = 'check'): void {
     if (slice.job.isWaiting?.(slice.first, slice.count)) return
     const candidates = judges(slice, free)
     const worker = candidates[Math.floor(random() * candidates.length)]
     if (worker == null) return
-    lease(slice, worker, now)
+    lease(slice, worker, now, why)
     if (!isFree(worker, now)) free.splice(free.indexOf(worker), 1)
     review(slice)
   }
@@ -252,12 +251,40 @@ export function createPlacement(
           slice.leases.size === 1 &&
           [...slice.leases.values()].every(entry => now - entry.at > late)
         )
-          replicate(slice, idle, now)
+          replicate(slice, idle, now, 'late')
       }
     }
   }
 
-  return { place, speculate, able }
+  /** When an answer is late. */
+  const dueAt = (lease: Lease): number => {
+    const expected = expectedAt(lease)
+    return expected + Math.max(TAKE_OVER_MIN_MS, (expected - lease.at) * TAKE_OVER_SHARE)
+  }
+
+  /** What is late elsewhere is done here, where nothing else is to do: no worker makes a job later than staying at home. */
+  function takeOver(now: number): void {
+    const home = [...workers.values()].find(isHome)
+    const hasTime = (): boolean => home != null && home.outstanding.size < home.slots && isFree(home, now)
+    if (home == null || !hasTime()) return
+    let next = Number.POSITIVE_INFINITY
+    for (const job of begun) {
+      if (job.cursor < job.units || job.returned.length > 0) continue
+      for (const slice of job.slices.values()) {
+        if (slice.checks != null || slice.leases.size === 0 || slice.leases.has(home.id)) continue
+        const due = Math.min(...[...slice.leases.values()].map(dueAt))
+        if (due > now) next = Math.min(next, due)
+        else if (able(slice, [home]).length > 0) {
+          lease(slice, home, now, 'late')
+          review(slice)
+          if (!hasTime()) return
+        }
+      }
+    }
+    if (next < Number.POSITIVE_INFINITY) effects.wake(next - now)
+  }
+
+  return { place, speculate, takeOver, able }
 }
 
 export type Placement = ReturnType<typeof createPlacement>

@@ -1,6 +1,7 @@
 import type { Failure } from '../../sandbox/index.ts'
 import type { JobInit, Vote, WorkerOffer } from './contract.ts'
 import type { Homes } from './homes.ts'
+import { createLinkCosts } from './link-costs.ts'
 import { createRates } from './measured-rates.ts'
 
 /** What the coordinator remembers; nobody else looks into it. */
@@ -16,12 +17,22 @@ export interface Interval {
   failure?: Failure
   /** what workers said that could not get its inputs */
   reports?: unknown[]
+  /** who has its inputs; undefined where they come from this node */
+  holders?: readonly string[]
 }
 
 export interface Lease {
   worker: string
   at: number
+  /** that the worker calculates for it, and that it keeps the worker from others: its travel may take longer */
   expectedMs: number
+  busyMs: number
+  /** from the lease to the answer, with what the worker had to do before */
+  endMs: number
+  /** of its inputs that have to travel */
+  bytes: number
+  /** the program and its units, where nobody knew how long they take */
+  guess?: { program: string; count: number }
   price: bigint
 }
 
@@ -70,6 +81,8 @@ export interface Known {
 
 export interface JobEntry extends Omit<JobInit, 'homes'> {
   order: number
+  /** when it came */
+  since: number
   /** units that were never leased and that some worker has the inputs of; then the cursor is at the end */
   homes?: Homes
   /** units from here on were never leased */
@@ -94,6 +107,8 @@ export interface WorkerEntry extends WorkerOffer {
   pausedUntil: number
   outstanding: Map<number, Lease>
   outstandingMs: number
+  /** when it answered last */
+  answeredAt: number
   accepted: number
   failed: number
   /** slices in which its answer differs from another's */
@@ -127,7 +142,8 @@ export function createCoordinatorState() {
     short: new Set<Slice>(),
     /** audits that wait or run */
     audits: new Set<Slice>(),
-    rates: createRates()
+    rates: createRates(),
+    links: createLinkCosts()
   }
 }
 

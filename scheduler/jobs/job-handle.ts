@@ -8,6 +8,7 @@ import type {
   JobState,
   Progress,
   VerificationReport,
+  Why,
   WorkerShare
 } from '../contract.ts'
 import type { Data } from '../data/chunked-data.ts'
@@ -66,6 +67,8 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   readonly id: string
   readonly init: Readonly<JobInit>
   readonly #shares = new Map<string, WorkerShare>()
+  /** by worker; what was leased before a restart is not counted */
+  readonly #why = new Map<string, Partial<Record<Why, number>>>()
   readonly #ended = Promise.withResolvers<void>()
   readonly #settled = Promise.withResolvers<void>()
   #state: JobState
@@ -133,7 +136,10 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
 
   report(): JobReport {
     const { type, name, submitted, bound, memoOf } = this.init
-    const shares = [...this.#shares.values()].map(share => ({ ...share }))
+    const shares = [...this.#shares.values()].map(share => ({
+      ...share,
+      why: this.#why.get(share.worker) ?? share.why
+    }))
     return {
       job: this.id,
       type,
@@ -185,6 +191,13 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   /** More of it is planned. */
   grows(total: number): void {
     this.#total = total
+  }
+
+  /** A slice of it is leased. */
+  leased(worker: string, why: Why): void {
+    const counts = this.#why.get(worker) ?? {}
+    counts[why] = (counts[why] ?? 0) + 1
+    this.#why.set(worker, counts)
   }
 
   addShare(worker: string, units: number, price: bigint): void {

@@ -87,6 +87,8 @@ export function createParts(
         program: part.rateKey,
         units: part.units,
         mostUnits: part.mostUnits,
+        unitBytes: part.unitBytes,
+        onceBytes: part.onceBytes,
         priority,
         retries,
         timeoutMs: load.timeoutMs,
@@ -134,6 +136,7 @@ export function createParts(
       const { part, job, index } = parts.get(lease.job)!
       job.begun.add(index)
       if (job.handle.begins()) onBegin(job)
+      job.handle.leased(lease.worker, lease.why)
       outbox.lease(lease.worker, part, {
         id: lease.slice,
         program: part.load.program,

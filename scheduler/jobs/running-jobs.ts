@@ -69,6 +69,7 @@ export function createRuns(init: RunsInit, components: RunsComponents) {
   /** jobs that run and are not yet written down as running: most end before the next tick */
   const begun = new Set<RunningJob>()
   let ticker: NodeJS.Timeout | undefined
+  let soon: { timer: NodeJS.Timeout; at: number } | undefined
 
   const ending = createEnding(
     {
@@ -98,6 +99,7 @@ export function createRuns(init: RunsInit, components: RunsComponents) {
       revoke: ({ worker, slice }) => outbox.revoke(worker, slice),
       ...kept,
       evidence: evidence => settlement.accuse(parts.parts.get(evidence.job)!.job.handle.id, evidence),
+      wake,
       end: parts.end
     },
     // unpredictable for the workers: they must not know what is compared
@@ -175,6 +177,18 @@ export function createRuns(init: RunsInit, components: RunsComponents) {
     init.onBusy(false)
     clearInterval(ticker)
     ticker = undefined
+  }
+
+  /** A tick before the next one. */
+  function wake(inMs: number): void {
+    const at = Date.now() + inMs
+    if (soon != null && soon.at <= at) return
+    clearTimeout(soon?.timer)
+    const timer = setTimeout(() => {
+      soon = undefined
+      tick()
+    }, inMs)
+    soon = { timer, at }
   }
 
   function progress(now: number): void {
@@ -262,6 +276,8 @@ export function createRuns(init: RunsInit, components: RunsComponents) {
       for (const { ended } of running.values()) ended.abort()
       clearInterval(ticker)
       ticker = undefined
+      clearTimeout(soon?.timer)
+      soon = undefined
     }
   }
 }

@@ -19,6 +19,8 @@ export interface Candidate {
   outstandingMs: number
   /** what it costs beside others (costOf); default 1 */
   cost?: number
+  /** expected ms that a slice takes to it and back; default 0 */
+  travelMs?: number
 }
 
 /** true when the worker can take another slice without queueing more than it needs to stay busy */
@@ -30,8 +32,8 @@ export function hasRoom({ slots, window, outstanding, outstandingMs }: Candidate
  * The worker with the lowest rank is served first: expected ms until it would have done another slice, times what
  * it costs. So one that asks twice as much is taken when those at the base price have two slices more to do per slot.
  */
-export function rank({ slots, outstanding, outstandingMs, cost = 1 }: Candidate): number {
-  return ((outstandingMs + outstanding) / slots + TARGET_SLICE_MS) * cost
+export function rank({ slots, outstanding, outstandingMs, cost = 1, travelMs = 0 }: Candidate): number {
+  return ((outstandingMs + outstanding) / slots + travelMs + TARGET_SLICE_MS) * cost
 }
 
 // A relay adds a way, carries little and may end the connection after minutes.

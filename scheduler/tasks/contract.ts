@@ -52,6 +52,9 @@ export interface Plan {
 export interface Part {
   units: number
   mostUnits: number
+  /** bytes that travel with each unit, and once to each worker */
+  unitBytes: number
+  onceBytes: number
   /** what measured speeds belong to: the same code with units of the same kind */
   rateKey: string
   load: LoadMessage

@@ -46,13 +46,17 @@ function planWork(planned: Plan, spec: AnySpec, specBytes: number): Work {
 }
 
 function partOf(planned: Plan, spec: AnySpec, specBytes: number): Part {
-  const { units, program, input, createReducer, cut, speed, unitBytes = specBytes / units } = planned
+  const { units, program, input, createReducer, cut, speed } = planned
   const { items } = spec as { items?: unknown }
   const load = loadMessage(program, spec)
+  const onceBytes = onceOf(load)
+  const { unitBytes = Math.max(0, specBytes - onceBytes) / units } = planned
   return {
     units,
     rateKey: speed ?? load.program,
-    mostUnits: mostUnits(unitBytes),
+    mostUnits: mostUnits(planned.unitBytes ?? specBytes / units),
+    unitBytes,
+    onceBytes,
     load,
     inputs: (first, count) => [encodeInput(input(first, count))],
     pack: ([outcome], _count) => outcome ?? malformed,
@@ -88,6 +92,8 @@ export function batchWork(specs: readonly AnySpec[], specBytes: number): Work {
       units: tasks.length,
       rateKey: `${load.program} whole`,
       mostUnits: Math.min(MAX_TASKS_PER_SLICE, mostUnits(specBytes / specs.length)),
+      unitBytes: specBytes / specs.length,
+      onceBytes: onceOf(load),
       load,
       inputs: (first, count) => tasks.slice(first, first + count).map(task => encodeValue(task.whole)),
       pack: packBatch,
@@ -133,6 +139,9 @@ function packBatch(outcomes: Outcomes, count: number): Uint8Array | Failure {
     )
   )
 }
+
+/** Bytes of a program, its data included. */
+const onceOf = ({ source, context }: LoadMessage): number => source.length + (context?.length ?? 0)
 
 function mostUnits(unitBytes: number): number {
   return Math.max(1, Math.floor(MESSAGE_BYTES / Math.max(1, unitBytes)))

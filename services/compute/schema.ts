@@ -51,7 +51,20 @@ export const jobReport = z.object({
   retries: count,
   bound: micro.describe('the charge never exceeds it, micro-credits'),
   paid: micro,
-  shares: z.array(z.object({ worker: z.string(), slices: count, units: count, paid: micro })),
+  shares: z.array(
+    z.object({
+      worker: z.string(),
+      slices: count,
+      units: count,
+      paid: micro,
+      why: z
+        .partialRecord(z.enum(['here', 'holder', 'measure', 'soonest', 'check', 'late']), count)
+        .optional()
+        .describe(
+          'why it got slices: here (no way to go), holder (it has the inputs), measure (its speed was to be measured), soonest (expected to be done there first), check (an answer is compared), late (who had them was late)'
+        )
+    })
+  ),
   verification: z
     .object({
       replicas: z.number().describe('copies computed per accepted unit; 1 = nothing beside the work'),

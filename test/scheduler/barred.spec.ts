@@ -22,6 +22,7 @@ function scene(workers: Record<string, Trust>) {
       accept: () => 'stored',
       pay: () => {},
       retract: () => {},
+      wake() {},
       trust: () => {},
       evidence: () => {},
       end: () => {}

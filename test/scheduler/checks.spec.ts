@@ -38,6 +38,7 @@ class Scene {
         },
         pay: paid => void this.paid.push(paid),
         retract: interval => void this.retracted.push(interval),
+        wake() {},
         trust: (key, trust) => void this.trusts.set(key, trust),
         evidence: ({ wrong }) => void this.wrong.push(...wrong.map(vote => vote.worker)),
         end: ({ state }) => {

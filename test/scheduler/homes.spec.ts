@@ -17,6 +17,7 @@ function run(holder: WorkerOffer, job: Partial<JobInit> = {}): string[] {
       accept: () => 'stored',
       pay() {},
       retract() {},
+      wake() {},
       trust() {},
       evidence() {},
       end() {}

@@ -37,6 +37,7 @@ function scene(effects: Partial<Effects> = {}) {
       accept: () => 'stored',
       pay() {},
       retract() {},
+      wake() {},
       trust() {},
       evidence() {},
       end() {},

@@ -373,6 +373,7 @@ describe('scheduler: blocks that workers keep', () => {
           },
           pay() {},
           retract() {},
+          wake() {},
           trust: key => void trusted.push(key),
           evidence() {},
           end: ({ state }) => {

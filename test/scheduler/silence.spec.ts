@@ -13,6 +13,7 @@ function scene() {
       accept: () => 'stored',
       pay: () => {},
       retract: () => {},
+      wake() {},
       trust: () => {},
       evidence: () => {},
       end: () => {}

@@ -175,6 +175,7 @@ export function simulate(seed: number): Run {
         job.done.fill(false, first, first + count)
       },
       trust() {},
+      wake: inMs => later(inMs, () => coordinator.tick(now)),
       evidence({ accepted, wrong }) {
         const right = accepted.some(vote => vote.digest === 'right')
         for (const { worker } of wrong)

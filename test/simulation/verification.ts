@@ -177,6 +177,7 @@ export function simulate(model: Model, seed: number, items: number, slices = SLI
       },
       pay() {},
       retract: ({ first }) => void accepted.delete(first),
+      wake() {},
       trust() {},
       evidence({ wrong }) {
         if (!model.churn) return

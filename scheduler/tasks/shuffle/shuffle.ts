@@ -133,6 +133,8 @@ export function shuffledWork(plan: GroupingPlan, plain: Part): Work {
     return {
       units: partitions.length,
       mostUnits: 1,
+      unitBytes: input.reduce((sum, each) => sum + inputBytes(each), 0) / partitions.length,
+      onceBytes: 0,
       rateKey: `${map.rateKey} reduce`,
       load,
       inputs: first => [input[first]!],

@@ -108,12 +108,16 @@ export function trainWork(spec: Training, loadOf: (program: Program) => LoadMess
         combine: addSums as (left: unknown, right: unknown) => unknown,
         finish: root => root
       })
+    const shardBytes = shardSize * (x.cols + outputs) * 8
     return {
       units: shards,
+      // the parameters go with every slice
+      unitBytes: shardBytes + parameters.byteLength,
+      onceBytes: 0,
       mostUnits: Math.max(
         1,
         Math.min(
-          Math.floor(MESSAGE_BYTES / (shardSize * (x.cols + outputs) * 8)),
+          Math.floor(MESSAGE_BYTES / shardBytes),
           Math.floor(2 ** ((ANSWER_BYTES / 8 / parameters.length - 1) / 2))
         )
       ),
