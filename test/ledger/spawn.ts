@@ -25,7 +25,7 @@ export async function spawnNode({
   const child = spawn(command!, args, {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     // the second process of a test starts in half the time of the first
-    env: { ...process.env, NODE_COMPILE_CACHE: join(dirname(init.directory), 'compiled') },
+    env: { NODE_COMPILE_CACHE: join(dirname(init.directory), 'compiled'), ...process.env },
     serialization: 'advanced'
   })
   const waiting = new Map<number, { resolve(value: any): void; reject(error: Error): void }>()

@@ -125,10 +125,17 @@ export class Processes {
 
   #spawn(args: string[], { env = {}, inside = [] }: Where = {}): ChildProcess {
     const [file, ...rest] = [...inside, process.execPath, ARTEL, ...args]
+    const { PATH, NODE_COMPILE_CACHE } = process.env
     const child = spawn(file!, rest, {
       cwd: this.folder,
-      // few tests want it, and all of them at once would quarrel about its port
-      env: { PATH: process.env.PATH, HOME: this.folder, ARTEL_GATEWAY_ENABLED: 'false', ...env }
+      env: {
+        PATH,
+        HOME: this.folder,
+        ...(NODE_COMPILE_CACHE == null ? {} : { NODE_COMPILE_CACHE }),
+        // few tests want it, and all of them at once would quarrel about its port
+        ARTEL_GATEWAY_ENABLED: 'false',
+        ...env
+      }
     })
     this.#running.add(child)
     child.once('close', () => this.#running.delete(child))
