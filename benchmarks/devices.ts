@@ -9,13 +9,16 @@ import { createIdentity } from '../bootstrap/index.ts'
 import type { Device, Devices } from '../services/devices/index.ts'
 import { declare, devices, OWNER, service } from '../services/index.ts'
 import { createTestDirectory, startHost } from '../test/services/host/start-host.ts'
+import { createFleet } from '../test/services/tv/fleet.ts'
 import type { Row, RunOptions } from './harness/contract.ts'
-import { beside, besideRows, summary } from './harness/statistics.ts'
+import { beside, besideRows, percentile, summary } from './harness/statistics.ts'
 
 const TEXT = 'x'.repeat(200)
 const DEADLINE_MS = 120_000
 /** Not yet acknowledged messages of MQTT. */
 const WINDOW = 200
+const TVS = 150
+const TV_NODES = 4
 
 export const metrics: Record<string, string> = {
   'devices.delivered':
@@ -24,7 +27,9 @@ export const metrics: Record<string, string> = {
     'devices.delivered as a multiple of the peer: mosquitto_pub at QoS 1, two brokers with a bridge, until a subscriber of the second has all; neither broker waits for its disk',
   'devices.catch-up': 'the same events for a witness that was away while they were written',
   'devices.cpu': 'CPU time of all three, per event',
-  'devices.disk': 'bytes that each of the three keeps of an event'
+  'devices.disk': 'bytes that each of the three keeps of an event',
+  'tv.p95':
+    '150 operations over 150 simulated TVs behind four nodes, all asked at once by an operator: from the question until the outcome, looked at on the TV, is there; 95th percentile of a round; TVs, nodes and operator share one process'
 }
 
 interface Status {
@@ -141,6 +146,40 @@ async function mqttRate(folder: string, count: number): Promise<number> {
   return (count * 1000) / (performance.now() - startedAt)
 }
 
+/** 95th percentile of each round, in ms. */
+async function tvTimes(rounds: number): Promise<number[]> {
+  await using fleet = createFleet()
+  const tvs = await Promise.all(Array.from({ length: TVS }, (_, i) => fleet.tv(`tv-${i}`)))
+  const operator = await fleet.start({ lookSeconds: 5 })
+  const grants = [`${operator.id} read,control`]
+  const settings = (node: number) => ({
+    tvs: tvs.filter((_, i) => i % TV_NODES === node).map(({ place }) => place),
+    grants,
+    lookSeconds: 5
+  })
+  for (let node = 0; node < TV_NODES; node++) await fleet.start(settings(node))
+  await operator.up(TVS)
+  const times: number[] = []
+  for (let round = 0; round <= rounds; round++) {
+    const level = round + 1
+    const begun = performance.now()
+    const took: number[] = []
+    const input = { operation: 'sound.volume', on: '*', args: { level }, atOnce: TVS, canary: 0, stopAt: 100 }
+    const { items } = (await operator.host.services.call('tv', 'do', input as never, {
+      caller: OWNER,
+      send: async () => void took.push(performance.now() - begun)
+    })) as { items: { is: string; tv: string }[] }
+    const isRight =
+      new Set(items.map(({ tv }) => tv)).size === TVS &&
+      items.every(({ is }) => is === 'done') &&
+      tvs.every(({ tv }) => tv.volume === level)
+    if (!isRight) throw new Error(`round ${round}: not each of ${TVS} TVs was set once`)
+    // the first one warms up
+    if (round > 0) times.push(percentile(took, 95))
+  }
+  return times
+}
+
 export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
   const rounds = quick ? 1 : 5
   const count = quick ? 2_000 : 20_000
@@ -174,10 +213,12 @@ export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
     { 'mosquitto QoS 1': () => mqttRate(folder, count) },
     failed
   )
+  const tvs = await tvTimes(rounds)
   return [
     ...besideRows('devices.delivered', 'messages/s', delivered, 'devices.delivered-share'),
     summary('devices.catch-up', 'messages/s', [catchUp]),
     summary('devices.cpu', 'µs', cpu.slice(1)),
-    summary('devices.disk', 'bytes', disk.slice(1))
+    summary('devices.disk', 'bytes', disk.slice(1)),
+    summary('tv.p95', 'ms', tvs)
   ]
 }

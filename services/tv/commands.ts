@@ -5,6 +5,7 @@ import type { Values } from './condition.ts'
 import { TvRefusedError, TvRequestError } from './errors.ts'
 import { isGranted, type TvGrant } from './grants.ts'
 import { operationNamed } from './operations/table.ts'
+import { createTogether } from './together.ts'
 import type { Tv } from './tv.ts'
 
 const WEEK_MS = 7 * 86_400_000
@@ -57,6 +58,7 @@ export function createCommands({ db, tvs, bookings, grants, isRisky, now }: Comm
   const begin = db.prepare('INSERT INTO command (peer, id, tv, name, at) VALUES (?, ?, ?, ?, ?)')
   const finish = db.prepare('UPDATE command SET answer = ? WHERE peer = ? AND id = ?')
   const count = db.prepare('SELECT count(*) AS n FROM command WHERE peer = ?')
+  const together = createTogether(db)
   /** asked again while it runs: the same outcome */
   const running = new Map<string, Promise<CommandAnswer>>()
 
@@ -96,7 +98,7 @@ export function createCommands({ db, tvs, bookings, grants, isRisky, now }: Comm
     // what only looks changes nothing: it can be done again, and would fill the log
     const isNoted = operation.risk > 0
     if (isNoted) {
-      begin.run(asker.peer, id, tv, name, now())
+      await together(() => begin.run(asker.peer, id, tv, name, now()))
       await target.note('command', { ...about, is: 'started' })
     }
     let answer: CommandAnswer
@@ -109,7 +111,7 @@ export function createCommands({ db, tvs, bookings, grants, isRisky, now }: Comm
       answer = { is: isUnknown ? 'unknown' : 'failed', why: message.slice(0, 500) }
     }
     if (isNoted) {
-      finish.run(JSON.stringify(answer), asker.peer, id)
+      await together(() => finish.run(JSON.stringify(answer), asker.peer, id))
       const { is, why } = answer
       await target.note('command', { ...about, is, ...(why == null ? {} : { why }) })
     }

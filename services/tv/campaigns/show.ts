@@ -52,8 +52,10 @@ export function createShow({ db, bring, tvs, campaigns, find, isHeld, now }: Sho
 
   function choice(tv: Tv): (Choice & { campaign: Campaign }) | undefined {
     const { name } = tv.place
+    const all = campaigns(name)
+    if (all.length === 0) return undefined
     return choose({
-      campaigns: campaigns(name).filter(each => !isHeld(name, each.by)),
+      campaigns: all.filter(each => !isHeld(name, each.by)),
       last: last(name),
       isReady: each => bring.isReady(tv, each as Campaign),
       now: now()

@@ -19,7 +19,13 @@ const on = z.string().min(1).max(300).describe('which TVs, as a selector; those 
 const name = documentName.describe('of it; the same name again is its next version')
 const moment = z.iso.datetime({ offset: true })
 const target = z.object({ agent: z.string(), tv: z.string() })
-const issued = z.object({ name: z.string(), version: z.number(), by: z.string(), targets: z.array(target) })
+const issued = z.object({
+  name: z.string(),
+  version: z.number(),
+  by: z.string(),
+  on: z.string(),
+  targets: z.array(target)
+})
 /** a node beside TVs that does not have the newest version */
 const late = z.object({ agent: z.string(), why: z.string().optional() })
 

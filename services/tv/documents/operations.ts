@@ -71,7 +71,7 @@ export function createDocumentOperations(init: DocumentOperationsInit): Operatio
       const assets: Asset[] = []
       for (const text of wanted) assets.push(await assetOf(text, call.signal))
       const by = nameOf(call.caller)
-      const issued = await documents.issue('campaign', { name, by, targets, assets, ...times, ...plan })
+      const issued = await documents.issue('campaign', { name, by, on, targets, assets, ...times, ...plan })
       const overlaps = documents.own('campaign').filter(each => each.name !== name && isBeside(each, issued))
       return { ...issued, overlaps: overlaps.map(each => ({ name: each.name, priority: each.priority })) }
     },
@@ -112,7 +112,7 @@ export function createDocumentOperations(init: DocumentOperationsInit): Operatio
 
     async setCard({ name, on, ...card }, call) {
       const targets = await targetsOf(on, call.signal)
-      return documents.issue('card', { name, by: nameOf(call.caller), targets, ...card })
+      return documents.issue('card', { name, by: nameOf(call.caller), on, targets, ...card })
     },
 
     cards: () => ({ items: documents.own('card').map(each => ({ ...each, late: late('card', each) })) }),

@@ -17,7 +17,9 @@ export const head = {
   version: z.int().min(1),
   /** who made it, at the node that signed it */
   by: z.string().min(1).max(300),
-  /** TVs that its selector named then; none: it is over */
+  /** the selector as it was written */
+  on: z.string().min(1).max(300),
+  /** TVs that it named then; none: it is over */
   targets: z
     .array(z.object({ agent: z.string().min(1).max(100), tv: z.string().min(1).max(40) }))
     .max(MAX_TARGETS)

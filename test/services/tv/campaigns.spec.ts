@@ -144,6 +144,7 @@ describe('tv: campaigns', function () {
       name: 'wrong',
       version: 1,
       by: liar.id,
+      on: '*',
       targets: [{ agent: agents[0]!.id, tv: 'tv-a' }],
       assets: [wrong],
       start: 0,

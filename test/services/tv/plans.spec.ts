@@ -55,6 +55,7 @@ const campaignOf = (name: string, more: Partial<Campaign> = {}): Campaign =>
     name,
     version: 1,
     by: 'somebody',
+    on: '*',
     targets: [],
     assets: [{ cid: 'b'.repeat(59), sha256: '0'.repeat(64), bytes: 1, mime: 'video/mp4', ms: 1000 }],
     start: NOW - DAY_MS,

@@ -256,4 +256,22 @@ describe('tv: a node beside TVs, and operators elsewhere', function () {
     equal(tried.length + left.length, 6)
     await rejects(node.do('key.home', 'line <> 2'), { name: 'TvRequestError' })
   })
+
+  it('does one operation on 150 TVs behind four nodes, with each outcome once', async () => {
+    await using fleet = createFleet()
+    const all = await Promise.all(Array.from({ length: 150 }, (_, i) => fleet.tv(`tv-${i}`)))
+    const operator = await fleet.start()
+    const grants = [`${operator.id} ${ALL}`]
+    for (let node = 0; node < 4; node++)
+      await fleet.start({
+        tvs: all.filter((_, i) => i % 4 === node).map(({ place }) => place),
+        grants,
+        lookSeconds: 5
+      })
+    await operator.up(150)
+    const items = await operator.do('sound.up', '*')
+    equal(new Set(items.map(({ tv }) => tv)).size, 150)
+    deepEqual([...new Set(items.map(({ is }) => is))], ['done'])
+    deepEqual([...new Set(all.map(({ tv }) => tv.volume))], [13])
+  })
 })
