@@ -61,6 +61,8 @@ export async function createContext(init: MachinesInit, components: MachinesComp
   const epoch = randomUUID()
   const onEvent = new Set<(event: records.VmEvent) => void>()
   const describe = createDescriptions(db, machines)
+  /** how many in this run hold a machine or want to */
+  const asking = new Map<Uuid, number>()
   let lastSeq = 0
 
   async function find(caller: string, id: string, action: Action): Promise<Machine> {
@@ -75,6 +77,40 @@ export async function createContext(init: MachinesInit, components: MachinesComp
     return allowed.machine
   }
 
+  async function take(caller: string, uuid: Uuid, kind: string): Promise<records.Hold | undefined> {
+    const hold = { kind, caller, epoch, startedAt: now() }
+    const held = await records.holdMachine(db, uuid, hold)
+    if (held?.epoch !== epoch || asking.get(uuid)! > 1) return held
+    // of an operation that found the database gone when it wanted to release the machine
+    await records.releaseMachine(db, uuid, epoch)
+    return records.holdMachine(db, uuid, hold)
+  }
+
+  async function holdAlone<T>(
+    caller: string,
+    { uuid, id }: Machine,
+    kind: string,
+    work: () => Promise<T>
+  ): Promise<T> {
+    const deadline = Date.now() + HOST_MS
+    let held = await take(caller, uuid, kind)
+    // what the host does by itself is soon over, and nobody has to know of it
+    while (held?.caller === HOST && Date.now() < deadline) {
+      await wait(LOOK_MS)
+      held = await take(caller, uuid, kind)
+    }
+    if (held !== undefined) {
+      const since = new Date(held.startedAt).toISOString()
+      throw new BusyError(`machine ${id} is held by ${held.kind} of ${held.caller} since ${since}`)
+    }
+    try {
+      return await work()
+    } finally {
+      // also of what failed half way
+      await describe(uuid).finally(() => records.releaseMachine(db, uuid, epoch))
+    }
+  }
+
   return {
     ...init,
     ...components,
@@ -86,23 +122,14 @@ export async function createContext(init: MachinesInit, components: MachinesComp
     find,
     describe,
     async hold(caller, machine, kind, work) {
-      const hold = () => records.holdMachine(db, machine.uuid, { kind, caller, epoch, startedAt: now() })
-      const deadline = Date.now() + HOST_MS
-      let held = await hold()
-      // what the host does by itself is soon over, and nobody has to know of it
-      while (held?.caller === HOST && Date.now() < deadline) {
-        await wait(LOOK_MS)
-        held = await hold()
-      }
-      if (held !== undefined) {
-        const since = new Date(held.startedAt).toISOString()
-        throw new BusyError(`machine ${machine.id} is held by ${held.kind} of ${held.caller} since ${since}`)
-      }
+      const { uuid } = machine
+      asking.set(uuid, (asking.get(uuid) ?? 0) + 1)
       try {
-        return await work()
+        return await holdAlone(caller, machine, kind, work)
       } finally {
-        // also of what failed half way
-        await describe(machine.uuid).finally(() => records.releaseMachine(db, machine.uuid, epoch))
+        const others = asking.get(uuid)! - 1
+        if (others === 0) asking.delete(uuid)
+        else asking.set(uuid, others)
       }
     },
     async note(machine, kind, detail = '') {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { closeSync, constants, fdatasync, openSync, writeFileSync } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Uuid } from '../contract.ts'
@@ -29,7 +29,7 @@ interface Waiting {
  * state of a machine comes after a newer one.
  */
 export function createDescriptions(db: Database, machines: string): (machine: Uuid) => Promise<void> {
-  /** bytes of the files that this run has begun: it knows that they end with a whole line */
+  /** bytes of the files that are known to end with a whole line */
   const begun = new Map<Uuid, number>()
   const waiting: Waiting[] = []
   let isWriting = false
@@ -38,7 +38,12 @@ export function createDescriptions(db: Database, machines: string): (machine: Uu
     const { uuid } = described.machine
     const line = Buffer.from(`${JSON.stringify(described)}\n`)
     const file = join(machines, uuid, DESCRIPTION_FILE)
-    const bytes = begun.get(uuid) ?? MOST_BYTES
+    const there = begun.has(uuid) ? undefined : await lastLine(file)
+    if (there?.line === line.toString()) {
+      begun.set(uuid, there.bytes)
+      return
+    }
+    const bytes = begun.get(uuid) ?? there?.bytes ?? MOST_BYTES
     begun.delete(uuid)
     if (bytes + line.length > MOST_BYTES || !(await append(file, line))) {
       if ((await mkdir(dirname(file), { recursive: true, mode: 0o700 })) !== undefined)
@@ -120,6 +125,16 @@ async function writeWhole(file: string, content: Buffer): Promise<void> {
 export async function syncFolder(folder: string): Promise<void> {
   await using handle = await open(folder)
   await handle.sync()
+}
+
+/** Undefined where there is no such file, or it does not end with a whole line. */
+async function lastLine(file: string): Promise<{ line: string; bytes: number } | undefined> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return ''
+    throw error
+  })
+  if (!text.endsWith('\n')) return undefined
+  return { line: text.slice(text.lastIndexOf('\n', text.length - 2) + 1), bytes: Buffer.byteLength(text) }
 }
 
 /** The newest description in the file. @throws SyntaxError where there is none that is whole */

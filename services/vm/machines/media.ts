@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { copyFile, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, stat, writeFile } from 'node:fs/promises'
 import type { Disk, Machine, Spec, Uuid } from '../contract.ts'
 import { parseId } from '../core/grammar.ts'
 import { needQuota } from '../core/quota.ts'
@@ -9,6 +9,7 @@ import { seedIso } from '../qemu/seed-iso.ts'
 import type { Queries } from '../store/database.ts'
 import * as records from '../store/records.ts'
 import type { Context } from './context.ts'
+import { dropLayer } from './memory.ts'
 import type { Power } from './power.ts'
 import type { Snapshots } from './snapshots.ts'
 
@@ -38,11 +39,27 @@ export interface Media {
 export function createMedia(context: Context, power: Power, snapshots: Snapshots): Media {
   const { database: db } = context
 
-  async function stopped(caller: string, id: string) {
-    const machine = await context.find(caller, parseId(id), 'disks')
-    const handle = power.live(machine.uuid)
-    if (handle.observe().isAlive) throw new StateError(machine.id, handle.state(machine), 'stop it first')
-    return machine
+  /** Holds the machine, which is off, as it is then. */
+  async function whileOff<T>(
+    caller: string,
+    id: string,
+    kind: string,
+    work: (machine: Machine) => Promise<T>
+  ): Promise<T> {
+    const found = await context.find(caller, parseId(id), 'disks')
+    return context.hold(caller, found, kind, async () => {
+      const machine = await records.machineByUuid(db, found.uuid)
+      if (!machine?.active) throw new NotFoundError(`there is no machine ${id}`)
+      const handle = power.live(machine.uuid)
+      if (handle.observe().isAlive) throw new StateError(machine.id, handle.state(machine), 'stop it first')
+      return work(machine)
+    })
+  }
+
+  async function ownDisk(caller: string, word: string): Promise<Disk> {
+    const disk = await records.ownDisk(db, caller, parseId(word, 'disk'))
+    if (disk === undefined) throw new NotFoundError(`there is no disk ${word}`)
+    return disk
   }
 
   async function take(file: string, maxBytes: number, owner: string): Promise<Uuid> {
@@ -51,8 +68,8 @@ export function createMedia(context: Context, power: Power, snapshots: Snapshots
     })
     if (size > maxBytes) throw new UsageError(`${file} has ${size} bytes; at most ${maxBytes}`)
     const layer = randomUUID()
-    await copyFile(file, context.layerFile(layer))
     await records.insertLayer(db, layer, undefined, owner)
+    await copyFile(file, context.layerFile(layer)).catch(notCopied(file))
     return layer
   }
 
@@ -64,31 +81,28 @@ export function createMedia(context: Context, power: Power, snapshots: Snapshots
     register: (queries: Queries, top: Uuid, sizeGb: number) => Promise<void>
   ): Promise<number> {
     const [layer, top] = [randomUUID(), randomUUID()]
+    await records.insertLayer(db, layer, undefined, machine.owner)
     try {
-      await copyFile(file, context.layerFile(layer)).catch(cause => {
-        throw new StorageError(`${file} cannot be copied`, { cause })
-      })
+      await copyFile(file, context.layerFile(layer)).catch(notCopied(file))
       const bytes = await inspectUpload(context.layerFile(layer), context.quotas.diskGb * GB)
       await openUpload(context.programs, context.layerFile(layer))
       const sizeGb = Math.max(leastGb, Math.ceil(bytes / GB))
+      await records.insertLayer(db, top, layer, machine.owner)
       await createImage(context.programs, context.layerFile(top), sizeGb * GB)
       await db.transaction(async queries => {
-        await records.insertLayer(queries, layer, undefined, machine.owner)
-        await records.insertLayer(queries, top, layer, machine.owner)
         await register(queries, top, sizeGb)
         needQuota(context.quotas, await records.totalsOf(queries, machine.owner))
       })
       return sizeGb
     } catch (error) {
-      for (const gone of [layer, top]) await rm(context.layerFile(gone), { force: true })
+      for (const gone of [top, layer]) await dropLayer(context, gone)
       throw error
     }
   }
 
   return {
     async boot(caller, id, { kernel, initrd, append }) {
-      const machine = await stopped(caller, id)
-      await context.hold(caller, machine, 'boot', async () => {
+      await whileOff(caller, id, 'boot', async machine => {
         const spec: Spec = {
           ...machine.spec,
           boot: {
@@ -103,16 +117,14 @@ export function createMedia(context: Context, power: Power, snapshots: Snapshots
     },
 
     async network(caller, id, isOn) {
-      const machine = await stopped(caller, id)
-      await context.hold(caller, machine, 'network', () =>
+      await whileOff(caller, id, 'network', machine =>
         records.updateMachine(db, machine.uuid, { spec: { ...machine.spec, hasNetwork: isOn } })
       )
     },
 
     async importDisk(caller, id, word, file, cloudInit) {
-      const machine = await stopped(caller, id)
       const name = parseId(word, 'disk')
-      return context.hold(caller, machine, 'import', async () => {
+      return whileOff(caller, id, 'import', async machine => {
         const sizeGb = await lay(machine, file, 1, async (queries, top, sizeGb) => {
           const disk: Disk = {
             ...{ uuid: randomUUID(), owner: machine.owner, id: name, machine: machine.uuid },
@@ -123,10 +135,10 @@ export function createMedia(context: Context, power: Power, snapshots: Snapshots
         })
         if (cloudInit !== undefined) {
           const seed = randomUUID()
+          await records.insertLayer(db, seed, undefined, machine.owner)
           await writeFile(context.layerFile(seed), seedIso(cloudInit.userData, cloudInit.metaData), {
             mode: 0o600
           })
-          await records.insertLayer(db, seed, undefined, machine.owner)
           await records.updateMachine(db, machine.uuid, {
             spec: { ...machine.spec, cloudInit: { ...cloudInit, seed } }
           })
@@ -137,10 +149,9 @@ export function createMedia(context: Context, power: Power, snapshots: Snapshots
     },
 
     async rebuild(caller, word, file) {
-      const disk = await records.ownDisk(db, caller, parseId(word, 'disk'))
-      if (disk === undefined) throw new NotFoundError(`there is no disk ${word}`)
-      const machine = await stopped(caller, (await records.machineByUuid(db, disk.machine))!.id)
-      return context.hold(caller, machine, 'rebuild', async () => {
+      const { id } = (await records.machineByUuid(db, (await ownDisk(caller, word)).machine))!
+      return whileOff(caller, id, 'rebuild', async machine => {
+        const disk = await ownDisk(caller, word)
         let sizeGb = 0
         await snapshots.sweep([disk.top], async () => {
           sizeGb = await lay(machine, file, disk.sizeGb, async (queries, top, size) => {
@@ -158,19 +169,25 @@ export function createMedia(context: Context, power: Power, snapshots: Snapshots
     },
 
     async exportDisk(caller, word, target) {
-      const disk = await records.ownDisk(db, caller, parseId(word, 'disk'))
-      if (disk === undefined) throw new NotFoundError(`there is no disk ${word}`)
-      const { id } = (await records.machineByUuid(db, disk.machine))!
-      const machine = await stopped(caller, id)
-      await context.hold(caller, machine, 'export', async () => {
-        const file = context.layerFile(randomUUID())
+      const { id } = (await records.machineByUuid(db, (await ownDisk(caller, word)).machine))!
+      await whileOff(caller, id, 'export', async machine => {
+        const disk = await ownDisk(caller, word)
+        const layer = randomUUID()
+        const file = context.layerFile(layer)
+        await records.insertLayer(db, layer, undefined, machine.owner)
         try {
           await flattenChain(context.programs, context.layerFile, await records.chainOf(db, disk.top), file)
           await copyFile(file, target)
         } finally {
-          await rm(file, { force: true })
+          await dropLayer(context, layer)
         }
       })
     }
+  }
+}
+
+function notCopied(file: string) {
+  return (cause: unknown) => {
+    throw new StorageError(`${file} cannot be copied`, { cause })
   }
 }

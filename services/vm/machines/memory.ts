@@ -47,6 +47,7 @@ export async function saveMemory(
   const most = (machine.ramMb + DEVICES_MB) * MB
   if (bavail * bsize < most) throw new StorageError(`this host has no room for ${machine.ramMb} MB of memory`)
   const file = context.layerFile(layer)
+  await records.insertLayer(context.database, layer, undefined, machine.owner)
   try {
     const shape = await shapeOf(handle, machine)
     const run = join(context.machineFolder(machine.uuid), 'run')
@@ -56,10 +57,9 @@ export async function saveMemory(
       state => pipeline(state, atMost(most), createWriteStream(file, { mode: 0o600, flush: true })),
       STATE_MS
     )
-    await records.insertLayer(context.database, layer, undefined, machine.owner)
     return { ...shape, layer }
   } catch (error) {
-    await rm(file, { force: true })
+    await dropLayer(context, layer)
     throw error
   }
 }
@@ -82,8 +82,8 @@ export function processorOf({ programs }: Context): string {
   return programs.accelerator === 'tcg' ? 'tcg' : (cpus()[0]?.model ?? 'unknown').slice(0, 200)
 }
 
-/** Memory that nobody goes on with any more. */
-export async function dropMemory(context: Context, layer: Uuid): Promise<void> {
+/** What nothing needs any more; the row goes last, so that a crash finds the rest. */
+export async function dropLayer(context: Context, layer: Uuid): Promise<void> {
   await rm(context.layerFile(layer), { force: true })
   await context.database.query('DELETE FROM layers WHERE uuid = $1', layer)
 }

@@ -6,9 +6,12 @@ import { POWER_DOWN_MS, QUIT_MS } from '../core/decide.ts'
 import { AuthError, NotFoundError, QuotaError, StateError } from '../errors.ts'
 import type { Launch } from '../qemu/arguments.ts'
 import { findRunning } from '../qemu/process.ts'
+import { leftLayers } from '../store/layers.ts'
 import * as records from '../store/records.ts'
 import { type Context, HOST } from './context.ts'
+import { plugMissing } from './hotplug.ts'
 import { createLive, type Live } from './live.ts'
+import { dropLayer } from './memory.ts'
 import { undoFreeze } from './undo-freeze.ts'
 
 const HEARTBEAT_EVERY_MS = 1_000
@@ -162,7 +165,10 @@ export function createPower(context: Context): Power {
         break
       case 'attach':
         await handle.attach()
-        await context.hold(HOST, machine, 'adoption', () => undoFreeze(context, handle, machine))
+        await context.hold(HOST, machine, 'adoption', async () => {
+          await undoFreeze(context, handle, machine)
+          await plugMissing(context, handle, machine)
+        })
         await context.note(uuid, 'adopted', `pid ${handle.identity?.pid}`)
         soon(uuid)
         break
@@ -223,6 +229,14 @@ export function createPower(context: Context): Power {
     if (!handle.observe().isAlive) throw new StateError(machine.id, handle.state(machine), 'start it first')
   }
 
+  /** What a crash cut off: layers of nothing go, folders say what the database says. Each is the matter of one machine. */
+  async function tidy() {
+    const logged = (what: string) => (error: Error) => context.log.error('%s: %e', what, error)
+    for (const layer of await leftLayers(db)) await dropLayer(context, layer).catch(logged(layer))
+    const machines = await records.machinesWithFolder(db)
+    await Promise.all(machines.map(uuid => context.describe(uuid).catch(logged(uuid))))
+  }
+
   return {
     live,
     soon,
@@ -268,6 +282,7 @@ export function createPower(context: Context): Power {
         live(machine).interruptedUntil = context.now() + POWER_DOWN_MS
         await context.note(machine, 'interrupted', kind)
       }
+      await tidy()
       await this.adopt()
       const every = (ms: number, work: () => Promise<void>) => {
         const timer = setInterval(

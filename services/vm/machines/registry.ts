@@ -7,21 +7,19 @@ import {
   AuthError,
   ExistsError,
   ForbiddenError,
-  GuestHoldsError,
   NotFoundError,
   QuotaError,
   StorageError,
   UsageError
 } from '../errors.ts'
-import { blockdev, deviceName, diskDevice, HOTPLUG_SLOTS, INSIDE, nodeName } from '../qemu/arguments.ts'
+import { HOTPLUG_SLOTS, nodeName } from '../qemu/arguments.ts'
 import { checkImage, createImage, growImage } from '../qemu/images.ts'
-import { linkInto } from '../qemu/process.ts'
 import * as records from '../store/records.ts'
 import type { Context } from './context.ts'
+import { plug, unplug } from './hotplug.ts'
 import type { Power } from './power.ts'
 
 const GB = 1024 ** 3
-const UNPLUG_MS = 15_000
 /** An empty qcow2 of any allowed size needs less. */
 const LEAST_ROOM_BYTES = 64 * 1024 ** 2
 
@@ -138,16 +136,16 @@ export function createRegistry(context: Context, power: Power): Registry {
         ...{ machine: machine.uuid, sizeGb, active: true }
       }
       const file = context.layerFile(disk.top)
-      await createImage(context.programs, file, sizeGb * GB)
+      await records.insertLayer(db, disk.top, undefined, machine.owner)
       try {
+        await createImage(context.programs, file, sizeGb * GB)
         await db.transaction(async queries => {
-          await records.insertLayer(queries, disk.top, undefined, machine.owner)
           if (!(await records.insertDisk(queries, disk, context.now())))
             throw new ExistsError(`there is a disk ${id} already; remove it or take another name`)
           needQuota(quotas, await records.totalsOf(queries, machine.owner))
         })
         if (!power.live(machine.uuid).observe().isAlive) return 'added' as const
-        await plug(machine, disk)
+        await plug(context, power.live(machine.uuid), machine, disk)
         return 'attached' as const
       } catch (error) {
         await rm(file, { force: true })
@@ -156,47 +154,6 @@ export function createRegistry(context: Context, power: Power): Registry {
         throw error
       }
     })
-  }
-
-  /** Puts a new disk into a running machine. */
-  async function plug(machine: Machine, disk: Disk) {
-    const handle = power.live(machine.uuid)
-    await linkInto(context.layerFile(disk.top), context.machineFolder(machine.uuid))
-    const pci =
-      await handle.ask<{ devices: { qdev_id: string; pci_bridge?: { devices?: unknown[] } }[] }[]>(
-        'query-pci'
-      )
-    const ports = pci.flatMap(({ devices }) => devices).filter(({ qdev_id }) => /^port\d+$/.test(qdev_id))
-    const free = ports.find(({ pci_bridge }) => (pci_bridge?.devices?.length ?? 0) === 0)
-    if (free === undefined) throw new QuotaError(`machine ${machine.id} has no free slot`)
-    await handle.ask(
-      'blockdev-add',
-      blockdev([disk.top], () => `${INSIDE.run}/${disk.top}`)
-    )
-    try {
-      await handle.ask('device_add', diskDevice(disk.uuid, disk.top, Number(free.qdev_id.slice(4))))
-    } catch (error) {
-      await handle.ask('blockdev-del', { 'node-name': nodeName(disk.top) })
-      throw error
-    }
-    await context.note(machine.uuid, 'disk-attached', disk.id)
-  }
-
-  async function unplug(machine: Machine, disk: Disk) {
-    const handle = power.live(machine.uuid)
-    const id = deviceName(disk.uuid)
-    const gone = handle.expect(
-      ({ event, data }) => event === 'DEVICE_DELETED' && data.device === id,
-      UNPLUG_MS
-    )
-    gone.catch(() => {}) // awaited below
-    await handle.ask('device_del', { id })
-    await gone.catch(() => {
-      throw new GuestHoldsError(
-        `the guest did not let go of disk ${disk.id} within ${UNPLUG_MS / 1000} s; unmount it or stop ${machine.id}`
-      )
-    })
-    await handle.ask('blockdev-del', { 'node-name': nodeName(disk.top) })
   }
 
   async function inspect(machine: Machine): Promise<CheckRow> {
@@ -310,11 +267,15 @@ export function createRegistry(context: Context, power: Power): Registry {
     addDisk: (caller, ...words) => addDisk(caller, words),
     async removeDisk(caller, word) {
       const id = parseId(word, 'disk')
-      const disk = await records.ownDisk(db, caller, id)
-      if (disk === undefined) throw new NotFoundError(`there is no disk ${id}`)
-      const machine = (await records.machineByUuid(db, disk.machine))!
+      const found = await records.ownDisk(db, caller, id)
+      if (found === undefined) throw new NotFoundError(`there is no disk ${id}`)
+      const machine = (await records.machineByUuid(db, found.machine))!
       await context.hold(caller, machine, 'disk', async () => {
-        if (power.live(machine.uuid).observe().isAlive) await unplug(machine, disk)
+        // before it was held the disk may have been frozen, or be gone
+        const disk = await records.ownDisk(db, caller, id)
+        if (disk?.uuid !== found.uuid) throw new NotFoundError(`there is no disk ${id}`)
+        const handle = power.live(machine.uuid)
+        if (handle.observe().isAlive) await unplug(handle, machine, disk)
         await db.query(
           'UPDATE disks SET active = 0, removed_at = $2 WHERE uuid = $1',
           disk.uuid,

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { rm } from 'node:fs/promises'
 import type { Disk, Machine, Memory, Snapshot, Uuid } from '../contract.ts'
 import { parseId } from '../core/grammar.ts'
 import { needQuota } from '../core/quota.ts'
@@ -9,7 +8,7 @@ import { createImage } from '../qemu/images.ts'
 import { linkInto } from '../qemu/process.ts'
 import * as records from '../store/records.ts'
 import type { Context } from './context.ts'
-import { loadMemory, saveMemory } from './memory.ts'
+import { dropLayer, loadMemory, saveMemory } from './memory.ts'
 import type { Power } from './power.ts'
 
 const GB = 1024 ** 3
@@ -46,16 +45,18 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
         `a disk has at most ${records.MOST_LAYERS} layers; export it and begin it anew with the file`
       )
     const top = randomUUID()
-    await createImage(context.programs, context.layerFile(top), sizeGb * GB)
     await records.insertLayer(db, top, parent, owner)
+    try {
+      await createImage(context.programs, context.layerFile(top), sizeGb * GB)
+    } catch (error) {
+      await discard([top])
+      throw error
+    }
     return top
   }
 
   async function discard(tops: readonly Uuid[]) {
-    for (const top of tops) {
-      await rm(context.layerFile(top), { force: true })
-      await db.query('DELETE FROM layers WHERE uuid = $1', top)
-    }
+    for (const top of tops) await dropLayer(context, top)
   }
 
   async function freeze(machine: Machine): Promise<Snapshot['disks']> {

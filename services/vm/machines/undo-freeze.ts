@@ -1,9 +1,9 @@
-import { rm } from 'node:fs/promises'
 import type { Machine } from '../contract.ts'
 import { deviceName, nodeName } from '../qemu/arguments.ts'
 import * as records from '../store/records.ts'
 import type { Context } from './context.ts'
 import type { Live } from './live.ts'
+import { dropLayer } from './memory.ts'
 
 interface Block {
   /** path of the device in QEMU */
@@ -22,11 +22,8 @@ export async function undoFreeze(context: Context, handle: Live, { uuid }: Machi
     const block = blocks.find(({ qdev }) => qdev?.split('/').includes(deviceName(disk.uuid)))
     const below = (await records.chainOf(db, disk.top)).at(-2)
     if (below === undefined || block?.inserted?.['node-name'] !== nodeName(below)) continue
-    await db.transaction(async queries => {
-      await records.setTop(queries, disk.uuid, below)
-      await queries.query('DELETE FROM layers WHERE uuid = $1', disk.top)
-    })
-    await rm(context.layerFile(disk.top), { force: true })
+    await db.transaction(queries => records.setTop(queries, disk.uuid, below))
+    await dropLayer(context, disk.top)
     await context.note(uuid, 'freeze-undone', disk.id)
   }
 }

@@ -26,10 +26,11 @@ import {
   renameLayers
 } from '../machines/description.ts'
 import { syncFolder } from '../machines/descriptions.ts'
-import { dropMemory, loadMemory, processorOf } from '../machines/memory.ts'
+import { dropLayer, loadMemory, processorOf } from '../machines/memory.ts'
 import { inspectUpload } from '../qemu/images.ts'
 import type { Queries } from '../store/database.ts'
 import { createInTurn } from '../store/in-turn.ts'
+import { frozenLayers } from '../store/layers.ts'
 import * as moves from '../store/moves.ts'
 import * as records from '../store/records.ts'
 import type { messages } from './messages.ts'
@@ -154,7 +155,7 @@ export function createMovesIn(
       })
       .catch((error: Error) => context.note(uuid, 'memory-lost', error.message))
     handle.operation = undefined
-    await dropMemory(context, memory.layer)
+    await dropLayer(context, memory.layer)
     power.soon(uuid)
   }
 
@@ -326,7 +327,7 @@ export function createMovesIn(
 
   /** A layer of this owner, and of nobody else, that has this content. */
   async function findContent(owner: string, bytes: number, cid: string): Promise<Uuid | undefined> {
-    for (const layer of await records.frozenLayers(db, owner)) {
+    for (const layer of await frozenLayers(db, owner)) {
       const file = context.layerFile(layer)
       // it may be let go of at this moment
       const found = await stat(file).catch(() => undefined)
@@ -350,7 +351,7 @@ export function createMovesIn(
         if (isFirst)
           for (const { machine, description } of await moves.movesOf(db, 'in', 'received'))
             if (description.memory !== undefined && power.live(machine).operation === undefined)
-              await dropMemory(context, description.memory.layer)
+              await dropLayer(context, description.memory.layer)
         isFirst = false
         for (const move of await moves.movesOf(db, 'in', 'copying'))
           if (move.at < context.now() - SILENT_MS && ![...coming.values()].includes(move.id))

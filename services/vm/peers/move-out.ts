@@ -9,7 +9,7 @@ import { AuthError, StateError, UsageError } from '../errors.ts'
 import { chunksOf, contentOf } from '../machines/content.ts'
 import type { Machines } from '../machines/create-machines.ts'
 import { type Description, describeMachine, description } from '../machines/description.ts'
-import { dropMemory, processorOf, saveMemory, shapeOf } from '../machines/memory.ts'
+import { dropLayer, processorOf, saveMemory, shapeOf } from '../machines/memory.ts'
 import * as moves from '../store/moves.ts'
 import * as records from '../store/records.ts'
 import type { MoveWire } from './move-wire.ts'
@@ -107,14 +107,14 @@ export function createMovesOut({ context, power, snapshots, trash }: Machines, w
       }
       return 'released'
     }
-    if (told.memory !== undefined) await dropMemory(context, told.memory.layer)
+    if (told.memory !== undefined) await dropLayer(context, told.memory.layer)
     await trash.purge(machine, { keepsRow: false })
     await moves.deleteMove(db, id, 'released')
     return 'moved'
   }
 
   async function takeBack({ id, machine, description: told }: moves.Move): Promise<void> {
-    if (told.memory !== undefined) await dropMemory(context, told.memory.layer)
+    if (told.memory !== undefined) await dropLayer(context, told.memory.layer)
     await db.transaction(async queries => {
       if (!(await moves.deleteMove(queries, id, 'released'))) return
       // a new one of this name was made meanwhile: this one stays in the trash
@@ -129,7 +129,7 @@ export function createMovesOut({ context, power, snapshots, trash }: Machines, w
 
   async function abandon({ id, peer, description: { memory } }: moves.Move): Promise<void> {
     if (!(await moves.deleteMove(db, id, 'copying'))) return
-    if (memory !== undefined) await dropMemory(context, memory.layer)
+    if (memory !== undefined) await dropLayer(context, memory.layer)
     // it forgets by itself where it does not hear of it
     await wire
       .ask(peer, 'moveAbort', { move: id })

@@ -131,6 +131,8 @@ export function runWalled(
   const limits = [...MEMORY, ...(fileBytes === undefined ? [] : [`--fsize=${fileBytes}`])]
   const command = [...ONE_ARENA, programs.qemuImg, ...args]
   const [file, ...rest] = filteredCommand(programs, walledCommand(programs, binds, command, limits))
+  // nobody waits for what it writes where the node is gone
+  rest.splice(rest.indexOf(programs.bwrap) + 1, 0, '--die-with-parent')
   const deadline = AbortSignal.timeout(ms)
   return new Promise((resolve, reject) => {
     const child = spawn(file!, rest, {

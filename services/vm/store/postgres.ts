@@ -8,6 +8,8 @@ import type { PostgresSettings } from './settings.ts'
 const CONNECTIONS = 8
 const CONNECT_MS = 5_000
 const STATEMENT_MS = 10_000
+/** A server that hangs keeps no deadline of its own. */
+const ANSWER_MS = 15_000
 /** Any number that no other program of this database takes for its own advisory lock. */
 const MIGRATION_LOCK = 7_270_061
 const INT8 = 20
@@ -20,6 +22,7 @@ export async function openPostgres(settings: PostgresSettings): Promise<Database
     pipeline: true,
     connectionTimeoutMillis: CONNECT_MS,
     statement_timeout: STATEMENT_MS,
+    query_timeout: ANSWER_MS,
     // every BIGINT of ours is below 2^53
     types: {
       getTypeParser: ((oid: number, format: 'text') =>

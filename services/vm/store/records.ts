@@ -105,6 +105,13 @@ export async function visibleMachines(
   return rows.map(machineOf)
 }
 
+/** All but those that are purged: they have a folder. */
+export async function machinesWithFolder(db: Queries): Promise<Uuid[]> {
+  return (await db.query<{ uuid: string }>('SELECT uuid FROM machines WHERE purged = 0')).map(
+    ({ uuid }) => uuid
+  )
+}
+
 export async function activeMachines(db: Queries): Promise<Machine[]> {
   return (await db.query(`SELECT ${MACHINE} FROM machines WHERE active = 1`)).map(machineOf)
 }
@@ -273,18 +280,6 @@ export async function setCid(db: Queries, layer: Uuid, cid: string): Promise<voi
 
 export async function isLayer(db: Queries, layer: Uuid): Promise<boolean> {
   return (await db.query('SELECT uuid FROM layers WHERE uuid = $1', layer)).length > 0
-}
-
-/**
- * Layers of an owner that are never written again: no tops, also none that are still to be put on a disk, and nothing
- * beneath the top of a machine that somebody holds, whose QEMU may not have let go of it yet.
- */
-export async function frozenLayers(db: Queries, owner: string): Promise<Uuid[]> {
-  const sql = `SELECT uuid FROM layers WHERE owner = $1 AND uuid NOT IN (SELECT top FROM disks)
-     AND (parent IS NULL OR uuid IN (SELECT parent FROM layers))
-     AND uuid NOT IN (SELECT parent FROM layers JOIN disks ON disks.top = layers.uuid
-       WHERE parent IS NOT NULL AND disks.machine IN (SELECT machine FROM operations))`
-  return (await db.query<{ uuid: string }>(sql, owner)).map(({ uuid }) => uuid)
 }
 
 /** Does a disk, a snapshot, a machine’s start or another layer need it? */

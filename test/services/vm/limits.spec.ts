@@ -3,20 +3,20 @@ import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { HostUnfitError, QemuError } from '../../../services/vm/errors.ts'
+import { DatabaseError, HostUnfitError, QemuError } from '../../../services/vm/errors.ts'
 import type { Live } from '../../../services/vm/machines/live.ts'
 import { createSnapshots } from '../../../services/vm/machines/snapshots.ts'
+import { frozenLayers } from '../../../services/vm/store/layers.ts'
 import {
   chainOf,
   disksOf,
-  frozenLayers,
   insertLayer,
   insertSnapshot,
   ownMachine,
   totalsOf,
   updateMachine
 } from '../../../services/vm/store/records.ts'
-import { type MachinesHost, OWNER, openMachines } from './machines-host.ts'
+import { type MachinesHost, OWNER, openEmbedded, openMachines } from './machines-host.ts'
 
 describe('what holds of machines whatever happens', () => {
   let host: MachinesHost
@@ -55,6 +55,34 @@ describe('what holds of machines whatever happens', () => {
     await refused(registry.grow(OWNER, 'd1', 3), 'QuotaError')
     assert.equal((await registry.show(OWNER, 'one')).disks[0]!.sizeGb, 2)
   }).timeout(120_000)
+
+  it('a machine is free again where the database was gone when it was to be released', async () => {
+    let isAway = true
+    const flaky = await openMachines({
+      database: async folder => {
+        const database = openEmbedded(join(folder, 'vm.sqlite'))
+        return {
+          ...database,
+          query: (sql, ...values) =>
+            isAway && sql.startsWith('DELETE FROM operations WHERE machine')
+              ? Promise.reject(new DatabaseError('the database is gone'))
+              : database.query(sql, ...values)
+        }
+      }
+    })
+    try {
+      await flaky.registry.auth(OWNER, 'kept', '64', '1')
+      const update = () => flaky.registry.update(OWNER, 'kept', '128', '1')
+      await assert.rejects(update(), { name: 'DatabaseError' })
+      isAway = false
+      assert.equal(await update(), 'updated')
+      // who holds it holds it
+      const both = await Promise.allSettled([update(), update()])
+      assert.deepEqual(both.map(({ status }) => status).sort(), ['fulfilled', 'rejected'])
+    } finally {
+      await flaky.end()
+    }
+  })
 
   it('what was taken out of the trash keeps its files', async () => {
     const { uuid } = await machine('one')

@@ -30,12 +30,14 @@ export interface MachinesHost extends Machines {
   database: Database
   /** Opens the same folder again, as a node that was started again would. */
   again(meanwhile?: (folder: string) => Promise<void>): Promise<MachinesHost>
+  /** Leaves everything as it is, as a node that ends does. */
+  close(): Promise<void>
   /** Lets the test's kernel be what this machine boots. */
   bootsGuest(id: string): Promise<void>
   end(): Promise<void>
 }
 
-function openEmbedded(file: string): Database {
+export function openEmbedded(file: string): Database {
   const isNew = !existsSync(file)
   const sqlite = new DatabaseSync(file)
   sqlite.exec('PRAGMA journal_mode = WAL')
@@ -70,10 +72,13 @@ export async function openMachines(
     ...machines,
     folder,
     database,
-    async again(meanwhile) {
+    async close() {
       stopping.abort()
       machines.power.detach()
       await database.close()
+    },
+    async again(meanwhile) {
+      await host.close()
       await meanwhile?.(folder)
       return openMachines({ ...options, folder })
     },
@@ -89,13 +94,11 @@ export async function openMachines(
       await updateMachine(database, uuid, { spec })
     },
     async end() {
-      stopping.abort()
       for (const { uuid } of await machines.registry.list(OWNER)) {
         const { identity } = machines.power.live(uuid)
         if (identity !== undefined) kill(identity)
       }
-      machines.power.detach()
-      await database.close()
+      await host.close()
       await rm(folder, { recursive: true, force: true })
     }
   }
