@@ -69,6 +69,7 @@ export const declaration = declare({
   name: 'watch',
   version: 1,
   summary: 'make tables of pages, search them, and tell of what changes',
+  page: { icon: 'eye', titles: { en: 'Watched pages', ru: 'Наблюдение' } },
   needs: ['sandbox'],
   config: z.object({
     openHosts: z

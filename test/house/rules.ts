@@ -83,7 +83,7 @@ export const rules: Rules = {
     'services/outbound': [],
     'services/compute': ['services/host', 'services/outbound', ...service],
     'services/devices': ['services/host', 'services/outbound', ...pages, ...service],
-    'services/watcher': ['services/host', 'services/outbound', ...service],
+    'services/watcher': ['services/host', 'services/outbound', ...pages, ...service],
     'services/host': ['services/directory', ...service],
     'services/core': ['services/host', 'services/directory', ...service],
     'services/gateway': [

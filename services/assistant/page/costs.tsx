@@ -1,9 +1,9 @@
 import { Group, NativeSelect, SegmentedControl, Table, Text } from '@mantine/core'
 import { useCallback, useState } from 'react'
+import { useLoaded } from '../../host/page/use-loaded.ts'
 import type { By } from './api.ts'
-import type { PartProps } from './part.ts'
+import { type PartProps, REFRESH_MS } from './part.ts'
 import { savedShare } from './sums.ts'
-import { useLoaded } from './use-loaded.ts'
 
 const DAYS = [7, 30, 366] as const
 const BY: readonly By[] = ['day', 'user', 'model']
@@ -16,7 +16,7 @@ export function Costs({ api, words, fail }: PartProps) {
   const { value } = useLoaded(
     // what is shown until the next answer is by what it was asked
     useCallback(async () => ({ of: by, items: (await api.spending(days, by)).items }), [api, days, by]),
-    fail
+    { fail, everyMs: REFRESH_MS }
   )
   if (value == null) return null
   const { items, of } = value

@@ -1,10 +1,10 @@
 import { Badge, Group, Progress, SimpleGrid, Stack, Text, Title } from '@mantine/core'
 import { type ReactNode, useCallback } from 'react'
 import { Row, Rows } from '../../host/page/rows.tsx'
+import { useLoaded } from '../../host/page/use-loaded.ts'
 import type { Measure } from './api.ts'
-import type { PartProps } from './part.ts'
+import { type PartProps, REFRESH_MS } from './part.ts'
 import { savedShare } from './sums.ts'
-import { useLoaded } from './use-loaded.ts'
 import type { Words } from './words.ts'
 
 const CACHE_DAYS = 30
@@ -16,15 +16,15 @@ export function Overview({ api, words, fail }: PartProps) {
   const { t, number, megabytes, percent } = words
   const status = useLoaded(
     useCallback(() => api.status(), [api]),
-    fail
+    { fail, everyMs: REFRESH_MS }
   ).value
   const spending = useLoaded(
     useCallback(() => api.spending(CACHE_DAYS, 'model'), [api]),
-    hide
+    { fail: hide, everyMs: REFRESH_MS }
   ).value
   const providers = useLoaded(
     useCallback(() => api.providers(), [api]),
-    hide
+    { fail: hide, everyMs: REFRESH_MS }
   ).value
   if (status == null) return null
   const { entries, bytes, hotBytes } = status.cache

@@ -1,17 +1,17 @@
 import { Button, Group, Modal, Text, TextInput } from '@mantine/core'
 import { useCallback, useState } from 'react'
 import { RemoveButton, Row, Rows } from '../../host/page/rows.tsx'
+import { useLoaded } from '../../host/page/use-loaded.ts'
 import type { UserRow } from './api.ts'
-import type { PartProps } from './part.ts'
+import { type PartProps, REFRESH_MS } from './part.ts'
 import { microOf } from './sums.ts'
-import { useLoaded } from './use-loaded.ts'
 
 /** Who asks, what he has spent, and what he may. */
 export function Users({ api, words, fail }: PartProps) {
   const { t, credits, time } = words
   const { value, reload } = useLoaded(
     useCallback(() => api.users(), [api]),
-    fail
+    { fail, everyMs: REFRESH_MS }
   )
   const [limited, setLimited] = useState<UserRow>()
   const [doomed, setDoomed] = useState<UserRow>()

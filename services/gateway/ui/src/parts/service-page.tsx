@@ -14,10 +14,15 @@ export interface ServicePageProps {
   Chart: ComponentType<ChartProps>
 }
 
+/** Services whose folder has another name. */
+const NAMES: Readonly<Record<string, string>> = { watcher: 'watch' }
 /** page/index.tsx of every service, loaded when it is opened. */
 const PAGES = Object.entries(
   import.meta.glob<{ default: ComponentType<ServicePageProps> }>('../../../../*/page/index.tsx')
-).map(([path, load]) => [path.split('/').at(-3)!, lazy(load)] as const)
+).map(([path, load]) => {
+  const folder = path.split('/').at(-3)!
+  return [NAMES[folder] ?? folder, lazy(load)] as const
+})
 const BY_NAME = new Map(PAGES)
 
 export const hasPage = (name: string): boolean => BY_NAME.has(name)

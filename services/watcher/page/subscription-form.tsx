@@ -1,0 +1,96 @@
+import { Button, Checkbox, Group, NativeSelect, TextInput } from '@mantine/core'
+import { useState } from 'react'
+import { KINDS, type Subscription } from './api.ts'
+import type { PartProps } from './part.ts'
+import { RuleSelect } from './rule-select.tsx'
+
+interface SubscriptionFormProps extends Pick<PartProps, 'words' | 'rules'> {
+  /** whether it was taken */
+  save(id: string, subscription: Subscription): Promise<boolean>
+}
+
+const EMPTY = {
+  id: '',
+  name: '',
+  rule: '',
+  query: '',
+  kind: 'email',
+  to: '',
+  url: '',
+  secret: '',
+  digest: '',
+  isMatching: false
+}
+
+export function SubscriptionForm({ words, rules, save }: SubscriptionFormProps) {
+  const { t, word } = words
+  const [form, setForm] = useState(EMPTY)
+  const [kinds, setKinds] = useState<string[]>([...KINDS])
+  const set = (changed: Partial<typeof EMPTY>): void => setForm(before => ({ ...before, ...changed }))
+  const text = (name: 'id' | 'name' | 'query' | 'to' | 'url' | 'secret' | 'digest', isNeeded: boolean) => (
+    <TextInput
+      label={t(name)}
+      required={isNeeded}
+      value={form[name]}
+      onChange={({ currentTarget }) => set({ [name]: currentTarget.value })}
+      style={{ flex: '1 1 14rem' }}
+    />
+  )
+
+  function subscription(): Subscription {
+    const { name, rule, query, kind, to, url, secret, digest, isMatching } = form
+    return {
+      name,
+      kinds,
+      channel: kind === 'email' ? { kind: 'email', to } : { kind: 'webhook', url, secret },
+      timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+      ...(rule === '' ? {} : { rule }),
+      ...(query === '' ? {} : { query }),
+      ...(digest === '' ? {} : { digest }),
+      ...(isMatching ? { first: 'matching' } : {})
+    }
+  }
+
+  return (
+    <form
+      aria-label={t('newSubscription')}
+      onSubmit={event => {
+        event.preventDefault()
+        void save(form.id, subscription()).then(isDone => {
+          if (isDone) setForm(EMPTY)
+        })
+      }}
+    >
+      <Group align="flex-end" gap="sm">
+        {text('id', true)}
+        {text('name', true)}
+        <RuleSelect words={words} rules={rules} value={form.rule} onChange={rule => set({ rule })} />
+        {text('query', false)}
+        <Checkbox.Group label={t('kinds')} value={kinds} onChange={setKinds}>
+          <Group gap="sm">
+            {KINDS.map(kind => (
+              <Checkbox key={kind} value={kind} label={word('kind', kind)} />
+            ))}
+          </Group>
+        </Checkbox.Group>
+        <NativeSelect
+          label={t('channel')}
+          value={form.kind}
+          onChange={({ currentTarget }) => set({ kind: currentTarget.value })}
+          data={['email', 'webhook'].map(value => ({ value, label: word('channel', value) }))}
+        />
+        {form.kind === 'email' ? text('to', true) : [text('url', true), text('secret', true)]}
+        {text('digest', false)}
+        <Checkbox
+          label={t('matching')}
+          checked={form.isMatching}
+          onChange={({ currentTarget }) => set({ isMatching: currentTarget.checked })}
+          style={{ flex: '1 1 100%' }}
+        />
+        <Button type="submit" disabled={kinds.length === 0}>
+          {t('subscribe')}
+        </Button>
+      </Group>
+    </form>
+  )
+}
