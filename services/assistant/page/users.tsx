@@ -1,5 +1,6 @@
-import { Button, Group, Modal, Text, TextInput } from '@mantine/core'
+import { Button, Group, Modal, TextInput } from '@mantine/core'
 import { useCallback, useState } from 'react'
+import { Confirm, type Question } from '../../host/page/confirm.tsx'
 import { RemoveButton, Row, Rows } from '../../host/page/rows.tsx'
 import { useLoaded } from '../../host/page/use-loaded.ts'
 import type { UserRow } from './api.ts'
@@ -14,7 +15,7 @@ export function Users({ api, words, fail }: PartProps) {
     { fail, everyMs: REFRESH_MS }
   )
   const [limited, setLimited] = useState<UserRow>()
-  const [doomed, setDoomed] = useState<UserRow>()
+  const [question, setQuestion] = useState<Question>()
   const act = (work: Promise<unknown>): void => void work.catch(fail).then(reload)
   if (value == null) return null
 
@@ -42,7 +43,14 @@ export function Users({ api, words, fail }: PartProps) {
             </Button>
             <RemoveButton
               label={t('forget', { name: user.name || user.id })}
-              onClick={() => setDoomed(user)}
+              onClick={() =>
+                setQuestion({
+                  title: t('forgetTitle', { name: user.name || user.id }),
+                  text: t('forgetText'),
+                  yes: t('yes'),
+                  run: () => act(api.forget(user.id))
+                })
+              }
             />
           </Row>
         ))}
@@ -58,28 +66,11 @@ export function Users({ api, words, fail }: PartProps) {
           }}
         />
       )}
-      <Modal
-        opened={doomed != null}
-        onClose={() => setDoomed(undefined)}
-        title={doomed && t('forgetTitle', { name: doomed.name || doomed.id })}
-        closeButtonProps={{ 'aria-label': t('close') }}
-      >
-        <Text size="sm">{t('forgetText')}</Text>
-        <Group mt="md" justify="flex-end">
-          <Button variant="default" onClick={() => setDoomed(undefined)} data-autofocus>
-            {t('no')}
-          </Button>
-          <Button
-            color="red.8"
-            onClick={() => {
-              setDoomed(undefined)
-              act(api.forget(doomed!.id))
-            }}
-          >
-            {t('yes')}
-          </Button>
-        </Group>
-      </Modal>
+      <Confirm
+        question={question}
+        close={() => setQuestion(undefined)}
+        texts={{ close: t('close'), keep: t('no') }}
+      />
     </section>
   )
 }

@@ -1,6 +1,7 @@
-import { Badge, Button, Group, Modal, Text } from '@mantine/core'
+import { Badge, Button } from '@mantine/core'
 import { Plus } from 'lucide-react'
 import { useState } from 'react'
+import { Confirm, type Question } from '../../host/page/confirm.tsx'
 import { RemoveButton, Row, Rows } from '../../host/page/rows.tsx'
 import type { RuleRow } from './api.ts'
 import type { PartProps } from './part.ts'
@@ -14,7 +15,7 @@ export function Rules(part: PartProps) {
   const { t, number, time, word } = words
   // '': a new one
   const [opened, setOpened] = useState<string>()
-  const [doomed, setDoomed] = useState<RuleRow>()
+  const [question, setQuestion] = useState<Question>()
   const [looking, setLooking] = useState<string>()
   if (rules == null) return null
   if (opened != null)
@@ -68,35 +69,28 @@ export function Rules(part: PartProps) {
             >
               {t('edit')}
             </Button>
-            <RemoveButton label={t('removeOf', { name: row.rule.name })} onClick={() => setDoomed(row)} />
+            <RemoveButton
+              label={t('removeOf', { name: row.rule.name })}
+              onClick={() =>
+                setQuestion({
+                  title: t('removeTitle', { name: row.rule.name }),
+                  text: t('removeText'),
+                  yes: t('yes'),
+                  run: () => void api.removeRule(row.id).then(reloadRules, fail)
+                })
+              }
+            />
           </Row>
         ))}
       </Rows>
       <Button mt="sm" leftSection={<Plus size={16} aria-hidden />} onClick={() => setOpened('')}>
         {t('newRule')}
       </Button>
-      <Modal
-        opened={doomed != null}
-        onClose={() => setDoomed(undefined)}
-        title={doomed && t('removeTitle', { name: doomed.rule.name })}
-        closeButtonProps={{ 'aria-label': t('close') }}
-      >
-        <Text size="sm">{t('removeText')}</Text>
-        <Group mt="md" justify="flex-end">
-          <Button variant="default" onClick={() => setDoomed(undefined)} data-autofocus>
-            {t('no')}
-          </Button>
-          <Button
-            color="red.8"
-            onClick={() => {
-              setDoomed(undefined)
-              void api.removeRule(doomed!.id).then(reloadRules, fail)
-            }}
-          >
-            {t('yes')}
-          </Button>
-        </Group>
-      </Modal>
+      <Confirm
+        question={question}
+        close={() => setQuestion(undefined)}
+        texts={{ close: t('close'), keep: t('no') }}
+      />
     </section>
   )
 }
