@@ -104,3 +104,71 @@ function varint(value: number): Uint8Array {
   } while (rest > 0n)
   return Uint8Array.from(bytes)
 }
+
+/**
+ * The same model, whose inputs may have any number of rows, and whose outputs any shape. `constants`: inputs that are
+ * initializers in it, as TensorProto.
+ */
+export function withOpenRows(model: Uint8Array, constants: Record<string, Uint8Array> = {}): Uint8Array {
+  const tensors = Object.entries(constants).map(([name, tensor]) =>
+    field(5, join([tensor, field(8, text(name))]))
+  )
+  return mapFields(model, (id, body) =>
+    id !== 7
+      ? body
+      : mapFields(join([body, ...tensors]), (part, value) => {
+          if (part === 12)
+            return join([...pieces(value)].filter(([key]) => key === 1).map(([, , whole]) => whole))
+          if (part !== 11) return value
+          const type = (of: Uint8Array) =>
+            mapFields(of, (key, tensor) =>
+              key === 1 ? mapFields(tensor, (k, shape) => (k === 2 ? openFirst(shape) : shape)) : tensor
+            )
+          return mapFields(value, (key, each) => (key === 2 ? type(each) : each))
+        })
+  )
+}
+
+function openFirst(shape: Uint8Array): Uint8Array {
+  let isFirst = true
+  return mapFields(shape, (_, dim) => {
+    const made = isFirst ? field(2, text('rows')) : dim
+    isFirst = false
+    return made
+  })
+}
+
+/** Changes the fields that are messages. */
+function mapFields(message: Uint8Array, change: (id: number, body: Uint8Array) => Uint8Array): Uint8Array {
+  return join(
+    [...pieces(message)].map(([id, body, whole]) =>
+      body === undefined ? whole : field(id, change(id, body))
+    )
+  )
+}
+
+function* pieces(
+  message: Uint8Array
+): Iterable<[id: number, body: Uint8Array | undefined, whole: Uint8Array]> {
+  for (let at = 0; at < message.length; ) {
+    const from = at
+    const read = () => {
+      let value = 0
+      for (let shift = 1; ; shift *= 128) {
+        const byte = message[at++]!
+        value += (byte & 127) * shift
+        if (byte < 128) return value
+      }
+    }
+    const key = read()
+    const wire = key & 7
+    let body: Uint8Array | undefined
+    if (wire === 0) read()
+    else if (wire === 2) {
+      const size = read()
+      body = message.subarray(at, at + size)
+      at += size
+    } else at += wire === 1 ? 8 : 4
+    yield [key >>> 3, body, message.subarray(from, at)]
+  }
+}

@@ -23,6 +23,8 @@ export interface NodeTest {
   name: string
   model: Uint8Array
   input: Record<string, Tensor>
+  /** the same as TensorProto */
+  protos: Record<string, Uint8Array>
   /** in the order of the model's outputs; undefined for what is no tensor */
   expected: (Tensor | undefined)[]
   outputs: string[]
@@ -45,6 +47,7 @@ export function readNodeTest(folder: string): NodeTest {
     name: folder.split('/').at(-1)!,
     model,
     input: Object.fromEntries(names.map((name, i) => [name, read('input', i)])),
+    protos: Object.fromEntries(names.map((name, i) => [name, readFileSync(join(data, `input_${i}.pb`))])),
     outputs: outputs.map(({ name }) => name),
     expected: outputs.map(({ type }, i) => (type === undefined ? undefined : read('output', i)))
   }

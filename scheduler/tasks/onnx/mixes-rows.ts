@@ -1,13 +1,5 @@
-import { type Constant, type Graph, type GraphNode, sizeOf } from './read-model.ts'
-
-/**
- * What is known of a value before the model runs: `dims` (0: any size; absent: not even how many), and how its rows stand
- * to those of the inputs: `rows` where row i hangs on row i of the inputs alone, `none` where it hangs on no input.
- */
-interface Shape {
-  dims?: number[]
-  of: 'rows' | 'none' | 'all'
-}
+import { type Graph, type GraphNode, sizeOf } from './read-model.ts'
+import { constantOf, type Shape, shapeOfConstant, sizesOf } from './shape-sizes.ts'
 
 const words = (text: string): ReadonlySet<string> => new Set(text.split(/\s+/))
 
@@ -63,18 +55,14 @@ export function mixesRows(graph: Graph): string | undefined {
   }
 
   const shapes = new Map<string, Shape>()
-  for (const [name, { dims }] of tensors) shapes.set(name, { dims, of: 'none' })
+  for (const [name, constant] of tensors) shapes.set(name, shapeOfConstant(constant))
   for (const { name, dims } of inputs) shapes.set(name, { dims, of: 'rows' })
   const culprits = new Map<string, string>()
-  const constants = new Map(tensors)
   for (const node of graph.nodes) {
-    const value = node.op === 'Constant' ? constantOf(node) : undefined
-    if (value !== undefined) constants.set(node.outputs[0]!, value)
     const given = node.inputs.map((name): Shape | undefined =>
       name === '' ? undefined : (shapes.get(name) ?? { of: 'all' })
     )
-    const made =
-      value === undefined ? shapeOf(node, given, constants, opset) : { of: 'none' as const, dims: value.dims }
+    const made = shapeOf(node, given, opset)
     // further outputs of other operators are such as the index of a greatest element among those of all rows
     const several = node.op === 'Split' || node.op === 'TopK'
     for (const [i, name] of node.outputs.entries()) {
@@ -89,30 +77,24 @@ export function mixesRows(graph: Graph): string | undefined {
   return mixed && (culprits.get(mixed.name) ?? `the output \`${mixed.name}\`, which has no row per input`)
 }
 
-/** undefined where it is not numbers that may be shapes */
-function constantOf({ attributes }: GraphNode): Constant | undefined {
-  const value = attributes.get('value')
-  if (typeof value === 'object' && 'dims' in value) return value
-  const int = attributes.get('value_int')
-  const ints = attributes.get('value_ints')
-  if (typeof int === 'number') return { dims: [], data: [int] }
-  return Array.isArray(ints) ? { dims: [ints.length], data: ints } : undefined
+function shapeOf(node: GraphNode, given: (Shape | undefined)[], opset: number): Shape {
+  const value = node.op === 'Constant' ? constantOf(node) : undefined
+  if (value !== undefined) return shapeOfConstant(value)
+  // a graph within may use any value of this one
+  if (node.hasGraphs || DRAWS.test(node.op)) return { of: 'all' }
+  const sizes = sizesOf(node, given)
+  if (sizes !== undefined) return { ...sizes, of: sizes.sizes!.includes('rows') ? 'all' : 'none' }
+  if (given.some(each => each !== undefined && each.of !== 'none')) return shapeOfRows(node, given, opset)
+  // what would be so for rows is so for what is the same for all
+  const [x, ...others] = given
+  return { of: 'none', dims: shapeOfRows(node, [x && { ...x, of: 'rows' }, ...others], opset).dims }
 }
 
-function shapeOf(
-  node: GraphNode,
-  given: (Shape | undefined)[],
-  constants: ReadonlyMap<string, Constant>,
-  opset: number
-): Shape {
+function shapeOfRows(node: GraphNode, given: (Shape | undefined)[], opset: number): Shape {
   const { op, attributes } = node
   const there = given.filter(each => each !== undefined)
   const [x] = given
   const mixed: Shape = { of: 'all' }
-  // a graph within may use any value of this one
-  if (node.hasGraphs || DRAWS.test(op)) return mixed
-  if (there.every(each => each.of === 'none'))
-    return { of: 'none', dims: JOINS.has(op) ? join(there).dims : KEEPS.has(op) ? x?.dims : undefined }
   if (JOINS.has(op)) return join(there)
   if (x === undefined) return mixed
   const { dims } = x
@@ -121,7 +103,17 @@ function shapeOf(
     keeps ? { of: 'rows', dims: made } : mixed
   const int = (name: string, fallback: number): number =>
     (attributes.get(name) as number | undefined) ?? fallback
-  const constant = (input: number): number[] | undefined => constants.get(node.inputs[input] ?? '')?.data
+  const constant = (input: number): number[] | undefined => {
+    const { sizes } = given[input] ?? {}
+    return sizes?.every(size => typeof size === 'number') ? (sizes as number[]) : undefined
+  }
+  /** A shape that begins with the number of rows, or what else is asked of its first number; rows stand nowhere else in it. */
+  const begins = (input: number, how: (first: number | 'rows' | undefined) => boolean): boolean => {
+    const { sizes } = given[input] ?? {}
+    return sizes !== undefined && how(sizes[0]) && !sizes.includes('rows', 1)
+  }
+  const filled = (input: number): number[] =>
+    given[input]!.sizes!.slice(1).map(size => (typeof size === 'number' ? Math.max(size, 0) : 0))
   /** an attribute that became an input */
   const list = (name: string, input: number): number[] | undefined =>
     node.inputs[input] ? constant(input) : (attributes.get(name) as number[] | undefined)
@@ -177,15 +169,20 @@ function shapeOf(
       )
     }
     case 'Reshape': {
-      const wanted = constant(1)
-      if (wanted === undefined) return mixed
       const copies = int('allowzero', 0) === 0
-      const shape = wanted.map((dim, i) => (dim === 0 && copies ? (dims[i] ?? 0) : dim))
-      const isSame = (wanted[0] === 0 && copies) || (shape[0]! > 0 && shape[0] === dims[0])
+      const sizes = given[1]?.sizes?.map((size, i) => (size === 0 && copies ? dims[i] || undefined : size))
+      const isSame = begins(
+        1,
+        first =>
+          first === 'rows' ||
+          (first === 0 && copies) ||
+          (typeof first === 'number' && first > 0 && first === dims[0])
+      )
       // -1 stands for the rows where the rest says that a row keeps its size
       const row = sizeOf(dims.slice(1))
-      const isRest = shape[0] === -1 && row > 0 && sizeOf(shape.slice(1)) === row
-      return rows([dims[0]!, ...shape.slice(1).map(dim => Math.max(dim, 0))], isSole && (isSame || isRest))
+      const rest = sizes?.slice(1).map(size => (typeof size === 'number' ? size : 0)) ?? []
+      const isRest = begins(1, first => first === -1) && row > 0 && sizeOf(rest) === row
+      return rows([dims[0]!, ...rest.map(dim => Math.max(dim, 0))], x.of === 'rows' && (isSame || isRest))
     }
     case 'Concat': {
       const axis = axisOf(int('axis', 0))
@@ -218,12 +215,25 @@ function shapeOf(
     case 'Tile':
       return rows([dims[0]!, ...dims.slice(1).fill(0)], isSole && constant(1)?.[0] === 1)
     case 'Expand': {
-      const shape = constant(1)
-      const fits = shape?.length === rank && shape[0] === 1
-      return rows(
-        dims.map((dim, i) => (dim === 1 ? (shape?.[i] ?? 0) : dim)),
-        isSole && fits
+      const to = given[1]?.sizes?.length
+      const spreads = x.of === 'none' && (to! > rank || dims[0] === 1) && begins(1, first => first === 'rows')
+      const keeps = x.of === 'rows' && to === rank && begins(1, first => first === 'rows' || first === 1)
+      return spreads || keeps ? rows([keeps ? dims[0]! : 0, ...filled(1).fill(0)], true) : mixed
+    }
+    case 'ConstantOfShape':
+      return begins(0, first => first === 'rows') ? rows([0, ...filled(0)], true) : mixed
+    case 'Resize':
+    case 'Upsample': {
+      const isCrop = attributes.get('coordinate_transformation_mode') === 'tf_crop_and_resize'
+      const last = given.length - 1
+      const isScale = last < 3
+      const keeps = begins(
+        last,
+        first => first === (isScale ? 1 : 'rows') || (!isScale && first === dims[0] && dims[0]! > 0)
       )
+      const others = given.slice(1, isScale ? undefined : -1)
+      const areSame = others.every(each => each === undefined || each.of === 'none')
+      return rows(resized, x.of === 'rows' && keeps && areSame && !isCrop && !attributes.has('axes'))
     }
     case 'Gather': {
       const indices = given[1]!

@@ -40,16 +40,16 @@ export type Attribute = number | string | number[] | Constant
 
 export interface Constant {
   dims: number[]
-  /** of integers, unless there are many */
+  /** of numbers that may be shapes, axes or scales, unless there are many */
   data?: number[]
 }
 
-// shapes and axes; weights are nothing that a cut hangs on
-const MAX_INTEGERS = 64
+// weights are nothing that a cut hangs on
+const MAX_NUMBERS = 64
 const MAX_DIMS = 64
 const EXTERNAL = 1 // TensorProto.DataLocation
 // TensorProto.DataType
-const [INT32, INT64] = [6, 7]
+const [FLOAT, INT32, INT64] = [1, 6, 7]
 // AttributeProto.AttributeType
 const [INT, STRING, TENSOR, GRAPH, INTS, GRAPHS] = [2, 3, 4, 5, 7, 10]
 
@@ -114,7 +114,7 @@ function readAttribute(message: Message): Attribute | undefined {
     case TENSOR:
       return message.messages(5).map(readTensor)[0]
     case INTS:
-      return message.ints(8, MAX_INTEGERS)
+      return message.ints(8, MAX_NUMBERS)
     default:
       return undefined
   }
@@ -126,18 +126,22 @@ function readTensor(message: Message): Constant {
     throw new RangeError(`tensor ${message.text(8)} has more than ${MAX_DIMS} dimensions`)
   const type = message.int(2)
   const size = sizeOf(dims)
-  const isKnown = (type === INT32 || type === INT64) && size <= MAX_INTEGERS && message.int(14) !== EXTERNAL
+  const isKnown = [FLOAT, INT32, INT64].includes(type) && size <= MAX_NUMBERS && message.int(14) !== EXTERNAL
   if (!isKnown) return { dims }
-  const raw = message.bytes(9)
-  if (raw == null) return { dims, data: message.ints(type === INT64 ? 7 : 5, MAX_INTEGERS) }
+  const raw = message.bytes(9) ?? (type === FLOAT ? message.bytes(4) : undefined)
+  if (raw === undefined) {
+    const data = type === FLOAT ? undefined : message.ints(type === INT64 ? 7 : 5, MAX_NUMBERS)
+    return data?.length === size ? { dims, data } : { dims }
+  }
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength)
   if (view.byteLength !== size * (type === INT64 ? 8 : 4)) return { dims }
-  return {
-    dims,
-    data: Array.from({ length: size }, (_, i) =>
-      type === INT64 ? Number(view.getBigInt64(8 * i, true)) : view.getInt32(4 * i, true)
-    )
-  }
+  const read = (at: number): number =>
+    type === INT64
+      ? Number(view.getBigInt64(8 * at, true))
+      : type === INT32
+        ? view.getInt32(4 * at, true)
+        : view.getFloat32(4 * at, true)
+  return { dims, data: Array.from({ length: size }, (_, i) => read(i)) }
 }
 
 function readValue(message: Message): Value {
