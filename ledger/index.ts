@@ -16,7 +16,7 @@ export {
 } from './errors.ts'
 export { type Evidence, signEvidence, verifyEvidence } from './records/evidence.ts'
 export { createSigner, isSignedBy, type Signer } from './records/keys.ts'
-export { merkleTree } from './records/merkle.ts'
+export { type Leaf, merkleTree } from './records/merkle.ts'
 export { faultsOf, type LedgerNetwork, quorumOf } from './records/network.ts'
 export {
   createReceipts,

@@ -53,8 +53,13 @@ export function listPart(list: Uint8Array, first: number, count: number): Uint8A
 }
 
 export function cutList(list: Uint8Array, ends: number[], first: number, count: number): Uint8Array {
+  return encodeArray(count, [itemsOf(list, ends, first, count)])
+}
+
+/** The bytes of elements [first, first + count) one after the other, not copied. */
+export function itemsOf(list: Uint8Array, ends: number[], first: number, count: number): Uint8Array {
   const from = first === 0 ? arrayHead(list).size : ends[first - 1]!
-  return encodeArray(count, [list.subarray(from, ends[first + count - 1])])
+  return list.subarray(from, ends[first + count - 1])
 }
 
 /** The number in the head of a canonical value, and where the head ends. */

@@ -2,7 +2,7 @@ import type { Logger } from '@libp2p/interface'
 import type { Failure } from '../../sandbox/index.ts'
 import type { JobReport } from '../contract.ts'
 import { StepFailedError } from '../errors.ts'
-import type { Store } from '../store/job-store.ts'
+import type { ResultPieces, Store } from '../store/job-store.ts'
 import { type MemoStore, memoKey } from '../store/memo.ts'
 import type { JobHandle } from './job-handle.ts'
 import type { Settlement } from './settle-job.ts'
@@ -13,6 +13,7 @@ export type EndState = 'completed' | 'failed' | 'cancelled' | 'expired'
 
 export interface Ended {
   result?: Uint8Array
+  pieces?: ResultPieces
   cid?: string
   failure?: JobReport['failure']
   /** why it was cancelled */
@@ -42,7 +43,7 @@ export interface EndingComponents {
 export function createEnding(init: EndingInit, { store, memo, sandbox, settlement, log }: EndingComponents) {
   const { signal } = init
 
-  function end(job: JobHandle, state: EndState, { result, cid, failure, reason }: Ended = {}): void {
+  function end(job: JobHandle, state: EndState, { result, pieces, cid, failure, reason }: Ended = {}): void {
     if (job.hasEnded) return
     const finished = Date.now()
     // failure costs the requester nothing
@@ -53,6 +54,7 @@ export function createEnding(init: EndingInit, { store, memo, sandbox, settlemen
         state,
         finished,
         result,
+        pieces,
         cid,
         failure,
         done,

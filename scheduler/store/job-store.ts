@@ -6,7 +6,7 @@ import type { JobState, VerificationReport, WorkerShare } from '../contract.ts'
 import { DamagedJobError } from '../errors.ts'
 import type { TaskSpec, TaskType } from '../tasks/registry.ts'
 import type { Assurance, Trust } from '../trust/credibility.ts'
-import { type InRow, openLargeValues } from './value-files.ts'
+import { type InRow, openLargeValues, type Piece } from './value-files.ts'
 
 /** A job as it lies on disk. */
 export interface StoredJob {
@@ -42,6 +42,12 @@ export interface StoredSlice {
   paid: { worker: string; price: bigint }[]
 }
 
+/** A result that is, after its head, the values of accepted slices of a part, each from a byte on. */
+export interface ResultPieces {
+  part: number
+  units: (readonly [first: number, from: number])[]
+}
+
 // names of large values
 const [SPECS, RESULT] = ['specs', 'result']
 /** of a job that ended */
@@ -59,7 +65,7 @@ const SCHEMA = `
   ) STRICT;
   -- apart from what changes often: an update writes its whole row again
   CREATE TABLE IF NOT EXISTS specs (job TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE, specs BLOB NOT NULL, file INTEGER) STRICT;
-  CREATE TABLE IF NOT EXISTS results (job TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE, result BLOB NOT NULL, file INTEGER) STRICT;
+  CREATE TABLE IF NOT EXISTS results (job TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE, result BLOB NOT NULL, file INTEGER, pieces TEXT) STRICT;
   CREATE INDEX IF NOT EXISTS jobs_open ON jobs (settled) WHERE settled = 0;
   CREATE TABLE IF NOT EXISTS slices (
     job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE, part INTEGER NOT NULL, first INTEGER NOT NULL,
@@ -126,8 +132,10 @@ export function openStore(file: string) {
   const selectOpen = db.prepare('SELECT * FROM jobs WHERE settled = 0 ORDER BY submitted')
   const selectSpecs = db.prepare('SELECT specs AS bytes, file AS inFile FROM specs WHERE job = ?')
   const insertSpecs = db.prepare('INSERT INTO specs (job, specs, file) VALUES (?, ?, ?)')
-  const insertResult = db.prepare('INSERT OR REPLACE INTO results (job, result, file) VALUES (?, ?, ?)')
-  const selectResult = db.prepare('SELECT result AS bytes, file AS inFile FROM results WHERE job = ?')
+  const insertResult = db.prepare(
+    'INSERT OR REPLACE INTO results (job, result, file, pieces) VALUES (?, ?, ?, ?)'
+  )
+  const selectResult = db.prepare('SELECT result AS bytes, file AS inFile, pieces FROM results WHERE job = ?')
   const selectSlices = db.prepare(
     'SELECT part, first, count, value, file, paid FROM slices WHERE job = ? ORDER BY part, first'
   )
@@ -152,10 +160,40 @@ export function openStore(file: string) {
       for (const work of slices) insertWork.run(job, worker, work.slice, work.digest, work.amount, signature)
   }
 
+  const selectFile = db.prepare('SELECT file FROM slices WHERE job = ? AND part = ? AND first = ?')
+
+  /** The files of slices that are this result after its head; undefined where one of them is in a row. */
+  function inPieces(job: string, { part, units }: ResultPieces): Piece[] | undefined {
+    const pieces: Piece[] = []
+    for (const [first, from] of units) {
+      const length = selectFile.get(job, part, first)?.file
+      if (typeof length !== 'number') return
+      pieces.push([nameOf({ part, first }), from, length])
+    }
+    return pieces
+  }
+
+  function addResult(job: string, result: Uint8Array, made?: ResultPieces): void {
+    const pieces = made && inPieces(job, made)
+    if (pieces == null) {
+      const { bytes, inFile } = large.put(job, RESULT, result)
+      insertResult.run(job, bytes, inFile, null)
+      return
+    }
+    const rest = pieces.reduce((sum, [, from, length]) => sum + length - from, 0)
+    insertResult.run(job, result.slice(0, result.length - rest), result.length, JSON.stringify(pieces))
+  }
+
+  /** The names of what is kept of a job that ended. */
+  function keptOf(job: string): string[] {
+    const pieces = fromJson(selectResult.get(job)?.pieces) as Piece[] | undefined
+    return pieces == null ? KEPT : [...KEPT, ...pieces.map(([name]) => name)]
+  }
+
   for (const job of large.jobs()) {
     // what a crash left behind
     const row = selectOne.get(job)
-    if (row == null || row.finished != null) large.keepOnly(job, row == null ? [] : KEPT)
+    if (row == null || row.finished != null) large.keepOnly(job, row == null ? [] : keptOf(job))
   }
 
   return {
@@ -276,7 +314,14 @@ export function openStore(file: string) {
     /** The final state; the values of the slices are not needed any more. */
     endJob(
       id: string,
-      end: JobEnd & { state: JobState; finished: number; cid?: string; failure?: object; result?: Uint8Array }
+      end: JobEnd & {
+        state: JobState
+        finished: number
+        cid?: string
+        failure?: object
+        result?: Uint8Array
+        pieces?: ResultPieces
+      }
     ): void {
       transaction(() => {
         const { state, finished, cid = null, done, total, retries } = end
@@ -286,13 +331,10 @@ export function openStore(file: string) {
         )
         const verification = end.verification == null ? null : JSON.stringify(end.verification)
         endJob.run(state, finished, cid, failure, done, total, retries, shares, verification, id)
-        if (end.result != null) {
-          const { bytes, inFile } = large.put(id, RESULT, end.result)
-          insertResult.run(id, bytes, inFile)
-        }
+        if (end.result != null) addResult(id, end.result, end.pieces)
         dropValues.run(id)
       })
-      large.keepOnly(id, KEPT)
+      large.keepOnly(id, keptOf(id))
     },
     settled(id: string): void {
       setSettled.run(id)
@@ -354,7 +396,7 @@ export type Store = ReturnType<typeof openStore>
 const LATER_COLUMNS = {
   jobs: ['name TEXT', 'done INTEGER', 'total INTEGER', 'retries INTEGER', 'shares TEXT', 'verification TEXT'],
   specs: ['file INTEGER'],
-  results: ['file INTEGER'],
+  results: ['file INTEGER', 'pieces TEXT'],
   slices: [
     'file INTEGER',
     'answers INTEGER NOT NULL DEFAULT 1',

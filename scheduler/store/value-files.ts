@@ -1,4 +1,16 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 
 // Below, a row of SQLite is as fast as a file (sqlite.org/intern-v-extern-blob.html).
@@ -8,7 +20,12 @@ const LARGE_BYTES = 128 * 1024
 export interface InRow {
   bytes: Uint8Array
   inFile: number | null
+  /** JSON of the files that are the value after `bytes`, one after the other; then `inFile` is the length of all */
+  pieces?: string | null
 }
+
+/** A file of the same job from a byte on, and how long it is in all. */
+export type Piece = [name: string, from: number, length: number]
 
 /**
  * Large values of jobs as files beside the database, `<folder>/<job>/<name>`. SQLite would write each of them twice and
@@ -33,9 +50,10 @@ export function openLargeValues(folder: string | undefined) {
     },
 
     /** undefined where the file is gone or short */
-    get(job: string, name: string, { bytes, inFile }: InRow): Uint8Array | undefined {
+    get(job: string, name: string, { bytes, inFile, pieces }: InRow): Uint8Array | undefined {
       if (inFile == null) return bytes
       try {
+        if (pieces != null) return readPieces(join(folder!, job), bytes, JSON.parse(pieces), inFile)
         const value = readFileSync(join(folder!, job, name))
         return value.length === inFile ? value : undefined
       } catch (err) {
@@ -61,4 +79,26 @@ export function openLargeValues(folder: string | undefined) {
       return folder != null && existsSync(folder) ? readdirSync(folder) : []
     }
   }
+}
+
+/** undefined where a file is short */
+function readPieces(folder: string, head: Uint8Array, pieces: Piece[], size: number): Uint8Array | undefined {
+  const value = Buffer.allocUnsafe(size)
+  value.set(head)
+  let at = head.length
+  for (const [name, from, length] of pieces) {
+    const file = openSync(join(folder, name), 'r')
+    try {
+      if (fstatSync(file).size !== length) return
+      for (let read = from; read < length; ) {
+        const got = readSync(file, value, at, length - read, read)
+        if (got === 0) return
+        read += got
+        at += got
+      }
+    } finally {
+      closeSync(file)
+    }
+  }
+  return at === size ? value : undefined
 }

@@ -15,6 +15,8 @@ export interface Reducer {
   add(first: number, count: number, value: Uint8Array, workers?: string[]): void
   /** canonical bytes of the result, once every unit was added */
   finish(run: RunHere): Promise<Uint8Array>
+  /** Where the result is a head and then what was added, one after the other: of which units, and from which byte of it on. */
+  pieces?(): (readonly [first: number, from: number])[]
   /** what the result would be if the units so far were all; absent where that says nothing */
   soFar?(): unknown
 }
@@ -117,6 +119,8 @@ export interface Work {
   /** the failure of a part as the owner of the job should read it */
   explain?(index: number, failure: Failure): Failure
   finish(run: RunPart): Promise<Uint8Array>
+  /** What its result is made of, where that is the answers of one part. */
+  pieces?(): { part: number; units: (readonly [first: number, from: number])[] } | undefined
   /** the result of what is accepted so far; undefined where it says nothing */
   soFar?(): unknown
 }

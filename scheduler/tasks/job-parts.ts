@@ -41,7 +41,11 @@ function planWork(planned: Plan, spec: AnySpec, specBytes: number): Work {
   return {
     total: part.units,
     next: async completed => (completed == null ? [[0, part]] : []),
-    finish: run => part.reducer.finish(run(part))
+    finish: run => part.reducer.finish(run(part)),
+    pieces() {
+      const units = part.reducer.pieces?.()
+      return units && { part: 0, units }
+    }
   }
 }
 

@@ -106,14 +106,15 @@ function expectCover(
 
 /** Puts lists of results in the order of their units; the items stay encoded. `units`: undefined where a unit has any number of them. */
 export function listReducer(units?: number): Reducer {
-  const parts: { first: number; length: number; items: Uint8Array }[] = []
+  const parts: { first: number; length: number; from: number; items: Uint8Array }[] = []
   return {
     add(first, count, value) {
       // decoded once here: a list that ends early would spoil those of other workers after it
       const items = decodeValue(value)
       if (!Array.isArray(items) || (units != null && items.length !== count))
         throw new ProtocolError(`a result is not a list of the ${count} items that were asked for`)
-      parts.push({ first, length: items.length, items: value.subarray(arrayHead(value).size) })
+      const from = arrayHead(value).size
+      parts.push({ first, length: items.length, from, items: value.subarray(from) })
     },
     async finish() {
       parts.sort((a, b) => a.first - b.first)
@@ -121,6 +122,7 @@ export function listReducer(units?: number): Reducer {
         parts.reduce((sum, { length }) => sum + length, 0),
         parts.map(part => part.items)
       )
-    }
+    },
+    pieces: () => parts.map(({ first, from }) => [first, from])
   }
 }

@@ -1,6 +1,6 @@
-import { merkleTree } from '../../ledger/index.ts'
+import { type Leaf, merkleTree } from '../../ledger/index.ts'
 import { encodeValue, type Failure } from '../../sandbox/index.ts'
-import { argumentAt, cutList, itemEnds } from '../data/value-bytes.ts'
+import { argumentAt, head, itemEnds, itemsOf } from '../data/value-bytes.ts'
 
 /** What a slice gave: one value for all its units, or one per task of a batch. */
 export type Outcomes = (Uint8Array | Failure)[]
@@ -17,7 +17,7 @@ export function digestOf(outcomes: Outcomes): Uint8Array {
   return merkleTree(leavesOf(outcomes)).root
 }
 
-function leavesOf(outcomes: Outcomes): Uint8Array[] {
+function leavesOf(outcomes: Outcomes): Leaf[] {
   const [value] = outcomes
   if (outcomes.length > 1 || !(value instanceof Uint8Array))
     return inLeaves(outcomes.length, (from, to) => leafOf(outcomes.slice(from, to)))
@@ -25,11 +25,12 @@ function leavesOf(outcomes: Outcomes): Uint8Array[] {
   if (major === 4) {
     const ends = itemEnds(value)
     if (ends != null && ends.length > 1)
-      return inLeaves(ends.length, (from, to) => cutList(value, ends, from, to - from))
+      return inLeaves(ends.length, (from, to) => [head(4, to - from), itemsOf(value, ends, from, to - from)])
   }
   if (major === 2) {
     const bytes = value.subarray(argumentAt(value, 0).next)
-    if (bytes.length > 1) return inLeaves(bytes.length, (from, to) => encodeValue(bytes.subarray(from, to)))
+    if (bytes.length > 1)
+      return inLeaves(bytes.length, (from, to) => [head(2, to - from), bytes.subarray(from, to)])
   }
   return [value]
 }
@@ -37,7 +38,7 @@ function leavesOf(outcomes: Outcomes): Uint8Array[] {
 const leafOf = (outcomes: Outcomes): Uint8Array =>
   outcomes.length === 1 && outcomes[0] instanceof Uint8Array ? outcomes[0] : encodeValue(outcomes)
 
-function inLeaves(items: number, leaf: (from: number, to: number) => Uint8Array): Uint8Array[] {
+function inLeaves(items: number, leaf: (from: number, to: number) => Leaf): Leaf[] {
   const size = Math.ceil(items / MAX_LEAVES)
   return Array.from({ length: Math.ceil(items / size) }, (_, i) =>
     leaf(i * size, Math.min(items, (i + 1) * size))

@@ -172,6 +172,42 @@ describe('scheduler/store', () => {
       assert.ok((await stat(file)).size < 100_000)
     })
 
+    it('keeps a result that is slices one after the other as their files, and writes it once', async () => {
+      let store = openStore(file)
+      store.addJob(job, encodeValue([spec]))
+      for (const first of [0, 1, 2]) store.addSlice('job', { ...slice(first), value: large(first) })
+      const units = [1, 0].map((first): [number, number] => [first, 7])
+      const result = Buffer.concat([Uint8Array.of(9, 9), ...units.map(([first]) => large(first).subarray(7))])
+      const end = { ...ended, state: 'completed' as const, finished: 2000, result }
+      store.endJob('job', { ...end, pieces: { part: 0, units } })
+      store.close()
+      store = openStore(file)
+      assert.deepEqual(Buffer.from(store.result('job')!), result)
+      assert.deepEqual(await files('job'), ['0-0', '0-1'])
+      store.close()
+      await truncate(join(folder, 'values/job/0-1'), 1000)
+      store = openStore(file)
+      assert.equal(store.result('job'), undefined)
+      store.close()
+    })
+
+    it('writes a result as a whole where a slice of it lies in a row', async () => {
+      const store = openStore(file)
+      store.addJob(job, encodeValue([spec]))
+      store.addSlice('job', { ...slice(0), value: large(1) })
+      store.addSlice('job', { ...slice(1), value: Uint8Array.of(4, 5) })
+      const result = Buffer.concat([large(1), Uint8Array.of(5)])
+      const units: [number, number][] = [
+        [0, 0],
+        [1, 1]
+      ]
+      const end = { ...ended, state: 'completed' as const, finished: 2000, result }
+      store.endJob('job', { ...end, pieces: { part: 0, units } })
+      assert.deepEqual(Buffer.from(store.result('job')!), result)
+      assert.deepEqual(await files('job'), ['result'])
+      store.close()
+    })
+
     it('takes a slice whose file came out short for not accepted, and misses no other', async () => {
       let store = openStore(file)
       store.addJob(job, encodeValue([spec]))
