@@ -19,7 +19,7 @@ export interface Link {
   isGone: boolean
 }
 /** An event in its place; without content where it was deleted. */
-interface Placed {
+export interface Placed {
   id: string
   device: string
   seq: number
