@@ -3,27 +3,33 @@ import { globSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
 /**
- * All tests, two files at a time: most of them wait for processes and networks of their own, and those of three together keep
- * two cores so busy that the longest of them come close to their time limits.
+ * All tests, four files at a time: most of a file's time is waiting, for processes to start, leases to end and machines to
+ * boot, and two files at a time leave half of two cores idle.
  */
-const JOBS = 2
+const JOBS = 4
 /** Started first, longest first, so that none of them is left over at the end for one core. */
 const LONG = [
-  'node/cli-run',
-  'node/cli-node',
-  'node/cli-alone',
-  'integration/faults',
-  'integration/evil-workers',
-  'integration/jobs',
-  'integration/lifecycle',
   'services/dashboard',
   'integration/package',
+  'integration/faults',
+  'integration/jobs',
+  'integration/evil-workers',
+  'services/files/processes',
+  'node/cli-run',
   'integration/full-disk',
-  'ledger/kills',
+  'node/cli-alone',
+  'node/cli-node',
+  'services/devices/processes',
+  'integration/lifecycle',
   'node/alone',
   'integration/delegation',
-  'ledger/processes',
-  'sandbox/hostile'
+  'scheduler/values',
+  'scheduler/shuffle-nodes',
+  'services/vm/move',
+  'services/vm/hostile-guest',
+  'services/vm/service',
+  'ledger/kills',
+  'scheduler/tasks-matrix'
 ]
 
 const files = globSync('test/**/*.spec.ts').sort()
