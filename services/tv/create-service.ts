@@ -19,6 +19,7 @@ import { createOperator, type Found, type TvState } from './operators.ts'
 import { placeOf, relayOf } from './place.ts'
 import { loadProfiles } from './profiles/load.ts'
 import { openRelay } from './relay.ts'
+import { createRepair } from './repair/repair.ts'
 import { rollOut } from './rollout.ts'
 import { MIGRATIONS } from './schema.ts'
 import { openTv, type Tv } from './tv.ts'
@@ -30,6 +31,7 @@ const HOUR_MS = 3_600_000
 const OWN_GOOD_FOR_MS = 60_000
 /** between two showings */
 const SHOW_MS = 200
+const REPAIR_MS = 10_000
 const MAX_TIMES = 1000
 
 /** The service `tv`: the TVs beside this node, and the operator of those of others. */
@@ -108,6 +110,16 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     self: peers.self,
     cards: tv => documents.live('card', tv),
     commands,
+    now
+  })
+  const repair = createRepair({
+    db,
+    tvs,
+    hours: () => host.config.repairHours,
+    hasRelay: tv => relays.some(each => each.tv === tv),
+    isHeld: tv => bookings.holder(tv) != null,
+    failures: tv => show.failures(tv),
+    help: (tv, why) => host.degraded(`help for ${tv}`, why),
     now
   })
   const operator = createOperator({
@@ -347,6 +359,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         host.repeat(`looking at ${name}`, everyMs, until => looked(tv, until))
         host.repeat(`cards of ${name}`, everyMs, until => cards.look(tv, until))
         host.repeat(`files for ${name}`, everyMs, until => bring.copyTo(tv, until))
+        host.repeat(`repair of ${name}`, REPAIR_MS, until => repair.look(name, until))
         host.repeat(`showing on ${name}`, SHOW_MS, until => show.next(tv, until))
       }
       if (tvs.size > 0) host.repeat('files of campaigns', everyMs, bring.fetch)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { base64, bytes, CONFLICT, declare, FORBIDDEN, NETWORK, NOT_FOUND, operation } from '../host/index.ts'
+import { hoursOf } from './campaigns/schedule.ts'
 import { documentOperations } from './documents/declaration.ts'
 import { grantOf } from './grants.ts'
 import { booking, messages, outcome, tvState } from './messages.ts'
@@ -91,6 +92,19 @@ export const declaration = declare({
       .default([])
       .meta({ live: true })
       .describe('nodes beside TVs that this one operates; those that announce themselves are found as well'),
+    repairHours: z
+      .array(
+        z
+          .string()
+          .max(100)
+          .refine(text => hoursOf(text) != null, 'is none; write it like 1-7 07:00-23:00 Europe/Moscow')
+      )
+      .max(20)
+      .default([])
+      .meta({ live: true })
+      .describe(
+        'when a TV that does not answer or does not show its campaign may be repaired: its player, a reboot, its relay; default: never'
+      ),
     risky: z.boolean().default(false).describe('allow shell.run, which runs any command on a TV'),
     lookSeconds: z
       .number()

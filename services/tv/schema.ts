@@ -17,5 +17,6 @@ export const MIGRATIONS = [
    CREATE TABLE showing (tv TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
    CREATE TABLE last (tv TEXT PRIMARY KEY, issuer TEXT NOT NULL, name TEXT NOT NULL) WITHOUT ROWID;
    CREATE TABLE shown (issuer TEXT NOT NULL, name TEXT NOT NULL, tv TEXT NOT NULL, n INTEGER NOT NULL,
-     PRIMARY KEY (issuer, name, tv)) WITHOUT ROWID;`
+     PRIMARY KEY (issuer, name, tv)) WITHOUT ROWID;`,
+  'CREATE TABLE repair (tv TEXT NOT NULL, at INTEGER NOT NULL, step TEXT NOT NULL); CREATE INDEX repair_tv ON repair (tv, at)'
 ]

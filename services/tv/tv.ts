@@ -14,7 +14,7 @@ import type { Relay } from './relay.ts'
 import { createTelemetry } from './telemetry.ts'
 
 type Device = Awaited<ReturnType<Devices['open']>>
-type Kind = 'command' | 'link' | 'booking' | 'assigned' | 'showing' | 'trigger'
+type Kind = 'command' | 'link' | 'booking' | 'assigned' | 'showing' | 'trigger' | 'repair'
 type Body = Parameters<Device['event']>[1]
 
 /** A TV of this node. */
@@ -76,6 +76,7 @@ export async function openTv(init: TvInit): Promise<Tv> {
       assigned: { class: 'account' },
       showing: { class: 'account' },
       trigger: { class: 'account' },
+      repair: { class: 'account' },
       link: { class: 'event' }
     },
     facts: { host: place.host, port: place.port, ...place.tags }

@@ -37,6 +37,8 @@ export function createShow({ db, bring, tvs, campaigns, find, isHeld, now }: Sho
     'INSERT INTO shown VALUES (?, ?, ?, 1) ON CONFLICT (issuer, name, tv) DO UPDATE SET n = n + 1'
   )
   const getShown = db.prepare('SELECT n FROM shown WHERE issuer = ? AND name = ? AND tv = ?')
+  /** showings that failed, one after the other, by TV */
+  const failures = new Map<string, number>()
   /** place in the list of the campaign that a TV shows */
   const next = new Map<string, { key: string; at: number }>()
 
@@ -107,7 +109,7 @@ export function createShow({ db, bring, tvs, campaigns, find, isHeld, now }: Sho
       const chosen = tv.lamp === 'shell' && tv.readings.power === 'on' ? choice(tv) : undefined
       const shows = chosen?.campaign.name ?? ''
       if (shows !== (tv.readings.campaign ?? '')) await tv.say({ campaign: shows })
-      if (chosen == null) return
+      if (chosen == null) return void failures.delete(name)
       const { campaign, instead } = chosen
       const asset = nextAsset(name, campaign)
       const about = {
@@ -133,11 +135,14 @@ export function createShow({ db, bring, tvs, campaigns, find, isHeld, now }: Sho
       }
       await tv.note('showing', { ...about, ...result, to: now() })
       end.run(name)
+      failures.set(name, result.is === 'failed' ? (failures.get(name) ?? 0) + 1 : 0)
       if (result.is === 'shown') {
         setLast.run(name, campaign.issuer, campaign.name)
         addShown.run(campaign.issuer, campaign.name, name)
       } else await delay(Math.max(0, about.from + asset.ms - now()), undefined, { signal })
     },
+
+    failures: (tv: string): number => failures.get(tv) ?? 0,
 
     shown: ({ issuer, name }: Campaign, tv: string): number =>
       (getShown.get(issuer, name, tv) as { n: number } | undefined)?.n ?? 0,
