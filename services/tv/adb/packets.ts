@@ -77,7 +77,10 @@ export function createPacketReader(): (chunk: Buffer) => Generator<AdbPacketData
   }
 }
 
-/** Resolves when there is room for more. */
+/**
+ * Resolves when there is room for more, or the TV is gone: that is told by the end of what is read. The library writes
+ * some answers without waiting for them, and an error there would end the node.
+ */
 function write(
   socket: Socket,
   { command, arg0, arg1, payload, checksum, magic }: AdbPacketInit
@@ -90,7 +93,7 @@ function write(
   packet.writeUInt32LE(checksum, 16)
   packet.writeInt32LE(magic, 20)
   packet.set(payload, HEADER_BYTES)
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  socket.write(packet, error => (error == null ? resolve() : reject(error)))
+  const { promise, resolve } = Promise.withResolvers<void>()
+  socket.write(packet, () => resolve())
   return promise
 }

@@ -2,13 +2,18 @@ import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { Consumable } from '@yume-chan/stream-extra'
 import { loadKey } from '../../../services/tv/adb/key.ts'
 import { type LinkInit, openLink } from '../../../services/tv/adb/link.ts'
-import { createPacketReader } from '../../../services/tv/adb/packets.ts'
+import { createPacketReader, packetsOn } from '../../../services/tv/adb/packets.ts'
 import { hashOf, putFile } from '../../../services/tv/adb/put-file.ts'
 import { commandLine, quote } from '../../../services/tv/adb/quote.ts'
+import { openSession } from '../../../services/tv/adb/session.ts'
 import { until } from '../../bootstrap/nodes.ts'
 import { createRandom } from '../../simulation/random.ts'
 import { FakeDaemon, type FakeDaemonInit, type Mute } from './fake-daemon.ts'
@@ -181,6 +186,17 @@ describe('tv: the link to its ADB daemon', function () {
     }
   })
 
+  it('writes to who is gone without an error that nobody waits for', async () => {
+    await using daemon = new FakeDaemon({ isOpen: true })
+    await daemon.listen()
+    const socket = connect(daemon.port, '127.0.0.1')
+    socket.on('error', () => undefined)
+    const writer = packetsOn(socket).writable.getWriter()
+    socket.destroy()
+    const packet = { command: 0, arg0: 0, arg1: 0, payload: new Uint8Array(), checksum: 0, magic: -1 }
+    await Consumable.WritableStream.write(writer, packet)
+  })
+
   it('passes texts on as they are: none of them runs', async () => {
     const { link, tv } = await open({ isOpen: true })
     for (const each of HOSTILE) {
@@ -218,6 +234,46 @@ describe('tv: the link to its ADB daemon', function () {
     await put(next)
     equal(await hashOf(link, path), createHash('sha256').update(next).digest('hex'))
     deepEqual([...tv.files.keys()], [path])
+  })
+
+  it('keeps nothing of connections that went wrong, and nothing that is said too late ends the node', async () => {
+    const daemon = new FakeDaemon({ isOpen: true })
+    await daemon.listen()
+    const key = await loadKey(folder, 'artel test')
+    const { signal } = new AbortController()
+    const random = createRandom(5)
+    const collect = (): number => {
+      setFlagsFromString('--expose-gc')
+      ;(runInNewContext('gc') as () => void)()
+      return process.memoryUsage().heapUsed
+    }
+    const ways = ['magic', 'length', 'command', 'cut', 'leave', 'leave', 'none'] as const
+    async function once(): Promise<void> {
+      const way = ways[Math.floor(random() * ways.length)]!
+      using session = await openSession({
+        host: '127.0.0.1',
+        port: daemon.port,
+        key,
+        deadlineMs: 5_000,
+        onTcp: () => undefined,
+        signal
+      })
+      const asked = Array.from({ length: 3 }, () =>
+        session.adb.subprocess.noneProtocol.spawnWaitText('dumpsys audio')
+      )
+      if (way === 'cut') daemon.cut()
+      else if (way === 'leave') setTimeout(() => session.socket.destroy(), random() * 4)
+      else if (way !== 'none') daemon.spoil = way
+      await Promise.race([Promise.allSettled(asked), session.gone])
+      daemon.spoil = undefined
+    }
+    for (let i = 0; i < 200; i++) await once()
+    const before = collect()
+    for (let i = 0; i < 1_000; i++) await once()
+    await until(() => daemon.sockets.size === 0, 'all are closed')
+    const grownMb = (collect() - before) / 1024 / 1024
+    ok(grownMb < 8, `${grownMb.toFixed(1)} MB are kept`)
+    await daemon[Symbol.asyncDispose]()
   })
 
   it('is not reached where nothing listens, and stops at once', async () => {
