@@ -18,7 +18,7 @@ import { openMailStore } from './mailbox/store.ts'
 import { signerOf } from './school/invitation.ts'
 import { createNetwork, type Handlers } from './school/network.ts'
 import { createSchool } from './school/school.ts'
-import { createOwn, createTurns } from './store/database.ts'
+import { createOwn, createTurns, transactLater } from './store/database.ts'
 import { MIGRATIONS } from './store/schema.ts'
 
 const MB = 1_000_000
@@ -151,7 +151,7 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
     setReadMs(grp: string, at: number): void {
       const before = readMs(grp)
       if (at <= before) return
-      own.set(readKey(grp), Buffer.from(String(at)))
+      transactLater(db, () => own.set(readKey(grp), Buffer.from(String(at))))
       for (const device of store.authors(grp, before, at)) void sync.tellSoon(grp, device)
     },
     /** Events that waited for the roster may be taken now. */

@@ -31,7 +31,7 @@ import { MalformedMessageError, PolicyError, UnknownChatError } from '../errors.
 import type { Mls } from '../groups/mls.ts'
 import { inboxOf, putInto, readEnvelope } from '../mailbox/envelope.ts'
 import type { School } from '../school/school.ts'
-import type { InTurn } from '../store/database.ts'
+import { type InTurn, transactLater } from '../store/database.ts'
 import type { Groups } from './groups.ts'
 import type { Intake } from './intake.ts'
 import { withoutMetadata } from './pictures.ts'
@@ -142,7 +142,8 @@ export function createChats(init: ChatsInit) {
       try {
         const { state, data } = await mls.open(generation.state, bytes)
         const [event, signature] = unpack(carried, data, MAX_EVENT_BYTES + 1024, 'a message')
-        taken = transact(store.db, () => {
+        // it stays at the mailbox; what is said next waits for the disk, and for this with it
+        taken = transactLater(store.db, () => {
           store.see(id)
           store.saveState(grp, g, state)
           return takeIn({ bytes: event, signature })

@@ -7,6 +7,7 @@ import type { Mailbox } from '../mailbox/serve.ts'
 import { MAX_PUT } from '../messages.ts'
 import type { Network } from '../school/network.ts'
 import type { School } from '../school/school.ts'
+import { transactLater } from '../store/database.ts'
 import type { DeviceStore } from './store.ts'
 
 const FIRST_WAIT_MS = 500
@@ -56,7 +57,7 @@ export function createPost(init: PostInit) {
         )
         init.degraded(`mailbox ${peer}`, is === 'full' ? 'has no room for more' : undefined)
         if (is === 'kept') {
-          transact(store.db, () => {
+          transactLater(store.db, () => {
             for (const { n, event } of rows) {
               store.sent(n)
               if (event != null) store.setMark(event, 'kept')
@@ -83,9 +84,12 @@ export function createPost(init: PostInit) {
       const end = AbortSignal.any([ended, restart])
       try {
         for await (const { life, envelopes } of items(peer, end)) {
-          for (const [position, envelope] of envelopes) {
-            await readOnce(envelope)
-            store.setCursor(peer, life, toHex(readEnvelope(envelope).address), position)
+          for (const [, envelope] of envelopes) await readOnce(envelope)
+          // all of a push are of one address
+          const [position, envelope] = envelopes.at(-1) ?? []
+          if (position != null && envelope != null) {
+            const address = toHex(readEnvelope(envelope).address)
+            transactLater(store.db, () => store.setCursor(peer, life, address, position))
           }
           waitMs = FIRST_WAIT_MS
         }

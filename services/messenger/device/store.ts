@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { fromHex, hashOf, type Signed, toHex } from '../core/codec.ts'
+import { LRUCache } from 'lru-cache'
+import { fromHex, hashOf, isEqual, type Signed, toHex } from '../core/codec.ts'
 import { type Event, eventId, type Head, parseEvent } from '../core/event.ts'
 import { type Generation, readGeneration } from '../core/generation.ts'
 import type { OwnPackage } from '../groups/mls.ts'
@@ -33,6 +34,8 @@ export type Mark = 'saved' | 'kept'
 /** the words of what can be searched for; what a search sorts by is elsewhere */
 export type Words = (event: Event) => string | undefined
 
+const KNOWN_GENERATIONS = 300
+
 export type DeviceStore = ReturnType<typeof openDeviceStore>
 
 /** What a device has on its disk of groups. Rows only; what may become one is decided elsewhere. */
@@ -52,6 +55,7 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
   }
 
   type GenerationRow = {
+    g: number
     bytes: Uint8Array
     signature: Uint8Array
     state: Uint8Array | null
@@ -172,14 +176,29 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
   const addBlob = run('INSERT OR IGNORE INTO blob VALUES (?, ?, ?)')
   const blob = one<{ bytes: Uint8Array }>('SELECT bytes FROM blob WHERE id = ?')
 
+  /** as they were read, for their signatures take longer than all the rest */
+  const known = new LRUCache<string, { signed: Signed; generation: Generation }>({ max: KNOWN_GENERATIONS })
+  function knownGeneration(key: string, signed: Signed): Generation {
+    const before = known.get(key)
+    if (
+      before != null &&
+      isEqual(before.signed.bytes, signed.bytes) &&
+      isEqual(before.signed.signature, signed.signature)
+    )
+      return before.generation
+    const generation = readGeneration(signed)
+    known.set(key, { signed, generation })
+    return generation
+  }
+
   return {
     db,
     groups: (): string[] => groupIds().map(({ grp }) => grp),
     generations: (grp: string): KeptGeneration[] =>
-      generationRows(grp).map(({ bytes, signature, state, address }) => {
+      generationRows(grp).map(({ g, bytes, signature, state, address }) => {
         const signed = { bytes, signature }
         return {
-          ...readGeneration(signed),
+          ...knownGeneration(`${grp} ${g}`, signed),
           signed,
           ...(state == null ? {} : { state }),
           ...(address == null ? {} : { address })

@@ -6,6 +6,7 @@ import { headOf, readGeneration } from '../core/generation.ts'
 import { compareEvents } from '../core/order.ts'
 import type { Network } from '../school/network.ts'
 import type { School } from '../school/school.ts'
+import { transactLater } from '../store/database.ts'
 import type { Intake } from './intake.ts'
 import type { DeviceStore } from './store.ts'
 
@@ -101,7 +102,7 @@ export function createSync(init: SyncInit) {
   }
 
   function noteMarks(grp: string, device: string, have: readonly Head[], readMs: number): void {
-    store.setMarks(grp, device, have, readMs)
+    transactLater(store.db, () => store.setMarks(grp, device, have, readMs))
     init.onMarks(grp)
   }
 
@@ -133,7 +134,7 @@ export function createSync(init: SyncInit) {
       older.push(...generations)
       if (generations.length > 0) continue
       const taken: Event[] = []
-      transact(store.db, () => {
+      transactLater(store.db, () => {
         takeGenerations(grp, older)
         for (const each of gone) intake.takeGone(grp, each)
         for (const signed of events) {

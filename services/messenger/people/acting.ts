@@ -1,4 +1,5 @@
 import { type Call, type Caller, ForbiddenError, type Handlers } from '../../host/index.ts'
+import { userId } from '../core/statement.ts'
 import { declaration } from '../declaration.ts'
 import { TooManyMessagesError } from '../errors.ts'
 import { idFrom } from './import-people.ts'
@@ -9,10 +10,13 @@ export const MAX_WRITES = 200
 export const MAX_READS = 3_000
 
 /**
- * Whether an account of the gateway is this person: its name is his login, or makes it. `Anna Petrova` is
- * `anna.petrova`. Pure.
+ * Whether an account of the gateway is this person: its name is his login or, where it could be none, makes it.
+ * `Anna Petrova` is `anna.petrova`, and `anna-petrova` is somebody else. Pure.
  */
-export const isPerson = (account: string, login: string): boolean => idFrom(account) === idFrom(login)
+export function isPerson(account: string, login: string): boolean {
+  const named = userId.safeParse(account).success ? account.toLowerCase() : idFrom(account)
+  return named === login.toLowerCase()
+}
 
 /** Only the person whose device this is speaks and reads by it. A token, and this machine, are its owner's. Pure. */
 export function mayChat(caller: Caller, login: string | undefined): boolean {

@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { transact } from '../../host/index.ts'
 
 /** Small things of this node: its school, settings of its store. */
 export function createOwn(db: DatabaseSync) {
@@ -10,6 +11,20 @@ export function createOwn(db: DatabaseSync) {
   }
 }
 export type Own = ReturnType<typeof createOwn>
+
+/**
+ * A transaction that waits for no disk: for what others give again. `kill -9` loses nothing of it; with the power it may
+ * be lost as a whole, together with all that came after it and was not waited for. The next other commit waits for it too.
+ */
+export function transactLater<T>(db: DatabaseSync, work: () => T): T {
+  if (db.isTransaction) return work()
+  db.exec('PRAGMA synchronous = NORMAL')
+  try {
+    return transact(db, work)
+  } finally {
+    db.exec('PRAGMA synchronous = FULL')
+  }
+}
 
 /** Work on the same key one after the other; who waits for it hears what it throws, the next does not. */
 export function createTurns() {

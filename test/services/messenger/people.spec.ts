@@ -1,8 +1,27 @@
 import assert from 'node:assert/strict'
 import type { User } from '../../../services/messenger/core/statement.ts'
 import { stems } from '../../../services/messenger/device/words.ts'
+import { isPerson } from '../../../services/messenger/people/acting.ts'
 import { decodeList, planImport } from '../../../services/messenger/people/import-people.ts'
 import { windows1251 } from './samples.ts'
+
+describe('messenger: accounts', () => {
+  it('are the people whose login their name is or makes, and nobody whose login is like it', () => {
+    const cases: [account: string, login: string, isHe: boolean][] = [
+      ['Anna Petrova', 'anna.petrova', true],
+      ['anna.petrova', 'anna.petrova', true],
+      ['Bob', 'bob', true],
+      ['Пётр Ёжиков', 'пётр.ёжиков', true],
+      ['anna-petrova', 'anna.petrova', false],
+      ['anna.petrova', 'anna-petrova', false],
+      ['Anna Petrova', 'anna_petrova', false],
+      ['anna-petrova', 'anna-petrova', true],
+      ['', 'anna.petrova', false]
+    ]
+    for (const [account, login, isHe] of cases)
+      assert.equal(isPerson(account, login), isHe, `${account} ${login}`)
+  })
+})
 
 describe('messenger: people from a list', () => {
   const none = (): undefined => undefined
