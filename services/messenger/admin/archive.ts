@@ -1,14 +1,18 @@
-import { hash, randomBytes } from 'node:crypto'
-import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { chmod, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { backup as copy, DatabaseSync } from 'node:sqlite'
+import { backup as copy } from 'node:sqlite'
+import { Worker } from 'node:worker_threads'
+import { openDatabase } from '../../host/index.ts'
 import type { Messenger } from '../assemble.ts'
-import { openWith, sealWith } from '../device/seal.ts'
 import { BackupError, FilePathError } from '../errors.ts'
 import { newSeed } from '../school/invitation.ts'
 import { createTurns } from '../store/database.ts'
+import { MIGRATIONS } from '../store/schema.ts'
 import { type Backup, backup as backupSchema } from './declared.ts'
 import { keptOf } from './keep.ts'
+import { openFile, sealFile } from './sealed-file.ts'
 
 const BACKUPS = 'backups'
 const KEY = 'backup.key'
@@ -18,6 +22,16 @@ const STRIPPED = `
   UPDATE generation SET state = NULL, address = NULL;
   DELETE FROM ownPackage; DELETE FROM welcome; DELETE FROM outbox; DELETE FROM cursor; DELETE FROM slot; DELETE FROM package;
   VACUUM;
+`
+
+const STRIP = `
+  const { DatabaseSync } = require('node:sqlite')
+  const { parentPort, workerData } = require('node:worker_threads')
+  const db = new DatabaseSync(workerData.file)
+  db.exec('PRAGMA journal_mode = DELETE; ' + workerData.script)
+  const { events } = db.prepare('SELECT count(*) AS events FROM event WHERE bytes IS NOT NULL').get()
+  db.close()
+  parentPort.postMessage(events)
 `
 
 export type Archive = ReturnType<typeof createArchive>
@@ -52,23 +66,33 @@ export function createArchive(node: Pick<Messenger, 'db' | 'school'>, root: stri
   }
 
   /**
-   * The database of a backup as bytes.
+   * Gives the database of a backup part by part; what came counts when it resolves.
    *
    * @throws {BackupError} there is none, or it is damaged
    */
-  async function open(id: string): Promise<Uint8Array> {
+  async function read(id: string, take: (part: Uint8Array) => unknown): Promise<void> {
     const known = (await list()).find(each => each.id === id)
     if (known == null) throw new BackupError(`there is no backup ${id}; artel messenger backups lists them`)
-    const sealed = await readFile(fileOf(id)).catch(({ message }: Error) => {
-      throw new BackupError(`backup ${id} cannot be read: ${message}`)
-    })
     try {
-      const plain = openWith(await key(), sealed)
-      if (hash('sha256', plain, 'hex') === known.sha256) return plain
-    } catch {
-      // its seal is broken; told below
+      const sha256 = await openFile(await key(), id, fileOf(id), take)
+      if (sha256 === known.sha256) return
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      // of the disk, rather than of the seal
+      if (code != null) throw new BackupError(`backup ${id} cannot be read: ${message}`)
     }
     throw new BackupError(`backup ${id} is damaged, or sealed by another node; take another one`)
+  }
+
+  /** Into a file that is not there yet; gone again where the backup is not whole. */
+  async function extract(id: string, file: string): Promise<void> {
+    await using sink = await open(file, 'wx', 0o600)
+    try {
+      await read(id, part => sink.writeFile(part))
+    } catch (error) {
+      await rm(file, { force: true })
+      throw error
+    }
   }
 
   async function make(): Promise<Backup> {
@@ -83,18 +107,11 @@ export function createArchive(node: Pick<Messenger, 'db' | 'school'>, root: stri
       // on the connection that writes: one that is written by another would never end
       await copy(node.db, temporary)
       await chmod(temporary, 0o600)
-      const events = strip(temporary)
-      const plain = new Uint8Array(await readFile(temporary))
-      const sealed = sealWith(await key(), plain)
-      const backup = {
-        id,
-        at,
-        bytes: sealed.length,
-        sha256: hash('sha256', plain, 'hex'),
-        events,
-        people
-      }
-      await put(fileOf(id), sealed)
+      const events = await strip(temporary)
+      const half = `${fileOf(id)}.tmp`
+      const sealed = await sealFile(await key(), id, temporary, half)
+      await rename(half, fileOf(id))
+      const backup = { id, at, ...sealed, events, people }
       // it counts from here on
       await put(join(folder, `${id}.json`), JSON.stringify(backup))
       const kept = new Set(keptOf([backup, ...before]).map(each => each.id))
@@ -105,36 +122,47 @@ export function createArchive(node: Pick<Messenger, 'db' | 'school'>, root: stri
       }
       return backup
     } finally {
-      for (const end of ['', '-journal', '-wal', '-shm']) await rm(`${temporary}${end}`, { force: true })
+      await drop(temporary)
+      await rm(`${fileOf(id)}.tmp`, { force: true })
     }
   }
 
   return {
     list,
-    open,
     make: (): Promise<Backup> => inTurn(make),
+    /** Whether a backup is whole. @throws {BackupError} */
+    check: (id: string): Promise<void> => read(id, () => undefined),
 
     /** Writes the database of a backup into a new folder. @throws {BackupError} {FilePathError} */
     async unpack(id: string, into: string): Promise<void> {
-      const plain = await open(id)
       try {
         await mkdir(into, { mode: 0o700 })
-        await writeFile(join(into, 'messenger.sqlite'), plain, { flag: 'wx', mode: 0o600 })
+        await extract(id, join(into, 'messenger.sqlite'))
       } catch (error) {
+        if (error instanceof BackupError) throw error
         throw new FilePathError(`${into} cannot be made: ${(error as Error).message}`)
       }
     },
 
-    /** A copy of the database of a backup beside the others, for `work`, and gone after it. */
+    /**
+     * A copy of the database of a backup beside the others, as this program would have it, for `work`, and gone after it.
+     *
+     * @throws {BackupError} also where a newer program made it
+     */
     within: <T>(id: string, work: (file: string) => T): Promise<T> =>
       inTurn(async () => {
         const file = join(folder, `${id}.restore.tmp`)
-        const plain = await open(id)
+        await drop(file)
         try {
-          await writeFile(file, plain, { mode: 0o600 })
+          await extract(id, file)
+          try {
+            openDatabase(file, MIGRATIONS).close()
+          } catch (error) {
+            throw new BackupError(`backup ${id} cannot be used here: ${(error as Error).message}`)
+          }
           return work(file)
         } finally {
-          await rm(file, { force: true })
+          await drop(file)
         }
       }),
 
@@ -158,9 +186,18 @@ async function describedIn(path: string): Promise<Backup | undefined> {
   }
 }
 
-/** Takes out of a copy what no backup has. How many events stay. */
-function strip(file: string): number {
-  using db = new DatabaseSync(file)
-  db.exec(`PRAGMA journal_mode = DELETE; ${STRIPPED}`)
-  return Number(db.prepare('SELECT count(*) AS events FROM event WHERE bytes IS NOT NULL').get()!.events)
+/** A database with what stands beside it. */
+async function drop(file: string): Promise<void> {
+  for (const end of ['', '-journal', '-wal', '-shm']) await rm(`${file}${end}`, { force: true })
+}
+
+/** Takes out of a copy what no backup has, on a thread of its own: it writes all of it anew. How many events stay. */
+async function strip(file: string): Promise<number> {
+  const worker = new Worker(STRIP, { eval: true, workerData: { file, script: STRIPPED } })
+  try {
+    const [events] = (await once(worker, 'message')) as [number]
+    return events
+  } finally {
+    await worker.terminate()
+  }
 }

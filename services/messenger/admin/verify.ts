@@ -89,7 +89,7 @@ async function newestBackup(archive: Archive, isFull: boolean): Promise<Finding>
   if (newest == null)
     return { name, state: 'warn', detail: 'there is none', remedy: 'artel messenger backup makes one' }
   try {
-    if (!isFull) await archive.open(newest.id)
+    if (!isFull) await archive.check(newest.id)
     else
       await archive.within(newest.id, file => {
         using trial = new DatabaseSync(file)

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { openDatabase } from '../../../services/host/index.ts'
+import { createArchive } from '../../../services/messenger/admin/archive.ts'
+import { openFile, sealFile } from '../../../services/messenger/admin/sealed-file.ts'
+import { MIGRATIONS } from '../../../services/messenger/store/schema.ts'
+
+const MB = 1024 * 1024
+const ID = '20260131T020000Z-1f2e'
+
+describe('messenger: backups as files', () => {
+  let folder: string
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'artel-messenger-archive-'))
+  })
+  afterEach(() => rm(folder, { recursive: true, force: true }))
+  const at = (name: string): string => join(folder, name)
+
+  it('are sealed in parts, and opened only whole, in their order, as the file that they were', async () => {
+    const key = randomBytes(32)
+    const open = async (about: string, by: Uint8Array = key): Promise<Buffer> => {
+      const parts: Uint8Array[] = []
+      await openFile(by, about, at('sealed'), part => parts.push(part))
+      return Buffer.concat(parts)
+    }
+    for (const size of [0, 1, MB - 1, MB, MB + 1, 2 * MB, 3 * MB - 7]) {
+      const plain = randomBytes(size)
+      await writeFile(at('plain'), plain)
+      await sealFile(key, ID, at('plain'), at('sealed'))
+      assert.ok((await open(ID)).equals(plain), String(size))
+    }
+    const whole = await readFile(at('sealed'))
+    const part = MB + 28
+    const parts = [whole.subarray(0, part), whole.subarray(part, 2 * part), whole.subarray(2 * part)] as const
+    const wrong = { name: 'MalformedMessageError' }
+    for (const bytes of [
+      Buffer.concat([parts[1], parts[0], parts[2]]),
+      Buffer.concat([parts[0], parts[2]]),
+      whole.subarray(0, 2 * part),
+      whole.subarray(0, -1),
+      Buffer.alloc(0)
+    ]) {
+      await writeFile(at('sealed'), bytes)
+      await assert.rejects(open(ID), wrong)
+    }
+    await writeFile(at('sealed'), whole)
+    await assert.rejects(open('20260131T020000Z-1f2f'), wrong)
+    await assert.rejects(open(ID, randomBytes(32)), wrong)
+  })
+
+  it('of an older program are brought up to date before they are used; of a newer one they are refused', async () => {
+    const db = openDatabase(at('own.sqlite'), MIGRATIONS)
+    try {
+      const archive = createArchive(
+        { db, school: { known: () => ({ users: () => [] }) } as never },
+        folder,
+        Date.now
+      )
+      const made = await archive.make()
+      const backups = at('backups')
+      const manifest = join(backups, `${made.id}.json`)
+      const key = await readFile(at('backup.key'))
+      /** The same backup, as a program of another version made it. */
+      async function remake(change: (db: DatabaseSync) => void): Promise<void> {
+        const old = new DatabaseSync(at('old.sqlite'))
+        change(old)
+        old.close()
+        const sealed = await sealFile(key, made.id, at('old.sqlite'), join(backups, `${made.id}.sealed`))
+        await writeFile(manifest, JSON.stringify({ ...made, ...sealed }))
+        await rm(at('old.sqlite'))
+      }
+      const versionIn = (file: string): unknown => {
+        using trial = new DatabaseSync(file)
+        return trial.prepare('SELECT count(*) AS sent FROM sent').get()!.sent
+      }
+      await remake(old => old.exec(`${MIGRATIONS[0]}; PRAGMA user_version = 1`))
+      assert.equal(await archive.within(made.id, versionIn), 0)
+      await remake(old => old.exec(`PRAGMA user_version = ${MIGRATIONS.length + 1}`))
+      await assert.rejects(archive.within(made.id, versionIn), { name: 'BackupError' })
+      await remake(old => old.exec('CREATE TABLE something (x)'))
+      // what is made of it goes with it
+      assert.deepEqual((await readdir(backups)).sort(), [`${made.id}.json`, `${made.id}.sealed`])
+      await mkdir(at('there'))
+      await assert.rejects(archive.unpack(made.id, at('there')), { name: 'FilePathError' })
+    } finally {
+      db.close()
+    }
+  })
+})
