@@ -41,6 +41,12 @@ const stats = z.object({
 })
 export type Stats = z.output<typeof stats>
 
+const guide = z.object({
+  until: at.describe('it should be done by then, ms since 1970'),
+  steps: z.array(z.object({ what: z.string(), command: z.string().optional() }))
+})
+export type Guide = z.output<typeof guide>
+
 const showFindings = ({ items }: { items: Finding[] }): string =>
   items
     .map(
@@ -154,5 +160,40 @@ export const administration = {
         ].join('\n')
     },
     ...admin
+  }),
+  check: operation({
+    summary: 'The checklist of a day, or of a week, filled in',
+    input: z.object({ period: z.enum(['daily', 'weekly']).default('daily') }),
+    output: findings,
+    http: { method: 'GET', path: '/messenger/admin/checks/:period' },
+    command: { name: 'check', arguments: ['period'], show: showFindings, exit },
+    ...long
+  }),
+  incident: operation({
+    summary: 'What to do after a leak, under a flood, or when somebody has another’s account',
+    input: z.object({
+      kind: z.enum(['leak', 'ddos', 'account']),
+      user: z.string().max(64).optional().describe('login of the person whose account it is')
+    }),
+    output: guide,
+    http: { method: 'GET', path: '/messenger/admin/incidents/:kind' },
+    command: {
+      name: 'incident',
+      arguments: ['kind'],
+      show: ({ until, steps }: Guide) =>
+        [
+          ...steps.map(({ what, command }, i) => `${i + 1}. ${what}${command == null ? '' : `: ${command}`}`),
+          `by ${new Date(until).toISOString()}`
+        ].join('\n')
+    },
+    ...admin
+  }),
+  ticket: operation({
+    summary: 'A request for help, with what is known of this machine filled in',
+    input: z.object({ subject: z.string().min(1).max(200) }),
+    output: z.object({ text: z.string() }),
+    http: { method: 'GET', path: '/messenger/admin/ticket' },
+    command: { name: 'ticket', arguments: ['subject'], show: ({ text }: { text: string }) => text },
+    ...long
   })
 }

@@ -1,13 +1,14 @@
 import { isAbsolute } from 'node:path'
 import type { Handlers } from '../../host/index.ts'
 import type { Messenger } from '../assemble.ts'
-import { FilePathError } from '../errors.ts'
+import { FilePathError, UnknownChatError } from '../errors.ts'
 import type { Archive } from './archive.ts'
 import type { administration } from './declared.ts'
+import { daily, incident, ticket, weekly } from './guidance.ts'
 import { restoreFrom } from './restore.ts'
 import { cleanUp, statistics } from './tidy.ts'
 import { verify } from './verify.ts'
-import type { Watch } from './watch.ts'
+import { databaseBytes, type Watch } from './watch.ts'
 
 export interface AdministrationInit {
   archive: Archive
@@ -44,6 +45,22 @@ export function createAdministration(
       return restored
     },
     cleanup: () => cleanUp(node, archive, now()),
-    stats: () => statistics(node)
+    stats: () => statistics(node),
+    async check({ period }) {
+      const [newest] = await archive.list()
+      if (period === 'daily') return { items: daily(await watch.diagnose(), newest, now()) }
+      const month = new Date(now()).toISOString().slice(0, 7)
+      const messages = statistics(node).months.find(each => each.month === month)?.messages ?? 0
+      const measured = { newest, databaseBytes: databaseBytes(node.db), messages, nowMs: now() }
+      return { items: weekly(await verify(node, archive, false), measured) }
+    },
+    incident({ kind, user }) {
+      if (user == null) return incident(kind, now())
+      const roster = node.school.known()
+      const person = roster.user(user)
+      if (person == null) throw new UnknownChatError(`there is no ${user} in this school`)
+      return incident(kind, now(), { ...person, devices: roster.devicesOf(user).map(({ id }) => id) })
+    },
+    ticket: async ({ subject }) => ({ text: ticket(subject, await watch.diagnose(), now()) })
   }
 }

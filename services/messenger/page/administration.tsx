@@ -29,6 +29,8 @@ export function Administration(
         looks={{
           health: { label: t('health'), look: api.health },
           diagnose: { label: t('diagnose'), look: api.diagnose },
+          daily: { label: t('daily'), look: () => api.check('daily') },
+          weekly: { label: t('weekly'), look: () => api.check('weekly') },
           verify: { label: t('verify'), look: () => api.verify(false) },
           verifyFull: { label: t('verifyFull'), look: () => api.verify(true) }
         }}

@@ -3,8 +3,11 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import type { Backup, Finding } from '../../../services/messenger/admin/declared.ts'
+import { daily, incident, ticket, weekly } from '../../../services/messenger/admin/guidance.ts'
 import { isDue, isNewWeek, keptOf } from '../../../services/messenger/admin/keep.ts'
 import { judge, p95 } from '../../../services/messenger/admin/thresholds.ts'
+import { declaration } from '../../../services/messenger/declaration.ts'
 import { contains, has, openSchool, textsOf, until, whenKnown } from './school.ts'
 
 const DAY_MS = 24 * 3_600_000
@@ -53,6 +56,66 @@ describe('messenger: administration, decisions', () => {
     }
     assert.equal(p95([]), 0)
     assert.equal(p95(Array.from({ length: 100 }, (_, i) => i + 1)), 95)
+  })
+})
+
+describe('messenger: administration, guidance', () => {
+  const NOW = Date.UTC(2026, 0, 31, 12)
+  const fine = (name: string): Finding => ({ name, state: 'ok', detail: 'fine' })
+  const backupOf = (hours: number): Backup => ({
+    id: '20260131T020000Z-1f2e',
+    at: NOW - hours * 3_600_000,
+    bytes: 1,
+    sha256: '',
+    events: 1,
+    people: 1
+  })
+
+  it('fills in the six of a day and the five of a week; a backup that is too old is told with what to do', () => {
+    const found = ['mailboxes', 'database', 'diskFree', 'outbox', 'answerMs', 'cpu'].map(fine)
+    const day = daily(found, backupOf(25), NOW)
+    assert.deepEqual([day.length, ...day.map(({ state }) => state)], [6, 'ok', 'ok', 'ok', 'ok', 'ok', 'ok'])
+    assert.equal(daily(found, backupOf(27), NOW).at(-1)?.state, 'fail')
+    assert.equal(daily(found, undefined, NOW).at(-1)?.state, 'fail')
+    const measured = { newest: backupOf(160), databaseBytes: 1e6, messages: 5, nowMs: NOW }
+    const week = weekly([fine('events'), fine('mail')], measured)
+    assert.deepEqual([week.length, stateOf(week, 'integrity'), stateOf(week, 'backup')], [5, 'ok', 'ok'])
+    const damaged: Finding = { name: 'mail', state: 'fail', detail: '1 of 2 are damaged' }
+    const bad = weekly([fine('events'), damaged], { ...measured, newest: backupOf(170) })
+    assert.deepEqual([stateOf(bad, 'integrity'), stateOf(bad, 'backup')], ['fail', 'fail'])
+    assert.match(bad.at(-1)!.detail, /mail: 1 of 2/)
+  })
+
+  it('has steps and a time for each incident, and names commands that there are', () => {
+    const person = {
+      id: 'bob',
+      name: 'Bob "B" Lee',
+      role: 'teacher' as const,
+      classes: ['7b'],
+      devices: ['d1', 'd2']
+    }
+    const hours = { leak: 24, ddos: 1, account: 2 }
+    const commands = Object.values(declaration.operations).flatMap(({ command }) =>
+      command ? [command.name] : []
+    )
+    for (const kind of ['leak', 'ddos', 'account'] as const)
+      for (const { until, steps } of [incident(kind, NOW), incident(kind, NOW, person)]) {
+        assert.equal(until, NOW + hours[kind] * 3_600_000)
+        assert.ok(steps.length >= 4)
+        for (const { command } of steps) {
+          const name = /^artel messenger (\S+)/.exec(command ?? '')?.[1]
+          if (name != null) assert.ok(commands.includes(name as never), command)
+        }
+      }
+    const [first, ...rest] = incident('account', NOW, person).steps.map(({ command }) => command)
+    assert.equal(
+      first,
+      'artel messenger add-user bob "Bob \\"B\\" Lee" --role teacher --classes 7b --is-disabled'
+    )
+    assert.deepEqual(rest.slice(0, 2), ['artel messenger revoke d1', 'artel messenger revoke d2'])
+    const text = ticket('no pictures', [fine('cpu'), { name: 'quota', state: 'fail', detail: '99 %' }], NOW)
+    assert.match(text, /no pictures.*2026-01-31T12:00.*- quota: fail, 99 %/s)
+    assert.doesNotMatch(text, /cpu/)
   })
 })
 
@@ -276,6 +339,11 @@ describe('messenger: administration', function () {
       devices: 3,
       months: [{ month, newUsers: 3, messages: 2, senders: 1 }]
     })
+    for (const period of ['daily', 'weekly'])
+      assert.equal(stateOf((await ann.call('check', { period })).items, 'backup'), 'ok', period)
+    const { steps } = await ann.call('incident', { kind: 'account', user: 'ann' })
+    assert.match(steps[1].command, /revoke 12D3/)
+    assert.match((await ann.call('ticket', { subject: 'slow' })).text, /slow/)
     const names = (await ann.call('health')).items.map((each: any) => each.name)
     assert.deepEqual(names, ['cpu', 'memory', 'diskFree', 'databaseBytes', 'answerMs'])
     await assert.rejects(

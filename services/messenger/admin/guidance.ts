@@ -1,0 +1,152 @@
+import { cpus, release, type } from 'node:os'
+import type { User } from '../core/statement.ts'
+import type { Backup, Finding, Guide } from './declared.ts'
+
+const HOUR_MS = 3_600_000
+/** One is made every night. */
+const DAILY_MS = 26 * HOUR_MS
+const WEEKLY_MS = 7 * 24 * HOUR_MS
+
+/** Whether the newest backup is young enough. Pure. */
+function backupWithin(ms: number, newest: Backup | undefined, nowMs: number): Finding {
+  const name = 'backup'
+  const remedy = 'artel messenger backup makes one'
+  if (newest == null) return { name, state: 'fail', detail: 'there is none', remedy }
+  const hours = Math.floor((nowMs - newest.at) / HOUR_MS)
+  const isYoung = nowMs - newest.at <= ms
+  const detail = `${newest.id}, ${hours} hours old, ${newest.events} events`
+  return isYoung ? { name, state: 'ok', detail } : { name, state: 'fail', detail, remedy }
+}
+
+/** The six of every day: does it answer, what went wrong, disk, connections, answers, backup. Pure. */
+export function daily(diagnosed: readonly Finding[], newest: Backup | undefined, nowMs: number): Finding[] {
+  const of = (name: string): Finding[] => diagnosed.filter(each => each.name === name)
+  return [
+    ...['mailboxes', 'database', 'diskFree', 'outbox', 'answerMs'].flatMap(of),
+    backupWithin(DAILY_MS, newest, nowMs)
+  ]
+}
+
+/** The five of every week: backup, clean-up, updates, use, integrity. Pure. */
+export function weekly(
+  verified: readonly Finding[],
+  {
+    newest,
+    databaseBytes,
+    messages,
+    nowMs
+  }: { newest: Backup | undefined; databaseBytes: number; messages: number; nowMs: number }
+): Finding[] {
+  const wrong = verified.filter(({ state }) => state === 'fail')
+  const integrity: Finding =
+    wrong.length === 0
+      ? { name: 'integrity', state: 'ok', detail: `${verified.map(({ name }) => name).join(', ')} are whole` }
+      : {
+          name: 'integrity',
+          state: 'fail',
+          detail: wrong.map(({ name, detail }) => `${name}: ${detail}`).join('; '),
+          remedy: 'artel messenger restore ID'
+        }
+  return [
+    backupWithin(WEEKLY_MS, newest, nowMs),
+    {
+      name: 'cleanup',
+      state: 'ok',
+      detail: `the database has ${(databaseBytes / 1e6).toFixed(1)} MB; artel messenger cleanup makes it smaller`
+    },
+    {
+      name: 'updates',
+      state: 'warn',
+      detail: `Node ${process.version} runs it`,
+      remedy: 'compare with the newest release of Artel; this node asks nobody on the internet'
+    },
+    { name: 'use', state: 'ok', detail: `${messages} messages this month` },
+    integrity
+  ]
+}
+
+interface Person extends Pick<User, 'id' | 'name' | 'role' | 'classes'> {
+  devices: readonly string[]
+}
+const REVOKE = 'artel messenger revoke'
+
+/** What to do when something bad has happened, in its order, with the commands. Pure. */
+export function incident(kind: 'leak' | 'ddos' | 'account', nowMs: number, person?: Person): Guide {
+  const user = person?.id ?? 'LOGIN'
+  const devices = person?.devices ?? ['DEVICE']
+  const { name = 'NAME', role = 'pupil', classes = [] } = person ?? {}
+  const known = [user, JSON.stringify(name), '--role', role, ...classes.flatMap(each => ['--classes', each])]
+  const [hours, steps] = {
+    leak: [
+      24,
+      [
+        {
+          what: 'Take the computer that leaked off the network; its device does not count any more, and chats go on without it',
+          command: `${REVOKE} DEVICE`
+        },
+        {
+          what: 'See what was reached: who had a device there, in which chats',
+          command: 'artel messenger users'
+        },
+        {
+          what: 'Everybody with an account on that node takes another password; tokens are made anew',
+          command: 'artel account sessions'
+        },
+        {
+          what: 'Tell the people of those chats: what was said before stays readable to whoever has the keys of then'
+        }
+      ]
+    ],
+    ddos: [
+      1,
+      [
+        { what: 'Find the peers that ask most', command: 'artel peers' },
+        {
+          what: 'Close this node to strangers: a network of its own, its port open to the school only',
+          command: 'artel network create --help'
+        },
+        { what: 'Block their addresses in the firewall; a peer that breaks the rules is barred by itself' },
+        { what: 'See that it is over: answers and mailboxes', command: 'artel messenger diagnose' }
+      ]
+    ],
+    account: [
+      2,
+      [
+        {
+          what: `Disable ${user}: nobody takes anything of his devices from then on`,
+          command: `artel messenger add-user ${known.join(' ')} --is-disabled`
+        },
+        ...devices.map(device => ({ what: 'Revoke the device', command: `${REVOKE} ${device}` })),
+        { what: 'Look at what was written in his name', command: 'artel messenger chats' },
+        {
+          what: 'Enable him again, with a new device and a new password; tell him',
+          command: `artel messenger invite ${user}`
+        }
+      ]
+    ]
+  }[kind] as [number, Guide['steps']]
+  return { until: nowMs + hours * HOUR_MS, steps }
+}
+
+/** A request for help, with what is known of this machine filled in. */
+export function ticket(subject: string, findings: readonly Finding[], nowMs: number): string {
+  const wrong = findings.filter(({ state }) => state !== 'ok')
+  return `Subject: [PROBLEM] ${subject}
+
+What happened:
+1. What happened?
+2. When did it happen?
+3. How can it be made to happen again?
+4. What should have happened?
+5. What happened instead?
+
+System:
+- ${type()} ${release()}, ${cpus().length} processors
+- Node ${process.version}
+- written at ${new Date(nowMs).toISOString()}
+
+What diagnose says:
+${wrong.length === 0 ? '- nothing is wrong' : wrong.map(({ name, state, detail }) => `- ${name}: ${state}, ${detail}`).join('\n')}
+
+Attach: pictures of errors, lines of the log, settings without passwords.`
+}
