@@ -39,13 +39,14 @@ export async function createStage() {
   return {
     folder,
     /** Starts a server and waits until its port answers. */
-    async server(program: string, args: string[], port: number): Promise<void> {
+    async server(program: string, args: string[], port: number): Promise<ChildProcess> {
       const child = own(spawn(program, args, { cwd: folder, stdio: 'ignore' }))
       const deadline = Date.now() + START_DEADLINE_MS
       while (!(await answers(port))) {
         if (child.exitCode !== null || Date.now() > deadline) throw new Error(`${program} did not start`)
         await delay(20)
       }
+      return child
     },
     /** Starts one of our files as a worker and waits until it sends its first message. */
     async worker(file: string, ...args: string[]): Promise<ChildProcess> {

@@ -8,6 +8,7 @@ import { tcp } from '@libp2p/tcp'
 import { createLibp2p } from 'libp2p'
 import pino from 'pino'
 import { createIdentity } from '../../../bootstrap/index.ts'
+import { wholeMessages } from '../../../bootstrap/whole-messages.ts'
 import { createSigner, isSignedBy } from '../../../ledger/index.ts'
 import { componentLogger } from '../../../node/logger.ts'
 import { type Capabilities, loadHost, type ServiceModule, settingsOf } from '../../../services/index.ts'
@@ -68,7 +69,7 @@ export async function startHost({
     privateKey: identity.privateKey,
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
     transports: [tcp()],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [wholeMessages(noise())],
     streamMuxers: [yamux()]
   })
   started.defer(async () => libp2p.stop())
