@@ -36,8 +36,11 @@ const TRASH_EVERY_MS = 3_600_000
 /** Machines over what the host gives. */
 export async function createService(host: HostOf<Declared>): Promise<ServiceOf<Declared>> {
   const settings = postgresSettings()
+  const onFault = (error: Error) => host.log.error('database: %e', error)
   const database =
-    settings === undefined ? overSqlite(host.database(MIGRATIONS)) : await openPostgres(settings)
+    settings === undefined
+      ? overSqlite(host.database(MIGRATIONS), onFault)
+      : await openPostgres(settings, onFault)
   const programs = await findPrograms()
   const { self } = host.peers
   const { machines: most, ramMb, cpu, diskGb } = host.config

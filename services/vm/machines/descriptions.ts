@@ -4,6 +4,7 @@ import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Uuid } from '../contract.ts'
+import { StorageError } from '../errors.ts'
 import type { Database } from '../store/database.ts'
 import { type Description, describeMachines } from './description.ts'
 
@@ -64,7 +65,7 @@ export function createDescriptions(db: Database, machines: string): (machine: Uu
       for (const one of these) await writeThese([one])
       return
     }
-    const written = new Map(described.map(one => [one.machine.uuid, write(one)]))
+    const written = new Map(described.map(one => [one.machine.uuid, write(one).catch(noRoom)]))
     await Promise.all(
       these.map(({ machine, done, failed }) => written.get(machine)?.then(done, failed) ?? done())
     )
@@ -125,6 +126,11 @@ async function writeWhole(file: string, content: Buffer): Promise<void> {
 export async function syncFolder(folder: string): Promise<void> {
   await using handle = await open(folder)
   await handle.sync()
+}
+
+function noRoom(error: NodeJS.ErrnoException): never {
+  if (error.code !== 'ENOSPC' && error.code !== 'EDQUOT') throw error
+  throw new StorageError('this host has no room for the description of the machine', { cause: error })
 }
 
 /** Undefined where there is no such file, or it does not end with a whole line. */

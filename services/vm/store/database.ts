@@ -1,3 +1,5 @@
+import { DatabaseError } from '../errors.ts'
+
 export type Value = string | number | null
 export type Row = Record<string, Value>
 
@@ -17,4 +19,16 @@ export interface Database extends Queries {
   /** All or nothing. Transactions that would run beside each other behave as if one came after the other. */
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>
   close(): Promise<void>
+}
+
+/** Told what a database says when it fails. */
+export type OnFault = (cause: Error) => void
+
+/** Callers read that the database failed, never its words: those may show tables, paths and values. */
+export function failed(cause: unknown, onFault: OnFault): DatabaseError {
+  onFault(cause as Error)
+  return new DatabaseError(
+    'the database of the machines does not answer as it should; its host finds why in the log',
+    { cause }
+  )
 }

@@ -1,6 +1,5 @@
 import pg from 'pg'
-import { DatabaseError } from '../errors.ts'
-import type { Database, Queries, Row, Value } from './database.ts'
+import { type Database, failed, type OnFault, type Queries, type Row, type Value } from './database.ts'
 import { createInTurn } from './in-turn.ts'
 import { MIGRATIONS } from './schema.ts'
 import type { PostgresSettings } from './settings.ts'
@@ -15,7 +14,11 @@ const MIGRATION_LOCK = 7_270_061
 const INT8 = 20
 
 /** Connects and brings the tables up to date. @throws DatabaseError where the server does not answer or refuses */
-export async function openPostgres(settings: PostgresSettings): Promise<Database> {
+export async function openPostgres(
+  settings: PostgresSettings,
+  onFault: OnFault = () => {}
+): Promise<Database> {
+  const told = (cause: unknown) => failed(cause, onFault)
   const pool = new pg.Pool({
     ...settings,
     max: CONNECTIONS,
@@ -105,12 +108,4 @@ async function migrate(pool: pg.Pool) {
   } finally {
     client.release()
   }
-}
-
-/** Callers read that the database failed, never its words: those may show tables, paths and values. */
-function told(cause: unknown): DatabaseError {
-  return new DatabaseError(
-    'the database of the machines does not answer as it should; its host finds why in the log',
-    { cause }
-  )
 }

@@ -1,12 +1,25 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import type { Database, Queries, Row, Value } from './database.ts'
+import { StorageError } from '../errors.ts'
+import { type Database, failed, type OnFault, type Queries, type Row, type Value } from './database.ts'
 import { createInTurn } from './in-turn.ts'
 
+const SQLITE_FULL = 13
+
 /** The embedded database over an open file whose schema is there; whoever opened the file closes it. */
-export function overSqlite(database: DatabaseSync): Database {
+export function overSqlite(database: DatabaseSync, onFault: OnFault = () => {}): Database {
   const statements = new Map<string, StatementSync>()
   // a statement from outside must not slip into an open transaction
   const inTurn = createInTurn()
+
+  /** @throws StorageError where the disk is full, DatabaseError */
+  function asked<T>(ask: () => T): T {
+    try {
+      return ask()
+    } catch (error) {
+      if ((error as { errcode?: number }).errcode !== SQLITE_FULL) throw failed(error, onFault)
+      throw new StorageError('this host has no room for its records of machines', { cause: error })
+    }
+  }
 
   function run<T extends Row>(sql: string, values: Value[]): T[] {
     let statement = statements.get(sql)
@@ -17,17 +30,17 @@ export function overSqlite(database: DatabaseSync): Database {
     return statement.all(Object.fromEntries(values.map((value, i) => [`$${i + 1}`, value]))) as T[]
   }
 
-  const queries: Queries = { query: async (sql, ...values) => run(sql, values) }
+  const queries: Queries = { query: async (sql, ...values) => asked(() => run(sql, values)) }
   return {
     kind: 'sqlite',
-    query: (sql, ...values) => inTurn(async () => run(sql, values)),
+    query: (sql, ...values) => inTurn(() => queries.query(sql, ...values)),
     together: work => inTurn(() => work(queries)),
     transaction: work =>
       inTurn(async () => {
-        database.exec('BEGIN IMMEDIATE')
+        asked(() => database.exec('BEGIN IMMEDIATE'))
         try {
           const result = await work(queries)
-          database.exec('COMMIT')
+          asked(() => database.exec('COMMIT'))
           return result
         } catch (error) {
           // a full disk has rolled it back already

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { DatabaseError, HostUnfitError, QemuError } from '../../../services/vm/errors.ts'
 import type { Live } from '../../../services/vm/machines/live.ts'
 import { createSnapshots } from '../../../services/vm/machines/snapshots.ts'
@@ -16,6 +18,7 @@ import {
   totalsOf,
   updateMachine
 } from '../../../services/vm/store/records.ts'
+import { overSqlite } from '../../../services/vm/store/sqlite.ts'
 import { type MachinesHost, OWNER, openEmbedded, openMachines } from './machines-host.ts'
 
 describe('what holds of machines whatever happens', () => {
@@ -83,6 +86,44 @@ describe('what holds of machines whatever happens', () => {
       await flaky.end()
     }
   })
+
+  it('a full disk is told as that, a damaged database as one; both without its words', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'artel-vm-'))
+    const file = join(folder, 'vm.sqlite')
+    const faults: Error[] = []
+    let sqlite: DatabaseSync | undefined
+    const open = () =>
+      openMachines({
+        folder,
+        async database() {
+          await openEmbedded(file).close()
+          sqlite = new DatabaseSync(file)
+          return overSqlite(sqlite, error => faults.push(error))
+        }
+      })
+    const tight = await open()
+    try {
+      sqlite!.exec('PRAGMA max_page_count = 1')
+      const add = (i: number) => tight.registry.add(OWNER, `m${i}`, '16', '1')
+      await refused(
+        (async () => {
+          for (let i = 0; i < 1_000; i++) await add(i)
+        })(),
+        'StorageError'
+      )
+      assert.equal(faults.length, 0)
+      sqlite!.exec('PRAGMA max_page_count = 100000')
+      await add(1_000)
+      await tight.close()
+      // all pages but the first
+      const pages = await readFile(file)
+      await writeFile(file, Buffer.concat([pages.subarray(0, 4_096), randomBytes(pages.length - 4_096)]))
+      await refused(open(), 'DatabaseError')
+      assert.match(faults[0]!.message, /malformed/)
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  }).timeout(60_000)
 
   it('what was taken out of the trash keeps its files', async () => {
     const { uuid } = await machine('one')
