@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { deviceName } from '../../../services/vm/qemu/arguments.ts'
 import { disksOf, insertLayer, setTop } from '../../../services/vm/store/records.ts'
 import { booted, type MachinesHost, OWNER, openMachines, type, until } from './machines-host.ts'
 
@@ -100,6 +101,17 @@ describe('real machines', () => {
     const ticks = async () => Number(/^\d+$/.exec(await type(host, uuid, 'cat /ticks'))?.[0] ?? 0)
     const first = await until(ticks, 'the first tick')
     await until(async () => (await ticks()) > first, 'ticking')
+  }).timeout(120_000)
+
+  it('have put in again what a killed node had taken out and not removed', async () => {
+    const [disk] = await disksOf(host.database, uuid)
+    const id = deviceName(disk!.uuid)
+    const gone = live().expect(({ event, data }) => event === 'DEVICE_DELETED' && data.device === id, 60_000)
+    await live().ask('device_del', { id })
+    await gone
+    assert.doesNotMatch(await type(host, uuid, 'ls /sys/block'), /vda/)
+    host = await host.again()
+    await until(async () => (await type(host, uuid, 'ls /sys/block')).includes('vda'), 'the disk')
   }).timeout(120_000)
 
   it('are unresponsive when QEMU is stopped, hold no list up, and end by force', async () => {
