@@ -47,14 +47,16 @@ async function* readFrom(file: string, signal?: AbortSignal): AsyncGenerator<Chu
 }
 
 /**
- * Writes the pieces into a new file of so many bytes, on disk when it returns.
+ * Writes the pieces into a new file of so many bytes, or of at most so many where it ends with the last piece; on disk
+ * when it returns.
  * @returns the name of what was written
  * @throws RangeError where a piece lies outside or before the last one
  */
 export async function writeChunks(
   file: string,
   bytes: number,
-  chunks: AsyncIterable<Chunk>
+  chunks: AsyncIterable<Chunk>,
+  { endsEarly = false } = {}
 ): Promise<string> {
   const hash = createHash('sha256')
   await using handle = await open(file, 'w', 0o600)
@@ -75,8 +77,8 @@ export async function writeChunks(
       done += (await handle.write(chunk.bytes, done, undefined, chunk.at + done)).bytesWritten
     end += chunk.bytes.length
   }
-  await fill(bytes)
-  await handle.truncate(bytes)
+  if (!endsEarly) await fill(bytes)
+  await handle.truncate(end)
   await handle.sync()
   return cidOf(hash)
 }

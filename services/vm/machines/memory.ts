@@ -12,10 +12,10 @@ import * as records from '../store/records.ts'
 import type { Context } from './context.ts'
 import type { Live } from './live.ts'
 
-const STATE_MS = 600_000
+export const STATE_MS = 600_000
 const MB = 2 ** 20
 /** What devices add to the RAM. */
-const DEVICES_MB = 64
+export const DEVICES_MB = 64
 
 interface PciDevice {
   qdev_id: string
@@ -37,12 +37,8 @@ export async function shapeOf(handle: Live, machine: Machine): Promise<Shape> {
 }
 
 /** Writes what a guest that stands still has in its memory into a new file. */
-export async function saveMemory(
-  context: Context,
-  handle: Live,
-  machine: Machine,
-  layer: Uuid = randomUUID()
-): Promise<Memory> {
+export async function saveMemory(context: Context, handle: Live, machine: Machine): Promise<Memory> {
+  const layer = randomUUID()
   const { bavail, bsize } = await statfs(context.folder)
   const most = (machine.ramMb + DEVICES_MB) * MB
   if (bavail * bsize < most) throw new StorageError(`this host has no room for ${machine.ramMb} MB of memory`)

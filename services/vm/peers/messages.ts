@@ -76,9 +76,10 @@ export const messages = {
     deadlineMs: 600_000
   },
   moveLayer: {
-    request: content.extend({ move: z.uuid() }),
+    // without a name for its content: memory of a guest that runs meanwhile; it has at most so many bytes
+    request: content.extend({ move: z.uuid(), cid: content.shape.cid.optional() }),
     sends: z.object({ at: z.int().min(0), bytes: bytesOf(1, CHUNK_BYTES) }),
-    answer: z.object({}),
+    answer: z.object({ cid: content.shape.cid }),
     maxBytes: CHUNK_BYTES + 1024,
     // of the silence between two pieces
     deadlineMs: 60_000,

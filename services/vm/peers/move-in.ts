@@ -232,7 +232,9 @@ export function createMovesIn(
     },
 
     async moveLayer({ move: id, layer, bytes, cid }, { peer, received }) {
-      await copying(db, id, peer, layer)
+      const { description } = await copying(db, id, peer, layer)
+      if (cid === undefined && layer !== description.memory?.layer)
+        throw new AuthError(`layer ${layer} has no name for its content`)
       const most = context.quotas.diskGb * GB + context.quotas.ramMb * MB
       if (bytes > most) throw new QuotaError(`layer ${layer} has ${bytes} bytes; this host allows ${most}`)
       await needRoom(bytes)
@@ -240,16 +242,17 @@ export function createMovesIn(
       const uuid = randomUUID()
       const file = join(folderOf(id), uuid)
       try {
-        if ((await writeChunks(file, bytes, received)) !== cid)
+        const came = await writeChunks(file, bytes, received, { endsEarly: cid === undefined })
+        if (came !== (cid ?? came))
           throw new StorageError(`layer ${layer} came with other content than it was said to have`)
-        await keep(id, peer, layer, { uuid, cid })
+        await keep(id, peer, layer, { uuid, cid: came })
+        return { cid: came }
       } catch (error) {
         await rm(file, { force: true })
         throw error
       } finally {
         coming.delete(received)
       }
-      return {}
     },
 
     async moveRelease({ move: id, description: told, release }, { peer }) {

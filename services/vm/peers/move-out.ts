@@ -1,18 +1,24 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { PeerError } from '../../host/index.ts'
-import type { Machine, Uuid } from '../contract.ts'
+import type { Machine, Memory, Uuid } from '../contract.ts'
 import type { Signed } from '../core/command.ts'
 import { parseId } from '../core/grammar.ts'
 import { RECEIPT_DOMAIN, RELEASE_DOMAIN, statement } from '../core/statement.ts'
-import { AuthError, StateError, UsageError } from '../errors.ts'
-import { chunksOf, contentOf } from '../machines/content.ts'
+import { AuthError, StateError, StorageError, UsageError } from '../errors.ts'
+import { type Chunk, chunksOf, cidOf, contentOf } from '../machines/content.ts'
 import type { Machines } from '../machines/create-machines.ts'
 import { type Description, describeMachine, description } from '../machines/description.ts'
-import { dropLayer, processorOf, saveMemory, shapeOf } from '../machines/memory.ts'
+import { DEVICES_MB, processorOf, STATE_MS, shapeOf } from '../machines/memory.ts'
+import { migrateOut } from '../qemu/migration.ts'
 import * as moves from '../store/moves.ts'
 import * as records from '../store/records.ts'
 import type { MoveWire } from './move-wire.ts'
+
+const MB = 2 ** 20
+/** A guest that writes faster than can be sent runs on for no longer. */
+const RUNS_ON_MS = 30_000
 
 export interface MovesOut {
   /**
@@ -52,13 +58,43 @@ export function createMovesOut({ context, power, snapshots, trash }: Machines, w
   }
 
   /** What is written to until the guest stands still. */
-  async function copyLast({ id, peer, description: { disks, memory } }: moves.Move): Promise<void> {
-    const layers = [...disks.map(({ top }) => top), ...(memory === undefined ? [] : [memory.layer])]
-    for (const layer of layers) {
+  async function copyLast({ id, peer, description: { disks } }: moves.Move): Promise<void> {
+    for (const { top: layer } of disks) {
       const file = context.layerFile(layer)
       const content = await contentOf(file)
       await wire.send(peer, { move: id, layer, ...content }, chunksOf(file))
     }
+  }
+
+  /** While the guest runs; it stands still for the last of it, and for all that is left where it writes too much. */
+  async function copyMemory({ id, machine, peer }: moves.Move, memory: Memory): Promise<void> {
+    const handle = power.live(machine)
+    const ram = memory.ramMb * MB
+    const hash = createHash('sha256')
+    async function* pieces(state: AsyncIterable<Buffer>): AsyncGenerator<Chunk> {
+      const deadline = Date.now() + RUNS_ON_MS
+      let at = 0
+      let runs = true
+      for await (const bytes of state) {
+        if (runs && (at > 2 * ram || Date.now() > deadline)) {
+          runs = false
+          await handle.ask('stop')
+        }
+        hash.update(bytes)
+        yield { at, bytes }
+        at += bytes.length
+      }
+    }
+    const request = { move: id, layer: memory.layer, bytes: 3 * ram + DEVICES_MB * MB }
+    await migrateOut(
+      handle,
+      join(context.machineFolder(machine), 'run'),
+      async state => {
+        if ((await wire.send(peer, request, pieces(state))) !== cidOf(hash))
+          throw new StorageError('the memory of the guest came with other content than was sent')
+      },
+      STATE_MS
+    )
   }
 
   /** As it is now; of one that runs also the memory that it will have when it stands still. */
@@ -107,14 +143,12 @@ export function createMovesOut({ context, power, snapshots, trash }: Machines, w
       }
       return 'released'
     }
-    if (told.memory !== undefined) await dropLayer(context, told.memory.layer)
     await trash.purge(machine, { keepsRow: false })
     await moves.deleteMove(db, id, 'released')
     return 'moved'
   }
 
   async function takeBack({ id, machine, description: told }: moves.Move): Promise<void> {
-    if (told.memory !== undefined) await dropLayer(context, told.memory.layer)
     await db.transaction(async queries => {
       if (!(await moves.deleteMove(queries, id, 'released'))) return
       // a new one of this name was made meanwhile: this one stays in the trash
@@ -127,9 +161,8 @@ export function createMovesOut({ context, power, snapshots, trash }: Machines, w
     await context.note(machine, 'move-refused')
   }
 
-  async function abandon({ id, peer, description: { memory } }: moves.Move): Promise<void> {
+  async function abandon({ id, peer }: moves.Move): Promise<void> {
     if (!(await moves.deleteMove(db, id, 'copying'))) return
-    if (memory !== undefined) await dropLayer(context, memory.layer)
     // it forgets by itself where it does not hear of it
     await wire
       .ask(peer, 'moveAbort', { move: id })
@@ -158,14 +191,11 @@ export function createMovesOut({ context, power, snapshots, trash }: Machines, w
             if (wasOn) await snapshots.freeze(machine)
             const isRunning = handle.observe().qmp === 'running'
             move.description = await describe(machine.uuid, isRunning)
-            // a crash must find the file of the memory
             await moves.updateMove(db, move)
             await copy(move, command)
-            if (move.description.memory === undefined) await power.shutDown(machine, false)
-            else {
-              await handle.ask('stop')
-              await saveMemory(context, handle, machine, move.description.memory.layer)
-            }
+            const { memory } = move.description
+            if (memory === undefined) await power.shutDown(machine, false)
+            else await copyMemory(move, memory)
             await copyLast(move)
             await handle.end(true)
             await release(move, machine)

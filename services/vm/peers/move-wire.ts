@@ -12,8 +12,8 @@ export interface MoveWire {
   sign: Host['sign']
   isSigned: Host['isSigned']
   ask<K extends Questions>(peer: string, name: K, request: Request<Messages[K]>): Promise<Answer<Messages[K]>>
-  /** Sends a layer, and waits until the peer has it whole. */
-  send(peer: string, request: Request<Messages['moveLayer']>, chunks: AsyncIterable<Chunk>): Promise<void>
+  /** Sends a layer, and waits until the peer has it whole; its content as the peer has it. */
+  send(peer: string, request: Request<Messages['moveLayer']>, chunks: AsyncIterable<Chunk>): Promise<string>
 }
 
 /** The same over the streams of the host. */
@@ -30,7 +30,7 @@ export function moveWire(host: HostOf<typeof declaration>): MoveWire {
       refused.catch(() => {})
       for await (const chunk of chunks) await Promise.race([exchange.send(chunk), refused])
       await exchange.end()
-      await exchange.answer
+      return (await exchange.answer).cid
     }
   }
 }

@@ -69,8 +69,15 @@ function wireTo(source: Side, target: () => Side, fault: Fault, sent: string[] =
     ask: (_, name, request) => reach(name, request),
     async send(_, request, chunks) {
       sent.push(request.layer)
-      await reach('moveLayer', request, chunks)
+      return ((await reach('moveLayer', request, chunks)) as { cid: string }).cid
     }
+  }
+}
+
+async function* watched<T>(items: AsyncIterable<T>, onItem: () => void): AsyncGenerator<T> {
+  for await (const item of items) {
+    onItem()
+    yield item
   }
 }
 
@@ -337,16 +344,25 @@ describe('a move to another host', () => {
         const standsStill = a.host.power.live(uuid).observe().qmp !== 'running'
         if (isLost && at === 'moveLayer' && when === 'after' && standsStill) throw new Error('unreachable')
       }
-      const moving = createMovesOut(
-        a.host,
-        wireTo(a, () => b, lost)
-      )
+      const wire = wireTo(a, () => b, lost)
+      const moving = createMovesOut(a.host, wire)
       const layers = (side: Side) => readdirSync(join(side.host.folder, 'layers')).length
       await assert.rejects(moving.move(owner, 'm1', b.self, orderOf(b.self)), /unreachable/)
       assert.equal(await type(a.host, uuid, 'echo $((x+1))'), '42')
       const had = layers(a)
       isLost = false
+      let ranOn = false
+      const { send } = wire
+      wire.send = (peer, request, chunks) =>
+        send(
+          peer,
+          request,
+          watched(chunks, () => {
+            ranOn ||= request.cid === undefined && a.host.power.live(uuid).observe().qmp === 'running'
+          })
+        )
       assert.equal(await moving.move(owner, 'm1', b.self, orderOf(b.self)), 'moved')
+      assert.ok(ranOn, 'the guest runs while its memory is sent')
       assert.equal(a.host.power.live(uuid).observe().isAlive, false)
       const kinds = async () => (await b.host.registry.events(owner, 'm1', 0)).map(({ kind }) => kind)
       await until(async () => (await kinds()).includes('went-on'), 'its going on', 90_000)
