@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { type BrowserContext, chromium, type Page } from 'playwright-core'
+import { chromium, type Page } from 'playwright-core'
 import { InputError } from '../errors.ts'
 
 const CHROMIUM = '/usr/bin/chromium'
@@ -26,6 +26,8 @@ export interface LentTab {
 }
 
 export interface Tabs extends AsyncDisposable {
+  /** A page of a browser that knows nothing of the others. */
+  open(url: string): Promise<Page>
   /** Opens a page, presses its button and waits until it is connected. */
   lend(name: string, url: string): Promise<LentTab>
   /** Ends the browser; true when its process was gone by itself. */
@@ -40,18 +42,23 @@ export async function openTabs(): Promise<Tabs> {
   const browser = await chromium.connect(server.wsEndpoint())
   const { pid } = server.process()
   const isGone = (): boolean => !existsSync(`/proc/${pid}`)
+  async function open(url: string): Promise<Page> {
+    const context = await browser.newContext({ locale: 'en-GB' })
+    context.setDefaultTimeout(WAIT_MS)
+    const page = await context.newPage()
+    await page.goto(url)
+    return page
+  }
   return {
+    open,
     async lend(name, url) {
-      const context: BrowserContext = await browser.newContext({ locale: 'en-GB' })
-      context.setDefaultTimeout(WAIT_MS)
-      const page = await context.newPage()
-      await page.goto(`${url}/volunteer`)
+      const page = await open(`${url}/volunteer`)
       await page.getByLabel('Cores').selectOption('1')
       await page.getByLabel('Share of their time').selectOption('100')
       await page.getByRole('button', { name: 'Lend this tab' }).click()
       await page.getByText(/Connected|Computing/).waitFor()
       const id = await page.locator('[data-meter=account]').textContent()
-      return { name, id: id!, page, close: () => context.close() }
+      return { name, id: id!, page, close: () => page.context().close() }
     },
     async end() {
       await browser.close()
