@@ -6,7 +6,7 @@ import { openTabs, type Tabs } from '../node/demo/browser-tabs.ts'
 import { type ArtelNode, createNode, loadConfig } from '../node/index.ts'
 import type { Row, RunOptions } from './harness/contract.ts'
 import { startNode } from './harness/fleet.ts'
-import { end } from './harness/process.ts'
+import { cpuBetween, cpuTimes, end } from './harness/process.ts'
 import { ROOT } from './harness/report.ts'
 import { beside, besideRows, summary } from './harness/statistics.ts'
 import { peerVersions, present } from './peers/index.ts'
@@ -23,6 +23,9 @@ export const metrics: Record<string, string> = {
     '500,000 numbers from 10^9 tested by trial division, one tab of Chromium, without replicas',
   'browser.primes-share':
     'speed of browser.primes as a multiple of the peer; one slot of a node is to be had 0.7 times',
+  'browser.primes-cpu': 'CPU time of all processes of browser or worker for it',
+  'browser.primes-cpu-share':
+    'the CPU time that the peer takes for browser.primes as a multiple of the tab’s',
   'browser.items': 'sin, exp and ** of 20,000 numbers, one tab, without replicas',
   'browser.items-share': 'speed of browser.items as a multiple of the peer',
   'browser.join': 'button pressed until the node has the tab as a worker',
@@ -87,17 +90,46 @@ export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
       if (`${value}` !== `${expected}`) throw new Error('the tab calculated something else than the slot')
       return ms
     }
-    const peers: Record<string, () => Promise<number>> = { [NATIVE]: () => at(slot) }
     await using pando = hasPando ? await openPando(tabs, work) : undefined
-    if (pando != null) peers[PANDO.name] = pando.run
-    const measured = await beside(rounds, () => at(tab.id), peers, failed)
+    const cpu = createCpuMeter()
+    const peers: Record<string, () => Promise<number>> = {
+      [NATIVE]: cpu.metered(NATIVE, worker.process.pid!, () => at(slot)),
+      ...(pando && { [PANDO.name]: cpu.metered(PANDO.name, tabs.pid, pando.run) })
+    }
+    const measured = await beside(
+      rounds,
+      cpu.metered('', tabs.pid, () => at(tab.id)),
+      peers,
+      failed
+    )
     rows.push(...besideRows(work.metric, 'ms', measured, `${work.metric}-share`))
+    if (work.metric !== 'browser.primes') continue
+    const used = {
+      artel: cpu.samples(''),
+      peers: measured.peers.map(([name]) => [name, cpu.samples(name)] as [string, number[]])
+    }
+    rows.push(...besideRows('browser.primes-cpu', 'ms', used, 'browser.primes-cpu-share'))
   }
   await tabs.end()
   return [...rows, summary('browser.join', 'ms', joins), summary('browser.load', 'kB', [await scriptKb()])]
 }
 
 export const versions = async (): Promise<Record<string, string>> => peerVersions([PANDO])
+
+/** Collects what CPU time a process and what it started took for each run. */
+function createCpuMeter() {
+  const all = new Map<string, number[]>()
+  return {
+    metered: (name: string, pid: number, work: () => Promise<number>) => async (): Promise<number> => {
+      const before = cpuTimes(pid)
+      const ms = await work()
+      all.set(name, [...(all.get(name) ?? []), cpuBetween(before, cpuTimes(pid))])
+      return ms
+    },
+    /** without the first run, which warms up */
+    samples: (name: string): number[] => all.get(name)!.slice(1)
+  }
+}
 
 /** Whose jobs they are; it computes nothing and serves the page. */
 function openNode(data: string): Promise<ArtelNode> {

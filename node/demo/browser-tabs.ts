@@ -26,6 +26,8 @@ export interface LentTab {
 }
 
 export interface Tabs extends AsyncDisposable {
+  /** of the browser */
+  pid: number
   /** A page of a browser that knows nothing of the others. */
   open(url: string): Promise<Page>
   /** Opens a page, presses its button and waits until it is connected. */
@@ -40,7 +42,7 @@ export async function openTabs(): Promise<Tabs> {
     throw new InputError(`${CHROMIUM} is missing; get it with: sh bootstrap/install-debian-packages.sh`)
   const server = await chromium.launchServer({ executablePath: CHROMIUM, headless: true, args: ARGS })
   const browser = await chromium.connect(server.wsEndpoint())
-  const { pid } = server.process()
+  const pid = server.process().pid!
   const isGone = (): boolean => !existsSync(`/proc/${pid}`)
   async function open(url: string): Promise<Page> {
     const context = await browser.newContext({ locale: 'en-GB' })
@@ -50,6 +52,7 @@ export async function openTabs(): Promise<Tabs> {
     return page
   }
   return {
+    pid,
     open,
     async lend(name, url) {
       const page = await open(`${url}/volunteer`)

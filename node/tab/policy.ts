@@ -15,8 +15,8 @@ export type Pause = 'battery' | 'hidden'
 
 /** Types whose programs are JavaScript alone: no WebAssembly of strangers, no Python. */
 export const TAB_TYPES: readonly TaskType[] = ['map', 'filter', 'range_reduce', 'map_reduce']
-/** A browser has no limit for the memory of a Worker, so little is offered. */
-export const TAB_MEMORY_MB = 256
+/** A browser has no limit for the memory of a Worker, so little is offered: what jobs ask for that say nothing, and their data. */
+export const TAB_MEMORY_MB = 320
 const MAX_SLICE_MS = 60_000
 /** So long it may work at once, which the pause after makes up for: many slices, and not so long that it gets warm. */
 const AT_ONCE_MS = 5_000

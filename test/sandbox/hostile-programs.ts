@@ -20,6 +20,12 @@ const use = (...found) => {
       for (const scope of [one, g, g?.globalThis]) {
         const host = scope?.process ?? (typeof scope?.mainModule === 'object' ? scope : undefined)
         const load = scope?.require ?? host?.mainModule?.require ?? host?.getBuiltinModule
+        // of a browser; nothing here has names like these
+        for (const name of ['fetch', 'WebSocket', 'importScripts', 'indexedDB', 'navigator', 'postMessage'])
+          if (scope?.[name] !== undefined) {
+            try { scope.fetch('http://127.0.0.1:' + context.port) } catch {}
+            return name + ' of a browser'
+          }
         if (host?.env?.[context.variable]) return host.env[context.variable]
         if (typeof load !== 'function') continue
         const fs = load('fs')

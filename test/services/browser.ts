@@ -22,8 +22,8 @@ export interface BrowserOptions {
 }
 
 /** Debian's Chromium, for tabs that know nothing of each other: `newContext` gives each its own storage. */
-export const launchChromium = (): Promise<Program> =>
-  chromium.launch({ executablePath: CHROMIUM, headless: true, args: ARGS })
+export const launchChromium = (args: string[] = []): Promise<Program> =>
+  chromium.launch({ executablePath: CHROMIUM, headless: true, args: [...ARGS, ...args] })
 
 /** A page of Debian's Chromium with a profile of its own. */
 export interface Browser {

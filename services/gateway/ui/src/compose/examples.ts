@@ -189,6 +189,27 @@ def main(n):
 `
   },
   {
+    id: 'tabs',
+    title: 'example.tabs',
+    text: 'example.tabsText',
+    code: `// for lent tabs only (Lend this tab); without the line of requirements whoever is there takes part
+{
+  name: 'Perfect numbers up to 20,000',
+  type: 'range_reduce',
+  start: 1,
+  end: 20_000,
+  requirements: { tags: ['browser'] },
+  map: n => {
+    let sum = 0
+    for (let divisor = 1; divisor < n; divisor++) if (n % divisor === 0) sum += divisor
+    return sum === n ? 1 : 0
+  },
+  operation: 'sum',
+  deadline: 300_000
+}
+`
+  },
+  {
     id: 'failure',
     title: 'example.failure',
     text: 'example.failureText',

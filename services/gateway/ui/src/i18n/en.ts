@@ -353,6 +353,8 @@ export const en = {
   'example.trainingText': 'A small neural network',
   'example.poker': 'Poker hands',
   'example.pokerText': 'A whole space, counted',
+  'example.tabs': 'In browsers',
+  'example.tabsText': 'Waits for lent tabs',
   'example.failure': 'A mistake',
   'example.failureText': 'How a failure looks'
 } satisfies Record<string, string | { one?: string; other: string }>

@@ -384,6 +384,8 @@ export const ru: Dictionary = {
   'example.trainingText': 'Маленькая нейросеть',
   'example.poker': 'Покерные руки',
   'example.pokerText': 'Целое пространство, подсчёт',
+  'example.tabs': 'В браузерах',
+  'example.tabsText': 'Ждёт одолженных вкладок',
   'example.failure': 'Ошибка',
   'example.failureText': 'Как выглядит неудача'
 }
