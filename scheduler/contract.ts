@@ -212,7 +212,7 @@ export interface Datasets {
   list(): DatasetInfo[]
   /** Throws DatasetMissingError, as everything below. */
   show(id: string): DatasetInfo
-  /** The canonical bytes of the list of at most `count` items from `first` on. */
+  /** The canonical bytes of the list of at most `count` items from `first` on, and of about 32 MiB. */
   page(
     id: string,
     range: { first: number; count: number },

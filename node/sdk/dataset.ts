@@ -37,7 +37,12 @@ export function createDataset<T>(id: string, components: DatasetComponents): Dat
     release,
     async *[Symbol.asyncIterator]() {
       const { items: all } = await show()
-      for (let first = 0; first < all; first += PAGE_ITEMS) yield* await page(first, PAGE_ITEMS)
+      for (let first = 0; first < all; ) {
+        // fewer where they are large
+        const items = await page(first, PAGE_ITEMS)
+        yield* items
+        first += items.length
+      }
     },
     [Symbol.asyncDispose]: () => release()
   } as Dataset<T>

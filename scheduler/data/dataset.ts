@@ -120,6 +120,22 @@ export class Dataset {
     }
   }
 
+  /**
+   * The last of the ends up to `end` with which the items from `first` on take at most so many bytes, or a chunk more;
+   * one item at least.
+   */
+  within(first: number, end: number, bytes: number): number {
+    let left = bytes
+    for (const { start, chunk, from, to } of this.chunksOf(first, end)) {
+      const [items, size] = chunk
+      const each = size / items
+      const fit = Math.floor(left / each)
+      if (fit < to - from) return Math.max(first + 1, start + from + fit)
+      left -= (to - from) * each
+    }
+    return end
+  }
+
   /** The place of the slice that has this block; undefined where it is none of this dataset's. */
   placeOf(block: Uint8Array): number | undefined {
     return this.#byBlock.get(nameOf(block))

@@ -19,8 +19,9 @@ const EXPIRE_MS = 60_000
 const READ_AHEAD = 4
 // A slice that is calculated again can be lost again.
 const MAX_TRIES = 4
-// Most items of a page.
+// Most items of a page, and about as many bytes: it is one answer. An item alone may be larger.
 const MAX_PAGE_ITEMS = 100_000
+const MAX_PAGE_BYTES = 32 * 1024 * 1024
 
 export interface DatasetsInit {
   signal: AbortSignal
@@ -246,8 +247,9 @@ export function createDatasets(
 
     async page(id, { first, count }, options) {
       const dataset = use(id)
-      const end = Math.min(dataset.length, first + Math.min(count, MAX_PAGE_ITEMS))
-      return read(dataset, first, Math.max(first, end), withStop(options?.signal))
+      const most = Math.min(dataset.length, first + Math.min(count, MAX_PAGE_ITEMS))
+      const end = dataset.within(first, Math.max(first, most), MAX_PAGE_BYTES)
+      return read(dataset, first, end, withStop(options?.signal))
     },
 
     async collect(id, options): Promise<DataStream> {

@@ -121,13 +121,14 @@ export function openKeptData({
   function read(): void {
     if (folder == null) return
     mkdirSync(folder, { recursive: true, mode: 0o700 })
-    for (const requester of readdirSync(folder))
-      for (const name of readdirSync(join(folder, requester))) {
+    for (const requester of foldersIn(folder))
+      for (const name of foldersIn(join(folder, requester))) {
         const at = join(folder, requester, name)
         const job = jobOf(requester, name, statSync(at).mtimeMs)
-        for (const block of readdirSync(at)) {
-          if (BLOCK.test(block)) add(job, block, onDisk(statSync(join(at, block)).size))
-          else rmSync(join(at, block), { force: true })
+        for (const entry of readdirSync(at, { withFileTypes: true })) {
+          const block = join(at, entry.name)
+          if (entry.isFile() && BLOCK.test(entry.name)) add(job, entry.name, onDisk(statSync(block).size))
+          else if (entry.name.endsWith(PART)) rmSync(block, { force: true })
         }
       }
   }
@@ -170,8 +171,8 @@ export function openKeptData({
       for (const [name, block] of missing) {
         const file = join(to.folder, name)
         // whole or not at all, also where this process is killed
-        writeFileSync(`${file}.part`, block, { mode: 0o600 })
-        renameSync(`${file}.part`, file)
+        writeFileSync(`${file}${PART}`, block, { mode: 0o600 })
+        renameSync(`${file}${PART}`, file)
         add(to, name, onDisk(block.length))
       }
       touch(to)
@@ -215,6 +216,11 @@ export function openKeptData({
 export type KeptData = ReturnType<typeof openKeptData>
 
 const BLOCK = /^[0-9a-f]{64}$/
+// of what is being written
+const PART = '.part'
+/** What somebody else put there is left alone. */
+const foldersIn = (folder: string): string[] =>
+  readdirSync(folder, { withFileTypes: true }).flatMap(entry => (entry.isDirectory() ? entry.name : []))
 const onDisk = (bytes: number): number => Math.ceil(bytes / DISK_BLOCK_BYTES) * DISK_BLOCK_BYTES
 const hex = (digest: Uint8Array): string => Buffer.from(digest).toString('hex')
 const keyOf = (requester: string, job: string): string => `${requester}/${job}`

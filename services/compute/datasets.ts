@@ -61,7 +61,7 @@ export const data = group({
       ...read
     }),
     page: operation({
-      summary: 'Some items of a dataset, in order',
+      summary: 'Some items of a dataset, in order; fewer than asked where they take more than 32 MiB',
       input: z.object({
         id,
         first: z.int().min(0).default(0).describe('number of the first'),

@@ -54,6 +54,21 @@ describe('scheduler: results that stay', () => {
     )
   })
 
+  it('are cut to a page of so many bytes, of one item at least', () => {
+    const item = 'x'.repeat(300_000)
+    const { value } = keepItems(encodeValue(Array.from({ length: 20 }, () => item)))
+    const slice = { first: 0, count: 20, holders: ['worker'], chunks: readKeptAnswer(value) }
+    const dataset = new Dataset('id', readManifest(encodeManifest([slice])))
+    for (const [first, end, bytes, expected] of [
+      [0, 20, 10_000_000, 20],
+      [0, 20, 1_000_000, 3],
+      [17, 20, 1_000_000, 20],
+      [5, 20, 1000, 6],
+      [5, 5, 1000, 5]
+    ] as const)
+      assert.equal(dataset.within(first, end, bytes), expected)
+  })
+
   it('are given first to who has them, and each unit once', () => {
     const homes = createHomes(
       [
@@ -103,6 +118,17 @@ describe('scheduler: results that stay', () => {
       assert.equal(again.bytes, 0)
       assert.equal(again.put('somebody', '../../job', blocks), undefined)
       assert.deepEqual(again.get(digest), Buffer.from(block))
+    })
+
+    it('are read beside files that somebody else put there, which stay', async () => {
+      const first = openKeptData({ folder, self: 'me' })
+      first.put('somebody', 'job', blocks)
+      const [requester] = readdirSync(folder)
+      for (const stray of ['notes', `${requester}/notes`]) await writeFile(join(folder, stray), 'mine')
+      const again = openKeptData({ folder, self: 'me' })
+      assert.deepEqual(again.get(digest), Buffer.from(block))
+      assert.equal(again.bytes, first.bytes)
+      assert.ok(statSync(join(folder, 'notes')).isFile())
     })
 
     it('have a quota for each requester, refused by name, and none for this node', () => {
