@@ -9,8 +9,8 @@ export interface Message {
   ints(field: number, most: number): number[] | undefined
 }
 
-// Of a message with all that is read of it: a model of 10,000 nodes has some 300,000, and each takes 100 bytes here.
-const MAX_FIELDS = 2_000_000
+// Of a message with all that is read of it: a model of 10,000 nodes has some 200,000, and this many take half a second.
+const MAX_FIELDS = 500_000
 
 /** Reads as much of it as is asked for. Throws RangeError. */
 export function readMessage(bytes: Uint8Array, count = { fields: 0 }): Message {

@@ -53,13 +53,23 @@ const [FLOAT, INT32, INT64] = [1, 6, 7]
 // AttributeProto.AttributeType
 const [INT, STRING, TENSOR, GRAPH, INTS, GRAPHS] = [2, 3, 4, 5, 7, 10]
 
+// a model is asked for when its task is checked, tried and planned
+const graphs = new WeakMap<Uint8Array, Graph>()
+
 /** Reads a model (github.com/onnx/onnx, onnx/onnx.proto). Throws SpecError. */
 export function readModel(bytes: Uint8Array): Graph {
+  const known = graphs.get(bytes)
+  if (known !== undefined) return known
+  const graph = readGraph(bytes)
+  graphs.set(bytes, graph)
+  return graph
+}
+
+function readGraph(bytes: Uint8Array): Graph {
   try {
     const model = readMessage(bytes)
-    const graphs = model.messages(7)
-    const graph = graphs[0]
-    if (graph == null || graphs.length > 1) throw new RangeError(`it has ${graphs.length} graphs, not one`)
+    const [graph, ...others] = model.messages(7)
+    if (graph == null || others.length > 0) throw new RangeError('it has no graph, or several')
     const opset = model.messages(8).find(each => ['', 'ai.onnx'].includes(each.text(1)))
     const locations = new Set<string>()
     const tensors = new Map(
