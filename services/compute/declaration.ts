@@ -70,6 +70,7 @@ export const compute = declare({
   version: 1,
   isResident: true,
   needs: ['jobs', 'scheduler'],
+  page: { icon: 'hand-heart', titles: { en: 'Contribute', ru: 'Вклад' } },
   summary: 'jobs of this node, what they cost, and what it lends to those of others',
   operations: {
     submit: operation({

@@ -4,7 +4,6 @@ import { call, ProblemError } from './client.ts'
 import type { Live } from './live.ts'
 import type {
   Balance,
-  Contribution,
   Event,
   Forecast,
   History,
@@ -92,12 +91,6 @@ export const useReputation = (account: string) =>
   useQuery({ queryKey: ['reputation', account], queryFn: get<Reputation>(`/reputation/${part(account)}`) })
 export const useTopReputation = () =>
   useQuery({ queryKey: ['reputation'], queryFn: get<Reputations>('/reputation?top=10') })
-export const useContribution = () =>
-  useQuery({
-    queryKey: ['contribution'],
-    queryFn: get<Contribution>('/contribution'),
-    refetchInterval: 2000
-  })
 /** Whether this node serves the page on which browsers are lent; outside of the API, for strangers may ask too. */
 export const useVolunteers = () =>
   useQuery({

@@ -20,8 +20,6 @@ export type Slices = Answer<Compute['slices']>
 export type ReceiptRows = Answer<Compute['receipts']>
 export type Forecast = jobs.Forecast
 export type QuoteView = Answer<Compute['quote']>
-export type Contribution = Answer<Compute['contribution']>
-export type ContributionPatch = jobs.ContributionPatch
 
 export type Balance = Answer<Credits['balance']>
 export type HistoryEntry = z.input<typeof historyEntry>

@@ -136,16 +136,7 @@ function One({
       </Card>
       {!hasPage(nameOf(service)) && (
         <Card title={t('services.use')}>
-          {nameOf(service) === 'compute' ? (
-            <Text size="sm">
-              {t('services.computeText')}{' '}
-              <Anchor href={href('compose')} underline="always">
-                {t('action.compose')}
-              </Anchor>
-            </Text>
-          ) : (
-            <Text size="sm">{t('services.noPage')}</Text>
-          )}
+          <Text size="sm">{t('services.noPage')}</Text>
         </Card>
       )}
     </Stack>

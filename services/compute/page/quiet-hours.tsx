@@ -1,6 +1,6 @@
 import { ActionIcon, Button, Group, Stack, Text, TextInput } from '@mantine/core'
 import { Moon, Plus, Trash2 } from 'lucide-react'
-import { useTexts } from '../i18n/i18n.tsx'
+import type { Words } from './words.ts'
 
 const MINUTES = 24 * 60
 const RANGE = /^(\d\d):(\d\d)-(\d\d):(\d\d)$/
@@ -21,13 +21,20 @@ export function stretches(hours: string): [from: number, to: number][] {
 }
 
 /** When this machine wants to be left alone: a day as a bar, and the times as fields. */
-export function QuietHours({ hours, onChange }: { hours: string[]; onChange(hours: string[]): void }) {
-  const { t } = useTexts()
+export function QuietHours({
+  hours,
+  onChange,
+  words: { t }
+}: {
+  hours: string[]
+  onChange(hours: string[]): void
+  words: Words
+}) {
   return (
     <div>
       <Group justify="space-between" mb={6}>
         <Text size="sm" fw={500}>
-          {t('quiet.title')}
+          {t('quietTitle')}
         </Text>
         <Button
           size="compact-sm"
@@ -35,16 +42,16 @@ export function QuietHours({ hours, onChange }: { hours: string[]; onChange(hour
           leftSection={<Plus size={14} aria-hidden />}
           onClick={() => onChange([...hours, '22:00-07:00'])}
         >
-          {t('quiet.add')}
+          {t('quietAdd')}
         </Button>
       </Group>
       <Text size="xs" c="dimmed" mb="xs">
-        {t('quiet.hint')}
+        {t('quietHint')}
       </Text>
       <svg
         viewBox="0 0 240 26"
         role="img"
-        aria-label={t('quiet.label', { hours: hours.join(', ') || '–' })}
+        aria-label={t('quietLabel', { hours: hours.join(', ') || '–' })}
         style={{ width: '100%', display: 'block' }}
       >
         <rect x="0" y="0" width="240" height="12" rx="4" fill="var(--artel-quiet)" />
@@ -75,7 +82,7 @@ export function QuietHours({ hours, onChange }: { hours: string[]; onChange(hour
       <Stack gap="xs" mt="sm">
         {hours.length === 0 && (
           <Text size="sm" c="dimmed">
-            {t('quiet.none')}
+            {t('quietNone')}
           </Text>
         )}
         {hours.map((each, index) => {
@@ -87,7 +94,7 @@ export function QuietHours({ hours, onChange }: { hours: string[]; onChange(hour
               <TextInput
                 type="time"
                 required
-                aria-label={t('quiet.from', { n: index + 1 })}
+                aria-label={t('quietFrom', { n: index + 1 })}
                 value={from}
                 onChange={event => set(`${event.currentTarget.value}-${to}`)}
               />
@@ -95,14 +102,14 @@ export function QuietHours({ hours, onChange }: { hours: string[]; onChange(hour
               <TextInput
                 type="time"
                 required
-                aria-label={t('quiet.to', { n: index + 1 })}
+                aria-label={t('quietTo', { n: index + 1 })}
                 value={to}
                 onChange={event => set(`${from}-${event.currentTarget.value}`)}
               />
               <ActionIcon
                 variant="default"
                 size="lg"
-                aria-label={t('quiet.remove', { n: index + 1 })}
+                aria-label={t('quietRemove', { n: index + 1 })}
                 onClick={() => onChange(hours.toSpliced(index, 1))}
               >
                 <Trash2 size={16} aria-hidden />
