@@ -117,8 +117,10 @@ function One({
   const providers = items.find(each => each.service === service)?.providers ?? []
   const mine = announced.find(each => each.service === service)
   const isNobodys = providers.length === 0 && mine == null
-  // of its owner alone
-  if (isNobodys && here.some(each => each.service === nameOf(service) && each.state !== 'off')) return null
+  // of its owner alone; a node that lends nothing has compute, too, and others have more of it
+  const name = nameOf(service)
+  if (isNobodys && name !== 'compute' && here.some(each => each.service === name && each.state !== 'off'))
+    return null
   return (
     <Stack gap="md">
       <Card title={t('services.providersTitle')}>
@@ -134,7 +136,7 @@ function One({
           </Stack>
         )}
       </Card>
-      {!hasPage(nameOf(service)) && (
+      {!hasPage(name) && (
         <Card title={t('services.use')}>
           <Text size="sm">{t('services.noPage')}</Text>
         </Card>
