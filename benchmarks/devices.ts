@@ -28,7 +28,7 @@ export const metrics: Record<string, string> = {
   'devices.catch-up': 'the same events for a witness that was away while they were written',
   'devices.cpu': 'CPU time of all three, per event',
   'devices.disk': 'bytes that each of the three keeps of an event',
-  'tv.p95':
+  'devices.tv-p95':
     '150 operations over 150 simulated TVs behind four nodes, all asked at once by an operator: from the question until the outcome, looked at on the TV, is there; 95th percentile of a round; TVs, nodes and operator share one process'
 }
 
@@ -219,6 +219,6 @@ export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
     summary('devices.catch-up', 'messages/s', [catchUp]),
     summary('devices.cpu', 'µs', cpu.slice(1)),
     summary('devices.disk', 'bytes', disk.slice(1)),
-    summary('tv.p95', 'ms', tvs)
+    summary('devices.tv-p95', 'ms', tvs)
   ]
 }
