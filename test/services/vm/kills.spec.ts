@@ -4,7 +4,7 @@ import { openPostgres } from '../../../services/vm/store/postgres.ts'
 import { checkKills } from './kills.ts'
 
 // `npm run simulate -- vm --seeds 500` kills as often as one likes
-const KILLS = 12
+const KILLS = 10
 
 describe('a host of machines that is killed again and again', function () {
   this.timeout(600_000)
