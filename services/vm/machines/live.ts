@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { Machine, State, Uuid } from '../contract.ts'
+import type { Desired, Machine, State, Uuid } from '../contract.ts'
 import { type Course, decide, type Observed, type Step, stateOf } from '../core/decide.ts'
 import { QemuError } from '../errors.ts'
 import { type Link, plugIn } from '../network/link.ts'
@@ -142,6 +142,10 @@ export function createLive(uuid: Uuid, context: Context, onChange: () => void): 
     isUnpaid: context.unpaid.has(owner)
   })
 
+  /** One that is logged out runs on; once it has ended it waits for AUTH. */
+  const wanted = ({ authenticated, desired }: Machine): Desired =>
+    authenticated || desired === 'removed' || look() ? desired : 'stopped'
+
   const live: Live = {
     console,
     get link() {
@@ -163,8 +167,8 @@ export function createLive(uuid: Uuid, context: Context, onChange: () => void): 
     stopAskedAt: undefined,
     interruptedUntil: 0,
     observe: () => ({ isAlive: look(), qmp: status }),
-    state: machine => stateOf(machine.desired, live.observe(), course(machine), context.now()),
-    step: machine => decide(machine.desired, live.observe(), course(machine), context.now()),
+    state: machine => stateOf(wanted(machine), live.observe(), course(machine), context.now()),
+    step: machine => decide(wanted(machine), live.observe(), course(machine), context.now()),
     adopt(found) {
       identity = found
     },

@@ -39,6 +39,21 @@ describe('a machine in trouble', () => {
     await host.power.stop(OWNER, 'loops', { force: true })
   }).timeout(240_000)
 
+  it('that was logged out runs on, and once its QEMU has ended waits until it is authenticated again', async () => {
+    const { registry, power } = host
+    await registry.auth(OWNER, 'out', '64', '1')
+    await power.start(OWNER, 'out')
+    await registry.logout(OWNER, 'out')
+    assert.equal((await show('out')).state, 'running')
+    process.kill((await show('out')).pid!, 'SIGKILL')
+    await until(async () => (await show('out')).state === 'stopped', 'its end')
+    await power.reconcile()
+    assert.equal(await count('out', 'started'), 1)
+    await registry.auth(OWNER, 'out', '64', '1')
+    await until(async () => (await count('out', 'started')) === 2, 'its start')
+    await power.stop(OWNER, 'out', { force: true })
+  }).timeout(60_000)
+
   it('whose disk is full stands still, and loses nothing once there is room', async () => {
     await host.registry.auth(OWNER, 'full', '128', '1')
     await host.bootsGuest('full')
