@@ -132,7 +132,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     operations: guarded(
       {
         ...createOperations(node, begin),
-        ...createAdministration(node, { archive, watch, now: host.now, restart })
+        ...createAdministration(node, { archive, watch, folder, now: host.now, restart })
       },
       { now: host.now, login: () => school.roster?.person(self)?.id, answered: watch.answered }
     ),

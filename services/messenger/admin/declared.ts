@@ -161,6 +161,15 @@ export const administration = {
     },
     ...admin
   }),
+  audit: operation({
+    summary:
+      'What a stranger, or somebody who has left, could use: files of keys, admins, mailboxes, devices',
+    input: z.object({}),
+    output: findings,
+    http: { method: 'GET', path: '/messenger/admin/audit' },
+    command: { name: 'audit', show: showFindings, exit },
+    ...admin
+  }),
   check: operation({
     summary: 'The checklist of a day, or of a week, filled in',
     input: z.object({ period: z.enum(['daily', 'weekly']).default('daily') }),

@@ -3,6 +3,7 @@ import type { Handlers } from '../../host/index.ts'
 import type { Messenger } from '../assemble.ts'
 import { FilePathError, UnknownChatError } from '../errors.ts'
 import type { Archive } from './archive.ts'
+import { audit } from './audit.ts'
 import type { administration } from './declared.ts'
 import { daily, incident, ticket, weekly } from './guidance.ts'
 import { restoreFrom } from './restore.ts'
@@ -12,6 +13,8 @@ import { databaseBytes, type Watch } from './watch.ts'
 
 export interface AdministrationInit {
   archive: Archive
+  /** of the service */
+  folder: string
   watch: Watch
   now(): number
   /** the people of the school are others than they were when it started */
@@ -21,7 +24,7 @@ export interface AdministrationInit {
 /** What an administrator does with this node. */
 export function createAdministration(
   node: Messenger,
-  { archive, watch, now, restart }: AdministrationInit
+  { archive, watch, folder, now, restart }: AdministrationInit
 ): Handlers<typeof administration> {
   return {
     health: async () => ({ items: await watch.health() }),
@@ -46,6 +49,7 @@ export function createAdministration(
     },
     cleanup: () => cleanUp(node, archive, now()),
     stats: () => statistics(node),
+    audit: async () => ({ items: await audit(node.school.known(), folder) }),
     async check({ period }) {
       const [newest] = await archive.list()
       if (period === 'daily') return { items: daily(await watch.diagnose(), newest, now()) }

@@ -29,6 +29,7 @@ export function Administration(
         looks={{
           health: { label: t('health'), look: api.health },
           diagnose: { label: t('diagnose'), look: api.diagnose },
+          audit: { label: t('audit'), look: api.audit },
           daily: { label: t('daily'), look: () => api.check('daily') },
           weekly: { label: t('weekly'), look: () => api.check('weekly') },
           verify: { label: t('verify'), look: () => api.verify(false) },

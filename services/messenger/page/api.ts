@@ -113,6 +113,7 @@ export function createApi(request: PageProps['request']) {
 
     health: () => ask<Items<Finding>>(`${admin}/health`),
     diagnose: () => ask<Items<Finding>>(`${admin}/diagnose`, {}, LONG_MS),
+    audit: () => ask<Items<Finding>>(`${admin}/audit`),
     check: (period: 'daily' | 'weekly') => ask<Items<Finding>>(`${admin}/checks/${period}`, {}, LONG_MS),
     verify: (full: boolean) => send<Items<Finding>>('POST', `${admin}/verify`, { full }),
     backups: () => ask<Items<Backup>>(`${admin}/backups`),
