@@ -26,9 +26,9 @@ export const versions = async (): Promise<Record<string, string>> => ({
 })
 
 /** The same evaluator over the same hands: behind the walls of one worker, in loops of Node, in a loop over itertools. */
-export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
+export async function run({ quick, failed, profiles }: RunOptions): Promise<Row[]> {
   const rounds = quick ? 1 : 5
-  await using one = await startFleet({ workers: 1 })
+  await using one = await startFleet({ workers: 1, profiles })
   const rows = besideRows(
     'analyzer.hands',
     'ms',
@@ -40,7 +40,7 @@ export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
     ),
     'analyzer.hands-share'
   )
-  await using two = await startFleet({ workers: 2 })
+  await using two = await startFleet({ workers: 2, profiles })
   const cards = quick ? 6 : 7
   const times = await alternate(quick ? 1 : 3, {
     one: () => timeOf(one, cards),

@@ -13,10 +13,10 @@ export const metrics: Record<string, string> = {
 }
 
 /** One job beside a bare round trip between two processes: noise, yamux, one stream that stays open. */
-export async function run({ quick }: RunOptions): Promise<Row[]> {
+export async function run({ quick, profiles }: RunOptions): Promise<Row[]> {
   const rounds = quick ? 1 : 5
   const jobs = quick ? 20 : 200
-  await using fleet = await startFleet({ workers: 1 })
+  await using fleet = await startFleet({ workers: 1, profiles })
   await using streams = await startStreams()
   const { job, trip } = await alternate(rounds, {
     job: async () => percentile(await fleet.client.call('latencies', { jobs }), 50),

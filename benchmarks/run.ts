@@ -1,11 +1,12 @@
 import { parseArgs } from 'node:util'
 import { benchNames, loadBench } from './harness/benches.ts'
+import { budgetOf } from './harness/budget.ts'
 import { compare } from './harness/compare.ts'
 import type { Report, RunOptions } from './harness/contract.ts'
 import { writeReadme } from './harness/readme.ts'
 import { asMarkdown, asText, commit, machine, versions } from './harness/report.ts'
 
-const USAGE = `usage: npm run bench -- [NAME | compare BASE [NAME]] [--json | --markdown] [--write] [--quick] [--profile FOLDER]
+const USAGE = `usage: npm run bench -- [NAME | compare BASE [NAME] | budget FOLDER [BYTES]] [--json | --markdown] [--write] [--quick] [--profile FOLDER]
 benches: ${benchNames().join(', ')}; without NAME all of them`
 
 const EXIT_USAGE = 2
@@ -34,6 +35,13 @@ async function main(): Promise<void> {
     if (base == null) throw new UsageError('compare takes a commit to compare with, as in: compare HEAD~1')
     known(name)
     print(await compare(base, name, values.quick), values)
+    return
+  }
+  if (first === 'budget') {
+    const [folder, bytes] = rest
+    if (folder == null)
+      throw new UsageError('budget takes the folder of --profile, and how many bytes were moved')
+    console.log(budgetOf(folder, bytes == null ? undefined : Number(bytes)))
     return
   }
   if (rest.length > 0) throw new UsageError(`one bench at a time, got ${positionals.join(' ')}`)
