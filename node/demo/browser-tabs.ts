@@ -2,9 +2,10 @@ import { existsSync } from 'node:fs'
 import { chromium, type Page } from 'playwright-core'
 import { InputError } from '../errors.ts'
 
-const CHROMIUM = '/usr/bin/chromium'
-/** It talks to nobody but the nodes of the demo; a page that is not in front goes on as it does in a window of its own. */
-const ARGS = [
+/** Debian's. */
+export const CHROMIUM = '/usr/bin/chromium'
+/** It talks to nobody but those whose pages are opened. */
+export const CHROMIUM_ARGS = [
   '--no-sandbox',
   '--disable-gpu',
   '--disable-quic',
@@ -40,7 +41,11 @@ export interface Tabs extends AsyncDisposable {
 export async function openTabs(): Promise<Tabs> {
   if (!existsSync(CHROMIUM))
     throw new InputError(`${CHROMIUM} is missing; get it with: sh bootstrap/install-debian-packages.sh`)
-  const server = await chromium.launchServer({ executablePath: CHROMIUM, headless: true, args: ARGS })
+  const server = await chromium.launchServer({
+    executablePath: CHROMIUM,
+    headless: true,
+    args: CHROMIUM_ARGS
+  })
   const browser = await chromium.connect(server.wsEndpoint())
   const pid = server.process().pid!
   const isGone = (): boolean => !existsSync(`/proc/${pid}`)

@@ -3,18 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import axe from 'axe-core'
 import { type BrowserContext, chromium, type Page, type Browser as Program } from 'playwright-core'
-
-const CHROMIUM = '/usr/bin/chromium'
-/** It talks to nobody but the pages of the test. */
-const ARGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync'
-]
+import { CHROMIUM, CHROMIUM_ARGS } from '../../node/demo/browser-tabs.ts'
 
 export interface BrowserOptions {
   locale?: string
@@ -23,7 +12,7 @@ export interface BrowserOptions {
 
 /** Debian's Chromium, for tabs that know nothing of each other: `newContext` gives each its own storage. */
 export const launchChromium = (args: string[] = []): Promise<Program> =>
-  chromium.launch({ executablePath: CHROMIUM, headless: true, args: [...ARGS, ...args] })
+  chromium.launch({ executablePath: CHROMIUM, headless: true, args: [...CHROMIUM_ARGS, ...args] })
 
 /** A page of Debian's Chromium with a profile of its own. */
 export interface Browser {
@@ -44,7 +33,7 @@ export async function openBrowser({
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: CHROMIUM,
     headless: true,
-    args: ARGS,
+    args: CHROMIUM_ARGS,
     locale,
     colorScheme,
     viewport: { width: 1280, height: 800 }
