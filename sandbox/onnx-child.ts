@@ -7,17 +7,18 @@ import { makeOnnx } from './onnx.ts'
 import type { RuntimeSource } from './runtime-child.ts'
 
 /** Where a published package has the two files that are needed, of 139 MB (bootstrap/pack.ts). */
-const SHIPPED = fileURLToPath(new URL('onnxruntime-web', import.meta.url))
+const shipped = (): string => fileURLToPath(new URL('onnxruntime-web', import.meta.url))
 
 let found: { folder: string; version: string } | undefined
 
 function find(): { folder: string; version: string } | undefined {
+  if (found !== undefined) return found
   try {
-    const folder = existsSync(SHIPPED)
-      ? SHIPPED
+    const folder = existsSync(shipped())
+      ? shipped()
       : join(dirname(createRequire(import.meta.url).resolve('onnxruntime-web/wasm')), '..')
     const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
-    found ??= { folder: join(folder, 'dist'), version }
+    found = { folder: join(folder, 'dist'), version }
     return found
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error
@@ -27,13 +28,13 @@ function find(): { folder: string; version: string } | undefined {
 
 /** Determinism class of what models give; undefined where onnxruntime-web is not installed. */
 export function onnxClass(): string | undefined {
-  const version = (found ?? find())?.version
+  const version = find()?.version
   return version && `onnxruntime-web-${version}`
 }
 
 /** Throws SandboxUnavailableError. */
 export function onnxSource(): RuntimeSource {
-  const { folder } = found ?? find() ?? {}
+  const { folder } = find() ?? {}
   if (folder === undefined) throw new SandboxUnavailableError('onnxruntime-web is not installed')
   const file = (end: string) => join(folder, `ort-wasm-simd-threaded.${end}`)
   return {

@@ -11,10 +11,6 @@ export function createPool(init: {
   const ready: Promise<Child>[] = []
 
   return {
-    get size() {
-      return ready.length
-    },
-
     refill(): void {
       while (ready.length < init.most()) {
         const child = init.launch()

@@ -1,7 +1,10 @@
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import * as ort from 'onnxruntime-web/wasm'
+import { decodeValue } from '../../sandbox/index.ts'
+import { addData } from '../../scheduler/data/chunked-data.ts'
 import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
+import { memoryBlocks } from './memory-blocks.ts'
 import { encodeModel, type OnnxModel, type OnnxNode, type OnnxTensor } from './onnx-model.ts'
 import { createRandom, WorkRunner } from './run-work.ts'
 
@@ -325,6 +328,29 @@ describe('ml_inference', () => {
     })
     const short = runner.result({ ...spec, externalData: { 'weights.bin': bytes.subarray(4) } })
     await assert.rejects(short, /ModelError/)
+  })
+
+  it('takes model, weights and input by CID', async () => {
+    const blocks = memoryBlocks()
+    const put = async (bytes: Uint8Array): Promise<{ cid: string }> => ({
+      cid: (await addData(blocks, [bytes])).cid
+    })
+    const weights = Float32Array.of(3, 4)
+    const rows = new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer)
+    const model = encodeModel({
+      inputs: [{ name: 'x', dims: ['n', 2] }],
+      outputs: ['y'],
+      nodes: [{ op: 'Mul', inputs: ['x', 'w'], outputs: ['y'] }],
+      tensors: { w: { dims: [2], data: weights, location: './weights.bin' } }
+    })
+    const spec = {
+      type: 'ml_inference',
+      model: await put(model),
+      externalData: { './weights.bin': await put(new Uint8Array(weights.buffer)) },
+      input: { x: { dims: [2, 2], data: { ...(await put(rows)), as: 'float32' } } }
+    }
+    const { y } = decodeValue(await runner.run(spec, { blocks })) as { y: { data: Float32Array } }
+    assert.deepEqual(y.data, Float32Array.of(3, 8, 9, 16))
   })
 
   it('draws the same numbers for every batch, whatever the cut', async () => {
