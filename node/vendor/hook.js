@@ -14,7 +14,7 @@ const BUNDLE = new URL('dist/', import.meta.url).href
 
 const isOwn = url =>
   url?.startsWith(OWN) && !url.startsWith(BUNDLE) && !url.includes('/node_modules/', OWN.length)
-const isBare = specifier => !/^(\.|\/|[\w-]+:)/.test(specifier)
+const isBare = specifier => !/^([.#]|\/|[\w-]+:)/.test(specifier)
 
 module.registerHooks({
   resolve(specifier, context, next) {

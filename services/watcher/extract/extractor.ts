@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { raceSignal } from 'race-signal'
 import { decodeValue, encodeValue, type Outcome, type Sandbox, type Session } from '../../../sandbox/index.ts'
 import { ExtractionError } from '../errors.ts'
 import type { Extraction, Fields, Form } from './contract.ts'
@@ -29,11 +30,40 @@ const IDLE_MS = 60_000
 /** Every page has a context of its own, and what is let go of is collected late: a process ends before it is full. */
 const MOST_PAGES = 30
 
+/** Processes at once; of twelve rules that are looked at together each had one, 1.1 GB. */
+const AT_ONCE = 2
+
 /** @param timeoutMs for one page */
 export function createExtractor(sandbox: Sandbox, timeoutMs = PAGE_MS): Extractor {
   const free = new Map<Session, NodeJS.Timeout>()
   const pages = new WeakMap<Session, number>()
+  const waiting: (() => void)[] = []
+  let busy = 0
   let isClosed = false
+
+  /** Waits for one of the places. */
+  async function enter(signal: AbortSignal): Promise<void> {
+    if (busy < AT_ONCE) {
+      busy++
+      return
+    }
+    const { promise, resolve } = Promise.withResolvers<void>()
+    waiting.push(resolve)
+    try {
+      await raceSignal(promise, signal)
+    } catch (error) {
+      const at = waiting.indexOf(resolve)
+      if (at === -1) leave()
+      else waiting.splice(at, 1)
+      throw error
+    }
+  }
+
+  function leave(): void {
+    const next = waiting.shift()
+    if (next == null) busy--
+    else next()
+  }
 
   async function take(signal: AbortSignal): Promise<Session> {
     const [kept] = free
@@ -60,19 +90,29 @@ export function createExtractor(sandbox: Sandbox, timeoutMs = PAGE_MS): Extracto
     free.set(session, timer.unref())
   }
 
-  async function ask(questions: object[], signal: AbortSignal): Promise<unknown[]> {
-    const session = await take(signal)
-    let outcomes: Outcome[]
+  async function run(inputs: Uint8Array[], signal: AbortSignal): Promise<Outcome[]> {
+    await enter(signal)
     try {
-      outcomes = await session.run(
-        questions.map(question => encodeValue(question)),
-        { signal }
-      )
-    } catch (error) {
-      await session.close()
-      throw error
+      const session = await take(signal)
+      let outcomes: Outcome[]
+      try {
+        outcomes = await session.run(inputs, { signal })
+      } catch (error) {
+        await session.close()
+        throw error
+      }
+      await giveBack(session, inputs.length)
+      return outcomes
+    } finally {
+      leave()
     }
-    await giveBack(session, questions.length)
+  }
+
+  async function ask(questions: object[], signal: AbortSignal): Promise<unknown[]> {
+    const outcomes = await run(
+      questions.map(question => encodeValue(question)),
+      signal
+    )
     return outcomes.map((outcome, i) => {
       if (outcome.ok) return decodeValue(outcome.value)
       const { name, message } = outcome.failure
@@ -105,8 +145,19 @@ export function createExtractor(sandbox: Sandbox, timeoutMs = PAGE_MS): Extracto
   }
 }
 
+let program: Promise<string> | undefined
+
+/** Read once, also where several ask at the same time; what failed is tried again. */
+function programText(): Promise<string> {
+  program ??= readProgram().catch(error => {
+    program = undefined
+    throw error
+  })
+  return program
+}
+
 /** A checkout makes it when it is first asked for; a package has it. */
-async function programText(): Promise<string> {
+async function readProgram(): Promise<string> {
   if (import.meta.filename.endsWith('.ts')) await (await import('./build-program.ts')).buildProgram()
   return readFile(PROGRAM, 'utf8')
 }
