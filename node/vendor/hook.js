@@ -14,6 +14,7 @@ const BUNDLE = new URL('dist/', import.meta.url).href
 
 const isOwn = url =>
   url?.startsWith(OWN) && !url.startsWith(BUNDLE) && !url.includes('/node_modules/', OWN.length)
+// what begins with # a package has within itself
 const isBare = specifier => !/^([.#]|\/|[\w-]+:)/.test(specifier)
 
 module.registerHooks({

@@ -39,6 +39,12 @@ describe('cli: what a command loads', () => {
     }).timeout(120_000)
   }
 
+  it('a package that the bundle leaves out finds what it has within itself', async () => {
+    // it imports `#module-sync-enabled`, which a URL takes for a fragment: the folder of the bundle was read for it
+    const args = ['--import', './node/vendor/hook.js', '--input-type=module', '-e', "await import('vite')"]
+    await promisify(execFile)(process.execPath, args)
+  }).timeout(60_000)
+
   it('artel start --profile device keeps a log, also after a start, and loads nothing of jobs, blocks and accounts', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'artel-light-'))
     const flags = ['--profile', 'device', '--data', folder, '--devices-enabled', '--host-metrics-enabled']

@@ -97,6 +97,30 @@ describe('watcher: pages of strangers', function () {
     for (const wrong of [{ css: 'p[' }, { xpath: '//p[' }, { regex: '(' }])
       await rejects(extractor.items(['<p>'], rule(wrong), signal), { name: 'ExtractionError' })
   })
+
+  it('take turns in two processes, and who goes while he waits leaves his place', async () => {
+    let opened = 0
+    const counting: Sandbox = Object.assign(Object.create(sandbox), {
+      open(...given: Parameters<Sandbox['open']>) {
+        opened++
+        return sandbox.open(...given)
+      }
+    })
+    const reader = createExtractor(counting)
+    const extraction = { type: 'html' as const, rows: { css: 'p' }, fields: { a: { css: 'b' } } }
+    const leaving = new AbortController()
+    const read = Array.from({ length: 8 }, (_, i) =>
+      reader.items([`<p><b>${i}</b>`], extraction, i === 3 ? leaving.signal : signal)
+    )
+    leaving.abort()
+    const results = await Promise.allSettled(read)
+    await reader.close()
+    deepEqual(
+      results.map(result => (result.status === 'fulfilled' ? result.value[0]![0]!.a : 'left')),
+      ['0', '1', '2', 'left', '4', '5', '6', '7']
+    )
+    equal(opened, 2)
+  })
 })
 
 const INJECTIONS = [
