@@ -154,15 +154,19 @@ export function createBring({ db, self, files, tvs, campaigns, last, now, troubl
     async copyTo(tv: Tv, signal: AbortSignal): Promise<void> {
       if (tv.lamp !== 'shell') return
       const { name } = tv.place
-      try {
-        for (const { assets, end } of kept(name))
-          for (const asset of assets)
-            if (!hasAsset(tv, asset) && here.has(asset.cid)) await copy(tv, asset, end > now(), signal)
-        trouble(`files of ${name}`, undefined)
-      } catch (error) {
-        signal.throwIfAborted()
-        trouble(`files of ${name}`, (error as Error).message)
-      }
+      let why: string | undefined
+      for (const { assets, end } of kept(name))
+        for (const asset of assets) {
+          if (hasAsset(tv, asset) || !here.has(asset.cid)) continue
+          try {
+            await copy(tv, asset, end > now(), signal)
+          } catch (error) {
+            signal.throwIfAborted()
+            // one that cannot be had holds up no other
+            why ??= (error as Error).message
+          }
+        }
+      trouble(`files of ${name}`, why)
     },
     /** How many of its files are on a TV, looked at there. */
     count: (tv: Tv, { assets }: Campaign): number => assets.filter(asset => hasAsset(tv, asset)).length,

@@ -254,6 +254,9 @@ describe('tv: campaigns', function () {
     await until(() => /no room/.test(health().reason ?? ''), 'the node says so')
     const count = tv.shown.length
     await until(() => tv.shown.length > count, 'what is complete goes on')
-    await isProved(node, tv, 'tv-1', [old, next])
+    const small = randomBytes(1_000)
+    await set(node, 'later', [`${await node.share(small)} 0.2 video/mp4`], { priority: 98 })
+    await until(() => tv.shownHashes.includes(sha256(small)), 'what has room comes all the same')
+    await isProved(node, tv, 'tv-1', [old, next, small])
   })
 })
