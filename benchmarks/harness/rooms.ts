@@ -53,7 +53,13 @@ export async function openSchoolRoom(size: number) {
     const init = { modules: [messenger], directory, folder: join(root, id) }
     const host = await startHost(identity == null ? init : { ...init, identity })
     await until('a node runs', () => host.services.health().every(({ state }) => state === 'running'))
-    await host.libp2p.dial(ready.map(address => multiaddr(address)))
+    // a node takes so many connections a second and no more
+    await until('the mailbox takes a connection', () =>
+      host.libp2p.dial(ready.map(address => multiaddr(address))).then(
+        () => true,
+        () => false
+      )
+    )
     return host
   }
   const hosts: Host[] = []
