@@ -4,6 +4,8 @@ import type { Escrow } from '../../services/index.ts'
 /** As many as one request may name; who works for more jobs at once hears of the others later. */
 const MAX_ASKED = 64
 const MAX_KNOWN = 4_000
+/** What the node answers to (services/gateway/http/volunteer.ts). A requester may call a job what he likes, and no name of his must keep the answers about others away. */
+const NAME = /^\w{1,64}\/[\w-]{1,64}$/
 
 /**
  * What is known of the jobs that this tab worked for, by the word of the node that served its page: without it a requester
@@ -18,7 +20,7 @@ export function createEscrows(ask: (asked: readonly string[]) => Promise<(Escrow
       const name = `${account}/${job}`
       const escrow = known.get(name)
       // what is settled stays so
-      if (escrow?.isOpen !== false && wanted.size < MAX_KNOWN) wanted.add(name)
+      if (escrow?.isOpen !== false && wanted.size < MAX_KNOWN && NAME.test(name)) wanted.add(name)
       return escrow
     }
   }

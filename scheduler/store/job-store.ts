@@ -6,7 +6,7 @@ import type { JobState, VerificationReport, WorkerShare } from '../contract.ts'
 import { DamagedJobError } from '../errors.ts'
 import type { TaskSpec, TaskType } from '../tasks/registry.ts'
 import type { Assurance, Trust } from '../trust/credibility.ts'
-import { type InRow, openLargeValues, type Piece } from './value-files.ts'
+import { type InRow, openLargeValues, type Piece, piecesOf } from './value-files.ts'
 
 /** A job as it lies on disk. */
 export interface StoredJob {
@@ -184,10 +184,10 @@ export function openStore(file: string) {
     insertResult.run(job, result.slice(0, result.length - rest), result.length, JSON.stringify(pieces))
   }
 
-  /** The names of what is kept of a job that ended. */
+  /** The names of what is kept of a job that ended. Of pieces that cannot be read nothing is: the result is lost. */
   function keptOf(job: string): string[] {
-    const pieces = fromJson(selectResult.get(job)?.pieces) as Piece[] | undefined
-    return pieces == null ? KEPT : [...KEPT, ...pieces.map(([name]) => name)]
+    const pieces = piecesOf(selectResult.get(job)?.pieces as string | null | undefined) ?? []
+    return [...KEPT, ...pieces.map(([name]) => name)]
   }
 
   for (const job of large.jobs()) {

@@ -53,7 +53,7 @@ export function openLargeValues(folder: string | undefined) {
     get(job: string, name: string, { bytes, inFile, pieces }: InRow): Uint8Array | undefined {
       if (inFile == null) return bytes
       try {
-        if (pieces != null) return readPieces(join(folder!, job), bytes, JSON.parse(pieces), inFile)
+        if (pieces != null) return readPieces(join(folder!, job), bytes, piecesOf(pieces), inFile)
         const value = readFileSync(join(folder!, job, name))
         return value.length === inFile ? value : undefined
       } catch (err) {
@@ -74,15 +74,38 @@ export function openLargeValues(folder: string | undefined) {
       if (names.length === 0) rmdirSync(join(folder, job))
     },
 
-    /** The jobs that have files. */
+    /** The jobs that have files. What somebody else put there is left alone. */
     jobs(): string[] {
-      return folder != null && existsSync(folder) ? readdirSync(folder) : []
+      if (folder == null || !existsSync(folder)) return []
+      return readdirSync(folder, { withFileTypes: true }).flatMap(entry =>
+        entry.isDirectory() ? entry.name : []
+      )
     }
   }
 }
 
+/** undefined for none, and where what is kept of them is damaged */
+export function piecesOf(json: string | null | undefined): Piece[] | undefined {
+  try {
+    const pieces: Piece[] | null = JSON.parse(json ?? 'null')
+    const isPiece = ([name, from, length]: Piece): boolean =>
+      /^\d+-\d+$/.test(name) && Number.isSafeInteger(from) && Number.isSafeInteger(length)
+    return pieces?.every(isPiece) ? pieces : undefined
+  } catch {
+    // it costs this result, not the start of the node
+    return
+  }
+}
+
 /** undefined where a file is short */
-function readPieces(folder: string, head: Uint8Array, pieces: Piece[], size: number): Uint8Array | undefined {
+function readPieces(
+  folder: string,
+  head: Uint8Array,
+  pieces: Piece[] | undefined,
+  size: number
+): Uint8Array | undefined {
+  const rest = pieces?.reduce((sum, [, from, length]) => sum + length - from, head.length)
+  if (pieces == null || rest !== size) return
   const value = Buffer.allocUnsafe(size)
   value.set(head)
   let at = head.length
@@ -100,5 +123,5 @@ function readPieces(folder: string, head: Uint8Array, pieces: Piece[], size: num
       closeSync(file)
     }
   }
-  return at === size ? value : undefined
+  return value
 }

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fastify from 'fastify'
+import { validatorCompiler } from 'fastify-type-provider-zod'
 import { createDialTimes } from '../../node/tab/dial-times.ts'
 import { createEscrows } from '../../node/tab/escrows.ts'
 import { createTabPolicy } from '../../node/tab/policy.ts'
@@ -10,6 +11,7 @@ import { hidesStacks } from '../../sandbox/web/engine.ts'
 import { createCredit, WORD_LIMIT_MICRO } from '../../scheduler/worker/unsecured-work.ts'
 import type { App } from '../../services/gateway/http/app.ts'
 import { serveDashboard } from '../../services/gateway/http/dashboard.ts'
+import { serveVolunteers } from '../../services/gateway/http/volunteer.ts'
 
 const A = '/ip4/127.0.0.1/tcp/1/ws/p2p/A'
 const B = '/ip4/127.0.0.1/tcp/2/ws/p2p/B'
@@ -77,6 +79,32 @@ describe('node: parts of a tab', () => {
       asked.slice(-2).map(({ length }) => length),
       [64, 36]
     )
+  })
+
+  it('asks for no job whose name the node refuses, which would keep the answers about others away', async () => {
+    const app = fastify()
+    app.setValidatorCompiler(validatorCompiler)
+    const folder = await mkdtemp(join(tmpdir(), 'artel-built-'))
+    try {
+      for (const name of ['volunteer.html', 'walls.html'])
+        await writeFile(join(folder, name), '<script></script>')
+      await serveVolunteers(app as never as App, folder, {
+        meeting: async () => ({ network: '', addresses: [] }),
+        ledger: { escrowOf: () => ({ bound: 5n, isOpen: true }) }
+      })
+      const escrows = createEscrows(async names => {
+        const query = new URLSearchParams(names.map(name => ['of', name]))
+        const { statusCode, body } = await app.inject(`/volunteer/escrows?${query}`)
+        assert.equal(statusCode, 200, body)
+        return JSON.parse(body)
+      })
+      for (const job of ['a job', 'a/b', '', 'j'.repeat(65), 'ü', 'honest-1']) escrows.escrowOf('alice', job)
+      await escrows.refresh()
+      assert.deepEqual(escrows.escrowOf('alice', 'honest-1'), { bound: 5n, isOpen: true })
+    } finally {
+      await app.close()
+      await rm(folder, { recursive: true, force: true })
+    }
   })
 
   it('knows an engine that tells where errors are', () => {

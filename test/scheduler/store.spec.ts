@@ -191,6 +191,25 @@ describe('scheduler/store', () => {
       store.close()
     })
 
+    it('starts with a stray file beside the values, and with a result of which one row is damaged', async () => {
+      let store = openStore(file)
+      store.addJob(job, encodeValue([spec]))
+      store.addSlice('job', { ...slice(0), value: large(0) })
+      const end = { ...ended, state: 'completed' as const, finished: 2000, result: large(0) }
+      store.endJob('job', { ...end, pieces: { part: 0, units: [[0, 0]] } })
+      store.close()
+      await writeFile(join(folder, 'values/notes.txt'), 'mine')
+      for (const pieces of ['[["0-0",0', '[["../../x",0,7]]', '[7]', '{}', '[["0-0",0,1]]']) {
+        const db = new DatabaseSync(file)
+        db.prepare('UPDATE results SET pieces = ?').run(pieces)
+        db.close()
+        store = openStore(file)
+        assert.equal(store.result('job'), undefined)
+        store.close()
+      }
+      assert.ok((await stat(join(folder, 'values/notes.txt'))).isFile())
+    })
+
     it('writes a result as a whole where a slice of it lies in a row', async () => {
       const store = openStore(file)
       store.addJob(job, encodeValue([spec]))
