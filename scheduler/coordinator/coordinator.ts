@@ -93,7 +93,8 @@ export function createCoordinator(
     if (work === 0 && bytes === 0) return
     const passed = now - Math.max(from, worker.answeredAt)
     worker.answeredAt = now
-    const atOnce = Math.min(worker.slots, worker.outstanding.size)
+    // one that lends nothing any more still had a slot for them
+    const atOnce = Math.max(1, Math.min(worker.slots, worker.outstanding.size))
     links.learn(id, { bytes, passed, beside: passed - work / atOnce })
   }
 

@@ -378,4 +378,37 @@ describe('scheduler: placement by what workers take', () => {
     )
     assert.deepEqual(new Set(leased), new Set(['able']))
   })
+
+  it('leases to a worker again that lent nothing when it answered, and says that it took no time', () => {
+    const leased: number[] = []
+    const effects: Partial<Effects> = {
+      lease: ({ slice }) => void leased.push(slice),
+      accept: () => 'stored',
+      end() {},
+      wake() {}
+    }
+    const coordinator = createCoordinator(effects as Effects, { random: () => 0.5 })
+    for (let now = 0; now < 5; now++) {
+      coordinator.offer('w', { slots: 1, window: 10 }, now)
+      coordinator.submit(
+        {
+          id: `job ${now}`,
+          program: 'p',
+          units: 1,
+          mostUnits: 1,
+          priority: 'normal',
+          retries: 0,
+          timeoutMs: 1000,
+          verification: 'none',
+          kind: 'map',
+          bound: 1_000_000n
+        },
+        now
+      )
+      assert.equal(leased.length, now + 1)
+      coordinator.offer('w', { slots: 0, window: 0 }, now)
+      const answer = { digest: 'right', payload: 'result', bytes: 9, ms: 0 }
+      coordinator.answer('w', [{ slice: leased.at(-1)!, answer }], now)
+    }
+  })
 })
