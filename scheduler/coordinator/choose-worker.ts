@@ -1,5 +1,5 @@
 import type { Why } from '../contract.ts'
-import { rank } from '../market/match.ts'
+import { rank, TARGET_SLICE_MS } from '../market/match.ts'
 import type { Effects } from './contract.ts'
 import { endAlone, expectedEnd } from './expected-end.ts'
 import type { Leases } from './leases.ts'
@@ -34,9 +34,17 @@ export const isHome = ({ own, lastResort, silent, slots, disputed, refusals }: W
 export function createChoice(
   { time, rates }: Pick<CoordinatorState, 'time' | 'rates'>,
   { wake }: Pick<Effects, 'wake'>,
-  { travel, heldMs }: Pick<Leases, 'travel' | 'heldMs'>
+  { travel, heldMs, expectedAt }: Pick<Leases, 'travel' | 'heldMs' | 'expectedAt'>
 ) {
-  const held = (worker: WorkerEntry) => ({ ...viewOf(worker), outstandingMs: heldMs(worker) })
+  /** What is late by a slice and more is expected to take as long again. */
+  function lateMs({ outstanding }: WorkerEntry): number {
+    const late = [...outstanding.values()].map(lease => time.now - expectedAt(lease))
+    return late.reduce((sum, ms) => sum + (ms > TARGET_SLICE_MS ? ms : 0), 0)
+  }
+  const held = (worker: WorkerEntry) => ({
+    ...viewOf(worker),
+    outstandingMs: heldMs(worker) + lateMs(worker)
+  })
 
   /** Units for a slice on this worker; one where nothing was measured yet. */
   function sizeFor(job: JobEntry, worker: WorkerEntry, { slots, home }: Around): number {
@@ -94,7 +102,7 @@ export function createChoice(
       let [best, bestRank]: [WorkerEntry | undefined, number] = [undefined, Number.POSITIVE_INFINITY]
       for (const worker of candidates) {
         const travelMs = travel({ job, count: sizeFor(job, worker, around) }, worker).ms
-        const own = rank({ ...viewOf(worker), travelMs })
+        const own = rank({ ...held(worker), travelMs })
         if (own >= bestRank) continue
         if (around.home != null && !worker.own && !isSooner(job, worker, around, around.home)) continue
         best = worker

@@ -411,4 +411,42 @@ describe('scheduler: placement by what workers take', () => {
       coordinator.answer('w', [{ slice: leased.at(-1)!, answer }], now)
     }
   })
+
+  it('leases a small job to others while what this node has begun takes longer than it should', () => {
+    const leased: { worker: string; slice: number }[] = []
+    const effects: Partial<Effects> = {
+      lease: lease => void leased.push(lease),
+      accept: () => 'stored',
+      end() {},
+      wake() {}
+    }
+    const coordinator = createCoordinator(effects as Effects, { random: () => 0.5 })
+    for (const id of ['home', 'w']) coordinator.offer(id, { slots: 1, window: 10, own: id === 'home' }, 0)
+    const submit = (id: string, now: number): void =>
+      coordinator.submit(
+        {
+          id,
+          program: 'p',
+          units: 1,
+          mostUnits: 1,
+          priority: 'normal',
+          retries: 0,
+          timeoutMs: 60_000,
+          verification: 'none',
+          kind: 'map',
+          bound: 1_000_000n
+        },
+        now
+      )
+    const answer = { digest: 'right', payload: 'result', bytes: 9, ms: 1 }
+    submit('measures', 0)
+    coordinator.answer('home', [{ slice: leased.at(-1)!.slice, answer }], 1)
+    submit('hangs', 2)
+    assert.deepEqual(
+      leased.map(({ worker }) => worker),
+      ['home', 'home']
+    )
+    submit('small', 5000)
+    assert.deepEqual(leased.at(-1)!.worker, 'w')
+  })
 })
