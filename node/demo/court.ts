@@ -10,6 +10,8 @@ export interface Court extends AsyncDisposable {
   cases: Map<string, Case>
   /** how often somebody logged in */
   readonly logins: number
+  /** how often a page of the list was read */
+  readonly reads: number
   /** another version of its pages, in which the old selectors find nothing */
   isRebuilt: boolean
 }
@@ -38,10 +40,12 @@ export const caseOf = (i: number, parties = usualParties(i)): Case => ({
 const usualParties = (i: number): string =>
   `${SURNAMES[i % SURNAMES.length]} против ${FIRMS[(i >> 3) % FIRMS.length]}`
 
-export async function openCourt(count: number): Promise<Court> {
+/** @param isOpen without a login */
+export async function openCourt(count: number, isOpen = false): Promise<Court> {
   const sessions = new Set<string>()
   const forms = new Set<string>()
   let logins = 0
+  let reads = 0
   const server = createServer((request, response) => {
     answer(request, response).catch((error: Error) => response.writeHead(500).end(error.message))
   })
@@ -52,8 +56,9 @@ export async function openCourt(count: number): Promise<Court> {
     if (url.pathname === '/robots.txt') return void response.writeHead(404).end()
     if (url.pathname === '/login' && request.method === 'POST') return enter(request, response)
     if (url.pathname === '/login') return html(response, loginPage())
-    if (session == null || !sessions.has(session))
+    if (!isOpen && (session == null || !sessions.has(session)))
       return void response.writeHead(302, { location: '/login' }).end()
+    reads++
     html(response, casesPage(Number(url.searchParams.get('page'))))
   }
 
@@ -103,6 +108,9 @@ export async function openCourt(count: number): Promise<Court> {
     cases: new Map(Array.from({ length: count }, (_, i) => caseOf(i)).map(each => [each.number, each])),
     get logins() {
       return logins
+    },
+    get reads() {
+      return reads
     },
     isRebuilt: false,
     async [Symbol.asyncDispose]() {

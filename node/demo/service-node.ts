@@ -19,6 +19,7 @@ import {
   watch
 } from '../../services/index.ts'
 import { componentLogger, createLogger } from '../logger.ts'
+import { lyingSandbox } from './liar.ts'
 import { digest, seeded } from './seeded.ts'
 import type { ServiceName } from './service-network.ts'
 
@@ -42,8 +43,15 @@ const modules = {
   messenger: [messenger],
   watch: [watch]
 }[service]
-/** a driver runs where there are settings for it */
-const { drivers = {}, ...own } = JSON.parse(settings) as { drivers?: Record<string, object> }
+/** a driver runs where there are settings for it; who lies says of pages what does not stand there */
+const {
+  drivers = {},
+  lies = false,
+  ...own
+} = JSON.parse(settings) as {
+  drivers?: Record<string, object>
+  lies?: boolean
+}
 
 const logger = componentLogger(createLogger({ logLevel: 'warn', logFormat: 'json' } as never))
 const identity = await loadOrCreateIdentity(join(folder, 'key'))
@@ -61,7 +69,8 @@ const directory = createDirectory({ validityMs: PROVIDER_VALIDITY_MS })({
 })
 directory.start()
 // no process of it runs before somebody needs walls
-const sandbox = createSandbox({ warm: 1, lazy: true })
+const honest = createSandbox({ warm: 1, lazy: true })
+const sandbox = lies ? lyingSandbox(honest) : honest
 await sandbox.start()
 const { createServices } = await loadHost()
 const services = createServices({

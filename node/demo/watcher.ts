@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SMTPServer } from 'smtp-server'
+import { playAgreement } from './agreement.ts'
 import type { Demo } from './contract.ts'
 import { COURT_PASSWORD, type Court, caseOf, courtRule, openCourt } from './court.ts'
 import { openServiceNetwork, type ServiceNode } from './service-network.ts'
@@ -152,6 +153,9 @@ export const watcher: Demo = {
       const { state, reason } = await node.call<Outcome>('run', { id: 'trap' })
       return { right: state === 'failed' && trap.hits() === 0, detail: `${trap.hits()} reached; ${reason}` }
     })
+    await step('three nodes share their looks and agree; one of them lies, and is named', () =>
+      playAgreement(stage.folder, mail)
+    )
     const ended = await network.end()
     return played(ended, { nodesEnded: ended })
   }

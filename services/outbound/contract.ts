@@ -19,6 +19,8 @@ export interface FetchOptions {
    * not to. Default: true. False for what its owner asked for, such as a webhook.
    */
   isRobot?: boolean
+  /** `name:port` of the only hosts that it may go to, also by redirects; default: every one outside */
+  onlyHosts?: readonly string[]
 }
 
 export interface Fetched {

@@ -92,8 +92,13 @@ export function createOutbound({
     const kept = robotsOf.get(url.origin)
     if (kept != null && kept.until > Date.now()) return kept
     const place = new URL('/robots.txt', url)
-    const { signal } = options
-    const { status, bytes } = await follow(place, { signal, isRobot: false }, deadline, ROBOTS_BYTES)
+    const { signal, onlyHosts } = options
+    const { status, bytes } = await follow(
+      place,
+      { signal, onlyHosts, isRobot: false },
+      deadline,
+      ROBOTS_BYTES
+    )
     const read = readRobots(place.href, status, new TextDecoder().decode(bytes), Date.now())
     for (const [origin, { until }] of robotsOf) if (until < Date.now()) robotsOf.delete(origin)
     robotsOf.set(url.origin, read)
@@ -109,6 +114,10 @@ export function createOutbound({
   ): Promise<Fetched> {
     let hop: Hop = { url: start, options, deadline }
     for (let hops = 0; ; hops++) {
+      if (options.onlyHosts?.includes(hostOf(hop.url)) === false)
+        throw new ForbiddenAddressError(
+          `${start.origin} leads to ${hop.url.origin}, another host than was named`
+        )
       if (options.isRobot !== false && !(await robots(hop.url, options, deadline)).isAllowed(hop.url.href))
         throw new UnwelcomeError(`${hop.url.origin} asks robots not to read ${hop.url.pathname} (robots.txt)`)
       const fetched = await ask(hop, maxBytes)

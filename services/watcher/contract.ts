@@ -13,6 +13,25 @@ export interface Outcome {
   changes: number
   /** it was the first of its rule's version, which tells nobody anything */
   isFirst: boolean
+  /** of a rule on which several nodes agree */
+  agreement?: Agreement
+}
+
+/** What each node said of one look. */
+export interface Agreement {
+  /** keys of which no majority said the same: they are told to nobody; the first ten */
+  unconfirmed: string[]
+  answers: {
+    /** peer id; the own one is among them */
+    peer: string
+    is: 'agrees' | 'differs' | 'silent'
+    /** of which it said something else than most; the first ten */
+    keys: string[]
+    /** why it is silent */
+    reason?: string
+    /** what it signed; hashes and signature in hex */
+    statement?: { at: number; snapshot: string; root: string; signature: string }
+  }[]
 }
 
 export interface RuleRow {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { encodeValue } from '../../sandbox/index.ts'
 import type { HostOf, ServiceOf } from '../host/index.ts'
 import { loadOutbound } from '../outbound/index.ts'
-import type { Outcome } from './contract.ts'
+import type { Agreement, Outcome } from './contract.ts'
 import { nextTime } from './core/times.ts'
 import type { declaration } from './declaration.ts'
 import { RuleError, UnknownRuleError } from './errors.ts'
@@ -13,6 +13,8 @@ import type { Rule, Subscription } from './rule.ts'
 import { MIGRATIONS } from './schema.ts'
 import { createSend } from './send/channels.ts'
 import { createOutbox, type Waiting } from './send/outbox.ts'
+import { createShare } from './share/create-share.ts'
+import { hostsOf, sharedOf } from './share/shared-rule.ts'
 import { createStore, type RuleState } from './store.ts'
 import { toCsv, toRss } from './tables.ts'
 import { createTest } from './test-rule.ts'
@@ -39,7 +41,8 @@ export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> 
   const secrets = createPasswords(host.secrets('secrets'))
   const cookies = host.secrets('cookies')
   const visit = createVisit({ outbound, extractor, secrets, cookies, now })
-  const look = createLook({ store, visit, extractor, outbox, now })
+  const share = createShare(host, { visit, extractor })
+  const look = createLook({ store, visit, extractor, share, outbox, now })
   const test = createTest({ store, visit, extractor })
   const send = createSend({ outbound, secrets, mail: () => host.config, now })
   const looking = new Map<string, Promise<Outcome>>()
@@ -52,12 +55,25 @@ export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> 
     const { rule } = store.rules.get(id)
     // what fails now comes again with its schedule
     store.rules.plan(id, nextTime(rule.schedule, rule.timeZone, now(), Math.random()))
-    const begun = look(id, host.signal).finally(() => {
-      looking.delete(id)
-      host.tell('changed', { rule: id })
-    })
+    const begun = look(id, host.signal)
+      .then(outcome => {
+        if (outcome.state === 'ok') nameDiffering(id, outcome.agreement?.answers)
+        return outcome
+      })
+      .finally(() => {
+        looking.delete(id)
+        host.tell('changed', { rule: id })
+      })
     looking.set(id, begun)
     return begun
+  }
+
+  /** Who says something else than most stands in the health, until all say the same. */
+  function nameDiffering(id: string, answers: Agreement['answers'] = []): void {
+    const named = answers
+      .filter(({ is }) => is === 'differs')
+      .map(({ peer, keys }) => `${peer} says something else than most of ${keys.join(', ').slice(0, 200)}`)
+    host.degraded(`agreement on ${id}`, named.length === 0 ? undefined : named.join('; '))
   }
 
   function lookAtDue(): void {
@@ -121,6 +137,7 @@ export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> 
 
       async remove({ id }) {
         if (!store.rules.remove(id)) throw new UnknownRuleError(`there is no rule ${id}`)
+        nameDiffering(id)
         await cookies.remove(id)
         return {}
       },
@@ -172,6 +189,8 @@ export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> 
       }
     },
 
+    messages: { look: (request, { send }) => share.answer(request, send) },
+
     start() {
       host.repeat('looking', TICK_MS, () => {
         store.atomically(() => outbox.cut())
@@ -187,8 +206,12 @@ export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> 
 }
 
 /** What the schema cannot say. @throws {RuleError} */
-function checkRule({ schedule, timeZone, key, extract }: Rule): void {
+function checkRule(rule: Rule): void {
+  const { schedule, timeZone, key, extract, agree, login } = rule
   checkTime(schedule, timeZone)
+  if (agree != null && login != null)
+    throw new RuleError('agree: others cannot look behind a login; passwords do not leave this node')
+  if (agree != null) hostsOf(sharedOf(rule))
   const missing = key.find(name => extract.fields[name] == null)
   if (missing != null) throw new RuleError(`key: there is no field "${missing}"`)
   const all = { rows: extract.rows, ...extract.fields }

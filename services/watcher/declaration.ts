@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { declare, MACHINE, NETWORK, NOT_FOUND, operation, USAGE } from '../host/index.ts'
+import { messages } from './messages.ts'
 import { ruleSchema, secretName, subscriptionSchema } from './rule.ts'
 
 const id = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'write it like minsk-court')
@@ -8,13 +9,30 @@ const fields = z.record(z.string(), z.string())
 const limit = z.int().min(1).max(1000).default(100)
 const ofRule = id.optional().describe('id of a rule; default: all')
 
+const agreement = z.object({
+  unconfirmed: z.array(z.string()).describe('keys of which no majority said the same; the first ten'),
+  answers: z.array(
+    z.object({
+      peer: z.string(),
+      is: z.enum(['agrees', 'differs', 'silent']),
+      keys: z.array(z.string()).describe('of which it said something else than most; the first ten'),
+      reason: z.string().optional().describe('why it is silent'),
+      statement: z
+        .object({ at, snapshot: z.string(), root: z.string(), signature: z.string() })
+        .optional()
+        .describe('what it signed: SHA-256 of its pages and its items')
+    })
+  )
+})
+
 const outcome = z.object({
   at,
   state: z.enum(['ok', 'failed', 'broken']),
   reason: z.string().optional().describe('why it is not right'),
   items: z.number(),
   changes: z.number(),
-  isFirst: z.boolean().describe('the first of this version, which tells nobody anything')
+  isFirst: z.boolean().describe('the first of this version, which tells nobody anything'),
+  agreement: agreement.optional().describe('what each node said, where several must agree')
 })
 
 const row = z.object({
@@ -61,9 +79,15 @@ const tested = z.object({
   changes: z.number().describe('that would be told, after the fetch before')
 })
 
+const hosts = z.array(z.string().regex(/^[^\s/]{1,253}:\d{1,5}$/, 'write it like 10.0.0.7:8080')).max(100)
 const none = z.object({})
 const read = { scope: 'watch:read' } as const
 const write = { scope: 'watch:write' } as const
+
+const differing = ({ agreement }: z.output<typeof outcome>): string => {
+  const named = agreement?.answers.filter(({ is }) => is === 'differs') ?? []
+  return named.map(({ peer, keys }) => `${peer} differs in ${keys.join(', ')}`).join('; ')
+}
 
 export const declaration = declare({
   name: 'watch',
@@ -72,9 +96,7 @@ export const declaration = declare({
   page: { icon: 'eye', titles: { en: 'Watched pages', ru: 'Наблюдение' } },
   needs: ['sandbox'],
   config: z.object({
-    openHosts: z
-      .array(z.string().regex(/^[^\s/]{1,253}:\d{1,5}$/, 'write it like 10.0.0.7:8080'))
-      .max(100)
+    openHosts: hosts
       .default([])
       .meta({ live: true })
       .describe('hosts with port that may be read although they are inside this network, or on another port'),
@@ -85,6 +107,23 @@ export const declaration = declare({
       .default(30)
       .meta({ live: true })
       .describe('seconds between two requests to one host'),
+    lookPeers: z
+      .array(z.string().min(1).max(128))
+      .max(100)
+      .default([])
+      .meta({ live: true })
+      .describe('peer ids that this node asks to look too, where a rule wants several to agree'),
+    lookHosts: hosts
+      .default([])
+      .meta({ live: true })
+      .describe('hosts with port that this node looks at for those of allowedPeers; none: for nobody'),
+    shareSeconds: z
+      .number()
+      .min(0)
+      .max(3600)
+      .default(60)
+      .meta({ live: true })
+      .describe('a shared look is given for so long to others who ask for the same'),
     smtpHost: z
       .string()
       .max(253)
@@ -105,9 +144,11 @@ export const declaration = declare({
       .describe('name at the mail server; its password is the secret "smtp"'),
     smtpFrom: z.string().max(200).default('').meta({ live: true }).describe('sender of the mails')
   }),
+  messages,
   errors: {
     RuleError: USAGE,
     UnknownRuleError: NOT_FOUND,
+    AgreementError: NETWORK,
     ExtractionError: USAGE,
     PageError: NETWORK,
     LoginError: NETWORK,
@@ -131,7 +172,7 @@ export const declaration = declare({
           items
             .map(
               ({ id, rule, isPaused, last }) =>
-                `${id}  ${rule.name}  ${isPaused ? 'paused' : rule.schedule}  ${last == null ? '-' : `${last.state} ${last.items} ${last.reason ?? ''}`}`
+                `${id}  ${rule.name}  ${isPaused ? 'paused' : rule.schedule}  ${last == null ? '-' : `${last.state} ${last.items} ${last.reason ?? differing(last)}`}`
             )
             .join('\n') || 'no rules'
       }

@@ -23,6 +23,11 @@ export class LoginError extends Error {
   override readonly name = 'LoginError'
 }
 
+/** Too few nodes have looked for a majority. */
+export class AgreementError extends Error {
+  override readonly name = 'AgreementError'
+}
+
 /** A message that the other side did not take. */
 export class DeliveryError extends Error {
   override readonly name = 'DeliveryError'

@@ -1,16 +1,26 @@
-import type { Message, Outcome } from './contract.ts'
-import { byKey, compare } from './core/compare.ts'
+import type { Agreement, Message, Outcome } from './contract.ts'
+import { compare } from './core/compare.ts'
 import { doubt, figuresOf, remember } from './core/judge.ts'
 import { LoginError } from './errors.ts'
 import type { Fields } from './extract/contract.ts'
-import type { Extractor } from './extract/extractor.ts'
+import { type Seeing, see } from './see.ts'
+import type { Share } from './share/create-share.ts'
 import type { Page, RuleState, Store } from './store.ts'
-import type { Visit } from './visit.ts'
 
-export interface LookInit {
+interface Seen {
+  pages: Page[]
+  /** what this node saw, by which the site is judged */
+  own: ReadonlyMap<string, Fields>
+  /** what counts */
+  found: ReadonlyMap<string, Fields>
+  /** keys of which nothing is known by this look */
+  unconfirmed: ReadonlySet<string>
+  agreement?: Agreement
+}
+
+export interface LookInit extends Seeing {
   store: Store
-  visit: Visit
-  extractor: Pick<Extractor, 'items'>
+  share: Pick<Share, 'look'>
   /** Writes messages for whom events and alarms are of interest; called inside the transaction. */
   outbox: {
     cut(): void
@@ -31,29 +41,27 @@ const LOOK_MS = 3_600_000
  * Looks at the pages of a rule, and keeps what has changed. Events, their messages and what subscriptions have seen are one
  * transaction: after a power cut all of it is there or nothing.
  */
-export function createLook({ store, visit, extractor, outbox, now }: LookInit) {
+export function createLook({ store, share, outbox, now, ...seeing }: LookInit) {
   return async (id: string, stop: AbortSignal): Promise<Outcome> => {
     const signal = AbortSignal.any([stop, AbortSignal.timeout(LOOK_MS)])
     const state = store.rules.get(id)
     const { rule } = state
-    let pages: Page[]
-    let rows: Fields[]
+    let seen: Seen
     try {
-      pages = await visit(rule, { id, signal, onLogin: () => countLogin(state) })
-      rows = (
-        await extractor.items(
-          pages.map(({ text }) => text),
-          rule.extract,
-          signal
-        )
-      ).flat()
+      seen = rule.agree == null ? await alone(state, signal) : await share.look(rule, rule.agree, signal)
     } catch (error) {
       // that somebody stopped it says nothing of the site
       stop.throwIfAborted()
       return store.atomically(() => failed(id, error as Error))
     }
     // the rule may have been changed or removed while its pages came
-    return store.atomically(() => keep(store.rules.get(id), state.version, pages, rows))
+    return store.atomically(() => keep(store.rules.get(id), state.version, seen))
+  }
+
+  async function alone(state: RuleState, signal: AbortSignal): Promise<Seen> {
+    const { id, rule } = state
+    const { pages, items } = await see(seeing, rule, { id, signal, onLogin: () => countLogin(state) })
+    return { pages, own: items, found: items, unconfirmed: new Set() }
   }
 
   function failed(id: string, error: Error): Outcome {
@@ -63,18 +71,21 @@ export function createLook({ store, visit, extractor, outbox, now }: LookInit) {
     return outcome
   }
 
-  function keep(state: RuleState, version: string, pages: Page[], rows: Fields[]): Outcome {
+  function keep(state: RuleState, version: string, seen: Seen): Outcome {
     const { id, rule, isBased, history } = state
+    const { pages, own, found, unconfirmed, agreement } = seen
     if (state.version !== version) return end('failed', { reason: 'the rule was changed meanwhile' })
     for (const page of pages) store.pages.add(id, page)
-    const found = byKey(rows, rule.key)
-    const figures = figuresOf([...found.values()], Object.keys(rule.extract.fields))
+    const figures = figuresOf([...own.values()], Object.keys(rule.extract.fields))
     const reason = doubt(rule, { texts: pages.map(({ text }) => text), figures, history })
-    if (reason != null) return broke(state, reason, found)
+    if (reason != null) return broke(state, reason, own)
     if (state.broken >= ALARM_AFTER) outbox.alarm(state, { kind: 'mended' })
     const at = now()
     if (!isBased) store.items.clear(id)
-    const { changes, items } = compare(store.items.known(id), found)
+    const { changes, items } = compare(
+      store.items.known(id).filter(({ key }) => !unconfirmed.has(key)),
+      found
+    )
     for (const item of items) store.items.put(id, item, at)
     store.items.seen(id, at)
     store.rules.based(id, remember(history, figures))
@@ -82,7 +93,7 @@ export function createLook({ store, visit, extractor, outbox, now }: LookInit) {
     else outbox.first(state)
     outbox.cut()
     const count = isBased ? changes.length : 0
-    const outcome = end('ok', { items: found.size, changes: count, isFirst: !isBased })
+    const outcome = end('ok', { items: found.size, changes: count, isFirst: !isBased, agreement })
     store.rules.ended(id, outcome, 0)
     store.prune(id, rule.retentionDays, at)
     return outcome

@@ -53,6 +53,12 @@ export const ruleSchema = z.strictObject({
   expect: expectations.default({ header: [] }),
   schedule: text(100).default('*/30 * * * *').describe('cron'),
   timeZone: text(60).default('UTC').describe('of the schedule, as Europe/Minsk'),
+  agree: z
+    .int()
+    .min(2)
+    .max(7)
+    .optional()
+    .describe('so many nodes look, and only what most of them see counts; default: this one alone'),
   retentionDays: z.int().min(1).max(3650).default(365).describe('of events and of what is gone')
 })
 

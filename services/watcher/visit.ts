@@ -24,20 +24,22 @@ export interface VisitOptions {
   signal: AbortSignal
   /** Asked before a login; throws where it may not be tried again yet. */
   onLogin(): void
+  /** see `FetchOptions` of outbound; default: all */
+  onlyHosts?: readonly string[]
 }
 
 const MIN_MASKED = 4
 /** of all pages of a visit, which are in memory together */
 const MOST_BYTES = 100_000_000
 
-export type Visit = (rule: Rule, options: VisitOptions) => Promise<Page[]>
+export type Visit = (rule: Pick<Rule, 'urls' | 'pages' | 'login'>, options: VisitOptions) => Promise<Page[]>
 
 /**
  * Fetches the pages of a rule, one after the other, and enters the site where a page lacks the marker. Never more than
  * once in a visit.
  */
 export function createVisit({ outbound, extractor, secrets, cookies, now }: VisitInit): Visit {
-  return async (rule, { id, signal, onLogin }) => {
+  return async (rule, { id, signal, onLogin, onlyHosts }) => {
     const { login } = rule
     const jar = await openJar(await cookies.read(id))
     const visitor = cookiesOf(jar)
@@ -60,7 +62,7 @@ export function createVisit({ outbound, extractor, secrets, cookies, now }: Visi
     return pages
 
     async function get(url: string): Promise<Page> {
-      const fetched = await outbound.fetch(url, { signal, cookies: visitor })
+      const fetched = await outbound.fetch(url, { signal, cookies: visitor, onlyHosts })
       if (fetched.status < 200 || fetched.status > 299)
         throw new PageError(`${url} answers ${fetched.status}`)
       bytes += fetched.bytes.byteLength

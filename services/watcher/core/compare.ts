@@ -71,5 +71,6 @@ export function compare(known: Iterable<KnownItem>, found: ReadonlyMap<string, F
   return { changes, items }
 }
 
-const textOf = (fields: Fields): string =>
+/** The same for equal fields in whatever order. */
+export const textOf = (fields: Fields): string =>
   JSON.stringify(Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1)))

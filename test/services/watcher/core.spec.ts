@@ -287,6 +287,7 @@ describe('watcher: messages', function () {
       extractor: {
         items: async () => [states.map((state, id) => ({ id: String(id), state: String(state) }))]
       },
+      share: { look: () => Promise.reject(new Error('nobody is asked')) },
       outbox: {
         ...outbox,
         cut() {

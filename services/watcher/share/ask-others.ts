@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto'
+import { RequestError } from '../../host/index.ts'
+import { byKey, textOf } from '../core/compare.ts'
+import type { Fields } from '../extract/contract.ts'
+import { MAX_SHARED_CHARS, MAX_SHARED_ITEMS, type SharedRule, type Statement } from '../messages.ts'
+import { bytesOf, hashOf, LOOK, rootOf } from './statement.ts'
+
+/** What a node says that it saw, or why it said nothing. */
+export type Said =
+  | { peer: string; statement: Statement; items: ReadonlyMap<string, Fields> }
+  | { peer: string; reason: string }
+
+/**
+ * Nodes in the order in which they look at a host (rendezvous hashing): those who watch the same host ask the same nodes,
+ * so that the more watch it, it is not read more often.
+ */
+export function inTurn(host: string, peers: readonly string[]): string[] {
+  const weight = (peer: string): string => createHash('sha256').update(`${host}\n${peer}`).digest('hex')
+  return [...new Set(peers)]
+    .map(peer => [weight(peer), peer] as const)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, peer]) => peer)
+}
+
+/**
+ * Asks the first `wanted` of the peers at once; for each that fails the next takes over.
+ *
+ * @returns one for each who was asked
+ */
+export async function askOthers(
+  peers: readonly string[],
+  wanted: number,
+  ask: (peer: string) => Promise<Omit<Extract<Said, { items: unknown }>, 'peer'>>
+): Promise<Said[]> {
+  const said: Said[] = []
+  const left = peers.values()
+  async function fillPlace(): Promise<void> {
+    for (const peer of left)
+      try {
+        said.push({ peer, ...(await ask(peer)) })
+        return
+      } catch (error) {
+        said.push({ peer, reason: `${(error as Error).name}: ${(error as Error).message}`.slice(0, 300) })
+      }
+  }
+  await Promise.all(Array.from({ length: wanted }, fillPlace))
+  return said
+}
+
+/**
+ * Reads an answer, and takes it only where its sender signed these very items.
+ *
+ * @throws {RequestError} it is too long, or not what was signed
+ */
+export async function readAnswer(
+  { items: parts, answer }: { items: AsyncIterable<Fields[]>; answer: Promise<Statement> },
+  { peer, rule, isSigned }: { peer: string; rule: SharedRule; isSigned: IsSigned }
+) {
+  const rows: Fields[] = []
+  let chars = 0
+  for await (const part of parts) {
+    rows.push(...part)
+    chars += part.reduce((sum, fields) => sum + textOf(fields).length, 0)
+    if (rows.length > MAX_SHARED_ITEMS || chars > MAX_SHARED_CHARS)
+      throw new RequestError(`${peer} sends more than ${MAX_SHARED_ITEMS} items`)
+  }
+  const statement = await answer
+  const items = byKey(rows, rule.key)
+  const hash = hashOf(rule)
+  if (rootOf(hash, items) !== statement.root)
+    throw new RequestError(`${peer} sends other items than those that it signs`)
+  if (!isSigned(peer, LOOK, bytesOf(hash, statement), statement.signature))
+    throw new RequestError(`${peer} did not sign what it says`)
+  return { statement, items }
+}
+
+type IsSigned = (peer: string, domain: string, bytes: Uint8Array, signature: Uint8Array) => boolean
