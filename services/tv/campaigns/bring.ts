@@ -87,19 +87,25 @@ export function createBring({ db, self, files, tvs, campaigns, last, now, troubl
     for (const { cid } of pinned.all() as { cid: string }[]) {
       if (needed.has(cid)) continue
       here.delete(cid)
-      // one that never came is not there
-      await files.unpin(cid).catch(() => undefined)
+      // one that never came is not there, and one that its owner has added meanwhile is his
+      if (!isOwners(cid)) await files.unpin(cid).catch(() => undefined)
       unpin.run(cid)
     }
   }
 
-  function isPinned(cid: string): boolean {
+  function infoOf(cid: string): ReturnType<Files['info']> | undefined {
     try {
-      return files.info(cid).pinned
+      return files.info(cid)
     } catch {
       // UnknownFileError: nothing of it is here
-      return false
+      return undefined
     }
+  }
+  const isPinned = (cid: string): boolean => infoOf(cid)?.pinned === true
+  /** A campaign gives no names and wants no copies elsewhere. */
+  const isOwners = (cid: string): boolean => {
+    const info = infoOf(cid)
+    return info != null && (info.names.length > 0 || info.replicas.wanted > 0)
   }
 
   async function listed(tv: Tv, signal: AbortSignal): Promise<string[]> {

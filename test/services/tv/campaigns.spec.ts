@@ -97,6 +97,30 @@ describe('tv: campaigns', function () {
       await isProved(node, tv, name, films)
   })
 
+  it('let go of what came with them when they end, but for what the owner of the node has added meanwhile', async () => {
+    await using fleet = createFleet()
+    const { place } = await fleet.tv('tv-a')
+    const operator = await fleet.start()
+    const agent = await fleet.start({ tvs: [place], grants: [`${operator.id} ${ALL}`] })
+    await operator.up(1)
+    const films = [randomBytes(20_000), randomBytes(20_000)]
+    const cids = await Promise.all(films.map(film => operator.share(film)))
+    const there = async (): Promise<string[]> =>
+      (await agent.call<{ items: { cid: string }[] }>('list', {}, { service: 'files' })).items.map(
+        ({ cid }) => cid
+      )
+    await set(
+      operator,
+      'short',
+      cids.map(cid => `${cid} 0.2 video/mp4`)
+    )
+    await until(async () => (await rowsOf(operator))[0]!.tvs[0]!.isReady, 'it is ready')
+    equal(await agent.share(films[0]!, 'mine.mp4'), cids[0])
+    await operator.call('endCampaign', { name: 'short' })
+    await until(async () => !(await there()).includes(cids[1]!), 'what came with it is gone')
+    deepEqual(await there(), [cids[0]])
+  })
+
   it('go on without their source, which is killed half way: neighbours have the rest; wrong bytes are refused', async () => {
     await using fleet = createFleet()
     const tvs = await Promise.all([...'abcd'].map(each => fleet.tv(`tv-${each}`)))

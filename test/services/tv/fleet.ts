@@ -87,11 +87,11 @@ export function createFleet() {
           request
         ).answer,
       /** @returns the CID of bytes that this node shares from now on */
-      share: async (bytes: Uint8Array): Promise<string> => {
+      share: async (bytes: Uint8Array, name?: string): Promise<string> => {
         const { cid } = (await host.services.call(
           'files',
           'upload',
-          {},
+          { name },
           {
             caller: OWNER,
             body: (async function* () {
