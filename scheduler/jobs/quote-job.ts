@@ -37,7 +37,7 @@ export function createQuotes({ signal: stopping }: { signal: AbortSignal }, comp
     const signal = AbortSignal.any([stopping, ...(options?.signal ? [options.signal] : [])])
     const specBytes = encodeValue(stored).length + bytes
     const work = createWork(spec, specBytes)
-    const parts = (await work.next(undefined, runs.runHere)).map(([, part]) => part)
+    const parts = (await work.next(undefined, runs.runHere())).map(([, part]) => part)
     const { items, ...estimated } = await estimate(work, parts, {
       measured: program => runs.coordinator.rate(program),
       calibrate: async part => {

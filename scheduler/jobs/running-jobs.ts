@@ -204,7 +204,8 @@ export function createRuns(init: RunsInit, components: RunsComponents) {
 
   return {
     coordinator,
-    runHere: runHere(signal),
+    /** `ended`: whoever waits for it does no longer. */
+    runHere: (ended: AbortSignal = signal) => runHere(AbortSignal.any([signal, ended])),
     track,
     progress,
     settle: ending.settle,

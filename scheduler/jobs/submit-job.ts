@@ -70,7 +70,7 @@ export function createSubmission(
     const type = batch ? 'batch' : specs[0]!.type
     // whatever is wrong with the specs shows before anything is reserved or written
     const encoded = encodeSpecs(inputs.stored, batch)
-    await probe(specs)
+    await probe(specs, options?.signal)
     const specBytes = encoded.length + inputs.bytes
     const work = batch ? batchWork(specs, specBytes) : createWork(specs[0]!, specBytes)
     const bound = batch ? boundOfAll(specs) : await bounds.boundOf(specs[0]!, specBytes, work)
@@ -98,15 +98,19 @@ export function createSubmission(
   }
 
   /** Throws SpecError for a program that no worker could run. */
-  async function probe(specs: TaskSpec[]): Promise<void> {
+  async function probe(specs: TaskSpec[], ended?: AbortSignal): Promise<void> {
+    const runHere = runs.runHere(ended)
     const probed = new Set<string>()
     for (const spec of specs) {
       const { load, input } = probeOf(spec) ?? {}
       if (load === undefined || probed.has(load.program)) continue
       probed.add(load.program)
       try {
-        await runs.runHere({ load: { ...load, timeoutMs: Math.min(load.timeoutMs, PROBE_MS) } })(input)
+        await runHere({ load: { ...load, timeoutMs: Math.min(load.timeoutMs, PROBE_MS) } })(input)
+        // of a batch there may be a million
+        ended?.throwIfAborted()
       } catch (err) {
+        ended?.throwIfAborted()
         if (err instanceof StepFailedError) throw new SpecError('model', err.message)
         throw err
       }

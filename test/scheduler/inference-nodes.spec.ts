@@ -2,10 +2,12 @@ import { strict as assert } from 'node:assert'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createSandbox, onnxClass } from '../../sandbox/index.ts'
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import { createSandbox, onnxClass, type Sandbox } from '../../sandbox/index.ts'
 import { lacks, needsOf, runtimes } from '../../scheduler/market/match.ts'
 import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
 import { until } from '../bootstrap/nodes.ts'
+import { alone } from './alone.ts'
 import { encodeModel } from './onnx-model.ts'
 import { createRandom } from './run-work.ts'
 import { createWorkerNetwork } from './worker-network.ts'
@@ -110,6 +112,36 @@ describe('scheduler: models between nodes', function () {
       await assert.rejects(scheduler.submitMany([spec, spec], { signal: within() }), { name: 'SpecError' })
     }
     assert.deepEqual(scheduler.jobs({ limit: 10 }).items, [])
+  })
+
+  it('are tried only as long as somebody waits for the submission', async () => {
+    const ended = new AbortController()
+    let tried = 0
+    const watched: Sandbox = Object.assign(Object.create(sandbox), {
+      open(...args: Parameters<Sandbox['open']>) {
+        tried++
+        ended.abort()
+        return sandbox.open(...args)
+      }
+    })
+    const scheduler = alone(await generateKeyPair('Ed25519'), watched, await mkdtemp(join(folder, 'alone-')))
+    await scheduler.start()
+    try {
+      const specs = [2, 3].map(columns => ({
+        type: 'ml_inference',
+        model: encodeModel({
+          inputs: [{ name: 'x', dims: ['n', columns] }],
+          outputs: ['y'],
+          nodes: [{ op: 'Relu', inputs: ['x'], outputs: ['y'] }]
+        }),
+        input: tensor(2, columns)
+      }))
+      await assert.rejects(scheduler.submitMany(specs, { signal: ended.signal }), { name: 'AbortError' })
+      assert.equal(tried, 1)
+      assert.deepEqual(scheduler.jobs({ limit: 10 }).items, [])
+    } finally {
+      await scheduler.stop()
+    }
   })
 
   it('go only to workers with the same version of the runtime', () => {
