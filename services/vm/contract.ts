@@ -12,6 +12,7 @@ export type State =
   | 'io-error'
   | 'unresponsive'
   | 'crashed'
+  | 'corrupt'
   | 'unpaid'
   | 'removed'
 

@@ -17,6 +17,8 @@ export interface Course {
   crashes: readonly number[]
   /** its owner's account has been empty for too long: it stands still or is off, and stays so */
   isUnpaid: boolean
+  /** a disk of it was found damaged when it was looked at last: it is off, and stays so */
+  isCorrupt: boolean
 }
 
 export type Step = 'nothing' | 'start' | 'attach' | 'pause' | 'resume' | 'power-down' | 'quit' | 'kill'
@@ -44,7 +46,7 @@ export function mayStartAt(crashes: readonly number[], now: number): number {
 export function decide(desired: Desired, seen: Observed, course: Course, now: number): Step {
   if (course.operation !== undefined) return 'nothing'
   const wantsOn = desired === 'running' || desired === 'paused'
-  if (course.isUnpaid && !seen.isAlive) return 'nothing'
+  if ((course.isUnpaid || course.isCorrupt) && !seen.isAlive) return 'nothing'
   if (!seen.isAlive) return wantsOn && now >= mayStartAt(course.crashes, now) ? 'start' : 'nothing'
   if (!wantsOn) return stopStep(seen, course, now)
   if (seen.qmp === 'absent') return 'attach'
@@ -70,6 +72,7 @@ export function stateOf(desired: Desired, seen: Observed, course: Course, now: n
   if (course.operation === 'move') return 'moving'
   if (course.isUnpaid && (!seen.isAlive || seen.qmp === 'paused')) return 'unpaid'
   if (!seen.isAlive) {
+    if (course.isCorrupt) return 'corrupt'
     if (course.operation === 'start') return 'starting'
     if (desired === 'stopped') return 'stopped'
     return mayStartAt(course.crashes, now) === Number.POSITIVE_INFINITY ? 'crashed' : 'starting'

@@ -25,6 +25,8 @@ export interface Live {
   readonly identity: Identity | undefined
   operation: Course['operation']
   stopAskedAt: number | undefined
+  /** what is wrong with its disks, and what to do; as it was found when they were looked at last */
+  damage: string | undefined
   /** until then a guest may power down because an earlier run of the node, which was cut off, has asked it to */
   interruptedUntil: number
   /** the guest powered itself down */
@@ -139,7 +141,8 @@ export function createLive(uuid: Uuid, context: Context, onChange: () => void): 
 
   const course = ({ owner }: Machine): Course => ({
     ...{ operation: live.operation, stopAskedAt: live.stopAskedAt, crashes },
-    isUnpaid: context.unpaid.has(owner)
+    isUnpaid: context.unpaid.has(owner),
+    isCorrupt: live.damage !== undefined
   })
 
   /** One that is logged out runs on; once it has ended it waits for AUTH. */
@@ -165,6 +168,7 @@ export function createLive(uuid: Uuid, context: Context, onChange: () => void): 
     },
     operation: undefined,
     stopAskedAt: undefined,
+    damage: undefined,
     interruptedUntil: 0,
     observe: () => ({ isAlive: look(), qmp: status }),
     state: machine => stateOf(wanted(machine), live.observe(), course(machine), context.now()),

@@ -9,6 +9,7 @@ import { seedIso } from '../qemu/seed-iso.ts'
 import type { Queries } from '../store/database.ts'
 import * as records from '../store/records.ts'
 import type { Context } from './context.ts'
+import { lookAgain } from './damage.ts'
 import { dropLayer } from './memory.ts'
 import type { Power } from './power.ts'
 import type { Snapshots } from './snapshots.ts'
@@ -163,6 +164,7 @@ export function createMedia(context: Context, power: Power, snapshots: Snapshots
             )
           })
         })
+        await lookAgain(context, power.live(machine.uuid), machine)
         await context.note(machine.uuid, 'disk-rebuilt', disk.id)
         return { sizeGb }
       })

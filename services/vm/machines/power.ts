@@ -9,6 +9,7 @@ import { findRunning } from '../qemu/process.ts'
 import { leftLayers } from '../store/layers.ts'
 import * as records from '../store/records.ts'
 import { type Context, HOST } from './context.ts'
+import { lookAtDisks, needSound } from './damage.ts'
 import { plugMissing } from './hotplug.ts'
 import { createLive, type Live } from './live.ts'
 import { dropLayer } from './memory.ts'
@@ -113,7 +114,14 @@ export function createPower(context: Context): Power {
         `machine ${machine.id} needs ${current.ramMb} MB; this host has ${Math.max(0, freeMb)} MB free`
       )
     const handle = live(machine.uuid)
-    await handle.launch(await launchOf(current, incoming))
+    if (handle.damage !== undefined) await needSound(context, handle, machine)
+    try {
+      await handle.launch(await launchOf(current, incoming))
+    } catch (error) {
+      // QEMU takes no disk that it finds damaged
+      await needSound(context, handle, machine)
+      throw error
+    }
     await context.note(machine.uuid, 'started', `${current.ramMb} MB, ${current.cpu} CPUs`)
     return handle
   }
@@ -157,7 +165,9 @@ export function createPower(context: Context): Power {
           if (current === undefined || handle.step(current) !== 'start') return
           handle.operation = 'start'
           try {
-            await launch(current)
+            // how it ended is not known, and nobody reads why a start is refused
+            await lookAtDisks(context, handle, current)
+            if (handle.damage === undefined) await launch(current)
           } finally {
             handle.operation = undefined
           }
@@ -302,6 +312,8 @@ export function createPower(context: Context): Power {
       const running = findRunning(context.programs.qemu, new Set(machines.map(({ uuid }) => uuid)))
       for (const [uuid, identity] of running)
         if (live(uuid).identity === undefined) live(uuid).adopt(identity)
+      const suspects = await records.everCorrupt(db)
+      await Promise.all(suspects.map(machine => lookAtDisks(context, live(machine.uuid), machine)))
       await this.reconcile()
     },
     async reconcile() {

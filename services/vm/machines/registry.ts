@@ -13,9 +13,10 @@ import {
   UsageError
 } from '../errors.ts'
 import { HOTPLUG_SLOTS, nodeName } from '../qemu/arguments.ts'
-import { checkImage, createImage, growImage } from '../qemu/images.ts'
+import { createImage, growImage } from '../qemu/images.ts'
 import * as records from '../store/records.ts'
 import type { Context } from './context.ts'
+import { lookAgain, lookAtDisks } from './damage.ts'
 import { plug, unplug } from './hotplug.ts'
 import type { Power } from './power.ts'
 
@@ -163,14 +164,8 @@ export function createRegistry(context: Context, power: Power): Registry {
       () => true,
       () => false
     )
-    const disks = machine.active ? await records.disksOf(db, machine.uuid) : []
-    const found = await Promise.all(
-      disks.map(async disk => ({
-        id: disk.id,
-        found: await checkImage(context.programs, context.layerFile(disk.top))
-      }))
-    )
-    const broken = found.filter(({ found }) => found !== 'ok')
+    const disks = machine.active ? await lookAtDisks(context, handle, machine) : []
+    const broken = disks.filter(({ found }) => found !== 'ok')
     const isWanted = machine.active && machine.desired !== 'stopped'
     const folder = hasFolder ? 'ok' : machine.active ? 'missing' : 'absent'
     const process = !seen.isAlive ? 'none' : isWanted ? 'running' : 'unexpected'
@@ -183,7 +178,7 @@ export function createRegistry(context: Context, power: Power): Registry {
       disks:
         broken.length === 0
           ? `${disks.length} ok`
-          : broken.map(({ id, found }) => `${id}: ${found}`).join('; '),
+          : (handle.damage ?? broken.map(({ id, words }) => `${id}: ${words}`).join('; ')),
       isSound:
         folder !== 'missing' &&
         process !== 'unexpected' &&
@@ -281,6 +276,7 @@ export function createRegistry(context: Context, power: Power): Registry {
           disk.uuid,
           context.now()
         )
+        await lookAgain(context, handle, machine)
         await context.note(machine.uuid, 'disk-removed', id)
       })
     },

@@ -8,6 +8,7 @@ import { createImage } from '../qemu/images.ts'
 import { linkInto } from '../qemu/process.ts'
 import * as records from '../store/records.ts'
 import type { Context } from './context.ts'
+import { lookAgain } from './damage.ts'
 import { dropLayer, loadMemory, saveMemory } from './memory.ts'
 import type { Power } from './power.ts'
 
@@ -199,6 +200,7 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
                 for (const [disk, top] of tops) await records.setTop(queries, disk, top)
               })
           )
+          await lookAgain(context, handle, machine)
           if (wasOn || memory !== undefined) {
             const current = (await records.machineByUuid(db, machine.uuid))!
             const launched = await power.launch(current, memory)

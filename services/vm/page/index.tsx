@@ -16,7 +16,9 @@ const COLOURS: Readonly<Record<string, string>> = {
   paused: 'orange',
   'io-error': 'red',
   unresponsive: 'red',
-  crashed: 'red'
+  crashed: 'red',
+  corrupt: 'red',
+  unreachable: 'red'
 }
 
 export default function VmPage({ language, request, listen, Chart }: PageProps) {

@@ -144,7 +144,8 @@ export function Machine({ vm, api, words, listen, Chart, fail, changed, close }:
 
 /** What can be done with a machine that is so. */
 function switchesOf(state: string): Action[] {
-  if (state === 'stopped' || state === 'crashed') return ['start']
+  // of a damaged one the refusal says what to do
+  if (['stopped', 'crashed', 'corrupt'].includes(state)) return ['start']
   if (state === 'paused') return ['resume', 'stop']
   if (state === 'running') return ['stop', 'reboot', 'pause']
   return []

@@ -121,7 +121,7 @@ export function giveFilter(child: ChildProcess): void {
   pipe.end(machineFilter())
 }
 
-/** Runs qemu-img inside the walls, to its end. @throws Error with its words */
+/** Runs qemu-img inside the walls, to its end. @throws Error with its words, and what it exited with as `exit` */
 export function runWalled(
   programs: Programs,
   binds: readonly Bind[],
@@ -152,7 +152,9 @@ export function runWalled(
     })
     child.once('error', reject)
     child.once('close', code =>
-      code === 0 ? resolve(out) : reject(new Error(complaint.trim() || `exit ${code}`))
+      code === 0
+        ? resolve(out)
+        : reject(Object.assign(new Error(complaint.trim() || `exit ${code}`), { exit: code }))
     )
   })
 }

@@ -116,6 +116,13 @@ export async function activeMachines(db: Queries): Promise<Machine[]> {
   return (await db.query(`SELECT ${MACHINE} FROM machines WHERE active = 1`)).map(machineOf)
 }
 
+/** Active ones of which a disk was found damaged at some time. */
+export async function everCorrupt(db: Queries): Promise<Machine[]> {
+  const sql = `SELECT ${MACHINE} FROM machines
+    WHERE active = 1 AND uuid IN (SELECT machine FROM events WHERE kind = 'corrupt')`
+  return (await db.query(sql)).map(machineOf)
+}
+
 export async function updateMachine(
   db: Queries,
   uuid: Uuid,

@@ -12,7 +12,13 @@ import {
 
 const off: Observed = { isAlive: false, qmp: 'absent' }
 const on = (qmp: string): Observed => ({ isAlive: true, qmp })
-const idle: Course = { operation: undefined, stopAskedAt: undefined, crashes: [], isUnpaid: false }
+const idle: Course = {
+  operation: undefined,
+  stopAskedAt: undefined,
+  crashes: [],
+  isUnpaid: false,
+  isCorrupt: false
+}
 const NOW = 1_000_000_000
 
 describe('what to do with a machine', () => {
@@ -63,7 +69,8 @@ describe('what to do with a machine', () => {
       operation: fc.constantFrom<Course['operation']>(undefined, 'start', 'stop', 'move', 'other'),
       stopAskedAt: fc.option(fc.integer({ min: 0, max: NOW }), { nil: undefined }),
       crashes: fc.array(fc.integer({ min: 0, max: NOW }), { maxLength: 8 }),
-      isUnpaid: fc.boolean()
+      isUnpaid: fc.boolean(),
+      isCorrupt: fc.boolean()
     })
     const desired = fc.constantFrom<Desired>('running', 'paused', 'stopped', 'removed')
     fc.assert(
@@ -73,7 +80,7 @@ describe('what to do with a machine', () => {
         if (wanted === 'stopped' || wanted === 'removed') assert.ok(!['start', 'resume'].includes(step))
         else assert.ok(!['power-down', 'quit', 'kill'].includes(step))
         if (!seen.isAlive) assert.ok(['start', 'nothing'].includes(step))
-        if (held.isUnpaid) assert.notEqual(step, 'start')
+        if (held.isUnpaid || held.isCorrupt) assert.notEqual(step, 'start')
       })
     )
   })

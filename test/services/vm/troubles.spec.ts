@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import { open } from 'node:fs/promises'
 import { createImage } from '../../../services/vm/qemu/images.ts'
 import { linkInto } from '../../../services/vm/qemu/process.ts'
+import { disksOf } from '../../../services/vm/store/records.ts'
 import { booted, type MachinesHost, OWNER, openMachines, type, until } from './machines-host.ts'
 
 const ENOSPC = 28
@@ -95,4 +97,48 @@ describe('a machine in trouble', () => {
     assert.equal(await says('head -c 99999 /dev/vda|md5sum'), await says('sh /w|md5sum'))
     await host.power.stop(OWNER, 'full', { force: true })
   }).timeout(240_000)
+
+  it('whose disk is damaged is not started by anybody, says what to do, and is well again after it', async () => {
+    await host.registry.auth(OWNER, 'torn', '64', '1')
+    await host.registry.addDisk(OWNER, 'td', 'torn', '1')
+    await host.snapshots.take(OWNER, 'torn', 'before')
+    const { uuid } = await show('torn')
+    /** nothing in it is counted as used any more, as docs/interop/qcow2.txt has it */
+    async function tear() {
+      const [disk] = await disksOf(host.database, uuid)
+      const file = await open(host.context.layerFile(disk!.top), 'r+')
+      const header = Buffer.alloc(104)
+      await file.read(header, 0, header.length, 0)
+      await file.write(Buffer.alloc(8), 0, 8, Number(header.readBigUInt64BE(48)))
+      await file.close()
+    }
+    const checked = async () => (await host.registry.check(OWNER)).find(({ id }) => id === 'torn')!
+
+    await host.power.start(OWNER, 'torn')
+    await tear()
+    // of what runs nothing is concluded
+    await checked()
+    assert.equal((await show('torn')).state, 'running')
+    process.kill((await show('torn')).pid!, 'SIGKILL')
+    await until(async () => (await show('torn')).state === 'corrupt', 'the damage')
+    await host.power.reconcile()
+    assert.equal(await count('torn', 'started'), 1)
+    const refusal = {
+      name: 'StateError',
+      message: /^machine torn is corrupt; disk td .*artel vm rollback torn/
+    }
+    await assert.rejects(host.power.start(OWNER, 'torn'), refusal)
+    const { state, disks, isSound } = await checked()
+    assert.deepEqual([state, isSound], ['corrupt', false])
+    assert.match(disks, /^disk td is damaged \(ERROR .*artel vm rebuild td FILE/)
+
+    host = await host.again()
+    assert.equal((await show('torn')).state, 'corrupt')
+    assert.equal(await count('torn', 'corrupt'), 2)
+    await host.snapshots.restore(OWNER, 'torn', 'before')
+    await host.power.reconcile()
+    await until(async () => (await show('torn')).state === 'running', 'its start')
+    await host.power.stop(OWNER, 'torn', { force: true })
+    assert.equal((await checked()).isSound, true)
+  }).timeout(120_000)
 })
