@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { freemem } from 'node:os'
 import { admits, type HostOf, type Output, type ServiceOf } from '../host/index.ts'
-import { runLine } from './commands/run-line.ts'
+import { listingOf, runLine } from './commands/run-line.ts'
 import type { Command } from './core/command.ts'
 import { parseId } from './core/grammar.ts'
 import { place } from './core/place.ts'
@@ -16,6 +16,7 @@ import { createRent, MEMO } from './machines/rent.ts'
 import { usageOf } from './machines/usage.ts'
 import { createCommands, type Here } from './peers/commands.ts'
 import { createForwards } from './peers/forwards.ts'
+import { createLists } from './peers/lists.ts'
 import { createMovesIn } from './peers/move-in.ts'
 import { createMovesOut } from './peers/move-out.ts'
 import { moveWire } from './peers/move-wire.ts'
@@ -138,10 +139,20 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     events: async (owner, { vm, after }) => ({ events: await registry.events(owner, vm, after) })
   }
   const commands = createCommands(host, database, here)
+  const lists = createLists(self, { database, log: host.log }, commands.operations.list)
 
   return {
     operations: {
       ...commands.operations,
+      async exec(input, call) {
+        const { host: to = self, line } = input
+        const listing = to === self ? undefined : listingOf(line)
+        if (listing === undefined) return commands.operations.exec(input, call)
+        return listing.answer(await lists.at(to, call))
+      },
+      list: async ({ host, everywhere }, call) => ({
+        machines: await (everywhere ? lists.everywhere(call) : lists.at(host ?? self, call))
+      }),
       async hosts(wanted, { signal }) {
         const found: ({ peer: string; isHere?: boolean } & Partial<ReturnType<typeof offer>>)[] = [
           { peer: self, isHere: true, ...offer() }

@@ -144,8 +144,16 @@ export const declaration = declare({
     }),
     list: operation({
       summary: 'The machines, and how they are',
-      input: z.object({ host }),
-      output: z.object({ machines: z.array(machine) }),
+      input: z.object({
+        host,
+        everywhere: z
+          .boolean()
+          .default(false)
+          .describe('of this node and of every host that has shown machines before')
+      }),
+      output: z.object({
+        machines: z.array(machine.extend({ host: z.string().optional().describe('where it is: everywhere') }))
+      }),
       http: { method: 'GET', path: '/vms' },
       ...look
     }),

@@ -13,7 +13,9 @@ export interface Answer {
 type Words = string[]
 type Run = (registry: Registry, caller: string, words: Words) => Promise<string | string[]>
 
-const figures = ({ id, ramMb, cpu, state, pending }: MachineRow) =>
+type Shown = Pick<MachineRow, 'id' | 'ramMb' | 'cpu'> & { state: string; pending?: MachineRow['pending'] }
+
+const figures = ({ id, ramMb, cpu, state, pending }: Shown) =>
   `${id}: ${ramMb}MB RAM, ${cpu}CPU, ${state}${pending === undefined ? '' : `, pending ${pending.ramMb}MB RAM, ${pending.cpu}CPU`}`
 
 const checked = ({ id, state, folder, process, qmp, disks, isSound }: CheckRow) =>
@@ -21,10 +23,10 @@ const checked = ({ id, state, folder, process, qmp, disks, isSound }: CheckRow) 
 
 const count = (rows: unknown[], what: string) => `${rows.length} ${what}${rows.length === 1 ? '' : 's'}`
 
-async function listed(registry: Registry, caller: string, isAuthenticated: boolean) {
-  const rows = await registry.list(caller, { isAuthenticated })
-  return [count(rows, 'machine'), ...rows.map(figures)]
-}
+const shownAll = (rows: Shown[]) => [count(rows, 'machine'), ...rows.map(figures)]
+
+const listed = async (registry: Registry, caller: string, isAuthenticated: boolean) =>
+  shownAll(await registry.list(caller, { isAuthenticated }))
 
 /** How many words follow each command, and what it does. */
 const RUN: Record<string, [words: number, run: Run]> = {
@@ -94,6 +96,16 @@ export function needsConfirmation(line: string): string | undefined {
   const [command, id, ...rest] = line.trim().split(/\s+/)
   if (command?.toUpperCase() !== 'REMOVE_VM' || id === undefined || rest.length > 0) return undefined
   return id
+}
+
+/** Does the line list the machines of its host? Then the answer is made of what is known of them here. */
+export function listingOf(
+  line: string
+): { answer(rows: (Shown & { authenticated: boolean })[]): Answer } | undefined {
+  const command = line.trim().toUpperCase()
+  if (command === 'LIST_VMS') return { answer: rows => ok(shownAll(rows)) }
+  if (command !== 'LIST_AUTH_VMS') return undefined
+  return { answer: rows => ok(shownAll(rows.filter(({ authenticated }) => authenticated))) }
 }
 
 /** One line of the prompt, of a pipe or of `artel vm exec`: one grammar for all. Never throws. */

@@ -63,14 +63,20 @@ export function createCommands(host: HostOf<typeof declaration>, database: Datab
   }
 
   function operation<K extends Distant>(name: K) {
-    return async (input: Input<All[K]>, { signal }: Pick<Call, 'signal'>): Promise<Output<All[K]>> => {
+    return async (
+      input: Input<All[K]>,
+      {
+        signal,
+        deadlineMs = operations[name].deadlineMs ?? USUAL_MS
+      }: Pick<Call, 'signal'> & { deadlineMs?: number }
+    ): Promise<Output<All[K]>> => {
       const { host: to = self, ...rest } = input as { host?: string }
       // as it is on the wire: nothing but what JSON has
       const args = JSON.parse(toWire(rest))
       if (to === self) return here[name](self, input, () => sign(self, name, args))
       const answer = await host.peers.ask(to, 'command', sign(to, name, args), {
         signal,
-        deadlineMs: operations[name].deadlineMs ?? USUAL_MS
+        deadlineMs
       })
       return operations[name].output.parse(answer) as Output<All[K]>
     }

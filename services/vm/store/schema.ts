@@ -41,5 +41,6 @@ export const MIGRATIONS: readonly string[] = [
    CREATE INDEX moves_machine ON moves (machine)`,
   `ALTER TABLE schedules ADD COLUMN since BIGINT NOT NULL DEFAULT 0;
    ALTER TABLE snapshots ADD COLUMN memory TEXT`,
-  'ALTER TABLE accounts ADD COLUMN empty_since BIGINT'
+  'ALTER TABLE accounts ADD COLUMN empty_since BIGINT',
+  'CREATE TABLE seen (host TEXT PRIMARY KEY, machines TEXT NOT NULL)'
 ]

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
@@ -78,6 +79,55 @@ describe('vm as a service', () => {
     assert.equal(await exec(client, 'REMOVE_VM mine --yes', host.id), 'OK mine removed; kept for 7 days')
     assert.match(await exec(host, 'LIST_VMS'), /^OK 1 machine/)
   })
+
+  it('shows machines of a host that is silent or gone as unreachable, in a list, a line and everywhere', async () => {
+    const settings = { vm: { allowedPeers: ['*'], allowTcg: true } }
+    const other = await startHost({ modules: [vm], settings, directory })
+    const [address] = other.libp2p.getMultiaddrs()
+    const there = { host: other.id }
+    await client.libp2p.peerStore.merge(other.libp2p.peerId, { multiaddrs: [address!] })
+    try {
+      await exec(client, 'AUTH far 64 1', other.id)
+      await exec(client, 'ADD_VM new 96 2', other.id)
+      assert.match(
+        await exec(client, 'LIST_AUTH_VMS', other.id),
+        /^OK 1 machine\nfar: 64MB RAM, 1CPU, stopped$/
+      )
+    } finally {
+      await other[Symbol.asyncDispose]()
+    }
+    const states = ({ machines }: { machines: any[] }) => machines.map(({ id, state }) => `${id} ${state}`)
+    const rows = ['far unreachable', 'new unreachable']
+    // nobody listens there, then somebody who says nothing
+    assert.deepEqual(states(await ask(client, 'list', there)), rows)
+    const silent = createServer().listen(Number(/tcp\/(\d+)/.exec(String(address))![1]), '127.0.0.1')
+    await once(silent, 'listening')
+    try {
+      assert.deepEqual(states(await ask(client, 'list', there)), rows)
+      assert.equal(
+        await exec(client, 'list_auth_vms', other.id),
+        'OK 1 machine\nfar: 64MB RAM, 1CPU, unreachable'
+      )
+      assert.match(
+        await exec(client, 'LIST_VMS', other.id),
+        /^OK 2 machines\nfar: .*\nnew: 96MB RAM, 2CPU, unreachable$/
+      )
+      const { machines } = await ask(client, 'list', { everywhere: true })
+      assert.deepEqual(
+        machines.map(({ id, host: at, state }: any) => [id, at, state]).sort(),
+        [
+          ['far', other.id, 'unreachable'],
+          ['new', other.id, 'unreachable'],
+          ['theirs', host.id, 'stopped']
+        ].sort()
+      )
+    } finally {
+      silent.close()
+    }
+    // of whom nothing is known there is nothing to show
+    const nobody = createSigner((await createIdentity()).privateKey).account
+    await refused(ask(client, 'list', { host: nobody }), 'UnreachableError')
+  }).timeout(60_000)
 
   it('lets no peer in that is not allowed, passes nothing on, and reads no file for a peer', async () => {
     await refused(ask(host, 'list', { host: client.id }), 'ForbiddenError')
