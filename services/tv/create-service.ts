@@ -81,7 +81,8 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         await tvs
           .get(tv)
           ?.note('assigned', { kind, name, version, issuer, by, is: now.has(tv) ? 'on' : 'off' })
-    }
+    },
+    trouble: host.degraded
   })
   const campaignsOf = (tv: string) => documents.live('campaign', tv)
   const bring = createBring({

@@ -32,6 +32,8 @@ export interface DocumentsInit {
   give(agent: string, document: Signed, signal: AbortSignal): Promise<string | undefined>
   /** a new one counts here */
   onTaken(kind: Kind, document: Issued<Kind>, before: readonly Target[]): void | Promise<void>
+  /** one of them cannot be used, and the others can; undefined: it can again */
+  trouble(what: string, why: string | undefined): void
 }
 
 interface Row {
@@ -47,7 +49,7 @@ interface Row {
  * Campaigns and cards, signed by who made them: the newest version of each counts. A node beside TVs keeps those that
  * are for its TVs, and uses them while their issuer has the grant; who made them brings them until all have them.
  */
-export function createDocuments({ db, self, sign, isSigned, may, give, onTaken }: DocumentsInit) {
+export function createDocuments({ db, self, sign, isSigned, may, give, onTaken, trouble }: DocumentsInit) {
   const put = db.prepare('INSERT OR REPLACE INTO document VALUES (?, ?, ?, ?, ?, ?)')
   const find = db.prepare('SELECT * FROM document WHERE kind = ? AND issuer = ? AND name = ?')
   const count = db.prepare('SELECT count(*) AS n FROM document WHERE kind = ? AND issuer = ?')
@@ -64,8 +66,13 @@ export function createDocuments({ db, self, sign, isSigned, may, give, onTaken }
   const known = new Map<string, { kind: Kind; document: Issued<Kind> }>()
   const keyOf = (kind: Kind, issuer: string, name: string): string => `${kind} ${issuer} ${name}`
 
-  for (const { kind, issuer, bytes } of db.prepare('SELECT * FROM document').all() as unknown as Row[])
-    remember(kind, issuer, SCHEMAS[kind].parse(read(bytes)))
+  for (const { kind, issuer, name, bytes } of db
+    .prepare('SELECT * FROM document')
+    .all() as unknown as Row[]) {
+    const kept = SCHEMAS[kind].safeParse(readOr(bytes))
+    if (kept.success) remember(kind, issuer, kept.data)
+    else trouble(`kept ${kind} ${name}`, `it is damaged: ${kept.error.issues[0]?.message}`)
+  }
 
   function remember(kind: Kind, issuer: string, document: DocumentOf<Kind>): Issued<Kind> {
     const issued = { ...document, issuer }
@@ -83,6 +90,7 @@ export function createDocuments({ db, self, sign, isSigned, may, give, onTaken }
       put.run(kind, issuer, document.name, document.version, bytes, signature)
       also()
     })
+    trouble(`kept ${kind} ${document.name}`, undefined)
     await onTaken(kind, remember(kind, issuer, document), before)
   }
 
@@ -175,11 +183,9 @@ export function createDocuments({ db, self, sign, isSigned, may, give, onTaken }
 
 export type Documents = ReturnType<typeof createDocuments>
 
-const read = (bytes: Uint8Array): unknown => JSON.parse(Buffer.from(bytes).toString())
-
 function readOr(bytes: Uint8Array): unknown {
   try {
-    return read(bytes)
+    return JSON.parse(Buffer.from(bytes).toString())
   } catch {
     // no JSON, so no document
     return undefined
