@@ -114,10 +114,14 @@ describe('what holds of machines whatever happens', () => {
       assert.equal(faults.length, 0)
       sqlite!.exec('PRAGMA max_page_count = 100000')
       await add(1_000)
+      const { rootpage } = sqlite!
+        .prepare(`SELECT rootpage FROM sqlite_schema WHERE name = 'machines'`)
+        .get() as { rootpage: number }
       await tight.close()
-      // all pages but the first
+      sqlite!.close()
       const pages = await readFile(file)
-      await writeFile(file, Buffer.concat([pages.subarray(0, 4_096), randomBytes(pages.length - 4_096)]))
+      randomBytes(4_096).copy(pages, (rootpage - 1) * 4_096)
+      await writeFile(file, pages)
       await refused(open(), 'DatabaseError')
       assert.match(faults[0]!.message, /malformed/)
     } finally {
