@@ -181,6 +181,7 @@ export function createRuns(init: RunsInit, components: RunsComponents) {
 
   /** A tick before the next one. */
   function wake(inMs: number): void {
+    if (signal.aborted) return
     const at = Date.now() + inMs
     if (soon != null && soon.at <= at) return
     clearTimeout(soon?.timer)

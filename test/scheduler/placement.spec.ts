@@ -1,0 +1,95 @@
+import { strict as assert } from 'node:assert'
+import type { Effects, JobInit, WorkerOffer } from '../../scheduler/coordinator/contract.ts'
+import { createCoordinator } from '../../scheduler/coordinator/coordinator.ts'
+import { createRuns, type RunsComponents, type RunsInit } from '../../scheduler/jobs/running-jobs.ts'
+
+const jobOf = (id: string, more: Partial<JobInit> = {}): JobInit => ({
+  id,
+  program: 'p',
+  units: 1,
+  mostUnits: 1,
+  priority: 'normal',
+  retries: 0,
+  timeoutMs: 60_000,
+  verification: 'none',
+  kind: 'map',
+  bound: 1_000_000n,
+  ...more
+})
+
+describe('scheduler: placement by what workers take', () => {
+  it('leases nothing to workers that do not serve the task', () => {
+    const leased: string[] = []
+    const effects: Partial<Effects> = { lease: ({ worker }) => void leased.push(worker) }
+    const coordinator = createCoordinator(effects as Effects, { random: () => 0.5 })
+    const serves = { slots: 1, ramMb: 512, tags: [] }
+    const offers: [string, WorkerOffer['serves']][] = [
+      ['other type', { ...serves, types: ['matrix'] }],
+      ['little memory', { ...serves, ramMb: 128 }],
+      ['able', { ...serves, types: ['map'] }]
+    ]
+    for (const [id, serves] of offers) coordinator.offer(id, { slots: 1, window: 10, serves }, 0)
+    coordinator.submit(jobOf('job', { units: 10, mostUnits: 10, needs: { type: 'map', ramMb: 256 } }), 0)
+    assert.deepEqual(new Set(leased), new Set(['able']))
+  })
+
+  it('leases to a worker again that lent nothing when it answered, and says that it took no time', () => {
+    const leased: number[] = []
+    const effects: Partial<Effects> = {
+      lease: ({ slice }) => void leased.push(slice),
+      accept: () => 'stored',
+      end() {},
+      wake() {}
+    }
+    const coordinator = createCoordinator(effects as Effects, { random: () => 0.5 })
+    for (let now = 0; now < 5; now++) {
+      coordinator.offer('w', { slots: 1, window: 10 }, now)
+      coordinator.submit(jobOf(`job ${now}`), now)
+      assert.equal(leased.length, now + 1)
+      coordinator.offer('w', { slots: 0, window: 0 }, now)
+      const answer = { digest: 'right', payload: 'result', bytes: 9, ms: 0 }
+      coordinator.answer('w', [{ slice: leased.at(-1)!, answer }], now)
+    }
+  })
+
+  it('leases a small job to others while what this node has begun takes longer than it should', () => {
+    const leased: { worker: string; slice: number }[] = []
+    const effects: Partial<Effects> = {
+      lease: lease => void leased.push(lease),
+      accept: () => 'stored',
+      end() {},
+      wake() {}
+    }
+    const coordinator = createCoordinator(effects as Effects, { random: () => 0.5 })
+    for (const id of ['home', 'w']) coordinator.offer(id, { slots: 1, window: 10, own: id === 'home' }, 0)
+    const submit = (id: string, now: number): void => coordinator.submit(jobOf(id), now)
+    const answer = { digest: 'right', payload: 'result', bytes: 9, ms: 1 }
+    submit('measures', 0)
+    coordinator.answer('home', [{ slice: leased.at(-1)!.slice, answer }], 1)
+    submit('hangs', 2)
+    assert.deepEqual(
+      leased.map(({ worker }) => worker),
+      ['home', 'home']
+    )
+    submit('small', 5000)
+    assert.deepEqual(leased.at(-1)!.worker, 'w')
+  })
+
+  it('wakes nobody once the scheduler has stopped: links end after it, and the store is closed', () => {
+    const stopping = new AbortController()
+    const runs = createRuns(
+      { signal: stopping.signal } as RunsInit,
+      { store: { trusts: () => [] } } as unknown as RunsComponents
+    )
+    const timers = (): number => process.getActiveResourcesInfo().filter(each => each === 'Timeout').length
+    const before = timers()
+    stopping.abort()
+    runs.stop()
+    const { coordinator } = runs
+    for (const id of ['home', 'w'])
+      coordinator.offer(id, { slots: 1, window: 1, own: id === 'home' }, Date.now())
+    coordinator.refuse('home', [], Date.now())
+    coordinator.submit(jobOf('job'), Date.now())
+    assert.equal(timers(), before)
+  })
+})
