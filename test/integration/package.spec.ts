@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { cpSync, existsSync, symlinkSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -10,8 +10,9 @@ import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const TSC = join(ROOT, 'node_modules/.bin/tsc')
+const CHECKOUT = fileURLToPath(new URL('../..', import.meta.url))
+const LEFT = ['.git', 'node_modules', 'dist', 'test/screenshots'].map(name => join(CHECKOUT, name))
+const TSC = join(CHECKOUT, 'node_modules/.bin/tsc')
 const run = promisify(execFile)
 const MB = 2 ** 20
 
@@ -19,14 +20,19 @@ describe('integration: the npm package', function () {
   // an installation of 350 packages
   this.timeout(600_000)
   let folder: string
+  /** a copy: while it is packed, its manifest and libraries are others for whoever runs from it */
+  let root: string
   let registry: Server
   let project: string
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'artel-package-'))
     project = join(folder, 'project')
+    root = join(folder, 'checkout')
+    cpSync(CHECKOUT, root, { recursive: true, filter: source => !LEFT.includes(source) })
+    symlinkSync(join(CHECKOUT, 'node_modules'), join(root, 'node_modules'))
     await run('mkdir', [project])
-    await run('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: ROOT, env: env() })
+    await run('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: root, env: env() })
     registry = await serve(join(folder, (await readdir(folder)).find(name => name.endsWith('.tgz'))!))
     await writeFile(join(project, 'package.json'), '{ "private": true, "type": "module" }')
     await writeFile(
@@ -65,9 +71,9 @@ describe('integration: the npm package', function () {
 
   it('leaves the checkout as it was', async () => {
     for (const made of ['dist', 'npm-shrinkwrap.json', '.package.json.checkout'])
-      assert.ok(!existsSync(join(ROOT, made)), made)
+      assert.ok(!existsSync(join(root, made)), made)
     assert.equal(
-      JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')).bin.artel,
+      JSON.parse(await readFile(join(root, 'package.json'), 'utf8')).bin.artel,
       'node/cli/artel.js'
     )
   })
@@ -125,7 +131,7 @@ describe('integration: the npm package', function () {
     const { stdout } = await run(artel, ['run', 'job.js', '--quiet'], { cwd: project, env: env() })
     assert.deepEqual(JSON.parse(stdout), [1, 4, 9])
     const { stdout: version } = await run(artel, ['--version'], { cwd: project, env: env() })
-    assert.equal(version.trim(), JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')).version)
+    assert.equal(version.trim(), JSON.parse(await readFile(join(root, 'package.json'), 'utf8')).version)
   })
 })
 

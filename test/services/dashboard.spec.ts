@@ -256,8 +256,12 @@ describe('services: dashboard', () => {
     const slow = { offline: false, latency: 400, downloadThroughput: 100_000, uploadThroughput: 50_000 }
     await cdp.send('Network.emulateNetworkConditions', slow)
     await enter()
+    // on a fast machine it would be gone before anybody looks
+    await page.route('**/assets/ledger-*.js', async route => {
+      await page.getByRole('status', { name: 'Loading…' }).first().waitFor()
+      await route.continue()
+    })
     await open('ledger')
-    await page.getByRole('status', { name: 'Loading…' }).first().waitFor()
     await page.getByText('In the whole network').waitFor()
     assert.deepEqual(browser.errors, [])
   })

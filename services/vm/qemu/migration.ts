@@ -45,9 +45,11 @@ export async function migrateOut(
       await sink(socket)
       await settled(handle, signal)
     } catch (error) {
-      socket.destroy()
       await handle.ask('migrate_cancel').catch(() => {}) // the first error tells more
       throw error
+    } finally {
+      // else the deadline, minutes later, ends the process by an error that nobody waits for
+      socket.destroy()
     }
   } finally {
     server.close()
