@@ -68,14 +68,21 @@ async function settled(page: Page): Promise<void> {
     .first()
     .waitFor({ state: 'detached' })
   await page.locator('.mantine-Skeleton-root').first().waitFor({ state: 'detached' })
-  await page.evaluate(() =>
-    Promise.all(
-      document
+  await page.evaluate(async () => {
+    const frame = () => new Promise(resolve => requestAnimationFrame(resolve))
+    for (;;) {
+      // what was opened begins to move a few frames later
+      for (let i = 0; i < 5; i++) await frame()
+      const moving = document
         .getAnimations()
-        .filter(({ effect }) => effect?.getComputedTiming().iterations === 1)
+        .filter(
+          ({ effect, playState }) => playState === 'running' && effect?.getComputedTiming().iterations === 1
+        )
         .map(({ finished }) => finished.catch(() => undefined))
-    )
-  )
+      if (moving.length === 0) return
+      await Promise.all(moving)
+    }
+  })
 }
 
 /** What axe finds serious or critical on the page as it is, one line each. */

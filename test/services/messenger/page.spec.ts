@@ -264,7 +264,7 @@ describe('messenger: page', function () {
     })
     // what failed was the line itself
     assert.deepEqual(
-      bob.errors.filter(error => !/ERR_(CONNECTION|SOCKET)|WebSocket/.test(error)),
+      bob.errors.filter(error => !/net::ERR_|WebSocket/.test(error)),
       []
     )
   })
