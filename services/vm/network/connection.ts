@@ -29,8 +29,8 @@ export class Connection extends Duplex {
   #mss = 536
   #state: 'opening' | 'open' | 'closed' = 'opening'
   #opened: ((error?: Error) => void) | undefined
-  /** bytes that were pushed and not read yet are what the window is short of */
-  #unread = 0
+  /** what the peer was told last that it may send */
+  #told = 0
   #finAt: number | undefined
   #hasEnded = false
   #timer: NodeJS.Timeout | undefined
@@ -64,11 +64,13 @@ export class Connection extends Duplex {
     this.#push()
   }
 
-  override _read(): void {
-    // what the window was short of
-    const wasFull = this.#space() < MSS
-    this.#unread = this.readableLength
-    if (this.#state === 'open' && wasFull && this.#space() >= MSS) this.#say(ACK, this.#sent)
+  override _read(): void {} // bytes come when the peer sends them
+
+  override read(size?: number): any {
+    const bytes = super.read(size)
+    // a peer that was told that there is no room waits to hear of it
+    if (this.#state === 'open' && this.#told < MSS && this.#space() >= MSS) this.#say(ACK, this.#sent)
+    return bytes
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
@@ -104,7 +106,8 @@ export class Connection extends Duplex {
     }
     if ((flags & ACK) !== 0) this.#hear(ack, window)
     if ((flags & SYN) === 0 && (payload.length > 0 || (flags & FIN) !== 0)) this.#take(seq, flags, payload)
-    else if ((flags & SYN) !== 0) this.#say(ACK, this.#sent)
+    // also where the peer asks, with a number of before, whether there is room now
+    else if ((flags & SYN) !== 0 || seq !== this.#received) this.#say(ACK, this.#sent)
     this.#opened?.()
     this.#opened = undefined
     this.#push()
@@ -113,6 +116,8 @@ export class Connection extends Duplex {
   /** What the peer has. */
   #hear(ack: number, window: number): void {
     this.#window = window
+    // it is there, and takes nothing now
+    if (window === 0) this.#tries = 0
     const bytes = after(ack, this.#acked)
     if (bytes <= 0 || after(ack, this.#sent) > 0) return
     this.#tries = 0
@@ -133,10 +138,7 @@ export class Connection extends Duplex {
     if (known >= 0 && !this.#hasEnded && payload.length - known <= this.#space()) {
       const fresh = payload.subarray(Math.min(known, payload.length))
       this.#received = plus(this.#received, fresh.length)
-      if (fresh.length > 0) {
-        this.#unread += fresh.length
-        this.push(Buffer.from(fresh))
-      }
+      if (fresh.length > 0) this.push(Buffer.from(fresh))
       if ((flags & FIN) !== 0 && known <= payload.length) {
         this.#received = plus(this.#received, 1)
         this.#hasEnded = true
@@ -147,7 +149,7 @@ export class Connection extends Duplex {
   }
 
   #space(): number {
-    return Math.max(0, WINDOW - this.#unread)
+    return Math.max(0, WINDOW - this.readableLength)
   }
 
   /** Sends what the window of the peer allows. */
@@ -204,6 +206,7 @@ export class Connection extends Duplex {
 
   #say(flags: number, seq: number, payload = Buffer.alloc(0), mss?: number): void {
     const ack = (flags & ACK) === 0 ? 0 : this.#received
-    this.#send({ seq, ack, flags, window: this.#space(), payload, ...(mss === undefined ? {} : { mss }) })
+    this.#told = this.#space()
+    this.#send({ seq, ack, flags, window: this.#told, payload, ...(mss === undefined ? {} : { mss }) })
   }
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { finished, pipeline } from 'node:stream/promises'
 import type { HostOf } from '../../host/index.ts'
 import { parseId } from '../core/grammar.ts'
 import type { declaration } from '../declaration.ts'
@@ -131,12 +131,16 @@ async function send(from: Duplex, to: (piece: Piece) => Promise<void>): Promise<
       await to({ bytes: chunk.subarray(at, at + TUNNEL_BYTES) })
 }
 
-/** An empty piece says that there are no more, before the exchange has ended. */
-async function receive(pieces: AsyncIterable<Piece>, to: Duplex): Promise<void> {
-  const gone = new AbortController()
-  to.once('close', () => gone.abort())
+/**
+ * Until all that came is out of this process: who closes `to` then takes nothing back. An empty piece says that there
+ * are no more, before the exchange has ended.
+ */
+export async function receive(pieces: AsyncIterable<Piece>, to: Duplex): Promise<void> {
+  const written = finished(to, { readable: false })
+  written.catch(() => {}) // awaited below
   for await (const { bytes } of pieces)
     if (bytes.length === 0) to.end()
-    else if (!to.write(bytes)) await once(to, 'drain', { signal: gone.signal })
+    else if (!to.write(bytes)) await Promise.race([once(to, 'drain'), written])
   to.end()
+  await written
 }

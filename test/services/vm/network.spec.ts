@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
-import { text } from 'node:stream/consumers'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { buffer, text } from 'node:stream/consumers'
 import { setTimeout as wait } from 'node:timers/promises'
 import fc from 'fast-check'
 import { createGateway, GATEWAY, GATEWAY_MAC, GUEST } from '../../../services/vm/network/gateway.ts'
@@ -24,6 +27,7 @@ import {
   UDP,
   udp
 } from '../../../services/vm/network/packets.ts'
+import { receive } from '../../../services/vm/peers/forwards.ts'
 
 const MAC = Buffer.from('525400123456', 'hex')
 const NOTHING = Buffer.alloc(0)
@@ -185,6 +189,58 @@ describe('the network of a guest', () => {
     await closed
     assert.deepEqual(segments(), [])
   }).timeout(120_000)
+
+  it('tells a guest that there is room again, when somebody reads and when it asks', async () => {
+    const { gateway, say, segments } = open()
+    const connection = gateway.connect(80)
+    await wait(0)
+    const [{ from: to, seq }] = segments() as [Segment]
+    const ack = (seq + 1) >>> 0
+    say({ to, flags: SYN | ACK, seq: 99, ack })
+    const bytes = randomBytes(65_535)
+    for (let at = 0; at < bytes.length; at += 1_460)
+      say({ to, flags: ACK | PSH, seq: 100 + at, ack, payload: bytes.subarray(at, at + 1_460) })
+    assert.equal(segments().at(-1)!.window, 0)
+    // nobody reads: what comes nevertheless is not taken, a question is answered
+    for (const payload of [Buffer.from('x'), NOTHING]) {
+      say({ to, flags: ACK, seq: payload.length === 0 ? 65_634 : 65_635, ack, payload })
+      assert.deepEqual(
+        segments().map(({ ack, window }) => [ack, window]),
+        [[65_635, 0]]
+      )
+    }
+    assert.deepEqual(connection.read(), bytes)
+    assert.deepEqual(
+      segments().map(({ ack, window }) => [ack, window]),
+      [[65_635, 65_535]]
+    )
+    gateway.close()
+  })
+
+  it('what came for a slow reader has left the node before its connection is closed', async () => {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    try {
+      const reader = connect((server.address() as AddressInfo).port, '127.0.0.1')
+      const [socket] = (await once(server, 'connection')) as [Socket]
+      let sent = 0
+      async function* pieces() {
+        // until the system takes no more, and the rest waits in this process
+        for (; socket.writableLength === 0; sent += 32_768) {
+          yield { bytes: new Uint8Array(32_768) }
+          await wait(0)
+        }
+        yield { bytes: new Uint8Array() }
+      }
+      const received = receive(pieces(), socket).finally(() => socket.destroy())
+      await until(() => socket.writableEnded)
+      await wait(0)
+      assert.equal((await buffer(reader)).length, sent)
+      await received
+    } finally {
+      server.close()
+    }
+  })
 
   it('a port at which nothing listens is refused', async () => {
     const { gateway, say, segments } = open()

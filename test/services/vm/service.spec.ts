@@ -87,6 +87,7 @@ describe('vm as a service', () => {
     const there = { host: other.id }
     await client.libp2p.peerStore.merge(other.libp2p.peerId, { multiaddrs: [address!] })
     try {
+      await exec(client, 'AUTH theirs 64 1', host.id)
       await exec(client, 'AUTH far 64 1', other.id)
       await exec(client, 'ADD_VM new 96 2', other.id)
       assert.match(
@@ -130,6 +131,7 @@ describe('vm as a service', () => {
   }).timeout(60_000)
 
   it('lets no peer in that is not allowed, passes nothing on, and reads no file for a peer', async () => {
+    await exec(client, 'AUTH theirs 64 1', host.id)
     await refused(ask(host, 'list', { host: client.id }), 'ForbiddenError')
     await refused(
       client.services.call('vm', 'power', { vm: '../x', action: 'start', host: host.id }, { caller: OWNER }),
@@ -150,6 +152,7 @@ describe('vm as a service', () => {
 
   it('an operator starts a machine of another node, types into it and stops it; a viewer may only look', async () => {
     const guest = await buildGuest()
+    await exec(host, 'AUTH mine 128 1')
     await ask(host, 'boot', { vm: 'mine', ...guest })
     await ask(host, 'network', { vm: 'mine', state: 'on' })
     await ask(host, 'grant', { vm: 'mine', peer: client.id, role: 'viewer' })
@@ -166,12 +169,15 @@ describe('vm as a service', () => {
     const types = (input: string) => ask(client, 'console', { ...there, input: `${input}\n` })
     await types('ifconfig eth0 up; udhcpc -nqs /bin/true -i eth0 2>&1 | grep -o "lease of [0-9.]*"')
     await until(() => says('lease of 10.0.2.15'), 'the address of the guest')
-    await types('ifconfig eth0 10.0.2.15; nc -ll -p 7 -e /bin/cat & echo list$((1+1))ens')
+    await types('ifconfig eth0 10.0.2.15; nc -ll -p 7 -e /bin/cat &')
+    // it is there before it listens
+    await types('until netstat -ltn | grep -q ":7 "; do :; done; echo list$((1+1))ens')
     await until(() => says('list2ens'), 'the server in the guest')
     const bytes = randomBytes(300_000)
     for (const node of [client, host]) {
       const { local } = await ask(node, 'forward', { ...there, port: 7 })
-      assert.ok((await echoed(local, bytes)).equals(bytes))
+      const came = await echoed(local, bytes)
+      assert.ok(came.equals(bytes), `${came.length} of ${bytes.length} bytes came back, or others`)
       assert.deepEqual((await ask(node, 'forwards', {})).forwards, [
         { local, vm: 'mine', port: 7, host: host.id }
       ])
@@ -204,10 +210,9 @@ describe('vm as a service', () => {
     const qemuImg = (...args: string[]) => execFileSync('qemu-img', args, { cwd: folder })
     await writeFile(image('raw'), Buffer.from('canary '.repeat(100_000)))
     qemuImg('convert', '-f', 'raw', '-O', 'qcow2', 'raw', 'good.qcow2')
-    assert.equal(
-      (await ask(host, 'importDisk', { vm: 'mine', disk: 'in', file: image('good.qcow2') })).sizeGb,
-      1
-    )
+    await exec(host, 'AUTH holds 64 1')
+    const imported = await ask(host, 'importDisk', { vm: 'holds', disk: 'in', file: image('good.qcow2') })
+    assert.equal(imported.sizeGb, 1)
     await ask(host, 'exportDisk', { disk: 'in', file: image('out.qcow2') })
     qemuImg('convert', '-O', 'raw', 'out.qcow2', 'out.raw')
     const source = await readFile(image('raw'))
@@ -231,7 +236,7 @@ describe('vm as a service', () => {
       ['huge.qcow2', /at most/],
       ['raw', /no qcow2/]
     ] as const)
-      await assert.rejects(ask(host, 'importDisk', { vm: 'mine', disk: 'bad', file: image(name) }), {
+      await assert.rejects(ask(host, 'importDisk', { vm: 'holds', disk: 'bad', file: image(name) }), {
         name: 'StorageError',
         message: why
       })
