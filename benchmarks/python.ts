@@ -8,8 +8,10 @@ import {
   type Session
 } from '../sandbox/index.ts'
 import type { Row, RunOptions } from './harness/contract.ts'
+import { startFleet } from './harness/fleet.ts'
 import { cpuBetween, cpuTimes } from './harness/process.ts'
-import { alternate, ratios, summary } from './harness/statistics.ts'
+import { alternate, beside, besideRows, ratios, summary } from './harness/statistics.ts'
+import { dask, peerVersions, present, startPython } from './peers/index.ts'
 
 const NATIVE = 'CPython of this machine'
 const limits = { timeoutMs: 120_000, memoryMb: 256, outputBytes: 1 << 20 }
@@ -26,18 +28,39 @@ def main(n):
             count += 1
     return count
 `
+// what peers.py has for Dask
+const PRIMES_OF = `
+def prime(n):
+    d = 2
+    while d * d <= n:
+        if n % d == 0:
+            return 0
+        d += 1
+    return 1 if n > 1 else 0
+
+def main(part):
+    return sum(prime(n) for n in range(part[0], part[1] + 1))
+`
+const PARTS = 32
 
 export const metrics: Record<string, string> = {
   'python.primes':
     'speed of primes by trial division in one worker’s Python, the CPython of this machine = 100',
   'python.cold': 'a program of Python where no interpreter is warm: open to first result',
   'python.cold-cpu': 'the same by CPU time',
-  'python.reset': 'what an item costs beside its own work: memory, files and chance put back'
+  'python.reset': 'what an item costs beside its own work: memory, files and chance put back',
+  'python.network':
+    'primes up to 400,000 by trial division as 32 items over two workers, without replicas: submit to result',
+  'python.network-share': 'speed of python.network as a multiple of the peer'
 }
 
-/** Behind all walls, beside the CPython that is on the PATH. */
-export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
-  const rounds = quick ? 1 : 5
+/** Behind all walls, beside the CPython that is on the PATH, and two workers of a network beside Dask's. */
+export async function run(options: RunOptions): Promise<Row[]> {
+  const rounds = options.quick ? 1 : 5
+  return [...(await alone(rounds, options)), ...(await network(rounds, options))]
+}
+
+async function alone(rounds: number, { quick, failed }: RunOptions): Promise<Row[]> {
   const sandbox = createSandbox({ lazy: true })
   await sandbox.start()
   try {
@@ -59,6 +82,7 @@ export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
 
 export const versions = async (): Promise<Record<string, string>> => ({
   pyodide: pythonClass(),
+  ...(await peerVersions([dask])),
   [NATIVE]: await native('import platform; print(platform.python_version())')
 })
 
@@ -116,6 +140,40 @@ async function primes(session: Session, rounds: number, below: number): Promise<
   })
   const percent = ratios(samples.theirs, samples.ours).map(ratio => 100 * ratio)
   return [summary('python.primes', '%', percent)]
+}
+
+async function network(rounds: number, { quick, failed, profiles }: RunOptions): Promise<Row[]> {
+  const size = (quick ? 40_000 : 400_000) / PARTS
+  const parts = Array.from({ length: PARTS }, (_, i) => [1 + i * size, (i + 1) * size])
+  await using stack = new AsyncDisposableStack()
+  const fleet = stack.use(await startFleet({ workers: 2, profiles }))
+  const spec = { type: 'python', source: PRIMES_OF, items: parts, verify: 'none' }
+  let counted = ''
+  const artel = async (): Promise<number> => {
+    const { ms, value } = await fleet.client.call('job', spec)
+    counted = `${value}`
+    return ms
+  }
+  const peers: Record<string, () => Promise<number>> = {}
+  if ((await present([dask])).has(dask.name)) {
+    const { ask, stop } = await startPython('dask')
+    stack.defer(stop)
+    peers[dask.name] = async () => {
+      const { ms, sums } = await ask<{ ms: number; sums: number[] }>({
+        run: 'compute',
+        name: 'primes',
+        parts
+      })
+      if (`${sums}` !== counted) throw new Error(`primes ${sums}, ours are ${counted}`)
+      return ms
+    }
+  }
+  return besideRows(
+    'python.network',
+    'ms',
+    await beside(rounds, artel, peers, failed),
+    'python.network-share'
+  )
 }
 
 function native(source: string): Promise<string> {

@@ -11,6 +11,7 @@ import threading
 import unittest
 
 import artel
+import dask
 from artel._codec import decode, encode
 from artel._functions import source_of
 from artel._pack import _pack, _unpack
@@ -177,6 +178,33 @@ class OnTheNetwork(unittest.TestCase):
         with self.assertRaises(artel.ArtelError) as caught:
             self.node.run({'type': 'python', 'source': source, 'items': [1], 'nonsense': 1})
         self.assertEqual(caught.exception.name, 'SpecError')
+
+
+class AsSchedulerOfDask(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.pool = artel.Executor(artel.connect(patience=120))
+        cls.enterClassContext(dask.config.set(scheduler=cls.pool))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.pool.shutdown()
+
+    def test_graphs_of_plain_functions(self):
+        square = dask.delayed(lambda x: x * x)
+        squares = [square(x) for x in range(20)]
+        total = dask.delayed(sum)(squares)
+        shifted = dask.delayed(scaled)(total, by=total - 2468, plus=square(1))
+        computed = dask.compute(total, squares[3] + squares[4], {'roots': [shifted, (squares[2], 'x')]}, len)
+        self.assertEqual(computed, (2470, 25, {'roots': [math.sqrt(2470) * 2 + 1, (4, 'x')]}, len))
+
+    def test_exceptions_are_raised_here(self):
+        with self.assertRaises(ZeroDivisionError):
+            dask.delayed(scaled)(dask.delayed(work)('divide')).compute()
+
+    def test_what_cannot_travel_is_refused_by_name(self):
+        with self.assertRaisesRegex(artel.FunctionError, 'Own is a class'):
+            dask.delayed(Own)('x').compute()
 
 
 class Nobody(unittest.TestCase):

@@ -12,6 +12,7 @@ import time
 from typing import Any, Callable, Iterable, Iterator
 
 from ._client import Artel, connect
+from ._dask import batch_of, is_batch
 from ._errors import ArtelError, RemoteTraceback
 from ._functions import source_of
 from ._pack import _pack, _unpack
@@ -32,7 +33,15 @@ class Executor(concurrent.futures.Executor):
     1024
 
     `settings` are fields of the tasks: max_workers is not one, for the network decides; maxPrice, verify, name are.
+
+    dask takes it as its scheduler, for tasks that are plain functions:
+
+    >>> with Executor() as pool, dask.config.set(scheduler=pool):  # doctest: +SKIP
+    ...     dask.delayed(sum)([dask.delayed(lambda x: x * x)(x) for x in range(5)]).compute()
+    30
     """
+
+    _max_workers = MOST_CALLS  # how many tasks dask gives at a time
 
     def __init__(self, artel: Artel | None = None, **settings: Any):
         self._artel = artel if artel is not None else connect()
@@ -47,7 +56,9 @@ class Executor(concurrent.futures.Executor):
 
     def submit(self, fn: Callable, /, *args: Any, **kwargs: Any) -> concurrent.futures.Future:
         """A future of `fn(*args, **kwargs)`. FunctionError for a function and TypeError for values that cannot travel."""
-        return self._send(fn, [(args, kwargs)], lambda outcomes: outcomes[0])
+        if is_batch(fn):
+            return self._send(*batch_of(*args))
+        return self._send(*_calls_of(fn, [(args, kwargs)]), lambda outcomes: outcomes[0])
 
     def map(self, fn: Callable, *iterables: Iterable, timeout: float | None = None, chunksize: int = 1) -> Iterator:
         """As `map(fn, *iterables)`, in order. Calls of one chunk share an interpreter and one reset of its memory."""
@@ -56,7 +67,7 @@ class Executor(concurrent.futures.Executor):
         until = None if timeout is None else time.monotonic() + timeout
         calls = ((args, {}) for args in zip(*iterables))
         chunks = iter(lambda: list(itertools.islice(calls, chunksize)), [])
-        futures = [self._send(fn, chunk, list) for chunk in chunks]
+        futures = [self._send(*_calls_of(fn, chunk), list) for chunk in chunks]
 
         def results() -> Iterator:
             try:
@@ -86,12 +97,10 @@ class Executor(concurrent.futures.Executor):
 
     # ---- from calls to jobs ----
 
-    def _send(self, fn: Callable, calls: list, unfold: Callable[[list], Any]) -> concurrent.futures.Future:
+    def _send(self, program: tuple, packed: list, unfold: Callable[[list], Any]) -> concurrent.futures.Future:
         with self._lock:
             if self._stopped:
                 raise RuntimeError('cannot schedule new futures after shutdown')
-            program = source_of(fn)
-            packed = [[0, _pack(tuple(args)), _pack(kwargs)] for args, kwargs in calls]
             future: concurrent.futures.Future = concurrent.futures.Future()
             self._pending.add(future)
             self._calls.put((program, packed, unfold, future))
@@ -144,6 +153,10 @@ class Executor(concurrent.futures.Executor):
                 future.set_result(unfold([_value_of(outcome) for outcome in outcomes]))
             except BaseException as error:
                 future.set_exception(error)
+
+
+def _calls_of(fn: Callable, calls: list) -> tuple[tuple, list]:
+    return source_of(fn), [[0, _pack(tuple(args)), _pack(kwargs)] for args, kwargs in calls]
 
 
 def _value_of(outcome: list) -> Any:

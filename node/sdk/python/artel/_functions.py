@@ -42,16 +42,16 @@ def main(calls):
 '''
 
 
-def source_of(fn: Callable) -> tuple[str, dict[str, Any]]:
-    """Python that defines `main(calls)` for calls of `fn`, and the values that it uses, as `context` of a task.
+def source_of(*functions: Callable, more: str = '') -> tuple[str, dict[str, Any]]:
+    """Python that defines `main(calls)` for calls of these functions, and the values that they use, as `context` of a task.
 
     Plain functions and lambdas travel, with the functions, modules of the standard library and plain values that
-    they name. FunctionError says what does not.
+    they name. FunctionError says what does not. `more` may add to the list `_functions`.
     """
     travel = _Travel()
-    number = travel.add(fn)
-    order = f'_functions = [_f{number}]\n'
-    return PACKING + ''.join(travel.parts) + order + CALLS, travel.values
+    names = ', '.join(f'_f{travel.add(fn)}' for fn in functions)
+    order = f'_functions = [{names}]\n'
+    return PACKING + ''.join(travel.parts) + order + more + CALLS, travel.values
 
 
 class _Travel:
@@ -100,8 +100,8 @@ class _Travel:
             return f'import {value.__name__} as {used}' if used != value.__name__ else f'import {used}'
         if value is fn:
             return '' if used == own else f'{used} = lambda *args, **kwargs: {own}(*args, **kwargs)'
-        module = getattr(value, '__module__', None)
-        if module and _is_library(module) and getattr(sys.modules.get(module), getattr(value, '__name__', ''), None) is value:
+        module = library_of(value)
+        if module:
             return f'from {module} import {value.__name__} as {used}'
         if isinstance(value, types.FunctionType):
             if value in self.numbers:
@@ -136,6 +136,14 @@ def _check(fn: Callable) -> None:
         )
     if hasattr(fn, '__wrapped__'):
         raise FunctionError(f'{_called(fn)} is decorated, and the decorator does not travel; give the function itself')
+
+
+def library_of(value: Any) -> str | None:
+    """The module of the standard library that has it under its name."""
+    module = getattr(value, '__module__', None)
+    if not module or not _is_library(module):
+        return None
+    return module if getattr(sys.modules.get(module), getattr(value, '__name__', ''), None) is value else None
 
 
 def _is_library(module: str) -> bool:
