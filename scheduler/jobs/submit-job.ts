@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Escrow, Ledger } from '../../ledger/index.ts'
-import { encodeValue, nameOf, ValueError } from '../../sandbox/index.ts'
+import { encodeValue, nameOf, SandboxUnavailableError, ValueError } from '../../sandbox/index.ts'
 import type { Job, JobReport } from '../contract.ts'
 import type { Data } from '../data/chunked-data.ts'
 import { SpecError, StepFailedError, StorageError } from '../errors.ts'
@@ -9,7 +9,7 @@ import { reportOf } from '../store/job-pages.ts'
 import type { Store } from '../store/job-store.ts'
 import { type Memo, type MemoStore, memoKey } from '../store/memo.ts'
 import { keepOf } from '../tasks/fields.ts'
-import { batchWork, createWork, probeOf } from '../tasks/job-parts.ts'
+import { batchWork, createWork, probesOf } from '../tasks/job-parts.ts'
 import { parseSpec } from '../tasks/parse-spec.ts'
 import { isPlanned, type TaskSpec } from '../tasks/registry.ts'
 import type { JobHandle } from './job-handle.ts'
@@ -101,9 +101,8 @@ export function createSubmission(
   async function probe(specs: TaskSpec[], ended?: AbortSignal): Promise<void> {
     const runHere = runs.runHere(ended)
     const probed = new Set<string>()
-    for (const spec of specs) {
-      const { load, input } = probeOf(spec) ?? {}
-      if (load === undefined || probed.has(load.program)) continue
+    for (const { field, load, input } of specs.values().flatMap(spec => probesOf(spec))) {
+      if (probed.has(load.program)) continue
       probed.add(load.program)
       try {
         await runHere({ load: { ...load, timeoutMs: Math.min(load.timeoutMs, PROBE_MS) } })(input)
@@ -111,8 +110,7 @@ export function createSubmission(
         ended?.throwIfAborted()
       } catch (err) {
         ended?.throwIfAborted()
-        if (err instanceof StepFailedError) throw new SpecError('model', err.message)
-        throw err
+        throw err instanceof StepFailedError ? ofProbe(field, err) : err
       }
     }
   }
@@ -200,6 +198,14 @@ export function createSubmission(
       return begin(specs, true, options, { stored: specs, bytes: 0, id, submitted: Date.now() })
     }
   }
+}
+
+/** What came of a probe: only what the program did is a fault of the task. */
+function ofProbe(field: string, { failure, message }: StepFailedError): Error {
+  if (failure.name === 'aborted') return new SandboxUnavailableError(message)
+  if (failure.name === 'timeout')
+    return new DOMException(`${field}: not ready within ${PROBE_MS / 1000} s on this machine`, 'TimeoutError')
+  return new SpecError(field, message)
 }
 
 export type Submission = ReturnType<typeof createSubmission>

@@ -42,7 +42,11 @@ export const items = z.custom<unknown[]>(
   'expected an array, or { cid } or { dataset } of one'
 )
 
-export const bytes = z.instanceof(Uint8Array, { error: 'must be bytes (Uint8Array)' })
+/** in JSON as base64, as everywhere */
+export const bytes = z.union(
+  [z.instanceof(Uint8Array), z.base64().transform(text => new Uint8Array(Buffer.from(text, 'base64')))],
+  { error: 'must be bytes (Uint8Array), or base64 of them' }
+)
 
 export const matrixValue = z
   .strictObject({

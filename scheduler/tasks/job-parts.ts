@@ -73,10 +73,21 @@ function partOf(planned: Plan, spec: AnySpec, specBytes: number): Part {
   }
 }
 
-/** What fails where no worker could do the task: its program and an input without work. */
-export function probeOf(spec: AnySpec): { load: LoadMessage; input: unknown } | undefined {
+/** A program and an input without work, which fail where no worker could do the task; the field is at fault then. */
+export interface Probe {
+  field: string
+  load: LoadMessage
+  input: unknown
+}
+
+/** Of a task and of those within it. */
+export function probesOf(spec: AnySpec, path = '', isWhole = true): Probe[] {
   const kind = kindOf(spec.type)!
-  return kind.probe && { load: loadMessage(plan(spec).program, spec), input: kind.probe(spec as never) }
+  const inner = kind.inner?.(spec as never, { parse: parseSpec, kindOf }) ?? []
+  const within = inner.flatMap(each => probesOf(each.spec, path + each.path, each.isWhole))
+  if (kind.probe == null) return within
+  const load = loadMessage(plan(spec).program, spec)
+  return [{ field: `${path}model`, load, input: kind.probe(spec as never, isWhole) }, ...within]
 }
 
 /** A batch: each task is one unit, computed whole; tasks that share their program share a part. */

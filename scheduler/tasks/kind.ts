@@ -40,6 +40,12 @@ export interface WorkTools {
   parse(task: unknown): AnySpec
 }
 
+export interface InnerTask {
+  path: string
+  spec: AnySpec
+  isWhole: boolean
+}
+
 export interface TaskKind<Type extends string, Fields extends z.ZodRawShape, Spec> {
   type: Type
   /** its own fields, beside those that every spec has */
@@ -56,16 +62,21 @@ export interface TaskKind<Type extends string, Fields extends z.ZodRawShape, Spe
   plan?(spec: NoInfer<Spec>): Plan
   /** A task in stages; undefined: this one is as its plan says. One of both is there. */
   work?(spec: NoInfer<Spec>, tools: WorkTools): Work | undefined
-  /** An input of its program without work, which fails where no worker could do any; it is run here before a job begins. */
-  probe?(spec: NoInfer<Spec>): unknown
+  /**
+   * An input of its program without work, which fails where no worker could do any; it is run here before a job begins.
+   * `isWhole`: false where placeholders stand for some of its fields.
+   */
+  probe?(spec: NoInfer<Spec>, isWhole: boolean): unknown
+  /** Tasks within it, as far as they are known, by their place: those that are, or hold, one with a probe. */
+  inner?(spec: NoInfer<Spec>, tools: Pick<CheckTools, 'parse' | 'kindOf'>): InnerTask[]
   /** Determinism class where it is not the sandbox's own: only workers of the same one give the same bits. undefined: not here */
   runtime?(): string | undefined
   /** its items by CID go from the block store to the workers, without the coordinator in between */
   streams?: true
   /** the field that takes the output of the only parent in a pipeline */
   pipelineField?: string
-  /** what stands for outputs that are not there yet, by field; absent: not checked before they are */
-  placeholders?: Readonly<Record<string, unknown>>
+  /** What stands for outputs that are not there yet, by field; absent, or undefined: not checked before they are. */
+  placeholders?(fields: readonly string[], task: Record<string, unknown>): Record<string, unknown> | undefined
   /** a small one, as JSON; a test runs them all */
   example: { type: Type } & Record<string, unknown>
 }
@@ -80,11 +91,15 @@ export function defineKind<const Type extends string, Fields extends z.ZodRawSha
 
 /** Any kind where only the registry knows that spec and kind go together. */
 export interface AnyKind
-  extends Omit<TaskKind<string, z.ZodRawShape, AnySpec>, 'check' | 'written' | 'plan' | 'work' | 'probe'> {
+  extends Omit<
+    TaskKind<string, z.ZodRawShape, AnySpec>,
+    'check' | 'written' | 'plan' | 'work' | 'probe' | 'inner'
+  > {
   form: z.ZodType
   check(spec: never, tools: CheckTools): AnySpec
   written?(spec: never): Record<string, unknown>
   plan?(spec: never): Plan
-  probe?(spec: never): unknown
+  probe?(spec: never, isWhole: boolean): unknown
+  inner?(spec: never, tools: Pick<CheckTools, 'parse' | 'kindOf'>): InnerTask[]
   work?(spec: never, tools: WorkTools): Work | undefined
 }

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import { createSandbox, onnxClass, type Sandbox } from '../../sandbox/index.ts'
+import { createSandbox, onnxClass, type Sandbox, WallMissingError } from '../../sandbox/index.ts'
 import { lacks, needsOf, runtimes } from '../../scheduler/market/match.ts'
 import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
 import { until } from '../bootstrap/nodes.ts'
@@ -78,7 +78,7 @@ describe('scheduler: models between nodes', function () {
 
   it('that the runtime does not know are refused before a job begins', async () => {
     const { scheduler } = await start(0)
-    const refused: [Parameters<typeof encodeModel>[0], RegExp][] = [
+    const refused: [Parameters<typeof encodeModel>[0], RegExp, 'for these inputs'?][] = [
       [
         {
           inputs: [{ name: 'x', dims: ['n', 2] }],
@@ -103,11 +103,25 @@ describe('scheduler: models between nodes', function () {
           nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['y'] }],
           tensors: { w: tensor(3, 2) }
         },
-        /model: ModelError: .*(dimension|shape)/i
+        /model: ModelError: .*(dimension|shape)/i,
+        'for these inputs'
       ]
     ]
-    for (const [model, message] of refused) {
-      const spec = { type: 'ml_inference', model: encodeModel(model), input: tensor(2, 2) }
+    const parent = { id: 'rows', task: { type: 'script', source: 'export default () => 1' } }
+    for (const [encoded, message, when] of refused) {
+      const model = encodeModel(encoded)
+      const spec = { type: 'ml_inference', model, input: tensor(2, 2) }
+      const nodes: object[][] = [[{ id: 'm', task: spec }]]
+      if (when === undefined)
+        nodes.push([parent, { id: 'm', task: { type: 'ml_inference', model }, dependsOn: ['rows'] }])
+      for (const each of nodes) {
+        const whole = { type: 'pipeline', nodes: [{ id: 'outer', task: { type: 'pipeline', nodes: each } }] }
+        await assert.rejects(scheduler.submit(whole), {
+          name: 'SpecError',
+          field: 'nodes.outer.task.nodes.m.task.model',
+          message
+        })
+      }
       await assert.rejects(scheduler.submit(spec, { signal: within() }), { name: 'SpecError', message })
       await assert.rejects(scheduler.submitMany([spec, spec], { signal: within() }), { name: 'SpecError' })
     }
@@ -142,6 +156,50 @@ describe('scheduler: models between nodes', function () {
     } finally {
       await scheduler.stop()
     }
+  })
+
+  it('are refused as what they are where this machine could not try them', async () => {
+    const failures: [string, () => Promise<unknown>][] = [
+      [
+        'TimeoutError',
+        async () => [{ ok: false, failure: { name: 'timeout', message: 'ran longer' }, ms: 1 }]
+      ],
+      [
+        'SandboxUnavailableError',
+        async () => [{ ok: false, failure: { name: 'aborted', message: 'closed' }, ms: 1 }]
+      ],
+      ['WallMissingError', () => Promise.reject(new WallMissingError('seccomp'))]
+    ]
+    for (const [name, run] of failures) {
+      const failing: Sandbox = Object.assign(Object.create(sandbox), {
+        open: async () => ({ run, close: async () => {}, said: '' })
+      })
+      const place = await mkdtemp(join(folder, 'alone-'))
+      const scheduler = alone(await generateKeyPair('Ed25519'), failing, place)
+      await scheduler.start()
+      try {
+        const spec = { type: 'ml_inference', model: MODEL, input: tensor(1, 3, 64, 64) }
+        await assert.rejects(scheduler.submit(spec), { name })
+      } finally {
+        await scheduler.stop()
+      }
+    }
+  })
+
+  it('take what other nodes of a pipeline give', async () => {
+    const { scheduler } = await start(1)
+    const source = 'export default () => ({ dims: [1, 3, 64, 64], data: new Float32Array(12288).fill(0.5) })'
+    const nodes = [
+      { id: 'image', task: { type: 'script', source } },
+      { id: 'model', task: { type: 'ml_inference', model: MODEL }, dependsOn: ['image'] }
+    ]
+    const job = await scheduler.submit({ type: 'pipeline', nodes, verify: 'none' }, { signal: within() })
+    const { model } = (await job.result({ signal: within() })) as { model: { y: { data: Float32Array } } }
+    const data = new Float32Array(12_288).fill(0.5)
+    const input = { dims: [1, 3, 64, 64], data }
+    const spec = { type: 'ml_inference', model: MODEL, input, verify: 'none' }
+    const direct = await scheduler.submit(spec, { signal: within() })
+    assert.deepEqual(model, await direct.result({ signal: within() }))
   })
 
   it('go only to workers with the same version of the runtime', () => {

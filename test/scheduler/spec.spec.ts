@@ -1,7 +1,6 @@
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import { sliceUnits } from '../../scheduler/coordinator/slice-size.ts'
-import { findReferences } from '../../scheduler/data/references.ts'
 import { asWritten, SpecError, TASK_KINDS } from '../../scheduler/index.ts'
 import { hasRoom } from '../../scheduler/market/match.ts'
 import { boundOf, priceOf } from '../../scheduler/market/price.ts'
@@ -101,8 +100,7 @@ describe('scheduler/spec', () => {
       { operation: { operation: 'collect', limit: 7 }, best: { operation: 'max', of: 'x.length' } }
     ]
     const specs: object[] = [
-      // what comes by its CID is not there yet
-      ...TASK_KINDS.map(({ example }) => example).filter(example => findReferences(example).length === 0),
+      ...TASK_KINDS.map(({ example }) => example),
       ...aggregates.map(aggregate => ({
         type: 'enumerate',
         space,

@@ -125,6 +125,14 @@ describe('pipeline', () => {
       /nodes\.b\.task\.fn: uses `y`/
     ],
     [
+      'bytes that are no model, before the input of the model is there',
+      pipeline(
+        { id: 'a', task: script('() => 1') },
+        { id: 'b', task: { type: 'ml_inference', model: Uint8Array.of(1, 2, 3) }, dependsOn: ['a'] }
+      ),
+      /nodes\.b\.task\.model: is not an ONNX model/
+    ],
+    [
       'input of a node that is no parent',
       pipeline({ id: 'a', task: script('() => 1') }, { id: 'b', task, input: { items: 'a' } }),
       /nodes\.b\.input\.items: `a` is not in dependsOn/

@@ -36,7 +36,7 @@ export const filter = defineKind({
   description: 'The items for which fn is true, in order.',
   limits: { timeoutMs: 30_000, items: 1e6 },
   pipelineField: 'items',
-  placeholders: { items: [] },
+  placeholders: () => ({ items: [] }),
   example: { type: 'filter', items: [1, 2, 3, 4, 5, 6], fn: 'x => x % 2 === 0' },
   check(spec, { limit }) {
     limit('items', inlineItems(spec.items))

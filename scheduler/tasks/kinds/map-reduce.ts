@@ -36,7 +36,7 @@ export const mapReduce = defineKind({
   limits: { timeoutMs: 60_000, items: 5e6 },
   streams: true,
   pipelineField: 'items',
-  placeholders: { items: [] },
+  placeholders: () => ({ items: [] }),
   example: {
     type: 'map_reduce',
     items: ['to be or not', 'to be'],

@@ -28,7 +28,7 @@ export const map = defineKind({
   limits: { timeoutMs: 30_000, items: 1e6 },
   streams: true,
   pipelineField: 'items',
-  placeholders: { items: [] },
+  placeholders: () => ({ items: [] }),
   example: { type: 'map', items: ['one', 'two', 'three'], fn: 's => s.toUpperCase()' },
   check(spec, { limit }) {
     if ((spec.items == null) === (spec.range == null))

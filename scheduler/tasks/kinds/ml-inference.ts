@@ -2,14 +2,21 @@ import { z } from 'zod'
 import { onnxClass } from '../../../sandbox/index.ts'
 import { bytes, tensor } from '../fields.ts'
 import { defineKind } from '../kind.ts'
-import { checkModel } from '../onnx/check-model.ts'
+import { checkModel, emptyInputs } from '../onnx/check-model.ts'
 import { planInference, probeInference } from '../onnx/plan-inference.ts'
+
+// Logistic regression of Fisher's irises (setosa, versicolor, virginica) by four lengths in cm.
+const IRIS =
+  'CAg64gEKIgoCY20KAXcKAWISAXoiBEdlbW0qDQoGdHJhbnNCGAGgAQIKIgoBehIHc3BlY2llcyIHU29mdG1heCoLCgRheGlzGAGg' +
+  'AQISBWdyYXBoKjsIAwgEEAFCAXdKMMe62L75oHc/KxghwIEmir/+1Ag/waikvoZaU76KsHG/07zjvZhMJb92Ty5AY38BQCoVCAMQ' +
+  'AUIBYkoMJJcdQUkuD0C3YkHBWhsKAmNtEhUKEwgBEg8KCRIHZmxvd2VycwoCCARiIAoHc3BlY2llcxIVChMIARIPCgkSB2Zsb3dl' +
+  'cnMKAggDQgQKABAN'
 
 /** Runs a model over rows. */
 export const mlInference = defineKind({
   type: 'ml_inference',
   fields: {
-    model: bytes.describe('an ONNX model; by CID in JSON'),
+    model: bytes.describe('an ONNX model; in JSON by CID, or base64'),
     externalData: z
       .record(z.string().min(1).max(1024), bytes)
       .optional()
@@ -24,10 +31,14 @@ export const mlInference = defineKind({
   limits: { timeoutMs: 120_000, items: 1e7 },
   runtime: onnxClass,
   pipelineField: 'input',
+  placeholders: (fields, { model }) =>
+    fields.every(field => field === 'input' || /^input\.[^.]+$/.test(field))
+      ? emptyInputs(bytes.safeParse(model).data)
+      : undefined,
   example: {
     type: 'ml_inference',
-    model: { cid: 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy' },
-    input: { dims: [2, 3], data: [1, 2, 3, 4, 5, 6] }
+    model: IRIS,
+    input: { dims: [3, 4], data: [5.1, 3.5, 1.4, 0.2, 7.0, 3.2, 4.7, 1.4, 6.3, 3.3, 6.0, 2.5] }
   },
   check(spec, { limit }) {
     const { input } = spec

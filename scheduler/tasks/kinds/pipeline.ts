@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { SpecError } from '../../errors.ts'
 import { asText } from '../authored.ts'
-import { type CheckTools, defineKind } from '../kind.ts'
+import { type AnyKind, type CheckTools, defineKind } from '../kind.ts'
 import { type Node, pipelineWork, put, type Task } from '../pipeline/run-pipeline.ts'
 
 const node = z.strictObject({
@@ -31,6 +31,14 @@ export const pipeline = defineKind({
     ]
   },
   check: (spec, tools) => ({ ...spec, nodes: checkNodes(spec.nodes, tools) }),
+  inner: ({ nodes }, { parse, kindOf }) =>
+    nodes.flatMap(({ id, task, input = {} }) => {
+      const kind = kindOf(task.type)
+      const known = kind?.probe == null && kind?.inner == null ? undefined : knownTask(task, input, kind)
+      return known === undefined
+        ? []
+        : { path: `nodes.${id}.task.`, spec: parse(known), isWhole: known === task }
+    }),
   work: ({ nodes }, { parse, workOf }) => pipelineWork(nodes, parse, workOf)
 })
 
@@ -58,19 +66,27 @@ function checkNodes(nodes: Node[], { parse, kindOf }: CheckTools): Node[] {
   if (cycle != null) throw new SpecError(`nodes.${cycle[0]}.dependsOn`, `is a cycle: ${cycle.join(' → ')}`)
   return nodes.map(node => {
     const task = asText(node.task) as Task
-    const { pipelineField, placeholders } = kindOf(task.type) ?? {}
-    const input = inputsOf(node, task, pipelineField)
-    const given = Object.keys(input)
-    const probe = given.reduce((rest, field) => put(rest, field, placeholders?.[field] ?? null), task)
+    const kind = kindOf(task.type)
+    const input = inputsOf(node, task, kind?.pipelineField)
     try {
-      // an unknown type is refused either way
-      if (given.length === 0 || placeholders != null || pipelineField == null) parse(probe)
+      const known = knownTask(task, input, kind)
+      if (known !== undefined) parse(known)
     } catch (err) {
       if (!(err instanceof SpecError)) throw err
       throw new SpecError(`nodes.${node.id}.task.${err.field}`, err.message.slice(err.field.length + 2))
     }
     return { ...node, dependsOn: [...new Set(node.dependsOn)], task, input }
   })
+}
+
+/** The task with what stands for outputs that are not there yet; undefined where it cannot be checked before they are. */
+function knownTask(task: Task, input: Record<string, string>, kind: AnyKind | undefined): Task | undefined {
+  const fields = Object.keys(input)
+  if (fields.length === 0) return task
+  const values = kind?.placeholders?.(fields, task)
+  // an unknown type is refused either way
+  if (values === undefined && kind?.pipelineField != null) return undefined
+  return fields.reduce((rest, field) => put(rest, field, values?.[field] ?? null), task)
 }
 
 function inputsOf({ id, dependsOn, input }: Node, task: Task, field?: string): Record<string, string> {

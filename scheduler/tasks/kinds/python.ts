@@ -34,7 +34,11 @@ const fields = {
   firstIndex,
   context,
   keep,
-  packages: z.array(bytes).max(MAX_PACKAGES).optional().describe('wheels without native code, by CID in JSON')
+  packages: z
+    .array(bytes)
+    .max(MAX_PACKAGES)
+    .optional()
+    .describe('wheels without native code; in JSON by CID, or base64')
 }
 type PythonSpec = SpecOf<'python', typeof fields>
 
@@ -48,7 +52,7 @@ export const python = defineKind({
   streams: true,
   runtime: pythonClass,
   pipelineField: 'items',
-  placeholders: { items: [] },
+  placeholders: () => ({ items: [] }),
   example: {
     type: 'python',
     source: 'import math\n\ndef main(x):\n    return math.factorial(x)',

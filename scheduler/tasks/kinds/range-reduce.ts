@@ -29,7 +29,7 @@ export const rangeReduce = defineKind({
   fields,
   description: 'Reduces map(x) over the integers from start to end, both inclusive.',
   limits: { timeoutMs: 30_000, items: 1e6 },
-  placeholders: { start: 0, end: 0 },
+  placeholders: () => ({ start: 0, end: 0 }),
   example: { type: 'range_reduce', start: 1, end: 1_000_000, map: 'x => x * x', operation: 'sum' },
   check(spec) {
     const { start, end, step, map, partial, operation, reduce, initial, exact } = spec

@@ -10,7 +10,7 @@ export const script = defineKind({
   description: 'One run of a JavaScript module whose default export takes the input.',
   limits: { timeoutMs: 60_000, items: 1 },
   pipelineField: 'input',
-  placeholders: {},
+  placeholders: () => ({}),
   example: {
     type: 'script',
     source: 'export default async input => ({ hello: input.name })',

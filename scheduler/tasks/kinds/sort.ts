@@ -31,7 +31,7 @@ export const sort = defineKind({
   limits: { timeoutMs: 60_000, items: 5e6 },
   streams: true,
   pipelineField: 'items',
-  placeholders: { items: [] },
+  placeholders: () => ({ items: [] }),
   example: { type: 'sort', items: ['pear', 'fig', 'apple', 'kiwi'], key: 'word => word.length' },
   check(spec, { limit }) {
     limit('items', inlineItems(spec.items))

@@ -23,12 +23,12 @@ export const wasm = defineKind({
   type: 'wasm',
   fields,
   description:
-    'Calls an export of a WebAssembly module, or runs a WASI command. In JSON the module goes by CID.',
+    'Calls an export of a WebAssembly module, or runs a WASI command. In JSON the module goes by CID, or as base64.',
   limits: { timeoutMs: 60_000, items: 1e6 },
   pipelineField: 'items',
   example: {
     type: 'wasm',
-    module: { cid: 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy' },
+    module: 'AGFzbQEAAAABBgFgAXwBfAMCAQAHCgEGc3F1YXJlAAAKCQEHACAAIACiCw==',
     export: 'square',
     items: [1, 2, 3]
   },

@@ -1,7 +1,7 @@
 import { onnxClass } from '../../../sandbox/index.ts'
 import { SpecError } from '../../errors.ts'
 import { mixesRows } from './mixes-rows.ts'
-import { type Graph, readModel, type Value } from './read-model.ts'
+import { type Graph, readModel, sizeOf, type Value } from './read-model.ts'
 import { type ElementType, type GivenTensor, type Tensor, toType, typeOf } from './tensors.ts'
 
 // Model, external data and envelope must fit into one message.
@@ -78,6 +78,29 @@ export function checkModel({ model, externalData = {}, input, batchSize }: Infer
       `${batchSize} would cut ${rows} rows, but the model mixes them: ${culprit}; leave it out`
     )
   return { inputs, outputs, batchSize: rows ?? 1 }
+}
+
+// of what stands for inputs that are not there yet
+const MAX_EMPTY = 1_000_000
+
+/**
+ * Inputs of zeros that fit a model, of a row where it takes any number of them: together as `input`, each as `input.NAME`.
+ * undefined where that says nothing of the task. Throws SpecError for what is no model.
+ */
+export function emptyInputs(model: Uint8Array | undefined): Record<string, unknown> | undefined {
+  if (model === undefined) return undefined
+  const { inputs } = readModel(model)
+  if (inputs.some(({ type }) => type === 0)) return undefined
+  const given = inputs.map(({ name, type, dims = [1] }): [string, GivenTensor] => {
+    const sizes = dims.map(size => size || 1)
+    const data = new Array(Math.min(sizeOf(sizes), MAX_EMPTY)).fill(typeOf(type ?? 0) === 'string' ? '' : 0)
+    return [name, { dims: sizes, data }]
+  })
+  if (given.some(([, { dims, data }]) => data.length !== sizeOf(dims))) return undefined
+  return {
+    input: given.length === 1 ? given[0]![1] : Object.fromEntries(given),
+    ...Object.fromEntries(given.map(([name, tensor]) => [`input.${name}`, tensor]))
+  }
 }
 
 /** What the dimensions that a model names are for these inputs, in batches of so many rows. */

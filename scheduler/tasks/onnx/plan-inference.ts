@@ -42,12 +42,14 @@ export function planInference(spec: Inference): Plan {
   }
 }
 
-/** No work, but it fails where the runtime has no such operator, or no such shape for it. */
-export function probeInference(spec: Inference): unknown {
+/** No work, but it fails where the runtime has no such operator, or no such shape for it, where that is known. */
+export function probeInference(spec: Inference, isWhole: boolean): unknown {
   const { inputs, rows, batchSize } = checkModel(spec)
   return {
     batches: [],
-    sizes: sizesOf(spec.model, inputs, rows === undefined ? undefined : Math.min(rows, batchSize))
+    sizes: isWhole
+      ? sizesOf(spec.model, inputs, rows === undefined ? undefined : Math.min(rows, batchSize))
+      : {}
   }
 }
 

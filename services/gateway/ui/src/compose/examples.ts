@@ -169,6 +169,23 @@ def main(n):
 `
   },
   {
+    id: 'model',
+    title: 'example.model',
+    text: 'example.modelText',
+    code: `// an ONNX model, as base64 or { cid }; per flower how likely it is a setosa, a versicolor, a virginica
+{
+  name: 'Which iris is it?',
+  type: 'ml_inference',
+  model:
+    'CAg64gEKIgoCY20KAXcKAWISAXoiBEdlbW0qDQoGdHJhbnNCGAGgAQIKIgoBehIHc3BlY2llcyIHU29m' +
+    'dG1heCoLCgRheGlzGAGgAQISBWdyYXBoKjsIAwgEEAFCAXdKMMe62L75oHc/KxghwIEmir/+1Ag/waik' +
+    'voZaU76KsHG/07zjvZhMJb92Ty5AY38BQCoVCAMQAUIBYkoMJJcdQUkuD0C3YkHBWhsKAmNtEhUKEwgB' +
+    'Eg8KCRIHZmxvd2VycwoCCARiIAoHc3BlY2llcxIVChMIARIPCgkSB2Zsb3dlcnMKAggDQgQKABAN',
+  input: { dims: [3, 4], data: [5.1, 3.5, 1.4, 0.2, 7.0, 3.2, 4.7, 1.4, 6.3, 3.3, 6.0, 2.5] }
+}
+`
+  },
+  {
     id: 'poker',
     title: 'example.poker',
     text: 'example.pokerText',

@@ -318,6 +318,8 @@ export const en = {
   'example.pythonText': 'Exact numbers, a table',
   'example.training': 'Learn XOR',
   'example.trainingText': 'A small neural network',
+  'example.model': 'Irises',
+  'example.modelText': 'A trained model (ONNX)',
   'example.poker': 'Poker hands',
   'example.pokerText': 'A whole space, counted',
   'example.tabs': 'In browsers',

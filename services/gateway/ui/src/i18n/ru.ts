@@ -349,6 +349,8 @@ export const ru: Dictionary = {
   'example.pythonText': 'Точные числа, таблица',
   'example.training': 'Выучить XOR',
   'example.trainingText': 'Маленькая нейросеть',
+  'example.model': 'Ирисы',
+  'example.modelText': 'Обученная модель (ONNX)',
   'example.poker': 'Покерные руки',
   'example.pokerText': 'Целое пространство, подсчёт',
   'example.tabs': 'В браузерах',
