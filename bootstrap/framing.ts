@@ -1,5 +1,5 @@
 import type { AbortOptions, MessageStream, Stream } from '@libp2p/interface'
-import { LengthPrefixedDecoder, type LengthPrefixedStream, lpStream } from '@libp2p/utils'
+import { type LengthPrefixedStream, lpStream } from '@libp2p/utils'
 import * as lp from 'it-length-prefixed'
 import { raceSignal } from 'race-signal'
 import { Uint8ArrayList } from 'uint8arraylist'
@@ -163,25 +163,61 @@ export interface FrameReaderInit {
   onEnd(error?: Error): void
 }
 
+/**
+ * The messages of a stream, from its bytes as they come. One that comes in pieces is put together in its own place, so that the
+ * pieces are let go at once: kept until the last has come they would be old, and old garbage is collected late.
+ */
+function createFrameDecoder(maxBytes: number, onLength?: (bytes: number) => void) {
+  // one more than may be, to be refused
+  const prefix = new Uint8Array(MAX_LENGTH_BYTES + 1)
+  let prefixBytes = 0
+  let message: Uint8Array | undefined
+  let filled = 0
+
+  /** How long the message is that begins, once its last byte of length is there. */
+  function takeLength(byte: number): number | undefined {
+    prefix[prefixBytes++] = byte
+    const length = lengthAt(prefix.subarray(0, prefixBytes))
+    if (length == null) return undefined
+    if (length === 0) throw new FramingError('a message is empty')
+    if (length > maxBytes) throw new FramingError(`a message of ${length} bytes; ${maxBytes} are allowed`)
+    onLength?.(length)
+    prefixBytes = 0
+    return length
+  }
+
+  return function* (data: Uint8Array | Uint8ArrayList): Generator<Uint8Array> {
+    for (const piece of data instanceof Uint8Array ? [data] : data)
+      for (let at = 0; at < piece.length; ) {
+        if (message == null) {
+          const length = takeLength(piece[at++]!)
+          if (length == null) continue
+          if (at + length <= piece.length) {
+            at += length
+            yield piece.subarray(at - length, at)
+            continue
+          }
+          message = new Uint8Array(length)
+          filled = 0
+        }
+        const part = piece.subarray(at, at + message.length - filled)
+        message.set(part, filled)
+        filled += part.length
+        at += part.length
+        if (filled < message.length) continue
+        const whole = message
+        message = undefined
+        yield whole
+      }
+  }
+}
+
 /** Calls `onFrame` for each message, as they come, for as long as the two peers know each other. */
 export function readFrames(stream: Stream, { maxBytes, onLength, onFrame, onEnd }: FrameReaderInit): void {
   stream.inactivityTimeout = 2 ** 31 - 1
   stream.maxReadBufferLength = Math.max(stream.maxReadBufferLength, 2 * MAX_WINDOW_BYTES)
   let isOpen = true
-  let isInside = false
-  const decoder = new LengthPrefixedDecoder({
-    maxDataLength: maxBytes,
-    // less than a message waits here, and what comes at once, many messages maybe, is bounded by the stream's window
-    maxBufferSize: maxBytes + MAX_LENGTH_BYTES + MAX_WINDOW_BYTES,
-    lengthDecoder(buffer) {
-      const length = decodeLength(buffer)
-      if (length === 0) throw new FramingError('a message is empty')
-      if (length > maxBytes) throw new FramingError(`a message of ${length} bytes; ${maxBytes} are allowed`)
-      if (!isInside) onLength?.(length)
-      isInside = true
-      return length
-    }
-  })
+  const decode = createFrameDecoder(maxBytes, onLength)
   const end = (error?: Error): void => {
     if (!isOpen) return
     isOpen = false
@@ -206,14 +242,13 @@ export function readFrames(stream: Stream, { maxBytes, onLength, onFrame, onEnd 
       stream.abort(new FramingError('the peer closed its end'))
       end()
     })
-  const take = (messages: Iterator<Uint8Array | Uint8ArrayList>): void => {
+  const take = (messages: Iterator<Uint8Array>): void => {
     isReading = true
     try {
       for (const turnEnds = performance.now() + TURN_MS; isOpen; ) {
         const { done, value } = messages.next()
         if (done === true) break
-        isInside = false
-        onFrame(value.subarray())
+        onFrame(value)
         if (performance.now() < turnEnds) continue
         if (stream.readStatus === 'readable') stream.pause()
         setImmediate(take, messages)
@@ -228,7 +263,7 @@ export function readFrames(stream: Stream, { maxBytes, onLength, onFrame, onEnd 
       end(error as Error)
     }
   }
-  const receive = (event: { data: Uint8Array | Uint8ArrayList }): void => take(decoder.decode(event.data))
+  const receive = (event: { data: Uint8Array | Uint8ArrayList }): void => take(decode(event.data))
   stream.addEventListener('message', receive)
   stream.addEventListener('close', closed)
   stream.addEventListener('remoteCloseWrite', finished)

@@ -10,8 +10,12 @@ import type { PeerCosts } from '../protocol/peer-costs.ts'
 const MAX_PROGRAMS = 256
 // What they, with their contexts, may take of this node's memory, and the inputs that wait for their turn. A message may come
 // beside both.
-const MAX_PROGRAMS_BYTES = 96 * 1024 * 1024
+const MAX_PROGRAMS_BYTES = 64 * 1024 * 1024
 const MAX_INPUT_BYTES = 32 * 1024 * 1024
+// What a program of so many bytes wastes at least that is never used, as the guard of streams reckons what came in vain: its
+// memory stays for a while after it was given back. One alone, however large, ends nobody.
+const MS_PER_BYTE = 20 / 2 ** 20
+const MAX_UNUSED_MS = 400
 // A piece that lies elsewhere: a digest, its place and its holders.
 const PIECE_BYTES = 128
 
@@ -68,7 +72,7 @@ export function takeProgram(requester: Requester, message: LoadMessage, spentMs:
     idle: [],
     requester,
     bytes,
-    unusedMs: spentMs
+    unusedMs: Math.max(spentMs, Math.min(MAX_UNUSED_MS, bytes * MS_PER_BYTE))
   }
   programs.set(message.program, program)
   return true
@@ -78,7 +82,7 @@ export function takeProgram(requester: Requester, message: LoadMessage, spentMs:
 export function freeProgram({ requester, bytes, unusedMs }: Program): void {
   requester.programBytes -= bytes
   requester.costs.free(requester.id, bytes)
-  requester.costs.waste(requester.id, unusedMs)
+  if (!requester.own) requester.costs.waste(requester.id, unusedMs)
 }
 
 /** Takes a slice with the memory of its inputs, or says why not. */

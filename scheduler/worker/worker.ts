@@ -33,6 +33,10 @@ const WINDOW_PER_SLOT = 64
 const HEARTBEAT_MS = 1000
 // What it costs this machine to end a process before it brings anything, and to start the next one in its place.
 const PROCESS_MS = 200
+// What a message that asks for nothing costs at least, and each slice in it: it was decrypted, framed and answered as well, and
+// what is left of it collected.
+const VAIN_MS = 0.25
+const VAIN_SLICE_MS = 0.02
 const GAVE_WAY = 'others, whose escrow is certified, wait for this slot; come again later or when yours is'
 
 export interface WorkerInit {
@@ -219,22 +223,27 @@ export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, compon
         lease(requester, message.slices, spentMs)
         break
       case 'revoke':
-        requester.costs.waste(requester.id, spentMs)
-        for (const id of message.slices) revoke(requester, id)
+        if (message.slices.filter(id => revoke(requester, id)).length > 0)
+          requester.costs.waste(requester.id, spentMs)
+        else wasted(requester, spentMs, message.slices.length)
     }
+  }
+
+  function wasted({ id, own, costs }: Requester, spentMs: number, slices = 0): void {
+    if (!own) costs.waste(id, Math.max(spentMs, VAIN_MS + slices * VAIN_SLICE_MS))
   }
 
   /** What has nothing to do gives way to what is new. */
   function load(requester: Requester, message: Extract<FromRequester, { t: 'load' }>, spentMs: number): void {
-    const { id, programs, costs } = requester
-    if (programs.has(message.program)) costs.waste(id, spentMs)
+    const { programs } = requester
+    if (programs.has(message.program)) wasted(requester, spentMs)
     else
       while (!takeProgram(requester, message, spentMs)) {
         const free = [...programs.values()].find(
           ({ queue, running }) => queue.length === 0 && running.size === 0
         )
         if (free == null) {
-          costs.waste(id, spentMs)
+          wasted(requester, spentMs)
           refuse(requester, [], TOO_MANY_PROGRAMS, message.program)
           return
         }
@@ -260,26 +269,28 @@ export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, compon
         taken++
       }
     }
-    if (taken === 0) requester.costs.waste(requester.id, spentMs)
+    if (taken === 0) wasted(requester, spentMs, slices.length)
     for (const [reason, each] of refused) refuse(requester, each, reason)
     turns.pump()
     makeWay()
   }
 
-  function revoke(requester: Requester, id: number): void {
+  /** Whether it was still here. */
+  function revoke(requester: Requester, id: number): boolean {
     for (const program of requester.programs.values()) {
       const at = program.queue.findIndex(slice => slice.id === id)
       if (at >= 0) {
         letGo(requester, program.queue.splice(at, 1))
         if (program.queue.length === 0) turns.remove(program)
-        return
+        return true
       }
       for (const batch of program.running) {
         if (!batch.live.delete(id)) continue
         if (batch.live.size === 0) batch.controller.abort()
-        return
+        return true
       }
     }
+    return false
   }
 
   return {

@@ -44,6 +44,20 @@ async function send(stream: MessageStream, bytes: Uint8Array): Promise<void> {
   await setImmediate()
 }
 
+/** A stream of its own for these bytes; that one is refused or ended is no reason not to try the next. */
+async function sayOver(protocol: string, bytes: Uint8Array, target: Target): Promise<void> {
+  try {
+    await send(await target.open(protocol), bytes)
+  } catch {
+    // of no interest here: whether we are still let in is asked at the end
+  }
+}
+
+/** Made once: it takes longer than it takes the node to be done with them. */
+let made: Uint8Array[] | undefined
+const shapes = (): Uint8Array[] =>
+  (made ??= Object.values(hostileShapes).map(shape => frame(shape(4 * MIB), FRAME_BYTES).subarray()))
+
 const load = (program: string, rest: object = {}) => ({
   t: 'load',
   program,
@@ -142,22 +156,13 @@ export const attacks: Record<string, Attack> = {
   },
 
   'shapes that cost decoders most': async target => {
-    const frames = Object.values(hostileShapes).map(shape => frame(shape(4 * MIB), FRAME_BYTES).subarray())
     for (const protocol of (await target.protocols()).filter(isOurs))
-      for (const bytes of frames)
-        await target.open(protocol).then(
-          stream => send(stream, bytes),
-          () => {}
-        )
+      for (const bytes of shapes()) await sayOver(protocol, bytes, target)
   },
 
   'lengths without end': async target => {
     const bytes = new Uint8Array(4 * MIB).fill(0xff)
-    for (const protocol of await target.protocols())
-      await target.open(protocol).then(
-        stream => send(stream, bytes),
-        () => {}
-      )
+    for (const protocol of await target.protocols()) await sayOver(protocol, bytes, target)
   },
 
   'random frames': async target => {
