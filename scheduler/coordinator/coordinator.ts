@@ -3,6 +3,7 @@ import { createChecks } from './checks.ts'
 import type { Answer, Effects, JobInit, WorkerOffer } from './contract.ts'
 import { createHomes } from './homes.ts'
 import { createAnswers } from './judge-answers.ts'
+import { createLateWork } from './late-work.ts'
 import { createLeases } from './leases.ts'
 import { createObstacles } from './obstacles.ts'
 import { createPlacement } from './placement.ts'
@@ -43,12 +44,9 @@ export function createCoordinator(
     { state, effects, leases, standing }
   )
   const obstacles = createObstacles(state, { leases, standing })
-  const { place, speculate, takeOver, able } = createPlacement(
-    state,
-    effects,
-    { leases, standing, checks, obstacles },
-    random
-  )
+  const placement = createPlacement(state, effects, { leases, standing, checks, obstacles }, random)
+  const { place, able } = placement
+  const { speculate, takeOver, giveAway } = createLateWork(state, effects, { leases, placement })
   const answers = createAnswers(state, effects, { leases, standing, checks, able })
   const { release, finish } = leases
   const { answered, isHopeless, returnOrReview, lost, starved, skipStarved, backOff } = answers
@@ -212,6 +210,7 @@ export function createCoordinator(
       if (from != null) from.refusals = 0
       place(now)
       takeOver(now)
+      giveAway(now)
     },
 
     /** The worker does not take these slices; they go to others. */
@@ -260,6 +259,7 @@ export function createCoordinator(
       place(now)
       speculate(now)
       takeOver(now)
+      giveAway(now)
     },
 
     /** a slice that this worker holds */

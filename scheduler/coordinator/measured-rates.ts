@@ -3,9 +3,17 @@ const MAX_RATES = 10_000
 // What a measurement is worth after the next one: rates follow a machine that gets busy within a few slices.
 const RATE_MEMORY = 0.7
 
-/** Measured speed and size of results by program, and by program and worker. */
+// The speed of a program is that of the workers which answered last, so many of them.
+const MAX_WITNESSES = 15
+
+/**
+ * Measured speed and size of results by program, and by program and worker. How long a unit took is a worker's own word:
+ * what is reckoned with at others is the median of workers, so that one that says it took no time changes little.
+ */
 export function createRates() {
   const rates = new Map<string, { ms: number; units: number; bytes: number }>()
+  /** by program: ms per unit of its workers, who answered last comes last, and their median */
+  const said = new Map<string, { rates: Map<string, number>; median: number }>()
 
   return {
     /** true where this worker itself was measured */
@@ -16,10 +24,12 @@ export function createRates() {
      * worker is new to it.
      */
     of(program: string, worker?: string): { rate: number; bytes: number; measured: number } | undefined {
-      const known = (worker == null ? undefined : rates.get(`${program} ${worker}`)) ?? rates.get(program)
+      const own = worker == null ? undefined : rates.get(`${program} ${worker}`)
+      const known = own ?? rates.get(program)
       if (known == null) return
       const { ms, units, bytes } = known
-      return { rate: Math.max(ms / units, 1e-6), bytes: bytes / units, measured: units }
+      const rate = known === own ? ms / units : said.get(program)!.median
+      return { rate: Math.max(rate, 1e-6), bytes: bytes / units, measured: units }
     },
 
     learn(program: string, worker: string, slice: { ms: number; units: number; bytes: number }): void {
@@ -33,7 +43,24 @@ export function createRates() {
           bytes: old.bytes * RATE_MEMORY + slice.bytes
         })
       }
-      while (rates.size > MAX_RATES) rates.delete(rates.keys().next().value as string)
+      const { ms, units } = rates.get(`${program} ${worker}`)!
+      const witnesses = said.get(program)?.rates ?? new Map<string, number>()
+      witnesses.delete(worker)
+      witnesses.set(worker, ms / units)
+      if (witnesses.size > MAX_WITNESSES) witnesses.delete(witnesses.keys().next().value as string)
+      said.set(program, { rates: witnesses, median: medianOf(witnesses) })
+      while (rates.size > MAX_RATES) {
+        const oldest = rates.keys().next().value as string
+        rates.delete(oldest)
+        said.delete(oldest)
+      }
     }
   }
+}
+
+/** Of an even number of workers the middle between the two. */
+function medianOf(rates: ReadonlyMap<string, number>): number {
+  const sorted = [...rates.values()].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }

@@ -7,18 +7,11 @@ import type { Effects } from './contract.ts'
 import type { Homes } from './homes.ts'
 import type { Leases } from './leases.ts'
 import type { Obstacles } from './obstacles.ts'
-import type { CoordinatorState, Interval, JobEntry, Lease, Slice, Unplaced, WorkerEntry } from './state.ts'
+import type { CoordinatorState, Interval, JobEntry, Slice, Unplaced, WorkerEntry } from './state.ts'
 import type { Standing } from './worker-trust.ts'
 
-// Speculation: after this share of a job, a slice that runs this many times the median is leased twice.
-const SPECULATE_AFTER = 0.75
-const SPECULATE_FACTOR = 1.5
-const SPECULATE_MIN_MS = 250
 // A slice that vanished with this many workers may have ended them: nobody else is asked to try.
 export const MAX_LOSSES = 8
-// This node, which has nothing else to do, does what is late by this share of its time, and by this much at least.
-const TAKE_OVER_SHARE = 0.25
-const TAKE_OVER_MIN_MS = 10
 // Audits take a unit's time each: this many make nobody wait long. Where more wait, replicas are the faster check.
 const AUDITS_PER_SLOT = 16
 
@@ -40,8 +33,8 @@ export function createPlacement(
   }: { leases: Leases; standing: Standing; checks: CoordinatorChecks; obstacles: Obstacles },
   random: () => number
 ) {
-  const { time, workers, begun, ready, short, audits, rates } = state
-  const { lease, expectedAt, review, addSlice } = leases
+  const { time, workers, ready, short, audits, rates } = state
+  const { lease, review, addSlice } = leases
   const { least, inOrder, isWorth, sizeFor, whyOf } = createChoice(state, effects, leases)
 
   function place(now: number): void {
@@ -234,57 +227,7 @@ export function createPlacement(
     review(slice)
   }
 
-  /** Leases late slices a second time to workers that have nothing else to do. */
-  function speculate(now: number): void {
-    for (const job of begun) {
-      if (job.cursor < job.units || job.returned.length > 0 || job.done < job.units * SPECULATE_AFTER)
-        continue
-      const sorted = [...job.durations].sort((a, b) => a - b)
-      const late = Math.max(SPECULATE_MIN_MS, (sorted[sorted.length >> 1] ?? 0) * SPECULATE_FACTOR)
-      for (const slice of job.slices.values()) {
-        const idle = [...workers.values()].filter(
-          worker => worker.outstanding.size === 0 && isFree(worker, now)
-        )
-        if (idle.length === 0) return
-        if (
-          slice.checks == null &&
-          slice.leases.size === 1 &&
-          [...slice.leases.values()].every(entry => now - entry.at > late)
-        )
-          replicate(slice, idle, now, 'late')
-      }
-    }
-  }
-
-  /** When an answer is late. */
-  const dueAt = (lease: Lease): number => {
-    const expected = expectedAt(lease)
-    return expected + Math.max(TAKE_OVER_MIN_MS, (expected - lease.at) * TAKE_OVER_SHARE)
-  }
-
-  /** What is late elsewhere is done here, where nothing else is to do: no worker makes a job later than staying at home. */
-  function takeOver(now: number): void {
-    const home = [...workers.values()].find(isHome)
-    const hasTime = (): boolean => home != null && home.outstanding.size < home.slots && isFree(home, now)
-    if (home == null || !hasTime()) return
-    let next = Number.POSITIVE_INFINITY
-    for (const job of begun) {
-      if (job.cursor < job.units || job.returned.length > 0) continue
-      for (const slice of job.slices.values()) {
-        if (slice.checks != null || slice.leases.size === 0 || slice.leases.has(home.id)) continue
-        const due = Math.min(...[...slice.leases.values()].map(dueAt))
-        if (due > now) next = Math.min(next, due)
-        else if (able(slice, [home]).length > 0) {
-          lease(slice, home, now, 'late')
-          review(slice)
-          if (!hasTime()) return
-        }
-      }
-    }
-    if (next < Number.POSITIVE_INFINITY) effects.wake(next - now)
-  }
-
-  return { place, speculate, takeOver, able }
+  return { place, able, isFree, replicate, planChecks, least }
 }
 
 export type Placement = ReturnType<typeof createPlacement>

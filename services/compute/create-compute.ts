@@ -20,8 +20,12 @@ export const createCompute =
   (host: HostOf<typeof compute>): ServiceOf<typeof compute> => {
     const { jobs, scheduler } = host.use
     const idempotency = openIdempotency(folder, host.now)
+    // closed again where a later part cannot be made: the next try finds the file free
+    using opened = new DisposableStack()
+    opened.defer(() => idempotency.close())
     const webhooks = createWebhooks({ folder, settings })({ scheduler, sign, log: host.log })
     const unwatch = watchJobs(host.metrics, scheduler)
+    opened.move()
     let isFound = false
     function announce(): void {
       const { enabled } = lending.contribution()

@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert'
 import type { Effects, JobInit, WorkerOffer } from '../../scheduler/coordinator/contract.ts'
 import { createCoordinator } from '../../scheduler/coordinator/coordinator.ts'
+import { createRates } from '../../scheduler/coordinator/measured-rates.ts'
 import { createRuns, type RunsComponents, type RunsInit } from '../../scheduler/jobs/running-jobs.ts'
 
 const jobOf = (id: string, more: Partial<JobInit> = {}): JobInit => ({
@@ -73,6 +74,80 @@ describe('scheduler: placement by what workers take', () => {
     )
     submit('small', 5000)
     assert.deepEqual(leased.at(-1)!.worker, 'w')
+  })
+
+  it('gives what waits here behind longer work than was thought to a worker that has nothing to do', () => {
+    const leased: { worker: string; slice: number; job: string }[] = []
+    const revoked: { worker: string; slice: number }[] = []
+    const effects: Partial<Effects> = {
+      lease: lease => void leased.push(lease),
+      revoke: each => void revoked.push(each),
+      accept: () => 'stored',
+      end() {},
+      wake() {}
+    }
+    const coordinator = createCoordinator(effects as Effects, { random: () => 0.5 })
+    coordinator.offer('home', { slots: 1, window: 10, own: true }, 0)
+    coordinator.submit(jobOf('measures'), 0)
+    const answer = { digest: 'right', payload: 'result', bytes: 9, ms: 1 }
+    coordinator.answer('home', [{ slice: leased.at(-1)!.slice, answer }], 1)
+    coordinator.submit(jobOf('begun'), 2)
+    coordinator.submit(jobOf('waits'), 2)
+    coordinator.offer('w', { slots: 1, window: 10 }, 3)
+    assert.deepEqual(
+      leased.map(({ worker }) => worker),
+      ['home', 'home', 'home']
+    )
+    for (let now = 250; now <= 1000; now += 250) coordinator.tick(now)
+    assert.deepEqual(
+      revoked.map(({ slice }) => slice),
+      [leased[2]!.slice]
+    )
+    const { worker, job } = leased.at(-1)!
+    assert.deepEqual([leased.length, worker, job], [4, 'w', 'waits'])
+  })
+
+  it('does not do here what is late elsewhere while its inputs are calculated again', () => {
+    const leased: { worker: string; slice: number }[] = []
+    const effects: Partial<Effects> = {
+      lease: lease => void leased.push(lease),
+      accept: () => 'stored',
+      end() {},
+      wake() {}
+    }
+    const coordinator = createCoordinator(effects as Effects, { random: () => 0.5 })
+    let isWaiting = false
+    coordinator.offer('w', { slots: 1, window: 10 }, 0)
+    coordinator.submit(jobOf('job', { isWaiting: () => isWaiting }), 0)
+    isWaiting = true
+    coordinator.offer('home', { slots: 1, window: 10, own: true }, 1)
+    const tick = (until: number, from = 0): void => {
+      for (let now = from; now <= until; now += 250) {
+        coordinator.seen('w', now)
+        coordinator.tick(now)
+      }
+    }
+    tick(2000)
+    assert.deepEqual(
+      leased.map(({ worker }) => worker),
+      ['w']
+    )
+    isWaiting = false
+    tick(4000, 2250)
+    assert.deepEqual(
+      leased.map(({ worker }) => worker),
+      ['w', 'home']
+    )
+  })
+
+  it('does not believe one worker how long a program takes at others', () => {
+    const rates = createRates()
+    const slice = { units: 10, bytes: 10 }
+    for (const worker of ['a', 'b', 'c']) rates.learn('p', worker, { ...slice, ms: 100 })
+    for (let i = 0; i < 20; i++) rates.learn('p', 'liar', { ...slice, ms: 1e-3 })
+    assert.equal(rates.of('p', 'new')!.rate, 10)
+    assert.equal(rates.of('p')!.rate, 10)
+    assert.ok(rates.of('p', 'liar')!.rate < 1)
   })
 
   it('wakes nobody once the scheduler has stopped: links end after it, and the store is closed', () => {

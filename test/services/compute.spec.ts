@@ -1,9 +1,11 @@
 import { strict as assert } from 'node:assert'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { readdirSync, readlinkSync } from 'node:fs'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { newestJobs } from '../../node/cli/jobs.ts'
 import type { Job } from '../../scheduler/index.ts'
+import { createCompute } from '../../services/compute/create-compute.ts'
 import { answerCompute, type Call, type Idempotency, OWNER, openIdempotency } from '../../services/index.ts'
 
 describe('services: compute', () => {
@@ -108,4 +110,25 @@ describe('services: compute', () => {
       assert.equal(total, 450)
     }
   })
+
+  it('holds no file open where its webhooks cannot be opened', async () => {
+    idempotency.close()
+    await mkdir(join(folder, 'webhooks.sqlite'))
+    const compute = createCompute({ folder, webhooks: () => ({ urls: [] }) } as never)
+    assert.throws(() => compute({ use: {}, now: Date.now } as never))
+    assert.deepEqual(openFiles(folder), [])
+    idempotency = openIdempotency(folder, Date.now)
+  })
 })
+
+/** Files of a folder that this process holds open. */
+function openFiles(folder: string): string[] {
+  return readdirSync('/proc/self/fd').flatMap(fd => {
+    try {
+      const file = readlinkSync(`/proc/self/fd/${fd}`)
+      return file.startsWith(folder) ? [file] : []
+    } catch {
+      return [] // it was open for the list alone
+    }
+  })
+}

@@ -44,7 +44,9 @@ function play(machines: Machine[], job: Job): number {
   const state = new Map(
     machines.map(machine => [machine.id, { machine, queue: [] as Lease[], busy: 0, into: 0, out: 0 }])
   )
-  const revoked = new Set<string>()
+  /** called back before they came; what has begun goes on */
+  const revoked = new Set<Lease>()
+  const given = new Map<string, Lease>()
 
   /** When these bytes have come over a link that is busy until `until`. */
   const travel = ({ id, latencyMs, bytesPerMs }: Machine, until: number, bytes: number): number =>
@@ -55,7 +57,7 @@ function play(machines: Machine[], job: Job): number {
     const { machine, queue } = worker
     while (worker.busy < machine.slots && queue.length > 0) {
       const lease = queue.shift()!
-      if (revoked.has(`${id} ${lease.slice}`)) continue
+      if (revoked.has(lease)) continue
       worker.busy++
       if (machine.hangs) continue
       const ms = machine.unitMs * lease.count
@@ -80,6 +82,7 @@ function play(machines: Machine[], job: Job): number {
     {
       lease(lease) {
         const worker = state.get(lease.worker)!
+        given.set(`${lease.worker} ${lease.slice}`, lease)
         const there = travel(worker.machine, worker.into, job.unitBytes * lease.count)
         worker.into = there - worker.machine.latencyMs
         later(there, () => {
@@ -87,7 +90,7 @@ function play(machines: Machine[], job: Job): number {
           work(lease.worker)
         })
       },
-      revoke: ({ worker, slice }) => void revoked.add(`${worker} ${slice}`),
+      revoke: ({ worker, slice }) => void revoked.add(given.get(`${worker} ${slice}`)!),
       accept: () => 'stored',
       pay() {},
       retract() {},
