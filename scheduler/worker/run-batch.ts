@@ -61,7 +61,7 @@ export function createBatchRunner(policy: Pick<WorkerPolicy, 'maxSliceMs'>, comp
       const all = answers
         .of(requester.id, ready, outcomes, (slice, reason) => refuse(requester, [slice], reason))
         .map(result => withSaid(result, said))
-      for (const { ms } of all)
+      for (const { ms } of all.filter(isDone))
         program.sliceMs = program.sliceMs == null ? ms : program.sliceMs * 0.7 + ms * 0.3
       const results = withoutOverdue(program, all)
       for (const part of inResultMessages(results)) requester.send({ t: 'result', slices: part })
@@ -98,10 +98,7 @@ export function createBatchRunner(policy: Pick<WorkerPolicy, 'maxSliceMs'>, comp
   /** Books what was done for somebody else; micro-credits of it. */
   function book(requester: string, slices: LeasedSlice[], results: SliceResult[]): number {
     const byId = new Map(slices.map(slice => [slice.id, slice]))
-    const done = results.flatMap(({ id, ms, outcomes }) => {
-      const { job, price } = byId.get(id)!
-      return outcomes.every(outcome => outcome instanceof Uint8Array) ? { ms, job, price } : []
-    })
+    const done = results.filter(isDone).map(({ id, ms }) => ({ ms, ...byId.get(id)! }))
     if (done.length === 0) return 0
     for (const { job, price } of done) credit.earned(requester, job, price)
     const earned = priceOf(done)
@@ -130,6 +127,10 @@ export function createBatchRunner(policy: Pick<WorkerPolicy, 'maxSliceMs'>, comp
 
   return run
 }
+
+/** Of what failed or was ended nobody knows how long it takes. */
+const isDone = ({ outcomes }: SliceResult): boolean =>
+  outcomes.every(outcome => outcome instanceof Uint8Array)
 
 /** Tells a requester that slices are not taken, and why. */
 export function refuse(

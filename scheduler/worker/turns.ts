@@ -2,12 +2,17 @@ import type { Logger } from '@libp2p/interface'
 import type { LeasedSlice } from '../protocol/compute-messages.ts'
 import type { Program } from './requester.ts'
 
-// Small slices are run together up to this expected time, so that their answers do not wait for each other long.
+// Small slices are run together up to this expected time, so that their answers do not wait for each other long; where all
+// slots are busy, so much begins beside them.
 const BATCH_MS = 20
 const MAX_SLICES_PER_BATCH = 64
+// A cold process has started by then, and a busy machine had time.
+const OVERSTAY_MS = 1000
 
 /**
  * Programs with slices that wait take turns at the slots: the owner's own first, then what is secured, then the rest.
+ * Where all slots are busy, one small batch at a time begins all the same, of a requester of whom nothing runs: a person
+ * does not wait behind somebody's bulk. What turns out longer keeps the next slot that is free, or ends (`overstay`).
  */
 export function createTurns(init: {
   /** how many run at a time */
@@ -24,6 +29,8 @@ export function createTurns(init: {
   /** ms that slots were busy until `changedAt`, all together */
   let busyMs = 0
   let changedAt = performance.now()
+  /** what began beside the slots last */
+  let beside: { program: Program; slices: LeasedSlice[]; at: number } | undefined
   let isStopped = false
 
   function account(change: number): void {
@@ -37,22 +44,31 @@ export function createTurns(init: {
     pumpLine(ownLine)
     pumpLine(othersLine, init.isSecured)
     pumpLine(othersLine)
+    const oneMore = init.capacity() + 1
+    pumpLine(ownLine, isSmall, oneMore)
+    pumpLine(othersLine, isSmall, oneMore)
   }
 
-  function pumpLine(line: Set<Program>, isNext = (_: Program): boolean => true): void {
+  function pumpLine(
+    line: Set<Program>,
+    isNext = (_: Program): boolean => true,
+    most = init.capacity()
+  ): void {
     for (const program of line) {
-      if (running >= init.capacity() || isStopped) return
+      if (running >= most || isStopped) return
       if (!isNext(program)) continue
       line.delete(program)
       const slices = take(program)
       // to the end of the line, so that programs take turns
       if (program.queue.length > 0) line.add(program)
+      if (running === init.capacity()) beside = { program, slices, at: performance.now() }
       account(1)
       init
         .run(program, slices)
         .catch(err => init.log.error('a batch was not answered: %e', err))
         .finally(() => {
           account(-1)
+          if (beside?.slices === slices) beside = undefined
           pump()
         })
     }
@@ -78,6 +94,16 @@ export function createTurns(init: {
       return [...ownLine, ...[...othersLine].filter(init.isSecured)].map(({ requester }) => requester.id)
     },
 
+    /** What is no small batch though it began as one, while all slots are busy: from now on its program counts as what it is. */
+    overstay(): { program: Program; slices: readonly LeasedSlice[] } | undefined {
+      if (beside == null || running <= init.capacity()) return
+      const { program, slices, at } = beside
+      const ms = performance.now() - at
+      if (ms <= OVERSTAY_MS) return
+      program.sliceMs = ms / slices.length
+      return { program, slices }
+    },
+
     get running(): number {
       return running
     },
@@ -96,8 +122,15 @@ export function createTurns(init: {
 
 export type Turns = ReturnType<typeof createTurns>
 
+/** ms per slice: as seen here, else as its requester says */
+const sliceMs = ({ sliceMs, queue }: Program): number => sliceMs ?? queue[0]?.expectedMs ?? BATCH_MS
+
+const isSmall = (program: Program): boolean =>
+  sliceMs(program) <= BATCH_MS &&
+  [...program.requester.programs.values()].every(({ running }) => running.size === 0)
+
 function take(program: Program): LeasedSlice[] {
-  const each = Math.max(program.sliceMs ?? program.queue[0]?.expectedMs ?? BATCH_MS, 0.01)
+  const each = Math.max(sliceMs(program), 0.01)
   const count = Math.max(1, Math.min(MAX_SLICES_PER_BATCH, Math.floor(BATCH_MS / each)))
   return program.queue.splice(0, count)
 }

@@ -37,6 +37,8 @@ const PROCESS_MS = 200
 // what is left of it collected.
 const VAIN_MS = 0.25
 const VAIN_SLICE_MS = 0.02
+const OVERSTAYED =
+  'it was begun beside full slots because it was said to be short, and it is not; it waits for a slot next time'
 const GAVE_WAY = 'others, whose escrow is certified, wait for this slot; come again later or when yours is'
 
 export interface WorkerInit {
@@ -132,6 +134,7 @@ export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, compon
     kept.expire()
     stays.expire()
     makeWay()
+    endOverstay()
     for (const requester of requesters) {
       callBack(requester)
       if (requester.held > 0) requester.send({ t: 'alive' })
@@ -172,6 +175,13 @@ export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, compon
       endBatch(from, batch, GAVE_WAY)
       from.costs.waste(from.id, PROCESS_MS)
     }
+  }
+
+  /** The owner lends so many slots: what is in none of them is short. */
+  function endOverstay(): void {
+    const { program, slices } = turns.overstay() ?? {}
+    for (const batch of program?.running ?? [])
+      if (batch.slices === slices) endBatch(program!.requester, batch, OVERSTAYED)
   }
 
   function endBatch(requester: Requester, { live, controller }: Batch, reason: string): void {

@@ -1,0 +1,80 @@
+import { strict as assert } from 'node:assert'
+import { defaultLogger } from '@libp2p/logger'
+import type { LeasedSlice } from '../../scheduler/protocol/compute-messages.ts'
+import type { Batch, Program, Requester } from '../../scheduler/worker/requester.ts'
+import { createTurns } from '../../scheduler/worker/turns.ts'
+
+const requester = (id: string): Requester => ({ id, own: false, programs: new Map() }) as unknown as Requester
+
+function programOf(of: Requester, name: string): Program {
+  const program = { requester: of, queue: [], running: new Set<Batch>() } as unknown as Program
+  of.programs.set(name, program)
+  return program
+}
+
+/** One slot; what runs is ended by its name. */
+function oneSlot() {
+  const running = new Map<number, () => void>()
+  const turns = createTurns({
+    capacity: () => 1,
+    isSecured: () => false,
+    async run(program, slices) {
+      const batch = { slices } as unknown as Batch
+      program.running.add(batch)
+      await new Promise<void>(resolve => running.set(slices[0]!.id, resolve))
+      program.running.delete(batch)
+    },
+    log: defaultLogger().forComponent('test')
+  })
+  let next = 0
+  return {
+    turns,
+    running: () => [...running.keys()],
+    lease(program: Program, expectedMs: number): number {
+      const id = next++
+      turns.add(program, { id, expectedMs } as LeasedSlice)
+      turns.pump()
+      return id
+    },
+    async end(id: number): Promise<void> {
+      running.get(id)!()
+      running.delete(id)
+      await new Promise(resolve => setImmediate(resolve))
+    }
+  }
+}
+
+describe('scheduler: turns at the slots', () => {
+  it('begin what is small beside a full slot, one at a time, of who has nothing that runs', async () => {
+    const { running, lease, end } = oneSlot()
+    const bulk = programOf(requester('bulk'), 'long')
+    const person = programOf(requester('person'), 'short')
+    const other = programOf(requester('other'), 'short')
+    const [first, second] = [lease(bulk, 200), lease(bulk, 200)]
+    assert.deepEqual(running(), [first])
+    const small = lease(person, 5)
+    assert.deepEqual(running(), [first, small], 'a small one waits for nobody')
+    const next = lease(other, 5)
+    lease(person, 5)
+    assert.deepEqual(running(), [first, small])
+    await end(small)
+    assert.deepEqual(running(), [first, next], 'one beside the slot, of each in turn')
+    await end(first)
+    assert.ok(!running().includes(second), 'what is beside the slot keeps it')
+  })
+
+  it('begin nothing beside a full slot that is not small, also where it was said to be', async () => {
+    const { running, lease, end } = oneSlot()
+    const first = lease(programOf(requester('bulk'), 'long'), 200)
+    const liar = programOf(requester('liar'), 'long')
+    lease(liar, 100)
+    assert.deepEqual(running(), [first])
+    await end(first)
+    const [long] = running()
+    await end(long!)
+    liar.sliceMs = 100
+    const again = lease(programOf(requester('bulk'), 'long'), 200)
+    lease(liar, 1)
+    assert.deepEqual(running(), [again])
+  })
+})
