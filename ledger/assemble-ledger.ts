@@ -6,6 +6,7 @@ import { type Book, createBook } from './book/book.ts'
 import { type Checkpoint, decodeCheckpoint, isWholeCheckpoint } from './book/checkpoint.ts'
 import { createCertifier, tell } from './certify/certifier.ts'
 import { createOwnChain, type OwnChain } from './certify/own-chain.ts'
+import { createPatience } from './certify/patience.ts'
 import { CHAIN_LIMIT, createRecovery } from './certify/recovery.ts'
 import { createSpeakers } from './certify/speakers.ts'
 import { createWitness } from './certify/witness.ts'
@@ -40,8 +41,8 @@ const TELL_AGAIN_MS = 5_000
 const EPOCH_CHECK_MS = 1_000
 /** Rest of the certifier after an error. */
 const RESTART_MS = 1_000
-/** The settlement of a small job follows its escrow within this time: together they cost one round trip. */
-const ESCROW_DELAY_MS = 20
+/** A node that stops gives its last orders this long to be certified. */
+const LAST_ORDERS_MS = 1_000
 
 export interface LedgerInit {
   network: LedgerNetwork
@@ -89,7 +90,10 @@ export interface Running {
   readonly own: OwnChain
   /** Waits until it is safe to sign: a new data folder must first learn what this key has signed before. */
   ready(signal?: AbortSignal): Promise<void>
-  issue(body: NewBody): number
+  /** `mayWait`: nobody waits for its certificate. */
+  issue(body: NewBody, options?: { mayWait?: boolean }): number
+  /** Brings everything that was signed to the witnesses. */
+  hurry(): void
   /** Takes items and brings them to the witnesses. */
   submit(items: Item[]): void
   epoch(): number
@@ -268,21 +272,18 @@ export async function assembleLedger(
     adopt
   })
 
-  let soon: NodeJS.Timeout | undefined
-  const kickNow = (): void => {
-    clearTimeout(soon)
-    soon = undefined
-    certifier.kick()
-  }
+  const patience = createPatience({ signed: () => own.next, onDue: () => certifier.kick() })
+  const isDue = (): boolean =>
+    refusal == null && own.hasPending() && patience.isDue(book.account(account).seq)
 
   const certifier = createCertifier({ network })({
     log,
     request: channel.request,
     heard: (witness, signal) => recovery.heard(witness, signal),
     isCurrent: segment => refusal == null && own.isPending(segment),
-    next: () => (refusal == null ? own.takePending() : undefined),
+    next: () => (isDue() ? own.takePending() : undefined),
     synced: store.synced,
-    hasNext: () => refusal == null && own.hasPending(),
+    hasNext: isDue,
     onCertified: bytes => takeSegments([bytes]),
     onRefused: refusal => giveUp(`the witnesses answer "${refusal}"`),
     since: seq => store.segmentsOf(account, seq, CHAIN_LIMIT),
@@ -332,7 +333,7 @@ export async function assembleLedger(
       noteEscrows()
       store.setMeta('recovered', 1)
     })
-    certifier.kick()
+    patience.hurry()
   }
 
   const firstMeeting = Promise.withResolvers<void>()
@@ -390,6 +391,17 @@ export async function assembleLedger(
     background(every(EPOCH_CHECK_MS, ended.signal, epochs.closeIfDue, onError))
   }
 
+  /** Settlements that waited for others do not wait for the next start, where enough witnesses are there. */
+  const lastOrders = async (): Promise<void> => {
+    if (isDue() || !own.hasPending() || refusal != null) return
+    const peers = new Set(libp2p.getPeers().map(peer => peer.toString()))
+    const there = network.witnesses.filter(witness => witness === account || peers.has(witness))
+    if (there.length < quorumOf(network)) return
+    patience.hurry()
+    const certified = own.certified(own.next - 1).catch(() => undefined) // told to who waits for it
+    await Promise.race([certified, pause(LAST_ORDERS_MS, ended.signal)])
+  }
+
   return {
     store,
     book,
@@ -398,19 +410,21 @@ export async function assembleLedger(
       if (store.getMeta('recovered') !== 1) await within(recovered, signal)
       if (refusal != null) throw refusal
     },
-    issue: body => {
+    issue: (body, { mayWait } = {}) => {
       const seq = own.issue({ ...body, timeS: Math.floor(now() / 1000) } as Body)
-      // an escrow's settlement often follows at once: together they cost one round trip
-      if (body.type === 'escrow') soon ??= setTimeout(kickNow, ESCROW_DELAY_MS)
-      else kickNow()
+      if (body.type === 'escrow') patience.escrow(body.job)
+      else if (body.type === 'settle' && mayWait) patience.settle(body.job)
+      else patience.hurry()
       changed()
       return seq
     },
+    hurry: patience.hurry,
     submit,
     epoch: () => replica.epoch,
     stop: async () => {
+      await lastOrders()
       ended.abort(new LedgerStoppedError())
-      clearTimeout(soon)
+      patience.stop()
       pubsub.unsubscribe(topic)
       pubsub.topicValidators.delete(topic)
       libp2p.unregister(topology)

@@ -31,6 +31,11 @@ export interface LedgerEvents {
 export interface Ledger extends Startable, TypedEventTarget<LedgerEvents> {
   readonly account: AccountId
   readonly network: string
+  /**
+   * Keeps `bound` back for a job of this node, unsigned and in memory, until `escrow` signs it or `settle` without
+   * payments frees it. Nothing where the job has an escrow. InsufficientCreditsError names both figures.
+   */
+  hold(job: string, bound: Micro, options?: { signal?: AbortSignal }): Promise<void>
   /** Reserves `bound` for a job of this node. Idempotent by job. InsufficientCreditsError names both figures. */
   escrow(job: string, bound: Micro, options?: { signal?: AbortSignal }): Promise<Escrow>
   /**
@@ -44,8 +49,12 @@ export interface Ledger extends Startable, TypedEventTarget<LedgerEvents> {
       signal?: AbortSignal
       /** root of the receipts of the job (createReceipts) */
       receipts?: Uint8Array
+      /** nobody waits for it: it goes to the witnesses with others, within a second */
+      mayWait?: boolean
     }
   ): Promise<void>
+  /** Brings all orders that may wait to the witnesses at once. */
+  hurry(): void
   /** Own escrows that are not settled yet, also those from before a restart. */
   openEscrows(): { job: string; bound: Micro }[]
   /** The certified escrow of an account for a job: open, or settled within this epoch. */

@@ -63,6 +63,12 @@ class LedgerNode extends TypedEventEmitter<LedgerEvents> implements Ledger {
     return this.#running
   }
 
+  async hold(job: string, bound: Micro, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    checkJob(job)
+    await this.#now.ready(signal)
+    this.#now.own.hold(job, bound)
+  }
+
   async escrow(job: string, bound: Micro, { signal }: { signal?: AbortSignal } = {}): Promise<Escrow> {
     checkJob(job)
     if (bound < 0n) throw new InvalidOrderError(`The bound of job ${job} is ${bound}; it cannot be negative.`)
@@ -77,22 +83,31 @@ class LedgerNode extends TypedEventEmitter<LedgerEvents> implements Ledger {
   async settle(
     job: string,
     payments: Payment[],
-    { signal, receipts }: { signal?: AbortSignal; receipts?: Uint8Array } = {}
+    { signal, receipts, mayWait }: { signal?: AbortSignal; receipts?: Uint8Array; mayWait?: boolean } = {}
   ): Promise<void> {
     checkJob(job)
     checkPayments(job, payments)
     const { own, store, ready } = this.#now
     await ready(signal)
     const known = store.job(job)
+    if (known == null && payments.length === 0 && own.release(job)) return
     if (known == null) throw new UnknownEscrowError(job)
     if (known.settled == null && totalOf(payments) > known.bound)
       throw new InvalidOrderError(
         `Job ${job} reserved ${known.bound} micro-credits and cannot pay ${totalOf(payments)}.`
       )
+    if (known.settled != null && !mayWait) this.hurry()
     const seq =
       known.settled ??
-      this.#now.issue({ type: 'settle', job, payments, ...(receipts == null ? {} : { receipts }) })
+      this.#now.issue(
+        { type: 'settle', job, payments, ...(receipts == null ? {} : { receipts }) },
+        { mayWait }
+      )
     await within(own.certified(seq), signal)
+  }
+
+  hurry(): void {
+    this.#now.hurry()
   }
 
   openEscrows(): { job: string; bound: Micro }[] {

@@ -62,8 +62,10 @@ export interface SchedulerComponents {
     | 'account'
     | 'balance'
     | 'network'
+    | 'hold'
     | 'escrow'
     | 'settle'
+    | 'hurry'
     | 'openEscrows'
     | 'escrowOf'
     | 'report'
@@ -177,7 +179,7 @@ export function assembleScheduler(
   const data = createDataAccess({ signal }, { blockstore, blocks, datasets })
   const bounds = createBounds({ ledger, exchange, rate: program => runs.coordinator.rate(program) })
   const submission = createSubmission(
-    { directory, signal, tell },
+    { directory, tell },
     { store, memo, sandbox, ledger, data, runs, settlement, bounds, datasets }
   )
   const quote = createQuotes(
@@ -232,8 +234,8 @@ export function assembleScheduler(
       await exchange.start()
       await releases.start()
       datasets.start()
-      resumeJobs({ store, data, runs, log })
-      settlement.freeOrphans()
+      settlement.takeUp()
+      resumeJobs({ store, data, runs, settlement, log })
       delegating.start()
       await delegates.start()
     },

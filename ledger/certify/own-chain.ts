@@ -24,6 +24,12 @@ const SEGMENT_FRAME_BYTES = 8 * 1024
 export interface OwnChain {
   /** Signs the next order and writes it to disk; gives its number. Synchronous, so that nothing comes between. */
   issue(body: Body): number
+  /** number of the next order */
+  readonly next: number
+  /** Keeps an amount back for a job until its escrow, in memory. InsufficientCreditsError names both figures. */
+  hold(job: string, amount: Micro): void
+  /** Gives it back; false where nothing is held. */
+  release(job: string): boolean
   /** Resolves when the order is certified; rejects when the account is given up. */
   certified(seq: number): Promise<void>
   /** What goes to the witnesses next, if anything. On disk for good before it is given out. */
@@ -68,6 +74,9 @@ export const createOwnChain =
     /** what the pending orders change in the account */
     let available = 0n
     let reserved = 0n
+    /** by job, what is kept back for it; all together */
+    const holds = new Map<string, Micro>()
+    let held = 0n
     let next = book.account(account).seq
     let tip = book.account(account).tip
 
@@ -145,14 +154,25 @@ export const createOwnChain =
 
     const balance = (): Balance => {
       const certified = book.balance(account)
-      return { available: certified.available + available, reserved: certified.reserved + reserved }
+      return {
+        available: certified.available + available - held,
+        reserved: certified.reserved + reserved + held
+      }
+    }
+
+    const release = (job: string): boolean => {
+      held -= holds.get(job) ?? 0n
+      return holds.delete(job)
+    }
+
+    const need = (amount: Micro, can: Micro): void => {
+      if (amount > can) throw new InsufficientCreditsError(can, amount)
     }
 
     return {
       issue: body => {
-        const needed = body.type === 'escrow' || body.type === 'transfer' ? body.amount : 0n
-        const can = balance().available
-        if (needed > can) throw new InsufficientCreditsError(can, needed)
+        if (body.type === 'escrow') need(body.amount, balance().available + (holds.get(body.job) ?? 0n))
+        if (body.type === 'transfer') need(body.amount, balance().available)
         const seq = next
         const tuple = bodyToTuple(body)
         const hash = orderHash(network.id, account, seq, tip, tuple)
@@ -161,8 +181,19 @@ export const createOwnChain =
           noteJob(body, seq)
         })
         remember(seq, hash, body)
+        if (body.type === 'escrow') release(body.job)
         return seq
       },
+      get next() {
+        return next
+      },
+      hold: (job, amount) => {
+        if (holds.has(job) || store.job(job) != null) return
+        need(amount, balance().available)
+        holds.set(job, amount)
+        held += amount
+      },
+      release,
       certified: async seq => pending.get(seq)?.certified,
       takePending: () => {
         const state = book.account(account)

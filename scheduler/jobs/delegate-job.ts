@@ -95,6 +95,7 @@ export function createDelegating(
       state: told?.state ?? 'running',
       total: told?.total ?? 0,
       load: () => result,
+      hurry() {}, // its delegate settles it
       cancel: () =>
         void ask(delegate, { t: 'cancel', job: id }, 'report').catch(err =>
           log.error('job %s is not cancelled at %s: %e', id, delegate, err)

@@ -35,7 +35,7 @@ export interface EndingComponents {
   memo: MemoStore
   /** determinism class of this node */
   sandbox: { readonly class: string }
-  settlement: Pick<Settlement, 'settle'>
+  settlement: Pick<Settlement, 'settle' | 'isSecured'>
   log: Logger
 }
 
@@ -61,7 +61,8 @@ export function createEnding(init: EndingInit, { store, memo, sandbox, settlemen
         total,
         retries,
         shares,
-        verification
+        verification,
+        settled: !settlement.isSecured(job.id)
       })
     let isWritten = true
     try {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { TypedEventEmitter } from 'main-event'
 import { raceSignal } from 'race-signal'
 import { decodeValue } from '../../sandbox/index.ts'
@@ -42,6 +43,8 @@ export interface JobInit {
   retries?: number
   /** the bytes of a finished job's result */
   load: () => Uint8Array | undefined
+  /** somebody waits for its settlement */
+  hurry: () => void
   cancel: (reason: string) => void
   /** of one that is not at its end: its result so far */
   soFar?: () => unknown
@@ -76,6 +79,8 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   #total: number
   #retries: number
   #workers = 0
+  #isAwaited = false
+  #isSettled = false
   #finished?: number
   #outcome: JobOutcome
   #verification?: VerificationReport
@@ -162,6 +167,11 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
     }
   }
 
+  /** somebody waits for its settlement */
+  get isAwaited(): boolean {
+    return this.#isAwaited
+  }
+
   soFar(): unknown {
     return this.hasEnded ? undefined : this.init.soFar?.()
   }
@@ -175,6 +185,11 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   }
 
   async settled(options?: { signal?: AbortSignal }): Promise<JobReport> {
+    this.#isAwaited = true
+    await raceSignal(this.#ended.promise, options?.signal)
+    // its settlement is signed by then
+    await setImmediate()
+    if (!this.#isSettled) this.init.hurry()
     await raceSignal(this.#settled.promise, options?.signal)
     return this.report()
   }
@@ -275,6 +290,7 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   }
 
   markSettled(): void {
+    this.#isSettled = true
     this.#settled.resolve()
   }
 

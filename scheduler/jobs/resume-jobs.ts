@@ -8,16 +8,18 @@ import type { TaskSpec } from '../tasks/registry.ts'
 import type { JobHandle } from './job-handle.ts'
 import type { DataAccess, Resolved } from './resolve-data.ts'
 import type { Runs } from './running-jobs.ts'
+import type { Settlement } from './settle-job.ts'
 
 export interface ResumeComponents {
   store: Store
   data: Pick<DataAccess, 'resolve'>
   runs: Pick<Runs, 'track' | 'run' | 'settle' | 'broke' | 'expire'>
+  settlement: Pick<Settlement, 'hold'>
   log: Logger
 }
 
 /** After a restart: unfinished jobs go on with what was accepted, ended ones are settled. One that is damaged fails alone. */
-export function resumeJobs({ store, data, runs, log }: ResumeComponents): void {
+export function resumeJobs({ store, data, runs, settlement, log }: ResumeComponents): void {
   for (const stored of store.openJobs())
     resume(stored).catch(err => {
       log.error('job %s cannot go on: %e', stored.id, err)
@@ -65,6 +67,10 @@ export function resumeJobs({ store, data, runs, log }: ResumeComponents): void {
     const specBytes = encodeValue(specs).length + resolved.bytes
     const work = isSingle ? createWork(resolved.spec, specBytes) : batchWork(specs, specBytes)
     const job = track(stored, { specs, total: work.total, data: resolved.data })
+    // an escrow that nothing is left for ends the job when a peer is to work for it
+    settlement
+      .hold(job.id, stored.bound)
+      .catch(err => log('nothing is kept back for job %s: %e', job.id, err))
     const { done, total } = job.report()
     log('job %s goes on: %d of %d units are done', job.id, done, total)
     runs.run(job, work, slices)

@@ -11,6 +11,7 @@ import type { Part, RunPart } from '../tasks/contract.ts'
 import { kindOf } from '../tasks/registry.ts'
 import type { Ending } from './end-job.ts'
 import { partId, type RunningJob, type RunningPart } from './running-job.ts'
+import type { Settlement } from './settle-job.ts'
 
 type Lease = Parameters<Effects['lease']>[0]
 type PartEnd = Parameters<Effects['end']>[0]
@@ -25,13 +26,14 @@ export interface PartsComponents {
   coordinator: () => Coordinator
   outbox: Outbox
   ending: Ending
+  settlement: Pick<Settlement, 'secure'>
   runHere: (signal: AbortSignal) => RunPart
 }
 
 /** The parts of jobs: which can run, what of them is leased, and what follows when one is complete. */
 export function createParts(
   { signal, onBegin }: PartsInit,
-  { coordinator, outbox, ending, runHere }: PartsComponents
+  { coordinator, outbox, ending, settlement, runHere }: PartsComponents
 ) {
   /** by the coordinator's names */
   const parts = new Map<string, RunningPart>()
@@ -137,6 +139,7 @@ export function createParts(
       job.begun.add(index)
       if (job.handle.begins()) onBegin(job)
       job.handle.leased(lease.worker, lease.why)
+      if (lease.price > 0n) settlement.secure(job.handle)
       outbox.lease(lease.worker, part, {
         id: lease.slice,
         program: part.load.program,

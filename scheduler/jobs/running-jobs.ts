@@ -30,7 +30,7 @@ const MAX_TIMEOUT_MS = 2 ** 31 - 1
 const SLICES_PER_MS = 1024
 
 /** A job as it comes from a spec or from disk. */
-export type Tracked = Omit<JobInit, 'load' | 'cancel'>
+export type Tracked = Omit<JobInit, 'load' | 'hurry' | 'cancel'>
 
 export interface RunsInit {
   /** of the store, for messages */
@@ -87,7 +87,7 @@ export function createRuns(init: RunsInit, components: RunsComponents) {
   )
   const parts = createParts(
     { signal, onBegin: job => begun.add(job) },
-    { coordinator: () => coordinator, outbox, ending, runHere }
+    { coordinator: () => coordinator, outbox, ending, settlement, runHere }
   )
   const { keep, ...kept } = createAccepted(
     { cannotStore: ending.cannotStore },
@@ -114,6 +114,7 @@ export function createRuns(init: RunsInit, components: RunsComponents) {
     const job = new JobHandle({
       ...stored,
       load: () => store.result(stored.id),
+      hurry: settlement.hurry,
       cancel: reason => ending.end(job, 'cancelled', { reason }),
       soFar: () => running.get(stored.id)?.work.soFar?.(),
       waiting: () => waiting(stored.id),

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Logger } from '@libp2p/interface'
 import {
   createReceipts,
@@ -26,11 +27,31 @@ export function createSettlement(
     log
   }: {
     store: Pick<Store, 'works' | 'settled' | 'has'>
-    ledger: Pick<Ledger, 'account' | 'network' | 'settle' | 'openEscrows' | 'report'>
+    ledger: Pick<
+      Ledger,
+      'account' | 'network' | 'hold' | 'escrow' | 'settle' | 'hurry' | 'openEscrows' | 'report'
+    >
     signer: Signer
     log: Logger
   }
 ) {
+  /** jobs that peers were given work of: their bound is in escrow, or about to be */
+  const secured = new Set<string>()
+
+  /** Once the messages of this turn have left: what is signed for the first slice need not hold it up. */
+  async function reserve(job: JobHandle): Promise<void> {
+    await setImmediate()
+    if (signal.aborted) return
+    try {
+      const { certified } = await ledger.escrow(job.id, job.init.bound, { signal })
+      certified.catch(err => {
+        if (!signal.aborted) void job.cancel(`the witnesses refused its escrow: ${err.message}`)
+      })
+    } catch (err) {
+      if (!signal.aborted) void job.cancel(`its bound could not be reserved: ${(err as Error).message}`)
+    }
+  }
+
   /** What this node did itself is not paid and needs no receipt. */
   function paidWorks(job: string): SignedWork[] {
     return store.works(job).filter(work => work.worker !== ledger.account)
@@ -49,14 +70,15 @@ export function createSettlement(
   async function pay(
     job: string,
     payments: { to: string; amount: bigint; slices: number }[],
-    receipts?: Uint8Array
+    { escrow, ...options }: { receipts?: Uint8Array; mayWait?: boolean; escrow?: bigint } = {}
   ): Promise<boolean> {
     let isFrozen = false
     const settled = await untilDone(
       `job ${job} is not settled`,
       async () => {
         try {
-          await ledger.settle(job, payments, { signal, receipts })
+          if (escrow != null) await ledger.escrow(job, escrow, { signal })
+          await ledger.settle(job, payments, { signal, ...options })
         } catch (err) {
           if ((err as Error).name !== 'AccountFrozenError') throw err
           log.error('job %s is never settled: %e', job, err)
@@ -69,26 +91,52 @@ export function createSettlement(
   }
 
   return {
+    /** Keeps back what a job may cost. Nothing is signed before a peer is given work of it. */
+    hold: (job: string, bound: bigint, options?: { signal?: AbortSignal }): Promise<void> =>
+      ledger.hold(job, bound, options),
+
+    /** A peer is given work of the job, and its price is to be certain. A job that cannot be secured ends. */
+    secure(job: JobHandle): void {
+      if (secured.has(job.id)) return
+      secured.add(job.id)
+      void reserve(job)
+    },
+
+    /** Whether there is something to settle when the job ends. */
+    isSecured: (job: string): boolean => secured.has(job),
+
+    /** Somebody waits for the settlement of a job. */
+    hurry(): void {
+      if (!signal.aborted) ledger.hurry()
+    },
+
     /** Pays what the job owes; false when that is left to the next start. */
     async settle(job: JobHandle): Promise<boolean> {
       const payments = job
         .report()
         .shares.filter(share => share.worker !== ledger.account && share.paid > 0n)
         .map(share => ({ to: share.worker, amount: share.paid, slices: share.slices }))
+      // only this node worked for it
+      if (!secured.has(job.id) && payments.length === 0) return pay(job.id, [])
       const receipts = payments.length === 0 ? undefined : receiptsOf(job.id)?.root
-      if (!(await pay(job.id, payments, receipts))) return false
+      const { bound: escrow } = job.init
+      if (!(await pay(job.id, payments, { receipts, escrow, mayWait: !job.isAwaited }))) return false
+      secured.delete(job.id)
       // a node that stops settles again after the start, which changes nothing
       return untilDone(`job ${job.id} is not marked as settled`, () => store.settled(job.id), { signal, log })
     },
 
-    /** Gives back what was reserved for a job that could not be written. */
+    /** Gives back what was kept back for a job that could not be written. */
     free(job: string): void {
       void pay(job, [])
     },
 
-    /** Escrows of jobs that were never written: this node ended in between. */
-    freeOrphans(): void {
-      for (const { job } of ledger.openEscrows()) if (!store.has(job)) void pay(job, [])
+    /** After the start: what is in escrow is to be settled; for jobs that were never written, this node ended in between, at once. */
+    takeUp(): void {
+      for (const { job } of ledger.openEscrows()) {
+        if (store.has(job)) secured.add(job)
+        else void pay(job, [])
+      }
     },
 
     receipts(job: string): { worker: string; slice: number; receipt: Uint8Array }[] {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Escrow, Ledger } from '../../ledger/index.ts'
+import type { Ledger } from '../../ledger/index.ts'
 import { encodeValue, nameOf, SandboxUnavailableError, ValueError } from '../../sandbox/index.ts'
 import type { Job, JobReport } from '../contract.ts'
 import type { Data } from '../data/chunked-data.ts'
@@ -35,7 +35,6 @@ const sharedOf = ({ priority, verify, privacy, deadline, retries, requirements }
 export interface SubmissionInit {
   /** of the store, for messages */
   directory: string
-  signal: AbortSignal
   tell(event: 'job:add' | 'job:end', report: JobReport): void
 }
 
@@ -44,10 +43,10 @@ export interface SubmissionComponents {
   memo: MemoStore
   /** determinism class of this node */
   sandbox: { readonly class: string }
-  ledger: Pick<Ledger, 'escrow' | 'balance'>
+  ledger: Pick<Ledger, 'balance'>
   data: Pick<DataAccess, 'resolve'>
   runs: Pick<Runs, 'track' | 'run' | 'trackEnded' | 'runHere'>
-  settlement: Pick<Settlement, 'free'>
+  settlement: Pick<Settlement, 'hold' | 'free'>
   bounds: Bounds
   /** A job will leave its results at workers. */
   datasets: { add(job: string): void }
@@ -55,7 +54,7 @@ export interface SubmissionComponents {
 
 /** From a spec to a running job: checks, memoised results, the escrow, the row on disk. */
 export function createSubmission(
-  { directory, signal: stopping, tell }: SubmissionInit,
+  { directory, tell }: SubmissionInit,
   { store, memo, sandbox, ledger, data, runs, settlement, bounds, datasets }: SubmissionComponents
 ) {
   async function begin(
@@ -77,7 +76,7 @@ export function createSubmission(
     const name = batch ? undefined : specs[0]!.name
     // parts of one that is known already are none of their own
     if (!batch && keepOf(specs[0]!) === true) datasets.add(id)
-    const escrow = await reserve({ id, type, name, submitted, bound }, encoded, options)
+    await reserve({ id, type, name, submitted, bound }, encoded, options)
     const job = runs.track({
       id,
       type,
@@ -90,9 +89,6 @@ export function createSubmission(
       total: work.total
     })
     tell('job:add', job.report())
-    escrow.certified.catch(err => {
-      if (!stopping.aborted) void job.cancel(`the witnesses refused its escrow: ${err.message}`)
-    })
     runs.run(job, work)
     return job
   }
@@ -122,20 +118,17 @@ export function createSubmission(
       : reservation(ledger.balance())
   }
 
-  /** Reserves the bound and writes the job; nothing stays reserved for a job that is not on disk. */
+  /** Keeps the bound back and writes the job; nothing is kept back for a job that is not on disk. */
   async function reserve(
     job: Parameters<Store['addJob']>[0],
     specs: Uint8Array,
     options?: { signal?: AbortSignal }
-  ): Promise<Escrow> {
-    let escrow: Escrow | undefined
+  ): Promise<void> {
+    await settlement.hold(job.id, job.bound, options)
     try {
-      escrow = await ledger.escrow(job.id, job.bound, options)
       store.addJob(job, specs)
-      return escrow
     } catch (err) {
-      escrow?.certified.catch(() => {}) // given back all the same
-      if (escrow != null) settlement.free(job.id)
+      settlement.free(job.id)
       const { code, syscall, message } = err as NodeJS.ErrnoException
       throw code === 'ERR_SQLITE_ERROR' || syscall != null ? new StorageError(directory, message) : err
     }

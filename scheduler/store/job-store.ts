@@ -122,7 +122,7 @@ export function openStore(file: string) {
   )
   const endJob = db.prepare(
     `UPDATE jobs SET state = ?, finished = ?, cid = ?, failure = ?, done = ?, total = ?, retries = ?, shares = ?,
-       verification = ?
+       verification = ?, settled = ?
      WHERE id = ?`
   )
   const dropValues = db.prepare('UPDATE slices SET value = NULL, file = NULL WHERE job = ?')
@@ -321,6 +321,8 @@ export function openStore(file: string) {
         failure?: object
         result?: Uint8Array
         pieces?: ResultPieces
+        /** nothing is left to pay; default: there is */
+        settled?: boolean
       }
     ): void {
       transaction(() => {
@@ -330,7 +332,8 @@ export function openStore(file: string) {
           typeof value === 'bigint' ? `${value}` : value
         )
         const verification = end.verification == null ? null : JSON.stringify(end.verification)
-        endJob.run(state, finished, cid, failure, done, total, retries, shares, verification, id)
+        const settled = end.settled ? 1 : 0
+        endJob.run(state, finished, cid, failure, done, total, retries, shares, verification, settled, id)
         if (end.result != null) addResult(id, end.result, end.pieces)
         dropValues.run(id)
       })

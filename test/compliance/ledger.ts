@@ -50,6 +50,38 @@ export function ledgerCompliance(name: string, setup: () => Promise<LedgerSetup>
       assert.deepEqual(rich.balance(), { available: grantMicro - 600n, reserved: 0n })
     })
 
+    it('keeps back what a job may cost until its escrow is signed or it costs nothing, and signs nothing for that', async () => {
+      const { rich, grantMicro } = ledgers
+      const orders = rich.history().length
+      const reserved = () => rich.balance().reserved
+      await rich.hold('held', 700n)
+      await rich.hold('held', 700n)
+      assert.deepEqual(rich.balance(), { available: grantMicro - 600n - 700n, reserved: 700n })
+      await assert.rejects(rich.hold('too much', grantMicro), { name: 'InsufficientCreditsError' })
+      await rich.settle('held', [])
+      assert.equal(reserved(), 0n)
+      await rich.hold('held', 700n)
+      assert.equal(rich.history().length, orders)
+      await rich.escrow('held', 700n)
+      assert.equal(reserved(), 700n)
+      await rich.hold('held', 700n)
+      assert.equal(reserved(), 700n, 'it is in escrow already')
+      await rich.settle('held', [])
+      assert.deepEqual(rich.balance(), { available: grantMicro - 600n, reserved: 0n })
+    })
+
+    it('certifies a settlement that may wait as soon as somebody waits for it', async () => {
+      const { rich, poor, settled } = ledgers
+      await (await rich.escrow('patient', 50n)).certified
+      const waiting = rich.settle('patient', [{ to: poor.account, amount: 5n, slices: 1 }], { mayWait: true })
+      await rich.settle('patient', [])
+      await waiting
+      await settled()
+      assert.equal(poor.balance().available, 605n)
+      await poor.transfer(rich.account, 5n)
+      await settled()
+    })
+
     it('refuses what the account does not have, naming both figures', async () => {
       const { rich, grantMicro } = ledgers
       await assert.rejects(rich.escrow('job-3', grantMicro), {

@@ -131,6 +131,7 @@ describe('scheduler: who gets nothing of a job', () => {
       state: 'queued',
       total: 1,
       load: () => undefined,
+      hurry: () => {},
       cancel: () => {},
       waiting: () => {
         looks++
