@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto'
+import { once } from 'node:events'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { multiaddr } from '@multiformats/multiaddr'
 import { type ArtelNode, createNode, loadConfig } from '../../node/index.ts'
@@ -8,6 +9,7 @@ import { matrices } from '../peers/compute.ts'
 
 const READY_DEADLINE_MS = 30_000
 const JOB_DEADLINE_MS = 300_000
+const BULK_DEADLINE_MS = 60_000
 const SAMPLE_MS = 20
 /** the tiny task of the targets, and what it gives */
 const TINY = { type: 'range_reduce', start: 1, end: 1000, operation: 'sum' }
@@ -17,7 +19,11 @@ const CHANGE = 'bytes => new Uint8Array(bytes.length).fill(bytes[0] + 1)'
 
 export type ClientOperations = typeof operations
 
+// Enough to know how long a unit takes: slices are of their full length from then on.
+const BULK_UNITS = 1000
+
 let node: ArtelNode
+let bulk: Awaited<ReturnType<ArtelNode['submit']>>
 
 const operations = {
   /** Starts the node, connects to the workers and waits until all have offered. */
@@ -67,10 +73,24 @@ const operations = {
       const value = await job.result()
       samples.push(performance.now() - started)
       if (value !== TINY_RESULT) throw new Error(`a tiny task gave ${value}`)
-      // its settlement is not part of the next one's time
-      await job.settled({ signal: AbortSignal.timeout(JOB_DEADLINE_MS) })
     }
     return samples
+  },
+
+  /** Begins a job that no worker comes to the end of, and waits until something of it is done. */
+  async beginBulk(): Promise<void> {
+    const signal = AbortSignal.timeout(BULK_DEADLINE_MS)
+    const fn = 'n => { let sum = 0; for (let i = 0; i < 100_000; i++) sum += (n * i) % 7; return sum }'
+    bulk = await node.submit(
+      { type: 'map', range: { start: 1, end: 1_000_000 }, fn, verify: 'none' },
+      { signal }
+    )
+    while (bulk.report().done < BULK_UNITS) await once(bulk, 'progress', { signal })
+  },
+
+  async endBulk(): Promise<void> {
+    await bulk.cancel()
+    await bulk.settled({ signal: AbortSignal.timeout(JOB_DEADLINE_MS) })
   },
 
   /** Puts `bytes` of data into the block store and has workers take every byte of it: ms for either. */

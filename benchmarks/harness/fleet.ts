@@ -60,6 +60,8 @@ export interface Fleet extends AsyncDisposable {
   seed: NodeProcess
   workers: NodeProcess[]
   client: Client
+  /** another one, if it was asked for */
+  other?: Client
   /** Runs `work` and tells how much CPU time in ms it took, by role; `sandbox` is what the workers started. */
   cpuOf(work: () => Promise<void>): Promise<CpuTimes>
   /** where the fleet keeps its files; removed with it */
@@ -76,6 +78,8 @@ export interface FleetInit {
   clientFlags?: string[]
   /** folder for the CPU profiles of client and workers */
   profiles?: string
+  /** a second client */
+  hasOther?: boolean
 }
 
 /**
@@ -86,7 +90,8 @@ export async function startFleet({
   workers,
   flags = [],
   clientFlags = [],
-  profiles
+  profiles,
+  hasOther = false
 }: FleetInit): Promise<Fleet> {
   await using started = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'artel-bench-'))
@@ -109,27 +114,32 @@ export async function startFleet({
       return worker
     })
   )
-  const child = fork(CLIENT, {
-    // the flag is what node/cli/artel.js sets for those who start it
-    execArgv: [
-      '--no-node-snapshot',
-      '--external-memory-accounted-in-global-limit',
-      ...clientFlags,
-      ...profile,
-      ...named('client')
-    ],
-    serialization: 'advanced',
-    env: { PATH: process.env.PATH },
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc']
-  })
-  started.defer(() => end(child))
-  const client = createClient(child)
-  await client.call('start', {
-    data: join(folder, 'client'),
-    network: join(folder, 'seed/network.json'),
-    seeds: [seed.address],
-    workers: running.map(worker => worker.address)
-  })
+  const startClient = async (name: string): Promise<{ child: ChildProcess; client: Client }> => {
+    const child = fork(CLIENT, {
+      // the flag is what node/cli/artel.js sets for those who start it
+      execArgv: [
+        '--no-node-snapshot',
+        '--external-memory-accounted-in-global-limit',
+        ...clientFlags,
+        ...profile,
+        ...named(name)
+      ],
+      serialization: 'advanced',
+      env: { PATH: process.env.PATH },
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc']
+    })
+    started.defer(() => end(child))
+    const client = createClient(child)
+    await client.call('start', {
+      data: join(folder, name),
+      network: join(folder, 'seed/network.json'),
+      seeds: [seed.address],
+      workers: running.map(worker => worker.address)
+    })
+    return { child, client }
+  }
+  const { child, client } = await startClient('client')
+  const { client: other } = hasOther ? await startClient('other') : {}
   const parts = started.move()
   const pids = [child, seed.process, ...running.map(worker => worker.process)].map(({ pid }) => pid!)
   async function cpuOf(work: () => Promise<void>): Promise<CpuTimes> {
@@ -146,7 +156,15 @@ export async function startFleet({
     const [client = 0, seed = 0, ...workers] = own
     return { client, seed, workers: sum(workers), sandbox: sum(started.slice(2)) }
   }
-  return { seed, workers: running, client, cpuOf, folder, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+  return {
+    seed,
+    workers: running,
+    client,
+    other,
+    cpuOf,
+    folder,
+    [Symbol.asyncDispose]: () => parts.disposeAsync()
+  }
 }
 
 function createClient(child: ChildProcess): Client {
