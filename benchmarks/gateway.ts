@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { encodeValue } from '../sandbox/index.ts'
@@ -33,10 +33,12 @@ export async function run({ quick, profiles }: RunOptions): Promise<Row[]> {
   const seed = await startNode('seed', join(folder, 'seed'), ['--compute', 'false'])
   started.defer(() => end(seed.process))
   const data = join(folder, 'node')
-  await fill(data, JOBS / share)
+  const network = ['--seed', seed.address, '--network', join(folder, 'seed/network.json')]
+  // a folder with jobs and without a key is a damaged one
+  await end((await startNode('start', data, network)).process)
+  fill(data, JOBS / share)
   const profile =
     profiles == null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`, '--cpu-prof-name=gateway.cpuprofile']
-  const network = ['--seed', seed.address, '--network', join(folder, 'seed/network.json')]
   const flags = [...network, '--slots', '1', '--gateway-enabled', 'true', '--gateway-port', '0']
   const node = await startNode('start', data, flags, profile)
   started.defer(() => end(node.process))
@@ -75,8 +77,7 @@ export async function run({ quick, profiles }: RunOptions): Promise<Row[]> {
 }
 
 /** A node's store as if it had done many jobs before. */
-async function fill(data: string, jobs: number): Promise<void> {
-  await mkdir(data, { mode: 0o700 })
+function fill(data: string, jobs: number): void {
   const store = openStore(join(data, 'jobs.sqlite'))
   const specs = encodeValue([JSON.parse(TINY)])
   const from = Date.now() - jobs
