@@ -32,7 +32,7 @@ export const metrics: Record<string, string> = {
   'vm.list-embedded': 'the same in the embedded database',
   'vm.list-cpu': 'CPU time of the node for vm.list, which hardly depends on who else uses the machine',
   'vm.commands':
-    'AUTH and LOGOUT, 8 under way: a change in PostgreSQL, and the machine’s description on the disk',
+    'AUTH and LOGOUT, 32 under way: a change in PostgreSQL, and the machine’s description on the disk',
   'vm.commands-share': 'speed of vm.commands as a multiple of the peer',
   'vm.commands-new': 'ADD_VM in the same way: record, event, and a description that is on the disk',
   'vm.memory': 'memory of node and walls for each running machine, beside that of its QEMU',
@@ -139,9 +139,11 @@ async function open(
   return opened
 }
 
-const AT_ONCE = 8
+/** Commands under way, also of the peer; both have as many connections as the service opens. */
+const AT_ONCE = 32
+const CONNECTIONS = 8
 
-/** Runs `work` for 0 to `count` − 1, 8 at once: how many a second. */
+/** Runs `work` for 0 to `count` − 1, so many at once: how many a second. */
 async function perSecond(count: number, work: (i: number) => Promise<unknown>): Promise<number> {
   let next = 0
   const startedAt = performance.now()
@@ -180,7 +182,7 @@ async function records(quick: boolean, postgres: Postgres, failed: RunOptions['f
     embedded: () => listed(embedded)
   })
 
-  const pool = new pg.Pool({ ...postgres.settings, max: AT_ONCE })
+  const pool = new pg.Pool({ ...postgres.settings, max: CONNECTIONS })
   ended.defer(() => pool.end())
   await pool.query(
     'CREATE TABLE plain (uuid TEXT PRIMARY KEY, owner TEXT, id TEXT, ram BIGINT, cpu BIGINT, spec TEXT)'

@@ -223,6 +223,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     async stop() {
       for (const { local } of forwards.list()) forwards.close(local)
       power.detach()
+      await context.describe.close()
       await database.close()
     }
   }

@@ -9,8 +9,9 @@ import { type Action, mayDo } from '../core/roles.ts'
 import { BusyError, ForbiddenError, NotFoundError } from '../errors.ts'
 import type { Programs } from '../qemu/walls.ts'
 import type { Database } from '../store/database.ts'
+import { insertEvent, type VmEvent } from '../store/events.ts'
 import * as records from '../store/records.ts'
-import { createDescriptions } from './descriptions.ts'
+import { createDescriptions, type Descriptions } from './descriptions.ts'
 
 /** Who holds a machine that its host starts again by itself, and how long others wait for it. */
 export const HOST = 'host'
@@ -46,9 +47,9 @@ export interface Context extends MachinesInit, MachinesComponents {
   /** Does the work while nobody else may, then describes the machine. @throws BusyError that names who holds the machine */
   hold<T>(caller: string, machine: Machine, kind: string, work: () => Promise<T>): Promise<T>
   note(machine: Uuid, kind: string, detail?: string): Promise<void>
-  onEvent: Set<(event: records.VmEvent) => void>
+  onEvent: Set<(event: VmEvent) => void>
   /** Writes all that is registered of the machine into its folder, so that a lost database can be built again. */
-  describe: ReturnType<typeof createDescriptions>
+  describe: Descriptions
 }
 
 export async function createContext(init: MachinesInit, components: MachinesComponents): Promise<Context> {
@@ -59,8 +60,10 @@ export async function createContext(init: MachinesInit, components: MachinesComp
   await mkdir(layers, { recursive: true, mode: 0o700 })
   await mkdir(machines, { recursive: true, mode: 0o700 })
   const epoch = randomUUID()
-  const onEvent = new Set<(event: records.VmEvent) => void>()
-  const describe = createDescriptions(db, machines)
+  const onEvent = new Set<(event: VmEvent) => void>()
+  const describe = await createDescriptions(db, machines, error =>
+    components.log.error('descriptions of machines: %e', error)
+  )
   /** how many in this run hold a machine or want to */
   const asking = new Map<Uuid, number>()
   let lastSeq = 0
@@ -136,7 +139,7 @@ export async function createContext(init: MachinesInit, components: MachinesComp
       // one writer: ms times 1,000 leaves room for a thousand within one
       lastSeq = Math.max(lastSeq + 1, now() * 1_000)
       const event = { seq: lastSeq, machine, at: now(), kind, detail: detail.slice(0, 500) }
-      await records.insertEvent(db, event)
+      await insertEvent(db.joint, event)
       for (const listener of onEvent) listener(event)
     }
   }

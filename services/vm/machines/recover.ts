@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import * as records from '../store/records.ts'
 import type { Context } from './context.ts'
 import { description, insertDescription } from './description.ts'
-import { DESCRIPTION_FILE, lastDescription } from './descriptions.ts'
+import { DESCRIPTION_FILE, lastDescription } from './description-file.ts'
 import type { Power } from './power.ts'
 
 const DESCRIPTION_BYTES = 4 << 20
@@ -21,6 +21,7 @@ export interface Recovered {
  */
 export async function recover(context: Context, power: Power): Promise<Recovered> {
   const { database: db } = context
+  await context.describe.settle()
   const machines: Recovered['machines'] = []
   const left: Recovered['left'] = []
   for (const folder of await readdir(context.machineFolder('.'))) {

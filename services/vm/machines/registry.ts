@@ -14,6 +14,7 @@ import {
 } from '../errors.ts'
 import { HOTPLUG_SLOTS, nodeName } from '../qemu/arguments.ts'
 import { createImage, growImage } from '../qemu/images.ts'
+import { eventsOf, type VmEvent } from '../store/events.ts'
 import * as records from '../store/records.ts'
 import type { Context } from './context.ts'
 import { lookAgain, lookAtDisks } from './damage.ts'
@@ -70,7 +71,7 @@ export interface Registry {
   /** who else has rights on it; for its owner */
   grants(caller: string, id: string): Promise<{ peer: string; role: Role }[]>
   grant(caller: string, id: string, peer: string, role: Role | 'none'): Promise<void>
-  events(caller: string, id: string, after: number): Promise<records.VmEvent[]>
+  events(caller: string, id: string, after: number): Promise<VmEvent[]>
 }
 
 type Words = [id: string, ram: string, cpu: string]
@@ -98,11 +99,13 @@ export function createRegistry(context: Context, power: Power): Registry {
       ...{ uuid: randomUUID(), owner: caller, ...parseFigures(words), authenticated },
       ...{ active: true, desired: 'stopped', pending: undefined, spec: { boot: { kind: 'disk' } } }
     }
-    const isNew = await db.transaction(async queries => {
-      if (!(await records.insertMachine(queries, machine, context.now()))) return false
-      needQuota(quotas, await records.totalsOf(queries, caller))
-      return true
-    })
+    const isNew =
+      (await records.insertMachineWithin(db.joint, quotas, machine, context.now())) ||
+      (await db.transaction(async queries => {
+        if (!(await records.insertMachine(queries, machine, context.now()))) return false
+        needQuota(quotas, await records.totalsOf(queries, caller))
+        return true
+      }))
     if (!isNew) return undefined
     await Promise.all([context.describe(machine.uuid), context.note(machine.uuid, 'registered')])
     return machine
@@ -191,7 +194,7 @@ export function createRegistry(context: Context, power: Power): Registry {
   return {
     async auth(caller, ...words) {
       const { id, ...figures } = parseFigures(words)
-      const known = await records.authenticate(db, caller, id, figures)
+      const known = await records.authenticate(db.joint, caller, id, figures)
       if (known === undefined) {
         if ((await register(caller, words, true)) !== undefined) return 'registered'
         throw new AuthError(
@@ -220,7 +223,7 @@ export function createRegistry(context: Context, power: Power): Registry {
     update: (caller, ...words) => update(caller, words),
     async logout(caller, word) {
       const id = parseId(word)
-      const own = await records.logOut(db, caller, id)
+      const own = await records.logOut(db.joint, caller, id)
       // nobody but its owner may
       if (own === undefined) await context.find(caller, id, 'authenticate')
       else await context.describe(own)
@@ -331,7 +334,7 @@ export function createRegistry(context: Context, power: Power): Registry {
     },
     async events(caller, word, after) {
       const { uuid } = await context.find(caller, parseId(word), 'see')
-      return records.eventsOf(db, uuid, after, 200)
+      return eventsOf(db, uuid, after, 200)
     }
   }
 }

@@ -56,6 +56,18 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
     return top
   }
 
+  /** One on each of these, or none. */
+  async function newTops(owner: string, bases: readonly { layer: Uuid; sizeGb: number }[]): Promise<Uuid[]> {
+    const tops: Uuid[] = []
+    try {
+      for (const { layer, sizeGb } of bases) tops.push(await newTop(owner, layer, sizeGb))
+    } catch (error) {
+      await discard(tops)
+      throw error
+    }
+    return tops
+  }
+
   async function discard(tops: readonly Uuid[]) {
     for (const top of tops) await dropLayer(context, top)
   }
@@ -64,21 +76,20 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
     const disks = await records.disksOf(db, machine.uuid)
     const handle = power.live(machine.uuid)
     const isLive = handle.observe().isAlive && disks.length > 0
-    const tops: Uuid[] = []
+    const tops = await newTops(
+      machine.owner,
+      disks.map(({ top, sizeGb }) => ({ layer: top, sizeGb }))
+    )
     try {
-      for (const disk of disks) tops.push(await newTop(machine.owner, disk.top, disk.sizeGb))
-      if (isLive) {
-        const folder = context.machineFolder(machine.uuid)
-        for (const top of tops) {
-          await linkInto(context.layerFile(top), folder)
-          await handle.ask('blockdev-add', {
-            driver: 'qcow2',
-            'node-name': nodeName(top),
-            discard: 'unmap',
-            file: { driver: 'file', filename: `${INSIDE.run}/${top}`, discard: 'unmap' },
-            backing: null
-          })
-        }
+      for (const top of isLive ? tops : []) {
+        await linkInto(context.layerFile(top), context.machineFolder(machine.uuid))
+        await handle.ask('blockdev-add', {
+          driver: 'qcow2',
+          'node-name': nodeName(top),
+          discard: 'unmap',
+          file: { driver: 'file', filename: `${INSIDE.run}/${top}`, discard: 'unmap' },
+          backing: null
+        })
       }
     } catch (error) {
       await discard(tops)
@@ -185,21 +196,25 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
         handle.operation = 'stop'
         try {
           const { memory } = snapshot
-          if (memory !== undefined) needSameShape(machine, await records.disksOf(db, machine.uuid), memory)
-          await power.shutDown(machine, true)
           const disks = await records.disksOf(db, machine.uuid)
-          const tops = new Map<Uuid, Uuid>()
-          for (const { disk, layer } of snapshot.disks) {
-            const present = disks.find(({ uuid }) => uuid === disk)
-            if (present !== undefined) tops.set(disk, await newTop(machine.owner, layer, present.sizeGb))
+          if (memory !== undefined) needSameShape(machine, disks, memory)
+          const present = presentIn(snapshot.disks, disks)
+          // without room for them the guest runs on
+          const tops = await newTops(machine.owner, present)
+          try {
+            await power.shutDown(machine, true)
+            await sweep(
+              disks.map(({ top }) => top),
+              () =>
+                db.transaction(async queries => {
+                  for (const [i, { uuid }] of present.entries()) await records.setTop(queries, uuid, tops[i]!)
+                })
+            )
+          } catch (error) {
+            // where the disks have them already it failed later
+            for (const top of tops) if (!(await records.isLayerHeld(db, top))) await dropLayer(context, top)
+            throw error
           }
-          await sweep(
-            disks.map(({ top }) => top),
-            () =>
-              db.transaction(async queries => {
-                for (const [disk, top] of tops) await records.setTop(queries, disk, top)
-              })
-          )
           await lookAgain(context, handle, machine)
           if (wasOn || memory !== undefined) {
             const current = (await records.machineByUuid(db, machine.uuid))!
@@ -242,23 +257,16 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
           ...{ machines: 1, ramMb: copy.ramMb, cpu: copy.cpu },
           diskGb: disks.reduce((sum, { sizeGb }) => sum + sizeGb, 0)
         })
-        const tops: { disk: (typeof disks)[number]; top: Uuid }[] = []
-        for (const { disk, layer } of source) {
-          const present = disks.find(({ uuid }) => uuid === disk)
-          if (present !== undefined)
-            tops.push({ disk: present, top: await newTop(caller, layer, present.sizeGb) })
-        }
+        const present = presentIn(source, disks)
+        const tops = await newTops(caller, present)
         await db
           .transaction(async queries => {
             if (!(await records.insertMachine(queries, copy, context.now())))
               throw new ExistsError(`there is a machine ${newId} already`)
-            for (const { disk, top } of tops) {
+            for (const [i, { layer: _, ...disk }] of present.entries()) {
               const own = {
                 ...disk,
-                uuid: randomUUID(),
-                owner: caller,
-                machine: copy.uuid,
-                top,
+                ...{ uuid: randomUUID(), owner: caller, machine: copy.uuid, top: tops[i]! },
                 id: `${newId}-${disk.id}`.slice(0, 63)
               }
               if (!(await records.insertDisk(queries, own, context.now())))
@@ -267,7 +275,7 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
             needQuota(context.quotas, await records.totalsOf(queries, caller))
           })
           .catch(async error => {
-            await discard(tops.map(({ top }) => top))
+            await discard(tops)
             throw error
           })
         await context.describe(copy.uuid)
@@ -275,6 +283,14 @@ export function createSnapshots(context: Context, power: Power): Snapshots {
       })
     }
   }
+}
+
+/** Disks of a snapshot that the machine still has, each with what was frozen of it. */
+function presentIn(frozen: Snapshot['disks'], disks: readonly Disk[]): (Disk & { layer: Uuid })[] {
+  return frozen.flatMap(({ disk, layer }) => {
+    const present = disks.find(({ uuid }) => uuid === disk)
+    return present === undefined ? [] : [{ ...present, layer }]
+  })
 }
 
 /** Memory knows the disks and figures that it was saved with, and no others: they are what was paid and allowed. */

@@ -66,7 +66,7 @@ export class Connection extends Duplex {
 
   override _read(): void {} // bytes come when the peer sends them
 
-  override read(size?: number): any {
+  override read(size?: number): unknown {
     const bytes = super.read(size)
     // a peer that was told that there is no room waits to hear of it
     if (this.#state === 'open' && this.#told < MSS && this.#space() >= MSS) this.#say(ACK, this.#sent)

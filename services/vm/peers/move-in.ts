@@ -25,7 +25,7 @@ import {
   insertDescription,
   renameLayers
 } from '../machines/description.ts'
-import { syncFolder } from '../machines/descriptions.ts'
+import { syncFolder } from '../machines/description-file.ts'
 import { dropLayer, loadMemory, processorOf } from '../machines/memory.ts'
 import { inspectUpload } from '../qemu/images.ts'
 import type { Queries } from '../store/database.ts'

@@ -16,6 +16,8 @@ export interface Database extends Queries {
   readonly kind: 'postgresql' | 'sqlite'
   /** Statements that need not wait for each other, over one connection: on their way together. */
   together<T>(work: (queries: Queries) => Promise<T>): Promise<T>
+  /** For statements that stand each for itself: those that come at once share one commit. */
+  readonly joint: Queries
   /** All or nothing. Transactions that would run beside each other behave as if one came after the other. */
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>
   close(): Promise<void>

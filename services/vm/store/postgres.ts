@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { type Database, failed, type OnFault, type Queries, type Row, type Value } from './database.ts'
 import { createInTurn } from './in-turn.ts'
+import { createJoint } from './joint.ts'
 import { MIGRATIONS } from './schema.ts'
 import type { PostgresSettings } from './settings.ts'
 
@@ -74,6 +75,14 @@ export async function openPostgres(
       }
     })
 
+  /** The server has all of it before it answers; where a statement failed it does not commit. */
+  async function atOnce<T>(client: pg.PoolClient, work: (queries: Queries) => Promise<T>): Promise<T> {
+    const asked = [client.query('BEGIN'), work(queriesOf(client)), client.query('COMMIT')] as const
+    // nothing of it is on the way when the next one has the connection
+    await Promise.allSettled(asked)
+    return (await Promise.all(asked))[1]
+  }
+
   try {
     await migrate(pool)
   } catch (error) {
@@ -84,6 +93,9 @@ export async function openPostgres(
     kind: 'postgresql',
     ...queriesOf(pool),
     together: work => withClient(client => work(queriesOf(client))),
+    joint: createJoint((isTransaction, work) =>
+      inTurn(() => (isTransaction ? withClient(client => atOnce(client, work)) : work(queriesOf(pool))))
+    ),
     transaction: work => inTurn(() => transaction(work)),
     close: () => pool.end()
   }

@@ -50,14 +50,34 @@ function snapshotOf(row: Row): Snapshot {
 
 /** False where the owner has an active machine of that id. */
 export async function insertMachine(db: Queries, machine: Machine, now: number): Promise<boolean> {
+  const values = 'VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)'
+  return (await insertInto(db, values, machine, now)).length === 1
+}
+
+/** False also where its owner would have more than these, or has figures that wait for a start: then count them. */
+export async function insertMachineWithin(
+  db: Queries,
+  most: Totals,
+  machine: Machine,
+  now: number
+): Promise<boolean> {
+  const values = `
+    SELECT $1, $2, $3, CAST($4 AS BIGINT), CAST($5 AS BIGINT), $6, $7, $8, $9, $10, $11, $12
+    FROM (SELECT count(*) AS machines, count(pending) AS waiting, coalesce(sum(ram_mb), 0) AS ram_mb,
+        coalesce(sum(cpu), 0) AS cpu FROM machines WHERE owner = $2 AND active = 1) AS has
+    WHERE waiting = 0 AND machines < CAST($13 AS BIGINT) AND ram_mb + CAST($4 AS BIGINT) <= CAST($14 AS BIGINT)
+      AND cpu + CAST($5 AS BIGINT) <= CAST($15 AS BIGINT)`
+  return (await insertInto(db, values, machine, now, most.machines, most.ramMb, most.cpu)).length === 1
+}
+
+function insertInto(db: Queries, source: string, machine: Machine, now: number, ...more: number[]) {
   const { uuid, owner, id, ramMb, cpu, active, authenticated, desired, pending, spec, removedAt } = machine
-  const rows = await db.query(
-    `INSERT INTO machines (${MACHINE}, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-     ON CONFLICT DO NOTHING RETURNING uuid`,
+  return db.query(
+    `INSERT INTO machines (${MACHINE}, created_at) ${source} ON CONFLICT DO NOTHING RETURNING uuid`,
     ...[uuid, owner, id, ramMb, cpu, Number(active), Number(authenticated), desired],
-    ...[pending === undefined ? null : JSON.stringify(pending), JSON.stringify(spec), removedAt ?? null, now]
+    ...[pending === undefined ? null : JSON.stringify(pending), JSON.stringify(spec), removedAt ?? null, now],
+    ...more
   )
-  return rows.length === 1
 }
 
 /** The active machine of this owner and id. */
@@ -465,26 +485,4 @@ export async function staleHolds(db: Queries, epoch: string): Promise<{ machine:
   const rows = await db.query<{ machine: string; kind: string }>(sql, epoch)
   await db.query('DELETE FROM operations WHERE epoch <> $1', epoch)
   return rows
-}
-
-export interface VmEvent {
-  seq: number
-  machine: Uuid
-  at: number
-  kind: string
-  detail: string
-}
-
-export async function insertEvent(db: Queries, { seq, machine, at, kind, detail }: VmEvent): Promise<void> {
-  await db.query(
-    'INSERT INTO events (seq, machine, at, kind, detail) VALUES ($1, $2, $3, $4, $5)',
-    ...[seq, machine, at, kind, detail]
-  )
-}
-
-export async function eventsOf(db: Queries, machine: Uuid, after: number, limit: number): Promise<VmEvent[]> {
-  return (await db.query(
-    'SELECT seq, machine, at, kind, detail FROM events WHERE machine = $1 AND seq > $2 ORDER BY seq LIMIT $3',
-    ...[machine, after, limit]
-  )) as unknown as VmEvent[]
 }

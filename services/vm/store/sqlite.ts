@@ -2,6 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { StorageError } from '../errors.ts'
 import { type Database, failed, type OnFault, type Queries, type Row, type Value } from './database.ts'
 import { createInTurn } from './in-turn.ts'
+import { createJoint } from './joint.ts'
 
 const SQLITE_FULL = 13
 
@@ -31,23 +32,27 @@ export function overSqlite(database: DatabaseSync, onFault: OnFault = () => {}):
   }
 
   const queries: Queries = { query: async (sql, ...values) => asked(() => run(sql, values)) }
+  async function transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
+    asked(() => database.exec('BEGIN IMMEDIATE'))
+    try {
+      const result = await work(queries)
+      asked(() => database.exec('COMMIT'))
+      return result
+    } catch (error) {
+      // a full disk has rolled it back already
+      if (database.isTransaction) database.exec('ROLLBACK')
+      throw error
+    }
+  }
+
   return {
     kind: 'sqlite',
     query: (sql, ...values) => inTurn(() => queries.query(sql, ...values)),
     together: work => inTurn(() => work(queries)),
-    transaction: work =>
-      inTurn(async () => {
-        asked(() => database.exec('BEGIN IMMEDIATE'))
-        try {
-          const result = await work(queries)
-          asked(() => database.exec('COMMIT'))
-          return result
-        } catch (error) {
-          // a full disk has rolled it back already
-          if (database.isTransaction) database.exec('ROLLBACK')
-          throw error
-        }
-      }),
+    joint: createJoint((isTransaction, work) =>
+      inTurn(() => (isTransaction ? transaction(work) : work(queries)))
+    ),
+    transaction: work => inTurn(() => transaction(work)),
     close: inTurn.idle
   }
 }

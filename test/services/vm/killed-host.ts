@@ -39,6 +39,7 @@ async function open(): Promise<Database> {
   return {
     ...database,
     ...counted(database),
+    joint: counted(database.joint),
     together: work => database.together(queries => work(counted(queries))),
     async transaction(work) {
       const result = await database.transaction(queries => work(counted(queries)))

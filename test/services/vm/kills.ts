@@ -6,7 +6,7 @@ import { mkdtemp, readdir, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describeMachine } from '../../../services/vm/machines/description.ts'
-import { DESCRIPTION_FILE, lastDescription } from '../../../services/vm/machines/descriptions.ts'
+import { DESCRIPTION_FILE, lastDescription } from '../../../services/vm/machines/description-file.ts'
 import { deviceName, nodeName } from '../../../services/vm/qemu/arguments.ts'
 import { leftLayers } from '../../../services/vm/store/layers.ts'
 import { activeMachines, disksOf, machinesWithFolder } from '../../../services/vm/store/records.ts'
@@ -87,6 +87,7 @@ async function agree(host: MachinesHost): Promise<number> {
     20_000
   )
   const known = await machinesWithFolder(db)
+  await context.describe.settle()
   const processes = qemusOf(context.programs.qemu, known)
   const current = await activeMachines(db)
   assert.deepEqual(

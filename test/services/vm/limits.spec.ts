@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { DatabaseError, HostUnfitError, QemuError } from '../../../services/vm/errors.ts'
+import { DatabaseError, HostUnfitError, QemuError, StorageError } from '../../../services/vm/errors.ts'
 import type { Live } from '../../../services/vm/machines/live.ts'
 import { createSnapshots } from '../../../services/vm/machines/snapshots.ts'
 import { frozenLayers } from '../../../services/vm/store/layers.ts'
@@ -163,6 +163,51 @@ describe('what holds of machines whatever happens', () => {
     const [second] = await tops()
     assert.notEqual(second, first)
     assert.deepEqual(await chainOf(host.database, second!), [first, second])
+  }).timeout(120_000)
+
+  it('a snapshot, a clone and a rollback that find no room for one of two disks leave nothing of the other', async () => {
+    let room = 1_000
+    const tight = await openMachines({
+      database: async folder => {
+        const database = openEmbedded(join(folder, 'vm.sqlite'))
+        return {
+          ...database,
+          query: (sql, ...values) =>
+            sql.startsWith('INSERT INTO layers') && room-- <= 0
+              ? Promise.reject(new StorageError('this host has no room for its records of machines'))
+              : database.query(sql, ...values)
+        }
+      }
+    })
+    try {
+      const { registry, snapshots, power } = tight
+      await registry.auth(OWNER, 'two', '16', '1')
+      for (const id of ['e1', 'e2']) await registry.addDisk(OWNER, id, 'two', '1')
+      await snapshots.take(OWNER, 'two', 'before')
+      await power.start(OWNER, 'two')
+      const { uuid } = await registry.show(OWNER, 'two')
+      const kept = async () => ({
+        files: (await readdir(join(tight.folder, 'layers'))).sort(),
+        disks: await disksOf(tight.database, uuid),
+        pid: (await registry.show(OWNER, 'two')).pid
+      })
+      const before = await kept()
+      for (const work of [
+        () => snapshots.take(OWNER, 'two', 'next'),
+        () => snapshots.clone(OWNER, 'two', 'copy', 'before'),
+        () => snapshots.restore(OWNER, 'two', 'before')
+      ]) {
+        room = 1
+        await refused(work(), 'StorageError')
+        // its guest runs on
+        assert.deepEqual(await kept(), before)
+      }
+      room = 1_000
+      await snapshots.restore(OWNER, 'two', 'before')
+      assert.equal((await registry.check(OWNER))[0]!.isSound, true)
+    } finally {
+      await tight.end()
+    }
   }).timeout(120_000)
 
   it('what is still written to is offered to nobody as frozen', async () => {

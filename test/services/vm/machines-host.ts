@@ -75,6 +75,7 @@ export async function openMachines(
     async close() {
       stopping.abort()
       machines.power.detach()
+      await machines.context.describe.close()
       await database.close()
     },
     async again(meanwhile) {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { appendFile, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { recover } from '../../../services/vm/machines/recover.ts'
 import { TRASH_MS } from '../../../services/vm/machines/trash.ts'
@@ -41,10 +42,17 @@ describe('what is kept of machines', () => {
 
   it('a lost database is built again from the folders; what is damaged is named', async () => {
     const before = await seen()
-    host = await host.again(folder => rm(join(folder, 'vm.sqlite'), { force: true }))
+    host = await host.again(async folder => {
+      await rm(join(folder, 'vm.sqlite'), { force: true })
+      // what changed last is in the common journal; of a machine that is gone, and of one that the power cut off
+      const [journal] = (await readdir(folder)).filter(name => name.startsWith('changes-'))
+      const gone = JSON.stringify({ machine: { uuid: randomUUID() } })
+      await appendFile(join(folder, journal!), `${gone}\n{"machine":{"uuid":"`)
+    })
     assert.deepEqual(await host.registry.list(OWNER), [])
     const machines = join(host.folder, 'machines')
-    const [first] = await readdir(machines)
+    const [first, ...others] = await readdir(machines)
+    assert.equal(others.length, 2)
     const file = join(machines, first!, 'machine.json')
     const told = await readFile(file, 'utf8')
     await writeFile(file, '{')

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type Postgres, startPostgres } from '../../../node/demo/vm-postgres.ts'
 import { runLine } from '../../../services/vm/commands/run-line.ts'
+import { eventsOf, insertEvent } from '../../../services/vm/store/events.ts'
 import { openPostgres } from '../../../services/vm/store/postgres.ts'
 import { COMMANDS, GUIDE } from './guide.ts'
 import { type MachinesHost, OWNER, openMachines } from './machines-host.ts'
@@ -163,6 +164,22 @@ function commandsOn(
       const greedy = await all('greedy', 256)
       assert.equal(greedy.filter(answer => answer.startsWith('OK ')).length, 19)
       assert.equal(greedy.filter(answer => answer.startsWith('ERR QuotaError ')).length, 21)
+    })
+
+    it('has statements that come at once share a commit, and the one that fails fail alone', async () => {
+      const note = (seq: number) =>
+        insertEvent(host.database.joint, { seq, machine: 'none', at: 0, kind: 'noted', detail: '' })
+      await note(1)
+      const noted = await Promise.allSettled([note(2), note(3), note(1), note(4)])
+      assert.deepEqual(
+        noted.map(({ status }) => status),
+        ['fulfilled', 'fulfilled', 'rejected', 'fulfilled']
+      )
+      const there = await eventsOf(host.database, 'none', 0, 10)
+      assert.deepEqual(
+        there.map(({ seq }) => seq),
+        [1, 2, 3, 4]
+      )
     })
 
     it('lets one of two win, and the other reads who holds the machine', async () => {
