@@ -16,7 +16,7 @@ export interface Rules {
 
 const framing = 'bootstrap/framing.ts'
 /** what pages of services share */
-const pages = ['confirm.tsx', 'rows.tsx', 'use-loaded.ts', 'one-at-a-time.ts'].map(
+const pages = ['confirm.tsx', 'frame.tsx', 'rows.tsx', 'use-loaded.ts', 'one-at-a-time.ts'].map(
   name => `services/host/page/${name}`
 )
 const ledger = ['ledger/errors.ts', 'ledger/time.ts', framing]

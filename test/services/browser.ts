@@ -1,6 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import axe from 'axe-core'
 import { type BrowserContext, chromium, type Page, type Browser as Program } from 'playwright-core'
 import { CHROMIUM, CHROMIUM_ARGS } from '../../node/demo/browser-tabs.ts'
@@ -59,6 +62,42 @@ export async function openBrowser({
       await rm(profile, { recursive: true, force: true })
     }
   }
+}
+
+const BUILT = fileURLToPath(new URL('../../services/gateway/ui/dist/index.html', import.meta.url))
+const SCREENSHOTS = fileURLToPath(new URL('../screenshots/', import.meta.url))
+/** On a busy machine much is slow. */
+const APPEARS_MS = 120_000
+
+/** A node's dashboard in a window of that width, signed in and live, at its list of services. */
+export async function openDashboard(
+  { url, token }: { url?: string | undefined; token: string },
+  locale: string,
+  width: number
+): Promise<Browser> {
+  assert.ok(existsSync(BUILT), 'the dashboard is not built: npm run build:ui')
+  const browser = await openBrowser({ locale })
+  const { page } = browser
+  try {
+    page.setDefaultTimeout(APPEARS_MS)
+    await page.setViewportSize({ width, height: 900 })
+    await page.goto(`${url}/#token=${token}`)
+    await page.getByRole('img', { name: /Live|на связи/ }).waitFor()
+    await page.evaluate(() => {
+      window.location.hash = '#/services'
+    })
+    return browser
+  } catch (error) {
+    await browser.close()
+    throw error
+  }
+}
+
+/** Axe has nothing serious to say of the page, and it stands as `name` among the pictures, also what one has to scroll to. */
+export async function looksRight(page: Page, name: string, fullPage = true): Promise<void> {
+  assert.deepEqual(await seriousFindings(page), [], name)
+  await mkdir(SCREENSHOTS, { recursive: true })
+  await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage })
 }
 
 /** Nothing loads any more, and what moves has come to rest. */

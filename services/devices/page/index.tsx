@@ -1,5 +1,5 @@
-import { Alert, Stack, Tabs, Text } from '@mantine/core'
-import { useCallback, useMemo, useState } from 'react'
+import { useMemo, useState } from 'react'
+import { Frame } from '../../host/page/frame.tsx'
 import { Alerts } from './alerts.tsx'
 import { createApi, type PageProps } from './api.ts'
 import { Device } from './device.tsx'
@@ -12,55 +12,28 @@ export default function DevicesPage({ language, request, listen, Chart }: PagePr
   const words = useMemo(() => createWords(language), [language])
   const { t } = words
   const api = useMemo(() => createApi(request), [request])
-  const [failure, setFailure] = useState<string>()
+  const [failure, fail] = useState<Error>()
   const [opened, setOpened] = useState<string>()
-  const fail = useCallback(
-    (error: Error) => setFailure(t('failed', { what: t('devices'), reason: error.message })),
-    [t]
-  )
   const devices = useDevices(api, listen, fail)
   const part = { api, words, listen, fail }
   const device = devices?.find(({ agent, id }) => `${agent} ${id}` === opened)
-
+  const shown =
+    device === undefined ? (
+      <Fleet rows={devices} words={words} open={({ agent, id }) => setOpened(`${agent} ${id}`)} />
+    ) : (
+      <Device {...part} device={device} Chart={Chart} close={() => setOpened(undefined)} />
+    )
   return (
-    <Stack gap="md" mb="md">
-      <Text c="dimmed" size="sm">
-        {t('lead')}
-      </Text>
-      {failure !== undefined && (
-        <Alert
-          color="red"
-          variant="light"
-          role="alert"
-          withCloseButton
-          closeButtonLabel={t('close')}
-          onClose={() => setFailure(undefined)}
-        >
-          {failure}
-        </Alert>
-      )}
-      <Tabs defaultValue="devices" keepMounted={false}>
-        <Tabs.List mb="md">
-          {(['devices', 'alerts', 'logs'] as const).map(name => (
-            <Tabs.Tab key={name} value={name}>
-              {t(name)}
-            </Tabs.Tab>
-          ))}
-        </Tabs.List>
-        <Tabs.Panel value="devices">
-          {device !== undefined ? (
-            <Device {...part} device={device} Chart={Chart} close={() => setOpened(undefined)} />
-          ) : (
-            <Fleet rows={devices} words={words} open={({ agent, id }) => setOpened(`${agent} ${id}`)} />
-          )}
-        </Tabs.Panel>
-        <Tabs.Panel value="alerts">
-          <Alerts {...part} />
-        </Tabs.Panel>
-        <Tabs.Panel value="logs">
-          <Logs {...part} />
-        </Tabs.Panel>
-      </Tabs>
-    </Stack>
+    <Frame
+      lead={t('lead')}
+      failure={failure && t('failed', { what: t('devices'), reason: failure.message })}
+      dismiss={() => fail(undefined)}
+      close={t('close')}
+      tabs={[
+        { name: 'devices', title: t('devices'), content: shown },
+        { name: 'alerts', title: t('alerts'), content: <Alerts {...part} /> },
+        { name: 'logs', title: t('logs'), content: <Logs {...part} /> }
+      ]}
+    />
   )
 }

@@ -1,5 +1,5 @@
-import { Alert, Stack, Tabs, Text } from '@mantine/core'
 import { useCallback, useMemo, useState } from 'react'
+import { Frame } from '../../host/page/frame.tsx'
 import { useLoaded } from '../../host/page/use-loaded.ts'
 import { createApi, type PageProps } from './api.ts'
 import { Events } from './events.tsx'
@@ -15,47 +15,22 @@ export default function WatchPage({ language, request, listen }: PageProps) {
   const words = useMemo(() => createWords(language), [language])
   const { t } = words
   const api = useMemo(() => createApi(request), [request])
-  const [failure, setFailure] = useState<string>()
-  const fail = useCallback((error: Error) => setFailure(t('failed', { reason: error.message })), [t])
+  const [failure, fail] = useState<Error>()
   const { value, reload } = useLoaded(
     useCallback(() => api.rules(), [api]),
     { listen, topic: 'watch:changed', fail }
   )
   const part = { api, words, listen, fail, rules: value?.items, reloadRules: reload }
   return (
-    <Stack gap="md" mb="md">
-      <Text c="dimmed" size="sm">
-        {t('lead')}
-      </Text>
-      {failure !== undefined && (
-        <Alert
-          color="red"
-          variant="light"
-          role="alert"
-          withCloseButton
-          closeButtonLabel={t('close')}
-          onClose={() => setFailure(undefined)}
-        >
-          {failure}
-        </Alert>
-      )}
-      <Tabs defaultValue="items" keepMounted={false}>
-        <Tabs.List mb="md">
-          {NAMES.map(name => (
-            <Tabs.Tab key={name} value={name}>
-              {t(name)}
-            </Tabs.Tab>
-          ))}
-        </Tabs.List>
-        {NAMES.map(name => {
-          const Part = PARTS[name]
-          return (
-            <Tabs.Panel key={name} value={name}>
-              <Part {...part} />
-            </Tabs.Panel>
-          )
-        })}
-      </Tabs>
-    </Stack>
+    <Frame
+      lead={t('lead')}
+      failure={failure && t('failed', { reason: failure.message })}
+      dismiss={() => fail(undefined)}
+      close={t('close')}
+      tabs={NAMES.map(name => {
+        const Part = PARTS[name]
+        return { name, title: t(name), content: <Part {...part} /> }
+      })}
+    />
   )
 }

@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
 import { type ArtelNode, createNode, loadConfig } from '../../../node/index.ts'
 import { asCsv } from '../../../services/analyzer/page/rows.ts'
 import { until } from '../../bootstrap/nodes.ts'
-import { type Browser, openBrowser, overflowing, seriousFindings } from '../browser.ts'
+import { type Browser, looksRight, openDashboard, overflowing } from '../browser.ts'
 
-const BUILT = fileURLToPath(new URL('../../../services/gateway/ui/dist/index.html', import.meta.url))
-const SCREENSHOTS = fileURLToPath(new URL('../../screenshots/', import.meta.url))
 const APPEARS_MS = 120_000
 
 describe('analyzer: page', function () {
@@ -22,7 +18,6 @@ describe('analyzer: page', function () {
   let page: Page
 
   before(async () => {
-    assert.ok(existsSync(BUILT), 'the dashboard is not built: npm run build:ui')
     folder = await mkdtemp(join(tmpdir(), 'artel-analyzer-page-'))
     const flags = {
       data: join(folder, 'node'),
@@ -34,7 +29,6 @@ describe('analyzer: page', function () {
       'analyzer.enabled': true
     }
     node = await createNode(loadConfig({ environment: {}, flags }), { role: 'seed' })
-    await mkdir(SCREENSHOTS, { recursive: true })
   })
   after(async () => {
     await node?.stop()
@@ -43,24 +37,14 @@ describe('analyzer: page', function () {
   afterEach(() => browser.close())
 
   async function open(locale: string, width: number): Promise<void> {
-    browser = await openBrowser({ locale })
+    browser = await openDashboard(node.gateway!, locale, width)
     page = browser.page
-    page.setDefaultTimeout(APPEARS_MS)
-    await page.setViewportSize({ width, height: 900 })
-    await page.goto(`${node.gateway!.url}/#token=${node.gateway!.token}`)
-    await page.getByRole('img', { name: /Live|на связи/ }).waitFor()
-    await page.evaluate(() => {
-      window.location.hash = '#/services'
-    })
     await page.getByRole('link', { name: 'analyzer' }).click()
   }
   const button = (name: string) => page.getByRole('button', { name, exact: true })
   const cells = (of: string): Promise<string[]> =>
     page.getByRole('region', { name: of }).getByRole('row').allInnerTexts()
-  const look = async (name: string): Promise<void> => {
-    assert.deepEqual(await seriousFindings(page), [], name)
-    await page.screenshot({ path: join(SCREENSHOTS, `analyzer-${name}.png`), fullPage: true })
-  }
+  const look = (name: string): Promise<void> => looksRight(page, `analyzer-${name}`)
 
   it('shows what there is while it counts, ends the job with the page, and saves the answer', async () => {
     await open('en-GB', 1280)

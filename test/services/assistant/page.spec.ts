@@ -1,16 +1,8 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
 import { microOf } from '../../../services/assistant/page/sums.ts'
-import { type Browser, openBrowser, overflowing, seriousFindings } from '../browser.ts'
+import { type Browser, looksRight, openDashboard, overflowing } from '../browser.ts'
 import { startAssistant } from './assistant-node.ts'
-
-const BUILT = fileURLToPath(new URL('../../../services/gateway/ui/dist/index.html', import.meta.url))
-const SCREENSHOTS = fileURLToPath(new URL('../../screenshots/', import.meta.url))
-const APPEARS_MS = 120_000
 
 describe('assistant: page', function () {
   this.timeout(600_000)
@@ -20,8 +12,6 @@ describe('assistant: page', function () {
   let page: Page
 
   before(async () => {
-    assert.ok(existsSync(BUILT), 'the dashboard is not built: npm run build:ui')
-    await mkdir(SCREENSHOTS, { recursive: true })
     assistant = await startAssistant()
     ann = await assistant.user()
     // asked once, then from the cache: one of four is asked for
@@ -39,24 +29,14 @@ describe('assistant: page', function () {
     })
 
   async function open(locale: string, width: number, scopes?: string[]): Promise<void> {
-    browser = await openBrowser({ locale })
-    page = browser.page
-    page.setDefaultTimeout(APPEARS_MS)
-    await page.setViewportSize({ width, height: 900 })
     const { token } = await assistant.user(scopes ?? ['admin'])
-    await page.goto(`${assistant.url}/#token=${token}`)
-    await page.getByRole('img', { name: /Live|на связи/ }).waitFor()
-    await page.evaluate(() => {
-      window.location.hash = '#/services'
-    })
+    browser = await openDashboard({ url: assistant.url, token }, locale, width)
+    page = browser.page
     await page.getByRole('link', { name: 'assistant' }).click()
   }
   const tab = (name: string): Promise<void> => page.getByRole('tab', { name, exact: true }).click()
   const button = (name: string | RegExp) => page.getByRole('button', { name, exact: true })
-  const look = async (name: string): Promise<void> => {
-    assert.deepEqual(await seriousFindings(page), [], name)
-    await page.screenshot({ path: join(SCREENSHOTS, `assistant-${name}.png`), fullPage: true })
-  }
+  const look = (name: string): Promise<void> => looksRight(page, `assistant-${name}`)
 
   it('shows six figures with their limits, the cache, users whose quota is set, and what was spent', async () => {
     await open('en-GB', 1280)

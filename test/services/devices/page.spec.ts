@@ -1,18 +1,14 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
 import { type ArtelNode, createNode, loadConfig } from '../../../node/index.ts'
 import type { Device, Devices } from '../../../services/devices/index.ts'
 import { declare, devices, service } from '../../../services/index.ts'
 import { until } from '../../bootstrap/nodes.ts'
-import { type Browser, openBrowser, overflowing, seriousFindings } from '../browser.ts'
+import { type Browser, looksRight, openDashboard, overflowing } from '../browser.ts'
 
-const BUILT = fileURLToPath(new URL('../../../services/gateway/ui/dist/index.html', import.meta.url))
-const SCREENSHOTS = fileURLToPath(new URL('../../screenshots/', import.meta.url))
 const APPEARS_MS = 120_000
 const DEVICES = 1_000
 /** Of a list of any length a window shows so many at most. */
@@ -52,7 +48,6 @@ describe('devices: page', function () {
   )
 
   before(async () => {
-    assert.ok(existsSync(BUILT), 'the dashboard is not built: npm run build:ui')
     folder = await mkdtemp(join(tmpdir(), 'artel-devices-page-'))
     const flags = {
       data: join(folder, 'node'),
@@ -64,7 +59,6 @@ describe('devices: page', function () {
     }
     const config = loadConfig({ environment: {}, flags })
     node = await createNode(config, { role: 'seed', services: [devices, driver] })
-    await mkdir(SCREENSHOTS, { recursive: true })
     await until(() => meters.length === DEVICES, 'all devices are there', APPEARS_MS)
   })
   after(async () => {
@@ -74,15 +68,9 @@ describe('devices: page', function () {
   afterEach(() => browser.close())
 
   async function open(locale: string, width: number): Promise<void> {
-    browser = await openBrowser({ locale })
+    browser = await openDashboard(node.gateway!, locale, width)
     page = browser.page
-    page.setDefaultTimeout(APPEARS_MS)
-    await page.setViewportSize({ width, height: 900 })
-    await page.goto(`${node.gateway!.url}/#token=${node.gateway!.token}`)
-    await page.getByRole('img', { name: /Live|на связи/ }).waitFor()
-    await page.evaluate(() => {
-      window.location.hash = '#/services/artel%2Fdevices%2F1'
-    })
+    await page.getByRole('link', { name: 'artel/devices/1' }).click()
     await page.getByRole('tab', { name: /^(Devices|Устройства)$/ }).waitFor()
   }
   const tab = (name: string): Promise<void> => page.getByRole('tab', { name, exact: true }).click()
@@ -93,8 +81,7 @@ describe('devices: page', function () {
     await page.getByText('1,000 devices').waitFor()
     const rows = page.getByRole('list', { name: 'Devices' }).getByRole('listitem')
     assert.ok((await rows.count()) < DRAWN, 'what is not seen is not drawn')
-    assert.deepEqual(await seriousFindings(page), [])
-    await page.screenshot({ path: join(SCREENSHOTS, 'devices-1280.png') })
+    await looksRight(page, 'devices-1280', false)
     await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight))
     await button(/^Meter 0999/).waitFor()
     assert.ok((await rows.count()) < DRAWN)
@@ -115,8 +102,7 @@ describe('devices: page', function () {
     await page.getByText('"by":"hand"').waitFor()
     await meters[500]!.sample({ volts: 12.25 })
     await page.getByRole('cell', { name: '12.25 V' }).waitFor()
-    assert.deepEqual(await seriousFindings(page), [])
-    await page.screenshot({ path: join(SCREENSHOTS, 'devices-one-1280.png'), fullPage: true })
+    await looksRight(page, 'devices-one-1280')
     await button('All devices').click()
 
     await tab('Alerts')
@@ -138,8 +124,7 @@ describe('devices: page', function () {
     await silence.getByLabel('Why').fill('new meters')
     await silence.getByRole('button', { name: 'Silence' }).click()
     await page.getByText(/new meters · /).waitFor()
-    assert.deepEqual(await seriousFindings(page), [])
-    await page.screenshot({ path: join(SCREENSHOTS, 'devices-alerts-1280.png'), fullPage: true })
+    await looksRight(page, 'devices-alerts-1280')
     await button('End the silence of *').click()
     await button('Remove the rule low').click()
     await page.getByText('No rules yet').waitFor()
@@ -156,8 +141,7 @@ describe('devices: page', function () {
     await page.getByText(/Устройств: 1\s000/).waitFor()
     const look = async (name: string): Promise<void> => {
       assert.deepEqual(await overflowing(page, 400), [], name)
-      assert.deepEqual(await seriousFindings(page), [], name)
-      await page.screenshot({ path: join(SCREENSHOTS, `devices-400-${name}.png`) })
+      await looksRight(page, `devices-400-${name}`, false)
     }
     await look('devices')
     await button(/^Meter 0001/).click()

@@ -1,18 +1,13 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
 import { COURT_PASSWORD, type Court, caseOf, courtRule, openCourt } from '../../../node/demo/court.ts'
 import { type ArtelNode, createNode, loadConfig } from '../../../node/index.ts'
 import { OWNER } from '../../../services/index.ts'
-import { type Browser, openBrowser, overflowing, seriousFindings } from '../browser.ts'
+import { type Browser, looksRight, openDashboard, overflowing } from '../browser.ts'
 
-const BUILT = fileURLToPath(new URL('../../../services/gateway/ui/dist/index.html', import.meta.url))
-const SCREENSHOTS = fileURLToPath(new URL('../../screenshots/', import.meta.url))
-const APPEARS_MS = 120_000
 const COUNT = 120
 
 describe('watcher: page', function () {
@@ -24,8 +19,6 @@ describe('watcher: page', function () {
   let page: Page
 
   before(async () => {
-    assert.ok(existsSync(BUILT), 'the dashboard is not built: npm run build:ui')
-    await mkdir(SCREENSHOTS, { recursive: true })
     folder = await mkdtemp(join(tmpdir(), 'artel-watch-page-'))
     court = await openCourt(COUNT)
     court.cases.set('2-7/2026', caseOf(7, 'Щербаков против <b>Воды</b>'))
@@ -53,24 +46,14 @@ describe('watcher: page', function () {
     node.services.call('watch', operation, input, { caller: OWNER })
 
   async function open(locale: string, width: number): Promise<void> {
-    browser = await openBrowser({ locale })
+    browser = await openDashboard(node.gateway!, locale, width)
     page = browser.page
-    page.setDefaultTimeout(APPEARS_MS)
-    await page.setViewportSize({ width, height: 900 })
-    await page.goto(`${node.gateway!.url}/#token=${node.gateway!.token}`)
-    await page.getByRole('img', { name: /Live|на связи/ }).waitFor()
-    await page.evaluate(() => {
-      window.location.hash = '#/services'
-    })
     await page.getByRole('link', { name: 'artel/watch/1' }).click()
   }
   const tab = (name: string): Promise<void> => page.getByRole('tab', { name, exact: true }).click()
   const button = (name: string) => page.getByRole('button', { name, exact: true })
   const box = (name: string) => page.getByRole('textbox', { name, exact: true })
-  const look = async (name: string): Promise<void> => {
-    assert.deepEqual(await seriousFindings(page), [], name)
-    await page.screenshot({ path: join(SCREENSHOTS, `watcher-${name}.png`), fullPage: true })
-  }
+  const look = (name: string): Promise<void> => looksRight(page, `watcher-${name}`)
 
   it('has a rule written with what it finds beside it, finds in both scripts, and tells what changes', async () => {
     await open('en-GB', 1280)
