@@ -152,7 +152,8 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
   const failed = Promise.withResolvers<Error>()
   ledger.addEventListener('halt', ({ detail }) => failed.resolve(detail))
   const signer = createSigner(identity.privateKey)
-  const sandbox = createSandbox({ lazy: !config.compute })
+  // who lends nothing has few sessions, one after the other
+  const sandbox = createSandbox(config.compute ? {} : { lazy: true, warm: 1 })
   const policy = createPolicy(policySettings(config))
   const scheduler = createScheduler(
     {

@@ -32,6 +32,43 @@ export interface Fetched {
   bytes: Uint8Array
 }
 
+/** A cookie as Chromium has it. */
+export interface BrowserCookie {
+  name: string
+  value: string
+  domain: string
+  path: string
+  [attribute: string]: unknown
+}
+
+/** A page in a browser. Selectors are CSS, and what they name is waited for. */
+export interface Tab {
+  /** Another page, as a person opens it: robots.txt is not asked. @returns its status */
+  open(url: string): Promise<number>
+  url(): Promise<string>
+  /** as it is now. @throws {FetchTooLongError} */
+  html(): Promise<string>
+  waitFor(css: string): Promise<void>
+  /** in what can be seen */
+  expectText(text: string): Promise<void>
+  /** @param origin the only site that it is entered at. @throws {FetchError} the page is of another one */
+  fill(css: string, value: string, origin?: string): Promise<void>
+  /** @param value of the option, or what it shows */
+  select(css: string, value: string): Promise<void>
+  /** with the mouse; where it leads to another page, that is there afterwards */
+  click(css: string): Promise<void>
+  cookies(): Promise<BrowserCookie[]>
+  setCookies(cookies: readonly BrowserCookie[]): Promise<void>
+}
+
+export interface BrowseOptions {
+  signal: AbortSignal
+  /** of the browser, after the waits for the host and for another page; default: 60 s */
+  deadlineMs?: number
+  /** `name:port` of hosts inside that pages may reach, as far as they are open; default: that of the URL */
+  hosts?: readonly string[]
+}
+
 /** The one way out of this node for HTTP. */
 export interface Outbound {
   /**
@@ -44,6 +81,14 @@ export interface Outbound {
    * @throws {FetchError}
    */
   fetch(url: string, options: FetchOptions): Promise<Fetched>
+  /**
+   * Starts a Chromium behind walls for what is done in it, which is all that it lives for: robots.txt and the turn of the
+   * URL's host are kept, and there is one browser at a time.
+   *
+   * @throws {BrowserError} it is switched off, missing, or has ended
+   * @throws as `fetch`
+   */
+  browse<T>(url: string, options: BrowseOptions, work: (tab: Tab) => Promise<T>): Promise<T>
   /** Ends all connections. */
   close(): Promise<void>
 }

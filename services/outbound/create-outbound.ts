@@ -2,8 +2,14 @@ import { lookup } from 'node:dns/promises'
 import { isIP, isIPv6 } from 'node:net'
 import { Agent, buildConnector, request } from 'undici'
 import { ACCEPT_ENCODING, readBody } from './body.ts'
-import type { Fetched, FetchOptions, Outbound } from './contract.ts'
-import { FetchError, FetchOverdueError, ForbiddenAddressError, UnwelcomeError } from './errors.ts'
+import type { BrowseOptions, Fetched, FetchOptions, Outbound, Tab } from './contract.ts'
+import {
+  BrowserError,
+  FetchError,
+  FetchOverdueError,
+  ForbiddenAddressError,
+  UnwelcomeError
+} from './errors.ts'
 import { ROBOT, type Robots, readRobots } from './robots.ts'
 import { addressesOf, hostOf, type Resolve, readTarget } from './target.ts'
 import { createTurns } from './turns.ts'
@@ -15,6 +21,8 @@ export interface OutboundInit {
   gapMs?: () => number
   /** default: that of the system */
   resolve?: Resolve
+  /** program of Chromium; empty, and by default: no page is opened in one */
+  chromium?: () => string
 }
 
 const DEADLINE_MS = 60_000
@@ -30,9 +38,11 @@ const SECRET = new Set(['authorization', 'cookie', 'proxy-authorization'])
 export function createOutbound({
   openHosts = () => [],
   gapMs = () => 30_000,
-  resolve = systemResolve
+  resolve = systemResolve,
+  chromium = () => ''
 }: OutboundInit = {}): Outbound {
   const turns = createTurns()
+  const browsers = createTurns()
   const robotsOf = new Map<string, Robots>()
   const connect = buildConnector({ timeout: CONNECT_MS })
   const agent = new Agent({
@@ -105,6 +115,12 @@ export function createOutbound({
     return read
   }
 
+  /** @throws {UnwelcomeError} */
+  async function mayRead(url: URL, options: FetchOptions, deadline: AbortSignal): Promise<void> {
+    if (!(await robots(url, options, deadline)).isAllowed(url.href))
+      throw new UnwelcomeError(`${url.origin} asks robots not to read ${url.pathname} (robots.txt)`)
+  }
+
   /** With its redirects, each of which is looked at as the first was. */
   async function follow(
     start: URL,
@@ -118,8 +134,7 @@ export function createOutbound({
         throw new ForbiddenAddressError(
           `${start.origin} leads to ${hop.url.origin}, another host than was named`
         )
-      if (options.isRobot !== false && !(await robots(hop.url, options, deadline)).isAllowed(hop.url.href))
-        throw new UnwelcomeError(`${hop.url.origin} asks robots not to read ${hop.url.pathname} (robots.txt)`)
+      if (options.isRobot !== false) await mayRead(hop.url, options, deadline)
       const fetched = await ask(hop, maxBytes)
       const { location } = fetched.headers
       if (location == null || ![301, 302, 303, 307, 308].includes(fetched.status)) return fetched
@@ -149,25 +164,70 @@ export function createOutbound({
 
   async function fetch(text: string, options: FetchOptions): Promise<Fetched> {
     const url = readTarget(text, openHosts())
-    const { isRobot = true, deadlineMs = DEADLINE_MS, maxBytes = MAX_BYTES, signal } = options
-    const work = async (): Promise<Fetched> => {
-      const overdue = AbortSignal.timeout(deadlineMs)
-      const deadline = AbortSignal.any([signal, overdue])
-      try {
-        return await follow(url, options, deadline, maxBytes)
-      } catch (error) {
-        signal.throwIfAborted()
-        if (overdue.aborted) throw new FetchOverdueError(`${url.href} took more than ${deadlineMs} ms`)
-        throw told(error as Error, url)
-      }
-    }
+    const { isRobot = true, maxBytes = MAX_BYTES, signal } = options
+    const work = (): Promise<Fetched> =>
+      within(url, options, deadline => follow(url, options, deadline, maxBytes))
     if (!isRobot) return work()
+    return inTurn(url, signal, async answered => {
+      const fetched = await work()
+      answered(fetched.status, fetched.headers['retry-after'])
+      return fetched
+    })
+  }
+
+  async function browse<T>(text: string, options: BrowseOptions, work: (tab: Tab) => Promise<T>): Promise<T> {
+    const url = readTarget(text, openHosts())
+    const program = chromium()
+    if (program === '') throw new BrowserError('no browser is allowed; the owner of this node can name one')
+    const { signal, hosts = [hostOf(url)] } = options
+    const { withBrowser } = await import('./browser/with-browser.ts')
+    const allowed = (): string[] => openHosts().filter(host => hosts.includes(host))
+    return inTurn(url, signal, answered =>
+      browsers.take('', { gapMs: 0, signal }, () =>
+        within(url, options, async deadline => {
+          await mayRead(url, { signal }, deadline)
+          const init = { chromium: program, allowed, resolve, maxBytes: MAX_BYTES, signal: deadline }
+          return withBrowser(init, tab =>
+            work({
+              ...tab,
+              async open(page) {
+                const status = await tab.open(page)
+                answered(status)
+                return status
+              }
+            })
+          )
+        })
+      )
+    )
+  }
+
+  /** Until the deadline. @throws what outbound throws */
+  async function within<T>(
+    url: URL,
+    { signal, deadlineMs = DEADLINE_MS }: Pick<FetchOptions, 'signal' | 'deadlineMs'>,
+    work: (deadline: AbortSignal) => Promise<T>
+  ): Promise<T> {
+    const overdue = AbortSignal.timeout(deadlineMs)
+    try {
+      return await work(AbortSignal.any([signal, overdue]))
+    } catch (error) {
+      signal.throwIfAborted()
+      if (overdue.aborted) throw new FetchOverdueError(`${url.href} took more than ${deadlineMs} ms`)
+      throw told(error as Error, url)
+    }
+  }
+
+  /** When it is the host's turn. */
+  function inTurn<T>(
+    url: URL,
+    signal: AbortSignal,
+    work: (answered: (status: number, retryAfter?: string) => void) => Promise<T>
+  ): Promise<T> {
     const pause = Math.max(gapMs(), robotsOf.get(url.origin)?.delayMs ?? 0)
     return turns.take(url.host, { gapMs: pause, signal }, async answered => {
       try {
-        const fetched = await work()
-        answered(fetched.status, fetched.headers['retry-after'])
-        return fetched
+        return await work(answered)
       } catch (error) {
         answered(0)
         throw error
@@ -175,10 +235,11 @@ export function createOutbound({
     })
   }
 
-  return { fetch, close: () => agent.destroy() }
+  return { fetch, browse, close: () => agent.destroy() }
 }
 
 const OWN = new Set([
+  'BrowserError',
   'ForbiddenAddressError',
   'FetchError',
   'FetchOverdueError',

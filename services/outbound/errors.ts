@@ -28,3 +28,8 @@ export class UnwelcomeError extends Error {
     this.until = until
   }
 }
+
+/** Chromium is switched off, missing, or has ended. */
+export class BrowserError extends Error {
+  override readonly name = 'BrowserError'
+}

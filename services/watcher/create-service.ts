@@ -31,11 +31,14 @@ export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> 
   const { createOutbound } = await loadOutbound()
   const { now } = host
   const db = host.database(MIGRATIONS)
+  // looks need not wait for the disk: what a power cut takes back is found again
+  db.exec('PRAGMA synchronous = NORMAL')
   const store = createStore(db)
   const outbox = createOutbox(db, store, now)
   const outbound = createOutbound({
     openHosts: () => host.config.openHosts,
-    gapMs: () => host.config.pauseSeconds * 1000
+    gapMs: () => host.config.pauseSeconds * 1000,
+    chromium: () => host.config.chromium
   })
   const extractor = createExtractor(host.use.sandbox)
   const secrets = createPasswords(host.secrets('secrets'))
@@ -97,6 +100,7 @@ export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> 
   async function deliver(waiting: Waiting): Promise<void> {
     const row = store.subscriptions.list().find(({ id }) => id === waiting.subscription)
     if (row == null) return
+    outbox.secure(waiting.id)
     try {
       await send(row.subscription.channel, waiting.message, waiting.name, host.signal)
     } catch (error) {
@@ -207,10 +211,13 @@ export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> 
 
 /** What the schema cannot say. @throws {RuleError} */
 function checkRule(rule: Rule): void {
-  const { schedule, timeZone, key, extract, agree, login } = rule
+  const { schedule, timeZone, key, extract, agree, login, browser } = rule
   checkTime(schedule, timeZone)
   if (agree != null && login != null)
     throw new RuleError('agree: others cannot look behind a login; passwords do not leave this node')
+  if (agree != null && browser != null) throw new RuleError('agree: others open no pages in a browser')
+  if (browser != null && login != null)
+    throw new RuleError('login: a browser has steps for it, browser.login.steps')
   if (agree != null) hostsOf(sharedOf(rule))
   const missing = key.find(name => extract.fields[name] == null)
   if (missing != null) throw new RuleError(`key: there is no field "${missing}"`)

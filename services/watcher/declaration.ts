@@ -107,6 +107,12 @@ export const declaration = declare({
       .default(30)
       .meta({ live: true })
       .describe('seconds between two requests to one host'),
+    chromium: z
+      .string()
+      .max(500)
+      .default('')
+      .meta({ live: true })
+      .describe('program of Chromium for rules that need a browser, as /usr/bin/chromium; none: they fail'),
     lookPeers: z
       .array(z.string().min(1).max(128))
       .max(100)
@@ -157,6 +163,7 @@ export const declaration = declare({
     FetchError: NETWORK,
     FetchOverdueError: NETWORK,
     FetchTooLongError: NETWORK,
+    BrowserError: MACHINE,
     UnwelcomeError: NETWORK,
     WallMissingError: MACHINE
   },

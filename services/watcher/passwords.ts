@@ -20,6 +20,10 @@ export function createPasswords({ read, set, remove, names }: Secrets) {
     remove,
     names,
 
+    /** What is taken out of pages. @throws {UnknownRuleError} */
+    values: (all: readonly string[]): Promise<string[]> =>
+      Promise.all(all.map(async name => (await find(name)).value)),
+
     /** @throws {UnknownRuleError} also for the password of a login, which signs nothing */
     async key(name: string): Promise<string> {
       const { value, site } = await find(name)

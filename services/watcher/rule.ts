@@ -24,6 +24,29 @@ const login = z.strictObject({
   marker: text(200).describe('text that stands only on pages of who is inside')
 })
 
+const step = z.union([
+  z.strictObject({ open: text(2000).describe('another page') }),
+  z.strictObject({ fill: text(500).describe('CSS'), value: z.string().max(500) }),
+  z.strictObject({ fill: text(500).describe('CSS'), secret: secretName }),
+  z.strictObject({ select: text(500).describe('CSS'), value: text(500) }),
+  z.strictObject({ click: text(500).describe('CSS') }),
+  z.strictObject({ waitFor: text(500).describe('CSS') }),
+  z.strictObject({ expectText: text(500) })
+])
+const steps = z.array(step).max(30)
+
+/** How pages are read that are made by their own programs. */
+const browser = z.strictObject({
+  login: z
+    .strictObject({
+      steps: steps.min(1),
+      marker: text(200).describe('text that stands only on pages of who is inside')
+    })
+    .optional()
+    .describe('done where the marker is missing'),
+  steps: steps.default([]).describe('done on each page before it is read')
+})
+
 const expectations = z.strictObject({
   header: z.array(text(200)).max(20).default([]).describe('texts that every page must have'),
   emptyWhen: text(200).optional().describe('text of a page on which no items are right')
@@ -35,6 +58,7 @@ export const ruleSchema = z.strictObject({
   urls: z.array(text(2000)).min(1).max(20).describe('{page} stands for the number of the page'),
   pages: z.int().min(1).max(50).default(1),
   login: login.optional(),
+  browser: browser.optional().describe('the pages are opened in Chromium'),
   extract: z.strictObject({
     type: z.enum(['html', 'xml', 'json', 'text']).default('html'),
     rows: z.strictObject(selector),
@@ -103,6 +127,8 @@ export type Subscription = z.output<typeof subscriptionSchema>
 export type Channel = z.output<typeof channel>
 export type EventKind = (typeof EVENT_KINDS)[number]
 export type Login = z.output<typeof login>
+export type Browser = z.output<typeof browser>
+export type Step = z.output<typeof step>
 
 /** The URLs of a rule, page after page. */
 export const pagesOf = ({ urls, pages }: Pick<Rule, 'urls' | 'pages'>): string[] =>

@@ -14,7 +14,7 @@ export interface Seeing {
 /** The pages of a rule, and the items that stand there, by their key. */
 export async function see(
   { visit, extractor }: Seeing,
-  rule: SharedRule & Pick<Rule, 'login'>,
+  rule: SharedRule & Pick<Rule, 'login' | 'browser'>,
   options: VisitOptions
 ): Promise<{ pages: Page[]; items: Map<string, Fields> }> {
   const pages = await visit(rule, options)

@@ -65,6 +65,9 @@ export function createStore(db: DatabaseSync) {
       if (row == null) throw new UnknownRuleError(`there is no rule ${id}; artel watch rules lists them`)
       return ruleOf(row)
     },
+    /** for people; undefined: there is no such rule */
+    name: (id: string) =>
+      get("SELECT body ->> '$.name' AS name FROM rule WHERE id = ?", id)?.name as string | undefined,
     due: (now: number): RuleState[] =>
       all('SELECT * FROM rule WHERE dueAt <= ? AND isPaused = 0 ORDER BY dueAt', now).map(ruleOf),
     remove: (id: string): boolean => run('DELETE FROM rule WHERE id = ?', id).changes > 0,

@@ -2,17 +2,18 @@ import { createHash } from 'node:crypto'
 import { CookieJar } from 'tough-cookie'
 import type { Secrets } from '../host/index.ts'
 import type { Cookies, Fetched, Outbound } from '../outbound/index.ts'
+import { createBrowse } from './browse.ts'
 import { decodeText } from './decode.ts'
 import { LoginError, PageError } from './errors.ts'
 import type { Extractor } from './extract/extractor.ts'
 import type { Passwords } from './passwords.ts'
-import { type Login, pagesOf, type Rule } from './rule.ts'
+import { type Browser, type Login, pagesOf, type Rule } from './rule.ts'
 import type { Page } from './store.ts'
 
 export interface VisitInit {
   outbound: Outbound
   extractor: Pick<Extractor, 'form'>
-  secrets: Pick<Passwords, 'forLogin'>
+  secrets: Pick<Passwords, 'forLogin' | 'values'>
   /** of those who are logged in, by the rule's id */
   cookies: Secrets
   now(): number
@@ -32,44 +33,92 @@ const MIN_MASKED = 4
 /** of all pages of a visit, which are in memory together */
 const MOST_BYTES = 100_000_000
 
-export type Visit = (rule: Pick<Rule, 'urls' | 'pages' | 'login'>, options: VisitOptions) => Promise<Page[]>
+export type Visit = (
+  rule: Pick<Rule, 'urls' | 'pages' | 'login' | 'browser'>,
+  options: VisitOptions
+) => Promise<Page[]>
+
+/** What a page was when it came. */
+interface Read {
+  url: string
+  bytes: Uint8Array
+  text: string
+}
 
 /**
  * Fetches the pages of a rule, one after the other, and enters the site where a page lacks the marker. Never more than
  * once in a visit.
  */
 export function createVisit({ outbound, extractor, secrets, cookies, now }: VisitInit): Visit {
-  return async (rule, { id, signal, onLogin, onlyHosts }) => {
-    const { login } = rule
-    const jar = await openJar(await cookies.read(id))
-    const visitor = cookiesOf(jar)
+  const browse = createBrowse({ outbound, secrets })
+
+  return async (rule, options) => {
     const at = now()
-    const masked = login == null ? [] : await secretsOf(login)
-    let isEntered = false
+    const state = await cookies.read(options.id)
+    const { read, keep } =
+      rule.browser == null
+        ? await overHttp(rule.login, state, options)
+        : inBrowser(rule, rule.browser, state, options)
+    const masked = await secrets.values(secretsOf(rule))
     let bytes = 0
     const pages: Page[] = []
     for (const url of pagesOf(rule)) {
-      let page = await get(url)
-      if (login != null && !isEntered && !page.text.includes(login.marker)) {
+      const page = await read(url)
+      bytes += page.bytes.byteLength
+      if (bytes > MOST_BYTES)
+        throw new PageError(`${url}: the pages of a rule may have ${MOST_BYTES} bytes together`)
+      const hash = createHash('sha256').update(page.bytes).digest('hex')
+      pages.push({ at, url: page.url, hash, text: mask(page.text, masked) })
+    }
+    const kept = await keep()
+    if (kept != null) await cookies.set(options.id, kept)
+    return pages
+  }
+
+  function inBrowser(
+    rule: Pick<Rule, 'urls' | 'pages'>,
+    browser: Browser,
+    before: string | undefined,
+    { signal, onLogin }: VisitOptions
+  ) {
+    const { read, state } = browse(rule, browser, { signal, onLogin, state: before })
+    return {
+      async read(address: string): Promise<Read> {
+        const { url, html } = await read(address)
+        return { url, text: html, bytes: Buffer.from(html) }
+      },
+      keep: async () => state()
+    }
+  }
+
+  async function overHttp(
+    login: Login | undefined,
+    before: string | undefined,
+    { signal, onLogin, onlyHosts }: VisitOptions
+  ) {
+    // one that is for another site is said before anybody is asked
+    if (login != null) await Promise.all(secretsOf({ login }).map(name => secrets.forLogin(name, login.url)))
+    const jar = await openJar(before)
+    const visitor = cookiesOf(jar)
+    let isEntered = false
+
+    async function get(address: string): Promise<Read> {
+      const fetched = await outbound.fetch(address, { signal, cookies: visitor, onlyHosts })
+      if (fetched.status < 200 || fetched.status > 299)
+        throw new PageError(`${address} answers ${fetched.status}`)
+      return { url: fetched.url, bytes: fetched.bytes, text: textOf(fetched) }
+    }
+
+    return {
+      async read(address: string): Promise<Read> {
+        const page = await get(address)
+        if (login == null || isEntered || page.text.includes(login.marker)) return page
         onLogin()
         await enter(login, visitor, signal)
         isEntered = true
-        page = await get(url)
-      }
-      pages.push(page)
-    }
-    if (login != null) await cookies.set(id, JSON.stringify(await jar.serialize()))
-    return pages
-
-    async function get(url: string): Promise<Page> {
-      const fetched = await outbound.fetch(url, { signal, cookies: visitor, onlyHosts })
-      if (fetched.status < 200 || fetched.status > 299)
-        throw new PageError(`${url} answers ${fetched.status}`)
-      bytes += fetched.bytes.byteLength
-      if (bytes > MOST_BYTES)
-        throw new PageError(`${url}: the pages of a rule may have ${MOST_BYTES} bytes together`)
-      const hash = createHash('sha256').update(fetched.bytes).digest('hex')
-      return { at, url: fetched.url, hash, text: mask(textOf(fetched), masked) }
+        return get(address)
+      },
+      keep: async () => (login == null ? undefined : JSON.stringify(await jar.serialize()))
     }
   }
 
@@ -95,23 +144,31 @@ export function createVisit({ outbound, extractor, secrets, cookies, now }: Visi
     const headers = { 'content-type': 'application/x-www-form-urlencoded', referer: page.url }
     await outbound.fetch(target.href, { ...usual, method: 'POST', body, headers })
   }
-
-  function secretsOf({ url, fill }: Login): Promise<string[]> {
-    const names = Object.values(fill).flatMap(each => ('secret' in each ? [each.secret] : []))
-    return Promise.all(names.map(name => secrets.forLogin(name, url)))
-  }
 }
+
+/** Names of those that a rule enters somewhere. */
+const secretsOf = ({ login, browser }: Pick<Rule, 'login' | 'browser'>): string[] =>
+  [...Object.values(login?.fill ?? {}), ...(browser?.login?.steps ?? []), ...(browser?.steps ?? [])].flatMap(
+    each => ('secret' in each ? [each.secret] : [])
+  )
 
 const textOf = ({ bytes, headers }: Fetched): string => decodeText(bytes, headers['content-type'])
 
-/** Pages are kept, passwords in them are not. */
+/** Pages are kept, passwords in them are not, also as a browser writes them. */
 const mask = (text: string, secrets: readonly string[]): string =>
   secrets
     .filter(({ length }) => length >= MIN_MASKED)
+    .flatMap(secret => [secret, escapeHtml(secret)])
     .reduce((all, secret) => all.replaceAll(secret, '***'), text)
 
-const openJar = (text: string | undefined): Promise<CookieJar> | CookieJar =>
-  text == null ? new CookieJar() : CookieJar.deserialize(text)
+const escapeHtml = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+
+/** An empty one where the rule was one of a browser before. */
+function openJar(text: string | undefined): Promise<CookieJar> | CookieJar {
+  const kept = text == null ? {} : JSON.parse(text)
+  return 'cookies' in kept ? CookieJar.deserialize(kept) : new CookieJar()
+}
 
 const cookiesOf = (jar: CookieJar): Cookies => ({
   header: url => jar.getCookieString(url),

@@ -71,7 +71,7 @@ const APPEARS_MS = 120_000
 
 /** A node's dashboard in a window of that width, signed in and live, at its list of services. */
 export async function openDashboard(
-  { url, token }: { url?: string | undefined; token: string },
+  { url, token }: { url?: string; token?: string },
   locale: string,
   width: number
 ): Promise<Browser> {

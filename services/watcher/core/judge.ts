@@ -29,11 +29,12 @@ export const remember = (history: readonly Figures[], figures: Figures): Figures
  * @param history of the right fetches before, the newest last
  */
 export function doubt(
-  { expect, login }: Pick<Rule, 'expect' | 'login'>,
+  { expect, login, browser }: Pick<Rule, 'expect' | 'login' | 'browser'>,
   { texts, figures, history }: { texts: readonly string[]; figures: Figures; history: readonly Figures[] }
 ): string | undefined {
   const lacks = (text: string): boolean => texts.some(page => !page.includes(text))
-  if (login != null && lacks(login.marker)) return `a page does not have "${login.marker}": not logged in`
+  const marker = (login ?? browser?.login)?.marker
+  if (marker != null && lacks(marker)) return `a page does not have "${marker}": not logged in`
   const header = expect.header.find(lacks)
   if (header != null) return `a page does not have "${header}"`
   if (figures.items === 0 && expect.emptyWhen != null && texts.some(page => page.includes(expect.emptyWhen!)))

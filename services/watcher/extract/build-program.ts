@@ -4,7 +4,7 @@ import { join } from 'node:path'
 const FOLDER = import.meta.dirname
 export const PROGRAM_FILE = join(FOLDER, 'dist', 'program.js')
 
-/** Bundles program.ts with its libraries into one text, as the walls take it, unless that is there and newer. */
+/** Bundles program.ts with its libraries into one text that defines `answer`, unless that is there and newer. */
 export async function buildProgram(): Promise<void> {
   if (existsSync(PROGRAM_FILE) && statSync(PROGRAM_FILE).mtimeMs > newestSource()) return
   const { build } = await import('vite')
@@ -14,7 +14,7 @@ export async function buildProgram(): Promise<void> {
     logLevel: 'silent',
     build: {
       write: false,
-      lib: { entry: join(FOLDER, 'program.ts'), formats: ['es'] },
+      lib: { entry: join(FOLDER, 'program.ts'), formats: ['iife'], name: 'answer' },
       rolldownOptions: {
         output: { minify: true },
         transform: { inject: { atob: [join(FOLDER, 'atob.ts'), 'atob'] } }

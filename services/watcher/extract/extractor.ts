@@ -25,13 +25,19 @@ export interface Extractor {
   close(): Promise<void>
 }
 
+/**
+ * The text that the walls look at. As it makes objects, all that the program can reach is frozen once it is loaded, and then
+ * its context serves again: there is no place where a page could leave something for the next one.
+ */
+const COPY = 'question => ({ ...question })'
 /** Loading the program costs more than most pages, so a process that is free waits for the next one for so long. */
 const IDLE_MS = 60_000
-/** Every page has a context of its own, and what is let go of is collected late: a process ends before it is full. */
-const MOST_PAGES = 30
+/** What the libraries might keep goes with the process. */
+const MOST_PAGES = 1_000
 
-/** Processes at once; of twelve rules that are looked at together each had one, 1.1 GB. */
+/** Processes at once; the second only where the first holds somebody up, as a hostile page does until its deadline. */
 const AT_ONCE = 2
+const PATIENCE_MS = 250
 
 /** @param timeoutMs for one page */
 export function createExtractor(sandbox: Sandbox, timeoutMs = PAGE_MS): Extractor {
@@ -41,14 +47,19 @@ export function createExtractor(sandbox: Sandbox, timeoutMs = PAGE_MS): Extracto
   let busy = 0
   let isClosed = false
 
-  /** Waits for one of the places. */
+  /** Waits for the first place, or after a while for any. */
   async function enter(signal: AbortSignal): Promise<void> {
-    if (busy < AT_ONCE) {
+    if (busy === 0) {
       busy++
       return
     }
     const { promise, resolve } = Promise.withResolvers<void>()
     waiting.push(resolve)
+    const impatient = setTimeout(() => {
+      if (busy >= AT_ONCE) return
+      busy++
+      leave()
+    }, PATIENCE_MS)
     try {
       await raceSignal(promise, signal)
     } catch (error) {
@@ -56,9 +67,12 @@ export function createExtractor(sandbox: Sandbox, timeoutMs = PAGE_MS): Extracto
       if (at === -1) leave()
       else waiting.splice(at, 1)
       throw error
+    } finally {
+      clearTimeout(impatient)
     }
   }
 
+  /** Gives the place to who waits longest. */
   function leave(): void {
     const next = waiting.shift()
     if (next == null) busy--
@@ -68,9 +82,9 @@ export function createExtractor(sandbox: Sandbox, timeoutMs = PAGE_MS): Extracto
   async function take(signal: AbortSignal): Promise<Session> {
     const [kept] = free
     if (kept == null) {
-      const source = await programText()
+      const driver = `copy => { ${await programText()}; return question => answer(copy(question)) }`
       return sandbox.open(
-        { kind: 'module', source },
+        { kind: 'function', source: COPY, driver },
         { limits: { ...LIMITS, timeoutMs }, requester: 'watcher', signal }
       )
     }

@@ -37,7 +37,6 @@ export function createOutbox(db: DatabaseSync, store: Store, now: () => number) 
 
   /** Messages of all events since the cursor, for those that are told at once or whose time has come. */
   function cut(): void {
-    const names = namesOfRules()
     for (const row of store.subscriptions.list()) {
       const { digest, timeZone, heartbeat, name } = row.subscription
       if (digest != null && row.dueAt! > now()) continue
@@ -50,7 +49,7 @@ export function createOutbox(db: DatabaseSync, store: Store, now: () => number) 
         const wanted = events.filter(event => isWanted(row.subscription, event))
         if (wanted.length === 0) continue
         told += wanted.length
-        put(row.id, `events ${cursor}`, { kind: 'events', subscription: name, events: shown(wanted, names) })
+        put(row.id, `events ${cursor}`, { kind: 'events', subscription: name, events: wanted.map(shown) })
       }
       if (digest != null && told === 0 && heartbeat)
         put(row.id, `nothing ${row.dueAt}`, { kind: 'nothing', subscription: name, events: [] })
@@ -102,9 +101,7 @@ export function createOutbox(db: DatabaseSync, store: Store, now: () => number) 
       })
   }
 
-  function namesOfRules(): ReadonlyMap<string, string> {
-    return new Map(store.rules.list().map(({ id, rule }) => [id, rule.name]))
-  }
+  const shown = (event: Event): Event => ({ ...event, rule: store.rules.name(event.rule) ?? event.rule })
 
   const read = (row: Record<string, unknown>): Waiting => ({
     id: row.id as number,
@@ -129,6 +126,11 @@ export function createOutbox(db: DatabaseSync, store: Store, now: () => number) 
         )
         .all(now())
         .map(row => read(row as Record<string, unknown>)),
+    /** What is told is on the disk before: else after a power cut another message could have its name. */
+    secure: (id: number) =>
+      db.exec(
+        `PRAGMA synchronous = FULL; UPDATE outbox SET tries = tries WHERE id = ${id}; PRAGMA synchronous = NORMAL`
+      ),
     sent: (id: number) => db.prepare("UPDATE outbox SET state = 'sent', error = NULL WHERE id = ?").run(id),
     /** Tried again with growing waits, for a day. */
     refused({ id, at, tries }: Waiting, error: string): void {
@@ -153,6 +155,3 @@ export function createOutbox(db: DatabaseSync, store: Store, now: () => number) 
 }
 
 const withNew = (subscription: Subscription): Subscription => ({ ...subscription, kinds: ['new'] })
-
-const shown = (events: readonly Event[], names: ReadonlyMap<string, string>): Message['events'] =>
-  events.map(event => ({ ...event, rule: names.get(event.rule) ?? event.rule }))

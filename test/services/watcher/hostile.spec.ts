@@ -98,7 +98,37 @@ describe('watcher: pages of strangers', function () {
       await rejects(extractor.items(['<p>'], rule(wrong), signal), { name: 'ExtractionError' })
   })
 
-  it('take turns in two processes, and who goes while he waits leaves his place', async () => {
+  it('leave nothing for the next one, wherever it comes from', async () => {
+    const fresh = createExtractor(sandbox)
+    const extractions = [
+      { type: 'html', rows: { css: 'p' }, fields: { a: { css: 'b' }, b: { css: 'b', attribute: 'title' } } },
+      { type: 'html', rows: { xpath: '//p' }, fields: { a: { xpath: 'b' }, b: { xpath: 'b/@title' } } },
+      { type: 'text', rows: { regex: '<p>(.*?)</p>' }, fields: { a: { regex: '>(.*?)<' } } },
+      { type: 'json', rows: { path: '$[*]' }, fields: { a: { path: 'b' }, b: { path: 'toString' } } }
+    ] as const
+    const pages = [
+      '<p><b title=x>one</b></p><p __proto__=b constructor=c><b __proto__=1 toString=2 title=y>two</b></p>',
+      '[{"b":1,"__proto__":{"b":"evil"}},{"__proto__":{"toString":"evil"},"constructor":{"prototype":{"b":2}}},{}]',
+      '<__proto__><p><b title=z>three</b></p></__proto__><constructor prototype=1><p></p>',
+      '[{}]'
+    ]
+    // where a question is asked after all others it has the answer that it has as the first
+    const ask = (reader: Extractor, page: string, i: number) =>
+      reader.items([page], extractions[i]!, signal).catch((error: Error) => error.message)
+    const before = new Map<string, unknown>()
+    for (const page of pages)
+      for (const i of extractions.keys()) {
+        const first = createExtractor(sandbox)
+        before.set(`${i} ${page}`, await ask(first, page, i))
+        await first.close()
+      }
+    for (const round of [1, 2])
+      for (const page of round === 1 ? pages : pages.toReversed())
+        for (const i of extractions.keys()) deepEqual(await ask(fresh, page, i), before.get(`${i} ${page}`))
+    await fresh.close()
+  })
+
+  it('are read by a second process where the first is held up, and who goes while he waits leaves his place', async () => {
     let opened = 0
     const counting: Sandbox = Object.assign(Object.create(sandbox), {
       open(...given: Parameters<Sandbox['open']>) {
@@ -108,18 +138,23 @@ describe('watcher: pages of strangers', function () {
     })
     const reader = createExtractor(counting)
     const extraction = { type: 'html' as const, rows: { css: 'p' }, fields: { a: { css: 'b' } } }
+    const ending = new AbortController()
+    const slow = { ...extraction, rows: { regex: '^(a+)+$' }, type: 'text' as const, fields: {} }
+    const hanging = reader.items([`${'a'.repeat(40)}!`], slow, ending.signal)
     const leaving = new AbortController()
     const read = Array.from({ length: 8 }, (_, i) =>
       reader.items([`<p><b>${i}</b>`], extraction, i === 3 ? leaving.signal : signal)
     )
     leaving.abort()
     const results = await Promise.allSettled(read)
-    await reader.close()
     deepEqual(
       results.map(result => (result.status === 'fulfilled' ? result.value[0]![0]!.a : 'left')),
       ['0', '1', '2', 'left', '4', '5', '6', '7']
     )
     equal(opened, 2)
+    ending.abort()
+    await rejects(hanging)
+    await reader.close()
   })
 })
 
