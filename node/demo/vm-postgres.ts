@@ -1,4 +1,5 @@
-import { execFile, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -12,6 +13,9 @@ export interface Postgres {
   /** what the programs read */
   environment: Record<string, string>
   query(sql: string): Promise<string>
+  /** Ends the server, and starts it over the same data. */
+  down(): Promise<void>
+  up(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -51,22 +55,35 @@ export async function startPostgres(): Promise<Postgres> {
     '-c',
     'shared_buffers=16MB'
   )
-  const child = spawn(server, args, { cwd: folder, stdio: 'ignore' })
-  const ended = new Promise<void>(resolve => child.once('close', () => resolve()))
+  let ended: Promise<unknown> | undefined
+  let child: ChildProcess
   const psql = (sql: string) =>
     run('psql', ['-h', folder, '-U', 'artel', '-d', 'postgres', '-Atc', sql]).then(({ stdout }) => stdout)
-  const deadline = Date.now() + 30_000
-  while (!existsSync(`${folder}/.s.PGSQL.5432`) || !(await psql('SELECT 1').catch(() => ''))) {
-    if (child.exitCode !== null || Date.now() > deadline) throw new Error('PostgreSQL did not start')
+  async function up() {
+    if (ended !== undefined) return
+    child = spawn(server, args, { cwd: folder, stdio: 'ignore' })
+    ended = once(child, 'close')
+    const deadline = Date.now() + 30_000
+    while (!existsSync(`${folder}/.s.PGSQL.5432`) || !(await psql('SELECT 1').catch(() => ''))) {
+      if (child.exitCode !== null || Date.now() > deadline) throw new Error('PostgreSQL did not start')
+    }
   }
+  async function down() {
+    if (ended === undefined) return
+    child.kill('SIGINT')
+    await ended
+    ended = undefined
+  }
+  await up()
   const settings = { host: folder, port: 5432, user: 'artel', password: '', database: 'postgres' }
   return {
     settings,
     environment: { DB_HOST: folder, DB_PORT: '5432', DB_USER: 'artel', DB_PASSWORD: '', DB_NAME: 'postgres' },
     query: psql,
+    down,
+    up,
     async stop() {
-      child.kill('SIGINT')
-      await ended
+      await down()
       await rm(folder, { recursive: true, force: true })
     }
   }

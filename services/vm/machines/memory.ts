@@ -16,22 +16,21 @@ export const STATE_MS = 600_000
 const MB = 2 ** 20
 /** What devices add to the RAM. */
 export const DEVICES_MB = 64
-
-interface PciDevice {
-  qdev_id: string
-  pci_bridge?: { devices?: PciDevice[] }
-}
+const PERIPHERAL = '/machine/peripheral'
 
 /** How a running machine is put together. */
 export async function shapeOf(handle: Live, machine: Machine): Promise<Shape> {
-  const buses = await handle.ask<{ devices: PciDevice[] }[]>('query-pci')
-  const slots = buses
-    .flatMap(({ devices }) => devices)
-    .flatMap(({ qdev_id, pci_bridge }) =>
-      (pci_bridge?.devices ?? [])
-        .filter(({ qdev_id: device }) => /^d-/.test(device))
-        .map(device => ({ disk: device.qdev_id.slice(2), slot: Number(/^port(\d+)$/.exec(qdev_id)?.[1]) }))
-    )
+  // of QEMU's own model: what query-pci says the guest has to have found before
+  const devices = await handle.ask<{ name: string }[]>('qom-list', { path: PERIPHERAL })
+  const slots = await Promise.all(
+    devices
+      .filter(({ name }) => /^d-/.test(name))
+      .map(async ({ name }) => {
+        const device = { path: `${PERIPHERAL}/${name}`, property: 'parent_bus' }
+        const bus = await handle.ask<string>('qom-get', device)
+        return { disk: name.slice(2), slot: Number(/\/port(\d+)$/.exec(bus)?.[1]) }
+      })
+  )
   const { ramMb, cpu, spec } = machine
   return { ramMb, cpu, slots, ...(spec.hasNetwork === true ? { hasNetwork: true } : {}) }
 }
