@@ -11,6 +11,8 @@ const NAME = /^changes-(\d+)\.json$/
 const MOST_BYTES = 8 << 20
 /** So long after the last change they go there, too. */
 const LEISURE_MS = 5_000
+/** Zeros follow what is written, so that the file seldom grows: then what is new waits for the disk, but for no record of it. */
+const LEAST_ALLOCATED = 64 * 1024
 
 const sync = promisify(fdatasync)
 
@@ -57,7 +59,7 @@ export async function openJournal(
     const file = join(folder, `changes-${++number}.json`)
     const fd = openSync(file, 'w', 0o600)
     await syncFolder(folder)
-    return { fd, file, bytes: 0, lines: new Map<Uuid, string>() }
+    return { fd, file, bytes: 0, allocated: 0, lines: new Map<Uuid, string>() }
   }
 
   /** Those that were written first come first; where the disk is full the rest waits. */
@@ -97,16 +99,23 @@ export async function openJournal(
   async function append(lines: Lines) {
     const { fd, bytes } = current
     const text = Buffer.from([...lines.values()].join(''))
+    const end = bytes + text.length
     try {
       // into memory, which is no work for another thread; what waits for the disk is
-      for (let at = 0; at < text.length; ) at += writeSync(fd, text, at, text.length - at, bytes + at)
+      if (end > current.allocated) {
+        const zeros = Buffer.alloc(Math.max(LEAST_ALLOCATED, end))
+        writeAt(fd, zeros, end)
+        current.allocated = end + zeros.length
+      }
+      writeAt(fd, text, bytes)
       await sync(fd)
     } catch (error) {
       ftruncateSync(fd, bytes)
+      current.allocated = bytes
       throw error
     }
     for (const [machine, line] of lines) current.lines.set(machine, line)
-    current.bytes += text.length
+    current.bytes = end
     leisure.refresh()
     if (current.bytes > MOST_BYTES) void settle()
   }
@@ -132,6 +141,10 @@ function numbered(names: readonly string[]): { at: number; name: string }[] {
       return at === undefined ? [] : [{ at: Number(at), name }]
     })
     .sort((a, b) => a.at - b.at)
+}
+
+function writeAt(fd: number, bytes: Buffer, position: number): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, position + at)
 }
 
 /** What a loss of power has cut off, and what stands after it, was never answered for. */

@@ -18,6 +18,7 @@ import { eventsOf, type VmEvent } from '../store/events.ts'
 import * as records from '../store/records.ts'
 import type { Context } from './context.ts'
 import { lookAgain, lookAtDisks } from './damage.ts'
+import type { Description } from './description.ts'
 import { plug, unplug } from './hotplug.ts'
 import type { Power } from './power.ts'
 
@@ -80,6 +81,10 @@ const parseFigures = ([id, ram, cpu]: Words) => ({
   ...{ id: parseId(id), ramMb: parseFigure(ram, 'ram'), cpu: parseFigure(cpu, 'cpu') }
 })
 
+/** What `authenticate` and `logOut` change. */
+const authenticated = (authenticated: boolean) => (before: Description | undefined) =>
+  before && { ...before, machine: { ...before.machine, authenticated } }
+
 export function createRegistry(context: Context, power: Power): Registry {
   const { database: db, quotas } = context
 
@@ -107,7 +112,11 @@ export function createRegistry(context: Context, power: Power): Registry {
         return true
       }))
     if (!isNew) return undefined
-    await Promise.all([context.describe(machine.uuid), context.note(machine.uuid, 'registered')])
+    const described: Description = { version: 1, machine, disks: [], layers: [], snapshots: [], grants: [] }
+    await Promise.all([
+      context.describe(machine.uuid, () => described),
+      context.note(machine.uuid, 'registered')
+    ])
     return machine
   }
 
@@ -201,7 +210,7 @@ export function createRegistry(context: Context, power: Power): Registry {
           `machine ${id} is registered with other figures than ${words[1]} MB and ${words[2]} CPUs`
         )
       }
-      await context.describe(known)
+      await context.describe(known, authenticated(true))
       return 'authenticated'
     },
     async add(caller, ...words) {
@@ -226,7 +235,7 @@ export function createRegistry(context: Context, power: Power): Registry {
       const own = await records.logOut(db.joint, caller, id)
       // nobody but its owner may
       if (own === undefined) await context.find(caller, id, 'authenticate')
-      else await context.describe(own)
+      else await context.describe(own, authenticated(false))
     },
     async remove(caller, word) {
       const machine = await context.find(caller, parseId(word), 'remove')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { appendFile, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { recover } from '../../../services/vm/machines/recover.ts'
 import { TRASH_MS } from '../../../services/vm/machines/trash.ts'
@@ -46,8 +46,10 @@ describe('what is kept of machines', () => {
       await rm(join(folder, 'vm.sqlite'), { force: true })
       // what changed last is in the common journal; of a machine that is gone, and of one that the power cut off
       const [journal] = (await readdir(folder)).filter(name => name.startsWith('changes-'))
+      const lines = await readFile(join(folder, journal!))
       const gone = JSON.stringify({ machine: { uuid: randomUUID() } })
-      await appendFile(join(folder, journal!), `${gone}\n{"machine":{"uuid":"`)
+      lines.write(`${gone}\n{"machine":{"uuid":"`, lines.indexOf(0))
+      await writeFile(join(folder, journal!), lines)
     })
     assert.deepEqual(await host.registry.list(OWNER), [])
     const machines = join(host.folder, 'machines')
