@@ -1,20 +1,21 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { multiaddr } from '@multiformats/multiaddr'
-import { messenger, OWNER } from '../../services/index.ts'
-import { createTestDirectory, startHost, type TestHostInit } from '../../test/services/host/start-host.ts'
 import { openProsody } from '../peers/xmpp.ts'
 import { cpuBetween, cpuTimes, end } from './process.ts'
+import type { Works } from './school-nodes.ts'
 
-const MAILBOX = join(import.meta.dirname, 'mailbox.ts')
+const NODES = join(import.meta.dirname, 'school-nodes.ts')
+const AT_ONCE = 500
+/** people whose nodes share a process, as few as the memory of a machine allows */
+const IN_ONE = 10
 const WAIT_MS = 300_000
-const POLL_MS = 10
+const POLL_MS = 100
 
-/** People in one room; all of them are in this process, the server or mailbox is another. */
+/** People in one room; the server or mailbox is a process of its own. */
 export interface Room extends AsyncDisposable {
   /** ms until each of the others has what the first says */
   deliver(text: string): Promise<number[]>
@@ -22,140 +23,119 @@ export interface Room extends AsyncDisposable {
   flood(count: number, text: string): Promise<number>
   /** CPU ms of the server or mailbox so far */
   serverCpu(): number
+  /** CPU ms of all people so far */
+  endsCpu(): number
 }
 
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const endAt = performance.now() + WAIT_MS
-  while (!(await holds())) {
-    if (performance.now() > endAt) throw new Error(`waited ${WAIT_MS} ms in vain: ${what}`)
-    await delay(POLL_MS)
-  }
-}
-
+const clock = (): number => Number(process.hrtime.bigint()) / 1e6
 const cpuOf = (child: { pid?: number | undefined }): number => cpuBetween(new Map(), cpuTimes(child.pid!))
+const numbered = (count: number, text: string): string[] =>
+  Array.from({ length: count }, (_, i) => `${i} ${text}`)
+
+/** A process of nodes, and how it is asked. */
+async function startNodes(started: AsyncDisposableStack) {
+  const child = started.adopt(fork(NODES), end)
+  const asked = new Map<number, PromiseWithResolvers<unknown>>()
+  child.on('message', ({ id, result, error }: { id: number; result: unknown; error?: string }) => {
+    if (error === undefined) asked.get(id)?.resolve(result)
+    else asked.get(id)?.reject(new Error(error))
+    asked.delete(id)
+  })
+  child.on('exit', code => {
+    for (const { reject } of asked.values()) reject(new Error(`a process of nodes ended with ${code}`))
+  })
+  await once(child, 'message')
+  let last = 0
+  async function ask<K extends keyof Works>(
+    work: K,
+    ...[input]: Parameters<Works[K]>
+  ): Promise<Awaited<ReturnType<Works[K]>>> {
+    const answer = Promise.withResolvers<unknown>()
+    const id = ++last
+    asked.set(id, answer)
+    const timer = setTimeout(() => answer.reject(new Error(`waited ${WAIT_MS} ms in vain: ${work}`)), WAIT_MS)
+    child.send({ id, work, input })
+    try {
+      return (await answer.promise) as Awaited<ReturnType<Works[K]>>
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+  return { child, ask }
+}
 
 /** The messenger: a node that founds a school and keeps its mail, and one node for each person. */
 export async function openSchoolRoom(size: number) {
   await using started = new AsyncDisposableStack()
   const root = await mkdtemp(join(tmpdir(), 'artel-bench-'))
   started.defer(() => rm(root, { recursive: true, force: true }))
-  const mailbox = started.adopt(fork(MAILBOX), end)
-  const [{ ready }] = (await once(mailbox, 'message')) as [{ ready: string[] }]
-  const ask = asks(mailbox)
-  await ask('found', { name: 'School', me: 'Admin' })
-  const ids = Array.from({ length: size }, (_, i) => `p${i}`)
+  const mailbox = await startNodes(started)
+  const seeds = await mailbox.ask('start', { name: 'desk', folder: join(root, 'desk'), seeds: [] })
+  const atDesk = (operation: string, input: object) => mailbox.ask('call', { name: 'desk', operation, input })
+  await atDesk('found', { name: 'School', me: 'Admin' })
+  const names = Array.from({ length: size }, (_, i) => `p${i}`)
   const path = join(root, 'people.csv')
-  await writeFile(path, ['login;name;role', ...ids.map(id => `${id};${id};teacher`)].join('\n'))
-  const { invitations } = await ask<{ invitations: { code: string }[] }>('importUsers', { path, apply: true })
+  await writeFile(path, ['login;name;role', ...names.map(name => `${name};${name};teacher`)].join('\n'))
+  const { invitations } = (await atDesk('importUsers', { path, apply: true })) as {
+    invitations: { code: string }[]
+  }
 
-  const directory = createTestDirectory()
-  const start = async (id: string, identity?: TestHostInit['identity']): Promise<Host> => {
-    const init = { modules: [messenger], directory, folder: join(root, id) }
-    const host = await startHost(identity == null ? init : { ...init, identity })
-    await until('a node runs', () => host.services.health().every(({ state }) => state === 'running'))
-    // a node takes so many connections a second and no more
-    await until('the mailbox takes a connection', () =>
-      host.libp2p.dial(ready.map(address => multiaddr(address))).then(
-        () => true,
-        () => false
-      )
-    )
-    return host
+  const ends: Awaited<ReturnType<typeof startNodes>>[] = []
+  const start = (name: string): Promise<unknown> =>
+    endOf(name).ask('start', { name, folder: join(root, name), seeds })
+  const endOf = (name: string) => ends[Math.floor(names.indexOf(name) / IN_ONE)]!
+  for (let at = 0; at < size; at += IN_ONE) ends.push(await startNodes(started))
+  for (const [i, name] of names.entries()) {
+    await start(name)
+    await endOf(name).ask('call', { name, operation: 'join', input: { code: invitations[i]!.code } })
   }
-  const hosts: Host[] = []
-  started.defer(async () => {
-    await Promise.all(hosts.map(host => host[Symbol.asyncDispose]()))
-  })
-  for (const [i, { code }] of invitations.entries()) {
-    const host = await start(ids[i]!)
-    hosts.push(host)
-    await call(host, 'join', { code })
-  }
-  const [first, ...others] = hosts as [Host, ...Host[]]
-  let group = ''
-  await until('the chat is begun', async () => {
-    try {
-      ;({ id: group } = await call<{ id: string }>(first, 'createGroup', { users: ids, title: 'room' }))
-      return true
-    } catch (error) {
-      // not everybody's keys are at the mailbox yet
-      if ((error as Error).message.includes('key package')) return false
-      throw error
+  const [first, last] = [names[0]!, names.at(-1)!]
+  async function begin(): Promise<string> {
+    const input = { users: names, title: 'room' }
+    for (const endAt = clock() + WAIT_MS; ; await delay(POLL_MS)) {
+      try {
+        const made = await ends[0]!.ask('call', { name: first, operation: 'createGroup', input })
+        return (made as { id: string }).id
+      } catch (error) {
+        // not everybody's keys are at the mailbox yet
+        if (!(error as Error).message.includes('key package') || clock() > endAt) throw error
+      }
     }
-  })
-  for (const host of hosts)
-    await until('everybody is in the chat', async () =>
-      (await call<{ items: { isIn: boolean }[] }>(host, 'groups')).items.some(({ isIn }) => isIn)
-    )
-  const newest = async (host: Host): Promise<string | undefined> =>
-    (await call<{ items: { id: string }[] }>(host, 'messages', { group, limit: 1 })).items[0]?.id
-  const say = (text: string): Promise<{ id: string }> => call(first, 'send', { group, text })
-  async function sayAll(count: number, text: string): Promise<string> {
-    let last = ''
-    for (let i = 0; i < count; i++) ({ id: last } = await say(`${i} ${text}`))
-    return last
   }
-  const has = (host: Host, id: string): Promise<void> =>
-    until('everybody has all', async () => (await newest(host)) === id)
+  const group = await begin()
+  for (const each of ends) await each.ask('areIn')
+  const say = (texts: string[]): Promise<string> => ends[0]!.ask('say', { name: first, group, texts })
+  const has = async (message: string): Promise<number> =>
+    Math.max(...(await Promise.all(ends.map(each => each.ask('has', { group, message })))))
   const parts = started.move()
 
   return {
     async deliver(text: string): Promise<number[]> {
-      const heard = new Map<Host, number>()
-      const listeners = others.map(host => {
-        const listener = ({ detail: { type } }: { detail: { type: string } }): void => {
-          if (type === 'messenger:chat' && !heard.has(host)) heard.set(host, performance.now())
-        }
-        host.services.addEventListener('tell', listener)
-        return () => host.services.removeEventListener('tell', listener)
-      })
-      try {
-        const begun = performance.now()
-        const { id } = await say(text)
-        for (const host of others) await has(host, id)
-        return [...heard.values()].map(at => at - begun)
-      } finally {
-        for (const stop of listeners) stop()
-      }
+      for (const each of ends) await each.ask('listen')
+      const begun = clock()
+      const message = await say([text])
+      const heard = await Promise.all(ends.map(each => each.ask('heard', { group, message, but: first })))
+      return heard.flat().map(at => at - begun)
     },
     async flood(count: number, text: string): Promise<number> {
-      const begun = performance.now()
-      const last = await sayAll(count, text)
-      for (const host of others) await has(host, last)
-      return performance.now() - begun
+      const begun = clock()
+      return (await has(await say(numbered(count, text)))) - begun
     },
     /** ms until who was away, and runs again, has as many texts that were said meanwhile */
     async catchUp(count: number, text: string): Promise<number> {
-      const away = hosts.pop()!
-      await away[Symbol.asyncDispose]()
-      const last = await sayAll(count, text)
-      for (const host of hosts) await has(host, last)
-      const back = await start(ids.at(-1)!, away.identity)
-      hosts.push(back)
-      const begun = performance.now()
-      await has(back, last)
-      return performance.now() - begun
+      await endOf(last).ask('stop', { name: last })
+      let message = ''
+      // as many at once as a person's program would have under way
+      for (let at = 0; at < count; at += AT_ONCE)
+        message = await say(numbered(Math.min(AT_ONCE, count - at), text))
+      await has(message)
+      await start(last)
+      const begun = clock()
+      return (await has(message)) - begun
     },
-    serverCpu: () => cpuOf(mailbox),
+    serverCpu: () => cpuOf(mailbox.child),
+    endsCpu: () => ends.reduce((sum, { child }) => sum + cpuOf(child), 0),
     [Symbol.asyncDispose]: () => parts.disposeAsync()
-  }
-}
-
-type Host = Awaited<ReturnType<typeof startHost>>
-const call = <T>(host: Host, operation: string, input: object = {}): Promise<T> =>
-  host.services.call('messenger', operation, input as never, { caller: OWNER }) as Promise<T>
-
-function asks(child: ChildProcess) {
-  let last = 0
-  return async <T = unknown>(operation: string, input: object): Promise<T> => {
-    const id = ++last
-    child.send({ id, operation, input })
-    for (;;) {
-      const [message] = (await once(child, 'message')) as [{ id: number; result: T; error?: string }]
-      if (message.id !== id) continue
-      if (message.error !== undefined) throw new Error(message.error)
-      return message.result
-    }
   }
 }
 
@@ -191,9 +171,12 @@ export async function openXmppRoom(size: number): Promise<Room> {
   }
   return {
     deliver: text => say([text]),
-    flood: async (count, text) =>
-      Math.max(...(await say(Array.from({ length: count }, (_, i) => `${i} ${text}`)))),
+    flood: async (count, text) => Math.max(...(await say(numbered(count, text)))),
     serverCpu: () => cpuOf(prosody),
+    endsCpu() {
+      const { user, system } = process.cpuUsage()
+      return (user + system) / 1000
+    },
     [Symbol.asyncDispose]: () => parts.disposeAsync()
   }
 }

@@ -43,7 +43,10 @@ export function answerPeers(
     accept: async ({ school, slot, ballot, value, pass }, { peer, signal }) =>
       admit(school, peer, pass).mailbox.accept(slot, ballot, value, peer, signal) as never,
 
-    put: ({ school, envelopes }, { peer }) => ({ is: admit(school, peer).mailbox.put(envelopes) }),
+    async put({ school }, { peer, received, send }) {
+      for await (const envelopes of received) await send(await admit(school, peer).mailbox.put(envelopes))
+      return {}
+    },
 
     async follow({ school, life, after, addresses }, { peer, signal, send }) {
       const { mailbox } = admit(school, peer)

@@ -18,7 +18,7 @@ import { openMailStore } from './mailbox/store.ts'
 import { signerOf } from './school/invitation.ts'
 import { createNetwork, type Handlers } from './school/network.ts'
 import { createSchool } from './school/school.ts'
-import { createOwn, createTurns, transactLater } from './store/database.ts'
+import { createDisk, createOwn, createTurns, transactLater } from './store/database.ts'
 import { MIGRATIONS } from './store/schema.ts'
 
 const MB = 1_000_000
@@ -36,6 +36,7 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
   const store = openDeviceStore(db, now, wordsOf)
   const network = createNetwork(host.peers as never, host.isSigned, handlers, signal)
   const inTurn = createTurns()
+  const kept = createDisk(db)
   const grown = new Set<() => void>()
 
   const school = createSchool({
@@ -55,6 +56,7 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
     catchUp: school.pull,
     statementIn: school.statementIn,
     quotaBytes: () => host.config.mailMb * MB,
+    kept,
     signal
   })
   const intake = createIntake({ store, roster: school.known, self })
@@ -77,7 +79,8 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
     network,
     mailbox,
     signal,
-    read: envelope => chats.read(envelope),
+    read: (address, envelopes, also) => chats.read(address, envelopes, also),
+    kept,
     onKept: event => host.tell('kept', { event }),
     degraded: host.degraded,
     log
@@ -126,6 +129,7 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
     sync,
     inTurn,
     now,
+    kept,
     onTaken,
     log
   })

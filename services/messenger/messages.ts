@@ -3,15 +3,13 @@ import { bytesOf, count, hash32, keyName, signedOf, time } from './core/codec.ts
 import { headSchema, MAX_EVENT_BYTES } from './core/event.ts'
 import { MAX_DEVICES, MAX_GENERATION_BYTES } from './core/generation.ts'
 import { MAX_STATEMENT_BYTES, userId } from './core/statement.ts'
-import { MAX_ENVELOPE_BYTES } from './mailbox/envelope.ts'
+import { MAX_ENVELOPE_BYTES, MAX_PAGE, PAGE_BYTES } from './mailbox/envelope.ts'
 
 /* What nodes of a school say to each other. Only those that the roster names are heard. */
 
-export const MAX_PUT = 8
-export const MAX_PUSHED = 8
 export const MAX_STATEMENTS = 16
 export const MAX_PACKAGES = 50
-const FRAME_BYTES = MAX_PUSHED * (MAX_ENVELOPE_BYTES + 1024)
+const FRAME_BYTES = PAGE_BYTES + 64 * 1024
 const SLOW_MS = 30_000
 /** A stream that is followed says so often that it lives. */
 export const ALIVE_MS = 10_000
@@ -60,10 +58,12 @@ export const messages = {
     maxBytes: 256 * 1024,
     deadlineMs: SLOW_MS
   },
-  /** Keep these for whoever knows their addresses. */
+  /** Keep what I send for whoever knows its address. Each sending is answered in its turn. */
   put: {
-    request: z.object({ school, envelopes: z.array(envelope).min(1).max(MAX_PUT) }),
-    answer: z.object({ is: z.enum(['kept', 'full']) }),
+    request: z.object({ school }),
+    sends: z.array(envelope).min(1).max(MAX_PAGE),
+    items: z.enum(['kept', 'full']),
+    answer: z.object({}),
     maxBytes: FRAME_BYTES,
     deadlineMs: SLOW_MS
   },
@@ -81,7 +81,7 @@ export const messages = {
     items: z.object({
       /** of the disk; with another one positions begin anew */
       life: z.string().max(64),
-      envelopes: z.array(z.tuple([count, envelope])).max(MAX_PUSHED)
+      envelopes: z.array(z.tuple([count, envelope])).max(MAX_PAGE)
     }),
     answer: z.object({}),
     maxBytes: FRAME_BYTES,

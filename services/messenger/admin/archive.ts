@@ -20,7 +20,7 @@ const KEY = 'backup.key'
 const STRIPPED = `
   PRAGMA secure_delete = ON;
   UPDATE generation SET state = NULL, address = NULL;
-  DELETE FROM ownPackage; DELETE FROM welcome; DELETE FROM outbox; DELETE FROM cursor; DELETE FROM slot; DELETE FROM package;
+  DELETE FROM ratchet; DELETE FROM ownPackage; DELETE FROM welcome; DELETE FROM outbox; DELETE FROM cursor; DELETE FROM slot; DELETE FROM package;
   VACUUM;
 `
 

@@ -45,7 +45,7 @@ export function restoreFrom(
 ): Restored {
   const isPart = group != null || user != null
   const run = (sql: string, ...values: string[]): number => Number(db.prepare(sql).run(...values).changes)
-  const generationsOf = new Map<string, KeptGeneration[]>()
+  const generationsOf = new Map<string, readonly KeptGeneration[]>()
 
   db.prepare('ATTACH ? AS archive').run(file)
   try {

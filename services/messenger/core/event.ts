@@ -78,6 +78,11 @@ export function signEvent(signer: Signer, event: Event): Signed {
   return signAs(signer, 'event', pack([1, group, device, seq, prev, after, roster, timeMs, kind, body]))
 }
 
+/** One whose signature was checked, with what was signed. */
+export interface Read extends Signed {
+  event: Event
+}
+
 /** @throws {MalformedMessageError} also where its device did not sign it */
 export function readEvent(signed: Signed): Event {
   const event = parseEvent(signed)

@@ -1,18 +1,9 @@
 import { randomBytes } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import type { Signer } from '../../../ledger/index.ts'
 import { ConflictError, transact } from '../../host/index.ts'
-import {
-  bytesOf,
-  fromHex,
-  hashOf,
-  isEqual,
-  NO_HASH,
-  pack,
-  type Signed,
-  toHex,
-  unpack
-} from '../core/codec.ts'
+import { bytesOf, fromHex, hashOf, isEqual, NO_HASH, pack, toHex, unpack } from '../core/codec.ts'
 import { MAX_FILE_BYTES } from '../core/constants.ts'
 import {
   BLOB_BYTES,
@@ -23,13 +14,15 @@ import {
   type Head,
   MAX_AFTER,
   MAX_EVENT_BYTES,
+  type Read,
+  readEvent,
   signEvent
 } from '../core/event.ts'
 import { headOf } from '../core/generation.ts'
 import { timeAfter } from '../core/order.ts'
 import { MalformedMessageError, PolicyError, UnknownChatError } from '../errors.ts'
-import type { Mls } from '../groups/mls.ts'
-import { inboxOf, putInto, readEnvelope } from '../mailbox/envelope.ts'
+import type { Mls, Ratchet, Session } from '../groups/mls.ts'
+import { type Envelope, inboxOf, putInto, readEnvelope } from '../mailbox/envelope.ts'
 import type { School } from '../school/school.ts'
 import { type InTurn, transactLater } from '../store/database.ts'
 import type { Groups } from './groups.ts'
@@ -39,6 +32,8 @@ import { ANNOUNCED, type Post } from './post.ts'
 import { openWith, sealWith } from './seal.ts'
 import type { DeviceStore } from './store.ts'
 import type { Sync } from './sync.ts'
+
+const MAX_SESSIONS = 200
 
 const carried = z.tuple([bytesOf(1, MAX_EVENT_BYTES), bytesOf(64)])
 
@@ -54,15 +49,28 @@ export interface ChatsInit {
   sync: Sync
   inTurn: InTurn
   now(): number
+  /** what is committed is on the disk */
+  kept(): Promise<void>
   onTaken(grp: string, events: readonly Event[]): void
   log(message: string, ...args: unknown[]): void
 }
 export type Chats = ReturnType<typeof createChats>
 
+/** @throws {MalformedMessageError} also where its device did not sign it */
+function readSaid(data: Uint8Array): Read {
+  const [bytes, signature] = unpack(carried, data, MAX_EVENT_BYTES + 1024, 'a message')
+  return { bytes, signature, event: readEvent({ bytes, signature }) }
+}
+
 /** Says things in groups, and takes in what others say. */
 export function createChats(init: ChatsInit) {
   const { self, signer, mls, store, school, intake, post, groups, sync, inTurn, now, onTaken, log } = init
-  const inbox = inboxOf(self)
+  const inbox = toHex(inboxOf(self))
+  /** of generations in use; as the disk has them */
+  const sessions = new LRUCache<string, Session>({ max: MAX_SESSIONS })
+  const sessionKey = (grp: string, g: number): string => `${grp} ${g}`
+  const sessionOf = (grp: string, g: number, state: Uint8Array): Session =>
+    sessions.get(sessionKey(grp, g)) ?? mls.session(state, store.ratchets(grp, g))
 
   /** Ends of the chains of the others that nothing here comes after yet. */
   function tips(grp: string): Head[] {
@@ -111,77 +119,98 @@ export function createChats(init: ChatsInit) {
       body
     } as Event
     const signed = signEvent(signer, event)
-    const { state, message } = await mls.seal(newest.state, pack([signed.bytes, signed.signature]))
+    const { session, ratchet, message } = await mls.seal(
+      sessionOf(grp, newest.g, newest.state),
+      pack([signed.bytes, signed.signature])
+    )
     const envelope = putInto(fromHex(newest.address!), message)
-    const taken = transact(store.db, () => {
-      const taken = intake.take(signed)
+    const taken = transactLater(store.db, () => {
+      const taken = intake.take(grp, [{ ...signed, event }], error => {
+        throw error
+      })
       if (taken.length === 0)
         throw new MalformedMessageError('the own chain is not whole; members give it back')
-      store.saveState(grp, newest.g, state)
+      store.saveRatchet(grp, newest.g, ratchet)
       post.post(envelope, eventId(signed))
       if (key != null) store.addSent(key, eventId(signed))
       return taken
     })
+    sessions.set(sessionKey(grp, newest.g), session)
     post.wake()
     onTaken(grp, taken)
     return eventId(signed)
   }
 
-  /** Opens an envelope at an address of a group, and keeps what is in it with the new state of the keys. */
-  async function open(envelope: Uint8Array, grp: string, g: number): Promise<void> {
-    const { id, bytes } = readEnvelope(envelope)
-    if (isEqual(bytes, ANNOUNCED)) {
-      store.see(id)
-      await groups.follow(grp)
-      return
-    }
-    await inTurn(grp, async () => {
-      const generation = store.generations(grp).find(each => each.g === g)
-      if (generation?.state == null || store.isSeen(id)) return
-      let taken: Event[] = []
-      try {
-        const { state, data } = await mls.open(generation.state, bytes)
-        const [event, signature] = unpack(carried, data, MAX_EVENT_BYTES + 1024, 'a message')
-        // it stays at the mailbox; what is said next waits for the disk, and for this with it
-        taken = transactLater(store.db, () => {
-          store.see(id)
-          store.saveState(grp, g, state)
-          return takeIn({ bytes: event, signature })
-        })
-      } catch (error) {
-        if (!(error instanceof MalformedMessageError)) throw error
-        // members give the event again, if it is one
-        log('an envelope of %s is not read: %s', grp, error.message)
-        store.see(id)
+  /** Opens envelopes at an address of a group, and keeps what is in them with the new state of the keys. */
+  async function open(
+    envelopes: readonly Envelope[],
+    grp: string,
+    g: number,
+    also: () => void
+  ): Promise<void> {
+    const isAnnounced = envelopes.some(({ bytes }) => isEqual(bytes, ANNOUNCED))
+    const taken = await inTurn(grp, async () => {
+      const state = store.generations(grp).find(each => each.g === g)?.state
+      if (state == null) {
+        sessions.delete(sessionKey(grp, g))
+        transactLater(store.db, also)
+        return []
       }
-      if (taken.length > 0) onTaken(grp, taken)
+      let session = sessionOf(grp, g, state)
+      const ratchets = new Map<number, Ratchet>()
+      const read = new Map<string, Read>()
+      const unseen = envelopes.filter(({ id }) => !store.isSeen(id))
+      for (const { bytes } of unseen) {
+        if (isEqual(bytes, ANNOUNCED)) continue
+        try {
+          const opened = await mls.open(session, bytes)
+          const said = readSaid(opened.data)
+          const { device, seq } = said.event
+          // a signature for each of its layers says the same twice, but not where somebody else may have sent it again
+          const isNew = !read.has(eventId(said)) && store.at(grp, device, seq) == null
+          if (!(isNew && device === opened.from) && !(await opened.isSigned()))
+            throw new MalformedMessageError('it is not from whom it says')
+          session = opened.session
+          ratchets.set(opened.ratchet.leaf, opened.ratchet)
+          read.set(eventId(said), said)
+        } catch (error) {
+          if (!(error instanceof MalformedMessageError)) throw error
+          // members give the event again, if it is one
+          log('an envelope of %s is not read: %s', grp, error.message)
+        }
+      }
+      // they stay at the mailbox; what is said next waits for the disk, and for this with it
+      const taken = transactLater(store.db, () => {
+        for (const { id } of unseen) store.see(id)
+        for (const ratchet of ratchets.values()) store.saveRatchet(grp, g, ratchet)
+        also()
+        return intake.take(grp, [...read.values()], ({ message }) => log('an event is refused: %s', message))
+      })
+      sessions.set(sessionKey(grp, g), session)
+      return taken
     })
+    if (taken.length > 0) onTaken(grp, taken)
+    if (isAnnounced) await groups.follow(grp)
     if (store.waitingCount(grp) > 0) void sync.soon(grp)
   }
 
-  function takeIn(signed: Signed): Event[] {
-    try {
-      return intake.take(signed)
-    } catch (error) {
-      log('an event is refused: %s', (error as Error).message)
-      return []
-    }
-  }
-
   return {
-    /** Reads an envelope from a mailbox or a member. */
-    async read(envelope: Uint8Array): Promise<void> {
-      const { id, address, bytes } = readEnvelope(envelope)
-      if (isEqual(address, inbox)) {
+    /** Reads envelopes of one address, from a mailbox; writes `also` with what they bring. */
+    async read(address: string, envelopes: readonly Envelope[], also: () => void): Promise<void> {
+      if (address === inbox) {
         transact(store.db, () => {
-          store.see(id)
-          store.addWelcome(bytes)
+          for (const { id, bytes } of envelopes) {
+            if (!store.isSeen(id)) store.addWelcome(bytes)
+            store.see(id)
+          }
+          also()
         })
         await groups.joinPending()
         return
       }
-      const place = store.generationAt(toHex(address))
-      if (place != null) await open(envelope, place.grp, place.g)
+      const place = store.generationAt(address)
+      if (place == null) transactLater(store.db, also)
+      else await open(envelopes, place.grp, place.g, also)
     },
 
     /**
@@ -190,8 +219,11 @@ export function createChats(init: ChatsInit) {
      * @throws {PolicyError} {UnknownChatError} {NoMajorityError}
      * @throws {ConflictError} it was another message
      */
-    say: <K extends EventKind>(grp: string, kind: K, body: EventBody<K>, key?: string): Promise<string> =>
-      inTurn(grp, () => say(grp, kind, body, key)),
+    async say<K extends EventKind>(grp: string, kind: K, body: EventBody<K>, key?: string): Promise<string> {
+      const id = await inTurn(grp, () => say(grp, kind, body, key))
+      await init.kept()
+      return id
+    },
 
     /** @throws {PolicyError} {MailboxFullError} */
     async sendFile(grp: string, name: string, given: Uint8Array): Promise<string> {

@@ -26,7 +26,7 @@ import {
   signGeneration
 } from '../core/generation.ts'
 import { MalformedMessageError, NoMajorityError, PolicyError, UnknownChatError } from '../errors.ts'
-import type { Mls } from '../groups/mls.ts'
+import type { KeptGroup, Mls } from '../groups/mls.ts'
 import { inboxOf, putInto } from '../mailbox/envelope.ts'
 import type { Network } from '../school/network.ts'
 import type { School } from '../school/school.ts'
@@ -88,7 +88,7 @@ export function createGroups(init: GroupsInit) {
       .sort()
 
   /** The newest generation that is known here, and the newest whose keys are here. */
-  function current(grp: string): { generations: KeptGeneration[]; newest: KeptGeneration } {
+  function current(grp: string): { generations: readonly KeptGeneration[]; newest: KeptGeneration } {
     const generations = store.generations(grp)
     const newest = generations.at(-1)
     if (newest == null) throw new UnknownChatError(`there is no chat ${grp.slice(0, 64)}`)
@@ -127,7 +127,8 @@ export function createGroups(init: GroupsInit) {
         `no mailbox has a key package of ${names.join(', ')}; their nodes leave some when they run`
       )
     }
-    const { state, welcome } = await mls.create(generation.hash, packages)
+    const { welcome, ...kept } = await mls.create(generation.hash, packages)
+    const { state } = kept
     const key = await mls.secret(state, 'statement')
     const address = await mls.secret(state, 'address')
     if (welcome != null) {
@@ -142,11 +143,11 @@ export function createGroups(init: GroupsInit) {
       )
       await post.putNow([blob, ...notes])
     }
-    return { generation, state, address }
+    return { generation, own: { ...kept, address } }
   }
 
   /** Keeps a generation; what does not count any more goes. */
-  function keep(signed: Signed, own: { state?: Uint8Array; address?: Uint8Array } = {}): void {
+  function keep(signed: Signed, own: Partial<KeptGroup> & { address?: Uint8Array } = {}): void {
     const { group, g } = readGeneration(signed)
     const grp = toHex(group)
     store.addGeneration(signed, own)
@@ -235,11 +236,11 @@ export function createGroups(init: GroupsInit) {
         heads: headsOf(grp, newest)
       })
       checkSuccessor(newest, readGeneration(signed), school.known())
-      const { generation, state, address } = await prepare(signed, [open, newest.roster])
+      const { generation, own } = await prepare(signed, [open, newest.roster])
       const value = pack([generation.hash, sealWith(sealKey, pack([signed.bytes, signed.signature]))])
       const decided = await school.settle({ key: open, at: newest.roster }, signal, value)
       if (!isEqual(decided!.value, value)) continue
-      transact(store.db, () => keep(signed, { state, address }))
+      transact(store.db, () => keep(signed, own))
       post.refollow()
       post.announce(newest.address)
       onChanged(grp)
@@ -274,7 +275,8 @@ export function createGroups(init: GroupsInit) {
     const blob = await post.fetch(toHex(blobId))
     if (blob == null) return 'waits'
     const [welcome, hidden] = unpack(welcomeTuple, blob, MAX_WELCOME_BYTES * 2, 'a welcome')
-    const state = await mls.join(welcome, own)
+    const kept = await mls.join(welcome, own)
+    const { state } = kept
     const data = openWith(await mls.secret(state, 'statement'), hidden)
     const [bytes, signature, slot] = unpack(inside, data, MAX_GENERATION_BYTES + 1024, 'a generation')
     const signed = { bytes, signature }
@@ -306,7 +308,7 @@ export function createGroups(init: GroupsInit) {
       }
       const address = await mls.secret(state, 'address')
       transact(store.db, () => {
-        keep(signed, { state, address })
+        keep(signed, { ...kept, address })
         store.dropPackage(own.id)
       })
       post.refollow()
@@ -344,8 +346,8 @@ export function createGroups(init: GroupsInit) {
       })
       const generation = readGeneration(signed)
       checkFirst(generation, school.known())
-      const { state, address } = await prepare(signed, null)
-      transact(store.db, () => keep(signed, { state, address }))
+      const prepared = await prepare(signed, null)
+      transact(store.db, () => keep(signed, prepared.own))
       post.refollow()
       const grp = toHex(generation.group)
       onChanged(grp)

@@ -1,14 +1,18 @@
 import { isEqual, NO_HASH, type Signed, toHex } from '../core/codec.ts'
-import { type Event, eventId, type Head, readEvent } from '../core/event.ts'
+import { type Event, eventId, type Head, type Read, readEvent } from '../core/event.ts'
 import { counts, type Generation, headOf } from '../core/generation.ts'
 import { isTimely, MAX_AHEAD_MS } from '../core/order.ts'
 import type { Roster } from '../core/roster.ts'
-import { BrokenChainError, PolicyError } from '../errors.ts'
+import { BrokenChainError, MalformedMessageError, PolicyError } from '../errors.ts'
 import type { DeviceStore, KeptGeneration } from './store.ts'
 
 const MINUTE_MS = 60_000
 /** Events of a group whose parents are missing: no more are kept. */
 const MAX_WAITING = 2_000
+
+/** Rather than of the disk. */
+const isRefusal = (error: unknown): error is Error =>
+  error instanceof PolicyError || error instanceof BrokenChainError || error instanceof MalformedMessageError
 
 export interface IntakeInit {
   store: DeviceStore
@@ -145,19 +149,28 @@ export function createIntake({ store, roster, self }: IntakeInit) {
 
   return {
     cutOf,
-    /** Own and foreign ones alike; keeps those that wait. What it took. @throws as `judge` */
-    take(signed: Signed): Event[] {
-      const event = readEvent(signed)
-      const grp = toHex(event.group)
+    /**
+     * Own and foreign ones alike; keeps those that wait. What it took.
+     *
+     * @param refused hears why one is not taken
+     */
+    take(grp: string, given: readonly Read[], refused: (error: Error) => void): Event[] {
       const generations = store.generations(grp)
-      const verdict = judge(signed, event, generations)
-      if (verdict === 'known') return []
-      if (verdict === 'waits') {
-        if (store.waitingCount(grp) < MAX_WAITING) store.wait(signed, grp)
-        return []
+      const taken: Event[] = []
+      for (const { event, ...signed } of given) {
+        try {
+          if (toHex(event.group) !== grp) throw new PolicyError('a message of another chat')
+          const verdict = judge(signed, event, generations)
+          if (verdict === 'waits' && store.waitingCount(grp) < MAX_WAITING) store.wait(signed, grp)
+          if (verdict !== 'new') continue
+          put(signed, event)
+          taken.push(event)
+        } catch (error) {
+          if (!isRefusal(error)) throw error
+          refused(error)
+        }
       }
-      put(signed, event)
-      return [event, ...retry(grp, generations)]
+      return taken.length === 0 ? taken : [...taken, ...retry(grp, generations)]
     },
     retry: (grp: string) => retry(grp, store.generations(grp)),
 

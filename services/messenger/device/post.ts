@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { transact } from '../../host/index.ts'
 import { fromHex, hashOf, toHex } from '../core/codec.ts'
 import { MailboxFullError } from '../errors.ts'
-import { inboxOf, putInto, readEnvelope } from '../mailbox/envelope.ts'
+import { type Envelope, inboxOf, inOnePage, putInto, readEnvelope } from '../mailbox/envelope.ts'
+import { openLine } from '../mailbox/line.ts'
 import type { Mailbox } from '../mailbox/serve.ts'
-import { MAX_PUT } from '../messages.ts'
 import type { Network } from '../school/network.ts'
 import type { School } from '../school/school.ts'
 import { transactLater } from '../store/database.ts'
@@ -13,6 +13,9 @@ import type { DeviceStore } from './store.ts'
 const FIRST_WAIT_MS = 500
 const LAST_WAIT_MS = 10_000
 const MAX_ADDRESSES = 2_000
+/** A line with nothing to carry for so long ends; its mailbox waits longer. */
+const IDLE_MS = 20_000
+const FULL = 'has no room for more'
 
 export interface PostInit {
   /** own device */
@@ -22,8 +25,13 @@ export interface PostInit {
   network: Network
   mailbox: Mailbox
   signal: AbortSignal
-  /** Reads an envelope that is not seen yet; it is seen when this is through. */
-  read(envelope: Uint8Array): Promise<void>
+  /**
+   * Reads envelopes of one address, as far as they are not seen yet; they are seen when this is through. `also` is written
+   * together with what they bring.
+   */
+  read(address: string, envelopes: readonly Envelope[], also: () => void): Promise<void>
+  /** what is committed is on the disk */
+  kept(): Promise<void>
   /** an event is at a mailbox */
   onKept(event: string): void
   degraded(what: string, reason: string | undefined): void
@@ -39,24 +47,25 @@ export function createPost(init: PostInit) {
   const lines = new Map<string, { end: AbortController; wake: () => void; refollow: () => void }>()
 
   /** Sends what the outbox has for a mailbox, and waits where it does not take it. */
-  async function pump(peer: string, ended: AbortSignal, woken: () => Promise<void>): Promise<void> {
+  async function pump(
+    peer: string,
+    ended: AbortSignal,
+    woken: (withinMs?: number) => Promise<void>
+  ): Promise<void> {
     let waitMs = FIRST_WAIT_MS
     while (!ended.aborted) {
-      const rows = store.out(peer, MAX_PUT)
-      if (rows.length === 0) {
+      if (store.out(peer).length === 0) {
         await woken()
         continue
       }
       try {
-        const envelopes = rows.map(({ envelope }) => envelope)
-        const { is } = await network.ask(
-          peer,
-          'put',
-          { school: school.known().school, envelopes },
-          { signal: ended }
-        )
-        init.degraded(`mailbox ${peer}`, is === 'full' ? 'has no room for more' : undefined)
-        if (is === 'kept') {
+        await using line = openLine(peer, school.known().school, network, mailbox, ended)
+        for (let rows = store.out(peer); rows.length > 0; rows = store.out(peer)) {
+          // no key is used again, whatever happens to this machine
+          await init.kept()
+          const is = await line.put(rows.map(({ envelope }) => envelope))
+          init.degraded(`mailbox ${peer}`, is === 'full' ? FULL : undefined)
+          if (is === 'full') throw new MailboxFullError(FULL)
           transactLater(store.db, () => {
             for (const { n, event } of rows) {
               store.sent(n)
@@ -65,8 +74,9 @@ export function createPost(init: PostInit) {
           })
           for (const { event } of rows) if (event != null) init.onKept(event)
           waitMs = FIRST_WAIT_MS
-          continue
+          if (store.out(peer).length === 0) await woken(IDLE_MS)
         }
+        continue
       } catch (error) {
         if (ended.aborted) return
         log('%s takes nothing: %s', peer, (error as Error).message)
@@ -84,14 +94,14 @@ export function createPost(init: PostInit) {
       const end = AbortSignal.any([ended, restart])
       try {
         for await (const { life, envelopes } of items(peer, end)) {
-          for (const [, envelope] of envelopes) await readOnce(envelope)
-          // all of a push are of one address
-          const [position, envelope] = envelopes.at(-1) ?? []
-          if (position != null && envelope != null) {
-            const address = toHex(readEnvelope(envelope).address)
-            transactLater(store.db, () => store.setCursor(peer, life, address, position))
-          }
           waitMs = FIRST_WAIT_MS
+          const [position] = envelopes.at(-1) ?? []
+          if (position == null) continue
+          const pushed = envelopes.map(([, envelope]) => readEnvelope(envelope))
+          // all of a push are of one address
+          const address = toHex(pushed[0]!.address)
+          const right = pushed.filter(each => toHex(each.address) === address)
+          await init.read(address, right, () => void store.setCursor(peer, life, address, position))
         }
       } catch (error) {
         if (!end.aborted) log('%s gives nothing: %s', peer, (error as Error).message)
@@ -110,11 +120,6 @@ export function createPost(init: PostInit) {
     if (peer === network.self) return mailbox.follow(life, 0, addresses, end)
     const { school: id } = school.known()
     return network.open(peer, 'follow', { school: id, life, after: 0, addresses }, { signal: end }).items
-  }
-
-  async function readOnce(envelope: Uint8Array): Promise<void> {
-    const { id } = readEnvelope(envelope)
-    if (!store.isSeen(id)) await init.read(envelope)
   }
 
   /** A line to every mailbox that the roster names, and to no other. */
@@ -143,8 +148,10 @@ export function createPost(init: PostInit) {
       })
       const onEnd = (): void => woken.resolve()
       ended.addEventListener('abort', onEnd, { once: true })
-      const whenWoken = async (): Promise<void> => {
+      const whenWoken = async (withinMs?: number): Promise<void> => {
+        const timer = withinMs == null ? undefined : setTimeout(() => woken.resolve(), withinMs)
         await woken.promise
+        clearTimeout(timer)
         if (!ended.aborted) woken = Promise.withResolvers()
       }
       const failed = (error: Error): void => init.degraded(`mailbox ${peer}`, error.message)
@@ -175,15 +182,11 @@ export function createPost(init: PostInit) {
       const mailboxes = school.known().mailboxes()
       for (const [i, peer] of mailboxes.entries()) {
         try {
-          for (let at = 0; at < envelopes.length; at += MAX_PUT) {
-            const part = envelopes.slice(at, at + MAX_PUT)
-            const { is } = await network.ask(
-              peer,
-              'put',
-              { school: school.known().school, envelopes: part },
-              { signal }
-            )
-            if (is === 'full') throw new MailboxFullError('it has no room for more')
+          await using line = openLine(peer, school.known().school, network, mailbox, signal)
+          for (let at = 0; at < envelopes.length; ) {
+            const part = inOnePage(envelopes.slice(at), ({ length }) => length)
+            if ((await line.put(part)) === 'full') throw new MailboxFullError(FULL)
+            at += part.length
           }
           const others = mailboxes.filter((_, j) => j !== i)
           transact(store.db, () => {

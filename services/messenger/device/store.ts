@@ -3,7 +3,8 @@ import { LRUCache } from 'lru-cache'
 import { fromHex, hashOf, isEqual, type Signed, toHex } from '../core/codec.ts'
 import { type Event, eventId, type Head, parseEvent } from '../core/event.ts'
 import { type Generation, readGeneration } from '../core/generation.ts'
-import type { OwnPackage } from '../groups/mls.ts'
+import type { KeptGroup, OwnPackage, Ratchet } from '../groups/mls.ts'
+import { inOnePage } from '../mailbox/envelope.ts'
 
 export interface KeptGeneration extends Generation {
   signed: Signed
@@ -34,7 +35,7 @@ export type Mark = 'saved' | 'kept'
 /** the words of what can be searched for; what a search sorts by is elsewhere */
 export type Words = (event: Event) => string | undefined
 
-const KNOWN_GENERATIONS = 300
+const KNOWN_GROUPS = 100
 
 export type DeviceStore = ReturnType<typeof openDeviceStore>
 
@@ -66,8 +67,13 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
     `INSERT INTO generation VALUES (?, ?, ?, ?, ?, ?)
      ON CONFLICT DO UPDATE SET state = coalesce(excluded.state, state), address = coalesce(excluded.address, address)`
   )
-  const saveState = run('UPDATE generation SET state = ? WHERE grp = ? AND g = ?')
+  const generationStamp = one<{ stamp: string }>(
+    `SELECT count(*) || ' ' || count(state) || ' ' || max(g) AS stamp FROM generation WHERE grp = ?`
+  )
   const dropState = run('UPDATE generation SET state = NULL WHERE grp = ? AND g < ?')
+  const saveRatchet = run('INSERT OR REPLACE INTO ratchet VALUES (?, ?, ?, ?)')
+  const ratchets = all<Ratchet>('SELECT leaf, bytes FROM ratchet WHERE grp = ? AND g = ?')
+  const dropRatchets = run('DELETE FROM ratchet WHERE grp = ? AND g < ?')
   const groupIds = all<{ grp: string }>('SELECT DISTINCT grp FROM generation ORDER BY grp')
   const byAddress = one<{ grp: string; g: number }>('SELECT grp, g FROM generation WHERE address = ?')
   const addresses = all<{ address: string }>(
@@ -75,7 +81,16 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
   )
 
   const headRows = all<{ device: string; seq: number; id: string }>(
-    `SELECT device, max(seq) AS seq, id FROM event WHERE grp = ? GROUP BY device`
+    // from one device to the next: a chain may be long
+    `WITH RECURSIVE author (device) AS (
+       SELECT min(device) FROM event WHERE grp = ?1
+       UNION ALL
+       SELECT (SELECT min(device) FROM event WHERE grp = ?1 AND device > author.device) FROM author
+       WHERE author.device IS NOT NULL
+     )
+     SELECT event.device, event.seq, event.id FROM author, event
+     WHERE event.grp = ?1 AND event.device = author.device AND event.seq =
+       (SELECT max(seq) FROM event WHERE grp = ?1 AND device = author.device)`
   )
   const at = one<{ id: string; timeMs: number; kind: string; isGone: number }>(
     'SELECT id, timeMs, kind, bytes IS NULL AS isGone FROM event WHERE grp = ? AND device = ? AND seq = ?'
@@ -144,9 +159,7 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
   const oldSent = run('DELETE FROM sent WHERE at < ?')
 
   const addOut = run('INSERT INTO outbox (mailbox, envelope, event) VALUES (?, ?, ?)')
-  const out = all<{ n: number; envelope: Uint8Array; event: string | null }>(
-    'SELECT n, envelope, event FROM outbox WHERE mailbox = ? ORDER BY n LIMIT ?'
-  )
+  const out = db.prepare('SELECT n, envelope, event FROM outbox WHERE mailbox = ? ORDER BY n')
   const dropOut = run('DELETE FROM outbox WHERE n = ?')
   const dropMailbox = all<{ mailbox: string }>('SELECT DISTINCT mailbox FROM outbox')
   const forgetOut = run('DELETE FROM outbox WHERE mailbox = ?')
@@ -176,36 +189,36 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
   const addBlob = run('INSERT OR IGNORE INTO blob VALUES (?, ?, ?)')
   const blob = one<{ bytes: Uint8Array }>('SELECT bytes FROM blob WHERE id = ?')
 
-  /** as they were read, for their signatures take longer than all the rest */
-  const known = new LRUCache<string, { signed: Signed; generation: Generation }>({ max: KNOWN_GENERATIONS })
-  function knownGeneration(key: string, signed: Signed): Generation {
-    const before = known.get(key)
-    if (
-      before != null &&
-      isEqual(before.signed.bytes, signed.bytes) &&
-      isEqual(before.signed.signature, signed.signature)
-    )
-      return before.generation
-    const generation = readGeneration(signed)
-    known.set(key, { signed, generation })
-    return generation
+  /** as they were read, while their stamp is the same: rows come, and their states come and go, but nothing else changes */
+  const known = new LRUCache<string, { stamp: string; generations: readonly KeptGeneration[] }>({
+    max: KNOWN_GROUPS
+  })
+  function generations(grp: string): readonly KeptGeneration[] {
+    const { stamp } = generationStamp(grp)!
+    const before = known.get(grp)
+    if (before?.stamp === stamp) return before.generations
+    const read = generationRows(grp).map(({ g, bytes, signature, state, address }) => {
+      const there = before?.generations.find(each => each.g === g && isEqual(each.signed.bytes, bytes))
+      const signed = { bytes, signature }
+      const { state: _, ...generation }: KeptGeneration = there ?? { ...readGeneration(signed), signed }
+      return {
+        ...generation,
+        signed,
+        ...(state == null ? {} : { state }),
+        ...(address == null ? {} : { address })
+      }
+    })
+    known.set(grp, { stamp, generations: read })
+    return read
   }
 
   return {
     db,
     groups: (): string[] => groupIds().map(({ grp }) => grp),
-    generations: (grp: string): KeptGeneration[] =>
-      generationRows(grp).map(({ g, bytes, signature, state, address }) => {
-        const signed = { bytes, signature }
-        return {
-          ...knownGeneration(`${grp} ${g}`, signed),
-          signed,
-          ...(state == null ? {} : { state }),
-          ...(address == null ? {} : { address })
-        }
-      }),
-    addGeneration(signed: Signed, own: { state?: Uint8Array; address?: Uint8Array } = {}): void {
+    generations,
+    addGeneration(signed: Signed, own: Partial<KeptGroup> & { address?: Uint8Array } = {}): void {
       const { group, g } = readGeneration(signed)
+      for (const each of own.ratchets ?? []) saveRatchet(toHex(group), g, each.leaf, each.bytes)
       addGeneration(
         toHex(group),
         g,
@@ -215,9 +228,13 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
         own.address == null ? null : toHex(own.address)
       )
     },
-    saveState: (grp: string, g: number, state: Uint8Array) => saveState(state, grp, g),
+    saveRatchet: (grp: string, g: number, { leaf, bytes }: Ratchet) => saveRatchet(grp, g, leaf, bytes),
+    ratchets: (grp: string, g: number) => ratchets(grp, g),
     /** Keys of generations before `g` are not needed any more. */
-    dropStates: (grp: string, g: number) => dropState(grp, g),
+    dropStates(grp: string, g: number): void {
+      dropState(grp, g)
+      dropRatchets(grp, g)
+    },
     generationAt: (address: string) => byAddress(address),
     addresses: (): string[] => addresses().map(({ address }) => address),
 
@@ -303,7 +320,12 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
     },
 
     post: (mailbox: string, envelope: Uint8Array, event?: string) => addOut(mailbox, envelope, event ?? null),
-    out: (mailbox: string, limit: number) => out(mailbox, limit),
+    /** the first that fit into one put */
+    out: (mailbox: string) =>
+      inOnePage(
+        out.iterate(mailbox) as Iterable<{ n: number; envelope: Uint8Array; event: string | null }>,
+        ({ envelope }) => envelope.length
+      ),
     sent: (n: number) => dropOut(n),
     keepMailboxes(mailboxes: readonly string[]): void {
       for (const { mailbox } of dropMailbox()) if (!mailboxes.includes(mailbox)) forgetOut(mailbox)

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { ForbiddenError, transact } from '../../host/index.ts'
 import { fromHex, isEqual, type Signed, toHex } from '../core/codec.ts'
-import type { Event, Head } from '../core/event.ts'
+import { type Event, type Head, type Read, readEvent } from '../core/event.ts'
 import { headOf, readGeneration } from '../core/generation.ts'
 import { compareEvents } from '../core/order.ts'
 import type { Network } from '../school/network.ts'
@@ -29,6 +29,17 @@ export interface Request {
   generations: number
   have: Head[]
   readMs: number
+}
+
+function readAll(given: readonly Signed[], refused: (error: Error) => void): Read[] {
+  return given.flatMap(signed => {
+    try {
+      return [{ ...signed, event: readEvent(signed) }]
+    } catch (error) {
+      refused(error as Error)
+      return []
+    }
+  })
 }
 
 export interface SyncInit {
@@ -137,14 +148,9 @@ export function createSync(init: SyncInit) {
       transactLater(store.db, () => {
         takeGenerations(grp, older)
         for (const each of gone) intake.takeGone(grp, each)
-        for (const signed of events) {
-          try {
-            taken.push(...intake.take(signed))
-          } catch (error) {
-            log('%s gave an event that is refused: %s', peer, (error as Error).message)
-          }
-        }
-        taken.push(...intake.retry(grp))
+        const refused = ({ message }: Error): void =>
+          log('%s gave an event that is refused: %s', peer, message)
+        taken.push(...intake.take(grp, readAll(events, refused), refused), ...intake.retry(grp))
       })
       if (taken.length > 0) init.onTaken(grp, taken)
     }

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { newStemmer } from 'snowball-stemmers'
 import type { Event } from '../core/event.ts'
 
@@ -6,6 +7,8 @@ import type { Event } from '../core/event.ts'
 const russian = newStemmer('russian')
 const english = newStemmer('english')
 const MAX_WORDS = 1_000
+/** people use the same words again and again */
+const known = new LRUCache<string, string>({ max: 20_000 })
 
 export function stems(text: string): string[] {
   const words =
@@ -15,8 +18,12 @@ export function stems(text: string): string[] {
       .replaceAll('ё', 'е')
       .match(/[\p{L}\p{N}]+/gu) ?? []
   return words.slice(0, MAX_WORDS).map(word => {
+    const before = known.get(word)
+    if (before != null) return before
     const stemmer = /\p{Script=Cyrillic}/u.test(word) ? russian : english
-    return stemmer.stem(word)
+    const stem = stemmer.stem(word)
+    known.set(word, stem)
+    return stem
   })
 }
 

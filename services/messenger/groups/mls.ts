@@ -19,8 +19,6 @@ import {
   encodeGroupState,
   encodeMlsMessage,
   generateKeyPackageWithKey,
-  getCiphersuiteFromName,
-  getCiphersuiteImpl,
   joinGroup,
   type KeyPackage,
   mlsExporter,
@@ -28,15 +26,17 @@ import {
   processPrivateMessage,
   zeroOutUint8Array
 } from 'ts-mls'
-import { hashOf, isEqual, toHex } from '../core/codec.ts'
+import { z } from 'zod'
+import { count, hash32, hashOf, isEqual, pack, toHex, unpack } from '../core/codec.ts'
 import { MalformedMessageError } from '../errors.ts'
+import { openSuite, SUITE } from './suite.ts'
 
 /*
- * MLS (RFC 9420) as groups need it: a group is made with all its members at once, and nobody commits in it again.
- * States are bytes, so that whoever keeps them writes them together with what they gave.
+ * MLS (RFC 9420) as groups need it: a group is made with all its members at once, and nobody commits in it again. So all
+ * of its state stays as it is but the ratchets, one of each member, which move with his messages. Whoever keeps a group
+ * keeps its state once, and with each message the one ratchet that it moved.
  */
 
-const SUITE = 'MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519'
 /** Messages that come in any order: keys of so many are kept for those that are late. */
 const KEPT_KEYS = 1_000
 /** Keys that one message may skip; beyond, members give the event again. */
@@ -50,6 +50,22 @@ export interface OwnPackage {
   privateBytes: Uint8Array
   /** hex of the hash of `publicBytes` */
   id: string
+}
+
+/** The keys of what a member writes: those that come next, and those of messages that were skipped. */
+export interface Ratchet {
+  /** place of the member in the tree */
+  leaf: number
+  bytes: Uint8Array
+}
+/** A group as it is kept; without ratchets nobody can read or write by its state. */
+export interface KeptGroup {
+  state: Uint8Array
+  ratchets: Ratchet[]
+}
+/** A group as it is used. It never changes: what a message makes of it is another. */
+export interface Session {
+  readonly state: ClientState
 }
 
 export type Mls = Awaited<ReturnType<typeof createMls>>
@@ -77,8 +93,8 @@ const config: ClientConfig = {
 
 /** `device` and the seed of its Ed25519 key, which signs for it here too. */
 export async function createMls(device: string, seed: Uint8Array) {
-  const suite = await getCiphersuiteImpl(getCiphersuiteFromName(SUITE))
   const keys = { signKey: seed, publicKey: peerIdFromString(device).publicKey!.raw }
+  const suite = await openSuite(seed, keys.publicKey)
   const own: Credential = { credentialType: 'basic', identity: Buffer.from(device) }
 
   const makePackage = () =>
@@ -101,7 +117,10 @@ export async function createMls(device: string, seed: Uint8Array) {
      *
      * @throws {MalformedMessageError} a package is not that of its device
      */
-    async create(groupId: Uint8Array, packages: ReadonlyMap<string, Uint8Array>) {
+    async create(
+      groupId: Uint8Array,
+      packages: ReadonlyMap<string, Uint8Array>
+    ): Promise<KeptGroup & { welcome: Uint8Array | undefined }> {
       const { publicPackage, privatePackage } = await makePackage()
       const state = await createGroup(groupId, publicPackage, privatePackage, [], suite, config)
       const extraProposals = [...packages].map(([name, bytes]) => ({
@@ -114,7 +133,7 @@ export async function createMls(device: string, seed: Uint8Array) {
       )
       consumed.forEach(zeroOutUint8Array)
       return {
-        state: encodeGroupState(newState),
+        ...keptOf(newState),
         welcome:
           welcome == null
             ? undefined
@@ -126,8 +145,8 @@ export async function createMls(device: string, seed: Uint8Array) {
     async join(
       welcome: Uint8Array,
       { publicBytes, privateBytes }: Pick<OwnPackage, 'publicBytes' | 'privateBytes'>
-    ): Promise<Uint8Array> {
-      const message = decodeMlsMessage(welcome, 0)?.[0]
+    ): Promise<KeptGroup> {
+      const message = messageOf(welcome)
       if (message?.wireformat !== 'mls_welcome') throw new MalformedMessageError('this is no welcome')
       const state = await joinGroup(
         message.welcome,
@@ -141,59 +160,75 @@ export async function createMls(device: string, seed: Uint8Array) {
       ).catch((error: Error) => {
         throw new MalformedMessageError(`a welcome cannot be used: ${error.message}`)
       })
-      return encodeGroupState(state)
+      return keptOf(state)
     },
 
     /** @throws {MalformedMessageError} the group has another id, or other members than these */
     check(state: Uint8Array, groupId: Uint8Array, devices: readonly string[]): void {
-      const { groupContext, ratchetTree } = stateOf(state)
-      const members = ratchetTree.flatMap(node => {
-        if (node?.nodeType !== 'leaf' || node.leaf.credential.credentialType !== 'basic') return []
-        return [Buffer.from(node.leaf.credential.identity).toString()]
-      })
+      const decoded = stateOf(state)
+      const { groupContext, ratchetTree } = decoded
+      const members = ratchetTree.flatMap((_, at) => memberAt(decoded, at) ?? [])
       if (!isEqual(groupContext.groupId, groupId))
         throw new MalformedMessageError('a welcome to another group')
       if ([...members].sort().join() !== [...devices].sort().join())
         throw new MalformedMessageError('a welcome to a group of others')
     },
 
-    /** The next message of this device: the state must be kept before the message goes anywhere. */
-    async seal(state: Uint8Array, data: Uint8Array): Promise<{ state: Uint8Array; message: Uint8Array }> {
-      const { newState, privateMessage, consumed } = await createApplicationMessage(
-        stateOf(state),
-        padded(data),
-        suite
-      )
+    /** @throws {MalformedMessageError} what is kept is damaged */
+    session(state: Uint8Array, ratchets: readonly Ratchet[]): Session {
+      const decoded = stateOf(state)
+      const secretTree = [...decoded.secretTree]
+      for (const { leaf, bytes } of ratchets) {
+        const [secret, generation, skipped] = unpack(ratchetSchema, bytes, MAX_RATCHET_BYTES, 'a ratchet')
+        const application = { secret, generation, unusedGenerations: Object.fromEntries(skipped) }
+        secretTree[leaf] = { application, handshake: NO_RATCHET }
+      }
+      return { state: { ...decoded, secretTree } }
+    },
+
+    /** The next message of this device: the ratchet must be kept before the message goes anywhere. */
+    async seal(session: Session, data: Uint8Array) {
+      const { newState, privateMessage } = await createApplicationMessage(session.state, padded(data), suite)
       const message = encodeMlsMessage({
         privateMessage,
         wireformat: 'mls_private_message',
         version: 'mls10'
       })
-      const next = encodeGroupState(newState)
-      consumed.forEach(zeroOutUint8Array)
-      return { state: next, message }
+      return { session: { state: newState }, ratchet: movedBetween(session.state, newState), message }
     },
 
-    /** @throws {MalformedMessageError} it is not for this group, was opened already, or is damaged */
-    async open(state: Uint8Array, bytes: Uint8Array): Promise<{ state: Uint8Array; data: Uint8Array }> {
-      const message = decodeMlsMessage(bytes, 0)?.[0]
+    /**
+     * What is in it, and the member that it says it is from: who asks `isSigned` knows that it is. Where the data carries a
+     * signature of that member, and his key for it is the same one, it says no more.
+     *
+     * @throws {MalformedMessageError} it is not for this group, was opened already, or is damaged
+     */
+    async open(session: Session, bytes: Uint8Array) {
+      const message = messageOf(bytes)
       if (message?.wireformat !== 'mls_private_message')
         throw new MalformedMessageError('this is no message of a group')
       if (message.privateMessage.contentType !== 'application')
         throw new MalformedMessageError('nobody commits in a group')
-      const opened = await processPrivateMessage(
-        stateOf(state),
-        message.privateMessage,
-        emptyPskIndex,
-        suite
-      ).catch((error: Error) => {
+      let check: Parameters<typeof suite.signature.verify> | undefined
+      const verify: typeof suite.signature.verify = async (...given) => {
+        check = given
+        return true
+      }
+      const opened = await processPrivateMessage(session.state, message.privateMessage, emptyPskIndex, {
+        ...suite,
+        signature: { ...suite.signature, verify }
+      }).catch((error: Error) => {
         throw new MalformedMessageError(`a message cannot be opened: ${error.message}`)
       })
       if (opened.kind !== 'applicationMessage') throw new MalformedMessageError('nobody commits in a group')
-      const data = unpadded(opened.message)
-      const next = encodeGroupState(opened.newState)
-      opened.consumed.forEach(zeroOutUint8Array)
-      return { state: next, data }
+      const ratchet = movedBetween(session.state, opened.newState)
+      return {
+        session: { state: opened.newState },
+        ratchet,
+        data: unpadded(opened.message),
+        from: memberAt(session.state, ratchet.leaf),
+        isSigned: async (): Promise<boolean> => check != null && suite.signature.verify(...check)
+      }
     },
 
     /** 32 bytes that only members of this group have. */
@@ -221,9 +256,50 @@ export async function createMls(device: string, seed: Uint8Array) {
 }
 
 const NOTE = Buffer.from('artel/messenger/note')
+/** each skipped message has a secret in its ratchet */
+const MAX_RATCHET_BYTES = 64 * MAX_SKIPPED
+/** Nobody commits in a group, so its ratchets for that are never used. */
+const NO_RATCHET = { secret: new Uint8Array(), generation: 0, unusedGenerations: {} }
+
+const ratchetSchema = z.tuple([hash32, count, z.array(z.tuple([count, hash32])).max(MAX_SKIPPED)])
+
+type Ratcheted = ClientState['secretTree'][number]
+
+function ratchetOf(leaf: number, { application }: Ratcheted): Ratchet {
+  const { secret, generation, unusedGenerations } = application
+  const skipped = Object.entries(unusedGenerations).map(([number, key]) => [Number(number), key])
+  return { leaf, bytes: pack([secret, generation, skipped]) }
+}
+
+/** Without the ratchets, whose first keys would open whatever was written. */
+function keptOf(state: ClientState): KeptGroup {
+  const ratchets = state.secretTree.flatMap((each, at) => (at % 2 === 0 ? [ratchetOf(at, each)] : []))
+  return { state: encodeGroupState({ ...state, secretTree: [] }), ratchets }
+}
+
+function movedBetween({ secretTree: before }: ClientState, { secretTree: after }: ClientState): Ratchet {
+  const leaf = after.findIndex((each, at) => each !== before[at])
+  return ratchetOf(leaf, after[leaf]!)
+}
+
+function memberAt({ ratchetTree }: ClientState, leaf: number): string | undefined {
+  const node = ratchetTree[leaf]
+  return node?.nodeType === 'leaf' && node.leaf.credential.credentialType === 'basic'
+    ? Buffer.from(node.leaf.credential.identity).toString()
+    : undefined
+}
+
+/** @throws {MalformedMessageError} */
+function messageOf(bytes: Uint8Array) {
+  try {
+    return decodeMlsMessage(bytes, 0)?.[0]
+  } catch (error) {
+    throw new MalformedMessageError(`this is no message of MLS: ${(error as Error).message}`)
+  }
+}
 
 function packageOf(device: string, bytes: Uint8Array): KeyPackage {
-  const message = decodeMlsMessage(bytes, 0)?.[0]
+  const message = messageOf(bytes)
   if (message?.wireformat !== 'mls_key_package') throw new MalformedMessageError('this is no key package')
   const { credential, signaturePublicKey } = message.keyPackage.leafNode
   const isRight =

@@ -30,7 +30,7 @@ export function createMirror(
         )
         for await (const { life: now, envelopes } of items) {
           if (envelopes.length === 0) continue
-          const is = mailbox.put(envelopes.map(([, envelope]) => envelope))
+          const is = await mailbox.put(envelopes.map(([, envelope]) => envelope))
           if (is === 'full') break
           store.setCursor(mirrored(peer), now, EVERYTHING, envelopes.at(-1)![0])
         }

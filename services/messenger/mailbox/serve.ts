@@ -2,7 +2,7 @@ import { toHex } from '../core/codec.ts'
 import type { Ballot, Reply } from '../core/paxos.ts'
 import type { Roster } from '../core/roster.ts'
 import { PolicyError } from '../errors.ts'
-import { ALIVE_MS, MAX_PACKAGES, MAX_PUSHED } from '../messages.ts'
+import { ALIVE_MS, MAX_PACKAGES } from '../messages.ts'
 import { type Answer, type Slot, slotId, voteFor } from '../school/decide.ts'
 import { readEnvelope } from './envelope.ts'
 import type { MailStore } from './store.ts'
@@ -16,6 +16,8 @@ export interface MailboxInit {
   catchUp(peer: string, signal: AbortSignal): Promise<void>
   statementIn(value: Uint8Array): Parameters<Roster['check']>[0]
   quotaBytes(): number
+  /** what is committed is on the disk */
+  kept(): Promise<void>
   signal: AbortSignal
 }
 export type Mailbox = ReturnType<typeof createMailbox>
@@ -74,8 +76,7 @@ export function createMailbox(init: MailboxInit) {
         for (const address of [...follower.dirty]) {
           follower.dirty.delete(address)
           for (;;) {
-            const envelopes =
-              address === ALL ? store.all(all, MAX_PUSHED) : store.at(address, from.get(address)!, MAX_PUSHED)
+            const envelopes = address === ALL ? store.all(all) : store.at(address, from.get(address)!)
             if (envelopes.length === 0 || signal.aborted) break
             yield { life: store.life, envelopes }
             const [position] = envelopes.at(-1)!
@@ -121,18 +122,19 @@ export function createMailbox(init: MailboxInit) {
         return { is: 'vote', signature } as never
       }),
 
-    put(envelopes: readonly Uint8Array[]): 'kept' | 'full' {
+    /** @throws {MalformedMessageError} */
+    async put(envelopes: readonly Uint8Array[]): Promise<'kept' | 'full'> {
       mustBeMailbox()
-      if (!store.put(envelopes, init.quotaBytes())) return 'full'
+      const read = envelopes.map(readEnvelope)
+      if (!store.put(read, init.quotaBytes())) return 'full'
+      const addresses = new Set(read.map(({ address }) => toHex(address)))
+      // they need not wait for the disk: who put it puts it again until it is there
       for (const follower of followers) {
         if (follower.addresses == null) follower.dirty.add(ALL)
-        else
-          for (const envelope of envelopes) {
-            const address = toHex(readEnvelope(envelope).address)
-            if (follower.addresses.has(address)) follower.dirty.add(address)
-          }
+        else for (const address of addresses) if (follower.addresses.has(address)) follower.dirty.add(address)
         if (follower.dirty.size > 0) follower.wake()
       }
+      await init.kept()
       return 'kept'
     },
 

@@ -4,25 +4,25 @@ import { decode } from '@ipld/dag-cbor'
 import { transact } from '../../host/index.ts'
 import { hashOf, pack, toHex } from '../core/codec.ts'
 import { type Acceptor, accept, type Ballot, prepare, type Reply } from '../core/paxos.ts'
-import { createOwn } from '../store/database.ts'
-import { readEnvelope } from './envelope.ts'
+import { createOwn, transactLater } from '../store/database.ts'
+import { type Envelope, inOnePage } from './envelope.ts'
 
 const KEEP_MS = 30 * 24 * 3_600_000
-/** What one answer carries at most. */
-const PAGE_BYTES = 1024 * 1024
+/** More than are ever lost with the power. */
+const SKIPPED_POSITIONS = 1_000_000
 
 export type MailStore = ReturnType<typeof openMailStore>
 
-/** What a mailbox has on its disk: envelopes, slots and key packages. Everything is there when a call returns. */
+/** What a mailbox has on its disk: envelopes, slots and key packages. All but envelopes is there when a call returns. */
 export function openMailStore(db: DatabaseSync, now: () => number) {
   const own = createOwn(db)
   const life = own.get('life') ?? randomBytes(16)
   own.set('life', life)
   const insert = db.prepare('INSERT OR IGNORE INTO envelope (id, address, bytes, at) VALUES (?, ?, ?, ?)')
   const at = db.prepare(
-    'SELECT position, bytes FROM envelope WHERE address = ? AND position > ? ORDER BY position LIMIT ?'
+    'SELECT position, bytes FROM envelope WHERE address = ? AND position > ? ORDER BY position'
   )
-  const all = db.prepare('SELECT position, bytes FROM envelope WHERE position > ? ORDER BY position LIMIT ?')
+  const all = db.prepare('SELECT position, bytes FROM envelope WHERE position > ? ORDER BY position')
   const byId = db.prepare('SELECT bytes FROM envelope WHERE id = ?')
   const size = db.prepare('SELECT count(*) AS count, coalesce(sum(length(bytes)), 0) AS bytes FROM envelope')
   const oldest = db.prepare('DELETE FROM envelope WHERE at < ?')
@@ -34,18 +34,13 @@ export function openMailStore(db: DatabaseSync, now: () => number) {
   const one = db.prepare('SELECT id, bytes, isLast FROM package WHERE device = ? ORDER BY isLast LIMIT 1')
   const dropPackage = db.prepare('DELETE FROM package WHERE id = ?')
   let { bytes: kept, count } = size.get() as { bytes: number; count: number }
+  // who follows may have read on to places that were lost with the power: what comes now is behind them
+  db.prepare(`UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'envelope'`).run(SKIPPED_POSITIONS)
 
-  type Row = { position: number; bytes: Uint8Array }
-  function page(rows: Row[]): [number, Uint8Array][] {
-    let bytes = 0
-    const out: [number, Uint8Array][] = []
-    for (const row of rows) {
-      bytes += row.bytes.length
-      if (out.length > 0 && bytes > PAGE_BYTES) break
-      out.push([row.position, row.bytes])
-    }
-    return out
-  }
+  const page = (rows: Iterable<unknown>): [number, Uint8Array][] =>
+    inOnePage(rows as Iterable<{ position: number; bytes: Uint8Array }>, ({ bytes }) => bytes.length).map(
+      ({ position, bytes }) => [position, bytes]
+    )
 
   function inSlot(key: string, work: (state: Acceptor) => { state: Acceptor; reply: Reply }): Reply {
     return transact(db, () => {
@@ -62,26 +57,22 @@ export function openMailStore(db: DatabaseSync, now: () => number) {
     life: toHex(life),
     usage: () => ({ bytes: kept, count }),
 
-    /**
-     * Puts envelopes on the disk, those that are there already as well as new ones. False where they have no room.
-     *
-     * @throws {MalformedMessageError}
-     */
-    put(envelopes: readonly Uint8Array[], quotaBytes: number): boolean {
-      const read = envelopes.map(readEnvelope)
-      const bytes = envelopes.reduce((sum, { length }) => sum + length, 0)
+    /** Takes in envelopes, those that are there already as well as new ones. False where they have no room. */
+    put(envelopes: readonly Envelope[], quotaBytes: number): boolean {
+      const bytes = envelopes.reduce((sum, { whole }) => sum + whole.length, 0)
       if (kept + bytes > quotaBytes) return false
-      transact(db, () => {
-        for (const [i, { id, address }] of read.entries()) {
-          if (insert.run(id, toHex(address), envelopes[i]!, now()).changes === 0) continue
-          kept += envelopes[i]!.length
+      transactLater(db, () => {
+        for (const { id, address, whole } of envelopes) {
+          if (insert.run(id, toHex(address), whole, now()).changes === 0) continue
+          kept += whole.length
           count++
         }
       })
       return true
     },
-    at: (address: string, after: number, limit: number) => page(at.all(address, after, limit) as never),
-    all: (after: number, limit: number) => page(all.all(after, limit) as never),
+    /** the first that fit into one push */
+    at: (address: string, after: number) => page(at.iterate(address, after)),
+    all: (after: number) => page(all.iterate(after)),
     get: (id: string): Uint8Array | undefined => (byId.get(id) as { bytes: Uint8Array } | undefined)?.bytes,
     /** Lets go of what nobody fetched for 30 days. */
     expire(): void {

@@ -1,4 +1,6 @@
+import { closeSync, fdatasync, openSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
+import { promisify } from 'node:util'
 import { transact } from '../../host/index.ts'
 
 /** Small things of this node: its school, settings of its store. */
@@ -13,8 +15,8 @@ export function createOwn(db: DatabaseSync) {
 export type Own = ReturnType<typeof createOwn>
 
 /**
- * A transaction that waits for no disk: for what others give again. `kill -9` loses nothing of it; with the power it may
- * be lost as a whole, together with all that came after it and was not waited for. The next other commit waits for it too.
+ * A transaction that waits for no disk. `kill -9` loses nothing of it; with the power it may be lost as a whole, together
+ * with all that came after it. What others give again needs no more; whoever promises something waits for `createDisk`.
  */
 export function transactLater<T>(db: DatabaseSync, work: () => T): T {
   if (db.isTransaction) return work()
@@ -23,6 +25,39 @@ export function transactLater<T>(db: DatabaseSync, work: () => T): T {
     return transact(db, work)
   } finally {
     db.exec('PRAGMA synchronous = FULL')
+  }
+}
+
+const syncFile = promisify(fdatasync)
+
+/**
+ * Waits until all that was committed is on the disk, as SQLite would with every commit, but beside other work: one wait is
+ * for all that was committed before it began. Call the result outside of transactions.
+ */
+export function createDisk(db: DatabaseSync): () => Promise<void> {
+  const log = `${db.location()}-wal`
+  const count = db.prepare('SELECT total_changes() AS changes')
+  const changes = (): number => (count.get() as { changes: number }).changes
+  let kept = changes()
+  let waiting: Promise<void> | undefined
+
+  async function flush(): Promise<void> {
+    const all = changes()
+    const file = openSync(log, 'r')
+    try {
+      await syncFile(file)
+    } finally {
+      closeSync(file)
+    }
+    kept = all
+  }
+  return async () => {
+    for (const all = changes(); kept < all; ) {
+      waiting ??= flush().finally(() => {
+        waiting = undefined
+      })
+      await waiting
+    }
   }
 }
 

@@ -124,5 +124,15 @@ export const MIGRATIONS: readonly string[] = [
   `
   -- what was written under which key of the writer
   CREATE TABLE sent (key TEXT PRIMARY KEY, id TEXT NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  `,
+  `
+  -- of the generations that have a state: the keys of what each member writes
+  CREATE TABLE ratchet (
+    grp TEXT NOT NULL,
+    g INTEGER NOT NULL,
+    leaf INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (grp, g, leaf)
+  ) STRICT, WITHOUT ROWID;
   `
 ]

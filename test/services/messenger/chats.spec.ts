@@ -3,6 +3,9 @@ import { createHash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { fromHex, hashOf, toHex } from '../../../services/messenger/core/codec.ts'
+import { putInto } from '../../../services/messenger/mailbox/envelope.ts'
 import { contains, has, openSchool, textsOf, until, whenKnown } from './school.ts'
 
 describe('messenger: a school on loopback', function () {
@@ -107,6 +110,21 @@ describe('messenger: a school on loopback', function () {
     await bob.call('send', { group, text: 'hello' })
     await until('ann has it', async () => (await textsOf(ann, group)).length === 1)
     await assert.rejects(bob.call('changeGroup', { group, add: ['admin'] }), { name: 'PolicyError' })
+    // what is no message, where one is expected, holds up none
+    const [own, box] = [ann, school.desk].map(
+      ({ folder }) => new DatabaseSync(join(folder, 'messenger', 'messenger.sqlite'))
+    )
+    const { address } = own!.prepare('SELECT address FROM generation WHERE grp = ?').get(group) as {
+      address: string
+    }
+    const garbage = putInto(fromHex(address), Buffer.from('no message of MLS at all'))
+    box!
+      .prepare('INSERT INTO envelope (id, address, bytes, at) VALUES (?, ?, ?, ?)')
+      .run(toHex(hashOf(garbage)), address, garbage, Date.now())
+    own!.close()
+    box!.close()
+    await ann.call('send', { group, text: 'behind it' })
+    await until('bob has it', async () => (await textsOf(bob, group)).includes('behind it'))
     await ann.call('changeGroup', { group, remove: ['bob'] })
     await ann.call('send', { group, text: 'without bob' })
     await until('bob knows', async () => !(await has(bob, group)))
@@ -115,11 +133,11 @@ describe('messenger: a school on loopback', function () {
     const kim = await school.join('kim', 'pupil')
     await whenKnown(ann, 'changeGroup', { group, add: ['kim'] })
     await until('kim is in the chat', () => has(kim, group))
-    await until('kim has what was before', async () => (await textsOf(kim, group)).length === 2)
+    await until('kim has what was before', async () => (await textsOf(kim, group)).length === 3)
     await kim.call('send', { group, text: 'hi all' })
     await until('ann reads kim', async () => (await textsOf(ann, group)).includes('hi all'))
-    assert.deepEqual(await textsOf(kim, group), ['hello', 'without bob', 'hi all'])
-    assert.deepEqual(await textsOf(bob, group), ['hello'])
+    assert.deepEqual(await textsOf(kim, group), ['hello', 'behind it', 'without bob', 'hi all'])
+    assert.deepEqual(await textsOf(bob, group), ['hello', 'behind it'])
     assert.equal(await contains(bob.folder, ['without bob', 'hi all']), false)
 
     // disabled by the admin, who is not in the chat: its members leave him out by themselves

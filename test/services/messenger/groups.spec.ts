@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { getCiphersuiteFromName, getCiphersuiteImpl } from 'ts-mls'
 import { hashOf } from '../../../services/messenger/core/codec.ts'
-import { createMls, type Mls } from '../../../services/messenger/groups/mls.ts'
+import { createMls, type Mls, type Session } from '../../../services/messenger/groups/mls.ts'
+import { openSuite, SUITE } from '../../../services/messenger/groups/suite.ts'
 import { createRandom } from '../../simulation/random.ts'
 import { keyOf } from './devices.ts'
 
 interface Member {
   name: string
   mls: Mls
+  /** what never changes of its group */
   state?: Uint8Array
+  session?: Session
 }
 /** An envelope as a mailbox has it. */
 interface Sent {
@@ -36,26 +41,29 @@ describe('messenger: groups', function () {
     const [author, ...others] = members
     const packages = await Promise.all(others.map(({ mls }) => mls.keyPackage()))
     const groupId = hashOf(Buffer.from(`generation ${number}`))
-    const { state, welcome } = await author!.mls.create(
+    const { state, ratchets, welcome } = await author!.mls.create(
       groupId,
       new Map(others.map(({ name }, i) => [name, packages[i]!.publicBytes]))
     )
     author!.state = state
+    author!.session = author!.mls.session(state, ratchets)
     const devices = members.map(({ name }) => name)
     for (const [i, other] of others.entries()) {
-      other.state = await other.mls.join(welcome!, packages[i]!)
-      other.mls.check(other.state, groupId, devices)
+      const joined = await other.mls.join(welcome!, packages[i]!)
+      other.mls.check(joined.state, groupId, devices)
+      other.state = joined.state
+      other.session = other.mls.session(joined.state, joined.ratchets)
     }
   }
 
   async function say(from: Member, text: string): Promise<Uint8Array> {
-    const { state, message } = await from.mls.seal(from.state!, Buffer.from(text))
-    from.state = state
+    const { session, message } = await from.mls.seal(from.session!, Buffer.from(text))
+    from.session = session
     return message
   }
   async function read(member: Member, message: Uint8Array): Promise<string> {
-    const { state, data } = await member.mls.open(member.state!, message)
-    member.state = state
+    const { session, data } = await member.mls.open(member.session!, message)
+    member.session = session
     return Buffer.from(data).toString()
   }
 
@@ -66,7 +74,7 @@ describe('messenger: groups', function () {
       let inside = all.slice(0, 3)
       const sent: Sent[] = []
       /** which states each had, and when it was last in */
-      const states = new Map(all.map(({ name }) => [name, new Map<number, Uint8Array>()]))
+      const states = new Map(all.map(({ name }) => [name, new Map<number, Session>()]))
       for (let generation = 0; generation < 60; generation++) {
         const one = all[Math.floor(random() * MEMBERS)]!
         const isIn = inside.includes(one)
@@ -74,7 +82,7 @@ describe('messenger: groups', function () {
         else if (!isIn) inside = [...inside, one]
         inside.sort(() => random() - 0.5)
         await renew(inside, generation)
-        for (const member of inside) states.get(member.name)!.set(generation, member.state!)
+        for (const member of inside) states.get(member.name)!.set(generation, member.session!)
         const text = `message ${generation}`
         const message = await say(inside[1]!, text)
         sent.push({ generation, message, text })
@@ -106,6 +114,74 @@ describe('messenger: groups', function () {
     await assert.rejects(read(bob!, messages[7]!), { name: 'MalformedMessageError' })
   })
 
+  it('keep what opens the next message, and nothing that opens one again', async () => {
+    const [ann, bob] = await people(2)
+    const { publicBytes, privateBytes } = await bob!.mls.keyPackage()
+    const made = await ann!.mls.create(hashOf(Buffer.from('g')), new Map([[bob!.name, publicBytes]]))
+    const joined = await bob!.mls.join(made.welcome!, { publicBytes, privateBytes })
+    ann!.session = ann!.mls.session(made.state, made.ratchets)
+    const messages = [await say(ann!, 'a'), await say(ann!, 'b'), await say(ann!, 'c')]
+    // without its ratchets a group is no more than its members and its address
+    await assert.rejects(bob!.mls.open(bob!.mls.session(joined.state, []), messages[0]!))
+    const ratchets = new Map(joined.ratchets.map(each => [each.leaf, each]))
+    const again = (): Session => bob!.mls.session(joined.state, [...ratchets.values()])
+    for (const [i, text] of [[1, 'b'] as const, [0, 'a'] as const]) {
+      const { data, ratchet } = await bob!.mls.open(again(), messages[i]!)
+      assert.equal(Buffer.from(data).toString(), text)
+      ratchets.set(ratchet.leaf, ratchet)
+      await assert.rejects(bob!.mls.open(again(), messages[i]!), { name: 'MalformedMessageError' })
+    }
+    bob!.session = again()
+    assert.equal(await read(bob!, messages[2]!), 'c')
+  })
+
+  it('tell whom a message is from, also where a member writes with the keys of another', async () => {
+    const [ann, bob, eve] = await people(3)
+    await renew([ann!, bob!, eve!], 1)
+    const honest = await ann!.mls.open(ann!.session!, await say(bob!, 'hello'))
+    assert.deepEqual([honest.from, await honest.isSigned()], [bob!.name, true])
+    // all members have all keys; only signatures tell them apart
+    const { state } = eve!.session!
+    const { leafIndex } = bob!.session!.state.privatePath
+    const asBob = { state: { ...state, privatePath: { ...state.privatePath, leafIndex } } }
+    const { message } = await eve!.mls.seal(asBob, Buffer.from('I am Bob'))
+    const forged = await ann!.mls.open(ann!.session!, message)
+    assert.deepEqual([forged.from, await forged.isSigned()], [bob!.name, false])
+  })
+
+  it('compute what the library computes by WebCrypto', async () => {
+    const { seed, id } = await keyOf('device')
+    const usual = await getCiphersuiteImpl(getCiphersuiteFromName(SUITE))
+    const own = await openSuite(seed, peerIdFromString(id).publicKey!.raw)
+    const random = createRandom(1)
+    const some = (length: number): Uint8Array => Uint8Array.from({ length }, () => Math.floor(256 * random()))
+    for (const length of [0, 1, 31, 32, 33, 1_000]) {
+      const [key, nonce, data] = [some(16), some(12), some(length)]
+      const salt = some(32)
+      const secret = await usual.kdf.extract(salt, data)
+      assert.deepEqual(await own.kdf.extract(salt, data), secret)
+      for (const size of [1, 12, 16, 32, 64, 100])
+        assert.deepEqual(
+          Buffer.from(await own.kdf.expand(secret, data, size)),
+          Buffer.from(await usual.kdf.expand(secret, data, size))
+        )
+      assert.deepEqual(await own.hash.digest(data), await usual.hash.digest(data))
+      const mac = await usual.hash.mac(key, data)
+      assert.deepEqual(await own.hash.mac(key, data), mac)
+      assert.equal(await own.hash.verifyMac(key, mac, data), true)
+      assert.equal(await own.hash.verifyMac(key, some(32), data), false)
+      const signature = await usual.signature.sign(seed, data)
+      assert.deepEqual(await own.signature.sign(seed, data), signature)
+      const raw = peerIdFromString(id).publicKey!.raw
+      assert.equal(await own.signature.verify(raw, data, signature), true)
+      assert.equal(await own.signature.verify(raw, some(40), signature), false)
+      const sealed = await usual.hpke.encryptAead(key, nonce, data, data)
+      assert.deepEqual(await own.hpke.encryptAead(key, nonce, data, data), sealed)
+      assert.deepEqual(await own.hpke.decryptAead(key, nonce, data, sealed), data)
+      await assert.rejects(own.hpke.decryptAead(key, nonce, some(7), sealed))
+    }
+  })
+
   it('have secrets and addresses of their own, equal for all members', async () => {
     const [ann, bob] = await people(2)
     await renew([ann!, bob!], 1)
@@ -133,7 +209,7 @@ describe('messenger: groups', function () {
         [eve!.name, package_.publicBytes]
       ])
     )
-    const state = await bob!.mls.join(welcome!, bobs)
+    const { state } = await bob!.mls.join(welcome!, bobs)
     const check = (name: string, members: Member[]) => () =>
       bob!.mls.check(
         state,
