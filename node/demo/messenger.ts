@@ -1,5 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Demo } from './contract.ts'
 import { digest, seeded } from './seeded.ts'
 import { openServiceNetwork, type ServiceNode } from './service-network.ts'
@@ -9,6 +11,8 @@ import { createSteps } from './steps.ts'
 const PEOPLE = 30
 const FILE_BYTES = 1_000_000
 const WAIT_MS = 120_000
+/** Long enough for what could come to have come. */
+const SPLIT_MS = 2_000
 /** What is written while a mailbox keeps it: looked for on its disk. */
 const SECRET = 'Канарейка'
 
@@ -18,10 +22,10 @@ interface Line {
   file?: { name: string }
 }
 
-/** A school on processes of this machine: somebody is away, a mailbox is killed, a pupil is removed. */
+/** A school on processes of this machine: somebody is away, a mailbox is killed, a pupil is removed, the network is cut. */
 export const messenger: Demo = {
   summary:
-    'a class chats by two mailboxes that read nothing; one is killed, one pupil is away, another is removed',
+    'a class chats by two mailboxes that read nothing; one is killed, one pupil is away, another is removed; a damaged disk, a network in two parts',
   async run({ folder, say }) {
     const { step, played } = createSteps(say)
     await using network = await openServiceNetwork(folder, 'messenger')
@@ -151,10 +155,66 @@ export const messenger: Demo = {
       const { items } = await node('kim').call<{ items: unknown[] }>('search', { text: 'канарейками' })
       return { right: items.length === 15, detail: `${items.length} for "канарейками"` }
     })
+    await step('a backup; a disk is damaged, which is found, and all comes back', async () => {
+      const { id } = await node('ann').call<{ id: string }>('backup', { full: true })
+      const before = await lines('ann')
+      await node('ann').kill()
+      const lost = damage(join(folder, 'ann'))
+      await network.start('ann')
+      const isDamaged = async (): Promise<boolean> => {
+        const { items } = await node('ann').call<{ items: { state: string }[] }>('verify', { full: true })
+        return items.some(({ state }) => state === 'fail')
+      }
+      const isFound = await isDamaged()
+      const { events } = await node('ann').call<{ events: number }>('restore', { id })
+      const isWhole = JSON.stringify(await lines('ann')) === JSON.stringify(before)
+      return {
+        right: isFound && events === lost && isWhole && !(await isDamaged()) && (await equal(['ann', 'kim'])),
+        detail: `${events} messages, the same lines as before`
+      }
+    })
+    await step('the network is cut in two; each side chats on; healed, all have the same', async () => {
+      const sides = [
+        ['desk', 'ann'],
+        ['box', 'kim']
+      ]
+      const ids = new Map([...network.nodes].map(([name, { id }]) => [name, id]))
+      /** All anew, so that nobody misses the first one, by whom they find each other. */
+      const restart = async (strangersOf: (side: number) => string[]) => {
+        for (const name of [...network.nodes.keys()]) await node(name).kill()
+        for (const [i, side] of sides.entries())
+          for (const name of side)
+            await network.start(name, { deniedPeers: strangersOf(i).map(each => ids.get(each)) })
+      }
+      await restart(i => sides[1 - i]!)
+      const before = (await lines('ann')).length
+      for (let i = 0; i < 10; i++) for (const name of ['ann', 'kim']) await send(name, `${name} alone ${i}`)
+      await delay(SPLIT_MS)
+      const [left, right] = [await texts('ann'), await texts('kim')]
+      const isSplit = !left.includes('kim alone 0') && !right.includes('ann alone 0')
+      await restart(() => [])
+      for (const name of ['ann', 'kim'])
+        await wait(`everything at ${name}`, async () => (await lines(name)).length === before + 20)
+      return {
+        right: isSplit && (await equal(['ann', 'kim'])),
+        detail: 'ten messages of each side, one order'
+      }
+    })
 
     const ended = await network.end()
     return played(ended, { nodesEnded: ended })
   }
+}
+
+/** Takes every tenth message off a disk, and spoils every tenth; how many. */
+function damage(folder: string): number {
+  using db = new DatabaseSync(join(folder, 'services', 'messenger', 'messenger.sqlite'))
+  const ids = db.prepare(`SELECT id FROM event WHERE kind = 'text' ORDER BY timeMs`).all() as { id: string }[]
+  const drop = db.prepare('DELETE FROM event WHERE id = ?')
+  const spoil = db.prepare('UPDATE event SET bytes = zeroblob(100) WHERE id = ?')
+  const harmed = ids.filter((_, i) => i % 5 === 0).map(({ id }) => id)
+  for (const [i, id] of harmed.entries()) (i % 2 === 0 ? drop : spoil).run(id)
+  return harmed.length
 }
 
 function peopleList(): string {

@@ -10,18 +10,21 @@ import { BackupError, FilePathError } from '../errors.ts'
 import { newSeed } from '../school/invitation.ts'
 import { createTurns } from '../store/database.ts'
 import { MIGRATIONS } from '../store/schema.ts'
+import { applyChanges, sha256Of, writeChanges } from './changes.ts'
 import { type Backup, backup as backupSchema } from './declared.ts'
 import { keptOf } from './keep.ts'
 import { openFile, sealFile } from './sealed-file.ts'
 
 const BACKUPS = 'backups'
 const KEY = 'backup.key'
-/** What a backup does not have: keys of chats, whose use a second time would break them. */
+/**
+ * What a backup does not have: keys of chats, whose use a second time would break them. Pages stay in their places, so that
+ * those of an hour later are the same.
+ */
 const STRIPPED = `
   PRAGMA secure_delete = ON;
   UPDATE generation SET state = NULL, address = NULL;
   DELETE FROM ratchet; DELETE FROM ownPackage; DELETE FROM welcome; DELETE FROM outbox; DELETE FROM cursor; DELETE FROM slot; DELETE FROM package;
-  VACUUM;
 `
 
 const STRIP = `
@@ -58,6 +61,11 @@ export function createArchive(node: Pick<Messenger, 'db' | 'school'>, root: stri
     const read = await Promise.all(names.map(name => describedIn(join(folder, name))))
     return read.filter(each => each != null).sort((a, b) => b.at - a.at)
   }
+  async function described(id: string): Promise<Backup> {
+    const known = (await list()).find(each => each.id === id)
+    if (known == null) throw new BackupError(`there is no backup ${id}; artel messenger backups lists them`)
+    return known
+  }
   /** Writes a whole file or none. */
   async function put(path: string, bytes: Uint8Array | string): Promise<void> {
     const temporary = `${path}.tmp`
@@ -66,16 +74,14 @@ export function createArchive(node: Pick<Messenger, 'db' | 'school'>, root: stri
   }
 
   /**
-   * Gives the database of a backup part by part; what came counts when it resolves.
+   * Gives what a backup has in its file, part by part; what came counts when it resolves.
    *
-   * @throws {BackupError} there is none, or it is damaged
+   * @throws {BackupError} it is damaged
    */
-  async function read(id: string, take: (part: Uint8Array) => unknown): Promise<void> {
-    const known = (await list()).find(each => each.id === id)
-    if (known == null) throw new BackupError(`there is no backup ${id}; artel messenger backups lists them`)
+  async function read(id: string, take: (part: Uint8Array) => unknown, sha256?: string): Promise<void> {
     try {
-      const sha256 = await openFile(await key(), id, fileOf(id), take)
-      if (sha256 === known.sha256) return
+      const found = await openFile(await key(), id, fileOf(id), take)
+      if (sha256 == null || sha256 === found) return
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
       // of the disk, rather than of the seal
@@ -84,18 +90,43 @@ export function createArchive(node: Pick<Messenger, 'db' | 'school'>, root: stri
     throw new BackupError(`backup ${id} is damaged, or sealed by another node; take another one`)
   }
 
-  /** Into a file that is not there yet; gone again where the backup is not whole. */
+  /**
+   * The database of a backup, into a file that is not there yet; gone again where the backup is not whole.
+   *
+   * @throws {BackupError} there is none, or it or what it stands on is damaged
+   */
   async function extract(id: string, file: string): Promise<void> {
-    await using sink = await open(file, 'wx', 0o600)
+    const known = await described(id)
     try {
-      await read(id, part => sink.writeFile(part))
+      if (known.of == null) {
+        await using sink = await open(file, 'wx', 0o600)
+        await read(id, part => sink.writeFile(part), known.sha256)
+        return
+      }
+      await extract(known.of, file)
+      await applyChanges(file, take => read(id, take))
+      if ((await sha256Of(file)) === known.sha256) return
+      throw new BackupError(`backup ${id} is not what was made of ${known.of}; take another one`)
     } catch (error) {
       await rm(file, { force: true })
       throw error
     }
   }
 
-  async function make(): Promise<Backup> {
+  /** Seals a database, or what it has other than an older backup. */
+  async function seal(id: string, from: string, to: string, of?: string) {
+    if (of == null) return sealFile(await key(), id, from, to)
+    const changes = join(folder, `${id}.changes.tmp`)
+    try {
+      await writeChanges(take => read(of, take), from, changes)
+      const { bytes } = await sealFile(await key(), id, changes, to)
+      return { bytes, sha256: await sha256Of(from), of }
+    } finally {
+      await rm(changes, { force: true })
+    }
+  }
+
+  async function make(isFull: boolean): Promise<Backup> {
     // one of nothing would take the place of another of this day
     const people = node.school.known().users().length
     const before = await list()
@@ -109,7 +140,12 @@ export function createArchive(node: Pick<Messenger, 'db' | 'school'>, root: stri
       await chmod(temporary, 0o600)
       const events = await strip(temporary)
       const half = `${fileOf(id)}.tmp`
-      const sealed = await sealFile(await key(), id, temporary, half)
+      const base = isFull ? undefined : before.find(({ of }) => of == null)
+      const sealed = await seal(id, temporary, half, base?.id).catch((error: Error) => {
+        // what it would stand on is damaged
+        if (error instanceof BackupError) return seal(id, temporary, half)
+        throw error
+      })
       await rename(half, fileOf(id))
       const backup = { id, at, ...sealed, events, people }
       // it counts from here on
@@ -129,9 +165,18 @@ export function createArchive(node: Pick<Messenger, 'db' | 'school'>, root: stri
 
   return {
     list,
-    make: (): Promise<Backup> => inTurn(make),
+    /** `isFull`: otherwise what has changed since the newest full one, if there is one. */
+    make: (isFull: boolean): Promise<Backup> => inTurn(() => make(isFull)),
     /** Whether a backup is whole. @throws {BackupError} */
-    check: (id: string): Promise<void> => read(id, () => undefined),
+    check: (id: string): Promise<void> =>
+      inTurn(async () => {
+        const { of, sha256 } = await described(id)
+        if (of == null) return read(id, () => undefined, sha256)
+        const file = join(folder, `${id}.check.tmp`)
+        await drop(file)
+        await extract(id, file)
+        await drop(file)
+      }),
 
     /** Writes the database of a backup into a new folder. @throws {BackupError} {FilePathError} */
     async unpack(id: string, into: string): Promise<void> {

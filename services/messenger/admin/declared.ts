@@ -21,7 +21,8 @@ export const backup = z.object({
   id: z.string(),
   at,
   bytes: z.number().describe('of the sealed file'),
-  sha256: z.string().describe('of the database in it'),
+  sha256: z.string().describe('of the whole database'),
+  of: z.string().optional().describe('the full backup whose changes it has'),
   events: z.number(),
   people: z.number()
 })
@@ -88,8 +89,9 @@ export const administration = {
     ...long
   }),
   backup: operation({
-    summary: 'Back up history, people and mail, sealed with a key of this node; no keys of chats are in it',
-    input: z.object({}),
+    summary:
+      'Back up history, people and mail, sealed with a key of this node: what has changed since the newest full backup; no keys of chats are in it',
+    input: z.object({ full: z.boolean().default(false).describe('all of it') }),
     output: backup,
     http: { method: 'POST', path: '/messenger/admin/backups', status: 201 },
     command: { name: 'backup' },

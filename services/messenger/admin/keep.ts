@@ -4,11 +4,14 @@ const MONTHS = 3
 const DAY_MS = 24 * 3_600_000
 
 /**
- * Which backups stay: the newest of the last 7 days that have one, of 4 weeks and of 3 months. Counted, not timed: where
- * none was made for a year, the last stay. Pure.
+ * Which backups stay: the newest full one of the last 7 days that have one, of 4 weeks and of 3 months, and the changes of
+ * the newest. Counted, not timed: where none was made for a year, the last stay. Pure.
  */
-export function keptOf<T extends { at: number }>(backups: readonly T[]): T[] {
-  const newestFirst = [...backups].sort((a, b) => b.at - a.at)
+export function keptOf<T extends { id: string; at: number; of?: string | undefined }>(
+  backups: readonly T[]
+): T[] {
+  const all = [...backups].sort((a, b) => b.at - a.at)
+  const newestFirst = all.filter(({ of }) => of == null)
   const kept = new Set<T>()
   const keep = (most: number, periodOf: (at: number) => string | number): void => {
     const seen = new Set<string | number>()
@@ -24,10 +27,15 @@ export function keptOf<T extends { at: number }>(backups: readonly T[]): T[] {
   // day 0 was a Thursday: weeks begin on Mondays
   keep(WEEKS, at => Math.floor((at / DAY_MS + 3) / 7))
   keep(MONTHS, at => new Date(at).toISOString().slice(0, 7))
-  return newestFirst.filter(each => kept.has(each))
+  return all.filter(each => kept.has(each) || (each.of != null && each.of === newestFirst[0]?.id))
 }
 
 const BACKUP_HOUR = 2
+const HOUR_MS = 3_600_000
+
+/** Whether an hour has begun between two times. Pure. */
+export const isNewHour = (lastMs: number, nowMs: number): boolean =>
+  Math.floor(lastMs / HOUR_MS) < Math.floor(nowMs / HOUR_MS)
 
 /** Whether a backup is due: it was two in the morning, by the clock of this place, since the last one. Pure. */
 export function isDue(lastMs: number, nowMs: number): boolean {

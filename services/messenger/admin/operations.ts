@@ -30,7 +30,7 @@ export function createAdministration(
     health: async () => ({ items: await watch.health() }),
     diagnose: async () => ({ items: await watch.diagnose() }),
     verify: async ({ full }) => ({ items: await verify(node, archive, full) }),
-    backup: () => archive.make(),
+    backup: ({ full }) => archive.make(full),
     backups: async () => ({ items: await archive.list() }),
     async restore({ id, group, user, into }) {
       if (into != null) {

@@ -18,14 +18,21 @@ describe('messenger: administration, decisions', () => {
   it('keeps 7 daily, 4 weekly and 3 monthly backups, counted, also where none was made for long', () => {
     // one an hour for 120 days, ending on Wednesday 2026-06-10 at 23:00
     const end = Date.UTC(2026, 5, 10, 23)
-    const hourly = Array.from({ length: 120 * 24 }, (_, i) => ({ at: end - (i * DAY_MS) / 24 }))
+    const hourly = Array.from({ length: 120 * 24 }, (_, i) => ({ id: `${i}`, at: end - (i * DAY_MS) / 24 }))
     const days = keptOf(hourly).map(({ at }) => new Date(at).toISOString().slice(0, 13))
     const daily = ['10', '09', '08', '07', '06', '05', '04'].map(day => `2026-06-${day}T23`)
     // Sundays end weeks; the last of April and of May end months
     assert.deepEqual(days, [...daily, '2026-05-31T23', '2026-05-24T23', '2026-04-30T23'])
-    const old = [{ at: end - 900 * DAY_MS }, { at: end - 901 * DAY_MS }]
+    const old = [900, 901].map(days => ({ id: `${days}`, at: end - days * DAY_MS }))
     assert.deepEqual(keptOf(old), old)
     assert.deepEqual(keptOf([]), [])
+    // changes stay as long as what they stand on is the newest
+    const changes = ['0', '0', '24'].map((of, i) => ({ id: `changes ${i}`, at: end + i, of }))
+    const kept = keptOf([...hourly, ...changes]).map(({ id }) => id)
+    assert.deepEqual(
+      kept.filter(id => id.startsWith('changes')),
+      ['changes 1', 'changes 0']
+    )
   })
 
   it('is due at two in the morning, and after what was missed', () => {

@@ -52,6 +52,60 @@ describe('messenger: backups as files', () => {
     await assert.rejects(open(ID, randomBytes(32)), wrong)
   })
 
+  it('of an hour have what has changed since the newest full one, and stand on it', async () => {
+    const db = openDatabase(at('hours.sqlite'), MIGRATIONS)
+    const root = at('hours')
+    let now = Date.UTC(2026, 0, 31, 2)
+    try {
+      db.exec('PRAGMA secure_delete = ON')
+      const node = { db, school: { known: () => ({ users: () => [] }) } }
+      const archive = createArchive(node as never, root, () => now)
+      const put = db.prepare('INSERT OR REPLACE INTO own VALUES (?, ?)')
+      const dump = (of: DatabaseSync): unknown => of.prepare('SELECT * FROM own ORDER BY key').all()
+      const dumpIn = (file: string): unknown => {
+        using kept = new DatabaseSync(file, { readOnly: true })
+        return dump(kept)
+      }
+      for (let i = 0; i < 2_000; i++) put.run(String(i), randomBytes(500))
+      // there is nothing yet that it could stand on
+      const full = await archive.make(false)
+      const made = [{ full, dumped: dump(db) }]
+      for (let hour = 1; hour <= 3; hour++) {
+        now += 3_600_000
+        for (let i = 0; i < 20; i++) put.run(String(i + 100 * hour), randomBytes(600))
+        if (hour === 2) db.exec(`DELETE FROM own WHERE key > '7'`)
+        const hourly = await archive.make(false)
+        assert.equal(hourly.of, full.id)
+        assert.ok(hour === 2 || hourly.bytes < full.bytes / 5, `${hourly.bytes} of ${full.bytes}`)
+        made.push({ full: hourly, dumped: dump(db) })
+      }
+      for (const {
+        full: { id },
+        dumped
+      } of made) {
+        assert.deepEqual(await archive.within(id, dumpIn), dumped, id)
+        await archive.check(id)
+      }
+      // the next full one takes their place, and a damaged one lets nothing stand on it
+      now += 3_600_000
+      const next = await archive.make(true)
+      assert.deepEqual(
+        (await archive.list()).map(({ id }) => id),
+        [next.id]
+      )
+      const sealed = join(root, 'backups', `${next.id}.sealed`)
+      const hourly = await archive.make(false)
+      const bytes = await readFile(sealed)
+      bytes[500]! ^= 1
+      await writeFile(sealed, bytes)
+      await assert.rejects(archive.check(hourly.id), { name: 'BackupError' })
+      now += 3_600_000
+      assert.equal((await archive.make(false)).of, undefined)
+    } finally {
+      db.close()
+    }
+  })
+
   it('of an older program are brought up to date before they are used; of a newer one they are refused', async () => {
     const db = openDatabase(at('own.sqlite'), MIGRATIONS)
     try {
@@ -60,7 +114,7 @@ describe('messenger: backups as files', () => {
         folder,
         Date.now
       )
-      const made = await archive.make()
+      const made = await archive.make(true)
       const backups = at('backups')
       const manifest = join(backups, `${made.id}.json`)
       const key = await readFile(at('backup.key'))
