@@ -17,13 +17,13 @@ const headersOf = (origin?: Origin, cost?: bigint): Record<string, string> => ({
   ...(cost == null ? {} : { 'artel-cost': String(cost) })
 })
 
-async function* once(text: string): AsyncGenerator<Uint8Array> {
-  yield Buffer.from(text)
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
 }
 
 export function jsonAnswer(value: unknown, status = 200, headers = headersOf()): Bytes {
-  const text = JSON.stringify(value)
-  return { chunks: once(text), size: Buffer.byteLength(text), type: JSON_TYPE, status, headers }
+  const whole = Buffer.from(JSON.stringify(value))
+  return { chunks: once(whole), whole, size: whole.byteLength, type: JSON_TYPE, status, headers }
 }
 
 const errorBody = ({ message, type, code }: AssistantError) => ({

@@ -12,7 +12,7 @@ import { AssistantError, badRequest, noProvider, UnknownNameError } from './erro
 import { createJobs, shown } from './jobs.ts'
 import { createMeasures, type Limits } from './measures.ts'
 import { createCall } from './provider/call.ts'
-import { readKey } from './provider/read-key.ts'
+import { createKeys } from './provider/keys.ts'
 import { createSend, type Json } from './provider/send.ts'
 import { MIGRATIONS } from './schema.ts'
 import { createCache } from './store/cache.ts'
@@ -35,11 +35,11 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
   const db = host.database(MIGRATIONS)
   // what the process has written outlives it; two commits per call need not wait for the disk
   db.exec('PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON')
-  const secrets = host.secrets('secrets')
+  const keys = createKeys(host.secrets('secrets'))
   const providers = createProviders(db)
   const credits = createCredits(db, () => BigInt(Math.round(host.config.quotaCredits * MICRO)))
   const cache = createCache(db, () => host.config.cacheMb * MIB, now)
-  const { send, close } = createSend(secrets, now)
+  const { send, close } = createSend(keys, now)
   let diskBytes = 0
   const measures = createMeasures(
     host.metrics,
@@ -116,7 +116,7 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
       import('./bot/telegram.ts'),
       import('./bot/bot.ts')
     ])
-    port = createTelegram(botUrl.replace(/\/+$/, ''), () => readKey(secrets, botSecret))
+    port = createTelegram(botUrl.replace(/\/+$/, ''), () => keys.read(botSecret))
     const onHandled = (error?: Error): void => host.degraded('bot', error?.message)
     const bot = createBot({ port, chats, answer: answerChat, now, onHandled })
     host.repeat('looking for messages', 0, signal => bot.look(signal))
@@ -216,7 +216,7 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
         }
       },
 
-      providers: async () => ({ items: providers.list(), secrets: await secrets.names() }),
+      providers: async () => ({ items: providers.list(), secrets: await keys.names() }),
       put({ name, provider }) {
         providers.put(name, provider)
         return {}
@@ -226,8 +226,7 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
         return {}
       },
       async secret({ name, value }) {
-        if (value === '') await secrets.remove(name)
-        else await secrets.set(name, value)
+        await keys.set(name, value)
         return {}
       },
 

@@ -66,14 +66,18 @@ export function startFlight(work: (put: (piece: Piece) => void, signal: AbortSig
     join(): Reader {
       readers++
       const left = new AbortController()
+      let hasLeft = false
       return {
         whole,
         begun: begun.promise,
         leave() {
-          if (left.signal.aborted) return
-          left.abort(new AssistantError(499, 'api_error', 'left', 'the caller has left'))
+          if (hasLeft) return
+          hasLeft = true
           readers--
-          if (readers === 0 && !isOver) controller.abort(left.signal.reason)
+          // most go when they have all of it
+          if (isOver) return
+          left.abort(new AssistantError(499, 'api_error', 'left', 'the caller has left'))
+          if (readers === 0) controller.abort(left.signal.reason)
         },
         async *pieces() {
           for (let i = 0; ; ) {

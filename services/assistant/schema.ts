@@ -48,5 +48,7 @@ export const MIGRATIONS = [
    ) STRICT;
    CREATE INDEX jobs_state ON jobs (state, created)`,
   // what is worth least is found without a look at the values
-  'CREATE INDEX cache_worth ON cache (created, hits, length(value), key)'
+  'CREATE INDEX cache_worth ON cache (created, hits, length(value), key)',
+  // they end with the process, and are kept in it
+  'DROP TABLE holds'
 ]

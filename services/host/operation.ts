@@ -149,6 +149,8 @@ export type Handlers<O extends Operations> = {
 /** An answer that is bytes rather than JSON; only HTTP and the SDK have it. */
 export interface Bytes {
   chunks: AsyncIterable<Uint8Array>
+  /** the same, where all of it is there already: it need not pass through a stream */
+  whole?: Uint8Array
   size?: number
   /** media type; default: application/octet-stream */
   type?: string

@@ -1,10 +1,9 @@
 import { Agent, request } from 'undici'
-import type { Secrets } from '../../host/index.ts'
 import { readEvents } from '../core/events.ts'
 import { type Failure, readRetryAfter } from '../core/retry.ts'
 import { StreamError, UnknownNameError } from '../errors.ts'
+import type { Keys } from './keys.ts'
 import type { Route } from './provider.ts'
-import { readKey } from './read-key.ts'
 
 export type Json = Record<string, unknown>
 
@@ -32,7 +31,7 @@ const MAX_BYTES = 32 * 1024 * 1024
 const MAX_ERROR_BYTES = 64 * 1024
 
 /** Asks providers over HTTP, without a body by GET. Their addresses are the owner's, so they may also be inside. */
-export function createSend(secrets: Secrets, now: () => number) {
+export function createSend(keys: Pick<Keys, 'read'>, now: () => number) {
   const agent = new Agent({
     connect: { timeout: CONNECT_MS },
     bodyTimeout: SILENCE_MS,
@@ -91,7 +90,7 @@ export function createSend(secrets: Secrets, now: () => number) {
       const { secret } = route.provider
       let key = ''
       try {
-        if (secret != null) key = await readKey(secrets, secret)
+        if (secret != null) key = await keys.read(secret)
         return await ask(route, path, body, key, signal)
       } catch (error) {
         signal.throwIfAborted()

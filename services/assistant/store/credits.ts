@@ -13,17 +13,20 @@ export interface Account {
   seen: number
 }
 
-type Row = Record<'quota' | 'spent' | 'held' | 'seen', bigint | null> & { id: string; name: string }
+/** What a call that runs may cost. */
+export interface Hold {
+  user: string
+  amount: bigint
+}
 
-/** SQLite has no greater numbers, so nobody has so much. */
-const MAX_MICRO = 2n ** 63n - 1n
+type Row = Record<'quota' | 'spent' | 'seen', bigint | null> & { id: string; name: string }
+
 export type By = 'day' | 'user' | 'model'
 const MAX_SUMS = 10_000
 const sums = (by: By, order: string): string =>
   `SELECT ${by} AS key, sum(calls) AS calls, sum(saved) AS saved, sum(cost) AS cost
    FROM spending WHERE day >= ? GROUP BY ${by} ORDER BY ${order} LIMIT ${MAX_SUMS}`
 const DAY_MS = 24 * 60 * 60_000
-const HELD = '(SELECT coalesce(sum(amount), 0) FROM holds WHERE user = users.id)'
 
 /**
  * What users may spend and have spent. Before a call the most that it can cost is held, afterwards it is settled once;
@@ -41,17 +44,13 @@ export function createCredits(db: DatabaseSync, usualQuota: () => bigint) {
     see: prepared(
       'INSERT INTO users (id, name, seen) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name, seen = excluded.seen'
     ),
-    hold: prepared(
-      `INSERT INTO holds (user, amount) SELECT id, ?2 FROM users
-       WHERE id = ?1 AND coalesce(quota, ?3) - spent - ${HELD} >= ?2`
-    ),
-    take: prepared('DELETE FROM holds WHERE id = ? RETURNING user, amount'),
+    left: prepared('SELECT coalesce(quota, ?2) - spent AS credits FROM users WHERE id = ?1'),
     spend: prepared('UPDATE users SET spent = spent + ? WHERE id = ?'),
     count: prepared(
       `INSERT INTO spending (day, user, model, calls, saved, cost) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
        ON CONFLICT DO UPDATE SET calls = calls + ?4, saved = saved + ?5, cost = cost + ?6`
     ),
-    list: prepared(`SELECT id, name, quota, spent, seen, ${HELD} AS held FROM users ORDER BY seen DESC, id`),
+    list: prepared('SELECT id, name, quota, spent, seen FROM users ORDER BY seen DESC, id'),
     quota: prepared('UPDATE users SET quota = ? WHERE id = ?'),
     remove: prepared('DELETE FROM users WHERE id = ?'),
     removeSpending: prepared('DELETE FROM spending WHERE user = ?'),
@@ -61,8 +60,20 @@ export function createCredits(db: DatabaseSync, usualQuota: () => bigint) {
       model: prepared(sums('model', 'cost DESC, key'))
     }
   }
-  // What ran when the node was killed has nobody to deliver to.
-  db.exec('DELETE FROM holds')
+  // what runs when the node is killed has nobody to deliver to: its holds end with it
+  const holds = new Set<Hold>()
+  const held = new Map<string, bigint>()
+  const heldOf = (user: string): bigint => held.get(user) ?? 0n
+
+  /** false: it has ended before */
+  function release(hold: Hold): boolean {
+    if (!holds.delete(hold)) return false
+    const rest = heldOf(hold.user) - hold.amount
+    if (rest === 0n) held.delete(hold.user)
+    else held.set(hold.user, rest)
+    return true
+  }
+
   const day = (now: number): number => Math.floor(now / DAY_MS)
 
   return {
@@ -70,10 +81,13 @@ export function createCredits(db: DatabaseSync, usualQuota: () => bigint) {
     see: (id: string, name: string, now: number): void => void sql.see.run(id, name, now),
 
     /** @returns the hold; undefined: it does not fit into what is left */
-    hold(user: string, amount: bigint): bigint | undefined {
-      if (amount > MAX_MICRO) return undefined
-      const { changes, lastInsertRowid } = sql.hold.run(user, amount, usualQuota())
-      return changes === 0n || changes === 0 ? undefined : BigInt(lastInsertRowid)
+    hold(user: string, amount: bigint): Hold | undefined {
+      const left = sql.left.get(user, usualQuota()) as { credits: bigint } | undefined
+      if (left == null || left.credits - heldOf(user) < amount) return undefined
+      const hold = { user, amount }
+      holds.add(hold)
+      held.set(user, heldOf(user) + amount)
+      return hold
     },
 
     /**
@@ -81,16 +95,16 @@ export function createCredits(db: DatabaseSync, usualQuota: () => bigint) {
      *
      * @returns what was charged, at most what was held
      */
-    settle(hold: bigint, cost: bigint, model: string, now: number): bigint {
-      return transact(db, () => {
-        const row = sql.take.get(hold) as { user: string; amount: bigint } | undefined
-        const charged = row == null || cost < row.amount ? cost : row.amount
-        if (row != null) {
-          sql.spend.run(charged, row.user)
-          sql.count.run(day(now), row.user, model, 1, 0, charged)
-        }
-        return row == null ? 0n : charged
+    settle(hold: Hold, cost: bigint, model: string, now: number): bigint {
+      if (!holds.has(hold)) return 0n
+      const { user, amount } = hold
+      const charged = cost < amount ? cost : amount
+      transact(db, () => {
+        sql.spend.run(charged, user)
+        sql.count.run(day(now), user, model, 1, 0, charged)
       })
+      release(hold)
+      return charged
     },
 
     /** An answer that nobody had to be asked for. */
@@ -98,12 +112,12 @@ export function createCredits(db: DatabaseSync, usualQuota: () => bigint) {
       void sql.count.run(day(now), user, model, 0, 1, 0),
 
     list: (): Account[] =>
-      (sql.list.all() as unknown as Row[]).map(({ id, name, quota, spent, held, seen }) => ({
+      (sql.list.all() as unknown as Row[]).map(({ id, name, quota, spent, seen }) => ({
         id,
         name,
         ...(quota == null ? {} : { quota }),
         spent: spent!,
-        held: held!,
+        held: heldOf(id),
         seen: Number(seen)
       })),
 
@@ -111,6 +125,7 @@ export function createCredits(db: DatabaseSync, usualQuota: () => bigint) {
     setQuota: (id: string, quota: bigint | undefined): boolean =>
       Number(sql.quota.run(quota ?? null, id).changes) > 0,
     remove(id: string): boolean {
+      for (const hold of holds) if (hold.user === id) release(hold)
       sql.removeSpending.run(id)
       return Number(sql.remove.run(id).changes) > 0
     },

@@ -138,13 +138,13 @@ function inputOf(req: FastifyRequest, { http }: Operation, fields: readonly Fiel
   return { ...req.body, ...input }
 }
 
-function sendBytes(reply: FastifyReply, { chunks, size, type, status, headers }: Bytes): FastifyReply {
+function sendBytes(reply: FastifyReply, { chunks, whole, size, type, status, headers }: Bytes): FastifyReply {
   if (status != null) reply.code(status)
   if (size != null) reply.header('content-length', size)
   return reply
     .type(type ?? 'application/octet-stream')
     .headers(headers ?? {})
-    .send(Readable.from(chunks, { objectMode: false }))
+    .send(whole ?? Readable.from(chunks, { objectMode: false }))
 }
 
 /** Server-sent events: `progress`, then `result` or `error`. `asValue`: canonical values in base64 in place of JSON. */

@@ -20,7 +20,7 @@ import { decide, readRetryAfter } from '../../../services/assistant/core/retry.t
 import { startFlight } from '../../../services/assistant/flight.ts'
 import { MIGRATIONS } from '../../../services/assistant/schema.ts'
 import { createCache } from '../../../services/assistant/store/cache.ts'
-import { createCredits } from '../../../services/assistant/store/credits.ts'
+import { createCredits, type Hold } from '../../../services/assistant/store/credits.ts'
 
 const NAMESPACE = Buffer.alloc(32, 1)
 
@@ -192,7 +192,7 @@ describe('assistant: credits', () => {
         db.exec(MIGRATIONS[0]!)
         const open = () => createCredits(db, () => 3_000_000n)
         let credits = open()
-        let running: bigint[] = []
+        let running: Hold[] = []
         let charged = 0n
         for (const user of users) credits.see(user, user, 0)
         credits.setQuota('b', 1_000_000n)
