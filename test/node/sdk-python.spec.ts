@@ -1,11 +1,10 @@
 import { strict as assert } from 'node:assert'
-import { execFile } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { execFile, spawn } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { connect } from '../../node/sdk/index.ts'
 import { encodeValue } from '../../sandbox/index.ts'
+import { type Daemon, Processes } from './processes.ts'
 
 const BUILD = fileURLToPath(new URL('../../node/sdk/python/build_wheel.py', import.meta.url))
 const HERE = fileURLToPath(new URL('.', import.meta.url))
@@ -19,33 +18,75 @@ const VALUES = [
   ...[new Int8Array([-1]), new Uint16Array([1]), new BigInt64Array([-1n]), new Float32Array([0.5])]
 ]
 
-/** What a program says; throws with all of it where it fails. */
-function run(args: string[], env: Record<string, string> = {}): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const options = { env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1', ...env }, timeout: RUN_MS }
-    execFile(PYTHON, args, options, (error, stdout, stderr) =>
-      error === null ? resolve(stdout) : reject(new Error(`${error.message}\n${stdout}\n${stderr}`))
-    )
-  })
-}
+// what runs when its node is killed, and whether it gave what it gives here
+const KILLED = `
+import artel, time
+
+def slow(n):
+    total = 0
+    for i in range(500_000):
+        total += i % n
+    return total
+
+with artel.Executor(name='killed') as pool, artel.connect() as node:
+    futures = [pool.submit(slow, n) for n in range(1, 7)]
+    while all(job.get('name') != 'killed' for job in node.call('GET', '/tasks')['items']):
+        time.sleep(0.05)
+    print('under way', flush=True)
+    print([future.result(${RUN_MS / 1000}) for future in futures] == [slow(n) for n in range(1, 7)])
+`
 
 describe('node: SDK for Python', () => {
-  let folder: string
+  let processes: Processes
+  let wheel: string
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'artel-sdk-python-'))
+    processes = await Processes.create()
+    wheel = (await run([BUILD])).trim()
   })
-  after(() => rm(folder, { recursive: true, force: true }))
+  after(() => processes.stop())
 
-  it('computes as the standard library’s executors do, from its wheel alone', async () => {
-    const wheel = (await run([BUILD])).trim()
-    const vectors = join(folder, 'vectors.json')
+  const start = async (): Promise<Daemon> => {
+    const daemon = processes.start('start', 'node', ['--gateway-enabled', 'true', '--gateway-port', '0'])
+    await daemon.ready
+    return daemon
+  }
+  const environment = (more: Record<string, string> = {}): NodeJS.ProcessEnv => ({
+    ...process.env,
+    PYTHONDONTWRITEBYTECODE: '1',
+    PYTHONPATH: `${wheel}:${HERE}`,
+    ARTEL_DATA: processes.path('node'),
+    ...more
+  })
+
+  /** What a program says; throws with all of it where it fails. */
+  function run(args: string[], env: NodeJS.ProcessEnv = process.env): Promise<string> {
+    return new Promise((resolve, reject) => {
+      execFile(PYTHON, args, { env, timeout: RUN_MS }, (error, stdout, stderr) =>
+        error === null ? resolve(stdout) : reject(new Error(`${error.message}\n${stdout}\n${stderr}`))
+      )
+    })
+  }
+
+  it('computes as the standard library’s executors do, from its wheel alone; no future is lost with its node', async () => {
+    const vectors = processes.path('vectors.json')
     await writeFile(
       vectors,
       JSON.stringify(VALUES.map(value => Buffer.from(encodeValue(value)).toString('hex')))
     )
-    const data = join(folder, 'node')
-    await using _ = await connect({ embedded: true, data, settings: { logLevel: 'silent' } })
-    const env = { PYTHONPATH: `${wheel}:${HERE}`, ARTEL_DATA: data, VECTORS: vectors }
-    await assert.doesNotReject(run(['-m', 'unittest', 'sdk_python'], env))
-  }).timeout(RUN_MS + 60_000)
+    const node = await start()
+    await assert.doesNotReject(run(['-m', 'unittest', 'sdk_python'], environment({ VECTORS: vectors })))
+
+    const program = processes.path('killed.py')
+    await writeFile(program, KILLED)
+    const child = spawn(PYTHON, [program], { env: environment(), stdio: ['ignore', 'pipe', 'inherit'] })
+    try {
+      const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
+      assert.equal((await lines.next()).value, 'under way')
+      await node.end('SIGKILL')
+      await start()
+      assert.equal((await lines.next()).value, 'True')
+    } finally {
+      child.kill('SIGKILL')
+    }
+  }).timeout(2 * RUN_MS + 60_000)
 })
