@@ -206,7 +206,8 @@ export function assembleScheduler(
       parse,
       copyData: data.copy,
       submit: (spec, id, options) => submission.submit(spec, options, id),
-      job
+      job,
+      now: () => performance.now()
     },
     { network, ledger, book, logger }
   )

@@ -111,8 +111,8 @@ export class PeerUnreachableError extends BlockError {}
 /** The delegate does not coordinate jobs of this peer. */
 export class NotServedError extends Error {
   override readonly name = 'NotServedError'
-  constructor(peer: string) {
-    super(`this node coordinates no jobs of ${peer}; its owner can allow it with the setting delegateFor`)
+  constructor(peer: string, reason = 'its owner can allow it with the setting delegateFor') {
+    super(`this node coordinates no jobs of ${peer}; ${reason}`)
   }
 }
 

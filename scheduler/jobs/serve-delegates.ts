@@ -7,6 +7,7 @@ import { encodeValue } from '../../sandbox/index.ts'
 import type { Job } from '../contract.ts'
 import { NotServedError, PaymentMissingError, ProtocolError, UnknownDelegatedJobError } from '../errors.ts'
 import { boundOf } from '../market/price.ts'
+import { createUnpaidTime } from '../market/unpaid-time.ts'
 import {
   DELEGATE_PROTOCOL,
   type DelegateAnswer,
@@ -48,6 +49,8 @@ export interface DelegatesInit {
   /** Starts a job of the given id, or gives the one that has it. */
   submit(spec: unknown, id: string, options: { signal: AbortSignal }): Promise<Job>
   job(id: string): Job | undefined
+  /** ms, monotonic */
+  now(): number
 }
 
 export interface DelegatesComponents {
@@ -59,11 +62,13 @@ export interface DelegatesComponents {
 
 /** Coordinates jobs for others. */
 export function createDelegates(init: DelegatesInit, { network, ledger, book, logger }: DelegatesComponents) {
-  const { serves } = init
+  const { serves, now } = init
   const log: Logger = logger.forComponent('artel:delegation')
   const controller = new AbortController()
   /** starts under way, by owner and key: a repeated one joins */
   const starting = new Map<string, Promise<Job>>()
+  /** of jobs that were tried and refused */
+  const unpaid = createUnpaidTime(now)
 
   const deadline = (ms: number): AbortSignal => AbortSignal.any([controller.signal, AbortSignal.timeout(ms)])
   const isServed = (owner: string): boolean => serves.includes(owner) || serves.includes('*')
@@ -74,6 +79,7 @@ export function createDelegates(init: DelegatesInit, { network, ledger, book, lo
     switch (asked.t) {
       case 'ask': {
         if (!isServed(owner)) throw new NotServedError(owner)
+        expectPatience(owner)
         return { t: 'price', bound: boundOf(init.parse(readSpec(asked.spec)).maxPrice) }
       }
       case 'start': {
@@ -95,6 +101,11 @@ export function createDelegates(init: DelegatesInit, { network, ledger, book, lo
         return { t: 'report', report: told, result: await found.resultBytes() }
       }
     }
+  }
+
+  function expectPatience(owner: string): void {
+    const objection = unpaid.objection(owner)
+    if (objection !== undefined) throw new NotServedError(owner, objection)
   }
 
   /** Waits for the end of a job, but not long. */
@@ -125,8 +136,13 @@ export function createDelegates(init: DelegatesInit, { network, ledger, book, lo
     const id = before?.job ?? randomBytes(8).toString('hex')
     if (before == null) book.serve(owner, paidAs, id, bound)
     try {
+      expectPatience(owner)
       await init.copyData(asked, owner, { signal })
-      const begun = await init.submit(asked, id, { signal })
+      const since = now()
+      const begun = await init.submit(asked, id, { signal }).catch(err => {
+        unpaid.used(owner, now() - since, 0)
+        throw err
+      })
       void refundAfter(begun, owner, bound)
       return begun
     } catch (err) {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { decodeValue } from '../../sandbox/index.ts'
+import type { Why } from '../contract.ts'
 import { MAX_SPEC_VALUES } from './limits.ts'
 
 /**
@@ -28,6 +29,15 @@ export type DelegateRequest = z.output<typeof request>
 const micro = z.bigint().min(0n)
 const name = z.string().max(128)
 const text = z.string().max(64 * 1024)
+const count = z.number().optional()
+const why = z.object({
+  here: count,
+  holder: count,
+  measure: count,
+  soonest: count,
+  check: count,
+  late: count
+} satisfies Record<Why, unknown>)
 const report = z.object({
   job: name,
   type: name,
@@ -40,7 +50,9 @@ const report = z.object({
   bound: micro,
   paid: micro,
   shares: z
-    .array(z.object({ worker: name, slices: z.number(), units: z.number(), paid: micro }))
+    .array(
+      z.object({ worker: name, slices: z.number(), units: z.number(), paid: micro, why: why.optional() })
+    )
     .max(MAX_SHARES),
   cid: name.optional(),
   failure: z
@@ -76,9 +88,9 @@ const answer = z.discriminatedUnion('t', [
 ])
 export type DelegateAnswer = z.output<typeof answer>
 
-// A request has four values, an answer a report with five for each worker.
+// A request has four values, an answer a report with at most twelve for each worker.
 const MAX_REQUEST_VALUES = 16
-const MAX_ANSWER_VALUES = 1024 + 10 * MAX_SHARES
+const MAX_ANSWER_VALUES = 1024 + 16 * MAX_SHARES
 
 /** undefined for what is none. Throws ValueError for what is no value. */
 export const readRequest = (bytes: Uint8Array): DelegateRequest | undefined =>

@@ -1,4 +1,4 @@
-import { unpaidMs } from './unpaid-time.ts'
+import { unpaidMs } from '../market/unpaid-time.ts'
 
 /** What runs in one process, as far as it matters who pays for it. */
 export interface Running {

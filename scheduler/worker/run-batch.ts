@@ -1,12 +1,12 @@
 import type { Logger } from '@libp2p/interface'
 import type { Failure, Session } from '../../sandbox/index.ts'
+import type { UnpaidTime } from '../market/unpaid-time.ts'
 import type { LeasedSlice, SliceResult } from '../protocol/compute-messages.ts'
 import { BlocksMissingError, type WorkerInputs } from './gather-inputs.ts'
 import type { WorkerPolicy } from './lending-policy.ts'
 import { type Batch, letGo, type Program, priceOf, type Requester } from './requester.ts'
 import { inResultMessages, MAX_MESSAGE_CHARS, withSaid } from './result-messages.ts'
 import type { SignedAnswers } from './signed-answers.ts'
-import type { UnpaidTime } from './unpaid-time.ts'
 import type { Credit } from './unsecured-work.ts'
 import type { WarmSessions } from './warm-sessions.ts'
 

@@ -1,6 +1,7 @@
 import type { ComponentLogger, Logger } from '@libp2p/interface'
 import type { SliceWork } from '../../ledger/index.ts'
 import type { Sandbox } from '../../sandbox/index.ts'
+import { createUnpaidTime } from '../market/unpaid-time.ts'
 import type { FromRequester, FromWorker, LeasedSlice, OfferMessage } from '../protocol/compute-messages.ts'
 import { type PeerCosts, UNCOUNTED } from '../protocol/peer-costs.ts'
 import type { WorkerConnection } from '../protocol/worker-end.ts'
@@ -24,7 +25,6 @@ import {
 import { createBatchRunner, refuse } from './run-batch.ts'
 import { createSignedAnswers } from './signed-answers.ts'
 import { createTurns } from './turns.ts'
-import { createUnpaidTime } from './unpaid-time.ts'
 import type { Credit } from './unsecured-work.ts'
 import { createWarmSessions } from './warm-sessions.ts'
 

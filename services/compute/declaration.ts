@@ -17,6 +17,7 @@ import {
   type Submitted,
   slices,
   submitted,
+  TASK_TYPES,
   taskSpec,
   taskType
 } from './schema.ts'
@@ -39,7 +40,12 @@ const wait = z.int().min(0).max(MAX_WAIT_MS).optional().describe('ms to wait for
 // the scheduler looks at it, and says what is wrong with it; `notify` is not for the scheduler
 const spec = z.unknown().meta({
   type: 'object',
-  properties: { type: { type: 'string' }, notify: z.toJSONSchema(notify, { io: 'input' }) as object },
+  description:
+    'What each type takes says GET /types, with an example that runs. Functions are source text, bytes base64; data may be `{ cid, as?, size? }`.',
+  properties: {
+    type: { type: 'string', enum: TASK_TYPES },
+    notify: z.toJSONSchema(notify, { io: 'input' }) as object
+  },
   required: ['type']
 })
 const key = z

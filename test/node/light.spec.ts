@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { connectControl } from '../../node/control.ts'
 import { until } from '../bootstrap/nodes.ts'
@@ -43,6 +44,23 @@ describe('cli: what a command loads', () => {
     // it imports `#module-sync-enabled`, which a URL takes for a fragment: the folder of the bundle was read for it
     const args = ['--import', './node/vendor/hook.js', '--input-type=module', '-e', "await import('vite')"]
     await promisify(execFile)(process.execPath, args)
+  }).timeout(60_000)
+
+  it('a package gets the version of a library that it has within itself, not the one of the bundle', async () => {
+    const whose = ['node/create-node.ts', 'node_modules/libp2p/', 'node_modules/@chainsafe/libp2p-noise/']
+    const code = `for (const place of ${JSON.stringify(whose)})
+      console.log(import.meta.resolve('uint8arraylist', new URL(place, '${pathToFileURL('./')}').href))`
+    const args = ['--experimental-import-meta-resolve', '--import', './node/vendor/hook.js']
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      ...args,
+      '--input-type=module',
+      '-e',
+      code
+    ])
+    const found = stdout.trim().split('\n')
+    assert.match(found[0]!, /node\/vendor\/dist\/uint8arraylist\.js$/)
+    assert.equal(found[1], found[0])
+    assert.match(found[2]!, /libp2p-noise\/node_modules\/uint8arraylist\//)
   }).timeout(60_000)
 
   it('artel start --profile device keeps a log, also after a start, and loads nothing of jobs, blocks and accounts', async () => {

@@ -1,9 +1,11 @@
 import { strict as assert } from 'node:assert'
 import { DatabaseSync } from 'node:sqlite'
 import type { ComponentLogger, Logger } from '@libp2p/interface'
+import { SpecError } from '../../scheduler/errors.ts'
 import { createDelegating } from '../../scheduler/jobs/delegate-job.ts'
 import { createDelegationBook } from '../../scheduler/jobs/delegation-book.ts'
 import { createDelegates, type DelegatesInit } from '../../scheduler/jobs/serve-delegates.ts'
+import { UNPAID_LIMIT_MS } from '../../scheduler/market/unpaid-time.ts'
 import { startNodes, type TwoNodes } from './network.ts'
 
 /** Remembers what was an error. */
@@ -47,6 +49,7 @@ describe('scheduler: a delegate in trouble of its own', function () {
         copyData: async () => {},
         submit: () => Promise.reject(new Error('not reached')),
         job: () => undefined,
+        now: () => 0,
         ...changed
       },
       { network: nodes.a, ledger, book: createDelegationBook(new DatabaseSync(':memory:')), logger }
@@ -85,6 +88,23 @@ describe('scheduler: a delegate in trouble of its own', function () {
     })
     await assert.rejects(asking(), { name: 'DelegateError', message: /a mistake of ours/ })
     assert.match(errors.join(), /a mistake of ours/)
+  })
+
+  it('tries no more jobs of who was refused for as long as a slot may be had for nothing', async () => {
+    let ms = 0
+    let tried = 0
+    await serving({
+      now: () => ms,
+      submit: async () => {
+        tried++
+        ms += 0.6 * UNPAID_LIMIT_MS
+        throw new SpecError('model', 'no runtime takes it')
+      }
+    })
+    for (let i = 0; i < 2; i++) await assert.rejects(asking(), { name: 'DelegateError', reason: 'SpecError' })
+    const message = /without paying/
+    await assert.rejects(asking(), { name: 'DelegateError', reason: 'NotServedError', message })
+    assert.equal(tried, 2)
   })
 
   it('does not bother its owner with what is wrong with a request', async () => {

@@ -68,6 +68,9 @@ describe('scheduler: delegation', () => {
     )
     assert.deepEqual(await job.result(), [1, 4, 9])
     assert.equal(delegate.scheduler.job(job.id)?.report().state, 'completed')
+    const [share] = job.report().shares
+    assert.ok(Object.keys(share!.why!).length > 0)
+    assert.deepEqual(share!.why, delegate.scheduler.job(job.id)!.report().shares[0]!.why)
     const { paid, bound } = await delegate.scheduler.job(job.id)!.settled()
     assert.equal(bound, 2_000_000n)
     await until(() => client.ledger.balance().available === GRANT - paid, 'the rest is paid back')

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
-import { createUnpaidTime, UNPAID_LIMIT_MS, unpaidMs } from '../../scheduler/worker/unpaid-time.ts'
+import { createUnpaidTime, UNPAID_LIMIT_MS, unpaidMs } from '../../scheduler/market/unpaid-time.ts'
 
 const DAY_MS = 86_400_000
 // a tenth of the base price: 0.01 credits per CPU second are 10 micro-credits per ms
@@ -52,6 +52,6 @@ describe('scheduler: time that nobody pays for', () => {
     const time = createUnpaidTime(() => 0)
     time.used('eve', UNPAID_LIMIT_MS / 2, 0)
     assert.equal(time.objection('eve', UNPAID_LIMIT_MS / 2 - 1), undefined)
-    assert.match(time.objection('eve', UNPAID_LIMIT_MS / 2)!, /used 100 s of this worker without paying/)
+    assert.match(time.objection('eve', UNPAID_LIMIT_MS / 2)!, /used 100 s of this node without paying/)
   })
 })

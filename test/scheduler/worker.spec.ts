@@ -1,9 +1,9 @@
 import { strict as assert } from 'node:assert'
 import type { Failure, Outcome, Sandbox } from '../../sandbox/index.ts'
+import { UNPAID_LIMIT_MS } from '../../scheduler/market/unpaid-time.ts'
 import type { FromRequester, FromWorker, SliceResult } from '../../scheduler/protocol/compute-messages.ts'
 import { UNCOUNTED } from '../../scheduler/protocol/peer-costs.ts'
 import type { WorkerPolicy } from '../../scheduler/worker/lending-policy.ts'
-import { UNPAID_LIMIT_MS } from '../../scheduler/worker/unpaid-time.ts'
 import { UNLIMITED } from '../../scheduler/worker/unsecured-work.ts'
 import { type ComputeWorker, createWorker } from '../../scheduler/worker/worker.ts'
 import { until } from '../bootstrap/nodes.ts'
@@ -127,7 +127,7 @@ describe('scheduler/worker', () => {
       assert.deepEqual(peer.refused(), [])
       clock += 2000
       await until(() => peer.refused().length === 2, heartbeat)
-      assert.match(peer.of('refused')[0]!.reason, /used 100 s of this worker without paying/)
+      assert.match(peer.of('refused')[0]!.reason, /used 100 s of this node without paying/)
       await until(() => fake.running.length === 0, 'the end of both')
       peer.receive(free([3]))
       assert.deepEqual(peer.refused(), [1, 2, 3])

@@ -144,6 +144,11 @@ describe('services: dashboard, figures and pictures', () => {
     assert.deepEqual(kind([{ a: 1 }, { a: 2 }]), ['rows'])
     assert.deepEqual(viewsOf([['a', 1]]).rows?.columns, ['key', 'value'])
     assert.deepEqual(kind({ rows: 2, cols: 2, data: [1, 2, 3, 4] }), ['rows'])
+    const tensor = { y: { type: 'float32', dims: [2, 2], data: [1, 2, 3, 4] } }
+    assert.deepEqual(viewsOf(tensor).rows?.rows, [
+      [1, 2],
+      [3, 4]
+    ])
     assert.deepEqual(kind({ model: {}, epochs: [{ loss: 2 }, { loss: 1 }] }), ['lines'])
     assert.deepEqual(kind(`iVBORw0KGgo${'A'.repeat(69)}`), ['image'])
     assert.deepEqual(kind([]), [])

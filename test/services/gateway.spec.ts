@@ -208,6 +208,13 @@ describe('gateway: every route of its document', () => {
     assert.ok(BigInt(body.quote.expected) <= BigInt(body.quote.bound))
     await gateway.call('GET /api/v1/forecast')
     const { body: types } = await gateway.call('GET /api/v1/types')
+    const { schema: form } = (gateway.document.paths['/api/v1/tasks'] as any).post.requestBody.content[
+      'application/json'
+    ]
+    assert.deepEqual(
+      form.properties.type.enum,
+      types.map(({ type }: { type: string }) => type)
+    )
     for (const { type, example, schema } of types) {
       assert.equal(schema.properties.type.const, type)
       assert.equal(example.type, type)

@@ -95,6 +95,9 @@ function objectViews(value: Record<string, unknown>): Views {
     )
     return { rows: { columns: cut[0]!.map((_, c) => String(c + 1)), rows: cut, total: rows } }
   }
+  const [only, ...others] = Object.values(value)
+  if (others.length === 0 && isObject(only) && isNumbers(only.dims) && only.dims.length === 2)
+    return objectViews({ rows: only.dims[0], cols: only.dims[1], data: only.data })
   if (isCount(width) && isCount(height) && width * height <= MAX_PIXELS) {
     const bytes = bytesOf(data ?? value.pixels)
     if (bytes != null && bytes.length > 0 && bytes.length % (width * height) === 0) {

@@ -1,4 +1,4 @@
-import { basePrice } from '../market/price.ts'
+import { basePrice } from './price.ts'
 
 /** Time that one requester may use here without paying for it: what a grant pays for a hundredth of. */
 export const UNPAID_LIMIT_MS = 100_000
@@ -18,8 +18,8 @@ export function unpaidMs(usedMs: number, priceMicro: number): number {
 }
 
 /**
- * The time that requesters used without paying, as it is used: work that failed, was called back or pays nothing. So nobody
- * holds a slot for nothing longer than UNPAID_LIMIT_MS. Kept in memory. `now`: ms, monotonic.
+ * The time that requesters used without paying, as it is used: work that failed, was called back or pays nothing, jobs that
+ * came to nothing when they were tried. So nobody holds a slot for nothing longer than UNPAID_LIMIT_MS. Kept in memory. `now`: ms, monotonic.
  */
 export function createUnpaidTime(now: () => number) {
   const accounts = new Map<string, { left: number; at: number }>()
@@ -46,7 +46,7 @@ export function createUnpaidTime(now: () => number) {
     /** Why nothing more is done for it, or undefined. `runningMs`: what it uses unpaid at this moment. */
     objection(requester: string, runningMs = 0): string | undefined {
       if (look(requester).left > runningMs) return
-      return `you used ${UNPAID_LIMIT_MS / 1000} s of this worker without paying for them; ${FORGIVEN_PER_DAY_MS / 1000} s are forgiven per day`
+      return `you used ${UNPAID_LIMIT_MS / 1000} s of this node without paying for them; ${FORGIVEN_PER_DAY_MS / 1000} s are forgiven per day`
     }
   }
 }
