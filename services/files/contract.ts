@@ -76,6 +76,8 @@ export interface FileInfo {
   blocks: number
   isWhole: boolean
   pinned: boolean
+  /** ms since 1970, of the last time that it was said */
+  pinnedAt?: number
   /** copies on other nodes: how many shall be, and those that proved themselves */
   replicas: { wanted: number; proved: number }
   holders: HolderInfo[]

@@ -27,6 +27,7 @@ const info = z.object({
   blocks: z.number(),
   isWhole: z.boolean().describe('all of it is here'),
   pinned: z.boolean(),
+  pinnedAt: z.number().optional().describe('ms since 1970'),
   replicas: z
     .object({ wanted: z.number(), proved: z.number() })
     .describe('copies on other nodes: how many shall be, and those that proved themselves'),

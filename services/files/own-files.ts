@@ -52,6 +52,7 @@ export function createOwnFiles(context: Context, fetches: ReturnType<typeof crea
       blocks: root.blocks,
       isWhole: root.isWhole,
       pinned: pin != null,
+      ...(pin == null ? {} : { pinnedAt: pin.at }),
       names: store.namesOf(root.cid, MAX_NAMES).map(({ name, version, at }) => ({ name, version, at })),
       replicas: { wanted: pin?.wanted ?? 0, proved: holders.filter(isReplica).length },
       holders: holders.map(holderInfo)

@@ -43,7 +43,7 @@ export function createPinRows({ db: { get, all, run, atomically } }: Store) {
 
     pin: (root: number, wanted: number, now: number): void =>
       void run(
-        'INSERT INTO pin (root, wanted, at) VALUES (?, ?, ?) ON CONFLICT (root) DO UPDATE SET wanted = excluded.wanted',
+        'INSERT INTO pin (root, wanted, at) VALUES (?, ?, ?) ON CONFLICT (root) DO UPDATE SET wanted = excluded.wanted, at = excluded.at',
         root,
         wanted,
         now

@@ -1,6 +1,9 @@
 import { z } from 'zod'
 import { declare, FORBIDDEN, MACHINE, NOT_FOUND, operation, USAGE } from '../host/index.ts'
 import { MAX_ADDRESS, placeOf } from './line/name.ts'
+import { amount } from './money/amount.ts'
+import { DOES } from './money/file.ts'
+import { signedOrder } from './money/order.ts'
 
 const machine = z.object({
   line: z.string(),
@@ -10,6 +13,13 @@ const machine = z.object({
   heardAt: z.number().optional().describe('ms since 1970 of its last answer'),
   exceptions: z.number().describe('since the service started')
 })
+
+const peer = z.string().min(20).max(100)
+/** refused: nothing was sent; open: it was, and the machine is asked how it ends */
+const is = z.enum(['refused', 'open', 'done', 'failed', 'unknown'])
+const outcome = z.object({ is, why: z.string().max(1000).optional() })
+/** a transfer may take as long as the machine likes */
+const PAY_MS = 60_000
 
 export const declaration = declare({
   name: 'sas',
@@ -62,7 +72,14 @@ export const declaration = declare({
       .default(false)
       .meta({ live: true })
       .describe(
-        'allow sas send to lock and enable machines and bill acceptors and to set clocks; what moves money is never sent'
+        'allow sas send to lock and enable machines and bill acceptors and to set clocks; what moves money goes by sas order'
+      ),
+    moneyFile: z
+      .string()
+      .max(4096)
+      .optional()
+      .describe(
+        'file, for its owner only, that says who may order how much at which machines; without it nothing moves money; see its README'
       )
   }),
   errors: {
@@ -82,7 +99,7 @@ export const declaration = declare({
     send: operation({
       summary: 'Send one long poll to a machine, and tell its answer; both are in the log',
       description:
-        'Reading is always allowed, control where sas.control is on. What moves money, and what no table knows, is never sent.',
+        'Reading is always allowed, control where sas.control is on. What moves money goes by sas.order, and what no table knows is never sent.',
       input: z.object({
         machine: z.string().max(104).describe('as in sas.machines'),
         poll: z
@@ -97,6 +114,70 @@ export const declaration = declare({
       http: { method: 'POST', path: '/sas/send' },
       scope: 'sas:admin',
       command: { arguments: ['machine', 'poll'], examples: ['sas send /dev/ttyUSB0 1a'] }
+    }),
+    order: operation({
+      summary:
+        'Sign an order that moves money; somebody at another node signs it too and sends it, within a minute',
+      description:
+        'transfer brings credits to a machine, collect takes them back, bonus is a jackpot, handpay ends one that was paid by hand. Nothing is sent yet.',
+      input: z.object({
+        agent: peer.describe('the node at the machine'),
+        machine: z.string().min(1).max(40).describe('its serial number'),
+        does: z.enum(DOES),
+        amount: amount.describe('exact, in the currency of the machine: 12.50')
+      }),
+      output: z.object({ id: z.string(), order: z.string().describe('for sas pay at another node') }),
+      http: { method: 'POST', path: '/sas/orders' },
+      scope: 'sas:admin',
+      command: {
+        arguments: ['agent', 'machine', 'does', 'amount'],
+        examples: ['sas order 12D3Koo… A-17 bonus 12.50']
+      }
+    }),
+    pay: operation({
+      summary: 'Sign an order that somebody at another node has signed, and have it carried out',
+      input: z.object({ order: z.string().min(1).max(4000).describe('what sas order has printed there') }),
+      output: outcome.extend({ id: z.string() }),
+      http: { method: 'POST', path: '/sas/payments' },
+      scope: 'sas:admin',
+      deadlineMs: PAY_MS,
+      command: { arguments: ['order'] }
+    }),
+    payments: operation({
+      summary: 'Orders that were tried at machines of this node, the newest first',
+      input: z.object({}),
+      output: z.object({
+        items: z.array(
+          outcome.extend({
+            id: z.string(),
+            machine: z.string(),
+            does: z.enum(DOES),
+            amount: z.string(),
+            at: z.number().describe('ms since 1970'),
+            signers: z.array(z.string())
+          })
+        )
+      }),
+      http: { method: 'GET', path: '/sas/payments' },
+      scope: 'sas:read'
+    }),
+    decide: operation({
+      summary: 'Say how an order ended that no machine can tell; until then nothing is ordered there',
+      input: z.object({
+        id: z.uuid(),
+        is: z.enum(['done', 'failed']),
+        why: z.string().min(1).max(300).describe('what was seen at the machine')
+      }),
+      output: z.object({}),
+      http: { method: 'PUT', path: '/sas/payments/:id' },
+      scope: 'sas:admin',
+      command: { arguments: ['id', 'is', 'why'] }
     })
+  },
+  messages: {
+    /** a number for an order */
+    nonce: { request: z.object({}), answer: z.object({ nonce: z.string().max(64) }) },
+    /** Carry this out. */
+    carryOut: { request: signedOrder, answer: outcome, deadlineMs: PAY_MS }
   }
 })

@@ -2,7 +2,7 @@ import { fromBcd, toBcd } from './bcd.ts'
 import { crcOf, withCrc } from './crc.ts'
 import { FrameError } from './errors.ts'
 import { meterBytes } from './tables/meters.ts'
-import { READS } from './tables/polls.ts'
+import { ASKED_WITH_DATA, READS } from './tables/polls.ts'
 
 /* Frames of SAS as values, both ways. Pure. */
 
@@ -89,9 +89,10 @@ export function clockPoll(address: number, at: Date): Uint8Array {
 
 /** How long the answer to a poll is, as far as its beginning says; undefined: not yet known. */
 export function answerLength(command: number, soFar: Uint8Array): number | undefined {
-  const layout = READS[command]
+  const layout = READS[command] ?? ASKED_WITH_DATA[command]
   if (layout?.is === 'values') return HEAD_BYTES + layout.names.length * layout.bytes + CRC_BYTES
   if (layout?.is === 'fixed') return HEAD_BYTES + layout.bytes + CRC_BYTES
+  if (layout?.is === 'open') return undefined
   const length = soFar[HEAD_BYTES]
   return length == null ? undefined : HEAD_BYTES + 1 + length + CRC_BYTES
 }
@@ -109,7 +110,8 @@ export function dataOf(address: number, command: number, frame: Uint8Array): Uin
       `machine ${frame[0]} answers ${frame[1]}, asked was machine ${address} for ${command}`
     )
   const length = answerLength(command, frame)
-  if (length !== frame.length) throw new FrameError(`the answer has ${frame.length} bytes, not ${length}`)
+  if (length != null && length !== frame.length)
+    throw new FrameError(`the answer has ${frame.length} bytes, not ${length}`)
   return frame.subarray(HEAD_BYTES, -CRC_BYTES)
 }
 
@@ -212,6 +214,21 @@ export const gameInfoAnswer = (address: number, info: GameInfo): Uint8Array =>
       ...Buffer.from(info.paytable + info.basePercent, 'latin1')
     ])
   )
+
+/** What a credit is worth to the player, as a code; see DENOMINATIONS. @throws {FrameError} */
+export const denominationOf = (address: number, frame: Uint8Array): number => dataOf(address, 0xb1, frame)[0]!
+export const denominationAnswer = (address: number, code: number): Uint8Array =>
+  longPoll(address, 0xb1, Uint8Array.of(code))
+
+/** What a game can do, in bits that are not read here. @throws {FrameError} */
+export function featuresOf(address: number, frame: Uint8Array): { game: number; features: Uint8Array } {
+  const data = dataOf(address, 0xa0, frame)
+  return { game: Number(fromBcd(data.subarray(0, GAME_BYTES))), features: data.subarray(GAME_BYTES) }
+}
+export const featuresAnswer = (
+  address: number,
+  { game, features }: { game: number; features: Uint8Array }
+): Uint8Array => longPoll(address, 0xa0, Uint8Array.of(...toBcd(BigInt(game), GAME_BYTES), ...features))
 
 /** What one byte says to a poll that only asks for a yes. */
 export function ackOf(address: number, frame: Uint8Array): 'ack' | 'nack' | undefined {

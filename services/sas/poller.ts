@@ -124,17 +124,31 @@ export function createPoller({ address, line, journal }: PollerInit) {
       for (let i = 0; i <= REPEATS; i++) {
         const answer = await ask(message, signal)
         if (answer == null) return undefined
-        if (ackOf(address, answer) != null) return answer
-        try {
-          dataOf(address, message[1]!, answer)
-          return answer
-        } catch (error) {
-          if (!(error instanceof FrameError)) throw error
-          // asked again: that is how a machine hears that its answer was not right
-          doubtful = DOUBTFUL_POLLS
-        }
+        // asked again: that is how a machine hears that its answer was not right
+        if (isAnswer(message, answer)) return answer
       }
       return undefined
+    },
+
+    /**
+     * Sends what must not be sent twice: its answer, or undefined where none came that can be believed. To be called
+     * when an exception was heard right before, for this poll says so to the machine.
+     */
+    async once(message: Uint8Array, signal: AbortSignal): Promise<Uint8Array | undefined> {
+      const answer = await line.ask(message, signal)
+      return answer != null && isAnswer(message, answer) ? answer : undefined
+    }
+  }
+
+  function isAnswer(message: Uint8Array, answer: Uint8Array): boolean {
+    if (ackOf(address, answer) != null) return true
+    try {
+      dataOf(address, message[1]!, answer)
+      return true
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error
+      doubtful = DOUBTFUL_POLLS
+      return false
     }
   }
 }

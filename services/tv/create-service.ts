@@ -72,8 +72,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       const about = tvs.get(tv)?.about
       return about != null && (issuer === peers.self || isGranted(grants(), issuer, kind, about, now()))
     },
-    give: async (agent, document, until) =>
-      (await peers.ask(agent, 'document', document, { signal: until })).why,
+    give: (agent, document, until) => peers.ask(agent, 'document', document, { signal: until }),
     async onTaken(kind, { issuer, name, version, targets, by }, before) {
       const isOwn = ({ agent }: { agent: string }): boolean => agent === peers.self
       const now = new Set(targets.filter(isOwn).map(({ tv }) => tv))
@@ -339,10 +338,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       }),
       // what is begun goes on also where the asker goes away: asked again, it has its outcome
       command: ({ account, ...rest }, { peer }) => commands.execute(rest, peerAsker(peer, account), signal),
-      document: async document => {
-        const why = await documents.accept(document)
-        return why == null ? {} : { why }
-      },
+      document: documents.accept,
       states: (_, { peer }) => ({ items: statesFor(peer) }),
       replay: async ({ tv, triggers, hours }, { peer }) => ({
         items: await rehearse(commands.demand(tv, peerAsker(peer), 'read'), triggers, hours)

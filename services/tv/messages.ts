@@ -79,7 +79,10 @@ export const messages = {
       bytes: bytesUpTo(MAX_DOCUMENT_BYTES),
       signature: bytesUpTo(1000)
     }),
-    answer: z.object({ why: z.string().max(500).optional().describe('why it is not kept') }),
+    answer: z.object({
+      why: z.string().max(500).optional().describe('why it is not kept'),
+      newest: z.int().min(1).max(1e9).optional().describe('the version that is here and counts more')
+    }),
     maxBytes: 2 * MAX_DOCUMENT_BYTES
   },
   /** How are the campaigns that I have signed? */

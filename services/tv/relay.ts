@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import type { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import { TvFailedError } from './errors.ts'
@@ -62,25 +63,26 @@ export async function openRelay({
   })
 
   async function holderOf(): Promise<number | undefined> {
-    for (const pid of (await readdir('/proc')).filter(name => /^\d+$/.test(name))) {
-      // one that has ended meanwhile holds nothing
-      const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0')
-      if (words.some(word => /(^|\/)gpioset$/.test(word)) && words.includes(chip) && words.includes(wanted))
-        return Number(pid)
+    return (await readdir('/proc'))
+      .filter(name => /^\d+$/.test(name))
+      .map(Number)
+      .find(holds)
+  }
+
+  /** Asked of the machine each time: another process may have the number of one that has ended. */
+  function holds(pid: number): boolean {
+    try {
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+      return words.some(word => /(^|\/)gpioset$/.test(word)) && words.includes(chip) && words.includes(wanted)
+    } catch {
+      // it has ended, and holds nothing
+      return false
     }
-    return undefined
   }
 
   function isHeld(): boolean {
-    if (holder == null) return false
-    try {
-      process.kill(holder, 0)
-      return true
-    } catch {
-      // it has ended
-      holder = undefined
-      return false
-    }
+    if (holder != null && !holds(holder)) holder = undefined
+    return holder != null
   }
 
   async function isBack(signal: AbortSignal): Promise<void> {

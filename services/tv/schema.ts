@@ -18,5 +18,7 @@ export const MIGRATIONS = [
    CREATE TABLE last (tv TEXT PRIMARY KEY, issuer TEXT NOT NULL, name TEXT NOT NULL) WITHOUT ROWID;
    CREATE TABLE shown (issuer TEXT NOT NULL, name TEXT NOT NULL, tv TEXT NOT NULL, n INTEGER NOT NULL,
      PRIMARY KEY (issuer, name, tv)) WITHOUT ROWID;`,
-  'CREATE TABLE repair (tv TEXT NOT NULL, at INTEGER NOT NULL, step TEXT NOT NULL); CREATE INDEX repair_tv ON repair (tv, at)'
+  'CREATE TABLE repair (tv TEXT NOT NULL, at INTEGER NOT NULL, step TEXT NOT NULL); CREATE INDEX repair_tv ON repair (tv, at)',
+  // when this service has pinned it; whoever pins it later is its owner
+  'ALTER TABLE pinned ADD COLUMN at INTEGER'
 ]

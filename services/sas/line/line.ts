@@ -4,7 +4,7 @@ import { crcOf } from '../crc.ts'
 import { LineError } from '../errors.ts'
 import { answerLength } from '../frames.ts'
 import type { Line } from '../poller.ts'
-import { riskOf } from '../tables/polls.ts'
+import { isAcknowledged } from '../tables/polls.ts'
 import { createDecoder, encodeMessage } from './in-band.ts'
 
 /** Longer than any answer: a wire that talks without end is no machine. */
@@ -100,8 +100,8 @@ const isForEverybody = (message: Uint8Array): boolean => (message[0]! & 0x7f) ==
 
 /** How long the answer is, as far as is known: infinite until then. */
 function bytesOf(message: Uint8Array, heard: readonly number[]): number {
-  // one byte: the next exception; control is answered with yes or no
-  if (message.length === 1 || riskOf(message[1]!, message.subarray(2, -2)) === 'control') return 1
+  // one byte: the next exception; or yes or no
+  if (message.length === 1 || isAcknowledged(message[1]!)) return 1
   return answerLength(message[1]!, Uint8Array.from(heard)) ?? Number.POSITIVE_INFINITY
 }
 

@@ -8,7 +8,7 @@ export type Device = Awaited<ReturnType<Devices['open']>>
 
 const METER_NAMES = Object.values(METERS)
 /** Codes by which machines say what a credit is worth; in units of the currency. */
-const DENOMINATIONS: Readonly<Record<number, number>> = {
+export const DENOMINATIONS: Readonly<Record<number, number>> = {
   1: 0.01,
   23: 0.02,
   2: 0.05,
@@ -28,7 +28,12 @@ export const openPlace = (devices: Devices, line: string, address: number): Prom
     serial: `${line}:${address}`,
     name: `${line}, address ${address}`,
     readings: { isUp: { type: 'boolean' } },
-    events: { exception: { class: 'account' }, link: { class: 'account' }, swapped: { class: 'account' } }
+    events: {
+      exception: { class: 'account' },
+      link: { class: 'account' },
+      swapped: { class: 'account' },
+      money: { class: 'account' }
+    }
   })
 
 /** A machine, by the serial number that it says. */
@@ -47,7 +52,8 @@ export const openMachine = (
     events: {
       exception: { class: 'account' },
       meters: { class: 'account' },
-      command: { class: 'account' }
+      command: { class: 'account' },
+      money: { class: 'account' }
     },
     facts: {
       version,

@@ -1,16 +1,19 @@
 import { raceSignal } from 'race-signal'
 import { FrameError, UnknownMachineError } from '../errors.ts'
 import { ackOf, gameInfoOf, machineIdOf, metersOf, metersPoll, readPoll } from '../frames.ts'
-import { createPoller, type Line } from '../poller.ts'
+import type { GuardedLine } from '../line/guard.ts'
+import { createPoller } from '../poller.ts'
 import {
   EXCEPTIONS,
+  HANDPAY_PENDING,
+  HANDPAYS,
   MEMORY_RESET,
   METERS_RESET,
   OPTIONS_CHANGED,
   QUEUE_OVERFLOW
 } from '../tables/exceptions.ts'
 import { METERS } from '../tables/meters.ts'
-import { type Device, type Devices, openMachine, openPlace } from './devices.ts'
+import { DENOMINATIONS, type Device, type Devices, openMachine, openPlace } from './devices.ts'
 import { grownBetween, hasFallen, type MeterRow, type Totals, totalsOf } from './readings.ts'
 
 /** So many polls in a row without an answer, and nobody is there. */
@@ -27,8 +30,10 @@ export interface MachineInit {
   /** of the line */
   lineName: string
   address: number
-  line: Line
+  line: GuardedLine
   devices: Devices
+  /** what was said there is in the log, and the machine does not know yet that it was heard */
+  onException(code: number): void
   /** seconds between two looks at the meters */
   meterSeconds(): number
   now(): number
@@ -48,11 +53,33 @@ export type MachineAnswer =
   | { is: 'acknowledged' | 'refused' | 'silent' }
   | { is: 'answered'; frame: Uint8Array }
 
+/** What can be done with a machine while it is its turn. */
+export interface Turn {
+  address: number
+  /** of its device */
+  serial: string
+  /** what a credit is worth, in hundredths of the currency; undefined: it has not said so */
+  creditCents: number | undefined
+  /** The frame that answers a long poll, or undefined: not supported, or not there. */
+  long(message: Uint8Array): Promise<Uint8Array | undefined>
+  /** The next exception; what was answered before is taken for heard. False where nobody answers. */
+  hear(): Promise<boolean>
+  /**
+   * Sends what moves money: `intent` resolves when it is on the disk that it is tried, before one byte goes out. It goes
+   * out once. Undefined: no answer that can be believed.
+   *
+   * @throws {UnknownMachineError} the machine does not answer now; nothing was sent
+   */
+  once(message: Uint8Array, intent: () => Promise<unknown>): Promise<Uint8Array | undefined>
+  /** Writes an event of the machine into the log. */
+  note(kind: 'command' | 'money', body: Parameters<Device['event']>[1]): Promise<unknown>
+}
+
 interface Request {
-  message: Uint8Array
+  work(turn: Turn): Promise<unknown>
   /** nobody waits for it any more */
   signal: AbortSignal
-  done: PromiseWithResolvers<MachineAnswer>
+  done: PromiseWithResolvers<never>
 }
 
 /** One machine: what it says goes into the log, and only then it hears that it was heard. */
@@ -64,21 +91,25 @@ export async function createMachine(init: MachineInit) {
   const said: number[] = []
   const state: MachineState = { line: lineName, address, isUp: false, exceptions: 0 }
   let device: Device | undefined
+  let creditCents: number | undefined
   let last: { totals: Totals; block: number; readAt: number; writtenAt: number } | undefined
   let why: MeterRow['why'] = 'start'
   let isCleared = false
+  let isHandpayPending = false
   let isResumed = false
   let silent = 0
   const poller = createPoller({
     address,
     line: init.line,
     journal: {
-      exception: (code, mayRepeat) =>
-        (device ?? place).event('exception', {
+      async exception(code, mayRepeat) {
+        await (device ?? place).event('exception', {
           code,
           ...(EXCEPTIONS[code] == null ? {} : { what: EXCEPTIONS[code] }),
           ...(mayRepeat ? { mayRepeat } : {})
         })
+        init.onException(code)
+      }
     }
   })
 
@@ -91,6 +122,7 @@ export async function createMachine(init: MachineInit) {
     if (code === 0) return true
     state.exceptions++
     said.push(code)
+    if (HANDPAYS.includes(code)) isHandpayPending = code === HANDPAY_PENDING
     if (code === METERS_RESET || code === MEMORY_RESET) isCleared = true
     return true
   }
@@ -130,6 +162,8 @@ export async function createMachine(init: MachineInit) {
     }
     device = opened
     state.serial = serial
+    const worth = game == null ? undefined : DENOMINATIONS[game.denomination]
+    creditCents = worth == null ? undefined : Math.round(100 * worth)
     await readMeters(signal)
   }
 
@@ -167,26 +201,43 @@ export async function createMachine(init: MachineInit) {
 
   async function answerRequests(signal: AbortSignal): Promise<void> {
     for (let next = requests.shift(); next != null; next = requests.shift()) {
-      const { message, done } = next
+      const { work, done } = next
       // a command that comes late is not sent
       if (next.signal.aborted) continue
-      const poll = Buffer.from(message).toString('hex')
       try {
         if (device == null) throw new UnknownMachineError(`nobody answers at ${lineName}, address ${address}`)
-        // what was meant is on the disk before it is tried
-        await device.event('command', { poll, is: 'tried' })
-        const answer = asAnswer(await poller.long(message, signal))
-        await device.event('command', {
-          poll,
-          is: answer.is,
-          ...(answer.is === 'answered' ? { frame: Buffer.from(answer.frame).toString('hex') } : {})
-        })
-        done.resolve(answer)
+        done.resolve((await work(turnOf(device, signal))) as never)
       } catch (error) {
         done.reject(error)
         if (signal.aborted) throw error
       }
     }
+  }
+
+  const turnOf = (own: Device, signal: AbortSignal): Turn => ({
+    address,
+    serial: state.serial!,
+    creditCents,
+    long: message => poller.long(message, signal),
+    hear: () => hear(signal),
+    async once(message, intent) {
+      // what this poll tells the machine to have been heard is on the disk then
+      if (!(await hear(signal)))
+        throw new UnknownMachineError(`${lineName}, address ${address} does not answer; nothing was sent`)
+      await intent()
+      using _permit = init.line.allowOnce(message)
+      return poller.once(message, signal)
+    },
+    note: (kind, body) => own.event(kind, body)
+  })
+
+  /** Does something with the machine when its turn comes, unless the signal comes first. @throws {UnknownMachineError} */
+  function turn<T>(work: (turn: Turn) => Promise<T>, signal: AbortSignal): Promise<T> {
+    if (requests.length >= MAX_REQUESTS)
+      throw new UnknownMachineError(`${lineName}, address ${address} does not answer; much waits for it`)
+    const done = Promise.withResolvers<never>()
+    requests.push({ work, signal, done })
+    return raceSignal<T>(done.promise, signal)
   }
 
   function asAnswer(frame: Uint8Array | undefined): MachineAnswer {
@@ -198,6 +249,12 @@ export async function createMachine(init: MachineInit) {
 
   return {
     state: state as Readonly<MachineState>,
+    /** it has said that one waits to be paid by hand, and not that it was */
+    get isHandpayPending() {
+      return isHandpayPending
+    },
+    /** Writes an event of the place that it is at, or of the machine while it is known which one it is. */
+    note: (kind: 'money', body: Parameters<Device['event']>[1]) => (device ?? place).event(kind, body),
 
     /** One round: an exception, and what is due. What cannot be written is thrown, and comes again. */
     async step(signal: AbortSignal): Promise<void> {
@@ -233,19 +290,27 @@ export async function createMachine(init: MachineInit) {
       await setUp(false)
     },
 
+    turn,
+
     /**
      * Sends one poll when its turn comes, unless the signal comes first; both are in the log.
      *
      * @throws {UnknownMachineError} it is not there now
      * @throws {PollRefusedError}
      */
-    send(message: Uint8Array, signal: AbortSignal): Promise<MachineAnswer> {
-      const done = Promise.withResolvers<MachineAnswer>()
-      if (requests.length >= MAX_REQUESTS)
-        throw new UnknownMachineError(`${lineName}, address ${address} does not answer; much waits for it`)
-      requests.push({ message, signal, done })
-      return raceSignal(done.promise, signal)
-    }
+    send: (message: Uint8Array, signal: AbortSignal): Promise<MachineAnswer> =>
+      turn(async ({ long, note }) => {
+        const poll = Buffer.from(message).toString('hex')
+        // what was meant is on the disk before it is tried
+        await note('command', { poll, is: 'tried' })
+        const answer = asAnswer(await long(message))
+        await note('command', {
+          poll,
+          is: answer.is,
+          ...(answer.is === 'answered' ? { frame: Buffer.from(answer.frame).toString('hex') } : {})
+        })
+        return answer
+      }, signal)
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { LineError } from '../errors.ts'
-import { guarded } from '../line/guard.ts'
+import { type GuardedLine, guarded } from '../line/guard.ts'
 import { createLine } from '../line/line.ts'
 import type { Line } from '../poller.ts'
 import type { Machine } from './machine.ts'
@@ -17,7 +17,7 @@ export interface LineLoopInit {
   pollMs(): number
   mayControl(): boolean
   /** the machines on it, once there is a line to ask */
-  machines(line: Line): Promise<Machine[]>
+  machines(line: GuardedLine): Promise<Machine[]>
   /** what does not work now; undefined: it does */
   onState(what: string, why: string | undefined): void
   signal: AbortSignal

@@ -87,3 +87,9 @@ export const MEMORY_RESET = 0x3a
 export const OPTIONS_CHANGED = 0x3c
 export const QUEUE_OVERFLOW = 0x70
 export const METERS_RESET = 0x7a
+export const HANDPAY_PENDING = 0x51
+export const HANDPAY_RESET = 0x52
+/** What says whether a handpay waits; the last one is that it was cancelled. */
+export const HANDPAYS = [HANDPAY_PENDING, HANDPAY_RESET, 0x55]
+export const TRANSFER_DONE = 0x69
+export const BONUS_PAID = 0x7c

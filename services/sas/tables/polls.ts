@@ -5,6 +5,8 @@ export type Layout =
   /** a byte says how many follow */
   | { is: 'counted' }
   | { is: 'fixed'; bytes: number }
+  /** nothing says how long it is: it ends with silence */
+  | { is: 'open' }
 
 const GAMING = ['coinIn', 'coinOut', 'drop', 'jackpot', 'games'] as const
 const one = (name: string): Layout => ({ is: 'values', names: [name], bytes: 4 })
@@ -34,22 +36,46 @@ export const READS: Readonly<Record<number, Layout>> = {
   70: one('billCredits'),
   81: { is: 'values', names: ['games'], bytes: 2 },
   84: { is: 'counted' },
-  85: { is: 'values', names: ['game'], bytes: 2 }
+  85: { is: 'values', names: ['game'], bytes: 2 },
+  177: { is: 'fixed', bytes: 1 }
+}
+
+/** How polls with data are answered that do not say the length: a game and its meters, a game, its features. */
+const GAME_BYTES = 2
+export const ASKED_WITH_DATA: Readonly<Record<number, Layout>> = {
+  82: { is: 'fixed', bytes: GAME_BYTES + 16 },
+  83: { is: 'fixed', bytes: GAME_BYTES + 20 },
+  123: { is: 'open' },
+  160: { is: 'fixed', bytes: GAME_BYTES + 6 }
 }
 
 /** Everything that moves money or that no table knows is refused before it reaches the line. */
 export type Risk = 'telemetry' | 'control' | 'money'
-const TELEMETRY = [0x2f, 0x52, 0x53, 0x6f, 0x7b, 0xa0, 0xaf, 0xb1, ...Object.keys(READS).map(Number)]
+const TELEMETRY = [0x2f, 0x6f, 0xaf, ...Object.keys({ ...READS, ...ASKED_WITH_DATA }).map(Number)]
 const CONTROL = [0x01, 0x02, 0x06, 0x07, 0x0e, 0x7f]
-const REGISTRATION = 0x73
+export const TRANSFER = 0x72
+export const REGISTRATION = 0x73
+export const BONUS = 0x8a
+export const HANDPAY_RESET = 0x94
 const LOCK = 0x74
-const ASKS = 0xff
+export const ASKS = 0xff
+const ASKED_REGISTRATION = [1, ASKS]
+const ASKED_TRANSFER = [2, ASKS, 0]
+const LOCK_BYTES = 4
 
 /** What a poll to a machine may do; `data` begins behind the command. */
 export function riskOf(command: number, data: Uint8Array): Risk {
   if (TELEMETRY.includes(command)) return 'telemetry'
-  // asking only; the same codes register a machine and lock it
-  if (command === REGISTRATION && data[0] === 1 && data[1] === ASKS) return 'telemetry'
-  if (command === LOCK && data[0] === ASKS) return 'telemetry'
+  // asking only; the same codes transfer money, register a machine and lock it
+  if (command === TRANSFER && isSame(data, ASKED_TRANSFER)) return 'telemetry'
+  if (command === REGISTRATION && isSame(data, ASKED_REGISTRATION)) return 'telemetry'
+  if (command === LOCK && data[0] === ASKS && data.length === LOCK_BYTES) return 'telemetry'
   return CONTROL.includes(command) ? 'control' : 'money'
 }
+
+/** Whether a poll is answered with one byte, yes or no. */
+export const isAcknowledged = (command: number): boolean =>
+  [...CONTROL, BONUS, HANDPAY_RESET].includes(command)
+
+const isSame = (data: Uint8Array, expected: readonly number[]): boolean =>
+  data.length === expected.length && expected.every((byte, i) => data[i] === byte)

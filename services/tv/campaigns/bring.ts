@@ -9,6 +9,7 @@ import type { Tv } from '../tv.ts'
 import { type Asset, FOLDER, pathOf } from './campaign.ts'
 
 type Campaign = Issued<'campaign'>
+type FileInfo = ReturnType<Files['info']>
 
 /** A TV that is full to the last byte plays nothing well. */
 const RESERVE_BYTES = 32 * 1024 * 1024
@@ -40,9 +41,10 @@ export function inTurn<T>(assets: readonly T[], agents: readonly string[], self:
 
 /** Brings the files of campaigns to this node, from whoever has them, and then to its TVs. */
 export function createBring({ db, self, files, tvs, campaigns, last, now, trouble }: BringInit) {
-  const pin = db.prepare('INSERT OR IGNORE INTO pinned VALUES (?)')
+  const pin = db.prepare('INSERT OR IGNORE INTO pinned (cid) VALUES (?)')
+  const pinAt = db.prepare('UPDATE pinned SET at = ? WHERE cid = ?')
   const unpin = db.prepare('DELETE FROM pinned WHERE cid = ?')
-  const pinned = db.prepare('SELECT cid FROM pinned')
+  const pinned = db.prepare('SELECT cid, at FROM pinned')
   /** CIDs that are whole on this node */
   const here = new Set<string>()
   /** what each TV was seen to have, since it was connected */
@@ -69,31 +71,58 @@ export function createBring({ db, self, files, tvs, campaigns, last, now, troubl
     const names = [...tvs.keys()]
     for (const { name, assets, targets } of names.flatMap(coming)) {
       const agents = targets.map(({ agent }) => agent)
-      for (const { cid } of inTurn(assets, agents, self)) {
-        if (here.has(cid)) continue
+      let why: string | undefined
+      for (const each of inTurn(assets, agents, self)) {
+        if (here.has(each.cid)) continue
         try {
-          // what its owner keeps himself is not let go with the campaign
-          if (!isPinned(cid)) pin.run(cid)
-          await files.pin(cid, { replicas: 0, signal })
-          here.add(cid)
-          trouble(`campaign ${name}`, undefined)
+          await keep(each, signal)
         } catch (error) {
           signal.throwIfAborted()
-          trouble(`campaign ${name}`, (error as Error).message)
+          // one that cannot be had holds up no other, and is not forgotten for it
+          why ??= (error as Error).message
         }
       }
+      trouble(`campaign ${name}`, why)
     }
     const needed = new Set(names.flatMap(kept).flatMap(({ assets }) => assets.map(({ cid }) => cid)))
-    for (const { cid } of pinned.all() as { cid: string }[]) {
+    for (const { cid, at } of pinned.all() as { cid: string; at: number | null }[]) {
       if (needed.has(cid)) continue
       here.delete(cid)
-      // one that never came is not there, and one that its owner has added meanwhile is his
-      if (!isOwners(cid)) await files.unpin(cid).catch(() => undefined)
+      // one that never came is not there, and one that its owner has added or pinned meanwhile is his
+      const info = infoOf(cid)
+      if (info?.pinned === true && !isOwners(info, at)) await files.unpin(cid)
       unpin.run(cid)
     }
   }
 
-  function infoOf(cid: string): ReturnType<Files['info']> | undefined {
+  /** Fetches it, as far as it has the size that was signed, and keeps it. @throws {TvFailedError} */
+  async function keep({ cid, bytes }: Asset, signal: AbortSignal): Promise<void> {
+    const other = new AbortController()
+    const demand = (size: number): void => {
+      if (size !== bytes) throw new TvFailedError(`${cid} has ${size} bytes, not ${bytes} as was said`)
+    }
+    const { size } = await files.fetch(cid, {
+      signal: AbortSignal.any([signal, other.signal]),
+      onProgress({ total }) {
+        try {
+          if (total != null) demand(total)
+        } catch (error) {
+          // nothing more of it comes
+          other.abort(error)
+        }
+      }
+    })
+    demand(size)
+    // what its owner keeps himself is not let go with the campaign
+    if (infoOf(cid)?.pinned !== true) {
+      pin.run(cid)
+      const { pinnedAt } = await files.pin(cid, { replicas: 0, signal })
+      pinAt.run(pinnedAt ?? null, cid)
+    }
+    here.add(cid)
+  }
+
+  function infoOf(cid: string): FileInfo | undefined {
     try {
       return files.info(cid)
     } catch {
@@ -101,12 +130,9 @@ export function createBring({ db, self, files, tvs, campaigns, last, now, troubl
       return undefined
     }
   }
-  const isPinned = (cid: string): boolean => infoOf(cid)?.pinned === true
-  /** A campaign gives no names and wants no copies elsewhere. */
-  const isOwners = (cid: string): boolean => {
-    const info = infoOf(cid)
-    return info != null && (info.names.length > 0 || info.replicas.wanted > 0)
-  }
+  /** A campaign gives no names, wants no copies elsewhere, and pins once. */
+  const isOwners = ({ names, replicas, pinnedAt }: FileInfo, at: number | null): boolean =>
+    names.length > 0 || replicas.wanted > 0 || (at != null && pinnedAt !== at)
 
   async function listed(tv: Tv, signal: AbortSignal): Promise<string[]> {
     const { out } = await tv.link.run(commandLine('ls', FOLDER), { signal })

@@ -28,12 +28,18 @@ export interface DocumentsInit {
   isSigned(peer: string, domain: string, bytes: Uint8Array, signature: Uint8Array): boolean
   /** whether what this node signs counts for a TV here */
   may(issuer: string, kind: Kind, tv: string): boolean
-  /** @returns why not; undefined: the agent has it */
-  give(agent: string, document: Signed, signal: AbortSignal): Promise<string | undefined>
+  give(agent: string, document: Signed, signal: AbortSignal): Promise<Given>
   /** a new one counts here */
   onTaken(kind: Kind, document: Issued<Kind>, before: readonly Target[]): void | Promise<void>
   /** one of them cannot be used, and the others can; undefined: it can again */
   trouble(what: string, why: string | undefined): void
+}
+
+/** What became of a document that was given to a node: it has it, unless it says why not. */
+export interface Given {
+  why?: string
+  /** of the same issuer and name, which counts more there */
+  newest?: number
 }
 
 interface Row {
@@ -94,45 +100,67 @@ export function createDocuments({ db, self, sign, isSigned, may, give, onTaken, 
     await onTaken(kind, remember(kind, issuer, document), before)
   }
 
+  /** Signs the version of what this node says under a name that comes after `newest`. */
+  async function issue(
+    kind: Kind,
+    document: Omit<DocumentOf<Kind>, 'version'>,
+    newest: number
+  ): Promise<Issued<Kind>> {
+    const { name } = document
+    const whole = SCHEMAS[kind].parse({ ...document, version: newest + 1 })
+    const bytes = Buffer.from(JSON.stringify(whole))
+    if (bytes.length >= MAX_DOCUMENT_BYTES)
+      throw new TvRequestError(`this ${kind} has ${bytes.length} bytes; at most ${MAX_DOCUMENT_BYTES}`)
+    await take({ kind, issuer: self, bytes, signature: sign(kind, bytes) }, whole, () => {
+      for (const agent of new Set(whole.targets.map(each => each.agent)))
+        if (agent !== self) owe.run(kind, name, agent)
+    })
+    return { ...whole, issuer: self }
+  }
+
+  /** This node has forgotten that it has signed newer ones, as one does whose database is lost: what it says now is newer. */
+  async function goBeyond({ kind, name, version }: Row, newest: number): Promise<void> {
+    const own = known.get(keyOf(kind, self, name))?.document
+    if (own?.version !== version || newest < version) return
+    const { issuer: _, ...document } = own
+    await issue(kind, document, newest)
+  }
+
   return {
     /** Signs the next version of what this node says under a name. */
     async issue<K extends Kind>(
       kind: K,
       document: Omit<z.input<(typeof SCHEMAS)[K]>, 'version'>
     ): Promise<Issued<K>> {
-      const name = document.name as string
-      const before = find.get(kind, self, name) as Row | undefined
-      const whole = SCHEMAS[kind].parse({ ...document, version: (before?.version ?? 0) + 1 })
-      const bytes = Buffer.from(JSON.stringify(whole))
-      if (bytes.length >= MAX_DOCUMENT_BYTES)
-        throw new TvRequestError(`this ${kind} has ${bytes.length} bytes; at most ${MAX_DOCUMENT_BYTES}`)
-      await take({ kind, issuer: self, bytes, signature: sign(kind, bytes) }, whole, () => {
-        for (const agent of new Set(whole.targets.map(each => each.agent)))
-          if (agent !== self) owe.run(kind, name, agent)
-      })
-      return { ...whole, issuer: self } as never
+      const before = find.get(kind, self, document.name as string) as Row | undefined
+      return (await issue(kind, document as never, before?.version ?? 0)) as never
     },
 
-    /** Takes what another node gives. @returns why not; undefined: it is kept */
-    async accept(signed: Signed): Promise<string | undefined> {
+    /** Takes what another node gives. */
+    async accept(signed: Signed): Promise<Given> {
       const { kind, issuer, bytes, signature } = signed
       if (issuer === self || !isSigned(issuer, kind, bytes, signature))
-        return `${issuer} has not signed this ${kind}`
+        return { why: `${issuer} has not signed this ${kind}` }
       const read = SCHEMAS[kind].safeParse(readOr(bytes))
-      if (!read.success) return `this is no ${kind}: ${read.error.issues[0]?.message}`
+      if (!read.success) return { why: `this is no ${kind}: ${read.error.issues[0]?.message}` }
       const document = read.data
       if (document.by !== issuer && !document.by.startsWith(`${issuer}/`))
-        return `${issuer} cannot speak for ${document.by.slice(0, 100)}`
+        return { why: `${issuer} cannot speak for ${document.by.slice(0, 100)}` }
       const before = find.get(kind, issuer, document.name) as Row | undefined
       const own = document.targets.filter(({ agent }) => agent === self)
       const isMeant = own.some(({ tv }) => may(issuer, kind, tv))
       if (!isMeant && (before == null || own.length > 0))
-        return `${issuer} has no grant for ${kind} on these TVs`
-      if (before != null && before.version >= document.version) return undefined
+        return { why: `${issuer} has no grant for ${kind} on these TVs` }
+      if (before != null && Buffer.from(before.bytes).equals(bytes)) return {}
+      if (before != null && before.version >= document.version)
+        return {
+          why: `version ${before.version} of it is here, and counts more than ${document.version}`,
+          newest: before.version
+        }
       if (before == null && (count.get(kind, issuer) as { n: number }).n >= MAX_DOCUMENTS)
-        return `${issuer} has ${MAX_DOCUMENTS} of them here already`
+        return { why: `${issuer} has ${MAX_DOCUMENTS} of them here already` }
       await take(signed, document)
-      return undefined
+      return {}
     },
 
     /** Those that count for a TV of this node now. */
@@ -165,17 +193,17 @@ export function createDocuments({ db, self, sign, isSigned, may, give, onTaken, 
     /** Brings what others do not have yet. */
     async bring(signal: AbortSignal): Promise<void> {
       await Promise.all(
-        (owed.all(self) as unknown as (Row & { agent: string })[]).map(
-          async ({ kind, issuer, name, version, bytes, signature, agent }) => {
-            const why = await give(agent, { kind, issuer, bytes, signature }, signal).catch(
-              (error: Error) => {
-                signal.throwIfAborted()
-                return error.message
-              }
-            )
-            note.run(why == null ? version : 0, why == null ? null : why.slice(0, 300), kind, name, agent)
-          }
-        )
+        (owed.all(self) as unknown as (Row & { agent: string })[]).map(async row => {
+          const { kind, issuer, name, version, bytes, signature, agent } = row
+          const { why, newest } = await give(agent, { kind, issuer, bytes, signature }, signal).catch(
+            (error: Error): Given => {
+              signal.throwIfAborted()
+              return { why: error.message }
+            }
+          )
+          note.run(why == null ? version : 0, why == null ? null : why.slice(0, 300), kind, name, agent)
+          if (newest != null) await goBeyond(row, newest)
+        })
       )
     }
   }

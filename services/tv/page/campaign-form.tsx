@@ -1,6 +1,7 @@
 import { Button, Group, NumberInput, Textarea, TextInput } from '@mantine/core'
 import { useState } from 'react'
 import type { NewCampaign } from './api.ts'
+import { NameAndWhich } from './name-and-which.tsx'
 import { linesOf } from './part.ts'
 import type { Words } from './words.ts'
 
@@ -12,7 +13,8 @@ interface CampaignFormProps {
   save(campaign: NewCampaign): Promise<boolean>
 }
 
-export function CampaignForm({ words: { t }, save }: CampaignFormProps) {
+export function CampaignForm({ words, save }: CampaignFormProps) {
+  const { t } = words
   const [name, setName] = useState('')
   const [on, setOn] = useState('*')
   const [files, setFiles] = useState('')
@@ -37,22 +39,7 @@ export function CampaignForm({ words: { t }, save }: CampaignFormProps) {
         })
       }}
     >
-      <Group align="flex-start" gap="sm" mt="sm">
-        <TextInput
-          label={t('name')}
-          required
-          value={name}
-          onChange={({ currentTarget }) => setName(currentTarget.value)}
-        />
-        <TextInput
-          label={t('which')}
-          description={t('whichText')}
-          required
-          value={on}
-          onChange={({ currentTarget }) => setOn(currentTarget.value)}
-          style={{ flex: '1 1 12rem', maxWidth: '30rem' }}
-        />
-      </Group>
+      <NameAndWhich words={words} name={name} setName={setName} on={on} setOn={setOn} />
       <Textarea
         label={t('files')}
         description={t('filesText')}

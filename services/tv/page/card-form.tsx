@@ -12,6 +12,7 @@ import { Plus, Trash2 } from 'lucide-react'
 import { type ReactNode, useState } from 'react'
 import { type Action, actionOf, textOf } from './actions.ts'
 import type { Card, CardRow, Field, Rehearsed, Trigger } from './api.ts'
+import { NameAndWhich } from './name-and-which.tsx'
 import { linesOf, type PartProps } from './part.ts'
 import { Rehearsal } from './rehearsal.tsx'
 
@@ -79,22 +80,7 @@ export function CardForm({ card, save, api, words, fail }: CardFormProps) {
         void Promise.resolve().then(whole).then(save).catch(fail)
       }}
     >
-      <Group align="flex-start" gap="sm" mt="sm">
-        <TextInput
-          label={t('name')}
-          required
-          value={name}
-          onChange={({ currentTarget }) => setName(currentTarget.value)}
-        />
-        <TextInput
-          label={t('which')}
-          description={t('whichText')}
-          required
-          value={on}
-          onChange={({ currentTarget }) => setOn(currentTarget.value)}
-          style={{ flex: '1 1 12rem', maxWidth: '30rem' }}
-        />
-      </Group>
+      <NameAndWhich words={words} name={name} setName={setName} on={on} setOn={setOn} />
       <List
         title={t('fields')}
         addLabel={t('addField')}

@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok, throws } from 'node:assert/strict'
+import { deepEqual, equal, ok, rejects, throws } from 'node:assert/strict'
 import fc from 'fast-check'
 import { fromBcd, toBcd } from '../../../services/sas/bcd.ts'
 import { crcOf } from '../../../services/sas/crc.ts'
@@ -6,6 +6,10 @@ import {
   ackOf,
   clockPoll,
   dataOf,
+  denominationAnswer,
+  denominationOf,
+  featuresAnswer,
+  featuresOf,
   gameInfoAnswer,
   gameInfoOf,
   generalPoll,
@@ -20,8 +24,10 @@ import {
   valuesAnswer,
   valuesOf
 } from '../../../services/sas/frames.ts'
+import { guarded, riskOfMessage } from '../../../services/sas/line/guard.ts'
 import { growthOf } from '../../../services/sas/meters.ts'
-import { riskOf } from '../../../services/sas/tables/polls.ts'
+import { ASKED_WITH_DATA, READS, riskOf } from '../../../services/sas/tables/polls.ts'
+import { createRandom } from '../../simulation/random.ts'
 
 const bytes = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex, 'hex'))
 const hex = (frame: Uint8Array): string => Buffer.from(frame).toString('hex').toUpperCase()
@@ -86,7 +92,11 @@ describe('sas: frames', () => {
       basePercent: '9068'
     })
     equal(hex(gameInfoAnswer(1, info)), ANSWERS.info)
-    for (const frame of [ANSWERS.denomination, ANSWERS.features]) equal(crcOf(bytes(frame)), 0)
+    equal(denominationOf(1, bytes(ANSWERS.denomination)), 1)
+    equal(hex(denominationAnswer(1, 1)), ANSWERS.denomination)
+    const features = { game: 0, features: bytes('D7CD05000000') }
+    deepEqual(featuresOf(1, bytes(ANSWERS.features)), features)
+    equal(hex(featuresAnswer(1, features)), ANSWERS.features)
   })
 
   it('have the checksum of CRC-16/Kermit', () => {
@@ -94,7 +104,7 @@ describe('sas: frames', () => {
   })
 
   it('with one or two wrong bits are refused', () => {
-    for (const text of Object.values(ANSWERS)) {
+    for (const text of [...Object.values(ANSWERS), ...Object.keys(REQUESTS)]) {
       const frame = bytes(text)
       const bits = frame.length * 8
       for (let a = 0; a < bits; a++)
@@ -136,6 +146,40 @@ describe('sas: frames', () => {
     )
   })
 
+  it('are not found in a million random strings', () => {
+    const random = createRandom(3)
+    const commands = [
+      ...Object.keys({ ...READS, ...ASKED_WITH_DATA }).map(Number),
+      0x2f,
+      0x6f,
+      0xaf,
+      0x72,
+      0x73
+    ]
+    const before = Error.stackTraceLimit
+    // a million stacks are not what is looked at
+    Error.stackTraceLimit = 0
+    let taken = 0
+    try {
+      for (let i = 0; i < 1_000_000; i++) {
+        const command = commands[i % commands.length]!
+        const frame = Uint8Array.from({ length: Math.floor(random() * 24) }, () => random() * 256)
+        // also those that begin as an answer does: there only the checksum is left
+        if (i % 2 === 0) frame.set([1, command].slice(0, frame.length))
+        try {
+          dataOf(1, command, frame)
+          taken++
+        } catch (error) {
+          equal((error as Error).name, 'FrameError')
+        }
+      }
+    } finally {
+      Error.stackTraceLimit = before
+    }
+    // one checksum in 65,536 is right, and then the length is, too, at times
+    ok(taken <= 30, `${taken} were taken for frames`)
+  })
+
   it('hold decimal digits that fit', () => {
     fc.assert(
       fc.property(fc.bigInt(0n, 10n ** 10n - 1n), value => {
@@ -163,6 +207,49 @@ describe('sas: what a poll may do', () => {
     equal(riskOf(0x73, bytes('1D00')), 'money')
     equal(riskOf(0x74, bytes('FF000000')), 'telemetry')
     equal(riskOf(0x74, bytes('00000000')), 'money')
+    equal(riskOf(0x72, bytes('02FF00')), 'telemetry')
+    // what only begins as a question does is none
+    for (const [command, data] of [
+      [0x72, '02FF0000'],
+      [0x72, '0200FF'],
+      [0x73, '01FF00'],
+      [0x74, 'FF'],
+      [0x74, 'FF00000000']
+    ] as const)
+      equal(riskOf(command, bytes(data)), 'money', data)
+    // to all machines at once: nobody answers, and it is no mere question
+    equal(riskOfMessage(bytes('000E00')), 'control')
+    equal(riskOfMessage(bytes('008A00')), 'money')
+    equal(riskOfMessage(bytes('01')), 'money')
+  })
+
+  it('goes out for its very bytes, and once, where it moves money', async () => {
+    const sent: string[] = []
+    const line = guarded(
+      {
+        errors: 0,
+        async ask(message) {
+          sent.push(hex(message))
+          return undefined
+        }
+      },
+      () => true
+    )
+    const { signal } = new AbortController()
+    const [order, other] = [longPoll(1, 0x8a, bytes('0000000100')), longPoll(1, 0x8a, bytes('0000000200'))]
+    const refused = { name: 'PollRefusedError' }
+    await rejects(line.ask(order, signal), refused)
+    {
+      using _permit = line.allowOnce(order)
+      await rejects(line.ask(other, signal), refused)
+      await line.ask(order, signal)
+      await rejects(line.ask(order, signal), refused)
+    }
+    {
+      using _permit = line.allowOnce(order)
+    }
+    await rejects(line.ask(order, signal), refused)
+    deepEqual(sent, [hex(order)])
   })
 })
 

@@ -10,6 +10,8 @@ export interface MachineInit {
   queue?: number
   /** how long a transfer stays at 40 */
   transferMs?: number
+  /** of who may transfer: a number, and 20 bytes in hex */
+  registered?: { asset: number; key: string }
 }
 
 const DEAF_AFTER_MS = 5_000
@@ -18,6 +20,8 @@ const FIVE_BYTES = [0x0d, 0x0e, 0x0f, 0x10]
 const TYPE_S = [0x01, 0x02, 0x06, 0x07, 0x0e, 0x7f, 0x8a, 0x94]
 /** length of the data of polls with a CRC that are not M */
 const DATA_OF: Record<number, number> = { 14: 1, 127: 7, 138: 5 }
+/** type of a transfer: the meter that counts it */
+const COUNTED_AS: Record<number, number> = { 0: 0x17, 16: 0x02, 17: 0x02, 128: 0x18 }
 const BILLS: Record<number, number> = { 71: 1, 72: 5, 73: 10, 74: 20, 75: 50, 76: 100 }
 
 /** Bit by bit: x^16 + x^12 + x^5 + 1, reflected, from 0. */
@@ -63,10 +67,12 @@ export class Machine {
   #polledAt = 0
   #isDeaf = false
   #handpayAt = 0
-  #transfer: { id: string; status: number; readyAt: number; cents: bigint } | undefined
+  readonly #registered: MachineInit['registered']
+  #transfer: { id: string; type: number; status: number; readyAt: number; cents: bigint } | undefined
   readonly #ids = new Set<string>()
 
-  constructor({ address, serial = '000001', queue = 20, transferMs = 300 }: MachineInit) {
+  constructor({ address, serial = '000001', queue = 20, transferMs = 300, registered }: MachineInit) {
+    this.#registered = registered
     this.address = address
     this.serial = serial
     this.#limit = queue
@@ -130,11 +136,24 @@ export class Machine {
       this.#handpayAt = now
       this.raise(0x51)
     }
-    if (this.#transfer?.status === 0x40 && now >= this.#transfer.readyAt) {
-      this.#transfer.status = 0x00
-      this.paid.push({ kind: 'transfer', cents: this.#transfer.cents })
-      this.raise(0x69)
-    }
+    if (now >= (this.#transfer?.readyAt ?? Number.POSITIVE_INFINITY)) this.#transferred()
+  }
+
+  #transferred(): void {
+    const transfer = this.#transfer
+    if (transfer?.status !== 0x40) return
+    transfer.status = 0x00
+    this.paid.push({ kind: 'transfer', cents: transfer.cents })
+    this.add(COUNTED_AS[transfer.type] ?? 0x17, transfer.cents)
+    this.raise(0x69)
+  }
+
+  /** The power goes and comes: what was under way is done, or is not. */
+  loseSupply(isDone: boolean): void {
+    if (isDone) this.#transferred()
+    else if (this.#transfer?.status === 0x40) this.#transfer.status = 0x80
+    this.#last = undefined
+    this.raise(0x17)
   }
 
   /** The host sends a message; the answer, or nothing. */
@@ -201,6 +220,7 @@ export class Machine {
       if (command === 0x51) return reply(0x00, 0x06)
       if (command === 0x54) return reply(3 + this.serial.length, ...ascii(`602${this.serial}`))
       if (command === 0x55) return reply(0x00, 0x01)
+      if (command === 0xb1) return reply(0x01)
       return undefined
     }
     if (TYPE_S.includes(command)) {
@@ -215,20 +235,31 @@ export class Machine {
         this.add(0x02, cents)
         this.raise(0x7c)
       }
+      if (command === 0x94) {
+        if (this.handpay === 0n) return Uint8Array.of(me | 0x80)
+        this.paid.push({ kind: 'handpay', cents: this.handpay })
+        this.handpay = 0n
+        this.raise(0x52)
+      }
       return Uint8Array.of(me)
     }
+    const [high = 0, low = 0] = data
+    if (command === 0xa0) return reply(high, low, 0xd7, 0xcd, 0x05, 0, 0, 0)
+    if (command === 0x52) return reply(high, low, ...meters(0x00, 0x01, 0x02, 0x05))
+    if (command === 0x53) return reply(high, low, ...ascii('AT000'), 1, 255, 0, 0, 0, ...ascii('63928 9068'))
+    if (command === 0x7b) return reply(...new Array(13).fill(0))
     if (command === 0x2f) {
       const [length = 0, ...list] = data
       if (length !== list.length || length < 2) return undefined
-      const [high, low, ...codes] = list as [number, number, ...number[]]
+      const codes = list.slice(2)
       const values = codes.flatMap(code => [
         code,
         ...digits(this.meter(code), FIVE_BYTES.includes(code) ? 5 : 4)
       ])
-      return reply(2 + values.length, high, low, ...values)
+      return reply(2 + values.length, list[0]!, list[1]!, ...values)
     }
     if (command === 0x6f || command === 0xaf) {
-      const [length = 0, high = 0, low = 0, ...codes] = data
+      const [length = 0, first = 0, second = 0, ...codes] = data
       if (length !== 2 + codes.length || codes.length % 2 !== 0) return undefined
       const values: number[] = []
       for (let i = 0; i < codes.length; i += 2) {
@@ -236,7 +267,21 @@ export class Machine {
         const size = code > 0xff ? 0 : FIVE_BYTES.includes(code) ? 5 : 4
         values.push(codes[i]!, codes[i + 1]!, size, ...(size === 0 ? [] : digits(this.meter(code), size)))
       }
-      return reply(2 + values.length, high, low, ...values)
+      return reply(2 + values.length, first, second, ...values)
+    }
+    if (command === 0x73 && data[0] === 1 && data[1] === 0xff) {
+      const { asset, key } = this.#registered ?? { asset: 0, key: '00'.repeat(20) }
+      const number = [0, 8, 16, 24].map(shift => (asset >> shift) & 0xff)
+      return reply(
+        0x1d,
+        this.#registered == null ? 0x80 : 0x01,
+        ...number,
+        ...Buffer.from(key, 'hex'),
+        0,
+        0,
+        0,
+        0
+      )
     }
     if (command === 0x72) return this.#takeTransfer(data, now)
     return undefined
@@ -251,10 +296,14 @@ export class Machine {
     const idLength = data[44]!
     const id = Buffer.from(data.slice(45, 45 + idLength)).toString('latin1')
     if (this.#transfer?.status === 0x40) return tell(0xc0)
+    if (this.#registered == null) return tell(0x88)
+    const text = (from: number, to: number): string => Buffer.from(data.slice(from, to)).toString('hex')
+    if (Buffer.from(data).readUInt32LE(20) !== this.#registered.asset) return tell(0x93)
+    if (text(24, 44) !== this.#registered.key) return tell(0x89)
     if (this.#ids.has(id)) return tell(0x81)
     this.#ids.add(id)
     const cents = BigInt(Buffer.from(data.slice(4, 9)).toString('hex'))
-    this.#transfer = { id, status: 0x40, readyAt: now + this.#transferMs, cents }
+    this.#transfer = { id, type: data[3]!, status: 0x40, readyAt: now + this.#transferMs, cents }
     return tell(0x40)
   }
 }

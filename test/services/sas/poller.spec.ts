@@ -85,6 +85,57 @@ describe('sas: polling', () => {
     deepEqual(heard, [0x11, 0x12])
   })
 
+  it('loses none when it is killed, wherever that is', async () => {
+    const wrong: number[] = []
+    for (let cut = 1, isCut = true; isCut; cut++) {
+      const machine = new Machine({ address: 1 })
+      const wire = new Wire(machine, createRandom(1))
+      const heard: { code: number; mayRepeat: boolean }[] = []
+      const happens = [0x11, 0x12, 0x13, 0x13, 0x14]
+      let effects = 0
+      const tick = (): void => {
+        if (++effects >= cut) throw new Error('killed')
+      }
+      const poll = async (tick: () => void): Promise<void> => {
+        const poller = createPoller({
+          address: 1,
+          line: {
+            errors: 0,
+            async ask(message) {
+              tick()
+              const answer = await wire.ask(message)
+              tick()
+              return answer
+            }
+          },
+          journal: {
+            async exception(code, mayRepeat) {
+              tick()
+              heard.push({ code, mayRepeat })
+              tick()
+            }
+          }
+        })
+        await poller.resume(signal)
+        while (happens.length > 0 || machine.waiting > 0) {
+          const next = happens.shift()
+          if (next != null) machine.raise(next)
+          await poller.general(signal)
+          await poller.long(readPoll(1, 0x1a), signal)
+        }
+      }
+      await poll(tick).catch((error: Error) => equal(error.message, 'killed'))
+      isCut = effects >= cut
+      await poll(() => undefined)
+      // only the first one after the start may be one that was written already
+      const sure = heard.filter(({ mayRepeat }) => !mayRepeat).map(({ code }) => code)
+      const all = heard.map(({ code }) => code)
+      const are = (codes: number[]): boolean => JSON.stringify(codes) === JSON.stringify(machine.happened)
+      if (!are(sure) && !are(all)) wrong.push(cut)
+    }
+    deepEqual(wrong, [])
+  })
+
   it('says so neither while the disk fails again and again, nor to a machine that has become deaf meanwhile', async () => {
     const machine = new Machine({ address: 1 })
     const wire = new Wire(machine, createRandom(1))

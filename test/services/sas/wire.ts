@@ -19,6 +19,10 @@ export class TcpWire implements AsyncDisposable {
   /** share of answers with a checksum that lose a byte or have a wrong bit */
   wrong = 0
   isMute = false
+  /** what is sent arrives, and nothing comes back */
+  isDumb = false
+  /** sees each message before a machine does */
+  onMessage: ((message: string) => void) | undefined
   readonly #random: Random
   readonly #server = createServer(socket => this.#serve(socket))
   readonly #sockets = new Set<Socket>()
@@ -67,9 +71,10 @@ export class TcpWire implements AsyncDisposable {
   #hear(message: number[], socket: Socket): void {
     this.heard.push(Buffer.from(message).toString('hex'))
     if (this.isMute) return
+    this.onMessage?.(this.heard.at(-1)!)
     for (const machine of this.machines) {
       const answer = machine.message(Uint8Array.from(message), Date.now())
-      if (answer == null) continue
+      if (answer == null || this.isDumb) continue
       const bytes = [...this.#spoilt(answer)].flatMap(byte => (byte === 0xff ? [0xff, 0xff] : [byte]))
       if (bytes.length > 0) socket.write(Uint8Array.from(bytes))
     }

@@ -103,7 +103,7 @@ describe('tv: campaigns', function () {
     const operator = await fleet.start()
     const agent = await fleet.start({ tvs: [place], grants: [`${operator.id} ${ALL}`] })
     await operator.up(1)
-    const films = [randomBytes(20_000), randomBytes(20_000)]
+    const films = [randomBytes(20_000), randomBytes(20_000), randomBytes(20_000)]
     const cids = await Promise.all(films.map(film => operator.share(film)))
     const there = async (): Promise<string[]> =>
       (await agent.call<{ items: { cid: string }[] }>('list', {}, { service: 'files' })).items.map(
@@ -116,9 +116,10 @@ describe('tv: campaigns', function () {
     )
     await until(async () => (await rowsOf(operator))[0]!.tvs[0]!.isReady, 'it is ready')
     equal(await agent.share(films[0]!, 'mine.mp4'), cids[0])
+    await agent.call('pin', { file: cids[2], replicas: 0 }, { service: 'files' })
     await operator.call('endCampaign', { name: 'short' })
     await until(async () => !(await there()).includes(cids[1]!), 'what came with it is gone')
-    deepEqual(await there(), [cids[0]])
+    deepEqual((await there()).sort(), [cids[0], cids[2]].sort())
   })
 
   it('go on without their source, which is killed half way: neighbours have the rest; wrong bytes are refused', async () => {
@@ -163,7 +164,7 @@ describe('tv: campaigns', function () {
       await until(() => new Set(tv.shownHashes).size === films.length, 'each TV has shown all')
     for (const [i, { tv }] of tvs.entries()) await isProved(agents[i]!, tv, `tv-${'abcd'[i]}`, films)
 
-    const wrong = { cid: cids[0]!, sha256: '0'.repeat(64), bytes: 5, mime: 'video/mp4', ms: 200 }
+    const wrong = { cid: cids[0]!, sha256: '0'.repeat(64), bytes: 1_500_000, mime: 'video/mp4', ms: 200 }
     const document = {
       name: 'wrong',
       version: 1,
@@ -191,6 +192,26 @@ describe('tv: campaigns', function () {
     const health = () => agents[0]!.host.services.health().find(({ service }) => service === 'tv')!
     await until(() => /is .*, not 0000/.test(health().reason ?? ''), 'the node says what is wrong')
     ok(!tvs[0]!.tv.shownHashes.includes(wrong.sha256))
+
+    // one that is longer than was said is not kept, which is said also when the next one comes
+    const [long, next] = [randomBytes(600_000), randomBytes(1_000)]
+    const [longCid, nextCid] = [await liar.share(long), await liar.share(next)]
+    const more = Buffer.from(
+      JSON.stringify({
+        ...document,
+        name: 'long',
+        assets: [
+          { ...wrong, cid: longCid, sha256: sha256(long), bytes: 5 },
+          { ...wrong, cid: nextCid, sha256: sha256(next), bytes: next.length }
+        ]
+      })
+    )
+    const answer = await give({ ...signed(liar.host.sign('artel/tv/campaign', more)), bytes: more })
+    equal(answer.why, undefined)
+    await until(() => /has 6\d+ bytes, not 5/.test(health().reason ?? ''), 'the node says that it is longer')
+    await until(async () => (await wholeAt(agents[0]!)).includes(nextCid), 'the next one comes')
+    await until(() => /has 6\d+ bytes, not 5/.test(health().reason ?? ''), 'it still says so')
+    ok(!(await wholeAt(agents[0]!)).includes(longCid))
     ok((await showings(agents[0]!, 'tv-a')).every(({ campaign }) => campaign === 'big'))
   })
 

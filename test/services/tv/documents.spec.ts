@@ -23,7 +23,7 @@ describe('tv: documents', () => {
         sign: () => new Uint8Array(64),
         isSigned: () => true,
         may: () => true,
-        give: async () => undefined,
+        give: async () => ({}),
         onTaken() {},
         trouble: (what, why) => void (why == null ? troubles.delete(what) : troubles.set(what, why))
       })
@@ -40,5 +40,46 @@ describe('tv: documents', () => {
     match(troubles.get('kept card one')!, /damaged/)
     const { version } = await again.issue('card', card('one', 'power'))
     deepEqual([version, [...troubles.keys()]], [2, ['kept card two']])
+  })
+
+  it('of a node that has lost its database go beyond what others have of it', async () => {
+    const troubles: string[] = []
+    const open = (self: string, give: Parameters<typeof createDocuments>[0]['give'] = async () => ({})) => {
+      const db = new DatabaseSync(':memory:')
+      for (const sql of MIGRATIONS) db.exec(sql)
+      return createDocuments({
+        db,
+        self,
+        sign: () => new Uint8Array(64),
+        isSigned: () => true,
+        may: () => true,
+        give,
+        onTaken() {},
+        trouble: (what, why) => void (why != null && troubles.push(`${what}: ${why}`))
+      })
+    }
+    const { signal } = new AbortController()
+    const agent = open('agent')
+    const issuer = () => open('me', (_, document) => agent.accept(document))
+    const about = (metric: string) => ({
+      ...card('one', metric),
+      targets: [{ agent: 'agent', tv: 'tv-1' }]
+    })
+    const there = () => agent.live('card', 'tv-1').map(({ version, fields }) => [version, fields[0]?.metric])
+    const first = issuer()
+    for (const metric of ['a', 'b', 'c']) await first.issue('card', about(metric))
+    await first.bring(signal)
+    deepEqual(there(), [[3, 'c']])
+    // the same bytes again are what is there
+    await first.bring(signal)
+
+    const again = issuer()
+    await again.issue('card', about('d'))
+    await again.bring(signal)
+    match(again.deliveries('card', 'one')[0]!.why!, /version 3 of it is here/)
+    await again.bring(signal)
+    deepEqual(there(), [[4, 'd']])
+    deepEqual({ ...again.deliveries('card', 'one')[0] }, { agent: 'agent', version: 4, why: null })
+    deepEqual(troubles, [])
   })
 })

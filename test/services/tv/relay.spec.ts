@@ -143,6 +143,29 @@ describe('tv: power by a relay', function () {
     await until(() => relay.state === 'on', 'the line has fallen back')
   })
 
+  it('takes no other process for the one that held the line, though it has its number', async () => {
+    // one process: at first it looks like who holds the line, and then it is another program
+    const script = 'read go; exec sleep 600'
+    const child = spawn('sh', ['-c', script, 'gpioset', 'gpiochip0', '17=1'], {
+      stdio: ['pipe', 'ignore', 'inherit']
+    })
+    const ended = once(child, 'exit')
+    try {
+      const relay = await openRelay({ place, db: database(), minOffSeconds: 1, now: Date.now })
+      equal(relay.state, 'off')
+      child.stdin.write('now\n')
+      await until(() => relay.state === 'on', 'nobody holds the line')
+      await relay.on(signal)
+      await relay.isBack(signal)
+      deepEqual([child.exitCode, child.signalCode], [null, null], 'it is left alone')
+      await relay.off(1)
+      await relay.isBack(signal)
+    } finally {
+      child.kill('SIGKILL')
+      await ended
+    }
+  })
+
   it('puts a TV to sleep, cuts it, and answers when it is up again; one without a relay says so', async () => {
     await using fleet = createFleet()
     const { place: first, tv, daemon } = await fleet.tv('tv-1')

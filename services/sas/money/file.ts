@@ -1,0 +1,79 @@
+import { constants } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { z } from 'zod'
+import { amount } from './amount.ts'
+import { KEY_BYTES } from './frames.ts'
+
+/** What can be ordered: credits to a machine, back from it, a bonus, the end of a handpay. */
+export const DOES = ['transfer', 'collect', 'bonus', 'handpay'] as const
+export type Does = (typeof DOES)[number]
+
+const MAX_BYTES = 1024 * 1024
+const serial = z.string().min(1).max(40)
+
+const moneyFile = z.strictObject({
+  money: z.enum(['on', 'off']),
+  /** of one order */
+  perCommand: amount,
+  /** of all machines within 24 hours */
+  perDay: amount,
+  grants: z
+    .array(
+      z.strictObject({
+        peer: z.string().min(20).max(100),
+        does: z.array(z.enum(DOES)).min(1),
+        machines: z.array(serial).max(1000),
+        /** the last day counts whole, in UTC */
+        until: z.iso.date().optional()
+      })
+    )
+    .max(100),
+  /** machines that are registered for transfers, by serial number */
+  machines: z
+    .record(
+      serial,
+      z.strictObject({
+        asset: z.int().min(1).max(0xffff_ffff),
+        key: z
+          .string()
+          .regex(new RegExp(`^[\\da-f]{${2 * KEY_BYTES}}$`, 'i'), `must be ${KEY_BYTES} bytes in hex`)
+      })
+    )
+    .default({})
+})
+export type MoneyFile = z.output<typeof moneyFile>
+
+/**
+ * The owner's own file, which no command can change: without it, and where others can read or write it, nothing moves
+ * money. Read anew for each order, so that taking it away ends all. Never throws: `why` says what is wrong.
+ */
+export async function readMoneyFile(path: string | undefined): Promise<MoneyFile | { why: string }> {
+  if (path == null) return { why: 'money is off here; see sas.moneyFile' }
+  try {
+    await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+    const { mode, uid, size } = await file.stat()
+    if ((mode & 0o077) !== 0) return { why: `others can read ${path}; run chmod 600 on it` }
+    if (uid !== process.getuid!()) return { why: `${path} is not of the user who runs this node` }
+    if (size > MAX_BYTES) return { why: `${path} has ${size} bytes; at most ${MAX_BYTES}` }
+    const read = moneyFile.safeParse(JSON.parse(await file.readFile('utf8')))
+    if (!read.success)
+      return { why: `${path}: ${z.prettifyError(read.error).replaceAll('\n', ' ').slice(0, 300)}` }
+    return read.data.money === 'on' ? read.data : { why: `money is off in ${path}` }
+  } catch (error) {
+    return { why: `${path} cannot be read: ${(error as Error).message}` }
+  }
+}
+
+/** Whether a node may order that of a machine. Default: no. */
+export const isGranted = (
+  { grants }: MoneyFile,
+  { peer, does, machine }: { peer: string; does: Does; machine: string },
+  now: number
+): boolean =>
+  grants.some(
+    each =>
+      each.peer === peer &&
+      each.does.includes(does) &&
+      each.machines.includes(machine) &&
+      (each.until == null || now <= Date.parse(`${each.until}T23:59:59.999Z`))
+  )

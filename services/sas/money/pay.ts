@@ -1,0 +1,278 @@
+import { createHash } from 'node:crypto'
+import { PollRefusedError } from '../errors.ts'
+import { machineIdOf, metersOf, metersPoll, readPoll } from '../frames.ts'
+import type { Machine, Turn } from '../machine/machine.ts'
+import { PENDING } from '../tables/aft.ts'
+import { centsOf, textOf } from './amount.ts'
+import type { Does, MoneyFile } from './file.ts'
+import {
+  bonusPoll,
+  handpayResetPoll,
+  type Registration,
+  registrationOf,
+  registrationPoll,
+  type TRANSFER_TYPES,
+  transferPoll,
+  transferStatusOf,
+  transferStatusPoll
+} from './frames.ts'
+import type { Journal, Payment } from './journal.ts'
+import type { createNonces } from './nonces.ts'
+import { bytesOf, type Order, type SignedOrder, signersOf, whyNot } from './order.ts'
+import { type Ending, endingOf, settle } from './settle.ts'
+
+const IDENTIFY = 0x54
+/** Which meter grows by what is paid; nothing says where a handpay is counted when it is reset. */
+const METER_OF: Readonly<Record<Does, number>> = { transfer: 0x17, collect: 0x18, bonus: 0x02, handpay: 0x23 }
+const ID_DIGITS = 20
+const MOST_LISTED = 200
+
+export interface PaymentsInit {
+  self: string
+  /** what the owner's file says now */
+  file(): Promise<MoneyFile | { why: string }>
+  journal: Journal
+  nonces: ReturnType<typeof createNonces>
+  machines(): readonly Machine[]
+  isSigned(peer: string, domain: string, bytes: Uint8Array, signature: Uint8Array): boolean
+  now(): number
+}
+
+export type PayAnswer = { is: 'refused'; why: string } | { is: 'open' } | Ending
+
+/** Carries out orders that move money: each once, and what a crash cuts in the middle is asked for, never sent again. */
+export function createPayments({
+  self,
+  file: readFile,
+  journal,
+  nonces,
+  machines,
+  isSigned,
+  now
+}: PaymentsInit) {
+  const machineOf = (serial: string): Machine | undefined =>
+    machines().find(({ state }) => state.serial === serial && state.isUp)
+
+  async function tell(
+    signed: SignedOrder
+  ): Promise<{ why: string } | { file: MoneyFile; signers: string[] }> {
+    const { order } = signed
+    const file = await readFile()
+    const signers = signersOf(signed, isSigned)
+    const why = whyNot(order, {
+      self,
+      file,
+      signers,
+      // whoever may order at all uses it up
+      isFresh: !('why' in file) && signers.length > 1 && nonces.use(order.nonce),
+      machine: machineOf(order.machine)?.state,
+      today: journal.today(),
+      open: journal.openOf(order.machine),
+      now: now()
+    })
+    return why == null && !('why' in file) ? { file, signers } : { why: why ?? 'money is off here' }
+  }
+
+  return {
+    /** A number that an order must carry, for those who may order something here. @throws {PollRefusedError} */
+    async nonce(peer: string): Promise<string> {
+      const file = await readFile()
+      if ('why' in file) throw new PollRefusedError(file.why)
+      if (!file.grants.some(each => each.peer === peer))
+        throw new PollRefusedError(`${peer} has no grant here`)
+      return nonces.give()
+    },
+
+    /** Never throws what the machine or the order did: that is the outcome. The same id again has the same outcome. */
+    async pay(signed: SignedOrder, signal: AbortSignal): Promise<PayAnswer> {
+      const { order } = signed
+      const before = journal.find(order.id)
+      if (before != null) return before.ending ?? { is: 'open' }
+      const allowed = await tell(signed)
+      if ('why' in allowed) return { is: 'refused', why: allowed.why }
+      const machine = machineOf(order.machine)!
+      try {
+        return await machine.turn(turn => carryOut(turn, order, machine, allowed, journal), signal)
+      } catch (error) {
+        signal.throwIfAborted()
+        // where it was tried, the machine is asked until it is known
+        return journal.find(order.id) == null
+          ? { is: 'refused', why: (error as Error).message }
+          : { is: 'open' }
+      }
+    },
+
+    /** One look at what has no end yet. */
+    async look(signal: AbortSignal): Promise<void> {
+      await Promise.all(
+        journal
+          .open()
+          .map(payment =>
+            machineOf(payment.machine)?.turn(turn => lookAt(turn, payment, journal, now()), signal)
+          )
+      )
+    },
+
+    list: () => journal.newest(MOST_LISTED),
+
+    /** A person has looked at the machine, and says how it ended. @throws {PollRefusedError} */
+    async decide(id: string, ending: Ending): Promise<void> {
+      const found = journal.find(id)
+      if (found == null) throw new PollRefusedError(`there is no order ${id}; see sas payments`)
+      if (found.ending?.is !== 'unknown')
+        throw new PollRefusedError(
+          `order ${id} is ${found.ending?.is ?? 'under way'}: nobody has to decide it`
+        )
+      await machines()
+        .find(each => placeOf(each) === found.place)
+        ?.note('money', { ...bodyOf(found), ...ending, isDecided: true })
+      journal.end(id, ending)
+    }
+  }
+}
+
+/** In the machine's turn: looks at everything once more, writes down what is tried, and sends it once. */
+async function carryOut(
+  turn: Turn,
+  order: Order,
+  machine: Machine,
+  { file, signers }: { file: MoneyFile; signers: string[] },
+  journal: Journal
+): Promise<PayAnswer> {
+  const { address } = turn
+  const cents = centsOf(order.amount)!
+  const refused = (why: string): PayAnswer => ({ is: 'refused', why })
+  const id = await turn.long(readPoll(address, IDENTIFY))
+  if (id == null || machineIdOf(address, id).serial.trim() !== order.machine)
+    return refused(`the machine does not say that it is ${order.machine}`)
+  const known = file.machines[order.machine]
+  const registration = known && { asset: known.asset, key: Buffer.from(known.key, 'hex') }
+  const isTransfer = order.does !== 'handpay' && (order.does !== 'bonus' || registration != null)
+  if (isTransfer && registration == null)
+    return refused(`${order.machine} has no asset number and key in the file of this node`)
+  if (isTransfer && !(await isRegistered(turn, registration!)))
+    return refused(`${order.machine} is not registered with this asset number and key`)
+  const status = isTransfer ? await statusOf(turn) : undefined
+  if (isTransfer && status == null) return refused(`${order.machine} does not say how its last transfer is`)
+  if (status === PENDING) return refused(`${order.machine} has a transfer under way`)
+  if (turn.creditCents == null) return refused(`${order.machine} does not say what a credit is worth`)
+  const credits = cents / BigInt(turn.creditCents)
+  const rest = cents % BigInt(turn.creditCents)
+  if (credits === 0n || (rest !== 0n && order.does !== 'bonus'))
+    return refused(`${order.amount} is not a number of whole credits of ${textOf(BigInt(turn.creditCents))}`)
+  const meter = await meterOf(turn, order.does)
+  if (meter == null) return refused(`${order.machine} does not say its meters`)
+  if (order.does === 'handpay' && !machine.isHandpayPending)
+    return refused(`${order.machine} has not said that a handpay waits`)
+
+  const paid = credits * BigInt(turn.creditCents)
+  const message = messageOf(address, order, { credits, paid, registration })
+  const note = (ending: { is: string; why?: string }): Promise<unknown> =>
+    turn.note('money', {
+      ...bodyOf({ ...order, cents: Number(paid), signers }),
+      ...(rest === 0n ? {} : { left: textOf(rest) }),
+      ...ending
+    })
+  const answer = await turn.once(message, async () => {
+    // nothing waits between this look and what is written
+    if (journal.openOf(order.machine) != null || journal.today() + cents > centsOf(file.perDay)!)
+      throw new PollRefusedError('another order came first; order again')
+    journal.begin({
+      id: order.id,
+      machine: order.machine,
+      place: placeOf(machine),
+      does: order.does,
+      cents: Number(cents),
+      credits: Number(credits),
+      signers,
+      before: { status, meter: Number(meter) }
+    })
+    await note({ is: 'tried' })
+  })
+  const ending = endingOf(address, answer)
+  if (ending != null) {
+    await note(ending)
+    journal.end(order.id, ending)
+    return ending
+  }
+  if (answer != null && transferStatusOf(address, answer) === PENDING) journal.taken(order.id)
+  return { is: 'open' }
+}
+
+const bodyOf = ({ id, does, cents, signers }: Pick<Payment, 'id' | 'does' | 'cents' | 'signers'>) => ({
+  id,
+  does,
+  amount: textOf(BigInt(cents)),
+  by: signers
+})
+
+const placeOf = ({ state }: Machine): string => `${state.line}#${state.address}`
+
+function messageOf(
+  address: number,
+  { does, ...order }: Order,
+  { credits, paid, registration }: { credits: bigint; paid: bigint; registration: Registration | undefined }
+): Uint8Array {
+  if (does === 'handpay') return handpayResetPoll(address)
+  if (registration == null) return bonusPoll(address, credits)
+  // of the whole order: another order cannot have it
+  const id = createHash('sha256')
+    .update(bytesOf({ does, ...order }))
+    .digest('hex')
+    .slice(0, ID_DIGITS)
+  return transferPoll(address, {
+    type: does as keyof typeof TRANSFER_TYPES,
+    cents: paid,
+    id,
+    ...registration
+  })
+}
+
+async function isRegistered(turn: Turn, { asset, key }: Registration): Promise<boolean> {
+  const frame = await turn.long(registrationPoll(turn.address))
+  if (frame == null || frame.length === 1) return false
+  const found = registrationOf(turn.address, frame)
+  return found.asset === asset && Buffer.from(found.key).equals(key)
+}
+
+async function statusOf(turn: Turn): Promise<number | undefined> {
+  const frame = await turn.long(transferStatusPoll(turn.address))
+  return frame == null || frame.length === 1 ? undefined : transferStatusOf(turn.address, frame)
+}
+
+async function meterOf(turn: Turn, does: Does): Promise<bigint | undefined> {
+  const code = METER_OF[does]
+  const frame = await turn.long(metersPoll(turn.address, 0, [code]))
+  if (frame == null || frame.length === 1) return undefined
+  return metersOf(turn.address, 0x2f, frame).meters.find(each => each.code === code)?.value
+}
+
+/** Asks the machine how an order ended that has no end yet. */
+async function lookAt(turn: Turn, payment: Payment, journal: Journal, now: number): Promise<void> {
+  // another machine may stand there now
+  if (turn.serial !== payment.machine) return
+  const { id, does, before, credits } = payment
+  const status = before.status == null ? undefined : await statusOf(turn)
+  if (before.status != null && status == null) return
+  // the same poll twice would be a repeat; and what it says of the end is heard
+  await turn.hear()
+  const meter = await meterOf(turn, does)
+  if (meter == null) return
+  const found = journal.find(id)!
+  const ending = settle({
+    does,
+    status,
+    before: before.status,
+    credits: BigInt(credits),
+    grown: grownOf(BigInt(before.meter), meter),
+    isTaken: found.isTaken,
+    heard: found.heard,
+    ageMs: now - payment.at
+  })
+  if (ending == null) return
+  await turn.note('money', { ...bodyOf(payment), ...ending })
+  journal.end(id, ending)
+}
+
+const METER_MODULUS = 100_000_000n
+const grownOf = (before: bigint, now: bigint): bigint => (now - before + METER_MODULUS) % METER_MODULUS
