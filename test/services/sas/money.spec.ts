@@ -3,6 +3,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
+import { type Facts, whyNot } from '../../../services/sas/money/allow.ts'
 import { centsOf, textOf } from '../../../services/sas/money/amount.ts'
 import { type MoneyFile, readMoneyFile } from '../../../services/sas/money/file.ts'
 import {
@@ -15,7 +16,7 @@ import {
   transferStatusPoll
 } from '../../../services/sas/money/frames.ts'
 import { createNonces } from '../../../services/sas/money/nonces.ts'
-import { type Facts, type Order, orderOf, whyNot } from '../../../services/sas/money/order.ts'
+import { type Order, orderOf } from '../../../services/sas/money/order.ts'
 import { type Evidence, endingOf, settle } from '../../../services/sas/money/settle.ts'
 import { sealed } from './machine.ts'
 

@@ -1,0 +1,47 @@
+import type { MachineState } from '../machine/machine.ts'
+import { centsOf, textOf } from './amount.ts'
+import { isGranted, type MoneyFile } from './file.ts'
+import { type Order, SIGNERS } from './order.ts'
+
+/** A machine that was not heard for so long may be another one. */
+const HEARD_MS = 5_000
+
+/** What must be known before one byte goes out. */
+export interface Facts {
+  self: string
+  file: MoneyFile | { why: string }
+  /** see `signersOf` */
+  signers: readonly string[]
+  /** its nonce is one that this node gave less than a minute ago, and nobody has used */
+  isFresh: boolean
+  /** the one of that serial number, as it is polled here */
+  machine: Readonly<MachineState> | undefined
+  /** cents of the last 24 hours, without what has failed */
+  today: bigint
+  /** an order of that machine whose end nobody knows */
+  open: string | undefined
+  now: number
+}
+
+/** Why an order is not carried out; undefined: all of it is right. Pure. */
+export function whyNot(what: Order, facts: Facts): string | undefined {
+  const { self, file, signers, isFresh, machine, today, open, now } = facts
+  if ('why' in file) return file.why
+  if (what.agent !== self) return `it is for ${what.agent}`
+  if (signers.length < SIGNERS)
+    return `it needs ${SIGNERS} signatures of different nodes, and has ${signers.length}`
+  const stranger = signers.find(
+    each => !isGranted(file, { peer: each, does: what.does, machine: what.machine }, now)
+  )
+  if (stranger != null) return `${stranger} has no grant for ${what.does} at ${what.machine}`
+  if (!isFresh) return 'its nonce was used, or is older than a minute; order again'
+  const cents = centsOf(what.amount)!
+  if (cents > centsOf(file.perCommand)!) return `${what.amount} is more than ${file.perCommand} for one order`
+  if (today + cents > centsOf(file.perDay)!)
+    return `${textOf(today)} of ${file.perDay} for 24 hours have been ordered already`
+  if (machine == null || !machine.isUp) return `no machine ${what.machine} answers here`
+  if (machine.heardAt == null || now - machine.heardAt > HEARD_MS)
+    return `${what.machine} was not heard for ${HEARD_MS / 1000} s`
+  if (open != null) return `order ${open} of ${what.machine} has no end yet; see sas payments`
+  return undefined
+}

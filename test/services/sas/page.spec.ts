@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { fileURLToPath } from 'node:url'
+import type { Page } from 'playwright-core'
+import { type ArtelNode, createNode, loadConfig } from '../../../node/index.ts'
+import { devices, OWNER, sas } from '../../../services/index.ts'
+import { until } from '../../bootstrap/nodes.ts'
+import { type Browser, openBrowser, overflowing, seriousFindings } from '../browser.ts'
+import { Machine } from './machine.ts'
+import { TcpWire } from './wire.ts'
+
+const BUILT = fileURLToPath(new URL('../../../services/gateway/ui/dist/index.html', import.meta.url))
+const SCREENSHOTS = fileURLToPath(new URL('../../screenshots/', import.meta.url))
+const APPEARS_MS = 30_000
+
+describe('sas: page', function () {
+  this.timeout(600_000)
+  const machines = [new Machine({ address: 1, serial: 'A-17' }), new Machine({ address: 2, serial: 'B-20' })]
+  const wire = new TcpWire(machines)
+  let folder: string
+  let node: ArtelNode
+  let browser: Browser
+  let page: Page
+
+  before(async () => {
+    assert.ok(existsSync(BUILT), 'the dashboard is not built: npm run build:ui')
+    folder = await mkdtemp(join(tmpdir(), 'artel-sas-page-'))
+    const line = await wire.listen()
+    const flags = {
+      data: join(folder, 'node'),
+      logLevel: 'silent',
+      compute: false,
+      'gateway.enabled': true,
+      'gateway.port': 0,
+      'devices.enabled': true,
+      'sas.enabled': true,
+      'sas.machines': [line, `${line}#2`],
+      'sas.answerMs': 500,
+      'sas.pollMs': 1,
+      'sas.meterSeconds': 1
+    }
+    node = await createNode(loadConfig({ environment: {}, flags }), {
+      role: 'seed',
+      services: [devices, sas]
+    })
+    await mkdir(SCREENSHOTS, { recursive: true })
+    const up = async (): Promise<boolean> =>
+      (
+        (await node.services.call('sas', 'machines', {} as never, { caller: OWNER })) as {
+          items: { isUp: boolean }[]
+        }
+      ).items.every(({ isUp }) => isUp)
+    await until(up, 'both machines are up', APPEARS_MS)
+    for (let i = 0; i < 5; i++) machines[0]!.play(3, i === 0 ? 10 : 0)
+    machines[0]!.bill(0x49)
+  })
+  after(async () => {
+    await node?.stop()
+    await wire[Symbol.asyncDispose]()
+    await rm(folder, { recursive: true, force: true })
+  })
+  afterEach(() => browser?.close())
+
+  async function open(locale: string, width: number): Promise<void> {
+    browser = await openBrowser({ locale })
+    page = browser.page
+    page.setDefaultTimeout(APPEARS_MS)
+    await page.setViewportSize({ width, height: 900 })
+    await page.goto(`${node.gateway!.url}/#token=${node.gateway!.token}`)
+    await page.getByRole('img', { name: /Live|на связи/ }).waitFor()
+    await page.evaluate(() => {
+      window.location.hash = '#/services/artel%2Fsas%2F1'
+    })
+    await page.getByRole('tab', { name: /^(Machines|Автоматы)$/ }).waitFor()
+  }
+  const tab = (name: string): Promise<void> => page.getByRole('tab', { name, exact: true }).click()
+  async function look(name: string, width: number): Promise<void> {
+    assert.deepEqual(await overflowing(page, width), [], name)
+    assert.deepEqual(await seriousFindings(page), [], name)
+    await page.screenshot({ path: join(SCREENSHOTS, `sas-${width}-${name}.png`), fullPage: true })
+  }
+
+  it('shows machines as they play, adds up their log, and asks a person what no machine can tell', async () => {
+    await open('en-GB', 1280)
+    await page.getByText('A-17: in 15, out 10, net 5, games 5').waitFor()
+    // it goes on while somebody looks
+    machines[0]!.play(4, 0)
+    await page.getByText('A-17: in 19, out 10, net 9, games 6').waitFor()
+    await look('machines', 1280)
+
+    await tab('Orders')
+    await page.getByText('No orders yet').waitFor()
+    // as it stands after a handpay that nobody can say anything of
+    using db = new DatabaseSync(join(folder, 'node', 'services', 'sas', 'sas.sqlite'))
+    db.exec(`INSERT INTO payment (id, machine, place, does, cents, credits, signers, at, before_meter, ending, why)
+      VALUES ('0b9f3c3a-6f4e-4d4e-9a53-0f0f5e1b2c3d', 'A-17', 'x', 'handpay', 1250, 1250, '[]', 1, 0, 'unknown', 'nobody knows')`)
+    await page.getByText('Handpay of 12.50 at A-17').waitFor()
+    await look('orders', 1280)
+    await page.getByLabel('What was seen at A-17').fill('paid, the display says so')
+    await page.getByRole('button', { name: 'It was done' }).click()
+    await page.getByText('paid, the display says so').waitFor()
+
+    await tab('Reconciliation')
+    await page.getByRole('button', { name: 'Add up' }).click()
+    await page.getByText('A-17: All sums agree.').waitFor()
+    await page.getByRole('row', { name: 'Bills by the meter and by exceptions 10 10' }).waitFor()
+    await page.getByText('In 19, out 10, net 9').waitFor()
+    await look('reconciliation', 1280)
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('link', { name: 'Save as CSV' }).click()
+    ])
+    assert.equal(download.suggestedFilename(), 'A-17.csv')
+    assert.deepEqual(browser.errors, [])
+    assert.deepEqual([...browser.hosts], [new URL(node.gateway!.url!).host])
+  })
+
+  it('fits a phone, in Russian', async () => {
+    await open('ru-RU', 400)
+    await page.getByText('A-17: вход').waitFor()
+    await look('machines', 400)
+    await tab('Распоряжения')
+    await page.getByText('Ручная выплата').waitFor()
+    await look('orders', 400)
+    await tab('Сверка')
+    await page.getByRole('button', { name: 'Сверить' }).click()
+    await page.getByText('Все суммы сходятся').waitFor()
+    await look('reconciliation', 400)
+    assert.deepEqual(browser.errors, [])
+  })
+})
