@@ -12,13 +12,21 @@ import { TcpWire } from './wire.ts'
 
 const [folder, ...serials] = process.argv.slice(2) as [string, ...string[]]
 const random = createRandom(1)
+/** of every machine here: what a transfer must say */
+const KEY = '00112233445566778899aabbccddeeff00112233'
 /** machines wait for who does not listen, as their queues are short */
 const ROOM = 15
 const BILLS = [0x47, 0x48, 0x49]
 
 const places = await Promise.all(
   serials.map(async (serial, i) => {
-    const machine = new Machine({ address: 1, serial })
+    const machine = new Machine({
+      address: 1,
+      serial,
+      // long enough to be killed meanwhile
+      transferMs: 2_000,
+      registered: { asset: 100 + i, key: KEY }
+    })
     // the second one goes past its last digit
     machine.add(0x00, i === 1 ? 99_999_900 : 1_000 * i)
     const wire = new TcpWire([machine], random)
