@@ -9,7 +9,7 @@ const HEARD_MS = 5_000
 /** What must be known before one byte goes out. */
 export interface Facts {
   self: string
-  file: MoneyFile | { why: string }
+  file: MoneyFile
   /** see `signersOf` */
   signers: readonly string[]
   /** its nonce is one that this node gave less than a minute ago, and nobody has used */
@@ -26,7 +26,6 @@ export interface Facts {
 /** Why an order is not carried out; undefined: all of it is right. Pure. */
 export function whyNot(what: Order, facts: Facts): string | undefined {
   const { self, file, signers, isFresh, machine, today, open, now } = facts
-  if ('why' in file) return file.why
   if (what.agent !== self) return `it is for ${what.agent}`
   if (signers.length < SIGNERS)
     return `it needs ${SIGNERS} signatures of different nodes, and has ${signers.length}`

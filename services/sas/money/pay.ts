@@ -54,24 +54,32 @@ export function createPayments({
   const machineOf = (serial: string): Machine | undefined =>
     machines().find(({ state }) => state.serial === serial && state.isUp)
 
-  async function tell(
-    signed: SignedOrder
+  /** What became of an order that was tried. */
+  function tried(id: string): { is: 'open' } | Ending | undefined {
+    const found = journal.find(id)
+    return found && (found.ending ?? { is: 'open' })
+  }
+
+  /** Whether all is right now. */
+  async function decide(
+    signed: SignedOrder,
+    isFresh: (nonce: string) => boolean
   ): Promise<{ why: string } | { file: MoneyFile; signers: string[] }> {
     const { order } = signed
     const file = await readFile()
+    if ('why' in file) return file
     const signers = signersOf(signed, isSigned)
     const why = whyNot(order, {
       self,
       file,
       signers,
-      // whoever may order at all uses it up
-      isFresh: !('why' in file) && signers.length > 1 && nonces.use(order.nonce),
+      isFresh: isFresh(order.nonce),
       machine: machineOf(order.machine)?.state,
       today: journal.today(),
       open: journal.openOf(order.machine),
       now: now()
     })
-    return why == null && !('why' in file) ? { file, signers } : { why: why ?? 'money is off here' }
+    return why == null ? { file, signers } : { why }
   }
 
   return {
@@ -87,19 +95,25 @@ export function createPayments({
     /** Never throws what the machine or the order did: that is the outcome. The same id again has the same outcome. */
     async pay(signed: SignedOrder, signal: AbortSignal): Promise<PayAnswer> {
       const { order } = signed
-      const before = journal.find(order.id)
-      if (before != null) return before.ending ?? { is: 'open' }
-      const allowed = await tell(signed)
-      if ('why' in allowed) return { is: 'refused', why: allowed.why }
+      const before = tried(order.id)
+      if (before != null) return before
+      // who may not has no turn
+      const first = await decide(signed, nonces.isGood)
+      if ('why' in first) return { is: 'refused', why: first.why }
       const machine = machineOf(order.machine)!
       try {
-        return await machine.turn(turn => carryOut(turn, order, machine, allowed, journal), signal)
+        return await machine.turn(async turn => {
+          // it may have waited for its turn, behind itself, too
+          const meanwhile = tried(order.id)
+          if (meanwhile != null) return meanwhile
+          const allowed = await decide(signed, nonces.use)
+          if ('why' in allowed) return { is: 'refused' as const, why: allowed.why }
+          return carryOut(turn, order, machine, allowed, journal)
+        }, signal)
       } catch (error) {
         signal.throwIfAborted()
         // where it was tried, the machine is asked until it is known
-        return journal.find(order.id) == null
-          ? { is: 'refused', why: (error as Error).message }
-          : { is: 'open' }
+        return tried(order.id) ?? { is: 'refused', why: (error as Error).message }
       }
     },
 
@@ -175,7 +189,7 @@ async function carryOut(
       ...ending
     })
   const answer = await turn.once(message, async () => {
-    // nothing waits between this look and what is written
+    // of another machine meanwhile; nothing waits between this look and what is written
     if (journal.openOf(order.machine) != null || journal.today() + cents > centsOf(file.perDay)!)
       throw new PollRefusedError('another order came first; order again')
     journal.begin({
