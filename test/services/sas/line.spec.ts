@@ -39,7 +39,7 @@ describe('sas: a line', () => {
     deepEqual(await line.ask(generalPoll(1), new AbortController().signal), Uint8Array.of(0x12))
   })
 
-  it('waits for no answer to what is for everybody, and takes a late one for none to the next poll', async () => {
+  it('waits for no answer to what is for everybody, and takes what comes all the same for none to the next poll', async () => {
     const [here, there] = duplexPair()
     using line = createLine({ name: 'test', transport: here, answerMs: 200 })
     const { signal } = new AbortController()
