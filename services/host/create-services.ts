@@ -5,7 +5,7 @@ import { Registry as Registers, type Registry } from 'prom-client'
 import type { CallInit } from './call-operation.ts'
 import type { Capabilities } from './capabilities.ts'
 import type { Health, ServiceModule } from './contract.ts'
-import { checkDeclaration, checkGroup } from './declare.ts'
+import { checkDeclaration, checkFields, checkNames } from './declare.ts'
 import { DeclarationError, PeerError, ServiceDownError, UnknownOperationError } from './errors.ts'
 import type { Group, Handlers } from './operation.ts'
 import { createOwnGroups } from './own-groups.ts'
@@ -74,7 +74,8 @@ export interface Services extends Startable, TypedEventTarget<ServicesEvents> {
 export function createServices(init: ServicesInit): (components: ServicesComponents) => Services {
   const modules = inOrder(init.modules)
   const groups = [...(init.groups ?? []), ...modules]
-  for (const group of groups) checkGroup(group)
+  for (const group of groups) checkNames(group)
+  for (const group of init.groups ?? []) checkFields(group)
   for (const module of modules) checkDeclaration(module)
   const twice = groups.find(({ name }, i) => groups.findIndex(group => group.name === name) < i)
   if (twice != null) throw new DeclarationError(`two groups of operations are called ${twice.name}`)

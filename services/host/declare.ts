@@ -36,16 +36,21 @@ export function checkDeclaration({ name, version, operations, messages = {} }: D
   if (both != null) throw new DeclarationError(`${name}: "${both}" is an operation and a message`)
 }
 
+/** @throws {DeclarationError} */
+export function checkNames({ name, operations }: Group): void {
+  if (!NAME.test(name)) throw new DeclarationError(`"${name}" is no name of a service; write it like "files"`)
+  for (const key of Object.keys(operations))
+    if (!OPERATION.test(key))
+      throw new DeclarationError(`${name}: "${key}" is no name of an operation; write it like "addFile"`)
+}
+
 /**
  * Looks for what would only be noticed when somebody calls.
  *
  * @throws {DeclarationError}
  */
-export function checkGroup({ name, operations }: Group): void {
-  if (!NAME.test(name)) throw new DeclarationError(`"${name}" is no name of a service; write it like "files"`)
+export function checkFields({ name, operations }: Group): void {
   for (const [key, { input, http }] of Object.entries(operations)) {
-    if (!OPERATION.test(key))
-      throw new DeclarationError(`${name}: "${key}" is no name of an operation; write it like "addFile"`)
     const fields = Object.keys(input.shape)
     const named = [...http.path.matchAll(/:(\w+)/g)].map(([, field]) => field!)
     const elsewhere = [

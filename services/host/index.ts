@@ -53,17 +53,18 @@ export {
   type Shell,
   type Terminal
 } from './operation.ts'
-export type {
-  Answer,
-  AskOptions,
-  Exchange,
-  Item,
-  Message,
-  MessageHandlers,
-  PeerCall,
-  Peers,
-  Protocol,
-  Request
+export {
+  type Answer,
+  type AskOptions,
+  type Exchange,
+  type Item,
+  type Message,
+  type MessageHandlers,
+  message,
+  type PeerCall,
+  type Peers,
+  type Protocol,
+  type Request
 } from './protocol.ts'
 export { type ServiceSettings, settingsOf } from './settings.ts'
 export * from './verdict.ts'

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Caller, PeerAccess, Scope } from './access.ts'
+import { whenAsked } from './when-asked.ts'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
@@ -114,14 +115,21 @@ export interface Group {
   setting?: string
 }
 
+/** A schema, or how it is made: then that is done when somebody asks for it, which nobody does where a service is off. */
+type Made<T> = T | (() => T)
+const SCHEMAS = ['input', 'output', 'progress'] as const
+type Schemas = (typeof SCHEMAS)[number]
+
 /** An operation with the types of its schemas. */
 export function operation<
   const P extends { peers?: PeerAccess },
   I extends z.ZodObject,
   O extends z.ZodType,
   E extends z.ZodType = z.ZodNever
->(declared: Operation<I, O, E> & P): Operation<I, O, E> & P {
-  return declared
+>(
+  declared: Omit<Operation<I, O, E>, Schemas> & { input: Made<I>; output: Made<O>; progress?: Made<E> } & P
+): Operation<I, O, E> & Omit<P, Schemas> {
+  return whenAsked(declared, SCHEMAS) as never
 }
 
 /** One call of an operation. */
@@ -217,11 +225,8 @@ export interface Place {
   deadlineMs: number
 }
 
-export function placeOf(
-  service: string,
-  name: string,
-  { http, deadlineMs = DEFAULT_DEADLINE_MS, ...rest }: Operation
-): Place {
+export function placeOf(service: string, name: string, operation: Operation): Place {
+  const { http, deadlineMs = DEFAULT_DEADLINE_MS } = operation
   const hasBody = http.method !== 'GET' && http.method !== 'DELETE'
   return {
     service,
@@ -231,8 +236,8 @@ export function placeOf(
     body: http.body === 'bytes' ? 'bytes' : hasBody ? 'json' : 'none',
     ...(http.bodyField == null ? {} : { bodyField: http.bodyField }),
     headers: http.headers ?? {},
-    isRepeatable: isRepeatable({ ...rest, http }),
-    hasProgress: rest.progress != null,
+    isRepeatable: isRepeatable(operation),
+    hasProgress: operation.progress != null,
     deadlineMs
   }
 }

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { PeerAccess } from './access.ts'
 import type { Operation, Operations } from './operation.ts'
+import { whenAsked } from './when-asked.ts'
 
 /**
  * What one node asks of another about a service: a request and an answer, where wanted with any number of items before
@@ -28,6 +29,14 @@ export interface Message<
 }
 
 export type Protocol = Readonly<Record<string, Message>>
+
+const SCHEMAS = ['request', 'answer', 'items', 'sends'] as const
+type Made<M> = { [K in keyof M]: M[K] extends () => infer S ? S : M[K] }
+
+/** A message whose schemas may be functions that make them: that is done when somebody asks for them. */
+export function message<const M extends object>(declared: M): Made<M> {
+  return whenAsked(declared, SCHEMAS) as Made<M>
+}
 
 export const DEFAULT_FRAME_BYTES = 64 * 1024
 export const MAX_FRAME_BYTES = 4 * 1024 * 1024

@@ -8,6 +8,7 @@ import { type CallInit, callOperation } from './call-operation.ts'
 import type { Health, Host, Service, ServiceModule, State } from './contract.ts'
 import { openDatabase } from './database.ts'
 import { createDeadline } from './deadline.ts'
+import { checkFields } from './declare.ts'
 import { isFault, ServiceDownError, ServiceOffError, UnknownOperationError } from './errors.ts'
 import { serviceKey, serviceProtocol } from './names.ts'
 import { answerPeers, askPeer, type ServiceNetwork } from './peer-streams.ts'
@@ -60,14 +61,6 @@ export function createRunningService(init: RunningInit, components: HostComponen
   const { module, network, now, onChange } = init
   const { name, version, operations } = module
   const log: Logger = components.logger.forComponent(`artel:${name}`)
-  const messages: Protocol = {
-    ...module.messages,
-    ...Object.fromEntries(
-      Object.entries(operations)
-        .filter(([, { peers }]) => peers != null && peers !== 'nobody')
-        .map(([key, operation]) => [key, asMessage(operation)])
-    )
-  }
   const protocol = serviceProtocol(network, name, version)
   const key = serviceKey(name, version)
   const waits = createWaits(now)
@@ -114,6 +107,19 @@ export function createRunningService(init: RunningInit, components: HostComponen
     return work
   }
 
+  /** Its schemas are made when it starts. */
+  function messagesOf(): Protocol {
+    checkFields(module)
+    return {
+      ...module.messages,
+      ...Object.fromEntries(
+        Object.entries(operations)
+          .filter(([, { peers }]) => peers != null && peers !== 'nobody')
+          .map(([key, operation]) => [key, asMessage(operation)])
+      )
+    }
+  }
+
   async function start(): Promise<void> {
     if (run != null || !settings.enabled) return
     clearTimeout(retry)
@@ -127,7 +133,8 @@ export function createRunningService(init: RunningInit, components: HostComponen
     try {
       using deadline = createDeadline(`the start of ${name}`, START_MS, [stop.signal])
       const registry = new PrefixedRegistry(`artel_${name.replaceAll('-', '_')}_`)
-      const host = await createHost(registry, stop, ended)
+      const messages = messagesOf()
+      const host = await createHost(registry, messages, stop, ended)
       const service = await deadline.within(
         (async () => {
           const made = await (await module.load())(host as never)
@@ -214,6 +221,7 @@ export function createRunningService(init: RunningInit, components: HostComponen
 
   async function createHost(
     metrics: Registry,
+    messages: Protocol,
     stopping: AbortController,
     ended: AsyncDisposableStack
   ): Promise<Host<ServiceSettings>> {

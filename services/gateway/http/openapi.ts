@@ -36,7 +36,7 @@ export async function describeRoutes(app: App, version: string): Promise<void> {
     transform: input => {
       const { described, scope } = input.route.config ?? {}
       const out =
-        described == null ? jsonSchemaTransform(input) : { schema: described as never, url: input.url }
+        described == null ? jsonSchemaTransform(input) : { schema: described() as never, url: input.url }
       if (out.schema == null) return out
       const deadlineMs = deadlineOf(input.route)
       const { description } = out.schema as { description?: string }

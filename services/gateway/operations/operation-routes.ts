@@ -29,7 +29,7 @@ const JSON_TYPE = 'application/json; charset=utf-8'
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** what the OpenAPI document says, where it does not follow from zod schemas of the route */
-    described?: Record<string, unknown>
+    described?: () => Record<string, unknown>
     /** what an error is as JSON, where it is no problem of RFC 9457 */
     errorBody?: HttpPlace['errorBody']
   }
@@ -69,7 +69,8 @@ function addRoute(app: App, context: Context, group: Group, name: string, operat
   const { services } = context
   const service = group.name
   const { http, scope } = operation
-  const fields = fieldsOf(operation.input)
+  // what is asked for by nobody costs no memory
+  let fields: readonly Field[] | undefined
   app.route({
     method: http.method,
     url: http.path,
@@ -77,7 +78,7 @@ function addRoute(app: App, context: Context, group: Group, name: string, operat
       ...(scope == null ? {} : { scope }),
       deadlineMs: operation.deadlineMs,
       ...(http.errorBody == null ? {} : { errorBody: http.errorBody }),
-      described: describeOperation(group, name, operation)
+      described: () => describeOperation(group, name, operation)
     },
     bodyLimit: http.bodyBytes ?? BODY_BYTES,
     async handler(req, reply) {
@@ -87,6 +88,7 @@ function addRoute(app: App, context: Context, group: Group, name: string, operat
         ...(req.digest == null ? {} : { digest: req.digest }),
         ...(http.body === 'bytes' ? { body: (req.body ?? Readable.from([])) as Readable } : {})
       }
+      fields ??= fieldsOf(operation.input)
       const input = inputOf(req, operation, fields)
       const { accept = '' } = req.headers
       const asValue = accept.includes(VALUE_TYPE)

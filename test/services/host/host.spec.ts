@@ -7,6 +7,7 @@ import { z } from 'zod'
 import {
   declare,
   type HostOf,
+  message,
   micro,
   OWNER,
   operation,
@@ -121,6 +122,41 @@ describe('services: host', () => {
     deepEqual(told, [{ type: 'notes:added', value: 'a' }])
     equal((await stat(join(host.folder, 'notes'))).mode & 0o777, 0o700)
     match(await host.services.metrics().metrics(), /^artel_notes_added_total 1$/m)
+  })
+
+  it('makes the schemas of a service that is off for nobody, and each once when it is on', async () => {
+    let made = 0
+    const empty = () => {
+      made++
+      return z.object({})
+    }
+    const lazy = service(
+      declare({
+        name: 'lazy',
+        version: 1,
+        summary: 'schemas that are made when somebody asks for them',
+        operations: {
+          look: operation({
+            summary: 'Looks',
+            input: empty,
+            output: empty,
+            http: { method: 'GET', path: '/lazy' },
+            peers: 'allowed'
+          })
+        },
+        messages: { say: message({ request: empty, answer: empty }) }
+      }),
+      async () => () => ({ operations: { look: () => ({}) }, messages: { say: () => ({}) } })
+    )
+    {
+      await using off = await startHost({ modules: [lazy], settings: { lazy: { enabled: false } } })
+      await rejects(off.services.call('lazy', 'look', {}, owner), { name: 'ServiceOffError' })
+      equal(made, 0)
+    }
+    await using on = await startHost({ modules: [lazy], settings: { lazy: {} } })
+    for (let i = 0; i < 2; i++) deepEqual(await on.services.call('lazy', 'look', {}, owner), {})
+    // what nobody says is not made either
+    equal(made, 2)
   })
 
   it('decides access before the input is looked at', async () => {
