@@ -180,6 +180,21 @@ class OnTheNetwork(unittest.TestCase):
         self.assertEqual(caught.exception.name, 'SpecError')
 
 
+class Datasets(unittest.TestCase):
+    def test_stay_at_workers_and_are_taken_by_further_jobs(self):
+        node = artel.connect(patience=120)
+        with node.map('def main(x):\n  return x * x', range(3000), keep=True) as squares:
+            odd = squares.run({'type': 'filter', 'fn': 'x => x % 2 === 1'}, keep=True)
+            self.assertEqual(list(odd), [x * x for x in range(1, 3000, 2)])
+            self.assertEqual(len(node.dataset(odd.id)), 1500)
+            halved = odd.map('def main(x):\n  return x // 2', keep=True)
+            whole = halved.run({'type': 'map_reduce', 'map': 'x => x', 'reduce': 'sum'})
+            self.assertEqual(whole, sum(x * x // 2 for x in range(1, 3000, 2)))
+        with self.assertRaises(artel.ArtelError) as caught:
+            len(squares)
+        self.assertEqual(caught.exception.name, 'DatasetMissingError')
+
+
 class AsSchedulerOfDask(unittest.TestCase):
     @classmethod
     def setUpClass(cls):

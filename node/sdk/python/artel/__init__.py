@@ -12,8 +12,9 @@ Only the standard library is needed. Functions travel as source text and run in 
 """
 
 from ._client import Artel, Job, connect
+from ._dataset import Dataset
 from ._errors import ArtelError, FunctionError, RemoteTraceback
 from ._executor import Executor
 
-__all__ = ['Artel', 'ArtelError', 'Executor', 'FunctionError', 'Job', 'RemoteTraceback', 'connect']
+__all__ = ['Artel', 'ArtelError', 'Dataset', 'Executor', 'FunctionError', 'Job', 'RemoteTraceback', 'connect']
 __version__ = '0.1.0'

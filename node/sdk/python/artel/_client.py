@@ -13,6 +13,7 @@ import uuid
 from typing import Any, Iterable, Iterator
 
 from ._codec import decode, encode
+from ._dataset import Dataset
 from ._errors import ArtelError
 
 VALUE_TYPE = 'application/vnd.artel.value'
@@ -79,11 +80,13 @@ class Artel:
         return Job(self, answer['job']['job'])
 
     def run(self, spec: dict[str, Any], **settings: Any) -> Any:
-        """The result of a task."""
-        return self.submit(spec, **settings).result()
+        """The result of a task; a Dataset, which stays at the workers, with `keep=True`."""
+        job = self.submit(spec, **settings)
+        result = job.result()
+        return Dataset(self, job.id) if {**spec, **settings}.get('keep') else result
 
-    def map(self, source: str, items: Iterable[Any], **settings: Any) -> list[Any]:
-        """`main(x)` of Python source for every item, in order, as one job.
+    def map(self, source: str, items: Iterable[Any], **settings: Any) -> Any:
+        """`main(x)` of Python source for every item, in order, as one job: a list, or a Dataset with `keep=True`.
 
         `settings` are fields of the spec, such as `context={'limit': 3}`, whose keys are global names of the source.
         """
@@ -119,6 +122,10 @@ class Artel:
         finally:
             for job in waiting:
                 job.cancel()
+
+    def dataset(self, id: str) -> Dataset:
+        """What an earlier job with `keep=True` left."""
+        return Dataset(self, id)
 
     def job(self, id: str) -> Job:
         """A job that was started before."""
