@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openBrowser } from '../test/services/browser.ts'
+import { launchChromium, openBrowser } from '../test/services/browser.ts'
 import type { Row, RunOptions } from './harness/contract.ts'
 import { startNode } from './harness/fleet.ts'
 import { end } from './harness/process.ts'
@@ -41,9 +41,9 @@ export async function run({ quick }: RunOptions): Promise<Row[]> {
 }
 
 async function firstLook(address: string): Promise<{ bytes: number; ms: number }> {
-  const browser = await openBrowser()
+  const chromium = await launchChromium()
   try {
-    const { page, context } = browser
+    const { page, context } = await openBrowser(chromium)
     const cdp = await context.newCDPSession(page)
     let bytes = 0
     cdp.on('Network.loadingFinished', ({ encodedDataLength }) => {
@@ -55,6 +55,6 @@ async function firstLook(address: string): Promise<{ bytes: number; ms: number }
     await page.getByRole('link', { name: 'Compose a job' }).first().waitFor()
     return { bytes, ms: await page.evaluate(() => performance.now()) }
   } finally {
-    await browser.close()
+    await chromium.close()
   }
 }

@@ -11,7 +11,7 @@ import { ROOT } from './report.ts'
 import { ratios, summary } from './statistics.ts'
 
 const ROUNDS = 3
-const git = promisify(execFile)
+const run = promisify(execFile)
 
 /**
  * Measures this working copy and the commit `base` in turn, A B A B, with this working copy's benchmarks. Three rows
@@ -22,11 +22,13 @@ export async function compare(base: string, bench: string, quick: boolean): Prom
   const folder = await mkdtemp(join(tmpdir(), 'artel-compare-'))
   started.defer(() => rm(folder, { recursive: true, force: true }))
   const other = join(folder, 'base')
-  await git('git', ['worktree', 'add', '--detach', other, base], { cwd: ROOT })
+  await run('git', ['worktree', 'add', '--detach', other, base], { cwd: ROOT })
   started.defer(async () => {
-    await git('git', ['worktree', 'remove', '--force', other], { cwd: ROOT })
+    await run('git', ['worktree', 'remove', '--force', other], { cwd: ROOT })
   })
   await symlink(join(ROOT, 'node_modules'), join(other, 'node_modules'))
+  // the dashboard and the bundle of libraries, as \`npm ci\` makes them
+  await run('npm', ['run', '--silent', '--if-present', 'prepare'], { cwd: other })
   // the same ruler for both
   await rm(join(other, 'benchmarks'), { recursive: true, force: true })
   const peers = join('benchmarks', 'peers', 'node_modules')

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Processes } from '../node/processes.ts'
+import { type Daemon, Processes } from '../node/processes.ts'
 
 // About 100 µs per item: it is still running when its submitter dies.
 const JOB = {
@@ -16,32 +16,30 @@ const SUM = (20_000 * 20_001) / 2
 describe('integration: delegation over processes', function () {
   this.timeout(600_000)
   let processes: Processes
-  beforeEach(async () => {
+  /** flags by which a node knows the seed */
+  let known: string[]
+  let delegate: string
+  let client: Daemon
+  let data: string[]
+  before(async () => {
     processes = await Processes.create()
-  })
-  afterEach(() => processes.stop())
-
-  /** A seed, a delegate and a client that lends nothing. */
-  const begin = async () => {
+    data = ['--data', processes.path('client')]
     const seed = await processes.start('seed', 'seed', ['--compute', 'false']).ready
-    const known = ['--seed', seed.addresses[0]!, '--trusted-peer', '*']
+    known = ['--seed', seed.addresses[0]!, '--trusted-peer', '*']
     const lends = ['--slots', '1', '--delegate-for', '*']
-    const delegate = await processes.start('start', 'delegate', [...known, ...lends]).ready
-    const client = processes.start('start', 'client', [...known, '--compute', 'false'])
+    const started = processes.start('start', 'delegate', [...known, ...lends])
+    client = startClient()
     await client.ready
+    delegate = (await started.ready).id
     await writeFile(join(processes.folder, 'job.json'), JSON.stringify(JOB))
-    return { known, delegate, client, data: ['--data', processes.path('client')] }
-  }
+  })
+  after(() => processes.stop())
+
+  /** It lends nothing. */
+  const startClient = (): Daemon => processes.start('start', 'client', [...known, '--compute', 'false'])
 
   it('gives the result to who waited for it, and once more to who asks', async () => {
-    const { delegate, data } = await begin()
-    const { stdout, stderr, code } = await processes.run([
-      'run',
-      'job.json',
-      ...data,
-      '--delegate',
-      delegate.id
-    ])
+    const { stdout, stderr, code } = await processes.run(['run', 'job.json', ...data, '--delegate', delegate])
     assert.deepEqual({ code, result: stdout.trim() }, { code: 0, result: String(SUM) }, stderr)
     const [, id] = /^([0-9a-f]{16}): /m.exec(stderr)!
     const again = await processes.run(['result', id!, ...data])
@@ -49,8 +47,7 @@ describe('integration: delegation over processes', function () {
   })
 
   it('goes on when its submitter is killed, which fetches the result after its next start', async () => {
-    const { known, delegate, client, data } = await begin()
-    const run = processes.spawn(['run', 'job.json', ...data, '--delegate', delegate.id])
+    const run = processes.spawn(['run', 'job.json', ...data, '--delegate', delegate])
     // the submitter knows the id as soon as the delegate has the job
     const id = await new Promise<string>((resolve, reject) => {
       const look = (): void => {
@@ -63,7 +60,8 @@ describe('integration: delegation over processes', function () {
     await client.end('SIGKILL')
     await run.end('SIGKILL')
 
-    await processes.start('start', 'client', [...known, '--compute', 'false']).ready
+    client = startClient()
+    await client.ready
     const { stdout, stderr, code } = await processes.run(['result', id, ...data])
     assert.deepEqual({ code, result: stdout.trim() }, { code: 0, result: String(SUM) }, stderr)
     const report = await processes.run(['job', id, '--json', '--data', processes.path('delegate')])

@@ -15,6 +15,14 @@ const jobOf = async (client: Program): Promise<string> =>
 const retried = (client: Program): Promise<unknown> =>
   client.event('a lost lease', event => event.event === 'progress' && (event.retries as number) > 0, 240_000)
 
+/** Both workers hold leases, by what the client says after its first `events`. */
+const bothWork = (client: Program, events = 0): Promise<unknown> =>
+  client.event(
+    'both workers at work',
+    event => client.events.indexOf(event) >= events && event.event === 'progress' && event.workers === 2,
+    240_000
+  )
+
 /** Every unit is paid to one worker, although some were calculated twice. */
 function checkPaidOnce({ report }: End): void {
   assert.equal(
@@ -26,14 +34,16 @@ function checkPaidOnce({ report }: End): void {
 describe('integration: faults', function () {
   this.timeout(600_000)
   let net: Processes
-  beforeEach(async () => {
+  before(async () => {
     net = new Processes()
     await net.seed()
   })
-  afterEach(() => net.stop())
+  afterEach(() => net.endClients())
+  after(() => net.stop())
 
   it('kill −9 of coordinator and workers, again and again: right, paid once', async () => {
-    let [one, two] = await Promise.all([net.worker(), net.worker()])
+    let [one, two] = (await net.workers(2)) as [Started, Started]
+    const had = await checkCredits(net)
     const data = await net.folder()
     const first = net.client(data, work('none', LONG))
     // as soon as it is acknowledged
@@ -68,65 +78,63 @@ describe('integration: faults', function () {
     const kept = new Set(accepted(data).map(slice => JSON.stringify(slice)))
     for (const slice of before)
       assert.ok(kept.has(JSON.stringify(slice)), 'an accepted slice stays as it was')
-    const balances = await checkCredits(net, 4)
-    const earned = balances.get(one.ready.id)! + balances.get(two.ready.id)! - 200_000_000n
-    assert.equal(earned, BigInt(ended.report.paid))
+    const balances = await checkCredits(net)
+    const earned = (id: string): bigint => balances.get(id)! - had.get(id)!
+    assert.equal(earned(one.ready.id) + earned(two.ready.id), BigInt(ended.report.paid))
   })
 
-  it('SIGSTOP of a worker: its lease expires, and what it says after SIGCONT does not matter', async () => {
-    const [stopped] = await Promise.all([net.worker(), net.worker()])
-    const client = net.client(await net.folder(), work('none', LONGER))
-    await progress(client, 0.05)
-    stopped.program.signal('SIGSTOP')
-    try {
-      await retried(client)
-    } finally {
-      stopped.program.signal('SIGCONT')
-    }
-    const ended = await end(client)
-    checkRight(ended, sum(LONGER))
-    checkPaidOnce(ended)
-    await checkCredits(net, 4)
-  })
-
-  describe('a cable that is cut', () => {
+  describe('a worker that falls silent', () => {
     let cable: Cable
+    /** the worker behind the cable; one other works */
     let behind: Started
-    beforeEach(async () => {
+    before(async () => {
       cable = await Cable.create()
-      ;[behind] = await Promise.all([net.worker(undefined, { args: cable.flags }), net.worker()])
+      ;[behind] = await Promise.all([net.worker(undefined, { args: cable.flags }), net.workers(1)])
     })
-    afterEach(() => cable.close())
+    after(() => cable.close())
 
-    it('nothing passes for a while: others do its slices, late answers do not matter', async () => {
+    /** A job of which that worker holds slices. */
+    const begin = async (): Promise<Program> => {
       const client = net.client(await net.folder(), work('none', LONGER), { args: ['unreachable'] })
-      await progress(client, 0.05)
+      await bothWork(client)
+      return client
+    }
+    const checkEnd = async (client: Program): Promise<End> => {
+      const ended = await end(client)
+      checkRight(ended, sum(LONGER))
+      checkPaidOnce(ended)
+      await checkCredits(net)
+      return ended
+    }
+
+    it('SIGSTOP: its lease expires, and what it says after SIGCONT does not matter', async () => {
+      const client = await begin()
+      behind.program.signal('SIGSTOP')
+      try {
+        await retried(client)
+      } finally {
+        behind.program.signal('SIGCONT')
+      }
+      await checkEnd(client)
+    })
+
+    it('nothing passes its cable for a while: others do its slices, late answers do not matter', async () => {
+      const client = await begin()
       cable.hang()
       await retried(client)
       cable.mend()
-      const ended = await end(client)
-      checkRight(ended, sum(LONGER))
-      checkPaidOnce(ended)
-      await checkCredits(net, 4)
+      await checkEnd(client)
     })
 
     it('connections are reset: others do its slices, and it comes back when it can be reached', async () => {
-      const client = net.client(await net.folder(), work('none', LONGER), { args: ['unreachable'] })
-      await progress(client, 0.05)
+      const client = await begin()
       cable.cut()
-      const leases = client.events.length
       await retried(client)
+      const events = client.events.length
       cable.mend()
-      await client.event(
-        'both workers at work',
-        event => client.events.indexOf(event) > leases && event.event === 'progress' && event.workers === 2,
-        240_000
-      )
-      const ended = await end(client)
-      checkRight(ended, sum(LONGER))
-      checkPaidOnce(ended)
+      await bothWork(client, events)
+      const ended = await checkEnd(client)
       assert.ok(ended.report.shares.some(({ worker }) => worker === behind.ready.id))
-      await checkCredits(net, 4)
     })
   })
 })

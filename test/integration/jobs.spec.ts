@@ -1,18 +1,19 @@
 import { strict as assert } from 'node:assert'
-import { descendants, living, Processes, until } from './processes.ts'
+import { descendants, living, Processes, type Started, until } from './processes.ts'
 import { accepted, checkRight, end, progress, SUM, work } from './work.ts'
 
 describe('integration: jobs over processes', function () {
   this.timeout(600_000)
   let net: Processes
-  beforeEach(async () => {
+  before(async () => {
     net = new Processes()
     await net.seed()
   })
-  afterEach(() => net.stop())
+  afterEach(() => net.endClients())
+  after(() => net.stop())
 
   it('computes over two workers, pays both, and kill −9 of one in the middle changes nothing', async () => {
-    const [one, two] = await Promise.all([net.worker(), net.worker()])
+    const [one, two] = (await net.workers(2)) as [Started, Started]
     const calm = net.client(await net.folder(), work())
     const first = await end(calm)
     checkRight(first)
@@ -33,13 +34,13 @@ describe('integration: jobs over processes', function () {
   })
 
   it('with verification: the right answer, replicated over two workers and this node', async () => {
-    await Promise.all([net.worker(), net.worker()])
+    await net.workers(2)
     const client = net.client(await net.folder(), work({ confidence: 0.99 }, 4000))
     checkRight(await end(client), (4000 * 4001) / 2)
   })
 
   it('goes on without a worker that is stopped (SIGSTOP), and takes it back afterwards', async () => {
-    const [stopped, other] = await Promise.all([net.worker(), net.worker()])
+    const [stopped, other] = (await net.workers(2)) as [Started, Started]
     const client = net.client(await net.folder(), work())
     await progress(client, 0.05)
     stopped.program.signal('SIGSTOP')
@@ -59,7 +60,7 @@ describe('integration: jobs over processes', function () {
   })
 
   it('kill −9 of the client: the job goes on after the restart, nothing accepted is computed again', async () => {
-    await Promise.all([net.worker(), net.worker()])
+    await net.workers(2)
     const data = await net.folder()
     const client = net.client(data, work())
     const { job } = await client.event<{ job: string }>('the job', event => event.event === 'job')

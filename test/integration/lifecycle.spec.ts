@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { descendants, living, Processes, type Program, until } from './processes.ts'
+import { descendants, living, Processes, type Program, type Started, until } from './processes.ts'
 
 const ENDLESS = {
   type: 'map',
@@ -22,14 +22,45 @@ async function interrupt(program: Program, code: number): Promise<void> {
 describe('integration: Ctrl-C and kill −9', function () {
   this.timeout(600_000)
   let net: Processes
-  beforeEach(() => {
+  let seed: Started
+  before(async () => {
     net = new Processes()
+    seed = await net.seed()
   })
-  afterEach(() => net.stop())
+  afterEach(() => net.endClients())
+  after(() => net.stop())
+
+  it('`artel run`: Ctrl-C cancels the job and exits with 130', async () => {
+    const [worker] = (await net.workers(1)) as [Started]
+    const folder = await net.folder()
+    const file = join(folder, 'task.json')
+    await writeFile(file, JSON.stringify(ENDLESS))
+    const before = new Set((await descendants(worker.program.pid)).map(each => each.pid))
+    const run = net.run([file, '--data', folder])
+    // the worker starts a process for the program: the job is under way
+    await until('the worker works for the job', async () =>
+      (await descendants(worker.program.pid)).some(each => !before.has(each.pid))
+    )
+    await interrupt(run, 130)
+    assert.match(run.stderr, /interrupted/)
+  })
+
+  it('kill −9 of a node takes its sandbox children with it', async () => {
+    const [worker] = (await net.workers(1)) as [Started]
+    const client = net.client(await net.folder(), ENDLESS)
+    await client.event('progress', event => event.event === 'progress' && (event.done as number) > 0)
+    const children = [...(await descendants(worker.program.pid)), ...(await descendants(client.pid))]
+    assert.ok(children.length > 0)
+    await worker.program.kill()
+    await client.kill()
+    await until('the children are gone', async () => (await living(children)).length === 0)
+
+    const again = await net.worker(worker.data)
+    assert.equal(again.ready.id, worker.ready.id)
+  })
 
   it('seed, idle worker, busy worker and client stop cleanly and start again on their folders', async () => {
-    const seed = await net.seed()
-    const idle = await net.worker()
+    const [idle] = (await net.workers(1)) as [Started]
     await interrupt(idle.program, 0)
 
     const busy = await net.worker(idle.data)
@@ -55,36 +86,5 @@ describe('integration: Ctrl-C and kill −9', function () {
 
     const restarted = await net.seed(seed.data)
     assert.equal(restarted.ready.id, seed.ready.id)
-  })
-
-  it('`artel run`: Ctrl-C cancels the job and exits with 130', async () => {
-    await net.seed()
-    const worker = await net.worker()
-    const folder = await net.folder()
-    const file = join(folder, 'task.json')
-    await writeFile(file, JSON.stringify(ENDLESS))
-    const before = new Set((await descendants(worker.program.pid)).map(each => each.pid))
-    const run = net.run([file, '--data', folder])
-    // the worker starts a process for the program: the job is under way
-    await until('the worker works for the job', async () =>
-      (await descendants(worker.program.pid)).some(each => !before.has(each.pid))
-    )
-    await interrupt(run, 130)
-    assert.match(run.stderr, /interrupted/)
-  })
-
-  it('kill −9 of a node takes its sandbox children with it', async () => {
-    await net.seed()
-    const worker = await net.worker()
-    const client = net.client(await net.folder(), ENDLESS)
-    await client.event('progress', event => event.event === 'progress' && (event.done as number) > 0)
-    const children = [...(await descendants(worker.program.pid)), ...(await descendants(client.pid))]
-    assert.ok(children.length > 0)
-    await worker.program.kill()
-    await client.kill()
-    await until('the children are gone', async () => (await living(children)).length === 0)
-
-    const again = await net.worker(worker.data)
-    assert.equal(again.ready.id, worker.ready.id)
   })
 })

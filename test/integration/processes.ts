@@ -171,6 +171,11 @@ interface StartOptions {
 export class Processes {
   readonly #programs = new Map<Program, string>()
   readonly #folders: string[] = []
+  /** data folders of nodes, each of which is an account */
+  readonly #nodes = new Set<string>()
+  /** those without flags of their own, by data folder */
+  readonly #plain = new Map<string, Started>()
+  readonly #clients = new Set<Program>()
   seedAddress = ''
 
   async folder(): Promise<string> {
@@ -186,8 +191,14 @@ export class Processes {
   }
 
   async #ready(program: Program, data: string): Promise<Started> {
+    this.#nodes.add(data)
     const ready = await program.event<Ready>('ready', event => event.event === 'ready')
     return { program, ready, data }
+  }
+
+  /** How many accounts its nodes have, those included that have ended. */
+  get accounts(): number {
+    return this.#nodes.size
   }
 
   /** Folders of the nodes that run. */
@@ -207,7 +218,17 @@ export class Processes {
   async worker(data?: string, { args = [], ...options }: StartOptions = {}): Promise<Started> {
     const folder = data ?? (await this.folder())
     const all = ['start', '--json', '--data', folder, '--seed', this.seedAddress, '--slots', '1', ...args]
-    return this.#ready(this.#start(CLI, folder, all, options), folder)
+    const started = await this.#ready(this.#start(CLI, folder, all, options), folder)
+    if (args.length === 0) this.#plain.set(folder, started)
+    return started
+  }
+
+  /** That many workers without flags of their own: those that run, and new ones; what runs beyond that is ended. */
+  async workers(count: number): Promise<Started[]> {
+    const running = [...this.#plain.values()].filter(({ program }) => !program.hasEnded)
+    await Promise.all(running.splice(count).map(({ program }) => program.kill()))
+    const missing = Array.from({ length: count - running.length }, () => this.worker())
+    return [...running, ...(await Promise.all(missing))]
   }
 
   async evilWorker(mode: string): Promise<Started> {
@@ -217,7 +238,16 @@ export class Processes {
 
   /** `what`: a spec to submit, or the id of a job to go on with. */
   client(data: string, what: object | string, { args = [], ...options }: StartOptions = {}): Program {
-    return this.#start(CLIENT, data, [data, this.seedAddress, JSON.stringify(what), ...args], options)
+    const client = this.#start(CLIENT, data, [data, this.seedAddress, JSON.stringify(what), ...args], options)
+    this.#nodes.add(data)
+    this.#clients.add(client)
+    return client
+  }
+
+  /** Leaves the next test the nodes that serve every test. */
+  async endClients(): Promise<void> {
+    await Promise.all([...this.#clients].map(client => client.kill()))
+    this.#clients.clear()
   }
 
   /** Any other program of the tests. */

@@ -76,7 +76,7 @@ interface Balances {
  * The sum of credits is unchanged: every node that runs names the same balances, nothing is reserved any more, and
  * together they are what was granted to `accounts` accounts. Gives the balances.
  */
-export async function checkCredits(net: Processes, accounts: number): Promise<Map<string, bigint>> {
+export async function checkCredits(net: Processes, accounts = net.accounts): Promise<Map<string, bigint>> {
   let last = ''
   return until(
     () => `${accounts} accounts with the same balances on every node; last: ${last}`,

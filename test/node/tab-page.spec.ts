@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import type { FrameLocator, Page } from 'playwright-core'
 import { type ArtelNode, createNode, loadConfig } from '../../node/index.ts'
 import { until } from '../bootstrap/nodes.ts'
-import { type Browser, openBrowser, overflowing, seriousFindings } from '../services/browser.ts'
+import { type Browser, overflowing, seriousFindings, useChromium } from '../services/browser.ts'
 
 const SCREENSHOTS = fileURLToPath(new URL('../screenshots/', import.meta.url))
 const BUILT = fileURLToPath(new URL('../../services/gateway/ui/dist/volunteer.html', import.meta.url))
@@ -16,6 +16,7 @@ const WAIT_MS = 120_000
 describe('node: the page "Lend this tab"', () => {
   let folder: string
   let node: ArtelNode
+  const openBrowser = useChromium()
   let browser: Browser
   let page: Page
   let lent: FrameLocator

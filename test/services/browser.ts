@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import axe from 'axe-core'
@@ -17,7 +16,7 @@ export interface BrowserOptions {
 export const launchChromium = (args: string[] = []): Promise<Program> =>
   chromium.launch({ executablePath: CHROMIUM, headless: true, args: [...CHROMIUM_ARGS, ...args] })
 
-/** A page of Debian's Chromium with a profile of its own. */
+/** A page with a profile of its own, empty. */
 export interface Browser {
   page: Page
   context: BrowserContext
@@ -28,20 +27,23 @@ export interface Browser {
   close(): Promise<void>
 }
 
-export async function openBrowser({
-  locale = 'en-GB',
-  colorScheme = 'light'
-}: BrowserOptions = {}): Promise<Browser> {
-  const profile = await mkdtemp(join(tmpdir(), 'artel-chromium-'))
-  const context = await chromium.launchPersistentContext(profile, {
-    executablePath: CHROMIUM,
-    headless: true,
-    args: CHROMIUM_ARGS,
-    locale,
-    colorScheme,
-    viewport: { width: 1280, height: 800 }
-  })
-  const page = context.pages()[0] ?? (await context.newPage())
+/** To be called in a `describe`: opens pages in one Chromium, which starts with the first and ends after the block. */
+export function useChromium(): (options?: BrowserOptions) => Promise<Browser> {
+  let program: Promise<Program> | undefined
+  after(async () => (await program)?.close())
+  return async options => {
+    program ??= launchChromium()
+    return openBrowser(await program, options)
+  }
+}
+
+export async function openBrowser(
+  program: Program,
+  { locale = 'en-GB', colorScheme = 'light' }: BrowserOptions = {}
+): Promise<Browser> {
+  const viewport = { width: 1280, height: 800 }
+  const context = await program.newContext({ locale, colorScheme, viewport })
+  const page = await context.newPage()
   const errors: string[] = []
   const hosts = new Set<string>()
   page.on('console', message => {
@@ -57,10 +59,7 @@ export async function openBrowser({
     context,
     errors,
     hosts,
-    async close() {
-      await context.close()
-      await rm(profile, { recursive: true, force: true })
-    }
+    close: () => context.close()
   }
 }
 
@@ -71,12 +70,13 @@ const APPEARS_MS = 120_000
 
 /** A node's dashboard in a window of that width, signed in and live, at its list of services. */
 export async function openDashboard(
+  open: ReturnType<typeof useChromium>,
   { url, token }: { url?: string; token?: string },
   locale: string,
   width: number
 ): Promise<Browser> {
   assert.ok(existsSync(BUILT), 'the dashboard is not built: npm run build:ui')
-  const browser = await openBrowser({ locale })
+  const browser = await open({ locale })
   const { page } = browser
   try {
     page.setDefaultTimeout(APPEARS_MS)

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { TOTP } from 'otpauth'
 import type { Page } from 'playwright-core'
-import { type Browser, openBrowser, overflowing, seriousFindings } from './browser.ts'
+import { type Browser, overflowing, seriousFindings, useChromium } from './browser.ts'
 import { TestGateway } from './gateway-node.ts'
 
 const SCREENSHOTS = fileURLToPath(new URL('../screenshots/', import.meta.url))
@@ -16,6 +16,7 @@ const WIDTHS = [400, 1280]
 
 describe('services: dashboard, people', () => {
   let gateway: TestGateway
+  const openBrowser = useChromium()
   let browser: Browser
   let page: Page
 

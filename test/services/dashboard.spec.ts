@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
 import { Processes, type Started, until } from '../integration/processes.ts'
-import { type Browser, openBrowser, overflowing, seriousFindings } from './browser.ts'
+import { type Browser, overflowing, seriousFindings, useChromium } from './browser.ts'
 
 const SCREENSHOTS = fileURLToPath(new URL('../screenshots/', import.meta.url))
 const BUILT = fileURLToPath(new URL('../../services/gateway/ui/dist/index.html', import.meta.url))
@@ -18,6 +18,7 @@ const PRIMES = 'Count primes'
 
 describe('services: dashboard', () => {
   const processes = new Processes()
+  const openBrowser = useChromium()
   let browser: Browser
   let page: Page
   let client: Started

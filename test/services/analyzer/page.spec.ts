@@ -6,7 +6,7 @@ import type { Page } from 'playwright-core'
 import { type ArtelNode, createNode, loadConfig } from '../../../node/index.ts'
 import { asCsv } from '../../../services/analyzer/page/rows.ts'
 import { until } from '../../bootstrap/nodes.ts'
-import { type Browser, looksRight, openDashboard, overflowing } from '../browser.ts'
+import { type Browser, looksRight, openDashboard, overflowing, useChromium } from '../browser.ts'
 
 const APPEARS_MS = 120_000
 
@@ -14,6 +14,7 @@ describe('analyzer: page', function () {
   this.timeout(600_000)
   let folder: string
   let node: ArtelNode
+  const openBrowser = useChromium()
   let browser: Browser
   let page: Page
 
@@ -37,7 +38,7 @@ describe('analyzer: page', function () {
   afterEach(() => browser.close())
 
   async function open(locale: string, width: number): Promise<void> {
-    browser = await openDashboard(node.gateway!, locale, width)
+    browser = await openDashboard(openBrowser, node.gateway!, locale, width)
     page = browser.page
     await page.getByRole('link', { name: 'analyzer' }).click()
   }

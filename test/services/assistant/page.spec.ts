@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import type { Page } from 'playwright-core'
 import { microOf } from '../../../services/assistant/page/sums.ts'
-import { type Browser, looksRight, openDashboard, overflowing } from '../browser.ts'
+import { type Browser, looksRight, openDashboard, overflowing, useChromium } from '../browser.ts'
 import { startAssistant } from './assistant-node.ts'
 
 describe('assistant: page', function () {
   this.timeout(600_000)
   let assistant: Awaited<ReturnType<typeof startAssistant>>
   let ann: Awaited<ReturnType<(typeof assistant)['user']>>
+  const openBrowser = useChromium()
   let browser: Browser
   let page: Page
 
@@ -30,7 +31,7 @@ describe('assistant: page', function () {
 
   async function open(locale: string, width: number, scopes?: string[]): Promise<void> {
     const { token } = await assistant.user(scopes ?? ['admin'])
-    browser = await openDashboard({ url: assistant.url, token }, locale, width)
+    browser = await openDashboard(openBrowser, { url: assistant.url, token }, locale, width)
     page = browser.page
     await page.getByRole('link', { name: 'assistant' }).click()
   }

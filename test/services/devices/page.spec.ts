@@ -7,7 +7,7 @@ import { type ArtelNode, createNode, loadConfig } from '../../../node/index.ts'
 import type { Device, Devices } from '../../../services/devices/index.ts'
 import { declare, devices, service } from '../../../services/index.ts'
 import { until } from '../../bootstrap/nodes.ts'
-import { type Browser, looksRight, openDashboard, overflowing } from '../browser.ts'
+import { type Browser, looksRight, openDashboard, overflowing, useChromium } from '../browser.ts'
 
 const APPEARS_MS = 120_000
 const DEVICES = 1_000
@@ -19,6 +19,7 @@ describe('devices: page', function () {
   const meters: Device[] = []
   let folder: string
   let node: ArtelNode
+  const openBrowser = useChromium()
   let browser: Browser
   let page: Page
 
@@ -68,7 +69,7 @@ describe('devices: page', function () {
   afterEach(() => browser.close())
 
   async function open(locale: string, width: number): Promise<void> {
-    browser = await openDashboard(node.gateway!, locale, width)
+    browser = await openDashboard(openBrowser, node.gateway!, locale, width)
     page = browser.page
     await page.getByRole('link', { name: 'artel/devices/1' }).click()
     await page.getByRole('tab', { name: /^(Devices|Устройства)$/ }).waitFor()

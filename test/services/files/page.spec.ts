@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
 import { digest, seeded } from '../../../node/demo/seeded.ts'
 import { Processes, until } from '../../integration/processes.ts'
-import { type Browser, openBrowser, overflowing, seriousFindings } from '../browser.ts'
+import { type Browser, overflowing, seriousFindings, useChromium } from '../browser.ts'
 
 const BUILT = fileURLToPath(new URL('../../../services/gateway/ui/dist/index.html', import.meta.url))
 const SCREENSHOTS = fileURLToPath(new URL('../../screenshots/', import.meta.url))
@@ -21,6 +21,7 @@ const EVIL = `<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9" onloa
 
 describe('files: page', () => {
   const processes = new Processes()
+  const openBrowser = useChromium()
   let browser: Browser
   let page: Page
   let url: string

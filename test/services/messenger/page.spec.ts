@@ -7,7 +7,7 @@ import { deflateRawSync } from 'node:zlib'
 import type { Page } from 'playwright-core'
 import { MAX_FILE_BYTES } from '../../../services/messenger/core/constants.ts'
 import { BEHIND, Cable } from '../../integration/cable.ts'
-import { type Browser, openBrowser, overflowing, seriousFindings } from '../browser.ts'
+import { type Browser, overflowing, seriousFindings, useChromium } from '../browser.ts'
 import { openGateways } from './gateways.ts'
 import { NAUGHTY } from './naughty.ts'
 import { png, windows1251 } from './samples.ts'
@@ -31,6 +31,7 @@ describe('messenger: page', function () {
   this.timeout(600_000)
   let school: Awaited<ReturnType<typeof openGateways>>
   let cable: Cable
+  const openBrowser = useChromium()
   let anna: Browser
   let bob: Browser
 

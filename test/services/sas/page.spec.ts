@@ -9,7 +9,7 @@ import type { Page } from 'playwright-core'
 import { type ArtelNode, createNode, loadConfig } from '../../../node/index.ts'
 import { devices, OWNER, sas } from '../../../services/index.ts'
 import { until } from '../../bootstrap/nodes.ts'
-import { type Browser, openBrowser, overflowing, seriousFindings } from '../browser.ts'
+import { type Browser, overflowing, seriousFindings, useChromium } from '../browser.ts'
 import { Machine } from './machine.ts'
 import { TcpWire } from './wire.ts'
 
@@ -23,6 +23,7 @@ describe('sas: page', function () {
   const wire = new TcpWire(machines)
   let folder: string
   let node: ArtelNode
+  const openBrowser = useChromium()
   let browser: Browser
   let page: Page
 

@@ -10,7 +10,7 @@ import { type ArtelNode, createNode, loadConfig } from '../../../node/index.ts'
 import { devices, files, OWNER, tv } from '../../../services/index.ts'
 import { actionOf, textOf } from '../../../services/tv/page/actions.ts'
 import { until } from '../../bootstrap/nodes.ts'
-import { type Browser, openBrowser, overflowing, seriousFindings } from '../browser.ts'
+import { type Browser, overflowing, seriousFindings, useChromium } from '../browser.ts'
 import { FakeDaemon } from './fake-daemon.ts'
 import { FakeTv } from './fake-tv.ts'
 
@@ -24,6 +24,7 @@ describe('tv: page', function () {
   const daemons: FakeDaemon[] = []
   let folder: string
   let node: ArtelNode
+  const openBrowser = useChromium()
   let browser: Browser
   let page: Page
 

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
 import { buildGuest } from '../../../node/demo/vm-guest.ts'
 import { Processes, until } from '../../integration/processes.ts'
-import { type Browser, openBrowser, seriousFindings } from '../browser.ts'
+import { type Browser, seriousFindings, useChromium } from '../browser.ts'
 
 const BUILT = fileURLToPath(new URL('../../../services/gateway/ui/dist/index.html', import.meta.url))
 const SCREENSHOTS = fileURLToPath(new URL('../../screenshots/', import.meta.url))
@@ -15,6 +15,7 @@ const PEER = '12D3KooWGzBRs8tdYkK5S6xjfaZfQB6RfYkYfVHaMPbDKzUZ9yFk'
 
 describe('vm: page', () => {
   const processes = new Processes()
+  const openBrowser = useChromium()
   let browser: Browser
   let page: Page
   let url: string

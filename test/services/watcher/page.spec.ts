@@ -6,7 +6,7 @@ import type { Page } from 'playwright-core'
 import { COURT_PASSWORD, type Court, caseOf, courtRule, openCourt } from '../../../node/demo/court.ts'
 import { type ArtelNode, createNode, loadConfig } from '../../../node/index.ts'
 import { OWNER } from '../../../services/index.ts'
-import { type Browser, looksRight, openDashboard, overflowing } from '../browser.ts'
+import { type Browser, looksRight, openDashboard, overflowing, useChromium } from '../browser.ts'
 
 const COUNT = 120
 
@@ -15,6 +15,7 @@ describe('watcher: page', function () {
   let folder: string
   let court: Court
   let node: ArtelNode
+  const openBrowser = useChromium()
   let browser: Browser
   let page: Page
 
@@ -46,7 +47,7 @@ describe('watcher: page', function () {
     node.services.call('watch', operation, input, { caller: OWNER })
 
   async function open(locale: string, width: number): Promise<void> {
-    browser = await openDashboard(node.gateway!, locale, width)
+    browser = await openDashboard(openBrowser, node.gateway!, locale, width)
     page = browser.page
     await page.getByRole('link', { name: 'artel/watch/1' }).click()
   }
