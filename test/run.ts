@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path'
  * All tests, four files at a time: most of a file's time is waiting, for processes to start, leases to end and machines to
  * boot, and two files at a time leave half of two cores idle.
  */
-const JOBS = 4
+const JOBS = 6
 /** Started first, longest first, so that none of them is left over at the end for one core. */
 const LONG = [
   'services/dashboard',

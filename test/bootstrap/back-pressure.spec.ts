@@ -41,7 +41,7 @@ describe('bootstrap: back-pressure of frames', () => {
     await turn()
     assert.equal(stream.mayCome, false)
     for (let i = 0; i < 3; i++) stream.give(frame(MESSAGE, MESSAGE.length))
-    const read = () => io.read({ maxBytes: MESSAGE.length, signal: AbortSignal.timeout(10_000) })
+    const read = () => io.read({ maxBytes: MESSAGE.length, signal: AbortSignal.timeout(60_000) })
     for (let left = 6; left > 0; left--) {
       assert.equal((await read())?.length, MESSAGE.length)
       await turn()

@@ -71,7 +71,7 @@ describe('bootstrap: libp2p and Helia', () => {
     await seed.helia.blockstore.put(cid, bytes)
     await until(() => isConnected(node, seed), 'connected')
     const chunks: Uint8Array[] = []
-    const signal = AbortSignal.timeout(10_000)
+    const signal = AbortSignal.timeout(60_000)
     for await (const chunk of node.helia.blockstore.get(cid, { signal })) chunks.push(chunk)
     assert.deepEqual(dagCbor.decode(Buffer.concat(chunks)), { hello: 'world' })
   })

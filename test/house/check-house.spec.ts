@@ -1,4 +1,8 @@
 import { strict as assert } from 'node:assert'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { checkHouse, type Fault } from './check-house.ts'
 import { rules as ours, type Rules } from './rules.ts'
 
@@ -100,6 +104,22 @@ describe('house: what npm run check refuses', () => {
     const tree = { 'node/a.ts': '\n'.repeat(101), 'node/b.ts': '\n'.repeat(150), 'node/c.ts': '' }
     assert.deepEqual(places(faultsOf(tree)), ['node/a.ts:1'])
     assert.deepEqual(faultsOf({ ...tree, 'node/d.ts': '' }), [])
+  })
+
+  it('a folder with such files, by the exit code of the command', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'artel-house-'))
+    try {
+      mkdirSync(join(folder, 'node'))
+      writeFileSync(join(folder, 'node/a.ts'), "import { b } from './b.ts'")
+      writeFileSync(join(folder, 'node/b.ts'), "import { a } from './a.ts' // as design.md says")
+      const run = join(import.meta.dirname, 'run.ts')
+      const { status, stderr } = spawnSync(process.execPath, [run], { cwd: folder, encoding: 'utf8' })
+      assert.equal(status, 1, stderr)
+      assert.match(stderr, /^node\/a\.ts:1 a circle/m)
+      assert.match(stderr, /^node\/b\.ts:1 .*cites design\.md/m)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 
   it('what is known is not told, until it is mended', () => {

@@ -8,6 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 const CLI = fileURLToPath(new URL('../../node/cli/artel.js', import.meta.url))
+// what artel.js itself begins with
+const LIBRARIES = import.meta.resolve('../../node/vendor/hook.js')
 const CLIENT = fileURLToPath(new URL('./client.ts', import.meta.url))
 const EVIL_WORKER = fileURLToPath(new URL('./evil-worker.ts', import.meta.url))
 const DEADLINE_MS = 240_000
@@ -18,13 +20,15 @@ export async function until<T>(
   condition: () => T | Promise<T>,
   deadlineMs = DEADLINE_MS
 ): Promise<NonNullable<T>> {
-  const end = Date.now() + deadlineMs
+  const begun = Date.now()
   for (;;) {
     const value = await condition()
     if (value) return value
-    if (Date.now() > end)
+    const waited = Date.now() - begun
+    if (waited > deadlineMs)
       throw new Error(`not within ${deadlineMs} ms: ${typeof what === 'string' ? what : what()}`)
-    await delay(25)
+    // who waits long looks seldom: a look may cost several processes their time
+    await delay(Math.min(25 + waited / 20, 250))
   }
 }
 
@@ -79,7 +83,8 @@ export class Program {
 
   /** `inside`: a command that runs the rest of its line, such as nsenter */
   constructor(file: string, args: string[], inside: string[] = []) {
-    const [command, ...line] = [...inside, process.execPath, '--no-node-snapshot', file, ...args]
+    const node = [process.execPath, '--no-node-snapshot', '--import', LIBRARIES]
+    const [command, ...line] = [...inside, ...node, file, ...args]
     this.child = spawn(command as string, line, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {

@@ -12,6 +12,7 @@ export interface NodeProcess {
   kill(signal?: NodeJS.Signals): Promise<void>
 }
 
+const LIBRARIES = import.meta.resolve('../../node/vendor/hook.js')
 const FILE = fileURLToPath(new URL('./process.ts', import.meta.url))
 
 /** Starts test/ledger/process.ts, with `through` as the command that starts it, and waits until it is there. */
@@ -20,7 +21,8 @@ export async function spawnNode({
   ...init
 }: Omit<ProcessInit, 'behaviour'> & { behaviour?: Behaviour; through?: string[] }): Promise<NodeProcess> {
   const setting = JSON.stringify({ behaviour: 'honest', ...init })
-  const node = [process.execPath, '--no-node-snapshot', '--no-warnings', FILE, setting]
+  const flags = ['--no-node-snapshot', '--no-warnings', '--import', LIBRARIES]
+  const node = [process.execPath, ...flags, FILE, setting]
   const [command, ...args] = [...through, ...node]
   const child = spawn(command!, args, {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

@@ -132,7 +132,7 @@ describe('cli: a node and its neighbours', () => {
     const { code, stdout } = await before.end('SIGINT')
     assert.equal(code, 0)
     assert.match(stdout, /"stopped"/)
-    await until(() => !children.some(isAlive), 'no child is left', 5_000)
+    await until(() => !children.some(isAlive), 'no child is left')
     const again = processes.start('start', 'mortal')
     assert.equal((await again.ready).id, id)
     await again.end()
@@ -143,7 +143,7 @@ describe('cli: a node and its neighbours', () => {
     const { id, pid } = await before.ready
     const children = await descendants(pid)
     await before.end('SIGKILL')
-    await until(() => !children.some(isAlive), 'no child is left', 5_000)
+    await until(() => !children.some(isAlive), 'no child is left')
     const again = processes.start('start', 'killed')
     assert.equal((await again.ready).id, id)
     await again.end()

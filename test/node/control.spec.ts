@@ -51,7 +51,7 @@ describe('control socket', () => {
     const close = await serveControl(folder, operations)
     const client = await connectControl(folder)
     try {
-      const answer = await client.compute.quote({ spec: text }, { signal: AbortSignal.timeout(10_000) })
+      const answer = await client.compute.quote({ spec: text }, { signal: AbortSignal.timeout(60_000) })
       assert.deepEqual(answer, { spec: text })
     } finally {
       client.close()

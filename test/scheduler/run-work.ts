@@ -29,7 +29,7 @@ function workOf(spec: unknown): Work {
 }
 
 async function workOfData(spec: object, blocks: Blocks): Promise<Work> {
-  const options = { signal: AbortSignal.timeout(5000), streamed: STREAMED }
+  const options = { signal: AbortSignal.timeout(60_000), streamed: STREAMED }
   const { spec: resolved, bytes } = await resolveInputs(spec, findReferences(spec), blocks, options)
   return createWork(parseSpec(resolved), bytes)
 }
@@ -65,7 +65,8 @@ export class WorkRunner {
     const get =
       blocks == null
         ? noBlocks
-        : ({ block }: BlockRange) => readBlock(blocks, chunkCid(block), { signal: AbortSignal.timeout(5000) })
+        : ({ block }: BlockRange) =>
+            readBlock(blocks, chunkCid(block), { signal: AbortSignal.timeout(60_000) })
     const random = createRandom(seed)
     const run = (part: Part) => (input: unknown) => this.#outcome(part, encodeValue(input))
     try {

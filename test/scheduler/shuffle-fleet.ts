@@ -112,7 +112,7 @@ export class Fleet {
       return block
     }
     const inputs = createWorkerInputs({ blocks: { get }, kept, log })
-    const [input] = await inputs.fetch('requester', part.inputs(first, count), AbortSignal.timeout(10_000))
+    const [input] = await inputs.fetch('requester', part.inputs(first, count), AbortSignal.timeout(60_000))
     let answer = await (await this.#program(part))(input!)
     const spilled = part.keep ? spill(answer, input!.length) : undefined
     for (const [digest, block] of spilled?.blocks ?? []) kept.put(digest, block)

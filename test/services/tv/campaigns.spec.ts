@@ -275,10 +275,10 @@ describe('tv: campaigns', function () {
     const node = await fleet.start({ tvs: [place] })
     await node.up(1)
     const [old, next] = [randomBytes(MB), randomBytes(MB + 300_000)]
-    await set(node, 'old', [`${await node.share(old)} 0.2 video/mp4`], {
-      end: new Date(Date.now() + 4_000).toISOString()
-    })
+    const oldFile = `${await node.share(old)} 0.2 video/mp4`
+    await set(node, 'old', [oldFile])
     await until(() => tv.shown.length > 0, 'the old one is shown')
+    await set(node, 'old', [oldFile], { end: new Date(Date.now() + 3_000).toISOString() })
     tv.files.set('/sdcard/artel/left.part', randomBytes(500_000))
     await until(async () => (await rowsOf(node))[0]!.tvs[0]!.isShowing === false, 'it is over')
     // unplugged in the middle, twice

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, readdir, readFile } from 'node:fs/promises'
+import { flushCompileCache } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describeMachine } from '../../../services/vm/machines/description.ts'
@@ -12,6 +13,7 @@ import { leftLayers } from '../../../services/vm/store/layers.ts'
 import { activeMachines, disksOf, machinesWithFolder } from '../../../services/vm/store/records.ts'
 import { type MachinesHost, OWNER, openMachines, until } from './machines-host.ts'
 
+const LIBRARIES = import.meta.resolve('../../../node/vendor/hook.js')
 const CHILD = join(import.meta.dirname, 'killed-host.ts')
 const LIFE_MS = 120_000
 
@@ -29,6 +31,8 @@ export async function checkKills(
   database?: { environment: Record<string, string>; open: () => Promise<MachinesHost['database']> }
 ): Promise<KillReport> {
   const folder = await mkdtemp(join(tmpdir(), 'artel-vm-kills-'))
+  // who is killed leaves no compiled code for the next
+  flushCompileCache()
   const report: KillReport = { kills: 0, adopted: 0, problems: [] }
   const open = () => openMachines({ folder, ...(database && { database: database.open }) })
   let host = await open()
@@ -53,8 +57,9 @@ export async function checkKills(
 
 /** One host from its start to its kill; what it said where it was not killed. */
 async function live(folder: string, seed: number, environment: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [CHILD, folder, String(seed)], {
-    env: { PATH: process.env.PATH, DB_HOST: '', ...environment },
+  const { PATH, NODE_COMPILE_CACHE } = process.env
+  const child = spawn(process.execPath, ['--import', LIBRARIES, CHILD, folder, String(seed)], {
+    env: { PATH, NODE_COMPILE_CACHE, DB_HOST: '', ...environment },
     stdio: ['ignore', 'ignore', 'pipe']
   })
   const deadline = setTimeout(() => child.kill('SIGTERM'), LIFE_MS)

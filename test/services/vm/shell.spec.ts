@@ -22,9 +22,10 @@ class Terminal {
   #from = 0
 
   constructor(folder: string, args: string[], environment: Record<string, string> = {}) {
+    const { PATH, NODE_COMPILE_CACHE } = process.env
     const command = [process.execPath, ARTEL, ...args].map(word => `'${word}'`).join(' ')
     this.#child = spawn('script', ['-qefc', command, '/dev/null'], {
-      env: { PATH: process.env.PATH, HOME: folder, TERM: 'xterm', ...environment }
+      env: { PATH, NODE_COMPILE_CACHE, HOME: folder, TERM: 'xterm', ...environment }
     })
     this.#child.stdout!.on('data', data => {
       this.#seen += data
