@@ -6,7 +6,7 @@ import { openStore } from '../scheduler/store/job-store.ts'
 import type { Row, RunOptions } from './harness/contract.ts'
 import { startNode } from './harness/fleet.ts'
 import { HttpConnection } from './harness/http-client.ts'
-import { end } from './harness/process.ts'
+import { end, ownCpuMs } from './harness/process.ts'
 import { percentile, summary } from './harness/statistics.ts'
 
 const TINY = JSON.stringify({ type: 'range_reduce', start: 1, end: 1000, operation: 'sum' })
@@ -19,6 +19,7 @@ export const metrics: Record<string, string> = {
   'gateway.latency-p50':
     '`POST /api/v1/tasks?wait` of a tiny task to its result, one after the other: median of a run',
   'gateway.requests-per-second': 'the same over 32 connections, together with the work, all on this machine',
+  'gateway.cpu-per-request': 'CPU time of the node, without its walled processes, for one of those requests',
   'gateway.read-latency-p50': '`GET /api/v1/tasks/:id` of a finished job: median of a run',
   'gateway.list-latency-p50': 'first page of 50 of a list of 100,000 jobs: median of a run'
 }
@@ -53,24 +54,29 @@ export async function run({ quick, profiles }: RunOptions): Promise<Row[]> {
   const samples = {
     latency: [] as number[],
     rate: [] as number[],
+    cpu: [] as number[],
     read: [] as number[],
     list: [] as number[]
   }
   for (let round = 0; round <= rounds; round++) {
     const job = await submit(first)
     const latency = await times(200 / share, () => submit(first))
+    const cpuBefore = ownCpuMs(node.process.pid!)
     const rate = await flood(connections, 10_000 / share)
+    const cpu = (ownCpuMs(node.process.pid!) - cpuBefore) / (10_000 / share)
     const read = await times(1000 / share, () => get(first, `/api/v1/tasks/${job}`))
     const list = await times(200 / share, () => get(first, '/api/v1/tasks?limit=50'))
     if (round === 0) continue // warms up
     samples.latency.push(percentile(latency, 50))
     samples.rate.push(rate)
+    samples.cpu.push(cpu)
     samples.read.push(percentile(read, 50))
     samples.list.push(percentile(list, 50))
   }
   return [
     summary('gateway.latency-p50', 'ms', samples.latency),
     summary('gateway.requests-per-second', 'requests/s', samples.rate),
+    summary('gateway.cpu-per-request', 'ms', samples.cpu),
     summary('gateway.read-latency-p50', 'ms', samples.read),
     summary('gateway.list-latency-p50', 'ms', samples.list)
   ]

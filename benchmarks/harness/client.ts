@@ -21,6 +21,8 @@ export type ClientOperations = typeof operations
 
 // Enough to know how long a unit takes: slices are of their full length from then on.
 const BULK_UNITS = 1000
+// Who pays nothing for most of it is not served for long.
+const BULK_CREDITS = 50
 
 let node: ArtelNode
 let bulk: Awaited<ReturnType<ArtelNode['submit']>>
@@ -82,7 +84,7 @@ const operations = {
     const signal = AbortSignal.timeout(BULK_DEADLINE_MS)
     const fn = 'n => { let sum = 0; for (let i = 0; i < 100_000; i++) sum += (n * i) % 7; return sum }'
     bulk = await node.submit(
-      { type: 'map', range: { start: 1, end: 1_000_000 }, fn, verify: 'none' },
+      { type: 'map', range: { start: 1, end: 1_000_000 }, fn, verify: 'none', maxPrice: BULK_CREDITS },
       { signal }
     )
     while (bulk.report().done < BULK_UNITS) await once(bulk, 'progress', { signal })

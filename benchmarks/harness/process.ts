@@ -26,7 +26,7 @@ export function residentMb(pid: number): { own: number; children: number } {
 
 /** CPU time in ms so far by process id: of the process, and of those that it started and that still run. */
 export function cpuTimes(pid: number): Map<number, number> {
-  return new Map([pid, ...descendants(pid)].map(each => [each, cpuMs(each)]))
+  return new Map([pid, ...descendants(pid)].map(each => [each, ownCpuMs(each)]))
 }
 
 /** CPU time in ms between two `cpuTimes`; a process that ended in between is left out. */
@@ -52,7 +52,8 @@ function stat(pid: number | string): string[] {
   }
 }
 
-function cpuMs(pid: number): number {
+/** CPU time in ms of one process so far. */
+export function ownCpuMs(pid: number): number {
   const [user = 0, system = 0] = stat(pid).slice(11, 13).map(Number)
   return (user + system) * TICK_MS
 }

@@ -187,7 +187,7 @@ export function createSubmission(
       if (inputs.length > MAX_BATCH)
         throw new SpecError('specs', `${inputs.length} tasks, at most ${MAX_BATCH} in a batch; split it`)
       const specs = inputs.map(inBatch)
-      specs.forEach(expectShared)
+      expectShared(specs)
       return begin(specs, true, options, { stored: specs, bytes: 0, id, submitted: Date.now() })
     }
   }
@@ -234,12 +234,19 @@ function inBatch(input: unknown, index: number): TaskSpec {
 }
 
 /** Throws SpecError for what is of the job as a whole, and would be lost where a task says something else. */
-function expectShared(spec: TaskSpec, index: number, [first]: TaskSpec[]): void {
-  const shared = sharedOf(first!)
-  for (const [field, value] of Object.entries(sharedOf(spec)))
-    if (JSON.stringify(value) !== JSON.stringify(shared[field as keyof typeof shared]))
+function expectShared(specs: readonly TaskSpec[]): void {
+  const first = sharedOf(specs[0]!)
+  const fields = Object.keys(first) as (keyof typeof first)[]
+  const texts = fields.map(field => JSON.stringify(first[field]))
+  for (const [index, spec] of specs.entries()) {
+    const shared = sharedOf(spec)
+    const at = fields.findIndex(
+      (field, i) => shared[field] !== first[field] && JSON.stringify(shared[field]) !== texts[i]
+    )
+    if (at >= 0)
       throw new SpecError(
-        `specs.${index}.${field}`,
+        `specs.${index}.${fields[at]}`,
         'differs from the first task’s, and a batch is one job; give all its tasks the same, or submit two'
       )
+  }
 }
