@@ -30,7 +30,7 @@ export interface Agreement {
     /** why it is silent */
     reason?: string
     /** what it signed; hashes and signature in hex */
-    statement?: { at: number; snapshot: string; root: string; signature: string }
+    statement?: { at: number; snapshot: string; root: string; region: string; signature: string }
   }[]
 }
 

@@ -211,13 +211,14 @@ export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> 
 
 /** What the schema cannot say. @throws {RuleError} */
 function checkRule(rule: Rule): void {
-  const { schedule, timeZone, key, extract, agree, login, browser } = rule
+  const { schedule, timeZone, key, extract, agree, login, browser, regions } = rule
   checkTime(schedule, timeZone)
   if (agree != null && login != null)
     throw new RuleError('agree: others cannot look behind a login; passwords do not leave this node')
   if (agree != null && browser != null) throw new RuleError('agree: others open no pages in a browser')
   if (browser != null && login != null)
     throw new RuleError('login: a browser has steps for it, browser.login.steps')
+  if (agree == null && regions != null) throw new RuleError('regions: they are of others who look, see agree')
   if (agree != null) hostsOf(sharedOf(rule))
   const missing = key.find(name => extract.fields[name] == null)
   if (missing != null) throw new RuleError(`key: there is no field "${missing}"`)

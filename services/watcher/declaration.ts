@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { declare, MACHINE, NETWORK, NOT_FOUND, operation, USAGE } from '../host/index.ts'
 import { messages } from './messages.ts'
-import { ruleSchema, secretName, subscriptionSchema } from './rule.ts'
+import { region, ruleSchema, secretName, subscriptionSchema } from './rule.ts'
 
 const id = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'write it like minsk-court')
 const at = z.number().describe('ms since 1970')
@@ -18,9 +18,9 @@ const agreement = z.object({
       keys: z.array(z.string()).describe('of which it said something else than most; the first ten'),
       reason: z.string().optional().describe('why it is silent'),
       statement: z
-        .object({ at, snapshot: z.string(), root: z.string(), signature: z.string() })
+        .object({ at, snapshot: z.string(), root: z.string(), region: z.string(), signature: z.string() })
         .optional()
-        .describe('what it signed: SHA-256 of its pages and its items')
+        .describe('what it signed: SHA-256 of its pages and its items, and where it says that it is')
     })
   )
 })
@@ -123,6 +123,13 @@ export const declaration = declare({
       .default([])
       .meta({ live: true })
       .describe('hosts with port that this node looks at for those of allowedPeers; none: for nobody'),
+    region: region
+      .or(z.literal(''))
+      .default('')
+      .meta({ live: true })
+      .describe(
+        'where this node is, as by or eu-west: others are told with every look; none: nowhere that counts'
+      ),
     shareSeconds: z
       .number()
       .min(0)

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { ruleSchema } from './rule.ts'
+import { region, ruleSchema } from './rule.ts'
 
 /* What nodes ask of each other about pages. */
 
@@ -25,6 +25,8 @@ const statement = z.object({
   at: z.int().nonnegative(),
   snapshot: hash,
   root: hash,
+  // where it says that it is; a node of before says nothing
+  region: region.or(z.literal('')).default(''),
   signature: z.custom<Uint8Array>(
     value => value instanceof Uint8Array && value.length === 64,
     'must be 64 bytes'

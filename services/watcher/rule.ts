@@ -9,6 +9,9 @@ const selector = {
 }
 const field = text(40).regex(/^[\p{L}_][\p{L}\p{N}_]*$/u)
 
+/** A part of the world or of a network, as its owner calls it. */
+export const region = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'write it like by or eu-west')
+
 export const secretName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'write it like court-password')
 
 /** How a site is entered over http. */
@@ -83,6 +86,12 @@ export const ruleSchema = z.strictObject({
     .max(7)
     .optional()
     .describe('so many nodes look, and only what most of them see counts; default: this one alone'),
+  regions: z
+    .array(region)
+    .min(1)
+    .max(20)
+    .optional()
+    .describe('where the others are whose looks count, as they say; default: anywhere'),
   retentionDays: z.int().min(1).max(3650).default(365).describe('of events and of what is gone')
 })
 

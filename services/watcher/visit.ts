@@ -87,7 +87,7 @@ export function createVisit({ outbound, extractor, secrets, cookies, now }: Visi
         const { url, html } = await read(address)
         return { url, text: html, bytes: Buffer.from(html) }
       },
-      keep: async () => state()
+      keep: async () => (browser.login == null ? undefined : state())
     }
   }
 

@@ -26,10 +26,13 @@ export async function openTab(
   const call = <T>(method: string, params?: object): Promise<T> => send<T>(method, params, sessionId)
   let read = Promise.withResolvers<void>()
   let loaded = Promise.withResolvers<void>()
-  /** A document goes, and another one comes. */
+  /** A document goes, and another one comes, for which who waited for the first waits now. */
   function leave(): void {
+    const before = [read.resolve, loaded.resolve] as const
     read = Promise.withResolvers()
     loaded = Promise.withResolvers()
+    read.promise.then(before[0])
+    loaded.promise.then(before[1])
   }
   // a page has the id of its main frame
   on('Page.frameStartedLoading', ({ frameId }: { frameId: string }) => {

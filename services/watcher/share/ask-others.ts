@@ -50,11 +50,17 @@ export async function askOthers(
 /**
  * Reads an answer, and takes it only where its sender signed these very items.
  *
- * @throws {RequestError} it is too long, or not what was signed
+ * @param regions where the sender must be, as it says; default: anywhere
+ * @throws {RequestError} it is too long, not what was signed, or from elsewhere
  */
 export async function readAnswer(
   { items: parts, answer }: { items: AsyncIterable<Fields[]>; answer: Promise<Statement> },
-  { peer, rule, isSigned }: { peer: string; rule: SharedRule; isSigned: IsSigned }
+  {
+    peer,
+    rule,
+    regions,
+    isSigned
+  }: { peer: string; rule: SharedRule; regions?: readonly string[]; isSigned: IsSigned }
 ) {
   const rows: Fields[] = []
   let chars = 0
@@ -71,6 +77,9 @@ export async function readAnswer(
     throw new RequestError(`${peer} sends other items than those that it signs`)
   if (!isSigned(peer, LOOK, bytesOf(hash, statement), statement.signature))
     throw new RequestError(`${peer} did not sign what it says`)
+  const { region } = statement
+  if (regions?.includes(region) === false)
+    throw new RequestError(`${peer} is in ${region || 'no region'}, not in ${regions.join(', ')}`)
   return { statement, items }
 }
 

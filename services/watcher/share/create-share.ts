@@ -48,14 +48,15 @@ export function createShare(
 
   function state(rule: SharedRule, { at, pages, items }: Seen): Statement {
     const hash = hashOf(rule)
-    const statement = { at, snapshot: snapshotOf(pages), root: rootOf(hash, items) }
+    const { region } = host.config
+    const statement = { at, snapshot: snapshotOf(pages), root: rootOf(hash, items), region }
     return { ...statement, signature: host.sign(LOOK, bytesOf(hash, statement)) }
   }
 
-  async function ask(peer: string, rule: SharedRule, signal: AbortSignal) {
+  async function ask(peer: string, rule: SharedRule, { regions }: Rule, signal: AbortSignal) {
     const key = `${hashOf(rule)} ${peer}`
     const exchange = host.peers.open(peer, 'look', { rule, after: heard.get(key) ?? 0 }, { signal })
-    const answer = await readAnswer(exchange, { peer, rule, isSigned: host.isSigned })
+    const answer = await readAnswer(exchange, { peer, rule, regions, isSigned: host.isSigned })
     heard.set(key, answer.statement.at)
     return answer
   }
@@ -72,7 +73,7 @@ export function createShare(
       const shared = sharedOf(rule)
       const [own, told] = await Promise.all([
         takeNew(shared),
-        askOthers(inTurn(hostsOf(shared)[0]!, others()), asked - 1, peer => ask(peer, shared, signal))
+        askOthers(inTurn(hostsOf(shared)[0]!, others()), asked - 1, peer => ask(peer, shared, rule, signal))
       ])
       const self = { peer: host.peers.self, statement: state(shared, own), items: own.items }
       const said: Said[] = [self, ...told]

@@ -22,6 +22,8 @@ export function rootOf(rule: string, items: ReadonlyMap<string, Fields>): string
   return Buffer.from(merkleTree([rule, ...leaves].map(leaf => Buffer.from(leaf))).root).toString('hex')
 }
 
-/** What is signed. */
-export const bytesOf = (rule: string, { at, snapshot, root }: Omit<Statement, 'signature'>): Uint8Array =>
-  encodeValue({ rule, at, snapshot, root })
+/** What is signed; of who says no region as before there were any. */
+export const bytesOf = (
+  rule: string,
+  { at, snapshot, root, region }: Omit<Statement, 'signature'>
+): Uint8Array => encodeValue({ rule, at, snapshot, root, ...(region === '' ? {} : { region }) })

@@ -164,9 +164,10 @@ describe('watcher: looks that are shared', () => {
     const statement = (of: SharedRule) => {
       const hash = hashOf(of)
       const root = rootOf(hash, new Map(rows.map(row => [row.number, row])))
-      const body = { at: 1, snapshot: '0'.repeat(64), root }
+      const body = { at: 1, snapshot: '0'.repeat(64), root, region: 'by' }
       return { ...body, signature: sign(LOOK, bytesOf(hash, body)) }
     }
+    let regions: string[] | undefined
     const read = (parts: Fields[][], said: ReturnType<typeof statement>, peer = peerId.toString()) =>
       readAnswer(
         {
@@ -175,13 +176,19 @@ describe('watcher: looks that are shared', () => {
           })(),
           answer: Promise.resolve(said)
         },
-        { peer, rule, isSigned: isSignedBy }
+        { peer, rule, regions, isSigned: isSignedBy }
       )
     const right = statement(rule)
     equal((await read([[rows[1]!], [rows[0]!]], right)).items.size, 2)
     await rejects(read([[rows[0]!]], right), /other items than those that it signs/)
     await rejects(read([rows], statement({ ...rule, pages: 2 })), /other items/)
     await rejects(read([rows], { ...right, at: 2 }), /did not sign/)
+    await rejects(read([rows], { ...right, region: 'pl' }), /did not sign/)
+    regions = ['pl', 'by']
+    equal((await read([rows], right)).statement.region, 'by')
+    regions = ['pl', 'de']
+    await rejects(read([rows], right), /is in by, not in pl, de/)
+    regions = undefined
     const stranger = (await createIdentity()).peerId.toString()
     await rejects(read([rows], right, stranger), /did not sign/)
     const many = Array.from({ length: 5 }, () => Array.from({ length: 5000 }, () => ({ number: '1' })))
@@ -317,22 +324,31 @@ describe('watcher: three nodes, of which one lies', function () {
       })
     await using closed = await start({ lookHosts: [court.host] })
     await using elsewhere = await start({ allowedPeers: ['*'], lookHosts: ['court.example:443'] })
-    await using host = await start({ lookPeers: [closed.id, elsewhere.id] }, asker)
-    for (const each of [closed, elsewhere, host])
+    const willing = { allowedPeers: ['*'], lookHosts: [court.host] }
+    await using abroad = await start({ ...willing, region: 'pl' })
+    await using host = await start({ lookPeers: [closed.id, elsewhere.id, abroad.id] }, asker)
+    for (const each of [closed, elsewhere, abroad, host])
       await until(() => each.services.health()[0]!.state === 'running', 'all run')
     await host.connect(closed)
     await host.connect(elsewhere)
+    await host.connect(abroad)
     const call = <T = unknown>(operation: string, input: object = {}): Promise<T> =>
       host.services.call('watch', operation, input, { caller: OWNER }) as Promise<T>
-    const rule = { ...courtRule(court.url, 1), login: undefined, agree: 3 }
+    const rule = { ...courtRule(court.url, 1), login: undefined, agree: 3, regions: ['by'] }
     await call('put', { id: 'court', rule, isPaused: true })
     const { state, reason } = await call<Outcome>('run', { id: 'court' })
     equal(state, 'failed')
     match(reason!, /AgreementError: 1 of 3 nodes looked/)
     match(reason!, /look is not for your node/)
     match(reason!, /does not look at 127\.0\.0\.1:\d+ for others/)
-    equal(court.reads, 1)
+    match(reason!, /is in pl, not in by/)
     deepEqual(await call('items'), { items: [] })
+    await call('put', { id: 'court', rule: { ...rule, agree: 2, regions: ['by', 'pl'] }, isPaused: true })
+    const { agreement } = await call<Outcome>('run', { id: 'court' })
+    deepEqual(
+      agreement!.answers.filter(({ is }) => is === 'agrees').map(({ peer }) => peer),
+      [host.id, abroad.id]
+    )
 
     const wrong: [object, RegExp][] = [
       [courtRule(court.url, 1), /passwords do not leave this node/],
@@ -340,5 +356,6 @@ describe('watcher: three nodes, of which one lies', function () {
     ]
     for (const [other, message] of wrong)
       await rejects(call('put', { id: 'b', rule: { ...other, agree: 3 } }), { name: 'RuleError', message })
+    await rejects(call('put', { id: 'b', rule: { ...rule, agree: undefined } }), { message: /regions: / })
   })
 })

@@ -128,6 +128,27 @@ describe('watcher: pages of strangers', function () {
     await fresh.close()
   })
 
+  it('are read one after the other by one process, which does not grow', async () => {
+    let opened = 0
+    const counting: Sandbox = Object.assign(Object.create(sandbox), {
+      open(...given: Parameters<Sandbox['open']>) {
+        opened++
+        return sandbox.open(...given)
+      }
+    })
+    const reader = createExtractor(counting)
+    const row = '<tr><td>a</td><td>b</td></tr>'
+    const fields = { a: { css: 'td' }, b: { css: 'td:nth-child(2)' } }
+    // a process that is full is ended with a failure, and one page that stayed there would be a megabyte
+    for (let i = 0; i < 300; i++) {
+      const page = `<table>${row.repeat(200)}</table>${i}`
+      const [items] = await reader.items([page], { type: 'html', rows: { css: 'tr' }, fields }, signal)
+      equal(items!.length, 200)
+    }
+    equal(opened, 1)
+    await reader.close()
+  })
+
   it('are read by a second process where the first is held up, and who goes while he waits leaves his place', async () => {
     let opened = 0
     const counting: Sandbox = Object.assign(Object.create(sandbox), {
