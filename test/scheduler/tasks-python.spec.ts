@@ -1,8 +1,10 @@
 import { strict as assert } from 'node:assert'
 import { decodeValue, pythonClass } from '../../sandbox/index.ts'
+import { addData } from '../../scheduler/data/chunked-data.ts'
 import { SpecError } from '../../scheduler/errors.ts'
 import { lacks, needsOf, runtimes } from '../../scheduler/market/match.ts'
 import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
+import { memoryBlocks } from './memory-blocks.ts'
 import { WorkRunner } from './run-work.ts'
 
 const MAIN = 'def main(x):\n  return x'
@@ -39,6 +41,24 @@ def main(x):
       ['a', 2],
       ['b', 1]
     ])
+  })
+
+  it('import wheels that lie in the block store', async () => {
+    const source = `
+import io, zipfile
+
+def main(name):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, 'w') as wheel:
+        wheel.writestr(f'{name}/__init__.py', 'def hello(who): return f"hello {who}"')
+        wheel.writestr(f'{name}-1.0.dist-info/METADATA', f'Name: {name}')
+    return file.getvalue()`
+    const wheel: Uint8Array = await runner.result({ type: 'python', source, input: 'greeting' })
+    const blocks = memoryBlocks()
+    const { cid } = await addData(blocks, [wheel])
+    const greet = 'import greeting\n\ndef main(who):\n  return greeting.hello(who)'
+    const spec = { type: 'python', source: greet, items: ['you', 'me'], packages: [{ cid }] }
+    assert.deepEqual(decodeValue(await runner.run(spec, { blocks })), ['hello you', 'hello me'])
   })
 
   it('are refused by name where the form cannot say it', () => {
