@@ -8,6 +8,8 @@ import { sha256 } from 'multiformats/hashes/sha2'
 import { CHUNK_BYTES } from '../peers/messages.ts'
 
 const ZEROS = Buffer.alloc(CHUNK_BYTES)
+/** What was written goes to the disk while more comes, so that the end of it waits for little. */
+const FLUSH_BYTES = 16 << 20
 
 /** A piece of a file; what lies between two pieces is zero. */
 export interface Chunk {
@@ -61,6 +63,8 @@ export async function writeChunks(
   const hash = createHash('sha256')
   await using handle = await open(file, 'w', 0o600)
   let end = 0
+  let unflushed = 0
+  let flushed: Promise<void> = Promise.resolve()
   const fill = async (to: number) => {
     for (; end < to; end = Math.min(to, end + CHUNK_BYTES)) {
       hash.update(ZEROS.subarray(0, Math.min(CHUNK_BYTES, to - end)))
@@ -76,7 +80,14 @@ export async function writeChunks(
     for (let done = 0; done < chunk.bytes.length; )
       done += (await handle.write(chunk.bytes, done, undefined, chunk.at + done)).bytesWritten
     end += chunk.bytes.length
+    unflushed += chunk.bytes.length
+    if (unflushed < FLUSH_BYTES) continue
+    unflushed = 0
+    await flushed
+    flushed = handle.datasync()
+    flushed.catch(() => {}) // awaited with the next one
   }
+  await flushed
   if (!endsEarly) await fill(bytes)
   await handle.truncate(end)
   await handle.sync()

@@ -109,8 +109,8 @@ export async function createContext(init: MachinesInit, components: MachinesComp
     try {
       return await work()
     } finally {
-      // also of what failed half way
-      await describe(uuid).finally(() => records.releaseMachine(db, uuid, epoch))
+      // also of what failed half way; who is next describes it after this
+      await Promise.all([describe(uuid), records.releaseMachine(db, uuid, epoch)])
     }
   }
 

@@ -98,7 +98,7 @@ export function walledCommand(
     programs.bwrap,
     ...['--unshare-all', '--unshare-user', '--disable-userns', '--new-session', '--as-pid-1'],
     ...['--cap-drop', 'ALL', '--clearenv', '--hostname', 'artel'],
-    ...programs.files.flatMap(file => ['--ro-bind', realpathSync(file), file]),
+    ...programs.files.flatMap(file => ['--ro-bind', realpathSync.native(file), file]),
     ...devices.flatMap(device => ['--dev-bind', device, device]),
     ...binds.flatMap(({ from, to, isWritable }) => [isWritable ? '--bind' : '--ro-bind', from, to]),
     ...['--remount-ro', '/', '--chdir', '/'],
