@@ -49,6 +49,7 @@ export async function openJournal(
     full.push({ file, lines: wholeLines(await readFile(file, 'utf8')) })
   }
   let number = left.at(-1)?.at ?? 0
+  let isClosed = false
   await moveOut()
   let current = await begin()
   let moving = Promise.resolve()
@@ -67,13 +68,18 @@ export async function openJournal(
     for (;;) {
       const [first] = full
       if (first === undefined) return
-      for (const [machine, line] of first.lines)
+      for (const [machine, line] of first.lines) {
+        // the rest is found when it is opened again
+        if (isClosed) return
         try {
           await put(machine, line)
         } catch (error) {
+          // removed meanwhile
+          if (!existsSync(dirname(fileOf(machine)))) continue
           onFault(error as Error)
           if (isFull(error as Error)) return
         }
+      }
       await rm(first.file, { force: true })
       full.shift()
     }
@@ -124,6 +130,7 @@ export async function openJournal(
     append: lines => inTurn(() => append(lines)),
     settle,
     async close() {
+      isClosed = true
       clearTimeout(leisure)
       await inTurn(async () => {
         closeSync(current.fd)

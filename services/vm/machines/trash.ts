@@ -37,7 +37,8 @@ export function createTrash(context: Context, snapshots: Snapshots): Trash {
         await records.deleteMachine(queries, uuid, keepsRow)
       })
     )
-    await rm(context.machineFolder(uuid), { recursive: true, force: true })
+    // the journal may be putting a line there
+    await rm(context.machineFolder(uuid), { recursive: true, force: true, maxRetries: 5 })
   }
 
   return {
