@@ -2,6 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { HostOf, ServiceOf } from '../host/index.ts'
 import { createArchive } from './admin/archive.ts'
 import type { Finding } from './admin/declared.ts'
+import { daily } from './admin/guidance.ts'
+import { createLogs } from './admin/logs.ts'
 import { createAdministration } from './admin/operations.ts'
 import { nightly } from './admin/schedule.ts'
 import { createWatch } from './admin/watch.ts'
@@ -34,6 +36,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   const packages = createPackages(node.mls, store, createOwn(node.db), school, network, host.signal)
   const { folder } = host
   const archive = createArchive(node, folder, host.now)
+  const logs = createLogs(folder, host.now)
   const watch = createWatch(node, {
     folder,
     mailBytes: () => host.config.mailMb * 1_000_000,
@@ -132,9 +135,14 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     operations: guarded(
       {
         ...createOperations(node, begin),
-        ...createAdministration(node, { archive, watch, folder, now: host.now, restart })
+        ...createAdministration(node, { archive, logs, watch, folder, now: host.now, restart })
       },
-      { now: host.now, login: () => school.roster?.person(self)?.id, answered: watch.answered }
+      {
+        now: host.now,
+        login: () => school.roster?.person(self)?.id,
+        answered: watch.answered,
+        asked: logs.asked
+      }
     ),
     messages: handlers,
 
@@ -144,9 +152,14 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       if (school.roster != null) post.tend()
       host.repeat('mail', TEND_MS, tend)
       host.repeat('nightly work', NIGHTLY_MS, async () => {
-        const wrong = await nightly(node, archive, host.now())
+        const wrong = await nightly(node, archive, logs, host.now())
         // until the next night says something else
         if (wrong != null) host.degraded('integrity', wrong.map(told).join('; ') || undefined)
+        for (const each of wrong ?? []) logs.wrong(told(each))
+        if (school.roster == null || !(await logs.isReportDue())) return
+        const [newest] = await archive.list()
+        const checks = daily(await watch.diagnose(), newest, host.now())
+        logs.report(checks.map(each => `${each.state} ${told(each)}`))
       })
       host.repeat('comparing', SYNC_MS, async signal => {
         // not all at the same moment
@@ -157,4 +170,5 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   }
 }
 
-const told = ({ name, detail, remedy }: Finding): string => `${name}: ${detail}; ${remedy ?? ''}`
+const told = ({ name, detail, remedy }: Finding): string =>
+  `${name}: ${detail}${remedy == null ? '' : `; ${remedy}`}`

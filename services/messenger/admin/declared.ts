@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { operation } from '../../host/index.ts'
+import { LOGS } from './logs.ts'
 
 /* What an administrator does: each row of his table, as an operation. */
 
@@ -179,6 +180,34 @@ export const administration = {
     http: { method: 'GET', path: '/messenger/admin/checks/:period' },
     command: { name: 'check', arguments: ['period'], show: showFindings, exit },
     ...long
+  }),
+  log: operation({
+    summary:
+      'The newest lines of a log: what was asked and by whom, faults, the database, the report of each morning',
+    input: z.object({
+      name: z.enum(LOGS).default('server'),
+      lines: z.int().min(1).max(10_000).default(100)
+    }),
+    output: z.object({ lines: z.array(z.string()) }),
+    http: { method: 'GET', path: '/messenger/admin/logs/:name' },
+    command: {
+      name: 'log',
+      arguments: ['name'],
+      show: ({ lines }: { lines: string[] }) => lines.join('\n')
+    },
+    ...admin
+  }),
+  setLogLevel: operation({
+    summary: 'Whether the log of the server also tells of what only looks, and for how long',
+    input: z.object({
+      level: z.enum(['debug', 'info']),
+      minutes: z.int().min(1).max(1_440).default(30).describe('debug ends by itself')
+    }),
+    output: z.object({ until: at.describe('ms since 1970; 0: it is not on') }),
+    http: { method: 'PUT', path: '/messenger/admin/log-level' },
+    isIdempotent: true,
+    command: { name: 'level', arguments: ['level'] },
+    ...admin
   }),
   incident: operation({
     summary: 'What to do after a leak, under a flood, or when somebody has another’s account',

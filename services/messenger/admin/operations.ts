@@ -6,6 +6,7 @@ import type { Archive } from './archive.ts'
 import { audit } from './audit.ts'
 import type { administration } from './declared.ts'
 import { daily, incident, ticket, weekly } from './guidance.ts'
+import type { Logs } from './logs.ts'
 import { restoreFrom } from './restore.ts'
 import { cleanUp, statistics } from './tidy.ts'
 import { verify } from './verify.ts'
@@ -13,6 +14,7 @@ import { databaseBytes, type Watch } from './watch.ts'
 
 export interface AdministrationInit {
   archive: Archive
+  logs: Logs
   /** of the service */
   folder: string
   watch: Watch
@@ -24,7 +26,7 @@ export interface AdministrationInit {
 /** What an administrator does with this node. */
 export function createAdministration(
   node: Messenger,
-  { archive, watch, folder, now, restart }: AdministrationInit
+  { archive, logs, watch, folder, now, restart }: AdministrationInit
 ): Handlers<typeof administration> {
   return {
     health: async () => ({ items: await watch.health() }),
@@ -47,7 +49,7 @@ export function createAdministration(
       if (restored.statements > 0) restart()
       return restored
     },
-    cleanup: () => cleanUp(node, archive, now()),
+    cleanup: () => cleanUp(node, archive, logs, now()),
     stats: () => statistics(node),
     audit: async () => ({ items: await audit(node.school.known(), folder) }),
     async check({ period }) {
@@ -58,6 +60,8 @@ export function createAdministration(
       const measured = { newest, databaseBytes: databaseBytes(node.db), messages, nowMs: now() }
       return { items: weekly(await verify(node, archive, false), measured) }
     },
+    log: async ({ name, lines }) => ({ lines: await logs.tail(name, lines) }),
+    setLogLevel: ({ level, minutes }) => ({ until: logs.setLevel(level, minutes * 60_000) }),
     incident({ kind, user }) {
       if (user == null) return incident(kind, now())
       const roster = node.school.known()

@@ -3,6 +3,7 @@ import { readStatement } from '../core/statement.ts'
 import type { Archive } from './archive.ts'
 import type { Finding } from './declared.ts'
 import { isDue, isNewHour, isNewWeek } from './keep.ts'
+import type { Logs } from './logs.ts'
 import { cleanUp } from './tidy.ts'
 import { verify } from './verify.ts'
 
@@ -14,6 +15,7 @@ import { verify } from './verify.ts'
 export async function nightly(
   node: Messenger,
   archive: Archive,
+  logs: Logs,
   now: number
 ): Promise<Finding[] | undefined> {
   const { roster } = node.school
@@ -24,7 +26,7 @@ export async function nightly(
     if (made.length > 0 && isNewHour(made[0]!.at, now)) await archive.make(false)
     return undefined
   }
-  if (isNewWeek(last, now)) await cleanUp(node, archive, now)
+  if (isNewWeek(last, now)) await cleanUp(node, archive, logs, now)
   await archive.make(true)
   return (await verify(node, archive, false)).filter(({ state }) => state === 'fail')
 }

@@ -5,6 +5,7 @@ import { parseEvent } from '../core/event.ts'
 import { readStatement } from '../core/statement.ts'
 import type { Archive } from './archive.ts'
 import type { Stats } from './declared.ts'
+import type { Logs } from './logs.ts'
 import { databaseBytes } from './watch.ts'
 
 const MONTHS = 6
@@ -15,10 +16,11 @@ const NAMED_MS = 24 * 3_600_000
 export async function cleanUp(
   { db, mailbox }: Pick<Messenger, 'db' | 'mailbox'>,
   archive: Archive,
+  logs: Logs,
   now: number
 ): Promise<{ files: number; parts: number; bytesBefore: number; bytesAfter: number }> {
   const bytesBefore = databaseBytes(db)
-  const files = await archive.dropTemporary()
+  const files = (await archive.dropTemporary()) + (await logs.dropOld())
   mailbox.store.expire()
   const parts = transact(db, () => {
     const named = new Set<string>()

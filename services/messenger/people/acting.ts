@@ -1,4 +1,5 @@
 import { type Call, type Caller, ForbiddenError, type Handlers } from '../../host/index.ts'
+import type { Asked } from '../admin/logs.ts'
 import { userId } from '../core/statement.ts'
 import { declaration } from '../declaration.ts'
 import { TooManyMessagesError } from '../errors.ts'
@@ -61,10 +62,18 @@ type Declared = Handlers<typeof declaration.operations>
 /** What says nothing of chats: who is in the school is no secret among its people. */
 const OPEN: readonly string[] = ['status', 'users'] satisfies (keyof Declared)[]
 
+const nameOf = (caller: Caller): string =>
+  caller.is === 'grant' ? (caller.grant.account?.name ?? caller.grant.id) : caller.is
+
 /** Handlers that let each do only what his account may, and so often. Scopes are the host's. */
 export function guarded(
   handlers: Declared,
-  init: { now(): number; login(): string | undefined; answered(ms: number): void }
+  init: {
+    now(): number
+    login(): string | undefined
+    answered(ms: number): void
+    asked(what: Asked): void
+  }
 ): Declared {
   const limits = createLimits(init.now)
   const wrapped = Object.entries(declaration.operations).map(([name, { scope, http }]) => {
@@ -73,13 +82,22 @@ export function guarded(
     return [
       name,
       async (input: never, call: Call) => {
-        limits.count(call, http.method === 'GET' ? 'read' : 'write')
-        if (isPersonal) checkPerson(call, init.login())
+        const isRead = http.method === 'GET'
         const begun = performance.now()
-        const answer = await handler(input, call)
-        // how long an administrator's work takes says nothing
-        if (isPersonal) init.answered(performance.now() - begun)
-        return answer
+        const told = { operation: name, isRead, by: nameOf(call.caller) }
+        try {
+          limits.count(call, isRead ? 'read' : 'write')
+          if (isPersonal) checkPerson(call, init.login())
+          const answer = await handler(input, call)
+          const ms = performance.now() - begun
+          // how long an administrator's work takes says nothing
+          if (isPersonal) init.answered(ms)
+          init.asked({ ...told, ms })
+          return answer
+        } catch (thrown) {
+          init.asked({ ...told, ms: performance.now() - begun, error: thrown as Error })
+          throw thrown
+        }
       }
     ]
   })

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { Worker } from 'node:worker_threads'
 import type { Backup, Finding } from '../../../services/messenger/admin/declared.ts'
 import { daily, incident, ticket, weekly } from '../../../services/messenger/admin/guidance.ts'
 import { isDue, isNewWeek, keptOf } from '../../../services/messenger/admin/keep.ts'
@@ -11,6 +13,15 @@ import { declaration } from '../../../services/messenger/declaration.ts'
 import { contains, has, openSchool, textsOf, until, whenKnown } from './school.ts'
 
 const DAY_MS = 24 * 3_600_000
+/** Keeps a database from being written, on a thread of its own, for longer than an answer may take. */
+const HOLD = `
+  const { DatabaseSync } = require('node:sqlite')
+  const { parentPort, workerData } = require('node:worker_threads')
+  const db = new DatabaseSync(workerData, { timeout: 5000 })
+  db.exec('BEGIN IMMEDIATE')
+  parentPort.postMessage('held')
+  setTimeout(() => db.exec('ROLLBACK'), 2500)
+`
 const stateOf = (items: any[], name: string): string => items.find(each => each.name === name)?.state
 const remedyOf = (items: any[], name: string): string => items.find(each => each.name === name)?.remedy ?? ''
 
@@ -324,6 +335,20 @@ describe('messenger: administration', function () {
     assert.equal(stateOf(locked, 'database'), 'fail')
     assert.match(remedyOf(locked, 'database'), /artel messenger verify/)
 
+    // of a node that answered little yet, one slow answer is one of twenty
+    await until('the desk is in the chat', () => has(school.desk, group))
+    const held = new Worker(HOLD, {
+      eval: true,
+      workerData: join(school.desk.folder, 'messenger', 'messenger.sqlite')
+    })
+    await once(held, 'message')
+    await school.desk.call('send', { group, text: 'slowly' })
+    await held.terminate()
+    const { items: slow } = await school.desk.call('diagnose')
+    assert.equal(stateOf(slow, 'answerMs'), 'fail')
+    assert.match(remedyOf(slow, 'answerMs'), /memory and processor/)
+    await until('it is here', async () => (await textsOf(ann, group)).includes('slowly'))
+
     await ann.call('backup')
     const temporary = join(ann.folder, 'messenger', 'backups', 'left.tmp')
     await writeFile(temporary, 'left behind')
@@ -344,13 +369,17 @@ describe('messenger: administration', function () {
     assert.deepEqual(await ann.call('stats'), {
       users: 3,
       devices: 3,
-      months: [{ month, newUsers: 3, messages: 2, senders: 1 }]
+      months: [{ month, newUsers: 3, messages: 3, senders: 2 }]
     })
     for (const period of ['daily', 'weekly'])
       assert.equal(stateOf((await ann.call('check', { period })).items, 'backup'), 'ok', period)
     const { steps } = await ann.call('incident', { kind: 'account', user: 'ann' })
     assert.match(steps[1].command, /revoke 12D3/)
     assert.match((await ann.call('ticket', { subject: 'slow' })).text, /slow/)
+    const { lines } = await ann.call('log', { name: 'server' })
+    assert.ok(lines.some((line: string) => / INFO send \d+ ms by owner$/.test(line)))
+    assert.equal(await contains(join(ann.folder, 'messenger', 'logs'), ['waits for box']), false)
+    assert.ok((await ann.call('setLogLevel', { level: 'debug' })).until > Date.now())
     const names = (await ann.call('health')).items.map((each: any) => each.name)
     assert.deepEqual(names, ['cpu', 'memory', 'diskFree', 'databaseBytes', 'answerMs'])
     await assert.rejects(

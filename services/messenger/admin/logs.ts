@@ -1,0 +1,102 @@
+import { appendFileSync, mkdirSync, renameSync, statSync } from 'node:fs'
+import { readdir, readFile, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+
+const FOLDER = 'logs'
+const KEPT_MS = 30 * 24 * 3_600_000
+const REPORT_HOUR = 8
+
+/** what is asked; what failed by a mistake of the program; what the database says; the report of each day */
+export const LOGS = ['server', 'error', 'database', 'report'] as const
+export type LogName = (typeof LOGS)[number]
+export type Level = 'debug' | 'info'
+
+/** What was asked of this node; nothing of what is written in chats, and no key. */
+export interface Asked {
+  operation: string
+  /** whether it only looks */
+  isRead: boolean
+  by: string
+  ms: number
+  error?: Error
+}
+/** Of the program or the machine: what is refused has a name of its own. */
+const isFault = (error: Error): boolean => !Object.hasOwn(error, 'name')
+
+export type Logs = ReturnType<typeof createLogs>
+
+/** A file for each, which another takes the place of with the month. `now`: ms since 1970. */
+export function createLogs(service: string, now: () => number) {
+  const folder = join(service, FOLDER)
+  const fileOf = (name: string): string => join(folder, `${name}.log`)
+  const monthOf = (ms: number): string => new Date(ms).toISOString().slice(0, 7)
+  let debugUntil = 0
+
+  function turn(name: LogName): void {
+    const before = statSync(fileOf(name), { throwIfNoEntry: false })
+    if (before == null) return
+    const month = monthOf(before.mtimeMs)
+    if (month !== monthOf(now())) renameSync(fileOf(name), fileOf(`${name}-${month}`))
+  }
+  function write(name: LogName, level: string, text: string): void {
+    try {
+      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      turn(name)
+      appendFileSync(fileOf(name), `${new Date(now()).toISOString()} ${level} ${text}\n`, { mode: 0o600 })
+    } catch {
+      // a full disk is told by all that needs it; a line less keeps nothing from being done
+    }
+  }
+
+  return {
+    asked({ operation, isRead, by, ms, error }: Asked): void {
+      if (error != null && isFault(error)) {
+        const isOfDatabase = (error as NodeJS.ErrnoException).code === 'ERR_SQLITE_ERROR'
+        if (isOfDatabase) write('database', 'WARNING', `${operation}: ${error.message}`)
+        else write('error', 'ERROR', `${operation}: ${error.stack ?? error.message}`)
+      }
+      const isTold = !isRead || error != null || now() < debugUntil
+      if (isTold)
+        write(
+          'server',
+          'INFO',
+          `${operation} ${Math.round(ms)} ms by ${by}${error == null ? '' : ` ${error.name}`}`
+        )
+    },
+    wrong: (text: string): void => write('database', 'WARNING', text),
+    report: (lines: readonly string[]): void =>
+      write('report', 'INFO', ['the checks of the day', ...lines].join('\n  ')),
+
+    /** Whether eight in the morning, by the clock of this place, has come since the last report. */
+    async isReportDue(): Promise<boolean> {
+      const at = new Date(now())
+      at.setHours(REPORT_HOUR, 0, 0, 0)
+      const last = await stat(fileOf('report')).catch(() => undefined)
+      return now() >= at.getTime() && (last?.mtimeMs ?? 0) < at.getTime()
+    },
+    /** The newest lines of a log, the newest last. */
+    async tail(name: LogName, count: number): Promise<string[]> {
+      const text = await readFile(fileOf(name), 'utf8').catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return ''
+        throw error
+      })
+      return text.trimEnd().split('\n').slice(-count)
+    },
+    /** `debug`: what only looks is told too, for so long. Until when, ms since 1970. */
+    setLevel(level: Level, forMs: number): number {
+      debugUntil = level === 'debug' ? now() + forMs : 0
+      return debugUntil
+    },
+    /** Lets go of those of months that ended more than 30 days ago. How many. */
+    async dropOld(): Promise<number> {
+      const names = await readdir(folder).catch(() => [])
+      let count = 0
+      for (const name of names.filter(each => /-\d{4}-\d{2}\.log$/.test(each))) {
+        if ((await stat(join(folder, name))).mtimeMs > now() - KEPT_MS) continue
+        await rm(join(folder, name), { force: true })
+        count++
+      }
+      return count
+    }
+  }
+}
