@@ -1,4 +1,4 @@
-import { closeSync, fdatasync, openSync } from 'node:fs'
+import { closeSync, existsSync, fdatasync, openSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { promisify } from 'node:util'
 import { transact } from '../../host/index.ts'
@@ -43,11 +43,14 @@ export function createDisk(db: DatabaseSync): () => Promise<void> {
 
   async function flush(): Promise<void> {
     const all = changes()
-    const file = openSync(log, 'r')
-    try {
-      await syncFile(file)
-    } finally {
-      closeSync(file)
+    // where the disk allows no log, SQLite waits with every commit
+    if (existsSync(log)) {
+      const file = openSync(log, 'r')
+      try {
+        await syncFile(file)
+      } finally {
+        closeSync(file)
+      }
     }
     kept = all
   }
