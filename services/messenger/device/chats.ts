@@ -14,6 +14,7 @@ import {
   type Head,
   MAX_AFTER,
   MAX_EVENT_BYTES,
+  parseEvent,
   type Read,
   readEvent,
   signEvent
@@ -125,7 +126,8 @@ export function createChats(init: ChatsInit) {
     )
     const envelope = putInto(fromHex(newest.address!), message)
     const taken = transactLater(store.db, () => {
-      const taken = intake.take(grp, [{ ...signed, event }], error => {
+      // as others read it: what they would refuse is not written
+      const taken = intake.take(grp, [{ ...signed, event: parseEvent(signed) }], error => {
         throw error
       })
       if (taken.length === 0)
