@@ -36,7 +36,7 @@ export function createLogs(service: string, now: () => number) {
     const before = statSync(fileOf(name), { throwIfNoEntry: false })
     if (before == null) return
     const month = monthOf(before.mtimeMs)
-    if (month !== monthOf(now())) renameSync(fileOf(name), fileOf(`${name}-${month}`))
+    if (month < monthOf(now())) renameSync(fileOf(name), fileOf(`${name}-${month}`))
   }
   function write(name: LogName, level: string, text: string): void {
     try {
