@@ -2,8 +2,7 @@ import { z } from 'zod'
 import { declare, FORBIDDEN, MACHINE, NOT_FOUND, operation, USAGE } from '../host/index.ts'
 import { MAX_ADDRESS, placeOf } from './line/name.ts'
 import { amount } from './money/amount.ts'
-import { DOES } from './money/file.ts'
-import { signedOrder } from './money/order.ts'
+import { DOES, signedOrder } from './money/order.ts'
 
 const machine = z.object({
   line: z.string(),

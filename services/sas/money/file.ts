@@ -3,10 +3,7 @@ import { open } from 'node:fs/promises'
 import { z } from 'zod'
 import { amount } from './amount.ts'
 import { KEY_BYTES } from './frames.ts'
-
-/** What can be ordered: credits to a machine, back from it, a bonus, the end of a handpay. */
-export const DOES = ['transfer', 'collect', 'bonus', 'handpay'] as const
-export type Does = (typeof DOES)[number]
+import { DOES, type Does } from './order.ts'
 
 const MAX_BYTES = 1024 * 1024
 const serial = z.string().min(1).max(40)

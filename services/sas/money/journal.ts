@@ -1,6 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { Does } from './file.ts'
-import type { Order } from './order.ts'
+import type { Does, Order } from './order.ts'
 import { type Ending, TELLING } from './settle.ts'
 
 /** SQL scripts of the service's database; only ever added to. */

@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import { amount } from './amount.ts'
-import { DOES } from './file.ts'
 
+/** What can be ordered: credits to a machine, back from it, a bonus, the end of a handpay. */
+export const DOES = ['transfer', 'collect', 'bonus', 'handpay'] as const
+export type Does = (typeof DOES)[number]
 /** What is signed; also the domain of its signatures. */
 export const ORDER = 'money'
 export const SIGNERS = 2

@@ -5,7 +5,7 @@ import type { Machine, Turn } from '../machine/machine.ts'
 import { PENDING } from '../tables/aft.ts'
 import { whyNot } from './allow.ts'
 import { centsOf, textOf } from './amount.ts'
-import type { Does, MoneyFile } from './file.ts'
+import type { MoneyFile } from './file.ts'
 import {
   bonusPoll,
   handpayResetPoll,
@@ -19,7 +19,7 @@ import {
 } from './frames.ts'
 import type { Journal, Payment } from './journal.ts'
 import type { createNonces } from './nonces.ts'
-import { bytesOf, type Order, type SignedOrder, signersOf } from './order.ts'
+import { bytesOf, type Does, type Order, type SignedOrder, signersOf } from './order.ts'
 import { type Ending, endingOf, settle } from './settle.ts'
 
 const IDENTIFY = 0x54

@@ -1,8 +1,8 @@
 import { ackOf } from '../frames.ts'
 import { AFT_STATUS, FIRST_FAILURE, ID_USED, NO_TRANSFER, PAID, PENDING } from '../tables/aft.ts'
 import { BONUS_PAID, HANDPAY_PENDING, HANDPAY_RESET, TRANSFER_DONE } from '../tables/exceptions.ts'
-import type { Does } from './file.ts'
 import { transferStatusOf } from './frames.ts'
+import type { Does } from './order.ts'
 
 /** How it ended. `unknown`: nobody can say, a person has to look. */
 export interface Ending {

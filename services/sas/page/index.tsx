@@ -1,5 +1,5 @@
-import { Alert, Stack, Tabs, Text } from '@mantine/core'
-import { useCallback, useMemo, useState } from 'react'
+import { useMemo, useState } from 'react'
+import { Frame } from '../../host/page/frame.tsx'
 import { createApi, type PageProps } from './api.ts'
 import { Machines } from './machines.tsx'
 import { Orders } from './orders.tsx'
@@ -10,47 +10,19 @@ export default function SasPage({ language, request }: PageProps) {
   const words = useMemo(() => createWords(language), [language])
   const { t } = words
   const api = useMemo(() => createApi(request), [request])
-  const [failure, setFailure] = useState<string>()
-  const fail = useCallback(
-    (error: Error) => setFailure(t('failed', { what: t('machines'), reason: error.message })),
-    [t]
-  )
+  const [failure, fail] = useState<Error>()
   const part = { api, words, fail }
   return (
-    <Stack gap="md" mb="md">
-      <Text c="dimmed" size="sm">
-        {t('lead')}
-      </Text>
-      {failure !== undefined && (
-        <Alert
-          color="red"
-          variant="light"
-          role="alert"
-          withCloseButton
-          closeButtonLabel={t('close')}
-          onClose={() => setFailure(undefined)}
-        >
-          {failure}
-        </Alert>
-      )}
-      <Tabs defaultValue="machines" keepMounted={false}>
-        <Tabs.List mb="md">
-          {(['machines', 'money', 'reconciliation'] as const).map(name => (
-            <Tabs.Tab key={name} value={name}>
-              {t(name)}
-            </Tabs.Tab>
-          ))}
-        </Tabs.List>
-        <Tabs.Panel value="machines">
-          <Machines {...part} />
-        </Tabs.Panel>
-        <Tabs.Panel value="money">
-          <Orders {...part} />
-        </Tabs.Panel>
-        <Tabs.Panel value="reconciliation">
-          <Reconciliation {...part} />
-        </Tabs.Panel>
-      </Tabs>
-    </Stack>
+    <Frame
+      lead={t('lead')}
+      failure={failure && t('failed', { what: t('machines'), reason: failure.message })}
+      dismiss={() => fail(undefined)}
+      close={t('close')}
+      tabs={[
+        { name: 'machines', title: t('machines'), content: <Machines {...part} /> },
+        { name: 'orders', title: t('orders'), content: <Orders {...part} /> },
+        { name: 'reconciliation', title: t('reconciliation'), content: <Reconciliation {...part} /> }
+      ]}
+    />
   )
 }

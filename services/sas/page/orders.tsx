@@ -15,12 +15,12 @@ export function Orders({ api, words, fail }: PartProps) {
     { fail, everyMs: EVERY_MS }
   )
   return (
-    <section className="card" aria-label={t('money')}>
+    <section className="card" aria-label={t('orders')}>
       <Text size="sm" c="dimmed" mb="xs">
         {t('moneyText')}
       </Text>
       {value !== undefined && (
-        <Rows label={t('money')} empty={t('noOrders')}>
+        <Rows label={t('orders')} empty={t('noOrders')}>
           {value.items.map(each => (
             <Row
               key={each.id}

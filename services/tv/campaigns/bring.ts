@@ -13,6 +13,9 @@ type FileInfo = ReturnType<Files['info']>
 
 /** A TV that is full to the last byte plays nothing well. */
 const RESERVE_BYTES = 32 * 1024 * 1024
+/** What the blocks of a file have beside its bytes: links, and what each of them is. */
+const TREE_SHARE = 1 / 16
+const TREE_BYTES = 64 * 1024
 const MAX_FILE_MS = 30 * 60_000
 
 export interface BringInit {
@@ -47,6 +50,8 @@ export function createBring({ db, self, files, tvs, campaigns, last, now, troubl
   const pinned = db.prepare('SELECT cid, at FROM pinned')
   /** CIDs that are whole on this node */
   const here = new Set<string>()
+  /** by CID and size: those that are of another size, which no further look changes */
+  const refused = new Map<string, TvFailedError>()
   /** what each TV was seen to have, since it was connected */
   const seen = new Map<string, { since: number; paths: Set<string> }>()
 
@@ -85,6 +90,7 @@ export function createBring({ db, self, files, tvs, campaigns, last, now, troubl
       trouble(`campaign ${name}`, why)
     }
     const needed = new Set(names.flatMap(kept).flatMap(({ assets }) => assets.map(({ cid }) => cid)))
+    for (const key of refused.keys()) if (!needed.has(key.split(' ')[0]!)) refused.delete(key)
     for (const { cid, at } of pinned.all() as { cid: string; at: number | null }[]) {
       if (needed.has(cid)) continue
       here.delete(cid)
@@ -95,24 +101,24 @@ export function createBring({ db, self, files, tvs, campaigns, last, now, troubl
     }
   }
 
-  /** Fetches it, as far as it has the size that was signed, and keeps it. @throws {TvFailedError} */
+  /** Fetches it, no further than it can be of the size that was signed, and keeps it. @throws {TvFailedError} */
   async function keep({ cid, bytes }: Asset, signal: AbortSignal): Promise<void> {
-    const other = new AbortController()
-    const demand = (size: number): void => {
-      if (size !== bytes) throw new TvFailedError(`${cid} has ${size} bytes, not ${bytes} as was said`)
+    const key = `${cid} ${bytes}`
+    const before = refused.get(key)
+    if (before != null) throw before
+    const refuse = (what: string): TvFailedError => {
+      const error = new TvFailedError(`${cid} has ${what}, not ${bytes} as was said`)
+      refused.set(key, error)
+      return error
     }
+    const tooLong = new AbortController()
     const { size } = await files.fetch(cid, {
-      signal: AbortSignal.any([signal, other.signal]),
-      onProgress({ total }) {
-        try {
-          if (total != null) demand(total)
-        } catch (error) {
-          // nothing more of it comes
-          other.abort(error)
-        }
+      signal: AbortSignal.any([signal, tooLong.signal]),
+      onProgress({ done }) {
+        if (done > bytes * (1 + TREE_SHARE) + TREE_BYTES) tooLong.abort(refuse('more bytes'))
       }
     })
-    demand(size)
+    if (size !== bytes) throw refuse(`${size} bytes`)
     // what its owner keeps himself is not let go with the campaign
     if (infoOf(cid)?.pinned !== true) {
       pin.run(cid)

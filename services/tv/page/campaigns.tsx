@@ -1,18 +1,19 @@
 import { Badge, Progress, Stack, Table, Text, Title } from '@mantine/core'
 import { useCallback } from 'react'
 import { RemoveButton } from '../../host/page/rows.tsx'
+import { useLoaded } from '../../host/page/use-loaded.ts'
 import type { CampaignRow } from './api.ts'
 import { CampaignForm } from './campaign-form.tsx'
-import { type PartProps, usePolled } from './part.ts'
+import { EVERY_MS, type PartProps } from './part.ts'
 import type { Words } from './words.ts'
 
 /** Campaigns of this node, on which TVs they are complete, and how often they were shown. */
 export function Campaigns(part: PartProps) {
   const { api, words, tell, fail } = part
   const { t } = words
-  const { value, reload } = usePolled(
+  const { value, reload } = useLoaded(
     useCallback(() => api.campaigns(), [api]),
-    fail
+    { fail, everyMs: EVERY_MS }
   )
   const rows = value?.items ?? []
   return (

@@ -1,18 +1,19 @@
 import { Button, Stack, Title } from '@mantine/core'
 import { useCallback, useState } from 'react'
 import { RemoveButton, Row, Rows } from '../../host/page/rows.tsx'
+import { useLoaded } from '../../host/page/use-loaded.ts'
 import type { CardRow } from './api.ts'
 import { CardForm } from './card-form.tsx'
-import { type PartProps, usePolled } from './part.ts'
+import { EVERY_MS, type PartProps } from './part.ts'
 
 /** The cards of this node, and their editor. */
 export function Cards(part: PartProps) {
   const { api, words, tell, fail } = part
   const { t } = words
   const [edited, setEdited] = useState<CardRow>()
-  const { value, reload } = usePolled(
+  const { value, reload } = useLoaded(
     useCallback(() => api.cards(), [api]),
-    fail
+    { fail, everyMs: EVERY_MS }
   )
   return (
     <Stack gap="md">

@@ -1,10 +1,11 @@
 import { Badge, Button, Group, Stack, Table, Text, TextInput, Title } from '@mantine/core'
 import { ArrowLeft } from 'lucide-react'
 import { useCallback, useEffect, useState } from 'react'
+import { useLoaded } from '../../host/page/use-loaded.ts'
 import { parseCondition } from '../condition.ts'
 import { type Action, actionOf } from './actions.ts'
 import type { CardRow, Field, TvRow } from './api.ts'
-import { type PartProps, usePolled } from './part.ts'
+import { EVERY_MS, type PartProps } from './part.ts'
 
 interface TvProps extends PartProps {
   row: TvRow
@@ -15,9 +16,9 @@ interface TvProps extends PartProps {
 export function Tv({ row, close, ...part }: TvProps) {
   const { api, words, tell, fail } = part
   const { t, reading, lamp, time } = words
-  const { value } = usePolled(
+  const { value } = useLoaded(
     useCallback(() => api.cards(), [api]),
-    fail
+    { fail, everyMs: EVERY_MS }
   )
   const cards = (value?.items ?? []).filter(({ targets }) =>
     targets.some(({ agent, tv }) => agent === row.agent && tv === row.name)

@@ -1,7 +1,8 @@
 import { Badge, Stack, Text, TextInput, UnstyledButton } from '@mantine/core'
 import { useCallback, useState } from 'react'
+import { useLoaded } from '../../host/page/use-loaded.ts'
 import type { TvRow } from './api.ts'
-import { type PartProps, usePolled } from './part.ts'
+import { EVERY_MS, type PartProps } from './part.ts'
 import { Tv } from './tv.tsx'
 import type { Words } from './words.ts'
 
@@ -14,9 +15,9 @@ export function Tvs(part: PartProps) {
   const [typed, setTyped] = useState('*')
   const [on, setOn] = useState('*')
   const [opened, setOpened] = useState<string>()
-  const { value } = usePolled(
+  const { value } = useLoaded(
     useCallback(() => api.tvs(on), [api, on]),
-    fail
+    { fail, everyMs: EVERY_MS }
   )
   const rows = value?.items ?? []
   const row = rows.find(({ agent, name }) => `${agent} ${name}` === opened)

@@ -1,20 +1,16 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
 import { type ArtelNode, createNode, loadConfig } from '../../../node/index.ts'
 import { devices, OWNER, sas } from '../../../services/index.ts'
 import { until } from '../../bootstrap/nodes.ts'
-import { type Browser, overflowing, seriousFindings, useChromium } from '../browser.ts'
+import { type Browser, looksRight, openDashboard, overflowing, useChromium } from '../browser.ts'
 import { Machine } from './machine.ts'
 import { TcpWire } from './wire.ts'
 
-const BUILT = fileURLToPath(new URL('../../../services/gateway/ui/dist/index.html', import.meta.url))
-const SCREENSHOTS = fileURLToPath(new URL('../../screenshots/', import.meta.url))
 const APPEARS_MS = 30_000
 
 describe('sas: page', function () {
@@ -28,7 +24,6 @@ describe('sas: page', function () {
   let page: Page
 
   before(async () => {
-    assert.ok(existsSync(BUILT), 'the dashboard is not built: npm run build:ui')
     folder = await mkdtemp(join(tmpdir(), 'artel-sas-page-'))
     const line = await wire.listen()
     const flags = {
@@ -48,7 +43,6 @@ describe('sas: page', function () {
       role: 'seed',
       services: [devices, sas]
     })
-    await mkdir(SCREENSHOTS, { recursive: true })
     const up = async (): Promise<boolean> =>
       (
         (await node.services.call('sas', 'machines', {} as never, { caller: OWNER })) as {
@@ -67,22 +61,15 @@ describe('sas: page', function () {
   afterEach(() => browser?.close())
 
   async function open(locale: string, width: number): Promise<void> {
-    browser = await openBrowser({ locale })
+    browser = await openDashboard(openBrowser, node.gateway!, locale, width)
     page = browser.page
-    page.setDefaultTimeout(APPEARS_MS)
-    await page.setViewportSize({ width, height: 900 })
-    await page.goto(`${node.gateway!.url}/#token=${node.gateway!.token}`)
-    await page.getByRole('img', { name: /Live|на связи/ }).waitFor()
-    await page.evaluate(() => {
-      window.location.hash = '#/services/artel%2Fsas%2F1'
-    })
+    await page.getByRole('link', { name: 'artel/sas/1' }).click()
     await page.getByRole('tab', { name: /^(Machines|Автоматы)$/ }).waitFor()
   }
   const tab = (name: string): Promise<void> => page.getByRole('tab', { name, exact: true }).click()
   async function look(name: string, width: number): Promise<void> {
     assert.deepEqual(await overflowing(page, width), [], name)
-    assert.deepEqual(await seriousFindings(page), [], name)
-    await page.screenshot({ path: join(SCREENSHOTS, `sas-${width}-${name}.png`), fullPage: true })
+    await looksRight(page, `sas-${width}-${name}`)
   }
 
   it('shows machines as they play, adds up their log, and asks a person what no machine can tell', async () => {
