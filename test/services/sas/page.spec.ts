@@ -43,12 +43,12 @@ describe('sas: page', function () {
       role: 'seed',
       services: [devices, sas]
     })
-    const up = async (): Promise<boolean> =>
-      (
-        (await node.services.call('sas', 'machines', {} as never, { caller: OWNER })) as {
-          items: { isUp: boolean }[]
-        }
-      ).items.every(({ isUp }) => isUp)
+    const up = async (): Promise<boolean> => {
+      const { items } = (await node.services.call('sas', 'machines', {} as never, { caller: OWNER })) as {
+        items: { isUp: boolean }[]
+      }
+      return items.filter(({ isUp }) => isUp).length === machines.length
+    }
     await until(up, 'both machines are up', APPEARS_MS)
     for (let i = 0; i < 5; i++) machines[0]!.play(3, i === 0 ? 10 : 0)
     machines[0]!.bill(0x49)
