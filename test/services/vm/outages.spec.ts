@@ -66,12 +66,14 @@ describe('what goes away under a host of machines', () => {
       for (const hasMemory of [false, true]) {
         const { pid } = await registry.show(OWNER, 'dies')
         const before = (await files()).length
-        const taken = snapshots.take(OWNER, 'dies', `cut-${hasMemory}`, { hasMemory })
-        const failed = assert.rejects(taken, { name: 'QemuError' })
-        // a new top, then the memory
+        const outcome = snapshots.take(OWNER, 'dies', `cut-${hasMemory}`, { hasMemory }).then(
+          () => 'taken',
+          ({ name }) => name
+        )
+        // a new top, then the memory: of a machine of 16 MB it may be whole before the kill
         await until(async () => (await files()).length === before + (hasMemory ? 2 : 1), 'its beginning')
         process.kill(pid!, 'SIGKILL')
-        await failed
+        assert.match(await outcome, hasMemory ? /^(QemuError|taken)$/ : /^QemuError$/)
         await restarted(host, 'dies', pid!)
         assert.deepEqual(await leftLayers(database), [])
         const rows = await database.query<{ uuid: string }>('SELECT uuid FROM layers')
