@@ -99,7 +99,7 @@ describe('scheduler: policy and prices between nodes', () => {
     assert.ok(quote.basis !== 'measured', quote.basis)
     assert.equal(scheduler.forecast().now, 1)
 
-    const job = await requester.submit({ ...spec, deadline: 20_000 })
+    const job = await requester.submit({ ...spec, deadline: 600_000 })
     await until(() => job.report().waiting != null, 'why it waits')
     const { unmet } = job.report().waiting!
     assert.deepEqual(
