@@ -3,6 +3,8 @@ import { end } from './output.ts'
 
 /** A node stops within this time or is left to the kernel (house rule: 2 s, with room for the process itself). */
 const STOP_DEADLINE_MS = 1_800
+/** In steps: they come late, and count no more for it, where the machine leaves this process no time. */
+const STEP_MS = 100
 
 /**
  * Runs `work` with a signal that aborts on the first Ctrl-C (or SIGTERM, or a closed terminal); a second one ends
@@ -15,7 +17,11 @@ export async function untilInterrupted(
   let more = () => 0
   const onSignal = (): void => {
     if (interrupted.signal.aborted) process.exit(EXIT.interrupted)
-    setTimeout(() => process.exit(EXIT.interrupted), STOP_DEADLINE_MS + more()).unref()
+    let leftMs = STOP_DEADLINE_MS + more()
+    setInterval(() => {
+      leftMs -= STEP_MS
+      if (leftMs <= 0) process.exit(EXIT.interrupted)
+    }, STEP_MS).unref()
     interrupted.abort(new DOMException('interrupted', 'AbortError'))
   }
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal)

@@ -13,7 +13,7 @@ import {
 import { libp2pOptions } from '../../bootstrap/libp2p-options.ts'
 
 /** Waits until `condition` holds; the deadline only ends a test that has failed anyway. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string, deadlineMs = 60_000) {
+export async function until(condition: () => boolean | Promise<boolean>, what: string, deadlineMs = 240_000) {
   const begun = Date.now()
   while (!(await condition())) {
     const waited = Date.now() - begun

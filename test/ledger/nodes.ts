@@ -161,7 +161,7 @@ export async function startNetwork(
 }
 
 /** Waits for a condition with a deadline; says what it waited for. */
-export async function until(what: string, isTrue: () => boolean, deadlineMs = 60_000): Promise<void> {
+export async function until(what: string, isTrue: () => boolean, deadlineMs = 240_000): Promise<void> {
   const end = performance.now() + deadlineMs
   while (!isTrue()) {
     if (performance.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`)
