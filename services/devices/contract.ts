@@ -1,3 +1,5 @@
+import type { z } from 'zod'
+import type { Risk } from './fleet/document.ts'
 import type { Body, EntryClass } from './log/entry.ts'
 import type { Place } from './log/recorder.ts'
 
@@ -25,6 +27,40 @@ export interface DeviceDescription {
   events: Record<string, EventSchema>
   /** facts that seldom change: a model, a version */
   facts?: Body
+  /** what the document of the fleet can set; by name */
+  settings?: Record<string, DeviceSetting>
+  /** what can be done with it from afar; by name */
+  commands?: Record<string, DeviceCommand>
+}
+
+/** Both have 10 s; what they throw is told as the reason why the device is not as wanted. */
+export interface DeviceSetting {
+  type: 'number' | 'text' | 'boolean'
+  /** as it is */
+  now(): Reading | Promise<Reading>
+  set(value: Reading): unknown
+}
+
+/** Who may command is decided before, by the document of the fleet; each command is run once, one at a time. */
+export interface DeviceCommand {
+  /** one line */
+  summary: string
+  /** 0 looks, 1 can be undone, 2 disturbs, 3 moves money or replaces programs */
+  risk: Risk
+  /** default: nothing */
+  args?: z.ZodObject
+  /** default: 30 s, at most 10 min */
+  deadlineMs?: number
+  /**
+   * What it answers is in the log, up to 4,000 characters as JSON. What it throws means that it failed; an error with
+   * `isUnknown: true`, and its deadline, that nobody can say.
+   */
+  run(args: Record<string, unknown>, signal: AbortSignal): Promise<Body | undefined> | Body | undefined
+  /** After a crash in the middle: looks whether it was done; undefined: it cannot say. */
+  look?(
+    args: Record<string, unknown>,
+    signal: AbortSignal
+  ): Promise<'done' | 'failed' | undefined> | 'done' | 'failed' | undefined
 }
 
 export interface ReadingSchema {
@@ -71,4 +107,4 @@ export interface Sample {
   values: Record<string, Reading>
 }
 
-export type { Body, Place }
+export type { Body, Place, Risk }

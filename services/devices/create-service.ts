@@ -3,12 +3,15 @@ import { admits, ConflictError, ForbiddenError, type HostOf, type ServiceOf } fr
 import { createAlerts } from './alerts/create-alerts.ts'
 import { createAlertStore } from './alerts/store.ts'
 import { createWatch } from './alerts/watch.ts'
+import { createCommandStore } from './commands/store.ts'
 import type { declaration } from './declaration.ts'
 import { createAgent } from './delivery/agent.ts'
 import { openChains } from './delivery/chains.ts'
 import { createDeliveries } from './delivery/deliveries.ts'
 import { createWitness } from './delivery/witness.ts'
 import { ExportPathError, UnknownDeviceError } from './errors.ts'
+import { createFleetStore } from './fleet/store.ts'
+import { createFleetSide } from './fleet-side.ts'
 import { letsGo, pressureOf } from './log/budget.ts'
 import type { ChainLog } from './log/chain-log.ts'
 import { createFolderDisk } from './log/disk.ts'
@@ -45,7 +48,11 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   const database = host.database(MIGRATIONS)
   const alertStore = createAlertStore(database)
   const watch = createWatch({ store: alertStore, now, devices: () => series.names() })
-  const series = createSeries(database, now, watch.onEntry)
+  const commandStore = createCommandStore(database, self)
+  const series = createSeries(database, now, entry => {
+    watch.onEntry(entry)
+    commandStore.onEntry(entry)
+  })
   const clock = createClock(now)
   const states = new Map<string, string>()
   const chains = await openChains({
@@ -71,7 +78,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   }
   // what this node says itself comes from itself only
   const keeps = (agent: string): boolean => agent !== self && admits('allowed', agent, host.config)
-  const pressure = () => pressureOf(chains.bytes(), host.config.budgetMb * MB)
+  const pressure = () => pressureOf(chains.bytes(), fleet.budgetMb() * MB)
   const witness = createWitness({
     chains,
     sign,
@@ -111,7 +118,22 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       await seen.caughtUp()
       return series.latest(self, id, kind)
     },
-    samples: (id, from) => samplesOf(agent.log, id, from, MAX_SAMPLES)
+    samples: (id, from) => samplesOf(agent.log, id, from, MAX_SAMPLES),
+    onOpened: id => fleet.onOpened(id)
+  })
+  const fleet = createFleetSide({
+    host,
+    series,
+    fleetStore: createFleetStore(database, config.fleet),
+    commandStore,
+    peers,
+    opened: drivers.opened,
+    note: drivers.note,
+    async settled() {
+      await agent.flush()
+      await seen.caughtUp()
+    },
+    clock: () => clock.moment().clock
   })
   const alerts = createAlerts({
     store: alertStore,
@@ -136,7 +158,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   }
 
   async function keepRoom(): Promise<void> {
-    const keepMs = host.config.keepDays * DAY_MS
+    const keepMs = fleet.keepDays() * DAY_MS
     for (const each of chains.all()) {
       for (;;) {
         const next = each.segments[1]
@@ -218,6 +240,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
 
     operations: {
       ...alerts.operations,
+      ...fleet.operations,
       list: () => ({ items: series.devices() }),
       history: ({ device, reading, step, from, to }) => ({
         points: series.points(device, reading, step === 'hour' ? HOUR_MS : MINUTE_MS, from, to, MAX_POINTS)
@@ -247,7 +270,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
             isForked: forked.has(`${chain.agent}/${chain.number}`)
           })),
           bytes: chains.bytes(),
-          budgetBytes: host.config.budgetMb * MB,
+          budgetBytes: fleet.budgetMb() * MB,
           pressure: pressure()
         }
       },
@@ -278,6 +301,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     },
 
     messages: {
+      ...fleet.messages,
       append: (request, { peer }) => witness.append(peer, request),
       chains({ agent: of, after = 0 }, { peer }) {
         admit(peer)
@@ -316,6 +340,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         log
       })
       host.announce(true)
+      fleet.start()
       host.repeat('room', TICK_MS, keepRoom)
       host.repeat('clock', TICK_MS, lookAtClock)
       host.repeat('comparing', COMPARE_MS, compare)

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { declare, EXIT, FORBIDDEN, FULL, NETWORK, NOT_FOUND, operation, USAGE } from '../host/index.ts'
 import { alertOperations } from './alerts/operations.ts'
+import { commandOperations } from './commands/operations.ts'
+import { fleetOperations } from './fleet/operations.ts'
 import { messages } from './messages.ts'
 
 const peer = z.string().min(1).max(128)
@@ -64,6 +66,10 @@ const verdict = z.object({
 
 const path = z.string().min(1).max(4096).meta({ isPath: true })
 
+/** What the document of a fleet can set, too. */
+export const budgetMb = z.int().min(1).max(1e6)
+export const keepDays = z.int().min(1).max(10_000)
+
 export const declaration = declare({
   name: 'devices',
   version: 1,
@@ -75,6 +81,14 @@ export const declaration = declare({
       .max(64)
       .default('home')
       .describe('name of the fleet that the devices of this node belong to'),
+    fleetOwners: z
+      .array(peer)
+      .max(8)
+      .default([])
+      .meta({ live: true })
+      .describe(
+        'peer ids of the nodes whose document of the fleet counts here: it says how devices are set and who may command them'
+      ),
     witnessPeers: z
       .array(peer)
       .max(8)
@@ -82,10 +96,7 @@ export const declaration = declare({
       .describe(
         'peer ids of the nodes that copy and countersign the log of this one; two of them make an entry delivered'
       ),
-    budgetMb: z
-      .int()
-      .min(1)
-      .max(1e6)
+    budgetMb: budgetMb
       .default(256)
       .meta({ live: true })
       .describe('MB of this disk for the logs of this node and of those that it is a witness for'),
@@ -114,10 +125,7 @@ export const declaration = declare({
       .default([])
       .meta({ live: true })
       .describe('peer ids of nodes that keep the same logs and have the same rules: one of them tells'),
-    keepDays: z
-      .int()
-      .min(1)
-      .max(10_000)
+    keepDays: keepDays
       .default(30)
       .meta({ live: true })
       .describe('days that delivered entries are kept in the log')
@@ -132,10 +140,15 @@ export const declaration = declare({
     UnknownDeviceError: NOT_FOUND,
     UnknownAlertError: NOT_FOUND,
     LogFullError: FULL,
+    DocumentError: USAGE,
+    CommandError: USAGE,
+    UnknownCommandError: NOT_FOUND,
     MirrorError: NETWORK
   },
   operations: {
     ...alertOperations,
+    ...fleetOperations,
+    ...commandOperations,
     list: operation({
       summary: 'Devices whose logs this node keeps, with their newest readings',
       input: z.object({}),

@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import type { AskOptions } from '../host/index.ts'
+import { MAX_COMMAND_BYTES, MAX_SIGNERS, NONCE_BYTES, OUTCOMES } from './commands/command.ts'
+import { MAX_DOCUMENT_BYTES, RISKS } from './fleet/document.ts'
 import { type Batch, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from './log/batch.ts'
 import { HASH_BYTES, MAX_ENTRY_BYTES } from './log/entry.ts'
 import { MAX_CHAIN_NUMBER } from './log/folders.ts'
@@ -30,6 +32,44 @@ const batch = z.object({
   signature: bytesOf(64, 64)
 })
 const agent = z.string().min(40).max(100)
+
+const signature = bytesOf(64, 64)
+const risk = z.literal([...RISKS])
+const value = z.union([z.number(), z.string().max(500), z.boolean()])
+const text = z.string().max(500)
+const device = z.string().max(128)
+const name = z.string().max(64)
+
+/** Of a document of the fleet: 0 and '' for none. */
+const known = { version: z.int().min(0), hash: z.string().max(64) }
+const document = z.object({ issuer: agent, bytes: bytesOf(2, MAX_DOCUMENT_BYTES), signature })
+/** The longest command of a driver. */
+const COMMAND_MS = 11 * 60_000
+const STATE_BYTES = 1024 * 1024
+
+/** How a node beside devices is, as far as the fleet says something of it. */
+export const agentState = z.object({
+  settings: z
+    .array(
+      z.object({
+        device,
+        name,
+        wanted: value,
+        actual: value.optional(),
+        why: text.optional().describe('why it is not as wanted')
+      })
+    )
+    .max(500),
+  devices: z
+    .array(
+      z.object({
+        id: device,
+        commands: z.array(z.object({ name, summary: text, risk })).max(100)
+      })
+    )
+    .max(256)
+    .describe('those that can be commanded')
+})
 
 export const messages = {
   /** These are on my disk; write them to yours. `first`: the oldest entry that I still have. */
@@ -63,6 +103,47 @@ export const messages = {
     peers: 'everybody' as const,
     request: z.object({ keys: z.array(z.string().max(64)).max(100), step: z.literal([1, 2]) }),
     answer: z.object({ keys: z.array(z.string().max(64)).max(100) })
+  },
+  /** This is the document of the fleet that I have, by number and hash, or whole; which have you, and how are you? */
+  document: {
+    // who may is decided with the request: those whom the document names
+    peers: 'everybody' as const,
+    request: z.object({ ...known, document: document.optional() }),
+    answer: z.object({
+      ...known,
+      document: document.optional().describe('where mine is newer'),
+      why: text.optional().describe('why yours was not taken'),
+      state: agentState
+    }),
+    maxBytes: STATE_BYTES
+  },
+  /** Give me something for a command that nobody could have made before. */
+  nonce: {
+    peers: 'everybody' as const,
+    request: z.object({ device, name }),
+    answer: z.object({ nonce: bytesOf(NONCE_BYTES, NONCE_BYTES), risk })
+  },
+  /** Do this, unless you have done it. Anybody may bring what others have signed. */
+  perform: {
+    peers: 'everybody' as const,
+    request: z.object({
+      bytes: bytesOf(1, MAX_COMMAND_BYTES),
+      signatures: z.array(z.object({ signer: agent, signature })).min(1).max(MAX_SIGNERS)
+    }),
+    answer: z.object({ is: z.enum(OUTCOMES), why: text.optional(), result: z.unknown().optional() }),
+    deadlineMs: COMMAND_MS
+  },
+  /** I want this done, and it needs you to sign it too. */
+  propose: {
+    peers: 'everybody' as const,
+    request: z.object({ bytes: bytesOf(1, MAX_COMMAND_BYTES) }),
+    answer: z.object({})
+  },
+  /** You have proposed this; it has a nonce now. */
+  countersign: {
+    peers: 'everybody' as const,
+    request: z.object({ bytes: bytesOf(1, MAX_COMMAND_BYTES) }),
+    answer: z.object({ signature })
   },
   /** Entries from `from` on, as many as go into one batch; nothing where you do not have them. */
   read: {

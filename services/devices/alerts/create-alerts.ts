@@ -1,5 +1,6 @@
 import type { Caller } from '../../host/index.ts'
 import { loadOutbound } from '../../outbound/index.ts'
+import { nameOfCaller } from '../caller.ts'
 import type { Log, Signer } from '../context.ts'
 import type { Rule, StoredRule } from './rule.ts'
 import type { Alert, AlertStore, Silence } from './store.ts'
@@ -66,13 +67,6 @@ export function createAlerts({
     log
   })
 
-  const by = (caller: Caller): string =>
-    caller.is === 'grant'
-      ? (caller.grant.account?.name ?? caller.grant.id)
-      : caller.is === 'peer'
-        ? caller.peer
-        : caller.is
-
   return {
     round: tell.round,
     async close(): Promise<void> {
@@ -83,7 +77,7 @@ export function createAlerts({
         items: store.list(state, limit)
       }),
       acknowledge({ key, note }: { key: string; note?: string }, { caller }: { caller: Caller }): Alert {
-        const alert = store.acknowledge(key, by(caller), note, now())
+        const alert = store.acknowledge(key, nameOfCaller(caller), note, now())
         changed()
         return alert
       },
@@ -108,7 +102,7 @@ export function createAlerts({
           ...(rule == null ? {} : { rule }),
           until: now() + minutes * MINUTE_MS,
           why,
-          by: by(caller)
+          by: nameOfCaller(caller)
         }
         const id = store.silence(silence, now())
         changed()

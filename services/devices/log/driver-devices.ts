@@ -1,3 +1,4 @@
+import { COMMAND } from '../commands/store.ts'
 import type { Device, DeviceDescription, Devices, Reading, Sample } from '../contract.ts'
 import { ReadingError } from '../errors.ts'
 import { isWritten, type Pressure } from './budget.ts'
@@ -11,6 +12,9 @@ const NAME = /^[A-Za-z][\w.-]{0,63}$/
 export const DEVICE = 'device'
 export const READING = 'reading'
 export const GAP = 'gap'
+/** The fleet has changed a setting. */
+export const SETTING = 'fleet-setting'
+const OWN_KINDS = [DEVICE, READING, GAP, SETTING, COMMAND]
 
 export interface DriverDevicesInit {
   record(draft: Draft): Promise<Place>
@@ -20,10 +24,20 @@ export interface DriverDevicesInit {
   /** what the newest event of a kind says */
   latest(id: string, kind: string): Promise<Record<string, unknown> | undefined>
   samples(id: string, from: number): Promise<Sample[]>
+  /** a device is here, again or for the first time */
+  onOpened(id: string): void
 }
 
 /** The devices of this node, for their drivers. */
-export function createDriverDevices({ record, pressure, described, latest, samples }: DriverDevicesInit) {
+export function createDriverDevices({
+  record,
+  pressure,
+  described,
+  latest,
+  samples,
+  onOpened
+}: DriverDevicesInit) {
+  const opened = new Map<string, DeviceDescription>()
   /** by device: samples so far, and those that found no room */
   const counts = new Map<string, { samples: number; left: number }>()
 
@@ -40,9 +54,9 @@ export function createDriverDevices({ record, pressure, described, latest, sampl
   const devices: Devices = {
     async open(description) {
       check(description)
-      const { kind, serial, name, readings, events, facts = {} } = description
-      const id = `${kind}:${serial}`
-      const body: Body = { kind, serial, name, readings: readings as never, events: events as never, facts }
+      const id = `${description.kind}:${description.serial}`
+      const { events } = description
+      const body = bodyOf(description)
       if (JSON.stringify(described(id)) !== JSON.stringify(body))
         await record({ class: 'account', device: id, kind: DEVICE, body })
       let isOpen = true
@@ -62,14 +76,20 @@ export function createDriverDevices({ record, pressure, described, latest, sampl
         samples: from => samples(id, from),
         close() {
           isOpen = false
+          if (opened.get(id) === description) opened.delete(id)
         }
       }
+      opened.set(id, description)
+      onOpened(id)
       return device
     }
   }
 
   return {
     devices,
+    opened: opened as ReadonlyMap<string, DeviceDescription>,
+    /** Writes about a device what was done with it from afar. */
+    note: (device: string, kind: string, body: Body) => record({ class: 'account', device, kind, body }),
     /** Writes how many found no room, once there is some again. */
     async writeGaps(): Promise<void> {
       if (pressure() !== 'none') return
@@ -84,19 +104,45 @@ export function createDriverDevices({ record, pressure, described, latest, sampl
   }
 }
 
-function check({ kind, serial, name, readings, events }: DeviceDescription): void {
+/** What the log says of a device; what it can do only where there is something. */
+function bodyOf({
+  kind,
+  serial,
+  name,
+  readings,
+  events,
+  facts = {},
+  settings = {},
+  commands = {}
+}: DeviceDescription): Body {
+  const told = {
+    settings: Object.fromEntries(Object.entries(settings).map(([each, { type }]) => [each, { type }])),
+    commands: Object.fromEntries(
+      Object.entries(commands).map(([each, { summary, risk, args }]) => [
+        each,
+        { summary, risk, ...(args == null ? {} : { args: Object.keys(args.shape) }) }
+      ])
+    )
+  }
+  return {
+    ...{ kind, serial, name, readings: readings as never, events: events as never, facts },
+    ...Object.fromEntries(Object.entries(told).filter(([, each]) => Object.keys(each).length > 0))
+  }
+}
+
+function check({ kind, serial, name, readings, events, settings, commands }: DeviceDescription): void {
   if (!NAME.test(kind)) throw new ReadingError(`"${kind}" is no kind of devices; write it like "host"`)
   if (kind.length + serial.length + 1 > MAX_NAME_CHARS || serial === '' || name.length > MAX_NAME_CHARS)
     throw new ReadingError(
       `kind and serial, and the name of a device have at most ${MAX_NAME_CHARS} characters`
     )
-  const names = [...Object.keys(readings), ...Object.keys(events)]
+  const names = [readings, events, settings, commands].flatMap(each => Object.keys(each ?? {}))
   if (names.length > MAX_READINGS)
     throw new ReadingError(
-      `${kind}:${serial} has ${names.length} readings and events; at most ${MAX_READINGS}`
+      `${kind}:${serial} has ${names.length} readings, events, settings and commands; at most ${MAX_READINGS}`
     )
-  const wrong = names.find(each => !NAME.test(each) || [DEVICE, READING, GAP].includes(each))
-  if (wrong != null) throw new ReadingError(`"${wrong}" is no name of a reading or event`)
+  const wrong = names.find(each => !NAME.test(each) || OWN_KINDS.includes(each))
+  if (wrong != null) throw new ReadingError(`"${wrong}" is no name of a reading, event, setting or command`)
 }
 
 function checked({ kind, readings }: DeviceDescription, values: Record<string, Reading>): Body {

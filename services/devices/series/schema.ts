@@ -1,4 +1,6 @@
 import { ALERTS } from '../alerts/schema.ts'
+import { COMMANDS } from '../commands/store.ts'
+import { FLEET } from '../fleet/store.ts'
 
 /*
  * What can be asked about devices, made out of the logs; it can be deleted and is made again. `seen` says how far each
@@ -74,5 +76,7 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   `,
   'CREATE INDEX eventByKind ON event (device, kind, agent, number, seq)',
-  ALERTS
+  ALERTS,
+  FLEET,
+  COMMANDS
 ]

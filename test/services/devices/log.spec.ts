@@ -246,7 +246,8 @@ describe('devices: what drivers may write', () => {
       pressure,
       described: () => undefined,
       latest: async () => undefined,
-      samples: async () => []
+      samples: async () => [],
+      onOpened: () => {}
     })
     return { written, drivers }
   }

@@ -1,0 +1,256 @@
+import { z } from 'zod'
+import { admits, ForbiddenError, type HostOf, type ServiceOf } from '../host/index.ts'
+import { nameOfCaller } from './caller.ts'
+import type { SignedCommand } from './commands/command.ts'
+import { createExecute } from './commands/execute.ts'
+import { createNonces } from './commands/nonces.ts'
+import type { commandOperations } from './commands/operations.ts'
+import { createOperator } from './commands/operator.ts'
+import { COMMAND, type CommandStore } from './commands/store.ts'
+import { isSwitchedOn } from './commands/switch.ts'
+import type { DeviceDescription } from './contract.ts'
+import { budgetMb, type declaration, keepDays } from './declaration.ts'
+import { UnknownDeviceError } from './errors.ts'
+import { type AgentState, createFleet } from './fleet/create-fleet.ts'
+import { type FleetDocument, type Known, settingsFor, type Signed } from './fleet/document.ts'
+import type { fleetOperations } from './fleet/operations.ts'
+import { createSettings } from './fleet/settings.ts'
+import type { FleetStore } from './fleet/store.ts'
+import { SETTING } from './log/driver-devices.ts'
+import { AGENT, type Body, type ClockState } from './log/entry.ts'
+import type { Peers } from './messages.ts'
+import type { Series } from './series/series.ts'
+
+type Declared = typeof declaration
+type Own = ServiceOf<Declared>
+
+/** Entries of this node about the document of the fleet. */
+const FLEET = 'fleet'
+const ROUND_MS = 10_000
+const SETTINGS_MS = 5_000
+const HOUR_MS = 3_600_000
+/** Devices that a node tells of. */
+const MAX_DEVICES = 256
+const MAX_COMMANDS = 100
+
+export interface FleetSideInit {
+  host: HostOf<Declared>
+  series: Series
+  fleetStore: FleetStore
+  commandStore: CommandStore
+  peers: Peers
+  /** devices of this node that are here now */
+  opened: ReadonlyMap<string, DeviceDescription>
+  /** Writes an account about a device of this node; resolves when it is on the disk. */
+  note(device: string, kind: string, body: Body): Promise<unknown>
+  /** Resolves when the log is whole and was read. */
+  settled(): Promise<unknown>
+  clock(): ClockState
+}
+
+/** What the fleet says of devices, and what is asked of them from afar. */
+export function createFleetSide(init: FleetSideInit) {
+  const { host, series, fleetStore, commandStore, peers, opened, note, settled, clock } = init
+  const { signal, now, log, isSigned, sign, config } = host
+  const { self } = host.peers
+  const tell = (): void => host.tell('fleet', {})
+  const document = (): FleetDocument | undefined => fleet.current()?.document
+
+  /** A setting of this node: what the fleet says, where it says something that can be. */
+  function own<T extends 'keepDays' | 'budgetMb'>(name: T): number {
+    const wishes = document()
+    const wanted = wishes && settingsFor(wishes, self, AGENT)[name]
+    const read = { keepDays, budgetMb }[name].safeParse(wanted)
+    return wanted !== undefined && read.success ? read.data : host.config[name]
+  }
+  const ownSetting = (name: 'keepDays' | 'budgetMb') => ({
+    type: 'number' as const,
+    now: () => own(name),
+    set(value: unknown) {
+      throw new Error(z.prettifyError({ keepDays, budgetMb }[name].safeParse(value).error!))
+    }
+  })
+  const node: Pick<DeviceDescription, 'settings'> = {
+    settings: { keepDays: ownSetting('keepDays'), budgetMb: ownSetting('budgetMb') }
+  }
+  const settings = createSettings({
+    self,
+    document,
+    opened: () => new Map([[AGENT, node], ...opened]),
+    note: (device, body) => note(device, SETTING, body)
+  })
+
+  const state = (): AgentState => ({
+    settings: settings.states(),
+    devices: [...opened]
+      .flatMap(([id, { commands = {} }]) => {
+        const told = Object.entries(commands).map(([name, { summary, risk }]) => ({ name, summary, risk }))
+        return told.length === 0 ? [] : [{ id, commands: told.slice(0, MAX_COMMANDS) }]
+      })
+      .slice(0, MAX_DEVICES)
+  })
+  const fleet = createFleet({
+    fleet: config.fleet,
+    self,
+    owners: () => host.config.fleetOwners,
+    store: fleetStore,
+    remembered: () => series.latest(self, AGENT, FLEET) as Known | undefined,
+    note: body => note(AGENT, FLEET, body),
+    peers,
+    others: () => config.witnessPeers,
+    state,
+    sign,
+    isSigned,
+    now,
+    trouble: host.degraded,
+    changed: tell,
+    log
+  })
+
+  /** Whom the document names, and whom this node shares its logs with. */
+  function isMember(peer: string): boolean {
+    const { agents = [], grants = [] } = document() ?? {}
+    return (
+      host.config.fleetOwners.includes(peer) ||
+      agents.includes(peer) ||
+      grants.some(each => each.peer === peer) ||
+      config.witnessPeers.includes(peer) ||
+      admits('allowed', peer, host.config)
+    )
+  }
+  function demandMember(peer: string): void {
+    if (!isMember(peer)) throw new ForbiddenError('your node is none of this fleet')
+  }
+
+  const nonces = createNonces()
+  const execute = createExecute({
+    self,
+    fleet: config.fleet,
+    store: commandStore,
+    nonces,
+    opened: () => opened,
+    document,
+    confirmedMs: fleet.age,
+    clock,
+    isSwitchedOn: (device, name) => isSwitchedOn(host.folder, device, name),
+    isSigned,
+    now,
+    settled,
+    note: (device, body) => note(device, COMMAND, body as never),
+    signal,
+    log
+  })
+  const operator = createOperator({
+    self,
+    fleet: config.fleet,
+    peers,
+    execute,
+    nonces,
+    agentsOf(device) {
+      const told = (document()?.agents ?? []).filter(agent =>
+        fleet.heard(agent).state?.devices.some(({ id }) => id === device)
+      )
+      const known = series.names().flatMap(({ agent, id }) => (id === device ? [agent] : []))
+      return [...new Set([...told, ...known])]
+    },
+    mayPropose: peer => document()?.grants.some(each => each.peer === peer && each.risk === 3) === true,
+    sign,
+    now,
+    changed: tell
+  })
+
+  const operations: Pick<Own['operations'], keyof typeof fleetOperations | keyof typeof commandOperations> = {
+    fleet() {
+      const current = fleet.current()
+      const signed = fleet.signed()
+      const { version = 0, by, at, agents, settings: wanted, grants } = current?.document ?? {}
+      return {
+        fleet: config.fleet,
+        version,
+        isOwner: host.config.fleetOwners.includes(self),
+        owners: [...host.config.fleetOwners],
+        ...(current == null ? {} : { by, at, wishes: { agents, settings: wanted, grants } as never }),
+        ...(signed == null ? {} : { signed }),
+        own: state(),
+        agents: (agents ?? []).map(agent => {
+          const isSelf = agent === self
+          const heard = isSelf ? { version, state: state(), at: now() } : fleet.heard(agent)
+          const isRight =
+            heard.version === version &&
+            heard.error == null &&
+            heard.state?.settings.every(({ why }) => why == null) === true
+          const { at: heardAt, ...rest } = heard
+          return { agent, isRight, ...(heardAt == null ? {} : { heardAt }), ...rest }
+        })
+      }
+    },
+    async setFleet({ wishes, after }, call) {
+      await settled()
+      return { version: await fleet.issue(wishes, after, nameOfCaller(call.caller), call.signal) }
+    },
+    async takeFleet({ signed }) {
+      await settled()
+      await fleet.take(signed as Signed)
+      return { version: document()?.version ?? 0 }
+    },
+    command: ({ agent, second, ...wanted }, call) =>
+      operator.command(
+        { ...wanted, ...(agent == null ? {} : { agent }), ...(second == null ? {} : { second }) },
+        nameOfCaller(call.caller),
+        call.signal
+      ),
+    proposals: () => ({
+      items: operator.proposals().map(({ isOwn, peer, command }) => {
+        const { id, by, agent, device, name, args, expires } = command
+        return { id, isOwn, peer, by, agent, device, name, args, expires }
+      })
+    }),
+    approve: ({ id }, call) => operator.approve(id, call.signal),
+    dismiss({ id }) {
+      operator.dismiss(id)
+      return {}
+    }
+  }
+
+  const messages: Pick<Own['messages'] & object, 'document' | 'nonce' | 'perform' | 'propose' | 'countersign'> = {
+    async document(request, { peer }) {
+      demandMember(peer)
+      await settled()
+      return fleet.answer(request, peer)
+    },
+    nonce({ device, name }, { peer }) {
+      demandMember(peer)
+      const risk = execute.riskOf(device, name)
+      if (risk == null) throw new UnknownDeviceError(`${device} is not here, or does not know "${name}"`)
+      return { nonce: nonces.give(device), risk }
+    },
+    // what is begun goes on also where who asked goes away: asked again, it has its outcome
+    perform: request => execute.execute(request as SignedCommand),
+    propose({ bytes }, { peer }) {
+      operator.propose(bytes, peer)
+      return {}
+    },
+    countersign: ({ bytes }, { peer }) => ({ signature: operator.countersign(bytes, peer) })
+  }
+
+  return {
+    operations,
+    messages,
+    keepDays: () => own('keepDays'),
+    budgetMb: () => own('budgetMb'),
+    /** A device is here. */
+    onOpened(id: string): void {
+      execute
+        .opened(id)
+        .catch((error: Error) => signal.aborted || log.error('what was asked of %s: %s', id, error.message))
+    },
+    start(): void {
+      host.repeat('fleet', ROUND_MS, async until => {
+        await settled()
+        await fleet.round(until)
+      })
+      host.repeat('settings', SETTINGS_MS, settings.apply)
+      host.repeat('forgetting commands', HOUR_MS, () => commandStore.tidy(now()))
+    }
+  }
+}

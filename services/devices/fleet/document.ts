@@ -1,0 +1,152 @@
+import { hash } from 'node:crypto'
+import { z } from 'zod'
+import { matches } from '../alerts/rule.ts'
+import { DocumentError } from '../errors.ts'
+
+/** Domain of an owner's signature, below the service's own. */
+export const FLEET_DOMAIN = 'fleet/1'
+export const MAX_DOCUMENT_BYTES = 128 * 1024
+const MAX_LINES = 500
+/** 0 looks, 1 can be undone, 2 disturbs, 3 moves money or replaces programs. */
+export const RISKS = [0, 1, 2, 3] as const
+export type Risk = (typeof RISKS)[number]
+
+const peer = z.string().min(40).max(100)
+const pattern = z.string().min(1).max(128)
+const ms = z.int().min(0).max(8.64e15)
+const value = z.union([z.number(), z.string().max(500), z.boolean()])
+
+/** What an owner writes. */
+export const wishes = z.object({
+  agents: z
+    .array(peer)
+    .max(1000)
+    .default([])
+    .describe('peer ids of the nodes beside devices: they are brought the document, and asked how they are'),
+  settings: z
+    .array(
+      z.object({
+        agent: peer.optional().describe('default: every one'),
+        devices: pattern.describe('which devices by their id, * for anything; agent: the node itself'),
+        values: z.record(z.string().min(1).max(64), value)
+      })
+    )
+    .max(MAX_LINES)
+    .default([])
+    .describe('how settings of devices should be; of two that name the same the later one counts'),
+  grants: z
+    .array(
+      z.object({
+        peer: peer.describe('the node that signs the command'),
+        devices: pattern.default('*'),
+        commands: z.array(pattern).min(1).max(50).default(['*']),
+        risk: z
+          .literal([...RISKS])
+          .default(1)
+          .describe('up to which: 0 looks, 1 can be undone, 2 disturbs, 3 moves money or replaces programs'),
+        perDay: z.int().min(1).max(100_000).optional().describe('commands within 24 hours'),
+        until: ms.optional().describe('ms since 1970')
+      })
+    )
+    .max(MAX_LINES)
+    .default([])
+    .describe('who may command what; default: nobody')
+})
+
+/** The signed whole. */
+const document = wishes.extend({
+  fleet: z.string().min(1).max(64),
+  /** counts up with each change, whoever makes it */
+  version: z.int().min(1),
+  /** who made it at the node that signed it */
+  by: z.string().min(1).max(300),
+  /** ms since 1970 */
+  at: ms
+})
+
+export type Wishes = z.output<typeof wishes>
+export type FleetDocument = z.output<typeof document>
+export type Grant = FleetDocument['grants'][number]
+
+/** As nodes give it to each other. */
+export interface Signed {
+  issuer: string
+  bytes: Uint8Array
+  signature: Uint8Array
+}
+/** A signed document that was read. */
+export interface Issued extends Signed {
+  document: FleetDocument
+  /** SHA-256 of its bytes, in hex */
+  hash: string
+}
+
+export const hashOfDocument = (bytes: Uint8Array): string => hash('sha256', bytes, 'hex')
+
+/** @throws {DocumentError} it is too long */
+export function encodeDocument(content: z.input<typeof document>): Uint8Array {
+  const bytes = Buffer.from(JSON.stringify(document.parse(content)))
+  if (bytes.length > MAX_DOCUMENT_BYTES)
+    throw new DocumentError(
+      `a document of the fleet with ${bytes.length} bytes; at most ${MAX_DOCUMENT_BYTES}`
+    )
+  return bytes
+}
+
+/** Reads what somebody has signed, without a look at who. @throws {DocumentError} */
+export function readDocument({ issuer, bytes, signature }: Signed): Issued {
+  let json: unknown
+  try {
+    json = JSON.parse(Buffer.from(bytes).toString())
+  } catch (error) {
+    throw new DocumentError(`a document of the fleet that is no JSON: ${(error as Error).message}`)
+  }
+  const read = document.safeParse(json)
+  if (!read.success)
+    throw new DocumentError(
+      `no document of a fleet: ${z.prettifyError(read.error).replaceAll('\n', ' ').slice(0, 300)}`
+    )
+  return { issuer, bytes, signature, document: read.data, hash: hashOfDocument(bytes) }
+}
+
+/** A version that is known: that of the document here, or one that the log remembers without it. */
+export interface Known {
+  version: number
+  hash: string
+}
+
+/**
+ * What an offered document is to the one that is known: versions only go up, and of one number there is one. Pure.
+ */
+export function judge(known: Known | undefined, offered: Known): 'newer' | 'same' | 'older' | 'fork' {
+  if (known == null || offered.version > known.version) return 'newer'
+  if (offered.version < known.version) return 'older'
+  return offered.hash === known.hash ? 'same' : 'fork'
+}
+
+/** How settings of a device of an agent should be. Pure. */
+export function settingsFor(
+  { settings }: Pick<FleetDocument, 'settings'>,
+  agent: string,
+  device: string
+): Record<string, number | string | boolean> {
+  const lines = settings.filter(
+    each => (each.agent ?? agent) === agent && matches(each.devices, device)
+  )
+  return Object.assign({}, ...lines.map(({ values }) => values))
+}
+
+/** The grants that allow it; none: it is not allowed. Pure. */
+export const grantsFor = (
+  { grants }: Pick<FleetDocument, 'grants'>,
+  { peer, device, name, risk }: { peer: string; device: string; name: string; risk: Risk },
+  now: number
+): Grant[] =>
+  grants.filter(
+    each =>
+      each.peer === peer &&
+      each.risk >= risk &&
+      matches(each.devices, device) &&
+      each.commands.some(one => matches(one, name)) &&
+      (each.until == null || now <= each.until)
+  )
