@@ -14,6 +14,7 @@ const DEMOS: Record<string, () => Promise<Demo>> = {
   data: async () => (await import('./data.ts')).data,
   deploy: async () => (await import('./deploy.ts')).deploy,
   devices: async () => (await import('./devices.ts')).devices,
+  fleet: async () => (await import('./fleet.ts')).fleet,
   files: async () => (await import('./files.ts')).files,
   messenger: async () => (await import('./messenger.ts')).messenger,
   python: async () => (await import('./python.ts')).python,

@@ -22,6 +22,7 @@ import { componentLogger, createLogger } from '../logger.ts'
 import { lyingSandbox } from './liar.ts'
 import { digest, seeded } from './seeded.ts'
 import type { ServiceName } from './service-network.ts'
+import { valve } from './valve.ts'
 
 /*
  * A node with nothing but one service and its drivers, as a process of its own. Its parent sends { id, operation, input } and gets
@@ -38,7 +39,7 @@ const [folder, networkFile, seed, settings, service] = process.argv.slice(2) as 
 const modules = {
   files: [files],
   vm: [vm],
-  devices: [devices, hostMetrics, sas],
+  devices: [devices, hostMetrics, sas, valve],
   tv: [tv, devices, files],
   messenger: [messenger],
   watch: [watch]

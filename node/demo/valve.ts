@@ -61,6 +61,7 @@ export const valve = service(declaration, async () => host => {
             flush: {
               summary: 'Open it and wait until all has run out',
               risk: 2,
+              deadlineMs: 60_000,
               args: z.strictObject({ ms: z.int().min(0).max(60_000) }),
               async run({ ms }, signal) {
                 await did('flush')
@@ -70,13 +71,13 @@ export const valve = service(declaration, async () => host => {
               look: async () =>
                 (await readFile(file, 'utf8').catch(() => '')).includes('flush') ? 'done' : 'failed'
             },
-            fill: {
-              summary: 'Fill it; nobody can see afterwards whether it was',
+            pour: {
+              summary: 'Let something out; nobody can see afterwards whether it was',
               risk: 2,
-              deadlineMs: 1_000,
+              deadlineMs: 60_000,
               args: z.strictObject({ ms: z.int().min(0).max(60_000) }),
               async run({ ms }, signal) {
-                await did('fill')
+                await did('pour')
                 await delay(Number(ms), undefined, { signal })
                 return undefined
               }
@@ -88,6 +89,12 @@ export const valve = service(declaration, async () => host => {
                 await did('empty')
                 return undefined
               }
+            },
+            hang: {
+              summary: 'It does not answer',
+              risk: 1,
+              deadlineMs: 500,
+              run: () => new Promise(() => {})
             },
             jam: {
               summary: 'It sticks',

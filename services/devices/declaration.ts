@@ -87,7 +87,7 @@ export const declaration = declare({
       .default([])
       .meta({ live: true })
       .describe(
-        'peer ids of the nodes whose document of the fleet counts here: it says how devices are set and who may command them'
+        'peer ids of the nodes whose document of the fleet counts here, self for this one: it says how devices are set and who may command them'
       ),
     witnessPeers: z
       .array(peer)

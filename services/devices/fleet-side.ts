@@ -12,7 +12,7 @@ import type { DeviceDescription } from './contract.ts'
 import { budgetMb, type declaration, keepDays } from './declaration.ts'
 import { UnknownDeviceError } from './errors.ts'
 import { type AgentState, createFleet } from './fleet/create-fleet.ts'
-import { type FleetDocument, type Known, settingsFor, type Signed } from './fleet/document.ts'
+import { type FleetDocument, type Known, type Signed, settingsFor } from './fleet/document.ts'
 import type { fleetOperations } from './fleet/operations.ts'
 import { createSettings } from './fleet/settings.ts'
 import type { FleetStore } from './fleet/store.ts'
@@ -20,14 +20,18 @@ import { SETTING } from './log/driver-devices.ts'
 import { AGENT, type Body, type ClockState } from './log/entry.ts'
 import type { Peers } from './messages.ts'
 import type { Series } from './series/series.ts'
+import { pause } from './time/pause.ts'
 
 type Declared = typeof declaration
 type Own = ServiceOf<Declared>
 
 /** Entries of this node about the document of the fleet. */
 const FLEET = 'fleet'
+/** An owner is named so at itself. */
+const SELF = 'self'
 const ROUND_MS = 10_000
 const SETTINGS_MS = 5_000
+const APPLY_MS = 2_000
 const HOUR_MS = 3_600_000
 /** Devices that a node tells of. */
 const MAX_DEVICES = 256
@@ -53,6 +57,8 @@ export function createFleetSide(init: FleetSideInit) {
   const { host, series, fleetStore, commandStore, peers, opened, note, settled, clock } = init
   const { signal, now, log, isSigned, sign, config } = host
   const { self } = host.peers
+  let applying: Promise<void> = Promise.resolve()
+  const owners = (): string[] => host.config.fleetOwners.map(each => (each === SELF ? self : each))
   const tell = (): void => host.tell('fleet', {})
   const document = (): FleetDocument | undefined => fleet.current()?.document
 
@@ -92,26 +98,45 @@ export function createFleetSide(init: FleetSideInit) {
   const fleet = createFleet({
     fleet: config.fleet,
     self,
-    owners: () => host.config.fleetOwners,
+    owners,
     store: fleetStore,
     remembered: () => series.latest(self, AGENT, FLEET) as Known | undefined,
     note: body => note(AGENT, FLEET, body),
     peers,
     others: () => config.witnessPeers,
-    state,
+    async state() {
+      // who has brought a document hears what has come of it
+      await Promise.race([applying, pause(APPLY_MS, signal)])
+      return state()
+    },
     sign,
     isSigned,
     now,
     trouble: host.degraded,
-    changed: tell,
+    changed() {
+      apply().catch((error: Error) => log.error('settings of the fleet: %s', error.message))
+      tell()
+    },
     log
   })
+
+  /** One after the other: what changes meanwhile is seen by the next. */
+  function apply(): Promise<void> {
+    applying = applying
+      .catch(() => undefined /* told to who asked */)
+      .then(async () => {
+        const before = JSON.stringify(settings.states())
+        await settings.apply(signal)
+        if (JSON.stringify(settings.states()) !== before) tell()
+      })
+    return applying
+  }
 
   /** Whom the document names, and whom this node shares its logs with. */
   function isMember(peer: string): boolean {
     const { agents = [], grants = [] } = document() ?? {}
     return (
-      host.config.fleetOwners.includes(peer) ||
+      owners().includes(peer) ||
       agents.includes(peer) ||
       grants.some(each => each.peer === peer) ||
       config.witnessPeers.includes(peer) ||
@@ -167,8 +192,8 @@ export function createFleetSide(init: FleetSideInit) {
       return {
         fleet: config.fleet,
         version,
-        isOwner: host.config.fleetOwners.includes(self),
-        owners: [...host.config.fleetOwners],
+        isOwner: owners().includes(self),
+        owners: owners(),
         ...(current == null ? {} : { by, at, wishes: { agents, settings: wanted, grants } as never }),
         ...(signed == null ? {} : { signed }),
         own: state(),
@@ -212,7 +237,10 @@ export function createFleetSide(init: FleetSideInit) {
     }
   }
 
-  const messages: Pick<Own['messages'] & object, 'document' | 'nonce' | 'perform' | 'propose' | 'countersign'> = {
+  const messages: Pick<
+    Own['messages'] & object,
+    'document' | 'nonce' | 'perform' | 'propose' | 'countersign'
+  > = {
     async document(request, { peer }) {
       demandMember(peer)
       await settled()
@@ -249,7 +277,7 @@ export function createFleetSide(init: FleetSideInit) {
         await settled()
         await fleet.round(until)
       })
-      host.repeat('settings', SETTINGS_MS, settings.apply)
+      host.repeat('settings', SETTINGS_MS, apply)
       host.repeat('forgetting commands', HOUR_MS, () => commandStore.tidy(now()))
     }
   }

@@ -128,7 +128,10 @@ export const messages = {
     peers: 'everybody' as const,
     request: z.object({
       bytes: bytesOf(1, MAX_COMMAND_BYTES),
-      signatures: z.array(z.object({ signer: agent, signature })).min(1).max(MAX_SIGNERS)
+      signatures: z
+        .array(z.object({ signer: agent, signature }))
+        .min(1)
+        .max(MAX_SIGNERS)
     }),
     answer: z.object({ is: z.enum(OUTCOMES), why: text.optional(), result: z.unknown().optional() }),
     deadlineMs: COMMAND_MS

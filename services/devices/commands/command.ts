@@ -65,7 +65,20 @@ export function encodeCommand(command: Command): Uint8Array {
   const { fleet, id, issuer, by, agent, device, name, args, issued, expires, nonce } = command
   let bytes: Uint8Array
   try {
-    bytes = encode([VERSION, fleet, id, issuer, by, agent, device, name, args, issued, expires, nonce ?? null])
+    bytes = encode([
+      VERSION,
+      fleet,
+      id,
+      issuer,
+      by,
+      agent,
+      device,
+      name,
+      args,
+      issued,
+      expires,
+      nonce ?? null
+    ])
   } catch (error) {
     throw new CommandError(`${name} of ${device} cannot be written: ${(error as Error).message}`)
   }
@@ -154,10 +167,12 @@ export function refusal(command: Command, facts: Facts): Outcome | undefined {
       return refused('no owner has confirmed the document of the fleet for seven days')
   }
   if (expires - issued > MAX_GOOD_FOR_MS) return refused('it is good for more than a day')
-  if (issued <= facts.forgottenUpTo) return { is: 'expired', why: 'it is older than what this node remembers' }
+  if (issued <= facts.forgottenUpTo)
+    return { is: 'expired', why: 'it is older than what this node remembers' }
   if (risk >= 2) {
     if (nonce == null) return refused(`risk ${risk} needs a nonce of this node`)
-    if (!facts.isFresh) return { is: 'expired', why: 'its nonce is none of this node, used, or older than a minute' }
+    if (!facts.isFresh)
+      return { is: 'expired', why: 'its nonce is none of this node, used, or older than a minute' }
   }
   // without a clock a fresh nonce is what says that it is of now
   if (clock === 'unset' && nonce != null && facts.isFresh) return undefined

@@ -7,6 +7,7 @@ import { type FleetDocument, grantsFor } from '../fleet/document.ts'
 import type { IsSigned } from '../log/batch.ts'
 import { AGENT, type ClockState } from '../log/entry.ts'
 import { toJson } from '../series/to-json.ts'
+import { pause } from '../time/pause.ts'
 import {
   COMMAND_DOMAIN,
   type Command,
@@ -23,6 +24,8 @@ const RUN_MS = 30_000
 const MAX_RESULT_CHARS = 4_000
 const MAX_WHY_CHARS = 500
 const HOUR_MS = 3_600_000
+/** A driver has its device by then, or it does not come. */
+const OPEN_MS = 10_000
 /** Entries of an hour about what was refused: who asks in vain fills no log. */
 const MAX_REFUSALS = 200
 /** Of one issuer that are kept; more are refused until old ones are let go. */
@@ -60,6 +63,9 @@ export function createExecute(init: ExecuteInit) {
   /** one at a time for each device */
   const turns = new Map<string, Promise<unknown>>()
   let refusals = { hour: 0, count: 0 }
+
+  /** devices that somebody waits for */
+  const arrivals = new Map<string, PromiseWithResolvers<void>>()
 
   const keyOf = ({ issuer, id }: Pick<Command, 'issuer' | 'id'>): string => `${issuer} ${id}`
 
@@ -121,7 +127,10 @@ export function createExecute(init: ExecuteInit) {
         forgottenUpTo: store.forgottenUpTo(issuer)
       }) ?? wrongArgs(args, command)
     if (why == null && store.kept(issuer) < MAX_KEPT) return run(command, hash)
-    const refused = why ?? { is: 'refused' as const, why: `${issuer} has asked for ${MAX_KEPT} commands within days` }
+    const refused = why ?? {
+      is: 'refused' as const,
+      why: `${issuer} has asked for ${MAX_KEPT} commands within days`
+    }
     await noteRefusal(command, { ...whole(command, hash), ...bodyOf(refused) })
     return refused
   }
@@ -156,7 +165,10 @@ export function createExecute(init: ExecuteInit) {
     }
   }
 
-  async function perform({ args, deadlineMs = RUN_MS, run: work }: DeviceCommand, command: Command): Promise<Outcome> {
+  async function perform(
+    { args, deadlineMs = RUN_MS, run: work }: DeviceCommand,
+    command: Command
+  ): Promise<Outcome> {
     const until = AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)])
     try {
       const parsed = (args ?? z.object({})).parse(command.args)
@@ -181,13 +193,27 @@ export function createExecute(init: ExecuteInit) {
     if (state === 'started') {
       outcome = { is: 'unknown', why: ENDED }
       try {
-        const found = await commandOf(device, name)?.look?.(args, AbortSignal.any([signal, AbortSignal.timeout(RUN_MS)]))
+        const found = await commandOf(device, name)?.look?.(
+          args,
+          AbortSignal.any([signal, AbortSignal.timeout(RUN_MS)])
+        )
         if (found != null) outcome = { is: found, why: `${ENDED}; its device was looked at` }
       } catch (error) {
         log.error('%s cannot say whether %s was done: %s', device, name, (error as Error).message)
       }
     }
     await note(device, { issuer, id, ...bodyOf(outcome) })
+  }
+
+  /** Asked again what a crash left in the middle: it is known once the driver has opened its device. */
+  async function known({ issuer, id, device }: StoredCommand): Promise<Outcome> {
+    if (!opened().has(device)) {
+      const arrival = arrivals.get(device) ?? Promise.withResolvers<void>()
+      arrivals.set(device, arrival)
+      await Promise.race([arrival.promise, pause(OPEN_MS, signal)])
+    }
+    await inTurn(device, settled)
+    return outcomeOf(store.find(issuer, id)!)
   }
 
   return {
@@ -215,7 +241,8 @@ export function createExecute(init: ExecuteInit) {
         const why = isSame ? undefined : 'another command of this issuer has this id'
         await noteRefusal(command, { issuer, id, is: 'repeated', ...(why == null ? {} : { why }) })
         if (why != null) return { is: 'refused', why }
-        return under?.outcome ?? outcomeOf(before!)
+        if (under != null) return under.outcome
+        return isOpen(before!) ? known(before!) : outcomeOf(before!)
       }
       const outcome = decide(command, hash, signers)
       running.set(keyOf(command), { hash, outcome })
@@ -229,11 +256,15 @@ export function createExecute(init: ExecuteInit) {
     },
 
     /** A device is here: what was left in the middle before is settled before anything new is done with it. */
-    opened: (device: string): Promise<void> =>
-      inTurn(device, async () => {
+    opened(device: string): Promise<void> {
+      const done = inTurn(device, async () => {
         await settled()
         for (const left of store.open(device)) if (!running.has(keyOf(left))) await recover(left)
-      }),
+      })
+      arrivals.get(device)?.resolve()
+      arrivals.delete(device)
+      return done
+    },
 
     /** What a command of a device here can do; undefined: there is none. */
     riskOf: (device: string, name: string) => commandOf(device, name)?.risk
@@ -254,6 +285,9 @@ const bodyOf = ({ is, why, result }: Outcome) => ({
   ...(why == null ? {} : { why }),
   ...(result == null ? {} : { result: JSON.stringify(result) })
 })
+
+/** It has no outcome. */
+const isOpen = ({ state }: StoredCommand): boolean => state === 'received' || state === 'started'
 
 const outcomeOf = ({ state, why, result }: StoredCommand): Outcome =>
   state === 'received' || state === 'started'

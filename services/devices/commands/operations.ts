@@ -32,7 +32,10 @@ export const commandOperations = {
     deadlineMs: COMMAND_MS,
     command: {
       arguments: ['device', 'name'],
-      examples: [`devices command host:12D3Koo… measure`, `devices command sas:7 lock --args '{"minutes":5}'`],
+      examples: [
+        `devices command host:12D3Koo… measure`,
+        `devices command sas:7 lock --args '{"minutes":5}'`
+      ],
       exit
     }
   }),

@@ -97,7 +97,12 @@ export function createOperator(init: OperatorInit) {
   })
 
   /** Tries until it is there: the same command is done once. */
-  async function bring(agent: string, command: SignedCommand, expires: number, signal: AbortSignal): Promise<Outcome> {
+  async function bring(
+    agent: string,
+    command: SignedCommand,
+    expires: number,
+    signal: AbortSignal
+  ): Promise<Outcome> {
     if (agent === self) return execute.execute(command)
     for (;;) {
       try {
@@ -131,10 +136,15 @@ export function createOperator(init: OperatorInit) {
       }
       if (risk < 3) {
         const bytes = encodeCommand({ ...command, nonce })
-        return { id, ...(await bring(agent, { bytes, signatures: [signed(bytes)] }, command.expires, signal)) }
+        return {
+          id,
+          ...(await bring(agent, { bytes, signatures: [signed(bytes)] }, command.expires, signal))
+        }
       }
       if (second == null || second === self)
-        throw new ConflictError(`"${name}" of ${device} needs a second signer; name the node that is to sign too`)
+        throw new ConflictError(
+          `"${name}" of ${device} needs a second signer; name the node that is to sign too`
+        )
       const proposed = { ...command, expires: issued + PROPOSED_MS }
       keep(asked, { command: proposed, peer: second })
       try {

@@ -93,8 +93,7 @@ export function createCommandStore(db: DatabaseSync, self: string) {
     },
     /** Those of a device that were taken and have no outcome. */
     open: (device: string): StoredCommand[] => open.all(device).map(row => asCommand(row as never)),
-    today: (issuer: string, now: number): number =>
-      (count.get(issuer, now - DAY_MS) as { n: number }).n,
+    today: (issuer: string, now: number): number => (count.get(issuer, now - DAY_MS) as { n: number }).n,
     kept: (issuer: string): number => (countAll.get(issuer) as { n: number }).n,
     forgottenUpTo: (issuer: string): number =>
       (floor.get(issuer) as { issued: number } | undefined)?.issued ?? 0,

@@ -45,7 +45,7 @@ export interface FleetInit {
   /** whom this node shares its logs with */
   others(): readonly string[]
   /** how this node is */
-  state(): AgentState
+  state(): Promise<AgentState>
   sign: Signer
   isSigned: IsSigned
   now(): number
@@ -80,7 +80,10 @@ export function createFleet(init: FleetInit) {
     try {
       return readDocument(row)
     } catch (error) {
-      trouble('document', `that of the fleet is damaged here, and asked of others: ${(error as Error).message}`)
+      trouble(
+        'document',
+        `that of the fleet is damaged here, and asked of others: ${(error as Error).message}`
+      )
       return undefined
     }
   }
@@ -106,7 +109,9 @@ export function createFleet(init: FleetInit) {
     const offered = readDocument(signed)
     const { version, by } = offered.document
     if (offered.document.fleet !== fleet)
-      throw new DocumentError(`a document of the fleet "${offered.document.fleet}"; this node is of "${fleet}"`)
+      throw new DocumentError(
+        `a document of the fleet "${offered.document.fleet}"; this node is of "${fleet}"`
+      )
     const verdict = judge(known(), { version, hash: offered.hash })
     if (verdict === 'fork') {
       const why = `two documents of the fleet have the version ${version}; write the next one, and it counts`
@@ -182,7 +187,10 @@ export function createFleet(init: FleetInit) {
     if (kept != null && owners().includes(self)) store.confirm(now())
     const lacks = known()
     if (lacks != null && lacks.version > (kept?.document.version ?? 0))
-      trouble('document', `version ${lacks.version} of the fleet's document, which the log speaks of, is not here`)
+      trouble(
+        'document',
+        `version ${lacks.version} of the fleet's document, which the log speaks of, is not here`
+      )
   }
 
   return {
@@ -243,7 +251,7 @@ export function createFleet(init: FleetInit) {
         ...own,
         ...(kept != null && version < kept.document.version ? { document: signedOf(kept) } : {}),
         ...(why == null ? {} : { why }),
-        state: init.state()
+        state: await init.state()
       }
     }
   }

@@ -130,9 +130,7 @@ export function settingsFor(
   agent: string,
   device: string
 ): Record<string, number | string | boolean> {
-  const lines = settings.filter(
-    each => (each.agent ?? agent) === agent && matches(each.devices, device)
-  )
+  const lines = settings.filter(each => (each.agent ?? agent) === agent && matches(each.devices, device))
   return Object.assign({}, ...lines.map(({ values }) => values))
 }
 

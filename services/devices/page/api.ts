@@ -16,6 +16,8 @@ export interface PageProps {
   }>
 }
 
+export type Risk = 0 | 1 | 2 | 3
+
 export interface DeviceRow {
   agent: string
   id: string
@@ -24,6 +26,7 @@ export interface DeviceRow {
     serial?: string
     name?: string
     readings?: Record<string, { type: string; unit?: string }>
+    commands?: Record<string, { summary: string; risk: Risk; args?: string[] }>
   }
   readings: Record<string, unknown>
   readAt?: number
@@ -109,6 +112,60 @@ export interface Reconciliation {
   }[]
 }
 
+export interface SettingRow {
+  agent?: string
+  devices: string
+  values: Record<string, number | string | boolean>
+}
+export interface GrantRow {
+  peer: string
+  devices: string
+  commands: string[]
+  risk: Risk
+  perDay?: number
+  until?: number
+}
+export interface Wishes {
+  agents: string[]
+  settings: SettingRow[]
+  grants: GrantRow[]
+}
+export interface AgentRow {
+  agent: string
+  version?: number
+  isRight: boolean
+  heardAt?: number
+  error?: string
+  state?: {
+    settings: { device: string; name: string; wanted: unknown; actual?: unknown; why?: string }[]
+  }
+}
+export interface FleetAnswer {
+  fleet: string
+  version: number
+  isOwner: boolean
+  owners: string[]
+  by?: string
+  at?: number
+  wishes?: Wishes
+  agents: AgentRow[]
+}
+export interface Proposal {
+  id: string
+  isOwn: boolean
+  peer: string
+  by: string
+  device: string
+  name: string
+  args: Record<string, unknown>
+  expires: number
+}
+export interface Outcome {
+  is: string
+  why?: string
+  result?: unknown
+}
+
 /** What the node answers about devices. */
 export function createApi(request: PageProps['request']) {
   async function ask<T>(path: string, init?: RequestInit): Promise<T> {
@@ -139,6 +196,18 @@ export function createApi(request: PageProps['request']) {
     silence: (devices: string, minutes: number, why: string) =>
       send('POST', '/devices/silences', { devices, minutes, why }),
     endSilence: (id: number) => remove(`/devices/silences/${id}`),
+    fleet: () => ask<FleetAnswer>('/devices/fleet'),
+    setFleet: (wishes: Wishes, after: number) => send('PUT', '/devices/fleet', { wishes, after }),
+    command: (wanted: {
+      device: string
+      agent: string
+      name: string
+      args: Record<string, unknown>
+      second?: string
+    }) => send<Outcome>('POST', '/devices/commands', wanted),
+    proposals: () => ask<{ items: Proposal[] }>('/devices/proposals'),
+    approve: (id: string) => send<Outcome>('POST', `/devices/proposals/${at(id)}/approve`, {}),
+    dismiss: (id: string) => remove(`/devices/proposals/${at(id)}`),
     status: () => ask<Status>('/devices/status'),
     reconcile: () => ask<Reconciliation>('/devices/reconciliation')
   }

@@ -3,6 +3,7 @@ import { ArrowLeft } from 'lucide-react'
 import { useCallback, useEffect, useState } from 'react'
 import { useLoaded } from '../../host/page/use-loaded.ts'
 import type { DeviceRow, EventRow, PageProps, Point } from './api.ts'
+import { Commands } from './commands.tsx'
 import type { PartProps } from './part.ts'
 import { nameOf } from './words.ts'
 
@@ -52,6 +53,7 @@ export function Device({ device, Chart, close, ...part }: DeviceProps) {
           </Table.Tbody>
         </Table>
       </section>
+      <Commands device={device} {...part} />
       <History device={device} Chart={Chart} {...part} />
       <Events device={device} {...part} />
     </Stack>

@@ -3,6 +3,7 @@ import { Frame } from '../../host/page/frame.tsx'
 import { Alerts } from './alerts.tsx'
 import { createApi, type PageProps } from './api.ts'
 import { Device } from './device.tsx'
+import { FleetDocument } from './document.tsx'
 import { Fleet } from './fleet.tsx'
 import { Logs } from './logs.tsx'
 import { useDevices } from './use-devices.ts'
@@ -32,6 +33,7 @@ export default function DevicesPage({ language, request, listen, Chart }: PagePr
       tabs={[
         { name: 'devices', title: t('devices'), content: shown },
         { name: 'alerts', title: t('alerts'), content: <Alerts {...part} /> },
+        { name: 'document', title: t('document'), content: <FleetDocument {...part} /> },
         { name: 'logs', title: t('logs'), content: <Logs {...part} /> }
       ]}
     />

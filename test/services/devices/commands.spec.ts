@@ -42,7 +42,10 @@ const BOTH = grantsOf(
 )
 
 /** The end at the agent over a log in memory, with a clock of its own. A new one over the same log is a restart. */
-function agent(log: { device: string; body: CommandBody }[] = [], disk = { notes: Number.POSITIVE_INFINITY }) {
+function agent(
+  log: { device: string; body: CommandBody }[] = [],
+  disk = { notes: Number.POSITIVE_INFINITY }
+) {
   const db = new DatabaseSync(':memory:')
   for (const sql of MIGRATIONS) db.exec(sql)
   const store = createCommandStore(db, SELF)
@@ -102,7 +105,15 @@ function agent(log: { device: string; body: CommandBody }[] = [], disk = { notes
       for (; read < log.length; read++) {
         const { device, body } = log[read]!
         store.onEntry({
-          ...{ agent: SELF, number: 0, seq: read, at: world.now, class: 'account', kind: COMMAND, clock: 'ntp' },
+          ...{
+            agent: SELF,
+            number: 0,
+            seq: read,
+            at: world.now,
+            class: 'account',
+            kind: COMMAND,
+            clock: 'ntp'
+          },
           device,
           body: body as never
         })
@@ -122,7 +133,15 @@ function agent(log: { device: string; body: CommandBody }[] = [], disk = { notes
   })
   let next = 0
   const commandOf = (name: string, more: Partial<Command> = {}): Command => ({
-    ...{ fleet: 'f', id: `command-${next++}`, issuer: ann.account, by: 'ann', agent: SELF, device: VALVE, name },
+    ...{
+      fleet: 'f',
+      id: `command-${next++}`,
+      issuer: ann.account,
+      by: 'ann',
+      agent: SELF,
+      device: VALVE,
+      name
+    },
     args: {},
     issued: world.now,
     expires: world.now + MINUTE_MS,
@@ -237,10 +256,7 @@ describe('devices: commands', () => {
     match((await ask('look')).why!, /no document/)
     deepEqual(done, [])
     equal(said().length, refused.length + 5)
-    deepEqual(
-      [...new Set(said())].sort(),
-      ['expired', 'forged', 'refused']
-    )
+    deepEqual([...new Set(said())].sort(), ['expired', 'forged', 'refused'])
   })
 
   it('have limits: how often in a day, and until when', async () => {

@@ -63,7 +63,7 @@ function network() {
         }
       } as unknown as Peers,
       others: () => [],
-      state: () => ({ settings: [], devices: [] }),
+      state: async () => ({ settings: [], devices: [] }),
       sign: signer.sign,
       isSigned: isSignedBy,
       now: () => 1_000,
@@ -121,9 +121,15 @@ describe('devices: the document of the fleet', () => {
 
   it('that is none is refused by name', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.uint8Array(), fc.json().map(text => Buffer.from(text))), bytes => {
-        throws(() => readDocument({ issuer: 'x', bytes, signature: bytes }), { name: 'DocumentError' })
-      })
+      fc.property(
+        fc.oneof(
+          fc.uint8Array(),
+          fc.json().map(text => Buffer.from(text))
+        ),
+        bytes => {
+          throws(() => readDocument({ issuer: 'x', bytes, signature: bytes }), { name: 'DocumentError' })
+        }
+      )
     )
   })
 
@@ -155,13 +161,16 @@ describe('devices: the document of the fleet', () => {
   it('of somebody else, altered, older, or of another fleet is refused', async () => {
     const node = network().start(board)
     await node.take(signedBy(ann, content({ version: 5 })))
-    await rejects(node.take(signedBy(eve, content({ version: 6 }))), { name: 'DocumentError', message: /no owner/ })
+    await rejects(node.take(signedBy(eve, content({ version: 6 }))), {
+      name: 'DocumentError',
+      message: /no owner/
+    })
     const forged = { ...signedBy(eve, content({ version: 6 })), issuer: ann.account }
     await rejects(node.take(forged), { name: 'DocumentError', message: /has not signed/ })
     await rejects(node.take(signedBy(ann, content({ version: 6, fleet: 'g' }))), { name: 'DocumentError' })
     equal(await node.take(signedBy(ann, content({ version: 4 }))), 'older')
     equal(node.version(), 5)
-    await rejects(node.take(signedBy(bob, content({ version: 5 , at: 6 }))), { message: /two documents/ })
+    await rejects(node.take(signedBy(bob, content({ version: 5, at: 6 }))), { message: /two documents/ })
     match(node.troubles.get('document')!, /version 5/)
     equal(await node.take(signedBy(bob, content({ version: 6 }))), 'newer')
     equal(node.troubles.size, 0, 'the next one ends it')
@@ -234,7 +243,9 @@ describe('devices: settings of the fleet', () => {
       self: board.account,
       document: () => wanted,
       opened: () =>
-        new Map([['valve:1', { settings: { level: setting('level', 'number'), name: setting('name', 'text') } }]]),
+        new Map([
+          ['valve:1', { settings: { level: setting('level', 'number'), name: setting('name', 'text') } }]
+        ]),
       note: async (device, body) => void notes.push({ device, ...body })
     })
     const line = (name: string) => settings.states().find(each => each.name === name)

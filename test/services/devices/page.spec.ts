@@ -3,8 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
+import { z } from 'zod'
 import { type ArtelNode, createNode, loadConfig } from '../../../node/index.ts'
-import type { Device, Devices } from '../../../services/devices/index.ts'
+import type { Device, DeviceDescription, Devices } from '../../../services/devices/index.ts'
 import { declare, devices, service } from '../../../services/index.ts'
 import { until } from '../../bootstrap/nodes.ts'
 import { type Browser, looksRight, openDashboard, overflowing, useChromium } from '../browser.ts'
@@ -23,6 +24,25 @@ describe('devices: page', function () {
   let browser: Browser
   let page: Page
 
+  let limit = 1
+  const settings: DeviceDescription['settings'] = {
+    limit: {
+      type: 'number',
+      now: () => limit,
+      set(value) {
+        if (Number(value) > 9) throw new Error('it has one digit')
+        limit = Number(value)
+      }
+    }
+  }
+  const commands: DeviceDescription['commands'] = {
+    zero: {
+      summary: 'Count from nothing',
+      risk: 2,
+      args: z.strictObject({ from: z.number() }),
+      run: ({ from }) => ({ from: from as number })
+    }
+  }
   const driver = service(
     declare({ name: 'meters', version: 1, summary: 't', operations: {}, needs: ['devices'] }),
     async () => async host => ({
@@ -36,7 +56,8 @@ describe('devices: page', function () {
               serial: String(i).padStart(4, '0'),
               name: `Meter ${String(i).padStart(4, '0')}`,
               readings: { volts: { type: 'number', unit: 'V' }, place: { type: 'text' } },
-              events: { opened: { class: 'account' } }
+              events: { opened: { class: 'account' } },
+              ...(i === 500 ? { settings, commands } : {})
             })
           )
           meters.push(...(await Promise.all(opened)))
@@ -56,7 +77,8 @@ describe('devices: page', function () {
       compute: false,
       'gateway.enabled': true,
       'gateway.port': 0,
-      'devices.enabled': true
+      'devices.enabled': true,
+      'devices.fleetOwners': ['self']
     }
     const config = loadConfig({ environment: {}, flags })
     node = await createNode(config, { role: 'seed', services: [devices, driver] })
@@ -137,6 +159,49 @@ describe('devices: page', function () {
     assert.deepEqual([...browser.hosts], [new URL(node.gateway!.url!).host])
   })
 
+  it('writes how devices should be and who may command them, shows what is not so, and commands', async () => {
+    await open('en-GB', 1280)
+    await tab('Fleet')
+    await page.getByText('No document yet').waitFor()
+    await page.getByRole('form', { name: 'New node' }).getByLabel('Peer id').fill(node.id)
+    await button('Add').click()
+    await page.getByText(/^Version 1 of its document/).waitFor()
+    const setting = page.getByRole('form', { name: 'New setting' })
+    await setting.getByLabel(/^Devices/).fill('meter:0500')
+    await setting.getByLabel('Setting').fill('limit')
+    await setting.getByLabel('Value').fill('7')
+    await button('Set').click()
+    await page.getByText('limit = 7').waitFor()
+    await until(() => limit === 7, 'it is set')
+    await setting.getByLabel('Setting').fill('limit')
+    await setting.getByLabel('Value').fill('70')
+    await button('Set').click()
+    await page.getByText('meter:0500: limit should be 70, is 7 (it has one digit)').waitFor()
+    await page.getByText('not as wanted').waitFor()
+    const grant = page.getByRole('form', { name: 'New grant' })
+    await grant.getByLabel('Peer id').fill(node.id)
+    await grant.getByLabel(/^Devices/).fill('meter:*')
+    await grant.getByLabel('Up to which risk').selectOption('2')
+    await button('Allow').click()
+    await page.getByText(/may command meter:\*/).waitFor()
+    assert.deepEqual(await seriousFindings(page), [])
+    await page.screenshot({ path: join(SCREENSHOTS, 'devices-fleet-1280.png'), fullPage: true })
+
+    await tab('Devices')
+    await page.getByRole('textbox', { name: 'Search' }).fill('meter 0500')
+    await button(/^Meter 0500/).click()
+    const form = page.getByRole('form', { name: 'Commands' })
+    await form.getByLabel(/^Arguments/).fill('{"from":3}')
+    await form.getByRole('button', { name: 'Do it' }).click()
+    const question = page.getByRole('dialog')
+    await question.getByText('Count from nothing. it disturbs').waitFor()
+    await question.getByRole('button', { name: 'Do it' }).click()
+    await page.getByText('Done: {"from":3}').waitFor()
+    await page.getByText('"is":"started"').waitFor()
+    assert.deepEqual(await seriousFindings(page), [])
+    await page.screenshot({ path: join(SCREENSHOTS, 'devices-command-1280.png'), fullPage: true })
+  })
+
   it('fits a phone, in Russian, also what the database lacks', async () => {
     await open('ru-RU', 400)
     await page.getByText(/Устройств: 1\s000/).waitFor()
@@ -151,6 +216,9 @@ describe('devices: page', function () {
     await tab('Тревоги')
     await page.getByText('Правил пока нет').waitFor()
     await look('alerts')
+    await tab('Парк')
+    await page.getByText(/^Версия документа/).waitFor()
+    await look('fleet')
     await tab('Журналы')
     const items = [
       { agent: node.id, number: 0, first: 0, last: 9, rows: 8, missing: 1, wrong: 1, unknown: 0 }
