@@ -28,6 +28,7 @@ export {
   openIdempotency
 } from './compute/index.ts'
 export * from './core/index.ts'
+export { loadReleases } from './devices/index.ts'
 export * from './directory/index.ts'
 export type * from './gateway/index.ts'
 export * from './host/index.ts'

@@ -8,6 +8,7 @@ import { configCommand } from './config.ts'
 import { doctorCommand } from './doctor.ts'
 import { historyCommand } from './history.ts'
 import { cancelCommand, jobCommand, jobsCommand, resultCommand } from './jobs.ts'
+import { launchCommand } from './launch.ts'
 import { filterCommand, mapCommand } from './map.ts'
 import { networkCommand } from './network.ts'
 import { peersCommand } from './peers.ts'
@@ -46,7 +47,10 @@ Exit codes:
 ${EXIT_MEANINGS.map(([code, meaning]) => `  ${String(code).padEnd(3)}  ${meaning}`).join('\n')}`
 
 const GROUPS: [title: string, commands: (() => Command)[]][] = [
-  ['Nodes:', [startCommand, seedCommand, doctorCommand, networkCommand, configCommand, serviceCommand]],
+  [
+    'Nodes:',
+    [startCommand, seedCommand, launchCommand, doctorCommand, networkCommand, configCommand, serviceCommand]
+  ],
   [
     'Jobs:',
     [

@@ -52,6 +52,8 @@ async function start(role: NodeRole, options: OutputOptions & Record<string, unk
   const logFile = openLogFile(config)
   const logger = createLogger(config, logFile)
   const open = role === 'node' && config.profile === 'device' ? openDeviceNode : openNode
+  // `artel launch` that tries this release is gone: the next one starts it again
+  process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
   await untilInterrupted(async (signal, patience) => {
     const { isAlone } = await import('../find-network.ts')
     const founds = role === 'seed' || (await isAlone(config))

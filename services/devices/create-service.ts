@@ -121,7 +121,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     samples: (id, from) => samplesOf(agent.log, id, from, MAX_SAMPLES),
     onOpened: id => fleet.onOpened(id)
   })
-  const fleet = createFleetSide({
+  const fleet = await createFleetSide({
     host,
     series,
     fleetStore: createFleetStore(database, config.fleet),
@@ -129,6 +129,8 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     peers,
     opened: drivers.opened,
     note: drivers.note,
+    isWitnessed: ({ number, seq }) =>
+      config.witnessPeers.length === 0 || series.receipts.of(number).some(each => each.seq >= seq),
     async settled() {
       await agent.flush()
       await seen.caughtUp()

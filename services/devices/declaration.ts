@@ -89,6 +89,10 @@ export const declaration = declare({
       .describe(
         'peer ids of the nodes whose document of the fleet counts here, self for this one: it says how devices are set and who may command them'
       ),
+    slot: z
+      .enum(['base', 'a', 'b'])
+      .optional()
+      .describe('which release this process is; `artel launch` says it'),
     witnessPeers: z
       .array(peer)
       .max(8)

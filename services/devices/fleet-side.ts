@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { z } from 'zod'
 import { admits, ForbiddenError, type HostOf, type ServiceOf } from '../host/index.ts'
 import { nameOfCaller } from './caller.ts'
@@ -18,7 +19,10 @@ import { createSettings } from './fleet/settings.ts'
 import type { FleetStore } from './fleet/store.ts'
 import { SETTING } from './log/driver-devices.ts'
 import { AGENT, type Body, type ClockState } from './log/entry.ts'
+import type { Place } from './log/recorder.ts'
 import type { Peers } from './messages.ts'
+import { createReleases } from './release/create-releases.ts'
+import { RELEASES } from './release/slots.ts'
 import type { Series } from './series/series.ts'
 import { pause } from './time/pause.ts'
 
@@ -46,14 +50,16 @@ export interface FleetSideInit {
   /** devices of this node that are here now */
   opened: ReadonlyMap<string, DeviceDescription>
   /** Writes an account about a device of this node; resolves when it is on the disk. */
-  note(device: string, kind: string, body: Body): Promise<unknown>
+  note(device: string, kind: string, body: Body): Promise<Place>
+  /** Whether a witness has the log up to there, where there are any. */
+  isWitnessed(place: Place): boolean
   /** Resolves when the log is whole and was read. */
   settled(): Promise<unknown>
   clock(): ClockState
 }
 
 /** What the fleet says of devices, and what is asked of them from afar. */
-export function createFleetSide(init: FleetSideInit) {
+export async function createFleetSide(init: FleetSideInit) {
   const { host, series, fleetStore, commandStore, peers, opened, note, settled, clock } = init
   const { signal, now, log, isSigned, sign, config } = host
   const { self } = host.peers
@@ -93,7 +99,27 @@ export function createFleetSide(init: FleetSideInit) {
         const told = Object.entries(commands).map(([name, { summary, risk }]) => ({ name, summary, risk }))
         return told.length === 0 ? [] : [{ id, commands: told.slice(0, MAX_COMMANDS) }]
       })
-      .slice(0, MAX_DEVICES)
+      .slice(0, MAX_DEVICES),
+    release: releases.state()
+  })
+  const releases = await createReleases({
+    folder: join(host.folder, RELEASES),
+    self,
+    slot: config.slot,
+    wanted: () => document()?.release,
+    // neighbours may have it: owners are few
+    sources: () => {
+      const agents = (document()?.agents ?? []).filter(
+        agent => agent !== self && fleet.heard(agent).error == null
+      )
+      return [...agents, ...owners()].filter(peer => peer !== self)
+    },
+    fetch: async (peer, sha256, from, until) =>
+      (await peers.ask(peer, 'release', { sha256, from }, { signal: until })).bytes,
+    note: body => note(AGENT, 'release', body),
+    isWitnessed: init.isWitnessed,
+    restart: () => process.kill(process.pid, 'SIGTERM'),
+    log
   })
   const fleet = createFleet({
     fleet: config.fleet,
@@ -188,13 +214,15 @@ export function createFleetSide(init: FleetSideInit) {
     fleet() {
       const current = fleet.current()
       const signed = fleet.signed()
-      const { version = 0, by, at, agents, settings: wanted, grants } = current?.document ?? {}
+      const { version = 0, by, at, agents, settings: wanted, grants, release } = current?.document ?? {}
       return {
         fleet: config.fleet,
         version,
         isOwner: owners().includes(self),
         owners: owners(),
-        ...(current == null ? {} : { by, at, wishes: { agents, settings: wanted, grants } as never }),
+        ...(current == null
+          ? {}
+          : { by, at, wishes: { agents, settings: wanted, grants, release } as never }),
         ...(signed == null ? {} : { signed }),
         own: state(),
         agents: (agents ?? []).map(agent => {
@@ -203,7 +231,8 @@ export function createFleetSide(init: FleetSideInit) {
           const isRight =
             heard.version === version &&
             heard.error == null &&
-            heard.state?.settings.every(({ why }) => why == null) === true
+            heard.state?.settings.every(({ why }) => why == null) === true &&
+            isRunning(heard.state.release)
           const { at: heardAt, ...rest } = heard
           return { agent, isRight, ...(heardAt == null ? {} : { heardAt }), ...rest }
         })
@@ -213,6 +242,7 @@ export function createFleetSide(init: FleetSideInit) {
       await settled()
       return { version: await fleet.issue(wishes, after, nameOfCaller(call.caller), call.signal) }
     },
+    addRelease: ({ path }) => releases.add(path),
     async takeFleet({ signed }) {
       await settled()
       await fleet.take(signed as Signed)
@@ -239,12 +269,16 @@ export function createFleetSide(init: FleetSideInit) {
 
   const messages: Pick<
     Own['messages'] & object,
-    'document' | 'nonce' | 'perform' | 'propose' | 'countersign'
+    'document' | 'release' | 'nonce' | 'perform' | 'propose' | 'countersign'
   > = {
     async document(request, { peer }) {
       demandMember(peer)
       await settled()
       return fleet.answer(request, peer)
+    },
+    async release({ sha256, from }, { peer }) {
+      demandMember(peer)
+      return { bytes: await releases.read(sha256, from) }
     },
     nonce({ device, name }, { peer }) {
       demandMember(peer)
@@ -278,7 +312,12 @@ export function createFleetSide(init: FleetSideInit) {
         await fleet.round(until)
       })
       host.repeat('settings', SETTINGS_MS, apply)
+      host.repeat('release', SETTINGS_MS, releases.look)
       host.repeat('forgetting commands', HOUR_MS, () => commandStore.tidy(now()))
     }
   }
 }
+
+/** It is what the fleet wants, and no longer on trial. Pure. */
+const isRunning = ({ version, wanted, isOnTrial }: AgentState['release']): boolean =>
+  !isOnTrial && (wanted == null || version === wanted)

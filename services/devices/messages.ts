@@ -47,6 +47,16 @@ const document = z.object({ issuer: agent, bytes: bytesOf(2, MAX_DOCUMENT_BYTES)
 const COMMAND_MS = 11 * 60_000
 const STATE_BYTES = 1024 * 1024
 
+const releaseState = z.object({
+  version: z.string().max(64).optional().describe('that runs; default: what was installed'),
+  wanted: z.string().max(64).optional(),
+  isOnTrial: z.boolean(),
+  why: text.optional().describe('why it does not run what is wanted')
+})
+export type AgentRelease = z.output<typeof releaseState>
+/** Of one answer. */
+export const RELEASE_CHUNK_BYTES = 256 * 1024
+
 /** How a node beside devices is, as far as the fleet says something of it. */
 export const agentState = z.object({
   settings: z
@@ -68,7 +78,8 @@ export const agentState = z.object({
       })
     )
     .max(256)
-    .describe('those that can be commanded')
+    .describe('those that can be commanded'),
+  release: releaseState
 })
 
 export const messages = {
@@ -116,6 +127,13 @@ export const messages = {
       state: agentState
     }),
     maxBytes: STATE_BYTES
+  },
+  /** A piece of a packed release; nothing where you do not have it. */
+  release: {
+    peers: 'everybody' as const,
+    request: z.object({ sha256: z.string().regex(/^[\da-f]{64}$/), from: z.int().min(0) }),
+    answer: z.object({ bytes: bytesOf(0, RELEASE_CHUNK_BYTES) }),
+    maxBytes: RELEASE_CHUNK_BYTES + 1024
   },
   /** Give me something for a command that nobody could have made before. */
   nonce: {

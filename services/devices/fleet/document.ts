@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { z } from 'zod'
 import { matches } from '../alerts/rule.ts'
 import { DocumentError } from '../errors.ts'
+import { wantedRelease } from '../release/release.ts'
 
 /** Domain of an owner's signature, below the service's own. */
 export const FLEET_DOMAIN = 'fleet/1'
@@ -50,7 +51,8 @@ export const wishes = z.object({
     )
     .max(MAX_LINES)
     .default([])
-    .describe('who may command what; default: nobody')
+    .describe('who may command what; default: nobody'),
+  release: wantedRelease.optional().describe('the program that agents should run')
 })
 
 /** The signed whole. */

@@ -54,6 +54,24 @@ export const fleetOperations = {
       examples: ['devices set-fleet "$(cat fleet.json)" --after 0']
     }
   }),
+  addRelease: operation({
+    summary: 'Keep a packed release for the nodes of the fleet; what it answers goes into the document',
+    input: z.object({
+      path: z
+        .string()
+        .min(1)
+        .max(4096)
+        .meta({ isPath: true })
+        .describe('a folder as npm has it, with what it needs, packed by tar and gzip')
+    }),
+    output: z.object({ sha256: z.string(), bytes: z.number() }),
+    http: { method: 'POST', path: '/devices/releases' },
+    // it reads whatever the node may read
+    scope: 'devices:admin',
+    isIdempotent: true,
+    deadlineMs: 600_000,
+    command: { arguments: ['path'], examples: ['devices add-release artel-1.2.0.tgz'] }
+  }),
   takeFleet: operation({
     summary: 'Give this node a signed document of its fleet by hand',
     input: z.object({ signed: signed.describe('as `devices fleet --json` tells it') }),

@@ -63,7 +63,7 @@ function network() {
         }
       } as unknown as Peers,
       others: () => [],
-      state: async () => ({ settings: [], devices: [] }),
+      state: async () => ({ settings: [], devices: [], release: { isOnTrial: false } }),
       sign: signer.sign,
       isSigned: isSignedBy,
       now: () => 1_000,

@@ -1,0 +1,95 @@
+import { open, readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+
+/** Folder of releases below that of the service; also known to `artel launch`. */
+export const RELEASES = 'releases'
+export const STATE_FILE = 'state.json'
+/** Starts of a release on trial; one that has not said by then that it works is broken. */
+export const MAX_STARTS = 3
+
+const SLOTS = ['a', 'b'] as const
+export type Slot = (typeof SLOTS)[number]
+const release = z.object({ version: z.string().max(64), sha256: z.string().length(64) })
+
+/** What stands on the disk about releases, written before each step. */
+export const slotState = z.object({
+  /** what runs where nothing is on trial; undefined: what was installed */
+  current: z.enum(SLOTS).optional(),
+  a: release.optional(),
+  b: release.optional(),
+  trial: z
+    .object({
+      slot: z.enum(SLOTS),
+      starts: z.int().min(0),
+      /** ms that it has to work, until it is kept, and that it may take besides */
+      healthMs: z.int().min(0),
+      startMs: z.int().min(0),
+      /** how it ended last */
+      ended: z.string().max(50).optional()
+    })
+    .optional(),
+  /** the one that was given up last, which is not tried again; isTold: it is in the log */
+  failed: release.extend({ why: z.string().max(500), isTold: z.boolean() }).optional()
+})
+export type SlotState = z.output<typeof slotState>
+
+/** Where the next release goes: never over what works. Pure. */
+export const freeSlot = ({ current }: SlotState): Slot => (current === 'a' ? 'b' : 'a')
+
+/** What runs next: that on trial, unless it has ended too often; what it becomes by that. Pure. */
+export function nextStart(state: SlotState): { slot: Slot | undefined; state: SlotState } {
+  const { trial, current } = state
+  if (trial == null) return { slot: current, state }
+  if (state[trial.slot] == null || trial.starts >= MAX_STARTS)
+    return nextStart(
+      givenUp(
+        state,
+        `it ended ${trial.starts} times before it was known to work${trial.ended == null ? '' : `, the last time with ${trial.ended}`}`
+      )
+    )
+  return { slot: trial.slot, state: { ...state, trial: { ...trial, starts: trial.starts + 1 } } }
+}
+
+/** The release on trial is broken: what worked before goes on. Pure. */
+export function givenUp({ trial, ...state }: SlotState, why: string): SlotState {
+  const broken = trial && state[trial.slot]
+  return broken == null ? state : { ...state, failed: { ...broken, why: why.slice(0, 500), isTold: false } }
+}
+
+/** The release on trial works. Pure. */
+export const kept = ({ trial, ...state }: SlotState): SlotState =>
+  trial == null ? state : { ...state, current: trial.slot }
+
+/** The program of a release, which is a folder as npm has it: what `artel` is in its package.json. */
+export async function programOf(folder: string): Promise<string> {
+  const { bin } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as {
+    bin?: { artel?: string }
+  }
+  if (typeof bin?.artel !== 'string') throw new Error('its package.json names no bin artel')
+  return join(folder, bin.artel)
+}
+
+/** What is there; what is no such state counts as none, for what was installed always runs. */
+export async function readState(folder: string): Promise<SlotState> {
+  try {
+    const read = slotState.safeParse(JSON.parse(await readFile(join(folder, STATE_FILE), 'utf8')))
+    return read.success ? read.data : {}
+  } catch (error) {
+    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return {}
+    throw error
+  }
+}
+
+/** On the disk when it returns: the old one or the new one, through any crash. */
+export async function writeState(folder: string, state: SlotState): Promise<void> {
+  const draft = join(folder, `.${STATE_FILE}.new`)
+  {
+    await using file = await open(draft, 'w', 0o600)
+    await file.writeFile(JSON.stringify(state))
+    await file.sync()
+  }
+  await rename(draft, join(folder, STATE_FILE))
+  await using directory = await open(folder)
+  await directory.sync()
+}

@@ -1,0 +1,226 @@
+import { deepEqual, equal, match, ok } from 'node:assert/strict'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { createReleases } from '../../../services/devices/release/create-releases.ts'
+import { isMeant, wantedRelease } from '../../../services/devices/release/release.ts'
+import {
+  freeSlot,
+  givenUp,
+  kept,
+  MAX_STARTS,
+  nextStart,
+  readState,
+  type SlotState,
+  STATE_FILE,
+  writeState
+} from '../../../services/devices/release/slots.ts'
+import { pack } from './releases.ts'
+
+const { signal } = new AbortController()
+const AGENT = '12D3KooWSAgent'.padEnd(52, 'x')
+const release = (version: string) => ({ version, sha256: version.padStart(64, '0') })
+const trialOf = (slot: 'a' | 'b', starts = 0) => ({ slot, starts, healthMs: 1, startMs: 1 })
+
+/** The process has ended: nothing of it goes on. */
+class Crash extends Error {}
+
+describe('devices: releases of agents', () => {
+  let folder: string
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'artel-releases-'))
+  })
+  afterEach(() => rm(folder, { recursive: true }))
+
+  it('that do not work are given up after so many starts, and what worked runs again', () => {
+    let state: SlotState = { current: 'a', a: release('1'), b: release('2'), trial: trialOf('b') }
+    for (let i = 0; i < MAX_STARTS; i++) {
+      const next = nextStart(state)
+      equal(next.slot, 'b')
+      state = next.state
+    }
+    const { slot, state: after } = nextStart({ ...state, trial: { ...state.trial!, ended: 'exit code 9' } })
+    equal(slot, 'a')
+    match(after.failed!.why, /^it ended 3 times .* exit code 9$/)
+    equal(nextStart(after).state, after)
+  })
+
+  it('never take the place of what works, and what was installed always runs', () => {
+    const slot = fc.constantFrom('a' as const, 'b' as const)
+    const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined })
+    const states = fc.record({
+      current: maybe(slot),
+      a: fc.constant(release('1')),
+      b: maybe(fc.constant(release('2'))),
+      trial: maybe(fc.record({ slot, starts: fc.nat(4), healthMs: fc.nat(9), startMs: fc.nat(9) }))
+    })
+    fc.assert(
+      fc.property(states, state => {
+        ok(freeSlot(state) !== state.current)
+        const next = nextStart(state)
+        ok(next.slot === state.current || next.slot === state.trial?.slot)
+        equal(givenUp(state, 'x').current, state.current)
+        equal(kept(state).current, state.trial?.slot ?? state.current)
+      })
+    )
+  })
+
+  it('are tried by a share of the agents, the same ones, more of them as it grows', () => {
+    const agents = Array.from({ length: 1_000 }, (_, i) => `agent-${i}`)
+    const meant = (percent: number): string[] =>
+      agents.filter(agent =>
+        isMeant(wantedRelease.parse({ ...release('1'), bytes: 1, percent, agents: [AGENT] }), agent)
+      )
+    deepEqual(meant(0), [])
+    equal(meant(100).length, 1_000)
+    const some = meant(10)
+    ok(some.length > 50 && some.length < 150, `${some.length} of 1,000`)
+    deepEqual(
+      some.filter(each => !meant(30).includes(each)),
+      []
+    )
+    ok(isMeant(wantedRelease.parse({ ...release('1'), bytes: 1, percent: 0, agents: [AGENT] }), AGENT))
+  })
+
+  it('have a state that is whole or not there', async () => {
+    deepEqual(await readState(folder), {})
+    const state = { current: 'a' as const, a: release('1') }
+    await writeState(folder, state)
+    deepEqual(await readState(folder), state)
+    await writeFile(join(folder, STATE_FILE), '{"current":"c"')
+    deepEqual(await readState(folder), {})
+  })
+
+  /** A node that is killed at its `step`-th effect, and started again until nothing changes. */
+  async function live(body: string, step: number, healthy: boolean) {
+    const packed = await pack(folder, '2', body)
+    const wanted = wantedRelease.parse({ ...packed, bytes: packed.bytes.length, healthSeconds: 1 })
+    const releases = join(folder, `node-${step}`)
+    const notes: Record<string, unknown>[] = []
+    let left = step
+    let now = 0
+    let isRestarted = false
+    const effect = (): void => {
+      if (left-- === 0) throw new Crash()
+    }
+    const slots: (string | undefined)[] = []
+    for (let starts = 0; starts < 12; starts++) {
+      isRestarted = false
+      const { slot, state } = nextStart(await readState(releases))
+      await mkdir(releases, { recursive: true })
+      await writeState(releases, state)
+      const node = await createReleases({
+        folder: releases,
+        self: AGENT,
+        slot: slot ?? 'base',
+        wanted: () => wanted,
+        sources: () => ['one', 'two'],
+        async fetch(peer, _, from) {
+          effect()
+          // half of it is at each
+          return peer === 'one' && from > 100 ? new Uint8Array(0) : packed.bytes.subarray(from, from + 100)
+        },
+        async note(about) {
+          effect()
+          notes.push(about)
+          return { number: 0, seq: notes.length }
+        },
+        isWitnessed: () => true,
+        restart: () => {
+          isRestarted = true
+        },
+        monoMs: () => now,
+        log: Object.assign(() => {}, { error: () => {} })
+      })
+      slots.push(slot)
+      // a broken release ends before it can do anything
+      if (slot === 'a' && !healthy) continue
+      try {
+        for (let looks = 0; looks < 4 && !isRestarted; looks++) {
+          await node.look(signal)
+          now += 1_001
+        }
+      } catch (error) {
+        if (!(error instanceof Crash)) throw error
+      }
+    }
+    return { notes, slots, state: await readState(releases), last: left }
+  }
+
+  it('killed at any step are kept in the end where they work, and given up with a reason where they do not', async function () {
+    this.timeout(120_000)
+    for (const healthy of [true, false])
+      for (let step = 0; step < 7; step++) {
+        const { notes, slots, state } = await live('', step, healthy)
+        const said = notes.map(({ is }) => is)
+        const at = `killed at ${step}: ${said.join(', ')}; ${slots.join(' ')}`
+        equal(slots[0], undefined, at)
+        if (healthy) {
+          equal(state.current, 'a', at)
+          equal(slots.at(-1), 'a', at)
+          ok(said.includes('on trial'), at)
+        } else {
+          equal(state.current, undefined, at)
+          equal(slots.at(-1), undefined, at)
+          ok(said.includes('failed'), at)
+          match(state.failed!.why, /ended 3 times/, at)
+          equal(state.failed!.isTold, true, at)
+        }
+      }
+  })
+
+  it('that do not even say their version are not tried', async () => {
+    const packed = await pack(folder, '3', '', 'process.exit(1)')
+    const notes: Record<string, unknown>[] = []
+    const wanted = wantedRelease.parse({ ...packed, bytes: packed.bytes.length })
+    const node = await createReleases({
+      folder: join(folder, 'node'),
+      self: AGENT,
+      slot: 'base',
+      wanted: () => wanted,
+      sources: () => ['one'],
+      fetch: async (_, __, from) => packed.bytes.subarray(from),
+      note: async about => ({ number: 0, seq: notes.push(about) }),
+      isWitnessed: () => true,
+      restart: () => ok(false, 'it is not tried'),
+      log: Object.assign(() => {}, { error: () => {} })
+    })
+    await node.look(signal)
+    await node.look(signal)
+    deepEqual(
+      notes.map(({ is }) => is),
+      ['failed']
+    )
+    match(node.state().why!, /does not start/)
+    equal(
+      await readFile(join(folder, 'node', STATE_FILE), 'utf8').then(text => text.includes('"trial"')),
+      false
+    )
+  })
+
+  it('are fetched again where what came is something else', async () => {
+    const packed = await pack(folder, '5', '')
+    let lies = true
+    const wanted = wantedRelease.parse({ ...packed, bytes: packed.bytes.length })
+    let restarts = 0
+    const node = await createReleases({
+      folder: join(folder, 'node'),
+      self: AGENT,
+      slot: 'base',
+      wanted: () => wanted,
+      sources: () => ['one'],
+      fetch: async (_, __, from) =>
+        lies ? new Uint8Array(packed.bytes.length - from) : packed.bytes.subarray(from),
+      note: async () => ({ number: 0, seq: 0 }),
+      isWitnessed: () => true,
+      restart: () => void restarts++,
+      log: Object.assign(() => {}, { error: () => {} })
+    })
+    await node.look(signal)
+    match(node.state().why!, /something else/)
+    lies = false
+    await node.look(signal)
+    equal(restarts, 1)
+  })
+})
