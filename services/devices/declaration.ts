@@ -112,11 +112,20 @@ export const declaration = declare({
         'file, for its owner only, with the address of a PostgreSQL database, postgres://user:password@host/name, that gets all that is kept here'
       ),
     alertUrls: z
-      .array(z.url({ protocol: /^https?$/ }).max(2000))
+      .array(z.url({ protocol: /^(https?|mailto)$/ }).max(2000))
       .max(8)
       .default([])
       .meta({ live: true })
-      .describe('who hears of alerts: addresses that take messages of Standard Webhooks'),
+      .describe(
+        'who hears of alerts: addresses that take messages of Standard Webhooks, and mailto:ann@example.org'
+      ),
+    alertMailFile: z
+      .string()
+      .max(4096)
+      .optional()
+      .describe(
+        'file, for its owner only, with the server for mailto: smtps://user:password@host?from=alerts@example.org'
+      ),
     alertHosts: z
       .array(z.string().min(1).max(300))
       .max(8)

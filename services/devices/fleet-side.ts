@@ -143,6 +143,7 @@ export async function createFleetSide(init: FleetSideInit) {
       apply().catch((error: Error) => log.error('settings of the fleet: %s', error.message))
       tell()
     },
+    signal,
     log
   })
 

@@ -2,6 +2,7 @@ import type { Caller } from '../../host/index.ts'
 import { loadOutbound } from '../../outbound/index.ts'
 import { nameOfCaller } from '../caller.ts'
 import type { Log, Signer } from '../context.ts'
+import { readSecretFile } from '../secret-file.ts'
 import type { Rule, StoredRule } from './rule.ts'
 import type { Alert, AlertStore, Silence } from './store.ts'
 import { createTell, secretOf } from './tell.ts'
@@ -9,11 +10,17 @@ import { createTell, secretOf } from './tell.ts'
 const POST_MS = 30_000
 const MAX_ANSWER_BYTES = 64 * 1024
 const MINUTE_MS = 60_000
+const MAILTO = 'mailto:'
 
 export interface AlertsInit {
   store: AlertStore
   self: string
-  settings(): { alertUrls: readonly string[]; alertHosts: readonly string[]; alertPeers: readonly string[] }
+  settings(): {
+    alertUrls: readonly string[]
+    alertHosts: readonly string[]
+    alertPeers: readonly string[]
+    alertMailFile?: string
+  }
   areTold(peer: string, keys: string[], step: 1 | 2): Promise<string[]>
   sign: Signer
   now(): number
@@ -47,6 +54,14 @@ export function createAlerts({
     others: () => settings().alertPeers,
     urls: () => settings().alertUrls,
     async post(url, headers, body, signal) {
+      const until = AbortSignal.any([signal, AbortSignal.timeout(POST_MS)])
+      if (url.startsWith(MAILTO)) {
+        const { alertMailFile } = settings()
+        if (alertMailFile == null) throw new Error('there is no mail server; set devices.alertMailFile')
+        const { sendMail } = await import('./mail.ts')
+        const to = decodeURIComponent(url.slice(MAILTO.length))
+        return sendMail(await readSecretFile(alertMailFile), to, headers['webhook-id']!, body, until)
+      }
       // its HTTP client is read where somebody is told
       opened ??= open()
       const { fetch } = await opened
@@ -56,7 +71,7 @@ export function createAlerts({
         body,
         isRobot: false,
         maxBytes: MAX_ANSWER_BYTES,
-        signal: AbortSignal.any([signal, AbortSignal.timeout(POST_MS)])
+        signal: until
       })
       if (status < 200 || status > 299) throw new Error(`it answered ${status}`)
     },

@@ -100,8 +100,8 @@ export function createExecute(init: ExecuteInit) {
     }
   }
 
-  const whole = ({ issuer, id, name, args, issued, expires }: Command, hash: string) => ({
-    ...{ issuer, id, name, hash, issued, expires },
+  const whole = ({ issuer, id, by, name, args, issued, expires }: Command, hash: string) => ({
+    ...{ issuer, id, by, name, hash, issued, expires },
     args: toJson(args as never)
   })
 
@@ -126,7 +126,7 @@ export function createExecute(init: ExecuteInit) {
         isFresh: nonces.use(command.nonce, device),
         forgottenUpTo: store.forgottenUpTo(issuer)
       }) ?? wrongArgs(args, command)
-    if (why == null && store.kept(issuer) < MAX_KEPT) return run(command, hash)
+    if (why == null && store.kept(issuer) < MAX_KEPT) return run(command, hash, signers)
     const refused = why ?? {
       is: 'refused' as const,
       why: `${issuer} has asked for ${MAX_KEPT} commands within days`
@@ -135,10 +135,15 @@ export function createExecute(init: ExecuteInit) {
     return refused
   }
 
-  async function run(command: Command, hash: string): Promise<Outcome> {
+  async function run(command: Command, hash: string, signers: readonly string[]): Promise<Outcome> {
     const { issuer, id, device, name, expires, nonce } = command
     try {
-      await note(device, { ...whole(command, hash), is: 'received' })
+      const others = signers.slice(1)
+      await note(device, {
+        ...whole(command, hash),
+        is: 'received',
+        ...(others.length === 0 ? {} : { signers: others })
+      })
     } catch (error) {
       if (!(error instanceof LogFullError)) throw error
       // what is not written is not done

@@ -58,6 +58,9 @@ export interface CommandBody {
   /** as JSON, as their numbers can be of kinds that JSON does not have */
   args?: string
   name?: string
+  /** who at the issuer, and who signed beside it */
+  by?: string
+  signers?: string[]
   hash?: string
   issued?: number
   expires?: number

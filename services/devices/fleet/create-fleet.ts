@@ -4,6 +4,7 @@ import { DocumentError } from '../errors.ts'
 import type { IsSigned } from '../log/batch.ts'
 import type { Body } from '../log/entry.ts'
 import type { Peers, Reply, Request } from '../messages.ts'
+import { pause } from '../time/pause.ts'
 import {
   encodeDocument,
   FLEET_DOMAIN,
@@ -19,6 +20,7 @@ import type { FleetStore } from './store.ts'
 /** Nodes that are asked at once. */
 const AT_ONCE = 16
 const ASK_MS = 10_000
+const ANSWERS_MS = 5_000
 
 export type AgentState = Reply<'document'>['state']
 /** How a node beside devices is, as it said last. */
@@ -53,6 +55,8 @@ export interface FleetInit {
   trouble(what: string, why: string | undefined): void
   /** another document counts, or an agent is not as it was */
   changed(): void
+  /** aborted when the service stops */
+  signal: AbortSignal
   log: Log
 }
 
@@ -62,7 +66,7 @@ export interface FleetInit {
  */
 export function createFleet(init: FleetInit) {
   const { fleet, self, owners, store, remembered, note, peers, others, sign, isSigned, now } = init
-  const { trouble, changed, log } = init
+  const { trouble, changed, log, signal: ended } = init
   const heard = new Map<string, Heard>()
   let queue: Promise<unknown> = Promise.resolve()
   let kept = load()
@@ -173,10 +177,12 @@ export function createFleet(init: FleetInit) {
     if (JSON.stringify(before) !== JSON.stringify(rest)) changed()
   }
 
-  /** Compares with all that this node knows of: an owner with the nodes beside devices, too. */
-  async function round(signal: AbortSignal, agents = kept?.document.agents ?? []): Promise<void> {
+  /** Compares with all that this node knows of: an owner with all that its document names, too. */
+  async function round(signal: AbortSignal, wishes: Wishes | undefined = kept?.document): Promise<void> {
     if (owners().length === 0) return
-    const all = new Set([...owners(), ...others(), ...(owners().includes(self) ? agents : [])])
+    const { agents = [], grants = [] } = wishes ?? {}
+    const named = [...agents, ...grants.map(({ peer }) => peer)]
+    const all = new Set([...owners(), ...others(), ...(owners().includes(self) ? named : [])])
     all.delete(self)
     for (const peer of heard.keys()) if (!all.has(peer)) heard.delete(peer)
     const waiting = [...all]
@@ -191,6 +197,12 @@ export function createFleet(init: FleetInit) {
         'document',
         `version ${lacks.version} of the fleet's document, which the log speaks of, is not here`
       )
+  }
+
+  /** Those that answer have done so by then; who writes waits for no other. */
+  async function soon(work: Promise<void>): Promise<void> {
+    const done = work.catch((error: Error) => log('not all were asked: %s', error.message))
+    await Promise.race([done, pause(ANSWERS_MS, ended)])
   }
 
   return {
@@ -218,7 +230,7 @@ export function createFleet(init: FleetInit) {
       if (!owners().includes(self))
         throw new ForbiddenError('this node is no owner of its fleet; those stand in devices.fleetOwners')
       // also one that has lost everything hears so from those that it writes for
-      await round(signal, wishes.agents)
+      await soon(round(signal, wishes))
       const version = await inTurn(async () => {
         const newest = known()?.version ?? 0
         if (newest !== after)
@@ -230,7 +242,7 @@ export function createFleet(init: FleetInit) {
         trouble('memory', undefined)
         return newest + 1
       })
-      await round(signal)
+      await soon(round(signal))
       return version
     },
 

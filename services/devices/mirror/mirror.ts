@@ -1,8 +1,8 @@
-import { readFile, stat } from 'node:fs/promises'
 import pg from 'pg'
 import type { Chains } from '../delivery/chains.ts'
 import { MirrorError } from '../errors.ts'
 import type { ChainLog } from '../log/chain-log.ts'
+import { readSecretFile } from '../secret-file.ts'
 import { isSame, type Row, rowsOf, type StoredRow } from './row.ts'
 
 const CONNECT_MS = 5_000
@@ -50,9 +50,7 @@ export interface Reconciled {
 /** The address of the database, which holds a password. @throws {MirrorError} it cannot be read, or others can */
 export async function readMirrorUrl(file: string): Promise<string> {
   try {
-    const { mode } = await stat(file)
-    if ((mode & 0o077) !== 0) throw new Error('others than its owner may read it; run chmod 600 on it')
-    return (await readFile(file, 'utf8')).trim()
+    return await readSecretFile(file)
   } catch (error) {
     throw new MirrorError(`${file} with the address of the database: ${(error as Error).message}`)
   }

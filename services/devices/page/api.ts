@@ -129,6 +129,7 @@ export interface Wishes {
   agents: string[]
   settings: SettingRow[]
   grants: GrantRow[]
+  release?: unknown
 }
 export interface AgentRow {
   agent: string
@@ -138,6 +139,7 @@ export interface AgentRow {
   error?: string
   state?: {
     settings: { device: string; name: string; wanted: unknown; actual?: unknown; why?: string }[]
+    release?: { version?: string; wanted?: string; isOnTrial: boolean; why?: string }
   }
 }
 export interface FleetAnswer {

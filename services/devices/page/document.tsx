@@ -84,7 +84,7 @@ export function FleetDocument({ api, words, listen, fail }: PartProps) {
           }
         />
         {isOwner && (
-          <SettingForm words={words} save={row => write({ settings: [...wishes.settings, row] })} />
+          <SettingForm words={words} save={row => write({ settings: withSetting(wishes.settings, row) })} />
         )}
       </Section>
       <Section title={t('grants')}>
@@ -130,6 +130,13 @@ function Boards({ rows, version, words, children }: BoardsProps) {
           ? t('driftUnknown', { device, name, wanted: String(wanted), why })
           : t('drift', { device, name, wanted: String(wanted), actual: String(actual), why })
       )
+  const releaseOf = ({ state }: AgentRow): string[] => {
+    const { version: runs, wanted, isOnTrial = false, why } = state?.release ?? {}
+    if (isOnTrial) return [t('onTrial', { version: runs ?? '' })]
+    if (wanted === undefined || wanted === runs)
+      return runs === undefined ? [] : [t('runs', { version: runs })]
+    return [t('wantsRelease', { version: wanted, why: why ?? '…' })]
+  }
   return (
     <Rows label={t('boards')} empty={t('noBoards')}>
       {rows.map(row => (
@@ -144,7 +151,8 @@ function Boards({ rows, version, words, children }: BoardsProps) {
                 : t('older', { version: number(row.version) }),
             ...(row.heardAt === undefined ? [] : [time(row.heardAt)]),
             ...(row.error === undefined ? [] : [row.error]),
-            ...drift(row)
+            ...drift(row),
+            ...releaseOf(row)
           ].join(' · ')}
         >
           <Badge variant="dot" tt="none" color={row.isRight ? 'teal' : 'orange'}>
@@ -297,4 +305,12 @@ function Waiting({ rows, words, api, act }: WaitingProps) {
       </Rows>
     </Section>
   )
+}
+
+/** One line for the same devices, in which the newest value counts. Pure. */
+function withSetting(rows: readonly SettingRow[], added: SettingRow): SettingRow[] {
+  const isSame = ({ devices, agent }: SettingRow): boolean =>
+    devices === added.devices && agent === added.agent
+  const values = Object.assign({}, ...[...rows.filter(isSame), added].map(row => row.values))
+  return [...rows.filter(row => !isSame(row)), { ...added, values }]
 }

@@ -69,6 +69,7 @@ function network() {
       now: () => 1_000,
       trouble: (what, why) => void (why == null ? troubles.delete(what) : troubles.set(what, why)),
       changed: () => {},
+      signal,
       log: Object.assign(() => {}, { error: () => {} })
     })
     return Object.assign(node, {
