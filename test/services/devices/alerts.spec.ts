@@ -1,14 +1,9 @@
 import { deepEqual, equal, match, ok, throws } from 'node:assert/strict'
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
-import { SMTPServer } from 'smtp-server'
 import { Webhook } from 'standardwebhooks'
-import { createAlerts } from '../../../services/devices/alerts/create-alerts.ts'
 import { isOld, onValue, rateOf } from '../../../services/devices/alerts/decide.ts'
 import { matches, type Rule, rule as ruleSchema } from '../../../services/devices/alerts/rule.ts'
 import { type Alert, createAlertStore } from '../../../services/devices/alerts/store.ts'
@@ -386,77 +381,6 @@ describe('devices: who hears of alerts', () => {
 
 describe('devices: alerts of a node', function () {
   this.timeout(180_000)
-
-  it('go by e-mail too, again under the same id, and no name of a device becomes a header', async () => {
-    const mails: { to: string[]; text: string }[] = []
-    let isDown = true
-    const server = new SMTPServer({
-      authOptional: true,
-      hideSTARTTLS: true,
-      logger: false,
-      async onData(stream, { envelope }, done) {
-        let text = ''
-        for await (const chunk of stream) text += (chunk as Buffer).toString('latin1')
-        mails.push({ to: envelope.rcptTo.map(({ address }) => address), text })
-        done(isDown ? new Error('come again') : undefined)
-      }
-    })
-    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-    const { port } = server.server.address() as AddressInfo
-    const folder = await mkdtemp(join(tmpdir(), 'artel-mail-'))
-    const alertMailFile = join(folder, 'mail')
-    await writeFile(alertMailFile, `smtp://127.0.0.1:${port}?from=alerts@example.org&tls=none\n`, {
-      mode: 0o600
-    })
-    const it = world([{ name: 'hot', reading: 'load', above: 10 }])
-    const states: (string | undefined)[] = []
-    const alerts = createAlerts({
-      store: it.store,
-      self: 'a',
-      settings: () => ({
-        alertUrls: ['mailto:ann@example.org'],
-        alertHosts: [],
-        alertPeers: [],
-        alertMailFile
-      }),
-      areTold: async () => [],
-      sign: () => new Uint8Array(64),
-      now: it.now,
-      onState: reason => void states.push(reason),
-      changed: () => {},
-      log
-    })
-    try {
-      it.value(11, { device: 'host:1\r\nBcc: eve@example.org\r\n' })
-      it.later(2_000)
-      await alerts.round(signal)
-      match(states.at(-1)!, /mailto:ann@example.org does not take alerts.*come again/)
-      isDown = false
-      it.later(600_000)
-      await alerts.round(signal)
-      await alerts.round(signal)
-      equal(states.at(-1), undefined)
-      equal(mails.length, 2)
-      const ids = mails.map(({ text }) => /^Message-ID: (.*)$/m.exec(text)![1])
-      equal(ids[0], ids[1])
-      const { to, text } = mails[1]!
-      deepEqual(to, ['ann@example.org'])
-      const [head, ...rest] = text.split('\r\n\r\n')
-      ok(!/^Bcc/m.test(head!))
-      match(head!, /^Subject: hot fires: host:1/m)
-      match(Buffer.from(rest.join(''), 'base64').toString(), /warning {2}host:1/)
-      await chmod(alertMailFile, 0o644)
-      it.value(1, { device: 'host:1\r\nBcc: eve@example.org\r\n' })
-      it.later(2_000)
-      await alerts.round(signal)
-      match(states.at(-1)!, /chmod 600/)
-      equal(mails.length, 2)
-    } finally {
-      await alerts.close()
-      await new Promise<void>(resolve => server.close(resolve))
-      await rm(folder, { recursive: true })
-    }
-  })
 
   it('go from a reading to a receiver that can tell who says so, and are acknowledged', async () => {
     let meter: Device | undefined
