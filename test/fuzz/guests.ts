@@ -4,6 +4,8 @@ import { followMux } from '../../bootstrap/follow-mux.ts'
 import { createIdentity } from '../../bootstrap/index.ts'
 import { createSigner } from '../../ledger/index.ts'
 import { createAssembly } from '../../services/assistant/core/chunks.ts'
+import { decodeCommand, encodeCommand } from '../../services/devices/commands/command.ts'
+import { encodeDocument, readDocument } from '../../services/devices/fleet/document.ts'
 import { decodeBatch, encodeBatch, follow, headBytes } from '../../services/devices/log/batch.ts'
 import { encodeEntry, GENESIS } from '../../services/devices/log/entry.ts'
 import { readEvent, signEvent } from '../../services/messenger/core/event.ts'
@@ -59,6 +61,38 @@ export const guests: Record<string, () => Target | Promise<Target>> = {
       take: bytes => follow(chain, undefined, decodeBatch(bytes))
     }
   },
+
+  'device command': () => ({
+    real: [
+      encodeCommand({
+        ...{
+          fleet: 'hall',
+          id: 'command-1',
+          issuer: 'someone',
+          by: 'ann',
+          agent: 'other',
+          device: 'valve:1'
+        },
+        ...{ name: 'turn', args: { to: 7, deep: [1.5, 'ж', null] }, issued: TIME, expires: TIME + 60_000 },
+        nonce: hash32.subarray(16)
+      })
+    ],
+    refuses: ['CommandError'],
+    take: bytes => decodeCommand(bytes)
+  }),
+
+  'fleet document': () => ({
+    real: [
+      encodeDocument({
+        ...{ fleet: 'hall', version: 7, by: 'ann', at: TIME },
+        settings: [{ devices: 'valve:*', values: { opening: 30, name: 'ж', isOpen: true } }],
+        grants: [{ peer: 'p'.repeat(52), risk: 3, perDay: 5 }],
+        release: { version: '2', sha256: '7'.repeat(64), bytes: 9 }
+      })
+    ],
+    refuses: ['DocumentError'],
+    take: bytes => readDocument({ issuer: 'someone', bytes, signature: bytes })
+  }),
 
   'school statement': async () => {
     const { signer, name } = await someone()
