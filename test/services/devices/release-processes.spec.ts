@@ -1,6 +1,7 @@
 import { deepEqual, equal, match } from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { until } from '../../bootstrap/nodes.ts'
 import { Processes } from '../../node/processes.ts'
@@ -20,6 +21,8 @@ interface Fleet {
 class Supervisor {
   child: ChildProcess | undefined
   starts = 0
+  /** its peer id, once it has said so */
+  id: string | undefined
   #isOver = false
   readonly #args: string[]
   readonly #folder: string
@@ -37,9 +40,12 @@ class Supervisor {
     this.child = spawn(process.execPath, [ARTEL, ...this.#args], {
       cwd: this.#folder,
       env: { PATH, HOME: this.#folder, NODE_COMPILE_CACHE, ARTEL_GATEWAY_ENABLED: 'false' },
-      stdio: ['ignore', 'ignore', 'inherit'],
+      stdio: ['ignore', 'pipe', 'inherit'],
       // what it starts ends with it, as a unit of systemd does
       detached: true
+    })
+    createInterface(this.child.stdout!).on('line', line => {
+      if (line.startsWith('{"event":"ready"')) this.id = (JSON.parse(line) as { id: string }).id
     })
     this.child.once('exit', () => this.#start())
   }
@@ -95,21 +101,14 @@ describe('devices: a release of an agent', function () {
     const data = processes.path('board')
     board = new Supervisor(processes.folder, [
       'launch',
+      '--json',
       ...['--data', data, '--seed', addresses[0]!, ...common, ...listen, ...followers]
     ])
     interface Events {
       items: { agent: string; kind: string; body: { is: string; version: string; why?: string } }[]
     }
-    let agent: string | undefined
-    await until(
-      async () => {
-        const { chains } = await ask<{ chains: { agent: string }[] }>('status')
-        agent = chains.find(each => each.agent !== id)?.agent
-        return agent != null
-      },
-      'the owner has the log of the board',
-      WAIT_MS
-    )
+    await until(() => board!.id != null, 'the board runs', WAIT_MS)
+    const agent = board.id
     const said = async () => {
       const { items } = await ask<Events>('events', '--limit', '1000')
       return items

@@ -23,9 +23,6 @@ const AGENT = '12D3KooWSAgent'.padEnd(52, 'x')
 const release = (version: string) => ({ version, sha256: version.padStart(64, '0') })
 const trialOf = (slot: 'a' | 'b', starts = 0) => ({ slot, starts, healthMs: 1, startMs: 1 })
 
-/** The process has ended: nothing of it goes on. */
-class Crash extends Error {}
-
 describe('devices: releases of agents', () => {
   let folder: string
   beforeEach(async () => {
@@ -93,20 +90,24 @@ describe('devices: releases of agents', () => {
   })
 
   /** A node that is killed at its `step`-th effect, and started again until nothing changes. */
-  async function live(body: string, step: number, healthy: boolean) {
-    const packed = await pack(folder, '2', body)
+  async function live(step: number, isHealthy: boolean) {
+    const packed = await pack(folder, '2', '')
     const wanted = wantedRelease.parse({ ...packed, bytes: packed.bytes.length, healthSeconds: 1 })
-    const releases = join(folder, `node-${step}`)
+    const releases = join(folder, `node-${step}-${isHealthy}`)
     const notes: Record<string, unknown>[] = []
     let left = step
     let now = 0
-    let isRestarted = false
-    const effect = (): void => {
-      if (left-- === 0) throw new Crash()
+    let ended = Promise.withResolvers<void>()
+    const effect = async (): Promise<void> => {
+      if (left-- > 0) return
+      left = Number.POSITIVE_INFINITY
+      // nothing of the process goes on
+      ended.resolve()
+      await new Promise(() => {})
     }
     const slots: (string | undefined)[] = []
     for (let starts = 0; starts < 12; starts++) {
-      isRestarted = false
+      ended = Promise.withResolvers<void>()
       const { slot, state } = nextStart(await readState(releases))
       await mkdir(releases, { recursive: true })
       await writeState(releases, state)
@@ -117,46 +118,43 @@ describe('devices: releases of agents', () => {
         wanted: () => wanted,
         sources: () => ['one', 'two'],
         async fetch(peer, _, from) {
-          effect()
+          await effect()
           // half of it is at each
           return peer === 'one' && from > 100 ? new Uint8Array(0) : packed.bytes.subarray(from, from + 100)
         },
         async note(about) {
-          effect()
+          await effect()
           notes.push(about)
           return { number: 0, seq: notes.length }
         },
         isWitnessed: () => true,
-        restart: () => {
-          isRestarted = true
-        },
+        restart: () => ended.resolve(),
         monoMs: () => now,
         log: Object.assign(() => {}, { error: () => {} })
       })
       slots.push(slot)
       // a broken release ends before it can do anything
-      if (slot === 'a' && !healthy) continue
-      try {
-        for (let looks = 0; looks < 4 && !isRestarted; looks++) {
+      if (slot === 'a' && !isHealthy) continue
+      const looks = async (): Promise<void> => {
+        for (let look = 0; look < 4; look++) {
           await node.look(signal)
           now += 1_001
         }
-      } catch (error) {
-        if (!(error instanceof Crash)) throw error
       }
+      await Promise.race([looks(), ended.promise])
     }
-    return { notes, slots, state: await readState(releases), last: left }
+    return { notes, slots, state: await readState(releases) }
   }
 
   it('killed at any step are kept in the end where they work, and given up with a reason where they do not', async function () {
     this.timeout(120_000)
-    for (const healthy of [true, false])
-      for (let step = 0; step < 7; step++) {
-        const { notes, slots, state } = await live('', step, healthy)
+    for (const isHealthy of [true, false])
+      for (let step = 0; step < 9; step++) {
+        const { notes, slots, state } = await live(step, isHealthy)
         const said = notes.map(({ is }) => is)
         const at = `killed at ${step}: ${said.join(', ')}; ${slots.join(' ')}`
         equal(slots[0], undefined, at)
-        if (healthy) {
+        if (isHealthy) {
           equal(state.current, 'a', at)
           equal(slots.at(-1), 'a', at)
           ok(said.includes('on trial'), at)
