@@ -164,8 +164,8 @@ export const declaration = declare({
     ...commandOperations,
     list: operation({
       summary: 'Devices whose logs this node keeps, with their newest readings',
-      input: z.object({}),
-      output: z.object({ items: z.array(device) }),
+      input: () => z.object({}),
+      output: () => z.object({ items: z.array(device) }),
       http: { method: 'GET', path: '/devices' },
       scope: 'devices:read',
       command: {
@@ -180,66 +180,70 @@ export const declaration = declare({
     }),
     history: operation({
       summary: 'A reading of a device over time, by minutes or hours',
-      input: z.object({
-        device: z.string().min(1).max(128),
-        reading: z.string().min(1).max(64),
-        from: z.int().min(0).describe('ms since 1970'),
-        to: z.int().min(0).describe('ms since 1970'),
-        step: z.enum(['minute', 'hour']).default('hour')
-      }),
-      output: z.object({
-        points: z.array(
-          z.object({
-            t: at,
-            n: z.number(),
-            min: z.number(),
-            max: z.number(),
-            mean: z.number(),
-            last: z.number()
-          })
-        )
-      }),
+      input: () =>
+        z.object({
+          device: z.string().min(1).max(128),
+          reading: z.string().min(1).max(64),
+          from: z.int().min(0).describe('ms since 1970'),
+          to: z.int().min(0).describe('ms since 1970'),
+          step: z.enum(['minute', 'hour']).default('hour')
+        }),
+      output: () =>
+        z.object({
+          points: z.array(
+            z.object({
+              t: at,
+              n: z.number(),
+              min: z.number(),
+              max: z.number(),
+              mean: z.number(),
+              last: z.number()
+            })
+          )
+        }),
       http: { method: 'GET', path: '/devices/history' },
       scope: 'devices:read',
       command: { arguments: ['device', 'reading'] }
     }),
     events: operation({
       summary: 'What happened, the newest first',
-      input: z.object({
-        device: z.string().max(128).optional(),
-        before: z.int().min(0).optional().describe('ms since 1970; default: now'),
-        limit: z.int().min(1).max(1000).default(100)
-      }),
-      output: z.object({ items: z.array(event) }),
+      input: () =>
+        z.object({
+          device: z.string().max(128).optional(),
+          before: z.int().min(0).optional().describe('ms since 1970; default: now'),
+          limit: z.int().min(1).max(1000).default(100)
+        }),
+      output: () => z.object({ items: z.array(event) }),
       http: { method: 'GET', path: '/devices/events' },
       scope: 'devices:read',
       command: { arguments: ['device'] }
     }),
     status: operation({
       summary: 'The logs that are kept here, and how far witnesses have that of this node',
-      input: z.object({}),
-      output: z.object({
-        fleet: z.string(),
-        own: z.object({
-          number: z.number(),
-          last: z.number().describe('newest entry; -1 for none'),
-          delivered: z.number().describe('newest entry that two witnesses have; -1 for none')
+      input: () => z.object({}),
+      output: () =>
+        z.object({
+          fleet: z.string(),
+          own: z.object({
+            number: z.number(),
+            last: z.number().describe('newest entry; -1 for none'),
+            delivered: z.number().describe('newest entry that two witnesses have; -1 for none')
+          }),
+          witnesses: z.array(
+            z.object({ peer: z.string(), seq: z.number(), at: at.optional(), error: z.string().optional() })
+          ),
+          chains: z.array(chain),
+          bytes: z.number(),
+          budgetBytes: z.number(),
+          pressure: z.enum(['none', 'thin', 'account'])
         }),
-        witnesses: z.array(
-          z.object({ peer: z.string(), seq: z.number(), at: at.optional(), error: z.string().optional() })
-        ),
-        chains: z.array(chain),
-        bytes: z.number(),
-        budgetBytes: z.number(),
-        pressure: z.enum(['none', 'thin', 'account'])
-      }),
       http: { method: 'GET', path: '/devices/status' },
       scope: 'devices:read'
     }),
     reconcile: operation({
       summary: 'Compare every entry that is kept here with its row in the database',
-      input: z.object({}),
-      output: z.object({ isRight: z.boolean(), items: z.array(reconciled) }),
+      input: () => z.object({}),
+      output: () => z.object({ isRight: z.boolean(), items: z.array(reconciled) }),
       http: { method: 'GET', path: '/devices/reconciliation' },
       scope: 'devices:read',
       deadlineMs: 600_000,
@@ -247,23 +251,25 @@ export const declaration = declare({
     }),
     follow: operation({
       summary: 'Devices as their readings and events come in, until the caller goes',
-      input: z.object({ device: z.string().max(128).optional() }),
-      output: z.object({}),
-      progress: z.object({
-        items: z.array(device).describe('those that have changed; none is a sign of life')
-      }),
+      input: () => z.object({ device: z.string().max(128).optional() }),
+      output: () => z.object({}),
+      progress: () =>
+        z.object({
+          items: z.array(device).describe('those that have changed; none is a sign of life')
+        }),
       http: { method: 'GET', path: '/devices/follow' },
       scope: 'devices:read',
       command: false
     }),
     export: operation({
       summary: 'Write a log to a file that anybody can verify',
-      input: z.object({
-        path: path.describe('must not be there yet'),
-        agent: peer.optional().describe('default: this node'),
-        number: z.int().min(0).optional().describe('of the chain; default: the newest')
-      }),
-      output: z.object({ entries: z.number(), path: z.string() }),
+      input: () =>
+        z.object({
+          path: path.describe('must not be there yet'),
+          agent: peer.optional().describe('default: this node'),
+          number: z.int().min(0).optional().describe('of the chain; default: the newest')
+        }),
+      output: () => z.object({ entries: z.number(), path: z.string() }),
       http: { method: 'POST', path: '/devices/export' },
       // it writes wherever the node may write
       scope: 'devices:admin',
@@ -272,8 +278,8 @@ export const declaration = declare({
     }),
     verify: operation({
       summary: 'Check an exported log: every hash, every signature; needs no node',
-      input: z.object({ path: path.describe('as `devices export` writes it') }),
-      output: verdict,
+      input: () => z.object({ path: path.describe('as `devices export` writes it') }),
+      output: () => verdict,
       http: { method: 'POST', path: '/devices/verify' },
       // it reads whatever the node may read
       scope: 'devices:admin',

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { AskOptions } from '../host/index.ts'
+import { type AskOptions, message } from '../host/index.ts'
 import { MAX_COMMAND_BYTES, MAX_SIGNERS, NONCE_BYTES, OUTCOMES } from './commands/command.ts'
 import { MAX_DOCUMENT_BYTES, RISKS } from './fleet/document.ts'
 import { type Batch, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from './log/batch.ts'
@@ -26,11 +26,12 @@ const seq = z.int().min(-1)
 /** it becomes the name of a folder */
 const number = z.int().min(0).max(MAX_CHAIN_NUMBER)
 const head = { seq, hash: bytesOf(HASH_BYTES, HASH_BYTES) }
-const batch = z.object({
-  from: z.int().min(0),
-  entries: z.array(bytesOf(1, MAX_ENTRY_BYTES)).max(MAX_BATCH_ENTRIES),
-  signature: bytesOf(64, 64)
-})
+const batch = () =>
+  z.object({
+    from: z.int().min(0),
+    entries: z.array(bytesOf(1, MAX_ENTRY_BYTES)).max(MAX_BATCH_ENTRIES),
+    signature: bytesOf(64, 64)
+  })
 const agent = z.string().min(40).max(100)
 
 const signature = bytesOf(64, 64)
@@ -42,138 +43,144 @@ const name = z.string().max(64)
 
 /** Of a document of the fleet: 0 and '' for none. */
 const known = { version: z.int().min(0), hash: z.string().max(64) }
-const document = z.object({ issuer: agent, bytes: bytesOf(2, MAX_DOCUMENT_BYTES), signature })
+const document = () => z.object({ issuer: agent, bytes: bytesOf(2, MAX_DOCUMENT_BYTES), signature })
 /** The longest command of a driver. */
 const COMMAND_MS = 11 * 60_000
 const STATE_BYTES = 1024 * 1024
 
-const releaseState = z.object({
-  version: z.string().max(64).optional().describe('that runs; default: what was installed'),
-  wanted: z.string().max(64).optional(),
-  isOnTrial: z.boolean(),
-  why: text.optional().describe('why it does not run what is wanted')
-})
-export type AgentRelease = z.output<typeof releaseState>
+const releaseState = () =>
+  z.object({
+    version: z.string().max(64).optional().describe('that runs; default: what was installed'),
+    wanted: z.string().max(64).optional(),
+    isOnTrial: z.boolean(),
+    why: text.optional().describe('why it does not run what is wanted')
+  })
+export type AgentRelease = z.output<ReturnType<typeof releaseState>>
 /** Of one answer. */
 export const RELEASE_CHUNK_BYTES = 256 * 1024
 
 /** How a node beside devices is, as far as the fleet says something of it. */
-export const agentState = z.object({
-  settings: z
-    .array(
-      z.object({
-        device,
-        name,
-        wanted: value,
-        actual: value.optional(),
-        why: text.optional().describe('why it is not as wanted')
-      })
-    )
-    .max(500),
-  devices: z
-    .array(
-      z.object({
-        id: device,
-        commands: z.array(z.object({ name, summary: text, risk })).max(100)
-      })
-    )
-    .max(256)
-    .describe('those that can be commanded'),
-  release: releaseState
-})
+export const agentState = () =>
+  z.object({
+    settings: z
+      .array(
+        z.object({
+          device,
+          name,
+          wanted: value,
+          actual: value.optional(),
+          why: text.optional().describe('why it is not as wanted')
+        })
+      )
+      .max(500),
+    devices: z
+      .array(
+        z.object({
+          id: device,
+          commands: z.array(z.object({ name, summary: text, risk })).max(100)
+        })
+      )
+      .max(256)
+      .describe('those that can be commanded'),
+    release: releaseState()
+  })
 
 export const messages = {
   /** These are on my disk; write them to yours. `first`: the oldest entry that I still have. */
-  append: {
-    peers: 'allowed' as const,
-    request: batch.extend({ number, first: z.int().min(0) }),
-    answer: z.discriminatedUnion('is', [
-      /** all up to `seq` are on this disk, and that they have this hash is signed */
-      z.object({ is: z.literal('receipt'), ...head, timeMs: z.int(), signature: bytesOf(64, 64) }),
-      /** what comes before is missing here: go on after `seq` */
-      z.object({ is: z.literal('behind'), ...head }),
-      /** you signed another entry with one of these numbers */
-      z.object({ is: z.literal('fork'), ...head }),
-      z.object({ is: z.literal('full') })
-    ]),
+  append: message({
+    peers: 'allowed',
+    request: () => batch().extend({ number, first: z.int().min(0) }),
+    answer: () =>
+      z.discriminatedUnion('is', [
+        /** all up to `seq` are on this disk, and that they have this hash is signed */
+        z.object({ is: z.literal('receipt'), ...head, timeMs: z.int(), signature: bytesOf(64, 64) }),
+        /** what comes before is missing here: go on after `seq` */
+        z.object({ is: z.literal('behind'), ...head }),
+        /** you signed another entry with one of these numbers */
+        z.object({ is: z.literal('fork'), ...head }),
+        z.object({ is: z.literal('full') })
+      ]),
     maxBytes: FRAME_BYTES,
     deadlineMs: WRITE_MS,
     atOnce: 4
-  },
+  }),
   /** Which chains do you keep, of this agent or of all, and how far? `after`: so many were told before. */
-  chains: {
+  chains: message({
     // who may is decided with the request: also the witnesses of a node may read its log
-    peers: 'everybody' as const,
-    request: z.object({ agent: agent.optional(), after: z.int().min(0).optional() }),
-    answer: z.object({
-      chains: z.array(z.object({ agent, number, first: z.int(), ...head })).max(MAX_CHAINS)
-    })
-  },
+    peers: 'everybody',
+    request: () => z.object({ agent: agent.optional(), after: z.int().min(0).optional() }),
+    answer: () =>
+      z.object({
+        chains: z.array(z.object({ agent, number, first: z.int(), ...head })).max(MAX_CHAINS)
+      })
+  }),
   /** Of these alerts, which have your receivers heard of? 1: that it fires, 2: that it is over. */
-  told: {
-    peers: 'everybody' as const,
-    request: z.object({ keys: z.array(z.string().max(64)).max(100), step: z.literal([1, 2]) }),
-    answer: z.object({ keys: z.array(z.string().max(64)).max(100) })
-  },
+  told: message({
+    peers: 'everybody',
+    request: () => z.object({ keys: z.array(z.string().max(64)).max(100), step: z.literal([1, 2]) }),
+    answer: () => z.object({ keys: z.array(z.string().max(64)).max(100) })
+  }),
   /** This is the document of the fleet that I have, by number and hash, or whole; which have you, and how are you? */
-  document: {
+  document: message({
     // who may is decided with the request: those whom the document names
-    peers: 'everybody' as const,
-    request: z.object({ ...known, document: document.optional() }),
-    answer: z.object({
-      ...known,
-      document: document.optional().describe('where mine is newer'),
-      why: text.optional().describe('why yours was not taken'),
-      state: agentState
-    }),
+    peers: 'everybody',
+    request: () => z.object({ ...known, document: document().optional() }),
+    answer: () =>
+      z.object({
+        ...known,
+        document: document().optional().describe('where mine is newer'),
+        why: text.optional().describe('why yours was not taken'),
+        state: agentState()
+      }),
     maxBytes: STATE_BYTES
-  },
+  }),
   /** A piece of a packed release; nothing where you do not have it. */
-  release: {
-    peers: 'everybody' as const,
-    request: z.object({ sha256: z.string().regex(/^[\da-f]{64}$/), from: z.int().min(0) }),
-    answer: z.object({ bytes: bytesOf(0, RELEASE_CHUNK_BYTES) }),
+  release: message({
+    peers: 'everybody',
+    request: () => z.object({ sha256: z.string().regex(/^[\da-f]{64}$/), from: z.int().min(0) }),
+    answer: () => z.object({ bytes: bytesOf(0, RELEASE_CHUNK_BYTES) }),
     maxBytes: RELEASE_CHUNK_BYTES + 1024
-  },
+  }),
   /** Give me something for a command that nobody could have made before. */
-  nonce: {
-    peers: 'everybody' as const,
-    request: z.object({ device, name }),
-    answer: z.object({ nonce: bytesOf(NONCE_BYTES, NONCE_BYTES), risk })
-  },
+  nonce: message({
+    peers: 'everybody',
+    request: () => z.object({ device, name }),
+    answer: () => z.object({ nonce: bytesOf(NONCE_BYTES, NONCE_BYTES), risk })
+  }),
   /** Do this, unless you have done it. Anybody may bring what others have signed. */
-  perform: {
-    peers: 'everybody' as const,
-    request: z.object({
-      bytes: bytesOf(1, MAX_COMMAND_BYTES),
-      signatures: z
-        .array(z.object({ signer: agent, signature }))
-        .min(1)
-        .max(MAX_SIGNERS)
-    }),
-    answer: z.object({ is: z.enum(OUTCOMES), why: text.optional(), result: z.unknown().optional() }),
+  perform: message({
+    peers: 'everybody',
+    request: () =>
+      z.object({
+        bytes: bytesOf(1, MAX_COMMAND_BYTES),
+        signatures: z
+          .array(z.object({ signer: agent, signature }))
+          .min(1)
+          .max(MAX_SIGNERS)
+      }),
+    answer: () => z.object({ is: z.enum(OUTCOMES), why: text.optional(), result: z.unknown().optional() }),
     deadlineMs: COMMAND_MS
-  },
+  }),
   /** I want this done, and it needs you to sign it too. */
-  propose: {
-    peers: 'everybody' as const,
-    request: z.object({ bytes: bytesOf(1, MAX_COMMAND_BYTES) }),
-    answer: z.object({})
-  },
+  propose: message({
+    peers: 'everybody',
+    request: () => z.object({ bytes: bytesOf(1, MAX_COMMAND_BYTES) }),
+    answer: () => z.object({})
+  }),
   /** You have proposed this; it has a nonce now. */
-  countersign: {
-    peers: 'everybody' as const,
-    request: z.object({ bytes: bytesOf(1, MAX_COMMAND_BYTES) }),
-    answer: z.object({ signature })
-  },
+  countersign: message({
+    peers: 'everybody',
+    request: () => z.object({ bytes: bytesOf(1, MAX_COMMAND_BYTES) }),
+    answer: () => z.object({ signature })
+  }),
   /** Entries from `from` on, as many as go into one batch; nothing where you do not have them. */
-  read: {
-    peers: 'everybody' as const,
-    request: z.object({ agent, number, from: z.int().min(0) }),
-    answer: z.object({ batch: batch.optional() }),
+  read: message({
+    peers: 'everybody',
+    request: () => z.object({ agent, number, from: z.int().min(0) }),
+    answer: () => z.object({ batch: batch().optional() }),
     maxBytes: FRAME_BYTES,
     deadlineMs: WRITE_MS
-  }
+  })
 }
 
 export type Messages = typeof messages

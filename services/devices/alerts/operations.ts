@@ -39,14 +39,15 @@ const name = ruleFields.shape.name
 export const alertOperations = {
   alerts: operation({
     summary: 'What rules have found, the newest first',
-    input: z.object({
-      state: z
-        .enum(['open', ...STATES])
-        .optional()
-        .describe('open: all that are not over'),
-      limit: z.int().min(1).max(1000).default(100)
-    }),
-    output: z.object({ items: z.array(alert) }),
+    input: () =>
+      z.object({
+        state: z
+          .enum(['open', ...STATES])
+          .optional()
+          .describe('open: all that are not over'),
+        limit: z.int().min(1).max(1000).default(100)
+      }),
+    output: () => z.object({ items: z.array(alert) }),
     http: { method: 'GET', path: '/devices/alerts' },
     scope: 'devices:read',
     command: {
@@ -62,8 +63,8 @@ export const alertOperations = {
   }),
   acknowledge: operation({
     summary: 'Say that somebody looks after an alert',
-    input: z.object({ key: z.string().min(1).max(64), note: z.string().max(500).optional() }),
-    output: alert,
+    input: () => z.object({ key: z.string().min(1).max(64), note: z.string().max(500).optional() }),
+    output: () => alert,
     http: { method: 'POST', path: '/devices/alerts/:key/acknowledge' },
     scope: 'devices:write',
     isIdempotent: true,
@@ -71,15 +72,15 @@ export const alertOperations = {
   }),
   rules: operation({
     summary: 'Rules of alerts on this node',
-    input: z.object({}),
-    output: z.object({ items: z.array(stored) }),
+    input: () => z.object({}),
+    output: () => z.object({ items: z.array(stored) }),
     http: { method: 'GET', path: '/devices/rules' },
     scope: 'devices:read'
   }),
   setRule: operation({
     summary: 'Write a rule; one that is there begins anew',
-    input: rule,
-    output: stored,
+    input: () => rule,
+    output: () => stored,
     http: { method: 'PUT', path: '/devices/rules/:name' },
     scope: 'devices:write',
     command: {
@@ -93,21 +94,22 @@ export const alertOperations = {
   }),
   removeRule: operation({
     summary: 'Remove a rule; its alerts are over',
-    input: z.object({ name }),
-    output: z.object({}),
+    input: () => z.object({ name }),
+    output: () => z.object({}),
     http: { method: 'DELETE', path: '/devices/rules/:name' },
     scope: 'devices:write',
     command: { arguments: ['name'] }
   }),
   silence: operation({
     summary: 'Tell nobody of alerts of some devices for a while',
-    input: z.object({
-      devices: ruleFields.shape.devices,
-      rule: name.optional().describe('only this one'),
-      minutes: z.int().min(1).max(MINUTES_MAX),
-      why: z.string().min(1).max(500)
-    }),
-    output: silence,
+    input: () =>
+      z.object({
+        devices: ruleFields.shape.devices,
+        rule: name.optional().describe('only this one'),
+        minutes: z.int().min(1).max(MINUTES_MAX),
+        why: z.string().min(1).max(500)
+      }),
+    output: () => silence,
     http: { method: 'POST', path: '/devices/silences' },
     scope: 'devices:write',
     command: {
@@ -117,23 +119,23 @@ export const alertOperations = {
   }),
   silences: operation({
     summary: 'Silences that are not over',
-    input: z.object({}),
-    output: z.object({ items: z.array(silence) }),
+    input: () => z.object({}),
+    output: () => z.object({ items: z.array(silence) }),
     http: { method: 'GET', path: '/devices/silences' },
     scope: 'devices:read'
   }),
   endSilence: operation({
     summary: 'End a silence; what still fires is told',
-    input: z.object({ id: z.coerce.number<number>().int().min(1) }),
-    output: z.object({}),
+    input: () => z.object({ id: z.coerce.number<number>().int().min(1) }),
+    output: () => z.object({}),
     http: { method: 'DELETE', path: '/devices/silences/:id' },
     scope: 'devices:write',
     command: { arguments: ['id'] }
   }),
   receivers: operation({
     summary: 'Who hears of alerts, and the secret by which a receiver knows that they come from this node',
-    input: z.object({}),
-    output: z.object({ items: z.array(z.object({ url: z.string(), secret: z.string() })) }),
+    input: () => z.object({}),
+    output: () => z.object({ items: z.array(z.object({ url: z.string(), secret: z.string() })) }),
     http: { method: 'GET', path: '/devices/receivers' },
     scope: 'devices:admin'
   })

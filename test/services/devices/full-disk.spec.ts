@@ -1,57 +1,61 @@
 import { deepEqual, equal, match } from 'node:assert/strict'
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { valve } from '../../../node/demo/valve.ts'
-import { devices, OWNER } from '../../../services/index.ts'
-import { until } from '../../bootstrap/nodes.ts'
 import { SmallDisk } from '../../integration/small-disk.ts'
-import { startHost } from '../host/start-host.ts'
+import { Processes } from '../../node/processes.ts'
 
 const DISK_MIB = 8
 
 describe('devices: a full disk', function () {
-  this.timeout(180_000)
-  let folder: string
+  this.timeout(240_000)
+  let processes: Processes
   let disk: SmallDisk
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'artel-full-'))
-    await mkdir(join(folder, 'small'))
-    disk = await SmallDisk.create(join(folder, 'small'), DISK_MIB)
+    processes = await Processes.create()
+    await mkdir(processes.path('node'))
+    disk = await SmallDisk.create(processes.path('node'), DISK_MIB)
   })
   after(async () => {
-    await disk?.stop()
-    await rm(folder, { recursive: true, force: true })
+    await processes.stop()
+    await disk.stop()
   })
 
   it('does nothing that it cannot write, loses nothing, and goes on by itself once there is room', async () => {
-    await using host = await startHost({ modules: [devices, valve], folder: disk.path })
-    const call = <T>(operation: string, input: object): Promise<T> =>
-      host.services.call('devices', operation, input, { caller: OWNER }) as Promise<T>
-    const turn = (opening: number) =>
-      call<{ is: string; why?: string }>('command', {
-        ...{ device: 'valve:1', agent: host.id, name: 'turn', args: { opening } }
-      })
-    const lastOf = async (): Promise<number> => (await call<{ own: { last: number } }>('status', {})).own.last
-    await until(async () => (await lastOf()) >= 1, 'the valve is there')
-    equal((await turn(10)).is, 'done')
+    const { inside } = disk
+    const args = [
+      ...['--profile', 'device', '--listen', '/ip4/127.0.0.1/tcp/0', '--log-level', 'silent'],
+      ...['--devices-enabled', '--host-metrics-enabled', '--host-metrics-every-seconds', '3600']
+    ]
+    const { id } = await processes.start('start', 'node', args, { inside }).ready
+    async function ask<T>(...words: string[]): Promise<T> {
+      const all = ['devices', ...words, '--json', '--data', processes.path('node')]
+      const { stdout, stderr } = await processes.run(all, { inside })
+      if (stdout === '') throw new Error(stderr)
+      return JSON.parse(stdout) as T
+    }
+    interface Outcome {
+      is: string
+      why?: string
+      result?: { memory: number }
+    }
+    const measure = () => ask<Outcome>('command', `host:${id}`, 'measure')
+    const lastOf = async () => (await ask<{ own: { last: number } }>('status')).own.last
+    const first = await measure()
+    equal(typeof first.result?.memory, 'number', first.why)
     const before = await lastOf()
 
     await disk.fill()
-    const full = await turn(20)
+    const full = await measure()
     equal(full.is, 'refused')
     match(full.why!, /log of this node is full/)
     equal(await lastOf(), before)
 
     await disk.makeRoom()
-    equal((await turn(30)).is, 'done')
-    deepEqual((await readFile(join(disk.path, 'services/valve/done'), 'utf8')).trim().split('\n'), [
-      'turn 10',
-      'turn 30'
-    ])
-    const path = join(folder, 'log')
-    await call('export', { path })
-    const verdict = await call<{ isRight: boolean; first: number; last: number }>('verify', { path })
+    equal((await measure()).is, 'done')
+    equal(await lastOf(), before + 3, 'received, started, done')
+    const path = join(processes.path('node'), 'log')
+    await ask('export', path)
+    const verdict = await ask<{ isRight: boolean; first: number }>('verify', path)
     deepEqual([verdict.isRight, verdict.first], [true, 0])
   })
 })
