@@ -158,6 +158,12 @@ export const declaration = declare({
     smtpFrom: z.string().max(200).default('').meta({ live: true }).describe('sender of the mails')
   }),
   messages,
+  async *checks({ chromium }: { chromium: string }) {
+    if (chromium === '') return
+    const { tryBrowser } = await import('../outbound/index.ts')
+    await tryBrowser(chromium)
+    yield { name: 'browser', state: 'ok', detail: `${chromium} starts behind its walls` } as const
+  },
   errors: {
     RuleError: USAGE,
     UnknownRuleError: NOT_FOUND,

@@ -90,6 +90,7 @@ export function walledBrowser(chromium: string, gate: string): [program: string,
     bwrap,
     [
       '--unshare-all',
+      '--unshare-user',
       '--die-with-parent',
       '--new-session',
       ...['--uid', '1000', '--gid', '1000'],

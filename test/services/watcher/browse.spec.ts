@@ -134,6 +134,19 @@ describe('watcher: pages that need a browser', function () {
     ok(fetches.length > 0)
   })
 
+  it('artel doctor says whether they can be', async () => {
+    const found = async (chromium: string) => Array.fromAsync(watch.checks({ chromium }))
+    deepEqual(await found(''), [])
+    deepEqual(
+      (await found(CHROMIUM)).map(({ name, state }) => `${name} ${state}`),
+      ['browser ok']
+    )
+    await rejects(found('/usr/bin/no-such-program'), {
+      name: 'BrowserError',
+      message: /apt-get install chromium/
+    })
+  })
+
   it('are read by nobody else, and not at all where no browser is allowed', async () => {
     await using site = await openSite()
     await using host = await startHost({
