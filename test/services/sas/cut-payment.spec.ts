@@ -38,8 +38,7 @@ const MEANWHILE = ['nothing', 'deaf', 'done', 'undone'] as const
 
 class Cut extends Error {}
 
-describe('sas: an order that is cut in the middle', function () {
-  this.timeout(120_000)
+describe('sas: an order that is cut in the middle', () => {
   async function run({ does, isRegistered, cutAt, isDumb, meanwhile }: Plan) {
     const serial = isRegistered ? 'registered' : 'plain'
     const machine = new Machine({

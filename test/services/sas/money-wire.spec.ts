@@ -29,8 +29,7 @@ type Node = Awaited<ReturnType<typeof startHost>>
 const call = <T>(node: Node, operation: string, input: object = {}, service = 'sas'): Promise<T> =>
   node.services.call(service, operation, input as never, { caller: OWNER }) as Promise<T>
 
-describe('sas: money on the wire', function () {
-  this.timeout(240_000)
+describe('sas: money on the wire', () => {
   let folder: string
   let path: string
   let agentId: Awaited<ReturnType<typeof createIdentity>>
