@@ -9,7 +9,7 @@ import { reportOf } from '../store/job-pages.ts'
 import type { Store } from '../store/job-store.ts'
 import { type Memo, type MemoStore, memoKey } from '../store/memo.ts'
 import { keepOf } from '../tasks/fields.ts'
-import { batchWork, createWork, probesOf } from '../tasks/job-parts.ts'
+import { batchWork, createWork, type Probe, probesOf } from '../tasks/job-parts.ts'
 import { parseSpec } from '../tasks/parse-spec.ts'
 import { isPlanned, type TaskSpec } from '../tasks/registry.ts'
 import type { JobHandle } from './job-handle.ts'
@@ -97,7 +97,7 @@ export function createSubmission(
   async function probe(specs: TaskSpec[], ended?: AbortSignal): Promise<void> {
     const runHere = runs.runHere(ended)
     const probed = new Set<string>()
-    for (const { field, load, input } of specs.values().flatMap(spec => probesOf(spec))) {
+    for (const { field, load, input } of probesOfAll(specs)) {
       if (probed.has(load.program)) continue
       probed.add(load.program)
       try {
@@ -191,6 +191,10 @@ export function createSubmission(
       return begin(specs, true, options, { stored: specs, bytes: 0, id, submitted: Date.now() })
     }
   }
+}
+
+function* probesOfAll(specs: readonly TaskSpec[]): Iterable<Probe> {
+  for (const spec of specs) yield* probesOf(spec)
 }
 
 /** What came of a probe: only what the program did is a fault of the task. */

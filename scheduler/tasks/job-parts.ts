@@ -80,9 +80,13 @@ export interface Probe {
   input: unknown
 }
 
+const NONE: readonly Probe[] = []
+
 /** Of a task and of those within it. */
-export function probesOf(spec: AnySpec, path = '', isWhole = true): Probe[] {
+export function probesOf(spec: AnySpec, path = '', isWhole = true): readonly Probe[] {
   const kind = kindOf(spec.type)!
+  // a batch may ask a million times
+  if (kind.probe == null && kind.inner == null) return NONE
   const inner = kind.inner?.(spec as never, { parse: parseSpec, kindOf }) ?? []
   const within = inner.flatMap(each => probesOf(each.spec, path + each.path, each.isWhole))
   if (kind.probe == null) return within
