@@ -21,6 +21,7 @@ import type { Identity } from './identity.ts'
 import { type NetworkDefinition, networkId, peerOf } from './network.ts'
 import { networkExchange } from './network-exchange.ts'
 import type { PeerBudget } from './peer-budget.ts'
+import { rareWindows } from './rare-windows.ts'
 import { type SeedKeeper, seedKeeper } from './seeds.ts'
 import { DEFAULT_LISTEN, type Limits, limitsSchema } from './settings.ts'
 import { createStreamGuard } from './stream-guard.ts'
@@ -117,7 +118,7 @@ export function libp2pOptions(init: Libp2pOptionsInit): Libp2pOptions<ArtelServi
       network.preSharedKey == null ? undefined : preSharedKey({ psk: swarmKey(network.preSharedKey) })
     ),
     connectionEncrypters: [guard.encrypter(wholeMessages(noise()))],
-    streamMuxers: [guard.muxer(yamux())],
+    streamMuxers: [guard.muxer(rareWindows(yamux()))],
     connectionGater: createGater(init.blockedPeers, peer => (init.budget?.barredMs(peer) ?? 0) > 0),
     connectionManager: {
       maxConnections: limits.maxConnections,
