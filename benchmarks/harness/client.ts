@@ -7,7 +7,7 @@ import { matrices } from '../peers/compute.ts'
 
 /** The process of a fleet's client: a node that lends nothing, asked by messages of its parent. */
 
-const READY_DEADLINE_MS = 30_000
+const READY_DEADLINE_MS = 120_000
 const JOB_DEADLINE_MS = 300_000
 const BULK_DEADLINE_MS = 60_000
 const SAMPLE_MS = 20

@@ -9,7 +9,7 @@ import { ROOT } from './report.ts'
 
 const MAIN = join(ROOT, 'node/cli/artel.js')
 const CLIENT = join(ROOT, 'benchmarks/harness/client.ts')
-const START_DEADLINE_MS = 30_000
+const START_DEADLINE_MS = 120_000
 const LOOPBACK = '/ip4/127.0.0.1/tcp/0'
 
 /** A node that runs as a process of its own, started the way a user starts it. */
