@@ -3,33 +3,46 @@ import { globSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
 /**
- * All tests, four files at a time: most of a file's time is waiting, for processes to start, leases to end and machines to
- * boot, and two files at a time leave half of two cores idle.
+ * All tests, six files at a time: most of a file's time is waiting, for processes to start, leases to end and machines to
+ * boot, and four files at a time leave a third of two cores idle.
  */
 const JOBS = 6
 /** Started first, longest first, so that none of them is left over at the end for one core. */
 const LONG = [
   'services/dashboard',
   'integration/package',
+  'integration/evil-workers',
   'integration/faults',
   'integration/jobs',
-  'integration/evil-workers',
   'services/files/processes',
-  'node/cli-run',
-  'integration/full-disk',
-  'node/cli-alone',
-  'node/cli-node',
+  'sandbox/hostile',
   'services/devices/processes',
-  'integration/lifecycle',
+  'services/vm/page',
+  'node/cli-run',
+  'services/messenger/page',
+  'services/messenger/administration',
+  'node/tab',
   'node/alone',
-  'integration/delegation',
-  'scheduler/values',
-  'scheduler/shuffle-nodes',
-  'services/vm/move',
-  'services/vm/hostile-guest',
+  'node/cli-alone',
+  'services/tv/campaigns',
+  'node/sdk',
+  'node/cli-node',
+  'integration/full-disk',
+  'services/vm/kills',
+  'services/tv/page',
+  'services/sas/service',
+  'services/tv/relay',
+  'services/dashboard-accounts',
+  'services/gateway-hostile',
+  'sandbox/determinism',
+  'integration/lifecycle',
+  'node/tab-page',
+  'scheduler/tasks-inference',
+  'scheduler/onnx-tests',
+  'services/vm/troubles',
   'services/vm/service',
-  'ledger/kills',
-  'scheduler/tasks-matrix'
+  'services/vm/hostile-guest',
+  'scheduler/shuffle-nodes'
 ]
 
 const files = globSync('test/**/*.spec.ts').sort()
