@@ -104,6 +104,10 @@ export function createTurns(init: {
       return { program, slices }
     },
 
+    /** What is short and beside the slots, or was when it began, gives way to nobody: it holds nobody up. */
+    isBeside: (slices: readonly LeasedSlice[]): boolean =>
+      beside?.slices === slices && performance.now() - beside.at <= OVERSTAY_MS,
+
     get running(): number {
       return running
     },

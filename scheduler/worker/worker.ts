@@ -171,7 +171,8 @@ export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, compon
   function makeWay(): void {
     const kept = turns.kept()
     if (kept.length === 0) return
-    for (const { from, batch } of givingWay([...requesters].flatMap(runningOf), kept)) {
+    const inSlots = [...requesters].flatMap(runningOf).filter(({ batch }) => !turns.isBeside(batch.slices))
+    for (const { from, batch } of givingWay(inSlots, kept)) {
       endBatch(from, batch, GAVE_WAY)
       from.costs.waste(from.id, PROCESS_MS)
     }
