@@ -59,7 +59,7 @@ export interface ExecuteInit {
 export function createExecute(init: ExecuteInit) {
   const { self, fleet, store, nonces, opened, document, isSigned, now, settled, note, signal, log } = init
   /** asked again while it runs: the same outcome */
-  const running = new Map<string, { hash: string; outcome: Promise<Outcome> }>()
+  const running = new Map<string, { issuer: string; id: string; hash: string; outcome: Promise<Outcome> }>()
   /** one at a time for each device */
   const turns = new Map<string, Promise<unknown>>()
   let refusals = { hour: 0, count: 0 }
@@ -68,6 +68,10 @@ export function createExecute(init: ExecuteInit) {
   const arrivals = new Map<string, PromiseWithResolvers<void>>()
 
   const keyOf = ({ issuer, id }: Pick<Command, 'issuer' | 'id'>): string => `${issuer} ${id}`
+
+  /** Of an issuer, what the store does not know yet: many that come at once are counted too. */
+  const underWay = (issuer: string): number =>
+    [...running.values()].filter(each => each.issuer === issuer && store.find(issuer, each.id) == null).length
 
   function inTurn<T>(device: string, work: () => Promise<T>): Promise<T> {
     const done = (turns.get(device) ?? Promise.resolve()).then(work)
@@ -121,7 +125,7 @@ export function createExecute(init: ExecuteInit) {
         now: now(),
         clock: init.clock(),
         confirmedMs: init.confirmedMs(),
-        today: store.today(issuer, now()),
+        today: store.today(issuer, now()) + underWay(issuer),
         isSwitchedOn: risk === 3 && (await init.isSwitchedOn(device, name)),
         isFresh: nonces.use(command.nonce, device),
         forgottenUpTo: store.forgottenUpTo(issuer)
@@ -250,7 +254,7 @@ export function createExecute(init: ExecuteInit) {
         return isOpen(before!) ? known(before!) : outcomeOf(before!)
       }
       const outcome = decide(command, hash, signers)
-      running.set(keyOf(command), { hash, outcome })
+      running.set(keyOf(command), { issuer, id, hash, outcome })
       try {
         return await outcome
       } finally {

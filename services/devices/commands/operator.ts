@@ -162,6 +162,9 @@ export function createOperator(init: OperatorInit) {
       const command = decodeCommand(bytes)
       if (command.issuer !== peer || command.nonce != null || command.fleet !== fleet)
         throw new ForbiddenError('this is no command of yours in this fleet')
+      tidy()
+      // who approves one has read it: no other takes its place
+      if (toSign.has(command.id)) throw new ConflictError(`a command ${command.id} waits here already`)
       keep(toSign, { command, peer })
     },
 

@@ -12,6 +12,7 @@ import {
 } from '../../../services/devices/commands/command.ts'
 import { createExecute } from '../../../services/devices/commands/execute.ts'
 import { createNonces } from '../../../services/devices/commands/nonces.ts'
+import { createOperator } from '../../../services/devices/commands/operator.ts'
 import { COMMAND, type CommandBody, createCommandStore } from '../../../services/devices/commands/store.ts'
 import type { DeviceCommand } from '../../../services/devices/contract.ts'
 import { LogFullError } from '../../../services/devices/errors.ts'
@@ -265,6 +266,10 @@ describe('devices: commands', () => {
     equal((await ask('look')).is, 'done')
     equal((await ask('look')).is, 'done')
     match((await ask('look')).why!, /it may 2 times/)
+    const { ask: askMany, world: many } = agent()
+    many.document = world.document
+    const outcomes = await Promise.all(Array.from({ length: 5 }, () => askMany('look')))
+    equal(outcomes.filter(({ is }) => is === 'done').length, 2, 'also where they come at once')
     world.now += DAY_MS + 1
     equal((await ask('look')).is, 'done')
     world.now += 2 * DAY_MS
@@ -313,6 +318,25 @@ describe('devices: commands', () => {
     match((await ask('empty', fresh(), both)).why!, /seven days/)
     equal((await ask('turn', { args: { to: 1 } })).is, 'done', 'others are done all the same')
     deepEqual(done, ['empty', 'turn'])
+  })
+
+  it('that wait for a second signer are what he has read until he signs', () => {
+    const { commandOf, execute, nonces, world } = agent()
+    const { propose, proposals } = createOperator({
+      ...{ self: bob.account, fleet: 'f', peers: {} as never, execute, nonces, sign: bob.sign },
+      ...{ agentsOf: () => [], mayPropose: () => true, now: () => world.now, changed: () => {} }
+    })
+    const read = commandOf('empty', { args: { litres: 1 } })
+    propose(encodeCommand(read), ann.account)
+    const other = { ...read, args: { litres: 1_000 } }
+    throws(() => propose(encodeCommand(other), ann.account), { name: 'ConflictError' })
+    throws(() => propose(encodeCommand({ ...other, issuer: eve.account }), eve.account), {
+      name: 'ConflictError'
+    })
+    deepEqual(
+      proposals().map(({ command }) => command.args),
+      [{ litres: 1 }]
+    )
   })
 
   it('are refused where the log takes nothing', async () => {
