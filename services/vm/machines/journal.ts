@@ -50,6 +50,8 @@ export async function openJournal(
   }
   let number = left.at(-1)?.at ?? 0
   let isClosed = false
+  /** its file is closed: the number of it may be that of another file by now */
+  let hasEnded = false
   await moveOut()
   let current = await begin()
   let moving = Promise.resolve()
@@ -92,7 +94,7 @@ export async function openJournal(
 
   async function settle() {
     await inTurn(async () => {
-      if (current.lines.size === 0) return
+      if (hasEnded || current.lines.size === 0) return
       const next = await begin()
       closeSync(current.fd)
       full.push(current)
@@ -103,6 +105,7 @@ export async function openJournal(
   }
 
   async function append(lines: Lines) {
+    if (hasEnded) throw new Error('the journal of machines is closed')
     const { fd, bytes } = current
     const text = Buffer.from([...lines.values()].join(''))
     const end = bytes + text.length
@@ -133,6 +136,7 @@ export async function openJournal(
       isClosed = true
       clearTimeout(leisure)
       await inTurn(async () => {
+        hasEnded = true
         closeSync(current.fd)
         if (current.lines.size === 0) await rm(current.file, { force: true })
       })

@@ -1,18 +1,42 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdtemp, open, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { vm } from '../../../services/index.ts'
 import { contentOf, writeChunks } from '../../../services/vm/machines/content.ts'
 import { type Description, description } from '../../../services/vm/machines/description.ts'
+import { openJournal } from '../../../services/vm/machines/journal.ts'
 import { createConsole } from '../../../services/vm/qemu/console.ts'
 import { chainOf, insertLayer, MOST_LAYERS } from '../../../services/vm/store/records.ts'
 import { MIGRATIONS } from '../../../services/vm/store/schema.ts'
 import { overSqlite } from '../../../services/vm/store/sqlite.ts'
 
 const MB = 2 ** 20
+
+describe('the journal of machines', () => {
+  it('writes nothing once it is closed: the number of its file is that of another one then', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'artel-journal-'))
+    try {
+      const machine = randomUUID()
+      const lines = new Map([[machine, `${JSON.stringify({ machine: { uuid: machine } })}\n`]])
+      const journal = await openJournal(folder, uuid => join(folder, uuid, 'machine.json'), assert.ifError)
+      await journal.append(lines)
+      const closed = journal.close()
+      const late = journal.append(lines)
+      late.catch(() => {})
+      await closed
+      await using another = await open(join(folder, 'another'), 'w+')
+      await assert.rejects(late, /closed/)
+      await assert.rejects(journal.append(lines), /closed/)
+      await journal.settle()
+      assert.equal((await another.stat()).size, 0)
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
+})
 
 describe('what a stranger says of a machine', () => {
   const [base, top, other] = [randomUUID(), randomUUID(), randomUUID()]
