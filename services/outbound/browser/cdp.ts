@@ -70,13 +70,12 @@ export function createCdp(
       const text = Buffer.concat(kept).toString('utf8')
       kept = []
       at = end + 1
-      let message: Message
       try {
-        message = JSON.parse(text) ?? {}
+        read(JSON.parse(text) ?? {})
       } catch {
+        // also one without what its kind has: a listener or an answer stumbles over it
         return wild('Chromium says what is no message')
       }
-      read(message)
     }
   })
   // its end is the end of the process, which is heard elsewhere

@@ -53,6 +53,8 @@ export async function withBrowser<T>(
     return connectToOne(addresses, port)
   }
 
+  // from here on nothing waits until somebody hears how the browser ends
+  signal.throwIfAborted()
   const [program, args] = walledBrowser(chromium, socket)
   const child = spawn(program, args, { env: {}, stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'] })
   let said = ''
@@ -77,7 +79,6 @@ export async function withBrowser<T>(
   const onAbort = (): void => ended.reject(signal.reason)
   signal.addEventListener('abort', onAbort)
   opened.defer(() => signal.removeEventListener('abort', onAbort))
-  signal.throwIfAborted()
   const pipes = { to: child.stdio[3] as Writable, from: child.stdio[4] as Readable }
   const cdp = createCdp(pipes, { maxBytes: MAX_SAID_BYTES, onWild: ended.reject })
   ended.promise.catch(cdp.fail)

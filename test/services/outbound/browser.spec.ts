@@ -3,7 +3,10 @@ import { createSocket } from 'node:dgram'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { PassThrough } from 'node:stream'
 import { CHROMIUM } from '../../../node/demo/browser-tabs.ts'
+import { createCdp } from '../../../services/outbound/browser/cdp.ts'
+import { withBrowser } from '../../../services/outbound/browser/with-browser.ts'
 import { createOutbound } from '../../../services/outbound/create-outbound.ts'
 import type { Outbound } from '../../../services/outbound/index.ts'
 
@@ -140,6 +143,24 @@ describe('outbound: Chromium', function () {
     ] as const)
       await rejects(html(path), { name: 'FetchTooLongError', message: what }, path)
     deepEqual(processes(), [])
+  })
+
+  it('is not started for who has gone, and what it says wrongly ends it alone', async () => {
+    const init = { chromium: CHROMIUM, allowed: () => [], resolve: async () => [], maxBytes: 1 }
+    const gone = AbortSignal.abort(new Error('gone'))
+    await rejects(
+      withBrowser({ ...init, signal: gone }, async () => {}),
+      /gone/
+    )
+    for (const said of ['{"method":"a"}', '{"id":1,"error":{}}', '{"id":1,"error":7}', 'no']) {
+      const from = new PassThrough()
+      const wild = Promise.withResolvers<Error>()
+      const cdp = createCdp({ to: new PassThrough(), from }, { maxBytes: 1_000, onWild: wild.resolve })
+      cdp.on('a', ({ frameId }: { frameId: string }) => frameId)
+      cdp.send('b').catch(() => {})
+      from.write(`${said}\0`)
+      match((await wild.promise).message, /no message/, said)
+    }
   })
 
   it('is off where nobody has named it, and says what is missing', async () => {
