@@ -232,7 +232,7 @@ export async function createMachine(init: MachineInit) {
   })
 
   /** Does something with the machine when its turn comes, unless the signal comes first. @throws {UnknownMachineError} */
-  function turn<T>(work: (turn: Turn) => Promise<T>, signal: AbortSignal): Promise<T> {
+  async function turn<T>(work: (turn: Turn) => Promise<T>, signal: AbortSignal): Promise<T> {
     if (requests.length >= MAX_REQUESTS)
       throw new UnknownMachineError(`${lineName}, address ${address} does not answer; much waits for it`)
     const done = Promise.withResolvers<never>()

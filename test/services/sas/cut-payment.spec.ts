@@ -1,4 +1,4 @@
-import { deepEqual, ok } from 'node:assert/strict'
+import { deepEqual, ok, rejects } from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { DatabaseSync } from 'node:sqlite'
 import { setImmediate as turnOver } from 'node:timers/promises'
@@ -231,6 +231,24 @@ describe('sas: an order that is cut in the middle', () => {
     ok(runs >= 1_000, `${runs} runs`)
     // whoever only ever says that he does not know would be right, too
     ok((ends.unknown ?? 0) * 20 < runs, JSON.stringify(ends))
+  })
+
+  it('that finds too much waiting is refused as one that waits is, for who asks for many at once', async () => {
+    const end = new AbortController()
+    const device = { event: async () => undefined, sample: async () => undefined }
+    const { turn } = await createMachine({
+      lineName: 'line',
+      address: 1,
+      line: guarded({ errors: 0, ask: async () => undefined }, () => false),
+      devices: { open: async () => device as never },
+      onException() {},
+      meterSeconds: () => 3600,
+      now: () => 0
+    })
+    const asked = Array.from({ length: 17 }, () => turn(async () => {}, end.signal))
+    await rejects(asked.pop()!, { name: 'UnknownMachineError' })
+    end.abort()
+    for (const each of asked) await rejects(each, { name: 'AbortError' })
   })
 
   it('is done where nothing is cut', async () => {
