@@ -16,6 +16,8 @@ import { untilDone } from './until-done.ts'
 
 // Signatures that go into one piece of evidence (ledger).
 const MAX_OTHERS = 7
+// There is no escrow, and cannot be one: nothing is left to settle where nothing is owed.
+const NOT_RESERVED = ['UnknownEscrowError', 'InsufficientCreditsError']
 
 /** What the ledger gets to know of jobs: payments with their receipts, and evidence against workers. */
 export function createSettlement(
@@ -41,7 +43,8 @@ export function createSettlement(
   /** Once the messages of this turn have left: what is signed for the first slice need not hold it up. */
   async function reserve(job: JobHandle): Promise<void> {
     await setImmediate()
-    if (signal.aborted) return
+    // what has ended is settled already, or cannot be
+    if (signal.aborted || job.hasEnded) return
     try {
       const { certified } = await ledger.escrow(job.id, job.init.bound, { signal })
       certified.catch(err => {
@@ -80,7 +83,9 @@ export function createSettlement(
           if (escrow != null) await ledger.escrow(job, escrow, { signal })
           await ledger.settle(job, payments, { signal, ...options })
         } catch (err) {
-          if ((err as Error).name !== 'AccountFrozenError') throw err
+          const { name } = err as Error
+          if (payments.length === 0 && NOT_RESERVED.includes(name)) return
+          if (name !== 'AccountFrozenError') throw err
           log.error('job %s is never settled: %e', job, err)
           isFrozen = true
         }
@@ -119,7 +124,8 @@ export function createSettlement(
       // only this node worked for it
       if (!secured.has(job.id) && payments.length === 0) return pay(job.id, [])
       const receipts = payments.length === 0 ? undefined : receiptsOf(job.id)?.root
-      const { bound: escrow } = job.init
+      // what is secured has an escrow, or is about to; for anything else it was settled, and the ledger may have forgotten
+      const escrow = secured.has(job.id) ? job.init.bound : undefined
       if (!(await pay(job.id, payments, { receipts, escrow, mayWait: !job.isAwaited }))) return false
       secured.delete(job.id)
       // a node that stops settles again after the start, which changes nothing

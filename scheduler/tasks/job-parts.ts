@@ -88,7 +88,8 @@ export function probesOf(spec: AnySpec, path = '', isWhole = true): readonly Pro
   // a batch may ask a million times
   if (kind.probe == null && kind.inner == null) return NONE
   const inner = kind.inner?.(spec as never, { parse: parseSpec, kindOf }) ?? []
-  const within = inner.flatMap(each => probesOf(each.spec, path + each.path, each.isWhole))
+  const within: Probe[] = []
+  for (const each of inner) within.push(...probesOf(each.spec, path + each.path, each.isWhole))
   if (kind.probe == null) return within
   const load = loadMessage(plan(spec).program, spec)
   return [{ field: `${path}model`, load, input: kind.probe(spec as never, isWhole) }, ...within]

@@ -68,7 +68,7 @@ export interface TaskKind<Type extends string, Fields extends z.ZodRawShape, Spe
    */
   probe?(spec: NoInfer<Spec>, isWhole: boolean): unknown
   /** Tasks within it, as far as they are known, by their place: those that are, or hold, one with a probe. */
-  inner?(spec: NoInfer<Spec>, tools: Pick<CheckTools, 'parse' | 'kindOf'>): InnerTask[]
+  inner?(spec: NoInfer<Spec>, tools: Pick<CheckTools, 'parse' | 'kindOf'>): Iterable<InnerTask>
   /** Determinism class where it is not the sandbox's own: only workers of the same one give the same bits. undefined: not here */
   runtime?(): string | undefined
   /** its items by CID go from the block store to the workers, without the coordinator in between */
@@ -100,6 +100,6 @@ export interface AnyKind
   written?(spec: never): Record<string, unknown>
   plan?(spec: never): Plan
   probe?(spec: never, isWhole: boolean): unknown
-  inner?(spec: never, tools: Pick<CheckTools, 'parse' | 'kindOf'>): InnerTask[]
+  inner?(spec: never, tools: Pick<CheckTools, 'parse' | 'kindOf'>): Iterable<InnerTask>
   work?(spec: never, tools: WorkTools): Work | undefined
 }

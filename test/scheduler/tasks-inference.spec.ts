@@ -3,10 +3,14 @@ import fc from 'fast-check'
 import * as ort from 'onnxruntime-web/wasm'
 import { decodeValue } from '../../sandbox/index.ts'
 import { addData } from '../../scheduler/data/chunked-data.ts'
+import { emptyInputs } from '../../scheduler/tasks/onnx/check-model.ts'
 import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
 import { memoryBlocks } from './memory-blocks.ts'
 import { encodeModel, type OnnxModel, type OnnxNode, type OnnxTensor } from './onnx-model.ts'
 import { createRandom, WorkRunner } from './run-work.ts'
+
+// TensorProto.DataType
+const STRING = 8
 
 const random = createRandom(7)
 const randomTensor = (...dims: number[]): { dims: number[]; data: Float32Array } => ({
@@ -308,6 +312,21 @@ describe('ml_inference', () => {
     }
     const { y } = await runner.result({ type: 'ml_inference', model, input })
     assert.deepEqual(y, { type: 'float32', dims: [2, 2], data: Float32Array.of(50, 60, 10, 20) })
+  })
+
+  it('stands in for inputs that are not there yet, within bounds', () => {
+    const taking = (inputs: OnnxModel['inputs']) =>
+      emptyInputs(encodeModel({ inputs, outputs: [], nodes: [] }))
+    assert.deepEqual(taking([{ name: 'x', dims: ['n', 3] }])!.input, {
+      dims: [1, 3],
+      data: new Float32Array(3)
+    })
+    assert.deepEqual(taking([{ name: 'x', dims: ['n', 2], type: STRING }])!.input, {
+      dims: [1, 2],
+      data: ['', '']
+    })
+    const many = Array.from({ length: 20 }, (_, i) => ({ name: `x${i}`, dims: [100_000] }))
+    assert.equal(taking(many), undefined)
   })
 
   it('takes weights from outside the model', async () => {

@@ -31,14 +31,15 @@ export const pipeline = defineKind({
     ]
   },
   check: (spec, tools) => ({ ...spec, nodes: checkNodes(spec.nodes, tools) }),
-  inner: ({ nodes }, { parse, kindOf }) =>
-    nodes.flatMap(({ id, task, input = {} }) => {
+  // one at a time: each may have large inputs
+  *inner({ nodes }, { parse, kindOf }) {
+    for (const { id, task, input = {} } of nodes) {
       const kind = kindOf(task.type)
       const known = kind?.probe == null && kind?.inner == null ? undefined : knownTask(task, input, kind)
-      return known === undefined
-        ? []
-        : { path: `nodes.${id}.task.`, spec: parse(known), isWhole: known === task }
-    }),
+      if (known !== undefined)
+        yield { path: `nodes.${id}.task.`, spec: parse(known), isWhole: known === task }
+    }
+  },
   work: ({ nodes }, { parse, workOf }) => pipelineWork(nodes, parse, workOf)
 })
 

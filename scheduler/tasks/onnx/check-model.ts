@@ -2,7 +2,7 @@ import { onnxClass } from '../../../sandbox/index.ts'
 import { SpecError } from '../../errors.ts'
 import { mixesRows } from './mixes-rows.ts'
 import { type Graph, readModel, sizeOf, type Value } from './read-model.ts'
-import { type ElementType, type GivenTensor, type Tensor, toType, typeOf } from './tensors.ts'
+import { type ElementType, emptyElements, type GivenTensor, type Tensor, toType, typeOf } from './tensors.ts'
 
 // Model, external data and envelope must fit into one message.
 const MAX_MODEL_BYTES = 48 * 1024 * 1024
@@ -80,23 +80,25 @@ export function checkModel({ model, externalData = {}, input, batchSize }: Infer
   return { inputs, outputs, batchSize: rows ?? 1 }
 }
 
-// of what stands for inputs that are not there yet
+// of what stands for the inputs of a model that are not there yet: a few images
 const MAX_EMPTY = 1_000_000
 
 /**
  * Inputs of zeros that fit a model, of a row where it takes any number of them: together as `input`, each as `input.NAME`.
- * undefined where that says nothing of the task. Throws SpecError for what is no model.
+ * undefined where that says nothing of the task, or would take much memory. Throws SpecError for what is no model.
  */
 export function emptyInputs(model: Uint8Array | undefined): Record<string, unknown> | undefined {
   if (model === undefined) return undefined
-  const { inputs } = readModel(model)
-  if (inputs.some(({ type }) => type === 0)) return undefined
-  const given = inputs.map(({ name, type, dims = [1] }): [string, GivenTensor] => {
-    const sizes = dims.map(size => size || 1)
-    const data = new Array(Math.min(sizeOf(sizes), MAX_EMPTY)).fill(typeOf(type ?? 0) === 'string' ? '' : 0)
-    return [name, { dims: sizes, data }]
+  const inputs = readModel(model).inputs.map(({ dims = [1], ...rest }) => {
+    const sizes = dims.map(size => Math.max(size, 1))
+    return { ...rest, sizes, count: sizeOf(sizes) }
   })
-  if (given.some(([, { dims, data }]) => data.length !== sizeOf(dims))) return undefined
+  const isMuch = inputs.reduce((sum, { count }) => sum + count, 0) > MAX_EMPTY
+  if (isMuch || inputs.some(({ type }) => type === 0)) return undefined
+  const given = inputs.map(({ name, type, sizes, count }): [string, GivenTensor] => [
+    name,
+    { dims: sizes, data: emptyElements(typeOf(type ?? 0) ?? 'float32', count) }
+  ])
   return {
     input: given.length === 1 ? given[0]![1] : Object.fromEntries(given),
     ...Object.fromEntries(given.map(([name, tensor]) => [`input.${name}`, tensor]))

@@ -83,6 +83,12 @@ export function toType({ dims, data }: Pick<GivenTensor, 'dims' | 'data'>, type:
   return { type, dims, data: Data.from(Array.from(data as Iterable<unknown>, read) as never[]) }
 }
 
+/** Elements of which nothing is said but how many they are. */
+export function emptyElements(type: ElementType, size: number): Elements {
+  const { Data }: Elemental = TYPES[type]
+  return Data === undefined ? new Array<string>(size).fill('') : new Data(size)
+}
+
 /** What a worker answers. Throws RangeError for what is no tensor. */
 export function expectTensor(value: unknown): asserts value is Tensor {
   const { type, dims, data } = Object(value) as Partial<Tensor>
