@@ -52,6 +52,8 @@ export async function createReleases(init: ReleasesInit) {
   /** this process is on trial: since when, and its first entry */
   let trial: { since: number; place: Place } | undefined
   let isEnding = false
+  /** how often something else came: each time another node is the first that is asked, so that a liar keeps nobody from it */
+  let wrong = 0
 
   const packageOf = (sha256: string): string => join(folder, `${sha256}${PACKAGE}`)
   async function save(next: SlotState): Promise<void> {
@@ -88,7 +90,9 @@ export async function createReleases(init: ReleasesInit) {
     const whole = packageOf(sha256)
     if ((await sizeOf(whole)) === bytes) return
     const part = `${whole}.part`
-    for (const peer of sources()) {
+    const all = sources()
+    const first = wrong % Math.max(1, all.length)
+    for (const peer of [...all.slice(first), ...all.slice(0, first)]) {
       try {
         await using file = await open(part, 'a', 0o600)
         for (let { size } = await file.stat(); size < bytes; ) {
@@ -107,6 +111,7 @@ export async function createReleases(init: ReleasesInit) {
     if ((await sizeOf(part)) !== bytes) throw new Error('nobody who answers has it whole')
     if ((await hashOfFile(part)) !== sha256) {
       await rm(part)
+      wrong++
       throw new Error('what came is something else; it is fetched again')
     }
     await rename(part, whole)

@@ -89,6 +89,32 @@ describe('devices: releases of agents', () => {
     deepEqual(await readState(folder), {})
   })
 
+  it('come although the first that is asked gives something else', async () => {
+    const packed = await pack(folder, '2', '')
+    const from: string[] = []
+    const { look, state } = await createReleases({
+      folder: join(folder, 'node'),
+      self: AGENT,
+      slot: 'base',
+      wanted: () => wantedRelease.parse({ ...packed, bytes: packed.bytes.length }),
+      sources: () => ['liar', 'honest'],
+      async fetch(peer, _, at) {
+        from.push(peer)
+        const bytes = packed.bytes.subarray(at)
+        return peer === 'liar' ? bytes.map(byte => byte ^ 1) : bytes
+      },
+      note: async () => ({ number: 0, seq: 0 }),
+      isWitnessed: () => true,
+      restart: () => {},
+      log: Object.assign(() => {}, { error: () => {} })
+    })
+    await look(signal)
+    match(state().why!, /something else/)
+    await look(signal)
+    equal(state().why, undefined)
+    deepEqual(from, ['liar', 'honest'])
+  })
+
   /** A node that is killed at its `step`-th effect, and started again until nothing changes. */
   async function live(step: number, isHealthy: boolean) {
     const packed = await pack(folder, '2', '')
