@@ -45,6 +45,7 @@ export function createTabPolicy(
     get slots() {
       return current.cores
     },
+    maxProcesses: Number.POSITIVE_INFINITY,
     memoryMb: TAB_MEMORY_MB,
     maxSliceMs: MAX_SLICE_MS,
     terms: { multiplier: 1, minPriceMicro: 0, types: [...TAB_TYPES], tags: ['browser'] },

@@ -4,6 +4,8 @@ import { type CpuTimes, createIdleMeter, ownProcessMs, systemTimes } from './idl
 export interface WorkerPolicy {
   /** slices that run at the same time; 0 = this node lends nothing */
   slots: number
+  /** for which the memory lent is enough */
+  maxProcesses: number
   /** memory of one process, MB */
   memoryMb: number
   /** longest time of one slice, ms, whatever its requester asks for */
@@ -68,9 +70,11 @@ export interface PolicySettings extends OfferTerms {
   trusted: string[]
 }
 
+const processesIn = ({ memoryMb, maxRamMb }: PolicySettings): number => Math.floor(maxRamMb / memoryMb)
+
 /** Slots that fit into the memory. */
-export function slotsOf({ slots, memoryMb, maxRamMb }: PolicySettings): number {
-  return Math.max(0, Math.min(slots, Math.floor(maxRamMb / memoryMb)))
+export function slotsOf(settings: PolicySettings): number {
+  return Math.max(0, Math.min(settings.slots, processesIn(settings)))
 }
 
 /**
@@ -136,6 +140,9 @@ export function createPolicy(
   return {
     get slots() {
       return slotsOf(settings)
+    },
+    get maxProcesses() {
+      return processesIn(settings)
     },
     get memoryMb() {
       return settings.memoryMb

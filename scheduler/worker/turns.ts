@@ -17,6 +17,8 @@ const OVERSTAY_MS = 1000
 export function createTurns(init: {
   /** how many run at a time */
   capacity(): number
+  /** as many, or one more where its process has room beside theirs */
+  most(): number
   /** Whether more than a stranger's word pays for what the program has next. */
   isSecured(program: Program): boolean
   run(program: Program, slices: LeasedSlice[]): Promise<void>
@@ -44,9 +46,8 @@ export function createTurns(init: {
     pumpLine(ownLine)
     pumpLine(othersLine, init.isSecured)
     pumpLine(othersLine)
-    const oneMore = init.capacity() + 1
-    pumpLine(ownLine, isSmall, oneMore)
-    pumpLine(othersLine, isSmall, oneMore)
+    pumpLine(ownLine, isSmall, init.most())
+    pumpLine(othersLine, isSmall, init.most())
   }
 
   function pumpLine(

@@ -96,6 +96,7 @@ export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, compon
     credit.secures(requester.id, job, price)
   const turns = createTurns({
     capacity,
+    most: () => capacity() + (policy.maxProcesses > capacity() ? 1 : 0),
     isSecured: ({ requester, queue }) => isSecured(requester, queue[0]!),
     run,
     log

@@ -9,6 +9,7 @@ import type { WorkerComponents } from '../../scheduler/worker/worker.ts'
 /** Lends so many slots to everybody, at the base price. */
 export const openPolicy = (slots: number, changed: Partial<WorkerPolicy> = {}): WorkerPolicy => ({
   slots,
+  maxProcesses: Number.POSITIVE_INFINITY,
   memoryMb: 512,
   maxSliceMs: 600_000,
   terms: { multiplier: 1, minPriceMicro: 0, tags: [] },

@@ -61,6 +61,7 @@ describe("scheduler: worker's policy", () => {
   it('lends no more memory than allowed', () => {
     assert.equal(slotsOf(OPEN), 3)
     assert.equal(slotsOf({ ...OPEN, maxRamMb: 1100 }), 2)
+    assert.equal(createPolicy({ ...OPEN, maxRamMb: 1100 }).maxProcesses, 2)
     fc.assert(
       fc.property(
         fc.nat(64),

@@ -13,10 +13,11 @@ function programOf(of: Requester, name: string): Program {
 }
 
 /** One slot; what runs is ended by its name. */
-function oneSlot() {
+function oneSlot(most = 2) {
   const running = new Map<number, () => void>()
   const turns = createTurns({
     capacity: () => 1,
+    most: () => most,
     isSecured: () => false,
     async run(program, slices) {
       const batch = { slices } as unknown as Batch
@@ -61,6 +62,15 @@ describe('scheduler: turns at the slots', () => {
     assert.deepEqual(running(), [first, next], 'one beside the slot, of each in turn')
     await end(first)
     assert.ok(!running().includes(second), 'what is beside the slot keeps it')
+  })
+
+  it('begin nothing beside a full slot where no memory is lent for one process more', async () => {
+    const { running, lease, end } = oneSlot(1)
+    const first = lease(programOf(requester('bulk'), 'long'), 200)
+    const small = lease(programOf(requester('person'), 'short'), 5)
+    assert.deepEqual(running(), [first])
+    await end(first)
+    assert.deepEqual(running(), [small])
   })
 
   it('begin nothing beside a full slot that is not small, also where it was said to be', async () => {
