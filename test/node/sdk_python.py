@@ -13,6 +13,7 @@ import unittest
 import artel
 import dask
 from artel._codec import decode, encode
+from artel._dask import NODES, batch_of
 from artel._functions import source_of
 from artel._pack import _pack, _unpack
 
@@ -46,6 +47,10 @@ def work(kind, x=None):
         return {}[x]
     if kind == 'module':
         return scaled(x), factorial(5), add_two(1), first(1), second(1)
+
+
+def packed(*args, c):
+    return *args, c
 
 
 class Own(Exception):
@@ -112,6 +117,20 @@ class Local(unittest.TestCase):
         for fn, message in refused:
             with self.assertRaisesRegex(artel.FunctionError, message):
                 source_of(fn)
+
+    def test_what_a_node_of_dask_is_given_is_itself_also_where_it_looks_like_a_key(self):
+        def node(kind, **fields):
+            made = type(kind, (), {'__module__': NODES})()
+            vars(made).update(fields)
+            return made
+
+        args = (node('TaskRef', key='a'), 'a', ['a', ('a', 1)])
+        task = node('Task', func=packed, args=args, kwargs={'c': 'a'})
+        program, calls, unfold = batch_of([('b', (task, {'a': 5}), lambda given: given[0], None, lambda: None, None)])
+        scope = dict(program[1])
+        exec(program[0], scope)
+        [outcome] = scope['main'](calls)
+        self.assertEqual(unfold([_unpack(outcome[1])]), [('b', (5, 'a', ['a', ('a', 1)], 'a'), False)])
 
 
 class OnTheNetwork(unittest.TestCase):

@@ -11,6 +11,9 @@ from typing import Any, Callable
 from ._functions import library_of, source_of
 from ._pack import _pack
 
+# where newer versions have what their graphs are made of
+NODES = 'dask._task_spec'
+
 # what a task gives, once its keys are values: dask.core._execute_task, dask._task_spec.Task.__call__
 TASK = '''
 def _task(plan):
@@ -57,13 +60,20 @@ def batch_of(tasks: list) -> tuple[tuple[str, dict], list, Callable[[list], list
 def _plan(task: Any, data: dict, functions: dict[Callable, int]) -> list:
     def plan(part: Any) -> list:
         kind = type(part)
-        if kind.__module__ == 'dask._task_spec':
+        if kind.__module__ == NODES:
             return node(part, kind.__name__)
         if kind is list:
             return ['list', *map(plan, part)]
         if kind is tuple and part and callable(part[0]):
-            return call(part[0], part[1:])
+            return call(plan, part[0], part[1:])
         return value(data[part] if _is_key(part, data) else part)
+
+    def given(part: Any) -> list:
+        """What a node is given is itself, also where it looks like a key or a task of the dask before nodes."""
+        kind = type(part)
+        if kind.__module__ == NODES:
+            return node(part, kind.__name__)
+        return ['list', *map(given, part)] if kind is list else value(part)
 
     def node(part: Any, kind: str) -> list:
         if kind in ('TaskRef', 'Alias'):
@@ -71,14 +81,15 @@ def _plan(task: Any, data: dict, functions: dict[Callable, int]) -> list:
         if kind == 'DataNode':
             return value(part.value)
         if not hasattr(part, 'klass'):
-            return call(part.func, part.args, part.kwargs)
-        items = ['list', *map(plan, part.args)]
+            return call(given, part.func, part.args, part.kwargs)
+        items = ['list', *map(given, part.args)]
         if part.klass is dict:
             items = ['list', *(['list', *pair] for pair in zip(items[1::2], items[2::2]))]
         return ['call', value(part.klass), ['list', items], {}]
 
-    def call(fn: Callable, args: tuple, kwargs: dict | None = None) -> list:
-        return ['call', value(fn), ['list', *map(plan, args)], {name: plan(each) for name, each in (kwargs or {}).items()}]
+    def call(each: Callable, fn: Callable, args: tuple, kwargs: dict | None = None) -> list:
+        named = {name: each(arg) for name, arg in (kwargs or {}).items()}
+        return ['call', value(fn), ['list', *map(each, args)], named]
 
     def value(it: Any) -> list:
         if not callable(it):
