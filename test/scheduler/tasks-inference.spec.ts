@@ -329,6 +329,20 @@ describe('ml_inference', () => {
     assert.equal(taking(many), undefined)
   })
 
+  it('waits in a pipeline for the rest of inputs of which it has some: their sizes go together', () => {
+    const model = encodeModel({
+      inputs: ['x', 'y'].map(name => ({ name, dims: ['rows', 2] })),
+      outputs: ['z'],
+      nodes: [{ op: 'Add', inputs: ['x', 'y'], outputs: ['z'] }]
+    })
+    const task = { type: 'ml_inference', model, input: { y: randomTensor(10, 2) } }
+    const nodes = [
+      { id: 'rows', task: { type: 'script', source: 'export default () => 1' } },
+      { id: 'sum', task, dependsOn: ['rows'], input: { 'input.x': 'rows' } }
+    ]
+    assert.equal(parseSpec({ type: 'pipeline', nodes }).type, 'pipeline')
+  })
+
   it('takes weights from outside the model', async () => {
     const weights = Float32Array.of(1, 2, 3)
     const model = encodeModel({

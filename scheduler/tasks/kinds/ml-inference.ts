@@ -31,8 +31,9 @@ export const mlInference = defineKind({
   limits: { timeoutMs: 120_000, items: 1e7 },
   runtime: onnxClass,
   pipelineField: 'input',
-  placeholders: (fields, { model }) =>
-    fields.every(field => field === 'input' || /^input\.[^.]+$/.test(field))
+  // sizes of what is given already would have to go with those of what is not
+  placeholders: (fields, { model, input }) =>
+    input === undefined && fields.every(field => field === 'input' || /^input\.[^.]+$/.test(field))
       ? emptyInputs(bytes.safeParse(model).data)
       : undefined,
   example: {
