@@ -40,7 +40,8 @@ export function createService(host: HostOf<Declared>): ServiceOf<Declared> {
     nonces: createNonces(now),
     machines: () => machines,
     isSigned: host.isSigned,
-    now
+    now,
+    uptime: () => performance.now()
   })
 
   const signed = (order: Order, before: SignedOrder['signatures'] = []): SignedOrder => {

@@ -15,6 +15,8 @@ const FULL = 0x00
 /** 53 of 72 are always there; expiry, pool, receipt and lock stay empty. */
 const EXPIRY_AND_POOL_BYTES = 6
 const LOCK_BYTES = 2
+/** Behind length, position, status, receipt, type, three amounts, flags and asset of an answer: length of the id, and it. */
+const STATUS_ID_AT = 5 + 3 * AMOUNT_BYTES + 1 + ASSET_BYTES
 
 /** What a transfer is, as the machine hears it. */
 export const TRANSFER_TYPES = { transfer: 0x00, bonus: 0x11, collect: 0x80 } as const
@@ -62,12 +64,28 @@ export function transferPoll(
 export const transferStatusPoll = (address: number): Uint8Array =>
   longPoll(address, TRANSFER, Uint8Array.of(2, ASKS, 0))
 
-/** A code of AFT_STATUS. @throws {FrameError} */
-export function transferStatusOf(address: number, frame: Uint8Array): number {
-  const status = dataOf(address, TRANSFER, frame)[2]
-  if (status == null) throw new FrameError('the answer to 72 has no status')
-  return status
+/** How a transfer is. */
+export interface TransferStatus {
+  /** a code of AFT_STATUS */
+  status: number
+  /** of the transfer that it is about; undefined: it does not say which */
+  id: string | undefined
 }
+
+/** @throws {FrameError} */
+export function transferStatusOf(address: number, frame: Uint8Array): TransferStatus {
+  const data = dataOf(address, TRANSFER, frame)
+  const status = data[2]
+  if (status == null) throw new FrameError('the answer to 72 has no status')
+  const from = STATUS_ID_AT + 1
+  const length = data[STATUS_ID_AT] ?? 0
+  const id = length === 0 ? undefined : Buffer.from(data.subarray(from, from + length)).toString('latin1')
+  return { status, id }
+}
+
+/** Whether it is about the transfer of that id; undefined: nobody can tell. */
+export const isAbout = ({ id }: TransferStatus, transfer: string | undefined): boolean | undefined =>
+  id == null || transfer == null ? undefined : id === transfer
 
 /** With which asset number and key are you registered? */
 export const registrationPoll = (address: number): Uint8Array =>

@@ -10,7 +10,8 @@ export const MIGRATIONS = [
      before_status INTEGER, before_meter INTEGER NOT NULL,
      taken INTEGER NOT NULL DEFAULT 0, heard TEXT NOT NULL DEFAULT '[]', ending TEXT, why TEXT) WITHOUT ROWID;
    CREATE INDEX payment_machine ON payment (machine, ending);
-   CREATE INDEX payment_at ON payment (at)`
+   CREATE INDEX payment_at ON payment (at)`,
+  'ALTER TABLE payment ADD COLUMN hash TEXT'
 ]
 
 const DAY_MS = 86_400_000
@@ -18,6 +19,8 @@ const DAY_MS = 86_400_000
 /** An order that was tried. */
 export interface Payment {
   id: string
+  /** of the whole order, see `hashOf`; undefined: it was tried before hashes were kept */
+  hash: string | undefined
   /** serial number */
   machine: string
   /** line#address */
@@ -39,6 +42,7 @@ export interface Payment {
 
 interface Row {
   id: string
+  hash: string | null
   machine: string
   place: string
   does: Does
@@ -57,8 +61,8 @@ interface Row {
 /** What was tried, each on the disk before it is; nothing of it is ever removed. */
 export function createJournal(db: DatabaseSync, now: () => number) {
   const put = db.prepare(
-    `INSERT INTO payment (id, machine, place, does, cents, credits, signers, at, before_status, before_meter)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+    `INSERT INTO payment (id, hash, machine, place, does, cents, credits, signers, at, before_status, before_meter)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
   )
   const one = db.prepare('SELECT * FROM payment WHERE id = ?')
   const under = db.prepare('SELECT * FROM payment WHERE ending IS NULL')
@@ -84,6 +88,7 @@ export function createJournal(db: DatabaseSync, now: () => number) {
     /** On the disk when it returns. Throws where the id was used. */
     begin({
       id,
+      hash,
       machine,
       place,
       does,
@@ -94,6 +99,7 @@ export function createJournal(db: DatabaseSync, now: () => number) {
     }: Omit<Payment, 'at' | 'isTaken' | 'heard' | 'ending'>): void {
       put.run(
         id,
+        hash ?? null,
         machine,
         place,
         does,
@@ -126,9 +132,10 @@ export type Journal = ReturnType<typeof createJournal>
 export type Intent = Parameters<Journal['begin']>[0]
 
 function paymentOf(row: Row): Payment {
-  const { before_status, before_meter, taken, heard, signers, ending, why, ...rest } = row
+  const { hash, before_status, before_meter, taken, heard, signers, ending, why, ...rest } = row
   return {
     ...rest,
+    hash: hash ?? undefined,
     signers: JSON.parse(signers) as Order['agent'][],
     heard: JSON.parse(heard) as number[],
     isTaken: taken === 1,

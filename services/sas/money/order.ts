@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { amount } from './amount.ts'
 
@@ -35,6 +36,9 @@ export type SignedOrder = z.output<typeof signedOrder>
 /** The bytes that are signed. */
 export const bytesOf = ({ version, agent, id, machine, does, amount: sum, nonce }: Order): Uint8Array =>
   Buffer.from(JSON.stringify([version, agent, id, machine, does, sum, nonce]))
+
+/** Of the whole order: another order cannot have it. */
+export const hashOf = (what: Order): string => createHash('sha256').update(bytesOf(what)).digest('hex')
 
 /** A line of text that one operator gives to the other. */
 export const textOfOrder = (signed: SignedOrder): string =>

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { PollRefusedError } from '../errors.ts'
 import { machineIdOf, metersOf, metersPoll, readPoll } from '../frames.ts'
 import type { Machine, Turn } from '../machine/machine.ts'
@@ -9,17 +8,19 @@ import type { MoneyFile } from './file.ts'
 import {
   bonusPoll,
   handpayResetPoll,
+  isAbout,
   type Registration,
   registrationOf,
   registrationPoll,
   type TRANSFER_TYPES,
+  type TransferStatus,
   transferPoll,
   transferStatusOf,
   transferStatusPoll
 } from './frames.ts'
 import type { Journal, Payment } from './journal.ts'
 import type { createNonces } from './nonces.ts'
-import { bytesOf, type Does, type Order, type SignedOrder, signersOf } from './order.ts'
+import { type Does, hashOf, type Order, type SignedOrder, signersOf } from './order.ts'
 import { type Ending, endingOf, settle } from './settle.ts'
 
 const IDENTIFY = 0x54
@@ -37,6 +38,8 @@ export interface PaymentsInit {
   machines(): readonly Machine[]
   isSigned(peer: string, domain: string, bytes: Uint8Array, signature: Uint8Array): boolean
   now(): number
+  /** ms of a clock that nobody sets */
+  uptime(): number
 }
 
 export type PayAnswer = { is: 'refused'; why: string } | { is: 'open' } | Ending
@@ -49,10 +52,19 @@ export function createPayments({
   nonces,
   machines,
   isSigned,
-  now
+  now,
+  uptime
 }: PaymentsInit) {
+  /** `uptime` when this process first looked at an order: what the clock says may be anything */
+  const seen = new Map<string, number>()
+
   const machineOf = (serial: string): Machine | undefined =>
     machines().find(({ state }) => state.serial === serial && state.isUp)
+
+  function ageOf({ id }: Payment): number {
+    if (!seen.has(id)) seen.set(id, uptime())
+    return uptime() - seen.get(id)!
+  }
 
   /** What became of an order that was tried. */
   function tried(id: string): { is: 'open' } | Ending | undefined {
@@ -92,7 +104,11 @@ export function createPayments({
       return nonces.give()
     },
 
-    /** Never throws what the machine or the order did: that is the outcome. The same id again has the same outcome. */
+    /**
+     * Never throws what the machine or the order did: that is the outcome. The same order again has the same outcome.
+     *
+     * @throws {PollRefusedError} see `tried`
+     */
     async pay(signed: SignedOrder, signal: AbortSignal): Promise<PayAnswer> {
       const { order } = signed
       const before = tried(order.id)
@@ -123,9 +139,11 @@ export function createPayments({
         journal
           .open()
           .map(payment =>
-            machineOf(payment.machine)?.turn(turn => lookAt(turn, payment, journal, now()), signal)
+            machineOf(payment.machine)?.turn(turn => lookAt(turn, payment, journal, ageOf(payment)), signal)
           )
       )
+      const open = new Set(journal.open().map(({ id }) => id))
+      for (const id of seen.keys()) if (!open.has(id)) seen.delete(id)
     },
 
     list: () => journal.newest(MOST_LISTED),
@@ -167,7 +185,7 @@ async function carryOut(
     return refused(`${order.machine} has no asset number and key in the file of this node`)
   if (isTransfer && !(await isRegistered(turn, registration!)))
     return refused(`${order.machine} is not registered with this asset number and key`)
-  const status = isTransfer ? await statusOf(turn) : undefined
+  const status = isTransfer ? (await statusOf(turn))?.status : undefined
   if (isTransfer && status == null) return refused(`${order.machine} does not say how its last transfer is`)
   if (status === PENDING) return refused(`${order.machine} has a transfer under way`)
   if (turn.creditCents == null) return refused(`${order.machine} does not say what a credit is worth`)
@@ -180,8 +198,9 @@ async function carryOut(
   if (order.does === 'handpay' && !machine.isHandpayPending)
     return refused(`${order.machine} has not said that a handpay waits`)
 
+  const hash = hashOf(order)
   const paid = credits * BigInt(turn.creditCents)
-  const message = messageOf(address, order, { credits, paid, registration })
+  const message = messageOf(address, order, { id: transferIdOf(hash), credits, paid, registration })
   const note = (ending: { is: string; why?: string }): Promise<unknown> =>
     turn.note('money', {
       ...bodyOf({ ...order, cents: Number(paid), signers }),
@@ -194,6 +213,7 @@ async function carryOut(
       throw new PollRefusedError('another order came first; order again')
     journal.begin({
       id: order.id,
+      hash,
       machine: order.machine,
       place: placeOf(machine),
       does: order.does,
@@ -204,13 +224,14 @@ async function carryOut(
     })
     await note({ is: 'tried' })
   })
-  const ending = endingOf(address, answer)
+  const ending = endingOf(address, answer, transferIdOf(hash))
   if (ending != null) {
     await note(ending)
     journal.end(order.id, ending)
     return ending
   }
-  if (answer != null && transferStatusOf(address, answer) === PENDING) journal.taken(order.id)
+  const said = answer && transferStatusOf(address, answer)
+  if (said?.status === PENDING && isAbout(said, transferIdOf(hash)) !== false) journal.taken(order.id)
   return { is: 'open' }
 }
 
@@ -223,18 +244,20 @@ const bodyOf = ({ id, does, cents, signers }: Pick<Payment, 'id' | 'does' | 'cen
 
 const placeOf = ({ state }: Machine): string => `${state.line}#${state.address}`
 
+const transferIdOf = (hash: string): string => hash.slice(0, ID_DIGITS)
+
 function messageOf(
   address: number,
-  { does, ...order }: Order,
-  { credits, paid, registration }: { credits: bigint; paid: bigint; registration: Registration | undefined }
+  { does }: Order,
+  {
+    id,
+    credits,
+    paid,
+    registration
+  }: { id: string; credits: bigint; paid: bigint; registration: Registration | undefined }
 ): Uint8Array {
   if (does === 'handpay') return handpayResetPoll(address)
   if (registration == null) return bonusPoll(address, credits)
-  // of the whole order: another order cannot have it
-  const id = createHash('sha256')
-    .update(bytesOf({ does, ...order }))
-    .digest('hex')
-    .slice(0, ID_DIGITS)
   return transferPoll(address, {
     type: does as keyof typeof TRANSFER_TYPES,
     cents: paid,
@@ -250,7 +273,7 @@ async function isRegistered(turn: Turn, { asset, key }: Registration): Promise<b
   return found.asset === asset && Buffer.from(found.key).equals(key)
 }
 
-async function statusOf(turn: Turn): Promise<number | undefined> {
+async function statusOf(turn: Turn): Promise<TransferStatus | undefined> {
   const frame = await turn.long(transferStatusPoll(turn.address))
   return frame == null || frame.length === 1 ? undefined : transferStatusOf(turn.address, frame)
 }
@@ -263,12 +286,12 @@ async function meterOf(turn: Turn, does: Does): Promise<bigint | undefined> {
 }
 
 /** Asks the machine how an order ended that has no end yet. */
-async function lookAt(turn: Turn, payment: Payment, journal: Journal, now: number): Promise<void> {
+async function lookAt(turn: Turn, payment: Payment, journal: Journal, ageMs: number): Promise<void> {
   // another machine may stand there now
   if (turn.serial !== payment.machine) return
-  const { id, does, before, credits } = payment
-  const status = before.status == null ? undefined : await statusOf(turn)
-  if (before.status != null && status == null) return
+  const { id, hash, does, before, credits } = payment
+  const said = before.status == null ? undefined : await statusOf(turn)
+  if (before.status != null && said == null) return
   // the same poll twice would be a repeat; and what it says of the end is heard
   await turn.hear()
   const meter = await meterOf(turn, does)
@@ -276,13 +299,14 @@ async function lookAt(turn: Turn, payment: Payment, journal: Journal, now: numbe
   const found = journal.find(id)!
   const ending = settle({
     does,
-    status,
+    status: said?.status,
     before: before.status,
+    isOurs: said && isAbout(said, hash && transferIdOf(hash)),
     credits: BigInt(credits),
     grown: grownOf(BigInt(before.meter), meter),
     isTaken: found.isTaken,
     heard: found.heard,
-    ageMs: now - payment.at
+    ageMs
   })
   if (ending == null) return
   await turn.note('money', { ...bodyOf(payment), ...ending })

@@ -1,7 +1,7 @@
 import { ackOf } from '../frames.ts'
 import { AFT_STATUS, FIRST_FAILURE, ID_USED, NO_TRANSFER, PAID, PENDING } from '../tables/aft.ts'
 import { BONUS_PAID, HANDPAY_PENDING, HANDPAY_RESET, TRANSFER_DONE } from '../tables/exceptions.ts'
-import { transferStatusOf } from './frames.ts'
+import { isAbout, transferStatusOf } from './frames.ts'
 import type { Does } from './order.ts'
 
 /** How it ended. `unknown`: nobody can say, a person has to look. */
@@ -20,13 +20,23 @@ export const TELLING = [TRANSFER_DONE, BONUS_PAID, HANDPAY_PENDING, HANDPAY_RESE
 
 const failed = (status: number): Ending => ({ is: 'failed', why: AFT_STATUS[status] ?? `status ${status}` })
 
-/** What the answer to the order itself says; undefined: the machine has to be asked. @throws {FrameError} */
-export function endingOf(address: number, answer: Uint8Array | undefined): Ending | undefined {
+/**
+ * What the answer to the order itself says, `id` is that of its transfer; undefined: the machine has to be asked.
+ *
+ * @throws {FrameError}
+ */
+export function endingOf(
+  address: number,
+  answer: Uint8Array | undefined,
+  id: string | undefined
+): Ending | undefined {
   if (answer == null) return undefined
   const ack = ackOf(address, answer)
   if (ack === 'ack') return { is: 'done' }
   if (ack === 'nack') return { is: 'failed', why: 'the machine refused it' }
-  const status = transferStatusOf(address, answer)
+  const said = transferStatusOf(address, answer)
+  if (isAbout(said, id) === false) return undefined
+  const { status } = said
   // a used id means that it came here before this node knew of it: only meters can tell
   return status >= FIRST_FAILURE && status !== ID_USED ? failed(status) : undefined
 }
@@ -37,6 +47,8 @@ export interface Evidence {
   /** of the machine's last transfer now, and before the order was sent; undefined: it was no transfer */
   status: number | undefined
   before: number | undefined
+  /** the status now is that of this order's transfer, or of another one; undefined: the machine does not say */
+  isOurs: boolean | undefined
   /** credits that were ordered, and by which the meter of such payments has grown since */
   credits: bigint
   grown: bigint
@@ -44,7 +56,7 @@ export interface Evidence {
   isTaken: boolean
   /** exceptions since */
   heard: readonly number[]
-  /** ms since it was sent, at most */
+  /** ms since it was sent, at least */
   ageMs: number
 }
 
@@ -53,7 +65,7 @@ export interface Evidence {
  * not arrive has failed, and whoever wants it orders anew. Pure.
  */
 export function settle(found: Evidence): Ending | undefined {
-  const { does, status, before, credits, grown, heard, ageMs } = found
+  const { does, status, before, isOurs, credits, grown, heard, ageMs } = found
   if (does === 'handpay') {
     if (heard.includes(HANDPAY_RESET)) return { is: 'done' }
     if (ageMs > LATE_MS && heard.includes(HANDPAY_PENDING))
@@ -62,13 +74,17 @@ export function settle(found: Evidence): Ending | undefined {
   }
   if (status === PENDING) return undefined
   const isFailure = status != null && status >= FIRST_FAILURE && status !== NO_TRANSFER && status !== ID_USED
-  if (isFailure && status !== before && grown === 0n) return failed(status)
-  const saysPaid = status == null ? heard.includes(BONUS_PAID) : status === PAID || status === ID_USED
+  // the status of another transfer says nothing of this one
+  const isNew = isOurs ?? status !== before
+  if (isFailure && isNew && grown === 0n) return failed(status)
+  const saysPaid =
+    status == null ? heard.includes(BONUS_PAID) : isOurs !== false && (status === PAID || status === ID_USED)
   if (grown === credits && saysPaid) return { is: 'done' }
   // what is late may come yet, and a meter may be read before it grows
   if (ageMs <= LATE_MS) return undefined
   const saysDone = heard.includes(TRANSFER_DONE) || heard.includes(BONUS_PAID)
-  const isAsBefore = status === before || (status ?? 0) >= FIRST_FAILURE
+  const isAsBefore =
+    (isOurs !== true && status === before) || (isOurs !== false && (status ?? 0) >= FIRST_FAILURE)
   if (grown === 0n && !saysDone && !found.isTaken && isAsBefore)
     return { is: 'failed', why: 'it has not arrived' }
   return {

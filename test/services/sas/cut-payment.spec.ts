@@ -133,7 +133,8 @@ describe('sas: an order that is cut in the middle', () => {
         nonces,
         machines: () => [driver],
         isSigned: () => true,
-        now: () => now
+        now: () => now,
+        uptime: () => now
       })
       return {
         end,

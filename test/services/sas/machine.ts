@@ -291,7 +291,7 @@ export class Machine {
     const me = this.address
     const [length, code] = data
     const tell = (status: number): Uint8Array => sealed([me, 0x72, 2, 0, status])
-    if (code === 0xff) return tell(this.#transfer?.status ?? 0xff)
+    if (code === 0xff) return this.#tellTransfer()
     if (length !== data.length - 1) return undefined
     const idLength = data[44]!
     const id = Buffer.from(data.slice(45, 45 + idLength)).toString('latin1')
@@ -304,6 +304,24 @@ export class Machine {
     this.#ids.add(id)
     const cents = BigInt(Buffer.from(data.slice(4, 9)).toString('hex'))
     this.#transfer = { id, type: data[3]!, status: 0x40, readyAt: now + this.#transferMs, cents }
-    return tell(0x40)
+    return this.#tellTransfer()
+  }
+
+  /** Of the last one: what, how much, and which; no date, no expiry, no pool, no meters. */
+  #tellTransfer(): Uint8Array {
+    if (this.#transfer == null) return sealed([this.address, 0x72, 2, 0, 0xff])
+    const { id, type, status, cents } = this.#transfer
+    const which = [
+      0,
+      status,
+      0xff,
+      type,
+      ...digits(cents, 5),
+      ...new Array(15).fill(0),
+      id.length,
+      ...Buffer.from(id)
+    ]
+    const rest = new Array(16).fill(0)
+    return sealed([this.address, 0x72, which.length + rest.length, ...which, ...rest])
   }
 }

@@ -2,6 +2,7 @@ import { deepEqual, equal, match, ok } from 'node:assert/strict'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { type Facts, whyNot } from '../../../services/sas/money/allow.ts'
 import { centsOf, textOf } from '../../../services/sas/money/amount.ts'
@@ -15,10 +16,12 @@ import {
   transferStatusOf,
   transferStatusPoll
 } from '../../../services/sas/money/frames.ts'
+import { createJournal, type Journal, MIGRATIONS } from '../../../services/sas/money/journal.ts'
 import { createNonces } from '../../../services/sas/money/nonces.ts'
-import { type Order, orderOf } from '../../../services/sas/money/order.ts'
+import { hashOf, type Order, orderOf } from '../../../services/sas/money/order.ts'
+import { createPayments } from '../../../services/sas/money/pay.ts'
 import { type Evidence, endingOf, settle } from '../../../services/sas/money/settle.ts'
-import { sealed } from './machine.ts'
+import { Machine, sealed } from './machine.ts'
 
 const KEY = '000102030405060708090a0b0c0d0e0f10111213'
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
@@ -66,7 +69,14 @@ describe('sas: frames that move money', () => {
     equal(hex(registrationPoll(1)), '017301ffa765')
     equal(hex(bonusPoll(1, 1_250n)), framed('01 8a 00001250 00'))
     equal(hex(handpayResetPoll(1)), framed('01 94'))
-    equal(transferStatusOf(1, sealed([1, 0x72, 2, 0, 0x40])), 0x40)
+    deepEqual(transferStatusOf(1, sealed([1, 0x72, 2, 0, 0x40])), { status: 0x40, id: undefined })
+    const answer = (id: string, rest: string) =>
+      Buffer.from(framed(`01 72 ${id} ${rest}`.replaceAll(' ', '')), 'hex')
+    // length, position, status, receipt, type, three amounts, flags, asset; then the id, and dates, pool and meters
+    const head = `00 40 ff 00 ${'00'.repeat(15)} 00 04030201`
+    const tail = `11302026 120000 00000000 0000 00 00 00`
+    deepEqual(transferStatusOf(1, answer('2d', `${head} 04 61623132 ${tail}`)), { status: 0x40, id: 'ab12' })
+    deepEqual(transferStatusOf(1, answer('29', `${head} 00 ${tail}`)), { status: 0x40, id: undefined })
     const found = registrationOf(
       1,
       sealed([1, 0x73, 0x1d, 1, 4, 3, 2, 1, ...Buffer.from(KEY, 'hex'), 0, 0, 0, 0])
@@ -201,14 +211,22 @@ describe('sas: an order that moves money', () => {
 
 describe('sas: how an order ended', () => {
   it('is said by its answer where there is one', () => {
-    deepEqual(endingOf(1, Uint8Array.of(1)), { is: 'done' })
-    equal(endingOf(1, Uint8Array.of(0x81))?.is, 'failed')
-    equal(endingOf(1, undefined), undefined)
-    const status = (code: number) => endingOf(1, sealed([1, 0x72, 2, 0, code]))
+    deepEqual(endingOf(1, Uint8Array.of(1), 'ab'), { is: 'done' })
+    equal(endingOf(1, Uint8Array.of(0x81), 'ab')?.is, 'failed')
+    equal(endingOf(1, undefined, 'ab'), undefined)
+    const status = (code: number) => endingOf(1, sealed([1, 0x72, 2, 0, code]), 'ab')
     // pending, done, and an id that came here before: the machine is asked
     for (const code of [0x40, 0x00, 0x81]) equal(status(code), undefined)
     deepEqual(status(0x89), { is: 'failed', why: 'another key' })
     equal(status(0xc0)?.is, 'failed')
+    // what it says of another transfer is no answer to this one
+    const of = (id: string) =>
+      endingOf(
+        1,
+        sealed([1, 0x72, 27, 0, 0x89, ...new Array(22).fill(0), id.length, ...Buffer.from(id)]),
+        'ab'
+      )
+    deepEqual([of('ab')?.is, of('cd')], ['failed', undefined])
   })
 
   it('is what status, meter and exceptions agree on, and unknown where they do not', () => {
@@ -216,6 +234,7 @@ describe('sas: how an order ended', () => {
       does: 'transfer',
       status: 0x00,
       before: 0xff,
+      isOurs: undefined,
       credits: 100n,
       grown: 100n,
       isTaken: true,
@@ -241,6 +260,14 @@ describe('sas: how an order ended', () => {
       // … but it has said that it does it, or that it is done
       [{ ...asked, before: 0x00, grown: 0n, ageMs: late }, 'unknown'],
       [{ ...asked, isTaken: false, before: 0x00, grown: 0n, heard: [0x69], ageMs: late }, 'unknown'],
+      // what another transfer came to is no evidence, and what this one came to is
+      [{ ...asked, isOurs: false }, 'open'],
+      [{ ...asked, isOurs: false, ageMs: late }, 'unknown'],
+      [{ ...asked, isOurs: false, isTaken: false, status: 0x84, grown: 0n }, 'open'],
+      [{ ...asked, isOurs: false, isTaken: false, status: 0x84, grown: 0n, ageMs: late }, 'unknown'],
+      [{ ...asked, isOurs: false, isTaken: false, before: 0x00, grown: 0n, ageMs: late }, 'failed'],
+      [{ ...asked, isOurs: true, isTaken: false, before: 0x00, grown: 0n, ageMs: late }, 'unknown'],
+      [{ ...asked, isOurs: true, before: 0x84, status: 0x84, grown: 0n }, 'failed'],
       [bonus, 'open'],
       [{ ...bonus, heard: [0x7c] }, 'done'],
       [{ ...bonus, grown: 0n, ageMs: late }, 'failed'],
@@ -254,5 +281,85 @@ describe('sas: how an order ended', () => {
     ]
     for (const [i, [found, expected]] of cases.entries()) equal(is(found), expected, `case ${i}`)
     ok(settle({ ...asked, status: 0x84, grown: 0n })?.why === 'beyond the limit of the machine')
+  })
+})
+
+describe('sas: an order that was tried', () => {
+  /** Payments over this journal at a machine that never got it; its clock and that of the process are set by hand. */
+  function paymentsOf(journal: Journal, clocks: { now: number; uptime: number }) {
+    const machine = new Machine({ address: 1, serial: 'A-17' })
+    const turn = {
+      address: 1,
+      serial: 'A-17',
+      long: async (message: Uint8Array) => machine.message(message, 0),
+      hear: async () => true,
+      note: async () => undefined
+    }
+    return createPayments({
+      self: SELF,
+      file: async () => FILE,
+      journal,
+      nonces: createNonces(() => clocks.now),
+      machines: () => [
+        { state: FACTS.machine, turn: (work: (given: typeof turn) => unknown) => work(turn) } as never
+      ],
+      isSigned: () => true,
+      now: () => clocks.now,
+      uptime: () => clocks.uptime
+    })
+  }
+  const TRIED = {
+    id: ORDER.id,
+    hash: hashOf(ORDER),
+    machine: 'A-17',
+    place: 'l#1',
+    does: 'transfer',
+    cents: 1_250,
+    credits: 1_250,
+    signers: [A, B],
+    before: { status: 0xff, meter: 0 }
+  } as const
+  const signed = (order: Order) => ({ order, signatures: [] })
+  const { signal } = new AbortController()
+
+  it('has not arrived after seconds of this process, whatever the clock is set to', async () => {
+    using db = new DatabaseSync(':memory:')
+    for (const each of MIGRATIONS) db.exec(each)
+    const clocks = { now: NOW, uptime: 1_000 }
+    const journal = createJournal(db, () => clocks.now)
+    const payments = paymentsOf(journal, clocks)
+    journal.begin({ ...TRIED, signers: [...TRIED.signers] })
+    clocks.now += 3_600_000
+    await payments.look(signal)
+    clocks.uptime += 5_000
+    await payments.look(signal)
+    equal(journal.find(ORDER.id)?.ending, undefined)
+    clocks.uptime += 1
+    // another process waits anew
+    await paymentsOf(journal, clocks).look(signal)
+    equal(journal.find(ORDER.id)?.ending, undefined)
+    await payments.look(signal)
+    deepEqual(journal.find(ORDER.id)?.ending, { is: 'failed', why: 'it has not arrived' })
+  })
+
+  it('gives its outcome again', async () => {
+    using db = new DatabaseSync(':memory:')
+    for (const each of MIGRATIONS) db.exec(each)
+    const journal = createJournal(db, () => NOW)
+    const payments = paymentsOf(journal, { now: NOW, uptime: 0 })
+    journal.begin({ ...TRIED, signers: [...TRIED.signers] })
+    journal.end(ORDER.id, { is: 'done' })
+    deepEqual(await payments.pay(signed(ORDER), signal), { is: 'done' })
+  })
+
+  it('is known from a database of before, which kept no hashes', async () => {
+    using db = new DatabaseSync(':memory:')
+    db.exec(MIGRATIONS[0]!)
+    db.exec(`INSERT INTO payment (id, machine, place, does, cents, credits, signers, at, before_meter, ending)
+      VALUES ('${ORDER.id}', 'A-17', 'l#1', 'bonus', 1250, 1250, '[]', ${NOW}, 0, 'done')`)
+    for (const each of MIGRATIONS.slice(1)) db.exec(each)
+    const journal = createJournal(db, () => NOW)
+    equal(journal.find(ORDER.id)?.hash, undefined)
+    deepEqual(await paymentsOf(journal, { now: NOW, uptime: 0 }).pay(signed(ORDER), signal), { is: 'done' })
   })
 })
