@@ -66,9 +66,11 @@ export function createPayments({
     return uptime() - seen.get(id)!
   }
 
-  /** What became of an order that was tried. */
-  function tried(id: string): { is: 'open' } | Ending | undefined {
-    const found = journal.find(id)
+  /** What became of an order that was tried. @throws {PollRefusedError} another order was tried under its id */
+  function tried(order: Order): { is: 'open' } | Ending | undefined {
+    const found = journal.find(order.id)
+    if (found?.hash != null && found.hash !== hashOf(order))
+      throw new PollRefusedError(`another order was tried under the id ${order.id}; order again`)
     return found && (found.ending ?? { is: 'open' })
   }
 
@@ -111,7 +113,7 @@ export function createPayments({
      */
     async pay(signed: SignedOrder, signal: AbortSignal): Promise<PayAnswer> {
       const { order } = signed
-      const before = tried(order.id)
+      const before = tried(order)
       if (before != null) return before
       // who may not has no turn
       const first = await decide(signed, nonces.isGood)
@@ -120,7 +122,7 @@ export function createPayments({
       try {
         return await machine.turn(async turn => {
           // it may have waited for its turn, behind itself, too
-          const meanwhile = tried(order.id)
+          const meanwhile = tried(order)
           if (meanwhile != null) return meanwhile
           const allowed = await decide(signed, nonces.use)
           if ('why' in allowed) return { is: 'refused' as const, why: allowed.why }
@@ -129,7 +131,7 @@ export function createPayments({
       } catch (error) {
         signal.throwIfAborted()
         // where it was tried, the machine is asked until it is known
-        return tried(order.id) ?? { is: 'refused', why: (error as Error).message }
+        return tried(order) ?? { is: 'refused', why: (error as Error).message }
       }
     },
 

@@ -1,4 +1,4 @@
-import { deepEqual, equal, match, ok } from 'node:assert/strict'
+import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -342,7 +342,7 @@ describe('sas: an order that was tried', () => {
     deepEqual(journal.find(ORDER.id)?.ending, { is: 'failed', why: 'it has not arrived' })
   })
 
-  it('gives its outcome again', async () => {
+  it('gives its outcome to itself, and to no other order of its id', async () => {
     using db = new DatabaseSync(':memory:')
     for (const each of MIGRATIONS) db.exec(each)
     const journal = createJournal(db, () => NOW)
@@ -350,6 +350,11 @@ describe('sas: an order that was tried', () => {
     journal.begin({ ...TRIED, signers: [...TRIED.signers] })
     journal.end(ORDER.id, { is: 'done' })
     deepEqual(await payments.pay(signed(ORDER), signal), { is: 'done' })
+    for (const change of [{ amount: '12.5' }, { machine: 'A-18' }, { nonce: '1'.repeat(32) }])
+      await rejects(payments.pay(signed({ ...ORDER, ...change }), signal), {
+        name: 'PollRefusedError',
+        message: /another order/
+      })
   })
 
   it('is known from a database of before, which kept no hashes', async () => {
