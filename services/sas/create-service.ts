@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { HostOf, ServiceOf } from '../host/index.ts'
 import type { declaration } from './declaration.ts'
@@ -12,7 +11,17 @@ import { textOf } from './money/amount.ts'
 import { readMoneyFile } from './money/file.ts'
 import { createJournal, MIGRATIONS } from './money/journal.ts'
 import { createNonces } from './money/nonces.ts'
-import { bytesOf, ORDER, type Order, orderOf, type SignedOrder, textOfOrder } from './money/order.ts'
+import {
+  bytesOf,
+  givenOrder,
+  idAt,
+  ORDER,
+  type Order,
+  readingOf,
+  type SignedOrder,
+  signersOf,
+  textOfOrder
+} from './money/order.ts'
 import { createPayments, type PayAnswer } from './money/pay.ts'
 import { READS } from './tables/polls.ts'
 
@@ -91,14 +100,17 @@ export function createService(host: HostOf<Declared>): ServiceOf<Declared> {
           agent === peers.self
             ? { nonce: await payments.nonce(peers.self) }
             : await peers.ask(agent, 'nonce', {}, { signal: call.signal })
-        const id = randomUUID()
+        const id = idAt(now())
         return { id, order: textOfOrder(signed({ version: 1, agent, id, machine, does, amount, nonce })) }
       },
 
+      readOrder({ order: text }) {
+        const given = givenOrder(text)
+        return { ...readingOf(given), signedBy: signersOf(given, host.isSigned) }
+      },
+
       async pay({ order: text }, call) {
-        const given = orderOf(text)
-        if (given == null) throw new PollRefusedError('this is no order; paste what sas order has printed')
-        const { order, signatures } = given
+        const { order, signatures } = givenOrder(text)
         if (signatures.length !== 1 || signatures[0]!.peer === peers.self)
           throw new PollRefusedError('who has signed an order cannot sign it again; another node has to')
         const whole = signed(order, signatures)

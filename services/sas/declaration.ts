@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { declare, FORBIDDEN, MACHINE, NOT_FOUND, operation, USAGE } from '../host/index.ts'
 import { MAX_ADDRESS, placeOf } from './line/name.ts'
 import { amount } from './money/amount.ts'
-import { DOES, signedOrder } from './money/order.ts'
+import { DOES, givenOrder, type Reading, readingOf, signedOrder, wordsOf } from './money/order.ts'
 
 const machine = z.object({
   line: z.string(),
@@ -14,6 +14,7 @@ const machine = z.object({
 })
 
 const peer = z.string().min(20).max(100)
+const orderText = z.string().min(1).max(4000).describe('what sas order has printed there')
 /** refused: nothing was sent; open: it was, and the machine is asked how it ends */
 const is = z.enum(['refused', 'open', 'done', 'failed', 'unknown'])
 const outcome = z.object({ is, why: z.string().max(1000).optional() })
@@ -133,14 +134,38 @@ export const declaration = declare({
         examples: ['sas order 12D3Koo… A-17 bonus 12.50']
       }
     }),
+    readOrder: operation({
+      summary: 'Tell what an order says, and who has signed it; it is not signed by that',
+      input: z.object({ order: orderText }),
+      output: z.object({
+        id: z.string(),
+        agent: z.string().describe('the node at the machine'),
+        machine: z.string().describe('its serial number'),
+        does: z.enum(DOES),
+        amount: z.string(),
+        signedBy: z.array(z.string()).describe('whose signatures are right'),
+        until: z
+          .number()
+          .optional()
+          .describe('ms since 1970 by the clock of the first signer; the node at the machine decides')
+      }),
+      http: { method: 'POST', path: '/sas/orders/read' },
+      scope: 'sas:read',
+      command: { arguments: ['order'], show: (reading: Reading) => wordsOf(reading) }
+    }),
     pay: operation({
       summary: 'Sign an order that somebody at another node has signed, and have it carried out',
-      input: z.object({ order: z.string().min(1).max(4000).describe('what sas order has printed there') }),
+      description: 'The command line shows what it says and asks; programs read it with sas.readOrder first.',
+      input: z.object({ order: orderText }),
       output: outcome.extend({ id: z.string() }),
       http: { method: 'POST', path: '/sas/payments' },
       scope: 'sas:admin',
       deadlineMs: PAY_MS,
-      command: { arguments: ['order'] }
+      command: {
+        arguments: ['order'],
+        examples: ['sas pay LINE', 'sas pay LINE --yes --json'],
+        confirm: ({ order }: { order: string }) => `${wordsOf(readingOf(givenOrder(order)))}?`
+      }
     }),
     payments: operation({
       summary: 'Orders that were tried at machines of this node, the newest first',

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 
-const GOOD_MS = 60_000
+/** An order is carried out within that time. */
+export const GOOD_MS = 60_000
 const MAX = 64
 
 /** Numbers that orders must carry: each is good for a minute and once, and none outlives this process. */

@@ -1,6 +1,8 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { z } from 'zod'
+import { PollRefusedError } from '../errors.ts'
 import { amount } from './amount.ts'
+import { GOOD_MS } from './nonces.ts'
 
 /** What can be ordered: credits to a machine, back from it, a bonus, the end of a handpay. */
 export const DOES = ['transfer', 'collect', 'bonus', 'handpay'] as const
@@ -9,7 +11,8 @@ export type Does = (typeof DOES)[number]
 export const ORDER = 'money'
 export const SIGNERS = 2
 
-const peer = z.string().min(20).max(100)
+/** of letters and digits: it is shown on a terminal */
+const peer = z.string().min(20).max(100).regex(/^\w+$/)
 export const order = z.strictObject({
   version: z.literal(1),
   /** the node at the machine */
@@ -43,6 +46,58 @@ export const hashOf = (what: Order): string => createHash('sha256').update(bytes
 /** A line of text that one operator gives to the other. */
 export const textOfOrder = (signed: SignedOrder): string =>
   Buffer.from(JSON.stringify(signed)).toString('base64url')
+
+/** The id of an order that is made now: it says when that is (UUID 7). @param ms since 1970 */
+export function idAt(ms: number): string {
+  const time = ms.toString(16).padStart(12, '0')
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`
+}
+
+/** What somebody sees before he signs it. */
+export interface Reading extends Pick<Order, 'id' | 'agent' | 'machine' | 'does' | 'amount'> {
+  /** who says that he has signed it */
+  signedBy: string[]
+  /** ms since 1970, by the clock of the first signer; undefined: its id does not say when it was made */
+  until?: number | undefined
+}
+export function readingOf({ order: what, signatures }: SignedOrder): Reading {
+  const { id, agent, machine, does, amount: sum } = what
+  const madeAt = id[14] === '7' ? Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16) : undefined
+  return {
+    id,
+    agent,
+    machine,
+    does,
+    amount: sum,
+    signedBy: signatures.map(each => each.peer),
+    ...(madeAt == null ? {} : { until: madeAt + GOOD_MS })
+  }
+}
+
+const WORDS: Readonly<Record<Does, string>> = {
+  transfer: 'Bring credits for AMOUNT to',
+  collect: 'Take credits for AMOUNT back from',
+  bonus: 'Pay a bonus of AMOUNT at',
+  handpay: 'End a handpay of AMOUNT at'
+}
+
+/** The same in words; a name from elsewhere is quoted, so that it cannot look like something else. */
+export function wordsOf({ agent, machine, does, amount: sum, signedBy, until }: Reading): string {
+  const when = until == null ? 'a minute after it was ordered' : new Date(until).toISOString()
+  const name = JSON.stringify(machine).replace(
+    /[^ -~]/g,
+    each => `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`
+  )
+  const what = `${WORDS[does].replace('AMOUNT', sum)} machine ${name} of node ${agent}`
+  return `${what}, as ${signedBy.join(', ') || 'nobody'} has signed, good until ${when}`
+}
+
+/** What `sas order` has printed. @throws {PollRefusedError} it is no order */
+export function givenOrder(text: string): SignedOrder {
+  const given = orderOf(text)
+  if (given == null) throw new PollRefusedError('this is no order; paste what sas order has printed')
+  return given
+}
 
 /** Undefined: it is none. */
 export function orderOf(text: string): SignedOrder | undefined {

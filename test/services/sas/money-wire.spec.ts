@@ -210,6 +210,22 @@ describe('sas: money on the wire', () => {
       written = db.prepare('SELECT ending FROM payment').get() as never
     }
     const order = await ordered(agent, 'plain', 'bonus', '12.50')
+    // what it says is seen before it is signed, and whose signature is right
+    const read = (text: string) =>
+      call<{ id: string; agent: string; signedBy: string[]; until: number }>(second, 'readOrder', {
+        order: text
+      })
+    const { id: _, until: goodUntil, ...says } = await read(order)
+    deepEqual(says, {
+      agent: agent.id,
+      machine: 'plain',
+      does: 'bonus',
+      amount: '12.50',
+      signedBy: [first.id]
+    })
+    ok(goodUntil > Date.now())
+    deepEqual((await read(changed(order, { amount: '1.00' }))).signedBy, [])
+    await rejects(read('x'), { name: 'PollRefusedError' })
     const { id, ...paid } = await pay(order)
     wire.onMessage = undefined
     deepEqual(paid, { is: 'done' })

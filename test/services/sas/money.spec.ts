@@ -18,7 +18,7 @@ import {
 } from '../../../services/sas/money/frames.ts'
 import { createJournal, type Journal, MIGRATIONS } from '../../../services/sas/money/journal.ts'
 import { createNonces } from '../../../services/sas/money/nonces.ts'
-import { hashOf, type Order, orderOf } from '../../../services/sas/money/order.ts'
+import { hashOf, idAt, type Order, orderOf, readingOf, wordsOf } from '../../../services/sas/money/order.ts'
 import { createPayments } from '../../../services/sas/money/pay.ts'
 import { type Evidence, endingOf, settle } from '../../../services/sas/money/settle.ts'
 import { Machine, sealed } from './machine.ts'
@@ -173,6 +173,19 @@ describe('sas: an order that moves money', () => {
         fc.jsonValue(),
         value => orderOf(Buffer.from(JSON.stringify(value)).toString('base64url')) === undefined
       )
+    )
+  })
+
+  it('is shown before it is signed, and nothing in it can look like something else', () => {
+    const show = (order: Order) => wordsOf(readingOf({ order, signatures: [{ peer: A, signature: '' }] }))
+    equal(
+      show({ ...ORDER, id: idAt(NOW) }),
+      `Pay a bonus of 12.50 at machine "A-17" of node ${SELF}, as ${A} has signed, good until 2026-11-30T12:01:00.000Z`
+    )
+    match(show(ORDER), /good until a minute after it was ordered/)
+    match(
+      show({ ...ORDER, does: 'collect', machine: '\x1b[2Ja\u009b\u202e"' }),
+      /back from machine "\\u001b\[2Ja\\u009b\\u202e\\"" of/
     )
   })
 
