@@ -26,7 +26,7 @@ export interface PeerBudgetInit {
   limits?: Partial<typeof PEER_LIMITS>
 }
 
-/** Most that the protocols keep for one peer: programs 64 MiB, inputs that wait 32, and a message of 64 that is coming in. */
+/** Most that the protocols keep for one peer: a program of 64 MiB or several of 32, inputs that wait 32, and a message of 64 that is coming in. */
 export const PEER_LIMITS = {
   peerBytes: 160 * 1024 * 1024,
   allBytes: 512 * 1024 * 1024,

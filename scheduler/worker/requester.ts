@@ -10,12 +10,12 @@ import type { PeerCosts } from '../protocol/peer-costs.ts'
 const MAX_PROGRAMS = 256
 // What they, with their contexts, may take of this node's memory, and the inputs that wait for their turn. A message may come
 // beside both.
-const MAX_PROGRAMS_BYTES = 64 * 1024 * 1024
+const MAX_PROGRAMS_BYTES = 32 * 1024 * 1024
 const MAX_INPUT_BYTES = 32 * 1024 * 1024
-// What a program of so many bytes wastes at least that is never used, as the guard of streams reckons what came in vain: its
-// memory stays for a while after it was given back. One alone, however large, ends nobody.
-const MS_PER_BYTE = 20 / 2 ** 20
-const MAX_UNUSED_MS = 400
+// What a program of so many bytes wastes at least that is never used: its memory stays for a while after it was given back, with
+// that of the pieces in which it came. One alone, however large, ends nobody; two of 20 MiB in a row do.
+const MS_PER_BYTE = 26 / 2 ** 20
+const MAX_UNUSED_MS = 520
 // A piece that lies elsewhere: a digest, its place and its holders.
 const PIECE_BYTES = 128
 
