@@ -21,6 +21,14 @@ function cpuMs(): number {
   return (user + system) / 1000
 }
 
+/**
+ * Nothing of a message that was read lies in its bytes any more. Where these have a memory of their own it is free at once; as
+ * garbage, three messages of 20 MiB would be here together.
+ */
+function giveBack({ buffer, byteLength }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && byteLength === buffer.byteLength) buffer.transfer(0)
+}
+
 /** Either end of a compute stream. */
 export interface Channel<Out> {
   /** Queues a message; resolves when the stream can take more. Never rejects: a lost stream is told by `onClose`. */
@@ -73,6 +81,7 @@ function open<In, Out>(
       arrived()
       const started = cpuMs()
       const message = read(bytes)
+      giveBack(bytes)
       if (!isOpen) return
       try {
         onMessage(message, cpuMs() - started)
