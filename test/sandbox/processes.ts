@@ -26,6 +26,17 @@ export function peakBytes(pid: number): number {
   return Number.parseInt(statusOf(pid, 'VmHWM') ?? '0', 10) * 1024
 }
 
+/** Seconds of CPU time so far, in ticks of a hundredth; 0 when the process is gone. */
+export function cpuSeconds(pid: number): number {
+  const stat = read(`/proc/${pid}/stat`) ?? ')'
+  const [user = 0, system = 0] = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 13)
+    .map(Number)
+  return (user + system) / 100
+}
+
 /** Polls until it holds. Throws after the deadline, naming what was awaited. */
 export async function eventually(what: string, holds: () => boolean, withinMs = 20_000): Promise<void> {
   const deadline = performance.now() + withinMs

@@ -5,6 +5,8 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { createConsole } from '../../../services/vm/qemu/console.ts'
 import { findPrograms, walledCommand } from '../../../services/vm/qemu/walls.ts'
 import { createCanary } from '../../sandbox/canary.ts'
@@ -95,8 +97,11 @@ describe('vm: hostile guests', () => {
       assert.equal(viewed, flood + 7)
       // the loop went round meanwhile: others had their turn
       assert.ok(beats > 20, `${beats} turns`)
+      // what is garbage waits for as long as the machine is busy
+      setFlagsFromString('--expose-gc')
+      ;(runInNewContext('gc') as () => void)()
       const { arrayBuffers } = process.memoryUsage()
-      assert.ok(arrayBuffers - before.arrayBuffers < 100 * MB, `${arrayBuffers} bytes of buffers`)
+      assert.ok(arrayBuffers - before.arrayBuffers < 20 * MB, `${arrayBuffers} bytes of buffers`)
     } finally {
       console.close()
       server.close()
