@@ -9,6 +9,7 @@ import { type ArtelNode, createNode, loadConfig } from '../../../node/index.ts'
 import { createOperations } from '../../../node/operations.ts'
 import { connect } from '../../../node/sdk/index.ts'
 import { base64, bytes, declare, micro, operation, service } from '../../../services/index.ts'
+import { until } from '../../integration/processes.ts'
 
 const declaration = declare({
   name: 'shop',
@@ -112,6 +113,12 @@ describe('services: the faces of an operation', () => {
     await rm(folder, { recursive: true, force: true })
   })
 
+  /** What fails is started again after growing waits: the services as they are between two starts. */
+  const settled = <T extends { state: string }>(look: () => Promise<T[]>): Promise<T[]> =>
+    until('no service is starting', async () => {
+      const services = await look()
+      return services.every(({ state }) => state !== 'starting') ? services : undefined
+    })
   const call = (path: string, init: RequestInit = {}, token = node.gateway!.token) =>
     fetch(`${node.gateway!.url}/api/v1${path}`, {
       ...init,
@@ -212,11 +219,9 @@ describe('services: the faces of an operation', () => {
       deepEqual(answer, { price: 12345678901234567890n, seal: Uint8Array.of(1, 255), colors: [] })
       deepEqual(progress, [{ step: 1 }])
       deepEqual(
-        (await client.network.services({ find: false })).here.map(({ service, state, reason }) => [
-          service,
-          state,
-          reason
-        ]),
+        (await settled(async () => (await client.network.services({ find: false })).here)).map(
+          ({ service, state, reason }) => [service, state, reason]
+        ),
         [
           ['compute', 'running', undefined],
           ['broken', 'failed', 'it was dropped'],
@@ -238,10 +243,12 @@ describe('services: the faces of an operation', () => {
   })
 
   it('health says to everybody how services are, and why to who may read', async () => {
-    const health = async (init: RequestInit) =>
-      ((await (await fetch(`${node.gateway!.url}/health`, init)).json()) as any).services.find(
-        ({ service }: { service: string }) => service === 'broken'
+    const health = async (init: RequestInit) => {
+      const services: any[] = await settled(
+        async () => ((await (await fetch(`${node.gateway!.url}/health`, init)).json()) as any).services
       )
+      return services.find(({ service }: { service: string }) => service === 'broken')
+    }
     const stranger = await health({})
     deepEqual([stranger.state, stranger.reason], ['failed', undefined])
     equal(
