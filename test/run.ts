@@ -3,10 +3,10 @@ import { globSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
 /**
- * All tests, six files at a time: most of a file's time is waiting, for processes to start, leases to end and machines to
+ * All tests, four files at a time: most of a file's time is waiting, for processes to start, leases to end and machines to
  * boot, and four files at a time leave a third of two cores idle.
  */
-const JOBS = 6
+const JOBS = 4
 /** Started first, longest first, so that none of them is left over at the end for one core. */
 const LONG = [
   'services/dashboard',
