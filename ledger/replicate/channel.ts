@@ -9,6 +9,7 @@ import type {
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { LengthPrefixedStream } from '@libp2p/utils'
 import { framed } from '../../bootstrap/framing.ts'
+import { MalformedError } from '../errors.ts'
 import { fromBytes, integer, list, toBytes } from '../records/codec.ts'
 
 /** Room for four segments of the largest size. */
@@ -84,6 +85,12 @@ export const createChannel =
           const message = list(fromBytes(bytes, MAX_MESSAGE_BYTES, 'a request'), 'a request', 3)
           const id = integer(message[0], 'id', 0, Number.MAX_SAFE_INTEGER)
           const work = serve(peer, String(message[1]).slice(0, 32), message[2], connection)
+            .catch(error => {
+              // ours, not the peer's: it would be told nowhere else
+              if (isRunning && !(error instanceof MalformedError))
+                log.error('a request of %s was not answered: %e', peer, error)
+              throw error
+            })
             .then(body => lp.write(toBytes([id, body])))
             .catch(error => stream.abort(error as Error))
           working.add(work)
