@@ -22,9 +22,7 @@ interface ComposeService {
   cap_drop: string[]
 }
 
-describe('deploy: what packages and orchestrators read', function () {
-  this.timeout(120_000)
-
+describe('deploy: what packages and orchestrators read', () => {
   it('systemd takes the units, of the machine and of a user whose folder has an odd name', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'artel-units-'))
     try {

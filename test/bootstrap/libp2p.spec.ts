@@ -1,7 +1,5 @@
 import { strict as assert } from 'node:assert'
 import { mkdtemp, rm } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as dagCbor from '@ipld/dag-cbor'
@@ -14,7 +12,7 @@ import {
   type HeliaNode,
   networkId
 } from '../../bootstrap/index.ts'
-import { address, isConnected, TestNetwork, until } from './nodes.ts'
+import { address, isConnected, ownAddress, TestNetwork, until } from './nodes.ts'
 
 describe('bootstrap: libp2p and Helia', () => {
   let test: TestNetwork
@@ -38,12 +36,7 @@ describe('bootstrap: libp2p and Helia', () => {
   })
 
   it('keeps trying a seed that is not there yet', async () => {
-    const placeholder = createServer()
-    const port = await new Promise<number>(resolve =>
-      placeholder.listen(0, '127.0.0.1', () => resolve((placeholder.address() as AddressInfo).port))
-    )
-    await new Promise(resolve => placeholder.close(resolve))
-    const listen = [`/ip4/127.0.0.1/tcp/${port}`]
+    const listen = [ownAddress().listen]
     const node = await test.start({ seeds: [`${listen[0]}/p2p/${test.seed.peerId}`] })
     assert.equal(node.libp2p.getPeers().length, 0)
     const seed = await test.startSeed({ listen })
@@ -131,8 +124,7 @@ describe('bootstrap: libp2p and Helia', () => {
     assert.ok(scoreAfter(1000) < -80)
   })
 
-  it('keeps the mesh of 20 nodes on one address alive', async function () {
-    this.timeout(120_000)
+  it('keeps the mesh of 20 nodes on one address alive', async () => {
     const topic = `artel/${networkId(test.network)}/offers`
     const seed = await test.startSeed()
     seed.libp2p.services.pubsub.subscribe(topic)
@@ -140,11 +132,7 @@ describe('bootstrap: libp2p and Helia', () => {
       const node = await test.start({ seeds: [address(seed)] })
       node.libp2p.services.pubsub.subscribe(topic)
     }
-    await until(
-      () => seed.libp2p.services.pubsub.getSubscribers(topic).length === 19,
-      'all have subscribed',
-      60_000
-    )
+    await until(() => seed.libp2p.services.pubsub.getSubscribers(topic).length === 19, 'all have subscribed')
     const reached = new Set<HeliaNode>()
     for (const node of test.nodes)
       node.libp2p.services.pubsub.addEventListener('message', () => reached.add(node))
@@ -193,8 +181,7 @@ describe('bootstrap: libp2p and Helia', () => {
     const node = await test.start({ blockedPeers: [blocked.libp2p.peerId.toString()] })
     await assert.rejects(node.libp2p.dial(blocked.libp2p.getMultiaddrs()))
     await blocked.libp2p.dial(node.libp2p.getMultiaddrs()).catch(() => {})
-    await until(() => !isConnected(blocked, node), 'the connection is gone')
-    assert.ok(!isConnected(node, blocked))
+    await until(() => !isConnected(blocked, node) && !isConnected(node, blocked), 'the connection is gone')
   })
 
   it('says which port is in use', async () => {

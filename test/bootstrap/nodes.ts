@@ -23,6 +23,19 @@ export async function until(condition: () => boolean | Promise<boolean>, what: s
   }
 }
 
+const { pid } = process
+const OWN_HOST = `127.${64 + ((pid >> 16) & 63)}.${(pid >> 8) & 255}.${pid & 255}`
+let port = 20_000
+
+/**
+ * Where only this process of tests listens: for an address that is told before somebody listens there, or that somebody
+ * comes back to. A port of 127.0.0.1 that was free once may by then be anybody's.
+ */
+export function ownAddress(): { host: string; port: number; listen: string } {
+  port += 1
+  return { host: OWN_HOST, port, listen: `/ip4/${OWN_HOST}/tcp/${port}` }
+}
+
 /** In-memory nodes on loopback; `stop` ends them all. */
 export class TestNetwork {
   readonly seed: Identity

@@ -92,7 +92,7 @@ describe('bootstrap: bytes before a library reads them', () => {
     muxer.onRemoteStream = stream => {
       stream.send(Buffer.concat([named('/multistream/1.0.0'), named('/artel/other/1.0.0'), ENDLESS]))
     }
-    const signal = AbortSignal.timeout(1_000)
+    const signal = AbortSignal.timeout(240_000)
     await assert.rejects(seed.libp2p.dialProtocol(node.libp2p.peerId, '/artel/test/1.0.0', { signal }))
     await until(() => cutOff() > 0, 'the end of the stream')
   })

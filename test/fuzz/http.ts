@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { PROBLEM, TestGateway } from '../services/gateway-node.ts'
 import type { Target } from './target.ts'
 
-const ANSWER_MS = 30_000
+const ANSWER_MS = 240_000
 const EXAMPLES: Record<string, string> = {
   'POST /api/v1/tasks': '{"type":"map","items":[1,2],"fn":"x => x"}',
   'POST /api/v1/tasks/batch': '{"specs":[{"type":"map","items":[1],"fn":"x => x"}]}',

@@ -36,6 +36,8 @@ const print = (event: object): boolean => process.stdout.write(`${JSON.stringify
 async function start(folder: string) {
   const config = loadConfig({ flags: { data: folder, seeds: [seed], compute: false } })
   const node = await createNode(config, { logger: createLogger(config) })
+  // it is counted when it is gone
+  await node.ledger.claimGrant()
   const { privateKey } = await loadOrCreateIdentity(join(folder, 'key'))
   return { node, signer: createSigner(privateKey) }
 }

@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert'
 import { Cable } from './cable.ts'
+import type { Moment } from './client.ts'
 import { Processes, type Program, type Started } from './processes.ts'
-import { accepted, checkCredits, checkRight, type End, end, progress, work } from './work.ts'
+import { accepted, checkCredits, checkRight, type End, end, work } from './work.ts'
 
 // Long enough to be interrupted several times.
 const LONG = 60_000
@@ -13,15 +14,7 @@ const jobOf = async (client: Program): Promise<string> =>
   (await client.event<{ job: string }>('the job', event => event.event === 'job')).job
 /** Leases were taken from a worker. */
 const retried = (client: Program): Promise<unknown> =>
-  client.event('a lost lease', event => event.event === 'progress' && (event.retries as number) > 0, 240_000)
-
-/** Both workers hold leases, by what the client says after its first `events`. */
-const bothWork = (client: Program, events = 0): Promise<unknown> =>
-  client.event(
-    'both workers at work',
-    event => client.events.indexOf(event) >= events && event.event === 'progress' && event.workers === 2,
-    240_000
-  )
+  client.event('a lost lease', event => event.event === 'progress' && (event.retries as number) > 0)
 
 /** Every unit is paid to one worker, although some were calculated twice. */
 function checkPaidOnce({ report }: End): void {
@@ -45,30 +38,23 @@ describe('integration: faults', function () {
     let [one, two] = (await net.workers(2)) as [Started, Started]
     const had = await checkCredits(net)
     const data = await net.folder()
-    const first = net.client(data, work('none', LONG))
     // as soon as it is acknowledged
+    const first = net.client(data, work('none', LONG), { init: { pauses: [{}] } })
     const job = await jobOf(first)
-    await first.kill()
+    await first.whilePaused(() => first.kill())
 
-    const second = net.client(data, job)
-    await progress(second, 0.2)
-    await one.program.kill()
-    await progress(second, 0.4)
+    const second = net.client(data, job, { init: { pauses: [{ share: 0.2 }, { share: 0.4 }] } })
+    await second.whilePaused(() => one.program.kill())
     // before the worker is there again: on a slow machine its start takes longer than the rest of the job
-    await second.kill()
+    await second.whilePaused(() => second.kill())
     one = await net.worker(one.data)
     const before = accepted(data)
 
-    const third = net.client(data, job)
-    await progress(third, 0.7)
-    await Promise.all([one.program.kill(), two.program.kill()])
+    const third = net.client(data, job, { init: { pauses: [{ share: 0.7 }] } })
+    await third.whilePaused(() => Promise.all([one.program.kill(), two.program.kill()]))
     ;[one, two] = await Promise.all([net.worker(one.data), net.worker(two.data)])
     // the result is there, the settlement perhaps not
-    await third.event(
-      'the last slice',
-      event => event.event === 'progress' && event.state === 'completed',
-      240_000
-    )
+    await third.event('the last slice', event => event.event === 'progress' && event.state === 'completed')
     await third.kill()
 
     const fourth = net.client(data, job)
@@ -85,56 +71,60 @@ describe('integration: faults', function () {
 
   describe('a worker that falls silent', () => {
     let cable: Cable
-    /** the worker behind the cable; one other works */
     let behind: Started
+    let other: Started
     before(async () => {
       cable = await Cable.create()
-      ;[behind] = await Promise.all([net.worker(undefined, { args: cable.flags }), net.workers(1)])
+      const others = net.workers(1) as Promise<[Started]>
+      ;[behind, [other]] = await Promise.all([net.worker(undefined, { args: cable.flags }), others])
     })
     after(() => cable.close())
 
-    /** A job of which that worker holds slices. */
-    const begin = async (): Promise<Program> => {
-      const client = net.client(await net.folder(), work('none', LONGER), { args: ['unreachable'] })
-      await bothWork(client)
+    /** A job of which both workers hold slices when the fault comes. */
+    const begin = async (fault: () => void, ...pauses: Moment[]): Promise<Program> => {
+      const init = { unreachable: true, workers: 2, pauses: [{ workers: 2 }, ...pauses] }
+      const client = net.client(await net.folder(), work('none', LONGER), { init })
+      await client.whilePaused(fault)
       return client
     }
     const checkEnd = async (client: Program): Promise<End> => {
       const ended = await end(client)
       checkRight(ended, sum(LONGER))
       checkPaidOnce(ended)
-      await checkCredits(net)
       return ended
     }
 
     it('SIGSTOP: its lease expires, and what it says after SIGCONT does not matter', async () => {
-      const client = await begin()
-      behind.program.signal('SIGSTOP')
+      const client = await begin(() => behind.program.signal('SIGSTOP'))
       try {
         await retried(client)
       } finally {
         behind.program.signal('SIGCONT')
       }
       await checkEnd(client)
+      await checkCredits(net)
     })
 
     it('nothing passes its cable for a while: others do its slices, late answers do not matter', async () => {
-      const client = await begin()
-      cable.hang()
+      const client = await begin(() => cable.hang())
       await retried(client)
       cable.mend()
       await checkEnd(client)
+      await checkCredits(net)
     })
 
     it('connections are reset: others do its slices, and it comes back when it can be reached', async () => {
-      const client = await begin()
-      cable.cut()
-      await retried(client)
-      const events = client.events.length
-      cable.mend()
-      await bothWork(client, events)
-      const ended = await checkEnd(client)
-      assert.ok(ended.report.shares.some(({ worker }) => worker === behind.ready.id))
+      const client = await begin(() => cable.cut(), { retries: 1 })
+      // from here on nobody else does what is left
+      await client.whilePaused(() => other.program.signal('SIGSTOP'))
+      try {
+        cable.mend()
+        const ended = await checkEnd(client)
+        assert.ok(ended.report.shares.some(({ worker }) => worker === behind.ready.id))
+      } finally {
+        other.program.signal('SIGCONT')
+      }
+      await checkCredits(net)
     })
   })
 })

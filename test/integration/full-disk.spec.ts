@@ -3,7 +3,7 @@ import { runJob } from '../../node/cli/run-job.ts'
 import { connectControl } from '../../node/index.ts'
 import { Processes } from './processes.ts'
 import { SmallDisk } from './small-disk.ts'
-import { checkCredits, checkRight, end, progress, SUM, work } from './work.ts'
+import { checkCredits, checkRight, end, SUM, work } from './work.ts'
 
 // A new node takes a few MiB of it.
 const DISK_MIB = 64
@@ -13,7 +13,7 @@ const GRANT = 100_000_000n
 async function run(folder: string, spec: object): Promise<{ result: unknown; paid: bigint }> {
   const control = await connectControl(folder)
   try {
-    const { result, report } = await runJob(control, spec, { signal: AbortSignal.timeout(60_000) })
+    const { result, report } = await runJob(control, spec, { signal: AbortSignal.timeout(240_000) })
     return { result, paid: report.paid }
   } finally {
     control.close()
@@ -38,9 +38,9 @@ describe('integration: a full disk', function () {
 
   it('of the coordinator: the job fails clearly and costs nothing, others are refused, and with room they run', async () => {
     const worker = await net.worker()
-    const client = net.client(folder, work(), { inside: disk.inside, seenAs: disk.path })
-    await progress(client, 0.1)
-    await disk.fill()
+    const inside = { inside: disk.inside, seenAs: disk.path }
+    const client = net.client(folder, work(), { init: { pauses: [{ share: 0.1 }] }, ...inside })
+    await client.whilePaused(() => disk.fill())
     const { error, message, report } = await end(client)
     assert.equal(error, 'JobFailedError')
     assert.match(message!, /cannot write .* make room/)
@@ -56,23 +56,24 @@ describe('integration: a full disk', function () {
     // all of it is on disk
     await client.kill()
     const { job } = report
-    const restarted = net.client(folder, job, { inside: disk.inside, seenAs: disk.path })
+    const restarted = net.client(folder, job, inside)
     assert.equal((await end(restarted)).error, 'JobFailedError')
     assert.deepEqual(await checkCredits(net, 3), balances)
   })
 
   it('of a worker: it is paid for what it did, and with room it works as before', async () => {
     const options = { inside: disk.inside, seenAs: disk.path }
-    const [full] = await Promise.all([net.worker(folder, options), net.worker()])
-    const client = net.client(await net.folder(), work())
-    await progress(client, 0.1)
-    await disk.fill()
+    const [full, other] = await Promise.all([net.worker(folder, options), net.worker()])
+    const init = { workers: 2, pauses: [{ share: 0.1, workers: 2 }] }
+    const client = net.client(await net.folder(), work(), { init })
+    await client.whilePaused(() => disk.fill())
     const ended = await end(client)
     checkRight(ended, SUM)
     const paid = (id: string, { report }: typeof ended): bigint =>
       BigInt(report.shares.find(({ worker }) => worker === id)?.paid ?? 0)
 
     await disk.makeRoom()
+    await other.program.kill()
     const again = net.client(await net.folder(), work('none', 5000))
     const second = await end(again)
     checkRight(second, (5000 * 5001) / 2)

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
-import { descendants, living, Processes, type Started, until } from './processes.ts'
-import { accepted, checkRight, end, progress, SUM, work } from './work.ts'
+import { descendants, type KnownProcess, living, Processes, type Started, until } from './processes.ts'
+import { accepted, checkRight, end, SUM, work } from './work.ts'
 
 describe('integration: jobs over processes', function () {
   this.timeout(600_000)
@@ -14,18 +14,21 @@ describe('integration: jobs over processes', function () {
 
   it('computes over two workers, pays both, and kill −9 of one in the middle changes nothing', async () => {
     const [one, two] = (await net.workers(2)) as [Started, Started]
-    const calm = net.client(await net.folder(), work())
+    const calm = net.client(await net.folder(), work(), { init: { workers: 2 } })
     const first = await end(calm)
     checkRight(first)
     const paid = first.report.shares.filter(share => BigInt(share.paid) > 0n).map(share => share.worker)
     assert.deepEqual(paid.sort(), [one.ready.id, two.ready.id].sort())
     await calm.kill()
 
-    const client = net.client(await net.folder(), work())
-    await progress(client, 0.1)
-    const children = await descendants(one.program.pid)
+    const init = { workers: 2, pauses: [{ share: 0.1, workers: 2 }] }
+    const client = net.client(await net.folder(), work(), { init })
+    let children: KnownProcess[] = []
+    await client.whilePaused(async () => {
+      children = await descendants(one.program.pid)
+      await one.program.kill()
+    })
     assert.ok(children.length > 0, 'a worker has sandbox children')
-    await one.program.kill()
     checkRight(await end(client))
     await until(
       'the sandbox children of the killed worker are gone',
@@ -41,9 +44,9 @@ describe('integration: jobs over processes', function () {
 
   it('goes on without a worker that is stopped (SIGSTOP), and takes it back afterwards', async () => {
     const [stopped, other] = (await net.workers(2)) as [Started, Started]
-    const client = net.client(await net.folder(), work())
-    await progress(client, 0.05)
-    stopped.program.signal('SIGSTOP')
+    const init = { workers: 2, pauses: [{ share: 0.05, workers: 2 }] }
+    const client = net.client(await net.folder(), work(), { init })
+    await client.whilePaused(() => stopped.program.signal('SIGSTOP'))
     try {
       checkRight(await end(client))
     } finally {
@@ -62,11 +65,13 @@ describe('integration: jobs over processes', function () {
   it('kill −9 of the client: the job goes on after the restart, nothing accepted is computed again', async () => {
     await net.workers(2)
     const data = await net.folder()
-    const client = net.client(data, work())
+    const client = net.client(data, work(), { init: { pauses: [{ share: 0.2 }] } })
     const { job } = await client.event<{ job: string }>('the job', event => event.event === 'job')
-    await progress(client, 0.2)
-    const children = await descendants(client.pid)
-    await client.kill()
+    let children: KnownProcess[] = []
+    await client.whilePaused(async () => {
+      children = await descendants(client.pid)
+      await client.kill()
+    })
     await until(
       'the sandbox children of the killed client are gone',
       async () => (await living(children)).length === 0

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { ClientInit } from './client.ts'
 
 const CLI = fileURLToPath(new URL('../../node/cli/artel.js', import.meta.url))
 // what artel.js itself begins with
@@ -80,6 +81,8 @@ export class Program {
   readonly child: ChildProcess
   readonly events: Record<string, unknown>[] = []
   stderr = ''
+  /** it has ended, and all that it said has come */
+  #isClosed = false
 
   /** `inside`: a command that runs the rest of its line, such as nsenter */
   constructor(file: string, args: string[], inside: string[] = []) {
@@ -104,6 +107,9 @@ export class Program {
     this.child.stderr!.on('data', data => {
       this.stderr = (this.stderr + data).slice(-20_000)
     })
+    this.child.once('close', () => {
+      this.#isClosed = true
+    })
   }
 
   get pid(): number {
@@ -121,10 +127,10 @@ export class Program {
     deadlineMs?: number
   ): Promise<T> {
     return until(
-      `${what}; standard error: ${this.stderr}`,
+      () => `${what}; standard error: ${this.stderr}`,
       () => {
         const found = this.events.find(event => match(event))
-        if (found == null && this.hasEnded)
+        if (found == null && this.#isClosed)
           throw new Error(
             `the process ended (${this.child.exitCode ?? this.child.signalCode}) before ${what}: ${this.stderr}`
           )
@@ -138,9 +144,22 @@ export class Program {
     this.child.kill(name)
   }
 
-  /** Waits for the end of the process: its exit code or signal. */
-  async ended(deadlineMs = DEADLINE_MS): Promise<number | string> {
-    if (!this.hasEnded) await once(this.child, 'exit', { signal: AbortSignal.timeout(deadlineMs) })
+  /** Does that while the process is stopped, as a client stops itself at its pauses, and lets it go on. */
+  async whilePaused(meanwhile: () => unknown): Promise<void> {
+    await until(
+      () => `a pause; standard error: ${this.stderr}`,
+      async () => {
+        if (this.hasEnded) throw new Error(`the process ended before its pause: ${this.stderr}`)
+        return (await statOf(this.pid))?.state === 'T'
+      }
+    )
+    await meanwhile()
+    this.signal('SIGCONT')
+  }
+
+  /** Waits until it has ended and said all: its exit code or signal. */
+  async ended(): Promise<number | string> {
+    if (!this.#isClosed) await once(this.child, 'close', { signal: AbortSignal.timeout(DEADLINE_MS) })
     return this.child.exitCode ?? (this.child.signalCode as string)
   }
 
@@ -242,8 +261,13 @@ export class Processes {
   }
 
   /** `what`: a spec to submit, or the id of a job to go on with. */
-  client(data: string, what: object | string, { args = [], ...options }: StartOptions = {}): Program {
-    const client = this.#start(CLIENT, data, [data, this.seedAddress, JSON.stringify(what), ...args], options)
+  client(
+    data: string,
+    what: object | string,
+    { init = {}, ...options }: Omit<StartOptions, 'args'> & { init?: ClientInit } = {}
+  ): Program {
+    const args = [data, this.seedAddress, JSON.stringify(what), JSON.stringify(init)]
+    const client = this.#start(CLIENT, data, args, options)
     this.#nodes.add(data)
     this.#clients.add(client)
     return client

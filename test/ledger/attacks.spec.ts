@@ -117,7 +117,7 @@ for (const strict of [false, true]) {
 
     if (strict) {
       it(`${HEADS} heads, while honest entries go on`, async function () {
-        this.timeout(60_000 + HEADS * 20)
+        this.timeout(600_000 + HEADS * 20)
         const identity = identityOf(createSigner(key), net.network.witnesses[0]!)
         const { bytes } = await Entry.encode(await forge(identity, { time: 2, next: [cid] }))
         for (let i = 0; i < HEADS; i++) {
@@ -182,7 +182,7 @@ for (const strict of [false, true]) {
 }
 
 describe('ledger: attacks of a witness on its own log', function () {
-  this.timeout(60_000 + CHAIN * 20)
+  this.timeout(600_000 + CHAIN * 20)
   let net: TestNetwork
   let client: TestNode
   let observer: TestNode

@@ -53,7 +53,7 @@ export async function createFleet(witnesses: number): Promise<Fleet> {
 export async function eventually(
   what: string,
   isTrue: () => Promise<boolean>,
-  deadlineMs = 60_000
+  deadlineMs = 240_000
 ): Promise<void> {
   const end = performance.now() + deadlineMs
   while (!(await isTrue())) {

@@ -68,8 +68,7 @@ describe('ledger: hostile bytes', () => {
   }
 })
 
-describe('ledger: hostile requests over the wire', function () {
-  this.timeout(120_000)
+describe('ledger: hostile requests over the wire', () => {
   let net: TestNetwork
   let peer: Awaited<ReturnType<typeof startPeer>>
   before(async () => {

@@ -11,7 +11,7 @@ const SEED = Number(process.env.ARTEL_SEED ?? 7)
 const PRICE = 7
 
 describe(`ledger: kill −9 at ${KILLS} random points, seed ${SEED}`, function () {
-  this.timeout(120_000 + KILLS * 20_000)
+  this.timeout(600_000 + KILLS * 20_000)
   let fleet: Fleet
   beforeEach(async () => {
     fleet = await createFleet(1)

@@ -185,7 +185,7 @@ export async function ask(
   method: string,
   body: unknown
 ): Promise<unknown> {
-  const signal = AbortSignal.timeout(60_000)
+  const signal = AbortSignal.timeout(240_000)
   const stream = await libp2p.dialProtocol(peerIdFromString(to), `/artel/${network}/ledger/1`, { signal })
   const lp = lpStream(stream)
   try {

@@ -56,7 +56,10 @@ export async function spawnNode({
         if (!child.connected) return reject(new Error('the process ended'))
         const id = nextId++
         waiting.set(id, { resolve, reject })
-        child.send({ id, method, args })
+        // who is killed meanwhile may still seem connected
+        child.send({ id, method, args }, error => {
+          if (error != null) reject(new Error('the process ended', { cause: error }))
+        })
       }),
     kill: async (signal = 'SIGKILL') => {
       if (child.exitCode != null || child.signalCode != null) return

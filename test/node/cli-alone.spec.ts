@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { readFile, writeFile } from 'node:fs/promises'
 import { EXIT } from '../../node/index.ts'
-import { until } from '../bootstrap/nodes.ts'
+import { ownAddress, until } from '../bootstrap/nodes.ts'
 import { Processes } from './processes.ts'
 
 describe('cli: alone', () => {
@@ -12,12 +12,13 @@ describe('cli: alone', () => {
   after(() => processes.stop())
 
   it('says that there are no peers, keeps trying, and joins when the seed comes', async () => {
-    const first = processes.start('seed', 'late')
+    const { listen } = ownAddress()
+    const first = processes.start('seed', 'late', ['--listen', listen])
     const [address] = (await first.ready).addresses
     await first.end()
     const node = processes.start('start', 'early', ['--seed', address!])
     await until(() => /no peers/.test(node.stderr()), 'it says so')
-    const again = processes.start('seed', 'late', ['--listen', address!.replace(/\/p2p\/.*/, '')])
+    const again = processes.start('seed', 'late', ['--listen', listen])
     assert.equal((await node.ready).network, (await again.ready).network)
     await node.end()
     await again.end()

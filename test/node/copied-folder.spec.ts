@@ -1,17 +1,22 @@
 import { strict as assert } from 'node:assert'
-import { once } from 'node:events'
 import { cp } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
-import { Processes } from './processes.ts'
+import { ownAddress } from '../bootstrap/nodes.ts'
+import { type Daemon, Processes } from './processes.ts'
 
 /** A copy of a data folder has the key of the first: two nodes with one key, as real processes. */
-describe('node: a copied data folder', function () {
-  this.timeout(120_000)
+describe('node: a copied data folder', () => {
   let processes: Processes
   beforeEach(async () => {
     processes = await Processes.create()
   })
   afterEach(() => processes.stop())
+
+  /** Copies the folder of a node while that is stopped, so that no file of it comes or goes meanwhile. */
+  const copied = async (node: Daemon, name: string): Promise<void> => {
+    await node.ready
+    await node.end()
+    await cp(processes.path(name), processes.path('copy'), { recursive: true })
+  }
 
   const refused = async (args: string[]): Promise<void> => {
     const copy = await processes.run(args)
@@ -25,30 +30,22 @@ describe('node: a copied data folder', function () {
   it('of a client, beside the first: ends with what to do, and the first goes on unharmed', async () => {
     const seed = processes.start('seed', 'seed')
     const [address] = (await seed.ready).addresses
-    await processes.start('start', 'first', ['--seed', address!]).ready
+    const first = processes.start('start', 'first', ['--seed', address!])
+    await first.ready
     const pay = async () =>
       processes.run(['transfer', (await seed.ready).id, '1', '--yes', '--data', processes.path('first')])
     assert.equal((await pay()).code, 0)
-    await cp(processes.path('first'), processes.path('copy'), {
-      recursive: true,
-      filter: source => !source.endsWith('.sock')
-    })
+    await copied(first, 'first')
+    await processes.start('start', 'first', ['--seed', address!]).ready
     await refused(['start', '--data', processes.path('copy'), '--seed', address!])
     const after = await pay()
     assert.equal(after.code, 0, after.stderr)
   })
 
   it('of a seed, on another port: finds the seed at its own address and does not start', async () => {
-    const server = createServer().listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const { port } = server.address() as AddressInfo
-    server.close()
-    await once(server, 'close')
-    await processes.start('seed', 'seed', ['--listen', `/ip4/127.0.0.1/tcp/${port}`]).ready
-    await cp(processes.path('seed'), processes.path('copy'), {
-      recursive: true,
-      filter: source => !source.endsWith('.sock')
-    })
+    const at = ['--listen', ownAddress().listen]
+    await copied(processes.start('seed', 'seed', at), 'seed')
+    await processes.start('seed', 'seed', at).ready
     await refused(['seed', '--data', processes.path('copy'), '--listen', '/ip4/127.0.0.1/tcp/0'])
   })
 })

@@ -30,8 +30,7 @@ const DAMAGES: Record<string, (file: string) => Promise<void>> = {
   }
 }
 
-describe('node: data folder', function () {
-  this.timeout(120_000)
+describe('node: data folder', () => {
   let folder: string
   let template: string
   let balance: bigint

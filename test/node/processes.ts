@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -46,7 +45,8 @@ interface Where {
 /** Runs `artel` as real processes with a folder of their own; `stop` ends all that still run. */
 export class Processes {
   readonly folder: string
-  readonly #running = new Set<ChildProcess>()
+  /** with the promise that resolves when it has ended and all that it said has come */
+  readonly #running = new Map<ChildProcess, Promise<void>>()
 
   constructor(folder: string) {
     this.folder = folder
@@ -65,7 +65,8 @@ export class Processes {
     const child = this.#spawn(args, where)
     child.stdin!.end(input)
     const deadline = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS)
-    const [stdout, stderr] = await Promise.all([text(child.stdout!), text(child.stderr!), closed(child)])
+    const closed = this.#running.get(child)
+    const [stdout, stderr] = await Promise.all([text(child.stdout!), text(child.stderr!), closed])
     clearTimeout(deadline)
     return { code: child.exitCode, stdout, stderr }
   }
@@ -73,6 +74,7 @@ export class Processes {
   /** Starts a command that does not end by itself. */
   spawn(args: string[], { input = false, ...where }: { input?: boolean } & Where = {}): Spawned {
     const child = this.#spawn(args, where)
+    const closed = this.#running.get(child)
     // `input`: the test writes to it
     if (!input) child.stdin!.end()
     let stdout = ''
@@ -89,7 +91,7 @@ export class Processes {
       stderr: () => stderr,
       async end(signal = 'SIGINT') {
         child.kill(signal)
-        await closed(child)
+        await closed
         return { code: child.exitCode, stdout, stderr }
       }
     }
@@ -103,12 +105,12 @@ export class Processes {
     const { process: child, stdout, stderr } = spawned
     const ready = (async () => {
       await until(
-        () => stdout().includes('\n') || child.exitCode != null,
+        () => stdout().includes('\n') || !this.#running.has(child),
         `${command} ${name} is ready`,
         DEADLINE_MS
       )
       if (!stdout().includes('\n'))
-        throw new Error(`${command} ${name} ended with ${child.exitCode}: ${stderr()}`)
+        throw new Error(`${command} ${name} ended with ${child.exitCode ?? child.signalCode}: ${stderr()}`)
       return JSON.parse(stdout().split('\n')[0]!) as Ready
     })()
     // whoever waits for it sees the error
@@ -117,9 +119,8 @@ export class Processes {
   }
 
   async stop(): Promise<void> {
-    const all = [...this.#running]
-    for (const child of all) child.kill('SIGKILL')
-    await Promise.all(all.map(closed))
+    for (const child of this.#running.keys()) child.kill('SIGKILL')
+    await Promise.all(this.#running.values())
     await rm(this.folder, { recursive: true, force: true })
   }
 
@@ -137,15 +138,11 @@ export class Processes {
         ...env
       }
     })
-    this.#running.add(child)
-    child.once('close', () => this.#running.delete(child))
+    const closed = new Promise<void>(resolve => child.once('close', () => resolve()))
+    this.#running.set(child, closed)
+    void closed.then(() => this.#running.delete(child))
     return child
   }
-}
-
-async function closed(child: ChildProcess): Promise<void> {
-  if (child.exitCode != null || child.signalCode != null) return
-  await once(child, 'close')
 }
 
 /** Every descendant of a process, from /proc. */

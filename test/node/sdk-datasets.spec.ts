@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Artel, connect } from '../../node/sdk/index.ts'
 
-describe('node: datasets of the SDK', function () {
-  this.timeout(180_000)
+describe('node: datasets of the SDK', () => {
   let folder: string
   let artel: Artel
 

@@ -26,7 +26,7 @@ describe('node: SDK, and a node that goes away', () => {
 
   it('loses and doubles no job over kill −9 and restart, on another port', async () => {
     const first = await start()
-    await using artel = await connect({ data: processes.path('node') })
+    await using artel = await connect({ data: processes.path('node'), patienceMs: 240_000 })
     const running = artel.rangeReduce({ start: 1, end: 3e8, map: x => x % 3 })
     const id = await running.id
     const states: string[] = []

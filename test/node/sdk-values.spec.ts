@@ -28,8 +28,7 @@ const REFUSED: [string, unknown, RegExp][] = [
   ['a list of 300 levels', deep, /deeper than 256 levels/]
 ]
 
-describe('node: SDK, values that cannot travel', function () {
-  this.timeout(120_000)
+describe('node: SDK, values that cannot travel', () => {
   let folder: string
   let artel: Artel
 

@@ -3,9 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { mock } from 'node:test'
-import { type ArtelNode, createNode, loadConfig } from '../../node/index.ts'
 import { type Artel, ArtelError, connect, type JobReport, type Progress } from '../../node/sdk/index.ts'
-import { address, until } from '../bootstrap/nodes.ts'
+import { until } from '../bootstrap/nodes.ts'
 import { encodeModel } from '../scheduler/onnx-model.ts'
 
 /** f64 addition under the name add */
@@ -441,46 +440,6 @@ describe('node: SDK, against a node of its own', () => {
     const { url } = await placeOf(join(folder, 'own'))
     await using stranger = await connect({ url, token: 'wrong' })
     await assert.rejects(stranger.balance(), { name: 'UnauthorizedError', status: 401 })
-  })
-})
-
-describe('node: SDK, with peers', () => {
-  let folder: string
-  const nodes: ArtelNode[] = []
-  after(async () => {
-    await Promise.all(nodes.map(node => node.stop()))
-    await rm(folder, { recursive: true, force: true })
-  })
-
-  it('finds the node of this machine, and overflows to peers when they come', async () => {
-    folder = await mkdtemp(join(tmpdir(), 'artel-sdk-'))
-    const start = async (name: string, flags: Record<string, unknown>, founds = false) => {
-      const config = loadConfig({
-        environment: {},
-        flags: { data: join(folder, name), logLevel: 'silent', trustedPeers: ['*'], slots: 1, ...flags }
-      })
-      const node = await createNode(config, { founds })
-      nodes.push(node)
-      return node
-    }
-    const own = await start('own', { 'gateway.enabled': true, 'gateway.port': 0 }, true)
-    await using artel = await connect({ data: join(folder, 'own') })
-    // seconds of work: on a fast machine too there is enough left when the peer's first slice goes out
-    const work = { start: 1, end: 1.5e9, map: (x: number) => Math.sqrt(x), verify: 'none' as const }
-    const alone = artel.rangeReduce(work)
-    const value = await alone
-    assert.deepEqual(
-      (await alone.report()).shares.map(({ worker }) => worker),
-      [own.id]
-    )
-    const peer = await start('peer', { seeds: [address(own)] })
-    await until(async () => (await artel.offers()).some(({ peer: id }) => id === peer.id), 'the peer offers')
-    const shared = artel.rangeReduce(work)
-    assert.equal(await shared, value)
-    const { shares } = await shared.report()
-    assert.deepEqual(new Set(shares.map(({ worker }) => worker)), new Set([own.id, peer.id]))
-    assert.ok((await artel.peers()).some(({ peer: id }) => id === peer.id))
-    assert.ok((await artel.receipts(await shared.id)).every(({ receipt }) => receipt instanceof Uint8Array))
   })
 })
 

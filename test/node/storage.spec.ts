@@ -9,8 +9,7 @@ import { Processes } from './processes.ts'
 
 const SPEC = { type: 'map', items: [1], fn: 'x => x + 1' }
 
-describe('node: a disk that fails while the node runs', function () {
-  this.timeout(300_000)
+describe('node: a disk that fails while the node runs', () => {
   let processes: Processes
   beforeEach(async () => {
     processes = await Processes.create()

@@ -88,7 +88,7 @@ describe('sandbox: determinism', () => {
     const bytes = async (jitless: boolean) => {
       const sandbox = await create({ jitless })
       const session = await sandbox.open(program, {
-        limits: { ...limits, timeoutMs: 20_000, memoryMb: 256 },
+        limits: { ...limits, memoryMb: 256 },
         requester: 'a',
         trusted: true
       })

@@ -4,7 +4,7 @@ import { read } from '../compliance/sandbox.ts'
 import { encodeModel, type OnnxModel, type OnnxTensor } from '../scheduler/onnx-model.ts'
 import { descendants, eventually } from './processes.ts'
 
-const limits = { timeoutMs: 20_000, memoryMb: 256, outputBytes: 1 << 24 }
+const limits = { timeoutMs: 240_000, memoryMb: 256, outputBytes: 1 << 24 }
 const integers = (...values: number[]): OnnxTensor => ({
   dims: [values.length],
   data: BigInt64Array.from(values, BigInt)
@@ -77,8 +77,7 @@ function nested(depth: number): Uint8Array {
   })
 }
 
-describe('sandbox: models', function () {
-  this.timeout(120_000)
+describe('sandbox: models', () => {
   const sandbox = createSandbox({ lazy: true })
   before(() => sandbox.start())
   after(async () => {

@@ -38,7 +38,7 @@ export function cpuSeconds(pid: number): number {
 }
 
 /** Polls until it holds. Throws after the deadline, naming what was awaited. */
-export async function eventually(what: string, holds: () => boolean, withinMs = 20_000): Promise<void> {
+export async function eventually(what: string, holds: () => boolean, withinMs = 240_000): Promise<void> {
   const deadline = performance.now() + withinMs
   while (!holds()) {
     if (performance.now() > deadline) throw new Error(`after ${withinMs} ms still not so: ${what}`)

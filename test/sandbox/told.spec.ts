@@ -45,8 +45,7 @@ const BYTE_BY_BYTE =
 const EXIT_3 = '41 03 41 00 41 00 41 00 10 02 1a'
 const TRAP = '00'
 
-describe('sandbox: what the author of a failed program is told', function () {
-  this.timeout(120_000)
+describe('sandbox: what the author of a failed program is told', () => {
   let sandbox: Sandbox
   before(async () => {
     sandbox = createSandbox({ warm: 1 })

@@ -34,7 +34,7 @@ async function inside(probe: string, look?: (pid: number) => void): Promise<Reco
     return await new Promise((resolve, reject) => {
       const deadline = setTimeout(
         () => reject(new Error(`no answer from inside: ${output} ${errors}`)),
-        20_000
+        240_000
       )
       child.stdout!.on('data', data => {
         output += data
@@ -130,7 +130,7 @@ describe('sandbox: when the isolate has fallen', () => {
     const { child, pid } = await spawnNative(asChild(script))
     const session = await openSession({
       class: 'native',
-      limits: { timeoutMs: 20_000, memoryMb: 64, outputBytes: 1000 },
+      limits: { timeoutMs: 240_000, memoryMb: 64, outputBytes: 1000 },
       message: {} as LoadMessage,
       binary: [],
       take: () => createChild(child, () => pid, findTools()),
@@ -178,18 +178,18 @@ describe('sandbox: when the isolate has fallen', () => {
     // 4,000 × clone(CLONE_VM | FS | FILES | SIGHAND | THREAD | SYSVSEM), each of which waits for ever
     const code = `53 bba00f0000 b838000000 bf000f0500 4889e6 31d2 4531d2 4531c0 0f05 85c0 7406 ffcb 75e1 5b c3
       b807000000 31ff 31f6 48c7c2ffffffff 0f05 ebec`
-    assert.match(await attack(`${machineCode(code)} sleep 20`), /^out-of-memory: more than \d+ threads$/)
+    assert.match(await attack(`${machineCode(code)} sleep 240`), /^out-of-memory: more than \d+ threads$/)
   })
 
   it('says what it wrote to standard output and error, and how much it may', async () => {
-    const { child, pid } = await spawnNative(asChild(`print STDERR 'last words'; close(STDERR); sleep 20`))
+    const { child, pid } = await spawnNative(asChild(`print STDERR 'last words'; close(STDERR); sleep 240`))
     const one = await createChild(child, () => pid, findTools())
     one.send(frame(1))
     one.send(frame(2))
     await eventually('it was heard', () => one.said === 'last words')
     one.kill()
     await one.ended
-    assert.match(await attack(`$| = 1; print 'x' x 65536 for 1 .. 1000; sleep 20`), /^threw: /)
+    assert.match(await attack(`$| = 1; print 'x' x 65536 for 1 .. 1000; sleep 240`), /^threw: /)
   })
 })
 

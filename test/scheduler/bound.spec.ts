@@ -9,8 +9,7 @@ import type { Scheduler } from '../../scheduler/index.ts'
 import { alone } from './alone.ts'
 import { memoryBlocks } from './memory-blocks.ts'
 
-describe('scheduler: what a job reserves', function () {
-  this.timeout(180_000)
+describe('scheduler: what a job reserves', () => {
   const sandbox = createSandbox({ warm: 1 })
   const blocks = memoryBlocks()
   let directory: string
@@ -38,7 +37,7 @@ describe('scheduler: what a job reserves', function () {
         const { bound } = await scheduler.quote(spec)
         const job = await scheduler.submit(spec)
         assert.equal(job.report().bound, bound, `${JSON.stringify(spec)}, known: ${isKnown}`)
-        await job.result({ signal: AbortSignal.timeout(60_000) })
+        await job.result({ signal: AbortSignal.timeout(240_000) })
       }
   })
 

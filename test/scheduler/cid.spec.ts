@@ -24,7 +24,7 @@ import { STREAMED } from '../../scheduler/tasks/registry.ts'
 import { memoryBlocks } from './memory-blocks.ts'
 import { startNodes, type TwoNodes } from './network.ts'
 
-const signal = (): AbortSignal => AbortSignal.timeout(10_000)
+const signal = (): AbortSignal => AbortSignal.timeout(240_000)
 
 /** Bytes that differ from chunk to chunk and are no multiple of a chunk. */
 const someBytes = (length: number): Uint8Array =>
@@ -158,8 +158,7 @@ describe('scheduler: data by CID', () => {
   })
 })
 
-describe('scheduler: blocks between peers', function () {
-  this.timeout(30_000)
+describe('scheduler: blocks between peers', () => {
   let nodes: TwoNodes
   const exchanges: { stop(): Promise<void> }[] = []
   beforeEach(async () => {

@@ -16,7 +16,7 @@ const make = `i => String(i).padStart(6, '0') + 'x'.repeat(${ITEM})`
 const made = Array.from({ length: COUNT }, (_, i) => String(i).padStart(6, '0') + 'x'.repeat(ITEM))
 const change = `text => text.slice(0, 6) + 'y'.repeat(${ITEM})`
 const changed = made.map(text => text.slice(0, 6) + 'y'.repeat(ITEM))
-const within = () => AbortSignal.timeout(100_000)
+const within = () => AbortSignal.timeout(240_000)
 
 async function bytesOf(scheduler: Scheduler, id: string): Promise<Uint8Array> {
   const { size, chunks } = await scheduler.datasets.collect(id, { signal: within() })
@@ -32,8 +32,7 @@ function assertSame(bytes: Uint8Array, expected: unknown): void {
   assert.ok(Buffer.compare(bytes, encodeValue(expected)) === 0, 'other bytes than without keep')
 }
 
-describe('scheduler: datasets between nodes', function () {
-  this.timeout(240_000)
+describe('scheduler: datasets between nodes', () => {
   const sandbox = createSandbox({ warm: 2 })
   let folder: string
   const network = createWorkerNetwork({ sandbox, folder: () => folder })

@@ -28,8 +28,7 @@ const ledger = {
   removeEventListener: () => {}
 } as never
 
-describe('scheduler: a delegate in trouble of its own', function () {
-  this.timeout(30_000)
+describe('scheduler: a delegate in trouble of its own', () => {
   let nodes: TwoNodes
   const stops: (() => Promise<void> | void)[] = []
   beforeEach(async () => {

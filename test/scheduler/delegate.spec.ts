@@ -133,7 +133,7 @@ describe('scheduler: delegation', () => {
 
   it('cancels for its submitter; nobody else can fetch, cancel or learn of a job', async () => {
     const job = await client.submit(
-      { type: 'map', items: [1], fn: '() => { for (;;) {} }', requirements: { timeoutMs: 30_000 } },
+      { type: 'map', items: [1], fn: '() => { for (;;) {} }', requirements: { timeoutMs: 600_000 } },
       { delegate: delegate.id }
     )
     for (const t of ['result', 'cancel']) {

@@ -11,9 +11,7 @@ import { runHere } from './programs.ts'
  * must be equal for every cutting and order of arrival.
  */
 
-describe('scheduler: plan, driver and reducer against a direct calculation', function () {
-  this.timeout(120_000)
-
+describe('scheduler: plan, driver and reducer against a direct calculation', () => {
   it('range_reduce: every named operation', () =>
     fc.assert(
       fc.asyncProperty(

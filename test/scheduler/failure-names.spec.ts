@@ -8,8 +8,7 @@ import { DataMissingError, type Scheduler } from '../../scheduler/index.ts'
 import { failureOf } from '../../scheduler/jobs/end-job.ts'
 import { alone } from './alone.ts'
 
-describe('scheduler: the name of a failure', function () {
-  this.timeout(60_000)
+describe('scheduler: the name of a failure', () => {
   const sandbox = createSandbox({ warm: 1 })
   let directory: string
   let scheduler: Scheduler
@@ -27,7 +26,7 @@ describe('scheduler: the name of a failure', function () {
 
   const failureNameOf = async (spec: object): Promise<string | undefined> => {
     const job = await scheduler.submit({ retries: 0, ...spec })
-    await assert.rejects(job.result({ signal: AbortSignal.timeout(50_000) }), { name: 'JobFailedError' })
+    await assert.rejects(job.result({ signal: AbortSignal.timeout(240_000) }), { name: 'JobFailedError' })
     return job.report().failure?.name
   }
   // `reduce` of a custom operation runs at the end, behind the walls of the requester's own node
@@ -50,7 +49,7 @@ describe('scheduler: the name of a failure', function () {
   it('stays what it was in a node of a pipeline, which is named', async () => {
     const nodes = [{ id: 'slow', task: reducing('(a, b) => { for (;;); }', 300) }]
     const job = await scheduler.submit({ type: 'pipeline', nodes, retries: 0 })
-    await assert.rejects(job.result({ signal: AbortSignal.timeout(50_000) }), /node slow failed/)
+    await assert.rejects(job.result({ signal: AbortSignal.timeout(240_000) }), /node slow failed/)
     assert.equal(job.report().failure?.name, 'timeout')
   })
 
@@ -58,11 +57,11 @@ describe('scheduler: the name of a failure', function () {
     const loud = (x: string) => `${x} => { function m() { "use asm"; return 1 } m(); throw new Error("no") }`
     for (const spec of [{ type: 'map', items: [1], fn: loud('x') }, reducing(loud('(a, b)'))]) {
       const job = await scheduler.submit({ retries: 0, ...spec })
-      await assert.rejects(job.result({ signal: AbortSignal.timeout(50_000) }), { name: 'JobFailedError' })
+      await assert.rejects(job.result({ signal: AbortSignal.timeout(240_000) }), { name: 'JobFailedError' })
       assert.match(job.report().failure?.said ?? '', /Invalid asm\.js/)
     }
     const quiet = await scheduler.submit({ type: 'map', items: [1], fn: 'x => { throw 1 }', retries: 0 })
-    await assert.rejects(quiet.result({ signal: AbortSignal.timeout(50_000) }))
+    await assert.rejects(quiet.result({ signal: AbortSignal.timeout(240_000) }))
     assert.ok(!('said' in quiet.report().failure!))
   })
 

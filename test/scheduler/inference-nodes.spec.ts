@@ -31,10 +31,9 @@ const MODEL = encodeModel({
   ],
   tensors: { k: tensor(32, 3, 3, 3), l: tensor(32, 32, 3, 3) }
 })
-const within = () => AbortSignal.timeout(200_000)
+const within = () => AbortSignal.timeout(240_000)
 
-describe('scheduler: models between nodes', function () {
-  this.timeout(300_000)
+describe('scheduler: models between nodes', () => {
   const sandbox = createSandbox({ warm: 1 })
   let folder: string
   const network = createWorkerNetwork({ sandbox, folder: () => folder })
@@ -71,7 +70,7 @@ describe('scheduler: models between nodes', function () {
     assert.deepEqual(await compared.resultBytes({ signal: within() }), expected)
 
     const killed = await scheduler.submit({ ...spec, verify: 'none' })
-    await until(() => killed.report().done > 0, 'a part of the job', 60_000)
+    await until(() => killed.report().done > 0, 'a part of the job')
     await workers[0]!.stop()
     assert.deepEqual(await killed.resultBytes({ signal: within() }), expected)
   })

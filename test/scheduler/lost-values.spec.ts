@@ -38,7 +38,7 @@ describe('scheduler: values that were lost with the power', () => {
   it('ends a job whose task is gone, says so, and goes on with others', async () => {
     const { id } = await scheduler.submit({ type: 'map', items, fn: 'x => { for (;;); }' })
     await restartWithout(id, 'specs')
-    await assert.rejects(scheduler.job(id)!.result({ signal: AbortSignal.timeout(30_000) }), {
+    await assert.rejects(scheduler.job(id)!.result({ signal: AbortSignal.timeout(240_000) }), {
       name: 'JobFailedError',
       message: /is lost or damaged .*submit it again/
     })

@@ -54,8 +54,7 @@ function several({ type, dims, data }: Tensor): Tensor {
   return joinRows([row, { type, dims, data: data.slice().reverse() as Tensor['data'] }])!
 }
 
-describe("ml_inference: ONNX's own tests", function () {
-  this.timeout(300_000)
+describe("ml_inference: ONNX's own tests", () => {
   const runner = new WorkRunner()
   before(() => runner.start())
   after(() => runner.stop())

@@ -34,8 +34,7 @@ const expected = encodeValue(
     .sort(([a], [b]) => (a < b ? -1 : 1))
 )
 
-describe('scheduler: a shuffle between nodes', function () {
-  this.timeout(120_000)
+describe('scheduler: a shuffle between nodes', () => {
   const sandbox = createSandbox({ warm: 2 })
   let folder: string
   const network = createWorkerNetwork({ sandbox, folder: () => folder })
@@ -80,7 +79,7 @@ describe('scheduler: a shuffle between nodes', function () {
 
   async function run(scheduler: Scheduler, more: object = {}): Promise<Job> {
     const job = await scheduler.submit({ ...spec, ...more })
-    const result = await job.resultBytes({ signal: AbortSignal.timeout(100_000) })
+    const result = await job.resultBytes({ signal: AbortSignal.timeout(240_000) })
     assert.equal(Buffer.compare(result, expected), 0)
     const { state, done, total } = await job.settled()
     assert.deepEqual([state, done], ['completed', total])
@@ -145,14 +144,14 @@ describe('scheduler: a shuffle between nodes', function () {
     const first = alone(key, sandbox, directory)
     await first.start()
     const { id } = await first.submit(spec)
-    await until(() => first.slices(id)!.items.some(({ part }) => part === 1), 'a reduced partition', 60_000)
+    await until(() => first.slices(id)!.items.some(({ part }) => part === 1), 'a reduced partition')
     await first.stop()
     const second = alone(key, sandbox, directory)
     await second.start()
     try {
       const job = second.job(id)!
       assert.equal(
-        Buffer.compare(await job.resultBytes({ signal: AbortSignal.timeout(60_000) }), expected),
+        Buffer.compare(await job.resultBytes({ signal: AbortSignal.timeout(240_000) }), expected),
         0
       )
       assert.deepEqual(partsOf(second, job).slice(0, 2), [0, 1])

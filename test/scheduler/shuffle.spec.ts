@@ -76,9 +76,7 @@ function sameBytes(actual: Uint8Array, expected: unknown): void {
   assert.fail('the values are equal, their bytes are not')
 }
 
-describe('scheduler: grouped map_reduce with a shuffle', function () {
-  this.timeout(120_000)
-
+describe('scheduler: grouped map_reduce with a shuffle', () => {
   it('gives the bytes of a direct calculation for any parameters, slices and number of workers', () =>
     fc.assert(
       fc.asyncProperty(

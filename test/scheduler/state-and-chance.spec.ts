@@ -5,8 +5,7 @@ import { WorkRunner } from './run-work.ts'
 const CUTS = [{}, { slice: 2000 }, { slice: 7 }, { slice: 1 }]
 const items = Array.from({ length: 200 }, (_, i) => i)
 
-describe('scheduler: what an item leaves behind, and chance', function () {
-  this.timeout(120_000)
+describe('scheduler: what an item leaves behind, and chance', () => {
   const runner = new WorkRunner()
   before(() => runner.start())
   after(() => runner.stop())

@@ -26,8 +26,7 @@ const METHODS: Record<string, (x: number) => unknown> = {
 const ITEMS = [1, 2, 3]
 const range = { type: 'range_reduce', start: 1, end: 4 }
 
-describe('scheduler: what an author may write, and what it means', function () {
-  this.timeout(120_000)
+describe('scheduler: what an author may write, and what it means', () => {
   const runner = new WorkRunner()
   before(() => runner.start())
   after(() => runner.stop())

@@ -7,8 +7,7 @@ import { verifyReceipt } from '../../ledger/index.ts'
 import { type ArtelNode, createNode, loadConfig } from '../../node/index.ts'
 import { until } from '../bootstrap/nodes.ts'
 
-describe('scheduler: verification between nodes', function () {
-  this.timeout(120_000)
+describe('scheduler: verification between nodes', () => {
   let folder: string
   const nodes: ArtelNode[] = []
 
@@ -49,8 +48,8 @@ describe('scheduler: verification between nodes', function () {
     const spec = { type: 'map', items, fn: `x => { ${work} }`, verify: { confidence: 0.99 } }
     const run = async () => {
       const job = await requester.scheduler.submit(spec)
-      assert.deepEqual(await job.result({ signal: AbortSignal.timeout(60_000) }), right)
-      return job.settled({ signal: AbortSignal.timeout(30_000) })
+      assert.deepEqual(await job.result({ signal: AbortSignal.timeout(240_000) }), right)
+      return job.settled({ signal: AbortSignal.timeout(240_000) })
     }
 
     const first = (await run()).verification!

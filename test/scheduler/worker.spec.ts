@@ -427,10 +427,7 @@ describe('scheduler/worker', () => {
     const [busy, idle] = [connect('busy'), connect('idle')]
     busy.receive(load())
     busy.receive(lease([1]))
-    const end = Date.now() + 20_000
-    while (busy.of('alive').length === 0 && Date.now() < end)
-      await new Promise(resolve => setTimeout(resolve, 50))
-    assert.ok(busy.of('alive').length > 0)
+    await until(() => busy.of('alive').length > 0, 'a sign of life')
     assert.equal(idle.of('alive').length, 0)
   })
 

@@ -6,9 +6,7 @@ const SEEDS = 15
 /** a chain that its agent had lost carried the same entries before */
 const HARD = 49
 
-describe('devices: an agent and two witnesses, seeded', function () {
-  this.timeout(300_000)
-
+describe('devices: an agent and two witnesses, seeded', () => {
   for (const setsBack of [false, true])
     it(`lose nothing and double nothing${setsBack ? ', also where the disk is set back' : ''}`, async () => {
       const problems: string[] = []
