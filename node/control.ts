@@ -153,6 +153,7 @@ function createClient(socket: Socket): ControlClient {
   })
   return {
     ...operationsOver(async ({ input, ...request }, { onProgress, signal } = {}) => {
+      signal?.throwIfAborted()
       const id = next++
       const line = JSON.stringify({ id, ...request, input: toText(input) } satisfies Request)
       const done = Promise.withResolvers<never>()

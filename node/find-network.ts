@@ -23,8 +23,8 @@ import type { Config } from './settings.ts'
 const SHIPPED = fileURLToPath(new URL('../bootstrap/network.json', import.meta.url))
 const FIRST_RETRY_MS = 500
 const LAST_RETRY_MS = 15_000
-/** Of silence where nobody else should be. */
-const OWN_ADDRESS_MS = 1_500
+/** Of silence where nobody else should be; who is there may be slow. */
+const OWN_ADDRESS_MS = 5_000
 
 export interface FindNetworkInit {
   config: Config

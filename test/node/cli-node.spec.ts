@@ -121,12 +121,13 @@ describe('cli: a node and its neighbours', () => {
       '--listen',
       listen
     ])
-    assert.match(stderr, new RegExp(`^artel: .*${listen}.*in use.*--listen\\n$`))
+    assert.match(stderr, new RegExp(`^artel: .*${listen}.*in use.*--listen\\n$`, 'm'))
     assert.equal(code, EXIT.machine)
   })
 
   it('starts no sandbox process where nothing is lent', async () => {
-    assert.deepEqual(await descendants((await seed.ready).pid), [])
+    const { pid } = await seed.ready
+    await until(async () => (await descendants(pid)).length === 0, 'no child')
   })
 
   it('ends on Ctrl-C with every child, and goes on with the same account', async () => {
