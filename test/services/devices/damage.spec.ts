@@ -10,7 +10,7 @@ import { openChains } from '../../../services/devices/delivery/chains.ts'
 import { RECEIPT_DOMAIN, receiptBytes } from '../../../services/devices/delivery/receipt.ts'
 import { createWitness } from '../../../services/devices/delivery/witness.ts'
 import { openChainLog } from '../../../services/devices/log/chain-log.ts'
-import { decodeEntry, GENESIS } from '../../../services/devices/log/entry.ts'
+import { decodeEntry, encodeEntry, GENESIS } from '../../../services/devices/log/entry.ts'
 import { exportChain, verifyExport } from '../../../services/devices/log/export.ts'
 import { frameRecord } from '../../../services/devices/log/records.ts'
 import { MIGRATIONS } from '../../../services/devices/series/schema.ts'
@@ -274,6 +274,37 @@ describe('devices: an export', () => {
     const { isRight, faults } = await verifyExport(join(folder, 'cut'), isSignedBy)
     equal(isRight, false)
     match(faults.join(), /cut off/)
+  })
+
+  it('tells what was altered: by the entry behind it, or by the signature where it is the last of its batch', async () => {
+    const heads = [GENESIS]
+    const batches = [3, 2, 1].map(count => {
+      const { seq, hash } = heads.at(-1)!
+      const { batch, head } = batchOf(seq + 1, hash, count)
+      heads.push(head)
+      return batch
+    })
+    const lasts = heads.map(({ seq }) => seq)
+    for (let seq = 0; seq <= lasts.at(-1)!; seq++) {
+      // a segment for each, else they are exported as one
+      const { log } = await recorderOn(new MachineDisk(createRandom(4)), 1)
+      for (const [i, { entries, ...batch }] of batches.entries()) {
+        const forged = entries.map(each => {
+          const entry = decodeEntry(each)
+          return entry.seq === seq ? encodeEntry({ ...entry, body: { v: -1 } }) : each
+        })
+        await log.append({ ...batch, entries: forged }, heads[i + 1]!)
+      }
+      const path = join(folder, `${seq}`)
+      await exportChain(log, [], path, signal)
+      const { isRight, faults } = await verifyExport(path, isSignedBy)
+      equal(isRight, false)
+      deepEqual(faults, [
+        lasts.includes(seq)
+          ? `up to entry ${seq} is not what ${chain.agent} signed`
+          : `entry ${seq} was altered: entry ${seq + 1} names another hash for it`
+      ])
+    }
   })
 
   it('leaves others their turn in a file of anything, and no file open', async () => {
