@@ -11,8 +11,8 @@ import { complaint, type Identity, isAlive, kill, launchQemu, sockets } from '..
 import { connectQmp, type Qmp, type QmpEvent } from '../qemu/qmp.ts'
 import type { Context } from './context.ts'
 
-/** A guest that runs answers within this, or counts as silent. */
-const HEARTBEAT_MS = 1_000
+/** QEMU answers within this, or counts as silent: also on a host that is so busy that it stands still for seconds. */
+const HEARTBEAT_MS = 5_000
 const SOCKET_MS = 15_000
 const SOCKET_LOOK_MS = 5
 
@@ -63,6 +63,8 @@ export function createLive(uuid: Uuid, context: Context, onChange: () => void): 
   let link: Link | undefined
   let attaching: Promise<Qmp> | undefined
   let status: Observed['qmp'] = 'absent'
+  /** of the status, that QEMU told by itself */
+  let changes = 0
   let isEnding = false
   let hasPoweredDown = false
 
@@ -79,9 +81,16 @@ export function createLive(uuid: Uuid, context: Context, onChange: () => void): 
       hasPoweredDown = !isLate
       isEnding ||= isLate
     }
-    if (event.event === 'STOP') set(status === 'io-error' ? 'io-error' : 'paused')
-    if (event.event === 'RESUME') set('running')
-    if (event.event === 'BLOCK_IO_ERROR' && event.data.nospace === true) set('io-error')
+    const next = told(event)
+    if (next === undefined) return
+    changes++
+    set(next)
+  }
+
+  function told({ event, data }: QmpEvent): Observed['qmp'] | undefined {
+    if (event === 'STOP') return status === 'io-error' ? 'io-error' : 'paused'
+    if (event === 'RESUME') return 'running'
+    return event === 'BLOCK_IO_ERROR' && data.nospace === true ? 'io-error' : undefined
   }
 
   /** Looks whether the process is still there; its end is noticed once. */
@@ -129,9 +138,11 @@ export function createLive(uuid: Uuid, context: Context, onChange: () => void): 
   }
 
   async function beat(asked: Qmp) {
+    const before = changes
     try {
       const answer = await asked.run<{ status: string }>('query-status', {}, { ms: HEARTBEAT_MS })
-      set(answer.status)
+      // what it told meanwhile is as new or newer: an answer is taken up later than an event that comes right behind it
+      if (asked === qmp && changes === before) set(answer.status)
     } catch (error) {
       if (asked !== qmp) return
       context.log('machine %s does not answer: %s', uuid, (error as Error).message)
