@@ -4,6 +4,13 @@ export interface Cookies {
   keep(setCookie: readonly string[], url: string): Promise<void>
 }
 
+/** What the host of a page said of the version that it gave (RFC 9110, 8.8): one of the two. */
+export interface Validators {
+  url: string
+  etag?: string
+  lastModified?: string
+}
+
 export interface FetchOptions {
   method?: 'GET' | 'POST'
   headers?: Readonly<Record<string, string>>
@@ -21,6 +28,8 @@ export interface FetchOptions {
   isRobot?: boolean
   /** `name:port` of the only hosts that it may go to, also by redirects; default: every one outside */
   onlyHosts?: readonly string[]
+  /** A copy that the caller has: where it is still right the answer is 304, without bytes. */
+  known?: Validators
 }
 
 export interface Fetched {
@@ -30,6 +39,8 @@ export interface Fetched {
   /** small letters; of several of one name the last */
   headers: Readonly<Record<string, string>>
   bytes: Uint8Array
+  /** of this version, for `known` of another fetch; absent where the host says none that tells one from another */
+  validators?: Validators
 }
 
 /** A cookie as Chromium has it. */

@@ -13,6 +13,7 @@ import {
 import { ROBOT, type Robots, readRobots } from './robots.ts'
 import { addressesOf, hostOf, type Resolve, readTarget } from './target.ts'
 import { createTurns } from './turns.ts'
+import { conditionOf, validatorsOf } from './validators.ts'
 
 export interface OutboundInit {
   /** `name:port` that may be reached although it is inside, or on another port; asked at every request */
@@ -82,6 +83,7 @@ export function createOutbound({
         'user-agent': `Mozilla/5.0 (compatible; ${ROBOT})`,
         accept: '*/*',
         ...options.headers,
+        ...conditionOf(url.href, options.known),
         'accept-encoding': ACCEPT_ENCODING,
         ...(cookie == null || cookie === '' ? {} : { cookie })
       },
@@ -90,12 +92,16 @@ export function createOutbound({
     const setCookie = headers['set-cookie']
     if (setCookie != null) await options.cookies?.keep([setCookie].flat(), url.href)
     const bytes = await readBody(body, {
-      coding: [headers['content-encoding'] ?? ''].flat().join(','),
+      // what is still right comes without a body, whatever its coding would be
+      coding: statusCode === 304 ? '' : [headers['content-encoding'] ?? ''].flat().join(','),
       maxBytes,
       url: url.href
     })
-    const single = Object.entries(headers).map(([name, value]) => [name, [value ?? ''].flat().at(-1)!])
-    return { url: url.href, status: statusCode, headers: Object.fromEntries(single), bytes }
+    const single: Fetched['headers'] = Object.fromEntries(
+      Object.entries(headers).map(([name, value]) => [name, [value ?? ''].flat().at(-1)!])
+    )
+    const validators = validatorsOf(url.href, single)
+    return { url: url.href, status: statusCode, headers: single, bytes, ...(validators && { validators }) }
   }
 
   async function robots(url: URL, options: FetchOptions, deadline: AbortSignal): Promise<Robots> {

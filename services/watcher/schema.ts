@@ -63,5 +63,7 @@ export const MIGRATIONS = [
     error TEXT
   ) STRICT;
   CREATE INDEX outbox_due ON outbox (state, subscription, id);
-  `
+  `,
+  // JSON: by what its host says whether it is still so, and since when it was not asked for all of it
+  'ALTER TABLE snapshot ADD COLUMN validators TEXT'
 ]

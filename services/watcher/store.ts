@@ -1,6 +1,7 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { transact } from '../host/index.ts'
+import type { Validators } from '../outbound/index.ts'
 import type { Event, Outcome, RuleRow, SubscriptionRow } from './contract.ts'
 import type { Change, KnownItem } from './core/compare.ts'
 import type { Figures } from './core/judge.ts'
@@ -25,6 +26,16 @@ export interface Page {
   url: string
   hash: string
   text: string
+  validators?: PageValidators
+}
+
+/** By what its host can be asked whether a page is still the same; `since`: when all of it came, ms since 1970. */
+export type PageValidators = Validators & { since: number }
+
+/** A page of the last fetch. */
+export interface KnownPage extends Pick<Page, 'hash' | 'validators'> {
+  /** undefined: its rule was removed meanwhile */
+  text(): string | undefined
 }
 
 export type Store = ReturnType<typeof createStore>
@@ -176,14 +187,29 @@ export function createStore(db: DatabaseSync) {
         hash: row.hash as string,
         text: gunzipSync(row.text as Uint8Array).toString()
       })),
-    add: (rule: string, { at, url, hash, text }: Page) =>
+    /** Of the last fetch, in the order of the rule. */
+    known: (rule: string): KnownPage[] =>
+      all(
+        `SELECT id, hash, validators FROM snapshot
+         WHERE rule = ?1 AND at = (SELECT at FROM snapshot WHERE rule = ?1 ORDER BY id DESC LIMIT 1) ORDER BY id`,
+        rule
+      ).map(({ id, hash, validators }) => ({
+        hash: hash as string,
+        validators: parse<PageValidators>(validators),
+        text() {
+          const row = get('SELECT text FROM snapshot WHERE id = ?', id as number)
+          return row && gunzipSync(row.text as Uint8Array).toString()
+        }
+      })),
+    add: (rule: string, { at, url, hash, text, validators }: Page) =>
       run(
-        'INSERT INTO snapshot (rule, at, url, hash, text) VALUES (?, ?, ?, ?, ?)',
+        'INSERT INTO snapshot (rule, at, url, hash, text, validators) VALUES (?, ?, ?, ?, ?, ?)',
         rule,
         at,
         url,
         hash,
-        gzipSync(text)
+        gzipSync(text),
+        validators == null ? null : JSON.stringify(validators)
       )
   }
 

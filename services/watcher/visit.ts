@@ -8,7 +8,7 @@ import { LoginError, PageError } from './errors.ts'
 import type { Extractor } from './extract/extractor.ts'
 import type { Passwords } from './passwords.ts'
 import { type Browser, type Login, pagesOf, type Rule } from './rule.ts'
-import type { Page } from './store.ts'
+import type { KnownPage, Page } from './store.ts'
 
 export interface VisitInit {
   outbound: Outbound
@@ -27,9 +27,13 @@ export interface VisitOptions {
   onLogin(): void
   /** see `FetchOptions` of outbound; default: all */
   onlyHosts?: readonly string[]
+  /** of the visit before, in the order of the rule; what is still the same need not come again */
+  known?: readonly KnownPage[]
 }
 
 const MIN_MASKED = 4
+/** A host that names every version alike would hide all changes: so often each page comes anyway. */
+const TRUSTED_MS = 24 * 3_600_000
 /** of all pages of a visit, which are in memory together */
 const MOST_BYTES = 100_000_000
 
@@ -39,10 +43,8 @@ export type Visit = (
 ) => Promise<Page[]>
 
 /** What a page was when it came. */
-interface Read {
-  url: string
-  bytes: Uint8Array
-  text: string
+interface Read extends Pick<Page, 'url' | 'text' | 'hash' | 'validators'> {
+  bytes: number
 }
 
 /**
@@ -62,13 +64,12 @@ export function createVisit({ outbound, extractor, secrets, cookies, now }: Visi
     const masked = await secrets.values(secretsOf(rule))
     let bytes = 0
     const pages: Page[] = []
-    for (const url of pagesOf(rule)) {
-      const page = await read(url)
-      bytes += page.bytes.byteLength
+    for (const [i, address] of pagesOf(rule).entries()) {
+      const { bytes: taken, text, ...page } = await read(address, options.known?.[i])
+      bytes += taken
       if (bytes > MOST_BYTES)
-        throw new PageError(`${url}: the pages of a rule may have ${MOST_BYTES} bytes together`)
-      const hash = createHash('sha256').update(page.bytes).digest('hex')
-      pages.push({ at, url: page.url, hash, text: mask(page.text, masked) })
+        throw new PageError(`${address}: the pages of a rule may have ${MOST_BYTES} bytes together`)
+      pages.push({ at, ...page, text: mask(text, masked) })
     }
     const kept = await keep()
     if (kept != null) await cookies.set(options.id, kept)
@@ -85,7 +86,7 @@ export function createVisit({ outbound, extractor, secrets, cookies, now }: Visi
     return {
       async read(address: string): Promise<Read> {
         const { url, html } = await read(address)
-        return { url, text: html, bytes: Buffer.from(html) }
+        return { url, text: html, bytes: Buffer.byteLength(html), hash: sha256(html) }
       },
       keep: async () => (browser.login == null ? undefined : state())
     }
@@ -102,16 +103,27 @@ export function createVisit({ outbound, extractor, secrets, cookies, now }: Visi
     const visitor = cookiesOf(jar)
     let isEntered = false
 
-    async function get(address: string): Promise<Read> {
-      const fetched = await outbound.fetch(address, { signal, cookies: visitor, onlyHosts })
-      if (fetched.status < 200 || fetched.status > 299)
-        throw new PageError(`${address} answers ${fetched.status}`)
-      return { url: fetched.url, bytes: fetched.bytes, text: textOf(fetched) }
+    async function get(address: string, before?: KnownPage): Promise<Read> {
+      const asked = before?.validators
+      const known = asked != null && asked.since + TRUSTED_MS > now() ? asked : undefined
+      const fetched = await outbound.fetch(address, { signal, cookies: visitor, onlyHosts, known })
+      const { url, status, bytes, validators } = fetched
+      const text = status === 304 && known != null ? before?.text() : undefined
+      if (text != null)
+        return { url, text, bytes: Buffer.byteLength(text), hash: before!.hash, validators: known }
+      if (status < 200 || status > 299) throw new PageError(`${address} answers ${status}`)
+      return {
+        url,
+        text: textOf(fetched),
+        bytes: bytes.byteLength,
+        hash: sha256(bytes),
+        validators: validators && { ...validators, since: now() }
+      }
     }
 
     return {
-      async read(address: string): Promise<Read> {
-        const page = await get(address)
+      async read(address: string, before?: KnownPage): Promise<Read> {
+        const page = await get(address, before)
         if (login == null || isEntered || page.text.includes(login.marker)) return page
         onLogin()
         await enter(login, visitor, signal)
@@ -151,6 +163,8 @@ const secretsOf = ({ login, browser }: Pick<Rule, 'login' | 'browser'>): string[
   [...Object.values(login?.fill ?? {}), ...(browser?.login?.steps ?? []), ...(browser?.steps ?? [])].flatMap(
     each => ('secret' in each ? [each.secret] : [])
   )
+
+const sha256 = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex')
 
 const textOf = ({ bytes, headers }: Fetched): string => decodeText(bytes, headers['content-type'])
 

@@ -49,6 +49,8 @@ export interface TestHostInit {
   identity?: Awaited<ReturnType<typeof createIdentity>>
   /** gets what is logged */
   lines?: string[]
+  /** default: the clock */
+  now?: () => number
 }
 
 /** The real host with a real libp2p on loopback. */
@@ -59,7 +61,8 @@ export async function startHost({
   capabilities = {},
   folder,
   identity: given,
-  lines
+  lines,
+  now
 }: TestHostInit) {
   await using started = new AsyncDisposableStack()
   const data = folder ?? (await mkdtemp(join(tmpdir(), 'artel-host-')))
@@ -84,6 +87,7 @@ export async function startHost({
     modules,
     folder: join(data, 'services'),
     network: 'test',
+    now,
     settings: name => {
       const module = modules.find(each => each.name === name)!
       return settingsOf(module).parse({ enabled: true, ...settings[name] }) as never

@@ -1,4 +1,4 @@
-import { equal, ok, rejects } from 'node:assert/strict'
+import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
@@ -33,6 +33,7 @@ async function site(answer: Answer) {
 
 const signal = AbortSignal.timeout(100_000)
 const plain = { signal, isRobot: false }
+const DATES = ['Mon, 30 Nov 2026 12:00:00 GMT', 'Mon, 30 Nov 2026 12:00:01 GMT'] as const
 
 /** Ways to write an address inside, each of which some program out there takes. */
 const INSIDE = [
@@ -229,6 +230,35 @@ describe('outbound: manners', function () {
     equal((await open.fetch(server.url('/busy'), { signal })).status, 429)
     await rejects(open.fetch(server.url('/1'), { signal }), { name: 'UnwelcomeError' })
     deepPaths(server.seen, ['/robots.txt', '/1', '/2', '/3', '/4', '/busy'])
+    await open.close()
+  })
+
+  it('a copy that is still right need not come again, and is asked for at its own address alone', async () => {
+    await using server = await site(({ url, headers }, response) => {
+      const isKnown = headers['if-none-match'] === '"a"' || headers['if-modified-since'] != null
+      if (url === '/moved') return response.writeHead(302, { location: '/dated' }).end()
+      // some name the coding that the body would have
+      if (isKnown) return response.writeHead(304, { 'content-encoding': 'gzip' }).end()
+      const versions: Record<string, object> = {
+        '/named': { etag: '"a"', 'last-modified': DATES[0] },
+        '/dated': { date: DATES[1], 'last-modified': DATES[0] },
+        // it may change again within its second
+        '/new': { date: DATES[0], 'last-modified': DATES[0] },
+        '/wrong': { etag: 'a' }
+      }
+      response.writeHead(200, { ...versions[url!] }).end('text')
+    })
+    const open = createOutbound({ openHosts: () => [server.host] })
+    const [named, dated] = [server.url('/named'), server.url('/dated')]
+    const of = (path: string) => open.fetch(server.url(path), plain)
+    deepEqual((await of('/named')).validators, { url: named, etag: '"a"' })
+    deepEqual((await of('/moved')).validators, { url: dated, lastModified: DATES[0] })
+    for (const path of ['/new', '/wrong', '/']) equal((await of(path)).validators, undefined)
+    const known = { url: dated, lastModified: DATES[0] }
+    const again = await open.fetch(server.url('/moved'), { ...plain, known })
+    deepEqual([again.status, again.url, again.bytes.length], [304, dated, 0])
+    equal((await open.fetch(named, { ...plain, known })).status, 200)
+    equal((await open.fetch(named, { ...plain, known: { url: named, etag: '"a"' } })).status, 304)
     await open.close()
   })
 

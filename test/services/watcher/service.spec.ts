@@ -155,6 +155,63 @@ describe('watcher: a list behind a login', function () {
     await new Promise(resolve => hook.close(resolve))
   })
 
+  it('what its host calls unchanged is not sent again, and read and judged as if it were', async () => {
+    let page = 1
+    let sent = 0
+    let unchanged = 0
+    const site = createServer(({ headers, url }, response) => {
+      if (url === '/robots.txt') return response.writeHead(404).end()
+      const etag = `"${page}"`
+      if (headers['if-none-match'] === etag) {
+        unchanged++
+        return response.writeHead(304, { etag }).end()
+      }
+      sent++
+      const rows = ['a', ...(page === 1 ? ['b'] : [])].map(key => `<p>${key}</p>`)
+      response.writeHead(200, { 'content-type': 'text/html', etag }).end(rows.join(''))
+    })
+    await new Promise<void>(resolve => site.listen(0, '127.0.0.1', resolve))
+    const siteHost = `127.0.0.1:${(site.address() as AddressInfo).port}`
+    let now = Date.now()
+    await using host = await startHost({
+      modules: [watch],
+      capabilities: { sandbox },
+      settings: { watch: { openHosts: [siteHost], pauseSeconds: 0 } },
+      now: () => now
+    })
+    await until(() => host.services.health()[0]!.state === 'running', 'it runs')
+    const call = <T = unknown>(operation: string, input: object = {}): Promise<T> =>
+      host.services.call('watch', operation, input, { caller: OWNER }) as Promise<T>
+    const rule = {
+      name: 'list',
+      urls: [`http://${siteHost}/`],
+      extract: { rows: { css: 'p' }, fields: { key: { regex: '.+' } } },
+      key: ['key']
+    }
+    const run = async (): Promise<unknown[]> => {
+      now += 1000
+      const { state, reason, items, changes } = await call<Outcome>('run', { id: 'list' })
+      equal(state, 'ok', reason)
+      return [items, changes, sent, unchanged]
+    }
+    await call('put', { id: 'list', rule, isPaused: true })
+    deepEqual(await run(), [2, 0, 1, 0])
+    deepEqual(await run(), [2, 0, 1, 1])
+    page = 2
+    deepEqual(await run(), [1, 0, 2, 1])
+    // the second right fetch without it, though nothing came
+    deepEqual(await run(), [1, 1, 2, 2])
+    // hosts may give all versions one name
+    now += 86_400_000
+    deepEqual(await run(), [1, 0, 3, 2])
+    // another version of the rule begins anew
+    await call('put', { id: 'list', rule: { ...rule, name: 'other' }, isPaused: true })
+    deepEqual(await run(), [1, 0, 4, 2])
+    deepEqual(await run(), [1, 0, 4, 3])
+    site.closeAllConnections()
+    await new Promise(resolve => site.close(resolve))
+  })
+
   it('what a rule cannot be is said', async () => {
     await using host = await startHost({ modules: [watch], capabilities: { sandbox } })
     await until(() => host.services.health()[0]!.state === 'running', 'it runs')
