@@ -1,6 +1,7 @@
 export type { SchedulerComponents, SchedulerInit } from './assemble-scheduler.ts'
 export type * from './contract.ts'
 export { JOB_STATES } from './contract.ts'
+export { addressGroup } from './coordinator/address-group.ts'
 export * from './errors.ts'
 export type { OfferPubSub } from './market/offer-gossip.ts'
 export { type Basis, CREDIT_MICRO, type Quote } from './market/price.ts'

@@ -35,6 +35,7 @@ export interface ServiceNetwork {
     options?: { maxInboundStreams?: number; maxOutboundStreams?: number }
   ): Promise<void>
   unhandle(protocol: string): Promise<void>
+  getConnections(peer: PeerId): Pick<Connection, 'remoteAddr'>[]
   dialProtocol(
     peer: PeerId,
     protocol: string,

@@ -22,26 +22,46 @@ export function inTurn(host: string, peers: readonly string[]): string[] {
     .map(([, peer]) => peer)
 }
 
+export interface Others {
+  ask(peer: string): Promise<Omit<Extract<Said, { items: unknown }>, 'peer'>>
+  /** of a peer that has answered; undefined: every machine there is its own */
+  networkOf(peer: string): string | undefined
+}
+
 /**
- * Asks the first `wanted` of the peers at once; for each that fails the next takes over.
+ * Asks the first `wanted` of the peers at once; for each that fails the next takes over, and for one whose network has
+ * answered already: as far as it shows both have one owner.
  *
  * @returns one for each who was asked
  */
 export async function askOthers(
   peers: readonly string[],
   wanted: number,
-  ask: (peer: string) => Promise<Omit<Extract<Said, { items: unknown }>, 'peer'>>
+  { ask, networkOf }: Others
 ): Promise<Said[]> {
   const said: Said[] = []
+  const networks = new Set<string>()
   const left = peers.values()
+
+  async function askOne(peer: string): Promise<Said> {
+    try {
+      const answer = await ask(peer)
+      const network = networkOf(peer)
+      if (network != null && networks.has(network))
+        return { peer, reason: `it stands in ${network}, from where another one has answered` }
+      if (network != null) networks.add(network)
+      return { peer, ...answer }
+    } catch (error) {
+      return { peer, reason: `${(error as Error).name}: ${(error as Error).message}`.slice(0, 300) }
+    }
+  }
+
   async function fillPlace(): Promise<void> {
-    for (const peer of left)
-      try {
-        said.push({ peer, ...(await ask(peer)) })
-        return
-      } catch (error) {
-        said.push({ peer, reason: `${(error as Error).name}: ${(error as Error).message}`.slice(0, 300) })
-      }
+    for (const peer of left) {
+      const one = await askOne(peer)
+      said.push(one)
+      if ('items' in one) return
+    }
   }
   await Promise.all(Array.from({ length: wanted }, fillPlace))
   return said

@@ -73,7 +73,10 @@ export function createShare(
       const shared = sharedOf(rule)
       const [own, told] = await Promise.all([
         takeNew(shared),
-        askOthers(inTurn(hostsOf(shared)[0]!, others()), asked - 1, peer => ask(peer, shared, rule, signal))
+        askOthers(inTurn(hostsOf(shared)[0]!, others()), asked - 1, {
+          ask: peer => ask(peer, shared, rule, signal),
+          networkOf: host.peers.networkOf
+        })
       ])
       const self = { peer: host.peers.self, statement: state(shared, own), items: own.items }
       const said: Said[] = [self, ...told]

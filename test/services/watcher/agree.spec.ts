@@ -142,10 +142,14 @@ describe('watcher: looks that are shared', () => {
 
   it('for a node that fails the next takes over', async () => {
     const asked: string[] = []
-    const said = await askOthers(['a', 'b', 'c', 'd'], 2, async peer => {
-      asked.push(peer)
-      if (peer === 'a') throw new Error('gone')
-      return { statement: {} as never, items: new Map() }
+    const networkOf = () => undefined
+    const said = await askOthers(['a', 'b', 'c', 'd'], 2, {
+      networkOf,
+      async ask(peer) {
+        asked.push(peer)
+        if (peer === 'a') throw new Error('gone')
+        return { statement: {} as never, items: new Map() }
+      }
     })
     deepEqual(asked, ['a', 'b', 'c'])
     deepEqual(said.map(each => [each.peer, 'reason' in each ? each.reason : '']).sort(), [
@@ -153,7 +157,25 @@ describe('watcher: looks that are shared', () => {
       ['b', ''],
       ['c', '']
     ])
-    equal((await askOthers(['a'], 2, () => Promise.reject(new Error('gone')))).length, 1)
+    const ask = () => Promise.reject(new Error('gone'))
+    equal((await askOthers(['a'], 2, { ask, networkOf })).length, 1)
+  })
+
+  it('of one network one answer counts, and the next is asked instead', async () => {
+    const said = await askOthers(['a', 'b', 'c', 'd'], 3, {
+      ask: async () => ({ statement: {} as never, items: new Map() }),
+      networkOf: peer => ({ a: '198.51.100', b: '198.51.100' })[peer]
+    })
+    deepEqual(
+      said.map(each => [each.peer, 'reason' in each]),
+      [
+        ['a', false],
+        ['b', true],
+        ['c', false],
+        ['d', false]
+      ]
+    )
+    match((said[1] as { reason: string }).reason, /198\.51\.100/)
   })
 
   it('an answer counts only where its sender signed these items of this rule, and not without end', async () => {
