@@ -28,6 +28,8 @@ export interface Declaration extends Omit<Group, 'setting'> {
   errors?: Verdicts
   /** what it works with, see `Capabilities`; also the names of other services, started before it */
   needs?: readonly string[]
+  /** other services that it works with while they run; it runs without them as well */
+  wants?: readonly string[]
   /** it has a page in the dashboard: `page` in its folder, loaded when opened */
   page?: { icon: string; titles: Record<'en' | 'ru', string> }
   /** What it needs of this machine, for `artel doctor`: where it is switched on, also while the node does not run. */
@@ -43,12 +45,14 @@ export type ConfigOf<D extends Declaration> = ServiceSettings &
   (D['config'] extends z.ZodObject ? z.output<D['config']> : unknown)
 type MessagesOf<D extends Declaration> = D['messages'] extends Protocol ? D['messages'] : Record<never, never>
 type NeedsOf<D extends Declaration> = D['needs'] extends readonly (infer N)[] ? N : never
+type WantsOf<D extends Declaration> = D['wants'] extends readonly (infer W)[] ? W : never
 
 /** What a service gets. Everything here ends when it stops. */
 export type HostOf<D extends Declaration> = Host<
   ConfigOf<D>,
   Calls<D['operations'], MessagesOf<D>>,
-  NeedsOf<D>
+  NeedsOf<D>,
+  WantsOf<D>
 >
 /** What a service gives. */
 export type ServiceOf<D extends Declaration> = Service<D['operations'], MessagesOf<D>>
@@ -61,7 +65,7 @@ export interface Secrets {
   names(): Promise<string[]>
 }
 
-export interface Host<C = unknown, M extends Protocol = Protocol, N = unknown> {
+export interface Host<C = unknown, M extends Protocol = Protocol, N = unknown, W = unknown> {
   readonly name: string
   /** as its owner changed it last */
   readonly config: C
@@ -95,6 +99,8 @@ export interface Host<C = unknown, M extends Protocol = Protocol, N = unknown> {
   isSigned(peer: string, domain: string, bytes: Uint8Array, signature: Uint8Array): boolean
   /** what `needs` names */
   readonly use: Granted<N>
+  /** what `wants` names, as far as it runs at this moment: look when it is used */
+  readonly wanted: Partial<Granted<W>>
   /** Does `work` now and `everyMs` after its end, until the service stops. What it throws is in the health, and it goes on with growing waits. */
   repeat(name: string, everyMs: number, work: (signal: AbortSignal) => unknown): void
   /** Something does not work though the service runs; undefined: it works again. Shown in its health. */
@@ -108,7 +114,7 @@ export interface Service<O extends Operations = Operations, M extends Protocol =
   operations: Handlers<O>
   /** required where the declaration has messages */
   messages?: MessageHandlers<M>
-  /** what other services get by naming this one in `needs`; see `ServiceApis` */
+  /** what other services get by naming this one in `needs` or `wants`; see `ServiceApis` */
   api?: unknown
   start?(): void | Promise<void>
   /**

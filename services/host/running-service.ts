@@ -1,8 +1,10 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ComponentLogger, Logger } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
 import { setMaxListeners } from 'main-event'
 import type { Registry } from 'prom-client'
+import { addressGroup } from '../../scheduler/index.ts'
 import type { Directory } from '../directory/index.ts'
 import { type CallInit, callOperation } from './call-operation.ts'
 import type { Health, Host, Service, ServiceModule, State } from './contract.ts'
@@ -248,6 +250,9 @@ export function createRunningService(init: RunningInit, components: HostComponen
       log,
       metrics,
       use: use as never,
+      get wanted() {
+        return Object.fromEntries((module.wants ?? []).map(want => [want, components.lend(want)])) as never
+      },
       database(migrations) {
         if (database == null) {
           const opened = openDatabase(join(folder, `${name}.sqlite`), migrations)
@@ -269,6 +274,10 @@ export function createRunningService(init: RunningInit, components: HostComponen
       },
       peers: {
         self: components.network.peerId.toString(),
+        networkOf(peer) {
+          const [connection] = components.network.getConnections(peerIdFromString(peer))
+          return connection && addressGroup(connection.remoteAddr.toString())
+        },
         async *find(options = {}) {
           const signals = [signal, ...(options.signal == null ? [] : [options.signal])]
           const found = components.directory.find(key, { ...options, signal: AbortSignal.any(signals) })

@@ -11,6 +11,7 @@ import { answerPeers } from './answer-peers.ts'
 import { assemble } from './assemble.ts'
 import type { declaration } from './declaration.ts'
 import { createPackages } from './device/packages.ts'
+import { createWriter } from './device/write-for-others.ts'
 import { SchoolError } from './errors.ts'
 import { createOperations } from './operations.ts'
 import { guarded } from './people/acting.ts'
@@ -42,6 +43,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     mailBytes: () => host.config.mailMb * 1_000_000,
     signal: host.signal
   })
+  const login = (): string | undefined => school.roster?.person(self)?.id
   const restart = (): void =>
     // after its answer
     void setImmediate(() =>
@@ -139,12 +141,13 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       },
       {
         now: host.now,
-        login: () => school.roster?.person(self)?.id,
+        login,
         answered: watch.answered,
         asked: logs.asked
       }
     ),
     messages: handlers,
+    api: createWriter({ say: node.chats.say, login }),
 
     async start() {
       host.announce(true)

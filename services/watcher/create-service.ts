@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { encodeValue } from '../../sandbox/index.ts'
-import type { HostOf, ServiceOf } from '../host/index.ts'
+import { ForbiddenError, type HostOf, type ServiceOf } from '../host/index.ts'
 import { loadOutbound } from '../outbound/index.ts'
 import type { Agreement, Outcome } from './contract.ts'
 import { nextTime } from './core/times.ts'
@@ -47,7 +47,13 @@ export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> 
   const share = createShare(host, { visit, extractor })
   const look = createLook({ store, visit, extractor, share, outbox, now })
   const test = createTest({ store, visit, extractor })
-  const send = createSend({ outbound, secrets, mail: () => host.config, now })
+  const send = createSend({
+    outbound,
+    secrets,
+    mail: () => host.config,
+    messenger: () => host.wanted.messenger,
+    now
+  })
   const looking = new Map<string, Promise<Outcome>>()
   const sending = new Set<string>()
 
@@ -166,8 +172,13 @@ export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> 
 
       subscriptions: () => ({ items: store.subscriptions.list(), messages: outbox.counts() }),
 
-      subscribe({ id, subscription }) {
+      subscribe({ id, subscription }, { caller }) {
         checkSubscription(subscription)
+        if (subscription.channel.kind === 'messenger') {
+          const { messenger } = host.wanted
+          const why = messenger == null ? 'the messenger does not run here' : messenger.refusal(caller)
+          if (why != null) throw new ForbiddenError(`channel: ${why}`)
+        }
         const { digest, timeZone, rule } = subscription
         const rules: RuleState[] = rule == null ? store.rules.list() : [store.rules.get(rule)]
         return store.atomically(() => {

@@ -95,6 +95,7 @@ export const declaration = declare({
   summary: 'make tables of pages, search them, and tell of what changes',
   page: { icon: 'eye', titles: { en: 'Watched pages', ru: 'Наблюдение' } },
   needs: ['sandbox'],
+  wants: ['messenger'],
   config: z.object({
     openHosts: hosts
       .default([])

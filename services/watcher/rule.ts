@@ -103,6 +103,13 @@ const channel = z.discriminatedUnion('kind', [
     kind: z.literal('webhook'),
     url: text(2000),
     secret: secretName.describe('signs every message (HMAC-SHA256)')
+  }),
+  z.strictObject({
+    kind: z.literal('messenger'),
+    chat: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/, 'an id is 64 hex digits')
+      .describe('of this node, see artel messenger chats')
   })
 ])
 

@@ -74,7 +74,10 @@ export interface Subscription {
   rule?: string
   kinds: string[]
   query?: string
-  channel: { kind: 'email'; to: string } | { kind: 'webhook'; url: string; secret: string }
+  channel:
+    | { kind: 'email'; to: string }
+    | { kind: 'webhook'; url: string; secret: string }
+    | { kind: 'messenger'; chat: string }
   digest?: string
   timeZone?: string
   heartbeat?: boolean

@@ -9,26 +9,38 @@ interface SubscriptionFormProps extends Pick<PartProps, 'words' | 'rules'> {
   save(id: string, subscription: Subscription): Promise<boolean>
 }
 
+/** What must be said of each channel. */
+const FIELDS = { email: ['to'], webhook: ['url', 'secret'], messenger: ['chat'] } as const
+type Kind = keyof typeof FIELDS
+
 const EMPTY = {
   id: '',
   name: '',
   rule: '',
   query: '',
-  kind: 'email',
+  kind: 'email' as Kind,
   to: '',
   url: '',
   secret: '',
+  chat: '',
   digest: '',
   isMatching: false
 }
+
+const channelOf = ({ kind, ...form }: typeof EMPTY): Subscription['channel'] =>
+  ({ kind, ...Object.fromEntries(FIELDS[kind].map(name => [name, form[name]])) }) as Subscription['channel']
 
 export function SubscriptionForm({ words, rules, save }: SubscriptionFormProps) {
   const { t, word } = words
   const [form, setForm] = useState(EMPTY)
   const [kinds, setKinds] = useState<string[]>([...KINDS])
   const set = (changed: Partial<typeof EMPTY>): void => setForm(before => ({ ...before, ...changed }))
-  const text = (name: 'id' | 'name' | 'query' | 'to' | 'url' | 'secret' | 'digest', isNeeded: boolean) => (
+  const text = (
+    name: 'id' | 'name' | 'query' | 'to' | 'url' | 'secret' | 'chat' | 'digest',
+    isNeeded: boolean
+  ) => (
     <TextInput
+      key={name}
       label={t(name)}
       required={isNeeded}
       value={form[name]}
@@ -38,11 +50,11 @@ export function SubscriptionForm({ words, rules, save }: SubscriptionFormProps) 
   )
 
   function subscription(): Subscription {
-    const { name, rule, query, kind, to, url, secret, digest, isMatching } = form
+    const { name, rule, query, digest, isMatching } = form
     return {
       name,
       kinds,
-      channel: kind === 'email' ? { kind: 'email', to } : { kind: 'webhook', url, secret },
+      channel: channelOf(form),
       timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
       ...(rule === '' ? {} : { rule }),
       ...(query === '' ? {} : { query }),
@@ -76,10 +88,10 @@ export function SubscriptionForm({ words, rules, save }: SubscriptionFormProps) 
         <NativeSelect
           label={t('channel')}
           value={form.kind}
-          onChange={({ currentTarget }) => set({ kind: currentTarget.value })}
-          data={['email', 'webhook'].map(value => ({ value, label: word('channel', value) }))}
+          onChange={({ currentTarget }) => set({ kind: currentTarget.value as Kind })}
+          data={Object.keys(FIELDS).map(value => ({ value, label: word('channel', value) }))}
         />
-        {form.kind === 'email' ? text('to', true) : [text('url', true), text('secret', true)]}
+        {FIELDS[form.kind].map(name => text(name, true))}
         {text('digest', false)}
         <Checkbox
           label={t('matching')}

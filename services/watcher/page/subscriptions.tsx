@@ -6,6 +6,11 @@ import type { Subscription } from './api.ts'
 import type { PartProps } from './part.ts'
 import { SubscriptionForm } from './subscription-form.tsx'
 
+function placeOf(channel: Subscription['channel']): string {
+  if (channel.kind === 'email') return channel.to
+  return channel.kind === 'webhook' ? channel.url : channel.chat
+}
+
 /** Who is told of what. */
 export function Subscriptions({ api, words, listen, fail, rules }: PartProps) {
   const { t, word } = words
@@ -31,7 +36,7 @@ export function Subscriptions({ api, words, listen, fail, rules }: PartProps) {
       rule ?? t('allRules'),
       query ?? t('everything'),
       kinds.map(kind => word('kind', kind)).join(', '),
-      channel.kind === 'email' ? channel.to : channel.url,
+      placeOf(channel),
       digest ?? t('atOnce')
     ].join(' · ')
   const messages = Object.entries(value.messages).map(([state, n]) =>

@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { createTransport, type Transporter } from 'nodemailer'
+import type { ServiceApis } from '../../host/index.ts'
 import type { Outbound } from '../../outbound/index.ts'
 import type { Message } from '../contract.ts'
 import { DeliveryError } from '../errors.ts'
@@ -19,6 +20,8 @@ export interface ChannelsInit {
   outbound: Outbound
   secrets: Pick<Passwords, 'key'>
   mail(): MailSettings
+  /** undefined: it does not run now */
+  messenger(): ServiceApis['messenger'] | undefined
   now(): number
 }
 
@@ -33,7 +36,7 @@ const SEND_MS = 60_000
  */
 export type Send = (channel: Channel, message: Message, name: string, signal: AbortSignal) => Promise<void>
 
-export function createSend({ outbound, secrets, mail, now }: ChannelsInit): Send {
+export function createSend({ outbound, secrets, mail, messenger, now }: ChannelsInit): Send {
   async function webhook(
     { url, secret }: Extract<Channel, { kind: 'webhook' }>,
     message: Message,
@@ -100,10 +103,26 @@ export function createSend({ outbound, secrets, mail, now }: ChannelsInit): Send
     }
   }
 
-  return (channel, message, name, signal) =>
-    channel.kind === 'webhook'
-      ? webhook(channel, message, name, signal)
-      : email(channel, message, name, signal)
+  async function chat(
+    { chat }: Extract<Channel, { kind: 'messenger' }>,
+    message: Message,
+    name: string
+  ): Promise<void> {
+    const chats = messenger()
+    if (chats == null) throw new DeliveryError('the messenger does not run on this node')
+    const { subject, text } = compose(message)
+    try {
+      await chats.write(chat, `${subject}\n${text}`, `watch ${name}`)
+    } catch (error) {
+      throw new DeliveryError(`the messenger: ${(error as Error).message}`, { cause: error })
+    }
+  }
+
+  return async (channel, message, name, signal) => {
+    if (channel.kind === 'webhook') return webhook(channel, message, name, signal)
+    if (channel.kind === 'email') return email(channel, message, name, signal)
+    return chat(channel, message, name)
+  }
 }
 
 /** `t=<s since 1970>,v1=<hex>`: HMAC-SHA256 over the time, a point, and the body. */

@@ -220,6 +220,7 @@ describe('watcher: mail', function () {
       outbound: {} as never,
       secrets: {} as never,
       mail: () => ({ smtpHost: '127.0.0.1', smtpPort, smtpTls: 'none', smtpUser: '', smtpFrom }),
+      messenger: () => undefined,
       now: Date.now
     })
     const channel = { kind: 'email' as const, to: 'ann@example.org' }
