@@ -1,8 +1,10 @@
 import { appendFileSync, mkdirSync, renameSync, statSync } from 'node:fs'
-import { readdir, readFile, rm, stat } from 'node:fs/promises'
+import { open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 const FOLDER = 'logs'
+/** of the end of a log, which has the lines that are asked for: a month of it may be larger than memory */
+const TAIL_BYTES = 1024 * 1024
 const KEPT_MS = 30 * 24 * 3_600_000
 const REPORT_HOUR = 8
 
@@ -74,13 +76,13 @@ export function createLogs(service: string, now: () => number) {
       const last = await stat(fileOf('report')).catch(() => undefined)
       return now() >= at.getTime() && (last?.mtimeMs ?? 0) < at.getTime()
     },
-    /** The newest lines of a log, the newest last. */
+    /** The newest lines of a log, the newest last; of its last MiB. */
     async tail(name: LogName, count: number): Promise<string[]> {
-      const text = await readFile(fileOf(name), 'utf8').catch((error: NodeJS.ErrnoException) => {
+      const text = await readEnd(fileOf(name)).catch((error: NodeJS.ErrnoException) => {
         if (error.code === 'ENOENT') return ''
         throw error
       })
-      return text.trimEnd().split('\n').slice(-count)
+      return text === '' ? [] : text.trimEnd().split('\n').slice(-count)
     },
     /** `debug`: what only looks is told too, for so long. Until when, ms since 1970. */
     setLevel(level: Level, forMs: number): number {
@@ -99,4 +101,14 @@ export function createLogs(service: string, now: () => number) {
       return count
     }
   }
+}
+
+/** Whole lines of the last MiB of a file. */
+async function readEnd(file: string): Promise<string> {
+  await using handle = await open(file)
+  const { size } = await handle.stat()
+  const from = Math.max(0, size - TAIL_BYTES)
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(size - from), 0, size - from, from)
+  const text = buffer.toString('utf8', 0, bytesRead)
+  return from === 0 ? text : text.slice(text.indexOf('\n') + 1)
 }

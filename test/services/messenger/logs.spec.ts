@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm, utimes } from 'node:fs/promises'
+import { appendFile, mkdtemp, readdir, rm, utimes } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLogs } from '../../../services/messenger/admin/logs.ts'
@@ -19,7 +19,7 @@ describe('messenger: logs', () => {
 
   it('tell what was asked, what is refused and what fails, and of what only looks for as long as wished', async () => {
     const logs = createLogs(folder, () => now)
-    assert.deepEqual(await logs.tail('server', 10), [''])
+    assert.deepEqual(await logs.tail('server', 10), [])
     logs.asked(asked)
     logs.asked({ ...asked, operation: 'messages', isRead: true })
     logs.asked({ ...asked, error: new PolicyError('the text of a message') })
@@ -44,6 +44,16 @@ describe('messenger: logs', () => {
     assert.match((await logs.tail('error', 50)).join(), /TypeError: x is not a function.*logs\.spec/)
     assert.match((await logs.tail('database', 10)).join(), /WARNING send: database is locked$/)
     assert.equal((await logs.tail('server', 2)).length, 2)
+  })
+
+  it('are read from their end, however long they are', async () => {
+    const logs = createLogs(folder, () => now)
+    logs.asked(asked)
+    const line = `${'ж'.repeat(1000)}\n`
+    await appendFile(join(folder, 'logs', 'server.log'), line.repeat(1000))
+    const lines = await logs.tail('server', 10_000)
+    assert.ok(lines.length > 400 && lines.length < 600, String(lines.length))
+    assert.deepEqual([...new Set(lines)], [line.trimEnd()])
   })
 
   it('begin anew with the month; old ones go after 30 days', async () => {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Iterator
 
+from ._errors import ArtelError
+
 if TYPE_CHECKING:
     from ._client import Artel
 
@@ -49,6 +51,8 @@ class Dataset:
         first, count = 0, len(self)
         while first < count:
             page = self._artel.call('GET', f'/datasets/{self.id}/items', first=first, limit=PAGE)
+            if not page:
+                raise ArtelError('DatasetMissingError', f'{self.id} has {count} items, and none came from {first} on')
             yield from page
             first += len(page)
 
