@@ -4,6 +4,7 @@ import { createAssembly } from './core/chunks.ts'
 import type { Endpoint } from './endpoints.ts'
 import { AssistantError, badRequest, noProvider, StreamError } from './errors.ts'
 import { type Flight, type Piece, type Reader, startFlight } from './flight.ts'
+import { GROUP, type GroupCache } from './group/group-cache.ts'
 import type { Call } from './provider/call.ts'
 import type { Route } from './provider/provider.ts'
 import { type Json, readError } from './provider/send.ts'
@@ -13,7 +14,6 @@ import type { Providers } from './store/providers.ts'
 
 /** Calls of providers that run at once for one user. */
 const CALLS_PER_USER = 4
-const GROUP = 'group'
 /** What bounds the cost. Some providers take "9" for 9, and more would be written than is held. */
 const COUNTS = ['n', 'max_tokens', 'max_completion_tokens']
 
@@ -36,6 +36,7 @@ export type Asked =
 
 export interface AskComponents {
   cache: Cache
+  group: Pick<GroupCache, 'prepare' | 'bring' | 'offer'>
   credits: Credits
   providers: Providers
   call: Call
@@ -51,7 +52,7 @@ export interface AskComponents {
  *
  * @throws {AssistantError}
  */
-export function createAsk({ cache, credits, providers, call, now, onError, onKept }: AskComponents) {
+export function createAsk({ cache, group, credits, providers, call, now, onError, onKept }: AskComponents) {
   const flights = new Map<string, Flight>()
   const running = new Map<string, number>()
 
@@ -69,16 +70,29 @@ export function createAsk({ cache, credits, providers, call, now, onError, onKep
     )
   }
 
-  function ask(endpoint: Endpoint, question: Question): Asked {
-    const { user, body } = question
+  /** Who may answer, and where the answer is kept. */
+  function read(endpoint: Endpoint, { user, body, cacheControl, isOfGroup }: Question) {
     const routes = routesOf(endpoint, body)
     const { model } = routes[0]!
-    const rule = cacheRule(endpoint.name, body, model.cache, question.cacheControl)
-    const namespace = question.isOfGroup === true ? GROUP : `user:${user}`
+    const rule = cacheRule(endpoint.name, body, model.cache, cacheControl)
+    const namespace = isOfGroup === true ? GROUP : `user:${user}`
     // the owner may give a name to another model
     const asked = { ...body, model: model.upstream ?? model.id }
     const key = cacheKey(cache.namespaceKey(namespace), endpoint.name, asked)
-    const id = key.toString('hex')
+    return { routes, model, rule, namespace, key, id: key.toString('hex') }
+  }
+
+  /** Looks whether another node of the group has the answer; before `ask`. */
+  async function bring(endpoint: Endpoint, question: Question): Promise<void> {
+    if (question.isOfGroup !== true) return
+    await group.prepare()
+    const { rule, key, id } = read(endpoint, question)
+    if (rule.mayRead && !cache.has(key) && flights.get(id)?.mayJoin !== true) await group.bring(key)
+  }
+
+  function ask(endpoint: Endpoint, question: Question): Asked {
+    const { user } = question
+    const { routes, model, rule, namespace, key, id } = read(endpoint, question)
     if (rule.mayRead) {
       const kept = cache.get(namespace, key)
       if (kept != null) {
@@ -154,7 +168,7 @@ export function createAsk({ cache, credits, providers, call, now, onError, onKep
           await passOn(reply.events, put, partial => {
             answer = partial
           })
-        if (keepMs > 0 && endpoint.mayKeep(answer!)) keep(namespace, key, answer!, keepMs)
+        if (keepMs > 0 && endpoint.mayKeep(answer!)) keep({ namespace, key, keepMs, route }, answer!)
         return answer!
       } catch (error) {
         if (!signal.aborted) onError(error instanceof AssistantError ? error.code : (error as Error).name)
@@ -173,9 +187,14 @@ export function createAsk({ cache, credits, providers, call, now, onError, onKep
   }
 
   /** Who has his answer does not go without it because a disk is full. */
-  function keep(namespace: string, key: Uint8Array, answer: Json, keepMs: number): void {
+  function keep(
+    { namespace, key, keepMs, route }: { namespace: string; key: Uint8Array; keepMs: number; route: Route },
+    answer: Json
+  ): void {
     try {
-      cache.put(namespace, key, JSON.stringify(answer), keepMs)
+      const kept = cache.put(namespace, key, JSON.stringify(answer), keepMs)
+      if (kept != null && namespace === GROUP)
+        group.offer(key, kept, { provider: route.name, model: route.model.id }).catch(onKept)
       onKept(undefined)
     } catch (error) {
       onKept(error as Error)
@@ -184,6 +203,7 @@ export function createAsk({ cache, credits, providers, call, now, onError, onKep
 
   return {
     ask,
+    bring,
     figures: () => ({ flights: flights.size, calls: [...running.values()].reduce((a, b) => a + b, 0) })
   }
 }

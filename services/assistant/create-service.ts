@@ -9,6 +9,7 @@ import { withFormat } from './core/embedding-format.ts'
 import type { declaration } from './declaration.ts'
 import { chat, type Endpoint, embeddings, images, translate } from './endpoints.ts'
 import { AssistantError, badRequest, noProvider, UnknownNameError } from './errors.ts'
+import { createGroupCache } from './group/group-cache.ts'
 import { createJobs, shown } from './jobs.ts'
 import { createMeasures, type Limits } from './measures.ts'
 import { createCall } from './provider/call.ts'
@@ -47,8 +48,10 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
     now
   )
   const call = createCall(send, now)
-  const { ask } = createAsk({
+  const group = createGroupCache({ host, keys, cache })
+  const { ask, bring } = createAsk({
     cache,
+    group,
     credits,
     providers,
     call,
@@ -95,7 +98,9 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
     }
     try {
       const { body, bytes } = await readBody(stream)
-      const asked = ask(endpoint, { user, body, bytes, cacheControl, isOfGroup: namespace === 'group' })
+      const question = { user, body, bytes, cacheControl, isOfGroup: namespace === 'group' }
+      await bring(endpoint, question)
+      const asked = ask(endpoint, question)
       origin = asked.origin
       if (asked.origin === 'hit') return done(await give(asked, body))
       // the caller may go before there is anything to read
@@ -255,6 +260,8 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
       spending: ({ days, by }) => ({ items: credits.spending(now() - (days - 1) * 24 * HOUR_MS, by) }),
       status: () => ({ items: measures.measure(limits()), cache: cache.figures() })
     },
+
+    messages: group.handlers,
 
     async start() {
       await startBot()

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { bytes, declare, micro, NOT_FOUND, operation } from '../host/index.ts'
+import { messages } from './messages.ts'
 import { name, provider } from './provider/provider.ts'
 
 const none = z.object({})
@@ -98,6 +99,24 @@ export const declaration = declare({
       .default(2048)
       .meta({ live: true })
       .describe('answers that are kept on the disk, in MiB'),
+    groupSecret: z
+      .union([z.literal(''), name])
+      .default('')
+      .describe(
+        'name of the secret that all nodes of a group have, so that they share answers of the namespace group'
+      ),
+    groupPeers: z
+      .array(z.string().max(100))
+      .max(100)
+      .default([])
+      .describe('peer ids of the others of the group; they must stand in allowedPeers too'),
+    groupWaitMs: z
+      .number()
+      .min(0)
+      .max(60_000)
+      .default(50)
+      .meta({ live: true })
+      .describe('ms that a question waits at most for what another node of the group may have'),
     jobDays: z
       .number()
       .min(0)
@@ -122,6 +141,7 @@ export const declaration = declare({
     limitCpuShare: limit(0.9, 'cpu'),
     limitDiskMb: limit(4096, 'disk')
   }),
+  messages,
   errors: { UnknownNameError: NOT_FOUND },
   operations: {
     chat: operation({

@@ -50,5 +50,7 @@ export const MIGRATIONS = [
   // what is worth least is found without a look at the values
   'CREATE INDEX cache_worth ON cache (created, hits, length(value), key)',
   // they end with the process, and are kept in it
-  'DROP TABLE holds'
+  'DROP TABLE holds',
+  // of an answer that nodes of a group share: who signed it, as JSON
+  'ALTER TABLE cache ADD COLUMN statement TEXT'
 ]

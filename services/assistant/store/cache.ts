@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib'
 import { LRUCache } from 'lru-cache'
+import type { SharedEntry } from '../messages.ts'
 import { seal, unseal } from './seal.ts'
 
 const HOT_BYTES = 32 * 1024 * 1024
@@ -11,7 +12,8 @@ const MAX_BYTES = 1024 * 1024
 const EVICTED = 100
 const LEVEL = { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } }
 
-interface Entry {
+/** An answer as it is kept; `expires`: ms since 1970. */
+export interface Kept {
   sealed: Uint8Array
   expires: number
 }
@@ -23,7 +25,7 @@ interface Entry {
  * @param maxBytes of the disk; above it goes what is old, large and seldom asked for
  */
 export function createCache(db: DatabaseSync, maxBytes: () => number, now: () => number) {
-  const hot = new LRUCache<string, Entry>({
+  const hot = new LRUCache<string, Kept>({
     maxSize: HOT_BYTES,
     sizeCalculation: ({ sealed }) => sealed.length + 100
   })
@@ -34,7 +36,13 @@ export function createCache(db: DatabaseSync, maxBytes: () => number, now: () =>
     get: db.prepare('SELECT value AS sealed, expires FROM cache WHERE key = ? AND expires > ?'),
     hit: db.prepare('UPDATE cache SET hits = hits + 1 WHERE key = ?'),
     put: db.prepare(
-      'INSERT OR REPLACE INTO cache (key, namespace, value, created, expires) VALUES (?, ?, ?, ?, ?)'
+      'INSERT OR REPLACE INTO cache (key, namespace, value, created, expires, statement) VALUES (?, ?, ?, ?, ?, ?)'
+    ),
+    shared: db.prepare(
+      'SELECT value AS sealed, statement FROM cache WHERE key = ? AND namespace = ? AND expires > ? AND statement IS NOT NULL'
+    ),
+    keepSigners: db.prepare(
+      "DELETE FROM cache WHERE statement ->> '$.signer' NOT IN (SELECT value FROM json_each(?))"
     ),
     remove: db.prepare('DELETE FROM cache WHERE namespace = ?'),
     expire: db.prepare('DELETE FROM cache WHERE expires <= ?'),
@@ -61,6 +69,23 @@ export function createCache(db: DatabaseSync, maxBytes: () => number, now: () =>
     }
   }
 
+  function store(
+    namespace: string,
+    key: Uint8Array,
+    { sealed, expires }: Kept,
+    statement: string | null
+  ): void {
+    sql.put.run(key, namespace, sealed, now(), expires, statement)
+    hot.set(Buffer.from(key).toString('hex'), { sealed, expires })
+    size.entries++
+    size.bytes += sealed.length
+    while (size.bytes > maxBytes()) {
+      if (Number(sql.worst.run(now()).changes) === 0) break
+      hot.clear()
+      size = count()
+    }
+  }
+
   return {
     /** The key of a namespace; a new one where there is none. */
     namespaceKey(id: string): Uint8Array {
@@ -73,28 +98,51 @@ export function createCache(db: DatabaseSync, maxBytes: () => number, now: () =>
 
     get(namespace: string, key: Uint8Array): string | undefined {
       const id = Buffer.from(key).toString('hex')
-      const entry = hot.get(id) ?? (sql.get.get(key, now()) as Entry | undefined)
+      const entry = hot.get(id) ?? (sql.get.get(key, now()) as Kept | undefined)
       if (entry == null || entry.expires <= now()) return undefined
       hot.set(id, entry)
       sql.hit.run(key)
       return open(entry.sealed, this.namespaceKey(namespace), key)
     },
 
-    put(namespace: string, key: Uint8Array, text: string, keepMs: number): void {
+    /** undefined: it is not kept */
+    put(namespace: string, key: Uint8Array, text: string, keepMs: number): Kept | undefined {
       const namespaceKey = keys.get(namespace)
       // its user was forgotten while it was asked for
-      if (namespaceKey == null || Buffer.byteLength(text) > MAX_BYTES) return
+      if (namespaceKey == null || Buffer.byteLength(text) > MAX_BYTES) return undefined
       const sealed = seal(brotliCompressSync(text, LEVEL), namespaceKey, key)
-      const expires = now() + keepMs
-      sql.put.run(key, namespace, sealed, now(), expires)
-      hot.set(Buffer.from(key).toString('hex'), { sealed, expires })
-      size.entries++
-      size.bytes += sealed.length
-      while (size.bytes > maxBytes()) {
-        if (Number(sql.worst.run(now()).changes) === 0) break
-        hot.clear()
-        size = count()
+      const kept = { sealed, expires: now() + keepMs }
+      store(namespace, key, kept, null)
+      return kept
+    },
+
+    /** The key of a namespace that others have too; what was kept under another one is nothing any more. */
+    useKey: (namespace: string, key: Uint8Array): void => void keys.set(namespace, key),
+    has: (key: Uint8Array): boolean =>
+      hot.has(Buffer.from(key).toString('hex')) || sql.get.get(key, now()) != null,
+    /** With who says so, for others. */
+    putShared(namespace: string, key: Uint8Array, { sealed, statement }: SharedEntry): void {
+      const { signature, ...said } = statement
+      const text = JSON.stringify({ ...said, signature: Buffer.from(signature).toString('base64') })
+      store(namespace, key, { sealed, expires: statement.expires }, text)
+    },
+    /** undefined: there is none that somebody has signed */
+    shared(namespace: string, key: Uint8Array): SharedEntry | undefined {
+      const row = sql.shared.get(key, namespace, now()) as
+        | { sealed: Uint8Array; statement: string }
+        | undefined
+      if (row == null) return undefined
+      const said = JSON.parse(row.statement)
+      return {
+        sealed: row.sealed,
+        statement: { ...said, signature: new Uint8Array(Buffer.from(said.signature, 'base64')) }
       }
+    },
+    /** Forgets what others have signed than these. */
+    keepSigners(signers: readonly string[]): void {
+      sql.keepSigners.run(JSON.stringify(signers))
+      hot.clear()
+      size = count()
     },
 
     /** Forgets a namespace for ever. */

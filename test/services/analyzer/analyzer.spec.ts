@@ -7,8 +7,8 @@ import { startHost } from '../host/start-host.ts'
 
 type Host = Awaited<ReturnType<typeof startHost>>
 
-// The long form: 12, 13 or 14.
-const LONG_QUEENS = process.env.ARTEL_QUEENS
+/** With what takes minutes: 12 to 14 queens, hands of seven cards, all draws of 6 from 49. */
+const IS_LONG = process.env.ARTEL_ANALYZER_LONG != null
 
 /**
  * Chances to end with 17 to 21, blackjack, bust, by the open card from the ace on: one deck, stands on soft 17. Wizard of Odds,
@@ -57,13 +57,24 @@ describe('services: analyzer', () => {
   const call = (operation: string, input: object): Promise<any> =>
     host.services.call('analyzer', operation, input, { caller: OWNER })
 
-  it('knows the classes of poker hands', async () => {
-    const { classes, visited } = await call('poker', {})
-    assert.equal(visited, 2_598_960)
-    assert.deepEqual(
-      classes.map(({ count }: { count: number }) => count),
-      [1_302_540, 1_098_240, 123_552, 54_912, 10_200, 5108, 3744, 624, 36, 4]
-    )
+  it('knows the classes of poker hands', async function () {
+    const known: Record<number, [number, number[]]> = {
+      5: [2_598_960, [1_302_540, 1_098_240, 123_552, 54_912, 10_200, 5108, 3744, 624, 36, 4]],
+      // Wikipedia, Poker probability
+      7: [
+        133_784_560,
+        [
+          23_294_460, 58_627_800, 31_433_400, 6_461_620, 6_180_020, 4_047_644, 3_473_184, 224_848, 37_260,
+          4324
+        ]
+      ]
+    }
+    if (IS_LONG) this.timeout(600_000)
+    for (const cards of IS_LONG ? [5, 7] : [5]) {
+      const { classes, visited } = await call('poker', { cards })
+      const counts = classes.map(({ count }: { count: number }) => count)
+      assert.deepEqual([visited, counts], known[cards])
+    }
   })
 
   it('knows what a dealer ends with, exactly: one deck, by the published table', async () => {
@@ -90,8 +101,8 @@ describe('services: analyzer', () => {
   it('counts queens', async function () {
     // OEIS A000170
     const known: Record<number, number> = { 8: 92, 10: 724, 12: 14_200, 13: 73_712, 14: 365_596 }
-    if (LONG_QUEENS != null) this.timeout(600_000)
-    for (const n of [8, Number(LONG_QUEENS ?? 10)])
+    if (IS_LONG) this.timeout(600_000)
+    for (const n of IS_LONG ? [8, 10, 12, 13, 14] : [8, 10])
       assert.equal((await call('queens', { n })).solutions, known[n])
   })
 
@@ -100,7 +111,17 @@ describe('services: analyzer', () => {
     assert.equal((await call('steiner', { v: 9 })).systems, 840)
   })
 
-  it('checks wheels: the draws that meet a ticket', async () => {
+  it('checks wheels: the draws that meet a ticket', async function () {
+    if (IS_LONG) {
+      this.timeout(600_000)
+      const { hits } = await call('wheel', { tickets: ['1,2,3,4,5,6'] })
+      const of = (least: number): number =>
+        hits.reduce(
+          (sum: number, each: { hits: number; draws: number }) => sum + (each.hits >= least ? each.draws : 0),
+          0
+        )
+      assert.deepEqual([of(0), of(3)], [13_983_816, 260_624])
+    }
     const { hits } = await call('wheel', { numbers: 20, tickets: ['1,2,3,4,5,6'] })
     // C(6, k) · C(14, 6 − k)
     assert.deepEqual(

@@ -1,0 +1,149 @@
+import { deepEqual, equal, throws } from 'node:assert/strict'
+import { createIdentity } from '../../../bootstrap/index.ts'
+import { createSigner, isSignedBy } from '../../../ledger/index.ts'
+import { openProvider, type Provider } from '../../../node/demo/provider.ts'
+import { ANSWER, checkEntry, holdersOf, signedBytes } from '../../../services/assistant/group/entry.ts'
+import { assistant, type Bytes, OWNER } from '../../../services/index.ts'
+import { until } from '../../bootstrap/nodes.ts'
+import { createTestDirectory, startHost } from '../host/start-host.ts'
+
+const KEY = 'sk-group'
+const DAY_MS = 86_400_000
+
+describe('assistant: answers that nodes share', function () {
+  this.timeout(120_000)
+  const key = Buffer.alloc(32, 7)
+
+  it('are kept by three of the group, the same for all who reckon it', () => {
+    const members = Array.from({ length: 10 }, (_, i) => `peer${i}`)
+    const holders = holdersOf(key, members)
+    equal(new Set(holders).size, 3)
+    deepEqual(holdersOf(key, members.toReversed()), holders)
+    // one who goes moves nothing but what he kept
+    const [gone, ...others] = holders
+    deepEqual(
+      holdersOf(
+        key,
+        members.filter(member => member !== gone)
+      ).slice(0, 2),
+      others
+    )
+  })
+
+  it('count where one of the group has signed them, for as long as any answer is kept', async () => {
+    const [own, strange] = [await createIdentity(), await createIdentity()]
+    const now = Date.now()
+    const sealed = Buffer.from('sealed')
+    const made = (by: typeof own, more: object = {}) => {
+      const signer = own.peerId.toString()
+      const said = { signer, provider: 'p', model: 'm', created: now, expires: now + DAY_MS, ...more }
+      return { ...said, signature: createSigner(by.privateKey).sign(ANSWER, signedBytes(key, sealed, said)) }
+    }
+    const check = (statement: ReturnType<typeof made>, of: Uint8Array = sealed, place = key) =>
+      checkEntry(
+        place,
+        { sealed: of, statement },
+        { signers: [own.peerId.toString()], isSigned: isSignedBy, now }
+      )
+    check(made(own))
+    throws(() => check(made(strange)), /did not sign/)
+    throws(() => check({ ...made(own), model: 'other' }), /did not sign/)
+    throws(() => check(made(own), Buffer.from('other')), /did not sign/)
+    throws(() => check(made(own), sealed, Buffer.alloc(32, 8)), /did not sign/)
+    throws(() => check(made(strange, { signer: strange.peerId.toString() })), /not of the group/)
+    throws(() => check(made(own, { expires: now })), /is kept from/)
+    throws(() => check(made(own, { expires: now + 400 * DAY_MS })), /is kept from/)
+    throws(() => check(made(own, { created: now + DAY_MS })), /is kept from/)
+  })
+
+  it('save the other nodes the call, without the secret are nothing, and go with who signed them', async () => {
+    await using provider = await openProvider(KEY)
+    const directory = createTestDirectory()
+    const identities = [await createIdentity(), await createIdentity(), await createIdentity()]
+    const ids = identities.map(({ peerId }) => peerId.toString())
+    await using hosts = new AsyncDisposableStack()
+    const start = async (i: number, secret: string, more: object = {}) => {
+      const settings = {
+        allowedPeers: ids,
+        groupPeers: ids,
+        groupSecret: 'group',
+        groupWaitMs: 60_000,
+        quotaCredits: 10,
+        ...more
+      }
+      const host = hosts.use(
+        await startHost({
+          modules: [assistant],
+          identity: identities[i],
+          directory,
+          settings: { assistant: settings }
+        })
+      )
+      await until(() => host.services.health()[0]!.state === 'running', 'it runs')
+      return prepare(host, provider, secret)
+    }
+    const [ann, bob, eve] = [await start(0, 'one'), await start(1, 'one'), await start(2, 'another')]
+    for (const [one, other] of [
+      [ann, bob],
+      [ann, eve],
+      [bob, eve]
+    ] as const)
+      await one.host.connect(other.host)
+
+    equal(await ann.ask('shared'), 'miss')
+    // it is told after the answer
+    await until(async () => (await bob.entries()) > 0, 'the answer at the other node')
+    equal(await bob.ask('shared'), 'hit')
+    equal(provider.calls, 1)
+    // who does not have the secret asks something else, and keeps what he cannot read
+    equal(await eve.ask('shared'), 'miss')
+    equal(provider.calls, 2)
+    // nobody's own answers are shared
+    equal(await ann.ask('own', 'own'), 'miss')
+    equal(await bob.ask('own', 'own'), 'miss')
+    equal(provider.calls, 4)
+
+    // one with an empty disk fetches it
+    await bob.stop()
+    const again = await start(1, 'one')
+    await again.host.connect(eve.host)
+    equal(await again.ask('shared'), 'hit')
+    equal(provider.calls, 4)
+    await again.stop()
+    // and not what somebody has signed who is not of the group any more
+    const without = await start(1, 'one', { groupPeers: [ids[2]!] })
+    await without.host.connect(eve.host)
+    equal(await without.ask('shared'), 'miss')
+    equal(provider.calls, 5)
+  })
+})
+
+type Host = Awaited<ReturnType<typeof startHost>>
+
+async function prepare(host: Host, { url }: Provider, secret: string) {
+  const call = <T>(operation: string, input: object, body?: object): Promise<T> =>
+    host.services.call('assistant', operation, input, {
+      caller: OWNER,
+      ...(body == null ? {} : { body: chunks(body) })
+    }) as Promise<T>
+  await call('secret', { name: 'key', value: KEY })
+  await call('secret', { name: 'group', value: secret })
+  const models = [{ id: 'm', inputPerMillion: '1000', outputPerMillion: '1000', maxOutputTokens: 100 }]
+  await call('put', { name: 'p', provider: { kind: 'openai', url, secret: 'key', models } })
+  return {
+    host,
+    stop: () => host[Symbol.asyncDispose](),
+    /** @returns where the answer came from */
+    async ask(content: string, namespace = 'group') {
+      const body = { model: 'm', temperature: 0, messages: [{ role: 'user', content }] }
+      const { status, headers } = await call<Bytes>('chat', { namespace }, body)
+      equal(status, 200)
+      return headers!['artel-cache']
+    },
+    entries: async () => (await call<{ cache: { entries: number } }>('status', {})).cache.entries
+  }
+}
+
+async function* chunks(body: object): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(JSON.stringify(body))
+}
