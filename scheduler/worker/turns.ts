@@ -22,23 +22,26 @@ export function createTurns(init: {
   /** Whether more than a stranger's word pays for what the program has next. */
   isSecured(program: Program): boolean
   run(program: Program, slices: LeasedSlice[]): Promise<void>
+  /** ms, monotonic */
+  now?: () => number
   log: Logger
 }) {
+  const { now = () => performance.now() } = init
   const ownLine = new Set<Program>()
   const othersLine = new Set<Program>()
   const lineOf = ({ requester }: Program): Set<Program> => (requester.own ? ownLine : othersLine)
   let running = 0
   /** ms that slots were busy until `changedAt`, all together */
   let busyMs = 0
-  let changedAt = performance.now()
+  let changedAt = now()
   /** what began beside the slots last */
   let beside: { program: Program; slices: LeasedSlice[]; at: number } | undefined
   let isStopped = false
 
   function account(change: number): void {
-    const now = performance.now()
-    busyMs += running * (now - changedAt)
-    changedAt = now
+    const at = now()
+    busyMs += running * (at - changedAt)
+    changedAt = at
     running += change
   }
 
@@ -62,7 +65,7 @@ export function createTurns(init: {
       const slices = take(program)
       // to the end of the line, so that programs take turns
       if (program.queue.length > 0) line.add(program)
-      if (running === init.capacity()) beside = { program, slices, at: performance.now() }
+      if (running === init.capacity()) beside = { program, slices, at: now() }
       account(1)
       init
         .run(program, slices)
@@ -99,7 +102,7 @@ export function createTurns(init: {
     overstay(): { program: Program; slices: readonly LeasedSlice[] } | undefined {
       if (beside == null || running <= init.capacity()) return
       const { program, slices, at } = beside
-      const ms = performance.now() - at
+      const ms = now() - at
       if (ms <= OVERSTAY_MS) return
       program.sliceMs = ms / slices.length
       return { program, slices }
@@ -107,7 +110,7 @@ export function createTurns(init: {
 
     /** What is short and beside the slots, or was when it began, gives way to nobody: it holds nobody up. */
     isBeside: (slices: readonly LeasedSlice[]): boolean =>
-      beside?.slices === slices && performance.now() - beside.at <= OVERSTAY_MS,
+      beside?.slices === slices && now() - beside.at <= OVERSTAY_MS,
 
     get running(): number {
       return running

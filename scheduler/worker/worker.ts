@@ -99,6 +99,7 @@ export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, compon
     most: () => capacity() + (policy.maxProcesses > capacity() ? 1 : 0),
     isSecured: ({ requester, queue }) => isSecured(requester, queue[0]!),
     run,
+    now,
     log
   })
   let isStopped = false
@@ -134,8 +135,8 @@ export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, compon
     credit.refresh()
     kept.expire()
     stays.expire()
-    makeWay()
     endOverstay()
+    makeWay()
     for (const requester of requesters) {
       callBack(requester)
       if (requester.held > 0) requester.send({ t: 'alive' })

@@ -193,6 +193,24 @@ describe('scheduler/worker', () => {
       assert.deepEqual([stranger.refused(), fake.running.length], [[1], 1])
     })
 
+    it('is not made by ending a small batch beside full slots: it gives way to nobody, until it turns out longer', async () => {
+      start({ slots: 1 }, UNCOUNTED, { ...UNLIMITED, secures: requester => requester === 'alice' })
+      const bulk = connect('alice')
+      bulk.receive(load())
+      bulk.receive(lease([1, 2]))
+      const person = connect('bob')
+      person.receive(load())
+      person.receive(lease([3], 'p', 5))
+      bulk.receive(lease([4]))
+      await until(() => fake.running.length === 2, 'the small batch beside the slot')
+      await until(() => bulk.of('alive').length > 1, heartbeat)
+      assert.deepEqual(person.refused(), [])
+      clock += 1001
+      await until(() => person.refused().length === 1, heartbeat)
+      assert.match(person.of('refused')[0]!.reason, /was begun beside full slots/)
+      assert.deepEqual(bulk.refused(), [])
+    })
+
     it('is taken back from who has only promised a price, like from who names none', async () => {
       start({}, UNCOUNTED, { ...UNLIMITED, secures: () => false })
       const stranger = connect('mallory')
