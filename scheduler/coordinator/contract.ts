@@ -106,8 +106,8 @@ export interface Effects {
     why: Why
   }): void
   revoke(revoked: { worker: string; job: string; slice: number }): void
-  /** Stores an accepted slice, or what stands for one that is unavailable, which is nobody's. A malformed payload counts as a wrong answer; what could not be stored blames nobody. */
-  accept(accepted: Accepted): 'stored' | 'malformed' | 'unstored'
+  /** Stores an accepted slice, or what stands for one that is unavailable, which is nobody's. A malformed payload counts as a wrong answer. */
+  accept(accepted: Accepted): 'stored' | 'malformed'
   /** One more worker is paid for units that were accepted before: it was to be seen whether it brings the same. */
   pay(canary: {
     job: string

@@ -120,10 +120,6 @@ export function createAnswers(
       proofs,
       assurance
     })
-    if (outcome === 'unstored') {
-      giveBack(slice)
-      return
-    }
     if (outcome === 'malformed') {
       slice.votes.delete(digest)
       for (const { worker, price } of group) {

@@ -31,7 +31,7 @@ export interface EndingInit {
 }
 
 export interface EndingComponents {
-  store: Pick<Store, 'endJob'>
+  store: Pick<Store, 'endJob' | 'later'>
   memo: MemoStore
   /** determinism class of this node */
   sandbox: { readonly class: string }
@@ -43,42 +43,77 @@ export interface EndingComponents {
 export function createEnding(init: EndingInit, { store, memo, sandbox, settlement, log }: EndingComponents) {
   const { signal } = init
 
-  function end(job: JobHandle, state: EndState, { result, pieces, cid, failure, reason }: Ended = {}): void {
-    if (job.hasEnded) return
+  /** jobs whose result goes to the disk with this turn of the event loop */
+  const completing = new Map<JobHandle, Promise<void>>()
+
+  function row(job: JobHandle, state: EndState, { result, pieces, cid, failure }: Ended) {
     const finished = Date.now()
+    const { done, total, retries, shares, verification } = job.report()
+    const settled = !settlement.isSecured(job.id)
+    return {
+      state,
+      finished,
+      result,
+      pieces,
+      cid,
+      failure,
+      done,
+      total,
+      retries,
+      shares,
+      verification,
+      settled
+    }
+  }
+
+  function end(job: JobHandle, state: Exclude<EndState, 'completed'>, ended: Ended = {}): void {
+    if (job.hasEnded || completing.has(job)) return
     // failure costs the requester nothing
     if (state === 'failed') job.owesNothing()
-    const { done, total, retries, shares, verification } = job.report()
-    const write = (): void =>
-      store.endJob(job.id, {
-        state,
-        finished,
-        result,
-        pieces,
-        cid,
-        failure,
-        done,
-        total,
-        retries,
-        shares,
-        verification,
-        settled: !settlement.isSecured(job.id)
-      })
+    const last = row(job, state, ended)
+    const write = (): void => store.endJob(job.id, last)
     let isWritten = true
     try {
       write()
-    } catch (err) {
-      if (state === 'completed') {
-        // a result that is not on disk cannot be fetched
-        cannotStore(job, err as Error)
-        return
-      }
+    } catch {
+      // tried again before it is settled
       isWritten = false
     }
-    if (state === 'completed' && job.spec.memoize && job.init.type !== 'batch') memoise(job, cid!, result!)
+    tell(job, last, ended.reason)
+    void settle(job, isWritten ? undefined : write)
+  }
+
+  /** Resolves when it has ended. */
+  function complete(job: JobHandle, ended: Required<Pick<Ended, 'result' | 'cid'>> & Ended): Promise<void> {
+    const known = completing.get(job)
+    if (known != null || job.hasEnded) return known ?? Promise.resolve()
+    const last = row(job, 'completed', ended)
+    const written = store
+      .later(job.id, () => store.endJob(job.id, last))
+      .then(
+        () => {
+          completing.delete(job)
+          if (job.spec.memoize && job.init.type !== 'batch') memoise(job, ended.cid, ended.result)
+          tell(job, last)
+          void settle(job)
+        },
+        err => {
+          // a result that is not on disk cannot be fetched
+          completing.delete(job)
+          cannotStore(job, err)
+        }
+      )
+    completing.set(job, written)
+    return written
+  }
+
+  function tell(
+    job: JobHandle,
+    { state, finished, cid, failure }: ReturnType<typeof row>,
+    reason?: string
+  ): void {
     job.end(state, finished, { cid, failure, reason })
     init.onEnd(job)
-    void settle(job, isWritten ? undefined : write)
   }
 
   /** A full or broken disk: what was accepted so far is there, but nothing more can be kept. */
@@ -113,6 +148,9 @@ export function createEnding(init: EndingInit, { store, memo, sandbox, settlemen
 
   return {
     end,
+    complete,
+    /** of a job that completes at this moment */
+    completing: (job: JobHandle): Promise<void> | undefined => completing.get(job),
     settle,
     cannotStore,
 

@@ -45,7 +45,8 @@ export interface JobInit {
   load: () => Uint8Array | undefined
   /** somebody waits for its settlement */
   hurry: () => void
-  cancel: (reason: string) => void
+  /** until it has ended, where that is known here */
+  cancel: (reason: string) => Promise<void> | void
   /** of one that is not at its end: its result so far */
   soFar?: () => unknown
   /** of one that is not at its end: what it waits for */
@@ -181,7 +182,7 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   }
 
   async cancel(reason = NO_REASON): Promise<void> {
-    if (!this.hasEnded) this.init.cancel(reason)
+    if (!this.hasEnded) await this.init.cancel(reason)
   }
 
   async settled(options?: { signal?: AbortSignal }): Promise<JobReport> {

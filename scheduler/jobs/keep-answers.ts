@@ -6,7 +6,7 @@ import type { Trust } from '../trust/credibility.ts'
 import type { JobHandle } from './job-handle.ts'
 import type { RunningPart } from './running-job.ts'
 
-/** What the coordinator accepts, pays and takes back: on disk first, then in the job. */
+/** What the coordinator accepts, pays and takes back: in the job, and on disk before anybody is told of it. */
 export function createAccepted(
   { cannotStore }: { cannotStore(job: JobHandle, err: Error): void },
   {
@@ -25,34 +25,23 @@ export function createAccepted(
     return { ...rest, job: job.handle }
   }
 
-  /** false when this node cannot write, which ends the job as soon as the coordinator has taken its step. */
-  function keep(job: JobHandle, write: () => void): boolean {
-    try {
-      write()
-      return true
-    } catch (err) {
-      queueMicrotask(() => cannotStore(job, err as Error))
-      return false
-    }
+  /** On disk at the end of this turn. Where this node cannot write, the job ends. */
+  function keep(job: JobHandle, write: () => void): void {
+    store.later(job.id, write).catch(err => cannotStore(job, err))
   }
 
   function trust(key: string, known: Trust): void {
-    try {
-      store.setTrust(key, known)
-    } catch (err) {
+    store
+      .later(key, () => store.setTrust(key, known))
       // the coordinator remembers it; after a restart there is a little less
-      log.error('what is known of a worker could not be written: %e', err)
-    }
+      .catch(err => log.error('what is known of a worker could not be written: %e', err))
   }
 
-  function accept(accepted: Accepted): 'stored' | 'malformed' | 'unstored' {
+  function accept(accepted: Accepted): 'stored' | 'malformed' {
     const { slice, first, count, paid, assurance } = accepted
     const { job, part, index } = running(accepted.job)
     const value = accepted.payload as Uint8Array
     const works = accepted.proofs as SignedWork[]
-    const write = (): void =>
-      store.addSlice(job.id, { part: index, first, count, slice, value, paid, works, assurance })
-    if (!keep(job, write)) return 'unstored'
     try {
       part.reducer.add(
         first,
@@ -62,9 +51,11 @@ export function createAccepted(
       )
     } catch (err) {
       log.error('a result of %s for job %s is malformed: %e', paid[0]?.worker, job.id, err)
-      keep(job, () => store.removeSlice(job.id, index, first))
       return 'malformed'
     }
+    keep(job, () =>
+      store.addSlice(job.id, { part: index, first, count, slice, value, paid, works, assurance })
+    )
     for (const { worker, price } of paid) job.addShare(worker, count, price)
     job.addDone(count, assurance)
     return 'stored'
@@ -73,8 +64,7 @@ export function createAccepted(
   function pay({ job: id, first, count, worker, price, proof }: Parameters<Effects['pay']>[0]): void {
     const { job, index } = running(id)
     const works = proof == null ? [] : [proof as SignedWork]
-    const write = (): void => store.addCanary(job.id, { part: index, first }, { worker, price, works })
-    if (!keep(job, write)) return
+    keep(job, () => store.addCanary(job.id, { part: index, first }, { worker, price, works }))
     job.addShare(worker, count, price)
     job.addCanary(count)
   }
@@ -82,7 +72,13 @@ export function createAccepted(
   /** Rare: what was reduced already contains the doubtful result, so everything else is reduced again. */
   function retract({ job: id, first, count }: { job: string; first: number; count: number }): void {
     const { job, part, index } = running(id)
-    if (!keep(job, () => store.removeSlice(job.id, index, first))) return
+    try {
+      store.removeSlice(job.id, index, first)
+    } catch (err) {
+      // as soon as the coordinator has taken its step
+      queueMicrotask(() => cannotStore(job, err as Error))
+      return
+    }
     part.reducer = part.createReducer()
     for (const { part: other, paid, ...slice } of store.slices(job.id)) {
       if (other !== index) continue

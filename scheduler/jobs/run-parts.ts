@@ -60,7 +60,7 @@ export function createParts(
 
   async function complete({ handle, work, ended }: RunningJob): Promise<void> {
     const result = await work.finish(runHere(ended.signal))
-    ending.end(handle, 'completed', { result, cid: cidOf(result), pieces: work.pieces?.() })
+    await ending.complete(handle, { result, cid: cidOf(result), pieces: work.pieces?.() })
   }
 
   /** Hands a part to the coordinator, with what was accepted of it before a restart. */

@@ -115,7 +115,7 @@ export function createRuns(init: RunsInit, components: RunsComponents) {
       ...stored,
       load: () => store.result(stored.id),
       hurry: settlement.hurry,
-      cancel: reason => ending.end(job, 'cancelled', { reason }),
+      cancel: reason => ending.completing(job) ?? ending.end(job, 'cancelled', { reason }),
       soFar: () => running.get(stored.id)?.work.soFar?.(),
       waiting: () => waiting(stored.id),
       barred: () => whoIsBarred(stored.id)

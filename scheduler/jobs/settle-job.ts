@@ -28,7 +28,7 @@ export function createSettlement(
     signer,
     log
   }: {
-    store: Pick<Store, 'works' | 'settled' | 'has'>
+    store: Pick<Store, 'later' | 'works' | 'settled' | 'has'>
     ledger: Pick<
       Ledger,
       'account' | 'network' | 'hold' | 'escrow' | 'settle' | 'hurry' | 'openEscrows' | 'report'
@@ -129,7 +129,8 @@ export function createSettlement(
       if (!(await pay(job.id, payments, { receipts, escrow, mayWait: !job.isAwaited }))) return false
       secured.delete(job.id)
       // a node that stops settles again after the start, which changes nothing
-      return untilDone(`job ${job.id} is not marked as settled`, () => store.settled(job.id), { signal, log })
+      const mark = (): Promise<void> => store.later(job.id, () => store.settled(job.id))
+      return untilDone(`job ${job.id} is not marked as settled`, mark, { signal, log })
     },
 
     /** Gives back what was kept back for a job that could not be written. */

@@ -95,13 +95,13 @@ export function createSubmission(
 
   /** Throws SpecError for a program that no worker could run. */
   async function probe(specs: TaskSpec[], ended?: AbortSignal): Promise<void> {
-    const runHere = runs.runHere(ended)
     const probed = new Set<string>()
     for (const { field, load, input } of probesOfAll(specs)) {
       if (probed.has(load.program)) continue
       probed.add(load.program)
       try {
-        await runHere({ load: { ...load, timeoutMs: Math.min(load.timeoutMs, PROBE_MS) } })(input)
+        const step = { load: { ...load, timeoutMs: Math.min(load.timeoutMs, PROBE_MS) } }
+        await runs.runHere(ended)(step)(input)
         // of a batch there may be a million
         ended?.throwIfAborted()
       } catch (err) {
@@ -126,7 +126,7 @@ export function createSubmission(
   ): Promise<void> {
     await settlement.hold(job.id, job.bound, options)
     try {
-      store.addJob(job, specs)
+      await store.later(job.id, () => store.addJob(job, specs))
     } catch (err) {
       settlement.free(job.id)
       const { code, syscall, message } = err as NodeJS.ErrnoException
@@ -135,14 +135,16 @@ export function createSubmission(
   }
 
   /** A job that is complete at once, with the result of another. */
-  function recall(spec: TaskSpec, { job, cid, result }: Memo, id = newId()): Job {
+  async function recall(spec: TaskSpec, { job, cid, result }: Memo, id = newId()): Promise<Job> {
     const now = Date.now()
     const { type, name } = spec
-    store.addJob({ id, type, name, submitted: now, bound: 0n }, encodeSpecs([spec]))
-    memo.hit(id, job)
-    const counts = { done: 0, total: 0, retries: 0, shares: [] }
-    store.endJob(id, { state: 'completed', finished: now, cid, result, ...counts })
-    store.settled(id)
+    const encoded = encodeSpecs([spec])
+    const counts = { done: 0, total: 0, retries: 0, shares: [], settled: true }
+    await store.later(id, () => {
+      store.addJob({ id, type, name, submitted: now, bound: 0n }, encoded)
+      memo.hit(id, job)
+      store.endJob(id, { state: 'completed', finished: now, cid, result, ...counts })
+    })
     const handle = load(id)!
     tell('job:add', handle.report())
     tell('job:end', handle.report())

@@ -6,6 +6,7 @@ import type { JobState, VerificationReport, WorkerShare } from '../contract.ts'
 import { DamagedJobError } from '../errors.ts'
 import type { TaskSpec, TaskType } from '../tasks/registry.ts'
 import type { Assurance, Trust } from '../trust/credibility.ts'
+import { createCommits } from './one-commit.ts'
 import { type InRow, openLargeValues, type Piece, piecesOf } from './value-files.ts'
 
 /** A job as it lies on disk. */
@@ -129,7 +130,7 @@ export function openStore(file: string) {
   )
   const dropValues = db.prepare('UPDATE slices SET value = NULL, file = NULL WHERE job = ?')
   const setSettled = db.prepare('UPDATE jobs SET settled = 1 WHERE id = ?')
-  const setState = db.prepare('UPDATE jobs SET state = ? WHERE id = ?')
+  const setRunning = db.prepare("UPDATE jobs SET state = 'running' WHERE id = ? AND finished IS NULL")
   const selectOne = db.prepare('SELECT * FROM jobs WHERE id = ?')
   const selectOpen = db.prepare('SELECT * FROM jobs WHERE settled = 0 ORDER BY submitted')
   const selectSpecs = db.prepare('SELECT specs AS bytes, file AS inFile FROM specs WHERE job = ?')
@@ -145,17 +146,7 @@ export function openStore(file: string) {
     'SELECT part, first, count, paid FROM slices WHERE job = ? ORDER BY part, first'
   )
 
-  function transaction(write: () => void): void {
-    db.exec('BEGIN')
-    try {
-      write()
-      db.exec('COMMIT')
-    } catch (err) {
-      // a full disk has rolled it back already
-      if (db.isTransaction) db.exec('ROLLBACK')
-      throw err
-    }
-  }
+  const { transaction, later, flush } = createCommits(db)
 
   function addWorks(job: string, works: SignedWork[]): void {
     for (const { worker, slices, signature } of works)
@@ -199,21 +190,25 @@ export function openStore(file: string) {
   }
 
   return {
+    /**
+     * Calls `write`, which calls this store, at the end of this turn of the event loop, in one commit with everything
+     * else of it. Resolves when it is on disk; rejects with what it throws. What follows in the same turn of a job
+     * (`of`) of which something could not be written is not written either.
+     */
+    later,
     /** `specs`: a list of TaskSpec as canonical bytes */
     addJob(job: Pick<StoredJob, 'id' | 'type' | 'submitted' | 'bound' | 'name'>, specs: Uint8Array): void {
       let isNew = false
-      try {
-        transaction(() => {
-          insertJob.run(job.id, job.type, 'queued', job.submitted, job.bound, job.name ?? null)
-          isNew = true
-          const { bytes, inFile } = large.put(job.id, SPECS, specs)
-          insertSpecs.run(job.id, bytes, inFile)
-        })
-      } catch (err) {
-        // a disk that is full must not keep what was refused
-        if (isNew) large.keepOnly(job.id, [])
-        throw err
+      const write = (): void => {
+        insertJob.run(job.id, job.type, 'queued', job.submitted, job.bound, job.name ?? null)
+        isNew = true
+        const { bytes, inFile } = large.put(job.id, SPECS, specs)
+        insertSpecs.run(job.id, bytes, inFile)
       }
+      transaction(write, {
+        // a disk that is full must not keep what was refused
+        undo: () => isNew && large.keepOnly(job.id, [])
+      })
     },
     /** Throws DamagedJobError for what was lost with the power or cannot be read. */
     specs(id: string): TaskSpec[] {
@@ -237,7 +232,7 @@ export function openStore(file: string) {
     },
     has: (id: string): boolean => selectOne.get(id) != null,
     running(id: string): void {
-      setState.run('running', id)
+      transaction(() => setRunning.run(id))
     },
     addSlice(
       job: string,
@@ -277,6 +272,7 @@ export function openStore(file: string) {
     },
     /** How the accepted slices of a job were verified. */
     verification(job: string): VerificationReport {
+      flush()
       const { confidence, ...counts } = selectChecks.get(job) as Record<
         keyof VerificationReport,
         number | null
@@ -284,14 +280,17 @@ export function openStore(file: string) {
       return { ...(counts as VerificationReport), confidence: confidence ?? undefined }
     },
     removeSlice(job: string, part: number, first: number): void {
-      transaction(() => {
-        deleteWorks.run(job, job, part, first)
-        deleteSlice.run(job, part, first)
-      })
-      large.drop(job, nameOf({ part, first }))
+      transaction(
+        () => {
+          deleteWorks.run(job, job, part, first)
+          deleteSlice.run(job, part, first)
+        },
+        { after: () => large.drop(job, nameOf({ part, first })) }
+      )
     },
     /** What the workers signed of a job, a slice each, in a fixed order. */
     works(job: string): SignedWork[] {
+      flush()
       return selectWorks.all(job).map(({ worker, slice, digest, amount, signature }) => ({
         worker: worker as string,
         slices: [{ slice: slice as number, digest: digest as Uint8Array, amount: BigInt(amount as number) }],
@@ -299,7 +298,7 @@ export function openStore(file: string) {
       }))
     },
     setTrust(key: string, { checks, streak, compared, wrong, caughtAt }: Trust): void {
-      setTrust.run(key, checks, streak, compared, wrong, caughtAt ?? null)
+      transaction(() => setTrust.run(key, checks, streak, compared, wrong, caughtAt ?? null))
     },
     trusts(): [string, Trust][] {
       return (
@@ -327,7 +326,7 @@ export function openStore(file: string) {
         settled?: boolean
       }
     ): void {
-      transaction(() => {
+      const write = (): void => {
         const { state, finished, cid = null, done, total, retries } = end
         const failure = end.failure == null ? null : JSON.stringify(end.failure)
         const shares = JSON.stringify(end.shares, (_, value) =>
@@ -338,11 +337,12 @@ export function openStore(file: string) {
         endJob.run(state, finished, cid, failure, done, total, retries, shares, verification, settled, id)
         if (end.result != null) addResult(id, end.result, end.pieces)
         dropValues.run(id)
-      })
-      large.keepOnly(id, keptOf(id))
+      }
+      // what a job that goes on after a crash needs is there until it has ended
+      transaction(write, { after: () => large.keepOnly(id, keptOf(id)) })
     },
     settled(id: string): void {
-      setSettled.run(id)
+      transaction(() => setSettled.run(id))
     },
     job(id: string): StoredJob | undefined {
       const row = selectOne.get(id)
@@ -358,6 +358,7 @@ export function openStore(file: string) {
     },
     /** One that was lost with the power, or whose row is damaged, is forgotten: it counts as not accepted. */
     slices(id: string): StoredSlice[] {
+      flush()
       const slices: StoredSlice[] = []
       for (const row of selectSlices.all(id)) {
         const at = { part: row.part as number, first: row.first as number }
@@ -371,6 +372,7 @@ export function openStore(file: string) {
     },
     /** The accepted slices of a job without what they brought; none whose row is damaged. */
     spans(id: string): Omit<StoredSlice, 'value'>[] {
+      flush()
       return selectSpans.all(id).flatMap(toSpans)
     },
     /** What each worker did for a job. */
@@ -390,6 +392,7 @@ export function openStore(file: string) {
     /** for tables of others in the same file */
     db,
     close(): void {
+      flush()
       db.close()
     }
   }

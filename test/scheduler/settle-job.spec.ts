@@ -28,7 +28,8 @@ describe('scheduler: settlement of jobs', () => {
         if (!escrows.has(job)) throw new UnknownEscrowError(job)
       }
     }
-    const store = { works: () => [], settled: () => void asked.push('settled'), has: () => true }
+    const later = async (_: string, write: () => void) => write()
+    const store = { later, works: () => [], settled: () => void asked.push('settled'), has: () => true }
     const components = { store, ledger, signer: {}, log: defaultLogger().forComponent('test') }
     return { asked, settlement: createSettlement({ signal: stopped.signal }, components as never) }
   }

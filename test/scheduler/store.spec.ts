@@ -272,6 +272,81 @@ describe('scheduler/store', () => {
     })
   })
 
+  describe('what is written later', () => {
+    /** What somebody else sees of it. */
+    const seen = (table: string): number => {
+      const other = new DatabaseSync(file, { readOnly: true })
+      const { n } = other.prepare(`SELECT count(*) AS n FROM ${table}`).get() as { n: number }
+      other.close()
+      return n
+    }
+
+    it('is on disk at the end of the turn all together, and found before', async () => {
+      const store = openStore(file)
+      const added = store.later('job', () => store.addJob(job, encodeValue([spec])))
+      const accepted = store.later('job', () => store.addSlice('job', slice(0)))
+      assert.deepEqual([seen('jobs'), seen('slices')], [0, 0])
+      await accepted
+      assert.deepEqual([seen('jobs'), seen('slices')], [1, 1])
+      await added
+      const next = store.later('job', () => store.addSlice('job', slice(1)))
+      assert.equal(store.spans('job').length, 2)
+      store.removeSlice('job', 0, 1)
+      assert.equal(seen('slices'), 1)
+      await next
+      const last = store.later('job', () => store.addSlice('job', slice(2)))
+      store.close()
+      await last
+      assert.equal(seen('slices'), 2)
+    })
+
+    it('fails alone, with what else there is of the same job', async () => {
+      const store = openStore(file)
+      store.db.exec(
+        "CREATE TRIGGER full BEFORE INSERT ON slices WHEN NEW.first = 7 BEGIN SELECT RAISE(ABORT, 'full'); END"
+      )
+      const large = new Uint8Array(200_000)
+      const write = (id: string, first: number) => [
+        store.later(id, () => store.addJob({ ...job, id }, encodeValue([spec]))),
+        store.later(id, () => store.addSlice(id, { ...slice(first), value: large })),
+        store.later(id, () => store.endJob(id, { ...ended, state: 'completed', finished: 2000 }))
+      ]
+      const told = await Promise.allSettled([...write('a', 1), ...write('b', 7), ...write('c', 2)])
+      assert.equal(
+        told.map(({ status }) => (status === 'fulfilled' ? '+' : '-')).join(''),
+        '+++' + '+--' + '+++'
+      )
+      assert.deepEqual(
+        ['a', 'b', 'c'].map(id => store.job(id)?.state),
+        ['completed', 'queued', 'completed']
+      )
+      store.close()
+    })
+
+    it('takes no file away before its commit, and leaves none of a job that is not written', async () => {
+      const store = openStore(file)
+      const files = (id: string) => readdir(join(folder, 'values', id)).catch(() => [])
+      const large = new Uint8Array(200_000)
+      store.addJob(job, encodeValue([spec]))
+      store.addSlice('job', { ...slice(0), value: large })
+      store.db.exec("CREATE TRIGGER full BEFORE UPDATE ON jobs BEGIN SELECT RAISE(ABORT, 'full'); END")
+      const end = { ...ended, state: 'completed' as const, finished: 2000 }
+      const told = await Promise.allSettled([
+        store.later('job', () => store.endJob('job', end)),
+        store.later('other', () => {
+          store.addJob({ ...job, id: 'other' }, large)
+          store.running('other')
+        })
+      ])
+      assert.deepEqual(
+        told.map(({ status }) => status),
+        ['rejected', 'rejected']
+      )
+      assert.deepEqual([await files('job'), await files('other')], [['0-0'], []])
+      store.close()
+    })
+  })
+
   it('keeps the reason of a failure, and gives nothing for jobs that it does not know', () => {
     const store = openStore(file)
     store.addJob(job, encodeValue([spec]))
@@ -314,9 +389,11 @@ import { parseSpec } from ${at('tasks/parse-spec.ts')}
 import { encodeValue } from ${at('../sandbox/index.ts')}
 const store = openStore(${JSON.stringify(file)})
 store.addJob(${JSON.stringify({ ...job, bound: 0 })}, encodeValue([parseSpec({ type: 'map', items: [1], fn: 'x' })]))
-for (let first = 0; ; first++) {
-  store.addSlice('job', { part: 0, first, count: 1, slice: first, works: [], assurance: { answers: 1, audited: 0, credibility: 1 }, value: new Uint8Array(500), paid: [{ worker: 'w', price: 1n }] })
-  console.log(first)
+const add = first => store.addSlice('job', { part: 0, first, count: 1, slice: first, works: [], assurance: { answers: 1, audited: 0, credibility: 1 }, value: new Uint8Array(500), paid: [{ worker: 'w', price: 1n }] })
+for (let first = 0; ; first += 4) {
+  await Promise.all([0, 1, 2].map(i => store.later('job', () => add(first + i))))
+  add(first + 3)
+  console.log(first + 3)
 }`
     )
     const writer = spawn(process.execPath, ['--no-node-snapshot', script], {
@@ -326,7 +403,7 @@ for (let first = 0; ; first++) {
     try {
       for await (const line of createInterface({ input: writer.stdout })) {
         acknowledged = Number(line)
-        if (acknowledged === 200) writer.kill('SIGKILL')
+        if (acknowledged === 203) writer.kill('SIGKILL')
       }
       if (writer.exitCode == null && writer.signalCode == null) await once(writer, 'exit')
     } finally {
