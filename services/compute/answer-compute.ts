@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import { asWritten, type Job, type Progress, type Scheduler } from '../../scheduler/index.ts'
-import { type Call, type Handlers, type Jobs, RequestError } from '../host/index.ts'
+import { type Call, createDeadline, type Handlers, type Jobs, RequestError } from '../host/index.ts'
 import { type compute, FIND_DATA_MS } from './declaration.ts'
 import { NotFinishedError, UnknownJobError } from './errors.ts'
 import type { Idempotency } from './idempotency.ts'
@@ -79,11 +79,12 @@ export function answerCompute({
   async function finished(job: Job, waitMs: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
     if (job.report().finished == null) {
       if (waitMs === 0) return undefined
-      const inTime = AbortSignal.any([signal, AbortSignal.timeout(waitMs)])
+      // AbortSignal.timeout would live as long as it may take
+      using inTime = createDeadline(job.id, waitMs, [signal])
       try {
-        return await job.resultBytes({ signal: inTime })
+        return await job.resultBytes({ signal: inTime.signal })
       } catch (error) {
-        if (job.report().finished == null && inTime.aborted) return undefined
+        if (job.report().finished == null && inTime.signal.aborted) return undefined
         throw error
       }
     }
