@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import type { Failure, Outcome, Sandbox } from '../../sandbox/index.ts'
+import type { Failure } from '../../sandbox/index.ts'
 import { UNPAID_LIMIT_MS } from '../../scheduler/market/unpaid-time.ts'
 import type { FromRequester, FromWorker, SliceResult } from '../../scheduler/protocol/compute-messages.ts'
 import { UNCOUNTED } from '../../scheduler/protocol/peer-costs.ts'
@@ -7,51 +7,8 @@ import type { WorkerPolicy } from '../../scheduler/worker/lending-policy.ts'
 import { UNLIMITED } from '../../scheduler/worker/unsecured-work.ts'
 import { type ComputeWorker, createWorker } from '../../scheduler/worker/worker.ts'
 import { until } from '../bootstrap/nodes.ts'
+import { createFake } from './fake-sandbox.ts'
 import { amongFriends, openPolicy } from './open-worker.ts'
-
-interface Running {
-  inputs: Uint8Array[]
-  aborted: boolean
-  /** ends the run with one outcome per input */
-  end(outcome?: (input: Uint8Array) => Outcome): void
-}
-
-/** A sandbox whose runs end when the test says so. */
-function createFake() {
-  const running: Running[] = []
-  const opened: string[] = []
-  let closed = 0
-  const sandbox = {
-    class: 'v8/test',
-    walled: true,
-    walls: [],
-    async open(_program: unknown, { requester }: { requester: string }) {
-      opened.push(requester)
-      return {
-        class: 'v8/test',
-        said: '',
-        run: (inputs: Uint8Array[], { signal }: { signal?: AbortSignal } = {}) =>
-          new Promise<Outcome[]>(resolve => {
-            const entry: Running = {
-              inputs,
-              aborted: false,
-              end(outcome = input => ({ ok: true, value: input, ms: 1000 })) {
-                running.splice(running.indexOf(entry), 1)
-                resolve(inputs.map(outcome))
-              }
-            }
-            signal?.addEventListener('abort', () => {
-              entry.aborted = true
-              entry.end(() => ({ ok: false, failure: { name: 'aborted', message: 'aborted' }, ms: 1 }))
-            })
-            running.push(entry)
-          }),
-        close: async () => void closed++
-      }
-    }
-  } as unknown as Sandbox
-  return { sandbox, running, opened, closed: () => closed }
-}
 
 const settle = async (): Promise<void> => {
   for (let i = 0; i < 5; i++) await new Promise(resolve => setImmediate(resolve))
