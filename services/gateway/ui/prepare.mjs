@@ -21,6 +21,8 @@ const SOURCES = [
   'src',
   'public',
   'index.html',
+  'messenger.html',
+  'messenger-worker.js',
   'volunteer.html',
   'vite.config.ts',
   ...readdirSync(at(SERVICES)).map(name => `${SERVICES}/${name}/page`),

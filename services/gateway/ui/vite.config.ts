@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
@@ -30,6 +31,34 @@ function precompress(): Plugin {
   }
 }
 
+/** The messenger's page opens without the node: its worker is told of which files it consists. */
+const messengerWorker: Plugin = {
+  name: 'messenger-worker',
+  apply: 'build',
+  generateBundle(_, bundle) {
+    const at = (name: string): string => readFileSync(join(import.meta.dirname, name), 'utf8')
+    const files = new Set(['messenger.html', 'favicon.svg', 'messenger.webmanifest'])
+    function add(name: string): void {
+      if (files.has(name)) return
+      files.add(name)
+      const chunk = bundle[name]
+      if (chunk?.type !== 'chunk') return
+      for (const each of chunk.imports) add(each)
+      for (const each of chunk.viteMetadata?.importedCss ?? []) add(each)
+    }
+    for (const each of Object.values(bundle))
+      if (
+        each.type === 'chunk' &&
+        /\/(messenger\.html|messenger\/page\/index\.tsx)$/.test(each.facadeModuleId ?? '')
+      )
+        add(each.fileName)
+    const list = JSON.stringify([...files].sort())
+    const version = createHash('sha256').update(list).update(at('messenger.html')).digest('hex').slice(0, 16)
+    const source = at('messenger-worker.js').replace("['FILES']", list).replace("'VERSION'", `'${version}'`)
+    this.emitFile({ type: 'asset', fileName: 'messenger-worker.js', source })
+  }
+}
+
 const TAB = resolve(import.meta.dirname, '../../../node/tab')
 /** What the node in a tab takes in place of Node's modules; all others are where nothing of it comes by. */
 const NODE_MODULES = {
@@ -51,7 +80,7 @@ const treeshake = {
 export default defineConfig({
   root: import.meta.dirname,
   base: './',
-  plugins: [react(), precompress()],
+  plugins: [react(), messengerWorker, precompress()],
   build: {
     target: 'es2022',
     // a data: URL in a style or script would need a wider policy for content
@@ -62,6 +91,7 @@ export default defineConfig({
     rolldownOptions: {
       input: {
         index: join(import.meta.dirname, 'index.html'),
+        messenger: join(import.meta.dirname, 'messenger.html'),
         volunteer: join(import.meta.dirname, 'volunteer.html')
       }
     }

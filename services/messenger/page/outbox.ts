@@ -18,16 +18,18 @@ export type Outbox = ReturnType<typeof createOutbox>
  */
 export function createOutbox(
   say: (message: NewMessage, key: string) => Promise<unknown>,
-  changed: (rows: readonly Waiting[]) => void
+  changed: (rows: readonly Waiting[]) => void,
+  /** what did not go the last time */
+  kept: readonly Waiting[] = []
 ) {
-  let rows: readonly Waiting[] = []
+  let rows = kept
   let isRunning = false
   let isClosed = false
   let wake = (): void => {}
 
   function set(next: readonly Waiting[]): void {
     rows = next
-    changed(rows)
+    if (!isClosed) changed(rows)
   }
   const mark = (key: string, change: Partial<Waiting>): void =>
     set(rows.map(row => (row.key === key ? { ...row, ...change } : row)))
@@ -63,6 +65,7 @@ export function createOutbox(
     }
     isRunning = false
   }
+  void run()
 
   return {
     add(message: NewMessage): void {

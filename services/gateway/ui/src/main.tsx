@@ -1,24 +1,4 @@
-import '@mantine/core/styles.css'
-import './styles.css'
-import { MantineProvider } from '@mantine/core'
-import { StrictMode } from 'react'
-import { createRoot } from 'react-dom/client'
-import { takeTokenFromAddress } from './api/token.ts'
-import { App } from './app.tsx'
-import { TextsProvider } from './i18n/i18n.tsx'
-import { theme, variables } from './theme.ts'
+import { Shell } from './shell.tsx'
+import { start } from './start.tsx'
 
-takeTokenFromAddress()
-window.addEventListener('hashchange', takeTokenFromAddress)
-
-const root = document.getElementById('root')
-if (root == null) throw new Error('index.html has no #root')
-createRoot(root).render(
-  <StrictMode>
-    <MantineProvider theme={theme} cssVariablesResolver={variables} defaultColorScheme="auto">
-      <TextsProvider>
-        <App />
-      </TextsProvider>
-    </MantineProvider>
-  </StrictMode>
-)
+start(<Shell />)

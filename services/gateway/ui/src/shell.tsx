@@ -1,15 +1,4 @@
-import {
-  ActionIcon,
-  Alert,
-  AppShell,
-  Button,
-  Group,
-  Loader,
-  NavLink,
-  Text,
-  Tooltip,
-  VisuallyHidden
-} from '@mantine/core'
+import { ActionIcon, AppShell, Button, Group, NavLink, Text, Tooltip, VisuallyHidden } from '@mantine/core'
 import {
   AppWindow,
   CirclePlus,
@@ -19,17 +8,17 @@ import {
   LayoutGrid,
   ListChecks,
   Users,
-  Wallet,
-  WifiOff
+  Wallet
 } from 'lucide-react'
 import { lazy, Suspense, useEffect, useRef, useState } from 'react'
-import { useLive, useLiveSource } from './api/live.ts'
+import { useLive } from './api/live.ts'
 import { may, opens, useMe } from './api/me.ts'
 import { useVolunteers } from './api/queries.ts'
 import type { Key } from './i18n/en.ts'
 import { useTexts } from './i18n/i18n.tsx'
 import { OverviewPage } from './pages/overview.tsx'
 import { Boundary } from './parts/boundary.tsx'
+import { ConnectionBanner, ConnectionDot } from './parts/connection.tsx'
 import { Loading } from './parts/page.tsx'
 import { LanguageSwitch, SchemeSwitch } from './parts/switches.tsx'
 import { href, PAGES, type PageName, type Route, useRoute } from './router.ts'
@@ -241,46 +230,4 @@ function Page({ page, id }: { page: PageName; id: string | undefined }) {
     case 'account':
       return <AccountPage />
   }
-}
-
-const DOT_COLORS = { open: '#2f9e6e', connecting: '#e9a23b', lost: '#d1495b' }
-
-function ConnectionDot() {
-  const { t } = useTexts()
-  const connection = useLive(state => state.connection)
-  const label = t(`connection.${connection}`)
-  return (
-    <Tooltip label={label}>
-      <span role="img" aria-label={label} className="dot" style={{ background: DOT_COLORS[connection] }} />
-    </Tooltip>
-  )
-}
-
-function ConnectionBanner() {
-  const { t } = useTexts()
-  const live = useLiveSource()
-  const isLost = useLive(state => state.connection === 'lost')
-  return (
-    <div aria-live="assertive">
-      {isLost && (
-        <Alert
-          mb="md"
-          color="red"
-          variant="light"
-          icon={<WifiOff size={20} aria-hidden />}
-          title={t('connection.lostTitle')}
-        >
-          <Group justify="space-between">
-            <Group gap="xs">
-              <Loader size="xs" color="red" aria-hidden />
-              <Text size="sm">{t('connection.lostText')}</Text>
-            </Group>
-            <Button size="xs" variant="default" onClick={live.retry}>
-              {t('action.retry')}
-            </Button>
-          </Group>
-        </Alert>
-      )}
-    </div>
-  )
 }

@@ -1,6 +1,6 @@
 import { QueryClient, useQuery } from '@tanstack/react-query'
 import type { Account, Invitation, Me, Roles, Session } from '../../../../access/index.ts'
-import { call, ProblemError } from './client.ts'
+import { call, ProblemError, UnreachableError } from './client.ts'
 import type { Live } from './live.ts'
 import type {
   Balance,
@@ -22,7 +22,10 @@ import type {
 export function createQueries(): QueryClient {
   return new QueryClient({
     defaultOptions: {
+      // a machine without any network has a node
+      mutations: { networkMode: 'always' },
       queries: {
+        networkMode: 'always',
         staleTime: 2000,
         refetchOnWindowFocus: false,
         // a no stays a no; the node being gone is seen by the live connection, which asks again when it is back
@@ -56,9 +59,16 @@ const get =
 const part = encodeURIComponent
 const SLOW_MS = 10_000
 const QUICK_MS = 1000
+const AGAIN_MS = 2000
 
 export const useMeQuery = () =>
-  useQuery({ queryKey: ['me'], queryFn: get<Me>('/session'), staleTime: Number.POSITIVE_INFINITY })
+  useQuery({
+    queryKey: ['me'],
+    queryFn: get<Me>('/session'),
+    staleTime: Number.POSITIVE_INFINITY,
+    // nothing else would tell that the node is back
+    refetchInterval: ({ state }) => (state.error instanceof UnreachableError ? AGAIN_MS : false)
+  })
 type Items<T> = { items: T[] }
 export const useAccounts = () =>
   useQuery({ queryKey: ['accounts'], queryFn: get<Items<Account>>('/accounts') })

@@ -30,7 +30,8 @@ export const token = {
     tell()
   },
   leave(): void {
-    sessionStorage.removeItem(KEY)
+    // with whatever pages kept for who was here
+    sessionStorage.clear()
     localStorage.removeItem(SIGNED_IN)
     tell()
   },
@@ -39,7 +40,9 @@ export const token = {
     // an answer to a request with an older token says nothing about the one now
     if (value == null || value !== token.get()) return
     refused = value === COOKIE ? 'session' : 'token'
-    token.leave()
+    sessionStorage.removeItem(KEY)
+    localStorage.removeItem(SIGNED_IN)
+    tell()
   },
   refused: () => refused,
   /** the code of an invitation that was opened and not accepted yet */

@@ -21,9 +21,13 @@ export const en = {
   'scheme.dark': 'dark',
   'credits.short': 'cr',
 
+  'messenger.title': 'Messenger',
+  'messenger.install': 'Install as an app',
+
   'connection.open': 'Live: connected to the node',
   'connection.connecting': 'Connecting to the node',
   'connection.lost': 'The node does not answer',
+  'connection.again': 'This page asks again by itself.',
   'connection.lostTitle': 'The node does not answer',
   'connection.lostText': 'Is it running? Start it with `artel start`. This page connects again by itself.',
 

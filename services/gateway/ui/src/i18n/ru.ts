@@ -21,9 +21,13 @@ export const ru: Dictionary = {
   'scheme.dark': 'тёмные',
   'credits.short': 'кр.',
 
+  'messenger.title': 'Мессенджер',
+  'messenger.install': 'Установить как приложение',
+
   'connection.open': 'Узел на связи',
   'connection.connecting': 'Соединение с узлом',
   'connection.lost': 'Узел не отвечает',
+  'connection.again': 'Страница спрашивает снова сама.',
   'connection.lostTitle': 'Узел не отвечает',
   'connection.lostText': 'Он запущен? Запустите его командой `artel start`. Страница соединится снова сама.',
 

@@ -5,23 +5,19 @@ import { useState } from 'react'
 import type { SecondFactor } from '../../../../access/index.ts'
 import { call } from '../api/client.ts'
 import { useMe } from '../api/me.ts'
-import { token } from '../api/token.ts'
 import { useTexts } from '../i18n/i18n.tsx'
 import { Empty } from '../parts/empty.tsx'
 import { Card, PageHead, Problem } from '../parts/page.tsx'
 import { Qr } from '../people/qr.tsx'
 import { Sessions } from '../people/sessions.tsx'
 import { Code, Password } from '../people/sign-in.tsx'
+import { useLeave } from '../people/use-leave.ts'
 
 /** What a person does with his own account. */
 export default function AccountPage() {
   const { t } = useTexts()
   const { account } = useMe()
-  const leave = useMutation({
-    mutationFn: () => call('/session', { method: 'DELETE' }),
-    // also where the session is over already
-    onSettled: token.leave
-  })
+  const leave = useLeave()
   if (account == null)
     return (
       <>
