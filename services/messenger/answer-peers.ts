@@ -79,6 +79,13 @@ export function answerPeers(
       packages: admit(school, peer).mailbox.takePackages(devices)
     }),
 
+    sign: ({ school, is, group }, { peer }) => {
+      const { presence, deviceOn } = admit(school, peer)
+      const device = deviceOn(peer)
+      if (device == null) throw new ForbiddenError('there is no device on your node')
+      return { isHere: presence.hear(device, is, group == null ? undefined : toHex(group)) }
+    },
+
     sync: ({ school, ...request }, { peer, send }) => admit(school, peer).sync.answer(request, peer, send)
   }
 }

@@ -15,6 +15,7 @@ import { openDeviceKey } from './keys.ts'
 import { createMirror } from './mailbox/mirror.ts'
 import { createMailbox } from './mailbox/serve.ts'
 import { openMailStore } from './mailbox/store.ts'
+import { createPresence } from './people/presence.ts'
 import { signerOf } from './school/invitation.ts'
 import { createNetwork, type Handlers } from './school/network.ts'
 import { createSchool } from './school/school.ts'
@@ -67,6 +68,7 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
   }
   function onTaken(grp: string, events: readonly Event[]): void {
     // a page of the log keeps what it held until it is written over
+    for (const { device } of events) presence.spoke(grp, device)
     if (events.some(({ kind }) => kind === 'delete')) db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
     host.tell('chat', { chat: grp })
   }
@@ -97,6 +99,16 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
     onMarks: changed,
     now,
     log
+  })
+  const presence = createPresence({
+    self,
+    store,
+    school,
+    network,
+    nodesOf: sync.othersIn,
+    now,
+    signal,
+    changed: grp => host.tell('presence', { chat: grp })
   })
   const mls = await createMls(self, seed)
   const groups = createGroups({
@@ -150,6 +162,7 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
     groups,
     chats,
     mirror,
+    presence,
     view: createView(store, school, self, readMs),
     readMs,
     setReadMs(grp: string, at: number): void {

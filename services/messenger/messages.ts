@@ -113,6 +113,12 @@ export const messages = {
     maxBytes: 1024 * 1024,
     deadlineMs: SLOW_MS
   },
+  /** Somebody is here, has gone, or writes in a group. Kept in memory, and not for long. */
+  sign: {
+    request: z.object({ school, is: z.enum(['here', 'away', 'typing']), group: hash32.optional() }),
+    answer: z.object({ isHere: z.boolean() }),
+    deadlineMs: 5_000
+  },
   /** I have this of a group; give me what I lack and may have. */
   sync: {
     request: z.object({

@@ -8,7 +8,7 @@ import { MAX_FILE_BYTES } from './core/constants.ts'
 import { MAX_USERS, type User } from './core/statement.ts'
 import type { declaration } from './declaration.ts'
 import { pictureType } from './device/pictures.ts'
-import { FilePathError, SchoolError, UnknownChatError } from './errors.ts'
+import { FilePathError, PolicyError, SchoolError, UnknownChatError } from './errors.ts'
 import { mayChat } from './people/acting.ts'
 import { decodeList, planImport } from './people/import-people.ts'
 import { report } from './people/report.ts'
@@ -180,8 +180,12 @@ export function createOperations(
       return chatOf(group)
     },
 
-    async send({ group, text, reply, key }, { caller }) {
-      const body = { text, ...(reply == null ? {} : { reply: fromHex(reply) }) }
+    async send({ group, text, reply, confirm, key }, { caller }) {
+      const body = {
+        text,
+        ...(reply == null ? {} : { reply: fromHex(reply) }),
+        ...(confirm ? { confirm: true as const } : {})
+      }
       // the key of one program is not that of another
       const by = caller.is === 'grant' ? (caller.grant.account?.id ?? caller.grant.id) : caller.is
       return { id: await chats.say(group, 'text', body, key == null ? undefined : `${by} ${key}`) }
@@ -205,6 +209,30 @@ export function createOperations(
     react: async ({ message, with: sign }) => ({
       id: await chats.say(groupOf(message), 'react', { of: fromHex(message), with: sign })
     }),
+    async confirm({ message }) {
+      const grp = groupOf(message)
+      const { body, device } = store.event(message)!.event
+      if (!('confirm' in body)) throw new PolicyError('nobody asks to confirm this message')
+      const own = roster().person(self)?.id
+      if (roster().device(device)?.user === own) throw new PolicyError('the others confirm your message')
+      const isDone = store
+        .about(message)
+        .some(each => each.kind === 'confirm' && roster().device(each.device)?.user === own)
+      if (!isDone) await chats.say(grp, 'confirm', { of: fromHex(message) })
+      return {}
+    },
+    presence({ group }) {
+      const { users } = groups.current(group).newest
+      const others = users.filter(id => id !== roster().person(self)?.id)
+      const people = others.map(id => ({ id, name: roster().user(id)?.name ?? id }))
+      return node.presence.of(group, people)
+    },
+    setPresence({ is, group }) {
+      if (is === 'typing' && group == null) throw new RequestError('say in which chat you are writing')
+      if (group != null) groups.current(group)
+      node.presence.say(is, group)
+      return {}
+    },
     search: ({ text, limit }) => ({ items: view.search(text, limit) }),
 
     async sendFile({ group, path, name }) {

@@ -25,10 +25,12 @@ export const BLOB_BYTES = 256 * 1024
 
 const text = z.string().min(1).max(MAX_TEXT_CHARS)
 const bodies = {
-  text: z.object({ text, reply: hash32.optional() }),
+  /** `confirm`: everybody is asked to say that he has read it */
+  text: z.object({ text, reply: hash32.optional(), confirm: z.literal(true).optional() }),
   edit: z.object({ of: hash32, text }),
   delete: z.object({ of: hash32 }),
   react: z.object({ of: hash32, with: z.string().max(16) }),
+  confirm: z.object({ of: hash32 }),
   file: z.object({
     name: title,
     size: z.int().min(0).max(MAX_FILE_BYTES),

@@ -50,7 +50,9 @@ export const policySchema = z.object({
   pupilsToPupils: z.boolean().describe('pupils write to each other where no teacher is'),
   pupilGroups: z.boolean().describe('pupils make groups'),
   pupilFiles: z.boolean().describe('pupils send files'),
-  editMinutes: z.int().min(0).max(525_600).describe('minutes in which a message can be edited or deleted')
+  editMinutes: z.int().min(0).max(525_600).describe('minutes in which a message can be edited or deleted'),
+  // schools of before have none
+  presence: z.boolean().optional().describe('members of a chat see who of them is here')
 })
 export type Policy = z.output<typeof policySchema>
 export const FIRST_POLICY: Policy = {

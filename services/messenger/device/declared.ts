@@ -32,6 +32,14 @@ const line = z.object({
     .optional()
     .describe('of own ones: on this disk, at a mailbox, on the device of another, read'),
   readBy: z.array(z.string()).optional(),
+  confirm: z
+    .object({
+      isDone: z.boolean().describe('by who asks'),
+      by: z.array(z.string()).optional(),
+      missing: z.array(z.string()).optional()
+    })
+    .optional()
+    .describe('of one whose author asks to confirm that it was read'),
   joined: z.array(z.string()).optional(),
   left: z.array(z.string()).optional()
 })
@@ -48,7 +56,14 @@ const chat = z.object({
   at
 })
 
-const showLine = ({ at, by, text, file, isDeleted, joined, left, mark }: Shown): string => {
+const showConfirm = ({ isDone, by, missing }: NonNullable<Shown['confirm']>): string =>
+  by == null || missing == null
+    ? isDone
+      ? ' (you confirmed)'
+      : ' (please confirm that you have read it)'
+    : ` (confirmed by ${by.join(', ') || 'nobody'}; not yet by ${missing.join(', ') || 'nobody'})`
+
+const showLine = ({ at, by, text, file, isDeleted, joined, left, mark, confirm }: Shown): string => {
   const what = isDeleted
     ? '(deleted)'
     : (text ??
@@ -56,11 +71,19 @@ const showLine = ({ at, by, text, file, isDeleted, joined, left, mark }: Shown):
         ? `+ ${joined?.join(', ') || '-'}  - ${left?.join(', ') || '-'}`
         : `[${file.name}, ${file.size} bytes]`))
   // nothing of a message may steer the terminal
-  return `${new Date(at).toISOString()} ${by.name}: ${what}${mark == null ? '' : ` (${mark})`}`.replace(
+  return `${new Date(at).toISOString()} ${by.name}: ${what}${mark == null ? '' : ` (${mark})`}${confirm == null ? '' : showConfirm(confirm)}`.replace(
     /\p{Cc}/gu,
     ' '
   )
 }
+
+interface Present {
+  name: string
+  isHere: boolean
+  seen?: number
+}
+const showPresent = ({ isHere, seen }: Present): string =>
+  isHere ? 'here' : seen == null ? 'not seen since this node began' : `seen ${new Date(seen).toISOString()}`
 
 export const chatting = {
   groups: operation({
@@ -118,6 +141,10 @@ export const chatting = {
       group: id,
       text,
       reply: id.optional(),
+      confirm: z
+        .boolean()
+        .default(false)
+        .describe('ask everybody to confirm that he has read it; you see who did'),
       key: z
         .string()
         .min(1)
@@ -183,6 +210,42 @@ export const chatting = {
     http: { method: 'PUT', path: '/messenger/events/:message/reaction' },
     scope: 'messenger:write',
     command: { name: 'react', arguments: ['message', 'with'] }
+  }),
+  confirm: operation({
+    summary: 'Say that you have read a message whose author asks for it',
+    input: z.object({ message: id }),
+    output: z.object({}),
+    http: { method: 'PUT', path: '/messenger/events/:message/confirmation' },
+    scope: 'messenger:write',
+    command: { name: 'confirm', arguments: ['message'] }
+  }),
+  presence: operation({
+    summary: 'Who of a chat is here, as far as the school lets people see that, and who is writing',
+    input: z.object({ group: id }),
+    output: z.object({
+      items: z.array(person.extend({ isHere: z.boolean(), seen: at.optional() })),
+      typing: z.array(z.string()).describe('names')
+    }),
+    http: { method: 'GET', path: '/messenger/groups/:group/presence' },
+    scope: 'messenger:read',
+    command: {
+      name: 'presence',
+      arguments: ['group'],
+      show: ({ items, typing }: { items: Present[]; typing: string[] }) =>
+        [
+          ...items.map(each => `${each.name}: ${showPresent(each)}`),
+          ...typing.map(name => `${name} is writing`)
+        ].join('\n') || 'nobody says'
+    }
+  }),
+  setPresence: operation({
+    summary: 'You are here, away, or writing in a chat; members hear it now, and it is kept nowhere',
+    input: z.object({ is: z.enum(['here', 'away', 'typing']), group: id.optional().describe('of typing') }),
+    output: z.object({}),
+    http: { method: 'PUT', path: '/messenger/presence' },
+    scope: 'messenger:write',
+    isIdempotent: true,
+    command: false
   }),
   search: operation({
     summary: 'Messages with these words in any of their forms, in Russian and English',

@@ -50,6 +50,8 @@ export function createIntake({ store, roster, self }: IntakeInit) {
     const policy = people.policy(event.roster)
     if (event.kind === 'file' && author.role === 'pupil' && !policy.pupilFiles)
       throw new PolicyError('pupils send no files in this school')
+    if (event.kind === 'text' && event.body.confirm === true && author.role === 'pupil')
+      throw new PolicyError('pupils ask nobody to confirm what he has read')
     if (event.kind !== 'edit' && event.kind !== 'delete') return
     const target = store.event(toHex(event.body.of))
     if (target == null) return

@@ -9,6 +9,12 @@ export interface Person {
   id: string
   name: string
 }
+/** Of a message whose author asks to confirm that it was read; who did is for him, and for who is no pupil. */
+export interface Confirm {
+  isDone: boolean
+  by?: string[]
+  missing?: string[]
+}
 export interface Line {
   id: string
   at: number
@@ -23,6 +29,7 @@ export interface Line {
   /** of own ones: on this disk, at a mailbox, on the device of another, read */
   mark?: 'saved' | 'kept' | 'delivered' | 'read'
   readBy?: string[]
+  confirm?: Confirm
   joined?: string[]
   left?: string[]
 }
@@ -52,6 +59,17 @@ export function createView(
     return { mark: readBy.length > 0 ? 'read' : has.length > 0 ? 'delivered' : 'saved', readBy }
   }
 
+  function confirmOf(grp: string, author: string, about: readonly Event[]): Confirm {
+    const own = personOf(self).id
+    const done = new Set(
+      about.filter(({ kind }) => kind === 'confirm').map(({ device }) => personOf(device).id)
+    )
+    const asked = (store.generations(grp).at(-1)?.users ?? []).filter(user => user !== author)
+    const isTold = own === author || school.known().person(self)?.role !== 'pupil'
+    const names = (isDone: boolean): string[] => asked.filter(user => done.has(user) === isDone).map(nameOf)
+    return { isDone: done.has(own), ...(isTold ? { by: names(true), missing: names(false) } : {}) }
+  }
+
   function lineOf(id: string, grp: string, event: Event, kept: 'saved' | 'kept'): Line {
     const by = personOf(event.device)
     const isOwn = personOf(self).id === by.id
@@ -78,6 +96,9 @@ export function createView(
       ...(event.kind === 'text' && event.body.reply != null ? { reply: toHex(event.body.reply) } : {}),
       ...(event.kind === 'file' ? { file: { name: event.body.name, size: event.body.size } } : {}),
       ...(edit == null ? {} : { isEdited: true }),
+      ...(event.kind === 'text' && event.body.confirm === true
+        ? { confirm: confirmOf(grp, by.id, about) }
+        : {}),
       ...(shown.length === 0 ? {} : { reactions: shown }),
       ...reached,
       ...(isOwn && reached.mark === 'saved' ? { mark: kept } : {})

@@ -62,6 +62,9 @@ type Declared = Handlers<typeof declaration.operations>
 /** What says nothing of chats: who is in the school is no secret among its people. */
 const OPEN: readonly string[] = ['status', 'users'] satisfies (keyof Declared)[]
 
+/** Who is here when stands in no log. */
+const UNTOLD: readonly string[] = ['presence', 'setPresence'] satisfies (keyof Declared)[]
+
 const nameOf = (caller: Caller): string =>
   caller.is === 'grant' ? (caller.grant.account?.name ?? caller.grant.id) : caller.is
 
@@ -92,7 +95,7 @@ export function guarded(
           const ms = performance.now() - begun
           // how long an administrator's work takes says nothing
           if (isPersonal) init.answered(ms)
-          init.asked({ ...told, ms })
+          if (!UNTOLD.includes(name)) init.asked({ ...told, ms })
           return answer
         } catch (thrown) {
           init.asked({ ...told, ms: performance.now() - begun, error: thrown as Error })
