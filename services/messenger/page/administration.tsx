@@ -4,15 +4,18 @@ import { Row, Rows } from '../../host/page/rows.tsx'
 import { REPORTS_TITLE } from '../core/constants.ts'
 import { Backups } from './backups.tsx'
 import { Findings } from './findings.tsx'
+import { Incidents, Ticket } from './help.tsx'
+import { Logs } from './logs.tsx'
 import type { PartProps } from './part.ts'
 import { Policies } from './policies.tsx'
-import type { Chat, Cleaned, Stats, Status } from './wire.ts'
+import type { Chat, Cleaned, Stats, Status, User } from './wire.ts'
 
 /** What an administrator looks after on this node and in the school. */
 export function Administration(
   props: PartProps & {
     status: Status
     chats: readonly Chat[]
+    people: readonly User[]
     isAdmin: boolean
     open(chat: string): void
     changed(): void
@@ -58,6 +61,9 @@ export function Administration(
       {isAdmin && <Policies {...props} />}
       <CleanUp {...props} />
       <Statistics {...props} />
+      <Logs {...props} />
+      <Incidents {...props} />
+      <Ticket {...props} />
     </Stack>
   )
 }

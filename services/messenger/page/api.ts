@@ -5,10 +5,13 @@ import type {
   Cleaned,
   Finding,
   Found,
+  Guide,
   Imported,
   Invitation,
   Line,
+  LogName,
   Policy,
+  Presence,
   Restored,
   SentFile,
   Stats,
@@ -39,6 +42,7 @@ export interface NewMessage {
   group: string
   text: string
   reply?: string
+  confirm?: boolean
 }
 type Items<T> = { items: T[] }
 
@@ -109,6 +113,10 @@ export function createApi(request: PageProps['request']) {
     react: (message: string, sign: string) =>
       send('PUT', `/messenger/events/${message}/reaction`, { with: sign }),
     report: (message: string, reason: string) => send('POST', '/messenger/reports', { message, reason }),
+    confirm: (message: string) => send('PUT', `/messenger/events/${message}/confirmation`, {}),
+    presence: (group: string) => ask<Presence>(`/messenger/groups/${group}/presence`),
+    setPresence: (is: 'here' | 'away' | 'typing', group?: string) =>
+      send('PUT', '/messenger/presence', { is, ...(group === undefined ? {} : { group }) }),
     search: (text: string) => ask<Items<Found>>(`/messenger/search?${query({ text, limit: 50 })}`),
 
     health: () => ask<Items<Finding>>(`${admin}/health`),
@@ -117,10 +125,16 @@ export function createApi(request: PageProps['request']) {
     check: (period: 'daily' | 'weekly') => ask<Items<Finding>>(`${admin}/checks/${period}`, {}, LONG_MS),
     verify: (full: boolean) => send<Items<Finding>>('POST', `${admin}/verify`, { full }),
     backups: () => ask<Items<Backup>>(`${admin}/backups`),
-    backup: () => send<Backup>('POST', `${admin}/backups`, {}),
+    backup: (full: boolean) => send<Backup>('POST', `${admin}/backups`, { full }),
     restore: (id: string) => send<Restored>('POST', `${admin}/backups/${at(id)}/restore`, {}),
     cleanUp: () => send<Cleaned>('POST', `${admin}/cleanup`, {}),
     stats: () => ask<Stats>(`${admin}/stats`),
+    log: (name: LogName) => ask<{ lines: string[] }>(`${admin}/logs/${name}`),
+    setLogLevel: (level: 'debug' | 'info', minutes: number) =>
+      send<{ until: number }>('PUT', `${admin}/log-level`, { level, minutes }),
+    incident: (kind: string, user: string) =>
+      ask<Guide>(`${admin}/incidents/${kind}${user === '' ? '' : `?${query({ user })}`}`),
+    ticket: (subject: string) => ask<{ text: string }>(`${admin}/ticket?${query({ subject })}`, {}, LONG_MS),
     setMailboxes: (peers: string[]) => send('PUT', `${admin}/mailboxes`, { peers }),
     setPolicy: (policy: Partial<Policy>) => send<Policy>('PATCH', `${admin}/policy`, policy)
   }

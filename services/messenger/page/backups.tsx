@@ -27,9 +27,18 @@ export function Backups({ api, words, listen, fail }: PartProps) {
         <Title order={2} size="h4">
           {t('backups')}
         </Title>
-        <Button loading={busy === 'make'} onClick={() => void press('make', api.backup)}>
-          {t('backUp')}
-        </Button>
+        <Group gap="xs">
+          <Button loading={busy === 'make'} onClick={() => void press('make', () => api.backup(false))}>
+            {t('backUp')}
+          </Button>
+          <Button
+            variant="default"
+            loading={busy === 'full'}
+            onClick={() => void press('full', () => api.backup(true))}
+          >
+            {t('backUpFull')}
+          </Button>
+        </Group>
       </Group>
       <Text size="sm" c="dimmed" mb="xs">
         {t('backupsText')}

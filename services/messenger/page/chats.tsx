@@ -5,14 +5,14 @@ import { Conversation } from './conversation.tsx'
 import { NewChat } from './new-chat.tsx'
 import type { PartProps } from './part.ts'
 import { useOutbox } from './use-outbox.ts'
-import type { Chat, User } from './wire.ts'
+import type { Chat, Status, User } from './wire.ts'
 import type { Words } from './words.ts'
 
 export interface ChatsProps extends PartProps {
   /** undefined: not known yet */
   chats: readonly Chat[] | undefined
   people: readonly User[]
-  me: { id: string; name: string }
+  me: NonNullable<Status['me']>
   opened: string | undefined
   open(id: string | undefined): void
   changed(): void
@@ -23,7 +23,7 @@ export function Chats(props: ChatsProps) {
   const { chats, opened, open, words, changed } = props
   const { t } = words
   const [isNew, setIsNew] = useState(false)
-  const { waiting, outbox } = useOutbox(props.api, props.listen)
+  const { waiting, outbox } = useOutbox(props.api, props.listen, props.me.id)
   const chat = chats?.find(({ id }) => id === opened)
   if (chats === undefined) return null
   return (

@@ -1,5 +1,5 @@
 import { ActionIcon, Button, CloseButton, Group, Text, Textarea } from '@mantine/core'
-import { Paperclip, SendHorizontal } from 'lucide-react'
+import { MailCheck, Paperclip, SendHorizontal } from 'lucide-react'
 import { type ClipboardEvent, type KeyboardEvent, useRef, useState } from 'react'
 import { MAX_TEXT_CHARS } from '../core/constants.ts'
 import type { Line } from './wire.ts'
@@ -10,13 +10,27 @@ interface ComposerProps {
   /** what is answered, or written anew */
   about: { line: Line; isEdit: boolean } | undefined
   leave(): void
-  send(text: string): void
+  send(text: string, confirm: boolean): void
+  /** it is being written */
+  typing(): void
+  /** everybody may be asked to confirm that he has read it */
+  mayAsk: boolean
   files(files: readonly File[]): void
   isSendingFile: boolean
 }
 
 /** Where one writes; Enter sends, with Shift it begins a line. */
-export function Composer({ words: { t }, about, leave, send, files, isSendingFile }: ComposerProps) {
+export function Composer({
+  words: { t },
+  about,
+  leave,
+  send,
+  typing,
+  mayAsk,
+  files,
+  isSendingFile
+}: ComposerProps) {
+  const [asks, setAsks] = useState(false)
   const [text, setText] = useState(about?.isEdit === true ? (about.line.text ?? '') : '')
   const input = useRef<HTMLInputElement>(null)
   const rest = MAX_TEXT_CHARS - text.trim().length
@@ -25,7 +39,8 @@ export function Composer({ words: { t }, about, leave, send, files, isSendingFil
     const said = text.trim()
     if (said === '' || rest < 0) return
     setText('')
-    send(said)
+    setAsks(false)
+    send(said, asks)
   }
   function press(event: KeyboardEvent): void {
     if (event.key === 'Escape') leave()
@@ -88,10 +103,25 @@ export function Composer({ words: { t }, about, leave, send, files, isSendingFil
           placeholder={t('write')}
           value={text}
           error={rest < 0 ? t('tooLong', { n: -rest }) : undefined}
-          onChange={({ currentTarget }) => setText(currentTarget.value)}
+          onChange={({ currentTarget }) => {
+            setText(currentTarget.value)
+            typing()
+          }}
           onKeyDown={press}
           onPaste={paste}
         />
+        {mayAsk && about?.isEdit !== true && (
+          <ActionIcon
+            variant={asks ? 'filled' : 'default'}
+            size="lg"
+            aria-pressed={asks}
+            aria-label={t('askConfirm')}
+            title={t('askConfirm')}
+            onClick={() => setAsks(!asks)}
+          >
+            <MailCheck size={18} aria-hidden />
+          </ActionIcon>
+        )}
         <Button type="submit" px="sm" aria-label={t('send')} title={t('send')}>
           <SendHorizontal size={18} aria-hidden />
         </Button>

@@ -12,7 +12,9 @@ import type { PartProps } from './part.ts'
 import { Report } from './report.tsx'
 import { Unsent } from './unsent.tsx'
 import { useLines } from './use-lines.ts'
-import type { Chat, Line, User } from './wire.ts'
+import { usePresence, useTyping } from './use-presence.ts'
+import type { Chat, Line, Presence, Status, User } from './wire.ts'
+import type { Words } from './words.ts'
 
 /** So near to its end, one reads what is new. */
 const NEAR_PX = 80
@@ -20,7 +22,7 @@ const MAX_NAME = 100
 
 interface ConversationProps extends PartProps {
   chat: Chat
-  me: { id: string; name: string }
+  me: NonNullable<Status['me']>
   people: readonly User[]
   waiting: readonly Waiting[]
   outbox: Outbox | undefined
@@ -33,6 +35,8 @@ export function Conversation(props: ConversationProps) {
   const { chat, me, words, api, fail, waiting, outbox, changed, close } = props
   const { t, bytes } = words
   const { page, reload, older } = useLines(props, chat.id)
+  const presence = usePresence(props, chat.id)
+  const typing = useTyping(api, chat.id)
   const [about, setAbout] = useState<{ line: Line; isEdit: boolean }>()
   const [question, setQuestion] = useState<Question>()
   const [reported, setReported] = useState<Line>()
@@ -52,6 +56,7 @@ export function Conversation(props: ConversationProps) {
       edit: line => setAbout({ line, isEdit: true }),
       report: setReported,
       react: (line, sign) => act(api.react(line.id, sign)),
+      confirm: line => act(api.confirm(line.id)),
       remove: line =>
         setQuestion({
           title: t('deleteTitle'),
@@ -64,18 +69,25 @@ export function Conversation(props: ConversationProps) {
   )
 
   const newest = lines?.at(-1)
-  const follow = (): void => {
+  const follow = useCallback(() => {
     if (isAtEnd.current && list.current !== null) list.current.scrollTop = list.current.scrollHeight
-  }
-  useLayoutEffect(follow, [newest?.id, unsent.length])
+  }, [])
+  useLayoutEffect(follow, [follow, newest?.id, unsent.length])
+  useEffect(() => {
+    // a keyboard on the screen leaves less room
+    const resized = new ResizeObserver(follow)
+    resized.observe(list.current!)
+    return () => resized.disconnect()
+  }, [follow])
   useRead(newest?.at, chat, () => void api.read(chat.id, newest!.at).then(changed, fail))
 
-  function send(text: string): void {
+  function send(text: string, confirm: boolean): void {
     leave()
     if (about?.isEdit === true) act(api.edit(about.line.id, text))
     else {
       isAtEnd.current = true
-      outbox?.add({ group: chat.id, text, ...(about === undefined ? {} : { reply: about.line.id }) })
+      const reply = about?.line.id
+      outbox?.add({ group: chat.id, text, ...(reply && { reply }), ...(confirm && { confirm }) })
     }
   }
   async function sendFiles(files: readonly File[]): Promise<void> {
@@ -109,7 +121,7 @@ export function Conversation(props: ConversationProps) {
         display: 'flex',
         flexDirection: 'column',
         gap: '0.5rem',
-        height: 'max(24rem, calc(100dvh - 21rem))'
+        height: 'max(24rem, calc(100dvh - var(--artel-above, 21rem)))'
       }}
     >
       <Group justify="space-between" wrap="nowrap" gap="xs">
@@ -124,9 +136,12 @@ export function Conversation(props: ConversationProps) {
           >
             <ArrowLeft size={18} aria-hidden />
           </Button>
-          <Title order={2} size="h4" lineClamp={1} style={{ overflowWrap: 'anywhere' }}>
-            <bdi>{words.titleOf(chat)}</bdi>
-          </Title>
+          <div style={{ minWidth: 0 }}>
+            <Title order={2} size="h4" lineClamp={1} style={{ overflowWrap: 'anywhere' }}>
+              <bdi>{words.titleOf(chat)}</bdi>
+            </Title>
+            <Here presence={presence} words={words} />
+          </div>
         </Group>
         <Button
           variant="default"
@@ -201,6 +216,8 @@ export function Conversation(props: ConversationProps) {
           about={about}
           leave={leave}
           send={send}
+          typing={typing}
+          mayAsk={me.role !== 'pupil'}
           files={files => void sendFiles(files)}
           isSendingFile={isSendingFile}
         />
@@ -215,8 +232,28 @@ export function Conversation(props: ConversationProps) {
       {reported !== undefined && (
         <Report line={reported} close={() => setReported(undefined)} api={api} words={words} />
       )}
-      {isOpen && <Members {...props} close={() => setIsOpen(false)} />}
+      {isOpen && <Members {...props} presence={presence} close={() => setIsOpen(false)} />}
     </section>
+  )
+}
+
+/** Who writes, or who is here. */
+function Here({ presence, words: { t, time } }: { presence: Presence | undefined; words: Words }) {
+  const { items = [], typing = [] } = presence ?? {}
+  const [only] = items.length === 1 ? items : []
+  const here = items.filter(({ isHere }) => isHere).length
+  const text =
+    typing.length > 0
+      ? t('typing', { names: typing.join(', ') })
+      : only !== undefined
+        ? only.isHere
+          ? t('here')
+          : only.seen !== undefined && t('seen', { at: time(only.seen) })
+        : here > 0 && t('hereCount', { n: here })
+  return (
+    <Text size="xs" c="dimmed" lineClamp={1} aria-live="polite" style={{ minHeight: '1.2em' }}>
+      {text}
+    </Text>
   )
 }
 

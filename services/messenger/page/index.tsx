@@ -1,4 +1,4 @@
-import { Alert, Stack, Tabs, Text } from '@mantine/core'
+import { Alert, Anchor, Stack, Tabs, Text } from '@mantine/core'
 import { Lock } from 'lucide-react'
 import { useCallback, useEffect, useMemo, useState } from 'react'
 import { useLoaded } from '../../host/page/use-loaded.ts'
@@ -10,8 +10,12 @@ import type { PartProps } from './part.ts'
 import { People } from './people.tsx'
 import type { PageProps } from './props.ts'
 import { Search } from './search.tsx'
+import { useHere } from './use-presence.ts'
 import type { Chat, Status } from './wire.ts'
 import { createWords } from './words.ts'
+
+/** The same page by itself, which can be installed. */
+const APP = '/messenger.html'
 
 export default function MessengerPage({ language, request, listen }: PageProps) {
   const words = useMemo(() => createWords(language), [language])
@@ -62,6 +66,7 @@ function School({
   const { t } = part.words
   const { me, school, isYours } = status
   const mayChat = isYours === true && me !== undefined
+  useHere(part.api, mayChat && status.policy?.presence === true)
   const [tab, setTab] = useState<string | null>(mayChat ? 'chats' : 'people')
   const [opened, setOpened] = useState<string>()
   const { value: people, reload: reloadPeople } = useLoaded(part.api.users, {
@@ -86,6 +91,14 @@ function School({
       <Text c="dimmed" size="sm">
         <Lock size={14} aria-hidden style={{ verticalAlign: '-0.125rem' }} />{' '}
         {t('lead', { school: school!.name, me: me?.name ?? '–' })}
+        {!window.location.pathname.endsWith(APP) && (
+          <>
+            {' '}
+            <Anchor href={`.${APP}`} size="sm" underline="always">
+              {t('asApp')}
+            </Anchor>
+          </>
+        )}
       </Text>
       {!mayChat && <Alert color="artel">{t('notYours', { me: me?.name ?? '–' })}</Alert>}
       <Tabs value={tab} onChange={setTab} keepMounted={false}>
@@ -123,6 +136,7 @@ function School({
               {...part}
               status={status}
               chats={chats ?? []}
+              people={users}
               isAdmin={isAdmin}
               open={open}
               changed={changed}

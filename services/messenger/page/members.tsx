@@ -3,12 +3,13 @@ import { useState } from 'react'
 import { RemoveButton, Row, Rows } from '../../host/page/rows.tsx'
 import { Choose } from './choose.tsx'
 import type { PartProps } from './part.ts'
-import type { Chat, User } from './wire.ts'
+import type { Chat, Presence, User } from './wire.ts'
 
 /** Who is in a chat; who may, changes it. */
 export function Members({
   chat,
   people,
+  presence,
   me,
   api,
   words,
@@ -18,6 +19,7 @@ export function Members({
 }: Pick<PartProps, 'api' | 'words' | 'fail'> & {
   chat: Chat
   people: readonly User[]
+  presence: Presence | undefined
   me: { id: string }
   changed(): void
   close(): void
@@ -28,6 +30,11 @@ export function Members({
   const [isBusy, setIsBusy] = useState(false)
   const isIn = new Set(chat.people.map(({ id }) => id))
 
+  function hereOf(id: string): string | false {
+    const { isHere, seen } = presence?.items.find(each => each.id === id) ?? {}
+    if (isHere === true) return t('here')
+    return seen !== undefined && t('seen', { at: words.time(seen) })
+  }
   async function change(changes: Parameters<typeof api.change>[1]): Promise<void> {
     setIsBusy(true)
     try {
@@ -50,7 +57,7 @@ export function Members({
       <Stack gap="sm">
         <Rows label={t('people')} empty={t('nobody')}>
           {chat.people.map(({ id, name }) => (
-            <Row key={id} title={name} detail={id}>
+            <Row key={id} title={name} detail={[id, hereOf(id)].filter(Boolean).join(' · ')}>
               {chat.isIn && id !== me.id && (
                 <RemoveButton
                   label={t('removeMember', { name })}

@@ -14,6 +14,7 @@ export interface MessageActions {
   remove(line: Line): void
   report(line: Line): void
   react(line: Line, sign: string): void
+  confirm(line: Line): void
 }
 interface MessageProps extends PartProps {
   line: Line
@@ -74,6 +75,9 @@ export const Message = memo(function Message(props: MessageProps) {
       ) : (
         <SentFile {...props} line={line} />
       )}
+      {line.confirm !== undefined && line.isDeleted !== true && (
+        <Confirmation line={line} isOwn={isOwn} actions={actions} words={words} />
+      )}
       <Reactions line={line} myName={myName} actions={actions} words={words} />
       {line.mark !== undefined && (
         <Text size="xs" c="dimmed" ta="end" title={line.readBy?.join(', ')}>
@@ -118,6 +122,32 @@ function Actions({ line, isOwn, actions, words: { t } }: Some & { isOwn: boolean
         {!isOwn && <Menu.Item onClick={() => actions.report(line)}>{t('report')}</Menu.Item>}
       </Menu.Dropdown>
     </Menu>
+  )
+}
+
+/** Who is asked says that he has read it; who may know sees who did and who did not. */
+function Confirmation({ line, isOwn, actions, words: { t } }: Some & { isOwn: boolean }) {
+  const { isDone, by, missing } = line.confirm!
+  return (
+    <>
+      {!isOwn &&
+        (isDone ? (
+          <Text size="xs" c="dimmed">
+            {t('confirmed')}
+          </Text>
+        ) : (
+          <Button size="compact-sm" mt={4} onClick={() => actions.confirm(line)}>
+            {t('confirm')}
+          </Button>
+        ))}
+      {by !== undefined && missing !== undefined && (
+        <details style={{ fontSize: 'var(--mantine-font-size-xs)' }}>
+          <summary>{t('confirmedBy', { n: by.length, all: by.length + missing.length })}</summary>
+          {by.length > 0 && <div>{t('didConfirm', { names: by.join(', ') })}</div>}
+          {missing.length > 0 && <div>{t('notConfirmed', { names: missing.join(', ') })}</div>}
+        </details>
+      )}
+    </>
   )
 }
 

@@ -3,7 +3,7 @@ import { useState } from 'react'
 import type { PartProps } from './part.ts'
 import type { Policy, Status } from './wire.ts'
 
-const SWITCHES = ['pupilsToPupils', 'pupilGroups', 'pupilFiles'] as const
+const SWITCHES = ['pupilsToPupils', 'pupilGroups', 'pupilFiles', 'presence'] as const
 
 /** What people may do, and which nodes keep the mail. */
 export function Policies({
@@ -33,7 +33,7 @@ export function Policies({
           <Checkbox
             key={name}
             label={t(name)}
-            checked={policy[name]}
+            checked={policy[name] === true}
             onChange={({ currentTarget: { checked } }) => setPolicy({ ...policy, [name]: checked })}
           />
         ))}

@@ -14,6 +14,7 @@ export type Policy = Answer<typeof schooling.setPolicy>
 
 export type Chat = Answer<typeof chatting.groups>['items'][number]
 export type Line = Answer<typeof chatting.messages>['items'][number]
+export type Presence = Answer<typeof chatting.presence>
 export type Found = Answer<typeof chatting.search>['items'][number]
 export type SentFile = Answer<typeof chatting.file>
 
@@ -21,4 +22,6 @@ export type Finding = Answer<typeof administration.health>['items'][number]
 export type Backup = Answer<typeof administration.backup>
 export type Restored = Answer<typeof administration.restore>
 export type Cleaned = Answer<typeof administration.cleanup>
+export type Guide = Answer<typeof administration.incident>
+export type LogName = z.input<(typeof administration.log)['input']>['name'] & string
 export type Stats = Answer<typeof administration.stats>

@@ -7,7 +7,7 @@ export interface Words {
   time(at: number): string
   bytes(count: number): string
   /** a word that a newer node says is shown as it is */
-  word(kind: 'finding' | 'state' | 'role' | 'action' | 'mark', value: string): string
+  word(kind: 'finding' | 'state' | 'role' | 'action' | 'mark' | 'log' | 'incident', value: string): string
   titleOf(chat: Chat): string
 }
 
