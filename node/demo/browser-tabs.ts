@@ -30,7 +30,7 @@ export interface Tabs extends AsyncDisposable {
   /** of the browser */
   pid: number
   /** A page of a browser that knows nothing of the others. */
-  open(url: string): Promise<Page>
+  open(url: string, locale?: string): Promise<Page>
   /** Opens a page, presses its button and waits until it is connected. */
   lend(name: string, url: string): Promise<LentTab>
   /** Ends the browser; true when its process was gone by itself. */
@@ -49,8 +49,8 @@ export async function openTabs(): Promise<Tabs> {
   const browser = await chromium.connect(server.wsEndpoint())
   const pid = server.process().pid!
   const isGone = (): boolean => !existsSync(`/proc/${pid}`)
-  async function open(url: string): Promise<Page> {
-    const context = await browser.newContext({ locale: 'en-GB' })
+  async function open(url: string, locale = 'en-GB'): Promise<Page> {
+    const context = await browser.newContext({ locale })
     context.setDefaultTimeout(WAIT_MS)
     const page = await context.newPage()
     await page.goto(url)

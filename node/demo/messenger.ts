@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Demo } from './contract.ts'
+import { chatInBrowsers } from './messenger-pages.ts'
 import { digest, seeded } from './seeded.ts'
 import { openServiceNetwork, type ServiceNode } from './service-network.ts'
 import { until } from './stage.ts'
@@ -25,8 +26,9 @@ interface Line {
 /** A school on processes of this machine: somebody is away, a mailbox is killed, a pupil is removed, the network is cut. */
 export const messenger: Demo = {
   summary:
-    'a class chats by two mailboxes that read nothing; one is killed, one pupil is away, another is removed; a damaged disk, a network in two parts',
-  async run({ folder, say }) {
+    'a class chats by two mailboxes that read nothing, two people in Chromium; a mailbox is killed, a pupil is away, another removed; a damaged disk, a network in two parts',
+  async run(stage) {
+    const { folder, say } = stage
     const { step, played } = createSteps(say)
     await using network = await openServiceNetwork(folder, 'messenger')
     say('Starting five nodes, each a process of its own …')
@@ -85,6 +87,13 @@ export const messenger: Demo = {
       for (let i = 0; i < 5; i++) for (const name of ['ann', 'bob', 'kim']) await send(name, `${name} ${i}`)
       for (const name of ['ann', 'bob', 'kim']) await areAt(name, 15)
       return { right: await equal(['ann', 'bob', 'kim']), detail: '15 messages, one order' }
+    })
+    await chatInBrowsers({
+      stage,
+      step,
+      networkFile: join(folder, 'network.json'),
+      seed: desk.address,
+      codeOf: login => codes.get(login)!
     })
     let file = ''
     await step('one is away; ten messages and a file; a mailbox is killed, five more', async () => {
@@ -157,7 +166,10 @@ export const messenger: Demo = {
     })
     await step('a backup; a disk is damaged, which is found, and all comes back', async () => {
       const { id } = await node('ann').call<{ id: string }>('backup', { full: true })
-      const before = await lines('ann')
+      // how far they got goes on changing
+      const said = async (): Promise<string> =>
+        JSON.stringify((await lines('ann')).map(({ id, text, file }) => [id, text, file?.name]))
+      const before = await said()
       await node('ann').kill()
       const lost = damage(join(folder, 'ann'))
       await network.start('ann')
@@ -167,10 +179,17 @@ export const messenger: Demo = {
       }
       const isFound = await isDamaged()
       const { events } = await node('ann').call<{ events: number }>('restore', { id })
-      const isWhole = JSON.stringify(await lines('ann')) === JSON.stringify(before)
+      const checks = {
+        isFound,
+        isRestored: events === lost,
+        isAsBefore: (await said()) === before,
+        isWhole: !(await isDamaged()),
+        isEqual: await equal(['ann', 'kim'])
+      }
+      const wrong = Object.entries(checks).flatMap(([name, is]) => (is ? [] : [name]))
       return {
-        right: isFound && events === lost && isWhole && !(await isDamaged()) && (await equal(['ann', 'kim'])),
-        detail: `${events} messages, the same lines as before`
+        right: wrong.length === 0,
+        detail: `${events} messages of ${lost}${wrong.length === 0 ? ', the same lines as before' : `, NOT ${wrong.join(', ')}`}`
       }
     })
     await step('the network is cut in two; each side chats on; healed, all have the same', async () => {
@@ -218,7 +237,10 @@ function damage(folder: string): number {
 }
 
 function peopleList(): string {
-  const known = ['box;Хранитель;учитель;', 'ann;Анна Ли;учитель;7б', 'bob;Боб;ученик;7б', 'kim;Ким;ученик;7б']
+  const known = [
+    ...['box;Хранитель;учитель;', 'ann;Анна Ли;учитель;7б', 'bob;Боб;ученик;7б', 'kim;Ким;ученик;7б'],
+    ...['olga;Ольга Ивановна;учитель;8а', 'petr;Пётр;ученик;8а']
+  ]
   const others = Array.from(
     { length: PEOPLE - known.length },
     (_, i) => `pupil.${i};Пётр Ёжиков ${i};ученик;7б`

@@ -12,6 +12,7 @@ const STOP_MS = 20_000
 export interface ServiceNode {
   name: string
   id: string
+  address: string
   folder: string
   call<T>(operation: string, input?: object, onProgress?: (progress: never) => void): Promise<T>
   /** as a power cut does */
@@ -62,7 +63,7 @@ export async function openServiceNetwork(folder: string, service: ServiceName): 
         signal: AbortSignal.any([AbortSignal.timeout(READY_MS), endOf(child)])
       })) as [{ ready: { id: string; address: string } }]
       if (first == null || first.name === name) first = { name, address: ready.address }
-      const node: ServiceNode = { name, id: ready.id, folder: join(folder, name), ...createCalls(child) }
+      const node: ServiceNode = { name, ...ready, folder: join(folder, name), ...createCalls(child) }
       nodes.set(name, node)
       child.once('exit', () => {
         if (nodes.get(name) === node) nodes.delete(name)

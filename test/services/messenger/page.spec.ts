@@ -1,10 +1,22 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { deflateRawSync } from 'node:zlib'
 import type { Page } from 'playwright-core'
+import {
+  APP,
+  attach,
+  button,
+  keepFile,
+  line,
+  lines,
+  say,
+  seesPicture,
+  signIn,
+  signOut
+} from '../../../node/demo/chat-page.ts'
 import { MAX_FILE_BYTES } from '../../../services/messenger/core/constants.ts'
 import { BEHIND, Cable } from '../../integration/cable.ts'
 import { type Browser, overflowing, seriousFindings, useChromium } from '../browser.ts'
@@ -60,9 +72,6 @@ describe('messenger: page', function () {
   const bobsUrl = (): string => `http://127.0.0.1:${cable.port}`
   const enter = async (page: Page, url: string, token: string | undefined): Promise<void> => {
     await page.goto(`${url}/#token=${token}`)
-    await toMessenger(page)
-  }
-  const toMessenger = async (page: Page): Promise<void> => {
     await page.getByRole('img', { name: /Live|на связи/ }).waitFor()
     await page.evaluate(() => {
       window.location.hash = '#/services/artel%2Fmessenger%2F1'
@@ -70,14 +79,6 @@ describe('messenger: page', function () {
   }
   const tab = (page: Page, name: string): Promise<void> =>
     page.getByRole('tab', { name, exact: true }).click()
-  const button = (page: Page, name: string | RegExp) =>
-    page.getByRole('button', typeof name === 'string' ? { name, exact: true } : { name })
-  const lines = (page: Page) => page.getByRole('list', { name: /^(Messages|Сообщения)$/ })
-  const line = (page: Page, text: string) => lines(page).getByRole('listitem').filter({ hasText: text })
-  async function say(page: Page, text: string): Promise<void> {
-    await page.getByRole('textbox', { name: /^(Write a message|Напишите сообщение)$/ }).fill(text)
-    await button(page, /^(Send|Отправить)$/).click()
-  }
   /** What can be done with a message. */
   async function act(page: Page, text: string, action: string | RegExp): Promise<void> {
     await line(page, text)
@@ -90,12 +91,6 @@ describe('messenger: page', function () {
     assert.deepEqual(await overflowing(page, width), [], name)
     await page.screenshot({ path: join(SCREENSHOTS, `messenger-${width}-${name}.png`), fullPage: true })
   }
-  async function attach(page: Page, name: string, bytes: Buffer): Promise<void> {
-    const chooser = page.waitForEvent('filechooser')
-    await button(page, 'Send files').click()
-    await (await chooser).setFiles({ name, mimeType: 'application/octet-stream', buffer: bytes })
-  }
-
   it('founds a school, brings people in from a list, and lets one in by his code', async () => {
     const { desk, bob: node } = school
     const { page } = anna
@@ -140,12 +135,8 @@ describe('messenger: page', function () {
     await ask(node, 'POST', '/invitations/accept', { code: body.code, password: PASSWORD })
     await bob.close()
     bob = await open()
-    await bob.page.goto(bobsUrl())
-    await bob.page.getByRole('tab', { name: 'With your name' }).click()
-    await bob.page.getByLabel(/^Name/).fill('Bob')
-    await bob.page.getByLabel(/^Password/).fill(PASSWORD)
-    await button(bob.page, 'Sign in').click()
-    await toMessenger(bob.page)
+    await bob.page.goto(`${bobsUrl()}${APP}`)
+    await signIn(bob.page, 'Bob', PASSWORD)
     await bob.page.getByText(/^No chats yet/).waitFor()
     assert.equal(await bob.page.getByRole('tab', { name: 'Administration' }).count(), 0)
 
@@ -194,6 +185,65 @@ describe('messenger: page', function () {
     assert.deepEqual([...anna.errors, ...bob.errors], [])
   })
 
+  it('can be installed as an app, whose files alone are kept in the browser', async () => {
+    const { page, context } = bob
+    const session = await context.newCDPSession(page)
+    const { installabilityErrors } = await session.send('Page.getInstallabilityErrors')
+    // a profile that forgets everything installs nothing
+    const hindrances = installabilityErrors.filter(({ errorId }) => errorId !== 'in-incognito')
+    assert.deepEqual(hindrances, [])
+    const { errors, data } = await session.send('Page.getAppManifest')
+    assert.deepEqual(errors, [])
+    assert.equal(JSON.parse(data!).display, 'standalone')
+    await page.waitForFunction(() => navigator.serviceWorker.controller?.state === 'activated')
+    const kept = await keptIn(page)
+    assert.ok(kept.includes('/messenger.html'), kept.join())
+    assert.deepEqual(
+      kept.filter(path => !/^\/(messenger\.|favicon\.svg|assets\/)/.test(path)),
+      []
+    )
+    await look(page, 'app')
+  })
+
+  it('shows who writes and who is here, where the school lets them; nothing of it is on a disk', async () => {
+    for (const node of [school.desk, school.bob]) await school.call(node, 'setLogLevel', { level: 'debug' })
+    const write = bob.page.getByRole('textbox', { name: 'Write a message' })
+    const isWriting = anna.page.getByText('Bob: writing…')
+    await until('anna sees that bob writes', async () => {
+      await write.pressSequentially('h')
+      return isWriting.isVisible()
+    })
+    await write.fill('')
+    await isWriting.waitFor({ state: 'detached' })
+    assert.equal(await anna.page.getByText('here now').count(), 0)
+    await school.call(school.desk, 'setPolicy', { presence: true })
+    for (const { page } of [anna, bob]) await page.getByText('here now').waitFor()
+    await look(anna.page, 'here')
+    for (const node of [school.desk, school.bob]) {
+      const { lines: told } = await school.call(node, 'log')
+      assert.ok(told.some((each: string) => /groups \d+ ms by/.test(each)))
+      assert.deepEqual(
+        told.filter((each: string) => /presence/i.test(each)),
+        []
+      )
+    }
+  })
+
+  it('asks to confirm that something was read, and shows who did', async () => {
+    assert.equal(await button(bob.page, /^Ask everybody to confirm/).count(), 0)
+    await button(anna.page, /^Ask everybody to confirm/).click()
+    await say(anna.page, 'Tomorrow at nine')
+    const asked = line(anna.page, 'Tomorrow at nine')
+    await asked.getByText('Confirmed: 0 of 1').click()
+    await asked.getByText('Not yet: Bob').waitFor()
+    await line(bob.page, 'Tomorrow at nine').getByRole('button', { name: 'I have read this' }).click()
+    await line(bob.page, 'Tomorrow at nine').getByText('you confirmed').waitFor()
+    await asked.getByText('Confirmed: 1 of 1').waitFor()
+    await asked.getByText('Read and confirmed: Bob').waitFor()
+    await look(anna.page, 'confirmed')
+    await look(bob.page, 'confirmed-pupil')
+  })
+
   it('shows naughty texts as they are, and of hostile files nothing', async () => {
     for (const text of NAUGHTY) await say(anna.page, text)
     await line(anna.page, 'the last of them').waitFor()
@@ -203,10 +253,7 @@ describe('messenger: page', function () {
     await look(bob.page, 'naughty')
 
     await attach(anna.page, 'red.png', png(8, 8))
-    const picture = lines(bob.page).getByRole('img', { name: 'red.png' })
-    await until('the picture is drawn', () =>
-      picture.evaluate(image => (image as HTMLImageElement).naturalWidth === 8)
-    )
+    await seesPicture(bob.page, 'red.png', 8)
     const svg = `<svg xmlns="http://www.w3.org/2000/svg" onload="${EVIL}"><script>${EVIL}</script></svg>`
     const hostile: Record<string, Buffer> = {
       'evil.svg': Buffer.from(svg),
@@ -223,9 +270,7 @@ describe('messenger: page', function () {
       await line(bob.page, name).getByText('no picture that can be shown').waitFor()
     assert.equal(await lines(bob.page).getByRole('img').count(), 1)
     // what is kept is a file, whatever it is
-    const download = bob.page.waitForEvent('download')
-    await button(bob.page, 'Keep evil.svg').click()
-    assert.equal(await readFile((await (await download).path())!, 'utf8'), svg)
+    assert.equal((await keepFile(bob.page, 'evil.svg')).toString(), svg)
 
     await attach(anna.page, 'big.bin', Buffer.alloc(MAX_FILE_BYTES + 1))
     await anna.page.getByRole('alert').getByText('(5242881 bytes)').waitFor()
@@ -250,8 +295,13 @@ describe('messenger: page', function () {
     await say(anna.page, 'while bob was away')
     await bob.page.waitForTimeout(CUT_MS)
     await bob.page.screenshot({ path: join(SCREENSHOTS, 'messenger-1280-cut.png') })
+    // the page itself comes from the browser, and what waits is still there
+    await bob.page.reload()
+    await bob.page.getByRole('alert').getByText('The node does not answer').waitFor()
+    await bob.page.screenshot({ path: join(SCREENSHOTS, 'messenger-1280-offline.png') })
     assert.equal(await line(anna.page, 'cut one').count(), 0)
     cable.mend()
+    await button(bob.page, /^7b/).click()
     for (const { page } of [anna, bob])
       for (const text of ['cut one', 'cut two', 'while bob was away']) {
         await line(page, text).waitFor()
@@ -305,6 +355,25 @@ describe('messenger: page', function () {
       const { policy } = await school.call(school.bob, 'status')
       return policy.editMinutes === 30
     })
+    const backups = page.getByRole('list', { name: 'Backups' })
+    const before = await backups.textContent()
+    await button(page, 'Back up all of it').click()
+    await until('there is another backup', async () => (await backups.textContent()) !== before)
+    await button(page, 'Show its newest lines').click()
+    await page
+      .getByRole('region', { name: 'what was asked' })
+      .getByText(/backup \d+ ms by/)
+      .first()
+      .waitFor()
+    await button(page, 'Tell more for 30 minutes').click()
+    await page.getByText(/^What only looks is told too until/).waitFor()
+    await page.getByLabel('What has happened').selectOption('account')
+    await page.getByLabel('Whose account').selectOption('bob')
+    await button(page, 'What to do').click()
+    await page.getByText('artel messenger add-user bob').waitFor()
+    await page.getByLabel('In a few words').fill('It is slow')
+    await button(page, 'Fill in').click()
+    await page.getByText('Subject: [PROBLEM] It is slow').waitFor()
     await look(page, 'administration')
     await reports.getByRole('button', { name: 'Open the chat' }).click()
     await line(page, 'I do not like it').waitFor()
@@ -312,11 +381,38 @@ describe('messenger: page', function () {
     assert.deepEqual(anna.errors, [])
   })
 
+  it('leaves nothing of what was said when one signs out', async () => {
+    const { page } = bob
+    await say(page, 'the last word of bob')
+    await line(page, 'the last word of bob').waitFor()
+    await page.getByText('on its way').waitFor({ state: 'detached' })
+    await signOut(page)
+    assert.doesNotMatch(await page.content(), /the last word of bob/)
+    const left = await page.evaluate(async () => ({
+      ofTab: { ...sessionStorage },
+      ofBrowser: Object.keys(localStorage).filter(key => !key.startsWith('mantine')),
+      databases: await indexedDB.databases()
+    }))
+    assert.deepEqual(left, { ofTab: {}, ofBrowser: ['artel.way'], databases: [] })
+    const kept = await keptIn(page)
+    assert.deepEqual(
+      kept.filter(path => path.includes('/api/')),
+      []
+    )
+    assert.deepEqual(
+      (await bob.context.cookies()).filter(({ name }) => name.startsWith('artel-session')),
+      []
+    )
+    await page.reload()
+    await page.getByRole('tab', { name: 'With your name' }).waitFor()
+  })
+
   it('fits a phone, in Russian', async () => {
     const phone = await open('ru-RU', 400)
     const { page } = phone
     try {
-      await enter(page, school.desk.gateway!.url!, school.desk.gateway!.token)
+      const { url, token } = school.desk.gateway!
+      await page.goto(`${url}${APP}#token=${token}`)
       await button(page, 'Новый чат').waitFor()
       await look(page, 'chats', 400)
       await button(page, /^7b/).click()
@@ -333,7 +429,7 @@ describe('messenger: page', function () {
       await look(page, 'people', 400)
       await tab(page, 'Управление')
       await button(page, 'Диагностика').click()
-      await page.getByText('База данных').waitFor()
+      await page.getByText('База данных', { exact: true }).waitFor()
       await look(page, 'administration', 400)
       assert.deepEqual(phone.errors, [])
     } finally {
@@ -341,6 +437,13 @@ describe('messenger: page', function () {
     }
   })
 })
+
+/** Paths of all that a worker has kept in the browser. */
+const keptIn = (page: Page): Promise<string[]> =>
+  page.evaluate(async () => {
+    const found = await Promise.all((await caches.keys()).map(async name => (await caches.open(name)).keys()))
+    return found.flat().map(({ url }) => new URL(url).pathname)
+  })
 
 /** An archive of one file (APPNOTE 4.3), far larger than it is. */
 function zipOf(content: Buffer): Buffer {
