@@ -151,7 +151,7 @@ async function encryptionMs(size: number, count: number): Promise<number> {
     const sealed = await author.mls.seal(session, Buffer.from(TEXT))
     session = sealed.session
     for (const [at, { mls }] of others.entries())
-      sessions[at] = (await mls.open(sessions[at]!, sealed.message)).session
+      sessions[at] = mls.open(sessions[at]!, sealed.message).session
   }
   const { user, system } = process.cpuUsage(begun)
   return (user + system) / 1000 / count

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { z } from 'zod'
+import { readEnvFile } from './env-file.ts'
 import { ConfigError } from './errors.ts'
 import { parseJson } from './json-text.ts'
 import { type Config, configSchema, SETTINGS, type Setting } from './settings.ts'
@@ -8,6 +9,10 @@ import { didYouMean } from './suggest.ts'
 
 /** Read by others than `loadConfig`: the CLI (stacks) and the place of the file itself. */
 const FOREIGN_VARIABLES = ['ARTEL_DEBUG', 'ARTEL_CONFIG']
+
+const BY_VARIABLE = new Map(SETTINGS.map(setting => [setting.environment, setting]))
+/** the folder that it stands in is known by then */
+const IN_ENV_FILE = new Set([...BY_VARIABLE.keys()].filter(name => name !== 'ARTEL_DATA'))
 
 export interface ConfigSources {
   /** JSON file; default: ARTEL_CONFIG, else config.json in the data folder if there is one */
@@ -24,7 +29,8 @@ export interface ConfigSources {
 type Origins = Map<string, string>
 
 /**
- * Composes defaults, file, environment and flags; later ones win. Unknown keys are refused. The result is frozen.
+ * Composes defaults, file, `.env` in the data folder, environment and flags; later ones win. Unknown keys are refused. The
+ * result is frozen.
  *
  * @throws {ConfigError} names the source, the key, the value and what to do
  */
@@ -35,13 +41,15 @@ export function loadConfig({
   defaults = {}
 }: ConfigSources = {}): Config {
   const origins: Origins = new Map()
+  const data = dataFolder((flags.data ?? environment.ARTEL_DATA) as string | undefined)
   const above: Record<string, unknown> = {}
+  const envFile = join(data, '.env')
+  readEnvironment(above, readEnvFile(envFile, IN_ENV_FILE), origins, ` in ${envFile}`)
   readEnvironment(above, environment, origins)
   for (const setting of SETTINGS) {
     const value = flags[setting.path.join('.')]
     if (value !== undefined) put(above, setting, value, setting.flag, origins)
   }
-  const data = dataFolder(above.data as string | undefined)
   const content = readFile(file ?? environment.ARTEL_CONFIG, join(data, 'config.json'))
   return check(merge(merge(defaults, content.settings), above), content.file, origins)
 }
@@ -95,17 +103,17 @@ export function settingsTable(config?: Config): { setting: Setting; value: unkno
 function readEnvironment(
   into: Record<string, unknown>,
   environment: ConfigSources['environment'],
-  origins: Origins
+  origins: Origins,
+  where = ''
 ) {
-  const known = new Map(SETTINGS.map(setting => [setting.environment, setting]))
   for (const [name, value] of Object.entries(environment ?? {})) {
     if (!name.startsWith('ARTEL_') || FOREIGN_VARIABLES.includes(name) || value == null) continue
-    const setting = known.get(name)
+    const setting = BY_VARIABLE.get(name)
     if (setting == null) {
-      const guess = didYouMean(name, [...known.keys(), ...FOREIGN_VARIABLES])
+      const guess = didYouMean(name, [...BY_VARIABLE.keys(), ...FOREIGN_VARIABLES])
       throw new ConfigError(`the environment variable ${name} is not a setting.${guess} See: artel config`)
     }
-    put(into, setting, value, name, origins)
+    put(into, setting, value, `${name}${where}`, origins)
   }
 }
 

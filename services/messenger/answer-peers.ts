@@ -86,6 +86,25 @@ export function answerPeers(
       return { isHere: presence.hear(device, is, group == null ? undefined : toHex(group)) }
     },
 
+    // whoever has some gets them also where it has lost its school
+    async copiesKept(_, { peer }) {
+      const { keptCopies, school } = node()
+      return {
+        room: school.admits(peer) ? await keptCopies.roomBytes() : 0,
+        items: await keptCopies.list(peer)
+      }
+    },
+    async keepCopy({ copy, kept }, { peer, received }) {
+      const { keptCopies, school } = node()
+      if (!school.admits(peer)) throw new ForbiddenError('this node keeps copies for its school only')
+      await keptCopies.keepOnly(peer, kept)
+      return { is: await keptCopies.take(peer, copy, received) }
+    },
+    async giveCopy({ sha256 }, { peer, send }) {
+      for await (const part of node().keptCopies.give(peer, sha256)) await send(part)
+      return {}
+    },
+
     sync: ({ school, ...request }, { peer, send }) => admit(school, peer).sync.answer(request, peer, send)
   }
 }

@@ -1,5 +1,6 @@
 import type { HostOf } from '../host/index.ts'
 import { transact } from '../host/index.ts'
+import { createKeptCopies } from './admin/kept-copies.ts'
 import type { Event } from './core/event.ts'
 import type { declaration } from './declaration.ts'
 import { createChats } from './device/chats.ts'
@@ -163,6 +164,7 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
     chats,
     mirror,
     presence,
+    keptCopies: createKeptCopies(host.folder, () => host.config.copiesMb * MB),
     view: createView(store, school, self, readMs),
     readMs,
     setReadMs(grp: string, at: number): void {

@@ -1,6 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import type { HostOf, ServiceOf } from '../host/index.ts'
 import { createArchive } from './admin/archive.ts'
+import { createCopies } from './admin/copies.ts'
 import type { Finding } from './admin/declared.ts'
 import { daily } from './admin/guidance.ts'
 import { createLogs } from './admin/logs.ts'
@@ -37,6 +38,11 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   const packages = createPackages(node.mls, store, createOwn(node.db), school, network, host.signal)
   const { folder } = host
   const archive = createArchive(node, folder, host.now)
+  const copies = createCopies(node, archive, {
+    wanted: () => host.config.copies,
+    signal: host.signal,
+    log: host.log
+  })
   const logs = createLogs(folder, host.now)
   const watch = createWatch(node, {
     folder,
@@ -111,6 +117,8 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     if (school.roster == null) return
     post.tend()
     mirror.tend()
+    // others have their turn in between
+    while (store.indexNew()) await nextTurn()
     await packages.tend()
     await groups.joinPending()
     await renewStale()
@@ -137,7 +145,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     operations: guarded(
       {
         ...createOperations(node, begin),
-        ...createAdministration(node, { archive, logs, watch, folder, now: host.now, restart })
+        ...createAdministration(node, { archive, copies, logs, watch, folder, now: host.now, restart })
       },
       {
         now: host.now,
@@ -155,7 +163,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       if (school.roster != null) post.tend()
       host.repeat('mail', TEND_MS, tend)
       host.repeat('nightly work', NIGHTLY_MS, async () => {
-        const wrong = await nightly(node, archive, logs, host.now())
+        const wrong = await nightly(node, archive, copies, logs, host.now())
         // until the next night says something else
         if (wrong != null) host.degraded('integrity', wrong.map(told).join('; ') || undefined)
         for (const each of wrong ?? []) logs.wrong(told(each))

@@ -16,7 +16,21 @@ export const declaration = declare({
       .max(1e6)
       .default(1024)
       .meta({ live: true })
-      .describe('MB of this disk for the mail of others, where the school names this node as a mailbox')
+      .describe('MB of this disk for the mail of others, where the school names this node as a mailbox'),
+    copies: z
+      .int()
+      .min(0)
+      .max(5)
+      .default(2)
+      .meta({ live: true })
+      .describe('nodes of the school that should keep a sealed copy of each backup of this one'),
+    copiesMb: z
+      .int()
+      .min(0)
+      .max(1e6)
+      .default(0)
+      .meta({ live: true })
+      .describe('MB of this disk for such copies of others; 0: none')
   }),
   messages,
   errors: {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { backup, backupId } from './admin/declared.ts'
 import { bytesOf, count, hash32, keyName, signedOf, time } from './core/codec.ts'
 import { headSchema, MAX_EVENT_BYTES } from './core/event.ts'
 import { MAX_DEVICES, MAX_GENERATION_BYTES } from './core/generation.ts'
@@ -36,6 +37,23 @@ export type Decision = z.output<typeof decisionSchema>
 const statement = z.object({ statement: signedOf(MAX_STATEMENT_BYTES), decision: decisionSchema.optional() })
 const envelope = bytesOf(1, MAX_ENVELOPE_BYTES)
 const event = signedOf(MAX_EVENT_BYTES)
+
+/** What one node keeps for another: a backup, and the hash of its sealed bytes. */
+export const copySchema = z.object({
+  sha256: z.string().regex(/^[\da-f]{64}$/),
+  about: backup.extend({
+    id: backupId,
+    of: backupId.optional(),
+    bytes: z
+      .int()
+      .min(1)
+      .max(2 ** 40)
+  })
+})
+export type Copy = z.output<typeof copySchema>
+export const COPY_PART_BYTES = 512 * 1024
+const MAX_COPIES = 100
+const copyPart = bytesOf(1, COPY_PART_BYTES)
 
 export const messages = {
   /** Statements from this position on. */
@@ -118,6 +136,30 @@ export const messages = {
     request: z.object({ school, is: z.enum(['here', 'away', 'typing']), group: hash32.optional() }),
     answer: z.object({ isHere: z.boolean() }),
     deadlineMs: 5_000
+  },
+  /** Copies of my backups that you have, and room for more, in bytes. */
+  copiesKept: {
+    request: z.object({}),
+    answer: z.object({ room: z.number().min(0), items: z.array(copySchema).max(MAX_COPIES) }),
+    maxBytes: 128 * 1024
+  },
+  /** Keep a backup that I sealed, and of mine none but these. */
+  keepCopy: {
+    request: z.object({ copy: copySchema, kept: z.array(backupId).min(1).max(MAX_COPIES) }),
+    sends: copyPart,
+    answer: z.object({ is: z.enum(['kept', 'full']) }),
+    maxBytes: COPY_PART_BYTES + 16 * 1024,
+    deadlineMs: SLOW_MS,
+    atOnce: 1
+  },
+  /** A copy of a backup of mine. */
+  giveCopy: {
+    request: z.object({ sha256: copySchema.shape.sha256 }),
+    items: copyPart,
+    answer: z.object({}),
+    maxBytes: COPY_PART_BYTES + 1024,
+    deadlineMs: SLOW_MS,
+    atOnce: 2
   },
   /** I have this of a group; give me what I lack and may have. */
   sync: {

@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -63,6 +63,32 @@ describe('node: config', () => {
     assert.equal(config.slots, 3)
   })
 
+  it('takes .env in the data folder above the file and below the environment, with the names of the guide', async () => {
+    await writeFile(file, '{"slots": 1, "gateway": {"port": 1}, "logLevel": "trace"}')
+    const env = join(folder, '.env')
+    await writeFile(
+      env,
+      `# of a school
+SERVER_HOST=127.0.0.2
+SERVER_PORT=8000
+SECRET_KEY=${'k3'.repeat(20)}
+DATABASE_URL=sqlite:///./messenger_prod.db
+DEBUG=false
+LOG_LEVEL=WARNING
+export ARTEL_SLOTS="3" # cores
+`
+    )
+    const config = load()
+    assert.deepEqual(
+      [config.slots, config.gateway.host, config.gateway.port, config.logLevel],
+      [3, '127.0.0.2', 8000, 'warn']
+    )
+    assert.equal(load({ environment: { ARTEL_DATA: folder, ARTEL_SLOTS: '4' } }).slots, 4)
+    assert.equal(load({ environment: {}, flags: { data: folder, slots: '5' } }).slots, 5)
+    await writeFile(env, 'DEBUG=true\nSERVER_PORT=8000\nARTEL_GATEWAY_PORT=8001')
+    assert.deepEqual([load().logLevel, load().gateway.port], ['debug', 8001])
+  })
+
   it('is frozen to the ground', () => {
     const config = load()
     assert.throws(() => (config.listen as string[]).push('x'), TypeError)
@@ -94,6 +120,26 @@ describe('node: config', () => {
 
     it('an unknown variable, with a suggestion', () =>
       refused({ environment: { ARTEL_LOGLEVEL: 'info' } }, 'ARTEL_LOGLEVEL', 'Did you mean ARTEL_LOG_LEVEL?'))
+
+    it('a line of .env that nobody knows, and secrets that everybody knows', async () => {
+      const env = join(folder, '.env')
+      for (const [line, ...parts] of [
+        ['ARTEL_SLOT=1', 'ARTEL_SLOT', 'Did you mean ARTEL_SLOTS?'],
+        ['ARTEL_DATA=/elsewhere', 'ARTEL_DATA'],
+        ['SERVERPORT=8000', 'SERVERPORT', 'Did you mean SERVER_PORT?'],
+        ['ARTEL_SLOTS=many', 'slots', 'ARTEL_SLOTS in', '"many"'],
+        ['SECRET_KEY=short', 'SECRET_KEY'],
+        ['SECRET_KEY=your-super-secret-key-here-change-me', 'SECRET_KEY'],
+        ['SECRET_KEY=dev-secret-key-change-in-production', 'SECRET_KEY'],
+        ['DATABASE_URL=postgresql://db/messenger', 'DATABASE_URL']
+      ] as const) {
+        await writeFile(env, `${line}\n`)
+        await refused({}, env, ...parts)
+      }
+      await rm(env)
+      await mkdir(env)
+      await refused({}, env)
+    })
 
     it('a wrong value, with its source', async () => {
       await writeFile(file, '{"slots": "many"}')

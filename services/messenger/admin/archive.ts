@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { chmod, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -163,8 +163,37 @@ export function createArchive(node: Pick<Messenger, 'db' | 'school'>, root: stri
     }
   }
 
+  /** Takes in a sealed backup that another node kept. @throws {BackupError} it is another, or longer */
+  async function adopt(about: Backup, sha256: string, parts: AsyncIterable<Uint8Array>): Promise<void> {
+    const half = `${fileOf(about.id)}.tmp`
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    try {
+      const hash = createHash('sha256')
+      {
+        await using sink = await open(half, 'w', 0o600)
+        let bytes = 0
+        for await (const part of parts) {
+          bytes += part.length
+          if (bytes > about.bytes) throw new BackupError(`the copy of backup ${about.id} is too long`)
+          hash.update(part)
+          await sink.writeFile(part)
+        }
+        await sink.sync()
+      }
+      if (hash.digest('hex') !== sha256)
+        throw new BackupError(`the copy of backup ${about.id} is not what was given away`)
+      await rename(half, fileOf(about.id))
+      await put(join(folder, `${about.id}.json`), JSON.stringify(about))
+    } finally {
+      await rm(half, { force: true })
+    }
+  }
+
   return {
     list,
+    fileOf,
+    adopt: (about: Backup, sha256: string, parts: AsyncIterable<Uint8Array>): Promise<void> =>
+      inTurn(() => adopt(about, sha256, parts)),
     /** `isFull`: otherwise what has changed since the newest full one, if there is one. */
     make: (isFull: boolean): Promise<Backup> => inTurn(() => make(isFull)),
     /** Whether a backup is whole. @throws {BackupError} */

@@ -8,8 +8,23 @@ const KEYS = ['device.key', 'backup.key']
 const OTHERS = 0o077
 
 /** What others of this machine could read, and what a school should not rest on. */
-export async function audit(roster: Roster, folder: string): Promise<Finding[]> {
-  return [await files(folder), ...inSchool(roster)]
+export async function audit(
+  roster: Roster,
+  folder: string,
+  copies: { kept: number; wanted: number }
+): Promise<Finding[]> {
+  return [await files(folder), ...inSchool(roster), elsewhere(copies)]
+}
+
+function elsewhere({ kept, wanted }: { kept: number; wanted: number }): Finding {
+  const finding = { name: 'copies', detail: `${kept} of ${wanted} nodes have what was backed up last` }
+  return kept >= wanted
+    ? { ...finding, state: 'ok' }
+    : {
+        ...finding,
+        state: 'warn',
+        remedy: 'on other nodes of the school: artel config set messenger.copiesMb 1024'
+      }
 }
 
 async function files(folder: string): Promise<Finding> {

@@ -5,7 +5,7 @@ import { LOGS } from './logs.ts'
 /* What an administrator does: each row of his table, as an operation. */
 
 const at = z.number().describe('ms since 1970')
-const backupId = z
+export const backupId = z
   .string()
   .regex(/^\d{8}T\d{6}Z-[0-9a-f]{4}$/, 'the id of a backup, as in 20260131T020000Z-1f2e')
 
@@ -106,9 +106,19 @@ export const administration = {
     command: { name: 'backups' },
     ...admin
   }),
+  copies: operation({
+    summary: 'Copies of the backups of this node on others, which cannot read them',
+    input: z.object({}),
+    output: z.object({
+      items: z.array(z.object({ peer: z.string(), id: z.string(), at, bytes: z.number() }))
+    }),
+    http: { method: 'GET', path: '/messenger/admin/copies' },
+    command: { name: 'copies' },
+    ...long
+  }),
   restore: operation({
     summary:
-      'Bring back from a backup what is missing or damaged here; what is here stays, deleted stays deleted',
+      'Bring back from a backup what is missing or damaged here; what is here stays, deleted stays deleted; one that is not here comes from a node that has a copy',
     input: z.object({
       id: backupId,
       group: z.string().max(64).optional().describe('only this chat'),

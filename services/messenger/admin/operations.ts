@@ -4,6 +4,7 @@ import type { Messenger } from '../assemble.ts'
 import { FilePathError, UnknownChatError } from '../errors.ts'
 import type { Archive } from './archive.ts'
 import { audit } from './audit.ts'
+import type { Copies } from './copies.ts'
 import type { administration } from './declared.ts'
 import { daily, incident, ticket, weekly } from './guidance.ts'
 import type { Logs } from './logs.ts'
@@ -14,6 +15,7 @@ import { databaseBytes, type Watch } from './watch.ts'
 
 export interface AdministrationInit {
   archive: Archive
+  copies: Copies
   logs: Logs
   /** of the service */
   folder: string
@@ -26,15 +28,28 @@ export interface AdministrationInit {
 /** What an administrator does with this node. */
 export function createAdministration(
   node: Messenger,
-  { archive, logs, watch, folder, now, restart }: AdministrationInit
+  { archive, copies, logs, watch, folder, now, restart }: AdministrationInit
 ): Handlers<typeof administration> {
   return {
     health: async () => ({ items: await watch.health() }),
     diagnose: async () => ({ items: await watch.diagnose() }),
     verify: async ({ full }) => ({ items: await verify(node, archive, full) }),
-    backup: ({ full }) => archive.make(full),
+    async backup({ full }) {
+      const made = await archive.make(full)
+      await copies.spread()
+      return made
+    },
     backups: async () => ({ items: await archive.list() }),
+    copies: async () => ({
+      items: (await copies.list()).map(({ peer, copy: { about } }) => ({
+        peer,
+        id: about.id,
+        at: about.at,
+        bytes: about.bytes
+      }))
+    }),
     async restore({ id, group, user, into }) {
+      if (!(await archive.list()).some(each => each.id === id)) await copies.fetch(id)
       if (into != null) {
         if (!isAbsolute(into))
           throw new FilePathError(`${into} is relative; write the whole path, beginning with /`)
@@ -51,7 +66,7 @@ export function createAdministration(
     },
     cleanup: () => cleanUp(node, archive, logs, now()),
     stats: () => statistics(node),
-    audit: async () => ({ items: await audit(node.school.known(), folder) }),
+    audit: async () => ({ items: await audit(node.school.known(), folder, copies.state()) }),
     async check({ period }) {
       const [newest] = await archive.list()
       if (period === 'daily') return { items: daily(await watch.diagnose(), newest, now()) }

@@ -24,6 +24,9 @@ type Kept = Place & Signed
 type Row = Kept | (Place & { bytes: null; signature: null })
 const isKept = (row: Row): row is Kept => row.bytes != null
 
+/** all but its number, which is of its disk */
+const EVENT = 'id, grp, device, seq, timeMs, kind, target, bytes, signature, mark'
+
 /** Places of chains where nothing stands here, or the same event damaged: not where it was deleted since. */
 const LOST = `
   SELECT id, grp, device, seq, bytes, signature FROM archive.event AS a
@@ -63,7 +66,9 @@ export function restoreFrom(
           : 0
       const lost = (db.prepare(LOST).all() as unknown as Row[]).filter(isMeant)
       // chains go on behind what was deleted
-      const copy = db.prepare('INSERT OR IGNORE INTO main.event SELECT * FROM archive.event WHERE id = ?')
+      const copy = db.prepare(
+        `INSERT OR IGNORE INTO main.event (${EVENT}) SELECT ${EVENT} FROM archive.event WHERE id = ?`
+      )
       for (const { id } of lost.filter(row => !isKept(row))) copy.run(id)
       const kept = lost.filter(isKept).filter(isEvent)
       for (const row of kept) store.add(row, readEvent(row), 'kept')
@@ -73,6 +78,7 @@ export function restoreFrom(
       return { events: kept.length, generations, mail, files, statements }
     })
   } finally {
+    store.reread()
     db.exec('DETACH archive')
   }
 

@@ -1,6 +1,7 @@
 import type { Messenger } from '../assemble.ts'
 import { readStatement } from '../core/statement.ts'
 import type { Archive } from './archive.ts'
+import type { Copies } from './copies.ts'
 import type { Finding } from './declared.ts'
 import { isDue, isNewHour, isNewWeek } from './keep.ts'
 import type { Logs } from './logs.ts'
@@ -15,6 +16,7 @@ import { verify } from './verify.ts'
 export async function nightly(
   node: Messenger,
   archive: Archive,
+  copies: Copies,
   logs: Logs,
   now: number
 ): Promise<Finding[] | undefined> {
@@ -23,10 +25,14 @@ export async function nightly(
   const made = await archive.list()
   const last = made.find(({ of }) => of == null)?.at ?? readStatement(roster.log[0]!).timeMs
   if (!isDue(last, now)) {
-    if (made.length > 0 && isNewHour(made[0]!.at, now)) await archive.make(false)
+    if (made.length > 0 && isNewHour(made[0]!.at, now)) {
+      await archive.make(false)
+      await copies.spread()
+    }
     return undefined
   }
   if (isNewWeek(last, now)) await cleanUp(node, archive, logs, now)
   await archive.make(true)
+  await copies.spread()
   return (await verify(node, archive, false)).filter(({ state }) => state === 'fail')
 }

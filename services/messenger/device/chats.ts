@@ -22,7 +22,7 @@ import {
 import { headOf } from '../core/generation.ts'
 import { timeAfter } from '../core/order.ts'
 import { MalformedMessageError, PolicyError, UnknownChatError } from '../errors.ts'
-import type { Mls, Ratchet, Session } from '../groups/mls.ts'
+import type { Mls, Session } from '../groups/mls.ts'
 import { type Envelope, inboxOf, putInto, readEnvelope } from '../mailbox/envelope.ts'
 import type { School } from '../school/school.ts'
 import { type InTurn, transactLater } from '../store/database.ts'
@@ -159,13 +159,13 @@ export function createChats(init: ChatsInit) {
         return []
       }
       let session = sessionOf(grp, g, state)
-      const ratchets = new Map<number, Ratchet>()
+      const moved = new Set<number>()
       const read = new Map<string, Read>()
       const unseen = envelopes.filter(({ id }) => !store.isSeen(id))
       for (const { bytes } of unseen) {
         if (isEqual(bytes, ANNOUNCED)) continue
         try {
-          const opened = await mls.open(session, bytes)
+          const opened = mls.open(session, bytes)
           const said = readSaid(opened.data)
           const { device, seq } = said.event
           // a signature for each of its layers says the same twice, but not where somebody else may have sent it again
@@ -173,7 +173,7 @@ export function createChats(init: ChatsInit) {
           if (!(isNew && device === opened.from) && !(await opened.isSigned()))
             throw new MalformedMessageError('it is not from whom it says')
           session = opened.session
-          ratchets.set(opened.ratchet.leaf, opened.ratchet)
+          moved.add(opened.leaf)
           read.set(eventId(said), said)
         } catch (error) {
           if (!(error instanceof MalformedMessageError)) throw error
@@ -184,7 +184,7 @@ export function createChats(init: ChatsInit) {
       // they stay at the mailbox; what is said next waits for the disk, and for this with it
       const taken = transactLater(store.db, () => {
         for (const { id } of unseen) store.see(id)
-        for (const ratchet of ratchets.values()) store.saveRatchet(grp, g, ratchet)
+        for (const leaf of moved) store.saveRatchet(grp, g, mls.ratchet(session, leaf))
         also()
         return intake.take(grp, [...read.values()], ({ message }) => log('an event is refused: %s', message))
       })

@@ -1,10 +1,12 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { LRUCache } from 'lru-cache'
-import { fromHex, hashOf, isEqual, type Signed, toHex } from '../core/codec.ts'
+import { fromHex, hashOf, type Signed, toHex } from '../core/codec.ts'
 import { type Event, eventId, type Head, parseEvent } from '../core/event.ts'
 import { type Generation, readGeneration } from '../core/generation.ts'
+import { MalformedMessageError } from '../errors.ts'
 import type { KeptGroup, OwnPackage, Ratchet } from '../groups/mls.ts'
 import { inOnePage } from '../mailbox/envelope.ts'
+import { createOwn, transactLater } from '../store/database.ts'
 
 export interface KeptGeneration extends Generation {
   signed: Signed
@@ -36,12 +38,17 @@ export type Mark = 'saved' | 'kept'
 export type Words = (event: Event) => string | undefined
 
 const KNOWN_GROUPS = 100
+const KNOWN_GENERATIONS = 1_000
+/** the newest event whose words are found */
+const INDEXED = 'indexed'
+const INDEXED_AT_ONCE = 200
 
 export type DeviceStore = ReturnType<typeof openDeviceStore>
 
 /** What a device has on its disk of groups. Rows only; what may become one is decided elsewhere. */
 export function openDeviceStore(db: DatabaseSync, now: () => number, words: Words) {
   db.exec('PRAGMA secure_delete = ON')
+  const own = createOwn(db)
   const all = <T>(sql: string) => {
     const statement = db.prepare(sql)
     return (...values: (string | number | null | Uint8Array)[]) => statement.all(...values) as T[]
@@ -66,9 +73,6 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
   const addGeneration = run(
     `INSERT INTO generation VALUES (?, ?, ?, ?, ?, ?)
      ON CONFLICT DO UPDATE SET state = coalesce(excluded.state, state), address = coalesce(excluded.address, address)`
-  )
-  const generationStamp = one<{ stamp: string }>(
-    `SELECT count(*) || ' ' || count(state) || ' ' || max(g) AS stamp FROM generation WHERE grp = ?`
   )
   const dropState = run('UPDATE generation SET state = NULL WHERE grp = ? AND g < ?')
   const saveRatchet = run('INSERT OR REPLACE INTO ratchet VALUES (?, ?, ?, ?)')
@@ -98,9 +102,11 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
   const eventRow = one<{ bytes: Uint8Array | null; signature: Uint8Array | null; mark: Mark; grp: string }>(
     'SELECT bytes, signature, mark, grp FROM event WHERE id = ?'
   )
-  const addEvent = run(
-    `INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT (id) DO UPDATE SET bytes = excluded.bytes, signature = excluded.signature, kind = excluded.kind`
+  const addEvent = one<{ n: number }>(
+    `INSERT INTO event (id, grp, device, seq, timeMs, kind, target, bytes, signature, mark)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (id) DO UPDATE SET bytes = excluded.bytes, signature = excluded.signature, kind = excluded.kind
+     RETURNING n`
   )
   const page = all<{
     id: string
@@ -128,8 +134,8 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
   const empty = run(
     `UPDATE event SET bytes = NULL, signature = NULL WHERE id = ? OR (target = ? AND kind = 'edit')`
   )
-  const dropBeyond = all<{ id: string }>(
-    'DELETE FROM event WHERE grp = ? AND device = ? AND seq > ? RETURNING id'
+  const dropBeyond = all<{ n: number }>(
+    'DELETE FROM event WHERE grp = ? AND device = ? AND seq > ? RETURNING n'
   )
   const setMark = run('UPDATE event SET mark = ? WHERE id = ?')
   const newest = one<{ timeMs: number }>('SELECT max(timeMs) AS timeMs FROM event WHERE grp = ?')
@@ -137,10 +143,15 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
     `SELECT count(*) AS count FROM event WHERE grp = ? AND target IS NULL AND timeMs > ? AND bytes IS NOT NULL AND device <> ?`
   )
 
-  const addWords = run('INSERT INTO search (words, id, grp) VALUES (?, ?, ?)')
-  const dropWords = run('DELETE FROM search WHERE id = ?')
+  const addWords = run('INSERT OR REPLACE INTO search (rowid, words) VALUES (?, ?)')
+  const dropWords = run('DELETE FROM search WHERE rowid = ?')
   const find = all<{ id: string; grp: string }>(
-    'SELECT id, grp FROM search WHERE words MATCH ? ORDER BY rank LIMIT ?'
+    `SELECT event.id, event.grp FROM search JOIN event ON event.n = search.rowid
+     WHERE search.words MATCH ? ORDER BY search.rank LIMIT ?`
+  )
+  const numberOf = one<{ n: number }>('SELECT n FROM event WHERE id = ?')
+  const behind = all<{ n: number; id: string; target: string | null }>(
+    `SELECT n, id, target FROM event WHERE n > ? AND kind IN ('text', 'file', 'edit') ORDER BY n LIMIT ?`
   )
 
   const addWaiting = run('INSERT OR IGNORE INTO waiting VALUES (?, ?, ?, ?)')
@@ -189,35 +200,80 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
   const addBlob = run('INSERT OR IGNORE INTO blob VALUES (?, ?, ?)')
   const blob = one<{ bytes: Uint8Array }>('SELECT bytes FROM blob WHERE id = ?')
 
-  /** as they were read, while their stamp is the same: rows come, and their states come and go, but nothing else changes */
-  const known = new LRUCache<string, { stamp: string; generations: readonly KeptGeneration[] }>({
-    max: KNOWN_GROUPS
-  })
+  /** as the disk has them; none that a transaction under way could take back */
+  const known = new LRUCache<string, readonly KeptGeneration[]>({ max: KNOWN_GROUPS })
+  /** those whose signatures were looked at, by what was signed and by the signature */
+  const parsed = new LRUCache<string, Generation>({ max: KNOWN_GENERATIONS })
+  function parse(signed: Signed): Generation {
+    const key = toHex(hashOf(Buffer.concat([signed.signature, signed.bytes])))
+    const there = parsed.get(key)
+    if (there != null) return there
+    const read = readGeneration(signed)
+    parsed.set(key, read)
+    return read
+  }
   function generations(grp: string): readonly KeptGeneration[] {
-    const { stamp } = generationStamp(grp)!
     const before = known.get(grp)
-    if (before?.stamp === stamp) return before.generations
-    const read = generationRows(grp).map(({ g, bytes, signature, state, address }) => {
-      const there = before?.generations.find(each => each.g === g && isEqual(each.signed.bytes, bytes))
+    if (before != null) return before
+    const read = generationRows(grp).map(({ bytes, signature, state, address }): KeptGeneration => {
       const signed = { bytes, signature }
-      const { state: _, ...generation }: KeptGeneration = there ?? { ...readGeneration(signed), signed }
       return {
-        ...generation,
+        ...parse(signed),
         signed,
         ...(state == null ? {} : { state }),
         ...(address == null ? {} : { address })
       }
     })
-    known.set(grp, { stamp, generations: read })
+    if (!db.isTransaction) known.set(grp, read)
     return read
+  }
+
+  let { n: newestNumber } = one<{ n: number }>('SELECT coalesce(max(n), 0) AS n FROM event')()!
+  const indexed = (): number => Number(Buffer.from(own.get(INDEXED) ?? new Uint8Array()).toString())
+  /** It is found by the words that it has now, and by no others. */
+  function index(id: string): void {
+    const number = numberOf(id)?.n
+    if (number == null) return
+    const text = wordsOf(id)
+    if (text == null) dropWords(number)
+    else addWords(number, text)
+  }
+  function wordsOf(id: string): string | undefined {
+    const bytes = eventRow(id)?.bytes
+    if (bytes == null) return undefined
+    try {
+      const edit = about(id)
+        .map(parseEvent)
+        .findLast(({ kind }) => kind === 'edit')
+      return words(edit ?? parseEvent({ bytes }))
+    } catch (error) {
+      // damaged on the disk: `verify` tells of it, and what mends it makes it found again
+      if (error instanceof MalformedMessageError) return undefined
+      throw error
+    }
+  }
+
+  function indexNew(limit = INDEXED_AT_ONCE): boolean {
+    const rows = behind(indexed(), limit)
+    const last = rows.at(-1)
+    if (last == null) return false
+    transactLater(db, () => {
+      // an edit is found in the place of what it edits
+      for (const { id, target } of rows) index(target ?? id)
+      own.set(INDEXED, Buffer.from(String(last.n)))
+    })
+    return rows.length === limit
   }
 
   return {
     db,
     groups: (): string[] => groupIds().map(({ grp }) => grp),
     generations,
+    /** Others have written generations. */
+    reread: (): void => known.clear(),
     addGeneration(signed: Signed, own: Partial<KeptGroup> & { address?: Uint8Array } = {}): void {
-      const { group, g } = readGeneration(signed)
+      const { group, g } = parse(signed)
+      known.delete(toHex(group))
       for (const each of own.ratchets ?? []) saveRatchet(toHex(group), g, each.leaf, each.bytes)
       addGeneration(
         toHex(group),
@@ -232,6 +288,7 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
     ratchets: (grp: string, g: number) => ratchets(grp, g),
     /** Keys of generations before `g` are not needed any more. */
     dropStates(grp: string, g: number): void {
+      known.delete(grp)
       dropState(grp, g)
       dropRatchets(grp, g)
     },
@@ -257,12 +314,21 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
       const { device, seq, timeMs, kind, body } = event
       const target = 'of' in body ? toHex(body.of) : null
       const grp = toHex(event.group)
-      addEvent(id, grp, device, seq, timeMs, kind, target, signed.bytes, signed.signature, mark)
-      const text = words(event)
-      if (text == null) return
-      // an edit is found in the place of what it edits
-      if (target != null) dropWords(target)
-      addWords(text, target ?? id, grp)
+      const { n } = addEvent(
+        id,
+        grp,
+        device,
+        seq,
+        timeMs,
+        kind,
+        target,
+        signed.bytes,
+        signed.signature,
+        mark
+      )!
+      // it was here without content, and new ones are looked for behind it
+      if (n <= newestNumber) index(id)
+      else newestNumber = n
     },
     /** The place of an event that its people deleted before it came here. */
     addGone(grp: string, [device, seq, id, timeMs]: readonly [string, number, Uint8Array, number]): void {
@@ -271,21 +337,16 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
     /** Takes the content of an event, and of what edited it, off the disk. */
     empty(id: string): void {
       empty(id, id)
-      dropWords(id)
+      index(id)
     },
-    /** It is found by the words that it has now, and by no others. */
-    index(id: string): void {
-      dropWords(id)
-      const row = eventRow(id)
-      if (row?.bytes == null) return
-      const edit = about(id)
-        .map(parseEvent)
-        .findLast(({ kind }) => kind === 'edit')
-      const text = words(edit ?? parseEvent({ bytes: row.bytes }))
-      if (text != null) addWords(text, id, row.grp)
-    },
+    index,
+    /**
+     * Makes what came found by its words, and whether there is more: one event alone costs ten times what one of many does,
+     * so they wait for each other, or for who looks for something.
+     */
+    indexNew,
     dropBeyond(grp: string, device: string, seq: number): void {
-      for (const { id } of dropBeyond(grp, device, seq)) dropWords(id)
+      for (const { n } of dropBeyond(grp, device, seq)) dropWords(n)
     },
     page: (grp: string, before: { timeMs: number; id: string }, limit: number) =>
       page(grp, before.timeMs, before.id, limit),
@@ -301,7 +362,10 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
     newestMs: (grp: string): number | undefined => newest(grp)?.timeMs ?? undefined,
     unread: (grp: string, afterMs: number, self: string): number => unread(grp, afterMs, self)!.count,
 
-    find: (words: string, limit: number) => find(words, limit),
+    find(words: string, limit: number) {
+      while (indexNew());
+      return find(words, limit)
+    },
 
     wait: (signed: Signed, grp: string): void =>
       void addWaiting(eventId(signed), grp, signed.bytes, signed.signature),

@@ -29,6 +29,7 @@ import {
 import { z } from 'zod'
 import { count, hash32, hashOf, isEqual, pack, toHex, unpack } from '../core/codec.ts'
 import { MalformedMessageError } from '../errors.ts'
+import { openMessage } from './open-message.ts'
 import { openSuite, SUITE } from './suite.ts'
 
 /*
@@ -41,6 +42,7 @@ import { openSuite, SUITE } from './suite.ts'
 const KEPT_KEYS = 1_000
 /** Keys that one message may skip; beyond, members give the event again. */
 const MAX_SKIPPED = 2_000
+const SKIPPING = { most: MAX_SKIPPED, kept: KEPT_KEYS }
 /** Lengths of messages tell nothing finer. */
 const PAD_BYTES = 256
 
@@ -96,6 +98,15 @@ export async function createMls(device: string, seed: Uint8Array) {
   const keys = { signKey: seed, publicKey: peerIdFromString(device).publicKey!.raw }
   const suite = await openSuite(seed, keys.publicKey)
   const own: Credential = { credentialType: 'basic', identity: Buffer.from(device) }
+
+  async function isSigned(state: ClientState, bytes: Uint8Array): Promise<boolean> {
+    const message = messageOf(bytes)
+    if (message?.wireformat !== 'mls_private_message') return false
+    return processPrivateMessage(state, message.privateMessage, emptyPskIndex, suite).then(
+      () => true,
+      () => false
+    )
+  }
 
   const makePackage = () =>
     generateKeyPackageWithKey(own, defaultCapabilities(), defaultLifetime, [], keys, suite)
@@ -203,33 +214,21 @@ export async function createMls(device: string, seed: Uint8Array) {
      *
      * @throws {MalformedMessageError} it is not for this group, was opened already, or is damaged
      */
-    async open(session: Session, bytes: Uint8Array) {
-      const message = messageOf(bytes)
-      if (message?.wireformat !== 'mls_private_message')
-        throw new MalformedMessageError('this is no message of a group')
-      if (message.privateMessage.contentType !== 'application')
-        throw new MalformedMessageError('nobody commits in a group')
-      let check: Parameters<typeof suite.signature.verify> | undefined
-      const verify: typeof suite.signature.verify = async (...given) => {
-        check = given
-        return true
-      }
-      const opened = await processPrivateMessage(session.state, message.privateMessage, emptyPskIndex, {
-        ...suite,
-        signature: { ...suite.signature, verify }
-      }).catch((error: Error) => {
-        throw new MalformedMessageError(`a message cannot be opened: ${error.message}`)
-      })
-      if (opened.kind !== 'applicationMessage') throw new MalformedMessageError('nobody commits in a group')
-      const ratchet = movedBetween(session.state, opened.newState)
+    open({ state }: Session, bytes: Uint8Array) {
+      const { leaf, keys: application, data } = openMessage(state, bytes, SKIPPING)
+      const secretTree = state.secretTree.with(leaf, { handshake: NO_RATCHET, application })
       return {
-        session: { state: opened.newState },
-        ratchet,
-        data: unpadded(opened.message),
-        from: memberAt(session.state, ratchet.leaf),
-        isSigned: async (): Promise<boolean> => check != null && suite.signature.verify(...check)
+        session: { state: { ...state, secretTree } },
+        /** place of the member in the tree, whose ratchet it moved */
+        leaf,
+        data: unpadded(data),
+        from: memberAt(state, leaf),
+        isSigned: () => isSigned(state, bytes)
       }
     },
+
+    /** What is kept of the messages that a member sent. */
+    ratchet: ({ state }: Session, leaf: number): Ratchet => ratchetOf(leaf, state.secretTree[leaf]!),
 
     /** 32 bytes that only members of this group have. */
     secret: (state: Uint8Array, label: string): Promise<Uint8Array> =>

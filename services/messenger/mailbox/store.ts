@@ -59,8 +59,11 @@ export function openMailStore(db: DatabaseSync, now: () => number) {
 
     /** Takes in envelopes, those that are there already as well as new ones. False where they have no room. */
     put(envelopes: readonly Envelope[], quotaBytes: number): boolean {
-      const bytes = envelopes.reduce((sum, { whole }) => sum + whole.length, 0)
-      if (kept + bytes > quotaBytes) return false
+      const isRoomFor = (some: readonly Envelope[]): boolean =>
+        kept + some.reduce((sum, { whole }) => sum + whole.length, 0) <= quotaBytes
+      // what is here already takes no room, and whoever had no answer puts it again
+      if (!isRoomFor(envelopes) && !isRoomFor(envelopes.filter(({ id }) => byId.get(id) == null)))
+        return false
       transactLater(db, () => {
         for (const { id, address, whole } of envelopes) {
           if (insert.run(id, toHex(address), whole, now()).changes === 0) continue

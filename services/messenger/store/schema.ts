@@ -134,5 +134,32 @@ export const MIGRATIONS: readonly string[] = [
     bytes BLOB NOT NULL,
     PRIMARY KEY (grp, g, leaf)
   ) STRICT, WITHOUT ROWID;
+  `,
+  `
+  -- content goes to the end of its table, wherever its id is in an index; words are found by the number of their event
+  PRAGMA secure_delete = ON;
+  CREATE TABLE numbered (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    grp TEXT NOT NULL,
+    device TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    timeMs INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    target TEXT,
+    bytes BLOB,
+    signature BLOB,
+    mark TEXT NOT NULL,
+    UNIQUE (grp, device, seq)
+  ) STRICT;
+  INSERT INTO numbered (id, grp, device, seq, timeMs, kind, target, bytes, signature, mark)
+    SELECT id, grp, device, seq, timeMs, kind, target, bytes, signature, mark FROM event ORDER BY timeMs, id;
+  DROP TABLE event;
+  ALTER TABLE numbered RENAME TO event;
+  CREATE INDEX eventByTime ON event (grp, timeMs, id);
+  CREATE INDEX eventByTarget ON event (target) WHERE target IS NOT NULL;
+  DROP TABLE search;
+  CREATE VIRTUAL TABLE search USING fts5 (words, tokenize = 'unicode61');
+  INSERT INTO search (search, rank) VALUES ('secure-delete', 1);
   `
 ]

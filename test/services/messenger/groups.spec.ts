@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { getCiphersuiteFromName, getCiphersuiteImpl } from 'ts-mls'
+import {
+  decodeMlsMessage,
+  emptyPskIndex,
+  getCiphersuiteFromName,
+  getCiphersuiteImpl,
+  type PrivateMessage,
+  processPrivateMessage
+} from 'ts-mls'
 import { hashOf } from '../../../services/messenger/core/codec.ts'
 import { createMls, type Mls, type Session } from '../../../services/messenger/groups/mls.ts'
 import { openSuite, SUITE } from '../../../services/messenger/groups/suite.ts'
@@ -20,6 +27,14 @@ interface Sent {
   message: Uint8Array
   text: string
 }
+
+type Ratcheted = Session['state']['secretTree'][number]['application']
+/** Bytes are the same, whatever holds them. */
+const plain = ({ secret, generation, unusedGenerations }: Ratcheted) => [
+  Buffer.from(secret).toString('hex'),
+  generation,
+  Object.entries(unusedGenerations).map(([number, key]) => [number, Buffer.from(key).toString('hex')])
+]
 
 const MEMBERS = 6
 const SEEDS = Number(process.env.MESSENGER_SEEDS ?? 1)
@@ -62,7 +77,7 @@ describe('messenger: groups', function () {
     return message
   }
   async function read(member: Member, message: Uint8Array): Promise<string> {
-    const { session, data } = await member.mls.open(member.session!, message)
+    const { session, data } = member.mls.open(member.session!, message)
     member.session = session
     return Buffer.from(data).toString()
   }
@@ -95,7 +110,7 @@ describe('messenger: groups', function () {
           // with what it had just before and just after, and every message of every mailbox
           const near = [...had.keys()].sort((a, b) => Math.abs(a - generation) - Math.abs(b - generation))
           for (const each of near.slice(0, 2))
-            await assert.rejects(member.mls.open(had.get(each)!, message), { name: 'MalformedMessageError' })
+            assert.throws(() => member.mls.open(had.get(each)!, message), { name: 'MalformedMessageError' })
         }
       }
     })
@@ -122,14 +137,14 @@ describe('messenger: groups', function () {
     ann!.session = ann!.mls.session(made.state, made.ratchets)
     const messages = [await say(ann!, 'a'), await say(ann!, 'b'), await say(ann!, 'c')]
     // without its ratchets a group is no more than its members and its address
-    await assert.rejects(bob!.mls.open(bob!.mls.session(joined.state, []), messages[0]!))
+    assert.throws(() => bob!.mls.open(bob!.mls.session(joined.state, []), messages[0]!))
     const ratchets = new Map(joined.ratchets.map(each => [each.leaf, each]))
     const again = (): Session => bob!.mls.session(joined.state, [...ratchets.values()])
     for (const [i, text] of [[1, 'b'] as const, [0, 'a'] as const]) {
-      const { data, ratchet } = await bob!.mls.open(again(), messages[i]!)
+      const { data, session, leaf } = bob!.mls.open(again(), messages[i]!)
       assert.equal(Buffer.from(data).toString(), text)
-      ratchets.set(ratchet.leaf, ratchet)
-      await assert.rejects(bob!.mls.open(again(), messages[i]!), { name: 'MalformedMessageError' })
+      ratchets.set(leaf, bob!.mls.ratchet(session, leaf))
+      assert.throws(() => bob!.mls.open(again(), messages[i]!), { name: 'MalformedMessageError' })
     }
     bob!.session = again()
     assert.equal(await read(bob!, messages[2]!), 'c')
@@ -138,15 +153,50 @@ describe('messenger: groups', function () {
   it('tell whom a message is from, also where a member writes with the keys of another', async () => {
     const [ann, bob, eve] = await people(3)
     await renew([ann!, bob!, eve!], 1)
-    const honest = await ann!.mls.open(ann!.session!, await say(bob!, 'hello'))
+    const honest = ann!.mls.open(ann!.session!, await say(bob!, 'hello'))
     assert.deepEqual([honest.from, await honest.isSigned()], [bob!.name, true])
     // all members have all keys; only signatures tell them apart
     const { state } = eve!.session!
     const { leafIndex } = bob!.session!.state.privatePath
     const asBob = { state: { ...state, privatePath: { ...state.privatePath, leafIndex } } }
     const { message } = await eve!.mls.seal(asBob, Buffer.from('I am Bob'))
-    const forged = await ann!.mls.open(ann!.session!, message)
+    const forged = ann!.mls.open(ann!.session!, message)
     assert.deepEqual([forged.from, await forged.isSigned()], [bob!.name, false])
+  })
+
+  it('are opened as the library opens them, in any order, and not where anything of them was changed', async () => {
+    const [ann, bob] = await people(2)
+    await renew([ann!, bob!], 1)
+    const suite = await openSuite((await keyOf('device 1')).seed, peerIdFromString(bob!.name).publicKey!.raw)
+    const random = createRandom(1)
+    const messages: Uint8Array[] = []
+    for (const length of [0, 1, 59, 60, 61, 200, 16_000, 40_000, 5, 6])
+      messages.push(await say(ann!, 'x'.repeat(length)))
+    let { state } = bob!.session!
+    let session = bob!.session!
+    for (const message of messages.toSorted(() => random() - 0.5)) {
+      const decoded = decodeMlsMessage(message, 0)![0] as { privateMessage: PrivateMessage }
+      const theirs = await processPrivateMessage(state, decoded.privateMessage, emptyPskIndex, suite)
+      const ours = bob!.mls.open(session, message)
+      assert.equal(theirs.kind, 'applicationMessage')
+      const length = Buffer.from(theirs.message).readUInt32BE()
+      assert.deepEqual(Buffer.from(ours.data), Buffer.from(theirs.message.subarray(4, 4 + length)))
+      for (let i = 0; i < 20; i++) {
+        const other = message.slice()
+        other[Math.floor(random() * message.length)]! ^= 1 << Math.floor(random() * 8)
+        assert.throws(() => bob!.mls.open(session, other), { name: 'MalformedMessageError' })
+      }
+      const cut = message.subarray(0, Math.floor(random() * message.length))
+      assert.throws(() => bob!.mls.open(session, cut), { name: 'MalformedMessageError' })
+      ;({ newState: state } = theirs)
+      ;({ session } = ours)
+      const { application } = session.state.secretTree[ours.leaf]!
+      assert.deepEqual(plain(application), plain(state.secretTree[ours.leaf]!.application))
+    }
+    const end = messages.at(-1)!
+    assert.throws(() => bob!.mls.open(bob!.session!, Buffer.concat([end, Uint8Array.of(0)])), {
+      name: 'MalformedMessageError'
+    })
   })
 
   it('compute what the library computes by WebCrypto', async () => {

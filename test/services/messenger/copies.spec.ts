@@ -1,0 +1,107 @@
+import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { createKeptCopies } from '../../../services/messenger/admin/kept-copies.ts'
+import { contains, has, openSchool, textsOf, until, whenKnown } from './school.ts'
+
+const OWNER = '12D3KooWDcyQbCQNmvCZFBhXsSWwNvHHF5Vs7hgwTXfBV1qaSBDx'
+const OTHER = '12D3KooWGQmdpzHXCqLno4mMxWXKNFQHASBeF99gTm2JR8Vu5Bdc'
+
+async function* parts(...given: Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* given
+}
+
+describe('messenger: copies of the backups of others', () => {
+  let folder: string
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'artel-messenger-copies-'))
+  })
+  afterEach(() => rm(folder, { recursive: true, force: true }))
+
+  const copyOf = (bytes: Uint8Array, id: string) => ({
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+    about: { id, at: 1, bytes: bytes.length, sha256: '', events: 1, people: 1 }
+  })
+
+  it('are what they were said to be, within their room, and for their owner alone', async () => {
+    const kept = createKeptCopies(folder, () => 1_000)
+    const [a, b] = [randomBytes(600), randomBytes(400)]
+    const first = copyOf(a, '20260131T020000Z-0001')
+    const second = copyOf(b, '20260131T020000Z-0002')
+    for (const wrong of [parts(b), parts(a, b), parts(a.subarray(1)), parts()])
+      await rejects(kept.take(OWNER, first, wrong), { name: 'MalformedMessageError' })
+    await rejects(kept.take('../..', first, parts(a)), { name: 'MalformedMessageError' })
+    deepEqual([await kept.list(OWNER), await kept.roomBytes()], [[], 1_000])
+    deepEqual(await readdir(join(folder, 'copies', OWNER)), [], 'nothing stays of them')
+
+    equal(await kept.take(OWNER, first, parts(a.subarray(0, 1), a.subarray(1))), 'kept')
+    equal(await kept.take(OWNER, first, parts()), 'kept', 'it is here')
+    equal(await kept.take(OTHER, copyOf(randomBytes(401), '20260131T020000Z-0003'), parts()), 'full')
+    equal(await kept.take(OWNER, second, parts(b)), 'kept')
+    equal(await kept.roomBytes(), 0)
+    deepEqual(Buffer.concat(await Array.fromAsync(kept.give(OWNER, first.sha256))), a)
+    await rejects(Array.fromAsync(kept.give(OTHER, first.sha256)), { name: 'MalformedMessageError' })
+
+    await kept.keepOnly(OTHER, [])
+    equal((await kept.list(OWNER)).length, 2)
+    await kept.keepOnly(OWNER, [second.about.id])
+    deepEqual([await kept.list(OWNER), await kept.roomBytes()], [[second], 600])
+  })
+})
+
+describe('messenger: backups on other nodes', function () {
+  this.timeout(240_000)
+
+  it('come back from one that cannot read them; none is kept where it is not agreed to', async () => {
+    await using school = await openSchool()
+    const ann = await school.join('ann', 'teacher', { settings: { copies: 2 } })
+    const bob = await school.join('bob', 'teacher', { settings: { copiesMb: 50 } })
+    const { id: group } = await whenKnown(ann, 'createGroup', { users: ['bob', 'admin'] })
+    await until('bob is in the chat', () => has(bob, group))
+    const { id: message } = await ann.call('send', { group, text: 'the canary sings' })
+    const full = await ann.call('backup', { full: true })
+    await ann.call('send', { group, text: 'an hour later' })
+    const hourly = await ann.call('backup')
+    equal(hourly.of, full.id)
+    const listed = async () => (await ann.call('copies')).items.map((each: any) => [each.peer, each.id])
+    const peer = bob.libp2p.peerId.toString()
+    deepEqual(await listed(), [
+      [peer, hourly.id],
+      [peer, full.id]
+    ])
+    const kept = join(bob.folder, 'messenger', 'copies')
+    equal(await contains(kept, ['canary', 'hour']), false, 'he cannot read them')
+    const told = (await ann.call('audit')).items.find(({ name }: any) => name === 'copies')
+    equal(told.state, 'warn')
+    match(told.detail, /^1 of 2/)
+
+    // the disk of the one is gone with what it had of backups, and a message with it
+    const own = join(ann.folder, 'messenger')
+    await rm(join(own, 'backups'), { recursive: true })
+    const harm = new DatabaseSync(join(own, 'messenger.sqlite'))
+    harm.prepare('DELETE FROM event WHERE id = ?').run(message)
+    harm.close()
+    deepEqual(await textsOf(ann, group), ['an hour later'])
+
+    // what was changed there is not taken
+    const copies = join(kept, ann.libp2p.peerId.toString())
+    const files = (await readdir(copies)).filter(name => !name.endsWith('.json'))
+    const whole = new Map<string, Buffer>()
+    for (const name of files) {
+      const bytes = await readFile(join(copies, name))
+      whole.set(name, Buffer.from(bytes))
+      bytes[bytes.length - 1]! ^= 1
+      await writeFile(join(copies, name), bytes)
+    }
+    await rejects(ann.call('restore', { id: hourly.id }), { name: 'BackupError' })
+    deepEqual((await ann.call('backups')).items, [])
+    for (const [name, bytes] of whole) await writeFile(join(copies, name), bytes)
+    equal((await ann.call('restore', { id: hourly.id })).events, 1)
+    deepEqual(await textsOf(ann, group), ['the canary sings', 'an hour later'])
+    deepEqual((await ann.call('backups')).items, [hourly, full])
+    ok((await ann.call('verify', { full: true })).items.every((each: any) => each.state === 'ok'))
+  })
+})
