@@ -243,13 +243,19 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     operations: {
       ...alerts.operations,
       ...fleet.operations,
-      list: () => ({ items: series.devices() }),
-      history: ({ device, reading, step, from, to }) => ({
-        points: series.points(device, reading, step === 'hour' ? HOUR_MS : MINUTE_MS, from, to, MAX_POINTS)
-      }),
-      events: ({ device, before, limit }) => ({
-        items: series.events(device, before ?? now() + DAY_MS, limit)
-      }),
+      async list() {
+        await seen.caughtUp()
+        return { items: series.devices() }
+      },
+      async history({ device, reading, step, from, to }) {
+        await seen.caughtUp()
+        const stepMs = step === 'hour' ? HOUR_MS : MINUTE_MS
+        return { points: series.points(device, reading, stepMs, from, to, MAX_POINTS) }
+      },
+      async events({ device, before, limit }) {
+        await seen.caughtUp()
+        return { items: series.events(device, before ?? now() + DAY_MS, limit) }
+      },
 
       status() {
         const { number } = agent.log.chain

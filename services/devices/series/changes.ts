@@ -19,6 +19,8 @@ export interface SeenInit {
 export function createSeen({ series, chains, signal, onError }: SeenInit) {
   let reading: Promise<void> | undefined
   let isMore = false
+  /** ends with the pass that has not begun yet */
+  let next = Promise.withResolvers<void>()
   let told = new Map<string, string>()
   let isTold = false
   let news = Promise.withResolvers<void>()
@@ -26,23 +28,27 @@ export function createSeen({ series, chains, signal, onError }: SeenInit) {
   async function readOn(): Promise<void> {
     do {
       isMore = false
+      const pass = next
+      next = Promise.withResolvers()
       try {
         await series.catchUp(chains, signal)
         onError(undefined)
       } catch (error) {
         if (!signal.aborted) onError(error as Error)
       }
+      pass.resolve()
     } while (isMore && !signal.aborted)
+    // the service has ended: nobody reads on
+    if (isMore) next.resolve()
     reading = undefined
     isTold = false
     news.resolve()
     news = Promise.withResolvers()
   }
 
-  function start(): Promise<void> {
+  function start(): void {
     isMore = true
     reading ??= readOn()
-    return reading
   }
 
   /** Devices that are not as they were then, and how they are now. */
@@ -57,8 +63,13 @@ export function createSeen({ series, chains, signal, onError }: SeenInit) {
 
   return {
     /** Something is written. */
-    news: () => void start(),
-    caughtUp: start,
+    news: start,
+    /** What was written before the call is in the series, however much is written meanwhile. */
+    caughtUp(): Promise<void> {
+      const { promise } = next
+      start()
+      return promise
+    },
     ended: async () => reading,
     /** Devices that have changed since this was asked last. */
     changed(): DeviceRow[] {
