@@ -80,7 +80,7 @@ describe('signed commands', () => {
     }
     assert.equal(taken, 0)
     assert.deepEqual(openCommand(seal(commandOf(1)), 'host', NOW, isSigned), commandOf(1))
-  }).timeout(120_000)
+  })
 
   it('a command that comes again is answered as before and not done again, also after a restart', async () => {
     const sqlite = new DatabaseSync(':memory:')
@@ -149,5 +149,5 @@ describe('signed commands', () => {
     assert.equal((await ask(client, say({}))).text, 'OK vm1 registered')
     // else it would be there already, and authenticated
     assert.equal((await ask(client, say({}))).text, 'OK vm1 registered')
-  }).timeout(120_000)
+  })
 })

@@ -118,7 +118,7 @@ describe('what a stranger says of a machine', () => {
     } finally {
       await rm(folder, { recursive: true, force: true })
     }
-  }).timeout(120_000)
+  })
 
   it('leads to no other file where a socket is expected', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'artel-vm-socket-'))

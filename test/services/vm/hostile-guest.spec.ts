@@ -65,7 +65,7 @@ describe('vm: what has broken out of QEMU', () => {
       await rm(folder, { recursive: true, force: true })
       await canary.close()
     }
-  }).timeout(120_000)
+  })
 })
 
 describe('vm: hostile guests', () => {
@@ -107,7 +107,7 @@ describe('vm: hostile guests', () => {
       server.close()
       await rm(folder, { recursive: true, force: true })
     }
-  }).timeout(180_000)
+  })
 
   describe('that run', () => {
     let host: MachinesHost
@@ -115,7 +115,7 @@ describe('vm: hostile guests', () => {
     let folder: string
 
     before(async function () {
-      this.timeout(240_000)
+      this.timeout(600_000)
       folder = await mkdtemp(join(tmpdir(), 'artel-vm-guest-'))
       host = await openMachines()
       await host.registry.auth(OWNER, 'evil', '128', '1')
@@ -140,7 +140,7 @@ describe('vm: hostile guests', () => {
       await host.power.stop(OWNER, 'evil', { force: true })
       await host.power.start(OWNER, 'evil')
       await booted(host, uuid)
-    }).timeout(400_000)
+    })
 
     it('write a header of qcow2 into their disk that names a file of the host, and read nothing of it', async () => {
       const canary = join(folder, 'canary')
@@ -172,7 +172,7 @@ describe('vm: hostile guests', () => {
         join(folder, 'out.raw')
       ]).catch(error => error)
       assert.equal(stdout.trim(), '0')
-    }).timeout(400_000)
+    })
   })
 
   it('images that are bombs or lies are refused by name, and the host goes on', async () => {
@@ -213,5 +213,5 @@ describe('vm: hostile guests', () => {
       await host.end()
       await rm(folder, { recursive: true, force: true })
     }
-  }).timeout(120_000)
+  })
 })

@@ -162,7 +162,7 @@ describe('vm: hostile clients', () => {
       lines.filter(line => /"level":(50|60)/.test(line)),
       []
     )
-  }).timeout(600_000)
+  })
 
   it('the same through the network, by a peer', async () => {
     const before = await everything()
@@ -175,7 +175,7 @@ describe('vm: hostile clients', () => {
       ] as const)
         await refusal(client, operation, { ...input, vm: id, host: host.id })
     assert.deepEqual(await everything(), before)
-  }).timeout(600_000)
+  })
 
   it('figures below, above and beside what a machine may have', async () => {
     const before = await everything()
@@ -229,5 +229,5 @@ describe('vm: hostile clients', () => {
         assert.equal(isForbidden, !roles.split(' ').includes(role), said)
         assert.ok(name !== 'NotFoundError' || /rollback|forget/.test(operation), said)
       }
-  }).timeout(120_000)
+  })
 })

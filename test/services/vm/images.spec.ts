@@ -73,5 +73,5 @@ describe('qemu-img behind walls', () => {
     await flattenChain(programs, file, ['full'], file('out2'))
     qemuImg('convert', '-O', 'raw', 'out2', 'back')
     assert.ok((await readFile(file('back'))).equals(bytes))
-  }).timeout(120_000)
+  })
 })

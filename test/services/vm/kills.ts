@@ -15,7 +15,7 @@ import { type MachinesHost, OWNER, openMachines, until } from './machines-host.t
 
 const LIBRARIES = import.meta.resolve('../../../node/vendor/hook.js')
 const CHILD = join(import.meta.dirname, 'killed-host.ts')
-const LIFE_MS = 120_000
+const LIFE_MS = 240_000
 
 export interface KillReport {
   kills: number
@@ -80,17 +80,12 @@ async function agree(host: MachinesHost): Promise<number> {
   await until(
     async () =>
       (await activeMachines(db)).every(machine => power.state(machine) === expected[machine.desired]),
-    `what is wanted of ${machines.map(({ id, desired }) => `${id} ${desired}`).join(', ')}`,
-    60_000
+    `what is wanted of ${machines.map(({ id, desired }) => `${id} ${desired}`).join(', ')}`
   ).catch(async error => {
     const seen = (await registry.list(OWNER)).map(({ id, state }) => `${id} ${state}`)
     throw new Error(`${error.message}; seen: ${seen.join(', ')}`)
   })
-  await until(
-    async () => (await db.query('SELECT machine FROM operations')).length === 0,
-    'every release',
-    20_000
-  )
+  await until(async () => (await db.query('SELECT machine FROM operations')).length === 0, 'every release')
   const known = await machinesWithFolder(db)
   await context.describe.settle()
   const processes = qemusOf(context.programs.qemu, known)

@@ -57,7 +57,7 @@ describe('what holds of machines whatever happens', () => {
     assert.equal((await registry.show(OWNER, 'two')).ramMb, 64)
     await refused(registry.grow(OWNER, 'd1', 3), 'QuotaError')
     assert.equal((await registry.show(OWNER, 'one')).disks[0]!.sizeGb, 2)
-  }).timeout(120_000)
+  })
 
   it('a machine is free again where the database was gone when it was to be released', async () => {
     let isAway = true
@@ -127,7 +127,7 @@ describe('what holds of machines whatever happens', () => {
     } finally {
       await rm(folder, { recursive: true, force: true })
     }
-  }).timeout(60_000)
+  })
 
   it('what was taken out of the trash keeps its files', async () => {
     const { uuid } = await machine('one')
@@ -139,7 +139,7 @@ describe('what holds of machines whatever happens', () => {
     assert.deepEqual(await layers(), before)
     assert.ok(existsSync(host.context.machineFolder(uuid)))
     assert.equal((await host.registry.check(OWNER))[0]!.isSound, true)
-  }).timeout(120_000)
+  })
 
   it('nothing that a guest wrote is left out, whether QEMU refuses a freeze or falls silent in it', async () => {
     const one = await machine('one')
@@ -163,7 +163,7 @@ describe('what holds of machines whatever happens', () => {
     const [second] = await tops()
     assert.notEqual(second, first)
     assert.deepEqual(await chainOf(host.database, second!), [first, second])
-  }).timeout(120_000)
+  })
 
   it('a snapshot, a clone and a rollback that find no room for one of two disks leave nothing of the other', async () => {
     let room = 1_000
@@ -208,7 +208,7 @@ describe('what holds of machines whatever happens', () => {
     } finally {
       await tight.end()
     }
-  }).timeout(120_000)
+  })
 
   it('what is still written to is offered to nobody as frozen', async () => {
     const { database, context } = host
@@ -222,7 +222,7 @@ describe('what holds of machines whatever happens', () => {
     await context.hold(OWNER, one, 'snapshot', async () =>
       assert.deepEqual(await frozenLayers(database, OWNER), [])
     )
-  }).timeout(120_000)
+  })
 
   it('memory goes on only in a machine of the figures that it was saved with, and where its owner may be', async () => {
     const { uuid } = await machine('one')
@@ -235,5 +235,5 @@ describe('what holds of machines whatever happens', () => {
       throw new HostUnfitError('not here')
     }
     await refused(host.power.start(OWNER, 'one'), 'HostUnfitError')
-  }).timeout(120_000)
+  })
 })

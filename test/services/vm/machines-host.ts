@@ -110,7 +110,7 @@ export async function openMachines(
 export async function until<T>(
   look: () => T | Promise<T>,
   what: string,
-  ms = 90_000
+  ms = 240_000
 ): Promise<NonNullable<T>> {
   const deadline = Date.now() + ms
   for (;;) {
@@ -141,5 +141,5 @@ export async function type(host: Machines, uuid: string, command: string): Promi
 }
 
 export async function booted(host: Machines, uuid: string): Promise<void> {
-  await until(() => host.power.live(uuid).console.recent().includes('/ # '), 'the guest’s prompt', 90_000)
+  await until(() => host.power.live(uuid).console.recent().includes('/ # '), 'the guest’s prompt')
 }

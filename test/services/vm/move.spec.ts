@@ -182,7 +182,7 @@ describe('a move to another host', () => {
     assert.equal(await there.move(owner, 'm1', b.self, orderOf(b.self)), 'moved')
     assert.ok(sent.length < 3, `${sent.length} layers`)
     assert.ok((await read(b)).equals(bytes))
-  }).timeout(120_000)
+  })
 
   for (const name of ['moveBegin', 'moveKnown', 'moveLayer', 'moveRelease'] as const)
     for (const when of ['before', 'after'] as const)
@@ -210,7 +210,7 @@ describe('a move to another host', () => {
           !existsSync(join(b.host.folder, 'incoming')) ||
             readdirSync(join(b.host.folder, 'incoming')).length === 0
         )
-      }).timeout(120_000)
+      })
 
   for (const name of ['moveBegin', 'moveKnown', 'moveLayer'] as const)
     it(`the target lost at ${name}: the machine stays`, async () => {
@@ -226,7 +226,7 @@ describe('a move to another host', () => {
       await settle()
       assert.deepEqual([await has(a), await has(b)], [true, false])
       assert.ok((await read(a)).equals(bytes))
-    }).timeout(120_000)
+    })
 
   it('the target killed while it registers the machine: it has it after the next release, once', async () => {
     let left = 1
@@ -259,7 +259,7 @@ describe('a move to another host', () => {
     await settle()
     assert.deepEqual([await has(a), await has(b)], [false, true])
     assert.ok((await read(b)).equals(bytes))
-  }).timeout(120_000)
+  })
 
   it('comes back where the target refuses it at the end', async () => {
     const meanwhile: Fault = async (at, phase) => {
@@ -272,7 +272,7 @@ describe('a move to another host', () => {
     await assert.rejects(moving.move(owner, 'm1', b.self, orderOf(b.self)), { name: 'NotFoundError' })
     assert.ok((await read(a)).equals(bytes))
     assert.equal((await a.host.registry.list(owner, { isAuthenticated: true })).length, 1)
-  }).timeout(120_000)
+  })
 
   it('is taken with the order of the owner, from its source, with the content that was said', async () => {
     const machine = (await ownMachine(a.host.database, owner, 'm1'))!
@@ -329,7 +329,7 @@ describe('a move to another host', () => {
     await refused(into.ask('moveLayer', huge, chunks), 'NotFoundError')
     await into.ask('moveBegin', { move, command: orderOf(b.self), description })
     await refused(into.ask('moveLayer', { ...huge, bytes: 2 ** 46 + 2 ** 41 }, chunks), 'QuotaError')
-  }).timeout(120_000)
+  })
 
   it('of a guest that runs: it goes on there in the middle of what it did, or here where the other falls silent', async () => {
     await a.host.registry.update(owner, 'm1', '128', '1')
@@ -391,7 +391,7 @@ describe('a move to another host', () => {
     } finally {
       for (const { host } of [a, b]) await host.power.stop(owner, 'm1', { force: true }).catch(() => {})
     }
-  }).timeout(240_000)
+  })
 
   it('is received once and receipted whenever it is asked for, also by a target that lost its records', async () => {
     let asked: unknown
@@ -423,5 +423,5 @@ describe('a move to another host', () => {
     assert.deepEqual([await has(a), await has(b)], [false, true])
     assert.deepEqual(readdirSync(join(a.host.folder, 'machines')), [])
     assert.ok((await read(b)).equals(bytes))
-  }).timeout(120_000)
+  })
 })

@@ -188,7 +188,7 @@ describe('the network of a guest', () => {
     say({ to, flags: ACK, seq: guestAt(18), ack: at(1_501) })
     await closed
     assert.deepEqual(segments(), [])
-  }).timeout(120_000)
+  })
 
   it('tells a guest that there is room again, when somebody reads and when it asks', async () => {
     const { gateway, say, segments } = open()

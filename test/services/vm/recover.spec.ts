@@ -67,7 +67,7 @@ describe('what is kept of machines', () => {
     assert.deepEqual(await recover(host.context, host.power), { machines: [], left: [] })
     await host.registry.restore(OWNER, 'gone')
     assert.ok((await host.registry.listDisks(OWNER)).some(({ id, vm }) => id === 'd2' && vm === 'gone'))
-  }).timeout(120_000)
+  })
 
   it('the trash is emptied after seven days, and of nothing but what lies in it', async () => {
     const { uuid } = (await host.registry.check(OWNER)).find(({ id }) => id === 'gone') as never
@@ -84,5 +84,5 @@ describe('what is kept of machines', () => {
     assert.equal(existsSync(join(host.folder, 'machines', String(uuid))), false)
     for (const { id, isSound } of await host.registry.check(OWNER)) assert.ok(isSound, id)
     await host.snapshots.clone(OWNER, 'two', 'three')
-  }).timeout(120_000)
+  })
 })

@@ -92,7 +92,7 @@ describe('rent of machines', () => {
     } finally {
       await host.end()
     }
-  }).timeout(120_000)
+  })
 })
 
 describe('the place of a machine', () => {

@@ -68,5 +68,5 @@ describe('snapshots by the clock', () => {
     } finally {
       await host.end()
     }
-  }).timeout(120_000)
+  })
 })
