@@ -6,8 +6,8 @@ import { createIdentity, createNetwork, saveNetwork } from '../../bootstrap/inde
 
 const NODE = fileURLToPath(new URL('./service-node.ts', import.meta.url))
 const LIBRARIES = import.meta.resolve('../vendor/hook.js')
-const READY_MS = 120_000
-const STOP_MS = 20_000
+const READY_MS = 240_000
+const STOP_MS = 120_000
 
 export interface ServiceNode {
   name: string

@@ -110,6 +110,14 @@ const besides: Record<string, (input: never, signal: AbortSignal) => unknown> = 
   /** an operation of a driver, or of what the service needs */
   beside: ({ service: name, operation, input }: { service: string; operation: string; input: never }) =>
     services.call(name, operation, input, { caller: OWNER }),
+  /** an operation in the middle of which it is killed: once so many bytes are done */
+  killed: ({ operation, input, at }: { operation: string; input: never; at: number }) =>
+    services.call(service, operation, input, {
+      caller: OWNER,
+      send(progress) {
+        if ((progress as { done: number }).done > at) process.kill(process.pid, 'SIGKILL')
+      }
+    }),
   /** no cable any more */
   alone: () => libp2p.stop(),
   /** SHA-256 of what a download gives */

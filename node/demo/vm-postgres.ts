@@ -63,7 +63,7 @@ export async function startPostgres(): Promise<Postgres> {
     if (ended !== undefined) return
     child = spawn(server, args, { cwd: folder, stdio: 'ignore' })
     ended = once(child, 'close')
-    const deadline = Date.now() + 30_000
+    const deadline = Date.now() + 120_000
     while (!existsSync(`${folder}/.s.PGSQL.5432`) || !(await psql('SELECT 1').catch(() => ''))) {
       if (child.exitCode !== null || Date.now() > deadline) throw new Error('PostgreSQL did not start')
     }

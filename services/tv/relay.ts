@@ -12,7 +12,7 @@ const MAX_PER_HOUR = 6
 /** shorter, and capacitors of a TV keep it up */
 export const MIN_OFF_SECONDS = 10
 /** gpioset says nothing once it holds the line, and ends at once where it cannot */
-const HELD_AFTER_MS = 300
+const HELD_AFTER_MS = 1_000
 const POLL_MS = 50
 
 /** What the relay lets through; unknown: this machine does not say who holds its line. */

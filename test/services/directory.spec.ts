@@ -39,7 +39,7 @@ directorySuite('over the DHT of real nodes', () => {
 })
 
 describe('directory: records over time', () => {
-  const validityMs = 3_000
+  const validityMs = 5_000
   const service = 'artel/test/1'
   let test: TestNetwork
   const started: DirectoryNode[] = []

@@ -70,7 +70,7 @@ describe('gateway: who may ask', () => {
     socket.on('data', chunk => {
       answer += chunk
     })
-    await once(socket, 'close', { signal: AbortSignal.timeout(30_000) })
+    await once(socket, 'close', { signal: AbortSignal.timeout(120_000) })
     return answer
   }
 

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { createIdentity } from '../../bootstrap/index.ts'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
+import { MAX_WAIT_MS } from '../../services/compute/schema.ts'
 import { SERVICES } from '../../services/index.ts'
 import { until } from '../bootstrap/nodes.ts'
 import { TestGateway, VALUE } from './gateway-node.ts'
@@ -59,7 +60,7 @@ describe('gateway: every route of its document', () => {
     assert.equal(headers.get('location'), `/api/v1/tasks/${id}`)
     const result = await gateway.call('GET /api/v1/tasks/{id}/result', {
       params: { id },
-      query: { wait: 30_000 }
+      query: { wait: MAX_WAIT_MS }
     })
     assert.equal(result.body, SUM_OF_SQUARES)
   })
@@ -84,7 +85,7 @@ describe('gateway: every route of its document', () => {
   it('runs a batch', async () => {
     const specs = [1, 2, 3].map(n => ({ type: 'map', items: [n], fn: 'x => x * 10' }))
     const { body } = await gateway.call('POST /api/v1/tasks/batch', {
-      query: { wait: 30_000 },
+      query: { wait: MAX_WAIT_MS },
       body: { specs }
     })
     assert.deepEqual(
@@ -126,7 +127,10 @@ describe('gateway: every route of its document', () => {
 
   it("says why a job failed, with the author's stack", async () => {
     const spec = { type: 'map', items: [1], fn: 'x => { throw new Error("no such town") }', retries: 0 }
-    const { status, body } = await gateway.call('POST /api/v1/tasks', { query: { wait: 30_000 }, body: spec })
+    const { status, body } = await gateway.call('POST /api/v1/tasks', {
+      query: { wait: MAX_WAIT_MS },
+      body: spec
+    })
     assert.equal(status, 200)
     assert.equal(body.job.state, 'failed')
     assert.ok(!('result' in body))
@@ -162,7 +166,7 @@ describe('gateway: every route of its document', () => {
     ]
     const body = encodeValue({ type: 'map', items, fn: 'x => x' })
     const headers = { 'content-type': VALUE, accept: VALUE }
-    const answer = await gateway.call('POST /api/v1/tasks', { query: { wait: 30_000 }, body, headers })
+    const answer = await gateway.call('POST /api/v1/tasks', { query: { wait: MAX_WAIT_MS }, body, headers })
     const { job, result } = decodeValue(answer.bytes) as { job: { job: string }; result: unknown[] }
     assert.deepEqual(result, items)
     assert.ok(Object.is(result[2], -0))
@@ -197,7 +201,7 @@ describe('gateway: every route of its document', () => {
     const again = await gateway.call('POST /api/v1/tasks', {
       body: SQUARES,
       headers,
-      query: { wait: 30_000 }
+      query: { wait: MAX_WAIT_MS }
     })
     assert.equal(again.body.job.job, id)
     assert.equal(again.body.result, SUM_OF_SQUARES)
@@ -236,11 +240,10 @@ describe('gateway: every route of its document', () => {
     assert.equal(body.id, gateway.node.id)
     assert.deepEqual(body.witnesses, [gateway.node.id])
     assert.deepEqual((await gateway.call('GET /api/v1/peers')).body.items, [])
-    const { body: offers } = await gateway.call('GET /api/v1/offers')
-    assert.deepEqual(
-      offers.items.map(({ peer }: { peer: string }) => peer),
-      [gateway.node.id]
-    )
+    await until(async () => {
+      const { body: offers } = await gateway.call('GET /api/v1/offers')
+      return offers.items.map(({ peer }: { peer: string }) => peer).join() === gateway.node.id
+    }, 'it offers something to itself')
     const { body: services } = await gateway.call('GET /api/v1/services')
     assert.equal(services.items[0].service, 'artel/compute/1')
   })
@@ -321,7 +324,7 @@ describe('gateway: every route of its document', () => {
       const { job } = await gateway.run({ ...SQUARES, notify: { url, events: ['job.completed'] } })
       const batch = await gateway.call('POST /api/v1/tasks/batch', {
         body: { specs: [SQUARES], notify: { url } },
-        query: { wait: 30_000 }
+        query: { wait: MAX_WAIT_MS }
       })
       await until(async () => told.length === 2, 'both are told')
       assert.deepEqual(

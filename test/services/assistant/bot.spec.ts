@@ -68,7 +68,7 @@ async function* echo(text: string): AsyncGenerator<string> {
 }
 
 describe('assistant: the bot', function () {
-  this.timeout(240_000)
+  this.timeout(600_000)
   let telegram: Telegram
   beforeEach(async () => {
     telegram = await openTelegram(TOKEN)

@@ -18,7 +18,7 @@ function heapMb(): number {
 }
 
 describe('assistant: 50 users, one question after the other', function () {
-  this.timeout(120_000 + USERS * CALLS * 100)
+  this.timeout(600_000 + USERS * CALLS * 100)
   let assistant: Awaited<ReturnType<typeof startAssistant>>
   before(async () => {
     assistant = await startAssistant()

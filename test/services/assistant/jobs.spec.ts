@@ -10,7 +10,7 @@ import { createJobStore } from '../../../services/assistant/store/jobs.ts'
 import { until } from '../../bootstrap/nodes.ts'
 
 describe('assistant: jobs', function () {
-  this.timeout(120_000)
+  this.timeout(600_000)
   let folder: string
   let db: DatabaseSync
   beforeEach(async () => {

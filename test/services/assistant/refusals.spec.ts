@@ -3,7 +3,7 @@ import OpenAI from 'openai'
 import { startAssistant } from './assistant-node.ts'
 
 describe('assistant: a refusal', function () {
-  this.timeout(120_000)
+  this.timeout(600_000)
   let assistant: Awaited<ReturnType<typeof startAssistant>>
   before(async () => {
     assistant = await startAssistant()

@@ -57,7 +57,7 @@ async function openAnswer(text: string) {
 }
 
 describe('assistant: chat', function () {
-  this.timeout(240_000)
+  this.timeout(600_000)
   let assistant: Awaited<ReturnType<typeof startAssistant>>
   before(async () => {
     assistant = await startAssistant()

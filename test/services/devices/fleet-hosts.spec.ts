@@ -20,7 +20,7 @@ interface FleetAnswer {
 type Outcome = { id: string; is: string; why?: string; result?: unknown }
 
 describe('devices: a fleet of nodes', function () {
-  this.timeout(180_000)
+  this.timeout(600_000)
   type Host = Awaited<ReturnType<typeof startHost>>
   const ids = Array.from({ length: 3 }, createIdentity)
   let folder: string

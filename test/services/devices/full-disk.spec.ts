@@ -1,13 +1,14 @@
 import { deepEqual, equal, match } from 'node:assert/strict'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { until } from '../../bootstrap/nodes.ts'
 import { SmallDisk } from '../../integration/small-disk.ts'
 import { Processes } from '../../node/processes.ts'
 
 const DISK_MIB = 8
 
 describe('devices: a full disk', function () {
-  this.timeout(240_000)
+  this.timeout(600_000)
   let processes: Processes
   let disk: SmallDisk
   before(async () => {
@@ -40,6 +41,8 @@ describe('devices: a full disk', function () {
     }
     const measure = () => ask<Outcome>('command', `host:${id}`, 'measure')
     const lastOf = async () => (await ask<{ own: { last: number } }>('status')).own.last
+    // its driver starts after the node
+    await until(async () => !/is not here/.test((await measure()).why ?? ''), 'the device is there')
     const first = await measure()
     equal(typeof first.result?.memory, 'number', first.why)
 

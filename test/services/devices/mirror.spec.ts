@@ -14,7 +14,7 @@ import { batchOf, chain } from './logs.ts'
 const { signal } = new AbortController()
 
 describe('devices: a database that mirrors the logs', function () {
-  this.timeout(240_000)
+  this.timeout(600_000)
   let postgres: Postgres
   before(async () => {
     postgres = await startPostgres()

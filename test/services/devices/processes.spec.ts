@@ -34,7 +34,7 @@ interface Verdict {
 const statusOf = (node: ServiceNode): Promise<Status> => node.call('status')
 
 describe('devices: real processes', function () {
-  this.timeout(240_000)
+  this.timeout(600_000)
   let folder: string
   let network: ServiceNetwork
   beforeEach(async () => {

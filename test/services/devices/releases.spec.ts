@@ -173,7 +173,7 @@ describe('devices: releases of agents', () => {
   }
 
   it('killed at any step are kept in the end where they work, and given up with a reason where they do not', async function () {
-    this.timeout(120_000)
+    this.timeout(600_000)
     for (const isHealthy of [true, false])
       for (let step = 0; step < 9; step++) {
         const { notes, slots, state } = await live(step, isHealthy)

@@ -2,12 +2,15 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as delay } from 'node:timers/promises'
 import { assemble, type FilesNode } from '../../../services/files/assemble.ts'
 import type { Settings } from '../../../services/files/context.ts'
 import type { Peers } from '../../../services/files/messages.ts'
 import { MIGRATIONS } from '../../../services/files/schema.ts'
 
 const MB = 1_000_000
+/** what is on its way comes; the deadline only ends a test that has failed anyway */
+const AT_REST_MS = 60_000
 
 export const SETTINGS: Settings = {
   quotaBytes: 1000 * MB,
@@ -40,6 +43,8 @@ export class Fleet {
   #folder = ''
   readonly #controllers: AbortController[] = []
   readonly #known = new Set<string>()
+  /** blocks that are on their way to a member; its clock stands still meanwhile, for its disk is as slow as it is */
+  readonly #fetching = new Map<string, number>()
   readonly #databases: DatabaseSync[] = []
 
   async open(): Promise<this> {
@@ -72,6 +77,7 @@ export class Fleet {
     })
     member.kill = () => {
       this.members.delete(id)
+      this.#fetching.delete(id)
       controller.abort(new Error('killed'))
     }
     this.members.set(id, member)
@@ -88,7 +94,9 @@ export class Fleet {
       if (await condition()) return
       this.now += stepMs
       await Promise.all([...this.members.values()].map(({ node }) => node.tick()))
-      await new Promise(resolve => setTimeout(resolve, 5))
+      const deadline = Date.now() + AT_REST_MS
+      do await delay(5)
+      while ([...this.#fetching.values()].some(count => count > 0) && Date.now() < deadline)
     }
     throw new Error(`not after ${rounds} rounds: ${what}\n${this.log.slice(-20).join('\n')}`)
   }
@@ -107,6 +115,8 @@ export class Fleet {
       return node
     }
     const { members, cheat } = { members: this.members, cheat: () => this.cheat }
+    const fetching = this.#fetching
+    const controller = this.#controllers.at(-1)!
     return {
       async *find() {
         for (const id of members.keys()) if (id !== self) yield id
@@ -120,9 +130,17 @@ export class Fleet {
         return node.answer(self, kind, request)
       },
       async *blocks(peer, cids) {
-        for (const cid of cids) {
-          const bytes = await reach(peer).block(self, cid)
-          yield cheat().block?.(peer, bytes) ?? bytes
+        const count = (by: number): void => {
+          if (!controller.signal.aborted) fetching.set(self, (fetching.get(self) ?? 0) + by)
+        }
+        count(1)
+        try {
+          for (const cid of cids) {
+            const bytes = await reach(peer).block(self, cid)
+            yield cheat().block?.(peer, bytes) ?? bytes
+          }
+        } finally {
+          count(-1)
         }
       }
     }

@@ -66,7 +66,9 @@ describe('files: real processes', function () {
     await until(async () => {
       await watch()
       const { holders } = await owner.call<Info>('info', { file: cid })
-      const copying = holders.find(({ state, bytes }) => state === 'copying' && bytes > 0)
+      // on a machine where nobody looks for long it may be whole
+      const begun = holders.filter(({ bytes }) => bytes > 0)
+      const copying = begun.find(({ state }) => state === 'copying') ?? begun[0]
       victim = others.find(({ id }) => id === copying?.peer)
       return victim != null
     }, 'a copy is under way')
@@ -100,10 +102,9 @@ describe('files: real processes', function () {
     const source = join(folder, 'source')
     await writeFile(source, seeded('source', FILE_BYTES))
     const owner = await nodes.start('owner')
-    const adding = owner.call('add', { path: source, name: 'it' }, ({ done }: { done: number }) => {
-      if (done > FILE_BYTES / 4) void owner.kill()
-    })
-    await assert.rejects(adding, /has ended/)
+    const half = FILE_BYTES / 2
+    const adding = { operation: 'add', input: { path: source, name: 'it' }, at: half }
+    await assert.rejects(owner.call('killed', adding), /has ended/)
     const before = await blocksOn(owner)
     assert.ok(before > 0)
     const again = await nodes.start('owner')
@@ -119,10 +120,8 @@ describe('files: real processes', function () {
 
     let reader = await nodes.start('reader')
     const target = join(folder, 'target')
-    const getting = reader.call('get', { file: cid, path: target }, ({ done }: { done: number }) => {
-      if (done > FILE_BYTES / 4) void reader.kill()
-    })
-    await assert.rejects(getting, /has ended/)
+    const getting = { operation: 'get', input: { file: cid, path: target }, at: half }
+    await assert.rejects(reader.call('killed', getting), /has ended/)
     const had = await blocksOn(reader)
     assert.ok(had > 0)
     reader = await nodes.start('reader')

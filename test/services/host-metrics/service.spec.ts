@@ -4,7 +4,7 @@ import { until } from '../../bootstrap/nodes.ts'
 import { startHost } from '../host/start-host.ts'
 
 describe('host metrics: beside the log', function () {
-  this.timeout(120_000)
+  this.timeout(600_000)
 
   it('say what is measured now, and what was written', async () => {
     await using host = await startHost({

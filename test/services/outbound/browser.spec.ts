@@ -10,7 +10,7 @@ import { withBrowser } from '../../../services/outbound/browser/with-browser.ts'
 import { createOutbound } from '../../../services/outbound/create-outbound.ts'
 import type { Outbound } from '../../../services/outbound/index.ts'
 
-const signal = AbortSignal.timeout(500_000)
+const signal = AbortSignal.timeout(600_000)
 
 /** What a page does that wants to reach this machine; `done` is written when all of it has come to an end. */
 const ATTACK = (port: number, udp: number): string => `<!doctype html><title>Hostile</title><p id="said"></p>

@@ -31,7 +31,7 @@ async function site(answer: Answer) {
   }
 }
 
-const signal = AbortSignal.timeout(100_000)
+const signal = AbortSignal.timeout(600_000)
 const plain = { signal, isRobot: false }
 const DATES = ['Mon, 30 Nov 2026 12:00:00 GMT', 'Mon, 30 Nov 2026 12:00:01 GMT'] as const
 
@@ -91,7 +91,7 @@ const INSIDE = [
 ]
 
 describe('outbound: what is inside is not reached', function () {
-  this.timeout(120_000)
+  this.timeout(600_000)
   let outbound: Outbound
   before(() => {
     outbound = createOutbound()
@@ -168,7 +168,7 @@ describe('outbound: what is inside is not reached', function () {
 })
 
 describe('outbound: what a site may cost', function () {
-  this.timeout(120_000)
+  this.timeout(600_000)
 
   it('bytes after decompression, time, headers', async () => {
     const bomb = gzipSync(new Uint8Array(5_000_000))
@@ -209,7 +209,7 @@ describe('outbound: what a site may cost', function () {
 })
 
 describe('outbound: manners', function () {
-  this.timeout(120_000)
+  this.timeout(600_000)
 
   it('one at a time per host, robots.txt, Retry-After', async () => {
     let inside = 0

@@ -36,7 +36,7 @@ async function isProved(node: Node, tv: FakeTv, name: string, files: readonly Ui
 }
 
 describe('tv: campaigns', function () {
-  this.timeout(240_000)
+  this.timeout(600_000)
 
   it('are uploaded once, fetched by CID, copied to each TV, shown in order, and proved', async () => {
     await using fleet = createFleet()

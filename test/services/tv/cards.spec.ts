@@ -6,7 +6,7 @@ const mute = { when: 'volume>10', do: [{ operation: 'sound.volume', args: { leve
 type Rehearsed = { items: { tv: string; triggers: { when: string; at: number[] }[]; why?: string }[] }
 
 describe('tv: cards', function () {
-  this.timeout(240_000)
+  this.timeout(600_000)
 
   it('act on what is measured, with the grants of who signed them, and start no other', async () => {
     await using fleet = createFleet()

@@ -1,6 +1,7 @@
 import { constants, createPublicKey, type KeyObject, publicDecrypt, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
+import { quietPort } from '../quiet-port.ts'
 import { FakeSync } from './fake-sync.ts'
 import { FakeTv } from './fake-tv.ts'
 
@@ -72,9 +73,10 @@ export class FakeDaemon implements AsyncDisposable {
 
   async listen(): Promise<string> {
     this.server = createServer(socket => this.serve(socket))
+    // the same again where its power comes back
+    this.port ||= await quietPort()
     this.server.listen(this.port, '127.0.0.1')
     await once(this.server, 'listening')
-    this.port = (this.server.address() as AddressInfo).port
     return `127.0.0.1:${this.port}`
   }
 

@@ -39,7 +39,7 @@ const HOSTILE = [
 ]
 
 describe('tv: the link to its ADB daemon', function () {
-  this.timeout(240_000)
+  this.timeout(600_000)
   let folder: string
   const ends: (() => unknown)[] = []
   before(async () => {
@@ -111,10 +111,11 @@ describe('tv: the link to its ADB daemon', function () {
 
   it('ends with an error of its own by the deadline, in whatever state the daemon becomes mute, and goes on', async () => {
     for (const mute of ['accept', 'connect', 'auth', 'open', 'data'] satisfies Mute[]) {
-      const { daemon, link, close } = await open({ newKeys: 'take' }, { deadlineMs: 400, heartbeatMs: 100 })
+      const { daemon, link, close } = await open({ newKeys: 'take' }, { deadlineMs: 2_000, heartbeatMs: 500 })
       if (mute === 'open' || mute === 'data') await link.pair()
       daemon.mute = mute
-      await rejects(link.run('dumpsys power'), ({ name }: Error) => /^Tv(Overdue|Down)Error$/.test(name))
+      const asked = link.run('dumpsys power', { deadlineMs: 400 })
+      await rejects(asked, ({ name }: Error) => /^Tv(Overdue|Down)Error$/.test(name))
       // TCP is up all the while: the heartbeat notices
       await until(() => link.lamp !== 'shell', `it is missed, mute from ${mute}`)
       daemon.mute = undefined
@@ -126,10 +127,10 @@ describe('tv: the link to its ADB daemon', function () {
   })
 
   it('ends on the TV what nobody waits for any more, and lets who waits for his turn go', async () => {
-    const { daemon, link } = await open({ isOpen: true }, { deadlineMs: 400, heartbeatMs: 60_000 })
+    const { daemon, link } = await open({ isOpen: true }, { deadlineMs: 60_000, heartbeatMs: 600_000 })
     await link.run('true')
     daemon.mute = 'data'
-    await rejects(link.run('dumpsys power'), { name: 'TvOverdueError' })
+    await rejects(link.run('dumpsys power', { deadlineMs: 400 }), { name: 'TvOverdueError' })
     await until(() => daemon.givenUp === 1, 'what is overdue is closed')
     const [first, second] = [new AbortController(), new AbortController()]
     const long = link.run('dumpsys audio', { signal: first.signal, deadlineMs: 100_000 })
@@ -285,24 +286,20 @@ describe('tv: the link to its ADB daemon', function () {
 })
 
 describe("tv: Debian's adb and the simulated daemon", function () {
-  this.timeout(240_000)
+  this.timeout(600_000)
 
   it('understand each other', async () => {
     await using daemon = new FakeDaemon()
     const place = await daemon.listen()
     const home = await mkdtemp(join(tmpdir(), 'artel-adb-'))
-    // a server of its own, on a port that is free now
-    const free = new FakeDaemon()
-    await free.listen()
-    const port = String(free.port)
-    await free[Symbol.asyncDispose]()
     const { execFile } = await import('node:child_process')
     const adb = (...words: string[]): Promise<string> =>
       new Promise((resolve, reject) =>
         execFile(
           'adb',
-          ['-P', port, ...words],
-          { timeout: 60_000, env: { ...process.env, HOME: home } },
+          // a server of its own
+          ['-L', `localfilesystem:${join(home, 'server')}`, ...words],
+          { timeout: 120_000, env: { ...process.env, HOME: home } },
           (error, out) => (error == null ? resolve(out) : reject(error))
         )
       )

@@ -21,7 +21,7 @@ const { signal } = new AbortController()
 const CUT = fileURLToPath(new URL('./cut-power.ts', import.meta.url))
 
 describe('tv: power by a relay', function () {
-  this.timeout(120_000)
+  this.timeout(600_000)
   const before = { ...process.env }
   let mains: FakeMains
   let folder: string
@@ -53,25 +53,26 @@ describe('tv: power by a relay', function () {
   it('holds its line for a time and no longer, and not before it was off long enough', async () => {
     const relay = await openRelay({ place, db: database(), minOffSeconds: 1, now: Date.now })
     equal(relay.state, 'on')
-    await relay.off(1)
-    equal(relay.state, 'off')
-    await rejects(relay.off(1), { name: 'TvFailedError', message: /no power already/ })
-    await relay.isBack(signal)
-    deepEqual([relay.state, mains.holder('gpiochip0', 17)], ['on', undefined])
     const at = Date.now()
     await relay.off(3600)
+    equal(relay.state, 'off')
+    await rejects(relay.off(1), { name: 'TvFailedError', message: /no power already/ })
     await relay.on(signal)
     ok(Date.now() - at >= 1000, 'it was off for a second')
-    deepEqual([relay.state, mains.holder('gpiochip0', 17)], ['on', undefined])
+    const isOn = () => deepEqual([relay.state, mains.holder('gpiochip0', 17)], ['on', undefined])
+    isOn()
+    await relay.off(1)
+    await relay.isBack(signal)
+    isOn()
     deepEqual(mains.calls(), [
-      '--mode=time --sec=1 --active-low gpiochip0 17=1',
-      '--mode=time --sec=3600 --active-low gpiochip0 17=1'
+      '--mode=time --sec=3600 --active-low gpiochip0 17=1',
+      '--mode=time --sec=1 --active-low gpiochip0 17=1'
     ])
   })
 
   it('says why where the line cannot be had', async () => {
     const relay = await openRelay({ place, db: database(), now: Date.now })
-    const words = ['--mode=time', '--sec=60', 'gpiochip0', '17=1']
+    const words = ['--mode=time', '--sec=3600', 'gpiochip0', '17=1']
     const other = spawn('gpioset', words, { stdio: 'ignore' })
     const gone = once(other, 'exit')
     await until(() => mains.holder('gpiochip0', 17) != null, 'somebody holds it')
@@ -127,18 +128,22 @@ describe('tv: power by a relay', function () {
   })
 
   it('gives power back in time where its node was killed, and knows then who holds the line', async () => {
-    const child = spawn(process.execPath, [CUT, join(folder, 'relay.db'), '3'], { stdio: 'inherit' })
-    const ended = once(child, 'exit')
-    await until(() => mains.holder('gpiochip0', 17) != null, 'the power is cut')
-    child.kill('SIGKILL')
-    await ended
-    const relay = await openRelay({ place, db: database(), minOffSeconds: 1, now: Date.now })
+    async function cutAndKilled(seconds: number): Promise<Relay> {
+      const child = spawn(process.execPath, [CUT, join(folder, 'relay.db'), `${seconds}`], {
+        stdio: 'inherit'
+      })
+      const ended = once(child, 'exit')
+      await until(() => mains.calls().some(call => call.includes(`--sec=${seconds} `)), 'the power is cut')
+      child.kill('SIGKILL')
+      await ended
+      return openRelay({ place, db: database(), minOffSeconds: 1, now: Date.now })
+    }
+    await (await cutAndKilled(2)).isBack(signal)
+    await until(() => mains.holder('gpiochip0', 17) == null, 'the power is back')
+    const relay = await cutAndKilled(3600)
     equal(relay.state, 'off')
     await rejects(relay.off(1), { name: 'TvFailedError' })
-    await relay.isBack(signal)
-    equal(relay.state, 'on')
-    // who gave it back is killed, too
-    await relay.off(3600)
+    // who would give it back is killed, too
     process.kill(mains.holder('gpiochip0', 17)!, 'SIGKILL')
     await until(() => relay.state === 'on', 'the line has fallen back')
   })

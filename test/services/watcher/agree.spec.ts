@@ -219,7 +219,7 @@ describe('watcher: looks that are shared', () => {
 })
 
 describe('watcher: three nodes, of which one lies', function () {
-  this.timeout(240_000)
+  this.timeout(600_000)
   let sandbox: Sandbox
   before(async () => {
     sandbox = createSandbox({ warm: 1, lazy: true })

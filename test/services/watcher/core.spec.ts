@@ -252,7 +252,7 @@ describe('watcher: texts of strangers', () => {
 })
 
 describe('watcher: messages', function () {
-  this.timeout(120_000)
+  this.timeout(600_000)
 
   it('hold each event once, whenever the node dies', async () => {
     const db = new DatabaseSync(':memory:')

@@ -6,10 +6,10 @@ import { createExtractor, type Extractor } from '../../../services/watcher/extra
 import { createSend } from '../../../services/watcher/send/channels.ts'
 import { compose } from '../../../services/watcher/send/compose.ts'
 
-const signal = AbortSignal.timeout(230_000)
+const signal = AbortSignal.timeout(600_000)
 
 describe('watcher: pages of strangers', function () {
-  this.timeout(240_000)
+  this.timeout(600_000)
   let sandbox: Sandbox
   let extractor: Extractor
   let impatient: Extractor
@@ -197,7 +197,7 @@ const INJECTIONS = [
 ]
 
 describe('watcher: mail', function () {
-  this.timeout(240_000)
+  this.timeout(600_000)
 
   it('14 injections into what stands in headers give no header', async () => {
     equal(INJECTIONS.length, 14)

@@ -26,7 +26,7 @@ const PAGES = 2
 const COUNT = 600
 
 describe('watcher: a list behind a login', function () {
-  this.timeout(240_000)
+  this.timeout(600_000)
   let sandbox: Sandbox
   let court: Court
   before(async () => {
