@@ -47,7 +47,8 @@ describe('a hostile peer', function () {
     return {
       ...node,
       connection,
-      dial: (protocol: string) => connection.newStream(protocol, { signal: AbortSignal.timeout(5_000) })
+      dial: (protocol: string, ms = 5_000) =>
+        connection.newStream(protocol, { signal: AbortSignal.timeout(ms) })
     }
   }
   type Attacker = Awaited<ReturnType<typeof attacker>>
@@ -149,7 +150,7 @@ describe('a hostile peer', function () {
 
   it('is answered by who serves no delegates, and nothing that it sends is kept', async () => {
     const node = await attacker()
-    const stream = await node.dial(DELEGATE_PROTOCOL)
+    const stream = await node.dial(DELEGATE_PROTOCOL, 240_000)
     stream.send(new Uint8Array(4 * MB).fill(0xff))
     const answer = decodeValue((await framed(stream, MB).read()).subarray()) as { t: string; name: string }
     assert.deepEqual([answer.t, answer.name], ['error', 'NotServedError'])
