@@ -10,6 +10,7 @@ import { VERSION } from '../version.ts'
 import { configFileOf, configOf, settingFlags } from './flags.ts'
 import { aborted, untilInterrupted } from './lifecycle.ts'
 import { type OutputOptions, print } from './output.ts'
+import { growWhileBusy } from './young-generation.ts'
 
 /** Where a seed listens unless told: others have to know the port. */
 const SEED_LISTEN = ['/ip4/127.0.0.1/tcp/4411']
@@ -63,6 +64,7 @@ async function start(role: NodeRole, options: OutputOptions & Record<string, unk
       throw error
     })
     if (opened == null) return 0
+    growWhileBusy(signal)
     const { node, failed, about, token } = opened
     patience(() => node.services.endMs())
     const closeControl = await serveControl(config.data, createOperations(node)).catch(async error => {
