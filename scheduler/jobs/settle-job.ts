@@ -7,6 +7,7 @@ import {
   type SignedWork,
   type Signer,
   signEvidence,
+  signWork,
   workProof
 } from '../../ledger/index.ts'
 import type { Effects } from '../coordinator/contract.ts'
@@ -54,6 +55,10 @@ export function createSettlement(
       if (!signal.aborted) void job.cancel(`its bound could not be reserved: ${(err as Error).message}`)
     }
   }
+
+  /** What this node says of its own work is signed only where others are to see it. */
+  const signedWork = (job: string, work: SignedWork): SignedWork =>
+    work.worker === ledger.account ? signWork(signer, ledger.network, job, work.slices) : work
 
   /** What this node did itself is not paid and needs no receipt. */
   function paidWorks(job: string): SignedWork[] {
@@ -158,7 +163,7 @@ export function createSettlement(
     /** Whoever was found wrong is told to everybody, when the signatures of two others speak against it. */
     accuse(job: string, { first, count, accepted, wrong }: Parameters<Effects['evidence']>[0]): void {
       const others = accepted.flatMap(vote =>
-        vote.proof == null ? [] : workProof(vote.proof as SignedWork, 0)
+        vote.proof == null ? [] : workProof(signedWork(job, vote.proof as SignedWork), 0)
       )
       for (const { worker, proof } of wrong) {
         const last = first + count - 1

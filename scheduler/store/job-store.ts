@@ -149,8 +149,11 @@ export function openStore(file: string) {
   const { transaction, later, flush } = createCommits(db)
 
   function addWorks(job: string, works: SignedWork[]): void {
-    for (const { worker, slices, signature } of works)
+    for (const { worker, slices, signature } of works) {
+      // of this node itself, which nobody is to be shown
+      if (signature.length === 0) continue
       for (const work of slices) insertWork.run(job, worker, work.slice, work.digest, work.amount, signature)
+    }
   }
 
   const selectFile = db.prepare('SELECT file FROM slices WHERE job = ? AND part = ? AND first = ?')

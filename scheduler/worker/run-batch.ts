@@ -59,7 +59,7 @@ export function createBatchRunner(policy: Pick<WorkerPolicy, 'maxSliceMs'>, comp
       if (requester.closed) return
       const { said } = session
       const all = answers
-        .of(requester.id, ready, outcomes, (slice, reason) => refuse(requester, [slice], reason))
+        .of(requester, ready, outcomes, (slice, reason) => refuse(requester, [slice], reason))
         .map(result => withSaid(result, said))
       for (const { ms } of all.filter(isDone))
         program.sliceMs = program.sliceMs == null ? ms : program.sliceMs * 0.7 + ms * 0.3
@@ -71,7 +71,7 @@ export function createBatchRunner(policy: Pick<WorkerPolicy, 'maxSliceMs'>, comp
       const { name, message } = err as Error
       const failure = FAILURES[name]
       if (failure != null) {
-        requester.send({ t: 'result', slices: answers.failed(slices, { name: failure, message }) })
+        requester.send({ t: 'result', slices: answers.failed(requester, slices, { name: failure, message }) })
         return
       }
       log.error('a batch failed: %e', err)

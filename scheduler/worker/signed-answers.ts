@@ -7,6 +7,7 @@ import { spill } from '../protocol/kept-partitions.ts'
 import { digestOf } from '../trust/answer-digest.ts'
 import type { KeptBlocks } from './kept-blocks.ts'
 import type { KeptData } from './kept-data.ts'
+import type { Requester } from './requester.ts'
 import { MAX_MESSAGE_CHARS, toTravel } from './result-messages.ts'
 
 export interface AnswerSigner {
@@ -17,6 +18,11 @@ export interface AnswerSigner {
   /** this node's signature under an answer */
   sign(job: string, work: SliceWork): Uint8Array
 }
+
+type Asker = Pick<Requester, 'id' | 'own'>
+
+// This node believes itself; where its word is to count for others, it is signed then (jobs/settle-job).
+const UNSIGNED = new Uint8Array(0)
 
 /** Makes the answers to slices. */
 export function createSignedAnswers({ kept, stays, sign }: AnswerSigner) {
@@ -39,7 +45,13 @@ export function createSignedAnswers({ kept, stays, sign }: AnswerSigner) {
     return [spilled.value]
   }
 
-  function signed(slice: LeasedSlice, ms: number, outcomes: SliceResult['outcomes']): SliceResult {
+  function signed(
+    { own }: Asker,
+    slice: LeasedSlice,
+    ms: number,
+    outcomes: SliceResult['outcomes']
+  ): SliceResult {
+    if (own) return { id: slice.id, ms, outcomes, signature: UNSIGNED }
     const work = { slice: slice.id, digest: digestOf(outcomes), amount: BigInt(slice.price) }
     return { id: slice.id, ms, outcomes, signature: sign(slice.job, work) }
   }
@@ -47,7 +59,7 @@ export function createSignedAnswers({ kept, stays, sign }: AnswerSigner) {
   return {
     /** The answers to slices whose inputs ran one after the other. `onRefused`: there is no room for what is to stay. */
     of(
-      requester: string,
+      requester: Asker,
       slices: LeasedSlice[],
       outcomes: Outcome[],
       onRefused: (slice: LeasedSlice, reason: string) => void
@@ -57,18 +69,19 @@ export function createSignedAnswers({ kept, stays, sign }: AnswerSigner) {
         const own = outcomes.slice(at, at + slice.inputs.length)
         at += slice.inputs.length
         const ms = own.reduce((sum, outcome) => sum + outcome.ms, 0)
-        const told = toSend(requester, slice, own)
-        if (typeof told !== 'string') return signed(slice, ms, told)
+        const told = toSend(requester.id, slice, own)
+        if (typeof told !== 'string') return signed(requester, slice, ms, told)
         onRefused(slice, told)
         return []
       })
     },
 
     /** The same failure for every input of these slices. */
-    failed(slices: LeasedSlice[], { name, message }: Failure): SliceResult[] {
+    failed(requester: Asker, slices: LeasedSlice[], { name, message }: Failure): SliceResult[] {
       const failure = { name, message: message.slice(0, MAX_MESSAGE_CHARS) }
       return slices.map(slice =>
         signed(
+          requester,
           slice,
           0,
           slice.inputs.map(() => failure)
