@@ -325,6 +325,7 @@ export async function assembleLedger(
         own.adopt(run)
       })
   })
+  let isRecovered = false
   const recover = async (): Promise<void> => {
     await meetSomebody()
     met.resolve()
@@ -333,6 +334,7 @@ export async function assembleLedger(
       noteEscrows()
       store.setMeta('recovered', 1)
     })
+    isRecovered = true
     patience.hurry()
   }
 
@@ -407,7 +409,7 @@ export async function assembleLedger(
     book,
     own,
     ready: async signal => {
-      if (store.getMeta('recovered') !== 1) await within(recovered, signal)
+      if (!isRecovered && store.getMeta('recovered') !== 1) await within(recovered, signal)
       if (refusal != null) throw refusal
     },
     issue: (body, { mayWait } = {}) => {

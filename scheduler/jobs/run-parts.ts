@@ -13,6 +13,9 @@ import type { Ending } from './end-job.ts'
 import { partId, type RunningJob, type RunningPart } from './running-job.ts'
 import type { Settlement } from './settle-job.ts'
 
+// Made once: without a reason every end of a job makes an error with a stack.
+const ENDED = new DOMException('the job has ended', 'AbortError')
+
 type Lease = Parameters<Effects['lease']>[0]
 type PartEnd = Parameters<Effects['end']>[0]
 
@@ -122,7 +125,7 @@ export function createParts(
 
     /** The job ended: nothing of it runs any more. */
     drop(job: RunningJob): void {
-      job.ended.abort()
+      job.ended.abort(ENDED)
       for (const index of job.open) {
         const id = partId(job.handle.id, index)
         coordinator().cancel(id, Date.now())

@@ -104,12 +104,13 @@ export async function startNode(init: NodeInit): Promise<TestNode> {
     archive: init.archive,
     now: init.now
   })({ libp2p: libp2p as any, ipfs, logger: init.logger ?? defaultLogger() })
-  if (init.start !== false)
-    await ledger.start().catch(async error => {
-      // or its sockets keep the process
-      await libp2p.stop()
-      throw error
-    })
+  try {
+    if (init.start !== false) await ledger.start()
+  } catch (error) {
+    // or its sockets keep the process
+    await libp2p.stop()
+    throw error
+  }
   for (const peer of init.connectTo ?? []) await libp2p.dial(peer.libp2p.getMultiaddrs())
   return {
     ledger,

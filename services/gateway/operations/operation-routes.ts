@@ -118,7 +118,8 @@ function whileAsked(reply: FastifyReply, stopping: AbortSignal): AbortSignal {
   stopping.addEventListener('abort', stop)
   reply.raw.once('close', () => {
     stopping.removeEventListener('abort', stop)
-    controller.abort()
+    // one that was answered ends nothing, and an error with a stack is dear
+    if (!reply.raw.writableFinished) controller.abort()
   })
   return controller.signal
 }
