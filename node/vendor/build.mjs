@@ -14,6 +14,9 @@ const ENTRY = 'entry:'
 const LEFT_OUT =
   /^(isolated-vm|classic-level|serialport|rabin-wasm|pino|pino-pretty|@fastify\/swagger-ui|vite)($|\/)/
 
+/** Names stay: errors are told apart by them, and stacks name functions. */
+const WITHOUT_SPACES = { compress: false, mangle: false, codegen: { removeWhitespace: true } }
+
 /** The libraries that the sources import, at once or later. */
 async function imported(rolldown) {
   const found = new Set()
@@ -63,7 +66,7 @@ async function build({ rolldown }) {
     ]
   })
   const made = at(`dist.${process.pid}/`)
-  await bundle.write({ dir: made, format: 'esm', chunkFileNames: 'shared/[hash].js' })
+  await bundle.write({ dir: made, format: 'esm', chunkFileNames: 'shared/[hash].js', minify: WITHOUT_SPACES })
   await bundle.close()
   rmSync(at('dist'), { recursive: true, force: true })
   renameSync(made, at('dist'))
