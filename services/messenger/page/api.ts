@@ -126,7 +126,8 @@ export function createApi(request: PageProps['request']) {
     verify: (full: boolean) => send<Items<Finding>>('POST', `${admin}/verify`, { full }),
     backups: () => ask<Items<Backup>>(`${admin}/backups`),
     backup: (full: boolean) => send<Backup>('POST', `${admin}/backups`, { full }),
-    restore: (id: string) => send<Restored>('POST', `${admin}/backups/${at(id)}/restore`, {}),
+    restore: (id: string, only: { group?: string; user?: string }) =>
+      send<Restored>('POST', `${admin}/backups/${at(id)}/restore`, only),
     cleanUp: () => send<Cleaned>('POST', `${admin}/cleanup`, {}),
     stats: () => ask<Stats>(`${admin}/stats`),
     log: (name: LogName) => ask<{ lines: string[] }>(`${admin}/logs/${name}`),

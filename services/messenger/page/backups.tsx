@@ -1,17 +1,28 @@
-import { Button, Group, Text, Title } from '@mantine/core'
+import { Button, Group, NativeSelect, Text, Title } from '@mantine/core'
 import { useState } from 'react'
 import { Confirm, type Question } from '../../host/page/confirm.tsx'
 import { Row, Rows } from '../../host/page/rows.tsx'
 import { useLoaded } from '../../host/page/use-loaded.ts'
 import type { PartProps } from './part.ts'
-import type { Restored } from './wire.ts'
+import type { Chat, Restored, User } from './wire.ts'
 
 /** What was backed up, and bringing it back after a yes. */
-export function Backups({ api, words, listen, fail }: PartProps) {
+export function Backups({
+  api,
+  words,
+  listen,
+  fail,
+  chats,
+  people
+}: PartProps & { chats: readonly Chat[]; people: readonly User[] }) {
   const { t, time, bytes } = words
   const { value, reload } = useLoaded(api.backups, { listen, topic: 'messenger:backups', fail })
   const [question, setQuestion] = useState<Question>()
   const [restored, setRestored] = useState<Restored>()
+  const [group, setGroup] = useState('')
+  const [user, setUser] = useState('')
+  const only = { ...(group && { group }), ...(user && { user }) }
+  const ofAll = { value: '', label: t('ofAll') }
   const [busy, setBusy] = useState<string>()
 
   async function press(name: string, work: () => Promise<unknown>): Promise<void> {
@@ -48,6 +59,20 @@ export function Backups({ api, words, listen, fail }: PartProps) {
           {t('restored', { events: restored.events, mail: restored.mail, files: restored.files })}
         </Text>
       )}
+      <Group gap="sm" mb="xs">
+        <NativeSelect
+          label={t('onlyChat')}
+          value={group}
+          onChange={({ currentTarget }) => setGroup(currentTarget.value)}
+          data={[ofAll, ...chats.map(chat => ({ value: chat.id, label: words.titleOf(chat) }))]}
+        />
+        <NativeSelect
+          label={t('onlyPerson')}
+          value={user}
+          onChange={({ currentTarget }) => setUser(currentTarget.value)}
+          data={[ofAll, ...people.map(({ id, name }) => ({ value: id, label: name }))]}
+        />
+      </Group>
       {value !== undefined && (
         <Rows label={t('backups')} empty={t('noBackups')}>
           {value.items.map(({ id, at, events, people, bytes: size }) => (
@@ -66,7 +91,7 @@ export function Backups({ api, words, listen, fail }: PartProps) {
                     title: t('restoreTitle', { at: time(at) }),
                     text: t('restoreText'),
                     yes: t('restore'),
-                    run: () => void press(id, async () => setRestored(await api.restore(id)))
+                    run: () => void press(id, async () => setRestored(await api.restore(id, only)))
                   })
                 }
               >

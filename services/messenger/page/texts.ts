@@ -162,6 +162,9 @@ export const en = {
   noBackups: 'No backups yet',
   holds: 'messages: {events}, people: {people}',
   restore: 'Restore',
+  onlyChat: 'Only of the chat',
+  onlyPerson: 'Only what this person wrote',
+  ofAll: 'everything',
   restoreOf: 'Restore the backup of {at}',
   restoreTitle: 'Restore the backup of {at}?',
   restoreText:
@@ -396,6 +399,9 @@ export const ru: Texts = {
   noBackups: 'Копий пока нет',
   holds: 'сообщений: {events}, людей: {people}',
   restore: 'Восстановить',
+  onlyChat: 'Только из чата',
+  onlyPerson: 'Только написанное этим человеком',
+  ofAll: 'всё',
   restoreOf: 'Восстановить из копии от {at}',
   restoreTitle: 'Восстановить из копии от {at}?',
   restoreText:
