@@ -114,6 +114,16 @@ export async function chatInBrowsers({ stage, step, networkFile, seed, codeOf }:
       detail: `${name} drawn ${width} wide, ${FILE.name} ${isSame ? 'byte for byte' : 'NOT as it was'}`
     }
   })
+  await step('she asks to confirm that a message was read, he does, and she sees it', async () => {
+    const { page } = teacher
+    await button(page, 'Ask everybody to confirm that he has read it').click()
+    await say(page, 'Завтра в девять')
+    await line(page, 'Завтра в девять').getByText('Confirmed: 0 of 1').waitFor()
+    await button(pupil.page, 'Подтверждаю прочтение').click()
+    await line(page, 'Завтра в девять').getByText('Confirmed: 1 of 1').click()
+    await line(page, 'Завтра в девять').getByText('Read and confirmed: Пётр').waitFor()
+    return { right: true, detail: '0 of 1, then 1 of 1' }
+  })
   await step('both sign out; browsers and their nodes end', async () => {
     for (const { page } of [teacher, pupil]) await signOut(page)
     const left = await Promise.all([teacher, pupil].map(({ page }) => page.context().cookies()))

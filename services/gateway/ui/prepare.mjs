@@ -21,7 +21,6 @@ const SOURCES = [
   'src',
   'public',
   'index.html',
-  'messenger.html',
   'messenger-worker.js',
   'volunteer.html',
   'vite.config.ts',

@@ -31,31 +31,40 @@ function precompress(): Plugin {
   }
 }
 
-/** The messenger's page opens without the node: its worker is told of which files it consists. */
-const messengerWorker: Plugin = {
-  name: 'messenger-worker',
+const MESSENGER_HEAD = `<title>Artel Messenger</title>
+    <meta name="theme-color" content="#0f7476" />
+    <link rel="manifest" href="./messenger.webmanifest" />
+    <link rel="apple-touch-icon" href="./messenger-192.png" />`
+
+/**
+ * The messenger by itself is the same program on a page of its own: a second entry would cut what both share into fifty
+ * files. It opens without the node, so its worker is told of which files it consists.
+ */
+const messengerApp: Plugin = {
+  name: 'messenger-app',
   apply: 'build',
-  generateBundle(_, bundle) {
-    const at = (name: string): string => readFileSync(join(import.meta.dirname, name), 'utf8')
+  writeBundle({ dir = '' }, bundle) {
+    const page = readFileSync(join(dir, 'index.html'), 'utf8').replace(/<title>.*<\/title>/, MESSENGER_HEAD)
     const files = new Set(['messenger.html', 'favicon.svg', 'messenger.webmanifest'])
     function add(name: string): void {
       if (files.has(name)) return
       files.add(name)
       const chunk = bundle[name]
       if (chunk?.type !== 'chunk') return
-      for (const each of chunk.imports) add(each)
-      for (const each of chunk.viteMetadata?.importedCss ?? []) add(each)
+      for (const each of [...chunk.imports, ...(chunk.viteMetadata?.importedCss ?? [])]) add(each)
     }
-    for (const each of Object.values(bundle))
-      if (
-        each.type === 'chunk' &&
-        /\/(messenger\.html|messenger\/page\/index\.tsx)$/.test(each.facadeModuleId ?? '')
-      )
-        add(each.fileName)
+    for (const chunk of Object.values(bundle)) {
+      const of = chunk.type === 'chunk' ? (chunk.facadeModuleId ?? '') : ''
+      if (/\/(ui\/(index\.html|src\/messenger-shell\.tsx)|messenger\/page\/index\.tsx)$/.test(of))
+        add(chunk.fileName)
+    }
     const list = JSON.stringify([...files].sort())
-    const version = createHash('sha256').update(list).update(at('messenger.html')).digest('hex').slice(0, 16)
-    const source = at('messenger-worker.js').replace("['FILES']", list).replace("'VERSION'", `'${version}'`)
-    this.emitFile({ type: 'asset', fileName: 'messenger-worker.js', source })
+    const version = createHash('sha256').update(list).update(page).digest('hex').slice(0, 16)
+    const worker = readFileSync(join(import.meta.dirname, 'messenger-worker.js'), 'utf8')
+      .replace("['FILES']", list)
+      .replace("'VERSION'", `'${version}'`)
+    writeFileSync(join(dir, 'messenger.html'), page)
+    writeFileSync(join(dir, 'messenger-worker.js'), worker)
   }
 }
 
@@ -80,7 +89,7 @@ const treeshake = {
 export default defineConfig({
   root: import.meta.dirname,
   base: './',
-  plugins: [react(), messengerWorker, precompress()],
+  plugins: [react(), messengerApp, precompress()],
   build: {
     target: 'es2022',
     // a data: URL in a style or script would need a wider policy for content
@@ -91,7 +100,6 @@ export default defineConfig({
     rolldownOptions: {
       input: {
         index: join(import.meta.dirname, 'index.html'),
-        messenger: join(import.meta.dirname, 'messenger.html'),
         volunteer: join(import.meta.dirname, 'volunteer.html')
       }
     }

@@ -25,7 +25,7 @@ import { NAUGHTY } from './naughty.ts'
 import { png, windows1251 } from './samples.ts'
 import { until } from './school.ts'
 
-const BUILT = fileURLToPath(new URL('../../../services/gateway/ui/dist/index.html', import.meta.url))
+const BUILT = fileURLToPath(new URL('../../../services/gateway/ui/dist/messenger.html', import.meta.url))
 const SCREENSHOTS = fileURLToPath(new URL('../../screenshots/', import.meta.url))
 const APPEARS_MS = 60_000
 const PASSWORD = 'correct horse battery'

@@ -11,7 +11,7 @@ import { LanguageSwitch, SchemeSwitch } from './parts/switches.tsx'
 import { useLeave } from './people/use-leave.ts'
 
 /** The messenger alone, as an app that can be installed. */
-export function MessengerShell() {
+export default function MessengerShell() {
   const { t } = useTexts()
   const me = useMe()
   const leave = useLeave()
