@@ -3,8 +3,11 @@ import { Argument, Command } from 'commander'
 const SHELLS = ['bash', 'zsh', 'fish'] as const
 type Shell = (typeof SHELLS)[number]
 
+/** Its name; it completes all commands. */
+export const COMPLETION = 'completion'
+
 export function completionCommand(): Command {
-  return new Command('completion')
+  return new Command(COMPLETION)
     .description('what makes the Tab key complete commands and flags')
     .addArgument(new Argument('<shell>').choices(SHELLS))
     .addHelpText(

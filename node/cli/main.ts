@@ -5,7 +5,7 @@ import { createProgram } from './program.ts'
 process.umask(0o077)
 guardOutput()
 try {
-  await createProgram().parseAsync()
+  await createProgram(process.argv.slice(2)).parseAsync()
 } catch (error) {
   fail(error as Error)
 }

@@ -3,7 +3,7 @@ import { type Group, OWN_GROUPS, SERVICES } from '../../services/index.ts'
 import { EXIT } from '../errors.ts'
 import { VERSION } from '../version.ts'
 import { balanceCommand } from './balance.ts'
-import { completionCommand } from './completion.ts'
+import { COMPLETION, completionCommand } from './completion.ts'
 import { configCommand } from './config.ts'
 import { doctorCommand } from './doctor.ts'
 import { historyCommand } from './history.ts'
@@ -46,7 +46,10 @@ Examples:
 Exit codes:
 ${EXIT_MEANINGS.map(([code, meaning]) => `  ${String(code).padEnd(3)}  ${meaning}`).join('\n')}`
 
-const GROUPS: [title: string, commands: (() => Command)[]][] = [
+/** Makes one; `words` are those of the command line. */
+type Make = (words: readonly string[] | undefined) => Command
+
+const GROUPS: [title: string, commands: Make[]][] = [
   [
     'Nodes:',
     [startCommand, seedCommand, launchCommand, doctorCommand, networkCommand, configCommand, serviceCommand]
@@ -75,12 +78,24 @@ const GROUPS: [title: string, commands: (() => Command)[]][] = [
   ['Shell:', [completionCommand]]
 ]
 
-function commandsOf(groups: readonly Group[]): (() => Command)[] {
-  return groups.filter(hasCommands).map(group => () => groupCommand(group))
+/** What nobody asks for has its name only: the flags of all operations together are 4,000 schemas, and 8 MB for good. */
+function commandsOf(groups: readonly Group[]): Make[] {
+  return groups
+    .filter(hasCommands)
+    .map(
+      group => words =>
+        words == null || words.includes(group.name) || words.includes(COMPLETION)
+          ? groupCommand(group)
+          : new Command(group.name).description(group.summary)
+    )
 }
 
-/** The whole command line; errors are thrown. */
-export function createProgram(): Command {
+/**
+ * The whole command line; errors are thrown.
+ *
+ * @param words what was typed: commands of services that it does not name are left out. Default: all are there
+ */
+export function createProgram(words?: readonly string[]): Command {
   const program = new Command('artel')
     .description('A peer-to-peer compute node: lend spare CPU, run jobs on the machines of others.')
     .version(VERSION)
@@ -88,7 +103,7 @@ export function createProgram(): Command {
     .addHelpText('after', AFTER_HELP)
   for (const [title, commands] of GROUPS) {
     program.commandsGroup(title)
-    for (const make of commands) program.addCommand(make())
+    for (const make of commands) program.addCommand(make(words))
   }
   program.addHelpCommand(new Command('help').argument('[command]').description('help for a command'))
   commonOptions(program)

@@ -53,6 +53,12 @@ async function build({ rolldown }) {
     external: LEFT_OUT,
     plugins: [
       {
+        name: 'english',
+        // messages of zod in fifty languages, which nobody asks for: half a megabyte, and of letters that take two bytes each
+        load: id =>
+          /\/zod\/v4\/locales\/index\.js$/.test(id) ? `export { default as en } from './en.js'` : null
+      },
+      {
         name: 'entries',
         resolveId: specifier => (specifier.startsWith(ENTRY) ? `${ROOT}${specifier}.mjs` : null),
         async load(id) {
