@@ -35,13 +35,12 @@ Examples:
 async function launch(options: OutputOptions & Record<string, unknown>): Promise<void> {
   const { data } = configOf(options)
   const releases = await loadReleases()
-  const { nextStart, givenUp, programOf, readState, writeState } = releases
+  const { startOf, givenUp, readState, writeState } = releases
   const folder = join(data, 'services', 'devices', releases.RELEASES)
   const before = await readState(folder)
-  const { slot, state } = nextStart(before)
+  const { slot, program = INSTALLED, state } = await startOf(folder, before)
   // what is done is on the disk before it is done
   if (state !== before) await writeState(folder, state)
-  const program = slot == null ? INSTALLED : await programOf(join(folder, slot))
   const own = process.argv.slice(process.argv.indexOf(NAME) + 1)
   const args = [program, 'start', ...own, '--devices-slot', slot ?? 'base']
   if (state.trial != null) process.exit(await onTrial(args, state.trial))

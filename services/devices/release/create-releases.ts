@@ -133,6 +133,8 @@ export async function createReleases(init: ReleasesInit) {
     } catch (error) {
       throw new BrokenError(`it does not start: ${(error as Error).message.slice(0, 300)}`)
     }
+    // all of its files: a cut of the power after this leaves no half release to be tried
+    await run('sync', ['-f', draft])
     await rename(draft, place)
     await save({ ...state, [free]: { version, sha256 } })
     return free
@@ -167,7 +169,7 @@ export async function createReleases(init: ReleasesInit) {
       why = undefined
       if (release == null || isEnding || running()?.sha256 === release.sha256) return
       if (!isMeant(release, self)) return
-      if (state.failed?.sha256 === release.sha256) why = state.failed.why
+      if (state.failed?.sha256 === release.sha256 && !state.failed.isDamage) why = state.failed.why
       else if (slot == null) why = 'this node was not started by artel launch'
       else
         try {

@@ -1,4 +1,4 @@
-import { open, readFile, rename } from 'node:fs/promises'
+import { access, open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 
@@ -29,8 +29,13 @@ export const slotState = z.object({
       ended: z.string().max(50).optional()
     })
     .optional(),
-  /** the one that was given up last, which is not tried again; isTold: it is in the log */
-  failed: release.extend({ why: z.string().max(500), isTold: z.boolean() }).optional()
+  /**
+   * the one that was given up last; isTold: it is in the log. It is not tried again, unless only what was unpacked of it
+   * is damaged
+   */
+  failed: release
+    .extend({ why: z.string().max(500), isTold: z.boolean(), isDamage: z.boolean().optional() })
+    .optional()
 })
 export type SlotState = z.output<typeof slotState>
 
@@ -54,8 +59,22 @@ export function nextStart(state: SlotState): { slot: Slot | undefined; state: Sl
 /** The release on trial is broken: what worked before goes on. Pure. */
 export function givenUp({ trial, ...state }: SlotState, why: string): SlotState {
   const broken = trial && state[trial.slot]
-  return broken == null ? state : { ...state, failed: { ...broken, why: why.slice(0, 500), isTold: false } }
+  return broken == null ? state : { ...state, failed: failedFor(broken, why) }
 }
+
+/** What worked cannot be read any more: what was installed runs, and it is unpacked anew. Pure. */
+export function damaged({ current, ...state }: SlotState, why: string): SlotState {
+  const broken = current && state[current]
+  if (broken == null) return state
+  const { [current!]: _, ...rest } = state
+  return { ...rest, failed: { ...failedFor(broken, why), isDamage: true } }
+}
+
+const failedFor = (broken: z.output<typeof release>, why: string) => ({
+  ...broken,
+  why: why.slice(0, 500),
+  isTold: false
+})
 
 /** The release on trial works. Pure. */
 export const kept = ({ trial, ...state }: SlotState): SlotState =>
@@ -67,7 +86,27 @@ export async function programOf(folder: string): Promise<string> {
     bin?: { artel?: string }
   }
   if (typeof bin?.artel !== 'string') throw new Error('its package.json names no bin artel')
-  return join(folder, bin.artel)
+  const program = join(folder, bin.artel)
+  await access(program)
+  return program
+}
+
+/**
+ * What runs next, and its program; undefined: what was installed. What cannot be read is left out, with the reason in
+ * the state: a disk that is damaged leaves no board behind.
+ */
+export async function startOf(
+  folder: string,
+  before: SlotState
+): Promise<{ slot?: Slot; program?: string; state: SlotState }> {
+  const { slot, state } = nextStart(before)
+  if (slot == null) return { state }
+  try {
+    return { slot, program: await programOf(join(folder, slot)), state }
+  } catch (error) {
+    const why = `it cannot be read: ${(error as Error).message}`
+    return startOf(folder, state.trial == null ? damaged(state, why) : givenUp(state, why))
+  }
 }
 
 /** What is there; what is no such state counts as none, for what was installed always runs. */

@@ -14,6 +14,7 @@ import {
   readState,
   type SlotState,
   STATE_FILE,
+  startOf,
   writeState
 } from '../../../services/devices/release/slots.ts'
 import { pack } from './releases.ts'
@@ -192,6 +193,85 @@ describe('devices: releases of agents', () => {
           equal(state.failed!.isTold, true, at)
         }
       }
+  })
+
+  it('are on the disk, all of their files, before they are tried', async () => {
+    const packed = await pack(folder, '4', '')
+    const releases = join(folder, 'node')
+    const bin = join(folder, 'bin')
+    const seen = join(folder, 'seen')
+    await mkdir(bin)
+    // what it is asked for, what is there, and whether something is on trial already
+    await writeFile(
+      join(bin, 'sync'),
+      `#!/bin/sh\n{ echo "$@"; ls "$2"; grep -c trial '${join(releases, STATE_FILE)}'; } > '${seen}'; exit 0\n`,
+      { mode: 0o755 }
+    )
+    const { PATH } = process.env
+    process.env.PATH = `${bin}:${PATH}`
+    try {
+      const node = await createReleases({
+        folder: releases,
+        self: AGENT,
+        slot: 'base',
+        wanted: () => wantedRelease.parse({ ...packed, bytes: packed.bytes.length }),
+        sources: () => ['one'],
+        fetch: async (_, __, from) => packed.bytes.subarray(from),
+        note: async () => ({ number: 0, seq: 0 }),
+        isWitnessed: () => true,
+        restart: () => {},
+        log: Object.assign(() => {}, { error: () => {} })
+      })
+      await node.look(signal)
+    } finally {
+      process.env.PATH = PATH
+    }
+    const [what, ...rest] = (await readFile(seen, 'utf8')).trim().split('\n')
+    match(what!, /^-f .*a\.new$/)
+    deepEqual(rest, ['artel.js', 'package.json', '0'])
+    equal((await readState(releases)).trial?.slot, 'a')
+  })
+
+  it('that cannot be read any more are left out, and unpacked anew', async () => {
+    const folderOf = (slot: string): string => join(folder, slot)
+    await mkdir(folderOf('a'))
+    await mkdir(folderOf('b'))
+    const both: SlotState = { current: 'a', a: release('1'), b: release('2'), trial: trialOf('b') }
+    await writeFile(join(folderOf('a'), 'package.json'), '{"bin":{"artel":"artel.js"}}')
+    await writeFile(join(folderOf('a'), 'artel.js'), '')
+    await writeFile(join(folderOf('b'), 'package.json'), '{"bin"')
+    const first = await startOf(folder, both)
+    deepEqual([first.slot, first.program], ['a', join(folderOf('a'), 'artel.js')])
+    equal(first.state.trial, undefined)
+    match(first.state.failed!.why, /cannot be read/)
+
+    await rm(join(folderOf('a'), 'artel.js'))
+    const { slot, program, state } = await startOf(folder, first.state)
+    deepEqual([slot, program, state.current, state.a], [undefined, undefined, undefined, undefined])
+    deepEqual([state.failed!.version, state.failed!.isDamage], ['1', true])
+
+    // what was installed runs, and the fleet still wants it
+    const packed = await pack(folder, '1', '')
+    await writeState(folder, { ...state, failed: { ...state.failed!, sha256: packed.sha256 } })
+    const notes: Record<string, unknown>[] = []
+    const node = await createReleases({
+      folder,
+      self: AGENT,
+      slot: 'base',
+      wanted: () => wantedRelease.parse({ ...packed, bytes: packed.bytes.length }),
+      sources: () => ['one'],
+      fetch: async (_, __, from) => packed.bytes.subarray(from),
+      note: async about => ({ number: 0, seq: notes.push(about) }),
+      isWitnessed: () => true,
+      restart: () => {},
+      log: Object.assign(() => {}, { error: () => {} })
+    })
+    await node.look(signal)
+    deepEqual(
+      notes.map(({ is }) => is),
+      ['failed', 'tried']
+    )
+    equal((await startOf(folder, await readState(folder))).slot, 'a')
   })
 
   it('that do not even say their version are not tried', async () => {
