@@ -1,5 +1,4 @@
-/** Signs as this node, for a purpose. */
-export type Signer = (domain: string, bytes: Uint8Array) => Uint8Array
+export type { IsSigned, Sign as Signer } from '../host/index.ts'
 
 export interface Log {
   (message: string, ...args: unknown[]): void

@@ -43,11 +43,6 @@ export class UnknownAlertError extends Error {
   override readonly name = 'UnknownAlertError'
 }
 
-/** A document of the fleet that is none, is not signed by an owner, or goes back. */
-export class DocumentError extends Error {
-  override readonly name = 'DocumentError'
-}
-
 /** Bytes that are no command, or more than one may have. */
 export class CommandError extends Error {
   override readonly name = 'CommandError'

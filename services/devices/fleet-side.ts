@@ -1,10 +1,17 @@
 import { join } from 'node:path'
 import { z } from 'zod'
-import { admits, ForbiddenError, type HostOf, type ServiceOf } from '../host/index.ts'
+import {
+  admits,
+  createNonces,
+  ForbiddenError,
+  type HostOf,
+  type Known,
+  type ServiceOf,
+  type Signed
+} from '../host/index.ts'
 import { nameOfCaller } from './caller.ts'
 import type { SignedCommand } from './commands/command.ts'
 import { createExecute } from './commands/execute.ts'
-import { createNonces } from './commands/nonces.ts'
 import type { commandOperations } from './commands/operations.ts'
 import { createOperator } from './commands/operator.ts'
 import { COMMAND, type CommandStore } from './commands/store.ts'
@@ -13,7 +20,7 @@ import type { DeviceDescription } from './contract.ts'
 import { budgetMb, type declaration, keepDays } from './declaration.ts'
 import { UnknownDeviceError } from './errors.ts'
 import { type AgentState, createFleet } from './fleet/create-fleet.ts'
-import { type FleetDocument, type Known, type Signed, settingsFor } from './fleet/document.ts'
+import { type FleetDocument, settingsFor } from './fleet/document.ts'
 import type { fleetOperations } from './fleet/operations.ts'
 import { createSettings } from './fleet/settings.ts'
 import type { FleetStore } from './fleet/store.ts'
@@ -184,7 +191,7 @@ export async function createFleetSide(init: FleetSideInit) {
     document,
     confirmedMs: fleet.age,
     clock,
-    isSwitchedOn: (device, name) => isSwitchedOn(host.folder, device, name),
+    isSwitchedOn: (device, name) => isSwitchedOn(host.folder, { device, name }, log),
     isSigned,
     now,
     settled,

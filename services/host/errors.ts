@@ -52,6 +52,11 @@ export class MigrationError extends Error {
   override readonly name = 'MigrationError'
 }
 
+/** A signed document that is none, is not signed by whom it must be, is too long, or goes back. */
+export class DocumentError extends Error {
+  override readonly name = 'DocumentError'
+}
+
 /** A peer cannot be reached, or does not have the service. */
 export class UnreachableError extends Error {
   override readonly name = 'UnreachableError'

@@ -26,6 +26,17 @@ export type { Services, ServicesEvents } from './create-services.ts'
 export { openDatabase, transact } from './database.ts'
 export { createDeadline } from './deadline.ts'
 export { declare, group, isService, service } from './declare.ts'
+export {
+  documentKind,
+  type IsSigned,
+  type Issued,
+  judge,
+  type Known,
+  knownOf,
+  type Sign,
+  type Signed
+} from './documents.ts'
+export { eachOf } from './each-of.ts'
 export * from './errors.ts'
 export { type Field, fieldsOf, fromText, inputFrom, toWire, wireSchema } from './fields.ts'
 export {
@@ -53,6 +64,7 @@ export {
   type Shell,
   type Terminal
 } from './operation.ts'
+export { readOwnFile } from './own-file.ts'
 export {
   type Answer,
   type AskOptions,
@@ -67,6 +79,15 @@ export {
   type Request
 } from './protocol.ts'
 export { type ServiceSettings, settingsOf } from './settings.ts'
+export {
+  createNonces,
+  NONCE_BYTES,
+  NONCE_MS,
+  type Nonces,
+  SIGNERS,
+  type Signature,
+  signersOf
+} from './signers.ts'
 export * from './verdict.ts'
 
 /** What runs services; declarations do without it, also in a browser. */

@@ -39,5 +39,6 @@ export const HOST_VERDICTS: Verdicts = {
   ServiceOffError: CONFLICT,
   OverdueError: OVERDUE,
   MigrationError: MACHINE,
+  DocumentError: USAGE,
   UnreachableError: NETWORK
 }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { HostOf, ServiceOf } from '../host/index.ts'
+import { createNonces, type HostOf, type ServiceOf } from '../host/index.ts'
 import type { declaration } from './declaration.ts'
 import { PollRefusedError, UnknownMachineError } from './errors.ts'
 import { longPoll, readPoll } from './frames.ts'
@@ -10,7 +10,6 @@ import { runLine } from './machine/run-line.ts'
 import { textOf } from './money/amount.ts'
 import { readMoneyFile } from './money/file.ts'
 import { createJournal, MIGRATIONS } from './money/journal.ts'
-import { createNonces } from './money/nonces.ts'
 import {
   bytesOf,
   givenOrder,
@@ -46,7 +45,7 @@ export function createService(host: HostOf<Declared>): ServiceOf<Declared> {
     self: peers.self,
     file: () => readMoneyFile(config.moneyFile),
     journal,
-    nonces: createNonces(now),
+    nonces: createNonces(),
     machines: () => machines,
     isSigned: host.isSigned,
     now,

@@ -36,6 +36,8 @@ export const outcome = z.object({
 const bytesUpTo = (max: number) =>
   z.custom<Uint8Array>(each => each instanceof Uint8Array && each.length < max, 'must be bytes')
 const pictureBytes = bytesUpTo(FRAME_BYTES)
+const documentBytes = bytesUpTo(MAX_DOCUMENT_BYTES + 1)
+const signatureBytes = bytesUpTo(1000)
 
 /** How a campaign is on one TV. */
 export const campaignState = z.object({
@@ -76,12 +78,15 @@ export const messages = {
     request: z.object({
       kind: z.enum(KINDS),
       issuer: z.string().min(1).max(100),
-      bytes: bytesUpTo(MAX_DOCUMENT_BYTES),
-      signature: bytesUpTo(1000)
+      bytes: documentBytes,
+      signature: signatureBytes
     }),
     answer: z.object({
       why: z.string().max(500).optional().describe('why it is not kept'),
-      newest: z.int().min(1).max(1e9).optional().describe('the version that is here and counts more')
+      newer: z
+        .object({ bytes: documentBytes, signature: signatureBytes })
+        .optional()
+        .describe('what is here and counts more: only what its issuer has signed makes him go beyond it')
     }),
     maxBytes: 2 * MAX_DOCUMENT_BYTES
   },

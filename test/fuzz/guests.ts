@@ -5,7 +5,7 @@ import { createIdentity } from '../../bootstrap/index.ts'
 import { createSigner } from '../../ledger/index.ts'
 import { createAssembly } from '../../services/assistant/core/chunks.ts'
 import { decodeCommand, encodeCommand } from '../../services/devices/commands/command.ts'
-import { encodeDocument, readDocument } from '../../services/devices/fleet/document.ts'
+import { fleetDocuments } from '../../services/devices/fleet/document.ts'
 import { decodeBatch, encodeBatch, follow, headBytes } from '../../services/devices/log/batch.ts'
 import { encodeEntry, GENESIS } from '../../services/devices/log/entry.ts'
 import { readEvent, signEvent } from '../../services/messenger/core/event.ts'
@@ -83,15 +83,19 @@ export const guests: Record<string, () => Target | Promise<Target>> = {
 
   'fleet document': () => ({
     real: [
-      encodeDocument({
-        ...{ fleet: 'hall', version: 7, by: 'ann', at: TIME },
-        settings: [{ devices: 'valve:*', values: { opening: 30, name: 'ж', isOpen: true } }],
-        grants: [{ peer: 'p'.repeat(52), risk: 3, perDay: 5 }],
-        release: { version: '2', sha256: '7'.repeat(64), bytes: 9 }
-      })
+      fleetDocuments.issue(
+        {
+          ...{ fleet: 'hall', version: 7, by: 'ann', at: TIME },
+          settings: [{ devices: 'valve:*', values: { opening: 30, name: 'ж', isOpen: true } }],
+          grants: [{ peer: 'p'.repeat(52), risk: 3, perDay: 5 }],
+          release: { version: '2', sha256: '7'.repeat(64), bytes: 9 }
+        },
+        'someone',
+        () => hash32
+      ).bytes
     ],
     refuses: ['DocumentError'],
-    take: bytes => readDocument({ issuer: 'someone', bytes, signature: bytes })
+    take: bytes => fleetDocuments.read({ issuer: 'someone', bytes, signature: bytes })
   }),
 
   'school statement': async () => {

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { encode } from '@ipld/dag-cbor'
+import { NONCE_BYTES, SIGNERS, type Signature } from '../../host/index.ts'
 import { CommandError } from '../errors.ts'
 import type { Grant, Risk } from '../fleet/document.ts'
 import { type ClockState, count, decodeTuple } from '../log/entry.ts'
@@ -7,13 +8,14 @@ import { type ClockState, count, decodeTuple } from '../log/entry.ts'
 /** Domain of the signatures of a command, below the service's own. */
 export const COMMAND_DOMAIN = 'command/1'
 export const MAX_COMMAND_BYTES = 8 * 1024
-export const NONCE_BYTES = 16
-/** Of one command: two must, more may. */
+/** Of one command: `SIGNERS` must, more may. */
 export const MAX_SIGNERS = 4
 /** A command that waits for its device longer than this is not done. */
 export const MAX_GOOD_FOR_MS = 24 * 3_600_000
 /** Clocks differ. */
 const AHEAD_MS = 5 * 60_000
+/** The last moment that a date can say. */
+const MAX_MS = 8.64e15
 /** What moves money is not done by a document that nobody has confirmed for so long. */
 const CONFIRMED_MS = 7 * 24 * 3_600_000
 const VERSION = 1
@@ -39,10 +41,6 @@ export interface Command {
   expires: number
   /** what the agent gave a moment ago; needed from risk 2 on */
   nonce?: Uint8Array
-}
-export interface Signature {
-  signer: string
-  signature: Uint8Array
 }
 export interface SignedCommand {
   bytes: Uint8Array
@@ -107,8 +105,8 @@ export function decodeCommand(bytes: Uint8Array): Command {
       device: text(device),
       name: text(name),
       args: args as Record<string, unknown>,
-      issued: count(issued, 'issued'),
-      expires: count(expires, 'expires'),
+      issued: moment(issued, 'issued'),
+      expires: moment(expires, 'expires'),
       ...(nonce === null ? {} : { nonce })
     }
   } catch (error) {
@@ -116,11 +114,27 @@ export function decodeCommand(bytes: Uint8Array): Command {
   }
 }
 
+function moment(value: unknown, what: string): number {
+  const ms = count(value, what)
+  if (ms > MAX_MS) throw new Error(`${what} is no moment`)
+  return ms
+}
+
 const MAX_TEXT_CHARS = 128
 function text(value: unknown): string {
   if (typeof value !== 'string' || value.length > MAX_TEXT_CHARS)
     throw new Error(`a field is no text of at most ${MAX_TEXT_CHARS} characters`)
   return value
+}
+
+/** Why a command waits for longer than any node beside a device would take it; undefined: it does not. Pure. */
+export function overlong(
+  { issued, expires }: Pick<Command, 'issued' | 'expires'>,
+  now: number
+): string | undefined {
+  if (expires - issued > MAX_GOOD_FOR_MS) return 'it is good for more than a day'
+  if (issued > now + AHEAD_MS) return `it is of ${new Date(issued).toISOString()}, which is to come`
+  return undefined
 }
 
 /** What a node knows when it decides. */
@@ -161,12 +175,15 @@ export function refusal(command: Command, facts: Facts): Outcome | undefined {
   if (perDay != null && perDay > 0 && today >= perDay)
     return refused(`${issuer} has asked ${today} times within 24 hours; it may ${perDay} times`)
   if (risk === 3) {
-    if (new Set(grants?.keys()).size < 2) return refused('it needs two signers')
+    if (new Set(grants?.keys()).size < SIGNERS) return refused('it needs two signers')
     if (!facts.isSwitchedOn) return refused(`it is not switched on at this node, see the file risk-3`)
     if (confirmedMs > CONFIRMED_MS)
       return refused('no owner has confirmed the document of the fleet for seven days')
   }
-  if (expires - issued > MAX_GOOD_FOR_MS) return refused('it is good for more than a day')
+  // without a clock a fresh nonce is what says that it is of now
+  const isOfNow = clock === 'unset' && nonce != null && facts.isFresh
+  const wrong = overlong(command, isOfNow ? issued : now)
+  if (wrong != null) return refused(wrong)
   if (issued <= facts.forgottenUpTo)
     return { is: 'expired', why: 'it is older than what this node remembers' }
   if (risk >= 2) {
@@ -174,10 +191,8 @@ export function refusal(command: Command, facts: Facts): Outcome | undefined {
     if (!facts.isFresh)
       return { is: 'expired', why: 'its nonce is none of this node, used, or older than a minute' }
   }
-  // without a clock a fresh nonce is what says that it is of now
-  if (clock === 'unset' && nonce != null && facts.isFresh) return undefined
-  if (expires < now) return { is: 'expired', why: `it was good until ${new Date(expires).toISOString()}` }
-  if (issued > now + AHEAD_MS) return refused(`it is of ${new Date(issued).toISOString()}, which is to come`)
+  if (!isOfNow && expires < now)
+    return { is: 'expired', why: `it was good until ${new Date(expires).toISOString()}` }
   return undefined
 }
 

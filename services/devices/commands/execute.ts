@@ -1,10 +1,10 @@
 import { raceSignal } from 'race-signal'
 import { z } from 'zod'
-import type { Log } from '../context.ts'
+import { type Nonces, signersOf } from '../../host/index.ts'
+import type { IsSigned, Log } from '../context.ts'
 import type { DeviceCommand, DeviceDescription } from '../contract.ts'
 import { LogFullError } from '../errors.ts'
 import { type FleetDocument, grantsFor } from '../fleet/document.ts'
-import type { IsSigned } from '../log/batch.ts'
 import { AGENT, type ClockState } from '../log/entry.ts'
 import { toJson } from '../series/to-json.ts'
 import { pause } from '../time/pause.ts'
@@ -17,7 +17,6 @@ import {
   refusal,
   type SignedCommand
 } from './command.ts'
-import type { Nonces } from './nonces.ts'
 import type { CommandBody, CommandStore, StoredCommand } from './store.ts'
 
 const RUN_MS = 30_000
@@ -235,10 +234,10 @@ export function createExecute(init: ExecuteInit) {
       const command = decodeCommand(bytes)
       const hash = hashOfCommand(bytes)
       const { issuer, id } = command
-      const signers = signatures.map(({ signer }) => signer)
-      const wrong = signatures.find(each => !isSigned(each.signer, COMMAND_DOMAIN, bytes, each.signature))
+      const signers = signersOf(bytes, COMMAND_DOMAIN, signatures, isSigned)
       await settled()
-      if (wrong != null || signers[0] !== issuer || new Set(signers).size !== signers.length) {
+      if (signers[0] !== issuer || signers.length !== signatures.length) {
+        const wrong = signatures.find(({ signer }) => !signers.includes(signer))
         const why = `it is not signed by ${wrong?.signer ?? issuer}`
         await noteRefusal(command, { issuer, id, is: 'forged', name: command.name, why })
         return { is: 'refused', why }

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { ConflictError, ForbiddenError } from '../../host/index.ts'
+import { ConflictError, ForbiddenError, type Nonces, type Signature } from '../../host/index.ts'
 import type { Signer } from '../context.ts'
-import { UnknownCommandError, UnknownDeviceError } from '../errors.ts'
+import { CommandError, UnknownCommandError, UnknownDeviceError } from '../errors.ts'
 import type { Peers } from '../messages.ts'
 import {
   COMMAND_DOMAIN,
@@ -10,11 +10,10 @@ import {
   decodeCommand,
   encodeCommand,
   type Outcome,
-  type Signature,
+  overlong,
   type SignedCommand
 } from './command.ts'
 import type { Execute } from './execute.ts'
-import type { Nonces } from './nonces.ts'
 
 const MINUTE_MS = 60_000
 /** A second signer has so long. */
@@ -162,6 +161,8 @@ export function createOperator(init: OperatorInit) {
       const command = decodeCommand(bytes)
       if (command.issuer !== peer || command.nonce != null || command.fleet !== fleet)
         throw new ForbiddenError('this is no command of yours in this fleet')
+      const why = overlong(command, now())
+      if (why != null) throw new CommandError(`${command.id} is not kept until it is signed: ${why}`)
       tidy()
       // who approves one has read it: no other takes its place
       if (toSign.has(command.id)) throw new ConflictError(`a command ${command.id} waits here already`)

@@ -1,6 +1,6 @@
-import type { Log, Signer } from '../context.ts'
+import type { IsSigned, Log, Signer } from '../context.ts'
 import { ChainError } from '../errors.ts'
-import { follow, type IsSigned, verifyBatch } from '../log/batch.ts'
+import { follow, verifyBatch } from '../log/batch.ts'
 import type { ChainLog } from '../log/chain-log.ts'
 import { AGENT, CHAIN, type ChainId, decodeEntry, type Entry, GENESIS, LOST, MOVED } from '../log/entry.ts'
 import type { Hole } from '../log/holes.ts'

@@ -1,4 +1,4 @@
-import type { IsSigned } from '../log/batch.ts'
+import type { IsSigned } from '../context.ts'
 import { type ChainLog, openChainLog } from '../log/chain-log.ts'
 import type { Disk } from '../log/disk.ts'
 import type { ChainId } from '../log/entry.ts'

@@ -1,5 +1,5 @@
 import { encode } from '@ipld/dag-cbor'
-import type { IsSigned } from '../log/batch.ts'
+import type { IsSigned } from '../context.ts'
 import { headBytes } from '../log/batch.ts'
 import type { ChainId, Head } from '../log/entry.ts'
 

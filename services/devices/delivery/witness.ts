@@ -1,6 +1,6 @@
-import type { Log, Signer } from '../context.ts'
+import type { IsSigned, Log, Signer } from '../context.ts'
 import { ChainError, EntryError, LogFullError } from '../errors.ts'
-import { type Batch, type Followed, type IsSigned, lastSeq, verifyBatch } from '../log/batch.ts'
+import { type Batch, type Followed, lastSeq, verifyBatch } from '../log/batch.ts'
 import type { ChainLog } from '../log/chain-log.ts'
 import { type ChainId, type Entry, GENESIS } from '../log/entry.ts'
 import { type AppendRequest, chainsAt, type Peers, type Reply } from '../messages.ts'

@@ -1,20 +1,18 @@
-import { ConflictError, ForbiddenError } from '../../host/index.ts'
-import type { Log, Signer } from '../context.ts'
-import { DocumentError } from '../errors.ts'
-import type { IsSigned } from '../log/batch.ts'
+import {
+  ConflictError,
+  DocumentError,
+  eachOf,
+  ForbiddenError,
+  judge,
+  type Known,
+  knownOf,
+  type Signed
+} from '../../host/index.ts'
+import type { IsSigned, Log, Signer } from '../context.ts'
 import type { Body } from '../log/entry.ts'
 import type { Peers, Reply, Request } from '../messages.ts'
 import { pause } from '../time/pause.ts'
-import {
-  encodeDocument,
-  FLEET_DOMAIN,
-  type Issued,
-  judge,
-  type Known,
-  readDocument,
-  type Signed,
-  type Wishes
-} from './document.ts'
+import { type FleetIssued, fleetDocuments, type Wishes } from './document.ts'
 import type { FleetStore } from './store.ts'
 
 /** Nodes that are asked at once. */
@@ -78,11 +76,11 @@ export function createFleet(init: FleetInit) {
     return done
   }
 
-  function load(): Issued | undefined {
+  function load(): FleetIssued | undefined {
     const row = store.read()
     if (row == null) return undefined
     try {
-      return readDocument(row)
+      return fleetDocuments.verify(row, isSigned)
     } catch (error) {
       trouble(
         'document',
@@ -93,30 +91,28 @@ export function createFleet(init: FleetInit) {
   }
 
   /** Of a node that is no owner any more nothing counts. */
-  const current = (): Issued | undefined =>
+  const current = (): FleetIssued | undefined =>
     kept != null && owners().includes(kept.issuer) ? kept : undefined
 
   function known(): Known | undefined {
-    const own = kept && { version: kept.document.version, hash: kept.hash }
+    const own = kept && knownOf(kept)
     const before = remembered()
     return before != null && (own == null || before.version > own.version) ? before : own
   }
 
   async function taken(signed: Signed): Promise<ReturnType<typeof judge>> {
-    const { issuer, bytes, signature } = signed
+    const { issuer } = signed
     if (!owners().includes(issuer))
       throw new DocumentError(
         `${issuer} is no owner of the fleet of this node; its owners stand in devices.fleetOwners`
       )
-    if (!isSigned(issuer, FLEET_DOMAIN, bytes, signature))
-      throw new DocumentError(`${issuer} has not signed this document`)
-    const offered = readDocument(signed)
+    const offered = fleetDocuments.verify(signed, isSigned)
     const { version, by } = offered.document
     if (offered.document.fleet !== fleet)
       throw new DocumentError(
         `a document of the fleet "${offered.document.fleet}"; this node is of "${fleet}"`
       )
-    const verdict = judge(known(), { version, hash: offered.hash })
+    const verdict = judge(known(), knownOf(offered))
     if (verdict === 'fork') {
       const why = `two documents of the fleet have the version ${version}; write the next one, and it counts`
       trouble('document', why)
@@ -144,9 +140,9 @@ export function createFleet(init: FleetInit) {
       return verdict
     })
 
-  const signedOf = ({ issuer, bytes, signature }: Issued): Signed => ({ issuer, bytes, signature })
+  const signedOf = ({ issuer, bytes, signature }: FleetIssued): Signed => ({ issuer, bytes, signature })
   const told = (): Pick<Request<'document'>, 'version' | 'hash'> =>
-    kept == null ? { version: 0, hash: '' } : { version: kept.document.version, hash: kept.hash }
+    kept == null ? { version: 0, hash: '' } : knownOf(kept)
 
   async function compareWith(peer: string, signal: AbortSignal): Promise<void> {
     try {
@@ -185,11 +181,7 @@ export function createFleet(init: FleetInit) {
     const all = new Set([...owners(), ...others(), ...(owners().includes(self) ? named : [])])
     all.delete(self)
     for (const peer of heard.keys()) if (!all.has(peer)) heard.delete(peer)
-    const waiting = [...all]
-    const work = async (): Promise<void> => {
-      for (let peer = waiting.pop(); peer != null; peer = waiting.pop()) await compareWith(peer, signal)
-    }
-    await Promise.all(Array.from({ length: AT_ONCE }, work))
+    await eachOf([...all], AT_ONCE, peer => compareWith(peer, signal))
     if (kept != null && owners().includes(self)) store.confirm(now())
     const lacks = known()
     if (lacks != null && lacks.version > (kept?.document.version ?? 0))
@@ -237,8 +229,8 @@ export function createFleet(init: FleetInit) {
           throw new ConflictError(
             `the newest document of the fleet "${fleet}" has the version ${newest}, and yours was written on ${after}; read devices fleet, and write it on that`
           )
-        const bytes = encodeDocument({ ...wishes, fleet, version: newest + 1, by, at: now() })
-        await taken({ issuer: self, bytes, signature: sign(FLEET_DOMAIN, bytes) })
+        const content = { ...wishes, fleet, version: newest + 1, by, at: now() }
+        await taken(fleetDocuments.issue(content, self, sign))
         trouble('memory', undefined)
         return newest + 1
       })

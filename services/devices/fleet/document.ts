@@ -1,7 +1,6 @@
-import { hash } from 'node:crypto'
 import { z } from 'zod'
+import { documentKind, type Issued } from '../../host/index.ts'
 import { matches } from '../alerts/rule.ts'
-import { DocumentError } from '../errors.ts'
 import { wantedRelease } from '../release/release.ts'
 
 /** Domain of an owner's signature, below the service's own. */
@@ -70,61 +69,13 @@ export type Wishes = z.output<typeof wishes>
 export type FleetDocument = z.output<typeof document>
 export type Grant = FleetDocument['grants'][number]
 
-/** As nodes give it to each other. */
-export interface Signed {
-  issuer: string
-  bytes: Uint8Array
-  signature: Uint8Array
-}
-/** A signed document that was read. */
-export interface Issued extends Signed {
-  document: FleetDocument
-  /** SHA-256 of its bytes, in hex */
-  hash: string
-}
-
-export const hashOfDocument = (bytes: Uint8Array): string => hash('sha256', bytes, 'hex')
-
-/** @throws {DocumentError} it is too long */
-export function encodeDocument(content: z.input<typeof document>): Uint8Array {
-  const bytes = Buffer.from(JSON.stringify(document.parse(content)))
-  if (bytes.length > MAX_DOCUMENT_BYTES)
-    throw new DocumentError(
-      `a document of the fleet with ${bytes.length} bytes; at most ${MAX_DOCUMENT_BYTES}`
-    )
-  return bytes
-}
-
-/** Reads what somebody has signed, without a look at who. @throws {DocumentError} */
-export function readDocument({ issuer, bytes, signature }: Signed): Issued {
-  let json: unknown
-  try {
-    json = JSON.parse(Buffer.from(bytes).toString())
-  } catch (error) {
-    throw new DocumentError(`a document of the fleet that is no JSON: ${(error as Error).message}`)
-  }
-  const read = document.safeParse(json)
-  if (!read.success)
-    throw new DocumentError(
-      `no document of a fleet: ${z.prettifyError(read.error).replaceAll('\n', ' ').slice(0, 300)}`
-    )
-  return { issuer, bytes, signature, document: read.data, hash: hashOfDocument(bytes) }
-}
-
-/** A version that is known: that of the document here, or one that the log remembers without it. */
-export interface Known {
-  version: number
-  hash: string
-}
-
-/**
- * What an offered document is to the one that is known: versions only go up, and of one number there is one. Pure.
- */
-export function judge(known: Known | undefined, offered: Known): 'newer' | 'same' | 'older' | 'fork' {
-  if (known == null || offered.version > known.version) return 'newer'
-  if (offered.version < known.version) return 'older'
-  return offered.hash === known.hash ? 'same' : 'fork'
-}
+export const fleetDocuments = documentKind({
+  name: 'document of the fleet',
+  domain: FLEET_DOMAIN,
+  schema: document,
+  maxBytes: MAX_DOCUMENT_BYTES
+})
+export type FleetIssued = Issued<FleetDocument>
 
 /** How settings of a device of an agent should be. Pure. */
 export function settingsFor(

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { Signed } from './document.ts'
+import type { Signed } from '../../host/index.ts'
 
 /* Stands in the database of the series. */
 export const FLEET = `

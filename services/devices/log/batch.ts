@@ -1,4 +1,5 @@
 import { encode } from '@ipld/dag-cbor'
+import type { IsSigned } from '../context.ts'
 import { ChainError, EntryError } from '../errors.ts'
 import {
   type ChainId,
@@ -29,9 +30,6 @@ const SIGNATURE_BYTES = 64
 
 /** Domain of an agent's signature over a head, below the service's own. */
 export const HEAD_DOMAIN = 'head/1'
-
-/** Whether an agent signed; `host.isSigned`, or the same without a node. */
-export type IsSigned = (peer: string, domain: string, bytes: Uint8Array, signature: Uint8Array) => boolean
 
 /** What an agent signs for a head, and a witness countersigns. */
 export const headBytes = ({ agent, number }: ChainId, { seq, hash }: Head): Uint8Array =>

@@ -1,10 +1,10 @@
+import type { IsSigned } from '../context.ts'
 import { ChainError, EntryError } from '../errors.ts'
 import {
   type Batch,
   decodeBatch,
   encodeBatch,
   follow,
-  type IsSigned,
   lastSeq,
   MAX_BATCH_BYTES,
   MAX_BATCH_ENTRIES,

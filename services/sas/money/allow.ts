@@ -1,7 +1,8 @@
+import { SIGNERS } from '../../host/index.ts'
 import type { MachineState } from '../machine/machine.ts'
 import { centsOf, textOf } from './amount.ts'
 import { isGranted, type MoneyFile } from './file.ts'
-import { type Order, SIGNERS } from './order.ts'
+import type { Order } from './order.ts'
 
 /** A machine that was not heard for so long may be another one. */
 const HEARD_MS = 5_000

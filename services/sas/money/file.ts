@@ -1,6 +1,5 @@
-import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { z } from 'zod'
+import { readOwnFile } from '../../host/index.ts'
 import { amount } from './amount.ts'
 import { KEY_BYTES } from './frames.ts'
 import { DOES, type Does } from './order.ts'
@@ -47,12 +46,7 @@ export type MoneyFile = z.output<typeof moneyFile>
 export async function readMoneyFile(path: string | undefined): Promise<MoneyFile | { why: string }> {
   if (path == null) return { why: 'money is off here; see sas.moneyFile' }
   try {
-    await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
-    const { mode, uid, size } = await file.stat()
-    if ((mode & 0o077) !== 0) return { why: `others can read ${path}; run chmod 600 on it` }
-    if (uid !== process.getuid!()) return { why: `${path} is not of the user who runs this node` }
-    if (size > MAX_BYTES) return { why: `${path} has ${size} bytes; at most ${MAX_BYTES}` }
-    const read = moneyFile.safeParse(JSON.parse(await file.readFile('utf8')))
+    const read = moneyFile.safeParse(JSON.parse(await readOwnFile(path, MAX_BYTES)))
     if (!read.success)
       return { why: `${path}: ${z.prettifyError(read.error).replaceAll('\n', ' ').slice(0, 300)}` }
     return read.data.money === 'on' ? read.data : { why: `money is off in ${path}` }

@@ -1,15 +1,14 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { z } from 'zod'
+import { type IsSigned, NONCE_MS, SIGNERS, signersOf as signersOfBytes } from '../../host/index.ts'
 import { PollRefusedError } from '../errors.ts'
 import { amount } from './amount.ts'
-import { GOOD_MS } from './nonces.ts'
 
 /** What can be ordered: credits to a machine, back from it, a bonus, the end of a handpay. */
 export const DOES = ['transfer', 'collect', 'bonus', 'handpay'] as const
 export type Does = (typeof DOES)[number]
 /** What is signed; also the domain of its signatures. */
 export const ORDER = 'money'
-export const SIGNERS = 2
 
 /** of letters and digits: it is shown on a terminal */
 const peer = z.string().min(20).max(100).regex(/^\w+$/)
@@ -70,7 +69,7 @@ export function readingOf({ order: what, signatures }: SignedOrder): Reading {
     does,
     amount: sum,
     signedBy: signatures.map(each => each.peer),
-    ...(madeAt == null ? {} : { until: madeAt + GOOD_MS })
+    ...(madeAt == null ? {} : { until: madeAt + NONCE_MS })
   }
 }
 
@@ -110,13 +109,13 @@ export function orderOf(text: string): SignedOrder | undefined {
 }
 
 /** Who has signed exactly this order, each once. */
-export const signersOf = (
-  { order: what, signatures }: SignedOrder,
-  isSigned: (peer: string, domain: string, bytes: Uint8Array, signature: Uint8Array) => boolean
-): string[] => [
-  ...new Set(
-    signatures
-      .filter(each => isSigned(each.peer, ORDER, bytesOf(what), Buffer.from(each.signature, 'base64')))
-      .map(each => each.peer)
+export const signersOf = ({ order: what, signatures }: SignedOrder, isSigned: IsSigned): string[] =>
+  signersOfBytes(
+    bytesOf(what),
+    ORDER,
+    signatures.map(({ peer: signer, signature }) => ({
+      signer,
+      signature: Buffer.from(signature, 'base64')
+    })),
+    isSigned
   )
-]

@@ -1,3 +1,4 @@
+import type { IsSigned, Nonces } from '../../host/index.ts'
 import { PollRefusedError } from '../errors.ts'
 import { machineIdOf, metersOf, metersPoll, readPoll } from '../frames.ts'
 import type { Machine, Turn } from '../machine/machine.ts'
@@ -19,8 +20,7 @@ import {
   transferStatusPoll
 } from './frames.ts'
 import type { Journal, Payment } from './journal.ts'
-import type { createNonces } from './nonces.ts'
-import { type Does, hashOf, type Order, type SignedOrder, signersOf } from './order.ts'
+import { type Does, hashOf, ORDER, type Order, type SignedOrder, signersOf } from './order.ts'
 import { type Ending, endingOf, settle } from './settle.ts'
 
 const IDENTIFY = 0x54
@@ -34,9 +34,9 @@ export interface PaymentsInit {
   /** what the owner's file says now */
   file(): Promise<MoneyFile | { why: string }>
   journal: Journal
-  nonces: ReturnType<typeof createNonces>
+  nonces: Nonces
   machines(): readonly Machine[]
-  isSigned(peer: string, domain: string, bytes: Uint8Array, signature: Uint8Array): boolean
+  isSigned: IsSigned
   now(): number
   /** ms of a clock that nobody sets */
   uptime(): number
@@ -77,7 +77,7 @@ export function createPayments({
   /** Whether all is right now. */
   async function decide(
     signed: SignedOrder,
-    isFresh: (nonce: string) => boolean
+    isFresh: Nonces['use']
   ): Promise<{ why: string } | { file: MoneyFile; signers: string[] }> {
     const { order } = signed
     const file = await readFile()
@@ -87,7 +87,7 @@ export function createPayments({
       self,
       file,
       signers,
-      isFresh: isFresh(order.nonce),
+      isFresh: isFresh(Buffer.from(order.nonce, 'hex'), ORDER),
       machine: machineOf(order.machine)?.state,
       today: journal.today(),
       open: journal.openOf(order.machine),
@@ -103,7 +103,7 @@ export function createPayments({
       if ('why' in file) throw new PollRefusedError(file.why)
       if (!file.grants.some(each => each.peer === peer))
         throw new PollRefusedError(`${peer} has no grant here`)
-      return nonces.give()
+      return Buffer.from(nonces.give(ORDER)).toString('hex')
     },
 
     /**

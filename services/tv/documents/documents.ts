@@ -1,31 +1,45 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { z } from 'zod'
-import { transact } from '../../host/index.ts'
+import {
+  DocumentError,
+  documentKind,
+  eachOf,
+  type Issued as HostIssued,
+  type IsSigned,
+  judge,
+  knownOf,
+  type Sign,
+  type Signed as SignedDocument,
+  transact
+} from '../../host/index.ts'
 import { campaign } from '../campaigns/campaign.ts'
 import { card } from '../cards/card.ts'
-import { TvRequestError } from '../errors.ts'
 import { MAX_DOCUMENT_BYTES } from '../messages.ts'
 import type { Kind, Target } from './target.ts'
 
 const SCHEMAS = { campaign, card }
+const maxBytes = MAX_DOCUMENT_BYTES
+const KINDS = {
+  campaign: documentKind({ name: 'campaign', domain: 'campaign', schema: campaign, maxBytes }),
+  card: documentKind({ name: 'card', domain: 'card', schema: card, maxBytes })
+}
 /** of one kind and issuer */
 const MAX_DOCUMENTS = 200
+/** Documents that are brought to other nodes at once. */
+const AT_ONCE = 16
 
 export type DocumentOf<K extends Kind> = z.output<(typeof SCHEMAS)[K]>
 /** As it is given to other nodes. */
-export interface Signed {
+export interface Signed extends SignedDocument {
   kind: Kind
-  issuer: string
-  bytes: Uint8Array
-  signature: Uint8Array
 }
 export type Issued<K extends Kind> = DocumentOf<K> & { issuer: string }
 
 export interface DocumentsInit {
   db: DatabaseSync
   self: string
-  sign(domain: string, bytes: Uint8Array): Uint8Array
-  isSigned(peer: string, domain: string, bytes: Uint8Array, signature: Uint8Array): boolean
+  sign: Sign
+  isSigned: IsSigned
   /** whether what this node signs counts for a TV here */
   may(issuer: string, kind: Kind, tv: string): boolean
   give(agent: string, document: Signed, signal: AbortSignal): Promise<Given>
@@ -38,8 +52,8 @@ export interface DocumentsInit {
 /** What became of a document that was given to a node: it has it, unless it says why not. */
 export interface Given {
   why?: string
-  /** of the same issuer and name, which counts more there */
-  newest?: number
+  /** what it has of the same issuer and name, which counts more */
+  newer?: Pick<Signed, 'bytes' | 'signature'>
 }
 
 interface Row {
@@ -64,40 +78,45 @@ export function createDocuments({ db, self, sign, isSigned, may, give, onTaken, 
     'UPDATE delivery SET version = max(version, ?), why = ? WHERE kind = ? AND name = ? AND agent = ?'
   )
   const owed = db.prepare(
-    `SELECT document.*, agent FROM delivery JOIN document USING (kind, name)
+    `SELECT kind, name, agent FROM delivery JOIN document USING (kind, name)
      WHERE issuer = ? AND delivery.version < document.version`
   )
   const deliveries = db.prepare('SELECT agent, version, why FROM delivery WHERE kind = ? AND name = ?')
   /** by kind, issuer and name */
-  const known = new Map<string, { kind: Kind; document: Issued<Kind> }>()
+  const known = new Map<string, HostIssued<Issued<Kind>> & { kind: Kind }>()
   const keyOf = (kind: Kind, issuer: string, name: string): string => `${kind} ${issuer} ${name}`
+  const rowOf = (kind: Kind, issuer: string, name: string) => find.get(kind, issuer, name) as Row | undefined
 
-  for (const { kind, issuer, name, bytes } of db
-    .prepare('SELECT * FROM document')
-    .all() as unknown as Row[]) {
-    const kept = SCHEMAS[kind].safeParse(readOr(bytes))
-    if (kept.success) remember(kind, issuer, kept.data)
-    else trouble(`kept ${kind} ${name}`, `it is damaged: ${kept.error.issues[0]?.message}`)
+  for (const row of db.prepare('SELECT * FROM document').all() as unknown as Row[]) {
+    const { kind, name } = row
+    try {
+      remember(kind, KINDS[kind].verify(row, isSigned))
+    } catch (error) {
+      if (!(error instanceof DocumentError)) throw error
+      trouble(`kept ${kind} ${name}`, `it is damaged: ${error.message}`)
+    }
   }
 
-  function remember(kind: Kind, issuer: string, document: DocumentOf<Kind>): Issued<Kind> {
-    const issued = { ...document, issuer }
-    known.set(keyOf(kind, issuer, document.name), { kind, document: issued })
-    return issued
+  function remember(kind: Kind, issued: HostIssued<DocumentOf<Kind>>): Issued<Kind> {
+    const { issuer } = issued
+    const document = { ...issued.document, issuer }
+    known.set(keyOf(kind, issuer, document.name), { ...issued, kind, document })
+    return document
   }
 
   async function take(
-    { kind, issuer, bytes, signature }: Signed,
-    document: DocumentOf<Kind>,
+    kind: Kind,
+    issued: HostIssued<DocumentOf<Kind>>,
     also: () => void = () => undefined
   ): Promise<void> {
+    const { issuer, document, bytes, signature } = issued
     const before = known.get(keyOf(kind, issuer, document.name))?.document.targets ?? []
     transact(db, () => {
       put.run(kind, issuer, document.name, document.version, bytes, signature)
       also()
     })
     trouble(`kept ${kind} ${document.name}`, undefined)
-    await onTaken(kind, remember(kind, issuer, document), before)
+    await onTaken(kind, remember(kind, issued), before)
   }
 
   /** Signs the version of what this node says under a name that comes after `newest`. */
@@ -106,25 +125,72 @@ export function createDocuments({ db, self, sign, isSigned, may, give, onTaken, 
     document: Omit<DocumentOf<Kind>, 'version'>,
     newest: number
   ): Promise<Issued<Kind>> {
-    const { name } = document
-    const whole = SCHEMAS[kind].parse({ ...document, version: newest + 1 })
-    const bytes = Buffer.from(JSON.stringify(whole))
-    if (bytes.length >= MAX_DOCUMENT_BYTES)
-      throw new TvRequestError(`this ${kind} has ${bytes.length} bytes; at most ${MAX_DOCUMENT_BYTES}`)
-    await take({ kind, issuer: self, bytes, signature: sign(kind, bytes) }, whole, () => {
-      for (const agent of new Set(whole.targets.map(each => each.agent)))
+    const issued = KINDS[kind].issue({ ...document, version: newest + 1 } as never, self, sign)
+    const { name, targets } = issued.document
+    await take(kind, issued, () => {
+      for (const agent of new Set(targets.map(each => each.agent)))
         if (agent !== self) owe.run(kind, name, agent)
     })
-    return { ...whole, issuer: self }
+    return { ...issued.document, issuer: self }
   }
 
-  /** This node has forgotten that it has signed newer ones, as one does whose database is lost: what it says now is newer. */
-  async function goBeyond({ kind, name, version }: Row, newest: number): Promise<void> {
-    const own = known.get(keyOf(kind, self, name))?.document
-    if (own?.version !== version || newest < version) return
-    const { issuer: _, ...document } = own
-    await issue(kind, document, newest)
+  /** This node has forgotten that it has signed a newer one, as one does whose database is lost: what it says now is newer. */
+  async function goBeyond({ kind, name, version }: Row, newer: NonNullable<Given['newer']>): Promise<void> {
+    const own = known.get(keyOf(kind, self, name))
+    if (own?.document.version !== version) return
+    // another node only says so: this one goes beyond what it has signed
+    const forgotten = KINDS[kind].verify({ issuer: self, ...newer }, isSigned)
+    if (forgotten.document.name !== name || judge(knownOf(own), knownOf(forgotten)) === 'older') return
+    const { issuer: _, ...document } = own.document
+    await issue(kind, document, forgotten.document.version)
   }
+
+  /** Why it is not kept; nothing: it is. @throws {DocumentError} it never can be */
+  async function accept(signed: Signed): Promise<Given> {
+    const { kind, issuer } = signed
+    if (issuer === self) throw new DocumentError('what this node signs comes from itself only')
+    const offered = KINDS[kind].verify(signed, isSigned)
+    const { by, name, version, targets } = offered.document
+    if (by !== issuer && !by.startsWith(`${issuer}/`))
+      throw new DocumentError(`${issuer} cannot speak for ${by.slice(0, 100)}`)
+    const row = rowOf(kind, issuer, name)
+    const own = targets.filter(({ agent }) => agent === self)
+    const isMeant = own.some(({ tv }) => may(issuer, kind, tv))
+    if (!isMeant && (row == null || own.length > 0))
+      return { why: `${issuer} has no grant for ${kind} on these TVs` }
+    const kept = known.get(keyOf(kind, issuer, name))
+    // of one that is damaged here the version still counts
+    const before = kept == null ? row && { version: row.version, hash: offered.hash } : knownOf(kept)
+    const verdict = judge(before, knownOf(offered))
+    if (verdict === 'same' && kept != null) return {}
+    if (verdict === 'older' || verdict === 'fork')
+      return {
+        why: `version ${before!.version} of it is here, and counts more than ${version}`,
+        ...(kept == null ? {} : { newer: { bytes: kept.bytes, signature: kept.signature } })
+      }
+    if (row == null && (count.get(kind, issuer) as { n: number }).n >= MAX_DOCUMENTS)
+      return { why: `${issuer} has ${MAX_DOCUMENTS} of them here already` }
+    await take(kind, offered)
+    return {}
+  }
+
+  async function bringTo(row: Row, agent: string, signal: AbortSignal): Promise<void> {
+    const { kind, issuer, name, version, bytes, signature } = row
+    const { why, newer } = await give(agent, { kind, issuer, bytes, signature }, signal).catch(
+      (error: Error): Given => {
+        signal.throwIfAborted()
+        return { why: error.message }
+      }
+    )
+    const lie = newer && (await goBeyond(row, newer).catch(asReason))
+    const reason = lie?.why ?? why
+    note.run(reason == null ? version : 0, reason == null ? null : reason.slice(0, 300), kind, name, agent)
+  }
+
+  const all = <K extends Kind>(kind: K, isMeant: (document: Issued<Kind>) => boolean): Issued<K>[] =>
+    [...known.values()]
+      .filter(each => each.kind === kind && isMeant(each.document))
+      .map(({ document }) => document as never)
 
   return {
     /** Signs the next version of what this node says under a name. */
@@ -132,56 +198,24 @@ export function createDocuments({ db, self, sign, isSigned, may, give, onTaken, 
       kind: K,
       document: Omit<z.input<(typeof SCHEMAS)[K]>, 'version'>
     ): Promise<Issued<K>> {
-      const before = find.get(kind, self, document.name as string) as Row | undefined
+      const before = rowOf(kind, self, document.name as string)
       return (await issue(kind, document as never, before?.version ?? 0)) as never
     },
 
     /** Takes what another node gives. */
-    async accept(signed: Signed): Promise<Given> {
-      const { kind, issuer, bytes, signature } = signed
-      if (issuer === self || !isSigned(issuer, kind, bytes, signature))
-        return { why: `${issuer} has not signed this ${kind}` }
-      const read = SCHEMAS[kind].safeParse(readOr(bytes))
-      if (!read.success) return { why: `this is no ${kind}: ${read.error.issues[0]?.message}` }
-      const document = read.data
-      if (document.by !== issuer && !document.by.startsWith(`${issuer}/`))
-        return { why: `${issuer} cannot speak for ${document.by.slice(0, 100)}` }
-      const before = find.get(kind, issuer, document.name) as Row | undefined
-      const own = document.targets.filter(({ agent }) => agent === self)
-      const isMeant = own.some(({ tv }) => may(issuer, kind, tv))
-      if (!isMeant && (before == null || own.length > 0))
-        return { why: `${issuer} has no grant for ${kind} on these TVs` }
-      if (before != null && Buffer.from(before.bytes).equals(bytes)) return {}
-      if (before != null && before.version >= document.version)
-        return {
-          why: `version ${before.version} of it is here, and counts more than ${document.version}`,
-          newest: before.version
-        }
-      if (before == null && (count.get(kind, issuer) as { n: number }).n >= MAX_DOCUMENTS)
-        return { why: `${issuer} has ${MAX_DOCUMENTS} of them here already` }
-      await take(signed, document)
-      return {}
-    },
+    accept: (signed: Signed): Promise<Given> => accept(signed).catch(asReason),
 
     /** Those that count for a TV of this node now. */
-    live<K extends Kind>(kind: K, tv: string): Issued<K>[] {
-      return [...known.values()]
-        .filter(
-          each =>
-            each.kind === kind &&
-            each.document.targets.some(target => target.agent === self && target.tv === tv) &&
-            may(each.document.issuer, kind, tv)
-        )
-        .map(({ document }) => document as never)
-    },
+    live: <K extends Kind>(kind: K, tv: string): Issued<K>[] =>
+      all(
+        kind,
+        ({ targets, issuer }) =>
+          targets.some(target => target.agent === self && target.tv === tv) && may(issuer, kind, tv)
+      ),
 
     /** What this node has signed and not ended. */
     own: <K extends Kind>(kind: K): Issued<K>[] =>
-      [...known.values()]
-        .filter(
-          each => each.kind === kind && each.document.issuer === self && each.document.targets.length > 0
-        )
-        .map(({ document }) => document as never),
+      all(kind, ({ targets, issuer }) => issuer === self && targets.length > 0),
 
     find: <K extends Kind>(kind: K, issuer: string, name: string): Issued<K> | undefined =>
       known.get(keyOf(kind, issuer, name))?.document as Issued<K> | undefined,
@@ -192,30 +226,19 @@ export function createDocuments({ db, self, sign, isSigned, may, give, onTaken, 
 
     /** Brings what others do not have yet. */
     async bring(signal: AbortSignal): Promise<void> {
-      await Promise.all(
-        (owed.all(self) as unknown as (Row & { agent: string })[]).map(async row => {
-          const { kind, issuer, name, version, bytes, signature, agent } = row
-          const { why, newest } = await give(agent, { kind, issuer, bytes, signature }, signal).catch(
-            (error: Error): Given => {
-              signal.throwIfAborted()
-              return { why: error.message }
-            }
-          )
-          note.run(why == null ? version : 0, why == null ? null : why.slice(0, 300), kind, name, agent)
-          if (newest != null) await goBeyond(row, newest)
-        })
-      )
+      const all = owed.all(self) as unknown as { kind: Kind; name: string; agent: string }[]
+      await eachOf(all, AT_ONCE, async ({ kind, name, agent }) => {
+        const row = rowOf(kind, self, name)
+        if (row != null) await bringTo(row, agent, signal)
+      })
     }
   }
 }
 
 export type Documents = ReturnType<typeof createDocuments>
 
-function readOr(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString())
-  } catch {
-    // no JSON, so no document
-    return undefined
-  }
+/** What is none is the asker's mistake, any other error is ours. */
+function asReason(error: Error): Given {
+  if (!(error instanceof DocumentError)) throw error
+  return { why: error.message.slice(0, 500) }
 }

@@ -11,13 +11,13 @@ import {
   type Outcome
 } from '../../../services/devices/commands/command.ts'
 import { createExecute } from '../../../services/devices/commands/execute.ts'
-import { createNonces } from '../../../services/devices/commands/nonces.ts'
 import { createOperator } from '../../../services/devices/commands/operator.ts'
 import { COMMAND, type CommandBody, createCommandStore } from '../../../services/devices/commands/store.ts'
 import type { DeviceCommand } from '../../../services/devices/contract.ts'
 import { LogFullError } from '../../../services/devices/errors.ts'
 import { type FleetDocument, wishes } from '../../../services/devices/fleet/document.ts'
 import { MIGRATIONS } from '../../../services/devices/series/schema.ts'
+import { createNonces } from '../../../services/host/index.ts'
 import { until } from '../../bootstrap/nodes.ts'
 import { signerFrom } from '../../ledger/helpers.ts'
 
@@ -337,6 +337,14 @@ describe('devices: commands', () => {
       proposals().map(({ command }) => command.args),
       [{ litres: 1 }]
     )
+    // one that no node would take fills no place until then
+    const end = { id: 'for-ever', expires: 8.64e15 }
+    for (const more of [end, { ...end, issued: 8.64e15 - 1 }])
+      throws(() => propose(encodeCommand({ ...read, ...more }), ann.account), { name: 'CommandError' })
+    throws(() => propose(encodeCommand({ ...read, ...end, expires: 9e15 }), ann.account), {
+      name: 'CommandError',
+      message: /no moment/
+    })
   })
 
   it('are refused where the log takes nothing', async () => {

@@ -3,19 +3,12 @@ import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { isSignedBy } from '../../../ledger/index.ts'
 import { createFleet } from '../../../services/devices/fleet/create-fleet.ts'
-import {
-  encodeDocument,
-  FLEET_DOMAIN,
-  judge,
-  type Known,
-  readDocument,
-  settingsFor,
-  wishes
-} from '../../../services/devices/fleet/document.ts'
+import { fleetDocuments, settingsFor, wishes } from '../../../services/devices/fleet/document.ts'
 import { createSettings } from '../../../services/devices/fleet/settings.ts'
 import { createFleetStore } from '../../../services/devices/fleet/store.ts'
 import type { Peers } from '../../../services/devices/messages.ts'
 import { MIGRATIONS } from '../../../services/devices/series/schema.ts'
+import type { Known } from '../../../services/host/index.ts'
 import { signerFrom } from '../../ledger/helpers.ts'
 
 const { signal } = new AbortController()
@@ -29,10 +22,8 @@ const content = (more: object = {}) => ({
   ...{ fleet: 'f', version: 1, by: 'owner', at: 5 },
   ...more
 })
-const signedBy = (signer: typeof ann, document: object) => {
-  const bytes = encodeDocument(document as never)
-  return { issuer: signer.account, bytes, signature: signer.sign(FLEET_DOMAIN, bytes) }
-}
+const signedBy = (signer: typeof ann, document: object) =>
+  fleetDocuments.issue(document as never, signer.account, signer.sign)
 
 /** Nodes that reach each other, unless they are cut off; each with a log and a database that can be lost. */
 function network() {
@@ -92,21 +83,6 @@ function network() {
 }
 
 describe('devices: the document of the fleet', () => {
-  it('counts up: what is older is never newer, and of one number there is one', () => {
-    const known = fc.record({ version: fc.integer({ min: 1, max: 5 }), hash: fc.constantFrom('a', 'b') })
-    fc.assert(
-      fc.property(known, known, (one, other) => {
-        const verdict = judge(one, other)
-        if (verdict === 'newer') equal(judge(other, one), 'older')
-        if (verdict === 'same' || verdict === 'fork') {
-          equal(judge(other, one), verdict)
-          equal(one.version, other.version)
-        }
-      })
-    )
-    equal(judge(undefined, { version: 1, hash: '' }), 'newer')
-  })
-
   it('says of two lines about one setting what the later one says', () => {
     const { settings } = wishes.parse({
       settings: [
@@ -128,7 +104,9 @@ describe('devices: the document of the fleet', () => {
           fc.json().map(text => Buffer.from(text))
         ),
         bytes => {
-          throws(() => readDocument({ issuer: 'x', bytes, signature: bytes }), { name: 'DocumentError' })
+          throws(() => fleetDocuments.read({ issuer: 'x', bytes, signature: bytes }), {
+            name: 'DocumentError'
+          })
         }
       )
     )

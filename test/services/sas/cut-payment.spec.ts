@@ -2,12 +2,12 @@ import { deepEqual, ok, rejects } from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { DatabaseSync } from 'node:sqlite'
 import { setImmediate as turnOver } from 'node:timers/promises'
+import { createNonces } from '../../../services/host/index.ts'
 import { guarded } from '../../../services/sas/line/guard.ts'
 import { createMachine } from '../../../services/sas/machine/machine.ts'
 import type { MoneyFile } from '../../../services/sas/money/file.ts'
 import { createJournal, MIGRATIONS } from '../../../services/sas/money/journal.ts'
-import { createNonces } from '../../../services/sas/money/nonces.ts'
-import { DOES, type Does } from '../../../services/sas/money/order.ts'
+import { DOES, type Does, ORDER } from '../../../services/sas/money/order.ts'
 import { createPayments } from '../../../services/sas/money/pay.ts'
 import { Machine } from './machine.ts'
 
@@ -173,7 +173,7 @@ describe('sas: an order that is cut in the middle', () => {
         machine: serial,
         does,
         amount: AMOUNT,
-        nonce: nonces.give()
+        nonce: Buffer.from(nonces.give(ORDER)).toString('hex')
       } as const
       let failure: unknown
       let isAnswered = false

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
+import { createNonces } from '../../../services/host/index.ts'
 import { type Facts, whyNot } from '../../../services/sas/money/allow.ts'
 import { centsOf, textOf } from '../../../services/sas/money/amount.ts'
 import { type MoneyFile, readMoneyFile } from '../../../services/sas/money/file.ts'
@@ -17,7 +18,6 @@ import {
   transferStatusPoll
 } from '../../../services/sas/money/frames.ts'
 import { createJournal, type Journal, MIGRATIONS } from '../../../services/sas/money/journal.ts'
-import { createNonces } from '../../../services/sas/money/nonces.ts'
 import { hashOf, idAt, type Order, orderOf, readingOf, wordsOf } from '../../../services/sas/money/order.ts'
 import { createPayments } from '../../../services/sas/money/pay.ts'
 import { type Evidence, endingOf, settle } from '../../../services/sas/money/settle.ts'
@@ -151,19 +151,6 @@ describe('sas: an order that moves money', () => {
     for (const [order, facts, why] of wrong)
       match(whyNot({ ...ORDER, ...order }, { ...FACTS, ...facts }) ?? 'it is carried out', why)
     equal(whyNot({ ...ORDER, amount: '50.00' }, { ...FACTS, today: 5_000n }), undefined)
-  })
-
-  it('carries a number that is good for a minute and once', () => {
-    let now = NOW
-    const nonces = createNonces(() => now)
-    const [first, late] = [nonces.give(), nonces.give()]
-    deepEqual([nonces.isGood(first), nonces.use(first), nonces.use(first)], [true, true, false])
-    equal(nonces.use('0'.repeat(32)), false)
-    now += 60_001
-    equal(nonces.use(late), false)
-    const old = nonces.give()
-    for (let i = 0; i < 64; i++) nonces.give()
-    equal(nonces.use(old), false)
   })
 
   it('is read from text, whatever that is', () => {
@@ -312,7 +299,7 @@ describe('sas: an order that was tried', () => {
       self: SELF,
       file: async () => FILE,
       journal,
-      nonces: createNonces(() => clocks.now),
+      nonces: createNonces(() => clocks.uptime),
       machines: () => [
         { state: FACTS.machine, turn: (work: (given: typeof turn) => unknown) => work(turn) } as never
       ],

@@ -1,4 +1,4 @@
-import { deepEqual, match } from 'node:assert/strict'
+import { deepEqual, equal, match } from 'node:assert/strict'
 import { DatabaseSync } from 'node:sqlite'
 import { createDocuments } from '../../../services/tv/documents/documents.ts'
 import { MIGRATIONS } from '../../../services/tv/schema.ts'
@@ -81,5 +81,25 @@ describe('tv: documents', () => {
     deepEqual(there(), [[4, 'd']])
     deepEqual({ ...again.deliveries('card', 'one')[0] }, { agent: 'agent', version: 4, why: null })
     deepEqual(troubles, [])
+  })
+
+  it('go beyond nothing that their issuer has not signed, whatever another node says', async () => {
+    const db = new DatabaseSync(':memory:')
+    for (const sql of MIGRATIONS) db.exec(sql)
+    const bytes = Buffer.from(JSON.stringify({ ...card('one', 'a'), version: 1e9 }))
+    const documents = createDocuments({
+      db,
+      self: 'me',
+      sign: () => new Uint8Array(64).fill(1),
+      isSigned: (_, __, ___, signature) => signature[0] === 1,
+      may: () => true,
+      give: async () => ({ why: 'mine counts more', newer: { bytes, signature: new Uint8Array(64) } }),
+      onTaken() {},
+      trouble() {}
+    })
+    await documents.issue('card', { ...card('one', 'b'), targets: [{ agent: 'agent', tv: 'tv-1' }] })
+    await documents.bring(new AbortController().signal)
+    match(documents.deliveries('card', 'one')[0]!.why!, /has not signed/)
+    equal(documents.find('card', 'me', 'one')!.version, 1)
   })
 })
