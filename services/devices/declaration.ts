@@ -70,6 +70,8 @@ const path = z.string().min(1).max(4096).meta({ isPath: true })
 export const budgetMb = z.int().min(1).max(1e6)
 export const keepDays = z.int().min(1).max(10_000)
 
+const receiver = z.url({ protocol: /^(https?|mailto)$/ }).max(2000)
+
 export const declaration = declare({
   name: 'devices',
   version: 1,
@@ -112,12 +114,20 @@ export const declaration = declare({
         'file, for its owner only, with the address of a PostgreSQL database, postgres://user:password@host/name, that gets all that is kept here'
       ),
     alertUrls: z
-      .array(z.url({ protocol: /^(https?|mailto)$/ }).max(2000))
+      .array(receiver)
       .max(8)
       .default([])
       .meta({ live: true })
       .describe(
         'who hears of alerts: addresses that take messages of Standard Webhooks, and mailto:ann@example.org'
+      ),
+    escalationUrls: z
+      .array(receiver)
+      .max(8)
+      .default([])
+      .meta({ live: true })
+      .describe(
+        'who hears of alerts that nobody has acknowledged in the time that their rule gives, as alertUrls'
       ),
     alertMailFile: z
       .string()
@@ -153,7 +163,6 @@ export const declaration = declare({
     UnknownDeviceError: NOT_FOUND,
     UnknownAlertError: NOT_FOUND,
     LogFullError: FULL,
-    DocumentError: USAGE,
     CommandError: USAGE,
     UnknownCommandError: NOT_FOUND,
     MirrorError: NETWORK

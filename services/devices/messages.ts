@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { type AskOptions, message } from '../host/index.ts'
-import { MAX_COMMAND_BYTES, MAX_SIGNERS, NONCE_BYTES, OUTCOMES } from './commands/command.ts'
+import { type AskOptions, message, NONCE_BYTES } from '../host/index.ts'
+import { MAX_COMMAND_BYTES, MAX_SIGNERS, OUTCOMES } from './commands/command.ts'
 import { MAX_DOCUMENT_BYTES, RISKS } from './fleet/document.ts'
 import { type Batch, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from './log/batch.ts'
 import { HASH_BYTES, MAX_ENTRY_BYTES } from './log/entry.ts'
@@ -114,10 +114,10 @@ export const messages = {
         chains: z.array(z.object({ agent, number, first: z.int(), ...head })).max(MAX_CHAINS)
       })
   }),
-  /** Of these alerts, which have your receivers heard of? 1: that it fires, 2: that it is over. */
+  /** Of these alerts, which have your receivers heard of? 1: that it fires, 2: that it is over, 3: that nobody looks after it. */
   told: message({
     peers: 'everybody',
-    request: () => z.object({ keys: z.array(z.string().max(64)).max(100), step: z.literal([1, 2]) }),
+    request: () => z.object({ keys: z.array(z.string().max(64)).max(100), step: z.literal([1, 2, 3]) }),
     answer: () => z.object({ keys: z.array(z.string().max(64)).max(100) })
   }),
   /** This is the document of the fleet that I have, by number and hash, or whole; which have you, and how are you? */

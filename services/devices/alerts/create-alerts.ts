@@ -4,7 +4,7 @@ import { nameOfCaller } from '../caller.ts'
 import type { Log, Signer } from '../context.ts'
 import { readSecretFile } from '../secret-file.ts'
 import type { Rule, StoredRule } from './rule.ts'
-import type { Alert, AlertStore, Silence } from './store.ts'
+import type { Alert, AlertStore, Silence, Step } from './store.ts'
 import { createTell, secretOf } from './tell.ts'
 
 const POST_MS = 30_000
@@ -17,11 +17,12 @@ export interface AlertsInit {
   self: string
   settings(): {
     alertUrls: readonly string[]
+    escalationUrls: readonly string[]
     alertHosts: readonly string[]
     alertPeers: readonly string[]
     alertMailFile?: string
   }
-  areTold(peer: string, keys: string[], step: 1 | 2): Promise<string[]>
+  areTold(peer: string, keys: string[], step: Step): Promise<string[]>
   sign: Signer
   now(): number
   onState(reason: string | undefined): void
@@ -53,6 +54,7 @@ export function createAlerts({
     self,
     others: () => settings().alertPeers,
     urls: () => settings().alertUrls,
+    lastUrls: () => settings().escalationUrls,
     async post(url, headers, body, signal) {
       const until = AbortSignal.any([signal, AbortSignal.timeout(POST_MS)])
       if (url.startsWith(MAILTO)) {
@@ -129,7 +131,11 @@ export function createAlerts({
         changed()
         return {}
       },
-      receivers: () => ({ items: settings().alertUrls.map(url => ({ url, secret: secretOf(sign, url) })) })
+      receivers() {
+        const { alertUrls, escalationUrls } = settings()
+        const receiver = (isLast: boolean) => (url: string) => ({ url, secret: secretOf(sign, url), isLast })
+        return { items: [...alertUrls.map(receiver(false)), ...escalationUrls.map(receiver(true))] }
+      }
     }
   }
 }

@@ -5,6 +5,12 @@ const SEND_MS = 30_000
 /** Alerts that one letter names. */
 const MAX_LINES = 50
 
+const SAYS: Readonly<Record<string, string>> = {
+  'alert.firing': 'fires',
+  'alert.resolved': 'is over',
+  'alert.escalated': 'fires, and nobody has acknowledged it'
+}
+
 /** What receivers get, as JSON of Standard Webhooks. */
 interface Told {
   type: string
@@ -16,7 +22,7 @@ interface Told {
 export function letterOf(body: string): { subject: string; text: string } {
   const { type, timestamp, data } = JSON.parse(body) as Told
   const { rule, agent, alerts } = data
-  const what = type === 'alert.firing' ? 'fires' : 'is over'
+  const what = SAYS[type] ?? type
   const lines = alerts
     .slice(0, MAX_LINES)
     .map(
@@ -36,7 +42,7 @@ export function letterOf(body: string): { subject: string; text: string } {
  * Sends it through `server`, as in smtps://user:password@host?from=alerts@example.org; smtp:// has to begin TLS, unless
  * it says tls=none. A letter that is sent again has the same id.
  *
- * @throws {Error} it was not taken
+ * @throws {Error} it was not taken, or not before the signal: the connection is closed then
  */
 export async function sendMail(
   server: string,
@@ -65,18 +71,17 @@ export async function sendMail(
     disableFileAccess: true,
     disableUrlAccess: true
   })
-  const stop = (): void => transport.close()
-  signal.addEventListener('abort', stop, { once: true })
   try {
     await transport.sendMail({
       ...letterOf(body),
       textEncoding: 'base64',
       from,
       to,
-      messageId: `<${id}@artel>`
+      messageId: `<${id}@artel>`,
+      // a server that says a little now and then is silent for none of the times above
+      signal
     })
   } finally {
-    signal.removeEventListener('abort', stop)
     transport.close()
   }
 }

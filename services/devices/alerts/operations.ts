@@ -22,7 +22,8 @@ const alert = z.object({
   acknowledgedAt: at.optional(),
   acknowledgedBy: z.string().optional(),
   note: z.string().optional(),
-  resolvedAt: at.optional()
+  resolvedAt: at.optional(),
+  escalatedAt: at.optional().describe('nobody had acknowledged it, and others were told')
 })
 const stored = ruleFields.extend({ since: at })
 const silence = z.object({
@@ -55,8 +56,8 @@ export const alertOperations = {
       show: ({ items }: { items: z.output<typeof alert>[] }) =>
         items
           .map(
-            ({ key, severity, state, rule: of, device, value, openedAt }) =>
-              `${key}  ${severity}  ${state}  ${of}  ${device}  ${JSON.stringify(value)}  ${new Date(openedAt).toISOString()}`
+            ({ key, severity, state, rule: of, device, value, openedAt, escalatedAt }) =>
+              `${key}  ${severity}  ${state}${escalatedAt == null ? '' : ', escalated'}  ${of}  ${device}  ${JSON.stringify(value)}  ${new Date(openedAt).toISOString()}`
           )
           .join('\n') || 'no alerts'
     }
@@ -87,7 +88,7 @@ export const alertOperations = {
       arguments: ['name'],
       examples: [
         'devices set-rule hot --devices "host:*" --reading temperature --above 80 --clear 70 --for-seconds 60',
-        'devices set-rule silent --absent-seconds 300 --severity critical',
+        'devices set-rule silent --absent-seconds 300 --severity critical --escalate-minutes 15',
         'devices set-rule door --devices "sas:*" --event exception --field code --equals 17'
       ]
     }
@@ -135,7 +136,16 @@ export const alertOperations = {
   receivers: operation({
     summary: 'Who hears of alerts, and the secret by which a receiver knows that they come from this node',
     input: () => z.object({}),
-    output: () => z.object({ items: z.array(z.object({ url: z.string(), secret: z.string() })) }),
+    output: () =>
+      z.object({
+        items: z.array(
+          z.object({
+            url: z.string(),
+            secret: z.string(),
+            isLast: z.boolean().describe('it hears of what nobody has acknowledged')
+          })
+        )
+      }),
     http: { method: 'GET', path: '/devices/receivers' },
     scope: 'devices:admin'
   })

@@ -37,7 +37,13 @@ const fields = z.object({
   field: z.string().min(1).max(64).optional().describe('of the event, that must be as `equals` says'),
   equals: z.string().max(128).optional().describe('as text'),
   forSeconds: seconds.default(0).describe('it fires once the reading has been so for so long'),
-  severity: z.enum(SEVERITIES).default('warning')
+  severity: z.enum(SEVERITIES).default('warning'),
+  escalateMinutes: z
+    .int()
+    .min(1)
+    .max(10_080)
+    .optional()
+    .describe('the receivers in devices.escalationUrls hear of it when nobody has acknowledged it by then')
 })
 
 /** What the fields of a rule have to be to each other; undefined: they are. Pure. */

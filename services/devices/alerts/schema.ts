@@ -66,3 +66,9 @@ export const ALERTS = `
     by TEXT NOT NULL
   ) STRICT;
 `
+
+/** Added later: 1: written down to be told that nobody looks after it, 2: told, or somebody does at another node. */
+export const ESCALATION = `
+  ALTER TABLE alert ADD COLUMN escalated INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE alert ADD COLUMN escalatedAt INTEGER;
+`

@@ -5,6 +5,7 @@ import { matches, type Rule, type State, type StoredRule } from './rule.ts'
 
 const MAX_RULES = 200
 const MAX_SILENCES = 1_000
+const MINUTE_MS = 60_000
 const KEPT_MS = 90 * 24 * 3_600_000
 
 export interface Alert {
@@ -27,6 +28,8 @@ export interface Alert {
   acknowledgedBy?: string
   note?: string
   resolvedAt?: number
+  /** nobody had acknowledged it, and others have heard so */
+  escalatedAt?: number
 }
 export interface Silence {
   id: number
@@ -44,8 +47,15 @@ export interface Heard {
   at: number
   value?: number
 }
-/** 1: that it fires, 2: that it is over */
-export type Step = 1 | 2
+/** 1: that it fires, 2: that it is over, 3: that nobody looks after it */
+export type Step = 1 | 2 | 3
+/** What is to be told, and since when. */
+export interface Due {
+  alert: Alert
+  step: Step
+  /** ms since 1970 */
+  since: number
+}
 export interface Message {
   id: string
   url: string
@@ -99,18 +109,37 @@ export function createAlertStore(db: DatabaseSync) {
     rules = undefined
   }
 
-  function tell(keys: readonly string[], step: Step): void {
+  /** `at`: when receivers have heard it from this node */
+  function tell(keys: readonly string[], step: Step, at?: number): void {
     for (const key of keys)
-      run('UPDATE alert SET queued = max(queued, ?1), told = max(told, ?1) WHERE key = ?2', step, key)
+      if (step === 3) change('UPDATE alert SET escalated = 2, escalatedAt = ? WHERE key = ?', at ?? null, key)
+      else run('UPDATE alert SET queued = max(queued, ?1), told = max(told, ?1) WHERE key = ?2', step, key)
   }
 
-  return {
-    rules: (): readonly StoredRule[] => {
-      rules ??= all<{ since: number; rule: string }>('SELECT since, rule FROM rule ORDER BY name').map(
-        ({ since, rule }) => ({ ...(JSON.parse(rule) as Rule), since })
+  const knownRules = (): readonly StoredRule[] => {
+    rules ??= all<{ since: number; rule: string }>('SELECT since, rule FROM rule ORDER BY name').map(
+      ({ since, rule }) => ({ ...(JSON.parse(rule) as Rule), since })
+    )
+    return rules
+  }
+
+  /** Those that nobody has acknowledged in the time that their rule gives. */
+  const unseen = (at: number): Due[] =>
+    knownRules().flatMap(({ name, escalateMinutes }) => {
+      if (escalateMinutes == null) return []
+      const ms = escalateMinutes * MINUTE_MS
+      return all<Stored>(
+        `SELECT * FROM alert WHERE rule = ? AND resolvedAt IS NULL AND state = 'firing' AND escalated = 0
+           AND firedAt <= ? ORDER BY firedAt LIMIT 1000`,
+        name,
+        at - ms
       )
-      return rules
-    },
+        .map(asAlert)
+        .map(alert => ({ alert, step: 3, since: alert.firedAt! + ms }))
+    })
+
+  return {
+    rules: knownRules,
     /** A rule that changes begins anew. @throws {ConflictError} there are as many as there may be */
     setRule: (rule: Rule, at: number): void =>
       durably(() => {
@@ -263,18 +292,24 @@ export function createAlertStore(db: DatabaseSync) {
           throw new UnknownAlertError(`there is no silence ${id}; artel devices silences lists them`)
       }),
 
-    /** What is not written down to be told yet: that it fires, or that it is over. */
-    untold: (at: number): Alert[] => {
+    /** What is not written down to be told yet. */
+    untold: (at: number): Due[] => {
       const silences = all<Silence>('SELECT * FROM silence WHERE until > ?', at)
-      return all<Stored>(
+      const changed = all<Stored>(
         `SELECT * FROM alert WHERE queued < 2 AND firedAt IS NOT NULL
            AND ((queued = 0 AND state = 'firing') OR (queued = 1 AND resolvedAt IS NOT NULL)) ORDER BY firedAt LIMIT 1000`
       )
         .map(asAlert)
-        .filter(
-          ({ rule, device }) =>
-            !silences.some(each => (each.rule == null || each.rule === rule) && matches(each.devices, device))
-        )
+        .map((alert): Due => {
+          const { firedAt, resolvedAt } = alert
+          return resolvedAt == null
+            ? { alert, step: 1, since: firedAt! }
+            : { alert, step: 2, since: resolvedAt }
+        })
+      return [...changed, ...unseen(at)].filter(
+        ({ alert: { rule, device } }) =>
+          !silences.some(each => (each.rule == null || each.rule === rule) && matches(each.devices, device))
+      )
     },
     queue: (message: Omit<Message, 'url'>, urls: readonly string[]): void =>
       durably(() => {
@@ -289,7 +324,9 @@ export function createAlertStore(db: DatabaseSync) {
             body,
             createdAt
           )
-        for (const key of keys) run('UPDATE alert SET queued = ? WHERE key = ?', step, key)
+        for (const key of keys)
+          if (step === 3) run('UPDATE alert SET escalated = 1 WHERE key = ?', key)
+          else run('UPDATE alert SET queued = ? WHERE key = ?', step, key)
       }),
     /** The oldest, but for these receivers. */
     messages: (waiting: readonly string[]): Message[] =>
@@ -298,16 +335,25 @@ export function createAlertStore(db: DatabaseSync) {
         JSON.stringify(waiting)
       ).map(row => ({ ...row, keys: JSON.parse(row.keys) as string[] })),
     /** A receiver has taken it; the last one ends it. */
-    sent: ({ id, url, keys, step }: Message): void =>
+    sent: ({ id, url, keys, step }: Message, at: number): void =>
       durably(() => {
         run('DELETE FROM message WHERE id = ? AND url = ?', id, url)
-        if (get('SELECT 1 FROM message WHERE id = ?', id) == null) tell(keys, step)
+        if (get('SELECT 1 FROM message WHERE id = ?', id) == null) tell(keys, step, at)
       }),
+    /** It is not told any more. */
+    forget: ({ id, url }: Message): void => void run('DELETE FROM message WHERE id = ? AND url = ?', id, url),
     /** Another node has told them. */
     toldByOther: (keys: readonly string[], step: Step): void => durably(() => tell(keys, step)),
-    /** Of these, those whose receivers have heard it from this node. */
+    /** Of these, those whose receivers have heard it from this node, or need not: somebody here looks after it. */
     areTold: (keys: readonly string[], step: Step): string[] =>
-      keys.filter(key => get('SELECT 1 FROM alert WHERE key = ? AND told >= ?', key, step) != null),
+      keys.filter(key =>
+        step === 3
+          ? get('SELECT 1 FROM alert WHERE key = ? AND (escalated = 2 OR acknowledgedAt IS NOT NULL)', key)
+          : get('SELECT 1 FROM alert WHERE key = ? AND told >= ?', key, step)
+      ),
+    /** Whether one of these still waits for somebody to look after it. */
+    isUnseen: (keys: readonly string[]): boolean =>
+      keys.some(key => get("SELECT 1 FROM alert WHERE key = ? AND state = 'firing'", key) != null),
     tidy(at: number): void {
       run('DELETE FROM alert WHERE resolvedAt < ?', at - KEPT_MS)
       run('DELETE FROM message WHERE createdAt < ?', at - KEPT_MS)
@@ -321,9 +367,10 @@ type Stored = { [K in keyof Omit<Alert, 'value'>]-?: Alert[K] | null } & {
   value: string
   queued: number
   told: number
+  escalated: number
 }
 
-function asAlert({ queued, told, value, ...row }: Stored): Alert {
+function asAlert({ queued, told, escalated, value, ...row }: Stored): Alert {
   const known = Object.fromEntries(Object.entries(row).filter(([, each]) => each != null))
   return { ...(known as unknown as Alert), value: JSON.parse(value) as Alert['value'] }
 }

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { Webhook } from 'standardwebhooks'
 import type { Log, Signer } from '../context.ts'
-import type { Alert, AlertStore, Message, Step } from './store.ts'
+import type { Alert, AlertStore, Due, Message, Step } from './store.ts'
 
 /** Alerts of one cause come together, a moment after each other. */
 const TOGETHER_MS = 2_000
@@ -19,6 +19,8 @@ export interface TellInit {
   /** nodes that keep the same logs and have the same rules */
   others(): readonly string[]
   urls(): readonly string[]
+  /** who hears of what nobody has acknowledged in time */
+  lastUrls(): readonly string[]
   /** Posts a message; what is not taken throws. */
   post(url: string, headers: Record<string, string>, body: string, signal: AbortSignal): Promise<void>
   /** Which of these the receivers have heard of, as another node says. */
@@ -35,7 +37,15 @@ interface Group {
   rule: string
   agent: string
   step: Step
+  /** of the first */
+  since: number
   alerts: Alert[]
+}
+
+const TYPES: Readonly<Record<Step, string>> = {
+  1: 'alert.firing',
+  2: 'alert.resolved',
+  3: 'alert.escalated'
 }
 
 /** The nodes that tell of a group before this one does; the same order everywhere. Pure. */
@@ -54,25 +64,28 @@ export const secretOf = (sign: Signer, url: string): string =>
   `whsec_${hash('sha256', sign('alert-receiver/1', Buffer.from(url)), 'base64')}`
 
 /** Pure. */
-export function groupsOf(alerts: readonly Alert[]): Group[] {
+export function groupsOf(due: readonly Due[]): Group[] {
   const groups = new Map<string, Group>()
-  for (const alert of alerts) {
-    const step = alert.resolvedAt == null ? 1 : 2
+  for (const { alert, step, since } of due) {
     const { rule, agent } = alert
     const key = JSON.stringify([rule, agent, step])
-    const group = groups.get(key) ?? { rule, agent, step, alerts: [] }
+    const group = groups.get(key) ?? { rule, agent, step, since, alerts: [] }
     groups.set(key, group)
-    if (group.alerts.length < MAX_ALERTS) group.alerts.push(alert)
+    if (group.alerts.length === MAX_ALERTS) continue
+    group.alerts.push(alert)
+    group.since = Math.min(group.since, since)
   }
   return [...groups.values()]
 }
 
 /**
- * Tells receivers that alerts fire and that they are over, as Standard Webhooks has it. Of several nodes with the same
+ * Tells receivers that alerts fire and that they are over, and others what nobody has acknowledged in time, once, as
+ * Standard Webhooks has it. Of several nodes with the same
  * rules one tells; the next one after 30 s, where the one before cannot say that it has. A message that is tried again
  * has the same id.
  */
-export function createTell({ store, self, others, urls, post, areTold, sign, now, onState, log }: TellInit) {
+export function createTell(init: TellInit) {
+  const { store, self, others, urls, lastUrls, post, areTold, sign, now, onState, log } = init
   /** by url: when it is tried again, after what wait, and why it did not take the last one */
   const waits = new Map<string, { until: number; ms: number; why: string }>()
 
@@ -91,23 +104,33 @@ export function createTell({ store, self, others, urls, post, areTold, sign, now
 
   async function queueDue(): Promise<void> {
     for (const group of groupsOf(store.untold(now()))) {
-      const { rule, agent, step, alerts } = group
-      const since = Math.min(...alerts.map(({ firedAt, resolvedAt }) => resolvedAt ?? firedAt!))
+      const { rule, agent, step, since, alerts } = group
+      const to = receiversOf(group)
+      if (to.length === 0) continue
       const before = earlier(self, others(), group)
       if (now() < since + TOGETHER_MS + before.length * TURN_MS) continue
       const keys = alerts.map(({ key }) => key)
-      const told = await toldBy(before, keys, step)
+      // somebody may look after it at any of them
+      const told = await toldBy(step === 3 ? others() : before, keys, step)
       store.toldByOther(told, step)
       if (told.length > 0) continue
       const id = `alert_${hash('sha256', JSON.stringify([step, ...keys.toSorted()]), 'hex').slice(0, ID_CHARS)}`
       const body = JSON.stringify({
-        type: step === 1 ? 'alert.firing' : 'alert.resolved',
+        type: TYPES[step],
         timestamp: new Date(since).toISOString(),
         data: { rule, agent, alerts }
       })
-      store.queue({ id, step, keys, body, createdAt: now() }, urls())
+      store.queue({ id, step, keys, body, createdAt: now() }, to)
     }
   }
+
+  /** Who was told that nobody looks after it hears that it is over, too. */
+  function receiversOf({ step, alerts }: Group): string[] {
+    const isLast = step === 3 || (step === 2 && alerts.some(({ escalatedAt }) => escalatedAt != null))
+    return [...new Set([...(step === 3 ? [] : urls()), ...(isLast ? lastUrls() : [])])]
+  }
+
+  const isReceiver = (url: string): boolean => urls().includes(url) || lastUrls().includes(url)
 
   /** Whether its receiver may have the next one. */
   async function send(message: Message, signal: AbortSignal): Promise<boolean> {
@@ -115,8 +138,13 @@ export function createTell({ store, self, others, urls, post, areTold, sign, now
     const wait = waits.get(url)
     // this node was away meanwhile: another one may have told it
     const isLate = now() - createdAt > TURN_MS && wait == null
-    if (!urls().includes(url) || (isLate && (await toldBy(others(), keys, step)).length === keys.length)) {
-      store.sent(message)
+    if (step === 3 && !store.isUnseen(keys)) {
+      // somebody does by now
+      store.forget(message)
+      return true
+    }
+    if (!isReceiver(url) || (isLate && (await toldBy(others(), keys, step)).length === keys.length)) {
+      store.sent(message, now())
       return true
     }
     try {
@@ -130,7 +158,7 @@ export function createTell({ store, self, others, urls, post, areTold, sign, now
       }
       await post(url, headers, body, signal)
       waits.delete(url)
-      store.sent(message)
+      store.sent(message, now())
       return true
     } catch (error) {
       signal.throwIfAborted()
@@ -144,8 +172,8 @@ export function createTell({ store, self, others, urls, post, areTold, sign, now
   return {
     /** Writes down what is due, and sends what is written down. */
     async round(signal: AbortSignal): Promise<void> {
-      if (urls().length > 0) await queueDue()
-      for (const url of waits.keys()) if (!urls().includes(url)) waits.delete(url)
+      await queueDue()
+      for (const url of waits.keys()) if (!isReceiver(url)) waits.delete(url)
       const waiting = [...waits].filter(([, { until }]) => until > now()).map(([url]) => url)
       // each receiver by itself: one that is slow or away holds up no other
       const queues = Map.groupBy(store.messages(waiting), ({ url }) => url)

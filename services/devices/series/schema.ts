@@ -1,4 +1,4 @@
-import { ALERTS } from '../alerts/schema.ts'
+import { ALERTS, ESCALATION } from '../alerts/schema.ts'
 import { COMMANDS } from '../commands/store.ts'
 import { FLEET } from '../fleet/store.ts'
 
@@ -78,5 +78,6 @@ export const MIGRATIONS: readonly string[] = [
   'CREATE INDEX eventByKind ON event (device, kind, agent, number, seq)',
   ALERTS,
   FLEET,
-  COMMANDS
+  COMMANDS,
+  ESCALATION
 ]

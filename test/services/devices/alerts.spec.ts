@@ -1,63 +1,17 @@
 import { deepEqual, equal, match, throws } from 'node:assert/strict'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { Webhook } from 'standardwebhooks'
 import { isOld, onValue, rateOf } from '../../../services/devices/alerts/decide.ts'
-import { matches, type Rule, rule as ruleSchema } from '../../../services/devices/alerts/rule.ts'
-import { type Alert, createAlertStore } from '../../../services/devices/alerts/store.ts'
+import { matches } from '../../../services/devices/alerts/rule.ts'
+import type { Alert } from '../../../services/devices/alerts/store.ts'
 import { createTell, earlier } from '../../../services/devices/alerts/tell.ts'
-import { createWatch, type SeenEntry } from '../../../services/devices/alerts/watch.ts'
 import type { Device, Devices } from '../../../services/devices/index.ts'
-import { MIGRATIONS } from '../../../services/devices/series/schema.ts'
 import { declare, devices, OWNER, service } from '../../../services/index.ts'
 import { until } from '../../bootstrap/nodes.ts'
 import { startHost } from '../host/start-host.ts'
-
-const AGENT = 'agent-1'
-const log = Object.assign(() => {}, { error: () => {} })
-const signal = new AbortController().signal
-const ruleOf = (rule: object): Rule => ruleSchema.parse({ name: 'r', ...rule })
-
-/** Rules over a log that the test writes, with a clock of its own. */
-function world(rules: object[], known: string[] = []) {
-  const db = new DatabaseSync(':memory:')
-  for (const sql of MIGRATIONS) db.exec(sql)
-  let now = 1_000_000
-  let seq = 0
-  const store = createAlertStore(db)
-  const watch = createWatch({
-    store,
-    now: () => now,
-    devices: () => known.map(id => ({ agent: AGENT, id }))
-  })
-  for (const each of rules) store.setRule(ruleOf(each), now)
-  const say = (entry: Partial<SeenEntry>): void =>
-    watch.onEntry({
-      agent: AGENT,
-      number: 0,
-      seq: seq++,
-      at: now,
-      class: 'sample',
-      device: 'host:1',
-      kind: 'reading',
-      clock: 'ntp',
-      body: {},
-      ...entry
-    })
-  return {
-    store,
-    say,
-    value: (load: number, more: Partial<SeenEntry> = {}) => say({ body: { load }, ...more }),
-    later(ms: number): void {
-      now += ms
-      watch.onTick()
-    },
-    now: () => now,
-    states: () => store.list(undefined, 100).map(({ state }) => state)
-  }
-}
+import { AGENT, log, ruleOf, signal, teller, URL_ONE, world } from './alert-world.ts'
 
 describe('devices: rules of alerts', () => {
   it('fire beyond a limit once it has lasted, and are over at another one', () => {
@@ -198,32 +152,6 @@ describe('devices: rules of alerts', () => {
 })
 
 describe('devices: who hears of alerts', () => {
-  const URL_ONE = 'https://one.example/'
-  /** A node that tells, and what it has posted. */
-  function teller(
-    self: string,
-    others: string[],
-    of: ReturnType<typeof world>,
-    areTold = async () => [] as string[]
-  ) {
-    const posted: { id: string; keys: string[]; type: string }[] = []
-    const tell = createTell({
-      store: of.store,
-      self,
-      others: () => others,
-      urls: () => [URL_ONE],
-      async post(_, headers, body) {
-        const { type, data } = JSON.parse(body) as { type: string; data: { alerts: Alert[] } }
-        posted.push({ id: headers['idempotency-key']!, keys: data.alerts.map(({ key }) => key), type })
-      },
-      areTold,
-      sign: (domain, bytes) => Buffer.from(`${domain}${bytes.length}`),
-      now: of.now,
-      onState: () => {},
-      log
-    })
-    return { posted, round: () => tell.round(signal) }
-  }
   const hot = [{ reading: 'load', above: 10 }]
 
   it('hear once of each, together what has one cause, and that it is over', async () => {
@@ -324,6 +252,7 @@ describe('devices: who hears of alerts', () => {
       self: 'a',
       others: () => [],
       urls: () => urls,
+      lastUrls: () => [],
       async post(url, headers) {
         if (url === bad) throw new Error('it is down')
         heard.add(headers['idempotency-key']!)
@@ -358,6 +287,7 @@ describe('devices: who hears of alerts', () => {
       self: 'a',
       others: () => [],
       urls: () => [URL_ONE],
+      lastUrls: () => [],
       post: async () => {
         if (isDown) throw new Error('it is down')
       },

@@ -1,11 +1,13 @@
-import { deepEqual, equal, match, ok } from 'node:assert/strict'
+import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
+import { once } from 'node:events'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { SMTPServer } from 'smtp-server'
 import { createAlerts } from '../../../services/devices/alerts/create-alerts.ts'
+import { sendMail } from '../../../services/devices/alerts/mail.ts'
 import { createAlertStore } from '../../../services/devices/alerts/store.ts'
 import { MIGRATIONS } from '../../../services/devices/series/schema.ts'
 
@@ -13,6 +15,34 @@ const log = Object.assign(() => {}, { error: () => {} })
 const { signal } = new AbortController()
 
 describe('devices: alerts by e-mail', () => {
+  it('end with the signal, also where a server says a little now and then', async () => {
+    const stop = new AbortController()
+    const closed = Promise.withResolvers<void>()
+    const server = createServer(socket => {
+      // a greeting that goes on and on
+      const greet = (error?: unknown): void => {
+        if (error == null) socket.write('220-wait\r\n', failure => setImmediate(greet, failure))
+      }
+      socket.on('error', () => {}).on('close', () => closed.resolve())
+      greet()
+      stop.abort(new Error('enough'))
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    try {
+      const { port } = server.address() as AddressInfo
+      const body = JSON.stringify({
+        type: 'alert.firing',
+        timestamp: '',
+        data: { rule: 'r', agent: 'a', alerts: [] }
+      })
+      const url = `smtp://127.0.0.1:${port}?from=alerts@example.org&tls=none`
+      await rejects(sendMail(url, 'ann@example.org', 'id', body, stop.signal), { name: 'AbortError' })
+      await closed.promise
+    } finally {
+      server.close()
+    }
+  })
+
   it('go by e-mail too, again under the same id, and no name of a device becomes a header', async () => {
     const mails: { to: string[]; text: string }[] = []
     let isDown = true
@@ -47,6 +77,7 @@ describe('devices: alerts by e-mail', () => {
       self: 'a',
       settings: () => ({
         alertUrls: ['mailto:ann@example.org'],
+        escalationUrls: [],
         alertHosts: [],
         alertPeers: [],
         alertMailFile
