@@ -1,7 +1,6 @@
 export type { SchedulerComponents, SchedulerInit } from './assemble-scheduler.ts'
 export type * from './contract.ts'
 export { JOB_STATES } from './contract.ts'
-export { addressGroup } from './coordinator/address-group.ts'
 export * from './errors.ts'
 export type { OfferPubSub } from './market/offer-gossip.ts'
 export { type Basis, CREDIT_MICRO, type Quote } from './market/price.ts'
@@ -13,6 +12,7 @@ export { AUTHORED, asText } from './tasks/authored.ts'
 export { parseSpec } from './tasks/parse-spec.ts'
 export { TASK_KINDS, TASK_TYPES, type TaskSpec, type TaskType } from './tasks/registry.ts'
 export { asWritten } from './tasks/written-spec.ts'
+export { addressGroup } from './trust/address-group.ts'
 export {
   createPolicy,
   type LivePolicy,
