@@ -13,7 +13,7 @@ export function createWarmSessions(
     policy: Pick<WorkerPolicy, 'trusted' | 'maxSliceMs' | 'memoryMb'>
     /** false where jobs under this node's own name may hold strangers' code */
     trustsOwn: boolean
-    /** true when there are more processes than slots with so many that wait */
+    /** true when there are more processes than may run at a time, with so many that wait */
     isFull(idle: number): boolean
   },
   { sandbox, log }: { sandbox: Sandbox; log: Logger }
@@ -34,7 +34,7 @@ export function createWarmSessions(
     end(entry.session)
   }
 
-  /** Idle processes of other programs give way: with those that run there are at most as many as slots. */
+  /** Idle processes of other programs give way: with those that run there are at most as many as may run at a time. */
   function makeRoom(): void {
     const [first] = waiting
     const idle = [...waiting].reduce((sum, program) => sum + program.idle.length, 0)

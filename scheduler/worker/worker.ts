@@ -78,8 +78,10 @@ export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, compon
   const requesters = new Set<Requester>()
   // the owner may compare results here also where nothing is lent
   const capacity = (): number => Math.max(1, policy.slots)
+  /** with the one that may run beside full slots */
+  const most = (): number => capacity() + (policy.maxProcesses > capacity() ? 1 : 0)
   const sessions = createWarmSessions(
-    { policy, trustsOwn, isFull: idle => idle + turns.running > capacity() },
+    { policy, trustsOwn, isFull: idle => idle + turns.running > most() },
     { sandbox, log }
   )
   const run = createBatchRunner(policy, {
@@ -96,7 +98,7 @@ export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, compon
     credit.secures(requester.id, job, price)
   const turns = createTurns({
     capacity,
-    most: () => capacity() + (policy.maxProcesses > capacity() ? 1 : 0),
+    most,
     isSecured: ({ requester, queue }) => isSecured(requester, queue[0]!),
     run,
     now,

@@ -397,6 +397,23 @@ describe('scheduler/worker', () => {
     assert.ok(fake.closed() > 0)
   })
 
+  for (const [maxProcesses, ended] of [
+    [2, 0],
+    [1, 1]
+  ] as const)
+    it(`ends ${ended} processes that wait for more when another fills its slot and ${maxProcesses} may run`, async () => {
+      start({ slots: 1, maxProcesses })
+      const [person, bulk] = [connect('bob'), connect('alice')]
+      for (const peer of [person, bulk]) peer.receive(load())
+      person.receive(lease([1]))
+      await settle()
+      fake.running[0]!.end()
+      await settle()
+      bulk.receive(lease([2]))
+      await until(() => fake.opened.includes('alice'), 'its process')
+      assert.equal(fake.closed(), ended)
+    })
+
   it('tells every second that it lives while it holds anything, and not otherwise', async () => {
     start({ slots: 1 })
     const [busy, idle] = [connect('busy'), connect('idle')]
