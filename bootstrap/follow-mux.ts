@@ -6,7 +6,9 @@ const HEADER_BYTES = 12
 const FIRST_WINDOW_BYTES = 256 * 1024
 /** Data of fewer bytes cost more than they bring; some peers send the length of a message apart, of a few. */
 const LEAST_DATA_BYTES = 16
-const SYN = 1
+const [SYN, ACK, FIN, RST] = [1, 2, 4, 8]
+/** So many bytes of ours that arrived are answered by a window, as rare-windows.ts does. */
+const BYTES_PER_WINDOW = 16 * 1024
 /** Reading and answering one frame, ms. */
 const FRAME_MS = 0.02
 /** Receiving and decrypting what nobody waits for, ms per byte. */
@@ -30,19 +32,21 @@ export interface MuxFollowerInit {
 
 /**
  * Follows the frames of one yamux connection before the library does, which keeps a frame of any length until it
- * is whole, and answers whatever asks. Data come in as far as the window of their stream allows; what is meant for a stream that
- * is not there is let go as it comes. Frames that bring nothing are waste, but for those that answer: a window for each frame of
+ * is whole, and answers whatever asks. Data come in as far as the window of their stream allows, and go on in frames of what has come;
+ * what is meant for a stream that is not there is let go as it comes. Frames that bring nothing are waste, but for those that answer: a window for each frame of
  * data that was sent (`sent`), the beginning and end of each stream (`opened`).
  *
  * @throws {FramingError} a frame that no peer may send
  */
-export function followMux({ windowOf, pass, waste }: MuxFollowerInit) {
+export function followMux(init: MuxFollowerInit) {
+  const { windowOf, waste } = init
   const header = new Uint8Array(HEADER_BYTES)
   const view = new DataView(header.buffer)
   /** bytes of the header that have come */
   let has = 0
-  /** bytes of data that are still to come */
+  /** bytes of data that are still to come, and flags to be said with them */
   let left = 0
+  let flags = 0
   let isDropped = false
   /** frames that are answers */
   let expected = 0
@@ -52,7 +56,7 @@ export function followMux({ windowOf, pass, waste }: MuxFollowerInit) {
     if (run.byteLength === 0) return
     const bytes = run
     run = new Uint8ArrayList()
-    pass(bytes)
+    init.pass(bytes)
   }
 
   function isUseful(type: number, bytes: number): boolean {
@@ -68,7 +72,8 @@ export function followMux({ windowOf, pass, waste }: MuxFollowerInit) {
     const bytes = view.getUint32(8)
     if (header[0] !== 0 || type > GO_AWAY || (id === 0) !== (type === PING || type === GO_AWAY))
       throw new FramingError(`a frame of version ${header[0]} and type ${type} for stream ${id}`)
-    const isOpening = (view.getUint16(2) & SYN) !== 0
+    flags = view.getUint16(2)
+    const isOpening = (flags & SYN) !== 0
     const window = id === 0 ? 0 : (windowOf(id) ?? (isOpening ? FIRST_WINDOW_BYTES : undefined))
     left = type === DATA ? bytes : 0
     isDropped = window == null
@@ -76,7 +81,18 @@ export function followMux({ windowOf, pass, waste }: MuxFollowerInit) {
       throw new FramingError(`a frame of ${left} bytes where ${window} are allowed`)
     if (isDropped) waste(FRAME_MS + left * DROPPED_BYTE_MS)
     else if (!isUseful(type, bytes)) waste(FRAME_MS)
-    if (!isDropped) run.append(header.slice())
+    if (!isDropped && left === 0) run.append(header.slice())
+  }
+
+  /** A part of a frame of data as a frame: what opens its stream is said with the first, what ends it with the last. */
+  function pass(part: Uint8Array): void {
+    const isLast = part.length === left
+    const made = header.slice()
+    const fields = new DataView(made.buffer)
+    fields.setUint16(2, isLast ? flags : flags & ~(FIN | RST))
+    fields.setUint32(8, part.length)
+    run.append(made, part)
+    flags &= ~(SYN | ACK)
   }
 
   function take(piece: Uint8Array): void {
@@ -85,7 +101,7 @@ export function followMux({ windowOf, pass, waste }: MuxFollowerInit) {
       const part = piece.subarray(at, end)
       at = end
       if (left > 0) {
-        if (!isDropped) run.append(part)
+        if (!isDropped) pass(part)
         left -= part.length
         continue
       }
@@ -104,8 +120,8 @@ export function followMux({ windowOf, pass, waste }: MuxFollowerInit) {
       flush()
     },
     /** A frame of data has gone out. */
-    sent(): void {
-      expected++
+    sent(bytes: number): void {
+      expected += 1 + Math.floor(bytes / BYTES_PER_WINDOW)
     },
     /** A stream has begun, by either side. */
     opened(): void {

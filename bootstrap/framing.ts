@@ -42,13 +42,6 @@ function lengthAt(prefix: Uint8Array | Uint8ArrayList): number | undefined {
   return undefined
 }
 
-/** Bytes that a length takes, written as short as can be. */
-function lengthBytes(length: number): number {
-  let bytes = 1
-  for (let rest = length; rest > 0x7f; rest = Math.floor(rest / 0x80)) bytes++
-  return bytes
-}
-
 /** One message behind its length. Throws InvalidDataLengthError above `maxBytes`. */
 export function frame(message: Uint8Array | Uint8ArrayList, maxBytes: number): Uint8ArrayList {
   return lp.encode.single(message, { maxDataLength: maxBytes })
@@ -61,6 +54,90 @@ export function framed(stream: MessageStream, maxBytes: number): LengthPrefixedS
     maxBufferSize: 2 * maxBytes + MAX_LENGTH_BYTES,
     lengthDecoder: decodeLength
   })
+}
+
+/**
+ * Takes messages out of the bytes of a stream. One that comes in pieces is put together in its own place as they come, so that each
+ * is let go at once: kept until the last has come they would be old, and old garbage is collected late. The place takes no memory
+ * before there is something in it.
+ */
+function createFrameReader(onLength?: (bytes: number) => void) {
+  const pieces: Uint8Array[] = []
+  /** where the first of them goes on */
+  let at = 0
+  let waiting = 0
+  // one more than may be, to be refused
+  const prefix = new Uint8Array(MAX_LENGTH_BYTES + 1)
+  let prefixBytes = 0
+  let message: Uint8Array | undefined
+  let filled = 0
+
+  /** How long the message is that begins, once its last byte of length is there. */
+  function takeLength(byte: number, maxBytes: number): number | undefined {
+    prefix[prefixBytes++] = byte
+    const length = lengthAt(prefix.subarray(0, prefixBytes))
+    if (length == null) return undefined
+    if (length === 0) throw new FramingError('a message is empty')
+    if (length > maxBytes) throw new FramingError(`a message of ${length} bytes; ${maxBytes} are allowed`)
+    onLength?.(length)
+    prefixBytes = 0
+    return length
+  }
+
+  function goOn(bytes: number): void {
+    at += bytes
+    waiting -= bytes
+    if (at < pieces[0]!.length) return
+    pieces.shift()
+    at = 0
+  }
+
+  /** Up to so many bytes of the first piece. */
+  function take(most: number): Uint8Array {
+    const part = pieces[0]!.subarray(at, at + most)
+    goOn(part.length)
+    return part
+  }
+
+  return {
+    append(data: Uint8Array | Uint8ArrayList): void {
+      for (const piece of data instanceof Uint8Array ? [data] : data) if (piece.length > 0) pieces.push(piece)
+      waiting += data.byteLength
+    },
+
+    /** The next message, once it is whole; it may lie within the bytes that came. Throws FramingError. */
+    next(maxBytes: number): Uint8Array | undefined {
+      while (pieces.length > 0) {
+        if (message == null) {
+          const byte = pieces[0]![at]!
+          goOn(1)
+          const length = takeLength(byte, maxBytes)
+          if (length == null) continue
+          if (pieces.length > 0 && pieces[0]!.length - at >= length) return take(length)
+          message = new Uint8Array(length)
+          filled = 0
+          continue
+        }
+        const part = take(message.length - filled)
+        message.set(part, filled)
+        filled += part.length
+        if (filled < message.length) continue
+        const whole = message
+        message = undefined
+        return whole
+      }
+    },
+
+    /** bytes that came and are in no message */
+    get waiting(): number {
+      return waiting
+    },
+
+    /** After `next` gave none: one has begun. */
+    get isWithin(): boolean {
+      return prefixBytes > 0 || message != null
+    }
+  }
 }
 
 /** Read ahead of who takes the messages; then the stream is paused, and its sender has to wait. */
@@ -80,7 +157,7 @@ export interface FrameExchange {
 }
 
 export function exchangeFrames(stream: Stream): FrameExchange {
-  const bytes = new Uint8ArrayList()
+  const reader = createFrameReader()
   let more = Promise.withResolvers<void>()
   let isOver = false
   let failure: Error | undefined
@@ -98,11 +175,11 @@ export function exchangeFrames(stream: Stream): FrameExchange {
    */
   const pauseSoon = (): void =>
     queueMicrotask(() => {
-      if (bytes.byteLength > READ_AHEAD_BYTES && stream.readStatus === 'readable') stream.pause()
+      if (reader.waiting > READ_AHEAD_BYTES && stream.readStatus === 'readable') stream.pause()
     })
   stream.addEventListener('message', ({ data }) => {
-    bytes.append(data)
-    if (bytes.byteLength > READ_AHEAD_BYTES) pauseSoon()
+    reader.append(data)
+    if (reader.waiting > READ_AHEAD_BYTES) pauseSoon()
     wake()
   })
   stream.addEventListener('remoteCloseWrite', wake)
@@ -111,31 +188,21 @@ export function exchangeFrames(stream: Stream): FrameExchange {
     failure = event.error
     wake()
   })
-
-  function next(maxBytes: number): Uint8Array | undefined {
-    const length = lengthAt(bytes)
-    if (length == null) return undefined
-    if (length > maxBytes) throw new FramingError(`a message of ${length} bytes; ${maxBytes} are allowed`)
-    const start = lengthBytes(length)
-    if (bytes.byteLength < start + length) return undefined
-    const message = bytes.slice(start, start + length)
-    bytes.consume(start + length)
-    return message
-  }
   const isEnd = (): boolean =>
     stream.readBufferLength === 0 && (isOver || stream.remoteWriteStatus !== 'writable')
 
   return {
     async read({ maxBytes, signal }) {
       for (;;) {
-        const message = next(maxBytes)
-        if (message != null) return message
+        const message = reader.next(maxBytes)
+        // a small one would hold all that came with it
+        if (message != null) return message.length < message.buffer.byteLength ? message.slice() : message
         if (failure != null) throw failure
         const coming = more.promise
         // what waits in a paused stream comes now, before its end is looked at
         if (stream.readStatus === 'paused') stream.resume()
         else if (isEnd()) {
-          if (bytes.byteLength > 0) throw new FramingError('the stream ended within a message')
+          if (reader.isWithin) throw new FramingError('the stream ended within a message')
           return undefined
         } else await raceSignal(coming, signal)
       }
@@ -163,61 +230,12 @@ export interface FrameReaderInit {
   onEnd(error?: Error): void
 }
 
-/**
- * The messages of a stream, from its bytes as they come. One that comes in pieces is put together in its own place, so that the
- * pieces are let go at once: kept until the last has come they would be old, and old garbage is collected late.
- */
-function createFrameDecoder(maxBytes: number, onLength?: (bytes: number) => void) {
-  // one more than may be, to be refused
-  const prefix = new Uint8Array(MAX_LENGTH_BYTES + 1)
-  let prefixBytes = 0
-  let message: Uint8Array | undefined
-  let filled = 0
-
-  /** How long the message is that begins, once its last byte of length is there. */
-  function takeLength(byte: number): number | undefined {
-    prefix[prefixBytes++] = byte
-    const length = lengthAt(prefix.subarray(0, prefixBytes))
-    if (length == null) return undefined
-    if (length === 0) throw new FramingError('a message is empty')
-    if (length > maxBytes) throw new FramingError(`a message of ${length} bytes; ${maxBytes} are allowed`)
-    onLength?.(length)
-    prefixBytes = 0
-    return length
-  }
-
-  return function* (data: Uint8Array | Uint8ArrayList): Generator<Uint8Array> {
-    for (const piece of data instanceof Uint8Array ? [data] : data)
-      for (let at = 0; at < piece.length; ) {
-        if (message == null) {
-          const length = takeLength(piece[at++]!)
-          if (length == null) continue
-          if (at + length <= piece.length) {
-            at += length
-            yield piece.subarray(at - length, at)
-            continue
-          }
-          message = new Uint8Array(length)
-          filled = 0
-        }
-        const part = piece.subarray(at, at + message.length - filled)
-        message.set(part, filled)
-        filled += part.length
-        at += part.length
-        if (filled < message.length) continue
-        const whole = message
-        message = undefined
-        yield whole
-      }
-  }
-}
-
 /** Calls `onFrame` for each message, as they come, for as long as the two peers know each other. */
 export function readFrames(stream: Stream, { maxBytes, onLength, onFrame, onEnd }: FrameReaderInit): void {
   stream.inactivityTimeout = 2 ** 31 - 1
   stream.maxReadBufferLength = Math.max(stream.maxReadBufferLength, 2 * MAX_WINDOW_BYTES)
   let isOpen = true
-  const decode = createFrameDecoder(maxBytes, onLength)
+  const reader = createFrameReader(onLength)
   const end = (error?: Error): void => {
     if (!isOpen) return
     isOpen = false
@@ -242,16 +260,16 @@ export function readFrames(stream: Stream, { maxBytes, onLength, onFrame, onEnd 
       stream.abort(new FramingError('the peer closed its end'))
       end()
     })
-  const take = (messages: Iterator<Uint8Array>): void => {
+  const take = (): void => {
     isReading = true
     try {
       for (const turnEnds = performance.now() + TURN_MS; isOpen; ) {
-        const { done, value } = messages.next()
-        if (done === true) break
-        onFrame(value)
+        const message = reader.next(maxBytes)
+        if (message == null) break
+        onFrame(message)
         if (performance.now() < turnEnds) continue
         if (stream.readStatus === 'readable') stream.pause()
-        setImmediate(take, messages)
+        setImmediate(take)
         return
       }
       isReading = false
@@ -263,7 +281,11 @@ export function readFrames(stream: Stream, { maxBytes, onLength, onFrame, onEnd 
       end(error as Error)
     }
   }
-  const receive = (event: { data: Uint8Array | Uint8ArrayList }): void => take(decode(event.data))
+  const receive = (event: { data: Uint8Array | Uint8ArrayList }): void => {
+    reader.append(event.data)
+    // else it has its turn
+    if (!isReading) take()
+  }
   stream.addEventListener('message', receive)
   stream.addEventListener('close', closed)
   stream.addEventListener('remoteCloseWrite', finished)

@@ -1,7 +1,7 @@
 import type { Stream, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface'
 
-/** So much may come before the peer is told that there is room again: a sixteenth of the smallest window. */
-const UNTOLD_BYTES = 16 * 1024
+/** Such a part of its window may come before the peer is told that there is room again: 16 KiB of the smallest. */
+const UNTOLD_PART = 1 / 16
 // States of yamux’s streams whose next frame carries a flag.
 const INIT = 0
 const SYN_RECEIVED = 2
@@ -33,7 +33,7 @@ function tellingRarely<S extends Stream>(stream: S): S {
   yamux.sendWindowUpdate = () => {
     // what opens a stream or takes one goes in any case
     const isNew = yamux.state === INIT || yamux.state === SYN_RECEIVED
-    if (!isNew && yamux.recvWindow - yamux.recvWindowCapacity < UNTOLD_BYTES) return
+    if (!isNew && yamux.recvWindow - yamux.recvWindowCapacity < yamux.recvWindow * UNTOLD_PART) return
     sendWindowUpdate.call(yamux)
   }
   return stream

@@ -118,7 +118,7 @@ export function createStreamGuard({ limits, budget }: StreamGuardInit) {
             }
           }
           muxer.sendFrame = (frame, data) => {
-            if (data != null) mux.sent()
+            if (data != null) mux.sent(data.byteLength)
             return sendFrame.call(muxer, frame, data)
           }
           muxer.createStream = async options => {

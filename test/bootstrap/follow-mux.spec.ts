@@ -49,22 +49,52 @@ describe('bootstrap: frames of a connection', () => {
     frame(GO_AWAY, 0, 0, 0)
   ])
 
-  it('come in as they are, whatever the pieces', () => {
-    for (const size of [1, 5, 12, 13, 1000, honest.length]) {
-      const { take, state } = connection()
-      for (let at = 0; at < honest.length; at += size) take(honest.subarray(at, at + size))
-      assert.ok(state.passed().equals(honest), `pieces of ${size}`)
+  /** What frames say: data that follow each other for the same stream as one frame. */
+  function said(bytes: Buffer): string[] {
+    const frames: { type: number; flags: number; stream: number; length: number; data: Buffer[] }[] = []
+    for (let at = 0; at < bytes.length; ) {
+      const [type, flags, stream] = [bytes[at + 1]!, bytes.readUInt16BE(at + 2), bytes.readUInt32BE(at + 4)]
+      const length = bytes.readUInt32BE(at + 8)
+      const data = bytes.subarray(at + 12, at + 12 + (type === DATA ? length : 0))
+      at += 12 + data.length
+      const last = frames.at(-1)
+      if (type !== DATA || last?.type !== DATA || last.stream !== stream) {
+        frames.push({ type, flags, stream, length, data: [data] })
+        continue
+      }
+      assert.equal(last.flags & (FIN | RST), 0, 'nothing comes after the end')
+      assert.equal(flags & (SYN | ACK), 0, 'a stream begins once')
+      last.flags |= flags
+      last.length += length
+      last.data.push(data)
     }
-    const { take, state } = connection()
-    take(new Uint8ArrayList(honest.subarray(0, 7), honest.subarray(7)))
-    assert.ok(state.passed().equals(honest))
+    return frames.map(({ data, ...rest }) => JSON.stringify([rest, Buffer.concat(data).toString('base64')]))
+  }
+
+  it('come in with all that they say, whatever the pieces', () => {
+    const all = Buffer.concat([honest, data(5, 300, SYN | FIN), data(7, 200, ACK), data(7, 5, RST)])
+    for (const size of [1, 5, 12, 13, 1000, all.length]) {
+      const { take, state } = connection({ 7: 1000 })
+      for (let at = 0; at < all.length; at += size) take(all.subarray(at, at + size))
+      assert.deepEqual(said(state.passed()), said(all), `pieces of ${size}`)
+    }
+    const { take, state } = connection({ 7: 1000 })
+    take(new Uint8ArrayList(all.subarray(0, 7), all.subarray(7)))
+    assert.deepEqual(said(state.passed()), said(all))
   })
 
-  it('are not kept until they are whole', () => {
+  it('are not kept until they are whole, also not behind it', () => {
     const { take, state } = connection({ 1: 1 << 20 })
-    const whole = data(1, 1 << 20)
+    const whole = data(1, 1 << 20, FIN)
     take(whole.subarray(0, 1000))
-    assert.equal(state.passed().length, 1000)
+    assert.ok(state.passed().equals(data(1, 988)), 'a frame of what has come')
+    take(whole.subarray(1000))
+    assert.ok(
+      state
+        .passed()
+        .subarray(1000)
+        .equals(data(1, (1 << 20) - 988, FIN))
+    )
   })
 
   it('end the connection where they are larger than the window of their stream', () => {
@@ -107,7 +137,7 @@ describe('bootstrap: frames of a connection', () => {
   it('are no waste where they answer, or bring something', () => {
     const { take, sent, opened, state } = connection({ 1: 1000 })
     for (let i = 0; i < 10_000; i++) {
-      sent()
+      sent(50)
       take(frame(WINDOW_UPDATE, 0, 1, 50))
       take(data(1, 50))
     }
@@ -115,6 +145,8 @@ describe('bootstrap: frames of a connection', () => {
       opened()
       for (const flags of [ACK, FIN, RST]) take(frame(WINDOW_UPDATE, flags, 1, 0))
     }
+    sent(16 << 20)
+    for (let i = 0; i < 256; i++) take(frame(WINDOW_UPDATE, 0, 1, 64 * 1024))
     assert.equal(state.wasted, 0)
   })
 })
