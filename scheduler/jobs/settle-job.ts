@@ -126,12 +126,15 @@ export function createSettlement(
         .report()
         .shares.filter(share => share.worker !== ledger.account && share.paid > 0n)
         .map(share => ({ to: share.worker, amount: share.paid, slices: share.slices }))
-      // only this node worked for it
-      if (!secured.has(job.id) && payments.length === 0) return pay(job.id, [])
       const receipts = payments.length === 0 ? undefined : receiptsOf(job.id)?.root
       // what is secured has an escrow, or is about to; for anything else it was settled, and the ledger may have forgotten
       const escrow = secured.has(job.id) ? job.init.bound : undefined
-      if (!(await pay(job.id, payments, { receipts, escrow, mayWait: !job.isAwaited }))) return false
+      // where only this node worked for it, what was kept back is free at once
+      const isOwn = escrow == null && payments.length === 0
+      if (!(await pay(job.id, payments, { receipts, escrow, mayWait: !isOwn && !job.isAwaited })))
+        return false
+      // written with its end; one that had ended before this node started was secured then
+      if (isOwn && job.init.finished == null) return true
       secured.delete(job.id)
       // a node that stops settles again after the start, which changes nothing
       const mark = (): Promise<void> => store.later(job.id, () => store.settled(job.id))

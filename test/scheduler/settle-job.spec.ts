@@ -47,6 +47,9 @@ describe('scheduler: settlement of jobs', () => {
     const { asked, settlement } = over(0n)
     assert.equal(await settlement.settle(jobOf()), true)
     assert.deepEqual(asked, ['settle'])
+    // one that was secured when it ended, and is no more after a restart, would be settled at every start
+    assert.equal(await settlement.settle(jobOf({ init: { bound: 10n, finished: 1 } })), true)
+    assert.deepEqual(asked, ['settle', 'settle', 'settled'])
   })
 
   it('are done with where their bound cannot be reserved and nobody is to be paid', async () => {
