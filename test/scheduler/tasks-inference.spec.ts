@@ -10,7 +10,9 @@ import { encodeModel, type OnnxModel, type OnnxNode, type OnnxTensor } from './o
 import { createRandom, WorkRunner } from './run-work.ts'
 
 // TensorProto.DataType
+const FLOAT = 1
 const STRING = 8
+const BOOL = 9
 
 const random = createRandom(7)
 const randomTensor = (...dims: number[]): { dims: number[]; data: Float32Array } => ({
@@ -327,6 +329,14 @@ describe('ml_inference', () => {
     })
     const many = Array.from({ length: 20 }, (_, i) => ({ name: `x${i}`, dims: [100_000] }))
     assert.equal(taking(many), undefined)
+    const counted = (type: number, size: number) => taking([{ name: 'x', dims: [size], type }])?.input != null
+    assert.deepEqual(
+      [counted(FLOAT, 1_000_000), counted(FLOAT, 1_000_001)],
+      [true, false],
+      'zeros are taken as they are'
+    )
+    for (const type of [STRING, BOOL])
+      assert.deepEqual([counted(type, 1_000), counted(type, 1_001)], [true, false], 'each is looked at')
   })
 
   it('waits in a pipeline for the rest of inputs of which it has some: their sizes go together', () => {

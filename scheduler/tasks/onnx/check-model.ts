@@ -2,7 +2,15 @@ import { onnxClass } from '../../../sandbox/index.ts'
 import { SpecError } from '../../errors.ts'
 import { mixesRows } from './mixes-rows.ts'
 import { type Graph, readModel, sizeOf, type Value } from './read-model.ts'
-import { type ElementType, emptyElements, type GivenTensor, type Tensor, toType, typeOf } from './tensors.ts'
+import {
+  type ElementType,
+  emptyElements,
+  type GivenTensor,
+  isSeenByElement,
+  type Tensor,
+  toType,
+  typeOf
+} from './tensors.ts'
 
 // Model, external data and envelope must fit into one message.
 const MAX_MODEL_BYTES = 48 * 1024 * 1024
@@ -80,8 +88,10 @@ export function checkModel({ model, externalData = {}, input, batchSize }: Infer
   return { inputs, outputs, batchSize: rows ?? 1 }
 }
 
-// of what stands for the inputs of a model that are not there yet: a few images
+// of what stands for the inputs of a model that are not there yet: a few images; of what is looked at element by element less,
+// for a pipeline has a thousand models, and who asks for its price pays nothing
 const MAX_EMPTY = 1_000_000
+const MAX_EMPTY_SEEN = 1_000
 
 /**
  * Inputs of zeros that fit a model, of a row where it takes any number of them: together as `input`, each as `input.NAME`.
@@ -93,7 +103,9 @@ export function emptyInputs(model: Uint8Array | undefined): Record<string, unkno
     const sizes = dims.map(size => Math.max(size, 1))
     return { ...rest, sizes, count: sizeOf(sizes) }
   })
-  const isMuch = inputs.reduce((sum, { count }) => sum + count, 0) > MAX_EMPTY
+  const weight = ({ type, count }: (typeof inputs)[number]): number =>
+    isSeenByElement(typeOf(type ?? 0)) ? (count * MAX_EMPTY) / MAX_EMPTY_SEEN : count
+  const isMuch = inputs.reduce((sum, input) => sum + weight(input), 0) > MAX_EMPTY
   if (isMuch || inputs.some(({ type }) => type === 0)) return undefined
   const given = inputs.map(({ name, type, sizes, count }): [string, GivenTensor] => [
     name,

@@ -60,6 +60,9 @@ export const ELEMENT_TYPES = Object.keys(TYPES) as ElementType[]
 export const typeOf = (code: number): ElementType | undefined =>
   ELEMENT_TYPES.find(type => TYPES[type].code === code)
 
+/** Whether `toType` looks at each element also where a list is of that type: a bool may be any byte. */
+export const isSeenByElement = (type?: ElementType): boolean => type === 'string' || type === 'bool'
+
 /** The same tensor with elements of that type. Throws RangeError for one that is none. */
 export function toType({ dims, data }: Pick<GivenTensor, 'dims' | 'data'>, type: ElementType): Tensor {
   const { Data, range }: Elemental = TYPES[type]
@@ -68,8 +71,7 @@ export function toType({ dims, data }: Pick<GivenTensor, 'dims' | 'data'>, type:
     if (other !== undefined) throw new RangeError(`${other} is no string`)
     return { type, dims, data: [...(data as string[])] }
   }
-  // a bool may be any byte
-  if (data instanceof Data && type !== 'bool') return { type, dims, data }
+  if (data instanceof Data && !isSeenByElement(type)) return { type, dims, data }
   const isBig = range !== undefined && range[1] > 0xffff_ffffn
   const read = (each: unknown): number | bigint => {
     const number = typeof each === 'boolean' ? Number(each) : each
