@@ -2,6 +2,7 @@ import type { Logger, Stream } from '@libp2p/interface'
 import type { z } from 'zod'
 import { frame, readFrames } from '../../bootstrap/framing.ts'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
+import { giveBack } from '../data/give-back.ts'
 import { ProtocolError } from '../errors.ts'
 import {
   type FromRequester,
@@ -19,14 +20,6 @@ const MALFORMED_MS = 100
 function cpuMs(): number {
   const { user, system } = process.threadCpuUsage()
   return (user + system) / 1000
-}
-
-/**
- * Nothing of a message that was read lies in its bytes any more. Where these have a memory of their own it is free at once; as
- * garbage, three messages of 20 MiB would be here together.
- */
-function giveBack({ buffer, byteLength }: Uint8Array): void {
-  if (buffer instanceof ArrayBuffer && byteLength === buffer.byteLength) buffer.transfer(0)
 }
 
 /** Either end of a compute stream. */
@@ -81,6 +74,7 @@ function open<In, Out>(
       arrived()
       const started = cpuMs()
       const message = read(bytes)
+      // what was read lies nowhere in them
       giveBack(bytes)
       if (!isOpen) return
       try {

@@ -31,9 +31,19 @@ export function createOutbox(linkOf: (worker: string) => Link | undefined) {
       for (const [worker, { leases, programs, revoked }] of posts) {
         const link = linkOf(worker)
         if (link == null) continue
-        for (const load of programs) if (!link.loaded(load.program)) link.load(load)
         if (revoked.length > 0) link.send({ t: 'revoke', slices: revoked })
-        for (const slices of inMessages(leases)) link.send({ t: 'lease', slices })
+        let from = 0
+        const lease = (to: number): void => {
+          for (const slices of inMessages(leases.slice(from, to))) link.send({ t: 'lease', slices })
+          from = to
+        }
+        // the slices of a program come before the next one, which may take its memory where nothing waits for it
+        for (const [at, load] of programs.entries()) {
+          if (link.loaded(load.program)) continue
+          lease(at)
+          link.load(load)
+        }
+        lease(leases.length)
       }
       posts.clear()
     }

@@ -35,3 +35,47 @@ export function unsecuredMs(running: readonly Running[], now: number): number {
     0
   )
 }
+
+// Work on a word that gave way is not begun again for so long, three times as long each time.
+const PAUSE_MS = 1_000
+const LONGEST_PAUSE_MS = 60_000
+// A requester that was refused comes back after 500 ms, twice as long each time (coordinator/judge-answers.ts). What comes within the
+// first second may have been on its way.
+const ON_ITS_WAY_MS = 1_000
+const COMES_BACK_MS = 400
+
+/**
+ * The requesters whose work gave way. A slot that they have again whenever there is a gap between two jobs of who pays has to be freed
+ * for each of these, which takes longer than a small job.
+ */
+export function createPauses(now: () => number) {
+  const pauses = new Map<string, { times: number; at: number }>()
+  const msOf = (times: number): number => Math.min(LONGEST_PAUSE_MS, PAUSE_MS * 3 ** (times - 1))
+
+  return {
+    /** Once for all that gives way at the same time. */
+    gaveWay(requester: string): void {
+      pauses.set(requester, { times: (pauses.get(requester)?.times ?? 0) + 1, at: now() })
+    },
+
+    /** Nothing of it is begun, unless it is secured. */
+    isPaused(requester: string): boolean {
+      const pause = pauses.get(requester)
+      return pause != null && now() - pause.at < msOf(pause.times)
+    },
+
+    /** It was told to come later, and comes. */
+    takesNoHeed(requester: string): boolean {
+      const pause = pauses.get(requester)
+      if (pause == null) return false
+      const ms = now() - pause.at
+      return ms > ON_ITS_WAY_MS && ms < COMES_BACK_MS * 2 ** (pause.times - 1)
+    },
+
+    /** To be called now and then: forgets who gave way long ago. */
+    forget(): void {
+      for (const [requester, { at }] of pauses)
+        if (now() - at > 2 * LONGEST_PAUSE_MS) pauses.delete(requester)
+    }
+  }
+}

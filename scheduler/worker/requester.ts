@@ -1,4 +1,5 @@
 import type { Session } from '../../sandbox/index.ts'
+import { giveBack } from '../data/give-back.ts'
 import type { FromWorker, LeasedSlice, LoadMessage } from '../protocol/compute-messages.ts'
 import type { PeerCosts } from '../protocol/peer-costs.ts'
 
@@ -12,10 +13,14 @@ const MAX_PROGRAMS = 256
 // beside both.
 const MAX_PROGRAMS_BYTES = 32 * 1024 * 1024
 const MAX_INPUT_BYTES = 32 * 1024 * 1024
-// What a program of so many bytes wastes at least that is never used: its memory stays for a while after it was given back, with
-// that of the pieces in which it came. One alone, however large, ends nobody; two of 20 MiB in a row do.
-const MS_PER_BYTE = 26 / 2 ** 20
-const MAX_UNUSED_MS = 520
+// What a program of so many bytes wastes at least for which no slice ever came, when it gives way to another: its memory stays for
+// a while after it was given back, with that of the pieces in which it came. Slices follow their program at once, so one of 20 MiB
+// is enough to be shut out. Half of it counts where the stream ended, for it may have broken in between; an eighth where slices were
+// refused, for it was this node that did not want them.
+const MS_PER_BYTE = 52 / 2 ** 20
+const MAX_UNUSED_MS = 1_040
+const OVER_PART = 1 / 2
+const ASKED_PART = 1 / 8
 // A piece that lies elsewhere: a digest, its place and its holders.
 const PIECE_BYTES = 128
 
@@ -28,7 +33,9 @@ export interface Program {
   idle: { session: Session; timer: NodeJS.Timeout }[]
   requester: Requester
   bytes: number
-  /** what it took to read it, until it is used */
+  /** slices of it came, and were refused */
+  wasAsked: boolean
+  /** what it counts for when it is dropped, until it is used */
   unusedMs: number
   /** ms per slice as seen here */
   sliceMs?: number
@@ -39,6 +46,8 @@ export interface Batch {
   slices: readonly LeasedSlice[]
   live: Set<number>
   startedAt: number
+  /** its process was there */
+  readyAt?: number
   controller: AbortController
 }
 
@@ -72,17 +81,23 @@ export function takeProgram(requester: Requester, message: LoadMessage, spentMs:
     idle: [],
     requester,
     bytes,
+    wasAsked: false,
     unusedMs: Math.max(spentMs, Math.min(MAX_UNUSED_MS, bytes * MS_PER_BYTE))
   }
   programs.set(message.program, program)
   return true
 }
 
-/** Gives the memory of a program back, with what it took to read it where it was never used. */
-export function freeProgram({ requester, bytes, unusedMs }: Program): void {
+/** Gives the memory of a program back, with what it took to read it where it was never used. `isOver`: its stream has ended */
+export function freeProgram(
+  { requester, message, bytes, unusedMs, wasAsked }: Program,
+  isOver = false
+): void {
   requester.programBytes -= bytes
   requester.costs.free(requester.id, bytes)
-  if (!requester.own) requester.costs.waste(requester.id, unusedMs)
+  if (requester.own || unusedMs === 0) return
+  for (const part of [message.source, message.context]) if (part instanceof Uint8Array) giveBack(part)
+  requester.costs.waste(requester.id, unusedMs * (wasAsked ? ASKED_PART : isOver ? OVER_PART : 1))
 }
 
 /** Takes a slice with the memory of its inputs, or says why not. */

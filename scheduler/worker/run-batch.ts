@@ -52,6 +52,7 @@ export function createBatchRunner(policy: Pick<WorkerPolicy, 'maxSliceMs'>, comp
       for (const { inputs: next } of program.queue.slice(0, PREFETCH_SLICES))
         inputs.prefetch(requester.id, next)
       session = await sessions.acquire(program, controller.signal)
+      batch.readyAt = now()
       const outcomes = await session.run(
         fetched.flatMap(each => each ?? []),
         { signal: controller.signal }

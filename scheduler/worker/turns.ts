@@ -6,8 +6,10 @@ import type { Program } from './requester.ts'
 // slots are busy, so much begins beside them.
 const BATCH_MS = 20
 const MAX_SLICES_PER_BATCH = 64
-// A cold process has started by then, and a busy machine had time.
+// So long runs what began beside full slots, on a machine that is busy. Until its process is there it uses none of that: begun
+// again it would have to start once more.
 const OVERSTAY_MS = 1000
+const STARTING_MS = 20_000
 
 /**
  * Programs with slices that wait take turns at the slots: the owner's own first, then what is secured, then the rest.
@@ -21,6 +23,8 @@ export function createTurns(init: {
   most(): number
   /** Whether more than a stranger's word pays for what the program has next. */
   isSecured(program: Program): boolean
+  /** false: it gave way, and is not begun again yet */
+  mayBegin(program: Program): boolean
   run(program: Program, slices: LeasedSlice[]): Promise<void>
   /** ms, monotonic */
   now?: () => number
@@ -45,12 +49,18 @@ export function createTurns(init: {
     running += change
   }
 
+  /** ms for which the code of what is beside the slots has run. */
+  function besideMs({ program, slices, at }: NonNullable<typeof beside>): number {
+    const batch = [...program.running].find(each => each.slices === slices)
+    return now() - (batch?.readyAt ?? at + STARTING_MS)
+  }
+
   function pump(): void {
     pumpLine(ownLine)
     pumpLine(othersLine, init.isSecured)
-    pumpLine(othersLine)
+    pumpLine(othersLine, init.mayBegin)
     pumpLine(ownLine, isSmall, init.most())
-    pumpLine(othersLine, isSmall, init.most())
+    pumpLine(othersLine, program => isSmall(program) && init.mayBegin(program), init.most())
   }
 
   function pumpLine(
@@ -101,8 +111,8 @@ export function createTurns(init: {
     /** What is no small batch though it began as one, while all slots are busy: from now on its program counts as what it is. */
     overstay(): { program: Program; slices: readonly LeasedSlice[] } | undefined {
       if (beside == null || running <= init.capacity()) return
-      const { program, slices, at } = beside
-      const ms = now() - at
+      const { program, slices } = beside
+      const ms = besideMs(beside)
       if (ms <= OVERSTAY_MS) return
       program.sliceMs = ms / slices.length
       return { program, slices }
@@ -110,7 +120,7 @@ export function createTurns(init: {
 
     /** What is short and beside the slots, or was when it began, gives way to nobody: it holds nobody up. */
     isBeside: (slices: readonly LeasedSlice[]): boolean =>
-      beside?.slices === slices && now() - beside.at <= OVERSTAY_MS,
+      beside?.slices === slices && besideMs(beside) <= OVERSTAY_MS,
 
     get running(): number {
       return running

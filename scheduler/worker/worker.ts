@@ -7,7 +7,7 @@ import { type PeerCosts, UNCOUNTED } from '../protocol/peer-costs.ts'
 import type { WorkerConnection } from '../protocol/worker-end.ts'
 import type { BlockExchange } from '../streams/block-exchange.ts'
 import { createWorkerInputs } from './gather-inputs.ts'
-import { givingWay, unsecuredMs } from './give-way.ts'
+import { createPauses, givingWay, unsecuredMs } from './give-way.ts'
 import type { KeptBlocks } from './kept-blocks.ts'
 import type { KeptData } from './kept-data.ts'
 import type { WorkerPolicy } from './lending-policy.ts'
@@ -31,7 +31,8 @@ import { createWarmSessions } from './warm-sessions.ts'
 // Outstanding slices per requester: enough to hide a round trip, few enough to bound memory.
 const WINDOW_PER_SLOT = 64
 const HEARTBEAT_MS = 1000
-// What it costs this machine to end a process before it brings anything, and to start the next one in its place.
+// What it costs this machine to end a process before it brings anything, and to start the next one in its place: for who comes back
+// with more of it before it is time.
 const PROCESS_MS = 200
 // What a message that asks for nothing costs at least, and each slice in it: it was decrypted, framed and answered as well, and
 // what is left of it collected.
@@ -96,10 +97,12 @@ export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, compon
   })
   const isSecured = (requester: Requester, { job, price }: LeasedSlice): boolean =>
     credit.secures(requester.id, job, price)
+  const pauses = createPauses(now)
   const turns = createTurns({
     capacity,
     most,
     isSecured: ({ requester, queue }) => isSecured(requester, queue[0]!),
+    mayBegin: ({ requester, queue }) => !pauses.isPaused(requester.id) || isSecured(requester, queue[0]!),
     run,
     now,
     log
@@ -137,6 +140,8 @@ export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, compon
     credit.refresh()
     kept.expire()
     stays.expire()
+    pauses.forget()
+    turns.pump()
     endOverstay()
     makeWay()
     for (const requester of requesters) {
@@ -176,10 +181,9 @@ export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, compon
     const kept = turns.kept()
     if (kept.length === 0) return
     const inSlots = [...requesters].flatMap(runningOf).filter(({ batch }) => !turns.isBeside(batch.slices))
-    for (const { from, batch } of givingWay(inSlots, kept)) {
-      endBatch(from, batch, GAVE_WAY)
-      from.costs.waste(from.id, PROCESS_MS)
-    }
+    const ended = givingWay(inSlots, kept)
+    for (const { from, batch } of ended) endBatch(from, batch, GAVE_WAY)
+    for (const requester of new Set(ended.map(({ requester }) => requester))) pauses.gaveWay(requester)
   }
 
   /** The owner lends so many slots: what is in none of them is short. */
@@ -212,18 +216,19 @@ export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, compon
         credit.objection(requester.id) ??
         unpaid.objection(requester.id)
       if (reason != null) return reason
+      if (pauses.isPaused(requester.id) && !isSecured(requester, slice)) return GAVE_WAY
     }
     const full = slice.stay ? stays.objection(requester.id) : undefined
     if (full != null) return full
     if (requester.held >= capacity() * WINDOW_PER_SLOT) return 'the window is full'
   }
 
-  function unload(program: Program): void {
+  function unload(program: Program, isOver = false): void {
     const { requester, message, queue, running } = program
     turns.remove(program)
     letGo(requester, queue)
     program.queue = []
-    freeProgram(program)
+    freeProgram(program, isOver)
     for (const batch of running) batch.controller.abort()
     sessions.drop(program)
     requester.programs.delete(message.program)
@@ -277,14 +282,18 @@ export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, compon
         continue
       }
       const reason = objection(requester, program, slice) ?? hold(requester, slice)
-      if (reason != null) refused.set(reason, [...(refused.get(reason) ?? []), slice])
-      else {
+      if (reason != null) {
+        program.wasAsked = true
+        refused.set(reason, [...(refused.get(reason) ?? []), slice])
+      } else {
         program.unusedMs = 0
         turns.add(program, slice)
         taken++
       }
     }
-    if (taken === 0) wasted(requester, spentMs, slices.length)
+    if (refused.has(GAVE_WAY) && pauses.takesNoHeed(requester.id))
+      requester.costs.waste(requester.id, PROCESS_MS)
+    else if (taken === 0) wasted(requester, spentMs, slices.length)
     for (const [reason, each] of refused) refuse(requester, each, reason)
     turns.pump()
     makeWay()
@@ -332,7 +341,7 @@ export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, compon
         close() {
           requester.closed = true
           requesters.delete(requester)
-          for (const program of requester.programs.values()) unload(program)
+          for (const program of requester.programs.values()) unload(program, true)
         }
       }
     },

@@ -1,8 +1,10 @@
 import { strict as assert } from 'node:assert'
 import type { StreamHandler } from '@libp2p/interface'
 import { defaultLogger } from '@libp2p/logger'
+import type { FromRequester, LeasedSlice, LoadMessage } from '../../scheduler/protocol/compute-messages.ts'
 import { UNCOUNTED } from '../../scheduler/protocol/peer-costs.ts'
-import { createLinks } from '../../scheduler/streams/worker-links.ts'
+import { createOutbox } from '../../scheduler/streams/lease-outbox.ts'
+import { createLinks, type Link } from '../../scheduler/streams/worker-links.ts'
 
 const peer = (name: string) => ({ toString: () => name, equals: () => false }) as never
 
@@ -71,5 +73,30 @@ describe('scheduler: answers to leases', () => {
     } finally {
       await links.stop()
     }
+  })
+})
+
+describe('scheduler: what one step decides', () => {
+  it('is sent so that the slices of a program come before the next program', () => {
+    const sent: string[] = []
+    const loaded = new Set(['old'])
+    const link = {
+      load({ program }: LoadMessage) {
+        loaded.add(program)
+        sent.push(`load ${program}`)
+      },
+      loaded: (program: string) => loaded.has(program),
+      send(message: FromRequester) {
+        if (message.t === 'lease') sent.push(message.slices.map(({ id }) => id).join())
+        else sent.push(message.t)
+      }
+    }
+    const outbox = createOutbox(() => link as unknown as Link)
+    const slice: LeasedSlice = { id: 0, program: '', inputs: [], expectedMs: 1, job: 'j', price: 0 }
+    for (const [id, program] of ['old', 'a', 'old', 'a', 'b', 'a'].entries())
+      outbox.lease('worker', { load: { program } as LoadMessage }, { ...slice, id, program })
+    outbox.revoke('worker', 9)
+    outbox.flush()
+    assert.deepEqual(sent, ['revoke', '0', 'load a', '1,2,3', 'load b', '4,5'])
   })
 })

@@ -15,21 +15,32 @@ function programOf(of: Requester, name: string): Program {
 /** One slot; what runs is ended by its name. */
 function oneSlot(most = 2) {
   const running = new Map<number, () => void>()
+  let clock = 0
   const turns = createTurns({
     capacity: () => 1,
     most: () => most,
     isSecured: () => false,
+    mayBegin: () => true,
     async run(program, slices) {
-      const batch = { slices } as unknown as Batch
+      const batch = { slices, readyAt: isCold ? undefined : clock } as unknown as Batch
       program.running.add(batch)
       await new Promise<void>(resolve => running.set(slices[0]!.id, resolve))
       program.running.delete(batch)
     },
+    now: () => clock,
     log: defaultLogger().forComponent('test')
   })
   let next = 0
+  let isCold = false
   return {
     turns,
+    /** the processes that begin from now on take their time */
+    begin(cold: boolean): void {
+      isCold = cold
+    },
+    wait(ms: number): void {
+      clock += ms
+    },
     running: () => [...running.keys()],
     lease(program: Program, expectedMs: number): number {
       const id = next++
@@ -86,5 +97,34 @@ describe('scheduler: turns at the slots', () => {
     const again = lease(programOf(requester('bulk'), 'long'), 200)
     lease(liar, 1)
     assert.deepEqual(running(), [again])
+  })
+
+  it('end what is long beside a full slot by the time that it runs, not by that in which its process starts', () => {
+    const { turns, lease, begin, wait } = oneSlot()
+    lease(programOf(requester('bulk'), 'long'), 200)
+    const python = programOf(requester('person'), 'python')
+    begin(true)
+    lease(python, 5)
+    wait(10_000)
+    assert.equal(turns.overstay(), undefined, 'its process is not there yet')
+    const [batch] = python.running as Set<Batch>
+    batch!.readyAt = 10_000
+    wait(900)
+    assert.equal(turns.overstay(), undefined)
+    assert.ok(turns.isBeside(batch!.slices))
+    wait(200)
+    assert.equal(turns.overstay()?.program, python)
+    assert.equal(python.sliceMs, 1_100, 'what it ran counts, and waits for a slot next time')
+    assert.ok(!turns.isBeside(batch!.slices))
+  })
+
+  it('end what never starts beside a full slot', () => {
+    const { turns, lease, begin, wait } = oneSlot()
+    lease(programOf(requester('bulk'), 'long'), 200)
+    const stuck = programOf(requester('liar'), 'endless')
+    begin(true)
+    lease(stuck, 5)
+    wait(22_000)
+    assert.equal(turns.overstay()?.program, stuck)
   })
 })

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import type { Failure } from '../../sandbox/index.ts'
 import { UNPAID_LIMIT_MS } from '../../scheduler/market/unpaid-time.ts'
-import type { FromRequester, FromWorker, SliceResult } from '../../scheduler/protocol/compute-messages.ts'
+import type { FromRequester, FromWorker } from '../../scheduler/protocol/compute-messages.ts'
 import { UNCOUNTED } from '../../scheduler/protocol/peer-costs.ts'
 import type { WorkerPolicy } from '../../scheduler/worker/lending-policy.ts'
 import { UNLIMITED } from '../../scheduler/worker/unsecured-work.ts'
@@ -9,31 +9,7 @@ import { type ComputeWorker, createWorker } from '../../scheduler/worker/worker.
 import { until } from '../bootstrap/nodes.ts'
 import { createFake } from './fake-sandbox.ts'
 import { amongFriends, openPolicy } from './open-worker.ts'
-
-const settle = async (): Promise<void> => {
-  for (let i = 0; i < 5; i++) await new Promise(resolve => setImmediate(resolve))
-}
-
-const load = (program = 'p'): FromRequester => ({
-  t: 'load',
-  program,
-  kind: 'function',
-  source: 'x => x',
-  timeoutMs: 1000,
-  memoryMb: 64
-})
-// longer than what is run together
-const lease = (ids: number[], program = 'p', expectedMs = 1000): FromRequester => ({
-  t: 'lease',
-  slices: ids.map(id => ({
-    id,
-    program,
-    inputs: [Uint8Array.of(id & 255)],
-    expectedMs,
-    job: 'job',
-    price: 1
-  }))
-})
+import { connected, lease, load, settle } from './requester-end.ts'
 
 describe('scheduler/worker', () => {
   let worker: ComputeWorker
@@ -55,15 +31,7 @@ describe('scheduler/worker', () => {
       }
     )
   }
-  const connect = (id = 'alice') => {
-    const said: FromWorker[] = []
-    const connection = worker.connect(id, message => said.push(message))
-    const of = <T extends FromWorker['t']>(t: T) =>
-      said.filter((message): message is Extract<FromWorker, { t: T }> => message.t === t)
-    const results = (): SliceResult[] => of('result').flatMap(message => message.slices)
-    const refused = (): number[] => of('refused').flatMap(message => message.slices)
-    return { ...connection, said, of, results, refused }
-  }
+  const connect = (id?: string) => connected(worker, id)
   afterEach(() => worker.stop())
 
   describe('a slot that nobody pays for', () => {
@@ -134,11 +102,12 @@ describe('scheduler/worker', () => {
       await until(() => fake.opened.at(-1) === 'alice', 'the slice that is paid for')
       assert.deepEqual(stranger.refused(), [1])
       assert.match(stranger.of('refused')[0]!.reason, /whose escrow is certified/)
-      assert.ok(wasted > 0, 'who takes no heed is not let in any more')
+      assert.equal(wasted, 0, 'its escrow may be on its way')
       // the owner goes before both, and ends nobody who pays
       const owner = worker.connect('owner', () => {}, true)
       owner.receive(load())
       owner.receive(lease([5]))
+      clock += 1_000
       for (const next of [5, 4, 2]) {
         fake.running[0]!.end()
         await until(() => fake.running[0]?.inputs[0]?.[0] === next, `slice ${next}`)
@@ -168,6 +137,45 @@ describe('scheduler/worker', () => {
       assert.deepEqual(bulk.refused(), [])
     })
 
+    it('is not begun again for longer and longer where it gave way, and counted as wasted for who takes no heed', async () => {
+      const wasted: number[] = []
+      const costs = { ...UNCOUNTED, waste: (_: string, ms: number) => void wasted.push(ms) }
+      const certified = new Set(['alice'])
+      start({ slots: 1 }, costs, { ...UNLIMITED, secures: requester => certified.has(requester) })
+      const [stranger, payer] = [connect('mallory'), connect('alice')]
+      for (const peer of [stranger, payer]) peer.receive(load())
+      const begin = async (id: number): Promise<void> => {
+        stranger.receive(lease([id]))
+        await until(() => fake.running[0]?.inputs[0]?.[0] === id, 'the slice of the stranger')
+        payer.receive(lease([id + 1]))
+        await until(() => fake.running[0]?.inputs[0]?.[0] === id + 1, 'the slice that is paid for')
+        fake.running[0]!.end()
+        await until(() => fake.running.length === 0, 'its end')
+      }
+      const isRefused = (id: number): boolean => {
+        stranger.receive(lease([id]))
+        return stranger.refused().includes(id)
+      }
+      await begin(10)
+      clock += 900
+      assert.ok(isRefused(20))
+      clock += 101
+      await begin(30)
+      clock += 2_999
+      assert.ok(isRefused(40))
+      assert.ok(
+        wasted.every(ms => ms < 10),
+        'who comes when he may have been told so'
+      )
+      clock += 2
+      await begin(50)
+      clock += 1_500
+      assert.ok(isRefused(60))
+      assert.equal(wasted.filter(ms => ms === 200).length, 1, 'he was told twice before')
+      certified.add('mallory')
+      assert.ok(!isRefused(70), 'it is secured')
+    })
+
     it('is taken back from who has only promised a price, like from who names none', async () => {
       start({}, UNCOUNTED, { ...UNLIMITED, secures: () => false })
       const stranger = connect('mallory')
@@ -177,99 +185,6 @@ describe('scheduler/worker', () => {
       await until(() => fake.running.length === 1, 'its slice')
       clock += UNPAID_LIMIT_MS + 1
       await until(() => stranger.refused().length === 1, heartbeat)
-    })
-  })
-
-  describe('what a requester costs', () => {
-    const MB = 1024 * 1024
-    function startCounted() {
-      const counted = { bytes: 0, wastedMs: 0 }
-      start(
-        {},
-        {
-          keep(_, bytes) {
-            counted.bytes += bytes
-            return true
-          },
-          free(_, bytes) {
-            counted.bytes -= bytes
-          },
-          waste(_, ms) {
-            counted.wastedMs += ms
-          }
-        }
-      )
-      return counted
-    }
-    const large = (program: string, part: Partial<Extract<FromRequester, { t: 'load' }>>): FromRequester => ({
-      ...(load(program) as Extract<FromRequester, { t: 'load' }>),
-      ...part
-    })
-
-    for (const [name, part] of Object.entries({
-      functions: { functions: { reduce: { kind: 'function' as const, source: 'x'.repeat(20 * MB) } } },
-      driver: { driver: 'x'.repeat(20 * MB) },
-      source: { source: 'x'.repeat(20 * MB) },
-      context: { context: new Uint8Array(20 * MB) }
-    }))
-      it(`is bounded for programs with a large ${name}, and counted as wasted where none of them is used`, () => {
-        const counted = startCounted()
-        const peer = connect()
-        for (let i = 0; i < 80; i++) {
-          peer.receive(large(`p${i}`, part), 1)
-          assert.ok(counted.bytes <= 33 * MB, `${counted.bytes} bytes are kept`)
-        }
-        assert.ok(counted.wastedMs >= 78 * 520, 'each counts for its bytes, however fast it was read')
-        peer.close()
-        assert.equal(counted.bytes, 0)
-      })
-
-    it('is bounded for inputs that wait, and given back when they are done, revoked or dropped', async () => {
-      const counted = startCounted()
-      const peer = connect()
-      peer.receive(load())
-      const before = counted.bytes
-      const slices = Array.from({ length: 20 }, (_, id) => ({
-        id,
-        program: 'p',
-        inputs: [new Uint8Array(4 * MB)],
-        expectedMs: 1000,
-        job: 'job',
-        price: 1
-      }))
-      peer.receive({ t: 'lease', slices })
-      assert.equal(counted.bytes - before, 32 * MB)
-      assert.deepEqual(peer.refused(), [8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19])
-      peer.receive({ t: 'revoke', slices: [7] })
-      assert.equal(counted.bytes - before, 28 * MB)
-      await settle()
-      fake.running[0]!.end()
-      await settle()
-      assert.equal(counted.bytes - before, 24 * MB)
-      peer.close()
-      for (const run of [...fake.running]) run.end()
-      await settle()
-      assert.equal(counted.bytes, 0)
-    })
-
-    it('counts what was refused, dropped or unknown as wasted, and work that is taken not', () => {
-      const counted = startCounted()
-      const peer = connect()
-      const cost = (message: FromRequester, readMs = 5): number => {
-        const before = counted.wastedMs
-        peer.receive(message, readMs)
-        return counted.wastedMs - before
-      }
-      assert.equal(cost(lease([1], 'nothing')), 5)
-      assert.equal(cost({ t: 'revoke', slices: [9] }), 5)
-      assert.ok(cost({ t: 'revoke', slices: [9] }, 0) > 0, 'also where reading it took nothing')
-      assert.equal(cost(load()), 0)
-      assert.equal(cost(load()), 5, 'it is here already')
-      assert.equal(cost(lease([1, 2])), 0)
-      assert.equal(cost(load('unused')), 0)
-      const before = counted.wastedMs
-      peer.close()
-      assert.equal(counted.wastedMs - before, 5, 'one of the programs was never used')
     })
   })
 
