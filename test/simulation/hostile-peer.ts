@@ -28,7 +28,9 @@ interface Row {
   /** before the attack */
   'quiet p99 ms': number
   'RSS +MiB': number
+  /** of the event loop's delay, and without the time in which the machine did something else: that is what may be so much */
   'p99 ms': number
+  'own p99 ms': number
   'max ms': number
   /** of the honest jobs, to what it was before the attack */
   speed: number
@@ -52,6 +54,7 @@ export async function run(): Promise<{ ok: boolean; table: Row[] }> {
       'quiet p99 ms': Number.NaN,
       'RSS +MiB': Number.NaN,
       'p99 ms': Number.NaN,
+      'own p99 ms': Number.NaN,
       'max ms': Number.NaN,
       speed: 0,
       out: false
@@ -88,7 +91,7 @@ async function suffer(attack: string, seconds: number): Promise<Row> {
     await attacker.event('ready', ({ event }) => event === 'ready')
     const most = watchRss(worker, seconds)
     const during = await speedOf(honest, seconds)
-    const { p99, max } = await delaysOf(probe)
+    const { p99, max, own } = await delaysOf(probe)
     const { out, told } = await attacker.event<{ out: boolean; told: string }>(
       'its end',
       ({ event }) => event === 'end',
@@ -96,9 +99,16 @@ async function suffer(attack: string, seconds: number): Promise<Row> {
     )
     const grown = Math.round((await most) - rss)
     const speed = Math.round((during / before) * 100) / 100
-    const holds = grown <= MOST_RSS_MIB && p99 <= MOST_P99_MS && speed >= LEAST_SPEED && out
+    const holds = grown <= MOST_RSS_MIB && own.p99 <= MOST_P99_MS && speed >= LEAST_SPEED && out
     const beside = { load: Math.round(loadavg()[0]!), 'quiet p99 ms': Math.round(quiet.p99) }
-    const row = { 'RSS +MiB': grown, 'p99 ms': Math.round(p99), 'max ms': Math.round(max), speed, out }
+    const row = {
+      'RSS +MiB': grown,
+      'p99 ms': Math.round(p99),
+      'own p99 ms': Math.round(own.p99),
+      'max ms': Math.round(max),
+      speed,
+      out
+    }
     return { attack, ...beside, ...row, holds, told: told.slice(0, 60) }
   } finally {
     await net.stop()

@@ -144,6 +144,15 @@ export const attacks: Record<string, Attack> = {
 
   'drivers and contexts': fill({ driver: 'x'.repeat(MIB - 1), context: new Uint8Array(20 * MIB) }),
 
+  'programs whose slices are refused': async target => {
+    const stream = await target.open(COMPUTE)
+    const context = new Uint8Array(20 * MIB)
+    for (let i = 0; !target.signal.aborted; i++) {
+      await send(stream, message(load(`p${i}`, { context, memoryMb: 65_536 })))
+      await send(stream, message({ t: 'lease', slices: [lease(i, `p${i}`)] }))
+    }
+  },
+
   'messages that never end': async target => {
     const streams = await Promise.all(Array.from({ length: 32 }, () => target.open(COMPUTE)))
     const half = frame(new Uint8Array(60 * MIB), FRAME_BYTES).subarray(0, 59 * MIB)
@@ -178,6 +187,15 @@ export const attacks: Record<string, Attack> = {
     await send(stream, message(load('p', { source: '() => { for (;;); }' })))
     for (let id = 0; !target.signal.aborted; id++) {
       await send(stream, message({ t: 'lease', slices: [lease(id, 'p')] }))
+      await delay(200, undefined, { signal: target.signal })
+    }
+  },
+
+  'a slot for a promise': async target => {
+    const stream = await target.open(COMPUTE)
+    await send(stream, message(load('p', { source: '() => { for (;;); }' })))
+    for (let id = 0; !target.signal.aborted; id++) {
+      await send(stream, message({ t: 'lease', slices: [{ ...lease(id, 'p'), price: 1e9 }] }))
       await delay(200, undefined, { signal: target.signal })
     }
   },
