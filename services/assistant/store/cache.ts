@@ -42,7 +42,8 @@ export function createCache(db: DatabaseSync, maxBytes: () => number, now: () =>
       'SELECT value AS sealed, statement FROM cache WHERE key = ? AND namespace = ? AND expires > ? AND statement IS NOT NULL'
     ),
     keepSigners: db.prepare(
-      "DELETE FROM cache WHERE statement ->> '$.signer' NOT IN (SELECT value FROM json_each(?))"
+      // of nobody all are forgotten but what was never shared: NULL is not in an empty list either
+      "DELETE FROM cache WHERE statement IS NOT NULL AND statement ->> '$.signer' NOT IN (SELECT value FROM json_each(?))"
     ),
     remove: db.prepare('DELETE FROM cache WHERE namespace = ?'),
     expire: db.prepare('DELETE FROM cache WHERE expires <= ?'),
