@@ -1,4 +1,4 @@
-import { cacheKey } from './core/cache-key.ts'
+import { cacheKey, questionOf } from './core/cache-key.ts'
 import { type CacheRule, cacheRule } from './core/cacheability.ts'
 import { createAssembly } from './core/chunks.ts'
 import type { Endpoint } from './endpoints.ts'
@@ -77,8 +77,10 @@ export function createAsk({ cache, group, credits, providers, call, now, onError
     const rule = cacheRule(endpoint.name, body, model.cache, cacheControl)
     const namespace = isOfGroup === true ? GROUP : `user:${user}`
     // the owner may give a name to another model
-    const asked = { ...body, model: model.upstream ?? model.id }
-    const key = cacheKey(cache.namespaceKey(namespace), endpoint.name, asked)
+    const asked = questionOf(endpoint.name, { ...body, model: model.upstream ?? model.id })
+    // what is neither read nor kept has no place
+    const isKept = rule.mayRead || rule.keepMs > 0
+    const key = isKept ? cacheKey(cache.namespaceKey(namespace), asked) : Buffer.alloc(0)
     return { routes, model, rule, namespace, key, id: key.toString('hex') }
   }
 

@@ -38,7 +38,11 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
   db.exec('PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON')
   const keys = createKeys(host.secrets('secrets'))
   const providers = createProviders(db)
-  const credits = createCredits(db, () => BigInt(Math.round(host.config.quotaCredits * MICRO)))
+  const credits = createCredits(
+    db,
+    () => BigInt(Math.round(host.config.quotaCredits * MICRO)),
+    error => host.degraded('credits', error?.message)
+  )
   const cache = createCache(db, () => host.config.cacheMb * MIB, now)
   const { send, close } = createSend(keys, now)
   let diskBytes = 0
@@ -280,6 +284,7 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
 
     async stop() {
       await Promise.all([close(), port?.close()])
+      credits.close()
     }
   }
 }

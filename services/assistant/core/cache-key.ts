@@ -6,20 +6,18 @@ const WITHOUT_EFFECT: ReadonlySet<string> = new Set(['stream', 'stream_options',
 const MAX_DEPTH = 100
 
 /**
- * HMAC of the question under the key of its namespace: without the key nobody can tell who asked what.
+ * The question as one text, whatever the order of its fields.
  *
  * @throws {AssistantError} the body is nested too deeply
  */
-export function cacheKey(
-  namespaceKey: Uint8Array,
-  endpoint: string,
-  body: Readonly<Record<string, unknown>>
-): Buffer {
+export function questionOf(endpoint: string, body: Readonly<Record<string, unknown>>): string {
   const asked = Object.fromEntries(Object.entries(body).filter(([field]) => !WITHOUT_EFFECT.has(field)))
-  return createHmac('sha256', namespaceKey)
-    .update(canonical([endpoint, asked], 0))
-    .digest()
+  return canonical([endpoint, asked], 0)
 }
+
+/** HMAC of the question under the key of its namespace: without the key nobody can tell who asked what. */
+export const cacheKey = (namespaceKey: Uint8Array, question: string): Buffer =>
+  createHmac('sha256', namespaceKey).update(question).digest()
 
 /** JSON with the fields of objects in one order. */
 function canonical(value: unknown, depth: number): string {

@@ -1,4 +1,4 @@
-import { Agent, request } from 'undici'
+import { Agent } from 'undici'
 import { readEvents } from '../core/events.ts'
 import { type Failure, readRetryAfter } from '../core/retry.ts'
 import { StreamError, UnknownNameError } from '../errors.ts'
@@ -38,6 +38,17 @@ export function createSend(keys: Pick<Keys, 'read'>, now: () => number) {
     keepAliveTimeout: 30_000
   })
 
+  // parsed once: of each provider that its owner has named
+  const places = new Map<string, { origin: string; base: string }>()
+  function placeOf(url: string): { origin: string; base: string } {
+    const known = places.get(url)
+    if (known != null) return known
+    const { origin, pathname } = new URL(url)
+    const place = { origin, base: pathname.replace(/\/+$/, '') }
+    places.set(url, place)
+    return place
+  }
+
   async function ask(
     { provider, model, name }: Route,
     path: string,
@@ -49,12 +60,14 @@ export function createSend(keys: Pick<Keys, 'read'>, now: () => number) {
     const asked = isOpenAi
       ? { ...body, model: model.upstream ?? model.id }
       : { ...body, ...(key === '' ? {} : { api_key: key }) }
+    const { origin, base } = placeOf(provider.url)
     const {
       statusCode,
       headers,
       body: answer
-    } = await request(`${provider.url.replace(/\/+$/, '')}${path}`, {
-      dispatcher: agent,
+    } = await agent.request({
+      origin,
+      path: `${base}${path}`,
       method: body == null ? 'GET' : 'POST',
       headersTimeout: model.use === 'images' ? IMAGE_MS : FIRST_BYTE_MS,
       signal,
@@ -76,7 +89,7 @@ export function createSend(keys: Pick<Keys, 'read'>, now: () => number) {
     // nothing else comes in pieces
     if (isStream && model.use === 'chat')
       return { events: await begun(readEvents(upTo(MAX_BYTES, answer)), name, key) }
-    return { whole: readJson(await readAll(answer, MAX_BYTES), name) }
+    return { whole: readJson(await readAll(answer, MAX_BYTES, headers['content-length']), name) }
   }
 
   return {
@@ -137,8 +150,16 @@ async function* upTo(maxBytes: number, body: AsyncIterable<Uint8Array>): AsyncGe
   }
 }
 
-const readAll = async (body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string> =>
-  Buffer.concat(await Array.fromAsync(upTo(maxBytes, body))).toString('utf8')
+/** @param length as the provider says it, which the parser of HTTP holds it to */
+async function readAll(
+  body: AsyncIterable<Uint8Array> & { text(): Promise<string> },
+  maxBytes: number,
+  length?: unknown
+): Promise<string> {
+  // what is short is read at once, which costs a third
+  if (Number(length) <= maxBytes) return body.text()
+  return Buffer.concat(await Array.fromAsync(upTo(maxBytes, body))).toString('utf8')
+}
 
 function readJson(text: string, name: string): Json {
   let value: unknown

@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { answerOf, textsOf } from '../../../services/assistant/answer.ts'
 import type { Asked } from '../../../services/assistant/ask.ts'
 import { CLOSED, failedAt, tryAt } from '../../../services/assistant/core/breaker.ts'
-import { cacheKey } from '../../../services/assistant/core/cache-key.ts'
+import { cacheKey, questionOf } from '../../../services/assistant/core/cache-key.ts'
 import { cacheRule } from '../../../services/assistant/core/cacheability.ts'
 import {
   type Completion,
@@ -21,6 +21,7 @@ import { startFlight } from '../../../services/assistant/flight.ts'
 import { MIGRATIONS } from '../../../services/assistant/schema.ts'
 import { createCache } from '../../../services/assistant/store/cache.ts'
 import { createCredits, type Hold } from '../../../services/assistant/store/credits.ts'
+import { until } from '../../bootstrap/nodes.ts'
 
 const NAMESPACE = Buffer.alloc(32, 1)
 
@@ -59,7 +60,7 @@ const BODY = {
 
 describe('assistant: key of the cache', () => {
   const key = (body: object, endpoint = 'chat', namespace = NAMESPACE): string =>
-    cacheKey(namespace, endpoint, body as Record<string, unknown>).toString('hex')
+    cacheKey(namespace, questionOf(endpoint, body as Record<string, unknown>)).toString('hex')
 
   it('changes with every field that may change the answer', () => {
     const keys = new Set([key(BODY)])
@@ -154,6 +155,9 @@ describe('assistant: the cache', () => {
     }
     equal(cache.get('a', key(1)), undefined)
     ok(cache.get('a', key(99)) != null)
+    // a node that is of no group forgets what others have signed, and nothing of its own
+    cache.keepSigners([])
+    ok(cache.get('a', key(99)) != null)
     const { entries, bytes } = cache.figures()
     deepEqual(
       { ...db.prepare('SELECT count(*) AS entries, sum(length(value)) AS bytes FROM cache').get() },
@@ -226,6 +230,35 @@ describe('assistant: credits', () => {
       }),
       { numRuns: 5 }
     )
+  })
+})
+
+describe('assistant: what was spent', function () {
+  this.timeout(60_000)
+
+  it('counts at once, and is written as soon as the disk takes it', async () => {
+    const db = new DatabaseSync(':memory:')
+    for (const script of MIGRATIONS) db.exec(script)
+    db.exec("CREATE TRIGGER full BEFORE INSERT ON spending BEGIN SELECT RAISE(FAIL, 'full'); END")
+    const told: (string | undefined)[] = []
+    const credits = createCredits(
+      db,
+      () => 100n,
+      error => told.push(error?.message)
+    )
+    const spent = () => db.prepare('SELECT spent FROM users').get()?.spent
+    credits.see('a', 'a', 0)
+    equal(credits.settle(credits.hold('a', 90n)!, 80n, 'm', 0), 80n)
+    credits.saved('a', 'm', 0)
+    equal(credits.hold('a', 21n), undefined)
+    await until(() => told[0] === 'full', 'it is told')
+    equal(spent(), 0)
+    db.exec('DROP TRIGGER full')
+    await until(() => told.at(-1) == null, 'it is written')
+    equal(spent(), 80)
+    deepEqual(credits.spending(0, 'user'), [{ key: 'a', calls: 1, saved: 1, cost: 80n }])
+    credits.close()
+    db.close()
   })
 })
 
