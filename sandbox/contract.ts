@@ -116,7 +116,7 @@ export interface Sandbox extends Startable {
 export interface SandboxInit {
   /** warm children kept ready; default: number of cores */
   warm?: number
-  /** no child is kept warm before the first session is opened: for who may never open one */
+  /** No child is kept warm before a session is opened, nor long after the last one was: for who may never open one. */
   lazy?: boolean
   /** most children at the same time */
   maxProcesses?: number

@@ -10,6 +10,9 @@ import { createRuntimePool } from './runtime-child.ts'
 import { openSession } from './session.ts'
 import { buildWalls, childPayload, findTools, type Launcher } from './walls.ts'
 
+/** Who has few sessions, one after the other, has a warm child for the next one for so long. */
+const LAZY_MS = 60_000
+
 /**
  * Runs strangers' code in children of this process. Call `start` before `open`, `stop` ends every child.
  */
@@ -26,6 +29,7 @@ export function createSandbox({
   let open = 0
   let running = false
   let wanted = !lazy
+  let rest: NodeJS.Timeout | undefined
   let launcher: Launcher | undefined
   const isWalled = () => launcher?.walls.every(wall => wall.present) ?? false
   const flags = jitless ? ['--jitless'] : []
@@ -47,6 +51,16 @@ export function createSandbox({
 
   function refill() {
     for (const each of pools) each.refill()
+  }
+
+  function want(): void {
+    wanted = true
+    if (!lazy) return
+    clearTimeout(rest)
+    rest = setTimeout(() => {
+      wanted = false
+      void pool.drain()
+    }, LAZY_MS).unref()
   }
 
   async function take(runtime: RuntimeKind | undefined) {
@@ -100,6 +114,7 @@ export function createSandbox({
     },
     async stop() {
       running = false
+      clearTimeout(rest)
       await Promise.all([...sessions].map(session => session.close()))
       await Promise.all(pools.map(each => each.drain()))
     },
@@ -112,7 +127,7 @@ export function createSandbox({
       }
       const runtime = isRuntime(program.kind) ? program.kind : undefined
       if (runtime !== undefined) runtimes[runtime].want()
-      else wanted = true
+      else want()
       await admit(signal)
       try {
         const session = await openSession({

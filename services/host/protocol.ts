@@ -103,11 +103,8 @@ export interface AskOptions {
 export interface Peers<M extends Protocol> {
   /** the own peer id */
   readonly self: string
-  /**
-   * Where the connection to a peer comes from: the /24 or /48 of its address. undefined on loopback and private addresses,
-   * where every machine is its own, and where there is no connection.
-   */
-  networkOf(peer: string): string | undefined
+  /** Where the connection to a peer comes from, as a multiaddr; undefined where there is none. */
+  addressOf(peer: string): string | undefined
   /** Those that announce it, each once, as they are found; hints, which prove themselves when asked. */
   find(options?: { signal?: AbortSignal; limit?: number; deadlineMs?: number }): AsyncIterable<string>
   /**

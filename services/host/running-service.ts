@@ -4,7 +4,6 @@ import type { ComponentLogger, Logger } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { setMaxListeners } from 'main-event'
 import type { Registry } from 'prom-client'
-import { addressGroup } from '../../scheduler/index.ts'
 import type { Directory } from '../directory/index.ts'
 import { type CallInit, callOperation } from './call-operation.ts'
 import type { Health, Host, Service, ServiceModule, State } from './contract.ts'
@@ -274,10 +273,8 @@ export function createRunningService(init: RunningInit, components: HostComponen
       },
       peers: {
         self: components.network.peerId.toString(),
-        networkOf(peer) {
-          const [connection] = components.network.getConnections(peerIdFromString(peer))
-          return connection && addressGroup(connection.remoteAddr.toString())
-        },
+        addressOf: peer =>
+          components.network.getConnections(peerIdFromString(peer))[0]?.remoteAddr.toString(),
         async *find(options = {}) {
           const signals = [signal, ...(options.signal == null ? [] : [options.signal])]
           const found = components.directory.find(key, { ...options, signal: AbortSignal.any(signals) })

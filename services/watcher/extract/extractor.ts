@@ -35,7 +35,7 @@ const IDLE_MS = 60_000
 /** What the libraries might keep goes with the process. */
 const MOST_PAGES = 1_000
 
-/** Processes at once; the second only where the first holds somebody up, as a hostile page does until its deadline. */
+/** Processes at once; the second only where the first reads so long at one thing, as a hostile page until its deadline. */
 const AT_ONCE = 2
 const PATIENCE_MS = 250
 
@@ -45,6 +45,8 @@ export function createExtractor(sandbox: Sandbox, timeoutMs = PAGE_MS): Extracto
   const pages = new WeakMap<Session, number>()
   const waiting: (() => void)[] = []
   let busy = 0
+  /** when what is read now was begun, or what was read before was ended; a process that starts holds nobody up */
+  let movedAt = Number.POSITIVE_INFINITY
   let isClosed = false
 
   /** Waits for the first place, or after a while for any. */
@@ -55,11 +57,18 @@ export function createExtractor(sandbox: Sandbox, timeoutMs = PAGE_MS): Extracto
     }
     const { promise, resolve } = Promise.withResolvers<void>()
     waiting.push(resolve)
-    const impatient = setTimeout(() => {
+    let impatient = setTimeout(look, PATIENCE_MS)
+    function look(): void {
       if (busy >= AT_ONCE) return
+      const held = performance.now() - movedAt
+      if (held < PATIENCE_MS) {
+        // many wait, and it goes on
+        impatient = setTimeout(look, PATIENCE_MS - Math.max(0, held))
+        return
+      }
       busy++
       leave()
-    }, PATIENCE_MS)
+    }
     try {
       await raceSignal(promise, signal)
     } catch (error) {
@@ -74,6 +83,7 @@ export function createExtractor(sandbox: Sandbox, timeoutMs = PAGE_MS): Extracto
 
   /** Gives the place to who waits longest. */
   function leave(): void {
+    movedAt = performance.now()
     const next = waiting.shift()
     if (next == null) busy--
     else next()
@@ -107,7 +117,9 @@ export function createExtractor(sandbox: Sandbox, timeoutMs = PAGE_MS): Extracto
   async function run(inputs: Uint8Array[], signal: AbortSignal): Promise<Outcome[]> {
     await enter(signal)
     try {
+      movedAt = Number.POSITIVE_INFINITY
       const session = await take(signal)
+      movedAt = performance.now()
       let outcomes: Outcome[]
       try {
         outcomes = await session.run(inputs, { signal })

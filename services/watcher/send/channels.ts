@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto'
-import { createTransport, type Transporter } from 'nodemailer'
+import type { Transporter } from 'nodemailer'
 import type { ServiceApis } from '../../host/index.ts'
 import type { Outbound } from '../../outbound/index.ts'
 import type { Message } from '../contract.ts'
@@ -69,6 +69,8 @@ export function createSend({ outbound, secrets, mail, messenger, now }: Channels
     const { smtpHost, smtpPort, smtpTls, smtpUser, smtpFrom } = mail()
     if (smtpHost === '' || smtpFrom === '')
       throw new DeliveryError('no mail server; artel config set watch.smtpHost …, watch.smtpFrom …')
+    // most nodes send no mail, and what does takes some MB
+    const { createTransport } = await import('nodemailer')
     const auth = smtpUser === '' ? undefined : { user: smtpUser, pass: await secrets.key(SMTP_SECRET) }
     const transport: Transporter = createTransport({
       host: smtpHost,

@@ -1,3 +1,4 @@
+import { addressGroup } from '../../../scheduler/index.ts'
 import { ForbiddenError, type HostOf } from '../../host/index.ts'
 import type { Agreement } from '../contract.ts'
 import { agree } from '../core/agree.ts'
@@ -75,7 +76,10 @@ export function createShare(
         takeNew(shared),
         askOthers(inTurn(hostsOf(shared)[0]!, others()), asked - 1, {
           ask: peer => ask(peer, shared, rule, signal),
-          networkOf: host.peers.networkOf
+          networkOf(peer) {
+            const address = host.peers.addressOf(peer)
+            return address && addressGroup(address)
+          }
         })
       ])
       const self = { peer: host.peers.self, statement: state(shared, own), items: own.items }
