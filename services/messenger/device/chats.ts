@@ -74,11 +74,10 @@ export function createChats(init: ChatsInit) {
     sessions.get(sessionKey(grp, g)) ?? mls.session(state, store.ratchets(grp, g))
 
   /** Ends of the chains of the others that nothing here comes after yet. */
-  function tips(grp: string): Head[] {
+  function tips(grp: string, heads: readonly Head[]): Head[] {
     const generations = store.generations(grp)
     const cut = intake.cutOf(generations)
-    return store
-      .heads(grp)
+    return heads
       .filter(([device, seq]) => device !== self && seq > (cut.find(([each]) => each === device)?.[1] ?? -1))
       .map(head => ({ head, timeMs: store.at(grp, head[0], head[1])!.timeMs }))
       .sort((a, b) => b.timeMs - a.timeMs)
@@ -104,7 +103,8 @@ export function createChats(init: ChatsInit) {
     const { newest } = groups.current(grp)
     if (newest.state == null || !newest.devices.includes(self))
       throw new PolicyError('this device is not in the chat any more, or waits for its keys')
-    const own = store.heads(grp).find(([device]) => device === self)
+    const heads = store.heads(grp)
+    const own = heads.find(([device]) => device === self)
     const cut = newest.heads.find(([device]) => device === self)
     // others may have more of the own chain than is here, as after a restore: nothing is said in a place that is taken
     const [, seq, prev] = (headOf(newest.heads, self) > (own?.[1] ?? -1) ? cut : own) ?? [self, -1, NO_HASH]
@@ -113,7 +113,7 @@ export function createChats(init: ChatsInit) {
       device: self,
       seq: seq + 1,
       prev,
-      after: tips(grp),
+      after: tips(grp, heads),
       roster: school.known().head,
       timeMs: timeAfter(store.newestMs(grp) ?? newest.timeMs, now()),
       kind,

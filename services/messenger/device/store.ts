@@ -47,7 +47,7 @@ export type DeviceStore = ReturnType<typeof openDeviceStore>
 
 /** What a device has on its disk of groups. Rows only; what may become one is decided elsewhere. */
 export function openDeviceStore(db: DatabaseSync, now: () => number, words: Words) {
-  db.exec('PRAGMA secure_delete = ON')
+  db.exec('PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 4096')
   const own = createOwn(db)
   const all = <T>(sql: string) => {
     const statement = db.prepare(sql)
@@ -149,6 +149,7 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
     `SELECT event.id, event.grp FROM search JOIN event ON event.n = search.rowid
      WHERE search.words MATCH ? ORDER BY search.rank LIMIT ?`
   )
+  const hasContent = one<object>('SELECT 1 FROM event WHERE id = ? AND bytes IS NOT NULL')
   const numberOf = one<{ n: number }>('SELECT n FROM event WHERE id = ?')
   const behind = all<{ n: number; id: string; target: string | null }>(
     `SELECT n, id, target FROM event WHERE n > ? AND kind IN ('text', 'file', 'edit') ORDER BY n LIMIT ?`
@@ -300,6 +301,7 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
       const row = at(grp, device, seq)
       return row == null ? undefined : { ...row, isGone: row.isGone === 1 }
     },
+    hasEvent: (id: string): boolean => hasContent(id) != null,
     event(id: string): { event: Event; grp: string; mark: Mark } | undefined {
       const row = eventRow(id)
       if (row?.bytes == null) return undefined

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { ForbiddenError, transact } from '../../host/index.ts'
 import { fromHex, isEqual, type Signed, toHex } from '../core/codec.ts'
-import { type Event, type Head, type Read, readEvent } from '../core/event.ts'
+import { type Event, eventId, type Head, type Read, readEvent } from '../core/event.ts'
 import { headOf, readGeneration } from '../core/generation.ts'
 import { compareEvents } from '../core/order.ts'
 import type { Network } from '../school/network.ts'
@@ -31,8 +31,14 @@ export interface Request {
   readMs: number
 }
 
-function readAll(given: readonly Signed[], refused: (error: Error) => void): Read[] {
+/** `isHere`: it was verified when it came. */
+function readAll(
+  given: readonly Signed[],
+  isHere: (id: string) => boolean,
+  refused: (error: Error) => void
+): Read[] {
   return given.flatMap(signed => {
+    if (isHere(eventId(signed))) return []
     try {
       return [{ ...signed, event: readEvent(signed) }]
     } catch (error) {
@@ -150,7 +156,10 @@ export function createSync(init: SyncInit) {
         for (const each of gone) intake.takeGone(grp, each)
         const refused = ({ message }: Error): void =>
           log('%s gave an event that is refused: %s', peer, message)
-        taken.push(...intake.take(grp, readAll(events, refused), refused), ...intake.retry(grp))
+        taken.push(
+          ...intake.take(grp, readAll(events, store.hasEvent, refused), refused),
+          ...intake.retry(grp)
+        )
       })
       if (taken.length > 0) init.onTaken(grp, taken)
     }
