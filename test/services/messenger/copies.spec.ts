@@ -73,7 +73,7 @@ describe('messenger: backups on other nodes', function () {
       [peer, full.id]
     ])
     const kept = join(bob.folder, 'messenger', 'copies')
-    equal(await contains(kept, ['canary', 'hour']), false, 'he cannot read them')
+    equal(await contains(kept, ['canary', 'an hour later']), false, 'he cannot read them')
     const told = (await ann.call('audit')).items.find(({ name }: any) => name === 'copies')
     equal(told.state, 'warn')
     match(told.detail, /^1 of 2/)
