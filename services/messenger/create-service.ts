@@ -118,7 +118,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     post.tend()
     mirror.tend()
     // others have their turn in between
-    while (store.indexNew()) await nextTurn()
+    while (!host.signal.aborted && store.indexNew()) await nextTurn()
     await packages.tend()
     await groups.joinPending()
     await renewStale()
