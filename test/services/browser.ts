@@ -148,7 +148,7 @@ export async function overflowing(page: Page, width: number): Promise<string[]> 
   await settled(page)
   const fits = () => document.documentElement.scrollWidth <= window.innerWidth
   return page
-    .waitForFunction(fits, undefined, { timeout: 10_000 })
+    .waitForFunction(fits, undefined, { timeout: APPEARS_MS })
     .then(() => [])
     .catch(() =>
       page.evaluate(() =>

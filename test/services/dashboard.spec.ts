@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
 import { Processes, type Started, until } from '../integration/processes.ts'
 import { type Browser, overflowing, seriousFindings, useChromium } from './browser.ts'
+import { quietPort } from './quiet-port.ts'
 
 const SCREENSHOTS = fileURLToPath(new URL('../screenshots/', import.meta.url))
 const BUILT = fileURLToPath(new URL('../../services/gateway/ui/dist/index.html', import.meta.url))
@@ -13,7 +14,7 @@ const PAGES = ['overview', 'jobs', 'compose', 'ledger', 'contribute', 'services'
 const WIDTHS = [400, 1280, 3840]
 /** a client: it computes for nobody, and serves the dashboard */
 const CLIENT = ['--compute', 'false', '--gateway-enabled', 'true', '--gateway-port']
-const APPEARS_MS = 20_000
+const APPEARS_MS = 120_000
 const PRIMES = 'Count primes'
 
 describe('services: dashboard', () => {
@@ -30,9 +31,14 @@ describe('services: dashboard', () => {
     assert.ok(existsSync(BUILT), 'the dashboard is not built: npm run build:ui')
     await processes.seed()
     workers = await Promise.all([1, 2].map(() => processes.worker()))
-    client = await processes.worker(undefined, { args: [...CLIENT, '0'] })
+    // it is started there once more
+    client = await processes.worker(undefined, { args: [...CLIENT, `${await quietPort()}`] })
     url = dashboardOf(client)
     token = (await readFile(join(client.data, 'gateway-token'), 'utf8')).trim()
+    await until('the client knows what both workers offer', async () => {
+      const { items } = await api<{ items: { peer: string }[] }>('/offers')
+      return workers.every(({ ready }) => items.some(({ peer }) => peer === ready.id))
+    })
   })
 
   after(() => processes.stop())
@@ -44,6 +50,11 @@ describe('services: dashboard', () => {
   })
 
   afterEach(() => browser.close())
+
+  const api = async <T>(path: string): Promise<T> => {
+    const headers = { authorization: `Bearer ${token}` }
+    return (await (await fetch(`${url}/api/v1${path}`, { headers })).json()) as T
+  }
 
   const enter = async (on = page): Promise<void> => {
     await on.goto(`${url}/#token=${token}`)
@@ -178,10 +189,7 @@ describe('services: dashboard', () => {
     await enter()
     const job = await manyPieces()
     const rows = await until('receipts', async () => {
-      const answer = await fetch(`${url}/api/v1/tasks/${job}/receipts`, {
-        headers: { authorization: `Bearer ${token}` }
-      })
-      const { items } = (await answer.json()) as { items: { receipt: string }[] }
+      const { items } = await api<{ items: { receipt: string }[] }>(`/tasks/${job}/receipts`)
       return items.length > 0 ? items : undefined
     })
     const receipt = Buffer.from(rows[0]!.receipt, 'base64')
@@ -283,7 +291,7 @@ describe('services: dashboard', () => {
   ] as const
   for (const look of looks)
     it(`has every page in ${look.locale} and ${look.colorScheme}, in three widths, accessible and without errors`, async function () {
-      this.timeout(120_000)
+      this.timeout(600_000)
       const job = await manyPieces()
       const other = await openBrowser(look)
       const findings: string[] = []

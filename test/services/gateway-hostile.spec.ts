@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
+import { MAX_WAIT_MS } from '../../services/compute/schema.ts'
 import { until } from '../bootstrap/nodes.ts'
 import { TestGateway } from './gateway-node.ts'
 
@@ -99,7 +100,7 @@ describe('gateway: hostile and clumsy clients', () => {
   it('keeps keys that mean something to JavaScript', async () => {
     const input = '{"__proto__":{"isAdmin":true},"constructor":{"prototype":1},"toJSON":1,"then":2}'
     const body = `{"type":"script","source":"export default x => x","input":${input}}`
-    const answer = await gateway.call('POST /api/v1/tasks', { query: { wait: 30_000 }, body })
+    const answer = await gateway.call('POST /api/v1/tasks', { query: { wait: MAX_WAIT_MS }, body })
     assert.equal(JSON.stringify(answer.body.result), input)
     assert.equal(({} as { isAdmin?: boolean }).isAdmin, undefined)
   })
@@ -179,7 +180,7 @@ describe('gateway: hostile and clumsy clients', () => {
     const { result } = await gateway.run({ type: 'map', items: [2], fn: 'x => x * 2' })
     assert.deepEqual(result, [4])
     // and those who never say what they want are let go
-    await until(() => slow.every(socket => socket.closed), 'the slow ones are gone', 30_000)
+    await until(() => slow.every(socket => socket.closed), 'the slow ones are gone')
   })
 
   it('survives clients that go in the middle', async () => {

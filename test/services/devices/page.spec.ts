@@ -110,7 +110,7 @@ describe('devices: page', function () {
     assert.ok((await rows.count()) < DRAWN)
     await page.getByRole('textbox', { name: 'Search' }).fill('meter 0500')
     await button(/^Meter 0500/).waitFor()
-    assert.equal(await rows.count(), 1)
+    await until(async () => (await rows.count()) === 1, 'no other is shown')
     await meters[500]!.sample({ volts: 231.5 })
     await button(/volts 231.5 V/).waitFor()
 

@@ -120,7 +120,7 @@ describe('devices: a release of an agent', function () {
     async function want(name: string, body: string): Promise<void> {
       const { path, bytes, sha256 } = await pack(processes.folder, name, body)
       deepEqual(await ask('add-release', path), { sha256, bytes: bytes.length })
-      const release = { version: name, sha256, bytes: bytes.length, healthSeconds: 1, startSeconds: 60 }
+      const release = { version: name, sha256, bytes: bytes.length, healthSeconds: 1, startSeconds: 600 }
       const wishes = JSON.stringify({ agents: [agent], release })
       await ask('set-fleet', wishes, '--after', String(version++))
     }
@@ -131,12 +131,22 @@ describe('devices: a release of an agent', function () {
     const failed = (await said()).find(({ is }) => is === 'failed')!
     equal(failed.version, 'broken')
     match(failed.why!, /ended 3 times .* exit code 9/)
-    await until(async () => (await stateOf())?.why != null, 'the drift is shown', WAIT_MS)
-    equal((await stateOf())!.version, undefined, 'what was installed runs')
+    let state: Awaited<ReturnType<typeof stateOf>>
+    await until(
+      async () => {
+        state = await stateOf()
+        return state?.why != null
+      },
+      'the drift is shown',
+      WAIT_MS
+    )
+    equal(state!.version, undefined, 'what was installed runs')
 
     await want('works', WORKS)
     await until(async () => (await ask<Fleet>('fleet')).agents[0]?.isRight === true, 'it is kept', WAIT_MS)
     equal((await stateOf())!.version, 'works')
+    // the log is delivered by itself
+    await until(async () => (await said()).some(({ is }) => is === 'kept'), 'its owner has it', WAIT_MS)
     deepEqual(
       (await said()).map(({ is, version: of }) => `${of} ${is}`),
       ['broken tried', 'broken failed', 'works tried', 'works on trial', 'works kept']

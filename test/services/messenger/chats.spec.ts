@@ -9,12 +9,16 @@ import { putInto } from '../../../services/messenger/mailbox/envelope.ts'
 import { contains, has, openSchool, textsOf, until, whenKnown } from './school.ts'
 
 describe('messenger: a school on loopback', function () {
-  this.timeout(240_000)
+  this.timeout(600_000)
 
   it('chats: what one writes all read, in one order; edits, deletions, signs, files, search', async () => {
     await using school = await openSchool()
     const ann = await school.join('ann', 'teacher')
     const bob = await school.join('bob', 'pupil')
+    // else her class would be without him
+    await until('ann knows bob', async () =>
+      (await ann.call('users')).items.some((each: any) => each.id === 'bob')
+    )
     const { id: group } = await whenKnown(ann, 'createGroup', { title: '7b', classes: ['7b'] })
     await until('bob is in the chat', () => has(bob, group))
     const { id: first } = await ann.call('send', {

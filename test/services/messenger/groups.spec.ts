@@ -40,7 +40,7 @@ const MEMBERS = 6
 const SEEDS = Number(process.env.MESSENGER_SEEDS ?? 1)
 
 describe('messenger: groups', function () {
-  this.timeout(300_000)
+  this.timeout(600_000)
 
   async function people(count: number): Promise<Member[]> {
     return Promise.all(

@@ -6,7 +6,7 @@ import { until } from './school.ts'
 const PASSWORD = 'correct horse battery'
 
 describe('messenger: over HTTP', function () {
-  this.timeout(240_000)
+  this.timeout(600_000)
 
   it('answers with the right status, to each what his scopes and his account allow, and so often', async () => {
     await using school = await openGateways({ isFounded: true })

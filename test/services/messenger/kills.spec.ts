@@ -62,7 +62,7 @@ function openProcesses(root: string) {
 }
 
 describe('messenger: kill −9', function () {
-  this.timeout(120_000 + KILLS * 10_000)
+  this.timeout(600_000 + KILLS * 10_000)
 
   it(`of sender, mailbox and receiver, ${KILLS} times: what was acknowledged is at every member, once`, async () => {
     const root = await mkdtemp(join(tmpdir(), 'artel-messenger-'))

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { messenger, OWNER } from '../../../services/index.ts'
 import { createTestDirectory, startHost, type TestHostInit } from '../host/start-host.ts'
 
-const WAIT_MS = 90_000
+const WAIT_MS = 180_000
 
 export type Node = Awaited<ReturnType<typeof startNode>>
 
@@ -59,10 +59,10 @@ export async function openSchool() {
   return { desk, node, join: joinAs, directory, nodes, [Symbol.asyncDispose]: () => started.disposeAsync() }
 }
 
-export async function until(what: string, holds: () => unknown): Promise<void> {
+export async function until(what: string | (() => string), holds: () => unknown): Promise<void> {
   const end = Date.now() + WAIT_MS
   while (!(await holds())) {
-    if (Date.now() > end) throw new Error(`waited in vain: ${what}`)
+    if (Date.now() > end) throw new Error(`waited in vain: ${typeof what === 'string' ? what : what()}`)
     await delay(50)
   }
 }
@@ -93,11 +93,17 @@ export async function whenKnown(node: Node, operation: string, input: object): P
   return answer
 }
 
+function missing(error: NodeJS.ErrnoException): Buffer {
+  if (error.code !== 'ENOENT') throw error
+  return Buffer.alloc(0)
+}
+
 /** Whether any file below a folder holds one of these texts. */
 export async function contains(folder: string, texts: string[]): Promise<boolean> {
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue
-    const bytes = await readFile(join(entry.parentPath, entry.name))
+    // one that was only there for a moment holds nothing
+    const bytes = await readFile(join(entry.parentPath, entry.name)).catch(missing)
     if (texts.some(text => bytes.includes(text))) return true
   }
   return false

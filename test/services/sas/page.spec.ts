@@ -11,7 +11,7 @@ import { type Browser, looksRight, openDashboard, overflowing, useChromium } fro
 import { Machine } from './machine.ts'
 import { TcpWire } from './wire.ts'
 
-const APPEARS_MS = 30_000
+const APPEARS_MS = 120_000
 
 describe('sas: page', function () {
   this.timeout(600_000)

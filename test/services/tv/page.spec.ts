@@ -16,7 +16,7 @@ import { FakeTv } from './fake-tv.ts'
 
 const BUILT = fileURLToPath(new URL('../../../services/gateway/ui/dist/index.html', import.meta.url))
 const SCREENSHOTS = fileURLToPath(new URL('../../screenshots/', import.meta.url))
-const APPEARS_MS = 30_000
+const APPEARS_MS = 120_000
 const TVS = 12
 
 describe('tv: page', function () {

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
 import { buildGuest } from '../../../node/demo/vm-guest.ts'
 import { Processes, until } from '../../integration/processes.ts'
-import { type Browser, seriousFindings, useChromium } from '../browser.ts'
+import { type Browser, overflowing, seriousFindings, useChromium } from '../browser.ts'
 
 const BUILT = fileURLToPath(new URL('../../../services/gateway/ui/dist/index.html', import.meta.url))
 const SCREENSHOTS = fileURLToPath(new URL('../../screenshots/', import.meta.url))
@@ -207,8 +207,7 @@ describe('vm: page', () => {
     await page.getByText(/-disk$/).waitFor()
     for (const name of ['Диски', 'Снимки', 'Нагрузка', 'Права', 'Консоль']) {
       await page.getByRole('tab', { name }).click()
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth)
-      assert.ok(wide <= 400, `${name}: ${wide} wide`)
+      assert.deepEqual(await overflowing(page, 400), [], name)
       assert.deepEqual(await seriousFindings(page), [])
       await page.screenshot({ path: join(SCREENSHOTS, `vm-400-${name}.png`), fullPage: true })
     }

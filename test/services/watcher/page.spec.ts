@@ -6,6 +6,7 @@ import type { Page } from 'playwright-core'
 import { COURT_PASSWORD, type Court, caseOf, courtRule, openCourt } from '../../../node/demo/court.ts'
 import { type ArtelNode, createNode, loadConfig } from '../../../node/index.ts'
 import { OWNER } from '../../../services/index.ts'
+import { until } from '../../bootstrap/nodes.ts'
 import { type Browser, looksRight, openDashboard, overflowing, useChromium } from '../browser.ts'
 
 const COUNT = 120
@@ -106,7 +107,7 @@ describe('watcher: page', function () {
       await page.getByLabel(/^Words/).fill(words)
       await found.getByText('parties: Щербаков против <b>Воды</b>').waitFor()
       await page.getByText('2-8/2026', { exact: true }).waitFor({ state: 'detached' })
-      assert.equal(await found.count(), 1, words)
+      await until(async () => (await found.count()) === 1, `one is found by ${words}`)
     }
     await look('search-1280')
     const download = page.waitForEvent('download')
