@@ -46,13 +46,14 @@ describe('messenger: page, texts', () => {
 })
 
 describe('messenger: page, what is on its way', () => {
-  function open(say: (text: string, key: string) => Promise<void>) {
+  function open(say: (text: string, key: string) => Promise<void>, kept: readonly Waiting[] = []) {
     let rows: readonly Waiting[] = []
     const outbox = createOutbox(
       ({ text }, key) => say(text, key),
       changed => {
         rows = changed
-      }
+      },
+      kept
     )
     return { outbox, rows: () => rows, group: 'g' }
   }
@@ -82,6 +83,31 @@ describe('messenger: page, what is on its way', () => {
     )
     assert.equal(new Set([...keys.values()].flatMap(each => [...each])).size, 3)
     outbox.close()
+  })
+
+  it('goes on with what a page of before had, under the same keys, and tells nobody once it is closed', async () => {
+    const kept: Waiting[] = ['a', 'b'].map(text => ({
+      group: 'g',
+      text,
+      key: `key ${text}`,
+      state: 'waiting'
+    }))
+    const arrived: string[] = []
+    const isHere = Promise.withResolvers<void>()
+    const { outbox, rows } = open(async (text, key) => {
+      arrived.push(`${text} ${key}`)
+      if (text === 'b') await isHere.promise
+    }, kept)
+    await until('the second is on its way', () => arrived.length === 2)
+    assert.deepEqual(arrived, ['a key a', 'b key b'])
+    outbox.close()
+    isHere.resolve()
+    await new Promise(resolve => setImmediate(resolve))
+    // it is kept where it was, and under its key it would be written once
+    assert.deepEqual(
+      rows().map(({ text }) => text),
+      ['b']
+    )
   })
 
   it('holds back nothing behind what is refused, which stays with why until it is thrown away', async () => {

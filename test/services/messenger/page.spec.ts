@@ -403,6 +403,7 @@ describe('messenger: page', function () {
       databases: await indexedDB.databases()
     }))
     assert.deepEqual(left, { ofTab: {}, ofBrowser: ['artel.way'], databases: [] })
+    await look(page, 'sign-in')
     const kept = await keptIn(page)
     assert.deepEqual(
       kept.filter(path => path.includes('/api/')),

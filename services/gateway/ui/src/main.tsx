@@ -6,6 +6,7 @@ import { createRoot } from 'react-dom/client'
 import { takeTokenFromAddress } from './api/token.ts'
 import { App } from './app.tsx'
 import { TextsProvider } from './i18n/i18n.tsx'
+import { isMessenger } from './is-messenger.ts'
 import { Loading } from './parts/page.tsx'
 import { Shell } from './shell.tsx'
 import { theme, variables } from './theme.ts'
@@ -17,7 +18,6 @@ window.addEventListener('hashchange', takeTokenFromAddress)
 
 const root = document.getElementById('root')
 if (root == null) throw new Error('the page has no #root')
-const isMessenger = window.location.pathname.endsWith('/messenger.html')
 createRoot(root).render(
   <StrictMode>
     <MantineProvider theme={theme} cssVariablesResolver={variables} defaultColorScheme="auto">

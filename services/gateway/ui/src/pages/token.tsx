@@ -5,6 +5,7 @@ import { useState } from 'react'
 import { createQueries } from '../api/queries.ts'
 import { token } from '../api/token.ts'
 import { useTexts } from '../i18n/i18n.tsx'
+import { isMessenger } from '../is-messenger.ts'
 import { EntryCard, SignIn } from '../people/sign-in.tsx'
 
 /** Which way was taken last. */
@@ -23,7 +24,8 @@ export function TokenPage() {
         </Alert>
       )}
       <Tabs
-        defaultValue={localStorage.getItem(WAY) ?? 'token'}
+        // who chats has a name; who looks after a node has its token
+        defaultValue={localStorage.getItem(WAY) ?? (isMessenger ? 'name' : 'token')}
         onChange={way => localStorage.setItem(WAY, way ?? 'token')}
         keepMounted={false}
       >

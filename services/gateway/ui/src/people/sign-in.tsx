@@ -5,11 +5,13 @@ import type { SignedIn } from '../../../../access/index.ts'
 import { call, ProblemError } from '../api/client.ts'
 import { token } from '../api/token.ts'
 import { useTexts } from '../i18n/i18n.tsx'
+import { isMessenger } from '../is-messenger.ts'
 import { Problem } from '../parts/page.tsx'
 import { LanguageSwitch, SchemeSwitch } from '../parts/switches.tsx'
 
 /** The card in the middle of an otherwise empty page, before somebody is let in. */
 export function EntryCard({ children }: { children: ReactNode }) {
+  const { t } = useTexts()
   return (
     <main className="entry">
       <div className="card" style={{ width: 'min(100%, 27rem)', padding: '1.75rem' }}>
@@ -17,7 +19,7 @@ export function EntryCard({ children }: { children: ReactNode }) {
           <Group justify="space-between" wrap="nowrap">
             <Group gap={10} wrap="nowrap">
               <img src="./favicon.svg" alt="" width={32} height={32} />
-              <Title order={1}>Artel</Title>
+              <Title order={1}>{isMessenger ? t('messenger.title') : 'Artel'}</Title>
             </Group>
             <Group gap="xs" wrap="nowrap">
               <LanguageSwitch />
