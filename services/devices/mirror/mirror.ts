@@ -70,13 +70,17 @@ export function createMirror(url: string, chains: Pick<Chains, 'all' | 'find' | 
         oid === INT8 ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser
     }
   })
-  pool.on('error', () => {}) // an idle connection was lost; the next query opens another or tells why not
+  // a connection was lost; the next query opens another or tells why not
+  const ignore = (): void => {}
+  pool.on('error', ignore)
   let isReady = false
 
   async function within<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     let client: pg.PoolClient | undefined
     try {
       client = await pool.connect()
+      // it may be cut off between two queries, and while it is ours nobody else listens
+      client.on('error', ignore)
       await client.query('BEGIN')
       if (!isReady) {
         await client.query('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK])
@@ -85,6 +89,7 @@ export function createMirror(url: string, chains: Pick<Chains, 'all' | 'find' | 
       const result = await work(client)
       await client.query('COMMIT')
       isReady = true
+      client.off('error', ignore)
       client.release()
       return result
     } catch (error) {
@@ -195,4 +200,6 @@ export function createMirror(url: string, chains: Pick<Chains, 'all' | 'find' | 
 
 const isLost = (error: unknown): boolean =>
   typeof (error as { code?: unknown }).code === 'string' ||
-  /^(Connection terminated|Query read timeout|timeout exceeded)/.test((error as Error).message)
+  /^(Connection terminated|Client has encountered a connection error|Query read timeout|timeout exceeded)/.test(
+    (error as Error).message
+  )

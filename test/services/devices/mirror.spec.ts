@@ -1,17 +1,37 @@
-import { deepEqual, equal, rejects } from 'node:assert/strict'
+import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import pg from 'pg'
 import { isSignedBy } from '../../../ledger/index.ts'
 import { type Postgres, startPostgres } from '../../../node/demo/vm-postgres.ts'
 import { openChains } from '../../../services/devices/delivery/chains.ts'
+import { createFolderDisk } from '../../../services/devices/log/disk.ts'
 import { GENESIS, type Head } from '../../../services/devices/log/entry.ts'
+import { folderOf } from '../../../services/devices/log/folders.ts'
 import { createMirror, readMirrorUrl } from '../../../services/devices/mirror/mirror.ts'
+import { until } from '../../bootstrap/nodes.ts'
 import { MachineDisk } from '../../simulation/devices-disk.ts'
 import { createRandom } from '../../simulation/random.ts'
 import { batchOf, chain } from './logs.ts'
 
 const { signal } = new AbortController()
+/** more than the half of what is read together: each is written by itself */
+const BATCH = 300
+/**
+ * Each of the seven queries of the first batch has three points: of its rows, its cursor and its COMMIT some, and some
+ * of the batch after it.
+ */
+const POINTS = [14, 15, 18, 20, 21, 30, 35]
+const BACKENDS =
+  "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+const CONNECTED = `SELECT count(*) FROM (${BACKENDS}) AS mirror`
+const ROWS_AND_CURSOR =
+  'SELECT (SELECT count(*) FROM artel_device_entry), (SELECT coalesce(max(next), 0) FROM artel_device_cursor)'
+const urlOf = ({ settings: { host, user, database } }: Postgres): string =>
+  `postgres://${user}@/${database}?host=${encodeURIComponent(host)}`
 
 describe('devices: a database that mirrors the logs', function () {
   this.timeout(600_000)
@@ -39,8 +59,7 @@ describe('devices: a database that mirrors the logs', function () {
     let head = await write(0, GENESIS, 500)
     head = await write(500, head, 200)
     head = await write(1_000, head, 3, { text: 'a\0b "\\u0000" \ud800', big: 2n ** 60n })
-    const { host, user, database } = postgres.settings
-    const mirror = createMirror(`postgres://${user}@/${database}?host=${encodeURIComponent(host)}`, chains)
+    const mirror = createMirror(urlOf(postgres), chains)
     await mirror.catchUp(signal)
     await mirror.catchUp(signal)
     const right = { ...chain, first: 0, last: 1_002, rows: 703, missing: 0, wrong: 0, unknown: 0 }
@@ -59,6 +78,90 @@ describe('devices: a database that mirrors the logs', function () {
         FROM artel_device_entry WHERE seq = 7 ON CONFLICT DO NOTHING`)
     deepEqual(await mirror.reconcile(signal), [{ ...right, rows: 701, missing: 1, wrong: 1 }])
     await mirror.close()
+  })
+
+  /** A log of so many batches in a folder of its own, and the address of the database without rows. */
+  async function logIn(folder: string, batches: number) {
+    await postgres.query('DROP TABLE IF EXISTS artel_device_entry, artel_device_cursor')
+    const chains = await openChains({
+      self: 'nobody',
+      isSigned: isSignedBy,
+      disk: each => createFolderDisk(folderOf(folder, each)),
+      there: [],
+      onFound: () => {}
+    })
+    const log = await chains.kept(chain)
+    let before: Head = GENESIS
+    for (let i = 0; i < batches; i++) {
+      const { batch, head } = batchOf(i * BATCH, before.hash, BATCH)
+      await log.append(batch, head)
+      before = head
+    }
+    const last = batches * BATCH - 1
+    const right = { ...chain, first: 0, last, rows: last + 1, missing: 0, wrong: 0, unknown: 0 }
+    return { chains, url: urlOf(postgres), right }
+  }
+
+  it('killed at any query of a batch has each entry once in the end', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'artel-mirror-'))
+    try {
+      const { chains, url, right } = await logIn(folder, 14)
+      let known = 0
+      for (const point of POINTS) {
+        const args = ['test/services/devices/killed-mirror.ts', folder, url, String(point)]
+        const [code, by] = await once(spawn(process.execPath, args, { stdio: 'inherit' }), 'exit')
+        deepEqual([code, by], [null, 'SIGKILL'], `at ${point}`)
+        // what the killed one had begun is over once nobody is connected
+        await until(async () => (await postgres.query(CONNECTED)).trim() === '0', 'the server has seen it')
+        const tables = (await postgres.query("SELECT to_regclass('artel_device_entry') IS NOT NULL")).trim()
+        if (tables === 'f') continue
+        const [rows, next] = (await postgres.query(ROWS_AND_CURSOR)).trim().split('|').map(Number)
+        equal(rows, next, `at ${point}: rows and cursor are one`)
+        ok(rows! >= known, `at ${point}: what was there stays`)
+        known = rows!
+      }
+      ok(known > 0 && known <= right.last, `${known} rows: there is something before, and something left`)
+      const mirror = createMirror(url, chains)
+      await mirror.catchUp(signal)
+      deepEqual(await mirror.reconcile(signal), [right])
+      await mirror.close()
+      await chains.close()
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
+
+  it('whose server cuts it off at any query has each entry once in the end', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'artel-mirror-'))
+    const { query } = pg.Client.prototype
+    try {
+      const { chains, url, right } = await logIn(folder, 3)
+      const mirror = createMirror(url, chains)
+      let cuts = 0
+      for (let at = 1; at <= 13; at++) {
+        let left = at
+        Object.assign(pg.Client.prototype, {
+          async query(...values: never[]) {
+            if (--left === 0) {
+              await postgres.query(`SELECT pg_terminate_backend(pid) FROM (${BACKENDS}) AS mirror`)
+              cuts++
+            }
+            return Reflect.apply(query, this, values)
+          }
+        })
+        const work = mirror.catchUp(signal)
+        await work.catch((error: Error) => equal(error.name, 'MirrorError'))
+      }
+      Object.assign(pg.Client.prototype, { query })
+      ok(cuts > 5, `it was cut off ${cuts} times`)
+      await mirror.catchUp(signal)
+      deepEqual(await mirror.reconcile(signal), [right])
+      await mirror.close()
+      await chains.close()
+    } finally {
+      Object.assign(pg.Client.prototype, { query })
+      await rm(folder, { recursive: true })
+    }
   })
 
   it('may be away: nothing is lost, and the reason is told', async () => {
