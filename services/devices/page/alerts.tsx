@@ -91,6 +91,7 @@ function Found({ rows, words, acknowledge }: FoundProps) {
               what(row),
               time(row.openedAt),
               ...(row.count > 1 ? [t('times', { n: row.count })] : []),
+              ...(row.escalatedAt === undefined ? [] : [t('escalated', { time: time(row.escalatedAt) })]),
               ...(row.acknowledgedBy === undefined ? [] : [t('by', { who: row.acknowledgedBy })])
             ].join(' · ')}
           >
@@ -123,14 +124,20 @@ function RuleList({
   words: PartProps['words']
   remove(name: string): void
 }) {
-  const { t, condition, word } = words
+  const { t, condition, word, number } = words
   return (
     <Rows label={t('rules')} empty={t('noRules')}>
       {rows.map(row => (
         <Row
           key={row.name}
           title={row.name}
-          detail={`${row.devices}: ${condition(row)} · ${word('severity', row.severity)}`}
+          detail={[
+            `${row.devices}: ${condition(row)}`,
+            word('severity', row.severity),
+            ...(row.escalateMinutes === undefined
+              ? []
+              : [t('escalates', { minutes: number(row.escalateMinutes) })])
+          ].join(' · ')}
         >
           <RemoveButton label={t('removeRule', { name: row.name })} onClick={() => remove(row.name)} />
         </Row>

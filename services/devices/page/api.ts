@@ -58,6 +58,7 @@ export interface AlertRow {
   count: number
   openedAt: number
   acknowledgedBy?: string
+  escalatedAt?: number
   note?: string
 }
 export interface RuleRow {
@@ -74,6 +75,7 @@ export interface RuleRow {
   equals?: string
   forSeconds: number
   severity: Severity
+  escalateMinutes?: number
 }
 export interface SilenceRow {
   id: number

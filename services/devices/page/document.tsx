@@ -1,9 +1,10 @@
-import { Badge, Button, Group, Stack, Text, TextInput, Title } from '@mantine/core'
+import { Badge, Button, Stack, Text, Title } from '@mantine/core'
 import { type ReactNode, useCallback, useState } from 'react'
 import { RemoveButton, Row, Rows } from '../../host/page/rows.tsx'
 import { useLoaded } from '../../host/page/use-loaded.ts'
 import type { AgentRow, GrantRow, Proposal, SettingRow, Wishes } from './api.ts'
 import { GrantForm } from './grant-form.tsx'
+import { Field, LineForm } from './line-form.tsx'
 import type { PartProps } from './part.ts'
 import { SettingForm } from './setting-form.tsx'
 import type { Words } from './words.ts'
@@ -169,27 +170,14 @@ function BoardForm({ words, save }: { words: Words; save(agent: string): Promise
   const { t } = words
   const [agent, setAgent] = useState('')
   return (
-    <form
-      aria-label={t('newBoard')}
-      onSubmit={event => {
-        event.preventDefault()
-        void save(agent.trim()).then(isDone => {
-          if (isDone) setAgent('')
-        })
-      }}
+    <LineForm
+      label={t('newBoard')}
+      button={t('add')}
+      save={() => save(agent.trim())}
+      onSaved={() => setAgent('')}
     >
-      <Group align="flex-end" gap="sm" mt="sm">
-        <TextInput
-          label={t('peer')}
-          required
-          value={agent}
-          onChange={({ currentTarget }) => setAgent(currentTarget.value)}
-        />
-        <Button type="submit" variant="default">
-          {t('add')}
-        </Button>
-      </Group>
-    </form>
+      <Field label={t('peer')} value={agent} set={setAgent} />
+    </LineForm>
   )
 }
 

@@ -1,6 +1,7 @@
-import { Button, Group, NativeSelect, NumberInput, TextInput } from '@mantine/core'
+import { NativeSelect, NumberInput } from '@mantine/core'
 import { useState } from 'react'
 import type { GrantRow } from './api.ts'
+import { Field, LineForm } from './line-form.tsx'
 import type { Words } from './words.ts'
 
 const RISKS = ['0', '1', '2', '3'] as const
@@ -19,51 +20,30 @@ export function GrantForm({ words, save }: GrantFormProps) {
   const [risk, setRisk] = useState('1')
   const [perDay, setPerDay] = useState<number | string>('')
   return (
-    <form
-      aria-label={t('newGrant')}
-      onSubmit={event => {
-        event.preventDefault()
-        void save({
+    <LineForm
+      label={t('newGrant')}
+      button={t('grant')}
+      save={() =>
+        save({
           peer: peer.trim(),
           devices,
           commands: commands.split(/[\s,]+/).filter(Boolean),
           risk: Number(risk) as GrantRow['risk'],
           ...(perDay === '' ? {} : { perDay: Number(perDay) })
-        }).then(isDone => {
-          if (isDone) setPeer('')
         })
-      }}
+      }
+      onSaved={() => setPeer('')}
     >
-      <Group align="flex-end" gap="sm" mt="sm">
-        <TextInput
-          label={t('peer')}
-          required
-          value={peer}
-          onChange={({ currentTarget }) => setPeer(currentTarget.value)}
-        />
-        <TextInput
-          label={t('which')}
-          required
-          value={devices}
-          onChange={({ currentTarget }) => setDevices(currentTarget.value)}
-        />
-        <TextInput
-          label={t('commandNames')}
-          required
-          value={commands}
-          onChange={({ currentTarget }) => setCommands(currentTarget.value)}
-        />
-        <NativeSelect
-          label={t('risk')}
-          value={risk}
-          onChange={({ currentTarget }) => setRisk(currentTarget.value)}
-          data={RISKS.map(value => ({ value, label: word('risk', value) }))}
-        />
-        <NumberInput label={t('perDay')} min={1} value={perDay} onChange={setPerDay} w="8rem" />
-        <Button type="submit" variant="default">
-          {t('grant')}
-        </Button>
-      </Group>
-    </form>
+      <Field label={t('peer')} value={peer} set={setPeer} />
+      <Field label={t('which')} value={devices} set={setDevices} />
+      <Field label={t('commandNames')} value={commands} set={setCommands} />
+      <NativeSelect
+        label={t('risk')}
+        value={risk}
+        onChange={({ currentTarget }) => setRisk(currentTarget.value)}
+        data={RISKS.map(value => ({ value, label: word('risk', value) }))}
+      />
+      <NumberInput label={t('perDay')} min={1} value={perDay} onChange={setPerDay} w="8rem" />
+    </LineForm>
   )
 }

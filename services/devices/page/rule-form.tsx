@@ -1,6 +1,7 @@
-import { Button, Group, NativeSelect, NumberInput, TextInput } from '@mantine/core'
+import { NativeSelect, NumberInput } from '@mantine/core'
 import { useState } from 'react'
 import type { RuleRow, Severity } from './api.ts'
+import { Field, LineForm } from './line-form.tsx'
 import type { Words } from './words.ts'
 
 const CONDITIONS = ['above', 'below', 'absent', 'event'] as const
@@ -22,6 +23,7 @@ export function RuleForm({ words, save }: RuleFormProps) {
   const [count, setCount] = useState<number | string>('')
   const [lasting, setLasting] = useState<number | string>(0)
   const [severity, setSeverity] = useState<Severity>('warning')
+  const [minutes, setMinutes] = useState<number | string>('')
   const isValue = when === 'above' || when === 'below'
 
   function condition(): Partial<RuleRow> {
@@ -31,62 +33,49 @@ export function RuleForm({ words, save }: RuleFormProps) {
   }
 
   return (
-    <form
-      aria-label={t('newRule')}
-      onSubmit={event => {
-        event.preventDefault()
-        void save({ name, devices, severity, ...condition() }).then(isDone => {
-          if (isDone) setName('')
+    <LineForm
+      label={t('newRule')}
+      button={t('save')}
+      isMain
+      save={() =>
+        save({
+          name,
+          devices,
+          severity,
+          ...condition(),
+          ...(minutes === '' ? {} : { escalateMinutes: Number(minutes) })
         })
-      }}
+      }
+      onSaved={() => setName('')}
     >
-      <Group align="flex-end" gap="sm" mt="sm">
-        <TextInput
-          label={t('name')}
+      <Field label={t('name')} value={name} set={setName} />
+      <Field label={t('which')} value={devices} set={setDevices} />
+      <NativeSelect
+        label={t('when')}
+        value={when}
+        onChange={({ currentTarget }) => setWhen(currentTarget.value as Condition)}
+        data={CONDITIONS.map(value => ({ value, label: word('when', value) }))}
+      />
+      {when !== 'absent' && (
+        <Field label={isValue ? t('reading') : t('eventKind')} value={text} set={setText} />
+      )}
+      {when !== 'event' && (
+        <NumberInput
+          label={isValue ? t('limit') : t('secondsSilent')}
           required
-          value={name}
-          onChange={({ currentTarget }) => setName(currentTarget.value)}
+          value={count}
+          onChange={setCount}
+          w="8rem"
         />
-        <TextInput
-          label={t('which')}
-          required
-          value={devices}
-          onChange={({ currentTarget }) => setDevices(currentTarget.value)}
-        />
-        <NativeSelect
-          label={t('when')}
-          value={when}
-          onChange={({ currentTarget }) => setWhen(currentTarget.value as Condition)}
-          data={CONDITIONS.map(value => ({ value, label: word('when', value) }))}
-        />
-        {when !== 'absent' && (
-          <TextInput
-            label={isValue ? t('reading') : t('eventKind')}
-            required
-            value={text}
-            onChange={({ currentTarget }) => setText(currentTarget.value)}
-          />
-        )}
-        {when !== 'event' && (
-          <NumberInput
-            label={isValue ? t('limit') : t('secondsSilent')}
-            required
-            value={count}
-            onChange={setCount}
-            w="8rem"
-          />
-        )}
-        {isValue && (
-          <NumberInput label={t('lasting')} min={0} value={lasting} onChange={setLasting} w="8rem" />
-        )}
-        <NativeSelect
-          label={t('severity')}
-          value={severity}
-          onChange={({ currentTarget }) => setSeverity(currentTarget.value as Severity)}
-          data={SEVERITIES.map(value => ({ value, label: word('severity', value) }))}
-        />
-        <Button type="submit">{t('save')}</Button>
-      </Group>
-    </form>
+      )}
+      {isValue && <NumberInput label={t('lasting')} min={0} value={lasting} onChange={setLasting} w="8rem" />}
+      <NativeSelect
+        label={t('severity')}
+        value={severity}
+        onChange={({ currentTarget }) => setSeverity(currentTarget.value as Severity)}
+        data={SEVERITIES.map(value => ({ value, label: word('severity', value) }))}
+      />
+      <NumberInput label={t('escalateAfter')} min={1} value={minutes} onChange={setMinutes} w="14rem" />
+    </LineForm>
   )
 }

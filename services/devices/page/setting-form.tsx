@@ -1,6 +1,6 @@
-import { Button, Group, TextInput } from '@mantine/core'
 import { useState } from 'react'
 import type { SettingRow } from './api.ts'
+import { Field, LineForm } from './line-form.tsx'
 import type { Words } from './words.ts'
 
 interface SettingFormProps {
@@ -15,39 +15,16 @@ export function SettingForm({ words, save }: SettingFormProps) {
   const [name, setName] = useState('')
   const [value, setValue] = useState('')
   return (
-    <form
-      aria-label={t('newSetting')}
-      onSubmit={event => {
-        event.preventDefault()
-        void save({ devices, values: { [name.trim()]: typedValue(value) } }).then(isDone => {
-          if (isDone) setName('')
-        })
-      }}
+    <LineForm
+      label={t('newSetting')}
+      button={t('set')}
+      save={() => save({ devices, values: { [name.trim()]: typedValue(value) } })}
+      onSaved={() => setName('')}
     >
-      <Group align="flex-end" gap="sm" mt="sm">
-        <TextInput
-          label={t('which')}
-          required
-          value={devices}
-          onChange={({ currentTarget }) => setDevices(currentTarget.value)}
-        />
-        <TextInput
-          label={t('settingName')}
-          required
-          value={name}
-          onChange={({ currentTarget }) => setName(currentTarget.value)}
-        />
-        <TextInput
-          label={t('value')}
-          required
-          value={value}
-          onChange={({ currentTarget }) => setValue(currentTarget.value)}
-        />
-        <Button type="submit" variant="default">
-          {t('set')}
-        </Button>
-      </Group>
-    </form>
+      <Field label={t('which')} value={devices} set={setDevices} />
+      <Field label={t('settingName')} value={name} set={setName} />
+      <Field label={t('value')} value={value} set={setValue} />
+    </LineForm>
   )
 }
 

@@ -1,5 +1,6 @@
-import { Button, Group, NumberInput, TextInput } from '@mantine/core'
+import { NumberInput } from '@mantine/core'
 import { useState } from 'react'
+import { Field, LineForm } from './line-form.tsx'
 import type { Words } from './words.ts'
 
 const HOUR_MINUTES = 60
@@ -16,33 +17,15 @@ export function SilenceForm({ words, save }: SilenceFormProps) {
   const [minutes, setMinutes] = useState<number | string>(HOUR_MINUTES)
   const [why, setWhy] = useState('')
   return (
-    <form
-      aria-label={t('silence')}
-      onSubmit={event => {
-        event.preventDefault()
-        void save(devices, Number(minutes), why).then(isDone => {
-          if (isDone) setWhy('')
-        })
-      }}
+    <LineForm
+      label={t('silence')}
+      button={t('silence')}
+      save={() => save(devices, Number(minutes), why)}
+      onSaved={() => setWhy('')}
     >
-      <Group align="flex-end" gap="sm" mt="sm">
-        <TextInput
-          label={t('which')}
-          required
-          value={devices}
-          onChange={({ currentTarget }) => setDevices(currentTarget.value)}
-        />
-        <NumberInput label={t('minutes')} required min={1} value={minutes} onChange={setMinutes} w="8rem" />
-        <TextInput
-          label={t('why')}
-          required
-          value={why}
-          onChange={({ currentTarget }) => setWhy(currentTarget.value)}
-        />
-        <Button type="submit" variant="default">
-          {t('silence')}
-        </Button>
-      </Group>
-    </form>
+      <Field label={t('which')} value={devices} set={setDevices} />
+      <NumberInput label={t('minutes')} required min={1} value={minutes} onChange={setMinutes} w="8rem" />
+      <Field label={t('why')} value={why} set={setWhy} />
+    </LineForm>
   )
 }
