@@ -16,7 +16,7 @@ import { type CallRequest, type NodeOperations, type Operations, operationsOver 
 
 /** Unix allows 107 bytes for the path of a socket. */
 const MAX_PATH_BYTES = 107
-const CONNECT_TIMEOUT_MS = 2_000
+const CONNECT_TIMEOUT_MS = 10_000
 
 interface Request extends Omit<CallRequest, 'input'> {
   id: number

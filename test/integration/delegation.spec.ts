@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { until } from '../bootstrap/nodes.ts'
 import { type Daemon, Processes } from '../node/processes.ts'
 
 // About 100 µs per item: it is still running when its submitter dies.
@@ -31,6 +32,10 @@ describe('integration: delegation over processes', function () {
     client = startClient()
     await client.ready
     delegate = (await started.ready).id
+    await until(async () => {
+      const { stdout } = await processes.run(['peers', '--json', ...data])
+      return JSON.parse(stdout).some(({ peer }: { peer: string }) => peer === delegate)
+    }, 'the client has met the delegate')
     await writeFile(join(processes.folder, 'job.json'), JSON.stringify(JOB))
   })
   after(() => processes.stop())
