@@ -31,8 +31,8 @@ import { createWarmSessions } from './warm-sessions.ts'
 // Outstanding slices per requester: enough to hide a round trip, few enough to bound memory.
 const WINDOW_PER_SLOT = 64
 const HEARTBEAT_MS = 1000
-// What it costs this machine to end a process before it brings anything, and to start the next one in its place: for who comes back
-// with more of it before it is time.
+// What it costs this machine to end a process before it brings anything, and to start the next one in its place: for who names no
+// price, or comes back with more of it before it is time.
 const PROCESS_MS = 200
 // What a message that asks for nothing costs at least, and each slice in it: it was decrypted, framed and answered as well, and
 // what is left of it collected.
@@ -182,7 +182,11 @@ export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, compon
     if (kept.length === 0) return
     const inSlots = [...requesters].flatMap(runningOf).filter(({ batch }) => !turns.isBeside(batch.slices))
     const ended = givingWay(inSlots, kept)
-    for (const { from, batch } of ended) endBatch(from, batch, GAVE_WAY)
+    for (const { from, batch } of ended) {
+      endBatch(from, batch, GAVE_WAY)
+      // a price may be secured any moment; what names none never will be
+      if (priceOf(batch.slices) === 0) from.costs.waste(from.id, PROCESS_MS)
+    }
     for (const requester of new Set(ended.map(({ requester }) => requester))) pauses.gaveWay(requester)
   }
 

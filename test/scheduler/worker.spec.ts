@@ -176,6 +176,19 @@ describe('scheduler/worker', () => {
       assert.ok(!isRefused(70), 'it is secured')
     })
 
+    it('counts as wasted at once where it names no price and gives way', async () => {
+      const wasted: [string, number][] = []
+      const costs = { ...UNCOUNTED, waste: (peer: string, ms: number) => void wasted.push([peer, ms]) }
+      start({ slots: 1 }, costs, { ...UNLIMITED, secures: requester => requester === 'alice' })
+      const [stranger, payer] = [connect('mallory'), connect('alice')]
+      for (const peer of [stranger, payer]) peer.receive(load())
+      stranger.receive(free([1]))
+      await until(() => fake.running.length === 1, 'the slice of the stranger')
+      payer.receive(lease([2]))
+      await until(() => stranger.refused().length === 1, 'its end')
+      assert.deepEqual(wasted, [['mallory', 200]])
+    })
+
     it('is taken back from who has only promised a price, like from who names none', async () => {
       start({}, UNCOUNTED, { ...UNLIMITED, secures: () => false })
       const stranger = connect('mallory')
