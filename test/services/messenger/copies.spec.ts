@@ -53,7 +53,7 @@ describe('messenger: copies of the backups of others', () => {
 })
 
 describe('messenger: backups on other nodes', function () {
-  this.timeout(240_000)
+  this.timeout(600_000)
 
   it('come back from one that cannot read them; none is kept where it is not agreed to', async () => {
     await using school = await openSchool()

@@ -108,7 +108,7 @@ describe('messenger: who is here, and who writes', () => {
 })
 
 describe('messenger: confirming that one has read', function () {
-  this.timeout(180_000)
+  this.timeout(600_000)
 
   it('who asks sees who did and who did not; pupils do, and do not ask', async () => {
     await using school = await openSchool()

@@ -13,7 +13,7 @@ const account = (name: string, ...scopes: string[]): Caller => ({
 })
 
 describe('watcher: chats of the messenger', function () {
-  this.timeout(240_000)
+  this.timeout(600_000)
 
   it('are told what changes, once, and only by who may write there', async () => {
     await using hosts = new AsyncDisposableStack()
