@@ -5,6 +5,12 @@ import { METERS } from '../tables/meters.ts'
 
 export type Devices = HostOf<typeof declaration>['use']['devices']
 export type Device = Awaited<ReturnType<Devices['open']>>
+export type DeviceCommands = NonNullable<Parameters<Devices['open']>[0]['commands']>
+
+/** What a machine said to a poll. */
+export type MachineAnswer =
+  | { is: 'acknowledged' | 'refused' | 'silent' }
+  | { is: 'answered'; frame: Uint8Array }
 
 const METER_NAMES = Object.values(METERS)
 /** Codes by which machines say what a credit is worth; in units of the currency. */
@@ -40,7 +46,8 @@ export const openPlace = (devices: Devices, line: string, address: number): Prom
 export const openMachine = (
   devices: Devices,
   { version, serial }: MachineId,
-  game: GameInfo | undefined
+  game: GameInfo | undefined,
+  commands: DeviceCommands
 ): Promise<Device> =>
   devices.open({
     kind: 'sas',
@@ -55,6 +62,7 @@ export const openMachine = (
       command: { class: 'account' },
       money: { class: 'account' }
     },
+    commands,
     facts: {
       version,
       ...(game == null

@@ -13,7 +13,15 @@ import {
   QUEUE_OVERFLOW
 } from '../tables/exceptions.ts'
 import { METERS } from '../tables/meters.ts'
-import { DENOMINATIONS, type Device, type Devices, openMachine, openPlace } from './devices.ts'
+import { machineCommands } from './commands.ts'
+import {
+  DENOMINATIONS,
+  type Device,
+  type Devices,
+  type MachineAnswer,
+  openMachine,
+  openPlace
+} from './devices.ts'
 import { grownBetween, hasFallen, type MeterRow, type Totals, totalsOf } from './readings.ts'
 
 /** So many polls in a row without an answer, and nobody is there. */
@@ -48,10 +56,6 @@ export interface MachineState {
   heardAt?: number
   exceptions: number
 }
-
-export type MachineAnswer =
-  | { is: 'acknowledged' | 'refused' | 'silent' }
-  | { is: 'answered'; frame: Uint8Array }
 
 /** What can be done with a machine while it is its turn. */
 export interface Turn {
@@ -152,9 +156,14 @@ export async function createMachine(init: MachineInit) {
     const serial = SERIAL.test(id.serial.trim()) ? id.serial.trim() : `${lineName}:${address}`
     if (state.serial != null && state.serial !== serial) {
       await place.event('swapped', { before: state.serial, now: serial })
+      device?.close()
       last = undefined
     }
-    const opened = await openMachine(devices, { ...id, serial }, game)
+    const commands = machineCommands({
+      address,
+      send: (message, until) => send(message, until, serial)
+    })
+    const opened = await openMachine(devices, { ...id, serial }, game, commands)
     if (last == null) {
       const row = (await opened.latest('meters')) as Partial<MeterRow> | undefined
       if (row?.totals != null) last = { totals: row.totals, block: row.block ?? 0, readAt: 0, writtenAt: 0 }
@@ -240,6 +249,28 @@ export async function createMachine(init: MachineInit) {
     return raceSignal<T>(done.promise, signal)
   }
 
+  /**
+   * Sends one poll when its turn comes, unless the signal comes first; both are in the log.
+   *
+   * @param serial of the machine that it is for; default: whichever is there
+   * @throws {UnknownMachineError} it is not there now
+   * @throws {PollRefusedError}
+   */
+  const send = (message: Uint8Array, signal: AbortSignal, serial = state.serial): Promise<MachineAnswer> =>
+    turn(async ({ long, note, serial: there }) => {
+      if (there !== serial) throw new UnknownMachineError(`${serial} is not there any more`)
+      const poll = Buffer.from(message).toString('hex')
+      // what was meant is on the disk before it is tried
+      await note('command', { poll, is: 'tried' })
+      const answer = asAnswer(await long(message))
+      await note('command', {
+        poll,
+        is: answer.is,
+        ...(answer.is === 'answered' ? { frame: Buffer.from(answer.frame).toString('hex') } : {})
+      })
+      return answer
+    }, signal)
+
   function asAnswer(frame: Uint8Array | undefined): MachineAnswer {
     if (frame == null) return { is: 'silent' }
     const ack = ackOf(address, frame)
@@ -292,25 +323,7 @@ export async function createMachine(init: MachineInit) {
 
     turn,
 
-    /**
-     * Sends one poll when its turn comes, unless the signal comes first; both are in the log.
-     *
-     * @throws {UnknownMachineError} it is not there now
-     * @throws {PollRefusedError}
-     */
-    send: (message: Uint8Array, signal: AbortSignal): Promise<MachineAnswer> =>
-      turn(async ({ long, note }) => {
-        const poll = Buffer.from(message).toString('hex')
-        // what was meant is on the disk before it is tried
-        await note('command', { poll, is: 'tried' })
-        const answer = asAnswer(await long(message))
-        await note('command', {
-          poll,
-          is: answer.is,
-          ...(answer.is === 'answered' ? { frame: Buffer.from(answer.frame).toString('hex') } : {})
-        })
-        return answer
-      }, signal)
+    send
   }
 }
 

@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
+import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -122,6 +122,53 @@ describe('sas: machines on a line, and what is in the log', function () {
     equal(rows.filter(({ why }) => why === 'start').length, 1)
     equal(grownIn(rows, 'coinIn'), 71 * 3)
     equal(grownIn(rows, 'bills'), Number(machine.meter(0x0b)))
+  })
+
+  it('does what the fleet commands, decided and written by the service devices, where control is on', async () => {
+    const machine = new Machine({ address: 1, serial: 'A-17' })
+    machine.add(0x0c, 321)
+    await using wire = new TcpWire([machine])
+    const line = await wire.listen()
+    const ask = (node: Awaited<ReturnType<typeof start>>, name: string) =>
+      node.call<{ is: string; why?: string; result?: unknown }>('devices', 'command', {
+        ...{ device: 'sas:A-17', name, args: {}, minutes: 1 }
+      })
+    {
+      await using off = await start(line)
+      await off.isUp('A-17')
+      const { is, why } = await ask(off, 'lock')
+      equal(is, 'failed')
+      match(why!, /sas.control/)
+      equal(machine.isLocked, false)
+      deepEqual((await ask(off, 'credits')).result, { credits: 321 })
+    }
+    await using node = await start(line, { control: true })
+    await node.isUp('A-17')
+    for (const [name, isSo] of [
+      ['lock', () => machine.isLocked],
+      ['enable', () => !machine.isLocked],
+      ['refuseBills', () => !machine.acceptsBills],
+      ['setClock', () => machine.clock !== '']
+    ] as const) {
+      equal((await ask(node, name)).is, 'done', name)
+      ok(isSo(), name)
+    }
+    const said = (await node.events('sas:A-17')).filter(({ kind }) => kind === 'fleet-command')
+    deepEqual(
+      said.filter(({ body }) => body.name === 'setClock').map(({ body }) => body.is),
+      ['received']
+    )
+    // another machine stands there now: what was meant for the first goes to nobody
+    wire.isMute = true
+    await until(
+      async () => !(await node.call<{ items: Item[] }>('sas', 'machines')).items[0]!.isUp,
+      'it is missed'
+    )
+    wire.machines[0] = new Machine({ address: 1, serial: 'B-1' })
+    wire.isMute = false
+    await node.isUp('B-1')
+    await rejects(ask(node, 'lock'), { name: 'UnknownDeviceError' })
+    equal(wire.machines[0].isLocked, false)
   })
 
   it('knows a meter that went past its last digit from one that was cleared, and another machine by its number', async () => {
