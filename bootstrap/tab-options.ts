@@ -25,7 +25,7 @@ export function tabOptions({ privateKey, version }: TabOptionsInit): Libp2pOptio
     nodeInfo: { name: 'artel', version, userAgent: `artel-tab/${version}` },
     addresses: { listen: [] },
     transports: [webSockets()],
-    connectionEncrypters: [wholeMessages(noise())],
+    connectionEncrypters: [wholeMessages(noise(), { inPlace: true })],
     streamMuxers: [yamux()],
     // the page's server says which addresses, and a node of one's own is on loopback, without TLS
     connectionGater: { denyDialMultiaddr: () => false },

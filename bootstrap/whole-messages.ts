@@ -11,10 +11,11 @@ const LEAST_SHARED_BYTES = 16 * 1024
  * Hands each message of noise over in one piece. It gives length and body apart; TCP then makes a system call and a packet of
  * either, and the peer wakes up twice: a round trip on loopback gets a fifth shorter. What comes in pieces it copies before it is
  * decrypted; here it is put together in one place that is used again and again, and the memory of the pieces is free at once. As
- * garbage, what one peer sends would be here three times.
+ * garbage, what one peer sends would be here three times. `inPlace`: long messages are decrypted where they are, too, as in a browser.
  */
 export function wholeMessages<Components, Extension>(
-  create: (components: Components) => ConnectionEncrypter<Extension>
+  create: (components: Components) => ConnectionEncrypter<Extension>,
+  { inPlace = false } = {}
 ): (components: Components) => ConnectionEncrypter<Extension> {
   return components => {
     const encrypter = create(components)
@@ -24,7 +25,7 @@ export function wholeMessages<Components, Extension>(
       secure: (connection: C) => Promise<R>
     ): Promise<R> => {
       joinSent(connection)
-      const joinReceived = gatherer(connection as C & IncomingStream)
+      const joinReceived = gatherer(connection as C & IncomingStream, inPlace)
       const result = await secure(connection)
       joinReceived()
       return result
@@ -48,17 +49,17 @@ interface IncomingStream {
   readBuffer: Uint8ArrayList
 }
 
-/** Messages are read where they come in, one after the other: one place is enough for those of all connections. */
-let shared: Uint8Array<ArrayBuffer> | undefined
+/** A place that no message is in. Messages are read where they are whole, so most of the time one is enough for all connections. */
+let free: Uint8Array<ArrayBuffer> | undefined
 
 /** Follows what comes in, and gives what begins to join it: once whoever reads has nothing of a message any more when it has it. */
-function gatherer(stream: IncomingStream): () => void {
+function gatherer(stream: IncomingStream, inPlace: boolean): () => void {
   const { onData } = stream
   const prefix = new Uint8Array(LENGTH_BYTES)
   /** of the message that has begun, its length included */
   let filled = 0
   let bytes = 0
-  let message: Uint8Array | undefined
+  let message: Uint8Array<ArrayBuffer> | undefined
   let isWanted = false
   let isJoining = false
 
@@ -83,10 +84,11 @@ function gatherer(stream: IncomingStream): () => void {
     return at + part.length
   }
 
-  function passJoined(whole: Uint8Array): void {
+  function passJoined(whole: Uint8Array<ArrayBuffer>): void {
     pass(whole)
-    // whoever reads is not there, or waits
-    if (stream.readBuffer.byteLength > 0) shared = undefined
+    // else whoever reads is not there, or waits
+    const isRead = !inPlace && stream.readBuffer.byteLength === 0
+    if (isRead && whole.length >= LEAST_SHARED_BYTES) free = new Uint8Array(whole.buffer)
   }
 
   /** What is whole passes as it is. */
@@ -129,10 +131,15 @@ function endOf(piece: Uint8Array, at: number): number {
   return body > piece.length ? Number.POSITIVE_INFINITY : body + piece[at]! * 256 + piece[at + 1]!
 }
 
-function placeFor(prefix: Uint8Array, bytes: number): Uint8Array {
-  const isOwn = bytes < LEAST_SHARED_BYTES
-  if (!isOwn) shared ??= new Uint8Array(MOST_BYTES)
-  const place = isOwn ? new Uint8Array(bytes) : shared!.subarray(0, bytes)
+function placeFor(prefix: Uint8Array, bytes: number): Uint8Array<ArrayBuffer> {
+  const place = bytes < LEAST_SHARED_BYTES ? new Uint8Array(bytes) : takePlace().subarray(0, bytes)
   place.set(prefix)
+  return place
+}
+
+/** Nobody else's until its message is whole: the pieces of another may come in between. */
+function takePlace(): Uint8Array<ArrayBuffer> {
+  const place = free ?? new Uint8Array(MOST_BYTES)
+  free = undefined
   return place
 }

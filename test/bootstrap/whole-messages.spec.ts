@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import { noise } from '@chainsafe/libp2p-noise'
+import { noise, pureJsCrypto } from '@chainsafe/libp2p-noise'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { MessageStream } from '@libp2p/interface'
 import { defaultLogger } from '@libp2p/logger'
@@ -12,9 +12,9 @@ import { until } from './nodes.ts'
 type Incoming = MessageStream & { onData(data: Uint8Array | Uint8ArrayList): void }
 
 /** Two ends of a connection; what comes to the second is cut into pieces of these sizes, in turn, once it is encrypted. */
-async function pair(sizes: readonly number[]) {
+async function pair(sizes: readonly number[], inPlace = false) {
   const encrypter = async () =>
-    wholeMessages(noise())({
+    wholeMessages(noise(inPlace ? { crypto: pureJsCrypto } : {}), { inPlace })({
       privateKey: await generateKeyPair('Ed25519'),
       logger: defaultLogger(),
       upgrader: { getStreamMuxers: () => new Map() }
@@ -40,7 +40,13 @@ async function pair(sizes: readonly number[]) {
   receiver.connection.addEventListener('message', ({ data }) => {
     received.push(data.slice())
   })
-  return { sender: sender.connection, there, pieces, received: () => Buffer.concat(received) }
+  return {
+    sender: sender.connection,
+    receiver: receiver.connection,
+    there: there as unknown as Incoming,
+    pieces,
+    received: () => Buffer.concat(received)
+  }
 }
 
 const bytesOf = (sizes: readonly number[]): Uint8Array[] =>
@@ -73,6 +79,39 @@ describe('bootstrap: whole messages of noise', () => {
     assert.ok(received().equals(sent))
     const kept = pieces.filter(({ buffer }) => buffer.byteLength > 0)
     assert.ok(kept.length <= 1, `${kept.length} of ${pieces.length} pieces`)
+  })
+
+  it('are not mixed up with those of others whose pieces come in between', async () => {
+    const ends = await Promise.all([pair([1 << 20]), pair([1 << 20])])
+    const sent = bytesOf([150_000, 150_000])
+    const held = ends.map(({ there }) => {
+      const pieces: Uint8Array[] = []
+      const { onData } = there
+      there.onData = data => {
+        const bytes = data.slice()
+        for (let at = 0; at < bytes.length; at += 20_000) pieces.push(bytes.slice(at, at + 20_000))
+      }
+      return { pieces, pass: (piece: Uint8Array) => onData.call(there, piece) }
+    })
+    for (const [i, { sender }] of ends.entries()) sender.send(sent[i]!)
+    const whole = (): boolean =>
+      held.every(({ pieces }) => pieces.reduce((sum, { length }) => sum + length, 0) > 150_000)
+    await until(whole, 'all that is sent')
+    while (held.some(({ pieces }) => pieces.length > 0))
+      for (const { pieces, pass } of held) if (pieces.length > 0) pass(pieces.shift()!)
+    for (const [i, { received }] of ends.entries()) assert.ok(received().equals(sent[i]!))
+  })
+
+  it('stay as they are in a browser, which decrypts them in place', async () => {
+    const { sender, receiver } = await pair([40_000], true)
+    const kept: Uint8Array[] = []
+    receiver.addEventListener('message', ({ data }) => {
+      kept.push(data.subarray())
+    })
+    const sent = bytesOf([100_000, 100_000])
+    for (const message of sent) sender.send(message)
+    await until(() => kept.reduce((sum, { length }) => sum + length, 0) >= 200_000, 'all of it')
+    assert.ok(Buffer.concat(kept).equals(Buffer.concat(sent)))
   })
 
   it('are not mixed up where whoever reads them waits', async () => {
