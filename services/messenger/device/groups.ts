@@ -212,8 +212,8 @@ export function createGroups(init: GroupsInit) {
       if (next != null && 'found' in next) {
         transact(store.db, () => keep(next.found))
         onChanged(grp)
-        // its welcome is on the way
-        await joinPending()
+        // its welcome is on the way, or here
+        await joinPending(grp)
         continue
       }
       const { open, sealKey } = next!
@@ -255,9 +255,10 @@ export function createGroups(init: GroupsInit) {
     return [...heads, ...newest.heads.filter(([device]) => headOf(heads, device) < 0)]
   }
 
-  async function joinPending(): Promise<void> {
+  /** `held`: the caller is in the turn of this group, and gets nothing of others: in their turn somebody may wait for his. */
+  async function joinPending(held?: string): Promise<void> {
     for (const { id, bytes, at } of store.welcomes()) {
-      const is = await join(bytes).catch((error: Error) => {
+      const is = await join(bytes, held).catch((error: Error) => {
         if (error instanceof MalformedMessageError || error instanceof PolicyError) return 'void' as const
         // whom it needs does not answer now
         return 'waits' as const
@@ -267,7 +268,7 @@ export function createGroups(init: GroupsInit) {
   }
 
   /** @throws {MalformedMessageError} {PolicyError} it never will be one */
-  async function join(noteBytes: Uint8Array): Promise<'joined' | 'void' | 'waits'> {
+  async function join(noteBytes: Uint8Array, held?: string): Promise<'joined' | 'void' | 'waits'> {
     const [packageId, enc, sealed] = unpack(note, noteBytes, 1024, 'a note in the inbox')
     const own = store.package(toHex(packageId))
     if (own == null) return 'void'
@@ -288,7 +289,8 @@ export function createGroups(init: GroupsInit) {
       if (roster.head < generation.roster) return 'waits'
     }
     const grp = toHex(generation.group)
-    return inTurn(grp, async () => {
+    if (held != null && held !== grp) return 'waits'
+    const work = async (): Promise<'joined' | 'void' | 'waits'> => {
       const known = store.generations(grp)
       const there = known.find(({ g }) => g === generation.g)
       if (there != null && !isEqual(there.hash, generation.hash)) return 'void'
@@ -314,7 +316,8 @@ export function createGroups(init: GroupsInit) {
       post.refollow()
       onChanged(grp)
       return 'joined'
-    })
+    }
+    return held == null ? inTurn(grp, work) : work()
   }
 
   async function decidedHash(slot: { key: Uint8Array; at: number }): Promise<Uint8Array | undefined> {
@@ -325,7 +328,7 @@ export function createGroups(init: GroupsInit) {
 
   return {
     current,
-    joinPending,
+    joinPending: () => joinPending(),
     stillIn,
     follow: (grp: string) => inTurn(grp, () => follow(grp)),
 

@@ -158,6 +158,40 @@ describe('messenger: a school on loopback', function () {
     assert.equal((await textsOf(ann, group)).includes('let me in'), false)
   })
 
+  it('goes on where two change it at the same moment, again and again', async () => {
+    await using school = await openSchool()
+    const ann = await school.join('ann', 'teacher')
+    const max = await school.join('max', 'teacher')
+    const { id: group } = await whenKnown(ann, 'createGroup', { title: '7b', users: ['max'] })
+    await until('max is in the chat', () => has(max, group))
+    const sent = async (node: typeof ann, text: string): Promise<boolean> =>
+      node.call('send', { group, text }).then(
+        () => true,
+        (error: Error) => {
+          // its keys are on their way
+          if (error.name !== 'PolicyError') throw error
+          return false
+        }
+      )
+    for (let round = 0; round < 3; round++) {
+      await Promise.all(
+        [ann, max].map((node, i) =>
+          node.call('changeGroup', { group, title: `${round} of ${i}` }).catch((error: Error) => {
+            // the other was faster, and the keys are on their way
+            if (error.name !== 'PolicyError' && error.name !== 'NoMajorityError') throw error
+          })
+        )
+      )
+      for (const [i, node] of [ann, max].entries())
+        await until(`${i} goes on in round ${round}`, () => sent(node, `${round} from ${i}`))
+      for (const node of [ann, max])
+        await until('both have both', async () => (await textsOf(node, group)).length === 2 * (round + 1))
+    }
+    const titleOf = async (node: typeof ann): Promise<string> =>
+      (await node.call('groups')).items.find((each: any) => each.id === group).title
+    await until('both are in the same', async () => (await titleOf(ann)) === (await titleOf(max)))
+  })
+
   it('keeps policy: pupils do not write to each other, nor make groups; strangers hear nothing', async () => {
     await using school = await openSchool()
     const [bob, kim] = [await school.join('bob', 'pupil'), await school.join('kim', 'pupil')]
