@@ -87,6 +87,8 @@ export function followMux(init: MuxFollowerInit) {
   /** A part of a frame of data as a frame: what opens its stream is said with the first, what ends it with the last. */
   function pass(part: Uint8Array): void {
     const isLast = part.length === left
+    // the library reads it as a frame of its own
+    if (!isLast && part.length < LEAST_DATA_BYTES) waste(FRAME_MS)
     const made = header.slice()
     const fields = new DataView(made.buffer)
     fields.setUint16(2, isLast ? flags : flags & ~(FIN | RST))

@@ -134,6 +134,14 @@ describe('bootstrap: frames of a connection', () => {
     }
   })
 
+  it('are waste where they come byte by byte', () => {
+    const { take, state } = connection({ 1: 100_000 })
+    take(frame(DATA, 0, 1, 100_000))
+    assert.equal(state.wasted, 0)
+    for (let i = 0; i < 100_000; i++) take(new Uint8Array(1))
+    assert.ok(state.wasted > 1_000, `${state.wasted} ms`)
+  })
+
   it('are no waste where they answer, or bring something', () => {
     const { take, sent, opened, state } = connection({ 1: 1000 })
     for (let i = 0; i < 10_000; i++) {
