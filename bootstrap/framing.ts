@@ -56,6 +56,9 @@ export function framed(stream: MessageStream, maxBytes: number): LengthPrefixedS
   })
 }
 
+/** In place of a piece that is let go. */
+const READ = new Uint8Array(0)
+
 /**
  * Takes messages out of the bytes of a stream. One that comes in pieces is put together in its own place as they come, so that each
  * is let go at once: kept until the last has come they would be old, and old garbage is collected late. The place takes no memory
@@ -63,7 +66,8 @@ export function framed(stream: MessageStream, maxBytes: number): LengthPrefixedS
  */
 function createFrameReader(onLength?: (bytes: number) => void) {
   const pieces: Uint8Array[] = []
-  /** where the first of them goes on */
+  /** the first that is not read, and where it goes on */
+  let first = 0
   let at = 0
   let waiting = 0
   // one more than may be, to be refused
@@ -87,14 +91,18 @@ function createFrameReader(onLength?: (bytes: number) => void) {
   function goOn(bytes: number): void {
     at += bytes
     waiting -= bytes
-    if (at < pieces[0]!.length) return
-    pieces.shift()
+    if (at < pieces[first]!.length) return
     at = 0
+    pieces[first++] = READ
+    // one by one each would move all the others, of which a peer may send a million
+    if (2 * first < pieces.length) return
+    pieces.splice(0, first)
+    first = 0
   }
 
   /** Up to so many bytes of the first piece. */
   function take(most: number): Uint8Array {
-    const part = pieces[0]!.subarray(at, at + most)
+    const part = pieces[first]!.subarray(at, at + most)
     goOn(part.length)
     return part
   }
@@ -109,11 +117,11 @@ function createFrameReader(onLength?: (bytes: number) => void) {
     next(maxBytes: number): Uint8Array | undefined {
       while (pieces.length > 0) {
         if (message == null) {
-          const byte = pieces[0]![at]!
+          const byte = pieces[first]![at]!
           goOn(1)
           const length = takeLength(byte, maxBytes)
           if (length == null) continue
-          if (pieces.length > 0 && pieces[0]!.length - at >= length) return take(length)
+          if (pieces.length > 0 && pieces[first]!.length - at >= length) return take(length)
           message = new Uint8Array(length)
           filled = 0
           continue

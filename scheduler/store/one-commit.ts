@@ -27,8 +27,8 @@ export function createCommits(db: DatabaseSync) {
   /** One transaction; what is to follow it, write by write. */
   function commit(writes: readonly Pick<Write, 'write'>[]): Hooks[][] {
     const all: Hooks[][] = []
-    hooks = all
     db.exec('BEGIN')
+    hooks = all
     try {
       for (const { write } of writes) {
         all.push([])

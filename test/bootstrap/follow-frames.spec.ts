@@ -58,6 +58,25 @@ describe('bootstrap: frames as they come', () => {
     assert.equal(count, 100)
   })
 
+  it('may come in very many pieces at once', async () => {
+    const [, theirs] = await streamPair()
+    const sent = Array.from({ length: 3 }, (_, i) => new Uint8Array(100_000).fill(i + 1))
+    const all = Buffer.concat(sent.map(message => lp.encode.single(message).subarray()))
+    const list = new Uint8ArrayList()
+    for (const byte of all) list.append(Uint8Array.of(byte))
+    const received: Uint8Array[] = []
+    const whole = Promise.withResolvers<void>()
+    readFrames(theirs, {
+      maxBytes: 100_000,
+      onFrame: frame => received.push(frame) === sent.length && whole.resolve(),
+      onEnd: whole.reject
+    })
+    Object(theirs).onData(list)
+    await whole.promise
+    assert.ok(Buffer.concat(received).equals(Buffer.concat(sent)))
+    theirs.abort(new Error('done'))
+  })
+
   it('of a flood leave others their turn, and all are read before the end of the stream', async () => {
     const [ours, theirs] = await streamPair()
     let count = 0

@@ -323,6 +323,17 @@ describe('scheduler/store', () => {
       store.close()
     })
 
+    it('goes on after a transaction that could not begin', async () => {
+      const store = openStore(file)
+      store.addJob(job, encodeValue([spec]))
+      store.db.exec('BEGIN')
+      assert.throws(() => store.running('job'))
+      store.db.exec('ROLLBACK')
+      store.running('job')
+      assert.equal(store.job('job')?.state, 'running')
+      store.close()
+    })
+
     it('takes no file away before its commit, and leaves none of a job that is not written', async () => {
       const store = openStore(file)
       const files = (id: string) => readdir(join(folder, 'values', id)).catch(() => [])
