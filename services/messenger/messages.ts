@@ -52,7 +52,7 @@ export const copySchema = z.object({
 })
 export type Copy = z.output<typeof copySchema>
 export const COPY_PART_BYTES = 512 * 1024
-const MAX_COPIES = 100
+export const MAX_COPIES = 100
 const copyPart = bytesOf(1, COPY_PART_BYTES)
 
 export const messages = {

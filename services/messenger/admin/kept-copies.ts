@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MalformedMessageError } from '../errors.ts'
-import { COPY_PART_BYTES, type Copy, copySchema } from '../messages.ts'
+import { COPY_PART_BYTES, type Copy, copySchema, MAX_COPIES } from '../messages.ts'
 
 const FOLDER = 'copies'
 const PEER = /^[1-9A-HJ-NP-Za-km-z]{40,64}$/
@@ -62,13 +62,17 @@ export function createKeptCopies(root: string, quotaBytes: () => number) {
      */
     async take(peer: string, copy: Copy, parts: AsyncIterable<Uint8Array>): Promise<'kept' | 'full'> {
       const { sha256, about } = copy
-      if ((await list(peer)).some(each => each.sha256 === sha256)) return 'kept'
-      if ((await usedBytes()) + about.bytes > quotaBytes()) return 'full'
+      const there = await list(peer)
+      if (there.some(each => each.sha256 === sha256)) return 'kept'
+      // each takes a file, however few bytes it has
+      if (there.length >= MAX_COPIES) return 'full'
       const place = of(peer)
-      await mkdir(place.own, { recursive: true, mode: 0o700 })
       const half = `${place.file(sha256)}.tmp`
+      // first, so that two who come at the same moment do not both find the same room
       coming += about.bytes
       try {
+        if ((await usedBytes()) > quotaBytes()) return 'full'
+        await mkdir(place.own, { recursive: true, mode: 0o700 })
         const hash = createHash('sha256')
         let bytes = 0
         {

@@ -329,7 +329,7 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
         mark
       )!
       // it was here without content, and new ones are looked for behind it
-      if (n <= newestNumber) index(id)
+      if (n <= newestNumber) index(target ?? id)
       else newestNumber = n
     },
     /** The place of an event that its people deleted before it came here. */

@@ -42,6 +42,8 @@ export function createPresence(init: PresenceInit) {
 
   const isAllowed = (): boolean => school.known().policy().presence === true
   const isHere = (): boolean => isAllowed() && now() < hereUntil
+  const isIn = (grp: string, device: string): boolean =>
+    store.generations(grp).at(-1)?.devices.includes(device) === true
 
   function note(user: string, is: boolean): void {
     const before = seen.get(user)
@@ -72,14 +74,15 @@ export function createPresence(init: PresenceInit) {
   }
 
   return {
-    /** What a member's node says. Whether the person here is here. */
+    /** What a member's node says. Whether the person here is here, for who is in a chat with him. */
     hear(device: string, is: Sign, grp?: string): boolean {
       const person = school.known().person(device)
-      if (person == null || now() - (heardAt.get(device) ?? 0) < STEP_MS) return isHere()
+      if (person == null || now() - (heardAt.get(device) ?? 0) < STEP_MS) return false
       heardAt.set(device, now())
+      if (!store.groups().some(each => isIn(each, device))) return false
       if (is !== 'typing') {
         if (isAllowed()) note(person.id, is === 'here')
-      } else if (grp != null && store.generations(grp).at(-1)?.devices.includes(device) === true) {
+      } else if (grp != null && isIn(grp, device)) {
         const people = typing.get(grp) ?? new Map<string, number>()
         typing.set(grp, people.set(person.id, now() + TYPING_MS))
         changed(grp)

@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto'
 import type { Transporter } from 'nodemailer'
+import { raceSignal } from 'race-signal'
 import type { ServiceApis } from '../../host/index.ts'
 import type { Outbound } from '../../outbound/index.ts'
 import type { Message } from '../contract.ts'
@@ -108,13 +109,16 @@ export function createSend({ outbound, secrets, mail, messenger, now }: Channels
   async function chat(
     { chat }: Extract<Channel, { kind: 'messenger' }>,
     message: Message,
-    name: string
+    name: string,
+    signal: AbortSignal
   ): Promise<void> {
     const chats = messenger()
     if (chats == null) throw new DeliveryError('the messenger does not run on this node')
     const { subject, text } = compose(message)
     try {
-      await chats.write(chat, `${subject}\n${text}`, `watch ${name}`)
+      // what is written after that is not written twice: it has its name
+      const written = chats.write(chat, `${subject}\n${text}`, `watch ${name}`)
+      await raceSignal(written, AbortSignal.any([signal, AbortSignal.timeout(SEND_MS)]))
     } catch (error) {
       throw new DeliveryError(`the messenger: ${(error as Error).message}`, { cause: error })
     }
@@ -123,7 +127,7 @@ export function createSend({ outbound, secrets, mail, messenger, now }: Channels
   return async (channel, message, name, signal) => {
     if (channel.kind === 'webhook') return webhook(channel, message, name, signal)
     if (channel.kind === 'email') return email(channel, message, name, signal)
-    return chat(channel, message, name)
+    return chat(channel, message, name, signal)
   }
 }
 

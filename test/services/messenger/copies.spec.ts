@@ -1,6 +1,6 @@
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -49,6 +49,27 @@ describe('messenger: copies of the backups of others', () => {
     equal((await kept.list(OWNER)).length, 2)
     await kept.keepOnly(OWNER, [second.about.id])
     deepEqual([await kept.list(OWNER), await kept.roomBytes()], [[second], 600])
+  })
+
+  it('have the room once, also of two nodes at the same moment, and so many files of one and no more', async () => {
+    const kept = createKeptCopies(folder, () => 500)
+    const taken = await Promise.all(
+      [OWNER, OTHER].map((peer, i) => {
+        const bytes = randomBytes(300)
+        return kept.take(peer, copyOf(bytes, `20260131T020000Z-000${i}`), parts(bytes))
+      })
+    )
+    ok(taken.includes('full'))
+
+    const own = join(folder, 'copies', OWNER)
+    await mkdir(own, { recursive: true })
+    for (let i = 0; i < 100; i++) {
+      const tiny = copyOf(Uint8Array.of(i), '20260131T020000Z-0002')
+      await writeFile(join(own, `${tiny.sha256}.json`), JSON.stringify(tiny))
+    }
+    const one = Uint8Array.of(100)
+    equal(await kept.take(OWNER, copyOf(one, '20260131T020000Z-0002'), parts(one)), 'full')
+    equal(await kept.take(OTHER, copyOf(one, '20260131T020000Z-0002'), parts(one)), 'kept')
   })
 })
 

@@ -54,6 +54,7 @@ function connect() {
     policy,
     told,
     sees,
+    hear: (at: string, from: string, is: Sign) => all.get(at)!.hear(from, is),
     async say(who: string, is: Sign) {
       // nobody is heard twice in a moment
       time.ms += 1_000
@@ -91,6 +92,14 @@ describe('messenger: who is here, and who writes', () => {
     assert.deepEqual(sees('bob').typing, ['ann'])
     policy.presence = true
     assert.deepEqual(sees('bob').here, [])
+  })
+
+  it('is told to nobody who is in no chat with him, whatever his node asks', async () => {
+    const { say, hear, sees } = connect()
+    await say('ann', 'here')
+    assert.deepEqual([hear('ann', 'eve', 'away'), hear('ann', 'bob', 'away')], [false, true])
+    await say('eve', 'here')
+    assert.deepEqual(sees('ann').here, [])
   })
 
   it('writing ends with what was written, or soon; of a stranger to the chat it is not seen', async () => {

@@ -142,6 +142,13 @@ describe('messenger: what is kept', () => {
     const found = (word: string) => store.find(`"${word}"`, 10).map(({ id }) => id)
     const first = add(0, 'text', { text: 'first' } as never)
     deepEqual(found('first'), [first])
+    const full = (): void =>
+      transact(db, () => {
+        add(1, 'text', { text: 'taken back' } as never)
+        throw new Error('the disk is full')
+      })
+    throws(full, /full/)
+    // its number comes again
     add(1, 'edit', { of: fromHex(first), text: 'better' } as never)
     deepEqual([found('first'), found('better')], [[], [first]])
     // its place is here before it is
