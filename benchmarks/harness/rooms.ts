@@ -90,9 +90,17 @@ export async function openSchoolRoom(size: number) {
     await endOf(name).ask('call', { name, operation: 'join', input: { code: invitations[i]!.code } })
   }
   const [first, last] = [names[0]!, names.at(-1)!]
+  /** Whether the first knows of everybody's node: else some would be added later, who read nothing of what was said before. */
+  async function knowsAll(): Promise<boolean> {
+    const { items } = (await ends[0]!.ask('call', { name: first, operation: 'users', input: {} })) as {
+      items: { id: string; devices: unknown[] }[]
+    }
+    return names.every(name => items.some(({ id, devices }) => id === name && devices.length > 0))
+  }
   async function begin(): Promise<string> {
     const input = { users: names, title: 'room' }
     for (const endAt = clock() + WAIT_MS; ; await delay(POLL_MS)) {
+      if (clock() < endAt && !(await knowsAll())) continue
       try {
         const made = await ends[0]!.ask('call', { name: first, operation: 'createGroup', input })
         return (made as { id: string }).id

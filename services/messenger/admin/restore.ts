@@ -64,6 +64,8 @@ export function restoreFrom(
               group ?? ''
             )
           : 0
+      // what counts goes by those that came
+      store.reread()
       const lost = (db.prepare(LOST).all() as unknown as Row[]).filter(isMeant)
       // chains go on behind what was deleted
       const copy = db.prepare(

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { openDatabase, transact } from '../../../services/host/index.ts'
+import { restoreFrom } from '../../../services/messenger/admin/restore.ts'
 import { fromHex, NO_HASH, type Signed, toHex } from '../../../services/messenger/core/codec.ts'
 import { type Event, eventId, signEvent } from '../../../services/messenger/core/event.ts'
 import { readGeneration, signGeneration } from '../../../services/messenger/core/generation.ts'
@@ -85,6 +86,33 @@ describe('messenger: what is kept', () => {
       ['second', 3],
       ['third', 4]
     ])
+  })
+
+  it('of a chat comes back with its generations, also where somebody has asked for it before', () => {
+    const file = join(folder, 'archive.sqlite')
+    const archive = openDatabase(file, MIGRATIONS)
+    const signed = generation('first')
+    const { group } = readGeneration(signed)
+    const event = {
+      group,
+      device: key.id,
+      seq: 0,
+      prev: NO_HASH,
+      after: [],
+      roster: 0,
+      timeMs: START_MS + 1,
+      kind: 'text',
+      body: { text: 'hello' }
+    } as Event
+    const before = openDeviceStore(archive, Date.now, () => undefined)
+    before.addGeneration(signed)
+    before.add(signEvent(key.signer, event), event)
+    archive.close()
+
+    const store = openDeviceStore(db, Date.now, () => undefined)
+    deepEqual(store.generations(toHex(group)), [])
+    const { events, generations } = restoreFrom({ db, store, school: {} } as never, file, {})
+    deepEqual([events, generations], [1, 1])
   })
 
   it('of an older program stays, is found by its words, and nothing of it is left in a free page', () => {
