@@ -157,6 +157,8 @@ export async function createMachine(init: MachineInit) {
     if (state.serial != null && state.serial !== serial) {
       await place.event('swapped', { before: state.serial, now: serial })
       device?.close()
+      // who it is is asked again where the log does not take it yet
+      device = undefined
       last = undefined
     }
     const commands = machineCommands({
