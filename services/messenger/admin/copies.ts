@@ -3,10 +3,11 @@ import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import type { Messenger } from '../assemble.ts'
 import { BackupError } from '../errors.ts'
-import type { Copy } from '../messages.ts'
+import { type Copy, MAX_COPIES } from '../messages.ts'
 import { createOwn, createTurns } from '../store/database.ts'
 import type { Archive } from './archive.ts'
 import type { Backup } from './declared.ts'
+import { keptOf } from './keep.ts'
 import { partsOf } from './kept-copies.ts'
 
 const KEEPERS = 'copies'
@@ -53,12 +54,16 @@ export function createCopies(
 
   async function spread(): Promise<void> {
     const backups = await archive.list()
-    const kept = backups.map(({ id }) => id)
+    const here = new Set(backups.map(({ id }) => id))
     const good: string[] = []
     for (const peer of candidates()) {
       if (good.length === wanted()) break
       try {
         const { room, items } = await ask(peer)
+        // what is not here any more may have been lost here: it stays there as long as it would have stayed here
+        const elsewhere = items.map(({ about }) => about).filter(({ id }) => !here.has(id))
+        const staying = keptOf([...backups, ...elsewhere]).map(({ id }) => id)
+        const kept = [...new Set([...here, ...staying])].slice(0, MAX_COPIES)
         // what others stand on goes first
         const missing = backups.filter(({ id }) => !items.some(each => each.about.id === id)).toReversed()
         const freed = items.map(({ about }) => about).filter(({ id }) => !kept.includes(id))

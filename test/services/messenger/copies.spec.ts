@@ -4,7 +4,10 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { openDatabase } from '../../../services/host/index.ts'
+import { createCopies } from '../../../services/messenger/admin/copies.ts'
 import { createKeptCopies } from '../../../services/messenger/admin/kept-copies.ts'
+import { MIGRATIONS } from '../../../services/messenger/store/schema.ts'
 import { contains, has, openSchool, textsOf, until, whenKnown } from './school.ts'
 
 const OWNER = '12D3KooWDcyQbCQNmvCZFBhXsSWwNvHHF5Vs7hgwTXfBV1qaSBDx'
@@ -70,6 +73,60 @@ describe('messenger: copies of the backups of others', () => {
     const one = Uint8Array.of(100)
     equal(await kept.take(OWNER, copyOf(one, '20260131T020000Z-0002'), parts(one)), 'full')
     equal(await kept.take(OTHER, copyOf(one, '20260131T020000Z-0002'), parts(one)), 'kept')
+  })
+})
+
+describe('messenger: copies of what was lost here', () => {
+  it('stay where they are as long as they would have stayed here', async () => {
+    const DAY_MS = 24 * 3_600_000
+    const about = (day: number) => ({
+      id: `day ${day}`,
+      at: day * DAY_MS,
+      bytes: 10,
+      sha256: '',
+      events: 1,
+      people: 1
+    })
+    const asked: string[][] = []
+    const file = join(await mkdtemp(join(tmpdir(), 'artel-messenger-lost-')), 'today')
+    const db = openDatabase(`${file}.sqlite`, MIGRATIONS)
+    try {
+      await writeFile(file, 'sealed')
+      const copies = createCopies(
+        {
+          db,
+          school: {
+            known: () => ({ mailboxes: () => [OWNER], devices: () => [], isPeer: () => true })
+          },
+          network: {
+            self: OTHER,
+            // of 40 days in a row, of which none is here
+            ask: async () => ({
+              room: 1_000,
+              items: Array.from({ length: 40 }, (_, day) => ({ sha256: '', about: about(day) }))
+            }),
+            open(_peer: string, _kind: string, { kept }: { kept: string[] }) {
+              asked.push(kept)
+              return { send: async () => {}, end: async () => {}, answer: Promise.resolve({ is: 'kept' }) }
+            }
+          }
+        } as never,
+        { list: async () => [about(40)], fileOf: () => file } as never,
+        { wanted: () => 1, signal: new AbortController().signal, log: () => {} }
+      )
+      await copies.spread()
+    } finally {
+      db.close()
+      await rm(join(file, '..'), { recursive: true })
+    }
+    equal(asked.length, 1)
+    const kept = asked[0]!
+    deepEqual(
+      kept.slice(0, 7),
+      [40, 39, 38, 37, 36, 35, 34].map(day => `day ${day}`)
+    )
+    // of weeks and months before
+    ok(kept.length > 7 && kept.length <= 14)
   })
 })
 
