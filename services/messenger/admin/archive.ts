@@ -163,7 +163,7 @@ export function createArchive(node: Pick<Messenger, 'db' | 'school'>, root: stri
     }
   }
 
-  /** Takes in a sealed backup that another node kept. @throws {BackupError} it is another, or longer */
+  /** Takes in a sealed backup that another node kept. @throws {BackupError} it is another, longer, or not of this node */
   async function adopt(about: Backup, sha256: string, parts: AsyncIterable<Uint8Array>): Promise<void> {
     const half = `${fileOf(about.id)}.tmp`
     await mkdir(folder, { recursive: true, mode: 0o700 })
@@ -182,6 +182,10 @@ export function createArchive(node: Pick<Messenger, 'db' | 'school'>, root: stri
       }
       if (hash.digest('hex') !== sha256)
         throw new BackupError(`the copy of backup ${about.id} is not what was given away`)
+      // else one that anybody made up would stand in the place of the right one
+      await openFile(await key(), about.id, half, () => undefined).catch((cause: Error) => {
+        throw new BackupError(`the copy of backup ${about.id} cannot be opened: ${cause.message}`, { cause })
+      })
       await rename(half, fileOf(about.id))
       await put(join(folder, `${about.id}.json`), JSON.stringify(about))
     } finally {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +11,10 @@ import { MIGRATIONS } from '../../../services/messenger/store/schema.ts'
 
 const MB = 1024 * 1024
 const ID = '20260131T020000Z-1f2e'
+
+async function* parts(...given: Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* given
+}
 
 describe('messenger: backups as files', () => {
   let folder: string
@@ -50,6 +54,25 @@ describe('messenger: backups as files', () => {
     await writeFile(at('sealed'), whole)
     await assert.rejects(open('20260131T020000Z-1f2f'), wrong)
     await assert.rejects(open(ID, randomBytes(32)), wrong)
+  })
+
+  it('come back from elsewhere only where this node has sealed them', async () => {
+    const archive = createArchive({} as never, folder, () => 0)
+    const adopt = (bytes: Uint8Array): Promise<void> => {
+      const sha256 = createHash('sha256').update(bytes).digest('hex')
+      const about = { id: ID, at: 1, bytes: bytes.length, sha256, events: 1, people: 1 }
+      return archive.adopt(about, sha256, parts(bytes))
+    }
+    await writeFile(at('plain'), 'what was said')
+    await sealFile(randomBytes(32), ID, at('plain'), at('sealed'))
+    await assert.rejects(adopt(await readFile(at('sealed'))), { name: 'BackupError' })
+    assert.deepEqual(await archive.list(), [])
+    await sealFile(await readFile(at('backup.key')), ID, at('plain'), at('sealed'))
+    await adopt(await readFile(at('sealed')))
+    assert.deepEqual(
+      (await archive.list()).map(({ id }) => id),
+      [ID]
+    )
   })
 
   it('of an hour have what has changed since the newest full one, and stand on it', async () => {
