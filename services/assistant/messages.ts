@@ -36,7 +36,7 @@ export const messages = {
     ...usual,
     request: z.object({ key }),
     answer: z.object({ entry: entry.optional() }),
-    deadlineMs: 2_000
+    deadlineMs: 10_000
   },
   /** Keep an answer of mine for the group. */
   share: {

@@ -6,6 +6,8 @@ import type { Keys } from '../provider/keys.ts'
 import type { Cache, Kept } from '../store/cache.ts'
 import { ANSWER, checkEntry, holdersOf, signedBytes } from './entry.ts'
 
+const LATE_MS = 2_000
+
 /** Namespace of answers that are shared. */
 export const GROUP = 'group'
 
@@ -37,7 +39,9 @@ export function createGroupCache({ host, keys, cache }: GroupInit) {
 
   /** @throws what it is lacking */
   async function askOne(peer: string, key: Uint8Array): Promise<void> {
-    const { entry } = await peers.ask(peer, 'cached', { key }, { signal: host.signal })
+    // as long as somebody may wait for it, or it comes for the next
+    const deadlineMs = Math.max(host.config.groupWaitMs, LATE_MS)
+    const { entry } = await peers.ask(peer, 'cached', { key }, { signal: host.signal, deadlineMs })
     if (entry == null) throw new Error(`${peer} does not have it`)
     checkEntry(key, entry, { signers, isSigned: host.isSigned, now: now() })
     cache.putShared(GROUP, key, entry)

@@ -3,6 +3,7 @@ import { createIdentity } from '../../../bootstrap/index.ts'
 import { createSigner, isSignedBy } from '../../../ledger/index.ts'
 import { openProvider, type Provider } from '../../../node/demo/provider.ts'
 import { ANSWER, checkEntry, holdersOf, signedBytes } from '../../../services/assistant/group/entry.ts'
+import { createGroupCache } from '../../../services/assistant/group/group-cache.ts'
 import { assistant, type Bytes, OWNER } from '../../../services/index.ts'
 import { until } from '../../bootstrap/nodes.ts'
 import { createTestDirectory, startHost } from '../host/start-host.ts'
@@ -54,6 +55,25 @@ describe('assistant: answers that nodes share', function () {
     throws(() => check(made(own, { expires: now })), /is kept from/)
     throws(() => check(made(own, { expires: now + 400 * DAY_MS })), /is kept from/)
     throws(() => check(made(own, { created: now + DAY_MS })), /is kept from/)
+  })
+
+  it('are asked for as long as a question may wait for them', async () => {
+    const asked: unknown[] = []
+    for (const groupWaitMs of [50, 60_000]) {
+      const peers = {
+        self: 'me',
+        async ask(_peer: string, _kind: string, _request: object, { deadlineMs }: { deadlineMs: number }) {
+          asked.push(deadlineMs)
+          return {}
+        }
+      }
+      const group = createGroupCache({
+        host: { config: { groupPeers: ['other'], groupSecret: 'one', groupWaitMs }, peers, now: Date.now },
+        cache: { keepSigners: () => undefined }
+      } as never)
+      await group.bring(key)
+    }
+    deepEqual(asked, [2_000, 60_000])
   })
 
   it('save the other nodes the call, without the secret are nothing, and go with who signed them', async () => {
