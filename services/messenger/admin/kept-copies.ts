@@ -50,9 +50,15 @@ export function createKeptCopies(root: string, quotaBytes: () => number) {
     list,
     roomBytes: async (): Promise<number> => Math.max(0, quotaBytes() - (await usedBytes())),
 
-    /** Lets go of what its owner does not keep any more. */
+    /** Lets go of what its owner does not keep any more, and of what a kill left behind; not while one of his comes. */
     async keepOnly(peer: string, ids: readonly string[]): Promise<void> {
-      for (const { about, sha256 } of await list(peer)) if (!ids.includes(about.id)) await drop(peer, sha256)
+      const there = await list(peer)
+      for (const { about, sha256 } of there) if (!ids.includes(about.id)) await drop(peer, sha256)
+      const { own } = of(peer)
+      const whole = new Set(there.flatMap(({ sha256 }) => [sha256, `${sha256}.json`]))
+      // it takes room that nobody counts
+      for (const name of await readdir(own).catch(() => []))
+        if (!whole.has(name)) await rm(join(own, name), { force: true })
     },
 
     /**

@@ -48,10 +48,15 @@ describe('messenger: copies of the backups of others', () => {
     deepEqual(Buffer.concat(await Array.fromAsync(kept.give(OWNER, first.sha256))), a)
     await rejects(Array.fromAsync(kept.give(OTHER, first.sha256)), { name: 'MalformedMessageError' })
 
+    // a kill left half of one, and one of which nobody knows what it is
+    const own = join(folder, 'copies', OWNER)
+    for (const name of [`${'0'.repeat(64)}.tmp`, '1'.repeat(64)])
+      await writeFile(join(own, name), 'left behind')
     await kept.keepOnly(OTHER, [])
     equal((await kept.list(OWNER)).length, 2)
     await kept.keepOnly(OWNER, [second.about.id])
     deepEqual([await kept.list(OWNER), await kept.roomBytes()], [[second], 600])
+    deepEqual((await readdir(own)).toSorted(), [second.sha256, `${second.sha256}.json`])
   })
 
   it('have the room once, also of two nodes at the same moment, and so many files of one and no more', async () => {
