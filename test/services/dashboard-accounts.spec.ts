@@ -181,6 +181,8 @@ describe('services: dashboard, people', () => {
     const act = async (name: string) => {
       await page.getByRole('button', { name: 'Actions for Vera' }).click()
       await page.getByRole('menuitem', { name }).click()
+      // what closes is still there for a moment
+      await page.getByRole('menu').waitFor({ state: 'detached' })
     }
     await act('Reset the password')
     const dialog = page.getByRole('dialog', { name: 'Link for Vera' })

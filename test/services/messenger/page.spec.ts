@@ -85,6 +85,8 @@ describe('messenger: page', function () {
       .getByRole('button', { name: /^What to do with/ })
       .click()
     await page.getByRole('menuitem', { name: action }).click()
+    // what closes is still there for a moment
+    await page.getByRole('menu').waitFor({ state: 'detached' })
   }
   async function look(page: Page, name: string, width = 1280): Promise<void> {
     assert.deepEqual(await seriousFindings(page), [], name)
