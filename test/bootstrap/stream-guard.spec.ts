@@ -51,7 +51,8 @@ describe('bootstrap: bytes before a library reads them', () => {
 
   async function connected(): Promise<HeliaNode> {
     const node = await test.start({ seeds: [address(seed)] })
-    await until(() => isConnected(node, seed), 'connected')
+    // at either end: who is not would be looked for
+    await until(() => isConnected(node, seed) && isConnected(seed, node), 'connected')
     return node
   }
 
