@@ -217,6 +217,8 @@ export function createRuns(init: RunsInit, components: RunsComponents) {
 
     /** Lets a job run; `accepted`: its slices from before a restart. */
     run(handle: JobHandle, work: Work, accepted: readonly StoredSlice[] = []): void {
+      // written while this node stopped: it goes on at the next start
+      if (signal.aborted) return
       init.onBusy(true)
       const { multiplier: _, ...factors } = exchange.factors(handle.spec)
       const replay = Map.groupBy(accepted, ({ part }) => part)
