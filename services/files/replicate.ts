@@ -2,6 +2,7 @@ import { hash, randomBytes } from 'node:crypto'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { create } from 'multiformats/hashes/digest'
+import { ranked } from '../host/index.ts'
 import type { BlockFiles } from './block-files.ts'
 import { BlockMissingError } from './errors.ts'
 import type { Peers, Answer as Reply } from './messages.ts'
@@ -175,11 +176,3 @@ export function createReplicate(init: ReplicateInit) {
 }
 
 export type Replicate = ReturnType<typeof createReplicate>
-
-/** A file's own order of the peers, so that files spread over them (rendezvous hashing). */
-function ranked(cid: string, peers: readonly string[]): string[] {
-  return peers
-    .map(peer => ({ peer, rank: hash('sha256', `${cid} ${peer}`) }))
-    .sort((a, b) => (a.rank < b.rank ? -1 : 1))
-    .map(({ peer }) => peer)
-}

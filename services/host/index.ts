@@ -78,6 +78,7 @@ export {
   type Protocol,
   type Request
 } from './protocol.ts'
+export { ranked } from './ranked.ts'
 export { type ServiceSettings, settingsOf } from './settings.ts'
 export {
   createNonces,

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { encodeValue } from '../../../sandbox/index.ts'
-import { RequestError } from '../../host/index.ts'
+import { RequestError, ranked } from '../../host/index.ts'
 import type { SharedEntry, Statement } from '../messages.ts'
 
 /** Domain of the signature. */
@@ -10,26 +10,17 @@ const HOLDERS = 3
 const MOST_KEPT_MS = 31 * 24 * 60 * 60_000
 const CLOCKS_MS = 10 * 60_000
 
-const sha256 = (...parts: (Uint8Array | string)[]): Buffer => {
-  const hash = createHash('sha256')
-  for (const part of parts) hash.update(part)
-  return hash.digest()
-}
-
-/** Who of a group keeps the answer to a question (rendezvous hashing): the same for all who reckon it. */
+/** Who of a group keeps the answer to a question: the same for all who reckon it. */
 export const holdersOf = (key: Uint8Array, members: readonly string[]): string[] =>
-  [...new Set(members)]
-    .map(member => [sha256(key, member).toString('hex'), member] as const)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .slice(0, HOLDERS)
-    .map(([, member]) => member)
+  ranked(Buffer.from(key).toString('hex'), members).slice(0, HOLDERS)
 
 /** What is signed. */
 export const signedBytes = (
   key: Uint8Array,
   sealed: Uint8Array,
   { signer, provider, model, created, expires }: Omit<Statement, 'signature'>
-): Uint8Array => encodeValue({ key, hash: sha256(sealed), signer, provider, model, created, expires })
+): Uint8Array =>
+  encodeValue({ key, hash: hash('sha256', sealed, 'buffer'), signer, provider, model, created, expires })
 
 /**
  * Looks at an answer that another node gives.

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { RequestError } from '../../host/index.ts'
 import { byKey, textOf } from '../core/compare.ts'
 import type { Fields } from '../extract/contract.ts'
@@ -9,18 +8,6 @@ import { bytesOf, hashOf, LOOK, rootOf } from './statement.ts'
 export type Said =
   | { peer: string; statement: Statement; items: ReadonlyMap<string, Fields> }
   | { peer: string; reason: string }
-
-/**
- * Nodes in the order in which they look at a host (rendezvous hashing): those who watch the same host ask the same nodes,
- * so that the more watch it, it is not read more often.
- */
-export function inTurn(host: string, peers: readonly string[]): string[] {
-  const weight = (peer: string): string => createHash('sha256').update(`${host}\n${peer}`).digest('hex')
-  return [...new Set(peers)]
-    .map(peer => [weight(peer), peer] as const)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, peer]) => peer)
-}
 
 export interface Others {
   ask(peer: string): Promise<Omit<Extract<Said, { items: unknown }>, 'peer'>>

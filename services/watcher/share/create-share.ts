@@ -1,5 +1,5 @@
 import { addressGroup } from '../../../scheduler/index.ts'
-import { ForbiddenError, type HostOf } from '../../host/index.ts'
+import { ForbiddenError, type HostOf, ranked } from '../../host/index.ts'
 import type { Agreement } from '../contract.ts'
 import { agree } from '../core/agree.ts'
 import { textOf } from '../core/compare.ts'
@@ -9,7 +9,7 @@ import type { Fields } from '../extract/contract.ts'
 import { PART_CHARS, PART_ITEMS, type SharedRule, type Statement } from '../messages.ts'
 import type { Rule } from '../rule.ts'
 import { type Seeing, see } from '../see.ts'
-import { askOthers, inTurn, readAnswer, type Said } from './ask-others.ts'
+import { askOthers, readAnswer, type Said } from './ask-others.ts'
 import { createLooks, type Seen } from './looks.ts'
 import { hostsOf, sharedOf } from './shared-rule.ts'
 import { bytesOf, hashOf, LOOK, rootOf, snapshotOf } from './statement.ts'
@@ -74,7 +74,8 @@ export function createShare(
       const shared = sharedOf(rule)
       const [own, told] = await Promise.all([
         takeNew(shared),
-        askOthers(inTurn(hostsOf(shared)[0]!, others()), asked - 1, {
+        // those who watch the same host ask the same nodes: the more watch it, it is not read more often
+        askOthers(ranked(hostsOf(shared)[0]!, others()), asked - 1, {
           ask: peer => ask(peer, shared, rule, signal),
           networkOf(peer) {
             const address = host.peers.addressOf(peer)

@@ -12,7 +12,7 @@ import { agree } from '../../../services/watcher/core/agree.ts'
 import type { Fields } from '../../../services/watcher/extract/contract.ts'
 import { MAX_SHARED_ITEMS, type SharedRule } from '../../../services/watcher/messages.ts'
 import { ruleSchema } from '../../../services/watcher/rule.ts'
-import { askOthers, inTurn, readAnswer } from '../../../services/watcher/share/ask-others.ts'
+import { askOthers, readAnswer } from '../../../services/watcher/share/ask-others.ts'
 import { createLooks } from '../../../services/watcher/share/looks.ts'
 import { sharedOf } from '../../../services/watcher/share/shared-rule.ts'
 import { bytesOf, hashOf, LOOK, rootOf } from '../../../services/watcher/share/statement.ts'
@@ -121,23 +121,6 @@ describe('watcher: looks that are shared', () => {
     fails = false
     await take(rule, 0)
     equal(looks, 6)
-  })
-
-  it('those who watch a host ask the same nodes, and of another host others', () => {
-    const peers = Array.from({ length: 20 }, (_, i) => `peer${i}`)
-    const order = inTurn('court.example:443', peers)
-    deepEqual(order.toSorted(), peers.toSorted())
-    deepEqual(inTurn('court.example:443', peers.toReversed()), order)
-    // one who goes moves nobody else
-    deepEqual(
-      inTurn(
-        'court.example:443',
-        peers.filter(peer => peer !== order[0])
-      ),
-      order.slice(1)
-    )
-    const firsts = new Set(Array.from({ length: 50 }, (_, i) => inTurn(`host${i}:443`, peers)[0]))
-    ok(firsts.size > 10, `${firsts.size} nodes for 50 hosts`)
   })
 
   it('for a node that fails the next takes over', async () => {
