@@ -43,7 +43,8 @@ export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> 
   const extractor = createExtractor(host.use.sandbox)
   const secrets = createPasswords(host.secrets('secrets'))
   const cookies = host.secrets('cookies')
-  const visit = createVisit({ outbound, extractor, secrets, cookies, now })
+  const keptMs = () => host.config.shareSeconds * 1000
+  const visit = createVisit({ outbound, extractor, secrets, cookies, keptMs, now })
   const share = createShare(host, { visit, extractor })
   const look = createLook({ store, visit, extractor, share, outbox, now })
   const test = createTest({ store, visit, extractor })

@@ -137,7 +137,9 @@ export const declaration = declare({
       .max(3600)
       .default(60)
       .meta({ live: true })
-      .describe('a shared look is given for so long to others who ask for the same'),
+      .describe(
+        'for so long a page that came for one rule, and a look for one node, serves others who ask for the same'
+      ),
     smtpHost: z
       .string()
       .max(253)

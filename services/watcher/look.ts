@@ -59,13 +59,14 @@ export function createLook({ store, share, outbox, now, ...seeing }: LookInit) {
   }
 
   async function alone(state: RuleState, signal: AbortSignal): Promise<Seen> {
-    const { id, rule, isBased } = state
+    const { id, rule, isBased, last } = state
     const { pages, items } = await see(seeing, rule, {
       id,
       signal,
       onLogin: () => countLogin(state),
       // those of another version of the rule may be others, or of somebody else
-      known: isBased ? store.pages.known(id) : undefined
+      known: isBased ? store.pages.known(id) : undefined,
+      after: last?.at ?? 0
     })
     return { pages, own: items, found: items, unconfirmed: new Set() }
   }

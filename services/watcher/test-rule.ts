@@ -20,7 +20,8 @@ export function createTest({
 }) {
   return async (rule: Rule, id: string | undefined, signal: AbortSignal) => {
     const kept = id == null ? [] : store.pages.of(id)
-    const pages = kept.length > 0 ? kept : await visit(rule, { id: id ?? '.test', signal, onLogin: refuse })
+    const pages =
+      kept.length > 0 ? kept : await visit(rule, { id: id ?? '.test', signal, onLogin: refuse, after: 0 })
     const found = await extractor.items(
       pages.map(({ text }) => text),
       rule.extract,

@@ -7,6 +7,7 @@ import { decodeText } from './decode.ts'
 import { LoginError, PageError } from './errors.ts'
 import type { Extractor } from './extract/extractor.ts'
 import type { Passwords } from './passwords.ts'
+import { createRecent, type Read } from './recent.ts'
 import { type Browser, type Login, pagesOf, type Rule } from './rule.ts'
 import type { KnownPage, Page } from './store.ts'
 
@@ -16,6 +17,8 @@ export interface VisitInit {
   secrets: Pick<Passwords, 'forLogin' | 'values'>
   /** of those who are logged in, by the rule's id */
   cookies: Secrets
+  /** how long a page that came for one rule serves others of the same address */
+  keptMs(): number
   now(): number
 }
 
@@ -29,6 +32,8 @@ export interface VisitOptions {
   onlyHosts?: readonly string[]
   /** of the visit before, in the order of the rule; what is still the same need not come again */
   known?: readonly KnownPage[]
+  /** end of the visit before, ms since 1970: a page that came for somebody else since then does; default: none does */
+  after?: number
 }
 
 const MIN_MASKED = 4
@@ -42,17 +47,13 @@ export type Visit = (
   options: VisitOptions
 ) => Promise<Page[]>
 
-/** What a page was when it came. */
-interface Read extends Pick<Page, 'url' | 'text' | 'hash' | 'validators'> {
-  bytes: number
-}
-
 /**
  * Fetches the pages of a rule, one after the other, and enters the site where a page lacks the marker. Never more than
  * once in a visit.
  */
-export function createVisit({ outbound, extractor, secrets, cookies, now }: VisitInit): Visit {
+export function createVisit({ outbound, extractor, secrets, cookies, keptMs, now }: VisitInit): Visit {
   const browse = createBrowse({ outbound, secrets })
+  const recent = createRecent({ keptMs, now })
 
   return async (rule, options) => {
     const at = now()
@@ -95,12 +96,14 @@ export function createVisit({ outbound, extractor, secrets, cookies, now }: Visi
   async function overHttp(
     login: Login | undefined,
     before: string | undefined,
-    { signal, onLogin, onlyHosts }: VisitOptions
+    { signal, onLogin, onlyHosts, after }: VisitOptions
   ) {
     // one that is for another site is said before anybody is asked
     if (login != null) await Promise.all(secretsOf({ login }).map(name => secrets.forLogin(name, login.url)))
-    const jar = await openJar(before)
+    // of a rule that had a login before nothing is left
+    const jar = await openJar(login == null ? undefined : before)
     const visitor = cookiesOf(jar)
+    const isUnknown = async (): Promise<boolean> => (await jar.store.getAllCookies()).length === 0
     let isEntered = false
 
     async function get(address: string, before?: KnownPage): Promise<Read> {
@@ -123,6 +126,11 @@ export function createVisit({ outbound, extractor, secrets, cookies, now }: Visi
 
     return {
       async read(address: string, before?: KnownPage): Promise<Read> {
+        if (login == null && (await isUnknown()))
+          return recent(`${address} ${onlyHosts ?? ''}`, { after, known: before, signal }, async known => ({
+            page: await get(address, known),
+            isCommon: await isUnknown()
+          }))
         const page = await get(address, before)
         if (login == null || isEntered || page.text.includes(login.marker)) return page
         onLogin()

@@ -342,6 +342,53 @@ describe('watcher: messages', function () {
     db.close()
   })
 
+  it('come once a day, also where the clock is put forward or back, and once after a week asleep', () => {
+    const db = new DatabaseSync(':memory:')
+    db.exec(MIGRATIONS.join(';'))
+    const store = createStore(db)
+    const HOUR = 3_600_000
+    for (const from of ['2026-03-26T00:00:00Z', '2026-10-22T00:00:00Z']) {
+      let clock = Date.parse(from)
+      const outbox = createOutbox(db, store, () => clock)
+      const digest = { digest: '30 2 * * *', timeZone: 'Europe/Berlin' }
+      const body = { name: 's', channel: { kind: 'email', to: 'a@example.org' }, ...digest }
+      const first = nextTime(digest.digest, digest.timeZone, clock)
+      store.subscriptions.put(from, subscriptionSchema.parse(body), store.events.last(), first)
+      store.rules.put('r', 'v', {} as never, new Uint8Array(64), 0)
+      const days: string[] = []
+      const numbers: number[] = []
+      const last = store.events.last()
+      const hour = (passed: number): void => {
+        clock += passed * HOUR
+        store.events.add('r', clock, { kind: 'new', key: String(clock) })
+        store.atomically(() => outbox.cut())
+        for (const { id, message } of outbox.due()) {
+          days.push(new Date(clock).toLocaleDateString('sv', { timeZone: digest.timeZone }))
+          numbers.push(...message.events.map(({ number }) => number))
+          outbox.sent(id)
+        }
+      }
+      for (let hours = 0; hours < 6 * 24; hours++) hour(1)
+      const day = Number(from.slice(8, 10))
+      deepEqual(
+        days,
+        Array.from({ length: 6 }, (_, i) => `${from.slice(0, 8)}${day + i}`)
+      )
+      hour(7 * 24)
+      equal(days.length, 7)
+      // the next is due when it always was
+      for (let hours = 0; hours < 24; hours++) hour(1)
+      equal(days.length, 8)
+      deepEqual(
+        numbers,
+        numbers.map((_, i) => last + i + 1)
+      )
+      ok(numbers.length > 6 * 24)
+      store.subscriptions.remove(from)
+    }
+    db.close()
+  })
+
   it('of one whose server is dead hold up nobody, and end after a day', () => {
     const db = new DatabaseSync(':memory:')
     db.exec(MIGRATIONS.join(';'))

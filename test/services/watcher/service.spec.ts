@@ -7,16 +7,10 @@ import { join } from 'node:path'
 import { COURT_PASSWORD, type Court, caseOf, courtRule, openCourt } from '../../../node/demo/court.ts'
 import { createSandbox, type Sandbox } from '../../../sandbox/index.ts'
 import { OWNER, watch } from '../../../services/index.ts'
+import type { Outcome } from '../../../services/watcher/contract.ts'
 import { until } from '../../bootstrap/nodes.ts'
-import { startHost } from '../host/start-host.ts'
+import { createTestDirectory, startHost } from '../host/start-host.ts'
 
-interface Outcome {
-  state: string
-  reason?: string
-  items: number
-  changes: number
-  isFirst: boolean
-}
 interface Message {
   kind: string
   events: { kind: string; key: string; old?: object; new?: object }[]
@@ -24,6 +18,42 @@ interface Message {
 
 const PAGES = 2
 const COUNT = 600
+
+/** A page whose host names its versions, at /visitor with a cookie, and how often it was sent. */
+async function openVersions() {
+  const site = {
+    version: 1,
+    sent: 0,
+    unchanged: 0,
+    host: '',
+    rule: {} as object,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      await new Promise(resolve => server.close(resolve))
+    }
+  }
+  const server = createServer(({ headers, url }, response) => {
+    if (url === '/robots.txt') return response.writeHead(404).end()
+    const etag = `"${site.version}"`
+    if (headers['if-none-match'] === etag) {
+      site.unchanged++
+      return response.writeHead(304, { etag }).end()
+    }
+    site.sent++
+    const rows = ['a', ...(site.version === 1 ? ['b'] : [])].map(key => `<p>${key}</p>`)
+    const cookie = url === '/visitor' ? { 'set-cookie': `visitor=${site.sent}` } : {}
+    response.writeHead(200, { 'content-type': 'text/html', etag, ...cookie }).end(rows.join(''))
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  site.host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  site.rule = {
+    name: 'list',
+    urls: [`http://${site.host}/`],
+    extract: { rows: { css: 'p' }, fields: { key: { regex: '.+' } } },
+    key: ['key']
+  }
+  return site
+}
 
 describe('watcher: a list behind a login', function () {
   this.timeout(600_000)
@@ -156,60 +186,104 @@ describe('watcher: a list behind a login', function () {
   })
 
   it('what its host calls unchanged is not sent again, and read and judged as if it were', async () => {
-    let page = 1
-    let sent = 0
-    let unchanged = 0
-    const site = createServer(({ headers, url }, response) => {
-      if (url === '/robots.txt') return response.writeHead(404).end()
-      const etag = `"${page}"`
-      if (headers['if-none-match'] === etag) {
-        unchanged++
-        return response.writeHead(304, { etag }).end()
-      }
-      sent++
-      const rows = ['a', ...(page === 1 ? ['b'] : [])].map(key => `<p>${key}</p>`)
-      response.writeHead(200, { 'content-type': 'text/html', etag }).end(rows.join(''))
-    })
-    await new Promise<void>(resolve => site.listen(0, '127.0.0.1', resolve))
-    const siteHost = `127.0.0.1:${(site.address() as AddressInfo).port}`
+    await using site = await openVersions()
     let now = Date.now()
     await using host = await startHost({
       modules: [watch],
       capabilities: { sandbox },
-      settings: { watch: { openHosts: [siteHost], pauseSeconds: 0 } },
+      settings: { watch: { openHosts: [site.host], pauseSeconds: 0 } },
       now: () => now
     })
     await until(() => host.services.health()[0]!.state === 'running', 'it runs')
     const call = <T = unknown>(operation: string, input: object = {}): Promise<T> =>
       host.services.call('watch', operation, input, { caller: OWNER }) as Promise<T>
-    const rule = {
-      name: 'list',
-      urls: [`http://${siteHost}/`],
-      extract: { rows: { css: 'p' }, fields: { key: { regex: '.+' } } },
-      key: ['key']
-    }
     const run = async (): Promise<unknown[]> => {
       now += 1000
       const { state, reason, items, changes } = await call<Outcome>('run', { id: 'list' })
       equal(state, 'ok', reason)
-      return [items, changes, sent, unchanged]
+      return [items, changes, site.sent, site.unchanged]
     }
-    await call('put', { id: 'list', rule, isPaused: true })
+    await call('put', { id: 'list', rule: site.rule, isPaused: true })
     deepEqual(await run(), [2, 0, 1, 0])
     deepEqual(await run(), [2, 0, 1, 1])
-    page = 2
+    site.version = 2
     deepEqual(await run(), [1, 0, 2, 1])
     // the second right fetch without it, though nothing came
     deepEqual(await run(), [1, 1, 2, 2])
     // hosts may give all versions one name
     now += 86_400_000
     deepEqual(await run(), [1, 0, 3, 2])
-    // another version of the rule begins anew
-    await call('put', { id: 'list', rule: { ...rule, name: 'other' }, isPaused: true })
-    deepEqual(await run(), [1, 0, 4, 2])
-    deepEqual(await run(), [1, 0, 4, 3])
-    site.closeAllConnections()
-    await new Promise(resolve => site.close(resolve))
+    // another version of the rule begins anew, with the same page
+    await call('put', { id: 'list', rule: { ...site.rule, name: 'other' }, isPaused: true })
+    deepEqual(await run(), [1, 0, 3, 3])
+    deepEqual(await run(), [1, 0, 3, 4])
+  })
+
+  it('of two rules with one address comes once, unless it was for a visitor alone', async () => {
+    await using site = await openVersions()
+    let now = Date.now()
+    await using host = await startHost({
+      modules: [watch],
+      capabilities: { sandbox },
+      settings: { watch: { openHosts: [site.host], pauseSeconds: 0, shareSeconds: 60 } },
+      now: () => now
+    })
+    await until(() => host.services.health()[0]!.state === 'running', 'it runs')
+    const call = <T = unknown>(operation: string, input: object = {}): Promise<T> =>
+      host.services.call('watch', operation, input, { caller: OWNER }) as Promise<T>
+    const run = async (...ids: string[]): Promise<number[]> => {
+      now += 1000
+      for (const { state, reason } of await Promise.all(ids.map(id => call<Outcome>('run', { id }))))
+        equal(state, 'ok', reason)
+      return [site.sent, site.unchanged]
+    }
+    for (const id of ['a', 'b']) await call('put', { id, rule: site.rule, isPaused: true })
+    deepEqual(await run('a', 'b'), [1, 0], 'while it comes')
+    deepEqual(await run('a'), [1, 1], 'each look has a newer one')
+    deepEqual(await run('b'), [1, 1], 'soon after')
+    now += 60_000
+    deepEqual(await run('b'), [1, 2])
+    now += 60_000
+    deepEqual(await run('a'), [1, 3], 'too old to be given on')
+    for (const id of ['a', 'b']) {
+      const rule = { ...site.rule, urls: [`http://${site.host}/visitor`] }
+      await call('put', { id, rule, isPaused: true })
+    }
+    deepEqual(await run('a', 'b'), [3, 3])
+  })
+
+  it('is asked for with what was known of it by those who look together, too', async () => {
+    await using site = await openVersions()
+    const now = { at: Date.now() }
+    const directory = createTestDirectory()
+    const start = (settings: object) =>
+      startHost({
+        modules: [watch],
+        capabilities: { sandbox },
+        directory,
+        settings: { watch: { openHosts: [site.host], pauseSeconds: 0, ...settings } },
+        now: () => now.at
+      })
+    await using other = await start({ allowedPeers: ['*'], lookHosts: [site.host] })
+    await using host = await start({ lookPeers: [other.id] })
+    for (const each of [other, host])
+      await until(() => each.services.health()[0]!.state === 'running', 'both run')
+    await host.connect(other)
+    const call = <T = unknown>(operation: string, input: object = {}): Promise<T> =>
+      host.services.call('watch', operation, input, { caller: OWNER }) as Promise<T>
+    await call('put', { id: 'list', rule: { ...site.rule, agree: 2 }, isPaused: true })
+    const run = async (): Promise<unknown[]> => {
+      now.at += 1_800_000
+      const { state, reason, items, agreement } = await call<Outcome>('run', { id: 'list' })
+      equal(state, 'ok', reason)
+      equal(agreement!.answers.filter(({ is }) => is === 'agrees').length, 2)
+      return [items, site.sent, site.unchanged]
+    }
+    deepEqual(await run(), [2, 2, 0])
+    deepEqual(await run(), [2, 2, 2])
+    site.version = 2
+    deepEqual(await run(), [1, 4, 2])
+    deepEqual(await run(), [1, 4, 4])
   })
 
   it('what a rule cannot be is said', async () => {
