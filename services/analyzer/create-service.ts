@@ -1,6 +1,7 @@
 import type { Call, HostOf, ServiceOf } from '../host/index.ts'
 import type { declaration } from './declaration.ts'
 import { PresetError } from './errors.ts'
+import { oddness, player, playsOf, type Standing } from './player.ts'
 import { POKER_CLASSES } from './poker.ts'
 import { cardsOf, DEALER_ENDS, dealer, poker, queens, type Spec, steiner, wheel } from './presets.ts'
 
@@ -87,6 +88,11 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
             return { end, chance: ratio(n, d), exact: `${n}/${d}` }
           })
         }))
+      },
+      async player(hand, call) {
+        const odd = oddness(hand)
+        if (odd != null) throw new PresetError(odd)
+        return run(player(hand), call, (value: Standing[]) => ({ plays: playsOf(hand, value) }))
       },
       queens: ({ n }, call) => run(queens(n), call, (solutions: number) => ({ solutions })),
       async wheel({ numbers, pick, tickets }, call) {

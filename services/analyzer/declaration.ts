@@ -9,6 +9,12 @@ const counted = {
   skipped: z.string().describe('items that were dropped without a look')
 }
 const card = z.int().min(1).max(10)
+const shoe = {
+  up: card.describe('open card: 1 is an ace, 10 also stands for J, Q, K'),
+  decks: z.int().min(1).max(8).default(1),
+  removed: z.array(card).max(100).default([]).describe('other cards that are no more in the shoe'),
+  hitSoft17: z.boolean().default(false).describe('the dealer draws to a soft 17')
+}
 const author = z.string().max(32_768)
 
 /** What a job gives, and while it runs how far it is with what it would give if that were all. */
@@ -42,12 +48,7 @@ export const declaration = declare({
     }),
     dealer: operation({
       summary: 'What a blackjack dealer ends with over an open card, as exact fractions',
-      input: z.object({
-        up: card.describe('open card: 1 is an ace, 10 also stands for J, Q, K'),
-        decks: z.int().min(1).max(8).default(1),
-        removed: z.array(card).max(100).default([]).describe('cards that are no more in the shoe'),
-        hitSoft17: z.boolean().default(false).describe('the dealer draws to a soft 17')
-      }),
+      input: z.object(shoe),
       ...counts({
         ends: z.array(
           z.object({ end: z.string(), chance: z.number(), exact: z.string().describe('as a fraction') })
@@ -55,6 +56,25 @@ export const declaration = declare({
       }),
       http: { method: 'POST', path: '/analyzer/dealer' },
       command: { examples: ['analyzer dealer --up 6 --decks 6 --hit-soft17'] }
+    }),
+    player: operation({
+      summary:
+        'What a blackjack player gains per bet where he stands, draws or doubles, playing on as well as one can',
+      input: z.object({
+        hand: z.array(card).min(2).max(21).describe('cards of the player: 1 is an ace'),
+        ...shoe,
+        mayBeBlackjack: z
+          .boolean()
+          .default(false)
+          .describe('the dealer has not looked whether he has a blackjack')
+      }),
+      ...counts({
+        plays: z
+          .array(z.object({ play: z.string(), gain: z.number() }))
+          .describe('the best first; while it counts none')
+      }),
+      http: { method: 'POST', path: '/analyzer/player' },
+      command: { arguments: ['hand'], examples: ['analyzer player 10 6 --up 10'] }
     }),
     queens: operation({
       summary: 'Ways to place n queens on a board so that none attacks another',

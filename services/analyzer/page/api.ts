@@ -11,6 +11,7 @@ export interface Counted {
   skipped: string
   classes?: { class: string; count: number }[]
   ends?: { end: string; chance: number; exact: string }[]
+  plays?: { play: string; gain: number }[]
   hits?: { hits: number; draws: number }[]
   solutions?: number
   systems?: number

@@ -12,16 +12,18 @@ const URL_MS = 10_000
 /** The bars as a table, which a screen reader reads and a narrow window shows. */
 export function Histogram({ bars, words, file }: { bars: readonly Bar[]; words: Words; file: string }) {
   const { t, number, chance, percent } = words
-  const isChance = bars.some(({ exact }) => exact != null)
-  const most = Math.max(...bars.map(({ share }) => share), 0) || 1
+  const isGain = bars.every(({ share }) => share == null)
+  const isCount = !isGain && bars.every(({ exact }) => exact == null)
+  const measure = t(isGain ? 'gain' : isCount ? 'times' : 'chance')
+  const most = Math.max(...bars.map(({ share = 0 }) => share), 0) || 1
   return (
     <>
-      <Table aria-label={t(isChance ? 'chance' : 'times')} tabularNums horizontalSpacing="xs" mt="xs">
+      <Table aria-label={measure} tabularNums horizontalSpacing="xs" mt="xs">
         <Table.Thead>
           <Table.Tr>
             <Table.Th>{t('key')}</Table.Th>
-            <Table.Th ta="end">{t(isChance ? 'chance' : 'times')}</Table.Th>
-            <Table.Th w="40%">{t('share')}</Table.Th>
+            <Table.Th ta="end">{measure}</Table.Th>
+            {!isGain && <Table.Th w="40%">{t('share')}</Table.Th>}
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -34,23 +36,25 @@ export function Histogram({ bars, words, file }: { bars: readonly Bar[]; words: 
               >
                 {label}
               </Table.Th>
-              <Table.Td ta="end">{isChance ? chance(value) : number(value)}</Table.Td>
-              <Table.Td>
-                <div
-                  aria-hidden
-                  style={{
-                    height: '0.5rem',
-                    borderRadius: '0.25rem',
-                    background: 'var(--artel-accent)',
-                    width: `${(share / most) * 100}%`,
-                    minWidth: share > 0 ? 2 : 0,
-                    transition: 'width 200ms'
-                  }}
-                />
-                <Text size="xs" c="dimmed" span>
-                  {percent(share)}
-                </Text>
-              </Table.Td>
+              <Table.Td ta="end">{isCount ? number(value) : chance(value)}</Table.Td>
+              {share != null && (
+                <Table.Td>
+                  <div
+                    aria-hidden
+                    style={{
+                      height: '0.5rem',
+                      borderRadius: '0.25rem',
+                      background: 'var(--artel-accent)',
+                      width: `${(share / most) * 100}%`,
+                      minWidth: share > 0 ? 2 : 0,
+                      transition: 'width 200ms'
+                    }}
+                  />
+                  <Text size="xs" c="dimmed" span>
+                    {percent(share)}
+                  </Text>
+                </Table.Td>
+              )}
             </Table.Tr>
           ))}
         </Table.Tbody>
@@ -65,7 +69,7 @@ export function Histogram({ bars, words, file }: { bars: readonly Bar[]; words: 
         variant="default"
         size="xs"
         leftSection={<Download size={16} aria-hidden />}
-        onClick={() => save(file, asCsv([t('key'), t(isChance ? 'chance' : 'times'), t('exact')], bars))}
+        onClick={() => save(file, asCsv([t('key'), measure, t('exact')], bars))}
       >
         {t('csv')}
       </Button>

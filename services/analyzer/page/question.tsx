@@ -3,7 +3,7 @@ import { type ReactNode, useState } from 'react'
 import type { Question } from './api.ts'
 import type { Words } from './words.ts'
 
-const PRESETS = ['poker', 'dealer', 'queens', 'wheel', 'steiner', 'enumerate'] as const
+const PRESETS = ['poker', 'dealer', 'player', 'queens', 'wheel', 'steiner', 'enumerate'] as const
 type Preset = (typeof PRESETS)[number]
 const AGGREGATES = ['histogram', 'count', 'sum', 'min', 'max', 'topk', 'collect'] as const
 
@@ -23,8 +23,10 @@ const START = {
     NumberName,
     number
   >),
+  hand: '10,6',
   removed: '',
   hitSoft17: false,
+  mayBeBlackjack: false,
   tickets: '1,2,3,4,5,6\n7,8,9,10,11,12',
   space: '{ "type": "product", "radices": [6, 6, 6] }',
   evaluate: 'dice => dice[0] + dice[1] + dice[2] + 3',
@@ -39,14 +41,19 @@ const lines = (text: string): string[] =>
     .map(line => line.replaceAll(' ', ''))
     .filter(line => line !== '')
 
+const cardsIn = (text: string): number[] => text.split(',').filter(Boolean).map(Number)
+
 /** What the node is asked. Throws SyntaxError where the space is no JSON. Pure. */
 function inputOf(preset: Preset, form: Form): object {
-  const { cards, up, decks, removed, hitSoft17, n, numbers, pick, tickets, v } = form
+  const { cards, up, decks, hitSoft17, mayBeBlackjack, n, numbers, pick, tickets, v } = form
+  const removed = cardsIn(form.removed)
   switch (preset) {
     case 'poker':
       return { cards }
     case 'dealer':
-      return { up, decks, hitSoft17, removed: removed.split(',').filter(Boolean).map(Number) }
+      return { up, decks, hitSoft17, removed }
+    case 'player':
+      return { hand: cardsIn(form.hand), up, decks, hitSoft17, mayBeBlackjack, removed }
     case 'queens':
       return { n }
     case 'wheel':
@@ -91,6 +98,24 @@ export function QuestionForm({ words, children, ask, fail }: QuestionFormProps) 
       style={{ flex: '1 1 9rem' }}
     />
   )
+  const cards = (name: 'hand' | 'removed') => (
+    <TextInput
+      key={name}
+      label={t(name)}
+      value={form[name]}
+      onChange={({ currentTarget }) => set({ [name]: currentTarget.value })}
+      style={{ flex: '1 1 14rem' }}
+    />
+  )
+  const checkbox = (name: 'hitSoft17' | 'mayBeBlackjack') => (
+    <Checkbox
+      key={name}
+      label={t(name)}
+      checked={form[name]}
+      onChange={({ currentTarget }) => set({ [name]: currentTarget.checked })}
+      style={{ flex: '1 1 100%' }}
+    />
+  )
   const text = (name: 'space' | 'evaluate' | 'prune' | 'tickets', isCode: boolean) => (
     <Textarea
       key={name}
@@ -126,24 +151,15 @@ export function QuestionForm({ words, children, ask, fail }: QuestionFormProps) 
           style={{ flex: '1 1 14rem' }}
         />
         {preset === 'poker' && number('cards')}
-        {preset === 'dealer' && (
-          <>
-            {number('up')}
-            {number('decks')}
-            <TextInput
-              label={t('removed')}
-              value={form.removed}
-              onChange={({ currentTarget }) => set({ removed: currentTarget.value })}
-              style={{ flex: '1 1 14rem' }}
-            />
-            <Checkbox
-              label={t('hitSoft17')}
-              checked={form.hitSoft17}
-              onChange={({ currentTarget }) => set({ hitSoft17: currentTarget.checked })}
-              style={{ flex: '1 1 100%' }}
-            />
-          </>
-        )}
+        {preset === 'dealer' && [number('up'), number('decks'), cards('removed'), checkbox('hitSoft17')]}
+        {preset === 'player' && [
+          cards('hand'),
+          number('up'),
+          number('decks'),
+          cards('removed'),
+          checkbox('hitSoft17'),
+          checkbox('mayBeBlackjack')
+        ]}
         {preset === 'queens' && number('n')}
         {preset === 'wheel' && [number('numbers'), number('pick'), text('tickets', false)]}
         {preset === 'steiner' && number('v')}

@@ -3,18 +3,18 @@ import type { Counted } from './api.ts'
 /** What a bar of the histogram stands for. */
 export interface Bar {
   label: string
-  /** of things that were counted, or a chance */
+  /** of things that were counted, a chance, or a gain */
   value: number
-  /** part of all, 0 to 1 */
-  share: number
+  /** part of all, 0 to 1; a gain has none */
+  share?: number
   /** as a fraction */
   exact?: string
 }
 
 /** The bars of an answer, or undefined where it is no histogram. `name`: how to call a key. Pure. */
 export function barsOf(
-  { classes, ends, hits, value }: Counted,
-  name: (kind: 'class' | 'end', key: string) => string
+  { classes, ends, plays, hits, value }: Counted,
+  name: (kind: 'class' | 'end' | 'play', key: string) => string
 ): Bar[] | undefined {
   if (ends != null)
     return ends.map(({ end, chance, exact }) => ({
@@ -23,6 +23,7 @@ export function barsOf(
       share: chance,
       exact
     }))
+  if (plays != null) return plays.map(({ play, gain }) => ({ label: name('play', play), value: gain }))
   const pairs =
     classes?.map(row => [name('class', row.class), row.count] as const) ??
     hits?.map(row => [String(row.hits), row.draws] as const) ??

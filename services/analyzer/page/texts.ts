@@ -5,6 +5,7 @@ export const en = {
   preset: 'What to count',
   preset_poker: 'Poker hands',
   preset_dealer: 'Blackjack dealer',
+  preset_player: 'Blackjack player',
   preset_queens: 'Queens on a board',
   preset_wheel: 'Lottery tickets',
   preset_steiner: 'Steiner triple systems',
@@ -14,6 +15,8 @@ export const en = {
   decks: 'Decks',
   removed: 'Cards that are out of the shoe, with commas',
   hitSoft17: 'The dealer draws to a soft 17',
+  hand: 'Cards of the player, with commas',
+  mayBeBlackjack: 'The dealer has not looked whether he has a blackjack',
   n: 'Queens',
   numbers: 'Numbers from 1 to',
   pick: 'How many are drawn',
@@ -43,6 +46,7 @@ export const en = {
   key: 'Case',
   times: 'Times',
   chance: 'Chance',
+  gain: 'Gain per bet',
   share: 'Share',
   exact: 'As a fraction',
   more: 'The first {shown} of {n}; the file has all.',
@@ -59,7 +63,10 @@ export const en = {
   class_straight_flush: 'straight flush',
   class_royal_flush: 'royal flush',
   end_blackjack: 'blackjack',
-  end_bust: 'bust'
+  end_bust: 'bust',
+  play_stand: 'stand',
+  play_hit: 'draw',
+  play_double: 'double'
 }
 
 export type Texts = Record<keyof typeof en, string>
@@ -70,6 +77,7 @@ export const ru: Texts = {
   preset: 'Что считать',
   preset_poker: 'Покерные комбинации',
   preset_dealer: 'Дилер в блэкджеке',
+  preset_player: 'Игрок в блэкджеке',
   preset_queens: 'Ферзи на доске',
   preset_wheel: 'Лотерейные билеты',
   preset_steiner: 'Системы троек Штейнера',
@@ -79,6 +87,8 @@ export const ru: Texts = {
   decks: 'Колод',
   removed: 'Карты, вышедшие из колоды, через запятую',
   hitSoft17: 'Дилер добирает к мягким 17',
+  hand: 'Карты игрока, через запятую',
+  mayBeBlackjack: 'Дилер ещё не проверил, нет ли у него блэкджека',
   n: 'Ферзей',
   numbers: 'Числа от 1 до',
   pick: 'Сколько выпадает',
@@ -108,6 +118,7 @@ export const ru: Texts = {
   key: 'Случай',
   times: 'Раз',
   chance: 'Вероятность',
+  gain: 'Выигрыш на ставку',
   share: 'Доля',
   exact: 'Дробью',
   more: 'Первые {shown} из {n}; в файле — все.',
@@ -124,5 +135,8 @@ export const ru: Texts = {
   class_straight_flush: 'стрит-флеш',
   class_royal_flush: 'роял-флеш',
   end_blackjack: 'блэкджек',
-  end_bust: 'перебор'
+  end_bust: 'перебор',
+  play_stand: 'остановиться',
+  play_hit: 'взять карту',
+  play_double: 'удвоить'
 }

@@ -6,7 +6,7 @@ export interface Words {
   chance(value: number): string
   percent(share: number): string
   /** a key of a preset's answer; what is not known is shown as it is */
-  name(kind: 'class' | 'end', key: string): string
+  name(kind: 'class' | 'end' | 'play', key: string): string
 }
 
 export function createWords(language: 'en' | 'ru'): Words {

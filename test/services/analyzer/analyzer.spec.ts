@@ -27,6 +27,31 @@ const ONE_DECK = [
   [0.114418, 0.112879, 0.114662, 0.328879, 0.036466, 0.078431, 0.214264]
 ]
 
+/** By a program of another shape, in Python: cards in their order, the hidden card drawn first, what is known of it carried along. */
+const PLAYER: [input: object, gains: Record<string, number>][] = [
+  [
+    { hand: [10, 6], up: 10 },
+    { stand: -0.5429518538, hit: -0.5069292426, double: -1.0138584852 }
+  ],
+  [
+    { hand: [5, 6], up: 6 },
+    { stand: -0.1389991589, hit: 0.380695852, double: 0.761391704 }
+  ],
+  [
+    { hand: [1, 6], up: 1, hitSoft17: true },
+    { stand: -0.5077019933, hit: -0.2291335608, double: -0.5297126332 }
+  ],
+  [
+    { hand: [10, 6], up: 10, mayBeBlackjack: true },
+    { stand: -0.5802619066, hit: -0.5471799167, double: -1.0943598333 }
+  ],
+  [{ hand: [1, 10], up: 1, decks: 2, mayBeBlackjack: true }, { stand: 1.0396039604 }],
+  [
+    { hand: [4, 4, 4], up: 3, decks: 6 },
+    { stand: -0.2431702897, hit: -0.2300381434 }
+  ]
+]
+
 describe('services: analyzer', () => {
   const runner = new WorkRunner()
   let host: Host
@@ -98,6 +123,19 @@ describe('services: analyzer', () => {
     assert.deepEqual(leaves, { stands: 48_532, hits: 59_704 })
   })
 
+  it('knows what a player gains, as a recursion over cards in their order and the hidden one finds it', async () => {
+    for (const [input, known] of PLAYER) {
+      const { plays } = await call('player', input)
+      const gains = Object.fromEntries(
+        plays.map(({ play, gain }: { play: string; gain: number }) => [play, gain])
+      )
+      assert.deepEqual(Object.keys(gains).sort(), Object.keys(known).sort())
+      for (const [play, gain] of Object.entries(known))
+        assert.ok(Math.abs(gains[play] - gain) < 1e-9, `${play} ${gains[play]}, ${JSON.stringify(input)}`)
+      assert.equal(plays[0].gain, Math.max(...Object.values<number>(gains)))
+    }
+  })
+
   it('counts queens', async function () {
     // OEIS A000170
     const known: Record<number, number> = { 8: 92, 10: 724, 12: 14_200, 13: 73_712, 14: 365_596 }
@@ -136,7 +174,9 @@ describe('services: analyzer', () => {
       ['wheel', { tickets: ['50'] }, /from 1 to 49/],
       ['wheel', { numbers: 5, pick: 6, tickets: ['1'] }, /cannot be drawn/],
       ['steiner', { v: 8 }, /no triple system of 8/],
-      ['dealer', { up: 2, removed: [2, 2, 2, 2] }, /do not have that many/]
+      ['dealer', { up: 2, removed: [2, 2, 2, 2] }, /do not have that many/],
+      ['player', { up: 2, hand: [2, 2], removed: [2, 2] }, /do not have that many/],
+      ['player', { up: 2, hand: [10, 5, 7] }, /are more than 21/]
     ]
     for (const [operation, input, message] of refused)
       await assert.rejects(call(operation, input), { name: 'PresetError', message })
