@@ -252,7 +252,10 @@ export function askPeer(
 
   function end(error?: Error): void {
     deadline[Symbol.dispose]()
-    if (error == null) return void stream?.close().catch((late: Error) => stream?.abort(late))
+    if (error == null) {
+      const last = AbortSignal.timeout(FIRST_MS)
+      return void stream?.close({ signal: last }).catch((late: Error) => stream?.abort(late))
+    }
     answer.reject(error)
     stream?.abort(error)
   }
@@ -300,7 +303,10 @@ export function askPeer(
     },
     async end() {
       await opened
-      await stream!.close()
+      await stream!.close({ signal: deadline.signal }).catch((error: Error) => {
+        end(error)
+        throw error
+      })
     }
   }
 }

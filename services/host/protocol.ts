@@ -89,7 +89,7 @@ export interface Exchange<A, I, S> {
   /** Rejects with what the peer refused or failed with (PeerError), or the reason of the signal. */
   readonly answer: Promise<A>
   send(value: S): Promise<void>
-  /** Says that no more is sent; the answer still comes. */
+  /** Says that no more is sent; the answer still comes. Rejects at the deadline, where the peer takes nothing. */
   end(): Promise<void>
 }
 

@@ -4,6 +4,7 @@ import { createKeptCopies } from './admin/kept-copies.ts'
 import type { Event } from './core/event.ts'
 import type { declaration } from './declaration.ts'
 import { createChats } from './device/chats.ts'
+import { editOf } from './device/edits.ts'
 import { createGroups } from './device/groups.ts'
 import { createIntake } from './device/intake.ts'
 import { createPost } from './device/post.ts'
@@ -35,7 +36,8 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
   const self = signer.account
   const db = host.database(MIGRATIONS)
   const own = createOwn(db)
-  const store = openDeviceStore(db, now, wordsOf)
+  const personOf = (device: string): string => school.roster?.device(device)?.user ?? device
+  const store = openDeviceStore(db, now, (event, about) => wordsOf(editOf(event, about, personOf) ?? event))
   const network = createNetwork(host.peers as never, host.isSigned, handlers, signal)
   const inTurn = createTurns()
   const kept = createDisk(db)

@@ -233,7 +233,7 @@ export function createOperations(
       node.presence.say(is, group)
       return {}
     },
-    search: ({ text, limit }) => ({ items: view.search(text, limit) }),
+    search: async ({ text, limit }) => ({ items: await view.search(text, limit) }),
 
     async sendFile({ group, path, name }) {
       groups.current(group)

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { chmod, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -6,17 +6,19 @@ import { backup as copy } from 'node:sqlite'
 import { Worker } from 'node:worker_threads'
 import { openDatabase } from '../../host/index.ts'
 import type { Messenger } from '../assemble.ts'
-import { BackupError, FilePathError } from '../errors.ts'
+import { BackupError, FilePathError, MalformedMessageError } from '../errors.ts'
 import { newSeed } from '../school/invitation.ts'
-import { createTurns } from '../store/database.ts'
+import { createOwn, createTurns } from '../store/database.ts'
 import { MIGRATIONS } from '../store/schema.ts'
 import { applyChanges, sha256Of, writeChanges } from './changes.ts'
 import { type Backup, backup as backupSchema } from './declared.ts'
 import { keptOf } from './keep.ts'
-import { openFile, sealFile } from './sealed-file.ts'
+import { openFile, openParts, sealFile } from './sealed-file.ts'
 
 const BACKUPS = 'backups'
 const KEY = 'backup.key'
+const LET_GO = 'backups let go'
+const MAX_LET_GO = 200
 /**
  * What a backup does not have: keys of chats, whose use a second time would break them. Pages stay in their places, so that
  * those of an hour later are the same.
@@ -42,6 +44,11 @@ export type Archive = ReturnType<typeof createArchive>
 /** Backups in a folder: a sealed database and beside it what it holds. What writes there goes one after the other. */
 export function createArchive(node: Pick<Messenger, 'db' | 'school'>, root: string, now: () => number) {
   const folder = join(root, BACKUPS)
+  const own = createOwn(node.db)
+  const letGo = (): string[] => {
+    const value = own.get(LET_GO)
+    return value == null ? [] : (JSON.parse(Buffer.from(value).toString()) as string[])
+  }
   const fileOf = (id: string): string => join(folder, `${id}.sealed`)
   const inTurns = createTurns()
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => inTurns(folder, work)
@@ -151,10 +158,12 @@ export function createArchive(node: Pick<Messenger, 'db' | 'school'>, root: stri
       // it counts from here on
       await put(join(folder, `${id}.json`), JSON.stringify(backup))
       const kept = new Set(keptOf([backup, ...before]).map(each => each.id))
-      for (const { id: old } of before) {
-        if (kept.has(old)) continue
-        await rm(join(folder, `${old}.json`), { force: true })
-        await rm(fileOf(old), { force: true })
+      const old = before.map(each => each.id).filter(each => !kept.has(each))
+      if (old.length > 0)
+        own.set(LET_GO, Buffer.from(JSON.stringify([...old, ...letGo()].slice(0, MAX_LET_GO))))
+      for (const id of old) {
+        await rm(join(folder, `${id}.json`), { force: true })
+        await rm(fileOf(id), { force: true })
       }
       return backup
     } finally {
@@ -163,31 +172,22 @@ export function createArchive(node: Pick<Messenger, 'db' | 'school'>, root: stri
     }
   }
 
-  /** Takes in a sealed backup that another node kept. @throws {BackupError} it is another, longer, or not of this node */
-  async function adopt(about: Backup, sha256: string, parts: AsyncIterable<Uint8Array>): Promise<void> {
+  /** Takes in a sealed backup that another node kept. @throws {BackupError} it is not what this node has sealed */
+  async function adopt(about: Backup, parts: AsyncIterable<Uint8Array>): Promise<void> {
     const half = `${fileOf(about.id)}.tmp`
     await mkdir(folder, { recursive: true, mode: 0o700 })
     try {
-      const hash = createHash('sha256')
-      {
-        await using sink = await open(half, 'w', 0o600)
-        let bytes = 0
-        for await (const part of parts) {
-          bytes += part.length
-          if (bytes > about.bytes) throw new BackupError(`the copy of backup ${about.id} is too long`)
-          hash.update(part)
-          await sink.writeFile(part)
-        }
-        await sink.sync()
-      }
-      if (hash.digest('hex') !== sha256)
-        throw new BackupError(`the copy of backup ${about.id} is not what was given away`)
-      // else one that anybody made up would stand in the place of the right one
-      await openFile(await key(), about.id, half, () => undefined).catch((cause: Error) => {
-        throw new BackupError(`the copy of backup ${about.id} cannot be opened: ${cause.message}`, { cause })
-      })
+      const opened = openParts(await key(), about.id, parts)
+      await using sink = await open(half, 'w', 0o600)
+      // what somebody made up ends with its first part, however much of it he sends
+      for await (const { sealed } of opened) await sink.writeFile(sealed)
+      await sink.sync()
+      const { size } = await sink.stat()
       await rename(half, fileOf(about.id))
-      await put(join(folder, `${about.id}.json`), JSON.stringify(about))
+      await put(join(folder, `${about.id}.json`), JSON.stringify({ ...about, bytes: size }))
+    } catch (error) {
+      if (!(error instanceof MalformedMessageError)) throw error
+      throw new BackupError(`the copy of backup ${about.id} is not what this node sealed`, { cause: error })
     } finally {
       await rm(half, { force: true })
     }
@@ -196,8 +196,10 @@ export function createArchive(node: Pick<Messenger, 'db' | 'school'>, root: stri
   return {
     list,
     fileOf,
-    adopt: (about: Backup, sha256: string, parts: AsyncIterable<Uint8Array>): Promise<void> =>
-      inTurn(() => adopt(about, sha256, parts)),
+    /** The newest of those that it let go by itself, by their ids: others that are not here any more were lost. */
+    letGo,
+    adopt: (about: Backup, parts: AsyncIterable<Uint8Array>): Promise<void> =>
+      inTurn(() => adopt(about, parts)),
     /** `isFull`: otherwise what has changed since the newest full one, if there is one. */
     make: (isFull: boolean): Promise<Backup> => inTurn(() => make(isFull)),
     /** Whether a backup is whole. @throws {BackupError} */

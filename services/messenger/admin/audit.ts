@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Roster } from '../core/roster.ts'
 import type { Finding } from './declared.ts'
+import { say } from './said.ts'
 
 /** Whoever reads one of these is this node, or reads its backups. */
 const KEYS = ['device.key', 'backup.key']
@@ -17,13 +18,13 @@ export async function audit(
 }
 
 function elsewhere({ kept, wanted }: { kept: number; wanted: number }): Finding {
-  const finding = { name: 'copies', detail: `${kept} of ${wanted} nodes have what was backed up last` }
+  const finding = { name: 'copies', detail: say`${kept} of ${wanted} nodes have what was backed up last` }
   return kept >= wanted
     ? { ...finding, state: 'ok' }
     : {
         ...finding,
         state: 'warn',
-        remedy: 'on other nodes of the school: artel config set messenger.copiesMb 1024'
+        remedy: say`on other nodes of the school: artel config set messenger.copiesMb 1024`
       }
 }
 
@@ -38,11 +39,11 @@ async function files(folder: string): Promise<Finding> {
     }
   }
   return open.length === 0
-    ? { name: 'files', state: 'ok', detail: 'only the owner of this node reads its keys' }
+    ? { name: 'files', state: 'ok', detail: say`only the owner of this node reads its keys` }
     : {
         name: 'files',
         state: 'fail',
-        detail: `others of this machine may read ${open.join(', ')}`,
+        detail: say`others of this machine may read ${open.join(', ')}`,
         remedy: `chmod go= ${open.join(' ')}`
       }
 }
@@ -54,19 +55,19 @@ function inSchool(roster: Roster): Finding[] {
   const mailboxes = roster.mailboxes().length
   return [
     admins.length > 1
-      ? { name: 'admins', state: 'ok', detail: `${admins.length} with a device` }
+      ? { name: 'admins', state: 'ok', detail: say`${admins.length} with a device` }
       : {
           name: 'admins',
           state: 'warn',
-          detail: `${admins.length} with a device: where his computer is lost, nobody brings people in`,
+          detail: say`${admins.length} with a device: where his computer is lost, nobody brings people in`,
           remedy: 'artel messenger add-user LOGIN NAME --role admin'
         },
     mailboxes % 2 === 1
-      ? { name: 'mailboxes', state: 'ok', detail: `${mailboxes}, of which more than half decide` }
+      ? { name: 'mailboxes', state: 'ok', detail: say`${mailboxes}, of which more than half decide` }
       : {
           name: 'mailboxes',
           state: 'warn',
-          detail: `${mailboxes}: no more may be away than of ${mailboxes - 1}`,
+          detail: say`${mailboxes}: no more may be away than of ${mailboxes - 1}`,
           remedy: 'artel messenger mailboxes PEER PEER PEER'
         }
   ]

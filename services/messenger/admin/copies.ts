@@ -7,7 +7,7 @@ import { type Copy, MAX_COPIES } from '../messages.ts'
 import { createOwn, createTurns } from '../store/database.ts'
 import type { Archive } from './archive.ts'
 import type { Backup } from './declared.ts'
-import { keptOf } from './keep.ts'
+import { stayingOf } from './keep.ts'
 import { partsOf } from './kept-copies.ts'
 
 const KEEPERS = 'copies'
@@ -54,16 +54,16 @@ export function createCopies(
 
   async function spread(): Promise<void> {
     const backups = await archive.list()
-    const here = new Set(backups.map(({ id }) => id))
+    const here = backups.map(({ id }) => id)
+    const known = new Set([...here, ...archive.letGo()])
     const good: string[] = []
     for (const peer of candidates()) {
       if (good.length === wanted()) break
       try {
         const { room, items } = await ask(peer)
-        // what is not here any more may have been lost here: it stays there as long as it would have stayed here
-        const elsewhere = items.map(({ about }) => about).filter(({ id }) => !here.has(id))
-        const staying = keptOf([...backups, ...elsewhere]).map(({ id }) => id)
-        const kept = [...new Set([...here, ...staying])].slice(0, MAX_COPIES)
+        // what was lost here stays there as long as it would have stayed here
+        const lost = items.map(({ about }) => about).filter(({ id }) => !known.has(id))
+        const kept = [...here, ...stayingOf(backups, lost).map(({ id }) => id)].slice(0, MAX_COPIES)
         // what others stand on goes first
         const missing = backups.filter(({ id }) => !items.some(each => each.about.id === id)).toReversed()
         const freed = items.map(({ about }) => about).filter(({ id }) => !kept.includes(id))
@@ -121,7 +121,7 @@ export function createCopies(
     for (const { peer, copy } of from) {
       try {
         const { items } = network.open(peer, 'giveCopy', { sha256: copy.sha256 }, { signal })
-        await archive.adopt(copy.about, copy.sha256, items)
+        await archive.adopt(copy.about, items)
         return copy.about.of
       } catch (error) {
         signal.throwIfAborted()

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { operation } from '../../host/index.ts'
 import { LOGS } from './logs.ts'
+import { LANGUAGES, type Said } from './said.ts'
 
 /* What an administrator does: each row of his table, as an operation. */
 
@@ -15,7 +16,14 @@ export const finding = z.object({
   detail: z.string(),
   remedy: z.string().optional().describe('what to do')
 })
-export type Finding = z.output<typeof finding>
+/** One in no language yet. */
+export interface Finding {
+  name: string
+  state: z.output<typeof finding>['state']
+  detail: Said | string
+  remedy?: Said | string
+}
+type Shown = z.output<typeof finding>
 const findings = z.object({ items: z.array(finding) })
 
 export const backup = z.object({
@@ -47,24 +55,28 @@ const guide = z.object({
   until: at.describe('it should be done by then, ms since 1970'),
   steps: z.array(z.object({ what: z.string(), command: z.string().optional() }))
 })
-export type Guide = z.output<typeof guide>
+type ShownGuide = z.output<typeof guide>
+export interface Guide {
+  until: number
+  steps: { what: Said; command?: string }[]
+}
+const language = z.enum(LANGUAGES).default('en').describe('of what is said')
 
-const showFindings = ({ items }: { items: Finding[] }): string =>
+const showFindings = ({ items }: { items: Shown[] }): string =>
   items
     .map(
       ({ name, state, detail, remedy }) =>
         `${state.padEnd(4)}  ${name}: ${detail}${remedy == null ? '' : `; ${remedy}`}`
     )
     .join('\n')
-const exit = ({ items }: { items: Finding[] }): number =>
-  items.some(({ state }) => state === 'fail') ? 1 : 0
+const exit = ({ items }: { items: Shown[] }): number => (items.some(({ state }) => state === 'fail') ? 1 : 0)
 const admin = { scope: 'messenger:admin' } as const
 const long = { deadlineMs: 300_000, ...admin } as const
 
 export const administration = {
   health: operation({
     summary: 'Processor, memory, disk, database and answer times against their thresholds',
-    input: z.object({}),
+    input: z.object({ language }),
     output: findings,
     http: { method: 'GET', path: '/messenger/admin/health' },
     command: { name: 'health', show: showFindings, exit },
@@ -72,7 +84,7 @@ export const administration = {
   }),
   diagnose: operation({
     summary: 'Looks for what usually goes wrong, and says what to do',
-    input: z.object({}),
+    input: z.object({ language }),
     output: findings,
     http: { method: 'GET', path: '/messenger/admin/diagnose' },
     command: { name: 'diagnose', show: showFindings, exit },
@@ -81,7 +93,8 @@ export const administration = {
   verify: operation({
     summary: 'Whether what is kept here is whole: database, events, envelopes, the newest backup',
     input: z.object({
-      full: z.boolean().default(false).describe('also signatures, and a trial restore of the newest backup')
+      full: z.boolean().default(false).describe('also signatures, and a trial restore of the newest backup'),
+      language
     }),
     output: findings,
     http: { method: 'POST', path: '/messenger/admin/verify' },
@@ -177,7 +190,7 @@ export const administration = {
   audit: operation({
     summary:
       'What a stranger, or somebody who has left, could use: files of keys, admins, mailboxes, devices',
-    input: z.object({}),
+    input: z.object({ language }),
     output: findings,
     http: { method: 'GET', path: '/messenger/admin/audit' },
     command: { name: 'audit', show: showFindings, exit },
@@ -185,7 +198,7 @@ export const administration = {
   }),
   check: operation({
     summary: 'The checklist of a day, or of a week, filled in',
-    input: z.object({ period: z.enum(['daily', 'weekly']).default('daily') }),
+    input: z.object({ period: z.enum(['daily', 'weekly']).default('daily'), language }),
     output: findings,
     http: { method: 'GET', path: '/messenger/admin/checks/:period' },
     command: { name: 'check', arguments: ['period'], show: showFindings, exit },
@@ -223,14 +236,15 @@ export const administration = {
     summary: 'What to do after a leak, under a flood, or when somebody has another’s account',
     input: z.object({
       kind: z.enum(['leak', 'ddos', 'account']),
-      user: z.string().max(64).optional().describe('login of the person whose account it is')
+      user: z.string().max(64).optional().describe('login of the person whose account it is'),
+      language
     }),
     output: guide,
     http: { method: 'GET', path: '/messenger/admin/incidents/:kind' },
     command: {
       name: 'incident',
       arguments: ['kind'],
-      show: ({ until, steps }: Guide) =>
+      show: ({ until, steps }: ShownGuide) =>
         [
           ...steps.map(({ what, command }, i) => `${i + 1}. ${what}${command == null ? '' : `: ${command}`}`),
           `by ${new Date(until).toISOString()}`
@@ -240,7 +254,7 @@ export const administration = {
   }),
   ticket: operation({
     summary: 'A request for help, with what is known of this machine filled in',
-    input: z.object({ subject: z.string().min(1).max(200) }),
+    input: z.object({ subject: z.string().min(1).max(200), language }),
     output: z.object({ text: z.string() }),
     http: { method: 'GET', path: '/messenger/admin/ticket' },
     command: { name: 'ticket', arguments: ['subject'], show: ({ text }: { text: string }) => text },

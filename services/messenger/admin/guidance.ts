@@ -1,6 +1,7 @@
 import { cpus, release, type } from 'node:os'
 import type { User } from '../core/statement.ts'
 import type { Backup, Finding, Guide } from './declared.ts'
+import { joined, type Said, say } from './said.ts'
 
 const HOUR_MS = 3_600_000
 /** One is made every night. */
@@ -10,11 +11,11 @@ const WEEKLY_MS = 7 * 24 * HOUR_MS
 /** Whether the newest backup is young enough. Pure. */
 function backupWithin(ms: number, newest: Backup | undefined, nowMs: number): Finding {
   const name = 'backup'
-  const remedy = 'artel messenger backup makes one'
-  if (newest == null) return { name, state: 'fail', detail: 'there is none', remedy }
+  const remedy = say`artel messenger backup makes one`
+  if (newest == null) return { name, state: 'fail', detail: say`there is none`, remedy }
   const hours = Math.floor((nowMs - newest.at) / HOUR_MS)
   const isYoung = nowMs - newest.at <= ms
-  const detail = `${newest.id}, ${hours} hours old, ${newest.events} events`
+  const detail = say`${newest.id}, ${hours} hours old, ${newest.events} events`
   return isYoung ? { name, state: 'ok', detail } : { name, state: 'fail', detail, remedy }
 }
 
@@ -40,11 +41,18 @@ export function weekly(
   const wrong = verified.filter(({ state }) => state === 'fail')
   const integrity: Finding =
     wrong.length === 0
-      ? { name: 'integrity', state: 'ok', detail: `${verified.map(({ name }) => name).join(', ')} are whole` }
+      ? {
+          name: 'integrity',
+          state: 'ok',
+          detail: say`database, messages, mail, files and newest backup are whole`
+        }
       : {
           name: 'integrity',
           state: 'fail',
-          detail: wrong.map(({ name, detail }) => `${name}: ${detail}`).join('; '),
+          detail: joined(
+            wrong.map(({ name, detail }) => say`${name}: ${detail}`),
+            '; '
+          ),
           remedy: 'artel messenger restore ID'
         }
   return [
@@ -52,15 +60,15 @@ export function weekly(
     {
       name: 'cleanup',
       state: 'ok',
-      detail: `the database has ${(databaseBytes / 1e6).toFixed(1)} MB; artel messenger cleanup makes it smaller`
+      detail: say`the database has ${(databaseBytes / 1e6).toFixed(1)} MB; artel messenger cleanup makes it smaller`
     },
     {
       name: 'updates',
       state: 'warn',
-      detail: `Node ${process.version} runs it`,
-      remedy: 'compare with the newest release of Artel; this node asks nobody on the internet'
+      detail: say`Node ${process.version} runs it`,
+      remedy: say`compare with the newest release of Artel; this node asks nobody on the internet`
     },
-    { name: 'use', state: 'ok', detail: `${messages} messages this month` },
+    { name: 'use', state: 'ok', detail: say`${messages} messages this month` },
     integrity
   ]
 }
@@ -81,45 +89,47 @@ export function incident(kind: 'leak' | 'ddos' | 'account', nowMs: number, perso
       24,
       [
         {
-          what: 'Take the computer that leaked off the network; its device does not count any more, and chats go on without it',
+          what: say`Take the computer that leaked off the network; its device does not count any more, and chats go on without it`,
           command: `${REVOKE} DEVICE`
         },
         {
-          what: 'See what was reached: who had a device there, in which chats',
+          what: say`See what was reached: who had a device there, in which chats`,
           command: 'artel messenger users'
         },
         {
-          what: 'Everybody with an account on that node takes another password; tokens are made anew',
+          what: say`Everybody with an account on that node takes another password; tokens are made anew`,
           command: 'artel account sessions'
         },
         {
-          what: 'Tell the people of those chats: what was said before stays readable to whoever has the keys of then'
+          what: say`Tell the people of those chats: what was said before stays readable to whoever has the keys of then`
         }
       ]
     ],
     ddos: [
       1,
       [
-        { what: 'Find the peers that ask most', command: 'artel peers' },
+        { what: say`Find the peers that ask most`, command: 'artel peers' },
         {
-          what: 'Close this node to strangers: a network of its own, its port open to the school only',
+          what: say`Close this node to strangers: a network of its own, its port open to the school only`,
           command: 'artel network create --help'
         },
-        { what: 'Block their addresses in the firewall; a peer that breaks the rules is barred by itself' },
-        { what: 'See that it is over: answers and mailboxes', command: 'artel messenger diagnose' }
+        {
+          what: say`Block their addresses in the firewall; a peer that breaks the rules is barred by itself`
+        },
+        { what: say`See that it is over: answers and mailboxes`, command: 'artel messenger diagnose' }
       ]
     ],
     account: [
       2,
       [
         {
-          what: `Disable ${user}: nobody takes anything of his devices from then on`,
+          what: say`Disable ${user}: nobody takes anything of his devices from then on`,
           command: `artel messenger add-user ${known.join(' ')} --is-disabled`
         },
-        ...devices.map(device => ({ what: 'Revoke the device', command: `${REVOKE} ${device}` })),
-        { what: 'Look at what was written in his name', command: 'artel messenger chats' },
+        ...devices.map(device => ({ what: say`Revoke the device`, command: `${REVOKE} ${device}` })),
+        { what: say`Look at what was written in his name`, command: 'artel messenger chats' },
         {
-          what: 'Enable him again, with a new device and a new password; tell him',
+          what: say`Enable him again, with a new device and a new password; tell him`,
           command: `artel messenger invite ${user}`
         }
       ]
@@ -129,9 +139,10 @@ export function incident(kind: 'leak' | 'ddos' | 'account', nowMs: number, perso
 }
 
 /** A request for help, with what is known of this machine filled in. */
-export function ticket(subject: string, findings: readonly Finding[], nowMs: number): string {
+export function ticket(subject: string, findings: readonly Finding[], nowMs: number): Said {
   const wrong = findings.filter(({ state }) => state !== 'ok')
-  return `Subject: [PROBLEM] ${subject}
+  const lines = wrong.map(({ name, state, detail }) => say`- ${name}: ${state}, ${detail}`)
+  return say`Subject: [PROBLEM] ${subject}
 
 What happened:
 1. What happened?
@@ -146,7 +157,7 @@ System:
 - written at ${new Date(nowMs).toISOString()}
 
 What diagnose says:
-${wrong.length === 0 ? '- nothing is wrong' : wrong.map(({ name, state, detail }) => `- ${name}: ${state}, ${detail}`).join('\n')}
+${lines.length === 0 ? say`- nothing is wrong` : joined(lines, '\n')}
 
 Attach: pictures of errors, lines of the log, settings without passwords.`
 }

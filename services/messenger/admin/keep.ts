@@ -30,6 +30,23 @@ export function keptOf<T extends { id: string; at: number; of?: string | undefin
   return all.filter(each => kept.has(each) || (each.of != null && each.of === newestFirst[0]?.id))
 }
 
+/**
+ * Which of those that were lost here would still stay, the newest first: one that was made after the loss takes the place of
+ * none of the same day, nor of its hours. Pure.
+ */
+export function stayingOf<T extends { id: string; at: number; of?: string | undefined }>(
+  here: readonly T[],
+  lost: readonly T[]
+): T[] {
+  const dayOf = ({ at }: T): number => Math.floor(at / DAY_MS)
+  const full = lost.filter(({ of }) => of == null)
+  const days = new Set(full.map(dayOf))
+  const kept = new Set(keptOf([...here.filter(each => !days.has(dayOf(each))), ...full]))
+  const ids = new Set(full.filter(each => kept.has(each)).map(({ id }) => id))
+  const staying = new Set(keptOf([...here, ...lost]))
+  return keptOf(lost).filter(each => staying.has(each) || ids.has(each.of ?? each.id))
+}
+
 const BACKUP_HOUR = 2
 const HOUR_MS = 3_600_000
 

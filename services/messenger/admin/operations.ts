@@ -5,10 +5,11 @@ import { FilePathError, UnknownChatError } from '../errors.ts'
 import type { Archive } from './archive.ts'
 import { audit } from './audit.ts'
 import type { Copies } from './copies.ts'
-import type { administration } from './declared.ts'
+import type { administration, Finding, Guide } from './declared.ts'
 import { daily, incident, ticket, weekly } from './guidance.ts'
 import type { Logs } from './logs.ts'
 import { restoreFrom } from './restore.ts'
+import { type Language, textOf } from './said.ts'
 import { cleanUp, statistics } from './tidy.ts'
 import { verify } from './verify.ts'
 import { databaseBytes, type Watch } from './watch.ts'
@@ -31,9 +32,9 @@ export function createAdministration(
   { archive, copies, logs, watch, folder, now, restart }: AdministrationInit
 ): Handlers<typeof administration> {
   return {
-    health: async () => ({ items: await watch.health() }),
-    diagnose: async () => ({ items: await watch.diagnose() }),
-    verify: async ({ full }) => ({ items: await verify(node, archive, full) }),
+    health: async ({ language }) => shown(await watch.health(), language),
+    diagnose: async ({ language }) => shown(await watch.diagnose(), language),
+    verify: async ({ full, language }) => shown(await verify(node, archive, full), language),
     async backup({ full }) {
       const made = await archive.make(full)
       await copies.spread()
@@ -66,24 +67,39 @@ export function createAdministration(
     },
     cleanup: () => cleanUp(node, archive, logs, now()),
     stats: () => statistics(node),
-    audit: async () => ({ items: await audit(node.school.known(), folder, copies.state()) }),
-    async check({ period }) {
+    audit: async ({ language }) => shown(await audit(node.school.known(), folder, copies.state()), language),
+    async check({ period, language }) {
       const [newest] = await archive.list()
-      if (period === 'daily') return { items: daily(await watch.diagnose(), newest, now()) }
+      if (period === 'daily') return shown(daily(await watch.diagnose(), newest, now()), language)
       const month = new Date(now()).toISOString().slice(0, 7)
       const messages = statistics(node).months.find(each => each.month === month)?.messages ?? 0
       const measured = { newest, databaseBytes: databaseBytes(node.db), messages, nowMs: now() }
-      return { items: weekly(await verify(node, archive, false), measured) }
+      return shown(weekly(await verify(node, archive, false), measured), language)
     },
     log: async ({ name, lines }) => ({ lines: await logs.tail(name, lines) }),
     setLogLevel: ({ level, minutes }) => ({ until: logs.setLevel(level, minutes * 60_000) }),
-    incident({ kind, user }) {
-      if (user == null) return incident(kind, now())
+    incident({ kind, user, language }) {
+      if (user == null) return guided(incident(kind, now()), language)
       const roster = node.school.known()
       const person = roster.user(user)
       if (person == null) throw new UnknownChatError(`there is no ${user} in this school`)
-      return incident(kind, now(), { ...person, devices: roster.devicesOf(user).map(({ id }) => id) })
+      const devices = roster.devicesOf(user).map(({ id }) => id)
+      return guided(incident(kind, now(), { ...person, devices }), language)
     },
-    ticket: async ({ subject }) => ({ text: ticket(subject, await watch.diagnose(), now()) })
+    ticket: async ({ subject, language }) => ({
+      text: ticket(subject, await watch.diagnose(), now()).in(language)
+    })
   }
 }
+
+const shown = (findings: readonly Finding[], language: Language) => ({
+  items: findings.map(({ detail, remedy, ...finding }) => ({
+    ...finding,
+    detail: textOf(detail, language),
+    ...(remedy == null ? {} : { remedy: textOf(remedy, language) })
+  }))
+})
+const guided = ({ until, steps }: Guide, language: Language) => ({
+  until,
+  steps: steps.map(({ what, ...step }) => ({ ...step, what: what.in(language) }))
+})

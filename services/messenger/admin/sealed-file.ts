@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { type FileHandle, open } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { openWith, sealWith } from '../device/seal.ts'
-import { MalformedMessageError } from '../errors.ts'
 
 const PART_BYTES = 1024 * 1024
+const READ = { highWaterMark: PART_BYTES }
 /** What sealing adds to a part: its nonce and tag. */
 const MORE_BYTES = sealWith(new Uint8Array(32), new Uint8Array()).length
 
@@ -22,7 +22,7 @@ export async function sealFile(
   await using sink = await open(to, 'w', 0o600)
   const hash = createHash('sha256')
   let bytes = 0
-  for await (const { part, at, isLast } of partsOf(source, PART_BYTES)) {
+  for await (const { part, at, isLast } of inParts(source.createReadStream(READ), PART_BYTES)) {
     hash.update(part)
     const sealed = sealWith(key, part, placeOf(about, at, isLast))
     await sink.writeFile(sealed)
@@ -45,27 +45,46 @@ export async function openFile(
 ): Promise<string> {
   await using source = await open(from)
   const hash = createHash('sha256')
-  for await (const { part, at, isLast } of partsOf(source, PART_BYTES + MORE_BYTES)) {
-    const plain = openWith(key, part, placeOf(about, at, isLast))
+  for await (const { plain } of openParts(key, about, source.createReadStream(READ))) {
     hash.update(plain)
     await take(plain)
   }
   return hash.digest('hex')
 }
 
-async function* partsOf(
-  file: FileHandle,
+/**
+ * The same of bytes as they come: of what this node did not seal no more than a part is held.
+ *
+ * @throws {MalformedMessageError}
+ */
+export async function* openParts(
+  key: Uint8Array,
+  about: string,
+  pieces: AsyncIterable<Uint8Array>
+): AsyncGenerator<{ plain: Uint8Array; sealed: Uint8Array }> {
+  for await (const { part, at, isLast } of inParts(pieces, PART_BYTES + MORE_BYTES))
+    yield { plain: openWith(key, part, placeOf(about, at, isLast)), sealed: part }
+}
+
+/** Of one length but the last, whatever the pieces have; one that is empty where there is nothing. */
+async function* inParts(
+  pieces: AsyncIterable<Uint8Array>,
   bytes: number
 ): AsyncGenerator<{ part: Uint8Array; at: number; isLast: boolean }> {
-  const { size } = await file.stat()
-  const count = Math.max(1, Math.ceil(size / bytes))
-  for (let at = 0; at < count; at++) {
-    const part = new Uint8Array(Math.min(bytes, size - at * bytes))
-    for (let done = 0; done < part.length; ) {
-      const { bytesRead } = await file.read(part, done, part.length - done, at * bytes + done)
-      if (bytesRead === 0) throw new MalformedMessageError('a file grew shorter while it was read')
-      done += bytesRead
+  let part = new Uint8Array(bytes)
+  let filled = 0
+  let at = 0
+  for await (const piece of pieces)
+    for (let taken = 0; taken < piece.length; ) {
+      if (filled === bytes) {
+        yield { part, at: at++, isLast: false }
+        part = new Uint8Array(bytes)
+        filled = 0
+      }
+      const some = piece.subarray(taken, taken + bytes - filled)
+      part.set(some, filled)
+      filled += some.length
+      taken += some.length
     }
-    yield { part, at, isLast: at === count - 1 }
-  }
+  yield { part: part.subarray(0, filled), at, isLast: true }
 }

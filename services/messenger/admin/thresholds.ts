@@ -1,4 +1,5 @@
 import type { Finding } from './declared.ts'
+import { type Said, say } from './said.ts'
 
 /** Of this machine and node, as measured. */
 export interface Readings {
@@ -11,7 +12,7 @@ export interface Readings {
   answerMs: number
 }
 
-type Threshold = { name: keyof Readings; warn: number; fail: number; isLeast?: true; remedy: string }
+type Threshold = { name: keyof Readings; warn: number; fail: number; isLeast?: true; remedy: Said }
 const MB = 1_000_000
 
 /** What is normal up to where, and critical from where on. */
@@ -20,23 +21,33 @@ const THRESHOLDS: readonly Threshold[] = [
     name: 'cpu',
     warn: 0.7,
     fail: 0.9,
-    remedy: 'end other programs, or let this node lend less: artel contribute'
+    remedy: say`end other programs, or let this node lend less: artel contribute`
   },
-  { name: 'memory', warn: 0.8, fail: 0.95, remedy: 'end other programs, or give this machine more memory' },
+  {
+    name: 'memory',
+    warn: 0.8,
+    fail: 0.95,
+    remedy: say`end other programs, or give this machine more memory`
+  },
   {
     name: 'diskFree',
     warn: 0.2,
     fail: 0.1,
     isLeast: true,
-    remedy: 'artel messenger cleanup, or make room on the disk'
+    remedy: say`artel messenger cleanup, or make room on the disk`
   },
   {
     name: 'databaseBytes',
     warn: 100 * MB,
     fail: 1_000 * MB,
-    remedy: 'artel messenger cleanup; a smaller messenger.mailMb'
+    remedy: say`artel messenger cleanup; a smaller messenger.mailMb`
   },
-  { name: 'answerMs', warn: 500, fail: 2_000, remedy: 'artel messenger diagnose; see memory and processor' }
+  {
+    name: 'answerMs',
+    warn: 500,
+    fail: 2_000,
+    remedy: say`artel messenger diagnose; see memory and processor`
+  }
 ]
 
 /** Pure. */
@@ -49,9 +60,9 @@ export function judge(readings: Readings): Finding[] {
   })
 }
 
-function shown(name: keyof Readings, value: number): string {
-  if (name === 'databaseBytes') return `${(value / MB).toFixed(1)} MB`
-  return name === 'answerMs' ? `${Math.round(value)} ms` : `${Math.round(value * 100)} %`
+function shown(name: keyof Readings, value: number): Said {
+  if (name === 'databaseBytes') return say`${(value / MB).toFixed(1)} MB`
+  return name === 'answerMs' ? say`${Math.round(value)} ms` : say`${Math.round(value * 100)} %`
 }
 
 /** The value that 95 of 100 do not pass; 0 of none. Pure. */

@@ -5,8 +5,9 @@ import { eventId, readEvent } from '../core/event.ts'
 import { readEnvelope } from '../mailbox/envelope.ts'
 import type { Archive } from './archive.ts'
 import type { Finding } from './declared.ts'
+import { say } from './said.ts'
 
-const RESTORE = 'artel messenger restore ID brings it back from a backup'
+const RESTORE = say`artel messenger restore ID brings it back from a backup`
 
 /** Whether what is kept here is whole. `isFull`: signatures too, and a trial restore of the newest backup. */
 export async function verify(
@@ -24,12 +25,12 @@ function database(db: DatabaseSync, isFull: boolean): Finding {
   const rows = db.prepare(`PRAGMA ${pragma}(5)`).all() as Record<string, string>[]
   const faults = rows.map(row => String(Object.values(row)[0])).filter(text => text !== 'ok')
   return faults.length === 0
-    ? { name: 'database', state: 'ok', detail: 'whole' }
+    ? { name: 'database', state: 'ok', detail: say`whole` }
     : {
         name: 'database',
         state: 'fail',
         detail: faults.join('; '),
-        remedy: `stop the node, move messenger.sqlite away, start it, then ${RESTORE}`
+        remedy: say`stop the node, move messenger.sqlite away, start it; then ${RESTORE}`
       }
 }
 
@@ -75,11 +76,11 @@ function holds(check: () => boolean): boolean {
 
 const summed = (name: string, count: number, damaged: readonly string[]): Finding =>
   damaged.length === 0
-    ? { name, state: 'ok', detail: `${count} are whole` }
+    ? { name, state: 'ok', detail: say`${count} are whole` }
     : {
         name,
         state: 'fail',
-        detail: `${damaged.length} of ${count} are damaged: ${damaged.slice(0, 3).join(', ')}`,
+        detail: say`${damaged.length} of ${count} are damaged: ${damaged.slice(0, 3).join(', ')}`,
         remedy: RESTORE
       }
 
@@ -87,22 +88,22 @@ async function newestBackup(archive: Archive, isFull: boolean): Promise<Finding>
   const [newest] = await archive.list()
   const name = 'backup'
   if (newest == null)
-    return { name, state: 'warn', detail: 'there is none', remedy: 'artel messenger backup makes one' }
+    return { name, state: 'warn', detail: say`there is none`, remedy: say`artel messenger backup makes one` }
   try {
     if (!isFull) await archive.check(newest.id)
     else
       await archive.within(newest.id, file => {
         using trial = new DatabaseSync(file)
         const finding = events(trial, true)
-        if (finding.state !== 'ok') throw new Error(finding.detail)
+        if (finding.state !== 'ok') throw new Error(String(finding.detail))
       })
-    return { name, state: 'ok', detail: `${newest.id} can be restored, ${newest.events} events` }
+    return { name, state: 'ok', detail: say`${newest.id} can be restored, ${newest.events} events` }
   } catch (error) {
     return {
       name,
       state: 'fail',
       detail: (error as Error).message,
-      remedy: 'artel messenger backup makes another'
+      remedy: say`artel messenger backup makes another`
     }
   }
 }

@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises'
 import { cpus, freemem, totalmem } from 'node:os'
 import type { Messenger } from '../assemble.ts'
 import type { Finding } from './declared.ts'
+import { say } from './said.ts'
 import { judge, p95, type Readings } from './thresholds.ts'
 
 const KEPT_ANSWERS = 1_000
@@ -40,8 +41,8 @@ export function createWatch(
       return {
         name,
         state: 'warn',
-        detail: 'this node is in no school',
-        remedy: 'artel messenger found NAME, or artel messenger join CODE'
+        detail: say`this node is in no school`,
+        remedy: say`artel messenger found NAME, or artel messenger join CODE`
       }
     const silent: string[] = []
     await Promise.all(
@@ -52,25 +53,24 @@ export function createWatch(
       })
     )
     const all = roster.mailboxes().length
-    if (silent.length === 0) return { name, state: 'ok', detail: `all ${all} answer` }
+    if (silent.length === 0) return { name, state: 'ok', detail: say`all ${all} answer` }
     return {
       name,
       state: silent.length * 2 < all ? 'warn' : 'fail',
-      detail: `${silent.length} of ${all} do not answer: ${silent.join(', ')}`,
-      remedy:
-        'start those nodes and see that this one reaches them (its seeds, firewall); or name others: artel messenger mailboxes'
+      detail: say`${silent.length} of ${all} do not answer: ${silent.join(', ')}`,
+      remedy: say`start those nodes and see that this one reaches them (its seeds, firewall); or name others: artel messenger mailboxes`
     }
   }
 
   function outbox(): Finding {
     const waiting = store.outCount()
     return waiting === 0
-      ? { name: 'outbox', state: 'ok', detail: 'everything is at the mailboxes' }
+      ? { name: 'outbox', state: 'ok', detail: say`everything is at the mailboxes` }
       : {
           name: 'outbox',
           state: waiting < 1_000 ? 'warn' : 'fail',
-          detail: `${waiting} envelopes wait for a mailbox`,
-          remedy: 'they go by themselves when the mailboxes answer and have room'
+          detail: say`${waiting} envelopes wait for a mailbox`,
+          remedy: say`they go by themselves when the mailboxes answer and have room`
         }
   }
 
@@ -81,10 +81,10 @@ export function createWatch(
     return {
       name: 'quota',
       state,
-      detail: `${Math.round(share * 100)} % of the mail’s room is used`,
+      detail: say`${Math.round(share * 100)} % of the mail’s room is used`,
       ...(state === 'ok'
         ? {}
-        : { remedy: 'pictures and files are refused when it is full: set a larger messenger.mailMb' })
+        : { remedy: say`pictures and files are refused when it is full: set a larger messenger.mailMb` })
     }
   }
 
@@ -94,13 +94,13 @@ export function createWatch(
       const [row] = db.prepare('PRAGMA quick_check(1)').all() as Record<string, string>[]
       if (String(Object.values(row ?? {})[0]) !== 'ok') throw new Error(String(Object.values(row ?? {})[0]))
       db.exec('BEGIN IMMEDIATE; ROLLBACK')
-      return { name, state: 'ok', detail: 'whole, and can be written' }
+      return { name, state: 'ok', detail: say`whole, and can be written` }
     } catch (error) {
       return {
         name,
         state: 'fail',
         detail: (error as Error).message,
-        remedy: 'nothing can be sent: artel messenger verify, then artel messenger restore ID'
+        remedy: say`nothing can be sent: artel messenger verify, then artel messenger restore ID`
       }
     }
   }

@@ -85,13 +85,17 @@ export function createChats(init: ChatsInit) {
       .map(({ head }) => head)
   }
 
-  /** To be called in the turn of the group. @throws {PolicyError} before anything is written */
+  /**
+   * To be called in the turn of the group. Its id; undefined: the group must be renewed first.
+   *
+   * @throws {PolicyError} before anything is written
+   */
   async function say<K extends EventKind>(
     grp: string,
     kind: K,
     body: EventBody<K>,
     key?: string
-  ): Promise<string> {
+  ): Promise<string | undefined> {
     const before = key == null ? undefined : store.sentAs(key)
     if (before != null) {
       const there = store.event(before)?.event
@@ -99,7 +103,8 @@ export function createChats(init: ChatsInit) {
         throw new ConflictError('this key came before with another message; take a new key for a new message')
       return before
     }
-    if (groups.hasRevoked(grp)) await groups.renew(grp)
+    // who has read a revocation goes on without that device first
+    if (groups.hasRevoked(grp)) return undefined
     const { newest } = groups.current(grp)
     if (newest.state == null || !newest.devices.includes(self))
       throw new PolicyError('this device is not in the chat any more, or waits for its keys')
@@ -192,7 +197,9 @@ export function createChats(init: ChatsInit) {
       return taken
     })
     if (taken.length > 0) onTaken(grp, taken)
-    if (isAnnounced) await groups.follow(grp)
+    // what comes next does not wait for other nodes
+    if (isAnnounced)
+      void groups.follow(grp).catch((error: Error) => log('%s does not go on: %s', grp, error.message))
     if (store.waitingCount(grp) > 0) void sync.soon(grp)
   }
 
@@ -207,7 +214,7 @@ export function createChats(init: ChatsInit) {
           }
           also()
         })
-        await groups.joinPending()
+        void groups.joinPending().catch((error: Error) => log('nothing is joined: %s', error.message))
         return
       }
       const place = store.generationAt(address)
@@ -222,9 +229,14 @@ export function createChats(init: ChatsInit) {
      * @throws {ConflictError} it was another message
      */
     async say<K extends EventKind>(grp: string, kind: K, body: EventBody<K>, key?: string): Promise<string> {
-      const id = await inTurn(grp, () => say(grp, kind, body, key))
-      await init.kept()
-      return id
+      for (;;) {
+        const id = await inTurn(grp, () => say(grp, kind, body, key))
+        if (id == null) await groups.renew(grp)
+        else {
+          await init.kept()
+          return id
+        }
+      }
     },
 
     /** @throws {PolicyError} {MailboxFullError} */

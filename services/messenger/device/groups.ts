@@ -146,7 +146,7 @@ export function createGroups(init: GroupsInit) {
     return { generation, own: { ...kept, address } }
   }
 
-  /** Keeps a generation; what does not count any more goes. */
+  /** Keeps a generation; what does not count any more goes. Inside a transaction. */
   function keep(signed: Signed, own: Partial<KeptGroup> & { address?: Uint8Array } = {}): void {
     const { group, g } = readGeneration(signed)
     const grp = toHex(group)
@@ -155,6 +155,9 @@ export function createGroups(init: GroupsInit) {
     intake.prune(grp)
     intake.retry(grp)
   }
+  /** The same in the turn of its group: what is said and read meanwhile goes by the keys that it began with. */
+  const keepInTurn = (grp: string, ...kept: Parameters<typeof keep>): Promise<void> =>
+    inTurn(grp, async () => transact(store.db, () => keep(...kept)))
 
   /** What the slots after a generation say: its successor, or the slot that is still open. */
   async function successorOf(
@@ -198,7 +201,7 @@ export function createGroups(init: GroupsInit) {
     const { newest } = current(grp)
     const next = await successorOf(newest)
     if (next == null || !('found' in next)) return false
-    transact(store.db, () => keep(next.found))
+    await keepInTurn(grp, next.found)
     onChanged(grp)
     return true
   }
@@ -210,10 +213,10 @@ export function createGroups(init: GroupsInit) {
         throw new PolicyError('this device is not in the chat, or waits for its keys')
       const next = await successorOf(newest)
       if (next != null && 'found' in next) {
-        transact(store.db, () => keep(next.found))
+        await keepInTurn(grp, next.found)
         onChanged(grp)
         // its welcome is on the way, or here
-        await joinPending(grp)
+        await joinPending()
         continue
       }
       const { open, sealKey } = next!
@@ -240,7 +243,7 @@ export function createGroups(init: GroupsInit) {
       const value = pack([generation.hash, sealWith(sealKey, pack([signed.bytes, signed.signature]))])
       const decided = await school.settle({ key: open, at: newest.roster }, signal, value)
       if (!isEqual(decided!.value, value)) continue
-      transact(store.db, () => keep(signed, own))
+      await keepInTurn(grp, signed, own)
       post.refollow()
       post.announce(newest.address)
       onChanged(grp)
@@ -251,14 +254,22 @@ export function createGroups(init: GroupsInit) {
 
   /** Newest events of everybody that are here, and of those who were there before. */
   function headsOf(grp: string, newest: Generation): Generation['heads'] {
-    const heads = store.heads(grp)
+    const heads = store.heads(grp).filter(([device, seq]) => seq > headOf(newest.heads, device))
     return [...heads, ...newest.heads.filter(([device]) => headOf(heads, device) < 0)]
   }
 
-  /** `held`: the caller is in the turn of this group, and gets nothing of others: in their turn somebody may wait for his. */
-  async function joinPending(held?: string): Promise<void> {
+  /** those that come meanwhile wait for one more look at all */
+  let nextLook: Promise<void> | undefined
+  function joinPending(): Promise<void> {
+    nextLook ??= inTurn('welcomes', () => {
+      nextLook = undefined
+      return joinAll()
+    })
+    return nextLook
+  }
+  async function joinAll(): Promise<void> {
     for (const { id, bytes, at } of store.welcomes()) {
-      const is = await join(bytes, held).catch((error: Error) => {
+      const is = await join(bytes).catch((error: Error) => {
         if (error instanceof MalformedMessageError || error instanceof PolicyError) return 'void' as const
         // whom it needs does not answer now
         return 'waits' as const
@@ -268,7 +279,7 @@ export function createGroups(init: GroupsInit) {
   }
 
   /** @throws {MalformedMessageError} {PolicyError} it never will be one */
-  async function join(noteBytes: Uint8Array, held?: string): Promise<'joined' | 'void' | 'waits'> {
+  async function join(noteBytes: Uint8Array): Promise<'joined' | 'void' | 'waits'> {
     const [packageId, enc, sealed] = unpack(note, noteBytes, 1024, 'a note in the inbox')
     const own = store.package(toHex(packageId))
     if (own == null) return 'void'
@@ -289,26 +300,21 @@ export function createGroups(init: GroupsInit) {
       if (roster.head < generation.roster) return 'waits'
     }
     const grp = toHex(generation.group)
-    if (held != null && held !== grp) return 'waits'
-    const work = async (): Promise<'joined' | 'void' | 'waits'> => {
-      const known = store.generations(grp)
-      const there = known.find(({ g }) => g === generation.g)
-      if (there != null && !isEqual(there.hash, generation.hash)) return 'void'
-      if (there?.state != null) return 'void'
+    const known = store.generations(grp)
+    const there = known.find(({ g }) => g === generation.g)
+    if (there?.state != null) return 'void'
+    if (there != null && !isEqual(there.hash, generation.hash)) return 'void'
+    if (generation.g === 0) checkFirst(generation, roster)
+    else if (there == null) {
       const before = known.find(({ g }) => g === generation.g - 1)
-      if (generation.g === 0) checkFirst(generation, roster)
-      else if (there == null) {
-        if (slot == null) return 'void'
-        const decided =
-          before?.state == null
-            ? await decidedHash({ key: slot[0], at: slot[1] })
-            : await successorOf(before).then(next =>
-                next != null && 'found' in next ? hashOf(next.found.bytes) : undefined
-              )
-        if (decided == null) return 'waits'
-        if (!isEqual(decided, generation.hash)) return 'void'
-      }
-      const address = await mls.secret(state, 'address')
+      const decided = await decidedAfter(before, slot)
+      if (decided == null) return slot == null ? 'void' : 'waits'
+      if (!isEqual(decided, generation.hash)) return 'void'
+    }
+    const address = await mls.secret(state, 'address')
+    return inTurn(grp, async () => {
+      // by another of its welcomes, meanwhile
+      if (store.generations(grp).some(({ g, state }) => g === generation.g && state != null)) return 'void'
       transact(store.db, () => {
         keep(signed, { ...kept, address })
         store.dropPackage(own.id)
@@ -316,8 +322,18 @@ export function createGroups(init: GroupsInit) {
       post.refollow()
       onChanged(grp)
       return 'joined'
-    }
-    return held == null ? inTurn(grp, work) : work()
+    })
+  }
+
+  /** Hash of the generation that was decided on; undefined: nobody says so yet. */
+  async function decidedAfter(
+    before: KeptGeneration | undefined,
+    slot: readonly [Uint8Array, number] | null
+  ): Promise<Uint8Array | undefined> {
+    if (slot == null) return undefined
+    if (before?.state == null) return decidedHash({ key: slot[0], at: slot[1] })
+    const next = await successorOf(before)
+    return next != null && 'found' in next ? hashOf(next.found.bytes) : undefined
   }
 
   async function decidedHash(slot: { key: Uint8Array; at: number }): Promise<Uint8Array | undefined> {
@@ -328,9 +344,9 @@ export function createGroups(init: GroupsInit) {
 
   return {
     current,
-    joinPending: () => joinPending(),
+    joinPending,
     stillIn,
-    follow: (grp: string) => inTurn(grp, () => follow(grp)),
+    follow: (grp: string) => inTurn(changesOf(grp), () => follow(grp)),
 
     /** A chat of these people, this device's among them. Its id, in hex. @throws {PolicyError} */
     async create(users: readonly string[], title: string, history: 'all' | 'joining'): Promise<string> {
@@ -358,9 +374,10 @@ export function createGroups(init: GroupsInit) {
     },
 
     /** @throws {PolicyError} {NoMajorityError} */
-    change: (grp: string, make: Change) => inTurn(grp, () => change(grp, make)),
-    /** To be called in the turn of the group. */
-    renew: (grp: string) => change(grp, now => ({ ...now, users: stillIn(now.users) })),
+    change: (grp: string, make: Change) => inTurn(changesOf(grp), () => change(grp, make)),
+    /** Goes on with those who count. */
+    renew: (grp: string) =>
+      inTurn(changesOf(grp), () => change(grp, now => ({ ...now, users: stillIn(now.users) }))),
 
     /** Whether the group has devices that do not count any more, or lacks some of its people. */
     isStale(grp: string): boolean {
@@ -379,4 +396,6 @@ export function createGroups(init: GroupsInit) {
   }
 }
 
+/** Changes of a group have a turn of their own: they wait for other nodes, and what is said and read must not. */
+const changesOf = (grp: string): string => `changes of ${grp}`
 const randomAddress = (): Uint8Array => new Uint8Array(randomBytes(32))

@@ -1,10 +1,10 @@
 import { isEqual, NO_HASH, type Signed, toHex } from '../core/codec.ts'
-import { type Event, eventId, type Head, type Read, readEvent } from '../core/event.ts'
+import { type Event, eventId, type Head, parseEvent, type Read } from '../core/event.ts'
 import { counts, type Generation, headOf } from '../core/generation.ts'
 import { isTimely, MAX_AHEAD_MS } from '../core/order.ts'
 import type { Roster } from '../core/roster.ts'
 import { BrokenChainError, MalformedMessageError, PolicyError } from '../errors.ts'
-import type { DeviceStore, KeptGeneration } from './store.ts'
+import { type DeviceStore, GONE, type KeptGeneration } from './store.ts'
 
 const MINUTE_MS = 60_000
 /** Events of a group whose parents are missing: no more are kept. */
@@ -13,6 +13,13 @@ const MAX_WAITING = 2_000
 /** Rather than of the disk. */
 const isRefusal = (error: unknown): error is Error =>
   error instanceof PolicyError || error instanceof BrokenChainError || error instanceof MalformedMessageError
+
+/** A place of a chain whose event was deleted, as a member says: nobody proves it but who wrote what follows. */
+export type Gone = readonly [device: string, seq: number, id: Uint8Array, timeMs: number]
+/** What a member says is gone, by place. */
+export type Claims = ReadonlyMap<string, Gone>
+export const placeOf = (device: string, seq: number): string => `${device} ${seq}`
+const NO_CLAIMS: Claims = new Map()
 
 export interface IntakeInit {
   store: DeviceStore
@@ -75,7 +82,8 @@ export function createIntake({ store, roster, self }: IntakeInit) {
   function judge(
     signed: Signed,
     event: Event,
-    generations: readonly KeptGeneration[]
+    generations: readonly KeptGeneration[],
+    claims: Claims
   ): 'new' | 'known' | 'waits' {
     const grp = toHex(event.group)
     const id = eventId(signed)
@@ -107,7 +115,11 @@ export function createIntake({ store, roster, self }: IntakeInit) {
         if (isOwnCut) {
           const [, , head] = cut.find(([each]) => each === device)!
           if (!isEqual(head, hash)) throw new BrokenChainError('a chain does not go on where it was cut')
-        } else if (isExpected(generations, cut, from, at)) return 'waits'
+        } else if (isExpected(generations, cut, from, at)) {
+          const claim = claims.get(placeOf(from, at))
+          // others need not wait for what nobody has; its author's chain does, until he proves it
+          if (from === device || claim == null || !isEqual(claim[2], hash)) return 'waits'
+        }
         isWhole = false
         continue
       }
@@ -115,13 +127,16 @@ export function createIntake({ store, roster, self }: IntakeInit) {
         if (from === device) throw new BrokenChainError(`event ${seq} of ${device} does not follow ${at}`)
         continue
       }
-      newest = Math.max(newest ?? 0, parent.timeMs)
+      // its time is only what somebody says
+      if (parent.kind === GONE) isWhole = false
+      else newest = Math.max(newest ?? 0, parent.timeMs)
     }
     const generation = generations.findLast(({ devices }) => devices.includes(device))!
     const isRight =
       newest != null && isWhole
         ? isTimely(event.timeMs, newest)
-        : event.timeMs <= Math.max(newest ?? 0, generation.timeMs) + MAX_AHEAD_MS
+        : event.timeMs > (newest ?? -1) &&
+          event.timeMs <= Math.max(newest ?? 0, generation.timeMs) + MAX_AHEAD_MS
     if (!isRight)
       throw new BrokenChainError('the time of an event is not after what it follows, or too far ahead')
     checkPolicy(event, generation)
@@ -155,14 +170,21 @@ export function createIntake({ store, roster, self }: IntakeInit) {
      * Own and foreign ones alike; keeps those that wait. What it took.
      *
      * @param refused hears why one is not taken
+     * @param claims what whoever gives them says is gone
      */
-    take(grp: string, given: readonly Read[], refused: (error: Error) => void): Event[] {
+    take(
+      grp: string,
+      given: readonly Read[],
+      refused: (error: Error) => void,
+      claims: Claims = NO_CLAIMS
+    ): Event[] {
       const generations = store.generations(grp)
       const taken: Event[] = []
       for (const { event, ...signed } of given) {
         try {
           if (toHex(event.group) !== grp) throw new PolicyError('a message of another chat')
-          const verdict = judge(signed, event, generations)
+          takeGone(grp, event, generations, claims)
+          const verdict = judge(signed, event, generations, claims)
           if (verdict === 'waits' && store.waitingCount(grp) < MAX_WAITING) store.wait(signed, grp)
           if (verdict !== 'new') continue
           put(signed, event)
@@ -172,22 +194,10 @@ export function createIntake({ store, roster, self }: IntakeInit) {
           refused(error)
         }
       }
-      return taken.length === 0 ? taken : [...taken, ...retry(grp, generations)]
+      return taken.length === 0 ? taken : [...taken, ...retry(grp, generations, claims)]
     },
-    retry: (grp: string) => retry(grp, store.generations(grp)),
-
-    /** A place that was deleted: the chain goes on behind it. */
-    takeGone(grp: string, [device, seq, id, timeMs]: readonly [string, number, Uint8Array, number]): void {
-      const generations = store.generations(grp)
-      if (store.at(grp, device, seq) != null || !counts(generations, device, seq)) return
-      if (
-        seq > 0 &&
-        store.at(grp, device, seq - 1) == null &&
-        isExpected(generations, cutOf(generations), device, seq - 1)
-      )
-        return
-      store.addGone(grp, [device, seq, id, timeMs])
-    },
+    /** Takes those that waited and need not any more. */
+    retry: (grp: string, claims: Claims = NO_CLAIMS) => retry(grp, store.generations(grp), claims),
 
     /** A generation came: what does not count any more goes. */
     prune(grp: string): void {
@@ -202,23 +212,60 @@ export function createIntake({ store, roster, self }: IntakeInit) {
     }
   }
 
-  function retry(grp: string, generations: readonly KeptGeneration[]): Event[] {
+  /**
+   * A signed event proves that its author wrote all that is before it in his chain, and what the last of it was. Where all
+   * of it that is not here is said to be gone, the chain goes on behind it.
+   */
+  function takeGone(
+    grp: string,
+    { device, seq, prev, timeMs }: Event,
+    generations: readonly KeptGeneration[],
+    claims: Claims
+  ): void {
+    if (claims.size === 0) return
+    const cut = cutOf(generations)
+    const run: Gone[] = []
+    const ids = new Set<string>()
+    let next = { hash: prev as Uint8Array | undefined, timeMs }
+    for (let at = seq - 1; isExpected(generations, cut, device, at); at--) {
+      const there = store.at(grp, device, at)
+      if (there != null) {
+        if (there.timeMs >= next.timeMs) return
+        break
+      }
+      const claim = claims.get(placeOf(device, at))
+      if (claim == null || claim[3] >= next.timeMs) return
+      if (next.hash != null && !isEqual(claim[2], next.hash)) return
+      // one that has another place is not gone from this one
+      const id = toHex(claim[2])
+      if (ids.has(id) || store.isPlaced(id)) return
+      ids.add(id)
+      run.push(claim)
+      next = { hash: undefined, timeMs: claim[3] }
+    }
+    for (const claim of run.toReversed()) store.addGone(grp, claim)
+  }
+
+  function retry(grp: string, generations: readonly KeptGeneration[], claims: Claims): Event[] {
     const taken: Event[] = []
     for (let isMoving = true; isMoving; ) {
       isMoving = false
       for (const { id, bytes, signature } of store.waiting(grp, MAX_WAITING)) {
         const signed = { bytes, signature }
         try {
-          const event = readEvent(signed)
-          const verdict = judge(signed, event, generations)
+          // its signature was looked at when it came
+          const event = parseEvent(signed)
+          takeGone(grp, event, generations, claims)
+          const verdict = judge(signed, event, generations, claims)
           if (verdict === 'waits') continue
           if (verdict === 'new') {
             put(signed, event)
             taken.push(event)
             isMoving = true
           }
-        } catch {
-          // what waited can never be taken; it goes
+        } catch (error) {
+          if (!isRefusal(error)) throw error
+          // it can never be taken; it goes
         }
         store.dropWaiting(id)
       }

@@ -34,8 +34,11 @@ export interface Placed {
 /** How far an event got: on this disk, at a mailbox. */
 export type Mark = 'saved' | 'kept'
 
-/** the words of what can be searched for; what a search sorts by is elsewhere */
-export type Words = (event: Event) => string | undefined
+/** the words by which an event is found, as what is `about` it has changed them; undefined: it is not */
+export type Words = (event: Event, about: readonly Event[]) => string | undefined
+
+/** In place of the kind of an event that was deleted before it came here. */
+export const GONE = 'gone'
 
 const KNOWN_GROUPS = 100
 const KNOWN_GENERATIONS = 1_000
@@ -108,6 +111,10 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
      ON CONFLICT (id) DO UPDATE SET bytes = excluded.bytes, signature = excluded.signature, kind = excluded.kind
      RETURNING n`
   )
+  const addGone = run(
+    `INSERT INTO event (id, grp, device, seq, timeMs, kind, mark) VALUES (?, ?, ?, ?, ?, '${GONE}', 'saved')`
+  )
+  const isPlaced = one<object>('SELECT 1 FROM event WHERE id = ?')
   const page = all<{
     id: string
     timeMs: number
@@ -243,10 +250,7 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
     const bytes = eventRow(id)?.bytes
     if (bytes == null) return undefined
     try {
-      const edit = about(id)
-        .map(parseEvent)
-        .findLast(({ kind }) => kind === 'edit')
-      return words(edit ?? parseEvent({ bytes }))
+      return words(parseEvent({ bytes }), about(id).map(parseEvent))
     } catch (error) {
       // damaged on the disk: `verify` tells of it, and what mends it makes it found again
       if (error instanceof MalformedMessageError) return undefined
@@ -301,6 +305,8 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
       const row = at(grp, device, seq)
       return row == null ? undefined : { ...row, isGone: row.isGone === 1 }
     },
+    /** Whether it has a place here, with its content or without. */
+    isPlaced: (id: string): boolean => isPlaced(id) != null,
     hasEvent: (id: string): boolean => hasContent(id) != null,
     event(id: string): { event: Event; grp: string; mark: Mark } | undefined {
       const row = eventRow(id)
@@ -334,7 +340,7 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
     },
     /** The place of an event that its people deleted before it came here. */
     addGone(grp: string, [device, seq, id, timeMs]: readonly [string, number, Uint8Array, number]): void {
-      addEvent(toHex(id), grp, device, seq, timeMs, 'gone', null, null, null, 'saved')
+      addGone(toHex(id), grp, device, seq, timeMs)
     },
     /** Takes the content of an event, and of what edited it, off the disk. */
     empty(id: string): void {
@@ -343,8 +349,8 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
     },
     index,
     /**
-     * Makes what came found by its words, and whether there is more: one event alone costs ten times what one of many does,
-     * so they wait for each other, or for who looks for something.
+     * Makes some of what came found by its words, and whether there is more: one event alone costs ten times what one of many
+     * does, so they wait for each other, or for who looks for something.
      */
     indexNew,
     dropBeyond(grp: string, device: string, seq: number): void {
@@ -364,10 +370,8 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
     newestMs: (grp: string): number | undefined => newest(grp)?.timeMs ?? undefined,
     unread: (grp: string, afterMs: number, self: string): number => unread(grp, afterMs, self)!.count,
 
-    find(words: string, limit: number) {
-      while (indexNew());
-      return find(words, limit)
-    },
+    /** Of those that were indexed. */
+    find: (words: string, limit: number) => find(words, limit),
 
     wait: (signed: Signed, grp: string): void =>
       void addWaiting(eventId(signed), grp, signed.bytes, signed.signature),

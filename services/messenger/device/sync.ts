@@ -7,22 +7,23 @@ import { compareEvents } from '../core/order.ts'
 import type { Network } from '../school/network.ts'
 import type { School } from '../school/school.ts'
 import { transactLater } from '../store/database.ts'
-import type { Intake } from './intake.ts'
+import { type Gone, type Intake, placeOf } from './intake.ts'
 import type { DeviceStore } from './store.ts'
 
 const EVENTS = 16
 const GENERATIONS = 4
 const GONE = 64
+/** of one exchange; more are heard in the next */
+const MAX_CLAIMS = 4_096
 /** asked at once, where something is missing */
 const SOON_MS = 2_000
 /** what is read meanwhile is told with it */
 const RECEIPT_MS = 200
 
-type Gone = [string, number, Uint8Array, number]
 export interface Batch {
   generations: Signed[]
   events: Signed[]
-  gone: Gone[]
+  gone: [...Gone][]
 }
 export interface Request {
   group: Uint8Array
@@ -147,18 +148,19 @@ export function createSync(init: SyncInit) {
     }
     const { items, answer } = network.open(peer, 'sync', request, { signal })
     const older: Signed[] = []
+    const claims = new Map<string, Gone>()
     for await (const { generations, events, gone } of items) {
       older.push(...generations)
       if (generations.length > 0) continue
       const taken: Event[] = []
       transactLater(store.db, () => {
         takeGenerations(grp, older)
-        for (const each of gone) intake.takeGone(grp, each)
+        for (const each of gone) if (claims.size < MAX_CLAIMS) claims.set(placeOf(each[0], each[1]), each)
         const refused = ({ message }: Error): void =>
           log('%s gave an event that is refused: %s', peer, message)
         taken.push(
-          ...intake.take(grp, readAll(events, store.hasEvent, refused), refused),
-          ...intake.retry(grp)
+          ...intake.take(grp, readAll(events, store.hasEvent, refused), refused, claims),
+          ...intake.retry(grp, claims)
         )
       })
       if (taken.length > 0) init.onTaken(grp, taken)

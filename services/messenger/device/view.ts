@@ -1,7 +1,9 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { toHex } from '../core/codec.ts'
 import type { Event } from '../core/event.ts'
 import { compareEvents } from '../core/order.ts'
 import type { School } from '../school/school.ts'
+import { editOf } from './edits.ts'
 import type { DeviceStore } from './store.ts'
 import { queryOf } from './words.ts'
 
@@ -74,7 +76,7 @@ export function createView(
     const by = personOf(event.device)
     const isOwn = personOf(self).id === by.id
     const about = store.about(id)
-    const edit = about.findLast(each => each.kind === 'edit' && personOf(each.device).id === by.id)
+    const edit = editOf(event, about, device => personOf(device).id)
     const reactions = new Map<string, Map<string, string>>()
     for (const each of about) {
       if (each.kind !== 'react') continue
@@ -92,7 +94,7 @@ export function createView(
       at: event.timeMs,
       by,
       kind: event.kind === 'file' ? 'file' : 'text',
-      ...(event.kind === 'text' ? { text: edit?.kind === 'edit' ? edit.body.text : event.body.text } : {}),
+      ...(event.kind === 'text' ? { text: edit?.body.text ?? event.body.text } : {}),
       ...(event.kind === 'text' && event.body.reply != null ? { reply: toHex(event.body.reply) } : {}),
       ...(event.kind === 'file' ? { file: { name: event.body.name, size: event.body.size } } : {}),
       ...(edit == null ? {} : { isEdited: true }),
@@ -174,9 +176,11 @@ export function createView(
     },
 
     /** Messages with all of these words, in any of their forms, in every chat that is here. */
-    search(text: string, limit: number): { chat: string; line: Line }[] {
+    async search(text: string, limit: number): Promise<{ chat: string; line: Line }[]> {
       const query = queryOf(text)
       if (query == null) return []
+      // others have their turn in between
+      while (store.indexNew()) await nextTurn()
       return store.find(query, limit).flatMap(({ id, grp }) => {
         const found = store.event(id)
         return found == null ? [] : [{ chat: grp, line: lineOf(id, grp, found.event, found.mark) }]

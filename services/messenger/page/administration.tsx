@@ -22,7 +22,7 @@ export function Administration(
   }
 ) {
   const { api, words, fail, chats, open, isAdmin } = props
-  const { t, time } = words
+  const { t, time, language } = words
   const reports = chats.filter(({ title }) => title === REPORTS_TITLE)
   return (
     <Stack gap="md">
@@ -30,13 +30,13 @@ export function Administration(
         words={words}
         fail={fail}
         looks={{
-          health: { label: t('health'), look: api.health },
-          diagnose: { label: t('diagnose'), look: api.diagnose },
-          audit: { label: t('audit'), look: api.audit },
-          daily: { label: t('daily'), look: () => api.check('daily') },
-          weekly: { label: t('weekly'), look: () => api.check('weekly') },
-          verify: { label: t('verify'), look: () => api.verify(false) },
-          verifyFull: { label: t('verifyFull'), look: () => api.verify(true) }
+          health: { label: t('health'), look: () => api.health(language) },
+          diagnose: { label: t('diagnose'), look: () => api.diagnose(language) },
+          audit: { label: t('audit'), look: () => api.audit(language) },
+          daily: { label: t('daily'), look: () => api.check('daily', language) },
+          weekly: { label: t('weekly'), look: () => api.check('weekly', language) },
+          verify: { label: t('verify'), look: () => api.verify(false, language) },
+          verifyFull: { label: t('verifyFull'), look: () => api.verify(true, language) }
         }}
       />
       <Backups {...props} />

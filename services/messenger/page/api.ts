@@ -44,6 +44,7 @@ export interface NewMessage {
   reply?: string
   confirm?: boolean
 }
+type Language = PageProps['language']
 type Items<T> = { items: T[] }
 
 /** What the node answers about chats, people, and its own state. */
@@ -119,11 +120,14 @@ export function createApi(request: PageProps['request']) {
       send('PUT', '/messenger/presence', { is, ...(group === undefined ? {} : { group }) }),
     search: (text: string) => ask<Items<Found>>(`/messenger/search?${query({ text, limit: 50 })}`),
 
-    health: () => ask<Items<Finding>>(`${admin}/health`),
-    diagnose: () => ask<Items<Finding>>(`${admin}/diagnose`, {}, LONG_MS),
-    audit: () => ask<Items<Finding>>(`${admin}/audit`),
-    check: (period: 'daily' | 'weekly') => ask<Items<Finding>>(`${admin}/checks/${period}`, {}, LONG_MS),
-    verify: (full: boolean) => send<Items<Finding>>('POST', `${admin}/verify`, { full }),
+    health: (language: Language) => ask<Items<Finding>>(`${admin}/health?${query({ language })}`),
+    diagnose: (language: Language) =>
+      ask<Items<Finding>>(`${admin}/diagnose?${query({ language })}`, {}, LONG_MS),
+    audit: (language: Language) => ask<Items<Finding>>(`${admin}/audit?${query({ language })}`),
+    check: (period: 'daily' | 'weekly', language: Language) =>
+      ask<Items<Finding>>(`${admin}/checks/${period}?${query({ language })}`, {}, LONG_MS),
+    verify: (full: boolean, language: Language) =>
+      send<Items<Finding>>('POST', `${admin}/verify`, { full, language }),
     backups: () => ask<Items<Backup>>(`${admin}/backups`),
     backup: (full: boolean) => send<Backup>('POST', `${admin}/backups`, { full }),
     restore: (id: string, only: { group?: string; user?: string }) =>
@@ -133,9 +137,10 @@ export function createApi(request: PageProps['request']) {
     log: (name: LogName) => ask<{ lines: string[] }>(`${admin}/logs/${name}`),
     setLogLevel: (level: 'debug' | 'info', minutes: number) =>
       send<{ until: number }>('PUT', `${admin}/log-level`, { level, minutes }),
-    incident: (kind: string, user: string) =>
-      ask<Guide>(`${admin}/incidents/${kind}${user === '' ? '' : `?${query({ user })}`}`),
-    ticket: (subject: string) => ask<{ text: string }>(`${admin}/ticket?${query({ subject })}`, {}, LONG_MS),
+    incident: (kind: string, user: string, language: Language) =>
+      ask<Guide>(`${admin}/incidents/${kind}?${query({ language, ...(user === '' ? {} : { user }) })}`),
+    ticket: (subject: string, language: Language) =>
+      ask<{ text: string }>(`${admin}/ticket?${query({ subject, language })}`, {}, LONG_MS),
     setMailboxes: (peers: string[]) => send('PUT', `${admin}/mailboxes`, { peers }),
     setPolicy: (policy: Partial<Policy>) => send<Policy>('PATCH', `${admin}/policy`, policy)
   }

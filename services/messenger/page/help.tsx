@@ -34,7 +34,7 @@ export function Incidents({ api, words, fail, people }: PartProps & { people: re
         )}
         <Button
           variant="default"
-          onClick={() => void api.incident(kind, isAccount ? user : '').then(setGuide, fail)}
+          onClick={() => void api.incident(kind, isAccount ? user : '', words.language).then(setGuide, fail)}
         >
           {t('whatToDo')}
         </Button>
@@ -68,7 +68,7 @@ export function Ticket({ api, words, fail }: PartProps) {
   const [isBusy, setIsBusy] = useState(false)
   async function fill(): Promise<void> {
     setIsBusy(true)
-    await api.ticket(subject.trim()).then(filled => setText(filled.text), fail)
+    await api.ticket(subject.trim(), words.language).then(filled => setText(filled.text), fail)
     setIsBusy(false)
   }
   return (

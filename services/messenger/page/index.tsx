@@ -133,6 +133,8 @@ function School({
         {mayAdminister && (
           <Tabs.Panel value="administration">
             <Administration
+              // what was found is said in the language of then
+              key={part.words.language}
               {...part}
               status={status}
               chats={chats ?? []}

@@ -3,6 +3,7 @@ import { en, ru, type Texts } from './texts.ts'
 import type { Chat } from './wire.ts'
 
 export interface Words {
+  language: 'en' | 'ru'
   t(key: keyof Texts, values?: Record<string, string | number>): string
   time(at: number): string
   bytes(count: number): string
@@ -25,6 +26,7 @@ export function createWords(language: 'en' | 'ru'): Words {
       maximumFractionDigits: 1
     }).format(value)
   return {
+    language,
     t,
     time: at => new Intl.DateTimeFormat(language, { dateStyle: 'short', timeStyle: 'short' }).format(at),
     bytes: count =>

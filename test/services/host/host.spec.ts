@@ -64,6 +64,13 @@ const declaration = declare({
       request: z.object({}),
       answer: z.object({ sum: z.int() }),
       sends: z.int()
+    },
+    back: {
+      request: z.object({}),
+      answer: z.object({}),
+      sends: z.instanceof(Uint8Array),
+      items: z.instanceof(Uint8Array),
+      maxBytes: 300_000
     }
   },
   errors: { NoteError: { exit: 2, status: 400 } }
@@ -96,6 +103,10 @@ function createNotes(host: HostOf<typeof declaration>): ServiceOf<typeof declara
         let sum = 0
         for await (const value of received) sum += value
         return { sum }
+      },
+      async back(_, { received, send }) {
+        for await (const bytes of received) await send(bytes)
+        return {}
       }
     }
   }
@@ -324,6 +335,25 @@ describe('services: peers', () => {
     for (let i = 1; i <= 100; i++) await sums.send(i)
     await sums.end()
     deepEqual(await sums.answer, { sum: 5050 })
+  })
+
+  it('ends what it sends by its deadline, where the other takes nothing and nobody reads what it answers', async () => {
+    await using net = await withAsker()
+    const protocol = '/artel/test/notes/1'
+    await net.there.libp2p.unhandle(protocol)
+    await net.there.libp2p.handle(protocol, stream => stream.pause())
+    const back = net.peers.open(net.there.id, 'back', {}, { deadlineMs: 1_000 })
+    // more than any window takes
+    const sent = Array.from({ length: 100 }, () => back.send(new Uint8Array(200_000)))
+    const all = Promise.allSettled(sent)
+    await rejects(back.end(), { name: 'OverdueError' })
+    await rejects(back.answer, { name: 'OverdueError' })
+    await all
+    const isOpen = () =>
+      net.here.libp2p
+        .getConnections()
+        .some(({ streams }) => streams.some(stream => stream.protocol === protocol))
+    await eventually('the stream is gone', () => !isOpen())
   })
 
   it('asks the operations that are open to it, as the owner over there allows', async () => {

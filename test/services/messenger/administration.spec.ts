@@ -23,7 +23,8 @@ const HOLD = `
   parentPort.once('message', () => setTimeout(() => db.exec('ROLLBACK'), 2500))
 `
 const stateOf = (items: any[], name: string): string => items.find(each => each.name === name)?.state
-const remedyOf = (items: any[], name: string): string => items.find(each => each.name === name)?.remedy ?? ''
+const remedyOf = (items: any[], name: string): string =>
+  String(items.find(each => each.name === name)?.remedy ?? '')
 
 describe('messenger: administration, decisions', () => {
   it('keeps 7 daily, 4 weekly and 3 monthly backups, counted, also where none was made for long', () => {
@@ -101,7 +102,7 @@ describe('messenger: administration, guidance', () => {
     const damaged: Finding = { name: 'mail', state: 'fail', detail: '1 of 2 are damaged' }
     const bad = weekly([fine('events'), damaged], { ...measured, newest: backupOf(170) })
     assert.deepEqual([stateOf(bad, 'integrity'), stateOf(bad, 'backup')], ['fail', 'fail'])
-    assert.match(bad.at(-1)!.detail, /mail: 1 of 2/)
+    assert.match(String(bad.at(-1)!.detail), /mail: 1 of 2/)
   })
 
   it('has steps and a time for each incident, and names commands that there are', () => {
@@ -131,7 +132,11 @@ describe('messenger: administration, guidance', () => {
       'artel messenger add-user bob "Bob \\"B\\" Lee" --role teacher --classes 7b --is-disabled'
     )
     assert.deepEqual(rest.slice(0, 2), ['artel messenger revoke d1', 'artel messenger revoke d2'])
-    const text = ticket('no pictures', [fine('cpu'), { name: 'quota', state: 'fail', detail: '99 %' }], NOW)
+    const text = ticket(
+      'no pictures',
+      [fine('cpu'), { name: 'quota', state: 'fail', detail: '99 %' }],
+      NOW
+    ).toString()
     assert.match(text, /no pictures.*2026-01-31T12:00.*- quota: fail, 99 %/s)
     assert.doesNotMatch(text, /cpu/)
   })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -56,23 +56,29 @@ describe('messenger: backups as files', () => {
     await assert.rejects(open(ID, randomBytes(32)), wrong)
   })
 
-  it('come back from elsewhere only where this node has sealed them', async () => {
-    const archive = createArchive({} as never, folder, () => 0)
-    const adopt = (bytes: Uint8Array): Promise<void> => {
-      const sha256 = createHash('sha256').update(bytes).digest('hex')
-      const about = { id: ID, at: 1, bytes: bytes.length, sha256, events: 1, people: 1 }
-      return archive.adopt(about, sha256, parts(bytes))
+  it('come back from elsewhere only where this node has sealed them, and take no room where it has not', async () => {
+    const db = openDatabase(at('own.sqlite'), MIGRATIONS)
+    try {
+      const archive = createArchive({ db } as never, folder, () => 0)
+      const about = { id: ID, at: 1, bytes: 2 ** 40, sha256: '', events: 1, people: 1 }
+      let taken = 0
+      async function* endless(): AsyncGenerator<Uint8Array> {
+        for (; taken < 100; taken++) yield randomBytes(MB)
+      }
+      await assert.rejects(archive.adopt(about, endless()), { name: 'BackupError' })
+      assert.ok(taken < 5, 'what nobody here sealed is not read on')
+      await writeFile(at('plain'), randomBytes(3 * MB))
+      await sealFile(randomBytes(32), ID, at('plain'), at('sealed'))
+      await assert.rejects(archive.adopt(about, parts(await readFile(at('sealed')))), { name: 'BackupError' })
+      await sealFile(await readFile(at('backup.key')), ID, at('plain'), at('sealed'))
+      const sealed = await readFile(at('sealed'))
+      await assert.rejects(archive.adopt(about, parts(sealed.subarray(0, -1))), { name: 'BackupError' })
+      assert.deepEqual([await archive.list(), await readdir(at('backups'))], [[], []])
+      await archive.adopt(about, parts(sealed.subarray(0, 7), sealed.subarray(7)))
+      assert.deepEqual(await archive.list(), [{ ...about, bytes: sealed.length }])
+    } finally {
+      db.close()
     }
-    await writeFile(at('plain'), 'what was said')
-    await sealFile(randomBytes(32), ID, at('plain'), at('sealed'))
-    await assert.rejects(adopt(await readFile(at('sealed'))), { name: 'BackupError' })
-    assert.deepEqual(await archive.list(), [])
-    await sealFile(await readFile(at('backup.key')), ID, at('plain'), at('sealed'))
-    await adopt(await readFile(at('sealed')))
-    assert.deepEqual(
-      (await archive.list()).map(({ id }) => id),
-      [ID]
-    )
   })
 
   it('of an hour have what has changed since the newest full one, and stand on it', async () => {

@@ -29,7 +29,7 @@ describe('messenger: audit', () => {
         found.map(each => each.state),
         ['fail', 'warn', 'warn', 'ok']
       )
-      assert.match(found[0]!.remedy!, /chmod go= .*device\.key/)
+      assert.match(String(found[0]!.remedy), /chmod go= .*device\.key/)
     } finally {
       await rm(folder, { recursive: true, force: true })
     }

@@ -192,6 +192,39 @@ describe('messenger: a school on loopback', function () {
     await until('both are in the same', async () => (await titleOf(ann)) === (await titleOf(max)))
   })
 
+  it('goes on saying and reading while a change waits for a mailbox that is silent', async () => {
+    await using school = await openSchool()
+    const box = await school.join('box', 'teacher')
+    await school.desk.call('setMailboxes', { peers: [school.desk.id, box.id] })
+    const ann = await school.join('ann', 'teacher')
+    const bob = await school.join('bob', 'teacher')
+    const { id: group } = await whenKnown(ann, 'createGroup', { users: ['bob'] })
+    await until('bob is in the chat', () => has(bob, group))
+    // it takes what it is asked, and answers nothing
+    const protocol = box.libp2p.getProtocols().find(each => each.includes('/messenger/'))!
+    await box.libp2p.unhandle(protocol)
+    await box.libp2p.handle(protocol, () => undefined)
+    const said: string[] = []
+    // on a slow machine it may have given up meanwhile, and is asked again
+    await until('they speak while the change waits', async () => {
+      let isWaiting = true
+      const changing = ann
+        .call('changeGroup', { group, title: 'new' })
+        .catch(() => undefined)
+        .finally(() => {
+          isWaiting = false
+        })
+      for (const [from, to] of [[ann, bob] as const, [bob, ann] as const]) {
+        said.push(`message ${said.length}`)
+        await from.call('send', { group, text: said.at(-1) })
+        await until('the other reads it', async () => (await textsOf(to, group)).includes(said.at(-1)!))
+      }
+      if (!isWaiting) await changing
+      return isWaiting
+    })
+    for (const node of [ann, bob]) assert.deepEqual(await textsOf(node, group), said)
+  })
+
   it('keeps policy: pupils do not write to each other, nor make groups; strangers hear nothing', async () => {
     await using school = await openSchool()
     const [bob, kim] = [await school.join('bob', 'pupil'), await school.join('kim', 'pupil')]

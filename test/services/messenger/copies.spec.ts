@@ -82,16 +82,20 @@ describe('messenger: copies of the backups of others', () => {
 })
 
 describe('messenger: copies of what was lost here', () => {
-  it('stay where they are as long as they would have stayed here', async () => {
-    const DAY_MS = 24 * 3_600_000
-    const about = (day: number) => ({
-      id: `day ${day}`,
-      at: day * DAY_MS,
-      bytes: 10,
-      sha256: '',
-      events: 1,
-      people: 1
-    })
+  const HOUR_MS = 3_600_000
+  const about = (hour: number, of?: number) => ({
+    id: `hour ${hour}`,
+    at: hour * HOUR_MS,
+    bytes: 10,
+    sha256: '',
+    events: 1,
+    people: 1,
+    ...(of === undefined ? {} : { of: `hour ${of}` })
+  })
+  type About = ReturnType<typeof about>
+
+  /** What a node that has these, and let those go, lets one keep that has more. */
+  async function keptBy(here: About[], there: About[], letGo: About[] = []): Promise<string[]> {
     const asked: string[][] = []
     const file = join(await mkdtemp(join(tmpdir(), 'artel-messenger-lost-')), 'today')
     const db = openDatabase(`${file}.sqlite`, MIGRATIONS)
@@ -105,18 +109,14 @@ describe('messenger: copies of what was lost here', () => {
           },
           network: {
             self: OTHER,
-            // of 40 days in a row, of which none is here
-            ask: async () => ({
-              room: 1_000,
-              items: Array.from({ length: 40 }, (_, day) => ({ sha256: '', about: about(day) }))
-            }),
+            ask: async () => ({ room: 1_000, items: there.map(each => ({ sha256: '', about: each })) }),
             open(_peer: string, _kind: string, { kept }: { kept: string[] }) {
               asked.push(kept)
               return { send: async () => {}, end: async () => {}, answer: Promise.resolve({ is: 'kept' }) }
             }
           }
         } as never,
-        { list: async () => [about(40)], fileOf: () => file } as never,
+        { list: async () => here, fileOf: () => file, letGo: () => letGo.map(({ id }) => id) } as never,
         { wanted: () => 1, signal: new AbortController().signal, log: () => {} }
       )
       await copies.spread()
@@ -124,14 +124,40 @@ describe('messenger: copies of what was lost here', () => {
       db.close()
       await rm(join(file, '..'), { recursive: true })
     }
-    equal(asked.length, 1)
-    const kept = asked[0]!
+    ok(asked.length > 0)
+    for (const kept of asked) deepEqual(kept, asked[0])
+    return asked[0]!
+  }
+
+  it('stay where they are as long as they would have stayed here', async () => {
+    // of 40 days in a row, of which none is here
+    const kept = await keptBy(
+      [about(40 * 24)],
+      Array.from({ length: 40 }, (_, day) => about(day * 24))
+    )
     deepEqual(
       kept.slice(0, 7),
-      [40, 39, 38, 37, 36, 35, 34].map(day => `day ${day}`)
+      [40, 39, 38, 37, 36, 35, 34].map(day => `hour ${day * 24}`)
     )
     // of weeks and months before
     ok(kept.length > 7 && kept.length <= 14)
+  })
+
+  it('are not those of the same day, nor their hours, that were made before the loss', async () => {
+    const lost = [about(50, 48), about(49, 48), about(48), about(24)]
+    deepEqual(await keptBy([about(52)], lost), ['hour 52', 'hour 50', 'hour 49', 'hour 48', 'hour 24'])
+    // the next day has a place of its own
+    deepEqual((await keptBy([about(74, 72), about(72), about(52)], lost)).slice(3), [
+      'hour 50',
+      'hour 49',
+      'hour 48',
+      'hour 24'
+    ])
+    // whereas what was let go here goes there, too
+    deepEqual(await keptBy([about(52)], lost, [about(48), about(49, 48), about(50, 48)]), [
+      'hour 52',
+      'hour 24'
+    ])
   })
 })
 

@@ -442,6 +442,10 @@ describe('messenger: page', function () {
       await tab(page, 'Управление')
       await button(page, 'Диагностика').click()
       await page.getByText('База данных', { exact: true }).waitFor()
+      await page.getByText('цела, и в неё можно писать').waitFor()
+      await page.getByLabel('Что случилось').selectOption('leak')
+      await button(page, 'Что делать').click()
+      await page.getByText(/^Отключите от сети компьютер/).waitFor()
       await look(page, 'administration', 400)
       assert.deepEqual(phone.errors, [])
     } finally {

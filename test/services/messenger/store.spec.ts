@@ -1,4 +1,4 @@
-import { deepEqual, equal, throws } from 'node:assert/strict'
+import { deepEqual, equal, ok, throws } from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -9,7 +9,9 @@ import { restoreFrom } from '../../../services/messenger/admin/restore.ts'
 import { fromHex, NO_HASH, type Signed, toHex } from '../../../services/messenger/core/codec.ts'
 import { type Event, eventId, signEvent } from '../../../services/messenger/core/event.ts'
 import { readGeneration, signGeneration } from '../../../services/messenger/core/generation.ts'
+import { editOf } from '../../../services/messenger/device/edits.ts'
 import { openDeviceStore } from '../../../services/messenger/device/store.ts'
+import { createView } from '../../../services/messenger/device/view.ts'
 import { putInto, readEnvelope } from '../../../services/messenger/mailbox/envelope.ts'
 import { openMailStore } from '../../../services/messenger/mailbox/store.ts'
 import { MIGRATIONS } from '../../../services/messenger/store/schema.ts'
@@ -28,6 +30,19 @@ describe('messenger: what is kept', () => {
     db.close()
     await rm(folder, { recursive: true, force: true })
   })
+
+  /** A store, and what is found in it by a word as it stands. */
+  function openSearched() {
+    const store = openDeviceStore(db, Date.now, (event, about) => {
+      const { body } = editOf(event, about, device => device) ?? event
+      return 'text' in body ? body.text : undefined
+    })
+    function found(word: string): string[] {
+      while (store.indexNew());
+      return store.find(`"${word}"`, 10).map(({ id }) => id)
+    }
+    return { store, found }
+  }
 
   function generation(title: string, before?: Signed): Signed {
     const last = before == null ? undefined : readGeneration(before)
@@ -143,8 +158,7 @@ describe('messenger: what is kept', () => {
     })
     old.close()
     db = openDatabase(join(folder, 'old.sqlite'), MIGRATIONS)
-    const store = openDeviceStore(db, Date.now, ({ body }) => ('text' in body ? body.text : undefined))
-    const found = (word: string) => store.find(`"${word}"`, 10).map(({ id }) => id)
+    const { store, found } = openSearched()
     deepEqual(found('canary'), [ids[0]])
     deepEqual(
       store.inOrder('chat').map(({ id }) => id),
@@ -158,8 +172,9 @@ describe('messenger: what is kept', () => {
     deepEqual([file.includes('canary'), file.includes('deleted soon')], [true, false])
   })
 
-  it('of words follows what is edited, comes back or is damaged', () => {
-    const store = openDeviceStore(db, Date.now, ({ body }) => ('text' in body ? body.text : undefined))
+  it('of words follows what is edited, comes back or is damaged', async () => {
+    const other = await keyOf('somebody else')
+    const { store, found } = openSearched()
     const place = { group: new Uint8Array(32).fill(1), device: key.id, after: [], roster: 0 }
     const add = (seq: number, kind: 'text' | 'edit', body: never): string => {
       const event = { ...place, seq, prev: NO_HASH, timeMs: START_MS + seq, kind, body } as Event
@@ -167,7 +182,6 @@ describe('messenger: what is kept', () => {
       store.add(signed, event)
       return eventId(signed)
     }
-    const found = (word: string) => store.find(`"${word}"`, 10).map(({ id }) => id)
     const first = add(0, 'text', { text: 'first' } as never)
     deepEqual(found('first'), [first])
     const full = (): void =>
@@ -179,6 +193,11 @@ describe('messenger: what is kept', () => {
     // its number comes again
     add(1, 'edit', { of: fromHex(first), text: 'better' } as never)
     deepEqual([found('first'), found('better')], [[], [first]])
+    // what somebody else makes of it is not what people see in its place
+    const others = { ...place, device: other.id, seq: 0, prev: NO_HASH, timeMs: START_MS + 9 }
+    const edit = { ...others, kind: 'edit', body: { of: fromHex(first), text: 'worse' } } as Event
+    store.add(signEvent(other.signer, edit), edit)
+    deepEqual([found('better'), found('worse')], [[first], []])
     // its place is here before it is
     const gone = {
       ...place,
@@ -199,6 +218,34 @@ describe('messenger: what is kept', () => {
     db.prepare(`UPDATE event SET bytes = CAST('damaged' AS BLOB) WHERE id = ?`).run(harmed)
     add(5, 'text', { text: 'after' } as never)
     deepEqual([found('harmed').length, found('after').length], [0, 1])
+  })
+
+  it('of words is made found in turns: others have theirs while somebody looks for something', async () => {
+    const { store } = openSearched()
+    const group = new Uint8Array(32).fill(1)
+    transact(db, () => {
+      for (let seq = 0; seq < 1_000; seq++) {
+        const event = {
+          ...{ group, device: key.id, seq, prev: NO_HASH, after: [], roster: 0, timeMs: START_MS + seq },
+          kind: 'text',
+          body: { text: `song ${seq}` }
+        } as Event
+        store.add(signEvent(key.signer, event), event)
+      }
+    })
+    const school = { known: () => ({ user: () => undefined, device: () => undefined }) }
+    const view = createView(store, school as never, key.id, () => 0)
+    let turns = 0
+    let isDone = false
+    const others = (): void => {
+      turns++
+      if (!isDone) setImmediate(others)
+    }
+    setImmediate(others)
+    const found = await view.search('songs', 10)
+    isDone = true
+    equal(found.length, 10)
+    ok(turns > 1, `${turns}`)
   })
 
   it('of mail is counted once, however often it is put', () => {
