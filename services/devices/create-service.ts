@@ -141,7 +141,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     store: alertStore,
     self,
     settings: () => host.config,
-    areTold: async (peer, keys, step) => (await peers.ask(peer, 'told', { keys, step }, { signal })).keys,
+    areTold: (peer, keys, step) => peers.ask(peer, 'told', { keys, step }, { signal }),
     sign,
     now,
     onState: reason => host.degraded('receivers', reason),
@@ -324,7 +324,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       told({ keys, step }, { peer }) {
         if (!config.alertPeers.includes(peer))
           throw new ForbiddenError('the alerts of this node are not for yours')
-        return { keys: alertStore.areTold(keys, step) }
+        return alertStore.areTold(keys, step)
       },
       async read({ agent: of, number, from }, { peer }) {
         admit(peer)

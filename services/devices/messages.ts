@@ -40,6 +40,7 @@ const value = z.union([z.number(), z.string().max(500), z.boolean()])
 const text = z.string().max(500)
 const device = z.string().max(128)
 const name = z.string().max(64)
+const alertKeys = z.array(z.string().max(64)).max(100)
 
 /** Of a document of the fleet: 0 and '' for none. */
 const known = { version: z.int().min(0), hash: z.string().max(64) }
@@ -114,11 +115,15 @@ export const messages = {
         chains: z.array(z.object({ agent, number, first: z.int(), ...head })).max(MAX_CHAINS)
       })
   }),
-  /** Of these alerts, which have your receivers heard of? 1: that it fires, 2: that it is over, 3: that nobody looks after it. */
+  /**
+   * Of these alerts, which have your receivers heard of? 1: that it fires, 2: that it is over, 3: that nobody looks
+   * after it, 4: that this is over, too.
+   */
   told: message({
     peers: 'everybody',
-    request: () => z.object({ keys: z.array(z.string().max(64)).max(100), step: z.literal([1, 2, 3]) }),
-    answer: () => z.object({ keys: z.array(z.string().max(64)).max(100) })
+    request: () => z.object({ keys: alertKeys, step: z.literal([1, 2, 3, 4]) }),
+    answer: () =>
+      z.object({ keys: alertKeys, escalated: alertKeys.default([]).describe('with 3: not only seen to') })
   }),
   /** This is the document of the fleet that I have, by number and hash, or whole; which have you, and how are you? */
   document: message({

@@ -4,7 +4,7 @@ import { nameOfCaller } from '../caller.ts'
 import type { Log, Signer } from '../context.ts'
 import { readSecretFile } from '../secret-file.ts'
 import type { Rule, StoredRule } from './rule.ts'
-import type { Alert, AlertStore, Silence, Step } from './store.ts'
+import type { Alert, AlertStore, Silence, Step, Told } from './store.ts'
 import { createTell, secretOf } from './tell.ts'
 
 const POST_MS = 30_000
@@ -22,7 +22,7 @@ export interface AlertsInit {
     alertPeers: readonly string[]
     alertMailFile?: string
   }
-  areTold(peer: string, keys: string[], step: Step): Promise<string[]>
+  areTold(peer: string, keys: string[], step: Step): Promise<Told>
   sign: Signer
   now(): number
   onState(reason: string | undefined): void

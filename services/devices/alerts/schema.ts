@@ -67,8 +67,17 @@ export const ALERTS = `
   ) STRICT;
 `
 
-/** Added later: 1: written down to be told that nobody looks after it, 2: told, or somebody does at another node. */
+/**
+ * Added later: 1: written down to be told that nobody looks after it, 2: told, or somebody does at another node. Later
+ * still, where others have heard so: 3: also that it is over, 4: told.
+ */
 export const ESCALATION = `
   ALTER TABLE alert ADD COLUMN escalated INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE alert ADD COLUMN escalatedAt INTEGER;
+`
+
+export const ENDS_OF_ESCALATIONS = `
+  -- until now whoever told the one told the other, too
+  UPDATE alert SET escalated = 4 WHERE escalatedAt IS NOT NULL AND queued = 2;
+  CREATE INDEX alertToEnd ON alert (resolvedAt) WHERE escalatedAt IS NOT NULL AND escalated < 3;
 `

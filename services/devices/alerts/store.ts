@@ -47,8 +47,8 @@ export interface Heard {
   at: number
   value?: number
 }
-/** 1: that it fires, 2: that it is over, 3: that nobody looks after it */
-export type Step = 1 | 2 | 3
+/** 1: that it fires, 2: that it is over, 3: that nobody looks after it, 4: that this is over, too */
+export type Step = 1 | 2 | 3 | 4
 /** What is to be told, and since when. */
 export interface Due {
   alert: Alert
@@ -64,7 +64,19 @@ export interface Message {
   body: string
   createdAt: number
 }
+/** Of some alerts: which were told, and of which others have heard that nobody looks after them. */
+export interface Told {
+  keys: string[]
+  escalated: string[]
+}
 type Opened = Omit<Alert, 'count'>
+
+const TOLD: Readonly<Record<Step, string>> = {
+  1: 'told >= 1',
+  2: 'told >= 2',
+  3: '(escalated >= 2 OR acknowledgedAt IS NOT NULL)',
+  4: 'escalated = 4'
+}
 
 /** Rules, alerts and silences, in the database of the series. */
 export function createAlertStore(db: DatabaseSync) {
@@ -109,11 +121,16 @@ export function createAlertStore(db: DatabaseSync) {
     rules = undefined
   }
 
-  /** `at`: when receivers have heard it from this node */
-  function tell(keys: readonly string[], step: Step, at?: number): void {
+  function told(keys: readonly string[], step: Step): void {
     for (const key of keys)
-      if (step === 3) change('UPDATE alert SET escalated = 2, escalatedAt = ? WHERE key = ?', at ?? null, key)
+      if (step > 2)
+        run('UPDATE alert SET escalated = max(escalated, ?) WHERE key = ?', step === 3 ? 2 : 4, key)
       else run('UPDATE alert SET queued = max(queued, ?1), told = max(told, ?1) WHERE key = ?2', step, key)
+  }
+
+  function escalated(keys: readonly string[], at: number): void {
+    for (const key of keys)
+      change('UPDATE alert SET escalatedAt = ? WHERE key = ? AND escalatedAt IS NULL', at, key)
   }
 
   const knownRules = (): readonly StoredRule[] => {
@@ -306,7 +323,13 @@ export function createAlertStore(db: DatabaseSync) {
             ? { alert, step: 1, since: firedAt! }
             : { alert, step: 2, since: resolvedAt }
         })
-      return [...changed, ...unseen(at)].filter(
+      const ended = all<Stored>(
+        `SELECT * FROM alert WHERE escalatedAt IS NOT NULL AND escalated < 3 AND resolvedAt IS NOT NULL
+           ORDER BY resolvedAt LIMIT 1000`
+      )
+        .map(asAlert)
+        .map((alert): Due => ({ alert, step: 4, since: alert.resolvedAt! }))
+      return [...changed, ...unseen(at), ...ended].filter(
         ({ alert: { rule, device } }) =>
           !silences.some(each => (each.rule == null || each.rule === rule) && matches(each.devices, device))
       )
@@ -325,7 +348,7 @@ export function createAlertStore(db: DatabaseSync) {
             createdAt
           )
         for (const key of keys)
-          if (step === 3) run('UPDATE alert SET escalated = 1 WHERE key = ?', key)
+          if (step > 2) run('UPDATE alert SET escalated = ? WHERE key = ?', step === 3 ? 1 : 3, key)
           else run('UPDATE alert SET queued = ? WHERE key = ?', step, key)
       }),
     /** The oldest, but for these receivers. */
@@ -334,23 +357,24 @@ export function createAlertStore(db: DatabaseSync) {
         `SELECT * FROM message WHERE url NOT IN (SELECT value FROM json_each(?)) ORDER BY createdAt, id LIMIT 100`,
         JSON.stringify(waiting)
       ).map(row => ({ ...row, keys: JSON.parse(row.keys) as string[] })),
-    /** A receiver has taken it; the last one ends it. */
-    sent: ({ id, url, keys, step }: Message, at: number): void =>
+    /** A receiver has taken it then, or need not take it; the last one ends it. */
+    sent: ({ id, url, keys, step }: Message, at?: number): void =>
       durably(() => {
         run('DELETE FROM message WHERE id = ? AND url = ?', id, url)
-        if (get('SELECT 1 FROM message WHERE id = ?', id) == null) tell(keys, step, at)
+        if (step === 3 && at != null) escalated(keys, at)
+        if (get('SELECT 1 FROM message WHERE id = ?', id) == null) told(keys, step)
       }),
     /** It is not told any more. */
     forget: ({ id, url }: Message): void => void run('DELETE FROM message WHERE id = ? AND url = ?', id, url),
     /** Another node has told them. */
-    toldByOther: (keys: readonly string[], step: Step): void => durably(() => tell(keys, step)),
+    toldByOther: (keys: readonly string[], step: Step): void => durably(() => told(keys, step)),
+    /** A receiver has heard that nobody looks after them, so it is to hear that they are over. */
+    escalated: (keys: readonly string[], at: number): void => durably(() => escalated(keys, at)),
     /** Of these, those whose receivers have heard it from this node, or need not: somebody here looks after it. */
-    areTold: (keys: readonly string[], step: Step): string[] =>
-      keys.filter(key =>
-        step === 3
-          ? get('SELECT 1 FROM alert WHERE key = ? AND (escalated = 2 OR acknowledgedAt IS NOT NULL)', key)
-          : get('SELECT 1 FROM alert WHERE key = ? AND told >= ?', key, step)
-      ),
+    areTold: (keys: readonly string[], step: Step): Told => ({
+      keys: keys.filter(key => get(`SELECT 1 FROM alert WHERE key = ? AND ${TOLD[step]}`, key)),
+      escalated: keys.filter(key => get('SELECT 1 FROM alert WHERE key = ? AND escalatedAt IS NOT NULL', key))
+    }),
     /** Whether one of these still waits for somebody to look after it. */
     isUnseen: (keys: readonly string[]): boolean =>
       keys.some(key => get("SELECT 1 FROM alert WHERE key = ? AND state = 'firing'", key) != null),

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { Webhook } from 'standardwebhooks'
 import type { Log, Signer } from '../context.ts'
-import type { Alert, AlertStore, Due, Message, Step } from './store.ts'
+import type { Alert, AlertStore, Due, Message, Step, Told } from './store.ts'
 
 /** Alerts of one cause come together, a moment after each other. */
 const TOGETHER_MS = 2_000
@@ -24,7 +24,7 @@ export interface TellInit {
   /** Posts a message; what is not taken throws. */
   post(url: string, headers: Record<string, string>, body: string, signal: AbortSignal): Promise<void>
   /** Which of these the receivers have heard of, as another node says. */
-  areTold(peer: string, keys: string[], step: Step): Promise<string[]>
+  areTold(peer: string, keys: string[], step: Step): Promise<Told>
   sign: Signer
   now(): number
   /** why nobody hears; undefined: they do */
@@ -45,7 +45,8 @@ interface Group {
 const TYPES: Readonly<Record<Step, string>> = {
   1: 'alert.firing',
   2: 'alert.resolved',
-  3: 'alert.escalated'
+  3: 'alert.escalated',
+  4: 'alert.resolved'
 }
 
 /** The nodes that tell of a group before this one does; the same order everywhere. Pure. */
@@ -94,7 +95,10 @@ export function createTell(init: TellInit) {
     const told = new Set<string>()
     for (const peer of peers) {
       try {
-        for (const key of await areTold(peer, keys, step)) if (keys.includes(key)) told.add(key)
+        const answer = await areTold(peer, keys, step)
+        for (const key of answer.keys) if (keys.includes(key)) told.add(key)
+        const escalated = keys.filter(key => answer.escalated.includes(key))
+        if (escalated.length > 0) store.escalated(escalated, now())
       } catch (error) {
         log('%s does not say what it has told: %s', peer, (error as Error).message)
       }
@@ -110,8 +114,8 @@ export function createTell(init: TellInit) {
       const before = earlier(self, others(), group)
       if (now() < since + TOGETHER_MS + before.length * TURN_MS) continue
       const keys = alerts.map(({ key }) => key)
-      // somebody may look after it at any of them
-      const told = await toldBy(step === 3 ? others() : before, keys, step)
+      // somebody may look after it at any of them, and any of them may have told that nobody does
+      const told = await toldBy(step > 2 ? others() : before, keys, step)
       store.toldByOther(told, step)
       if (told.length > 0) continue
       const id = `alert_${hash('sha256', JSON.stringify([step, ...keys.toSorted()]), 'hex').slice(0, ID_CHARS)}`
@@ -124,11 +128,10 @@ export function createTell(init: TellInit) {
     }
   }
 
-  /** Who was told that nobody looks after it hears that it is over, too. */
-  function receiversOf({ step, alerts }: Group): string[] {
-    const isLast = step === 3 || (step === 2 && alerts.some(({ escalatedAt }) => escalatedAt != null))
-    return [...new Set([...(step === 3 ? [] : urls()), ...(isLast ? lastUrls() : [])])]
-  }
+  /** Who hears both that it fires and that nobody looks after it hears once that it is over. */
+  const receiversOf = ({ step }: Group): string[] => [
+    ...new Set(step < 3 ? urls() : lastUrls().filter(url => step === 3 || !urls().includes(url)))
+  ]
 
   const isReceiver = (url: string): boolean => urls().includes(url) || lastUrls().includes(url)
 
@@ -144,7 +147,7 @@ export function createTell(init: TellInit) {
       return true
     }
     if (!isReceiver(url) || (isLate && (await toldBy(others(), keys, step)).length === keys.length)) {
-      store.sent(message, now())
+      store.sent(message)
       return true
     }
     try {

@@ -1,4 +1,4 @@
-import { ALERTS, ESCALATION } from '../alerts/schema.ts'
+import { ALERTS, ENDS_OF_ESCALATIONS, ESCALATION } from '../alerts/schema.ts'
 import { COMMANDS } from '../commands/store.ts'
 import { FLEET } from '../fleet/store.ts'
 
@@ -79,5 +79,6 @@ export const MIGRATIONS: readonly string[] = [
   ALERTS,
   FLEET,
   COMMANDS,
-  ESCALATION
+  ESCALATION,
+  ENDS_OF_ESCALATIONS
 ]

@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite'
 import { type Rule, rule as ruleSchema } from '../../../services/devices/alerts/rule.ts'
-import { type Alert, createAlertStore, type Step } from '../../../services/devices/alerts/store.ts'
+import { type Alert, createAlertStore, type Step, type Told } from '../../../services/devices/alerts/store.ts'
 import { createTell } from '../../../services/devices/alerts/tell.ts'
 import { createWatch, type SeenEntry } from '../../../services/devices/alerts/watch.ts'
 import { MIGRATIONS } from '../../../services/devices/series/schema.ts'
@@ -58,7 +58,11 @@ export function teller(
   self: string,
   others: string[],
   of: ReturnType<typeof world>,
-  areTold: (peer: string, keys: string[], step: Step) => Promise<string[]> = async () => []
+  areTold: (peer: string, keys: string[], step: Step) => Promise<Told> = async () => ({
+    keys: [],
+    escalated: []
+  }),
+  last: string[] = [URL_LAST]
 ) {
   const posted: { url: string; id: string; keys: string[]; type: string }[] = []
   const tell = createTell({
@@ -66,7 +70,7 @@ export function teller(
     self,
     others: () => others,
     urls: () => [URL_ONE],
-    lastUrls: () => [URL_LAST],
+    lastUrls: () => last,
     async post(url, headers, body) {
       if (of.isDown(url)) throw new Error('it is down')
       const { type, data } = JSON.parse(body) as { type: string; data: { alerts: Alert[] } }

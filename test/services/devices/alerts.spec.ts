@@ -213,7 +213,7 @@ describe('devices: who hears of alerts', () => {
         one.store.list(undefined, 9).map(({ key }) => key),
         1
       )
-      asks.push(keys)
+      asks.push(keys.keys)
       return keys
     })
     for (const each of [one, two]) each.later(2_000)
@@ -257,7 +257,7 @@ describe('devices: who hears of alerts', () => {
         if (url === bad) throw new Error('it is down')
         heard.add(headers['idempotency-key']!)
       },
-      areTold: async () => [],
+      areTold: async () => ({ keys: [], escalated: [] }),
       sign: () => new Uint8Array(64),
       now: it.now,
       onState: reason => {
@@ -291,7 +291,7 @@ describe('devices: who hears of alerts', () => {
       post: async () => {
         if (isDown) throw new Error('it is down')
       },
-      areTold: async () => [],
+      areTold: async () => ({ keys: [], escalated: [] }),
       sign: () => new Uint8Array(64),
       now: it.now,
       onState: (reason: string | undefined) => void states.push(reason),

@@ -1,6 +1,7 @@
 import { deepEqual, equal, ok } from 'node:assert/strict'
 import type { Alert } from '../../../services/devices/alerts/store.ts'
-import { teller, URL_LAST, URL_ONE, world } from './alert-world.ts'
+import { earlier } from '../../../services/devices/alerts/tell.ts'
+import { AGENT, teller, URL_LAST, URL_ONE, world } from './alert-world.ts'
 
 const MINUTE_MS = 60_000
 
@@ -67,6 +68,107 @@ describe('devices: receivers of alerts', () => {
     deepEqual(
       two.posted.filter(({ type }) => type === 'alert.escalated'),
       []
+    )
+  })
+
+  describe('of two nodes, which tell by turns', () => {
+    const both = ['a', 'b']
+    const later = both.find(self => earlier(self, both, { rule: 'r', agent: AGENT }).length === 1)!
+    const first = both.find(self => self !== later)!
+
+    /** Both have the same log and can ask each other while both run; both count one time. */
+    function pair() {
+      const there = new Set(both)
+      const worlds = both.map(() => world([{ reading: 'load', above: 10, escalateMinutes: 1 }]))
+      const nodes = both.map((self, i) =>
+        teller(self, both, worlds[i]!, async (peer, keys, step) => {
+          if (!there.has(peer)) throw new Error('unreachable')
+          return worlds[both.indexOf(peer)]!.store.areTold(keys, step)
+        })
+      )
+      return {
+        there,
+        value: (load: number) => worlds.forEach(each => void each.value(load)),
+        async later(ms: number): Promise<void> {
+          for (const each of worlds) each.later(ms)
+          for (let round = 0; round < 3; round++)
+            for (const [i, self] of both.entries()) if (there.has(self)) await nodes[i]!.round()
+        },
+        /** What one receiver has heard, of whom. */
+        heard: (at: string) =>
+          both.flatMap((self, i) =>
+            nodes[i]!.posted.filter(({ url }) => url === at).map(({ type }) => `${type} of ${self}`)
+          )
+      }
+    }
+    const nameOf = (entry: string) =>
+      entry.replace(` of ${first}`, ' of first').replace(` of ${later}`, ' of later')
+
+    for (const [title, isBackFor, tells] of [
+      ['hear the end from the first, which was away and has learned of it', 'before the end', 'first'],
+      ['hear the end from the second, where the first is back after it', 'after the end', 'later'],
+      ['hear the end from the second, where the first stays away', 'never', 'later']
+    ] as const) {
+      it(title, async () => {
+        const it = pair()
+        it.value(11)
+        await it.later(2_000)
+        it.there.delete(first)
+        // the second one waits half a minute for the first
+        await it.later(MINUTE_MS + 40_000)
+        deepEqual(it.heard(URL_LAST).map(nameOf), ['alert.escalated of later'])
+        if (isBackFor === 'before the end') {
+          it.there.add(first)
+          await it.later(1_000)
+        }
+        it.value(1)
+        await it.later(2_000)
+        if (isBackFor === 'after the end') it.there.add(first)
+        await it.later(40_000)
+        await it.later(40_000)
+        const ends = ['alert.escalated of later', `alert.resolved of ${tells}`]
+        deepEqual(it.heard(URL_LAST).map(nameOf).toSorted(), ends)
+        equal(it.heard(URL_ONE).filter(each => each.startsWith('alert.resolved')).length, 1)
+      })
+    }
+
+    it('hear the end from the first, where the second, which told the escalation, is gone', async () => {
+      const it = pair()
+      it.value(11)
+      await it.later(2_000)
+      it.there.delete(first)
+      await it.later(MINUTE_MS + 40_000)
+      it.there.add(first)
+      await it.later(1_000)
+      it.there.delete(later)
+      it.value(1)
+      await it.later(2_000)
+      it.there.add(later)
+      await it.later(40_000)
+      deepEqual(it.heard(URL_LAST).map(nameOf).toSorted(), [
+        'alert.escalated of later',
+        'alert.resolved of first'
+      ])
+    })
+  })
+
+  it('hear the end also where another receiver had not taken it yet', async () => {
+    const it = world([{ reading: 'load', above: 10, escalateMinutes: 1 }])
+    const other = 'https://other.example/'
+    it.isDown = url => url === other
+    const { posted, round } = teller('a', [], it, undefined, [URL_LAST, other])
+    it.value(11)
+    it.later(2_000)
+    await round()
+    it.later(MINUTE_MS)
+    await round()
+    it.value(1)
+    it.later(2_000)
+    await round()
+    await round()
+    deepEqual(
+      posted.filter(({ url }) => url === URL_LAST).map(({ type }) => type),
+      ['alert.escalated', 'alert.resolved']
     )
   })
 })

@@ -82,7 +82,7 @@ describe('devices: alerts by e-mail', () => {
         alertPeers: [],
         alertMailFile
       }),
-      areTold: async () => [],
+      areTold: async () => ({ keys: [], escalated: [] }),
       sign: () => new Uint8Array(64),
       now: () => now,
       onState: reason => void states.push(reason),
