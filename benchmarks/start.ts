@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Row, RunOptions } from './harness/contract.ts'
 import { startNode } from './harness/fleet.ts'
-import { end, residentMb } from './harness/process.ts'
+import { end, ownCpuMs, residentMb } from './harness/process.ts'
 import { summary } from './harness/statistics.ts'
 
 // What the start left behind has been collected by then.
@@ -15,7 +15,10 @@ export const metrics: Record<string, string> = {
   'start.again': 'the same with the data folder of an earlier run',
   'start.idle-memory': 'resident memory of the process of a node that joined a network and idles for 10 s',
   'start.idle-sandboxes':
-    'resident memory of the sandbox processes that it keeps warm, shared pages counted in each'
+    'resident memory of the sandbox processes that it keeps warm, shared pages counted in each',
+  'start.device-cpu':
+    'CPU time of `artel start --profile device`, with the log of this computer, from its spawn until it says ready',
+  'start.device-memory': 'resident memory of that node, idle for 10 s'
 }
 
 export async function run({ quick }: RunOptions): Promise<Row[]> {
@@ -31,6 +34,8 @@ export async function run({ quick }: RunOptions): Promise<Row[]> {
   const again: number[] = []
   const memory: number[] = []
   const sandboxes: number[] = []
+  const boardCpu: number[] = []
+  const boardMemory: number[] = []
   for (let round = 0; round <= rounds; round++) {
     const data = join(folder, `node-${round}`)
     const first = await startNode('start', data, network)
@@ -49,10 +54,24 @@ export async function run({ quick }: RunOptions): Promise<Row[]> {
       await end(second.process)
     }
   }
+  const board = ['--profile', 'device', '--devices-enabled', '--host-metrics-enabled', ...network]
+  for (let round = 0; round <= Math.min(rounds, 3); round++) {
+    const node = await startNode('start', join(folder, 'board'), board)
+    try {
+      if (round === 0) continue
+      boardCpu.push(ownCpuMs(node.process.pid!))
+      await delay(quick ? 4000 : IDLE_MS)
+      boardMemory.push(residentMb(node.process.pid!).own)
+    } finally {
+      await end(node.process)
+    }
+  }
   return [
     summary('start.cold', 'ms', cold),
     summary('start.again', 'ms', again),
     summary('start.idle-memory', 'MB', memory),
-    summary('start.idle-sandboxes', 'MB', sandboxes)
+    summary('start.idle-sandboxes', 'MB', sandboxes),
+    summary('start.device-cpu', 'ms', boardCpu),
+    summary('start.device-memory', 'MB', boardMemory)
   ]
 }

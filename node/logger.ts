@@ -1,9 +1,9 @@
 import { closeSync, openSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { basename, dirname } from 'node:path'
 import { inspect } from 'node:util'
 import type { ComponentLogger, Logger } from '@libp2p/interface'
 import pino from 'pino'
-import pretty from 'pino-pretty'
 import { createStream } from 'rotating-file-stream'
 import { ConfigError } from './errors.ts'
 import type { Config } from './settings.ts'
@@ -60,12 +60,13 @@ export function createLogger(
   const isPretty = config.logFormat === 'pretty' || (config.logFormat === 'auto' && process.stderr.isTTY)
   const options: pino.LoggerOptions = { level: config.logLevel, base: null, hooks: { logMethod: clean } }
   if (destination != null) return pino(options, destination)
-  return isPretty
-    ? pino(
-        options,
-        pretty({ destination: 2, sync: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' })
-      )
-    : pino(options, pino.destination({ dest: 2, sync: true }))
+  if (!isPretty) return pino(options, pino.destination({ dest: 2, sync: true }))
+  // read where a person looks: a node beside machines has nobody
+  const pretty = createRequire(import.meta.url)('pino-pretty') as typeof import('pino-pretty')
+  return pino(
+    options,
+    pretty({ destination: 2, sync: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' })
+  )
 }
 
 /**

@@ -1,4 +1,4 @@
-import { decodeValue, encodeValue } from '../sandbox/index.ts'
+import { decodeValue, encodeValue } from '../sandbox/value.ts'
 import {
   type CallOptions,
   type Clients,

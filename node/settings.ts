@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { networkSettingsSchema } from '../bootstrap/index.ts'
-import { QUIET_HOURS, TASK_TYPES } from '../scheduler/index.ts'
+import { QUIET_HOURS, TASK_TYPES } from '../scheduler/words.ts'
 import { SERVICES, type ServiceModule, settingsOf } from '../services/index.ts'
 import { homeFolder } from './home.ts'
 

@@ -17,15 +17,13 @@ export { account, token } from './access/index.ts'
 /** types of what travels about jobs */
 export type * as Compute from './compute/index.ts'
 export {
-  answerCompute,
   answerData,
   type ComputeInit,
   compute,
   computeOf,
   data,
   type Idempotency,
-  type Lending,
-  openIdempotency
+  type Lending
 } from './compute/index.ts'
 export * from './core/index.ts'
 export { loadReleases } from './devices/index.ts'

@@ -5,14 +5,15 @@ import { keepSettings } from '../config-file.ts'
 import { connectControl } from '../control.ts'
 import { ControlError } from '../errors.ts'
 import type { Config } from '../settings.ts'
-import { configFileOf, configOf, settingFlags } from './flags.ts'
+import { configFileOf, configOf, settingFlags, someFlags, type Words } from './flags.ts'
 import { type OutputOptions, print, table } from './output.ts'
 
 type Options = OutputOptions & Record<string, unknown>
 
-export function configCommand(): Command {
+export function configCommand(words: Words): Command {
   const command = settingFlags(
-    new Command('config').description('every setting, its flag, variable and value')
+    new Command('config').description('every setting, its flag, variable and value'),
+    words
   )
     .option('--markdown', 'the table of the documentation, with defaults')
     .option('--json', 'print the configuration as JSON')
@@ -95,7 +96,7 @@ async function configure(patch: Record<string, unknown>, options: Options): Prom
   return false
 }
 
-const common = (command: Command): Command => settingFlags(command, ['data']).option('--json', 'print JSON')
+const common = (command: Command): Command => someFlags(command, ['data']).option('--json', 'print JSON')
 
 /** The table in node/README.md; a test compares. */
 export function settingsMarkdown(): string {

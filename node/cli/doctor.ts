@@ -1,16 +1,15 @@
 import { Command } from 'commander'
 import pc from 'picocolors'
 import type { Check } from '../../services/index.ts'
-import { diagnose } from '../doctor.ts'
 import { EXIT } from '../errors.ts'
-import { type Repair, repairData } from '../repair-data.ts'
-import { configOf, dataFolderOf, settingFlags } from './flags.ts'
+import type { Repair } from '../repair-data.ts'
+import { configOf, dataFolderOf, settingFlags, type Words } from './flags.ts'
 import { type OutputOptions, print } from './output.ts'
 
 const SIGNS = { ok: pc.green('ok  '), warn: pc.yellow('warn'), fail: pc.red('FAIL') }
 
-export function doctorCommand(): Command {
-  return settingFlags(new Command('doctor').description('check whether this machine can be a node'))
+export function doctorCommand(words: Words): Command {
+  return settingFlags(new Command('doctor').description('check whether this machine can be a node'), words)
     .option('--json', 'print JSON')
     .option('--repair', 'put damaged files of the data folder aside and make again what can be made again')
     .addHelpText(
@@ -19,9 +18,11 @@ export function doctorCommand(): Command {
     )
     .action(async (options: OutputOptions & Record<string, unknown>) => {
       if (options.repair) {
+        const { repairData } = await import('../repair-data.ts')
         const repairs = await repairData(dataFolderOf(options), new Date())
         return print(repairs, options, it => it.map(describeRepair).join('\n') || 'nothing is damaged')
       }
+      const { diagnose } = await import('../doctor.ts')
       const checks = await diagnose(configOf(options))
       print(checks, options, describe)
       process.exit(checks.some(({ state }) => state === 'fail') ? EXIT.machine : 0)

@@ -3,13 +3,27 @@ import { type Command, Option } from 'commander'
 import { dataFolder, loadConfig } from '../config.ts'
 import { InputError } from '../errors.ts'
 import { type Config, SETTINGS, type Setting } from '../settings.ts'
+import { COMPLETION } from './completion.ts'
 
-/** Adds every setting as a flag; `only` limits them to the first keys that a command needs. */
-export function settingFlags(command: Command, only?: string[]): Command {
+/** What was typed; undefined: every command is wanted whole. */
+export type Words = readonly string[] | undefined
+
+/** Adds every setting as a flag, where the command is typed: all flags of all of them would take 2 MB for good. */
+export const settingFlags = (command: Command, words: Words): Command =>
+  words == null || words.includes(command.name()) || words.includes(COMPLETION)
+    ? addFlags(command, SETTINGS)
+    : command
+
+/** Adds the settings whose first keys these are. */
+export const someFlags = (command: Command, keys: readonly string[]): Command =>
+  addFlags(
+    command,
+    SETTINGS.filter(({ path }) => keys.includes(path[0]!))
+  )
+
+function addFlags(command: Command, settings: readonly Setting[]): Command {
   command.option('--config <file>', 'JSON file with settings (default: config.json in the data folder)')
-  for (const setting of SETTINGS) {
-    if (only == null || only.includes(setting.path[0]!)) command.addOption(option(setting))
-  }
+  for (const setting of settings) command.addOption(option(setting))
   return command
 }
 

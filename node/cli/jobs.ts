@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { JOB_STATES, TASK_TYPES } from '../../scheduler/index.ts'
+import { JOB_STATES, TASK_TYPES } from '../../scheduler/words.ts'
 import type { Compute } from '../../services/index.ts'
 import { EXIT } from '../errors.ts'
 import { harmless } from '../logger.ts'

@@ -6,18 +6,19 @@ import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { loadReleases } from '../../services/index.ts'
 import { EXIT } from '../errors.ts'
-import { configOf, settingFlags } from './flags.ts'
+import { configOf, settingFlags, type Words } from './flags.ts'
 import type { OutputOptions } from './output.ts'
 
 const INSTALLED = fileURLToPath(new URL('./artel.js', import.meta.url))
 const LOOK_MS = 500
 const NAME = 'launch'
 
-export function launchCommand(): Command {
+export function launchCommand(words: Words): Command {
   return settingFlags(
     new Command(NAME).description(
       'start a node from the release that its fleet wants, or the last that worked'
-    )
+    ),
+    words
   )
     .option('--json', 'one JSON object per line instead of text')
     .addHelpText(

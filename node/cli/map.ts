@@ -1,12 +1,13 @@
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { Command, Option } from 'commander'
-import { CREDIT_MICRO, type Progress } from '../../scheduler/index.ts'
+import type { Progress } from '../../scheduler/index.ts'
+import { CREDIT_MICRO } from '../../scheduler/words.ts'
 import { BudgetError, EXIT, InputError } from '../errors.ts'
 import type { Operations } from '../operations.ts'
 import { batchesOf, createBatchSize, inOrder, linesOf, textOf } from './batches.ts'
 import { createBudget } from './budget.ts'
-import { configOf, settingFlags } from './flags.ts'
+import { configOf, settingFlags, type Words } from './flags.ts'
 import { untilInterrupted } from './lifecycle.ts'
 import { openNode } from './open-node.ts'
 import { credits, duration, type OutputOptions, toJson } from './output.ts'
@@ -25,8 +26,8 @@ type Type = 'map' | 'filter' | 'python'
 const WINDOW = 4
 const END = Buffer.from('\n')
 
-export function mapCommand(): Command {
-  return command('map', 'a function over every line of standard input, on the network').addHelpText(
+export function mapCommand(words: Words): Command {
+  return command('map', 'a function over every line of standard input, on the network', words).addHelpText(
     'after',
     `
 A line is a JSON value, or else a text. The results come in the order of the lines, as they are there, one a line.
@@ -41,8 +42,8 @@ Examples:
   )
 }
 
-export function filterCommand(): Command {
-  return command('filter', 'the lines of standard input for which a function is true').addHelpText(
+export function filterCommand(words: Words): Command {
+  return command('filter', 'the lines of standard input for which a function is true', words).addHelpText(
     'after',
     `
 As artel map, but prints the lines that are kept, as they came.
@@ -53,8 +54,8 @@ Examples:
   )
 }
 
-function command(type: Type, description: string): Command {
-  return settingFlags(new Command(type).description(description))
+function command(type: Type, description: string, words: Words): Command {
+  return settingFlags(new Command(type).description(description), words)
     .argument(
       '<function>',
       'a .js or .ts module whose default export it is, a .py file, or its text: x => x * x, x ** 2'

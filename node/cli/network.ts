@@ -14,7 +14,7 @@ import {
 } from '../../bootstrap/index.ts'
 import { InputError } from '../errors.ts'
 import { confirm } from './confirm.ts'
-import { configOf, settingFlags } from './flags.ts'
+import { configOf, someFlags } from './flags.ts'
 import { credits, type OutputOptions, print } from './output.ts'
 
 type Options = OutputOptions & Record<string, unknown>
@@ -104,7 +104,7 @@ function sign(): Command {
 }
 
 function common(command: Command): Command {
-  return settingFlags(command, ['data']).option('--json', 'print JSON')
+  return someFlags(command, ['data']).option('--json', 'print JSON')
 }
 
 function describe(network: NetworkDefinition): string {

@@ -6,6 +6,7 @@ import { balanceCommand } from './balance.ts'
 import { COMPLETION, completionCommand } from './completion.ts'
 import { configCommand } from './config.ts'
 import { doctorCommand } from './doctor.ts'
+import type { Words } from './flags.ts'
 import { historyCommand } from './history.ts'
 import { cancelCommand, jobCommand, jobsCommand, resultCommand } from './jobs.ts'
 import { launchCommand } from './launch.ts'
@@ -47,7 +48,7 @@ Exit codes:
 ${EXIT_MEANINGS.map(([code, meaning]) => `  ${String(code).padEnd(3)}  ${meaning}`).join('\n')}`
 
 /** Makes one; `words` are those of the command line. */
-type Make = (words: readonly string[] | undefined) => Command
+type Make = (words: Words) => Command
 
 const GROUPS: [title: string, commands: Make[]][] = [
   [
@@ -93,9 +94,9 @@ function commandsOf(groups: readonly Group[]): Make[] {
 /**
  * The whole command line; errors are thrown.
  *
- * @param words what was typed: commands of services that it does not name are left out. Default: all are there
+ * @param words what was typed: flags and subcommands of what it does not name are left out. Default: all are there
  */
-export function createProgram(words?: readonly string[]): Command {
+export function createProgram(words?: Words): Command {
   const program = new Command('artel')
     .description('A peer-to-peer compute node: lend spare CPU, run jobs on the machines of others.')
     .version(VERSION)

@@ -1,16 +1,18 @@
 import { Command } from 'commander'
-import { asText } from '../../scheduler/index.ts'
+import { asText } from '../../scheduler/words.ts'
 import type { Compute } from '../../services/index.ts'
 import type { Operations } from '../operations.ts'
 import { fileFlag, readFileFlag, withFiles } from './file-flag.ts'
-import { configOf, settingFlags } from './flags.ts'
+import { configOf, settingFlags, type Words } from './flags.ts'
 import { untilInterrupted } from './lifecycle.ts'
 import { openNode } from './open-node.ts'
 import { credits, duration, type OutputOptions, print } from './output.ts'
 import { readSpec, SPEC_ARGUMENT } from './spec-file.ts'
 
-export function quoteCommand(): Command {
-  return fileFlag(settingFlags(new Command('quote').description('what a task would cost, before it is run')))
+export function quoteCommand(words: Words): Command {
+  return fileFlag(
+    settingFlags(new Command('quote').description('what a task would cost, before it is run'), words)
+  )
     .argument('<file>', SPEC_ARGUMENT)
     .option('--json', 'print JSON, in micro-credits')
     .addHelpText(

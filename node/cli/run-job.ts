@@ -1,4 +1,4 @@
-import { asText } from '../../scheduler/index.ts'
+import { asText } from '../../scheduler/words.ts'
 import type { Compute } from '../../services/index.ts'
 import type { Operations } from '../operations.ts'
 

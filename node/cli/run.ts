@@ -3,7 +3,7 @@ import type { Compute } from '../../services/index.ts'
 import { EXIT } from '../errors.ts'
 import type { Config } from '../settings.ts'
 import { type FileFlag, fileFlag, readFileFlag, withFiles } from './file-flag.ts'
-import { configOf, settingFlags } from './flags.ts'
+import { configOf, settingFlags, type Words } from './flags.ts'
 import { untilInterrupted } from './lifecycle.ts'
 import { openNode } from './open-node.ts'
 import { credits, duration, type OutputOptions, print, table, toJson } from './output.ts'
@@ -20,9 +20,9 @@ type Options = OutputOptions & {
   quote?: boolean
 } & Record<string, unknown>
 
-export function runCommand(): Command {
+export function runCommand(words: Words): Command {
   return fileFlag(
-    settingFlags(new Command('run').description('run a task on the network and print its result'))
+    settingFlags(new Command('run').description('run a task on the network and print its result'), words)
   )
     .argument('<file>', SPEC_ARGUMENT)
     .option('--quote', 'only say what it would cost, as artel quote does')

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { Command } from 'commander'
 import { confirm } from './confirm.ts'
-import { configOf, settingFlags } from './flags.ts'
+import { configOf, someFlags } from './flags.ts'
 import { type OutputOptions, print } from './output.ts'
 
 type Options = OutputOptions & { yes?: boolean } & Record<string, unknown>
@@ -104,7 +104,7 @@ function status(): Command {
 }
 
 function common(command: Command, settings = ['data']): Command {
-  return settingFlags(command, settings).option('--json', 'print JSON')
+  return someFlags(command, settings).option('--json', 'print JSON')
 }
 
 /** Where systemd looks for the units of this user. */

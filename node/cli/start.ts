@@ -7,16 +7,16 @@ import { createLogger, openLogFile } from '../logger.ts'
 import { createOperations } from '../operations.ts'
 import type { Config } from '../settings.ts'
 import { VERSION } from '../version.ts'
-import { configFileOf, configOf, settingFlags } from './flags.ts'
+import { configFileOf, configOf, settingFlags, type Words } from './flags.ts'
 import { aborted, untilInterrupted } from './lifecycle.ts'
 import { type OutputOptions, print } from './output.ts'
-import { growWhileBusy } from './young-generation.ts'
+import { collectStart, growWhileBusy } from './young-generation.ts'
 
 /** Where a seed listens unless told: others have to know the port. */
 const SEED_LISTEN = ['/ip4/127.0.0.1/tcp/4411']
 
-export function startCommand(): Command {
-  return command('start', 'start a node of a network', 'node').addHelpText(
+export function startCommand(words: Words): Command {
+  return command('start', 'start a node of a network', 'node', words).addHelpText(
     'after',
     `
 Told of no network, it founds one of its own, which others can join.
@@ -29,8 +29,8 @@ Examples:
   )
 }
 
-export function seedCommand(): Command {
-  return command('seed', 'start a seed: the node whose address others know', 'seed').addHelpText(
+export function seedCommand(words: Words): Command {
+  return command('seed', 'start a seed: the node whose address others know', 'seed', words).addHelpText(
     'after',
     `
 Without a network definition a seed founds a network, with itself as witness.
@@ -42,8 +42,8 @@ Examples:
   )
 }
 
-function command(name: string, description: string, role: NodeRole): Command {
-  return settingFlags(new Command(name).description(description))
+function command(name: string, description: string, role: NodeRole, words: Words): Command {
+  return settingFlags(new Command(name).description(description), words)
     .option('--json', 'one JSON object per line instead of text')
     .action((options: OutputOptions & Record<string, unknown>) => start(role, options))
 }
@@ -65,6 +65,7 @@ async function start(role: NodeRole, options: OutputOptions & Record<string, unk
     })
     if (opened == null) return 0
     growWhileBusy(signal)
+    collectStart(signal)
     const { node, failed, about, token } = opened
     patience(() => node.services.endMs())
     const closeControl = await serveControl(config.data, createOperations(node)).catch(async error => {

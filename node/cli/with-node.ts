@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { type ControlClient, connectControl } from '../control.ts'
-import { configOf, settingFlags } from './flags.ts'
+import { configOf, someFlags } from './flags.ts'
 import { untilInterrupted } from './lifecycle.ts'
 import type { OutputOptions } from './output.ts'
 
@@ -8,7 +8,7 @@ export type NodeOptions = OutputOptions & Record<string, unknown>
 
 /** A command that talks to the running node of a data folder. */
 export function nodeCommand(name: string, description: string): Command {
-  return settingFlags(new Command(name).description(description), ['data'])
+  return someFlags(new Command(name).description(description), ['data'])
 }
 
 /** Connects, works, and ends the process with the code that `work` gives; 0 when it gives none. */

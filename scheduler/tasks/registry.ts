@@ -13,8 +13,11 @@ import { rangeReduce } from './kinds/range-reduce.ts'
 import { script } from './kinds/script.ts'
 import { sort } from './kinds/sort.ts'
 import { wasm } from './kinds/wasm.ts'
+import { TASK_TYPES, type TaskType } from './types.ts'
 
-/** Every task type: a newcomer is a file and a line here. */
+export { TASK_TYPES, type TaskType } from './types.ts'
+
+/** Every task type: a newcomer is a file, a line here and its name in types.ts. */
 export const TASK_KINDS = [
   rangeReduce,
   map,
@@ -29,18 +32,15 @@ export const TASK_KINDS = [
   python,
   script,
   pipeline
-] as const
+] as const satisfies readonly { type: TaskType }[]
 
 type Kind = (typeof TASK_KINDS)[number]
 type SpecOfKind<K> = K extends { check(...args: never[]): infer Spec } ? Spec : never
-export type TaskType = Kind['type']
 
 const byType = new Map<unknown, AnyKind>(TASK_KINDS.map(kind => [kind.type, kind]))
 
 /** undefined for what is no type */
 export const kindOf = (type: unknown): AnyKind | undefined => byType.get(type)
-
-export const TASK_TYPES = TASK_KINDS.map(({ type }) => type)
 
 /** A checked task: every author's function parsed, every number in range. Everything further in trusts it. */
 export type TaskSpec = SpecOfKind<Kind>

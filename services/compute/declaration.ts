@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { TASK_TYPES } from '../../scheduler/tasks/types.ts'
 import { bytes, DEFAULT_DEADLINE_MS, declare, encoded, operation } from '../host/index.ts'
 import {
   added,
@@ -17,7 +18,6 @@ import {
   type Submitted,
   slices,
   submitted,
-  TASK_TYPES,
   taskSpec,
   taskType
 } from './schema.ts'

@@ -2,13 +2,13 @@ import { service } from '../host/index.ts'
 import type { ComputeInit } from './create-compute.ts'
 import { compute } from './declaration.ts'
 
-export { answerCompute, type Lending } from './answer-compute.ts'
+export type { Lending } from './answer-compute.ts'
 export type { ComputeInit } from './create-compute.ts'
 export { answerData, type DatasetView, data } from './datasets.ts'
 export * from './errors.ts'
-export { type Idempotency, openIdempotency } from './idempotency.ts'
+export type { Idempotency } from './idempotency.ts'
 export * from './schema.ts'
-export { createWebhooks, JOB_ENDS, type Webhooks, type WebhookView } from './webhooks/index.ts'
+export type { WebhookView } from './webhooks/index.ts'
 export { compute }
 
 /** The service of a node that has these. */

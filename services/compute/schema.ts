@@ -99,12 +99,6 @@ export const progress = z.object({
 })
 export type Progress = z.output<typeof progress>
 
-/** Written down here too, for declarations are read without the scheduler; a test compares them. */
-export const TASK_TYPES = [
-  ...['range_reduce', 'map', 'filter', 'map_reduce', 'sort', 'enumerate', 'matrix'],
-  ...['ml_inference', 'ml_train_step', 'wasm', 'python', 'script', 'pipeline']
-]
-
 /** A task. What each type takes says GET /types; functions are source text, data may be `{ cid, as?, size? }`. */
 export const taskSpec = z.looseObject({ type: z.string() })
 export type TaskSpec = z.output<typeof taskSpec>

@@ -3,7 +3,7 @@ import type { AbortOptions, Connection, Logger, PeerId, Stream, StreamHandler } 
 import { peerIdFromString } from '@libp2p/peer-id'
 import { z } from 'zod'
 import { exchangeFrames, type FrameExchange } from '../../bootstrap/framing.ts'
-import { decodeValue, encodeValue } from '../../sandbox/index.ts'
+import { decodeValue, encodeValue } from '../../sandbox/value.ts'
 import { admits, type PeerLists } from './access.ts'
 import { createDeadline } from './deadline.ts'
 import {

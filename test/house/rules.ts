@@ -21,8 +21,10 @@ const pages = ['confirm.tsx', 'frame.tsx', 'rows.tsx', 'use-loaded.ts', 'one-at-
 )
 const ledger = ['ledger/errors.ts', 'ledger/time.ts', framing]
 const scheduler = ['scheduler/errors.ts', 'scheduler/contract.ts', 'sandbox', 'ledger', framing]
-const service = ['scheduler', 'ledger', 'sandbox', framing]
-const node = ['node', 'bootstrap', 'sandbox', 'ledger', 'scheduler', 'services']
+/** What says how values travel and how things are named; their indexes read every wall and every kind of task. */
+const words = ['sandbox/value.ts', 'scheduler/words.ts', 'scheduler/tasks/types.ts']
+const service = ['scheduler', 'ledger', 'sandbox', ...words, framing]
+const node = ['node', 'bootstrap', 'sandbox', 'ledger', 'scheduler', 'services', ...words]
 
 export const rules: Rules = {
   rooms: {

@@ -102,16 +102,15 @@ describe('cli: what a command loads', () => {
         assert.ok(loaded.includes('services/devices/create-service.ts'))
         const heavy = [
           ...['helia', '@helia/bitswap', 'blockstore-level', '@orbitdb/core', 'fastify', 'isolated-vm'],
-          ...[
-            'node/create-node.ts',
-            'scheduler/create-scheduler.ts',
-            'ledger/ledger.ts',
-            'services/gateway/index.ts'
-          ]
+          ...['acorn', 'eslint-scope', 'pino-pretty', 'undici'],
+          ...['node/create-node.ts', 'node/repair-data.ts'],
+          ...['sandbox/index.ts', 'scheduler/index.ts', 'scheduler/create-scheduler.ts', 'ledger/ledger.ts'],
+          ...['services/compute/create-compute.ts', 'services/gateway/index.ts']
         ]
         assert.deepEqual(
           loaded.filter(
-            name => heavy.includes(name) || /^scheduler\/(coordinator|jobs|store|streams)\//.test(name)
+            name =>
+              heavy.includes(name) || /^scheduler\/(coordinator|jobs|store|streams|tasks\/kinds)\//.test(name)
           ),
           []
         )

@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { newestJobs } from '../../node/cli/jobs.ts'
 import type { Job } from '../../scheduler/index.ts'
+import { answerCompute } from '../../services/compute/answer-compute.ts'
 import { createCompute } from '../../services/compute/create-compute.ts'
-import { answerCompute, type Call, type Idempotency, OWNER, openIdempotency } from '../../services/index.ts'
+import { openIdempotency } from '../../services/compute/idempotency.ts'
+import { type Call, type Idempotency, OWNER } from '../../services/index.ts'
 
 describe('services: compute', () => {
   let folder: string

@@ -5,12 +5,13 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import type { Job } from '../../scheduler/index.ts'
+import { openIdempotency } from '../../services/compute/idempotency.ts'
 import { createEndings } from '../../services/gateway/accounts/index.ts'
 import { createEventHub } from '../../services/gateway/events/events.ts'
 import { createOutbox } from '../../services/gateway/events/outbox.ts'
 import { createRate } from '../../services/gateway/http/rate.ts'
 import { openTokens } from '../../services/gateway/http/tokens.ts'
-import { openIdempotency, toWire } from '../../services/index.ts'
+import { toWire } from '../../services/index.ts'
 
 const jobOf = (id: string) => ({ id }) as Job
 
