@@ -38,16 +38,18 @@ const MOST_CHARS = 20_000_000
  */
 export function createRecent({ keptMs, now }: { keptMs(): number; now(): number }) {
   const pages = new Map<string, Kept>()
+  let chars = 0
 
-  /** Forgets what can serve nobody, then the oldest, until the rest is not too much. */
+  function drop(key: string): void {
+    chars -= pages.get(key)?.page?.text.length ?? 0
+    pages.delete(key)
+  }
+
+  /** Forgets what can serve nobody, and the oldest where all are too much. */
   function forget(): void {
-    let chars = 0
-    for (const [key, { at, page }] of [...pages].reverse()) {
-      if (page == null) continue
-      chars += page.text.length
-      const isOld = at + keptMs() < now()
-      if (chars > MOST_CHARS || (isOld && page.validators == null)) pages.delete(key)
-    }
+    const youngest = now() - keptMs()
+    for (const [key, { at, page }] of pages)
+      if (page != null && (chars > MOST_CHARS || (at < youngest && page.validators == null))) drop(key)
   }
 
   /** @param fetch may say that the known one is still right */
@@ -67,13 +69,20 @@ export function createRecent({ keptMs, now }: { keptMs(): number; now(): number 
     const fetched = fetch(wanted.known ?? (old && { ...old, text: () => old.text }))
     const begun: Kept = { at, coming: fetched.then(keep, () => keep()) }
     function keep(fetched?: Fetched): Read | undefined {
-      if (fetched?.isCommon) begun.page = fetched.page
-      else if (pages.get(key) === begun) pages.delete(key)
-      forget()
-      return begun.page
+      if (!fetched?.isCommon) {
+        if (pages.get(key) === begun) drop(key)
+        return
+      }
+      const { page } = fetched
+      if (pages.get(key) === begun) {
+        begun.page = page
+        chars += page.text.length
+        forget()
+      }
+      return page
     }
     // the newest comes last
-    pages.delete(key)
+    drop(key)
     pages.set(key, begun)
     return (await fetched).page
   }

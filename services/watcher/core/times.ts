@@ -2,6 +2,20 @@ import { Cron } from 'croner'
 
 const JITTER = 0.1
 
+/** Patterns that were read, the oldest first: reading one takes more than anything that is asked of it. */
+const read = new Map<string, Cron>()
+const MOST_READ = 256
+
+function cronOf(pattern: string, timeZone: string): Cron {
+  const key = `${timeZone} ${pattern}`
+  const known = read.get(key)
+  if (known != null) return known
+  const cron = new Cron(pattern, { timezone: timeZone, paused: true, mode: '5-part' })
+  if (read.size === MOST_READ) read.delete(read.keys().next().value!)
+  read.set(key, cron)
+  return cron
+}
+
 /**
  * When a pattern is due next after `after`, in ms since 1970. What was missed while the node did not run is one time, not
  * many: whoever is late calls this with the present.
@@ -12,7 +26,7 @@ const JITTER = 0.1
  */
 export function nextTime(pattern: string, timeZone: string, after: number, chance?: number): number {
   try {
-    const cron = new Cron(pattern, { timezone: timeZone, paused: true, mode: '5-part' })
+    const cron = cronOf(pattern, timeZone)
     const next = cron.nextRun(new Date(after))
     if (next == null) throw new RangeError('it never comes')
     if (chance == null) return next.getTime()
