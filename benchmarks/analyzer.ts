@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { POKER_CLASSES, pokerClass } from '../services/analyzer/poker.ts'
-import { poker } from '../services/analyzer/presets.ts'
+import { poker, type Spec, wheel } from '../services/analyzer/presets.ts'
 import type { Row, RunOptions } from './harness/contract.ts'
 import { type Fleet, startFleet } from './harness/fleet.ts'
 import { alternate, beside, besideRows, ratios, summary } from './harness/statistics.ts'
@@ -18,7 +18,9 @@ export const metrics: Record<string, string> = {
   'analyzer.hands':
     'CPU time of the walled process for the classes of all 2,598,960 poker hands, one worker; peers: the same evaluator in one process',
   'analyzer.hands-share': 'speed of analyzer.hands as a multiple of the peer',
-  'analyzer.workers': 'speed of two workers on all 133,784,560 hands of seven cards, one worker = 1'
+  'analyzer.workers': 'speed of two workers on all 133,784,560 hands of seven cards, one worker = 1',
+  'analyzer.workers-long':
+    'the same on all 13,983,816 draws of 6 from 49 beside 100 tickets, several times as much work'
 }
 
 export const versions = async (): Promise<Record<string, string>> => ({
@@ -41,31 +43,40 @@ export async function run({ quick, failed, profiles }: RunOptions): Promise<Row[
     'analyzer.hands-share'
   )
   await using two = await startFleet({ workers: 2, profiles })
-  const cards = quick ? 6 : 7
-  const times = await alternate(quick ? 1 : 3, {
-    one: () => timeOf(one, cards),
-    two: () => timeOf(two, cards)
-  })
-  return [...rows, summary('analyzer.workers', '×', ratios(times.one, times.two))]
+  const tickets = Array.from({ length: 100 }, (_, i) =>
+    [1, 2, 3, 4, 5, 6].map(j => ((i * 7 + j * j) % 49) + 1)
+  )
+  for (const [metric, spec] of [
+    ['analyzer.workers', poker(quick ? 6 : 7)],
+    ['analyzer.workers-long', wheel(quick ? 30 : 49, 6, tickets)]
+  ] as const) {
+    const times = await alternate(quick ? 1 : 3, {
+      one: () => timeOf(one, spec),
+      two: () => timeOf(two, spec)
+    })
+    rows.push(summary(metric, '×', ratios(times.one, times.two)))
+  }
+  return rows
 }
 
-const unverified = (cards: number): object => {
-  const { evaluate, ...spec } = poker(cards)
-  return { ...spec, evaluate: String(evaluate), verify: 'none' }
-}
+const unverified = ({ evaluate, ...spec }: Spec): object => ({
+  ...spec,
+  evaluate: String(evaluate),
+  verify: 'none'
+})
 
 async function cpuOfHands({ client, cpuOf }: Fleet): Promise<number> {
   const { sandbox } = await cpuOf(async () => {
     for (let i = 0; i < JOBS; i++) {
-      const { value } = await client.call('job', unverified(5))
+      const { value } = await client.call('job', unverified(poker(5)))
       right((value as { value: [number, number][] }).value.map(([, count]) => count))
     }
   })
   return sandbox / JOBS
 }
 
-const timeOf = async ({ client }: Fleet, cards: number): Promise<number> =>
-  (await client.call('job', unverified(cards))).ms
+const timeOf = async ({ client }: Fleet, spec: Spec): Promise<number> =>
+  (await client.call('job', unverified(spec))).ms
 
 function right(counts: number[]): void {
   if (String(counts) !== String(KNOWN)) throw new Error(`the classes are ${counts}, not ${KNOWN}`)
