@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Libp2p } from '@libp2p/interface'
 import { LevelDatastore } from 'datastore-level'
 import { createLibp2p } from 'libp2p'
+import { openLevel } from './files.ts'
 import { forgetProviders, listenError } from './first-steps.ts'
 import type { HeliaNodeInit } from './helia-node.ts'
 import type { ArtelServices } from './libp2p-options.ts'
@@ -23,8 +24,9 @@ export async function createBareNode({
   stop(): Promise<void>
 }> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  const datastore = new LevelDatastore(join(folder, 'datastore'), LEVEL)
-  await datastore.open()
+  const place = join(folder, 'datastore')
+  const datastore = new LevelDatastore(place, LEVEL)
+  await openLevel(datastore, place)
   await forgetProviders(datastore)
   const libp2p = await createLibp2p<ArtelServices>({ datastore, ...options, start: false })
   const stop = async (): Promise<void> => {

@@ -3,11 +3,12 @@ import { join } from 'node:path'
 import type { HeliaWithLibp2p } from '@helia/libp2p'
 import * as dagCbor from '@ipld/dag-cbor'
 import type { ComponentLogger, Libp2p } from '@libp2p/interface'
-import { LevelBlockstore } from 'blockstore-level'
 import { LevelDatastore } from 'datastore-level'
 import type { createHeliaLight, Router } from 'helia'
 import type { Libp2pOptions } from 'libp2p'
+import { openLevel } from './files.ts'
 import { forgetProviders, listenError } from './first-steps.ts'
+import { LargeBlocks } from './large-blocks.ts'
 import type { ArtelServices } from './libp2p-options.ts'
 
 export interface HeliaNode {
@@ -107,14 +108,13 @@ async function loadModules() {
 // blocks of a MiB: 154 MB/s instead of 23.
 const BLOCKS = { writeBufferSize: 64 << 20, maxFileSize: 64 << 20, compression: false }
 
-async function openStores(
-  folder: string
-): Promise<{ blockstore: LevelBlockstore; datastore: LevelDatastore }> {
+async function openStores(folder: string): Promise<{ blockstore: LargeBlocks; datastore: LevelDatastore }> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  const blockstore = new LevelBlockstore(join(folder, 'blocks'), BLOCKS)
-  const datastore = new LevelDatastore(join(folder, 'datastore'))
-  await blockstore.open()
-  await datastore.open()
+  const [blocks, data] = [join(folder, 'blocks'), join(folder, 'datastore')]
+  const blockstore = new LargeBlocks(blocks, join(folder, 'block-files'), BLOCKS)
+  const datastore = new LevelDatastore(data)
+  await openLevel(blockstore, blocks)
+  await openLevel(datastore, data)
   await forgetProviders(datastore)
   return { blockstore, datastore }
 }

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { open, readFile, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { syncFolder } from '../bootstrap/files.ts'
 import { changedConfig, settingOf } from './config.ts'
 import { ConfigError } from './errors.ts'
 import { parseJson } from './json-text.ts'
@@ -66,6 +68,7 @@ export async function keepSettings(
       await handle.close()
     }
     await rename(temporary, file)
+    await syncFolder(dirname(file))
   } catch (error) {
     await rm(temporary, { force: true })
     throw new ConfigError(`cannot write the config file ${file}: ${(error as Error).message}`)

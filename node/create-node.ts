@@ -1,8 +1,8 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { PeerId } from '@libp2p/interface'
 import { setMaxListeners } from 'main-event'
 import type { Logger } from 'pino'
+import { makeFolder, syncFolder } from '../bootstrap/files.ts'
 import {
   barFlooders,
   createPeerBudget,
@@ -87,7 +87,7 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
   const signal = init.signal == null ? stopped.signal : AbortSignal.any([stopped.signal, init.signal])
   setMaxListeners(Number.POSITIVE_INFINITY, stopped.signal, signal)
 
-  await mkdir(config.data, { recursive: true, mode: 0o700 })
+  await makeFolder(config.data)
   started.defer(lockFolder(config.data))
   await checkData(config.data)
   const identity = await loadOrCreateIdentity(join(config.data, 'key'))
@@ -179,6 +179,8 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
     await part.start()
     signal.throwIfAborted()
   }
+  // the names of all that they have made in it
+  await syncFolder(config.data)
   metrics.walls(sandbox.walls)
   if (config.metrics) watchCredits(metrics.registry, ledger)
   if (!sandbox.walled) {

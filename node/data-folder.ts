@@ -91,6 +91,13 @@ export const DATA_PARTS: readonly DataPart[] = [
     remedy: 'what is readable is kept'
   },
   {
+    path: 'block-files',
+    kind: 'files',
+    holds: 'the large blocks of that data',
+    loss: 'no credits are lost; jobs that name lost data by CID need it added again',
+    remedy: MADE_AGAIN
+  },
+  {
     path: 'ledger/ledger.sqlite',
     kind: 'sqlite',
     holds: 'the orders of this account and its copy of the book; on a witness also what it signed',

@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setMaxListeners } from 'main-event'
 import type { Logger } from 'pino'
+import { makeFolder } from '../bootstrap/files.ts'
 import {
   barFlooders,
   createPeerBudget,
@@ -83,7 +83,7 @@ export async function createDeviceNode(config: Config, init: DeviceNodeInit): Pr
   const signal = AbortSignal.any([stopped.signal, init.signal])
   setMaxListeners(Number.POSITIVE_INFINITY, stopped.signal, signal)
 
-  await mkdir(config.data, { recursive: true, mode: 0o700 })
+  await makeFolder(config.data)
   started.defer(lockFolder(config.data))
   const identity = await loadOrCreateIdentity(join(config.data, 'key'))
   const { network, seeds } = await findNetwork({ config, founds: init.founds, identity, logger, signal })

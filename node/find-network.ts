@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
+import { replaceFile } from '../bootstrap/files.ts'
 import {
   createNetwork,
   fetchNetwork,
@@ -93,7 +94,7 @@ export async function findNetwork(init: FindNetworkInit): Promise<FoundNetwork> 
     if (existsSync(SHIPPED)) return loadNetwork(SHIPPED)
     if (config.seeds.length > 0) {
       const answer = await askSeeds(init)
-      await writeFile(seedFile, JSON.stringify(config.seeds))
+      await replaceFile(seedFile, Buffer.from(JSON.stringify(config.seeds)), 0o600)
       return answer
     }
     if (founds) return createNetwork({ name: 'local', seeds: addressesOf(init) }, identity.privateKey)

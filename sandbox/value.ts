@@ -16,6 +16,11 @@ export interface DecodeLimits {
    * up to a microsecond and a hundred bytes, so a stranger's message is given a limit.
    */
   maxItems?: number
+  /**
+   * A byte string that is more than half of the bytes is given as a part of them, not as a copy, and this is called: they
+   * are to stay as they are for as long as it is used.
+   */
+  onShared?: () => void
 }
 
 /** Strings that are not very short, many times faster than in loops of JavaScript. */
@@ -446,6 +451,9 @@ export function valueCodec(native?: NativeText) {
   // ---- decoder ----
   let source: Uint8Array = scratch
   let sourceView = view
+  /** twice the length from which a byte string is not copied, and one that was not */
+  let sharedAbove = MAX_SAFE
+  let shared: Uint8Array | undefined
   let cursor = 0
   let end = 0
   let left = 0 // how many more values there may be
@@ -651,8 +659,13 @@ export function valueCodec(native?: NativeText) {
         if (n === MAX_SAFE) throw new Fail('an integer beyond 2^53 - 1 that is not a bignum')
         return -1 - n
       }
-      case 2:
-        return copyBytes(argument(info))
+      case 2: {
+        const bytes = argument(info)
+        if (2 * bytes <= sharedAbove) return copyBytes(bytes)
+        const from = take(bytes)
+        shared = new Bytes(bufferOf(source), offsetOf(source) + from, bytes)
+        return shared
+      }
       case 3:
         return getString(argument(info), false)
       case 4: {
@@ -725,16 +738,19 @@ export function valueCodec(native?: NativeText) {
   /**
    * Decodes `bytes` from `from` to `to`. Throws TypeError unless they are exactly one canonical value.
    * `windows`: the same bytes as characters (Latin-1), WINDOW_CHARS in each, of which long strings are slices; `missing`:
-   * they can be had, and it is thrown where they are needed.
+   * they can be had, and it is thrown where they are needed. `onShared`: see DecodeLimits.
    */
   function decode(
     bytes: Uint8Array,
     from: number,
     to: number,
     maxItems = to - from,
-    windows?: readonly string[]
+    windows?: readonly string[],
+    onShared?: () => void
   ): unknown {
     source = bytes
+    sharedAbove = onShared === undefined ? MAX_SAFE : to - from
+    shared = undefined
     chars = windows
     charsBegin = from
     left = maxItems
@@ -744,6 +760,7 @@ export function valueCodec(native?: NativeText) {
     try {
       const value = get(0)
       if (cursor !== end) throw new Fail(`${end - cursor} bytes after the value`)
+      if (onShared !== undefined && shared !== undefined) onShared()
       return value
     } finally {
       source = scratch
@@ -847,12 +864,12 @@ const isContainer = (value: unknown): value is object =>
 /** The value of canonical bytes. Throws ValueError for anything that `encodeValue` would not have written. */
 export function decodeValue(
   bytes: Uint8Array,
-  { maxBytes = GIB_BYTES, maxItems }: DecodeLimits = {}
+  { maxBytes = GIB_BYTES, maxItems, onShared }: DecodeLimits = {}
 ): unknown {
   if (bytes.byteLength > maxBytes)
     throw new ValueError(`a value of ${bytes.byteLength} bytes, at most ${maxBytes}`)
   try {
-    return codec.decode(bytes, 0, bytes.byteLength, maxItems)
+    return codec.decode(bytes, 0, bytes.byteLength, maxItems, undefined, onShared)
   } catch (error) {
     throw new ValueError(error instanceof Error ? error.message : String(error), { cause: error })
   }

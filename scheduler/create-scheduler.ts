@@ -23,7 +23,7 @@ import { addData } from './data/chunked-data.ts'
 import type { Quote } from './market/price.ts'
 import type { Forecast } from './market/price-level.ts'
 import { reportOf } from './store/job-pages.ts'
-import type { StoredJob } from './store/job-store.ts'
+import type { StoredJob } from './store/job-rows.ts'
 import { asText } from './tasks/authored.ts'
 import type { TaskSpec } from './tasks/registry.ts'
 

@@ -1,8 +1,8 @@
 import { mkdirSync } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
+import { createLogSync } from '../../bootstrap/files.ts'
 
 const FILE = 'ledger.sqlite'
 
@@ -244,8 +244,6 @@ export function openStore(directory?: string): Store {
   const lengthOf = p('SELECT max(position) AS length FROM entries WHERE log = ?')
   const headOf = p('SELECT hash FROM entries WHERE log = ? ORDER BY position DESC LIMIT 1')
 
-  // SQLite keeps one file of this name for as long as the database is open
-  let wal: ReturnType<typeof open> | undefined
   let isOpenTransaction = false
   const batch = <T>(work: () => T): T => {
     if (isOpenTransaction) return work()
@@ -275,17 +273,7 @@ export function openStore(directory?: string): Store {
         db.exec('PRAGMA synchronous = NORMAL')
       }
     },
-    synced: async () => {
-      if (directory == null) return
-      // what is not in the log any more was synced when SQLite moved it into the database
-      wal ??= open(join(directory, `${FILE}-wal`), 'r')
-      try {
-        await (await wal).datasync()
-      } catch (error) {
-        wal = undefined
-        throw error
-      }
-    },
+    synced: directory == null ? async () => {} : createLogSync(join(directory, FILE)),
     getMeta: key => getMeta.get(key)?.value,
     setMeta: (key, value) => void setMeta.run(key, value),
     dropMeta: key => void dropMeta.run(key),
@@ -369,11 +357,7 @@ export function openStore(directory?: string): Store {
     entries: (log, after, limit) => bytesIn(entries.all(log, after, limit)),
     lengthOf: log => (lengthOf.get(log)?.length as number | null) ?? 0,
     headOf: log => headOf.get(log)?.hash as string | undefined,
-    close: () => {
-      db.close()
-      // waits for a sync that is under way
-      void wal?.then(log => log.close())
-    }
+    close: () => db.close()
   }
 }
 

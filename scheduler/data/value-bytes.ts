@@ -1,3 +1,4 @@
+import { encodeValue } from '../../sandbox/index.ts'
 import { ProtocolError } from '../errors.ts'
 
 /*
@@ -5,16 +6,22 @@ import { ProtocolError } from '../errors.ts'
  * their elements stay encoded.
  */
 
+// Below, one copy of all is as fast.
+const LARGE_BYTES = 64 * 1024
+
 /** Head of a canonical value (RFC 8949, 3): major type and argument in the shortest form. */
 export function head(major: number, argument: number): Uint8Array {
   const type = major << 5
   if (argument < 24) return Uint8Array.of(type | argument)
-  const width = argument < 2 ** 8 ? 1 : argument < 2 ** 16 ? 2 : argument < 2 ** 32 ? 4 : 8
-  const bytes = new Uint8Array(1 + width)
+  const bytes = new Uint8Array(headBytes(argument))
+  const width = bytes.length - 1
   bytes[0] = type | (24 + Math.log2(width))
   for (let i = width, rest = argument; i > 0; i--, rest = Math.floor(rest / 256)) bytes[i] = rest % 256
   return bytes
 }
+
+const headBytes = (argument: number): number =>
+  argument < 24 ? 1 : argument < 2 ** 8 ? 2 : argument < 2 ** 16 ? 3 : argument < 2 ** 32 ? 5 : 9
 
 /** A canonical array (RFC 8949, major type 4) of `length` items from their encoded bytes, which may come in pieces. */
 export function encodeArray(length: number, pieces: Uint8Array[]): Uint8Array {
@@ -27,6 +34,31 @@ export function encodeArray(length: number, pieces: Uint8Array[]): Uint8Array {
     offset += piece.length
   }
   return array
+}
+
+/** Bytes that are worth being no part of a copy. */
+export const isLarge = (value: unknown): value is Uint8Array =>
+  value instanceof Uint8Array && value.length >= LARGE_BYTES
+
+/** The canonical bytes of plain values as pieces, of which the large ones are the byte strings of the value itself. */
+export function encodeInPieces(value: unknown): Uint8Array[] {
+  const pieces: Uint8Array[] = []
+  let small: Uint8Array[] = []
+  const put = (part: unknown): void => {
+    if (isLarge(part)) {
+      pieces.push(Buffer.concat([...small, head(2, part.length)]), part)
+      small = []
+    } else if (Array.isArray(part)) {
+      small.push(head(4, part.length))
+      for (const each of part) put(each)
+    } else if (typeof part === 'object' && part !== null && !ArrayBuffer.isView(part)) {
+      const entries = Object.entries(part)
+      small.push(head(5, entries.length))
+      for (const entry of entries) for (const each of entry) put(each)
+    } else small.push(encodeValue(part))
+  }
+  put(value)
+  return [...pieces, Buffer.concat(small)]
 }
 
 /** Length and head size of an encoded array; throws ProtocolError when the value is none. */
@@ -94,4 +126,22 @@ export function itemEnds(list: Uint8Array): number[] | undefined {
     ends.push(at)
   }
   return at === list.length ? ends : undefined
+}
+
+/**
+ * How many byte strings a list holds, where it is canonical and holds nothing else: nothing in it needs a closer look.
+ * undefined: it is to be decoded.
+ */
+export function countByteStrings(list: Uint8Array): number | undefined {
+  if (list.length === 0 || list[0]! >> 5 !== 4) return
+  const { n: length, next } = argumentAt(list, 0)
+  if (next !== headBytes(length)) return
+  let at = next
+  for (let i = 0; i < length; i++) {
+    if (at >= list.length || list[at]! >> 5 !== 2) return
+    const { n: bytes, next: from } = argumentAt(list, at)
+    if (from - at !== headBytes(bytes)) return
+    at = from + bytes
+  }
+  return at === list.length ? length : undefined
 }

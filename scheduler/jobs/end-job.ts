@@ -2,7 +2,7 @@ import type { Logger } from '@libp2p/interface'
 import type { Failure } from '../../sandbox/index.ts'
 import type { JobReport } from '../contract.ts'
 import { StepFailedError } from '../errors.ts'
-import type { ResultPieces, Store } from '../store/job-store.ts'
+import type { FinalState, ResultPieces, Store } from '../store/job-store.ts'
 import { type MemoStore, memoKey } from '../store/memo.ts'
 import type { JobHandle } from './job-handle.ts'
 import type { Settlement } from './settle-job.ts'
@@ -45,8 +45,10 @@ export function createEnding(init: EndingInit, { store, memo, sandbox, settlemen
 
   /** jobs whose result goes to the disk with this turn of the event loop */
   const completing = new Map<JobHandle, Promise<void>>()
+  /** those of them of which something else could not be written */
+  const broken = new WeakMap<JobHandle, Error>()
 
-  function row(job: JobHandle, state: EndState, { result, pieces, cid, failure }: Ended) {
+  function row(job: JobHandle, state: EndState, { result, pieces, cid, failure }: Ended): FinalState {
     const finished = Date.now()
     const { done, total, retries, shares, verification } = job.report()
     const settled = !settlement.isSecured(job.id)
@@ -88,36 +90,45 @@ export function createEnding(init: EndingInit, { store, memo, sandbox, settlemen
     const known = completing.get(job)
     if (known != null || job.hasEnded) return known ?? Promise.resolve()
     const last = row(job, 'completed', ended)
-    const written = store
-      .later(job.id, () => store.endJob(job.id, last))
-      .then(
-        () => {
-          completing.delete(job)
-          if (job.spec.memoize && job.init.type !== 'batch') memoise(job, ended.cid, ended.result)
-          tell(job, last)
-          void settle(job)
-        },
-        err => {
-          // a result that is not on disk cannot be fetched
-          completing.delete(job)
-          cannotStore(job, err)
-        }
-      )
+    const write = (): void => {
+      const err = broken.get(job)
+      if (err != null) throw err
+      store.endJob(job.id, last)
+    }
+    const written = store.later(job.id, write).then(
+      () => {
+        completing.delete(job)
+        if (job.spec.memoize && job.init.type !== 'batch') memoise(job, ended.cid, ended.result)
+        tell(job, last)
+        void settle(job)
+      },
+      err => {
+        completing.delete(job)
+        broken.delete(job)
+        // a result that is not on disk cannot be fetched
+        cannotStore(job, err)
+      }
+    )
     completing.set(job, written)
     return written
   }
 
   function tell(
     job: JobHandle,
-    { state, finished, cid, failure }: ReturnType<typeof row>,
+    { state, finished, cid, failure, result }: FinalState,
     reason?: string
   ): void {
-    job.end(state, finished, { cid, failure, reason })
+    job.end(state, finished, { cid, failure, reason, result })
     init.onEnd(job)
   }
 
   /** A full or broken disk: what was accepted so far is there, but nothing more can be kept. */
-  function cannotStore(job: JobHandle, { message }: Error): void {
+  function cannotStore(job: JobHandle, err: Error): void {
+    if (completing.has(job)) {
+      broken.set(job, err)
+      return
+    }
+    const { message } = err
     end(job, 'failed', {
       failure: {
         name: 'aborted',

@@ -61,6 +61,8 @@ export interface JobOutcome {
   failure?: JobReport['failure']
   /** why it was cancelled */
   reason?: string
+  /** its bytes, which nobody else changes */
+  result?: Uint8Array
 }
 
 const NOTHING_VERIFIED: VerificationReport = { replicas: 0, compared: 0, audited: 0, canaries: 0 }
@@ -83,7 +85,9 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   #isAwaited = false
   #isSettled = false
   #finished?: number
-  #outcome: JobOutcome
+  #outcome: Omit<JobOutcome, 'result'>
+  /** until it is garbage, for the first who wants it: it need not be read from the disk again */
+  #result?: WeakRef<Uint8Array>
   #verification?: VerificationReport
   #lastLook = 0
   #lastProgress = 0
@@ -127,7 +131,8 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
     if (this.#state === 'cancelled') throw new JobCancelledError(this.id, reason)
     if (this.#state === 'expired')
       throw new JobExpiredError(this.id, this.spec.deadline ?? 0, this.#done, this.#total)
-    const bytes = this.init.load()
+    const bytes = this.#result?.deref() ?? this.init.load()
+    this.#result = undefined
     if (bytes == null)
       throw new JobFailedError(this.id, {
         name: 'aborted',
@@ -281,10 +286,11 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
     this.#tellProgress(now, waiting)
   }
 
-  end(state: JobState, now: number, outcome: JobOutcome): void {
+  end(state: JobState, now: number, { result, ...outcome }: JobOutcome): void {
     this.#state = state
     this.#finished = now
     this.#outcome = outcome
+    this.#result = result && new WeakRef(result)
     this.#tellProgress(now)
     this.#ended.resolve()
     this.dispatchEvent(new CustomEvent('end', { detail: this.report() }))

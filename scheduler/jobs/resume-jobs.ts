@@ -2,7 +2,8 @@ import type { Logger } from '@libp2p/interface'
 import { encodeValue } from '../../sandbox/index.ts'
 import type { Data } from '../data/chunked-data.ts'
 import { datasetIn, findReferences } from '../data/references.ts'
-import type { Store, StoredJob } from '../store/job-store.ts'
+import type { StoredJob } from '../store/job-rows.ts'
+import type { Store } from '../store/job-store.ts'
 import { batchWork, createWork } from '../tasks/job-parts.ts'
 import type { TaskSpec } from '../tasks/registry.ts'
 import type { JobHandle } from './job-handle.ts'
@@ -47,8 +48,15 @@ export function resumeJobs({ store, data, runs, settlement, log }: ResumeCompone
   /** Throws DamagedJobError, and what the data of a spec throws. */
   async function resume(stored: StoredJob): Promise<void> {
     if (stored.finished != null) {
-      await runs.settle(track(stored))
-      return
+      const { id, state, failure } = stored
+      const isLost = state === 'completed' && failure == null && store.result(id) == null
+      if (!isLost) {
+        await runs.settle(track(stored))
+        return
+      }
+      log('the result of job %s was lost with the power: it is calculated again', id)
+      store.reopen(id)
+      return resume(store.job(id)!)
     }
     const specs = store.specs(stored.id)
     const slices = store.slices(stored.id)

@@ -1,4 +1,4 @@
-import type { StoredSlice } from '../store/job-store.ts'
+import type { StoredSlice } from '../store/job-rows.ts'
 import type { Part, Work } from '../tasks/contract.ts'
 import type { JobHandle } from './job-handle.ts'
 

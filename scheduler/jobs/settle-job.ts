@@ -29,7 +29,7 @@ export function createSettlement(
     signer,
     log
   }: {
-    store: Pick<Store, 'later' | 'works' | 'settled' | 'has'>
+    store: Pick<Store, 'later' | 'safe' | 'hasFiles' | 'works' | 'settled' | 'has'>
     ledger: Pick<
       Ledger,
       'account' | 'network' | 'hold' | 'escrow' | 'settle' | 'hurry' | 'openEscrows' | 'report'
@@ -131,10 +131,15 @@ export function createSettlement(
       const escrow = secured.has(job.id) ? job.init.bound : undefined
       // where only this node worked for it, what was kept back is free at once
       const isOwn = escrow == null && payments.length === 0
+      const isWritten = isOwn && job.init.finished == null && !store.hasFiles(job.id)
+      // a job whose end is lost goes on after a power cut, and whoever works for it then would not be paid
+      const safe = (): Promise<void> => store.safe(job.id)
+      const what = `the end of job ${job.id} is not safe`
+      if (!isWritten && !(await untilDone(what, safe, { signal, log }))) return false
       if (!(await pay(job.id, payments, { receipts, escrow, mayWait: !isOwn && !job.isAwaited })))
         return false
       // written with its end; one that had ended before this node started was secured then
-      if (isOwn && job.init.finished == null) return true
+      if (isWritten) return true
       secured.delete(job.id)
       // a node that stops settles again after the start, which changes nothing
       const mark = (): Promise<void> => store.later(job.id, () => store.settled(job.id))

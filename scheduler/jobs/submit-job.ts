@@ -77,6 +77,7 @@ export function createSubmission(
     // parts of one that is known already are none of their own
     if (!batch && keepOf(specs[0]!) === true) datasets.add(id)
     await reserve({ id, type, name, submitted, bound }, encoded, options)
+    const safe = store.safe(id)
     const job = runs.track({
       id,
       type,
@@ -90,6 +91,14 @@ export function createSubmission(
     })
     tell('job:add', job.report())
     runs.run(job, work)
+    try {
+      // its work has begun meanwhile
+      await safe
+    } catch (err) {
+      const reason = 'this node cannot write it to its disk'
+      await job.cancel(reason)
+      throw new StorageError(directory, `${reason}: ${(err as Error).message}`)
+    }
     return job
   }
 
@@ -145,6 +154,7 @@ export function createSubmission(
       memo.hit(id, job)
       store.endJob(id, { state: 'completed', finished: now, cid, result, ...counts })
     })
+    await store.safe(id)
     const handle = load(id)!
     tell('job:add', handle.report())
     tell('job:end', handle.report())

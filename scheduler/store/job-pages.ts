@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { JobQuery, JobReport } from '../contract.ts'
-import { type StoredJob, toJob } from './job-store.ts'
+import { type StoredJob, toJob } from './job-rows.ts'
 
 // Totals are counted as jobs come and change, for counting 100,000 rows takes as long as several pages.
 const SCHEMA = `

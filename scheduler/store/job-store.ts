@@ -1,46 +1,26 @@
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { createLogSync } from '../../bootstrap/files.ts'
 import type { SignedWork } from '../../ledger/index.ts'
-import { decodeValue, type Failure } from '../../sandbox/index.ts'
+import { decodeValue } from '../../sandbox/index.ts'
 import type { JobState, VerificationReport, WorkerShare } from '../contract.ts'
 import { DamagedJobError } from '../errors.ts'
-import type { TaskSpec, TaskType } from '../tasks/registry.ts'
+import type { TaskSpec } from '../tasks/registry.ts'
 import type { Assurance, Trust } from '../trust/credibility.ts'
+import { type JobEnd, type StoredJob, type StoredSlice, toJob, toSpans } from './job-rows.ts'
 import { createCommits } from './one-commit.ts'
 import { type InRow, openLargeValues, type Piece, piecesOf } from './value-files.ts'
 
-/** A job as it lies on disk. */
-export interface StoredJob {
-  id: string
-  type: TaskType | 'batch'
+/** How a job ended, with what is kept of it. */
+export interface FinalState extends JobEnd {
   state: JobState
-  submitted: number
-  finished?: number
-  bound: bigint
-  settled: boolean
+  finished: number
   cid?: string
-  failure?: Failure & { unit?: number }
-  name?: string
-  /** how it ended; undefined while it runs */
-  end?: JobEnd
-}
-
-/** What was done and paid for a job until it ended. */
-export interface JobEnd {
-  done: number
-  total: number
-  retries: number
-  shares: WorkerShare[]
-  verification?: VerificationReport
-}
-
-/** An accepted slice: units [first, first + count) of one part of a job. */
-export interface StoredSlice {
-  part: number
-  first: number
-  count: number
-  value: Uint8Array
-  paid: { worker: string; price: bigint }[]
+  failure?: StoredJob['failure']
+  result?: Uint8Array
+  pieces?: ResultPieces
+  /** nothing is left to pay; default: there is */
+  settled?: boolean
 }
 
 /** A result that is, after its head, the values of accepted slices of a part, each from a byte on. */
@@ -87,8 +67,8 @@ const SCHEMA = `
 `
 
 /**
- * Jobs and accepted slices in the coordinator's own SQLite file (WAL), large values in files beside it: what was
- * acknowledged survives kill −9.
+ * Jobs and accepted slices in the coordinator's own SQLite file (WAL), large values in files beside it: what was written
+ * survives kill −9, and a power cut what is `safe`.
  * `file`: a path, or ':memory:'.
  */
 export function openStore(file: string) {
@@ -130,6 +110,13 @@ export function openStore(file: string) {
   )
   const dropValues = db.prepare('UPDATE slices SET value = NULL, file = NULL WHERE job = ?')
   const setSettled = db.prepare('UPDATE jobs SET settled = 1 WHERE id = ?')
+  const reopen = [
+    'DELETE FROM slices WHERE job = ?',
+    'DELETE FROM works WHERE job = ?',
+    'DELETE FROM results WHERE job = ?',
+    `UPDATE jobs SET state = 'queued', finished = NULL, cid = NULL, done = NULL, total = NULL, retries = NULL,
+       shares = NULL, verification = NULL WHERE id = ?`
+  ].map(sql => db.prepare(sql))
   const setRunning = db.prepare("UPDATE jobs SET state = 'running' WHERE id = ? AND finished IS NULL")
   const selectOne = db.prepare('SELECT * FROM jobs WHERE id = ?')
   const selectOpen = db.prepare('SELECT * FROM jobs WHERE settled = 0 ORDER BY submitted')
@@ -147,6 +134,7 @@ export function openStore(file: string) {
   )
 
   const { transaction, later, flush } = createCommits(db)
+  const synced = file === ':memory:' ? async () => {} : createLogSync(file)
 
   function addWorks(job: string, works: SignedWork[]): void {
     for (const { worker, slices, signature } of works) {
@@ -169,15 +157,12 @@ export function openStore(file: string) {
     return pieces
   }
 
-  function addResult(job: string, result: Uint8Array, made?: ResultPieces): void {
+  function addResult(job: string, result: Uint8Array, made?: ResultPieces): InRow {
     const pieces = made && inPieces(job, made)
-    if (pieces == null) {
-      const { bytes, inFile } = large.put(job, RESULT, result)
-      insertResult.run(job, bytes, inFile, null)
-      return
-    }
+    if (pieces == null) return large.put(job, RESULT, result)
     const rest = pieces.reduce((sum, [, from, length]) => sum + length - from, 0)
-    insertResult.run(job, result.slice(0, result.length - rest), result.length, JSON.stringify(pieces))
+    const bytes = result.slice(0, result.length - rest)
+    return { bytes, inFile: result.length, pieces: JSON.stringify(pieces) }
   }
 
   /** The names of what is kept of a job that ended. Of pieces that cannot be read nothing is: the result is lost. */
@@ -199,6 +184,13 @@ export function openStore(file: string) {
      * (`of`) of which something could not be written is not written either.
      */
     later,
+    /** Everything of a job that was written in this turn of the event loop, or before, is safe from a power cut. */
+    async safe(id: string): Promise<void> {
+      if (large.has(id)) await large.synced(id, keptOf(id))
+      await synced()
+    },
+    /** Whether large values of the job lie in files, which are safe later than its rows. */
+    hasFiles: (id: string): boolean => large.has(id),
     /** `specs`: a list of TaskSpec as canonical bytes */
     addJob(job: Pick<StoredJob, 'id' | 'type' | 'submitted' | 'bound' | 'name'>, specs: Uint8Array): void {
       let isNew = false
@@ -315,20 +307,11 @@ export function openStore(file: string) {
           ])
       )
     },
-    /** The final state; the values of the slices are not needed any more. */
-    endJob(
-      id: string,
-      end: JobEnd & {
-        state: JobState
-        finished: number
-        cid?: string
-        failure?: object
-        result?: Uint8Array
-        pieces?: ResultPieces
-        /** nothing is left to pay; default: there is */
-        settled?: boolean
-      }
-    ): void {
+    /**
+     * The final state; the values of the slices are not needed any more. A result in files counts as settled when it is safe,
+     * and until then it may be lost.
+     */
+    endJob(id: string, end: FinalState): void {
       const write = (): void => {
         const { state, finished, cid = null, done, total, retries } = end
         const failure = end.failure == null ? null : JSON.stringify(end.failure)
@@ -336,9 +319,10 @@ export function openStore(file: string) {
           typeof value === 'bigint' ? `${value}` : value
         )
         const verification = end.verification == null ? null : JSON.stringify(end.verification)
-        const settled = end.settled ? 1 : 0
+        const row = end.result && addResult(id, end.result, end.pieces)
+        const settled = end.settled && row?.inFile == null ? 1 : 0
         endJob.run(state, finished, cid, failure, done, total, retries, shares, verification, settled, id)
-        if (end.result != null) addResult(id, end.result, end.pieces)
+        if (row != null) insertResult.run(id, row.bytes, row.inFile, row.pieces ?? null)
         dropValues.run(id)
       }
       // what a job that goes on after a crash needs is there until it has ended
@@ -346,6 +330,12 @@ export function openStore(file: string) {
     },
     settled(id: string): void {
       transaction(() => setSettled.run(id))
+    },
+    /** A job whose result was lost before it was safe has not ended. */
+    reopen(id: string): void {
+      transaction(() => {
+        for (const statement of reopen) statement.run(id)
+      })
     },
     job(id: string): StoredJob | undefined {
       const row = selectOne.get(id)
@@ -424,53 +414,5 @@ function addColumns(db: DatabaseSync): void {
     const columns = new Set(rows.map(({ name }) => name))
     for (const column of later)
       if (!columns.has(column.split(' ')[0]!)) db.exec(`ALTER TABLE ${table} ADD COLUMN ${column}`)
-  }
-}
-
-/** A row of the table jobs. One that is damaged says so as its failure: it costs this job, not the list that it is in. */
-export function toJob(row: Record<string, unknown>): StoredJob {
-  const job = {
-    id: row.id as string,
-    type: row.type as StoredJob['type'],
-    state: row.state as JobState,
-    submitted: row.submitted as number,
-    finished: (row.finished as number | null) ?? undefined,
-    bound: BigInt(row.bound as number),
-    settled: row.settled === 1,
-    cid: (row.cid as string | null) ?? undefined,
-    name: (row.name as string | null) ?? undefined
-  }
-  try {
-    return { ...job, failure: fromJson(row.failure), end: row.shares == null ? undefined : toEnd(row) }
-  } catch (err) {
-    const message = `what is kept of job ${job.id} is damaged: ${(err as Error).message}`
-    return { ...job, failure: { name: 'aborted', message } }
-  }
-}
-
-const fromJson = (json: unknown) => (json == null ? undefined : JSON.parse(json as string))
-
-const toEnd = (row: Record<string, unknown>): JobEnd => ({
-  done: row.done as number,
-  total: row.total as number,
-  retries: row.retries as number,
-  shares: fromJson(row.shares).map(({ paid, ...share }: { paid: string }) => ({
-    ...share,
-    paid: BigInt(paid)
-  })),
-  verification: fromJson(row.verification)
-})
-
-/** Nothing for a row that is damaged. */
-function toSpans({ part, first, count, paid }: Record<string, unknown>): Omit<StoredSlice, 'value'>[] {
-  try {
-    const shares = fromJson(paid).map(([worker, price]: [string, string]) => ({
-      worker,
-      price: BigInt(price)
-    }))
-    return [{ part: part as number, first: first as number, count: count as number, paid: shares }]
-  } catch {
-    // whoever reads slices to go on with them forgets this one; others see one fewer
-    return []
   }
 }

@@ -11,7 +11,9 @@ import {
   rmSync,
   writeFileSync
 } from 'node:fs'
-import { join } from 'node:path'
+import { open } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { syncFolder } from '../../bootstrap/files.ts'
 
 // Below, a row of SQLite is as fast as a file (sqlite.org/intern-v-extern-blob.html).
 const LARGE_BYTES = 128 * 1024
@@ -30,16 +32,53 @@ export type Piece = [name: string, from: number, length: number]
 /**
  * Large values of jobs as files beside the database, `<folder>/<job>/<name>`. SQLite would write each of them twice and
  * by pages of 4 KiB, at a sixth of the speed. A file is complete before the row that tells its length is written, so
- * kill −9 loses neither; after a power failure a file may be short, which is found by that length. Names are made
- * here, and jobs are named by 16 hexadecimal digits. `folder`: undefined keeps everything in rows.
+ * kill −9 loses neither; after a power cut a file that was not `synced` may be short, which is found by that length. Names
+ * are made here, and jobs are named by 16 hexadecimal digits. `folder`: undefined keeps everything in rows.
  */
 export function openLargeValues(folder: string | undefined) {
+  /** files that are on the disk, or on their way there one after the other: threads are few */
+  const syncs = new Map<string, Map<string, Promise<void>>>()
+  let last: Promise<unknown> = Promise.resolve()
+
+  async function syncFile(file: string): Promise<void> {
+    await last
+    // to be removed meanwhile is no failure
+    const handle = await open(file, 'r').catch(ifGone)
+    try {
+      await handle?.datasync()
+    } finally {
+      await handle?.close()
+    }
+  }
+
+  function sync(job: string, name: string): Promise<void> {
+    const ofJob = syncs.get(job) ?? new Map<string, Promise<void>>()
+    syncs.set(job, ofJob)
+    const before = ofJob.get(name)
+    if (before != null) return before
+    const synced = syncFile(join(folder!, job, name))
+    ofJob.set(name, synced)
+    // whoever counts on it hears of it
+    last = synced.catch(() => undefined)
+    return synced
+  }
+
   return {
+    /** Whether there are files of the job. */
+    has: (job: string): boolean => folder != null && existsSync(join(folder, job)),
+
+    /** Resolves when those of these files of a job that there are, are on the disk. Rejects as node:fs does. */
+    async synced(job: string, names: readonly string[]): Promise<void> {
+      await Promise.all(names.map(name => sync(job, name)))
+      for (const each of [join(folder!, job), folder!, dirname(folder!)]) await syncFolder(each).catch(ifGone)
+    },
+
     /** Writes the file of a large value; gives what belongs into the row. Throws as node:fs does on a full disk. */
     put(job: string, name: string, value: Uint8Array): InRow {
       if (folder == null || value.length < LARGE_BYTES) return { bytes: value, inFile: null }
       const file = join(folder, job, name)
       mkdirSync(join(folder, job), { recursive: true, mode: 0o700 })
+      syncs.get(job)?.delete(name)
       try {
         writeFileSync(file, value, { mode: 0o600 })
       } catch (err) {
@@ -67,11 +106,18 @@ export function openLargeValues(folder: string | undefined) {
       if (folder != null) rmSync(join(folder, job, name), { force: true })
     },
 
-    /** Removes the files of a job but these. */
-    keepOnly(job: string, names: string[]): void {
+    /** Removes the files of a job but these, and its folder where nothing is left. What cannot be removed stays. */
+    keepOnly(job: string, names: readonly string[]): void {
+      syncs.delete(job)
       if (folder == null || !existsSync(join(folder, job))) return
-      for (const name of readdirSync(join(folder, job))) if (!names.includes(name)) this.drop(job, name)
-      if (names.length === 0) rmdirSync(join(folder, job))
+      const kept = new Set(names)
+      try {
+        const files = readdirSync(join(folder, job))
+        for (const name of files) if (!kept.has(name)) this.drop(job, name)
+        if (files.every(name => !kept.has(name))) rmdirSync(join(folder, job))
+      } catch {
+        // somebody else put something there, or the disk is read-only: it costs room, and no job
+      }
     },
 
     /** The jobs that have files. What somebody else put there is left alone. */
@@ -82,6 +128,10 @@ export function openLargeValues(folder: string | undefined) {
       )
     }
   }
+}
+
+function ifGone(err: NodeJS.ErrnoException): undefined {
+  if (err.code !== 'ENOENT') throw err
 }
 
 /** undefined for none, and where what is kept of them is damaged */

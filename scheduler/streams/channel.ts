@@ -1,8 +1,10 @@
 import type { Logger, Stream } from '@libp2p/interface'
+import { Uint8ArrayList } from 'uint8arraylist'
 import type { z } from 'zod'
 import { frame, readFrames } from '../../bootstrap/framing.ts'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import { giveBack } from '../data/give-back.ts'
+import { encodeInPieces, isLarge } from '../data/value-bytes.ts'
 import { ProtocolError } from '../errors.ts'
 import {
   type FromRequester,
@@ -44,7 +46,7 @@ export const openWorkerChannel = (stream: Stream, init: ChannelInit<FromRequeste
 export const openRequesterChannel = (stream: Stream, init: ChannelInit<FromWorker>): Channel<FromRequester> =>
   open(stream, fromWorker, init)
 
-function open<In, Out>(
+function open<In, Out extends FromRequester | FromWorker>(
   stream: Stream,
   schema: z.ZodType<In>,
   { peer, costs, onMessage, onClose, log }: ChannelInit<In>
@@ -73,9 +75,11 @@ function open<In, Out>(
     onFrame(bytes) {
       arrived()
       const started = cpuMs()
-      const message = read(bytes)
-      // what was read lies nowhere in them
-      giveBack(bytes)
+      let isShared = false
+      const message = read(bytes, () => {
+        isShared = true
+      })
+      if (!isShared) giveBack(bytes)
       if (!isOpen) return
       try {
         onMessage(message, cpuMs() - started)
@@ -90,10 +94,10 @@ function open<In, Out>(
     }
   })
 
-  function read(bytes: Uint8Array): In {
+  function read(bytes: Uint8Array, onShared: () => void): In {
     const started = cpuMs()
     try {
-      const parsed = schema.safeParse(decodeValue(bytes, { maxItems: MAX_MESSAGE_VALUES }))
+      const parsed = schema.safeParse(decodeValue(bytes, { maxItems: MAX_MESSAGE_VALUES, onShared }))
       if (parsed.success) return parsed.data
       const [issue] = parsed.error.issues
       throw new ProtocolError(`malformed message: ${issue?.path.join('.')} ${issue?.message}`)
@@ -108,7 +112,7 @@ function open<In, Out>(
     async send(message) {
       if (!isOpen) return
       try {
-        if (!stream.send(frame(encodeValue(message), MAX_FRAME_BYTES))) await stream.onDrain()
+        if (!stream.send(frame(encode(message), MAX_FRAME_BYTES))) await stream.onDrain()
       } catch (err) {
         stream.abort(err as Error)
         end(err as Error)
@@ -119,5 +123,23 @@ function open<In, Out>(
       end()
       stream.close().catch(err => stream.abort(err))
     }
+  }
+}
+
+/** What is large is not copied: it is what most of a message is. */
+function encode(message: FromRequester | FromWorker): Uint8Array | Uint8ArrayList {
+  return hasLarge(message) ? new Uint8ArrayList(...encodeInPieces(message)) : encodeValue(message)
+}
+
+function hasLarge(message: FromRequester | FromWorker): boolean {
+  switch (message.t) {
+    case 'load':
+      return isLarge(message.source) || isLarge(message.context)
+    case 'lease':
+      return message.slices.some(({ inputs }) => inputs.some(isLarge))
+    case 'result':
+      return message.slices.some(({ outcomes }) => outcomes.some(isLarge))
+    default:
+      return false
   }
 }

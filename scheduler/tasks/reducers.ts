@@ -1,5 +1,5 @@
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
-import { arrayHead, encodeArray } from '../data/value-bytes.ts'
+import { arrayHead, countByteStrings, encodeArray } from '../data/value-bytes.ts'
 import { ProtocolError } from '../errors.ts'
 import type { Reducer } from './contract.ts'
 import type { Combine, TreeNode } from './fold-tree.ts'
@@ -109,12 +109,12 @@ export function listReducer(units?: number): Reducer {
   const parts: { first: number; length: number; from: number; items: Uint8Array }[] = []
   return {
     add(first, count, value) {
-      // decoded once here: a list that ends early would spoil those of other workers after it
-      const items = decodeValue(value)
-      if (!Array.isArray(items) || (units != null && items.length !== count))
+      // looked through once here: a list that ends early would spoil those of other workers after it
+      const length = countByteStrings(value) ?? lengthOf(decodeValue(value))
+      if (length == null || (units != null && length !== count))
         throw new ProtocolError(`a result is not a list of the ${count} items that were asked for`)
       const from = arrayHead(value).size
-      parts.push({ first, length: items.length, from, items: value.subarray(from) })
+      parts.push({ first, length, from, items: value.subarray(from) })
     },
     async finish() {
       parts.sort((a, b) => a.first - b.first)
@@ -126,3 +126,5 @@ export function listReducer(units?: number): Reducer {
     pieces: () => parts.map(({ first, from }) => [first, from])
   }
 }
+
+const lengthOf = (list: unknown): number | undefined => (Array.isArray(list) ? list.length : undefined)

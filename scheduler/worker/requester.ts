@@ -46,6 +46,8 @@ export interface Batch {
   slices: readonly LeasedSlice[]
   live: Set<number>
   startedAt: number
+  /** its inputs were there */
+  fetchedAt?: number
   /** its process was there */
   readyAt?: number
   controller: AbortController

@@ -49,6 +49,7 @@ export function createBatchRunner(policy: Pick<WorkerPolicy, 'maxSliceMs'>, comp
       const fetched = await Promise.all(slices.map(slice => fetch(requester, slice, batch)))
       const ready = slices.filter((_, i) => fetched[i] != null)
       if (ready.length === 0) return
+      batch.fetchedAt = now()
       for (const { inputs: next } of program.queue.slice(0, PREFETCH_SLICES))
         inputs.prefetch(requester.id, next)
       session = await sessions.acquire(program, controller.signal)

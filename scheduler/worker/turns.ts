@@ -6,8 +6,8 @@ import type { Program } from './requester.ts'
 // slots are busy, so much begins beside them.
 const BATCH_MS = 20
 const MAX_SLICES_PER_BATCH = 64
-// So long runs what began beside full slots, on a machine that is busy. Until its process is there it uses none of that: begun
-// again it would have to start once more.
+// So long runs what began beside full slots, on a machine that is busy; so long it waits for its inputs. While its process starts
+// it uses none of that: begun again it would have to start once more.
 const OVERSTAY_MS = 1000
 const STARTING_MS = 20_000
 
@@ -49,10 +49,11 @@ export function createTurns(init: {
     running += change
   }
 
-  /** ms for which the code of what is beside the slots has run. */
+  /** ms for which what is beside the slots has waited for its inputs, or its code has run. */
   function besideMs({ program, slices, at }: NonNullable<typeof beside>): number {
-    const batch = [...program.running].find(each => each.slices === slices)
-    return now() - (batch?.readyAt ?? at + STARTING_MS)
+    const { fetchedAt, readyAt } = [...program.running].find(each => each.slices === slices) ?? {}
+    // inputs that do not come keep others from the only place that there is
+    return now() - (readyAt ?? (fetchedAt == null ? at : fetchedAt + STARTING_MS))
   }
 
   function pump(): void {

@@ -1,6 +1,7 @@
 import { hash, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { createLogSync } from '../../bootstrap/files.ts'
 import type { Job } from '../../scheduler/index.ts'
 import { ConflictError } from '../host/index.ts'
 
@@ -35,7 +36,8 @@ export interface Idempotency {
 
 /** Keys of submits, in a SQLite file of the data folder. */
 export function openIdempotency(folder: string, now: () => number): Idempotency {
-  const db = new DatabaseSync(join(folder, 'gateway.sqlite'))
+  const file = join(folder, 'gateway.sqlite')
+  const db = new DatabaseSync(file)
   db.exec(`
     PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
     CREATE TABLE IF NOT EXISTS keys (key TEXT PRIMARY KEY, content TEXT, job TEXT, time INTEGER) WITHOUT ROWID;
@@ -45,6 +47,7 @@ export function openIdempotency(folder: string, now: () => number): Idempotency 
   const drop = db.prepare('DELETE FROM keys WHERE key = ?')
   const rename = db.prepare('UPDATE keys SET job = ? WHERE key = ?')
   const sweep = db.prepare('DELETE FROM keys WHERE time < ?')
+  const synced = createLogSync(file)
   const starting = new Map<string, Promise<Job>>()
   let added = 0
 
@@ -66,7 +69,7 @@ export function openIdempotency(folder: string, now: () => number): Idempotency 
       if (before != null) return before
       const there = find(job)
       if (there != null) return there
-      const started = start(job)
+      const started = synced().then(() => start(job))
       starting.set(name, started)
       try {
         const { id } = await started

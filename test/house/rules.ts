@@ -14,31 +14,32 @@ export interface Rules {
   known: readonly string[]
 }
 
-const framing = 'bootstrap/framing.ts'
+/** how messages are framed, and how files outlive a power cut: known to all */
+const shared = ['bootstrap/framing.ts', 'bootstrap/files.ts']
 /** what pages of services share */
 const pages = ['confirm.tsx', 'frame.tsx', 'rows.tsx', 'use-loaded.ts', 'one-at-a-time.ts'].map(
   name => `services/host/page/${name}`
 )
-const ledger = ['ledger/errors.ts', 'ledger/time.ts', framing]
-const scheduler = ['scheduler/errors.ts', 'scheduler/contract.ts', 'sandbox', 'ledger', framing]
+const ledger = ['ledger/errors.ts', 'ledger/time.ts', ...shared]
+const scheduler = ['scheduler/errors.ts', 'scheduler/contract.ts', 'sandbox', 'ledger', ...shared]
 /** What says how values travel and how things are named; their indexes read every wall and every kind of task. */
 const words = ['sandbox/value.ts', 'scheduler/words.ts', 'scheduler/tasks/types.ts']
-const service = ['scheduler', 'ledger', 'sandbox', ...words, framing]
-const node = ['node', 'bootstrap', 'sandbox', 'ledger', 'scheduler', 'services', ...words]
+const service = ['scheduler', 'ledger', 'sandbox', ...words, ...shared]
+const node = ['node', 'bootstrap', 'sandbox', 'ledger', 'scheduler', 'services', ...words, ...shared]
 
 export const rules: Rules = {
   rooms: {
     bootstrap: [],
     sandbox: [],
 
-    ledger: ['ledger/*', framing],
+    ledger: ['ledger/*', ...shared],
     'ledger/records': ledger,
     'ledger/store': ['ledger/records', ...ledger],
     'ledger/book': ['ledger/records', ...ledger],
     'ledger/certify': ['ledger/records', 'ledger/book', 'ledger/store', ...ledger],
     'ledger/replicate': ['ledger/records', 'ledger/book', 'ledger/store', ...ledger],
 
-    scheduler: ['scheduler/*', 'sandbox', 'ledger', framing],
+    scheduler: ['scheduler/*', 'sandbox', 'ledger', ...shared],
     'scheduler/spaces': [],
     'scheduler/data': scheduler,
     'scheduler/protocol': ['scheduler/data', ...scheduler],

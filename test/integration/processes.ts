@@ -280,8 +280,8 @@ export class Processes {
   }
 
   /** Any other program of the tests. */
-  program(file: string, args: string[]): Program {
-    return this.#start(file, '', args)
+  program(file: string, args: string[], inside?: string[]): Program {
+    return this.#start(file, '', args, { inside })
   }
 
   run(args: string[]): Program {

@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import { encodeValue } from '../../sandbox/index.ts'
 import type { JobQuery } from '../../scheduler/contract.ts'
 import { createJobPages, reportOf } from '../../scheduler/store/job-pages.ts'
-import { openStore, type StoredJob } from '../../scheduler/store/job-store.ts'
+import type { StoredJob } from '../../scheduler/store/job-rows.ts'
+import { openStore } from '../../scheduler/store/job-store.ts'
 
 const TYPES = ['map', 'filter', 'batch'] as const
 const STATES = ['queued', 'completed', 'failed'] as const

@@ -29,7 +29,14 @@ describe('scheduler: settlement of jobs', () => {
       }
     }
     const later = async (_: string, write: () => void) => write()
-    const store = { later, works: () => [], settled: () => void asked.push('settled'), has: () => true }
+    const store = {
+      later,
+      safe: async () => {},
+      hasFiles: () => false,
+      works: () => [],
+      settled: () => void asked.push('settled'),
+      has: () => true
+    }
     const components = { store, ledger, signer: {}, log: defaultLogger().forComponent('test') }
     return { asked, settlement: createSettlement({ signal: stopped.signal }, components as never) }
   }

@@ -210,6 +210,52 @@ describe('scheduler/store', () => {
       assert.ok((await stat(join(folder, 'values/notes.txt'))).isFile())
     })
 
+    it('ends a job and starts with something in its folder that is no file', async () => {
+      let store = openStore(file)
+      store.addJob(job, encodeValue([spec]))
+      store.addSlice('job', { ...slice(0), value: large(0) })
+      await mkdir(join(folder, 'values/job/mine'))
+      store.endJob('job', {
+        ...ended,
+        state: 'failed',
+        finished: 2000,
+        failure: { name: 'threw', message: 'x' }
+      })
+      store.close()
+      store = openStore(file)
+      assert.equal(store.job('job')!.state, 'failed')
+      store.close()
+    })
+
+    it('does not count a result in files as settled before it is safe, and takes it for not ended when it is lost', async () => {
+      let store = openStore(file)
+      const end = { ...ended, state: 'completed' as const, finished: 2000, settled: true }
+      for (const [id, result] of [
+        ['large', large(1)],
+        ['small', Uint8Array.of(1)]
+      ] as const) {
+        store.addJob({ ...job, id }, encodeValue([spec]))
+        store.addSlice(id, slice(0))
+        store.endJob(id, { ...end, result })
+        await store.safe(id)
+      }
+      assert.deepEqual(
+        store.openJobs().map(({ id }) => id),
+        ['large']
+      )
+      store.reopen('large')
+      store.close()
+      store = openStore(file)
+      const { state, finished, end: last } = store.job('large')!
+      assert.deepEqual([state, finished, last], ['queued', undefined, undefined])
+      assert.deepEqual(
+        [store.slices('large'), store.works('large'), store.result('large')],
+        [[], [], undefined]
+      )
+      assert.deepEqual(store.specs('large'), [spec])
+      store.close()
+    })
+
     it('writes a result as a whole where a slice of it lies in a row', async () => {
       const store = openStore(file)
       store.addJob(job, encodeValue([spec]))

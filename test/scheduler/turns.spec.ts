@@ -22,7 +22,8 @@ function oneSlot(most = 2) {
     isSecured: () => false,
     mayBegin: () => true,
     async run(program, slices) {
-      const batch = { slices, readyAt: isCold ? undefined : clock } as unknown as Batch
+      const fetchedAt = areMissing ? undefined : clock
+      const batch = { slices, fetchedAt, readyAt: isCold ? undefined : clock } as unknown as Batch
       program.running.add(batch)
       await new Promise<void>(resolve => running.set(slices[0]!.id, resolve))
       program.running.delete(batch)
@@ -32,11 +33,13 @@ function oneSlot(most = 2) {
   })
   let next = 0
   let isCold = false
+  let areMissing = false
   return {
     turns,
-    /** the processes that begin from now on take their time */
-    begin(cold: boolean): void {
+    /** the processes that begin from now on take their time, and so do the inputs where they are `missing` */
+    begin(cold: boolean, missing = false): void {
       isCold = cold
+      areMissing = missing
     },
     wait(ms: number): void {
       clock += ms
@@ -116,6 +119,18 @@ describe('scheduler: turns at the slots', () => {
     assert.equal(turns.overstay()?.program, python)
     assert.equal(python.sliceMs, 1_100, 'what it ran counts, and waits for a slot next time')
     assert.ok(!turns.isBeside(batch!.slices))
+  })
+
+  it('end what waits for its inputs beside a full slot, before others have waited for long', () => {
+    const { turns, lease, begin, wait } = oneSlot()
+    lease(programOf(requester('bulk'), 'long'), 200)
+    const program = programOf(requester('person'), 'by CID')
+    begin(true, true)
+    lease(program, 5)
+    wait(900)
+    assert.equal(turns.overstay(), undefined)
+    wait(200)
+    assert.equal(turns.overstay()?.program, program)
   })
 
   it('end what never starts beside a full slot', () => {

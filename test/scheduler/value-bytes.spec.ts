@@ -1,0 +1,62 @@
+import { strict as assert } from 'node:assert'
+import fc from 'fast-check'
+import { decodeValue, encodeValue } from '../../sandbox/index.ts'
+import { countByteStrings, encodeInPieces } from '../../scheduler/data/value-bytes.ts'
+
+const large = (seed: number): Uint8Array => new Uint8Array(70_000).fill(seed)
+
+describe('scheduler: bytes of values that are not copied', () => {
+  it('in pieces are what they are as a whole, and the large ones those of the value', () => {
+    const first = large(1)
+    const message = {
+      t: 'result',
+      slices: [
+        { id: 7, ms: 1.5, outcomes: [first, { name: 'threw', message: 'x' }], none: undefined },
+        { id: 8, ms: 0, outcomes: [new Uint8Array(3), large(2)], numbers: Float64Array.of(1, 2) }
+      ],
+      empty: []
+    }
+    const pieces = encodeInPieces(message)
+    assert.deepEqual(Buffer.concat(pieces), Buffer.from(encodeValue(message)))
+    assert.ok(pieces.includes(first))
+  })
+
+  it('are counted in a list of byte strings alone, as its decoder would', () => {
+    const strings = fc.array(fc.oneof(fc.uint8Array({ maxLength: 300 }), fc.constant(large(3))), {
+      maxLength: 30
+    })
+    fc.assert(
+      fc.property(strings, list => assert.equal(countByteStrings(encodeValue(list)), list.length)),
+      { numRuns: 50 }
+    )
+    for (const other of ['text', Uint8Array.of(0x80), {}, [1], [Uint8Array.of(1), 'text'], [[]]])
+      assert.equal(countByteStrings(encodeValue(other)), undefined)
+  })
+
+  it('of any bytes are counted only where they are canonical', () => {
+    // near a right one: one byte of it is another, or it ends early
+    const bytes = encodeValue([new Uint8Array(2), new Uint8Array(30), new Uint8Array(300)])
+    for (let at = 0; at < 40; at++)
+      for (const wrong of [0x17, 0x18, 0x19, 0x40, 0x57, 0x58, 0x59, 0x5a, 0x81, 0x83, 0x98]) {
+        const changed = bytes.with(at, wrong)
+        const count = countByteStrings(changed)
+        if (count != null) assert.equal((decodeValue(changed) as unknown[]).length, count)
+      }
+    for (let end = 0; end < bytes.length; end++)
+      assert.equal(countByteStrings(bytes.subarray(0, end)), undefined)
+    assert.equal(countByteStrings(Buffer.concat([bytes, Uint8Array.of(0)])), undefined)
+  })
+
+  it('are given as a part of the bytes where they are most of them and that is wanted', () => {
+    const bytes = encodeValue([1, large(4), large(4).subarray(0, 10)])
+    const shared: unknown[] = []
+    const value = decodeValue(bytes, { onShared: () => shared.push(bytes) }) as Uint8Array[]
+    assert.deepEqual(value, decodeValue(bytes))
+    assert.equal(value[1]!.buffer, bytes.buffer)
+    assert.notEqual(value[2]!.buffer, bytes.buffer)
+    assert.equal(shared.length, 1)
+    assert.notEqual((decodeValue(bytes) as Uint8Array[])[1]!.buffer, bytes.buffer)
+    decodeValue(encodeValue([large(5), large(5)]), { onShared: () => shared.push('of two none is most') })
+    assert.equal(shared.length, 1)
+  })
+})
