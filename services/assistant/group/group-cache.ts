@@ -44,7 +44,7 @@ export function createGroupCache({ host, keys, cache }: GroupInit) {
     const { entry } = await peers.ask(peer, 'cached', { key }, { signal: host.signal, deadlineMs })
     if (entry == null) throw new Error(`${peer} does not have it`)
     checkEntry(key, entry, { signers, isSigned: host.isSigned, now: now() })
-    cache.putShared(GROUP, key, entry)
+    cache.takeShared(GROUP, key, entry)
   }
 
   async function lookUp(key: Uint8Array): Promise<void> {
@@ -93,7 +93,7 @@ export function createGroupCache({ host, keys, cache }: GroupInit) {
       /** @throws {RequestError} */
       share({ key, entry }: { key: Uint8Array; entry: SharedEntry }) {
         checkEntry(key, entry, { signers, isSigned: host.isSigned, now: now() })
-        cache.putShared(GROUP, key, entry)
+        cache.takeShared(GROUP, key, entry)
         return {}
       }
     }

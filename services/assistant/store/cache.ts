@@ -38,6 +38,9 @@ export function createCache(db: DatabaseSync, maxBytes: () => number, now: () =>
     put: db.prepare(
       'INSERT OR REPLACE INTO cache (key, namespace, value, created, expires, statement) VALUES (?, ?, ?, ?, ?, ?)'
     ),
+    standing: db.prepare(
+      "SELECT value AS sealed, statement ->> '$.signer' AS signer, statement ->> '$.created' AS created FROM cache WHERE key = ? AND expires > ?"
+    ),
     shared: db.prepare(
       'SELECT value AS sealed, statement FROM cache WHERE key = ? AND namespace = ? AND expires > ? AND statement IS NOT NULL'
     ),
@@ -87,6 +90,13 @@ export function createCache(db: DatabaseSync, maxBytes: () => number, now: () =>
     }
   }
 
+  /** With who says so, for others. */
+  function putShared(namespace: string, key: Uint8Array, { sealed, statement }: SharedEntry): void {
+    const { signature, ...said } = statement
+    const text = JSON.stringify({ ...said, signature: Buffer.from(signature).toString('base64') })
+    store(namespace, key, { sealed, expires: statement.expires }, text)
+  }
+
   return {
     /** The key of a namespace; a new one where there is none. */
     namespaceKey(id: string): Uint8Array {
@@ -121,11 +131,24 @@ export function createCache(db: DatabaseSync, maxBytes: () => number, now: () =>
     useKey: (namespace: string, key: Uint8Array): void => void keys.set(namespace, key),
     has: (key: Uint8Array): boolean =>
       hot.has(Buffer.from(key).toString('hex')) || sql.get.get(key, now()) != null,
-    /** With who says so, for others. */
-    putShared(namespace: string, key: Uint8Array, { sealed, statement }: SharedEntry): void {
-      const { signature, ...said } = statement
-      const text = JSON.stringify({ ...said, signature: Buffer.from(signature).toString('base64') })
-      store(namespace, key, { sealed, expires: statement.expires }, text)
+    putShared,
+    /**
+     * What another one has. The first that can be read here stays, so that nobody puts his own in the place of another
+     * one's; its signer alone may say it anew.
+     */
+    takeShared(namespace: string, key: Uint8Array, entry: SharedEntry): void {
+      const standing = sql.standing.get(key, now()) as
+        | { sealed: Uint8Array; signer: string | null; created: number | null }
+        | undefined
+      const { signer, created } = entry.statement
+      const namespaceKey = keys.get(namespace)
+      const isRead = (sealed: Uint8Array): boolean =>
+        namespaceKey != null && open(sealed, namespaceKey, key) != null
+      const mayReplace =
+        standing == null ||
+        (standing.signer === signer && standing.created! < created) ||
+        (!isRead(standing.sealed) && isRead(entry.sealed))
+      if (mayReplace) putShared(namespace, key, entry)
     },
     /** undefined: there is none that somebody has signed */
     shared(namespace: string, key: Uint8Array): SharedEntry | undefined {

@@ -1,9 +1,12 @@
 import { deepEqual, equal, throws } from 'node:assert/strict'
+import { DatabaseSync } from 'node:sqlite'
 import { createIdentity } from '../../../bootstrap/index.ts'
 import { createSigner, isSignedBy } from '../../../ledger/index.ts'
 import { openProvider, type Provider } from '../../../node/demo/provider.ts'
 import { ANSWER, checkEntry, holdersOf, signedBytes } from '../../../services/assistant/group/entry.ts'
-import { createGroupCache } from '../../../services/assistant/group/group-cache.ts'
+import { createGroupCache, GROUP } from '../../../services/assistant/group/group-cache.ts'
+import { MIGRATIONS } from '../../../services/assistant/schema.ts'
+import { createCache } from '../../../services/assistant/store/cache.ts'
 import { assistant, type Bytes, OWNER } from '../../../services/index.ts'
 import { until } from '../../bootstrap/nodes.ts'
 import { createTestDirectory, startHost } from '../host/start-host.ts'
@@ -55,6 +58,45 @@ describe('assistant: answers that nodes share', function () {
     throws(() => check(made(own, { expires: now })), /is kept from/)
     throws(() => check(made(own, { expires: now + 400 * DAY_MS })), /is kept from/)
     throws(() => check(made(own, { created: now + DAY_MS })), /is kept from/)
+  })
+
+  it('stay what the first has said: nobody puts his own in the place of another one’s', async () => {
+    const [ann, bob] = [await createIdentity(), await createIdentity()]
+    const namespaceKey = Buffer.alloc(32, 1)
+    const openCache = () => {
+      const db = new DatabaseSync(':memory:')
+      for (const script of MIGRATIONS) db.exec(script)
+      const cache = createCache(db, () => 1e9, Date.now)
+      cache.useKey(GROUP, namespaceKey)
+      return cache
+    }
+    const cache = openCache()
+    const signers = [ann, bob].map(({ peerId }) => peerId.toString())
+    const { handlers } = createGroupCache({
+      host: {
+        config: { groupPeers: signers, groupSecret: 'one' },
+        peers: { self: 'me' },
+        isSigned: isSignedBy,
+        now: Date.now
+      },
+      cache
+    } as never)
+    const began = Date.now()
+    const share = (by: typeof ann, answer: string | Buffer, created: number) => {
+      const sealed = typeof answer === 'string' ? openCache().put(GROUP, key, answer, DAY_MS)!.sealed : answer
+      const signer = by.peerId.toString()
+      const said = { signer, provider: 'p', model: 'm', created, expires: began + DAY_MS }
+      const signature = createSigner(by.privateKey).sign(ANSWER, signedBytes(key, sealed, said))
+      handlers.share({ key, entry: { sealed, statement: { ...said, signature } } })
+      return cache.get(GROUP, key)
+    }
+    equal(share(bob, Buffer.from('what nobody can read'), began), undefined)
+    equal(share(ann, 'true', began + 1), 'true')
+    equal(share(bob, 'false', began + 2), 'true')
+    equal(share(bob, Buffer.from('what nobody can read'), began + 3), 'true')
+    // its signer says it anew, and what he has said before does not come back
+    equal(share(ann, 'anew', began + 4), 'anew')
+    equal(share(ann, 'true', began + 1), 'anew')
   })
 
   it('are asked for as long as a question may wait for them', async () => {
