@@ -18,6 +18,7 @@ const KEY = 'sk-demo-canary-51c2'
 const BOT_TOKEN = '1234:demo-bot-canary'
 const BOT_MS = 120_000
 const CHATS = 10
+const EMBEDDER = 'artel-n-grams'
 const STRANGER = 666
 const MAX_MB = 1000
 const MAX_MB_PER_PERSON = 20
@@ -40,7 +41,7 @@ export const assistant: Demo = {
     const begin = async (): Promise<DemoNode> =>
       stage.start('node', [
         'seed',
-        ...['--gateway-enabled', '--gateway-port', '0', '--assistant-enabled'],
+        ...['--gateway-enabled', '--gateway-port', '0', '--assistant-enabled', '--compute', 'false'],
         ...['--assistant-quota-credits', '100', '--assistant-bot-secret', 'bot'],
         ...['--assistant-bot-model', MODEL, '--assistant-bot-url', telegram.url]
       ])
@@ -59,6 +60,8 @@ export const assistant: Demo = {
     await http.call('PUT', '/assistant/secrets/bot', { value: BOT_TOKEN })
     const named = { kind: 'openai', url: provider.url, secret: 'demo', models }
     await http.call('PUT', '/assistant/providers/demo', { provider: named })
+    const own = { kind: 'local', models: [{ id: EMBEDDER, use: 'embeddings' }] }
+    await http.call('PUT', '/assistant/providers/own', { provider: own })
     const people = await Promise.all(Array.from({ length: PEOPLE }, (_, i) => http.person(`person ${i}`)))
     const [ann, bob] = people as [Person, Person]
     const account = async ({ id }: Person): Promise<Account> => {
@@ -95,6 +98,21 @@ export const assistant: Demo = {
       await Promise.all(Array.from({ length: 100 }, (_, i) => ask(ann, 'Only once', i % 2 === 0)))
       provider.pieceMs = 0
       return { right: provider.calls === calls + 1, detail: `${provider.calls - calls} call` }
+    })
+    await step('embeddings without a provider: a worker of the network runs the model', async () => {
+      const join = ['start', '--gateway-enabled', 'false', '--seed', node.address, '--slots', '1']
+      await stage.start('worker', [...join, '--trusted-peer', '*'])
+      const seen = async (): Promise<boolean> => (await node.control.network.network()).workers === 1
+      await until('the node to find it', seen)
+      const { calls } = provider
+      const input = ['The library opens at nine', 'The librery opens at nine', 'Расписание на понедельник']
+      const { data } = await ann.client.embeddings.create({ model: EMBEDDER, input })
+      const [text, misspelt, other] = data.map(({ embedding }) => embedding) as [number[], number[], number[]]
+      const [near, far] = [productOf(text, misspelt), productOf(text, other)]
+      return {
+        right: provider.calls === calls && near > 0.5 && far < 0.35,
+        detail: `${text.length} numbers; misspelt ${near.toFixed(2)} near, another text ${far.toFixed(2)}`
+      }
     })
     await step(`a bot answers ${CHATS} chats, and whom nobody has admitted not`, async () => {
       const chats = Array.from({ length: CHATS }, (_, i) => i + 1)
@@ -227,6 +245,10 @@ export const assistant: Demo = {
     return played(await stage.end(), { seconds: Number(seconds) })
   }
 }
+
+/** Of vectors of length 1: how near they are. */
+const productOf = (a: readonly number[], b: readonly number[]): number =>
+  a.reduce((sum, x, i) => sum + x * b[i]!, 0)
 
 /** Asks on until the time is over; what is asked again is what the person has asked before. */
 async function talk(person: Person, end: number): Promise<void> {

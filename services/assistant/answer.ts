@@ -41,7 +41,7 @@ export function errorAnswer(error: AssistantError, isPlain = false): Bytes {
 
 /** The whole of an answer. */
 export async function wholeAnswer(asked: Asked, change: (answer: Json) => Json = same): Promise<Bytes> {
-  if (asked.origin === 'hit') return jsonAnswer(change(asked.answer), 200, headersOf('hit', 0n))
+  if ('answer' in asked) return jsonAnswer(change(asked.answer), 200, headersOf(asked.origin, 0n))
   const { reader, origin, cost } = asked
   try {
     const answer = await reader.whole
@@ -55,7 +55,7 @@ const same = (answer: Json): Json => answer
 
 /** An answer piece by piece; what fails before the first is an error with its status. */
 export async function streamAnswer(asked: Asked, wantsUsage: boolean): Promise<Bytes> {
-  const isHit = asked.origin === 'hit'
+  const isHit = 'answer' in asked
   if (!isHit)
     try {
       await asked.reader.begun
@@ -81,7 +81,7 @@ export async function streamAnswer(asked: Asked, wantsUsage: boolean): Promise<B
  * @throws {AssistantError}
  */
 export async function* textsOf(asked: Asked, signal: AbortSignal, ms = ANSWER_MS): AsyncGenerator<string> {
-  if (asked.origin === 'hit') {
+  if ('answer' in asked) {
     for await (const piece of piecesOf(asked.answer)) yield* contentOf(piece)
     return
   }
@@ -108,7 +108,7 @@ export async function* textsOf(asked: Asked, signal: AbortSignal, ms = ANSWER_MS
  * @throws {AssistantError}
  */
 export async function answerOf(asked: Asked, signal: AbortSignal, ms = ANSWER_MS): Promise<Json> {
-  if (asked.origin === 'hit') return asked.answer
+  if ('answer' in asked) return asked.answer
   using deadline = createDeadline('the answer', ms, [signal])
   try {
     return await deadline.within(asked.reader.whole)

@@ -8,6 +8,7 @@ import { GROUP, type GroupCache } from './group/group-cache.ts'
 import type { Call } from './provider/call.ts'
 import type { Route } from './provider/provider.ts'
 import { type Json, readError } from './provider/send.ts'
+import type { Placed, Similar } from './similar.ts'
 import type { Cache } from './store/cache.ts'
 import type { Credits } from './store/credits.ts'
 import type { Providers } from './store/providers.ts'
@@ -27,19 +28,23 @@ export interface Question {
   isOfGroup?: boolean
 }
 
-export type Origin = 'hit' | 'miss' | 'joined' | 'off'
+/** similar: the kept answer to another question that says the same */
+export type Origin = 'hit' | 'similar' | 'miss' | 'joined' | 'off'
 
 /** A question that is being answered, or was before. */
 export type Asked =
-  | { origin: 'hit'; answer: Json }
-  | { origin: Exclude<Origin, 'hit'>; reader: Reader; cost(): bigint }
+  | { origin: 'hit' | 'similar'; answer: Json }
+  | { origin: Exclude<Origin, 'hit' | 'similar'>; reader: Reader; cost(): bigint }
 
 export interface AskComponents {
   cache: Cache
   group: Pick<GroupCache, 'prepare' | 'bring' | 'offer'>
+  similar: Similar
   credits: Credits
   providers: Providers
   call: Call
+  /** what is made of an answer before anybody has it; throws StreamError for one that is none */
+  finish(endpoint: Endpoint, answer: Json): Json | Promise<Json>
   now: () => number
   /** of a call of a provider that has failed, by the name of the failure */
   onError(code: string): void
@@ -52,7 +57,18 @@ export interface AskComponents {
  *
  * @throws {AssistantError}
  */
-export function createAsk({ cache, group, credits, providers, call, now, onError, onKept }: AskComponents) {
+export function createAsk({
+  cache,
+  group,
+  similar,
+  credits,
+  providers,
+  call,
+  finish,
+  now,
+  onError,
+  onKept
+}: AskComponents) {
   const flights = new Map<string, Flight>()
   const running = new Map<string, number>()
 
@@ -77,22 +93,30 @@ export function createAsk({ cache, group, credits, providers, call, now, onError
     const rule = cacheRule(endpoint.name, body, model.cache, cacheControl)
     const namespace = isOfGroup === true ? GROUP : `user:${user}`
     // the owner may give a name to another model
-    const asked = questionOf(endpoint.name, { ...body, model: model.upstream ?? model.id })
+    const named = { ...body, model: model.upstream ?? model.id }
+    const asked = questionOf(endpoint.name, named)
     // what is neither read nor kept has no place
     const isKept = rule.mayRead || rule.keepMs > 0
     const key = isKept ? cacheKey(cache.namespaceKey(namespace), asked) : Buffer.alloc(0)
-    return { routes, model, rule, namespace, key, id: key.toString('hex') }
+    return { routes, model, rule, namespace, named, key, id: key.toString('hex') }
   }
 
-  /** Looks whether another node of the group has the answer; before `ask`. */
-  async function bring(endpoint: Endpoint, question: Question): Promise<void> {
-    if (question.isOfGroup !== true) return
-    await group.prepare()
-    const { rule, key, id } = read(endpoint, question)
-    if (rule.mayRead && !cache.has(key) && flights.get(id)?.mayJoin !== true) await group.bring(key)
+  /**
+   * Looks whether another node of the group has the answer, and where among questions that are like it this one is;
+   * before `ask`.
+   */
+  async function bring(endpoint: Endpoint, question: Question): Promise<Placed | undefined> {
+    const { isOfGroup, user } = question
+    if (isOfGroup !== true && !similar.isOn()) return undefined
+    if (isOfGroup === true) await group.prepare()
+    const { rule, namespace, named, key, id } = read(endpoint, question)
+    if (!rule.mayRead || cache.has(key) || flights.get(id)?.mayJoin === true) return undefined
+    if (isOfGroup === true) await group.bring(key)
+    if (endpoint.name !== 'chat' || cache.has(key)) return undefined
+    return await similar.place(user, cache.namespaceKey(namespace), named)
   }
 
-  function ask(endpoint: Endpoint, question: Question): Asked {
+  function ask(endpoint: Endpoint, question: Question, placed?: Placed): Asked {
     const { user } = question
     const { routes, model, rule, namespace, key, id } = read(endpoint, question)
     if (rule.mayRead) {
@@ -106,8 +130,14 @@ export function createAsk({ cache, group, credits, providers, call, now, onError
         credits.saved(user, model.id, now())
         return { origin: 'joined', reader: other.join(), cost: () => 0n }
       }
+      const near = placed && similar.find(placed)
+      const alike = near && cache.get(namespace, near)
+      if (alike != null) {
+        credits.saved(user, model.id, now())
+        return { origin: 'similar', answer: JSON.parse(alike) }
+      }
     }
-    const led = lead(endpoint, question, routes, rule, { namespace, key })
+    const led = lead(endpoint, question, routes, rule, { namespace, key, placed })
     if (rule.mayRead) {
       flights.set(id, led.flight)
       led.flight.whole.then(end, end)
@@ -128,7 +158,7 @@ export function createAsk({ cache, group, credits, providers, call, now, onError
     { user, body, bytes }: Question,
     routes: readonly Route[],
     { keepMs }: CacheRule,
-    { namespace, key }: { namespace: string; key: Uint8Array }
+    { namespace, key, placed }: { namespace: string; key: Uint8Array; placed?: Placed }
   ) {
     const atOnce = running.get(user) ?? 0
     if (atOnce >= CALLS_PER_USER)
@@ -165,12 +195,12 @@ export function createAsk({ cache, group, credits, providers, call, now, onError
         route = reply.route
         if ('whole' in reply) {
           endpoint.check(reply.whole)
-          answer = reply.whole
+          answer = await finish(endpoint, reply.whole)
         } else
           await passOn(reply.events, put, partial => {
             answer = partial
           })
-        if (keepMs > 0 && endpoint.mayKeep(answer!)) keep({ namespace, key, keepMs, route }, answer!)
+        if (keepMs > 0 && endpoint.mayKeep(answer!)) keep({ namespace, key, placed, keepMs, route }, answer!)
         return answer!
       } catch (error) {
         if (!signal.aborted) onError(error instanceof AssistantError ? error.code : (error as Error).name)
@@ -190,11 +220,18 @@ export function createAsk({ cache, group, credits, providers, call, now, onError
 
   /** Who has his answer does not go without it because a disk is full. */
   function keep(
-    { namespace, key, keepMs, route }: { namespace: string; key: Uint8Array; keepMs: number; route: Route },
+    {
+      namespace,
+      key,
+      placed,
+      keepMs,
+      route
+    }: { namespace: string; key: Uint8Array; placed?: Placed; keepMs: number; route: Route },
     answer: Json
   ): void {
     try {
       const kept = cache.put(namespace, key, JSON.stringify(answer), keepMs)
+      if (kept != null && placed != null) similar.remember(placed, key)
       if (kept != null && namespace === GROUP)
         group.offer(key, kept, { provider: route.name, model: route.model.id }).catch(onKept)
       onKept(undefined)

@@ -10,14 +10,17 @@ import type { declaration } from './declaration.ts'
 import { chat, type Endpoint, embeddings, images, translate } from './endpoints.ts'
 import { AssistantError, badRequest, noProvider, UnknownNameError } from './errors.ts'
 import { createGroupCache } from './group/group-cache.ts'
+import { createShrink } from './images/create-shrink.ts'
 import { createJobs, shown } from './jobs.ts'
+import { createLocal } from './local/embed.ts'
 import { createMeasures, type Limits } from './measures.ts'
 import { createCall } from './provider/call.ts'
 import { createKeys } from './provider/keys.ts'
 import { createSend, type Json } from './provider/send.ts'
 import { MIGRATIONS } from './schema.ts'
+import { createSimilar } from './similar.ts'
 import { createCache } from './store/cache.ts'
-import { createChats } from './store/chats.ts'
+import { type Chats, createChats } from './store/chats.ts'
 import { createCredits } from './store/credits.ts'
 import { createJobStore } from './store/jobs.ts'
 import { createProviders } from './store/providers.ts'
@@ -27,6 +30,8 @@ type Own = typeof declaration
 const MAX_BODY_BYTES = 8 * 1024 * 1024
 const MAX_READ_BYTES = 64 * 1024 * 1024
 const MAX_MEASURED_MS = 60_000
+/** A question waits no longer to know whether another answer would do. */
+const MAX_EMBEDDING_MS = 2_000
 const HOUR_MS = 60 * 60_000
 const MICRO = 1_000_000
 const MIB = 1024 * 1024
@@ -51,20 +56,30 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
     () => ({ memory: { cache: cache.figures().hotBytes, heap: process.memoryUsage().heapUsed }, diskBytes }),
     now
   )
-  const call = createCall(send, now)
+  const local = createLocal(() => host.wanted.jobs)
+  const call = createCall(
+    (route, ...question) => (route.provider.kind === 'local' ? local : send)(route, ...question),
+    now
+  )
+  const shrink = createShrink()
   const group = createGroupCache({ host, keys, cache })
   const { ask, bring } = createAsk({
     cache,
     group,
+    similar: createSimilar(() => host.config.similarModel !== '', embed),
     credits,
     providers,
     call,
+    finish: (endpoint, answer) =>
+      endpoint === images && host.config.imageSide > 0
+        ? shrink.images(answer, host.config.imageSide)
+        : answer,
     now,
     onError: code => measures.providerFailed(code),
     onKept: error => host.degraded('cache', error?.message)
   })
   const chats = createChats(db)
-  let port: BotPort | undefined
+  const ports: BotPort[] = []
   const jobs = createJobs({
     store: createJobStore(db, join(host.folder, 'jobs'), user => cache.namespaceKey(`user:${user}`)),
     draw: (question, signal) => answerOf(ask(images, question), signal),
@@ -73,6 +88,23 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
   })
   let languages: { at: number; answer: Json } | undefined
   const seen = new Map<string, number>()
+
+  /** Where there is no such model, or no quota for it, no other answer does. */
+  async function embed(user: string, input: string): Promise<readonly number[] | undefined> {
+    const body = { model: host.config.similarModel, input }
+    try {
+      const answer = await answerOf(
+        ask(embeddings, { user, body, bytes: Buffer.byteLength(input) }),
+        host.signal,
+        MAX_EMBEDDING_MS
+      )
+      const [first] = withFormat(answer, false).data as { embedding: number[] }[]
+      return first?.embedding
+    } catch (error) {
+      if (error instanceof AssistantError) return undefined
+      throw error
+    }
+  }
 
   /** Who asks, and that he does; written once a minute. */
   function userOf(caller: Caller): string {
@@ -103,10 +135,10 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
     try {
       const { body, bytes } = await readBody(stream)
       const question = { user, body, bytes, cacheControl, isOfGroup: namespace === 'group' }
-      await bring(endpoint, question)
-      const asked = ask(endpoint, question)
+      const placed = await bring(endpoint, question)
+      const asked = ask(endpoint, question, placed)
       origin = asked.origin
-      if (asked.origin === 'hit') return done(await give(asked, body))
+      if ('answer' in asked) return done(await give(asked, body))
       // the caller may go before there is anything to read
       const { reader } = asked
       const leave = (): void => reader.leave()
@@ -118,27 +150,36 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
     }
   }
 
-  async function startBot(): Promise<void> {
-    const { botSecret, botUrl } = host.config
-    if (botSecret === '') return
-    const [{ createTelegram }, { createBot }] = await Promise.all([
-      import('./bot/telegram.ts'),
-      import('./bot/bot.ts')
-    ])
-    port = createTelegram(botUrl.replace(/\/+$/, ''), () => keys.read(botSecret))
-    const onHandled = (error?: Error): void => host.degraded('bot', error?.message)
+  async function startBots(): Promise<void> {
+    const { botSecret, botUrl, botMessenger } = host.config
+    if (botSecret !== '') {
+      const { createTelegram } = await import('./bot/telegram.ts')
+      const port = createTelegram(botUrl.replace(/\/+$/, ''), () => keys.read(botSecret))
+      await startBot('Telegram', port, chats)
+    }
+    if (botMessenger) {
+      const { createOwnMessenger } = await import('./bot/own-messenger.ts')
+      const port = createOwnMessenger(() => host.wanted.messenger, now)
+      await startBot('the messenger', port, createChats(db, 'messenger'))
+    }
+  }
+
+  async function startBot(where: string, port: BotPort, chats: Chats): Promise<void> {
+    const { createBot } = await import('./bot/bot.ts')
+    ports.push(port)
+    const onHandled = (error?: Error): void => host.degraded(`bot in ${where}`, error?.message)
     const bot = createBot({ port, chats, answer: answerChat, now, onHandled })
-    host.repeat('looking for messages', 0, signal => bot.look(signal))
+    host.repeat(`looking for messages in ${where}`, 0, signal => bot.look(signal))
   }
 
   /** What the bot's model says, piece by piece. */
   async function* answerChat(
-    chatId: string,
+    id: string,
     name: string,
     messages: readonly Turn[],
     signal: AbortSignal
   ): AsyncGenerator<string> {
-    const user = seeUser({ id: `chat-${chatId}`, name })
+    const user = seeUser({ id, name })
     const body = { model: host.config.botModel, messages, stream: true }
     yield* textsOf(ask(chat, { user, body, bytes: Buffer.byteLength(JSON.stringify(body)) }), signal)
   }
@@ -268,7 +309,7 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
     messages: group.handlers,
 
     async start() {
-      await startBot()
+      await startBots()
       host.repeat('cache', HOUR_MS, async () => {
         cache.expire()
         await jobs.expire(now() - host.config.jobDays * 24 * HOUR_MS)
@@ -283,7 +324,8 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
     },
 
     async stop() {
-      await Promise.all([close(), port?.close()])
+      shrink.close()
+      await Promise.all([close(), ...ports.map(port => port.close())])
       credits.close()
     }
   }

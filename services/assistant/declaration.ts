@@ -83,6 +83,7 @@ export const declaration = declare({
   name: 'assistant',
   version: 1,
   summary: 'one door to language models, images and translation, with cache and quotas',
+  wants: ['jobs', 'messenger'],
   page: { icon: 'message-circle', titles: { en: 'Assistant', ru: 'Ассистент' } },
   config: z.object({
     quotaCredits: z
@@ -99,6 +100,14 @@ export const declaration = declare({
       .default(2048)
       .meta({ live: true })
       .describe('answers that are kept on the disk, in MiB'),
+    similarModel: z
+      .string()
+      .max(200)
+      .default('')
+      .meta({ live: true })
+      .describe(
+        'model of embeddings by which a chat question may have the kept answer of one that says the same in other words; none: only the same question has it'
+      ),
     groupSecret: z
       .union([z.literal(''), name])
       .default('')
@@ -117,6 +126,15 @@ export const declaration = declare({
       .default(50)
       .meta({ live: true })
       .describe('ms that a question waits at most for what another node of the group may have'),
+    imageSide: z
+      .int()
+      .min(0)
+      .max(16_384)
+      .default(0)
+      .meta({ live: true })
+      .describe(
+        'pixels that images have at most on each side, which are then WebP; 0: as the provider makes them'
+      ),
     jobDays: z
       .number()
       .min(0)
@@ -128,6 +146,12 @@ export const declaration = declare({
       .union([z.literal(''), name])
       .default('')
       .describe('name of the secret that is the token of a Telegram bot; none: there is no bot'),
+    botMessenger: z
+      .boolean()
+      .default(false)
+      .describe(
+        "the person of this node's messenger is a bot: it answers in its chats who names it with an @, each on a quota of his own"
+      ),
     botModel: z.string().max(200).default('').describe('model that the bot asks'),
     botUrl: z
       .url({ protocol: /^https?$/ })

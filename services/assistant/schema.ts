@@ -52,5 +52,7 @@ export const MIGRATIONS = [
   // they end with the process, and are kept in it
   'DROP TABLE holds',
   // of an answer that nodes of a group share: who signed it, as JSON
-  'ALTER TABLE cache ADD COLUMN statement TEXT'
+  'ALTER TABLE cache ADD COLUMN statement TEXT',
+  `ALTER TABLE bot ADD COLUMN messenger TEXT NOT NULL DEFAULT 'telegram';
+   INSERT INTO bot (next, messenger) VALUES (0, 'messenger')`
 ]

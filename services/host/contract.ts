@@ -28,7 +28,7 @@ export interface Declaration extends Omit<Group, 'setting'> {
   errors?: Verdicts
   /** what it works with, see `Capabilities`; also the names of other services, started before it */
   needs?: readonly string[]
-  /** other services that it works with while they run; it runs without them as well */
+  /** the same where it is there, and other services while they run; it runs without them as well */
   wants?: readonly string[]
   /** it has a page in the dashboard: `page` in its folder, loaded when opened */
   page?: { icon: string; titles: Record<'en' | 'ru', string> }

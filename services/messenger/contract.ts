@@ -1,7 +1,24 @@
 import type { Caller } from '../host/index.ts'
 
+/** A message that names the person of this device as `@login` or `@Name`. */
+export interface Mention {
+  /** of those that came here; later ones have greater numbers */
+  place: number
+  chat: string
+  /** ms since 1970, as its author says */
+  at: number
+  by: { id: string; name: string }
+  /** without the name */
+  text: string
+}
+
 /** What other services of this node do with its chats. */
 export interface Chats {
+  /**
+   * Mentions by others that came after a place (0: all), in the order in which they came: those among the next messages, and the
+   * place up to which was looked. Synchronous, and cheap where nothing is new.
+   */
+  mentions(after: number): { items: Mention[]; next: number }
   /** Why somebody may not have them write as this device; undefined: he may. */
   refusal(caller: Caller): string | undefined
   /**

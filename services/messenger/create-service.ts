@@ -10,7 +10,9 @@ import { nightly } from './admin/schedule.ts'
 import { createWatch } from './admin/watch.ts'
 import { answerPeers } from './answer-peers.ts'
 import { assemble } from './assemble.ts'
+import type { Chats } from './contract.ts'
 import type { declaration } from './declaration.ts'
+import { createMentions } from './device/mentions.ts'
 import { createPackages } from './device/packages.ts'
 import { createWriter } from './device/write-for-others.ts'
 import { SchoolError } from './errors.ts'
@@ -155,7 +157,10 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       }
     ),
     messages: handlers,
-    api: createWriter({ say: node.chats.say, login }),
+    api: {
+      ...createWriter({ say: node.chats.say, login }),
+      ...createMentions(store, school, self)
+    } satisfies Chats,
 
     async start() {
       host.announce(true)

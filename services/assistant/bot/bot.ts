@@ -20,8 +20,8 @@ export interface Turn {
 export interface BotComponents {
   port: BotPort
   chats: Chats
-  /** the answer piece by piece, on the account of the chat; throws AssistantError */
-  answer(chat: string, name: string, turns: readonly Turn[], signal: AbortSignal): AsyncIterable<string>
+  /** the answer piece by piece, on the account of a user; throws AssistantError */
+  answer(user: string, name: string, turns: readonly Turn[], signal: AbortSignal): AsyncIterable<string>
   now: () => number
   /** a message is handled, or could not be */
   onHandled(error?: Error): void
@@ -34,9 +34,9 @@ export function createBot({ port, chats, answer, now, onHandled }: BotComponents
   const taken = new Map<number, boolean>()
   const last = new Map<string, Promise<void>>()
 
-  async function reply({ chat, name, text }: Update, signal: AbortSignal): Promise<void> {
+  async function reply({ chat, user, name, text }: Update, signal: AbortSignal): Promise<void> {
     if (text === '') return
-    if (!chats.has(chat)) {
+    if (!port.isOpen && !chats.has(chat)) {
       await port.send(chat, `The owner of this bot admits you with: artel assistant admit ${chat}`, signal)
       return
     }
@@ -47,7 +47,7 @@ export function createBot({ port, chats, answer, now, onHandled }: BotComponents
     }
     const turns: Turn[] = [...(turnsOf.get(chat) ?? []), { role: 'user', content: text }]
     try {
-      const content = await showGrowing(port, chat, answer(chat, name, turns, signal), signal, now)
+      const content = await showGrowing(port, chat, answer(user, name, turns, signal), signal, now)
       turnsOf.set(chat, [...turns, { role: 'assistant' as const, content }].slice(-TURNS))
     } catch (error) {
       if (!(error instanceof AssistantError)) throw error

@@ -3,8 +3,11 @@ export interface Update {
   /** of the messenger, growing */
   id: number
   chat: string
+  /** whose quota it is */
+  user: string
   /** who wrote, as he calls himself */
   name: string
+  /** empty: there is nothing to answer */
   text: string
 }
 
@@ -14,7 +17,10 @@ export interface BotPort {
   updates(offset: number, waitMs: number, signal: AbortSignal): Promise<Update[]>
   /** the id of the message */
   send(chat: string, text: string, signal: AbortSignal): Promise<number>
-  edit(chat: string, message: number, text: string, signal: AbortSignal): Promise<void>
+  /** without it an answer is sent when it is whole */
+  edit?(chat: string, message: number, text: string, signal: AbortSignal): Promise<void>
+  /** Who may write there is admitted by others: its people are known. Else the owner of the bot admits each chat. */
+  isOpen: boolean
   /** characters (UTF-16) that a message has at most */
   maxChars: number
   close(): Promise<void>

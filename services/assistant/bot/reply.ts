@@ -16,6 +16,8 @@ export async function showGrowing(
   signal: AbortSignal,
   now: () => number
 ): Promise<string> {
+  if (port.edit == null) return await sendWhole(port, chat, texts, signal)
+  const change = port.edit
   const message = await port.send(chat, WAITING, signal)
   let shown = WAITING
   let shownAt = now()
@@ -24,7 +26,7 @@ export async function showGrowing(
 
   async function show(part: string): Promise<void> {
     if (part === shown || part.trim() === '') return
-    await port.edit(chat, message, part, signal)
+    await change(chat, message, part, signal)
     shown = part
     shownAt = now()
   }
@@ -50,6 +52,22 @@ export async function showGrowing(
       await port.send(chat, first!, signal)
     })
     for (const part of others) await port.send(chat, part, signal)
+  }
+  return text
+}
+
+async function sendWhole(
+  port: BotPort,
+  chat: string,
+  texts: AsyncIterable<string>,
+  signal: AbortSignal
+): Promise<string> {
+  let text = ''
+  try {
+    for await (const more of texts) text += more
+  } finally {
+    // as far as it came
+    for (const part of split(text, port.maxChars)) if (part.trim() !== '') await port.send(chat, part, signal)
   }
   return text
 }

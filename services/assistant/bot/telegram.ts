@@ -92,6 +92,7 @@ export function createTelegram(url: string, token: () => Promise<string>): BotPo
 
   return {
     maxChars: MAX_CHARS,
+    isOpen: false,
     async updates(offset, waitMs, signal) {
       const body = { offset, timeout: Math.round(waitMs / 1000), allowed_updates: ['message'] }
       const found = updates.parse(await call('getUpdates', body, signal, waitMs))
@@ -99,6 +100,7 @@ export function createTelegram(url: string, token: () => Promise<string>): BotPo
         ({ update_id: id, message }): Update => ({
           id,
           chat: String(message?.chat.id ?? ''),
+          user: `chat-${message?.chat.id}`,
           name: message?.from?.first_name.slice(0, 100) ?? '',
           text: message?.text ?? ''
         })

@@ -48,7 +48,7 @@ export function Overview({ api, words, fail }: PartProps) {
       {providers != null && (
         <Card title={t('providers')}>
           <Rows label={t('providers')} empty={t('noProviders')}>
-            {providers.items.map(({ name, provider: { url, models } }) => (
+            {providers.items.map(({ name, provider: { url = t('local'), models } }) => (
               <Row
                 key={name}
                 title={name}

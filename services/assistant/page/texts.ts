@@ -29,6 +29,7 @@ export const en = {
   providers: 'Providers, in the order in which they are asked',
   noProviders: 'No provider yet: artel assistant put NAME PROVIDER',
   models: '{url} · {models}',
+  local: 'this network itself',
   noUsers:
     'Nobody has asked yet. Whoever has an account or a token with the scope assistant:write becomes a user.',
   spentOf: '{spent} of {quota} credits spent',
@@ -93,6 +94,7 @@ export const ru: Texts = {
   providers: 'Провайдеры, в порядке опроса',
   noProviders: 'Провайдеров пока нет: artel assistant put ИМЯ ПРОВАЙДЕР',
   models: '{url} · {models}',
+  local: 'сама эта сеть',
   noUsers:
     'Пока никто не спрашивал. Пользователь — любой, у кого есть учётная запись или токен с правом assistant:write.',
   spentOf: 'Потрачено {spent} из {quota} кредитов',

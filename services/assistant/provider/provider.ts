@@ -28,18 +28,44 @@ export const model = z.strictObject({
 })
 export type Model = z.output<typeof model>
 
-export const provider = z.strictObject({
-  kind: z
-    .enum(['openai', 'libretranslate'])
-    .describe('the protocol that it speaks; openai: also Ollama and the like'),
-  url: z
-    .url({ protocol: /^https?$/ })
-    .max(500)
-    .describe('what stands before /chat/completions: https://api.example.org/v1'),
-  secret: name.optional().describe('name of its key; see the operation secret'),
-  rank: z.int().min(0).max(1000).default(0).describe('of those that have a model the lowest is asked first'),
-  models: z.array(model).min(1).max(200)
-})
+/** what this node calculates with others of its network, without a provider */
+export const LOCAL_MODEL = 'artel-n-grams'
+
+export const provider = z
+  .strictObject({
+    kind: z
+      .enum(['openai', 'libretranslate', 'fal', 'local'])
+      .describe(
+        `the protocol that it speaks; openai: also Ollama and the like; fal: images by its queue; local: nobody else, embeddings by the model ${LOCAL_MODEL}`
+      ),
+    url: z
+      .url({ protocol: /^https?$/ })
+      .max(500)
+      .optional()
+      .describe('what stands before /chat/completions: https://api.example.org/v1'),
+    secret: name.optional().describe('name of its key; see the operation secret'),
+    rank: z
+      .int()
+      .min(0)
+      .max(1000)
+      .default(0)
+      .describe('of those that have a model the lowest is asked first'),
+    models: z.array(model).min(1).max(200)
+  })
+  .refine(({ kind, url }) => (url == null) === (kind === 'local'), {
+    path: ['url'],
+    error: 'all kinds have one but local'
+  })
+  .refine(
+    ({ kind, models }) =>
+      kind !== 'local' ||
+      models.every(({ id, upstream, use }) => (upstream ?? id) === LOCAL_MODEL && use === 'embeddings'),
+    { path: ['models'], error: `local has the model ${LOCAL_MODEL} alone, and its use is embeddings` }
+  )
+  .refine(({ kind, models }) => kind !== 'fal' || models.every(({ use }) => use === 'images'), {
+    path: ['models'],
+    error: 'models of fal have the use images'
+  })
 export type Provider = z.output<typeof provider>
 export type Use = Model['use']
 

@@ -1,7 +1,8 @@
-import { Agent } from 'undici'
+import { Agent, type Dispatcher } from 'undici'
 import { readEvents } from '../core/events.ts'
 import { type Failure, readRetryAfter } from '../core/retry.ts'
 import { StreamError, UnknownNameError } from '../errors.ts'
+import { drawByFal } from './fal.ts'
 import type { Keys } from './keys.ts'
 import type { Route } from './provider.ts'
 
@@ -56,11 +57,12 @@ export function createSend(keys: Pick<Keys, 'read'>, now: () => number) {
     key: string,
     signal: AbortSignal
   ) {
+    if (provider.kind === 'fal') return { whole: await draw({ provider, model, name }, body!, key, signal) }
     const isOpenAi = provider.kind === 'openai'
     const asked = isOpenAi
       ? { ...body, model: model.upstream ?? model.id }
       : { ...body, ...(key === '' ? {} : { api_key: key }) }
-    const { origin, base } = placeOf(provider.url)
+    const { origin, base } = placeOf(provider.url!)
     const {
       statusCode,
       headers,
@@ -77,19 +79,56 @@ export function createSend(keys: Pick<Keys, 'read'>, now: () => number) {
       },
       body: body && JSON.stringify(asked)
     })
-    if (statusCode < 200 || statusCode > 299) {
-      const { message, code } = readError(await readAll(answer, MAX_ERROR_BYTES), key)
-      const retryAfterMs = readRetryAfter([headers['retry-after'] ?? []].flat()[0], now())
-      throw new ProviderError(
-        { kind: 'status', status: statusCode, code, retryAfterMs },
-        message ?? `${name} answered ${statusCode}`
-      )
-    }
+    await expectSuccess({ statusCode, headers, body: answer }, name, key)
     const isStream = [headers['content-type'] ?? ''].flat().join().includes('text/event-stream')
     // nothing else comes in pieces
     if (isStream && model.use === 'chat')
       return { events: await begun(readEvents(upTo(MAX_BYTES, answer)), name, key) }
     return { whole: readJson(await readAll(answer, MAX_BYTES, headers['content-length']), name) }
+  }
+
+  async function expectSuccess(
+    { statusCode, headers, body }: Pick<Dispatcher.ResponseData, 'statusCode' | 'headers' | 'body'>,
+    name: string,
+    key: string
+  ): Promise<void> {
+    if (statusCode >= 200 && statusCode < 300) return
+    const { message, code } = readError(await readAll(body, MAX_ERROR_BYTES), key)
+    const retryAfterMs = readRetryAfter([headers['retry-after'] ?? []].flat()[0], now())
+    throw new ProviderError(
+      { kind: 'status', status: statusCode, code, retryAfterMs },
+      message ?? `${name} answered ${statusCode}`
+    )
+  }
+
+  /** Images that are drawn while one looks now and then. */
+  function draw(
+    { provider, model, name }: Route,
+    body: Json,
+    key: string,
+    signal: AbortSignal
+  ): Promise<Json> {
+    const inTime = AbortSignal.any([signal, AbortSignal.timeout(IMAGE_MS)])
+    return drawByFal(
+      async (method, { origin, pathname, search }, asked, signal) => {
+        const answer = await agent.request({
+          origin,
+          path: `${pathname}${search}`,
+          method: method as Dispatcher.HttpMethod,
+          headersTimeout: FIRST_BYTE_MS,
+          signal,
+          headers: {
+            'content-type': 'application/json',
+            ...(key === '' ? {} : { authorization: `Key ${key}` })
+          },
+          body: asked && JSON.stringify(asked)
+        })
+        await expectSuccess(answer, name, key)
+        return readJson(await readAll(answer.body, MAX_BYTES, answer.headers['content-length']), name)
+      },
+      { url: provider.url!, model: model.upstream ?? model.id, body, name },
+      inTime
+    )
   }
 
   return {
@@ -110,8 +149,10 @@ export function createSend(keys: Pick<Keys, 'read'>, now: () => number) {
         if (error instanceof UnknownNameError)
           throw new ProviderError({ kind: 'status', status: 401, code: 'no_secret' }, error.message)
         if (error instanceof ProviderError) throw error
-        const { code = '', message } = error as Error & { code?: string }
-        const kind = code.endsWith('_TIMEOUT') ? 'overdue' : 'connect'
+        const { code: said, name, message } = error as Error & { code?: unknown }
+        // a DOMException has a number
+        const code = typeof said === 'string' ? said : ''
+        const kind = code.endsWith('_TIMEOUT') || name === 'TimeoutError' ? 'overdue' : 'connect'
         throw new ProviderError(
           { kind },
           `${route.name} cannot be reached: ${withoutKey(code || message, key)}`

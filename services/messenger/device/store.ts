@@ -162,6 +162,10 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
     `SELECT n, id, target FROM event WHERE n > ? AND kind IN ('text', 'file', 'edit') ORDER BY n LIMIT ?`
   )
 
+  const saidAfter = all<{ n: number; id: string }>(
+    `SELECT n, id FROM event WHERE n > ? AND kind = 'text' AND device <> ? AND bytes IS NOT NULL ORDER BY n LIMIT ?`
+  )
+
   const addWaiting = run('INSERT OR IGNORE INTO waiting VALUES (?, ?, ?, ?)')
   const waitingRows = all<Signed & { id: string }>(
     'SELECT id, bytes, signature FROM waiting WHERE grp = ? LIMIT ?'
@@ -307,6 +311,8 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
     },
     /** Whether it has a place here, with its content or without. */
     isPlaced: (id: string): boolean => isPlaced(id) != null,
+    /** Texts of others behind a number. */
+    saidAfter,
     hasEvent: (id: string): boolean => hasContent(id) != null,
     event(id: string): { event: Event; grp: string; mark: Mark } | undefined {
       const row = eventRow(id)

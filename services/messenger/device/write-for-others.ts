@@ -10,7 +10,7 @@ export interface WriteInit {
 }
 
 /** Chats of this device for other services of the node. */
-export const createWriter = ({ say, login }: WriteInit): Chats => ({
+export const createWriter = ({ say, login }: WriteInit): Pick<Chats, 'refusal' | 'write'> => ({
   refusal(caller) {
     if (caller.is === 'owner') return undefined
     const isAllowed = caller.is === 'grant' && allows(caller.grant, 'messenger:write')

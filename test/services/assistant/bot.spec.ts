@@ -164,6 +164,7 @@ describe('assistant: the bot', function () {
     const edits: number[] = []
     const port = {
       maxChars: 4096,
+      isOpen: false,
       updates: async () => [],
       send: async () => 1,
       edit: async () => void edits.push(now),
