@@ -86,6 +86,8 @@ export interface Libp2pOptionsInit {
   blockedPeers?: string[]
   /** counts who wastes this node's time, and keeps them out; default: everybody may come */
   budget?: Pick<PeerBudget, 'barredMs' | 'waste'>
+  /** nobody comes in, and nobody is dialled */
+  isShut?: boolean
   version?: string
   metrics?: (components: { logger: ComponentLogger }) => Metrics
   logger?: ComponentLogger
@@ -119,7 +121,10 @@ export function libp2pOptions(init: Libp2pOptionsInit): Libp2pOptions<ArtelServi
     ),
     connectionEncrypters: [guard.encrypter(wholeMessages(noise()))],
     streamMuxers: [guard.muxer(rareWindows(yamux()))],
-    connectionGater: createGater(init.blockedPeers, peer => (init.budget?.barredMs(peer) ?? 0) > 0),
+    connectionGater: createGater(
+      init.blockedPeers,
+      peer => init.isShut === true || (init.budget?.barredMs(peer) ?? 0) > 0
+    ),
     connectionManager: {
       maxConnections: limits.maxConnections,
       inboundConnectionThreshold: limits.inboundPerSecond,

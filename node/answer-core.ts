@@ -8,15 +8,17 @@ import {
   data,
   network,
   type PeerRow,
+  release,
   settings
 } from '../services/index.ts'
 import { settingsTable } from './config.ts'
 import type { ArtelNode } from './contract.ts'
 import { metricsOf } from './metrics.ts'
+import { createUpdates, type UpdatesInit } from './updates.ts'
 import { VERSION } from './version.ts'
 
-/** Answers what every node can be asked; `signal` is aborted when the node stops. */
-export function answerCore(node: ArtelNode, signal: AbortSignal): void {
+/** Answers what every node can be asked; `signal` is aborted when the node stops. `restart`: see `createUpdates`. */
+export function answerCore(node: ArtelNode, signal: AbortSignal, restart: UpdatesInit['restart']): void {
   const { ledger, scheduler, directory, services } = node
   services.provide(data, answerData({ scheduler }))
   services.provide(credits, answerCredits({ ledger }))
@@ -43,6 +45,15 @@ export function answerCore(node: ArtelNode, signal: AbortSignal): void {
         pid: process.pid
       }),
       peers: () => peersOf(node)
+    })
+  )
+  services.provide(
+    release,
+    createUpdates({
+      data: node.config.data,
+      signers: () => [node.id, ...node.config.releaseSigners],
+      health: () => services.health(),
+      restart
     })
   )
   services.provide(

@@ -54,6 +54,10 @@ export interface NodeInit {
   configFile?: string
   /** default: all that there are */
   services?: readonly ServiceModule[]
+  /** a release that is tried: nobody comes in or is called, and nothing is answered but how it is */
+  isOnTrial?: boolean
+  /** see `UpdatesInit` */
+  restart?: () => void
   /** aborts the start; a started node is ended by `stop` */
   signal?: AbortSignal
 }
@@ -119,6 +123,7 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
         network,
         role,
         budget,
+        isShut: init.isOnTrial ?? false,
         version: VERSION,
         logger: componentLog,
         ...(config.metrics ? { metrics: metrics.libp2p } : {})
@@ -219,6 +224,7 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
     groups: OWN_GROUPS.filter(({ name }) => name !== compute.name),
     folder: join(config.data, 'services'),
     network: networkId(network),
+    isOnTrial: init.isOnTrial ?? false,
     settings(name) {
       const sections = live.current as unknown as Record<string, ServiceSettings>
       const module = modules.find(each => each.name === name)!
@@ -273,7 +279,7 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
     stop,
     [Symbol.asyncDispose]: stop
   }
-  answerCore(node, stopped.signal)
+  answerCore(node, stopped.signal, init.restart)
   started.defer(() => services.stop())
   await services.start()
   if (config.gateway.enabled) gateway = started.adopt(await openGateway(node, logger), it => it.stop())

@@ -170,6 +170,13 @@ export const DATA_PARTS: readonly DataPart[] = [
     remedy: 'a service makes its folder again'
   },
   {
+    path: 'releases',
+    kind: 'files',
+    holds: 'the programs that were put in the place of the installed one',
+    loss: NOTHING_LOST,
+    remedy: 'what was installed runs; artel update brings the other one again'
+  },
+  {
     path: 'control.sock',
     kind: 'made-at-start',
     holds: 'the way from the command line to the running node',

@@ -42,6 +42,8 @@ export interface DeviceNodeInit {
   founds: boolean
   logger: Logger
   signal: AbortSignal
+  /** see `NodeInit` */
+  isOnTrial?: boolean
   /** default: all that there are */
   services?: readonly ServiceModule[]
 }
@@ -95,6 +97,7 @@ export async function createDeviceNode(config: Config, init: DeviceNodeInit): Pr
       folder: config.data,
       libp2p: libp2pOptions({
         ...{ listen, announce, seeds, mdns, limits, blockedPeers, identity, network, budget },
+        isShut: init.isOnTrial ?? false,
         logger: componentLog
       })
     }),
@@ -117,6 +120,7 @@ export async function createDeviceNode(config: Config, init: DeviceNodeInit): Pr
     modules,
     folder: join(config.data, 'services'),
     network: networkId(network),
+    isOnTrial: init.isOnTrial ?? false,
     settings: name =>
       sections[name] ??
       (settingsOf(modules.find(each => each.name === name)!).parse({ enabled: true }) as ServiceSettings)

@@ -34,6 +34,11 @@ const own = z.strictObject({
     .default(10)
     .describe('a log file has at most so many MB; a new one begins then, and every day'),
   logFiles: z.int().min(1).max(365).default(7).describe('log files that are kept beside the newest'),
+  releaseSigners: z
+    .array(z.string().min(40).max(100))
+    .default([])
+    .describe('peer ids whose signed releases artel update takes, beside those of this node itself')
+    .meta({ live: true }),
   metrics: z.boolean().default(true).describe('collect Prometheus metrics'),
   compute: z.boolean().default(true).describe('lend CPU to the jobs of others').meta({ live: true }),
   slots: z

@@ -7,7 +7,7 @@ export { pythonClass } from './python-child.ts'
 /** Also for other programs behind walls of their own. */
 export { assembleFilter } from './seccomp.ts'
 export { type DecodeLimits, decodeValue, type EncodeLimits, encodeValue, valueCodec } from './value.ts'
-export { librariesOf } from './walls.ts'
+export { findTools, librariesOf } from './walls.ts'
 /** For a node in a page of a browser. */
 export { createWebSandbox, type WebSandboxInit } from './web/create-web-sandbox.ts'
 export type { Port, WebWalls } from './web/web-child.ts'

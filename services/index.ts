@@ -2,7 +2,7 @@ import { account, token } from './access/index.ts'
 import { analyzer } from './analyzer/index.ts'
 import { assistant } from './assistant/index.ts'
 import { compute, data } from './compute/index.ts'
-import { credits, network, settings } from './core/index.ts'
+import { credits, network, release, settings } from './core/index.ts'
 import { devices } from './devices/index.ts'
 import { files } from './files/index.ts'
 import type { Group, ServiceModule } from './host/index.ts'
@@ -26,7 +26,6 @@ export {
   type Lending
 } from './compute/index.ts'
 export * from './core/index.ts'
-export { loadReleases } from './devices/index.ts'
 export * from './directory/index.ts'
 export type * from './gateway/index.ts'
 export * from './host/index.ts'
@@ -53,6 +52,7 @@ export const OWN_GROUPS = [
   credits,
   network,
   settings,
+  release,
   account,
   token
 ] as const satisfies readonly Group[]

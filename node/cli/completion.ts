@@ -37,12 +37,14 @@ function words(command: Command, path: string[] = []): Words[] {
     path: path.join(' '),
     commands: command.commands.map(child => ({ name: child.name(), description: child.description() })),
     values: command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []),
-    flags: command.options.map(({ long, description, argChoices, required, optional }) => ({
-      name: long!,
-      description,
-      choices: argChoices ?? [],
-      takesValue: required || optional
-    }))
+    flags: command.options
+      .filter(({ hidden }) => !hidden)
+      .map(({ long, description, argChoices, required, optional }) => ({
+        name: long!,
+        description,
+        choices: argChoices ?? [],
+        takesValue: required || optional
+      }))
   }
   return [own, ...command.commands.flatMap(child => words(child, [...path, child.name()]))]
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
-import { loadReleases } from '../../services/index.ts'
+import { slots } from '../../services/index.ts'
 import { EXIT } from '../errors.ts'
 import { configOf, settingFlags, type Words } from './flags.ts'
 import type { OutputOptions } from './output.ts'
@@ -35,9 +35,8 @@ Examples:
 
 async function launch(options: OutputOptions & Record<string, unknown>): Promise<void> {
   const { data } = configOf(options)
-  const releases = await loadReleases()
-  const { startOf, givenUp, readState, writeState } = releases
-  const folder = join(data, 'services', 'devices', releases.RELEASES)
+  const { startOf, givenUp, readState, writeState } = slots
+  const folder = join(data, 'services', 'devices', slots.RELEASES)
   const before = await readState(folder)
   const { slot, program = INSTALLED, state } = await startOf(folder, before)
   // what is done is on the disk before it is done

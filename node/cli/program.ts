@@ -22,6 +22,7 @@ import { groupCommand, hasCommands } from './service-commands.ts'
 import { servicesCommand } from './services.ts'
 import { seedCommand, startCommand } from './start.ts'
 import { transferCommand } from './transfer.ts'
+import { releaseCommand, rollbackCommand, updateCommand } from './update.ts'
 import { webhooksCommand } from './webhooks.ts'
 
 /** What each exit code means, in the order of the table in node/README.md; a test compares. */
@@ -53,7 +54,18 @@ type Make = (words: Words) => Command
 const GROUPS: [title: string, commands: Make[]][] = [
   [
     'Nodes:',
-    [startCommand, seedCommand, launchCommand, doctorCommand, networkCommand, configCommand, serviceCommand]
+    [
+      startCommand,
+      seedCommand,
+      launchCommand,
+      doctorCommand,
+      networkCommand,
+      configCommand,
+      serviceCommand,
+      updateCommand,
+      rollbackCommand,
+      releaseCommand
+    ]
   ],
   [
     'Jobs:',

@@ -1,6 +1,9 @@
-import { Command } from 'commander'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { Command, Option } from 'commander'
 import type { Logger } from 'pino'
 import { networkId } from '../../bootstrap/index.ts'
+import { slots } from '../../services/index.ts'
 import type { ArtelNode, NodeRole } from '../contract.ts'
 import { serveControl } from '../control.ts'
 import { createLogger, openLogFile } from '../logger.ts'
@@ -10,10 +13,15 @@ import { VERSION } from '../version.ts'
 import { configFileOf, configOf, settingFlags, type Words } from './flags.ts'
 import { aborted, untilInterrupted } from './lifecycle.ts'
 import { type OutputOptions, print } from './output.ts'
+import { parseRunAs, type RunAs, runAgain, type TrialNews } from './run-as.ts'
 import { collectStart, growWhileBusy } from './young-generation.ts'
 
 /** Where a seed listens unless told: others have to know the port. */
 const SEED_LISTEN = ['/ip4/127.0.0.1/tcp/4411']
+/** Who asked for another program has his answer by then. */
+const ANSWER_MS = 300
+/** How often a release on trial says how it is. */
+const NEWS_MS = 500
 
 export function startCommand(words: Words): Command {
   return command('start', 'start a node of a network', 'node', words).addHelpText(
@@ -45,11 +53,25 @@ Examples:
 function command(name: string, description: string, role: NodeRole, words: Words): Command {
   return settingFlags(new Command(name).description(description), words)
     .option('--json', 'one JSON object per line instead of text')
-    .action((options: OutputOptions & Record<string, unknown>) => start(role, options))
+    .addOption(new Option('--release <json>').argParser(parseRunAs).hideHelp())
+    .action((options: Options) => start(role, options))
 }
 
-async function start(role: NodeRole, options: OutputOptions & Record<string, unknown>): Promise<void> {
+type Options = OutputOptions & { release?: RunAs } & Record<string, unknown>
+
+async function start(role: NodeRole, options: Options): Promise<void> {
   const config = configOf(options, role === 'seed' ? { listen: SEED_LISTEN } : { gateway: { enabled: true } })
+  const { release } = options
+  // of a fleet, `artel launch` says what runs
+  const { devices } = config as unknown as { devices: { slot?: string } }
+  const isOwn = devices.slot == null
+  if (isOwn && release == null && existsSync(join(config.data, slots.RELEASES)))
+    await (await import('./run-release.ts')).runRelease(config.data)
+  const isOnTrial = release?.isOnTrial === true
+  const restart = (): void => {
+    runAgain(release)
+    setTimeout(() => process.kill(process.pid, 'SIGTERM'), ANSWER_MS)
+  }
   const logFile = openLogFile(config)
   const logger = createLogger(config, logFile)
   const open = role === 'node' && config.profile === 'device' ? openDeviceNode : openNode
@@ -59,7 +81,10 @@ async function start(role: NodeRole, options: OutputOptions & Record<string, unk
     const { isAlone } = await import('../find-network.ts')
     const founds = role === 'seed' || (await isAlone(config))
     const configFile = configFileOf(options, config)
-    const opened = await open(config, { role, founds, logger, configFile, signal }).catch(error => {
+    const opened = await open(config, {
+      ...{ role, founds, logger, configFile, signal, isOnTrial },
+      ...(isOwn && { restart })
+    }).catch(error => {
       if (signal.aborted) return undefined
       throw error
     })
@@ -72,8 +97,9 @@ async function start(role: NodeRole, options: OutputOptions & Record<string, unk
       await node.stop()
       throw error
     })
+    if (isOnTrial) tellOf(node, signal)
     const ready = {
-      event: 'ready',
+      event: isOnTrial ? 'trial' : 'ready',
       version: VERSION,
       id: node.id,
       network: networkId(node.network),
@@ -98,11 +124,24 @@ async function start(role: NodeRole, options: OutputOptions & Record<string, unk
   })
 }
 
+/** Tells who tries this release how it is, until it ends. */
+function tellOf({ services }: Opened['node'], signal: AbortSignal): void {
+  const tell = (): void => {
+    const health = services.health().map(({ service, state, reason }) => ({ service, state, reason }))
+    process.send?.({ health } satisfies TrialNews)
+  }
+  tell()
+  const timer = setInterval(tell, NEWS_MS)
+  signal.addEventListener('abort', () => clearInterval(timer))
+}
+
 interface Opening {
   role: NodeRole
   founds: boolean
   logger: Logger
   configFile: string
+  isOnTrial: boolean
+  restart?: () => void
   signal: AbortSignal
 }
 

@@ -7,7 +7,8 @@ import {
   type HostOf,
   type Known,
   type ServiceOf,
-  type Signed
+  type Signed,
+  slots
 } from '../host/index.ts'
 import { nameOfCaller } from './caller.ts'
 import type { SignedCommand } from './commands/command.ts'
@@ -29,7 +30,6 @@ import { AGENT, type Body, type ClockState } from './log/entry.ts'
 import type { Place } from './log/recorder.ts'
 import type { Peers } from './messages.ts'
 import { createReleases } from './release/create-releases.ts'
-import { RELEASES } from './release/slots.ts'
 import type { Series } from './series/series.ts'
 import { pause } from './time/pause.ts'
 
@@ -110,7 +110,7 @@ export async function createFleetSide(init: FleetSideInit) {
     release: releases.state()
   })
   const releases = await createReleases({
-    folder: join(host.folder, RELEASES),
+    folder: join(host.folder, slots.RELEASES),
     self,
     slot: config.slot,
     wanted: () => document()?.release,

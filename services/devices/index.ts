@@ -13,6 +13,3 @@ declare module '../host/capabilities.ts' {
 
 /** Keeps what devices say; see README.md. */
 export const devices = service(declaration, async () => (await import('./create-service.ts')).createService)
-
-/** What stands on the disk about releases, for `artel launch`. */
-export const loadReleases = () => import('./release/slots.ts')

@@ -6,7 +6,13 @@ import type { CallInit } from './call-operation.ts'
 import type { Capabilities } from './capabilities.ts'
 import type { Health, ServiceModule } from './contract.ts'
 import { checkDeclaration, checkFields, checkNames } from './declare.ts'
-import { DeclarationError, PeerError, ServiceDownError, UnknownOperationError } from './errors.ts'
+import {
+  DeclarationError,
+  OnTrialError,
+  PeerError,
+  ServiceDownError,
+  UnknownOperationError
+} from './errors.ts'
 import type { Group, Handlers } from './operation.ts'
 import { createOwnGroups } from './own-groups.ts'
 import { createRunningService, type HostComponents, type RunningService } from './running-service.ts'
@@ -14,6 +20,8 @@ import type { ServiceSettings } from './settings.ts'
 import { HOST_VERDICTS } from './verdict.ts'
 
 const START_WAIT_MS = 2_000
+/** what a node on trial answers */
+const HEALTH = 'settings.health'
 
 export interface ServicesInit {
   modules: readonly ServiceModule[]
@@ -25,6 +33,8 @@ export interface ServicesInit {
   network: string
   /** the section of a service, when this is called */
   settings(name: string): ServiceSettings
+  /** nothing is answered but how the node is, see `OnTrialError` */
+  isOnTrial?: boolean
   now?: () => number
 }
 
@@ -62,6 +72,7 @@ export interface Services extends Startable, TypedEventTarget<ServicesEvents> {
    * @throws {ServiceDownError}
    * @throws {ForbiddenError}
    * @throws {RequestError}
+   * @throws {OnTrialError}
    */
   call(service: string, operation: string, input: unknown, init: CallInit): Promise<unknown>
   /** of the services that run */
@@ -148,6 +159,7 @@ export function createServices(init: ServicesInit): (components: ServicesCompone
       configure,
       health: () => [...byName.values()].map(service => service.health()),
       async call(service: string, operation: string, input: unknown, call: CallInit) {
+        if (init.isOnTrial && `${service}.${operation}` !== HEALTH) throw new OnTrialError()
         if (own.has(service)) return own.call(service, operation, input, call)
         const running = byName.get(service)
         if (running == null) throw new UnknownOperationError(`there is no service "${service}"`)

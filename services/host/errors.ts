@@ -52,6 +52,19 @@ export class MigrationError extends Error {
   override readonly name = 'MigrationError'
 }
 
+/** A release that is not what was signed, does not even say its version, or cannot take the place of what runs. */
+export class ReleaseError extends Error {
+  override readonly name = 'ReleaseError'
+}
+
+/** A release is on trial: until it is known to work it does nothing for anybody. */
+export class OnTrialError extends Error {
+  override readonly name = 'OnTrialError'
+  constructor() {
+    super('a release is on trial here, and works for nobody until it is known to work; try again in a minute')
+  }
+}
+
 /** A signed document that is none, is not signed by whom it must be, is too long, or goes back. */
 export class DocumentError extends Error {
   override readonly name = 'DocumentError'

@@ -79,6 +79,8 @@ export {
   type Request
 } from './protocol.ts'
 export { ranked } from './ranked.ts'
+export * as slots from './release/slots.ts'
+export { hashOfFile, unpackRelease } from './release/unpack.ts'
 export { type ServiceSettings, settingsOf } from './settings.ts'
 export {
   createNonces,

@@ -40,5 +40,7 @@ export const HOST_VERDICTS: Verdicts = {
   OverdueError: OVERDUE,
   MigrationError: MACHINE,
   DocumentError: USAGE,
+  ReleaseError: CONFLICT,
+  OnTrialError: NETWORK,
   UnreachableError: NETWORK
 }

@@ -47,7 +47,7 @@ describe('cli: completion', () => {
       ])
       return stdout.split('\n').filter(Boolean)
     }
-    assert.deepEqual((await complete('re')).sort(), ['receipt', 'reputation', 'result'])
+    assert.deepEqual((await complete('re')).sort(), ['receipt', 'release', 'reputation', 'result'])
     assert.deepEqual(await complete('receipt', 's'), ['show'])
     assert.deepEqual(await complete('jobs', '--state', 'c'), ['completed', 'cancelled'])
     assert.deepEqual(await complete('completion', 'f'), ['fish'])

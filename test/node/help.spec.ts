@@ -29,7 +29,7 @@ describe('cli: help', () => {
   it('has every command of the issue it was made for', () => {
     const names = createProgram().commands.map(command => command.name())
     const wanted =
-      'start seed launch run map filter quote jobs job result cancel peers balance history transfer reputation receipt webhooks network doctor service services config completion'
+      'start seed launch run map filter quote jobs job result cancel peers balance history transfer reputation receipt webhooks network doctor service services config completion update rollback release'
     const services = ['account', 'data', 'token', ...SERVICES.filter(hasCommands).map(({ name }) => name)]
     assert.deepEqual([...names].sort(), [...wanted.split(' '), ...services].sort())
   })

@@ -60,7 +60,11 @@ export class TestGateway implements AsyncDisposable {
       'gateway.enabled': true,
       'gateway.port': 0
     }
-    this.node = await createNode(loadConfig({ environment: {}, flags }), { role: 'seed' })
+    this.node = await createNode(loadConfig({ environment: {}, flags }), {
+      role: 'seed',
+      // nobody is there to start it anew
+      restart: () => {}
+    })
     this.document = (await (await fetch(`${this.url}/openapi.json`)).json()) as Document
     this.#ajv = new Ajv2020({ strict: false, validateFormats: false })
     this.#ajv.addSchema(this.document, 'document')

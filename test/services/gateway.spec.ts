@@ -2,16 +2,20 @@ import { strict as assert } from 'node:assert'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { stat, writeFile } from 'node:fs/promises'
+import { rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { createIdentity } from '../../bootstrap/index.ts'
+import { createIdentity, loadOrCreateIdentity } from '../../bootstrap/index.ts'
+import { createSigner } from '../../ledger/index.ts'
+import { signRelease } from '../../node/signed-release.ts'
+import { VERSION } from '../../node/version.ts'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import { MAX_WAIT_MS } from '../../services/compute/schema.ts'
-import { SERVICES } from '../../services/index.ts'
+import { SERVICES, slots } from '../../services/index.ts'
 import { until } from '../bootstrap/nodes.ts'
+import { pack } from './devices/releases.ts'
 import { TestGateway, VALUE } from './gateway-node.ts'
 
 const SQUARES = { type: 'range_reduce', start: 1, end: 1000, map: 'x => x * x', operation: 'sum' }
@@ -304,6 +308,25 @@ describe('gateway: every route of its document', () => {
     })
     assert.equal(on.body.enabled, true)
     assert.deepEqual((await gateway.call('GET /api/v1/contribution')).body.limits, on.body.limits)
+  })
+
+  it('puts a signed release in the place of its program, and goes back', async () => {
+    const folder = join(gateway.folder, 'node', slots.RELEASES)
+    const { path } = await pack(gateway.folder, '9', '')
+    const { privateKey } = await loadOrCreateIdentity(join(gateway.folder, 'node', 'key'))
+    const unsigned = await gateway.call('POST /api/v1/release', { body: { path } })
+    assert.deepEqual([unsigned.status, unsigned.body.title], [409, 'ReleaseError'])
+    await signRelease(path, createSigner(privateKey))
+    const asked = await gateway.call('POST /api/v1/release', { body: { path } })
+    assert.deepEqual([asked.status, asked.body.trial], [202, '9'])
+    await slots.writeState(folder, slots.kept(await slots.readState(folder)))
+    const { body: now } = await gateway.call('GET /api/v1/release')
+    assert.deepEqual(now, { version: '9', former: VERSION })
+    const back = await gateway.call('POST /api/v1/release/rollback', { body: {} })
+    assert.deepEqual([back.status, back.body.trial], [202, VERSION])
+    const other = await gateway.call('POST /api/v1/release/rollback', { body: {} })
+    assert.equal(other.status, 409, 'one at a time')
+    await rm(folder, { recursive: true })
   })
 
   it('tells a webhook of the owner how jobs ended, and no other', async () => {

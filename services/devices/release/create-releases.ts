@@ -1,25 +1,21 @@
-import { execFile } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
+import { hashOfFile, ReleaseError, slots, unpackRelease } from '../../host/index.ts'
 import type { Log } from '../context.ts'
 import { ExportPathError } from '../errors.ts'
 import type { Body } from '../log/entry.ts'
 import type { Place } from '../log/recorder.ts'
 import { type AgentRelease, RELEASE_CHUNK_BYTES } from '../messages.ts'
 import { isMeant, type WantedRelease } from './release.ts'
-import { freeSlot, kept, programOf, readState, type Slot, type SlotState, writeState } from './slots.ts'
 
-const TEST_MS = 120_000
+const { kept, readState, writeState } = slots
 const PACKAGE = '.tgz'
 
 export interface ReleasesInit {
   folder: string
   self: string
   /** the folder that this process runs from; base: what was installed; undefined: `artel launch` has not started it */
-  slot: Slot | 'base' | undefined
+  slot: slots.Program | undefined
   wanted(): WantedRelease | undefined
   /** nodes that can have it, the likeliest first */
   sources(): readonly string[]
@@ -32,11 +28,6 @@ export interface ReleasesInit {
   restart(): void
   monoMs?(): number
   log: Log
-}
-
-/** A fault of the release, not of the way to it: it is not tried again. */
-class BrokenError extends Error {
-  override readonly name = 'BrokenError'
 }
 
 /**
@@ -56,7 +47,7 @@ export async function createReleases(init: ReleasesInit) {
   let wrong = 0
 
   const packageOf = (sha256: string): string => join(folder, `${sha256}${PACKAGE}`)
-  async function save(next: SlotState): Promise<void> {
+  async function save(next: slots.SlotState): Promise<void> {
     await writeState(folder, next)
     state = next
   }
@@ -117,40 +108,20 @@ export async function createReleases(init: ReleasesInit) {
     await rename(part, whole)
   }
 
-  /** Unpacks it where nothing runs from, and has it say its version. */
-  async function prepare({ version, sha256 }: WantedRelease): Promise<Slot> {
-    const free = freeSlot(state)
-    const place = join(folder, free)
-    const { [free]: _, ...without } = state
-    await save(without)
-    await rm(place, { recursive: true, force: true })
-    const draft = `${place}.new`
-    await rm(draft, { recursive: true, force: true })
-    await mkdir(draft, { mode: 0o700 })
-    try {
-      await run('tar', ['-xzf', packageOf(sha256), '-C', draft, '--no-same-owner'])
-      await run(process.execPath, [await programOf(draft), '--version'])
-    } catch (error) {
-      throw new BrokenError(`it does not start: ${(error as Error).message.slice(0, 300)}`)
-    }
-    // all of its files: a cut of the power after this leaves no half release to be tried
-    await run('sync', ['-f', draft])
-    await rename(draft, place)
-    await save({ ...state, [free]: { version, sha256 } })
-    return free
-  }
-
   async function tryIt(release: WantedRelease, signal: AbortSignal): Promise<void> {
     const { version, sha256, healthSeconds, startSeconds } = release
     await have(release, signal)
-    let free: Slot
+    let unpacked: Awaited<ReturnType<typeof unpackRelease>>
     try {
-      free = await prepare(release)
+      unpacked = await unpackRelease(folder, state, { version, sha256, path: packageOf(sha256) })
     } catch (error) {
-      if (!(error instanceof BrokenError)) throw error
+      state = await readState(folder)
+      if (!(error instanceof ReleaseError)) throw error
       await save({ ...state, failed: { version, sha256, why: error.message, isTold: false } })
       return tellFailed()
     }
+    const { slot: free } = unpacked
+    state = unpacked.state
     await note({ is: 'tried', version, sha256 })
     await save({
       ...state,
@@ -221,8 +192,6 @@ export async function createReleases(init: ReleasesInit) {
 
 export type Releases = Awaited<ReturnType<typeof createReleases>>
 
-const run = (file: string, args: string[]) => promisify(execFile)(file, args, { timeout: TEST_MS })
-
 async function sizeOf(path: string): Promise<number | undefined> {
   try {
     return (await stat(path)).size
@@ -230,10 +199,4 @@ async function sizeOf(path: string): Promise<number | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
-}
-
-async function hashOfFile(path: string): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(path)) hash.update(chunk)
-  return hash.digest('hex')
 }

@@ -1,6 +1,4 @@
-import { createHash } from 'node:crypto'
-import { once } from 'node:events'
-import { createReadStream } from 'node:fs'
+import { hashOfFile } from '../../host/index.ts'
 import type { Messenger } from '../assemble.ts'
 import { BackupError } from '../errors.ts'
 import { type Copy, MAX_COPIES } from '../messages.ts'
@@ -133,11 +131,3 @@ export function createCopies(
 }
 
 const bytesOf = (backups: readonly Backup[]): number => backups.reduce((sum, { bytes }) => sum + bytes, 0)
-
-async function hashOfFile(path: string): Promise<string> {
-  const hash = createHash('sha256')
-  const stream = createReadStream(path)
-  stream.on('data', part => hash.update(part))
-  await once(stream, 'end')
-  return hash.digest('hex')
-}

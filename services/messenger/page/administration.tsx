@@ -8,6 +8,7 @@ import { Incidents, Ticket } from './help.tsx'
 import { Logs } from './logs.tsx'
 import type { PartProps } from './part.ts'
 import { Policies } from './policies.tsx'
+import { Program } from './program.tsx'
 import type { Chat, Cleaned, Stats, Status, User } from './wire.ts'
 
 /** What an administrator looks after on this node and in the school. */
@@ -17,11 +18,12 @@ export function Administration(
     chats: readonly Chat[]
     people: readonly User[]
     isAdmin: boolean
+    ownsNode: boolean
     open(chat: string): void
     changed(): void
   }
 ) {
-  const { api, words, fail, chats, open, isAdmin } = props
+  const { api, words, fail, chats, open, isAdmin, ownsNode } = props
   const { t, time, language } = words
   const reports = chats.filter(({ title }) => title === REPORTS_TITLE)
   return (
@@ -40,6 +42,7 @@ export function Administration(
         }}
       />
       <Backups {...props} />
+      {ownsNode && <Program {...props} />}
       <section className="card" aria-label={t('reports')}>
         <Title order={2} size="h4" mb="xs">
           {t('reports')}

@@ -12,6 +12,7 @@ import type {
   LogName,
   Policy,
   Presence,
+  Program,
   Restored,
   SentFile,
   Stats,
@@ -132,6 +133,9 @@ export function createApi(request: PageProps['request']) {
     backup: (full: boolean) => send<Backup>('POST', `${admin}/backups`, { full }),
     restore: (id: string, only: { group?: string; user?: string }) =>
       send<Restored>('POST', `${admin}/backups/${at(id)}/restore`, only),
+    program: () => ask<Program>('/release'),
+    update: (path: string) => send<Program>('POST', '/release', { path }),
+    rollBack: () => send<Program>('POST', '/release/rollback', {}),
     cleanUp: () => send<Cleaned>('POST', `${admin}/cleanup`, {}),
     stats: () => ask<Stats>(`${admin}/stats`),
     log: (name: LogName) => ask<{ lines: string[] }>(`${admin}/logs/${name}`),

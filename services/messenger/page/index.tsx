@@ -50,7 +50,13 @@ export default function MessengerPage({ language, request, listen }: PageProps) 
           <Text>{t('noSchool')}</Text>
         )
       ) : (
-        <School {...part} status={status} mayAdminister={may('messenger:admin')} reload={reload} />
+        <School
+          {...part}
+          status={status}
+          mayAdminister={may('messenger:admin')}
+          ownsNode={may('admin')}
+          reload={reload}
+        />
       )}
     </Stack>
   )
@@ -60,9 +66,10 @@ export default function MessengerPage({ language, request, listen }: PageProps) 
 function School({
   status,
   mayAdminister,
+  ownsNode,
   reload,
   ...part
-}: PartProps & { status: Status; mayAdminister: boolean; reload(): Promise<void> }) {
+}: PartProps & { status: Status; mayAdminister: boolean; ownsNode: boolean; reload(): Promise<void> }) {
   const { t } = part.words
   const { me, school, isYours } = status
   const mayChat = isYours === true && me !== undefined
@@ -140,6 +147,7 @@ function School({
               chats={chats ?? []}
               people={users}
               isAdmin={isAdmin}
+              ownsNode={ownsNode}
               open={open}
               changed={changed}
             />

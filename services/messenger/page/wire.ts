@@ -24,4 +24,11 @@ export type Restored = Answer<typeof administration.restore>
 export type Cleaned = Answer<typeof administration.cleanup>
 export type Guide = Answer<typeof administration.incident>
 export type LogName = z.input<(typeof administration.log)['input']>['name'] & string
+/** of the node itself: GET /api/v1/release */
+export interface Program {
+  version: string
+  former?: string
+  trial?: string
+  failed?: { version: string; why: string }
+}
 export type Stats = Answer<typeof administration.stats>

@@ -16,7 +16,7 @@ import {
   STATE_FILE,
   startOf,
   writeState
-} from '../../../services/devices/release/slots.ts'
+} from '../../../services/host/release/slots.ts'
 import { pack } from './releases.ts'
 
 const { signal } = new AbortController()

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ArtelNode, createNode, loadConfig } from '../../../node/index.ts'
-import { OWNER } from '../../../services/index.ts'
+import { OWNER, slots } from '../../../services/index.ts'
 import { address } from '../../bootstrap/nodes.ts'
 import { until } from './school.ts'
 
@@ -17,6 +17,14 @@ export async function openGateways({ isFounded, ofBob = {} }: Init) {
   await using started = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'artel-messenger-page-'))
   started.defer(() => rm(folder, { recursive: true, force: true }))
+  let updates = 0
+  /** What becomes of releases here: the first is kept, the others do not work. */
+  async function tryRelease(data: string): Promise<void> {
+    const releases = join(data, slots.RELEASES)
+    const state = await slots.readState(releases)
+    const next = updates++ === 0 ? slots.kept(state) : slots.givenUp(state, 'it ended with exit code 9')
+    await slots.writeState(releases, next)
+  }
   async function start(name: string, seeds: string[], own: Record<string, unknown> = {}): Promise<ArtelNode> {
     const flags = {
       data: join(folder, name),
@@ -30,7 +38,7 @@ export async function openGateways({ isFounded, ofBob = {} }: Init) {
     }
     const node = await createNode(
       loadConfig({ environment: {}, flags }),
-      seeds.length === 0 ? { role: 'seed' } : {}
+      seeds.length === 0 ? { role: 'seed', restart: () => void tryRelease(flags.data) } : {}
     )
     started.defer(() => node.stop())
     return node
@@ -78,5 +86,5 @@ export async function openGateways({ isFounded, ofBob = {} }: Init) {
     await join_(invitation.code)
   }
   const all = started.move()
-  return { desk, bob, call, ask, join: join_, [Symbol.asyncDispose]: () => all.disposeAsync() }
+  return { folder, desk, bob, call, ask, join: join_, [Symbol.asyncDispose]: () => all.disposeAsync() }
 }

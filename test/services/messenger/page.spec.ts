@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { deflateRawSync } from 'node:zlib'
 import type { Page } from 'playwright-core'
+import { loadOrCreateIdentity } from '../../../bootstrap/index.ts'
+import { createSigner } from '../../../ledger/index.ts'
 import {
   APP,
   attach,
@@ -17,12 +18,15 @@ import {
   signIn,
   signOut
 } from '../../../node/demo/chat-page.ts'
+import { signRelease } from '../../../node/signed-release.ts'
+import { VERSION } from '../../../node/version.ts'
 import { MAX_FILE_BYTES } from '../../../services/messenger/core/constants.ts'
 import { BEHIND, Cable } from '../../integration/cable.ts'
 import { type Browser, overflowing, seriousFindings, useChromium } from '../browser.ts'
+import { pack } from '../devices/releases.ts'
 import { openGateways } from './gateways.ts'
 import { NAUGHTY } from './naughty.ts'
-import { png, windows1251 } from './samples.ts'
+import { png, windows1251, zipOf } from './samples.ts'
 import { until } from './school.ts'
 
 const BUILT = fileURLToPath(new URL('../../../services/gateway/ui/dist/messenger.html', import.meta.url))
@@ -385,11 +389,39 @@ describe('messenger: page', function () {
     await page.getByLabel('In a few words').fill('It is slow')
     await button(page, 'Fill in').click()
     await page.getByText('Subject: [PROBLEM] It is slow').waitFor()
+    const program = page.getByRole('region', { name: 'Program' })
+    const { path } = await pack(await mkdtemp(join(school.folder, 'release-')), '9', '')
+    const file = program.getByLabel('Signed release (path on the node)')
+    const update = async (): Promise<void> => {
+      await file.fill(path)
+      await button(page, 'Update').click()
+      await page.getByRole('dialog').getByRole('button', { name: 'Update' }).click()
+    }
+    await update()
+    await page
+      .getByRole('alert')
+      .getByText(/9\.tgz\.sig is not there/)
+      .waitFor()
+    const { privateKey } = await loadOrCreateIdentity(join(school.desk.config.data, 'key'))
+    await signRelease(path, createSigner(privateKey))
+    await page.getByRole('alert').getByRole('button', { name: 'Close' }).click()
+    await update()
+    await program.getByText(`Before: ${VERSION}. Now: 9.`).waitFor()
+    await look(page, 'update')
+    await update()
+    await program.getByText('Version 9 does not work: it ended with exit code 9').waitFor()
+    await button(page, `Go back to ${VERSION}`).click()
+    await look(page, 'rollback')
+    await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click()
     await look(page, 'administration')
     await reports.getByRole('button', { name: 'Open the chat' }).click()
     await line(page, 'I do not like it').waitFor()
     await button(page, /^Keep report-/).waitFor()
-    assert.deepEqual(anna.errors, [])
+    // a release that nobody signed is refused
+    assert.deepEqual(
+      anna.errors.filter(each => !each.includes('409 (Conflict)')),
+      []
+    )
   })
 
   it('leaves nothing of what was said when one signs out', async () => {
@@ -460,17 +492,3 @@ const keptIn = (page: Page): Promise<string[]> =>
     const found = await Promise.all((await caches.keys()).map(async name => (await caches.open(name)).keys()))
     return found.flat().map(({ url }) => new URL(url).pathname)
   })
-
-/** An archive of one file (APPNOTE 4.3), far larger than it is. */
-function zipOf(content: Buffer): Buffer {
-  const packed = deflateRawSync(content, { level: 9 })
-  const name = Buffer.from('zeros')
-  const head = Buffer.alloc(30)
-  head.writeUInt32LE(0x04034b50)
-  head.writeUInt16LE(20, 4)
-  head.writeUInt16LE(8, 8)
-  head.writeUInt32LE(packed.length, 18)
-  head.writeUInt32LE(content.length, 22)
-  head.writeUInt16LE(name.length, 26)
-  return Buffer.concat([head, name, packed])
-}

@@ -1,4 +1,4 @@
-import { crc32, deflateSync } from 'node:zlib'
+import { crc32, deflateRawSync, deflateSync } from 'node:zlib'
 
 /** windows-1251 as its table has it: А is 0xC0, я 0xFF, Ё 0xA8, ё 0xB8. */
 export const windows1251 = (text: string): Uint8Array =>
@@ -32,4 +32,18 @@ export function png(width: number, height: number, ...extra: Buffer[]): Buffer {
     chunk('IDAT', deflateSync(Buffer.alloc(72))),
     chunk('IEND', Buffer.alloc(0))
   ])
+}
+
+/** An archive of one file (APPNOTE 4.3), far larger than it is. */
+export function zipOf(content: Buffer): Buffer {
+  const packed = deflateRawSync(content, { level: 9 })
+  const name = Buffer.from('zeros')
+  const head = Buffer.alloc(30)
+  head.writeUInt32LE(0x04034b50)
+  head.writeUInt16LE(20, 4)
+  head.writeUInt16LE(8, 8)
+  head.writeUInt32LE(packed.length, 18)
+  head.writeUInt32LE(content.length, 22)
+  head.writeUInt16LE(name.length, 26)
+  return Buffer.concat([head, name, packed])
 }

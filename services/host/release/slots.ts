@@ -2,7 +2,7 @@ import { access, open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 
-/** Folder of releases below that of the service; also known to `artel launch`. */
+/** Folder of releases: below the data folder, or below that of the service devices where a fleet says what runs. */
 export const RELEASES = 'releases'
 export const STATE_FILE = 'state.json'
 /** Starts of a release on trial; one that has not said by then that it works is broken. */
@@ -10,7 +10,12 @@ export const MAX_STARTS = 3
 
 const SLOTS = ['a', 'b'] as const
 export type Slot = (typeof SLOTS)[number]
+/** What can run: the release in a slot, or what was installed. */
+export const PROGRAMS = [...SLOTS, 'base'] as const
+export type Program = (typeof PROGRAMS)[number]
 const release = z.object({ version: z.string().max(64), sha256: z.string().length(64) })
+/** of what was installed, which came as no package */
+const NO_HASH = '0'.repeat(64)
 
 /** What stands on the disk about releases, written before each step. */
 export const slotState = z.object({
@@ -18,17 +23,27 @@ export const slotState = z.object({
   current: z.enum(SLOTS).optional(),
   a: release.optional(),
   b: release.optional(),
+  /** what ran before: `artel rollback` goes there */
+  former: z.enum(PROGRAMS).optional(),
+  /** version of what was installed when the first release took its place */
+  installed: z.string().max(64).optional(),
   trial: z
     .object({
-      slot: z.enum(SLOTS),
+      slot: z.enum(PROGRAMS),
       starts: z.int().min(0),
       /** ms that it has to work, until it is kept, and that it may take besides */
       healthMs: z.int().min(0),
       startMs: z.int().min(0),
       /** how it ended last */
-      ended: z.string().max(50).optional()
+      ended: z.string().max(50).optional(),
+      /** the databases are copied, as they were before it ran */
+      isCopied: z.boolean().optional(),
+      /** services that did not work before either */
+      failing: z.array(z.string().max(64)).max(100).optional()
     })
     .optional(),
+  /** the trial is over, and the databases are to be as they were before it */
+  putBack: z.boolean().optional(),
   /**
    * the one that was given up last; isTold: it is in the log. It is not tried again, unless only what was unpacked of it
    * is damaged
@@ -42,24 +57,31 @@ export type SlotState = z.output<typeof slotState>
 /** Where the next release goes: never over what works. Pure. */
 export const freeSlot = ({ current }: SlotState): Slot => (current === 'a' ? 'b' : 'a')
 
+/** A program by its place; undefined: there is none. Pure. */
+const releaseAt = (state: SlotState, place: Program): z.output<typeof release> | undefined =>
+  place === 'base' ? { version: state.installed ?? place, sha256: NO_HASH } : state[place]
+
 /** What runs next: that on trial, unless it has ended too often; what it becomes by that. Pure. */
 export function nextStart(state: SlotState): { slot: Slot | undefined; state: SlotState } {
   const { trial, current } = state
   if (trial == null) return { slot: current, state }
-  if (state[trial.slot] == null || trial.starts >= MAX_STARTS)
+  if (releaseAt(state, trial.slot) == null || trial.starts >= MAX_STARTS)
     return nextStart(
       givenUp(
         state,
         `it ended ${trial.starts} times before it was known to work${trial.ended == null ? '' : `, the last time with ${trial.ended}`}`
       )
     )
-  return { slot: trial.slot, state: { ...state, trial: { ...trial, starts: trial.starts + 1 } } }
+  return { slot: slotOf(trial.slot), state: { ...state, trial: { ...trial, starts: trial.starts + 1 } } }
 }
+
+const slotOf = (place: Program): Slot | undefined => (place === 'base' ? undefined : place)
 
 /** The release on trial is broken: what worked before goes on. Pure. */
 export function givenUp({ trial, ...state }: SlotState, why: string): SlotState {
-  const broken = trial && state[trial.slot]
-  return broken == null ? state : { ...state, failed: failedFor(broken, why) }
+  const broken = trial && releaseAt(state, trial.slot)
+  if (broken == null) return state
+  return { ...state, failed: failedFor(broken, why), ...(trial?.isCopied && { putBack: true }) }
 }
 
 /** What worked cannot be read any more: what was installed runs, and it is unpacked anew. Pure. */
@@ -77,8 +99,11 @@ const failedFor = (broken: z.output<typeof release>, why: string) => ({
 })
 
 /** The release on trial works. Pure. */
-export const kept = ({ trial, ...state }: SlotState): SlotState =>
-  trial == null ? state : { ...state, current: trial.slot }
+export function kept({ trial, current, ...state }: SlotState): SlotState {
+  if (trial == null) return current == null ? state : { ...state, current }
+  const slot = slotOf(trial.slot)
+  return { ...state, ...(slot != null && { current: slot }), former: current ?? 'base' }
+}
 
 /** The program of a release, which is a folder as npm has it: what `artel` is in its package.json. */
 export async function programOf(folder: string): Promise<string> {
