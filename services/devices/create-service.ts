@@ -363,9 +363,10 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       })
       host.repeat('telling of alerts', TELL_MS, alerts.round)
       if (mirror != null) host.repeat('mirror', MIRROR_MS, until => mirror.catchUp(until))
-      host.repeat('telling', TELL_MS, () => {
-        const items = seen.changed()
-        if (items.length > 0) host.tell('changed', { items })
+      host.repeat('telling', TELL_MS, async until => {
+        for await (const items of seen.changes(until)) if (items.length > 0) host.tell('changed', { items })
+      })
+      host.repeat('changes of alerts', TELL_MS, () => {
         if (alertStore.revision() !== toldRevision) host.tell('alerts', {})
         toldRevision = alertStore.revision()
       })

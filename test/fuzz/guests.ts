@@ -2,12 +2,15 @@ import { strict as assert } from 'node:assert'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { followMux } from '../../bootstrap/follow-mux.ts'
 import { createIdentity } from '../../bootstrap/index.ts'
-import { createSigner } from '../../ledger/index.ts'
+import { createSigner, isSignedBy } from '../../ledger/index.ts'
 import { createAssembly } from '../../services/assistant/core/chunks.ts'
+import { matches, rule } from '../../services/devices/alerts/rule.ts'
 import { decodeCommand, encodeCommand } from '../../services/devices/commands/command.ts'
 import { fleetDocuments } from '../../services/devices/fleet/document.ts'
 import { decodeBatch, encodeBatch, follow, headBytes } from '../../services/devices/log/batch.ts'
+import { openChainLog } from '../../services/devices/log/chain-log.ts'
 import { encodeEntry, GENESIS } from '../../services/devices/log/entry.ts'
+import { frameRecord } from '../../services/devices/log/records.ts'
 import { readEvent, signEvent } from '../../services/messenger/core/event.ts'
 import { readGeneration, signGeneration } from '../../services/messenger/core/generation.ts'
 import {
@@ -22,8 +25,12 @@ import { withCrc } from '../../services/sas/crc.ts'
 import * as sas from '../../services/sas/frames.ts'
 import { createPacketReader } from '../../services/tv/adb/packets.ts'
 import { readShellV1, readShellV2, withExitCode } from '../../services/tv/adb/shell-answer.ts'
+import { parseCondition } from '../../services/tv/condition.ts'
 import { readRaw } from '../../services/tv/screen.ts'
 import * as net from '../../services/vm/network/packets.ts'
+import { batchOf, chain } from '../services/devices/logs.ts'
+import { MachineDisk } from '../simulation/devices-disk.ts'
+import { createRandom } from '../simulation/random.ts'
 import type { Target } from './target.ts'
 
 const hash32 = new Uint8Array(32).fill(7)
@@ -61,6 +68,57 @@ export const guests: Record<string, () => Target | Promise<Target>> = {
       take: bytes => follow(chain, undefined, decodeBatch(bytes))
     }
   },
+
+  'device segment': () => {
+    const first = batchOf(0, GENESIS.hash, 2)
+    const second = batchOf(2, first.head.hash, 1)
+    const name = '0000000000000000.seg'
+    return {
+      real: [Buffer.concat([first, second].map(({ batch }) => frameRecord(encodeBatch(batch))))],
+      refuses: [],
+      async take(bytes) {
+        const disk = new MachineDisk(createRandom(1))
+        disk.folders.set('log', new Map([[name, bytes]]))
+        const open = () => openChainLog({ disk: disk.open('log'), chain, isSigned: isSignedBy })
+        const log = await open()
+        // nothing that its agent did not sign is ever read
+        const { entries = [] } = (await log.read(0)) ?? {}
+        const right = [first, second].flatMap(({ batch }) => batch.entries)
+        for (const [i, entry] of entries.entries()) assert.deepEqual(entry, right[i])
+        assert.deepEqual((await open()).head, log.head)
+      }
+    }
+  },
+
+  'device expressions': () => ({
+    real: [
+      'host:*\nhost:1',
+      '*a*b*\nxaxbx',
+      'line=2 & model~metro',
+      'volume>10',
+      '{"name":"hot","reading":"load","above":80,"clear":70,"forSeconds":60}',
+      '{"name":"door","devices":"sas:*","event":"exception","field":"code","equals":"17"}'
+    ].map(text => Buffer.from(text)),
+    refuses: ['TvRequestError', 'SyntaxError'],
+    take(bytes) {
+      const [expression, id = ''] = Buffer.from(bytes).toString().slice(0, 400).split('\n') as [
+        string,
+        string?
+      ]
+      // a pattern with what it is compared with, or else a condition or a rule
+      if (id !== '') {
+        if (expression.split('*').length > 5) return matches(expression, id)
+        const parts = expression
+          .split('*')
+          .map(part => part.replace(/[^\p{L}\p{N}]/gu, each => `\\u{${each.codePointAt(0)!.toString(16)}}`))
+        return assert.equal(matches(expression, id), new RegExp(`^${parts.join('.*')}$`, 'su').test(id))
+      }
+      if (!expression.startsWith('{')) return parseCondition(expression)({ line: 2, model: 'metro' })
+      const { success, data } = rule.safeParse(JSON.parse(expression))
+      if (success) assert.equal(rule.safeParse(data).success, true)
+      return success
+    }
+  }),
 
   'device command': () => ({
     real: [

@@ -8,17 +8,21 @@ import { mutated } from './mutate.ts'
 import { isHarmless } from './target.ts'
 
 /*
- * `npm run fuzz -- NAME… --minutes N`: inputs near real ones for so long, for each target (default: all, a minute each).
+ * `npm run fuzz -- NAME… --minutes N`: inputs near real ones for so long, for each target (default: all, a minute each);
+ * `--cases N` tries so many instead, however long that takes.
  * What does harm is shrunk, kept in `corpus/NAME/` and tried by every `npm test` from then on.
  */
 const BATCH = 500
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { minutes: { type: 'string', default: '1' } }
+  options: { minutes: { type: 'string', default: '1' }, cases: { type: 'string' } }
 })
 const minutes = Number(values.minutes)
 if (!(minutes > 0)) throw new Error(`--minutes takes a number above 0, got "${values.minutes}"`)
+const cases = values.cases == null ? Number.POSITIVE_INFINITY : Number(values.cases)
+if (!(cases > 0)) throw new Error(`--cases takes a number above 0, got "${values.cases}"`)
+const patienceMs = values.cases == null ? minutes * 60_000 : Number.POSITIVE_INFINITY
 
 for (const name of positionals.length > 0 ? positionals : Object.keys(targets)) {
   const open = targets[name]
@@ -27,9 +31,14 @@ for (const name of positionals.length > 0 ? positionals : Object.keys(targets)) 
   const target = await open()
   const inputs = mutated([...target.real, ...corpusOf(name).map(({ bytes }) => bytes)])
   let tried = 0
-  for (const end = Date.now() + minutes * 60_000; Date.now() < end; tried += BATCH) {
+  const begun = Date.now()
+  for (; tried < cases && Date.now() < begun + patienceMs; tried += BATCH) {
     const property = fc.asyncProperty(inputs, bytes => isHarmless(target, bytes))
-    const found = await fc.check(property, { numRuns: BATCH, interruptAfterTimeLimit: end - Date.now() })
+    const left = begun + patienceMs - Date.now()
+    const found = await fc.check(property, {
+      numRuns: BATCH,
+      ...(Number.isFinite(left) ? { interruptAfterTimeLimit: left } : {})
+    })
     if (!found.failed || found.counterexample == null) continue
     const [bytes] = found.counterexample
     const folder = join(import.meta.dirname, 'corpus', name)
@@ -40,6 +49,6 @@ for (const name of positionals.length > 0 ? positionals : Object.keys(targets)) 
     process.exitCode = 1
     break
   }
-  console.log(`${name}: ${tried} inputs`)
+  console.log(`${name}: ${tried} inputs, ${Math.round((Date.now() - begun) / 1000)} s`)
   await target.close?.()
 }

@@ -1,8 +1,18 @@
 import type { IsSigned, Log, Signer } from '../context.ts'
 import { ChainError } from '../errors.ts'
-import { follow, verifyBatch } from '../log/batch.ts'
+import { follow, lastSeq, verifyBatch } from '../log/batch.ts'
 import type { ChainLog } from '../log/chain-log.ts'
-import { AGENT, CHAIN, type ChainId, decodeEntry, type Entry, GENESIS, LOST, MOVED } from '../log/entry.ts'
+import {
+  AGENT,
+  CHAIN,
+  type ChainId,
+  decodeEntry,
+  type Entry,
+  GENESIS,
+  hashOf,
+  LOST,
+  MOVED
+} from '../log/entry.ts'
 import type { Hole } from '../log/holes.ts'
 import { createRecorder, type Draft, type Moment, type Place, type Recorder } from '../log/recorder.ts'
 import { chainsAt, type Peers, type Reply } from '../messages.ts'
@@ -236,7 +246,12 @@ export async function createAgent(init: AgentInit) {
       const receipt = { ...signed, witness }
       if (!isReceipt(own.chain, receipt, isSigned))
         throw new ChainError(receipt.seq, `${witness} gave a receipt that it did not sign`)
-      const ours = receipt.seq > own.head.seq ? undefined : await own.hashAt(receipt.seq)
+      const isOfBatch = receipt.seq === lastSeq(batch)
+      const ours = isOfBatch
+        ? hashOf(batch.entries.at(-1)!)
+        : receipt.seq > own.head.seq
+          ? undefined
+          : await own.hashAt(receipt.seq)
       if (ours != null && Buffer.compare(ours, receipt.hash) === 0) {
         cursors.set(witness, receipt.seq)
         receipts.save(number, receipt)

@@ -71,11 +71,16 @@ export function createFolderDisk(folder: string): Disk {
     },
 
     async read(name, offset, length) {
-      const file = await open(join(folder, name), 'r')
-      try {
-        const bytes = new Uint8Array(length)
+      const bytes = new Uint8Array(length)
+      const part = async (file: FileHandle): Promise<Uint8Array> => {
         const { bytesRead } = await file.read(bytes, 0, length, offset)
         return bytes.subarray(0, bytesRead)
+      }
+      // whoever closes it waits for this
+      if (growing?.name === name) return part(growing.file)
+      const file = await open(join(folder, name), 'r')
+      try {
+        return await part(file)
       } finally {
         await file.close()
       }

@@ -23,7 +23,10 @@ export interface Place {
   seq: number
 }
 
-/** A flush is not put off longer than this, nor for more entries: each costs a signature and a wait for the disk. */
+/**
+ * There are no more flushes than one in this time, but for accounts and so many entries: each costs a signature and a wait
+ * for the disk. What comes after a rest is written at once, for eyes that wait for it.
+ */
 const FLUSH_MS = 250
 const FLUSH_ENTRIES = 64
 /** Those that wait to be written; then whoever has more waits too. */
@@ -48,14 +51,17 @@ interface Pending {
 export function createRecorder({ log, fleet, sign, moment, onWritten }: RecorderInit) {
   const pending: Pending[] = []
   let timer: NodeJS.Timeout | undefined
+  /** when the last one began, ms of the process */
+  let flushedAt = Number.NEGATIVE_INFINITY
   let flushing: Promise<void> | undefined
   let room = Promise.withResolvers<void>()
   let isEnded = false
 
   function schedule(isUrgent: boolean): void {
     if (flushing != null) return
-    if (isUrgent || pending.length >= FLUSH_ENTRIES) void flush()
-    else timer ??= setTimeout(() => void flush(), FLUSH_MS)
+    const waitMs = flushedAt + FLUSH_MS - performance.now()
+    if (isUrgent || waitMs <= 0 || pending.length >= FLUSH_ENTRIES) void flush()
+    else timer ??= setTimeout(() => void flush(), waitMs)
   }
 
   /** All that waits, in as many writes as it takes. */
@@ -63,6 +69,7 @@ export function createRecorder({ log, fleet, sign, moment, onWritten }: Recorder
     clearTimeout(timer)
     timer = undefined
     flushing ??= (async () => {
+      flushedAt = performance.now()
       // what comes in the same turn goes along
       await Promise.resolve()
       while (pending.length > 0) await writeSome()

@@ -21,8 +21,6 @@ export function createSeen({ series, chains, signal, onError }: SeenInit) {
   let isMore = false
   /** ends with the pass that has not begun yet */
   let next = Promise.withResolvers<void>()
-  let told = new Map<string, string>()
-  let isTold = false
   let news = Promise.withResolvers<void>()
 
   async function readOn(): Promise<void> {
@@ -37,28 +35,18 @@ export function createSeen({ series, chains, signal, onError }: SeenInit) {
         if (!signal.aborted) onError(error as Error)
       }
       pass.resolve()
+      // also while more is written all the time
+      news.resolve()
+      news = Promise.withResolvers()
     } while (isMore && !signal.aborted)
     // the service has ended: nobody reads on
     if (isMore) next.resolve()
     reading = undefined
-    isTold = false
-    news.resolve()
-    news = Promise.withResolvers()
   }
 
   function start(): void {
     isMore = true
     reading ??= readOn()
-  }
-
-  /** Devices that are not as they were then, and how they are now. */
-  function since(before: ReadonlyMap<string, string>): { rows: DeviceRow[]; now: Map<string, string> } {
-    const rows = series.devices()
-    const now = new Map(rows.map(row => [`${row.agent} ${row.id}`, `${row.readAt} ${row.eventAt}`]))
-    return {
-      rows: rows.filter(({ agent, id }) => before.get(`${agent} ${id}`) !== now.get(`${agent} ${id}`)),
-      now
-    }
   }
 
   return {
@@ -71,24 +59,20 @@ export function createSeen({ series, chains, signal, onError }: SeenInit) {
       return promise
     },
     ended: async () => reading,
-    /** Devices that have changed since this was asked last. */
-    changed(): DeviceRow[] {
-      if (isTold) return []
-      isTold = true
-      const { rows, now } = since(told)
-      told = now
-      return rows
-    },
     /** All devices, then those that change, as they do; an empty list now and then as a sign of life. */
     async *changes(until: AbortSignal): AsyncGenerator<DeviceRow[]> {
-      let before = new Map<string, string>()
+      let after = series.changes()
+      let coming = news.promise
+      yield series.devices()
       while (!until.aborted) {
-        const coming = news.promise
-        const { rows, now } = since(before)
-        before = now
-        yield rows
+        const restMs = performance.now() + TOGETHER_MS
         await Promise.race([coming, pause(ALIVE_MS, until)])
-        await pause(TOGETHER_MS, until)
+        // what comes after a rest is told at once
+        await pause(Math.max(0, restMs - performance.now()), until)
+        coming = news.promise
+        const { rows, changes } = series.changed(after)
+        after = changes
+        yield rows
       }
     }
   }

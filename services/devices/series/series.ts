@@ -18,6 +18,16 @@ const EVENTS_KEPT_MS = 90 * 24 * HOUR_MS
 const AHEAD_MS = 5 * MINUTE_MS
 /** Devices of one agent: an agent that invents names fills no memory. */
 const MAX_DEVICES = 10_000
+/** Entries of one transaction, from however many logs: each costs a commit, and holds others up. */
+const MAX_TOGETHER = 512
+
+/** What one log says next. */
+interface Part {
+  chain: ChainId
+  entries: { place: number; entry: Entry }[]
+  /** how far it was read then */
+  seq: number
+}
 
 export interface DeviceRow {
   agent: string
@@ -65,8 +75,17 @@ export function createSeries(
   const get = <T>(sql: string, ...values: SQLInputValue[]) => prepared(sql).get(...values) as T | undefined
   const all = <T>(sql: string, ...values: SQLInputValue[]) => prepared(sql).all(...values) as T[]
 
+  /** when each device changed last, by the count of all changes since the start */
+  const changedAt = new Map<string, number>()
+  let changes = 0
+
   const seenUpTo = ({ agent, number }: ChainId): number =>
     get<{ seq: number }>('SELECT seq FROM seen WHERE agent = ? AND number = ?', agent, number)?.seq ?? -1
+
+  function rowOf(agent: string, id: string): DeviceRow | undefined {
+    const row = get<StoredDevice>('SELECT * FROM device WHERE agent = ? AND id = ?', agent, id)
+    return row && asDevice(row)
+  }
 
   function apply(chain: ChainId, place: number, entry: Entry): void {
     const { class: kindOf, device, kind, body, timeMs, clock } = entry
@@ -86,6 +105,7 @@ export function createSeries(
         toJson(body)
       )
     if (device === AGENT || !isKnown(agent, device)) return
+    changedAt.set(`${agent} ${device}`, ++changes)
     if (kind === DEVICE)
       run('UPDATE device SET about = ? WHERE agent = ? AND id = ?', toJson(body), agent, device)
     else if (kind === READING) {
@@ -131,35 +151,61 @@ export function createSeries(
     )
   }
 
-  /** Reads on in one chain; false where nothing is new. */
-  async function readOn(log: ChainLog, chains: Pick<Chains, 'find' | 'of'>): Promise<boolean> {
-    const { agent, number } = log.chain
-    const from = Math.max(seenUpTo(log.chain) + 1, log.first)
-    if (from > log.head.seq) return false
+  /** What comes behind an entry in one chain; undefined where nothing is new. */
+  async function readOn(
+    log: ChainLog,
+    after: number,
+    chains: Pick<Chains, 'find' | 'of'>
+  ): Promise<Part | undefined> {
+    const { chain } = log
+    const from = Math.max(after + 1, log.first)
+    if (from > log.head.seq) return undefined
     const batch = await log.read(from)
     if (batch == null) {
       // what is missing comes back from others, and is read then; what its agent had let go never came here
       const next = log.next(from)
-      if (next != null) run('INSERT OR REPLACE INTO seen VALUES (?, ?, ?)', agent, number, next - 1)
-      return next != null
+      return next == null ? undefined : { chain, entries: [], seq: next - 1 }
     }
-    const entries: { place: number; entry: Entry }[] = []
+    const entries: Part['entries'] = []
     for (const [i, bytes] of batch.entries.entries()) {
       const entry = await unfold(decodeEntry(bytes), chains)
       if (entry != null) entries.push({ place: from + i, entry })
     }
-    transact(db, () => {
-      for (const { place, entry } of entries) apply(log.chain, place, entry)
-      run('INSERT OR REPLACE INTO seen VALUES (?, ?, ?)', agent, number, from + batch.entries.length - 1)
-    })
-    return true
+    return { chain, entries, seq: from + batch.entries.length - 1 }
   }
+
+  const takeIn = (parts: readonly Part[]): void =>
+    transact(db, () => {
+      for (const { chain, entries, seq } of parts) {
+        for (const { place, entry } of entries) apply(chain, place, entry)
+        run('INSERT OR REPLACE INTO seen VALUES (?, ?, ?)', chain.agent, chain.number, seq)
+      }
+    })
 
   return {
     /** Reads on in all chains until nothing is new. */
     async catchUp(chains: Pick<Chains, 'find' | 'all' | 'of'>, signal: AbortSignal): Promise<void> {
+      let parts: Part[] = []
+      let size = 0
+      const flush = (): void => {
+        const together = parts
+        parts = []
+        size = 0
+        if (together.length > 0) takeIn(together)
+      }
       for (const log of chains.all())
-        while (!signal.aborted && (await readOn(log, chains))) await new Promise(setImmediate)
+        for (let after = seenUpTo(log.chain); !signal.aborted; ) {
+          const part = await readOn(log, after, chains)
+          if (part == null) break
+          if (size + part.entries.length > MAX_TOGETHER) {
+            flush()
+            await new Promise(setImmediate)
+          }
+          parts.push(part)
+          size += part.entries.length
+          after = part.seq
+        }
+      flush()
     },
     /** Lets go of what is too old. */
     tidy(): void {
@@ -168,11 +214,18 @@ export function createSeries(
     },
 
     devices: (): DeviceRow[] => all<StoredDevice>('SELECT * FROM device ORDER BY id, agent').map(asDevice),
+    /** Devices that have changed after so many changes, and how many there are by now. */
+    changed: (after: number): { rows: DeviceRow[]; changes: number } => ({
+      rows: [...changedAt].flatMap(([key, at]) => {
+        if (at <= after) return []
+        const [agent] = key.split(' ', 1) as [string]
+        return rowOf(agent, key.slice(agent.length + 1)) ?? []
+      }),
+      changes
+    }),
+    changes: (): number => changes,
     names: (): { agent: string; id: string }[] => all('SELECT agent, id FROM device'),
-    device: (agent: string, id: string): DeviceRow | undefined => {
-      const row = get<StoredDevice>('SELECT * FROM device WHERE agent = ? AND id = ?', agent, id)
-      return row && asDevice(row)
-    },
+    device: rowOf,
     points: (
       device: string,
       reading: string,
