@@ -11,12 +11,15 @@ import { declare, devices, OWNER, service } from '../services/index.ts'
 import { createTestDirectory, startHost } from '../test/services/host/start-host.ts'
 import { createFleet } from '../test/services/tv/fleet.ts'
 import type { Row, RunOptions } from './harness/contract.ts'
+import { liveValues } from './harness/live-values.ts'
 import { beside, besideRows, percentile, summary } from './harness/statistics.ts'
 
 const TEXT = 'x'.repeat(200)
 const DEADLINE_MS = 120_000
 /** Not yet acknowledged messages of MQTT. */
 const WINDOW = 200
+/** It writes all that it holds anew when a message has come, after it was acknowledged. */
+const SAVING = 'mosquitto QoS 1, saving'
 const TVS = 150
 const TV_NODES = 4
 
@@ -24,10 +27,13 @@ export const metrics: Record<string, string> = {
   'devices.delivered':
     'events of 200 characters from a driver until two witnesses have signed that they are on their disks; agent and witnesses share one process',
   'devices.delivered-share':
-    'devices.delivered as a multiple of the peer: mosquitto_pub at QoS 1, two brokers with a bridge, until a subscriber of the second has all; neither broker waits for its disk',
+    'devices.delivered as a multiple of the peer: mosquitto_pub at QoS 1, two brokers with a bridge, until a subscriber of the second has all; neither broker waits for its disk, also where it writes its database after every message',
   'devices.catch-up': 'the same events for a witness that was away while they were written',
   'devices.cpu': 'CPU time of all three, per event',
   'devices.disk': 'bytes that each of the three keeps of an event',
+  'devices.shown-p50':
+    'a value on a page: from the call of its driver until it stands on the dashboard in Chromium, one after the other, node and page on this machine: median of a run',
+  'devices.year': 'history of a reading over a year by hours, 8,760 points, as the service answers it',
   'devices.tv-p95':
     '150 operations over 150 simulated TVs behind four nodes, all asked at once by an operator: from the question until the outcome, looked at on the TV, is there; 95th percentile of a round; TVs, nodes and operator share one process'
 }
@@ -109,7 +115,7 @@ async function freePort(): Promise<number> {
 }
 
 /** Two brokers of Debian's mosquitto with a bridge; messages/s until a subscriber of the second one has all. */
-async function mqttRate(folder: string, count: number): Promise<number> {
+async function mqttRate(folder: string, count: number, saving = ''): Promise<number> {
   await using ended = new AsyncDisposableStack()
   const [from, to] = [await freePort(), await freePort()]
   const start = async (command: string, args: string[]) => {
@@ -123,7 +129,7 @@ async function mqttRate(folder: string, count: number): Promise<number> {
   }
   const broker = async (name: string, port: number, more = ''): Promise<void> => {
     const file = join(folder, `${name}.conf`)
-    const usual = `listener ${port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages ${WINDOW}\npersistence true\nautosave_interval 1\npersistence_file ${name}-${port}.db\npersistence_location ${folder}/\n`
+    const usual = `listener ${port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages ${WINDOW}\npersistence true\nautosave_interval 1\npersistence_file ${name}-${port}.db\npersistence_location ${folder}/\n${saving}`
     await writeFile(file, usual + more)
     await start('mosquitto', ['-c', file])
     await delay(500)
@@ -210,15 +216,21 @@ export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
       disk.push(((await fleet.status()).bytes - bytes) / count)
       return (count * 1000) / ms
     },
-    { 'mosquitto QoS 1': () => mqttRate(folder, count) },
+    {
+      'mosquitto QoS 1': () => mqttRate(folder, count),
+      [SAVING]: () => mqttRate(folder, count, 'autosave_on_changes true\n')
+    },
     failed
   )
+  const live = await liveValues(join(folder, 'live'), quick ? 10 : 50)
   const tvs = await tvTimes(rounds)
   return [
     ...besideRows('devices.delivered', 'messages/s', delivered, 'devices.delivered-share'),
     summary('devices.catch-up', 'messages/s', [catchUp]),
     summary('devices.cpu', 'µs', cpu.slice(1)),
     summary('devices.disk', 'bytes', disk.slice(1)),
+    summary('devices.shown-p50', 'ms', live.shown),
+    summary('devices.year', 'ms', live.years),
     summary('devices.tv-p95', 'ms', tvs)
   ]
 }
