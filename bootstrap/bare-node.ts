@@ -1,12 +1,12 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Libp2p } from '@libp2p/interface'
-import { LevelDatastore } from 'datastore-level'
 import { createLibp2p } from 'libp2p'
 import { openLevel } from './files.ts'
 import { forgetProviders, listenError } from './first-steps.ts'
 import type { HeliaNodeInit } from './helia-node.ts'
 import type { ArtelServices } from './libp2p-options.ts'
+import { PeerMemory } from './peer-memory.ts'
 
 /** Addresses of peers are all that it keeps: the 8 MB that it takes for reading and twice 4 for writing are for more. */
 const LEVEL = { cacheSize: 1 << 19, writeBufferSize: 1 << 19 }
@@ -25,7 +25,7 @@ export async function createBareNode({
 }> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const place = join(folder, 'datastore')
-  const datastore = new LevelDatastore(place, LEVEL)
+  const datastore = new PeerMemory(place, LEVEL)
   await openLevel(datastore, place)
   await forgetProviders(datastore)
   const libp2p = await createLibp2p<ArtelServices>({ datastore, ...options, start: false })

@@ -3,13 +3,13 @@ import { join } from 'node:path'
 import type { HeliaWithLibp2p } from '@helia/libp2p'
 import * as dagCbor from '@ipld/dag-cbor'
 import type { ComponentLogger, Libp2p } from '@libp2p/interface'
-import { LevelDatastore } from 'datastore-level'
 import type { createHeliaLight, Router } from 'helia'
 import type { Libp2pOptions } from 'libp2p'
 import { openLevel } from './files.ts'
 import { forgetProviders, listenError } from './first-steps.ts'
 import { LargeBlocks } from './large-blocks.ts'
 import type { ArtelServices } from './libp2p-options.ts'
+import { PeerMemory } from './peer-memory.ts'
 
 export interface HeliaNode {
   helia: HeliaWithLibp2p<ArtelServices>
@@ -108,11 +108,11 @@ async function loadModules() {
 // blocks of a MiB: 154 MB/s instead of 23.
 const BLOCKS = { writeBufferSize: 64 << 20, maxFileSize: 64 << 20, compression: false }
 
-async function openStores(folder: string): Promise<{ blockstore: LargeBlocks; datastore: LevelDatastore }> {
+async function openStores(folder: string): Promise<{ blockstore: LargeBlocks; datastore: PeerMemory }> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const [blocks, data] = [join(folder, 'blocks'), join(folder, 'datastore')]
   const blockstore = new LargeBlocks(blocks, join(folder, 'block-files'), BLOCKS)
-  const datastore = new LevelDatastore(data)
+  const datastore = new PeerMemory(data)
   await openLevel(blockstore, blocks)
   await openLevel(datastore, data)
   await forgetProviders(datastore)

@@ -16,7 +16,7 @@ import { weighAnswer } from './weigh-answers.ts'
 // Streams to workers that a node without jobs keeps; it opens more when it has work.
 const IDLE_LINKS = 32
 // The directory costs other nodes a search; where workers are known it is asked no more often than this.
-const DIRECTORY_INTERVAL_MS = 10_000
+const DIRECTORY_INTERVAL_MS = 60_000
 
 type Refusal = Extract<FromWorker, { t: 'refused' }>
 
