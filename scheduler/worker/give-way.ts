@@ -36,9 +36,11 @@ export function unsecuredMs(running: readonly Running[], now: number): number {
   )
 }
 
-// Work on a word that gave way is not begun again for so long, three times as long each time.
+// Work on a word that gave way is not begun again for so long, three times as long each time …
 const PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 60_000
+// … or until slots were free for so long, once more each time: then nobody who pays has use for them.
+const IDLE_MS = 1_000
 // A requester that was refused comes back after 500 ms, twice as long each time (coordinator/judge-answers.ts). What comes within the
 // first second may have been on its way.
 const ON_ITS_WAY_MS = 1_000
@@ -49,20 +51,25 @@ const COMES_BACK_MS = 400
  * for each of these, which takes longer than a small job.
  */
 export function createPauses(now: () => number) {
-  const pauses = new Map<string, { times: number; at: number }>()
-  const msOf = (times: number): number => Math.min(LONGEST_PAUSE_MS, PAUSE_MS * 3 ** (times - 1))
+  const pauses = new Map<string, { times: number; at: number; until: number }>()
 
   return {
-    /** Once for all that gives way at the same time. */
-    gaveWay(requester: string): void {
-      pauses.set(requester, { times: (pauses.get(requester)?.times ?? 0) + 1, at: now() })
+    /** Work that began at `startedAt` gave way; false where that is part of what was counted, for it ran then. */
+    gaveWay(requester: string, startedAt: number): boolean {
+      const before = pauses.get(requester)
+      if (before != null && startedAt <= before.at) return false
+      const times = (before?.times ?? 0) + 1
+      const at = now()
+      pauses.set(requester, {
+        times,
+        at,
+        until: at + Math.min(LONGEST_PAUSE_MS, PAUSE_MS * 3 ** (times - 1))
+      })
+      return true
     },
 
     /** Nothing of it is begun, unless it is secured. */
-    isPaused(requester: string): boolean {
-      const pause = pauses.get(requester)
-      return pause != null && now() - pause.at < msOf(pause.times)
-    },
+    isPaused: (requester: string): boolean => now() < (pauses.get(requester)?.until ?? 0),
 
     /** It was told to come later, and comes. */
     takesNoHeed(requester: string): boolean {
@@ -72,10 +79,12 @@ export function createPauses(now: () => number) {
       return ms > ON_ITS_WAY_MS && ms < COMES_BACK_MS * 2 ** (pause.times - 1)
     },
 
-    /** To be called now and then: forgets who gave way long ago. */
-    forget(): void {
-      for (const [requester, { at }] of pauses)
-        if (now() - at > 2 * LONGEST_PAUSE_MS) pauses.delete(requester)
+    /** To be called now and then. `freeMs`: for how long there have been free slots. Forgets who gave way long ago. */
+    review(freeMs: number): void {
+      for (const [requester, pause] of pauses) {
+        if (freeMs >= IDLE_MS * pause.times) pause.until = Math.min(pause.until, now())
+        if (now() - pause.at > 2 * LONGEST_PAUSE_MS) pauses.delete(requester)
+      }
     }
   }
 }

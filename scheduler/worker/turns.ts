@@ -38,6 +38,8 @@ export function createTurns(init: {
   /** ms that slots were busy until `changedAt`, all together */
   let busyMs = 0
   let changedAt = now()
+  /** when all slots were last seen busy */
+  let fullAt = changedAt
   /** what began beside the slots last */
   let beside: { program: Program; slices: LeasedSlice[]; at: number } | undefined
   let isStopped = false
@@ -45,6 +47,7 @@ export function createTurns(init: {
   function account(change: number): void {
     const at = now()
     busyMs += running * (at - changedAt)
+    if (running >= init.capacity()) fullAt = at
     changedAt = at
     running += change
   }
@@ -125,6 +128,12 @@ export function createTurns(init: {
 
     get running(): number {
       return running
+    },
+
+    /** ms for which there has been a free slot */
+    freeMs(): number {
+      account(0)
+      return now() - fullAt
     },
 
     /** ms that slots were busy so far, all together */

@@ -32,7 +32,7 @@ import { createWarmSessions } from './warm-sessions.ts'
 const WINDOW_PER_SLOT = 64
 const HEARTBEAT_MS = 1000
 // What it costs this machine to end a process before it brings anything, and to start the next one in its place: for who names no
-// price, or comes back with more of it before it is time.
+// price, once for all that ran when it was first in the way, or comes back with more of it before it is time.
 const PROCESS_MS = 200
 // What a message that asks for nothing costs at least, and each slice in it: it was decrypted, framed and answered as well, and
 // what is left of it collected.
@@ -140,7 +140,7 @@ export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, compon
     credit.refresh()
     kept.expire()
     stays.expire()
-    pauses.forget()
+    pauses.review(turns.freeMs())
     turns.pump()
     endOverstay()
     makeWay()
@@ -182,12 +182,12 @@ export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, compon
     if (kept.length === 0) return
     const inSlots = [...requesters].flatMap(runningOf).filter(({ batch }) => !turns.isBeside(batch.slices))
     const ended = givingWay(inSlots, kept)
-    for (const { from, batch } of ended) {
+    for (const { from, batch, startedAt, price } of ended) {
       endBatch(from, batch, GAVE_WAY)
+      const isNews = pauses.gaveWay(from.id, startedAt)
       // a price may be secured any moment; what names none never will be
-      if (priceOf(batch.slices) === 0) from.costs.waste(from.id, PROCESS_MS)
+      if (isNews && price === 0) from.costs.waste(from.id, PROCESS_MS)
     }
-    for (const requester of new Set(ended.map(({ requester }) => requester))) pauses.gaveWay(requester)
   }
 
   /** The owner lends so many slots: what is in none of them is short. */

@@ -176,17 +176,43 @@ describe('scheduler/worker', () => {
       assert.ok(!isRefused(70), 'it is secured')
     })
 
-    it('counts as wasted at once where it names no price and gives way', async () => {
+    it('counts as wasted at once where it names no price and gives way, once for all that filled the slots', async () => {
       const wasted: [string, number][] = []
       const costs = { ...UNCOUNTED, waste: (peer: string, ms: number) => void wasted.push([peer, ms]) }
-      start({ slots: 1 }, costs, { ...UNLIMITED, secures: requester => requester === 'alice' })
+      start({ slots: 6 }, costs, { ...UNLIMITED, secures: requester => requester === 'alice' })
       const [stranger, payer] = [connect('mallory'), connect('alice')]
       for (const peer of [stranger, payer]) peer.receive(load())
-      stranger.receive(free([1]))
-      await until(() => fake.running.length === 1, 'the slice of the stranger')
-      payer.receive(lease([2]))
-      await until(() => stranger.refused().length === 1, 'its end')
+      stranger.receive(free([1, 2, 3, 4, 5, 6]))
+      await until(() => fake.running.length === 6, 'the slices of the stranger')
+      for (const id of [11, 12, 13]) {
+        clock += 100
+        payer.receive(lease([id]))
+        await until(() => stranger.refused().length === id - 10, 'the end of one more')
+      }
       assert.deepEqual(wasted, [['mallory', 200]])
+    })
+
+    it('is begun again before its time where slots have been free for long', async () => {
+      start({ slots: 1 }, UNCOUNTED, { ...UNLIMITED, secures: requester => requester === 'alice' })
+      const [stranger, payer] = [connect('mallory'), connect('alice')]
+      for (const peer of [stranger, payer]) peer.receive(load())
+      for (const [id, pauseMs] of [1_000, 3_000, 9_000].entries()) {
+        stranger.receive(lease([id]))
+        await until(() => fake.running[0]?.inputs[0]?.[0] === id, 'the slice of the stranger')
+        payer.receive(lease([id + 100]))
+        await until(() => fake.running[0]?.inputs[0]?.[0] === id + 100, 'the slice that is paid for')
+        if (id < 2) clock += pauseMs
+        fake.running[0]!.end()
+        await until(() => worker.offer().free === 1, 'its end')
+      }
+      clock += 2_999
+      stranger.receive(lease([50]))
+      assert.ok(stranger.refused().includes(50))
+      clock += 1
+      await until(() => {
+        stranger.receive(lease([51]))
+        return fake.running.length === 1
+      }, heartbeat)
     })
 
     it('is taken back from who has only promised a price, like from who names none', async () => {
