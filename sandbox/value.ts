@@ -94,7 +94,7 @@ export function valueCodec(native?: NativeText) {
   const Big = BigInt
   const Vec = Array
 
-  const { min } = Math
+  const { min, imul } = Math
   const NAN64 = new Bytes([0, 0, 0, 0, 0, 0, 0xf8, 0x7f]) // little endian
   const NAN32 = new Bytes([0, 0, 0xc0, 0x7f])
   const MAX_DEPTH = 256 // deeper data is a cycle or an attack on whoever walks it next
@@ -105,6 +105,7 @@ export function valueCodec(native?: NativeText) {
   const NATIVE_CHARS = 32 // shorter strings are done before a call is made
   const WINDOW_CHARS = 524288 // as in child-main.ts
   const missing: readonly string[] = []
+  const KNOWN_TEXTS = 8192 // a power of two
   const RUN_BYTES = 64 // of ASCII, from which on a slice is cheaper than its characters one by one
   // The head of a large typed array takes 7 bytes. Its numbers then lie on 8 bytes, where copying is four times faster.
   const ALIGNED = 1
@@ -515,17 +516,47 @@ export function valueCodec(native?: NativeText) {
     return text
   }
 
+  /**
+   * Short texts that were read before, by a hash of their bytes: keys and words come again and again, and a string that is
+   * there already costs nothing to make, nor its hash wherever it is looked up.
+   */
+  const known: (string | undefined)[] = new Vec(KNOWN_TEXTS)
+  let place = -1
+
+  /** The text of these bytes, if it is known; else `place` is where it is to be kept, or -1. */
+  function knownText(from: number, to: number) {
+    let hash = to - from
+    place = -1
+    for (let i = from; i < to; i++) {
+      const c = source[i]!
+      if (c >= 0x80) return undefined
+      hash = imul(hash ^ c, 0x01000193)
+    }
+    place = (hash ^ (hash >>> 13)) & (KNOWN_TEXTS - 1)
+    const text = known[place]
+    if (text === undefined || text.length !== to - from) return undefined
+    for (let i = from; i < to; i++) if (charCodeAt(text, i - from) !== source[i]) return undefined
+    return text
+  }
+
   const asciiAt = (from: number, to: number) =>
     chars !== undefined && asciiEnd(from, to) === to ? charsAt(from, to) : undefined
 
   function getString(bytes: number, wtf: boolean) {
     const from = take(bytes)
     const to = from + bytes
-    const long = bytes >= NATIVE_CHARS && !wtf
-    if (long && chars === missing) throw missing
-    const whole = !long ? undefined : native !== undefined ? native.read(source, from, to) : asciiAt(from, to)
+    const short = bytes < NATIVE_CHARS
+    if (!short && !wtf && chars === missing) throw missing
+    const whole = wtf
+      ? undefined
+      : short
+        ? knownText(from, to)
+        : native !== undefined
+          ? native.read(source, from, to)
+          : asciiAt(from, to)
     if (whole !== undefined) return whole
-    const runs = long && chars !== undefined
+    const keptAt = short && !wtf ? place : -1
+    const runs = !short && !wtf && chars !== undefined
     let text = ''
     let codes: number[] = new Vec(min(bytes, 4096))
     let n = 0
@@ -585,7 +616,9 @@ export function valueCodec(native?: NativeText) {
     if (wtf && !lone) throw new Fail('tag 273 on a string without lone surrogates')
     if (n === 0) return text
     codes.length = n
-    return text + fromCharCodes(codes)
+    text += fromCharCodes(codes)
+    if (keptAt >= 0) known[keptAt] = text
+    return text
   }
 
   function copyBytes(bytes: number) {

@@ -8,6 +8,8 @@ export interface Reduction {
   /** accumulator, next mapped value → accumulator */
   fold(acc: unknown, value: unknown): unknown
   combine(left: unknown, right: unknown): unknown
+  /** Where these of all that is combined are not more than 2^53 together, their order does not show in the bits; absent: it does. */
+  weight?(acc: unknown): number
   /** true for what lift and fold can give: a worker's accumulator may be anything */
   isAcc(acc: unknown): boolean
   /** accumulator (undefined: there was no item) → result; `initial` stands left of everything */
@@ -64,7 +66,11 @@ export function createReduction(
         ? reduction.lift(initial)
         : reduction.combine(reduction.lift(initial), acc)
   // x + y is the same operator for number and bigint; the types are checked where values enter
-  const simple = (combine: (a: never, b: never) => unknown, empty: number | undefined): Reduction => {
+  const simple = (
+    combine: (a: never, b: never) => unknown,
+    empty: number | undefined,
+    weight?: (acc: unknown) => number
+  ): Reduction => {
     const lift = exact ? big : number
     const reduction: Reduction = {
       lift,
@@ -72,32 +78,44 @@ export function createReduction(
         ? (acc, value) => combine(acc as never, big(value) as never)
         : (acc, value) => combine(acc as never, (typeof value === 'number' ? value : number(value)) as never),
       combine: combine as (a: unknown, b: unknown) => unknown,
+      weight,
       isAcc: acc => typeof acc === (exact ? 'bigint' : 'number'),
       finish: (acc, initial) =>
         start(reduction, acc, initial) ?? (empty === undefined ? undefined : lift(empty))
     }
     return reduction
   }
+  // sums of whole numbers are exact
+  const whole = (acc: unknown): number => (Number.isInteger(acc) ? Math.abs(acc as number) : Number.NaN)
   switch (operation) {
     case 'sum':
-      return simple((a: number, b: number) => a + b, 0)
+      return simple((a: number, b: number) => a + b, 0, whole)
     case 'product':
       return simple((a: number, b: number) => a * b, 1)
     case 'min':
       return simple(
         exact ? (a: bigint, b: bigint) => (b < a ? b : a) : (a: number, b: number) => Math.min(a, b),
-        undefined
+        undefined,
+        () => 0
       )
     case 'max':
       return simple(
         exact ? (a: bigint, b: bigint) => (b > a ? b : a) : (a: number, b: number) => Math.max(a, b),
-        undefined
+        undefined,
+        () => 0
       )
     case 'count': {
       const { lift, combine, isAcc, finish } = simple((a: number, b: number) => a + b, 0)
       const [no, yes] = [lift(0), lift(1)]
       const one = (value: unknown): unknown => (atHand(value, 'the function') ? yes : no)
-      return { lift: one, fold: (acc, value) => combine(acc, one(value)), combine, isAcc, finish }
+      return {
+        lift: one,
+        fold: (acc, value) => combine(acc, one(value)),
+        combine,
+        weight: whole,
+        isAcc,
+        finish
+      }
     }
     case 'average':
       return {

@@ -82,7 +82,7 @@ function driver(
   expose(context)
   return (input: Input): unknown => {
     const { items, size, blocks, operation, grouped, first, merge, initial, whole, partitions } = input
-    const { createFold, combineGroups, give, take, finishGroups, cut, uncut } = createGrouping(
+    const { createFold, foldGroups, combineGroups, give, take, finishGroups, cut, uncut } = createGrouping(
       createReduction(operation, false, functions.reduce),
       grouped,
       { begin, copy: operation === 'custom' ? copy : undefined }
@@ -103,7 +103,7 @@ function driver(
       if (at % size > 0) close()
       const nodes =
         merge == null
-          ? foldBlocks(blocks, first, leaves.length, block => leaves[block - first]!, combineGroups)
+          ? foldGroups(blocks, first, leaves)
           : mergeNodes(blocks, [...held(merge as TreeNode<Group>[]), ...parts()], combineGroups)
       if (whole) return finishGroups(nodes[0]?.[2], initial)
       return (

@@ -34,7 +34,7 @@ export interface GroupingPlan extends Plan {
 }
 
 /**
- * Grouped folding. It runs on both sides; uses only `atHand`, `isKey` and `compareKeys` beside it.
+ * Grouped folding. It runs on both sides; uses only `atHand`, `isKey`, `compareKeys` and `foldBlocks` beside it.
  * A mapped value is a pair `[key, value]`, a list of such pairs (a document's words), or a plain value.
  * `grouped` says which: true for pairs, false for plain values; undefined: as the first one is.
  * `begin` is told before values are taken, and before two meet that `copy` is there for: where in the tree, and a hash of
@@ -43,12 +43,13 @@ export interface GroupingPlan extends Plan {
  * A key is looked up once where it comes in and is a number from then on: combining costs no hashing and no allocation.
  */
 export function createGrouping(
-  { lift, fold, combine, isAcc, finish }: Reduction,
+  { lift, fold, combine, weight, isAcc, finish }: Reduction,
   grouped: boolean | undefined,
   { begin = () => {}, copy }: Partial<Pick<DriverTools, 'begin' | 'copy'>> = {}
 ) {
   const meet = copy === undefined ? () => {} : begin
   const alone = copy ?? ((acc: unknown) => acc)
+  const allAlone = (accs: unknown[]): unknown[] => (copy === undefined ? accs : accs.map(copy))
   const numbers = new Map<Key, number>()
   const keys: Key[] = []
   const hashes: (number | undefined)[] = []
@@ -117,7 +118,7 @@ export function createGrouping(
       end(): Held {
         for (const id of ids) places[id] = 0
         if (pairs > 0 && plain > 0) mixed()
-        return plain > 0 ? { one: alone(one) } : { ids, accs: accs.map(alone) }
+        return plain > 0 ? { one: alone(one) } : { ids, accs: allAlone(accs) }
       }
     }
   }
@@ -144,6 +145,54 @@ export function createGrouping(
     }
     for (const id of ids) places[id] = 0
     return left
+  }
+
+  /**
+   * The nodes over the blocks from `first` on, of which these are the groups. Where no order of combining shows, each is
+   * made of its blocks at once: the tree would touch every key on each of its levels.
+   */
+  function foldGroups(blocks: number, first: number, leaves: Held[]): TreeNode<Held>[] {
+    if (!isAnyOrder(leaves))
+      return foldBlocks(blocks, first, leaves.length, block => leaves[block - first]!, combineGroups)
+    const nodes = foldBlocks<unknown>(
+      blocks,
+      first,
+      leaves.length,
+      () => undefined,
+      () => undefined
+    )
+    return nodes.map(([level, index]) => {
+      const from = index * 2 ** level - first
+      return [level, index, join(leaves.slice(from, from + 2 ** level))]
+    })
+  }
+
+  function isAnyOrder(leaves: Held[]): leaves is KeyedGroup[] {
+    let sum = weight === undefined ? Number.NaN : 0
+    for (let n = 0; n < leaves.length && !Number.isNaN(sum); n++) {
+      const leaf = leaves[n]!
+      if ('one' in leaf) return false
+      for (let i = 0; i < leaf.accs.length; i++) sum += weight!(leaf.accs[i])
+    }
+    return sum <= Number.MAX_SAFE_INTEGER
+  }
+
+  /** Keys in the order in which they come first, as in the tree. */
+  function join(leaves: KeyedGroup[]): KeyedGroup {
+    const ids: number[] = []
+    const accs: unknown[] = []
+    for (const leaf of leaves)
+      for (let i = 0; i < leaf.ids.length; i++) {
+        const id = leaf.ids[i]!
+        const place = places[id]! - 1
+        if (place >= 0) accs[place] = combine(accs[place], leaf.accs[i])
+        else {
+          places[id] = ids.push(id)
+          accs.push(leaf.accs[i])
+        }
+      }
+    for (const id of ids) places[id] = 0
+    return { ids, accs }
   }
 
   /** As it travels. */
@@ -223,6 +272,7 @@ export function createGrouping(
 
   return {
     createFold,
+    foldGroups,
     combineGroups,
     give,
     take,
