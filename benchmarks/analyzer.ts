@@ -28,9 +28,9 @@ export const versions = async (): Promise<Record<string, string>> => ({
 })
 
 /** The same evaluator over the same hands: behind the walls of one worker, in loops of Node, in a loop over itertools. */
-export async function run({ quick, failed, profiles }: RunOptions): Promise<Row[]> {
+export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
   const rounds = quick ? 1 : 5
-  await using one = await startFleet({ workers: 1, profiles })
+  await using one = await startFleet({ workers: 1 })
   const rows = besideRows(
     'analyzer.hands',
     'ms',
@@ -42,7 +42,7 @@ export async function run({ quick, failed, profiles }: RunOptions): Promise<Row[
     ),
     'analyzer.hands-share'
   )
-  await using two = await startFleet({ workers: 2, profiles })
+  await using two = await startFleet({ workers: 2 })
   const tickets = Array.from({ length: 100 }, (_, i) =>
     [1, 2, 3, 4, 5, 6].map(j => ((i * 7 + j * j) % 49) + 1)
   )

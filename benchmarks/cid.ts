@@ -14,10 +14,10 @@ export const metrics: Record<string, string> = {
 }
 
 /** Data by CID through two worker processes on loopback: noise-encrypted, verified block by block, walled. */
-export async function run({ quick, profiles }: RunOptions): Promise<Row[]> {
+export async function run({ quick }: RunOptions): Promise<Row[]> {
   const bytes = quick ? 64 * RECORD : BYTES
   const rounds = quick ? 1 : 3
-  await using fleet = await startFleet({ workers: 2, profiles })
+  await using fleet = await startFleet({ workers: 2 })
   const throughput: number[] = []
   const put: number[] = []
   for (let round = 0; round < rounds; round++) {

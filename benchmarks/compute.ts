@@ -24,9 +24,9 @@ export const metrics: Record<string, string> = {
 export const versions = () => peerVersions(COMPUTE_PEERS)
 
 /** Work that is nothing but CPU, cut into parts by each system; two workers everywhere, the same function in all. */
-export async function run({ quick, failed, profiles }: RunOptions): Promise<Row[]> {
+export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
   const installed = await present(COMPUTE_PEERS)
-  await using fleet = await startFleet({ workers: 2, profiles })
+  await using fleet = await startFleet({ workers: 2 })
   const rows: Row[] = []
   for (const computation of COMPUTATIONS[quick ? 'quick' : 'full']) {
     await using stack = new AsyncDisposableStack()

@@ -17,11 +17,11 @@ export const metrics: Record<string, string> = {
  * Data through a job beside the same bytes over one libp2p stream (noise, yamux) and over plain TCP between two
  * processes that do nothing else.
  */
-export async function run({ quick, failed, profiles }: RunOptions): Promise<Row[]> {
+export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
   const rounds = quick ? 1 : 3
   const records = quick ? 16 : 192
   const bytes = records * RECORD
-  await using fleet = await startFleet({ workers: 2, profiles })
+  await using fleet = await startFleet({ workers: 2 })
   await using streams = await startStreams()
   const rate = (ms: number): number => (bytes * 1000) / ms / MB
   const into = await beside(

@@ -17,11 +17,11 @@ export const metrics: Record<string, string> = {
 }
 
 /** Results that stay where they are made, beside the same jobs whose results come and go out again. */
-export async function run({ quick, profiles }: RunOptions): Promise<Row[]> {
+export async function run({ quick }: RunOptions): Promise<Row[]> {
   const { ARTEL_BENCH_DATASET_MIB: told = quick ? 16 : USUAL_MIB } = process.env
   const bytes = Number(told) * MIB
   const rounds = quick ? 1 : 3
-  await using fleet = await startFleet({ workers: 2, profiles })
+  await using fleet = await startFleet({ workers: 2 })
   const shares: number[] = []
   const chain = async (keep: boolean): Promise<number> => {
     const done = await fleet.client.call('chain', { items: bytes / ITEM, size: ITEM, keep })

@@ -37,11 +37,11 @@ export const metrics: Record<string, string> = {
 }
 
 /** Tiny tasks (`range_reduce 1..1000`) through two worker processes on loopback, noise-encrypted, walled. */
-export async function run({ quick, profiles }: RunOptions): Promise<Row[]> {
+export async function run({ quick }: RunOptions): Promise<Row[]> {
   const rounds = quick ? 1 : 3
   const tasks = quick ? 2000 : 100_000
   const jobs = quick ? 20 : 200
-  await using fleet = await startFleet({ workers: 2, profiles })
+  await using fleet = await startFleet({ workers: 2 })
   const { client } = fleet
 
   await client.call('latencies', { jobs })

@@ -25,7 +25,7 @@ export const metrics: Record<string, string> = {
 }
 
 /** A seed that is the witness, and the node that is asked and does the work itself. */
-export async function run({ quick, profiles }: RunOptions): Promise<Row[]> {
+export async function run({ quick }: RunOptions): Promise<Row[]> {
   const rounds = quick ? 1 : 3
   const share = quick ? 10 : 1
   await using started = new AsyncDisposableStack()
@@ -38,10 +38,8 @@ export async function run({ quick, profiles }: RunOptions): Promise<Row[]> {
   // a folder with jobs and without a key is a damaged one
   await end((await startNode('start', data, network)).process)
   fill(data, JOBS / share)
-  const profile =
-    profiles == null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`, '--cpu-prof-name=gateway.cpuprofile']
   const flags = [...network, '--slots', '1', '--gateway-enabled', 'true', '--gateway-port', '0']
-  const node = await startNode('start', data, flags, profile)
+  const node = await startNode('start', data, flags)
   started.defer(() => end(node.process))
   const { url } = JSON.parse(await readFile(join(data, 'gateway.json'), 'utf8'))
   const token = (await readFile(join(data, 'gateway-token'), 'utf8')).trim()

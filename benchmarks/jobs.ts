@@ -16,9 +16,9 @@ export const metrics: Record<string, string> = {
   'jobs.compute-verified-share': 'speed of jobs.compute-verified as a share of plain worker threads'
 }
 
-export async function run({ quick, profiles }: RunOptions): Promise<Row[]> {
+export async function run({ quick }: RunOptions): Promise<Row[]> {
   const rounds = quick ? 1 : 3
-  await using fleet = await startFleet({ workers: 2, profiles })
+  await using fleet = await startFleet({ workers: 2 })
   return [...(await tiny(fleet.client, rounds, quick)), ...(await compute(fleet.client, rounds, quick))]
 }
 

@@ -19,10 +19,10 @@ export const metrics: Record<string, string> = {
   'large.delay-p99.1000': 'the same with 1,000 slices queued'
 }
 
-export async function run({ quick, profiles }: RunOptions): Promise<Row[]> {
+export async function run({ quick }: RunOptions): Promise<Row[]> {
   const rounds = quick ? 1 : 3
   const forMs = quick ? 2000 : 15_000
-  await using fleet = await startFleet({ workers: 2, clientFlags: AS_USERS_START, profiles })
+  await using fleet = await startFleet({ workers: 2, clientFlags: AS_USERS_START })
   const range = {
     type: 'range_reduce',
     start: 1,

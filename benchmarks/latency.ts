@@ -18,10 +18,10 @@ export const metrics: Record<string, string> = {
 }
 
 /** One job beside a bare round trip between two processes: noise, yamux, one stream that stays open. */
-export async function run({ quick, profiles }: RunOptions): Promise<Row[]> {
+export async function run({ quick }: RunOptions): Promise<Row[]> {
   const rounds = quick ? 1 : 5
   const jobs = quick ? 20 : 200
-  await using fleet = await startFleet({ workers: 1, profiles, hasOther: true })
+  await using fleet = await startFleet({ workers: 1, hasOther: true })
   await using streams = await startStreams()
   const busyP50: number[] = []
   const { job, busy, trip } = await alternate(rounds, {

@@ -142,11 +142,11 @@ async function primes(session: Session, rounds: number, below: number): Promise<
   return [summary('python.primes', '%', percent)]
 }
 
-async function network(rounds: number, { quick, failed, profiles }: RunOptions): Promise<Row[]> {
+async function network(rounds: number, { quick, failed }: RunOptions): Promise<Row[]> {
   const size = (quick ? 40_000 : 400_000) / PARTS
   const parts = Array.from({ length: PARTS }, (_, i) => [1 + i * size, (i + 1) * size])
   await using stack = new AsyncDisposableStack()
-  const fleet = stack.use(await startFleet({ workers: 2, profiles }))
+  const fleet = stack.use(await startFleet({ workers: 2 }))
   const spec = { type: 'python', source: PRIMES_OF, items: parts, verify: 'none' }
   let counted = ''
   const artel = async (): Promise<number> => {

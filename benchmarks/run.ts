@@ -3,10 +3,11 @@ import { benchNames, loadBench } from './harness/benches.ts'
 import { budgetOf } from './harness/budget.ts'
 import { compare } from './harness/compare.ts'
 import type { Report, RunOptions } from './harness/contract.ts'
+import { profileInto } from './harness/profiles.ts'
 import { writeReadme } from './harness/readme.ts'
 import { asMarkdown, asText, commit, machine, versions } from './harness/report.ts'
 
-const USAGE = `usage: npm run bench -- [NAME | compare BASE [NAME] | budget FOLDER [BYTES]] [--json | --markdown] [--write] [--quick] [--profile FOLDER]
+const USAGE = `usage: npm run bench -- [NAME | compare BASE [NAME] | budget FOLDER [BYTES]] [--json | --markdown] [--write] [--quick] [--profile FOLDER [--walls]]
 benches: ${benchNames().join(', ')}; without NAME all of them`
 
 const EXIT_USAGE = 2
@@ -46,13 +47,16 @@ async function main(): Promise<void> {
   }
   if (rest.length > 0) throw new UsageError(`one bench at a time, got ${positionals.join(' ')}`)
   if (first !== 'all') known(first)
+  const endProfiles =
+    values.profile == null ? undefined : await profileInto(values.profile, { walls: values.walls })
   const reports: Report[] = []
   for (const name of first === 'all' ? benchNames() : [first]) {
-    const report = await measure(name, { quick: values.quick, profiles: values.profile })
+    const report = await measure(name, { quick: values.quick })
     reports.push(report)
     // at once: an hour later the machine may be gone
     if (values.write && report.rows.length > 0) await writeReadme(report)
   }
+  await endProfiles?.()
   print(first === 'all' ? together(reports) : reports[0]!, values)
   if (reports.some(({ rows }) => rows.length === 0)) process.exitCode = 1
 }
@@ -66,6 +70,7 @@ function read() {
         markdown: { type: 'boolean', default: false },
         quick: { type: 'boolean', default: false },
         profile: { type: 'string' },
+        walls: { type: 'boolean', default: false },
         write: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false }
       }

@@ -25,14 +25,14 @@ export const metrics: Record<string, string> = Object.fromEntries([
  * The same work with more and more worker processes. They share the cores of one machine: beyond those, the time
  * cannot fall, and what more workers cost shows in the share that is lost to coordination.
  */
-export async function run({ quick, profiles }: RunOptions): Promise<Row[]> {
+export async function run({ quick }: RunOptions): Promise<Row[]> {
   const rounds = quick ? 1 : 3
   const end = quick ? PRIMES.quick : PRIMES.full
   const spec = { ...(await computationSpec({ name: 'primes', start: 1, end })), verify: 'none' }
   const rows: Row[] = []
   for (const workers of quick ? WORKERS.slice(0, 2) : WORKERS) {
     console.error(many(workers))
-    await using fleet = await startFleet({ workers, profiles })
+    await using fleet = await startFleet({ workers })
     const { client } = fleet
     const tasks = (quick ? 1 : 4) * BATCH
     const [primes, lost, tiny]: number[][] = [[], [], []]

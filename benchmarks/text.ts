@@ -19,11 +19,11 @@ export const metrics: Record<string, string> = {
 export const versions = () => peerVersions(PEERS)
 
 /** Real text that every checkout has: a file is an item. The counts of all must agree. */
-export async function run({ quick, failed, profiles }: RunOptions): Promise<Row[]> {
+export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
   const texts = markdown(quick ? 100 : 10_000)
   const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0)
   const rate = (ms: number): number => (bytes * 1000) / ms / MB
-  await using fleet = await startFleet({ workers: 2, profiles })
+  await using fleet = await startFleet({ workers: 2 })
   await using stack = new AsyncDisposableStack()
   const map = 'text => (text.match(/[A-Za-z]+/g) ?? []).map(word => [word, 1])'
   const spec = { type: 'map_reduce', items: texts, map, reduce: 'sum', verify: 'none' }

@@ -17,11 +17,11 @@ export const versions = () => peerVersions(TASK_PEERS)
  * Tiny tasks beside the peers, one system after the other within each round. Two workers everywhere. The pools run
  * threads of this process, the queues two worker processes behind a server.
  */
-export async function run({ quick, failed, profiles }: RunOptions): Promise<Row[]> {
+export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
   const rounds = quick ? 1 : 3
   const share = quick ? 20 : 1
   const peers = await installed(TASK_PEERS)
-  await using fleet = await startFleet({ workers: 2, profiles })
+  await using fleet = await startFleet({ workers: 2 })
   const artel = {
     name: undefined,
     // a stream: what the last batch leaves idle must not weigh

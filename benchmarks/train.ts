@@ -23,10 +23,10 @@ export const metrics: Record<string, string> = {
 export const versions = () => peerVersions(TRAINING_PEERS)
 
 /** Synchronous training over two workers beside tfjs on one machine: same model, data, batches, and result. */
-export async function run({ quick, failed, profiles }: RunOptions): Promise<Row[]> {
+export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
   const steps = quick ? 2 : STEPS
   const training = trainingOf(steps * TRAINING.batchSize)
-  await using fleet = await startFleet({ workers: 2, profiles })
+  await using fleet = await startFleet({ workers: 2 })
   let expected: ArrayLike<number> | undefined
   const artel = async (): Promise<number> => {
     const { ms, value } = await fleet.client.call('job', trainingSpec(training))

@@ -11,7 +11,7 @@ interface Frame {
   url: string
 }
 
-interface Profile {
+export interface Profile {
   nodes: { id: number; callFrame: Frame; children?: number[] }[]
   samples: number[]
   timeDeltas: number[]
@@ -70,10 +70,13 @@ export function budgetOf(folder: string, bytes?: number): string {
     .join('\n\n')
 }
 
+// within the walls files have no path: artel:driver, task
+const isWithin = (url: string): boolean => /^(artel:|task$)/.test(url)
 const isOurs = ({ url }: Frame): boolean =>
-  url.startsWith('file:') &&
-  url.includes(ROOT) &&
-  !url.includes('/node_modules/') &&
-  !url.includes('/vendor/')
+  isWithin(url) ||
+  (url.startsWith('file:') &&
+    url.includes(ROOT) &&
+    !url.includes('/node_modules/') &&
+    !url.includes('/vendor/'))
 const nameOf = ({ functionName, url }: Frame): string =>
-  `${functionName || 'a function'} in ${url.slice(url.indexOf(ROOT) + ROOT.length).replace(/^\//, '')}`
+  `${functionName || 'a function'} in ${isWithin(url) ? url : url.slice(url.indexOf(ROOT) + ROOT.length).replace(/^\//, '')}`

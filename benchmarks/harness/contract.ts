@@ -14,8 +14,6 @@ export interface Row {
 export interface RunOptions {
   /** fewer repetitions and less work, to see that a bench works; not for comparing */
   quick: boolean
-  /** folder for CPU profiles of client and workers, where the bench has them */
-  profiles?: string
   /** A peer failed: it is named in the report and left out, and the bench goes on. */
   failed(peer: string, error: Error): void
 }

@@ -1,10 +1,11 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { ClientOperations } from './client.ts'
 import { cpuBetween, cpuTimes, end } from './process.ts'
+import { profiledAs } from './profiles.ts'
 import { ROOT } from './report.ts'
 
 const MAIN = join(ROOT, 'node/cli/artel.js')
@@ -21,18 +22,18 @@ export interface NodeProcess {
   data: string
 }
 
-/** Starts `artel seed` or `artel start` and waits until it is ready. `nodeFlags` as for `node --cpu-prof`. */
+/** Starts `artel seed` or `artel start` and waits until it is ready. */
 export async function startNode(
   command: 'seed' | 'start',
   data: string,
-  flags: string[],
-  nodeFlags: string[] = []
+  flags: string[]
 ): Promise<NodeProcess> {
   const started = performance.now()
+  const profiled = profiledAs(basename(data))
   const args = [command, '--json', '--data', data, '--listen', LOOPBACK, '--log-level', 'error', ...flags]
-  const child = spawn(process.execPath, ['--no-node-snapshot', ...nodeFlags, MAIN, ...args], {
+  const child = spawn(process.execPath, ['--no-node-snapshot', ...profiled.flags, MAIN, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { PATH: process.env.PATH }
+    env: { PATH: process.env.PATH, ...profiled.env }
   })
   const timer = setTimeout(() => child.kill('SIGKILL'), START_DEADLINE_MS)
   try {
@@ -76,8 +77,6 @@ export interface FleetInit {
   flags?: string[]
   /** of the client's Node.js */
   clientFlags?: string[]
-  /** folder for the CPU profiles of client and workers */
-  profiles?: string
   /** a second client */
   hasOther?: boolean
 }
@@ -90,42 +89,37 @@ export async function startFleet({
   workers,
   flags = [],
   clientFlags = [],
-  profiles,
   hasOther = false
 }: FleetInit): Promise<Fleet> {
   await using started = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'artel-bench-'))
   started.defer(() => rm(folder, { recursive: true, force: true }))
-  const profile = profiles == null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]
-  const named = (name: string): string[] => (profiles == null ? [] : [`--cpu-prof-name=${name}.cpuprofile`])
-
   const seed = await startNode('seed', join(folder, 'seed'), ['--compute', 'false'])
   started.defer(() => end(seed.process))
   const network = ['--seed', seed.address, '--network', join(folder, 'seed/network.json')]
   const running = await Promise.all(
     Array.from({ length: workers }, async (_, i) => {
-      const worker = await startNode(
-        'start',
-        join(folder, `worker-${i}`),
-        [...network, '--slots', '1', '--gateway-enabled', 'false', ...flags],
-        [...profile, ...named(`worker-${i}`)]
-      )
+      const worker = await startNode('start', join(folder, `worker-${i}`), [
+        ...network,
+        ...['--slots', '1', '--gateway-enabled', 'false'],
+        ...flags
+      ])
       started.defer(() => end(worker.process))
       return worker
     })
   )
   const startClient = async (name: string): Promise<{ child: ChildProcess; client: Client }> => {
+    const profiled = profiledAs(name)
     const child = fork(CLIENT, {
       // the flag is what node/cli/artel.js sets for those who start it
       execArgv: [
         '--no-node-snapshot',
         '--external-memory-accounted-in-global-limit',
         ...clientFlags,
-        ...profile,
-        ...named(name)
+        ...profiled.flags
       ],
       serialization: 'advanced',
-      env: { PATH: process.env.PATH },
+      env: { PATH: process.env.PATH, ...profiled.env },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc']
     })
     started.defer(() => end(child))

@@ -30,10 +30,16 @@ describe(`ledger: kill −9 at ${KILLS} random points, seed ${SEED}`, function (
     /** asked for, so that it may be done although the answer was lost */
     const settling = new Set<string>()
 
-    const settle = async (name: string): Promise<void> => {
-      await client.call('settle', name, [{ to: worker.account, amount: String(PRICE), slices: 1 }])
+    const settle = async (name: string, options = {}): Promise<void> => {
+      settling.add(name)
+      await client.call('settle', name, [{ to: worker.account, amount: String(PRICE), slices: 1 }], options)
       acknowledged.settlements.add(name)
     }
+    const unlessItEnded = (error: Error): void => {
+      if (!['the process ended', 'LedgerStoppedError'].includes(error.message)) throw error
+    }
+    /** settlements that wait for each other, as those of jobs that nobody waits for */
+    let waiting: Promise<void>[] = []
     /** Jobs one after the other until the client is gone. */
     const work = async (): Promise<void> => {
       try {
@@ -45,20 +51,20 @@ describe(`ledger: kill −9 at ${KILLS} random points, seed ${SEED}`, function (
             open.has(name) || acknowledged.settlements.has(name) || settling.has(name),
             `the escrow of ${name} is lost`
           )
-        for (const name of open) {
-          settling.add(name)
-          await settle(name)
-        }
+        for (const name of open) await settle(name)
         for (;;) {
           const name = `job-${job++}`
           await client.call('escrow', name, '10')
           acknowledged.escrows.add(name)
-          if (random() < 0.5) continue
-          settling.add(name)
-          await settle(name)
+          const way = random()
+          if (way < 0.3) await settle(name)
+          else if (way < 0.7) waiting.push(settle(name, { mayWait: true }).catch(unlessItEnded))
         }
       } catch (error) {
-        if (!['the process ended', 'LedgerStoppedError'].includes((error as Error).message)) throw error
+        unlessItEnded(error as Error)
+      } finally {
+        await Promise.all(waiting)
+        waiting = []
       }
     }
 

@@ -78,10 +78,15 @@ async function startLedger() {
     claimGrant: () => ledger.claimGrant(),
     transfer: (to: string, amount: string) => ledger.transfer(to, BigInt(amount)),
     escrow: (job: string, bound: string) => ledger.escrow(job, BigInt(bound)).then(() => undefined),
-    settle: (job: string, payments: (Omit<Payment, 'amount'> & { amount: string })[]) =>
+    settle: (
+      job: string,
+      payments: (Omit<Payment, 'amount'> & { amount: string })[],
+      options?: { mayWait?: boolean }
+    ) =>
       ledger.settle(
         job,
-        payments.map(payment => ({ ...payment, amount: BigInt(payment.amount) }))
+        payments.map(payment => ({ ...payment, amount: BigInt(payment.amount) })),
+        options
       ),
     open: () => ledger.openEscrows().map(({ job }) => job),
     book: () =>
