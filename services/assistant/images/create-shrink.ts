@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createRequire } from 'node:module'
 import { setTimeout as delay } from 'node:timers/promises'
-import { StreamError } from '../errors.ts'
+import { AssistantError, StreamError } from '../errors.ts'
 import type { Json } from '../provider/send.ts'
 import { kindOf } from './kind-of.ts'
 import { type Shrunk, shrinkChild, type ToShrink } from './shrink-child.ts'
@@ -12,6 +13,16 @@ const SHRINK_MS = 30_000
 /** A process that has grown above this makes place for a new one. */
 const MAX_RSS_BYTES = 150 * 1024 * 1024
 const IDLE_MS = 30_000
+
+/** Of 19 MB that few need: a checkout has it, a published package leaves it to its owner. */
+function isThere(): boolean {
+  try {
+    return createRequire(import.meta.url).resolve('sharp') !== ''
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error
+    return false
+  }
+}
 
 export type Shrink = ReturnType<typeof createShrink>
 
@@ -71,9 +82,19 @@ export function createShrink() {
     }
   }
 
-  /** @throws {StreamError} */
+  /**
+   * @throws {StreamError}
+   * @throws {AssistantError} the library is missing
+   */
   async function shrink(text: string, side: number): Promise<string> {
     const bytes = Buffer.from(text, 'base64')
+    if (!isThere())
+      throw new AssistantError(
+        503,
+        'api_error',
+        'no_sharp',
+        'images are to be made smaller here, and the library for it is missing: npm install sharp, or set assistant.imageSide to 0'
+      )
     if (kindOf(bytes) == null) throw new StreamError('the provider answered with no PNG, JPEG or WebP')
     const made = last.then(() => inChild({ bytes, side, maxPixels: MAX_PIXELS }))
     // the next one has its turn however this one ends
