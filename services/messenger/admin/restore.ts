@@ -73,7 +73,7 @@ export function restoreFrom(
       )
       for (const { id } of lost.filter(row => !isKept(row))) copy.run(id)
       const kept = lost.filter(isKept).filter(isEvent)
-      for (const row of kept) store.add(row, readEvent(row), 'kept')
+      for (const row of kept) store.add({ ...row, event: readEvent(row) }, 'kept')
       for (const row of kept) settle(row)
       const mail = isPart ? 0 : sealed('envelope', 'id, address, bytes, at')
       const files = isPart ? 0 : sealed('blob', 'id, bytes, at')

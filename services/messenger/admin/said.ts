@@ -2,8 +2,7 @@ import { russian } from './russian.ts'
 
 /* What the administration says: in English wherever it becomes a text by itself, in the language of who asks at the edge. */
 
-export const LANGUAGES = ['en', 'ru'] as const
-export type Language = (typeof LANGUAGES)[number]
+export type Language = 'en' | 'ru'
 type Value = string | number | Said
 
 const filled = (text: string, values: readonly string[]): string =>

@@ -82,8 +82,16 @@ export function signEvent(signer: Signer, event: Event): Signed {
 
 /** One whose signature was checked, with what was signed. */
 export interface Read extends Signed {
+  id: string
   event: Event
 }
+
+/** @throws {MalformedMessageError} also where its device did not sign it */
+export const readSigned = (signed: Signed): Read => ({
+  ...signed,
+  id: eventId(signed),
+  event: readEvent(signed)
+})
 
 /** @throws {MalformedMessageError} also where its device did not sign it */
 export function readEvent(signed: Signed): Event {

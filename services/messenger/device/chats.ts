@@ -16,7 +16,7 @@ import {
   MAX_EVENT_BYTES,
   parseEvent,
   type Read,
-  readEvent,
+  readSigned,
   signEvent
 } from '../core/event.ts'
 import { headOf } from '../core/generation.ts'
@@ -35,6 +35,8 @@ import type { DeviceStore } from './store.ts'
 import type { Sync } from './sync.ts'
 
 const MAX_SESSIONS = 200
+/** Envelopes that came lately, or went: each mailbox gives them. Of older ones the keys are gone. */
+const MAX_LATELY = 20_000
 
 const carried = z.tuple([bytesOf(1, MAX_EVENT_BYTES), bytesOf(64)])
 
@@ -60,7 +62,7 @@ export type Chats = ReturnType<typeof createChats>
 /** @throws {MalformedMessageError} also where its device did not sign it */
 function readSaid(data: Uint8Array): Read {
   const [bytes, signature] = unpack(carried, data, MAX_EVENT_BYTES + 1024, 'a message')
-  return { bytes, signature, event: readEvent({ bytes, signature }) }
+  return readSigned({ bytes, signature })
 }
 
 /** Says things in groups, and takes in what others say. */
@@ -69,6 +71,7 @@ export function createChats(init: ChatsInit) {
   const inbox = toHex(inboxOf(self))
   /** of generations in use; as the disk has them */
   const sessions = new LRUCache<string, Session>({ max: MAX_SESSIONS })
+  const lately = new LRUCache<string, true>({ max: MAX_LATELY })
   const sessionKey = (grp: string, g: number): string => `${grp} ${g}`
   const sessionOf = (grp: string, g: number, state: Uint8Array): Session =>
     sessions.get(sessionKey(grp, g)) ?? mls.session(state, store.ratchets(grp, g))
@@ -125,6 +128,7 @@ export function createChats(init: ChatsInit) {
       body
     } as Event
     const signed = signEvent(signer, event)
+    const id = eventId(signed)
     const { session, ratchet, message } = await mls.seal(
       sessionOf(grp, newest.g, newest.state),
       pack([signed.bytes, signed.signature])
@@ -132,20 +136,21 @@ export function createChats(init: ChatsInit) {
     const envelope = putInto(fromHex(newest.address!), message)
     const taken = transactLater(store.db, () => {
       // as others read it: what they would refuse is not written
-      const taken = intake.take(grp, [{ ...signed, event: parseEvent(signed) }], error => {
+      const taken = intake.take(grp, [{ ...signed, id, event: parseEvent(signed) }], error => {
         throw error
       })
       if (taken.length === 0)
         throw new MalformedMessageError('the own chain is not whole; members give it back')
       store.saveRatchet(grp, newest.g, ratchet)
-      post.post(envelope, eventId(signed))
-      if (key != null) store.addSent(key, eventId(signed))
+      post.post(envelope, id)
+      if (key != null) store.addSent(key, id)
       return taken
     })
     sessions.set(sessionKey(grp, newest.g), session)
+    lately.set(toHex(hashOf(envelope)), true)
     post.wake()
     onTaken(grp, taken)
-    return eventId(signed)
+    return id
   }
 
   /** Opens envelopes at an address of a group, and keeps what is in them with the new state of the keys. */
@@ -166,7 +171,7 @@ export function createChats(init: ChatsInit) {
       let session = sessionOf(grp, g, state)
       const moved = new Set<number>()
       const read = new Map<string, Read>()
-      const unseen = envelopes.filter(({ id }) => !store.isSeen(id))
+      const unseen = envelopes.filter(({ id }) => !lately.has(id))
       for (const { bytes } of unseen) {
         if (isEqual(bytes, ANNOUNCED)) continue
         try {
@@ -174,12 +179,12 @@ export function createChats(init: ChatsInit) {
           const said = readSaid(opened.data)
           const { device, seq } = said.event
           // a signature for each of its layers says the same twice, but not where somebody else may have sent it again
-          const isNew = !read.has(eventId(said)) && store.at(grp, device, seq) == null
+          const isNew = !read.has(said.id) && store.at(grp, device, seq) == null
           if (!(isNew && device === opened.from) && !(await opened.isSigned()))
             throw new MalformedMessageError('it is not from whom it says')
           session = opened.session
           moved.add(opened.leaf)
-          read.set(eventId(said), said)
+          read.set(said.id, said)
         } catch (error) {
           if (!(error instanceof MalformedMessageError)) throw error
           // members give the event again, if it is one
@@ -188,12 +193,12 @@ export function createChats(init: ChatsInit) {
       }
       // they stay at the mailbox; what is said next waits for the disk, and for this with it
       const taken = transactLater(store.db, () => {
-        for (const { id } of unseen) store.see(id)
         for (const leaf of moved) store.saveRatchet(grp, g, mls.ratchet(session, leaf))
         also()
         return intake.take(grp, [...read.values()], ({ message }) => log('an event is refused: %s', message))
       })
       sessions.set(sessionKey(grp, g), session)
+      for (const { id } of unseen) lately.set(id, true)
       return taken
     })
     if (taken.length > 0) onTaken(grp, taken)

@@ -1,5 +1,5 @@
-import { isEqual, NO_HASH, type Signed, toHex } from '../core/codec.ts'
-import { type Event, eventId, type Head, parseEvent, type Read } from '../core/event.ts'
+import { isEqual, NO_HASH, toHex } from '../core/codec.ts'
+import { type Event, type Head, parseEvent, type Read } from '../core/event.ts'
 import { counts, type Generation, headOf } from '../core/generation.ts'
 import { isTimely, MAX_AHEAD_MS } from '../core/order.ts'
 import type { Roster } from '../core/roster.ts'
@@ -80,13 +80,11 @@ export function createIntake({ store, roster, self }: IntakeInit) {
    * @throws {BrokenChainError} its author signed something else in its place, or its time is out of bounds
    */
   function judge(
-    signed: Signed,
-    event: Event,
+    { id, event }: Read,
     generations: readonly KeptGeneration[],
     claims: Claims
   ): 'new' | 'known' | 'waits' {
     const grp = toHex(event.group)
-    const id = eventId(signed)
     const { device, seq } = event
     const there = store.at(grp, device, seq)
     if (there != null) {
@@ -144,10 +142,10 @@ export function createIntake({ store, roster, self }: IntakeInit) {
   }
 
   /** Takes it in, and off the disk again where somebody who may has deleted it. */
-  function put(signed: Signed, event: Event): void {
-    store.add(signed, event)
+  function put(read: Read): void {
+    const { id, event } = read
+    store.add(read)
     if (event.kind === 'delete') store.empty(toHex(event.body.of))
-    const id = eventId(signed)
     if (store.about(id).some(each => each.kind === 'delete' && isAllowed(each))) store.empty(id)
   }
 
@@ -180,14 +178,15 @@ export function createIntake({ store, roster, self }: IntakeInit) {
     ): Event[] {
       const generations = store.generations(grp)
       const taken: Event[] = []
-      for (const { event, ...signed } of given) {
+      for (const read of given) {
+        const { event } = read
         try {
           if (toHex(event.group) !== grp) throw new PolicyError('a message of another chat')
           takeGone(grp, event, generations, claims)
-          const verdict = judge(signed, event, generations, claims)
-          if (verdict === 'waits' && store.waitingCount(grp) < MAX_WAITING) store.wait(signed, grp)
+          const verdict = judge(read, generations, claims)
+          if (verdict === 'waits' && store.waitingCount(grp) < MAX_WAITING) store.wait(read, grp)
           if (verdict !== 'new') continue
-          put(signed, event)
+          put(read)
           taken.push(event)
         } catch (error) {
           if (!isRefusal(error)) throw error
@@ -251,15 +250,15 @@ export function createIntake({ store, roster, self }: IntakeInit) {
     for (let isMoving = true; isMoving; ) {
       isMoving = false
       for (const { id, bytes, signature } of store.waiting(grp, MAX_WAITING)) {
-        const signed = { bytes, signature }
         try {
           // its signature was looked at when it came
-          const event = parseEvent(signed)
+          const event = parseEvent({ bytes })
+          const read = { id, bytes, signature, event }
           takeGone(grp, event, generations, claims)
-          const verdict = judge(signed, event, generations, claims)
+          const verdict = judge(read, generations, claims)
           if (verdict === 'waits') continue
           if (verdict === 'new') {
-            put(signed, event)
+            put(read)
             taken.push(event)
             isMoving = true
           }

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { LRUCache } from 'lru-cache'
 import { fromHex, hashOf, type Signed, toHex } from '../core/codec.ts'
-import { type Event, eventId, type Head, parseEvent } from '../core/event.ts'
+import { type Event, eventId, type Head, parseEvent, type Read } from '../core/event.ts'
 import { type Generation, readGeneration } from '../core/generation.ts'
 import { MalformedMessageError } from '../errors.ts'
 import type { KeptGroup, OwnPackage, Ratchet } from '../groups/mls.ts'
@@ -323,23 +323,11 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
         mark: row.mark
       }
     },
-    add(signed: Signed, event: Event, mark: Mark = 'saved'): void {
-      const id = eventId(signed)
+    add({ id, bytes, signature, event }: Read, mark: Mark = 'saved'): void {
       const { device, seq, timeMs, kind, body } = event
       const target = 'of' in body ? toHex(body.of) : null
       const grp = toHex(event.group)
-      const { n } = addEvent(
-        id,
-        grp,
-        device,
-        seq,
-        timeMs,
-        kind,
-        target,
-        signed.bytes,
-        signed.signature,
-        mark
-      )!
+      const { n } = addEvent(id, grp, device, seq, timeMs, kind, target, bytes, signature, mark)!
       // it was here without content, and new ones are looked for behind it
       if (n <= newestNumber) index(target ?? id)
       else newestNumber = n

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { ForbiddenError, transact } from '../../host/index.ts'
 import { fromHex, isEqual, type Signed, toHex } from '../core/codec.ts'
-import { type Event, eventId, type Head, type Read, readEvent } from '../core/event.ts'
+import { type Event, eventId, type Head, type Read, readSigned } from '../core/event.ts'
 import { headOf, readGeneration } from '../core/generation.ts'
 import { compareEvents } from '../core/order.ts'
 import type { Network } from '../school/network.ts'
@@ -41,7 +41,7 @@ function readAll(
   return given.flatMap(signed => {
     if (isHere(eventId(signed))) return []
     try {
-      return [{ ...signed, event: readEvent(signed) }]
+      return [readSigned(signed)]
     } catch (error) {
       refused(error as Error)
       return []

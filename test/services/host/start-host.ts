@@ -8,6 +8,7 @@ import { tcp } from '@libp2p/tcp'
 import { createLibp2p } from 'libp2p'
 import pino from 'pino'
 import { createIdentity } from '../../../bootstrap/index.ts'
+import { rareWindows } from '../../../bootstrap/rare-windows.ts'
 import { wholeMessages } from '../../../bootstrap/whole-messages.ts'
 import { createSigner, isSignedBy } from '../../../ledger/index.ts'
 import { componentLogger } from '../../../node/logger.ts'
@@ -73,7 +74,7 @@ export async function startHost({
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
     transports: [tcp()],
     connectionEncrypters: [wholeMessages(noise())],
-    streamMuxers: [yamux()]
+    streamMuxers: [rareWindows(yamux())]
   })
   started.defer(async () => libp2p.stop())
   const signer = createSigner(identity.privateKey)

@@ -9,8 +9,8 @@ import {
   type Event,
   eventId,
   type Head,
-  parseEvent,
   type Read,
+  readSigned,
   signEvent
 } from '../../../services/messenger/core/event.ts'
 import { readGeneration, signGeneration } from '../../../services/messenger/core/generation.ts'
@@ -71,7 +71,7 @@ describe('messenger: what a member says was deleted', () => {
         kind,
         body
       } as Event)
-      chain.push({ ...signed, event: parseEvent(signed) })
+      chain.push(readSigned(signed))
       return chain.at(-1)!
     }
     const text = (by: Key, words: string, after?: Read[]): Read => say(by, 'text', { text: words }, after)

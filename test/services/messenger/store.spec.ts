@@ -7,7 +7,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { openDatabase, transact } from '../../../services/host/index.ts'
 import { restoreFrom } from '../../../services/messenger/admin/restore.ts'
 import { fromHex, NO_HASH, type Signed, toHex } from '../../../services/messenger/core/codec.ts'
-import { type Event, eventId, signEvent } from '../../../services/messenger/core/event.ts'
+import { type Event, eventId, readSigned, signEvent } from '../../../services/messenger/core/event.ts'
 import { readGeneration, signGeneration } from '../../../services/messenger/core/generation.ts'
 import { editOf } from '../../../services/messenger/device/edits.ts'
 import { openDeviceStore } from '../../../services/messenger/device/store.ts'
@@ -121,7 +121,7 @@ describe('messenger: what is kept', () => {
     } as Event
     const before = openDeviceStore(archive, Date.now, () => undefined)
     before.addGeneration(signed)
-    before.add(signEvent(key.signer, event), event)
+    before.add(readSigned(signEvent(key.signer, event)))
     archive.close()
 
     const store = openDeviceStore(db, Date.now, () => undefined)
@@ -179,7 +179,7 @@ describe('messenger: what is kept', () => {
     const add = (seq: number, kind: 'text' | 'edit', body: never): string => {
       const event = { ...place, seq, prev: NO_HASH, timeMs: START_MS + seq, kind, body } as Event
       const signed = signEvent(key.signer, event)
-      store.add(signed, event)
+      store.add(readSigned(signed))
       return eventId(signed)
     }
     const first = add(0, 'text', { text: 'first' } as never)
@@ -196,7 +196,7 @@ describe('messenger: what is kept', () => {
     // what somebody else makes of it is not what people see in its place
     const others = { ...place, device: other.id, seq: 0, prev: NO_HASH, timeMs: START_MS + 9 }
     const edit = { ...others, kind: 'edit', body: { of: fromHex(first), text: 'worse' } } as Event
-    store.add(signEvent(other.signer, edit), edit)
+    store.add(readSigned(signEvent(other.signer, edit)))
     deepEqual([found('better'), found('worse')], [[first], []])
     // its place is here before it is
     const gone = {
@@ -211,7 +211,7 @@ describe('messenger: what is kept', () => {
     store.addGone(toHex(place.group), [key.id, 2, fromHex(eventId(signed)), START_MS + 2])
     const last = add(3, 'text', { text: 'last' } as never)
     deepEqual([found('last'), found('late')], [[last], []])
-    store.add(signed, gone)
+    store.add(readSigned(signed))
     deepEqual(found('late'), [eventId(signed)])
 
     const harmed = add(4, 'text', { text: 'harmed' } as never)
@@ -230,7 +230,7 @@ describe('messenger: what is kept', () => {
           kind: 'text',
           body: { text: `song ${seq}` }
         } as Event
-        store.add(signEvent(key.signer, event), event)
+        store.add(readSigned(signEvent(key.signer, event)))
       }
     })
     const school = { known: () => ({ user: () => undefined, device: () => undefined }) }
