@@ -215,8 +215,9 @@ async function connections(quick: boolean, failed: RunOptions['failed']): Promis
     failed
   )
   const grown = async (pid: number, open: () => Promise<() => void>): Promise<number> => {
-    // one that is there already has what is there once
-    const close = [await open()]
+    // what is there once
+    ;(await open())()
+    const close: (() => void)[] = []
     const before = residentMb(pid).own
     for (let i = 0; i < CONNECTIONS; i++) close.push(await open())
     await delay(1_000)

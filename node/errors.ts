@@ -116,6 +116,7 @@ export const VERDICTS: ReadonlyMap<string, Verdict> = new Map(
     BodyTooLargeError: { exit: EXIT.usage, status: 413 },
     MediaTypeError: { exit: EXIT.usage, status: 415 },
     TooManyRequestsError: { exit: EXIT.network, status: 429 },
+    TooManyReadersError: { exit: EXIT.network, status: 503 },
     InsufficientCreditsError: { exit: EXIT.credits, status: 402 }
   })
 )

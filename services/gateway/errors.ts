@@ -20,6 +20,11 @@ export class TooManyRequestsError extends Error {
   override readonly name = 'TooManyRequestsError'
 }
 
+/** As many follow what happens as one node tells it to. */
+export class TooManyReadersError extends Error {
+  override readonly name = 'TooManyReadersError'
+}
+
 /** The address cannot be listened on. */
 export class ListenError extends Error {
   override readonly name = 'ListenError'

@@ -2,13 +2,14 @@ import { strict as assert } from 'node:assert'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { brotliCompressSync } from 'node:zlib'
 import { defaultLogger } from '@libp2p/logger'
 import { TypedEventEmitter } from 'main-event'
 import { verdict } from '../../node/index.ts'
+import { MAX_READERS } from '../../services/gateway/events/event-routes.ts'
 import { createGateway } from '../../services/gateway/index.ts'
 import { type Gateway, type GatewayComponents, type GatewayInit, OWN_GROUPS } from '../../services/index.ts'
 import { until } from '../bootstrap/nodes.ts'
@@ -249,6 +250,41 @@ describe('gateway: who may ask', () => {
       )
       assert.equal(answer.statusCode, 101)
       socket.destroy()
+    })
+
+    it('takes a hundred, and tells who comes then to come again', async () => {
+      await start()
+      const headers = { 'sec-websocket-protocol': `artel.v1, bearer.${gateway.token}` }
+      const open = async (): Promise<Socket> => {
+        const [, socket] = await once(upgrade(headers), 'upgrade')
+        return socket
+      }
+      const sockets: Socket[] = []
+      try {
+        for (let i = 0; i < MAX_READERS; i++) sockets.push(await open())
+        assert.equal(sockets.length, 100)
+        const [answer] = (await once(upgrade(headers), 'response')) as [IncomingMessage]
+        assert.equal(answer.statusCode, 503)
+        assert.ok(Number(answer.headers['retry-after']) > 0)
+        const chunks = await Array.fromAsync(answer as AsyncIterable<Buffer>)
+        assert.equal(JSON.parse(Buffer.concat(chunks).toString()).title, 'TooManyReadersError')
+        sockets.pop()!.destroy()
+        await until(async () => {
+          const asked = upgrade(headers)
+          const socket = await new Promise<Socket | undefined>((resolve, reject) => {
+            asked.on('upgrade', (_, taken) => resolve(taken))
+            asked.on('response', refused => {
+              refused.destroy()
+              resolve(undefined)
+            })
+            asked.on('error', reject)
+          })
+          if (socket != null) sockets.push(socket)
+          return socket != null
+        }, 'there is room again')
+      } finally {
+        for (const socket of sockets) socket.destroy()
+      }
     })
 
     it('lets a reader go who never reads', async () => {

@@ -1,5 +1,6 @@
 import type { WebSocket } from '@fastify/websocket'
 import { allows, type Grant } from '../../host/index.ts'
+import { TooManyReadersError } from '../errors.ts'
 import type { App, Context } from '../http/app.ts'
 import { WS_VALUES } from '../schema.ts'
 
@@ -7,8 +8,8 @@ import { WS_VALUES } from '../schema.ts'
 const HEARTBEAT_MS = 15_000
 /** Clients have nothing to say here. */
 export const MAX_MESSAGE_BYTES = 1024
-/** More dashboards of one node than anybody opens. */
-const MAX_READERS = 200
+export const MAX_READERS = 100
+const RETRY_S = 10
 const GOING_AWAY = 1001
 const POLICY = 1008
 const TRY_LATER = 1013
@@ -19,7 +20,14 @@ export function eventRoutes(app: App, { events, grants, stopping }: Context): vo
     url: '/events',
     config: { scope: 'read' },
     websocket: true,
+    // said before it becomes a socket
+    onRequest: (_, reply, done) => {
+      if (app.websocketServer.clients.size < MAX_READERS) return done()
+      reply.header('retry-after', String(RETRY_S))
+      done(new TooManyReadersError(`${MAX_READERS} follow what happens here; try again in ${RETRY_S} s`))
+    },
     handler: (socket, req) => {
+      // many may have come at once
       if (app.websocketServer.clients.size > MAX_READERS) return socket.close(TRY_LATER, 'too many readers')
       follow(socket, req.grant!)
     }
