@@ -35,7 +35,7 @@ import type { DeviceStore } from './store.ts'
 import type { Sync } from './sync.ts'
 
 const MAX_SESSIONS = 200
-/** Envelopes that came lately, or went: each mailbox gives them. Of older ones the keys are gone. */
+/** Envelopes that came lately: each mailbox gives them. Of older ones the keys are gone; own ones are on the disk. */
 const MAX_LATELY = 20_000
 
 const carried = z.tuple([bytesOf(1, MAX_EVENT_BYTES), bytesOf(64)])
@@ -147,7 +147,6 @@ export function createChats(init: ChatsInit) {
       return taken
     })
     sessions.set(sessionKey(grp, newest.g), session)
-    lately.set(toHex(hashOf(envelope)), true)
     post.wake()
     onTaken(grp, taken)
     return id
@@ -171,7 +170,7 @@ export function createChats(init: ChatsInit) {
       let session = sessionOf(grp, g, state)
       const moved = new Set<number>()
       const read = new Map<string, Read>()
-      const unseen = envelopes.filter(({ id }) => !lately.has(id))
+      const unseen = envelopes.filter(({ id }) => !lately.has(id) && !store.isSeen(id))
       for (const { bytes } of unseen) {
         if (isEqual(bytes, ANNOUNCED)) continue
         try {

@@ -173,6 +173,7 @@ export function createPost(init: PostInit) {
     /** Into the outbox of every mailbox; inside the caller's transaction. */
     post(envelope: Uint8Array, event?: string): void {
       for (const peer of school.known().mailboxes()) store.post(peer, envelope, event)
+      store.see(toHex(hashOf(envelope)))
     },
 
     /** Brings these to a mailbox at once, and to the others when they answer. @throws {MailboxFullError} none takes them */
