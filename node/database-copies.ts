@@ -1,11 +1,14 @@
+import { execFile } from 'node:child_process'
 import { constants } from 'node:fs'
 import { copyFile, glob, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { promisify } from 'node:util'
 import { slots } from '../services/index.ts'
 
 const COPIES = 'before'
 const DATABASES = '**/*.sqlite'
+const SYNC_MS = 120_000
 
 const copiesOf = (data: string): string => join(data, slots.RELEASES, COPIES)
 
@@ -16,15 +19,16 @@ const copiesOf = (data: string): string => join(data, slots.RELEASES, COPIES)
 export async function copyDatabases(data: string): Promise<void> {
   const copies = copiesOf(data)
   await dropCopies(data)
+  await mkdir(copies, { recursive: true, mode: 0o700 })
   for await (const path of glob(DATABASES, { cwd: data, exclude: name => name === slots.RELEASES })) {
     const file = join(data, path)
     emptyLog(file)
     const copy = join(copies, path)
     await mkdir(dirname(copy), { recursive: true, mode: 0o700 })
     await copyFile(file, copy, constants.COPYFILE_FICLONE)
-    await using handle = await open(copy)
-    await handle.sync()
   }
+  // all of them: a cut of the power after this leaves none out
+  await promisify(execFile)('sync', ['-f', copies], { timeout: SYNC_MS })
 }
 
 /** Each database is as it was copied; whatever this was cut off at, it can be done again. */

@@ -17,7 +17,7 @@ export interface Rules {
 /** how messages are framed, and how files outlive a power cut: known to all */
 const shared = ['bootstrap/framing.ts', 'bootstrap/files.ts']
 /** what pages of services share */
-const pages = ['confirm.tsx', 'frame.tsx', 'rows.tsx', 'use-loaded.ts', 'one-at-a-time.ts'].map(
+const pages = ['confirm.tsx', 'frame.tsx', 'rows.tsx', 'use-loaded.ts', 'one-at-a-time.ts', 'qr.tsx'].map(
   name => `services/host/page/${name}`
 )
 const ledger = ['ledger/errors.ts', 'ledger/time.ts', ...shared]
@@ -95,6 +95,7 @@ export const rules: Rules = {
       'services/compute',
       'services/core',
       'services/directory',
+      ...pages,
       ...service
     ],
     'services/*': ['services/host', ...pages, ...service],

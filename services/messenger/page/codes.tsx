@@ -1,5 +1,6 @@
 import { Alert, Button, Group, Stack, Text } from '@mantine/core'
 import { Printer } from 'lucide-react'
+import { Qr } from '../../host/page/qr.tsx'
 import type { Invitation } from './wire.ts'
 import type { Words } from './words.ts'
 
@@ -27,6 +28,7 @@ export function Codes({ invitations, words: { t } }: { invitations: readonly Inv
               <bdi>{name}</bdi>
             </Text>
             <Text size="xs">{user}</Text>
+            <Qr text={code} label={t('codeFor', { name })} />
             <Text size="xs" ff="monospace" style={{ overflowWrap: 'anywhere' }}>
               {code}
             </Text>

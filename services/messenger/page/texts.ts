@@ -110,6 +110,7 @@ export const en = {
   action_wrong: 'mistake',
   codes: 'Codes: {n}',
   codesText: 'Each lets one device in, once. They are shown only now: print them or hand them over.',
+  codeFor: 'Code of {name} for a camera',
   print: 'Print',
   addPerson: 'Add a person',
   login: 'Login',
@@ -251,6 +252,7 @@ export const ru: Texts = {
   codes: 'Кодов: {n}',
   codesText:
     'Каждый впускает одно устройство, один раз. Они видны только сейчас: напечатайте или раздайте их.',
+  codeFor: 'Код для камеры: {name}',
   print: 'Печать',
   addPerson: 'Добавить человека',
   login: 'Логин',

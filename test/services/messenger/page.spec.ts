@@ -120,6 +120,7 @@ describe('messenger: page', function () {
     await page.getByText('Codes: 2').waitFor()
     await look(page, 'codes')
     const card = page.locator('.invitation').filter({ hasText: 'Bob' })
+    await card.getByRole('img', { name: 'Code of Bob for a camera' }).waitFor()
     const code = (await card.locator('p').last().textContent())!
 
     await enter(bob.page, bobsUrl(), node.gateway!.token)

@@ -14,11 +14,11 @@ import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { FileUp, Printer } from 'lucide-react'
 import { useState } from 'react'
 import type { Imported } from '../../../../access/index.ts'
+import { Qr } from '../../../../host/page/qr.tsx'
 import { call } from '../api/client.ts'
 import { useTexts } from '../i18n/i18n.tsx'
 import { Card, Problem } from '../parts/page.tsx'
 import { linkOf } from './link.tsx'
-import { Qr } from './qr.tsx'
 import { readList } from './read-list.ts'
 
 /** A class at once: a list, what it would do line by line, then the cards with the links. */

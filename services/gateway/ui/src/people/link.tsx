@@ -1,7 +1,7 @@
 import { Button, CopyButton, Group, Modal, Stack, Text, Textarea } from '@mantine/core'
 import type { NewInvitation } from '../../../../access/index.ts'
+import { Qr } from '../../../../host/page/qr.tsx'
 import { useTexts } from '../i18n/i18n.tsx'
-import { Qr } from './qr.tsx'
 
 /** Where an invitation is accepted: on the dashboard under the address that this browser uses. */
 export const linkOf = ({ code }: Pick<NewInvitation, 'code'>): string =>
