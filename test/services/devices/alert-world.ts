@@ -49,6 +49,8 @@ export function world(rules: object[], known: string[] = []) {
     now: () => now,
     /** receivers that take nothing */
     isDown: (_url: string): boolean => false,
+    /** the node is killed once a receiver has its message */
+    isKilled: false,
     states: () => store.list(undefined, 100).map(({ state }) => state)
   }
 }
@@ -75,6 +77,7 @@ export function teller(
       if (of.isDown(url)) throw new Error('it is down')
       const { type, data } = JSON.parse(body) as { type: string; data: { alerts: Alert[] } }
       posted.push({ url, id: headers['idempotency-key']!, keys: data.alerts.map(({ key }) => key), type })
+      if (of.isKilled) await new Promise(() => {})
     },
     areTold,
     sign: (domain, bytes) => Buffer.from(`${domain}${bytes.length}`),

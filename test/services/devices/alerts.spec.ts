@@ -241,6 +241,33 @@ describe('devices: who hears of alerts', () => {
     equal(a.posted[1]!.id, dead.posted[0]!.id, 'a receiver knows it by its key')
   })
 
+  it('hear one message where a node is killed before it has written down that it told, and comes back', async () => {
+    const both = ['a', 'b']
+    const later = both.find(self => earlier(self, both, { rule: 'r', agent: AGENT }).length === 1)!
+    const first = both.find(self => self !== later)!
+    const [one, two] = [world(hot), world(hot)]
+    for (const each of [one, two]) {
+      each.value(11)
+      each.later(2_000)
+    }
+    one.isKilled = true
+    const killed = teller(first, both, one)
+    void killed.round()
+    await new Promise(setImmediate)
+    equal(killed.posted.length, 1)
+    const alone = teller(later, both, two, async () => {
+      throw new Error('unreachable')
+    })
+    two.later(31_000)
+    await alone.round()
+    one.isKilled = false
+    const back = teller(first, both, one, async (_, keys, step) => two.store.areTold(keys, step))
+    one.later(40_000)
+    for (let i = 0; i < 3; i++) for (const each of [back, alone]) await each.round()
+    deepEqual([alone.posted.length, back.posted.length], [1, 0])
+    equal(alone.posted[0]!.id, killed.posted[0]!.id, 'a receiver knows by its key that it is one')
+  })
+
   it('hear it though another one is away, which is told of until it is no receiver', async () => {
     const it = world(hot)
     const [good, bad] = ['https://good.example/', 'https://bad.example/']
