@@ -20,7 +20,7 @@ export const metrics: Record<string, string> = {
   'analyzer.hands-share': 'speed of analyzer.hands as a multiple of the peer',
   'analyzer.workers': 'speed of two workers on all 133,784,560 hands of seven cards, one worker = 1',
   'analyzer.workers-long':
-    'the same on all 13,983,816 draws of 6 from 49 beside 100 tickets, several times as much work'
+    'the same on all 13,983,816 draws of 6 from 49 beside 50 tickets, several times as much work'
 }
 
 export const versions = async (): Promise<Record<string, string>> => ({

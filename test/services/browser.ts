@@ -127,7 +127,8 @@ async function settled(page: Page): Promise<void> {
 /** What axe finds serious or critical on the page as it is, one line each. */
 export async function seriousFindings(page: Page): Promise<string[]> {
   await settled(page)
-  await page.evaluate(axe.source)
+  // half a megabyte, which stays until the page is another one
+  if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(axe.source)
   const { violations } = await page.evaluate(() =>
     (globalThis as unknown as { axe: typeof axe }).axe.run(document, { resultTypes: ['violations'] })
   )
