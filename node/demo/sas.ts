@@ -9,8 +9,8 @@ import { until } from './stage.ts'
 import { createSteps } from './steps.ts'
 import { startPostgres } from './vm-postgres.ts'
 
-/** also where operators sign orders; no machine is there */
-const WITNESS = { allowedPeers: ['*'], drivers: { sas: {} } }
+/** also where operators sign */
+const WITNESS = { allowedPeers: ['*'] }
 const SERIALS = ['A-100', 'B-200', 'C-300']
 const WAIT_MS = 240_000
 /** as the simulated machines have it */
@@ -45,24 +45,24 @@ export const sas: Demo = {
     await writeFile(mirrorFile, address, { mode: 0o600 })
     const machines = ended.use(await startMachines(stage.folder, SERIALS))
     const network = ended.use(await openServiceNetwork(join(stage.folder, 'nodes'), 'devices'))
-    const first = await network.start('first witness', WITNESS)
-    const mirroring = { ...WITNESS, mirrorFile }
+    const first = await network.start('first witness', { ...WITNESS, fleetOwners: ['self'] })
+    const fleetOwners = [first.id]
+    const mirroring = { ...WITNESS, mirrorFile, fleetOwners }
     let mirror = await network.start('mirror', mirroring)
     const moneyFile = join(stage.folder, 'money.json')
-    const operators = [first, mirror].map(({ id }) => ({ peer: id, does: ['transfer'], machines: SERIALS }))
     await writeFile(
       moneyFile,
       JSON.stringify({
         money: 'on',
         perCommand: '20.00',
         perDay: '20.00',
-        grants: operators,
         machines: Object.fromEntries(SERIALS.map((each, i) => [each, { asset: FIRST_ASSET + i, key: KEY }]))
       }),
       { mode: 0o600 }
     )
     const settings = {
       witnessPeers: [first.id, mirror.id],
+      fleetOwners,
       // a busy computer is slower than a line
       drivers: {
         sas: { machines: await machines.paths(), pollMs: 1, answerMs: 1_000, meterSeconds: 1, moneyFile }
@@ -122,36 +122,49 @@ export const sas: Demo = {
     await step(
       'two operators order a transfer, and the agent is killed while the machine does it',
       async () => {
-        const at = <T>(node: typeof agent, operation: string, input: object = {}): Promise<T> =>
-          node.call('beside', { service: 'sas', operation, input })
-        const { id, order } = await at<{ id: string; order: string }>(first, 'order', {
-          agent: agent.id,
-          machine: SERIALS[0],
-          does: 'transfer',
-          amount: AMOUNT
-        })
+        const command = (more: object): Promise<{ id: string; is: string }> =>
+          first.call('command', {
+            ...{ device: `sas:${SERIALS[0]}`, name: 'transfer', args: { amount: AMOUNT }, minutes: 1 },
+            agent: agent.id,
+            ...more
+          })
+        const grants = [first, mirror].map(({ id }) => ({
+          ...{ peer: id, devices: 'sas:*', commands: ['transfer'], risk: 3 }
+        }))
+        await writeFile(join(agent.folder, 'services/devices/risk-3'), 'sas:* transfer\n', { mode: 0o600 })
+        await first.call('setFleet', { after: 0, wishes: { agents: [agent.id], settings: [], grants } })
+        await until(
+          'the second signer to have the document',
+          async () => (await mirror.call<{ version: number }>('fleet')).version === 1,
+          WAIT_MS
+        )
         // who has signed it cannot be the second one
-        const alone = await at(first, 'pay', { order }).then(
+        const alone = await command({ second: first.id }).then(
           () => 'taken',
           (error: Error) => error.name
         )
-        const isIs = async (is: string): Promise<boolean> =>
-          (await at<{ items: { id: string; is: string }[] }>(agent, 'payments')).items.some(
-            each => each.id === id && each.is === is
-          )
-        // its answer goes with the agent
-        const asked = at(mirror, 'pay', { order }).catch(() => undefined)
-        await until('it to be under way', () => isIs('open'), WAIT_MS)
+        const { id } = await command({ second: mirror.id })
+        // asked again and again until it is known how it ended
+        const outcome = mirror.call<{ is: string }>('approve', { id })
+        await until(
+          'it to be under way',
+          async () =>
+            (
+              await agent.call<{ items: { id: string }[] }>('beside', {
+                ...{ service: 'sas', operation: 'payments', input: {} }
+              })
+            ).items.some(each => each.id === id),
+          WAIT_MS
+        )
         const killed = performance.now()
         await agent.kill()
         agent = await network.start('agent', settings)
         awayMs = Math.max(awayMs, performance.now() - killed)
-        await until('its end', () => isIs('done'), WAIT_MS)
-        await asked
+        const { is } = await outcome
         const paid = (await machines.state())[0]!.paid
         return {
-          right: alone === 'PollRefusedError' && paid === 1,
-          detail: `${AMOUNT} to ${SERIALS[0]}, paid ${paid} time${paid === 1 ? '' : 's'}; one signature alone: ${alone}`
+          right: alone === 'ConflictError' && is === 'done' && paid === 1,
+          detail: `${AMOUNT} to ${SERIALS[0]}, ${is}, paid ${paid} time${paid === 1 ? '' : 's'}; one signature alone: ${alone}`
         }
       }
     )

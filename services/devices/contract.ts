@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { Outcome } from './commands/command.ts'
 import type { Risk } from './fleet/document.ts'
 import type { Body, EntryClass } from './log/entry.ts'
 import type { Place } from './log/recorder.ts'
@@ -12,6 +13,31 @@ export interface Devices {
    * @throws {ReadingError} a name that is too long, or too many readings
    */
   open(description: DeviceDescription): Promise<Device>
+  /**
+   * Commands a device, here or elsewhere, in the name of this node; see `devices.command`. `by`: the person here, empty:
+   * its owner.
+   *
+   * @throws {UnknownDeviceError} @throws {ConflictError} it needs a second signer @throws {CommandError}
+   */
+  command(
+    wanted: WantedCommand,
+    by: string,
+    signal: AbortSignal
+  ): Promise<{ is: Outcome['is'] | 'proposed' } & Partial<Outcome>>
+  /** Whether a node may do that here: by the document of the fleet; this node itself may all that one signer may. */
+  may(peer: string, what: { device: string; name: string; risk: Risk }): boolean
+}
+
+export interface WantedCommand {
+  device: string
+  name: string
+  args: Record<string, unknown>
+  /** the node beside it; default: the one that is known to have it */
+  agent?: string
+  /** the node that is to sign too */
+  second?: string
+  /** it is not done later than that */
+  minutes: number
 }
 
 export interface DeviceDescription {
@@ -51,16 +77,35 @@ export interface DeviceCommand {
   args?: z.ZodObject
   /** default: 30 s, at most 10 min */
   deadlineMs?: number
+  /** It waits for no other command of its device, nor they for it: the driver sees to their order. */
+  isAside?: boolean
   /**
    * What it answers is in the log, up to 4,000 characters as JSON. What it throws means that it failed; an error with
    * `isUnknown: true`, and its deadline, that nobody can say.
    */
-  run(args: Record<string, unknown>, signal: AbortSignal): Promise<Body | undefined> | Body | undefined
-  /** After a crash in the middle: looks whether it was done; undefined: it cannot say. */
+  run(
+    args: Record<string, unknown>,
+    signal: AbortSignal,
+    of: CommandOrigin
+  ): Promise<Body | undefined> | Body | undefined
+  /** After a crash in the middle: looks whether it was done; undefined: it cannot say. It has as long as `run`. */
   look?(
     args: Record<string, unknown>,
-    signal: AbortSignal
+    signal: AbortSignal,
+    of: Pick<CommandOrigin, 'id' | 'hash'>
   ): Promise<'done' | 'failed' | undefined> | 'done' | 'failed' | undefined
+}
+
+/** Which command it is, and whose. */
+export interface CommandOrigin {
+  /** the person at the issuer, empty: its owner */
+  by: string
+  /** unique for its issuer */
+  id: string
+  /** SHA-256 of what was signed, in hex: no other command has it */
+  hash: string
+  /** peer ids, the issuer first */
+  signers: readonly string[]
 }
 
 export interface ReadingSchema {

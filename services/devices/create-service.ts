@@ -238,7 +238,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   }
 
   return {
-    api: drivers.devices,
+    api: { ...drivers.devices, command: fleet.command, may: fleet.may },
 
     operations: {
       ...alerts.operations,

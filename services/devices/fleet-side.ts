@@ -21,7 +21,7 @@ import type { DeviceDescription } from './contract.ts'
 import { budgetMb, type declaration, keepDays } from './declaration.ts'
 import { UnknownDeviceError } from './errors.ts'
 import { type AgentState, createFleet } from './fleet/create-fleet.ts'
-import { type FleetDocument, settingsFor } from './fleet/document.ts'
+import { type FleetDocument, grantsFor, settingsFor } from './fleet/document.ts'
 import type { fleetOperations } from './fleet/operations.ts'
 import { createSettings } from './fleet/settings.ts'
 import type { FleetStore } from './fleet/store.ts'
@@ -306,6 +306,12 @@ export async function createFleetSide(init: FleetSideInit) {
   return {
     operations,
     messages,
+    command: operator.command,
+    may(peer: string, what: Omit<Parameters<typeof grantsFor>[1], 'peer'>): boolean {
+      const wishes = document()
+      if (peer === self && what.risk < 3) return true
+      return wishes != null && grantsFor(wishes, { peer, ...what }, now()).length > 0
+    },
     keepDays: () => own('keepDays'),
     budgetMb: () => own('budgetMb'),
     /** A device is here. */

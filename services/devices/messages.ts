@@ -48,6 +48,8 @@ const document = () => z.object({ issuer: agent, bytes: bytesOf(2, MAX_DOCUMENT_
 /** The longest command of a driver. */
 const COMMAND_MS = 11 * 60_000
 const STATE_BYTES = 1024 * 1024
+/** As many as an agent may have devices that one operation is about. */
+const COMMANDS_AT_ONCE = 64
 
 const releaseState = () =>
   z.object({
@@ -150,7 +152,8 @@ export const messages = {
   nonce: message({
     peers: 'everybody',
     request: () => z.object({ device, name }),
-    answer: () => z.object({ nonce: bytesOf(NONCE_BYTES, NONCE_BYTES), risk })
+    answer: () => z.object({ nonce: bytesOf(NONCE_BYTES, NONCE_BYTES), risk }),
+    atOnce: COMMANDS_AT_ONCE
   }),
   /** Do this, unless you have done it. Anybody may bring what others have signed. */
   perform: message({
@@ -164,7 +167,8 @@ export const messages = {
           .max(MAX_SIGNERS)
       }),
     answer: () => z.object({ is: z.enum(OUTCOMES), why: text.optional(), result: z.unknown().optional() }),
-    deadlineMs: COMMAND_MS
+    deadlineMs: COMMAND_MS,
+    atOnce: COMMANDS_AT_ONCE
   }),
   /** I want this done, and it needs you to sign it too. */
   propose: message({

@@ -35,10 +35,6 @@ export const signersOf = (
 export function createNonces(monoMs: () => number = () => performance.now()) {
   const given = new Map<string, { about: string; at: number }>()
   const keyOf = (nonce: Uint8Array): string => Buffer.from(nonce).toString('hex')
-  function isGood(nonce: Uint8Array | undefined, about: string): boolean {
-    const found = nonce && given.get(keyOf(nonce))
-    return found != null && found.about === about && monoMs() - found.at <= NONCE_MS
-  }
   return {
     give(about: string): Uint8Array {
       const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES))
@@ -47,12 +43,11 @@ export function createNonces(monoMs: () => number = () => performance.now()) {
       given.set(keyOf(nonce), { about, at: monoMs() })
       return nonce
     },
-    isGood,
     /** Whether it is good; it is not any more afterwards. */
     use(nonce: Uint8Array | undefined, about: string): boolean {
-      const wasGood = isGood(nonce, about)
+      const found = nonce && given.get(keyOf(nonce))
       if (nonce != null) given.delete(keyOf(nonce))
-      return wasGood
+      return found != null && found.about === about && monoMs() - found.at <= NONCE_MS
     }
   }
 }

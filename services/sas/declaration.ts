@@ -1,8 +1,7 @@
 import { z } from 'zod'
 import { declare, FORBIDDEN, MACHINE, NOT_FOUND, operation, USAGE } from '../host/index.ts'
 import { MAX_ADDRESS, placeOf } from './line/name.ts'
-import { amount } from './money/amount.ts'
-import { DOES, givenOrder, type Reading, readingOf, signedOrder, wordsOf } from './money/order.ts'
+import { DOES } from './money/order.ts'
 
 const machine = z.object({
   line: z.string(),
@@ -12,14 +11,6 @@ const machine = z.object({
   heardAt: z.number().optional().describe('ms since 1970 of its last answer'),
   exceptions: z.number().describe('since the service started')
 })
-
-const peer = z.string().min(20).max(100)
-const orderText = z.string().min(1).max(4000).describe('what sas order has printed there')
-/** refused: nothing was sent; open: it was, and the machine is asked how it ends */
-const is = z.enum(['refused', 'open', 'done', 'failed', 'unknown'])
-const outcome = z.object({ is, why: z.string().max(1000).optional() })
-/** a transfer may take as long as the machine likes */
-const PAY_MS = 60_000
 
 export const declaration = declare({
   name: 'sas',
@@ -72,14 +63,14 @@ export const declaration = declare({
       .default(false)
       .meta({ live: true })
       .describe(
-        'allow sas send to lock and enable machines and bill acceptors and to set clocks; what moves money goes by sas order'
+        'allow to lock and enable machines and bill acceptors and to set clocks; what moves money needs sas.moneyFile'
       ),
     moneyFile: z
       .string()
       .max(4096)
       .optional()
       .describe(
-        'file, for its owner only, that says who may order how much at which machines; without it nothing moves money; see its README'
+        'file, for its owner only, that says how much may be ordered here; without it nothing moves money; see its README'
       )
   }),
   errors: {
@@ -99,7 +90,7 @@ export const declaration = declare({
     send: operation({
       summary: 'Send one long poll to a machine, and tell its answer; both are in the log',
       description:
-        'Reading is always allowed, control where sas.control is on. What moves money goes by sas.order, and what no table knows is never sent.',
+        'Reading is always allowed, control where sas.control is on. What moves money is commanded by devices.command with two signers, and what no table knows is never sent.',
       input: z.object({
         machine: z.string().max(104).describe('as in sas.machines'),
         poll: z
@@ -115,65 +106,17 @@ export const declaration = declare({
       scope: 'sas:admin',
       command: { arguments: ['machine', 'poll'], examples: ['sas send /dev/ttyUSB0 1a'] }
     }),
-    order: operation({
-      summary:
-        'Sign an order that moves money; somebody at another node signs it too and sends it, within a minute',
-      description:
-        'transfer brings credits to a machine, collect takes them back, bonus is a jackpot, handpay ends one that was paid by hand. Nothing is sent yet.',
-      input: z.object({
-        agent: peer.describe('the node at the machine'),
-        machine: z.string().min(1).max(40).describe('its serial number'),
-        does: z.enum(DOES),
-        amount: amount.describe('exact, in the currency of the machine: 12.50')
-      }),
-      output: z.object({ id: z.string(), order: z.string().describe('for sas pay at another node') }),
-      http: { method: 'POST', path: '/sas/orders' },
-      scope: 'sas:admin',
-      command: {
-        arguments: ['agent', 'machine', 'does', 'amount'],
-        examples: ['sas order 12D3Koo… A-17 bonus 12.50']
-      }
-    }),
-    readOrder: operation({
-      summary: 'Tell what an order says, and who has signed it; it is not signed by that',
-      input: z.object({ order: orderText }),
-      output: z.object({
-        id: z.string(),
-        agent: z.string().describe('the node at the machine'),
-        machine: z.string().describe('its serial number'),
-        does: z.enum(DOES),
-        amount: z.string(),
-        signedBy: z.array(z.string()).describe('whose signatures are right'),
-        until: z
-          .number()
-          .optional()
-          .describe('ms since 1970 by the clock of the first signer; the node at the machine decides')
-      }),
-      http: { method: 'POST', path: '/sas/orders/read' },
-      scope: 'sas:read',
-      command: { arguments: ['order'], show: (reading: Reading) => wordsOf(reading) }
-    }),
-    pay: operation({
-      summary: 'Sign an order that somebody at another node has signed, and have it carried out',
-      description: 'The command line shows what it says and asks; programs read it with sas.readOrder first.',
-      input: z.object({ order: orderText }),
-      output: outcome.extend({ id: z.string() }),
-      http: { method: 'POST', path: '/sas/payments' },
-      scope: 'sas:admin',
-      deadlineMs: PAY_MS,
-      command: {
-        arguments: ['order'],
-        examples: ['sas pay LINE', 'sas pay LINE --yes --json'],
-        confirm: ({ order }: { order: string }) => `${wordsOf(readingOf(givenOrder(order)))}?`
-      }
-    }),
     payments: operation({
       summary: 'Orders that were tried at machines of this node, the newest first',
       input: z.object({}),
       output: z.object({
         items: z.array(
-          outcome.extend({
-            id: z.string(),
+          z.object({
+            id: z.string().describe('of the command, as devices.command has told it'),
+            is: z
+              .enum(['open', 'done', 'failed', 'unknown'])
+              .describe('open: it was sent, and the machine is asked how it ends'),
+            why: z.string().optional(),
             machine: z.string(),
             does: z.enum(DOES),
             amount: z.string(),
@@ -188,7 +131,7 @@ export const declaration = declare({
     decide: operation({
       summary: 'Say how an order ended that no machine can tell; until then nothing is ordered there',
       input: z.object({
-        id: z.uuid(),
+        id: z.string().min(8).max(64),
         is: z.enum(['done', 'failed']),
         why: z.string().min(1).max(300).describe('what was seen at the machine')
       }),
@@ -197,11 +140,5 @@ export const declaration = declare({
       scope: 'sas:admin',
       command: { arguments: ['id', 'is', 'why'] }
     })
-  },
-  messages: {
-    /** a number for an order */
-    nonce: { request: z.object({}), answer: z.object({ nonce: z.string().max(64) }) },
-    /** Carry this out. */
-    carryOut: { request: signedOrder, answer: outcome, deadlineMs: PAY_MS }
   }
 })

@@ -25,8 +25,9 @@ const NONE = 0x00
 const REPEATS = 2
 /** So many general polls without an answer to believe, and a lead is worth more than what it may acknowledge. */
 const DEAF_POLLS = 3
-/** An exception has no checksum: for so many general polls after a wrong frame, two must agree. */
-const DOUBTFUL_POLLS = 20
+/** An exception has no checksum: so many answers must agree, and one more for so many polls after one that was wrong. */
+const AGREEING = 2
+const DOUBTFUL_POLLS = 1_000
 
 export interface PollerInit {
   address: number
@@ -36,7 +37,8 @@ export interface PollerInit {
 
 /**
  * Asks one machine, so that no exception is lost. What acknowledges an answer is the next poll to another address, `80`
- * too, or another long poll: nothing of that goes out before the exception is on the disk.
+ * too, or another long poll: nothing of that goes out before the exception is on the disk, nor after a single "none",
+ * which may be an exception with wrong bits. The same poll again acknowledges nothing.
  */
 export function createPoller({ address, line, journal }: PollerInit) {
   let errors = line.errors
@@ -46,6 +48,10 @@ export function createPoller({ address, line, journal }: PollerInit) {
   let unheard = 0
   /** an exception that was heard, and is not on the disk yet */
   let owed: number | undefined
+  /** the machine may hear that its last exception was heard */
+  let isWritten = false
+  /** it has said "none", once */
+  let isUnsure = false
 
   async function ask(message: Uint8Array, signal: AbortSignal): Promise<Uint8Array | undefined> {
     for (let i = 0; i <= REPEATS; i++) {
@@ -66,22 +72,30 @@ export function createPoller({ address, line, journal }: PollerInit) {
     return answer?.length === 1 ? answer[0] : undefined
   }
 
-  /** The same answer twice in a row, or undefined. */
-  async function agreed(message: Uint8Array, signal: AbortSignal): Promise<number | undefined> {
+  /** An answer that is the same often enough in a row, or undefined. A "none" may do once, see `isUnsure`. */
+  async function agreed(message: Uint8Array, mustBeSure: boolean, signal: AbortSignal) {
     let before: number | undefined
-    for (let i = 0; i < 2 + REPEATS; i++) {
+    let times = 0
+    for (let i = 0; i < 2 * (AGREEING + 1); i++) {
       const answer = await one(message, signal)
-      if (answer == null || answer === before) return answer
+      if (answer == null) return undefined
+      // an exception stands until it is acknowledged
+      if (i > 0 && answer !== before && before !== NONE) doubtful = DOUBTFUL_POLLS
+      times = answer === before ? times + 1 : 1
       before = answer
+      isUnsure = i === 0 && answer === NONE && !mustBeSure
+      if (isUnsure || times >= AGREEING + (doubtful > 0 ? 1 : 0)) return answer
     }
     return undefined
   }
 
-  async function hear(signal: AbortSignal, mayRepeat: boolean): Promise<number | undefined> {
-    const poll = generalPoll(address)
+  async function hear(
+    signal: AbortSignal,
+    { mayRepeat = false, mustBeSure = false } = {}
+  ): Promise<number | undefined> {
     unheard++
     if (doubtful > 0) doubtful--
-    const code = doubtful > 0 ? await agreed(poll, signal) : await one(poll, signal)
+    const code = await agreed(generalPoll(address), mustBeSure, signal)
     if (code == null) return undefined
     // it is not deaf: no lead is needed, and none goes out before this is on the disk
     unheard = 1
@@ -92,10 +106,18 @@ export function createPoller({ address, line, journal }: PollerInit) {
     return code
   }
 
+  /**
+   * To be called before what acknowledges answers of this machine, as a poll to another one does. False where it says
+   * nothing that can be believed.
+   */
+  const settle = async (signal: AbortSignal): Promise<boolean> =>
+    (unheard === 0 && !isUnsure) || (await hear(signal, { mustBeSure: true })) != null
+
   async function write(code: number, mayRepeat: boolean): Promise<void> {
     owed = code
     await journal.exception(code, mayRepeat)
     owed = undefined
+    isWritten = true
   }
 
   return {
@@ -103,7 +125,7 @@ export function createPoller({ address, line, journal }: PollerInit) {
      * Before the first poll after a start: what the machine said last may not be on the disk, and a lead would say
      * that it is. Undefined where it is deaf, and has nothing to lose by a lead.
      */
-    resume: (signal: AbortSignal): Promise<number | undefined> => hear(signal, true),
+    resume: (signal: AbortSignal): Promise<number | undefined> => hear(signal, { mayRepeat: true }),
 
     /**
      * Asks for the next exception and writes it down: its code, 0 for none, undefined where the machine says nothing
@@ -111,16 +133,20 @@ export function createPoller({ address, line, journal }: PollerInit) {
      */
     async general(signal: AbortSignal): Promise<number | undefined> {
       // what was heard before is on the disk; who is silent for long is deaf, and hears again after it
-      if (unheard === 0 || unheard > DEAF_POLLS) {
+      if ((isWritten && unheard === 0) || unheard > DEAF_POLLS) {
         if (owed != null) await write(owed, true)
         await line.ask(LEAD, signal)
+        isWritten = false
       }
-      return hear(signal, false)
+      return hear(signal)
     },
+
+    settle,
 
     /** The frame that answers a long poll, or undefined: not supported, or not there. */
     async long(message: Uint8Array, signal: AbortSignal): Promise<Uint8Array | undefined> {
-      if (unheard > 0 && (await hear(signal, false)) == null) return undefined
+      if (!(await settle(signal))) return undefined
+      isWritten = false
       for (let i = 0; i <= REPEATS; i++) {
         const answer = await ask(message, signal)
         if (answer == null) return undefined
@@ -132,9 +158,10 @@ export function createPoller({ address, line, journal }: PollerInit) {
 
     /**
      * Sends what must not be sent twice: its answer, or undefined where none came that can be believed. To be called
-     * when an exception was heard right before, for this poll says so to the machine.
+     * right after `settle`, for this poll acknowledges.
      */
     async once(message: Uint8Array, signal: AbortSignal): Promise<Uint8Array | undefined> {
+      isWritten = false
       const answer = await line.ask(message, signal)
       return answer != null && isAnswer(message, answer) ? answer : undefined
     }

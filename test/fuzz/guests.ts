@@ -23,6 +23,7 @@ import { putInto, readEnvelope } from '../../services/messenger/mailbox/envelope
 import { newSeed, readCode, writeCode } from '../../services/messenger/school/invitation.ts'
 import { withCrc } from '../../services/sas/crc.ts'
 import * as sas from '../../services/sas/frames.ts'
+import { registrationOf, transferStatusOf } from '../../services/sas/money/frames.ts'
 import { createPacketReader } from '../../services/tv/adb/packets.ts'
 import { readShellV1, readShellV2, withExitCode } from '../../services/tv/adb/shell-answer.ts'
 import { parseCondition } from '../../services/tv/condition.ts'
@@ -234,7 +235,9 @@ export const guests: Record<string, () => Target | Promise<Target>> = {
       sas.valuesAnswer(1, 25, [1n, 2n, 3n, 4n, 5n]),
       sas.metersAnswer(1, 0x2f, 0, [{ code: 0, bytes: 4, value: 9n }]),
       sas.metersAnswer(1, 0x6f, 0, [{ code: 11, bytes: 5, value: 9n }]),
-      sas.machineIdAnswer(1, { version: '602', serial: '12345' })
+      sas.machineIdAnswer(1, { version: '602', serial: '12345' }),
+      sas.longPoll(1, 0x72, Buffer.from(`2d0040ff00${'00'.repeat(20)}0461623132${'00'.repeat(16)}`, 'hex')),
+      sas.longPoll(1, 0x73, Buffer.from(`1d0104030201${'00'.repeat(24)}`, 'hex'))
     ].map(frame => frame.subarray(0, -2)),
     refuses: ['FrameError'],
     take(bytes) {
@@ -246,7 +249,9 @@ export const guests: Record<string, () => Target | Promise<Target>> = {
         () => sas.metersOf(1, 0x6f, frame),
         () => sas.machineIdOf(1, frame),
         () => sas.gameInfoOf(1, frame),
-        () => sas.ackOf(1, frame)
+        () => sas.ackOf(1, frame),
+        () => registrationOf(1, frame),
+        () => transferStatusOf(1, frame)
       ]
       for (const read of readers)
         try {

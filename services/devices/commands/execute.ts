@@ -1,8 +1,8 @@
 import { raceSignal } from 'race-signal'
 import { z } from 'zod'
-import { type Nonces, signersOf } from '../../host/index.ts'
+import { NONCE_MS, type Nonces, signersOf } from '../../host/index.ts'
 import type { IsSigned, Log } from '../context.ts'
-import type { DeviceCommand, DeviceDescription } from '../contract.ts'
+import type { CommandOrigin, DeviceCommand, DeviceDescription } from '../contract.ts'
 import { LogFullError } from '../errors.ts'
 import { type FleetDocument, grantsFor } from '../fleet/document.ts'
 import { AGENT, type ClockState } from '../log/entry.ts'
@@ -139,7 +139,8 @@ export function createExecute(init: ExecuteInit) {
   }
 
   async function run(command: Command, hash: string, signers: readonly string[]): Promise<Outcome> {
-    const { issuer, id, device, name, expires, nonce } = command
+    const { issuer, id, by, device, name, expires, nonce } = command
+    const taken = performance.now()
     try {
       const others = signers.slice(1)
       await note(device, {
@@ -152,8 +153,13 @@ export function createExecute(init: ExecuteInit) {
       // what is not written is not done
       return { is: 'refused', why: `the log of this node is full: ${error.message}` }
     }
-    return inTurn(device, async () => {
+    const isAside = commandOf(device, name)?.isAside === true
+    return isAside ? settle() : inTurn(device, settle)
+
+    async function settle(): Promise<Outcome> {
       const outcome = await begin()
+      // as after a crash: it is asked of the device after the start
+      if (outcome.is === 'unknown' && signal.aborted) return outcome
       try {
         await note(device, { issuer, id, ...bodyOf(outcome) })
       } catch (error) {
@@ -162,25 +168,28 @@ export function createExecute(init: ExecuteInit) {
         log.error('no room in the log for how %s of %s ended: %s', name, device, outcome.is)
       }
       return outcome
-    })
+    }
 
     async function begin(): Promise<Outcome> {
-      if (nonce == null && expires < now()) return { is: 'expired', why: 'its device was busy for too long' }
+      // what carries a nonce is of now, whatever the clock says
+      const isLate = nonce == null ? expires < now() : performance.now() - taken > NONCE_MS
+      if (isLate) return { is: 'expired', why: 'its device was busy for too long' }
       const wanted = commandOf(device, name)
       if (wanted == null) return { is: 'failed', why: `${device} has gone` }
       await note(device, { issuer, id, is: 'started' })
-      return perform(wanted, command)
+      return perform(wanted, command, { id, hash, by, signers })
     }
   }
 
   async function perform(
     { args, deadlineMs = RUN_MS, run: work }: DeviceCommand,
-    command: Command
+    command: Command,
+    of: CommandOrigin
   ): Promise<Outcome> {
     const until = AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)])
     try {
       const parsed = (args ?? z.object({})).parse(command.args)
-      const result = await raceSignal(Promise.resolve(work(parsed, until)), until)
+      const result = await raceSignal(Promise.resolve(work(parsed, until, of)), until)
       if (result == null) return { is: 'done' }
       const text = toJson(result as never)
       return text.length > MAX_RESULT_CHARS
@@ -196,15 +205,14 @@ export function createExecute(init: ExecuteInit) {
 
   /** What a crash left in the middle: what was not begun was not done; of the rest its driver can know more. */
   async function recover(left: StoredCommand): Promise<void> {
-    const { issuer, id, device, name, state, args } = left
+    const { issuer, id, device, name, state, args, hash } = left
     let outcome: Outcome = { is: 'failed', why: 'this node ended before it was begun' }
     if (state === 'started') {
       outcome = { is: 'unknown', why: ENDED }
       try {
-        const found = await commandOf(device, name)?.look?.(
-          args,
-          AbortSignal.any([signal, AbortSignal.timeout(RUN_MS)])
-        )
+        const { deadlineMs = RUN_MS, look } = commandOf(device, name) ?? {}
+        const until = AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)])
+        const found = await look?.(args, until, { id, hash })
         if (found != null) outcome = { is: found, why: `${ENDED}; its device was looked at` }
       } catch (error) {
         log.error('%s cannot say whether %s was done: %s', device, name, (error as Error).message)

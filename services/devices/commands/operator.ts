@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ConflictError, ForbiddenError, type Nonces, type Signature } from '../../host/index.ts'
 import type { Signer } from '../context.ts'
+import type { WantedCommand } from '../contract.ts'
 import { CommandError, UnknownCommandError, UnknownDeviceError } from '../errors.ts'
 import type { Peers } from '../messages.ts'
 import {
@@ -44,15 +45,6 @@ export interface OperatorInit {
   changed(): void
 }
 
-export interface Wanted {
-  device: string
-  name: string
-  args: Record<string, unknown>
-  agent?: string
-  second?: string
-  minutes: number
-}
-
 /** The other end of commands: signs them, finds a second signer where one is needed, brings them. */
 export function createOperator(init: OperatorInit) {
   const { self, fleet, peers, execute, nonces, sign, now, changed } = init
@@ -73,7 +65,7 @@ export function createOperator(init: OperatorInit) {
       for (const [id, { command }] of proposals) if (command.expires < now()) proposals.delete(id)
   }
 
-  function agentOf({ device, agent }: Pick<Wanted, 'device' | 'agent'>): string {
+  function agentOf({ device, agent }: Pick<WantedCommand, 'device' | 'agent'>): string {
     const found = agent == null ? init.agentsOf(device) : [agent]
     if (found.length > 1)
       throw new ConflictError(`${device} is known of ${found.length} nodes; name one of ${found.join(', ')}`)
@@ -121,7 +113,7 @@ export function createOperator(init: OperatorInit) {
      * @throws {UnknownDeviceError} @throws {ConflictError} @throws {CommandError}
      */
     async command(
-      { device, name, args, agent: named, second, minutes }: Wanted,
+      { device, name, args, agent: named, second, minutes }: WantedCommand,
       by: string,
       signal: AbortSignal
     ): Promise<{ id: string } & (Outcome | { is: 'proposed' })> {

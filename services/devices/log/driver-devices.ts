@@ -51,7 +51,7 @@ export function createDriverDevices({
     return record(draft)
   }
 
-  const devices: Devices = {
+  const devices: Pick<Devices, 'open'> = {
     async open(description) {
       check(description)
       const id = `${description.kind}:${description.serial}`

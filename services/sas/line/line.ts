@@ -9,6 +9,10 @@ import { createDecoder, encodeMessage } from './in-band.ts'
 
 /** Longer than any answer: a wire that talks without end is no machine. */
 const MAX_ANSWER_BYTES = 300
+/** A timer that is later than that says that the event loop stood still, and nothing was heard meanwhile. */
+const LATE_MS = 20
+/** … which is waited out so often. */
+const MOST_LATE = 5
 /** A poll to everybody has no answer: the next one leaves machines time to see that it is over. */
 const NOBODY_MS = 10
 
@@ -53,15 +57,18 @@ export function createLine({ name, transport, answerMs }: LineInit): Line & Disp
   transport.on('end', fail)
 
   async function answerOf(message: Uint8Array, signal: AbortSignal): Promise<Uint8Array | undefined> {
-    for (;;) {
+    for (let late = 0; ; ) {
       if (failure != null) throw failure
       const whole = bytesOf(message, heard)
       if (heard.length >= whole) return Uint8Array.from(heard.slice(0, whole))
       const before = heard.length
+      const begun = performance.now()
       using quiet = createQuiet(answerMs, signal)
       await Promise.race([news.promise, quiet.over])
       signal.throwIfAborted()
-      if (quiet.isOver && heard.length === before) break
+      if (!quiet.isOver || heard.length > before) continue
+      // its answer may be here, and not read yet
+      if (performance.now() - begun < answerMs + LATE_MS || ++late > MOST_LATE) break
     }
     return heard.length === 0 ? undefined : Uint8Array.from(heard)
   }

@@ -19,7 +19,7 @@ export interface MachineCommandsInit {
 
 /**
  * What the fleet can do with a machine: who may, each once, and every step in the log is the service devices' part. What
- * changes it goes out where `sas.control` is on; what moves money goes by orders only.
+ * changes it goes out where `sas.control` is on; what moves money is in `money/commands.ts`.
  */
 export function machineCommands({ address, send }: MachineCommandsInit): DeviceCommands {
   async function tell(message: Uint8Array, signal: AbortSignal): Promise<undefined> {

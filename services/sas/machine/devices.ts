@@ -3,7 +3,7 @@ import type { declaration } from '../declaration.ts'
 import type { GameInfo, MachineId } from '../frames.ts'
 import { METERS } from '../tables/meters.ts'
 
-export type Devices = HostOf<typeof declaration>['use']['devices']
+export type Devices = Pick<HostOf<typeof declaration>['use']['devices'], 'open'>
 export type Device = Awaited<ReturnType<Devices['open']>>
 export type DeviceCommands = NonNullable<Parameters<Devices['open']>[0]['commands']>
 

@@ -17,6 +17,7 @@ import { machineCommands } from './commands.ts'
 import {
   DENOMINATIONS,
   type Device,
+  type DeviceCommands,
   type Devices,
   type MachineAnswer,
   openMachine,
@@ -42,6 +43,8 @@ export interface MachineInit {
   devices: Devices
   /** what was said there is in the log, and the machine does not know yet that it was heard */
   onException(code: number): void
+  /** what the fleet can do with the money of the machine of that serial number; `last`: the newest event of a kind */
+  moneyCommands(serial: string, last: Device['latest']): DeviceCommands
   /** seconds between two looks at the meters */
   meterSeconds(): number
   now(): number
@@ -113,6 +116,10 @@ export async function createMachine(init: MachineInit) {
           ...(mayRepeat ? { mayRepeat } : {})
         })
         init.onException(code)
+        state.exceptions++
+        said.push(code)
+        if (HANDPAYS.includes(code)) isHandpayPending = code === HANDPAY_PENDING
+        if (code === METERS_RESET || code === MEMORY_RESET) isCleared = true
       }
     }
   })
@@ -123,11 +130,6 @@ export async function createMachine(init: MachineInit) {
     isResumed = true
     if (code == null) return false
     state.heardAt = now()
-    if (code === 0) return true
-    state.exceptions++
-    said.push(code)
-    if (HANDPAYS.includes(code)) isHandpayPending = code === HANDPAY_PENDING
-    if (code === METERS_RESET || code === MEMORY_RESET) isCleared = true
     return true
   }
 
@@ -161,11 +163,11 @@ export async function createMachine(init: MachineInit) {
       device = undefined
       last = undefined
     }
-    const commands = machineCommands({
-      address,
-      send: (message, until) => send(message, until, serial)
+    const opening: Promise<Device> = openMachine(devices, { ...id, serial }, game, {
+      ...machineCommands({ address, send: (message, until) => send(message, until, serial) }),
+      ...init.moneyCommands(serial, async kind => (await opening).latest(kind))
     })
-    const opened = await openMachine(devices, { ...id, serial }, game, commands)
+    const opened = await opening
     if (last == null) {
       const row = (await opened.latest('meters')) as Partial<MeterRow> | undefined
       if (row?.totals != null) last = { totals: row.totals, block: row.block ?? 0, readAt: 0, writtenAt: 0 }
@@ -233,7 +235,7 @@ export async function createMachine(init: MachineInit) {
     hear: () => hear(signal),
     async once(message, intent) {
       // what this poll tells the machine to have been heard is on the disk then
-      if (!(await hear(signal)))
+      if (!(await hear(signal)) || !(await poller.settle(signal)))
         throw new UnknownMachineError(`${lineName}, address ${address} does not answer; nothing was sent`)
       await intent()
       using _permit = init.line.allowOnce(message)
@@ -315,6 +317,9 @@ export async function createMachine(init: MachineInit) {
       }
       await answerRequests(signal)
     },
+
+    /** Before another machine is polled, which says to this one that it was heard. */
+    settle: poller.settle,
 
     /** Nobody is there: who comes next may be another one. */
     async lose(): Promise<void> {

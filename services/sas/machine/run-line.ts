@@ -69,6 +69,7 @@ export async function runLine(init: LineLoopInit): Promise<void> {
     const { address } = machine.state
     try {
       await machine.step(signal)
+      if (machines.length > 1) await machine.settle(signal)
       onState(`${name}:${address}`, undefined)
     } catch (error) {
       if (error instanceof LineError || signal.aborted) throw error

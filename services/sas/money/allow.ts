@@ -1,7 +1,6 @@
-import { SIGNERS } from '../../host/index.ts'
 import type { MachineState } from '../machine/machine.ts'
 import { centsOf, textOf } from './amount.ts'
-import { isGranted, type MoneyFile } from './file.ts'
+import type { MoneyFile } from './file.ts'
 import type { Order } from './order.ts'
 
 /** A machine that was not heard for so long may be another one. */
@@ -9,12 +8,7 @@ const HEARD_MS = 5_000
 
 /** What must be known before one byte goes out. */
 export interface Facts {
-  self: string
   file: MoneyFile
-  /** see `signersOf` */
-  signers: readonly string[]
-  /** its nonce is one that this node gave less than a minute ago, and nobody has used */
-  isFresh: boolean
   /** the one of that serial number, as it is polled here */
   machine: Readonly<MachineState> | undefined
   /** cents of the last 24 hours, without what has failed */
@@ -24,17 +18,8 @@ export interface Facts {
   now: number
 }
 
-/** Why an order is not carried out; undefined: all of it is right. Pure. */
-export function whyNot(what: Order, facts: Facts): string | undefined {
-  const { self, file, signers, isFresh, machine, today, open, now } = facts
-  if (what.agent !== self) return `it is for ${what.agent}`
-  if (signers.length < SIGNERS)
-    return `it needs ${SIGNERS} signatures of different nodes, and has ${signers.length}`
-  const stranger = signers.find(
-    each => !isGranted(file, { peer: each, does: what.does, machine: what.machine }, now)
-  )
-  if (stranger != null) return `${stranger} has no grant for ${what.does} at ${what.machine}`
-  if (!isFresh) return 'its nonce was used, or is older than a minute; order again'
+/** Why an order is not carried out; undefined: all of it is right. Who may order was decided before. Pure. */
+export function whyNot(what: Order, { file, machine, today, open, now }: Facts): string | undefined {
   const cents = centsOf(what.amount)!
   if (cents > centsOf(file.perCommand)!) return `${what.amount} is more than ${file.perCommand} for one order`
   if (today + cents > centsOf(file.perDay)!)

@@ -2,7 +2,6 @@ import { z } from 'zod'
 import { readOwnFile } from '../../host/index.ts'
 import { amount } from './amount.ts'
 import { KEY_BYTES } from './frames.ts'
-import { DOES, type Does } from './order.ts'
 
 const MAX_BYTES = 1024 * 1024
 const serial = z.string().min(1).max(40)
@@ -13,17 +12,6 @@ const moneyFile = z.strictObject({
   perCommand: amount,
   /** of all machines within 24 hours */
   perDay: amount,
-  grants: z
-    .array(
-      z.strictObject({
-        peer: z.string().min(20).max(100),
-        does: z.array(z.enum(DOES)).min(1),
-        machines: z.array(serial).max(1000),
-        /** the last day counts whole, in UTC */
-        until: z.iso.date().optional()
-      })
-    )
-    .max(100),
   /** machines that are registered for transfers, by serial number */
   machines: z
     .record(
@@ -54,17 +42,3 @@ export async function readMoneyFile(path: string | undefined): Promise<MoneyFile
     return { why: `${path} cannot be read: ${(error as Error).message}` }
   }
 }
-
-/** Whether a node may order that of a machine. Default: no. */
-export const isGranted = (
-  { grants }: MoneyFile,
-  { peer, does, machine }: { peer: string; does: Does; machine: string },
-  now: number
-): boolean =>
-  grants.some(
-    each =>
-      each.peer === peer &&
-      each.does.includes(does) &&
-      each.machines.includes(machine) &&
-      (each.until == null || now <= Date.parse(`${each.until}T23:59:59.999Z`))
-  )

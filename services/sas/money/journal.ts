@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { Does, Order } from './order.ts'
+import type { Does } from './order.ts'
 import { type Ending, TELLING } from './settle.ts'
 
 /** SQL scripts of the service's database; only ever added to. */
@@ -19,7 +19,7 @@ const DAY_MS = 86_400_000
 /** An order that was tried. */
 export interface Payment {
   id: string
-  /** of the whole order, see `hashOf`; undefined: it was tried before hashes were kept */
+  /** of the whole order; undefined: it was tried before hashes were kept */
   hash: string | undefined
   /** serial number */
   machine: string
@@ -136,7 +136,7 @@ function paymentOf(row: Row): Payment {
   return {
     ...rest,
     hash: hash ?? undefined,
-    signers: JSON.parse(signers) as Order['agent'][],
+    signers: JSON.parse(signers) as string[],
     heard: JSON.parse(heard) as number[],
     isTaken: taken === 1,
     before: { status: before_status ?? undefined, meter: before_meter },

@@ -1,4 +1,3 @@
-import type { IsSigned, Nonces } from '../../host/index.ts'
 import { PollRefusedError } from '../errors.ts'
 import { machineIdOf, metersOf, metersPoll, readPoll } from '../frames.ts'
 import type { Machine, Turn } from '../machine/machine.ts'
@@ -20,7 +19,7 @@ import {
   transferStatusPoll
 } from './frames.ts'
 import type { Journal, Payment } from './journal.ts'
-import { type Does, hashOf, ORDER, type Order, type SignedOrder, signersOf } from './order.ts'
+import type { Does, Order } from './order.ts'
 import { type Ending, endingOf, settle } from './settle.ts'
 
 const IDENTIFY = 0x54
@@ -30,31 +29,19 @@ const ID_DIGITS = 20
 const MOST_LISTED = 200
 
 export interface PaymentsInit {
-  self: string
   /** what the owner's file says now */
   file(): Promise<MoneyFile | { why: string }>
   journal: Journal
-  nonces: Nonces
   machines(): readonly Machine[]
-  isSigned: IsSigned
   now(): number
   /** ms of a clock that nobody sets */
   uptime(): number
 }
 
-export type PayAnswer = { is: 'refused'; why: string } | { is: 'open' } | Ending
+export type PayAnswer = { is: 'open' } | Ending
 
 /** Carries out orders that move money: each once, and what a crash cuts in the middle is asked for, never sent again. */
-export function createPayments({
-  self,
-  file: readFile,
-  journal,
-  nonces,
-  machines,
-  isSigned,
-  now,
-  uptime
-}: PaymentsInit) {
+export function createPayments({ file: readFile, journal, machines, now, uptime }: PaymentsInit) {
   /** `uptime` when this process first looked at an order: what the clock says may be anything */
   const seen = new Map<string, number>()
 
@@ -67,73 +54,56 @@ export function createPayments({
   }
 
   /** What became of an order that was tried. @throws {PollRefusedError} another order was tried under its id */
-  function tried(order: Order): { is: 'open' } | Ending | undefined {
+  function tried(order: Order): PayAnswer | undefined {
     const found = journal.find(order.id)
-    if (found?.hash != null && found.hash !== hashOf(order))
+    if (found?.hash != null && found.hash !== order.hash)
       throw new PollRefusedError(`another order was tried under the id ${order.id}; order again`)
     return found && (found.ending ?? { is: 'open' })
   }
 
-  /** Whether all is right now. */
-  async function decide(
-    signed: SignedOrder,
-    isFresh: Nonces['use']
-  ): Promise<{ why: string } | { file: MoneyFile; signers: string[] }> {
-    const { order } = signed
+  /** What the owner's file says, where all is right now. @throws {PollRefusedError} */
+  async function demand(order: Order): Promise<MoneyFile> {
     const file = await readFile()
-    if ('why' in file) return file
-    const signers = signersOf(signed, isSigned)
+    if ('why' in file) throw new PollRefusedError(file.why)
     const why = whyNot(order, {
-      self,
       file,
-      signers,
-      isFresh: isFresh(Buffer.from(order.nonce, 'hex'), ORDER),
       machine: machineOf(order.machine)?.state,
       today: journal.today(),
       open: journal.openOf(order.machine),
       now: now()
     })
-    return why == null ? { file, signers } : { why }
+    if (why != null) throw new PollRefusedError(why)
+    return file
   }
 
   return {
-    /** A number that an order must carry, for those who may order something here. @throws {PollRefusedError} */
-    async nonce(peer: string): Promise<string> {
-      const file = await readFile()
-      if ('why' in file) throw new PollRefusedError(file.why)
-      if (!file.grants.some(each => each.peer === peer))
-        throw new PollRefusedError(`${peer} has no grant here`)
-      return Buffer.from(nonces.give(ORDER)).toString('hex')
-    },
-
     /**
-     * Never throws what the machine or the order did: that is the outcome. The same order again has the same outcome.
+     * Never throws what the machine did: that is the outcome. The same order again has the same outcome.
      *
-     * @throws {PollRefusedError} see `tried`
+     * @throws {PollRefusedError} something is not right; nothing was sent
      */
-    async pay(signed: SignedOrder, signal: AbortSignal): Promise<PayAnswer> {
-      const { order } = signed
+    async pay(order: Order, signal: AbortSignal): Promise<PayAnswer> {
       const before = tried(order)
       if (before != null) return before
-      // who may not has no turn
-      const first = await decide(signed, nonces.isGood)
-      if ('why' in first) return { is: 'refused', why: first.why }
+      // what is not right takes no turn of the machine
+      await demand(order)
       const machine = machineOf(order.machine)!
       try {
-        return await machine.turn(async turn => {
-          // it may have waited for its turn, behind itself, too
-          const meanwhile = tried(order)
-          if (meanwhile != null) return meanwhile
-          const allowed = await decide(signed, nonces.use)
-          if ('why' in allowed) return { is: 'refused' as const, why: allowed.why }
-          return carryOut(turn, order, machine, allowed, journal)
-        }, signal)
+        return await machine.turn(
+          // it may have waited for its turn
+          async turn => carryOut({ turn, order, machine, file: await demand(order), journal, signal }),
+          signal
+        )
       } catch (error) {
         signal.throwIfAborted()
         // where it was tried, the machine is asked until it is known
-        return tried(order) ?? { is: 'refused', why: (error as Error).message }
+        const meanwhile = tried(order)
+        if (meanwhile == null) throw error
+        return meanwhile
       }
     },
+
+    find: journal.find,
 
     /** One look at what has no end yet. */
     async look(signal: AbortSignal): Promise<void> {
@@ -167,49 +137,59 @@ export function createPayments({
 }
 
 /** In the machine's turn: looks at everything once more, writes down what is tried, and sends it once. */
-async function carryOut(
-  turn: Turn,
-  order: Order,
-  machine: Machine,
-  { file, signers }: { file: MoneyFile; signers: string[] },
+async function carryOut({
+  turn,
+  order,
+  machine,
+  file,
+  journal,
+  signal
+}: {
+  turn: Turn
+  order: Order
+  machine: Machine
+  file: MoneyFile
   journal: Journal
-): Promise<PayAnswer> {
+  signal: AbortSignal
+}): Promise<PayAnswer> {
   const { address } = turn
+  const { hash, signers } = order
   const cents = centsOf(order.amount)!
-  const refused = (why: string): PayAnswer => ({ is: 'refused', why })
+  const refused = (why: string): Error => new PollRefusedError(why)
   const id = await turn.long(readPoll(address, IDENTIFY))
   if (id == null || machineIdOf(address, id).serial.trim() !== order.machine)
-    return refused(`the machine does not say that it is ${order.machine}`)
+    throw refused(`the machine does not say that it is ${order.machine}`)
   const known = file.machines[order.machine]
   const registration = known && { asset: known.asset, key: Buffer.from(known.key, 'hex') }
   const isTransfer = order.does !== 'handpay' && (order.does !== 'bonus' || registration != null)
   if (isTransfer && registration == null)
-    return refused(`${order.machine} has no asset number and key in the file of this node`)
+    throw refused(`${order.machine} has no asset number and key in the file of this node`)
   if (isTransfer && !(await isRegistered(turn, registration!)))
-    return refused(`${order.machine} is not registered with this asset number and key`)
+    throw refused(`${order.machine} is not registered with this asset number and key`)
   const status = isTransfer ? (await statusOf(turn))?.status : undefined
-  if (isTransfer && status == null) return refused(`${order.machine} does not say how its last transfer is`)
-  if (status === PENDING) return refused(`${order.machine} has a transfer under way`)
-  if (turn.creditCents == null) return refused(`${order.machine} does not say what a credit is worth`)
+  if (isTransfer && status == null) throw refused(`${order.machine} does not say how its last transfer is`)
+  if (status === PENDING) throw refused(`${order.machine} has a transfer under way`)
+  if (turn.creditCents == null) throw refused(`${order.machine} does not say what a credit is worth`)
   const credits = cents / BigInt(turn.creditCents)
   const rest = cents % BigInt(turn.creditCents)
   if (credits === 0n || (rest !== 0n && order.does !== 'bonus'))
-    return refused(`${order.amount} is not a number of whole credits of ${textOf(BigInt(turn.creditCents))}`)
+    throw refused(`${order.amount} is not a number of whole credits of ${textOf(BigInt(turn.creditCents))}`)
   const meter = await meterOf(turn, order.does)
-  if (meter == null) return refused(`${order.machine} does not say its meters`)
+  if (meter == null) throw refused(`${order.machine} does not say its meters`)
   if (order.does === 'handpay' && !machine.isHandpayPending)
-    return refused(`${order.machine} has not said that a handpay waits`)
+    throw refused(`${order.machine} has not said that a handpay waits`)
 
-  const hash = hashOf(order)
   const paid = credits * BigInt(turn.creditCents)
   const message = messageOf(address, order, { id: transferIdOf(hash), credits, paid, registration })
   const note = (ending: { is: string; why?: string }): Promise<unknown> =>
     turn.note('money', {
-      ...bodyOf({ ...order, cents: Number(paid), signers }),
+      ...bodyOf({ ...order, cents: Number(paid) }),
       ...(rest === 0n ? {} : { left: textOf(rest) }),
       ...ending
     })
   const answer = await turn.once(message, async () => {
+    // nobody waits for it any more
+    signal.throwIfAborted()
     // of another machine meanwhile; nothing waits between this look and what is written
     if (journal.openOf(order.machine) != null || journal.today() + cents > centsOf(file.perDay)!)
       throw new PollRefusedError('another order came first; order again')
@@ -221,7 +201,7 @@ async function carryOut(
       does: order.does,
       cents: Number(cents),
       credits: Number(credits),
-      signers,
+      signers: [...signers],
       before: { status, meter: Number(meter) }
     })
     await note({ is: 'tried' })
@@ -237,11 +217,16 @@ async function carryOut(
   return { is: 'open' }
 }
 
-const bodyOf = ({ id, does, cents, signers }: Pick<Payment, 'id' | 'does' | 'cents' | 'signers'>) => ({
+const bodyOf = ({
+  id,
+  does,
+  cents,
+  signers
+}: Pick<Order, 'id' | 'does' | 'signers'> & { cents: number }) => ({
   id,
   does,
   amount: textOf(BigInt(cents)),
-  by: signers
+  by: [...signers]
 })
 
 const placeOf = ({ state }: Machine): string => `${state.line}#${state.address}`
@@ -314,6 +299,8 @@ async function lookAt(turn: Turn, payment: Payment, journal: Journal, ageMs: num
   await turn.note('money', { ...bodyOf(payment), ...ending })
   journal.end(id, ending)
 }
+
+export type Payments = ReturnType<typeof createPayments>
 
 const METER_MODULUS = 100_000_000n
 const grownOf = (before: bigint, now: bigint): bigint => (now - before + METER_MODULUS) % METER_MODULUS

@@ -12,7 +12,8 @@ export const en = {
   place: '{line}, address {address}',
   heard: 'heard {at}, {n} exceptions',
   live: '{serial}: in {coinIn}, out {coinOut}, net {net}, games {played}',
-  moneyText: 'What moved money, and how it ended. Orders are signed at two other nodes.',
+  moneyText:
+    'What moved money, and how it ended. It is commanded on the page of the devices, and signed at a second node.',
   noOrders: 'No orders yet',
   order: '{does} of {amount} at {machine}',
   is_open: 'under way',
@@ -58,7 +59,8 @@ export const ru: Texts = {
   place: '{line}, адрес {address}',
   heard: 'ответил {at}, исключений: {n}',
   live: '{serial}: вход {coinIn}, выход {coinOut}, разница {net}, игр {played}',
-  moneyText: 'Что двигало деньги и чем закончилось. Распоряжения подписывают на двух других узлах.',
+  moneyText:
+    'Что двигало деньги и чем закончилось. Распоряжения отдают на странице устройств и подписывают на втором узле.',
   noOrders: 'Распоряжений пока нет',
   order: '{does}, {amount}, автомат {machine}',
   is_open: 'выполняется',

@@ -13,6 +13,7 @@ import { wholeMessages } from '../../../bootstrap/whole-messages.ts'
 import { createSigner, isSignedBy } from '../../../ledger/index.ts'
 import { componentLogger } from '../../../node/logger.ts'
 import { type Capabilities, loadHost, type ServiceModule, settingsOf } from '../../../services/index.ts'
+import { until } from '../../bootstrap/nodes.ts'
 
 /** Who announces what, for hosts of one test. */
 export function createTestDirectory() {
@@ -53,6 +54,10 @@ export interface TestHostInit {
   /** default: the clock */
   now?: () => number
 }
+
+/** A busy computer may still be at it when `startHost` is through. */
+export const isStarted = ({ services }: Awaited<ReturnType<typeof startHost>>): Promise<void> =>
+  until(() => services.health().every(({ state }) => state !== 'starting'), 'the services have started')
 
 /** The real host with a real libp2p on loopback. */
 export async function startHost({

@@ -2,24 +2,23 @@ import { deepEqual, ok, rejects } from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { DatabaseSync } from 'node:sqlite'
 import { setImmediate as turnOver } from 'node:timers/promises'
-import { createNonces } from '../../../services/host/index.ts'
 import { guarded } from '../../../services/sas/line/guard.ts'
 import { createMachine } from '../../../services/sas/machine/machine.ts'
 import type { MoneyFile } from '../../../services/sas/money/file.ts'
 import { createJournal, MIGRATIONS } from '../../../services/sas/money/journal.ts'
-import { DOES, type Does, ORDER } from '../../../services/sas/money/order.ts'
+import type { Does } from '../../../services/sas/money/order.ts'
 import { createPayments } from '../../../services/sas/money/pay.ts'
 import { Machine } from './machine.ts'
 
-const [A, B, SELF] = ['a', 'b', 'c'].map(each => `12D3KooW${each.repeat(44)}`) as [string, string, string]
+const SIGNERS = ['a', 'b'].map(each => `12D3KooW${each.repeat(44)}`)
 const KEY = '00112233445566778899aabbccddeeff00112233'
 const AMOUNT = '5.00'
+const HASH = 'ab'.repeat(32)
 const ROUNDS = 400
 const FILE: MoneyFile = {
   money: 'on',
   perCommand: '10.00',
   perDay: '10.00',
-  grants: [A, B].map(peer => ({ peer, does: [...DOES], machines: ['plain', 'registered'] })),
   machines: { registered: { asset: 7, key: KEY } }
 }
 
@@ -121,24 +120,20 @@ describe('sas: an order that is cut in the middle', () => {
         address: 1,
         line,
         devices: { open: async () => device },
+        moneyCommands: () => ({}),
         onException: code => journal.heard('line#1', code),
         meterSeconds: () => 3600,
         now: () => now
       })
-      const nonces = createNonces(() => now)
       const payments = createPayments({
-        self: SELF,
         file: async () => FILE,
         journal,
-        nonces,
         machines: () => [driver],
-        isSigned: () => true,
         now: () => now,
         uptime: () => now
       })
       return {
         end,
-        nonces,
         payments,
         effects: () => effects,
         /** cuts count from here on */
@@ -162,23 +157,15 @@ describe('sas: an order that is cut in the middle', () => {
     }
 
     const found = () => createJournal(db, () => now).find(id)
-    const effects = await live(cutAt, async ({ rounds, nonces, payments, end, isUp, arm }) => {
+    const effects = await live(cutAt, async ({ rounds, payments, end, isUp, arm }) => {
       await rounds(isUp)
       if (does === 'handpay') machine.winHandpay(500n, now)
       await rounds(() => machine.waiting === 0)
-      const order = {
-        version: 1,
-        agent: SELF,
-        id,
-        machine: serial,
-        does,
-        amount: AMOUNT,
-        nonce: Buffer.from(nonces.give(ORDER)).toString('hex')
-      } as const
+      const order = { id, hash: HASH, machine: serial, does, amount: AMOUNT, signers: SIGNERS }
       let failure: unknown
       let isAnswered = false
       arm()
-      payments.pay({ order, signatures: [A, B].map(peer => ({ peer, signature: '' })) }, end.signal).then(
+      payments.pay(order, end.signal).then(
         () => {
           isAnswered = true
         },
@@ -242,6 +229,7 @@ describe('sas: an order that is cut in the middle', () => {
       address: 1,
       line: guarded({ errors: 0, ask: async () => undefined }, () => false),
       devices: { open: async () => device as never },
+      moneyCommands: () => ({}),
       onException() {},
       meterSeconds: () => 3600,
       now: () => 0

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
-import { createNonces } from '../../../services/host/index.ts'
 import { type Facts, whyNot } from '../../../services/sas/money/allow.ts'
 import { centsOf, textOf } from '../../../services/sas/money/amount.ts'
 import { type MoneyFile, readMoneyFile } from '../../../services/sas/money/file.ts'
@@ -18,7 +17,7 @@ import {
   transferStatusPoll
 } from '../../../services/sas/money/frames.ts'
 import { createJournal, type Journal, MIGRATIONS } from '../../../services/sas/money/journal.ts'
-import { hashOf, idAt, type Order, orderOf, readingOf, wordsOf } from '../../../services/sas/money/order.ts'
+import type { Order } from '../../../services/sas/money/order.ts'
 import { createPayments } from '../../../services/sas/money/pay.ts'
 import { type Evidence, endingOf, settle } from '../../../services/sas/money/settle.ts'
 import { Machine, sealed } from './machine.ts'
@@ -98,30 +97,24 @@ describe('sas: frames that move money', () => {
 
 const A = `12D3KooW${'a'.repeat(44)}`
 const B = `12D3KooW${'b'.repeat(44)}`
-const SELF = `12D3KooW${'c'.repeat(44)}`
 const NOW = Date.UTC(2026, 10, 30, 12)
 
 const FILE: MoneyFile = {
   money: 'on',
   perCommand: '50.00',
   perDay: '100.00',
-  grants: [A, B].map(peer => ({ peer, does: ['bonus'], machines: ['A-17'], until: '2026-11-30' })),
   machines: {}
 }
 const ORDER: Order = {
-  version: 1,
-  agent: SELF,
   id: '0b9f3c3a-6f4e-4d4e-9a53-0f0f5e1b2c3d',
+  hash: '0'.repeat(64),
   machine: 'A-17',
   does: 'bonus',
   amount: '12.50',
-  nonce: '0'.repeat(32)
+  signers: [A, B]
 }
 const FACTS: Facts = {
-  self: SELF,
   file: FILE,
-  signers: [A, B],
-  isFresh: true,
   machine: { line: 'l', address: 1, isUp: true, serial: 'A-17', heardAt: NOW - 100, exceptions: 0 },
   today: 0n,
   open: undefined,
@@ -133,14 +126,6 @@ describe('sas: an order that moves money', () => {
     equal(whyNot(ORDER, FACTS), undefined)
     const machine = FACTS.machine!
     const wrong: [Partial<Order>, Partial<Facts>, RegExp][] = [
-      [{ agent: A }, {}, /it is for/],
-      [{}, { signers: [] }, /has 0/],
-      [{}, { signers: [A] }, /2 signatures of different nodes/],
-      [{}, { signers: [A, SELF] }, /no grant/],
-      [{ does: 'transfer' }, {}, /no grant for transfer/],
-      [{ machine: 'A-18' }, {}, /no grant/],
-      [{}, { now: NOW + 86_400_000 }, /no grant/],
-      [{}, { isFresh: false }, /nonce/],
       [{ amount: '50.01' }, {}, /more than 50.00/],
       [{}, { today: 8_751n }, /87.51 of 100.00/],
       [{}, { machine: undefined }, /answers here/],
@@ -151,29 +136,6 @@ describe('sas: an order that moves money', () => {
     for (const [order, facts, why] of wrong)
       match(whyNot({ ...ORDER, ...order }, { ...FACTS, ...facts }) ?? 'it is carried out', why)
     equal(whyNot({ ...ORDER, amount: '50.00' }, { ...FACTS, today: 5_000n }), undefined)
-  })
-
-  it('is read from text, whatever that is', () => {
-    fc.assert(fc.property(fc.string(), text => orderOf(text) === undefined))
-    fc.assert(
-      fc.property(
-        fc.jsonValue(),
-        value => orderOf(Buffer.from(JSON.stringify(value)).toString('base64url')) === undefined
-      )
-    )
-  })
-
-  it('is shown before it is signed, and nothing in it can look like something else', () => {
-    const show = (order: Order) => wordsOf(readingOf({ order, signatures: [{ peer: A, signature: '' }] }))
-    equal(
-      show({ ...ORDER, id: idAt(NOW) }),
-      `Pay a bonus of 12.50 at machine "A-17" of node ${SELF}, as ${A} has signed, good until 2026-11-30T12:01:00.000Z`
-    )
-    match(show(ORDER), /good until a minute after it was ordered/)
-    match(
-      show({ ...ORDER, does: 'collect', machine: '\x1b[2Ja\u009b\u202e"' }),
-      /back from machine "\\u001b\[2Ja\\u009b\\u202e\\"" of/
-    )
   })
 
   it('needs a file that is its owner’s alone, and whole', async () => {
@@ -194,7 +156,8 @@ describe('sas: an order that moves money', () => {
         [{ ...FILE, money: 'off' }, /money is off in/],
         [{ ...FILE, perDay: undefined }, /perDay/],
         [{ ...FILE, perDay: '-1' }, /perDay/],
-        [{ ...FILE, more: 1 }, /more/],
+        // who may order stands in the document of the fleet
+        [{ ...FILE, grants: [] }, /grants/],
         [{ ...FILE, machines: { x: { asset: 1, key: 'ab' } } }, /20 bytes/],
         ['{', /cannot be read/]
       ]
@@ -296,21 +259,18 @@ describe('sas: an order that was tried', () => {
       note: async () => undefined
     }
     return createPayments({
-      self: SELF,
       file: async () => FILE,
       journal,
-      nonces: createNonces(() => clocks.uptime),
       machines: () => [
         { state: FACTS.machine, turn: (work: (given: typeof turn) => unknown) => work(turn) } as never
       ],
-      isSigned: () => true,
       now: () => clocks.now,
       uptime: () => clocks.uptime
     })
   }
   const TRIED = {
     id: ORDER.id,
-    hash: hashOf(ORDER),
+    hash: ORDER.hash,
     machine: 'A-17',
     place: 'l#1',
     does: 'transfer',
@@ -319,7 +279,6 @@ describe('sas: an order that was tried', () => {
     signers: [A, B],
     before: { status: 0xff, meter: 0 }
   } as const
-  const signed = (order: Order) => ({ order, signatures: [] })
   const { signal } = new AbortController()
 
   it('has not arrived after seconds of this process, whatever the clock is set to', async () => {
@@ -349,12 +308,11 @@ describe('sas: an order that was tried', () => {
     const payments = paymentsOf(journal, { now: NOW, uptime: 0 })
     journal.begin({ ...TRIED, signers: [...TRIED.signers] })
     journal.end(ORDER.id, { is: 'done' })
-    deepEqual(await payments.pay(signed(ORDER), signal), { is: 'done' })
-    for (const change of [{ amount: '12.5' }, { machine: 'A-18' }, { nonce: '1'.repeat(32) }])
-      await rejects(payments.pay(signed({ ...ORDER, ...change }), signal), {
-        name: 'PollRefusedError',
-        message: /another order/
-      })
+    deepEqual(await payments.pay(ORDER, signal), { is: 'done' })
+    await rejects(payments.pay({ ...ORDER, hash: '1'.repeat(64) }, signal), {
+      name: 'PollRefusedError',
+      message: /another order/
+    })
   })
 
   it('is known from a database of before, which kept no hashes', async () => {
@@ -365,6 +323,6 @@ describe('sas: an order that was tried', () => {
     for (const each of MIGRATIONS.slice(1)) db.exec(each)
     const journal = createJournal(db, () => NOW)
     equal(journal.find(ORDER.id)?.hash, undefined)
-    deepEqual(await paymentsOf(journal, { now: NOW, uptime: 0 }).pay(signed(ORDER), signal), { is: 'done' })
+    deepEqual(await paymentsOf(journal, { now: NOW, uptime: 0 }).pay(ORDER, signal), { is: 'done' })
   })
 })

@@ -36,6 +36,7 @@ describe('sas: a machine in whose place another one stands', () => {
           }
         }
       },
+      moneyCommands: () => ({}),
       onException() {},
       meterSeconds: () => 3600,
       now: () => now
