@@ -13,7 +13,7 @@ const FILE_BYTES = 1_000_000
 const SHOWN_SECONDS = 0.5
 const HOME = 3
 const WAIT_MS = 240_000
-const ALL = 'read,control,power,campaign,card'
+const ALL = ['read', 'control', 'power*', 'campaign', 'card']
 const PNG_START = 'iVBORw0KGgo'
 
 interface Outcome {
@@ -39,8 +39,12 @@ export const tv: Demo = {
     const wall = ended.use(await startWall(TVS))
     const network = ended.use(await openServiceNetwork(join(stage.folder, 'nodes'), 'tv'))
     const kept = { drivers: { files: {}, devices: { allowedPeers: ['*'] } } }
-    const one = await network.start('operator one', kept)
-    let two = await network.start('operator two', kept)
+    const owning = { drivers: { files: {}, devices: { allowedPeers: ['*'], fleetOwners: ['self'] } } }
+    const one = await network.start('operator one', owning)
+    const following = {
+      drivers: { ...kept.drivers, devices: { allowedPeers: ['*'], fleetOwners: [one.id] } }
+    }
+    let two = await network.start('operator two', following)
     const addresses = await wall.addresses()
     const names = addresses.map((_, i) => `tv-${i + 1}`)
     const environment = await wall.environment()
@@ -52,14 +56,18 @@ export const tv: Demo = {
       const settings = {
         tvs: own,
         relays: i === 0 ? ['tv-1 gpiochip0:1'] : [],
-        grants: [one, two].map(({ id }) => `${id} ${ALL}`),
         lookSeconds: 1,
-        drivers: { files: {}, devices: { witnessPeers: [one.id] } }
+        drivers: { files: {}, devices: { witnessPeers: [one.id], fleetOwners: [one.id] } }
       }
       agents.push(await network.start(`node ${i + 1}`, settings, environment))
     }
     const beside = <T>(node: ServiceNode, service: string, operation: string, input: object): Promise<T> =>
       node.call('beside', { service, operation, input })
+    const grants = [one, two].map(({ id }) => ({ peer: id, devices: 'tv:*', commands: ALL, risk: 2 }))
+    await beside(one, 'devices', 'setFleet', {
+      after: 0,
+      wishes: { agents: agents.map(({ id }) => id), settings: [], grants }
+    })
     const act = async (
       node: ServiceNode,
       operation: string,
@@ -150,7 +158,7 @@ export const tv: Demo = {
       const { volume } = (await wall.state())[1]!
       await holder.call('release', { on: 'name=tv-2' })
       return {
-        right: isOne !== isTwo && refused?.is === 'refused' && done?.is === 'done' && volume === 9,
+        right: isOne !== isTwo && refused?.is === 'failed' && done?.is === 'done' && volume === 9,
         detail: `${holder.name} holds tv-2; ${other.name}: ${refused?.why}`
       }
     })
@@ -210,7 +218,7 @@ export const tv: Demo = {
     })
     await step('the proof of play is complete', async () => {
       // its issuer comes back and ends it, so that there is something to count
-      two = await network.start('operator two', kept)
+      two = await network.start('operator two', following)
       await two.call('endCampaign', { name: 'winter' })
       const proved = async (): Promise<number[]> =>
         Promise.all(

@@ -12,7 +12,8 @@ import { previewOf } from './screen.ts'
 
 const PACKAGE = '/data/local/tmp/artel.apk'
 const ANSWERS_EVERY_MS = 1_000
-const MAX_OUT_CHARS = 16_000
+/** the outcome of a command has room for no more */
+const MAX_OUT_CHARS = 3_500
 
 export interface ActsInit {
   link: Link

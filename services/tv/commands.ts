@@ -1,16 +1,17 @@
-import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 import type { Bookings } from './bookings.ts'
 import type { Values } from './condition.ts'
+import type { Devices } from './context.ts'
 import { TvRefusedError, TvRequestError } from './errors.ts'
-import { isGranted, type TvGrant } from './grants.ts'
-import { operationNamed } from './operations/table.ts'
-import { createTogether } from './together.ts'
+import type { May } from './grants.ts'
+import type { TvOperation } from './operations/contract.ts'
+import { OPERATIONS, operationNamed } from './operations/table.ts'
 import type { Tv } from './tv.ts'
 
-const WEEK_MS = 7 * 86_400_000
-/** of one peer that are kept; more are refused until old ones are let go */
-const MAX_KEPT = 50_000
+const MINUTE_MS = 60_000
+/** most that a command may take */
+const MOST_MS = 10 * MINUTE_MS
+const OWNER = 'owner'
 
 /** How it ended. `unknown`: it was begun, and nobody can say. */
 export type Outcome = 'done' | 'failed' | 'refused' | 'expired' | 'unknown'
@@ -24,160 +25,159 @@ export interface CommandAnswer {
 }
 
 export interface Command {
-  id: string
-  tv: string
   name: string
   args: Record<string, unknown>
-  /** ms since 1970 */
-  expires: number
 }
 
 /** Who asks: a node, and the person there. */
 export interface Asker {
   peer: string
-  /** of this node: it may everything but what nobody may */
-  isOwn: boolean
   account?: string
 }
 
 export const nameOf = ({ peer, account }: Asker): string => (account == null ? peer : `${peer}/${account}`)
 
-export interface CommandsInit {
-  db: DatabaseSync
-  tvs: ReadonlyMap<string, Tv>
-  bookings: Bookings
-  grants(): readonly TvGrant[]
-  /** what can break a TV is allowed at all */
-  isRisky(): boolean
-  now(): number
+type DeviceCommands = NonNullable<Parameters<Devices['open']>[0]['commands']>
+
+/** Operations that look are asked; the others are commands of the device, one for each verb and risk. */
+export const commandOf = ({ verb, risk }: Pick<TvOperation, 'verb' | 'risk'>): string =>
+  risk === 2 ? `${verb}.disturb` : verb
+
+const COMMANDS = Map.groupBy(
+  OPERATIONS.filter(({ risk }) => risk > 0),
+  commandOf
+)
+
+/** @throws {TvRequestError} there is none, or it has other arguments */
+export function readOperation({ name, args }: Command): {
+  operation: TvOperation
+  args: Record<string, unknown>
+} {
+  const operation = operationNamed(name)
+  if (operation == null)
+    throw new TvRequestError(`there is no operation "${name.slice(0, 50)}"; see artel tv operations`)
+  const read = operation.args.safeParse(args)
+  if (!read.success)
+    throw new TvRequestError(`${name}: ${z.prettifyError(read.error).replaceAll('\n', ' ').slice(0, 300)}`)
+  return { operation, args: read.data }
 }
 
-/** What is asked of TVs here: decided on this node, each once, with every outcome in the log. */
-export function createCommands({ db, tvs, bookings, grants, isRisky, now }: CommandsInit) {
-  const find = db.prepare('SELECT answer FROM command WHERE peer = ? AND id = ?')
-  const begin = db.prepare('INSERT INTO command (peer, id, tv, name, at) VALUES (?, ?, ?, ?, ?)')
-  const finish = db.prepare('UPDATE command SET answer = ? WHERE peer = ? AND id = ?')
-  const count = db.prepare('SELECT count(*) AS n FROM command WHERE peer = ?')
-  const together = createTogether(db)
-  /** asked again while it runs: the same outcome */
-  const running = new Map<string, Promise<CommandAnswer>>()
+export interface CommandsInit {
+  tvs: ReadonlyMap<string, Tv>
+  bookings: Bookings
+  may: May
+}
 
-  /** Why not; undefined: it may. Nothing has been sent. */
-  function refusal(
-    { tv, name, args, expires }: Command,
-    asker: Asker
-  ): { is: Outcome; why: string } | undefined {
-    const refused = (why: string) => ({ is: 'refused' as const, why })
-    const target = tvs.get(tv)
-    const operation = operationNamed(name)
-    if (target == null) return refused(`there is no TV "${tv.slice(0, 50)}" here; see artel tv list`)
-    if (operation == null)
-      return refused(`there is no operation "${name.slice(0, 50)}"; see artel tv operations`)
-    if (!asker.isOwn && !isGranted(grants(), asker.peer, operation.verb, target.about, now()))
-      return refused(`${asker.peer} has no grant for ${operation.verb} on ${tv}`)
-    if (expires < now()) return { is: 'expired', why: `it was good until ${new Date(expires).toISOString()}` }
-    const read = operation.args.safeParse(args)
-    if (!read.success)
-      return refused(`${name}: ${z.prettifyError(read.error).replaceAll('\n', ' ').slice(0, 300)}`)
-    if (operation.risk === 3 && !isRisky()) return refused(`${name} is off here, see tv.risky`)
+/**
+ * What is done with TVs here. Who may, once, and every step in the log is the part of the service devices; who holds a TV
+ * is looked at here.
+ */
+export function createCommands({ tvs, bookings, may }: CommandsInit) {
+  /** @throws {TvRefusedError} */
+  function demandFree(tv: string, asker: Asker): void {
     const holder = bookings.holder(tv)
-    if (operation.risk > 0 && holder != null && holder.who !== nameOf(asker))
-      return refused(
+    if (holder != null && holder.who !== nameOf(asker))
+      throw new TvRefusedError(
         `${tv} is held by ${holder.who} until ${new Date(holder.to).toISOString()}: ${holder.why}`
       )
-    if (operation.risk > 0 && (count.get(asker.peer) as { n: number }).n >= MAX_KEPT)
-      return refused(`${asker.peer} has asked for ${MAX_KEPT} commands within a week; ask again tomorrow`)
-    return undefined
   }
 
-  async function run(command: Command, asker: Asker, signal: AbortSignal): Promise<CommandAnswer> {
-    const { id, tv, name, args } = command
-    const target = tvs.get(tv)!
-    const operation = operationNamed(name)!
-    const about = { id, by: nameOf(asker), name }
-    // what only looks changes nothing: it can be done again, and would fill the log
-    const isNoted = operation.risk > 0
-    if (isNoted) {
-      await together(() => begin.run(asker.peer, id, tv, name, now()))
-      await target.note('command', { ...about, is: 'started' })
-    }
-    let answer: CommandAnswer
-    try {
-      answer = { is: 'done', ...(await target.perform(operation, operation.args.parse(args), signal)) }
-    } catch (error) {
-      const { name: kind, message } = error as Error
-      // it was sent, and no answer came: nobody can say whether it was done
-      const isUnknown = kind === 'TvOverdueError' || signal.aborted
-      answer = { is: isUnknown ? 'unknown' : 'failed', why: message.slice(0, 500) }
-    }
-    if (isNoted) {
-      await together(() => finish.run(JSON.stringify(answer), asker.peer, id))
-      const { is, why } = answer
-      await target.note('command', { ...about, is, ...(why == null ? {} : { why }) })
-    }
-    return answer
+  /** @throws {TvRequestError} */
+  function tvNamed(tv: string): Tv {
+    const found = tvs.get(tv)
+    if (found == null) throw new TvRequestError(`there is no TV "${tv.slice(0, 50)}" here; see artel tv list`)
+    return found
+  }
+
+  /** The asker may do that with this TV. @throws {TvRefusedError | TvRequestError} */
+  function demand(tv: string, { peer }: Asker, name: string, risk: 0 | 1 | 2 = 1): Tv {
+    const target = tvNamed(tv)
+    if (!may(peer, tv, name, risk)) throw new TvRefusedError(`${peer} has no grant for ${name} on ${tv}`)
+    return target
+  }
+
+  async function perform(tv: string, command: Command, asker: Asker, signal: AbortSignal) {
+    const { operation, args } = readOperation(command)
+    demandFree(tv, asker)
+    return tvNamed(tv).perform(operation, args, signal)
   }
 
   return {
+    demand,
+
+    /** The commands of the device of a TV. */
+    commandsOf: (tv: string): DeviceCommands =>
+      Object.fromEntries(
+        [...COMMANDS].map(([name, operations]) => [
+          name,
+          {
+            summary: `${operations[0]!.verb}: ${operations.length} operations, see tv operations`,
+            risk: operations[0]!.risk,
+            args: z.strictObject({
+              operation: z.enum(operations.map(each => each.name) as [string, ...string[]]),
+              args: z.record(z.string().max(64), z.unknown()).default({})
+            }),
+            deadlineMs: Math.min(
+              MOST_MS,
+              MINUTE_MS + Math.max(...operations.map(({ deadlineMs = 0 }) => deadlineMs))
+            ),
+            // each TV has a queue, and a film goes aside of it
+            isAside: true,
+            async run({ operation, args }, signal, { by, signers }) {
+              const [peer] = signers as [string]
+              const command = { name: operation as string, args: args as Command['args'] }
+              const asker = { peer, ...(by === '' || by === OWNER ? {} : { account: by }) }
+              const { out, readings } = await perform(tv, command, asker, signal)
+              return { ...(out == null ? {} : { out }), ...(readings == null ? {} : { readings }) }
+            }
+          } satisfies DeviceCommands[string]
+        ])
+      ),
+
+    /** Does what only looks: that can be done again, and would fill the log. Never throws what the TV or the asker did. */
+    async look(tv: string, command: Command, asker: Asker, signal: AbortSignal): Promise<CommandAnswer> {
+      return answerOf(async () => {
+        const { operation, args } = readOperation(command)
+        if (operation.risk > 0) throw new TvRefusedError(`${command.name} does something; it is a command`)
+        return demand(tv, asker, operation.verb, 0).perform(operation, args, signal)
+      }, signal)
+    },
+
     /**
-     * Never throws what the TV or the asker did: that is the outcome. The same id of the same node is done once, unless
-     * it only looks.
+     * Does what somebody's card says, with what he may at this moment: the node beside the TV carries it out, also alone.
+     * Never throws what the TV or he did.
      */
-    async execute(command: Command, asker: Asker, signal: AbortSignal): Promise<CommandAnswer> {
-      const key = `${asker.peer} ${command.id}`
-      const under = running.get(key)
-      if (under != null) return under
-      const before = find.get(asker.peer, command.id) as { answer: string | null } | undefined
-      if (before != null)
-        return before.answer == null
-          ? { is: 'unknown', why: 'this node ended while it was done' }
-          : (JSON.parse(before.answer) as CommandAnswer)
-      const why = refusal(command, asker)
-      if (why != null) {
-        // strangers cannot fill the log
-        const isKnown = asker.isOwn || grants().some(({ peer }) => peer === asker.peer)
-        if (isKnown)
-          await tvs
-            .get(command.tv)
-            ?.note('command', { id: command.id, by: nameOf(asker), name: command.name.slice(0, 50), ...why })
-        return why
-      }
-      const done = run(command, asker, signal)
-      running.set(key, done)
-      try {
-        return await done
-      } finally {
-        running.delete(key)
-      }
-    },
-
-    /** The asker may use this verb on this TV. @throws {TvRefusedError | TvRequestError} */
-    demand(tv: string, asker: Asker, verb: TvGrant['verbs'][number]): Tv {
-      const target = tvs.get(tv)
-      if (target == null)
-        throw new TvRequestError(`there is no TV "${tv.slice(0, 50)}" here; see artel tv list`)
-      if (!asker.isOwn && !isGranted(grants(), asker.peer, verb, target.about, now()))
-        throw new TvRefusedError(`${asker.peer} has no grant for ${verb} on ${tv}`)
-      return target
-    },
-
-    /** What a crash left in the middle is said to be unknown. */
-    async recover(): Promise<void> {
-      const left = db.prepare('SELECT peer, id, tv, name FROM command WHERE answer IS NULL').all() as {
-        peer: string
-        id: string
-        tv: string
-        name: string
-      }[]
-      for (const { peer, id, tv, name } of left) {
-        const why = 'this node ended while it was done'
-        await tvs.get(tv)?.note('command', { id, by: peer, name, is: 'unknown', why })
-        finish.run(JSON.stringify({ is: 'unknown', why }), peer, id)
-      }
-    },
-
-    tidy: (): void => void db.prepare('DELETE FROM command WHERE at < ?').run(now() - WEEK_MS)
+    async act(tv: string, command: Command, asker: Asker, signal: AbortSignal): Promise<CommandAnswer> {
+      return answerOf(async () => {
+        const { operation } = readOperation(command)
+        const { risk } = operation
+        if (risk === 3) throw new TvRefusedError(`${command.name} needs two signers`)
+        const target = demand(tv, asker, commandOf(operation), risk)
+        demandFree(tv, asker)
+        const about = { by: nameOf(asker), name: command.name }
+        await target.note('command', { ...about, is: 'started' })
+        const answer = await answerOf(() => perform(tv, command, asker, signal), signal)
+        const { is, why } = answer
+        await target.note('command', { ...about, is, ...(why == null ? {} : { why }) })
+        return answer
+      }, signal)
+    }
   }
 }
 
 export type Commands = ReturnType<typeof createCommands>
+
+async function answerOf(
+  work: () => Promise<Omit<CommandAnswer, 'is'> & { is?: Outcome }>,
+  signal: AbortSignal
+): Promise<CommandAnswer> {
+  try {
+    return { is: 'done', ...(await work()) }
+  } catch (error) {
+    const { name, message, isUnknown } = error as Error & { isUnknown?: boolean }
+    const why = message.slice(0, 500)
+    if (name === 'TvRefusedError' || name === 'TvRequestError') return { is: 'refused', why }
+    // it was sent, and no answer came: nobody can say whether it was done
+    return { is: isUnknown === true || signal.aborted ? 'unknown' : 'failed', why }
+  }
+}

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { type Caller, ForbiddenError, type HostOf, type ServiceOf } from '../host/index.ts'
 import { loadKey } from './adb/key.ts'
@@ -8,14 +7,14 @@ import { createShow } from './campaigns/show.ts'
 import type { Trigger } from './cards/card.ts'
 import { createEngine } from './cards/engine.ts'
 import { replay } from './cards/trigger.ts'
-import { type Asker, type CommandAnswer, createCommands, nameOf } from './commands.ts'
+import { type Asker, type CommandAnswer, commandOf, createCommands, nameOf } from './commands.ts'
 import type { declaration } from './declaration.ts'
 import { createDocuments } from './documents/documents.ts'
 import { createDocumentOperations } from './documents/operations.ts'
 import { TvFailedError } from './errors.ts'
-import { grantOf, isGranted } from './grants.ts'
+import { deviceOf, type May } from './grants.ts'
 import { OPERATIONS } from './operations/table.ts'
-import { createOperator, type Found, type TvState } from './operators.ts'
+import { createOperator, type TvState } from './operators.ts'
 import { placeOf, relayOf } from './place.ts'
 import { loadProfiles } from './profiles/load.ts'
 import { openRelay } from './relay.ts'
@@ -28,7 +27,6 @@ type Declared = typeof declaration
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 3_600_000
-const OWN_GOOD_FOR_MS = 60_000
 /** between two showings */
 const SHOW_MS = 200
 const REPAIR_MS = 10_000
@@ -41,6 +39,9 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   const key = await loadKey(host.folder, `artel ${peers.self.slice(-8)}`)
   const profiles = await loadProfiles(host.folder)
   const tvs = new Map<string, Tv>()
+  const may: May = (peer, tv, name, risk) => host.use.devices.may(peer, { device: deviceOf(tv), name, risk })
+  const bookings = createBookings(db, now)
+  const commands = createCommands({ tvs, bookings, may })
   const relays = config.relays.flatMap(text => relayOf(text) ?? [])
   for (const place of config.tvs.flatMap(text => placeOf(text) ?? [])) {
     const before = relays.find(({ tv }) => tv === place.name)
@@ -51,6 +52,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         key,
         profiles,
         devices: host.use.devices,
+        commands: commands.commandsOf(place.name),
         files: host.use.files,
         relay: before && (await openRelay({ place: before, db, now })),
         deadlineMs: config.answerMs,
@@ -60,18 +62,12 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       })
     )
   }
-  const grants = () => host.config.grants.flatMap(text => grantOf(text) ?? [])
-  const bookings = createBookings(db, now)
-  const commands = createCommands({ db, tvs, bookings, grants, isRisky: () => config.risky, now })
   const documents = createDocuments({
     db,
     self: peers.self,
     sign: host.sign,
     isSigned: host.isSigned,
-    may: (issuer, kind, tv) => {
-      const about = tvs.get(tv)?.about
-      return about != null && (issuer === peers.self || isGranted(grants(), issuer, kind, about, now()))
-    },
+    may: (issuer, kind, tv) => tvs.has(tv) && may(issuer, tv, kind, 1),
     give: (agent, document, until) => peers.ask(agent, 'document', document, { signal: until }),
     async onTaken(kind, { issuer, name, version, targets, by }, before) {
       const isOwn = ({ agent }: { agent: string }): boolean => agent === peers.self
@@ -107,7 +103,6 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     now
   })
   const cards = createEngine({
-    self: peers.self,
     cards: tv => documents.live('card', tv),
     commands,
     now
@@ -126,7 +121,8 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     peers,
     agents: () => host.config.agents,
     own: () => [...tvs.values()].map(stateOf),
-    now
+    look: commands.look,
+    command: host.use.devices.command
   })
 
   const stateOf = (tv: Tv): TvState => ({
@@ -139,22 +135,9 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   })
   const askerOf = (caller: Caller): Asker => {
     const account = accountOf(caller)
-    return { peer: peers.self, isOwn: true, ...(account == null ? {} : { account }) }
+    return { peer: peers.self, ...(account == null ? {} : { account }) }
   }
-  const peerAsker = (peer: string, account?: string): Asker => ({ peer, isOwn: false, account })
-
-  async function command(
-    found: Pick<Found, 'agent' | 'name'>,
-    name: string,
-    args: Record<string, string | number | boolean>,
-    caller: Caller,
-    until: AbortSignal
-  ): Promise<CommandAnswer> {
-    if (found.agent !== peers.self)
-      return operator.command(found, { name, args, account: accountOf(caller) }, until)
-    const expires = now() + OWN_GOOD_FOR_MS
-    return commands.execute({ id: randomUUID(), tv: found.name, name, args, expires }, askerOf(caller), until)
-  }
+  const peerAsker = (peer: string, account?: string): Asker => ({ peer, account })
 
   async function picture(
     on: string,
@@ -167,7 +150,12 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       picture: png,
       is,
       why
-    } = await command(found, isSmall ? 'screen.preview' : 'screen.shot', {}, caller, until)
+    } = await operator.command(
+      found,
+      { name: isSmall ? 'screen.preview' : 'screen.shot', args: {} },
+      accountOf(caller),
+      until
+    )
     if (png == null) throw new TvFailedError(`${found.name}: ${is}${why == null ? '' : `, ${why}`}`)
     return png
   }
@@ -244,6 +232,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
           summary,
           risk,
           verb,
+          ...(risk === 0 ? {} : { command: commandOf({ verb, risk }) }),
           args: z.toJSONSchema(args, { io: 'input', unrepresentable: 'any' })
         }))
       }),
@@ -255,7 +244,12 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
           targets,
           plan,
           async found => {
-            const { picture: _, ...answer } = await command(found, name, args, call.caller, call.signal)
+            const { picture: _, ...answer } = await operator.command(
+              found,
+              { name, args },
+              accountOf(call.caller),
+              call.signal
+            )
             const item = { agent: found.agent, tv: found.name, ...answer }
             items.push(item)
             await call.send(item)
@@ -332,23 +326,20 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
 
     messages: {
       tvs: (_, { peer }) => ({
-        tvs: [...tvs.values()]
-          .filter(({ about }) => isGranted(grants(), peer, 'read', about, now()))
-          .map(stateOf)
+        tvs: [...tvs.values()].filter(({ place }) => may(peer, place.name, 'read', 0)).map(stateOf)
       }),
-      // what is begun goes on also where the asker goes away: asked again, it has its outcome
-      command: ({ account, ...rest }, { peer }) => commands.execute(rest, peerAsker(peer, account), signal),
+      look: ({ tv, account, ...command }, { peer, signal: until }) =>
+        commands.look(tv, command, peerAsker(peer, account), until),
       document: documents.accept,
       states: (_, { peer }) => ({ items: statesFor(peer) }),
       replay: async ({ tv, triggers, hours }, { peer }) => ({
-        items: await rehearse(commands.demand(tv, peerAsker(peer), 'read'), triggers, hours)
+        items: await rehearse(commands.demand(tv, peerAsker(peer), 'read', 0), triggers, hours)
       }),
       hold: async ({ account, ...rest }, { peer }) => ({ who: await hold(rest, peerAsker(peer, account)) }),
       letGo: async ({ tv, account }, { peer }) => ({ had: await letGo(tv, peerAsker(peer, account)) })
     },
 
     async start() {
-      await commands.recover()
       await show.recover()
       const everyMs = config.lookSeconds * 1000
       for (const tv of tvs.values()) {
@@ -361,10 +352,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       }
       if (tvs.size > 0) host.repeat('files of campaigns', everyMs, bring.fetch)
       host.repeat('bringing documents', everyMs, documents.bring)
-      host.repeat('tidying', HOUR_MS, () => {
-        commands.tidy()
-        bookings.tidy()
-      })
+      host.repeat('tidying', HOUR_MS, bookings.tidy)
       if (tvs.size > 0) host.announce(true)
     },
 

@@ -2,7 +2,6 @@ import { z } from 'zod'
 import { base64, bytes, CONFLICT, declare, FORBIDDEN, NETWORK, NOT_FOUND, operation } from '../host/index.ts'
 import { hoursOf } from './campaigns/schedule.ts'
 import { documentOperations } from './documents/declaration.ts'
-import { grantOf } from './grants.ts'
 import { booking, messages, outcome, tvState } from './messages.ts'
 import { placeOf, relayOf } from './place.ts'
 
@@ -70,22 +69,6 @@ export const declaration = declare({
       .describe(
         'relays that give power while nobody holds their line: TV CHIP:LINE, and active-low where that is so, as tv-1 gpiochip0:17 active-low'
       ),
-    grants: z
-      .array(
-        z
-          .string()
-          .max(1000)
-          .refine(
-            text => grantOf(text) != null,
-            'is no grant; write PEER VERB,VERB on SELECTOR until YYYY-MM-DD'
-          )
-      )
-      .max(200)
-      .default([])
-      .meta({ live: true })
-      .describe(
-        'what operators of other nodes may do here: PEER read,control,power on line=2 until 2027-01-31; default: nothing'
-      ),
     agents: z
       .array(z.string().max(100))
       .max(500)
@@ -105,7 +88,6 @@ export const declaration = declare({
       .describe(
         'when a TV that does not answer or does not show its campaign may be repaired: its player, a reboot, its relay; default: never'
       ),
-    risky: z.boolean().default(false).describe('allow shell.run, which runs any command on a TV'),
     lookSeconds: z
       .number()
       .min(0.1)
@@ -148,8 +130,14 @@ export const declaration = declare({
           z.object({
             name: z.string(),
             summary: z.string(),
-            risk: z.number().describe('0 looks, 1 can be taken back, 2 disturbs, 3 can break it'),
+            risk: z
+              .number()
+              .describe('0 looks, 1 can be taken back, 2 disturbs, 3 can break it: two signers'),
             verb: z.string().describe('what has to be granted'),
+            command: z
+              .string()
+              .optional()
+              .describe('of the device tv:NAME, as devices.command has it; none: it only looks'),
             args: z.record(z.string(), z.unknown()).describe('JSON schema')
           })
         )
@@ -224,7 +212,7 @@ export const declaration = declare({
         override: z
           .boolean()
           .default(false)
-          .describe('take them from who holds them; needs the verb override')
+          .describe('take them from who holds them; needs a grant for override')
       }),
       output: z.object({
         items: z.array(z.object({ agent, tv: z.string(), held: z.boolean(), why: z.string().optional() }))

@@ -6,6 +6,8 @@ export class TvDownError extends Error {
 /** The TV did not answer in time. What was asked of it may have happened. */
 export class TvOverdueError extends Error {
   override readonly name = 'TvOverdueError'
+  /** nobody can say whether it was done */
+  readonly isUnknown = true
 }
 
 /** What came is not what the protocol has: no packet, or one that is too long. */

@@ -2,13 +2,12 @@ import { z } from 'zod'
 import { trigger } from './cards/card.ts'
 import { documentName, KINDS } from './documents/target.ts'
 
-/* What nodes say to each other about TVs. Who may what decides the node beside the TV, by its grants. */
+/* What nodes say to each other about TVs beside commands of their devices. Who may what decides the node beside the TV. */
 
 export const MAX_TVS = 64
 const FRAME_BYTES = 4 * 1024 * 1024
 export const MAX_DOCUMENT_BYTES = 256 * 1024
-/** the longest operation brings a file to a TV */
-const COMMAND_MS = 11 * 60_000
+const LOOK_MS = 2 * 60_000
 
 const ms = z.int().min(0).max(8.64e15)
 const value = z.union([z.string().max(500), z.number(), z.boolean()])
@@ -59,18 +58,17 @@ export const messages = {
     answer: z.object({ tvs: z.array(tvState).max(MAX_TVS) }),
     maxBytes: FRAME_BYTES
   },
-  command: {
+  /** Do this, which only looks. */
+  look: {
     request: z.object({
-      id: z.string().min(8).max(64),
       tv,
       name: z.string().max(64),
       args: z.record(z.string().max(64), z.union([z.string().max(8000), z.number(), z.boolean()])),
-      expires: ms,
       account
     }),
     answer: outcome.extend({ picture: pictureBytes.optional() }),
     maxBytes: FRAME_BYTES,
-    deadlineMs: COMMAND_MS,
+    deadlineMs: LOOK_MS,
     atOnce: MAX_TVS
   },
   /** Here is what I, or somebody else, has signed; keep it where it is for your TVs. */

@@ -1,15 +1,23 @@
-import { randomUUID } from 'node:crypto'
 import type { z } from 'zod'
-import type { CommandAnswer } from './commands.ts'
+import { type Asker, type Command, type CommandAnswer, commandOf, readOperation } from './commands.ts'
 import { parseCondition } from './condition.ts'
-import type { Peers } from './context.ts'
+import type { Devices, Peers } from './context.ts'
 import { TvRequestError } from './errors.ts'
+import { deviceOf } from './grants.ts'
 import type { tvState } from './messages.ts'
 
 const ASK_MS = 10_000
 const FIND_MS = 2_000
-/** a command that waits on the way longer than this is not done */
-const GOOD_FOR_MS = 60_000
+/** what is thrown where nothing was sent to a TV */
+const REFUSALS = [
+  'TvRequestError',
+  'TvRefusedError',
+  'ConflictError',
+  'ForbiddenError',
+  'CommandError',
+  'UnknownDeviceError',
+  'UnknownOperationError'
+]
 
 export type TvState = z.output<typeof tvState>
 export interface Found extends TvState {
@@ -21,11 +29,13 @@ export interface OperatorInit {
   agents(): readonly string[]
   /** those of this node */
   own(): TvState[]
-  now(): number
+  /** of the TVs of this node */
+  look(tv: string, command: Command, asker: Asker, signal: AbortSignal): Promise<CommandAnswer>
+  command: Devices['command']
 }
 
 /** The other end: finds TVs wherever they are, and asks the node beside each. */
-export function createOperator({ peers, agents, own, now }: OperatorInit) {
+export function createOperator({ peers, agents, own, look, command }: OperatorInit) {
   async function agentsKnown(signal: AbortSignal): Promise<Set<string>> {
     const known = new Set(agents())
     const until = AbortSignal.any([signal, AbortSignal.timeout(FIND_MS)])
@@ -70,26 +80,38 @@ export function createOperator({ peers, agents, own, now }: OperatorInit) {
       return items[0]!
     },
 
-    /** Asks another node. Never throws but for the signal: what goes wrong is the outcome. */
+    /** Asks the node beside it. Never throws but for the signal: what goes wrong is the outcome. */
     async command(
       { agent, name: tv }: Pick<Found, 'agent' | 'name'>,
-      {
-        name,
-        args,
-        account
-      }: { name: string; args: Record<string, string | number | boolean>; account?: string },
+      given: Command,
+      account: string | undefined,
       signal: AbortSignal
     ): Promise<CommandAnswer> {
-      const request = { id: randomUUID(), tv, name, args, account, expires: now() + GOOD_FOR_MS }
-      for (let tries = 0; ; tries++) {
-        try {
-          return await peers.ask(agent, 'command', request, { signal })
-        } catch (error) {
-          signal.throwIfAborted()
-          // the same id is done once: what was done meanwhile says so
-          if (tries === 0 && (error as Error).name === 'UnreachableError') continue
-          // it can have gone away in the middle
-          return { is: 'unknown', why: `${agent}: ${(error as Error).message}`.slice(0, 500) }
+      try {
+        const { operation } = readOperation(given)
+        const { name, args } = given
+        if (operation.risk === 0)
+          return agent === peers.self
+            ? await look(tv, given, { peer: agent, account }, signal)
+            : await peers.ask(agent, 'look', { tv, name, args: args as never, account }, { signal })
+        const wanted = { device: deviceOf(tv), agent, name: commandOf(operation), minutes: 1 }
+        const {
+          is,
+          why,
+          result = {}
+        } = await command({ ...wanted, args: { operation: name, args } }, account ?? '', signal)
+        return {
+          is: is as CommandAnswer['is'],
+          ...(why == null ? {} : { why }),
+          ...(result as Pick<CommandAnswer, 'out' | 'readings'>)
+        }
+      } catch (error) {
+        signal.throwIfAborted()
+        const { name, message } = error as Error
+        // it can have gone away in the middle
+        return {
+          is: REFUSALS.includes(name) ? 'refused' : 'unknown',
+          why: `${agent}: ${message}`.slice(0, 500)
         }
       }
     }

@@ -20,5 +20,7 @@ export const MIGRATIONS = [
      PRIMARY KEY (issuer, name, tv)) WITHOUT ROWID;`,
   'CREATE TABLE repair (tv TEXT NOT NULL, at INTEGER NOT NULL, step TEXT NOT NULL); CREATE INDEX repair_tv ON repair (tv, at)',
   // when this service has pinned it; whoever pins it later is its owner
-  'ALTER TABLE pinned ADD COLUMN at INTEGER'
+  'ALTER TABLE pinned ADD COLUMN at INTEGER',
+  // the service devices has commands
+  'DROP TABLE command'
 ]

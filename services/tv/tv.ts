@@ -20,7 +20,7 @@ type Body = Parameters<Device['event']>[1]
 /** A TV of this node. */
 export interface Tv {
   readonly place: TvPlace
-  /** tags and name: what selectors and grants look at */
+  /** tags and name: what selectors look at */
   readonly about: Readonly<Record<string, string>>
   readonly link: Link
   readonly lamp: Lamp
@@ -45,6 +45,8 @@ export interface TvInit {
   key: AdbKey
   profiles: readonly (Profile & { model: string })[]
   devices: Devices
+  /** what the fleet can do with it */
+  commands: Parameters<Devices['open']>[0]['commands']
   files: Files
   relay?: Relay
   deadlineMs: number
@@ -64,7 +66,7 @@ const READINGS = {
 } as const
 
 export async function openTv(init: TvInit): Promise<Tv> {
-  const { place, devices, profiles, files, relay, now, signal } = init
+  const { place, devices, commands, profiles, files, relay, now, signal } = init
   const device = await devices.open({
     kind: 'tv',
     serial: place.name,
@@ -79,6 +81,7 @@ export async function openTv(init: TvInit): Promise<Tv> {
       repair: { class: 'account' },
       link: { class: 'event' }
     },
+    commands,
     facts: { host: place.host, port: place.port, ...place.tags }
   })
   let readings: Values = { client: 'down' }

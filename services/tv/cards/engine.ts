@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { Asker, CommandAnswer, Commands } from '../commands.ts'
 import { type Condition, parseCondition } from '../condition.ts'
 import type { Issued } from '../documents/documents.ts'
@@ -6,13 +5,10 @@ import type { Tv } from '../tv.ts'
 import type { Trigger } from './card.ts'
 import { FRESH, type Memory, step } from './trigger.ts'
 
-const GOOD_FOR_MS = 60_000
-
 export interface EngineInit {
-  self: string
   /** that count for a TV now */
   cards(tv: string): readonly Issued<'card'>[]
-  commands: Pick<Commands, 'execute'>
+  commands: Pick<Commands, 'act'>
   now(): number
 }
 
@@ -24,7 +20,7 @@ interface Watched {
 }
 
 /** What TVs do by themselves: triggers of cards, with the grants of who signed them. Asks no other node. */
-export function createEngine({ self, cards, commands, now }: EngineInit) {
+export function createEngine({ cards, commands, now }: EngineInit) {
   /** by TV, then by card, version and place */
   const memories = new Map<string, Map<string, Memory>>()
 
@@ -51,13 +47,10 @@ export function createEngine({ self, cards, commands, now }: EngineInit) {
   async function act(tv: Tv, { card, trigger }: Watched, signal: AbortSignal): Promise<void> {
     const { issuer: peer, by } = card
     const account = by.slice(peer.length + 1)
-    const asker: Asker = { peer, isOwn: peer === self, ...(account === '' ? {} : { account }) }
+    const asker: Asker = { peer, ...(account === '' ? {} : { account }) }
     const outcomes: CommandAnswer[] = []
-    for (const { operation, args } of trigger.do) {
-      const expires = now() + GOOD_FOR_MS
-      const command = { id: randomUUID(), tv: tv.place.name, name: operation, args, expires }
-      outcomes.push(await commands.execute(command, asker, signal))
-    }
+    for (const { operation: name, args } of trigger.do)
+      outcomes.push(await commands.act(tv.place.name, { name, args }, asker, signal))
     await tv.note('trigger', {
       card: card.name,
       version: card.version,

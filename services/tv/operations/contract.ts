@@ -10,7 +10,7 @@ export interface TvOperation {
   name: string
   summary: string
   args: z.ZodObject
-  /** 0 looks, 1 can be taken back, 2 disturbs who watches, 3 can break it: off, see `tv.risky` */
+  /** 0 looks, 1 can be taken back, 2 disturbs who watches, 3 can break it: two signers */
   risk: 0 | 1 | 2 | 3
   verb: Verb
   /** what is sent, unless the TV's profile says otherwise; none: the agent itself does it */

@@ -80,8 +80,7 @@ describe('tv: campaigns', function () {
     await operator.call('endCampaign', { name: 'winter' })
     await until(async () => (await showings(two, 'tv-c')).at(-1)?.campaign === 'summer', 'the other one')
     // who may no more has nothing shown
-    one.host.settings.tv!.grants = [`${operator.id} read`]
-    await one.host.services.configure()
+    await one.grant([`${operator.id} read`])
     const list = async () =>
       (await one.call<{ items: { readings: { campaign?: string } }[] }>('list', { on: 'name=tv-a' }))
         .items[0]!
@@ -146,10 +145,7 @@ describe('tv: campaigns', function () {
     await until(async () => (await rowsOf(operator))[0]!.late.length === 0, 'all know of it')
     // one who says another hash than the file has
     const liar = await fleet.start()
-    for (const agent of agents) {
-      agent.host.settings.tv!.grants = [`${operator.id} ${ALL}`, `${liar.id} ${ALL}`]
-      await agent.host.services.configure()
-    }
+    for (const agent of agents) await agent.grant([`${operator.id} ${ALL}`, `${liar.id} ${ALL}`])
     let parts: string[][] = []
     await until(async () => {
       parts = await Promise.all(agents.map(wholeAt))

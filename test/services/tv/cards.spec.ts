@@ -61,8 +61,7 @@ describe('tv: cards', function () {
     ok(tv.ran.slice(keys.length).every(([word]) => word !== 'media'))
 
     // revoked: the card stays, and does nothing
-    agent.host.settings.tv!.grants = [`${operator.id} read,control`]
-    await agent.host.services.configure()
+    await agent.grant([`${operator.id} read,control`])
     const ran = tv.ran.length
     tv.volume = 14
     const volumeSeen = async () =>

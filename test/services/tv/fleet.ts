@@ -3,7 +3,7 @@ import { askPeer } from '../../../services/host/peer-streams.ts'
 import { devices, files, OWNER, tv } from '../../../services/index.ts'
 import { messages } from '../../../services/tv/messages.ts'
 import { until } from '../../bootstrap/nodes.ts'
-import { createTestDirectory, startHost } from '../host/start-host.ts'
+import { createTestDirectory, isStarted, startHost } from '../host/start-host.ts'
 import { FakeDaemon } from './fake-daemon.ts'
 import { FakeTv } from './fake-tv.ts'
 
@@ -21,6 +21,16 @@ export type Outcome = {
   readings?: Record<string, unknown>
 }
 
+const GRANT = /^(\S+) (\S+)(?: on (\S+))?(?: until (\S+))?$/
+/** `PEER read,control on tv:1 until 2027-01-31`, as the document of the fleet has it. */
+function grantOf(text: string): object {
+  const [, peer, verbs, devices = 'tv:*', until] = GRANT.exec(text)!
+  return {
+    ...{ peer, devices, risk: 2, commands: verbs!.split(',').map(each => `${each}*`) },
+    ...(until == null ? {} : { until: Date.parse(until) })
+  }
+}
+
 /** Nodes in this process that share a directory, and simulated TVs; all of it ends with it. */
 export function createFleet() {
   const directory = createTestDirectory()
@@ -28,7 +38,7 @@ export function createFleet() {
   const hosts: Awaited<ReturnType<typeof startHost>>[] = []
 
   async function start(
-    settings: Record<string, unknown> = {},
+    { grants = [], ...settings }: Record<string, unknown> & { grants?: string[] } = {},
     options: {
       folder?: string
       identity?: Awaited<ReturnType<typeof createIdentity>>
@@ -37,12 +47,16 @@ export function createFleet() {
   ) {
     const host = await startHost({
       modules: [tv, devices, files],
-      settings: { tv: { lookSeconds: 0.1, ...settings }, devices: options.devices ?? {} },
+      settings: {
+        tv: { lookSeconds: 0.1, ...settings },
+        devices: { fleetOwners: ['self'], ...options.devices }
+      },
       directory,
       folder: options.folder,
       identity: options.identity
     })
     stack.defer(() => host[Symbol.asyncDispose]())
+    await isStarted(host)
     for (const other of hosts) await host.connect(other)
     hosts.push(host)
     const call = <T>(
@@ -50,10 +64,19 @@ export function createFleet() {
       input: object = {},
       { service = 'tv', caller = OWNER }: { service?: string; caller?: typeof OWNER } = {}
     ): Promise<T> => host.services.call(service, operation, input as never, { caller }) as Promise<T>
+    /** Each node here owns its fleet: who may what with its TVs. */
+    async function grant(lines: string[]): Promise<void> {
+      const inDevices = { service: 'devices' }
+      const { version } = await call<{ version: number }>('fleet', {}, inDevices)
+      const wishes = { agents: [host.id], settings: [], grants: lines.map(grantOf) }
+      await call('setFleet', { wishes, after: version }, inDevices)
+    }
+    if (grants.length > 0) await grant(grants)
     return {
       host,
       id: host.id,
       call,
+      grant,
       do: async (operation: string, on: string, args = {}, plan = {}): Promise<Outcome[]> =>
         (await call<{ items: Outcome[] }>('do', { operation, on, args, ...plan })).items,
       /** in the order of the log */
