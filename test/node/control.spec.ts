@@ -47,12 +47,19 @@ describe('control socket', () => {
 
   it('takes texts with any character, and of any length', async () => {
     const text = `a\u2028b\u2029c\rd\u0085${'é'.repeat(100_000)}`
-    const operations = { encodedCall: async ({ input }: { input: unknown }) => encodeValue(input) }
+    const operations = {
+      encodedCall: async ({ input }: { input: unknown }) => {
+        if (Object.hasOwn(Object(input), 'spec')) return encodeValue(input)
+        throw new Error(text)
+      }
+    }
     const close = await serveControl(folder, operations)
     const client = await connectControl(folder)
     try {
-      const answer = await client.compute.quote({ spec: text }, { signal: AbortSignal.timeout(60_000) })
-      assert.deepEqual(answer, { spec: text })
+      const within = { signal: AbortSignal.timeout(60_000) }
+      assert.deepEqual(await client.compute.quote({ spec: text }, within), { spec: text })
+      // a message stands in the line as it is, where JSON lets U+2028 stand
+      await assert.rejects(client.compute.job({ id: 'none' }, within), { message: text })
     } finally {
       client.close()
       await close()
