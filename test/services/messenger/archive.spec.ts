@@ -4,7 +4,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { openDatabase } from '../../../services/host/index.ts'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { openDatabase, transact } from '../../../services/host/index.ts'
 import { createArchive } from '../../../services/messenger/admin/archive.ts'
 import { openFile, sealFile } from '../../../services/messenger/admin/sealed-file.ts'
 import { MIGRATIONS } from '../../../services/messenger/store/schema.ts'
@@ -130,6 +131,48 @@ describe('messenger: backups as files', () => {
       await assert.rejects(archive.check(hourly.id), { name: 'BackupError' })
       now += 3_600_000
       assert.equal((await archive.make(false)).of, undefined)
+    } finally {
+      db.close()
+    }
+  })
+
+  it('are whole, and of one moment, also where hundreds of writes come meanwhile', async () => {
+    const db = openDatabase(at('busy.sqlite'), MIGRATIONS)
+    try {
+      // as many as come, rather than as a disk takes
+      db.exec('PRAGMA synchronous = NORMAL')
+      const node = { db, school: { known: () => ({ users: () => [] }) } }
+      const archive = createArchive(node as never, at('busy'), Date.now)
+      const put = db.prepare('INSERT OR REPLACE INTO own VALUES (?, ?)')
+      const numbers = (of: DatabaseSync): number[] =>
+        ['left', 'right'].map(key =>
+          Number(Buffer.from(of.prepare('SELECT value FROM own WHERE key = ?').get(key)!.value as Uint8Array))
+        )
+      let writes = 0
+      let isOver = false
+      const write = (): void =>
+        transact(db, () => {
+          writes++
+          put.run('left', Buffer.from(String(writes)))
+          put.run(`filler ${writes}`, randomBytes(1_000))
+          put.run('right', Buffer.from(String(writes)))
+        })
+      while (writes < 500) write()
+      const writing = (async () => {
+        for (; !isOver; await nextTurn()) write()
+      })()
+      const made = await archive.make(true).finally(() => {
+        isOver = true
+      })
+      await writing
+      assert.ok(writes > 500, 'some came meanwhile')
+      await archive.within(made.id, file => {
+        using kept = new DatabaseSync(file)
+        assert.deepEqual({ ...kept.prepare('PRAGMA integrity_check').get() }, { integrity_check: 'ok' })
+        const [left, right] = numbers(kept)
+        assert.equal(left, right)
+        assert.ok(left! >= 500)
+      })
     } finally {
       db.close()
     }
