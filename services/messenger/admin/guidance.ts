@@ -66,7 +66,7 @@ export function weekly(
       name: 'updates',
       state: 'warn',
       detail: say`Node ${process.version} runs it`,
-      remedy: say`compare with the newest release of Artel; this node asks nobody on the internet`
+      remedy: say`compare with the newest release of Artel, this node asks nobody on the internet; artel update FILE puts it in place`
     },
     { name: 'use', state: 'ok', detail: say`${messages} messages this month` },
     integrity

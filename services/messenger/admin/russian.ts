@@ -59,8 +59,8 @@ export const russian: Readonly<Record<string, string>> = {
   'the database has {0} MB; artel messenger cleanup makes it smaller':
     'в базе данных {0} МБ; artel messenger cleanup уменьшит её',
   'Node {0} runs it': 'работает на Node {0}',
-  'compare with the newest release of Artel; this node asks nobody on the internet':
-    'сравните с последним выпуском Artel; сам узел никого в интернете не спрашивает',
+  'compare with the newest release of Artel, this node asks nobody on the internet; artel update FILE puts it in place':
+    'сравните с последним выпуском Artel, сам узел никого в интернете не спрашивает; его ставит artel update FILE',
   '{0} messages this month': 'сообщений за этот месяц: {0}',
 
   'Take the computer that leaked off the network; its device does not count any more, and chats go on without it':
