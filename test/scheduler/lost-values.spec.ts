@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { createSandbox } from '../../sandbox/index.ts'
@@ -28,9 +29,14 @@ describe('scheduler: values that were lost with the power', () => {
     await rm(directory, { recursive: true })
   })
 
-  async function restartWithout(job: string, value: string): Promise<void> {
+  async function restartWithout(job: string, value: string, sql?: string): Promise<void> {
     await scheduler.stop()
     await rm(join(directory, 'values', job, value))
+    if (sql != null) {
+      const db = new DatabaseSync(join(directory, 'jobs.sqlite'))
+      db.exec(sql)
+      db.close()
+    }
     scheduler = alone(key, sandbox, directory)
     await scheduler.start()
   }
@@ -44,6 +50,18 @@ describe('scheduler: values that were lost with the power', () => {
     })
     const next = await scheduler.submit({ type: 'map', items: [2, 3], fn: 'x => x * x' })
     assert.deepEqual(await next.result(), [4, 9])
+  })
+
+  it('calculates a result again that was lost before it was safe', async () => {
+    const job = await scheduler.submit({ type: 'map', items, fn: 'x => x + 0.25' })
+    await job.settled({ signal: AbortSignal.timeout(240_000) })
+    await restartWithout(job.id, 'result', 'UPDATE jobs SET settled = 0')
+    const again = scheduler.job(job.id)!
+    assert.deepEqual(
+      await again.result({ signal: AbortSignal.timeout(240_000) }),
+      items.map(x => x + 0.25)
+    )
+    assert.equal((await again.settled({ signal: AbortSignal.timeout(240_000) })).state, 'completed')
   })
 
   it('says that a result is gone', async () => {
