@@ -105,7 +105,8 @@ export function valueCodec(native?: NativeText) {
   const NATIVE_CHARS = 32 // shorter strings are done before a call is made
   const WINDOW_CHARS = 524288 // as in child-main.ts
   const missing: readonly string[] = []
-  const KNOWN_TEXTS = 8192 // a power of two
+  // a power of two; within the walls there is a codec for every context
+  const KNOWN_TEXTS = native === undefined ? 1024 : 32768
   const RUN_BYTES = 64 // of ASCII, from which on a slice is cheaper than its characters one by one
   // The head of a large typed array takes 7 bytes. Its numbers then lie on 8 bytes, where copying is four times faster.
   const ALIGNED = 1

@@ -24,8 +24,14 @@ function leafHash(leaf: Leaf): Uint8Array {
   }
   return sha256(bytes.subarray(0, size))
 }
-const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array =>
-  sha256(Buffer.concat([Uint8Array.of(1), left, right]))
+
+const node = Uint8Array.of(1, ...new Uint8Array(2 * HASH_BYTES))
+
+function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
+  node.set(left, 1)
+  node.set(right, 1 + HASH_BYTES)
+  return sha256(node)
+}
 
 export interface MerkleTree {
   root: Uint8Array

@@ -14,5 +14,7 @@ export function isKey(key: unknown): key is Key {
  */
 export function compareKeys(a: Key, b: Key): number {
   if (typeof a !== typeof b) return typeof a < typeof b ? -1 : 1
+  // whether two are the same costs less than which of them is less
+  if (typeof a === 'string') return a === b ? 0 : a < b ? -1 : 1
   return a < b ? -1 : a > b ? 1 : Number(Number.isNaN(a)) - Number(Number.isNaN(b))
 }
