@@ -7,8 +7,9 @@ import { startNode } from './harness/fleet.ts'
 import { end, ownCpuMs, residentMb } from './harness/process.ts'
 import { summary } from './harness/statistics.ts'
 
-// What the start left behind has been collected by then.
+// What the start left behind has been collected by then, also in a quick run.
 const IDLE_MS = 10_000
+const QUICK_IDLE_MS = 4_000
 
 export const metrics: Record<string, string> = {
   'start.cold': 'spawn of `artel start` with a new data folder until it says ready, warm sandboxes included',
@@ -46,7 +47,7 @@ export async function run({ quick }: RunOptions): Promise<Row[]> {
       cold.push(first.readyMs)
       again.push(second.readyMs)
       if (round > 3) continue
-      await delay(quick ? 1000 : IDLE_MS)
+      await delay(quick ? QUICK_IDLE_MS : IDLE_MS)
       const { own, children } = residentMb(second.process.pid!)
       memory.push(own)
       sandboxes.push(children)
@@ -60,7 +61,7 @@ export async function run({ quick }: RunOptions): Promise<Row[]> {
     try {
       if (round === 0) continue
       boardCpu.push(ownCpuMs(node.process.pid!))
-      await delay(quick ? 4000 : IDLE_MS)
+      await delay(quick ? QUICK_IDLE_MS : IDLE_MS)
       boardMemory.push(residentMb(node.process.pid!).own)
     } finally {
       await end(node.process)
