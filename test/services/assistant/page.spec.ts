@@ -15,6 +15,8 @@ describe('assistant: page', function () {
   before(async () => {
     assistant = await startAssistant()
     ann = await assistant.user()
+    const models = [{ id: 'artel-n-grams', use: 'embeddings' }]
+    await assistant.call('put', { name: 'own', provider: { kind: 'local', models } })
     // asked once, then from the cache: one of four is asked for
     for (let i = 0; i < 4; i++) await ask('the same')
   })
@@ -46,6 +48,7 @@ describe('assistant: page', function () {
     assert.equal(await measures.getByRole('progressbar').count(), 6)
     await page.getByRole('region', { name: 'Cache' }).getByText('75%').waitFor()
     await page.getByText(/· m, shared, always/).waitFor()
+    await page.getByText('this network itself · artel-n-grams').waitFor()
     await look('overview-1280')
 
     await tab('Users')
@@ -81,6 +84,7 @@ describe('assistant: page', function () {
   it('fits a phone, in Russian', async () => {
     await ask('once more')
     await open('ru-RU', 400)
+    await page.getByText('сама эта сеть · artel-n-grams').waitFor()
     await page.getByText('предел 1 000 МБ'.replace(' ', '\u00a0')).waitFor()
     for (const [name, text] of [
       ['Обзор', 'Кэш'],
