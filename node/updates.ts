@@ -34,6 +34,18 @@ export interface Updates {
 /** Puts another program in the place of the one that runs: this says it in the state, `runRelease` does it. */
 export function createUpdates(init: UpdatesInit): Updates {
   const folder = join(init.data, slots.RELEASES)
+  let isBusy = false
+
+  /** One at a time: two would write into one slot. */
+  async function alone<T>(work: () => Promise<T>): Promise<T> {
+    if (isBusy) throw new ReleaseError('another release is made ready at this moment; wait for its end')
+    isBusy = true
+    try {
+      return await work()
+    } finally {
+      isBusy = false
+    }
+  }
 
   async function program(): Promise<Program> {
     const state = await readState(folder)
@@ -80,26 +92,28 @@ export function createUpdates(init: UpdatesInit): Updates {
 
   return {
     program,
-    async update({ path, ...patience }) {
-      if (!isAbsolute(path))
-        throw new ReleaseError(`${path} is relative; write the whole path, beginning with /`)
-      await mkdir(folder, { recursive: true, mode: 0o700 })
-      const before = await ready()
-      const copy = join(folder, 'update.tgz')
-      try {
-        const { version, sha256 } = await takeRelease(path, copy, init.signers())
-        const { slot, state } = await unpackRelease(folder, before, { version, sha256, path: copy })
-        return await tryIt(state, slot, patience)
-      } finally {
-        await rm(copy, { force: true })
-      }
-    },
-    async rollback(patience) {
-      const state = await ready()
-      const former = formerOf(state)
-      if (former == null) throw new ReleaseError('nothing ran here before what runs now')
-      return tryIt(state, former, patience)
-    }
+    update: ({ path, ...patience }) =>
+      alone(async () => {
+        if (!isAbsolute(path))
+          throw new ReleaseError(`${path} is relative; write the whole path, beginning with /`)
+        await mkdir(folder, { recursive: true, mode: 0o700 })
+        const before = await ready()
+        const copy = join(folder, 'update.tgz')
+        try {
+          const { version, sha256 } = await takeRelease(path, copy, init.signers())
+          const { slot, state } = await unpackRelease(folder, before, { version, sha256, path: copy })
+          return await tryIt(state, slot, patience)
+        } finally {
+          await rm(copy, { force: true })
+        }
+      }),
+    rollback: patience =>
+      alone(async () => {
+        const state = await ready()
+        const former = formerOf(state)
+        if (former == null) throw new ReleaseError('nothing ran here before what runs now')
+        return tryIt(state, former, patience)
+      })
   }
 }
 

@@ -82,7 +82,13 @@ describe('node: updates', () => {
       const { update, rollback, program } = updatesOf([signer.account], () => restarts++)
       assert.equal((await program()).former, undefined)
       await assert.rejects(rollback(patience), /nothing ran here before/)
-      const { version, trial } = await update({ path, ...patience })
+      const [first, second] = await Promise.allSettled([
+        update({ path, ...patience }),
+        update({ path, ...patience })
+      ])
+      assert.match(String(second.status === 'rejected' && second.reason), /another release is made ready/)
+      assert.ok(first.status === 'fulfilled')
+      const { version, trial } = first.value
       assert.deepEqual([trial, restarts], ['2', 1])
       const state = await readState(join(folder, slots.RELEASES))
       assert.deepEqual(state.a, { version: '2', sha256 })
