@@ -12,6 +12,7 @@ import { createOutbox } from '../../services/gateway/events/outbox.ts'
 import { createRate } from '../../services/gateway/http/rate.ts'
 import { openTokens } from '../../services/gateway/http/tokens.ts'
 import { toWire } from '../../services/index.ts'
+import { until } from '../bootstrap/nodes.ts'
 
 const jobOf = (id: string) => ({ id }) as Job
 
@@ -70,6 +71,7 @@ describe('gateway: its parts', () => {
         return new Promise(() => {})
       }
     )
+    await until(() => ids.length === 1, 'its id is on the disk, and the job begins')
     before.close()
     const after = openIdempotency(folder, Date.now)
     const start = async (id: string) => {
