@@ -135,13 +135,17 @@ export function itemEnds(list: Uint8Array): number[] | undefined {
 export function countByteStrings(list: Uint8Array): number | undefined {
   if (list.length === 0 || list[0]! >> 5 !== 4) return
   const { n: length, next } = argumentAt(list, 0)
-  if (next !== headBytes(length)) return
+  if (!isShortest(list, 0, length, next)) return
   let at = next
   for (let i = 0; i < length; i++) {
     if (at >= list.length || list[at]! >> 5 !== 2) return
     const { n: bytes, next: from } = argumentAt(list, at)
-    if (from - at !== headBytes(bytes)) return
+    if (!isShortest(list, at, bytes, from)) return
     at = from + bytes
   }
   return at === list.length ? length : undefined
 }
+
+/** Whether a head says its number as canonical values do; 28 and more say none at all. */
+const isShortest = (bytes: Uint8Array, at: number, n: number, next: number): boolean =>
+  (bytes[at]! & 31) < 28 && next - at === headBytes(n)
