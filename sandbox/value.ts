@@ -17,8 +17,9 @@ export interface DecodeLimits {
    */
   maxItems?: number
   /**
-   * A byte string that is more than half of the bytes is given as a part of them, not as a copy, and this is called: they
-   * are to stay as they are for as long as it is used.
+   * A byte string of at least 64 KiB that is more than half of the bytes is given as a part of them, not as a copy, and this
+   * is called: they are to stay as they are for as long as it is used. A shorter one would keep more of a stranger's bytes
+   * than it is long: they may lie beside others.
    */
   onShared?: () => void
 }
@@ -94,7 +95,7 @@ export function valueCodec(native?: NativeText) {
   const Big = BigInt
   const Vec = Array
 
-  const { min, imul } = Math
+  const { max, min, imul } = Math
   const NAN64 = new Bytes([0, 0, 0, 0, 0, 0, 0xf8, 0x7f]) // little endian
   const NAN32 = new Bytes([0, 0, 0xc0, 0x7f])
   const MAX_DEPTH = 256 // deeper data is a cycle or an attack on whoever walks it next
@@ -102,6 +103,7 @@ export function valueCodec(native?: NativeText) {
   const MAX_BIG_BYTES = 1048576
   const SMALL_BYTES = 64 // up to here a loop is cheaper than two views
   const SCRATCH_BYTES = 16384
+  const SHARED_BYTES = 65536 // shorter ones are copied as fast
   const NATIVE_CHARS = 32 // shorter strings are done before a call is made
   const WINDOW_CHARS = 524288 // as in child-main.ts
   const missing: readonly string[] = []
@@ -783,7 +785,7 @@ export function valueCodec(native?: NativeText) {
     onShared?: () => void
   ): unknown {
     source = bytes
-    sharedAbove = onShared === undefined ? MAX_SAFE : to - from
+    sharedAbove = onShared === undefined ? MAX_SAFE : max(to - from, 2 * SHARED_BYTES - 1)
     shared = undefined
     chars = windows
     charsBegin = from

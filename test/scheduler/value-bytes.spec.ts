@@ -56,6 +56,11 @@ describe('scheduler: bytes of values that are not copied', () => {
     assert.notEqual(value[2]!.buffer, bytes.buffer)
     assert.equal(shared.length, 1)
     assert.notEqual((decodeValue(bytes) as Uint8Array[])[1]!.buffer, bytes.buffer)
+    // within the packet in which it came it would keep all of that
+    const short = decodeValue(encodeValue([large(4).subarray(0, 65_535)]), {
+      onShared: () => shared.push('short')
+    })
+    assert.equal((short as Uint8Array[])[0]!.byteLength, (short as Uint8Array[])[0]!.buffer.byteLength)
     decodeValue(encodeValue([large(5), large(5)]), { onShared: () => shared.push('of two none is most') })
     assert.equal(shared.length, 1)
   })
