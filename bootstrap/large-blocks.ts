@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AbortOptions } from '@libp2p/interface'
 import { LevelBlockstore } from 'blockstore-level'
@@ -7,7 +7,7 @@ import type { Pair } from 'interface-blockstore'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { decode } from 'multiformats/hashes/digest'
-import { syncFolder, together } from './files.ts'
+import { makeFolder, syncFolder, together } from './files.ts'
 
 const LARGE_BYTES = 64 * 1024
 const DRAFT = '.tmp'
@@ -31,7 +31,7 @@ export class LargeBlocks extends LevelBlockstore {
 
   override async open(): Promise<void> {
     await super.open()
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+    await makeFolder(this.#folder)
     for (const name of await readdir(this.#folder)) {
       // what was not whole when the node ended
       if (name.endsWith(DRAFT)) await rm(this.#file(name))

@@ -41,8 +41,16 @@ export class PeerMemory extends LevelDatastore {
     if (!name.startsWith(PEERS)) return super.put(key, value, options)
     this.#unwritten.add(name)
     this.#remember(name, value)
-    if (this.#unwritten.size >= MOST_PEERS) await this.#write()
-    else this.#timer ??= setTimeout(() => this.#writeOrKeep(), WRITE_MS).unref()
+    if (this.#unwritten.size < MOST_PEERS) this.#writeLater()
+    else
+      try {
+        await this.#write()
+      } catch (error) {
+        // as many as may be are in memory, and wait for the disk
+        this.#unwritten.delete(name)
+        this.#peers.delete(name)
+        throw error
+      }
     return key
   }
 
@@ -56,7 +64,7 @@ export class PeerMemory extends LevelDatastore {
     query: Query,
     options?: Parameters<LevelDatastore['query']>[1]
   ): AsyncGenerator<Pair> {
-    await this.#write()
+    await this.#writeOrKeep()
     yield* super.query(query, options)
   }
 
@@ -64,7 +72,7 @@ export class PeerMemory extends LevelDatastore {
     query: KeyQuery,
     options?: Parameters<LevelDatastore['queryKeys']>[1]
   ): AsyncGenerator<Key> {
-    await this.#write()
+    await this.#writeOrKeep()
     yield* super.queryKeys(query, options)
   }
 
@@ -97,10 +105,16 @@ export class PeerMemory extends LevelDatastore {
     }
   }
 
-  #writeOrKeep(): void {
-    this.#write().catch(() => {
-      // a disk that is full: it is in memory, and tried again
-      this.#timer ??= setTimeout(() => this.#writeOrKeep(), WRITE_MS).unref()
-    })
+  /** A disk that is full keeps nobody from what is there already: the rest is in memory, and tried again. */
+  async #writeOrKeep(): Promise<void> {
+    try {
+      await this.#write()
+    } catch {
+      this.#writeLater()
+    }
+  }
+
+  #writeLater(): void {
+    this.#timer ??= setTimeout(() => this.#writeOrKeep(), WRITE_MS).unref()
   }
 }

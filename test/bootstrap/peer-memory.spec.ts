@@ -54,4 +54,23 @@ describe('bootstrap: what is known of peers', () => {
     for (let i = 0; i < count; i++) assert.equal((await memory.get(keyOf(i)))[0], i & 255)
     assert.equal((await keysOf(memory)).length, count)
   })
+
+  it('is there in memory, and what was on the disk before is found, where the disk is full', async () => {
+    await memory.put(keyOf(1), Uint8Array.of(1))
+    assert.deepEqual(await keysOf(memory), ['/peers/1'])
+    const { batch } = memory.db
+    memory.db.batch = (() => Promise.reject(new Error('no space left'))) as never
+    try {
+      await memory.put(keyOf(2), Uint8Array.of(2))
+      assert.deepEqual(await keysOf(memory), ['/peers/1'])
+      assert.deepEqual(await memory.get(keyOf(2)), Uint8Array.of(2))
+      for (let i = 3; i < 1_001; i++) await memory.put(keyOf(i), Uint8Array.of(1))
+      // no more than may wait in memory
+      await assert.rejects(memory.put(keyOf(1_001), Uint8Array.of(1)), /no space left/)
+      assert.ok(!(await memory.has(keyOf(1_001))))
+    } finally {
+      memory.db.batch = batch
+    }
+    assert.equal((await keysOf(memory)).length, 1_000)
+  })
 })
