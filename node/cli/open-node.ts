@@ -1,4 +1,6 @@
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { OnTrialError, slots } from '../../services/index.ts'
 import { connectControl, controlPath } from '../control.ts'
 import { ControlError } from '../errors.ts'
 import { createLogger } from '../logger.ts'
@@ -19,6 +21,9 @@ export async function openNode(
       if (!(error instanceof ControlError)) throw error
     }
   }
+  const { trial, putBack } = await slots.readState(join(config.data, slots.RELEASES))
+  // where the trial fails, what is written meanwhile would be undone with it
+  if (trial?.isCopied || putBack) throw new OnTrialError()
   const [{ createNode }, { isAlone }] = await Promise.all([
     import('../create-node.ts'),
     import('../find-network.ts')

@@ -71,6 +71,8 @@ async function tryOut(
       await copyDatabases(data)
     } catch (error) {
       if ((error as Error).name === 'LockError') throw error
+      // of a disk that is full they are the last straw
+      await dropCopies(data)
       return writeState(folder, givenUp(state, `the databases cannot be copied: ${(error as Error).message}`))
     }
     trial = { ...trial, isCopied: true }
@@ -80,14 +82,14 @@ async function tryOut(
   const { setpriv } = findTools()
   const wrapper = setpriv == null ? [] : [setpriv, '--pdeathsig', 'KILL', '--']
   const [file, ...rest] = [...wrapper, process.execPath, ...process.execArgv, ...args]
-  const child = spawn(file!, rest, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] })
-  const ended = once(child, 'exit')
   let isTold = false
   const onSignal = (): void => {
     isTold = true
   }
   const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
   for (const name of names) process.on(name, onSignal)
+  const child = spawn(file!, rest, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] })
+  const ended = once(child, 'exit')
   try {
     const why = await judged(child, trial)
     await end(child, ended, why == null ? 'SIGTERM' : 'SIGKILL')
@@ -126,13 +128,17 @@ async function tryOut(
         if (now > startMs) return `it did not start within ${startMs / 1000} s`
         continue
       }
-      judgedAt = Math.min(judgedAt, now + healthMs)
+      // its services may take as long to start as it may itself
+      if (now > startMs || !isStarting(health, failing)) judgedAt = Math.min(judgedAt, now + healthMs)
       // what it says then, not what it said before
       if (heardAt >= judgedAt) return whyBad(health, failing)
       if (now - heardAt > SILENT_MS) return `it has said nothing for ${SILENT_MS / 1000} s`
     }
   }
 }
+
+const isStarting = (health: TrialNews['health'], failing: readonly string[]): boolean =>
+  health.some(({ service, state }) => state === 'starting' && !failing.includes(service))
 
 /** Why these services say that a program does not work; undefined: it does. Pure. */
 export function whyBad(health: TrialNews['health'], failing: readonly string[]): string | undefined {

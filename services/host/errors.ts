@@ -61,7 +61,9 @@ export class ReleaseError extends Error {
 export class OnTrialError extends Error {
   override readonly name = 'OnTrialError'
   constructor() {
-    super('a release is on trial here, and works for nobody until it is known to work; try again in a minute')
+    super(
+      'a release is on trial here, and works for nobody until it is known to work; try again in a minute, and start the node where none runs'
+    )
   }
 }
 

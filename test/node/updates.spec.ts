@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { createIdentity } from '../../bootstrap/index.ts'
 import { createSigner } from '../../ledger/index.ts'
+import { openNode } from '../../node/cli/open-node.ts'
 import { whyBad } from '../../node/cli/run-release.ts'
 import { copyDatabases, putBackDatabases } from '../../node/database-copies.ts'
 import { type ArtelNode, createNode, loadConfig } from '../../node/index.ts'
@@ -225,6 +226,18 @@ describe('node: updates', () => {
       await putBackDatabases(folder)
       for (const name of names) assert.deepEqual(textsIn(name), ['before'])
     })
+  })
+
+  it('whose trial was cut off are tried before anything else works in the folder: what it wrote would be undone', async () => {
+    const at = join(folder, slots.RELEASES)
+    await mkdir(at)
+    const config = loadConfig({ environment: {}, flags: { data: folder, logLevel: 'silent' } })
+    const trial = { slot: 'a' as const, starts: 1, healthMs: 1, startMs: 1, isCopied: true }
+    for (const state of [{ trial }, { putBack: true }]) {
+      await slots.writeState(at, state)
+      await assert.rejects(openNode(config, AbortSignal.timeout(240_000)), { name: 'OnTrialError' })
+      assert.equal(existsSync(join(folder, 'jobs.sqlite')), false)
+    }
   })
 
   it('are tried with the doors shut: nothing is answered but how the node is, and nobody comes in', async () => {
