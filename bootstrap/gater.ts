@@ -13,6 +13,8 @@ export function createGater(
   return {
     denyDialPeer: isRefused,
     denyInboundEncryptedConnection: isRefused,
+    // who was dialled by an address that does not name him
+    denyOutboundEncryptedConnection: isRefused,
     denyDialMultiaddr: address => {
       const [host] = address.getComponents()
       return host?.name === 'ip4' && host.value?.startsWith('169.254.') === true

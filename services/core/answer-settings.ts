@@ -1,4 +1,4 @@
-import { allows, type Caller, type Handlers, type Services } from '../host/index.ts'
+import { allows, type Caller, ForbiddenError, type Handlers, type Services } from '../host/index.ts'
 import type { Setting, settings } from './settings.ts'
 
 export interface SettingsComponents {
@@ -20,7 +20,10 @@ export function answerSettings({
 }: SettingsComponents): Handlers<(typeof settings)['operations']> {
   return {
     config: () => ({ items: config() }),
-    async configure({ patch }) {
+    async configure({ patch }, { caller }) {
+      const kept = OWNERS.find(name => name in patch)
+      if (kept != null && caller.is !== 'owner')
+        throw new ForbiddenError(`${kept} is changed on the machine of the node: artel config set ${kept}`)
       await configure(patch)
       return { items: config() }
     },
@@ -39,6 +42,9 @@ export function answerSettings({
     metrics
   }
 }
+
+/** Whoever says whose programs run here does anything here: a token that was lost must not. */
+const OWNERS = ['releaseSigners']
 
 const mayRead = (caller: Caller): boolean =>
   caller.is === 'owner' || (caller.is === 'grant' && allows(caller.grant, 'read'))

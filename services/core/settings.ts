@@ -25,7 +25,7 @@ export const settings = group({
       command: false
     }),
     configure: operation({
-      summary: 'Change settings: all of them or none',
+      summary: 'Change settings: all of them or none; releaseSigners only at this machine',
       input: z.object({ patch: z.record(z.string().max(100), z.unknown()).describe('setting → value') }),
       output: config,
       http: { method: 'PATCH', path: '/config', bodyField: 'patch' },

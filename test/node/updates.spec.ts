@@ -12,7 +12,7 @@ import { copyDatabases, putBackDatabases } from '../../node/database-copies.ts'
 import { type ArtelNode, createNode, loadConfig } from '../../node/index.ts'
 import { signatureFile, signRelease } from '../../node/signed-release.ts'
 import { createUpdates } from '../../node/updates.ts'
-import { OWNER, slots } from '../../services/index.ts'
+import { type Caller, OWNER, slots } from '../../services/index.ts'
 import { pack } from '../services/devices/releases.ts'
 
 const { givenUp, kept, nextStart, readState } = slots
@@ -264,6 +264,17 @@ describe('node: updates', () => {
       await other.libp2p.services.ping.ping(connection.remotePeer)
     })
     await assert.rejects(shut.libp2p.dial(back!))
+    await assert.rejects(shut.libp2p.dial(back!.decapsulate('/p2p')))
     assert.deepEqual(shut.libp2p.getConnections(), [])
+
+    // whose releases are taken is nothing that a token of HTTP says
+    const by = (caller: Caller) =>
+      other.services.call('settings', 'configure', { patch: { releaseSigners: [shut.id] } }, { caller })
+    await assert.rejects(by({ is: 'grant', grant: { id: 'token', scopes: ['admin'] } }), {
+      name: 'ForbiddenError'
+    })
+    assert.deepEqual(other.config.releaseSigners, [])
+    await by(OWNER)
+    assert.deepEqual(other.config.releaseSigners, [shut.id])
   })
 })
