@@ -67,9 +67,10 @@ export function createShrink() {
       const answer = once(worker, 'message', { signal }).then(([told]) => told as Shrunk)
       const gone = once(worker, 'exit', { signal }).then(() => ({ error: 'its process has ended' }))
       const late = delay(SHRINK_MS, { error: `it took more than ${SHRINK_MS} ms` }, { signal })
+      // all but the first are ended below, and all of them where nothing can be sent
+      for (const each of [answer, gone, late]) each.catch(() => {})
       worker.send(image)
       const told = await Promise.race([answer, gone, late])
-      for (const other of [answer, gone, late]) other.catch(() => {}) // ended below
       if ('error' in told) throw new StreamError(`an image of the provider cannot be read: ${told.error}`)
       if (told.rss > MAX_RSS_BYTES) end()
       return told.bytes

@@ -71,9 +71,10 @@ function textsOf(input: unknown): string[] {
   for (const text of texts) {
     if (typeof text !== 'string') throw badRequest('input: write texts; this model has no tokens of others')
     if (text.trim() === '') throw badRequest('input: a text is empty')
-    chars += text.length
+    // as it is read: one character can become eighteen
+    if (chars <= MAX_CHARS) chars += text.normalize('NFKC').length
   }
-  if (chars > MAX_CHARS) throw badRequest(`input: ${chars} characters, at most ${MAX_CHARS}; ask in parts`)
+  if (chars > MAX_CHARS) throw badRequest(`input: more than ${MAX_CHARS} characters; ask in parts`)
   return texts as string[]
 }
 

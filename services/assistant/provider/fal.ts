@@ -6,8 +6,8 @@ type Json = Record<string, unknown>
 const LOOK_MS = 1000
 const WORKS: ReadonlySet<unknown> = new Set(['IN_QUEUE', 'IN_PROGRESS'])
 const CANCEL_MS = 10_000
-/** What OpenAI's clients say and fal's models do not know, or in other words. */
-const OTHERWISE = new Set(['model', 'n', 'size', 'response_format', 'user', 'quality'])
+/** What OpenAI's clients say and fal's models do not know, or in other words; how many there are is what is paid for. */
+const OTHERWISE = new Set(['model', 'n', 'num_images', 'size', 'response_format', 'user', 'quality'])
 
 /** One request with the key of the provider; throws ProviderError for what is refused. */
 export type AskFal = (method: string, url: URL, body: Json | undefined, signal: AbortSignal) => Promise<Json>
@@ -57,7 +57,7 @@ export function falBodyOf(body: Json): Json {
   const [, width, height] = /^(\d{1,5})x(\d{1,5})$/.exec(String(body.size)) ?? []
   return {
     ...rest,
-    ...(body.n == null ? {} : { num_images: body.n }),
+    ...(Number.isSafeInteger(body.n) && { num_images: body.n }),
     ...(width == null ? {} : { image_size: { width: Number(width), height: Number(height) } }),
     // the images themselves, and not where they are
     sync_mode: body.response_format !== 'url'

@@ -193,19 +193,23 @@ export function createSeries(
         size = 0
         if (together.length > 0) takeIn(together)
       }
-      for (const log of chains.all())
-        for (let after = seenUpTo(log.chain); !signal.aborted; ) {
-          const part = await readOn(log, after, chains)
-          if (part == null) break
-          if (size + part.entries.length > MAX_TOGETHER) {
-            flush()
-            await new Promise(setImmediate)
+      try {
+        for (const log of chains.all())
+          for (let after = seenUpTo(log.chain); !signal.aborted; ) {
+            const part = await readOn(log, after, chains)
+            if (part == null) break
+            if (size + part.entries.length > MAX_TOGETHER) {
+              flush()
+              await new Promise(setImmediate)
+            }
+            parts.push(part)
+            size += part.entries.length
+            after = part.seq
           }
-          parts.push(part)
-          size += part.entries.length
-          after = part.seq
-        }
-      flush()
+      } finally {
+        // a log that cannot be read holds up none before it
+        flush()
+      }
     },
     /** Lets go of what is too old. */
     tidy(): void {

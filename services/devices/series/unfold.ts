@@ -1,4 +1,5 @@
 import type { Chains } from '../delivery/chains.ts'
+import { EntryError } from '../errors.ts'
 import type { ChainLog } from '../log/chain-log.ts'
 import { decodeEntry, type Entry, hashOf, MOVED } from '../log/entry.ts'
 
@@ -18,7 +19,9 @@ const known = new WeakMap<ChainLog, Carried>()
 export async function unfold(entry: Entry, chains: Pick<Chains, 'find' | 'of'>): Promise<Entry | undefined> {
   const { entry: inner } = entry.body
   if (entry.kind !== MOVED || !(inner instanceof Uint8Array)) return entry
-  const moved = decodeEntry(inner)
+  const moved = entryIn(inner)
+  // its agent says nonsense, and is read as far as it makes sense
+  if (moved == null) return entry
   const hash = hashOf(inner)
   const kept = await chains.find(moved.chain)?.hashAt(moved.seq)
   if (kept != null && Buffer.compare(kept, hash) === 0) return undefined
@@ -28,6 +31,15 @@ export async function unfold(entry: Entry, chains: Pick<Chains, 'find' | 'of'>):
     if (isBetween && (await carries(log, inner, hash))) return undefined
   }
   return moved
+}
+
+function entryIn(bytes: Uint8Array): Entry | undefined {
+  try {
+    return decodeEntry(bytes)
+  } catch (error) {
+    if (error instanceof EntryError) return undefined
+    throw error
+  }
 }
 
 /** Whether a chain begins with what it carries, and this is among it. */

@@ -28,10 +28,12 @@ export function createMentions(store: DeviceStore, school: School, self: string)
         const found = read(id)
         if (found?.event.kind !== 'text') return []
         const { grp, event } = found
+        const by = roster.person(event.device)
+        // two devices of one person would answer each other for ever
+        if (by == null || by.id === me.id) return []
         const text = withoutMention(event.body.text, [me.id, me.name])
-        const user = roster.device(event.device)?.user ?? event.device
-        const by = { id: user, name: roster.user(user)?.name ?? user }
-        return text == null ? [] : [{ place: n, chat: grp, at: event.timeMs, by, text }]
+        const { id: user, name } = by
+        return text == null ? [] : [{ place: n, chat: grp, at: event.timeMs, by: { id: user, name }, text }]
       })
       return { items, next: rows.at(-1)?.n ?? after }
     }

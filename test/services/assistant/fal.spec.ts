@@ -90,6 +90,8 @@ describe('assistant: images by fal’s queue', function () {
       prompt: 'x',
       sync_mode: false
     })
+    // as many as are paid for
+    for (const body of [{ num_images: 50 }, { n: '50' }]) deepEqual(falBodyOf(body), { sync_mode: true })
   })
 
   it('are taken out of the queue by who leaves', async () => {

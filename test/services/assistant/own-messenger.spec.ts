@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok } from 'node:assert/strict'
 import { answerTo, openProvider } from '../../../node/demo/provider.ts'
 import { assistant, messenger, OWNER } from '../../../services/index.ts'
-import { withoutMention } from '../../../services/messenger/device/mentions.ts'
+import { createMentions, withoutMention } from '../../../services/messenger/device/mentions.ts'
 import { until } from '../../bootstrap/nodes.ts'
 import { createTestDirectory, startHost } from '../host/start-host.ts'
 import { startNode, textsOf, whenKnown } from '../messenger/school.ts'
@@ -31,6 +31,34 @@ describe('assistant: the bot in the messenger', function () {
     ])
       equal(asked(text), undefined, text)
     equal(withoutMention('@a+b (c) yes', ['a+b (c)']), 'yes')
+  })
+
+  it('is named by other people who are in the school, and never by another device of its own', () => {
+    const people = { d1: { id: 'helper', name: 'Helper' }, d2: { id: 'ann', name: 'Ann' } }
+    const said = [
+      ['own', 'd1'],
+      ['other', 'd2'],
+      ['removed', 'd3']
+    ] as const
+    const store = {
+      saidAfter: () => said.map(([id], i) => ({ n: i + 1, id })),
+      event: (id: string) => ({
+        grp: 'g',
+        event: {
+          kind: 'text',
+          timeMs: 7,
+          device: said.find(each => each[0] === id)![1],
+          body: { text: `@helper ${id}` }
+        }
+      })
+    }
+    const person = (device: string) => (people as Record<string, object>)[device]
+    const school = { roster: { person } }
+    const { mentions } = createMentions(store as never, school as never, 'd1')
+    deepEqual(mentions(0), {
+      items: [{ place: 2, chat: 'g', at: 7, by: people.d2, text: 'other' }],
+      next: 3
+    })
   })
 
   it('answers who names it, each on a quota of his own, and is told nothing else', async () => {

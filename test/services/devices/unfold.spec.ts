@@ -1,6 +1,9 @@
-import { deepEqual, equal } from 'node:assert/strict'
+import { deepEqual, equal, rejects } from 'node:assert/strict'
+import { DatabaseSync } from 'node:sqlite'
 import type { ChainLog } from '../../../services/devices/log/chain-log.ts'
 import { AGENT, decodeEntry, type Entry, encodeEntry, MOVED } from '../../../services/devices/log/entry.ts'
+import { MIGRATIONS } from '../../../services/devices/series/schema.ts'
+import { createSeries } from '../../../services/devices/series/series.ts'
 import { unfold } from '../../../services/devices/series/unfold.ts'
 import { chain, entryOf } from './logs.ts'
 
@@ -40,6 +43,27 @@ describe('devices: an entry that two chains carry', () => {
       for (const entry of old.slice(Math.max(first - 1, 0)))
         equal(await unfold(carrying(2, 7, entry), chains), undefined, `kept from ${first} on`)
     }
+  })
+
+  it('that is none is read as what it is, and holds nobody up', async () => {
+    const entry = carrying(1, 1, new Uint8Array([0xff]))
+    deepEqual(await unfold(entry, { find: () => undefined, of: () => [] }), entry)
+  })
+
+  it('is read beside a log that cannot be read', async () => {
+    const db = new DatabaseSync(':memory:')
+    for (const sql of MIGRATIONS) db.exec(sql)
+    const series = createSeries(db, () => 1_900_000_000_000)
+    const whole = { ...carrier(0), chain: { ...chain, number: 1 } }
+    const broken = {
+      ...whole,
+      chain: { ...chain, number: 2 },
+      read: () => Promise.reject(new Error('no disk'))
+    }
+    const chains = { find: () => undefined, of: () => [], all: () => [whole, broken] }
+    await rejects(series.catchUp(chains as never, new AbortController().signal), /no disk/)
+    equal(series.devices().length, 1)
+    db.close()
   })
 
   it('counts where no chain before has it', async () => {
