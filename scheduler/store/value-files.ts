@@ -58,8 +58,8 @@ export function openLargeValues(folder: string | undefined) {
     if (before != null) return before
     const synced = syncFile(join(folder!, job, name))
     ofJob.set(name, synced)
-    // whoever counts on it hears of it
-    last = synced.catch(() => undefined)
+    // whoever counts on it hears of it, and may try again
+    last = synced.catch(() => ofJob.delete(name))
     return synced
   }
 

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -253,6 +253,20 @@ describe('scheduler/store', () => {
         [[], [], undefined]
       )
       assert.deepEqual(store.specs('large'), [spec])
+      store.close()
+    })
+
+    it('is safe once what kept a file from the disk is over', async () => {
+      const store = openStore(file)
+      store.addJob(job, encodeValue([spec]))
+      store.addSlice('job', slice(0))
+      store.endJob('job', { ...ended, state: 'completed', finished: 2000, result: large(1) })
+      const result = join(folder, 'values/job/result')
+      await rename(result, `${result}.kept`)
+      await symlink(result, result)
+      await assert.rejects(store.safe('job'), { code: 'ELOOP' })
+      await rename(`${result}.kept`, result)
+      await store.safe('job')
       store.close()
     })
 
