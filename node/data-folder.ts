@@ -46,6 +46,14 @@ export const DATA_PARTS: readonly DataPart[] = [
     loss: NOTHING_LOST,
     remedy: MADE_AGAIN
   },
+  // before a node ran there is one where it was told what to try
+  {
+    path: 'releases',
+    kind: 'files',
+    holds: 'the programs that were put in the place of the installed one',
+    loss: NOTHING_LOST,
+    remedy: 'what was installed runs; artel update brings the other one again'
+  },
   {
     path: 'key',
     kind: 'key',
@@ -168,13 +176,6 @@ export const DATA_PARTS: readonly DataPart[] = [
     holds: 'a folder for each service that was switched on',
     loss: 'no credits or jobs are lost; what a service kept is, and its state says so',
     remedy: 'a service makes its folder again'
-  },
-  {
-    path: 'releases',
-    kind: 'files',
-    holds: 'the programs that were put in the place of the installed one',
-    loss: NOTHING_LOST,
-    remedy: 'what was installed runs; artel update brings the other one again'
   },
   {
     path: 'control.sock',

@@ -9,6 +9,7 @@ import { createSigner } from '../../ledger/index.ts'
 import { openNode } from '../../node/cli/open-node.ts'
 import { whyBad } from '../../node/cli/run-release.ts'
 import { copyDatabases, putBackDatabases } from '../../node/database-copies.ts'
+import { checkData } from '../../node/examine-data.ts'
 import { type ArtelNode, createNode, loadConfig } from '../../node/index.ts'
 import { signatureFile, signRelease } from '../../node/signed-release.ts'
 import { createUpdates } from '../../node/updates.ts'
@@ -101,6 +102,8 @@ describe('node: updates', () => {
         failing: ['vm']
       })
       await assert.rejects(update({ path, ...patience }), /2 is on trial/)
+      // a release that waits for the first start makes no folder of it that a node has used
+      await checkData(folder)
 
       await slots.writeState(join(folder, slots.RELEASES), kept(state))
       assert.deepEqual(await program(), { version: '2', former: version })
