@@ -49,7 +49,7 @@ export function resumeJobs({ store, data, runs, settlement, log }: ResumeCompone
   async function resume(stored: StoredJob): Promise<void> {
     if (stored.finished != null) {
       const { id, state, failure } = stored
-      const isLost = state === 'completed' && failure == null && store.result(id) == null
+      const isLost = state === 'completed' && failure == null && !store.hasResult(id)
       if (!isLost) {
         await runs.settle(track(stored))
         return

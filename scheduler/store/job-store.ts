@@ -186,11 +186,11 @@ export function openStore(file: string) {
     later,
     /** Everything of a job that was written in this turn of the event loop, or before, is safe from a power cut. */
     async safe(id: string): Promise<void> {
-      if (large.has(id)) await large.synced(id, keptOf(id))
+      if (large.hasFiles(id)) await large.synced(id, keptOf(id))
       await synced()
     },
     /** Whether large values of the job lie in files, which are safe later than its rows. */
-    hasFiles: (id: string): boolean => large.has(id),
+    hasFiles: (id: string): boolean => large.hasFiles(id),
     /** `specs`: a list of TaskSpec as canonical bytes */
     addJob(job: Pick<StoredJob, 'id' | 'type' | 'submitted' | 'bound' | 'name'>, specs: Uint8Array): void {
       let isNew = false
@@ -348,6 +348,11 @@ export function openStore(file: string) {
     result(id: string): Uint8Array | undefined {
       const row = selectResult.get(id) as unknown as InRow | undefined
       return row && large.get(id, RESULT, row)
+    },
+    /** Whether the result is there; it is not read. */
+    hasResult(id: string): boolean {
+      const row = selectResult.get(id) as unknown as InRow | undefined
+      return row != null && large.has(id, RESULT, row)
     },
     /** One that was lost with the power, or whose row is damaged, is forgotten: it counts as not accepted. */
     slices(id: string): StoredSlice[] {

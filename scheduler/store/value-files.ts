@@ -9,6 +9,7 @@ import {
   readSync,
   rmdirSync,
   rmSync,
+  statSync,
   writeFileSync
 } from 'node:fs'
 import { open } from 'node:fs/promises'
@@ -65,7 +66,7 @@ export function openLargeValues(folder: string | undefined) {
 
   return {
     /** Whether there are files of the job. */
-    has: (job: string): boolean => folder != null && existsSync(join(folder, job)),
+    hasFiles: (job: string): boolean => folder != null && existsSync(join(folder, job)),
 
     /** Resolves when those of these files of a job that there are, are on the disk. Rejects as node:fs does. */
     async synced(job: string, names: readonly string[]): Promise<void> {
@@ -99,6 +100,14 @@ export function openLargeValues(folder: string | undefined) {
         if ((err as NodeJS.ErrnoException).code !== 'ENOENT') throw err
         return
       }
+    },
+
+    /** Whether `get` has it, by how long its files are: many large ones take long to read. */
+    has(job: string, name: string, { inFile, pieces }: InRow): boolean {
+      if (inFile == null) return true
+      const bytesOf = (each: string) => statSync(join(folder!, job, each), { throwIfNoEntry: false })?.size
+      if (pieces == null) return bytesOf(name) === inFile
+      return piecesOf(pieces)?.every(([piece, , length]) => bytesOf(piece) === length) ?? false
     },
 
     /** Removes the file of one value. */

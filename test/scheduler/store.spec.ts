@@ -183,11 +183,13 @@ describe('scheduler/store', () => {
       store.close()
       store = openStore(file)
       assert.deepEqual(Buffer.from(store.result('job')!), result)
+      assert.ok(store.hasResult('job'))
       assert.deepEqual(await files('job'), ['0-0', '0-1'])
       store.close()
       await truncate(join(folder, 'values/job/0-1'), 1000)
       store = openStore(file)
       assert.equal(store.result('job'), undefined)
+      assert.ok(!store.hasResult('job'))
       store.close()
     })
 
