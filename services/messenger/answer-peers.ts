@@ -1,6 +1,7 @@
 import { ForbiddenError, type MessageHandlers } from '../host/index.ts'
 import type { Messenger } from './assemble.ts'
 import { isEqual, toHex } from './core/codec.ts'
+import { inTime } from './mailbox/rates.ts'
 import type { Messages } from './messages.ts'
 import type { Pass } from './school/school.ts'
 
@@ -43,8 +44,13 @@ export function answerPeers(
     accept: async ({ school, slot, ballot, value, pass }, { peer, signal }) =>
       admit(school, peer, pass).mailbox.accept(slot, ballot, value, peer, signal) as never,
 
-    async put({ school }, { peer, received, send }) {
-      for await (const envelopes of received) await send(await admit(school, peer).mailbox.put(envelopes))
+    async put({ school }, { peer, signal, received, send }) {
+      for await (const envelopes of received) {
+        const { rates, floods, deviceOn } = admit(school, peer)
+        const onSlow = (): void => floods.note(deviceOn(peer) ?? peer)
+        await inTime(rates, peer, envelopes.length, onSlow, signal)
+        await send(await admit(school, peer).mailbox.put(envelopes))
+      }
       return {}
     },
 

@@ -2,9 +2,11 @@ import type { HostOf } from '../host/index.ts'
 import { transact } from '../host/index.ts'
 import { createKeptCopies } from './admin/kept-copies.ts'
 import type { Event } from './core/event.ts'
+import { MESSAGES_PER_MINUTE } from './core/statement.ts'
 import type { declaration } from './declaration.ts'
 import { createChats } from './device/chats.ts'
 import { editOf } from './device/edits.ts'
+import { createFloods } from './device/floods.ts'
 import { createGroups } from './device/groups.ts'
 import { createIntake } from './device/intake.ts'
 import { createPost } from './device/post.ts'
@@ -15,6 +17,7 @@ import { wordsOf } from './device/words.ts'
 import { createMls } from './groups/mls.ts'
 import { openDeviceKey } from './keys.ts'
 import { createMirror } from './mailbox/mirror.ts'
+import { createRates } from './mailbox/rates.ts'
 import { createMailbox } from './mailbox/serve.ts'
 import { openMailStore } from './mailbox/store.ts'
 import { createPresence } from './people/presence.ts'
@@ -63,6 +66,8 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
     kept,
     signal
   })
+  const perMinute = (): number => school.known().policy().messagesPerMinute ?? MESSAGES_PER_MINUTE
+  const floods = createFloods(perMinute, now)
   const intake = createIntake({ store, roster: school.known, self })
   const readKey = (grp: string): string => `read ${grp}`
   const readMs = (grp: string): number => {
@@ -70,6 +75,7 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
     return value == null ? 0 : Number(Buffer.from(value).toString())
   }
   function onTaken(grp: string, events: readonly Event[]): void {
+    floods.hear(grp, events)
     // a page of the log keeps what it held until it is written over
     for (const { device } of events) presence.spoke(grp, device)
     if (events.some(({ kind }) => kind === 'delete')) db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
@@ -98,6 +104,7 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
     intake,
     signal,
     readMs,
+    isFlood: floods.isOver,
     onTaken,
     onMarks: changed,
     now,
@@ -158,6 +165,9 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
     network,
     school,
     mailbox,
+    /** of what nodes bring to this mailbox */
+    rates: createRates(perMinute),
+    floods,
     mls,
     intake,
     post,

@@ -33,6 +33,8 @@ export function createBot({ port, chats, answer, now, onHandled }: BotComponents
   /** updates that are being handled, or are though one before them is not yet */
   const taken = new Map<number, boolean>()
   const last = new Map<string, Promise<void>>()
+  /** where the look before failed, this one says at once whether it goes again */
+  let hasFailed = false
 
   async function reply({ chat, user, name, text }: Update, signal: AbortSignal): Promise<void> {
     if (text === '') return
@@ -78,8 +80,10 @@ export function createBot({ port, chats, answer, now, onHandled }: BotComponents
   return {
     /** One look for messages, which are answered in the background. */
     async look(signal: AbortSignal): Promise<void> {
-      const isBusy = taken.size > 0
-      const updates = await port.updates(chats.offset(), isBusy ? 0 : LONG_POLL_MS, signal)
+      const waitMs = taken.size > 0 || hasFailed ? 0 : LONG_POLL_MS
+      hasFailed = true
+      const updates = await port.updates(chats.offset(), waitMs, signal)
+      hasFailed = false
       for (const update of updates) {
         if (taken.has(update.id) || update.id < chats.offset()) continue
         taken.set(update.id, false)

@@ -27,6 +27,11 @@ export const russian: Readonly<Record<string, string>> = {
   '{0} % of the mail’s room is used': 'занято {0} % места для почты',
   'pictures and files are refused when it is full: set a larger messenger.mailMb':
     'когда места не станет, картинки и файлы не примут: увеличьте messenger.mailMb',
+  'nobody sends more than he may': 'никто не отправляет больше, чем можно',
+  'more than the policy lets a device send, in the last hour: {0}':
+    'больше, чем правила позволяют отправлять одному устройству, за последний час: {0}',
+  'a mailbox takes the rest later; where no person wrote it: artel messenger revoke DEVICE':
+    'остальное почтовый узел примет позже; если писал не человек: artel messenger revoke УСТРОЙСТВО',
   'whole, and can be written': 'цела, и в неё можно писать',
   'nothing can be sent: artel messenger verify, then artel messenger restore ID':
     'отправить ничего нельзя: artel messenger verify, затем artel messenger restore ID',

@@ -12,7 +12,7 @@ export type Watch = ReturnType<typeof createWatch>
 
 /** Measures this machine and node, and looks for what usually goes wrong. */
 export function createWatch(
-  { db, store, school, network, mailbox }: Messenger,
+  { db, store, school, network, mailbox, floods }: Messenger,
   { folder, mailBytes, signal }: { folder: string; mailBytes(): number; signal: AbortSignal }
 ) {
   const answers: number[] = []
@@ -88,6 +88,19 @@ export function createWatch(
     }
   }
 
+  function rates(): Finding {
+    const name = 'rates'
+    const senders = floods.list()
+    if (senders.length === 0) return { name, state: 'ok', detail: say`nobody sends more than he may` }
+    const people = senders.map(device => `${school.roster?.person(device)?.name ?? '?'} (${device})`)
+    return {
+      name,
+      state: 'warn',
+      detail: say`more than the policy lets a device send, in the last hour: ${people.join(', ')}`,
+      remedy: say`a mailbox takes the rest later; where no person wrote it: artel messenger revoke DEVICE`
+    }
+  }
+
   function writing(): Finding {
     const name = 'database'
     try {
@@ -114,7 +127,7 @@ export function createWatch(
     health: async (): Promise<Finding[]> => judge(await measure()),
     async diagnose(): Promise<Finding[]> {
       const slow = judge(await measure()).filter(({ name }) => name !== 'databaseBytes')
-      return [writing(), await mailboxes(), outbox(), quota(), ...slow]
+      return [writing(), await mailboxes(), outbox(), quota(), rates(), ...slow]
     }
   }
 }

@@ -46,13 +46,24 @@ export type User = z.output<typeof user>
 
 const device = z.object({ user: userId, device: keyName, peer: keyName, name: title })
 
+/** where the policy says nothing else */
+export const MESSAGES_PER_MINUTE = 200
+
 export const policySchema = z.object({
   pupilsToPupils: z.boolean().describe('pupils write to each other where no teacher is'),
   pupilGroups: z.boolean().describe('pupils make groups'),
   pupilFiles: z.boolean().describe('pupils send files'),
   editMinutes: z.int().min(0).max(525_600).describe('minutes in which a message can be edited or deleted'),
-  // schools of before have none
-  presence: z.boolean().optional().describe('members of a chat see who of them is here')
+  // schools of before have neither
+  presence: z.boolean().optional().describe('members of a chat see who of them is here'),
+  messagesPerMinute: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .optional()
+    .describe(
+      `messages of a device in a minute, ${MESSAGES_PER_MINUTE} unless told; what is more comes later`
+    )
 })
 export type Policy = z.output<typeof policySchema>
 export const FIRST_POLICY: Policy = {

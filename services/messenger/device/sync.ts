@@ -4,6 +4,7 @@ import { fromHex, isEqual, type Signed, toHex } from '../core/codec.ts'
 import { type Event, eventId, type Head, type Read, readSigned } from '../core/event.ts'
 import { headOf, readGeneration } from '../core/generation.ts'
 import { compareEvents } from '../core/order.ts'
+import { TooManyMessagesError } from '../errors.ts'
 import type { Network } from '../school/network.ts'
 import type { School } from '../school/school.ts'
 import { transactLater } from '../store/database.ts'
@@ -57,6 +58,8 @@ export interface SyncInit {
   intake: Intake
   signal: AbortSignal
   readMs(grp: string): number
+  /** a device of a chat gives more than it may now */
+  isFlood(grp: string, device: string): boolean
   onTaken(grp: string, events: readonly Event[]): void
   onMarks(grp: string): void
   now(): number
@@ -152,6 +155,8 @@ export function createSync(init: SyncInit) {
     for await (const { generations, events, gone } of items) {
       older.push(...generations)
       if (generations.length > 0) continue
+      if (init.isFlood(grp, device))
+        throw new TooManyMessagesError('the rest comes when it is asked again', 1)
       const taken: Event[] = []
       transactLater(store.db, () => {
         takeGenerations(grp, older)

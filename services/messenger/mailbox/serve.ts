@@ -75,14 +75,15 @@ export function createMailbox(init: MailboxInit) {
       while (!signal.aborted) {
         for (const address of [...follower.dirty]) {
           follower.dirty.delete(address)
-          for (;;) {
-            const envelopes = address === ALL ? store.all(all) : store.at(address, from.get(address)!)
-            if (envelopes.length === 0 || signal.aborted) break
-            yield { life: store.life, envelopes }
-            const [position] = envelopes.at(-1)!
-            if (address === ALL) all = position
-            else from.set(address, position)
-          }
+          const envelopes = address === ALL ? store.all(all) : store.at(address, from.get(address)!)
+          if (signal.aborted) break
+          if (envelopes.length === 0) continue
+          // there may be more; the other addresses have their turn first
+          follower.dirty.add(address)
+          yield { life: store.life, envelopes }
+          const [position] = envelopes.at(-1)!
+          if (address === ALL) all = position
+          else from.set(address, position)
         }
         if (follower.dirty.size > 0) continue
         const timer = setTimeout(() => woken.resolve(), ALIVE_MS)
