@@ -7,7 +7,10 @@ import type { Event } from '../schema.ts'
 import { createLoad } from './load.ts'
 import { createOutbox, type Sink } from './outbox.ts'
 
-/** Faster than an eye, and thousands of small jobs a second become a few hundred texts. */
+/**
+ * Faster than an eye, and thousands of small jobs a second become a few hundred texts. What comes after a rest is told at
+ * once.
+ */
 const GATHER_MS = 100
 const STATS_MS = 1000
 /** Round trips change slowly; who comes and goes is told at once. */
@@ -41,6 +44,8 @@ export function createEventHub(
   const gathered = new Map<string, Event | ServiceEvent>()
   let timers: NodeJS.Timeout[] = []
   let flushing: NodeJS.Timeout | undefined
+  /** ms of the process */
+  let flushedAt = Number.NEGATIVE_INFINITY
   let load = createLoad()
   let told = 0
 
@@ -48,11 +53,13 @@ export function createEventHub(
     const mayGo = event.type === 'progress' || 'value' in event
     if (mayGo && gathered.size >= MAX_GATHERED && !gathered.has(key)) return
     gathered.set(key, event)
-    flushing ??= setTimeout(flush, GATHER_MS)
+    // a turn at least, so that what comes together goes together
+    flushing ??= setTimeout(flush, Math.max(0, flushedAt + GATHER_MS - performance.now()))
   }
 
   function flush(): void {
     flushing = undefined
+    flushedAt = performance.now()
     for (const [key, event] of gathered) {
       try {
         send(key, event)
