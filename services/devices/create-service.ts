@@ -339,6 +339,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       deliveries = createDeliveries({
         agent,
         witnesses: config.witnessPeers,
+        isHere: peer => host.peers.addressOf(peer) != null,
         signal,
         onState(peer, why) {
           if (why == null) states.delete(peer)

@@ -4,12 +4,16 @@ import type { Agent } from './agent.ts'
 
 const FIRST_WAIT_MS = 500
 const LAST_WAIT_MS = 30_000
+/** Whether one that was away has come is looked at so often. */
+const LOOK_MS = 500
 /** A witness without room is asked again after this. */
 const FULL_MS = 30_000
 
 export interface DeliveriesInit {
   agent: Pick<Agent, 'deliver'>
   witnesses: readonly string[]
+  /** whether there is a connection to it */
+  isHere(witness: string): boolean
   signal: AbortSignal
   /** why a witness does not get what is written; undefined: it does */
   onState(witness: string, why: string | undefined): void
@@ -17,7 +21,7 @@ export interface DeliveriesInit {
 }
 
 /** Brings what is written to each witness, each at its own pace. */
-export function createDeliveries({ agent, witnesses, signal, onState, log }: DeliveriesInit) {
+export function createDeliveries({ agent, witnesses, isHere, signal, onState, log }: DeliveriesInit) {
   let news = Promise.withResolvers<void>()
 
   async function keepUp(witness: string): Promise<void> {
@@ -34,9 +38,21 @@ export function createDeliveries({ agent, witnesses, signal, onState, log }: Del
         if (signal.aborted) return
         onState(witness, (error as Error).message)
         log('%s gets nothing for %d ms: %s', witness, waitMs, (error as Error).message)
-        await pause(waitMs, signal)
+        await waitFor(witness, waitMs)
         waitMs = Math.min(2 * waitMs, LAST_WAIT_MS)
       }
+    }
+  }
+
+  /** So long, or until it has come: after an hour without it, what it lacks is not held up. */
+  async function waitFor(witness: string, ms: number): Promise<void> {
+    const end = performance.now() + ms
+    let wasHere = isHere(witness)
+    while (!signal.aborted && performance.now() < end) {
+      await pause(Math.min(LOOK_MS, ms), signal)
+      const isHereNow = isHere(witness)
+      if (isHereNow && !wasHere) return
+      wasHere = isHereNow
     }
   }
 
