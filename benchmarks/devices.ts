@@ -5,17 +5,13 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { createIdentity } from '../bootstrap/index.ts'
-import type { Device, Devices } from '../services/devices/index.ts'
-import { declare, devices, OWNER, service } from '../services/index.ts'
-import { createTestDirectory, startHost } from '../test/services/host/start-host.ts'
+import { OWNER } from '../services/index.ts'
 import { createFleet } from '../test/services/tv/fleet.ts'
 import type { Row, RunOptions } from './harness/contract.ts'
 import { liveValues } from './harness/live-values.ts'
 import { beside, besideRows, percentile, summary } from './harness/statistics.ts'
+import { caughtUpUnderLoad, openWitnessed, TEXT } from './harness/witnessed.ts'
 
-const TEXT = 'x'.repeat(200)
-const DEADLINE_MS = 120_000
 /** Not yet acknowledged messages of MQTT. */
 const WINDOW = 200
 /** It writes all that it holds anew when a message has come, after it was acknowledged. */
@@ -29,6 +25,8 @@ export const metrics: Record<string, string> = {
   'devices.delivered-share':
     'devices.delivered as a multiple of the peer: mosquitto_pub at QoS 1, two brokers with a bridge, until a subscriber of the second has all; neither broker waits for its disk, also where it writes its database after every message',
   'devices.catch-up': 'the same events for a witness that was away while they were written',
+  'devices.catch-up-under-load':
+    'both witnesses were away for 6 minutes of a device that says 100 events a second, and it goes on at that: seconds of these 6 minutes (360 s) per second until both have signed all of them, and what was said meanwhile',
   'devices.cpu': 'CPU time of all three, per event',
   'devices.disk': 'bytes that each of the three keeps of an event',
   'devices.shown-p50':
@@ -36,73 +34,6 @@ export const metrics: Record<string, string> = {
   'devices.year': 'history of a reading over a year by hours, 8,760 points, as the service answers it',
   'devices.tv-p95':
     '150 operations over 150 simulated TVs behind four nodes, all asked at once by an operator: from the question until the outcome, looked at on the TV, is there; 95th percentile of a round; TVs, nodes and operator share one process'
-}
-
-interface Status {
-  own: { last: number; delivered: number }
-  witnesses: { peer: string; seq: number }[]
-  bytes: number
-}
-
-/** An agent with a device, and two witnesses. */
-async function openFleet(folder: string) {
-  await using started = new AsyncDisposableStack()
-  const directory = createTestDirectory()
-  const identities = await Promise.all([createIdentity(), createIdentity()])
-  const witness = async (i: number) =>
-    startHost({
-      modules: [devices],
-      settings: { devices: { allowedPeers: ['*'] } },
-      directory,
-      folder: join(folder, `witness-${i}`),
-      identity: identities[i]!
-    })
-  const opened = Promise.withResolvers<Device>()
-  const driver = service(
-    declare({ name: 'bench-driver', version: 1, summary: 'b', operations: {}, needs: ['devices'] }),
-    async () => async host => ({
-      operations: {},
-      start() {
-        const { open } = (host.use as { devices: Devices }).devices
-        const description = { kind: 'bench', serial: '1', name: 'bench', readings: {} }
-        host.repeat('opening', 1e9, async () =>
-          opened.resolve(await open({ ...description, events: { said: { class: 'event' } } }))
-        )
-      }
-    })
-  )
-  const first = started.use(await witness(0))
-  const witnessPeers = identities.map(({ peerId }) => peerId.toString())
-  const agent = started.use(
-    await startHost({
-      modules: [devices, driver],
-      settings: { devices: { witnessPeers } },
-      directory,
-      folder: join(folder, 'agent')
-    })
-  )
-  await agent.connect(first)
-  const device = await opened.promise
-  const status = () => agent.services.call('devices', 'status', {}, { caller: OWNER }) as Promise<Status>
-  const parts = started.move()
-  return {
-    /** The second witness is there from now on. */
-    async join(): Promise<void> {
-      await agent.connect(parts.use(await witness(1)))
-    },
-    write: (count: number) =>
-      Promise.all(Array.from({ length: count }, (_, n) => device.event('said', { n, text: TEXT }))),
-    status,
-    async until(isSo: (status: Status) => boolean): Promise<void> {
-      const end = Date.now() + DEADLINE_MS
-      while (!isSo(await status())) {
-        if (Date.now() > end)
-          throw new Error(`not within ${DEADLINE_MS} ms: ${JSON.stringify(await status())}`)
-        await delay(5)
-      }
-    },
-    [Symbol.asyncDispose]: () => parts.disposeAsync()
-  }
 }
 
 async function freePort(): Promise<number> {
@@ -192,11 +123,12 @@ export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
   await using ended = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'artel-bench-'))
   ended.defer(() => rm(folder, { recursive: true, force: true }))
-  const fleet = ended.use(await openFleet(folder))
+  const fleet = ended.use(await openWitnessed(folder))
+  await fleet.join(0)
   await fleet.write(count)
   const before = await fleet.status()
   const startedAt = performance.now()
-  await fleet.join()
+  await fleet.join(1)
   await fleet.until(({ own }) => own.delivered >= before.own.last)
   const catchUp = (count * 1000) / (performance.now() - startedAt)
   const cpu: number[] = []
@@ -222,11 +154,15 @@ export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
     },
     failed
   )
+  const underLoad: number[] = []
+  for (let round = 0; round < (quick ? 1 : 3); round++)
+    underLoad.push(await caughtUpUnderLoad(join(folder, `away-${round}`), quick ? 60 : 360))
   const live = await liveValues(join(folder, 'live'), quick ? 10 : 50)
   const tvs = await tvTimes(rounds)
   return [
     ...besideRows('devices.delivered', 'messages/s', delivered, 'devices.delivered-share'),
     summary('devices.catch-up', 'messages/s', [catchUp]),
+    summary('devices.catch-up-under-load', '×', underLoad),
     summary('devices.cpu', 'µs', cpu.slice(1)),
     summary('devices.disk', 'bytes', disk.slice(1)),
     summary('devices.shown-p50', 'ms', live.shown),
