@@ -35,7 +35,7 @@ export interface ServiceNetwork {
     options?: { maxInboundStreams?: number; maxOutboundStreams?: number }
   ): Promise<void>
   unhandle(protocol: string): Promise<void>
-  getConnections(peer: PeerId): Pick<Connection, 'remoteAddr'>[]
+  getConnections(): Pick<Connection, 'remotePeer' | 'remoteAddr'>[]
   dialProtocol(
     peer: PeerId,
     protocol: string,

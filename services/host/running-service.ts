@@ -1,7 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ComponentLogger, Logger } from '@libp2p/interface'
-import { peerIdFromString } from '@libp2p/peer-id'
 import { setMaxListeners } from 'main-event'
 import type { Registry } from 'prom-client'
 import type { Directory } from '../directory/index.ts'
@@ -273,8 +272,12 @@ export function createRunningService(init: RunningInit, components: HostComponen
       },
       peers: {
         self: components.network.peerId.toString(),
+        // what is no peer id has none
         addressOf: peer =>
-          components.network.getConnections(peerIdFromString(peer))[0]?.remoteAddr.toString(),
+          components.network
+            .getConnections()
+            .find(({ remotePeer }) => remotePeer.toString() === peer)
+            ?.remoteAddr.toString(),
         async *find(options = {}) {
           const signals = [signal, ...(options.signal == null ? [] : [options.signal])]
           const found = components.directory.find(key, { ...options, signal: AbortSignal.any(signals) })
