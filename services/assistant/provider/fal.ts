@@ -1,9 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { type Failure, isPassing } from '../core/retry.ts'
 import { StreamError } from '../errors.ts'
 
 type Json = Record<string, unknown>
 
 const LOOK_MS = 1000
+/** Looks in a row that may fail: the images are drawn meanwhile, and who asks for them anew pays twice. */
+const FAILED_LOOKS = 5
 const WORKS: ReadonlySet<unknown> = new Set(['IN_QUEUE', 'IN_PROGRESS'])
 const CANCEL_MS = 10_000
 /** What OpenAI's clients say and fal's models do not know, or in other words; how many there are is what is paid for. */
@@ -32,16 +35,26 @@ export async function drawByFal(
     return place
   }
   const [status, response] = [placeOf('status_url'), placeOf('response_url')]
+  async function look(place: URL): Promise<Json> {
+    for (let failed = 1; ; failed++) {
+      try {
+        return await ask('GET', place, undefined, signal)
+      } catch (error) {
+        if (signal.aborted || failed === FAILED_LOOKS || !mayPass(error)) throw error
+      }
+      await delay(LOOK_MS, undefined, { signal })
+    }
+  }
   try {
     for (;;) {
-      const { status: now } = await ask('GET', status, undefined, signal)
+      const { status: now } = await look(status)
       if (now === 'COMPLETED') break
       if (!WORKS.has(now)) throw new StreamError(`${name} does not say how the images are`)
       await delay(LOOK_MS, undefined, { signal })
     }
     return {
       created: Math.floor(Date.now() / 1000),
-      data: imagesOf(await ask('GET', response, undefined, signal))
+      data: imagesOf(await look(response))
     }
   } catch (error) {
     // its answer is for nobody
@@ -49,6 +62,11 @@ export async function drawByFal(
       void ask('PUT', placeOf('cancel_url'), undefined, AbortSignal.timeout(CANCEL_MS)).catch(() => {})
     throw error
   }
+}
+
+function mayPass(error: unknown): boolean {
+  const { failure } = error as { failure?: Failure }
+  return !(error instanceof StreamError) && (failure == null || isPassing(failure))
 }
 
 /** In fal's words; what only fal's models know goes as it is. Pure. */

@@ -10,7 +10,7 @@ const KEY = 'fal-canary-81'
 const IMAGE = Buffer.from('an image').toString('base64')
 
 /** fal's queue on loopback; an image is drawn when it was looked at so many times. */
-async function openFal({ looks = 2, elsewhere = false } = {}) {
+async function openFal({ looks = 2, elsewhere = false, failing = 0 } = {}) {
   const asked: { method: string; path: string; body?: unknown }[] = []
   let seen = 0
   const server = createServer(async (request, response) => {
@@ -32,6 +32,7 @@ async function openFal({ looks = 2, elsewhere = false } = {}) {
         response_url: queue,
         cancel_url: `${queue}/cancel`
       })
+    if (method === 'GET' && failing-- > 0) return json({ detail: 'not now' }, 502)
     if (path.endsWith('/status')) {
       seen++
       return json({ status: seen > looks ? 'COMPLETED' : seen === 1 ? 'IN_QUEUE' : 'IN_PROGRESS' })
@@ -92,6 +93,15 @@ describe('assistant: images by fal’s queue', function () {
     })
     // as many as are paid for
     for (const body of [{ num_images: 50 }, { n: '50' }]) deepEqual(falBodyOf(body), { sync_mode: true })
+  })
+
+  it('are asked for once, though looks for them fail', async () => {
+    await using fal = await openFal({ looks: 0, failing: 2 })
+    await fal.draw({ prompt: 'a cat' })
+    deepEqual(
+      fal.asked.map(({ method }) => method),
+      ['POST', 'GET', 'GET', 'GET', 'GET']
+    )
   })
 
   it('are taken out of the queue by who leaves', async () => {
