@@ -44,7 +44,15 @@ function openProcesses(root: string) {
       const [{ result: addresses }] = (await once(child, 'message')) as [{ result: string[] }]
       running.set(name, { child, addresses })
       for (const [other, { addresses: theirs }] of running)
-        if (other !== name) await call(name, 'dial', theirs)
+        if (other !== name)
+          await until(`${name} reaches ${other}`, () =>
+            call(name, 'dial', theirs).then(
+              () => true,
+              // a machine that does other things is too slow for a handshake
+              ({ message }: Error) =>
+                !/timeout|TimeoutError/.test(message) && Promise.reject(new Error(message))
+            )
+          )
     },
     async kill(name: Name): Promise<void> {
       const { child } = running.get(name)!
@@ -56,6 +64,7 @@ function openProcesses(root: string) {
     isRunning: (name: Name): boolean => running.has(name),
     async [Symbol.asyncDispose](): Promise<void> {
       for (const { child } of running.values()) child.kill('SIGKILL')
+      running.clear()
       await rm(root, { recursive: true, force: true })
     }
   }
