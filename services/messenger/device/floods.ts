@@ -23,8 +23,8 @@ export function createFloods(perMinute: () => number, now: () => number) {
       for (const { device, timeMs } of events)
         if (rates.take(keyOf(grp, device), 1, Math.min(timeMs, now())) > 0) note(device)
     },
-    /** Whether one more of a device in a chat would be too much now; counts it where not. */
-    isOver: (grp: string, device: string): boolean => rates.take(keyOf(grp, device), 1, now()) > 0,
+    /** Whether one more of a device in a chat would be too much now. */
+    isOver: (grp: string, device: string): boolean => rates.wait(keyOf(grp, device), 1, now()) > 0,
     /** of the last hour */
     list: (): string[] => [...lately].flatMap(([device, at]) => (at > now() - TOLD_MS ? [device] : []))
   }

@@ -13,14 +13,19 @@ const MAX_WAIT_MS = 25_000
 export function createRates(perMinute: () => number) {
   /** when all that each did would have been through at the rate */
   const throughAt = new LRUCache<string, number>({ max: MAX_SENDERS })
+  const through = (who: string, count: number, at: number): number => {
+    const eachMs = 60_000 / perMinute()
+    return Math.max(throughAt.get(who) ?? -Infinity, at - BURST * eachMs) + count * eachMs
+  }
+  const wait = (who: string, count: number, at: number): number => Math.max(0, through(who, count, at) - at)
   return {
-    /** Counts so many, at most `BURST`, and returns 0; or counts none, and returns after how many ms it would. */
+    /** After how many ms so many, at most `BURST`, are within the rate. */
+    wait,
+    /** The same, and counts them where that is 0. */
     take(who: string, count: number, at: number): number {
-      const eachMs = 60_000 / perMinute()
-      const through = Math.max(throughAt.get(who) ?? -Infinity, at - BURST * eachMs) + count * eachMs
-      if (through > at) return through - at
-      throughAt.set(who, through)
-      return 0
+      const waitMs = wait(who, count, at)
+      if (waitMs === 0) throughAt.set(who, through(who, count, at))
+      return waitMs
     }
   }
 }
