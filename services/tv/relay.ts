@@ -37,6 +37,7 @@ export interface RelayInit {
   /** with the table `cut` */
   db: DatabaseSync
   minOffSeconds?: number
+  heldAfterMs?: number
   now(): number
 }
 
@@ -49,6 +50,7 @@ export async function openRelay({
   place,
   db,
   minOffSeconds = MIN_OFF_SECONDS,
+  heldAfterMs = HELD_AFTER_MS,
   now
 }: RelayInit): Promise<Relay> {
   const { tv, chip, line, isActiveLow } = place
@@ -120,7 +122,7 @@ export async function openRelay({
         ([code]) => said.trim() || `exit code ${code}`,
         (error: Error) => `${error.message}; apt-get install gpiod`
       )
-      const why = await Promise.race([failed, delay(HELD_AFTER_MS)])
+      const why = await Promise.race([failed, delay(heldAfterMs)])
       if (why != null) throw new TvFailedError(`the relay of ${tv} at ${chip}:${line}: ${why}`)
       child.unref()
       ;(child.stderr as unknown as { unref(): void }).unref()

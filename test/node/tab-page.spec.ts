@@ -1,15 +1,14 @@
 import { strict as assert } from 'node:assert'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { FrameLocator, Page } from 'playwright-core'
 import { type ArtelNode, createNode, loadConfig } from '../../node/index.ts'
 import { until } from '../bootstrap/nodes.ts'
-import { type Browser, overflowing, seriousFindings, useChromium } from '../services/browser.ts'
+import { type Browser, keepPicture, overflowing, seriousFindings, useChromium } from '../services/browser.ts'
 
-const SCREENSHOTS = fileURLToPath(new URL('../screenshots/', import.meta.url))
 const BUILT = fileURLToPath(new URL('../../services/gateway/ui/dist/volunteer.html', import.meta.url))
 const WAIT_MS = 240_000
 
@@ -30,7 +29,6 @@ describe('node: the page "Lend this tab"', () => {
       flags: { ...flags, 'gateway.enabled': true, 'gateway.volunteers': true, trustedPeers: ['*'] }
     })
     node = await createNode(config, { founds: true })
-    await mkdir(SCREENSHOTS, { recursive: true })
   })
 
   after(async () => {
@@ -76,7 +74,7 @@ describe('node: the page "Lend this tab"', () => {
     const meter = lent.locator('[data-meter=slices]')
     const counted = async (): Promise<number> => Number(await meter.textContent())
     await until(async () => (await counted()) >= slices, 'the meter shows all of it', WAIT_MS)
-    await page.screenshot({ path: join(SCREENSHOTS, 'lend-works-1280-light.png') })
+    await keepPicture(page, 'lend-works-1280-light')
     await lent.getByRole('button', { name: 'Stop' }).click()
     await lent.getByText('Nothing is lent.').waitFor()
     await until(() => !isLent(), 'the tab is gone', WAIT_MS)
@@ -148,7 +146,7 @@ describe('node: the page "Lend this tab"', () => {
       assert.deepEqual(await seriousFindings(page), [])
       for (const width of [400, 1280, 3840]) {
         assert.deepEqual(await overflowing(page, width), [])
-        await page.screenshot({ path: join(SCREENSHOTS, `lend-${width}-${colorScheme}.png`) })
+        await keepPicture(page, `lend-${width}-${colorScheme}`)
       }
       // the language of the dashboard is that of its frame
       await page.setViewportSize({ width: 1280, height: 800 })
@@ -158,7 +156,7 @@ describe('node: the page "Lend this tab"', () => {
       assert.deepEqual(await seriousFindings(page), [])
       for (const width of [400, 1280]) {
         assert.deepEqual(await overflowing(page, width), [])
-        await page.screenshot({ path: join(SCREENSHOTS, `volunteer-${width}-${colorScheme}.png`) })
+        await keepPicture(page, `volunteer-${width}-${colorScheme}`)
       }
       assert.deepEqual(browser.errors, [])
     })

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import axe from 'axe-core'
@@ -93,11 +92,16 @@ export async function openDashboard(
   }
 }
 
-/** Axe has nothing serious to say of the page, and it stands as `name` among the pictures, also what one has to scroll to. */
+/** The page stands as `name` among the pictures, where `SCREENSHOTS=1` asks for them; `fullPage`: also what one has to scroll to. */
+export async function keepPicture(page: Page, name: string, fullPage = false): Promise<void> {
+  if (process.env.SCREENSHOTS !== '1') return
+  await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage })
+}
+
+/** Axe has nothing serious to say of the page, of which a picture is kept. */
 export async function looksRight(page: Page, name: string, fullPage = true): Promise<void> {
   assert.deepEqual(await seriousFindings(page), [], name)
-  await mkdir(SCREENSHOTS, { recursive: true })
-  await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage })
+  await keepPicture(page, name, fullPage)
 }
 
 /** Nothing loads any more, and what moves has come to rest. */

@@ -1,14 +1,11 @@
 import { strict as assert } from 'node:assert'
 import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { TOTP } from 'otpauth'
 import type { Page } from 'playwright-core'
-import { type Browser, overflowing, seriousFindings, useChromium } from './browser.ts'
+import { type Browser, keepPicture, overflowing, seriousFindings, useChromium } from './browser.ts'
 import { TestGateway } from './gateway-node.ts'
 
-const SCREENSHOTS = fileURLToPath(new URL('../screenshots/', import.meta.url))
 const BUILT = fileURLToPath(new URL('../../services/gateway/ui/dist/index.html', import.meta.url))
 const APPEARS_MS = 120_000
 const PASSWORD = 'correct horse battery'
@@ -23,7 +20,6 @@ describe('services: dashboard, people', () => {
   before(async () => {
     assert.ok(existsSync(BUILT), 'the dashboard is not built: npm run build:ui')
     gateway = await TestGateway.start()
-    await mkdir(SCREENSHOTS, { recursive: true })
   })
   after(() => gateway?.[Symbol.asyncDispose]())
 
@@ -78,7 +74,7 @@ describe('services: dashboard, people', () => {
     const findings = await seriousFindings(page)
     for (const width of WIDTHS) {
       assert.deepEqual(await overflowing(page, width), [], `${name} is wider than ${width}`)
-      await page.screenshot({ path: join(SCREENSHOTS, `${name}-${width}.png`), fullPage: true })
+      await keepPicture(page, `${name}-${width}`, true)
     }
     assert.deepEqual(findings, [], name)
   }

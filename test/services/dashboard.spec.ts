@@ -1,14 +1,13 @@
 import { strict as assert } from 'node:assert'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
 import { Processes, type Started, until } from '../integration/processes.ts'
-import { type Browser, overflowing, seriousFindings, useChromium } from './browser.ts'
+import { type Browser, keepPicture, overflowing, seriousFindings, useChromium } from './browser.ts'
 import { quietPort } from './quiet-port.ts'
 
-const SCREENSHOTS = fileURLToPath(new URL('../screenshots/', import.meta.url))
 const BUILT = fileURLToPath(new URL('../../services/gateway/ui/dist/index.html', import.meta.url))
 const PAGES = ['overview', 'jobs', 'compose', 'ledger', 'contribute', 'services']
 const WIDTHS = [400, 1280, 3840]
@@ -296,7 +295,6 @@ describe('services: dashboard', () => {
       const other = await openBrowser(look)
       const findings: string[] = []
       try {
-        await mkdir(SCREENSHOTS, { recursive: true })
         await enter(other.page)
         for (const path of [...PAGES, `jobs/${job}`, 'services/artel%2Fcompute%2F1']) {
           await open(path, other.page)
@@ -304,9 +302,7 @@ describe('services: dashboard', () => {
           const name = path.startsWith('jobs/') ? 'job' : path.replace(/\/.*/, '-one')
           for (const width of WIDTHS) {
             assert.deepEqual(await overflowing(other.page, width), [], `${path} is wider than ${width}`)
-            await other.page.screenshot({
-              path: join(SCREENSHOTS, `${name}-${width}-${look.colorScheme}.png`)
-            })
+            await keepPicture(other.page, `${name}-${width}-${look.colorScheme}`)
           }
         }
         assert.deepEqual(findings, [])

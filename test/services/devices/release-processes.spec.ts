@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { type ControlClient, connectControl } from '../../../node/control.ts'
 import { until } from '../../bootstrap/nodes.ts'
 import { Processes } from '../../node/processes.ts'
 import { pack } from './releases.ts'
@@ -69,10 +70,12 @@ describe('devices: a release of an agent', function () {
   this.timeout(600_000)
   let processes: Processes
   let board: Supervisor | undefined
+  let control: ControlClient | undefined
   beforeEach(async () => {
     processes = await Processes.create()
   })
   afterEach(async () => {
+    control?.close()
     await board?.end()
     await processes.stop()
   })
@@ -97,6 +100,10 @@ describe('devices: a release of an agent', function () {
       equal(code, 0, stderr)
       return JSON.parse(stdout) as T
     }
+    // what is looked at again and again needs no process each time
+    control = await connectControl(processes.path('owner'))
+    const look = <T>(operation: string, input = {}): Promise<T> =>
+      control!.call({ service: 'devices', operation, input }) as Promise<T>
     const followers = ['--devices-fleet-owner', id, '--devices-witness-peer', id]
     const data = processes.path('board')
     board = new Supervisor(processes.folder, [
@@ -110,7 +117,7 @@ describe('devices: a release of an agent', function () {
     await until(() => board!.id != null, 'the board runs', WAIT_MS)
     const agent = board.id
     const said = async () => {
-      const { items } = await ask<Events>('events', '--limit', '1000')
+      const { items } = await look<Events>('events', { limit: 1000 })
       return items
         .filter(each => each.agent === agent && each.kind === 'release')
         .map(({ body }) => body)
@@ -124,7 +131,7 @@ describe('devices: a release of an agent', function () {
       const wishes = JSON.stringify({ agents: [agent], release })
       await ask('set-fleet', wishes, '--after', String(version++))
     }
-    const stateOf = async () => (await ask<Fleet>('fleet')).agents[0]?.state?.release
+    const stateOf = async () => (await look<Fleet>('fleet')).agents[0]?.state?.release
 
     await want('broken', 'process.exit(9)')
     await until(async () => (await said()).some(({ is }) => is === 'failed'), 'it is given up', WAIT_MS)
@@ -143,7 +150,7 @@ describe('devices: a release of an agent', function () {
     equal(state!.version, undefined, 'what was installed runs')
 
     await want('works', WORKS)
-    await until(async () => (await ask<Fleet>('fleet')).agents[0]?.isRight === true, 'it is kept', WAIT_MS)
+    await until(async () => (await look<Fleet>('fleet')).agents[0]?.isRight === true, 'it is kept', WAIT_MS)
     equal((await stateOf())!.version, 'works')
     // the log is delivered by itself
     await until(async () => (await said()).some(({ is }) => is === 'kept'), 'its owner has it', WAIT_MS)
@@ -156,7 +163,7 @@ describe('devices: a release of an agent', function () {
     await until(() => board!.starts > starts, 'it is started again')
     await until(
       async () => {
-        const heard = await ask<Fleet & { agents: { error?: string }[] }>('fleet')
+        const heard = await look<Fleet & { agents: { error?: string }[] }>('fleet')
         return heard.agents[0]!.error == null && heard.agents[0]!.isRight
       },
       'it is back',

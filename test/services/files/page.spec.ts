@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
 import { digest, seeded } from '../../../node/demo/seeded.ts'
 import { Processes, until } from '../../integration/processes.ts'
-import { type Browser, overflowing, seriousFindings, useChromium } from '../browser.ts'
+import { type Browser, keepPicture, overflowing, seriousFindings, useChromium } from '../browser.ts'
 
 const BUILT = fileURLToPath(new URL('../../../services/gateway/ui/dist/index.html', import.meta.url))
-const SCREENSHOTS = fileURLToPath(new URL('../../screenshots/', import.meta.url))
 const APPEARS_MS = 120_000
 /** A red square of one pixel. */
 const PNG = Buffer.from(
@@ -43,7 +42,6 @@ describe('files: page', () => {
     const node = await processes.worker(undefined, { args })
     url = (node.ready as unknown as { dashboard: string }).dashboard.replace(/\/?#.*$/, '')
     token = (await readFile(join(node.data, 'gateway-token'), 'utf8')).trim()
-    await mkdir(SCREENSHOTS, { recursive: true })
   })
   after(() => processes.stop())
 
@@ -83,7 +81,7 @@ describe('files: page', () => {
     for (const name of ['red.png', 'hello.txt', 'evil.svg'])
       await page.getByRole('button', { name: `Look at ${name}` }).waitFor()
     assert.deepEqual(await seriousFindings(page), [])
-    await page.screenshot({ path: join(SCREENSHOTS, 'files-1280.png') })
+    await keepPicture(page, 'files-1280')
 
     const close = (): Promise<void> => page.getByRole('button', { name: 'Close' }).click()
     await page.getByRole('button', { name: 'Look at red.png' }).click()
@@ -136,7 +134,7 @@ describe('files: page', () => {
     await page.getByRole('button', { name: 'Посмотреть большой.bin' }).waitFor()
     assert.deepEqual(await seriousFindings(page), [])
     assert.deepEqual(await overflowing(page, 400), [])
-    await page.screenshot({ path: join(SCREENSHOTS, 'files-400.png'), fullPage: true })
+    await keepPicture(page, 'files-400', true)
     const response = await fetch(`${url}/api/v1/files/content?file=${encodeURIComponent('большой.bin')}`, {
       headers: { authorization: `Bearer ${token}` }
     })

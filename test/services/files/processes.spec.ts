@@ -14,8 +14,11 @@ import { until } from '../../bootstrap/nodes.ts'
 const MB = 1_000_000
 // Real seconds: a node that is gone is replaced within the test.
 const QUICK = { graceSeconds: 2, checkSeconds: 1, lendMb: 500, lendPerPeerMb: 500, allowedPeers: ['*'] }
+const FILE_MB = Number(process.env.ARTEL_FILE_MB ?? 0)
 // larger than MAX_GROWTH, so that a node that held it whole would be seen
-const FILE_BYTES = Number(process.env.ARTEL_FILE_MB ?? 256) * MB
+const FILE_BYTES = (FILE_MB || 256) * MB
+// in whose middle a node is killed
+const CUT_BYTES = (FILE_MB || 64) * MB
 // What a node may grow by while a file of any size passes through it: buffers of streams, and garbage.
 const MAX_GROWTH = 220 * MB
 
@@ -100,9 +103,9 @@ describe('files: real processes', function () {
 
   it('go on with an add and with a get after kill -9', async () => {
     const source = join(folder, 'source')
-    await writeFile(source, seeded('source', FILE_BYTES))
+    await writeFile(source, seeded('source', CUT_BYTES))
     const owner = await nodes.start('owner')
-    const half = FILE_BYTES / 2
+    const half = CUT_BYTES / 2
     const adding = { operation: 'add', input: { path: source, name: 'it' }, at: half }
     await assert.rejects(owner.call('killed', adding), /has ended/)
     const before = await blocksOn(owner)
@@ -127,7 +130,7 @@ describe('files: real processes', function () {
     reader = await nodes.start('reader')
 
     await reader.call('get', { file: cid, path: target })
-    assert.equal(await digest(createReadStream(target)), await digest(seeded('source', FILE_BYTES)))
+    assert.equal(await digest(createReadStream(target)), await digest(seeded('source', CUT_BYTES)))
     assert.deepEqual(
       (await readdir(folder)).filter(name => name.includes('target')),
       ['target']

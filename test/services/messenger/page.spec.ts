@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp } from 'node:fs/promises'
+import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
@@ -22,7 +22,7 @@ import { signRelease } from '../../../node/signed-release.ts'
 import { VERSION } from '../../../node/version.ts'
 import { MAX_FILE_BYTES } from '../../../services/messenger/core/constants.ts'
 import { BEHIND, Cable } from '../../integration/cable.ts'
-import { type Browser, overflowing, seriousFindings, useChromium } from '../browser.ts'
+import { type Browser, keepPicture, overflowing, seriousFindings, useChromium } from '../browser.ts'
 import { pack } from '../devices/releases.ts'
 import { openGateways } from './gateways.ts'
 import { NAUGHTY } from './naughty.ts'
@@ -30,7 +30,6 @@ import { png, windows1251, zipOf } from './samples.ts'
 import { until } from './school.ts'
 
 const BUILT = fileURLToPath(new URL('../../../services/gateway/ui/dist/messenger.html', import.meta.url))
-const SCREENSHOTS = fileURLToPath(new URL('../../screenshots/', import.meta.url))
 const APPEARS_MS = 120_000
 const PASSWORD = 'correct horse battery'
 /** so long the network is away; a minute: MESSENGER_CUT_SECONDS=60 */
@@ -53,7 +52,6 @@ describe('messenger: page', function () {
 
   before(async () => {
     assert.ok(existsSync(BUILT), 'the dashboard is not built: npm run build:ui')
-    await mkdir(SCREENSHOTS, { recursive: true })
     cable = await Cable.create()
     const ofBob = { 'gateway.host': BEHIND, 'gateway.port': cable.port }
     school = await openGateways({ isFounded: false, ofBob })
@@ -95,7 +93,7 @@ describe('messenger: page', function () {
   async function look(page: Page, name: string, width = 1280): Promise<void> {
     assert.deepEqual(await seriousFindings(page), [], name)
     assert.deepEqual(await overflowing(page, width), [], name)
-    await page.screenshot({ path: join(SCREENSHOTS, `messenger-${width}-${name}.png`), fullPage: true })
+    await keepPicture(page, `messenger-${width}-${name}`, true)
   }
   it('founds a school, brings people in from a list, and lets one in by his code', async () => {
     const { desk, bob: node } = school
@@ -304,11 +302,11 @@ describe('messenger: page', function () {
     await line(bob.page, 'cut one').getByText('The node does not answer').waitFor()
     await say(anna.page, 'while bob was away')
     await bob.page.waitForTimeout(CUT_MS)
-    await bob.page.screenshot({ path: join(SCREENSHOTS, 'messenger-1280-cut.png') })
+    await keepPicture(bob.page, 'messenger-1280-cut')
     // the page itself comes from the browser, and what waits is still there
     await bob.page.reload()
     await bob.page.getByRole('alert').getByText('The node does not answer').waitFor()
-    await bob.page.screenshot({ path: join(SCREENSHOTS, 'messenger-1280-offline.png') })
+    await keepPicture(bob.page, 'messenger-1280-offline')
     assert.equal(await line(anna.page, 'cut one').count(), 0)
     cable.mend()
     await button(bob.page, /^7b/).click()

@@ -20,7 +20,7 @@ import { Machine } from './machine.ts'
 import { TcpWire } from './wire.ts'
 
 const KEY = '00112233445566778899aabbccddeeff00112233'
-const SETTINGS = { answerMs: 500, pollMs: 1, meterSeconds: 60 }
+const SETTINGS = { answerMs: 200, pollMs: 1, meterSeconds: 60 }
 const LONG_MS = 60_000
 const MINUTE_MS = 60_000
 

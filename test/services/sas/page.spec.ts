@@ -35,7 +35,7 @@ describe('sas: page', function () {
       'devices.enabled': true,
       'sas.enabled': true,
       'sas.machines': [line, `${line}#2`],
-      'sas.answerMs': 500,
+      'sas.answerMs': 200,
       'sas.pollMs': 1,
       'sas.meterSeconds': 1
     }

@@ -23,8 +23,8 @@ interface Item {
 }
 type Totals = Record<string, number>
 
-/** A loaded machine answers late: that is no fault of the wire. */
-const SETTINGS = { answerMs: 500, pollMs: 1, meterSeconds: 1 }
+/** A loaded machine answers late: that is no fault of the wire. Who is deaf is asked nine times before it hears. */
+const SETTINGS = { answerMs: 200, pollMs: 1, meterSeconds: 1 }
 
 describe('sas: machines on a line, and what is in the log', function () {
   this.timeout(600_000)
@@ -213,7 +213,8 @@ describe('sas: machines on a line, and what is in the log', function () {
     await wire.listen()
     const path = join(folder, 'tty')
     await using _pty = await openPty(path, wire.port)
-    await using node = await start(`${path}#2`)
+    // another process is between them
+    await using node = await start(`${path}#2`, { answerMs: 500 })
     await node.isUp('tty')
     machine.play(255, 0)
     await until(async () => (await node.meters('tty')).at(-1)?.totals.coinIn === 255, 'the meters are read')

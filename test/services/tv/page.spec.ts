@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -10,12 +10,11 @@ import { type ArtelNode, createNode, loadConfig } from '../../../node/index.ts'
 import { devices, files, OWNER, tv } from '../../../services/index.ts'
 import { actionOf, textOf } from '../../../services/tv/page/actions.ts'
 import { until } from '../../bootstrap/nodes.ts'
-import { type Browser, overflowing, seriousFindings, useChromium } from '../browser.ts'
+import { type Browser, keepPicture, overflowing, seriousFindings, useChromium } from '../browser.ts'
 import { FakeDaemon } from './fake-daemon.ts'
 import { FakeTv } from './fake-tv.ts'
 
 const BUILT = fileURLToPath(new URL('../../../services/gateway/ui/dist/index.html', import.meta.url))
-const SCREENSHOTS = fileURLToPath(new URL('../../screenshots/', import.meta.url))
 const APPEARS_MS = 120_000
 const TVS = 12
 
@@ -51,7 +50,6 @@ describe('tv: page', function () {
     }
     const config = loadConfig({ environment: {}, flags })
     node = await createNode(config, { role: 'seed', services: [devices, files, tv] })
-    await mkdir(SCREENSHOTS, { recursive: true })
     const spot = (async function* () {
       yield randomBytes(100_000)
     })()
@@ -81,7 +79,7 @@ describe('tv: page', function () {
   async function look(name: string, width: number): Promise<void> {
     assert.deepEqual(await overflowing(page, width), [], name)
     assert.deepEqual(await seriousFindings(page), [], name)
-    await page.screenshot({ path: join(SCREENSHOTS, `tv-${width}-${name}.png`), fullPage: true })
+    await keepPicture(page, `tv-${width}-${name}`, true)
   }
 
   it('reads operations as people write them', () => {

@@ -107,13 +107,15 @@ describe('tv: power by a relay', function () {
     const random = createRandom(11)
     let now = 1_800_000_000_000
     const cuts: number[] = []
-    let relay: Relay = await openRelay({ place, db: database(), minOffSeconds: 1, now: () => now })
+    // nobody else wants the line
+    const open = () => openRelay({ place, db: database(), minOffSeconds: 1, heldAfterMs: 50, now: () => now })
+    let relay: Relay = await open()
     for (let i = 0; i < 40; i++) {
       now += Math.floor(random() * HOUR_MS * 0.12)
       const what = random()
       if (what < 0.2) {
         // what a crash leaves: another one opens the same files
-        relay = await openRelay({ place, db: database(), minOffSeconds: 1, now: () => now })
+        relay = await open()
       } else if (what < 0.8 && mains.calls().length < 14) {
         const isTooOften = cuts.filter(at => at > now - HOUR_MS).length >= 6
         if (isTooOften) await rejects(relay.off(3600), { name: 'TvFailedError', message: /within an hour/ })

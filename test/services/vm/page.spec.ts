@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
 import { buildGuest } from '../../../node/demo/vm-guest.ts'
 import { Processes, until } from '../../integration/processes.ts'
-import { type Browser, overflowing, seriousFindings, useChromium } from '../browser.ts'
+import { type Browser, keepPicture, overflowing, seriousFindings, useChromium } from '../browser.ts'
 
 const BUILT = fileURLToPath(new URL('../../../services/gateway/ui/dist/index.html', import.meta.url))
-const SCREENSHOTS = fileURLToPath(new URL('../../screenshots/', import.meta.url))
 const APPEARS_MS = 120_000
 const PEER = '12D3KooWGzBRs8tdYkK5S6xjfaZfQB6RfYkYfVHaMPbDKzUZ9yFk'
 
@@ -37,7 +36,6 @@ describe('vm: page', () => {
     const node = await processes.worker(undefined, { args: on })
     url = (node.ready as unknown as { dashboard: string }).dashboard.replace(/\/?#.*$/, '')
     token = (await readFile(join(node.data, 'gateway-token'), 'utf8')).trim()
-    await mkdir(SCREENSHOTS, { recursive: true })
   })
   after(async () => {
     // a guest outlives its node
@@ -106,7 +104,7 @@ describe('vm: page', () => {
     await form.getByRole('textbox', { name: 'Path of the kernel' }).fill(guest.kernel)
     await form.getByRole('textbox', { name: 'initial RAM disk' }).fill(guest.initrd)
     assert.deepEqual(await seriousFindings(page), [])
-    await page.screenshot({ path: join(SCREENSHOTS, 'vm-create-1280.png') })
+    await keepPicture(page, 'vm-create-1280')
     await form.getByRole('button', { name: 'Create' }).click()
     await tab('Disks')
     await page.getByText('g1-disk').waitFor()
@@ -120,7 +118,7 @@ describe('vm: page', () => {
     )
     await page.getByText('You type.').waitFor()
     assert.deepEqual(await seriousFindings(page), [])
-    await page.screenshot({ path: join(SCREENSHOTS, 'vm-console-1280.png') })
+    await keepPicture(page, 'vm-console-1280')
 
     // another window looks on, and types only when it takes over
     const other = await browser.context.newPage()
@@ -143,7 +141,7 @@ describe('vm: page', () => {
     await page.getByRole('textbox', { name: 'Name of the snapshot' }).fill('before')
     await button('Take a snapshot').click()
     await button('Restore before').waitFor()
-    await page.screenshot({ path: join(SCREENSHOTS, 'vm-snapshots-1280.png') })
+    await keepPicture(page, 'vm-snapshots-1280')
     assert.deepEqual(await seriousFindings(page), [])
     await tab('Console')
     await type('rm /mnt/file; sync; ls /mnt; echo gone$((1+1))', /^gone2/m)
@@ -167,7 +165,7 @@ describe('vm: page', () => {
     )
     await page.getByText('Memory in use, MB').first().waitFor()
     assert.deepEqual(await seriousFindings(page), [])
-    await page.screenshot({ path: join(SCREENSHOTS, 'vm-figures-1280.png') })
+    await keepPicture(page, 'vm-figures-1280')
     await tab('Rights')
     await page.getByRole('textbox', { name: 'Peer id' }).fill(PEER)
     await button('Give').click()
@@ -207,7 +205,7 @@ describe('vm: page', () => {
       await page.getByRole('tab', { name }).click()
       assert.deepEqual(await overflowing(page, 400), [], name)
       assert.deepEqual(await seriousFindings(page), [])
-      await page.screenshot({ path: join(SCREENSHOTS, `vm-400-${name}.png`), fullPage: true })
+      await keepPicture(page, `vm-400-${name}`, true)
     }
     await button('Удалить').click()
     await page.getByRole('dialog').getByRole('button', { name: 'Удалить' }).click()
