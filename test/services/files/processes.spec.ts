@@ -16,11 +16,11 @@ const MB = 1_000_000
 const QUICK = { graceSeconds: 2, checkSeconds: 1, lendMb: 500, lendPerPeerMb: 500, allowedPeers: ['*'] }
 const FILE_MB = Number(process.env.ARTEL_FILE_MB ?? 0)
 // larger than MAX_GROWTH, so that a node that held it whole would be seen
-const FILE_BYTES = (FILE_MB || 256) * MB
+const FILE_BYTES = (FILE_MB || 320) * MB
 // in whose middle a node is killed
 const CUT_BYTES = (FILE_MB || 64) * MB
 // What a node may grow by while a file of any size passes through it: buffers of streams, and garbage.
-const MAX_GROWTH = 220 * MB
+const MAX_GROWTH = 280 * MB
 
 interface Info {
   cid: string
