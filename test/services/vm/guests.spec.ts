@@ -90,7 +90,11 @@ describe('a guest', () => {
     moment = Date.now()
     host = await host.again()
     await until(async () => (await state()) === 'running', 'the adoption')
-    await host.power.live(uuid).ask('system_powerdown')
+    // a guest that is quick has ended before QEMU could answer
+    await host.power
+      .live(uuid)
+      .ask('system_powerdown')
+      .catch(error => assert.match(error.message, /closed its socket/))
     await until(async () => (await starts()) === before + 1, 'the start')
     moment = undefined
     await booted(host, uuid)
