@@ -92,6 +92,10 @@ async function writeTemporary(file: string, bytes: Uint8Array, mode: number): Pr
   try {
     await handle.writeFile(bytes)
     await handle.sync()
+  } catch (error) {
+    // on a disk that is full, half of it would stay
+    await rm(temporary, { force: true })
+    throw error
   } finally {
     await handle.close()
   }

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
 import { constants } from 'node:fs'
-import { copyFile, glob, mkdir, open, rename, rm } from 'node:fs/promises'
+import { copyFile, glob, mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { promisify } from 'node:util'
+import { syncFolder } from '../bootstrap/files.ts'
 import { slots } from '../services/index.ts'
 
 const COPIES = 'before'
@@ -39,8 +40,7 @@ export async function putBackDatabases(data: string): Promise<void> {
     // of the database that is there now; with the other one it would be written into it
     for (const log of ['-wal', '-shm', '-journal']) await rm(`${file}${log}`, { force: true })
     await rename(join(copies, path), file)
-    await using folder = await open(dirname(file))
-    await folder.sync()
+    await syncFolder(dirname(file))
   }
   await dropCopies(data)
 }

@@ -1,5 +1,6 @@
-import { type FileHandle, mkdir, open, readdir, rename, stat, truncate, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { type FileHandle, open, readdir, rename, stat, truncate, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { makeFolder, syncFolder } from '../../../bootstrap/files.ts'
 import { LogFullError } from '../errors.ts'
 
 /** The files of one chain. A simulation has a disk of its own that loses what was not forced. */
@@ -27,24 +28,12 @@ export function createFolderDisk(folder: string): Disk {
   async function handle(name: string) {
     if (growing?.name === name) return growing
     await close()
-    const made = await mkdir(folder, { recursive: true, mode: 0o700 })
-    // each new folder is a name in the one above it
-    if (made != null)
-      for (let at = folder; at !== dirname(made); at = dirname(at)) await syncFolder(dirname(at))
+    await makeFolder(folder)
     const file = await open(join(folder, name), 'a+', 0o600)
     growing = { name, file, bytes: (await file.stat()).size }
     // a new name has to be on the disk too, or the file is lost with a power cut
     if (growing.bytes === 0) await syncFolder(folder)
     return growing
-  }
-
-  async function syncFolder(path: string): Promise<void> {
-    const directory = await open(path, 'r')
-    try {
-      await directory.sync()
-    } finally {
-      await directory.close()
-    }
   }
 
   async function close(): Promise<void> {

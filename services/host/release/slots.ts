@@ -1,6 +1,7 @@
-import { access, open, readFile, rename } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { replaceFile } from '../../../bootstrap/files.ts'
 
 /** Folder of releases: below the data folder, or below that of the service devices where a fleet says what runs. */
 export const RELEASES = 'releases'
@@ -147,13 +148,5 @@ export async function readState(folder: string): Promise<SlotState> {
 
 /** On the disk when it returns: the old one or the new one, through any crash. */
 export async function writeState(folder: string, state: SlotState): Promise<void> {
-  const draft = join(folder, `.${STATE_FILE}.new`)
-  {
-    await using file = await open(draft, 'w', 0o600)
-    await file.writeFile(JSON.stringify(state))
-    await file.sync()
-  }
-  await rename(draft, join(folder, STATE_FILE))
-  await using directory = await open(folder)
-  await directory.sync()
+  await replaceFile(join(folder, STATE_FILE), Buffer.from(JSON.stringify(state)), 0o600)
 }

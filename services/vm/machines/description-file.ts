@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { syncFolder } from '../../../bootstrap/files.ts'
 
 /**
  * In the folder of each machine: descriptions as JSON, one a line. The last whole line holds; what stands before it is
@@ -33,12 +34,6 @@ async function writeWhole(file: string, content: string): Promise<void> {
   }
   await rename(temporary, file)
   await syncFolder(dirname(file))
-}
-
-/** The names in it are on disk afterwards. */
-export async function syncFolder(folder: string): Promise<void> {
-  await using handle = await open(folder)
-  await handle.sync()
 }
 
 /** Undefined where there is no such file, or it does not end with a whole line. */

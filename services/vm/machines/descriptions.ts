@@ -1,10 +1,11 @@
 import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { syncFolder } from '../../../bootstrap/files.ts'
 import type { Uuid } from '../contract.ts'
 import { StorageError } from '../errors.ts'
 import type { Database } from '../store/database.ts'
 import { type Description, describeMachines } from './description.ts'
-import { DESCRIPTION_FILE, lastLine, syncFolder } from './description-file.ts'
+import { DESCRIPTION_FILE, lastLine } from './description-file.ts'
 import { isFull, openJournal } from './journal.ts'
 
 /** Machines that are written together. */

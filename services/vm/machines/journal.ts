@@ -2,9 +2,10 @@ import { closeSync, existsSync, fdatasync, ftruncateSync, openSync, writeSync } 
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import { syncFolder } from '../../../bootstrap/files.ts'
 import type { Uuid } from '../contract.ts'
 import { createInTurn } from '../store/in-turn.ts'
-import { addLine, syncFolder } from './description-file.ts'
+import { addLine } from './description-file.ts'
 
 const NAME = /^changes-(\d+)\.json$/
 /** Then its lines go into the files of their machines, and another one is begun. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { link, mkdir, rename, rm, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
+import { syncFolder } from '../../../bootstrap/files.ts'
 import { type MessageHandlers, RequestError } from '../../host/index.ts'
 import type { Memory, Uuid } from '../contract.ts'
 import { COMMAND_DOMAIN, type Command, openCommand, type Signed } from '../core/command.ts'
@@ -25,7 +26,6 @@ import {
   insertDescription,
   renameLayers
 } from '../machines/description.ts'
-import { syncFolder } from '../machines/description-file.ts'
 import { dropLayer, loadMemory, processorOf } from '../machines/memory.ts'
 import { inspectUpload } from '../qemu/images.ts'
 import type { Queries } from '../store/database.ts'
