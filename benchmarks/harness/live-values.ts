@@ -2,9 +2,9 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createNode, loadConfig } from '../../node/index.ts'
-import type { Device, Devices } from '../../services/devices/index.ts'
-import { declare, devices, OWNER, service } from '../../services/index.ts'
+import { devices, OWNER } from '../../services/index.ts'
 import { launchChromium, openBrowser, openDashboard } from '../../test/services/browser.ts'
+import { driverOf } from '../../test/services/devices/driver-of.ts'
 
 const HOUR_MS = 3_600_000
 const YEAR_HOURS = 8_760
@@ -21,27 +21,13 @@ export async function liveValues(
   count: number
 ): Promise<{ shown: number[]; years: number[] }> {
   await using started = new AsyncDisposableStack()
-  const opened = Promise.withResolvers<Device>()
-  const driver = service(
-    declare({ name: 'bench-driver', version: 1, summary: 'b', operations: {}, needs: ['devices'] }),
-    async () => async host => ({
-      operations: {},
-      start() {
-        const { open } = (host.use as { devices: Devices }).devices
-        host.repeat('opening', 1e9, async () =>
-          opened.resolve(
-            await open({
-              kind: 'bench',
-              serial: '1',
-              name: 'Bench',
-              readings: { volts: { type: 'number' } },
-              events: {}
-            })
-          )
-        )
-      }
-    })
-  )
+  const { driver, opened } = driverOf({
+    kind: 'bench',
+    serial: '1',
+    name: 'Bench',
+    readings: { volts: { type: 'number' } },
+    events: {}
+  })
   const config = loadConfig({
     environment: {},
     flags: {
@@ -52,7 +38,7 @@ export async function liveValues(
   const node = started.adopt(await createNode(config, { role: 'seed', services: [devices, driver] }), it =>
     it.stop()
   )
-  const device = await opened.promise
+  const device = await opened
   await device.sample({ volts: 1 })
 
   const years: number[] = []

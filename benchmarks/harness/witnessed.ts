@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createIdentity } from '../../bootstrap/index.ts'
-import type { Device, Devices } from '../../services/devices/index.ts'
-import { declare, devices, OWNER, service } from '../../services/index.ts'
+import { devices, OWNER } from '../../services/index.ts'
+import { driverOf } from '../../test/services/devices/driver-of.ts'
 import { createTestDirectory, startHost } from '../../test/services/host/start-host.ts'
 
 export const TEXT = 'x'.repeat(200)
@@ -32,20 +32,13 @@ export async function openWitnessed(folder: string) {
       folder: join(folder, `witness-${i}`),
       identity: identities[i]!
     })
-  const opened = Promise.withResolvers<Device>()
-  const driver = service(
-    declare({ name: 'bench-driver', version: 1, summary: 'b', operations: {}, needs: ['devices'] }),
-    async () => async host => ({
-      operations: {},
-      start() {
-        const { open } = (host.use as { devices: Devices }).devices
-        const description = { kind: 'bench', serial: '1', name: 'bench', readings: {} }
-        host.repeat('opening', 1e9, async () =>
-          opened.resolve(await open({ ...description, events: { said: { class: 'event' } } }))
-        )
-      }
-    })
-  )
+  const { driver, opened } = driverOf({
+    kind: 'bench',
+    serial: '1',
+    name: 'bench',
+    readings: {},
+    events: { said: { class: 'event' } }
+  })
   const witnessPeers = identities.map(({ peerId }) => peerId.toString())
   const agent = started.use(
     await startHost({
@@ -55,7 +48,7 @@ export async function openWitnessed(folder: string) {
       folder: join(folder, 'agent')
     })
   )
-  const device = await opened.promise
+  const device = await opened
   const status = () => agent.services.call('devices', 'status', {}, { caller: OWNER }) as Promise<Status>
   const parts = started.move()
   return {

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createIdentity } from '../../../bootstrap/index.ts'
-import type { Device, Devices } from '../../../services/devices/index.ts'
-import { declare, devices, OWNER, service } from '../../../services/index.ts'
+import { devices, OWNER } from '../../../services/index.ts'
 import { until } from '../../bootstrap/nodes.ts'
 import { createTestDirectory, startHost } from '../host/start-host.ts'
+import { driverOf } from './driver-of.ts'
 
 const SECOND_MS = 1_000
 const HOUR = 3_600
@@ -70,27 +70,13 @@ describe('devices: a link', function () {
     try {
       let now = 1_800_000_000_000
       const clock = () => now
-      const opened = Promise.withResolvers<Device>()
-      const driver = service(
-        declare({ name: 'meters', version: 1, summary: 't', operations: {}, needs: ['devices'] }),
-        async () => async host => ({
-          operations: {},
-          start() {
-            const { open } = (host.use as { devices: Devices }).devices
-            host.repeat('opening', 1e9, async () =>
-              opened.resolve(
-                await open({
-                  kind: 'meter',
-                  serial: '1',
-                  name: 'm',
-                  readings: { n: { type: 'number' } },
-                  events: {}
-                })
-              )
-            )
-          }
-        })
-      )
+      const { driver, opened } = driverOf({
+        kind: 'meter',
+        serial: '1',
+        name: 'm',
+        readings: { n: { type: 'number' } },
+        events: {}
+      })
       const directory = createTestDirectory()
       const identities = await Promise.all([createIdentity(), createIdentity()])
       const wires = [closing.use(await openWire()), closing.use(await openWire())]
@@ -122,7 +108,7 @@ describe('devices: a link', function () {
       const dial = (i: number) =>
         agent.libp2p.dial(multiaddr(`/ip4/127.0.0.1/tcp/${wires[i]!.port}/p2p/${identities[i]!.peerId}`))
       for (const i of [0, 1]) await dial(i)
-      const device = await opened.promise
+      const device = await opened
       const call = <T>(of: typeof agent, operation: string, input = {}) =>
         of.services.call('devices', operation, input as never, { caller: OWNER }) as Promise<T>
       const own = async () => (await call<{ own: { last: number; delivered: number } }>(agent, 'status')).own
