@@ -3,7 +3,7 @@ import { Uint8ArrayList } from 'uint8arraylist'
 import type { z } from 'zod'
 import { frame, readFrames } from '../../bootstrap/framing.ts'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
-import { giveBack } from '../data/give-back.ts'
+import { giveBack, hasOwnMemory } from '../data/give-back.ts'
 import { encodeInPieces, isLarge } from '../data/value-bytes.ts'
 import { ProtocolError } from '../errors.ts'
 import {
@@ -76,9 +76,13 @@ function open<In, Out extends FromRequester | FromWorker>(
       arrived()
       const started = cpuMs()
       let isShared = false
-      const message = read(bytes, () => {
-        isShared = true
-      })
+      // what keeps a part of it has to be able to give all of it back
+      const onShared = hasOwnMemory(bytes)
+        ? () => {
+            isShared = true
+          }
+        : undefined
+      const message = read(bytes, onShared)
       if (!isShared) giveBack(bytes)
       if (!isOpen) return
       try {
@@ -94,7 +98,7 @@ function open<In, Out extends FromRequester | FromWorker>(
     }
   })
 
-  function read(bytes: Uint8Array, onShared: () => void): In {
+  function read(bytes: Uint8Array, onShared?: () => void): In {
     const started = cpuMs()
     try {
       const parsed = schema.safeParse(decodeValue(bytes, { maxItems: MAX_MESSAGE_VALUES, onShared }))

@@ -98,7 +98,9 @@ export function freeProgram(
   requester.programBytes -= bytes
   requester.costs.free(requester.id, bytes)
   if (requester.own || unusedMs === 0) return
-  for (const part of [message.source, message.context]) if (part instanceof Uint8Array) giveBack(part)
+  // all of its memory: a large part lies in the message that it came in, of which nothing else is used
+  for (const part of [message.source, message.context])
+    if (part instanceof Uint8Array) giveBack(new Uint8Array(part.buffer))
   requester.costs.waste(requester.id, unusedMs * (wasAsked ? ASKED_PART : isOver ? OVER_PART : 1))
 }
 
