@@ -1,6 +1,7 @@
 export type * from './contract.ts'
 export { createSandbox } from './create-sandbox.ts'
 export * from './errors.ts'
+export { createNativeProgram, type NativeChild, type NativeProgram } from './native-program.ts'
 export { onnxClass } from './onnx-child.ts'
 export { isProvenStateless } from './program.ts'
 export { pythonClass } from './python-child.ts'

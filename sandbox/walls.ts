@@ -94,7 +94,7 @@ function nodeFlags({ addons, flags, files = [] }: Payload): string[] {
 }
 
 /**
- * Starts a command behind the walls of the operating system, where it sees these files and nothing else. fd 3 carries
+ * Starts a command behind the walls of the operating system, where it sees these files and folders and nothing else. fd 3 carries
  * the filter, fd 4 the inner pid, fd 5 what the command writes.
  */
 export function spawnWalled(
@@ -103,7 +103,11 @@ export function spawnWalled(
   command: string[]
 ) {
   if (!canFilter(process.arch)) throw new RangeError(`no seccomp filter for ${process.arch}`)
-  const folders = [...new Set(files.filter(file => file.startsWith('/tmp/')).map(file => dirname(file)))]
+  // what lies in a folder that is seen is seen with it
+  const seen = files.filter(file => !files.some(folder => file.startsWith(`${folder}/`)))
+  const folders = [
+    ...new Set(seen.filter(file => file.startsWith('/tmp/')).map(file => dirname(file)))
+  ].sort()
   const args = [
     '--core=0',
     `--nofile=${NOFILE}`,
@@ -120,7 +124,7 @@ export function spawnWalled(
     ...['--size', String(TMPFS_BYTES), '--tmpfs', '/tmp'],
     // folders of a checkout below /tmp: empty but for the files, and as unwritable as everywhere else
     ...folders.flatMap(folder => ['--tmpfs', folder]),
-    ...files.flatMap(file => ['--ro-bind', realpathSync(file), file]),
+    ...seen.flatMap(file => ['--ro-bind', realpathSync(file), file]),
     ...folders.flatMap(folder => ['--remount-ro', folder]),
     ...['--remount-ro', '/'],
     ...['--chdir', '/tmp'],

@@ -1,107 +1,58 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createRequire } from 'node:module'
-import { setTimeout as delay } from 'node:timers/promises'
+import { createNativeProgram, type NativeChild, WallMissingError } from '../../../sandbox/index.ts'
 import { AssistantError, StreamError } from '../errors.ts'
 import type { Json } from '../provider/send.ts'
 import { kindOf } from './kind-of.ts'
-import { type Shrunk, shrinkChild, type ToShrink } from './shrink-child.ts'
+import { findSharp } from './sharp-files.ts'
+import { shrinkWork, toShrink } from './shrink-child.ts'
 
-/** Of an image as it is in memory: a small file can promise any number. */
-const MAX_PIXELS = 40_000_000
 const SHRINK_MS = 30_000
-/** A process that has grown above this makes place for a new one. */
-const MAX_RSS_BYTES = 150 * 1024 * 1024
-const IDLE_MS = 30_000
-
-/** Of 19 MB that few need: a checkout has it, a published package leaves it to its owner. */
-function isThere(): boolean {
-  try {
-    return createRequire(import.meta.url).resolve('sharp') !== ''
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error
-    return false
-  }
-}
+/** beside what the process has at its start; the kernel holds it. 40 million pixels that no line by line can be read */
+const MEMORY_MB = 512
+const MAX_BYTES = 32 * 1024 * 1024
 
 export type Shrink = ReturnType<typeof createShrink>
 
 /**
- * Makes images smaller, one at a time, in a process that knows nothing: decoders are fed by strangers. It is there while
- * there are images.
+ * Makes images smaller behind the walls that stand around strangers' code, for decoders are fed by strangers: each answer
+ * has a process of its own, one at a time, so that no image meets that of somebody else.
+ *
+ * @param toolPath folders of what builds the walls; default: PATH
  */
-export function createShrink() {
-  let child: ChildProcess | undefined
+export function createShrink(toolPath?: string) {
+  const ending = new AbortController()
+  let open: (() => Promise<NativeChild>) | undefined
   let last: Promise<unknown> = Promise.resolve()
-  let idle: NodeJS.Timeout | undefined
 
-  function start(): ChildProcess {
-    const require = `process.getBuiltinModule('module').createRequire(${JSON.stringify(import.meta.url)})`
-    const started = spawn(process.execPath, ['-e', `(${shrinkChild})(${require}('sharp'))`], {
-      env: {},
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-      serialization: 'advanced'
-    })
-    // what is asked of it fails, which says it
-    started.on('error', () => {})
-    started.on('exit', () => {
-      if (child === started) child = undefined
-    })
-    return started
+  /** @throws {AssistantError} the library is missing */
+  function opener(): () => Promise<NativeChild> {
+    const sharp = findSharp()
+    if (sharp == null) throw cannot('no_sharp', 'the library for it is missing: npm install sharp')
+    const { entry, ...files } = sharp
+    const limits = { memoryMb: MEMORY_MB, outputBytes: MAX_BYTES }
+    return createNativeProgram({ work: shrinkWork(entry), ...files, ...limits, toolPath }).open
   }
 
-  function end(): void {
-    clearTimeout(idle)
-    child?.kill('SIGKILL')
-    child = undefined
-  }
-
-  /** @throws {StreamError} */
-  async function inChild(image: ToShrink): Promise<Uint8Array> {
-    clearTimeout(idle)
-    child ??= start()
-    const worker = child
-    const waiting = new AbortController()
-    const { signal } = waiting
+  /** @throws {StreamError} {AssistantError} */
+  async function inChild(images: readonly Buffer[], side: number): Promise<Buffer[]> {
+    let child: NativeChild | undefined
     try {
-      const answer = once(worker, 'message', { signal }).then(([told]) => told as Shrunk)
-      const gone = once(worker, 'exit', { signal }).then(() => ({ error: 'its process has ended' }))
-      const late = delay(SHRINK_MS, { error: `it took more than ${SHRINK_MS} ms` }, { signal })
-      // all but the first are ended below, and all of them where nothing can be sent
-      for (const each of [answer, gone, late]) each.catch(() => {})
-      worker.send(image)
-      const told = await Promise.race([answer, gone, late])
-      if ('error' in told) throw new StreamError(`an image of the provider cannot be read: ${told.error}`)
-      if (told.rss > MAX_RSS_BYTES) end()
-      return told.bytes
+      open ??= opener()
+      child = await open()
+      const made: Buffer[] = []
+      for (const image of images) {
+        const signal = AbortSignal.any([ending.signal, AbortSignal.timeout(SHRINK_MS)])
+        made.push(await child.run(toShrink(image, side), { signal }))
+      }
+      return made
     } catch (error) {
-      end()
-      throw error
+      if (error instanceof AssistantError) throw error
+      const { name, message } = error as Error
+      if (name === WallMissingError.name) throw cannot('no_walls', `a wall is missing: ${message}`)
+      const why = name === 'TimeoutError' ? `it took more than ${SHRINK_MS} ms` : message
+      throw new StreamError(`an image of the provider cannot be read: ${why}`)
     } finally {
-      waiting.abort()
-      idle = setTimeout(end, IDLE_MS).unref()
+      child?.kill()
     }
-  }
-
-  /**
-   * @throws {StreamError}
-   * @throws {AssistantError} the library is missing
-   */
-  async function shrink(text: string, side: number): Promise<string> {
-    const bytes = Buffer.from(text, 'base64')
-    if (!isThere())
-      throw new AssistantError(
-        503,
-        'api_error',
-        'no_sharp',
-        'images are to be made smaller here, and the library for it is missing: npm install sharp, or set assistant.imageSide to 0'
-      )
-    if (kindOf(bytes) == null) throw new StreamError('the provider answered with no PNG, JPEG or WebP')
-    const made = last.then(() => inChild({ bytes, side, maxPixels: MAX_PIXELS }))
-    // the next one has its turn however this one ends
-    last = made.catch(() => {})
-    const smaller = await made
-    return smaller.length < bytes.length ? Buffer.from(smaller).toString('base64') : text
   }
 
   return {
@@ -109,15 +60,34 @@ export function createShrink() {
      * The images of an answer as WebP, of at most so many pixels on each side; addresses of images stay as they are.
      *
      * @throws {StreamError} one is no image, or a hostile one
+     * @throws {AssistantError} the library or a wall is missing
      */
     async images(answer: Json, side: number): Promise<Json> {
-      const data = await Promise.all(
-        (answer.data as Json[]).map(async each =>
-          typeof each?.b64_json === 'string' ? { ...each, b64_json: await shrink(each.b64_json, side) } : each
-        )
+      const data = answer.data as Json[]
+      const drawn = data.filter(each => typeof each?.b64_json === 'string')
+      if (drawn.length === 0) return answer
+      const images = drawn.map(({ b64_json }) => Buffer.from(b64_json as string, 'base64'))
+      if (images.some(image => kindOf(image) == null))
+        throw new StreamError('the provider answered with no PNG, JPEG or WebP')
+      const made = last.then(() => inChild(images, side))
+      // the next one has its turn however this one ends
+      last = made.catch(() => {})
+      const smaller = new Map(
+        (await made).map((bytes, i) => [
+          drawn[i],
+          bytes.length < images[i]!.length ? { ...drawn[i], b64_json: bytes.toString('base64') } : drawn[i]!
+        ])
       )
-      return { ...answer, data }
+      return { ...answer, data: data.map(each => smaller.get(each) ?? each) }
     },
-    close: end
+    close: () => ending.abort(new Error('the node ends'))
   }
 }
+
+const cannot = (code: string, why: string): AssistantError =>
+  new AssistantError(
+    503,
+    'api_error',
+    code,
+    `images are to be made smaller here, and ${why}; or set assistant.imageSide to 0`
+  )

@@ -1,27 +1,34 @@
-/** An image to make smaller, and what became of it. */
-export interface ToShrink {
-  bytes: Uint8Array
-  side: number
-  maxPixels: number
-}
-export type Shrunk = { bytes: Uint8Array; rss: number } | { error: string }
+/** Of an image as it is in memory: a small file can promise any number. */
+export const MAX_PIXELS = 40_000_000
+const SIDE_BYTES = 4
 
-/** In a process of its own, by its source text (self-contained): one image after the other. */
-export function shrinkChild(sharp: typeof import('sharp').default): void {
+/** An image to make smaller, as it goes to the child. */
+export function toShrink(image: Uint8Array, side: number): Buffer {
+  const head = Buffer.alloc(SIDE_BYTES)
+  head.writeUInt32LE(side)
+  return Buffer.concat([head, image])
+}
+
+/** Behind the walls, by its source text (self-contained). */
+export const shrinkChild =
+  (sharp: typeof import('sharp').default, maxPixels: number, sideBytes: number) =>
+  async (input: Buffer): Promise<Uint8Array> => {
+    const side = input.readUInt32LE()
+    const image = input.subarray(sideBytes)
+    return (
+      sharp(image, { limitInputPixels: maxPixels, failOn: 'error', sequentialRead: true, pages: 1 })
+        // as it is looked at: what the camera says of it goes with everything else that is no picture
+        .autoOrient()
+        .resize({ width: side, height: side, fit: 'inside', withoutEnlargement: true })
+        .webp({ quality: 80 })
+        .toBuffer()
+    )
+  }
+
+/** Source text of what makes `shrinkChild` with sharp as it stands in this file. */
+export const shrinkWork = (sharp: string): string => `require => {
+  const sharp = process.getBuiltinModule('module').createRequire(${JSON.stringify(sharp)})(${JSON.stringify(sharp)})
   sharp.cache(false)
   sharp.concurrency(1)
-  process.on('message', ({ bytes, side, maxPixels }: ToShrink) => {
-    sharp(bytes, { limitInputPixels: maxPixels, failOn: 'error', sequentialRead: true, pages: 1 })
-      // as it is looked at: what the camera says of it goes with everything else that is no picture
-      .autoOrient()
-      .resize({ width: side, height: side, fit: 'inside', withoutEnlargement: true })
-      .webp({ quality: 80 })
-      .toBuffer()
-      .then(
-        made => ({ bytes: made, rss: process.memoryUsage.rss() }),
-        (error: Error) => ({ error: error.message })
-      )
-      .then(answer => process.send!(answer))
-  })
-  process.on('disconnect', () => process.exit())
-}
+  return (${shrinkChild})(sharp, ${MAX_PIXELS}, ${SIDE_BYTES})
+}`
