@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type Caller, ForbiddenError, type HostOf, type ServiceOf } from '../host/index.ts'
 import { loadKey } from './adb/key.ts'
+import { pairByCode } from './adb/pair-by-code.ts'
 import { createBookings } from './bookings.ts'
 import { createBring } from './campaigns/bring.ts'
 import { createShow } from './campaigns/show.ts'
@@ -11,7 +12,7 @@ import { type Asker, type CommandAnswer, commandOf, createCommands, nameOf } fro
 import type { declaration } from './declaration.ts'
 import { createDocuments } from './documents/documents.ts'
 import { createDocumentOperations } from './documents/operations.ts'
-import { TvFailedError } from './errors.ts'
+import { TvFailedError, TvRequestError } from './errors.ts'
 import { deviceOf, type May } from './grants.ts'
 import { OPERATIONS } from './operations/table.ts'
 import { createOperator, type TvState } from './operators.ts'
@@ -317,8 +318,14 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         return { items: items.flatMap(({ agent, bookings: held }) => held.map(each => ({ ...each, agent }))) }
       },
 
-      async pair({ tv }, call) {
+      async pair({ tv, code, pairPort: port }, call) {
         const target = commands.demand(tv, askerOf(call.caller), 'system')
+        if ((code == null) !== (port == null))
+          throw new TvRequestError('a code counts at its own port: give both that the TV shows, or none')
+        if (code != null && port != null) {
+          const { host } = target.place
+          await pairByCode({ host, port, code, key, deadlineMs: config.answerMs, signal: call.signal })
+        }
         await target.link.pair(call.signal)
         return { lamp: target.lamp }
       }

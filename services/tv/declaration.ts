@@ -240,13 +240,27 @@ export const declaration = declare({
       command: { arguments: ['on'] }
     }),
     pair: operation({
-      summary: "Show this node's key on the screen of a TV beside it, and wait until somebody allows it",
-      input: z.object({ tv: z.string().max(40).describe('its name') }),
+      summary:
+        "Make this node's key known to a TV beside it: allowed on its screen, or by the code that it shows",
+      description:
+        'A TV with wireless debugging demands TLS and shows a code and a port for it: Developer options, Wireless debugging, Pair device with pairing code. Others show the key, and whether to allow it.',
+      input: z.object({
+        tv: z.string().max(40).describe('its name'),
+        code: z
+          .string()
+          .regex(/^\d{6}$/, 'must be six digits')
+          .optional()
+          .describe('six digits that a TV with wireless debugging shows'),
+        pairPort: z.int().min(1).max(65_535).optional().describe('the port that it shows beside the code')
+      }),
       output: z.object({ lamp: z.string() }),
       http: { method: 'POST', path: '/tv/pair' },
       scope: 'tv:admin',
       deadlineMs: 150_000,
-      command: { arguments: ['tv'], examples: ['tv pair tv-1'] }
+      command: {
+        arguments: ['tv'],
+        examples: ['tv pair tv-1', 'tv pair tv-1 --code 123456 --pair-port 37123']
+      }
     })
   }
 })

@@ -3,36 +3,65 @@ import type { AdbDaemonConnection, AdbPacketData, AdbPacketInit } from '@yume-ch
 import { type Consumable, ReadableStream, WritableStream } from '@yume-chan/stream-extra'
 import { TvProtocolError } from '../errors.ts'
 
+/** "STLS": let us go on with TLS; the answer is the same */
+const START_TLS = 0x534c5453
+const START_TLS_VERSION = 0x01000000
 const HEADER_BYTES = 24
 /** what this side offers at most, and so the most that a TV may send in one packet */
 const MAX_PAYLOAD_BYTES = 1024 * 1024
 
-/** ADB's packets on a TCP connection. Ends with the socket; what is no packet destroys it. */
-export function packetsOn(socket: Socket): AdbDaemonConnection {
+/**
+ * ADB's packets on a TCP connection. Ends with the socket; what is no packet destroys it.
+ *
+ * @param secure goes on with TLS where the TV asks for it in place of its first packet; the library, whose question is
+ *   answered afterwards, does not see that
+ */
+export function packetsOn(socket: Socket, secure: (socket: Socket) => Socket): AdbDaemonConnection {
+  let wire = socket
   const readable = new ReadableStream<AdbPacketData>({
     start(controller) {
-      const read = createPacketReader()
-      socket.on('data', (chunk: Buffer) => {
-        try {
-          for (const packet of read(chunk)) controller.enqueue(packet)
-        } catch (error) {
-          socket.destroy(error as Error)
+      let isFirst = true
+      function take(from: Socket): () => void {
+        const read = createPacketReader()
+        const onData = (chunk: Buffer): void => {
+          try {
+            for (const packet of read(chunk)) {
+              const isAsked = isFirst && packet.command === START_TLS
+              isFirst = false
+              if (!isAsked) controller.enqueue(packet)
+              else {
+                goSecure()
+                break
+              }
+            }
+          } catch (error) {
+            socket.destroy(error as Error)
+          }
+          if ((controller.desiredSize ?? 0) < 0) from.pause()
         }
-        if ((controller.desiredSize ?? 0) < 0) socket.pause()
-      })
-      socket.once('error', error => controller.error(error))
-      socket.once('close', () => {
-        // an error has ended it already
-        if (socket.errored == null) controller.close()
-      })
+        const onError = (error: Error): void => controller.error(error)
+        const onClose = (): void => {
+          // an error has ended it already
+          if (from.errored == null) controller.close()
+        }
+        from.on('data', onData).on('error', onError).once('close', onClose)
+        return () => void from.off('data', onData).off('error', onError).off('close', onClose)
+      }
+      function goSecure(): void {
+        leave()
+        socket.write(packetOf({ command: START_TLS, arg0: START_TLS_VERSION }))
+        wire = secure(socket)
+        take(wire)
+      }
+      const leave = take(socket)
     },
-    pull: () => void socket.resume(),
+    pull: () => void wire.resume(),
     // who reads has seen a packet that the protocol does not have there
     cancel: reason =>
       void socket.destroy(new TvProtocolError(`the TV broke the protocol: ${(reason as Error).message}`))
   })
   const writable = new WritableStream<Consumable<AdbPacketInit>>({
-    write: packet => packet.tryConsume(each => write(socket, each)),
+    write: packet => packet.tryConsume(each => write(wire, each)),
     close: () => void socket.destroy(),
     abort: () => void socket.destroy()
   })
@@ -81,19 +110,26 @@ export function createPacketReader(): (chunk: Buffer) => Generator<AdbPacketData
  * Resolves when there is room for more, or the TV is gone: that is told by the end of what is read. The library writes
  * some answers without waiting for them, and an error there would end the node.
  */
-function write(
-  socket: Socket,
-  { command, arg0, arg1, payload, checksum, magic }: AdbPacketInit
-): Promise<void> {
+function write(socket: Socket, packet: AdbPacketInit): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  socket.write(packetOf(packet), () => resolve())
+  return promise
+}
+
+function packetOf({
+  command,
+  arg0 = 0,
+  arg1 = 0,
+  payload = new Uint8Array(),
+  checksum = 0
+}: Partial<AdbPacketInit> & { command: number }): Buffer {
   const packet = Buffer.alloc(HEADER_BYTES + payload.length)
   packet.writeUInt32LE(command, 0)
   packet.writeUInt32LE(arg0, 4)
   packet.writeUInt32LE(arg1, 8)
   packet.writeUInt32LE(payload.length, 12)
   packet.writeUInt32LE(checksum, 16)
-  packet.writeInt32LE(magic, 20)
+  packet.writeUInt32LE((command ^ 0xffffffff) >>> 0, 20)
   packet.set(payload, HEADER_BYTES)
-  const { promise, resolve } = Promise.withResolvers<void>()
-  socket.write(packet, () => resolve())
-  return promise
+  return packet
 }

@@ -1,10 +1,12 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { Adb, AdbDaemonTransport, AdbPublicKeyAuthenticator, AdbSignatureAuthenticator } from '@yume-chan/adb'
 import { TvDownError, TvProtocolError } from '../errors.ts'
 import { within } from './deadline.ts'
 import type { AdbKey } from './key.ts'
 import { packetsOn } from './packets.ts'
+import { tlsOptions } from './tls.ts'
 
 /** A connection that the TV let in. */
 export interface Session extends Disposable {
@@ -45,13 +47,18 @@ export async function openSession(init: SessionInit): Promise<Session> {
     )
     init.onTcp()
     const isPairing = pairMs != null
+    let isSecure = false
+    const secure = (plain: Socket): Socket => {
+      isSecure = true
+      return connectTls({ socket: plain, ...tlsOptions(key) })
+    }
     const transport = await within(
       pairMs ?? deadlineMs,
       isPairing ? `nobody allowed "${key.name}" on the screen` : `the daemon of ${place} has not answered`,
       () =>
         AdbDaemonTransport.authenticate({
           serial: place,
-          connection: packetsOn(socket),
+          connection: packetsOn(socket, secure),
           credentialStore: {
             iterateKeys: () => [key],
             generateKey: () => key
@@ -62,7 +69,7 @@ export async function openSession(init: SessionInit): Promise<Session> {
           initialDelayedAckBytes: 0
         })
     ).catch((error: Error) => {
-      throw namedError(error, socket, place)
+      throw namedError(error, socket, place, isSecure)
     })
     const gone = transport.disconnected.then(
       () => endOf(socket, place),
@@ -84,12 +91,14 @@ const endOf = (socket: Socket, place: string): Error =>
   socket.errored instanceof TvProtocolError ? socket.errored : new TvDownError(`the TV at ${place} went away`)
 
 /** What the library throws has no name of its own. */
-function namedError(error: Error, socket: Socket, place: string): Error {
+function namedError(error: Error, socket: Socket, place: string, isSecure: boolean): Error {
   if (error.name.startsWith('Tv')) return error
   if (socket.errored instanceof TvProtocolError) return socket.errored
+  const isStranger = `the TV at ${place} does not know this node's key; artel tv pair`
+  // who is not let in learns it after his part of the handshake: an alert of TLS, or just the end
+  if (isSecure)
+    return new TvDownError(`${isStranger} with --code and --pair-port makes it known: ${error.message}`)
   if (error.message.startsWith('No authenticator'))
-    return new TvDownError(
-      `the TV at ${place} does not know this node's key; artel tv pair shows it on the screen`
-    )
+    return new TvDownError(`${isStranger} shows it on the screen`)
   return new TvDownError(`${place}: ${error.message}`)
 }

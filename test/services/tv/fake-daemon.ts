@@ -1,8 +1,10 @@
 import { constants, createPublicKey, type KeyObject, publicDecrypt, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { quietPort } from '../quiet-port.ts'
 import { FakeSync } from './fake-sync.ts'
+import { fakeTls } from './fake-tls.ts'
 import { FakeTv } from './fake-tv.ts'
 
 const CNXN = 0x4e584e43
@@ -11,6 +13,8 @@ const OPEN = 0x4e45504f
 const OKAY = 0x59414b4f
 const CLSE = 0x45534c43
 const WRTE = 0x45545257
+const STLS = 0x534c5453
+const TLS_VERSION = 0x01000000
 const HEADER = 24
 const VERSION = 0x01000001
 const OLD_VERSION = 0x01000000
@@ -27,6 +31,8 @@ export interface FakeDaemonInit {
   newKeys?: 'take' | 'ask' | 'refuse'
   /** nobody has to prove anything */
   isOpen?: boolean
+  /** wireless debugging: TLS in place of signatures, and keys come by a code */
+  isTls?: boolean
 }
 
 /** From which packet on it is mute. */
@@ -60,15 +66,23 @@ export class FakeDaemon implements AsyncDisposable {
   port = 0
   private readonly isOld: boolean
   private readonly isOpen: boolean
+  private readonly isTls: boolean
   private server?: Server
   readonly sockets = new Set<Socket>()
   private waiting: (() => void)[] = []
 
-  constructor({ tv = new FakeTv(), isOld = false, newKeys = 'take', isOpen = false }: FakeDaemonInit = {}) {
+  constructor({
+    tv = new FakeTv(),
+    isOld = false,
+    newKeys = 'take',
+    isOpen = false,
+    isTls = false
+  }: FakeDaemonInit = {}) {
     this.tv = tv
     this.isOld = isOld
     this.newKeys = newKeys
     this.isOpen = isOpen
+    this.isTls = isTls
   }
 
   async listen(): Promise<string> {
@@ -104,6 +118,7 @@ export class FakeDaemon implements AsyncDisposable {
     const streams = new Map<number, Stream>()
     let token = Buffer.alloc(0)
     let isKnown = false
+    let wire: Socket = socket
     let next = 1
     let buffered = Buffer.alloc(0)
 
@@ -120,7 +135,7 @@ export class FakeDaemon implements AsyncDisposable {
       )
       head.writeUInt32LE((command ^ (this.spoil === 'magic' ? 0 : 0xffffffff)) >>> 0, 20)
       this.spoil = undefined
-      if (!socket.destroyed) socket.write(Buffer.concat([head, data]))
+      if (!wire.destroyed) wire.write(Buffer.concat([head, data]))
     }
     const flush = (local: number, stream: Stream): void => {
       if (stream.isWaiting) return
@@ -191,8 +206,23 @@ export class FakeDaemon implements AsyncDisposable {
       if (command === CNXN) {
         if (this.mute === 'connect') return
         isKnown = false
-        if (this.isOpen) welcome()
+        if (this.isTls) send(STLS, TLS_VERSION, 0)
+        else if (this.isOpen) welcome()
         else ask()
+      } else if (command === STLS && this.isTls && wire === socket) {
+        // what has come behind it is TLS already
+        socket.off('data', onData).pause()
+        socket.unshift(buffered.subarray(HEADER))
+        buffered = buffered.subarray(0, HEADER)
+        const secure = new TLSSocket(socket, { isServer: true, ...fakeTls() })
+        wire = secure
+        secure.on('error', () => socket.destroy())
+        secure.once('secure', () => {
+          const shown = secure.getPeerX509Certificate()?.publicKey
+          if (shown != null && this.keys.some(key => key.equals(shown))) welcome()
+          else socket.destroy()
+        })
+        secure.on('data', onData)
       } else if (command === AUTH) {
         if (this.mute === 'auth') return
         if (arg0 === 2) {
@@ -231,7 +261,7 @@ export class FakeDaemon implements AsyncDisposable {
       }
     }
 
-    socket.on('data', chunk => {
+    const onData = (chunk: Buffer): void => {
       buffered = Buffer.concat([buffered, chunk])
       while (buffered.length >= HEADER) {
         const length = buffered.readUInt32LE(12)
@@ -240,7 +270,8 @@ export class FakeDaemon implements AsyncDisposable {
         take(buffered.readUInt32LE(0), buffered.readUInt32LE(4), buffered.readUInt32LE(8), data)
         buffered = buffered.subarray(HEADER + length)
       }
-    })
+    }
+    socket.on('data', onData)
   }
 }
 
@@ -264,7 +295,7 @@ function isSigned(key: KeyObject, token: Buffer, signature: Buffer): boolean {
 }
 
 /** Android's form: words of the modulus, n0inv, modulus and R^2 with the least byte first, exponent. */
-function androidKey(bytes: Buffer): KeyObject {
+export function androidKey(bytes: Buffer): KeyObject {
   const words = bytes.readUInt32LE(0)
   if (words !== 64 || bytes.length !== 8 + 2 * 256 + 4) throw new Error(`a key of ${words} words`)
   const modulus = Buffer.from(bytes.subarray(8, 8 + 256)).reverse()

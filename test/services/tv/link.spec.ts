@@ -1,6 +1,6 @@
-import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
+import { deepEqual, equal, match, ok, rejects, throws } from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, createPrivateKey, createPublicKey, randomBytes, X509Certificate } from 'node:crypto'
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -11,12 +11,16 @@ import { Consumable } from '@yume-chan/stream-extra'
 import { loadKey } from '../../../services/tv/adb/key.ts'
 import { type LinkInit, openLink } from '../../../services/tv/adb/link.ts'
 import { createPacketReader, packetsOn } from '../../../services/tv/adb/packets.ts'
+import { pairByCode } from '../../../services/tv/adb/pair-by-code.ts'
 import { hashOf, putFile } from '../../../services/tv/adb/put-file.ts'
 import { commandLine, quote } from '../../../services/tv/adb/quote.ts'
 import { openSession } from '../../../services/tv/adb/session.ts'
+import { createSpake2 } from '../../../services/tv/adb/spake2.ts'
+import { certificateOf } from '../../../services/tv/adb/tls.ts'
 import { until } from '../../bootstrap/nodes.ts'
 import { createRandom } from '../../simulation/random.ts'
 import { FakeDaemon, type FakeDaemonInit, type Mute } from './fake-daemon.ts'
+import { showPairingCode } from './fake-pairing.ts'
 import { FakeTv } from './fake-tv.ts'
 
 /** What ends a command line, or begins another, where it is not quoted. */
@@ -86,6 +90,73 @@ describe('tv: the link to its ADB daemon', function () {
     deepEqual(daemon.offered, ['artel test'])
     equal((await stat(join(folder, 'adb-key'))).mode & 0o777, 0o600)
     deepEqual((await loadKey(folder, '')).buffer, (await loadKey(folder, '')).buffer)
+  })
+
+  it('speaks TLS to a TV that demands it, and makes its key known there by the code on the screen', async () => {
+    const { daemon, link } = await open({ isTls: true })
+    await rejects(link.run('true'), { name: 'TvDownError', message: /--code/ })
+    await rejects(link.pair(), { name: 'TvDownError', message: /--code/ })
+    const key = await loadKey(folder, 'artel test')
+    await using shown = await showPairingCode(daemon, '402817')
+    const init = {
+      host: '127.0.0.1',
+      port: shown.port,
+      key,
+      deadlineMs: 60_000,
+      signal: AbortSignal.timeout(60_000)
+    }
+    await rejects(pairByCode({ ...init, code: '402818' }), { name: 'TvFailedError' })
+    deepEqual([daemon.keys.length, daemon.offered], [0, []])
+    await pairByCode({ ...init, code: '402817' })
+    deepEqual(daemon.offered, ['artel test'])
+    await link.pair()
+    equal(text((await link.run('getprop ro.serialno')).out), 'TV-1\n')
+    equal((await link.run('screencap')).out.length, 16 + 64 * 36 * 4)
+    const file = randomBytes(400_000)
+    await putFile(link, '/sdcard/a', [file] as never, createHash('sha256').update(file).digest('hex'))
+    for (const spoil of ['magic', 'length'] as const) {
+      daemon.spoil = spoil
+      await rejects(link.run('dumpsys power'), { name: 'TvProtocolError' })
+      await until(() => link.lamp === 'shell' && daemon.sockets.size === 1, 'it is there again')
+    }
+    daemon.cut()
+    await until(() => link.lamp === 'down', 'it is missed')
+    await until(() => link.lamp === 'shell', 'it is there again')
+    await rejects(pairByCode({ ...init, port: 1, code: '402817' }), { name: 'TvDownError' })
+  })
+
+  it('agrees on keys as BoringSSL does, and has a certificate that its key has signed', async () => {
+    // SPAKE2_generate_msg and SPAKE2_process_msg of Debian's android-libboringssl 13.0.0, the other end each time
+    const seen = [
+      {
+        side: 'client',
+        password:
+          '8a3b60bed68dadc753d4901aeaef7afa97ea2d5522e8eea02feaa12cb4d74f0b8c88bc9bc7fb0c00be98fd1dbcf45de3afca4713238c32e97538e2bfaa9ec2b3ec96f485e4e7',
+        secret: 7,
+        theirs: 'dbbe848c4cf37ce067723edae06c157987c2f292756f09ecb1da00afcfadfe98',
+        key: '9f8e9421ef483784ba60af11ea009b73c9362fbc4a8f8af55d5dfbe9e9c5e11c622511505105be032e1a04149127f58235b5bdcefe692fd056a2a9b4733377e9'
+      },
+      {
+        side: 'server',
+        password:
+          '8732fdc5419eefd071d8a326553ab718a0d73962e12710985b97105b1035d68df41fd73f8d3c91a6bb65ae3860af0e5de11252e934941dc2d1d106ab2de6dd1bcaa4b29a81f9',
+        secret: 8,
+        theirs: 'd521490e596a9be521b9665549e00f0fcf464309e78fe24d6bc5499a080b26d5',
+        key: '7d98fdf843fe55430913f2b44cf6de25d0b14714c0c05bdcb426cc8fed737978462c3638e55c5a301a653381656cebaf5c6f1572ece828bde6b411502898f9d6'
+      }
+    ] as const
+    for (const { side, password, secret, theirs, key } of seen) {
+      const end = createSpake2(side, Buffer.from(password, 'hex'), Buffer.alloc(64, secret))
+      equal(Buffer.from(end.keyFrom(Buffer.from(theirs, 'hex'))).toString('hex'), key)
+      // y = 2 has no x
+      throws(() => end.keyFrom(Buffer.of(2, ...Buffer.alloc(31))), { name: 'TvProtocolError' })
+    }
+    const own = await loadKey(folder, 'artel test')
+    const key = createPublicKey(
+      createPrivateKey({ key: Buffer.from(own.buffer), format: 'der', type: 'pkcs8' })
+    )
+    const certificate = new X509Certificate(certificateOf(own))
+    ok(certificate.verify(key) && certificate.publicKey.equals(key))
   })
 
   it('runs commands with their output and exit code, also on a TV from before shell v2', async () => {
@@ -192,7 +263,7 @@ describe('tv: the link to its ADB daemon', function () {
     await daemon.listen()
     const socket = connect(daemon.port, '127.0.0.1')
     socket.on('error', () => undefined)
-    const writer = packetsOn(socket).writable.getWriter()
+    const writer = packetsOn(socket, plain => plain).writable.getWriter()
     socket.destroy()
     const packet = { command: 0, arg0: 0, arg1: 0, payload: new Uint8Array(), checksum: 0, magic: -1 }
     await Consumable.WritableStream.write(writer, packet)

@@ -57,6 +57,8 @@ describe('tv: a node beside TVs, and operators elsewhere', function () {
     equal((await node.do('shell.run', '*', { command: 'reboot' }))[0]!.is, 'refused')
     equal((await node.do('nonsense', '*'))[0]!.is, 'refused')
     equal(tv.reboots, 0)
+    deepEqual(await node.call('pair', { tv: 'tv-1' }), { lamp: 'shell' })
+    await rejects(node.call('pair', { tv: 'tv-1', code: '123456' }), { name: 'TvRequestError' })
 
     const said = (await node.entries('tv:tv-1')).flatMap(({ kind, body }) =>
       kind === 'fleet-command' ? [body] : []
