@@ -10,6 +10,9 @@ import { promisify } from 'node:util'
  * in which it stands: POSIX promises neither with the other.
  */
 
+// Who is in no hurry shares the wait for a disk with others who come this soon.
+const PATIENCE_MS = 20
+
 const syncData = promisify(fdatasync)
 
 /** The names in a folder, as they are now, are on the disk. */
@@ -41,10 +44,14 @@ export async function makeFolder(folder: string): Promise<void> {
   }
 }
 
-/** One `work` at a time, each for all who asked in a turn of the event loop; it begins when that turn is over. */
-export function together(work: () => Promise<void>): () => Promise<void> {
+/**
+ * One `work` at a time, each for all who asked in a turn of the event loop; it begins when that turn is over. Who `mayWait`
+ * has part in the next that others ask for, and 20 ms later at most in one of their own.
+ */
+export function together(work: () => Promise<void>): (mayWait?: boolean) => Promise<void> {
   let last: Promise<unknown> = Promise.resolve()
   let next: Promise<void> | undefined
+  let patient: (PromiseWithResolvers<void> & { timer: NodeJS.Timeout }) | undefined
 
   async function begin(): Promise<void> {
     await last
@@ -53,12 +60,22 @@ export function together(work: () => Promise<void>): () => Promise<void> {
     await work()
   }
 
-  return () => {
-    if (next != null) return next
-    next = begin()
-    // whoever comes next waits for its end, however it ends
-    last = next.catch(() => undefined)
+  function ask(): Promise<void> {
+    if (next == null) {
+      next = begin()
+      // whoever comes next waits for its end, however it ends
+      last = next.catch(() => undefined)
+    }
+    clearTimeout(patient?.timer)
+    patient?.resolve(next)
+    patient = undefined
     return next
+  }
+
+  return (mayWait = false) => {
+    if (!mayWait || next != null) return ask()
+    patient ??= { ...Promise.withResolvers<void>(), timer: setTimeout(ask, PATIENCE_MS) }
+    return patient.promise
   }
 }
 
@@ -67,7 +84,7 @@ export function together(work: () => Promise<void>): () => Promise<void> {
  * all commits of a turn. With `synchronous=FULL` SQLite waits in the caller's thread, with every commit. What is not in the log
  * any more was synced when SQLite moved it into the file.
  */
-export function createLogSync(file: string): () => Promise<void> {
+export function createLogSync(file: string): ReturnType<typeof together> {
   const log = `${file}-wal`
   let isNamed = false
   return together(async () => {

@@ -132,8 +132,9 @@ export function createSettlement(
       // where only this node worked for it, what was kept back is free at once
       const isOwn = escrow == null && payments.length === 0
       const isWritten = isOwn && job.init.finished == null && !store.hasFiles(job.id)
-      // a job whose end is lost goes on after a power cut, and whoever works for it then would not be paid
-      const safe = (): Promise<void> => store.safe(job.id)
+      // a job whose end is lost goes on after a power cut, and whoever works for it then would not be paid. The next job,
+      // whose submit waits for the same disk, comes often at once
+      const safe = (): Promise<void> => store.safe(job.id, !job.isAwaited)
       const what = `the end of job ${job.id} is not safe`
       if (!isWritten && !(await untilDone(what, safe, { signal, log }))) return false
       if (!(await pay(job.id, payments, { receipts, escrow, mayWait: !isOwn && !job.isAwaited })))
@@ -146,9 +147,9 @@ export function createSettlement(
       return untilDone(`job ${job.id} is not marked as settled`, mark, { signal, log })
     },
 
-    /** Gives back what was kept back for a job that could not be written. */
-    free(job: string): void {
-      void pay(job, [])
+    /** A job that could not be written has ended before anything of it was signed: what was kept back for it is free. */
+    forget(job: string): void {
+      secured.delete(job)
     },
 
     /** After the start: what is in escrow is to be settled; for jobs that were never written, this node ended in between, at once. */

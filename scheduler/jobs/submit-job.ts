@@ -46,7 +46,7 @@ export interface SubmissionComponents {
   ledger: Pick<Ledger, 'balance'>
   data: Pick<DataAccess, 'resolve'>
   runs: Pick<Runs, 'track' | 'run' | 'trackEnded' | 'runHere'>
-  settlement: Pick<Settlement, 'hold' | 'free'>
+  settlement: Pick<Settlement, 'hold' | 'forget'>
   bounds: Bounds
   /** A job will leave its results at workers. */
   datasets: { add(job: string): void }
@@ -76,28 +76,30 @@ export function createSubmission(
     const name = batch ? undefined : specs[0]!.name
     // parts of one that is known already are none of their own
     if (!batch && keepOf(specs[0]!) === true) datasets.add(id)
-    await reserve({ id, type, name, submitted, bound }, encoded, options)
-    const safe = store.safe(id)
+    await settlement.hold(id, bound, options)
+    const row: Parameters<Store['addJob']>[0] = { id, type, name, submitted, bound }
+    const written = store.later(id, () => store.addJob(row, encoded))
     const job = runs.track({
-      id,
-      type,
-      name,
+      ...row,
       specs: inputs.stored,
       data: inputs.data,
-      bound,
-      submitted,
       state: 'queued',
       total: work.total
     })
-    tell('job:add', job.report())
+    // its first slices leave before it is written: a worker's time for nothing where it cannot be
     runs.run(job, work)
     try {
-      // its work has begun meanwhile
+      await written.catch(err => {
+        settlement.forget(id)
+        throw err
+      })
+      const safe = store.safe(id)
+      tell('job:add', job.report())
       await safe
     } catch (err) {
-      const reason = 'this node cannot write it to its disk'
-      await job.cancel(reason)
-      throw new StorageError(directory, `${reason}: ${(err as Error).message}`)
+      await job.cancel('this node cannot write it to its disk')
+      const { code, syscall, message } = err as NodeJS.ErrnoException
+      throw code === 'ERR_SQLITE_ERROR' || syscall != null ? new StorageError(directory, message) : err
     }
     return job
   }
@@ -125,22 +127,6 @@ export function createSubmission(
     return prices.length === specs.length
       ? boundOf(prices.reduce((sum, price) => sum + price, 0))
       : reservation(ledger.balance())
-  }
-
-  /** Keeps the bound back and writes the job; nothing is kept back for a job that is not on disk. */
-  async function reserve(
-    job: Parameters<Store['addJob']>[0],
-    specs: Uint8Array,
-    options?: { signal?: AbortSignal }
-  ): Promise<void> {
-    await settlement.hold(job.id, job.bound, options)
-    try {
-      await store.later(job.id, () => store.addJob(job, specs))
-    } catch (err) {
-      settlement.free(job.id)
-      const { code, syscall, message } = err as NodeJS.ErrnoException
-      throw code === 'ERR_SQLITE_ERROR' || syscall != null ? new StorageError(directory, message) : err
-    }
   }
 
   /** A job that is complete at once, with the result of another. */

@@ -184,10 +184,13 @@ export function openStore(file: string) {
      * (`of`) of which something could not be written is not written either.
      */
     later,
-    /** Everything of a job that was written in this turn of the event loop, or before, is safe from a power cut. */
-    async safe(id: string): Promise<void> {
+    /**
+     * Everything of a job that was written in this turn of the event loop, or before, is safe from a power cut. `mayWait`:
+     * together with what others are about to ask for.
+     */
+    async safe(id: string, mayWait?: boolean): Promise<void> {
       if (large.hasFiles(id)) await large.synced(id, keptOf(id))
-      await synced()
+      await synced(mayWait)
     },
     /** Whether large values of the job lie in files, which are safe later than its rows. */
     hasFiles: (id: string): boolean => large.hasFiles(id),

@@ -36,6 +36,15 @@ describe('bootstrap: files', () => {
     assert.deepEqual(steps, ['asked', 'begin', 'end', 'begin', 'end'])
   })
 
+  it('who may wait has part in what somebody else asks for, or asks soon', async () => {
+    let begun = 0
+    const work = together(async () => void begun++)
+    await Promise.all([work(true), work(), work(true)])
+    assert.equal(begun, 1)
+    await Promise.all([work(true), work(true)])
+    assert.equal(begun, 2)
+  })
+
   it('who asks for work after some that failed is not told of its failure', async () => {
     let left = 1
     const work = together(async () => {
