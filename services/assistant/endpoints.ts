@@ -1,6 +1,7 @@
 import type { Endpoint as Name } from './core/cacheability.ts'
 import { type Completion, isKeepable } from './core/chunks.ts'
 import { hasEmbeddings } from './core/embedding-format.ts'
+import { imagesAsked } from './core/image-price.ts'
 import { costOf, mostOf, readUsage, tokensOf, type Usage } from './core/price.ts'
 import { StreamError } from './errors.ts'
 import type { Model, Use } from './provider/provider.ts'
@@ -83,14 +84,16 @@ export const translate: Endpoint = {
   mayKeep: () => true
 }
 
-const imagesIn = ({ n }: Json): number => (Number.isSafeInteger(n) && (n as number) > 0 ? (n as number) : 1)
-
 export const images: Endpoint = {
   name: 'images',
   use: 'images',
   path: '/images/generations',
-  most: ({ perImage }, body) => perImage * BigInt(imagesIn(body)),
-  cost: ({ perImage }, _, { data }) => perImage * BigInt((data as unknown[]).length),
+  most({ perImage, fields }, body) {
+    const { images, parts } = imagesAsked(body, fields)
+    return perImage * BigInt(images * parts)
+  },
+  cost: ({ perImage, fields }, body, { data }) =>
+    perImage * BigInt((data as unknown[]).length * imagesAsked(body, fields).parts),
   check({ data }) {
     if (!Array.isArray(data)) throw new StreamError('the provider answered with no list of images')
   },

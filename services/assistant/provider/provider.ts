@@ -14,7 +14,14 @@ export const model = z.strictObject({
     'micro-credits per million tokens of the question; of translations, characters'
   ),
   outputPerMillion: price.describe('micro-credits per million tokens of the answer'),
-  perImage: price.describe('micro-credits per image'),
+  perImage: price.describe('micro-credits per image, for each begun 1024 × 1024 pixels of it'),
+  fields: z
+    .array(z.string().min(1).max(100))
+    .max(100)
+    .default([])
+    .describe(
+      'fields of a question for images that pass at this price, such as num_inference_steps; others of which nobody knows what they cost are refused'
+    ),
   maxOutputTokens: z
     .int()
     .min(1)

@@ -15,6 +15,7 @@ import {
   toChunks
 } from '../../../services/assistant/core/chunks.ts'
 import { frame, readEvents } from '../../../services/assistant/core/events.ts'
+import { imagesAsked } from '../../../services/assistant/core/image-price.ts'
 import { costOf, mostOf } from '../../../services/assistant/core/price.ts'
 import { decide, readRetryAfter } from '../../../services/assistant/core/retry.ts'
 import { startFlight } from '../../../services/assistant/flight.ts'
@@ -179,6 +180,34 @@ describe('assistant: credits', () => {
       mostOf(price, { messages: [{}], max_tokens: 1000, max_completion_tokens: 1 }, 984, 4096),
       150n + 600n
     )
+  })
+
+  it('an image costs by how large it is, and no field passes of which nobody knows what it costs', () => {
+    const free = { model: 'x', prompt: 'a cat', seed: 1, response_format: 'url', quality: 'auto' }
+    deepEqual(imagesAsked(free, []), { images: 1, parts: 1 })
+    for (const [asked, images, parts] of [
+      [{ n: 3, size: '1024x1024' }, 3, 1],
+      [{ size: '1024x1025' }, 1, 2],
+      [{ image_size: { width: 2048, height: 2048 } }, 1, 4],
+      // the larger one, whichever of the two a provider obeys
+      [{ size: '64x64', image_size: { width: 2048, height: 2048 } }, 1, 4],
+      [{ image_size: 'landscape_16_9', size: 'auto' }, 1, 1],
+      [{ n: null, size: null }, 1, 1]
+    ] as const)
+      deepEqual(imagesAsked({ ...free, ...asked }, []), { images, parts }, JSON.stringify(asked))
+    for (const [field, value] of Object.entries({
+      max_images: 9,
+      num_images: 9,
+      num_inference_steps: 50,
+      quality: 'hd',
+      image_size: 'auto_4K',
+      size: '99999999x1',
+      loras: [],
+      constructor: 1
+    }))
+      throws(() => imagesAsked({ ...free, [field]: value }, []), { code: 'unpriced_field' }, field)
+    for (const n of [0, 1.5, '2', 129, 1e300]) throws(() => imagesAsked({ n }, []), { status: 400 })
+    deepEqual(imagesAsked({ max_images: 9 }, ['max_images']), { images: 1, parts: 1 })
   })
 
   it('after 1,000 calls in any order and with kills in between nothing is held and nobody is above his quota', () => {

@@ -366,8 +366,10 @@ describe('assistant: chat', function () {
     equal(data!.length, 2)
     equal(Buffer.from(data![0]!.b64_json!, 'base64').toString(), `image of ${prompt}`)
     equal((await assistant.account(ann.id)).spent, 80_000n)
-    const tooMany = { model: 'painter', prompt, n: Number.MAX_SAFE_INTEGER }
+    const tooMany = { model: 'painter', prompt, n: 128, size: '99999x99999' as '1024x1024' }
     await rejects(ann.client.images.generate(tooMany), { status: 402 })
+    const dearer = { model: 'painter', prompt, num_inference_steps: 50 } as const
+    await rejects(ann.client.images.generate(dearer), { status: 400, code: 'unpriced_field' })
     const call = async ({ token }: { token: string }, method: string, path: string, asked?: object) => {
       const response = await fetch(`${assistant.url}/v1${path}`, {
         method,
