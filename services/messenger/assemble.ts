@@ -1,6 +1,7 @@
 import type { HostOf } from '../host/index.ts'
 import { transact } from '../host/index.ts'
 import { createKeptCopies } from './admin/kept-copies.ts'
+import { toHex } from './core/codec.ts'
 import type { Event } from './core/event.ts'
 import { MESSAGES_PER_MINUTE } from './core/statement.ts'
 import type { declaration } from './declaration.ts'
@@ -79,7 +80,15 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
     // a page of the log keeps what it held until it is written over
     for (const { device } of events) presence.spoke(grp, device)
     if (events.some(({ kind }) => kind === 'delete')) db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    for (const { kind, body } of events) if (kind === 'edit') finishDeleting(grp, toHex(body.of))
     host.tell('chat', { chat: grp })
+  }
+  /** Edits that came after this device had deleted the message: nobody else proves that they go with it. */
+  function finishDeleting(grp: string, message: string): void {
+    if (!store.deletesOf(message).some(({ event }) => event.device === self)) return
+    chats
+      .remove(grp, message)
+      .catch((error: Error) => log('%s is not all deleted: %s', message, error.message))
   }
   const changed = (grp: string): void => host.tell('chat', { chat: grp })
 
@@ -190,6 +199,10 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
       if (store.waitingCount(grp) === 0) return
       const taken = transact(db, () => intake.retry(grp))
       if (taken.length > 0) onTaken(grp, taken)
+    },
+    /** What was missed when it came, or was deleted by an older program. */
+    finishDeleting(): void {
+      for (const { grp, target } of store.deletedBy(self)) finishDeleting(grp, target)
     },
     /** Hears when the roster has grown. */
     onGrown: (listener: () => void): void => void grown.add(listener),

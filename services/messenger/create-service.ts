@@ -165,7 +165,10 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     async start() {
       host.announce(true)
       node.onGrown(onGrown)
-      if (school.roster != null) post.tend()
+      if (school.roster != null) {
+        post.tend()
+        node.finishDeleting()
+      }
       host.repeat('mail', TEND_MS, tend)
       host.repeat('nightly work', NIGHTLY_MS, async () => {
         const wrong = await nightly(node, archive, copies, logs, host.now())

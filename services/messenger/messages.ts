@@ -174,7 +174,9 @@ export const messages = {
       generations: z.array(signedOf(MAX_GENERATION_BYTES)).max(4),
       events: z.array(event).max(16),
       /** deleted ones: device, number, hash, and time */
-      gone: z.array(z.tuple([keyName, count, hash32, time])).max(64)
+      gone: z.array(z.tuple([keyName, count, hash32, time])).max(64),
+      /** by which they were deleted; older programs give none */
+      deletes: z.array(event).max(20).optional()
     }),
     answer: z.object({ have: z.array(headSchema).max(4 * MAX_DEVICES), readMs: time }),
     maxBytes: 512 * 1024,

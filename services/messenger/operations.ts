@@ -203,9 +203,11 @@ export function createOperations(
     edit: async ({ message, text }) => ({
       id: await chats.say(groupOf(message), 'edit', { of: fromHex(message), text })
     }),
-    delete: async ({ message }) => ({
-      id: await chats.say(groupOf(message), 'delete', { of: fromHex(message) })
-    }),
+    async delete({ message }) {
+      const id = await chats.remove(groupOf(message), message)
+      if (id == null) throw new UnknownChatError(`there is no message ${message}`)
+      return { id }
+    },
     react: async ({ message, with: sign }) => ({
       id: await chats.say(groupOf(message), 'react', { of: fromHex(message), with: sign })
     }),

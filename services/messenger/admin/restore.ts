@@ -42,7 +42,7 @@ const LOST = `
  * as it is, what was deleted stays deleted, and what is damaged there as well stays away.
  */
 export function restoreFrom(
-  { db, store, school }: Messenger,
+  { db, store, school, intake }: Messenger,
   file: string,
   { group, user }: { group?: string; user?: string }
 ): Restored {
@@ -95,9 +95,9 @@ export function restoreFrom(
 
   /** What is said about it may be here, or its words where only it was lost. */
   function settle(row: Kept): void {
-    if (store.about(row.id).some(({ kind }) => kind === 'delete')) store.empty(row.id)
-    const { body } = readEvent(row)
-    store.index('of' in body ? toHex(body.of) : row.id)
+    const event = readEvent(row)
+    intake.settle({ id: row.id, event })
+    store.index('of' in event.body ? toHex(event.body.of) : row.id)
   }
 
   /** Rows that their own id proves. */

@@ -23,12 +23,18 @@ export const MAX_EVENT_BYTES = 16 * 1024
 export const MAX_AFTER = 16
 export const BLOB_BYTES = 256 * 1024
 
+/** What one event names of those that it deletes. */
+export const MAX_PLACES = 64
+
 const text = z.string().min(1).max(MAX_TEXT_CHARS)
+/** Where something stood, its hash, what came before it, and when: a chain can be followed through it when it is gone. */
+const place = z.tuple([keyName, count, hash32, hash32, time])
 const bodies = {
   /** `confirm`: everybody is asked to say that he has read it */
   text: z.object({ text, reply: hash32.optional(), confirm: z.literal(true).optional() }),
   edit: z.object({ of: hash32, text }),
-  delete: z.object({ of: hash32 }),
+  /** `places`: of it and of its edits; older programs name none */
+  delete: z.object({ of: hash32, places: z.array(place).max(MAX_PLACES).optional() }),
   react: z.object({ of: hash32, with: z.string().max(16) }),
   confirm: z.object({ of: hash32 }),
   file: z.object({

@@ -26,6 +26,7 @@ import type { Mls, Session } from '../groups/mls.ts'
 import { type Envelope, inboxOf, putInto, readEnvelope } from '../mailbox/envelope.ts'
 import type { School } from '../school/school.ts'
 import { type InTurn, transactLater } from '../store/database.ts'
+import { deletionsOf } from './deletions.ts'
 import type { Groups } from './groups.ts'
 import type { Intake } from './intake.ts'
 import { withoutMetadata } from './pictures.ts'
@@ -241,6 +242,21 @@ export function createChats(init: ChatsInit) {
           return id
         }
       }
+    },
+
+    /**
+     * Deletes a message with its edits, also with those that came after the own device had deleted it. Undefined: nothing of
+     * it is left that is not deleted.
+     *
+     * @throws {PolicyError} {UnknownChatError} {NoMajorityError}
+     */
+    async remove(grp: string, message: string): Promise<string | undefined> {
+      let first: string | undefined
+      for (const body of deletionsOf(store, self, message)) {
+        const id = await this.say(grp, 'delete', body)
+        first ??= id
+      }
+      return first
     },
 
     /** @throws {PolicyError} {MailboxFullError} */

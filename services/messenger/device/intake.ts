@@ -1,9 +1,10 @@
 import { isEqual, NO_HASH, toHex } from '../core/codec.ts'
-import { type Event, type Head, parseEvent, type Read } from '../core/event.ts'
+import { type Event, type EventOf, type Head, parseEvent, type Read } from '../core/event.ts'
 import { counts, type Generation, headOf } from '../core/generation.ts'
 import { isTimely, MAX_AHEAD_MS } from '../core/order.ts'
 import type { Roster } from '../core/roster.ts'
 import { BrokenChainError, MalformedMessageError, PolicyError } from '../errors.ts'
+import { type Claims, type Gone, NO_CLAIMS } from './claims.ts'
 import { type DeviceStore, GONE, type KeptGeneration } from './store.ts'
 
 const MINUTE_MS = 60_000
@@ -14,12 +15,12 @@ const MAX_WAITING = 2_000
 const isRefusal = (error: unknown): error is Error =>
   error instanceof PolicyError || error instanceof BrokenChainError || error instanceof MalformedMessageError
 
-/** A place of a chain whose event was deleted, as a member says: nobody proves it but who wrote what follows. */
-export type Gone = readonly [device: string, seq: number, id: Uint8Array, timeMs: number]
-/** What a member says is gone, by place. */
-export type Claims = ReadonlyMap<string, Gone>
-export const placeOf = (device: string, seq: number): string => `${device} ${seq}`
-const NO_CLAIMS: Claims = new Map()
+/** Of an event that somebody changes. */
+interface Changed {
+  grp: string
+  device: string
+  timeMs: number
+}
 
 export interface IntakeInit {
   store: DeviceStore
@@ -62,15 +63,28 @@ export function createIntake({ store, roster, self }: IntakeInit) {
     if (event.kind !== 'edit' && event.kind !== 'delete') return
     const target = store.event(toHex(event.body.of))
     if (target == null) return
-    if (target.grp !== toHex(event.group)) throw new PolicyError('a message of another group is not changed')
-    const isOwn = people.device(target.event.device)?.user === author.id
+    checkChange(event, { grp: target.grp, ...target.event }, generation)
+    if (event.kind === 'edit' && target.event.kind !== 'text')
+      throw new PolicyError('only text can be edited')
+  }
+
+  /** @throws {PolicyError} its author may not change what stands there */
+  function checkChange(
+    event: EventOf<'edit'> | EventOf<'delete'>,
+    of: Changed,
+    generation: Generation
+  ): void {
+    const people = roster()
+    const author = people.person(event.device, event.roster)
+    if (author == null) throw new PolicyError('the device of a message does not count')
+    const { editMinutes } = people.policy(event.roster)
+    if (of.grp !== toHex(event.group)) throw new PolicyError('a message of another group is not changed')
+    const isOwn = people.device(of.device)?.user === author.id
     const isModerator = author.role !== 'pupil' && generation.users.includes(author.id)
     if (!isOwn && !(event.kind === 'delete' && isModerator))
       throw new PolicyError(`${author.name} may not ${event.kind} what somebody else wrote`)
-    if (isOwn && !isModerator && event.timeMs - target.event.timeMs > policy.editMinutes * MINUTE_MS)
-      throw new PolicyError(`a message can be changed for ${policy.editMinutes} minutes`)
-    if (event.kind === 'edit' && target.event.kind !== 'text')
-      throw new PolicyError('only text can be edited')
+    if (isOwn && !isModerator && event.timeMs - of.timeMs > editMinutes * MINUTE_MS)
+      throw new PolicyError(`a message can be changed for ${editMinutes} minutes`)
   }
 
   /**
@@ -114,9 +128,10 @@ export function createIntake({ store, roster, self }: IntakeInit) {
           const [, , head] = cut.find(([each]) => each === device)!
           if (!isEqual(head, hash)) throw new BrokenChainError('a chain does not go on where it was cut')
         } else if (isExpected(generations, cut, from, at)) {
-          const claim = claims.get(placeOf(from, at))
-          // others need not wait for what nobody has; its author's chain does, until he proves it
+          const claim = claims.at(from, at)
+          // others need not wait for what nobody has; its author's chain does, until he proves its place
           if (from === device || claim == null || !isEqual(claim[2], hash)) return 'waits'
+          if (proofOf(grp, claim, generations, claims) == null) return 'waits'
         }
         isWhole = false
         continue
@@ -143,18 +158,31 @@ export function createIntake({ store, roster, self }: IntakeInit) {
 
   /** Takes it in, and off the disk again where somebody who may has deleted it. */
   function put(read: Read): void {
-    const { id, event } = read
     store.add(read)
-    if (event.kind === 'delete') store.empty(toHex(event.body.of))
-    if (store.about(id).some(each => each.kind === 'delete' && isAllowed(each))) store.empty(id)
+    settle(read)
   }
 
-  function isAllowed(event: Event): boolean {
+  /** Takes off the disk what it deletes, and itself where it is deleted. An edit goes with what it edits. */
+  function settle({ id, event }: Pick<Read, 'id' | 'event'>): void {
+    const { kind, device, timeMs, body } = event
+    const grp = toHex(event.group)
+    if (kind === 'delete') {
+      for (const each of store.changed(toHex(event.body.of)))
+        if (mayDelete(event, each, store.generations(each.grp))) store.empty(each.id)
+      return
+    }
+    const deletes = [id, ...(kind === 'edit' ? [toHex(body.of)] : [])].flatMap(each => store.deletesOf(each))
+    const isDeleted = deletes.some(each =>
+      mayDelete(each.event, { grp, device, timeMs }, store.generations(grp))
+    )
+    if (isDeleted) store.empty(id)
+  }
+
+  function mayDelete(event: EventOf<'delete'>, of: Changed, generations: readonly KeptGeneration[]): boolean {
+    const generation = generations.findLast(({ devices }) => devices.includes(event.device))
+    if (generation == null) return false
     try {
-      checkPolicy(
-        event,
-        store.generations(toHex(event.group)).findLast(({ devices }) => devices.includes(event.device))!
-      )
+      checkChange(event, of, generation)
       return true
     } catch {
       // its author may not
@@ -162,13 +190,37 @@ export function createIntake({ store, roster, self }: IntakeInit) {
     }
   }
 
+  /**
+   * The signed event of somebody who may that deletes what is said to be gone: the message that it deletes, and what stood
+   * before what is gone, where it says so.
+   */
+  function proofOf(
+    grp: string,
+    [device, seq, hash, timeMs]: Gone,
+    generations: readonly KeptGeneration[],
+    claims: Claims
+  ): { of: string; prev: Uint8Array | undefined } | undefined {
+    const id = toHex(hash)
+    for (const event of [...claims.deletes(id), ...store.deletesOf(id).map(each => each.event)]) {
+      if (event.roster > roster().head || !counts(generations, event.device, event.seq)) continue
+      if (!mayDelete(event, { grp, device, timeMs }, generations)) continue
+      const { of, places = [] } = event.body
+      const place = places.find(each => isEqual(each[2], hash))
+      if (place == null ? places.length > 0 : place[0] !== device || place[1] !== seq || place[4] !== timeMs)
+        continue
+      return { of: toHex(of), prev: place?.[3] }
+    }
+    return undefined
+  }
+
   return {
     cutOf,
+    settle,
     /**
      * Own and foreign ones alike; keeps those that wait. What it took.
      *
      * @param refused hears why one is not taken
-     * @param claims what whoever gives them says is gone
+     * @param claims what whoever gives them says is gone, and proves to be
      */
     take(
       grp: string,
@@ -212,8 +264,8 @@ export function createIntake({ store, roster, self }: IntakeInit) {
   }
 
   /**
-   * A signed event proves that its author wrote all that is before it in his chain, and what the last of it was. Where all
-   * of it that is not here is said to be gone, the chain goes on behind it.
+   * A signed event proves what its author wrote before it, and who deletes that proves what stood before that. Where all of a
+   * chain that is not here was deleted, it goes on behind it.
    */
   function takeGone(
     grp: string,
@@ -221,28 +273,31 @@ export function createIntake({ store, roster, self }: IntakeInit) {
     generations: readonly KeptGeneration[],
     claims: Claims
   ): void {
-    if (claims.size === 0) return
+    if (claims === NO_CLAIMS) return
     const cut = cutOf(generations)
-    const run: Gone[] = []
+    const run: { claim: Gone; of: string }[] = []
     const ids = new Set<string>()
     let next = { hash: prev as Uint8Array | undefined, timeMs }
     for (let at = seq - 1; isExpected(generations, cut, device, at); at--) {
       const there = store.at(grp, device, at)
       if (there != null) {
         if (there.timeMs >= next.timeMs) return
+        if (next.hash != null && there.id !== toHex(next.hash)) return
         break
       }
-      const claim = claims.get(placeOf(device, at))
+      const claim = claims.at(device, at)
       if (claim == null || claim[3] >= next.timeMs) return
       if (next.hash != null && !isEqual(claim[2], next.hash)) return
       // one that has another place is not gone from this one
       const id = toHex(claim[2])
       if (ids.has(id) || store.isPlaced(id)) return
+      const proof = proofOf(grp, claim, generations, claims)
+      if (proof == null) return
       ids.add(id)
-      run.push(claim)
-      next = { hash: undefined, timeMs: claim[3] }
+      run.push({ claim, of: proof.of })
+      next = { hash: proof.prev, timeMs: claim[3] }
     }
-    for (const claim of run.toReversed()) store.addGone(grp, claim)
+    for (const { claim, of } of run.toReversed()) store.addGone(grp, claim, of)
   }
 
   function retry(grp: string, generations: readonly KeptGeneration[], claims: Claims): Event[] {

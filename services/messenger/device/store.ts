@@ -1,12 +1,13 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { LRUCache } from 'lru-cache'
 import { fromHex, hashOf, type Signed, toHex } from '../core/codec.ts'
-import { type Event, eventId, type Head, parseEvent, type Read } from '../core/event.ts'
+import { type Event, type EventOf, eventId, type Head, parseEvent, type Read } from '../core/event.ts'
 import { type Generation, readGeneration } from '../core/generation.ts'
 import { MalformedMessageError } from '../errors.ts'
 import type { KeptGroup, OwnPackage, Ratchet } from '../groups/mls.ts'
 import { inOnePage } from '../mailbox/envelope.ts'
 import { createOwn, transactLater } from '../store/database.ts'
+import type { Gone } from './claims.ts'
 
 export interface KeptGeneration extends Generation {
   signed: Signed
@@ -30,6 +31,13 @@ export interface Placed {
   timeMs: number
   bytes: Uint8Array | null
   signature: Uint8Array | null
+  /** of an edit, and of what is about another: its id */
+  target: string | null
+}
+/** An event that deletes another, as it was signed. */
+export interface Deletion extends Signed {
+  id: string
+  event: EventOf<'delete'>
 }
 /** How far an event got: on this disk, at a mailbox. */
 export type Mark = 'saved' | 'kept'
@@ -112,7 +120,7 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
      RETURNING n`
   )
   const addGone = run(
-    `INSERT INTO event (id, grp, device, seq, timeMs, kind, mark) VALUES (?, ?, ?, ?, ?, '${GONE}', 'saved')`
+    `INSERT INTO event (id, grp, device, seq, timeMs, kind, target, mark) VALUES (?, ?, ?, ?, ?, '${GONE}', ?, 'saved')`
   )
   const isPlaced = one<object>('SELECT 1 FROM event WHERE id = ?')
   const page = all<{
@@ -130,16 +138,30 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
     'SELECT bytes FROM event WHERE target = ? AND bytes IS NOT NULL ORDER BY timeMs, id'
   )
   const inOrder = all<Placed>(
-    'SELECT id, device, seq, timeMs, bytes, signature FROM event WHERE grp = ? ORDER BY timeMs, id'
+    'SELECT id, device, seq, timeMs, bytes, signature, target FROM event WHERE grp = ? ORDER BY timeMs, id'
   )
   const beyond = all<Placed>(
-    'SELECT id, device, seq, timeMs, bytes, signature FROM event WHERE grp = ? AND device = ? AND seq > ?'
+    'SELECT id, device, seq, timeMs, bytes, signature, target FROM event WHERE grp = ? AND device = ? AND seq > ?'
   )
   const authors = all<{ device: string }>(
     'SELECT DISTINCT device FROM event WHERE grp = ? AND timeMs > ? AND timeMs <= ? AND target IS NULL'
   )
-  const empty = run(
-    `UPDATE event SET bytes = NULL, signature = NULL WHERE id = ? OR (target = ? AND kind = 'edit')`
+  const empty = run('UPDATE event SET bytes = NULL, signature = NULL WHERE id = ?')
+  // whoever deletes stays: his event is the proof
+  const changed = all<Placed & { grp: string; before: string | null }>(
+    `SELECT id, grp, device, seq, timeMs, bytes, signature, target, (
+       SELECT id FROM event AS other
+       WHERE other.grp = event.grp AND other.device = event.device AND other.seq = event.seq - 1
+     ) AS before
+     FROM event WHERE (id = ?1 AND kind <> 'delete') OR (target = ?1 AND kind IN ('edit', '${GONE}'))`
+  )
+  const deletesOf = all<Signed & { id: string }>(
+    `SELECT id, bytes, signature FROM event WHERE target = ? AND kind = 'delete' AND bytes IS NOT NULL`
+  )
+  const deletedBy = all<{ grp: string; target: string }>(
+    `SELECT DISTINCT grp, target FROM event AS deletes WHERE device = ? AND kind = 'delete' AND EXISTS (
+       SELECT 1 FROM event WHERE event.target = deletes.target AND event.kind = 'edit'
+     )`
   )
   const dropBeyond = all<{ n: number }>(
     'DELETE FROM event WHERE grp = ? AND device = ? AND seq > ? RETURNING n'
@@ -252,11 +274,18 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
   }
   function wordsOf(id: string): string | undefined {
     const bytes = eventRow(id)?.bytes
-    if (bytes == null) return undefined
+    const event = bytes == null ? undefined : whole({ bytes })
+    if (event == null) return undefined
+    return words(
+      event,
+      about(id).flatMap(row => whole(row) ?? [])
+    )
+  }
+  /** Undefined: damaged on the disk. `verify` tells of it, and what mends it makes it found again. */
+  function whole(row: Pick<Signed, 'bytes'>): Event | undefined {
     try {
-      return words(parseEvent({ bytes }), about(id).map(parseEvent))
+      return parseEvent(row)
     } catch (error) {
-      // damaged on the disk: `verify` tells of it, and what mends it makes it found again
       if (error instanceof MalformedMessageError) return undefined
       throw error
     }
@@ -332,15 +361,26 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
       if (n <= newestNumber) index(target ?? id)
       else newestNumber = n
     },
-    /** The place of an event that its people deleted before it came here. */
-    addGone(grp: string, [device, seq, id, timeMs]: readonly [string, number, Uint8Array, number]): void {
-      addGone(toHex(id), grp, device, seq, timeMs)
+    /** The place of an event that was deleted before it came here, by one that deletes `of`. */
+    addGone(grp: string, [device, seq, hash, timeMs]: Gone, of: string): void {
+      const id = toHex(hash)
+      addGone(id, grp, device, seq, timeMs, of === id ? null : of)
     },
-    /** Takes the content of an event, and of what edited it, off the disk. */
+    /** Takes the content of an event off the disk. */
     empty(id: string): void {
-      empty(id, id)
+      empty(id)
       index(id)
     },
+    /** It and its edits, with what stands before each in its chain: all that goes when it is deleted. */
+    changed: (id: string) => changed(id),
+    /** Events that delete it. */
+    deletesOf: (id: string): Deletion[] =>
+      deletesOf(id).flatMap(row => {
+        const event = whole(row)
+        return event?.kind === 'delete' ? [{ ...row, event }] : []
+      }),
+    /** Messages that were edited and that a device has deleted. */
+    deletedBy: (device: string) => deletedBy(device),
     index,
     /**
      * Makes some of what came found by its words, and whether there is more: one event alone costs ten times what one of many

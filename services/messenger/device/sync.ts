@@ -8,14 +8,15 @@ import { TooManyMessagesError } from '../errors.ts'
 import type { Network } from '../school/network.ts'
 import type { School } from '../school/school.ts'
 import { transactLater } from '../store/database.ts'
-import { type Gone, type Intake, placeOf } from './intake.ts'
-import type { DeviceStore } from './store.ts'
+import { createClaims, type Gone } from './claims.ts'
+import type { Intake } from './intake.ts'
+import type { Deletion, DeviceStore, Placed } from './store.ts'
 
 const EVENTS = 16
 const GENERATIONS = 4
 const GONE = 64
-/** of one exchange; more are heard in the next */
-const MAX_CLAIMS = 4_096
+/** given for each place that is gone, where several have deleted it */
+const PROOFS = 4
 /** asked at once, where something is missing */
 const SOON_MS = 2_000
 /** what is read meanwhile is told with it */
@@ -25,7 +26,10 @@ export interface Batch {
   generations: Signed[]
   events: Signed[]
   gone: [...Gone][]
+  /** the events by which they were deleted */
+  deletes?: Signed[] | undefined
 }
+const NOTHING: Batch = { generations: [], events: [], gone: [] }
 export interface Request {
   group: Uint8Array
   generations: number
@@ -105,21 +109,36 @@ export function createSync(init: SyncInit) {
     // who was there from the beginning, or may see all, gets what was before
     if (generations < mine.length && known[0]!.g === 0)
       for (let at = 0; at < mine.length; at += GENERATIONS)
-        await send({ generations: mine.slice(at, at + GENERATIONS), events: [], gone: [] })
+        await send({ ...NOTHING, generations: mine.slice(at, at + GENERATIONS) })
     const cut = cutFor(grp, device)
-    let batch: Batch = { generations: [], events: [], gone: [] }
+    const proved = new Set<string>()
+    let [events, gone, deletes]: [Signed[], Batch['gone'], Signed[]] = [[], [], []]
     const lacking = store
       .heads(grp)
       .flatMap(([of]) => store.beyond(grp, of, Math.max(headOf(have, of), headOf(cut, of))))
     for (const row of lacking.sort(compareEvents)) {
-      if (row.bytes == null) batch.gone.push([row.device, row.seq, fromHex(row.id), row.timeMs])
-      else batch.events.push({ bytes: row.bytes, signature: row.signature! })
-      if (batch.events.length < EVENTS && batch.gone.length < GONE) continue
-      await send(batch)
-      batch = { generations: [], events: [], gone: [] }
+      if (row.bytes != null) events.push({ bytes: row.bytes, signature: row.signature! })
+      else {
+        gone.push([row.device, row.seq, fromHex(row.id), row.timeMs])
+        for (const { id, bytes, signature } of proofsOf(row)) {
+          if (!proved.has(id)) deletes.push({ bytes, signature })
+          proved.add(id)
+        }
+      }
+      if (events.length + deletes.length < EVENTS && gone.length < GONE) continue
+      await send({ ...NOTHING, events, gone, deletes })
+      ;[events, gone, deletes] = [[], [], []]
     }
-    if (batch.events.length + batch.gone.length > 0) await send(batch)
+    if (events.length + gone.length > 0) await send({ ...NOTHING, events, gone, deletes })
     return { have: store.heads(grp), readMs: init.readMs(grp) }
+  }
+
+  /** The events by which what stood there was deleted. */
+  function proofsOf({ id, target }: Placed): Deletion[] {
+    const deletes = [id, ...(target == null ? [] : [target])].flatMap(each => store.deletesOf(each))
+    const isNamed = ({ of, places = [] }: Deletion['event']['body']): boolean =>
+      toHex(of) === id || places.some(([, , hash]) => toHex(hash) === id)
+    return deletes.filter(({ event }) => isNamed(event.body)).slice(0, PROOFS)
   }
 
   function noteMarks(grp: string, device: string, have: readonly Head[], readMs: number): void {
@@ -151,8 +170,8 @@ export function createSync(init: SyncInit) {
     }
     const { items, answer } = network.open(peer, 'sync', request, { signal })
     const older: Signed[] = []
-    const claims = new Map<string, Gone>()
-    for await (const { generations, events, gone } of items) {
+    const claims = createClaims()
+    for await (const { generations, events, gone, deletes = [] } of items) {
       older.push(...generations)
       if (generations.length > 0) continue
       if (init.isFlood(grp, device))
@@ -160,13 +179,12 @@ export function createSync(init: SyncInit) {
       const taken: Event[] = []
       transactLater(store.db, () => {
         takeGenerations(grp, older)
-        for (const each of gone) if (claims.size < MAX_CLAIMS) claims.set(placeOf(each[0], each[1]), each)
         const refused = ({ message }: Error): void =>
           log('%s gave an event that is refused: %s', peer, message)
-        taken.push(
-          ...intake.take(grp, readAll(events, store.hasEvent, refused), refused, claims),
-          ...intake.retry(grp, claims)
-        )
+        const read = readAll(events, store.hasEvent, refused)
+        for (const each of gone) claims.add(each)
+        for (const { event } of [...readAll(deletes, () => false, refused), ...read]) claims.hear(event)
+        taken.push(...intake.take(grp, read, refused, claims), ...intake.retry(grp, claims))
       })
       if (taken.length > 0) init.onTaken(grp, taken)
     }

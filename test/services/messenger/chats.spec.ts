@@ -129,6 +129,10 @@ describe('messenger: a school on loopback', function () {
     box!.close()
     await ann.call('send', { group, text: 'behind it' })
     await until('bob has it', async () => (await textsOf(bob, group)).includes('behind it'))
+    // deleted with what it was before, and nobody who comes later misses what was said behind it
+    const { id: message } = await ann.call('send', { group, text: 'a mistake' })
+    await ann.call('edit', { message, text: 'mistaken again' })
+    await ann.call('delete', { message })
     await ann.call('changeGroup', { group, remove: ['bob'] })
     await ann.call('send', { group, text: 'without bob' })
     await until('bob knows', async () => !(await has(bob, group)))
@@ -143,6 +147,8 @@ describe('messenger: a school on loopback', function () {
     assert.deepEqual(await textsOf(kim, group), ['hello', 'behind it', 'without bob', 'hi all'])
     assert.deepEqual(await textsOf(bob, group), ['hello', 'behind it'])
     assert.equal(await contains(bob.folder, ['without bob', 'hi all']), false)
+    for (const { folder } of [ann, kim])
+      await until('it is in no file', async () => !(await contains(folder, ['mistake'])))
 
     // disabled by the admin, who is not in the chat: its members leave him out by themselves
     await school.desk.call('addUser', { user: 'kim', name: 'kim', isDisabled: true })

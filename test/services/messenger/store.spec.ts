@@ -10,6 +10,7 @@ import { fromHex, NO_HASH, type Signed, toHex } from '../../../services/messenge
 import { type Event, eventId, readSigned, signEvent } from '../../../services/messenger/core/event.ts'
 import { readGeneration, signGeneration } from '../../../services/messenger/core/generation.ts'
 import { editOf } from '../../../services/messenger/device/edits.ts'
+import { createIntake } from '../../../services/messenger/device/intake.ts'
 import { openDeviceStore } from '../../../services/messenger/device/store.ts'
 import { createView } from '../../../services/messenger/device/view.ts'
 import { putInto, readEnvelope } from '../../../services/messenger/mailbox/envelope.ts'
@@ -126,7 +127,8 @@ describe('messenger: what is kept', () => {
 
     const store = openDeviceStore(db, Date.now, () => undefined)
     deepEqual(store.generations(toHex(group)), [])
-    const { events, generations } = restoreFrom({ db, store, school: {} } as never, file, {})
+    const intake = createIntake({ store, roster: () => ({ head: 0 }) as never, self: key.id })
+    const { events, generations } = restoreFrom({ db, store, school: {}, intake } as never, file, {})
     deepEqual([events, generations], [1, 1])
   })
 
@@ -208,7 +210,7 @@ describe('messenger: what is kept', () => {
       body: { text: 'late' }
     } as Event
     const signed = signEvent(key.signer, gone)
-    store.addGone(toHex(place.group), [key.id, 2, fromHex(eventId(signed)), START_MS + 2])
+    store.addGone(toHex(place.group), [key.id, 2, fromHex(eventId(signed)), START_MS + 2], eventId(signed))
     const last = add(3, 'text', { text: 'last' } as never)
     deepEqual([found('last'), found('late')], [[last], []])
     store.add(readSigned(signed))
