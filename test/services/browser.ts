@@ -4,16 +4,19 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import axe from 'axe-core'
 import { type BrowserContext, chromium, type Page, type Browser as Program } from 'playwright-core'
-import { CHROMIUM, CHROMIUM_ARGS } from '../../node/demo/browser-tabs.ts'
+import { CHROMIUM_ARGS } from '../../node/demo/browser-tabs.ts'
 
 export interface BrowserOptions {
   locale?: string
   colorScheme?: 'light' | 'dark'
 }
 
-/** Debian's Chromium, for tabs that know nothing of each other: `newContext` gives each its own storage. */
+/** Debian's Chromium without a window, a third less CPU time than the whole of it behind `--headless`; by the program itself, for the script of that name in /usr/bin stays between. */
+const HEADLESS_SHELL = '/usr/lib/chromium/chromium-headless-shell'
+
+/** Chromium, for tabs that know nothing of each other: `newContext` gives each its own storage. */
 export const launchChromium = (args: string[] = []): Promise<Program> =>
-  chromium.launch({ executablePath: CHROMIUM, headless: true, args: [...CHROMIUM_ARGS, ...args] })
+  chromium.launch({ executablePath: HEADLESS_SHELL, headless: true, args: [...CHROMIUM_ARGS, ...args] })
 
 /** A page with a profile of its own, empty. */
 export interface Browser {
@@ -41,7 +44,8 @@ export async function openBrowser(
   { locale = 'en-GB', colorScheme = 'light' }: BrowserOptions = {}
 ): Promise<Browser> {
   const viewport = { width: 1280, height: 800 }
-  const context = await program.newContext({ locale, colorScheme, viewport })
+  // nobody looks while it moves, and each frame is drawn by the processor
+  const context = await program.newContext({ locale, colorScheme, viewport, reducedMotion: 'reduce' })
   const page = await context.newPage()
   const errors: string[] = []
   const hosts = new Set<string>()
@@ -64,6 +68,7 @@ export async function openBrowser(
 
 const BUILT = fileURLToPath(new URL('../../services/gateway/ui/dist/index.html', import.meta.url))
 const SCREENSHOTS = fileURLToPath(new URL('../screenshots/', import.meta.url))
+const WANTS_PICTURES = process.env.SCREENSHOTS === '1'
 /** On a busy machine much is slow. */
 const APPEARS_MS = 120_000
 
@@ -94,7 +99,7 @@ export async function openDashboard(
 
 /** The page stands as `name` among the pictures, where `SCREENSHOTS=1` asks for them; `fullPage`: also what one has to scroll to. */
 export async function keepPicture(page: Page, name: string, fullPage = false): Promise<void> {
-  if (process.env.SCREENSHOTS !== '1') return
+  if (!WANTS_PICTURES) return
   await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage })
 }
 
@@ -104,29 +109,26 @@ export async function looksRight(page: Page, name: string, fullPage = true): Pro
   await keepPicture(page, name, fullPage)
 }
 
-/** Nothing loads any more, and what moves has come to rest. */
-async function settled(page: Page): Promise<void> {
-  await page
-    .getByRole('status', { name: /Loading|Загрузка/ })
-    .first()
-    .waitFor({ state: 'detached' })
-  await page.locator('.mantine-Skeleton-root').first().waitFor({ state: 'detached' })
-  await page.evaluate(async () => {
-    const frame = () => new Promise(resolve => requestAnimationFrame(resolve))
-    for (;;) {
-      // what was opened begins to move a few frames later
-      for (let i = 0; i < 5; i++) await frame()
-      const moving = document
+/** Nothing loads any more, and what moves has come to rest: seen within the page, for each look from outside reads all of it. */
+const settled = (page: Page): Promise<void> =>
+  page.evaluate(async deadlineMs => {
+    const isLoading = () =>
+      document.querySelector(
+        '.mantine-Skeleton-root, [role=status]:is([aria-label^=Loading], [aria-label^=Загрузка])'
+      ) != null
+    const isMoving = () =>
+      document
         .getAnimations()
-        .filter(
+        .some(
           ({ effect, playState }) => playState === 'running' && effect?.getComputedTiming().iterations === 1
         )
-        .map(({ finished }) => finished.catch(() => undefined))
-      if (moving.length === 0) return
-      await Promise.all(moving)
+    const end = performance.now() + deadlineMs
+    // what was opened begins to move a few frames later
+    for (let calm = 0; calm < 5; calm = isLoading() || isMoving() ? 0 : calm + 1) {
+      if (performance.now() > end) throw new Error(`it loads or moves for ${deadlineMs} ms`)
+      await new Promise(requestAnimationFrame)
     }
-  })
-}
+  }, APPEARS_MS)
 
 /** What axe finds serious or critical on the page as it is, one line each. */
 export async function seriousFindings(page: Page): Promise<string[]> {
@@ -149,7 +151,7 @@ export async function seriousFindings(page: Page): Promise<string[]> {
  * given time: its columns follow the width a frame later, and on a busy machine that is not at once.
  */
 export async function overflowing(page: Page, width: number): Promise<string[]> {
-  await page.setViewportSize({ width, height: width > 2000 ? 2160 : 900 })
+  await page.setViewportSize({ width, height: width > 2000 && WANTS_PICTURES ? 2160 : 900 })
   await settled(page)
   const fits = () => document.documentElement.scrollWidth <= window.innerWidth
   return page
