@@ -4,12 +4,15 @@ import { UnknownMachineError } from './errors.ts'
 import { longPoll, readPoll } from './frames.ts'
 import { placeOf } from './line/name.ts'
 import { openTransport } from './line/transport.ts'
+import { createLists } from './lists/create-lists.ts'
+import { machineOf } from './lists/settings.ts'
 import { createMachine, type Machine } from './machine/machine.ts'
 import { runLine } from './machine/run-line.ts'
+import { MIGRATIONS } from './migrations.ts'
 import { textOf } from './money/amount.ts'
 import { LOOK_MS, moneyCommands } from './money/commands.ts'
 import { readMoneyFile } from './money/file.ts'
-import { createJournal, MIGRATIONS } from './money/journal.ts'
+import { createJournal } from './money/journal.ts'
 import { createPayments } from './money/pay.ts'
 import { READS } from './tables/polls.ts'
 
@@ -17,21 +20,36 @@ type Declared = typeof declaration
 
 /** most of a machine that falls silent in the middle of one */
 const LOOK_LIMIT_MS = 10_000
+/** between two looks at the files of polls */
+const FILES_MS = 1_000
 
 /** The service `sas`: one loop for each line. */
-export function createService(host: HostOf<Declared>): ServiceOf<Declared> {
+export async function createService(host: HostOf<Declared>): Promise<ServiceOf<Declared>> {
   const { signal, now, config } = host
+  const folder = config.filesFolder ?? host.folder
   const machines: Machine[] = []
-  const places = config.machines.flatMap(text => placeOf(text) ?? [])
+  const given = config.machines.length > 0 ? undefined : await machineOf(folder)
+  const baudRate = given?.baudRate ?? config.baudRate
+  const places = (given == null ? config.machines : [given.place]).flatMap(text => placeOf(text) ?? [])
   const lines = Map.groupBy(places, ({ line }) => line)
   let running: Promise<void>[] = []
-  const journal = createJournal(host.database(MIGRATIONS), now)
+  const db = host.database(MIGRATIONS)
+  const journal = createJournal(db, now)
+  const uptime = (): number => performance.now()
   const payments = createPayments({
     file: () => readMoneyFile(config.moneyFile),
     journal,
     machines: () => machines,
     now,
-    uptime: () => performance.now()
+    uptime
+  })
+  const lists = createLists({
+    folder,
+    db,
+    mayControl: () => host.config.control,
+    now,
+    uptime,
+    onState: host.degraded
   })
 
   function machineAt(text: string): Machine {
@@ -59,6 +77,16 @@ export function createService(host: HostOf<Declared>): ServiceOf<Declared> {
           : answer
       },
 
+      listeners: () => ({ items: lists.heard() }),
+
+      sets: async () => ({ items: await lists.sets() }),
+
+      async run({ set, machine }, call) {
+        const at = machine == null ? machines.filter(({ state }) => state.isUp) : [machineAt(machine)]
+        if (at.length === 0) throw new UnknownMachineError('no machine answers here; see sas machines')
+        return { items: await lists.run(set, at, call.signal) }
+      },
+
       payments: () => ({
         items: payments.list().map(({ id, machine, does, cents, at, signers, ending }) => ({
           id,
@@ -78,13 +106,14 @@ export function createService(host: HostOf<Declared>): ServiceOf<Declared> {
     },
 
     start() {
+      host.repeat('files of polls', FILES_MS, lists.look)
       host.repeat('payments without an end', LOOK_MS, until =>
         payments.look(AbortSignal.any([until, AbortSignal.timeout(LOOK_LIMIT_MS)]))
       )
       running = [...lines].map(([name, onLine]) =>
         runLine({
           name,
-          open: until => openTransport(name, config.baudRate, until),
+          open: until => openTransport(name, baudRate, until),
           answerMs: config.answerMs,
           pollMs: () => host.config.pollMs,
           mayControl: () => host.config.control,
@@ -96,7 +125,11 @@ export function createService(host: HostOf<Declared>): ServiceOf<Declared> {
                   address,
                   line,
                   devices: host.use.devices,
-                  moneyCommands: (serial, last) => moneyCommands(serial, payments, last),
+                  commands: (serial, last, send) => ({
+                    ...moneyCommands(serial, payments, last),
+                    ...lists.commands(address, send)
+                  }),
+                  due: lists.due,
                   onException: code => journal.heard(`${name}#${address}`, code),
                   meterSeconds: () => host.config.meterSeconds,
                   now

@@ -3,6 +3,16 @@ import { declare, FORBIDDEN, MACHINE, NOT_FOUND, operation, USAGE } from '../hos
 import { MAX_ADDRESS, placeOf } from './line/name.ts'
 import { DOES } from './money/order.ts'
 
+const said = z.object({
+  poll: z.string().describe('command and data in hex'),
+  is: z.enum(['acknowledged', 'refused', 'silent', 'answered']),
+  frame: z.string().optional().describe('the answer in hex'),
+  values: z
+    .record(z.string(), z.union([z.number(), z.string()]))
+    .optional()
+    .describe('what it says, where a table knows')
+})
+
 const machine = z.object({
   line: z.string(),
   address: z.number(),
@@ -65,6 +75,13 @@ export const declaration = declare({
       .describe(
         'allow to lock and enable machines and bill acceptors and to set clocks; what moves money needs sas.moneyFile'
       ),
+    filesFolder: z
+      .string()
+      .max(4096)
+      .optional()
+      .describe(
+        'folder of listeners.json, do_once.json, sets/NAME.json and settings.json; default: the folder of the service'
+      ),
     moneyFile: z
       .string()
       .max(4096)
@@ -77,7 +94,9 @@ export const declaration = declare({
     PollRefusedError: FORBIDDEN,
     UnknownMachineError: NOT_FOUND,
     FrameError: USAGE,
-    LineError: MACHINE
+    LineError: MACHINE,
+    ListFileError: USAGE,
+    UnknownSetError: NOT_FOUND
   },
   operations: {
     machines: operation({
@@ -105,6 +124,55 @@ export const declaration = declare({
       http: { method: 'POST', path: '/sas/send' },
       scope: 'sas:admin',
       command: { arguments: ['machine', 'poll'], examples: ['sas send /dev/ttyUSB0 1a'] }
+    }),
+    listeners: operation({
+      summary: 'Polls of listeners.json, and what each machine answered last',
+      input: z.object({}),
+      output: z.object({
+        items: z.array(
+          said.extend({
+            target: z.string().describe('serial number, or the line whose machines are all told'),
+            at: z.number().describe('ms since 1970')
+          })
+        )
+      }),
+      http: { method: 'GET', path: '/sas/listeners' },
+      scope: 'sas:read'
+    }),
+    sets: operation({
+      summary: 'Sets of polls in the files of this node',
+      input: z.object({}),
+      output: z.object({
+        items: z.array(
+          z.object({
+            name: z.string(),
+            polls: z.number().describe('how many'),
+            why: z.string().optional().describe('what is not right with its file')
+          })
+        )
+      }),
+      http: { method: 'GET', path: '/sas/sets' },
+      scope: 'sas:read'
+    }),
+    run: operation({
+      summary: 'Run a set of polls, in its order, at one machine or at all that answer',
+      description: 'Polls that change a machine need sas.control; a set that moves money is no set.',
+      input: z.object({
+        set: z.string().max(64).describe('as in sas.sets: NAME of sets/NAME.json'),
+        machine: z.string().max(104).optional().describe('as in sas.machines; default: all that answer')
+      }),
+      output: z.object({ items: z.array(z.object({ machine: z.string(), items: z.array(said) })) }),
+      http: { method: 'POST', path: '/sas/sets/:set' },
+      scope: 'sas:admin',
+      deadlineMs: 120_000,
+      command: {
+        arguments: ['set'],
+        examples: ['sas run morning', 'sas run morning --machine /dev/ttyUSB0#2'],
+        exit: ({ items }) =>
+          items.every(each => each.items.every(({ is }) => is === 'acknowledged' || is === 'answered'))
+            ? 0
+            : 1
+      }
     }),
     payments: operation({
       summary: 'Orders that were tried at machines of this node, the newest first',

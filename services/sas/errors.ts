@@ -17,3 +17,13 @@ export class PollRefusedError extends Error {
 export class UnknownMachineError extends Error {
   override readonly name = 'UnknownMachineError'
 }
+
+/** A file of polls that is not right: which line and field. */
+export class ListFileError extends Error {
+  override readonly name = 'ListFileError'
+}
+
+/** No set of polls has this name. */
+export class UnknownSetError extends Error {
+  override readonly name = 'UnknownSetError'
+}

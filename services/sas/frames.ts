@@ -79,6 +79,9 @@ export function longMetersPoll(
   return longPoll(address, command, Uint8Array.from(data))
 }
 
+/** Whether all machines hear it, and none answers. */
+export const isForEverybody = (message: Uint8Array): boolean => (message[0]! & 0x7f) === 0
+
 /** Sets the clock: a time of the machine's own zone. */
 export function clockPoll(address: number, at: Date): Uint8Array {
   const parts = [at.getMonth() + 1, at.getDate()].map(part => [...toBcd(BigInt(part), 1)])
@@ -133,11 +136,12 @@ export function valuesAnswer(address: number, command: number, values: readonly 
   return longPoll(address, command, Buffer.concat(values.map(value => toBcd(value, layout.bytes))))
 }
 
-/** Meters of an answer to 2F, 6F or AF. One of size 0 is not supported, and left out. */
+/** Meters of an answer to 2F, 6F or AF. One of size 0 is not supported, and left out. `sizes`: of 2F, beside the table's. */
 export function metersOf(
   address: number,
   command: 0x2f | 0x6f | 0xaf,
-  frame: Uint8Array
+  frame: Uint8Array,
+  sizes: Readonly<Record<number, number>> = {}
 ): { game: number; meters: MeterValue[] } {
   const data = dataOf(address, command, frame)
   const game = Number(fromBcd(data.subarray(1, 3)))
@@ -146,7 +150,7 @@ export function metersOf(
     const isLong = command !== 0x2f
     const code = isLong ? data[at]! | ((data[at + 1] ?? 0) << 8) : data[at]!
     at += isLong ? 2 : 1
-    const bytes = isLong ? (data[at++] ?? 0) : meterBytes(code)
+    const bytes = isLong ? (data[at++] ?? 0) : (sizes[code] ?? meterBytes(code))
     if (at + bytes > data.length) throw new FrameError(`meter ${code} is cut off`)
     if (bytes > 0) meters.push({ code, bytes, value: fromBcd(data.subarray(at, at + bytes)) })
     at += bytes

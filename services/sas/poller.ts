@@ -1,5 +1,5 @@
 import { FrameError } from './errors.ts'
-import { ackOf, dataOf, generalPoll } from './frames.ts'
+import { ackOf, dataOf, generalPoll, isForEverybody } from './frames.ts'
 
 /** One wire. Silence, and what is cut off, is undefined. */
 export interface Line {
@@ -147,6 +147,7 @@ export function createPoller({ address, line, journal }: PollerInit) {
     async long(message: Uint8Array, signal: AbortSignal): Promise<Uint8Array | undefined> {
       if (!(await settle(signal))) return undefined
       isWritten = false
+      if (isForEverybody(message)) return line.ask(message, signal)
       for (let i = 0; i <= REPEATS; i++) {
         const answer = await ask(message, signal)
         if (answer == null) return undefined

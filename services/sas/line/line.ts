@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { crcOf } from '../crc.ts'
 import { LineError } from '../errors.ts'
-import { answerLength } from '../frames.ts'
+import { answerLength, isForEverybody } from '../frames.ts'
 import type { Line } from '../poller.ts'
 import { isAcknowledged } from '../tables/polls.ts'
 import { createDecoder, encodeMessage } from './in-band.ts'
@@ -102,8 +102,6 @@ export function createLine({ name, transport, answerMs }: LineInit): Line & Disp
     }
   }
 }
-
-const isForEverybody = (message: Uint8Array): boolean => (message[0]! & 0x7f) === 0
 
 /** How long the answer is, as far as is known: infinite until then. */
 function bytesOf(message: Uint8Array, heard: readonly number[]): number {

@@ -11,10 +11,11 @@ const CONTROL = {
   refuseBills: [0x07, 'it takes no bills']
 } as const
 
+/** To this machine, not to another one that stands there now. */
+export type SendToMachine = (message: Uint8Array, signal: AbortSignal) => Promise<MachineAnswer>
 export interface MachineCommandsInit {
   address: number
-  /** to this machine, not to another one that stands there now */
-  send(message: Uint8Array, signal: AbortSignal): Promise<MachineAnswer>
+  send: SendToMachine
 }
 
 /**

@@ -60,6 +60,7 @@ export const openMachine = (
       exception: { class: 'account' },
       meters: { class: 'account' },
       command: { class: 'account' },
+      listener: { class: 'event' },
       money: { class: 'account' }
     },
     commands,

@@ -1,6 +1,6 @@
 import { raceSignal } from 'race-signal'
 import { FrameError, UnknownMachineError } from '../errors.ts'
-import { ackOf, gameInfoOf, machineIdOf, metersOf, metersPoll, readPoll } from '../frames.ts'
+import { gameInfoOf, machineIdOf, metersOf, metersPoll, readPoll } from '../frames.ts'
 import type { GuardedLine } from '../line/guard.ts'
 import { createPoller } from '../poller.ts'
 import {
@@ -13,7 +13,7 @@ import {
   QUEUE_OVERFLOW
 } from '../tables/exceptions.ts'
 import { METERS } from '../tables/meters.ts'
-import { machineCommands } from './commands.ts'
+import { machineCommands, type SendToMachine } from './commands.ts'
 import {
   DENOMINATIONS,
   type Device,
@@ -24,6 +24,8 @@ import {
   openPlace
 } from './devices.ts'
 import { grownBetween, hasFallen, type MeterRow, type Totals, totalsOf } from './readings.ts'
+import { tell } from './tell.ts'
+import type { Turn } from './turn.ts'
 
 /** So many polls in a row without an answer, and nobody is there. */
 const SILENT_POLLS = 3
@@ -43,8 +45,10 @@ export interface MachineInit {
   devices: Devices
   /** what was said there is in the log, and the machine does not know yet that it was heard */
   onException(code: number): void
-  /** what the fleet can do with the money of the machine of that serial number; `last`: the newest event of a kind */
-  moneyCommands(serial: string, last: Device['latest']): DeviceCommands
+  /** what else the fleet can do with the machine of that serial number; `last`: the newest event of a kind */
+  commands(serial: string, last: Device['latest'], send: SendToMachine): DeviceCommands
+  /** what is due besides, in each of its turns: one poll at most */
+  due(turn: Turn): Promise<void>
   /** seconds between two looks at the meters */
   meterSeconds(): number
   now(): number
@@ -58,28 +62,6 @@ export interface MachineState {
   /** ms since 1970 of the last answer */
   heardAt?: number
   exceptions: number
-}
-
-/** What can be done with a machine while it is its turn. */
-export interface Turn {
-  address: number
-  /** of its device */
-  serial: string
-  /** what a credit is worth, in hundredths of the currency; undefined: it has not said so */
-  creditCents: number | undefined
-  /** The frame that answers a long poll, or undefined: not supported, or not there. */
-  long(message: Uint8Array): Promise<Uint8Array | undefined>
-  /** The next exception; what was answered before is taken for heard. False where nobody answers. */
-  hear(): Promise<boolean>
-  /**
-   * Sends what moves money: `intent` resolves when it is on the disk that it is tried, before one byte goes out. It goes
-   * out once. Undefined: no answer that can be believed.
-   *
-   * @throws {UnknownMachineError} the machine does not answer now; nothing was sent
-   */
-  once(message: Uint8Array, intent: () => Promise<unknown>): Promise<Uint8Array | undefined>
-  /** Writes an event of the machine into the log. */
-  note(kind: 'command' | 'money', body: Parameters<Device['event']>[1]): Promise<unknown>
 }
 
 interface Request {
@@ -163,9 +145,10 @@ export async function createMachine(init: MachineInit) {
       device = undefined
       last = undefined
     }
+    const sendToIt: SendToMachine = (message, until) => send(message, until, serial)
     const opening: Promise<Device> = openMachine(devices, { ...id, serial }, game, {
-      ...machineCommands({ address, send: (message, until) => send(message, until, serial) }),
-      ...init.moneyCommands(serial, async kind => (await opening).latest(kind))
+      ...machineCommands({ address, send: sendToIt }),
+      ...init.commands(serial, async kind => (await opening).latest(kind), sendToIt)
     })
     const opened = await opening
     if (last == null) {
@@ -228,6 +211,7 @@ export async function createMachine(init: MachineInit) {
   }
 
   const turnOf = (own: Device, signal: AbortSignal): Turn => ({
+    line: lineName,
     address,
     serial: state.serial!,
     creditCents,
@@ -261,26 +245,10 @@ export async function createMachine(init: MachineInit) {
    * @throws {PollRefusedError}
    */
   const send = (message: Uint8Array, signal: AbortSignal, serial = state.serial): Promise<MachineAnswer> =>
-    turn(async ({ long, note, serial: there }) => {
-      if (there !== serial) throw new UnknownMachineError(`${serial} is not there any more`)
-      const poll = Buffer.from(message).toString('hex')
-      // what was meant is on the disk before it is tried
-      await note('command', { poll, is: 'tried' })
-      const answer = asAnswer(await long(message))
-      await note('command', {
-        poll,
-        is: answer.is,
-        ...(answer.is === 'answered' ? { frame: Buffer.from(answer.frame).toString('hex') } : {})
-      })
-      return answer
+    turn(async turn => {
+      if (turn.serial !== serial) throw new UnknownMachineError(`${serial} is not there any more`)
+      return tell(turn, message)
     }, signal)
-
-  function asAnswer(frame: Uint8Array | undefined): MachineAnswer {
-    if (frame == null) return { is: 'silent' }
-    const ack = ackOf(address, frame)
-    if (ack == null) return { is: 'answered', frame }
-    return { is: ack === 'ack' ? 'acknowledged' : 'refused' }
-  }
 
   return {
     state: state as Readonly<MachineState>,
@@ -309,6 +277,7 @@ export async function createMachine(init: MachineInit) {
             )
             if (isDue || isAsked) await readMeters(signal)
             await setUp(true)
+            await init.due(turnOf(device, signal))
           }
         }
       } catch (error) {

@@ -1,6 +1,7 @@
 import { PollRefusedError } from '../errors.ts'
 import { machineIdOf, metersOf, metersPoll, readPoll } from '../frames.ts'
-import type { Machine, Turn } from '../machine/machine.ts'
+import type { Machine } from '../machine/machine.ts'
+import type { Turn } from '../machine/turn.ts'
 import { PENDING } from '../tables/aft.ts'
 import { whyNot } from './allow.ts'
 import { centsOf, textOf } from './amount.ts'

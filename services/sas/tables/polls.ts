@@ -25,6 +25,7 @@ export const READS: Readonly<Record<number, Layout>> = {
   24: { is: 'values', names: ['gamesSincePowerUp', 'gamesSinceDoorClosed'], bytes: 2 },
   25: { is: 'values', names: GAMING, bytes: 4 },
   26: one('credits'),
+  27: { is: 'open' },
   28: {
     is: 'values',
     names: [...GAMING, 'gamesWon', 'doorOpenings', 'powerResets'],
@@ -72,6 +73,9 @@ export function riskOf(command: number, data: Uint8Array): Risk {
   if (command === LOCK && data[0] === ASKS && data.length === LOCK_BYTES) return 'telemetry'
   return CONTROL.includes(command) ? 'control' : 'money'
 }
+
+/** Polls whose data begins with its own length, and answers that do. */
+export const IS_COUNTED = [0x2f, 0x6f, 0xaf, TRANSFER, REGISTRATION]
 
 /** Whether a poll is answered with one byte, yes or no. */
 export const isAcknowledged = (command: number): boolean =>

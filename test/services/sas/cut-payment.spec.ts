@@ -4,8 +4,9 @@ import { DatabaseSync } from 'node:sqlite'
 import { setImmediate as turnOver } from 'node:timers/promises'
 import { guarded } from '../../../services/sas/line/guard.ts'
 import { createMachine } from '../../../services/sas/machine/machine.ts'
+import { MIGRATIONS } from '../../../services/sas/migrations.ts'
 import type { MoneyFile } from '../../../services/sas/money/file.ts'
-import { createJournal, MIGRATIONS } from '../../../services/sas/money/journal.ts'
+import { createJournal } from '../../../services/sas/money/journal.ts'
 import type { Does } from '../../../services/sas/money/order.ts'
 import { createPayments } from '../../../services/sas/money/pay.ts'
 import { Machine } from './machine.ts'
@@ -120,7 +121,8 @@ describe('sas: an order that is cut in the middle', () => {
         address: 1,
         line,
         devices: { open: async () => device },
-        moneyCommands: () => ({}),
+        commands: () => ({}),
+        due: async () => {},
         onException: code => journal.heard('line#1', code),
         meterSeconds: () => 3600,
         now: () => now
@@ -229,7 +231,8 @@ describe('sas: an order that is cut in the middle', () => {
       address: 1,
       line: guarded({ errors: 0, ask: async () => undefined }, () => false),
       devices: { open: async () => device as never },
-      moneyCommands: () => ({}),
+      commands: () => ({}),
+      due: async () => {},
       onException() {},
       meterSeconds: () => 3600,
       now: () => 0

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
+import { MIGRATIONS } from '../../../services/sas/migrations.ts'
 import { type Facts, whyNot } from '../../../services/sas/money/allow.ts'
 import { centsOf, textOf } from '../../../services/sas/money/amount.ts'
 import { type MoneyFile, readMoneyFile } from '../../../services/sas/money/file.ts'
@@ -16,7 +17,7 @@ import {
   transferStatusOf,
   transferStatusPoll
 } from '../../../services/sas/money/frames.ts'
-import { createJournal, type Journal, MIGRATIONS } from '../../../services/sas/money/journal.ts'
+import { createJournal, type Journal } from '../../../services/sas/money/journal.ts'
 import type { Order } from '../../../services/sas/money/order.ts'
 import { createPayments } from '../../../services/sas/money/pay.ts'
 import { type Evidence, endingOf, settle } from '../../../services/sas/money/settle.ts'

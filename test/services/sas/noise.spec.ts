@@ -61,7 +61,8 @@ async function hour(seed: number, wrong: number) {
       () => false
     ),
     devices: { open: async () => device },
-    moneyCommands: () => ({}),
+    commands: () => ({}),
+    due: async () => {},
     onException() {},
     meterSeconds: () => 60,
     now: () => now

@@ -1,5 +1,5 @@
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createIdentity } from '../../../bootstrap/index.ts'
@@ -142,8 +142,47 @@ describe('sas: machines on a line, and what is in the log', function () {
       equal(machine.isLocked, false)
       deepEqual((await ask(off, 'credits')).result, { credits: 321 })
     }
-    await using node = await start(line, { control: true })
+    // its polls are in files: asked for ever, and as a set
+    const put = (name: string, polls: object[]): Promise<void> =>
+      writeFile(join(folder, name), JSON.stringify(polls), { mode: 0o600 })
+    await mkdir(join(folder, 'sets'))
+    await put('listeners.json', [{ command: '55', poll_type: 'R', commit: true }])
+    await put('sets/look.json', [{ command: '1A', poll_type: 'R' }])
+    await using node = await start(line, { control: true, filesFolder: folder })
     await node.isUp('A-17')
+    const looked = { poll: '1a', is: 'answered', values: { credits: 321 } }
+    const { items } = await node.call<{ items: { machine: string; items: { frame?: string }[] }[] }>(
+      'sas',
+      'run',
+      {
+        set: 'look'
+      }
+    )
+    const { frame, ...rest } = items[0]!.items[0]!
+    deepEqual([items.length, rest, frame?.slice(0, 12)], [1, looked, '011a00000321'])
+    const asked = await node.call<{ is: string; result: unknown }>('devices', 'command', {
+      ...{ device: 'sas:A-17', name: 'runSet', args: { set: 'look' }, minutes: 1 }
+    })
+    deepEqual([asked.is, asked.result], ['done', { items: [{ ...looked, frame }] }])
+    await until(
+      async () =>
+        (await node.events('sas:A-17')).some(
+          ({ kind, body }) => kind === 'listener' && body.values.game === 1
+        ),
+      'what a listener heard is in the log'
+    )
+    deepEqual(
+      (await node.call<{ items: { target: string }[] }>('sas', 'listeners')).items.map(each => each.target),
+      ['A-17']
+    )
+    await put('listeners.json', [{ command: '8A', poll_type: 'S' }])
+    await until(
+      () =>
+        node.host.services
+          .health()
+          .some(({ service, reason }) => service === 'sas' && /8A moves money/.test(reason ?? '')),
+      'what is wrong is told'
+    )
     for (const [name, isSo] of [
       ['lock', () => machine.isLocked],
       ['enable', () => !machine.isLocked],

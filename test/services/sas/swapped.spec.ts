@@ -36,7 +36,8 @@ describe('sas: a machine in whose place another one stands', () => {
           }
         }
       },
-      moneyCommands: () => ({}),
+      commands: () => ({}),
+      due: async () => {},
       onException() {},
       meterSeconds: () => 3600,
       now: () => now
