@@ -122,6 +122,9 @@ export function createSettlement(
 
     /** Pays what the job owes; false when that is left to the next start. */
     async settle(job: JobHandle): Promise<boolean> {
+      // whoever waits for the result comes first
+      await setImmediate()
+      if (signal.aborted) return false
       const payments = job
         .report()
         .shares.filter(share => share.worker !== ledger.account && share.paid > 0n)
