@@ -75,7 +75,7 @@ describe('ledger: fork proofs', () => {
 
       const back = await net.join({ privateKey, directory })
       for (const node of [nodes[0]!, back, net.witnesses[0]!]) {
-        await until('the account is frozen', () => node.ledger.supply().burnt === 1_000n, 10_000)
+        await until('the account is frozen', () => node.ledger.supply().burnt === 1_000n)
         const { granted, total } = node.ledger.supply()
         assert.equal(total, granted - 1_000n)
         assert.equal(node.ledger.reputation(cheat.account).score, 0)

@@ -17,7 +17,7 @@ import {
 import { WorkRunner } from './run-work.ts'
 
 // A part of them behind the walls, each in a process of its own; `node test/scheduler/onnx-node-tests.ts` tries them all.
-const EVERY = 30
+const EVERY = 60
 
 /** Those whose inputs are tensors. */
 function* nodeTests(): Iterable<NodeTest> {
@@ -84,7 +84,7 @@ describe("ml_inference: ONNX's own tests", () => {
       if (!test.name.includes('bernoulli')) assert.equal(bitsOf(walled), bitsOf(plain), test.name)
       if (difference(test, walled) === undefined) passed++
     }
-    assert.ok(passed > 20, `${passed} pass`)
+    assert.ok(passed > 10, `${passed} pass`)
   })
 
   it('give the same row by row, wherever the operators say that rows are independent', async () => {

@@ -21,7 +21,8 @@ export function createRandom(seed: number): () => number {
   }
 }
 
-function workOf(spec: unknown): Work {
+/** A spec as the scheduler plans it. */
+export function workOf(spec: unknown): Work {
   const parsed = parseSpec(spec)
   // what lies on disk is what is planned
   const bytes = encodeValue(parsed)

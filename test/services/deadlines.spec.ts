@@ -19,13 +19,13 @@ describe('services: deadlines of the gateway', function () {
     app.setErrorHandler((error: Error, _, reply) =>
       reply.code(verdict(error).status).send(problemOf(error, verdict))
     )
-    const [config, slow] = [{ deadlineMs: 50 }, { deadlineMs: 1_000 }]
+    const [config, slow] = [{ deadlineMs: 50 }, { deadlineMs: 5_000 }]
     for (const method of ['GET', 'POST'])
       app.route({ method, url: '/never', config, handler: () => new Promise(() => {}) })
     app.get('/slow', { config: slow }, async (_, reply) => {
       const pages = async function* () {
         yield 'one '
-        await delay(1_200)
+        await delay(5_200)
         yield 'two'
       }
       return reply.send(Readable.from(pages()))
