@@ -23,8 +23,8 @@ const WINDOW = 4
 const MAX_WAITING = 2 * WINDOW
 // Blocks read from the store ahead of the one that is sent.
 const READ_AHEAD = 4
-const OPEN_TIMEOUT_MS = 5000
-// A peer that has sent nothing for this long while something is asked is given up.
+// A peer that has sent nothing for this long while something is asked, or its stream is opened, is given up: a busy machine
+// answers late, and who is given up costs a slice.
 const SILENT_MS = 15_000
 const READ_TIMEOUT_MS = 10_000
 const MAX_STREAMS = 2
@@ -105,7 +105,7 @@ export function createBlockExchange(components: {
     peer.opening = true
     try {
       const stream = await network.dialProtocol(peerIdFromString(id), BLOCKS_PROTOCOL, {
-        signal: deadline(OPEN_TIMEOUT_MS),
+        signal: deadline(SILENT_MS),
         maxOutboundStreams: MAX_STREAMS
       })
       peer.stream = stream
