@@ -22,7 +22,7 @@ export const metrics: Record<string, string> = {
   'start.device-memory': 'resident memory of that node, idle for 10 s'
 }
 
-export async function run({ quick }: RunOptions): Promise<Row[]> {
+export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
   const rounds = quick ? 1 : 5
   await using started = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'artel-bench-'))
@@ -35,8 +35,6 @@ export async function run({ quick }: RunOptions): Promise<Row[]> {
   const again: number[] = []
   const memory: number[] = []
   const sandboxes: number[] = []
-  const boardCpu: number[] = []
-  const boardMemory: number[] = []
   for (let round = 0; round <= rounds; round++) {
     const data = join(folder, `node-${round}`)
     const first = await startNode('start', data, network)
@@ -55,24 +53,34 @@ export async function run({ quick }: RunOptions): Promise<Row[]> {
       await end(second.process)
     }
   }
-  const board = ['--profile', 'device', '--devices-enabled', '--host-metrics-enabled', ...network]
-  for (let round = 0; round <= Math.min(rounds, 3); round++) {
-    const node = await startNode('start', join(folder, 'board'), board)
-    try {
-      if (round === 0) continue
-      boardCpu.push(ownCpuMs(node.process.pid!))
-      await delay(quick ? QUICK_IDLE_MS : IDLE_MS)
-      boardMemory.push(residentMb(node.process.pid!).own)
-    } finally {
-      await end(node.process)
-    }
-  }
+  // a commit to compare with may know no such node
+  const device = await deviceRows(folder, network, quick).catch(error => {
+    failed('start.device', error)
+    return []
+  })
   return [
     summary('start.cold', 'ms', cold),
     summary('start.again', 'ms', again),
     summary('start.idle-memory', 'MB', memory),
     summary('start.idle-sandboxes', 'MB', sandboxes),
-    summary('start.device-cpu', 'ms', boardCpu),
-    summary('start.device-memory', 'MB', boardMemory)
+    ...device
   ]
+}
+
+async function deviceRows(folder: string, network: string[], quick: boolean): Promise<Row[]> {
+  const flags = ['--profile', 'device', '--devices-enabled', '--host-metrics-enabled', ...network]
+  const cpu: number[] = []
+  const memory: number[] = []
+  for (let round = 0; round <= (quick ? 1 : 3); round++) {
+    const node = await startNode('start', join(folder, 'board'), flags)
+    try {
+      if (round === 0) continue
+      cpu.push(ownCpuMs(node.process.pid!))
+      await delay(quick ? QUICK_IDLE_MS : IDLE_MS)
+      memory.push(residentMb(node.process.pid!).own)
+    } finally {
+      await end(node.process)
+    }
+  }
+  return [summary('start.device-cpu', 'ms', cpu), summary('start.device-memory', 'MB', memory)]
 }
