@@ -17,3 +17,13 @@ export class ListenError extends Error {
 export class SeedError extends Error {
   override readonly name = 'SeedError'
 }
+
+/** A release is on trial: until it is known to work it does nothing for anybody. */
+export class OnTrialError extends Error {
+  override readonly name = 'OnTrialError'
+  constructor() {
+    super(
+      'a release is on trial here, and works for nobody until it is known to work; try again in a minute, and start the node where none runs'
+    )
+  }
+}

@@ -1,5 +1,5 @@
 export { barFlooders } from './bar-flooders.ts'
-export { IdentityError, ListenError, NetworkError, SeedError } from './errors.ts'
+export { IdentityError, ListenError, NetworkError, OnTrialError, SeedError } from './errors.ts'
 export type { HeliaNode, HeliaNodeInit } from './helia-node.ts'
 export { createIdentity, type Identity, loadOrCreateIdentity } from './identity.ts'
 export type { ArtelServices, Libp2pOptionsInit } from './libp2p-options.ts'

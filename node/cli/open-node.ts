@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { OnTrialError, slots } from '../../services/index.ts'
+import { OnTrialError } from '../../bootstrap/index.ts'
+import { slots } from '../../services/index.ts'
 import { connectControl, controlPath } from '../control.ts'
 import { ControlError } from '../errors.ts'
 import { createLogger } from '../logger.ts'

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Command, Option } from 'commander'
 import type { Logger } from 'pino'
 import { networkId } from '../../bootstrap/index.ts'
+import { shutWayOut } from '../../bootstrap/way-out.ts'
 import { slots } from '../../services/index.ts'
 import type { ArtelNode, NodeRole } from '../contract.ts'
 import { serveControl } from '../control.ts'
@@ -68,6 +69,7 @@ async function start(role: NodeRole, options: Options): Promise<void> {
   if (isOwn && release == null && existsSync(join(config.data, slots.RELEASES)))
     await (await import('./run-release.ts')).runRelease(config.data)
   const isOnTrial = release?.isOnTrial === true
+  if (isOnTrial) shutWayOut()
   const restart = (): void => {
     runAgain(release)
     setTimeout(() => process.kill(process.pid, 'SIGTERM'), ANSWER_MS)

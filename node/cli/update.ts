@@ -16,8 +16,8 @@ export function updateCommand(): Command {
     .addHelpText(
       'after',
       `
-The node starts as it, with its doors shut: nobody reaches it until it is known to work. One that ends, hangs or is
-not well after 10 s is taken back, with the databases as they were. Exit code ${EXIT.machine} then.
+The node starts as it, with its doors shut: nobody reaches it, and nothing leaves this machine, until it is known to
+work. One that ends, hangs or is not well after 10 s is taken back, with the databases as they were. Exit code ${EXIT.machine} then.
 
 Examples:
   artel update artel-1.2.0.tgz

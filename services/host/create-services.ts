@@ -2,17 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Startable } from '@libp2p/interface'
 import { TypedEventEmitter, type TypedEventTarget } from 'main-event'
 import { Registry as Registers, type Registry } from 'prom-client'
+import { OnTrialError } from '../../bootstrap/way-out.ts'
 import type { CallInit } from './call-operation.ts'
 import type { Capabilities } from './capabilities.ts'
 import type { Health, ServiceModule } from './contract.ts'
 import { checkDeclaration, checkFields, checkNames } from './declare.ts'
-import {
-  DeclarationError,
-  OnTrialError,
-  PeerError,
-  ServiceDownError,
-  UnknownOperationError
-} from './errors.ts'
+import { DeclarationError, PeerError, ServiceDownError, UnknownOperationError } from './errors.ts'
 import type { Group, Handlers } from './operation.ts'
 import { createOwnGroups } from './own-groups.ts'
 import { createRunningService, type HostComponents, type RunningService } from './running-service.ts'

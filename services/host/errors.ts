@@ -57,16 +57,6 @@ export class ReleaseError extends Error {
   override readonly name = 'ReleaseError'
 }
 
-/** A release is on trial: until it is known to work it does nothing for anybody. */
-export class OnTrialError extends Error {
-  override readonly name = 'OnTrialError'
-  constructor() {
-    super(
-      'a release is on trial here, and works for nobody until it is known to work; try again in a minute, and start the node where none runs'
-    )
-  }
-}
-
 /** A signed document that is none, is not signed by whom it must be, is too long, or goes back. */
 export class DocumentError extends Error {
   override readonly name = 'DocumentError'

@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns/promises'
 import { isIP, isIPv6 } from 'node:net'
 import { Agent, buildConnector, request } from 'undici'
+import { checkWayOut } from '../../bootstrap/way-out.ts'
 import { ACCEPT_ENCODING, readBody } from './body.ts'
 import type { BrowseOptions, Fetched, FetchOptions, Outbound, Tab } from './contract.ts'
 import {
@@ -216,6 +217,7 @@ export function createOutbound({
   ): Promise<T> {
     const overdue = AbortSignal.timeout(deadlineMs)
     try {
+      checkWayOut()
       return await work(AbortSignal.any([signal, overdue]))
     } catch (error) {
       signal.throwIfAborted()

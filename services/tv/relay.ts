@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import type { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
+import { checkWayOut } from '../../bootstrap/way-out.ts'
 import { TvFailedError } from './errors.ts'
 import type { RelayPlace } from './place.ts'
 
@@ -105,6 +106,7 @@ export async function openRelay({
         throw new TvFailedError(
           `${tv} was cut off ${MAX_PER_HOUR} times within an hour; again from ${new Date(first.at + HOUR_MS).toISOString()}`
         )
+      checkWayOut()
       // before it is done: a crash does not make it less often
       note.run(tv, now())
       forget.run(now() - HOUR_MS)

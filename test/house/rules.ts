@@ -14,8 +14,8 @@ export interface Rules {
   known: readonly string[]
 }
 
-/** how messages are framed, and how files outlive a power cut: known to all */
-const shared = ['bootstrap/framing.ts', 'bootstrap/files.ts']
+/** how messages are framed, how files outlive a power cut, and whether anything may leave this machine: known to all */
+const shared = ['bootstrap/framing.ts', 'bootstrap/files.ts', 'bootstrap/way-out.ts']
 /** what pages of services share */
 const pages = ['confirm.tsx', 'frame.tsx', 'rows.tsx', 'use-loaded.ts', 'one-at-a-time.ts', 'qr.tsx'].map(
   name => `services/host/page/${name}`
@@ -83,7 +83,7 @@ export const rules: Rules = {
 
     services: ['services/*', ...service],
     'services/directory': service,
-    'services/outbound': [],
+    'services/outbound': shared,
     'services/compute': ['services/host', 'services/outbound', ...service],
     'services/devices': ['services/host', 'services/outbound', ...pages, ...service],
     'services/watcher': ['services/host', 'services/outbound', ...pages, ...service],

@@ -1,5 +1,7 @@
 import { strict as assert } from 'node:assert'
+import { once } from 'node:events'
 import { readFile, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { loadOrCreateIdentity } from '../../bootstrap/index.ts'
@@ -107,12 +109,22 @@ describe('node: updates of a running node', function () {
   }
 
   it('that are broken are taken back, whatever is wrong with them, and all that was said is there', async () => {
+    // it has a machine on a line beside, and reaches it as soon as it may
+    let came = 0
+    await using machine = createServer(socket => {
+      came++
+      socket.on('error', () => undefined).destroy()
+    })
+    await once(machine.listen(0, '127.0.0.1'), 'listening')
+    const { port } = machine.address() as AddressInfo
+    const more = ['--devices-enabled', '--sas-enabled', '--sas-machine', `tcp://127.0.0.1:${port}`]
     const broken: [name: string, body: string, why: RegExp][] = [
       ['exits', 'process.exit(9)', /ended with exit code 9/],
       // as a migration that fails half way: what it did to the database is undone
       [
         'migrates',
-        `${opened('PRAGMA user_version = 99; DELETE FROM event')}; ${WORKS}`,
+        `${opened('PRAGMA user_version = 99; DELETE FROM event')}
+         process.argv.push(...${JSON.stringify(more)}); ${WORKS}`,
         /messenger is (failed|starting): .*version 99/
       ]
     ]
@@ -125,6 +137,7 @@ describe('node: updates of a running node', function () {
       await say(`after ${name}`)
     }
     assert.deepEqual(await said(), ['after exits', 'after migrates', 'one'])
+    assert.equal(came, 0, 'nothing that hangs on the node is reached by what is undone')
   })
 
   it('that work take its place by command', async () => {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Agent, request } from 'undici'
 import { z } from 'zod'
+import { checkWayOut } from '../../../bootstrap/way-out.ts'
 import { BotError } from '../errors.ts'
 import type { BotPort, Update } from './contract.ts'
 
@@ -47,6 +48,7 @@ export function createTelegram(url: string, token: () => Promise<string>): BotPo
   const agent = new Agent({ keepAliveTimeout: 30_000 })
 
   async function once(key: string, method: string, body: object, waitMs: number, signal: AbortSignal) {
+    checkWayOut()
     const { statusCode, body: stream } = await request(`${url}/bot${key}/${method}`, {
       dispatcher: agent,
       method: 'POST',

@@ -1,4 +1,5 @@
 import { Agent, type Dispatcher } from 'undici'
+import { checkWayOut } from '../../../bootstrap/way-out.ts'
 import { readEvents } from '../core/events.ts'
 import { type Failure, readRetryAfter } from '../core/retry.ts'
 import { StreamError, UnknownNameError } from '../errors.ts'
@@ -142,6 +143,7 @@ export function createSend(keys: Pick<Keys, 'read'>, now: () => number) {
       const { secret } = route.provider
       let key = ''
       try {
+        checkWayOut()
         if (secret != null) key = await keys.read(secret)
         return await ask(route, path, body, key, signal)
       } catch (error) {

@@ -1,5 +1,6 @@
 import { request as plainRequest, type RequestOptions } from 'node:http'
 import { request as tlsRequest } from 'node:https'
+import { checkWayOut } from '../../../bootstrap/way-out.ts'
 import { findTarget, type Resolve } from './address.ts'
 
 /** Standard Webhooks recommends 15 to 30 s. */
@@ -23,6 +24,7 @@ export async function post(
   url: URL,
   { headers, body, privateRanges, resolve, signal }: PostInit
 ): Promise<void> {
+  checkWayOut()
   const inTime = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)])
   const { address, family } = await findTarget(url.hostname, privateRanges, {
     signal: inTime,

@@ -1,4 +1,5 @@
 import { createTransport } from 'nodemailer'
+import { checkWayOut } from '../../../bootstrap/way-out.ts'
 import type { Alert } from './store.ts'
 
 const SEND_MS = 30_000
@@ -51,6 +52,7 @@ export async function sendMail(
   body: string,
   signal: AbortSignal
 ): Promise<void> {
+  checkWayOut()
   const { protocol, hostname, port, username, password, searchParams } = new URL(server)
   const from = searchParams.get('from')
   if (!/^smtps?:$/.test(protocol) || from == null)

@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { checkWayOut } from '../../../bootstrap/way-out.ts'
 import type { Chains } from '../delivery/chains.ts'
 import { MirrorError } from '../errors.ts'
 import type { ChainLog } from '../log/chain-log.ts'
@@ -78,6 +79,7 @@ export function createMirror(url: string, chains: Pick<Chains, 'all' | 'find' | 
   async function within<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     let client: pg.PoolClient | undefined
     try {
+      checkWayOut()
       client = await pool.connect()
       // it may be cut off between two queries, and while it is ours nobody else listens
       client.on('error', ignore)

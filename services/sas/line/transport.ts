@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { checkWayOut } from '../../../bootstrap/way-out.ts'
 import { LineError } from '../errors.ts'
 import { tcpOf } from './name.ts'
 
@@ -11,6 +12,7 @@ export async function openTransport(name: string, baudRate: number, signal: Abor
   const limit = AbortSignal.any([signal, AbortSignal.timeout(OPEN_MS)])
   const address = tcpOf(name)
   try {
+    checkWayOut()
     if (address != null) {
       const socket = connect(address)
       socket.setNoDelay(true)

@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:cr
 import { once } from 'node:events'
 import { connect, type TLSSocket } from 'node:tls'
 import { adbGeneratePublicKey } from '@yume-chan/adb'
+import { checkWayOut } from '../../../bootstrap/way-out.ts'
 import { TvDownError, TvFailedError, TvProtocolError } from '../errors.ts'
 import { within } from './deadline.ts'
 import type { AdbKey } from './key.ts'
@@ -44,6 +45,7 @@ export interface PairByCode {
 export async function pairByCode({ host, port, code, key, deadlineMs, signal }: PairByCode): Promise<void> {
   const place = `${host}:${port}`
   signal.throwIfAborted()
+  checkWayOut()
   const socket = connect({ host, port, ...tlsOptions(key) })
   // it is told by what waits; without a listener what comes late would end the node
   socket.on('error', () => undefined)

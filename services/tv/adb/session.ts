@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { Adb, AdbDaemonTransport, AdbPublicKeyAuthenticator, AdbSignatureAuthenticator } from '@yume-chan/adb'
+import { checkWayOut } from '../../../bootstrap/way-out.ts'
 import { TvDownError, TvProtocolError } from '../errors.ts'
 import { within } from './deadline.ts'
 import type { AdbKey } from './key.ts'
@@ -33,6 +34,7 @@ export async function openSession(init: SessionInit): Promise<Session> {
   const { host, port, key, deadlineMs, pairMs, signal } = init
   const place = `${host}:${port}`
   signal.throwIfAborted()
+  checkWayOut()
   const socket = connect({ host, port, noDelay: true })
   // it is told by the streams and by `gone`; without a listener what comes late would end the node
   socket.on('error', () => undefined)

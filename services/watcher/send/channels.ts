@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { Transporter } from 'nodemailer'
 import { raceSignal } from 'race-signal'
+import { checkWayOut } from '../../../bootstrap/way-out.ts'
 import type { ServiceApis } from '../../host/index.ts'
 import type { Outbound } from '../../outbound/index.ts'
 import type { Message } from '../contract.ts'
@@ -90,6 +91,7 @@ export function createSend({ outbound, secrets, mail, messenger, now }: Channels
     const stop = (): void => transport.close()
     signal.addEventListener('abort', stop, { once: true })
     try {
+      checkWayOut()
       const letter = compose(message)
       await transport.sendMail({
         ...letter,
