@@ -20,7 +20,7 @@ import { createSend, type Json } from './provider/send.ts'
 import { MIGRATIONS } from './schema.ts'
 import { createSimilar } from './similar.ts'
 import { createCache } from './store/cache.ts'
-import { type Chats, createChats } from './store/chats.ts'
+import { createChats, createPlace, type Place } from './store/chats.ts'
 import { createCredits } from './store/credits.ts'
 import { createJobStore } from './store/jobs.ts'
 import { createProviders } from './store/providers.ts'
@@ -78,7 +78,7 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
     onError: code => measures.providerFailed(code),
     onKept: error => host.degraded('cache', error?.message)
   })
-  const chats = createChats(db)
+  const chats = createChats(db, now)
   const ports: BotPort[] = []
   const jobs = createJobs({
     store: createJobStore(db, join(host.folder, 'jobs'), user => cache.namespaceKey(`user:${user}`)),
@@ -160,11 +160,11 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
     if (botMessenger) {
       const { createOwnMessenger } = await import('./bot/own-messenger.ts')
       const port = createOwnMessenger(() => host.wanted.messenger, now)
-      await startBot('the messenger', port, createChats(db, 'messenger'))
+      await startBot('the messenger', port, createPlace())
     }
   }
 
-  async function startBot(where: string, port: BotPort, chats: Chats): Promise<void> {
+  async function startBot(where: string, port: BotPort, chats: Place): Promise<void> {
     const { createBot } = await import('./bot/bot.ts')
     ports.push(port)
     const onHandled = (error?: Error): void => host.degraded(`bot in ${where}`, error?.message)

@@ -54,5 +54,8 @@ export const MIGRATIONS = [
   // of an answer that nodes of a group share: who signed it, as JSON
   'ALTER TABLE cache ADD COLUMN statement TEXT',
   `ALTER TABLE bot ADD COLUMN messenger TEXT NOT NULL DEFAULT 'telegram';
-   INSERT INTO bot (next, messenger) VALUES (0, 'messenger')`
+   INSERT INTO bot (next, messenger) VALUES (0, 'messenger')`,
+  // ms since 1970 of a place, which is one for a day
+  `ALTER TABLE bot ADD COLUMN at INTEGER NOT NULL DEFAULT 0;
+   UPDATE bot SET at = unixepoch() * 1000`
 ]

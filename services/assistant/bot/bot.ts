@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import { AssistantError } from '../errors.ts'
-import type { Chats } from '../store/chats.ts'
+import type { Place } from '../store/chats.ts'
 import type { BotPort, Update } from './contract.ts'
 import { showGrowing } from './reply.ts'
 
@@ -19,7 +19,7 @@ export interface Turn {
 
 export interface BotComponents {
   port: BotPort
-  chats: Chats
+  chats: Place
   /** the answer piece by piece, on the account of a user; throws AssistantError */
   answer(user: string, name: string, turns: readonly Turn[], signal: AbortSignal): AsyncIterable<string>
   now: () => number
@@ -36,24 +36,31 @@ export function createBot({ port, chats, answer, now, onHandled }: BotComponents
   /** where the look before failed, this one says at once whether it goes again */
   let hasFailed = false
 
-  async function reply({ chat, user, name, text }: Update, signal: AbortSignal): Promise<void> {
-    if (text === '') return
+  async function reply({ chat, user, name, text, message }: Update, signal: AbortSignal): Promise<void> {
+    if (text === '' || (message != null && port.hasReplied?.(message) === true)) return
+    const send = (said: string): Promise<number> => port.send(chat, said, signal, message)
     if (!port.isOpen && !chats.has(chat)) {
-      await port.send(chat, `The owner of this bot admits you with: artel assistant admit ${chat}`, signal)
+      await send(`The owner of this bot admits you with: artel assistant admit ${chat}`)
       return
     }
     if (text === '/start' || text === '/new') {
       turnsOf.delete(chat)
-      await port.send(chat, 'Ask me something. /new begins anew.', signal)
+      await send('Ask me something. /new begins anew.')
       return
     }
     const turns: Turn[] = [...(turnsOf.get(chat) ?? []), { role: 'user', content: text }]
     try {
-      const content = await showGrowing(port, chat, answer(user, name, turns, signal), signal, now)
+      const content = await showGrowing(
+        port,
+        { chat, message },
+        answer(user, name, turns, signal),
+        signal,
+        now
+      )
       turnsOf.set(chat, [...turns, { role: 'assistant' as const, content }].slice(-TURNS))
     } catch (error) {
       if (!(error instanceof AssistantError)) throw error
-      await port.send(chat, error.message, signal)
+      await send(error.message)
     }
   }
 

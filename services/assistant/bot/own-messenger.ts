@@ -5,17 +5,18 @@ import { BotError } from '../errors.ts'
 import type { BotPort, Update } from './contract.ts'
 
 const LOOK_MS = 500
-/** What is older is no question any more: a backup, or members after a long time, bring it again. */
+/** What is older is no question any more: members bring it again after a long time. */
 const NEW_MS = 24 * 60 * 60_000
 
-type Chats = Pick<ServiceApis['messenger'], 'mentions' | 'write'>
+type Chats = Pick<ServiceApis['messenger'], 'mentions' | 'hasReplied' | 'write'>
 
 /** What names nobody is handled by being looked at. */
 const lookedUpTo = (id: number): Update => ({ id, chat: '', user: '', name: '', text: '' })
 
 /**
  * The messenger of this node: its person is a member of chats, and is asked by whoever names him there. Of what else is
- * said nothing comes here. Each who asks is a user of his own.
+ * said nothing comes here. Each who asks is a user of his own. What was answered is what was replied to in the chat, whichever
+ * backups the two services come from.
  *
  * @param chats undefined where the messenger does not run
  */
@@ -33,16 +34,17 @@ export function createOwnMessenger(chats: () => Chats | undefined, now: () => nu
     isOpen: true,
     async updates(offset, waitMs, signal) {
       for (const endAt = performance.now() + waitMs; ; ) {
-        const { items, next } = found().mentions(offset - 1)
+        const { items, next } = found().mentions(Math.max(0, offset - 1), now() - NEW_MS)
         if (next >= offset)
           return [
             ...items.map(
-              ({ place, chat, by, at, text }): Update => ({
+              ({ place, id, chat, by, at, text }): Update => ({
                 id: place,
                 chat,
                 user: `messenger-${by.id}`,
                 name: by.name,
-                text: at < now() - NEW_MS ? '' : text
+                text,
+                message: { id, chat, at }
               })
             ),
             ...(items.at(-1)?.place === next ? [] : [lookedUpTo(next)])
@@ -51,10 +53,11 @@ export function createOwnMessenger(chats: () => Chats | undefined, now: () => nu
         await delay(LOOK_MS, undefined, { signal })
       }
     },
-    async send(chat, text) {
-      await found().write(chat, text, randomUUID())
+    async send(chat, text, _, message) {
+      await found().write(chat, text, randomUUID(), message?.id)
       return 0
     },
+    hasReplied: message => found().hasReplied(message),
     async close() {}
   }
 }

@@ -1,5 +1,5 @@
 import { BotError } from '../errors.ts'
-import type { BotPort } from './contract.ts'
+import type { BotPort, Update } from './contract.ts'
 import { split } from './split.ts'
 
 const EDIT_GAP_MS = 1500
@@ -11,14 +11,15 @@ const WAITING = '…'
  */
 export async function showGrowing(
   port: BotPort,
-  chat: string,
+  { chat, message: answered }: Pick<Update, 'chat' | 'message'>,
   texts: AsyncIterable<string>,
   signal: AbortSignal,
   now: () => number
 ): Promise<string> {
-  if (port.edit == null) return await sendWhole(port, chat, texts, signal)
+  const send = (text: string): Promise<number> => port.send(chat, text, signal, answered)
+  if (port.edit == null) return await sendWhole(port.maxChars, send, texts, signal)
   const change = port.edit
-  const message = await port.send(chat, WAITING, signal)
+  const message = await send(WAITING)
   let shown = WAITING
   let shownAt = now()
   let text = ''
@@ -49,16 +50,16 @@ export async function showGrowing(
     await show(first!).catch(async error => {
       if (!(error instanceof BotError)) throw error
       // it was deleted meanwhile
-      await port.send(chat, first!, signal)
+      await send(first!)
     })
-    for (const part of others) await port.send(chat, part, signal)
+    for (const part of others) await send(part)
   }
   return text
 }
 
 async function sendWhole(
-  port: BotPort,
-  chat: string,
+  maxChars: number,
+  send: (text: string) => Promise<number>,
   texts: AsyncIterable<string>,
   signal: AbortSignal
 ): Promise<string> {
@@ -66,8 +67,9 @@ async function sendWhole(
   try {
     for await (const more of texts) text += more
   } finally {
-    // as far as it came
-    for (const part of split(text, port.maxChars)) if (part.trim() !== '') await port.send(chat, part, signal)
+    // as far as it came; what the end of the node cuts off is asked again by the next one
+    const parts = signal.aborted ? [] : split(text, maxChars)
+    for (const part of parts) if (part.trim() !== '') await send(part)
   }
   return text
 }

@@ -188,6 +188,15 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
     `SELECT n, id FROM event WHERE n > ? AND kind = 'text' AND device <> ? AND bytes IS NOT NULL ORDER BY n LIMIT ?`
   )
 
+  const firstSince = one<{ n: number | null }>(
+    `SELECT min((SELECT min(n) FROM event WHERE grp = chat.grp AND timeMs >= ?)) AS n
+     FROM (SELECT DISTINCT grp FROM generation) AS chat`
+  )
+  const newestPlace = one<{ n: number | null }>('SELECT max(n) AS n FROM event')
+  const saidBy = all<{ id: string }>(
+    `SELECT id FROM event WHERE grp = ? AND timeMs >= ? AND device = ? AND kind = 'text' AND bytes IS NOT NULL`
+  )
+
   const addWaiting = run('INSERT OR IGNORE INTO waiting VALUES (?, ?, ?, ?)')
   const waitingRows = all<Signed & { id: string }>(
     'SELECT id, bytes, signature FROM waiting WHERE grp = ? LIMIT ?'
@@ -342,6 +351,10 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
     isPlaced: (id: string): boolean => isPlaced(id) != null,
     /** Texts of others behind a number. */
     saidAfter,
+    /** The number behind which everything is that was said since a time. */
+    placeBefore: (sinceMs: number): number => (firstSince(sinceMs)?.n ?? (newestPlace()?.n ?? 0) + 1) - 1,
+    /** Texts of a device in a chat since a time. */
+    saidBy: (grp: string, device: string, sinceMs: number) => saidBy(grp, sinceMs, device),
     hasEvent: (id: string): boolean => hasContent(id) != null,
     event(id: string): { event: Event; grp: string; mark: Mark } | undefined {
       const row = eventRow(id)

@@ -1,10 +1,11 @@
 import { allows } from '../../host/index.ts'
 import type { Chats } from '../contract.ts'
+import { fromHex } from '../core/codec.ts'
 import { MAX_TEXT_CHARS } from '../core/constants.ts'
 import { mayChat } from '../people/acting.ts'
 
 export interface WriteInit {
-  say(chat: string, kind: 'text', body: { text: string }, key: string): Promise<string>
+  say(chat: string, kind: 'text', body: { text: string; reply?: Uint8Array }, key: string): Promise<string>
   /** of the person whose device this is */
   login(): string | undefined
 }
@@ -17,9 +18,10 @@ export const createWriter = ({ say, login }: WriteInit): Pick<Chats, 'refusal' |
     if (!isAllowed) return 'this needs a token with the scope messenger:write'
     return mayChat(caller, login()) ? undefined : `the chats of this node are those of ${login() ?? 'nobody'}`
   },
-  async write(chat, text, key) {
+  async write(chat, text, key, reply) {
+    const first = reply == null ? {} : { reply: fromHex(reply) }
     for (const [i, part] of partsOf(text, MAX_TEXT_CHARS).entries())
-      await say(chat, 'text', { text: part }, `${key} ${i}`)
+      await say(chat, 'text', { text: part, ...(i === 0 ? first : {}) }, `${key} ${i}`)
   }
 })
 

@@ -31,7 +31,7 @@ describe('assistant: long texts', () => {
 function run(telegram: Telegram, db: DatabaseSync, answer: (text: string) => AsyncIterable<string>) {
   const ending = new AbortController()
   const port = createTelegram(telegram.url, async () => TOKEN)
-  const chats = createChats(db)
+  const chats = createChats(db, Date.now)
   const errors: string[] = []
   const bot = createBot({
     port,
@@ -159,6 +159,23 @@ describe('assistant: the bot', function () {
     await second.end()
   })
 
+  it('a place of an older day is none: after a quiet week the messenger begins with other numbers', async () => {
+    const db = openDb()
+    let now = Date.now()
+    const { offset, setOffset } = createChats(db, () => now)
+    setOffset(5000)
+    equal(offset(), 5000)
+    now += 25 * 60 * 60_000
+    equal(offset(), 0)
+    now -= 50 * 60 * 60_000
+    setOffset(5000)
+    const bot = run(telegram, db, echo)
+    bot.chats.admit('1', '')
+    telegram.write(1, 'hello')
+    await isThere(1, 'hello')
+    await bot.end()
+  })
+
   it('edits no more often than the messenger likes', async () => {
     let now = 0
     const edits: number[] = []
@@ -177,7 +194,7 @@ describe('assistant: the bot', function () {
         await new Promise(setImmediate)
       }
     }
-    await showGrowing(port, '1', slowly(), new AbortController().signal, () => now)
+    await showGrowing(port, { chat: '1' }, slowly(), new AbortController().signal, () => now)
     // that at the end does not wait
     const gaps = edits.slice(1, -1).map((at, i) => at - edits[i]!)
     ok(edits.length >= 5 && gaps.every(gap => gap >= 1500), edits.join())

@@ -1,4 +1,8 @@
 import { deepEqual, equal, ok } from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createIdentity } from '../../../bootstrap/index.ts'
 import { answerTo, openProvider } from '../../../node/demo/provider.ts'
 import { assistant, messenger, OWNER } from '../../../services/index.ts'
 import { createMentions, withoutMention } from '../../../services/messenger/device/mentions.ts'
@@ -41,6 +45,7 @@ describe('assistant: the bot in the messenger', function () {
       ['removed', 'd3']
     ] as const
     const store = {
+      placeBefore: () => 0,
       saidAfter: () => said.map(([id], i) => ({ n: i + 1, id })),
       event: (id: string) => ({
         grp: 'g',
@@ -55,41 +60,51 @@ describe('assistant: the bot in the messenger', function () {
     const person = (device: string) => (people as Record<string, object>)[device]
     const school = { roster: { person } }
     const { mentions } = createMentions(store as never, school as never, 'd1')
-    deepEqual(mentions(0), {
-      items: [{ place: 2, chat: 'g', at: 7, by: people.d2, text: 'other' }],
+    deepEqual(mentions(0, 0), {
+      items: [{ place: 2, id: 'other', chat: 'g', at: 7, by: people.d2, text: 'other' }],
       next: 3
     })
+    deepEqual(mentions(0, 8), { items: [], next: 3 })
   })
 
   it('answers who names it, each on a quota of his own, and is told nothing else', async () => {
     await using provider = await openProvider(KEY)
     await using started = new AsyncDisposableStack()
     const directory = createTestDirectory()
-    const school = started.use(
-      await startHost({
-        modules: [messenger, assistant],
-        directory,
-        settings: { assistant: { botMessenger: true, botModel: 'm', quotaCredits: 1 } }
-      })
-    )
-    const isRunning = () => school.services.health().every(({ state }) => state === 'running')
-    await until(isRunning, 'both run')
+    const folder = await mkdtemp(join(tmpdir(), 'artel-own-messenger-'))
+    started.defer(() => rm(folder, { recursive: true, force: true }))
+    const identity = await createIdentity()
+    let school: Awaited<ReturnType<typeof startHost>>
     const call = <T = unknown>(service: string, operation: string, input: object = {}) =>
       school.services.call(service, operation, input, { caller: OWNER }) as Promise<T>
-    await call('assistant', 'secret', { name: 'key', value: KEY })
-    const models = [
-      { id: 'm', inputPerMillion: '1000000', outputPerMillion: '1000000', maxOutputTokens: 100 }
-    ]
-    await call('assistant', 'put', {
-      name: 'p',
-      provider: { kind: 'openai', url: provider.url, secret: 'key', models }
-    })
+    async function start(): Promise<void> {
+      school = started.use(
+        await startHost({
+          modules: [messenger, assistant],
+          directory,
+          folder,
+          identity,
+          settings: { assistant: { botMessenger: true, botModel: 'm', quotaCredits: 1 } }
+        })
+      )
+      const isRunning = () => school.services.health().every(({ state }) => state === 'running')
+      await until(isRunning, 'both run')
+      await call('assistant', 'secret', { name: 'key', value: KEY })
+      const models = [
+        { id: 'm', inputPerMillion: '1000000', outputPerMillion: '1000000', maxOutputTokens: 100 }
+      ]
+      await call('assistant', 'put', {
+        name: 'p',
+        provider: { kind: 'openai', url: provider.url, secret: 'key', models }
+      })
+    }
+    await start()
     await call('messenger', 'found', { name: 'School 7', me: 'Helping Hand', login: 'helper' })
 
     const added = { user: 'ann', name: 'Ann', role: 'teacher' }
     const { invitation } = await call<{ invitation: { code: string } }>('messenger', 'addUser', added)
     const ann = started.use(await startNode(directory))
-    await ann.connect(school)
+    await ann.connect(school!)
     await ann.call('join', { code: invitation.code })
     const { id: group } = await whenKnown(ann, 'createGroup', { title: '7b', users: ['helper'] })
     const say = (text: string) => ann.call('send', { group, text })
@@ -122,5 +137,16 @@ describe('assistant: the bot in the messenger', function () {
     await say('@helper and tomorrow?')
     await isThere(answerTo('and tomorrow?'))
     equal(provider.calls, 2)
+
+    // the assistant comes from a backup of before all this, or from none
+    const before = await textsOf(ann, group)
+    await school![Symbol.asyncDispose]()
+    await rm(join(folder, 'services', 'assistant', 'assistant.sqlite'))
+    await start()
+    await ann.connect(school!)
+    await say('@helper and on Friday?')
+    await isThere(answerTo('and on Friday?'))
+    deepEqual((await textsOf(ann, group)).slice(0, before.length + 1), [...before, '@helper and on Friday?'])
+    equal(provider.calls, 3)
   })
 })
