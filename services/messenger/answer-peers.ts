@@ -39,6 +39,13 @@ export function answerPeers(
       return {}
     },
 
+    pair({ school, ...request }, call) {
+      const { pairing, school: own } = node()
+      if (own.roster == null || !isEqual(own.roster.school, school))
+        throw new ForbiddenError('this node belongs to another school, or to none')
+      return pairing.answer(request, call)
+    },
+
     prepare: async ({ school, slot, ballot, pass }, { peer, signal }) =>
       admit(school, peer, pass).mailbox.prepare(slot, ballot, peer, signal) as never,
     accept: async ({ school, slot, ballot, value, pass }, { peer, signal }) =>

@@ -24,6 +24,7 @@ import { openMailStore } from './mailbox/store.ts'
 import { createPresence } from './people/presence.ts'
 import { signerOf } from './school/invitation.ts'
 import { createNetwork, type Handlers } from './school/network.ts'
+import { createPairing } from './school/pairing.ts'
 import { createSchool } from './school/school.ts'
 import { createDisk, createOwn, createTurns, transactLater } from './store/database.ts'
 import { MIGRATIONS } from './store/schema.ts'
@@ -55,6 +56,14 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
     onGrown() {
       for (const listener of grown) listener()
     }
+  })
+  const pairing = createPairing({
+    network,
+    school,
+    signer,
+    now,
+    signal,
+    changed: () => host.tell('roster', {})
   })
   const mailbox = createMailbox({
     store: openMailStore(db, now),
@@ -173,6 +182,7 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
     store,
     network,
     school,
+    pairing,
     mailbox,
     /** of what nodes bring to this mailbox */
     rates: createRates(perMinute),

@@ -3,7 +3,7 @@ import { backup, backupId } from './admin/declared.ts'
 import { bytesOf, count, hash32, keyName, signedOf, time } from './core/codec.ts'
 import { headSchema, MAX_EVENT_BYTES } from './core/event.ts'
 import { MAX_DEVICES, MAX_GENERATION_BYTES } from './core/generation.ts'
-import { MAX_STATEMENT_BYTES, userId } from './core/statement.ts'
+import { MAX_STATEMENT_BYTES, title, userId } from './core/statement.ts'
 import { MAX_ENVELOPE_BYTES, MAX_PAGE, PAGE_BYTES } from './mailbox/envelope.ts'
 
 /* What nodes of a school say to each other. Only those that the roster names are heard. */
@@ -12,6 +12,8 @@ export const MAX_STATEMENTS = 16
 export const MAX_PACKAGES = 50
 const FRAME_BYTES = PAGE_BYTES + 64 * 1024
 const SLOW_MS = 30_000
+/** So long a code of a device is good, and its person may take to type the digits. */
+export const PAIRING_MS = 300_000
 /** A stream that is followed says so often that it lives. */
 export const ALIVE_MS = 10_000
 
@@ -64,6 +66,19 @@ export const messages = {
   },
   /** My roster is this long; ask for it. */
   news: { request: z.object({ school, head: count }), answer: z.object({}) },
+  /**
+   * I have the code that you show, and am another device of your person. Each throws in a nonce, the one that asks having
+   * said its hash before; with the second item the digits of both can be typed, and when they were the answer comes.
+   */
+  pair: {
+    request: z.object({ school, secret: bytesOf(16), device: keyName, name: title, commitment: hash32 }),
+    items: z.union([z.object({ nonce: hash32 }), z.object({ waits: z.literal(true) })]),
+    sends: z.object({ nonce: hash32, consent: bytesOf(64) }),
+    answer: z.object({}),
+    maxBytes: 4096,
+    deadlineMs: PAIRING_MS + SLOW_MS,
+    atOnce: 1
+  },
   prepare: {
     request: z.object({ school, slot, ballot, pass }),
     answer: reply,

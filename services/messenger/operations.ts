@@ -12,6 +12,7 @@ import { FilePathError, PolicyError, SchoolError, UnknownChatError } from './err
 import { mayChat } from './people/acting.ts'
 import { decodeList, planImport } from './people/import-people.ts'
 import { report } from './people/report.ts'
+import { isDeviceCode } from './school/device-code.ts'
 import { newSeed, signerOf, writeCode } from './school/invitation.ts'
 
 const MAX_LIST_BYTES = 2 * 1024 * 1024
@@ -22,11 +23,12 @@ export function createOperations(
   /** a school was founded or joined */
   begin: () => Promise<void>
 ): Omit<Handlers<typeof declaration.operations>, keyof typeof administration> {
-  const { school, groups, chats, store, view, network, mailbox, self } = node
+  const { school, pairing, groups, chats, store, view, network, mailbox, self } = node
   const roster = school.known
 
   function status() {
     const me = school.roster?.person(self)
+    const wanted = pairing.wanted()
     return {
       ...(school.roster == null
         ? {}
@@ -39,7 +41,8 @@ export function createOperations(
       mailboxes: [...(school.roster?.mailboxes() ?? [])],
       isMailbox: school.roster?.mailboxes().includes(network.self) ?? false,
       outbox: store.outCount(),
-      mail: mailbox.store.usage()
+      mail: mailbox.store.usage(),
+      ...(wanted == null ? {} : { pairing: wanted })
     }
   }
   const userOf = (id: string): User => {
@@ -90,8 +93,11 @@ export function createOperations(
       return status()
     },
     async join({ code, device }, { signal }) {
-      await school.join(code, device, signal)
-      await begin()
+      if (isDeviceCode(code)) await pairing.join(code, device, begin)
+      else {
+        await school.join(code, device, signal)
+        await begin()
+      }
       return status()
     },
 
@@ -144,6 +150,8 @@ export function createOperations(
         await school.state('users', { users: changes.slice(at, at + MAX_USERS) }, signal)
       return { lines, isApplied: true, invitations }
     },
+    addDevice: () => pairing.offer(),
+    confirmDevice: ({ digits }, { signal }) => pairing.confirm(digits, signal),
     async revoke({ device }, { signal }) {
       await school.state('revoke', { device }, signal)
       return {}

@@ -170,3 +170,22 @@ export function counts(generations: readonly Generation[], device: string, seq: 
 /** number of the newest event; -1 where there is none */
 export const headOf = (heads: readonly Head[], device: string): number =>
   heads.find(([each]) => each === device)?.[1] ?? -1
+
+/**
+ * Newest events that are not for a device: of what was said before it came, newcomers see what their chat says. A device
+ * that another of its person let in has what that one has; one that an invitation let in beside others of its person, or
+ * in their place, has what follows: who makes invitations does not read by them what was said before.
+ */
+export function cutOf(generations: readonly Generation[], device: string, roster: Roster): readonly Head[] {
+  const at = generations.findLastIndex(
+    (each, i) => each.devices.includes(device) && generations[i - 1]?.devices.includes(device) !== true
+  )
+  const first = generations[at]
+  if (first == null) return []
+  const { user, vouchedBy } = roster.device(device) ?? {}
+  const before = generations.slice(0, at)
+  if (vouchedBy != null && before.at(-1)?.devices.includes(vouchedBy) === true)
+    return cutOf(before, vouchedBy, roster)
+  const isAnother = before.some(({ devices }) => devices.some(each => roster.device(each)?.user === user))
+  return first.history === 'all' && !isAnother ? [] : first.heads
+}

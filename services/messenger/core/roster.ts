@@ -4,6 +4,9 @@ import { isEqual, type Signed } from './codec.ts'
 import { createHistory } from './history.ts'
 import {
   type Body,
+  consentFor,
+  MAX_OWN_DEVICES,
+  MAX_VOUCHED,
   type Policy,
   readStatement,
   type Statement,
@@ -20,6 +23,8 @@ export interface Device {
   peer: string
   name: string
   isRevoked: boolean
+  /** the device of the same person that let it in; none: an invitation, or the founding */
+  vouchedBy?: string
 }
 
 /** Who is in a school, as its log says; every question can be asked of any position of the log. */
@@ -92,14 +97,30 @@ export function openRoster(founding: Signed): Roster {
   function checkDevice(by: string, { user, device, peer, vouch }: Body<'device'>): void {
     const known = users.get(user)
     if (known == null || known.isDisabled) throw new PolicyError(`there is no ${user} in this school`)
-    if (device !== by) throw new PolicyError('a device states itself')
     if (devices.get(device) != null) throw new PolicyError('this device is there already')
-    if (known.invite == null || usedInvites.has(known.invite))
-      throw new PolicyError(`the invitation of ${user} was used already; an admin makes a new one`)
-    if (!isSignedBy(known.invite, 'artel/messenger/vouch', vouchFor(school, user, device, peer), vouch))
-      throw new PolicyError(`this is not the invitation of ${user}`)
+    if (device === by) checkInvited(known, device, peer, vouch)
+    else checkVouched(by, known, device, peer, vouch)
     if (devices.now().some(each => each.peer === peer && person(each.id) != null))
       throw new PolicyError('there is a device on this node already')
+  }
+
+  function checkInvited({ id, invite }: User, device: string, peer: string, vouch: Uint8Array): void {
+    if (invite == null || usedInvites.has(invite))
+      throw new PolicyError(`the invitation of ${id} was used already; an admin makes a new one`)
+    if (!isSignedBy(invite, 'artel/messenger/vouch', vouchFor(school, id, device, peer), vouch))
+      throw new PolicyError(`this is not the invitation of ${id}`)
+  }
+
+  function checkVouched(by: string, { id }: User, device: string, peer: string, vouch: Uint8Array): void {
+    if (person(by)?.id !== id)
+      throw new PolicyError('a device states itself, or another of its person that counts states it')
+    if (!isSignedBy(device, 'artel/messenger/consent', consentFor(school, id, device, peer, by), vouch))
+      throw new PolicyError('the new device did not sign this')
+    const isFull = devicesOf(id).length >= MAX_OWN_DEVICES
+    if (isFull || devices.now().filter(each => each.user === id).length >= MAX_VOUCHED)
+      throw new PolicyError(
+        `a person lets in up to ${MAX_OWN_DEVICES} devices by himself, ${MAX_VOUCHED} over time; an admin makes an invitation for more`
+      )
   }
 
   function check(signed: Signed): Statement {
@@ -129,16 +150,23 @@ export function openRoster(founding: Signed): Roster {
     return statement
   }
 
-  function apply({ n, kind, body }: Statement): void {
+  function apply({ n, by, kind, body }: Statement): void {
     const addDevice = ({ device: id, user, peer, name }: Body<'found'>['device']): void =>
-      devices.set(id, n, { id, user, peer, name, isRevoked: false })
+      devices.set(id, n, {
+        id,
+        user,
+        peer,
+        name,
+        isRevoked: false,
+        ...(id === by ? {} : { vouchedBy: by })
+      })
     if (kind === 'found') {
       users.set(body.user.id, n, body.user)
       addDevice(body.device)
       settings.set('', n, { mailboxes: body.mailboxes, policy: body.policy })
     } else if (kind === 'users') for (const user of body.users) users.set(user.id, n, user)
     else if (kind === 'device') {
-      usedInvites.add(users.get(body.user)!.invite!)
+      if (body.device === by) usedInvites.add(users.get(body.user)!.invite!)
       addDevice(body)
     } else if (kind === 'revoke') {
       devices.set(body.device, n, { ...devices.get(body.device)!, isRevoked: true })

@@ -21,6 +21,9 @@ import {
 export const MAX_STATEMENT_BYTES = 64 * 1024
 export const MAX_USERS = 100
 export const MAX_MAILBOXES = 5
+/** Of a person, that count, where one more is vouched for by another of them; and in all, ever. */
+export const MAX_OWN_DEVICES = 5
+export const MAX_VOUCHED = 20
 
 export const roles = z.enum(['admin', 'teacher', 'pupil'])
 export type Role = z.output<typeof roles>
@@ -78,7 +81,10 @@ const bodies = {
   found: z.object({ name: title, user, device, mailboxes, policy: policySchema }),
   /** adds people, or says anew what is known of them */
   users: z.object({ users: z.array(user).min(1).max(MAX_USERS) }),
-  /** a device says that it is there; the key of its user's invitation has signed it */
+  /**
+   * A device says that it is there, and the key of its user's invitation has signed it; or another device of the user
+   * says so, and the new one has signed that it agrees.
+   */
   device: device.extend({ vouch: bytesOf(64) }),
   revoke: z.object({ device: keyName }),
   mailboxes: z.object({ mailboxes }),
@@ -132,3 +138,12 @@ export const UNFOUNDED = NO_HASH
 /** What an invitation's key signs. */
 export const vouchFor = (school: Uint8Array, user: string, device: string, peer: string): Uint8Array =>
   pack([school, user, device, peer])
+
+/** What a device signs that another of its user, `by`, is to vouch for. */
+export const consentFor = (
+  school: Uint8Array,
+  user: string,
+  device: string,
+  peer: string,
+  by: string
+): Uint8Array => pack([school, user, device, peer, by])

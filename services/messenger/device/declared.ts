@@ -41,7 +41,11 @@ const line = z.object({
     .optional()
     .describe('of one whose author asks to confirm that it was read'),
   joined: z.array(z.string()).optional(),
-  left: z.array(z.string()).optional()
+  left: z.array(z.string()).optional(),
+  devices: z
+    .array(z.object({ of: z.string(), name: z.string() }))
+    .optional()
+    .describe('further devices of people who have one, and whose they are')
 })
 type Shown = z.output<typeof line>
 
@@ -63,13 +67,19 @@ const showConfirm = ({ isDone, by, missing }: NonNullable<Shown['confirm']>): st
       : ' (please confirm that you have read it)'
     : ` (confirmed by ${by.join(', ') || 'nobody'}; not yet by ${missing.join(', ') || 'nobody'})`
 
-const showLine = ({ at, by, text, file, isDeleted, joined, left, mark, confirm }: Shown): string => {
+const showMembers = ({ joined = [], left = [], devices = [] }: Shown): string =>
+  [
+    ...(joined.length + left.length === 0
+      ? []
+      : [`+ ${joined.join(', ') || '-'}  - ${left.join(', ') || '-'}`]),
+    ...devices.map(({ of, name }) => `${of} has another device: ${name}`)
+  ].join('  ')
+
+const showLine = (line: Shown): string => {
+  const { at, by, text, file, isDeleted, mark, confirm } = line
   const what = isDeleted
     ? '(deleted)'
-    : (text ??
-      (file == null
-        ? `+ ${joined?.join(', ') || '-'}  - ${left?.join(', ') || '-'}`
-        : `[${file.name}, ${file.size} bytes]`))
+    : (text ?? (file == null ? showMembers(line) : `[${file.name}, ${file.size} bytes]`))
   // nothing of a message may steer the terminal
   return `${new Date(at).toISOString()} ${by.name}: ${what}${mark == null ? '' : ` (${mark})`}${confirm == null ? '' : showConfirm(confirm)}`.replace(
     /\p{Cc}/gu,

@@ -1,6 +1,6 @@
 import { isEqual, NO_HASH, toHex } from '../core/codec.ts'
 import { type Event, type EventOf, type Head, parseEvent, type Read } from '../core/event.ts'
-import { counts, type Generation, headOf } from '../core/generation.ts'
+import { counts, cutOf, type Generation, headOf } from '../core/generation.ts'
 import { isTimely, MAX_AHEAD_MS } from '../core/order.ts'
 import type { Roster } from '../core/roster.ts'
 import { BrokenChainError, MalformedMessageError, PolicyError } from '../errors.ts'
@@ -32,12 +32,13 @@ export type Intake = ReturnType<typeof createIntake>
 
 /** Decides whether an event becomes part of a group here. Everything runs inside the caller's transaction. */
 export function createIntake({ store, roster, self }: IntakeInit) {
-  /** What of the chain of a device is not for this one: it came before this one, and newcomers see what follows only. */
-  function cutOf(generations: readonly KeptGeneration[]): readonly Head[] {
-    const first = generations.findLast((each, i) => {
-      return each.devices.includes(self) && generations[i - 1]?.devices.includes(self) !== true
-    })
-    return first == null || first.history === 'all' ? [] : first.heads
+  const cuts = new WeakMap<readonly KeptGeneration[], readonly Head[]>()
+
+  /** What of the chain of a device is not for this one. */
+  function ownCut(generations: readonly KeptGeneration[]): readonly Head[] {
+    const cut = cuts.get(generations) ?? cutOf(generations, self, roster())
+    cuts.set(generations, cut)
+    return cut
   }
 
   /** Whether this place of a chain must be here before what follows. */
@@ -106,7 +107,7 @@ export function createIntake({ store, roster, self }: IntakeInit) {
       if (!there.isGone) return 'known'
     }
     if (event.roster > roster().head) return 'waits'
-    const cut = cutOf(generations)
+    const cut = ownCut(generations)
     if (!counts(generations, device, seq)) {
       const isKnown = generations.some(({ devices }) => devices.includes(device))
       if (isKnown) throw new PolicyError('a device writes that was removed')
@@ -214,7 +215,7 @@ export function createIntake({ store, roster, self }: IntakeInit) {
   }
 
   return {
-    cutOf,
+    cutOf: ownCut,
     settle,
     /**
      * Own and foreign ones alike; keeps those that wait. What it took.
@@ -274,7 +275,7 @@ export function createIntake({ store, roster, self }: IntakeInit) {
     claims: Claims
   ): void {
     if (claims === NO_CLAIMS) return
-    const cut = cutOf(generations)
+    const cut = ownCut(generations)
     const run: { claim: Gone; of: string }[] = []
     const ids = new Set<string>()
     let next = { hash: prev as Uint8Array | undefined, timeMs }

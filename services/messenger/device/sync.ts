@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ForbiddenError, transact } from '../../host/index.ts'
 import { fromHex, isEqual, type Signed, toHex } from '../core/codec.ts'
 import { type Event, eventId, type Head, type Read, readSigned } from '../core/event.ts'
-import { headOf, readGeneration } from '../core/generation.ts'
+import { cutOf, headOf, readGeneration } from '../core/generation.ts'
 import { compareEvents } from '../core/order.ts'
 import { TooManyMessagesError } from '../errors.ts'
 import type { Network } from '../school/network.ts'
@@ -86,15 +86,6 @@ export function createSync(init: SyncInit) {
     return device != null && newest?.devices.includes(device.id) === true ? device.id : undefined
   }
 
-  /** What the generations of a group say that a member may have of the chain of each device: from here on. */
-  function cutFor(grp: string, device: string): readonly Head[] {
-    const generations = store.generations(grp)
-    const first = generations.findLast(
-      (each, i) => each.devices.includes(device) && generations[i - 1]?.devices.includes(device) !== true
-    )
-    return first == null || first.history === 'all' ? [] : first.heads
-  }
-
   async function answer(
     { group, generations, have, readMs }: Request,
     peer: string,
@@ -110,7 +101,7 @@ export function createSync(init: SyncInit) {
     if (generations < mine.length && known[0]!.g === 0)
       for (let at = 0; at < mine.length; at += GENERATIONS)
         await send({ ...NOTHING, generations: mine.slice(at, at + GENERATIONS) })
-    const cut = cutFor(grp, device)
+    const cut = cutOf(known, device, school.known())
     const proved = new Set<string>()
     let [events, gone, deletes]: [Signed[], Batch['gone'], Signed[]] = [[], [], []]
     const lacking = store

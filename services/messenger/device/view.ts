@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { toHex } from '../core/codec.ts'
 import type { Event } from '../core/event.ts'
+import type { Generation } from '../core/generation.ts'
 import { compareEvents } from '../core/order.ts'
 import type { School } from '../school/school.ts'
 import { editOf } from './edits.ts'
@@ -34,6 +35,8 @@ export interface Line {
   confirm?: Confirm
   joined?: string[]
   left?: string[]
+  /** further devices of people who have one: whose, and what they are called */
+  devices?: { of: string; name: string }[]
 }
 export type View = ReturnType<typeof createView>
 
@@ -45,8 +48,9 @@ export function createView(
   readMs: (grp: string) => number
 ) {
   const nameOf = (id: string): string => school.known().user(id)?.name ?? id
+  const userOf = (device: string): string | undefined => school.known().device(device)?.user
   function personOf(device: string): Person {
-    const id = school.known().device(device)?.user ?? device
+    const id = userOf(device) ?? device
     return { id, name: nameOf(id) }
   }
 
@@ -107,21 +111,36 @@ export function createView(
     }
   }
 
-  /** Who came and went, as lines. */
+  /** Who has one speaks by another from now on: whoever let it in, the others see it. */
+  function furtherDevices(
+    { devices }: Generation,
+    before: readonly Generation[]
+  ): NonNullable<Line['devices']> {
+    const isNew = (device: string): boolean => before.at(-1)?.devices.includes(device) === false
+    return devices.filter(isNew).flatMap(device => {
+      const { user, name } = school.known().device(device) ?? {}
+      const isFurther = before.some(each => each.devices.some(other => userOf(other) === user))
+      return user == null || !isFurther ? [] : [{ of: nameOf(user), name: name! }]
+    })
+  }
+
+  /** Who came and went, and with which devices, as lines. */
   function memberLines(grp: string): Line[] {
     const generations = store.generations(grp)
     return generations.flatMap((each, i) => {
       const before = i === 0 ? [] : generations[i - 1]!.users
       const joined = each.users.filter(user => !before.includes(user))
       const left = before.filter(user => !each.users.includes(user))
-      if (joined.length + left.length === 0) return []
+      const devices = furtherDevices(each, generations.slice(0, i))
+      if (joined.length + left.length + devices.length === 0) return []
       const line: Line = {
         id: toHex(each.hash),
         at: each.timeMs,
         by: personOf(each.by),
         kind: 'members',
         joined: joined.map(nameOf),
-        left: left.map(nameOf)
+        left: left.map(nameOf),
+        ...(devices.length === 0 ? {} : { devices })
       }
       return [line]
     })

@@ -3,6 +3,7 @@ import type {
   Backup,
   Chat,
   Cleaned,
+  DeviceCode,
   Finding,
   Found,
   Guide,
@@ -81,7 +82,7 @@ export function createApi(request: PageProps['request']) {
     scopes: () => ask<{ scopes: string[] }>('/session'),
     status: () => ask<Status>('/messenger/status'),
     found: (name: string, me: string) => send('POST', '/messenger/roster', { name, me }),
-    join: (code: string) => send('POST', '/messenger/roster/join', { code }),
+    join: (code: string, device: string) => send('POST', '/messenger/roster/join', { code, device }),
 
     users: () => ask<Items<User>>('/messenger/users'),
     setUser: ({ id, ...user }: Pick<User, 'id' | 'name' | 'role' | 'classes' | 'isDisabled'>) =>
@@ -89,6 +90,8 @@ export function createApi(request: PageProps['request']) {
     invite: (user: string) => send<Invitation>('POST', `/messenger/users/${at(user)}/invitation`, {}),
     importUsers: (csv: string, apply: boolean) =>
       send<Imported>('POST', '/messenger/imports', { csv, apply }),
+    addDevice: () => send<DeviceCode>('POST', '/messenger/devices/code', {}),
+    confirmDevice: (digits: string) => send('POST', '/messenger/devices', { digits }),
     revoke: (device: string) => ask(`/messenger/devices/${at(device)}`, { method: 'DELETE' }, LONG_MS),
 
     chats: () => ask<Items<Chat>>('/messenger/groups'),

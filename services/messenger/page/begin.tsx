@@ -1,15 +1,18 @@
 import { Button, Group, Stack, Text, Textarea, TextInput, Title } from '@mantine/core'
 import { useState } from 'react'
 import type { PartProps } from './part.ts'
+import type { Status } from './wire.ts'
 
 /** This node is in no school yet. */
 export function Begin({
   api,
   words: { t },
   fail,
+  pairing,
   changed
-}: Pick<PartProps, 'api' | 'words' | 'fail'> & { changed(): void }) {
+}: Pick<PartProps, 'api' | 'words' | 'fail'> & { pairing: Status['pairing']; changed(): void }) {
   const [code, setCode] = useState('')
+  const [device, setDevice] = useState(t('computer'))
   const [school, setSchool] = useState('')
   const [me, setMe] = useState('')
   const [isBusy, setIsBusy] = useState(false)
@@ -31,7 +34,7 @@ export function Begin({
         <form
           onSubmit={event => {
             event.preventDefault()
-            void press(api.join(code.trim()))
+            void press(api.join(code.trim(), device.trim()))
           }}
         >
           <Textarea
@@ -42,10 +45,19 @@ export function Begin({
             value={code}
             onChange={({ currentTarget }) => setCode(currentTarget.value)}
           />
+          <TextInput
+            mt="sm"
+            label={t('deviceName')}
+            required
+            maxLength={100}
+            value={device}
+            onChange={({ currentTarget }) => setDevice(currentTarget.value)}
+          />
           <Button type="submit" mt="sm" loading={isBusy}>
             {t('join')}
           </Button>
         </form>
+        {pairing !== undefined && <Digits pairing={pairing} t={t} />}
       </section>
       <section className="card" aria-label={t('found_')}>
         <Title order={2} size="h4">
@@ -82,5 +94,23 @@ export function Begin({
         </form>
       </section>
     </Stack>
+  )
+}
+
+/** What is to be typed on the device whose code was given here. */
+function Digits({ pairing, t }: { pairing: NonNullable<Status['pairing']>; t: PartProps['words']['t'] }) {
+  if ('failed' in pairing)
+    return (
+      <Text role="status" mt="sm">
+        {t('notLetIn', { reason: pairing.failed })}
+      </Text>
+    )
+  return (
+    <Text role="status" mt="sm">
+      {t('typeDigits')}{' '}
+      <Text span fw={700} size="xl" ff="monospace">
+        {pairing.digits.replace(/(...)/, '$1 ')}
+      </Text>
+    </Text>
   )
 }

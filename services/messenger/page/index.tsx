@@ -6,6 +6,7 @@ import { Administration } from './administration.tsx'
 import { createApi } from './api.ts'
 import { Begin } from './begin.tsx'
 import { Chats } from './chats.tsx'
+import { Devices } from './devices.tsx'
 import type { PartProps } from './part.ts'
 import { People } from './people.tsx'
 import type { PageProps } from './props.ts'
@@ -45,7 +46,7 @@ export default function MessengerPage({ language, request, listen }: PageProps) 
       )}
       {status === undefined || session === undefined ? null : status.school === undefined ? (
         may('messenger:admin') ? (
-          <Begin api={api} words={words} fail={fail} changed={() => void reload()} />
+          <Begin api={api} words={words} fail={fail} pairing={status.pairing} changed={() => void reload()} />
         ) : (
           <Text>{t('noSchool')}</Text>
         )
@@ -113,6 +114,7 @@ function School({
           {mayChat && <Tabs.Tab value="chats">{t('chats')}</Tabs.Tab>}
           {mayChat && <Tabs.Tab value="search">{t('search')}</Tabs.Tab>}
           <Tabs.Tab value="people">{t('people')}</Tabs.Tab>
+          {mayChat && <Tabs.Tab value="devices">{t('myDevices')}</Tabs.Tab>}
           {mayAdminister && <Tabs.Tab value="administration">{t('administration')}</Tabs.Tab>}
         </Tabs.List>
         {mayChat && (
@@ -137,6 +139,17 @@ function School({
         <Tabs.Panel value="people">
           <People {...part} people={users} isAdmin={isAdmin} changed={changed} />
         </Tabs.Panel>
+        {mayChat && (
+          <Tabs.Panel value="devices">
+            <Devices
+              {...part}
+              devices={users.find(({ id }) => id === me.id)?.devices ?? []}
+              own={status.device}
+              mayRevoke={mayAdminister}
+              changed={changed}
+            />
+          </Tabs.Panel>
+        )}
         {mayAdminister && (
           <Tabs.Panel value="administration">
             <Administration

@@ -178,13 +178,14 @@ function Reactions({ line, myName, actions, words: { t } }: Some & { myName: str
 }
 
 function Members({ line, words: { t, time } }: Pick<MessageProps, 'line' | 'words'>) {
-  const { joined = [], left = [] } = line
+  const { joined = [], left = [], devices = [] } = line
   return (
     <li style={{ alignSelf: 'center', maxWidth: '92%' }}>
       <Text size="xs" c="dimmed" ta="center" style={{ overflowWrap: 'anywhere' }}>
         {time(line.at)} · <bdi>{line.by.name}</bdi>
         {joined.length > 0 && ` · ${t('joined', { names: joined.join(', ') })}`}
         {left.length > 0 && ` · ${t('left', { names: left.join(', ') })}`}
+        {devices.map(each => ` · ${t('anotherDevice', each)}`)}
       </Text>
     </li>
   )

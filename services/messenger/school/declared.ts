@@ -5,13 +5,14 @@ import { policySchema, roles, title, userId } from '../core/statement.ts'
 /* The school of a node, and its people. */
 
 const peer = z.string().min(40).max(64)
+const device = z.object({ id: z.string(), name: z.string(), peer: z.string() })
 const user = z.object({
   id: z.string(),
   name: z.string(),
   role: roles,
   classes: z.array(z.string()),
   isDisabled: z.boolean(),
-  devices: z.array(z.object({ id: z.string(), name: z.string(), peer: z.string() }))
+  devices: z.array(device)
 })
 const invitation = z.object({ user: z.string(), name: z.string(), code: z.string() })
 
@@ -24,7 +25,17 @@ const status = z.object({
   outbox: z.number().describe('envelopes that a mailbox does not have yet'),
   mail: z.object({ count: z.number(), bytes: z.number() }).describe('what is kept here for others'),
   policy: policySchema.optional(),
-  isYours: z.boolean().optional().describe('whether who asks is the person of this device')
+  isYours: z.boolean().optional().describe('whether who asks is the person of this device'),
+  pairing: z
+    .union([
+      z.object({
+        digits: z.string().describe('to be typed on the device that shows the code'),
+        until: z.number().describe('ms since 1970')
+      }),
+      z.object({ failed: z.string() })
+    ])
+    .optional()
+    .describe('of a device that came with the code of another')
 })
 
 const imported = z.object({
@@ -69,7 +80,8 @@ export const schooling = {
     }
   }),
   join: operation({
-    summary: 'Join a school with the code of an invitation',
+    summary:
+      'Join a school with the code of an invitation, or with that of your other device, on which you then type the digits of the answer',
     input: z.object({
       code: z.string().min(1).max(2_000),
       device: title.default('computer').describe('what this computer is called')
@@ -150,6 +162,24 @@ export const schooling = {
           ...invitations.map(each => `${each.name}: ${each.code}`)
         ].join('\n')
     }
+  }),
+  addDevice: operation({
+    summary:
+      'Show a code with which another device of yours comes in (join CODE there); it is good for one try and five minutes',
+    input: z.object({}),
+    output: z.object({ code: z.string(), until: z.number().describe('ms since 1970') }),
+    http: { method: 'POST', path: '/messenger/devices/code', status: 201 },
+    scope: 'messenger:write',
+    command: { name: 'add-device' }
+  }),
+  confirmDevice: operation({
+    summary: 'Let in the device that came with the code, by the six digits that it shows',
+    input: z.object({ digits: z.string().regex(/^(\s*\d){6}\s*$/, 'six digits') }),
+    output: device,
+    http: { method: 'POST', path: '/messenger/devices', status: 201 },
+    scope: 'messenger:write',
+    deadlineMs: 120_000,
+    command: { name: 'confirm-device', arguments: ['digits'] }
   }),
   revoke: operation({
     summary: 'A device does not count any more',

@@ -131,7 +131,7 @@ export function createSchool({ db, network, signer, now, onGrown }: SchoolInit) 
       if (roster.head === at) take({ statement: statementIn(value), decision }, into)
       if (isEqual(roster.log[at + 1]!.bytes, mine.bytes)) return
       // an earlier try of its own, that nobody told it of
-      if (kind === 'device' && roster.device(signer.account) != null) return
+      if (kind === 'device' && roster.device((body as Body<'device'>).device) != null) return
     }
     throw new PolicyError('others changed the roster at the same time again and again; try again')
   }
@@ -172,12 +172,25 @@ export function createSchool({ db, network, signer, now, onGrown }: SchoolInit) 
     throw new SchoolError(`no node of the school can be asked: ${faults.join('; ') || 'none was found'}`)
   }
 
+  function settleIn(found: Log): void {
+    checkAlone()
+    transact(db, () => found.entries.forEach(keep))
+    log = found
+    onGrown()
+  }
+
+  /** @throws {SchoolError} */
+  function checkAlone(): void {
+    if (log != null) throw new SchoolError(`this node belongs to ${log.roster.name} already`)
+  }
+
   return {
     /** undefined: of no school */
     get roster(): Roster | undefined {
       return log?.roster
     },
     known: (): Roster => known().roster,
+    checkAlone,
     state: <K extends Kind>(kind: K, body: Body<K>, signal: AbortSignal) => state(kind, body, signal),
     settle: (slot: Slot, signal: AbortSignal, value?: Uint8Array) => settle(slot, signal, value),
     pull: (peer: string, signal: AbortSignal) => pull(peer, signal),
@@ -206,7 +219,7 @@ export function createSchool({ db, network, signer, now, onGrown }: SchoolInit) 
 
     /** @throws {SchoolError} it belongs to one */
     found(name: string, user: { id: string; name: string }, device: string): void {
-      if (log != null) throw new SchoolError(`this node belongs to ${log.roster.name} already`)
+      checkAlone()
       const founding = signStatement(signer, {
         school: UNFOUNDED,
         n: 0,
@@ -234,7 +247,7 @@ export function createSchool({ db, network, signer, now, onGrown }: SchoolInit) 
      * @throws {PolicyError} the invitation was used, or withdrawn
      */
     async join(code: string, device: string, signal: AbortSignal): Promise<void> {
-      if (log != null) throw new SchoolError(`this node belongs to ${log.roster.name} already`)
+      checkAlone()
       const { school, user, seed, peers } = readCode(code)
       const invite = await signerOf(seed)
       pass = { user, signature: signAs(invite, 'pass', passFor(school, self)).signature }
@@ -243,12 +256,26 @@ export function createSchool({ db, network, signer, now, onGrown }: SchoolInit) 
         const { signature: vouch } = signAs(invite, 'vouch', vouchFor(school, user, signer.account, self))
         const body = { user, device: signer.account, peer: self, name: device, vouch }
         if (found.roster.device(signer.account) == null) await state('device', body, signal, found)
-        transact(db, () => found.entries.forEach(keep))
-        log = found
+        settleIn(found)
       } finally {
         pass = undefined
       }
-      onGrown()
+    },
+
+    /**
+     * Comes in where another device of this person let it in.
+     *
+     * @throws {SchoolError} it belongs to a school, or that device's node does not answer
+     * @throws {PolicyError} the roster says nothing of it
+     */
+    async enter(
+      { school, user, peer }: { school: Uint8Array; user: string; peer: string },
+      signal: AbortSignal
+    ) {
+      const found = await read(school, [peer], signal)
+      if (found.roster.person(signer.account)?.id !== user)
+        throw new PolicyError(`the roster of ${found.roster.name} does not name this device`)
+      settleIn(found)
     }
   }
 }

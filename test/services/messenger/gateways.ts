@@ -15,6 +15,7 @@ interface Init {
 /** Nodes in this process with a gateway and the messenger: the first founds a school, the second is Bob's. */
 export async function openGateways({ isFounded, ofBob = {} }: Init) {
   await using started = new AsyncDisposableStack()
+  let owner = started
   const folder = await mkdtemp(join(tmpdir(), 'artel-messenger-page-'))
   started.defer(() => rm(folder, { recursive: true, force: true }))
   let updates = 0
@@ -40,7 +41,7 @@ export async function openGateways({ isFounded, ofBob = {} }: Init) {
       loadConfig({ environment: {}, flags }),
       seeds.length === 0 ? { role: 'seed', restart: () => void tryRelease(flags.data) } : {}
     )
-    started.defer(() => node.stop())
+    owner.defer(() => node.stop())
     return node
   }
   const desk = await start('desk', [])
@@ -86,5 +87,17 @@ export async function openGateways({ isFounded, ofBob = {} }: Init) {
     await join_(invitation.code)
   }
   const all = started.move()
-  return { folder, desk, bob, call, ask, join: join_, [Symbol.asyncDispose]: () => all.disposeAsync() }
+  owner = all
+  /** One more, in no school. */
+  const another = (name: string): Promise<ArtelNode> => start(name, [address(desk)])
+  return {
+    folder,
+    desk,
+    bob,
+    call,
+    ask,
+    another,
+    join: join_,
+    [Symbol.asyncDispose]: () => all.disposeAsync()
+  }
 }

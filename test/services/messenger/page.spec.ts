@@ -26,6 +26,7 @@ import { type Browser, keepPicture, overflowing, seriousFindings, useChromium } 
 import { pack } from '../devices/releases.ts'
 import { openGateways } from './gateways.ts'
 import { NAUGHTY } from './naughty.ts'
+import { act, keptIn, letDeviceIn } from './page-steps.ts'
 import { png, windows1251, zipOf } from './samples.ts'
 import { until } from './school.ts'
 
@@ -81,15 +82,6 @@ describe('messenger: page', function () {
   }
   const tab = (page: Page, name: string): Promise<void> =>
     page.getByRole('tab', { name, exact: true }).click()
-  /** What can be done with a message. */
-  async function act(page: Page, text: string, action: string | RegExp): Promise<void> {
-    await line(page, text)
-      .getByRole('button', { name: /^What to do with/ })
-      .click()
-    await page.getByRole('menuitem', { name: action }).click()
-    // what closes is still there for a moment
-    await page.getByRole('menu').waitFor({ state: 'detached' })
-  }
   async function look(page: Page, name: string, width = 1280): Promise<void> {
     assert.deepEqual(await seriousFindings(page), [], name)
     assert.deepEqual(await overflowing(page, width), [], name)
@@ -423,6 +415,21 @@ describe('messenger: page', function () {
     )
   })
 
+  it('a person’s other device comes in by a code and six digits, and those he writes to see that', async () => {
+    const node = await school.another('laptop')
+    const laptop = await open()
+    try {
+      await enter(laptop.page, node.gateway!.url!, node.gateway!.token)
+      await letDeviceIn(bob.page, laptop.page, look)
+      await button(laptop.page, /^7b/).click()
+      await line(laptop.page, 'вторую канарейку').waitFor()
+      await line(anna.page, 'Bob has another device: laptop').waitFor()
+      await tab(bob.page, 'Chats')
+    } finally {
+      await laptop.close()
+    }
+  })
+
   it('leaves nothing of what was said when one signs out', async () => {
     const { page } = bob
     await say(page, 'the last word of bob')
@@ -470,6 +477,10 @@ describe('messenger: page', function () {
       await tab(page, 'Люди')
       await page.getByText('Пётр Ёжиков').waitFor()
       await look(page, 'people', 400)
+      await tab(page, 'Мои устройства')
+      await button(page, 'Показать код').click()
+      await page.getByRole('img', { name: 'Код этого устройства для камеры' }).waitFor()
+      await look(page, 'devices', 400)
       await tab(page, 'Управление')
       await button(page, 'Диагностика').click()
       await page.getByText('База данных', { exact: true }).waitFor()
@@ -484,10 +495,3 @@ describe('messenger: page', function () {
     }
   })
 })
-
-/** Paths of all that a worker has kept in the browser. */
-const keptIn = (page: Page): Promise<string[]> =>
-  page.evaluate(async () => {
-    const found = await Promise.all((await caches.keys()).map(async name => (await caches.open(name)).keys()))
-    return found.flat().map(({ url }) => new URL(url).pathname)
-  })

@@ -1,0 +1,122 @@
+import { Button, Group, Stack, Text, TextInput, Title } from '@mantine/core'
+import { useState } from 'react'
+import { Confirm, type Question } from '../../host/page/confirm.tsx'
+import { Qr } from '../../host/page/qr.tsx'
+import { Row, Rows } from '../../host/page/rows.tsx'
+import type { PartProps } from './part.ts'
+import type { DeviceCode, User } from './wire.ts'
+
+/** The devices of who looks; one of them lets in another. */
+export function Devices({
+  devices,
+  own,
+  mayRevoke,
+  changed,
+  api,
+  words,
+  fail
+}: PartProps & { devices: User['devices']; own: string; mayRevoke: boolean; changed(): void }) {
+  const { t } = words
+  const [shown, setShown] = useState<DeviceCode>()
+  const [isBusy, setIsBusy] = useState(false)
+  const [question, setQuestion] = useState<Question>()
+
+  async function act(work: () => Promise<unknown>): Promise<void> {
+    setIsBusy(true)
+    await work().catch(fail)
+    setIsBusy(false)
+    changed()
+  }
+  const show = (): Promise<void> => act(async () => setShown(await api.addDevice()))
+  /** One try for each code. */
+  const confirm = (digits: string): Promise<void> =>
+    act(() => api.confirmDevice(digits).finally(() => setShown(undefined)))
+  const askRevoke = (id: string, name: string): void =>
+    setQuestion({
+      title: t('revokeTitle', { name }),
+      text: t('revokeText'),
+      yes: t('revoke'),
+      run: () => void act(() => api.revoke(id))
+    })
+  return (
+    <Stack gap="md">
+      <section className="card" aria-label={t('myDevices')}>
+        <Rows label={t('myDevices')} empty={t('nobody')}>
+          {devices.map(({ id, name }) => (
+            <Row key={id} title={name} detail={id === own ? `${t('thisDevice')} · ${id}` : id}>
+              {mayRevoke && id !== own && (
+                <Button
+                  size="xs"
+                  variant="default"
+                  aria-label={t('revokeOf', { name })}
+                  onClick={() => askRevoke(id, name)}
+                >
+                  {t('revoke')}
+                </Button>
+              )}
+            </Row>
+          ))}
+        </Rows>
+      </section>
+      <section className="card" aria-label={t('addDevice')}>
+        <Title order={2} size="h4">
+          {t('addDevice')}
+        </Title>
+        <Text size="sm" c="dimmed" mb="xs">
+          {t('addDeviceText')}
+        </Text>
+        {shown !== undefined && (
+          <Shown key={shown.code} shown={shown} isBusy={isBusy} words={words} confirm={confirm} />
+        )}
+        <Button variant="default" loading={isBusy && shown === undefined} onClick={() => void show()}>
+          {t(shown === undefined ? 'showCode' : 'showNewCode')}
+        </Button>
+      </section>
+      <Confirm
+        question={question}
+        close={() => setQuestion(undefined)}
+        texts={{ close: t('close'), keep: t('cancel') }}
+      />
+    </Stack>
+  )
+}
+
+function Shown({
+  shown: { code, until },
+  isBusy,
+  words: { t, time },
+  confirm
+}: Pick<PartProps, 'words'> & { shown: DeviceCode; isBusy: boolean; confirm(digits: string): void }) {
+  const [digits, setDigits] = useState('')
+  return (
+    <form
+      onSubmit={event => {
+        event.preventDefault()
+        confirm(digits)
+      }}
+    >
+      <Qr text={code} label={t('deviceCode')} />
+      <Text size="xs" ff="monospace" style={{ overflowWrap: 'anywhere' }}>
+        {code}
+      </Text>
+      <Text size="sm" mt="xs">
+        {t('codeUntil', { at: time(until) })}
+      </Text>
+      <Group align="flex-end" gap="sm" my="sm">
+        <TextInput
+          label={t('digits')}
+          required
+          inputMode="numeric"
+          autoComplete="off"
+          pattern="(\s*[0-9]){6}\s*"
+          maxLength={13}
+          value={digits}
+          onChange={({ currentTarget }) => setDigits(currentTarget.value)}
+        />
+        <Button type="submit" loading={isBusy}>
+          {t('letIn')}
+        </Button>
+      </Group>
+    </form>
+  )
+}

@@ -1,0 +1,53 @@
+import type { Page } from 'playwright-core'
+import { button, line } from '../../../node/demo/chat-page.ts'
+
+/** What can be done with a message. */
+export async function act(page: Page, text: string, action: string | RegExp): Promise<void> {
+  await line(page, text)
+    .getByRole('button', { name: /^What to do with/ })
+    .click()
+  await page.getByRole('menuitem', { name: action }).click()
+  // what closes is still there for a moment
+  await page.getByRole('menu').waitFor({ state: 'detached' })
+}
+
+/** Paths of all that a worker has kept in the browser. */
+export const keptIn = (page: Page): Promise<string[]> =>
+  page.evaluate(async () => {
+    const found = await Promise.all((await caches.keys()).map(async name => (await caches.open(name)).keys()))
+    return found.flat().map(({ url }) => new URL(url).pathname)
+  })
+
+/** Another device of who is at `old`, at whose node nobody is in a school yet: first by wrong digits, then by its own. */
+export async function letDeviceIn(
+  old: Page,
+  fresh: Page,
+  look: (page: Page, name: string) => Promise<void>
+): Promise<void> {
+  const show = (): Promise<void> => button(old, 'Show a code').click()
+  async function come(): Promise<string> {
+    const code = (await old.getByText(/^device\./).textContent())!
+    await fresh.getByRole('textbox', { name: 'Code' }).fill(code)
+    await fresh.getByLabel('What this computer is called').fill('laptop')
+    await button(fresh, 'Join a school').click()
+    await fresh.getByText('Type these digits on your other device:').waitFor()
+    return (await fresh.getByText(/^\d{3} \d{3}$/).textContent())!
+  }
+  async function confirm(digits: string): Promise<void> {
+    await old.getByLabel('The six digits that the other device shows').fill(digits)
+    await button(old, 'Let it in').click()
+  }
+  await old.getByRole('tab', { name: 'My devices', exact: true }).click()
+  await show()
+  const digits = await come()
+  await look(old, 'device-code')
+  await look(fresh, 'device-digits')
+  await confirm(digits.startsWith('1') ? '200000' : '100000')
+  await old.getByRole('alert').getByText('these are not the digits').waitFor()
+  await fresh.getByText('This device was not let in').waitFor()
+  await button(old, 'Close').click()
+  await show()
+  await confirm(await come())
+  await old.getByRole('list', { name: 'My devices' }).getByText('laptop').waitFor()
+  await look(old, 'devices')
+}
