@@ -35,6 +35,9 @@ import { wholeMessages } from './whole-messages.ts'
 export const PROVIDER_VALIDITY_MS = 30 * 60_000
 const PROVIDER_CLEANUP_MS = 5 * 60_000
 
+/** The library's 10 s end streams of honest peers where a busy machine seldom gives a process its turn. */
+const NEGOTIATION_MS = 15_000
+
 /** Nothing but the time of a round trip is read from it; libp2p's 10 s are a tenth of what an idle node costs. */
 const PING_INTERVAL_MS = 30_000
 
@@ -131,7 +134,9 @@ export function libp2pOptions(init: Libp2pOptionsInit): Libp2pOptions<ArtelServi
     connectionManager: {
       maxConnections: limits.maxConnections,
       inboundConnectionThreshold: limits.inboundPerSecond,
-      maxIncomingPendingConnections: limits.pendingInbound
+      maxIncomingPendingConnections: limits.pendingInbound,
+      inboundStreamProtocolNegotiationTimeout: NEGOTIATION_MS,
+      outboundStreamProtocolNegotiationTimeout: NEGOTIATION_MS
     },
     // a busy machine answers late; whoever leases to a peer watches it by its heartbeats. A ping is a stream of its own
     connectionMonitor: { abortConnectionOnPingFailure: false, pingInterval: PING_INTERVAL_MS },
