@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert'
 import { Processes, type Started } from './processes.ts'
 import { checkCredits, checkRight, end, work } from './work.ts'
 
-const ITEMS = 8000
+const ITEMS = 4000
 const SUM = (ITEMS * (ITEMS + 1)) / 2
 const VERIFIED = { confidence: 0.99 }
 

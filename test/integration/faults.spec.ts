@@ -4,8 +4,8 @@ import type { Moment } from './client.ts'
 import { Processes, type Program, type Started } from './processes.ts'
 import { accepted, checkCredits, checkRight, type End, end, work } from './work.ts'
 
-// Long enough to be interrupted several times.
-const LONG = 60_000
+// Long enough to be interrupted several times: the client waits while it is.
+const LONG = 24_000
 // Long enough that a lease expires in silence (4 s) while one worker alone does the rest of the job.
 const LONGER = 60_000
 const sum = (items: number): number => (items * (items + 1)) / 2

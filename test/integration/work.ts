@@ -7,7 +7,7 @@ import { toWire } from '../../services/index.ts'
 import { type Processes, type Program, until } from './processes.ts'
 
 // About 100 µs of work per item: long enough to be interrupted in the middle, short enough to end soon.
-export const ITEMS = 30_000
+export const ITEMS = 15_000
 export const SUM = (ITEMS * (ITEMS + 1)) / 2
 /** The sum of 1 … `items`, computed slowly. */
 export const work = (verify: unknown = 'none', items = ITEMS) => ({

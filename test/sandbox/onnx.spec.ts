@@ -149,7 +149,7 @@ describe('sandbox: models', () => {
   })
 
   it('that loop end at the deadline, and the next input has a process of its own', async () => {
-    const [first, ended] = await run(loop(2 ** 40), [batch(1), batch(1)], { timeoutMs: 3000 })
+    const [first, ended] = await run(loop(2 ** 40), [batch(1), batch(1)], { timeoutMs: 1500 })
     assert.match(failure(first), /^timeout: /)
     assert.match(failure(ended), /^timeout: /)
     const [few] = await run(loop(5), [batch(1, 2)])
