@@ -1,8 +1,9 @@
 import type { Logger } from '@libp2p/interface'
 import type { Failure } from '../../sandbox/index.ts'
 import type { JobReport } from '../contract.ts'
+import { type ResultBytes, wholeOf } from '../data/result-bytes.ts'
 import { StepFailedError } from '../errors.ts'
-import type { FinalState, ResultPieces, Store } from '../store/job-store.ts'
+import type { FinalState, MadeOf, Store } from '../store/job-store.ts'
 import { type MemoStore, memoKey } from '../store/memo.ts'
 import type { JobHandle } from './job-handle.ts'
 import type { Settlement } from './settle-job.ts'
@@ -12,8 +13,8 @@ import { untilDone } from './until-done.ts'
 export type EndState = 'completed' | 'failed' | 'cancelled' | 'expired'
 
 export interface Ended {
-  result?: Uint8Array
-  pieces?: ResultPieces
+  result?: ResultBytes
+  made?: MadeOf
   cid?: string
   failure?: JobReport['failure']
   /** why it was cancelled */
@@ -48,7 +49,7 @@ export function createEnding(init: EndingInit, { store, memo, sandbox, settlemen
   /** those of them of which something else could not be written */
   const broken = new WeakMap<JobHandle, Error>()
 
-  function row(job: JobHandle, state: EndState, { result, pieces, cid, failure }: Ended): FinalState {
+  function row(job: JobHandle, state: EndState, { result, made, cid, failure }: Ended): FinalState {
     const finished = Date.now()
     const { done, total, retries, shares, verification } = job.report()
     const settled = !settlement.isSecured(job.id)
@@ -56,7 +57,7 @@ export function createEnding(init: EndingInit, { store, memo, sandbox, settlemen
       state,
       finished,
       result,
-      pieces,
+      made,
       cid,
       failure,
       done,
@@ -149,9 +150,13 @@ export function createEnding(init: EndingInit, { store, memo, sandbox, settlemen
     init.onSettled(job)
   }
 
-  function memoise(job: JobHandle, cid: string, result: Uint8Array): void {
+  function memoise(job: JobHandle, cid: string, result: ResultBytes): void {
     try {
-      memo.put(memoKey(job.spec, sandbox.class), job.spec.verify, { job: job.id, cid, result })
+      memo.put(memoKey(job.spec, sandbox.class), job.spec.verify, {
+        job: job.id,
+        cid,
+        result: wholeOf(result)
+      })
     } catch (err) {
       log.error('the result of job %s is not kept for others: %e', job.id, err)
     }

@@ -1,7 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { TypedEventEmitter } from 'main-event'
 import { raceSignal } from 'race-signal'
-import { decodeValue } from '../../sandbox/index.ts'
 import type {
   Job,
   JobEvents,
@@ -13,6 +12,7 @@ import type {
   WorkerShare
 } from '../contract.ts'
 import type { Data } from '../data/chunked-data.ts'
+import { type ResultBytes, valueFrom, wholeOf } from '../data/result-bytes.ts'
 import { JobCancelledError, JobExpiredError, JobFailedError } from '../errors.ts'
 import type { TaskSpec } from '../tasks/registry.ts'
 import type { Assurance } from '../trust/credibility.ts'
@@ -62,7 +62,7 @@ export interface JobOutcome {
   /** why it was cancelled */
   reason?: string
   /** its bytes, which nobody else changes */
-  result?: Uint8Array
+  result?: ResultBytes
 }
 
 const NOTHING_VERIFIED: VerificationReport = { replicas: 0, compared: 0, audited: 0, canaries: 0 }
@@ -87,7 +87,7 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   #finished?: number
   #outcome: Omit<JobOutcome, 'result'>
   /** until it is garbage, for the first who wants it: it need not be read from the disk again */
-  #result?: WeakRef<Uint8Array>
+  #result?: WeakRef<ResultBytes>
   #verification?: VerificationReport
   #lastLook = 0
   #lastProgress = 0
@@ -125,24 +125,29 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   }
 
   async resultBytes(options?: { signal?: AbortSignal }): Promise<Uint8Array> {
+    return wholeOf(await this.#bytes(options))
+  }
+
+  async result(options?: { signal?: AbortSignal }): Promise<unknown> {
+    return valueFrom(await this.#bytes(options))
+  }
+
+  async #bytes(options?: { signal?: AbortSignal }): Promise<ResultBytes> {
     await raceSignal(this.#ended.promise, options?.signal)
     const { failure, reason = NO_REASON } = this.#outcome
     if (this.#state === 'failed') throw new JobFailedError(this.id, failure!)
     if (this.#state === 'cancelled') throw new JobCancelledError(this.id, reason)
     if (this.#state === 'expired')
       throw new JobExpiredError(this.id, this.spec.deadline ?? 0, this.#done, this.#total)
-    const bytes = this.#result?.deref() ?? this.init.load()
+    const result = this.#result?.deref()
     this.#result = undefined
+    const bytes = result ?? this.init.load()
     if (bytes == null)
       throw new JobFailedError(this.id, {
         name: 'aborted',
         message: 'its result is no longer on the disk; submit it again'
       })
-    return bytes
-  }
-
-  async result(options?: { signal?: AbortSignal }): Promise<unknown> {
-    return decodeValue(await this.resultBytes(options))
+    return bytes instanceof Uint8Array ? [bytes] : bytes
   }
 
   report(): JobReport {

@@ -53,9 +53,9 @@ export function createAccepted(
       log.error('a result of %s for job %s is malformed: %e', paid[0]?.worker, job.id, err)
       return 'malformed'
     }
-    keep(job, () =>
-      store.addSlice(job.id, { part: index, first, count, slice, value, paid, works, assurance })
-    )
+    store
+      .keepSlice(job.id, { part: index, first, count, slice, value, paid, works, assurance })
+      .catch(err => cannotStore(job, err))
     for (const { worker, price } of paid) job.addShare(worker, count, price)
     job.addDone(count, assurance)
     return 'stored'

@@ -1,10 +1,7 @@
-import { hash } from 'node:crypto'
-import { CID } from 'multiformats/cid'
-import * as raw from 'multiformats/codecs/raw'
-import { create as createDigest } from 'multiformats/hashes/digest'
 import { isProvenStateless } from '../../sandbox/index.ts'
 import type { Effects } from '../coordinator/contract.ts'
 import type { Coordinator } from '../coordinator/coordinator.ts'
+import { cidOf } from '../data/result-bytes.ts'
 import type { Needs } from '../market/match.ts'
 import type { Outbox } from '../streams/lease-outbox.ts'
 import type { Part, RunPart } from '../tasks/contract.ts'
@@ -62,8 +59,9 @@ export function createParts(
   }
 
   async function complete({ handle, work, ended }: RunningJob): Promise<void> {
-    const result = await work.finish(runHere(ended.signal))
-    await ending.complete(handle, { result, cid: cidOf(result), pieces: work.pieces?.() })
+    const made = work.lists?.()
+    const result = made?.lists.map(({ list }) => list) ?? [await work.finish(runHere(ended.signal))]
+    await ending.complete(handle, { result, cid: cidOf(result), made })
   }
 
   /** Hands a part to the coordinator, with what was accepted of it before a restart. */
@@ -178,6 +176,3 @@ export function asksOf({ job, part: { load } }: Pick<RunningPart, 'job' | 'part'
   const needs = { type: kind, ramMb: load.memoryMb, tags: requirements.tags, runtime }
   return typeof verify === 'object' && 'quorum' in verify ? { needs, quorum: verify.quorum } : { needs }
 }
-
-const cidOf = (bytes: Uint8Array): string =>
-  CID.createV1(raw.code, createDigest(0x12, hash('sha256', bytes, 'buffer'))).toString()

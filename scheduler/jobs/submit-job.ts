@@ -138,7 +138,7 @@ export function createSubmission(
     await store.later(id, () => {
       store.addJob({ id, type, name, submitted: now, bound: 0n }, encoded)
       memo.hit(id, job)
-      store.endJob(id, { state: 'completed', finished: now, cid, result, ...counts })
+      store.endJob(id, { state: 'completed', finished: now, cid, result: [result], ...counts })
     })
     await store.safe(id)
     const handle = load(id)!

@@ -4,6 +4,7 @@ import { createLogSync } from '../../bootstrap/files.ts'
 import type { SignedWork } from '../../ledger/index.ts'
 import { decodeValue } from '../../sandbox/index.ts'
 import type { JobState, VerificationReport, WorkerShare } from '../contract.ts'
+import { headOf, type ResultBytes, wholeOf } from '../data/result-bytes.ts'
 import { DamagedJobError } from '../errors.ts'
 import type { TaskSpec } from '../tasks/registry.ts'
 import type { Assurance, Trust } from '../trust/credibility.ts'
@@ -17,16 +18,23 @@ export interface FinalState extends JobEnd {
   finished: number
   cid?: string
   failure?: StoredJob['failure']
-  result?: Uint8Array
-  pieces?: ResultPieces
+  result?: ResultBytes
+  made?: MadeOf
   /** nothing is left to pay; default: there is */
   settled?: boolean
 }
 
-/** A result that is, after its head, the values of accepted slices of a part, each from a byte on. */
-export interface ResultPieces {
+export interface AcceptedSlice extends StoredSlice {
+  /** as its workers know it */
+  slice: number
+  works: SignedWork[]
+  assurance: Assurance
+}
+
+/** The accepted slices of a part whose values are the lists of a result, and where their items begin. */
+export interface MadeOf {
   part: number
-  units: (readonly [first: number, from: number])[]
+  lists: readonly { first: number; from: number }[]
 }
 
 // names of large values
@@ -147,9 +155,9 @@ export function openStore(file: string) {
   const selectFile = db.prepare('SELECT file FROM slices WHERE job = ? AND part = ? AND first = ?')
 
   /** The files of slices that are this result after its head; undefined where one of them is in a row. */
-  function inPieces(job: string, { part, units }: ResultPieces): Piece[] | undefined {
+  function filesOf(job: string, { part, lists }: MadeOf): Piece[] | undefined {
     const pieces: Piece[] = []
-    for (const [first, from] of units) {
+    for (const { first, from } of lists) {
       const length = selectFile.get(job, part, first)?.file
       if (typeof length !== 'number') return
       pieces.push([nameOf({ part, first }), from, length])
@@ -157,12 +165,12 @@ export function openStore(file: string) {
     return pieces
   }
 
-  function addResult(job: string, result: Uint8Array, made?: ResultPieces): InRow {
-    const pieces = made && inPieces(job, made)
-    if (pieces == null) return large.put(job, RESULT, result)
-    const rest = pieces.reduce((sum, [, from, length]) => sum + length - from, 0)
-    const bytes = result.slice(0, result.length - rest)
-    return { bytes, inFile: result.length, pieces: JSON.stringify(pieces) }
+  function addResult(job: string, result: ResultBytes, made?: MadeOf): InRow {
+    const pieces = made && filesOf(job, made)
+    if (pieces == null) return large.put(job, RESULT, wholeOf(result))
+    const bytes = headOf(result)
+    const inFile = pieces.reduce((sum, [, from, length]) => sum + length - from, bytes.length)
+    return { bytes, inFile, pieces: JSON.stringify(pieces) }
   }
 
   /** The names of what is kept of a job that ended. Of pieces that cannot be read nothing is: the result is lost. */
@@ -203,7 +211,7 @@ export function openStore(file: string) {
         const { bytes, inFile } = large.put(job.id, SPECS, specs)
         insertSpecs.run(job.id, bytes, inFile)
       }
-      transaction(write, {
+      transaction(job.id, write, {
         // a disk that is full must not keep what was refused
         undo: () => isNew && large.keepOnly(job.id, [])
       })
@@ -230,17 +238,17 @@ export function openStore(file: string) {
     },
     has: (id: string): boolean => selectOne.get(id) != null,
     running(id: string): void {
-      transaction(() => setRunning.run(id))
+      transaction(id, () => setRunning.run(id))
     },
     addSlice(
       job: string,
-      slice: StoredSlice & { slice: number; works: SignedWork[]; assurance: Assurance }
+      slice: AcceptedSlice,
+      { bytes, inFile }: InRow = large.put(job, nameOf(slice), slice.value)
     ): void {
       const paid = JSON.stringify(slice.paid.map(({ worker, price }) => [worker, String(price)]))
       const { answers, audited, credibility } = slice.assurance
-      const { bytes, inFile } = large.put(job, nameOf(slice), slice.value)
       // a slice without its signatures would be paid without a receipt
-      transaction(() => {
+      transaction(job, () => {
         insertSlice.run(
           job,
           slice.part,
@@ -257,20 +265,25 @@ export function openStore(file: string) {
         addWorks(job, slice.works)
       })
     },
+    /** As `addSlice` in what is written `later`; a large value goes to its file beside the event loop. */
+    async keepSlice(job: string, slice: AcceptedSlice): Promise<void> {
+      const value = large.write(job, nameOf(slice), slice.value)
+      await later(job, () => this.addSlice(job, slice, value.row()), value.ready)
+    },
     /** One more worker that is paid for a slice which was accepted before. */
     addCanary(
       job: string,
       at: { part: number; first: number },
       { worker, price, works }: { worker: string; price: bigint; works: SignedWork[] }
     ): void {
-      transaction(() => {
+      transaction(job, () => {
         addCanary.run(worker, String(price), job, at.part, at.first)
         addWorks(job, works)
       })
     },
     /** How the accepted slices of a job were verified. */
     verification(job: string): VerificationReport {
-      flush()
+      flush(job)
       const { confidence, ...counts } = selectChecks.get(job) as Record<
         keyof VerificationReport,
         number | null
@@ -279,6 +292,7 @@ export function openStore(file: string) {
     },
     removeSlice(job: string, part: number, first: number): void {
       transaction(
+        job,
         () => {
           deleteWorks.run(job, job, part, first)
           deleteSlice.run(job, part, first)
@@ -288,7 +302,7 @@ export function openStore(file: string) {
     },
     /** What the workers signed of a job, a slice each, in a fixed order. */
     works(job: string): SignedWork[] {
-      flush()
+      flush(job)
       return selectWorks.all(job).map(({ worker, slice, digest, amount, signature }) => ({
         worker: worker as string,
         slices: [{ slice: slice as number, digest: digest as Uint8Array, amount: BigInt(amount as number) }],
@@ -296,7 +310,7 @@ export function openStore(file: string) {
       }))
     },
     setTrust(key: string, { checks, streak, compared, wrong, caughtAt }: Trust): void {
-      transaction(() => setTrust.run(key, checks, streak, compared, wrong, caughtAt ?? null))
+      transaction(key, () => setTrust.run(key, checks, streak, compared, wrong, caughtAt ?? null))
     },
     trusts(): [string, Trust][] {
       return (
@@ -322,21 +336,21 @@ export function openStore(file: string) {
           typeof value === 'bigint' ? `${value}` : value
         )
         const verification = end.verification == null ? null : JSON.stringify(end.verification)
-        const row = end.result && addResult(id, end.result, end.pieces)
+        const row = end.result && addResult(id, end.result, end.made)
         const settled = end.settled && row?.inFile == null ? 1 : 0
         endJob.run(state, finished, cid, failure, done, total, retries, shares, verification, settled, id)
         if (row != null) insertResult.run(id, row.bytes, row.inFile, row.pieces ?? null)
         dropValues.run(id)
       }
       // what a job that goes on after a crash needs is there until it has ended
-      transaction(write, { after: () => large.keepOnly(id, keptOf(id)) })
+      transaction(id, write, { after: () => large.keepOnly(id, keptOf(id)) })
     },
     settled(id: string): void {
-      transaction(() => setSettled.run(id))
+      transaction(id, () => setSettled.run(id))
     },
     /** A job whose result was lost before it was safe has not ended. */
     reopen(id: string): void {
-      transaction(() => {
+      transaction(id, () => {
         for (const statement of reopen) statement.run(id)
       })
     },
@@ -359,7 +373,7 @@ export function openStore(file: string) {
     },
     /** One that was lost with the power, or whose row is damaged, is forgotten: it counts as not accepted. */
     slices(id: string): StoredSlice[] {
-      flush()
+      flush(id)
       const slices: StoredSlice[] = []
       for (const row of selectSlices.all(id)) {
         const at = { part: row.part as number, first: row.first as number }
@@ -373,7 +387,7 @@ export function openStore(file: string) {
     },
     /** The accepted slices of a job without what they brought; none whose row is damaged. */
     spans(id: string): Omit<StoredSlice, 'value'>[] {
-      flush()
+      flush(id)
       return selectSpans.all(id).flatMap(toSpans)
     },
     /** What each worker did for a job. */

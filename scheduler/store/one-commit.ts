@@ -13,6 +13,7 @@ interface Write {
   write(): void
   done(): void
   failed(err: unknown): void
+  isReady: boolean
 }
 
 /**
@@ -21,6 +22,8 @@ interface Write {
  */
 export function createCommits(db: DatabaseSync) {
   let waiting: Write[] = []
+  /** what is not ready, and what came after it of the same */
+  const held = new Map<string, Write[]>()
   /** of the transaction under way, by the write that they belong to */
   let hooks: Hooks[][] | undefined
 
@@ -59,7 +62,19 @@ export function createCommits(db: DatabaseSync) {
       }
   }
 
-  function flush(): void {
+  function enqueue(write: Write): void {
+    if (waiting.length === 0) setImmediate(commitWaiting)
+    waiting.push(write)
+  }
+
+  function release(of: string): void {
+    const writes = held.get(of) ?? []
+    const notYet = writes.findIndex(({ isReady }) => !isReady)
+    for (const write of writes.splice(0, notYet === -1 ? writes.length : notYet)) enqueue(write)
+    if (writes.length === 0) held.delete(of)
+  }
+
+  function commitWaiting(): void {
     if (waiting.length === 0) return
     const writes = waiting
     waiting = []
@@ -74,19 +89,28 @@ export function createCommits(db: DatabaseSync) {
     for (const [i, write] of writes.entries()) finish(write, all[i]!)
   }
 
+  function flush(of?: string): void {
+    for (const [each, writes] of held) {
+      if (of != null && each !== of) continue
+      held.delete(each)
+      for (const write of writes) enqueue(write)
+    }
+    commitWaiting()
+  }
+
   return {
-    /** Everything that waits is written, so that it is found. */
+    /** Everything that waits is written, so that it is found; of what is not ready only what is `of` this, if that is said. */
     flush,
 
-    /** One transaction, at once, after all that waits; within a write that came `later` a part of that. */
-    transaction(write: () => void, hook: Hooks = {}): void {
+    /** One transaction, at once, after all that waits and is ready or `of` the same; within a write that came `later` a part of that. */
+    transaction(of: string, write: () => void, hook: Hooks = {}): void {
       const hooked = (): void => {
         hooks!.at(-1)!.push(hook)
         write()
       }
       if (hooks != null) hooked()
       else {
-        flush()
+        flush(of)
         commit([{ write: hooked }])
         hook.after?.()
       }
@@ -94,12 +118,21 @@ export function createCommits(db: DatabaseSync) {
 
     /**
      * Resolves when it is on disk, at the end of this turn; rejects with what `write` throws, which may be called twice.
-     * `of`: what it is about.
+     * `of`: what it is about. `ready`: not before that has settled, unless it is to be found; what follows of the same waits, too.
      */
-    later: (of: string, write: () => void): Promise<void> =>
+    later: (of: string, write: () => void, ready?: Promise<void>): Promise<void> =>
       new Promise((done, failed) => {
-        if (waiting.length === 0) setImmediate(flush)
-        waiting.push({ of, write, done, failed })
+        const each: Write = { of, write, done, failed, isReady: ready == null }
+        const writes = held.get(of)
+        if (writes != null) writes.push(each)
+        else if (ready == null) enqueue(each)
+        else held.set(of, [each])
+        const goOn = (): void => {
+          each.isReady = true
+          release(of)
+        }
+        // `write` says what failed
+        void ready?.then(goOn, goOn)
       })
   }
 }

@@ -10,14 +10,18 @@ import {
   rmdirSync,
   rmSync,
   statSync,
+  write,
   writeFileSync
 } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import { syncFolder } from '../../bootstrap/files.ts'
 
 // Below, a row of SQLite is as fast as a file (sqlite.org/intern-v-extern-blob.html).
 const LARGE_BYTES = 128 * 1024
+// More than the disk takes would be memory; then everything waits for it.
+const MOST_UNDER_WAY_BYTES = 32 * 1024 * 1024
 
 /** What a row holds of a value: its bytes, or how many of them lie in a file. */
 export interface InRow {
@@ -25,6 +29,14 @@ export interface InRow {
   inFile: number | null
   /** JSON of the files that are the value after `bytes`, one after the other; then `inFile` is the length of all */
   pieces?: string | null
+}
+
+/** A large value that goes to its file. */
+export interface Writing {
+  /** Settles when it is there, or cannot be; undefined where it is not begun. */
+  ready?: Promise<void>
+  /** What belongs into the row, once the file is complete: where it is not, that is done now. Throws as node:fs does. */
+  row(): InRow
 }
 
 /** A file of the same job from a byte on, and how long it is in all. */
@@ -40,6 +52,8 @@ export function openLargeValues(folder: string | undefined) {
   /** files that are on the disk, or on their way there one after the other: threads are few */
   const syncs = new Map<string, Map<string, Promise<void>>>()
   let last: Promise<unknown> = Promise.resolve()
+  /** bytes that are written beside the event loop */
+  let underWay = 0
 
   async function syncFile(file: string): Promise<void> {
     await last
@@ -64,6 +78,13 @@ export function openLargeValues(folder: string | undefined) {
     return synced
   }
 
+  /** Where a value goes; what was there is not on the disk any more. */
+  function fileFor(job: string, name: string): string {
+    mkdirSync(join(folder!, job), { recursive: true, mode: 0o700 })
+    syncs.get(job)?.delete(name)
+    return join(folder!, job, name)
+  }
+
   return {
     /** Whether there are files of the job. */
     hasFiles: (job: string): boolean => folder != null && existsSync(join(folder, job)),
@@ -77,9 +98,7 @@ export function openLargeValues(folder: string | undefined) {
     /** Writes the file of a large value; gives what belongs into the row. Throws as node:fs does on a full disk. */
     put(job: string, name: string, value: Uint8Array): InRow {
       if (folder == null || value.length < LARGE_BYTES) return { bytes: value, inFile: null }
-      const file = join(folder, job, name)
-      mkdirSync(join(folder, job), { recursive: true, mode: 0o700 })
-      syncs.get(job)?.delete(name)
+      const file = fileFor(job, name)
       try {
         writeFileSync(file, value, { mode: 0o600 })
       } catch (err) {
@@ -87,6 +106,38 @@ export function openLargeValues(folder: string | undefined) {
         throw err
       }
       return { bytes: new Uint8Array(0), inFile: value.length }
+    },
+
+    /** As `put`, and much of it beside the event loop: a disk takes its time. */
+    write(job: string, name: string, value: Uint8Array): Writing {
+      if (folder == null || value.length < LARGE_BYTES || underWay + value.length > MOST_UNDER_WAY_BYTES)
+        return { row: () => this.put(job, name, value) }
+      const file = fileFor(job, name)
+      let isDone = false
+      let failure: unknown
+      const fill = async (): Promise<void> => {
+        underWay += value.length
+        try {
+          await writeBeside(file, value)
+        } catch (err) {
+          if (isDone) return
+          failure = err
+          rmSync(file, { force: true })
+        } finally {
+          underWay -= value.length
+          isDone = true
+        }
+      }
+      return {
+        ready: fill(),
+        row: () => {
+          // the same bytes at the same places, so it does not matter who is first
+          const row = isDone ? { bytes: new Uint8Array(0), inFile: value.length } : this.put(job, name, value)
+          isDone = true
+          if (failure != null) throw failure
+          return row
+        }
+      }
     },
 
     /** undefined where the file is gone or short */
@@ -136,6 +187,19 @@ export function openLargeValues(folder: string | undefined) {
         entry.isDirectory() ? entry.name : []
       )
     }
+  }
+}
+
+const writeSome = promisify(write)
+
+/** The file is there when this returns its promise, so that it can be removed. */
+async function writeBeside(file: string, value: Uint8Array): Promise<void> {
+  const fd = openSync(file, 'w', 0o600)
+  try {
+    for (let at = 0; at < value.length; )
+      at += (await writeSome(fd, value, at, value.length - at, at)).bytesWritten
+  } finally {
+    closeSync(fd)
   }
 }
 

@@ -6,6 +6,13 @@ import type { Outcomes } from '../trust/answer-digest.ts'
 /** Runs one input of the plan's own program in this node's sandbox, for steps that need the author's code here; canonical bytes out. */
 export type RunHere = (input: unknown) => Promise<Uint8Array>
 
+/** A list in canonical bytes, of which unit on it is, and where its items begin. */
+export interface AddedList {
+  first: number
+  from: number
+  list: Uint8Array
+}
+
 /** Combines the results of slices, in whatever order they come, into one result that does not depend on the order. */
 export interface Reducer {
   /**
@@ -15,8 +22,8 @@ export interface Reducer {
   add(first: number, count: number, value: Uint8Array, workers?: string[]): void
   /** canonical bytes of the result, once every unit was added */
   finish(run: RunHere): Promise<Uint8Array>
-  /** Where the result is a head and then what was added, one after the other: of which units, and from which byte of it on. */
-  pieces?(): (readonly [first: number, from: number])[]
+  /** Where the result is the lists that were added, one after the other: these, once every unit was. */
+  lists?(): AddedList[]
   /** what the result would be if the units so far were all; absent where that says nothing */
   soFar?(): unknown
 }
@@ -119,8 +126,8 @@ export interface Work {
   /** the failure of a part as the owner of the job should read it */
   explain?(index: number, failure: Failure): Failure
   finish(run: RunPart): Promise<Uint8Array>
-  /** What its result is made of, where that is the answers of one part. */
-  pieces?(): { part: number; units: (readonly [first: number, from: number])[] } | undefined
+  /** In place of `finish`, where its result is the lists that are the answers of one part. */
+  lists?(): { part: number; lists: AddedList[] } | undefined
   /** the result of what is accepted so far; undefined where it says nothing */
   soFar?(): unknown
 }

@@ -42,9 +42,9 @@ function planWork(planned: Plan, spec: AnySpec, specBytes: number): Work {
     total: part.units,
     next: async completed => (completed == null ? [[0, part]] : []),
     finish: run => part.reducer.finish(run(part)),
-    pieces() {
-      const units = part.reducer.pieces?.()
-      return units && { part: 0, units }
+    lists() {
+      const lists = part.reducer.lists?.()
+      return lists && { part: 0, lists }
     }
   }
 }

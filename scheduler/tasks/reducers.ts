@@ -1,7 +1,8 @@
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
-import { arrayHead, countByteStrings, encodeArray } from '../data/value-bytes.ts'
+import { wholeOf } from '../data/result-bytes.ts'
+import { arrayHead, countByteStrings } from '../data/value-bytes.ts'
 import { ProtocolError } from '../errors.ts'
-import type { Reducer } from './contract.ts'
+import type { AddedList, Reducer } from './contract.ts'
 import type { Combine, TreeNode } from './fold-tree.ts'
 import { createTree, foldBlocks } from './fold-tree.ts'
 
@@ -106,24 +107,18 @@ function expectCover(
 
 /** Puts lists of results in the order of their units; the items stay encoded. `units`: undefined where a unit has any number of them. */
 export function listReducer(units?: number): Reducer {
-  const parts: { first: number; length: number; from: number; items: Uint8Array }[] = []
+  const parts: AddedList[] = []
+  const inOrder = (): AddedList[] => parts.sort((a, b) => a.first - b.first)
   return {
     add(first, count, value) {
       // looked through once here: a list that ends early would spoil those of other workers after it
       const length = countByteStrings(value) ?? lengthOf(decodeValue(value))
       if (length == null || (units != null && length !== count))
         throw new ProtocolError(`a result is not a list of the ${count} items that were asked for`)
-      const from = arrayHead(value).size
-      parts.push({ first, length, from, items: value.subarray(from) })
+      parts.push({ first, from: arrayHead(value).size, list: value })
     },
-    async finish() {
-      parts.sort((a, b) => a.first - b.first)
-      return encodeArray(
-        parts.reduce((sum, { length }) => sum + length, 0),
-        parts.map(part => part.items)
-      )
-    },
-    pieces: () => parts.map(({ first, from }) => [first, from])
+    finish: async () => wholeOf(inOrder().map(({ list }) => list)),
+    lists: inOrder
   }
 }
 

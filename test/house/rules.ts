@@ -59,7 +59,7 @@ export const rules: Rules = {
       'scheduler/protocol',
       ...scheduler
     ],
-    'scheduler/store': ['scheduler/tasks', 'scheduler/trust', ...scheduler],
+    'scheduler/store': ['scheduler/data', 'scheduler/tasks', 'scheduler/trust', ...scheduler],
     'scheduler/streams': ['scheduler/data', 'scheduler/protocol', ...scheduler],
     'scheduler/worker': [
       'scheduler/data',

@@ -38,7 +38,7 @@ describe('scheduler: the end of a job', () => {
       } as unknown as EndingComponents
     )
     const handle = job()
-    const completed = ending.complete(handle, { result: Uint8Array.of(1), cid: 'cid' })
+    const completed = ending.complete(handle, { result: [Uint8Array.of(1)], cid: 'cid' })
     ending.cannotStore(handle, new Error('no space left'))
     assert.ok(!handle.hasEnded, 'its row may be on its way')
     turn.resolve()

@@ -9,33 +9,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 import { encodeValue } from '../../sandbox/index.ts'
 import { openStore } from '../../scheduler/store/job-store.ts'
-import { parseSpec } from '../../scheduler/tasks/parse-spec.ts'
-
-const spec = parseSpec({
-  type: 'map',
-  items: [1, 2, 3],
-  fn: 'x => x * 2',
-  context: { a: 1n, b: new Uint8Array(3) }
-})
-const job = { id: 'job', type: 'map', submitted: 1000, bound: 9_000_000_000_000n } as const
-const slice = (first: number, worker = 'w', price = 5n) => ({
-  part: 0,
-  first,
-  count: 1,
-  slice: first,
-  works: [],
-  assurance: { answers: 1, audited: 0, credibility: 0.99 },
-  value: Uint8Array.of(first),
-  paid: [{ worker, price }]
-})
-
-const ended = {
-  done: 2,
-  total: 3,
-  retries: 1,
-  shares: [{ worker: 'w', slices: 2, units: 2, paid: 2n ** 60n }],
-  verification: { replicas: 1.5, compared: 1, audited: 2, canaries: 0, confidence: 0.995 }
-}
+import { ended, job, slice, spec } from './stored-job.ts'
 
 describe('scheduler/store', () => {
   let folder: string
@@ -84,7 +58,7 @@ describe('scheduler/store', () => {
       state: 'completed',
       finished: 2000,
       cid: 'cid',
-      result: Uint8Array.of(7)
+      result: [Uint8Array.of(7)]
     })
     assert.deepEqual(
       store.openJobs().map(each => each.state),
@@ -163,7 +137,7 @@ describe('scheduler/store', () => {
         store.slices('job').map(({ value }) => new Uint8Array(value)),
         [large(1), Uint8Array.of(5)]
       )
-      store.endJob('job', { ...ended, state: 'completed', finished: 2000, result: large(2) })
+      store.endJob('job', { ...ended, state: 'completed', finished: 2000, result: [large(2)] })
       store.close()
       store = openStore(file)
       assert.deepEqual(new Uint8Array(store.result('job')!), large(2))
@@ -175,14 +149,15 @@ describe('scheduler/store', () => {
     it('keeps a result that is slices one after the other as their files, and writes it once', async () => {
       let store = openStore(file)
       store.addJob(job, encodeValue([spec]))
-      for (const first of [0, 1, 2]) store.addSlice('job', { ...slice(first), value: large(first) })
-      const units = [1, 0].map((first): [number, number] => [first, 7])
-      const result = Buffer.concat([Uint8Array.of(9, 9), ...units.map(([first]) => large(first).subarray(7))])
+      for (const first of [0, 1, 2])
+        store.addSlice('job', { ...slice(first), value: encodeValue([large(first)]) })
+      const result = [1, 0].map(first => encodeValue([large(first)]))
+      const lists = [1, 0].map(first => ({ first, from: 1 }))
       const end = { ...ended, state: 'completed' as const, finished: 2000, result }
-      store.endJob('job', { ...end, pieces: { part: 0, units } })
+      store.endJob('job', { ...end, made: { part: 0, lists } })
       store.close()
       store = openStore(file)
-      assert.deepEqual(Buffer.from(store.result('job')!), result)
+      assert.deepEqual(new Uint8Array(store.result('job')!), encodeValue([large(1), large(0)]))
       assert.ok(store.hasResult('job'))
       assert.deepEqual(await files('job'), ['0-0', '0-1'])
       store.close()
@@ -196,9 +171,10 @@ describe('scheduler/store', () => {
     it('starts with a stray file beside the values, and with a result of which one row is damaged', async () => {
       let store = openStore(file)
       store.addJob(job, encodeValue([spec]))
-      store.addSlice('job', { ...slice(0), value: large(0) })
-      const end = { ...ended, state: 'completed' as const, finished: 2000, result: large(0) }
-      store.endJob('job', { ...end, pieces: { part: 0, units: [[0, 0]] } })
+      const value = encodeValue([large(0)])
+      store.addSlice('job', { ...slice(0), value })
+      const end = { ...ended, state: 'completed' as const, finished: 2000, result: [value] }
+      store.endJob('job', { ...end, made: { part: 0, lists: [{ first: 0, from: 1 }] } })
       store.close()
       await writeFile(join(folder, 'values/notes.txt'), 'mine')
       for (const pieces of ['[["0-0",0', '[["../../x",0,7]]', '[7]', '{}', '[["0-0",0,1]]']) {
@@ -238,7 +214,7 @@ describe('scheduler/store', () => {
       ] as const) {
         store.addJob({ ...job, id }, encodeValue([spec]))
         store.addSlice(id, slice(0))
-        store.endJob(id, { ...end, result })
+        store.endJob(id, { ...end, result: [result] })
         await store.safe(id)
       }
       assert.deepEqual(
@@ -262,7 +238,7 @@ describe('scheduler/store', () => {
       const store = openStore(file)
       store.addJob(job, encodeValue([spec]))
       store.addSlice('job', slice(0))
-      store.endJob('job', { ...ended, state: 'completed', finished: 2000, result: large(1) })
+      store.endJob('job', { ...ended, state: 'completed', finished: 2000, result: [large(1)] })
       const result = join(folder, 'values/job/result')
       await rename(result, `${result}.kept`)
       await symlink(result, result)
@@ -275,16 +251,12 @@ describe('scheduler/store', () => {
     it('writes a result as a whole where a slice of it lies in a row', async () => {
       const store = openStore(file)
       store.addJob(job, encodeValue([spec]))
-      store.addSlice('job', { ...slice(0), value: large(1) })
-      store.addSlice('job', { ...slice(1), value: Uint8Array.of(4, 5) })
-      const result = Buffer.concat([large(1), Uint8Array.of(5)])
-      const units: [number, number][] = [
-        [0, 0],
-        [1, 1]
-      ]
+      const result = [encodeValue([large(1)]), encodeValue([5])]
+      for (const [first, value] of result.entries()) store.addSlice('job', { ...slice(first), value })
+      const lists = [0, 1].map(first => ({ first, from: 1 }))
       const end = { ...ended, state: 'completed' as const, finished: 2000, result }
-      store.endJob('job', { ...end, pieces: { part: 0, units } })
-      assert.deepEqual(Buffer.from(store.result('job')!), result)
+      store.endJob('job', { ...end, made: { part: 0, lists } })
+      assert.deepEqual(new Uint8Array(store.result('job')!), encodeValue([large(1), 5]))
       assert.deepEqual(await files('job'), ['result'])
       store.close()
     })
@@ -334,92 +306,6 @@ describe('scheduler/store', () => {
     })
   })
 
-  describe('what is written later', () => {
-    /** What somebody else sees of it. */
-    const seen = (table: string): number => {
-      const other = new DatabaseSync(file, { readOnly: true })
-      const { n } = other.prepare(`SELECT count(*) AS n FROM ${table}`).get() as { n: number }
-      other.close()
-      return n
-    }
-
-    it('is on disk at the end of the turn all together, and found before', async () => {
-      const store = openStore(file)
-      const added = store.later('job', () => store.addJob(job, encodeValue([spec])))
-      const accepted = store.later('job', () => store.addSlice('job', slice(0)))
-      assert.deepEqual([seen('jobs'), seen('slices')], [0, 0])
-      await accepted
-      assert.deepEqual([seen('jobs'), seen('slices')], [1, 1])
-      await added
-      const next = store.later('job', () => store.addSlice('job', slice(1)))
-      assert.equal(store.spans('job').length, 2)
-      store.removeSlice('job', 0, 1)
-      assert.equal(seen('slices'), 1)
-      await next
-      const last = store.later('job', () => store.addSlice('job', slice(2)))
-      store.close()
-      await last
-      assert.equal(seen('slices'), 2)
-    })
-
-    it('fails alone, with what else there is of the same job', async () => {
-      const store = openStore(file)
-      store.db.exec(
-        "CREATE TRIGGER full BEFORE INSERT ON slices WHEN NEW.first = 7 BEGIN SELECT RAISE(ABORT, 'full'); END"
-      )
-      const large = new Uint8Array(200_000)
-      const write = (id: string, first: number) => [
-        store.later(id, () => store.addJob({ ...job, id }, encodeValue([spec]))),
-        store.later(id, () => store.addSlice(id, { ...slice(first), value: large })),
-        store.later(id, () => store.endJob(id, { ...ended, state: 'completed', finished: 2000 }))
-      ]
-      const told = await Promise.allSettled([...write('a', 1), ...write('b', 7), ...write('c', 2)])
-      assert.equal(
-        told.map(({ status }) => (status === 'fulfilled' ? '+' : '-')).join(''),
-        '+++' + '+--' + '+++'
-      )
-      assert.deepEqual(
-        ['a', 'b', 'c'].map(id => store.job(id)?.state),
-        ['completed', 'queued', 'completed']
-      )
-      store.close()
-    })
-
-    it('goes on after a transaction that could not begin', async () => {
-      const store = openStore(file)
-      store.addJob(job, encodeValue([spec]))
-      store.db.exec('BEGIN')
-      assert.throws(() => store.running('job'))
-      store.db.exec('ROLLBACK')
-      store.running('job')
-      assert.equal(store.job('job')?.state, 'running')
-      store.close()
-    })
-
-    it('takes no file away before its commit, and leaves none of a job that is not written', async () => {
-      const store = openStore(file)
-      const files = (id: string) => readdir(join(folder, 'values', id)).catch(() => [])
-      const large = new Uint8Array(200_000)
-      store.addJob(job, encodeValue([spec]))
-      store.addSlice('job', { ...slice(0), value: large })
-      store.db.exec("CREATE TRIGGER full BEFORE UPDATE ON jobs BEGIN SELECT RAISE(ABORT, 'full'); END")
-      const end = { ...ended, state: 'completed' as const, finished: 2000 }
-      const told = await Promise.allSettled([
-        store.later('job', () => store.endJob('job', end)),
-        store.later('other', () => {
-          store.addJob({ ...job, id: 'other' }, large)
-          store.running('other')
-        })
-      ])
-      assert.deepEqual(
-        told.map(({ status }) => status),
-        ['rejected', 'rejected']
-      )
-      assert.deepEqual([await files('job'), await files('other')], [['0-0'], []])
-      store.close()
-    })
-  })
-
   it('keeps the reason of a failure, and gives nothing for jobs that it does not know', () => {
     const store = openStore(file)
     store.addJob(job, encodeValue([spec]))
@@ -462,9 +348,10 @@ import { parseSpec } from ${at('tasks/parse-spec.ts')}
 import { encodeValue } from ${at('../sandbox/index.ts')}
 const store = openStore(${JSON.stringify(file)})
 store.addJob(${JSON.stringify({ ...job, bound: 0 })}, encodeValue([parseSpec({ type: 'map', items: [1], fn: 'x' })]))
-const add = first => store.addSlice('job', { part: 0, first, count: 1, slice: first, works: [], assurance: { answers: 1, audited: 0, credibility: 1 }, value: new Uint8Array(500), paid: [{ worker: 'w', price: 1n }] })
+const of = first => ({ part: 0, first, count: 1, slice: first, works: [], assurance: { answers: 1, audited: 0, credibility: 1 }, value: new Uint8Array(500), paid: [{ worker: 'w', price: 1n }] })
+const add = first => store.addSlice('job', of(first))
 for (let first = 0; ; first += 4) {
-  await Promise.all([0, 1, 2].map(i => store.later('job', () => add(first + i))))
+  await Promise.all([store.keepSlice('job', { ...of(first), value: new Uint8Array(200_000) }), ...[1, 2].map(i => store.later('job', () => add(first + i)))])
   add(first + 3)
   console.log(first + 3)
 }`
