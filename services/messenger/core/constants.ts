@@ -4,3 +4,5 @@ export const MAX_TEXT_CHARS = 4_000
 export const MAX_FILE_BYTES = 5 * 1024 * 1024
 /** Of the chats in which people tell an admin about messages. */
 export const REPORTS_TITLE = '⚑'
+/** of one device, where the policy says nothing else */
+export const MESSAGES_PER_MINUTE = 200

@@ -15,6 +15,7 @@ import {
   time,
   unpack
 } from './codec.ts'
+import { MESSAGES_PER_MINUTE } from './constants.ts'
 
 /* What the roster is made of. Statement 0 founds a school; its hash is the school's id. */
 
@@ -48,9 +49,6 @@ const user = z.object({
 export type User = z.output<typeof user>
 
 const device = z.object({ user: userId, device: keyName, peer: keyName, name: title })
-
-/** where the policy says nothing else */
-export const MESSAGES_PER_MINUTE = 200
 
 export const policySchema = z.object({
   pupilsToPupils: z.boolean().describe('pupils write to each other where no teacher is'),

@@ -53,6 +53,7 @@ export const administrationEn = {
   pupilFiles: 'Pupils send files',
   presence: 'Members of a chat see who of them is here, and when he was last',
   editMinutes: 'Minutes in which a message can be changed',
+  messagesPerMinute: 'Messages of one device in a minute; what is more comes later',
   savePolicy: 'Save the rules',
   mailboxes: 'Mailboxes',
   mailboxesText:
@@ -171,6 +172,7 @@ export const administrationRu: Record<keyof typeof administrationEn, string> = {
   pupilFiles: 'Ученики отправляют файлы',
   presence: 'Участники чата видят, кто из них сейчас здесь и когда был последний раз',
   editMinutes: 'Сколько минут сообщение можно изменить',
+  messagesPerMinute: 'Сколько сообщений в минуту отправляет одно устройство; остальные придут позже',
   savePolicy: 'Сохранить правила',
   mailboxes: 'Почтовые узлы',
   mailboxesText:

@@ -1,8 +1,13 @@
 import { Button, Checkbox, Group, NumberInput, Stack, Text, Textarea, Title } from '@mantine/core'
 import { useState } from 'react'
+import { MESSAGES_PER_MINUTE } from '../core/constants.ts'
 import type { PartProps } from './part.ts'
 import type { Policy, Status } from './wire.ts'
 
+const NUMBERS = [
+  { name: 'editMinutes', min: 0, max: 525_600, untold: 0 },
+  { name: 'messagesPerMinute', min: 1, max: 1_000_000, untold: MESSAGES_PER_MINUTE }
+] as const
 const SWITCHES = ['pupilsToPupils', 'pupilGroups', 'pupilFiles', 'presence'] as const
 
 /** What people may do, and which nodes keep the mail. */
@@ -37,14 +42,18 @@ export function Policies({
             onChange={({ currentTarget: { checked } }) => setPolicy({ ...policy, [name]: checked })}
           />
         ))}
-        <NumberInput
-          label={t('editMinutes')}
-          min={0}
-          max={525_600}
-          maw="24rem"
-          value={policy.editMinutes}
-          onChange={value => setPolicy({ ...policy, editMinutes: Number(value) || 0 })}
-        />
+        {NUMBERS.map(({ name, min, max, untold }) => (
+          <NumberInput
+            key={name}
+            label={t(name)}
+            min={min}
+            max={max}
+            allowDecimal={false}
+            maw="24rem"
+            value={policy[name] ?? untold}
+            onChange={value => setPolicy({ ...policy, [name]: Number(value) || min })}
+          />
+        ))}
         <Group>
           <Button loading={isBusy} onClick={() => void save(api.setPolicy(policy))}>
             {t('savePolicy')}

@@ -356,10 +356,13 @@ describe('messenger: page', function () {
     await button(page, 'Count').click()
     await page.getByText('People: 3, devices: 2').waitFor()
     await page.getByLabel('Minutes in which a message can be changed').fill('30')
+    const rate = page.getByLabel('Messages of one device in a minute')
+    assert.equal(await rate.inputValue(), '200')
+    await rate.fill('120')
     await button(page, 'Save the rules').click()
-    await until('the rule is another', async () => {
+    await until('the rules are others', async () => {
       const { policy } = await school.call(school.bob, 'status')
-      return policy.editMinutes === 30
+      return policy.editMinutes === 30 && policy.messagesPerMinute === 120
     })
     const backups = page.getByRole('list', { name: 'Backups' })
     const before = await backups.textContent()
