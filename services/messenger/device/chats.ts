@@ -32,7 +32,7 @@ import type { Intake } from './intake.ts'
 import { withoutMetadata } from './pictures.ts'
 import { ANNOUNCED, type Post } from './post.ts'
 import { openWith, sealWith } from './seal.ts'
-import type { DeviceStore } from './store.ts'
+import type { DeviceStore, End } from './store.ts'
 import type { Sync } from './sync.ts'
 
 const MAX_SESSIONS = 200
@@ -78,15 +78,13 @@ export function createChats(init: ChatsInit) {
     sessions.get(sessionKey(grp, g)) ?? mls.session(state, store.ratchets(grp, g))
 
   /** Ends of the chains of the others that nothing here comes after yet. */
-  function tips(grp: string, heads: readonly Head[]): Head[] {
-    const generations = store.generations(grp)
-    const cut = intake.cutOf(generations)
-    return heads
-      .filter(([device, seq]) => device !== self && seq > (cut.find(([each]) => each === device)?.[1] ?? -1))
-      .map(head => ({ head, timeMs: store.at(grp, head[0], head[1])!.timeMs }))
+  function tips(grp: string, ends: readonly End[]): Head[] {
+    const cut = intake.cutOf(store.generations(grp))
+    return ends
+      .filter(({ device, seq }) => device !== self && seq > headOf(cut, device))
       .sort((a, b) => b.timeMs - a.timeMs)
       .slice(0, MAX_AFTER)
-      .map(({ head }) => head)
+      .map(({ device, seq, id }) => [device, seq, fromHex(id)])
   }
 
   /**
@@ -112,8 +110,9 @@ export function createChats(init: ChatsInit) {
     const { newest } = groups.current(grp)
     if (newest.state == null || !newest.devices.includes(self))
       throw new PolicyError('this device is not in the chat any more, or waits for its keys')
-    const heads = store.heads(grp)
-    const own = heads.find(([device]) => device === self)
+    const ends = store.ends(grp)
+    const end = ends.find(({ device }) => device === self)
+    const own: Head | undefined = end && [self, end.seq, fromHex(end.id)]
     const cut = newest.heads.find(([device]) => device === self)
     // others may have more of the own chain than is here, as after a restore: nothing is said in a place that is taken
     const [, seq, prev] = (headOf(newest.heads, self) > (own?.[1] ?? -1) ? cut : own) ?? [self, -1, NO_HASH]
@@ -122,7 +121,7 @@ export function createChats(init: ChatsInit) {
       device: self,
       seq: seq + 1,
       prev,
-      after: tips(grp, heads),
+      after: tips(grp, ends),
       roster: school.known().head,
       timeMs: timeAfter(store.newestMs(grp) ?? newest.timeMs, now()),
       kind,
@@ -143,7 +142,7 @@ export function createChats(init: ChatsInit) {
       if (taken.length === 0)
         throw new MalformedMessageError('the own chain is not whole; members give it back')
       store.saveRatchet(grp, newest.g, ratchet)
-      post.post(envelope, id)
+      lately.set(post.post(envelope, id), true)
       if (key != null) store.addSent(key, id)
       return taken
     })
@@ -161,18 +160,18 @@ export function createChats(init: ChatsInit) {
     also: () => void
   ): Promise<void> {
     const isAnnounced = envelopes.some(({ bytes }) => isEqual(bytes, ANNOUNCED))
-    const taken = await inTurn(grp, async () => {
+    const { taken, isWaiting } = await inTurn(grp, async () => {
       const state = store.generations(grp).find(each => each.g === g)?.state
       if (state == null) {
         sessions.delete(sessionKey(grp, g))
         transactLater(store.db, also)
-        return []
+        return { taken: [], isWaiting: false }
       }
       let session = sessionOf(grp, g, state)
       const moved = new Set<number>()
       const read = new Map<string, Read>()
-      const unseen = envelopes.filter(({ id }) => !lately.has(id) && !store.isSeen(id))
-      for (const { bytes } of unseen) {
+      const unseen = envelopes.filter(({ id }) => !lately.has(id))
+      for (const { id, bytes } of unseen) {
         if (isEqual(bytes, ANNOUNCED)) continue
         try {
           const opened = mls.open(session, bytes)
@@ -187,25 +186,28 @@ export function createChats(init: ChatsInit) {
           read.set(said.id, said)
         } catch (error) {
           if (!(error instanceof MalformedMessageError)) throw error
-          // members give the event again, if it is one
-          log('an envelope of %s is not read: %s', grp, error.message)
+          // an own one that comes back; of others members give the event again, if it is one
+          if (!store.isSeen(id)) log('an envelope of %s is not read: %s', grp, error.message)
         }
       }
       // they stay at the mailbox; what is said next waits for the disk, and for this with it
-      const taken = transactLater(store.db, () => {
+      const done = transactLater(store.db, () => {
         for (const leaf of moved) store.saveRatchet(grp, g, mls.ratchet(session, leaf))
         also()
-        return intake.take(grp, [...read.values()], ({ message }) => log('an event is refused: %s', message))
+        const taken = intake.take(grp, [...read.values()], ({ message }) =>
+          log('an event is refused: %s', message)
+        )
+        return { taken, isWaiting: store.waitingCount(grp) > 0 }
       })
       sessions.set(sessionKey(grp, g), session)
       for (const { id } of unseen) lately.set(id, true)
-      return taken
+      return done
     })
     if (taken.length > 0) onTaken(grp, taken)
     // what comes next does not wait for other nodes
     if (isAnnounced)
       void groups.follow(grp).catch((error: Error) => log('%s does not go on: %s', grp, error.message))
-    if (store.waitingCount(grp) > 0) void sync.soon(grp)
+    if (isWaiting) void sync.soon(grp)
   }
 
   return {

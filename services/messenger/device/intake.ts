@@ -303,7 +303,7 @@ export function createIntake({ store, roster, self }: IntakeInit) {
 
   function retry(grp: string, generations: readonly KeptGeneration[], claims: Claims): Event[] {
     const taken: Event[] = []
-    for (let isMoving = true; isMoving; ) {
+    for (let isMoving = store.waitingCount(grp) > 0; isMoving; ) {
       isMoving = false
       for (const { id, bytes, signature } of store.waiting(grp, MAX_WAITING)) {
         try {

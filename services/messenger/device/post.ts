@@ -170,10 +170,12 @@ export function createPost(init: PostInit) {
     refollow(): void {
       for (const { refollow } of lines.values()) refollow()
     },
-    /** Into the outbox of every mailbox; inside the caller's transaction. */
-    post(envelope: Uint8Array, event?: string): void {
+    /** Into the outbox of every mailbox; inside the caller's transaction. Its id. */
+    post(envelope: Uint8Array, event?: string): string {
       for (const peer of school.known().mailboxes()) store.post(peer, envelope, event)
-      store.see(toHex(hashOf(envelope)))
+      const id = toHex(hashOf(envelope))
+      store.see(id)
+      return id
     },
 
     /** Brings these to a mailbox at once, and to the others when they answer. @throws {MailboxFullError} none takes them */

@@ -23,6 +23,13 @@ export interface Link {
   kind: string
   isGone: boolean
 }
+/** The end of a chain. */
+export interface End {
+  device: string
+  seq: number
+  id: string
+  timeMs: number
+}
 /** An event in its place; without content where it was deleted. */
 export interface Placed {
   id: string
@@ -95,7 +102,7 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
     'SELECT address FROM generation WHERE address IS NOT NULL AND state IS NOT NULL'
   )
 
-  const headRows = all<{ device: string; seq: number; id: string }>(
+  const ends = all<End>(
     // from one device to the next: a chain may be long
     `WITH RECURSIVE author (device) AS (
        SELECT min(device) FROM event WHERE grp = ?1
@@ -103,7 +110,7 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
        SELECT (SELECT min(device) FROM event WHERE grp = ?1 AND device > author.device) FROM author
        WHERE author.device IS NOT NULL
      )
-     SELECT event.device, event.seq, event.id FROM author, event
+     SELECT event.device, event.seq, event.id, event.timeMs FROM author, event
      WHERE event.grp = ?1 AND event.device = author.device AND event.seq =
        (SELECT max(seq) FROM event WHERE grp = ?1 AND device = author.device)`
   )
@@ -245,6 +252,8 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
 
   /** as the disk has them; none that a transaction under way could take back */
   const known = new LRUCache<string, readonly KeptGeneration[]>({ max: KNOWN_GROUPS })
+  /** of the generations that are on the disk; an address is of one for ever */
+  const places = new LRUCache<string, { grp: string; g: number }>({ max: KNOWN_GENERATIONS })
   /** those whose signatures were looked at, by what was signed and by the signature */
   const parsed = new LRUCache<string, Generation>({ max: KNOWN_GENERATIONS })
   function parse(signed: Signed): Generation {
@@ -339,10 +348,16 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
       dropState(grp, g)
       dropRatchets(grp, g)
     },
-    generationAt: (address: string) => byAddress(address),
+    generationAt(address: string): { grp: string; g: number } | undefined {
+      const place = places.get(address) ?? byAddress(address)
+      if (place != null && !db.isTransaction) places.set(address, place)
+      return place
+    },
     addresses: (): string[] => addresses().map(({ address }) => address),
 
-    heads: (grp: string): Head[] => headRows(grp).map(({ device, seq, id }) => [device, seq, fromHex(id)]),
+    /** Ends of the chains of a group. */
+    ends: (grp: string) => ends(grp),
+    heads: (grp: string): Head[] => ends(grp).map(({ device, seq, id }) => [device, seq, fromHex(id)]),
     at(grp: string, device: string, seq: number): Link | undefined {
       const row = at(grp, device, seq)
       return row == null ? undefined : { ...row, isGone: row.isGone === 1 }
