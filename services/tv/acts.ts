@@ -54,6 +54,7 @@ export function createActs({ link, files, relay, look }: ActsInit): Readonly<Rec
     return by
   }
 
+  let preview: { at: number; picture: Uint8Array } | undefined
   let updates = 0
   async function updating<T>(work: () => Promise<T>): Promise<T> {
     updates++
@@ -119,10 +120,13 @@ export function createActs({ link, files, relay, look }: ActsInit): Readonly<Rec
         throw new TvFailedError('the TV gave no picture')
       return { picture: out }
     },
-    async 'screen.preview'(_, options) {
-      const { out, code } = await link.run('screencap', options)
-      if (code !== 0) throw new TvFailedError('the TV gave no picture')
-      return { picture: previewOf(out) }
+    async 'screen.preview'({ age }, options) {
+      if (preview == null || performance.now() - preview.at > Number(age) * 1000) {
+        const { out, code } = await link.run('screencap', options)
+        if (code !== 0) throw new TvFailedError('the TV gave no picture')
+        preview = { at: performance.now(), picture: previewOf(out) }
+      }
+      return { picture: preview.picture }
     },
     async 'shell.run'({ command }, options) {
       const { out, err, code } = await link.run(String(command), options)

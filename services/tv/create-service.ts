@@ -14,6 +14,8 @@ import { createDocuments } from './documents/documents.ts'
 import { createDocumentOperations } from './documents/operations.ts'
 import { TvFailedError, TvRequestError } from './errors.ts'
 import { deviceOf, type May } from './grants.ts'
+import { framed } from './live/framed.ts'
+import type { Unit } from './live/split.ts'
 import { OPERATIONS } from './operations/table.ts'
 import { createOperator, type TvState } from './operators.ts'
 import { placeOf, relayOf } from './place.ts'
@@ -143,20 +145,17 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   async function picture(
     on: string,
     isSmall: boolean,
+    age: number,
     caller: Caller,
     until: AbortSignal
   ): Promise<Uint8Array> {
     const found = await operator.one(on, until)
-    const {
-      picture: png,
-      is,
-      why
-    } = await operator.command(
-      found,
-      { name: isSmall ? 'screen.preview' : 'screen.shot', args: {} },
-      accountOf(caller),
-      until
-    )
+    const name = isSmall ? 'screen.preview' : 'screen.shot'
+    const ask = (args: { age?: number }) => operator.command(found, { name, args }, accountOf(caller), until)
+    let answer = await ask(isSmall && age > 0 ? { age } : {})
+    // nodes of before make each anew
+    if (age > 0 && answer.is === 'refused') answer = await ask({})
+    const { picture: png, is, why } = answer
     if (png == null) throw new TvFailedError(`${found.name}: ${is}${why == null ? '' : `, ${why}`}`)
     return png
   }
@@ -261,11 +260,22 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         return { items, left: left.map(({ agent, name: tv }) => ({ agent, tv })) }
       },
 
-      async shot({ on, small }, call) {
-        const png = await picture(on, small, call.caller, call.signal)
+      async shot({ on, small, age }, call) {
+        const png = await picture(on, small, age, call.caller, call.signal)
         return { chunks: chunksOf(png), size: png.length, type: 'image/png' }
       },
-      picture: async ({ on, small }, call) => ({ png: await picture(on, small, call.caller, call.signal) }),
+      async live({ on }, call) {
+        const { agent, name: tv } = await operator.one(on, call.signal)
+        const account = accountOf(call.caller)
+        const watch = (until: AbortSignal): AsyncIterable<Unit> =>
+          agent === peers.self
+            ? commands.demand(tv, askerOf(call.caller), 'read', 0).live.watch(until)
+            : peers.open(agent, 'watch', { tv, account }, { signal: until }).items
+        return { chunks: await framed(watch, call.signal, signal) }
+      },
+      picture: async ({ on, small }, call) => ({
+        png: await picture(on, small, 0, call.caller, call.signal)
+      }),
 
       async book({ on, minutes, why, override }, call) {
         const { items } = await operator.find(on, call.signal)
@@ -337,6 +347,11 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       }),
       look: ({ tv, account, ...command }, { peer, signal: until }) =>
         commands.look(tv, command, peerAsker(peer, account), until),
+      async watch({ tv, account }, { peer, signal: until, send }) {
+        const target = commands.demand(tv, peerAsker(peer, account), 'read', 0)
+        for await (const unit of target.live.watch(until)) await send(unit)
+        return {}
+      },
       document: documents.accept,
       states: (_, { peer }) => ({ items: statesFor(peer) }),
       replay: async ({ tv, triggers, hours }, { peer }) => ({

@@ -188,9 +188,24 @@ export const declaration = declare({
     }),
     shot: operation({
       summary: 'What one TV shows, as PNG',
-      input: z.object({ on, small: z.boolean().default(false).describe('480 × 270, which is quicker') }),
+      input: z.object({
+        on,
+        small: z.boolean().default(false).describe('480 × 270, which is quicker'),
+        age: z.number().min(0).max(60).default(0).describe('seconds that a small one may be old')
+      }),
       output: bytes,
       http: { method: 'GET', path: '/tv/shot' },
+      scope: 'tv:read',
+      deadlineMs: 60_000,
+      command: false
+    }),
+    live: operation({
+      summary: 'The screen of one TV as it is, until who asks goes',
+      description:
+        'Pictures of H.264 (annex B), the first a key picture; before each stand its length in bytes (32 bits, the highest first) and a byte, 1 where it is a key picture. A TV is recorded once for all who watch.',
+      input: z.object({ on }),
+      output: bytes,
+      http: { method: 'GET', path: '/tv/live' },
       scope: 'tv:read',
       deadlineMs: 60_000,
       command: false

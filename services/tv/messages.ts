@@ -8,6 +8,8 @@ export const MAX_TVS = 64
 const FRAME_BYTES = 4 * 1024 * 1024
 export const MAX_DOCUMENT_BYTES = 256 * 1024
 const LOOK_MS = 2 * 60_000
+/** a screen that stands still sends no pictures until it is recorded anew */
+const STILL_MS = 5 * 60_000
 
 const ms = z.int().min(0).max(8.64e15)
 const value = z.union([z.string().max(500), z.number(), z.boolean()])
@@ -70,6 +72,14 @@ export const messages = {
     maxBytes: FRAME_BYTES,
     deadlineMs: LOOK_MS,
     atOnce: MAX_TVS
+  },
+  /** Your TV's screen as it is, until I go. */
+  watch: {
+    request: z.object({ tv, account }),
+    items: z.object({ isKey: z.boolean(), bytes: pictureBytes }),
+    answer: z.object({}),
+    maxBytes: FRAME_BYTES,
+    deadlineMs: STILL_MS
   },
   /** Here is what I, or somebody else, has signed; keep it where it is for your TVs. */
   document: {

@@ -5,6 +5,7 @@ import { type Lamp, type Link, openLink } from './adb/link.ts'
 import { commandLine } from './adb/quote.ts'
 import type { Values } from './condition.ts'
 import type { Devices, Files } from './context.ts'
+import { createLive, type Live } from './live/live.ts'
 import type { TvOperation } from './operations/contract.ts'
 import { type Answer, type Args, perform, verify } from './operations/perform.ts'
 import type { TvPlace } from './place.ts'
@@ -31,6 +32,8 @@ export interface Tv {
   /** Reads everything with one call, and writes what has changed. */
   look(signal?: AbortSignal): Promise<Values>
   note(kind: Kind, body: Body): Promise<void>
+  /** its screen while somebody watches */
+  readonly live: Live
   /** What this node itself knows of it, beside what it is asked. */
   say(values: Values): Promise<void>
   /** What was measured since `from`, ms since 1970. */
@@ -54,6 +57,12 @@ export interface TvInit {
   now(): number
   signal: AbortSignal
 }
+
+/** it ends by itself after three minutes at most, and is begun anew */
+const RECORD = commandLine(
+  ...['screenrecord', '--output-format=h264', '--size', '1280x720'],
+  ...['--bit-rate', 2_000_000, '--time-limit', 170, '-']
+)
 
 const READINGS = {
   ...Object.fromEntries(Object.entries(BASE.readings).map(([name, { type }]) => [name, { type }])),
@@ -137,6 +146,7 @@ export async function openTv(init: TvInit): Promise<Tv> {
   }
 
   const target = async (until?: AbortSignal) => ({ link, profile: await profileOf(until), read: look })
+  const live = createLive(until => link.listen(RECORD, until))
   const acts = createActs({ link, files, relay, look })
 
   return {
@@ -162,6 +172,7 @@ export async function openTv(init: TvInit): Promise<Tv> {
       return answer
     },
     look,
+    live,
     note,
     say: set,
     samples: from => device.samples(from),

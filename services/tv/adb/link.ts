@@ -53,6 +53,8 @@ export interface Link {
    * @throws {TvProtocolError} what came cannot be read
    */
   run(command: string, options?: CallOptions): Promise<ShellAnswer>
+  /** What a command says while it runs, which ends with the signal; aside of the others. Errors as of `run`. */
+  listen(command: string, signal: AbortSignal): AsyncGenerator<Uint8Array>
   /**
    * Writes a file, which is half there where it fails: see `putFile`. The deadline is that of silence.
    *
@@ -184,6 +186,31 @@ export function openLink(init: LinkInit): Link {
     }
   }
 
+  async function* listen(command: string, until: AbortSignal): AsyncGenerator<Uint8Array> {
+    await tried.promise
+    const over = new AbortController()
+    const all = AbortSignal.any([until, over.signal])
+    void session?.gone.then(error => over.abort(error))
+    try {
+      const socket = await call(adb => adb.createSocket(`exec:${command}`), { signal: until }, true)
+      closeAfter(all, socket)
+      const reader = socket.readable.getReader()
+      for (;;) {
+        const { done, value } = await raceSignal(reader.read(), all)
+        if (done) return
+        yield value
+      }
+    } catch (error) {
+      if (all.aborted) throw all.reason
+      const { name, message } = error as Error
+      throw name.startsWith('Tv')
+        ? error
+        : new TvFailedError(`the TV at ${place} refuses ${command}: ${message}`)
+    } finally {
+      over.abort()
+    }
+  }
+
   const ended = stay()
   return {
     get lamp() {
@@ -196,6 +223,7 @@ export function openLink(init: LinkInit): Link {
       await tried.promise
       return call(runOn(command), options)
     },
+    listen,
     async push(path, bytes, options = {}) {
       await tried.promise
       // a film takes minutes: keys do not wait for it

@@ -162,7 +162,17 @@ export const OPERATIONS: readonly TvOperation[] = [
   look('play.state', 'What it plays', undefined, { reads: ['playback', 'playing', 'app'] }),
 
   look('screen.shot', 'A picture of the screen, PNG', undefined, { deadlineMs: 30_000 }),
-  look('screen.preview', 'A small picture of the screen, PNG', undefined, { deadlineMs: 30_000 }),
+  look('screen.preview', 'A small picture of the screen, PNG', undefined, {
+    args: z.strictObject({
+      age: z
+        .number()
+        .min(0)
+        .max(60)
+        .default(0)
+        .describe('seconds: one that old will do, made for somebody else')
+    }),
+    deadlineMs: 30_000
+  }),
   look('screen.size', 'Size of the screen', [['wm', 'size']]),
   look('screen.density', 'Density of the screen', [['wm', 'density']]),
   look('screen.brightnessNow', 'Brightness', [['settings', 'get', 'system', 'screen_brightness']]),

@@ -96,8 +96,12 @@ export function createApi(request: PageProps['request']) {
     tvs: (on: string) => ask<{ items: TvRow[]; silent: string[] }>(`/tv?on=${at(on)}`),
     do: (on: string, { operation, args }: Action) =>
       send<{ items: Outcome[] }>('POST', '/tv/do', { operation, on, args }),
-    /** a small PNG */
-    picture: async (name: string) => (await get(`/tv/shot?on=${at(`name=${name}`)}&small=true`)).blob(),
+    /** a small PNG, made that many seconds ago at most */
+    picture: async (name: string, age = 0) =>
+      (await get(`/tv/shot?on=${at(`name=${name}`)}&small=true&age=${age}`)).blob(),
+    /** its screen as it is, see `tv.live` */
+    live: async (name: string, signal: AbortSignal) =>
+      (await get(`/tv/live?on=${at(`name=${name}`)}`, { signal })).body!,
     cards: () => ask<{ items: CardRow[] }>('/tv/cards'),
     setCard: ({ name, ...card }: Card & { on: string }) => send('PUT', `/tv/cards/${at(name)}`, card),
     endCard: (name: string) => ask(`/tv/cards/${at(name)}`, { method: 'DELETE' }),

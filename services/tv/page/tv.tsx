@@ -1,11 +1,12 @@
 import { Badge, Button, Group, Stack, Table, Text, TextInput, Title } from '@mantine/core'
 import { ArrowLeft } from 'lucide-react'
-import { useCallback, useEffect, useState } from 'react'
+import { useCallback, useState } from 'react'
 import { useLoaded } from '../../host/page/use-loaded.ts'
 import { parseCondition } from '../condition.ts'
 import { type Action, actionOf } from './actions.ts'
 import type { CardRow, Field, TvRow } from './api.ts'
 import { EVERY_MS, type PartProps } from './part.ts'
+import { Screen } from './screen.tsx'
 
 interface TvProps extends PartProps {
   row: TvRow
@@ -49,7 +50,7 @@ export function Tv({ row, close, ...part }: TvProps) {
             {t('held', { who, until: time(to), why })}
           </Text>
         ))}
-        <Picture name={row.name} {...part} />
+        <Screen name={row.name} {...part} />
         <Do {...part} act={act} />
       </section>
       {cards.map(card => (
@@ -72,29 +73,6 @@ export function Tv({ row, close, ...part }: TvProps) {
         </Table>
       </section>
     </Stack>
-  )
-}
-
-function Picture({ name, api, words: { t }, fail }: PartProps & { name: string }) {
-  const [url, setUrl] = useState<string>()
-  useEffect(() => () => void (url !== undefined && URL.revokeObjectURL(url)), [url])
-  return (
-    <>
-      {url !== undefined && (
-        <img
-          src={url}
-          alt={t('picture', { tv: name })}
-          style={{ display: 'block', width: '100%', maxWidth: '30rem', marginBlockStart: '0.75rem' }}
-        />
-      )}
-      <Button
-        mt="sm"
-        variant="default"
-        onClick={() => void api.picture(name).then(blob => setUrl(URL.createObjectURL(blob)), fail)}
-      >
-        {t('look')}
-      </Button>
-    </>
   )
 }
 

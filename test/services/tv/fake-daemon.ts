@@ -6,6 +6,7 @@ import { quietPort } from '../quiet-port.ts'
 import { FakeSync } from './fake-sync.ts'
 import { fakeTls } from './fake-tls.ts'
 import { FakeTv } from './fake-tv.ts'
+import { PICTURES, SETTINGS } from './fake-video.ts'
 
 const CNXN = 0x4e584e43
 const AUTH = 0x48545541
@@ -16,6 +17,7 @@ const WRTE = 0x45545257
 const STLS = 0x534c5453
 const TLS_VERSION = 0x01000000
 const HEADER = 24
+const PICTURE_MS = 20
 const VERSION = 0x01000001
 const OLD_VERSION = 0x01000000
 const MAX_DATA = 256 * 1024
@@ -45,6 +47,7 @@ interface Stream {
   isWaiting: boolean
   isEnding: boolean
   onData(data: Buffer): void
+  onEnd?(): void
 }
 
 /** The ADB daemon of a TV, on a port of this machine: the six packets, proof of keys, shell, exec and sync. */
@@ -60,6 +63,11 @@ export class FakeDaemon implements AsyncDisposable {
   spoil?: 'magic' | 'length' | 'command'
   /** streams that the other end closed before their end */
   givenUp = 0
+  /** recordings of the screen: begun, and those that go on */
+  recordings = 0
+  recording = 0
+  /** pictures of one recording; then it ends, as it does after three minutes */
+  recordingPictures = Number.POSITIVE_INFINITY
   /** the connection is cut after so many bytes of files */
   cutAfterBytes?: number
   newKeys: 'take' | 'ask' | 'refuse'
@@ -110,12 +118,34 @@ export class FakeDaemon implements AsyncDisposable {
     await once(this.server, 'close')
   }
 
+  /** What `screenrecord` writes: the screen of this moment, then one picture after the other. @returns what ends it */
+  private record(write: (data: Uint8Array) => void, end: () => void): () => void {
+    this.recordings++
+    this.recording++
+    let at = 0
+    write(SETTINGS)
+    const timer = setInterval(() => {
+      if (at < this.recordingPictures) return write(PICTURES[at++ % PICTURES.length]!)
+      stop()
+      end()
+    }, PICTURE_MS)
+    const stop = (): void => {
+      if (timer.hasRef()) this.recording--
+      timer.unref()
+      clearInterval(timer)
+    }
+    return stop
+  }
+
   private serve(socket: Socket): void {
     this.sockets.add(socket)
     socket.setNoDelay()
     socket.on('error', () => socket.destroy())
-    socket.on('close', () => this.sockets.delete(socket))
     const streams = new Map<number, Stream>()
+    socket.on('close', () => {
+      this.sockets.delete(socket)
+      for (const { onEnd } of streams.values()) onEnd?.()
+    })
     let token = Buffer.alloc(0)
     let isKnown = false
     let wire: Socket = socket
@@ -191,6 +221,10 @@ export class FakeDaemon implements AsyncDisposable {
         }
         return undefined
       }
+      if (command!.startsWith('screenrecord ')) {
+        stream.onEnd = this.record(write, end)
+        return undefined
+      }
       const { out, code } = this.tv.shell(kind === 'reboot' ? 'reboot' : command!)
       if (this.mute === 'data') return undefined
       if (kind.includes('v2')) {
@@ -255,6 +289,7 @@ export class FakeDaemon implements AsyncDisposable {
         send(OKAY, arg1, arg0)
         stream.onData(data)
       } else if (command === CLSE) {
+        streams.get(arg1)?.onEnd?.()
         if (!streams.delete(arg1)) return
         this.givenUp++
         send(CLSE, arg1, arg0)

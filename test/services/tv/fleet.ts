@@ -97,8 +97,8 @@ export function createFleet() {
           )
         }, `${count} TVs are up`),
       /** one message to another node, as this one */
-      ask: (peer: string, name: keyof typeof messages, request: object): Promise<unknown> =>
-        askPeer(
+      async ask(peer: string, name: keyof typeof messages, request: object): Promise<unknown> {
+        const { items, answer } = askPeer(
           {
             network: host.libp2p as never,
             protocol: '/artel/test/tv/1',
@@ -108,7 +108,11 @@ export function createFleet() {
           peer,
           name,
           request
-        ).answer,
+        )
+        // the answer comes behind them
+        for await (const _ of items);
+        return answer
+      },
       /** @returns the CID of bytes that this node shares from now on */
       share: async (bytes: Uint8Array, name?: string): Promise<string> => {
         const { cid } = (await host.services.call(
