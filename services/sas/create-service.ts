@@ -1,7 +1,7 @@
 import type { HostOf, ServiceOf } from '../host/index.ts'
 import type { declaration } from './declaration.ts'
 import { UnknownMachineError } from './errors.ts'
-import { longPoll, readPoll } from './frames.ts'
+import { pollOf } from './frames.ts'
 import { placeOf } from './line/name.ts'
 import { openTransport } from './line/transport.ts'
 import { createLists } from './lists/create-lists.ts'
@@ -14,7 +14,7 @@ import { LOOK_MS, moneyCommands } from './money/commands.ts'
 import { readMoneyFile } from './money/file.ts'
 import { createJournal } from './money/journal.ts'
 import { createPayments } from './money/pay.ts'
-import { READS } from './tables/polls.ts'
+import { createPrograms } from './programs/run-programs.ts'
 
 type Declared = typeof declaration
 
@@ -51,6 +51,14 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     uptime,
     onState: host.degraded
   })
+  const programs = createPrograms({
+    folder,
+    devices: host.use.devices,
+    run: async (machine, set, until) => (await lists.run(set, [machine], until))[0]!.items,
+    onState: host.degraded,
+    now,
+    signal
+  })
 
   function machineAt(text: string): Machine {
     const place = placeOf(text)
@@ -65,11 +73,8 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
 
       async send({ machine: text, poll }, call) {
         const machine = machineAt(text)
-        const { address } = machine.state
-        const [command, ...data] = Buffer.from(poll, 'hex')
-        const isRead = data.length === 0 && READS[command!] != null
         const answer = await machine.send(
-          isRead ? readPoll(address, command!) : longPoll(address, command!, Uint8Array.from(data)),
+          pollOf(machine.state.address, Buffer.from(poll, 'hex')),
           call.signal
         )
         return answer.is === 'answered'
@@ -130,13 +135,17 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
                     ...lists.commands(address, send)
                   }),
                   due: lists.due,
-                  onException: code => journal.heard(`${name}#${address}`, code),
+                  onException(code) {
+                    journal.heard(`${name}#${address}`, code)
+                    programs.tell(name, address, code)
+                  },
                   meterSeconds: () => host.config.meterSeconds,
                   now
                 })
               )
             )
             machines.push(...made)
+            await Promise.all(made.map(programs.begin))
             return made
           },
           onState: host.degraded,

@@ -80,7 +80,7 @@ export const declaration = declare({
       .max(4096)
       .optional()
       .describe(
-        'folder of listeners.json, do_once.json, sets/NAME.json and settings.json; default: the folder of the service'
+        'folder of listeners.json, do_once.json, sets/NAME.json, handlers/NAME.ts and settings.json; default: the folder of the service'
       ),
     moneyFile: z
       .string()

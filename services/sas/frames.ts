@@ -57,6 +57,12 @@ export function longPoll(address: number, command: number, data: Uint8Array = ne
   return withCrc(Uint8Array.of(address, command, ...data))
 }
 
+/** A poll of its command and data: without a checksum where a table knows what it answers without data. */
+export function pollOf(address: number, [command = 0, ...data]: Uint8Array): Uint8Array {
+  const isRead = data.length === 0 && READS[command] != null
+  return isRead ? readPoll(address, command) : longPoll(address, command, Uint8Array.from(data))
+}
+
 /** Asks for up to ten meters of a game; 0 is the whole machine. */
 export function metersPoll(address: number, game: number, codes: readonly number[]): Uint8Array {
   if (codes.length < 1 || codes.length > MAX_METERS_2F)

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
-import { FrameError, PollRefusedError, UnknownSetError } from '../errors.ts'
+import { PollRefusedError, UnknownSetError } from '../errors.ts'
 import type { SendToMachine } from '../machine/commands.ts'
 import type { DeviceCommands, MachineAnswer } from '../machine/devices.ts'
 import type { Machine } from '../machine/machine.ts'
@@ -10,25 +10,15 @@ import { answerOf, tell } from '../machine/tell.ts'
 import type { Turn } from '../machine/turn.ts'
 import { dueListener, dueOnce, type Listed } from './due.ts'
 import { createListFile, listedOf, listOf } from './list-file.ts'
-import { type ListedPoll, listedPoll, listener, messageOf, onceListed, saidIn } from './listed-poll.ts'
+import { type ListedPoll, listedPoll, listener, messageOf, onceListed } from './listed-poll.ts'
 import { parsed, textOf } from './read.ts'
+import { type Said, saidOf } from './said.ts'
 
 const SETS = 'sets'
 const MAX_SETS = 256
 const SUFFIX = '.json'
 export const SET_NAME = /^[\w-]{1,64}$/
 const SET_MS = 120_000
-
-/** What a machine said to a poll of a list. */
-export interface Said {
-  /** command and data in hex */
-  poll: string
-  is: MachineAnswer['is']
-  /** the answer in hex */
-  frame?: string
-  /** by name, where a table knows what it says */
-  values?: Record<string, number | string>
-}
 
 /** A listener at one machine. */
 export interface Heard extends Said {
@@ -89,7 +79,7 @@ export function createLists({ folder, db, mayControl, now, uptime, onState }: Li
     const before = asked.get(key)
     asked.set(key, { ...before, hash, at: uptime() })
     const answer = isControl ? await tell(turn, message) : answerOf(turn.address, await turn.long(message))
-    const said = saidOf(turn.address, poll, answer)
+    const said = saidOf(turn.address, message, answer, poll.length_to_read_per_meter)
     const text = JSON.stringify(said)
     // what changes a machine is in the log each time
     if (poll.commit && !isControl && text !== before?.written) await turn.note('listener', { ...said })
@@ -113,7 +103,10 @@ export function createLists({ folder, db, mayControl, now, uptime, onState }: Li
     if (!mayControl() && polls.some(({ isControl }) => isControl))
       throw new PollRefusedError('it changes what machines do; set sas.control to allow it on this node')
     const items: Said[] = []
-    for (const { poll } of polls) items.push(saidOf(address, poll, await send(messageOf(address, poll))))
+    for (const { poll } of polls) {
+      const message = messageOf(address, poll)
+      items.push(saidOf(address, message, await send(message), poll.length_to_read_per_meter))
+    }
     return items
   }
 
@@ -205,20 +198,5 @@ export function createLists({ folder, db, mayControl, now, uptime, onState }: Li
 /** What is said to all of a line is said once, whichever machine's turn it is. */
 const targetOf = ({ line, serial }: Turn, { poll_type: type }: ListedPoll): string =>
   type === 'G' ? line : serial
-
-function saidOf(address: number, poll: ListedPoll, answer: MachineAnswer): Said {
-  const message = messageOf(address, poll)
-  const asked = Buffer.from(message.subarray(1, poll.poll_type === 'R' ? undefined : -2)).toString('hex')
-  if (answer.is !== 'answered') return { poll: asked, is: answer.is }
-  const frame = Buffer.from(answer.frame).toString('hex')
-  try {
-    const values = saidIn(address, poll, answer.frame)
-    return { poll: asked, is: answer.is, frame, ...(values == null ? {} : { values }) }
-  } catch (error) {
-    // its digits are none: that is for people to see
-    if (!(error instanceof FrameError)) throw error
-    return { poll: asked, is: answer.is, frame }
-  }
-}
 
 export type Lists = ReturnType<typeof createLists>

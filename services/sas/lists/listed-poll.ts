@@ -37,6 +37,7 @@ const fields = z.strictObject({
   response_type: z.enum(['normal', 'ack_nack']).optional()
 })
 export type ListedPoll = z.output<typeof fields>
+export type ListedPollInput = z.input<typeof fields>
 
 /** Of lists that are run when somebody says so. */
 export const listedPoll = fields.superRefine(check)
@@ -74,7 +75,7 @@ export const hashOf = (poll: string, nth: number): string =>
 /** What an answer says by name, where its table knows. @throws {FrameError} */
 export function saidIn(
   address: number,
-  poll: Pick<ListedPoll, 'command' | 'length_to_read_per_meter'>,
+  poll: { command: number; length_to_read_per_meter: ListedPoll['length_to_read_per_meter'] },
   frame: Uint8Array
 ): Record<string, number | string> | undefined {
   const { command } = poll

@@ -61,6 +61,7 @@ export const openMachine = (
       meters: { class: 'account' },
       command: { class: 'account' },
       listener: { class: 'event' },
+      handpay: { class: 'account' },
       money: { class: 'account' }
     },
     commands,

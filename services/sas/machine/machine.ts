@@ -34,6 +34,7 @@ const HOUR_MS = 3_600_000
 const MAX_REQUESTS = 16
 const IDENTIFY = 0x54
 const GAME = 0x1f
+const HANDPAY = 0x1b
 const METER_CODES = Object.keys(METERS).map(Number)
 const SERIAL = /^[\x21-\x7e]{1,40}$/
 
@@ -85,6 +86,8 @@ export async function createMachine(init: MachineInit) {
   let why: MeterRow['why'] = 'start'
   let isCleared = false
   let isHandpayPending = false
+  /** … and that was heard, and is not in the log as such */
+  let isHandpayNew = false
   let isResumed = false
   let silent = 0
   const poller = createPoller({
@@ -100,7 +103,10 @@ export async function createMachine(init: MachineInit) {
         init.onException(code)
         state.exceptions++
         said.push(code)
-        if (HANDPAYS.includes(code)) isHandpayPending = code === HANDPAY_PENDING
+        if (HANDPAYS.includes(code)) {
+          isHandpayPending = code === HANDPAY_PENDING
+          isHandpayNew = true
+        }
         if (code === METERS_RESET || code === MEMORY_RESET) isCleared = true
       }
     }
@@ -155,6 +161,8 @@ export async function createMachine(init: MachineInit) {
       const row = (await opened.latest('meters')) as Partial<MeterRow> | undefined
       if (row?.totals != null) last = { totals: row.totals, block: row.block ?? 0, readAt: 0, writtenAt: 0 }
       why = row?.totals == null ? 'first' : 'start'
+      // it says so no more once it was asked what it is
+      if (!isHandpayNew) isHandpayPending = (await opened.latest('handpay'))?.waits === true
     }
     device = opened
     state.serial = serial
@@ -193,6 +201,20 @@ export async function createMachine(init: MachineInit) {
     } else last = { ...last!, readAt }
     why = 'growth'
     isCleared = false
+  }
+
+  async function noteHandpay(own: Device, signal: AbortSignal): Promise<void> {
+    if (!isHandpayNew) return
+    isHandpayNew = false
+    try {
+      const waits = isHandpayPending
+      await own.event('handpay', { waits })
+      // it is said every 15 s until somebody asks what it is; nobody here can read the answer, which is in the log
+      if (waits) await tell(turnOf(own, signal), readPoll(address, HANDPAY))
+    } catch (error) {
+      isHandpayNew = true
+      throw error
+    }
   }
 
   async function answerRequests(signal: AbortSignal): Promise<void> {
@@ -277,6 +299,7 @@ export async function createMachine(init: MachineInit) {
             )
             if (isDue || isAsked) await readMeters(signal)
             await setUp(true)
+            await noteHandpay(device, signal)
             await init.due(turnOf(device, signal))
           }
         }

@@ -67,6 +67,8 @@ export class Machine {
   #polledAt = 0
   #isDeaf = false
   #handpayAt = 0
+  /** the host has asked what waits: it is not said again */
+  #isHandpayRead = false
   readonly #registered: MachineInit['registered']
   #transfer: { id: string; type: number; status: number; readyAt: number; cents: bigint } | undefined
   readonly #ids = new Set<string>()
@@ -117,6 +119,7 @@ export class Machine {
     this.handpay = cents
     this.add(0x23, cents)
     this.#handpayAt = now
+    this.#isHandpayRead = false
     this.raise(0x51)
   }
   clear(): void {
@@ -132,7 +135,7 @@ export class Machine {
 
   #tick(now: number): void {
     if (now - this.#polledAt > DEAF_AFTER_MS) this.#isDeaf = true
-    if (this.handpay > 0n && now - this.#handpayAt >= HANDPAY_EVERY_MS) {
+    if (this.handpay > 0n && !this.#isHandpayRead && now - this.#handpayAt >= HANDPAY_EVERY_MS) {
       this.#handpayAt = now
       this.raise(0x51)
     }
@@ -213,7 +216,7 @@ export class Machine {
       if (command === 0x19) return reply(...meters(0x00, 0x01, 0x24, 0x02, 0x05))
       if (command === 0x1c) return reply(...meters(0x00, 0x01, 0x24, 0x02, 0x05, 0x06, 0x26, 0x25))
       if (command === 0x1b) {
-        this.handpay = 0n
+        this.#isHandpayRead = true
         return reply(...new Array(22).fill(0))
       }
       if (command === 0x1f) return reply(...ascii('AT000'), 1, 255, 0, 0, 0, ...ascii('63928 9068'))

@@ -77,6 +77,11 @@ describe('sas: money on the wire', function () {
     registered.add(0x17, 500)
     wire = all.use(new TcpWire([plain, registered]))
     line = await wire.listen()
+    await mkdir(join(folder, 'handlers'))
+    const program = `export default machine => {
+      machine.on(0x54, (_, wait) => machine.jackpot('10.00', { ...wait, rate: '2.55', second: '${second.id}' }))
+    }`
+    await writeFile(join(folder, 'handlers/jackpot.ts'), program, { mode: 0o600 })
   })
   after(() => all.disposeAsync())
 
@@ -116,7 +121,7 @@ describe('sas: money on the wire', function () {
     const agent = await startHost({
       modules: [sas, devices],
       settings: {
-        sas: { ...SETTINGS, machines: [line, `${line}#2`], moneyFile: path },
+        sas: { ...SETTINGS, machines: [line, `${line}#2`], moneyFile: path, filesFolder: folder },
         devices: { fleetOwners: [first.id] }
       },
       folder,
@@ -396,5 +401,24 @@ describe('sas: money on the wire', function () {
     equal((await paymentsOf(agent)).find(({ id }) => id === collect.id)?.is, 'done')
     equal(orders().length, sentBefore + 1)
     deepEqual(registered.paid.slice(paidBefore), [{ kind: 'transfer', cents: 700n }])
+
+    // a program here is no way around it: it proposes as anybody does, with a grant, and another node signs
+    const told = (): string => agent.services.health().find(({ service }) => service === 'sas')?.reason ?? ''
+    plain.raise(0x54)
+    await until(() => /handlers\/jackpot.ts/.test(told()), 'it may not', LONG_MS)
+    await grant(agent, [may(agent), may(first), may(second)])
+    plain.raise(0x54)
+    const proposals = async () =>
+      (
+        await call<{ items: { id: string; peer: string; by: string; args: object }[] }>(second, 'proposals')
+      ).items.filter(({ peer }) => peer === agent.id)
+    await until(async () => (await proposals()).length > 0, 'it is proposed', LONG_MS)
+    const { id, args } = (await proposals())[0]!
+    deepEqual(args, { amount: '3.92' })
+    equal(orders().length, sentBefore + 1)
+    equal((await call<Outcome>(second, 'approve', { id })).is, 'done')
+    deepEqual(plain.paid.at(-1), { kind: 'bonus', cents: 392n })
+    equal(orders().length, sentBefore + 2)
+    await until(() => !/handlers/.test(told()), 'it works again', LONG_MS)
   })
 })
