@@ -16,7 +16,7 @@ import { createLocal } from './local/embed.ts'
 import { createMeasures, type Limits } from './measures.ts'
 import { createCall } from './provider/call.ts'
 import { createKeys } from './provider/keys.ts'
-import { createSend, type Json } from './provider/send.ts'
+import { createSend, type Json, type Send } from './provider/send.ts'
 import { MIGRATIONS } from './schema.ts'
 import { createSimilar } from './similar.ts'
 import { createCache } from './store/cache.ts'
@@ -57,10 +57,18 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
     now
   )
   const local = createLocal(() => host.wanted.jobs)
-  const call = createCall(
-    (route, ...question) => (route.provider.kind === 'local' ? local : send)(route, ...question),
-    now
-  )
+  let decoders: Promise<Send> | undefined
+  /** read when somebody asks for it */
+  const localChat: Send = async (...question) => {
+    decoders ??= import('./local/chat/create-chat.ts').then(({ createLocalChat }) =>
+      createLocalChat(() => host.wanted.sandbox, join(host.folder, 'models'))
+    )
+    return (await decoders)(...question)
+  }
+  const call = createCall((route, ...question) => {
+    if (route.provider.kind !== 'local') return send(route, ...question)
+    return (route.model.use === 'chat' ? localChat : local)(route, ...question)
+  }, now)
   const shrink = createShrink()
   const group = createGroupCache({ host, keys, cache })
   const { ask, bring } = createAsk({

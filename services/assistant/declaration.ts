@@ -83,7 +83,7 @@ export const declaration = declare({
   name: 'assistant',
   version: 1,
   summary: 'one door to language models, images and translation, with cache and quotas',
-  wants: ['jobs', 'messenger'],
+  wants: ['jobs', 'sandbox', 'messenger'],
   page: { icon: 'message-circle', titles: { en: 'Assistant', ru: 'Ассистент' } },
   config: z.object({
     quotaCredits: z

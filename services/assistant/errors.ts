@@ -33,6 +33,10 @@ export class UnknownNameError extends Error {
 export const badRequest = (message: string, code = 'invalid_request'): AssistantError =>
   new AssistantError(400, 'invalid_request_error', code, message)
 
+/** What the owner gave as a model is none, or does not what one does. */
+export const badModel = (message: string): AssistantError =>
+  new AssistantError(502, 'api_error', 'bad_model', `the local model: ${message}`)
+
 export const noProvider = (what: string): AssistantError =>
   new AssistantError(
     503,

@@ -37,13 +37,15 @@ export type Model = z.output<typeof model>
 
 /** what this node calculates with others of its network, without a provider */
 export const LOCAL_MODEL = 'artel-n-grams'
+/** a folder of the owner with a decoder, in `models` of the folder of the service */
+const FOLDER = /^[A-Za-z0-9][\w.-]{0,79}$/
 
 export const provider = z
   .strictObject({
     kind: z
       .enum(['openai', 'libretranslate', 'fal', 'local'])
       .describe(
-        `the protocol that it speaks; openai: also Ollama and the like; fal: images by its queue; local: nobody else, embeddings by the model ${LOCAL_MODEL}`
+        `the protocol that it speaks; openai: also Ollama and the like; fal: images by its queue; local: nobody else, embeddings by the model ${LOCAL_MODEL}, chat by models of the owner`
       ),
     url: z
       .url({ protocol: /^https?$/ })
@@ -66,8 +68,15 @@ export const provider = z
   .refine(
     ({ kind, models }) =>
       kind !== 'local' ||
-      models.every(({ id, upstream, use }) => (upstream ?? id) === LOCAL_MODEL && use === 'embeddings'),
-    { path: ['models'], error: `local has the model ${LOCAL_MODEL} alone, and its use is embeddings` }
+      models.every(({ id, upstream, use }) =>
+        (upstream ?? id) === LOCAL_MODEL
+          ? use === 'embeddings'
+          : use === 'chat' && FOLDER.test(upstream ?? id)
+      ),
+    {
+      path: ['models'],
+      error: `local has the model ${LOCAL_MODEL}, its use is embeddings, and for chat the names of folders of yours`
+    }
   )
   .refine(({ kind, models }) => kind !== 'fal' || models.every(({ use }) => use === 'images'), {
     path: ['models'],

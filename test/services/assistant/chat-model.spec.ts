@@ -1,0 +1,214 @@
+import { deepEqual, equal, match, notEqual, ok, rejects } from 'node:assert/strict'
+import { join } from 'node:path'
+import { createSandbox } from '../../../sandbox/index.ts'
+import { createLocalChat } from '../../../services/assistant/local/chat/create-chat.ts'
+import { growingText } from '../../../services/assistant/local/chat/growing-text.ts'
+import { chance, sample } from '../../../services/assistant/local/chat/sample.ts'
+import { provider } from '../../../services/assistant/provider/provider.ts'
+import { assistant, type Bytes, OWNER } from '../../../services/index.ts'
+import { until } from '../../bootstrap/nodes.ts'
+import { startHost } from '../host/start-host.ts'
+import { bigrams, END, sums, sumsAnswer, writeModel } from './decoder-model.ts'
+
+type Host = Awaited<ReturnType<typeof startHost>>
+
+const byte = (text: string): number => Buffer.from(text)[0]!
+/** after ":" comes "Дab", and then the end */
+const [first, second] = Buffer.from('Д')
+const STEPS = new Map([
+  [byte(':'), first!],
+  [first!, second!],
+  [second!, byte('a')],
+  [byte('a'), byte('b')]
+])
+const messages = [{ role: 'user', content: 'hi' }]
+const PROMPT = 'user: hi\nassistant:'
+const letter = (sum: number): number => byte('a') + (sum % 26)
+
+describe('assistant: text of a decoder', () => {
+  it('is told as far as no later token changes it, and ends before what ends it', () => {
+    const decode = (ids: number[]) => Buffer.from(ids).toString()
+    const told = (text: string, stops: string[]) => {
+      const growing = growingText(decode, stops)
+      const pieces: string[] = []
+      for (const id of Buffer.from(text)) {
+        const { piece, hasEnded } = growing.add(id)
+        if (piece !== '') pieces.push(piece)
+        if (hasEnded) return pieces
+      }
+      return [...pieces, growing.rest()].filter(piece => piece !== '')
+    }
+    deepEqual(told('aЖb😀', []), ['a', 'Ж', 'b', '😀'])
+    deepEqual(told('one END two', ['END']).join(''), 'one ')
+    deepEqual(told('one EN two', ['END', 'x']).join(''), 'one EN two')
+    deepEqual(told('EEN', ['END']).at(-1), 'EN')
+    deepEqual(told('a\nuser', ['\nuser:']), ['a', '\nuser'])
+  })
+
+  it('has the likeliest token, or one by chance among the likeliest', () => {
+    const logits = Float32Array.of(0, Math.log(6), Math.log(3))
+    const by = (temperature: number, topP: number, point: number) =>
+      sample(logits, { temperature, topP, random: () => point })
+    equal(by(0, 1, 0.99), 1)
+    // 0.1, 0.6, 0.3
+    deepEqual(
+      [0.05, 0.15, 0.69, 0.71].map(point => by(1, 1, point)),
+      [0, 1, 1, 2]
+    )
+    // the two likeliest have 0.9
+    deepEqual(
+      [0, 0.66, 0.67, 0.999].map(point => by(1, 0.9, point)),
+      [1, 1, 2, 2]
+    )
+    equal(by(1, 0, 0.999), 1)
+    const draws = (seed: number) => Array.from({ length: 4 }, chance(seed))
+    deepEqual(draws(7), draws(7))
+    notEqual(`${draws(7)}`, `${draws(8)}`)
+    notEqual(`${draws(2 ** 40)}`, `${draws(2 ** 41)}`)
+  })
+})
+
+describe('assistant: chat by a model of the owner', function () {
+  this.timeout(600_000)
+  const sandbox = createSandbox({ warm: 1 })
+  let host: Host
+  before(async () => {
+    await sandbox.start()
+    host = await startHost({
+      modules: [assistant],
+      capabilities: { sandbox },
+      settings: { assistant: { quotaCredits: 1 } }
+    })
+    await until(() => host.services.health()[0]!.state === 'running', 'it runs')
+    const folder = join(host.folder, 'assistant', 'models')
+    await writeModel(
+      join(folder, 'steps'),
+      bigrams(token => [STEPS.get(token) ?? END])
+    )
+    await writeModel(join(folder, 'sums'), sums(letter), { config: { n_positions: 40 } })
+    await writeModel(
+      join(folder, 'dice'),
+      bigrams(() => [1, 2, 3, 4, 5, 6].map(side => byte(String(side))))
+    )
+    await writeModel(
+      join(folder, 'templated'),
+      bigrams(token => [STEPS.get(token) ?? END]),
+      {
+        settings: { chat_template: "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}:" }
+      }
+    )
+    const price = { use: 'chat', inputPerMillion: '1000000', outputPerMillion: '1000000', maxOutputTokens: 8 }
+    const models = ['sums', 'dice', 'templated', 'missing'].map(id => ({ id, ...price }))
+    await call('put', {
+      name: 'own',
+      provider: { kind: 'local', models: [{ id: 'own', upstream: 'steps', ...price }, ...models] }
+    })
+  })
+  after(async () => {
+    await host?.[Symbol.asyncDispose]()
+    await sandbox.stop()
+  })
+
+  const call = <T>(operation: string, input: object, body?: object): Promise<T> =>
+    host.services.call('assistant', operation, input, {
+      caller: OWNER,
+      ...(body == null ? {} : { body: [Buffer.from(JSON.stringify(body))] as never })
+    }) as Promise<T>
+  async function ask(model: string, more: object = {}) {
+    const { status, chunks, headers } = await call<Bytes>('chat', {}, { model, messages, ...more })
+    const text = Buffer.concat(await Array.fromAsync(chunks)).toString()
+    return { status, headers, text }
+  }
+  async function answered(model: string, more: object = {}) {
+    const { text, headers } = await ask(model, more)
+    const { choices, usage, error } = JSON.parse(text)
+    ok(choices != null, JSON.stringify(error))
+    return { said: choices[0].message.content, finish: choices[0].finish_reason, usage, headers }
+  }
+
+  it('is what the model says, token by token, counted, paid and kept', async () => {
+    const { said, finish, usage, headers } = await answered('own', { temperature: 0 })
+    deepEqual([said, finish], ['Дab', 'stop'])
+    deepEqual(usage, { prompt_tokens: PROMPT.length, completion_tokens: 5, total_tokens: PROMPT.length + 5 })
+    equal(headers!['artel-cost'], String(PROMPT.length + 5))
+    equal((await answered('own', { temperature: 0 })).headers!['artel-cache'], 'hit')
+  })
+
+  it('comes as events, whose texts are whole characters', async () => {
+    const { text } = await ask('own', { stream: true, stream_options: { include_usage: true } })
+    const events = text
+      .split('\n\n')
+      .flatMap(event => (event.startsWith('data: {') ? [JSON.parse(event.slice(6))] : []))
+    ok(text.trimEnd().endsWith('data: [DONE]'))
+    const pieces = events.map(({ choices }) => choices[0]?.delta.content).filter(piece => piece)
+    deepEqual(pieces, ['Д', 'a', 'b'])
+    equal(events.at(-1).usage.completion_tokens, 5)
+  })
+
+  it('ends where it is told to', async () => {
+    const cut = await answered('own', { stop: ['ab'], max_tokens: 4 })
+    deepEqual([cut.said, cut.finish], ['Д', 'stop'])
+    const { usage } = cut
+    equal(usage.completion_tokens, 4)
+  })
+
+  it('goes on from what the model remembers, with its mask and places', async () => {
+    const { said, finish } = await answered('sums', { temperature: 0 })
+    deepEqual([said, finish], [sumsAnswer(PROMPT, letter, 8), 'length'])
+  })
+
+  it('is the same for one seed, and asked as the template of the model says', async () => {
+    const { said: one } = await answered('dice', { seed: 1 })
+    match(one, /^[1-6]{8}$/)
+    const again = await call<Bytes>(
+      'chat',
+      { cacheControl: 'no-store' },
+      { model: 'dice', messages, seed: 1 }
+    )
+    equal(JSON.parse(Buffer.from(again.whole!).toString()).choices[0].message.content, one)
+    const { said, usage } = await answered('templated')
+    deepEqual([said, usage.prompt_tokens], ['Дab', '<user>hi:'.length])
+  })
+
+  it('is refused by name where nobody could give it', async () => {
+    for (const [field, value] of Object.entries({
+      tools: [],
+      n: 2,
+      response_format: { type: 'json_object' },
+      temperature: 'hot',
+      stop: [''],
+      messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'x' } }] }]
+    })) {
+      const { status, text } = await ask('own', { [field]: value })
+      deepEqual([status, JSON.parse(text).error.message.startsWith(field)], [400, true], text)
+    }
+    const long = await ask('sums', { messages: [{ role: 'user', content: 'x'.repeat(40) }] })
+    deepEqual([long.status, JSON.parse(long.text).error.code], [400, 'context_length_exceeded'])
+    const missing = await ask('missing')
+    deepEqual([missing.status, JSON.parse(missing.text).error.code], [502, 'bad_model'])
+    const parsed = provider.safeParse({ kind: 'local', models: [{ id: 'x', upstream: '../x' }] })
+    equal(parsed.success, false)
+  })
+
+  it('ends with who leaves, and is nowhere without walls', async () => {
+    const folder = join(host.folder, 'assistant', 'models')
+    const chat = createLocalChat(() => sandbox, folder)
+    const model = { id: 'dice', maxOutputTokens: 1_000_000 }
+    const route = { name: 'own', model } as never
+    const leaving = new AbortController()
+    const reply = await chat(route, '', { messages, stream: true }, leaving.signal)
+    const { events } = reply as { events: AsyncGenerator<string> }
+    await events.next()
+    leaving.abort(new Error('gone'))
+    await rejects(Array.fromAsync(events), /gone/)
+
+    const bare = createSandbox({ lazy: true, toolPath: '/nowhere' })
+    await bare.start()
+    try {
+      const unwalled = createLocalChat(() => bare, folder)
+      await rejects(unwalled(route, '', { messages }, AbortSignal.timeout(60_000)), { code: 'no_walls' })
+    } finally {
+      await bare.stop()
+    }
+  })
+})
