@@ -38,14 +38,23 @@ describe('devices: real processes', function () {
   this.timeout(600_000)
   let folder: string
   let network: ServiceNetwork
-  beforeEach(async () => {
+  let settings: object
+  before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'artel-devices-'))
     network = await openServiceNetwork(folder, 'devices')
+    const first = await network.start('first', WITNESS)
+    const second = await network.start('second', WITNESS)
+    settings = {
+      witnessPeers: [first.id, second.id],
+      drivers: { 'host-metrics': { everySeconds: 0.1 } }
+    }
+    await network.start('agent', settings)
   })
-  afterEach(async () => {
-    await network[Symbol.asyncDispose]()
+  after(async () => {
+    await network?.[Symbol.asyncDispose]()
     await rm(folder, { recursive: true, force: true })
   })
+  const nodeOf = (name: string): ServiceNode => network.nodes.get(name)!
 
   /** Without a node: exit code and what it says. */
   async function verify(file: string): Promise<{ code: number; verdict: Verdict }> {
@@ -59,22 +68,66 @@ describe('devices: real processes', function () {
     }
   }
 
-  async function start() {
-    const first = await network.start('first', WITNESS)
-    const second = await network.start('second', WITNESS)
-    const settings = {
-      witnessPeers: [first.id, second.id],
-      drivers: { 'host-metrics': { everySeconds: 0.1 } }
-    }
-    const agent = await network.start('agent', settings)
-    return { first, second, agent, settings }
-  }
-
   const deliveredBeyond = (agent: ServiceNode, seq: number, what: string): Promise<void> =>
     until(async () => (await statusOf(agent)).own.delivered > seq, what)
 
+  it('tell everybody the newest readings, and their history by minutes', async () => {
+    const [first, agent] = [nodeOf('first'), nodeOf('agent')]
+    await deliveredBeyond(agent, 10, 'some entries are delivered')
+    interface Item {
+      id: string
+      agent: string
+      readings: Record<string, number>
+      about: { readings: Record<string, { unit?: string }> }
+    }
+    let item: Item | undefined
+    await until(async () => {
+      const { items } = await first.call<{ items: Item[] }>('list')
+      item = items.find(each => each.agent === agent.id)
+      return item?.readings.memory != null
+    }, 'the witness knows the device')
+    equal(item!.id, `host:${agent.id}`)
+    equal(item!.about.readings.memory!.unit, '%')
+    ok(item!.readings.memory! > 0 && item!.readings.memory! <= 100)
+    const now = Date.now()
+    const range = { from: now - 3_600_000, to: now + 3_600_000 }
+    const { points } = await first.call<{ points: { n: number; min: number; max: number; mean: number }[] }>(
+      'history',
+      { device: item!.id, reading: 'memory', step: 'minute', ...range }
+    )
+    ok(points.length >= 1)
+    for (const { n, min, max, mean } of points) ok(n > 0 && min <= mean && mean <= max)
+  })
+
+  it('notice an alteration on a witness, and put it right', async () => {
+    const [second, agent] = [nodeOf('second'), nodeOf('agent')]
+    await deliveredBeyond(agent, 40, 'some entries are delivered')
+    equal(await second.stop(), 0)
+    const logs = join(second.folder, 'services/devices/logs', agent.id, '0')
+    const [segment] = (await readdir(logs)).filter(name => name.endsWith('.seg'))
+    const path = join(logs, segment!)
+    const bytes = await readFile(path)
+    bytes[Math.floor(bytes.length / 2)]! ^= 1
+    await writeFile(path, bytes)
+    const back = await network.start('second', WITNESS)
+    await until(
+      async () => (await readdir(logs)).some(name => name.endsWith('.damaged')),
+      'what was altered is kept aside'
+    )
+    const { own } = await statusOf(agent)
+    await until(async () => {
+      const { chains } = await statusOf(back)
+      return chains.some(each => each.agent === agent.id && each.last >= own.last && each.missing === 0)
+    }, 'it has everything again')
+    const exported = join(folder, 'mended.log')
+    await back.call('export', { path: exported, agent: agent.id })
+    const { verdict } = await verify(exported)
+    deepEqual(verdict.faults, [])
+    equal(verdict.first, 0)
+  })
+
   it('lose nothing when a witness and the agent are killed, and anybody can verify what there is', async () => {
-    const { first, second, agent, settings } = await start()
+    const [first, second, agent] = [nodeOf('first'), nodeOf('second'), nodeOf('agent')]
     await deliveredBeyond(agent, 20, 'two witnesses have the first entries')
 
     // not the first one, by whom others find the network
@@ -97,7 +150,7 @@ describe('devices: real processes', function () {
     const { own } = await statusOf(again)
     equal(own.number, 0, 'the chain goes on')
     ok(own.last >= alone.own.last, 'what was acknowledged is there')
-    const nodes = [again, first, network.nodes.get('second')!]
+    const nodes = [again, first, nodeOf('second')]
     const device = `host:${again.id}`
     const range = { from: Date.now() - DAY_MS, to: Date.now() + DAY_MS }
     const known = async (node: ServiceNode) => {
@@ -151,61 +204,6 @@ describe('devices: real processes', function () {
     equal(verdict.faults[0], fault)
 
     ok(await network.end())
-  })
-
-  it('notice an alteration on a witness, and put it right', async () => {
-    const { second, agent } = await start()
-    await deliveredBeyond(agent, 40, 'some entries are delivered')
-    equal(await second.stop(), 0)
-    const logs = join(second.folder, 'services/devices/logs', agent.id, '0')
-    const [segment] = (await readdir(logs)).filter(name => name.endsWith('.seg'))
-    const path = join(logs, segment!)
-    const bytes = await readFile(path)
-    bytes[Math.floor(bytes.length / 2)]! ^= 1
-    await writeFile(path, bytes)
-    const back = await network.start('second', WITNESS)
-    await until(
-      async () => (await readdir(logs)).some(name => name.endsWith('.damaged')),
-      'what was altered is kept aside'
-    )
-    const { own } = await statusOf(agent)
-    await until(async () => {
-      const { chains } = await statusOf(back)
-      return chains.some(each => each.agent === agent.id && each.last >= own.last && each.missing === 0)
-    }, 'it has everything again')
-    const path2 = join(folder, 'second.log')
-    await back.call('export', { path: path2, agent: agent.id })
-    const { verdict } = await verify(path2)
-    deepEqual(verdict.faults, [])
-    equal(verdict.first, 0)
-  })
-
-  it('tell everybody the newest readings, and their history by minutes', async () => {
-    const { first, agent } = await start()
-    await deliveredBeyond(agent, 10, 'some entries are delivered')
-    interface Item {
-      id: string
-      agent: string
-      readings: Record<string, number>
-      about: { readings: Record<string, { unit?: string }> }
-    }
-    let item: Item | undefined
-    await until(async () => {
-      const { items } = await first.call<{ items: Item[] }>('list')
-      item = items.find(each => each.agent === agent.id)
-      return item?.readings.memory != null
-    }, 'the witness knows the device')
-    equal(item!.id, `host:${agent.id}`)
-    equal(item!.about.readings.memory!.unit, '%')
-    ok(item!.readings.memory! > 0 && item!.readings.memory! <= 100)
-    const now = Date.now()
-    const range = { from: now - 3_600_000, to: now + 3_600_000 }
-    const { points } = await first.call<{ points: { n: number; min: number; max: number; mean: number }[] }>(
-      'history',
-      { device: item!.id, reading: 'memory', step: 'minute', ...range }
-    )
-    ok(points.length >= 1)
-    for (const { n, min, max, mean } of points) ok(n > 0 && min <= mean && mean <= max)
   })
 })
 
