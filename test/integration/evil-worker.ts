@@ -19,7 +19,8 @@ import { COMPUTE_SERVICE } from '../../services/index.ts'
 import { amongFriends, openPolicy } from '../scheduler/open-worker.ts'
 
 /*
- * A worker that breaks the protocol or lies: `evil-worker.ts DATA SEED MODE`. It computes like an honest one, and then
+ * A worker that breaks the protocol or lies: `evil-worker.ts DATA SEED MODE,MODE…`, in one way to whoever comes, in the next one
+ * from SIGUSR2 on. It computes like an honest one, and then
  * - garbage: sends random bytes in place of every answer
  * - empty: sends results of the right number that hold nothing that can be decoded, with signatures that are none
  * - strangers: sends results of slices that nobody leased, twice each
@@ -30,8 +31,10 @@ import { amongFriends, openPolicy } from '../scheduler/open-worker.ts'
  * - accomplice: has a second node that was leased nothing and sends wrong results for the slices of the first, on the
  *   stream that the requester opened to it and on one of its own, before the right ones come
  */
-const [data, seed, mode] = process.argv.slice(2) as [string, string, string]
-const print = (event: object): boolean => process.stdout.write(`${JSON.stringify(event)}\n`)
+const [data, seed, list] = process.argv.slice(2) as [string, string, string]
+const modes = list.split(',')
+let mode = modes.shift()!
+const print = (event: object): boolean => process.stdout.write(`${JSON.stringify({ mode, ...event })}\n`)
 
 async function start(folder: string) {
   const config = loadConfig({ flags: { data: folder, seeds: [seed], compute: false } })
@@ -190,6 +193,10 @@ if (second != null)
       print({ event: 'forged', slices: slices.length })
     })
   })
+process.on('SIGUSR2', () => {
+  mode = modes.shift()!
+  print({ event: 'mode' })
+})
 process.on('SIGINT', async () => {
   await Promise.all([main.node.stop(), second?.node.stop()])
   process.exit(0)

@@ -225,9 +225,11 @@ export class Processes {
     return this.#nodes.size
   }
 
-  /** Folders of the nodes that run. */
+  /** Folders of the nodes that run and answer. */
   running(): string[] {
-    return [...this.#programs].filter(([program]) => !program.hasEnded).map(([, folder]) => folder)
+    return [...this.#programs].flatMap(([program, folder]) =>
+      program.hasEnded || folder === '' ? [] : [folder]
+    )
   }
 
   async seed(data?: string): Promise<Started> {
@@ -255,9 +257,10 @@ export class Processes {
     return [...running, ...(await Promise.all(missing))]
   }
 
-  async evilWorker(mode: string): Promise<Started> {
+  /** It lies in the first of these ways, and in the next at each SIGUSR2. */
+  async evilWorker(...modes: string[]): Promise<Started> {
     const folder = await this.folder()
-    return this.#ready(this.#start(EVIL_WORKER, folder, [folder, this.seedAddress, mode]), folder)
+    return this.#ready(this.program(EVIL_WORKER, [folder, this.seedAddress, modes.join()]), folder)
   }
 
   /** `what`: a spec to submit, or the id of a job to go on with. */
