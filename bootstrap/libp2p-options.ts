@@ -61,6 +61,8 @@ export const MALFORMED_COSTS = createTopicScoreParams({
   meshFailurePenaltyWeight: 0
 })
 
+const NO_BYTES = new Uint8Array(0)
+
 export interface ArtelServices {
   [name: string]: unknown
   identify: Identify
@@ -169,6 +171,7 @@ export function libp2pOptions(init: Libp2pOptionsInit): Libp2pOptions<ArtelServi
             allowPublishToZeroTopicPeers: true,
             maxInboundDataLength: limits.gossipBytes,
             maxTopicBytesPerPeer: MAX_TOPIC_BYTES_PER_PEER,
+            fastMsgIdFn: idOf,
             decodeRpcLimits: {
               maxSubscriptions: MAX_RPC_ENTRIES,
               maxMessages: MAX_RPC_ENTRIES,
@@ -195,6 +198,14 @@ export function libp2pOptions(init: Libp2pOptionsInit): Libp2pOptions<ArtelServi
       ...(init.role === 'seed' ? { relay: circuitRelayServer() } : {})
     }
   }
+}
+
+/**
+ * Author and number of a gossip message, as in gossipsub's own id. Every message comes from all neighbours in the mesh, and with
+ * this its signature is verified the first time only: what could not be verified is never known by it.
+ */
+function idOf({ from = NO_BYTES, seqno = NO_BYTES }: { from?: Uint8Array; seqno?: Uint8Array }): string {
+  return Buffer.concat([from, seqno]).toString('latin1')
 }
 
 function isLoopback(address: string): boolean {
