@@ -1,7 +1,7 @@
 import type { Row, RunOptions } from './harness/contract.ts'
 import { startFleet } from './harness/fleet.ts'
 import { alternate, percentile, ratios, summary } from './harness/statistics.ts'
-import { startStreams } from './peers/index.ts'
+import { installed, JOB_PEERS, peerVersions, startStreams } from './peers/index.ts'
 
 const LIBP2P = 'libp2p round trip'
 // What a job may take beside two round trips: one there and back, one for what the walls and the ledger do.
@@ -17,14 +17,23 @@ export const metrics: Record<string, string> = {
     'latency.busy-p99 as a multiple of latency.p50 of the same round; at most 10 is asked'
 }
 
-/** One job beside a bare round trip between two processes: noise, yamux, one stream that stays open. */
+export const versions = () => peerVersions(JOB_PEERS)
+
+/** One job beside a bare round trip between two processes (noise, yamux, one stream that stays open) and beside the peers. */
 export async function run({ quick }: RunOptions): Promise<Row[]> {
   const rounds = quick ? 1 : 5
   const jobs = quick ? 20 : 200
   await using fleet = await startFleet({ workers: 1, hasOther: true })
   await using streams = await startStreams()
+  await using stack = new AsyncDisposableStack()
+  const peers: Record<string, () => Promise<number>> = {}
+  for (const kind of await installed(JOB_PEERS)) {
+    const peer = stack.use(await kind.start())
+    peers[kind.name] = async () => percentile(await peer.latencies(jobs), 50)
+  }
   const busyP50: number[] = []
-  const { job, busy, trip } = await alternate(rounds, {
+  const { job, busy, trip, ...others } = await alternate<string>(rounds, {
+    ...peers,
     job: async () => percentile(await fleet.client.call('latencies', { jobs }), 50),
     busy: async () => {
       await fleet.other!.call('beginBulk')
@@ -40,17 +49,18 @@ export async function run({ quick }: RunOptions): Promise<Row[]> {
     }
   })
   return [
-    summary('latency.p50', 'ms', job),
-    summary('latency.p50', 'ms', trip, LIBP2P),
+    summary('latency.p50', 'ms', job!),
+    summary('latency.p50', 'ms', trip!, LIBP2P),
+    ...Object.entries(others).map(([name, samples]) => summary('latency.p50', 'ms', samples, name)),
     summary(
       'latency.of-allowed',
       '×',
-      job.map((ms, i) => ms / (2 * trip[i]! + ALLOWED_MS)),
+      job!.map((ms, i) => ms / (2 * trip![i]! + ALLOWED_MS)),
       LIBP2P
     ),
     // the first round warms up
     summary('latency.busy-p50', 'ms', busyP50.slice(1)),
-    summary('latency.busy-p99', 'ms', busy),
-    summary('latency.busy-of-idle', '×', ratios(busy, job))
+    summary('latency.busy-p99', 'ms', busy!),
+    summary('latency.busy-of-idle', '×', ratios(busy!, job!))
   ]
 }

@@ -3,7 +3,7 @@ import type { PeerKind } from './contract.ts'
 import { FOLDER, GET, pools } from './pools.ts'
 import { versionOf } from './processes.ts'
 import { dask, PYTHON } from './python.ts'
-import { queues } from './queues.ts'
+import { bullmqs, queues } from './queues.ts'
 
 export {
   COMPUTATIONS,
@@ -25,6 +25,9 @@ type Installable = Pick<PeerKind, 'name' | 'get' | 'version'>
 
 /** Everything that runs tiny tasks. */
 export const TASK_PEERS: PeerKind[] = [...pools, ...queues, dask]
+
+/** What a job alone is measured beside. */
+export const JOB_PEERS = bullmqs
 
 const npm = (name: string, folder = name): Installable => ({
   name,

@@ -27,8 +27,8 @@ async function staged(
   }
 }
 
-const bullmq: PeerKind = {
-  name: 'bullmq',
+const bullmqWith = (name: string, lasting: string[]): PeerKind => ({
+  name,
   get: `apt-get install redis-server; ${GET}`,
   tasks: 2000,
   async version() {
@@ -37,8 +37,8 @@ const bullmq: PeerKind = {
   start: () =>
     staged(async stage => {
       const port = await freePort()
-      const quiet = ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', stage.folder]
-      await stage.server('redis-server', ['--port', String(port), ...quiet], port)
+      const quiet = ['--bind', '127.0.0.1', '--save', '', '--dir', stage.folder]
+      await stage.server('redis-server', ['--port', String(port), ...quiet, ...lasting], port)
       await workers(stage, 'bullmq', port)
       const { Queue, QueueEvents } = await load('bullmq')
       const connection = { host: '127.0.0.1', port }
@@ -75,7 +75,9 @@ const bullmq: PeerKind = {
         }
       }
     })
-}
+})
+
+const bullmq = bullmqWith('bullmq', ['--appendonly', 'no'])
 
 const nats: PeerKind = {
   name: 'nats',
@@ -121,3 +123,9 @@ const gearman: PeerKind = {
 }
 
 export const queues: PeerKind[] = [bullmq, nats, gearman]
+
+/** As it is, and where Redis waits for the disk before it answers. */
+export const bullmqs: PeerKind[] = [
+  bullmq,
+  bullmqWith('bullmq, saving', ['--appendonly', 'yes', '--appendfsync', 'always'])
+]
