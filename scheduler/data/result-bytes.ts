@@ -1,7 +1,3 @@
-import { createHash } from 'node:crypto'
-import { CID } from 'multiformats/cid'
-import * as raw from 'multiformats/codecs/raw'
-import { create as createDigest } from 'multiformats/hashes/digest'
 import { decodeValue } from '../../sandbox/index.ts'
 import { arrayHead, head } from './value-bytes.ts'
 
@@ -44,10 +40,4 @@ export function valueFrom(result: ResultBytes): unknown {
   const items: unknown[] = []
   for (const list of result) for (const item of decodeValue(list) as unknown[]) items.push(item)
   return items
-}
-
-export function cidOf(result: ResultBytes): string {
-  const sha256 = createHash('sha256')
-  for (const piece of inPieces(result)) sha256.update(piece)
-  return CID.createV1(raw.code, createDigest(0x12, sha256.digest())).toString()
 }

@@ -1,7 +1,11 @@
+import { createHash } from 'node:crypto'
+import { CID } from 'multiformats/cid'
+import * as raw from 'multiformats/codecs/raw'
+import { create as createDigest } from 'multiformats/hashes/digest'
 import { isProvenStateless } from '../../sandbox/index.ts'
 import type { Effects } from '../coordinator/contract.ts'
 import type { Coordinator } from '../coordinator/coordinator.ts'
-import { cidOf } from '../data/result-bytes.ts'
+import { inPieces, type ResultBytes } from '../data/result-bytes.ts'
 import type { Needs } from '../market/match.ts'
 import type { Outbox } from '../streams/lease-outbox.ts'
 import type { Part, RunPart } from '../tasks/contract.ts'
@@ -175,4 +179,10 @@ export function asksOf({ job, part: { load } }: Pick<RunningPart, 'job' | 'part'
   const runtime = kindOf(kind)?.runtime?.()
   const needs = { type: kind, ramMb: load.memoryMb, tags: requirements.tags, runtime }
   return typeof verify === 'object' && 'quorum' in verify ? { needs, quorum: verify.quorum } : { needs }
+}
+
+function cidOf(result: ResultBytes): string {
+  const sha256 = createHash('sha256')
+  for (const piece of inPieces(result)) sha256.update(piece)
+  return CID.createV1(raw.code, createDigest(0x12, sha256.digest())).toString()
 }
