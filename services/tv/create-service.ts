@@ -4,6 +4,7 @@ import { loadKey } from './adb/key.ts'
 import { pairByCode } from './adb/pair-by-code.ts'
 import { createBookings } from './bookings.ts'
 import { createBring } from './campaigns/bring.ts'
+import { isIn } from './campaigns/schedule.ts'
 import { createShow } from './campaigns/show.ts'
 import type { Trigger } from './cards/card.ts'
 import { createEngine } from './cards/engine.ts'
@@ -90,6 +91,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     tvs,
     campaigns: campaignsOf,
     last: tv => show.last(tv),
+    mayFetch: () => isIn(host.config.fetchHours, now()),
     now,
     trouble: host.degraded
   })

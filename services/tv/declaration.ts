@@ -10,6 +10,16 @@ const on = z
   .min(1)
   .max(300)
   .describe('which TVs: name=tv-1, or tags as line=2 & model~metro; * for all')
+const hours = z
+  .array(
+    z
+      .string()
+      .max(100)
+      .refine(text => hoursOf(text) != null, 'is none; write it like 1-7 07:00-23:00 Europe/Moscow')
+  )
+  .max(20)
+  .default([])
+  .meta({ live: true })
 const agent = z.string().max(100).describe('node beside it')
 const args = z
   .record(z.string().max(64), z.union([z.string().max(8000), z.number(), z.boolean()]))
@@ -75,19 +85,12 @@ export const declaration = declare({
       .default([])
       .meta({ live: true })
       .describe('nodes beside TVs that this one operates; those that announce themselves are found as well'),
-    repairHours: z
-      .array(
-        z
-          .string()
-          .max(100)
-          .refine(text => hoursOf(text) != null, 'is none; write it like 1-7 07:00-23:00 Europe/Moscow')
-      )
-      .max(20)
-      .default([])
-      .meta({ live: true })
-      .describe(
-        'when a TV that does not answer or does not show its campaign may be repaired: its player, a reboot, its relay; default: never'
-      ),
+    repairHours: hours.describe(
+      'when a TV that does not answer or does not show its campaign may be repaired: its player, a reboot, its relay; default: never'
+    ),
+    fetchHours: hours.describe(
+      'when files of campaigns may be fetched from other nodes, as 1-7 01:00-05:00 Europe/Moscow; default: always'
+    ),
     lookSeconds: z
       .number()
       .min(0.1)

@@ -89,7 +89,10 @@ export function pairingOn(socket: TLSSocket, side: Side, code: string) {
     socket.write(Buffer.concat([head, payload]))
   }
   async function receive(type: number): Promise<Buffer> {
-    const { value } = await packets.next()
+    const { value } = await packets.next().catch((error: Error) => {
+      if (error.name.startsWith('Tv')) throw error
+      return { value: undefined }
+    })
     // it does not say that the code is another: it hangs up
     if (value == null) throw new TvFailedError('the TV has hung up: the code is another, or has run out')
     if (value.type !== type)

@@ -27,6 +27,8 @@ export interface BringInit {
   campaigns(tv: string): readonly Campaign[]
   /** what is shown where nothing else is complete */
   last(tv: string): Campaign | undefined
+  /** at this moment, from other nodes */
+  mayFetch(): boolean
   now(): number
   /** undefined: it goes on */
   trouble(what: string, why: string | undefined): void
@@ -43,7 +45,7 @@ export function inTurn<T>(assets: readonly T[], agents: readonly string[], self:
 }
 
 /** Brings the files of campaigns to this node, from whoever has them, and then to its TVs. */
-export function createBring({ db, self, files, tvs, campaigns, last, now, trouble }: BringInit) {
+export function createBring({ db, self, files, tvs, campaigns, last, mayFetch, now, trouble }: BringInit) {
   const pin = db.prepare('INSERT OR IGNORE INTO pinned (cid) VALUES (?)')
   const pinAt = db.prepare('UPDATE pinned SET at = ? WHERE cid = ?')
   const unpin = db.prepare('DELETE FROM pinned WHERE cid = ?')
@@ -74,7 +76,7 @@ export function createBring({ db, self, files, tvs, campaigns, last, now, troubl
 
   async function fetch(signal: AbortSignal): Promise<void> {
     const names = [...tvs.keys()]
-    for (const { name, assets, targets } of names.flatMap(coming)) {
+    for (const { name, assets, targets } of mayFetch() ? names.flatMap(coming) : []) {
       const agents = targets.map(({ agent }) => agent)
       let why: string | undefined
       for (const each of inTurn(assets, agents, self)) {

@@ -1,5 +1,5 @@
 import type { Campaign } from './campaign.ts'
-import { hoursOf, isWithin } from './schedule.ts'
+import { isIn } from './schedule.ts'
 
 /** A clock that says less was never set. */
 const CLOCK_SET_MS = Date.UTC(2026, 0)
@@ -11,12 +11,7 @@ export interface Choice {
 }
 
 export const isScheduled = ({ start, end, schedule }: Campaign, now: number): boolean =>
-  start <= now &&
-  now < end &&
-  isWithin(
-    schedule.flatMap(text => hoursOf(text) ?? []),
-    now
-  )
+  start <= now && now < end && isIn(schedule, now)
 
 /** Priority, then the later start. Pure. */
 export const byRank = (a: Campaign, b: Campaign): number =>

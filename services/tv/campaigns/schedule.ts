@@ -55,6 +55,13 @@ export function isWithin(hours: readonly Hours[], at: number): boolean {
   )
 }
 
+/** The same of hours as people write them. */
+export const isIn = (texts: readonly string[], at: number): boolean =>
+  isWithin(
+    texts.flatMap(text => hoursOf(text) ?? []),
+    at
+  )
+
 function localTime(zone: string, at: number): { day: number; minute: number } {
   const format =
     formats.get(zone) ??

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { hoursOf, isWithin } from '../campaigns/schedule.ts'
+import { isIn } from '../campaigns/schedule.ts'
 import { operationNamed } from '../operations/table.ts'
 import type { Tv } from '../tv.ts'
 import { type Ailment, type Done, nextStep, type Step } from './decide.ts'
@@ -61,13 +61,7 @@ export function createRepair({ db, tvs, hours, hasRelay, isHeld, failures, help,
       const tv = tvs.get(name)!
       const ailment = ailmentOf(tv, name)
       if (ailment == null) return help(name, undefined)
-      const isTime =
-        hours().length > 0 &&
-        isWithin(
-          hours().flatMap(text => hoursOf(text) ?? []),
-          now()
-        )
-      if (!isTime || isHeld(name)) return
+      if (hours().length === 0 || !isIn(hours(), now()) || isHeld(name)) return
       const step = nextStep({
         ailment,
         hasRelay: hasRelay(name),

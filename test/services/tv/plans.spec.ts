@@ -1,17 +1,45 @@
 import { deepEqual, equal, ok } from 'node:assert/strict'
+import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
-import { inTurn } from '../../../services/tv/campaigns/bring.ts'
+import { type BringInit, createBring, inTurn } from '../../../services/tv/campaigns/bring.ts'
 import { type Campaign, campaign as schema } from '../../../services/tv/campaigns/campaign.ts'
 import { choose } from '../../../services/tv/campaigns/choose.ts'
 import { hoursOf, isWithin } from '../../../services/tv/campaigns/schedule.ts'
 import { type Trigger, trigger as triggerSchema } from '../../../services/tv/cards/card.ts'
 import { FRESH, replay, step } from '../../../services/tv/cards/trigger.ts'
 import { parseCondition } from '../../../services/tv/condition.ts'
+import { MIGRATIONS } from '../../../services/tv/schema.ts'
 
 const at = (text: string): number => Date.parse(text)
 const within = (text: string, moment: string): boolean => isWithin([hoursOf(text)!], at(moment))
 
 describe('tv: hours of campaigns', () => {
+  it('are kept by who fetches files, too', async () => {
+    const fetched: string[] = []
+    const db = new DatabaseSync(':memory:')
+    for (const script of MIGRATIONS) db.exec(script)
+    let mayFetch = false
+    const campaign = { name: 'a', end: 10, start: 0, targets: [], assets: [{ cid: 'x', bytes: 5 }] }
+    const bring = createBring({
+      ...{ db, self: 'me', tvs: new Map([['tv-1', {}]]), last: () => undefined, now: () => 1 },
+      files: {
+        fetch: async (cid: string) => ({ size: fetched.push(cid) * 5 }),
+        info: () => ({ pinned: true })
+      },
+      campaigns: () => [campaign],
+      mayFetch: () => mayFetch,
+      trouble: (_: string, why?: string) => equal(why, undefined)
+    } as unknown as BringInit)
+    const { signal } = new AbortController()
+    await bring.fetch(signal)
+    deepEqual(fetched, [])
+    mayFetch = true
+    await bring.fetch(signal)
+    await bring.fetch(signal)
+    deepEqual(fetched, ['x'])
+    db.close()
+  })
+
   it('are those of the place, whatever the clock of the node says', () => {
     // 2026-12-01 is a Tuesday; Moscow is three hours ahead of UTC
     ok(within('1-5 07:00-23:00 Europe/Moscow', '2026-12-01T04:00:00Z'))
