@@ -37,29 +37,36 @@ export interface NativeChild {
 }
 
 /** Starts processes of a program behind the walls that stand around strangers' code; never without them. */
-export function createNativeProgram({
-  work,
-  addons,
-  files,
-  memoryMb,
-  outputBytes,
-  toolPath
-}: NativeProgram): { open(): Promise<NativeChild> } {
+export function createNativeProgram({ work, addons, files, memoryMb, outputBytes, toolPath }: NativeProgram) {
   let launcher: Launcher | undefined
   const source = `"use strict";(${nativeMain})(require,${JSON.stringify(FRAME)},${FRAMES_FD},${work},${ERROR_CHARS})`
 
+  /** @throws {WallMissingError} */
+  async function look(): Promise<Launcher> {
+    if (launcher !== undefined) return launcher
+    const seen = await buildWalls({ source, flags: [], addons, files }, findTools(toolPath))
+    const missing = seen.walls.filter(({ present }) => !present)
+    if (missing.length > 0)
+      throw new WallMissingError(missing.map(({ name, detail }) => `${name}: ${detail}`).join('; '))
+    launcher = seen
+    return seen
+  }
+
   return {
+    /**
+     * Whether it can be started; once it could, that is known.
+     *
+     * @throws {WallMissingError}
+     */
+    async check(): Promise<void> {
+      await look()
+    },
     /**
      * @throws {WallMissingError}
      * @throws {SandboxUnavailableError} it does not start
      */
-    async open() {
-      const walls = launcher ?? (await buildWalls({ source, flags: [], addons, files }, findTools(toolPath)))
-      const missing = walls.walls.filter(({ present }) => !present)
-      if (missing.length > 0)
-        throw new WallMissingError(missing.map(({ name, detail }) => `${name}: ${detail}`).join('; '))
-      launcher = walls
-      const child = await walls.launch(true)
+    async open(): Promise<NativeChild> {
+      const child = await (await look()).launch(true)
       await child.limit(memoryMb * MIB)
       child.maxFrameBytes = outputBytes
       return nativeChild(child)

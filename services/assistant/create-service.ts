@@ -77,7 +77,10 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
     similar: createSimilar(() => host.config.similarModel !== '', embed),
     credits,
     providers,
-    call,
+    async call(routes, path, ...question) {
+      if (path === images.path && host.config.imageSide > 0) await shrink.check()
+      return call(routes, path, ...question)
+    },
     finish: (endpoint, answer) =>
       endpoint === images && host.config.imageSide > 0
         ? shrink.images(answer, host.config.imageSide)

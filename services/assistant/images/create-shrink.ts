@@ -11,6 +11,7 @@ const MEMORY_MB = 512
 const MAX_BYTES = 32 * 1024 * 1024
 
 export type Shrink = ReturnType<typeof createShrink>
+type Program = ReturnType<typeof createNativeProgram>
 
 /**
  * Makes images smaller behind the walls that stand around strangers' code, for decoders are fed by strangers: each answer
@@ -20,24 +21,33 @@ export type Shrink = ReturnType<typeof createShrink>
  */
 export function createShrink(toolPath?: string) {
   const ending = new AbortController()
-  let open: (() => Promise<NativeChild>) | undefined
+  let program: Program | undefined
   let last: Promise<unknown> = Promise.resolve()
 
-  /** @throws {AssistantError} the library is missing */
-  function opener(): () => Promise<NativeChild> {
-    const sharp = findSharp()
-    if (sharp == null) throw cannot('no_sharp', 'the library for it is missing: npm install sharp')
-    const { entry, ...files } = sharp
-    const limits = { memoryMb: MEMORY_MB, outputBytes: MAX_BYTES }
-    return createNativeProgram({ work: shrinkWork(entry), ...files, ...limits, toolPath }).open
+  /** @throws {AssistantError} the library or a wall is missing */
+  async function start(): Promise<Program> {
+    if (program == null) {
+      const sharp = findSharp()
+      if (sharp == null) throw cannot('no_sharp', 'the library for it is missing: npm install sharp')
+      const { entry, ...files } = sharp
+      const limits = { memoryMb: MEMORY_MB, outputBytes: MAX_BYTES }
+      program = createNativeProgram({ work: shrinkWork(entry), ...files, ...limits, toolPath })
+    }
+    try {
+      await program.check()
+    } catch (error) {
+      const { name, message } = error as Error
+      if (name === WallMissingError.name) throw cannot('no_walls', `a wall is missing: ${message}`)
+      throw error
+    }
+    return program
   }
 
   /** @throws {StreamError} {AssistantError} */
   async function inChild(images: readonly Buffer[], side: number): Promise<Buffer[]> {
     let child: NativeChild | undefined
     try {
-      open ??= opener()
-      child = await open()
+      child = await (await start()).open()
       const made: Buffer[] = []
       for (const image of images) {
         const signal = AbortSignal.any([ending.signal, AbortSignal.timeout(SHRINK_MS)])
@@ -47,7 +57,6 @@ export function createShrink(toolPath?: string) {
     } catch (error) {
       if (error instanceof AssistantError) throw error
       const { name, message } = error as Error
-      if (name === WallMissingError.name) throw cannot('no_walls', `a wall is missing: ${message}`)
       const why = name === 'TimeoutError' ? `it took more than ${SHRINK_MS} ms` : message
       throw new StreamError(`an image of the provider cannot be read: ${why}`)
     } finally {
@@ -56,6 +65,14 @@ export function createShrink(toolPath?: string) {
   }
 
   return {
+    /**
+     * Before a provider is asked, and paid.
+     *
+     * @throws {AssistantError} the library or a wall is missing
+     */
+    async check(): Promise<void> {
+      await start()
+    },
     /**
      * The images of an answer as WebP, of at most so many pixels on each side; addresses of images stay as they are.
      *

@@ -4,7 +4,6 @@ import { StreamError } from '../errors.ts'
 
 type Json = Record<string, unknown>
 
-const LOOK_MS = 1000
 /** Looks in a row that may fail: the images are drawn meanwhile, and who asks for them anew pays twice. */
 const FAILED_LOOKS = 5
 const WORKS: ReadonlySet<unknown> = new Set(['IN_QUEUE', 'IN_PROGRESS'])
@@ -23,7 +22,13 @@ export type AskFal = (method: string, url: URL, body: Json | undefined, signal: 
  */
 export async function drawByFal(
   ask: AskFal,
-  { url, model, body, name }: { url: string; model: string; body: Json; name: string },
+  {
+    url,
+    model,
+    body,
+    name,
+    lookMs
+  }: { url: string; model: string; body: Json; name: string; lookMs: number },
   signal: AbortSignal
 ): Promise<Json> {
   const base = new URL(`${url.replace(/\/+$/, '')}/${model}`)
@@ -42,7 +47,7 @@ export async function drawByFal(
       } catch (error) {
         if (signal.aborted || failed === FAILED_LOOKS || !mayPass(error)) throw error
       }
-      await delay(LOOK_MS, undefined, { signal })
+      await delay(lookMs, undefined, { signal })
     }
   }
   try {
@@ -50,7 +55,7 @@ export async function drawByFal(
       const { status: now } = await look(status)
       if (now === 'COMPLETED') break
       if (!WORKS.has(now)) throw new StreamError(`${name} does not say how the images are`)
-      await delay(LOOK_MS, undefined, { signal })
+      await delay(lookMs, undefined, { signal })
     }
     return {
       created: Math.floor(Date.now() / 1000),

@@ -28,12 +28,14 @@ const CONNECT_MS = 10_000
 const FIRST_BYTE_MS = 60_000
 /** an image is there when it is done */
 const IMAGE_MS = 5 * 60_000
+/** between two looks whether it is */
+const LOOK_MS = 1000
 const SILENCE_MS = 30_000
 const MAX_BYTES = 32 * 1024 * 1024
 const MAX_ERROR_BYTES = 64 * 1024
 
 /** Asks providers over HTTP, without a body by GET. Their addresses are the owner's, so they may also be inside. */
-export function createSend(keys: Pick<Keys, 'read'>, now: () => number) {
+export function createSend(keys: Pick<Keys, 'read'>, now: () => number, lookMs = LOOK_MS) {
   const agent = new Agent({
     connect: { timeout: CONNECT_MS },
     bodyTimeout: SILENCE_MS,
@@ -127,7 +129,7 @@ export function createSend(keys: Pick<Keys, 'read'>, now: () => number) {
         await expectSuccess(answer, name, key)
         return readJson(await readAll(answer.body, MAX_BYTES, answer.headers['content-length']), name)
       },
-      { url: provider.url!, model: model.upstream ?? model.id, body, name },
+      { url: provider.url!, model: model.upstream ?? model.id, body, name, lookMs },
       inTime
     )
   }

@@ -95,6 +95,8 @@ describe('assistant: images', function () {
   it('are read by nobody where a wall is missing', async () => {
     const bare = createShrink('/nowhere')
     const b64_json = (await photo(600, 300).png().toBuffer()).toString('base64')
+    // before a provider is asked
+    await rejects(bare.check(), { code: 'no_walls', status: 503 })
     await rejects(bare.images({ data: [{ b64_json }] }, SIDE), { code: 'no_walls', status: 503 })
   })
 
