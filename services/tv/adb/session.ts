@@ -99,7 +99,9 @@ function namedError(error: Error, socket: Socket, place: string, isSecure: boole
   const isStranger = `the TV at ${place} does not know this node's key; artel tv pair`
   // who is not let in learns it after his part of the handshake: an alert of TLS, or just the end
   if (isSecure)
-    return new TvDownError(`${isStranger} with --code and --pair-port makes it known: ${error.message}`)
+    return new TvDownError(
+      `${isStranger} with --code and --pair-port makes it known: ${(error as NodeJS.ErrnoException).code ?? error.message}`
+    )
   if (error.message.startsWith('No authenticator'))
     return new TvDownError(`${isStranger} shows it on the screen`)
   return new TvDownError(`${place}: ${error.message}`)
