@@ -5,6 +5,7 @@ import { pollOf } from './frames.ts'
 import { placeOf } from './line/name.ts'
 import { openTransport } from './line/transport.ts'
 import { createLists } from './lists/create-lists.ts'
+import { importRows } from './lists/import-rows.ts'
 import { machineOf } from './lists/settings.ts'
 import { createMachine, type Machine } from './machine/machine.ts'
 import { runLine } from './machine/run-line.ts'
@@ -22,6 +23,8 @@ type Declared = typeof declaration
 const LOOK_LIMIT_MS = 10_000
 /** between two looks at the files of polls */
 const FILES_MS = 1_000
+/** between two looks whether rows of before are to be taken over */
+const IMPORT_MS = 60_000
 
 /** The service `sas`: one loop for each line. */
 export async function createService(host: HostOf<Declared>): Promise<ServiceOf<Declared>> {
@@ -112,6 +115,9 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
 
     start() {
       host.repeat('files of polls', FILES_MS, lists.look)
+      host.repeat('rows of before', IMPORT_MS, () =>
+        importRows({ folder, db, devices: host.use.devices, now })
+      )
       host.repeat('payments without an end', LOOK_MS, until =>
         payments.look(AbortSignal.any([until, AbortSignal.timeout(LOOK_LIMIT_MS)]))
       )

@@ -9,5 +9,6 @@ export const MIGRATIONS = [
    CREATE INDEX payment_at ON payment (at)`,
   'ALTER TABLE payment ADD COLUMN hash TEXT',
   `CREATE TABLE listed_once (hash TEXT NOT NULL, target TEXT NOT NULL, at INTEGER NOT NULL,
-     PRIMARY KEY (hash, target)) WITHOUT ROWID`
+     PRIMARY KEY (hash, target)) WITHOUT ROWID`,
+  'CREATE TABLE imported (file TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID'
 ]

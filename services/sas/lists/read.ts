@@ -6,9 +6,9 @@ import { lineOf, lineOfFault } from './locate.ts'
 const MAX_BYTES = 256 * 1024
 
 /** What a file of the owner says; undefined: it is not there. @throws {ListFileError} */
-export async function textOf(path: string): Promise<string | undefined> {
+export async function textOf(path: string, maxBytes = MAX_BYTES): Promise<string | undefined> {
   try {
-    return await readOwnFile(path, MAX_BYTES)
+    return await readOwnFile(path, maxBytes)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw new ListFileError(`${path} cannot be read: ${(error as Error).message}`)
