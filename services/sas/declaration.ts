@@ -13,6 +13,14 @@ const said = z.object({
     .describe('what it says, where a table knows')
 })
 
+/** For people. */
+const textOf = ({ frame = '', values }: z.output<typeof said>): string =>
+  values == null
+    ? frame
+    : Object.entries(values)
+        .map(([name, value]) => `${name} ${value}`)
+        .join(', ')
+
 const machine = z.object({
   line: z.string(),
   address: z.number(),
@@ -168,6 +176,12 @@ export const declaration = declare({
       command: {
         arguments: ['set'],
         examples: ['sas run morning', 'sas run morning --machine /dev/ttyUSB0#2'],
+        show: ({ items }) =>
+          items
+            .flatMap(each =>
+              each.items.map(item => [each.machine, item.poll, item.is, textOf(item)].join('  '))
+            )
+            .join('\n'),
         exit: ({ items }) =>
           items.every(each => each.items.every(({ is }) => is === 'acknowledged' || is === 'answered'))
             ? 0
