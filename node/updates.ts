@@ -55,7 +55,13 @@ export function createUpdates(init: UpdatesInit): Updates {
       version: versionOf(state, state.current ?? 'base'),
       ...(former != null && { former: versionOf(state, former) }),
       ...(trial != null && { trial: versionOf(state, trial.slot) }),
-      ...(failed != null && { failed: { version: failed.version, why: failed.why } })
+      ...(failed != null && {
+        failed: {
+          version: failed.version,
+          why: failed.why,
+          ...(failed.faults != null && { faults: failed.faults })
+        }
+      })
     }
   }
 

@@ -68,7 +68,7 @@ async function launch(options: OutputOptions & Record<string, unknown>): Promise
       child.kill('SIGKILL')
       await ended
       const seconds = (healthMs + startMs) / 1000
-      await writeState(folder, givenUp(await readState(folder), `it did not work within ${seconds} s`))
+      await writeState(folder, givenUp(await readState(folder), { is: 'unfit', of: [String(seconds)] }))
       return EXIT.machine
     }
     const [code, signal] = await ended

@@ -13,7 +13,7 @@ export const parseRunAs = (text: string): RunAs => runAs.parse(JSON.parse(text))
 
 /** What a program on trial says of itself, several times a second. */
 export interface TrialNews {
-  health: Pick<Health, 'service' | 'state' | 'reason'>[]
+  health: Pick<Health, 'service' | 'state' | 'reason' | 'error'>[]
 }
 
 /** Replaces this process by what now stands in the state of releases, with the same arguments, when it exits. */

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { findTools } from '../../sandbox/index.ts'
-import { slots } from '../../services/index.ts'
+import { type Health, slots } from '../../services/index.ts'
 import { copyDatabases, dropCopies, putBackDatabases } from '../database-copies.ts'
 import { lockFolder } from '../lock.ts'
 import { VERSION } from '../version.ts'
@@ -73,7 +73,7 @@ async function tryOut(
       if ((error as Error).name === 'LockError') throw error
       // of a disk that is full they are the last straw
       await dropCopies(data)
-      return writeState(folder, givenUp(state, `the databases cannot be copied: ${(error as Error).message}`))
+      return writeState(folder, givenUp(state, { is: 'uncopied', of: [(error as Error).message] }))
     }
     trial = { ...trial, isCopied: true }
     await writeState(folder, { ...state, trial })
@@ -91,48 +91,51 @@ async function tryOut(
   const child = spawn(file!, rest, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] })
   const ended = once(child, 'exit')
   try {
-    const why = await judged(child, trial)
-    await end(child, ended, why == null ? 'SIGTERM' : 'SIGKILL')
+    const faults = await judged(child, trial)
+    const isWell = faults.length === 0
+    await end(child, ended, isWell ? 'SIGTERM' : 'SIGKILL')
     if (isTold) {
       // that it was told to end is no fault of it
       await writeState(folder, { ...state, trial: { ...trial, starts: trial.starts - 1 } })
       process.exit(0)
     }
-    await writeState(folder, why == null ? kept({ ...state, trial }) : givenUp({ ...state, trial }, why))
-    if (why == null) await dropCopies(data)
+    await writeState(folder, isWell ? kept({ ...state, trial }) : givenUp({ ...state, trial }, ...faults))
+    if (isWell) await dropCopies(data)
   } finally {
     for (const name of names) process.off(name, onSignal)
   }
 
-  /** Why it does not work; undefined: it does, or it was told to end. */
+  /** Why it does not work; nothing: it does, or it was told to end. */
   async function judged(
     child: ChildProcess,
     { startMs, healthMs, failing = [] }: NonNullable<slots.SlotState['trial']>
-  ): Promise<string | undefined> {
+  ): Promise<slots.Fault[]> {
     let health: TrialNews['health'] | undefined
     // in steps: they count no more for it where the machine leaves this process no time
     let now = 0
     let heardAt = 0
-    const reasons = new Map<string, string>()
+    const reasons = new Map<string, Pick<Health, 'reason' | 'error'>>()
     child.on('message', (news: TrialNews) => {
       // why one has failed is still true while it is started again
-      for (const { service, reason } of news.health) if (reason != null) reasons.set(service, reason)
-      health = news.health.map(row => ({ ...row, reason: row.reason ?? reasons.get(row.service) }))
+      for (const { service, reason, error } of news.health)
+        if (reason != null) reasons.set(service, { reason, error })
+      health = news.health.map(row => (row.reason == null ? { ...row, ...reasons.get(row.service) } : row))
       heardAt = now
     })
     for (let judgedAt = Number.POSITIVE_INFINITY; ; now += LOOK_MS) {
       await Promise.race([ended, delay(LOOK_MS)])
-      if (isTold) return undefined
-      if (isOver(child)) return `it ended with ${child.signalCode ?? `exit code ${child.exitCode}`}`
+      if (isTold) return []
+      if (child.signalCode != null) return [{ is: 'killed', of: [child.signalCode] }]
+      if (child.exitCode != null) return [{ is: 'exited', of: [String(child.exitCode)] }]
       if (health == null) {
-        if (now > startMs) return `it did not start within ${startMs / 1000} s`
+        if (now > startMs) return [{ is: 'late', of: [String(startMs / 1000)] }]
         continue
       }
       // its services may take as long to start as it may itself
       if (now > startMs || !isStarting(health, failing)) judgedAt = Math.min(judgedAt, now + healthMs)
       // what it says then, not what it said before
       if (heardAt >= judgedAt) return whyBad(health, failing)
-      if (now - heardAt > SILENT_MS) return `it has said nothing for ${SILENT_MS / 1000} s`
+      if (now - heardAt > SILENT_MS) return [{ is: 'silent', of: [String(SILENT_MS / 1000)] }]
     }
   }
 }
@@ -140,15 +143,16 @@ async function tryOut(
 const isStarting = (health: TrialNews['health'], failing: readonly string[]): boolean =>
   health.some(({ service, state }) => state === 'starting' && !failing.includes(service))
 
-/** Why these services say that a program does not work; undefined: it does. Pure. */
-export function whyBad(health: TrialNews['health'], failing: readonly string[]): string | undefined {
-  const bad = health.filter(
-    ({ service, state }) => (state === 'failed' || state === 'starting') && !failing.includes(service)
-  )
-  return bad.length === 0
-    ? undefined
-    : bad.map(({ service, state, reason = '' }) => `${service} is ${state}: ${reason}`).join('; ')
-}
+/** Why these services say that a program does not work; nothing: it does. Pure. */
+export const whyBad = (health: TrialNews['health'], failing: readonly string[]): slots.Fault[] =>
+  health
+    .filter(
+      ({ service, state }) => (state === 'failed' || state === 'starting') && !failing.includes(service)
+    )
+    .map(({ service, state, reason = '', error }) => ({
+      is: error === 'MigrationError' ? 'newer' : 'unwell',
+      of: [service, state, reason]
+    }))
 
 async function end(child: ChildProcess, ended: Promise<unknown>, how: NodeJS.Signals): Promise<void> {
   if (isOver(child)) return

@@ -129,7 +129,9 @@ async function start(role: NodeRole, options: Options): Promise<void> {
 /** Tells who tries this release how it is, until it ends. */
 function tellOf({ services }: Opened['node'], signal: AbortSignal): void {
   const tell = (): void => {
-    const health = services.health().map(({ service, state, reason }) => ({ service, state, reason }))
+    const health = services
+      .health()
+      .map(({ service, state, reason, error }) => ({ service, state, reason, error }))
     process.send?.({ health } satisfies TrialNews)
   }
   tell()

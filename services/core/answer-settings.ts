@@ -33,7 +33,10 @@ export function answerSettings({
         .health()
         // one that is off has no health
         .filter(({ state }) => state !== 'off')
-        .map(({ reason, ...each }) => (reason != null && mayRead(caller) ? { ...each, reason } : each))
+        .map(({ reason, error, ...each }) => ({
+          ...each,
+          ...(mayRead(caller) && { ...(reason != null && { reason }), ...(error != null && { error }) })
+        }))
     }),
     ready() {
       const reasons = unready()

@@ -56,6 +56,7 @@ export const serviceHealth = z.object({
   summary: z.string(),
   state: z.enum(['off', 'starting', 'running', 'degraded', 'failed']),
   reason: z.string().optional().describe('why; told to who may read'),
+  error: z.string().optional().describe('name of the error with which it failed; told to who may read'),
   retryAt: z.number().optional().describe('when it is started again, ms since 1970')
 })
 const offered = z.object({ service: z.string(), providers: z.array(z.string()) })

@@ -1,12 +1,16 @@
 import { z } from 'zod'
-import { group, operation } from '../host/index.ts'
+import { group, operation, slots } from '../host/index.ts'
 
 const program = z.object({
   version: z.string().describe('of the program that runs'),
   former: z.string().optional().describe('version that a rollback goes back to'),
   trial: z.string().optional().describe('version that is tried next'),
   failed: z
-    .object({ version: z.string(), why: z.string() })
+    .object({
+      version: z.string(),
+      why: z.string(),
+      faults: z.array(slots.fault).optional().describe('the same by name, with what stands in it')
+    })
     .optional()
     .describe('what was tried last and did not work; what ran before it runs again')
 })

@@ -138,7 +138,9 @@ export interface Health {
   summary: string
   state: State
   /** why, unless it runs or is off */
-  reason?: string
+  reason?: string | undefined
+  /** name of the error with which it failed */
+  error?: string | undefined
   /** ms since 1970 of the next try, where it failed */
   retryAt?: number
 }

@@ -67,6 +67,7 @@ export function createRunningService(init: RunningInit, components: HostComponen
   let settings: ServiceSettings = { enabled: false, allowedPeers: [], deniedPeers: [] }
   let state: State = 'off'
   let reason: string | undefined
+  let failure: string | undefined
   let retryAt: number | undefined
   let retry: NodeJS.Timeout | undefined
   let run: Run | undefined
@@ -79,7 +80,10 @@ export function createRunningService(init: RunningInit, components: HostComponen
   function become(next: State, why?: string): void {
     state = next
     reason = why
-    if (next !== 'failed') retryAt = undefined
+    if (next !== 'failed') {
+      retryAt = undefined
+      failure = undefined
+    }
     onChange()
   }
 
@@ -175,6 +179,7 @@ export function createRunningService(init: RunningInit, components: HostComponen
     const waitMs = waits.next()
     retryAt = now() + waitMs
     log.error('%s has failed and is tried again in %d s: %e', name, waitMs / 1000, error)
+    failure = error.name
     become('failed', error.message)
     clearTimeout(retry)
     retry = setTimeout(() => void next(start), waitMs)
@@ -376,6 +381,7 @@ export function createRunningService(init: RunningInit, components: HostComponen
         summary,
         state,
         ...(reason == null ? {} : { reason }),
+        ...(failure == null ? {} : { error: failure }),
         ...(retryAt == null ? {} : { retryAt })
       }
     },

@@ -144,10 +144,10 @@ describe('node: updates', () => {
     const base = kept(back)
     assert.deepEqual([base.current, base.former], [undefined, 'a'])
 
-    const broken = givenUp(back, 'why')
+    const broken = givenUp(back, { is: 'exited', of: ['9'] })
     assert.deepEqual([broken.current, broken.putBack, broken.failed?.version], ['a', true, '1'])
     const { isCopied, ...uncopied } = trial
-    assert.equal(givenUp({ ...first, trial: uncopied }, 'why').putBack, undefined)
+    assert.equal(givenUp({ ...first, trial: uncopied }, { is: 'exited', of: ['9'] }).putBack, undefined)
   })
 
   it('judge a program by services that worked before', () => {
@@ -155,13 +155,25 @@ describe('node: updates', () => {
       service,
       state
     })
-    assert.equal(whyBad([row('a', 'running'), row('b', 'degraded')], []), undefined)
-    assert.equal(whyBad([row('a', 'failed')], ['a']), undefined)
-    assert.match(
-      whyBad([row('a', 'running'), { ...row('b', 'failed'), reason: 'no' }], [])!,
-      /^b is failed: no$/
+    assert.deepEqual(whyBad([row('a', 'running'), row('b', 'degraded')], []), [])
+    assert.deepEqual(whyBad([row('a', 'failed')], ['a']), [])
+    const bad = whyBad(
+      [
+        row('a', 'running'),
+        { ...row('b', 'failed'), reason: 'no' },
+        row('c', 'starting'),
+        { ...row('d', 'failed'), reason: 'of version 9', error: 'MigrationError' }
+      ],
+      []
     )
-    assert.match(whyBad([row('a', 'starting')], [])!, /^a is starting/)
+    assert.deepEqual(
+      bad.map(({ is }) => is),
+      ['unwell', 'unwell', 'newer']
+    )
+    const trial = { slot: 'a' as const, starts: 1, healthMs: 1, startMs: 1 }
+    const { failed } = givenUp({ a: { version: '1', sha256: '0'.repeat(64) }, trial }, ...bad)
+    assert.equal(failed?.why, 'b is failed: no; c is starting: ; d is failed: of version 9')
+    assert.deepEqual(failed.faults, bad)
   })
 
   describe('copies of databases', () => {

@@ -18,6 +18,31 @@ const release = z.object({ version: z.string().max(64), sha256: z.string().lengt
 /** of what was installed, which came as no package */
 const NO_HASH = '0'.repeat(64)
 
+/** Why a release does not work, by name and in English; what stands in it goes with the name, for who has other words. */
+const FAULTS = {
+  exited: 'it ended with exit code {0}',
+  killed: 'it ended with {0}',
+  late: 'it did not start within {0} s',
+  silent: 'it has said nothing for {0} s',
+  unwell: '{0} is {1}: {2}',
+  /** data that a newer program wrote */
+  newer: '{0} is {1}: {2}',
+  uncopied: 'the databases cannot be copied: {0}',
+  restless: 'it ended {0} times before it was known to work{1}',
+  unreadable: 'it cannot be read: {0}',
+  unfit: 'it did not work within {0} s'
+} as const
+export type FaultName = keyof typeof FAULTS
+export const fault = z.object({
+  is: z.enum(Object.keys(FAULTS) as FaultName[]),
+  of: z.array(z.string().max(500)).max(3)
+})
+export type Fault = z.output<typeof fault>
+
+/** In English. Pure. */
+export const textOf = ({ is, of }: Fault): string =>
+  FAULTS[is].replaceAll(/\{(\d)\}/g, (_, at: string) => of[Number(at)] ?? '')
+
 /** What stands on the disk about releases, written before each step. */
 export const slotState = z.object({
   /** what runs where nothing is on trial; undefined: what was installed */
@@ -50,7 +75,13 @@ export const slotState = z.object({
    * is damaged
    */
   failed: release
-    .extend({ why: z.string().max(500), isTold: z.boolean(), isDamage: z.boolean().optional() })
+    .extend({
+      why: z.string().max(500),
+      // older programs name none, newer ones others
+      faults: z.array(fault).max(100).optional().catch(undefined),
+      isTold: z.boolean(),
+      isDamage: z.boolean().optional()
+    })
     .optional()
 })
 export type SlotState = z.output<typeof slotState>
@@ -68,10 +99,10 @@ export function nextStart(state: SlotState): { slot: Slot | undefined; state: Sl
   if (trial == null) return { slot: current, state }
   if (releaseAt(state, trial.slot) == null || trial.starts >= MAX_STARTS)
     return nextStart(
-      givenUp(
-        state,
-        `it ended ${trial.starts} times before it was known to work${trial.ended == null ? '' : `, the last time with ${trial.ended}`}`
-      )
+      givenUp(state, {
+        is: 'restless',
+        of: [String(trial.starts), trial.ended == null ? '' : `, the last time with ${trial.ended}`]
+      })
     )
   return { slot: slotOf(trial.slot), state: { ...state, trial: { ...trial, starts: trial.starts + 1 } } }
 }
@@ -79,23 +110,24 @@ export function nextStart(state: SlotState): { slot: Slot | undefined; state: Sl
 const slotOf = (place: Program): Slot | undefined => (place === 'base' ? undefined : place)
 
 /** The release on trial is broken: what worked before goes on. Pure. */
-export function givenUp({ trial, ...state }: SlotState, why: string): SlotState {
+export function givenUp({ trial, ...state }: SlotState, ...faults: readonly Fault[]): SlotState {
   const broken = trial && releaseAt(state, trial.slot)
   if (broken == null) return state
-  return { ...state, failed: failedFor(broken, why), ...(trial?.isCopied && { putBack: true }) }
+  return { ...state, failed: failedFor(broken, faults), ...(trial?.isCopied && { putBack: true }) }
 }
 
 /** What worked cannot be read any more: what was installed runs, and it is unpacked anew. Pure. */
-export function damaged({ current, ...state }: SlotState, why: string): SlotState {
+export function damaged({ current, ...state }: SlotState, why: Fault): SlotState {
   const broken = current && state[current]
   if (broken == null) return state
   const { [current!]: _, ...rest } = state
-  return { ...rest, failed: { ...failedFor(broken, why), isDamage: true } }
+  return { ...rest, failed: { ...failedFor(broken, [why]), isDamage: true } }
 }
 
-const failedFor = (broken: z.output<typeof release>, why: string) => ({
+const failedFor = (broken: z.output<typeof release>, faults: readonly Fault[]) => ({
   ...broken,
-  why: why.slice(0, 500),
+  why: faults.map(textOf).join('; ').slice(0, 500),
+  faults: faults.slice(0, 100).map(({ is, of }) => ({ is, of: of.map(each => each.slice(0, 500)) })),
   isTold: false
 })
 
@@ -130,7 +162,7 @@ export async function startOf(
   try {
     return { slot, program: await programOf(join(folder, slot)), state }
   } catch (error) {
-    const why = `it cannot be read: ${(error as Error).message}`
+    const why: Fault = { is: 'unreadable', of: [(error as Error).message] }
     return startOf(folder, state.trial == null ? damaged(state, why) : givenUp(state, why))
   }
 }

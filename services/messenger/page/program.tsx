@@ -89,7 +89,7 @@ export function Program({ api, words, fail }: PartProps) {
       )}
       {failed !== undefined && (
         <Text size="sm" mt="xs" style={{ overflowWrap: 'anywhere' }}>
-          {t('programFailed', { version: failed.version, why: failed.why })}
+          {t('programFailed', { version: failed.version, why: words.whyFailed(failed) })}
         </Text>
       )}
       <Confirm

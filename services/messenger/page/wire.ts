@@ -30,6 +30,7 @@ export interface Program {
   version: string
   former?: string
   trial?: string
-  failed?: { version: string; why: string }
+  /** `faults`: the same by name; an older node has none */
+  failed?: { version: string; why: string; faults?: { is: string; of: string[] }[] }
 }
 export type Stats = Answer<typeof administration.stats>

@@ -1,6 +1,6 @@
 import { REPORTS_TITLE } from '../core/constants.ts'
 import { en, ru, type Texts } from './texts.ts'
-import type { Chat } from './wire.ts'
+import type { Chat, Program } from './wire.ts'
 
 export interface Words {
   language: 'en' | 'ru'
@@ -9,6 +9,8 @@ export interface Words {
   bytes(count: number): string
   /** a word that a newer node says is shown as it is */
   word(kind: 'finding' | 'state' | 'role' | 'action' | 'mark' | 'log' | 'incident', value: string): string
+  /** why a program does not work; as the node says it where it has no name, or one that is not known here */
+  whyFailed(failed: NonNullable<Program['failed']>): string
   titleOf(chat: Chat): string
 }
 
@@ -33,6 +35,11 @@ export function createWords(language: 'en' | 'ru'): Words {
       count < MB ? figure(Math.ceil(count / 1000), 'kilobyte') : figure(count / MB, 'megabyte'),
     word: (kind, value) =>
       Object.hasOwn(texts, `${kind}_${value}`) ? texts[`${kind}_${value}` as keyof Texts] : value,
+    whyFailed: ({ why, faults = [] }) => {
+      const keys = faults.map(({ is }) => `fault_${is}` as keyof Texts)
+      if (keys.length === 0 || !keys.every(key => Object.hasOwn(texts, key))) return why
+      return faults.map(({ of }, i) => t(keys[i]!, Object.fromEntries(of.entries()))).join('; ')
+    },
     titleOf: ({ title, people }) =>
       title === REPORTS_TITLE ? `${t('reports')}: ${people.map(({ name }) => name).join(', ')}` : title
   }

@@ -58,7 +58,7 @@ describe('devices: releases of agents', () => {
         ok(freeSlot(state) !== state.current)
         const next = nextStart(state)
         ok(next.slot === state.current || next.slot === state.trial?.slot)
-        equal(givenUp(state, 'x').current, state.current)
+        equal(givenUp(state, { is: 'exited', of: ['9'] }).current, state.current)
         equal(kept(state).current, state.trial?.slot ?? state.current)
       })
     )

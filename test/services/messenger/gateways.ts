@@ -23,7 +23,7 @@ export async function openGateways({ isFounded, ofBob = {} }: Init) {
   async function tryRelease(data: string): Promise<void> {
     const releases = join(data, slots.RELEASES)
     const state = await slots.readState(releases)
-    const next = updates++ === 0 ? slots.kept(state) : slots.givenUp(state, 'it ended with exit code 9')
+    const next = updates++ === 0 ? slots.kept(state) : slots.givenUp(state, { is: 'exited', of: ['9'] })
     await slots.writeState(releases, next)
   }
   async function start(name: string, seeds: string[], own: Record<string, unknown> = {}): Promise<ArtelNode> {

@@ -1,15 +1,35 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
+import { slots } from '../../../services/host/index.ts'
 import { oneAtATime } from '../../../services/host/page/one-at-a-time.ts'
 import { PAGE_LINES, RefusedError } from '../../../services/messenger/page/api.ts'
 import { piecesOf } from '../../../services/messenger/page/format-text.ts'
 import { createOutbox, type Waiting } from '../../../services/messenger/page/outbox.ts'
+import { en, ru } from '../../../services/messenger/page/texts.ts'
 import { withNewest } from '../../../services/messenger/page/use-lines.ts'
 import type { Line } from '../../../services/messenger/page/wire.ts'
+import { createWords } from '../../../services/messenger/page/words.ts'
 import { NAUGHTY } from './naughty.ts'
 import { until } from './school.ts'
 
 describe('messenger: page, texts', () => {
+  it('says in either language why a program does not work, and what it does not know as the node says it', () => {
+    for (const is of slots.fault.shape.is.options)
+      for (const texts of [en, ru]) assert.ok(Object.hasOwn(texts, `fault_${is}`), is)
+    const { whyFailed } = createWords('ru')
+    const failed = { version: '9', why: 'in English' }
+    const faults = [
+      { is: 'newer', of: ['messenger', 'failed', 'of version 9'] },
+      { is: 'late', of: ['30'] }
+    ]
+    assert.equal(
+      whyFailed({ ...failed, faults }),
+      'данные службы messenger записаны более новой программой; она не запустилась за 30 с'
+    )
+    for (const unknown of [undefined, [], [...faults, { is: 'of a newer node', of: [] }]])
+      assert.equal(whyFailed({ ...failed, ...(unknown && { faults: unknown }) }), 'in English')
+  })
+
   it('marks what Markdown marks, makes links of addresses, and leaves everything else as it is', () => {
     const shown = (text: string): string =>
       piecesOf(text)
