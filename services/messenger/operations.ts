@@ -29,6 +29,7 @@ export function createOperations(
   function status() {
     const me = school.roster?.person(self)
     const wanted = pairing.wanted()
+    const recovery = me == null ? undefined : roster().recovery(me.id)
     return {
       ...(school.roster == null
         ? {}
@@ -42,6 +43,9 @@ export function createOperations(
       isMailbox: school.roster?.mailboxes().includes(network.self) ?? false,
       outbox: store.outCount(),
       mail: mailbox.store.usage(),
+      ...(recovery == null
+        ? {}
+        : { recovery: { at: recovery.timeMs, device: roster().device(recovery.by)!.name } }),
       ...(wanted == null ? {} : { pairing: wanted })
     }
   }
@@ -50,16 +54,18 @@ export function createOperations(
     if (user == null) throw new UnknownChatError(`there is no ${id} in this school`)
     return user
   }
-  async function invited(user: Omit<User, 'invite'>): Promise<{ user: User; code: string }> {
+  /** A code, and the key in it that lets a device of this person in. */
+  async function newCode(user: string): Promise<{ key: string; code: string }> {
     const seed = newSeed()
-    const { account } = await signerOf(seed)
-    const code = writeCode({
-      school: roster().school,
-      user: user.id,
-      seed,
-      peers: [...roster().mailboxes()]
-    })
-    return { user: { ...user, invite: account }, code }
+    const { account: key } = await signerOf(seed)
+    return {
+      key,
+      code: writeCode({ school: roster().school, user, seed, peers: [...roster().mailboxes()] })
+    }
+  }
+  async function invited(user: Omit<User, 'invite'>): Promise<{ user: User; code: string }> {
+    const { key, code } = await newCode(user.id)
+    return { user: { ...user, invite: key }, code }
   }
   const chatOf = (grp: string) => {
     const found = view.chats().find(({ id }) => id === grp)
@@ -152,6 +158,13 @@ export function createOperations(
     },
     addDevice: () => pairing.offer(),
     confirmDevice: ({ digits }, { signal }) => pairing.confirm(digits, signal),
+    async makeRecovery(_, { signal }) {
+      const me = roster().person(self)
+      if (me == null) throw new SchoolError('this device does not count in the school any more')
+      const { key, code } = await newCode(me.id)
+      await school.state('recovery', { key }, signal)
+      return { code }
+    },
     async revoke({ device }, { signal }) {
       await school.state('revoke', { device }, signal)
       return {}

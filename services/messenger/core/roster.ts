@@ -6,6 +6,7 @@ import {
   type Body,
   consentFor,
   MAX_OWN_DEVICES,
+  MAX_RECOVERIES,
   MAX_VOUCHED,
   type Policy,
   readStatement,
@@ -23,8 +24,14 @@ export interface Device {
   peer: string
   name: string
   isRevoked: boolean
-  /** the device of the same person that let it in; none: an invitation, or the founding */
+  /** the device of the same person that let it in, or made the recovery code that did; none: an invitation, or the founding */
   vouchedBy?: string
+}
+
+export interface Recovery {
+  key: string
+  by: string
+  timeMs: number
 }
 
 /** Who is in a school, as its log says; every question can be asked of any position of the log. */
@@ -49,8 +56,10 @@ export interface Roster {
   devices(): Device[]
   /** The person of a device that is neither revoked nor disabled. */
   person(device: string, at?: number): User | undefined
-  /** The key of the invitation of a person that nobody used yet. */
-  openInvite(user: string): string | undefined
+  /** Keys that let a device of a person in, and were not used yet: of an invitation, of a recovery code. */
+  openKeys(user: string): string[]
+  /** Where a person has a recovery code: since when, and the device that made it. */
+  recovery(user: string): Recovery | undefined
   /** Devices that count, of a person. */
   devicesOf(user: string): Device[]
   mailboxes(at?: number): readonly string[]
@@ -74,6 +83,8 @@ export function openRoster(founding: Signed): Roster {
   const devices = createHistory<Device>()
   const settings = createHistory<{ mailboxes: readonly string[]; policy: Policy }>()
   const usedInvites = new Set<string>()
+  const recoveries = new Map<string, Recovery>()
+  const recoveriesMade = new Map<string, number>()
   const setting = (at?: number) => settings.get('', at)!
 
   function person(id: string, at?: number): User | undefined {
@@ -94,21 +105,37 @@ export function openRoster(founding: Signed): Roster {
       throw new PolicyError('a school keeps an admin with a device')
   }
 
-  function checkDevice(by: string, { user, device, peer, vouch }: Body<'device'>): void {
+  function checkDevice(by: string, body: Body<'device'>): void {
+    const { user, device, peer, vouch } = body
     const known = users.get(user)
     if (known == null || known.isDisabled) throw new PolicyError(`there is no ${user} in this school`)
     if (devices.get(device) != null) throw new PolicyError('this device is there already')
-    if (device === by) checkInvited(known, device, peer, vouch)
+    if (device === by) checkInvited(body)
     else checkVouched(by, known, device, peer, vouch)
     if (devices.now().some(each => each.peer === peer && person(each.id) != null))
       throw new PolicyError('there is a device on this node already')
   }
 
-  function checkInvited({ id, invite }: User, device: string, peer: string, vouch: Uint8Array): void {
-    if (invite == null || usedInvites.has(invite))
-      throw new PolicyError(`the invitation of ${id} was used already; an admin makes a new one`)
-    if (!isSignedBy(invite, 'artel/messenger/vouch', vouchFor(school, id, device, peer), vouch))
-      throw new PolicyError(`this is not the invitation of ${id}`)
+  /** A code counts while the device does that made it: what a thief makes goes with what he stole. */
+  function recovery(user: string): Recovery | undefined {
+    const made = recoveries.get(user)
+    return made != null && person(made.by)?.id === user ? made : undefined
+  }
+  function openInvite(id: string): string | undefined {
+    const user = users.get(id)
+    const isOpen = user?.invite != null && !user.isDisabled && !usedInvites.has(user.invite)
+    return isOpen ? user.invite : undefined
+  }
+  const isOf = (key: string | undefined, { user, device, peer, vouch }: Body<'device'>): boolean =>
+    key != null && isSignedBy(key, 'artel/messenger/vouch', vouchFor(school, user, device, peer), vouch)
+
+  function checkInvited(body: Body<'device'>): void {
+    const invite = openInvite(body.user)
+    const made = recovery(body.user)
+    if (isOf(invite, body) || isOf(made?.key, body)) return
+    if (invite == null)
+      throw new PolicyError(`the invitation of ${body.user} was used already; an admin makes a new one`)
+    throw new PolicyError(`this is not the invitation of ${body.user}`)
   }
 
   function checkVouched(by: string, { id }: User, device: string, peer: string, vouch: Uint8Array): void {
@@ -133,10 +160,12 @@ export function openRoster(founding: Signed): Roster {
       return statement
     }
     const author = person(by)
-    const isOwn = kind === 'revoke' && devices.get(body.device)?.user === author?.id
+    const isOwn = kind === 'recovery' || (kind === 'revoke' && devices.get(body.device)?.user === author?.id)
     if (author == null || (author.role !== 'admin' && !isOwn))
       throw new PolicyError(`${author?.name ?? 'a device that does not count'} may not state ${kind}`)
     if (kind === 'users') checkUsers(body.users)
+    if (kind === 'recovery' && (recoveriesMade.get(author.id) ?? 0) >= MAX_RECOVERIES)
+      throw new PolicyError(`a person makes at most ${MAX_RECOVERIES} recovery codes; keep the last one`)
     if (kind === 'revoke') {
       if (person(body.device) == null) throw new PolicyError('this device does not count any more')
       const { user } = devices.get(body.device)!
@@ -150,15 +179,15 @@ export function openRoster(founding: Signed): Roster {
     return statement
   }
 
-  function apply({ n, by, kind, body }: Statement): void {
-    const addDevice = ({ device: id, user, peer, name }: Body<'found'>['device']): void =>
+  function apply({ n, by, timeMs, kind, body }: Statement): void {
+    const addDevice = ({ device: id, user, peer, name }: Body<'found'>['device'], vouchedBy?: string): void =>
       devices.set(id, n, {
         id,
         user,
         peer,
         name,
         isRevoked: false,
-        ...(id === by ? {} : { vouchedBy: by })
+        ...(vouchedBy == null ? {} : { vouchedBy })
       })
     if (kind === 'found') {
       users.set(body.user.id, n, body.user)
@@ -166,8 +195,19 @@ export function openRoster(founding: Signed): Roster {
       settings.set('', n, { mailboxes: body.mailboxes, policy: body.policy })
     } else if (kind === 'users') for (const user of body.users) users.set(user.id, n, user)
     else if (kind === 'device') {
-      if (body.device === by) usedInvites.add(users.get(body.user)!.invite!)
-      addDevice(body)
+      const made = recovery(body.user)
+      if (body.device !== by) addDevice(body, by)
+      else if (isOf(made?.key, body)) {
+        recoveries.delete(body.user)
+        addDevice(body, made!.by)
+      } else {
+        usedInvites.add(users.get(body.user)!.invite!)
+        addDevice(body)
+      }
+    } else if (kind === 'recovery') {
+      const { user } = devices.get(by)!
+      recoveries.set(user, { key: body.key, by, timeMs })
+      recoveriesMade.set(user, (recoveriesMade.get(user) ?? 0) + 1)
     } else if (kind === 'revoke') {
       devices.set(body.device, n, { ...devices.get(body.device)!, isRevoked: true })
     } else if (kind === 'mailboxes') settings.set('', n, { ...setting(), mailboxes: body.mailboxes })
@@ -195,11 +235,8 @@ export function openRoster(founding: Signed): Roster {
     device: devices.get,
     devices: devices.now,
     person,
-    openInvite(id) {
-      const user = users.get(id)
-      const isOpen = user?.invite != null && !user.isDisabled && !usedInvites.has(user.invite)
-      return isOpen ? user.invite : undefined
-    },
+    openKeys: id => [openInvite(id), recovery(id)?.key].filter(key => key != null),
+    recovery,
     devicesOf,
     mailboxes: at => setting(at).mailboxes,
     policy: at => setting(at).policy,

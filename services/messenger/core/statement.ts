@@ -25,6 +25,8 @@ export const MAX_MAILBOXES = 5
 /** Of a person, that count, where one more is vouched for by another of them; and in all, ever. */
 export const MAX_OWN_DEVICES = 5
 export const MAX_VOUCHED = 20
+/** Recovery codes of a person, ever. */
+export const MAX_RECOVERIES = 20
 
 export const roles = z.enum(['admin', 'teacher', 'pupil'])
 export type Role = z.output<typeof roles>
@@ -85,6 +87,8 @@ const bodies = {
    */
   device: device.extend({ vouch: bytesOf(64) }),
   revoke: z.object({ device: keyName }),
+  /** of who states it: a key that lets one device of his in, as an invitation does, should he lose the others */
+  recovery: z.object({ key: keyName }),
   mailboxes: z.object({ mailboxes }),
   policy: policySchema
 }

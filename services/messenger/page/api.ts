@@ -92,6 +92,7 @@ export function createApi(request: PageProps['request']) {
       send<Imported>('POST', '/messenger/imports', { csv, apply }),
     addDevice: () => send<DeviceCode>('POST', '/messenger/devices/code', {}),
     confirmDevice: (digits: string) => send('POST', '/messenger/devices', { digits }),
+    makeRecovery: () => send<{ code: string }>('POST', '/messenger/recovery', {}),
     revoke: (device: string) => ask(`/messenger/devices/${at(device)}`, { method: 'DELETE' }, LONG_MS),
 
     chats: () => ask<Items<Chat>>('/messenger/groups'),

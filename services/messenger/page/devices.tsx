@@ -3,20 +3,31 @@ import { useState } from 'react'
 import { Confirm, type Question } from '../../host/page/confirm.tsx'
 import { Qr } from '../../host/page/qr.tsx'
 import { Row, Rows } from '../../host/page/rows.tsx'
+import { Codes } from './codes.tsx'
 import type { PartProps } from './part.ts'
-import type { DeviceCode, User } from './wire.ts'
+import type { DeviceCode, Status, User } from './wire.ts'
 
 /** The devices of who looks; one of them lets in another. */
 export function Devices({
+  me,
   devices,
   own,
+  recovery,
   mayRevoke,
   changed,
   api,
   words,
   fail
-}: PartProps & { devices: User['devices']; own: string; mayRevoke: boolean; changed(): void }) {
-  const { t } = words
+}: PartProps & {
+  me: NonNullable<Status['me']>
+  devices: User['devices']
+  own: string
+  recovery: Status['recovery']
+  mayRevoke: boolean
+  changed(): void
+}) {
+  const { t, time } = words
+  const [made, setMade] = useState<string>()
   const [shown, setShown] = useState<DeviceCode>()
   const [isBusy, setIsBusy] = useState(false)
   const [question, setQuestion] = useState<Question>()
@@ -31,6 +42,7 @@ export function Devices({
   /** One try for each code. */
   const confirm = (digits: string): Promise<void> =>
     act(() => api.confirmDevice(digits).finally(() => setShown(undefined)))
+  const makeRecovery = (): Promise<void> => act(async () => setMade((await api.makeRecovery()).code))
   const askRevoke = (id: string, name: string): void =>
     setQuestion({
       title: t('revokeTitle', { name }),
@@ -70,6 +82,25 @@ export function Devices({
         )}
         <Button variant="default" loading={isBusy && shown === undefined} onClick={() => void show()}>
           {t(shown === undefined ? 'showCode' : 'showNewCode')}
+        </Button>
+      </section>
+      <section className="card" aria-label={t('recovery')}>
+        <Title order={2} size="h4">
+          {t('recovery')}
+        </Title>
+        <Text size="sm" c="dimmed" mb="xs">
+          {t('recoveryText')}
+        </Text>
+        <Text size="sm" mb="xs">
+          {recovery === undefined
+            ? t('noRecovery')
+            : t('recoveryMade', { at: time(recovery.at), device: recovery.device })}
+        </Text>
+        {made !== undefined && (
+          <Codes invitations={[{ user: me.id, name: me.name, code: made }]} words={words} />
+        )}
+        <Button mt="sm" variant="default" loading={isBusy} onClick={() => void makeRecovery()}>
+          {t('makeRecovery')}
         </Button>
       </section>
       <Confirm

@@ -143,6 +143,8 @@ function School({
           <Tabs.Panel value="devices">
             <Devices
               {...part}
+              me={me}
+              recovery={status.recovery}
               devices={users.find(({ id }) => id === me.id)?.devices ?? []}
               own={status.device}
               mayRevoke={mayAdminister}

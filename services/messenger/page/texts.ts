@@ -145,6 +145,12 @@ export const en = {
   revokeTitle: 'Let go of {name}?',
   revokeText: 'It reads nothing that is said from then on, and cannot come in again.',
   anotherDevice: '{of} has another device: {name}',
+  recovery: 'Recovery code',
+  recoveryText:
+    'Should you lose all your devices, a new one comes in with it and has your chats; with a code of an admin it has only what is said from then on. Print it and keep it where nobody else looks. It goes with the device that made it: come in first, then let go of the lost one.',
+  noRecovery: 'You have none yet.',
+  recoveryMade: 'Yours is of {at}, made on the device: {device}.',
+  makeRecovery: 'Make a recovery code',
 
   ...administrationEn,
 
@@ -309,6 +315,12 @@ export const ru: Texts = {
   revokeTitle: 'Отключить {name}?',
   revokeText: 'Оно не прочтёт ничего, что будет сказано потом, и не вернётся.',
   anotherDevice: '{of}: новое устройство, {name}',
+  recovery: 'Код восстановления',
+  recoveryText:
+    'Если вы потеряете все свои устройства, с этим кодом новое получит ваши чаты; с кодом администратора на нём будет только то, что скажут потом. Напечатайте его и храните там, где никто другой не найдёт. Он действует вместе с устройством, на котором сделан: сначала войдите, потом отключайте потерянное.',
+  noRecovery: 'Пока его нет.',
+  recoveryMade: 'Ваш сделан {at} на устройстве: {device}.',
+  makeRecovery: 'Сделать код восстановления',
 
   ...administrationRu,
 

@@ -26,6 +26,13 @@ const status = z.object({
   mail: z.object({ count: z.number(), bytes: z.number() }).describe('what is kept here for others'),
   policy: policySchema.optional(),
   isYours: z.boolean().optional().describe('whether who asks is the person of this device'),
+  recovery: z
+    .object({
+      at: z.number().describe('ms since 1970'),
+      device: z.string().describe('that made it, by name')
+    })
+    .optional()
+    .describe('the recovery code of the person of this device'),
   pairing: z
     .union([
       z.object({
@@ -180,6 +187,16 @@ export const schooling = {
     scope: 'messenger:write',
     deadlineMs: 120_000,
     command: { name: 'confirm-device', arguments: ['digits'] }
+  }),
+  makeRecovery: operation({
+    summary:
+      'Make a code that lets one computer of yours in with all that you had (join CODE), should you lose the others; an older one is void',
+    input: z.object({}),
+    output: z.object({ code: z.string() }),
+    http: { method: 'POST', path: '/messenger/recovery', status: 201 },
+    scope: 'messenger:write',
+    deadlineMs: 120_000,
+    command: { name: 'recovery-code' }
   }),
   revoke: operation({
     summary: 'A device does not count any more',

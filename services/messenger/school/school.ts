@@ -205,16 +205,16 @@ export function createSchool({ db, network, signer, now, onGrown }: SchoolInit) 
     entries: (from: number) => entries(from, MAX_STATEMENTS),
     statementIn,
 
-    /** Whether a node may be answered: it is in the roster, or has an invitation that nobody used. */
+    /** Whether a node may be answered: it is in the roster, or has an invitation or a recovery code that nobody used. */
     admits(peer: string, given?: Pass): boolean {
       if (log == null) return false
       const { roster } = log
       if (peer === self || roster.isPeer(peer)) return true
-      const invite = given == null ? undefined : roster.openInvite(given.user)
-      return (
-        invite != null &&
-        isSignedBy(invite, 'artel/messenger/pass', passFor(roster.school, peer), given!.signature)
-      )
+      if (given == null) return false
+      const { user, signature } = given
+      return roster
+        .openKeys(user)
+        .some(key => isSignedBy(key, 'artel/messenger/pass', passFor(roster.school, peer), signature))
     },
 
     /** @throws {SchoolError} it belongs to one */

@@ -18,7 +18,10 @@ export const keptIn = (page: Page): Promise<string[]> =>
     return found.flat().map(({ url }) => new URL(url).pathname)
   })
 
-/** Another device of who is at `old`, at whose node nobody is in a school yet: first by wrong digits, then by its own. */
+/**
+ * Another device of Bob, who is at `old`; at `fresh` nobody is in a school yet. First by wrong digits, then by its own. Then
+ * he makes a recovery code.
+ */
 export async function letDeviceIn(
   old: Page,
   fresh: Page,
@@ -49,5 +52,8 @@ export async function letDeviceIn(
   await show()
   await confirm(await come())
   await old.getByRole('list', { name: 'My devices' }).getByText('laptop').waitFor()
+  await button(old, 'Make a recovery code').click()
+  await old.getByText(/^Yours is of .*, made on the device: computer\.$/).waitFor()
+  await old.getByRole('img', { name: 'Code of Bob for a camera' }).waitFor()
   await look(old, 'devices')
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { signAs } from '../../../services/messenger/core/codec.ts'
-import { consentFor, MAX_OWN_DEVICES } from '../../../services/messenger/core/statement.ts'
+import { consentFor, MAX_OWN_DEVICES, MAX_RECOVERIES } from '../../../services/messenger/core/statement.ts'
 import { PAIRING_MS } from '../../../services/messenger/messages.ts'
 import { commitmentTo, digitsOf, readDeviceCode } from '../../../services/messenger/school/device-code.ts'
 import { createPairing } from '../../../services/messenger/school/pairing.ts'
@@ -239,6 +239,42 @@ describe('messenger: a person’s other device', function () {
     await refused(bob, await offered('too late', bob))
   })
 
+  it('comes in by a recovery code as by one of its person: once, by the newest, while the device counts that made it', async () => {
+    const { roster, add, state, sign, admin, deviceOf } = await foundSchool()
+    const [bob, eve] = [await add('bob', 'pupil'), await add('eve', 'pupil')]
+    const [older, phone, tablet] = [
+      await deviceOf('bob', 'older'),
+      await deviceOf('bob', 'phone'),
+      await deviceOf('bob', 'tablet')
+    ]
+    type Comer = typeof phone
+    const refused = ({ key, body }: Comer, by = key): void =>
+      void assert.throws(() => roster.append(sign(by, 'device', body)), POLICY)
+    const make = (by: Key, { invite }: Comer) => state(by, 'recovery', { key: invite.id })
+    make(eve, phone)
+    refused(phone)
+    make(bob, older)
+    make(bob, phone)
+    assert.deepEqual(roster.openKeys('bob'), [phone.invite.id])
+    refused(older)
+    refused({ ...phone, body: { ...phone.body, user: 'eve' } })
+    state(phone.key, 'device', phone.body)
+    assert.equal(roster.device(phone.key.id)?.vouchedBy, bob.id)
+    assert.equal(roster.recovery('bob'), undefined)
+    refused({ ...tablet, body: { ...tablet.body, vouch: phone.body.vouch } })
+    // what was made on a device that is let go of is void with it, and an invitation still lets one in
+    make(bob, tablet)
+    assert.equal(roster.recovery('bob')?.by, bob.id)
+    state(phone.key, 'revoke', { device: bob.id })
+    assert.equal(roster.recovery('bob'), undefined)
+    refused(tablet)
+    state(admin, 'users', { users: [{ ...roster.user('bob')!, invite: tablet.invite.id }] })
+    state(tablet.key, 'device', tablet.body)
+    assert.equal(roster.device(tablet.key.id)?.vouchedBy, undefined)
+    for (let i = 0; i < MAX_RECOVERIES; i++) make(admin, older)
+    assert.throws(() => make(admin, older), POLICY)
+  })
+
   it('has all that its person had, and others see it; what an admin lets in beside it has what follows', async () => {
     await using school = await openSchool()
     const ann = await school.join('ann', 'teacher')
@@ -262,6 +298,8 @@ describe('messenger: a person’s other device', function () {
       (await ann.call('messages', { group })).items.flatMap((each: any) => each.devices ?? [])
     assert.deepEqual(await told(), [{ of: 'bob', name: 'laptop' }])
 
+    const recovery = await laptop.call('makeRecovery')
+    assert.equal((await laptop.call('status')).recovery.device, 'laptop')
     const { code } = await school.desk.call('invite', { user: 'bob' })
     const third = await school.node()
     await third.call('join', { code, device: 'of the admin' })
@@ -275,5 +313,15 @@ describe('messenger: a person’s other device', function () {
       { of: 'bob', name: 'of the admin' },
       { of: 'bob', name: 'laptop' }
     ])
+
+    // all is lost but the code
+    for (const lost of [bob, laptop]) await lost[Symbol.asyncDispose]()
+    const found = await school.node()
+    await found.call('join', { code: recovery.code, device: 'found' })
+    await until('it is in the chat', () => has(found, group))
+    await until('it has all of it', async () => (await textsOf(found, group)).length === 3)
+    assert.deepEqual(await textsOf(found, group), ['before', 'from the laptop', 'after'])
+    const again = await school.node()
+    await assert.rejects(again.call('join', { code: recovery.code }), { name: 'SchoolError' })
   })
 })
