@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fromHex, hashOf, toHex } from '../../../services/messenger/core/codec.ts'
 import { putInto } from '../../../services/messenger/mailbox/envelope.ts'
-import { contains, has, openSchool, textsOf, until, whenKnown } from './school.ts'
+import { contains, has, openSchool, say, textsOf, until, whenKnown } from './school.ts'
 
 describe('messenger: a school on loopback', function () {
   this.timeout(600_000)
@@ -170,15 +170,6 @@ describe('messenger: a school on loopback', function () {
     const max = await school.join('max', 'teacher')
     const { id: group } = await whenKnown(ann, 'createGroup', { title: '7b', users: ['max'] })
     await until('max is in the chat', () => has(max, group))
-    const sent = async (node: typeof ann, text: string): Promise<boolean> =>
-      node.call('send', { group, text }).then(
-        () => true,
-        (error: Error) => {
-          // its keys are on their way
-          if (error.name !== 'PolicyError') throw error
-          return false
-        }
-      )
     for (let round = 0; round < 3; round++) {
       await Promise.all(
         [ann, max].map((node, i) =>
@@ -188,8 +179,7 @@ describe('messenger: a school on loopback', function () {
           })
         )
       )
-      for (const [i, node] of [ann, max].entries())
-        await until(`${i} goes on in round ${round}`, () => sent(node, `${round} from ${i}`))
+      for (const [i, node] of [ann, max].entries()) await say(node, group, `${round} from ${i}`)
       for (const node of [ann, max])
         await until('both have both', async () => (await textsOf(node, group)).length === 2 * (round + 1))
     }

@@ -428,6 +428,9 @@ describe('messenger: page', function () {
       await line(laptop.page, 'вторую канарейку').waitFor()
       await line(anna.page, 'Bob has another device: laptop').waitFor()
       await tab(bob.page, 'Chats')
+      await until('bob has the keys of what follows', async () =>
+        (await school.call(school.bob, 'groups')).items.every((each: any) => each.isIn)
+      )
     } finally {
       await laptop.close()
     }

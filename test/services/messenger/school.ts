@@ -77,6 +77,18 @@ export const textsOf = async (node: Node, group: string): Promise<string[]> => {
 export const has = async (node: Node, group: string): Promise<boolean> =>
   (await node.call('groups')).items.some((each: any) => each.id === group && each.isIn)
 
+/** Writes to a chat, again while the keys of its newest members are on their way. */
+export const say = (node: Node, group: string, text: string): Promise<void> =>
+  until(`${text} is said`, () =>
+    node.call('send', { group, text }).then(
+      () => true,
+      (error: Error) => {
+        if (error.name !== 'PolicyError') throw error
+        return false
+      }
+    )
+  )
+
 /** Calls again while what it needs of others is still on its way to this node or to the mailboxes. */
 export async function whenKnown(node: Node, operation: string, input: object): Promise<any> {
   let answer: unknown

@@ -6,7 +6,7 @@ import { PAIRING_MS } from '../../../services/messenger/messages.ts'
 import { commitmentTo, digitsOf, readDeviceCode } from '../../../services/messenger/school/device-code.ts'
 import { createPairing } from '../../../services/messenger/school/pairing.ts'
 import { foundSchool, type Key, keyOf } from './devices.ts'
-import { has, openSchool, textsOf, until, whenKnown } from './school.ts'
+import { has, openSchool, say, textsOf, until, whenKnown } from './school.ts'
 
 const POLICY = { name: 'PolicyError' }
 const newNonce = (): Uint8Array => new Uint8Array(randomBytes(32))
@@ -291,7 +291,7 @@ describe('messenger: a person’s other device', function () {
     await until('the laptop is in the school', async () => (await laptop.call('status')).me?.id === 'bob')
     await until('it is in the chat', () => has(laptop, group))
     await until('it has what was said before', async () => (await textsOf(laptop, group)).length === 1)
-    await laptop.call('send', { group, text: 'from the laptop' })
+    await say(laptop, group, 'from the laptop')
     for (const node of [ann, bob])
       await until('the others read it', async () => (await textsOf(node, group)).includes('from the laptop'))
     const told = async (): Promise<unknown[]> =>
@@ -304,7 +304,7 @@ describe('messenger: a person’s other device', function () {
     const third = await school.node()
     await third.call('join', { code, device: 'of the admin' })
     await until('it is in the chat', () => has(third, group))
-    await ann.call('send', { group, text: 'after' })
+    await say(ann, group, 'after')
     await until('it has what follows', async () => (await textsOf(third, group)).includes('after'))
     await until('the others have it, too', async () => (await textsOf(laptop, group)).includes('after'))
     assert.deepEqual(await textsOf(third, group), ['after'])
@@ -315,7 +315,7 @@ describe('messenger: a person’s other device', function () {
     ])
 
     // all is lost but the code
-    for (const lost of [bob, laptop]) await lost[Symbol.asyncDispose]()
+    for (const lost of [bob, laptop, third]) await lost[Symbol.asyncDispose]()
     const found = await school.node()
     await found.call('join', { code: recovery.code, device: 'found' })
     await until('it is in the chat', () => has(found, group))
