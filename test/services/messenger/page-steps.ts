@@ -20,7 +20,7 @@ export const keptIn = (page: Page): Promise<string[]> =>
 
 /**
  * Another device of Bob, who is at `old`; at `fresh` nobody is in a school yet. First by wrong digits, then by its own. Then
- * he makes a recovery code.
+ * he makes a recovery code, and reads at the other what was said before.
  */
 export async function letDeviceIn(
   old: Page,
@@ -56,4 +56,7 @@ export async function letDeviceIn(
   await old.getByText(/^Yours is of .*, made on the device: computer\.$/).waitFor()
   await old.getByRole('img', { name: 'Code of Bob for a camera' }).waitFor()
   await look(old, 'devices')
+  await button(fresh, /^7b/).click()
+  await line(fresh, 'вторую канарейку').waitFor()
+  await old.getByRole('tab', { name: 'Chats', exact: true }).click()
 }

@@ -424,10 +424,7 @@ describe('messenger: page', function () {
     try {
       await enter(laptop.page, node.gateway!.url!, node.gateway!.token)
       await letDeviceIn(bob.page, laptop.page, look)
-      await button(laptop.page, /^7b/).click()
-      await line(laptop.page, 'вторую канарейку').waitFor()
       await line(anna.page, 'Bob has another device: laptop').waitFor()
-      await tab(bob.page, 'Chats')
       await until('bob has the keys of what follows', async () =>
         (await school.call(school.bob, 'groups')).items.every((each: any) => each.isIn)
       )
