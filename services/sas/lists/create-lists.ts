@@ -77,13 +77,14 @@ export function createLists({ folder, db, mayControl, now, uptime, onState }: Li
     const message = messageOf(turn.address, poll)
     const key = `${hash} ${target}`
     const before = asked.get(key)
-    asked.set(key, { ...before, hash, at: uptime() })
+    const at = uptime()
+    asked.set(key, { ...before, hash, at })
     const answer = isControl ? await tell(turn, message) : answerOf(turn.address, await turn.long(message))
     const said = saidOf(turn.address, message, answer, poll.length_to_read_per_meter)
     const text = JSON.stringify(said)
     // what changes a machine is in the log each time
     if (poll.commit && !isControl && text !== before?.written) await turn.note('listener', { ...said })
-    asked.set(key, { hash, at: asked.get(key)!.at, heard: { ...said, target, at: now() }, written: text })
+    asked.set(key, { hash, at, heard: { ...said, target, at: now() }, written: text })
   }
 
   /** @throws {ListFileError} @throws {UnknownSetError} */

@@ -336,8 +336,18 @@ describe('sas: polls in files', function () {
     await rounds(2)
     equal(times('011a').length, credits)
     ok(times('0155').length > games)
-    await rm(join(folder, 'listeners.json'))
-    await lists.look()
+    // it is taken away while one of it is asked
+    await lists.due({
+      ...{ line: '/dev/line', address: 1, serial: 'another', creditCents: undefined },
+      async long() {
+        await rm(join(folder, 'listeners.json'))
+        await lists.look()
+        return undefined
+      },
+      hear: async () => true,
+      once: async () => undefined,
+      note: async () => undefined
+    })
     const after = times('0155').length
     await rounds(2)
     equal(times('0155').length, after)
