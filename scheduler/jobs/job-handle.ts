@@ -198,7 +198,7 @@ export class JobHandle extends TypedEventEmitter<JobEvents> implements Job {
   async settled(options?: { signal?: AbortSignal }): Promise<JobReport> {
     this.#isAwaited = true
     await raceSignal(this.#ended.promise, options?.signal)
-    // its settlement is signed by then
+    // one that could wait, because nobody waited for it until now, is signed by then
     await setImmediate()
     if (!this.#isSettled) this.init.hurry()
     await raceSignal(this.#settled.promise, options?.signal)

@@ -86,6 +86,7 @@ export function createSubmission(
       state: 'queued',
       total: work.total
     })
+    tell('job:add', job.report())
     // its first slices leave before it is written: a worker's time for nothing where it cannot be
     runs.run(job, work)
     try {
@@ -93,9 +94,7 @@ export function createSubmission(
         settlement.forget(id)
         throw err
       })
-      const safe = store.safe(id)
-      tell('job:add', job.report())
-      await safe
+      await store.safe(id)
     } catch (err) {
       await job.cancel('this node cannot write it to its disk')
       const { code, syscall, message } = err as NodeJS.ErrnoException

@@ -154,7 +154,7 @@ export function openStore(file: string) {
 
   const selectFile = db.prepare('SELECT file FROM slices WHERE job = ? AND part = ? AND first = ?')
 
-  /** The files of slices that are this result after its head; undefined where one of them is in a row. */
+  /** The files of slices that are this result after its head; undefined where one of them is in a row, and where there are none. */
   function filesOf(job: string, { part, lists }: MadeOf): Piece[] | undefined {
     const pieces: Piece[] = []
     for (const { first, from } of lists) {
@@ -162,7 +162,7 @@ export function openStore(file: string) {
       if (typeof length !== 'number') return
       pieces.push([nameOf({ part, first }), from, length])
     }
-    return pieces
+    return pieces.length > 0 ? pieces : undefined
   }
 
   function addResult(job: string, result: ResultBytes, made?: MadeOf): InRow {

@@ -168,6 +168,16 @@ describe('scheduler/store', () => {
       store.close()
     })
 
+    it('keeps a list without items in its row, so that its job is settled with its end', () => {
+      const store = openStore(file)
+      store.addJob(job, encodeValue([spec]))
+      const end = { ...ended, state: 'completed' as const, finished: 2000, settled: true }
+      store.endJob('job', { ...end, result: [], made: { part: 0, lists: [] } })
+      assert.deepEqual(store.result('job'), encodeValue([]))
+      assert.deepEqual(store.openJobs(), [])
+      store.close()
+    })
+
     it('starts with a stray file beside the values, and with a result of which one row is damaged', async () => {
       let store = openStore(file)
       store.addJob(job, encodeValue([spec]))

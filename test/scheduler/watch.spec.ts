@@ -47,6 +47,17 @@ describe('scheduler: what a watcher of all jobs sees', () => {
     assert.deepEqual(seen.at(-1), ['job:end', job.id, 'completed'])
   })
 
+  it('hears that a job came before it hears that it ended, also where that is in the same turn', async () => {
+    const seen = watch()
+    const job = await scheduler.submit({ ...squares, items: [] })
+    assert.deepEqual(await job.result(), [])
+    const types = seen.map(([type]) => type)
+    assert.deepEqual(
+      types.filter(type => type !== 'job:progress'),
+      ['job:add', 'job:end']
+    )
+  })
+
   it('hears of a job whose result was there already', async () => {
     await (await scheduler.submit({ ...squares, memoize: true })).settled()
     const seen = watch()
