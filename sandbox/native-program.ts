@@ -1,4 +1,4 @@
-import type { Child } from './child.ts'
+import { type Child, MAX_THREADS } from './child.ts'
 import { FRAME, FRAMES_FD } from './child-main.ts'
 import { SandboxUnavailableError, ValueError, WallMissingError } from './errors.ts'
 import { frame } from './frames.ts'
@@ -6,6 +6,9 @@ import { buildWalls, findTools, type Launcher } from './walls.ts'
 
 const MIB = 1 << 20
 const ERROR_CHARS = 500
+const ERROR_BYTES = 3 * ERROR_CHARS // whoever is in there may say more
+// The kernel counts no memory that cannot be written any more, no page tables, and no threads of root: how often it is looked at.
+const LOOK_MS = 50
 
 /** Native code of the node's own that reads what strangers have made: a library of pictures, say. */
 export interface NativeProgram {
@@ -15,7 +18,7 @@ export interface NativeProgram {
   addons: string[]
   /** files and folders that it reads */
   files: string[]
-  /** that an input may take beside what the process has at its start; the kernel holds it */
+  /** that an input may take beside what the process has at its start */
   memoryMb: number
   outputBytes: number
   /** folders of the programs that build the walls; default: PATH */
@@ -67,11 +70,26 @@ export function createNativeProgram({ work, addons, files, memoryMb, outputBytes
      */
     async open(): Promise<NativeChild> {
       const child = await (await look()).launch(true)
-      await child.limit(memoryMb * MIB)
+      try {
+        await child.limit(memoryMb * MIB)
+      } catch (error) {
+        child.kill()
+        throw new SandboxUnavailableError(`its memory could not be limited: ${(error as Error).message}`)
+      }
       child.maxFrameBytes = outputBytes
+      watch(child, memoryMb * MIB)
       return nativeChild(child)
     }
   }
+}
+
+function watch(child: Child, bytes: number): void {
+  const most = child.usage().bytes + bytes
+  const timer = setInterval(() => {
+    const now = child.usage()
+    if (now.bytes > most || now.threads > MAX_THREADS) child.kill()
+  }, LOOK_MS).unref()
+  void child.ended.then(() => clearInterval(timer))
 }
 
 function nativeChild(child: Child): NativeChild {
@@ -86,7 +104,7 @@ function nativeChild(child: Child): NativeChild {
         child.kill()
       }
       child.onFrame = (type, body) =>
-        type === FRAME.results ? resolve(body) : reject(new ValueError(body.toString('utf8')))
+        type === FRAME.results ? resolve(body) : reject(new ValueError(body.toString('utf8', 0, ERROR_BYTES)))
       void child.ended.then(() => reject(new SandboxUnavailableError('its process has ended')))
       signal.addEventListener('abort', onAbort)
       try {
