@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { declare, FORBIDDEN, MACHINE, NOT_FOUND, operation, USAGE } from '../host/index.ts'
+import { POLL_HEX } from './frames.ts'
 import { MAX_ADDRESS, placeOf } from './line/name.ts'
 import { DOES } from './money/order.ts'
 
@@ -122,7 +123,7 @@ export const declaration = declare({
         machine: z.string().max(104).describe('as in sas.machines'),
         poll: z
           .string()
-          .regex(/^([\da-f]{2}){1,64}$/i)
+          .regex(POLL_HEX)
           .describe('command and data in hex, without address and checksum: 1a reads the credits')
       }),
       output: z.object({

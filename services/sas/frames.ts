@@ -57,6 +57,9 @@ export function longPoll(address: number, command: number, data: Uint8Array = ne
   return withCrc(Uint8Array.of(address, command, ...data))
 }
 
+/** Command and data, without address and checksum. */
+export const POLL_HEX = /^([\da-f]{2}){1,64}$/i
+
 /** A poll of its command and data: without a checksum where a table knows what it answers without data. */
 export function pollOf(address: number, [command = 0, ...data]: Uint8Array): Uint8Array {
   const isRead = data.length === 0 && READS[command] != null

@@ -188,9 +188,15 @@ export function createLists({ folder, db, mayControl, now, uptime, onState }: Li
         risk: 2,
         args: z.strictObject({ set: z.string().regex(SET_NAME) }),
         deadlineMs: SET_MS,
-        run: async ({ set }, signal) => ({
-          items: (await run(await setOf(set as string), message => send(message, signal), address)) as never
-        })
+        async run({ set }, signal) {
+          const polls = await setOf(set as string)
+          // who may command this machine may not therefore command those beside it
+          if (polls.some(({ poll }) => poll.poll_type === 'G'))
+            throw new PollRefusedError(
+              `${set} tells all machines of the line, and this command is for one: artel sas run ${set}`
+            )
+          return { items: (await run(polls, message => send(message, signal), address)) as never }
+        }
       }
     })
   }

@@ -1,7 +1,7 @@
 import type { HostOf } from '../../host/index.ts'
 import type { declaration } from '../declaration.ts'
-import { UnknownMachineError } from '../errors.ts'
-import { clockPoll, longMetersPoll, longPoll, metersPoll, pollOf, readPoll } from '../frames.ts'
+import { FrameError, UnknownMachineError } from '../errors.ts'
+import { clockPoll, longMetersPoll, longPoll, metersPoll, POLL_HEX, pollOf, readPoll } from '../frames.ts'
 import { listedPoll, messageOf } from '../lists/listed-poll.ts'
 import { type Said, saidOf } from '../lists/said.ts'
 import type { Machine } from '../machine/machine.ts'
@@ -112,6 +112,7 @@ export function createCommands(init: CommandsInit): { commands: Commands; tell(c
         const listed = listedPoll.parse(poll)
         return ask(messageOf(address, listed), signal, listed.length_to_read_per_meter)
       }
+      if (!POLL_HEX.test(poll)) throw new FrameError(`"${poll}" is no poll; write it in hex, as 1a`)
       return ask(pollOf(address, Buffer.from(poll, 'hex')), signal)
     },
 

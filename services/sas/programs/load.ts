@@ -2,12 +2,15 @@ import { createHash } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { raceSignal } from 'race-signal'
 import { readOwnFile } from '../../host/index.ts'
 import type { Program } from './contract.ts'
 
 const FOLDER = 'handlers'
 const NAME = /^[\w-]{1,64}\.ts$/
 const MAX_BYTES = 256 * 1024
+/** Machines are not polled before: one that awaits for ever is left out. */
+const LOAD_MS = 10_000
 
 export interface LoadedProgram {
   /** of its file, with the folder */
@@ -17,12 +20,12 @@ export interface LoadedProgram {
   why?: string
 }
 
-/** The programs of the node's owner; each is of its user alone (600), as it does what the node can do. Never throws for one. */
-export async function loadPrograms(folder: string): Promise<LoadedProgram[]> {
-  const files = await readdir(join(folder, FOLDER)).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return []
-    throw error
-  })
+/** The programs of the node's owner; each is of its user alone (600), as it does what the node can do. Never throws. */
+export async function loadPrograms(folder: string, signal: AbortSignal): Promise<LoadedProgram[]> {
+  const inTime = AbortSignal.any([signal, AbortSignal.timeout(LOAD_MS)])
+  const files = await readdir(join(folder, FOLDER)).catch((error: NodeJS.ErrnoException) => error)
+  if (files instanceof Error)
+    return files.code === 'ENOENT' ? [] : [{ name: FOLDER, why: `${files.message}; no program runs` }]
   return Promise.all(
     files
       .filter(file => NAME.test(file))
@@ -34,7 +37,7 @@ export async function loadPrograms(folder: string): Promise<LoadedProgram[]> {
           const text = await readOwnFile(path, MAX_BYTES)
           // one that has changed is another module
           const version = createHash('sha256').update(text).digest('hex')
-          const { default: run } = await import(`${pathToFileURL(path)}?${version}`)
+          const { default: run } = await raceSignal(import(`${pathToFileURL(path)}?${version}`), inTime)
           if (typeof run !== 'function') return { name, why: `${path} has no function as its default` }
           return { name, run: run as Program }
         } catch (error) {

@@ -20,7 +20,7 @@ export function createPrograms({ folder, run, onState, ...init }: ProgramsInit) 
     async begin(machine: Machine): Promise<void> {
       const { line, address } = machine.state
       const here: ((code: number) => void)[] = []
-      loading ??= loadPrograms(folder)
+      loading ??= loadPrograms(folder, init.signal)
       for (const { name, run: program, why } of await loading) {
         if (program == null) {
           onState(name, why)

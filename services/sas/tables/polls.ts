@@ -43,10 +43,11 @@ export const READS: Readonly<Record<number, Layout>> = {
 
 /** How polls with data are answered that do not say the length: a game and its meters, a game, its features. */
 const GAME_BYTES = 2
+const VALIDATION = 0x7b
 export const ASKED_WITH_DATA: Readonly<Record<number, Layout>> = {
   82: { is: 'fixed', bytes: GAME_BYTES + 16 },
   83: { is: 'fixed', bytes: GAME_BYTES + 20 },
-  123: { is: 'open' },
+  [VALIDATION]: { is: 'open' },
   160: { is: 'fixed', bytes: GAME_BYTES + 6 }
 }
 
@@ -66,6 +67,8 @@ const LOCK_BYTES = 4
 
 /** What a poll to a machine may do; `data` begins behind the command. */
 export function riskOf(command: number, data: Uint8Array): Risk {
+  // behind the length: which settings of tickets change, to what, and for how long tickets are good; nothing where all is 0
+  if (command === VALIDATION && data.subarray(1).some(byte => byte !== 0)) return 'control'
   if (TELEMETRY.includes(command)) return 'telemetry'
   // asking only; the same codes transfer money, register a machine and lock it
   if (command === TRANSFER && isSame(data, ASKED_TRANSFER)) return 'telemetry'

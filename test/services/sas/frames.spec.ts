@@ -208,6 +208,10 @@ describe('sas: what a poll may do', () => {
     equal(riskOf(0x74, bytes('FF000000')), 'telemetry')
     equal(riskOf(0x74, bytes('00000000')), 'money')
     equal(riskOf(0x72, bytes('02FF00')), 'telemetry')
+    equal(riskOf(0x7b, bytes('080000000000000000')), 'telemetry')
+    // what a machine does with tickets is set by the same poll that asks for it
+    for (const data of ['082900210000300000', '080000000000300000'])
+      equal(riskOf(0x7b, bytes(data)), 'control', data)
     // what only begins as a question does is none
     for (const [command, data] of [
       [0x72, '02FF0000'],

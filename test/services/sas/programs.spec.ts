@@ -8,6 +8,7 @@ import { guarded } from '../../../services/sas/line/guard.ts'
 import { createMachine } from '../../../services/sas/machine/machine.ts'
 import { exchanged } from '../../../services/sas/money/amount.ts'
 import type { Commands } from '../../../services/sas/programs/contract.ts'
+import { loadPrograms } from '../../../services/sas/programs/load.ts'
 import { createPrograms } from '../../../services/sas/programs/run-programs.ts'
 import { Machine } from './machine.ts'
 
@@ -141,6 +142,8 @@ describe('sas: programs with a machine', () => {
     for (const poll of ['8a0000050000', '94'])
       await rejects(of(commands.raw(poll)), { name: 'PollRefusedError' })
     throws(() => commands.raw({ command: '8A', poll_type: 'S' }), /moves money/)
+    // a part of it would be another poll
+    for (const poll of ['', '01zz', '1a0']) throws(() => commands.raw(poll), { name: 'FrameError' })
     await rejects(of(commands.raw('1a', { signal: AbortSignal.abort() })), { name: 'AbortError' })
     deepEqual(machine.paid, [])
   })
@@ -247,6 +250,18 @@ describe('sas: programs with a machine', () => {
     await goOn(() => machine.waiting === 0 && commands.exceptions().length === 4)
     await of(commands.raw('1a'))
     deepEqual([heard.length, doors.length], [3, 2])
+  })
+
+  it('that never come, or cannot be looked for, are told and keep no machine from being polled', async () => {
+    await program('waits.ts', 'await new Promise(() => undefined)')
+    const [waits] = await loadPrograms(folder, AbortSignal.abort(new Error('too late')))
+    deepEqual([waits!.name, waits!.run], ['handlers/waits.ts', undefined])
+    match(waits!.why!, /too late/)
+    await rm(join(folder, 'handlers'), { recursive: true })
+    await writeFile(join(folder, 'handlers'), '')
+    const { states, driver } = await start(new Machine({ address: 1, serial: 'A-17' }))
+    match(states.get('handlers')!, /not a directory/)
+    ok(driver.state.isUp)
   })
 
   it('need not ask what a handpay is: it is asked, and known after a restart', async () => {
