@@ -1,4 +1,5 @@
 import { deepEqual, equal, match, notEqual, ok, rejects } from 'node:assert/strict'
+import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createSandbox } from '../../../sandbox/index.ts'
 import { createLocalChat } from '../../../services/assistant/local/chat/create-chat.ts'
@@ -94,7 +95,10 @@ describe('assistant: chat by a model of the owner', function () {
       join(folder, 'templated'),
       bigrams(token => [STEPS.get(token) ?? END]),
       {
-        settings: { chat_template: "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}:" }
+        settings: {
+          chat_template:
+            "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}:"
+        }
       }
     )
     const price = { use: 'chat', inputPerMillion: '1000000', outputPerMillion: '1000000', maxOutputTokens: 8 }
@@ -176,6 +180,7 @@ describe('assistant: chat by a model of the owner', function () {
       n: 2,
       response_format: { type: 'json_object' },
       temperature: 'hot',
+      max_tokens: 1.5,
       stop: [''],
       messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'x' } }] }]
     })) {
@@ -184,6 +189,10 @@ describe('assistant: chat by a model of the owner', function () {
     }
     const long = await ask('sums', { messages: [{ role: 'user', content: 'x'.repeat(40) }] })
     deepEqual([long.status, JSON.parse(long.text).error.code], [400, 'context_length_exceeded'])
+    const longer = await ask('own', { messages: [{ role: 'user', content: 'x'.repeat(32_768) }] })
+    deepEqual([longer.status, JSON.parse(longer.text).error.code], [400, 'context_length_exceeded'])
+    const first = await ask('templated', { messages: [{ role: 'system', content: 'x' }] })
+    deepEqual([first.status, JSON.parse(first.text).error.message.endsWith('no system')], [400, true])
     const missing = await ask('missing')
     deepEqual([missing.status, JSON.parse(missing.text).error.code], [502, 'bad_model'])
     const parsed = provider.safeParse({ kind: 'local', models: [{ id: 'x', upstream: '../x' }] })
@@ -199,6 +208,18 @@ describe('assistant: chat by a model of the owner', function () {
     const reply = await chat(route, '', { messages, stream: true }, leaving.signal)
     const { events } = reply as { events: AsyncGenerator<string> }
     await events.next()
+    // who asks meanwhile takes no other copy of the model
+    const file = join(folder, 'dice', 'model.onnx')
+    await rename(file, `${file}.away`)
+    try {
+      const beside = { name: 'own', model: { id: 'dice', maxOutputTokens: 2 } } as never
+      const { whole } = (await chat(beside, '', { messages }, AbortSignal.timeout(60_000))) as {
+        whole: object
+      }
+      ok('usage' in whole)
+    } finally {
+      await rename(`${file}.away`, file)
+    }
     leaving.abort(new Error('gone'))
     await rejects(Array.fromAsync(events), /gone/)
 

@@ -20,6 +20,8 @@ export interface ChatQuestion {
 }
 
 const MAX_MESSAGES = 256
+/** of all of them: while their tokens are found the node does nothing else, and a word of n letters takes n² steps */
+const MAX_CHARS = 32 * 1024
 const MAX_STOPS = 4
 const MAX_STOP_CHARS = 200
 /** They say nothing to a decoder, or only how the answer is told. */
@@ -43,6 +45,13 @@ export function chatQuestion(body: Json, mostTokens: number): ChatQuestion {
       throw badRequest(`${field.slice(0, 100)}: a local model does not know it; leave it out`)
   if (!Array.isArray(messages) || messages.length === 0 || messages.length > MAX_MESSAGES)
     throw badRequest(`messages: a list of 1 to ${MAX_MESSAGES}`)
+  const texts = messages.map(said)
+  const chars = texts.reduce((sum, { role, content }) => sum + role.length + content.length, 0)
+  if (chars > MAX_CHARS)
+    throw badRequest(
+      `messages: ${chars} characters, and a local model reads ${MAX_CHARS}`,
+      'context_length_exceeded'
+    )
   const stops = stop == null ? [] : [stop].flat()
   const areStops = stops.every(
     each => typeof each === 'string' && each !== '' && each.length <= MAX_STOP_CHARS
@@ -50,11 +59,11 @@ export function chatQuestion(body: Json, mostTokens: number): ChatQuestion {
   if (stops.length > MAX_STOPS || !areStops)
     throw badRequest(`stop: up to ${MAX_STOPS} texts of 1 to ${MAX_STOP_CHARS} characters`)
   return {
-    messages: messages.map(said),
+    messages: texts,
     maxTokens: Math.min(
       mostTokens,
-      numberOf('max_tokens', max_tokens, mostTokens, 1, Number.MAX_SAFE_INTEGER),
-      numberOf('max_completion_tokens', max_completion_tokens, mostTokens, 1, Number.MAX_SAFE_INTEGER)
+      countOf('max_tokens', max_tokens, mostTokens),
+      countOf('max_completion_tokens', max_completion_tokens, mostTokens)
     ),
     temperature: numberOf('temperature', temperature, 1, 0, 2),
     topP: numberOf('top_p', top_p, 1, 0, 1),
@@ -70,6 +79,12 @@ function numberOf(field: string, value: unknown, usual: number, least: number, m
   if (typeof value !== 'number' || !(value >= least && value <= most))
     throw badRequest(`${field}: write a number from ${least} to ${most}`)
   return value
+}
+
+function countOf(field: string, value: unknown, usual: number): number {
+  const count = numberOf(field, value, usual, 1, Number.MAX_SAFE_INTEGER)
+  if (!Number.isInteger(count)) throw badRequest(`${field}: write a whole number`)
+  return count
 }
 
 function said(message: unknown, index: number): Said {

@@ -24,6 +24,7 @@ type Told = { piece: string } | { finish: 'stop' | 'length'; output: number }
  * @param folder has a folder for each model
  */
 export function createLocalChat(sandbox: () => Pick<Sandbox, 'open'> | undefined, folder: string): Send {
+  const lending = new Map<string, { answers: number; bytes: Promise<Uint8Array> }>()
   const models = new LRUCache<string, Promise<ChatModel>>({ max: MODELS })
 
   function modelOf(name: string): Promise<ChatModel> {
@@ -32,6 +33,19 @@ export function createLocalChat(sandbox: () => Pick<Sandbox, 'open'> | undefined
     // the owner may put it right
     model.catch(() => models.delete(name))
     return model
+  }
+
+  /** The bytes of a model, which all answers that run at the same time have once. */
+  function lend(file: string): Disposable & { bytes: Promise<Uint8Array> } {
+    const lent = lending.get(file) ?? { answers: 0, bytes: readModelBytes(file) }
+    lent.answers++
+    lending.set(file, lent)
+    return {
+      bytes: lent.bytes,
+      [Symbol.dispose]() {
+        if (--lent.answers === 0) lending.delete(file)
+      }
+    }
   }
 
   /** The answer piece by piece, and how it ended. */
@@ -44,7 +58,8 @@ export function createLocalChat(sandbox: () => Pick<Sandbox, 'open'> | undefined
     const walls = sandbox()
     if (walls == null)
       throw new AssistantError(503, 'api_error', 'no_sandbox', 'there is no sandbox on this node')
-    const bytes = await readModelBytes(model.file)
+    using lent = lend(model.file)
+    const bytes = await lent.bytes
     const decoder = await openDecoder(walls, { model: bytes, shape: model.shape }, signal).catch(error => {
       if ((error as Error).name !== 'WallMissingError') throw error
       throw new AssistantError(503, 'api_error', 'no_walls', `a wall is missing: ${(error as Error).message}`)

@@ -28,8 +28,10 @@ export function growingText(decode: (ids: number[]) => string, stops: readonly s
       const ends = stops.map(stop => text.indexOf(stop)).filter(at => at >= 0)
       if (ends.length > 0) return { piece: take(text, Math.min(...ends)), hasEnded: true }
       // half a character
-      const whole = text.replace(/\ufffd+$/, '')
-      return { piece: take(whole, whole.length - held(whole)), hasEnded: false }
+      let end = text.length
+      while (text[end - 1] === '\ufffd') end--
+      const whole = text.slice(0, end)
+      return { piece: take(whole, end - held(whole)), hasEnded: false }
     },
     /** What was held back, where nothing comes any more. */
     rest(): string {

@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Template } from '@huggingface/jinja'
 import { Tokenizer } from '@huggingface/tokenizers'
-import { badModel } from '../../errors.ts'
+import { badModel, badRequest } from '../../errors.ts'
 import type { Said } from './chat-question.ts'
 import { type Shape, shapeOf } from './decoder.ts'
 
@@ -60,14 +60,24 @@ export async function readModelFiles(folder: string): Promise<ChatModel> {
     shape: shapeOf(await readModelBytes(file)),
     encode(messages) {
       const text =
-        template?.render({ messages, add_generation_prompt: true, ...special }) ??
-        `${messages.map(({ role, content }) => `${role}: ${content}\n`).join('')}assistant:`
+        template == null
+          ? `${messages.map(({ role, content }) => `${role}: ${content}\n`).join('')}assistant:`
+          : render(template, { messages, add_generation_prompt: true, ...special })
       return tokenizer.encode(text, { add_special_tokens: template == null }).ids
     },
     decode: ids => tokenizer.decode(ids, { skip_special_tokens: true }),
     ends: new Set([config.eos_token_id, eos].flat().filter(id => typeof id === 'number')),
     stops: template == null ? ['\nuser:', '\nsystem:'] : [],
     mostTokens: (most as number | undefined) ?? Number.MAX_SAFE_INTEGER
+  }
+}
+
+/** @throws {AssistantError} the template takes no such messages, as two of one role after each other */
+function render(template: Template, values: Record<string, unknown>): string {
+  try {
+    return template.render(values)
+  } catch (error) {
+    throw badRequest(`messages: the template of the model says: ${(error as Error).message.slice(0, 200)}`)
   }
 }
 
