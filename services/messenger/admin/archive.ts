@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { chmod, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { backup as copy } from 'node:sqlite'
+import { type DatabaseSync, backup as sqliteBackup } from 'node:sqlite'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { openDatabase } from '../../host/index.ts'
 import type { Messenger } from '../assemble.ts'
@@ -269,6 +270,25 @@ async function describedIn(path: string): Promise<Backup | undefined> {
 /** A database with what stands beside it. */
 async function drop(file: string): Promise<void> {
   for (const end of ['', '-journal', '-wal', '-shm']) await rm(`${file}${end}`, { force: true })
+}
+
+/** Tries of a copy, COPY_WAIT_MS apart. */
+const COPY_TRIES = 100
+const COPY_WAIT_MS = 5
+
+/**
+ * Copies a database that is being written. SQLite begins no copy while a transaction of this connection is under way, and Node,
+ * which repeats every later step, gives up the first one with an error that has no code; a transaction ends in this turn.
+ */
+async function copy(db: DatabaseSync, file: string): Promise<void> {
+  for (let left = COPY_TRIES - 1; ; left--)
+    try {
+      await sqliteBackup(db, file)
+      return
+    } catch (error) {
+      if ((error as { errcode?: number }).errcode !== 0 || left === 0) throw error
+      await delay(COPY_WAIT_MS)
+    }
 }
 
 /** Takes out of a copy what no backup has, on a thread of its own: it writes all of it anew. How many events stay. */

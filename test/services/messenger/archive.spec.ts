@@ -178,6 +178,26 @@ describe('messenger: backups as files', () => {
     }
   })
 
+  it('are made where a transaction is under way when one begins', async () => {
+    using db = openDatabase(at('begun.sqlite'), MIGRATIONS)
+    const archive = createArchive(
+      { db, school: { known: () => ({ users: () => [] }) } as never },
+      at('begun'),
+      Date.now
+    )
+    db.exec("BEGIN IMMEDIATE; INSERT INTO own VALUES ('kept', x'2a')")
+    const making = archive.make(true)
+    // the copy is tried meanwhile
+    for (let turn = 0; turn < 1_000; turn++) await nextTurn()
+    db.exec('COMMIT')
+    const { id } = await making
+    const kept = await archive.within(id, file => {
+      using copied = new DatabaseSync(file)
+      return copied.prepare("SELECT value FROM own WHERE key = 'kept'").get()?.value
+    })
+    assert.deepEqual(kept, Uint8Array.of(42))
+  })
+
   it('of an older program are brought up to date before they are used; of a newer one they are refused', async () => {
     const db = openDatabase(at('own.sqlite'), MIGRATIONS)
     try {
