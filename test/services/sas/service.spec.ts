@@ -2,6 +2,7 @@ import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { createIdentity } from '../../../bootstrap/index.ts'
 import { devices, OWNER, sas } from '../../../services/index.ts'
 import { until } from '../../bootstrap/nodes.ts'
@@ -106,12 +107,16 @@ describe('sas: machines on a line, and what is in the log', function () {
     await again.isUp('A-17')
     await play(5)
     await until(() => machine.waiting === 0, 'everything is heard')
-    const heard = (await again.events()).filter(({ kind }) => kind === 'exception').map(({ body }) => body)
-    // the last one before the restart may not have been acknowledged: it says so where it comes again
-    const isRepeat = heard.length > machine.happened.length
-    deepEqual(
-      heard.filter(({ mayRepeat }) => !(isRepeat && mayRepeat)).map(({ code }) => code),
-      machine.happened
+    const heard = async (): Promise<unknown[]> => {
+      const all = (await again.events()).filter(({ kind }) => kind === 'exception').map(({ body }) => body)
+      // the last one before the restart may not have been acknowledged: it says so where it comes again
+      const isRepeat = all.length > machine.happened.length
+      return all.filter(({ mayRepeat }) => !(isRepeat && mayRepeat)).map(({ code }) => code)
+    }
+    // what is in the log can be asked for a moment later
+    await until(
+      async () => isDeepStrictEqual(await heard(), machine.happened),
+      'each exception can be asked for, once'
     )
     await until(
       async () => (await again.meters('A-17')).at(-1)?.totals.coinIn === Number(machine.meter(0)),
@@ -259,6 +264,10 @@ describe('sas: machines on a line, and what is in the log', function () {
     await until(async () => (await node.meters('tty')).at(-1)?.totals.coinIn === 255, 'the meters are read')
     // they may be read before all that it says is heard
     await until(() => machine.waiting === 0, 'everything is heard')
+    await until(
+      async () => (await node.codes()).length >= machine.happened.length,
+      'everything can be asked for'
+    )
     deepEqual(await node.codes(), machine.happened)
   })
 
