@@ -80,6 +80,16 @@ describe('scheduler: settlement of jobs', () => {
     assert.deepEqual(asked, [])
   })
 
+  it('sign nothing where they could not be written, also if a peer was given work of them', async () => {
+    const { asked, settlement } = over(100n)
+    const job = { ...jobOf(), hasEnded: false }
+    settlement.secure(job as never)
+    settlement.forget('job')
+    job.hasEnded = true
+    assert.equal(await settlement.settle(job as never), true)
+    assert.deepEqual(asked, ['settle'])
+  })
+
   it('are not reserved and paid a second time where the ledger has forgotten their settlement', async () => {
     const { asked, settlement } = over(100n)
     const shares = [{ worker: 'other', paid: 5n, slices: 1 }]

@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { createSandbox } from '../../sandbox/index.ts'
 import type { Scheduler, SchedulerEvents } from '../../scheduler/index.ts'
@@ -56,6 +57,27 @@ describe('scheduler: what a watcher of all jobs sees', () => {
       types.filter(type => type !== 'job:progress'),
       ['job:add', 'job:end']
     )
+  })
+
+  it('hears that a job which cannot be written came and ended; nothing of it is left, and the next one is', async () => {
+    const seen = watch()
+    using db = new DatabaseSync(join(directory, 'jobs.sqlite'))
+    db.exec("CREATE TRIGGER full BEFORE INSERT ON jobs BEGIN SELECT RAISE(ABORT, 'full'); END")
+    // the one runs when that shows, the other is at its end
+    for (const spec of [endless, { ...squares, items: [] }])
+      await assert.rejects(scheduler.submit(spec), { name: 'StorageError', message: /full/ })
+    db.exec('DROP TRIGGER full')
+    const [first, second] = [...new Set(seen.map(([, id]) => id))]
+    for (const id of [first!, second!]) {
+      await until(() => scheduler.job(id) === undefined, 'it is forgotten')
+      const told = seen.filter(([type, job]) => job === id && type !== 'job:progress')
+      assert.deepEqual(
+        told.map(([type]) => type),
+        ['job:add', 'job:end']
+      )
+    }
+    const next = await scheduler.submit(squares)
+    assert.deepEqual(await next.result(), [1, 4, 9])
   })
 
   it('hears of a job whose result was there already', async () => {
