@@ -8,6 +8,8 @@ const STILL_MS = 100
 /** a TV that ends at once is not asked without pause */
 const AGAIN_MS = 250
 const TRIES = 3
+/** of one TV; each may have 8 MB that wait for him */
+const MAX_VIEWERS = 32
 /** from the last key picture on: who comes later sees at once what the others see */
 const MAX_KEPT_BYTES = 4 * 1024 * 1024
 
@@ -15,7 +17,7 @@ export interface Live {
   /**
    * The screen as H.264, from a key picture on. It is recorded while somebody watches, once for all.
    *
-   * @throws {TvFailedError} the TV does not record it
+   * @throws {TvFailedError} the TV does not record it, or too many watch
    * @throws {TvDownError | TvOverdueError | TvProtocolError}
    */
   watch(signal: AbortSignal): AsyncGenerator<Unit>
@@ -76,6 +78,7 @@ export function createLive(record: (signal: AbortSignal) => AsyncIterable<Uint8A
 
   return {
     async *watch(signal) {
+      if (viewers.size >= MAX_VIEWERS) throw new TvFailedError(`${MAX_VIEWERS} watch this TV already`)
       const viewer = createViewer(kept)
       viewers.add(viewer)
       if (recording == null) {

@@ -1,4 +1,5 @@
 import { deepEqual, equal, ok, rejects, throws } from 'node:assert/strict'
+import { once } from 'node:events'
 import { createLive } from '../../../services/tv/live/live.ts'
 import { createSplitter, type Unit } from '../../../services/tv/live/split.ts'
 import { until } from '../../bootstrap/nodes.ts'
@@ -97,6 +98,18 @@ describe('tv: live video', function () {
     await rejects(second.next(), { message: 'no more' })
     await until(() => running.size === 0, 'nobody watches, nothing is recorded')
     equal(begun, 2)
+  })
+
+  it('has an end of who may watch', async () => {
+    const live = createLive(async function* (signal) {
+      await once(signal, 'abort')
+      yield KEY
+    })
+    const leave = new AbortController()
+    const watching = Array.from({ length: 32 }, () => live.watch(leave.signal).next())
+    await rejects(live.watch(leave.signal).next(), { name: 'TvFailedError' })
+    leave.abort(new Error('gone'))
+    for (const each of watching) await rejects(each, /gone/)
   })
 
   it('comes from a TV of another node, to who may look there', async () => {
