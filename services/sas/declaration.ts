@@ -6,7 +6,9 @@ import { DOES } from './money/order.ts'
 
 const said = z.object({
   poll: z.string().describe('command and data in hex'),
-  is: z.enum(['acknowledged', 'refused', 'silent', 'answered']),
+  is: z
+    .enum(['acknowledged', 'refused', 'silent', 'answered', 'told'])
+    .describe('told: all machines of the line hear it, and none answers'),
   frame: z.string().optional().describe('the answer in hex'),
   values: z
     .record(z.string(), z.union([z.number(), z.string()]))
@@ -184,9 +186,7 @@ export const declaration = declare({
             )
             .join('\n'),
         exit: ({ items }) =>
-          items.every(each => each.items.every(({ is }) => is === 'acknowledged' || is === 'answered'))
-            ? 0
-            : 1
+          items.some(each => each.items.some(({ is }) => is === 'refused' || is === 'silent')) ? 1 : 0
       }
     }),
     payments: operation({

@@ -1,4 +1,5 @@
 import { FrameError } from '../errors.ts'
+import { isForEverybody } from '../frames.ts'
 import type { MachineAnswer } from '../machine/devices.ts'
 import { type ListedPoll, saidIn } from './listed-poll.ts'
 
@@ -6,7 +7,8 @@ import { type ListedPoll, saidIn } from './listed-poll.ts'
 export interface Said {
   /** command and data in hex */
   poll: string
-  is: MachineAnswer['is']
+  /** told: all machines of the line hear it, and none answers */
+  is: MachineAnswer['is'] | 'told'
   /** the answer in hex */
   frame?: string
   /** by name, where a table knows what it says */
@@ -24,6 +26,7 @@ export function saidOf(
 ): Said {
   // polls without data have no checksum
   const poll = hex(message.length === 2 ? message.subarray(1) : message.subarray(1, -2))
+  if (isForEverybody(message)) return { poll, is: 'told' }
   if (answer.is !== 'answered') return { poll, is: answer.is }
   const said = { poll, is: answer.is, frame: hex(answer.frame) }
   try {
