@@ -13,7 +13,7 @@ import { seccompFilter } from '../../sandbox/seccomp.ts'
 import { openSession } from '../../sandbox/session.ts'
 import { findTools, librariesOf, spawnWalled } from '../../sandbox/walls.ts'
 import { asChild, CALLS, machineCode, spawnNative } from './native.ts'
-import { descendants, eventually, statusOf } from './processes.ts'
+import { cpuSeconds, descendants, eventually, statusOf } from './processes.ts'
 
 /**
  * What a task could do if isolated-vm had a hole: plain node in place of the isolate, without `--permission`, inside
@@ -324,7 +324,6 @@ describe('sandbox: when its node dies', () => {
          const limits = { timeoutMs: 60000, memoryMb: 64, outputBytes: 1000 }
          const session = await sandbox.open({ kind: 'function', source: 'x => { for (;;); }' }, { limits, requester: 'a', trusted: true })
          session.run([encodeValue(1)])
-         await new Promise(resolve => setTimeout(resolve, 200))
          process.stdout.write('running')`
       )
       const node = spawn(process.execPath, ['--no-node-snapshot', script], {
@@ -334,6 +333,8 @@ describe('sandbox: when its node dies', () => {
         await new Promise(resolve => node.stdout.once('data', resolve))
         const children = descendants(node.pid!)
         assert.ok(children.length >= 2)
+        // no start takes so long
+        await eventually('one of them loops', () => children.some(pid => cpuSeconds(pid) > 1))
         node.kill('SIGKILL')
         const alive = () =>
           children.filter(pid => !/^(Z|undefined)/.test(statusOf(pid, 'State') ?? 'undefined'))
