@@ -30,6 +30,9 @@ export interface OutboundInit {
 const DEADLINE_MS = 60_000
 const MAX_BYTES = 20_000_000
 const ROBOTS_BYTES = 500_000
+/** Of what all hosts say together, in characters, each of which takes up to 25 bytes; at least so many for each. */
+const KEPT_ROBOTS = 1_000_000
+const LEAST_ROBOTS = 1_000
 const HEADER_BYTES = 64 * 1024
 const REDIRECTS = 5
 const CONNECT_MS = 15_000
@@ -117,8 +120,14 @@ export function createOutbound({
       ROBOTS_BYTES
     )
     const read = readRobots(place.href, status, new TextDecoder().decode(bytes), Date.now())
-    for (const [origin, { until }] of robotsOf) if (until < Date.now()) robotsOf.delete(origin)
+    robotsOf.delete(url.origin)
     robotsOf.set(url.origin, read)
+    // the oldest go first: a page may lead to a new host each time
+    let room = KEPT_ROBOTS
+    for (const [origin, { size, until }] of [...robotsOf].reverse()) {
+      room -= LEAST_ROBOTS + size
+      if (until < Date.now() || room < 0) robotsOf.delete(origin)
+    }
     return read
   }
 

@@ -62,6 +62,9 @@ const SOUNDS: readonly (readonly [RegExp, string])[] = [
   [/(.)\1+/g, '$1']
 ]
 
+/** What is longer is no name, and the sounds of `iii…` would be looked for from each of its letters. */
+const MOST_LETTERS = 64
+
 /**
  * What the ways to write a name have in common, whatever the script: `Shcherbakov`, `Scherbakov` and `Щербаков` are one.
  * Rather one name too many than none.
@@ -69,6 +72,7 @@ const SOUNDS: readonly (readonly [RegExp, string])[] = [
  * @param word as `tokensOf` gives it
  */
 export function skeletonOf(word: string): string {
+  if (word.length > MOST_LETTERS) return word
   let latin = ''
   for (const letter of word) latin += LATIN[letter] ?? MARKED[letter] ?? letter
   latin = latin.normalize('NFD').replace(/\p{M}/gu, '')

@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib'
 import { isGlobal } from '../../../services/outbound/addresses.ts'
 import { createOutbound } from '../../../services/outbound/create-outbound.ts'
 import type { Outbound } from '../../../services/outbound/index.ts'
+import { readRobots } from '../../../services/outbound/robots.ts'
 import { readTarget } from '../../../services/outbound/target.ts'
 import { createTurns, mannersAfter } from '../../../services/outbound/turns.ts'
 
@@ -230,6 +231,36 @@ describe('outbound: manners', function () {
     equal((await open.fetch(server.url('/busy'), { signal })).status, 429)
     await rejects(open.fetch(server.url('/1'), { signal }), { name: 'UnwelcomeError' })
     deepPaths(server.seen, ['/robots.txt', '/1', '/2', '/3', '/4', '/busy'])
+    await open.close()
+  })
+
+  it('of robots.txt the groups for us and for all count, and none costs more than its length', () => {
+    const read = (text: string) => readRobots('http://a.example/robots.txt', 200, text, 0)
+    const may = (text: string, path: string) => read(text).isAllowed(`http://a.example${path}`)
+    const both =
+      'User-Agent: *\rDisallow: /\n\n# ours\nuser-agent: Bot\nUSER-AGENT: Artel/2.0 # us\r\nAllow: /\nDisallow: /x*y$'
+    deepEqual([may(both, '/a'), may(both, '/x1y'), may(both, '/x1yz')], [true, false, true])
+    const others = 'user-agent: bot\ndisallow: /\nuser-agent: *\ncrawl-delay: 7\ndisallow: /z\nsitemap: /'
+    deepEqual([may(others, '/a'), may(others, '/z'), read(others).delayMs], [true, false, 7000])
+    // for each of its agents each of its rules: 9 · 10^8
+    const many = `${Array.from({ length: 30_000 }, (_, i) => `user-agent:${i.toString(36)}\nuser-agent:*\n`).join('')}${'allow:/\n'.repeat(30_000)}disallow:/b`
+    deepEqual([may(many, '/a'), may(many, '/b')], [true, false])
+    // 64,000 places for each of 480,000 characters: who has such rules is not read at such an address
+    const wild = `user-agent: *\nallow: /${'*'.repeat(480_000)}`
+    deepEqual([may(wild, '/a'), may(wild, `/${'a'.repeat(64_000)}`)], [true, false])
+  })
+
+  it('of what hosts say to robots the newest is kept, and not without end', async () => {
+    const rules = `user-agent: *\n${'allow:/\n'.repeat(60_000)}`
+    const answer: Answer = ({ url }, response) => response.end(url === '/robots.txt' ? rules : 'page')
+    await using one = await site(answer)
+    await using two = await site(answer)
+    await using three = await site(answer)
+    const sites = [one, two, three]
+    const open = createOutbound({ openHosts: () => sites.map(({ host }) => host), gapMs: () => 0 })
+    for (const each of [one, two, three, three, one]) await open.fetch(each.url('/1'), { signal })
+    deepPaths(three.seen, ['/robots.txt', '/1', '/1'])
+    deepPaths(one.seen, ['/robots.txt', '/1', '/robots.txt', '/1'])
     await open.close()
   })
 

@@ -189,6 +189,15 @@ describe('watcher: names', () => {
             `${spelling} in ${name}`
           )
   })
+
+  it('what is too long for one is found as it is written, and takes no longer for that', () => {
+    const found = (query: string, length: number) =>
+      isFound(query.repeat(length), { party: 'й'.repeat(length) })
+    deepEqual(
+      [found('y', 64), found('y', 65), found('Й', 65), found('й', 1_000_000)],
+      [true, false, true, true]
+    )
+  })
 })
 
 describe('watcher: times', () => {
