@@ -1,12 +1,24 @@
+import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 
 const FOLDER = import.meta.dirname
 export const PROGRAM_FILE = join(FOLDER, 'dist', 'program.js')
+const BUILD_MS = 120_000
 
-/** Bundles program.ts with its libraries into one text that defines `answer`, unless that is there and newer. */
+/**
+ * Bundles program.ts with its libraries into one text that defines `answer`, unless that is there and newer. In a process
+ * that ends with it: where a bundler ran, it leaves 140 MB.
+ */
 export async function buildProgram(): Promise<void> {
   if (existsSync(PROGRAM_FILE) && statSync(PROGRAM_FILE).mtimeMs > newestSource()) return
+  const bundling = `import(${JSON.stringify(import.meta.url)}).then(({ bundle }) => bundle())`
+  await promisify(execFile)(process.execPath, ['-e', bundling], { timeout: BUILD_MS })
+}
+
+/** For the process that `buildProgram` starts. */
+export async function bundle(): Promise<void> {
   const { build } = await import('vite')
   const built = await build({
     root: FOLDER,

@@ -1,7 +1,9 @@
 import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
+import { readFile, stat, utimes } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { SMTPServer } from 'smtp-server'
 import { createSandbox, type Sandbox } from '../../../sandbox/index.ts'
+import { buildProgram, PROGRAM_FILE } from '../../../services/watcher/extract/build-program.ts'
 import { createExtractor, type Extractor } from '../../../services/watcher/extract/extractor.ts'
 import { createSend } from '../../../services/watcher/send/channels.ts'
 import { compose } from '../../../services/watcher/send/compose.ts'
@@ -126,6 +128,17 @@ describe('watcher: pages of strangers', function () {
       for (const page of round === 1 ? pages : pages.toReversed())
         for (const i of extractions.keys()) deepEqual(await ask(fresh, page, i), before.get(`${i} ${page}`))
     await fresh.close()
+  })
+
+  it('are read by a program that is bundled elsewhere: the bundler would stay in this process', async () => {
+    const isHere = async (): Promise<boolean> =>
+      (await readFile('/proc/self/maps', 'utf8')).includes('rolldown')
+    const was = await isHere()
+    await buildProgram()
+    await utimes(PROGRAM_FILE, 1, 1)
+    await buildProgram()
+    ok((await stat(PROGRAM_FILE)).mtimeMs > 1000)
+    equal(await isHere(), was)
   })
 
   it('are read one after the other by one process, which does not grow', async () => {
