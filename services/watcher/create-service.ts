@@ -9,7 +9,7 @@ import { RuleError, UnknownRuleError } from './errors.ts'
 import { createExtractor } from './extract/extractor.ts'
 import { createLook } from './look.ts'
 import { createPasswords } from './passwords.ts'
-import type { Rule, Subscription } from './rule.ts'
+import { pagesOf, type Rule, type Subscription } from './rule.ts'
 import { MIGRATIONS } from './schema.ts'
 import { createSend } from './send/channels.ts'
 import { createOutbox, type Waiting } from './send/outbox.ts'
@@ -18,13 +18,14 @@ import { hostsOf, sharedOf } from './share/shared-rule.ts'
 import { createStore, type RuleState } from './store.ts'
 import { toCsv, toRss } from './tables.ts'
 import { createTest } from './test-rule.ts'
+import { createTurns } from './turns.ts'
 import { createVisit } from './visit.ts'
 
 type Own = typeof declaration
 
 const TICK_MS = 500
-/** Rules that are looked at at the same time; each host is asked one thing after the other anyway. */
-const AT_ONCE = 4
+/** Hosts of which rules are looked at at the same time; each is asked one thing after the other anyway. */
+const AT_ONCE = 8
 const FEED = 100
 
 export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> {
@@ -55,6 +56,7 @@ export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> 
     messenger: () => host.wanted.messenger,
     now
   })
+  const inTurn = createTurns<Outcome>(AT_ONCE)
   const looking = new Map<string, Promise<Outcome>>()
   const sending = new Set<string>()
 
@@ -62,10 +64,8 @@ export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> 
   function run(id: string): Promise<Outcome> {
     const under = looking.get(id)
     if (under != null) return under
-    const { rule } = store.rules.get(id)
-    // what fails now comes again with its schedule
-    store.rules.plan(id, nextTime(rule.schedule, rule.timeZone, now(), Math.random()))
-    const begun = look(id, host.signal)
+    const [page] = pagesOf(store.rules.get(id).rule)
+    const begun = inTurn(URL.parse(page!)?.host ?? page!, () => lookAt(id))
       .then(outcome => {
         if (outcome.state === 'ok') nameDiffering(id, outcome.agreement?.answers)
         return outcome
@@ -78,6 +78,14 @@ export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> 
     return begun
   }
 
+  async function lookAt(id: string): Promise<Outcome> {
+    host.signal.throwIfAborted()
+    const { rule } = store.rules.get(id)
+    // what fails now comes again with its schedule
+    store.rules.plan(id, nextTime(rule.schedule, rule.timeZone, now(), Math.random()))
+    return look(id, host.signal)
+  }
+
   /** Who says something else than most stands in the health, until all say the same. */
   function nameDiffering(id: string, answers: Agreement['answers'] = []): void {
     const named = answers
@@ -87,10 +95,8 @@ export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> 
   }
 
   function lookAtDue(): void {
-    for (const { id } of store.rules.due(now())) {
-      if (looking.size >= AT_ONCE) return
+    for (const { id } of store.rules.due(now()))
       if (!looking.has(id)) run(id).catch((error: Error) => told(`rule ${id}`, error))
-    }
   }
 
   /** One message at a time per subscription, so that one whose server is dead holds up no other. */

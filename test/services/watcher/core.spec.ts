@@ -13,6 +13,8 @@ import { isFound } from '../../../services/watcher/search/fold.ts'
 import { createOutbox } from '../../../services/watcher/send/outbox.ts'
 import { createStore } from '../../../services/watcher/store.ts'
 import { toCsv } from '../../../services/watcher/tables.ts'
+import { createTurns } from '../../../services/watcher/turns.ts'
+import { until } from '../../bootstrap/nodes.ts'
 
 const row = (id: number, state = 'open'): Fields => ({ id: String(id), state })
 const keyed = (rows: Fields[]) => byKey(rows, ['id'])
@@ -228,6 +230,42 @@ describe('watcher: times', () => {
       ok(Math.abs(nextTime('*/30 * * * *', 'UTC', at, chance) - ideal) <= 180_000)
     throws(() => nextTime('61 * * * *', 'UTC', 0), RangeError)
     throws(() => nextTime('0 * * * *', 'Mars/Olympus', 0), RangeError)
+  })
+})
+
+describe('watcher: turns', () => {
+  it('of a host come one after the other, and one that is slow holds up no other host', async () => {
+    const inTurn = createTurns<void>(2)
+    const begun: string[] = []
+    const ends = new Map<string, PromiseWithResolvers<void>>()
+    const add = (host: string, name: string): Promise<void> =>
+      inTurn(host, () => {
+        begun.push(name)
+        ends.set(name, Promise.withResolvers())
+        return ends.get(name)!.promise
+      })
+    const all = Promise.allSettled([
+      add('slow', 's1'),
+      add('slow', 's2'),
+      add('slow', 's3'),
+      add('b', 'b1'),
+      add('c', 'c1')
+    ])
+    const isBegun = (...names: string[]): Promise<void> =>
+      until(() => begun.join() === names.join(), names.join())
+    await isBegun('s1', 'b1')
+    ends.get('b1')!.resolve()
+    await isBegun('s1', 'b1', 'c1')
+    // what fails lets the next in
+    ends.get('s1')!.reject(new Error('no page'))
+    await isBegun('s1', 'b1', 'c1', 's2')
+    for (const name of ['c1', 's2']) ends.get(name)!.resolve()
+    await isBegun('s1', 'b1', 'c1', 's2', 's3')
+    ends.get('s3')!.resolve()
+    deepEqual(
+      (await all).map(({ status }) => status === 'fulfilled'),
+      [false, true, true, true, true]
+    )
   })
 })
 
