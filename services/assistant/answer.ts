@@ -9,6 +9,7 @@ import type { Json } from './provider/send.ts'
 
 /** Of answers that no client waits for: a bot's and a job's. Providers may send a byte now and then for ever. */
 const ANSWER_MS = 10 * 60_000
+export const EVENTS_TYPE = 'text/event-stream; charset=utf-8'
 const JSON_TYPE = 'application/json; charset=utf-8'
 
 const headersOf = (origin?: Origin, cost?: bigint): Record<string, string> => ({
@@ -17,7 +18,7 @@ const headersOf = (origin?: Origin, cost?: bigint): Record<string, string> => ({
   ...(cost == null ? {} : { 'artel-cost': String(cost) })
 })
 
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+export async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes
 }
 
@@ -65,7 +66,7 @@ export async function streamAnswer(asked: Asked, wantsUsage: boolean): Promise<B
     }
   return {
     chunks: isHit ? eventsOf(piecesOf(asked.answer), wantsUsage) : untilLeft(asked.reader, wantsUsage),
-    type: 'text/event-stream; charset=utf-8',
+    type: EVENTS_TYPE,
     headers: {
       ...headersOf(asked.origin, isHit ? 0n : undefined),
       'cache-control': 'no-store',

@@ -13,8 +13,9 @@ import type { Cache } from './store/cache.ts'
 import type { Credits } from './store/credits.ts'
 import type { Providers } from './store/providers.ts'
 
-/** Calls of providers that run at once for one user. */
+/** Calls of providers that run at once for one user, and for another node with all its people. */
 const CALLS_PER_USER = 4
+const CALLS_PER_BUYER = 16
 /** What bounds the cost. Some providers take "9" for 9, and more would be written than is held. */
 const COUNTS = ['n', 'max_tokens', 'max_completion_tokens']
 
@@ -26,6 +27,8 @@ export interface Question {
   cacheControl?: string
   /** answers are shared with all who say so, and not only with oneself */
   isOfGroup?: boolean
+  /** by another node, for what is sold */
+  isBought?: boolean
 }
 
 /** similar: the kept answer to another question that says the same */
@@ -72,12 +75,14 @@ export function createAsk({
   const flights = new Map<string, Flight>()
   const running = new Map<string, number>()
 
-  function routesOf({ use, name }: Endpoint, { model }: Json): Route[] {
+  function routesOf({ use, name }: Endpoint, { body: { model }, isBought }: Question): Route[] {
     if (typeof model !== 'string' && (model != null || name !== 'translate'))
       throw badRequest('model: it is no text, or missing')
-    const routes = providers.routes(use, model ?? undefined)
+    const routesTo = (id?: string): Route[] =>
+      providers.routes(use, id).filter(({ provider }) => isBought !== true || provider.isSold)
+    const routes = routesTo(model ?? undefined)
     if (routes.length > 0) return routes
-    if (providers.routes(use).length === 0) throw noProvider(name)
+    if (routesTo().length === 0) throw noProvider(name)
     throw new AssistantError(
       404,
       'invalid_request_error',
@@ -87,8 +92,9 @@ export function createAsk({
   }
 
   /** Who may answer, and where the answer is kept. */
-  function read(endpoint: Endpoint, { user, body, cacheControl, isOfGroup }: Question) {
-    const routes = routesOf(endpoint, body)
+  function read(endpoint: Endpoint, question: Question) {
+    const { user, body, cacheControl, isOfGroup } = question
+    const routes = routesOf(endpoint, question)
     const { model } = routes[0]!
     const rule = cacheRule(endpoint.name, body, model.cache, cacheControl)
     const namespace = isOfGroup === true ? GROUP : `user:${user}`
@@ -155,13 +161,13 @@ export function createAsk({
   /** Holds what it may cost, asks, settles once, keeps the answer. */
   function lead(
     endpoint: Endpoint,
-    { user, body, bytes }: Question,
+    { user, body, bytes, isBought }: Question,
     routes: readonly Route[],
     { keepMs }: CacheRule,
     { namespace, key, placed }: { namespace: string; key: Uint8Array; placed?: Placed }
   ) {
     const atOnce = running.get(user) ?? 0
-    if (atOnce >= CALLS_PER_USER)
+    if (atOnce >= (isBought === true ? CALLS_PER_BUYER : CALLS_PER_USER))
       throw new AssistantError(
         429,
         'rate_limit_error',

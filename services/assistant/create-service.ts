@@ -1,8 +1,16 @@
+import { randomUUID } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Bytes, Caller, HostOf, Call as OperationCall, ServiceOf } from '../host/index.ts'
-import { answerOf, errorAnswer, jsonAnswer, streamAnswer, textsOf, wholeAnswer } from './answer.ts'
-import { type Asked, createAsk } from './ask.ts'
+import {
+  type Bytes,
+  type Caller,
+  ConflictError,
+  type HostOf,
+  type Call as OperationCall,
+  type ServiceOf
+} from '../host/index.ts'
+import { answerOf, errorAnswer, jsonAnswer, once, streamAnswer, textsOf, wholeAnswer } from './answer.ts'
+import { type Asked, createAsk, type Question } from './ask.ts'
 import type { Turn } from './bot/bot.ts'
 import type { BotPort } from './bot/contract.ts'
 import { withFormat } from './core/embedding-format.ts'
@@ -24,6 +32,8 @@ import { createChats, createPlace, type Place } from './store/chats.ts'
 import { createCredits } from './store/credits.ts'
 import { createJobStore } from './store/jobs.ts'
 import { createProviders } from './store/providers.ts'
+import { createBuy } from './trade/buy.ts'
+import { createSell, MEMO } from './trade/sell.ts'
 
 type Own = typeof declaration
 
@@ -65,7 +75,9 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
     )
     return (await decoders)(...question)
   }
+  const buy = createBuy(host.peers, now)
   const call = createCall((route, ...question) => {
+    if (route.provider.kind === 'peer') return buy(route, ...question)
     if (route.provider.kind !== 'local') return send(route, ...question)
     return (route.model.use === 'chat' ? localChat : local)(route, ...question)
   }, now)
@@ -122,22 +134,28 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
     return seeUser(personOf(caller))
   }
 
-  function seeUser({ id, name }: { id: string; name: string }): string {
+  function seeUser({ id, name, quota }: { id: string; name: string; quota?: bigint }): string {
     if ((seen.get(id) ?? 0) < now() - MAX_MEASURED_MS) {
-      credits.see(id, name, now())
+      credits.see(id, name, now(), quota)
       seen.set(id, now())
     }
     return id
   }
 
-  async function answer(
+  const answerCaller = (
     endpoint: Endpoint,
     { cacheControl, namespace }: { cacheControl?: string; namespace: 'own' | 'group' },
-    { caller, body: stream, signal }: OperationCall,
-    give: (asked: Asked, body: Json) => Promise<Bytes>
+    call: OperationCall
+  ): Promise<Bytes> =>
+    answer(endpoint, userOf(call.caller), { cacheControl, isOfGroup: namespace === 'group' }, call)
+
+  async function answer(
+    endpoint: Endpoint,
+    user: string,
+    how: Pick<Question, 'cacheControl' | 'isOfGroup' | 'isBought'>,
+    { body: stream, signal }: Pick<OperationCall, 'body' | 'signal'>
   ): Promise<Bytes> {
     const startedAt = performance.now()
-    const user = userOf(caller)
     let origin = 'none'
     const done = (bytes: Bytes): Bytes => {
       measures.answered(user, endpoint.name, origin, bytes.status ?? 200, performance.now() - startedAt)
@@ -145,21 +163,35 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
     }
     try {
       const { body, bytes } = await readBody(stream)
-      const question = { user, body, bytes, cacheControl, isOfGroup: namespace === 'group' }
+      const question = { user, body, bytes, ...how }
       const placed = await bring(endpoint, question)
       const asked = ask(endpoint, question, placed)
       origin = asked.origin
-      if ('answer' in asked) return done(await give(asked, body))
+      if ('answer' in asked) return done(await given(endpoint, asked, body))
       // the caller may go before there is anything to read
       const { reader } = asked
       const leave = (): void => reader.leave()
       signal.addEventListener('abort', leave, { once: true })
       if (signal.aborted) leave()
-      return done(await give(asked, body))
+      return done(await given(endpoint, asked, body))
     } catch (error) {
       return done(refused(error, signal, endpoint === translate))
     }
   }
+
+  const sell = createSell({
+    host,
+    credits,
+    providers,
+    see: seeUser,
+    answer: (use, user, body, signal) =>
+      answer(
+        use === 'chat' ? chat : embeddings,
+        user,
+        { cacheControl: 'no-store', isBought: true },
+        { body: once(body), signal }
+      )
+  })
 
   async function startBots(): Promise<void> {
     const { botSecret, botUrl, botMessenger } = host.config
@@ -210,20 +242,12 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
 
   return {
     operations: {
-      chat: (how, call) =>
-        answer(chat, how, call, (asked, body) =>
-          body.stream === true
-            ? streamAnswer(asked, (body.stream_options as Json | undefined)?.include_usage === true)
-            : wholeAnswer(asked)
-        ),
-      embed: (how, call) =>
-        answer(embeddings, how, call, (asked, { encoding_format }) =>
-          wholeAnswer(asked, answer => withFormat(answer, encoding_format === 'base64'))
-        ),
-      translate: (how, call) => answer(translate, how, call, asked => wholeAnswer(asked)),
+      chat: (how, call) => answerCaller(chat, how, call),
+      embed: (how, call) => answerCaller(embeddings, how, call),
+      translate: (how, call) => answerCaller(translate, how, call),
 
       async images({ async, ...how }, call) {
-        if (async == null || async === 'false') return answer(images, how, call, asked => wholeAnswer(asked))
+        if (async == null || async === 'false') return answerCaller(images, how, call)
         try {
           const user = userOf(call.caller)
           return jsonAnswer(shown(jobs.add({ user, ...(await readBody(call.body)) })), 202)
@@ -277,6 +301,15 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
         }
       },
 
+      seller: ({ peer }, { signal }) => host.peers.ask(peer, 'offer', {}, { signal }),
+      async pay({ to, credits }, { signal }) {
+        const { ledger } = host.wanted
+        if (ledger == null) throw new ConflictError('there are no credits on this node')
+        // the word makes it a payment for answers, the rest makes it this one and no other
+        await ledger.transfer(to, credits, { memo: `${MEMO} ${randomUUID()}`, signal })
+        return {}
+      },
+
       providers: async () => ({ items: providers.list(), secrets: await keys.names() }),
       put({ name, provider }) {
         providers.put(name, provider)
@@ -317,7 +350,7 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
       status: () => ({ items: measures.measure(limits()), cache: cache.figures() })
     },
 
-    messages: group.handlers,
+    messages: { ...group.handlers, ...sell },
 
     async start() {
       await startBots()
@@ -340,6 +373,14 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
       credits.close()
     }
   }
+}
+
+/** An answer in the form that was asked for. */
+function given(endpoint: Endpoint, asked: Asked, body: Json): Promise<Bytes> {
+  if (endpoint === embeddings)
+    return wholeAnswer(asked, answer => withFormat(answer, body.encoding_format === 'base64'))
+  if (endpoint !== chat || body.stream !== true) return wholeAnswer(asked)
+  return streamAnswer(asked, (body.stream_options as Json | undefined)?.include_usage === true)
 }
 
 /** @throws what is no answer */

@@ -1,10 +1,11 @@
 import { z } from 'zod'
 import { bytes, declare, micro, NOT_FOUND, operation } from '../host/index.ts'
-import { messages } from './messages.ts'
+import { messages, offer } from './messages.ts'
 import { name, provider } from './provider/provider.ts'
 
 const none = z.object({})
 const userId = z.string().min(1).max(128).describe('as the operation users shows it')
+const peerId = z.string().min(1).max(100).describe('peer id of the node that sells')
 const chatId = z
   .string()
   .regex(/^-?\d{1,20}$/, 'the number that the bot says')
@@ -83,7 +84,7 @@ export const declaration = declare({
   name: 'assistant',
   version: 1,
   summary: 'one door to language models, images and translation, with cache and quotas',
-  wants: ['jobs', 'sandbox', 'messenger'],
+  wants: ['jobs', 'sandbox', 'ledger', 'messenger'],
   page: { icon: 'message-circle', titles: { en: 'Assistant', ru: 'Ассистент' } },
   config: z.object({
     quotaCredits: z
@@ -126,6 +127,14 @@ export const declaration = declare({
       .default(50)
       .meta({ live: true })
       .describe('ms that a question waits at most for what another node of the group may have'),
+    buyers: z
+      .array(z.string().max(100))
+      .max(100)
+      .default([])
+      .meta({ live: true })
+      .describe(
+        'peer ids of nodes that may ask the providers that are sold, on what they have paid; they must stand in allowedPeers too'
+      ),
     imageSide: z
       .int()
       .min(0)
@@ -259,6 +268,27 @@ export const declaration = declare({
       http: { method: 'PUT', path: '/assistant/secrets/:name' },
       ...admin,
       command: { arguments: ['name', 'value'], examples: ['assistant secret openai "$(cat key)"'] }
+    }),
+    seller: operation({
+      summary: 'What another node sells to this one, and what is left of what was paid to it',
+      input: z.object({ peer: peerId }),
+      output: offer,
+      http: { method: 'GET', path: '/assistant/sellers/:peer' },
+      ...admin,
+      command: { arguments: ['peer'] }
+    }),
+    pay: operation({
+      summary: 'Pay another node beforehand for answers of its providers',
+      input: z.object({ to: peerId, credits: micro }),
+      output: none,
+      http: { method: 'POST', path: '/assistant/pay' },
+      ...admin,
+      deadlineMs: 60_000,
+      command: {
+        arguments: ['to', 'credits'],
+        confirm: ({ to, credits }: { to: string; credits: bigint }) =>
+          `Pay ${Number(credits) / 1e6} credits to ${to}?`
+      }
     }),
     users: operation({
       summary: 'Who asks, with quotas and what was spent',

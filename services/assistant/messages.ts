@@ -1,10 +1,16 @@
 import { z } from 'zod'
+import { micro } from '../host/index.ts'
 import { modelId, name } from './provider/provider.ts'
 
-/* What nodes of one group ask of each other: answers that were kept under the key that all of them have. */
+/* What nodes of one group ask of each other: answers that were kept under the key that all of them have; and what is sold. */
 
 /** compressed and sealed */
 export const MAX_ENTRY_BYTES = 1024 * 1024
+export const MAX_QUESTION_BYTES = 3 * 1024 * 1024
+/** of an answer that is sold */
+export const MAX_PIECE_BYTES = 1024 * 1024
+/** Its provider may take a minute to begin, and be tried again. */
+const SILENCE_MS = 2 * 60_000
 
 const bytesOf = (min: number, max: number) =>
   z.custom<Uint8Array>(
@@ -28,6 +34,22 @@ export type Statement = z.output<typeof statement>
 const entry = z.object({ sealed: bytesOf(1, MAX_ENTRY_BYTES), statement })
 export type SharedEntry = z.output<typeof entry>
 
+const sold = z.enum(['chat', 'embeddings'])
+export const offer = z.object({
+  left: micro.describe('of what was paid to the node'),
+  models: z
+    .array(
+      z.object({
+        id: modelId,
+        use: sold,
+        inputPerMillion: micro,
+        outputPerMillion: micro,
+        maxOutputTokens: z.number()
+      })
+    )
+    .max(40_000)
+})
+
 const usual = { peers: 'allowed', maxBytes: MAX_ENTRY_BYTES + 64 * 1024 } as const
 
 export const messages = {
@@ -44,5 +66,28 @@ export const messages = {
     request: z.object({ key, entry }),
     answer: z.object({}),
     deadlineMs: 10_000
+  },
+  /** Ask a provider of yours, on what my node has paid: the status of HTTP, then its body. */
+  buy: {
+    peers: 'allowed',
+    request: z.object({ use: sold, body: bytesOf(1, MAX_QUESTION_BYTES) }),
+    items: z.union([
+      z.object({
+        status: z.int().min(100).max(599),
+        isStream: z.boolean(),
+        retryAfter: z.string().max(100).optional()
+      }),
+      z.object({ bytes: bytesOf(0, MAX_PIECE_BYTES) })
+    ]),
+    answer: z.object({}),
+    maxBytes: MAX_QUESTION_BYTES + 64 * 1024,
+    deadlineMs: SILENCE_MS
+  },
+  /** What is there for my node, and what is left of what it has paid. */
+  offer: {
+    peers: 'allowed',
+    request: z.object({}),
+    answer: offer,
+    maxBytes: 1024 * 1024
   }
-}
+} as const

@@ -57,5 +57,11 @@ export const MIGRATIONS = [
    INSERT INTO bot (next, messenger) VALUES (0, 'messenger')`,
   // ms since 1970 of a place, which is one for a day
   `ALTER TABLE bot ADD COLUMN at INTEGER NOT NULL DEFAULT 0;
-   UPDATE bot SET at = unixepoch() * 1000`
+   UPDATE bot SET at = unixepoch() * 1000`,
+  // transfers that were counted, by who pays and their number in his chain
+  `CREATE TABLE payments (
+     user TEXT NOT NULL,
+     seq INTEGER NOT NULL,
+     PRIMARY KEY (user, seq)
+   ) STRICT, WITHOUT ROWID`
 ]

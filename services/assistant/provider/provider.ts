@@ -43,15 +43,20 @@ const FOLDER = /^[A-Za-z0-9][\w.-]{0,79}$/
 export const provider = z
   .strictObject({
     kind: z
-      .enum(['openai', 'libretranslate', 'fal', 'local'])
+      .enum(['openai', 'libretranslate', 'fal', 'local', 'peer'])
       .describe(
-        `the protocol that it speaks; openai: also Ollama and the like; fal: images by its queue; local: nobody else, embeddings by the model ${LOCAL_MODEL}, chat by models of the owner`
+        `the protocol that it speaks; openai: also Ollama and the like; fal: images by its queue; local: nobody else, embeddings by the model ${LOCAL_MODEL}, chat by models of the owner; peer: another node that sells, on what was paid to it`
       ),
     url: z
       .url({ protocol: /^https?$/ })
       .max(500)
       .optional()
       .describe('what stands before /chat/completions: https://api.example.org/v1'),
+    peer: z.string().min(1).max(100).optional().describe('of kind peer: the peer id of the node that sells'),
+    isSold: z
+      .boolean()
+      .default(false)
+      .describe('the nodes in assistant.buyers may ask it, for credits that they have paid'),
     secret: name.optional().describe('name of its key; see the operation secret'),
     rank: z
       .int()
@@ -61,10 +66,23 @@ export const provider = z
       .describe('of those that have a model the lowest is asked first'),
     models: z.array(model).min(1).max(200)
   })
-  .refine(({ kind, url }) => (url == null) === (kind === 'local'), {
+  .refine(({ kind, url }) => (url == null) === (kind === 'local' || kind === 'peer'), {
     path: ['url'],
-    error: 'all kinds have one but local'
+    error: 'all kinds have one but local and peer'
   })
+  .refine(({ kind, peer }) => (peer == null) === (kind !== 'peer'), {
+    path: ['peer'],
+    error: 'the kind peer has one'
+  })
+  .refine(({ kind, isSold }) => !(kind === 'peer' && isSold), {
+    path: ['isSold'],
+    error: 'what was bought is not sold'
+  })
+  .refine(
+    ({ kind, models }) =>
+      kind !== 'peer' || models.every(({ use }) => use === 'chat' || use === 'embeddings'),
+    { path: ['models'], error: 'models of a peer have the use chat or embeddings' }
+  )
   .refine(
     ({ kind, models }) =>
       kind !== 'local' ||

@@ -31,7 +31,7 @@ const IMAGE_MS = 5 * 60_000
 /** between two looks whether it is */
 const LOOK_MS = 1000
 const SILENCE_MS = 30_000
-const MAX_BYTES = 32 * 1024 * 1024
+export const MAX_BYTES = 32 * 1024 * 1024
 const MAX_ERROR_BYTES = 64 * 1024
 
 /** Asks providers over HTTP, without a body by GET. Their addresses are the owner's, so they may also be inside. */
@@ -168,7 +168,7 @@ export function createSend(keys: Pick<Keys, 'read'>, now: () => number, lookMs =
 }
 
 /** The same events, of which the first has come and is no error. */
-async function begun(
+export async function begun(
   events: AsyncGenerator<string, boolean>,
   name: string,
   key: string
@@ -186,7 +186,7 @@ async function begun(
   })()
 }
 
-async function* upTo(maxBytes: number, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function* upTo(maxBytes: number, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let bytes = 0
   for await (const chunk of body) {
     bytes += chunk.length
@@ -206,7 +206,7 @@ async function readAll(
   return Buffer.concat(await Array.fromAsync(upTo(maxBytes, body))).toString('utf8')
 }
 
-function readJson(text: string, name: string): Json {
+export function readJson(text: string, name: string): Json {
   let value: unknown
   try {
     value = JSON.parse(text)

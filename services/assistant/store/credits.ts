@@ -61,7 +61,7 @@ export function createCredits(
   }
   const sql = {
     see: prepared(
-      'INSERT INTO users (id, name, seen) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name, seen = excluded.seen'
+      'INSERT INTO users (id, name, seen, quota) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name, seen = excluded.seen'
     ),
     user: prepared('SELECT quota, spent FROM users WHERE id = ?'),
     spend: prepared('UPDATE users SET spent = spent + ? WHERE id = ?'),
@@ -71,6 +71,8 @@ export function createCredits(
     ),
     list: prepared('SELECT id, name, quota, spent, seen FROM users ORDER BY seen DESC, id'),
     quota: prepared('UPDATE users SET quota = ? WHERE id = ?'),
+    book: prepared('INSERT OR IGNORE INTO payments (user, seq) VALUES (?, ?)'),
+    pay: prepared('UPDATE users SET quota = coalesce(quota, 0) + ? WHERE id = ?'),
     remove: prepared('DELETE FROM users WHERE id = ?'),
     removeSpending: prepared('DELETE FROM spending WHERE user = ?'),
     spending: {
@@ -92,6 +94,11 @@ export function createCredits(
     const user = users.get(id) ?? (sql.user.get(id) as { quota: bigint | null; spent: bigint } | undefined)
     if (user != null) users.set(id, user)
     return user
+  }
+
+  function left(id: string): bigint {
+    const user = userOf(id)
+    return user == null ? 0n : (user.quota ?? usualQuota()) - user.spent - heldOf(id)
   }
 
   function note(spent: Spent): void {
@@ -144,14 +151,36 @@ export function createCredits(
   const day = (now: number): number => Math.floor(now / DAY_MS)
 
   return {
-    /** A user is known from the first time that he asks. */
-    see: (id: string, name: string, now: number): void => void sql.see.run(id, name, now),
+    /**
+     * A user is known from the first time that he asks.
+     *
+     * @param quota what he may spend until something else is said; default: the usual
+     */
+    see: (id: string, name: string, now: number, quota?: bigint): void =>
+      void sql.see.run(id, name, now, quota ?? null),
+
+    /** What a user may still spend. */
+    left,
+
+    /**
+     * Counts what a user has paid, each transfer once, by its number.
+     *
+     * @returns whether it was not counted before
+     */
+    book(user: string, seq: number, amount: bigint): boolean {
+      const isNew = transact(db, () => {
+        const isNew = Number(sql.book.run(user, seq).changes) > 0
+        if (isNew) sql.pay.run(amount, user)
+        return isNew
+      })
+      const known = users.get(user)
+      if (isNew && known != null) known.quota = (known.quota ?? 0n) + amount
+      return isNew
+    },
 
     /** @returns the hold; undefined: it does not fit into what is left */
     hold(user: string, amount: bigint): Hold | undefined {
-      const known = userOf(user)
-      if (known == null || (known.quota ?? usualQuota()) - known.spent - heldOf(user) < amount)
-        return undefined
+      if (userOf(user) == null || left(user) < amount) return undefined
       const hold = { user, amount }
       holds.add(hold)
       held.set(user, heldOf(user) + amount)

@@ -222,7 +222,7 @@ describe('assistant: credits', () => {
     fc.assert(
       fc.property(fc.array(action, { minLength: 1000, maxLength: 1000 }), actions => {
         const db = new DatabaseSync(':memory:')
-        db.exec(MIGRATIONS[0]!)
+        for (const script of MIGRATIONS) db.exec(script)
         const open = () => createCredits(db, () => 3_000_000n)
         let credits = open()
         let running: Hold[] = []

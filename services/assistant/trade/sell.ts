@@ -1,0 +1,78 @@
+import { type Bytes, ForbiddenError, type HostOf, type MessageHandlers } from '../../host/index.ts'
+import { EVENTS_TYPE } from '../answer.ts'
+import type { declaration } from '../declaration.ts'
+import { MAX_PIECE_BYTES, type messages } from '../messages.ts'
+import type { Credits } from '../store/credits.ts'
+import type { Providers } from '../store/providers.ts'
+
+const USES = ['chat', 'embeddings'] as const
+
+/** Transfers with this word are for answers; others are something else. */
+export const MEMO = 'assistant'
+/** Payments that are looked through when somebody has nothing left. */
+const ENTRIES = 1_000
+
+export interface SellInit {
+  host: Pick<HostOf<typeof declaration>, 'config' | 'wanted' | 'peers'>
+  credits: Pick<Credits, 'book' | 'left'>
+  providers: Pick<Providers, 'routes'>
+  /** Knows a user from now on, who may spend what he has paid. */
+  see(user: { id: string; name: string; quota: bigint }): string
+  answer(use: (typeof USES)[number], user: string, body: Uint8Array, signal: AbortSignal): Promise<Bytes>
+}
+
+/**
+ * Answers to other nodes that the owner has named, for credits: each is a user who may spend what his node has transferred
+ * beforehand. What is sold goes to the provider each time: whose people ask is known to the buyer alone, and what one of
+ * them has asked must not show in how soon another one is answered.
+ */
+export function createSell({ host, credits, providers, see, answer }: SellInit) {
+  /** @throws {ForbiddenError} */
+  function buyer(peer: string): string {
+    if (!host.config.buyers.includes(peer))
+      throw new ForbiddenError('this node sells nothing to yours; its owner names buyers')
+    return see({ id: `peer-${peer}`, name: peer, quota: 0n })
+  }
+
+  /** Whether something was paid that was not counted yet. */
+  function book(peer: string, user: string): boolean {
+    const entries = host.wanted.ledger?.history({ limit: ENTRIES }) ?? []
+    const paid = entries.filter(
+      ({ type, from, to, memo }) =>
+        type === 'transfer' && from === peer && to === host.peers.self && memo?.split(' ')[0] === MEMO
+    )
+    return paid.map(({ seq, amount }) => credits.book(user, seq, amount)).includes(true)
+  }
+
+  const modelsOf = (use: (typeof USES)[number]) =>
+    providers
+      .routes(use)
+      .filter(({ provider }) => provider.isSold)
+      .map(({ model: { id, inputPerMillion, outputPerMillion, maxOutputTokens } }) => ({
+        id,
+        use,
+        inputPerMillion,
+        outputPerMillion,
+        maxOutputTokens
+      }))
+
+  return {
+    async buy({ use, body }, { peer, signal, send }) {
+      const user = buyer(peer)
+      let given = await answer(use, user, body, signal)
+      if (given.status === 402 && book(peer, user)) given = await answer(use, user, body, signal)
+      const { status = 200, type, headers, chunks } = given
+      const retryAfter = headers?.['retry-after']
+      await send({ status, isStream: type === EVENTS_TYPE, retryAfter })
+      for await (const chunk of chunks)
+        for (let at = 0; at < chunk.length; at += MAX_PIECE_BYTES)
+          await send({ bytes: chunk.subarray(at, at + MAX_PIECE_BYTES) })
+      return {}
+    },
+    offer(_, { peer }) {
+      const user = buyer(peer)
+      book(peer, user)
+      return { left: credits.left(user), models: USES.flatMap(use => modelsOf(use)) }
+    }
+  } satisfies Pick<MessageHandlers<typeof messages>, 'buy' | 'offer'>
+}
