@@ -3,6 +3,7 @@ import { encodeValue } from '../../sandbox/index.ts'
 import { ForbiddenError, type HostOf, type ServiceOf } from '../host/index.ts'
 import { loadOutbound } from '../outbound/index.ts'
 import type { Agreement, Outcome } from './contract.ts'
+import { stands } from './core/pattern.ts'
 import { nextTime } from './core/times.ts'
 import type { declaration } from './declaration.ts'
 import { RuleError, UnknownRuleError } from './errors.ts'
@@ -255,13 +256,18 @@ function checkRule(rule: Rule): void {
 /** @throws {RuleError} */
 function checkSubscription({ digest, timeZone, when }: Subscription): void {
   if (digest != null) checkTime(digest, timeZone)
-  if (when != null && (when.contains ?? when.above ?? when.below) == null)
-    throw new RuleError('when: contains, above or below is missing')
+  if (when == null) return
+  if ((when.contains ?? when.matches ?? when.above ?? when.below) == null)
+    throw new RuleError('when: contains, matches, above or below is missing')
+  const { matches } = when
+  if (matches != null) checked(() => stands(matches, ''))
 }
 
-function checkTime(pattern: string, timeZone: string): void {
+const checkTime = (pattern: string, timeZone: string): void => checked(() => nextTime(pattern, timeZone, 0))
+
+function checked(read: () => void): void {
   try {
-    nextTime(pattern, timeZone, 0)
+    read()
   } catch (error) {
     throw new RuleError((error as Error).message)
   }

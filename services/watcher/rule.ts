@@ -127,6 +127,7 @@ export const subscriptionSchema = z.strictObject({
     .strictObject({
       field,
       contains: text(200).optional(),
+      matches: text(200).optional().describe('pattern of RE2 that stands somewhere in it; (?i) for any case'),
       above: z.number().optional(),
       below: z.number().optional()
     })

@@ -1,6 +1,7 @@
 import type { Fields } from '../extract/contract.ts'
 import type { EventKind, Subscription } from '../rule.ts'
 import { isFound } from '../search/fold.ts'
+import { stands } from './pattern.ts'
 
 export interface Told {
   kind: EventKind
@@ -30,6 +31,7 @@ function holds(when: NonNullable<Subscription['when']>, fields: Fields | undefin
   const value = fields?.[when.field]
   if (value == null || value === '') return false
   if (when.contains != null && !value.toLowerCase().includes(when.contains.toLowerCase())) return false
+  if (when.matches != null && !stands(when.matches, value)) return false
   if (when.above == null && when.below == null) return true
   const number = Number(value)
   if (Number.isNaN(number)) return false

@@ -139,6 +139,25 @@ describe('watcher: who is told', () => {
     ok(!wants({ when }, { kind: 'gone', rule: 'r', old: { price: '50' } }))
   })
 
+  it('by a pattern, in time that the length of the text bounds', () => {
+    const found = (matches: string, number: string) =>
+      wants({ when: { field: 'number', matches } }, { kind: 'new', rule: 'r', new: { number } })
+    deepEqual(
+      [found('^2-\\d+/(2025|2026)$', '2-77/2026'), found('^2-\\d+/(2025|2026)$', '2-77/2024')],
+      [true, false]
+    )
+    deepEqual([found('(?i)щерб', 'Дело Щербакова'), found('щерб', 'Дело Щербакова')], [true, false])
+    const both = { field: 'number', matches: '^2', contains: '7' }
+    deepEqual(
+      ['27', '72', '28'].map(number => wants({ when: both }, { kind: 'new', rule: 'r', new: { number } })),
+      [true, false, false]
+    )
+    // an engine that goes back tries 2^9,000 ways
+    const long = 'a'.repeat(9_000)
+    deepEqual([found('^(a+)+$', `${long}b`), found('^(a+)+$', long)], [false, true])
+    deepEqual([found('b', `${long}b`), found('b', `${long}${long}b`)], [true, false])
+  })
+
   it('of its rule, its kinds, its words', () => {
     const event = { kind: 'gone' as const, rule: 'r', old: { party: 'Щербаков И. И.' } }
     ok(wants({ query: 'shcherbakov' }, event))

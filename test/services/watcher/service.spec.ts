@@ -305,6 +305,16 @@ describe('watcher: a list behind a login', function () {
         (error: Error) => error.name === 'RuleError' && message.test(error.message)
       )
     await rejects(call('run', { id: 'a' }), { name: 'UnknownRuleError' })
+    const channel = { kind: 'email', to: 'a@example.org' }
+    for (const [when, message] of [
+      [{ field: 'number' }, /matches/],
+      [{ field: 'number', matches: '(' }, /the pattern "\("/],
+      [{ field: 'number', matches: '(?=a)' }, /\(\?=/]
+    ] as const)
+      await rejects(call('subscribe', { id: 'a', subscription: { name: 'a', channel, when } }), {
+        name: 'RuleError',
+        message
+      })
     // inside, and not opened by the owner
     await call('put', { id: 'inside', rule: { ...rule, urls: ['http://127.0.0.1/'] }, isPaused: true })
     const { state, reason } = await call<Outcome>('run', { id: 'inside' })
