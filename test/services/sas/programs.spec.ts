@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as turnOver } from 'node:timers/promises'
 import fc from 'fast-check'
+import { shutWayOut } from '../../../bootstrap/way-out.ts'
 import { guarded } from '../../../services/sas/line/guard.ts'
 import { createMachine } from '../../../services/sas/machine/machine.ts'
 import { exchanged } from '../../../services/sas/money/amount.ts'
@@ -262,6 +263,20 @@ describe('sas: programs with a machine', () => {
     const { states, driver } = await start(new Machine({ address: 1, serial: 'A-17' }))
     match(states.get('handlers')!, /not a directory/)
     ok(driver.state.isUp)
+  })
+
+  it('are not begun while a release is on trial, as what they tell others cannot be taken back', async () => {
+    await program('tells.ts', `globalThis.programsOfTest.push('its first line'); ${KEEP}`)
+    const { signal } = new AbortController()
+    {
+      using _ = shutWayOut()
+      const [{ name, run, why } = {}] = await loadPrograms(folder, signal)
+      deepEqual([name, run], ['handlers/tells.ts', undefined])
+      match(why!, /on trial/)
+    }
+    deepEqual(globalThis.programsOfTest, [])
+    ok((await loadPrograms(folder, signal))[0]!.run)
+    deepEqual(globalThis.programsOfTest, ['its first line'])
   })
 
   it('need not ask what a handpay is: it is asked, and known after a restart', async () => {
