@@ -14,6 +14,7 @@ const SHRINKWRAP = file('npm-shrinkwrap.json')
 const DIST = file('dist')
 const UI = 'services/gateway/ui/dist'
 const PAGE_READER = 'services/watcher/extract'
+const SERIAL = /\/koffi-linux-(x64|arm64|arm)$/
 const ONNX = 'onnxruntime-web'
 const ONNX_FILES = ['ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm']
 
@@ -43,11 +44,11 @@ function prepack(): void {
   if (existsSync(file(UI))) cpSync(file(UI), file(`dist/${UI}`), { recursive: true })
 
   // npm asks no dependency for its `overrides`, but a package of a registry for its shrinkwrap. It would install from it the
-  // binaries for every platform (130 MB); they belong to WebRTC, which we never load.
+  // binaries for every platform (130 MB); they belong to WebRTC, which we never load, but for those that set parity.
   const lock = JSON.parse(readFileSync(file('package-lock.json'), 'utf8')) as LockFile
   delete lock.packages['']!.devDependencies
   for (const [path, { dev, os }] of Object.entries(lock.packages)) {
-    if (dev === true || os != null) delete lock.packages[path]
+    if (dev === true || (os != null && !SERIAL.test(path))) delete lock.packages[path]
   }
   writeJson(SHRINKWRAP, lock)
 

@@ -1,3 +1,4 @@
+import { Counter } from 'prom-client'
 import type { HostOf, ServiceOf } from '../host/index.ts'
 import type { declaration } from './declaration.ts'
 import { UnknownMachineError } from './errors.ts'
@@ -63,6 +64,22 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     signal
   })
 
+  const late = new Counter({
+    name: 'late_messages_total',
+    help: 'messages by parity that had a pause in them, which machines forget',
+    registers: [host.metrics]
+  })
+  /** undefined: what stands behind the line sets the wake-up bit */
+  function parityOf(line: string): Parameters<typeof openTransport>[3] {
+    if (config.wakeUp === 'inBand') return undefined
+    return {
+      by: config.wakeUp,
+      onLate: () => late.inc(),
+      onSlow: () =>
+        host.log('%s: its thread may not go before others; allow it by LimitRTPRIO=10 in the unit', line)
+    }
+  }
+
   function machineAt(text: string): Machine {
     const place = placeOf(text)
     const found = machines.find(({ state }) => state.line === place?.line && state.address === place.address)
@@ -124,7 +141,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       running = [...lines].map(([name, onLine]) =>
         runLine({
           name,
-          open: until => openTransport(name, baudRate, until),
+          open: until => openTransport(name, baudRate, until, parityOf(name)),
           answerMs: config.answerMs,
           pollMs: () => host.config.pollMs,
           mayControl: () => host.config.control,

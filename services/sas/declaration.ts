@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { declare, FORBIDDEN, MACHINE, NOT_FOUND, operation, USAGE } from '../host/index.ts'
 import { POLL_HEX } from './frames.ts'
 import { MAX_ADDRESS, placeOf } from './line/name.ts'
+import { BY_PARITY } from './line/parity.ts'
 import { DOES } from './money/order.ts'
 
 const said = z.object({
@@ -59,6 +60,12 @@ export const declaration = declare({
         `where machines are: /dev/serial/by-id/… or tcp://host:port, with #2 for address 2, up to ${MAX_ADDRESS}; default: 1`
       ),
     baudRate: z.int().min(300).max(1_000_000).default(19_200).describe('of serial lines'),
+    wakeUp: z
+      .enum(['inBand', ...BY_PARITY])
+      .default('inBand')
+      .describe(
+        'how serial lines set the wake-up bit: inBand for a converter that takes FF 00 XX; markSpace for a plain adapter; evenOdd for one whose driver has no mark and space'
+      ),
     answerMs: z
       .int()
       .min(20)
