@@ -14,7 +14,7 @@ const SHRINKWRAP = file('npm-shrinkwrap.json')
 const DIST = file('dist')
 const UI = 'services/gateway/ui/dist'
 const PAGE_READER = 'services/watcher/extract'
-const SERIAL = /\/koffi-linux-(x64|arm64|arm)$/
+const SERIAL = /\/koffi-linux-(x64|arm64)$/
 const ONNX = 'onnxruntime-web'
 const ONNX_FILES = ['ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm']
 
