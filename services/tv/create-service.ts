@@ -119,6 +119,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     hasRelay: tv => relays.some(each => each.tv === tv),
     isHeld: tv => bookings.holder(tv) != null,
     failures: tv => show.failures(tv),
+    hasFault: tv => show.hasFault(tv),
     help: (tv, why) => host.degraded(`help for ${tv}`, why),
     now
   })

@@ -3,6 +3,7 @@ import { createActs } from './acts.ts'
 import type { AdbKey } from './adb/key.ts'
 import { type Lamp, type Link, openLink } from './adb/link.ts'
 import { commandLine } from './adb/quote.ts'
+import type { ScreenFault } from './campaigns/watch-screen.ts'
 import type { Values } from './condition.ts'
 import type { Devices, Files } from './context.ts'
 import { createLive, type Live } from './live/live.ts'
@@ -15,7 +16,7 @@ import type { Relay } from './relay.ts'
 import { createTelemetry } from './telemetry.ts'
 
 type Device = Awaited<ReturnType<Devices['open']>>
-type Kind = 'command' | 'link' | 'booking' | 'assigned' | 'showing' | 'trigger' | 'repair'
+type Kind = 'command' | 'link' | 'booking' | 'assigned' | 'showing' | 'screen' | 'trigger' | 'repair'
 type Body = Parameters<Device['event']>[1]
 
 /** A TV of this node. */
@@ -34,6 +35,8 @@ export interface Tv {
   note(kind: Kind, body: Body): Promise<void>
   /** its screen while somebody watches */
   readonly live: Live
+  /** what of its pictures ails it, as its profile says */
+  readonly faults: readonly ScreenFault[]
   /** What this node itself knows of it, beside what it is asked. */
   say(values: Values): Promise<void>
   /** What was measured since `from`, ms since 1970. */
@@ -86,6 +89,7 @@ export async function openTv(init: TvInit): Promise<Tv> {
       booking: { class: 'account' },
       assigned: { class: 'account' },
       showing: { class: 'account' },
+      screen: { class: 'account' },
       trigger: { class: 'account' },
       repair: { class: 'account' },
       link: { class: 'event' }
@@ -173,6 +177,9 @@ export async function openTv(init: TvInit): Promise<Tv> {
     },
     look,
     live,
+    get faults() {
+      return profile?.screen ?? BASE.screen
+    },
     note,
     say: set,
     samples: from => device.samples(from),

@@ -4,14 +4,19 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { commandLine } from '../adb/quote.ts'
 import type { Issued } from '../documents/documents.ts'
 import { TvFailedError } from '../errors.ts'
+import { readRaw } from '../screen.ts'
 import type { Tv } from '../tv.ts'
 import type { Bring } from './bring.ts'
 import { type Asset, pathOf } from './campaign.ts'
 import { type Choice, choose } from './choose.ts'
+import { createScreenWatch, isBlack, type ScreenFault } from './watch-screen.ts'
 
 type Campaign = Issued<'campaign'>
 
 const PLAYER = 'com.artel.player/.PlayerActivity'
+/** between two pictures of a showing, where the profile asks for more than one */
+const LOOK_MS = 20_000
+const LEAST_LOOK_MS = 1_000
 const SAYS_NO = /^(Error|Exception)/m
 
 export interface ShowInit {
@@ -39,6 +44,8 @@ export function createShow({ db, bring, tvs, campaigns, find, isHeld, now }: Sho
   const getShown = db.prepare('SELECT n FROM shown WHERE issuer = ? AND name = ? AND tv = ?')
   /** showings that failed, one after the other, by TV */
   const failures = new Map<string, number>()
+  /** what is seen on each TV, and what ails its screen */
+  const screens = new Map<string, { watch: ReturnType<typeof createScreenWatch>; fault?: ScreenFault }>()
   /** place in the list of the campaign that a TV shows */
   const next = new Map<string, { key: string; at: number }>()
 
@@ -80,8 +87,39 @@ export function createShow({ db, bring, tvs, campaigns, find, isHeld, now }: Sho
       throw new TvFailedError(
         `it is ${playback ?? 'idle'}, with ${String(playing ?? 'nothing').slice(0, 100)}`
       )
+    return { state: String(playback), picture: await picture(tv, asset, true, signal) }
+  }
+
+  /** @returns its hash */
+  async function picture(tv: Tv, { mime }: Asset, isFirst: boolean, signal: AbortSignal): Promise<string> {
     const { out } = await tv.link.run('screencap', { signal })
-    return { state: String(playback), picture: createHash('sha256').update(out).digest('hex') }
+    const hash = createHash('sha256').update(out).digest('hex')
+    if (tv.faults.length === 0) return hash
+    const { name } = tv.place
+    const screen = screens.get(name) ?? { watch: createScreenWatch() }
+    screens.set(name, screen)
+    const seen = { hash, isBlack: isBlack(readRaw(out)), isFilm: mime.startsWith('video/'), isFirst }
+    await tellFault(tv, screen.watch(seen, tv.faults, now()))
+    return hash
+  }
+
+  async function tellFault(tv: Tv, fault: ScreenFault | undefined): Promise<void> {
+    const screen = screens.get(tv.place.name)
+    if (screen == null || fault === screen.fault) return
+    await tv.note('screen', { is: fault ?? 'well', wrong: fault != null })
+    screen.fault = fault
+  }
+
+  /** Waits for the end of a showing; looks at the screen meanwhile where that tells something. */
+  async function toEnd(tv: Tv, asset: Asset, end: number, signal: AbortSignal): Promise<void> {
+    const everyMs = Math.min(LOOK_MS, asset.ms / 2)
+    const looks = tv.faults.length > 0 && everyMs >= LEAST_LOOK_MS
+    for (let at = now() + everyMs; looks && at < end; at += everyMs) {
+      await delay(Math.max(0, at - now()), undefined, { signal })
+      // who went away is told by the showing
+      await picture(tv, asset, false, signal).catch(() => signal.throwIfAborted())
+    }
+    await delay(Math.max(0, end - now()), undefined, { signal })
   }
 
   async function play(tv: Tv, asset: Asset, signal: AbortSignal): Promise<void> {
@@ -109,7 +147,11 @@ export function createShow({ db, bring, tvs, campaigns, find, isHeld, now }: Sho
       const chosen = tv.lamp === 'shell' && tv.readings.power === 'on' ? choice(tv) : undefined
       const shows = chosen?.campaign.name ?? ''
       if (shows !== (tv.readings.campaign ?? '')) await tv.say({ campaign: shows })
-      if (chosen == null) return void failures.delete(name)
+      if (chosen == null) {
+        failures.delete(name)
+        await tellFault(tv, undefined)
+        return
+      }
       const { campaign, instead } = chosen
       const asset = nextAsset(name, campaign)
       const about = {
@@ -126,7 +168,7 @@ export function createShow({ db, bring, tvs, campaigns, find, isHeld, now }: Sho
       try {
         await play(tv, asset, signal)
         const seen = await witness(tv, asset, signal)
-        await delay(Math.max(0, about.from + asset.ms - now()), undefined, { signal })
+        await toEnd(tv, asset, about.from + asset.ms, signal)
         const isThere = tv.lamp === 'shell'
         result = isThere ? { is: 'shown', ...seen } : { is: 'cut', why: tv.reason ?? 'it went away', ...seen }
       } catch (error) {
@@ -143,6 +185,9 @@ export function createShow({ db, bring, tvs, campaigns, find, isHeld, now }: Sho
     },
 
     failures: (tv: string): number => failures.get(tv) ?? 0,
+
+    /** Its screen was black, or stood still, for a minute. */
+    hasFault: (tv: string): boolean => screens.get(tv)?.fault != null,
 
     shown: ({ issuer, name }: Campaign, tv: string): number =>
       (getShown.get(issuer, name, tv) as { n: number } | undefined)?.n ?? 0,

@@ -40,5 +40,6 @@ export const BASE: Profile = {
     temperature: { of: 7, match: '^(\\d+)$', type: 'number', times: 0.001 },
     uptime: { of: 8, match: '^([\\d.]+) ', type: 'number' }
   },
-  steps: {}
+  steps: {},
+  screen: []
 }

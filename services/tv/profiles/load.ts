@@ -22,7 +22,7 @@ export async function loadProfiles(folder: string): Promise<(Profile & { model: 
       .sort()
       .map(async name => {
         try {
-          const { model, gather, readings, steps } = profileSchema.parse(
+          const { model, gather, readings, steps, screen } = profileSchema.parse(
             JSON.parse(await readFile(join(path, name), 'utf8'))
           )
           for (const { match } of Object.values(readings ?? {})) new RegExp(match, 'm')
@@ -30,7 +30,8 @@ export async function loadProfiles(folder: string): Promise<(Profile & { model: 
             model,
             gather: gather ?? BASE.gather,
             readings: gather == null ? { ...BASE.readings, ...readings } : (readings ?? {}),
-            steps: steps ?? {}
+            steps: steps ?? {},
+            screen: screen ?? BASE.screen
           }
         } catch (error) {
           throw new TvRequestError(`${join(path, name)} is no profile: ${(error as Error).message}`)

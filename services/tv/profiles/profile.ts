@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { SCREEN_FAULTS, type ScreenFault } from '../campaigns/watch-screen.ts'
 import type { Value } from '../condition.ts'
 
 /** What a reading is found by in what a command says. */
@@ -20,7 +21,8 @@ export const profileSchema = z.strictObject({
   model: z.string().min(1).max(100),
   gather: z.array(words).max(32).optional(),
   readings: z.record(z.string(), pattern).optional(),
-  steps: z.record(z.string(), z.array(words).max(8)).optional()
+  steps: z.record(z.string(), z.array(words).max(8)).optional(),
+  screen: z.array(z.enum(SCREEN_FAULTS)).max(2).optional()
 })
 
 export interface Profile {
@@ -29,6 +31,8 @@ export interface Profile {
   readings: Readonly<Record<string, z.output<typeof pattern>>>
   /** of operations that this model wants otherwise */
   steps: Readonly<Record<string, readonly (readonly string[])[]>>
+  /** what of its pictures ails it for a minute of a campaign; many models leave films out of them, and show black */
+  screen: readonly ScreenFault[]
 }
 
 /** What the commands said is made into readings; what is not found is left out. Pure. */

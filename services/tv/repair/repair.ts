@@ -23,13 +23,25 @@ export interface RepairInit {
   isHeld(tv: string): boolean
   /** showings that failed, one after the other */
   failures(tv: string): number
+  /** its screen is black, or stands still */
+  hasFault(tv: string): boolean
   /** somebody has to look after it; undefined: no more */
   help(tv: string, why: string | undefined): void
   now(): number
 }
 
 /** Does something about TVs that do not answer, or do not show what they should. */
-export function createRepair({ db, tvs, hours, hasRelay, isHeld, failures, help, now }: RepairInit) {
+export function createRepair({
+  db,
+  tvs,
+  hours,
+  hasRelay,
+  isHeld,
+  failures,
+  hasFault,
+  help,
+  now
+}: RepairInit) {
   const note = db.prepare('INSERT INTO repair VALUES (?, ?, ?)')
   const of = db.prepare('SELECT at, step FROM repair WHERE tv = ? ORDER BY at')
   const newest = db.prepare('SELECT max(at) AS at FROM repair WHERE tv = ?')
@@ -44,7 +56,7 @@ export function createRepair({ db, tvs, hours, hasRelay, isHeld, failures, help,
       return now() - since >= DOWN_MS && tv.readings.relay !== 'off' ? 'down' : undefined
     }
     downSince.delete(name)
-    return failures(name) >= FAILED_IN_A_ROW ? 'idle' : undefined
+    return failures(name) >= FAILED_IN_A_ROW || hasFault(name) ? 'idle' : undefined
   }
 
   function besideAt(name: string, platform: string | undefined): number | undefined {

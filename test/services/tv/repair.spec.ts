@@ -24,6 +24,7 @@ function platform(
   const helped = new Map<string, string | undefined>()
   const failures = new Map<string, number>()
   const held = new Set<string>()
+  const faults = new Set<string>()
   const tvs = new Map(
     names.map(name => [
       name,
@@ -46,6 +47,7 @@ function platform(
       hasRelay: tv => relays.includes(tv),
       isHeld: tv => held.has(tv),
       failures: tv => failures.get(tv) ?? 0,
+      hasFault: tv => faults.has(tv),
       help: (tv, why) => void helped.set(tv, why),
       now: () => now
     })
@@ -57,6 +59,7 @@ function platform(
     helped,
     failures,
     held,
+    faults,
     restart: () => {
       repair = create()
     },
@@ -70,7 +73,7 @@ function platform(
 
 describe('tv: repair', () => {
   it('goes from the player to the relay, a step in five minutes, and asks for help after three rounds', async () => {
-    const { failures, did, helped, pass, notes } = platform(['a'])
+    const { failures, faults, did, helped, pass, notes } = platform(['a'])
     failures.set('a', 2)
     await pass(HOUR_MS)
     equal(did.length, 0, 'two failures are none')
@@ -92,6 +95,13 @@ describe('tv: repair', () => {
     equal(did.length, 9, 'three rounds a day')
     await pass(DAY_MS)
     ok(did.length > 9)
+    const before = did.length
+    failures.set('a', 0)
+    await pass(DAY_MS)
+    faults.add('a')
+    await pass(MINUTE_MS)
+    equal(did.at(-1)!.what, 'player.restart', 'a screen that is black is one that shows nothing')
+    ok(did.length > before)
   })
 
   it('leaves alone what was meant to be off, is held by somebody, or is closed; without a relay asks for help at once', async () => {
