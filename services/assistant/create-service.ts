@@ -71,14 +71,14 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
   /** read when somebody asks for it */
   const localChat: Send = async (...question) => {
     decoders ??= import('./local/chat/create-chat.ts').then(({ createLocalChat }) =>
-      createLocalChat(() => host.wanted.sandbox, join(host.folder, 'models'))
+      createLocalChat(() => host.wanted, join(host.folder, 'models'))
     )
     return (await decoders)(...question)
   }
   const buy = createBuy(host.peers, now)
   const call = createCall((route, ...question) => {
     if (route.provider.kind === 'peer') return buy(route, ...question)
-    if (route.provider.kind !== 'local') return send(route, ...question)
+    if (route.provider.kind !== 'local' && route.provider.kind !== 'network') return send(route, ...question)
     return (route.model.use === 'chat' ? localChat : local)(route, ...question)
   }, now)
   const shrink = createShrink()

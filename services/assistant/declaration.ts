@@ -84,7 +84,7 @@ export const declaration = declare({
   name: 'assistant',
   version: 1,
   summary: 'one door to language models, images and translation, with cache and quotas',
-  wants: ['jobs', 'sandbox', 'ledger', 'messenger'],
+  wants: ['jobs', 'scheduler', 'sandbox', 'ledger', 'messenger'],
   page: { icon: 'message-circle', titles: { en: 'Assistant', ru: 'Ассистент' } },
   config: z.object({
     quotaCredits: z

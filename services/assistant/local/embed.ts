@@ -1,14 +1,13 @@
 import type { Jobs } from '../../host/index.ts'
 import { badRequest } from '../errors.ts'
-import { ProviderError, type Reply, type Send } from '../provider/send.ts'
+import type { Reply, Send } from '../provider/send.ts'
 import { featuresOf, hashOf, wordsIn } from './ngrams.ts'
 import { DIMENSIONS, ngramsModel, SCALE, WIDTH } from './ngrams-model.ts'
+import { runJob } from './run-job.ts'
 
 const MAX_TEXTS = 2048
 /** of all texts of a question; so many take a tenth of a second of this process */
 const MAX_CHARS = 256 * 1024
-/** Where no worker comes a job would wait for ever. */
-const ANSWER_MS = 60_000
 /** Rows that a worker has before it at once: 16 MiB of products, and as much again as numbers. */
 const BATCH_ROWS = 32
 
@@ -19,10 +18,8 @@ export const createLocal =
     const texts = textsOf(body?.input)
     const dimensions = dimensionsOf(body?.dimensions)
     const { rows, ends, ...input } = rowsOf(texts)
-    const submit = jobs()?.submit
-    if (submit == null) throw new ProviderError({ kind: 'connect' }, 'there are no jobs on this node')
-    const sums = await sumsOf(
-      submit,
+    const { sums } = (await runJob(
+      jobs(),
       {
         type: 'ml_inference',
         model: ngramsModel(),
@@ -33,35 +30,15 @@ export const createLocal =
         batchSize: Math.min(rows, BATCH_ROWS)
       },
       signal
-    )
+    )) as { sums: { data: Float32Array } }
     const words = texts.reduce((sum, text) => sum + wordsIn(text), 0)
     const data = ends.map((end, index) => {
-      const embedding = joined(sums, ends[index - 1] ?? 0, end, dimensions)
+      const embedding = joined(sums.data, ends[index - 1] ?? 0, end, dimensions)
       return { object: 'embedding', index, embedding }
     })
     const usage = { prompt_tokens: words, total_tokens: words }
     return { whole: { object: 'list', data, model: route.model.id, usage } }
   }
-
-async function sumsOf(submit: Jobs['submit'], spec: object, signal: AbortSignal): Promise<Float32Array> {
-  const late = AbortSignal.timeout(ANSWER_MS)
-  const ending = AbortSignal.any([signal, late])
-  try {
-    const job = await submit(spec, { signal: ending })
-    try {
-      const { sums } = (await job.result({ signal: ending })) as { sums: { data: Float32Array } }
-      return sums.data
-    } finally {
-      // of one that is done nothing is left to end
-      if (ending.aborted) await job.cancel('nobody waits for it')
-    }
-  } catch (error) {
-    signal.throwIfAborted()
-    if (late.aborted) throw new ProviderError({ kind: 'overdue' }, `no worker answered in ${ANSWER_MS} ms`)
-    const { name, message } = error as Error
-    throw new ProviderError({ kind: 'status', status: 503, code: name }, message)
-  }
-}
 
 /** @throws {AssistantError} */
 function textsOf(input: unknown): string[] {

@@ -43,9 +43,9 @@ const FOLDER = /^[A-Za-z0-9][\w.-]{0,79}$/
 export const provider = z
   .strictObject({
     kind: z
-      .enum(['openai', 'libretranslate', 'fal', 'local', 'peer'])
+      .enum(['openai', 'libretranslate', 'fal', 'local', 'network', 'peer'])
       .describe(
-        `the protocol that it speaks; openai: also Ollama and the like; fal: images by its queue; local: nobody else, embeddings by the model ${LOCAL_MODEL}, chat by models of the owner; peer: another node that sells, on what was paid to it`
+        `the protocol that it speaks; openai: also Ollama and the like; fal: images by its queue; local: nobody else, embeddings by the model ${LOCAL_MODEL}, chat by models of the owner; network: these by the workers of the network; peer: another node that sells, on what was paid to it`
       ),
     url: z
       .url({ protocol: /^https?$/ })
@@ -66,9 +66,9 @@ export const provider = z
       .describe('of those that have a model the lowest is asked first'),
     models: z.array(model).min(1).max(200)
   })
-  .refine(({ kind, url }) => (url == null) === (kind === 'local' || kind === 'peer'), {
+  .refine(({ kind, url }) => (url == null) === ['local', 'network', 'peer'].includes(kind), {
     path: ['url'],
-    error: 'all kinds have one but local and peer'
+    error: 'all kinds have one but local, network and peer'
   })
   .refine(({ kind, peer }) => (peer == null) === (kind !== 'peer'), {
     path: ['peer'],
@@ -95,6 +95,12 @@ export const provider = z
       path: ['models'],
       error: `local has the model ${LOCAL_MODEL}, its use is embeddings, and for chat the names of folders of yours`
     }
+  )
+  .refine(
+    ({ kind, models }) =>
+      kind !== 'network' ||
+      models.every(({ id, upstream, use }) => use === 'chat' && FOLDER.test(upstream ?? id)),
+    { path: ['models'], error: 'network has for chat the names of folders of yours' }
   )
   .refine(({ kind, models }) => kind !== 'fal' || models.every(({ use }) => use === 'images'), {
     path: ['models'],

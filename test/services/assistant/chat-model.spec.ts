@@ -1,13 +1,15 @@
-import { deepEqual, equal, match, notEqual, ok, rejects } from 'node:assert/strict'
-import { rename } from 'node:fs/promises'
+import { deepEqual, equal, notEqual, ok, rejects } from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { cp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createSandbox } from '../../../sandbox/index.ts'
 import { createLocalChat } from '../../../services/assistant/local/chat/create-chat.ts'
 import { growingText } from '../../../services/assistant/local/chat/growing-text.ts'
 import { chance, sample } from '../../../services/assistant/local/chat/sample.ts'
 import { provider } from '../../../services/assistant/provider/provider.ts'
-import { assistant, type Bytes, OWNER } from '../../../services/index.ts'
+import { assistant, type Bytes, type Capabilities, OWNER } from '../../../services/index.ts'
 import { until } from '../../bootstrap/nodes.ts'
+import { WorkRunner } from '../../scheduler/run-work.ts'
 import { startHost } from '../host/start-host.ts'
 import { bigrams, END, sums, sumsAnswer, writeModel } from './decoder-model.ts'
 
@@ -72,12 +74,38 @@ describe('assistant: text of a decoder', () => {
 describe('assistant: chat by a model of the owner', function () {
   this.timeout(600_000)
   const sandbox = createSandbox({ warm: 1 })
+  const runner = new WorkRunner()
+  /** the block store of this test, and the jobs that its sandbox runs */
+  const stored = new Map<string, Uint8Array>()
+  const specs: { model: { cid: string }; input: Record<string, { dims: number[] }> }[] = []
+  const scheduler = {
+    async addData(source: Iterable<Uint8Array>) {
+      const bytes = Buffer.concat([...source])
+      const cid = createHash('sha256').update(bytes).digest('hex')
+      stored.set(cid, bytes)
+      return { cid, size: bytes.length }
+    },
+    async data(cid: string) {
+      const bytes = stored.get(cid)
+      if (bytes == null) throw new Error('nobody has it')
+      return { size: bytes.length, chunks: [bytes] }
+    }
+  } as unknown as Capabilities['scheduler']
+  const jobs = {
+    async submit(spec: (typeof specs)[number]) {
+      specs.push(spec)
+      const result = runner.result({ ...spec, model: stored.get(spec.model.cid) })
+      result.catch(() => {})
+      return { result: () => result, cancel: async () => {} }
+    }
+  } as unknown as Capabilities['jobs']
   let host: Host
   before(async () => {
     await sandbox.start()
+    await runner.start()
     host = await startHost({
       modules: [assistant],
-      capabilities: { sandbox },
+      capabilities: { sandbox, jobs, scheduler },
       settings: { assistant: { quotaCredits: 1 } }
     })
     await until(() => host.services.health()[0]!.state === 'running', 'it runs')
@@ -87,6 +115,16 @@ describe('assistant: chat by a model of the owner', function () {
       bigrams(token => [STEPS.get(token) ?? END])
     )
     await writeModel(join(folder, 'sums'), sums(letter), { config: { n_positions: 40 } })
+    // the weights elsewhere
+    stored.set('weights', await readFile(join(folder, 'sums', 'model.onnx')))
+    for (const [copy, cid] of [
+      ['by-cid', 'weights\n'],
+      ['nowhere', 'unknown']
+    ] as const) {
+      await cp(join(folder, 'sums'), join(folder, copy), { recursive: true })
+      await rm(join(folder, copy, 'model.onnx'))
+      await writeFile(join(folder, copy, 'model.cid'), cid)
+    }
     await writeModel(
       join(folder, 'dice'),
       bigrams(() => [1, 2, 3, 4, 5, 6].map(side => byte(String(side))))
@@ -102,15 +140,21 @@ describe('assistant: chat by a model of the owner', function () {
       }
     )
     const price = { use: 'chat', inputPerMillion: '1000000', outputPerMillion: '1000000', maxOutputTokens: 8 }
-    const models = ['sums', 'dice', 'templated', 'missing'].map(id => ({ id, ...price }))
+    const models = ['sums', 'dice', 'templated', 'missing', 'by-cid', 'nowhere'].map(id => ({
+      id,
+      ...price
+    }))
     await call('put', {
       name: 'own',
       provider: { kind: 'local', models: [{ id: 'own', upstream: 'steps', ...price }, ...models] }
     })
+    const atWorkers = { id: 'at-workers', upstream: 'sums', ...price }
+    await call('put', { name: 'workers', provider: { kind: 'network', models: [atWorkers] } })
   })
   after(async () => {
     await host?.[Symbol.asyncDispose]()
     await sandbox.stop()
+    await runner.stop()
   })
 
   const call = <T>(operation: string, input: object, body?: object): Promise<T> =>
@@ -156,22 +200,39 @@ describe('assistant: chat by a model of the owner', function () {
     equal(usage.completion_tokens, 4)
   })
 
-  it('goes on from what the model remembers, with its mask and places', async () => {
-    const { said, finish } = await answered('sums', { temperature: 0 })
+  it('goes on from what the model remembers, with its mask and places, also with weights by their CID', async () => {
+    const { said, finish } = await answered('by-cid', { temperature: 0 })
     deepEqual([said, finish], [sumsAnswer(PROMPT, letter, 8), 'length'])
   })
 
   it('is the same for one seed, and asked as the template of the model says', async () => {
-    const { said: one } = await answered('dice', { seed: 1 })
-    match(one, /^[1-6]{8}$/)
-    const again = await call<Bytes>(
-      'chat',
-      { cacheControl: 'no-store' },
-      { model: 'dice', messages, seed: 1 }
-    )
-    equal(JSON.parse(Buffer.from(again.whole!).toString()).choices[0].message.content, one)
+    // six sides of equal chance
+    const logits = new Float32Array(256).fill(-100).fill(0, byte('1'), byte('6') + 1)
+    const random = chance(1)
+    const drawn = Array.from({ length: 8 }, () => sample(logits, { temperature: 1, topP: 1, random }))
+    equal((await answered('dice', { seed: 1 })).said, Buffer.from(drawn).toString())
     const { said, usage } = await answered('templated')
     deepEqual([said, usage.prompt_tokens], ['Дab', '<user>hi:'.length])
+  })
+
+  it('is the same of workers of the network, who have the weights by their CID, and a job for each token', async () => {
+    const { text } = await ask('at-workers', { stream: true, max_tokens: 2 })
+    const pieces = text
+      .split('\n\n')
+      .flatMap(event => (event.startsWith('data: {') ? [JSON.parse(event.slice(6))] : []))
+      .flatMap(({ choices }) => choices[0]?.delta.content || [])
+    deepEqual(pieces, [...sumsAnswer(PROMPT, letter, 2)])
+    deepEqual(new Set(specs.map(({ model }) => stored.get(model.cid))).size, 1)
+    // the past goes with each, and of what was said only the newest
+    deepEqual(
+      specs.map(({ input }) => [input.input_ids!.dims[1], input['past_key_values.0.key']!.dims[2]]),
+      [
+        [PROMPT.length, 0],
+        [1, PROMPT.length]
+      ]
+    )
+    const unknown = await ask('nowhere')
+    deepEqual([unknown.status, JSON.parse(unknown.text).error.code], [502, 'bad_model'])
   })
 
   it('is refused by name where nobody could give it', async () => {
@@ -201,9 +262,10 @@ describe('assistant: chat by a model of the owner', function () {
 
   it('ends with who leaves, and is nowhere without walls', async () => {
     const folder = join(host.folder, 'assistant', 'models')
-    const chat = createLocalChat(() => sandbox, folder)
+    const chat = createLocalChat(() => ({ sandbox }), folder)
     const model = { id: 'dice', maxOutputTokens: 1_000_000 }
-    const route = { name: 'own', model } as never
+    const provider = { kind: 'local' }
+    const route = { name: 'own', provider, model } as never
     const leaving = new AbortController()
     const reply = await chat(route, '', { messages, stream: true }, leaving.signal)
     const { events } = reply as { events: AsyncGenerator<string> }
@@ -212,7 +274,7 @@ describe('assistant: chat by a model of the owner', function () {
     const file = join(folder, 'dice', 'model.onnx')
     await rename(file, `${file}.away`)
     try {
-      const beside = { name: 'own', model: { id: 'dice', maxOutputTokens: 2 } } as never
+      const beside = { name: 'own', provider, model: { id: 'dice', maxOutputTokens: 2 } } as never
       const { whole } = (await chat(beside, '', { messages }, AbortSignal.timeout(60_000))) as {
         whole: object
       }
@@ -226,7 +288,7 @@ describe('assistant: chat by a model of the owner', function () {
     const bare = createSandbox({ lazy: true, toolPath: '/nowhere' })
     await bare.start()
     try {
-      const unwalled = createLocalChat(() => bare, folder)
+      const unwalled = createLocalChat(() => ({ sandbox: bare }), folder)
       await rejects(unwalled(route, '', { messages }, AbortSignal.timeout(60_000)), { code: 'no_walls' })
     } finally {
       await bare.stop()

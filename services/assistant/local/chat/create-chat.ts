@@ -1,13 +1,13 @@
 import { randomInt, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { LRUCache } from 'lru-cache'
-import type { Sandbox } from '../../../../sandbox/index.ts'
+import type { Capabilities } from '../../../host/index.ts'
 import { AssistantError, badRequest } from '../../errors.ts'
 import type { Reply, Send } from '../../provider/send.ts'
 import { type ChatQuestion, chatQuestion } from './chat-question.ts'
-import { openDecoder } from './decoder.ts'
+import { atWorkers, openHere, type Place, startText } from './decoder.ts'
 import { growingText } from './growing-text.ts'
-import { type ChatModel, readModelBytes, readModelFiles } from './model-files.ts'
+import { type ChatModel, readModelFiles, readWeights, type Weights } from './model-files.ts'
 import { chance, sample } from './sample.ts'
 
 /** Of one answer, with the start of its process. */
@@ -17,18 +17,26 @@ const MODELS = 2
 
 type Told = { piece: string } | { finish: 'stop' | 'length'; output: number }
 
+const noSuch = (code: string, message: string): AssistantError =>
+  new AssistantError(503, 'api_error', code, message)
+
 /**
  * Chat by a decoder that the owner has put on the disk of this node: each answer is a session behind the walls, which nobody
- * else's question meets.
+ * else's question meets, or, of the kind `network`, a row of jobs, one for each token.
  *
+ * @param wanted what of it runs at this moment
  * @param folder has a folder for each model
  */
-export function createLocalChat(sandbox: () => Pick<Sandbox, 'open'> | undefined, folder: string): Send {
+export function createLocalChat(
+  wanted: () => Partial<Pick<Capabilities, 'sandbox' | 'jobs' | 'scheduler'>>,
+  folder: string
+): Send {
   const lending = new Map<string, { answers: number; bytes: Promise<Uint8Array> }>()
+  const shared = new WeakMap<ChatModel, Promise<string>>()
   const models = new LRUCache<string, Promise<ChatModel>>({ max: MODELS })
 
   function modelOf(name: string): Promise<ChatModel> {
-    const model = models.get(name) ?? readModelFiles(join(folder, name))
+    const model = models.get(name) ?? readModelFiles(join(folder, name), wanted().scheduler)
     models.set(name, model)
     // the owner may put it right
     model.catch(() => models.delete(name))
@@ -36,34 +44,59 @@ export function createLocalChat(sandbox: () => Pick<Sandbox, 'open'> | undefined
   }
 
   /** The bytes of a model, which all answers that run at the same time have once. */
-  function lend(file: string): Disposable & { bytes: Promise<Uint8Array> } {
-    const lent = lending.get(file) ?? { answers: 0, bytes: readModelBytes(file) }
+  function lend(weights: Weights): Disposable & { bytes: Promise<Uint8Array> } {
+    const place = 'cid' in weights ? weights.cid : weights.file
+    const lent = lending.get(place) ?? { answers: 0, bytes: readWeights(weights, wanted().scheduler) }
     lent.answers++
-    lending.set(file, lent)
+    lending.set(place, lent)
     return {
       bytes: lent.bytes,
       [Symbol.dispose]() {
-        if (--lent.answers === 0) lending.delete(file)
+        if (--lent.answers === 0) lending.delete(place)
       }
     }
+  }
+
+  /** The CID of the weights, which workers fetch by it. */
+  function share(model: ChatModel): Promise<string> {
+    const cid = shared.get(model) ?? publish(model)
+    shared.set(model, cid)
+    // the disk may have room again
+    cid.catch(() => shared.delete(model))
+    return cid
+  }
+
+  async function publish({ weights }: ChatModel): Promise<string> {
+    if ('cid' in weights) return weights.cid
+    const { scheduler } = wanted()
+    if (scheduler == null) throw noSuch('no_jobs', 'there are no jobs on this node')
+    using lent = lend(weights)
+    return (await scheduler.addData([await lent.bytes])).cid
+  }
+
+  async function openBehindWalls(model: Uint8Array, signal: AbortSignal): Promise<Place> {
+    const { sandbox } = wanted()
+    if (sandbox == null) throw noSuch('no_sandbox', 'there is no sandbox on this node')
+    return await openHere(sandbox, model, signal).catch(error => {
+      if ((error as Error).name !== 'WallMissingError') throw error
+      throw noSuch('no_walls', `a wall is missing: ${(error as Error).message}`)
+    })
   }
 
   /** The answer piece by piece, and how it ended. */
   async function* answer(
     model: ChatModel,
+    isOfNetwork: boolean,
     prompt: readonly number[],
     { maxTokens, temperature, topP, seed, stop }: ChatQuestion,
     signal: AbortSignal
   ): AsyncGenerator<Told> {
-    const walls = sandbox()
-    if (walls == null)
-      throw new AssistantError(503, 'api_error', 'no_sandbox', 'there is no sandbox on this node')
-    using lent = lend(model.file)
-    const bytes = await lent.bytes
-    const decoder = await openDecoder(walls, { model: bytes, shape: model.shape }, signal).catch(error => {
-      if ((error as Error).name !== 'WallMissingError') throw error
-      throw new AssistantError(503, 'api_error', 'no_walls', `a wall is missing: ${(error as Error).message}`)
-    })
+    using lent = isOfNetwork ? undefined : lend(model.weights)
+    const place =
+      lent == null
+        ? atWorkers(wanted().jobs, await share(model), signal)
+        : await openBehindWalls(await lent.bytes, signal)
+    const decoder = startText(place, model.shape)
     try {
       const text = growingText(model.decode, [...stop, ...model.stops])
       const random = chance(seed ?? randomInt(2 ** 32))
@@ -86,7 +119,8 @@ export function createLocalChat(sandbox: () => Pick<Sandbox, 'open'> | undefined
     }
   }
 
-  return async ({ model: { id, upstream, maxOutputTokens } }, _, body, signal): Promise<Reply> => {
+  return async ({ provider, model: named }, _, body, signal): Promise<Reply> => {
+    const { id, upstream, maxOutputTokens } = named
     const question = chatQuestion(body!, maxOutputTokens)
     const model = await modelOf(upstream ?? id)
     const prompt = model.encode(question.messages)
@@ -98,7 +132,7 @@ export function createLocalChat(sandbox: () => Pick<Sandbox, 'open'> | undefined
       )
     const ending = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)])
     const asked = { ...question, maxTokens: Math.min(question.maxTokens, room) }
-    const told = answer(model, prompt, asked, ending)
+    const told = answer(model, provider.kind === 'network', prompt, asked, ending)
     const head = { id: `chatcmpl-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model: id }
     const usageOf = (output: number) => ({
       prompt_tokens: prompt.length,

@@ -1,6 +1,8 @@
 import { decodeValue, encodeValue, type Sandbox } from '../../../../sandbox/index.ts'
 import { readModel } from '../../../../scheduler/index.ts'
+import type { Jobs } from '../../../host/index.ts'
 import { badModel } from '../../errors.ts'
+import { runJob } from '../run-job.ts'
 
 interface Tensor {
   type: string
@@ -8,6 +10,13 @@ interface Tensor {
   data: BigInt64Array | Float32Array
 }
 type Tensors = Record<string, Tensor>
+
+/** Where a decoder runs. */
+export interface Place {
+  /** all outputs of the model */
+  run(inputs: Tensors): Promise<Tensors>
+  close(): Promise<void>
+}
 
 /** Of a decoder: what it takes, and what of its answer it takes again. */
 export interface Shape {
@@ -60,19 +69,40 @@ export function shapeOf(model: Uint8Array): Shape {
 }
 
 /**
- * One text that grows, in a process of its own behind the walls.
+ * A process of its own behind the walls of this node.
  *
- * @throws {WallMissingError} {AssistantError}
+ * @throws {WallMissingError}
  */
-export async function openDecoder(
+export async function openHere(
   sandbox: Pick<Sandbox, 'open'>,
-  { model, shape }: { model: Uint8Array; shape: Shape },
+  model: Uint8Array,
   signal: AbortSignal
-) {
+): Promise<Place> {
   const session = await sandbox.open(
     { kind: 'onnx', source: model },
     { limits: LIMITS, requester: 'assistant', signal }
   )
+  return {
+    async run(inputs) {
+      const [outcome] = await session.run([encodeValue({ batches: [inputs] })], { signal })
+      signal.throwIfAborted()
+      if (!outcome!.ok) throw badModel(outcome!.failure.message)
+      const [outputs] = decodeValue(outcome!.value, { maxItems: MAX_ITEMS }) as [Tensors]
+      return outputs
+    },
+    close: () => session.close()
+  }
+}
+
+/** Workers of the network: each token is a job of the owner's, to which the weights come from the block store. */
+export const atWorkers = (jobs: Jobs | undefined, cid: string, signal: AbortSignal): Place => ({
+  run: async input =>
+    (await runJob(jobs, { type: 'ml_inference', model: { cid }, input }, signal)) as Tensors,
+  close: async () => {}
+})
+
+/** One text that grows. */
+export function startText({ run, close }: Place, shape: Shape) {
   let ids: number[] = []
   let past: Tensors = Object.fromEntries(
     shape.past.map(({ to, type, dims }) => [to, { type, dims, data: new Float32Array(0) }])
@@ -82,7 +112,7 @@ export async function openDecoder(
     /**
      * The logits of what comes after all tokens so far and these.
      *
-     * @throws {AssistantError}
+     * @throws {AssistantError} {ProviderError}
      */
     async next(more: readonly number[]): Promise<Float32Array> {
       const before = shape.past.length > 0 ? ids.length : 0
@@ -99,10 +129,7 @@ export async function openDecoder(
         position_ids: row(now.map((_, i) => before + i))
       }
       const given = Object.fromEntries(shape.inputs.map(name => [name, feeds[name]!]))
-      const [outcome] = await session.run([encodeValue({ batches: [{ ...given, ...past }] })], { signal })
-      signal.throwIfAborted()
-      if (!outcome!.ok) throw badModel(outcome!.failure.message)
-      const [answer] = decodeValue(outcome!.value, { maxItems: MAX_ITEMS }) as [Tensors]
+      const answer = await run({ ...given, ...past })
       past = Object.fromEntries(shape.past.map(({ from, to }) => [to, answer[from]!]))
       const { dims, data } = answer.logits!
       const size = dims.at(-1)!
@@ -110,6 +137,6 @@ export async function openDecoder(
         throw badModel(`its logits are ${dims.join(' × ')}, and not 1 × ${now.length} × tokens of floats`)
       return data.subarray(data.length - size)
     },
-    close: () => session.close()
+    close
   }
 }

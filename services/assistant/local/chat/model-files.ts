@@ -2,13 +2,18 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Template } from '@huggingface/jinja'
 import { Tokenizer } from '@huggingface/tokenizers'
+import type { Capabilities } from '../../../host/index.ts'
 import { badModel, badRequest } from '../../errors.ts'
 import type { Said } from './chat-question.ts'
 import { type Shape, shapeOf } from './decoder.ts'
 
+/** Data of the network by its CID, or a file. */
+export type Weights = { cid: string } | { file: string }
+export type DataStore = Pick<Capabilities['scheduler'], 'addData' | 'data'>
+
 /** A decoder of the owner, of the files that Hugging Face's Optimum writes. */
 export interface ChatModel {
-  file: string
+  weights: Weights
   shape: Shape
   /** of what was said, with the beginning of the answer */
   encode(messages: readonly Said[]): number[]
@@ -26,13 +31,13 @@ const MAX_JSON_BYTES = 64 * 1024 * 1024
 const MAX_MODEL_BYTES = 1024 * 1024 * 1024
 
 /**
- * Reads `model.onnx` and `tokenizer.json`, and as far as they are there `tokenizer_config.json` (chat_template, eos_token) and
+ * Reads `model.onnx`, or what `model.cid` names, and `tokenizer.json`, and as far as they are there `tokenizer_config.json` (chat_template, eos_token) and
  * `config.json` (eos_token_id, context).
  *
  * @throws {AssistantError} a file is missing or is no such thing
  */
-export async function readModelFiles(folder: string): Promise<ChatModel> {
-  const file = join(folder, 'model.onnx')
+export async function readModelFiles(folder: string, store: DataStore | undefined): Promise<ChatModel> {
+  const weights = await weightsIn(folder)
   const json = async (name: string, isNeeded = false): Promise<Record<string, unknown> | undefined> => {
     try {
       if ((await stat(join(folder, name))).size > MAX_JSON_BYTES) throw badModel(`${name} is too large`)
@@ -56,8 +61,8 @@ export async function readModelFiles(folder: string): Promise<ChatModel> {
   const special = { bos_token: textOf(bos_token), eos_token: textOf(eos_token) }
   const most = [config.max_position_embeddings, config.n_positions].find(each => Number.isSafeInteger(each))
   return {
-    file,
-    shape: shapeOf(await readModelBytes(file)),
+    weights,
+    shape: shapeOf(await readWeights(weights, store)),
     encode(messages) {
       const text =
         template == null
@@ -81,13 +86,32 @@ function render(template: Template, values: Record<string, unknown>): string {
   }
 }
 
-/** @throws {AssistantError} */
-export async function readModelBytes(file: string): Promise<Uint8Array> {
+async function weightsIn(folder: string): Promise<Weights> {
   try {
-    if ((await stat(file)).size > MAX_MODEL_BYTES)
-      throw badModel(`model.onnx has more than ${MAX_MODEL_BYTES} bytes`)
-    return new Uint8Array(await readFile(file))
+    return { cid: (await readFile(join(folder, 'model.cid'), 'utf8')).trim() }
   } catch (error) {
-    throw badModel(`model.onnx: ${(error as Error).message}`)
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+      throw badModel(`model.cid: ${(error as Error).message}`)
+    return { file: join(folder, 'model.onnx') }
   }
+}
+
+/** @throws {AssistantError} */
+export async function readWeights(weights: Weights, store: DataStore | undefined): Promise<Uint8Array> {
+  try {
+    if ('file' in weights) {
+      expectSize((await stat(weights.file)).size)
+      return new Uint8Array(await readFile(weights.file))
+    }
+    if (store == null) throw new Error('there is no data by CID on this node')
+    const { size, chunks } = await store.data(weights.cid)
+    expectSize(size)
+    return new Uint8Array(Buffer.concat(await Array.fromAsync(chunks)))
+  } catch (error) {
+    throw badModel(`${'file' in weights ? 'model.onnx' : 'model.cid'}: ${(error as Error).message}`)
+  }
+}
+
+function expectSize(bytes: number): void {
+  if (bytes > MAX_MODEL_BYTES) throw new RangeError(`more than ${MAX_MODEL_BYTES} bytes`)
 }
