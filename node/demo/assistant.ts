@@ -100,8 +100,18 @@ export const assistant: Demo = {
       return { right: provider.calls === calls + 1, detail: `${provider.calls - calls} call` }
     })
     await step('embeddings without a provider: a worker of the network runs the model', async () => {
-      const join = ['start', '--gateway-enabled', 'false', '--seed', node.address, '--slots', '1']
-      await stage.start('worker', [...join, '--trusted-peer', '*'])
+      const join = [
+        'start',
+        '--gateway-enabled',
+        '--gateway-port',
+        '0',
+        '--seed',
+        node.address,
+        '--slots',
+        '1'
+      ]
+      const buys = ['--assistant-enabled', '--assistant-quota-credits', '1']
+      await stage.start('worker', [...join, '--trusted-peer', '*', ...buys])
       const seen = async (): Promise<boolean> => (await node.control.network.network()).workers === 1
       await until('the node to find it', seen)
       const { calls } = provider
@@ -112,6 +122,34 @@ export const assistant: Demo = {
       return {
         right: provider.calls === calls && near > 0.5 && far < 0.35,
         detail: `${text.length} numbers; misspelt ${near.toFixed(2)} near, another text ${far.toFixed(2)}`
+      }
+    })
+    await step('that worker buys answers of this node, for credits of the network', async () => {
+      const worker = stage.nodes.get('worker')!
+      const there = await openHttp(worker.folder)
+      await http.call('PUT', '/assistant/providers/demo', { provider: { ...named, isSold: true } })
+      const bought = { kind: 'peer', peer: node.id, models }
+      await there.call('PUT', '/assistant/providers/bought', { provider: bought })
+      const eve = await there.person('eve')
+      const tries = async (): Promise<string> =>
+        ask(eve, 'Bought', true).catch((error: Error) =>
+          error instanceof OpenAI.APIError ? `${error.status}` : error.message
+        )
+      const unnamed = await tries()
+      await http.call('PATCH', '/config', {
+        'assistant.buyers': [worker.id],
+        'assistant.allowedPeers': [worker.id]
+      })
+      const unpaid = await tries()
+      await there.call('POST', '/assistant/pay', { to: node.id, credits: '100000' })
+      const left = async (): Promise<bigint> =>
+        BigInt((await there.call<{ left: string }>('GET', `/assistant/sellers/${node.id}`)).left)
+      await until('the payment at the seller', async () => (await left()) === 100_000n)
+      const paid = await tries()
+      const cost = 100_000n - (await left())
+      return {
+        right: `${unnamed} ${unpaid} ${paid}` === '502 502 miss' && eve.wrong === 0 && cost === eve.cost,
+        detail: `refused until it is named and has paid; ${cost} of 100000 micro-credits, as the provider said`
       }
     })
     await step(`a bot answers ${CHATS} chats, and whom nobody has admitted not`, async () => {
