@@ -76,7 +76,10 @@ const tested = z.object({
   count: z.number(),
   emptyFields: z.array(z.string()),
   doubt: z.string().optional().describe('why it would not be believed'),
-  changes: z.number().describe('that would be told, after the fetch before')
+  changes: z.number().describe('that would be told, after the fetch before'),
+  sent: z
+    .array(z.object({ subscription: id, events: z.number(), text: z.string().describe('of the first ten') }))
+    .describe('what of it each subscription would be told')
 })
 
 const hosts = z.array(z.string().regex(/^[^\s/]{1,253}:\d{1,5}$/, 'write it like 10.0.0.7:8080')).max(100)

@@ -1,14 +1,18 @@
-import { byKey, compare, type KnownItem } from './core/compare.ts'
+import { byKey, type Change, compare, type KnownItem } from './core/compare.ts'
 import { doubt, type Figures, figuresOf, remember } from './core/judge.ts'
+import { isWanted, isWantedFirst } from './core/wanted.ts'
 import { RuleError } from './errors.ts'
 import type { Extractor } from './extract/extractor.ts'
 import type { Rule } from './rule.ts'
+import { compose } from './send/compose.ts'
 import type { Page, Store } from './store.ts'
 import type { Visit } from './visit.ts'
 
 const SHOWN = 50
+/** Changes of which a message is shown. */
+const TOLD = 10
 
-/** What a rule would have found on kept pages: by the same functions, and nothing is kept of it. */
+/** What a rule would have found on kept pages, and who would have been told what: by the same functions, and nothing is kept of it. */
 export function createTest({
   store,
   visit,
@@ -27,6 +31,16 @@ export function createTest({
       rule.extract,
       signal
     )
+    const sentOf = (changes: readonly Change[], at: number, isFirst: boolean) =>
+      store.subscriptions.list().flatMap(({ id: to, subscription }) => {
+        const wants = isFirst ? isWantedFirst : isWanted
+        const told = changes.filter(change => wants(subscription, { ...change, rule: id ?? '' }))
+        if (told.length === 0) return []
+        const events = told.slice(0, TOLD).map(change => ({ ...change, number: 0, at, rule: rule.name }))
+        const kind = isFirst ? 'first' : 'events'
+        const { text } = compose({ kind, subscription: subscription.name, events })
+        return [{ subscription: to, events: told.length, text }]
+      })
     let known: KnownItem[] | undefined
     let history: Figures[] = []
     return {
@@ -42,7 +56,8 @@ export function createTest({
           figures,
           history
         })
-        const changes = reason != null || known == null ? [] : compare(known, items).changes
+        const { changes } = reason == null ? compare(known ?? [], items) : { changes: [] }
+        const isFirst = known == null
         if (reason == null) {
           known = after(known ?? [], items)
           history = remember(history, figures)
@@ -53,7 +68,8 @@ export function createTest({
           count: items.size,
           emptyFields: names.filter(name => figures.fill[name] === 0),
           doubt: reason,
-          changes: changes.length
+          changes: isFirst ? 0 : changes.length,
+          sent: sentOf(changes, at, isFirst)
         }
       })
     }

@@ -27,6 +27,13 @@ export function isWanted(
   return holds(when, event.new) && !before
 }
 
+/** Whether a subscription is told of an item that was there already when it, or its rule, began. */
+export const isWantedFirst = (
+  subscription: Pick<Subscription, 'rule' | 'kinds' | 'query' | 'when' | 'first'>,
+  item: { rule: string; new?: Fields }
+): boolean =>
+  subscription.first === 'matching' && isWanted({ ...subscription, kinds: ['new'] }, { ...item, kind: 'new' })
+
 function holds(when: NonNullable<Subscription['when']>, fields: Fields | undefined): boolean {
   const value = fields?.[when.field]
   if (value == null || value === '') return false

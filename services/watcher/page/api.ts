@@ -65,6 +65,7 @@ export interface Tested {
   emptyFields: string[]
   doubt?: string
   changes: number
+  sent: { subscription: string; events: number; text: string }[]
 }
 
 export const KINDS = ['new', 'changed', 'gone', 'returned'] as const

@@ -76,13 +76,24 @@ function Found({ fetches, words }: { fetches: Tested[]; words: Words }) {
   return (
     <>
       <ul style={{ margin: '0.5rem 0', paddingInlineStart: '1.25rem' }}>
-        {fetches.map(({ at, count, changes, doubt, emptyFields }) => (
+        {fetches.map(({ at, count, changes, doubt, emptyFields, sent }) => (
           <li key={at}>
             <Text size="sm">
               {t('fetchOf', { time: time(at), count: number(count), changes: number(changes) })}
               {doubt != null && ` · ${t('doubt', { reason: doubt })}`}
               {emptyFields.length > 0 && ` · ${t('emptyFields', { names: emptyFields.join(', ') })}`}
             </Text>
+            {sent.map(({ subscription, events, text }) => (
+              <Text
+                key={subscription}
+                size="xs"
+                c="dimmed"
+                style={{ whiteSpace: 'pre-line', overflowWrap: 'anywhere' }}
+              >
+                {t('sent', { to: subscription, n: number(events) })}
+                {`\n${text}`}
+              </Text>
+            ))}
           </li>
         ))}
       </ul>

@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import type { Event, Message, SubscriptionRow } from '../contract.ts'
 import { nextTime } from '../core/times.ts'
-import { isWanted } from '../core/wanted.ts'
-import type { Subscription } from '../rule.ts'
+import { isWanted, isWantedFirst } from '../core/wanted.ts'
 import type { RuleState, Store } from '../store.ts'
 
 /** Of one message; the rest is in the next. */
@@ -82,10 +81,7 @@ export function createOutbox(db: DatabaseSync, store: Store, now: () => number) 
     if (subscription.first !== 'matching') return
     const items = store.items
       .known(rule.id)
-      .filter(
-        ({ isGone, fields }) =>
-          !isGone && isWanted(withNew(subscription), { kind: 'new', rule: rule.id, new: fields })
-      )
+      .filter(({ isGone, fields }) => !isGone && isWantedFirst(subscription, { rule: rule.id, new: fields }))
     for (let from = 0; from < items.length; from += EVENTS)
       put(id, `first ${rule.id} ${rule.version} ${from}`, {
         kind: 'first',
@@ -153,5 +149,3 @@ export function createOutbox(db: DatabaseSync, store: Store, now: () => number) 
       )
   }
 }
-
-const withNew = (subscription: Subscription): Subscription => ({ ...subscription, kinds: ['new'] })

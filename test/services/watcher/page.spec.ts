@@ -167,7 +167,10 @@ describe('watcher: page', function () {
       assert.deepEqual(await overflowing(page, 400), [], name)
       await look(`400-${name}`)
     }
+    const channel = { kind: 'email', to: 'me@example.org' }
+    await call('subscribe', { id: 'me', subscription: { name: 'Все', channel } })
     await button('Изменить Суд').click()
+    await page.getByText(/Получит me, событий 1:.*2-9\/2026/s).waitFor()
     await page.getByRole('columnheader', { name: 'parties' }).waitFor()
     assert.deepEqual(await overflowing(page, 400), [])
     await look('400-editor')

@@ -55,6 +55,12 @@ async function openVersions() {
   return site
 }
 
+interface TestedFetch {
+  count: number
+  doubt?: string
+  sent: { subscription: string; events: number; text: string }[]
+}
+
 describe('watcher: a list behind a login', function () {
   this.timeout(600_000)
   let sandbox: Sandbox
@@ -164,12 +170,20 @@ describe('watcher: a list behind a login', function () {
         fields: { ...extract.fields, number: { xpath: 'td[1]' } }
       }
     }
-    const { fetches } = await call<{ fetches: { count: number; doubt?: string }[] }>('test', {
-      id: 'court',
-      rule: draft
-    })
+    const old = { name: 'old', channel, first: 'matching', query: 'shcherbakov', kinds: ['gone'] }
+    await call('subscribe', { id: 'old', subscription: old })
+    const { fetches } = await call<{ fetches: TestedFetch[] }>('test', { id: 'court', rule: draft })
     // of the last fetches some are those of the other layout
     ok(fetches.some(({ count }) => count === COUNT) && fetches.some(({ doubt }) => doubt != null))
+    // who would have been told what
+    const [existing, gone, ...more] = fetches.flatMap(({ sent }) => sent)
+    deepEqual(
+      [existing?.subscription, existing?.events, gone?.subscription, gone?.events],
+      ['old', 1, 'all', 1]
+    )
+    match(existing!.text, /^New \(Суд\): .*number: 2-9999\/2026/)
+    match(gone!.text, /^Gone \(Суд\): .*number: 2-7\/2026/)
+    deepEqual(more, [])
 
     const kept = join(host.folder, 'watch')
     for (const folder of ['secrets', 'cookies'])
