@@ -11,6 +11,7 @@ import {
   slots
 } from '../host/index.ts'
 import { nameOfCaller } from './caller.ts'
+import { createCarrier } from './commands/carry.ts'
 import type { SignedCommand } from './commands/command.ts'
 import { createExecute } from './commands/execute.ts'
 import type { commandOperations } from './commands/operations.ts'
@@ -47,6 +48,8 @@ const HOUR_MS = 3_600_000
 /** Devices that a node tells of. */
 const MAX_DEVICES = 256
 const MAX_COMMANDS = 100
+/** Each keeps a command until it expires: more would only tell the device's node the same again. */
+const MAX_CARRIERS = 3
 
 export interface FleetSideInit {
   host: HostOf<Declared>
@@ -166,6 +169,15 @@ export async function createFleetSide(init: FleetSideInit) {
     return applying
   }
 
+  /** Members that are here, those first that most nodes are connected to. */
+  function carriers(agent: string): string[] {
+    const { agents = [], grants = [] } = document() ?? {}
+    const members = [...owners(), ...config.witnessPeers, ...agents, ...grants.map(({ peer }) => peer)]
+    return [...new Set(members)]
+      .filter(peer => peer !== self && peer !== agent && host.peers.addressOf(peer) != null)
+      .slice(0, MAX_CARRIERS)
+  }
+
   /** Whom the document names, and whom this node shares its logs with. */
   function isMember(peer: string): boolean {
     const { agents = [], grants = [] } = document() ?? {}
@@ -212,11 +224,14 @@ export async function createFleetSide(init: FleetSideInit) {
       const known = series.names().flatMap(({ agent, id }) => (id === device ? [agent] : []))
       return [...new Set([...told, ...known])]
     },
+    carriers,
     mayPropose: peer => document()?.grants.some(each => each.peer === peer && each.risk === 3) === true,
     sign,
     now,
     changed: tell
   })
+
+  const carrier = createCarrier({ fleet: config.fleet, peers, isMember, isSigned, now, signal, log })
 
   const operations: Pick<Own['operations'], keyof typeof fleetOperations | keyof typeof commandOperations> = {
     fleet() {
@@ -277,7 +292,7 @@ export async function createFleetSide(init: FleetSideInit) {
 
   const messages: Pick<
     Own['messages'] & object,
-    'document' | 'release' | 'nonce' | 'perform' | 'propose' | 'countersign'
+    'document' | 'release' | 'nonce' | 'perform' | 'carryNonce' | 'carry' | 'propose' | 'countersign'
   > = {
     async document(request, { peer }) {
       demandMember(peer)
@@ -296,6 +311,8 @@ export async function createFleetSide(init: FleetSideInit) {
     },
     // what is begun goes on also where who asked goes away: asked again, it has its outcome
     perform: request => execute.execute(request as SignedCommand),
+    carryNonce: (request, { peer, signal: until }) => carrier.nonce(request, peer, until),
+    carry: (request, { peer }) => carrier.carry(request as SignedCommand, peer),
     propose({ bytes }, { peer }) {
       operator.propose(bytes, peer)
       return {}

@@ -88,6 +88,18 @@ export const agentState = () =>
     release: releaseState()
   })
 
+const nonceAnswer = () => z.object({ nonce: bytesOf(NONCE_BYTES, NONCE_BYTES), risk })
+const signedCommand = () =>
+  z.object({
+    bytes: bytesOf(1, MAX_COMMAND_BYTES),
+    signatures: z
+      .array(z.object({ signer: agent, signature }))
+      .min(1)
+      .max(MAX_SIGNERS)
+  })
+const outcomeAnswer = () =>
+  z.object({ is: z.enum(OUTCOMES), why: text.optional(), result: z.unknown().optional() })
+
 export const messages = {
   /** These are on my disk; write them to yours. `first`: the oldest entry that I still have. */
   append: message({
@@ -152,21 +164,28 @@ export const messages = {
   nonce: message({
     peers: 'everybody',
     request: () => z.object({ device, name }),
-    answer: () => z.object({ nonce: bytesOf(NONCE_BYTES, NONCE_BYTES), risk }),
+    answer: nonceAnswer,
     atOnce: COMMANDS_AT_ONCE
   }),
   /** Do this, unless you have done it. Anybody may bring what others have signed. */
   perform: message({
     peers: 'everybody',
-    request: () =>
-      z.object({
-        bytes: bytesOf(1, MAX_COMMAND_BYTES),
-        signatures: z
-          .array(z.object({ signer: agent, signature }))
-          .min(1)
-          .max(MAX_SIGNERS)
-      }),
-    answer: () => z.object({ is: z.enum(OUTCOMES), why: text.optional(), result: z.unknown().optional() }),
+    request: signedCommand,
+    answer: outcomeAnswer,
+    deadlineMs: COMMAND_MS,
+    atOnce: COMMANDS_AT_ONCE
+  }),
+  /** The same two things of a node that I cannot reach, for what I have signed. `waiting`: nor can you; you keep trying. */
+  carryNonce: message({
+    peers: 'everybody',
+    request: () => z.object({ agent, device, name }),
+    answer: nonceAnswer,
+    atOnce: COMMANDS_AT_ONCE
+  }),
+  carry: message({
+    peers: 'everybody',
+    request: signedCommand,
+    answer: () => outcomeAnswer().extend({ is: z.enum([...OUTCOMES, 'waiting']) }),
     deadlineMs: COMMAND_MS,
     atOnce: COMMANDS_AT_ONCE
   }),

@@ -11,7 +11,13 @@ const outcome = () =>
   z.object({
     is: z.enum([...OUTCOMES, 'proposed']).describe('unknown: it was begun, and nobody can say'),
     why: z.string().optional(),
-    result: z.unknown().optional().describe('what the device answered')
+    result: z.unknown().optional().describe('what the device answered'),
+    via: z
+      .string()
+      .optional()
+      .describe(
+        'the node that brought it, as yours could not, and says so; the log of the device is the proof'
+      )
   })
 const exit = ({ is }: { is: string }): number => (is === 'done' || is === 'proposed' ? 0 : EXIT.internal)
 

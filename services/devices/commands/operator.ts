@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { ConflictError, ForbiddenError, type Nonces, type Signature } from '../../host/index.ts'
+import {
+  ConflictError,
+  ForbiddenError,
+  type Nonces,
+  type Signature,
+  UnreachableError
+} from '../../host/index.ts'
 import type { Signer } from '../context.ts'
 import type { WantedCommand } from '../contract.ts'
 import { CommandError, UnknownCommandError, UnknownDeviceError } from '../errors.ts'
@@ -29,6 +35,9 @@ export interface Proposal {
   peer: string
 }
 
+/** `via`: the member that brought it, whose word this is until the log is here; undefined: the node itself says so. */
+export type Brought = Outcome & { via?: string }
+
 export interface OperatorInit {
   self: string
   fleet: string
@@ -37,6 +46,8 @@ export interface OperatorInit {
   nonces: Nonces
   /** nodes that have this device */
   agentsOf(device: string): string[]
+  /** members that are here and may reach a node which this one cannot, best first */
+  carriers(agent: string): string[]
   /** whether a node may ask this one to sign */
   mayPropose(peer: string): boolean
   sign: Signer
@@ -74,9 +85,45 @@ export function createOperator(init: OperatorInit) {
     return found[0]
   }
 
+  /** Asks a node, or members that may reach it where this one cannot. */
+  async function reach<T>(
+    agent: string,
+    ask: () => Promise<T>,
+    askCarrier: (carrier: string) => Promise<T>,
+    signal: AbortSignal
+  ): Promise<T> {
+    try {
+      return await ask()
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!(error instanceof UnreachableError)) throw error
+      const whys = [error.message]
+      for (const carrier of init.carriers(agent))
+        try {
+          return await askCarrier(carrier)
+        } catch (failed) {
+          signal.throwIfAborted()
+          whys.push(`${carrier}: ${(failed as Error).message}`)
+        }
+      throw new UnreachableError(whys.join('; '))
+    }
+  }
+
+  async function carry(carrier: string, command: SignedCommand, signal: AbortSignal): Promise<Brought> {
+    const { is, ...rest } = await peers.ask(carrier, 'carry', command, { signal })
+    if (is === 'waiting') throw new UnreachableError('it cannot reach it either, and keeps trying')
+    return { is, ...rest, via: carrier }
+  }
+
   /** What the node beside the device gives, and how much it risks. */
   async function prepare(agent: string, device: string, name: string, signal: AbortSignal) {
-    if (agent !== self) return peers.ask(agent, 'nonce', { device, name }, { signal })
+    if (agent !== self)
+      return reach(
+        agent,
+        () => peers.ask(agent, 'nonce', { device, name }, { signal }),
+        carrier => peers.ask(carrier, 'carryNonce', { agent, device, name }, { signal }),
+        signal
+      )
     const risk = execute.riskOf(device, name)
     if (risk == null) throw new UnknownDeviceError(`${device} is not here, or does not know "${name}"`)
     return { nonce: nonces.give(device), risk }
@@ -93,14 +140,19 @@ export function createOperator(init: OperatorInit) {
     command: SignedCommand,
     expires: number,
     signal: AbortSignal
-  ): Promise<Outcome> {
+  ): Promise<Brought> {
     if (agent === self) return execute.execute(command)
     for (;;) {
       try {
-        return await peers.ask(agent, 'perform', command, { signal })
+        return await reach<Brought>(
+          agent,
+          () => peers.ask(agent, 'perform', command, { signal }),
+          carrier => carry(carrier, command, signal),
+          signal
+        )
       } catch (error) {
         signal.throwIfAborted()
-        if ((error as Error).name !== 'UnreachableError' || now() > expires) throw error
+        if (!(error instanceof UnreachableError) || now() > expires) throw error
         await delay(AGAIN_MS, undefined, { signal })
       }
     }
@@ -116,7 +168,7 @@ export function createOperator(init: OperatorInit) {
       { device, name, args, agent: named, second, minutes }: WantedCommand,
       by: string,
       signal: AbortSignal
-    ): Promise<{ id: string } & (Outcome | { is: 'proposed' })> {
+    ): Promise<{ id: string } & (Brought | { is: 'proposed' })> {
       const agent = agentOf({ device, ...(named == null ? {} : { agent: named }) })
       const id = randomUUID()
       const issued = now()
@@ -162,7 +214,7 @@ export function createOperator(init: OperatorInit) {
     },
 
     /** Signs what another node proposed, and brings it. */
-    async approve(id: string, signal: AbortSignal): Promise<Outcome> {
+    async approve(id: string, signal: AbortSignal): Promise<Brought> {
       tidy()
       const proposal = toSign.get(id)
       if (proposal == null) throw new UnknownCommandError(`no command "${id}" waits for this node to sign`)

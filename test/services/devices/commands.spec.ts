@@ -1,8 +1,9 @@
-import { deepEqual, equal, match, ok, throws } from 'node:assert/strict'
+import { deepEqual, equal, match, ok, rejects, throws } from 'node:assert/strict'
 import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { z } from 'zod'
 import { isSignedBy } from '../../../ledger/index.ts'
+import { createCarrier } from '../../../services/devices/commands/carry.ts'
 import {
   COMMAND_DOMAIN,
   type Command,
@@ -17,7 +18,7 @@ import type { DeviceCommand } from '../../../services/devices/contract.ts'
 import { LogFullError } from '../../../services/devices/errors.ts'
 import { type FleetDocument, wishes } from '../../../services/devices/fleet/document.ts'
 import { MIGRATIONS } from '../../../services/devices/series/schema.ts'
-import { createNonces } from '../../../services/host/index.ts'
+import { createNonces, UnreachableError } from '../../../services/host/index.ts'
 import { until } from '../../bootstrap/nodes.ts'
 import { signerFrom } from '../../ledger/helpers.ts'
 
@@ -324,7 +325,13 @@ describe('devices: commands', () => {
     const { commandOf, execute, nonces, world } = agent()
     const { propose, proposals } = createOperator({
       ...{ self: bob.account, fleet: 'f', peers: {} as never, execute, nonces, sign: bob.sign },
-      ...{ agentsOf: () => [], mayPropose: () => true, now: () => world.now, changed: () => {} }
+      ...{
+        agentsOf: () => [],
+        carriers: () => [],
+        mayPropose: () => true,
+        now: () => world.now,
+        changed: () => {}
+      }
     })
     const read = commandOf('empty', { args: { litres: 1 } })
     propose(encodeCommand(read), ann.account)
@@ -344,6 +351,92 @@ describe('devices: commands', () => {
     throws(() => propose(encodeCommand({ ...read, ...end, expires: 9e15 }), ann.account), {
       name: 'CommandError',
       message: /no moment/
+    })
+  })
+
+  describe('to a node that the operator cannot reach', () => {
+    const OLD = signerFrom('a node of before').account
+    const CARRIER = signerFrom('a carrier').account
+
+    /** An operator without a way to the node, one carrier that has one while `isUp`, and one of before. */
+    function relay() {
+      const there = agent()
+      const { execute, nonces, world } = there
+      const state = { isUp: true, asks: 0 }
+      const quiet = Object.assign(() => {}, { error: () => {} })
+      const carrier = createCarrier({
+        ...{ fleet: 'f', isSigned: isSignedBy, now: () => world.now, log: quiet },
+        isMember: peer => peer !== eve.account,
+        peers: {
+          async ask(_: string, kind: string, request: never) {
+            state.asks++
+            if (!state.isUp) throw new UnreachableError('no way')
+            return kind === 'nonce' ? { nonce: nonces.give(VALVE), risk: 2 } : execute.execute(request)
+          }
+        } as never,
+        signal: new AbortController().signal
+      })
+      const operator = createOperator({
+        ...{ self: ann.account, fleet: 'f', execute, nonces, sign: ann.sign, now: () => world.now },
+        ...{
+          agentsOf: () => [SELF],
+          carriers: () => [OLD, CARRIER],
+          mayPropose: () => true,
+          changed: () => {}
+        },
+        peers: {
+          async ask(peer: string, kind: string, request: never) {
+            if (peer === SELF) throw new UnreachableError('no way')
+            if (peer === OLD) throw new TypeError(`${kind} is not known here`)
+            return kind === 'carryNonce'
+              ? carrier.nonce(request, ann.account, AbortSignal.timeout(MINUTE_MS))
+              : carrier.carry(request, ann.account)
+          }
+        } as never
+      })
+      const command = (name: string, args = {}, signal = AbortSignal.timeout(MINUTE_MS)) =>
+        operator.command({ device: VALVE, name, args, minutes: 1 }, '', signal)
+      return { ...there, carrier, command, state }
+    }
+
+    it('are carried by another member, which says so', async () => {
+      const { command, done } = relay()
+      const { is, via } = (await command('flush')) as { is: string; via?: string }
+      deepEqual([is, via, done], ['done', CARRIER, ['flush']])
+      // what the node says of it is what is heard
+      const wrong = await command('turn', { to: 'left' })
+      match((wrong as Outcome).why!, /turn: /)
+    })
+
+    it('wait at the carrier until there is a way, also where who asked has gone, and are done once', async () => {
+      const { carrier, signed, commandOf, done, state, log } = relay()
+      const turn = signed(commandOf('turn', { args: { to: 7 } }))
+      state.isUp = false
+      deepEqual(await carrier.carry(turn, ann.account), { is: 'waiting' })
+      state.isUp = true
+      await until(() => log.some(({ body }) => body.is === 'done'), 'it is done without being asked again')
+      equal((await carrier.carry(turn, ann.account)).is, 'done')
+      deepEqual(done, ['turn'])
+      ok(!log.some(({ body }) => body.is === 'repeated'), 'it was brought once')
+    })
+
+    it('are let go when they expire, and a node carries only what a member has signed, and so many', async () => {
+      const { carrier, command, signed, commandOf, state, world } = relay()
+      state.isUp = false
+      await rejects(command('turn', { to: 1 }), { name: 'UnreachableError', message: /not known here/ })
+      const carry = (more: Partial<Command>, peer = ann.account) =>
+        carrier.carry(signed(commandOf('turn', more)), peer)
+      await rejects(carry({}, eve.account), { name: 'ForbiddenError' })
+      await rejects(carry({ agent: eve.account }), { name: 'ForbiddenError' })
+      await rejects(carry({ fleet: 'g' }), { name: 'ForbiddenError' })
+      await rejects(carry({}, bob.account), { name: 'ForbiddenError' })
+      await rejects(carry({ expires: world.now - 1 }), { name: 'CommandError' })
+      await rejects(carry({ expires: world.now + 2 * DAY_MS }), { name: 'CommandError' })
+      for (let i = 0; i < 20; i++) equal((await carry({})).is, 'waiting')
+      await rejects(carry({}), { name: 'ConflictError' })
+      world.now += MINUTE_MS + 1
+      equal((await carry({ issued: world.now, expires: world.now + MINUTE_MS })).is, 'waiting')
+      world.now += MINUTE_MS + 1
     })
   })
 
