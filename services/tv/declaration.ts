@@ -65,7 +65,7 @@ export const declaration = declare({
       )
       .default([])
       .describe(
-        'TVs beside this node: NAME HOST:PORT and tags for selectors, as tv-1 192.168.10.2:5555 line=2'
+        'TVs beside this node: NAME HOST:PORT and tags for selectors, as tv-1 192.168.10.2:5555 line=2; wireless for the port: that of wireless debugging, which the TV says by mDNS'
       ),
     relays: z
       .array(

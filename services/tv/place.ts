@@ -1,23 +1,29 @@
+import { isIPv4 } from 'node:net'
+
 /** A TV as its owner names it in the settings. */
 export interface TvPlace {
   name: string
   host: string
-  port: number
+  /** undefined: that of wireless debugging, which it says itself */
+  port?: number
   /** what selectors look at */
   tags: Readonly<Record<string, string>>
 }
 
 const PLACE =
-  /^([\w.-]{1,40}) ([\w.-]{1,100}|\[[\da-f:.]{2,45}\]):(\d{1,5})((?: [a-z][\w-]{0,31}=\S{1,100}){0,16})$/i
+  /^([\w.-]{1,40}) ([\w.-]{1,100}|\[[\da-f:.]{2,45}\]):(\d{1,5}|wireless)((?: [a-z][\w-]{0,31}=\S{1,100}){0,16})$/i
 
-/** `tv-1 192.168.10.2:5555 line=2 station=Arbat`; undefined: it is none. */
+/** `tv-1 192.168.10.2:5555 line=2 station=Arbat`, or `:wireless` for the port; undefined: it is none. */
 export function placeOf(text: string): TvPlace | undefined {
   const [, name, host, port, rest = ''] = PLACE.exec(text) ?? []
   if (name == null || host == null || Number(port) < 1 || Number(port) > 65_535) return undefined
+  const isSet = port !== 'wireless'
+  // who says its port is known by its address
+  if (!isSet && !isIPv4(host)) return undefined
   return {
     name,
     host: host.replace(/^\[|\]$/g, ''),
-    port: Number(port),
+    ...(isSet && { port: Number(port) }),
     tags: Object.fromEntries(
       rest
         .split(' ')

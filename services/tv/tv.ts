@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { createActs } from './acts.ts'
+import { findPort } from './adb/find-port.ts'
 import type { AdbKey } from './adb/key.ts'
 import { type Lamp, type Link, openLink } from './adb/link.ts'
 import { commandLine } from './adb/quote.ts'
@@ -95,7 +96,7 @@ export async function openTv(init: TvInit): Promise<Tv> {
       link: { class: 'event' }
     },
     commands,
-    facts: { host: place.host, port: place.port, ...place.tags }
+    facts: { host: place.host, port: place.port ?? 'wireless', ...place.tags }
   })
   let readings: Values = { client: 'down' }
   let profile: Profile | undefined
@@ -112,7 +113,7 @@ export async function openTv(init: TvInit): Promise<Tv> {
 
   const link = openLink({
     host: place.host,
-    port: place.port,
+    port: place.port ?? (until => findPort(place.host, init.deadlineMs, until)),
     key: init.key,
     deadlineMs: init.deadlineMs,
     heartbeatMs: init.heartbeatMs,

@@ -24,7 +24,8 @@ export type Lamp = 'down' | 'tcp' | 'auth' | 'shell'
 
 export interface LinkInit {
   host: string
-  port: number
+  /** asked each time that it connects, where it is not always the same; throws TvDownError */
+  port: number | ((signal: AbortSignal) => Promise<number>)
   key: AdbKey
   /** ms of one call, and of each step of connecting; default: 10,000 */
   deadlineMs?: number
@@ -71,7 +72,7 @@ export interface Link {
 export function openLink(init: LinkInit): Link {
   const { host, port, key, signal, onLamp } = init
   const deadlineMs = init.deadlineMs ?? DEADLINE_MS
-  const place = `${host}:${port}`
+  let place = typeof port === 'number' ? `${host}:${port}` : host
   let lamp: Lamp = 'down'
   let reason: string | undefined
   let session: Session | undefined
@@ -95,9 +96,11 @@ export function openLink(init: LinkInit): Link {
       const pair = pairing
       try {
         const pairMs = pair == null ? undefined : PAIR_MS
+        const at = typeof port === 'number' ? port : await port(signal)
+        place = `${host}:${at}`
         using opened = await openSession({
           host,
-          port,
+          port: at,
           key,
           deadlineMs,
           pairMs,

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { Consumable } from '@yume-chan/stream-extra'
+import { findPort, readAnswer } from '../../../services/tv/adb/find-port.ts'
 import { loadKey } from '../../../services/tv/adb/key.ts'
 import { type LinkInit, openLink } from '../../../services/tv/adb/link.ts'
 import { createPacketReader, packetsOn } from '../../../services/tv/adb/packets.ts'
@@ -17,9 +18,11 @@ import { commandLine, quote } from '../../../services/tv/adb/quote.ts'
 import { openSession } from '../../../services/tv/adb/session.ts'
 import { createSpake2 } from '../../../services/tv/adb/spake2.ts'
 import { certificateOf } from '../../../services/tv/adb/tls.ts'
+import { placeOf } from '../../../services/tv/place.ts'
 import { until } from '../../bootstrap/nodes.ts'
 import { createRandom } from '../../simulation/random.ts'
 import { FakeDaemon, type FakeDaemonInit, type Mute } from './fake-daemon.ts'
+import { answerOf, FakeMdns } from './fake-mdns.ts'
 import { showPairingCode } from './fake-pairing.ts'
 import { FakeTv } from './fake-tv.ts'
 
@@ -90,6 +93,45 @@ describe('tv: the link to its ADB daemon', function () {
     deepEqual(daemon.offered, ['artel test'])
     equal((await stat(join(folder, 'adb-key'))).mode & 0o777, 0o600)
     deepEqual((await loadKey(folder, '')).buffer, (await loadKey(folder, '')).buffer)
+  })
+
+  it('asks a TV for its port, again whenever it connects, and believes nobody else', async () => {
+    await using mdns = await FakeMdns.listen()
+    const ask = (host: string, deadlineMs: number) => (signal: AbortSignal) =>
+      findPort(host, deadlineMs, signal, [{ address: '127.0.0.1', port: mdns.port }])
+    await using next = new FakeDaemon({ tv: new FakeTv({ serial: 'TV-2' }), isOpen: true })
+    await next.listen()
+    const { daemon, link } = await open({ isOpen: true }, { port: ask('127.0.0.1', 60_000) })
+    mdns.tells = daemon.port
+    equal(text((await link.run('getprop ro.serialno')).out), 'TV-1\n')
+    mdns.tells = next.port
+    daemon.cut()
+    await until(() => next.sockets.size > 0, 'it is at its next port')
+    await until(() => link.lamp === 'shell', 'it is up')
+    equal(text((await link.run('getprop ro.serialno')).out), 'TV-2\n')
+    deepEqual(placeOf('tv-1 10.0.0.2:wireless line=2'), {
+      name: 'tv-1',
+      host: '10.0.0.2',
+      tags: { line: '2' }
+    })
+    equal(placeOf('tv-1 tv.local:wireless'), undefined)
+    const { signal } = new AbortController()
+    await rejects(ask('127.0.0.2', 1_000)(signal), {
+      name: 'TvDownError',
+      message: /127\.0\.0\.2 says no port/
+    })
+    await rejects(ask('127.0.0.1', 60_000)(AbortSignal.abort(new Error('over'))), /over/)
+
+    equal(readAnswer(answerOf('tv', 5_555)).port, 5_555)
+    deepEqual(readAnswer(answerOf('tv')), { names: ['tv._adb-tls-connect._tcp.local'] })
+    for (const wrong of [
+      Buffer.alloc(0),
+      randomBytes(200),
+      answerOf('tv', 5_555).subarray(0, 40),
+      answerOf('tv', 0),
+      answerOf('tv', 5_555, '_adb-tls-pairing')
+    ])
+      deepEqual(readAnswer(wrong).port, undefined)
   })
 
   it('speaks TLS to a TV that demands it, and makes its key known there by the code on the screen', async () => {
