@@ -5,6 +5,7 @@ import type { administration } from './admin/declared.ts'
 import type { Messenger } from './assemble.ts'
 import { fromHex, toHex } from './core/codec.ts'
 import { MAX_FILE_BYTES } from './core/constants.ts'
+import { cameInBy } from './core/roster.ts'
 import { MAX_USERS, type User } from './core/statement.ts'
 import type { declaration } from './declaration.ts'
 import { pictureType } from './device/pictures.ts'
@@ -165,9 +166,21 @@ export function createOperations(
       await school.state('recovery', { key }, signal)
       return { code }
     },
-    async revoke({ device }, { signal }) {
-      await school.state('revoke', { device }, signal)
-      return {}
+    async revoke({ device, all = false }, { signal }) {
+      if (all && device === self)
+        throw new RequestError(
+          'what came in by this device can only be let go of from another; give --all there'
+        )
+      const cameIn = (): string[] => (all ? cameInBy(roster(), device, self) : [])
+      const revoked: string[] = []
+      // one that does not count any more may have let in others that do; each may let in one more until it is its turn
+      let [next] = all && roster().person(device) == null ? cameIn() : [device]
+      while (next != null) {
+        await school.state('revoke', { device: next }, signal)
+        revoked.push(next)
+        ;[next] = cameIn()
+      }
+      return { revoked }
     },
     async setMailboxes({ peers }, { signal }) {
       if (new Set(peers).size !== peers.length) throw new RequestError('a mailbox is named twice')

@@ -90,7 +90,7 @@ export function incident(kind: 'leak' | 'ddos' | 'account', nowMs: number, perso
       [
         {
           what: say`Take the computer that leaked off the network; its device does not count any more, and chats go on without it`,
-          command: `${REVOKE} DEVICE`
+          command: `${REVOKE} DEVICE --all`
         },
         {
           what: say`See what was reached: who had a device there, in which chats`,
@@ -122,11 +122,15 @@ export function incident(kind: 'leak' | 'ddos' | 'account', nowMs: number, perso
     account: [
       2,
       [
+        // devices of somebody who is disabled do not count and cannot be revoked
+        ...devices.map(device => ({
+          what: say`Revoke the device, and what came in by it`,
+          command: `${REVOKE} ${device} --all`
+        })),
         {
           what: say`Disable ${user}: nobody takes anything of his devices from then on`,
           command: `artel messenger add-user ${known.join(' ')} --is-disabled`
         },
-        ...devices.map(device => ({ what: say`Revoke the device`, command: `${REVOKE} ${device}` })),
         { what: say`Look at what was written in his name`, command: 'artel messenger chats' },
         {
           what: say`Enable him again, with a new device and a new password; tell him`,

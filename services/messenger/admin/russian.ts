@@ -84,7 +84,7 @@ export const russian: Readonly<Record<string, string>> = {
   'See that it is over: answers and mailboxes': 'Убедитесь, что всё прошло: ответы и почтовые узлы',
   'Disable {0}: nobody takes anything of his devices from then on':
     'Отключите {0}: с этой минуты от его устройств никто ничего не примет',
-  'Revoke the device': 'Отзовите устройство',
+  'Revoke the device, and what came in by it': 'Отзовите устройство и те, что вошли через него',
   'Look at what was written in his name': 'Посмотрите, что написано от его имени',
   'Enable him again, with a new device and a new password; tell him':
     'Включите его снова, с новым устройством и новым паролем; скажите ему об этом',

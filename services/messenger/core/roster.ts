@@ -68,6 +68,21 @@ export interface Roster {
   isPeer(peer: string): boolean
 }
 
+/**
+ * Devices that count and came in by this one, let in by it or by a recovery code of it, or by one that came in so; neither
+ * `self` nor what came in by that.
+ */
+export function cameInBy(
+  { devices, person }: Pick<Roster, 'devices' | 'person'>,
+  device: string,
+  self: string
+): string[] {
+  const letIn = Map.groupBy(devices(), ({ vouchedBy }) => vouchedBy)
+  const behind = (by: string): string[] =>
+    (letIn.get(by) ?? []).flatMap(({ id }) => (id === self ? [] : [id, ...behind(id)]))
+  return behind(device).filter(id => person(id) != null)
+}
+
 /** @throws {MalformedMessageError} not the founding of a school */
 export function openRoster(founding: Signed): Roster {
   const first = readStatement(founding)

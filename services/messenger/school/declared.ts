@@ -199,9 +199,15 @@ export const schooling = {
     command: { name: 'recovery-code' }
   }),
   revoke: operation({
-    summary: 'A device does not count any more',
-    input: z.object({ device: peer }),
-    output: z.object({}),
+    summary: 'A device does not count any more; with --all neither do those that came in by it',
+    input: z.object({
+      device: peer,
+      all: z
+        .boolean()
+        .optional()
+        .describe('of one that was stolen: what it, or a recovery code of it, let in goes, too, but the own')
+    }),
+    output: z.object({ revoked: z.array(peer) }),
     http: { method: 'DELETE', path: '/messenger/devices/:device' },
     scope: 'messenger:admin',
     deadlineMs: 120_000,

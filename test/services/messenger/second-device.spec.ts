@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { signAs } from '../../../services/messenger/core/codec.ts'
+import { cameInBy } from '../../../services/messenger/core/roster.ts'
 import { consentFor, MAX_OWN_DEVICES, MAX_RECOVERIES } from '../../../services/messenger/core/statement.ts'
 import { PAIRING_MS } from '../../../services/messenger/messages.ts'
 import { commitmentTo, digitsOf, readDeviceCode } from '../../../services/messenger/school/device-code.ts'
@@ -239,6 +240,28 @@ describe('messenger: a person’s other device', function () {
     await refused(bob, await offered('too late', bob))
   })
 
+  it('is found by what let it in, through others and recovery codes, and not through the own one', async () => {
+    const { roster, add, state, deviceOf } = await foundSchool()
+    const bob = await add('bob', 'pupil')
+    async function letIn(name: string, by: Key): Promise<Key> {
+      const { key, body, invite } = await deviceOf('bob', name)
+      state(by, 'recovery', { key: invite.id })
+      state(key, 'device', body)
+      return key
+    }
+    const thief = await letIn('of the thief', bob)
+    const [behind, own] = [await letIn('behind it', thief), await letIn('own', bob)]
+    const beside = await letIn('beside', own)
+    const found = (by: Key, self: Key) => new Set(cameInBy(roster, by.id, self.id))
+    const ids = (...keys: Key[]) => new Set(keys.map(({ id }) => id))
+    assert.deepEqual(found(bob, own), ids(thief, behind))
+    assert.deepEqual(found(own, bob), ids(beside))
+    assert.deepEqual(found(beside, bob), ids())
+    state(own, 'revoke', { device: bob.id })
+    state(own, 'revoke', { device: thief.id })
+    assert.deepEqual(found(bob, own), ids(behind))
+  })
+
   it('comes in by a recovery code as by one of its person: once, by the newest, while the device counts that made it', async () => {
     const { roster, add, state, sign, admin, deviceOf } = await foundSchool()
     const [bob, eve] = [await add('bob', 'pupil'), await add('eve', 'pupil')]
@@ -314,6 +337,9 @@ describe('messenger: a person’s other device', function () {
       { of: 'bob', name: 'laptop' }
     ])
 
+    const idOf = async (node: typeof bob): Promise<string> => (await node.call('status')).device
+    const ids = [await idOf(bob), await idOf(laptop)]
+    const invited = await idOf(third)
     // all is lost but the code
     for (const lost of [bob, laptop, third]) await lost[Symbol.asyncDispose]()
     const found = await school.node()
@@ -323,5 +349,17 @@ describe('messenger: a person’s other device', function () {
     assert.deepEqual(await textsOf(found, group), ['before', 'from the laptop', 'after'])
     const again = await school.node()
     await assert.rejects(again.call('join', { code: recovery.code }), { name: 'SchoolError' })
+
+    // whoever has bob's first computer has let in the laptop, and that by its code the one that was found
+    ids.push(await idOf(found))
+    const counting = async (): Promise<string[]> =>
+      (await school.desk.call('users')).items
+        .find((each: any) => each.id === 'bob')
+        .devices.map(({ id }: any) => id)
+    await until('the desk knows it', async () => (await counting()).includes(ids[2]!))
+    const revoke = () => school.desk.call('revoke', { device: ids[0], all: true })
+    assert.deepEqual((await revoke()).revoked, ids)
+    assert.deepEqual(await counting(), [invited])
+    assert.deepEqual(await revoke(), { revoked: [] })
   })
 })
