@@ -42,7 +42,7 @@ export interface SpendingRow {
 
 export interface ProviderRow {
   name: string
-  provider: { kind: string; url?: string; models: { id: string }[] }
+  provider: { url?: string; peer?: string; isSold: boolean; models: { id: string }[] }
 }
 
 /** What the node answers about its assistant. */

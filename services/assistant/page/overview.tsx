@@ -48,11 +48,15 @@ export function Overview({ api, words, fail }: PartProps) {
       {providers != null && (
         <Card title={t('providers')}>
           <Rows label={t('providers')} empty={t('noProviders')}>
-            {providers.items.map(({ name, provider: { url = t('local'), models } }) => (
+            {providers.items.map(({ name, provider: { url, peer, isSold, models } }) => (
               <Row
                 key={name}
                 title={name}
-                detail={t('models', { url, models: models.map(({ id }) => id).join(', ') })}
+                detail={[
+                  url ?? (peer == null ? t('local') : t('peer', { peer })),
+                  models.map(({ id }) => id).join(', '),
+                  ...(isSold ? [t('sold')] : [])
+                ].join(' · ')}
               >
                 {null}
               </Row>

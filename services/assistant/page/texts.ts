@@ -28,8 +28,9 @@ export const en = {
   savedShare: 'Answers from it in 30 days',
   providers: 'Providers, in the order in which they are asked',
   noProviders: 'No provider yet: artel assistant put NAME PROVIDER',
-  models: '{url} · {models}',
   local: 'this network itself',
+  peer: 'node {peer}',
+  sold: 'sold to other nodes',
   noUsers:
     'Nobody has asked yet. Whoever has an account or a token with the scope assistant:write becomes a user.',
   spentOf: '{spent} of {quota} credits spent',
@@ -93,8 +94,9 @@ export const ru: Texts = {
   savedShare: 'Ответов из него за 30 дней',
   providers: 'Провайдеры, в порядке опроса',
   noProviders: 'Провайдеров пока нет: artel assistant put ИМЯ ПРОВАЙДЕР',
-  models: '{url} · {models}',
   local: 'сама эта сеть',
+  peer: 'узел {peer}',
+  sold: 'продаётся другим узлам',
   noUsers:
     'Пока никто не спрашивал. Пользователь — любой, у кого есть учётная запись или токен с правом assistant:write.',
   spentOf: 'Потрачено {spent} из {quota} кредитов',

@@ -4,6 +4,8 @@ import { microOf } from '../../../services/assistant/page/sums.ts'
 import { type Browser, looksRight, openDashboard, overflowing, useChromium } from '../browser.ts'
 import { startAssistant } from './assistant-node.ts'
 
+const PEER = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp'
+
 describe('assistant: page', function () {
   this.timeout(600_000)
   let assistant: Awaited<ReturnType<typeof startAssistant>>
@@ -16,7 +18,9 @@ describe('assistant: page', function () {
     assistant = await startAssistant()
     ann = await assistant.user()
     const models = [{ id: 'artel-n-grams', use: 'embeddings' }]
-    await assistant.call('put', { name: 'own', provider: { kind: 'local', models } })
+    await assistant.call('put', { name: 'own', provider: { kind: 'local', isSold: true, models } })
+    const bought = { kind: 'peer', peer: PEER, models: [{ id: 'large' }] }
+    await assistant.call('put', { name: 'bought', provider: bought })
     // asked once, then from the cache: one of four is asked for
     for (let i = 0; i < 4; i++) await ask('the same')
   })
@@ -48,7 +52,8 @@ describe('assistant: page', function () {
     assert.equal(await measures.getByRole('progressbar').count(), 6)
     await page.getByRole('region', { name: 'Cache' }).getByText('75%').waitFor()
     await page.getByText(/· m, shared, always/).waitFor()
-    await page.getByText('this network itself · artel-n-grams').waitFor()
+    await page.getByText('this network itself · artel-n-grams · sold to other nodes').waitFor()
+    await page.getByText(`node ${PEER} · large`).waitFor()
     await look('overview-1280')
 
     await tab('Users')
