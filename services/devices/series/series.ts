@@ -29,6 +29,9 @@ interface Part {
   seq: number
 }
 
+/** Devices that entries of one transaction are about, each looked for and told of events once. */
+type Met = Map<string, { agent: string; device: string; eventAt?: number }>
+
 export interface DeviceRow {
   agent: string
   id: string
@@ -87,7 +90,7 @@ export function createSeries(
     return row && asDevice(row)
   }
 
-  function apply(chain: ChainId, place: number, entry: Entry): void {
+  function apply(chain: ChainId, place: number, entry: Entry, met: Met): void {
     const { class: kindOf, device, kind, body, timeMs, clock } = entry
     const { agent, number } = chain
     const at = timeMs > now() + AHEAD_MS ? now() : timeMs
@@ -104,8 +107,11 @@ export function createSeries(
         kind,
         toJson(body)
       )
-    if (device === AGENT || !isKnown(agent, device)) return
-    changedAt.set(`${agent} ${device}`, ++changes)
+    const key = `${agent} ${device}`
+    if (device === AGENT || (!met.has(key) && !isKnown(agent, device))) return
+    const about = met.get(key) ?? { agent, device }
+    met.set(key, about)
+    changedAt.set(key, ++changes)
     if (kind === DEVICE)
       run('UPDATE device SET about = ? WHERE agent = ? AND id = ?', toJson(body), agent, device)
     else if (kind === READING) {
@@ -119,7 +125,7 @@ export function createSeries(
       for (const [reading, value] of Object.entries(body))
         if (typeof value === 'number')
           for (const step of [MINUTE_MS, HOUR_MS]) add(agent, device, reading, step, at, value)
-    } else run('UPDATE device SET eventAt = ? WHERE agent = ? AND id = ?', at, agent, device)
+    } else about.eventAt = at
   }
 
   function isKnown(agent: string, device: string): boolean {
@@ -176,10 +182,14 @@ export function createSeries(
 
   const takeIn = (parts: readonly Part[]): void =>
     transact(db, () => {
+      const met: Met = new Map()
       for (const { chain, entries, seq } of parts) {
-        for (const { place, entry } of entries) apply(chain, place, entry)
+        for (const { place, entry } of entries) apply(chain, place, entry, met)
         run('INSERT OR REPLACE INTO seen VALUES (?, ?, ?)', chain.agent, chain.number, seq)
       }
+      for (const { agent, device, eventAt } of met.values())
+        if (eventAt != null)
+          run('UPDATE device SET eventAt = ? WHERE agent = ? AND id = ?', eventAt, agent, device)
     })
 
   return {
