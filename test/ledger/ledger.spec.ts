@@ -3,6 +3,7 @@ import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { setImmediate } from 'node:timers/promises'
 import { createSigner } from '../../ledger/index.ts'
 import {
   decodeSegment,
@@ -71,6 +72,11 @@ describe('ledger: nodes', () => {
       directory: client.directory
     })
     const escrow = await alone.ledger.escrow('offline', 500n)
+    // nobody waits for this certificate: that it never comes must not end the process
+    await alone.ledger.escrow('offline', 500n)
+    const unhandled: unknown[] = []
+    const note = (reason: unknown): void => void unhandled.push(reason)
+    process.on('unhandledRejection', note)
     assert.deepEqual(alone.ledger.openEscrows(), [{ job: 'offline', bound: 500n }])
     const parties = { from: alone.account, to: net.witnesses[0]!.account }
     const sent = alone.ledger.transfer(parties.to, 3n, { memo: 'bill' })
@@ -80,6 +86,10 @@ describe('ledger: nodes', () => {
     await alone.stop()
     await assert.rejects(sent, { name: 'LedgerStoppedError' })
     await assert.rejects(escrow.certified, { name: 'LedgerStoppedError' })
+    // Node tells of them before it comes to timers and immediates
+    await setImmediate()
+    process.off('unhandledRejection', note)
+    assert.deepEqual(unhandled, [])
 
     client = await net.join({ privateKey: client.privateKey, directory: client.directory })
     await (await client.ledger.escrow('offline', 500n)).certified
