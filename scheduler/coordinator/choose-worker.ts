@@ -53,7 +53,7 @@ export function createChoice(
     if (known == null) return 1
     // what is tried elsewhere must not take much longer than it would have here
     const isNew = home != null && !rates.knows(job.program, worker.id)
-    return sliceUnits({ ...known, left, slots, most: job.mostUnits, isNew })
+    return sliceUnits({ ...known, rate: known.cautious, left, slots, most: job.mostUnits, isNew })
   }
 
   /** true for a worker that has something to be measured on; no more of it than that is risked */

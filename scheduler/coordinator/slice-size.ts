@@ -4,6 +4,11 @@ import { MESSAGE_BYTES } from '../protocol/limits.ts'
 // Below this a slice costs more to send than it is worth to share.
 const MIN_SLICE_MS = 10
 
+// The units of a job need not take equally long, as what is left of it shows only when it is done: slices that are not
+// short anyway are such a part of what is left, per slot.
+const PARTS_PER_SLOT = 16
+const SHORT_SLICE_MS = 50
+
 // A rate measured on little work is uncertain (a cold compiler): a slice is at most this many times what was measured.
 const GROWTH = 16
 
@@ -24,7 +29,12 @@ export function sliceUnits(init: {
 }): number {
   const { rate, bytes, measured, left, slots, most, isNew } = init
   const within = (ms: number): number => Math.max(1, Math.floor(ms / rate))
-  const byTail = Math.max(Math.ceil(left / (SLICES_AHEAD_PER_SLOT * slots)), within(MIN_SLICE_MS))
+  const part = (perSlot: number): number => Math.ceil(left / (perSlot * slots))
+  const byTail = Math.max(
+    part(PARTS_PER_SLOT),
+    Math.min(part(SLICES_AHEAD_PER_SLOT), within(SHORT_SLICE_MS)),
+    within(MIN_SLICE_MS)
+  )
   const byBytes = Math.max(1, Math.floor(MESSAGE_BYTES / bytes))
   // a worker may be slower than others by any factor
   const byGrowth = isNew ? Math.max(GROWTH, within(MIN_SLICE_MS)) : Math.max(1, Math.floor(measured * GROWTH))

@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert'
 import type { Effects, JobInit, WorkerOffer } from '../../scheduler/coordinator/contract.ts'
 import { createCoordinator } from '../../scheduler/coordinator/coordinator.ts'
 import { createRates } from '../../scheduler/coordinator/measured-rates.ts'
+import { sliceUnits } from '../../scheduler/coordinator/slice-size.ts'
 import { createRuns, type RunsComponents, type RunsInit } from '../../scheduler/jobs/running-jobs.ts'
 
 const jobOf = (id: string, more: Partial<JobInit> = {}): JobInit => ({
@@ -148,6 +149,18 @@ describe('scheduler: placement by what workers take', () => {
     assert.equal(rates.of('p', 'new')!.rate, 10)
     assert.equal(rates.of('p')!.rate, 10)
     assert.ok(rates.of('p', 'liar')!.rate < 1)
+  })
+
+  it('cuts no large slices of what took long before, though the last units took no time', () => {
+    const rates = createRates()
+    for (let i = 0; i < 100; i++) rates.learn('p', 'w', { units: 1000, bytes: 8, ms: i < 60 ? 1000 : 10 })
+    const { rate, cautious, ...known } = rates.of('p', 'w')!
+    assert.ok(rate < 0.011 && cautious > 0.1)
+    // as the edge of a picture says little of its middle: two workers share a million units evenly, whatever they take
+    const units = sliceUnits({ ...known, rate: cautious, left: 1e6, slots: 2, most: 1e6 })
+    assert.ok(units <= 1e6 / 32, `${units}`)
+    // what is short anyway is not cut finer than workers need to stay busy
+    assert.equal(sliceUnits({ ...known, rate: 0.01, left: 8000, slots: 2, most: 1e6 }), 2000)
   })
 
   it('wakes nobody once the scheduler has stopped: links end after it, and the store is closed', () => {
