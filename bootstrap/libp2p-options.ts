@@ -18,6 +18,7 @@ import type { Datastore } from 'interface-datastore'
 import type { Libp2pOptions } from 'libp2p'
 import { createGater } from './gater.ts'
 import type { Identity } from './identity.ts'
+import { keepGossip } from './keep-gossip.ts'
 import { type NetworkDefinition, networkId, peerOf } from './network.ts'
 import { networkExchange } from './network-exchange.ts'
 import type { PeerBudget } from './peer-budget.ts'
@@ -166,30 +167,33 @@ export function libp2pOptions(init: Libp2pOptionsInit): Libp2pOptions<ArtelServi
         reprovide: { validity: PROVIDER_VALIDITY_MS, interval: PROVIDER_CLEANUP_MS, threshold: 0 }
       }),
       pubsub: components =>
-        allowTopics(
-          gossipsub({
-            allowPublishToZeroTopicPeers: true,
-            maxInboundDataLength: limits.gossipBytes,
-            maxTopicBytesPerPeer: MAX_TOPIC_BYTES_PER_PEER,
-            fastMsgIdFn: idOf,
-            decodeRpcLimits: {
-              maxSubscriptions: MAX_RPC_ENTRIES,
-              maxMessages: MAX_RPC_ENTRIES,
-              maxIhaveMessageIDs: MAX_RPC_ENTRIES,
-              maxIwantMessageIDs: MAX_RPC_ENTRIES,
-              maxIdontwantMessageIDs: MAX_RPC_ENTRIES,
-              maxControlMessages: MAX_RPC_ENTRIES,
-              maxPeerInfos: 16
-            },
-            scoreParams: {
-              // many honest nodes share one address on loopback and behind a NAT
-              IPColocationFactorWeight: 0,
-              // IWANT that is answered late, GRAFT that comes early: a busy machine does a few of them a second (squared)
-              behaviourPenaltyWeight: -0.2,
-              topics: { [offersTopic(id)]: MALFORMED_COSTS, [ledgerTopic(id)]: MALFORMED_COSTS }
-            }
-          })(components),
-          topic => isAllowedTopic(id, topic)
+        keepGossip(
+          allowTopics(
+            gossipsub({
+              allowPublishToZeroTopicPeers: true,
+              maxInboundDataLength: limits.gossipBytes,
+              maxTopicBytesPerPeer: MAX_TOPIC_BYTES_PER_PEER,
+              fastMsgIdFn: idOf,
+              decodeRpcLimits: {
+                maxSubscriptions: MAX_RPC_ENTRIES,
+                maxMessages: MAX_RPC_ENTRIES,
+                maxIhaveMessageIDs: MAX_RPC_ENTRIES,
+                maxIwantMessageIDs: MAX_RPC_ENTRIES,
+                maxIdontwantMessageIDs: MAX_RPC_ENTRIES,
+                maxControlMessages: MAX_RPC_ENTRIES,
+                maxPeerInfos: 16
+              },
+              scoreParams: {
+                // many honest nodes share one address on loopback and behind a NAT
+                IPColocationFactorWeight: 0,
+                // IWANT that is answered late, GRAFT that comes early: a busy machine does a few of them a second (squared)
+                behaviourPenaltyWeight: -0.2,
+                topics: { [offersTopic(id)]: MALFORMED_COSTS, [ledgerTopic(id)]: MALFORMED_COSTS }
+              }
+            })(components),
+            topic => isAllowedTopic(id, topic)
+          ),
+          peer => components.connectionManager.getConnections(peer)
         ),
       autoNAT: autoNAT(),
       dcutr: dcutr(),

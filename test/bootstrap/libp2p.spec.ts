@@ -3,9 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as dagCbor from '@ipld/dag-cbor'
+import type { Libp2pOptions } from 'libp2p'
 import { CID } from 'multiformats/cid'
 import { sha256 } from 'multiformats/hashes/sha2'
 import {
+  type ArtelServices,
   createIdentity,
   createNetwork,
   fetchNetwork,
@@ -98,6 +100,53 @@ describe('bootstrap: libp2p and Helia', () => {
     await until(() => ours.getSubscribers(offers).length === 1, 'the node knows of the seed’s')
     await ours.publish(offers, Buffer.from('offer'))
     assert.equal(await received, offers)
+  })
+
+  it('goes on with gossip to a peer whose stream was lost', async () => {
+    const topic = `artel/${networkId(test.network)}/offers`
+    // a push of its addresses, as each start makes one, would have the peer met once more
+    const quiet = ({ services }: Libp2pOptions<ArtelServices>) =>
+      Reflect.deleteProperty(services!, 'identifyPush')
+    const seed = await test.startSeed({}, quiet)
+    const node = await test.start({ seeds: [address(seed)] }, quiet)
+    const { pubsub } = seed.libp2p.services
+    const ours = node.libp2p.services.pubsub
+    pubsub.subscribe(topic)
+    ours.subscribe(topic)
+    await until(() => pubsub.getSubscribers(topic).length === 1, 'the seed knows of the node')
+    await until(() => ours.getSubscribers(topic).length === 1, 'the node knows of the seed')
+    const streams = node.libp2p.getConnections().flatMap(each => each.streams)
+    const lost = streams.filter(each => each.direction === 'inbound' && each.protocol.startsWith('/meshsub/'))
+    assert.equal(lost.length, 1)
+    const received = new Set<string>()
+    ours.addEventListener('message', ({ detail }) => received.add(Buffer.from(detail.data).toString()))
+    lost[0]!.abort(new Error('lost'))
+    await until(async () => {
+      await pubsub.publish(topic, Buffer.from('heard again'))
+      return received.has('heard again')
+    }, 'the node hears the seed')
+  })
+
+  it('tells its gossip to others while a peer does not answer', async () => {
+    const topic = `artel/${networkId(test.network)}/offers`
+    const [seed, silent, node] = await Promise.all([test.startSeed(), test.start(), test.start()])
+    seed.libp2p.services.pubsub.subscribe(topic)
+    // as a peer whose answer to the negotiation never comes
+    seed.libp2p.addEventListener('connection:open', ({ detail: connection }) => {
+      if (!connection.remotePeer.equals(silent.libp2p.peerId)) return
+      const { newStream } = connection
+      connection.newStream = (protocols, options) =>
+        [protocols].flat().some(each => each.startsWith('/meshsub/'))
+          ? new Promise(() => {})
+          : newStream.call(connection, protocols, options)
+    })
+    await silent.libp2p.dial(seed.libp2p.getMultiaddrs())
+    await until(() => seed.libp2p.services.pubsub.getPeers().length > 0, 'gossip of the silent one')
+    await node.libp2p.dial(seed.libp2p.getMultiaddrs())
+    await until(
+      () => node.libp2p.services.pubsub.getSubscribers(topic).length === 1,
+      'the other knows of the seed'
+    )
   })
 
   it('takes gossip of who answers late on a busy machine, not of who floods', async () => {

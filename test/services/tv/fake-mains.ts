@@ -66,6 +66,7 @@ export class FakeMains implements AsyncDisposable {
       const pid = chip == null ? undefined : this.holder(chip, Number(line))
       if (pid != null) process.kill(pid, 'SIGTERM')
     }
-    rmSync(this.folder, { recursive: true, force: true })
+    // who is ended may still write his line
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
   }
 }
