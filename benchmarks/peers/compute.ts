@@ -20,7 +20,7 @@ export interface Computation {
 }
 
 /** π(n) from the tables of the prime-counting function (OEIS A006880) */
-export const COMPUTATIONS: Record<'full' | 'quick', Computation[]> = {
+export const COMPUTATIONS: Record<'full' | 'quick' | 'long', Computation[]> = {
   full: [
     { name: 'primes', start: 1, end: 10 ** 7, value: 664_579 },
     { name: 'mandelbrot', start: 0, end: 4 * 10 ** 6 - 1 }
@@ -28,6 +28,11 @@ export const COMPUTATIONS: Record<'full' | 'quick', Computation[]> = {
   quick: [
     { name: 'primes', start: 1, end: 10 ** 5, value: 9592 },
     { name: 'mandelbrot', start: 0, end: 2 * 10 ** 5 }
+  ],
+  // about ten times the work of `full`
+  long: [
+    { name: 'primes', start: 1, end: 5 * 10 ** 7 },
+    { name: 'mandelbrot', start: 0, end: 4 * 10 ** 7 - 1 }
   ]
 }
 

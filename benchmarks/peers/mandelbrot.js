@@ -1,7 +1,7 @@
-/** Steps until point `p` of a grid of 2000 × 2000 over the Mandelbrot set is known to leave it, at most 500. */
+/** Steps until point `p` of a grid of 2000 × 2000 over the Mandelbrot set is known to leave it, at most 500; then the same grid again. */
 export function unit(p) {
   const a = ((p % 2000) / 2000) * 3 - 2
-  const b = (Math.floor(p / 2000) / 2000) * 3 - 1.5
+  const b = ((Math.floor(p / 2000) % 2000) / 2000) * 3 - 1.5
   let x = 0
   let y = 0
   let steps = 0
