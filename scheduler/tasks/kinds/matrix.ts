@@ -32,7 +32,7 @@ export const matrix = defineKind({
   type: 'matrix',
   fields,
   description: 'Products, sums and decompositions of matrices.',
-  limits: { timeoutMs: 60_000, items: 1e7 },
+  limits: { timeoutMs: 60_000, items: 5e7 },
   pipelineField: 'a',
   example: {
     type: 'matrix',
