@@ -92,14 +92,20 @@ export function createUpdates(init: UpdatesInit): Updates {
         failing: failing.map(each => each.service)
       }
     })
-    init.restart?.()
     return program()
+  }
+
+  /** Ends what runs when the answer has nothing left to wait for: whoever asked would not get it any more. */
+  async function thenRestart(work: () => Promise<Program>): Promise<Program> {
+    const answer = await alone(work)
+    init.restart?.()
+    return answer
   }
 
   return {
     program,
     update: ({ path, ...patience }) =>
-      alone(async () => {
+      thenRestart(async () => {
         if (!isAbsolute(path))
           throw new ReleaseError(`${path} is relative; write the whole path, beginning with /`)
         await mkdir(folder, { recursive: true, mode: 0o700 })
@@ -114,7 +120,7 @@ export function createUpdates(init: UpdatesInit): Updates {
         }
       }),
     rollback: patience =>
-      alone(async () => {
+      thenRestart(async () => {
         const state = await ready()
         const former = formerOf(state)
         if (former == null) throw new ReleaseError('nothing ran here before what runs now')
