@@ -6,7 +6,7 @@ const MIN_SLICE_MS = 10
 
 // The units of a job need not take equally long, as what is left of it shows only when it is done: slices that are not
 // short anyway are such a part of what is left, per slot.
-const PARTS_PER_SLOT = 16
+const PARTS_PER_SLOT = 8
 const SHORT_SLICE_MS = 50
 
 // A rate measured on little work is uncertain (a cold compiler): a slice is at most this many times what was measured.

@@ -338,6 +338,14 @@ describe('matrix', () => {
         new RegExp(`a.data: has ${odd} in row 1, column 0`)
       ])
     ),
+    [
+      'rows that fit into no message',
+      'multiply',
+      { rows: 8, cols: 2_100_000, data: new Float32Array(16_800_000) },
+      { rows: 2_100_000, cols: 1, data: new Float32Array(2_100_000) },
+      // 64 MiB but for an envelope of 64 KiB, in 8 rows of 4 bytes each
+      /a\.cols: 2100000 columns, at most 2095104; cut a and b there/
+    ],
     ['mixed precision', 'add', square, randomMatrix(2, 2, 1, true), /b\.data: a and b must both be/]
   ]
   for (const [name, operation, a, b, message] of refusals) {

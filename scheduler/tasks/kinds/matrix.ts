@@ -1,12 +1,13 @@
 import { z } from 'zod'
 import { encodeValue } from '../../../sandbox/index.ts'
 import { SpecError } from '../../errors.ts'
+import { MAX_PROGRAM_BYTES } from '../../protocol/limits.ts'
 import type { Plan } from '../contract.ts'
 import { matrixValue } from '../fields.ts'
 import { type CheckTools, defineKind, type SpecOf } from '../kind.ts'
 import { decompositionDriver } from '../matrix/decompose.ts'
 import { isMove, MOVE_DRIVER, moveNumbers } from '../matrix/move-numbers.ts'
-import { planMultiply } from '../matrix/multiply.ts'
+import { planMultiply, rowsPerUnit } from '../matrix/multiply.ts'
 import { blockedProduct, columnsPerBlock } from '../matrix/multiply-blocks.ts'
 import { singleReducer } from '../reducers.ts'
 
@@ -87,6 +88,14 @@ function checkMatrix({ operation, a, b }: MatrixSpec, limit: CheckTools['limit']
   if (operation === 'multiply') {
     limit('a.rows × b.cols', a.rows * b.cols)
     if (b.cols > MOST_COLS) throw new SpecError('b.cols', `${b.cols} columns, at most ${MOST_COLS}; cut b`)
+    // a unit, and a column of b, must fit into one message
+    const rows = Math.min(rowsPerUnit(columnsPerBlock(b) ?? b.cols), a.rows)
+    const most = Math.floor(MAX_PROGRAM_BYTES / a.data.BYTES_PER_ELEMENT / rows)
+    if (a.cols > most)
+      throw new SpecError(
+        'a.cols',
+        `${a.cols} columns, at most ${most}; cut a and b there, and add the products`
+      )
   }
   if (operation === 'solve' && a.rows !== b.rows)
     throw new SpecError('b.rows', `${shapes}: a.rows must equal b.rows`)

@@ -116,17 +116,20 @@ const ROWS_PER_UNIT = 8
 // Wide rows go alone, for a result must fit into a message.
 const WIDE_COLS = 250_000
 
+/** Rows of `a` that a unit has, where `b` has so many columns. */
+export const rowsPerUnit = (cols: number): number => (cols > WIDE_COLS ? 1 : ROWS_PER_UNIT)
+
 /** A unit is a block of rows of the product; `b` travels once per worker, as the program's context. */
 export function planMultiply({ a, b }: { a: Matrix; b: Matrix }): Plan {
   const { cols, data } = b
   const Kind = a.data.constructor as new (length: number) => Numbers
-  const rowsPerUnit = cols > WIDE_COLS ? 1 : ROWS_PER_UNIT
-  const size = rowsPerUnit * a.cols
+  const rows = rowsPerUnit(cols)
+  const size = rows * a.cols
   return {
-    units: Math.ceil(a.rows / rowsPerUnit),
+    units: Math.ceil(a.rows / rows),
     // the numbers make no difference: a product of a known shape needs no probe
     speed: `multiply ${Kind.name} ${size} ${cols}`,
-    unitBytes: rowsPerUnit * Math.max(a.cols, cols) * data.BYTES_PER_ELEMENT,
+    unitBytes: rows * Math.max(a.cols, cols) * data.BYTES_PER_ELEMENT,
     program: {
       kind: 'expression',
       source: 'x',
@@ -140,10 +143,10 @@ export function planMultiply({ a, b }: { a: Matrix; b: Matrix }): Plan {
       return {
         add(first, count, value) {
           const numbers = decodeValue(value)
-          const rows = Math.min(count * rowsPerUnit, a.rows - first * rowsPerUnit)
-          if (!(numbers instanceof Kind) || (numbers as Numbers).length !== rows * cols)
-            throw new ProtocolError(`a result is not ${rows} rows of ${cols} numbers`)
-          product.set(numbers as Numbers, first * rowsPerUnit * cols)
+          const given = Math.min(count * rows, a.rows - first * rows)
+          if (!(numbers instanceof Kind) || (numbers as Numbers).length !== given * cols)
+            throw new ProtocolError(`a result is not ${given} rows of ${cols} numbers`)
+          product.set(numbers as Numbers, first * rows * cols)
         },
         finish: async () => encodeValue({ rows: a.rows, cols, data: product })
       }
