@@ -8,7 +8,8 @@ import { createDecoder, encodeAnswer } from './in-band.ts'
 import { ARCHITECTURES, runsOf } from './parity.ts'
 import type { ParityInit, ParityNews } from './parity-thread.ts'
 
-const END_MS = 1_000
+/** one that is ended before it has closed the device leaves it locked for its own node: not for a computer that stood still */
+const END_MS = 10_000
 const THREAD = new URL(`./parity-thread${extname(import.meta.filename)}`, import.meta.url)
 
 /** What is worth telling of a line that sends by parity. */

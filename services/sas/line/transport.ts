@@ -9,6 +9,8 @@ import type { ByParity } from './parity.ts'
 import type { ParityState } from './parity-port.ts'
 
 const OPEN_MS = 5_000
+/** a thread of its own begins so late on a busy board */
+const THREAD_MS = 30_000
 
 /**
  * Opens a serial device, or what stands behind tcp://host:port. With `parity` a serial device sends the wake-up bit by its
@@ -37,7 +39,8 @@ export async function openTransport(
     await opened(port, 'open', limit)
     if (parity == null) return port
     const { openParityPort } = await import('./parity-port.ts')
-    return await openParityPort(port, { name, baudRate, ...parity }, limit)
+    const begun = AbortSignal.any([signal, AbortSignal.timeout(THREAD_MS)])
+    return await openParityPort(port, { name, baudRate, ...parity }, begun)
   } catch (error) {
     throw new LineError(`${name} cannot be opened: ${(error as Error).message}`)
   }
