@@ -34,14 +34,14 @@ export function createSell({ host, credits, providers, see, answer }: SellInit) 
     return see({ id: `peer-${peer}`, name: peer, quota: 0n })
   }
 
-  /** Whether something was paid that was not counted yet. */
-  function book(peer: string, user: string): boolean {
+  /** Counts what was paid and not counted yet. */
+  function book(peer: string, user: string): void {
     const entries = host.wanted.ledger?.history({ limit: ENTRIES }) ?? []
     const paid = entries.filter(
       ({ type, from, to, memo }) =>
         type === 'transfer' && from === peer && to === host.peers.self && memo?.split(' ')[0] === MEMO
     )
-    return paid.map(({ seq, amount }) => credits.book(user, seq, amount)).includes(true)
+    for (const { seq, amount } of paid) credits.book(user, seq, amount)
   }
 
   const modelsOf = (use: (typeof USES)[number]) =>
@@ -60,7 +60,11 @@ export function createSell({ host, credits, providers, see, answer }: SellInit) 
     async buy({ use, body }, { peer, signal, send }) {
       const user = buyer(peer)
       let given = await answer(use, user, body, signal)
-      if (given.status === 402 && book(peer, user)) given = await answer(use, user, body, signal)
+      if (given.status === 402) {
+        // another question of his may have counted it just now
+        book(peer, user)
+        given = await answer(use, user, body, signal)
+      }
       const { status = 200, type, headers, chunks } = given
       const retryAfter = headers?.['retry-after']
       await send({ status, isStream: type === EVENTS_TYPE, retryAfter })

@@ -2,6 +2,7 @@ import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
 import { createIdentity } from '../../../bootstrap/index.ts'
 import { answerTo, openProvider } from '../../../node/demo/provider.ts'
 import { provider } from '../../../services/assistant/provider/provider.ts'
+import { createSell } from '../../../services/assistant/trade/sell.ts'
 import { assistant, type Bytes, OWNER } from '../../../services/index.ts'
 import { until } from '../../bootstrap/nodes.ts'
 import { startHost } from '../host/start-host.ts'
@@ -124,6 +125,40 @@ describe('assistant: answers that are sold to another node', function () {
     equal(await left(), 10_000n - cost)
     const { spent, quota } = (await seller.account(`peer-${buyer.self}`))!
     deepEqual([spent, quota], [cost, 10_000n])
+  })
+
+  it('are for all who ask at once after a payment, whichever of them counts it', async () => {
+    let left = 0n
+    const counted = new Set<number>()
+    const paid = { type: 'transfer', seq: 1, from: 'buyer', to: 'seller', amount: 3n, memo: 'assistant 1' }
+    const { buy } = createSell({
+      host: {
+        config: { buyers: ['buyer'] },
+        peers: { self: 'seller' },
+        wanted: { ledger: { history: () => [paid] } }
+      } as never,
+      credits: {
+        left: () => left,
+        book(_, seq, amount) {
+          if (counted.has(seq)) return false
+          counted.add(seq)
+          left += amount
+          return true
+        }
+      },
+      providers: { routes: () => [] },
+      see: ({ id }) => id,
+      async answer() {
+        const status = left > 0n ? 200 : 402
+        if (status === 200) left--
+        return { status, chunks: [] as never }
+      }
+    })
+    const said: unknown[] = []
+    const ask = { use: 'chat', body: Buffer.from('{}') } as const
+    const call = { peer: 'buyer', send: async (item: object) => void said.push(item) } as never
+    await Promise.all([1, 2, 3, 4].map(() => buy(ask, call)))
+    deepEqual(said.map(item => (item as { status: number }).status).toSorted(), [200, 200, 200, 402])
   })
 
   it('come piece by piece, and as embeddings', async () => {
