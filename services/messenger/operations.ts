@@ -173,8 +173,8 @@ export function createOperations(
         )
       const cameIn = (): string[] => (all ? cameInBy(roster(), device, self) : [])
       const revoked: string[] = []
-      // one that does not count any more may have let in others that do; each may let in one more until it is its turn
-      let [next] = all && roster().person(device) == null ? cameIn() : [device]
+      // one that was revoked before may have let in others that do; each may let in one more until it is its turn
+      let [next] = all && roster().device(device)?.isRevoked === true ? cameIn() : [device]
       while (next != null) {
         await school.state('revoke', { device: next }, signal)
         revoked.push(next)

@@ -361,5 +361,11 @@ describe('messenger: a person’s other device', function () {
     assert.deepEqual((await revoke()).revoked, ids)
     assert.deepEqual(await counting(), [invited])
     assert.deepEqual(await revoke(), { revoked: [] })
+    // nothing done is no success: there is no such device, or it would count again with its person
+    const none = { device: '1'.repeat(52), all: true }
+    await assert.rejects(school.desk.call('revoke', none), { name: 'PolicyError' })
+    const disabled = { user: 'bob', name: 'Bob', role: 'pupil', isDisabled: true }
+    await school.desk.call('addUser', disabled)
+    await assert.rejects(school.desk.call('revoke', { device: invited, all: true }), { name: 'PolicyError' })
   })
 })
