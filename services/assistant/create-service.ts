@@ -40,6 +40,7 @@ type Own = typeof declaration
 const MAX_BODY_BYTES = 8 * 1024 * 1024
 const MAX_READ_BYTES = 64 * 1024 * 1024
 const MAX_MEASURED_MS = 60_000
+const BOOK_MS = 30_000
 /** A question waits no longer to know whether another answer would do. */
 const MAX_EMBEDDING_MS = 2_000
 const HOUR_MS = 60 * 60_000
@@ -350,7 +351,7 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
       status: () => ({ items: measures.measure(limits()), cache: cache.figures() })
     },
 
-    messages: { ...group.handlers, ...sell },
+    messages: { ...group.handlers, ...sell.handlers },
 
     async start() {
       await startBots()
@@ -359,6 +360,8 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
         await jobs.expire(now() - host.config.jobDays * 24 * HOUR_MS)
       })
       jobs.start(host.signal)
+      // before so many others follow that it is not looked for any more
+      host.repeat('payments', BOOK_MS, sell.book)
       host.repeat('measures', MAX_MEASURED_MS, async () => {
         const files = ['', '-wal'].map(end => join(host.folder, `${host.name}.sqlite${end}`))
         diskBytes = (await Promise.all(files.map(sizeOf))).reduce((a, b) => a + b, 0)

@@ -9,7 +9,7 @@ const USES = ['chat', 'embeddings'] as const
 
 /** Transfers with this word are for answers; others are something else. */
 export const MEMO = 'assistant'
-/** Payments that are looked through when somebody has nothing left. */
+/** The newest entries of the ledger, which are looked through for payments: when somebody has nothing left, and regularly. */
 const ENTRIES = 1_000
 
 export interface SellInit {
@@ -34,14 +34,13 @@ export function createSell({ host, credits, providers, see, answer }: SellInit) 
     return see({ id: `peer-${peer}`, name: peer, quota: 0n })
   }
 
-  /** Counts what was paid and not counted yet. */
-  function book(peer: string, user: string): void {
-    const entries = host.wanted.ledger?.history({ limit: ENTRIES }) ?? []
-    const paid = entries.filter(
-      ({ type, from, to, memo }) =>
-        type === 'transfer' && from === peer && to === host.peers.self && memo?.split(' ')[0] === MEMO
-    )
-    for (const { seq, amount } of paid) credits.book(user, seq, amount)
+  /** Counts what buyers have paid and was not counted yet. */
+  function book(): void {
+    const { buyers } = host.config
+    if (buyers.length === 0) return
+    for (const { type, from, to, seq, amount, memo } of host.wanted.ledger?.history({ limit: ENTRIES }) ?? [])
+      if (type === 'transfer' && to === host.peers.self && memo?.split(' ')[0] === MEMO)
+        if (buyers.includes(from)) credits.book(buyer(from), seq, amount)
   }
 
   const modelsOf = (use: (typeof USES)[number]) =>
@@ -56,13 +55,13 @@ export function createSell({ host, credits, providers, see, answer }: SellInit) 
         maxOutputTokens
       }))
 
-  return {
+  const handlers = {
     async buy({ use, body }, { peer, signal, send }) {
       const user = buyer(peer)
       let given = await answer(use, user, body, signal)
       if (given.status === 402) {
         // another question of his may have counted it just now
-        book(peer, user)
+        book()
         given = await answer(use, user, body, signal)
       }
       const { status = 200, type, headers, chunks } = given
@@ -75,8 +74,9 @@ export function createSell({ host, credits, providers, see, answer }: SellInit) 
     },
     offer(_, { peer }) {
       const user = buyer(peer)
-      book(peer, user)
+      book()
       return { left: credits.left(user), models: USES.flatMap(use => modelsOf(use)) }
     }
   } satisfies Pick<MessageHandlers<typeof messages>, 'buy' | 'offer'>
+  return { handlers, book }
 }

@@ -131,11 +131,14 @@ describe('assistant: answers that are sold to another node', function () {
     let left = 0n
     const counted = new Set<number>()
     const paid = { type: 'transfer', seq: 1, from: 'buyer', to: 'seller', amount: 3n, memo: 'assistant 1' }
-    const { buy } = createSell({
+    const {
+      handlers: { buy },
+      book
+    } = createSell({
       host: {
         config: { buyers: ['buyer'] },
         peers: { self: 'seller' },
-        wanted: { ledger: { history: () => [paid] } }
+        wanted: { ledger: { history: () => [paid, { ...paid, from: 'stranger', seq: 2 }] } }
       } as never,
       credits: {
         left: () => left,
@@ -159,6 +162,9 @@ describe('assistant: answers that are sold to another node', function () {
     const call = { peer: 'buyer', send: async (item: object) => void said.push(item) } as never
     await Promise.all([1, 2, 3, 4].map(() => buy(ask, call)))
     deepEqual(said.map(item => (item as { status: number }).status).toSorted(), [200, 200, 200, 402])
+    // regularly, too: nothing is counted twice, and nobody else's
+    book()
+    deepEqual([...counted], [1])
   })
 
   it('come piece by piece, and as embeddings', async () => {
