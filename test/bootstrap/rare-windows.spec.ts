@@ -8,10 +8,14 @@ import { until } from './nodes.ts'
 
 const UPDATE = 1
 
+/** Muxers ask each other whether they are there for as long as their connection is. */
+const connections: ReturnType<typeof multiaddrConnectionPair>[number][] = []
+
 /** Two ends of a stream, each behind a muxer of its own, and how often the second told that it has room. */
 async function pair() {
   const factory = rareWindows(yamux())({ logger: defaultLogger() } as never)
   const [here, there] = multiaddrConnectionPair()
+  connections.push(here, there)
   const muxer = factory.createStreamMuxer(here)
   const other = factory.createStreamMuxer(there) as StreamMuxer & { sendFrame(frame: object): boolean }
   let updates = 0
@@ -33,6 +37,10 @@ async function pair() {
 }
 
 describe('bootstrap: windows of streams', () => {
+  afterEach(() => {
+    for (const connection of connections.splice(0)) connection.abort(new Error('over'))
+  })
+
   it('are told once for many small messages', async () => {
     const { sender, received, updates } = await pair()
     for (let i = 1; i <= 100; i++) {
