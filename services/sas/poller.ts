@@ -13,7 +13,7 @@ export interface Line {
 export interface Journal {
   /**
    * Resolves when it is on the disk: only then is the machine told that it was heard. `mayRepeat`: the machine may say
-   * the last one of before the restart once more.
+   * the last one of before the restart, or of before the line was gone, once more.
    */
   exception(code: number, mayRepeat: boolean): Promise<unknown>
 }
@@ -28,6 +28,8 @@ const DEAF_POLLS = 3
 /** An exception has no checksum: so many answers must agree, and one more for so many polls after one that was wrong. */
 const AGREEING = 2
 const DOUBTFUL_POLLS = 1_000
+/** ms in which an exception that was heard once is heard again, whoever stops: a machine may be deaf when he is back */
+const HEARING_MS = 2_000
 
 export interface PollerInit {
   address: number
@@ -50,6 +52,8 @@ export function createPoller({ address, line, journal }: PollerInit) {
   let owed: number | undefined
   /** the machine may hear that its last exception was heard */
   let isWritten = false
+  /** nobody knows whether the machine heard that */
+  let mayRepeat = true
   /** it has said "none", once */
   let isUnsure = false
 
@@ -77,7 +81,8 @@ export function createPoller({ address, line, journal }: PollerInit) {
     let before: number | undefined
     let times = 0
     for (let i = 0; i < 2 * (AGREEING + 1); i++) {
-      const answer = await one(message, signal)
+      const isBegun = before != null && before !== NONE
+      const answer = await one(message, isBegun ? AbortSignal.timeout(HEARING_MS) : signal)
       if (answer == null) return undefined
       // an exception stands until it is acknowledged
       if (i > 0 && answer !== before && before !== NONE) doubtful = DOUBTFUL_POLLS
@@ -89,21 +94,29 @@ export function createPoller({ address, line, journal }: PollerInit) {
     return undefined
   }
 
-  async function hear(
-    signal: AbortSignal,
-    { mayRepeat = false, mustBeSure = false } = {}
-  ): Promise<number | undefined> {
+  async function hear(signal: AbortSignal, mustBeSure = false): Promise<number | undefined> {
     unheard++
     if (doubtful > 0) doubtful--
-    const code = await agreed(generalPoll(address), mustBeSure, signal)
+    const code = await agreed(generalPoll(address), mustBeSure, signal).catch((error: Error) => {
+      mayRepeat = true
+      throw error
+    })
     if (code == null) return undefined
     // it is not deaf: no lead is needed, and none goes out before this is on the disk
     unheard = 1
     // a machine that was switched off meanwhile has forgotten it
     if (owed != null && owed !== code) await write(owed, true)
     if (code !== NONE) await write(code, mayRepeat)
+    mayRepeat = false
     unheard = 0
     return code
+  }
+
+  /** Sends to everybody; what the line did not take acknowledges nothing. */
+  async function send(message: Uint8Array, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    const answer = await line.ask(message, signal)
+    isWritten = false
+    return answer
   }
 
   /**
@@ -111,7 +124,7 @@ export function createPoller({ address, line, journal }: PollerInit) {
    * nothing that can be believed.
    */
   const settle = async (signal: AbortSignal): Promise<boolean> =>
-    (unheard === 0 && !isUnsure) || (await hear(signal, { mustBeSure: true })) != null
+    (unheard === 0 && !isUnsure) || (await hear(signal, true)) != null
 
   async function write(code: number, mayRepeat: boolean): Promise<void> {
     owed = code
@@ -122,21 +135,15 @@ export function createPoller({ address, line, journal }: PollerInit) {
 
   return {
     /**
-     * Before the first poll after a start: what the machine said last may not be on the disk, and a lead would say
-     * that it is. Undefined where it is deaf, and has nothing to lose by a lead.
-     */
-    resume: (signal: AbortSignal): Promise<number | undefined> => hear(signal, { mayRepeat: true }),
-
-    /**
      * Asks for the next exception and writes it down: its code, 0 for none, undefined where the machine says nothing
      * that can be believed.
      */
     async general(signal: AbortSignal): Promise<number | undefined> {
-      // what was heard before is on the disk; who is silent for long is deaf, and hears again after it
+      // what was heard before is on the disk; who is silent for long is deaf, and hears again after it.
+      // After a start it is asked first: what it said last may not be on the disk, and a lead would say that it is.
       if ((isWritten && unheard === 0) || unheard > DEAF_POLLS) {
         if (owed != null) await write(owed, true)
-        await line.ask(LEAD, signal)
-        isWritten = false
+        await send(LEAD, signal)
       }
       return hear(signal)
     },
@@ -146,11 +153,11 @@ export function createPoller({ address, line, journal }: PollerInit) {
     /** The frame that answers a long poll, or undefined: not supported, or not there. */
     async long(message: Uint8Array, signal: AbortSignal): Promise<Uint8Array | undefined> {
       if (!(await settle(signal))) return undefined
-      isWritten = false
-      if (isForEverybody(message)) return line.ask(message, signal)
+      if (isForEverybody(message)) return send(message, signal)
       for (let i = 0; i <= REPEATS; i++) {
         const answer = await ask(message, signal)
         if (answer == null) return undefined
+        isWritten = false
         // asked again: that is how a machine hears that its answer was not right
         if (isAnswer(message, answer)) return answer
       }

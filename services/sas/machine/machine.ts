@@ -88,7 +88,6 @@ export async function createMachine(init: MachineInit) {
   let isHandpayPending = false
   /** … and that was heard, and is not in the log as such */
   let isHandpayNew = false
-  let isResumed = false
   let silent = 0
   const poller = createPoller({
     address,
@@ -114,8 +113,7 @@ export async function createMachine(init: MachineInit) {
 
   /** One general poll; false where nobody answers. */
   async function hear(signal: AbortSignal): Promise<boolean> {
-    const code = await (isResumed ? poller.general(signal) : poller.resume(signal))
-    isResumed = true
+    const code = await poller.general(signal)
     if (code == null) return false
     state.heardAt = now()
     return true

@@ -97,25 +97,23 @@ describe('sas: machines on a line, and what is in the log', function () {
     wire.wrong = 0.3
     await play(20)
     wire.wrong = 0
+    // what is under way at a cut may come twice, or be lost to a machine that is deaf by then: see the poller's tests
+    const isHeard = (): Promise<void> => until(() => machine.waiting === 0, 'everything is heard')
+    await isHeard()
     wire.cut()
     await play(5)
     await first.isUp('A-17')
+    await isHeard()
     await first[Symbol.asyncDispose]()
     machine.play(3, 0)
 
     await using again = await start(line)
     await again.isUp('A-17')
     await play(5)
-    await until(() => machine.waiting === 0, 'everything is heard')
-    const heard = async (): Promise<unknown[]> => {
-      const all = (await again.events()).filter(({ kind }) => kind === 'exception').map(({ body }) => body)
-      // the last one before the restart may not have been acknowledged: it says so where it comes again
-      const isRepeat = all.length > machine.happened.length
-      return all.filter(({ mayRepeat }) => !(isRepeat && mayRepeat)).map(({ code }) => code)
-    }
+    await isHeard()
     // what is in the log can be asked for a moment later
     await until(
-      async () => isDeepStrictEqual(await heard(), machine.happened),
+      async () => isDeepStrictEqual(await again.codes(), machine.happened),
       'each exception can be asked for, once'
     )
     await until(

@@ -27,13 +27,16 @@ export class TcpWire implements AsyncDisposable {
   readonly #server = createServer(socket => this.#serve(socket))
   readonly #sockets = new Set<Socket>()
   readonly #chirping: NodeJS.Timeout
+  /** of the machines; it stands while this process stands, so that none is deaf because of that */
+  #now = Date.now()
 
   constructor(machines: Machine[], random: Random = Math.random) {
     this.machines = machines
     this.#random = random
     this.#chirping = setInterval(() => {
+      this.#now += CHIRP_MS
       for (const machine of this.machines) {
-        const byte = this.isMute ? undefined : machine.chirp(Date.now())
+        const byte = this.isMute ? undefined : machine.chirp(this.#now)
         if (byte != null) for (const socket of this.#sockets) socket.write(Uint8Array.of(byte))
       }
     }, CHIRP_MS)
@@ -73,7 +76,7 @@ export class TcpWire implements AsyncDisposable {
     if (this.isMute) return
     this.onMessage?.(this.heard.at(-1)!)
     for (const machine of this.machines) {
-      const answer = machine.message(Uint8Array.from(message), Date.now())
+      const answer = machine.message(Uint8Array.from(message), this.#now)
       if (answer == null || this.isDumb) continue
       const bytes = [...this.#spoilt(answer)].flatMap(byte => (byte === 0xff ? [0xff, 0xff] : [byte]))
       if (bytes.length > 0) socket.write(Uint8Array.from(bytes))
