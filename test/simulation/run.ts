@@ -38,12 +38,19 @@ async function main(): Promise<boolean> {
     allowPositionals: true,
     options: {
       seeds: { type: 'string', default: String(DEFAULT_SEEDS) },
-      seed: { type: 'string', default: '1' }
+      seed: { type: 'string', default: '1' },
+      help: { type: 'boolean', short: 'h', default: false }
     }
   })
   const seeds = number('seeds', values.seeds)
   const seed = number('seed', values.seed)
   const simulations = await find()
+  if (values.help) {
+    console.log(`usage: npm run simulate -- [NAME…] [--seeds N] [--seed S]
+simulations: ${[...simulations.keys()].join(', ')}; without NAME all of them
+example: npm run simulate -- ledger --seeds 1 --seed 7`)
+    return true
+  }
   const names = positionals.length > 0 ? positionals : [...simulations.keys()]
   let ok = true
   for (const name of names) {
