@@ -3,8 +3,8 @@ import type { DatabaseSync } from 'node:sqlite'
 import { openBlockFiles } from './block-files.ts'
 import { readCid } from './cid.ts'
 import type { Context, Settings } from './context.ts'
-import { BlockMissingError } from './errors.ts'
-import type { Log } from './fetch.ts'
+import { BlockMissingError, CrowdedError } from './errors.ts'
+import { BLOCKS_TIMEOUT_MS, type Log } from './fetch.ts'
 import { createFetches } from './fetches.ts'
 import { createHoldRows } from './hold-rows.ts'
 import { createHolds } from './holds.ts'
@@ -37,8 +37,13 @@ export interface FilesNode {
   usage(): { own: number; lent: number }
   /** Answers one message of a peer. */
   answer<K extends Kind>(peer: string, kind: K, request: Request<K>): Promise<Answer<K>>
-  /** One block for a peer; empty where it is not here, or not for that peer now. */
-  block(peer: string, cid: string): Promise<Uint8Array>
+  /**
+   * Blocks for a peer, as far as it takes them in the time that it waits for them; empty where one is not here, or not
+   * for that peer now.
+   *
+   * @throws {CrowdedError} as many others as may be are given blocks
+   */
+  blocks(peer: string, cids: readonly string[]): AsyncGenerator<Uint8Array>
   /** One round of copies, proofs and leases. */
   tick(): Promise<void>
   /** Goes on with what was broken off. */
@@ -79,6 +84,8 @@ export async function assemble(init: AssembleInit): Promise<FilesNode> {
     tidy: own.tidy
   })
   const proving = new Set<string>()
+  /** how many requests of each peer are answered with blocks */
+  const giving = new Map<string, number>()
   const replicate = createReplicate({
     ...context,
     policy: () => settings().policy,
@@ -94,10 +101,25 @@ export async function assemble(init: AssembleInit): Promise<FilesNode> {
   let resuming: Promise<unknown> = Promise.resolve()
 
   const answers: { [K in Kind]: (peer: string, request: Request<K>) => Promise<Answer<K>> } = {
-    has: async (_, { cid }) => ({ has: store.root(readCid(cid)?.toString() ?? '')?.isWhole === true }),
+    async has(_, { cid }) {
+      const { isWhole: has = false, blocks = 0 } = store.root(readCid(cid)?.toString() ?? '') ?? {}
+      return { has, hasSome: blocks > 0 }
+    },
     hold: holds.hold,
     prove: holds.prove,
     release: holds.release
+  }
+
+  async function block(peer: string, text: string): Promise<Uint8Array> {
+    const cid = readCid(text)
+    if (cid == null || proving.has(peer)) return new Uint8Array()
+    try {
+      // the peer verifies it
+      return await files.read(cid)
+    } catch (error) {
+      if (error instanceof BlockMissingError) return new Uint8Array()
+      throw error
+    }
   }
 
   return {
@@ -106,15 +128,22 @@ export async function assemble(init: AssembleInit): Promise<FilesNode> {
     usage: () => ({ own: store.ownCost(), lent: rows.lent('').total }),
     answer: (peer, kind, request) => answers[kind](peer, request),
 
-    async block(peer, text) {
-      const cid = readCid(text)
-      if (cid == null || proving.has(peer)) return new Uint8Array()
+    async *blocks(peer, cids) {
+      const before = giving.get(peer) ?? 0
+      // so that a crowd does not share the line until each of them has waited in vain
+      if (before === 0 && giving.size >= settings().giveAtOnce)
+        throw new CrowdedError(`this node gives blocks to ${giving.size} others; ask again`)
+      giving.set(peer, before + 1)
+      const until = AbortSignal.timeout(BLOCKS_TIMEOUT_MS)
       try {
-        // the peer verifies it
-        return await files.read(cid)
-      } catch (error) {
-        if (error instanceof BlockMissingError) return new Uint8Array()
-        throw error
+        for (const cid of cids) {
+          if (until.aborted) return
+          yield await block(peer, cid)
+        }
+      } finally {
+        const left = giving.get(peer)! - 1
+        if (left > 0) giving.set(peer, left)
+        else giving.delete(peer)
       }
     },
 

@@ -16,6 +16,8 @@ export interface Settings {
   /** copies on other nodes, where nobody says how many */
   replicas: number
   lending: Lending
+  /** peers that are given blocks at once */
+  giveAtOnce: number
   policy: Policy
 }
 

@@ -84,7 +84,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       prove: (request, { peer }) => node.answer(peer, 'prove', request),
       release: (request, { peer }) => node.answer(peer, 'release', request),
       async blocks({ cids }, call) {
-        for (const cid of cids) await call.send(await node.block(call.peer, cid))
+        for await (const bytes of node.blocks(call.peer, cids)) await call.send(bytes)
         return {}
       }
     },
@@ -104,6 +104,7 @@ function settingsOf(config: HostOf<Declared>['config']): Settings {
     quotaBytes: config.quotaMb * MB,
     maxSize: config.largestMb * MB,
     replicas: config.replicas,
+    giveAtOnce: config.giveAtOnce,
     lending: {
       total: config.lendMb * MB,
       perPeer: config.lendPerPeerMb * MB,

@@ -59,6 +59,13 @@ export const declaration = declare({
       .default(0)
       .meta({ live: true })
       .describe('copies of each file on other nodes, where nobody says how many'),
+    giveAtOnce: z
+      .int()
+      .min(1)
+      .max(1000)
+      .default(8)
+      .meta({ live: true })
+      .describe('nodes that are given blocks at once; others hear that this one is busy, and come again'),
     lendMb: megabytes(0).describe(
       'MB of this disk lent to the files of files.allowedPeers, in all; 0 lends nothing'
     ),
@@ -77,7 +84,8 @@ export const declaration = declare({
     DagError: { ...USAGE, status: 422 },
     QuotaError: FULL,
     DiskFullError: FULL,
-    BlockMissingError: NETWORK
+    BlockMissingError: NETWORK,
+    CrowdedError: NETWORK
   },
   operations: {
     add: operation({

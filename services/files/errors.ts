@@ -33,6 +33,11 @@ export class BlockMissingError extends Error {
   override readonly name = 'BlockMissingError'
 }
 
+/** A peer gives blocks to as many others as it may, and will again soon. */
+export class CrowdedError extends Error {
+  override readonly name = 'CrowdedError'
+}
+
 /** A range that the file does not have. */
 export class FileRangeError extends Error {
   override readonly name = 'FileRangeError'

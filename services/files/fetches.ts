@@ -41,7 +41,13 @@ export function createFetches({
   ): Promise<void> {
     const letGo = store.keep(root.id)
     try {
-      const fetch = fetchFrom(peers, sources, log)
+      const fetch = fetchFrom({
+        peers,
+        sources,
+        again: until => findSources(peers, root.cid, until),
+        laterMs: settings().policy.pollMs,
+        log
+      })
       const type = await pull({ store, files }, { root, fetch, maxSize: settings().maxSize, ...options })
       store.finish(root.id, { cid: root.cid, type, size: root.size }, now())
       changed(root.cid)

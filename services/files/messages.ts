@@ -18,10 +18,10 @@ const bytesOf = (min: number, max: number) =>
   )
 
 export const messages = {
-  /** Do you have all of it? */
+  /** Do you have all of it, or some? */
   has: {
     request: z.object({ cid }),
-    answer: z.object({ has: z.boolean() })
+    answer: z.object({ has: z.boolean(), hasSome: z.boolean().default(false) })
   },
   /**
    * Will you hold a copy that costs this much, how far is it? Said again until it is held, and then now and then: a
@@ -47,7 +47,10 @@ export const messages = {
     }),
     answer: z.object({ hashes: z.array(bytesOf(0, 32)).max(MAX_PROOFS) })
   },
-  /** Give me these blocks: one item each, in this order, empty for what is not there. */
+  /**
+   * Give me these blocks: one item each, in this order, empty for what is not there. CrowdedError: I give to others now,
+   * ask again.
+   */
   blocks: {
     request: z.object({ cids: z.array(cid).min(1).max(MAX_BLOCKS) }),
     answer: z.object({}),

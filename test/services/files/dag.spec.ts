@@ -117,7 +117,8 @@ describe('files: DAGs of strangers', () => {
         yield* has[peer]!
       }
     } as never
-    const from = (...sources: string[]) => Array.fromAsync(fetchFrom(peers, sources, log)([a.cid], never))
+    const from = (...sources: string[]) =>
+      Array.fromAsync(fetchFrom({ peers, sources, again: async () => [], laterMs: 1, log })([a.cid], never))
     assert.deepEqual(await from('liar', 'huge', 'poor', 'endless'), [])
     assert.deepEqual(await from('liar', 'poor', 'honest', 'huge'), [a])
     assert.deepEqual(asked, ['liar', 'huge', 'poor', 'endless', 'liar', 'poor', 'honest'])

@@ -2,9 +2,12 @@ import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
 import { buffer } from 'node:stream/consumers'
 import { digest, seeded } from '../../../node/demo/seeded.ts'
+import { until } from '../../bootstrap/nodes.ts'
 import { Fleet, type Member, SETTINGS } from './fleet.ts'
 
 const BYTES = 3_000_000
+/** leaves, and their root */
+const BLOCKS = Math.ceil(BYTES / 262_144) + 1
 
 const holdersOf = ({ node }: Member, cid: string): string[] =>
   node.own
@@ -58,7 +61,7 @@ describe('files: several nodes', () => {
     assert.ok(before > 0)
     const again = await fleet.start('a')
     await fleet.until('the replica', () => holdersOf(owner!, cid).length === 1)
-    assert.equal(await blocksOn(again), Math.ceil(BYTES / 262_144) + 1)
+    assert.equal(await blocksOn(again), BLOCKS)
   })
 
   it('let go of what its owner has unpinned, also one that was away then', async () => {
@@ -115,12 +118,13 @@ describe('files: several nodes', () => {
     let got: number | undefined
     fleet.cheat.answer = (_, kind) => {
       // while it is asked, the owner gives it nothing
-      if (kind === 'prove') void owner!.node.block('a', cid).then(bytes => (got = bytes.length))
+      if (kind === 'prove')
+        void Array.fromAsync(owner!.node.blocks('a', [cid])).then(([bytes]) => (got = bytes!.length))
       return undefined
     }
     await fleet.until('a proof', () => got != null)
     assert.equal(got, 0)
-    assert.ok((await owner!.node.block('b', cid)).length > 0)
+    assert.ok((await Array.fromAsync(owner!.node.blocks('b', [cid])))[0]!.length > 0)
     assert.ok(a)
   })
 
@@ -152,6 +156,34 @@ describe('files: several nodes', () => {
         name: 'BlockMissingError'
       }
     )
+  })
+
+  it('give blocks to so many at once: others take what their neighbours have, and wait for the rest', async () => {
+    const owner = await fleet.start('owner', { giveAtOnce: 1 })
+    const [half, reader] = await start('half', 'reader')
+    const { cid } = await add(owner, 0)
+    const given: Record<string, number> = {}
+    fleet.cheat.block = (peer, bytes) => {
+      if (bytes.length > 0) given[peer] = (given[peer] ?? 0) + 1
+      if (given.half == null && given.owner === 6) throw new Error('the line is cut')
+      return bytes
+    }
+    await assert.rejects(half!.node.own.fetch(cid), { name: 'BlockMissingError' })
+    const others = owner.node.blocks('somebody', [cid, cid])
+    await others.next()
+    let asked = 0
+    fleet.cheat.answer = (peer, kind) => {
+      if (peer === 'owner' && kind === 'has') asked++
+      return undefined
+    }
+    given.owner = 0
+    const fetched = reader!.node.own.fetch(cid)
+    // it has heard that the owner is busy, and looks again
+    await until(() => asked > 2, 'the owner is asked again')
+    assert.deepEqual(given, { owner: 0, half: 5 })
+    await others.return(undefined)
+    assert.equal((await fetched).isWhole, true)
+    assert.deepEqual(given, { owner: BLOCKS - 5, half: 5 })
   })
 
   it('keep what is theirs when a quota is full, and let go of what was only fetched', async () => {

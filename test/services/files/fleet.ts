@@ -16,6 +16,7 @@ export const SETTINGS: Settings = {
   quotaBytes: 1000 * MB,
   maxSize: 1000 * MB,
   replicas: 0,
+  giveAtOnce: 8,
   lending: { total: 100 * MB, perPeer: 50 * MB, lendsTo: () => true },
   policy: { graceMs: 10_000, checkMs: 5_000, pollMs: 100, stallMs: 10_000 }
 }
@@ -135,8 +136,8 @@ export class Fleet {
         }
         count(1)
         try {
-          for (const cid of cids) {
-            const bytes = await reach(peer).block(self, cid)
+          for await (const bytes of reach(peer).blocks(self, cids)) {
+            reach(peer)
             yield cheat().block?.(peer, bytes) ?? bytes
           }
         } finally {
