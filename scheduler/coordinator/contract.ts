@@ -52,6 +52,8 @@ export interface JobInit {
   /** bytes that travel with each unit, and once to each worker; default 0 */
   unitBytes?: number
   onceBytes?: number
+  /** name and bytes of what is loaded once at each worker, which has room for so much; default: nothing to speak of */
+  load?: { program: string; bytes: number }
   /** memory of its processes, MB; default 0 */
   memoryMb?: number
   /** the only workers that may see it; undefined = all */

@@ -296,7 +296,9 @@ export function createAnswers(
     else returnOrReview(slice)
   }
 
+  /** What is refused within a pause was sent before it: it says nothing new. */
   function backOff(worker: WorkerEntry, now: number): void {
+    if (now < worker.pausedUntil) return
     worker.pausedUntil = now + Math.min(REFUSED_BACKOFF_MAX_MS, REFUSED_BACKOFF_MS * 2 ** worker.refusals++)
   }
 

@@ -1,5 +1,6 @@
 import type { Why } from '../contract.ts'
 import { hasRoom } from '../market/match.ts'
+import { MAX_PROGRAMS, MAX_PROGRAMS_BYTES } from '../protocol/limits.ts'
 import { checksFor, LEAST_AUDITED_MS } from '../trust/credibility.ts'
 import type { CoordinatorChecks } from './checks.ts'
 import { type Around, createChoice, isHome, PATIENCE_REFUSALS, viewOf } from './choose-worker.ts'
@@ -14,6 +15,8 @@ import type { Standing } from './worker-trust.ts'
 export const MAX_LOSSES = 8
 // Audits take a unit's time each: this many make nobody wait long. Where more wait, replicas are the faster check.
 const AUDITS_PER_SLOT = 16
+// Below this as many as a worker keeps have room there.
+const SMALL_PROGRAM_BYTES = MAX_PROGRAMS_BYTES / MAX_PROGRAMS
 
 interface Cut {
   interval: Interval
@@ -33,12 +36,16 @@ export function createPlacement(
   }: { leases: Leases; standing: Standing; checks: CoordinatorChecks; obstacles: Obstacles },
   random: () => number
 ) {
-  const { time, workers, ready, short, audits, rates } = state
+  const { time, workers, slices, ready, short, audits, rates } = state
   const { lease, review, addSlice } = leases
   const { least, inOrder, isWorth, sizeFor, whyOf } = createChoice(state, effects, leases)
 
+  /** workers whose room for programs a job waits for, so that none after it takes it */
+  const spoken = new Set<WorkerEntry>()
+
   function place(now: number): void {
     time.now = now
+    spoken.clear()
     const free = [...workers.values()].filter(worker => isFree(worker, now))
     if (free.length === 0) return
     for (const slice of short) {
@@ -51,7 +58,11 @@ export function createPlacement(
       for (const job of queue) {
         while (free.length > 0) {
           const next = cut(job, free, { slots, home })
-          if (next == null) break
+          if (next == null) {
+            for (const worker of free)
+              if (mayRun(job, worker) && !takesProgram(job, worker)) spoken.add(worker)
+            break
+          }
           const { interval, worker, why } = next
           const slice = addSlice(job, interval, 1)
           planChecks(slice, worker)
@@ -95,6 +106,20 @@ export function createPlacement(
 
   const mayRun = (job: JobEntry, worker: WorkerEntry): boolean => obstacle(job, worker) == null
 
+  /** true where the job's program has room beside those of what the worker holds: it would be refused until they are done */
+  function takesProgram({ load }: JobEntry, worker: WorkerEntry): boolean {
+    if (load == null || load.bytes <= SMALL_PROGRAM_BYTES) return true
+    if (spoken.has(worker)) return false
+    const held = new Map<string, number>()
+    for (const id of worker.outstanding.keys()) {
+      const other = slices.get(id)?.job.load
+      if (other?.program === load.program) return true
+      if (other != null) held.set(other.program, other.bytes)
+    }
+    const bytes = [...held.values()].reduce((sum, each) => sum + each, load.bytes)
+    return held.size === 0 || bytes <= MAX_PROGRAMS_BYTES
+  }
+
   /**
    * Those of `candidates` that may take the slice: not who has it, had it, answered it, or belongs to an owner who did.
    * This node itself, where it lends nothing, only when no other worker is to be had. It alone gets what too many lost.
@@ -116,7 +141,9 @@ export function createPlacement(
       !groups.has(worker.group ?? worker.id)
     // who only comes to vanish must not end a job: then this node sees for itself whether it ends its worker
     if (slice.losses > MAX_LOSSES) return candidates.filter(worker => worker.own && may(worker))
-    const others = candidates.filter(worker => may(worker) && !worker.lastResort)
+    const others = candidates.filter(
+      worker => may(worker) && !worker.lastResort && takesProgram(slice.job, worker)
+    )
     if (others.length > 0) return others
     const worthWaiting = (worker: WorkerEntry): boolean =>
       may(worker) && !worker.lastResort && !worker.silent && worker.refusals < PATIENCE_REFUSALS
@@ -154,7 +181,9 @@ export function createPlacement(
     if (job.homes != null) return cutAtHome(job, job.homes, everyone, around)
     const left = job.units - job.cursor
     if (left === 0) return
-    const may = everyone.filter(candidate => !candidate.lastResort && mayRun(job, candidate))
+    const may = everyone.filter(
+      candidate => !candidate.lastResort && mayRun(job, candidate) && takesProgram(job, candidate)
+    )
     const worker = least(job, may, home != null && mayRun(job, home) ? around : { slots })
     if (worker == null) return
     // until the first answer, one probe per slot is enough
@@ -170,7 +199,7 @@ export function createPlacement(
   function cutAtHome(job: JobEntry, homes: Homes, everyone: WorkerEntry[], around: Around): Cut | undefined {
     const { slots } = around
     const takes = (worker: WorkerEntry): boolean => !worker.lastResort && mayRun(job, worker)
-    const may = inOrder(everyone.filter(takes))
+    const may = inOrder(everyone.filter(worker => takes(worker) && takesProgram(job, worker)))
     // a holder that lends nothing now, or may not have the job, will not come for what it has
     const isHere = (id: string): boolean => {
       const holder = workers.get(id)

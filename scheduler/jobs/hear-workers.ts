@@ -83,6 +83,9 @@ export function createPeers(
   }
 
   function refused(worker: string, { slices, reason, program, missing = [] }: Refusal, now: number): void {
+    if (program != null) links.get(worker)?.forget(program)
+    // it made room, or what comes for it will be refused
+    if (program != null && slices.length === 0) return
     const others = slices.filter(slice => {
       const held = coordinator.held(slice, worker)
       const part = held && runs.part(held.job)?.part
@@ -98,7 +101,6 @@ export function createPeers(
     })
     if (others.length === 0 && slices.length > 0) return
     refusals.set(worker, reason)
-    if (program != null) links.get(worker)?.forget(program)
     coordinator.refuse(worker, others, now)
   }
 

@@ -7,6 +7,7 @@ import type { Effects } from '../coordinator/contract.ts'
 import type { Coordinator } from '../coordinator/coordinator.ts'
 import { inPieces, type ResultBytes } from '../data/result-bytes.ts'
 import type { Needs } from '../market/match.ts'
+import { programBytes } from '../protocol/compute-messages.ts'
 import type { Outbox } from '../streams/lease-outbox.ts'
 import type { Part, RunPart } from '../tasks/contract.ts'
 import { kindOf } from '../tasks/registry.ts'
@@ -96,6 +97,7 @@ export function createParts(
         mostUnits: part.mostUnits,
         unitBytes: part.unitBytes,
         onceBytes: part.onceBytes,
+        load: { program: load.program, bytes: programBytes(load) },
         priority,
         retries,
         timeoutMs: load.timeoutMs,

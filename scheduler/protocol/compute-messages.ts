@@ -186,6 +186,16 @@ export const fromWorker = z.discriminatedUnion('t', [
 export type FromRequester = z.output<typeof fromRequester>
 export type FromWorker = z.output<typeof fromWorker>
 export type LoadMessage = z.output<typeof load>
+
+/** What a program takes of a worker's memory: everything of it whose length its requester chooses. */
+export function programBytes({ source, functions = {}, driver = '', context }: LoadMessage): number {
+  const others = Object.entries(functions).reduce(
+    (sum, [name, each]) => sum + name.length + each.source.length,
+    0
+  )
+  return source.length + others + driver.length + (context?.length ?? 0)
+}
+
 export type LeasedSlice = z.output<typeof slice>
 export type SliceResult = Extract<FromWorker, { t: 'result' }>['slices'][number]
 export type OfferMessage = Extract<FromWorker, { t: 'offer' }>

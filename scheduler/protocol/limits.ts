@@ -15,6 +15,9 @@ export const MAX_PIECES = 65_536
 export const MAX_HOLDERS = 256
 /** Most of them that one block is asked of. */
 export const MAX_HOLDERS_PER_BLOCK = 4
+/** Programs that a worker keeps loaded for one requester, and what they with their contexts may take together; one alone may be larger. */
+export const MAX_PROGRAMS = 256
+export const MAX_PROGRAMS_BYTES = 32 * 1024 * 1024
 // A program and its context stay below a frame with room for its envelope.
 export const MAX_PROGRAM_BYTES = MAX_FRAME_BYTES - 65_536
 /** The output of a slice must fit into a frame with room for its envelope. */

@@ -1,17 +1,19 @@
 import type { Session } from '../../sandbox/index.ts'
 import { giveBack } from '../data/give-back.ts'
-import type { FromWorker, LeasedSlice, LoadMessage } from '../protocol/compute-messages.ts'
+import {
+  type FromWorker,
+  type LeasedSlice,
+  type LoadMessage,
+  programBytes
+} from '../protocol/compute-messages.ts'
+import { MAX_PROGRAMS, MAX_PROGRAMS_BYTES } from '../protocol/limits.ts'
 import type { PeerCosts } from '../protocol/peer-costs.ts'
 
 /*
  * What this worker holds for requesters, and what of its memory that takes.
  */
 
-// Programs that one requester may keep loaded.
-const MAX_PROGRAMS = 256
-// What they, with their contexts, may take of this node's memory, and the inputs that wait for their turn. A message may come
-// beside both.
-const MAX_PROGRAMS_BYTES = 32 * 1024 * 1024
+// What inputs that wait for their turn may take of this node's memory; a message may come beside them and the programs.
 const MAX_INPUT_BYTES = 32 * 1024 * 1024
 // What a program of so many bytes wastes at least for which no slice ever came, when it gives way to another: its memory stays for
 // a while after it was given back, with that of the pieces in which it came. Slices follow their program at once, so one of 20 MiB
@@ -71,9 +73,9 @@ export interface Requester {
 
 /** Takes the memory of a program, if there is so much. */
 export function takeProgram(requester: Requester, message: LoadMessage, spentMs: number): boolean {
-  const { id, programs, programBytes, costs } = requester
-  const bytes = sizeOf(message)
-  const isMuch = programs.size >= MAX_PROGRAMS || programBytes + bytes > MAX_PROGRAMS_BYTES
+  const { id, programs, costs } = requester
+  const bytes = programBytes(message)
+  const isMuch = programs.size >= MAX_PROGRAMS || requester.programBytes + bytes > MAX_PROGRAMS_BYTES
   if ((programs.size > 0 && isMuch) || !costs.keep(id, bytes)) return false
   requester.programBytes += bytes
   const program = {
@@ -124,15 +126,6 @@ export function letGo(requester: Requester, slices: LeasedSlice[]): void {
 /** Micro-credits of slices. */
 export const priceOf = (slices: readonly { price: number }[]): number =>
   slices.reduce((sum, { price }) => sum + price, 0)
-
-/** What a program takes of this node's memory: everything of it whose length its requester chooses. */
-function sizeOf({ source, functions = {}, driver = '', context }: LoadMessage): number {
-  const others = Object.entries(functions).reduce(
-    (sum, [name, each]) => sum + name.length + each.source.length,
-    0
-  )
-  return source.length + others + driver.length + (context?.length ?? 0)
-}
 
 /** What the inputs of slices take while they wait; of those that lie elsewhere, their names. */
 function inputBytes(slices: LeasedSlice[]): number {

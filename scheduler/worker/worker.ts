@@ -40,6 +40,7 @@ const VAIN_MS = 0.25
 const VAIN_SLICE_MS = 0.02
 const OVERSTAYED =
   'it was begun beside full slots because it was said to be short, and it is not; it waits for a slot next time'
+const MADE_ROOM = 'the program made room for another one'
 const GAVE_WAY = 'others, whose escrow is certified, wait for this slot; come again later or when yours is'
 
 export interface WorkerInit {
@@ -257,7 +258,7 @@ export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, compon
     if (!own) costs.waste(id, Math.max(spentMs, VAIN_MS + slices * VAIN_SLICE_MS))
   }
 
-  /** What has nothing to do gives way to what is new. */
+  /** What has nothing to do gives way to what is new, and its requester is told. */
   function load(requester: Requester, message: Extract<FromRequester, { t: 'load' }>, spentMs: number): void {
     const { programs } = requester
     if (programs.has(message.program)) wasted(requester, spentMs)
@@ -272,17 +273,19 @@ export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, compon
           return
         }
         unload(free)
+        refuse(requester, [], MADE_ROOM, free.message.program)
       }
     requester.send({ t: 'loaded', program: message.program })
   }
 
   function lease(requester: Requester, slices: LeasedSlice[], spentMs: number): void {
     const refused = new Map<string, LeasedSlice[]>()
+    const unknown = new Map<string, LeasedSlice[]>()
     let taken = 0
     for (const slice of slices) {
       const program = requester.programs.get(slice.program)
       if (program == null) {
-        refuse(requester, [slice], 'the program is not loaded', slice.program)
+        unknown.set(slice.program, [...(unknown.get(slice.program) ?? []), slice])
         continue
       }
       const reason = objection(requester, program, slice) ?? hold(requester, slice)
@@ -298,6 +301,7 @@ export function createWorker({ policy, trustsOwn, runtimes }: WorkerInit, compon
     if (refused.has(GAVE_WAY) && pauses.takesNoHeed(requester.id))
       requester.costs.waste(requester.id, PROCESS_MS)
     else if (taken === 0) wasted(requester, spentMs, slices.length)
+    for (const [program, each] of unknown) refuse(requester, each, 'the program is not loaded', program)
     for (const [reason, each] of refused) refuse(requester, each, reason)
     turns.pump()
     makeWay()

@@ -54,6 +54,47 @@ describe('scheduler: placement by what workers take', () => {
     }
   })
 
+  it('asks a worker again half a second after it refused, however many slices it had been sent before', () => {
+    const leased: number[] = []
+    const effects: Partial<Effects> = { lease: ({ slice }) => void leased.push(slice), wake() {} }
+    const coordinator = createCoordinator(effects as Effects, { random: () => 0.5 })
+    coordinator.offer('w', { slots: 8, window: 64 }, 0)
+    coordinator.submit(jobOf('job', { units: 8 }), 0)
+    assert.equal(leased.length, 8)
+    for (const slice of [...leased]) coordinator.refuse('w', [slice], 1)
+    coordinator.tick(500)
+    assert.equal(leased.length, 8)
+    coordinator.tick(501)
+    assert.equal(leased.length, 16)
+  })
+
+  it('leases large programs one after the other where they do not have room together, in the order of their jobs', () => {
+    const leased: { job: string; slice: number }[] = []
+    const effects: Partial<Effects> = {
+      lease: lease => void leased.push(lease),
+      accept: () => 'stored',
+      end() {},
+      wake() {}
+    }
+    const coordinator = createCoordinator(effects as Effects, { random: () => 0.5 })
+    coordinator.offer('w', { slots: 2, window: 64 }, 0)
+    const large = (program: string): Partial<JobInit> => ({ load: { program, bytes: 20 * 2 ** 20 } })
+    coordinator.submit(jobOf('first', large('a')), 0)
+    coordinator.submit(jobOf('other', large('b')), 0)
+    // it would go beside the first for ever, one slice after the other
+    coordinator.submit(jobOf('same', large('a')), 0)
+    coordinator.submit(jobOf('small', { load: { program: 'c', bytes: 1000 } }), 0)
+    const jobs = (): string[] => leased.map(({ job }) => job)
+    assert.deepEqual(jobs(), ['first', 'small'])
+    const answer = { digest: 'right', payload: 'result', bytes: 9, ms: 1 }
+    coordinator.answer('w', [{ slice: leased[1]!.slice, answer }], 1)
+    assert.deepEqual(jobs(), ['first', 'small'])
+    coordinator.answer('w', [{ slice: leased[0]!.slice, answer }], 2)
+    assert.deepEqual(jobs(), ['first', 'small', 'other'])
+    coordinator.answer('w', [{ slice: leased[2]!.slice, answer }], 3)
+    assert.deepEqual(jobs(), ['first', 'small', 'other', 'same'])
+  })
+
   it('leases a small job to others while what this node has begun takes longer than it should', () => {
     const leased: { worker: string; slice: number }[] = []
     const effects: Partial<Effects> = {

@@ -293,6 +293,26 @@ describe('scheduler/worker', () => {
     assert.equal(fake.running.length, 0)
   })
 
+  it('tells which program made room for another, and refuses what comes for it in one message', () => {
+    start()
+    const peer = connect()
+    const large = (program: string) => ({ ...load(program), context: new Uint8Array(20 * 2 ** 20) })
+    peer.receive(large('first'))
+    peer.receive(large('second'))
+    peer.receive(lease([1, 2], 'first'))
+    assert.deepEqual(
+      peer.of('refused').map(({ program, slices }) => [program, slices]),
+      [
+        ['first', []],
+        ['first', [1, 2]]
+      ]
+    )
+    assert.deepEqual(
+      peer.of('loaded').map(({ program }) => program),
+      ['first', 'second']
+    )
+  })
+
   it("counts what it did for others, neither its owner's work nor what failed", async () => {
     start({ slots: 1 })
     const alice = connect('alice')
