@@ -32,8 +32,11 @@ export async function openParityPort(
 ): Promise<Duplex> {
   const { name, baudRate, by, onLate, onSlow } = init
   const { fd } = port.port as unknown as { fd: number | null }
-  if (process.platform !== 'linux' || !ARCHITECTURES.includes(process.arch) || fd == null) {
-    port.destroy()
+  const isAble = process.platform === 'linux' && ARCHITECTURES.includes(process.arch) && fd != null
+  // what is over tells nobody so any more
+  if (signal.aborted || !isAble) {
+    await closed(port)
+    signal.throwIfAborted()
     throw new LineError(`${name} cannot send by parity on ${process.platform} ${process.arch}`)
   }
   const thread = new Worker(THREAD, { workerData: { fd, name, baudRate, by } satisfies ParityInit })
@@ -46,8 +49,7 @@ export async function openParityPort(
     const timer = setTimeout(() => void thread.terminate(), END_MS)
     await over
     clearTimeout(timer)
-    port.destroy()
-    if (!port.closed) await once(port, 'close')
+    await closed(port)
   }
 
   const wire = new Duplex({
@@ -95,4 +97,9 @@ export async function openParityPort(
   } finally {
     signal.removeEventListener('abort', onAbort)
   }
+}
+
+async function closed(port: SerialPort): Promise<void> {
+  port.destroy()
+  if (!port.closed) await once(port, 'close')
 }

@@ -1,9 +1,10 @@
-import { deepEqual, equal, rejects, throws } from 'node:assert/strict'
+import { deepEqual, equal, ok, rejects, throws } from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import {
   BY_PARITY,
   type ByParity,
@@ -12,6 +13,7 @@ import {
   runsOf,
   TERMIOS_BYTES
 } from '../../../services/sas/line/parity.ts'
+import { openParityPort } from '../../../services/sas/line/parity-port.ts'
 import { checkParities, type Libc, sendRuns } from '../../../services/sas/line/send-runs.ts'
 import { openTransport } from '../../../services/sas/line/transport.ts'
 import { openPty } from './pty.ts'
@@ -98,6 +100,13 @@ describe('sas: the wake-up bit by parity', () => {
         message: /took 1 of 2 bytes/
       }
     )
+  })
+
+  it('begins no thread for what is over, and closes the port all the same', async () => {
+    const port = Object.assign(new PassThrough(), { port: { fd: 0 } })
+    const init = { ...LEFT, by: 'markSpace', onLate() {}, onSlow() {} } as const
+    await rejects(openParityPort(port as never, init, AbortSignal.abort(new Error('over'))), /^Error: over$/)
+    ok(port.closed)
   })
 
   it('is refused by a pseudo terminal, which says yes to each and keeps none; what was opened is closed, whoever did', async function () {
