@@ -109,7 +109,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       async run({ set, machine }, call) {
         const at = machine == null ? machines.filter(({ state }) => state.isUp) : [machineAt(machine)]
         if (at.length === 0) throw new UnknownMachineError('no machine answers here; see sas machines')
-        return { items: await lists.run(set, at, call.signal) }
+        return { items: await lists.run(set, at, call.signal, call.send) }
       },
 
       payments: () => ({

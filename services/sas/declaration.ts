@@ -165,6 +165,7 @@ export const declaration = declare({
           z.object({
             name: z.string(),
             polls: z.number().describe('how many'),
+            isControl: z.boolean().describe('some of them change what machines do'),
             why: z.string().optional().describe('what is not right with its file')
           })
         )
@@ -180,6 +181,12 @@ export const declaration = declare({
         machine: z.string().max(104).optional().describe('as in sas.machines; default: all that answer')
       }),
       output: z.object({ items: z.array(z.object({ machine: z.string(), items: z.array(said) })) }),
+      progress: z.object({
+        machine: z.string(),
+        item: said.describe('of the poll that is over'),
+        done: z.number().describe('polls at all machines together'),
+        total: z.number()
+      }),
       http: { method: 'POST', path: '/sas/sets/:set' },
       scope: 'sas:admin',
       deadlineMs: 120_000,

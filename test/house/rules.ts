@@ -17,9 +17,15 @@ export interface Rules {
 /** how messages are framed, how files outlive a power cut, and whether anything may leave this machine: known to all */
 const shared = ['bootstrap/framing.ts', 'bootstrap/files.ts', 'bootstrap/way-out.ts']
 /** what pages of services share */
-const pages = ['confirm.tsx', 'frame.tsx', 'rows.tsx', 'use-loaded.ts', 'one-at-a-time.ts', 'qr.tsx'].map(
-  name => `services/host/page/${name}`
-)
+const pages = [
+  'confirm.tsx',
+  'follow.ts',
+  'frame.tsx',
+  'rows.tsx',
+  'use-loaded.ts',
+  'one-at-a-time.ts',
+  'qr.tsx'
+].map(name => `services/host/page/${name}`)
 const ledger = ['ledger/errors.ts', 'ledger/time.ts', ...shared]
 const scheduler = ['scheduler/errors.ts', 'scheduler/contract.ts', 'sandbox', 'ledger', ...shared]
 /** What says how values travel and how things are named; their indexes read every wall and every kind of task. */

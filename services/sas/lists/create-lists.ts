@@ -28,6 +28,14 @@ export interface Heard extends Said {
   at: number
 }
 
+/** What a set has come to: its answer that came last, and how many there are of how many. */
+export interface RunProgress {
+  machine: string
+  item: Said
+  done: number
+  total: number
+}
+
 export interface ListsInit {
   /** where the files are */
   folder: string
@@ -99,14 +107,17 @@ export function createLists({ folder, db, mayControl, now, uptime, onState }: Li
   async function run(
     polls: readonly Listed<ListedPoll>[],
     send: (message: Uint8Array) => Promise<MachineAnswer>,
-    address: number
+    address: number,
+    onSaid?: (item: Said) => Promise<void>
   ): Promise<Said[]> {
     if (!mayControl() && polls.some(({ isControl }) => isControl))
       throw new PollRefusedError('it changes what machines do; set sas.control to allow it on this node')
     const items: Said[] = []
     for (const { poll } of polls) {
       const message = messageOf(address, poll)
-      items.push(saidOf(address, message, await send(message), poll.length_to_read_per_meter))
+      const item = saidOf(address, message, await send(message), poll.length_to_read_per_meter)
+      items.push(item)
+      await onSaid?.(item)
     }
     return items
   }
@@ -141,7 +152,7 @@ export function createLists({ folder, db, mayControl, now, uptime, onState }: Li
     heard: (): Heard[] => [...asked.values()].flatMap(({ heard }) => heard ?? []),
 
     /** Names of the sets, and what is not right with them. */
-    async sets(): Promise<{ name: string; polls: number; why?: string }[]> {
+    async sets(): Promise<{ name: string; polls: number; isControl: boolean; why?: string }[]> {
       const files = await readdir(join(folder, SETS)).catch((error: NodeJS.ErrnoException) => {
         if (error.code === 'ENOENT') return []
         throw error
@@ -154,9 +165,10 @@ export function createLists({ folder, db, mayControl, now, uptime, onState }: Li
           .slice(0, MAX_SETS)
           .map(async name => {
             try {
-              return { name, polls: (await setOf(name)).length }
+              const polls = await setOf(name)
+              return { name, polls: polls.length, isControl: polls.some(({ isControl }) => isControl) }
             } catch (error) {
-              return { name, polls: 0, why: (error as Error).message }
+              return { name, polls: 0, isControl: false, why: (error as Error).message }
             }
           })
       )
@@ -167,17 +179,30 @@ export function createLists({ folder, db, mayControl, now, uptime, onState }: Li
      *
      * @throws {UnknownSetError} @throws {ListFileError} @throws {PollRefusedError} nothing was sent
      */
-    async run(name: string, machines: readonly Machine[], signal: AbortSignal) {
+    async run(
+      name: string,
+      machines: readonly Machine[],
+      signal: AbortSignal,
+      onProgress?: (progress: RunProgress) => Promise<void>
+    ) {
       const polls = await setOf(name)
+      const each = machines.map(({ state: { line, address, serial }, send }, i) => {
+        const isFirst = machines.findIndex(({ state }) => state.line === line) === i
+        const own = polls.filter(({ poll }) => isFirst || poll.poll_type !== 'G')
+        return { machine: `${line}#${address}`, address, serial, send, own }
+      })
+      const total = each.reduce((sum, { own }) => sum + own.length, 0)
+      let done = 0
       return Promise.all(
-        machines.map(async ({ state: { line, address, serial }, send }, i) => {
-          const isFirst = machines.findIndex(({ state }) => state.line === line) === i
-          const own = polls.filter(({ poll }) => isFirst || poll.poll_type !== 'G')
-          return {
-            machine: `${line}#${address}`,
-            items: await run(own, message => send(message, signal, serial), address)
-          }
-        })
+        each.map(async ({ machine, address, serial, send, own }) => ({
+          machine,
+          items: await run(
+            own,
+            message => send(message, signal, serial),
+            address,
+            async item => onProgress?.({ machine, item, done: ++done, total })
+          )
+        }))
       )
     },
 

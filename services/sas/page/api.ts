@@ -1,3 +1,5 @@
+import { follow } from '../../host/page/follow.ts'
+
 /** What the page needs of the dashboard around it. */
 export interface PageProps {
   language: 'en' | 'ru'
@@ -21,6 +23,19 @@ export interface PaymentRow {
   at: number
   is: string
   why?: string
+}
+export interface SetRow {
+  name: string
+  polls: number
+  isControl: boolean
+  why?: string
+}
+/** What a machine said to a poll of a set, and how many polls of how many are over. */
+export interface SetProgress {
+  machine: string
+  item: { poll: string; is: string; frame?: string; values?: Record<string, number | string> }
+  done: number
+  total: number
 }
 /** An entry of the log of devices. */
 export interface Entry {
@@ -50,6 +65,10 @@ export function createApi(request: PageProps['request']) {
   }
   return {
     machines: () => ask<{ items: MachineRow[] }>('/sas/machines'),
+    sets: () => ask<{ items: SetRow[] }>('/sas/sets'),
+    /** At one machine, or at all that answer. */
+    run: (set: string, machine: string | undefined, onProgress: (progress: SetProgress) => void) =>
+      follow(request, `/sas/sets/${set}`, { machine }, { onProgress }),
     payments: () => ask<{ items: PaymentRow[] }>('/sas/payments'),
     decide: (id: string, is: 'done' | 'failed', why: string) =>
       ask(`/sas/payments/${id}`, {

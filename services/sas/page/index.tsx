@@ -4,6 +4,7 @@ import { createApi, type PageProps } from './api.ts'
 import { Machines } from './machines.tsx'
 import { Orders } from './orders.tsx'
 import { Reconciliation } from './reconciliation.tsx'
+import { Sets } from './sets.tsx'
 import { createWords } from './words.ts'
 
 export default function SasPage({ language, request }: PageProps) {
@@ -20,6 +21,7 @@ export default function SasPage({ language, request }: PageProps) {
       close={t('close')}
       tabs={[
         { name: 'machines', title: t('machines'), content: <Machines {...part} /> },
+        { name: 'sets', title: t('sets'), content: <Sets {...part} /> },
         { name: 'orders', title: t('orders'), content: <Orders {...part} /> },
         { name: 'reconciliation', title: t('reconciliation'), content: <Reconciliation {...part} /> }
       ]}

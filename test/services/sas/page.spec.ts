@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { isDeepStrictEqual } from 'node:util'
 import type { Page } from 'playwright-core'
 import { type ArtelNode, createNode, loadConfig } from '../../../node/index.ts'
 import { devices, OWNER, sas } from '../../../services/index.ts'
@@ -12,12 +13,20 @@ import { Machine } from './machine.ts'
 import { TcpWire } from './wire.ts'
 
 const APPEARS_MS = 120_000
+const CREDITS = { command: '1A', poll_type: 'R' }
+/** 1E is a poll that neither machine knows */
+const SETS = {
+  look: [CREDITS, { command: '55', poll_type: 'R' }, { command: '1E', poll_type: 'R' }],
+  close: [CREDITS, { command: '07', poll_type: 'S' }],
+  pay: [{ command: '94', poll_type: 'S' }]
+}
 
 describe('sas: page', function () {
   this.timeout(600_000)
   const machines = [new Machine({ address: 1, serial: 'A-17' }), new Machine({ address: 2, serial: 'B-20' })]
   const wire = new TcpWire(machines)
   let folder: string
+  let line: string
   let node: ArtelNode
   const openBrowser = useChromium()
   let browser: Browser
@@ -25,7 +34,10 @@ describe('sas: page', function () {
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'artel-sas-page-'))
-    const line = await wire.listen()
+    await mkdir(join(folder, 'files', 'sets'), { recursive: true })
+    for (const [name, polls] of Object.entries(SETS))
+      await writeFile(join(folder, 'files', 'sets', `${name}.json`), JSON.stringify(polls), { mode: 0o600 })
+    line = await wire.listen()
     const flags = {
       data: join(folder, 'node'),
       logLevel: 'silent',
@@ -34,6 +46,7 @@ describe('sas: page', function () {
       'gateway.port': 0,
       'devices.enabled': true,
       'sas.enabled': true,
+      'sas.filesFolder': join(folder, 'files'),
       'sas.machines': [line, `${line}#2`],
       'sas.answerMs': 200,
       'sas.pollMs': 1,
@@ -72,13 +85,63 @@ describe('sas: page', function () {
     await looksRight(page, `sas-${width}-${name}`)
   }
 
-  it('shows machines as they play, adds up their log, and asks a person what no machine can tell', async () => {
+  /** Chooses, says yes, and waits for the end: what each said, in its order. */
+  async function run(
+    set: string,
+    place: string,
+    [set_, at, go, over]: readonly [string, string, string, string]
+  ) {
+    await page.getByLabel(set_, { exact: true }).selectOption(set)
+    await page.getByLabel(at, { exact: true }).selectOption(place)
+    await page.getByRole('button', { name: go }).click()
+    await page.getByRole('dialog').getByRole('button', { name: go }).click()
+    await page.getByText(over).waitFor()
+    const rows = await page.getByRole('row').allInnerTexts()
+    return machines.map(({ serial }) =>
+      rows.map(row => row.split(/\s*\t\s*/)).filter(([of]) => of === serial)
+    )
+  }
+  /** A machine that stood still for seconds with the computer is deaf at first: then it is done again. */
+  async function runs(
+    set: string,
+    place: string,
+    texts: Parameters<typeof run>[2],
+    expected: readonly string[][][]
+  ): Promise<void> {
+    const end = Date.now() + APPEARS_MS
+    let rows = await run(set, place, texts)
+    while (!isDeepStrictEqual(rows, expected) && Date.now() < end) rows = await run(set, place, texts)
+    assert.deepEqual(rows, expected)
+  }
+
+  it('shows machines as they play, runs sets of polls, adds up the log, and asks a person what no machine can tell', async () => {
     await open('en-GB', 1280)
     await page.getByText('A-17: in 15, out 10, net 5, games 5').waitFor()
     // it goes on while somebody looks
     machines[0]!.play(4, 0)
     await page.getByText('A-17: in 19, out 10, net 9, games 6').waitFor()
     await look('machines', 1280)
+
+    await tab('Sets of polls')
+    await page.getByText(/^pay: .* 94 moves money/).waitFor()
+    const texts = ['Set', 'At', 'Run', 'It is over'] as const
+    machines[1]!.add(0x0c, 321)
+    await runs('look', `${line}#2`, texts, [
+      [],
+      [
+        ['B-20', '1a', 'answered', 'credits 321'],
+        ['B-20', '55', 'answered', 'game 1'],
+        ['B-20', '1e', 'no answer', '']
+      ]
+    ])
+    await look('sets', 1280)
+    // it changes a machine, and that is off: nothing of it is sent
+    await runs('close', '', texts, [[], []])
+    await page.getByText(/set sas.control to allow it/).waitFor()
+    assert.deepEqual(
+      machines.map(({ acceptsBills }) => acceptsBills),
+      [true, true]
+    )
 
     await tab('Orders')
     await page.getByText('No orders yet').waitFor()
@@ -112,6 +175,15 @@ describe('sas: page', function () {
     await open('ru-RU', 400)
     await page.getByText('A-17: вход').waitFor()
     await look('machines', 400)
+    await tab('Наборы опросов')
+    const said = (serial: string, credits: string): string[][] => [
+      [serial, '1a', 'ответил', `credits ${credits}`],
+      [serial, '55', 'ответил', 'game 1'],
+      [serial, '1e', 'нет ответа', '']
+    ]
+    const all = [said('A-17', '0'), said('B-20', '321')]
+    await runs('look', '', ['Набор', 'Где', 'Запустить', 'Закончено'], all)
+    await look('sets', 400)
     await tab('Распоряжения')
     await page.getByText('Ручная выплата').waitFor()
     await look('orders', 400)

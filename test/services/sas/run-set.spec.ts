@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { declaration } from '../../../services/sas/declaration.ts'
-import { createLists } from '../../../services/sas/lists/create-lists.ts'
+import { createLists, type Lists } from '../../../services/sas/lists/create-lists.ts'
 import { listedPoll, messageOf } from '../../../services/sas/lists/listed-poll.ts'
 import { saidOf } from '../../../services/sas/lists/said.ts'
 import { MIGRATIONS } from '../../../services/sas/migrations.ts'
@@ -18,29 +18,52 @@ describe('sas: a set at one machine', () => {
     equal(typeof command === 'object' ? command.exit?.({ items }) : undefined, 0)
   })
 
-  it('tells no other machine of the line', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'artel-sas-set-'))
-    using db = new DatabaseSync(':memory:')
-    db.exec(MIGRATIONS.join(';'))
-    const now = () => 0
-    const lists = createLists({ folder, db, mayControl: () => true, now, uptime: now, onState() {} })
-    const sent: string[] = []
-    const { runSet } = lists.commands(1, async message => {
-      sent.push(Buffer.from(message).toString('hex', 0, 2))
-      return { is: 'acknowledged' }
-    })
-    const run = async (set: string) => runSet!.run({ set }, new AbortController().signal, {} as never)
-    try {
+  describe('of files', () => {
+    const { signal } = new AbortController()
+    let folder: string
+    let db: DatabaseSync
+    let lists: Lists
+    before(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'artel-sas-set-'))
+      db = new DatabaseSync(':memory:')
+      db.exec(MIGRATIONS.join(';'))
+      const now = () => 0
+      lists = createLists({ folder, db, mayControl: () => true, now, uptime: now, onState() {} })
       await mkdir(join(folder, 'sets'))
-      for (const [set, poll_type] of Object.entries({ one: 'S', all: 'G' }))
-        await writeFile(join(folder, `sets/${set}.json`), JSON.stringify([{ command: '01', poll_type }]), {
-          mode: 0o600
-        })
+      const one = { command: '01', poll_type: 'S' }
+      for (const [set, polls] of Object.entries({
+        one: [one],
+        all: [{ command: '01', poll_type: 'G' }, one]
+      }))
+        await writeFile(join(folder, `sets/${set}.json`), JSON.stringify(polls), { mode: 0o600 })
+    })
+    after(async () => {
+      db.close()
+      await rm(folder, { recursive: true, force: true })
+    })
+
+    it('tells no other machine of the line', async () => {
+      const sent: string[] = []
+      const { runSet } = lists.commands(1, async message => {
+        sent.push(Buffer.from(message).toString('hex', 0, 2))
+        return { is: 'acknowledged' }
+      })
+      const run = async (set: string) => runSet!.run({ set }, signal, {} as never)
       await rejects(run('all'), { name: 'PollRefusedError' })
       await run('one')
       deepEqual(sent, ['0101'])
-    } finally {
-      await rm(folder, { recursive: true, force: true })
-    }
+    })
+
+    it('tells each answer as it comes, and of how many, what is for all of a line once', async () => {
+      const told: string[] = []
+      const machines = [1, 2].map(address => ({
+        state: { line: 'tty', address, serial: '', isUp: true, exceptions: 0 },
+        send: async () => ({ is: 'acknowledged' })
+      }))
+      await lists.run('all', machines as never, signal, async ({ machine, item, done, total }) => {
+        told.push(`${done} of ${total}: ${machine} ${item.is}`)
+      })
+      deepEqual(told, ['1 of 3: tty#1 told', '2 of 3: tty#2 acknowledged', '3 of 3: tty#1 acknowledged'])
+    })
   })
 })
