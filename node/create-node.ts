@@ -238,7 +238,17 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
     isSigned: isSignedBy,
     isKnown: ({ name }) => VERDICTS.has(name),
     logger: componentLog,
-    capabilities: { jobs: { submit, submitMany }, scheduler, ledger, blocks: helia.blockstore, sandbox }
+    capabilities: {
+      jobs: { submit, submitMany },
+      scheduler,
+      ledger,
+      blocks: helia.blockstore,
+      sandbox,
+      // it comes after the services
+      get people() {
+        return gateway?.people
+      }
+    }
   })
 
   // early, so that the first job need not wait for it; `submit` reports why there is none

@@ -109,7 +109,6 @@ export const VERDICTS: ReadonlyMap<string, Verdict> = new Map(
     SignInError: { exit: EXIT.usage, status: 401 },
     SecondFactorError: { exit: EXIT.usage, status: 401 },
     AttemptsError: { exit: EXIT.usage, status: 429 },
-    UnauthorizedError: { exit: EXIT.usage, status: 401 },
     ForbiddenError: { exit: EXIT.usage, status: 403 },
     NotFoundError: { exit: EXIT.usage, status: 404 },
     NotFinishedError: { exit: EXIT.usage, status: 409 },

@@ -2,7 +2,7 @@ import type { ComponentLogger, Startable } from '@libp2p/interface'
 import type { Ledger } from '../../ledger/index.ts'
 import type { Scheduler } from '../../scheduler/index.ts'
 import type { PeerRow } from '../core/index.ts'
-import type { Services } from '../host/index.ts'
+import type { People, Services } from '../host/index.ts'
 
 export interface GatewayInit {
   /** default: 127.0.0.1 */
@@ -31,6 +31,8 @@ export interface Gateway extends Startable {
   readonly url: string | undefined
   /** the admin token of the data folder; made at the first start */
   readonly token: string | undefined
+  /** its people, for services; undefined while it is not started */
+  readonly people: People | undefined
 }
 
 export interface GatewayComponents {

@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Logger } from '@libp2p/interface'
 import { account, SCOPES, token } from '../access/index.ts'
-import { isService, serviceScopes } from '../host/index.ts'
-import { createAccounts, createEndings, createPasswords } from './accounts/index.ts'
+import { isService, type People, serviceScopes } from '../host/index.ts'
+import { createAccounts, createEndings, createPasswords, peopleElsewhere } from './accounts/index.ts'
 import type { Gateway, GatewayComponents, GatewayInit } from './contract.ts'
 import { ListenError } from './errors.ts'
 import { createEventHub } from './events/events.ts'
@@ -29,6 +29,7 @@ class HttpGateway implements Gateway {
   #running: AsyncDisposableStack | undefined
   url: string | undefined
   token: string | undefined
+  people: People | undefined
 
   constructor(init: GatewayInit, components: GatewayComponents) {
     this.#init = init
@@ -68,6 +69,7 @@ class HttpGateway implements Gateway {
     await replace(file, JSON.stringify({ url: this.url }))
     started.defer(() => rm(file, { force: true }))
     this.token = tokens.admin
+    this.people = peopleElsewhere(accounts, endings)
     this.#running = started.move()
   }
 
@@ -95,6 +97,7 @@ class HttpGateway implements Gateway {
     const running = this.#running
     this.#running = undefined
     this.url = undefined
+    this.people = undefined
     await running?.disposeAsync()
   }
 }

@@ -1,8 +1,4 @@
-export { ConflictError, ForbiddenError, RequestError } from '../host/index.ts'
-
-export class UnauthorizedError extends Error {
-  override readonly name = 'UnauthorizedError'
-}
+export { ConflictError, ForbiddenError, RequestError, UnauthorizedError } from '../host/index.ts'
 
 export class NotFoundError extends Error {
   override readonly name = 'NotFoundError'

@@ -2,6 +2,7 @@ import type { Helia } from 'helia'
 import type { Ledger } from '../../ledger/index.ts'
 import type { Sandbox } from '../../sandbox/index.ts'
 import type { Job, Scheduler, SubmitOptions } from '../../scheduler/index.ts'
+import type { Grant } from './access.ts'
 
 /** What the node can lend to a service that names it in `needs`. */
 export interface Capabilities {
@@ -43,6 +44,44 @@ export interface Capabilities {
   blocks: Helia['blockstore']
   /** walls for strangers' code */
   sandbox: Sandbox
+  /** accounts of this node, for who signs in at another one; there while the gateway runs */
+  people: People
+}
+
+/** What a person proves, and with what. */
+export interface PersonAt {
+  name: string
+  password: string
+  /** of the second factor */
+  code?: string
+  /** the mark of a browser that signed in before */
+  device?: string
+  /** as the browser or program calls itself */
+  agent: string
+}
+
+/** People who have their account here and sit at another node, `peer`, which carries their session. */
+export interface People {
+  /**
+   * Attempts count against `peer` as they would against an address.
+   *
+   * @throws {SignInError} {SecondFactorError} {AttemptsError}
+   */
+  signIn(
+    person: PersonAt,
+    peer: string
+  ): Promise<{
+    /** good at `peer` alone, and not over HTTP */
+    token: string
+    /** ms since 1970 */
+    expires: number
+    device: string
+    account: { id: string; name: string; role: string; created: number; hasSecondFactor: boolean }
+  }>
+  find(token: string, peer: string): Grant | undefined
+  /** aborted when a session ends */
+  ended(id: string): AbortSignal
+  signOut(id: string): void
 }
 
 export interface Jobs {

@@ -3,6 +3,11 @@ export class ForbiddenError extends Error {
   override readonly name = 'ForbiddenError'
 }
 
+/** The token or session is unknown or over, or there is none. */
+export class UnauthorizedError extends Error {
+  override readonly name = 'UnauthorizedError'
+}
+
 /** Input that is not what the operation takes. */
 export class RequestError extends Error {
   override readonly name = 'RequestError'

@@ -8,7 +8,8 @@ export {
   type Scope,
   serviceScopes
 } from './access.ts'
-export type { Capabilities, Jobs, ServiceApis } from './capabilities.ts'
+export { callOperation } from './call-operation.ts'
+export type { Capabilities, Jobs, People, PersonAt, ServiceApis } from './capabilities.ts'
 export type { CallByName, CallOptions, Clients } from './client.ts'
 export type {
   Check,

@@ -32,6 +32,7 @@ const OVERDUE: Verdict = { exit: EXIT.cancelled, status: 504 }
 export const HOST_VERDICTS: Verdicts = {
   DeclarationError: { exit: EXIT.internal, status: 500 },
   ForbiddenError: FORBIDDEN,
+  UnauthorizedError: { exit: EXIT.usage, status: 401 },
   ConflictError: CONFLICT,
   RequestError: USAGE,
   UnknownOperationError: NOT_FOUND,

@@ -1,6 +1,7 @@
 import { ForbiddenError, type MessageHandlers } from '../host/index.ts'
 import type { Messenger } from './assemble.ts'
 import { isEqual, toHex } from './core/codec.ts'
+import type { Home } from './home/serve-person.ts'
 import { inTime } from './mailbox/rates.ts'
 import type { Messages } from './messages.ts'
 import type { Pass } from './school/school.ts'
@@ -10,6 +11,7 @@ const PULL_MS = 8_000
 /** What this node answers others of the school. */
 export function answerPeers(
   node: () => Messenger,
+  home: Home,
   log: (message: string, ...args: unknown[]) => void
 ): MessageHandlers<Messages> {
   /** @throws {ForbiddenError} another school, or nobody that its roster names */
@@ -115,6 +117,21 @@ export function answerPeers(
     },
     async giveCopy({ sha256 }, { peer, send }) {
       for await (const part of node().keptCopies.give(peer, sha256)) await send(part)
+      return {}
+    },
+
+    signIn({ school, ...person }, { peer }) {
+      admit(school, peer)
+      return home.signIn(person, peer)
+    },
+    signOut({ school, token }, { peer }) {
+      admit(school, peer)
+      home.signOut(token, peer)
+      return {}
+    },
+    async ask({ school, ...asked }, call) {
+      admit(school, call.peer)
+      await home.ask(asked, call)
       return {}
     },
 

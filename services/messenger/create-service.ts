@@ -16,6 +16,7 @@ import { createMentions } from './device/mentions.ts'
 import { createPackages } from './device/packages.ts'
 import { createWriter } from './device/write-for-others.ts'
 import { SchoolError } from './errors.ts'
+import { createHome } from './home/serve-person.ts'
 import { createOperations } from './operations.ts'
 import { guarded } from './people/acting.ts'
 import type { Handlers } from './school/network.ts'
@@ -34,7 +35,14 @@ const RENEW_STEP_MS = 3_000
 
 /** The service `messenger` over what its host gives. */
 export async function createService(host: HostOf<Declared>): Promise<ServiceOf<Declared>> {
-  const handlers = answerPeers(() => node, host.log)
+  const home = createHome({
+    isOpen: () => host.config.home,
+    people: () => host.wanted.people,
+    login: () => login(),
+    operations: () => operations,
+    signal: host.signal
+  })
+  const handlers = answerPeers(() => node, home, host.log)
   const node = await assemble(host, () => handlers as Handlers)
   const { school, groups, store, post, mirror, sync, mailbox, network, self } = node
   const packages = createPackages(node.mls, store, createOwn(node.db), school, network, host.signal)
@@ -143,19 +151,21 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     store.forgetSeen(host.now() - SEEN_MS)
   }
 
+  const operations = guarded(
+    {
+      ...createOperations(node, begin),
+      ...createAdministration(node, { archive, copies, logs, watch, folder, now: host.now, restart })
+    },
+    {
+      now: host.now,
+      login,
+      answered: watch.answered,
+      asked: logs.asked
+    }
+  )
+
   return {
-    operations: guarded(
-      {
-        ...createOperations(node, begin),
-        ...createAdministration(node, { archive, copies, logs, watch, folder, now: host.now, restart })
-      },
-      {
-        now: host.now,
-        login,
-        answered: watch.answered,
-        asked: logs.asked
-      }
-    ),
+    operations,
     messages: handlers,
     api: {
       ...createWriter({ say: node.chats.say, login }),

@@ -30,8 +30,14 @@ export const declaration = declare({
       .max(1e6)
       .default(0)
       .meta({ live: true })
-      .describe('MB of this disk for such copies of others; 0: none')
+      .describe('MB of this disk for such copies of others; 0: none'),
+    home: z
+      .boolean()
+      .default(false)
+      .meta({ live: true })
+      .describe('let the person of this node sign in at other nodes of the school, which carry his session')
   }),
+  wants: ['people'],
   messages,
   errors: {
     ForbiddenError: FORBIDDEN,

@@ -12,12 +12,20 @@ export const MAX_STATEMENTS = 16
 export const MAX_PACKAGES = 50
 const FRAME_BYTES = PAGE_BYTES + 64 * 1024
 const SLOW_MS = 30_000
+/** Longer than any operation may take, which ends before. */
+const OPERATION_MS = 330_000
 /** So long a code of a device is good, and its person may take to type the digits. */
 export const PAIRING_MS = 300_000
+/** Of an input or output of an operation, as one frame. */
+export const PART_BYTES = 512 * 1024
+/** What a home opens to who is signed in elsewhere. */
+export const CARRIED_SCOPES = ['messenger:read', 'messenger:write'] as const
 /** A stream that is followed says so often that it lives. */
 export const ALIVE_MS = 10_000
 
 const school = hash32
+/** A token, or the mark of a browser. */
+const bearer = z.string().min(1).max(200)
 /** Of a device that is not in the roster yet: that it has the invitation of this person. */
 const pass = z.object({ user: userId, signature: bytesOf(64) }).optional()
 const ballot = z.tuple([z.int().min(0).max(1e9), z.string().max(64)])
@@ -175,6 +183,48 @@ export const messages = {
     maxBytes: COPY_PART_BYTES + 1024,
     deadlineMs: SLOW_MS,
     atOnce: 2
+  },
+  /** Your person sits at my node, and this is what he proves. I carry his session. */
+  signIn: {
+    request: z.object({
+      school,
+      name: z.string().min(1).max(200),
+      password: z.string().min(1).max(1000),
+      code: z.string().max(20).optional(),
+      device: bearer.optional(),
+      agent: z.string().max(1000)
+    }),
+    answer: z.object({
+      token: bearer,
+      expires: time,
+      device: bearer,
+      scopes: z.array(z.enum(CARRIED_SCOPES)).max(CARRIED_SCOPES.length),
+      account: z.object({
+        id: z.string().max(64),
+        name: z.string().max(200),
+        role: z.string().max(32),
+        created: time,
+        hasSecondFactor: z.boolean()
+      })
+    }),
+    deadlineMs: SLOW_MS,
+    atOnce: 4
+  },
+  signOut: { request: z.object({ school, token: bearer }), answer: z.object({}) },
+  /** He calls an operation: its input in JSON follows in parts, and so does its output. */
+  ask: {
+    request: z.object({
+      school,
+      token: bearer,
+      operation: z.string().max(41),
+      digest: z.string().max(64).optional()
+    }),
+    sends: bytesOf(1, PART_BYTES),
+    items: bytesOf(1, PART_BYTES),
+    answer: z.object({}),
+    maxBytes: PART_BYTES + 1024,
+    deadlineMs: OPERATION_MS,
+    atOnce: 8
   },
   /** I have this of a group; give me what I lack and may have. */
   sync: {

@@ -87,7 +87,8 @@ export interface ImportResult {
 }
 
 export interface Accounts {
-  find(text: string): AccountGrant | undefined
+  /** `peer`: the node that carries the session; a session that one carries is none for anybody else, nor over HTTP */
+  find(text: string, peer?: string): AccountGrant | undefined
   /** whether a session that was found before still counts */
   holds(id: string): boolean
 

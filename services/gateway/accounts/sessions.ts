@@ -7,6 +7,9 @@ import type { Store, StoredAccount, StoredSession } from './store.ts'
 /** Of one person; the one that was not used for longest makes room. */
 const MAX_SESSIONS = 50
 const MAX_AGENT_CHARS = 200
+const PEER = 'peer '
+/** Where a session comes from that another node carries. */
+export const addressOf = (peer: string): string => `${PEER}${peer}`
 /** tells sessions from tokens, whose ids are hexadecimal */
 export const SESSION_MARK = 's'
 
@@ -56,9 +59,12 @@ export function createSessions(store: Store, endings: Pick<Endings, 'end'>, now:
       store.addSession(session)
       return { token, session: shown(session) }
     },
-    find(text: string): AccountGrant | undefined {
+    find(text: string, peer?: string): AccountGrant | undefined {
       const session = store.session(idOf(text) ?? '')
       if (!isSecret(text, session?.hash) || session == null || isOver(session)) return undefined
+      // the node that carries it can do nothing else with it, and nobody else anything
+      const isRight = peer == null ? !session.address.startsWith(PEER) : session.address === addressOf(peer)
+      if (!isRight) return undefined
       const account = store.account(session.account)!
       if (now() - session.used >= NOTED_MS) store.noteUse(now(), session.id)
       const { id, name, role } = account

@@ -1,0 +1,20 @@
+import type { People } from '../../host/index.ts'
+import type { Accounts } from './contract.ts'
+import type { Endings } from './endings.ts'
+import { addressOf } from './sessions.ts'
+
+/** The people of this node, for who signs in at another one. */
+export function peopleElsewhere(accounts: Accounts, endings: Pick<Endings, 'signal'>): People {
+  return {
+    async signIn({ agent, ...init }, peer) {
+      const { token, session, device, account } = await accounts.signIn(init, {
+        address: addressOf(peer),
+        agent
+      })
+      return { token, expires: session.expires, device, account }
+    },
+    find: accounts.find,
+    ended: endings.signal,
+    signOut: accounts.endSession
+  }
+}

@@ -1,0 +1,103 @@
+import {
+  allows,
+  type Capabilities,
+  callOperation,
+  ForbiddenError,
+  type Grant,
+  type Handlers,
+  type Operation,
+  type PeerCall,
+  type PersonAt,
+  ServiceDownError,
+  toWire,
+  UnauthorizedError,
+  UnknownOperationError
+} from '../../host/index.ts'
+import { declaration } from '../declaration.ts'
+import { CARRIED_SCOPES } from '../messages.ts'
+import { isPerson } from '../people/acting.ts'
+import { fromParts, inParts } from './parts.ts'
+
+type Declared = typeof declaration.operations
+
+const INPUT_BYTES = 64 * 1024
+/** What would outlive the session: a node that was stolen must not let itself in for good. */
+const AT_HOME_ONLY: readonly string[] = [
+  'addDevice',
+  'confirmDevice',
+  'makeRecovery',
+  'revoke'
+] satisfies (keyof Declared)[]
+const NOBODY = { allowedPeers: [], deniedPeers: [] }
+
+export interface HomeInit {
+  isOpen(): boolean
+  people(): Capabilities['people'] | undefined
+  /** of the person whose device this is */
+  login(): string | undefined
+  operations(): Handlers<Declared>
+  signal: AbortSignal
+}
+
+export type Home = ReturnType<typeof createHome>
+
+/** This node as the home of its person, who sits at another one of the school, which carries his session. */
+export function createHome({ isOpen, people, login, operations, signal }: HomeInit) {
+  function accounts(): Capabilities['people'] {
+    if (!isOpen())
+      throw new ForbiddenError(
+        'this node is no home: who has an account here signs in here, until its owner sets messenger.home'
+      )
+    const open = people()
+    if (open == null) throw new ServiceDownError('this node has no accounts: its gateway is off or starts')
+    return open
+  }
+
+  /** Of a person a node may ask for no more than his chats. @throws {UnauthorizedError} */
+  function carried(token: string, peer: string): Grant {
+    const grant = accounts().find(token, peer)
+    if (grant == null) throw new UnauthorizedError('the session at your home is over; sign in again')
+    return { ...grant, scopes: CARRIED_SCOPES.filter(scope => allows(grant, scope)) }
+  }
+
+  return {
+    /** @throws {ForbiddenError} no home of his. Nobody guesses the passwords of others here: it is asked first. */
+    async signIn(person: PersonAt, peer: string) {
+      const open = accounts()
+      const own = login()
+      if (own == null || !isPerson(person.name, own))
+        throw new ForbiddenError('this node is no home of that name; the home of a person is a device of his')
+      const { account, ...opened } = await open.signIn(person, peer)
+      const { scopes } = carried(opened.token, peer)
+      const { id, name, role, created, hasSecondFactor } = account
+      return {
+        ...opened,
+        scopes: [...scopes] as never,
+        account: { id, name, role, created, hasSecondFactor }
+      }
+    },
+    signOut(token: string, peer: string): void {
+      accounts().signOut(carried(token, peer).id)
+    },
+    async ask(
+      { token, operation: name, digest }: { token: string; operation: string; digest?: string },
+      { peer, signal: asked, received, send }: PeerCall<Uint8Array, Uint8Array>
+    ): Promise<void> {
+      const grant = carried(token, peer)
+      const known: Record<string, Operation> = declaration.operations
+      const operation = Object.hasOwn(known, name) ? known[name]! : undefined
+      if (operation == null) throw new UnknownOperationError(`there is no operation ${JSON.stringify(name)}`)
+      if (AT_HOME_ONLY.includes(name))
+        throw new ForbiddenError('devices and recovery codes are made and revoked at your own node only')
+      const input = await fromParts(received, operation.http.bodyBytes ?? INPUT_BYTES)
+      const output = await callOperation(
+        `messenger.${name}`,
+        operation,
+        operations()[name as keyof Declared] as never,
+        input,
+        { caller: { is: 'grant', grant }, signal: asked, digest, lists: NOBODY, stopping: signal }
+      )
+      for (const part of inParts(toWire(output))) await send(part)
+    }
+  }
+}
