@@ -24,6 +24,7 @@ import { createLocal } from './local/embed.ts'
 import { createMeasures, type Limits } from './measures.ts'
 import { createCall } from './provider/call.ts'
 import { createKeys } from './provider/keys.ts'
+import type { Route } from './provider/provider.ts'
 import { createSend, type Json, type Send } from './provider/send.ts'
 import { MIGRATIONS } from './schema.ts'
 import { createSimilar } from './similar.ts'
@@ -77,11 +78,12 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
     return (await decoders)(...question)
   }
   const buy = createBuy(host.peers, now)
-  const call = createCall((route, ...question) => {
-    if (route.provider.kind === 'peer') return buy(route, ...question)
-    if (route.provider.kind !== 'local' && route.provider.kind !== 'network') return send(route, ...question)
-    return (route.model.use === 'chat' ? localChat : local)(route, ...question)
-  }, now)
+  const sendOf = ({ provider: { kind }, model }: Route): Send => {
+    if (kind === 'peer') return buy
+    if (kind !== 'local' && kind !== 'network') return send
+    return model.use === 'chat' ? localChat : local
+  }
+  const call = createCall((route, ...question) => sendOf(route)(route, ...question), now)
   const shrink = createShrink()
   const group = createGroupCache({ host, keys, cache })
   const { ask, bring } = createAsk({
@@ -372,6 +374,7 @@ export function createService(host: HostOf<Own>): ServiceOf<Own> {
 
     async stop() {
       shrink.close()
+      sell.close()
       await Promise.all([close(), ...ports.map(port => port.close())])
       credits.close()
     }

@@ -14,8 +14,8 @@ export interface Piece {
 }
 
 export interface Reader {
-  /** as they come, from the first on; throws what ended the answer before its end */
-  pieces(): AsyncGenerator<Piece>
+  /** as they come, without the first `from`; throws what ended the answer before its end */
+  pieces(from?: number): AsyncGenerator<Piece>
   /** the answer as a whole */
   whole: Promise<Json>
   /** The first piece is there, or the whole. */
@@ -29,7 +29,10 @@ export interface Reader {
  *
  * @param work puts pieces as they come, and gives the whole
  */
-export function startFlight(work: (put: (piece: Piece) => void, signal: AbortSignal) => Promise<Json>) {
+export function startFlight(
+  work: (put: (piece: Piece) => void, signal: AbortSignal) => Promise<Json>,
+  maxChars = MAX_CHARS
+) {
   const pieces: Piece[] = []
   const news = new EventTarget()
   setMaxListeners(Number.POSITIVE_INFINITY, news)
@@ -41,7 +44,7 @@ export function startFlight(work: (put: (piece: Piece) => void, signal: AbortSig
 
   function put(piece: Piece): void {
     chars += piece.text.length
-    if (chars > MAX_CHARS) throw new StreamError(`an answer of more than ${MAX_CHARS} characters`)
+    if (chars > maxChars) throw new StreamError(`an answer of more than ${maxChars} characters`)
     pieces.push(piece)
     begun.resolve()
     news.dispatchEvent(new Event('news'))
@@ -60,6 +63,9 @@ export function startFlight(work: (put: (piece: Piece) => void, signal: AbortSig
 
   return {
     whole,
+    get chars(): number {
+      return chars
+    },
     get mayJoin(): boolean {
       return !isOver && !controller.signal.aborted && chars <= JOIN_CHARS
     },
@@ -79,8 +85,8 @@ export function startFlight(work: (put: (piece: Piece) => void, signal: AbortSig
           left.abort(new AssistantError(499, 'api_error', 'left', 'the caller has left'))
           if (readers === 0) controller.abort(left.signal.reason)
         },
-        async *pieces() {
-          for (let i = 0; ; ) {
+        async *pieces(from = 0) {
+          for (let i = from; ; ) {
             left.signal.throwIfAborted()
             if (i < pieces.length) yield pieces[i++]!
             else if (isOver) {

@@ -35,6 +35,7 @@ const entry = z.object({ sealed: bytesOf(1, MAX_ENTRY_BYTES), statement })
 export type SharedEntry = z.output<typeof entry>
 
 const sold = z.enum(['chat', 'embeddings'])
+const questionId = z.string().min(16).max(64)
 export const offer = z.object({
   left: micro.describe('of what was paid to the node'),
   models: z
@@ -70,8 +71,17 @@ export const messages = {
   /** Ask a provider of yours, on what my node has paid: the status of HTTP, then its body. */
   buy: {
     peers: 'allowed',
-    request: z.object({ use: sold, body: bytesOf(1, MAX_QUESTION_BYTES) }),
+    request: z.object({
+      use: sold,
+      body: bytesOf(1, MAX_QUESTION_BYTES),
+      id: questionId
+        .optional()
+        .describe('of the question; where it comes again, its answer does, and costs nothing more'),
+      from: z.int().nonnegative().optional().describe('items of the answer that came before')
+    }),
     items: z.union([
+      // first, where the question has an id
+      z.object({ isKept: z.literal(true) }),
       z.object({
         status: z.int().min(100).max(599),
         isStream: z.boolean(),
@@ -82,6 +92,12 @@ export const messages = {
     answer: z.object({}),
     maxBytes: MAX_QUESTION_BYTES + 64 * 1024,
     deadlineMs: SILENCE_MS
+  },
+  /** Nobody here wants the answer to this question any more. */
+  leave: {
+    peers: 'allowed',
+    request: z.object({ id: questionId }),
+    answer: z.object({})
   },
   /** What is there for my node, and what is left of what it has paid. */
   offer: {

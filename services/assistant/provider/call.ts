@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Breaker, CLOSED, failedAt, tryAt } from '../core/breaker.ts'
 import { decide, isPassing } from '../core/retry.ts'
@@ -20,6 +21,7 @@ export function createCall(send: Send, now: () => number, random: () => number =
   const breakers = new Map<string, Breaker>()
 
   return async (routes, path, body, signal) => {
+    const id = randomUUID()
     let last: AssistantError | undefined
     for (const route of routes) {
       const which = JSON.stringify([route.name, route.model.id])
@@ -28,7 +30,7 @@ export function createCall(send: Send, now: () => number, random: () => number =
         if (breaker == null) break
         breakers.set(which, breaker)
         try {
-          const reply = await send(route, path, body, signal)
+          const reply = await send(route, path, body, signal, id)
           breakers.delete(which)
           return { ...reply, route }
         } catch (error) {

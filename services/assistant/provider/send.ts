@@ -12,7 +12,14 @@ export type Json = Record<string, unknown>
 /** What a provider answers: all of it, or pieces as they come. */
 export type Reply = { whole: Json } | { events: AsyncGenerator<string, boolean> }
 
-export type Send = (route: Route, path: string, body: Json | undefined, signal: AbortSignal) => Promise<Reply>
+/** @param id of the question, the same for all tries */
+export type Send = (
+  route: Route,
+  path: string,
+  body: Json | undefined,
+  signal: AbortSignal,
+  id: string
+) => Promise<Reply>
 
 /** A try that failed before its first byte. Its message says what the provider said, without its key. */
 export class ProviderError extends Error {

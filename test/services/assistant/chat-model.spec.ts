@@ -267,7 +267,7 @@ describe('assistant: chat by a model of the owner', function () {
     const provider = { kind: 'local' }
     const route = { name: 'own', provider, model } as never
     const leaving = new AbortController()
-    const reply = await chat(route, '', { messages, stream: true }, leaving.signal)
+    const reply = await chat(route, '', { messages, stream: true }, leaving.signal, 'id')
     const { events } = reply as { events: AsyncGenerator<string> }
     await events.next()
     // who asks meanwhile takes no other copy of the model
@@ -275,7 +275,7 @@ describe('assistant: chat by a model of the owner', function () {
     await rename(file, `${file}.away`)
     try {
       const beside = { name: 'own', provider, model: { id: 'dice', maxOutputTokens: 2 } } as never
-      const { whole } = (await chat(beside, '', { messages }, AbortSignal.timeout(60_000))) as {
+      const { whole } = (await chat(beside, '', { messages }, AbortSignal.timeout(60_000), 'id')) as {
         whole: object
       }
       ok('usage' in whole)
@@ -289,7 +289,9 @@ describe('assistant: chat by a model of the owner', function () {
     await bare.start()
     try {
       const unwalled = createLocalChat(() => ({ sandbox: bare }), folder)
-      await rejects(unwalled(route, '', { messages }, AbortSignal.timeout(60_000)), { code: 'no_walls' })
+      await rejects(unwalled(route, '', { messages }, AbortSignal.timeout(60_000), 'id'), {
+        code: 'no_walls'
+      })
     } finally {
       await bare.stop()
     }

@@ -1,7 +1,9 @@
-import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
+import assert, { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
 import { createIdentity } from '../../../bootstrap/index.ts'
 import { answerTo, openProvider } from '../../../node/demo/provider.ts'
+import { startFlight } from '../../../services/assistant/flight.ts'
 import { provider } from '../../../services/assistant/provider/provider.ts'
+import { createKeep } from '../../../services/assistant/trade/keep.ts'
 import { createSell } from '../../../services/assistant/trade/sell.ts'
 import { assistant, type Bytes, OWNER } from '../../../services/index.ts'
 import { until } from '../../bootstrap/nodes.ts'
@@ -41,6 +43,9 @@ describe('assistant: answers that are sold to another node', function () {
     seller = await startNode(sells, { allowedPeers: [from], buyers: [from], quotaCredits: 10 })
     buyer = await startNode(buys, { quotaCredits: 10 })
     await seller.host.connect(buyer.host)
+    // where the seller is found again
+    const { peerId } = seller.host.libp2p
+    await buyer.host.libp2p.peerStore.merge(peerId, { multiaddrs: seller.host.libp2p.getMultiaddrs() })
     await seller.call('secret', { name: 'key', value: KEY })
     const named = { kind: 'openai', url: source.url, secret: 'key' }
     await seller.call('put', { name: 'own', provider: { ...named, isSold: true, models } })
@@ -159,7 +164,8 @@ describe('assistant: answers that are sold to another node', function () {
     })
     const said: unknown[] = []
     const ask = { use: 'chat', body: Buffer.from('{}') } as const
-    const call = { peer: 'buyer', send: async (item: object) => void said.push(item) } as never
+    const { signal } = new AbortController()
+    const call = { peer: 'buyer', signal, send: async (item: object) => void said.push(item) } as never
     await Promise.all([1, 2, 3, 4].map(() => buy(ask, call)))
     deepEqual(said.map(item => (item as { status: number }).status).toSorted(), [200, 200, 200, 402])
     // regularly, too: nothing is counted twice, and nobody else's
@@ -225,6 +231,63 @@ describe('assistant: answers that are sold to another node', function () {
       ].map(problem),
       [undefined, 'peer', 'isSold', 'url', 'models']
     )
+  })
+
+  it('come again where they are lost on their way, and are charged once', async () => {
+    const lose = (): void => {
+      for (const connection of buyer.host.libp2p.getConnections()) connection.abort(new Error('lost'))
+    }
+    source.pieceMs = 100
+    try {
+      const before = await left()
+      const { calls } = source
+      const whole = ask('whole')
+      await until(() => source.calls === calls + 1, 'the provider is asked')
+      lose()
+      const { status, text, headers } = await whole
+      equal(status, 200, text)
+      equal(JSON.parse(text).choices[0].message.content, answerTo('whole'))
+      equal(source.calls, calls + 1)
+      equal(await left(), before - BigInt(headers!['artel-cost']!))
+
+      const body = { model: 'm', stream: true, messages: [{ role: 'user', content: 'in pieces' }] }
+      const { chunks } = await buyer.call<Bytes>('chat', {}, body)
+      let events = ''
+      for await (const chunk of chunks) {
+        if (events === '') lose()
+        events += Buffer.from(chunk)
+      }
+      const said = events
+        .split('\n\n')
+        .flatMap(event => (event.startsWith('data: {') ? [JSON.parse(event.slice(6))] : []))
+      equal(said.map(({ choices }) => choices[0].delta.content ?? '').join(''), answerTo('in pieces'))
+      ok(events.trimEnd().endsWith('data: [DONE]'))
+      equal(source.calls, calls + 2)
+    } finally {
+      source.pieceMs = 0
+    }
+  })
+
+  it('are kept for a while, without a reader too, and end where nobody comes back for them', async () => {
+    const keep = createKeep(50)
+    const ended = Promise.withResolvers<unknown>()
+    const begin = () =>
+      startFlight(async (put, signal) => {
+        for (const text of 'abc') put({ text })
+        signal.addEventListener('abort', () => ended.resolve(signal.reason))
+        await ended.promise
+        throw signal.reason
+      })
+    const first = keep.join('key', begin)
+    equal((await first.pieces().next()).value.text, 'a')
+    const again = keep.join('key', () => assert.fail('a second one'))
+    first.leave()
+    equal((await again.pieces(2).next()).value.text, 'c')
+    ok(keep.has('key'))
+    again.whole.catch(() => {})
+    again.leave()
+    await ended.promise
+    await until(() => !keep.has('key'), 'it is kept no more')
   })
 
   it('end at the provider when who asks at the buyer leaves', async () => {
