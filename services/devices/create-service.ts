@@ -10,8 +10,10 @@ import { openChains } from './delivery/chains.ts'
 import { createDeliveries } from './delivery/deliveries.ts'
 import { createWitness } from './delivery/witness.ts'
 import { ExportPathError, UnknownDeviceError } from './errors.ts'
+import { READ } from './fleet/document.ts'
 import { createFleetStore } from './fleet/store.ts'
 import { createFleetSide } from './fleet-side.ts'
+import { createLive } from './live/live.ts'
 import { letsGo, pressureOf } from './log/budget.ts'
 import type { ChainLog } from './log/chain-log.ts'
 import { createFolderDisk } from './log/disk.ts'
@@ -20,7 +22,7 @@ import { decodeEntry } from './log/entry.ts'
 import { exportChain, verifyExport } from './log/export.ts'
 import { chainsIn, folderOf } from './log/folders.ts'
 import { samplesOf } from './log/samples.ts'
-import { MAX_CHAINS, type Peers } from './messages.ts'
+import { MAX_CHAINS, type Peers, ROWS_AT_ONCE } from './messages.ts'
 import { createSeen } from './series/changes.ts'
 import { MIGRATIONS } from './series/schema.ts'
 import { createSeries, HOUR_MS, MINUTE_MS } from './series/series.ts'
@@ -35,6 +37,9 @@ const COMPARE_MS = 30_000
 const TICK_MS = 10_000
 const TELL_MS = 1_000
 const MIRROR_MS = 1_000
+/** Who watches from another node hears so often, and so many may. */
+const WATCH_MS = 1_000
+const MAX_WATCHERS = 32
 const FIND_MS = 3_000
 /** A year by hours is more than this; a page asks for what it can draw. */
 const MAX_POINTS = 10_000
@@ -66,8 +71,18 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     }
   })
   tellMissing()
+  const live = createLive({
+    agents: () => fleet.readable().filter(each => chains.of(each).length === 0),
+    async *ask(peer, until) {
+      for await (const { rows } of host.peers.open(peer, 'watch', {}, { signal: until }).items) yield rows
+    },
+    changed: () => seen.news(),
+    signal,
+    log
+  })
   const seen = createSeen({
     series,
+    others: live,
     chains,
     signal,
     onError: error => host.degraded('history', error?.message)
@@ -152,6 +167,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   // before the drivers: what they announce is compared with what is known
   await seen.caughtUp()
   let deliveries: ReturnType<typeof createDeliveries> | undefined
+  let watchers = 0
 
   /** What this node shares: its own log with its witnesses, all with those that its owner allows. */
   function admit(peer: string): void {
@@ -244,8 +260,9 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       ...alerts.operations,
       ...fleet.operations,
       async list() {
-        await seen.caughtUp()
-        return { items: series.devices() }
+        live.look()
+        await Promise.all([seen.caughtUp(), live.answered()])
+        return { items: seen.devices() }
       },
       async history({ device, reading, step, from, to }) {
         await seen.caughtUp()
@@ -294,8 +311,12 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       },
 
       async follow({ device }, call) {
-        for await (const changed of seen.changes(call.signal))
+        live.look()
+        await live.answered()
+        for await (const changed of seen.changes(call.signal)) {
+          live.look()
           await call.send({ items: changed.filter(({ id }) => device == null || id === device) })
+        }
         return {}
       },
 
@@ -325,6 +346,25 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         if (!config.alertPeers.includes(peer))
           throw new ForbiddenError('the alerts of this node are not for yours')
         return alertStore.areTold(keys, step)
+      },
+      async watch(_, { peer, send, signal: until }) {
+        if (watchers === MAX_WATCHERS)
+          throw new ForbiddenError(`${MAX_WATCHERS} nodes watch the devices of this one already`)
+        watchers++
+        try {
+          for await (const changed of seen.changes(until, WATCH_MS)) {
+            // each time, as what is granted changes
+            if (!fleet.isReader(peer)) throw new ForbiddenError('no grant lets your node read devices here')
+            const rows = changed.filter(
+              row => row.agent === self && fleet.may(peer, { device: row.id, name: READ, risk: 0 })
+            )
+            for (let i = 0; i === 0 || i < rows.length; i += ROWS_AT_ONCE)
+              await send({ rows: rows.slice(i, i + ROWS_AT_ONCE) })
+          }
+          return {}
+        } finally {
+          watchers--
+        }
       },
       async read({ agent: of, number, from }, { peer }) {
         admit(peer)

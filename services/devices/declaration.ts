@@ -172,7 +172,7 @@ export const declaration = declare({
     ...fleetOperations,
     ...commandOperations,
     list: operation({
-      summary: 'Devices whose logs this node keeps, with their newest readings',
+      summary: 'Devices whose logs this node keeps, and those that it may read, with their newest readings',
       input: () => z.object({}),
       output: () => z.object({ items: z.array(device) }),
       http: { method: 'GET', path: '/devices' },

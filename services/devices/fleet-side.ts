@@ -22,7 +22,7 @@ import type { DeviceDescription } from './contract.ts'
 import { budgetMb, type declaration, keepDays } from './declaration.ts'
 import { UnknownDeviceError } from './errors.ts'
 import { type AgentState, createFleet } from './fleet/create-fleet.ts'
-import { type FleetDocument, grantsFor, settingsFor } from './fleet/document.ts'
+import { type FleetDocument, grantsFor, isReader, settingsFor } from './fleet/document.ts'
 import type { fleetOperations } from './fleet/operations.ts'
 import { createSettings } from './fleet/settings.ts'
 import type { FleetStore } from './fleet/store.ts'
@@ -328,6 +328,15 @@ export async function createFleetSide(init: FleetSideInit) {
       const wishes = document()
       if (peer === self && what.risk < 3) return true
       return wishes != null && grantsFor(wishes, { peer, ...what }, now()).length > 0
+    },
+    /** Whether that node may see how some device here is. */
+    isReader: (peer: string): boolean => isReader(document() ?? { grants: [] }, peer, now()),
+    /** Nodes beside devices some of which this one may see. */
+    readable(): string[] {
+      const wishes = document()
+      return wishes != null && isReader(wishes, self, now())
+        ? wishes.agents.filter(each => each !== self)
+        : []
     },
     keepDays: () => own('keepDays'),
     budgetMb: () => own('budgetMb'),

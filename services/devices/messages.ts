@@ -3,7 +3,7 @@ import { type AskOptions, message, NONCE_BYTES } from '../host/index.ts'
 import { MAX_COMMAND_BYTES, MAX_SIGNERS, OUTCOMES } from './commands/command.ts'
 import { MAX_DOCUMENT_BYTES, RISKS } from './fleet/document.ts'
 import { type Batch, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from './log/batch.ts'
-import { HASH_BYTES, MAX_ENTRY_BYTES } from './log/entry.ts'
+import { type Body, HASH_BYTES, MAX_ENTRY_BYTES } from './log/entry.ts'
 import { MAX_CHAIN_NUMBER } from './log/folders.ts'
 
 /* What nodes say to each other about device logs. */
@@ -38,6 +38,8 @@ const signature = bytesOf(64, 64)
 const risk = z.literal([...RISKS])
 const value = z.union([z.number(), z.string().max(500), z.boolean()])
 const text = z.string().max(500)
+/** As the series give it: bytes and large numbers are text. */
+const json = () => z.record(z.string(), z.json()) as unknown as z.ZodType<Body>
 const device = z.string().max(128)
 const name = z.string().max(64)
 const alertKeys = z.array(z.string().max(64)).max(100)
@@ -48,6 +50,9 @@ const document = () => z.object({ issuer: agent, bytes: bytesOf(2, MAX_DOCUMENT_
 /** The longest command of a driver. */
 const COMMAND_MS = 11 * 60_000
 const STATE_BYTES = 1024 * 1024
+/** Devices of one item; each says at most as much as an entry holds, and what it says of itself. */
+export const ROWS_AT_ONCE = 16
+const WATCHED_MS = 20_000
 /** As many as an agent may have devices that one operation is about. */
 const COMMANDS_AT_ONCE = 64
 
@@ -200,6 +205,30 @@ export const messages = {
     peers: 'everybody',
     request: () => z.object({ bytes: bytesOf(1, MAX_COMMAND_BYTES) }),
     answer: () => z.object({ signature })
+  }),
+  /** How are the devices that you have and I may read? Then those that change; nothing is a sign of life. */
+  watch: message({
+    peers: 'everybody',
+    request: () => z.object({}),
+    answer: () => z.object({}),
+    items: () =>
+      z.object({
+        rows: z
+          .array(
+            z.object({
+              id: device,
+              about: json().optional(),
+              readings: json(),
+              readAt: z.number().optional(),
+              eventAt: z.number().optional()
+            })
+          )
+          .max(ROWS_AT_ONCE)
+      }),
+    maxBytes: STATE_BYTES,
+    deadlineMs: WATCHED_MS,
+    // who comes back may come before his last one is seen to be gone
+    atOnce: 2
   }),
   /** Entries from `from` on, as many as go into one batch; nothing where you do not have them. */
   read: message({

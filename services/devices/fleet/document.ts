@@ -87,6 +87,18 @@ export function settingsFor(
   return Object.assign({}, ...lines.map(({ values }) => values))
 }
 
+/** What a grant names to let a node see how devices are. */
+export const READ = 'read'
+
+/** Whether a node may see how some device is. Pure. */
+export const isReader = ({ grants }: Pick<FleetDocument, 'grants'>, peer: string, now: number): boolean =>
+  grants.some(
+    each =>
+      each.peer === peer &&
+      each.commands.some(one => matches(one, READ)) &&
+      (each.until == null || now <= each.until)
+  )
+
 /** The grants that allow it; none: it is not allowed. Pure. */
 export const grantsFor = (
   { grants }: Pick<FleetDocument, 'grants'>,

@@ -7,8 +7,13 @@ const ALIVE_MS = 5_000
 /** Changes are told together, for eyes and not for programs. */
 const TOGETHER_MS = 100
 
+/** Where rows of devices come from, and which have changed after so many changes. */
+export type Rows = Pick<Series, 'devices' | 'changes' | 'changed'>
+
 export interface SeenInit {
   series: Series
+  /** devices beside those of the logs */
+  others: Rows
   chains: Chains
   signal: AbortSignal
   /** why the history does not go on; undefined: it does */
@@ -16,7 +21,8 @@ export interface SeenInit {
 }
 
 /** Reads the logs into the series as they grow, and tells which devices have changed. */
-export function createSeen({ series, chains, signal, onError }: SeenInit) {
+export function createSeen({ series, others, chains, signal, onError }: SeenInit) {
+  const sources: readonly Rows[] = [series, others]
   let reading: Promise<void> | undefined
   let isMore = false
   /** ends with the pass that has not begun yet */
@@ -59,20 +65,23 @@ export function createSeen({ series, chains, signal, onError }: SeenInit) {
       return promise
     },
     ended: async () => reading,
+    devices: (): DeviceRow[] => sources.flatMap(each => each.devices()),
     /** All devices, then those that change, as they do; an empty list now and then as a sign of life. */
-    async *changes(until: AbortSignal): AsyncGenerator<DeviceRow[]> {
-      let after = series.changes()
+    async *changes(until: AbortSignal, togetherMs = TOGETHER_MS): AsyncGenerator<DeviceRow[]> {
+      const after = sources.map(each => each.changes())
       let coming = news.promise
-      yield series.devices()
+      yield sources.flatMap(each => each.devices())
       while (!until.aborted) {
-        const restMs = performance.now() + TOGETHER_MS
+        const restMs = performance.now() + togetherMs
         await Promise.race([coming, pause(ALIVE_MS, until)])
         // what comes after a rest is told at once
         await pause(Math.max(0, restMs - performance.now()), until)
         coming = news.promise
-        const { rows, changes } = series.changed(after)
-        after = changes
-        yield rows
+        yield sources.flatMap((each, i) => {
+          const { rows, changes } = each.changed(after[i]!)
+          after[i] = changes
+          return rows
+        })
       }
     }
   }

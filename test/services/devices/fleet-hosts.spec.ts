@@ -156,16 +156,54 @@ describe('devices: a fleet of nodes', function () {
     equal((await done()).filter(each => each === 'empty').length, 1)
   })
 
-  it('can be brought its document by hand, and refuses one of somebody else', async () => {
-    const { signed, version } = await fleetOf(owner)
+  const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64')
+  /** what the owner has, to the second one */
+  async function bring(more: object = {}): Promise<{ version: number }> {
+    const { signed } = await fleetOf(owner)
     ok(signed)
-    const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64')
-    const take = (more: object) =>
-      call(second, 'takeFleet', {
-        signed: { ...signed, bytes: text(signed.bytes), signature: text(signed.signature), ...more }
-      })
-    deepEqual(await take({}), { version })
-    await rejects(take({ signature: text(new Uint8Array(64)) }), { name: 'DocumentError' })
-    await rejects(take({ issuer: board.id }), { name: 'DocumentError' })
+    return call(second, 'takeFleet', {
+      signed: { ...signed, bytes: text(signed.bytes), signature: text(signed.signature), ...more }
+    })
+  }
+
+  it('can be brought its document by hand, and refuses one of somebody else', async () => {
+    const { version } = await fleetOf(owner)
+    deepEqual(await bring(), { version })
+    await rejects(bring({ signature: text(new Uint8Array(64)) }), { name: 'DocumentError' })
+    await rejects(bring({ issuer: board.id }), { name: 'DocumentError' })
+  })
+
+  it('tells its members how devices are, those that they may see, and as long as they may', async () => {
+    interface Rows {
+      items: { agent: string; id: string; readings: { opening?: number } }[]
+    }
+    const rows = async () => (await call<Rows>(second, 'list')).items
+    const reads = { peer: second.id, devices: 'valve:*', commands: ['read'], risk: 0 }
+    await second.connect(board)
+    await write({ grants: grants() })
+    await bring()
+    deepEqual(await rows(), [], 'who may command may not see')
+    await write({ grants: [...grants(), reads] })
+    await bring()
+    await until(async () => (await rows()).length > 0, 'it is seen')
+    const over = new AbortController()
+    const seen: Rows['items'] = []
+    const followed = second.services.call(
+      'devices',
+      'follow',
+      {},
+      {
+        caller: OWNER,
+        signal: over.signal,
+        send: told => void seen.push(...(told as Rows).items)
+      }
+    )
+    await command(owner, 'turn', { opening: 41 })
+    await until(() => seen.some(({ readings }) => readings.opening === 41), 'what changes is told')
+    over.abort(new Error('enough'))
+    await rejects(followed, /enough/)
+    deepEqual([...new Set(seen.map(({ agent, id }) => `${agent} ${id}`))], [`${board.id} ${VALVE}`])
+    await write({ grants: grants() })
+    await until(async () => (await rows()).length === 0, 'it is seen no more, whatever this node thinks')
   })
 })
