@@ -62,7 +62,7 @@ const STATUS_BYTES = 4096
  * as much in them as he likes, and next to nothing resident.
  */
 const USAGE = /^VmRSS:\s*(\d+).*?^VmPTE:\s*(\d+).*?^Threads:\s*(\d+)/ms
-const START_MS = 10_000 // a loaded machine may take long; a child that needs longer will never be useful
+const START_MS = 60_000 // a loaded machine may take long; a child that needs longer will never be useful
 const SMALL_FRAME_BYTES = 65_536
 const JOINED_BYTES = 65_536 // up to here a copy is cheaper than to write each value by itself
 

@@ -25,7 +25,7 @@ export type {
 } from './contract.ts'
 export type { Services, ServicesEvents } from './create-services.ts'
 export { openDatabase, transact } from './database.ts'
-export { createDeadline } from './deadline.ts'
+export { createDeadline, startDeadline } from './deadline.ts'
 export { declare, group, isService, service } from './declare.ts'
 export {
   documentKind,

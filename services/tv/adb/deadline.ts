@@ -1,3 +1,4 @@
+import { startDeadline } from '../../host/index.ts'
 import { TvOverdueError } from '../errors.ts'
 
 /**
@@ -12,12 +13,12 @@ export async function within<T>(
   work: (again: () => void) => Promise<T>
 ): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new TvOverdueError(`${what} within ${ms} ms`)), ms)
-  const done = work(() => void timer.refresh())
+  const timer = startDeadline(ms, () => reject(new TvOverdueError(`${what} within ${ms} ms`)))
+  const done = work(timer.again)
   try {
     return await Promise.race([done, promise])
   } finally {
-    clearTimeout(timer)
+    timer.stop()
     // who lost the race is heard by nobody
     done.catch(() => undefined)
   }

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { closeSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { link, mkdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { startDeadline } from '../../host/index.ts'
 import type { Uuid } from '../contract.ts'
 import { QemuError } from '../errors.ts'
 import { filesOf, INSIDE, type Launch, qemuArguments } from './arguments.ts'
@@ -14,7 +15,8 @@ export interface Identity {
   startTime: string
 }
 
-const SPAWN_MS = 10_000
+/** A busy machine takes seconds for it. */
+const SPAWN_MS = 60_000
 const INFO_FD = FILTER_FD + 1
 
 /** Starts QEMU behind the walls as a process that outlives this one. @throws QemuError with its complaint */
@@ -54,12 +56,13 @@ export async function launchQemu(
     const info = child.stdio[INFO_FD] as NodeJS.ReadableStream
     let text = ''
     const pid = await new Promise<number>((resolve, reject) => {
-      const timer = setTimeout(
-        () => reject(new QemuError(`bwrap started nothing within ${SPAWN_MS} ms`)),
-        SPAWN_MS
-      )
+      const timer = startDeadline(SPAWN_MS, () => {
+        // nobody would know of what it starts
+        child.kill('SIGKILL')
+        reject(new QemuError(`bwrap started nothing within ${SPAWN_MS} ms`))
+      })
       const settle = (then: () => void) => {
-        clearTimeout(timer)
+        timer.stop()
         then()
       }
       info.on('data', data => {

@@ -1,6 +1,7 @@
 import { lstatSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { raceSignal } from 'race-signal'
+import { startDeadline } from '../../host/index.ts'
 import { QemuError } from '../errors.ts'
 
 /** Answers of QEMU are small; more than this in one line is no QEMU. */
@@ -117,12 +118,12 @@ function silent(path: string) {
 }
 
 async function within<T>(promise: Promise<T>, ms: number, what: string, signal?: AbortSignal): Promise<T> {
-  const deadline = AbortSignal.timeout(ms)
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = startDeadline(ms, () => reject(new QemuError(`${what} within ${ms} ms`)))
   try {
-    return await raceSignal(promise, signal === undefined ? deadline : AbortSignal.any([signal, deadline]))
-  } catch (error) {
-    if (deadline.aborted) throw new QemuError(`${what} within ${ms} ms`)
-    throw error
+    return await raceSignal(Promise.race([promise, late]), signal)
+  } finally {
+    timer.stop()
   }
 }
 

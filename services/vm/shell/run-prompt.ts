@@ -8,7 +8,7 @@ import { keepLine, readHistory } from './history.ts'
 import { isExit, type Say } from './say.ts'
 import { textsOf } from './texts.ts'
 
-const COMPLETION_MS = 2_000
+const COMPLETION_MS = 10_000
 const YES = /^(y|yes|д|да)$/i
 
 /** Reads, answers and asks on a terminal, until Ctrl-D or EXIT. */
