@@ -19,6 +19,8 @@ import type { ServiceSettings } from './settings.ts'
 import { createWaits } from './waits.ts'
 
 const START_MS = 60_000
+/** who calls waits so long for a start */
+const CALLED_MS = 30_000
 /** A node stops within 2 s of Ctrl-C. */
 const STOP_MS = 2_000
 
@@ -398,6 +400,7 @@ export function createRunningService(init: RunningInit, components: HostComponen
     async call(operation: string, input: unknown, call: CallInit): Promise<unknown> {
       const declared = Object.hasOwn(operations, operation) ? operations[operation] : undefined
       if (declared == null) throw new UnknownOperationError(`${name} has no operation "${operation}"`)
+      if (attempt != null) await started(call.signal)
       if (run == null)
         throw state === 'off'
           ? new ServiceOffError(name, `${name}.enabled`)
@@ -415,6 +418,12 @@ export function createRunningService(init: RunningInit, components: HostComponen
         throw error
       }
     }
+  }
+
+  /** Who calls while it starts waits for it, as on a busy machine that takes seconds; but not for ever. */
+  async function started(signal: AbortSignal | undefined): Promise<void> {
+    using deadline = createDeadline(`the start of ${name}`, CALLED_MS, [signal])
+    await deadline.within(work).catch(() => signal?.throwIfAborted())
   }
 
   function whyDown(): string {

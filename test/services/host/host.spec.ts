@@ -221,12 +221,29 @@ describe('services: host', () => {
       operations: {},
       start: () => new Promise<void>(() => {})
     }))
-    await using host = await startHost({ modules: [bad, hung, notes] })
+    await using host = await startHost({ modules: [bad, hung, notes], hangs: true })
     const states = () => host.services.health().map(({ state }) => state)
     await eventually('it was tried again', () => states()[0] === 'running')
     deepEqual(states(), ['running', 'starting', 'running'])
     equal(starts, 2)
     await host.services.call('notes', 'add', { text: 'a' }, owner)
+  })
+
+  it('has who calls while a service starts wait for it, until he leaves', async () => {
+    const start = Promise.withResolvers<void>()
+    const late = service({ ...declaration, messages: {} }, async () => host => ({
+      operations: createNotes(host).operations,
+      start: () => start.promise
+    }))
+    await using host = await startHost({ modules: [late], hangs: true })
+    const leaving = new AbortController()
+    const left = host.services.call('notes', 'count', {}, { ...owner, signal: leaving.signal })
+    const answer = host.services.call('notes', 'count', {}, owner)
+    leaving.abort(new Error('gone'))
+    await rejects(left, /gone/)
+    equal(host.services.health()[0]!.state, 'starting')
+    start.resolve()
+    deepEqual(await answer, { count: 0, color: 'red' })
   })
 
   it('goes on with repeated work that throws, and says so', async () => {

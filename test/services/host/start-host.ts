@@ -14,6 +14,7 @@ import { createSigner, isSignedBy } from '../../../ledger/index.ts'
 import { componentLogger } from '../../../node/logger.ts'
 import { type Capabilities, loadHost, type ServiceModule, settingsOf } from '../../../services/index.ts'
 import { until } from '../../bootstrap/nodes.ts'
+import { patient } from '../../bootstrap/patient.ts'
 
 /** Who announces what, for hosts of one test. */
 export function createTestDirectory() {
@@ -53,13 +54,11 @@ export interface TestHostInit {
   lines?: string[]
   /** default: the clock */
   now?: () => number
+  /** one of its services never starts: the others are not waited for longer than a node waits */
+  hangs?: boolean
 }
 
-/** A busy computer may still be at it when `startHost` is through. */
-export const isStarted = ({ services }: Awaited<ReturnType<typeof startHost>>): Promise<void> =>
-  until(() => services.health().every(({ state }) => state !== 'starting'), 'the services have started')
-
-/** The real host with a real libp2p on loopback. */
+/** The real host with a real libp2p on loopback; its services run or have failed. */
 export async function startHost({
   modules,
   settings = {},
@@ -68,7 +67,8 @@ export async function startHost({
   folder,
   identity: given,
   lines,
-  now
+  now,
+  hangs = false
 }: TestHostInit) {
   await using started = new AsyncDisposableStack()
   const data = folder ?? (await mkdtemp(join(tmpdir(), 'artel-host-')))
@@ -79,7 +79,8 @@ export async function startHost({
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
     transports: [tcp()],
     connectionEncrypters: [wholeMessages(noise())],
-    streamMuxers: [rareWindows(yamux())]
+    streamMuxers: [rareWindows(yamux())],
+    ...patient
   })
   started.defer(async () => libp2p.stop())
   const signer = createSigner(identity.privateKey)
@@ -109,6 +110,12 @@ export async function startHost({
   })
   started.defer(() => services.stop())
   await services.start()
+  // on a busy machine they may still be at it
+  if (!hangs)
+    await until(
+      () => services.health().every(({ state }) => state !== 'starting'),
+      'the services have started'
+    )
   const all = started.move()
   return {
     id,

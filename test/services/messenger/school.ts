@@ -24,7 +24,6 @@ export async function startNode(
     settings: { messenger: settings },
     ...rest
   })
-  await until('the service runs', () => host.services.health().every(({ state }) => state !== 'starting'))
   return {
     ...host,
     call: async (operation: string, input: object = {}): Promise<any> =>

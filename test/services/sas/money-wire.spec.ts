@@ -14,7 +14,7 @@ import {
 } from '../../../services/devices/commands/command.ts'
 import { devices, OWNER, sas } from '../../../services/index.ts'
 import { until } from '../../bootstrap/nodes.ts'
-import { isStarted, startHost } from '../host/start-host.ts'
+import { startHost } from '../host/start-host.ts'
 import { createForger } from './forger.ts'
 import { Machine } from './machine.ts'
 import { TcpWire } from './wire.ts'
@@ -127,7 +127,6 @@ describe('sas: money on the wire', function () {
       folder,
       identity: agentId
     })
-    for (const each of [first, second, forger, stranger, agent]) await isStarted(each)
     for (const each of [first, second, forger, stranger]) await each.connect(agent)
     await areUp(agent)
     return agent

@@ -3,7 +3,7 @@ import { askPeer } from '../../../services/host/peer-streams.ts'
 import { devices, files, OWNER, tv } from '../../../services/index.ts'
 import { messages } from '../../../services/tv/messages.ts'
 import { until } from '../../bootstrap/nodes.ts'
-import { createTestDirectory, isStarted, startHost } from '../host/start-host.ts'
+import { createTestDirectory, startHost } from '../host/start-host.ts'
 import { FakeDaemon } from './fake-daemon.ts'
 import { FakeTv } from './fake-tv.ts'
 
@@ -48,7 +48,8 @@ export function createFleet() {
     const host = await startHost({
       modules: [tv, devices, files],
       settings: {
-        tv: { lookSeconds: 0.1, ...settings },
+        // no simulated TV is slow, but the machine may be
+        tv: { lookSeconds: 0.1, answerMs: 60_000, ...settings },
         devices: { fleetOwners: ['self'], ...options.devices }
       },
       directory,
@@ -56,7 +57,6 @@ export function createFleet() {
       identity: options.identity
     })
     stack.defer(() => host[Symbol.asyncDispose]())
-    await isStarted(host)
     for (const other of hosts) await host.connect(other)
     hosts.push(host)
     const call = <T>(
