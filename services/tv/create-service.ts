@@ -60,7 +60,6 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         files: host.use.files,
         relay: before && (await openRelay({ place: before, db, now })),
         deadlineMs: config.answerMs,
-        heartbeatMs: Math.min(5_000, config.lookSeconds * 1000),
         now,
         signal
       })

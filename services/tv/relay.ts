@@ -121,7 +121,8 @@ export async function openRelay({
         said = `${said}${chunk}`.slice(-300)
       })
       const failed = once(child, 'exit').then(
-        ([code]) => said.trim() || `exit code ${code}`,
+        // one that ends well has held it all its time, while this computer stood still
+        ([code]) => (code === 0 ? undefined : said.trim() || `exit code ${code}`),
         (error: Error) => `${error.message}; apt-get install gpiod`
       )
       const why = await Promise.race([failed, delay(heldAfterMs)])

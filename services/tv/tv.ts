@@ -57,7 +57,6 @@ export interface TvInit {
   files: Files
   relay?: Relay
   deadlineMs: number
-  heartbeatMs: number
   now(): number
   signal: AbortSignal
 }
@@ -116,7 +115,6 @@ export async function openTv(init: TvInit): Promise<Tv> {
     port: place.port ?? (until => findPort(place.host, init.deadlineMs, until)),
     key: init.key,
     deadlineMs: init.deadlineMs,
-    heartbeatMs: init.heartbeatMs,
     onLamp(lamp, why) {
       if (lamp === 'down') {
         profile = undefined

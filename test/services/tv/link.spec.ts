@@ -65,6 +65,7 @@ describe('tv: the link to its ADB daemon', function () {
       host: '127.0.0.1',
       port: daemon.port,
       key: await loadKey(folder, 'artel test'),
+      deadlineMs: 120_000,
       signal: controller.signal,
       ...settings
     })
@@ -225,16 +226,26 @@ describe('tv: the link to its ADB daemon', function () {
   it('ends with an error of its own by the deadline, in whatever state the daemon becomes mute, and goes on', async () => {
     for (const mute of ['accept', 'connect', 'auth', 'open', 'data'] satisfies Mute[]) {
       const { daemon, link, close } = await open({ newKeys: 'take' }, { deadlineMs: 2_000, heartbeatMs: 500 })
-      if (mute === 'open' || mute === 'data') await link.pair()
+      // where the machine stands still this end misses a deadline, too
+      const isPaired = (): Promise<boolean> =>
+        link.pair().then(
+          () => true,
+          () => false
+        )
+      const isWell = (): Promise<boolean> =>
+        link.run('true').then(
+          ({ code }) => code === 0,
+          () => false
+        )
+      if (mute === 'open' || mute === 'data') await until(isPaired, 'it is paired')
       daemon.mute = mute
       const asked = link.run('dumpsys power', { deadlineMs: 400 })
       await rejects(asked, ({ name }: Error) => /^Tv(Overdue|Down)Error$/.test(name))
       // TCP is up all the while: the heartbeat notices
       await until(() => link.lamp !== 'shell', `it is missed, mute from ${mute}`)
       daemon.mute = undefined
-      if (mute !== 'open' && mute !== 'data') await link.pair()
-      await until(() => link.lamp === 'shell', `it is there again after ${mute}`)
-      equal((await link.run('true')).code, 0)
+      if (mute !== 'open' && mute !== 'data') await until(isPaired, 'it is paired')
+      await until(isWell, `it is there again after ${mute}`)
       await close()
     }
   })
@@ -243,17 +254,22 @@ describe('tv: the link to its ADB daemon', function () {
     const { daemon, link } = await open({ isOpen: true }, { deadlineMs: 60_000, heartbeatMs: 600_000 })
     await link.run('true')
     daemon.mute = 'data'
-    await rejects(link.run('dumpsys power', { deadlineMs: 400 }), { name: 'TvOverdueError' })
-    await until(() => daemon.givenUp === 1, 'what is overdue is closed')
+    const before = daemon.opened.length
+    const asked = (): number => daemon.opened.length - before
+    // where the machine stands still it is overdue before it was asked
+    while (asked() === 0)
+      await rejects(link.run('dumpsys power', { deadlineMs: 400 }), { name: 'TvOverdueError' })
+    await until(() => daemon.givenUp === asked(), 'what is overdue is closed')
+    const closed = daemon.givenUp
     const [first, second] = [new AbortController(), new AbortController()]
     const long = link.run('dumpsys audio', { signal: first.signal, deadlineMs: 100_000 })
     const waiting = link.run('true', { signal: second.signal })
     second.abort(new Error('no more'))
     await rejects(waiting, { message: 'no more' })
-    equal(daemon.givenUp, 1, 'the one before goes on')
+    equal(daemon.givenUp, closed, 'the one before goes on')
     first.abort(new Error('no more'))
     await rejects(long, { message: 'no more' })
-    await until(() => daemon.givenUp === 2, 'what was stopped is closed')
+    await until(() => daemon.givenUp === closed + 1, 'what was stopped is closed')
     daemon.mute = undefined
     equal((await link.run('true')).code, 0)
   })
@@ -368,7 +384,7 @@ describe('tv: the link to its ADB daemon', function () {
         host: '127.0.0.1',
         port: daemon.port,
         key,
-        deadlineMs: 5_000,
+        deadlineMs: 120_000,
         onTcp: () => undefined,
         signal
       })
