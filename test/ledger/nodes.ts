@@ -17,6 +17,7 @@ import { ledgerTopic } from '../../bootstrap/index.ts'
 import { MALFORMED_COSTS } from '../../bootstrap/libp2p-options.ts'
 import type { Ledger, LedgerNetwork } from '../../ledger/index.ts'
 import { createLedger } from '../../ledger/ledger.ts'
+import { patient } from '../bootstrap/patient.ts'
 
 export interface TestNode {
   ledger: Ledger
@@ -54,7 +55,7 @@ export async function startPeer(
     transports: [tcp()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
-    connectionManager: { inboundConnectionThreshold: 1000 },
+    ...patient,
     services: {
       identify: identify(),
       pubsub: gossipsub({

@@ -3,6 +3,7 @@ import { yamux } from '@chainsafe/libp2p-yamux'
 import type { Libp2p } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { createLibp2p } from 'libp2p'
+import { patient } from '../bootstrap/patient.ts'
 
 /** Two connected peers of this process, on loopback. */
 export interface TwoNodes {
@@ -17,7 +18,8 @@ export async function startNodes(): Promise<TwoNodes> {
       addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
       transports: [tcp()],
       connectionEncrypters: [noise()],
-      streamMuxers: [yamux()]
+      streamMuxers: [yamux()],
+      ...patient
     })
   const [a, b] = await Promise.all([start(), start()])
   await b.dial(a.getMultiaddrs())

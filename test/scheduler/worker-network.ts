@@ -11,6 +11,7 @@ import type { Sandbox } from '../../sandbox/index.ts'
 import { createScheduler } from '../../scheduler/create-scheduler.ts'
 import type { ComputeNetwork, Scheduler } from '../../scheduler/index.ts'
 import { UNCOUNTED } from '../../scheduler/protocol/peer-costs.ts'
+import { patient } from '../bootstrap/patient.ts'
 import { freeLedger } from './alone.ts'
 import { openPolicy } from './open-worker.ts'
 
@@ -39,7 +40,8 @@ export function createWorkerNetwork({ sandbox, folder }: { sandbox: Sandbox; fol
         addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
         transports: [tcp()],
         connectionEncrypters: [noise()],
-        streamMuxers: [yamux()]
+        streamMuxers: [yamux()],
+        ...patient
       })
       const others = nodes.map(node => node.libp2p)
       for (const other of others) await libp2p.dial(other.getMultiaddrs())
