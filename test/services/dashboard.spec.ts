@@ -99,7 +99,9 @@ describe('services: dashboard', () => {
     await open(`jobs/${primes}`)
     await page.getByRole('heading', { name: 'Primes up to 20 million' }).waitFor()
     await page.getByRole('img', { name: /Map of 611 pieces of the job, 611 done/ }).waitFor()
-    for (const { ready } of workers) await page.getByRole('button', { name: `Copy ${ready.id}` }).waitFor()
+    // on a busy machine one of them may do all of it
+    const [one, other] = workers.map(({ ready }) => page.getByRole('button', { name: `Copy ${ready.id}` }))
+    await one!.or(other!).first().waitFor()
     await page.getByText("operation: 'sum'").waitFor()
     assert.deepEqual(browser.errors, [])
     assert.deepEqual([...browser.hosts], [new URL(url).host])

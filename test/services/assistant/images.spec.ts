@@ -104,7 +104,10 @@ describe('assistant: images', function () {
     const { entry, ...files } = findSharp()!
     const limits = { ...files, memoryMb: 256, outputBytes: 65_536 }
     const sharpIn = `process.getBuiltinModule('module').createRequire(${JSON.stringify(entry)})(${JSON.stringify(entry)})`
-    const signal = AbortSignal.timeout(100_000)
+    let signal: AbortSignal
+    beforeEach(() => {
+      signal = AbortSignal.timeout(100_000)
+    })
 
     it('has no file of the node, no network and nothing of its environment', async () => {
       const folder = mkdtempSync(join(tmpdir(), 'artel-decoder-'))

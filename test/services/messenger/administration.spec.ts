@@ -348,17 +348,21 @@ describe('messenger: administration', function () {
     assert.match(remedyOf(locked, 'database'), /artel messenger verify/)
 
     // of a node that answered little yet, one slow answer is one of twenty
-    await whenKnown(school.desk, 'send', { group, text: 'the desk is here' })
-    const held = new Worker(HOLD, {
-      eval: true,
-      workerData: join(school.desk.folder, 'messenger', 'messenger.sqlite')
+    const { id: ofDesk } = await whenKnown(school.desk, 'send', { group, text: 'the desk is here' })
+    let slow: any[] = []
+    await until('an answer was slow', async () => {
+      const held = new Worker(HOLD, {
+        eval: true,
+        workerData: join(school.desk.folder, 'messenger', 'messenger.sqlite')
+      })
+      await once(held, 'message')
+      held.postMessage('a moment more')
+      // a busy machine begins too late with one of the two
+      await school.desk.call('edit', { message: ofDesk, text: 'slowly' }).catch(() => undefined)
+      await held.terminate()
+      slow = (await school.desk.call('diagnose')).items
+      return stateOf(slow, 'answerMs') === 'fail'
     })
-    await once(held, 'message')
-    held.postMessage('a moment more')
-    await school.desk.call('send', { group, text: 'slowly' })
-    await held.terminate()
-    const { items: slow } = await school.desk.call('diagnose')
-    assert.equal(stateOf(slow, 'answerMs'), 'fail')
     assert.match(remedyOf(slow, 'answerMs'), /memory and processor/)
     await until('it is here', async () => (await textsOf(ann, group)).includes('slowly'))
 
@@ -383,7 +387,7 @@ describe('messenger: administration', function () {
     // it began in this month, or just before its beginning
     assert.equal(months.at(-1).month, new Date().toISOString().slice(0, 7))
     const sum = (name: string): number => months.reduce((total: number, each: any) => total + each[name], 0)
-    assert.deepEqual([sum('newUsers'), sum('messages')], [3, 4])
+    assert.deepEqual([sum('newUsers'), sum('messages')], [3, 3])
     assert.equal(months.at(-1).senders, 2)
     for (const period of ['daily', 'weekly'])
       assert.equal(stateOf((await ann.call('check', { period })).items, 'backup'), 'ok', period)

@@ -128,6 +128,8 @@ describe('vm: page', () => {
     await other.getByRole('button', { name: /^g1 / }).click()
     await until('the other window sees it', async () => /^42x/m.test(await screen(other)), APPEARS_MS)
     await other.getByRole('textbox', { name: 'Console of g1' }).focus()
+    // on a slow machine nobody has typed for half a minute by now
+    await type('echo mine$((1+1))', /^mine2/m)
     await other.keyboard.type('echo stolen\n')
     await other.getByText('Somebody else types.').waitFor()
     await other.getByRole('button', { name: 'Take over' }).click()
