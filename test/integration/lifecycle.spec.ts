@@ -36,9 +36,12 @@ describe('integration: Ctrl-C and kill −9', function () {
     await writeFile(file, JSON.stringify(ENDLESS))
     const before = new Set((await descendants(worker.program.pid)).map(each => each.pid))
     const run = net.run([file, '--data', folder])
-    // the worker starts a process for the program: the job is under way
-    await until('the worker works for the job', async () =>
-      (await descendants(worker.program.pid)).some(each => !before.has(each.pid))
+    // the worker starts a process for the program: the job is under way. One for later may start late, too
+    await until(
+      'the worker works for the job',
+      async () =>
+        /: running, /.test(run.stderr) &&
+        (await descendants(worker.program.pid)).some(each => !before.has(each.pid))
     )
     await interrupt(run, 130)
     assert.match(run.stderr, /interrupted/)
