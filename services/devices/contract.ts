@@ -26,6 +26,14 @@ export interface Devices {
   ): Promise<{ is: Outcome['is'] | 'proposed' } & Partial<Outcome>>
   /** Whether a node may do that here: by the document of the fleet; this node itself may all that one signer may. */
   may(peer: string, what: { device: string; name: string; risk: Risk }): boolean
+  /** Where this node has a database, its entries can be read there as the view says, also those of before. */
+  show(view: DatabaseView): void
+}
+
+export interface DatabaseView {
+  name: string
+  /** SQL over `artel_device_entry`. Whatever agents write, it must not fail: a cast of what is no number does. */
+  query: string
 }
 
 export interface WantedCommand {

@@ -4,6 +4,7 @@ import { createAlerts } from './alerts/create-alerts.ts'
 import { createAlertStore } from './alerts/store.ts'
 import { createWatch } from './alerts/watch.ts'
 import { createCommandStore } from './commands/store.ts'
+import type { DatabaseView } from './contract.ts'
 import type { declaration } from './declaration.ts'
 import { createAgent } from './delivery/agent.ts'
 import { openChains } from './delivery/chains.ts'
@@ -231,7 +232,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   async function openMirror(file: string) {
     // its library is for those that have a database
     const { createMirror, readMirrorUrl } = await import('./mirror/mirror.ts')
-    return createMirror(await readMirrorUrl(file), chains)
+    return createMirror(await readMirrorUrl(file), chains, config.mirrorCall)
   }
 
   function tellMissing(): void {
@@ -254,7 +255,12 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   }
 
   return {
-    api: { ...drivers.devices, command: fleet.command, may: fleet.may },
+    api: {
+      ...drivers.devices,
+      command: fleet.command,
+      may: fleet.may,
+      show: (view: DatabaseView) => mirror?.show(view)
+    },
 
     operations: {
       ...alerts.operations,

@@ -113,6 +113,12 @@ export const declaration = declare({
       .describe(
         'file, for its owner only, with the address of a PostgreSQL database, postgres://user:password@host/name, that gets all that is kept here'
       ),
+    mirrorCall: z
+      .string()
+      .max(127)
+      .regex(/^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?$/, 'write it like report or reports.refresh')
+      .optional()
+      .describe('procedure of that database which is called after what is new was committed'),
     alertUrls: z
       .array(receiver)
       .max(8)

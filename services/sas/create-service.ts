@@ -17,6 +17,7 @@ import { readMoneyFile } from './money/file.ts'
 import { createJournal } from './money/journal.ts'
 import { createPayments } from './money/pay.ts'
 import { createPrograms } from './programs/run-programs.ts'
+import { VIEWS } from './views.ts'
 
 type Declared = typeof declaration
 
@@ -35,6 +36,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   const given = config.machines.length > 0 ? undefined : await machineOf(folder)
   const baudRate = given?.baudRate ?? config.baudRate
   const places = (given == null ? config.machines : [given.place]).flatMap(text => placeOf(text) ?? [])
+  for (const view of VIEWS) host.use.devices.show(view)
   const lines = Map.groupBy(places, ({ line }) => line)
   let running: Promise<void>[] = []
   const db = host.database(MIGRATIONS)

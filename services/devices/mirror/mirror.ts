@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { checkWayOut } from '../../../bootstrap/way-out.ts'
+import type { DatabaseView } from '../contract.ts'
 import type { Chains } from '../delivery/chains.ts'
 import { MirrorError } from '../errors.ts'
 import type { ChainLog } from '../log/chain-log.ts'
@@ -57,8 +58,11 @@ export async function readMirrorUrl(file: string): Promise<string> {
   }
 }
 
-/** Writes the logs that are kept here into PostgreSQL: each entry once, in the order of its chain, whatever is down for how long. */
-export function createMirror(url: string, chains: Pick<Chains, 'all' | 'find' | 'of'>) {
+/**
+ * Writes the logs that are kept here into PostgreSQL: each entry once, in the order of its chain, whatever is down for how
+ * long. `call`: a procedure of the database that is called after that.
+ */
+export function createMirror(url: string, chains: Pick<Chains, 'all' | 'find' | 'of'>, call?: string) {
   const pool = new pg.Pool({
     connectionString: url,
     max: 2,
@@ -74,23 +78,20 @@ export function createMirror(url: string, chains: Pick<Chains, 'all' | 'find' | 
   // a connection was lost; the next query opens another or tells why not
   const ignore = (): void => {}
   pool.on('error', ignore)
-  let isReady = false
+  const views = new Map<string, string>()
+  /** how many of the views are there; none before the tables */
+  let ready: number | undefined
+  /** something is there that the procedure does not know; what a process of before left is not known here */
+  let isCallDue = true
 
-  async function within<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  async function connected<T>(fails: string, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     let client: pg.PoolClient | undefined
     try {
       checkWayOut()
       client = await pool.connect()
       // it may be cut off between two queries, and while it is ours nobody else listens
       client.on('error', ignore)
-      await client.query('BEGIN')
-      if (!isReady) {
-        await client.query('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK])
-        await client.query(SCHEMA)
-      }
       const result = await work(client)
-      await client.query('COMMIT')
-      isReady = true
       client.off('error', ignore)
       client.release()
       return result
@@ -98,10 +99,24 @@ export function createMirror(url: string, chains: Pick<Chains, 'all' | 'find' | 
       // whatever it was doing is rolled back with it
       client?.release(true)
       if (error instanceof pg.DatabaseError || client == null || isLost(error))
-        throw new MirrorError(`the database takes nothing: ${(error as Error).message}`)
+        throw new MirrorError(`${fails}: ${(error as Error).message}`)
       throw error
     }
   }
+
+  const within = <T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> =>
+    connected('the database takes nothing', async client => {
+      await client.query('BEGIN')
+      const all = [...views.values()]
+      if (ready !== all.length) {
+        await client.query('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK])
+        await client.query([SCHEMA, ...all].join(';\n'))
+      }
+      const result = await work(client)
+      await client.query('COMMIT')
+      ready = all.length
+      return result
+    })
 
   /** Where it goes on; the cursor stands in the transaction of the rows. */
   async function writeNext(log: ChainLog): Promise<boolean> {
@@ -188,7 +203,16 @@ export function createMirror(url: string, chains: Pick<Chains, 'all' | 'find' | 
   return {
     /** Writes what is new. @throws {MirrorError} the database is not there; nothing is lost, and it is tried again */
     async catchUp(signal: AbortSignal): Promise<void> {
-      for (const log of chains.all()) while (!signal.aborted && (await writeNext(log)));
+      for (const log of chains.all()) while (!signal.aborted && (await writeNext(log))) isCallDue = true
+      if (call != null && isCallDue && !signal.aborted) {
+        // not within a transaction: it may have some of its own
+        await connected(`what is there is written, but ${call}`, client => client.query(`CALL ${call}()`))
+        isCallDue = false
+      }
+    },
+    /** It is there with the next that is written. */
+    show({ name, query }: DatabaseView): void {
+      views.set(name, `CREATE OR REPLACE VIEW ${name} AS ${query}`)
     },
     /** Compares every entry that is kept here with its row. @throws {MirrorError} */
     async reconcile(signal: AbortSignal): Promise<Reconciled[]> {

@@ -23,14 +23,18 @@ export const entryOf = (seq: number, prev: Uint8Array, body: Entry['body'] = { v
   body
 })
 
-export function batchOf(from: number, prev: Uint8Array, count: number, number = 0, body?: Entry['body']) {
+export const batchOf = (from: number, prev: Uint8Array, count: number, number = 0, body?: Entry['body']) =>
+  batchFrom(from, prev, new Array(count).fill(body === undefined ? {} : { body }), number)
+
+/** Of entries that are as others but for that. */
+export function batchFrom(from: number, prev: Uint8Array, those: readonly Partial<Entry>[], number = 0) {
   const entries: Uint8Array[] = []
   let hash = prev
-  for (let seq = from; seq < from + count; seq++) {
-    entries.push(encodeEntry({ ...entryOf(seq, hash, body), chain: { ...chain, number } }))
+  for (const [i, that] of those.entries()) {
+    entries.push(encodeEntry({ ...entryOf(from + i, hash), chain: { ...chain, number }, ...that }))
     hash = hashOf(entries.at(-1)!)
   }
-  const head = { seq: from + count - 1, hash }
+  const head = { seq: from + those.length - 1, hash }
   const signature = key.sign(HEAD_DOMAIN, headBytes({ ...chain, number }, head))
   return { batch: { from, entries, signature }, head }
 }

@@ -9,13 +9,14 @@ import { isSignedBy } from '../../../ledger/index.ts'
 import { type Postgres, startPostgres } from '../../../node/demo/vm-postgres.ts'
 import { openChains } from '../../../services/devices/delivery/chains.ts'
 import { createFolderDisk } from '../../../services/devices/log/disk.ts'
-import { GENESIS, type Head } from '../../../services/devices/log/entry.ts'
+import { type Entry, GENESIS, type Head } from '../../../services/devices/log/entry.ts'
 import { folderOf } from '../../../services/devices/log/folders.ts'
 import { createMirror, readMirrorUrl } from '../../../services/devices/mirror/mirror.ts'
+import { VIEWS } from '../../../services/sas/views.ts'
 import { until } from '../../bootstrap/nodes.ts'
 import { MachineDisk } from '../../simulation/devices-disk.ts'
 import { createRandom } from '../../simulation/random.ts'
-import { batchOf, chain } from './logs.ts'
+import { batchFrom, batchOf, chain } from './logs.ts'
 
 const { signal } = new AbortController()
 /** more than the half of what is read together: each is written by itself */
@@ -80,9 +81,58 @@ describe('devices: a database that mirrors the logs', function () {
     await mirror.close()
   })
 
+  it('shows what drivers say of it, and calls a procedure after it has written, until that worked', async () => {
+    await postgres.query(`
+      DROP TABLE IF EXISTS artel_device_entry, artel_device_cursor CASCADE; CREATE TABLE seen (count bigint)`)
+    const seen = async (): Promise<string> => (await postgres.query('SELECT * FROM seen')).trim()
+    const chains = await openChains({
+      ...{ self: 'nobody', isSigned: isSignedBy, there: [], onFound: () => {} },
+      disk: () => new MachineDisk(createRandom(1)).open('log')
+    })
+    const log = await chains.kept(chain)
+    const write = async (entries: Partial<Entry>[]): Promise<void> => {
+      const { seq, hash } = log.head
+      const of = entries.map(each => ({ device: 'sas:A-17', ...each }))
+      const { batch, head } = batchFrom(seq + 1, hash, of)
+      await log.append(batch, head)
+    }
+    const mirror = createMirror(urlOf(postgres), chains, 'told')
+    for (const view of VIEWS) mirror.show(view)
+    const meters = (body: object): Partial<Entry> => ({ kind: 'meters', body: body as never })
+    const row = (block: unknown, coinIn: unknown, more = {}) =>
+      meters({ block, why: 'growth', totals: { coinIn }, grown: { coinIn, bills: 5 }, ...more })
+    const about = (body: Entry['body']): Partial<Entry> => ({ kind: 'device', body })
+    await write([about({ name: 'AT A-17' }), row(0, 15), row(1, 4, { fell: { coinIn: 'rollover' } })])
+    // not there yet: what is written is written
+    await rejects(mirror.catchUp(signal), { name: 'MirrorError', message: /told.*does not exist/ })
+    await postgres.query(
+      'CREATE PROCEDURE told() LANGUAGE sql AS $$ INSERT INTO seen SELECT count(*) FROM artel_device_entry $$'
+    )
+    await mirror.catchUp(signal)
+    await mirror.catchUp(signal)
+    equal(await seen(), '3')
+    const transactions = `SELECT extract(epoch FROM time_)::bigint, mac, property_code, value, it_id, seq, total, flags
+      FROM gaming_transactions ORDER BY seq, property_code`
+    const right = [
+      '1800000000|A-17|00|15|0|1|15|',
+      '1800000000|A-17|0B|5|0|1||',
+      '1800000000|A-17|00|4|1|2|4|rollover',
+      '1800000000|A-17|0B|5|1|2||'
+    ]
+    deepEqual((await postgres.query(transactions)).trim().split('\n'), right)
+    equal((await postgres.query('SELECT description, mac FROM gamemachines')).trim(), 'AT A-17|A-17')
+    // an agent may write anything
+    await write([row('x', '1'), row(null, {}), meters({ grown: 7, fell: [] }), about({})])
+    await mirror.catchUp(signal)
+    equal(await seen(), '3\n7')
+    deepEqual((await postgres.query(`${transactions} LIMIT 4`)).trim().split('\n'), right)
+    equal((await postgres.query('SELECT sum(value) FROM gaming_transactions')).trim(), '39')
+    await mirror.close()
+  })
+
   /** A log of so many batches in a folder of its own, and the address of the database without rows. */
   async function logIn(folder: string, batches: number) {
-    await postgres.query('DROP TABLE IF EXISTS artel_device_entry, artel_device_cursor')
+    await postgres.query('DROP TABLE IF EXISTS artel_device_entry, artel_device_cursor CASCADE')
     const chains = await openChains({
       self: 'nobody',
       isSigned: isSignedBy,
