@@ -40,18 +40,22 @@ export function encodeArray(length: number, pieces: Uint8Array[]): Uint8Array {
 export const isLarge = (value: unknown): value is Uint8Array =>
   value instanceof Uint8Array && value.length >= LARGE_BYTES
 
-/** The canonical bytes of plain values as pieces, of which the large ones are the byte strings of the value itself. */
-export function encodeInPieces(value: unknown): Uint8Array[] {
+/**
+ * The canonical bytes of plain values as pieces, of which the large ones are the bytes and numbers of the value itself; `lists`:
+ * those in lists, too, of which each element takes its time.
+ */
+export function encodeInPieces(value: unknown, { lists = true } = {}): Uint8Array[] {
   const pieces: Uint8Array[] = []
   let small: Uint8Array[] = []
   const put = (part: unknown): void => {
-    if (isLarge(part)) {
-      pieces.push(Buffer.concat([...small, head(2, part.length)]), part)
+    const large = isLarge(part) ? part : largeNumbers(part)
+    if (large != null) {
+      pieces.push(Buffer.concat([...small, ...tagOf(part), head(2, large.length)]), large)
       small = []
-    } else if (Array.isArray(part)) {
+    } else if (Array.isArray(part) && lists) {
       small.push(head(4, part.length))
       for (const each of part) put(each)
-    } else if (typeof part === 'object' && part !== null && !ArrayBuffer.isView(part)) {
+    } else if (isPlain(part)) {
       const entries = Object.entries(part)
       small.push(head(5, entries.length))
       for (const entry of entries) for (const each of entry) put(each)
@@ -59,6 +63,34 @@ export function encodeInPieces(value: unknown): Uint8Array[] {
   }
   put(value)
   return [...pieces, Buffer.concat(small)]
+}
+
+/** Of others the encoder says what is wrong with them. */
+const isPlain = (value: unknown): value is object =>
+  typeof value === 'object' &&
+  value !== null &&
+  [Object.prototype, null].includes(Object.getPrototypeOf(value))
+
+/** true for bytes or numbers in a field, or in a field of that, which are worth being no part of a copy. */
+export const hasLarge = (value: object, depth = 2): boolean =>
+  Object.values(value).some(field =>
+    ArrayBuffer.isView(field)
+      ? field.byteLength >= LARGE_BYTES
+      : depth > 1 && isPlain(field) && hasLarge(field, depth - 1)
+  )
+
+/** Bytes of a large typed array of numbers; not where NaN, of which canonical values have one, would have to be changed. */
+function largeNumbers(value: unknown): Uint8Array | undefined {
+  if (!ArrayBuffer.isView(value) || value instanceof DataView || value.byteLength < LARGE_BYTES) return
+  if ((value instanceof Float64Array || value instanceof Float32Array) && value.includes(Number.NaN)) return
+  return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+}
+
+/** The head before that of its bytes which says what kind of numbers they are; nothing for bytes. */
+function tagOf(numbers: unknown): Uint8Array[] {
+  if (numbers instanceof Uint8Array) return []
+  const Kind = (numbers as Uint16Array).constructor as new () => Uint16Array
+  return [encodeValue(new Kind()).subarray(0, -1)]
 }
 
 /** Length and head size of an encoded array; throws ProtocolError when the value is none. */

@@ -3,11 +3,13 @@ import type { Ledger } from '../../ledger/index.ts'
 import { encodeValue, nameOf, SandboxUnavailableError, ValueError } from '../../sandbox/index.ts'
 import type { Job, JobReport } from '../contract.ts'
 import type { Data } from '../data/chunked-data.ts'
+import { encodeInPieces, hasLarge, head } from '../data/value-bytes.ts'
 import { SpecError, StepFailedError, StorageError } from '../errors.ts'
 import { boundOf, reservation } from '../market/price.ts'
 import { reportOf } from '../store/job-pages.ts'
 import type { Store } from '../store/job-store.ts'
 import { type Memo, type MemoStore, memoKey } from '../store/memo.ts'
+import { lengthOf, type Value } from '../store/value-files.ts'
 import { keepOf } from '../tasks/fields.ts'
 import { batchWork, createWork, type Probe, probesOf } from '../tasks/job-parts.ts'
 import { parseSpec } from '../tasks/parse-spec.ts'
@@ -70,15 +72,15 @@ export function createSubmission(
     // whatever is wrong with the specs shows before anything is reserved or written
     const encoded = encodeSpecs(inputs.stored, batch)
     await probe(specs, options?.signal)
-    const specBytes = encoded.length + inputs.bytes
+    const specBytes = lengthOf(encoded) + inputs.bytes
     const work = batch ? batchWork(specs, specBytes) : createWork(specs[0]!, specBytes)
     const bound = batch ? boundOfAll(specs) : await bounds.boundOf(specs[0]!, specBytes, work)
     const name = batch ? undefined : specs[0]!.name
     // parts of one that is known already are none of their own
     if (!batch && keepOf(specs[0]!) === true) datasets.add(id)
     await settlement.hold(id, bound, options)
-    const row: Parameters<Store['addJob']>[0] = { id, type, name, submitted, bound }
-    const written = store.later(id, () => store.addJob(row, encoded))
+    const row: Parameters<Store['keepJob']>[0] = { id, type, name, submitted, bound }
+    const written = store.keepJob(row, encoded)
     const job = runs.track({
       ...row,
       specs: inputs.stored,
@@ -206,8 +208,18 @@ export type Submission = ReturnType<typeof createSubmission>
 
 const newId = (): string => randomBytes(8).toString('hex')
 
-const encodeSpecs = (specs: TaskSpec[], isBatch = false): Uint8Array =>
-  travelling(() => encodeValue(specs), isBatch)
+/** Large numbers are not copied: a spec with them takes as long as its copy. */
+const encodeSpecs = (specs: TaskSpec[], isBatch = false): Value =>
+  travelling(() => {
+    const [spec] = specs
+    if (isBatch || !hasLarge(spec!)) return encodeValue(specs)
+    try {
+      return [head(4, 1), ...encodeInPieces(spec, { lists: false })]
+    } catch {
+      // this says where
+      return encodeValue(specs)
+    }
+  }, isBatch)
 
 /** What `encode` gives of a list with specs in it; throws SpecError for a value that cannot travel. */
 function travelling<R>(encode: () => R, isBatch = false): R {

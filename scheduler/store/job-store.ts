@@ -10,7 +10,7 @@ import type { TaskSpec } from '../tasks/registry.ts'
 import type { Assurance, Trust } from '../trust/credibility.ts'
 import { type JobEnd, type StoredJob, type StoredSlice, toJob, toSpans } from './job-rows.ts'
 import { createCommits } from './one-commit.ts'
-import { type InRow, openLargeValues, type Piece, piecesOf } from './value-files.ts'
+import { type InRow, openLargeValues, type Piece, piecesOf, type Value } from './value-files.ts'
 
 /** How a job ended, with what is kept of it. */
 export interface FinalState extends JobEnd {
@@ -23,6 +23,8 @@ export interface FinalState extends JobEnd {
   /** nothing is left to pay; default: there is */
   settled?: boolean
 }
+
+type NewJob = Pick<StoredJob, 'id' | 'type' | 'submitted' | 'bound' | 'name'>
 
 export interface AcceptedSlice extends StoredSlice {
   /** as its workers know it */
@@ -202,19 +204,25 @@ export function openStore(file: string) {
     },
     /** Whether large values of the job lie in files, which are safe later than its rows. */
     hasFiles: (id: string): boolean => large.hasFiles(id),
-    /** `specs`: a list of TaskSpec as canonical bytes */
-    addJob(job: Pick<StoredJob, 'id' | 'type' | 'submitted' | 'bound' | 'name'>, specs: Uint8Array): void {
+    /** `specs`: a list of TaskSpec as canonical bytes; `inRow`: what of them belongs into the row, once they are in their file */
+    addJob(job: NewJob, specs: Value, inRow?: () => InRow): void {
       let isNew = false
       const write = (): void => {
         insertJob.run(job.id, job.type, 'queued', job.submitted, job.bound, job.name ?? null)
         isNew = true
-        const { bytes, inFile } = large.put(job.id, SPECS, specs)
+        const { bytes, inFile } = inRow?.() ?? large.put(job.id, SPECS, specs)
         insertSpecs.run(job.id, bytes, inFile)
       }
       transaction(job.id, write, {
         // a disk that is full must not keep what was refused
         undo: () => isNew && large.keepOnly(job.id, [])
       })
+    },
+    /** As `addJob` in what is written `later`; large specs go to their file beside the event loop. */
+    keepJob(job: NewJob, specs: Value): Promise<void> {
+      // one that is there already keeps its own
+      const value = large.hasFiles(job.id) ? undefined : large.write(job.id, SPECS, specs)
+      return later(job.id, () => this.addJob(job, specs, value?.row), value?.ready)
     },
     /** Throws DamagedJobError for what was lost with the power or cannot be read. */
     specs(id: string): TaskSpec[] {

@@ -20,7 +20,7 @@ import { syncFolder } from '../../bootstrap/files.ts'
 
 // Below, a row of SQLite is as fast as a file (sqlite.org/intern-v-extern-blob.html).
 const LARGE_BYTES = 128 * 1024
-// More than the disk takes would be memory; then everything waits for it.
+// More than the disk takes would be memory, but for one alone; then everything waits for it.
 const MOST_UNDER_WAY_BYTES = 32 * 1024 * 1024
 
 /** What a row holds of a value: its bytes, or how many of them lie in a file. */
@@ -38,6 +38,9 @@ export interface Writing {
   /** What belongs into the row, once the file is complete: where it is not, that is done now. Throws as node:fs does. */
   row(): InRow
 }
+
+/** Bytes, or what they are one after the other. */
+export type Value = Uint8Array | readonly Uint8Array[]
 
 /** A file of the same job from a byte on, and how long it is in all. */
 export type Piece = [name: string, from: number, length: number]
@@ -96,27 +99,34 @@ export function openLargeValues(folder: string | undefined) {
     },
 
     /** Writes the file of a large value; gives what belongs into the row. Throws as node:fs does on a full disk. */
-    put(job: string, name: string, value: Uint8Array): InRow {
-      if (folder == null || value.length < LARGE_BYTES) return { bytes: value, inFile: null }
+    put(job: string, name: string, value: Value): InRow {
+      const length = lengthOf(value)
+      if (folder == null || length < LARGE_BYTES) return { bytes: inOne(value), inFile: null }
       const file = fileFor(job, name)
       try {
-        writeFileSync(file, value, { mode: 0o600 })
+        const fd = openSync(file, 'w', 0o600)
+        try {
+          for (const piece of inPieces(value)) writeFileSync(fd, piece)
+        } finally {
+          closeSync(fd)
+        }
       } catch (err) {
         rmSync(file, { force: true })
         throw err
       }
-      return { bytes: new Uint8Array(0), inFile: value.length }
+      return { bytes: new Uint8Array(0), inFile: length }
     },
 
     /** As `put`, and much of it beside the event loop: a disk takes its time. */
-    write(job: string, name: string, value: Uint8Array): Writing {
-      if (folder == null || value.length < LARGE_BYTES || underWay + value.length > MOST_UNDER_WAY_BYTES)
-        return { row: () => this.put(job, name, value) }
+    write(job: string, name: string, value: Value): Writing {
+      const length = lengthOf(value)
+      const isMuch = underWay > 0 && underWay + length > MOST_UNDER_WAY_BYTES
+      if (folder == null || length < LARGE_BYTES || isMuch) return { row: () => this.put(job, name, value) }
       const file = fileFor(job, name)
       let isDone = false
       let failure: unknown
       const fill = async (): Promise<void> => {
-        underWay += value.length
+        underWay += length
         try {
           await writeBeside(file, value)
         } catch (err) {
@@ -124,17 +134,20 @@ export function openLargeValues(folder: string | undefined) {
           failure = err
           rmSync(file, { force: true })
         } finally {
-          underWay -= value.length
+          underWay -= length
           isDone = true
         }
       }
       return {
         ready: fill(),
         row: () => {
-          // the same bytes at the same places, so it does not matter who is first
-          const row = isDone ? { bytes: new Uint8Array(0), inFile: value.length } : this.put(job, name, value)
-          isDone = true
           if (failure != null) throw failure
+          // the same bytes at the same places, so it does not matter who is first; what a commit that failed took away comes again
+          const row =
+            isDone && existsSync(file)
+              ? { bytes: new Uint8Array(0), inFile: length }
+              : this.put(job, name, value)
+          isDone = true
           return row
         }
       }
@@ -190,14 +203,22 @@ export function openLargeValues(folder: string | undefined) {
   }
 }
 
+const inPieces = (value: Value): readonly Uint8Array[] => (value instanceof Uint8Array ? [value] : value)
+const inOne = (value: Value): Uint8Array => (value instanceof Uint8Array ? value : Buffer.concat(value))
+export const lengthOf = (value: Value): number => inPieces(value).reduce((sum, { length }) => sum + length, 0)
+
 const writeSome = promisify(write)
 
 /** The file is there when this returns its promise, so that it can be removed. */
-async function writeBeside(file: string, value: Uint8Array): Promise<void> {
+async function writeBeside(file: string, value: Value): Promise<void> {
   const fd = openSync(file, 'w', 0o600)
+  let before = 0
   try {
-    for (let at = 0; at < value.length; )
-      at += (await writeSome(fd, value, at, value.length - at, at)).bytesWritten
+    for (const piece of inPieces(value)) {
+      for (let at = 0; at < piece.length; )
+        at += (await writeSome(fd, piece, at, piece.length - at, before + at)).bytesWritten
+      before += piece.length
+    }
   } finally {
     closeSync(fd)
   }

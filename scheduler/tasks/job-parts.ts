@@ -1,7 +1,7 @@
-import { hash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { decodeValue, encodeValue, type Failure, type Program } from '../../sandbox/index.ts'
 import { encodeInput } from '../data/pieced-input.ts'
-import { encodeArray } from '../data/value-bytes.ts'
+import { encodeArray, encodeInPieces, isLarge } from '../data/value-bytes.ts'
 import type { LoadMessage } from '../protocol/compute-messages.ts'
 import { MESSAGE_BYTES } from '../protocol/limits.ts'
 import type { Outcomes } from '../trust/answer-digest.ts'
@@ -185,13 +185,21 @@ function loadMessage(program: Program, spec: AnySpec): LoadMessage {
   const before = key && kept.get(key)
   if (before) return before
   const body = { kind, source, export: program.export, functions, driver, context, timeoutMs, memoryMb }
-  const id = hash('sha256', encodeValue(body), 'base64url')
+  const id = idOf(body)
   const load: LoadMessage = { t: 'load', program: id, seed: id, type: spec.type, ...body }
   if (key != null) {
     if (kept.size >= MAX_KEPT) kept.delete(kept.keys().next().value as string)
     kept.set(key, load)
   }
   return load
+}
+
+/** SHA-256 of canonical bytes, of which a large context is not copied once more. */
+function idOf(body: { context?: Uint8Array }): string {
+  if (!isLarge(body.context)) return hash('sha256', encodeValue(body), 'base64url')
+  const sha256 = createHash('sha256')
+  for (const piece of encodeInPieces(body)) sha256.update(piece)
+  return sha256.digest('base64url')
 }
 
 // Drivers are a handful of long constants: a number stands for one in the key.

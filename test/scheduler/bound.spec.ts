@@ -41,6 +41,14 @@ describe('scheduler: what a job reserves', () => {
       }
   })
 
+  it('is nothing for a spec that cannot travel, also where large numbers beside that are not copied', async () => {
+    const context = { table: new Float64Array(20_000), when: new Date(0) }
+    await assert.rejects(scheduler.submit({ type: 'map', items: [1], fn: 'x => table[x]', context }), {
+      name: 'SpecError',
+      field: 'context.when'
+    })
+  })
+
   it('is nothing for a spec whose deadline is none, also where its data comes by CID', async () => {
     const { cid } = await addData(blocks, [new Uint8Array(16)])
     for (const deadline of [0.5, -1, Number.POSITIVE_INFINITY, Number.NaN])

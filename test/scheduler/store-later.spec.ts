@@ -118,6 +118,29 @@ describe('scheduler/store: what is written later', () => {
     store.close()
   })
 
+  it('is a job with large specs in pieces, beside the event loop or at once; another of its name changes nothing', async () => {
+    const numbers = new Uint8Array(200_000).fill(7)
+    const whole = encodeValue([{ ...spec, numbers }])
+    const pieces = [whole.subarray(0, -200_000), numbers]
+    const store = openStore(file)
+    const told = await Promise.allSettled([
+      store.keepJob(job, pieces),
+      store.keepJob(job, [whole.subarray(0, -200_000), new Uint8Array(200_000)]),
+      store.keepJob({ ...job, id: 'small' }, [encodeValue([spec])])
+    ])
+    assert.deepEqual(
+      told.map(({ status }) => status),
+      ['fulfilled', 'rejected', 'fulfilled']
+    )
+    const atOnce = store.keepJob({ ...job, id: 'once' }, pieces)
+    store.verification('once')
+    assert.ok(store.has('once'))
+    await atOnce
+    for (const id of ['job', 'once']) assert.deepEqual(encodeValue(store.specs(id)), whole)
+    assert.deepEqual(store.specs('small'), [spec])
+    store.close()
+  })
+
   it('goes on after a transaction that could not begin', async () => {
     const store = openStore(file)
     store.addJob(job, encodeValue([spec]))

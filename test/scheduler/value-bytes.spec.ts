@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
 import { inPieces, valueFrom, wholeOf } from '../../scheduler/data/result-bytes.ts'
-import { countByteStrings, encodeInPieces } from '../../scheduler/data/value-bytes.ts'
+import { countByteStrings, encodeInPieces, hasLarge } from '../../scheduler/data/value-bytes.ts'
 
 const large = (seed: number): Uint8Array => new Uint8Array(70_000).fill(seed)
 
@@ -32,6 +32,26 @@ describe('scheduler: bytes of values that are not copied', () => {
     const pieces = encodeInPieces(message)
     assert.deepEqual(Buffer.concat(pieces), Buffer.from(encodeValue(message)))
     assert.ok(pieces.includes(first))
+  })
+
+  it('in pieces are those of large numbers, too, but for NaN, which has one form, and what is wrong is told', () => {
+    const numbers = Float64Array.from({ length: 20_000 }, (_, i) => i / 3)
+    const strange = new Uint8Array(new Uint32Array(40_000).fill(0xffff_ffff).buffer)
+    const spec = {
+      a: { data: numbers.subarray(1) },
+      kinds: [new Float32Array(20_000).fill(0.5), new Int16Array(40_000).fill(-2), new Uint8Array(70_000)],
+      none: new Float64Array(strange.buffer, 8, 15_000),
+      f: new Float32Array(strange.buffer, 4, 30_000)
+    }
+    const pieces = encodeInPieces(spec)
+    assert.deepEqual(Buffer.concat(pieces), Buffer.from(encodeValue(spec)))
+    assert.ok(pieces.some(piece => piece.buffer === numbers.buffer))
+    assert.deepEqual(Buffer.concat(encodeInPieces(spec, { lists: false })), Buffer.concat(pieces))
+    assert.deepEqual(
+      [hasLarge(spec), hasLarge({ kinds: spec.kinds }), hasLarge({ a: { b: spec.a } })],
+      [true, false, false]
+    )
+    assert.throws(() => encodeInPieces({ ...spec, when: new Date(0) }), { name: 'ValueError' })
   })
 
   it('are counted in a list of byte strings alone, as its decoder would', () => {

@@ -1,7 +1,8 @@
 import { decodeValue, encodeValue } from '../../../sandbox/index.ts'
+import { encodeInPieces } from '../../data/value-bytes.ts'
 import { ProtocolError } from '../../errors.ts'
 import type { Plan } from '../contract.ts'
-import { type DriverTools, driverSource, encodeContext } from '../drivers.ts'
+import { type DriverTools, driverSource } from '../drivers.ts'
 import type { Matrix } from '../fields.ts'
 import { gemmKernel } from './gemm-kernel.ts'
 
@@ -134,7 +135,7 @@ export function planMultiply({ a, b }: { a: Matrix; b: Matrix }): Plan {
       kind: 'expression',
       source: 'x',
       driver: DRIVER,
-      context: encodeContext({ b: data, inner: a.cols, cols })
+      context: Buffer.concat(encodeInPieces({ b: data, inner: a.cols, cols }))
     },
     input: (first, count): Input => ({ rows: a.data.subarray(first * size, (first + count) * size) }),
     whole: { rows: a.data, whole: true },
