@@ -19,6 +19,8 @@ import type { Libp2pOptions } from 'libp2p'
 import { createGater } from './gater.ts'
 import type { Identity } from './identity.ts'
 import { keepGossip } from './keep-gossip.ts'
+import { keepRouted } from './keep-routed.ts'
+import { meetAgain } from './meet-again.ts'
 import { type NetworkDefinition, networkId, peerOf } from './network.ts'
 import { networkExchange } from './network-exchange.ts'
 import type { PeerBudget } from './peer-budget.ts'
@@ -36,7 +38,7 @@ import { wholeMessages } from './whole-messages.ts'
 export const PROVIDER_VALIDITY_MS = 30 * 60_000
 const PROVIDER_CLEANUP_MS = 5 * 60_000
 
-/** The library's 10 s end streams of honest peers where a busy machine seldom gives a process its turn. */
+/** The libraries' 5 and 10 s end streams of honest peers where a busy machine seldom gives a process its turn. */
 const NEGOTIATION_MS = 15_000
 
 /** Nothing but the time of a round trip is read from it; libp2p's 10 s are a tenth of what an idle node costs. */
@@ -153,19 +155,23 @@ export function libp2pOptions(init: Libp2pOptionsInit): Libp2pOptions<ArtelServi
     ...(init.logger == null ? {} : { logger: init.logger }),
     ...(init.datastore == null ? {} : { datastore: init.datastore }),
     services: {
-      identify: identify(),
-      identifyPush: identifyPush(),
+      identify: components => meetAgain(identify({ timeout: NEGOTIATION_MS })(components), components),
+      identifyPush: identifyPush({ timeout: NEGOTIATION_MS }),
       ping: ping(),
-      dht: kadDHT({
-        protocol: `/artel/${id}/kad/1.0.0`,
-        // our peers live on loopback, LANs and behind NATs: private addresses are addresses
-        peerInfoMapper: passthroughMapper,
-        // stated, because otherwise only a public address makes a server
-        clientMode: false,
-        // queries wait for the first look around; look sooner than after kad-dht's second
-        initialQuerySelfInterval: 200,
-        reprovide: { validity: PROVIDER_VALIDITY_MS, interval: PROVIDER_CLEANUP_MS, threshold: 0 }
-      }),
+      dht: components =>
+        keepRouted(
+          kadDHT({
+            protocol: `/artel/${id}/kad/1.0.0`,
+            // our peers live on loopback, LANs and behind NATs: private addresses are addresses
+            peerInfoMapper: passthroughMapper,
+            // stated, because otherwise only a public address makes a server
+            clientMode: false,
+            // queries wait for the first look around; look sooner than after kad-dht's second
+            initialQuerySelfInterval: 200,
+            reprovide: { validity: PROVIDER_VALIDITY_MS, interval: PROVIDER_CLEANUP_MS, threshold: 0 }
+          })(components),
+          components
+        ),
       pubsub: components =>
         keepGossip(
           allowTopics(
@@ -193,7 +199,7 @@ export function libp2pOptions(init: Libp2pOptionsInit): Libp2pOptions<ArtelServi
             })(components),
             topic => isAllowedTopic(id, topic)
           ),
-          peer => components.connectionManager.getConnections(peer)
+          components
         ),
       autoNAT: autoNAT(),
       dcutr: dcutr(),

@@ -3,11 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as dagCbor from '@ipld/dag-cbor'
-import type { Libp2pOptions } from 'libp2p'
 import { CID } from 'multiformats/cid'
 import { sha256 } from 'multiformats/hashes/sha2'
 import {
-  type ArtelServices,
   createIdentity,
   createNetwork,
   fetchNetwork,
@@ -100,31 +98,6 @@ describe('bootstrap: libp2p and Helia', () => {
     await until(() => ours.getSubscribers(offers).length === 1, 'the node knows of the seed’s')
     await ours.publish(offers, Buffer.from('offer'))
     assert.equal(await received, offers)
-  })
-
-  it('goes on with gossip to a peer whose stream was lost', async () => {
-    const topic = `artel/${networkId(test.network)}/offers`
-    // a push of its addresses, as each start makes one, would have the peer met once more
-    const quiet = ({ services }: Libp2pOptions<ArtelServices>) =>
-      Reflect.deleteProperty(services!, 'identifyPush')
-    const seed = await test.startSeed({}, quiet)
-    const node = await test.start({ seeds: [address(seed)] }, quiet)
-    const { pubsub } = seed.libp2p.services
-    const ours = node.libp2p.services.pubsub
-    pubsub.subscribe(topic)
-    ours.subscribe(topic)
-    await until(() => pubsub.getSubscribers(topic).length === 1, 'the seed knows of the node')
-    await until(() => ours.getSubscribers(topic).length === 1, 'the node knows of the seed')
-    const streams = node.libp2p.getConnections().flatMap(each => each.streams)
-    const lost = streams.filter(each => each.direction === 'inbound' && each.protocol.startsWith('/meshsub/'))
-    assert.equal(lost.length, 1)
-    const received = new Set<string>()
-    ours.addEventListener('message', ({ detail }) => received.add(Buffer.from(detail.data).toString()))
-    lost[0]!.abort(new Error('lost'))
-    await until(async () => {
-      await pubsub.publish(topic, Buffer.from('heard again'))
-      return received.has('heard again')
-    }, 'the node hears the seed')
   })
 
   it('tells its gossip to others while a peer does not answer', async () => {
