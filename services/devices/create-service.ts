@@ -151,6 +151,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       await agent.flush()
       await seen.caughtUp()
     },
+    boot: clock.moment().boot,
     clock: () => clock.moment().clock
   })
   const alerts = createAlerts({
@@ -426,6 +427,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       await alerts.close()
       await mirror?.close()
       await chains.close()
+      await fleet.stop()
     }
   }
 }

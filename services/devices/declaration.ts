@@ -95,6 +95,14 @@ export const declaration = declare({
       .enum(['base', 'a', 'b'])
       .optional()
       .describe('which release this process is; `artel launch` says it'),
+    watchdogSeconds: z
+      .int()
+      .min(20)
+      .max(86_400)
+      .default(120)
+      .describe(
+        'seconds that a node which `artel launch` has started may stand still; then the kernel ends it, and its supervisor starts it again'
+      ),
     witnessPeers: z
       .array(peer)
       .max(8)

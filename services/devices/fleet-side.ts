@@ -31,6 +31,7 @@ import { AGENT, type Body, type ClockState } from './log/entry.ts'
 import type { Place } from './log/recorder.ts'
 import type { Peers } from './messages.ts'
 import { createReleases } from './release/create-releases.ts'
+import type { Watchdog } from './release/watchdog.ts'
 import type { Series } from './series/series.ts'
 import { pause } from './time/pause.ts'
 
@@ -44,6 +45,7 @@ const SELF = 'self'
 const ROUND_MS = 10_000
 const SETTINGS_MS = 5_000
 const APPLY_MS = 2_000
+const BEAT_MS = 5_000
 const HOUR_MS = 3_600_000
 /** Devices that a node tells of. */
 const MAX_DEVICES = 256
@@ -65,6 +67,8 @@ export interface FleetSideInit {
   isWitnessed(place: Place): boolean
   /** Resolves when the log is whole and was read. */
   settled(): Promise<unknown>
+  /** of this machine */
+  boot: string
   clock(): ClockState
 }
 
@@ -74,6 +78,7 @@ export async function createFleetSide(init: FleetSideInit) {
   const { signal, now, log, isSigned, sign, config } = host
   const { self } = host.peers
   let applying: Promise<void> = Promise.resolve()
+  let watchdog: Watchdog | undefined
   const owners = (): string[] => host.config.fleetOwners.map(each => (each === SELF ? self : each))
   const tell = (): void => host.tell('fleet', {})
   const document = (): FleetDocument | undefined => fleet.current()?.document
@@ -191,6 +196,20 @@ export async function createFleetSide(init: FleetSideInit) {
   }
   function demandMember(peer: string): void {
     if (!isMember(peer)) throw new ForbiddenError('your node is none of this fleet')
+  }
+
+  async function beat(): Promise<void> {
+    if (watchdog != null) return watchdog.beat()
+    // its library is for boards that somebody starts again
+    const { startWatchdog } = await import('./release/watchdog.ts')
+    watchdog = await startWatchdog({
+      file: join(host.folder, slots.RELEASES, 'running'),
+      boot: init.boot,
+      seconds: config.watchdogSeconds
+    })
+    // the log may take its time, and it beats on
+    if (watchdog.wasCutOff)
+      releases.cutOff().catch((error: Error) => signal.aborted || log.error('cut off: %s', error.message))
   }
 
   const nonces = createNonces()
@@ -353,8 +372,10 @@ export async function createFleetSide(init: FleetSideInit) {
       })
       host.repeat('settings', SETTINGS_MS, apply)
       host.repeat('release', SETTINGS_MS, releases.look)
+      if (config.slot != null) host.repeat('watchdog', BEAT_MS, beat)
       host.repeat('forgetting commands', HOUR_MS, () => commandStore.tidy(now()))
-    }
+    },
+    stop: async () => watchdog?.end()
   }
 }
 

@@ -151,6 +151,11 @@ export async function createReleases(init: ReleasesInit) {
         }
     },
 
+    /** The process before this one was ended by something else than itself; of one on trial the trial tells. */
+    async cutOff(): Promise<void> {
+      if (state.trial == null) await note({ is: 'cut off', version: running()?.version ?? 'base' })
+    },
+
     state(): AgentRelease {
       const now = running()
       const release = wanted()

@@ -170,5 +170,10 @@ describe('devices: a release of an agent', function () {
       WAIT_MS
     )
     equal((await stateOf())!.version, 'works')
+    await until(
+      async () => (await said()).some(({ is, version: of }) => is === 'cut off' && of === 'works'),
+      'that it did not end itself is told',
+      WAIT_MS
+    )
   })
 })

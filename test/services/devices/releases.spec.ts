@@ -1,7 +1,10 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import fc from 'fast-check'
 import { createReleases } from '../../../services/devices/release/create-releases.ts'
 import { isMeant, wantedRelease } from '../../../services/devices/release/release.ts'
@@ -19,6 +22,7 @@ import {
 } from '../../../services/host/release/slots.ts'
 import { pack } from './releases.ts'
 
+const WATCHDOG = new URL('../../../services/devices/release/watchdog.ts', import.meta.url).href
 const { signal } = new AbortController()
 const AGENT = '12D3KooWSAgent'.padEnd(52, 'x')
 const release = (version: string) => ({ version, sha256: version.padStart(64, '0') })
@@ -301,6 +305,26 @@ describe('devices: releases of agents', () => {
       await readFile(join(folder, 'node', STATE_FILE), 'utf8').then(text => text.includes('"trial"')),
       false
     )
+  })
+
+  it('that stand still are ended by the kernel, and the next start knows of it', async () => {
+    const file = join(folder, 'running')
+    const run = async (seconds: number, body: string): Promise<string> => {
+      const init = JSON.stringify({ file, boot: 'today', seconds })
+      const script = `import { startWatchdog } from '${WATCHDOG}'
+        const { wasCutOff, end } = await startWatchdog(${init})
+        ${body}
+        process.stdout.write(String(wasCutOff))`
+      const child = spawn(process.execPath, ['--input-type=module', '-e', script])
+      const [said, [code, name]] = await Promise.all([text(child.stdout), once(child, 'exit')])
+      return `${said} ${name ?? code}`
+    }
+    const [stop, hang] = ['await end()', 'for (;;);']
+    await writeFile(file, 'before a power cut')
+    equal(await run(600, stop), 'false 0')
+    equal(await run(1, hang), ' SIGALRM')
+    equal(await run(600, stop), 'true 0')
+    equal(await run(600, stop), 'false 0')
   })
 
   it('are fetched again where what came is something else', async () => {
