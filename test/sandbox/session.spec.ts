@@ -99,6 +99,18 @@ describe('sandbox: sessions', () => {
     )
   })
 
+  it('reads what came while this process stood still before it calls an input late', async () => {
+    const given = { timeoutMs: 2500, memoryMb: 128, outputBytes: 1000 }
+    const session = await sandbox.open(
+      { kind: 'function', source: 'x => x' },
+      { limits: given, requester: 'a' }
+    )
+    sessions.push(session)
+    const running = session.run(values(1))
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5000)
+    assert.deepStrictEqual((await running).map(read), [1])
+  })
+
   it('survives a child that somebody else kills', async () => {
     const session = await open('x => { for (let i = 0; i < x; i++); return x }')
     const running = session.run(values(1e12))
