@@ -6,7 +6,6 @@ import { MIGRATIONS } from './schema.ts'
 import type { PostgresSettings } from './settings.ts'
 
 const CONNECTIONS = 8
-const CONNECT_MS = 5_000
 const STATEMENT_MS = 10_000
 /** A server that hangs keeps no deadline of its own. */
 const ANSWER_MS = 15_000
@@ -24,7 +23,7 @@ export async function openPostgres(
     ...settings,
     max: CONNECTIONS,
     pipeline: true,
-    connectionTimeoutMillis: CONNECT_MS,
+    connectionTimeoutMillis: ANSWER_MS,
     statement_timeout: STATEMENT_MS,
     query_timeout: ANSWER_MS,
     // every BIGINT of ours is below 2^53
