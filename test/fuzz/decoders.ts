@@ -61,7 +61,9 @@ async function readStream(bytes: Uint8Array): Promise<void> {
     })
   )
   if (bytes.length > 0) ours.send(bytes)
-  await ours.close({ signal: AbortSignal.timeout(5_000) }).catch(() => ours.abort(new Error('taken no more')))
+  await ours
+    .close({ signal: AbortSignal.timeout(60_000) })
+    .catch(() => ours.abort(new Error('taken no more')))
   const error = await ended
   if (error != null && !error.message.includes('closed its end')) throw error
 }

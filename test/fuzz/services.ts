@@ -58,7 +58,7 @@ export const services: Record<string, () => Target> = {
       const [ours, theirs] = await openStream()
       const exchange = exchangeFrames(theirs)
       if (bytes.length > 0) ours.send(bytes)
-      const closed = ours.close({ signal: AbortSignal.timeout(5_000) }).catch(error => ours.abort(error))
+      const closed = ours.close({ signal: AbortSignal.timeout(60_000) }).catch(error => ours.abort(error))
       try {
         const signal = AbortSignal.timeout(60_000)
         for (;;) {

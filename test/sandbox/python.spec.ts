@@ -312,7 +312,7 @@ def main(x):
 `
     const some = await sandbox.open(
       { kind: 'python', source: ends },
-      { limits: { ...limits, timeoutMs: 5_000 }, requester: 'stranger' }
+      { limits: { ...limits, timeoutMs: 15_000 }, requester: 'stranger' }
     )
     try {
       const items = ['a', 'loop', 'b', 'exit', 'native', 'c']

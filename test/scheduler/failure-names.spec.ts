@@ -30,7 +30,7 @@ describe('scheduler: the name of a failure', () => {
     return job.report().failure?.name
   }
   // `reduce` of a custom operation runs at the end, behind the walls of the requester's own node
-  const reducing = (reduce: string, timeoutMs = 10_000) => ({
+  const reducing = (reduce: string, timeoutMs = 240_000) => ({
     type: 'map_reduce',
     items: Array.from({ length: 8 }, (_, i) => i),
     map: 'x => x',

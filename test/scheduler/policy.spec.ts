@@ -239,8 +239,12 @@ describe('scheduler: worker under its policy', () => {
       const refused = said.find(message => message.t === 'refused')!
       assert.deepEqual(refused.slices, [1])
       assert.match(refused.reason, /longer than 0.3 s, the most that this worker gives/)
-      stranger.receive({ t: 'lease', slices: [slice(2, 0)] })
-      await until(() => said.some(({ t }) => t === 'result'))
+      // on a busy machine what is short may take so long, too
+      for (let id = 2; !said.some(({ t }) => t === 'result'); id++) {
+        const { length } = said
+        stranger.receive({ t: 'lease', slices: [slice(id, 0)] })
+        await until(() => said.slice(length).some(({ t }) => t === 'result' || t === 'refused'))
+      }
     } finally {
       worker.stop()
       await sandbox.stop()
