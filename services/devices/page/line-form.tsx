@@ -1,5 +1,5 @@
 import { Button, Group, TextInput } from '@mantine/core'
-import type { ReactNode } from 'react'
+import { type ReactNode, useState } from 'react'
 
 interface LineFormProps {
   label: string
@@ -13,24 +13,30 @@ interface LineFormProps {
   children: ReactNode
 }
 
-/** Fields in a line, and a button that saves what they say. */
+/** Fields in a line, and a button that saves what they say. Nobody types the next one until then: it would be cleared, too. */
 export function LineForm({ label, button, isMain = false, save, onSaved, children }: LineFormProps) {
+  const [isSaving, setIsSaving] = useState(false)
+  async function submit(): Promise<void> {
+    setIsSaving(true)
+    if (await save()) onSaved()
+    setIsSaving(false)
+  }
   return (
     <form
       aria-label={label}
       onSubmit={event => {
         event.preventDefault()
-        void save().then(isDone => {
-          if (isDone) onSaved()
-        })
+        void submit()
       }}
     >
-      <Group align="flex-end" gap="sm" mt="sm">
-        {children}
-        <Button type="submit" variant={isMain ? 'filled' : 'default'}>
-          {button}
-        </Button>
-      </Group>
+      <fieldset disabled={isSaving} style={{ border: 0, margin: 0, padding: 0, minWidth: 0 }}>
+        <Group align="flex-end" gap="sm" mt="sm">
+          {children}
+          <Button type="submit" variant={isMain ? 'filled' : 'default'}>
+            {button}
+          </Button>
+        </Group>
+      </fieldset>
     </form>
   )
 }

@@ -8,9 +8,9 @@ import { tcpOf } from './name.ts'
 import type { ByParity } from './parity.ts'
 import type { ParityState } from './parity-port.ts'
 
-const OPEN_MS = 5_000
-/** a thread of its own begins so late on a busy board */
-const THREAD_MS = 30_000
+const CONNECT_MS = 5_000
+/** so late a busy board has read what opens a serial device, or begun a thread of its own */
+const BEGIN_MS = 30_000
 
 /**
  * Opens a serial device, or what stands behind tcp://host:port. With `parity` a serial device sends the wake-up bit by its
@@ -24,23 +24,22 @@ export async function openTransport(
   signal: AbortSignal,
   parity?: { by: ByParity } & ParityState
 ): Promise<Duplex> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(OPEN_MS)])
+  const within = (ms: number): AbortSignal => AbortSignal.any([signal, AbortSignal.timeout(ms)])
   const address = tcpOf(name)
   try {
     checkWayOut()
     if (address != null) {
       const socket = connect(address)
       socket.setNoDelay(true)
-      return await opened(socket, 'connect', limit)
+      return await opened(socket, 'connect', within(CONNECT_MS))
     }
     const serial = await import('serialport')
     const port = new serial.SerialPort({ path: name, baudRate, hupcl: false })
     closeWhenDestroyed(port)
-    await opened(port, 'open', limit)
+    await opened(port, 'open', within(BEGIN_MS))
     if (parity == null) return port
     const { openParityPort } = await import('./parity-port.ts')
-    const begun = AbortSignal.any([signal, AbortSignal.timeout(THREAD_MS)])
-    return await openParityPort(port, { name, baudRate, ...parity }, begun)
+    return await openParityPort(port, { name, baudRate, ...parity }, within(BEGIN_MS))
   } catch (error) {
     throw new LineError(`${name} cannot be opened: ${(error as Error).message}`)
   }

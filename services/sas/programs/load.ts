@@ -10,8 +10,8 @@ import type { Program } from './contract.ts'
 const FOLDER = 'handlers'
 const NAME = /^[\w-]{1,64}\.ts$/
 const MAX_BYTES = 256 * 1024
-/** Machines are not polled before: one that awaits for ever is left out. */
-const LOAD_MS = 10_000
+/** Machines are not polled before: one that awaits for ever is left out, and none because the computer stood still for a while. */
+const LOAD_MS = 30_000
 
 export interface LoadedProgram {
   /** of its file, with the folder */

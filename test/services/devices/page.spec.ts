@@ -18,6 +18,7 @@ const DRAWN = 60
 describe('devices: page', function () {
   this.timeout(600_000)
   const meters: Device[] = []
+  let haveMeasured = false
   let folder: string
   let node: ArtelNode
   const openBrowser = useChromium()
@@ -64,6 +65,7 @@ describe('devices: page', function () {
           await Promise.all(
             meters.map((meter, i) => meter.sample({ volts: 200 + (i % 40), place: 'cellar' }))
           )
+          haveMeasured = true
         })
       }
     })
@@ -82,7 +84,7 @@ describe('devices: page', function () {
     }
     const config = loadConfig({ environment: {}, flags })
     node = await createNode(config, { role: 'seed', services: [devices, driver] })
-    await until(() => meters.length === DEVICES, 'all devices are there', APPEARS_MS)
+    await until(() => haveMeasured, 'all devices are there, with their readings', APPEARS_MS)
   })
   after(async () => {
     await node?.stop()
@@ -105,8 +107,11 @@ describe('devices: page', function () {
     const rows = page.getByRole('list', { name: 'Devices' }).getByRole('listitem')
     assert.ok((await rows.count()) < DRAWN, 'what is not seen is not drawn')
     await looksRight(page, 'devices-1280', false)
-    await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight))
-    await button(/^Meter 0999/).waitFor()
+    // the list becomes longer as more of it is measured
+    await until(async () => {
+      await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight))
+      return button(/^Meter 0999/).isVisible()
+    }, 'the last one is shown')
     assert.ok((await rows.count()) < DRAWN)
     await page.getByRole('textbox', { name: 'Search' }).fill('meter 0500')
     await button(/^Meter 0500/).waitFor()
