@@ -23,8 +23,8 @@ const RUN_MS = 30_000
 const MAX_RESULT_CHARS = 4_000
 const MAX_WHY_CHARS = 500
 const HOUR_MS = 3_600_000
-/** A driver has its device by then, or it does not come. */
-const OPEN_MS = 10_000
+/** A driver has its device by then, or it does not come: one that is deaf at first takes its time on a busy board. */
+const OPEN_MS = 60_000
 /** Entries of an hour about what was refused: who asks in vain fills no log. */
 const MAX_REFUSALS = 200
 /** Of one issuer that are kept; more are refused until old ones are let go. */

@@ -80,6 +80,8 @@ export async function createMachine(init: MachineInit) {
   /** what it has said, and nobody has looked at yet */
   const said: number[] = []
   const state: MachineState = { line: lineName, address, isUp: false, exceptions: 0 }
+  /** what the log says of it, also from before a restart */
+  let wasUp = (await place.latest('link'))?.isUp === true
   let device: Device | undefined
   let creditCents: number | undefined
   let last: { totals: Totals; block: number; readAt: number; writtenAt: number } | undefined
@@ -120,9 +122,10 @@ export async function createMachine(init: MachineInit) {
   }
 
   async function setUp(isUp: boolean): Promise<void> {
-    if (state.isUp === isUp) return
+    if (state.isUp === isUp && wasUp === isUp) return
     await place.event('link', { isUp, ...(isUp ? { serial: state.serial! } : {}) })
     await place.sample({ isUp })
+    wasUp = isUp
     state.isUp = isUp
   }
 

@@ -225,7 +225,9 @@ describe('sas: an order that is cut in the middle', () => {
 
   it('that finds too much waiting is refused as one that waits is, for who asks for many at once', async () => {
     const end = new AbortController()
-    const device = { event: async () => undefined, sample: async () => undefined }
+    const device = Object.fromEntries(
+      ['event', 'sample', 'latest'].map(each => [each, async () => undefined])
+    )
     const { turn } = await createMachine({
       lineName: 'line',
       address: 1,

@@ -61,4 +61,30 @@ describe('sas: a machine in whose place another one stands', () => {
     equal(driver.state.serial, '000002')
     ok(log.includes('000002 meters'), log.join())
   })
+
+  it('or that is gone since a restart, is said to be gone, once', async () => {
+    const log: unknown[] = []
+    const driver = await createMachine({
+      lineName: 'line',
+      address: 1,
+      line: guarded({ errors: 0, ask: async () => undefined }, () => false),
+      devices: {
+        open: async ({ kind }) => ({
+          id: kind,
+          event: async (_, body) => void log.push(body),
+          sample: async values => void log.push(values),
+          latest: async () => ({ isUp: true, serial: '000001' }),
+          samples: async () => [],
+          close() {}
+        })
+      },
+      commands: () => ({}),
+      due: async () => {},
+      onException() {},
+      meterSeconds: () => 3600,
+      now: () => 0
+    })
+    for (let i = 0; i < 9; i++) await driver.step(new AbortController().signal)
+    deepEqual(log, [{ isUp: false }, { isUp: false }])
+  })
 })
