@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ComponentLogger, Logger } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
+import { raceSignal } from 'race-signal'
 import { framed } from '../../bootstrap/framing.ts'
 import type { Ledger } from '../../ledger/index.ts'
 import { decodeValue, encodeValue } from '../../sandbox/index.ts'
@@ -25,8 +26,12 @@ import { JobHandle } from './job-handle.ts'
 // An unreachable delegate is asked again for this long; the job goes on there in any case.
 const PATIENCE_MS = 60_000
 const RETRY_MS = 1_000
+// A delegate that is gone for good costs one dial in a while.
+const LAST_RETRY_MS = 5 * 60_000
 // Who waited for the end asks for the result next, by the job's id.
 const KEEP_MS = 60_000
+
+type Unstarted = ReturnType<DelegationBook['unstarted']>[number]
 
 export interface DelegatingInit {
   /** Checks a spec; throws SpecError. */
@@ -142,15 +147,21 @@ export function createDelegating(
     followed.delete(id)
   }
 
-  async function begin(
-    delegate: string,
-    key: string,
-    spec: Uint8Array,
-    options?: { signal?: AbortSignal }
-  ): Promise<Extract<DelegateAnswer, { t: 'job' }>> {
-    const told = await ask(delegate, { t: 'start', key, spec }, 'job', options)
-    book.handedOut(key, told.job)
-    return told
+  /** Starts what was paid, however long its delegate is out of reach: the same key starts no second job. */
+  async function begin({ key, delegate, spec }: Unstarted): Promise<Extract<DelegateAnswer, { t: 'job' }>> {
+    for (let waitMs = RETRY_MS; ; waitMs = Math.min(waitMs * 2, LAST_RETRY_MS)) {
+      try {
+        const told = await ask(delegate, { t: 'start', key, spec }, 'job')
+        book.handedOut(key, told.job)
+        return told
+      } catch (err) {
+        // its ledger may be behind
+        const isAnswer = err instanceof DelegateError && err.reason !== 'PaymentMissingError'
+        if (isAnswer || controller.signal.aborted) throw err
+        log('%s is asked again to start what was paid: %s', delegate, (err as Error).message)
+        await rest(waitMs)
+      }
+    }
   }
 
   return {
@@ -177,7 +188,23 @@ export function createDelegating(
         if (!options?.signal?.aborted) book.forget(key)
         throw err
       }
-      const told = await begin(delegate, key, spec, options)
+      const late = AbortSignal.timeout(REQUEST_TIMEOUT_MS + PATIENCE_MS)
+      const begun = begin({ key, delegate, spec })
+      begun.catch(err => log('%s does not start what was paid: %s', delegate, (err as Error).message))
+      const told = await raceSignal(
+        begun,
+        options?.signal == null ? late : AbortSignal.any([late, options.signal]),
+        {
+          translateError: ({ reason }) =>
+            late.aborted
+              ? new DelegateError(
+                  delegate,
+                  'TimeoutError',
+                  'it does not answer; the job is paid and starts when it does'
+                )
+              : reason
+        }
+      )
       return follow(told.job, delegate, told.report as JobReport, parsed)
     },
 
@@ -191,11 +218,13 @@ export function createDelegating(
 
     /** What was paid before this node went down and not started; the same key starts no second job. */
     start(): void {
-      for (const { key, delegate, spec } of book.unstarted()) {
+      for (const unstarted of book.unstarted()) {
+        const { key, delegate } = unstarted
         if (ledger.transferOf(memoOf(key), { from: ledger.account, to: delegate }) == null) continue
-        begin(delegate, key, spec).catch(err =>
-          log.error('the job that %s was paid for is not started yet: %e', delegate, err)
-        )
+        begin(unstarted).catch(err => {
+          if (!controller.signal.aborted)
+            log.error('the job that %s was paid for is not started yet: %e', delegate, err)
+        })
       }
     },
 

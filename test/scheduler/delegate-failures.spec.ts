@@ -1,11 +1,13 @@
 import { strict as assert } from 'node:assert'
 import { DatabaseSync } from 'node:sqlite'
 import type { ComponentLogger, Logger } from '@libp2p/interface'
+import { encodeValue } from '../../sandbox/index.ts'
 import { SpecError } from '../../scheduler/errors.ts'
 import { createDelegating } from '../../scheduler/jobs/delegate-job.ts'
 import { createDelegationBook } from '../../scheduler/jobs/delegation-book.ts'
 import { createDelegates, type DelegatesInit } from '../../scheduler/jobs/serve-delegates.ts'
 import { UNPAID_LIMIT_MS } from '../../scheduler/market/unpaid-time.ts'
+import { until } from '../bootstrap/nodes.ts'
 import { startNodes, type TwoNodes } from './network.ts'
 
 /** Remembers what was an error. */
@@ -27,6 +29,18 @@ const ledger = {
   addEventListener: () => {},
   removeEventListener: () => {}
 } as never
+
+const newBook = () => createDelegationBook(new DatabaseSync(':memory:'))
+
+/** A job that has begun and never ends. */
+const begun: DelegatesInit['submit'] = async (_, id) => {
+  const report = { job: id, type: 'map', state: 'running', submitted: 0, done: 0, total: 1, retries: 0 }
+  return {
+    id,
+    report: () => ({ ...report, bound: 1n, paid: 0n, shares: [] }),
+    settled: () => new Promise(() => {})
+  } as never
+}
 
 describe('scheduler: a delegate in trouble of its own', () => {
   let nodes: TwoNodes
@@ -51,26 +65,23 @@ describe('scheduler: a delegate in trouble of its own', () => {
         now: () => 0,
         ...changed
       },
-      { network: nodes.a, ledger, book: createDelegationBook(new DatabaseSync(':memory:')), logger }
+      { network: nodes.a, ledger, book: newBook(), logger }
     )
     await delegates.start()
     stops.push(() => delegates.stop())
     return errors
   }
 
-  function asking() {
+  function delegatingFrom(network: Pick<TwoNodes['b'], 'dialProtocol'>, book = newBook()) {
     const delegating = createDelegating(
       { parse: spec => spec as never },
-      {
-        network: nodes.b,
-        ledger,
-        book: createDelegationBook(new DatabaseSync(':memory:')),
-        logger: recorder().logger
-      }
+      { network, ledger, book, logger: recorder().logger }
     )
     stops.push(() => delegating.stop())
-    return delegating.submit({ maxPrice: 1 }, nodes.a.peerId.toString())
+    return delegating
   }
+
+  const asking = () => delegatingFrom(nodes.b).submit({ maxPrice: 1 }, nodes.a.peerId.toString())
 
   it('says so to its owner and to who asked: a full disk is not passed over in silence', async () => {
     const full = Object.assign(new Error('database or disk is full'), { name: 'StorageError' })
@@ -104,6 +115,38 @@ describe('scheduler: a delegate in trouble of its own', () => {
     const message = /without paying/
     await assert.rejects(asking(), { name: 'DelegateError', reason: 'NotServedError', message })
     assert.equal(tried, 2)
+  })
+
+  it('is asked again to start what was paid, where the first time is lost', async () => {
+    await serving({ submit: begun })
+    let asked = 0
+    const losing = {
+      dialProtocol: ((...args) => {
+        asked++
+        return asked === 2 ? Promise.reject(new Error('lost')) : nodes.b.dialProtocol(...args)
+      }) as TwoNodes['b']['dialProtocol']
+    }
+    const job = await delegatingFrom(losing).submit({ maxPrice: 1 }, nodes.a.peerId.toString())
+    assert.equal(job.report().state, 'running')
+  })
+
+  it('starts what was paid before a restart also where it comes later than its client', async () => {
+    const book = newBook()
+    book.handOut('0'.repeat(32), nodes.a.peerId.toString(), encodeValue({ maxPrice: 1 }))
+    const asked = Promise.withResolvers<void>()
+    const early = {
+      dialProtocol: (async (...args) => {
+        try {
+          return await nodes.b.dialProtocol(...args)
+        } finally {
+          asked.resolve()
+        }
+      }) as TwoNodes['b']['dialProtocol']
+    }
+    delegatingFrom(early, book).start()
+    await asked.promise
+    await serving({ submit: begun })
+    await until(() => book.unstarted().length === 0, 'it is started')
   })
 
   it('does not bother its owner with what is wrong with a request', async () => {
