@@ -11,6 +11,7 @@ import {
   type NetworkDefinition
 } from '../../bootstrap/index.ts'
 import { libp2pOptions } from '../../bootstrap/libp2p-options.ts'
+import { patient } from './patient.ts'
 
 /** Waits until `condition` holds; the deadline only ends a test that has failed anyway. */
 export async function until(condition: () => boolean | Promise<boolean>, what: string, deadlineMs = 240_000) {
@@ -36,7 +37,7 @@ export function ownAddress(): { host: string; port: number; listen: string } {
   return { host: OWN_HOST, port, listen: `/ip4/${OWN_HOST}/tcp/${port}` }
 }
 
-/** In-memory nodes on loopback; `stop` ends them all. */
+/** In-memory nodes on loopback, which wait for each other as long as a test does; `stop` ends them all. */
 export class TestNetwork {
   readonly seed: Identity
   readonly network: NetworkDefinition
@@ -59,6 +60,8 @@ export class TestNetwork {
     const { folder, ...rest } = init
     const identity = init.identity ?? (await createIdentity())
     const options = libp2pOptions({ network: this.network, ...rest, identity })
+    const { inboundConnectionThreshold: _, ...timeouts } = patient.connectionManager
+    Object.assign(options.connectionManager!, timeouts)
     change(options)
     const node = await createHeliaNode({ libp2p: options, ...(folder == null ? {} : { folder }) })
     this.nodes.push(node)
