@@ -41,6 +41,7 @@ export async function openGateway(node: ArtelNode, logger: Logger): Promise<Gate
     scheduler,
     ledger,
     services,
+    homes: () => services.api('messenger')?.homes,
     node: gatewayNode(node),
     verdict,
     explain: error => storageFault(error, node.config.data),

@@ -51,7 +51,11 @@ export const me = z.object({
   scopes: z.array(z.string()),
   expires: time.optional(),
   account: accountRow.optional().describe('absent for a token'),
-  session: id.optional()
+  session: id.optional(),
+  home: z
+    .string()
+    .optional()
+    .describe('the node that has the account, where that is another one: its peer id')
 })
 export type Me = z.infer<typeof me>
 

@@ -4,7 +4,13 @@ import { join } from 'node:path'
 import type { Logger } from '@libp2p/interface'
 import { account, SCOPES, token } from '../access/index.ts'
 import { isService, type People, serviceScopes } from '../host/index.ts'
-import { createAccounts, createEndings, createPasswords, peopleElsewhere } from './accounts/index.ts'
+import {
+  createAccounts,
+  createEndings,
+  createPasswords,
+  createVisitors,
+  peopleElsewhere
+} from './accounts/index.ts'
 import type { Gateway, GatewayComponents, GatewayInit } from './contract.ts'
 import { ListenError } from './errors.ts'
 import { createEventHub } from './events/events.ts'
@@ -53,7 +59,13 @@ class HttpGateway implements Gateway {
     started.defer(() => accounts.close())
     services.provide(account, answerAccounts(accounts))
     services.provide(token, answerTokens(tokens))
-    const grants = createGrants(tokens, accounts, endings)
+    const visitors = createVisitors({
+      homes: this.#components.homes,
+      isAccount: accounts.has,
+      endings,
+      now
+    })
+    const grants = createGrants(tokens, accounts, visitors, endings)
     started.defer(() => grants.close())
     const events = createEventHub(this.#components, now)
     started.defer(() => events.close())
@@ -61,7 +73,7 @@ class HttpGateway implements Gateway {
     const { version } = this.#components.node
     const app = await createServer(
       { ...this.#init, version },
-      { ...this.#components, tokens, accounts, grants, events, stopping: stopping.signal, now }
+      { ...this.#components, tokens, accounts, visitors, grants, events, stopping: stopping.signal, now }
     )
     started.defer(() => close(app, stopping))
     this.url = await this.#listen(app)

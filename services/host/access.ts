@@ -13,6 +13,14 @@ export interface Grant {
   expires?: number
   /** whose session it is; absent for a token */
   account?: { id: string; name: string; role: string }
+  /** where the account is, if that is another node: what he may is done there, and nothing of it here */
+  home?: AtHome
+}
+
+/** A session that this node carries. */
+export interface AtHome {
+  peer: string
+  token: string
 }
 
 /** Who asks. The owner sits at this machine: command line, control socket, a program in this process. */

@@ -2,7 +2,7 @@ import type { Helia } from 'helia'
 import type { Ledger } from '../../ledger/index.ts'
 import type { Sandbox } from '../../sandbox/index.ts'
 import type { Job, Scheduler, SubmitOptions } from '../../scheduler/index.ts'
-import type { Grant } from './access.ts'
+import type { AtHome, Grant } from './access.ts'
 
 /** What the node can lend to a service that names it in `needs`. */
 export interface Capabilities {
@@ -60,6 +60,16 @@ export interface PersonAt {
   agent: string
 }
 
+/** A session as its home opens it. */
+export interface Entered {
+  /** good at the node alone that carries it, and not over HTTP */
+  token: string
+  /** ms since 1970 */
+  expires: number
+  device: string
+  account: { id: string; name: string; role: string; created: number; hasSecondFactor: boolean }
+}
+
 /** People who have their account here and sit at another node, `peer`, which carries their session. */
 export interface People {
   /**
@@ -67,21 +77,22 @@ export interface People {
    *
    * @throws {SignInError} {SecondFactorError} {AttemptsError}
    */
-  signIn(
-    person: PersonAt,
-    peer: string
-  ): Promise<{
-    /** good at `peer` alone, and not over HTTP */
-    token: string
-    /** ms since 1970 */
-    expires: number
-    device: string
-    account: { id: string; name: string; role: string; created: number; hasSecondFactor: boolean }
-  }>
+  signIn(person: PersonAt, peer: string): Promise<Entered>
   find(token: string, peer: string): Grant | undefined
   /** aborted when a session ends */
   ended(id: string): AbortSignal
   signOut(id: string): void
+}
+
+/** People who sit here and have their account at another node, their home. What is thrown there is thrown here. */
+export interface Homes {
+  /** the home that `name@home` means, and the name there; undefined: none that this node knows */
+  of(text: string): { name: string; peer: string } | undefined
+  /** @throws {UnreachableError} names the home */
+  signIn(person: PersonAt, peer: string): Promise<Entered & { scopes: readonly string[] }>
+  signOut(session: AtHome): Promise<void>
+  /** What the home tells, and now and then that it is there, until the signal, the session or the way there ends. */
+  watch(session: AtHome, signal: AbortSignal): AsyncIterable<{ type: string; value?: unknown }>
 }
 
 export interface Jobs {

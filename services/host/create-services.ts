@@ -4,7 +4,7 @@ import { TypedEventEmitter, type TypedEventTarget } from 'main-event'
 import { Registry as Registers, type Registry } from 'prom-client'
 import { OnTrialError } from '../../bootstrap/way-out.ts'
 import type { CallInit } from './call-operation.ts'
-import type { Capabilities } from './capabilities.ts'
+import type { Capabilities, ServiceApis } from './capabilities.ts'
 import type { Health, ServiceModule } from './contract.ts'
 import { checkDeclaration, checkFields, checkNames } from './declare.ts'
 import { DeclarationError, PeerError, ServiceDownError, UnknownOperationError } from './errors.ts'
@@ -59,6 +59,8 @@ export interface Services extends Startable, TypedEventTarget<ServicesEvents> {
   /** The settings have changed: switches on and off, and tells those that run. */
   configure(): Promise<void>
   health(): Health[]
+  /** what a service gives others, while it runs */
+  api<K extends keyof ServiceApis>(service: K): ServiceApis[K] | undefined
   /**
    * Calls an operation as `caller`.
    *
@@ -152,6 +154,7 @@ export function createServices(init: ServicesInit): (components: ServicesCompone
         for (const service of [...byName.values()].reverse()) await service.stop()
       },
       configure,
+      api: <K extends keyof ServiceApis>(name: K) => byName.get(name)?.api as never,
       health: () => [...byName.values()].map(service => service.health()),
       async call(service: string, operation: string, input: unknown, call: CallInit) {
         if (init.isOnTrial && `${service}.${operation}` !== HEALTH) throw new OnTrialError()

@@ -1,4 +1,5 @@
 export {
+  type AtHome,
   admits,
   allows,
   type Caller,
@@ -9,7 +10,7 @@ export {
   serviceScopes
 } from './access.ts'
 export { callOperation } from './call-operation.ts'
-export type { Capabilities, Jobs, People, PersonAt, ServiceApis } from './capabilities.ts'
+export type { Capabilities, Entered, Homes, Jobs, People, PersonAt, ServiceApis } from './capabilities.ts'
 export type { CallByName, CallOptions, Clients } from './client.ts'
 export type {
   Check,

@@ -134,6 +134,14 @@ export function answerPeers(
       await home.ask(asked, call)
       return {}
     },
+    async watch({ school, token }, { peer, signal, send }) {
+      admit(school, peer)
+      for await (const told of home.watch(token, peer, signal)) {
+        admit(school, peer)
+        await send(told)
+      }
+      return {}
+    },
 
     sync: ({ school, ...request }, { peer, send }) => admit(school, peer).sync.answer(request, peer, send)
   }

@@ -34,7 +34,11 @@ const MB = 1_000_000
 export type Messenger = Awaited<ReturnType<typeof assemble>>
 
 /** The parts of the service, put together. `handlers`: what this node answers others. */
-export async function assemble(host: HostOf<typeof declaration>, handlers: () => Handlers) {
+export async function assemble(
+  host: HostOf<typeof declaration>,
+  handlers: () => Handlers,
+  tell: HostOf<typeof declaration>['tell']
+) {
   const { signal, now, log } = host
   const seed = await openDeviceKey(host.folder)
   const signer = await signerOf(seed)
@@ -63,7 +67,7 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
     signer,
     now,
     signal,
-    changed: () => host.tell('roster', {})
+    changed: () => tell('roster', {})
   })
   const mailbox = createMailbox({
     store: openMailStore(db, now),
@@ -90,7 +94,7 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
     for (const { device } of events) presence.spoke(grp, device)
     if (events.some(({ kind }) => kind === 'delete')) db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
     for (const { kind, body } of events) if (kind === 'edit') finishDeleting(grp, toHex(body.of))
-    host.tell('chat', { chat: grp })
+    tell('chat', { chat: grp })
   }
   /** Edits that came after this device had deleted the message: nobody else proves that they go with it. */
   function finishDeleting(grp: string, message: string): void {
@@ -99,7 +103,7 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
       .remove(grp, message)
       .catch((error: Error) => log('%s is not all deleted: %s', message, error.message))
   }
-  const changed = (grp: string): void => host.tell('chat', { chat: grp })
+  const changed = (grp: string): void => tell('chat', { chat: grp })
 
   const post = createPost({
     device: self,
@@ -110,7 +114,7 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
     signal,
     read: (address, envelopes, also) => chats.read(address, envelopes, also),
     kept,
-    onKept: event => host.tell('kept', { event }),
+    onKept: event => tell('kept', { event }),
     degraded: host.degraded,
     log
   })
@@ -136,7 +140,7 @@ export async function assemble(host: HostOf<typeof declaration>, handlers: () =>
     nodesOf: sync.othersIn,
     now,
     signal,
-    changed: grp => host.tell('presence', { chat: grp })
+    changed: grp => tell('presence', { chat: grp })
   })
   const mls = await createMls(self, seed)
   const groups = createGroups({

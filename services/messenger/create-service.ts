@@ -1,5 +1,5 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
-import type { HostOf, ServiceOf } from '../host/index.ts'
+import type { Homes, HostOf, ServiceOf } from '../host/index.ts'
 import { createArchive } from './admin/archive.ts'
 import { createCopies } from './admin/copies.ts'
 import type { Finding } from './admin/declared.ts'
@@ -16,7 +16,9 @@ import { createMentions } from './device/mentions.ts'
 import { createPackages } from './device/packages.ts'
 import { createWriter } from './device/write-for-others.ts'
 import { SchoolError } from './errors.ts'
+import { createCarrier } from './home/carry.ts'
 import { createHome } from './home/serve-person.ts'
+import { createTelling } from './home/telling.ts'
 import { createOperations } from './operations.ts'
 import { guarded } from './people/acting.ts'
 import type { Handlers } from './school/network.ts'
@@ -35,15 +37,17 @@ const RENEW_STEP_MS = 3_000
 
 /** The service `messenger` over what its host gives. */
 export async function createService(host: HostOf<Declared>): Promise<ServiceOf<Declared>> {
+  const telling = createTelling(host.tell)
   const home = createHome({
     isOpen: () => host.config.home,
     people: () => host.wanted.people,
     login: () => login(),
     operations: () => operations,
+    follow: telling.follow,
     signal: host.signal
   })
   const handlers = answerPeers(() => node, home, host.log)
-  const node = await assemble(host, () => handlers as Handlers)
+  const node = await assemble(host, () => handlers as Handlers, telling.tell)
   const { school, groups, store, post, mirror, sync, mailbox, network, self } = node
   const packages = createPackages(node.mls, store, createOwn(node.db), school, network, host.signal)
   const { folder } = host
@@ -69,7 +73,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   const staleSince = new Map<string, number>()
 
   function onGrown(): void {
-    host.tell('roster', {})
+    telling.tell('roster', {})
     post.tend()
     mirror.tend()
     for (const grp of store.groups()) node.retry(grp)
@@ -151,6 +155,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     store.forgetSeen(host.now() - SEEN_MS)
   }
 
+  const carrier = createCarrier(school, network)
   const operations = guarded(
     {
       ...createOperations(node, begin),
@@ -160,7 +165,8 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       now: host.now,
       login,
       answered: watch.answered,
-      asked: logs.asked
+      asked: logs.asked,
+      atHome: carrier.ask
     }
   )
 
@@ -168,9 +174,10 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     operations,
     messages: handlers,
     api: {
+      homes: carrier.homes,
       ...createWriter({ say: node.chats.say, login }),
       ...createMentions(store, school, self)
-    } satisfies Chats,
+    } satisfies Chats & { homes: Homes },
 
     async start() {
       host.announce(true)

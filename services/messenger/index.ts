@@ -7,7 +7,7 @@ export * from './errors.ts'
 
 declare module '../host/capabilities.ts' {
   interface ServiceApis {
-    messenger: Chats
+    messenger: Chats & { homes: Homes }
   }
 }
 

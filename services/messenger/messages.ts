@@ -18,6 +18,8 @@ const OPERATION_MS = 330_000
 export const PAIRING_MS = 300_000
 /** Of an input or output of an operation, as one frame. */
 export const PART_BYTES = 512 * 1024
+/** A page takes a line that is silent for 10 s to be dead. */
+export const HERE_MS = 4_000
 /** What a home opens to who is signed in elsewhere. */
 export const CARRIED_SCOPES = ['messenger:read', 'messenger:write'] as const
 /** A stream that is followed says so often that it lives. */
@@ -224,6 +226,14 @@ export const messages = {
     answer: z.object({}),
     maxBytes: PART_BYTES + 1024,
     deadlineMs: OPERATION_MS,
+    atOnce: 8
+  },
+  /** What your node tells its pages, for his; now and then nothing but that it is there. */
+  watch: {
+    request: z.object({ school, token: bearer }),
+    items: z.object({ type: z.string().max(64), value: z.unknown().optional() }),
+    answer: z.object({}),
+    deadlineMs: SLOW_MS,
     atOnce: 8
   },
   /** I have this of a group; give me what I lack and may have. */

@@ -350,6 +350,7 @@ function components(): GatewayComponents {
       balance: () => ({ available: 1n, reserved: 0n }),
       supply: () => ({ granted: 1n, burnt: 0n, total: 1n })
     }),
+    homes: () => undefined,
     services: Object.assign(new EventTarget(), {
       provide() {},
       groups: OWN_GROUPS,

@@ -103,6 +103,8 @@ export interface Accounts {
 
   list(): Account[]
   get(id: string): Account
+  /** whether there is one of this name */
+  has(name: string): boolean
   /** Makes an account without a password; the invitation lets its person choose one. */
   create(init: { name: string; role: string }): NewInvitation
   invite(init: { role: string }): NewInvitation

@@ -71,6 +71,7 @@ export function createPeople(
   return {
     list: () => store.accounts().map(shown),
     get: id => shown(existing(id)),
+    has: name => store.accountByKey(nameKey(name)) != null,
     create({ name: text, role }) {
       const name = checkName(text)
       checkRoleExists(role)

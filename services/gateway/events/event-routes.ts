@@ -1,6 +1,6 @@
 import type { WebSocket } from '@fastify/websocket'
-import { allows, type Grant } from '../../host/index.ts'
-import { TooManyReadersError } from '../errors.ts'
+import { type AtHome, allows, type Grant, toWire } from '../../host/index.ts'
+import { ForbiddenError, TooManyReadersError } from '../errors.ts'
 import type { App, Context } from '../http/app.ts'
 import { WS_VALUES } from '../schema.ts'
 
@@ -10,18 +10,25 @@ const HEARTBEAT_MS = 15_000
 export const MAX_MESSAGE_BYTES = 1024
 export const MAX_READERS = 100
 const RETRY_S = 10
+const HOME_AGAIN_MS = 5_000
+/** Of a visitor who reads too slowly. */
+const MAX_WAITING_BYTES = 1_000_000
 const GOING_AWAY = 1001
 const POLICY = 1008
 const TRY_LATER = 1013
 
-export function eventRoutes(app: App, { events, grants, stopping }: Context): void {
+export function eventRoutes(app: App, { events, grants, homes, stopping, logger }: Context): void {
+  const log = logger.forComponent('artel:gateway')
   app.route({
     method: 'GET',
     url: '/events',
-    config: { scope: 'read' },
+    config: { scope: 'account' },
     websocket: true,
     // said before it becomes a socket
-    onRequest: (_, reply, done) => {
+    onRequest: ({ grant }, reply, done) => {
+      // a visitor hears what his home tells, and nothing of this node
+      if (grant?.home == null && !allows(grant!, 'read'))
+        return done(new ForbiddenError('this needs the scope read'))
       if (app.websocketServer.clients.size < MAX_READERS) return done()
       reply.header('retry-after', String(RETRY_S))
       done(new TooManyReadersError(`${MAX_READERS} follow what happens here; try again in ${RETRY_S} s`))
@@ -45,7 +52,7 @@ export function eventRoutes(app: App, { events, grants, stopping }: Context): vo
       asValues: socket.protocol === WS_VALUES,
       mayRead: (service: string) => allows(grant, `${service}:read`)
     }
-    const leave = events.add(sink, reader)
+    const leave = grant.home == null ? events.add(sink, reader) : hearHome(socket, grant.home)
     let isAlive = true
     const heartbeat = setInterval(() => {
       if (!isAlive) return socket.terminate()
@@ -66,5 +73,23 @@ export function eventRoutes(app: App, { events, grants, stopping }: Context): vo
       ended.removeEventListener('abort', refuse)
       leave()
     })
+  }
+
+  /** Tells what the home of a visitor tells, until the answer is called. Where that ends, the page comes again and looks at all. */
+  function hearHome(socket: WebSocket, home: AtHome): () => void {
+    const gone = new AbortController()
+    const pass = async (): Promise<void> => {
+      for await (const told of homes()?.watch(home, gone.signal) ?? []) {
+        if (socket.bufferedAmount > MAX_WAITING_BYTES) break
+        socket.send(toWire(told))
+      }
+    }
+    pass()
+      .catch((error: Error) => log('the home %s tells nothing: %s', home.peer, error.message))
+      // not at once, or a home that is away would be asked without a rest
+      .finally(() =>
+        setTimeout(() => socket.close(GOING_AWAY, 'the home tells nothing'), HOME_AGAIN_MS).unref()
+      )
+    return () => gone.abort()
   }
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import type { Accounts } from '../accounts/index.ts'
+import type { Accounts, Visitors } from '../accounts/index.ts'
 import type { GatewayComponents } from '../contract.ts'
 import type { EventHub } from '../events/events.ts'
 import { problem } from '../schema.ts'
@@ -21,6 +21,7 @@ export type App = FastifyInstance<
 export interface Context extends GatewayComponents {
   tokens: Tokens
   accounts: Accounts
+  visitors: Visitors
   grants: Grants
   events: EventHub
   /** aborted when the gateway stops; whoever waits is let go */

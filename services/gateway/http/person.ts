@@ -12,13 +12,13 @@ const config = { scope: 'account' } as const
 const done = { 204: z.void().describe('done'), ...problems }
 
 /** What a person does: come in, look after his own account, go. */
-export function personRoutes(app: App, { accounts }: Context): void {
+export function personRoutes(app: App, { accounts, visitors }: Context): void {
   app.route({
     method: 'POST',
     url: '/session',
     schema: {
       operationId: 'signIn',
-      summary: 'Sign in with name and password',
+      summary: 'Sign in with name and password, or with name@home, where home is a node of yours',
       tags,
       body: wire.signInBody,
       response: { 200: wire.signedIn, ...problems }
@@ -27,7 +27,12 @@ export function personRoutes(app: App, { accounts }: Context): void {
       const { inBrowser, ...init } = req.body
       const origin = originOf(req, inBrowser)
       const { device } = readCookies(req.headers.cookie, req.headers.host!)
-      return answer(await accounts.signIn({ ...init, device }, origin), req, reply)
+      const home = visitors.homeOf(init.name)
+      const entered =
+        home == null
+          ? accounts.signIn({ ...init, device }, origin)
+          : visitors.signIn({ ...init, name: home.name, device }, home.peer, origin)
+      return answer(await entered, req, reply)
     }
   })
 
@@ -42,11 +47,14 @@ export function personRoutes(app: App, { accounts }: Context): void {
       response: { 200: wire.me, ...problems }
     },
     handler: async ({ grant }) => {
-      const { id, scopes, expires, account } = grant!
+      const { id, scopes, expires, account, home } = grant!
       return {
         scopes: [...scopes],
         expires,
-        ...(account == null ? {} : { account: accounts.get(account.id), session: id })
+        ...(account == null
+          ? {}
+          : { account: home == null ? accounts.get(account.id) : visitors.account(id), session: id }),
+        ...(home == null ? {} : { home: home.peer })
       }
     }
   })
@@ -57,11 +65,12 @@ export function personRoutes(app: App, { accounts }: Context): void {
     config,
     schema: { operationId: 'signOut', summary: 'End the session that asks', tags, response: done },
     handler: async (req, reply) => {
-      accounts.endSession(personOf(req).id)
-      return reply
-        .header('set-cookie', writeCookies(jarOf(req), { session: '' }))
-        .code(204)
-        .send()
+      const { grant } = req
+      // also where a home does not answer
+      reply.header('set-cookie', writeCookies(jarOf(req), { session: '' }))
+      if (grant?.home != null) await visitors.signOut(grant.id)
+      else accounts.endSession(personOf(req).id)
+      return reply.code(204).send()
     }
   })
 
@@ -194,6 +203,8 @@ export function personRoutes(app: App, { accounts }: Context): void {
 }
 
 function personOf({ grant }: FastifyRequest): AccountGrant {
+  if (grant?.home != null)
+    throw new ForbiddenError('your account is at your home: sign in there to look after it')
   if (grant?.account == null)
     throw new ForbiddenError('this is for who signed in with a name; a token has no account')
   return grant as AccountGrant

@@ -15,8 +15,9 @@ import {
 } from '../../host/index.ts'
 import { declaration } from '../declaration.ts'
 import { CARRIED_SCOPES } from '../messages.ts'
-import { isPerson } from '../people/acting.ts'
+import { checkPerson, isPerson } from '../people/acting.ts'
 import { fromParts, inParts } from './parts.ts'
+import type { Telling, Told } from './telling.ts'
 
 type Declared = typeof declaration.operations
 
@@ -36,13 +37,14 @@ export interface HomeInit {
   /** of the person whose device this is */
   login(): string | undefined
   operations(): Handlers<Declared>
+  follow: Telling['follow']
   signal: AbortSignal
 }
 
 export type Home = ReturnType<typeof createHome>
 
 /** This node as the home of its person, who sits at another one of the school, which carries his session. */
-export function createHome({ isOpen, people, login, operations, signal }: HomeInit) {
+export function createHome({ isOpen, people, login, operations, follow, signal }: HomeInit) {
   function accounts(): Capabilities['people'] {
     if (!isOpen())
       throw new ForbiddenError(
@@ -98,6 +100,18 @@ export function createHome({ isOpen, people, login, operations, signal }: HomeIn
         { caller: { is: 'grant', grant }, signal: asked, digest, lists: NOBODY, stopping: signal }
       )
       for (const part of inParts(toWire(output))) await send(part)
+    },
+    async *watch(token: string, peer: string, asked: AbortSignal): AsyncGenerator<Told> {
+      const grant = carried(token, peer)
+      checkPerson({ is: 'grant', grant }, login())
+      if (!allows(grant, 'messenger:read')) throw new ForbiddenError('this needs the scope messenger:read')
+      const ended = accounts().ended(grant.id)
+      for await (const told of follow(AbortSignal.any([asked, ended]))) {
+        // it may have been switched off
+        accounts()
+        yield told
+      }
+      if (ended.aborted) carried(token, peer)
     }
   }
 }

@@ -79,7 +79,7 @@ export function createApi(request: PageProps['request']) {
   const admin = '/messenger/admin'
 
   return {
-    scopes: () => ask<{ scopes: string[] }>('/session'),
+    session: () => ask<{ scopes: string[]; home?: string }>('/session'),
     status: () => ask<Status>('/messenger/status'),
     found: (name: string, me: string) => send('POST', '/messenger/roster', { name, me }),
     join: (code: string, device: string) => send('POST', '/messenger/roster/join', { code, device }),

@@ -26,7 +26,7 @@ export default function MessengerPage({ language, request, listen }: PageProps) 
   const fail = useCallback((error: Error) => setFailure(t('failed', { reason: error.message })), [t])
   const part = { api, words, listen, fail }
   const { value: status, reload } = useLoaded(api.status, { listen, topic: 'messenger:roster', fail })
-  const { value: session } = useLoaded(api.scopes, { listen, topic: 'messenger:roster', fail })
+  const { value: session } = useLoaded(api.session, { listen, topic: 'messenger:roster', fail })
   const may = (scope: string): boolean =>
     session !== undefined && (session.scopes.includes(scope) || session.scopes.includes('admin'))
 
@@ -54,6 +54,7 @@ export default function MessengerPage({ language, request, listen }: PageProps) 
         <School
           {...part}
           status={status}
+          isVisitor={session.home !== undefined}
           mayAdminister={may('messenger:admin')}
           ownsNode={may('admin')}
           reload={reload}
@@ -66,14 +67,23 @@ export default function MessengerPage({ language, request, listen }: PageProps) 
 /** By its parts; whoever is not the person of this device sees no chats. */
 function School({
   status,
+  isVisitor,
   mayAdminister,
   ownsNode,
   reload,
   ...part
-}: PartProps & { status: Status; mayAdminister: boolean; ownsNode: boolean; reload(): Promise<void> }) {
+}: PartProps & {
+  status: Status
+  isVisitor: boolean
+  mayAdminister: boolean
+  ownsNode: boolean
+  reload(): Promise<void>
+}) {
   const { t } = part.words
   const { me, school, isYours } = status
   const mayChat = isYours === true && me !== undefined
+  // devices come and go at home only
+  const ownsDevice = mayChat && !isVisitor
   useHere(part.api, mayChat && status.policy?.presence === true)
   const [tab, setTab] = useState<string | null>(mayChat ? 'chats' : 'people')
   const [opened, setOpened] = useState<string>()
@@ -98,7 +108,7 @@ function School({
     <>
       <Text c="dimmed" size="sm">
         <Lock size={14} aria-hidden style={{ verticalAlign: '-0.125rem' }} />{' '}
-        {t('lead', { school: school!.name, me: me?.name ?? '–' })}
+        {t(isVisitor ? 'leadVisitor' : 'lead', { school: school!.name, me: me?.name ?? '–' })}
         {!window.location.pathname.endsWith(APP) && (
           <>
             {' '}
@@ -114,7 +124,7 @@ function School({
           {mayChat && <Tabs.Tab value="chats">{t('chats')}</Tabs.Tab>}
           {mayChat && <Tabs.Tab value="search">{t('search')}</Tabs.Tab>}
           <Tabs.Tab value="people">{t('people')}</Tabs.Tab>
-          {mayChat && <Tabs.Tab value="devices">{t('myDevices')}</Tabs.Tab>}
+          {ownsDevice && <Tabs.Tab value="devices">{t('myDevices')}</Tabs.Tab>}
           {mayAdminister && <Tabs.Tab value="administration">{t('administration')}</Tabs.Tab>}
         </Tabs.List>
         {mayChat && (
@@ -139,7 +149,7 @@ function School({
         <Tabs.Panel value="people">
           <People {...part} people={users} isAdmin={isAdmin} changed={changed} />
         </Tabs.Panel>
-        {mayChat && (
+        {ownsDevice && (
           <Tabs.Panel value="devices">
             <Devices
               {...part}

@@ -3,6 +3,8 @@ import { administrationEn, administrationRu } from './administration-texts.ts'
 /** Texts of the page; `en` decides which there are. */
 export const en = {
   lead: '{school}: you are {me}. Keys lie on this node; who keeps the mail cannot read it.',
+  leadVisitor:
+    '{school}: you are {me}. Keys lie at your home; whoever owns this node can see what you open here.',
   asApp: 'Open it as an app',
   notYours:
     'The chats of this node are those of {me}. Sign in with an account of that name, or at the node that joined for you.',
@@ -172,6 +174,8 @@ export type Texts = typeof en
 
 export const ru: Texts = {
   lead: '{school}: вы {me}. Ключи лежат на этом узле; кто хранит почту, прочесть её не может.',
+  leadVisitor:
+    '{school}: вы {me}. Ключи лежат у вас дома; владелец этого узла может видеть то, что вы здесь открываете.',
   asApp: 'Открыть как приложение',
   notYours:
     'Чаты этого узла принадлежат человеку {me}. Войдите под учётной записью с этим именем или на узле, который вступил за вас.',

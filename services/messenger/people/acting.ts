@@ -1,4 +1,4 @@
-import { type Call, type Caller, ForbiddenError, type Handlers } from '../../host/index.ts'
+import { type AtHome, type Call, type Caller, ForbiddenError, type Handlers } from '../../host/index.ts'
 import type { Asked } from '../admin/logs.ts'
 import { userId } from '../core/statement.ts'
 import { declaration } from '../declaration.ts'
@@ -22,11 +22,13 @@ export function isPerson(account: string, login: string): boolean {
 /** Only the person whose device this is speaks and reads by it. A token, and this machine, are its owner's. Pure. */
 export function mayChat(caller: Caller, login: string | undefined): boolean {
   if (caller.is !== 'grant' || caller.grant.account == null) return true
+  // whose home is elsewhere only has the name of somebody
+  if (caller.grant.home != null) return false
   return login != null && isPerson(caller.grant.account.name, login)
 }
 
 /** @throws {ForbiddenError} */
-function checkPerson({ caller }: Call, login: string | undefined): void {
+export function checkPerson(caller: Caller, login: string | undefined): void {
   if (mayChat(caller, login)) return
   const name = caller.is === 'grant' ? caller.grant.account?.name : caller.is
   throw new ForbiddenError(
@@ -76,6 +78,8 @@ export function guarded(
     login(): string | undefined
     answered(ms: number): void
     asked(what: Asked): void
+    /** asks the home of who has one elsewhere */
+    atHome(home: AtHome, operation: keyof Declared, input: object, call: Call): Promise<unknown>
   }
 ): Declared {
   const limits = createLimits(init.now)
@@ -85,12 +89,15 @@ export function guarded(
     return [
       name,
       async (input: never, call: Call) => {
+        const { caller } = call
+        if (caller.is === 'grant' && caller.grant.home != null)
+          return init.atHome(caller.grant.home, name as keyof Declared, input, call)
         const isRead = http.method === 'GET'
         const begun = performance.now()
-        const told = { operation: name, isRead, by: nameOf(call.caller) }
+        const told = { operation: name, isRead, by: nameOf(caller) }
         try {
           limits.count(call, isRead ? 'read' : 'write')
-          if (isPersonal) checkPerson(call, init.login())
+          if (isPersonal) checkPerson(caller, init.login())
           const answer = await handler(input, call)
           const ms = performance.now() - begun
           // how long an administrator's work takes says nothing

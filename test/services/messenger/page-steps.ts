@@ -1,5 +1,6 @@
+import assert from 'node:assert/strict'
 import type { Page } from 'playwright-core'
-import { button, line } from '../../../node/demo/chat-page.ts'
+import { APP, button, line, say, signIn } from '../../../node/demo/chat-page.ts'
 
 /** What can be done with a message. */
 export async function act(page: Page, text: string, action: string | RegExp): Promise<void> {
@@ -59,4 +60,36 @@ export async function letDeviceIn(
   await button(fresh, /^7b/).click()
   await line(fresh, 'вторую канарейку').waitFor()
   await old.getByRole('tab', { name: 'Chats', exact: true }).click()
+}
+
+/** With the token of a node, at its messenger. */
+export async function enter(page: Page, url: string, token: string | undefined): Promise<void> {
+  await page.goto(`${url}/#token=${token}`)
+  await page.getByRole('img', { name: /Live|на связи/ }).waitFor()
+  await page.evaluate(() => {
+    window.location.hash = '#/services/artel%2Fmessenger%2F1'
+  })
+}
+
+export const tab = (page: Page, name: string): Promise<void> =>
+  page.getByRole('tab', { name, exact: true }).click()
+
+/** Bob, who signs in elsewhere and is at home as well, is told at once at either what he says at the other. */
+export async function chatAway(
+  away: Page,
+  url: string,
+  name: string,
+  password: string,
+  home: Page
+): Promise<void> {
+  await away.goto(`${url}${APP}`)
+  await signIn(away, name, password)
+  await away.getByText('Keys lie at your home').waitFor()
+  await button(away, /^7b/).click()
+  await line(away, 'вторую канарейку').waitFor()
+  await say(away, 'from the desk of Anna')
+  await line(home, 'from the desk of Anna').waitFor()
+  await say(home, 'seen at once')
+  await line(away, 'seen at once').waitFor()
+  assert.equal(await away.getByRole('tab', { name: 'My devices' }).count(), 0)
 }

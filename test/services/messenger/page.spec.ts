@@ -26,7 +26,7 @@ import { type Browser, keepPicture, overflowing, seriousFindings, useChromium } 
 import { pack } from '../devices/releases.ts'
 import { openGateways } from './gateways.ts'
 import { NAUGHTY } from './naughty.ts'
-import { act, keptIn, letDeviceIn } from './page-steps.ts'
+import { act, chatAway, enter, keptIn, letDeviceIn, tab } from './page-steps.ts'
 import { png, windows1251, zipOf } from './samples.ts'
 import { until } from './school.ts'
 
@@ -54,7 +54,7 @@ describe('messenger: page', function () {
   before(async () => {
     assert.ok(existsSync(BUILT), 'the dashboard is not built: npm run build:ui')
     cable = await Cable.create()
-    const ofBob = { 'gateway.host': BEHIND, 'gateway.port': cable.port }
+    const ofBob = { 'gateway.host': BEHIND, 'gateway.port': cable.port, 'messenger.home': true }
     school = await openGateways({ isFounded: false, ofBob })
     anna = await open()
     bob = await open()
@@ -73,15 +73,6 @@ describe('messenger: page', function () {
     return browser
   }
   const bobsUrl = (): string => `http://127.0.0.1:${cable.port}`
-  const enter = async (page: Page, url: string, token: string | undefined): Promise<void> => {
-    await page.goto(`${url}/#token=${token}`)
-    await page.getByRole('img', { name: /Live|на связи/ }).waitFor()
-    await page.evaluate(() => {
-      window.location.hash = '#/services/artel%2Fmessenger%2F1'
-    })
-  }
-  const tab = (page: Page, name: string): Promise<void> =>
-    page.getByRole('tab', { name, exact: true }).click()
   async function look(page: Page, name: string, width = 1280): Promise<void> {
     assert.deepEqual(await seriousFindings(page), [], name)
     assert.deepEqual(await overflowing(page, width), [], name)
@@ -183,6 +174,14 @@ describe('messenger: page', function () {
     await button(anna.page, 'Open the chat').click()
     await line(anna.page, 'вторую канарейку').waitFor()
     assert.deepEqual([...anna.errors, ...bob.errors], [])
+  })
+
+  it('a person has his chats at another node of the school, live, as name@home', async () => {
+    const visit = await open()
+    await chatAway(visit.page, school.desk.gateway!.url!, `bob@${school.bob.id}`, PASSWORD, bob.page)
+    await look(visit.page, 'visitor')
+    assert.deepEqual(visit.errors, [])
+    await visit.close()
   })
 
   it('can be installed as an app, whose files alone are kept in the browser', async () => {

@@ -46,7 +46,8 @@ function Known({ token, children }: { token: string; children: ReactNode }) {
   }, [error])
   const [live, setLive] = useState<Live>()
   const queries = useQueryClient()
-  const isReader = me == null ? undefined : may(me, 'read')
+  // of a visitor his home tells
+  const isReader = me == null ? undefined : me.home != null || may(me, 'read')
   useEffect(() => {
     if (isReader == null) return
     const made = createLive(token, isReader)

@@ -10,6 +10,8 @@ export const people = {
   'signIn.ways': 'How to enter',
   'signIn.way': 'With your name',
   'signIn.name': 'Name',
+  'signIn.nameHint':
+    'At a node that is not yours: name@home, where home is what your device is called in the messenger.',
   'signIn.password': 'Password',
   'signIn.forgotten': 'Forgotten? Whoever runs this node gives you a link.',
   'signIn.show': 'Show the password',
@@ -32,6 +34,8 @@ export const people = {
 
   'account.lead': 'Your account, role {role}',
   'account.leave': 'Sign out',
+  'account.atHome':
+    'Your account is at your home, the node {home}. Your password, second factor and sessions are looked after there.',
   'account.none': 'Nothing to see with this token',
   'account.noneText': 'Its scopes open no page. Enter with another token, or sign in with your name.',
   'account.password': 'Password',

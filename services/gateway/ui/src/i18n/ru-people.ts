@@ -12,6 +12,7 @@ export const people: Record<keyof typeof en, Message> = {
   'signIn.ways': 'Как войти',
   'signIn.way': 'По имени',
   'signIn.name': 'Имя',
+  'signIn.nameHint': 'На чужом узле: имя@дом, где дом — название вашего устройства в мессенджере.',
   'signIn.password': 'Пароль',
   'signIn.forgotten': 'Забыли? Владелец узла даст вам ссылку.',
   'signIn.show': 'Показать пароль',
@@ -33,6 +34,8 @@ export const people: Record<keyof typeof en, Message> = {
 
   'account.lead': 'Ваша учётная запись, роль {role}',
   'account.leave': 'Выйти',
+  'account.atHome':
+    'Ваша учётная запись — у вас дома, на узле {home}. Пароль, второй фактор и сеансы меняют там.',
   'account.none': 'С этим токеном смотреть нечего',
   'account.noneText': 'Его права не открывают ни одной страницы. Введите другой токен или войдите по имени.',
   'account.password': 'Пароль',

@@ -16,7 +16,7 @@ import { useLeave } from '../people/use-leave.ts'
 /** What a person does with his own account. */
 export default function AccountPage() {
   const { t } = useTexts()
-  const { account } = useMe()
+  const { account, home } = useMe()
   const leave = useLeave()
   if (account == null)
     return (
@@ -37,13 +37,17 @@ export default function AccountPage() {
           {t('account.leave')}
         </Button>
       </PageHead>
-      <div className="split">
-        <Sessions isOwn />
-        <Stack gap="md">
-          <SecondFactorCard hasOne={account.hasSecondFactor} />
-          <PasswordCard />
-        </Stack>
-      </div>
+      {home != null ? (
+        <Text>{t('account.atHome', { home })}</Text>
+      ) : (
+        <div className="split">
+          <Sessions isOwn />
+          <Stack gap="md">
+            <SecondFactorCard hasOne={account.hasSecondFactor} />
+            <PasswordCard />
+          </Stack>
+        </div>
+      )}
     </>
   )
 }

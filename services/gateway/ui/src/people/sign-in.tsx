@@ -108,6 +108,7 @@ export function SignIn() {
       <Stack>
         <TextInput
           label={t('signIn.name')}
+          description={isMessenger ? t('signIn.nameHint') : undefined}
           required
           autoComplete="username"
           value={name}

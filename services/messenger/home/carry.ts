@@ -1,0 +1,103 @@
+import {
+  type AtHome,
+  type Call,
+  DEFAULT_DEADLINE_MS,
+  type Homes,
+  OverdueError,
+  toWire,
+  UnreachableError
+} from '../../host/index.ts'
+import { declaration } from '../declaration.ts'
+import { isPerson } from '../people/acting.ts'
+import type { Network } from '../school/network.ts'
+import type { School } from '../school/school.ts'
+import { fromParts, inParts } from './parts.ts'
+
+type Declared = typeof declaration.operations
+
+/** A file of 5 MB as JSON, and more than a page of messages. */
+const OUTPUT_BYTES = 10_000_000
+/** so that a home which does not answer is named before the operation is overdue */
+const SOONER_MS = 2_000
+
+/** This node as the one at which people sit whose home is another of the school. */
+export function createCarrier(school: School, network: Network) {
+  const roster = () => school.known()
+  const id = (): Uint8Array => roster().school
+
+  /** @throws {UnreachableError} names the home, where it does not answer */
+  async function named<T>(peer: string, signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
+    try {
+      return await work
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!(error instanceof UnreachableError || error instanceof OverdueError)) throw error
+      const device = roster()
+        .devices()
+        .find(each => each.peer === peer)
+      throw new UnreachableError(
+        `your home, the node ${device?.name ?? ''} (${peer}), does not answer now (${error.message}); come again when it is back, or sign in at it`
+      )
+    }
+  }
+
+  async function ask(
+    { peer, token }: AtHome,
+    operation: keyof Declared,
+    input: object,
+    { signal, digest }: Pick<Call, 'signal' | 'digest'>
+  ): Promise<unknown> {
+    const {
+      output,
+      deadlineMs = DEFAULT_DEADLINE_MS
+    }: { output: Declared[keyof Declared]['output']; deadlineMs?: number } = declaration.operations[operation]
+    const { items, answer, send, end } = network.open(
+      peer,
+      'ask',
+      { school: id(), token, operation, ...(digest == null ? {} : { digest }) },
+      { signal, deadlineMs: deadlineMs - SOONER_MS }
+    )
+    const sent = (async () => {
+      for (const part of inParts(toWire(input))) await send(part)
+      await end()
+    })()
+    // what is wrong is said by what comes back
+    sent.catch(() => undefined)
+    const told = await fromParts(items, OUTPUT_BYTES)
+    await answer
+    const parsed = output.safeParse(told)
+    if (parsed.success) return parsed.data
+    throw new UnreachableError(`${peer} answers ${operation} as no node of this version does`)
+  }
+
+  return {
+    ask: (home: AtHome, operation: keyof Declared, input: object, call: Pick<Call, 'signal' | 'digest'>) =>
+      named(home.peer, call.signal, ask(home, operation, input, call)),
+
+    homes: {
+      of(text) {
+        const at = text.lastIndexOf('@')
+        if (at < 1 || school.roster == null) return undefined
+        const [name, home] = [text.slice(0, at), text.slice(at + 1).trim()]
+        // a password goes to no node but one of its person
+        const device = roster()
+          .devices()
+          .find(
+            each =>
+              (each.peer === home || each.name === home) &&
+              each.peer !== network.self &&
+              isPerson(name, each.user) &&
+              roster().person(each.id) != null
+          )
+        return device == null ? undefined : { name, peer: device.peer }
+      },
+      signIn: (person, peer) =>
+        named(peer, undefined, network.ask(peer, 'signIn', { school: id(), ...person })),
+      async signOut({ peer, token }) {
+        await named(peer, undefined, network.ask(peer, 'signOut', { school: id(), token }))
+      },
+      watch: ({ peer, token }, signal) =>
+        network.open(peer, 'watch', { school: id(), token }, { signal }).items
+    } satisfies Homes
+  }
+}
