@@ -57,31 +57,37 @@ export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> 
     messenger: () => host.wanted.messenger,
     now
   })
-  const inTurn = createTurns<Outcome>(AT_ONCE)
-  const looking = new Map<string, Promise<Outcome>>()
+  const inTurn = createTurns<Outcome | undefined>(AT_ONCE)
+  const looking = new Map<string, Promise<Outcome | undefined>>()
+  /** of these somebody wants a look, and not their schedule alone */
+  const asked = new Set<string>()
   const sending = new Set<string>()
 
   /** Once at a time per rule; who asks meanwhile gets the same answer. */
-  function run(id: string): Promise<Outcome> {
+  function run(id: string, isAsked: boolean): Promise<Outcome | undefined> {
+    const [page] = pagesOf(store.rules.get(id).rule)
+    if (isAsked) asked.add(id)
     const under = looking.get(id)
     if (under != null) return under
-    const [page] = pagesOf(store.rules.get(id).rule)
     const begun = inTurn(URL.parse(page!)?.host ?? page!, () => lookAt(id))
       .then(outcome => {
-        if (outcome.state === 'ok') nameDiffering(id, outcome.agreement?.answers)
+        if (outcome?.state === 'ok') nameDiffering(id, outcome.agreement?.answers)
         return outcome
       })
       .finally(() => {
         looking.delete(id)
+        asked.delete(id)
         host.tell('changed', { rule: id })
       })
     looking.set(id, begun)
     return begun
   }
 
-  async function lookAt(id: string): Promise<Outcome> {
+  /** @returns undefined: the rule was paused before its turn came, and nobody has asked for it */
+  async function lookAt(id: string): Promise<Outcome | undefined> {
     host.signal.throwIfAborted()
-    const { rule } = store.rules.get(id)
+    const { rule, isPaused } = store.rules.get(id)
+    if (isPaused && !asked.has(id)) return undefined
     // what fails now comes again with its schedule
     store.rules.plan(id, nextTime(rule.schedule, rule.timeZone, now(), Math.random()))
     return look(id, host.signal)
@@ -97,7 +103,7 @@ export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> 
 
   function lookAtDue(): void {
     for (const { id } of store.rules.due(now()))
-      if (!looking.has(id)) run(id).catch((error: Error) => told(`rule ${id}`, error))
+      if (!looking.has(id)) run(id, false).catch((error: Error) => told(`rule ${id}`, error))
   }
 
   /** One message at a time per subscription, so that one whose server is dead holds up no other. */
@@ -160,7 +166,13 @@ export async function createService(host: HostOf<Own>): Promise<ServiceOf<Own>> 
         return {}
       },
 
-      run: ({ id }) => run(id),
+      async run({ id }) {
+        for (;;) {
+          const outcome = await run(id, true)
+          // who comes just when a paused rule is passed over has it looked at
+          if (outcome != null) return outcome
+        }
+      },
 
       test({ rule, id }, { signal }) {
         checkRule(rule)

@@ -4,7 +4,7 @@ const text = (max: number) => z.string().min(1).max(max)
 const selector = {
   css: text(500).optional(),
   xpath: text(500).optional(),
-  path: text(500).optional().describe('JSON path: $.cases[*].court'),
+  path: text(500).optional().describe('JSON path (RFC 9535): $.cases[*].court'),
   regex: text(500).optional().describe('of the text; the first group, or the whole match')
 }
 const field = text(40).regex(/^[\p{L}_][\p{L}\p{N}_]*$/u)

@@ -10,11 +10,13 @@ const BUILD_MS = 120_000
 /**
  * Bundles program.ts with its libraries into one text that defines `answer`, unless that is there and newer. In a process
  * that ends with it: where a bundler ran, it leaves 140 MB.
+ *
+ * @param signal ends that process
  */
-export async function buildProgram(): Promise<void> {
+export async function buildProgram(signal?: AbortSignal): Promise<void> {
   if (existsSync(PROGRAM_FILE) && statSync(PROGRAM_FILE).mtimeMs > newestSource()) return
   const bundling = `import(${JSON.stringify(import.meta.url)}).then(({ bundle }) => bundle())`
-  await promisify(execFile)(process.execPath, ['-e', bundling], { timeout: BUILD_MS })
+  await promisify(execFile)(process.execPath, ['-e', bundling], { timeout: BUILD_MS, signal })
 }
 
 /** For the process that `buildProgram` starts. */

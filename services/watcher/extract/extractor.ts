@@ -47,7 +47,7 @@ export function createExtractor(sandbox: Sandbox, timeoutMs = PAGE_MS): Extracto
   let busy = 0
   /** when what is read now was begun, or what was read before was ended; a process that starts holds nobody up */
   let movedAt = Number.POSITIVE_INFINITY
-  let isClosed = false
+  const closing = new AbortController()
 
   /** Waits for the first place, or after a while for any. */
   async function enter(signal: AbortSignal): Promise<void> {
@@ -92,7 +92,8 @@ export function createExtractor(sandbox: Sandbox, timeoutMs = PAGE_MS): Extracto
   async function take(signal: AbortSignal): Promise<Session> {
     const [kept] = free
     if (kept == null) {
-      const driver = `copy => { ${await programText()}; return question => answer(copy(question)) }`
+      const program = await raceSignal(programText(closing.signal), signal)
+      const driver = `copy => { ${program}; return question => answer(copy(question)) }`
       return sandbox.open(
         { kind: 'function', source: COPY, driver },
         { limits: { ...LIMITS, timeoutMs }, requester: 'watcher', signal }
@@ -106,7 +107,7 @@ export function createExtractor(sandbox: Sandbox, timeoutMs = PAGE_MS): Extracto
   async function giveBack(session: Session, read: number): Promise<void> {
     const all = (pages.get(session) ?? 0) + read
     pages.set(session, all)
-    if (isClosed || all >= MOST_PAGES) return session.close()
+    if (closing.signal.aborted || all >= MOST_PAGES) return session.close()
     const timer = setTimeout(() => {
       free.delete(session)
       void session.close()
@@ -162,7 +163,7 @@ export function createExtractor(sandbox: Sandbox, timeoutMs = PAGE_MS): Extracto
       return found as Form
     },
     async close() {
-      isClosed = true
+      closing.abort()
       const sessions = [...free.keys()]
       for (const timer of free.values()) clearTimeout(timer)
       free.clear()
@@ -174,8 +175,8 @@ export function createExtractor(sandbox: Sandbox, timeoutMs = PAGE_MS): Extracto
 let program: Promise<string> | undefined
 
 /** Read once, also where several ask at the same time; what failed is tried again. */
-function programText(): Promise<string> {
-  program ??= readProgram().catch(error => {
+function programText(signal: AbortSignal): Promise<string> {
+  program ??= readProgram(signal).catch(error => {
     program = undefined
     throw error
   })
@@ -183,7 +184,7 @@ function programText(): Promise<string> {
 }
 
 /** A checkout makes it when it is first asked for; a package has it. */
-async function readProgram(): Promise<string> {
-  if (import.meta.filename.endsWith('.ts')) await (await import('./build-program.ts')).buildProgram()
+async function readProgram(signal: AbortSignal): Promise<string> {
+  if (import.meta.filename.endsWith('.ts')) await (await import('./build-program.ts')).buildProgram(signal)
   return readFile(PROGRAM, 'utf8')
 }

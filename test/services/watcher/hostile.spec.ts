@@ -65,6 +65,55 @@ describe('watcher: pages of strangers', function () {
         ]
       ]
     )
+    // of RFC 9535, the examples in 1.5 with what it says that they select
+    const { store } = {
+      store: {
+        book: [
+          { category: 'reference', title: 'Sayings of the Century', price: 8.95 },
+          { category: 'fiction', title: 'Sword of Honour', price: 12.99 },
+          { category: 'fiction', title: 'Moby Dick', isbn: '0-553-21311-3', price: 8.99 }
+        ],
+        'red-bicycle': { price: 399 }
+      }
+    }
+    const titles = async (rows: string) =>
+      (
+        await extractor.items(
+          [JSON.stringify({ store })],
+          {
+            type: 'json',
+            rows: { path: rows },
+            fields: { title: { path: '$.title' }, price: { path: 'price' } }
+          },
+          signal
+        )
+      )[0]!.map(({ title, price }) => title || price)
+    deepEqual(
+      await Promise.all(
+        [
+          '$..book[2]',
+          '$..book[-1]',
+          '$..book[0,1]',
+          '$..book[:2]',
+          '$..book[?@.isbn]',
+          '$..book[?@.price<10]',
+          "$..book[?match(@.category, 'f.*') && @.price > 10]",
+          'store.red-bicycle',
+          "store['red-bicycle']"
+        ].map(titles)
+      ),
+      [
+        ['Moby Dick'],
+        ['Moby Dick'],
+        ['Sayings of the Century', 'Sword of Honour'],
+        ['Sayings of the Century', 'Sword of Honour'],
+        ['Moby Dick'],
+        ['Sayings of the Century', 'Moby Dick'],
+        ['Sword of Honour'],
+        ['399'],
+        ['399']
+      ]
+    )
     const text = { name: { regex: '^(\\w+)=' }, value: { regex: '=(.*)$', as: 'lower' as const } }
     deepEqual(
       await extractor.items(
@@ -96,7 +145,7 @@ describe('watcher: pages of strangers', function () {
         message: /timeout/
       })
     deepEqual(await extractor.items(['<p><b>x</b>'], rule({ css: 'p' }), signal), [[{ a: 'x' }]])
-    for (const wrong of [{ css: 'p[' }, { xpath: '//p[' }, { regex: '(' }])
+    for (const wrong of [{ css: 'p[' }, { xpath: '//p[' }, { regex: '(' }, { path: '$.a b' }])
       await rejects(extractor.items(['<p>'], rule(wrong), signal), { name: 'ExtractionError' })
   })
 
@@ -136,6 +185,7 @@ describe('watcher: pages of strangers', function () {
     const was = await isHere()
     await buildProgram()
     await utimes(PROGRAM_FILE, 1, 1)
+    await rejects(buildProgram(AbortSignal.abort()), { name: 'AbortError' })
     await buildProgram()
     ok((await stat(PROGRAM_FILE)).mtimeMs > 1000)
     equal(await isHere(), was)

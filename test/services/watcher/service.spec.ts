@@ -19,12 +19,14 @@ interface Message {
 const PAGES = 2
 const COUNT = 600
 
-/** A page whose host names its versions, at /visitor with a cookie, and how often it was sent. */
+/** A page whose host names its versions, at /visitor with a cookie, at /held when it is let go, and how often it was sent. */
 async function openVersions() {
   const site = {
     version: 1,
     sent: 0,
     unchanged: 0,
+    paths: [] as string[],
+    held: Promise.withResolvers<void>(),
     host: '',
     rule: {} as object,
     async [Symbol.asyncDispose]() {
@@ -32,8 +34,10 @@ async function openVersions() {
       await new Promise(resolve => server.close(resolve))
     }
   }
-  const server = createServer(({ headers, url }, response) => {
+  const server = createServer(async ({ headers, url }, response) => {
     if (url === '/robots.txt') return response.writeHead(404).end()
+    site.paths.push(url!)
+    if (url === '/held') await site.held.promise
     const etag = `"${site.version}"`
     if (headers['if-none-match'] === etag) {
       site.unchanged++
@@ -264,6 +268,34 @@ describe('watcher: a list behind a login', function () {
       await call('put', { id, rule, isPaused: true })
     }
     deepEqual(await run('a', 'b'), [3, 3])
+  })
+
+  it('is not looked at where its rule is paused while it waits for its turn, unless somebody asks for it', async () => {
+    await using site = await openVersions()
+    await using elsewhere = await openVersions()
+    await using host = await startHost({
+      modules: [watch],
+      capabilities: { sandbox },
+      settings: { watch: { openHosts: [site.host, elsewhere.host], pauseSeconds: 0 } }
+    })
+    await until(() => host.services.health()[0]!.state === 'running', 'it runs')
+    const call = <T = unknown>(operation: string, input: object = {}): Promise<T> =>
+      host.services.call('watch', operation, input, { caller: OWNER }) as Promise<T>
+    const put = (id: string, isPaused: boolean, { host, rule } = site) =>
+      call('put', { id, rule: { ...rule, urls: [`http://${host}/${id}`] }, isPaused })
+    await put('held', true)
+    const held = call<Outcome>('run', { id: 'held' })
+    await until(() => site.paths.includes('/held'), 'its host is busy')
+    for (const id of ['due', 'asked']) await put(id, false)
+    await put('mark', false, elsewhere)
+    // what was due before it waits by now
+    await until(() => elsewhere.paths.includes('/mark'), 'what is due is begun')
+    for (const id of ['due', 'asked']) await put(id, true)
+    const asked = call<Outcome>('run', { id: 'asked' })
+    site.held.resolve()
+    deepEqual([(await held).state, (await asked).state], ['ok', 'ok'])
+    ok(!site.paths.includes('/due'))
+    equal((await call<Outcome>('run', { id: 'due' })).state, 'ok')
   })
 
   it('is asked for with what was known of it by those who look together, too', async () => {
