@@ -69,12 +69,15 @@ export interface Tested {
 }
 
 export const KINDS = ['new', 'changed', 'gone', 'returned'] as const
+export const CONDITIONS = ['contains', 'matches', 'above', 'below'] as const
+export type Condition = (typeof CONDITIONS)[number]
 
 export interface Subscription {
   name: string
   rule?: string
   kinds: string[]
   query?: string
+  when?: { field: string } & Partial<Record<Condition, string | number>>
   channel:
     | { kind: 'email'; to: string }
     | { kind: 'webhook'; url: string; secret: string }

@@ -1,6 +1,6 @@
 import { Button, Checkbox, Group, NativeSelect, TextInput } from '@mantine/core'
 import { useState } from 'react'
-import { KINDS, type Subscription } from './api.ts'
+import { CONDITIONS, type Condition, KINDS, type Subscription } from './api.ts'
 import type { PartProps } from './part.ts'
 import { RuleSelect } from './rule-select.tsx'
 
@@ -18,6 +18,9 @@ const EMPTY = {
   name: '',
   rule: '',
   query: '',
+  whenField: '',
+  condition: 'contains' as Condition,
+  whenValue: '',
   kind: 'email' as Kind,
   to: '',
   url: '',
@@ -30,13 +33,20 @@ const EMPTY = {
 const channelOf = ({ kind, ...form }: typeof EMPTY): Subscription['channel'] =>
   ({ kind, ...Object.fromEntries(FIELDS[kind].map(name => [name, form[name]])) }) as Subscription['channel']
 
+/** Nothing where no field is named. */
+function whenOf({ whenField, condition, whenValue }: typeof EMPTY): Pick<Subscription, 'when'> {
+  if (whenField === '') return {}
+  const isText = condition === 'contains' || condition === 'matches'
+  return { when: { field: whenField, [condition]: isText ? whenValue : Number(whenValue) } }
+}
+
 export function SubscriptionForm({ words, rules, save }: SubscriptionFormProps) {
   const { t, word } = words
   const [form, setForm] = useState(EMPTY)
   const [kinds, setKinds] = useState<string[]>([...KINDS])
   const set = (changed: Partial<typeof EMPTY>): void => setForm(before => ({ ...before, ...changed }))
   const text = (
-    name: 'id' | 'name' | 'query' | 'to' | 'url' | 'secret' | 'chat' | 'digest',
+    name: 'id' | 'name' | 'query' | 'whenField' | 'whenValue' | 'to' | 'url' | 'secret' | 'chat' | 'digest',
     isNeeded: boolean
   ) => (
     <TextInput
@@ -58,6 +68,7 @@ export function SubscriptionForm({ words, rules, save }: SubscriptionFormProps) 
       timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
       ...(rule === '' ? {} : { rule }),
       ...(query === '' ? {} : { query }),
+      ...whenOf(form),
       ...(digest === '' ? {} : { digest }),
       ...(isMatching ? { first: 'matching' } : {})
     }
@@ -78,6 +89,18 @@ export function SubscriptionForm({ words, rules, save }: SubscriptionFormProps) 
         {text('name', true)}
         <RuleSelect words={words} rules={rules} value={form.rule} onChange={rule => set({ rule })} />
         {text('query', false)}
+        {text('whenField', false)}
+        {form.whenField !== '' && (
+          <>
+            <NativeSelect
+              label={t('condition')}
+              value={form.condition}
+              onChange={({ currentTarget }) => set({ condition: currentTarget.value as Condition })}
+              data={CONDITIONS.map(value => ({ value, label: word('condition', value) }))}
+            />
+            {text('whenValue', true)}
+          </>
+        )}
         <Checkbox.Group label={t('kinds')} value={kinds} onChange={setKinds}>
           <Group gap="sm">
             {KINDS.map(kind => (

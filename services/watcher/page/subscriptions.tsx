@@ -2,7 +2,7 @@ import { Text, Title } from '@mantine/core'
 import { useCallback } from 'react'
 import { RemoveButton, Row, Rows } from '../../host/page/rows.tsx'
 import { useLoaded } from '../../host/page/use-loaded.ts'
-import type { Subscription } from './api.ts'
+import { CONDITIONS, type Subscription } from './api.ts'
 import type { PartProps } from './part.ts'
 import { SubscriptionForm } from './subscription-form.tsx'
 
@@ -31,10 +31,15 @@ export function Subscriptions({ api, words, listen, fail, rules }: PartProps) {
     await reload()
     return isDone
   }
-  const detailOf = ({ rule, query, kinds, channel, digest }: Subscription): string =>
+  const conditionOf = (when: NonNullable<Subscription['when']>): string =>
+    CONDITIONS.flatMap(condition =>
+      when[condition] == null ? [] : `${when.field} ${word('condition', condition)} ${when[condition]}`
+    ).join(', ')
+  const detailOf = ({ rule, query, when, kinds, channel, digest }: Subscription): string =>
     [
       rule ?? t('allRules'),
       query ?? t('everything'),
+      ...(when == null ? [] : [conditionOf(when)]),
       kinds.map(kind => word('kind', kind)).join(', '),
       placeOf(channel),
       digest ?? t('atOnce')

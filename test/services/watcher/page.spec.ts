@@ -121,6 +121,9 @@ describe('watcher: page', function () {
     await form.getByLabel(/^Short name/).fill('me')
     await form.getByRole('textbox', { name: 'Name', exact: true }).fill('Water')
     await form.getByLabel(/^Words/).fill('Щербаков')
+    await form.getByLabel(/^Only when/).fill('room')
+    await form.getByLabel('Condition').selectOption('is above')
+    await form.getByLabel('Text or number').fill('2')
     await form.getByLabel('gone').uncheck()
     await form.getByLabel('Address').fill('me@example.org')
     await form.getByLabel(/^Digest/).fill('61 * * * *')
@@ -128,7 +131,9 @@ describe('watcher: page', function () {
     await page.getByRole('alert').getByText(/61/).waitFor()
     await form.getByLabel(/^Digest/).fill('0 9 * * 1-5')
     await form.getByRole('button', { name: 'Subscribe' }).click()
-    await page.getByText(/Щербаков · new, changed, back again · me@example.org · 0 9/).waitFor()
+    await page
+      .getByText(/Щербаков · room is above 2 · new, changed, back again · me@example.org · 0 9/)
+      .waitFor()
     await look('subscriptions-1280')
     await button('End the subscription Water').click()
     await page.getByText('Nobody is told').waitFor()
@@ -169,6 +174,12 @@ describe('watcher: page', function () {
     }
     const channel = { kind: 'email', to: 'me@example.org' }
     await call('subscribe', { id: 'me', subscription: { name: 'Все', channel } })
+    await tab('Подписки')
+    await page.getByLabel(/^Только когда/).fill('room')
+    await page.getByLabel('Условие').selectOption('подходит под образец')
+    assert.deepEqual(await overflowing(page, 400), [])
+    await look('400-when')
+    await tab('Правила')
     await button('Изменить Суд').click()
     await page.getByText(/Получит me, событий 1:.*2-9\/2026/s).waitFor()
     await page.getByRole('columnheader', { name: 'parties' }).waitFor()
