@@ -256,7 +256,16 @@ export async function createFleetSide(init: FleetSideInit) {
     fleet() {
       const current = fleet.current()
       const signed = fleet.signed()
-      const { version = 0, by, at, agents, settings: wanted, grants, release } = current?.document ?? {}
+      const {
+        version = 0,
+        by,
+        at,
+        agents,
+        groups,
+        settings: wanted,
+        grants,
+        release
+      } = current?.document ?? {}
       return {
         fleet: config.fleet,
         version,
@@ -264,7 +273,7 @@ export async function createFleetSide(init: FleetSideInit) {
         owners: owners(),
         ...(current == null
           ? {}
-          : { by, at, wishes: { agents, settings: wanted, grants, release } as never }),
+          : { by, at, wishes: { agents, groups, settings: wanted, grants, release } as never }),
         ...(signed == null ? {} : { signed }),
         own: state(),
         agents: (agents ?? []).map(agent => {

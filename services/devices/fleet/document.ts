@@ -7,6 +7,7 @@ import { wantedRelease } from '../release/release.ts'
 export const FLEET_DOMAIN = 'fleet/1'
 export const MAX_DOCUMENT_BYTES = 128 * 1024
 const MAX_LINES = 500
+const MAX_GROUPS = 100
 /** 0 looks, 1 can be undone, 2 disturbs, 3 moves money or replaces programs. */
 export const RISKS = [0, 1, 2, 3] as const
 export type Risk = (typeof RISKS)[number]
@@ -16,6 +17,9 @@ const pattern = z.string().min(1).max(128)
 const ms = z.int().min(0).max(8.64e15)
 const value = z.union([z.number(), z.string().max(500), z.boolean()])
 
+/** Before the name of a group, where devices are named. */
+const GROUP = '@'
+
 /** What an owner writes. */
 export const wishes = z.object({
   agents: z
@@ -23,11 +27,18 @@ export const wishes = z.object({
     .max(1000)
     .default([])
     .describe('peer ids of the nodes beside devices: they are brought the document, and asked how they are'),
+  groups: z
+    .record(z.string().regex(/^[\w.-]{1,64}$/), z.array(pattern).max(MAX_LINES))
+    .refine(groups => Object.keys(groups).length <= MAX_GROUPS, `at most ${MAX_GROUPS} groups`)
+    .default({})
+    .describe('devices by a name: where devices are named, @line-2 is all that stands here for line-2'),
   settings: z
     .array(
       z.object({
         agent: peer.optional().describe('default: every one'),
-        devices: pattern.describe('which devices by their id, * for anything; agent: the node itself'),
+        devices: pattern.describe(
+          'which devices by their id, * for anything, or a group as @line-2; agent: the node itself'
+        ),
         values: z.record(z.string().min(1).max(64), value)
       })
     )
@@ -77,13 +88,33 @@ export const fleetDocuments = documentKind({
 })
 export type FleetIssued = Issued<FleetDocument>
 
+type Groups = FleetDocument['groups']
+
+/** What stands for devices in a line; undefined: a group that is not there. Pure. */
+function patternsOf(groups: Groups, devices: string): readonly string[] | undefined {
+  if (!devices.startsWith(GROUP)) return [devices]
+  const name = devices.slice(GROUP.length)
+  return Object.hasOwn(groups, name) ? groups[name] : undefined
+}
+
+const isAbout = (groups: Groups, devices: string, device: string): boolean =>
+  patternsOf(groups, devices)?.some(each => matches(each, device)) === true
+
+/** Groups that lines name and that are not there. Pure. */
+export const missingGroups = ({ groups, settings, grants }: Wishes): string[] =>
+  [...settings, ...grants]
+    .map(({ devices }) => devices)
+    .filter(devices => patternsOf(groups, devices) == null)
+
 /** How settings of a device of an agent should be. Pure. */
 export function settingsFor(
-  { settings }: Pick<FleetDocument, 'settings'>,
+  { groups, settings }: Pick<FleetDocument, 'groups' | 'settings'>,
   agent: string,
   device: string
 ): Record<string, number | string | boolean> {
-  const lines = settings.filter(each => (each.agent ?? agent) === agent && matches(each.devices, device))
+  const lines = settings.filter(
+    each => (each.agent ?? agent) === agent && isAbout(groups, each.devices, device)
+  )
   return Object.assign({}, ...lines.map(({ values }) => values))
 }
 
@@ -101,7 +132,7 @@ export const isReader = ({ grants }: Pick<FleetDocument, 'grants'>, peer: string
 
 /** The grants that allow it; none: it is not allowed. Pure. */
 export const grantsFor = (
-  { grants }: Pick<FleetDocument, 'grants'>,
+  { groups, grants }: Pick<FleetDocument, 'groups' | 'grants'>,
   { peer, device, name, risk }: { peer: string; device: string; name: string; risk: Risk },
   now: number
 ): Grant[] =>
@@ -109,7 +140,7 @@ export const grantsFor = (
     each =>
       each.peer === peer &&
       each.risk >= risk &&
-      matches(each.devices, device) &&
+      isAbout(groups, each.devices, device) &&
       each.commands.some(one => matches(one, name)) &&
       (each.until == null || now <= each.until)
   )

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { base64, operation } from '../../host/index.ts'
 import { agentState } from '../messages.ts'
-import { wishes } from './document.ts'
+import { missingGroups, wishes } from './document.ts'
 
 const at = z.number().describe('ms since 1970')
 const version = z.number().describe('0: there is none')
@@ -46,7 +46,13 @@ export const fleetOperations = {
     summary: 'Write the next version of the document of the fleet; its owner signs it, and its nodes follow',
     input: () =>
       z.object({
-        wishes: wishes.describe('agents, settings, grants, release, as JSON'),
+        wishes: wishes
+          .refine(each => missingGroups(each).length === 0, {
+            path: ['groups'],
+            error: ({ input }) =>
+              `there is no group ${missingGroups(input as z.output<typeof wishes>).join(', ')}`
+          })
+          .describe('agents, groups, settings, grants, release, as JSON'),
         after: z.int().min(0).describe('the version that it is written on; 0: there is none yet')
       }),
     output: () => z.object({ version }),

@@ -129,6 +129,7 @@ export interface GrantRow {
 }
 export interface Wishes {
   agents: string[]
+  groups: Record<string, string[]>
   settings: SettingRow[]
   grants: GrantRow[]
   release?: unknown

@@ -4,13 +4,14 @@ import { RemoveButton, Row, Rows } from '../../host/page/rows.tsx'
 import { useLoaded } from '../../host/page/use-loaded.ts'
 import type { AgentRow, GrantRow, Proposal, SettingRow, Wishes } from './api.ts'
 import { GrantForm } from './grant-form.tsx'
+import { GroupForm } from './group-form.tsx'
 import { Field, LineForm } from './line-form.tsx'
 import type { PartProps } from './part.ts'
 import { SettingForm } from './setting-form.tsx'
 import type { Words } from './words.ts'
 
 const TOPIC = 'devices:fleet'
-const NONE: Wishes = { agents: [], settings: [], grants: [] }
+const NONE: Wishes = { agents: [], groups: {}, settings: [], grants: [] }
 const short = (peer: string): string => `…${peer.slice(-10)}`
 
 /** What devices should be by the document of the fleet, how they are, and commands that wait for a second signer. */
@@ -73,6 +74,29 @@ export function FleetDocument({ api, words, listen, fail }: PartProps) {
             : undefined}
         </Boards>
         {isOwner && <BoardForm words={words} save={agent => write({ agents: [...wishes.agents, agent] })} />}
+      </Section>
+      <Section title={t('groups')}>
+        <Rows label={t('groups')} empty={t('noGroups')}>
+          {Object.entries(wishes.groups).map(([name, devices]) => (
+            <Row key={name} title={`@${name}`} detail={devices.join(', ')}>
+              {isOwner && (
+                <RemoveButton
+                  label={t('removeGroup', { name })}
+                  onClick={() => {
+                    const { [name]: _, ...groups } = wishes.groups
+                    void write({ groups })
+                  }}
+                />
+              )}
+            </Row>
+          ))}
+        </Rows>
+        {isOwner && (
+          <GroupForm
+            words={words}
+            save={(name, devices) => write({ groups: { ...wishes.groups, [name]: devices } })}
+          />
+        )}
       </Section>
       <Section title={t('settings')}>
         <SettingList

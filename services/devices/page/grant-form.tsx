@@ -35,7 +35,7 @@ export function GrantForm({ words, save }: GrantFormProps) {
       onSaved={() => setPeer('')}
     >
       <Field label={t('peer')} value={peer} set={setPeer} />
-      <Field label={t('which')} value={devices} set={setDevices} />
+      <Field label={t('whichOrGroup')} value={devices} set={setDevices} />
       <Field label={t('commandNames')} value={commands} set={setCommands} />
       <NativeSelect
         label={t('risk')}

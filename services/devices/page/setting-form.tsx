@@ -21,7 +21,7 @@ export function SettingForm({ words, save }: SettingFormProps) {
       save={() => save({ devices, values: { [name.trim()]: typedValue(value) } })}
       onSaved={() => setName('')}
     >
-      <Field label={t('which')} value={devices} set={setDevices} />
+      <Field label={t('whichOrGroup')} value={devices} set={setDevices} />
       <Field label={t('settingName')} value={name} set={setName} />
       <Field label={t('value')} value={value} set={setValue} />
     </LineForm>

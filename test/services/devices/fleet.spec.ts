@@ -3,7 +3,13 @@ import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { isSignedBy } from '../../../ledger/index.ts'
 import { createFleet } from '../../../services/devices/fleet/create-fleet.ts'
-import { fleetDocuments, settingsFor, wishes } from '../../../services/devices/fleet/document.ts'
+import {
+  fleetDocuments,
+  grantsFor,
+  missingGroups,
+  settingsFor,
+  wishes
+} from '../../../services/devices/fleet/document.ts'
 import { createSettings } from '../../../services/devices/fleet/settings.ts'
 import { createFleetStore } from '../../../services/devices/fleet/store.ts'
 import type { Peers } from '../../../services/devices/messages.ts'
@@ -91,9 +97,35 @@ describe('devices: the document of the fleet', () => {
         { agent: eve.account, devices: 'valve:*', values: { b: 3 } }
       ]
     })
-    deepEqual(settingsFor({ settings }, board.account, 'valve:1'), { a: 1, b: 2 })
-    deepEqual(settingsFor({ settings }, eve.account, 'valve:1'), { a: 1, b: 3 })
-    deepEqual(settingsFor({ settings }, board.account, 'host:1'), { a: 1, b: 1 })
+    const says = { groups: {}, settings }
+    deepEqual(settingsFor(says, board.account, 'valve:1'), { a: 1, b: 2 })
+    deepEqual(settingsFor(says, eve.account, 'valve:1'), { a: 1, b: 3 })
+    deepEqual(settingsFor(says, board.account, 'host:1'), { a: 1, b: 1 })
+  })
+
+  it('names devices by groups; one that is not there holds none', () => {
+    const groups = { 'line-2': ['tv:a', 'valve:*'] }
+    const lines = (names: string[]) =>
+      wishes.parse({
+        groups,
+        settings: names.map(name => ({ devices: name, values: { [name]: 1 } })),
+        grants: names.map(devices => ({ peer: eve.account, devices }))
+      })
+    const says = lines(['@line-2', '@line-3', '@constructor', 'tv:*'])
+    const asked = { peer: eve.account, name: 'turn', risk: 1 } as const
+    const named = (device: string) => [
+      Object.keys(settingsFor(says, board.account, device)),
+      grantsFor(says, { ...asked, device }, 0).map(({ devices }) => devices)
+    ]
+    for (const [device, expected] of [
+      ['tv:a', ['@line-2', 'tv:*']],
+      ['tv:b', ['tv:*']],
+      ['valve:9', ['@line-2']],
+      ['@line-2', []]
+    ] as const)
+      deepEqual(named(device), [expected, expected], device)
+    deepEqual([...new Set(missingGroups(says))], ['@line-3', '@constructor'])
+    deepEqual(missingGroups(lines(['@line-2'])), [])
   })
 
   it('that is none is refused by name', () => {
