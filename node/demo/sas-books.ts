@@ -22,6 +22,12 @@ export interface Entry {
   }
 }
 
+/** By how much a meter of a machine has grown in all. */
+export const grownOf = (serial: string, meter: string, entries: readonly Entry[]): number =>
+  entries
+    .filter(({ device, kind }) => device === `sas:${serial}` && kind === 'meters')
+    .reduce((sum, { body }) => sum + (body.grown?.[meter] ?? 0), 0)
+
 /**
  * What the database says about a machine that does not agree with the machine itself; nothing where all is right.
  * @param mayMiss how many exceptions nobody can have heard: see {@link DEAF_MS}
@@ -37,7 +43,7 @@ export function differences(machine: SimulatedMachine, entries: readonly Entry[]
     )
   for (const meter of ['coinIn', 'coinOut', 'bills'] as const) {
     const [first, last] = [rows[0], rows.at(-1)].map(row => row?.body.totals?.[meter] ?? -1)
-    const grown = rows.reduce((sum, { body }) => sum + (body.grown?.[meter] ?? 0), 0)
+    const grown = grownOf(serial, meter, entries)
     if (last !== machine[meter]) wrong.push(`${meter} is ${last}, the machine says ${machine[meter]}`)
     if ((first! + grown) % DIGITS !== last) wrong.push(`${meter}: ${first} + ${grown} is not ${last}`)
   }

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Demo } from './contract.ts'
 import { verifyLog } from './devices.ts'
-import { DEAF_MS, differences, type Entry, missingOf } from './sas-books.ts'
+import { DEAF_MS, differences, type Entry, grownOf, missingOf } from './sas-books.ts'
 import { startMachines } from './sas-machines.ts'
 import { openServiceNetwork } from './service-network.ts'
 import { until } from './stage.ts'
@@ -47,7 +47,8 @@ export const sas: Demo = {
     const network = ended.use(await openServiceNetwork(join(stage.folder, 'nodes'), 'devices'))
     const first = await network.start('first witness', { ...WITNESS, fleetOwners: ['self'] })
     const fleetOwners = [first.id]
-    const mirroring = { ...WITNESS, mirrorFile, fleetOwners }
+    // it has no machines, and their tables
+    const mirroring = { ...WITNESS, mirrorFile, fleetOwners, drivers: { sas: {} } }
     let mirror = await network.start('mirror', mirroring)
     const moneyFile = join(stage.folder, 'money.json')
     await writeFile(
@@ -212,7 +213,14 @@ export const sas: Demo = {
            FROM artel_device_entry WHERE agent = '${agent.id}' AND class = 'account'`
         )
       ) as Entry[]
+      const sums = JSON.parse(
+        await postgres.query(
+          `SELECT json_object_agg(mac, total) FROM (SELECT mac, sum(value) AS total FROM gaming_transactions
+           WHERE property_code = '00' GROUP BY mac) AS machines`
+        )
+      ) as Record<string, number>
       const state = await machines.state()
+      const areTables = state.every(({ serial }) => sums[serial] === grownOf(serial, 'coinIn', entries))
       // it is polled a little before, and a little later, than it is there
       const mayMiss = awayMs > DEAF_MS - 2_000 ? 2 : 0
       const wrong = state.flatMap(machine => differences(machine, entries, mayMiss))
@@ -221,11 +229,11 @@ export const sas: Demo = {
       const paid = state.reduce((sum, each) => sum + each.paid, 0)
       const exceptions = state.reduce((sum, { happened }) => sum + happened.length, 0)
       return {
-        right: wrong.length === 0 && rolled && paid === 1,
+        right: wrong.length === 0 && areTables && rolled && paid === 1,
         detail:
           wrong.length > 0
             ? wrong.join('; ')
-            : `${exceptions - missing} of ${exceptions} exceptions, once each${missing > 0 ? ' (the agent was away too long for the rest)' : ''}, meters to the credit, one ${rolled ? 'rolled over' : 'NOT rolled over'}, what was ordered is paid once`
+            : `${exceptions - missing} of ${exceptions} exceptions, once each${missing > 0 ? ' (the agent was away too long for the rest)' : ''}, meters to the credit, gaming_transactions ${areTables ? 'too' : 'NOT'}, one ${rolled ? 'rolled over' : 'NOT rolled over'}, what was ordered is paid once`
       }
     })
     await step('the log verifies without a node', async () => {
