@@ -96,9 +96,17 @@ export class FakeDaemon implements AsyncDisposable {
   async listen(): Promise<string> {
     this.server = createServer(socket => this.serve(socket))
     // the same again where its power comes back
-    this.port ||= await quietPort()
-    this.server.listen(this.port, '127.0.0.1')
-    await once(this.server, 'listening')
+    while (this.port === 0) {
+      const port = await quietPort()
+      this.server.listen(port, '127.0.0.1')
+      // another may have taken it meanwhile
+      const isMine = await once(this.server, 'listening').then(
+        () => true,
+        ({ code }) => code !== 'EADDRINUSE' && Promise.reject(new Error(code))
+      )
+      if (isMine) this.port = port
+    }
+    if (!this.server.listening) await once(this.server.listen(this.port, '127.0.0.1'), 'listening')
     return `127.0.0.1:${this.port}`
   }
 

@@ -32,7 +32,7 @@ export class FakeMains implements AsyncDisposable {
   /** What was called, in order. */
   calls(): string[] {
     try {
-      return readFileSync(join(this.folder, 'log'), 'utf8').trim().split('\n')
+      return readFileSync(join(this.folder, 'log'), 'utf8').trim().split('\n').filter(Boolean)
     } catch {
       // nothing yet
       return []
