@@ -130,8 +130,7 @@ export function answerPeers(
       return {}
     },
     async ask({ school, ...asked }, call) {
-      admit(school, call.peer)
-      await home.ask(asked, call)
+      await home.ask(asked, call, () => admit(school, call.peer))
       return {}
     },
     async watch({ school, token }, { peer, signal, send }) {

@@ -18,6 +18,8 @@ const OPERATION_MS = 330_000
 export const PAIRING_MS = 300_000
 /** Of an input or output of an operation, as one frame. */
 export const PART_BYTES = 512 * 1024
+/** Operations of one person that a node has under way at his home; further ones wait there for their turn. */
+export const ASKS_AT_ONCE = 6
 /** A page takes a line that is silent for 10 s to be dead. */
 export const HERE_MS = 4_000
 /** What a home opens to who is signed in elsewhere. */
@@ -226,12 +228,17 @@ export const messages = {
     answer: z.object({}),
     maxBytes: PART_BYTES + 1024,
     deadlineMs: OPERATION_MS,
-    atOnce: 8
+    // one that has just ended may still count
+    atOnce: ASKS_AT_ONCE + 2
   },
   /** What your node tells its pages, for his; now and then nothing but that it is there. */
   watch: {
     request: z.object({ school, token: bearer }),
-    items: z.object({ type: z.string().max(64), value: z.unknown().optional() }),
+    // nothing that a page would take for a word of the node at which he sits
+    items: z.object({
+      type: z.string().regex(/^(here|messenger:[a-z]{1,32})$/),
+      value: z.unknown().optional()
+    }),
     answer: z.object({}),
     deadlineMs: SLOW_MS,
     atOnce: 8

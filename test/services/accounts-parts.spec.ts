@@ -12,6 +12,7 @@ import { checkName, nameKey } from '../../services/gateway/accounts/names.ts'
 import { checkPassword } from '../../services/gateway/accounts/password-rules.ts'
 import { createPasswords } from '../../services/gateway/accounts/passwords.ts'
 import { checkTotp } from '../../services/gateway/accounts/totp.ts'
+import { createVisitors } from '../../services/gateway/accounts/visitors.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -251,5 +252,52 @@ describe('accounts: names and lists', () => {
     assert.match(lines[2]!.mistake!, /"king"; there are admin, teacher, pupil/)
     for (const text of ['', 'a,b\nc,d', 'name\n"open', `name\n${'x'.repeat(5000)}`])
       assert.throws(() => plan(text), { name: 'RequestError' }, text.slice(0, 20))
+  })
+})
+
+describe('accounts: visitors', () => {
+  const origin = { address: '10.0.0.1', agent: 'x'.repeat(5_000) }
+  const person = { name: 'bob', password: 'correct' }
+  const entered = {
+    token: 'of home',
+    expires: 30 * 24 * HOUR_MS,
+    device: 'mark',
+    scopes: ['messenger:read'],
+    account: { id: '1', name: 'bob', role: 'pupil', created: 0, hasSecondFactor: false }
+  }
+  const open = (signIn: (init: { password: string; device?: string; agent: string }) => object) =>
+    createVisitors({
+      homes: () => ({ signIn: async (init: never) => signIn(init) }) as never,
+      isAccount: () => false,
+      endings: { end: () => undefined },
+      now: () => 0
+    })
+
+  it('of one home take no room of others, and send no more of their browser than a home takes', async () => {
+    const { signIn, find } = open(({ agent }) => {
+      assert.ok(agent.length <= 1_000)
+      return entered
+    })
+    const other = await signIn(person, 'other', origin)
+    const tokens: string[] = []
+    for (let i = 0; i < 1_200; i++) tokens.push((await signIn(person, 'home', origin)).token)
+    assert.ok(find(other.token))
+    assert.equal(tokens.filter(token => find(token)).length, 50)
+    assert.ok(find(tokens.at(-1)!))
+  })
+
+  it('a browser that the home knows does not wait for who guesses beside it', async () => {
+    const { signIn } = open(({ password, device }) => {
+      if (password === 'correct' && device === 'mark') return entered
+      throw Object.assign(new Error(), { name: 'SignInError' })
+    })
+    for (let i = 0; i < 50; i++)
+      await assert.rejects(signIn({ ...person, password: 'wrong' }, 'home', origin), { name: 'SignInError' })
+    assert.ok(await signIn({ ...person, device: 'mark' }, 'home', origin))
+    const guesses = Array.from({ length: 100 }, () =>
+      signIn({ ...person, password: 'wrong' }, 'home', origin)
+    )
+    await assert.rejects(Promise.all(guesses), ({ name }: Error) => /^(SignIn|Attempts)Error$/.test(name))
+    await assert.rejects(signIn(person, 'home', origin), { name: 'AttemptsError' })
   })
 })

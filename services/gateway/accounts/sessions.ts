@@ -5,8 +5,8 @@ import { hashOf, idOf, isSecret, newId, newSecret } from './secrets.ts'
 import type { Store, StoredAccount, StoredSession } from './store.ts'
 
 /** Of one person; the one that was not used for longest makes room. */
-const MAX_SESSIONS = 50
-const MAX_AGENT_CHARS = 200
+export const MAX_SESSIONS = 50
+export const MAX_AGENT_CHARS = 200
 const PEER = 'peer '
 /** Where a session comes from that another node carries. */
 export const addressOf = (peer: string): string => `${PEER}${peer}`

@@ -1,11 +1,11 @@
 import type { AtHome, Grant, Homes } from '../../host/index.ts'
-import { createAttempts, keysOf } from './attempts.ts'
+import { createAttempts, networkOf } from './attempts.ts'
 import type { Account, Origin, Session, SignedIn, SignIn } from './contract.ts'
 import type { Endings } from './endings.ts'
 import { AttemptsError } from './errors.ts'
 import { endOf, SESSION_MS } from './expiry.ts'
-import { nameKey } from './names.ts'
 import { hashOf, idOf, isSecret, newId, newSecret } from './secrets.ts'
+import { MAX_AGENT_CHARS, MAX_SESSIONS } from './sessions.ts'
 
 /** tells visitors from sessions and tokens */
 export const VISIT_MARK = 'v'
@@ -64,6 +64,9 @@ export function createVisitors({
     origin: Origin
   ) {
     for (const [id, visit] of visits) if (isOver(visit) || visits.size >= MAX_VISITS) end(id)
+    // a home that lets in whoever comes takes no room of others
+    const ofHome = [...visits].filter(([, { home }]) => home.peer === peer).toReversed()
+    for (const [id] of ofHome.slice(MAX_SESSIONS - 1)) end(id)
     const id = `${VISIT_MARK}${newId()}`
     const own = newSecret(id)
     const visit = {
@@ -88,10 +91,10 @@ export function createVisitors({
   return {
     // a password of an account here goes nowhere
     homeOf: name => (isAccount(name) ? undefined : homes()?.of(name)),
-    async signIn(person, peer, origin) {
-      const attempt = attempts.enter(
-        keysOf({ name: hashOf(`${peer} ${nameKey(person.name)}`), address: origin.address })
-      )
+    async signIn(person, peer, { address, agent }) {
+      const origin = { address, agent: agent.slice(0, MAX_AGENT_CHARS) }
+      // the home counts by name, and knows the browsers that need not wait for others
+      const attempt = attempts.enter([`address ${networkOf(origin.address)}`])
       if ('waitMs' in attempt) throw new AttemptsError(attempt.waitMs)
       try {
         const entered = await homes()!.signIn({ ...person, agent: origin.agent }, peer)

@@ -1,3 +1,4 @@
+import { Queue } from '@libp2p/utils'
 import {
   type AtHome,
   type Call,
@@ -8,6 +9,8 @@ import {
   UnreachableError
 } from '../../host/index.ts'
 import { declaration } from '../declaration.ts'
+import { TooManyMessagesError } from '../errors.ts'
+import { ASKS_AT_ONCE } from '../messages.ts'
 import { isPerson } from '../people/acting.ts'
 import type { Network } from '../school/network.ts'
 import type { School } from '../school/school.ts'
@@ -19,6 +22,8 @@ type Declared = typeof declaration.operations
 const OUTPUT_BYTES = 10_000_000
 /** so that a home which does not answer is named before the operation is overdue */
 const SOONER_MS = 2_000
+/** Each may hold a file. */
+const MAX_WAITING = 64
 
 /** This node as the one at which people sit whose home is another of the school. */
 export function createCarrier(school: School, network: Network) {
@@ -38,6 +43,20 @@ export function createCarrier(school: School, network: Network) {
       throw new UnreachableError(
         `your home, the node ${device?.name ?? ''} (${peer}), does not answer now (${error.message}); come again when it is back, or sign in at it`
       )
+    }
+  }
+
+  const turns = new Map<string, Queue<unknown>>()
+  /** A page asks for all pictures of a chat at once. */
+  async function inTurn(peer: string, signal: AbortSignal, work: () => Promise<unknown>): Promise<unknown> {
+    const turn = turns.get(peer) ?? new Queue<unknown>({ concurrency: ASKS_AT_ONCE })
+    if (turn.size >= MAX_WAITING)
+      throw new TooManyMessagesError(`${MAX_WAITING} questions wait for your home; go on in 1 s`, 1)
+    turns.set(peer, turn)
+    try {
+      return await turn.add(work, { signal })
+    } finally {
+      if (turn.size === 0) turns.delete(peer)
     }
   }
 
@@ -72,7 +91,11 @@ export function createCarrier(school: School, network: Network) {
 
   return {
     ask: (home: AtHome, operation: keyof Declared, input: object, call: Pick<Call, 'signal' | 'digest'>) =>
-      named(home.peer, call.signal, ask(home, operation, input, call)),
+      named(
+        home.peer,
+        call.signal,
+        inTurn(home.peer, call.signal, () => ask(home, operation, input, call))
+      ),
 
     homes: {
       of(text) {

@@ -7,13 +7,15 @@ export function* inParts(text: string): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += PART_BYTES) yield bytes.subarray(at, at + PART_BYTES)
 }
 
-/** @throws {RequestError} it is longer than `maxBytes`, or no JSON */
+/** @throws {RequestError} it is longer than `maxBytes`, in more parts than that takes, or no JSON */
 export async function fromParts(parts: AsyncIterable<Uint8Array>, maxBytes: number): Promise<unknown> {
   const taken: Uint8Array[] = []
   let size = 0
   for await (const part of parts) {
     size += part.length
-    if (size > maxBytes) throw new RequestError(`more than ${maxBytes} bytes came`)
+    // thousands of small parts would take much more memory than their bytes
+    if (size > maxBytes || taken.length > maxBytes / PART_BYTES)
+      throw new RequestError(`more than ${maxBytes} bytes came, or in too small parts`)
     taken.push(part)
   }
   try {

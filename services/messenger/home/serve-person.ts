@@ -81,17 +81,23 @@ export function createHome({ isOpen, people, login, operations, follow, signal }
     signOut(token: string, peer: string): void {
       accounts().signOut(carried(token, peer).id)
     },
+    /** `admit` throws where the node is none of the school. */
     async ask(
       { token, operation: name, digest }: { token: string; operation: string; digest?: string },
-      { peer, signal: asked, received, send }: PeerCall<Uint8Array, Uint8Array>
+      { peer, signal: asked, received, send }: PeerCall<Uint8Array, Uint8Array>,
+      admit: () => void
     ): Promise<void> {
-      const grant = carried(token, peer)
+      admit()
+      carried(token, peer)
       const known: Record<string, Operation> = declaration.operations
       const operation = Object.hasOwn(known, name) ? known[name]! : undefined
       if (operation == null) throw new UnknownOperationError(`there is no operation ${JSON.stringify(name)}`)
       if (AT_HOME_ONLY.includes(name))
         throw new ForbiddenError('devices and recovery codes are made and revoked at your own node only')
       const input = await fromParts(received, operation.http.bodyBytes ?? INPUT_BYTES)
+      // what a node holds back it would send when it was revoked, or the session was over
+      admit()
+      const grant = carried(token, peer)
       const output = await callOperation(
         `messenger.${name}`,
         operation,
