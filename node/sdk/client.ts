@@ -53,6 +53,8 @@ export function createClient({
   let closed: Promise<void> | undefined
   /** when the node took the last submission */
   let takenAt = Number.NEGATIVE_INFINITY
+  /** submissions that it has not answered */
+  let asked = 0
 
   const services = createClients<ServiceClients>(createServiceCalls(http))
   const { compute, credits, data, network } = services
@@ -62,8 +64,10 @@ export function createClient({
     signal?.throwIfAborted()
     const key = crypto.randomUUID()
     return submissions(async () => {
+      const begunAt = Date.now()
       for (;;) {
         signal?.throwIfAborted()
+        asked++
         try {
           const taken = await http.call<Submitted>(`/api/v1${path}`, {
             method: 'POST',
@@ -74,11 +78,14 @@ export function createClient({
           takenAt = Date.now()
           return taken
         } catch (error) {
-          // what jobs of this program reserve is there again when they end
-          const isPassing = Date.now() - takenAt < patienceMs && !Object.hasOwn(Object(value), 'maxPrice')
+          // what jobs of this program reserve is there again when they end; one of those asked for may have been taken
+          const since = asked > 1 ? Math.max(takenAt, begunAt) : takenAt
+          const isPassing = Date.now() - since < patienceMs && !Object.hasOwn(Object(value), 'maxPrice')
           if ((error as Error).name !== 'InsufficientCreditsError' || !isPassing) throw error
-          await delay(CREDITS_MS, closing.signal)
+        } finally {
+          asked--
         }
+        await delay(CREDITS_MS, closing.signal)
       }
     })
   }

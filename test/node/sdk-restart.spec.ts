@@ -66,8 +66,8 @@ describe('node: SDK, tries', () => {
     const seen: { method: string; key?: string; authorization?: string }[] = []
     const server = createServer((req, res) => {
       const { authorization, 'idempotency-key': key } = req.headers
-      seen.push({ method: req.method!, key: key as string | undefined, authorization })
-      req.resume().on('end', () => answers[Math.min(seen.length, answers.length) - 1]!(req, res))
+      const n = seen.push({ method: req.method!, key: key as string | undefined, authorization })
+      req.resume().on('end', () => answers[Math.min(n, answers.length) - 1]!(req, res))
     })
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
     servers.push(async () => {
@@ -160,6 +160,22 @@ describe('node: SDK, tries', () => {
       name: 'InsufficientCreditsError'
     })
     assert.equal(seen.length, 5)
+  })
+
+  it('waits for them also where the node has answered none of those asked for at once', async () => {
+    const again = Promise.withResolvers<void>()
+    const { url, seen } = await serve(
+      (req, res) => void again.promise.then(() => done(req, res)),
+      problem(402, 'InsufficientCreditsError'),
+      (req, res) => {
+        done(req, res)
+        again.resolve()
+      }
+    )
+    await using artel = await connect({ url })
+    const spec = { type: 'map', items: [1], fn: 'x' } as const
+    assert.deepEqual(await Promise.all([artel.submit(spec), artel.submit(spec)]), [[7n], [7n]])
+    assert.equal(seen.length, 3)
   })
 
   it('gives up with its signal, whatever the node does', async () => {
