@@ -13,6 +13,8 @@ const BYTES_PER_WINDOW = 16 * 1024
 const FRAME_MS = 0.02
 /** Receiving and decrypting what nobody waits for, ms per byte. */
 const DROPPED_BYTE_MS = 4 / 2 ** 20
+/** Waste is told by so many ms: to count it takes a call of the system, longer than to read a frame. */
+const TOLD_MS = 5
 /** A stream is opened, taken, closed and taken back. */
 const FRAMES_PER_STREAM = 4
 
@@ -39,7 +41,7 @@ export interface MuxFollowerInit {
  * @throws {FramingError} a frame that no peer may send
  */
 export function followMux(init: MuxFollowerInit) {
-  const { windowOf, waste } = init
+  const { windowOf } = init
   const header = new Uint8Array(HEADER_BYTES)
   const view = new DataView(header.buffer)
   /** bytes of the header that have come */
@@ -51,6 +53,18 @@ export function followMux(init: MuxFollowerInit) {
   /** frames that are answers */
   let expected = 0
   let run = new Uint8ArrayList()
+  /** ms that are still to be told */
+  let wasted = 0
+
+  function waste(ms: number): void {
+    wasted += ms
+    if (wasted >= TOLD_MS) tell()
+  }
+
+  function tell(): void {
+    if (wasted > 0) init.waste(wasted)
+    wasted = 0
+  }
 
   function flush(): void {
     if (run.byteLength === 0) return
@@ -118,8 +132,12 @@ export function followMux(init: MuxFollowerInit) {
   return {
     /** Bytes that have come, in pieces of any size. */
     take(bytes: Uint8Array | Uint8ArrayList): void {
-      for (const piece of bytes instanceof Uint8Array ? [bytes] : bytes) take(piece)
-      flush()
+      try {
+        for (const piece of bytes instanceof Uint8Array ? [bytes] : bytes) take(piece)
+        flush()
+      } finally {
+        tell()
+      }
     },
     /** A frame of data has gone out. */
     sent(bytes: number): void {

@@ -86,15 +86,15 @@ export function createPeerBudget({
     const known = accounts.get(peer)
     if (known != null) return known
     if (accounts.size >= peers) forget()
-    take(all, 0, allBurstMs, allPerSecondMs)
+    const at = awake()
+    take(all, 0, allBurstMs, allPerSecondMs, at)
     const left = Math.min(burstMs, Math.max(newcomerMs, all.left))
-    const made = { bytes: 0, left, at: awake(), bars: 0, barredUntil: 0 }
+    const made = { bytes: 0, left, at, bars: 0, barredUntil: 0 }
     accounts.set(peer, made)
     return made
   }
 
-  function take(allowance: Allowance, ms: number, burst: number, perSecond: number): void {
-    const time = awake()
+  function take(allowance: Allowance, ms: number, burst: number, perSecond: number, time: number): void {
     const refill = (Math.max(0, time - allowance.at) * perSecond) / 1000
     allowance.left = Math.min(burst, allowance.left + refill) - ms
     allowance.at = Math.max(allowance.at, time)
@@ -128,8 +128,9 @@ export function createPeerBudget({
       if (now() < account.barredUntil) return
       accounts.delete(peer)
       accounts.set(peer, account)
-      take(account, ms, burstMs, perSecondMs)
-      take(all, ms, allBurstMs, allPerSecondMs)
+      const time = awake()
+      take(account, ms, burstMs, perSecondMs, time)
+      take(all, ms, allBurstMs, allPerSecondMs, time)
       if (account.left >= 0) return
       const barMs = Math.min(lastBarMs, firstBarMs * 2 ** account.bars)
       account.bars++
