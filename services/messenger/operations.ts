@@ -171,16 +171,27 @@ export function createOperations(
         throw new RequestError(
           'what came in by this device can only be let go of from another; give --all there'
         )
-      const cameIn = (): string[] => (all ? cameInBy(roster(), device, self) : [])
       const revoked: string[] = []
+      const refused: { device: string; reason: string }[] = []
+      let first: unknown
+      const tried = new Set<string>()
+      const next = (): string | undefined =>
+        all ? cameInBy(roster(), device, self).find(id => !tried.has(id)) : undefined
       // one that was revoked before may have let in others that do; each may let in one more until it is its turn
-      let [next] = all && roster().device(device)?.isRevoked === true ? cameIn() : [device]
-      while (next != null) {
-        await school.state('revoke', { device: next }, signal)
-        revoked.push(next)
-        ;[next] = cameIn()
+      let each = all && roster().device(device)?.isRevoked === true ? next() : device
+      for (; each != null; each = next()) {
+        tried.add(each)
+        try {
+          await school.state('revoke', { device: each }, signal)
+          revoked.push(each)
+        } catch (error) {
+          // what is refused of one keeps none of the others
+          refused.push({ device: each, reason: (error as Error).message })
+          first ??= error
+        }
       }
-      return { revoked }
+      if (revoked.length === 0 && first != null) throw first
+      return { revoked, refused }
     },
     async setMailboxes({ peers }, { signal }) {
       if (new Set(peers).size !== peers.length) throw new RequestError('a mailbox is named twice')

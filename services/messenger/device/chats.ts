@@ -29,11 +29,11 @@ import { type InTurn, transactLater } from '../store/database.ts'
 import { deletionsOf } from './deletions.ts'
 import type { Groups } from './groups.ts'
 import type { Intake } from './intake.ts'
-import { withoutMetadata } from './pictures.ts'
 import { ANNOUNCED, type Post } from './post.ts'
 import { openWith, sealWith } from './seal.ts'
 import type { DeviceStore, End } from './store.ts'
 import type { Sync } from './sync.ts'
+import { withoutMetadata } from './without-metadata.ts'
 
 const MAX_SESSIONS = 200
 /** Envelopes that came lately: each mailbox gives them. Of older ones the keys are gone; own ones are on the disk. */

@@ -15,6 +15,7 @@ import type {
   Presence,
   Program,
   Restored,
+  Revoked,
   SentFile,
   Stats,
   Status,
@@ -93,7 +94,12 @@ export function createApi(request: PageProps['request']) {
     addDevice: () => send<DeviceCode>('POST', '/messenger/devices/code', {}),
     confirmDevice: (digits: string) => send('POST', '/messenger/devices', { digits }),
     makeRecovery: () => send<{ code: string }>('POST', '/messenger/recovery', {}),
-    revoke: (device: string) => ask(`/messenger/devices/${at(device)}`, { method: 'DELETE' }, LONG_MS),
+    revoke: (device: string, all: boolean) =>
+      ask<Revoked>(
+        `/messenger/devices/${at(device)}?${query({ all: String(all) })}`,
+        { method: 'DELETE' },
+        LONG_MS
+      ),
 
     chats: () => ask<Items<Chat>>('/messenger/groups'),
     begin: (chat: { title: string; users: string[]; classes: string[] }) =>

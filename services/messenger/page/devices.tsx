@@ -43,12 +43,17 @@ export function Devices({
   const confirm = (digits: string): Promise<void> =>
     act(() => api.confirmDevice(digits).finally(() => setShown(undefined)))
   const makeRecovery = (): Promise<void> => act(async () => setMade((await api.makeRecovery()).code))
-  const askRevoke = (id: string, name: string): void =>
+  /** `all`: with what came in by it. */
+  async function revoke(id: string, all: boolean): Promise<void> {
+    const { refused } = await api.revoke(id, all)
+    if (refused.length > 0) throw new Error(refused.map(each => `${each.device}: ${each.reason}`).join('; '))
+  }
+  const askRevoke = (id: string, name: string, all: boolean): void =>
     setQuestion({
       title: t('revokeTitle', { name }),
-      text: t('revokeText'),
+      text: t(all ? 'revokeAllText' : 'revokeText'),
       yes: t('revoke'),
-      run: () => void act(() => api.revoke(id))
+      run: () => void act(() => revoke(id, all))
     })
   return (
     <Stack gap="md">
@@ -57,14 +62,24 @@ export function Devices({
           {devices.map(({ id, name }) => (
             <Row key={id} title={name} detail={id === own ? `${t('thisDevice')} · ${id}` : id}>
               {mayRevoke && id !== own && (
-                <Button
-                  size="xs"
-                  variant="default"
-                  aria-label={t('revokeOf', { name })}
-                  onClick={() => askRevoke(id, name)}
-                >
-                  {t('revoke')}
-                </Button>
+                <Group gap="xs">
+                  <Button
+                    size="xs"
+                    variant="default"
+                    aria-label={t('revokeOf', { name })}
+                    onClick={() => askRevoke(id, name, false)}
+                  >
+                    {t('revoke')}
+                  </Button>
+                  <Button
+                    size="xs"
+                    variant="default"
+                    aria-label={t('stolenOf', { name })}
+                    onClick={() => askRevoke(id, name, true)}
+                  >
+                    {t('stolen')}
+                  </Button>
+                </Group>
               )}
             </Row>
           ))}

@@ -146,6 +146,10 @@ export const en = {
   revokeOf: 'Let go of {name}',
   revokeTitle: 'Let go of {name}?',
   revokeText: 'It reads nothing that is said from then on, and cannot come in again.',
+  stolen: 'Stolen',
+  stolenOf: 'Stolen: {name}',
+  revokeAllText:
+    'It and all that came in by it read nothing that is said from then on; what of it is yours comes in anew as another device. This device stays.',
   anotherDevice: '{of} has another device: {name}',
   recovery: 'Recovery code',
   recoveryText:
@@ -318,6 +322,10 @@ export const ru: Texts = {
   revokeOf: 'Отключить: {name}',
   revokeTitle: 'Отключить {name}?',
   revokeText: 'Оно не прочтёт ничего, что будет сказано потом, и не вернётся.',
+  stolen: 'Украдено',
+  stolenOf: 'Украдено: {name}',
+  revokeAllText:
+    'Оно и все устройства, вошедшие через него, не прочтут ничего, что будет сказано потом; ваши из них войдут заново как новые. Это устройство останется.',
   anotherDevice: '{of}: новое устройство, {name}',
   recovery: 'Код восстановления',
   recoveryText:

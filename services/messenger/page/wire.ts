@@ -11,6 +11,7 @@ export type User = Answer<typeof schooling.users>['items'][number]
 export type Imported = Answer<typeof schooling.importUsers>
 export type Invitation = Answer<typeof schooling.invite>
 export type DeviceCode = Answer<typeof schooling.addDevice>
+export type Revoked = Answer<typeof schooling.revoke>
 export type Policy = Answer<typeof schooling.setPolicy>
 
 export type Chat = Answer<typeof chatting.groups>['items'][number]

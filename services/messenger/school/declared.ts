@@ -207,11 +207,21 @@ export const schooling = {
         .optional()
         .describe('of one that was stolen: what it, or a recovery code of it, let in goes, too, but the own')
     }),
-    output: z.object({ revoked: z.array(peer) }),
+    output: z.object({
+      revoked: z.array(peer),
+      refused: z
+        .array(z.object({ device: peer, reason: z.string() }))
+        .describe('what counts on, while the others do not')
+    }),
     http: { method: 'DELETE', path: '/messenger/devices/:device' },
     scope: 'messenger:admin',
     deadlineMs: 120_000,
-    command: { name: 'revoke', arguments: ['device'] }
+    command: {
+      name: 'revoke',
+      arguments: ['device'],
+      examples: ['messenger revoke ID --all'],
+      exit: ({ refused }: { refused: unknown[] }) => (refused.length > 0 ? 1 : 0)
+    }
   }),
   setMailboxes: operation({
     summary: 'Name the nodes that keep mail and decide who is in; 1, 3 or 5 are best',

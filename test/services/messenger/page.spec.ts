@@ -27,7 +27,7 @@ import { pack } from '../devices/releases.ts'
 import { openGateways } from './gateways.ts'
 import { NAUGHTY } from './naughty.ts'
 import { act, chatAway, enter, keptIn, letDeviceIn, tab } from './page-steps.ts'
-import { png, windows1251, zipOf } from './samples.ts'
+import { gifExtension, gifOf, movingWebp, png, riffChunk, webpOf, windows1251, zipOf } from './samples.ts'
 import { until } from './school.ts'
 
 const BUILT = fileURLToPath(new URL('../../../services/gateway/ui/dist/messenger.html', import.meta.url))
@@ -253,6 +253,14 @@ describe('messenger: page', function () {
 
     await attach(anna.page, 'red.png', png(8, 8))
     await seesPicture(bob.page, 'red.png', 8)
+    // with what is taken out before it is sent
+    const told = riffChunk('EXIF', Buffer.from('GPS 55.75 37.61'))
+    await attach(anna.page, 'red.webp', webpOf(0x08, told))
+    await seesPicture(bob.page, 'red.webp', 16)
+    await attach(anna.page, 'moving.webp', movingWebp(0x08, told))
+    await seesPicture(bob.page, 'moving.webp', 16)
+    await attach(anna.page, 'dot.gif', gifOf(gifExtension(0xfe, Buffer.from('GPS 55.75 37.61'))))
+    await seesPicture(bob.page, 'dot.gif', 1)
     const svg = `<svg xmlns="http://www.w3.org/2000/svg" onload="${EVIL}"><script>${EVIL}</script></svg>`
     const hostile: Record<string, Buffer> = {
       'evil.svg': Buffer.from(svg),
@@ -267,7 +275,7 @@ describe('messenger: page', function () {
     }
     for (const name of Object.keys(hostile).filter(each => !each.endsWith('.zip')))
       await line(bob.page, name).getByText('no picture that can be shown').waitFor()
-    assert.equal(await lines(bob.page).getByRole('img').count(), 1)
+    assert.equal(await lines(bob.page).getByRole('img').count(), 4)
     // what is kept is a file, whatever it is
     assert.equal((await keepFile(bob.page, 'evil.svg')).toString(), svg)
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { pictureType, withoutMetadata } from '../../../services/messenger/device/pictures.ts'
-import { chunk, png } from './samples.ts'
+import { pictureType } from '../../../services/messenger/device/pictures.ts'
+import { withoutMetadata } from '../../../services/messenger/device/without-metadata.ts'
+import { chunk, gifExtension, gifOf, movingWebp, png, riffChunk, webpOf } from './samples.ts'
 
 const segment = (marker: number, data: Buffer): Buffer => {
   const head = Buffer.from([0xff, marker, 0, 0])
@@ -49,6 +50,44 @@ const webp = (width: number, height: number): Buffer => {
 const jpeg = (...segments: Buffer[]): Buffer => Buffer.concat([Buffer.from([0xff, 0xd8]), ...segments, scan])
 const jfif = segment(0xe0, Buffer.from('JFIF\0\x01\x01\0\0\x01\0\x01\0\0'))
 
+const box = (name: string, ...content: Buffer[]): Buffer => {
+  const head = Buffer.alloc(8)
+  head.writeUInt32BE(8 + Buffer.concat(content).length)
+  head.write(name, 4)
+  return Buffer.concat([head, ...content])
+}
+/** Of one item that is drawn and one that tells something, in `mdat` or inside of the table itself (ISO/IEC 23008-12). */
+function heif(brand: string, told: string, isInside = false): Buffer {
+  const [drawn, about] = [Buffer.from('the picture itself'), Buffer.from(told)]
+  const type = box('ftyp', Buffer.from(`${brand}\0\0\0\0${brand}`))
+  const version = Buffer.alloc(4)
+  const item = (id: number, kind: string): Buffer =>
+    box('infe', Buffer.from([2, 0, 0, 0, 0, id, 0, 0]), Buffer.from(`${kind}\0`))
+  const inside = isInside ? [box('idat', about)] : []
+  const meta = (at: number): Buffer => {
+    const place = (id: number, method: number, offset: number, length: number): Buffer => {
+      const bytes = Buffer.from([0, id, 0, method, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0])
+      bytes.writeUInt32BE(offset, 8)
+      bytes.writeUInt32BE(length, 12)
+      return bytes
+    }
+    return box(
+      'meta',
+      version,
+      box('iinf', version, Buffer.from([0, 2]), item(1, 'hvc1'), item(2, 'Exif')),
+      box(
+        'iloc',
+        Buffer.from([1, 0, 0, 0, 0x44, 0, 0, told === '' ? 1 : 2]),
+        place(1, 0, at, drawn.length),
+        ...(told === '' ? [] : [place(2, Number(isInside), isInside ? 0 : at + drawn.length, about.length)])
+      ),
+      ...inside
+    )
+  }
+  const at = type.length + meta(0).length + 8
+  return Buffer.concat([type, meta(at), box('mdat', drawn, ...(isInside ? [] : [about]))])
+}
+
 describe('messenger: pictures', () => {
   it('knows a picture by what it is, whatever it is called, and a bomb by what it promises', () => {
     assert.equal(pictureType(png(8, 8)), 'image/png')
@@ -84,6 +123,51 @@ describe('messenger: pictures', () => {
     assert.equal(turned.includes('GPS'), false)
     assert.deepEqual(Buffer.from(withoutMetadata(turned)), turned)
     assert.ok(turned.includes(Buffer.from([0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 6])))
+  })
+
+  it('takes it out of WebP and GIF, whose pictures, loops and times stay', () => {
+    const clean = (bytes: Buffer): Buffer => Buffer.from(withoutMetadata(bytes))
+    const told = [riffChunk('EXIF', exif(1).subarray(6)), riffChunk('XMP ', Buffer.from('<x>GPS</x>'))]
+    assert.deepEqual(clean(webpOf(0x1c, ...told)), webpOf(0x10))
+    assert.deepEqual(clean(movingWebp(0x0c, ...told)), movingWebp(0))
+    assert.deepEqual(clean(Buffer.concat([webpOf(0), Buffer.from('GPS 55.75')])), webpOf(0))
+    assert.deepEqual(clean(webpOf(0, riffChunk('GPS ', Buffer.from('odd')))), webpOf(0))
+    // how it lies stays, whether its Exif begins with that word or not
+    for (const about of [exif(6), exif(6).subarray(6)]) {
+      const turned = clean(webpOf(0x08, riffChunk('EXIF', about)))
+      assert.equal(turned.includes('GPS'), false)
+      assert.deepEqual(clean(turned), turned)
+      assert.ok(turned.includes(Buffer.from([0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 6])))
+    }
+
+    const control = gifExtension(0xf9, Buffer.from([0, 10, 0, 0]))
+    const loop = gifExtension(0xff, Buffer.from('NETSCAPE2.0'), Buffer.from([1, 7, 0]))
+    const xmp = gifExtension(0xff, Buffer.from('XMP DataXMP'), Buffer.from('<x>GPS</x>'))
+    const comment = gifExtension(0xfe, Buffer.from('GPS 55.75'), Buffer.from('37.61'))
+    const plain = gifExtension(1, Buffer.alloc(12), Buffer.from('Ann was here'))
+    const more = gifExtension(0xff, Buffer.from('NETSCAPE2.0'), Buffer.from([1, 7, 0]), Buffer.from('GPS'))
+    assert.deepEqual(clean(gifOf(comment, xmp, loop, control, comment)), gifOf(loop, control))
+    assert.deepEqual(clean(gifOf(more, control, plain)), gifOf(loop))
+    assert.deepEqual(clean(Buffer.concat([gifOf(), Buffer.from('GPS')])), gifOf())
+  })
+
+  it('overwrites it in HEIC and AVIF, whose pictures stay where they are', () => {
+    const clean = (bytes: Buffer): Buffer => Buffer.from(withoutMetadata(bytes))
+    for (const brand of ['heic', 'avif'])
+      for (const isInside of [false, true]) {
+        const given = heif(brand, 'GPS 55.75 37.61', isInside)
+        assert.deepEqual(clean(given), heif(brand, '\0'.repeat(15), isInside))
+      }
+    const uuid = box('uuid', Buffer.from('GPS 55.75 37.61 and more'))
+    const place = box('moov', box('trak', box('udta', Buffer.from('GPS'))))
+    const free = (bytes: number) => box('free', Buffer.alloc(bytes))
+    assert.deepEqual(
+      clean(Buffer.concat([heif('mif1', ''), uuid, place])),
+      Buffer.concat([heif('mif1', ''), free(24), box('moov', box('trak', free(3)))])
+    )
+    // a film, and one that is cut
+    for (const other of [heif('isom', 'GPS'), heif('heic', 'GPS').subarray(0, -2)])
+      assert.deepEqual(clean(other), other)
   })
 
   it('leaves alone what is no picture, or is damaged', () => {

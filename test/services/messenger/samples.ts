@@ -47,3 +47,45 @@ export function zipOf(content: Buffer): Buffer {
   head.writeUInt16LE(name.length, 26)
   return Buffer.concat([head, name, packed])
 }
+
+/** A chunk of RIFF, as in RFC 9649. */
+export function riffChunk(name: string, content: Buffer): Buffer {
+  const size = Buffer.alloc(4)
+  size.writeUInt32LE(content.length)
+  return Buffer.concat([Buffer.from(name), size, content, Buffer.alloc(content.length & 1)])
+}
+const riff = (...chunks: Buffer[]): Buffer =>
+  riffChunk('RIFF', Buffer.concat([Buffer.from('WEBP'), ...chunks]))
+
+/** 16 by 8, half of it red and half green, drawn by Chromium. */
+const DRAWN = Buffer.from('kAEAnQEqEAAIAALATCWgAnS6AAOYAP7N7/+EFvr7sBp7W//maPkp9hujwAA=', 'base64')
+/** That picture, with these flags, and what somebody put behind it. */
+export function webpOf(flags: number, ...extra: Buffer[]): Buffer {
+  const head = Buffer.from([flags, 0, 0, 0, 15, 0, 0, 7, 0, 0])
+  return riff(riffChunk('VP8X', head), riffChunk('VP8 ', DRAWN), ...extra)
+}
+/** The same as a picture that moves, of one frame. */
+export function movingWebp(flags: number, ...inFrame: Buffer[]): Buffer {
+  const head = Buffer.from([flags | 2, 0, 0, 0, 15, 0, 0, 7, 0, 0])
+  const frame = Buffer.from([0, 0, 0, 0, 0, 0, 15, 0, 0, 7, 0, 0, 100, 0, 0, 0])
+  return riff(
+    riffChunk('VP8X', head),
+    riffChunk('ANIM', Buffer.alloc(6)),
+    riffChunk('ANMF', Buffer.concat([frame, riffChunk('VP8 ', DRAWN), ...inFrame]))
+  )
+}
+
+/** Blocks that each tell their length. */
+export const gifExtension = (label: number, ...blocks: Buffer[]): Buffer =>
+  Buffer.concat([
+    Buffer.from([0x21, label]),
+    ...blocks.flatMap(block => [Buffer.from([block.length]), block]),
+    Buffer.from([0])
+  ])
+/** A GIF of one pixel and two colours, as GIF89a has it, and what somebody put before it. */
+export const gifOf = (...extra: Buffer[]): Buffer =>
+  Buffer.concat([
+    Buffer.from('GIF89a\x01\0\x01\0\x80\0\0\xff\0\0\xff\xff\xff', 'latin1'),
+    ...extra,
+    Buffer.from([0x2c, 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 2, 0x44, 1, 0, 0x3b])
+  ])

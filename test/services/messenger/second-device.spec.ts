@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { signAs } from '../../../services/messenger/core/codec.ts'
 import { cameInBy } from '../../../services/messenger/core/roster.ts'
 import { consentFor, MAX_OWN_DEVICES, MAX_RECOVERIES } from '../../../services/messenger/core/statement.ts'
+import { NoMajorityError } from '../../../services/messenger/errors.ts'
 import { PAIRING_MS } from '../../../services/messenger/messages.ts'
+import { createOperations } from '../../../services/messenger/operations.ts'
 import { commitmentTo, digitsOf, readDeviceCode } from '../../../services/messenger/school/device-code.ts'
 import { createPairing } from '../../../services/messenger/school/pairing.ts'
 import { foundSchool, type Key, keyOf } from './devices.ts'
@@ -262,6 +264,34 @@ describe('messenger: a person’s other device', function () {
     assert.deepEqual(found(bob, own), ids(behind))
   })
 
+  it('goes with all that came in by it but what is refused, which is told of each', async () => {
+    const { roster, add, state, deviceOf, admin } = await foundSchool()
+    const bob = await add('bob', 'pupil')
+    const letIn: string[] = []
+    for (const name of ['one', 'two', 'three']) {
+      const { key, body, invite } = await deviceOf('bob', name)
+      state(bob, 'recovery', { key: invite.id })
+      state(key, 'device', body)
+      letIn.push(key.id)
+    }
+    let isAway = false
+    const school = {
+      known: () => roster,
+      async state(_: 'revoke', body: { device: string }) {
+        if (isAway || body.device === letIn[0]) throw new NoMajorityError('1 of 3 mailboxes answers')
+        state(admin, 'revoke', body)
+      }
+    }
+    const { revoke } = createOperations({ school, self: admin.id } as never, async () => undefined)
+    const all = () => revoke({ device: bob.id, all: true }, { signal: undefined } as never)
+    assert.deepEqual(await all(), {
+      revoked: [bob.id, ...letIn.slice(1)],
+      refused: [{ device: letIn[0], reason: '1 of 3 mailboxes answers' }]
+    })
+    isAway = true
+    await assert.rejects(async () => all(), { name: 'NoMajorityError' })
+  })
+
   it('comes in by a recovery code as by one of its person: once, by the newest, while the device counts that made it', async () => {
     const { roster, add, state, sign, admin, deviceOf } = await foundSchool()
     const [bob, eve] = [await add('bob', 'pupil'), await add('eve', 'pupil')]
@@ -360,7 +390,7 @@ describe('messenger: a person’s other device', function () {
     const revoke = () => school.desk.call('revoke', { device: ids[0], all: true })
     assert.deepEqual((await revoke()).revoked, ids)
     assert.deepEqual(await counting(), [invited])
-    assert.deepEqual(await revoke(), { revoked: [] })
+    assert.deepEqual(await revoke(), { revoked: [], refused: [] })
     // nothing done is no success: there is no such device, or it would count again with its person
     const none = { device: '1'.repeat(52), all: true }
     await assert.rejects(school.desk.call('revoke', none), { name: 'PolicyError' })
