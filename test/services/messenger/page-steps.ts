@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Page } from 'playwright-core'
-import { APP, button, line, say, signIn } from '../../../node/demo/chat-page.ts'
+import { APP, attach, button, line, say, seesPicture, signIn } from '../../../node/demo/chat-page.ts'
+import { gifExtension, gifOf, movingWebp, png, riffChunk, webpOf } from './samples.ts'
 
 /** What can be done with a message. */
 export async function act(page: Page, text: string, action: string | RegExp): Promise<void> {
@@ -92,4 +93,19 @@ export async function chatAway(
   await say(home, 'seen at once')
   await line(away, 'seen at once').waitFor()
   assert.equal(await away.getByRole('tab', { name: 'My devices' }).count(), 0)
+}
+
+/** Pictures of every kind that is shown, with what is taken out before they are sent. */
+export async function sendPictures(from: Page, to: Page): Promise<void> {
+  const told = riffChunk('EXIF', Buffer.from('GPS 55.75 37.61'))
+  const pictures: [name: string, width: number, bytes: Buffer][] = [
+    ['red.png', 8, png(8, 8)],
+    ['red.webp', 16, webpOf(0x08, told)],
+    ['moving.webp', 16, movingWebp(0x08, told)],
+    ['dot.gif', 1, gifOf(gifExtension(0xfe, Buffer.from('GPS 55.75 37.61')))]
+  ]
+  for (const [name, width, bytes] of pictures) {
+    await attach(from, name, bytes)
+    await seesPicture(to, name, width)
+  }
 }
