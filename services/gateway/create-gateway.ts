@@ -9,6 +9,7 @@ import {
   createEndings,
   createPasswords,
   createVisitors,
+  FAILURE_MS,
   peopleElsewhere
 } from './accounts/index.ts'
 import type { Gateway, GatewayComponents, GatewayInit } from './contract.ts'
@@ -61,9 +62,11 @@ class HttpGateway implements Gateway {
     services.provide(token, answerTokens(tokens))
     const visitors = createVisitors({
       homes: this.#components.homes,
-      isAccount: accounts.has,
+      accounts,
       endings,
-      now
+      failureMs: FAILURE_MS,
+      now,
+      log: this.#log
     })
     const grants = createGrants(tokens, accounts, visitors, endings)
     started.defer(() => grants.close())

@@ -84,10 +84,22 @@ export interface People {
   signOut(id: string): void
 }
 
+/** A person may call two of his devices the same. */
+export interface FoundHomes {
+  /** of the person there */
+  name: string
+  /** this node is one */
+  isHere: boolean
+  /** the others; with none of either, nobody's */
+  peers: string[]
+}
+
 /** People who sit here and have their account at another node, their home. What is thrown there is thrown here. */
 export interface Homes {
-  /** the home that `name@home` means, and the name there; undefined: none that this node knows */
-  of(text: string): { name: string; peer: string } | undefined
+  /** what `name@home` means; undefined: the text is none, or there are no homes here */
+  of(text: string): FoundHomes | undefined
+  /** those that answer now, in their order; soon, whether they do or not */
+  answering(peers: readonly string[]): Promise<string[]>
   /** @throws {UnreachableError} names the home */
   signIn(person: PersonAt, peer: string): Promise<Entered & { scopes: readonly string[] }>
   signOut(session: AtHome): Promise<void>

@@ -10,7 +10,16 @@ export {
   serviceScopes
 } from './access.ts'
 export { callOperation } from './call-operation.ts'
-export type { Capabilities, Entered, Homes, Jobs, People, PersonAt, ServiceApis } from './capabilities.ts'
+export type {
+  Capabilities,
+  Entered,
+  FoundHomes,
+  Homes,
+  Jobs,
+  People,
+  PersonAt,
+  ServiceApis
+} from './capabilities.ts'
 export type { CallByName, CallOptions, Clients } from './client.ts'
 export type {
   Check,

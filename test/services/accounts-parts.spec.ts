@@ -7,6 +7,7 @@ import {
   LONGEST_MS,
   networkOf
 } from '../../services/gateway/accounts/attempts.ts'
+import { AttemptsError, SignInError } from '../../services/gateway/accounts/errors.ts'
 import { planImport } from '../../services/gateway/accounts/import-list.ts'
 import { checkName, nameKey } from '../../services/gateway/accounts/names.ts'
 import { checkPassword } from '../../services/gateway/accounts/password-rules.ts'
@@ -265,22 +266,39 @@ describe('accounts: visitors', () => {
     scopes: ['messenger:read'],
     account: { id: '1', name: 'bob', role: 'pupil', created: 0, hasSecondFactor: false }
   }
-  const open = (signIn: (init: { password: string; device?: string; agent: string }) => object) =>
+  type Judge = (init: { password: string; device?: string; agent: string }, peer: string) => object
+  const open = (signIn: Judge, away: string[] = []) =>
     createVisitors({
-      homes: () => ({ signIn: async (init: never) => signIn(init) }) as never,
-      isAccount: () => false,
+      homes: () =>
+        ({
+          signIn: async (init: never, peer: string) => signIn(init, peer),
+          answering: async (peers: string[]) => peers.filter(peer => !away.includes(peer))
+        }) as never,
+      accounts: {
+        has: () => false,
+        signIn: async ({ password }) => {
+          if (password === 'of here') return { token: 'here' } as never
+          throw new SignInError('here')
+        }
+      },
       endings: { end: () => undefined },
-      now: () => 0
+      failureMs: 0,
+      now: () => 0,
+      log: () => undefined
     })
+  const at = (...peers: string[]) => ({ name: person.name, isHere: false, peers })
+  const refuse = (name: string, message = '') => {
+    throw Object.assign(new Error(message), { name })
+  }
 
   it('of one home take no room of others, and send no more of their browser than a home takes', async () => {
     const { signIn, find } = open(({ agent }) => {
       assert.ok(agent.length <= 1_000)
       return entered
     })
-    const other = await signIn(person, 'other', origin)
+    const other = await signIn(person, at('other'), origin)
     const tokens: string[] = []
-    for (let i = 0; i < 1_200; i++) tokens.push((await signIn(person, 'home', origin)).token)
+    for (let i = 0; i < 1_200; i++) tokens.push((await signIn(person, at('home'), origin)).token)
     assert.ok(find(other.token))
     assert.equal(tokens.filter(token => find(token)).length, 50)
     assert.ok(find(tokens.at(-1)!))
@@ -289,15 +307,65 @@ describe('accounts: visitors', () => {
   it('a browser that the home knows does not wait for who guesses beside it', async () => {
     const { signIn } = open(({ password, device }) => {
       if (password === 'correct' && device === 'mark') return entered
-      throw Object.assign(new Error(), { name: 'SignInError' })
+      return refuse('SignInError')
     })
     for (let i = 0; i < 50; i++)
-      await assert.rejects(signIn({ ...person, password: 'wrong' }, 'home', origin), { name: 'SignInError' })
-    assert.ok(await signIn({ ...person, device: 'mark' }, 'home', origin))
+      await assert.rejects(signIn({ ...person, password: 'wrong' }, at('home'), origin), {
+        name: 'SignInError'
+      })
+    assert.ok(await signIn({ ...person, device: 'mark' }, at('home'), origin))
     const guesses = Array.from({ length: 100 }, () =>
-      signIn({ ...person, password: 'wrong' }, 'home', origin)
+      signIn({ ...person, password: 'wrong' }, at('home'), origin)
     )
     await assert.rejects(Promise.all(guesses), ({ name }: Error) => /^(SignIn|Attempts)Error$/.test(name))
-    await assert.rejects(signIn(person, 'home', origin), { name: 'AttemptsError' })
+    await assert.rejects(signIn(person, at('home'), origin), { name: 'AttemptsError' })
+  })
+
+  it('a home that says no, one that is shut or away, and one that is none answer alike, also to many guesses', async () => {
+    /** as a home of today counts */
+    const judge = () => {
+      const attempts = createAttempts(() => 0)
+      return () => {
+        const attempt = attempts.enter([`pair ${person.name}`])
+        if (!('waitMs' in attempt)) return refuse('SignInError', 'wrong')
+        throw new AttemptsError(attempt.waitMs)
+      }
+    }
+    const answersOf = async (visitors: ReturnType<typeof open>, ...peers: string[]): Promise<string[]> => {
+      const told: string[] = []
+      for (let i = 0; i < 8; i++)
+        await assert.rejects(visitors.signIn(person, at(...peers), origin), (error: Error) => {
+          told.push(JSON.stringify([error.name, error.message, error]))
+          return true
+        })
+      return told
+    }
+    const none = await answersOf(open(judge()))
+    assert.match(none[0]!, /SignInError/)
+    assert.match(none.at(-1)!, /AttemptsError.*retryAfter/)
+    assert.deepEqual(await answersOf(open(judge()), 'home'), none)
+    assert.deepEqual(await answersOf(open(judge(), ['home']), 'home'), none)
+    assert.deepEqual(
+      await answersOf(
+        open(() => refuse('ForbiddenError', 'no home')),
+        'home'
+      ),
+      none
+    )
+  })
+
+  it('of two homes of one name the one that knows the password lets him in, this node first', async () => {
+    const { signIn, find, end } = open((_, peer) => {
+      if (peer === 'second') return entered
+      return refuse('SignInError')
+    })
+    const { token, session } = await signIn(person, at('first', 'second'), origin)
+    assert.equal(find(token)?.home?.peer, 'second')
+    end(session.id)
+    assert.equal(find(token), undefined)
+    const here = await signIn({ ...person, password: 'of here' }, { ...at('second'), isHere: true }, origin)
+    assert.equal(here.token, 'here')
+    const there = await signIn(person, { ...at('second'), isHere: true }, origin)
+    assert.equal(find(there.token)?.home?.peer, 'second')
   })
 })

@@ -9,7 +9,7 @@ import { brotliCompressSync } from 'node:zlib'
 import { defaultLogger } from '@libp2p/logger'
 import { TypedEventEmitter } from 'main-event'
 import { verdict } from '../../node/index.ts'
-import { MAX_READERS } from '../../services/gateway/events/event-routes.ts'
+import { MAX_OF_HOME, MAX_READERS } from '../../services/gateway/events/event-routes.ts'
 import { createGateway } from '../../services/gateway/index.ts'
 import { type Gateway, type GatewayComponents, type GatewayInit, OWN_GROUPS } from '../../services/index.ts'
 import { until } from '../bootstrap/nodes.ts'
@@ -287,6 +287,55 @@ describe('gateway: who may ask', () => {
       }
     })
 
+    it('takes so many visitors of one home, and others beside them', async () => {
+      homes = {
+        of: () => ({ name: 'bob', isHere: false, peers: ['home'] }),
+        answering: async (peers: string[]) => peers,
+        signIn: async () => ({
+          token: 'of home',
+          expires: Date.now() + 3_600_000,
+          device: 'mark',
+          scopes: ['messenger:read'],
+          account: { id: '1', name: 'bob', role: 'pupil', created: 0, hasSecondFactor: false }
+        }),
+        async *watch(_: unknown, signal: AbortSignal) {
+          yield { type: 'here' }
+          if (!signal.aborted) await once(signal, 'abort')
+        }
+      }
+      await start()
+      const signedIn = await fetch(`${gateway.url}/api/v1/session`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ name: 'bob@home', password: 'correct horse battery' })
+      })
+      const { token } = (await signedIn.json()) as { token: string }
+      const asked = (bearer: string) => upgrade({ 'sec-websocket-protocol': `artel.v1, bearer.${bearer}` })
+      const sockets: Socket[] = []
+      try {
+        for (let i = 0; i < MAX_OF_HOME; i++) {
+          const [, socket] = await once(asked(token), 'upgrade')
+          sockets.push(socket)
+        }
+        const [answer] = (await once(asked(token), 'response')) as [IncomingMessage]
+        assert.equal(answer.statusCode, 503)
+        answer.destroy()
+        const [, owners] = await once(asked(gateway.token!), 'upgrade')
+        sockets.push(owners)
+        sockets.shift()!.destroy()
+        await until(async () => {
+          const again = asked(token)
+          const [answer, socket] = await Promise.race([once(again, 'upgrade'), once(again, 'response')])
+          if (answer.statusCode === 101) sockets.push(socket)
+          else answer.destroy()
+          return answer.statusCode === 101
+        }, 'there is room again')
+      } finally {
+        for (const socket of sockets) socket.destroy()
+        homes = undefined
+      }
+    })
+
     it('lets a reader go who never reads', async () => {
       await start()
       const protocols = `artel.v1, bearer.${gateway.token}`
@@ -334,6 +383,7 @@ class Events extends TypedEventEmitter<Record<string, CustomEvent<any>>> {
 }
 
 let scheduler: Events & Record<string, unknown>
+let homes: unknown
 
 /** as much of a node as these tests ask for */
 function components(): GatewayComponents {
@@ -350,7 +400,7 @@ function components(): GatewayComponents {
       balance: () => ({ available: 1n, reserved: 0n }),
       supply: () => ({ granted: 1n, burnt: 0n, total: 1n })
     }),
-    homes: () => undefined,
+    homes: () => homes,
     services: Object.assign(new EventTarget(), {
       provide() {},
       groups: OWN_GROUPS,

@@ -1,4 +1,5 @@
 import { parseCookie, type SetCookie, stringifySetCookie } from 'cookie'
+import { isMark } from './devices.ts'
 
 /** A known browser is known for a year. */
 const DEVICE_S = 365 * 86_400
@@ -14,8 +15,8 @@ function namesOf(host: string): { session: string; device: string } {
 export function readCookies(header: string | undefined, host: string): { session?: string; device?: string } {
   if (header == null) return {}
   const { session, device } = namesOf(host)
-  const cookies = parseCookie(header)
-  return { session: cookies[session], device: cookies[device] }
+  const { [session]: secret, [device]: mark } = parseCookie(header)
+  return { session: secret, device: mark != null && isMark(mark) ? mark : undefined }
 }
 
 /**

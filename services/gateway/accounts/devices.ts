@@ -3,6 +3,9 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 const NONCE_BYTES = 12
 const FORM = /^([\w-]{16})\.([\w-]{43})$/
 
+/** Whether a text may be such a mark, of whichever node. */
+export const isMark = (text: string): boolean => FORM.test(text)
+
 /**
  * Marks browsers from which an account was signed in to ("device cookies", OWASP). A mark opens nothing; it only
  * counts the failures of its browser apart from those of strangers. It ends with the password.

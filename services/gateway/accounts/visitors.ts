@@ -1,14 +1,23 @@
-import type { AtHome, Grant, Homes } from '../../host/index.ts'
-import { createAttempts, networkOf } from './attempts.ts'
-import type { Account, Origin, Session, SignedIn, SignIn } from './contract.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { AtHome, FoundHomes, Grant, Homes } from '../../host/index.ts'
+import { type Attempt, createAttempts, type Key, networkOf } from './attempts.ts'
+import type { Account, Accounts, Origin, Session, SignedIn, SignIn } from './contract.ts'
 import type { Endings } from './endings.ts'
-import { AttemptsError } from './errors.ts'
+import { AttemptsError, SignInError } from './errors.ts'
 import { endOf, SESSION_MS } from './expiry.ts'
+import { nameKey } from './names.ts'
 import { hashOf, idOf, isSecret, newId, newSecret } from './secrets.ts'
 import { MAX_AGENT_CHARS, MAX_SESSIONS } from './sessions.ts'
 
 /** tells visitors from sessions and tokens */
 export const VISIT_MARK = 'v'
+/**
+ * Whoever cannot be let in hears it no sooner: a home that is away, one that is none, and one that says no are not told
+ * apart by the time, or strangers would learn who is in the school, and whose computers are on.
+ */
+export const FAILURE_MS = 5_000
+/** Errors of a home that has looked at the password. */
+const JUDGED: readonly string[] = ['SignInError', 'SecondFactorError', 'AttemptsError']
 /** The one who did nothing for longest makes room. */
 const MAX_VISITS = 1_000
 
@@ -21,16 +30,27 @@ interface Visit {
 }
 
 export interface Visitors {
-  /** the home that a name means, and the name there */
-  homeOf(name: string): { name: string; peer: string } | undefined
-  /** @throws {AttemptsError} too many failed before; what the home throws */
-  signIn(init: SignIn, peer: string, origin: Origin): Promise<SignedIn>
+  /** the homes that a name means; undefined: it is of this node */
+  homesOf(name: string): FoundHomes | undefined
+  /**
+   * At the first of the homes that lets him in, this node among them.
+   *
+   * @throws {SignInError} whatever is the reason, said alike
+   * @throws {SecondFactorError} the password is right
+   * @throws {AttemptsError} too many failed before
+   */
+  signIn(init: SignIn, homes: FoundHomes, origin: Origin): Promise<SignedIn>
   find(text: string): Grant | undefined
   holds(id: string): boolean
   account(id: string): Account
+  /** The home says that it is over. */
+  end(id: string): void
   /** Ends it here, and at home where that answers. */
   signOut(id: string): Promise<void>
 }
+
+/** ms, as a home says it. Pure. */
+const waitOf = (message: string): number => 1000 * Number(/ (\d{1,4}) s$/.exec(message)?.[1] ?? 1)
 
 /**
  * People who sit here and have their account at another node: in memory, with the token that their home gave for this
@@ -38,15 +58,19 @@ export interface Visitors {
  */
 export function createVisitors({
   homes,
-  isAccount,
+  accounts,
   endings,
-  now
+  failureMs,
+  now,
+  log
 }: {
   homes(): Homes | undefined
-  /** whether a name is one of an account here */
-  isAccount(name: string): boolean
+  accounts: Pick<Accounts, 'has' | 'signIn'>
   endings: Pick<Endings, 'end'>
+  /** see FAILURE_MS */
+  failureMs: number
   now(): number
+  log(message: string, ...args: unknown[]): void
 }): Visitors {
   // in the order of their last use
   const visits = new Map<string, Visit>()
@@ -88,20 +112,57 @@ export function createVisitors({
     return { token: own, session: { ...visit.session }, account: visit.account }
   }
 
+  function enter(key: Key): Attempt {
+    const attempt = attempts.enter([key])
+    if ('waitMs' in attempt) throw new AttemptsError(attempt.waitMs)
+    return attempt
+  }
+
+  async function enterOne(person: SignIn, found: FoundHomes, origin: Origin): Promise<SignedIn> {
+    // the home counts by name, and knows the browsers that need not wait for others
+    const attempt = enter(`address ${networkOf(origin.address)}`)
+    const own = { ...person, name: found.name }
+    let tooMany: Error | undefined
+    let isJudged = false
+    const there = async (peer: string): Promise<SignedIn> => {
+      const entered = await homes()!.signIn({ ...own, agent: origin.agent }, peer)
+      return { ...make(entered, peer, origin), device: entered.device }
+    }
+    const ways = [
+      ...(found.isHere ? [() => accounts.signIn(own, origin)] : []),
+      ...((await homes()?.answering(found.peers)) ?? []).map(peer => () => there(peer))
+    ]
+    for (const way of ways)
+      try {
+        const entered = await way()
+        attempt.succeeded()
+        return entered
+      } catch (error) {
+        const { name, message } = error as Error
+        isJudged ||= JUDGED.includes(name)
+        if (name === 'SecondFactorError') throw error
+        if (name === 'AttemptsError') tooMany = new AttemptsError(waitOf(message))
+        log('%s is not let in by a home: %s', own.name, message)
+      }
+    // where none has looked, as a home would
+    if (!isJudged) enter(`pair ${hashOf(nameKey(person.name))}`)
+    throw (
+      tooMany ??
+      new SignInError(
+        'name, home, password or code are wrong, or the home does not answer now; who sits down at it sees which'
+      )
+    )
+  }
+
   return {
     // a password of an account here goes nowhere
-    homeOf: name => (isAccount(name) ? undefined : homes()?.of(name)),
-    async signIn(person, peer, { address, agent }) {
-      const origin = { address, agent: agent.slice(0, MAX_AGENT_CHARS) }
-      // the home counts by name, and knows the browsers that need not wait for others
-      const attempt = attempts.enter([`address ${networkOf(origin.address)}`])
-      if ('waitMs' in attempt) throw new AttemptsError(attempt.waitMs)
+    homesOf: name => (accounts.has(name) ? undefined : homes()?.of(name)),
+    async signIn(person, found, { address, agent }) {
+      const soonest = delay(failureMs, undefined, { ref: false })
       try {
-        const entered = await homes()!.signIn({ ...person, agent: origin.agent }, peer)
-        attempt.succeeded()
-        return { ...make(entered, peer, origin), device: entered.device }
+        return await enterOne(person, found, { address, agent: agent.slice(0, MAX_AGENT_CHARS) })
       } catch (error) {
-        if ((error as Error).name !== 'SignInError') attempt.undo()
+        if ((error as Error).name !== 'SecondFactorError') await soonest
         throw error
       }
     },
@@ -127,6 +188,7 @@ export function createVisitors({
       return visit != null && !isOver(visit)
     },
     account: id => visits.get(id)!.account,
+    end,
     async signOut(id) {
       const { home } = visits.get(id)!
       visits.delete(id)

@@ -9,6 +9,8 @@ const HEARTBEAT_MS = 15_000
 /** Clients have nothing to say here. */
 export const MAX_MESSAGE_BYTES = 1024
 export const MAX_READERS = 100
+/** Of the visitors of one home, which lets in whom it likes. */
+export const MAX_OF_HOME = 25
 const RETRY_S = 10
 const HOME_AGAIN_MS = 5_000
 /** Of a visitor who reads too slowly. */
@@ -17,8 +19,17 @@ const GOING_AWAY = 1001
 const POLICY = 1008
 const TRY_LATER = 1013
 
-export function eventRoutes(app: App, { events, grants, homes, stopping, logger }: Context): void {
+export function eventRoutes(app: App, { events, grants, visitors, homes, stopping, logger }: Context): void {
   const log = logger.forComponent('artel:gateway')
+  /** home → sockets */
+  const ofHomes = new Map<string, number>()
+  const isFull = ({ home }: Grant): boolean => home != null && (ofHomes.get(home.peer) ?? 0) >= MAX_OF_HOME
+  function count({ home }: Grant, by: 1 | -1): void {
+    if (home == null) return
+    const next = (ofHomes.get(home.peer) ?? 0) + by
+    if (next === 0) ofHomes.delete(home.peer)
+    else ofHomes.set(home.peer, next)
+  }
   app.route({
     method: 'GET',
     url: '/events',
@@ -29,13 +40,16 @@ export function eventRoutes(app: App, { events, grants, homes, stopping, logger 
       // a visitor hears what his home tells, and nothing of this node
       if (grant?.home == null && !allows(grant!, 'read'))
         return done(new ForbiddenError('this needs the scope read'))
-      if (app.websocketServer.clients.size < MAX_READERS) return done()
+      const isOver = isFull(grant!)
+      if (!isOver && app.websocketServer.clients.size < MAX_READERS) return done()
       reply.header('retry-after', String(RETRY_S))
-      done(new TooManyReadersError(`${MAX_READERS} follow what happens here; try again in ${RETRY_S} s`))
+      const who = isOver ? `${MAX_OF_HOME} of your home` : MAX_READERS
+      done(new TooManyReadersError(`${who} follow what happens here; try again in ${RETRY_S} s`))
     },
     handler: (socket, req) => {
       // many may have come at once
-      if (app.websocketServer.clients.size > MAX_READERS) return socket.close(TRY_LATER, 'too many readers')
+      if (app.websocketServer.clients.size > MAX_READERS || isFull(req.grant!))
+        return socket.close(TRY_LATER, 'too many readers')
       follow(socket, req.grant!)
     }
   })
@@ -52,7 +66,8 @@ export function eventRoutes(app: App, { events, grants, homes, stopping, logger 
       asValues: socket.protocol === WS_VALUES,
       mayRead: (service: string) => allows(grant, `${service}:read`)
     }
-    const leave = grant.home == null ? events.add(sink, reader) : hearHome(socket, grant.home)
+    count(grant, 1)
+    const leave = grant.home == null ? events.add(sink, reader) : hearHome(socket, grant.id, grant.home)
     let isAlive = true
     const heartbeat = setInterval(() => {
       if (!isAlive) return socket.terminate()
@@ -71,12 +86,13 @@ export function eventRoutes(app: App, { events, grants, homes, stopping, logger 
       clearInterval(heartbeat)
       stopping.removeEventListener('abort', goAway)
       ended.removeEventListener('abort', refuse)
+      count(grant, -1)
       leave()
     })
   }
 
   /** Tells what the home of a visitor tells, until the answer is called. Where that ends, the page comes again and looks at all. */
-  function hearHome(socket: WebSocket, home: AtHome): () => void {
+  function hearHome(socket: WebSocket, visit: string, home: AtHome): () => void {
     const gone = new AbortController()
     const pass = async (): Promise<void> => {
       for await (const told of homes()?.watch(home, gone.signal) ?? []) {
@@ -85,7 +101,10 @@ export function eventRoutes(app: App, { events, grants, homes, stopping, logger 
       }
     }
     pass()
-      .catch((error: Error) => log('the home %s tells nothing: %s', home.peer, error.message))
+      .catch((error: Error) => {
+        if (error.name === 'UnauthorizedError') visitors.end(visit)
+        log('the home %s tells nothing: %s', home.peer, error.message)
+      })
       // not at once, or a home that is away would be asked without a rest
       .finally(() =>
         setTimeout(() => socket.close(GOING_AWAY, 'the home tells nothing'), HOME_AGAIN_MS).unref()

@@ -27,11 +27,11 @@ export function personRoutes(app: App, { accounts, visitors }: Context): void {
       const { inBrowser, ...init } = req.body
       const origin = originOf(req, inBrowser)
       const { device } = readCookies(req.headers.cookie, req.headers.host!)
-      const home = visitors.homeOf(init.name)
+      const homes = visitors.homesOf(init.name)
       const entered =
-        home == null
+        homes == null
           ? accounts.signIn({ ...init, device }, origin)
-          : visitors.signIn({ ...init, name: home.name, device }, home.peer, origin)
+          : visitors.signIn({ ...init, device }, homes, origin)
       return answer(await entered, req, reply)
     }
   })

@@ -45,7 +45,7 @@ export async function createServer(
   },
   context: Context
 ): Promise<App> {
-  const { verdict, explain, logger, grants, now } = context
+  const { verdict, explain, logger, grants, visitors, now } = context
   const log = logger.forComponent('artel:gateway')
   const app: App = fastify({
     bodyLimit: BODY_BYTES,
@@ -67,8 +67,10 @@ export async function createServer(
   app.setValidatorCompiler(validatorCompiler)
   // The types hold at compile time and the tests validate; at run time that would cost more than the work.
   app.setSerializerCompiler(() => data => JSON.stringify(data))
-  app.setErrorHandler((thrown: Error, { routeOptions }, reply) => {
+  app.setErrorHandler((thrown: Error, { routeOptions, grant }, reply) => {
     const error = explain(thrown)
+    // who has a grant hears this of his home alone
+    if (grant?.home != null && error.name === 'UnauthorizedError') visitors.end(grant.id)
     const problem = problemOf(error, verdict)
     if (problem.title === 'InternalError') log.error('a request failed: %e', error)
     const { retryAfter } = error as { retryAfter?: number }

@@ -22,6 +22,8 @@ type Declared = typeof declaration.operations
 const OUTPUT_BYTES = 10_000_000
 /** so that a home which does not answer is named before the operation is overdue */
 const SOONER_MS = 2_000
+/** Less than a failure to sign in takes: who is away is not told apart by the time. */
+const HERE_WITHIN_MS = 4_000
 /** Each may hold a file. */
 const MAX_WAITING = 64
 
@@ -103,16 +105,23 @@ export function createCarrier(school: School, network: Network) {
         if (at < 1 || school.roster == null) return undefined
         const [name, home] = [text.slice(0, at), text.slice(at + 1).trim()]
         // a password goes to no node but one of its person
-        const device = roster()
+        const found = roster()
           .devices()
-          .find(
+          .filter(
             each =>
               (each.peer === home || each.name === home) &&
-              each.peer !== network.self &&
               isPerson(name, each.user) &&
               roster().person(each.id) != null
           )
-        return device == null ? undefined : { name, peer: device.peer }
+        const peers = new Set(found.map(({ peer }) => peer))
+        return { name, isHere: peers.delete(network.self), peers: [...peers] }
+      },
+      async answering(peers) {
+        const request = { school: id(), head: 0 }
+        const asked = await Promise.allSettled(
+          peers.map(peer => network.ask(peer, 'news', request, { deadlineMs: HERE_WITHIN_MS }))
+        )
+        return peers.filter((_, at) => asked[at]!.status === 'fulfilled')
       },
       signIn: (person, peer) =>
         named(peer, undefined, network.ask(peer, 'signIn', { school: id(), ...person })),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { networkId } from '../../../bootstrap/index.ts'
 import { serviceProtocol } from '../../../services/host/names.ts'
 import { askPeer } from '../../../services/host/peer-streams.ts'
@@ -350,17 +351,41 @@ describe('messenger: over HTTP', function () {
           .map(line => line.split(';')[0])
           .join('; ')
         assert.equal((await enter(cookie)).status, 200)
+        // one that is no mark is none
+        const { port } = new URL(desk.gateway!.url!)
+        for (const mark of ['', 'x'.repeat(300)])
+          assert.equal((await enter(`artel-device-${port}=${mark}`)).status, 200, mark)
         const status = () => fetch(`${desk.gateway!.url}/api/v1/messenger/status`, { headers: { cookie } })
         assert.equal((await status()).status, 200)
         for (const id of await carried()) await school.ask(bob, 'DELETE', `/sessions/${id}`)
         assert.equal((await status()).status, 401)
+        assert.equal(
+          (await fetch(`${desk.gateway!.url}/api/v1/session`, { headers: { cookie } })).status,
+          401
+        )
+
+        // of who only listens it is heard as well
+        const { token } = (await signIn(`bob@${bob.id}`)).body
+        const url = `${desk.gateway!.url!.replace('http', 'ws')}/api/v1/events`
+        const socket = new WebSocket(url, ['artel.v1', `bearer.${token}`])
+        await once(socket, 'message')
+        for (const id of await carried()) await school.ask(bob, 'DELETE', `/sessions/${id}`)
+        await until('it is over here', async () => (await of(token)('GET', '/session')).status === 401)
+        await until('the socket is closed', () => socket.readyState === WebSocket.CLOSED)
       })
 
       it('a password goes to no node but one of its person, and never where the account is here', async () => {
         const { bob, desk } = school
-        // of Eve there is no device, and the desk is no device of Bob
+        // of Eve there is no device, and the desk is no device of Bob; who guesses learns nothing of that
+        const wrong = await signIn(`bob@${bob.id}`, WRONG)
+        assert.deepEqual([wrong.status, wrong.body.title], [401, 'SignInError'])
         for (const name of [`eve@${bob.id}`, `bob@${desk.id}`, 'bob@nowhere'])
-          assert.deepEqual((await signIn(name)).body.title, 'SignInError', name)
+          assert.deepEqual((await signIn(name)).body, wrong.body, name)
+        const { body: home } = await school.ask(bob, 'POST', '/session', {
+          name: `bob@${bob.id}`,
+          password: PASSWORD
+        })
+        assert.deepEqual([home.account?.name, home.account?.role], ['Bob', 'admin'], 'at the home itself')
         const { body } = await school.ask(desk, 'POST', '/accounts', { name: 'bob@computer', role: 'pupil' })
         const own = 'a password of this desk'
         await school.ask(desk, 'POST', '/invitations/accept', { code: body.code, password: own })
@@ -370,16 +395,17 @@ describe('messenger: over HTTP', function () {
         assert.equal((await signIn('bob@computer')).body.title, 'SignInError')
       })
 
-      it('a home that is away is named', async () => {
+      it('a home that is away is named to who is signed in, and to nobody else', async () => {
         const { bob } = school
         const { body } = await signIn(`bob@${bob.id}`)
         const is = (state: string) => () =>
           bob.services.health().some(each => each.service === 'messenger' && each.state === state)
         await bob.configure({ 'messenger.enabled': false })
         await until('it is off', is('off'))
+        const [away, none] = await Promise.all([signIn(`bob@${bob.id}`), signIn('bob@nowhere')])
+        assert.deepEqual([away.status, away.body], [401, none.body])
         for (const answer of [
           await of(body.token)('GET', '/messenger/groups'),
-          await signIn(`bob@${bob.id}`),
           await of(body.token)('DELETE', '/session')
         ]) {
           assert.equal(answer.status, 503)
