@@ -23,7 +23,7 @@ export interface ArtelNode extends AsyncDisposable {
   readonly directory: Directory
   readonly services: Services
   /** HTTP API and dashboard; undefined when the setting `gateway.enabled` is off */
-  readonly gateway?: Pick<Gateway, 'url' | 'token'>
+  readonly gateway?: Pick<Gateway, 'faceUrl' | 'token' | 'url'>
   /** Prometheus registry; empty when `metrics` is off */
   readonly registry: Registry
   /** multiaddrs with peer id that others can dial */

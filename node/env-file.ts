@@ -16,8 +16,8 @@ const KNOWN_SECRET = /change-?(me|in)/i
 
 /** What a name of the guide says in variables of a node. @throws {TypeError} what is wrong with it */
 const GUIDE: Record<string, (value: string) => Record<string, string>> = {
-  SERVER_HOST: value => ({ ARTEL_GATEWAY_HOST: value }),
-  SERVER_PORT: value => ({ ARTEL_GATEWAY_PORT: value }),
+  SERVER_HOST: value => ({ ARTEL_MESSENGER_LISTEN: 'true', ARTEL_MESSENGER_HOST: value }),
+  SERVER_PORT: value => ({ ARTEL_MESSENGER_LISTEN: 'true', ARTEL_MESSENGER_PORT: value }),
   LOG_LEVEL: value => ({ ARTEL_LOG_LEVEL: LEVELS[value.toUpperCase()] ?? value.toLowerCase() }),
   DEBUG(value): Record<string, string> {
     return /^(true|1)$/i.test(value) ? { ARTEL_LOG_LEVEL: 'debug' } : {}

@@ -8,6 +8,7 @@ import type { ArtelNode } from './contract.ts'
 import { verdict } from './errors.ts'
 import { storageFault } from './examine-data.ts'
 import { componentLogger } from './logger.ts'
+import { faceOf } from './messenger-face.ts'
 import { VERSION } from './version.ts'
 
 const DEFAULT_PORT = 8080
@@ -36,7 +37,8 @@ export async function openGateway(node: ArtelNode, logger: Logger): Promise<Gate
     serverNames,
     trustedProxyHosts,
     ui: UI,
-    volunteers
+    volunteers,
+    face: faceOf(node.config)
   })({
     scheduler,
     ledger,
@@ -50,6 +52,7 @@ export async function openGateway(node: ArtelNode, logger: Logger): Promise<Gate
   await gateway.start()
   if (port == null && !gateway.url?.endsWith(`:${DEFAULT_PORT}`))
     logger.info(`port ${DEFAULT_PORT} is in use; the dashboard is at ${gateway.url}`)
+  if (gateway.faceUrl != null) logger.info(`the messenger is at ${gateway.faceUrl}`)
   return gateway
 }
 

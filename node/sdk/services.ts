@@ -32,7 +32,9 @@ export function createServiceCalls(http: Http): CallByName {
     const place = items.find(each => each.service === service && each.operation === operation)
     if (place == null)
       throw new ArtelError('UnknownOperationError', `the node has no operation ${service}.${operation}`)
-    const left = { ...input }
+    // under one key every try is the same, so that what was done and not answered is not done twice
+    const keyed = Object.entries(place.headers).find(([, header]) => header === 'idempotency-key')?.[0]
+    const left = { ...(keyed == null ? {} : { [keyed]: crypto.randomUUID() }), ...input }
     const take = (field: string): string => {
       const value = String(left[field])
       delete left[field]
@@ -52,7 +54,7 @@ export function createServiceCalls(http: Http): CallByName {
     return http.call(path, {
       method: place.method,
       headers,
-      again: again !== false && place.isRepeatable && !(body instanceof ReadableStream),
+      again: again !== false && (place.isRepeatable || keyed != null) && !(body instanceof ReadableStream),
       answerMs: place.deadlineMs,
       ...(place.hasProgress ? { onProgress: progress => onProgress?.(progress) } : {}),
       ...(signal == null ? {} : { signal }),

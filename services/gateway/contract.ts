@@ -23,12 +23,32 @@ export interface GatewayInit {
   ui?: string
   /** serve the page on which browsers of the public are lent */
   volunteers?: boolean
+  /** a listener beside it, for one service alone */
+  face?: FaceInit
+}
+
+/** A listener that shows one service and nothing else: its page, its operations, what it tells, and signing in to it. */
+export interface FaceInit {
+  /** beside it this machine reaches it at 127.0.0.1, without TLS */
+  host: string
+  port: number
+  /** PEM; then passwords travel from other machines, too */
+  tls?: { cert: Buffer; key: Buffer }
+  service: string
+  /** others whose operations its page calls */
+  groups: readonly string[]
+  /** of the built dashboard: what / shows */
+  page: string
+  /** stands there also where it is not built */
+  title: string
 }
 
 /** HTTP API and dashboard of one node. */
 export interface Gateway extends Startable {
   /** http://host:port, or undefined while it is not started */
   readonly url: string | undefined
+  /** of the listener of one service, where there is one */
+  readonly faceUrl: string | undefined
   /** the admin token of the data folder; made at the first start */
   readonly token: string | undefined
   /** its people, for services; undefined while it is not started */

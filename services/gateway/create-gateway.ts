@@ -1,5 +1,4 @@
 import { rm } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Logger } from '@libp2p/interface'
 import { account, SCOPES, token } from '../access/index.ts'
@@ -12,10 +11,12 @@ import {
   FAILURE_MS,
   peopleElsewhere
 } from './accounts/index.ts'
-import type { Gateway, GatewayComponents, GatewayInit } from './contract.ts'
+import type { FaceInit, Gateway, GatewayComponents, GatewayInit } from './contract.ts'
 import { ListenError } from './errors.ts'
+import { createBacklog } from './events/backlog.ts'
 import { createEventHub } from './events/events.ts'
 import type { App } from './http/app.ts'
+import { openDoors, portOf } from './http/doors.ts'
 import { createGrants } from './http/grants.ts'
 import { createServer } from './http/server.ts'
 import { openTokens, replace } from './http/tokens.ts'
@@ -35,6 +36,7 @@ class HttpGateway implements Gateway {
   readonly #log: Logger
   #running: AsyncDisposableStack | undefined
   url: string | undefined
+  faceUrl: string | undefined
   token: string | undefined
   people: People | undefined
 
@@ -74,12 +76,32 @@ class HttpGateway implements Gateway {
     started.defer(() => events.close())
     const stopping = new AbortController()
     const { version } = this.#components.node
-    const app = await createServer(
-      { ...this.#init, version },
-      { ...this.#components, tokens, accounts, visitors, grants, events, stopping: stopping.signal, now }
-    )
+    const context = {
+      ...this.#components,
+      tokens,
+      accounts,
+      visitors,
+      grants,
+      events,
+      stopping: stopping.signal,
+      now
+    }
+    const app = await createServer({ ...this.#init, version }, context)
     started.defer(() => close(app, stopping))
     this.url = await this.#listen(app)
+    const { face } = this.#init
+    if (face != null) {
+      const backlog = createBacklog(face.service, { services, log: this.#log })
+      started.defer(() => backlog.close())
+      const narrow = await createServer(
+        { ...this.#init, host: face.host, version },
+        { ...context, face: { ...face, backlog } }
+      )
+      started.defer(() => close(narrow, stopping))
+      const doors = await enter(narrow, face)
+      started.defer(() => doors.close())
+      this.faceUrl = `${face.tls == null ? 'http' : 'https'}://${nameOf(face.host)}:${doors.port}`
+    }
     const file = join(dataFolder, 'gateway.json')
     await replace(file, JSON.stringify({ url: this.url }))
     started.defer(() => rm(file, { force: true }))
@@ -90,9 +112,12 @@ class HttpGateway implements Gateway {
 
   async #listen(app: App): Promise<string> {
     const { host, port, portIsDefault } = this.#init
-    const listen = (at: number) => app.listen({ host, port: at })
+    const listen = async (at: number): Promise<string> => {
+      await app.listen({ host, port: at })
+      return `http://${nameOf(host)}:${portOf(app)}`
+    }
     try {
-      await listen(port)
+      return await listen(port)
     } catch (err) {
       const { code } = err as NodeJS.ErrnoException
       if (code !== 'EADDRINUSE' || portIsDefault !== true)
@@ -100,22 +125,34 @@ class HttpGateway implements Gateway {
           `gateway.port: cannot listen on ${host} port ${port} (${code}); choose another with --gateway-port, or 0 for any`
         )
       this.#log('port %d is in use, taking a free one', port)
-      await listen(0)
+      return await listen(0)
     }
-    const { port: taken } = app.server.address() as AddressInfo
-    const name =
-      host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host
-    return `http://${name}:${taken}`
   }
 
   async stop(): Promise<void> {
     const running = this.#running
     this.#running = undefined
     this.url = undefined
+    this.faceUrl = undefined
     this.people = undefined
     await running?.disposeAsync()
   }
 }
+
+/** @throws {ListenError} */
+async function enter(app: App, { service, host, port, tls }: FaceInit) {
+  try {
+    return await openDoors(app, { host, port, ...(tls == null ? {} : { tls }) })
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    throw new ListenError(
+      `${service}.port: cannot listen on ${host} port ${port} (${code ?? message}); choose another with --${service}-port, or 0 for any`
+    )
+  }
+}
+
+const nameOf = (host: string): string =>
+  host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host
 
 async function close(app: App, stopping: AbortController): Promise<void> {
   stopping.abort()

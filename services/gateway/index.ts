@@ -1,5 +1,6 @@
 export type {
   Escrow,
+  FaceInit,
   Gateway,
   GatewayComponents,
   GatewayInit,

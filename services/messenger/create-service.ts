@@ -28,6 +28,7 @@ type Declared = typeof declaration
 
 const DAY_MS = 24 * 3_600_000
 const SYNC_MS = 30_000
+const PRESENCE_MS = 10_000
 const TEND_MS = 5_000
 /** Asked so often whether it is due. */
 const NIGHTLY_MS = 600_000
@@ -187,6 +188,10 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         node.finishDeleting()
       }
       host.repeat('mail', TEND_MS, tend)
+      // pages look at it again; who has gone does not say so
+      host.repeat('presence', PRESENCE_MS, () => {
+        if (school.roster?.policy().presence === true) telling.tell('presence', {})
+      })
       host.repeat('nightly work', NIGHTLY_MS, async () => {
         const wrong = await nightly(node, archive, copies, logs, host.now())
         // until the next night says something else

@@ -35,7 +35,25 @@ export const declaration = declare({
       .boolean()
       .default(false)
       .meta({ live: true })
-      .describe('let the person of this node sign in at other nodes of the school, which carry his session')
+      .describe('let the person of this node sign in at other nodes of the school, which carry his session'),
+    listen: z
+      .boolean()
+      .default(false)
+      .describe('serve the messenger alone at an address of its own, beside the dashboard'),
+    host: z
+      .string()
+      .min(1)
+      .default('127.0.0.1')
+      .describe('that address; loopback only, unless told, where it answers in any case'),
+    port: z.int().min(0).max(65_535).default(8000).describe('its port; 0: a free one'),
+    certificate: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'PEM file of a certificate for that address: without it nobody signs in from another machine'
+      ),
+    certificateKey: z.string().min(1).optional().describe('PEM file of the key of that certificate')
   }),
   wants: ['people'],
   messages,

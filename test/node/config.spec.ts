@@ -79,14 +79,13 @@ export ARTEL_SLOTS="3" # cores
 `
     )
     const config = load()
-    assert.deepEqual(
-      [config.slots, config.gateway.host, config.gateway.port, config.logLevel],
-      [3, '127.0.0.2', 8000, 'warn']
-    )
+    assert.deepEqual([config.slots, config.gateway.port, config.logLevel], [3, 1, 'warn'])
+    const { messenger } = config as any
+    assert.deepEqual([messenger.listen, messenger.host, messenger.port], [true, '127.0.0.2', 8000])
     assert.equal(load({ environment: { ARTEL_DATA: folder, ARTEL_SLOTS: '4' } }).slots, 4)
     assert.equal(load({ environment: {}, flags: { data: folder, slots: '5' } }).slots, 5)
-    await writeFile(env, 'DEBUG=true\nSERVER_PORT=8000\nARTEL_GATEWAY_PORT=8001')
-    assert.deepEqual([load().logLevel, load().gateway.port], ['debug', 8001])
+    await writeFile(env, 'DEBUG=true\nSERVER_PORT=8000\nARTEL_MESSENGER_PORT=8001')
+    assert.deepEqual([load().logLevel, (load() as any).messenger.port], ['debug', 8001])
   })
 
   it('is frozen to the ground', () => {

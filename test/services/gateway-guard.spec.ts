@@ -176,6 +176,7 @@ describe('gateway: who may ask', () => {
     assert.match(page.headers['content-security-policy'] as string, /script-src 'self';/)
     assert.match(page.headers['content-security-policy'] as string, /frame-ancestors 'none'/)
     assert.equal(page.headers['cache-control'], 'no-cache')
+    assert.equal((await ask('/', { 'accept-encoding': 'gzip, br' })).text, page.text)
     const small = await ask('/assets/main-abc123.js', { 'accept-encoding': 'gzip, br' })
     assert.equal(small.headers['content-encoding'], 'br')
     assert.match(small.headers['content-type']!, /javascript/)

@@ -41,7 +41,7 @@ describe('gateway: its parts', () => {
       },
       drop() {}
     }
-    const leave = hub.add(sink, { asValues: true, mayRead: () => true })
+    const leave = hub.add(sink, { asValues: true, mayReadNode: true, mayRead: () => true })
     const tell = (type: string, value: unknown) =>
       services.dispatchEvent(new CustomEvent('tell', { detail: { type, value } }))
     tell('shop:bad', () => 'a function')

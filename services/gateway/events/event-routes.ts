@@ -1,13 +1,19 @@
 import type { WebSocket } from '@fastify/websocket'
-import { type AtHome, allows, type Grant, toWire } from '../../host/index.ts'
+import type { FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import { type AtHome, allows, type Grant, isService, toWire } from '../../host/index.ts'
 import { ForbiddenError, TooManyReadersError } from '../errors.ts'
 import type { App, Context } from '../http/app.ts'
 import { WS_VALUES } from '../schema.ts'
+import type { Reader } from './events.ts'
+import type { Sink } from './outbox.ts'
 
-/** A reader that does not answer within this time is gone or stuck. */
-const HEARTBEAT_MS = 15_000
+const PING_MS = 25_000
+/** A reader that does not answer a ping within this time is gone or stuck. */
+const DEAD_MS = 20_000
 /** Clients have nothing to say here. */
 export const MAX_MESSAGE_BYTES = 1024
+/** Of one listener. */
 export const MAX_READERS = 100
 /** Of the visitors of one home, which lets in whom it likes. */
 export const MAX_OF_HOME = 25
@@ -19,8 +25,13 @@ const GOING_AWAY = 1001
 const POLICY = 1008
 const TRY_LATER = 1013
 
-export function eventRoutes(app: App, { events, grants, visitors, homes, stopping, logger }: Context): void {
+const live = z.object({ after: z.string().max(64).optional() })
+
+/** What happens, over WebSockets: all that a reader may read, or of one service with cursors. */
+export function eventRoutes(app: App, context: Context): void {
+  const { events, grants, visitors, homes, services, stopping, logger, face } = context
   const log = logger.forComponent('artel:gateway')
+  const names = face == null ? services.modules.filter(isService).map(({ name }) => name) : [face.service]
   /** home → sockets */
   const ofHomes = new Map<string, number>()
   const isFull = ({ home }: Grant): boolean => home != null && (ofHomes.get(home.peer) ?? 0) >= MAX_OF_HOME
@@ -30,31 +41,54 @@ export function eventRoutes(app: App, { events, grants, visitors, homes, stoppin
     if (next === 0) ofHomes.delete(home.peer)
     else ofHomes.set(home.peer, next)
   }
-  app.route({
-    method: 'GET',
-    url: '/events',
-    config: { scope: 'account' },
-    websocket: true,
-    // said before it becomes a socket
-    onRequest: ({ grant }, reply, done) => {
-      // a visitor hears what his home tells, and nothing of this node
-      if (grant?.home == null && !allows(grant!, 'read'))
-        return done(new ForbiddenError('this needs the scope read'))
-      const isOver = isFull(grant!)
-      if (!isOver && app.websocketServer.clients.size < MAX_READERS) return done()
-      reply.header('retry-after', String(RETRY_S))
-      const who = isOver ? `${MAX_OF_HOME} of your home` : MAX_READERS
-      done(new TooManyReadersError(`${who} follow what happens here; try again in ${RETRY_S} s`))
-    },
-    handler: (socket, req) => {
-      // many may have come at once
-      if (app.websocketServer.clients.size > MAX_READERS || isFull(req.grant!))
-        return socket.close(TRY_LATER, 'too many readers')
-      follow(socket, req.grant!)
-    }
-  })
 
-  function follow(socket: WebSocket, grant: Grant): void {
+  const readerOf = (grant: Grant, socket: WebSocket): Reader => ({
+    asValues: socket.protocol === WS_VALUES,
+    mayReadNode: face == null && allows(grant, 'read'),
+    mayRead: service => names.includes(service) && allows(grant, `${service}:read`)
+  })
+  addRoute('/api/v1/events', (sink, grant, socket) => events.add(sink, readerOf(grant, socket)))
+  if (face != null)
+    addRoute('/live', (sink, _, __, { query }) =>
+      face.backlog.add(sink, (query as z.infer<typeof live>).after)
+    )
+
+  type Begin = (sink: Sink, grant: Grant, socket: WebSocket, req: FastifyRequest) => () => void
+  function addRoute(url: string, begin: Begin): void {
+    app.route({
+      method: 'GET',
+      url,
+      config: { scope: 'account' },
+      schema: { hide: true, querystring: live },
+      websocket: true,
+      // said before it becomes a socket
+      onRequest: ({ grant }, reply, done) => {
+        // a visitor hears what his home tells, and nothing of this node
+        const mayHear =
+          grant?.home != null ||
+          (face == null && allows(grant!, 'read')) ||
+          names.some(name => allows(grant!, `${name}:read`))
+        if (!mayHear)
+          return done(
+            new ForbiddenError(`this needs the scope ${face == null ? '' : `${face.service}:`}read`)
+          )
+        const isOver = isFull(grant!)
+        if (!isOver && app.websocketServer.clients.size < MAX_READERS) return done()
+        reply.header('retry-after', String(RETRY_S))
+        const who = isOver ? `${MAX_OF_HOME} of your home` : MAX_READERS
+        done(new TooManyReadersError(`${who} follow what happens here; try again in ${RETRY_S} s`))
+      },
+      handler: (socket, req) => {
+        // many may have come at once
+        if (app.websocketServer.clients.size > MAX_READERS || isFull(req.grant!))
+          return socket.close(TRY_LATER, 'too many readers')
+        follow(socket, req, begin)
+      }
+    })
+  }
+
+  function follow(socket: WebSocket, req: FastifyRequest, begin: Begin): void {
+    const grant = req.grant!
     const sink = {
       get waiting() {
         return socket.bufferedAmount
@@ -62,28 +96,23 @@ export function eventRoutes(app: App, { events, grants, visitors, homes, stoppin
       send: (text: string | Uint8Array, sent: () => void) => socket.send(text, error => error ?? sent()),
       drop: () => socket.terminate()
     }
-    const reader = {
-      asValues: socket.protocol === WS_VALUES,
-      mayRead: (service: string) => allows(grant, `${service}:read`)
-    }
     count(grant, 1)
-    const leave = grant.home == null ? events.add(sink, reader) : hearHome(socket, grant.id, grant.home)
-    let isAlive = true
-    const heartbeat = setInterval(() => {
-      if (!isAlive) return socket.terminate()
-      isAlive = false
+    const leave =
+      grant.home == null ? begin(sink, grant, socket, req) : hearHome(socket, grant.id, grant.home)
+    let dead: NodeJS.Timeout | undefined
+    const pings = setInterval(() => {
+      dead = setTimeout(() => socket.terminate(), DEAD_MS)
       socket.ping()
-    }, HEARTBEAT_MS)
+    }, PING_MS)
     const goAway = (): void => socket.close(GOING_AWAY, 'the node stops')
     stopping.addEventListener('abort', goAway)
     const ended = grants.ended(grant.id)
     const refuse = (): void => socket.close(POLICY, 'the token or session is over')
     ended.addEventListener('abort', refuse)
-    socket.on('pong', () => {
-      isAlive = true
-    })
+    socket.on('pong', () => clearTimeout(dead))
     socket.on('close', () => {
-      clearInterval(heartbeat)
+      clearInterval(pings)
+      clearTimeout(dead)
       stopping.removeEventListener('abort', goAway)
       ended.removeEventListener('abort', refuse)
       count(grant, -1)

@@ -15,14 +15,16 @@ const GATHER_MS = 100
 const STATS_MS = 1000
 /** Round trips change slowly; who comes and goes is told at once. */
 const PEERS_MS = 5000
+/** A page takes a line that is silent for 10 s to be dead; who hears the node hears its stats. */
+const HERE_MS = 4_000
 /** Events gathered at once; beyond, progress of further jobs is left out, and their end is not. */
 const MAX_GATHERED = 1000
 
 /** What happens on this node, told to any number of readers (the WebSocket). Costs nothing while nobody reads. */
 export interface EventHub {
   /**
-   * Tells everything from now on, beginning with peers, balance and stats; of services what the reader may read. The
-   * answer ends it.
+   * Tells everything from now on that the reader may read, of the node beginning with peers, balance and stats. The answer
+   * ends it.
    */
   add(sink: Sink, reader: Reader): () => void
   close(): void
@@ -31,6 +33,8 @@ export interface EventHub {
 export interface Reader {
   /** canonical values in place of JSON */
   asValues: boolean
+  /** jobs, peers, balance and stats; else he hears that the node is here */
+  mayReadNode: boolean
   mayRead(service: string): boolean
 }
 
@@ -76,8 +80,8 @@ export function createEventHub(
     // each form is made once, where somebody wants it
     let text: string | undefined
     let value: Uint8Array | undefined
-    for (const [outbox, { asValues, mayRead }] of readers) {
-      if (topic != null && !mayRead(service!)) continue
+    for (const [outbox, { asValues, mayReadNode, mayRead }] of readers) {
+      if (topic == null ? !mayReadNode : !mayRead(service!)) continue
       if (asValues) value ??= encodeValue(event)
       else text ??= toWire(event)
       outbox.put(key, asValues ? value! : text!)
@@ -105,6 +109,10 @@ export function createEventHub(
     tell(`health ${detail.service}`, { type: 'service', service: detail })
   const onChange = (): void => tell('balance', { type: 'balance', balance: balanceOf(ledger) })
 
+  function tellHere(): void {
+    for (const [outbox, { asValues, mayReadNode }] of readers)
+      if (!mayReadNode) outbox.put('here', asValues ? encodeValue(HERE) : toWire(HERE))
+  }
   const tellPeers = (): void => tell('peers', { type: 'peers', peers: node.peers() })
   const tellStats = (): void =>
     tell('stats', { type: 'stats', stats: { time: now(), load: load(), ...node.usage() } })
@@ -116,7 +124,11 @@ export function createEventHub(
     ledger.addEventListener('change', onChange)
     services.addEventListener('tell', onTell)
     services.addEventListener('health', onHealth)
-    timers = [setInterval(tellStats, STATS_MS), setInterval(tellPeers, PEERS_MS)]
+    timers = [
+      setInterval(tellStats, STATS_MS),
+      setInterval(tellPeers, PEERS_MS),
+      setInterval(tellHere, HERE_MS)
+    ]
   }
 
   function stop(): void {
@@ -139,6 +151,7 @@ export function createEventHub(
       onChange()
       tellPeers()
       tellStats()
+      tellHere()
       return () => {
         if (readers.delete(outbox) && readers.size === 0) stop()
       }
@@ -149,6 +162,8 @@ export function createEventHub(
     }
   }
 }
+
+const HERE = { type: 'here' }
 
 /** What a service tells: <name>:<topic>. */
 interface ServiceEvent {

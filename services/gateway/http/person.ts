@@ -5,14 +5,15 @@ import { readCookies, writeCookies } from '../accounts/cookies.ts'
 import type { AccountGrant, Origin, SignedIn } from '../accounts/index.ts'
 import { ForbiddenError, NotFoundError } from '../errors.ts'
 import { type App, type Context, problems } from './app.ts'
+import { isLoopback } from './doors.ts'
 import { isOfOwnPage } from './guard.ts'
 
 const tags = ['your account']
 const config = { scope: 'account' } as const
 const done = { 204: z.void().describe('done'), ...problems }
 
-/** What a person does: come in, look after his own account, go. */
-export function personRoutes(app: App, { accounts, visitors }: Context): void {
+/** Coming in, who it is, and going. */
+export function sessionRoutes(app: App, { accounts, visitors }: Context): void {
   app.route({
     method: 'POST',
     url: '/session',
@@ -73,7 +74,10 @@ export function personRoutes(app: App, { accounts, visitors }: Context): void {
       return reply.code(204).send()
     }
   })
+}
 
+/** How a person looks after his own account. */
+export function personRoutes(app: App, { accounts }: Context): void {
   app.route({
     method: 'GET',
     url: '/account/sessions',
@@ -220,8 +224,6 @@ function originOf(req: FastifyRequest, inBrowser: boolean | undefined): Origin {
     throw new ForbiddenError('only the pages of this node sign in with cookies; take the token of the answer')
   return { address: req.ip, agent: req.headers['user-agent'] ?? '' }
 }
-
-const isLoopback = (address: string | undefined): boolean => /^(::ffff:)?127\.|^::1$/.test(address ?? '')
 
 const jarOf = ({ protocol, headers }: FastifyRequest) => ({
   host: headers.host!,

@@ -10,11 +10,12 @@ import { operationRoutes, rootRoutes } from '../operations/operation-routes.ts'
 import { PROBLEM_TYPE, WS_PROTOCOL, WS_VALUES } from '../schema.ts'
 import type { App, Context } from './app.ts'
 import { readBodies } from './body.ts'
-import { serveDashboard } from './dashboard.ts'
+import { serveDashboard, servePage } from './dashboard.ts'
 import { keepDeadlines } from './deadline.ts'
+import { isLoopback } from './doors.ts'
 import { guard } from './guard.ts'
 import { describeRoutes } from './openapi.ts'
-import { personRoutes } from './person.ts'
+import { personRoutes, sessionRoutes } from './person.ts'
 import { problemOf } from './problem.ts'
 
 /** Bodies of 24 GiB at 15 MB/s. Only who has a token gets as far as sending one. */
@@ -45,7 +46,7 @@ export async function createServer(
   },
   context: Context
 ): Promise<App> {
-  const { verdict, explain, logger, grants, visitors, now } = context
+  const { verdict, explain, logger, grants, visitors, now, face } = context
   const log = logger.forComponent('artel:gateway')
   const app: App = fastify({
     bodyLimit: BODY_BYTES,
@@ -103,6 +104,11 @@ export async function createServer(
     done()
   })
   guard(app, { host: init.host, serverNames: init.serverNames ?? [], origins: init.origins, now }, grants)
+  if (face?.tls != null)
+    app.addHook('onRequest', ({ protocol, socket, headers, url }, reply, done) => {
+      if (protocol === 'https' || isLoopback(socket.remoteAddress)) done()
+      else reply.redirect(`https://${headers.host}${url}`, 308)
+    })
   app.addHook('onSend', (req, reply, _, done) => {
     if (req.url.startsWith('/api/') && !reply.hasHeader('cache-control'))
       reply.header('cache-control', 'no-store')
@@ -117,15 +123,30 @@ export async function createServer(
     return reply.header('content-type', 'application/json; charset=utf-8').send(document)
   })
   rootRoutes(app, context)
+  eventRoutes(app, context)
   await app.register(
     async api => {
-      const routes = [jobEventRoutes, personRoutes, eventRoutes, operationRoutes]
+      const routes = [sessionRoutes, personRoutes, operationRoutes, ...(face == null ? [jobEventRoutes] : [])]
       for (const add of routes) add(api as App, context)
     },
     { prefix: '/api/v1' }
   )
-  const { node, ledger } = context
-  await serveDashboard(app, init.ui, init.volunteers ? { meeting: node.meeting, ledger } : undefined)
+  if (face == null) {
+    const { node, ledger } = context
+    await serveDashboard(app, init.ui, init.volunteers ? { meeting: node.meeting, ledger } : undefined)
+  } else {
+    await app.register(
+      async api => {
+        // the same once more, where clients of the service alone look for it
+        api.addHook('onRoute', route => {
+          route.schema = { ...route.schema, hide: true }
+        })
+        sessionRoutes(api as App, context)
+      },
+      { prefix: `/api/v1/${face.service}` }
+    )
+    await servePage(app, init.ui, face)
+  }
   await app.ready()
   return app
 }

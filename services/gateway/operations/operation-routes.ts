@@ -17,7 +17,7 @@ import {
   ServiceDownError,
   toWire
 } from '../../host/index.ts'
-import type { App, Context } from '../http/app.ts'
+import { type App, type Context, shows } from '../http/app.ts'
 import { problemOf } from '../http/problem.ts'
 import { VALUE_TYPE } from '../schema.ts'
 import { describeOperation } from './operation-docs.ts'
@@ -37,8 +37,10 @@ declare module 'fastify' {
 
 /** Every operation as a route, and what a client must know to call them. */
 export function operationRoutes(app: App, context: Context): void {
-  const places = context.services.groups.flatMap(({ name, operations }) =>
-    Object.entries(operations).map(([key, operation]) => placeOf(name, key, operation))
+  const places = context.services.groups.flatMap(group =>
+    Object.entries(group.operations)
+      .filter(([, operation]) => shows(context, group, operation))
+      .map(([key, operation]) => placeOf(group.name, key, operation))
   )
   app.get('/operations', { config: { scope: 'account' }, schema: { hide: true } }, () => ({ items: places }))
   addRoutes(app, context, operation => operation.http.isAtRoot !== true)
@@ -52,7 +54,7 @@ export function rootRoutes(app: App, context: Context): void {
 function addRoutes(app: App, context: Context, isMeant: (operation: Operation) => boolean): void {
   for (const group of context.services.groups)
     for (const [key, operation] of Object.entries(group.operations)) {
-      if (!isMeant(operation)) continue
+      if (!isMeant(operation) || !shows(context, group, operation)) continue
       const add = (to: App): void => addRoute(to, context, group, key, operation)
       if (operation.http.body !== 'bytes') add(app)
       // a stream has a parser of its own
@@ -74,6 +76,8 @@ function addRoute(app: App, context: Context, group: Group, name: string, operat
   app.route({
     method: http.method,
     url: http.path,
+    // whoever watches a server may ask for no more than its head
+    exposeHeadRoute: http.method === 'GET' && http.isAtRoot === true,
     config: {
       ...(scope == null ? {} : { scope }),
       deadlineMs: operation.deadlineMs,

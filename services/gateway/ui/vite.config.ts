@@ -31,7 +31,8 @@ function precompress(): Plugin {
   }
 }
 
-const MESSENGER_HEAD = `<title>Artel Messenger</title>
+const MESSENGER_HEAD = `<title>Local Messenger</title>
+    <meta name="application-name" content="Local Messenger" />
     <meta name="theme-color" content="#0f7476" />
     <link rel="manifest" href="./messenger.webmanifest" />
     <link rel="apple-touch-icon" href="./messenger-192.png" />`

@@ -67,12 +67,13 @@ export function createApi(request: PageProps['request']) {
     method: string,
     path: string,
     body: object,
-    headers: Record<string, string> = {}
+    headers: Record<string, string> = {},
+    deadlineMs = LONG_MS
   ): Promise<T> =>
     ask(
       path,
       { method, headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) },
-      LONG_MS
+      deadlineMs
     )
   const at = encodeURIComponent
   const query = (values: Record<string, string | number>): string =>
@@ -115,7 +116,14 @@ export function createApi(request: PageProps['request']) {
       ),
     /** Under the same key it is written once, however often it is sent. */
     say: ({ group, ...message }: NewMessage, key: string) =>
-      send('POST', `/messenger/groups/${group}/events`, message, { 'idempotency-key': key }),
+      send(
+        'POST',
+        `/messenger/groups/${group}/events`,
+        message,
+        { 'idempotency-key': key },
+        // a line may be dead and say nothing
+        DEADLINE_MS
+      ),
     sendFile: (group: string, name: string, bytes: string) =>
       send('POST', `/messenger/groups/${group}/files`, { name, bytes }),
     file: (message: string) => ask<SentFile>(`/messenger/files/${message}`, {}, LONG_MS),

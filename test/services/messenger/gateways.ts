@@ -34,6 +34,8 @@ export async function openGateways({ isFounded, ofBob = {} }: Init) {
       'gateway.enabled': true,
       'gateway.port': 0,
       'messenger.enabled': true,
+      'messenger.listen': true,
+      'messenger.port': 0,
       ...(seeds.length === 0 ? {} : { seeds }),
       ...own
     }

@@ -109,3 +109,22 @@ export async function sendPictures(from: Page, to: Page): Promise<void> {
     await seesPicture(to, name, width)
   }
 }
+
+/** Bob, at the root of a listener that shows the messenger alone. */
+export async function chatAtListener(
+  page: Page,
+  url: string,
+  name: string,
+  password: string,
+  other: Page
+): Promise<void> {
+  await page.goto(url)
+  await signIn(page, name, password)
+  await page.getByText('Keys lie on this node').waitFor()
+  await button(page, /^7b/).click()
+  await say(page, 'from port 8000')
+  await line(other, 'from port 8000').waitFor()
+  await say(other, 'heard at port 8000')
+  await line(page, 'heard at port 8000').waitFor()
+  assert.equal(page.url().split('#')[0], `${url}${APP}`)
+}

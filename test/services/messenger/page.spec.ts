@@ -25,7 +25,7 @@ import { type Browser, keepPicture, overflowing, seriousFindings, useChromium } 
 import { pack } from '../devices/releases.ts'
 import { openGateways } from './gateways.ts'
 import { NAUGHTY } from './naughty.ts'
-import { act, chatAway, enter, keptIn, letDeviceIn, sendPictures, tab } from './page-steps.ts'
+import { act, chatAtListener, chatAway, enter, keptIn, letDeviceIn, sendPictures, tab } from './page-steps.ts'
 import { png, windows1251, zipOf } from './samples.ts'
 import { until } from './school.ts'
 
@@ -117,7 +117,7 @@ describe('messenger: page', function () {
   it('two people sign in and chat, each seeing at once what the other does', async () => {
     const { bob: node, ask } = school
     // Bob has an account at his node, and no right to its administration
-    await ask(node, 'POST', '/roles', { name: 'chatter', scopes: ['read', 'messenger:write'] })
+    await ask(node, 'POST', '/roles', { name: 'chatter', scopes: ['messenger:write'] })
     const { body } = await ask(node, 'POST', '/accounts', { name: 'Bob', role: 'chatter' })
     await ask(node, 'POST', '/invitations/accept', { code: body.code, password: PASSWORD })
     await bob.close()
@@ -175,10 +175,13 @@ describe('messenger: page', function () {
     assert.deepEqual([...anna.errors, ...bob.errors], [])
   })
 
-  it('a person has his chats at another node of the school, live, as name@home', async () => {
+  it('a person has his chats at another node, live, as name@home, and at a listener of his own', async () => {
     const visit = await open()
     await chatAway(visit.page, school.desk.gateway!.url!, `bob@${school.bob.id}`, PASSWORD, bob.page)
     await look(visit.page, 'visitor')
+    await signOut(visit.page)
+    await chatAtListener(visit.page, school.bob.gateway!.faceUrl!, 'Bob', PASSWORD, bob.page)
+    await look(visit.page, 'listener')
     assert.deepEqual(visit.errors, [])
     await visit.close()
   })

@@ -46,8 +46,8 @@ function Known({ token, children }: { token: string; children: ReactNode }) {
   }, [error])
   const [live, setLive] = useState<Live>()
   const queries = useQueryClient()
-  // of a visitor his home tells
-  const isReader = me == null ? undefined : me.home != null || may(me, 'read')
+  // a visitor hears his home, and who may use a service hears that
+  const isReader = me == null ? undefined : may(me, 'read') || me.scopes.some(scope => scope.includes(':'))
   useEffect(() => {
     if (isReader == null) return
     const made = createLive(token, isReader)

@@ -13,6 +13,8 @@ import { theme, variables } from './theme.ts'
 
 const MessengerShell = lazy(() => import('./messenger-shell.tsx'))
 
+// one address, so that its worker has it, wherever it was opened
+if (isMessenger) window.history.replaceState(null, '', `./messenger.html${window.location.hash}`)
 takeTokenFromAddress()
 window.addEventListener('hashchange', takeTokenFromAddress)
 
