@@ -234,7 +234,7 @@ export interface SubmitOptions {
   signal?: AbortSignal
   /** Peer that coordinates the job in place of this node. It is paid the bound in advance and trusted with it. */
   delegate?: string
-  /** Id of the job, 16 hexadecimal digits that no other job has; default: a new one. A delegate gives its own. */
+  /** Id of the job, 16 hexadecimal digits that no other job has; default: a new one. A delegate gives its own, the same for the same. */
   id?: string
 }
 

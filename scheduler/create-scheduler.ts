@@ -61,7 +61,7 @@ class DefaultScheduler extends TypedEventEmitter<SchedulerEvents> implements Sch
     const { submission, delegating } = this.#open()
     return delegate == null || delegate === this.#components.network.peerId.toString()
       ? submission.submit(input, options, id)
-      : delegating.submit(asText(input), delegate, options)
+      : delegating.submit(asText(input), delegate, { ...options, id })
   }
 
   async submitMany(

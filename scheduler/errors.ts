@@ -131,6 +131,14 @@ export class PaymentMissingError extends Error {
   }
 }
 
+/** The job of this key was refused before, and what was paid for it given back: the same key starts nothing any more. */
+export class RefundedError extends Error {
+  override readonly name = 'RefundedError'
+  constructor(job: string) {
+    super(`job ${job} is not started, and what was paid for it was given back; submit it again`)
+  }
+}
+
 /** A delegate refused or failed; `reason` is the name of its error. */
 export class DelegateError extends Error {
   override readonly name = 'DelegateError'

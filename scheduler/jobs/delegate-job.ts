@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ComponentLogger, Logger } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
@@ -32,6 +32,14 @@ const LAST_RETRY_MS = 5 * 60_000
 const KEEP_MS = 60_000
 
 type Unstarted = ReturnType<DelegationBook['unstarted']>[number]
+type Begun = Extract<DelegateAnswer, { t: 'job' }>
+
+const KEY_CHARS = 32
+/** What a job is paid and started under, once: of the same id the same. */
+const keyOf = (delegate: string, id?: string): string =>
+  id == null
+    ? randomBytes(KEY_CHARS / 2).toString('hex')
+    : hash('sha256', `${delegate} ${id}`).slice(0, KEY_CHARS)
 
 export interface DelegatingInit {
   /** Checks a spec; throws SpecError. */
@@ -54,6 +62,8 @@ export function createDelegating(
   const controller = new AbortController()
   /** own jobs at delegates that somebody here waits for, or has just waited for */
   const followed = new Map<string, JobHandle>()
+  /** starts of what was paid, by key: who comes again joins */
+  const beginning = new Map<string, Promise<Begun>>()
 
   const rest = (ms: number): Promise<void> =>
     // an abort only ends the waiting
@@ -148,7 +158,17 @@ export function createDelegating(
   }
 
   /** Starts what was paid, however long its delegate is out of reach: the same key starts no second job. */
-  async function begin({ key, delegate, spec }: Unstarted): Promise<Extract<DelegateAnswer, { t: 'job' }>> {
+  function begin(unstarted: Unstarted): Promise<Begun> {
+    const { key, delegate } = unstarted
+    const before = beginning.get(key)
+    if (before != null) return before
+    const begun = askToStart(unstarted).finally(() => beginning.delete(key))
+    beginning.set(key, begun)
+    begun.catch(err => log('%s does not start what was paid: %s', delegate, (err as Error).message))
+    return begun
+  }
+
+  async function askToStart({ key, delegate, spec }: Unstarted): Promise<Begun> {
     for (let waitMs = RETRY_MS; ; waitMs = Math.min(waitMs * 2, LAST_RETRY_MS)) {
       try {
         const told = await ask(delegate, { t: 'start', key, spec }, 'job')
@@ -157,6 +177,7 @@ export function createDelegating(
       } catch (err) {
         // its ledger may be behind
         const isAnswer = err instanceof DelegateError && err.reason !== 'PaymentMissingError'
+        if (err instanceof DelegateError && err.reason === 'RefundedError') book.forget(key)
         if (isAnswer || controller.signal.aborted) throw err
         log('%s is asked again to start what was paid: %s', delegate, (err as Error).message)
         await rest(waitMs)
@@ -164,48 +185,67 @@ export function createDelegating(
     }
   }
 
+  /** Pays the bound under a key, once. */
+  async function pay({ key, delegate, spec }: Unstarted, bound: bigint, signal?: AbortSignal): Promise<void> {
+    const isThere = isPaid(key, delegate)
+    const asked = isThere ? bound : (await ask(delegate, { t: 'ask', spec }, 'price', { signal })).bound
+    if (asked > bound)
+      throw new DelegateError(
+        delegate,
+        'PriceError',
+        `it wants ${asked} micro-credits, the bound is ${bound}`
+      )
+    book.handOut(key, delegate, spec)
+    if (isThere) return
+    try {
+      await ledger.transfer(delegate, bound, { memo: memoOf(key), signal })
+    } catch (err) {
+      if (signal?.aborted !== true) book.forget(key)
+      throw err
+    }
+  }
+
+  const isPaid = (key: string, delegate: string): boolean =>
+    ledger.transferOf(memoOf(key), { from: ledger.account, to: delegate }) != null
+
+  /** Who submitted it has gone and never learns its id: what it has not cost comes back. */
+  function callBack(begun: Promise<Begun>, delegate: string): void {
+    begun
+      .then(({ job }) => ask(delegate, { t: 'cancel', job }, 'report'))
+      .catch(err => log.error('a job that nobody waits for is not cancelled at %s: %e', delegate, err))
+  }
+
   return {
     /**
-     * Hands a job to `delegate`: asks, pays the bound, starts. Throws DelegateError with the delegate's reason,
-     * InsufficientCreditsError, SpecError.
+     * Hands a job to `delegate`: asks, pays the bound, starts. With an `id` the same job each time, paid once; without, a job
+     * that begins when its `signal` has long been aborted is cancelled, for nobody knows it. Throws DelegateError with the
+     * delegate's reason, InsufficientCreditsError, SpecError.
      */
-    async submit(text: unknown, delegate: string, options?: { signal?: AbortSignal }): Promise<Job> {
+    async submit(
+      text: unknown,
+      delegate: string,
+      { id, signal }: { id?: string; signal?: AbortSignal } = {}
+    ): Promise<Job> {
       const parsed = parse(text)
       const spec = encodeValue(text)
-      const bound = boundOf(parsed.maxPrice)
-      const asked = (await ask(delegate, { t: 'ask', spec }, 'price', options)).bound
-      if (asked > bound)
-        throw new DelegateError(
-          delegate,
-          'PriceError',
-          `it wants ${asked} micro-credits, the bound is ${bound}`
-        )
-      const key = randomBytes(16).toString('hex')
-      book.handOut(key, delegate, spec)
-      try {
-        await ledger.transfer(delegate, bound, { memo: memoOf(key), ...options })
-      } catch (err) {
-        if (!options?.signal?.aborted) book.forget(key)
-        throw err
-      }
-      const late = AbortSignal.timeout(REQUEST_TIMEOUT_MS + PATIENCE_MS)
+      const key = keyOf(delegate, id)
+      const before = book.handed(key)
+      if (before?.job != null) return follow(before.job, delegate, undefined, parsed)
+      await pay({ key, delegate, spec }, boundOf(parsed.maxPrice), signal)
       const begun = begin({ key, delegate, spec })
-      begun.catch(err => log('%s does not start what was paid: %s', delegate, (err as Error).message))
-      const told = await raceSignal(
-        begun,
-        options?.signal == null ? late : AbortSignal.any([late, options.signal]),
-        {
-          translateError: ({ reason }) =>
-            late.aborted
-              ? new DelegateError(
-                  delegate,
-                  'TimeoutError',
-                  'it does not answer; the job is paid and starts when it does'
-                )
-              : reason
-        }
-      )
-      return follow(told.job, delegate, told.report as JobReport, parsed)
+      const late = AbortSignal.timeout(REQUEST_TIMEOUT_MS + PATIENCE_MS)
+      try {
+        const { job, report } = await raceSignal(
+          begun,
+          signal == null ? late : AbortSignal.any([late, signal])
+        )
+        return follow(job, delegate, report as JobReport, parsed)
+      } catch (err) {
+        if (signal?.aborted === true && id == null) callBack(begun, delegate)
+        if (!late.aborted) throw err
+        const message = 'it does not answer; the job is paid and starts when it does'
+        throw new DelegateError(delegate, 'TimeoutError', message)
+      }
     },
 
     /** A job of this node at a delegate, by its id there. */
@@ -220,7 +260,7 @@ export function createDelegating(
     start(): void {
       for (const unstarted of book.unstarted()) {
         const { key, delegate } = unstarted
-        if (ledger.transferOf(memoOf(key), { from: ledger.account, to: delegate }) == null) continue
+        if (!isPaid(key, delegate)) continue
         begin(unstarted).catch(err => {
           if (!controller.signal.aborted)
             log.error('the job that %s was paid for is not started yet: %e', delegate, err)

@@ -21,9 +21,10 @@ export function createDelegationBook(db: DatabaseSync) {
   const insertServed = db.prepare('INSERT INTO delegated (owner, key, job, bound) VALUES (?, ?, ?, ?)')
   const selectOpen = db.prepare('SELECT owner, job, bound FROM delegated WHERE refunded = 0')
   const setRefunded = db.prepare('UPDATE delegated SET refunded = 1 WHERE job = ?')
-  const insertOut = db.prepare('INSERT INTO delegations (key, delegate, spec) VALUES (?, ?, ?)')
+  const insertOut = db.prepare('INSERT OR IGNORE INTO delegations (key, delegate, spec) VALUES (?, ?, ?)')
   const setJob = db.prepare('UPDATE delegations SET job = ? WHERE key = ?')
   const removeOut = db.prepare('DELETE FROM delegations WHERE key = ?')
+  const selectHanded = db.prepare('SELECT job FROM delegations WHERE key = ?')
   const selectOut = db.prepare('SELECT delegate, spec FROM delegations WHERE job = ?')
   const selectUnstarted = db.prepare('SELECT key, delegate, spec FROM delegations WHERE job IS NULL')
 
@@ -60,10 +61,13 @@ export function createDelegationBook(db: DatabaseSync) {
 
     // ---- own jobs at others ----
 
-    /** Before it is paid. */
+    /** Before it is paid; the same key again changes nothing. */
     handOut(key: string, delegate: string, spec: Uint8Array): void {
       insertOut.run(key, delegate, spec)
     },
+    /** `job`: null as long as it is not known to have started; nothing: never handed out */
+    handed: (key: string): { job: string | null } | undefined =>
+      selectHanded.get(key) as { job: string | null } | undefined,
     handedOut(key: string, job: string): void {
       setJob.run(job, key)
     },

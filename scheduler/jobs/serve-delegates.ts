@@ -5,7 +5,13 @@ import { framed } from '../../bootstrap/framing.ts'
 import type { Ledger } from '../../ledger/index.ts'
 import { encodeValue } from '../../sandbox/index.ts'
 import type { Job } from '../contract.ts'
-import { NotServedError, PaymentMissingError, ProtocolError, UnknownDelegatedJobError } from '../errors.ts'
+import {
+  NotServedError,
+  PaymentMissingError,
+  ProtocolError,
+  RefundedError,
+  UnknownDelegatedJobError
+} from '../errors.ts'
 import { boundOf } from '../market/price.ts'
 import { createUnpaidTime } from '../market/unpaid-time.ts'
 import {
@@ -33,6 +39,7 @@ const OF_THE_REQUEST = new Set([
   'NotServedError',
   'UnknownDelegatedJobError',
   'PaymentMissingError',
+  'RefundedError',
   'SpecError',
   'DataMissingError',
   'BlockError',
@@ -131,7 +138,8 @@ export function createDelegates(init: DelegatesInit, { network, ledger, book, lo
     if (!isServed(owner)) throw new NotServedError(owner)
     const bound = boundOf(init.parse(asked).maxPrice)
     if (before == null) await payment(owner, paidAs, bound)
-    else if (before.isRefunded || bound > before.bound) throw new PaymentMissingError(bound, 0)
+    else if (before.isRefunded) throw new RefundedError(before.job)
+    else if (bound > before.bound) throw new PaymentMissingError(bound, 0)
     // durable before the job is: a repeated start finds its id
     const id = before?.job ?? randomBytes(8).toString('hex')
     if (before == null) book.serve(owner, paidAs, id, bound)

@@ -51,13 +51,17 @@ export function answerCompute({
     return job
   }
 
-  /** A key that came before is the job that it started. `about`: what else is in the request. */
+  /**
+   * A key that came before is the job that it started. `about`: what else is in the request. `mayGoOn`: as of an idempotent
+   * start.
+   */
   async function submitOnce(
     { caller, digest, signal }: Call,
     key: string | undefined,
     about: string,
     specs: unknown,
-    start: (options: { id?: string; signal?: AbortSignal }) => Promise<Job>
+    start: (options: { id?: string; signal?: AbortSignal }) => Promise<Job>,
+    mayGoOn = false
   ): Promise<Job> {
     if (key == null) {
       const job = await start({ signal })
@@ -69,7 +73,7 @@ export function answerCompute({
     const content = `${about} ${digest ?? hash('sha256', encodeValue(specs))}`
     // it goes on without who asked: the same key finds it
     return idempotency.once(
-      { key, owner, content },
+      { key, owner, content, mayGoOn },
       id => scheduler.job(id),
       id => start({ id })
     )
@@ -111,9 +115,9 @@ export function answerCompute({
     async submit({ spec, wait = 0, delegate, key }, call) {
       const about = `/api/v1/tasks ${delegate ?? ''}`
       const { task, notify } = webhooks.split(spec)
-      const job = await submitOnce(call, key, about, spec, options =>
+      const start = (options: { id?: string; signal?: AbortSignal }): Promise<Job> =>
         webhooks.start(notify, options.id, id => jobs.submit(task, { ...options, id, delegate }))
-      )
+      const job = await submitOnce(call, key, about, spec, start, delegate != null)
       return answer(job, wait, call.signal)
     },
 

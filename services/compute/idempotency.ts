@@ -18,6 +18,8 @@ export interface IdempotentInit {
   owner: string
   /** route and body: what the key stands for */
   content: string
+  /** what was begun may go on though `start` failed, as a job that was paid at a delegate: the key stays with it */
+  mayGoOn?: boolean
 }
 
 export interface Idempotency {
@@ -52,7 +54,7 @@ export function openIdempotency(folder: string, now: () => number): Idempotency 
   let added = 0
 
   return {
-    async once({ key, owner, content }, find, start) {
+    async once({ key, owner, content, mayGoOn = false }, find, start) {
       const name = hash('sha256', `${owner}\n${key}`)
       let kept = get.get(name) as { content: string; job: string } | undefined
       if (kept != null && kept.content !== content)
@@ -78,7 +80,7 @@ export function openIdempotency(folder: string, now: () => number): Idempotency 
         return await started
       } catch (err) {
         // nothing was started, so the key is free again
-        drop.run(name)
+        if (!mayGoOn) drop.run(name)
         throw err
       } finally {
         starting.delete(name)

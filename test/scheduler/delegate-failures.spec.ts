@@ -22,13 +22,22 @@ function recorder(): { logger: ComponentLogger; errors: string[] } {
   return { logger: { forComponent: () => log }, errors }
 }
 
-const ledger = {
-  account: 'me',
-  transfer: async () => {},
-  transferOf: () => ({ amount: 10_000_000n }),
-  addEventListener: () => {},
-  removeEventListener: () => {}
-} as never
+/** Of one account, whose transfers are there at once. */
+function fakeLedger() {
+  const transfers = new Map<string, bigint>()
+  const paid: string[] = []
+  const ledger = {
+    account: 'me',
+    transfer: async (_: string, amount: bigint, { memo }: { memo: string }) => {
+      paid.push(memo)
+      transfers.set(memo, amount)
+    },
+    transferOf: (memo: string) => (transfers.has(memo) ? { amount: transfers.get(memo) } : undefined),
+    addEventListener: () => {},
+    removeEventListener: () => {}
+  } as never
+  return { ledger, paid }
+}
 
 const newBook = () => createDelegationBook(new DatabaseSync(':memory:'))
 
@@ -44,9 +53,11 @@ const begun: DelegatesInit['submit'] = async (_, id) => {
 
 describe('scheduler: a delegate in trouble of its own', () => {
   let nodes: TwoNodes
+  let { ledger, paid } = fakeLedger()
   const stops: (() => Promise<void> | void)[] = []
   beforeEach(async () => {
     nodes = await startNodes()
+    ;({ ledger, paid } = fakeLedger())
   })
   afterEach(async () => {
     for (const stop of stops.splice(0)) await stop()
@@ -132,7 +143,10 @@ describe('scheduler: a delegate in trouble of its own', () => {
 
   it('starts what was paid before a restart also where it comes later than its client', async () => {
     const book = newBook()
-    book.handOut('0'.repeat(32), nodes.a.peerId.toString(), encodeValue({ maxPrice: 1 }))
+    const key = '0'.repeat(32)
+    book.handOut(key, nodes.a.peerId.toString(), encodeValue({ maxPrice: 1 }))
+    const { transfer } = ledger as { transfer(to: string, amount: bigint, options: object): Promise<void> }
+    await transfer('', 10_000_000n, { memo: `delegate ${key}` })
     const asked = Promise.withResolvers<void>()
     const early = {
       dialProtocol: (async (...args) => {
@@ -147,6 +161,70 @@ describe('scheduler: a delegate in trouble of its own', () => {
     await asked.promise
     await serving({ submit: begun })
     await until(() => book.unstarted().length === 0, 'it is started')
+  })
+
+  it('is paid once for one id, also where its client was started anew in between', async () => {
+    const book = newBook()
+    const delegate = nodes.a.peerId.toString()
+    const lost = Promise.withResolvers<void>()
+    let asked = 0
+    const losing = {
+      dialProtocol: ((...args) => {
+        if (++asked === 1) return nodes.b.dialProtocol(...args)
+        lost.resolve()
+        return Promise.reject(new Error('lost'))
+      }) as TwoNodes['b']['dialProtocol']
+    }
+    let started = 0
+    await serving({
+      submit: (...args) => {
+        started++
+        return begun(...args)
+      }
+    })
+    const before = delegatingFrom(losing, book)
+    const unheard = assert.rejects(before.submit({ maxPrice: 1 }, delegate, { id: 'a1' }))
+    await lost.promise
+    before.stop()
+    await unheard
+    const after = delegatingFrom(nodes.b, book)
+    const { id } = await after.submit({ maxPrice: 1 }, delegate, { id: 'a1' })
+    assert.equal((await after.submit({ maxPrice: 1 }, delegate, { id: 'a1' })).id, id)
+    assert.deepEqual([paid.length, started], [1, 1])
+  })
+
+  it('is told to cancel what begins when who asked has gone without its id', async () => {
+    const cancelled = Promise.withResolvers<unknown>()
+    const gate = Promise.withResolvers<void>()
+    let made: Awaited<ReturnType<typeof begun>> | undefined
+    await serving({
+      async submit(...args) {
+        gone.abort()
+        await gate.promise
+        made = Object.assign(await begun(...args), { cancel: async (why: string) => cancelled.resolve(why) })
+        return made
+      },
+      job: () => made
+    })
+    const gone = new AbortController()
+    await assert.rejects(
+      delegatingFrom(nodes.b).submit({ maxPrice: 1 }, nodes.a.peerId.toString(), { signal: gone.signal })
+    )
+    gate.resolve()
+    assert.equal(await cancelled.promise, 'its submitter asked')
+  })
+
+  it('is not asked for ever for what it refused and paid back', async () => {
+    const book = newBook()
+    await serving({ submit: () => Promise.reject(new SpecError('model', 'no runtime takes it')) })
+    const delegate = nodes.a.peerId.toString()
+    const before = delegatingFrom(nodes.b, book)
+    await assert.rejects(before.submit({ maxPrice: 1 }, delegate, { id: 'a1' }), { reason: 'SpecError' })
+    await assert.rejects(before.submit({ maxPrice: 1 }, delegate, { id: 'a1' }), { reason: 'RefundedError' })
+    assert.equal(paid.filter(memo => memo.startsWith('delegate')).length, 1)
+    before.stop()
+    delegatingFrom(nodes.b, book).start()
+    await until(() => book.unstarted().length === 0, 'it is forgotten')
   })
 
   it('does not bother its owner with what is wrong with a request', async () => {
