@@ -218,7 +218,7 @@ function personOf({ grant }: FastifyRequest): AccountGrant {
 function originOf(req: FastifyRequest, inBrowser: boolean | undefined): Origin {
   if (req.protocol !== 'https' && !isLoopback(req.socket.remoteAddress))
     throw new ForbiddenError(
-      'passwords travel over TLS or from this machine only: put a proxy with TLS before the node, and allow it with the setting gateway.trustedProxyHosts'
+      'passwords travel over TLS or from this machine only: put a proxy with TLS before the node, and allow it with the setting gateway.trustedProxyHosts; the messenger’s own listener takes a certificate'
     )
   if (inBrowser === true && !isOfOwnPage(req))
     throw new ForbiddenError('only the pages of this node sign in with cookies; take the token of the answer')
