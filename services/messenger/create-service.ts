@@ -10,6 +10,7 @@ import { nightly } from './admin/schedule.ts'
 import { createWatch } from './admin/watch.ts'
 import { answerPeers } from './answer-peers.ts'
 import { assemble } from './assemble.ts'
+import { createCarrying } from './carried/operations.ts'
 import type { Chats } from './contract.ts'
 import type { declaration } from './declaration.ts'
 import { createMentions } from './device/mentions.ts'
@@ -160,6 +161,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   const operations = guarded(
     {
       ...createOperations(node, begin),
+      ...createCarrying(node, host.now),
       ...createAdministration(node, { archive, copies, logs, watch, folder, now: host.now, restart })
     },
     {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { CONFLICT, declare, EXIT, FORBIDDEN, FULL, NETWORK, NOT_FOUND, USAGE } from '../host/index.ts'
 import { administration } from './admin/declared.ts'
+import { carrying } from './carried/declared.ts'
 import { chatting } from './device/declared.ts'
 import { messages } from './messages.ts'
 import { schooling } from './school/declared.ts'
@@ -72,6 +73,7 @@ export const declaration = declare({
   },
   operations: {
     ...administration,
+    ...carrying,
     ...schooling,
     ...chatting
   }

@@ -3,6 +3,7 @@ import { basename, isAbsolute } from 'node:path'
 import { type Handlers, RequestError } from '../host/index.ts'
 import type { administration } from './admin/declared.ts'
 import type { Messenger } from './assemble.ts'
+import type { carrying } from './carried/declared.ts'
 import { fromHex, toHex } from './core/codec.ts'
 import { MAX_FILE_BYTES } from './core/constants.ts'
 import { cameInBy } from './core/roster.ts'
@@ -23,7 +24,7 @@ export function createOperations(
   node: Messenger,
   /** a school was founded or joined */
   begin: () => Promise<void>
-): Omit<Handlers<typeof declaration.operations>, keyof typeof administration> {
+): Omit<Handlers<typeof declaration.operations>, keyof typeof administration | keyof typeof carrying> {
   const { school, pairing, groups, chats, store, view, network, mailbox, self } = node
   const roster = school.known
 

@@ -29,7 +29,7 @@ import { type InTurn, transactLater } from '../store/database.ts'
 import { deletionsOf } from './deletions.ts'
 import type { Groups } from './groups.ts'
 import type { Intake } from './intake.ts'
-import { ANNOUNCED, type Post } from './post.ts'
+import { ANNOUNCED, decisionIn, type Post } from './post.ts'
 import { openWith, sealWith } from './seal.ts'
 import type { DeviceStore, End } from './store.ts'
 import type { Sync } from './sync.ts'
@@ -159,6 +159,7 @@ export function createChats(init: ChatsInit) {
     g: number,
     also: () => void
   ): Promise<void> {
+    const decisions = envelopes.flatMap(({ bytes }) => decisionIn(bytes) ?? [])
     const isAnnounced = envelopes.some(({ bytes }) => isEqual(bytes, ANNOUNCED))
     const { taken, isWaiting } = await inTurn(grp, async () => {
       const state = store.generations(grp).find(each => each.g === g)?.state
@@ -172,7 +173,7 @@ export function createChats(init: ChatsInit) {
       const read = new Map<string, Read>()
       const unseen = envelopes.filter(({ id }) => !lately.has(id))
       for (const { id, bytes } of unseen) {
-        if (isEqual(bytes, ANNOUNCED)) continue
+        if (decisionIn(bytes) != null || isEqual(bytes, ANNOUNCED)) continue
         try {
           const opened = mls.open(session, bytes)
           const said = readSaid(opened.data)
@@ -205,9 +206,17 @@ export function createChats(init: ChatsInit) {
     })
     if (taken.length > 0) onTaken(grp, taken)
     // what comes next does not wait for other nodes
-    if (isAnnounced)
-      void groups.follow(grp).catch((error: Error) => log('%s does not go on: %s', grp, error.message))
+    if (isAnnounced || decisions.length > 0) void goOn(grp, g, isAnnounced, decisions)
     if (isWaiting) void sync.soon(grp)
+  }
+
+  async function goOn(grp: string, g: number, isAnnounced: boolean, decisions: Uint8Array[]): Promise<void> {
+    try {
+      for (const sealed of decisions) await groups.hear(grp, g, sealed)
+      if (isAnnounced) await groups.follow(grp)
+    } catch (error) {
+      log('%s does not go on: %s', grp, (error as Error).message)
+    }
   }
 
   return {

@@ -28,11 +28,13 @@ import {
 import { MalformedMessageError, NoMajorityError, PolicyError, UnknownChatError } from '../errors.ts'
 import type { KeptGroup, Mls } from '../groups/mls.ts'
 import { inboxOf, putInto } from '../mailbox/envelope.ts'
+import type { Slot } from '../school/decide.ts'
 import type { Network } from '../school/network.ts'
 import type { School } from '../school/school.ts'
 import type { InTurn } from '../store/database.ts'
+import { createDecisions, type Heard } from './decisions.ts'
 import type { Intake } from './intake.ts'
-import type { Post } from './post.ts'
+import { decisionIn, type Post } from './post.ts'
 import { openWith, sealWith } from './seal.ts'
 import type { DeviceStore, KeptGeneration } from './store.ts'
 
@@ -76,6 +78,8 @@ export type Change = (now: { title: string; history: 'all' | 'joining'; users: r
 /** Makes generations of groups, follows them, and joins those that this device is added to. */
 export function createGroups(init: GroupsInit) {
   const { self, signer, mls, store, school, network, intake, post, inTurn, now, signal, onChanged } = init
+
+  const decisions = createDecisions(mls, store, school, network)
 
   const devicesOf = (users: readonly string[]): string[] =>
     users
@@ -143,7 +147,7 @@ export function createGroups(init: GroupsInit) {
       )
       await post.putNow([blob, ...notes])
     }
-    return { generation, own: { ...kept, address } }
+    return { generation, own: { ...kept, address }, packages }
   }
 
   /** Keeps a generation; what does not count any more goes. Inside a transaction. */
@@ -239,17 +243,31 @@ export function createGroups(init: GroupsInit) {
         heads: headsOf(grp, newest)
       })
       checkSuccessor(newest, readGeneration(signed), school.known())
-      const { generation, own } = await prepare(signed, [open, newest.roster])
+      const { generation, own, packages } = await prepare(signed, [open, newest.roster])
       const value = pack([generation.hash, sealWith(sealKey, pack([signed.bytes, signed.signature]))])
       const decided = await school.settle({ key: open, at: newest.roster }, signal, value)
       if (!isEqual(decided!.value, value)) continue
       await keepInTurn(grp, signed, own)
       post.refollow()
-      post.announce(newest.address)
+      const slot = { key: open, at: newest.roster }
+      const { sealed, notes } = await decisions.seal(newest, generation, slot, decided!, packages)
+      post.announce(newest.address!, sealed, notes)
       onChanged(grp)
       return
     }
     throw new NoMajorityError('others changed the chat at the same time again and again; try again')
+  }
+
+  /** Goes on with what its author says was decided; where that does not prove it, the mailboxes are asked. */
+  async function hear(grp: string, g: number, sealed: Uint8Array): Promise<void> {
+    const { newest } = current(grp)
+    if (newest.g !== g || newest.state == null) return
+    const value = await decisions.after(newest, sealed)
+    const found = value && validIn(value, await mls.secret(newest.state, 'seal'), newest)
+    if (found == null) return
+    await keepInTurn(grp, found)
+    onChanged(grp)
+    await joinPending()
   }
 
   /** Newest events of everybody that are here, and of those who were there before. */
@@ -268,18 +286,27 @@ export function createGroups(init: GroupsInit) {
     return nextLook
   }
   async function joinAll(): Promise<void> {
-    for (const { id, bytes, at } of store.welcomes()) {
-      const is = await join(bytes).catch((error: Error) => {
+    const all = store.welcomes()
+    const decided = all.filter(({ bytes }) => decisionIn(bytes) != null)
+    const heard = await decisions.heardIn(decided.map(({ bytes }) => decisionIn(bytes)!))
+    let isWaiting = false
+    for (const { id, bytes, at } of all.filter(each => !decided.includes(each))) {
+      const is = await join(bytes, heard).catch((error: Error) => {
         if (error instanceof MalformedMessageError || error instanceof PolicyError) return 'void' as const
         // whom it needs does not answer now
         return 'waits' as const
       })
       if (is !== 'waits' || at < now() - WELCOME_KEPT_MS) transact(store.db, () => store.dropWelcome(id))
+      else isWaiting = true
     }
+    if (!isWaiting)
+      transact(store.db, () => {
+        for (const { id } of decided) store.dropWelcome(id)
+      })
   }
 
   /** @throws {MalformedMessageError} {PolicyError} it never will be one */
-  async function join(noteBytes: Uint8Array): Promise<'joined' | 'void' | 'waits'> {
+  async function join(noteBytes: Uint8Array, heard: Heard): Promise<'joined' | 'void' | 'waits'> {
     const [packageId, enc, sealed] = unpack(note, noteBytes, 1024, 'a note in the inbox')
     const own = store.package(toHex(packageId))
     if (own == null) return 'void'
@@ -307,7 +334,7 @@ export function createGroups(init: GroupsInit) {
     if (generation.g === 0) checkFirst(generation, roster)
     else if (there == null) {
       const before = known.find(({ g }) => g === generation.g - 1)
-      const decided = await decidedAfter(before, slot)
+      const decided = await decidedAfter(before, slot, heard)
       if (decided == null) return slot == null ? 'void' : 'waits'
       if (!isEqual(decided, generation.hash)) return 'void'
     }
@@ -328,24 +355,26 @@ export function createGroups(init: GroupsInit) {
   /** Hash of the generation that was decided on; undefined: nobody says so yet. */
   async function decidedAfter(
     before: KeptGeneration | undefined,
-    slot: readonly [Uint8Array, number] | null
+    slot: readonly [Uint8Array, number] | null,
+    heard: Heard
   ): Promise<Uint8Array | undefined> {
     if (slot == null) return undefined
-    if (before?.state == null) return decidedHash({ key: slot[0], at: slot[1] })
+    if (before?.state == null) return decidedHash({ key: slot[0], at: slot[1] }, heard)
     const next = await successorOf(before)
     return next != null && 'found' in next ? hashOf(next.found.bytes) : undefined
   }
 
-  async function decidedHash(slot: { key: Uint8Array; at: number }): Promise<Uint8Array | undefined> {
-    const decided = await school.settle(slot, signal)
-    if (decided == null) return undefined
-    return unpack(slotValue, decided.value, MAX_GENERATION_BYTES + 2048, 'the value of a slot')[0]
+  async function decidedHash(slot: Required<Slot>, heard: Heard): Promise<Uint8Array | undefined> {
+    const value = heard.get(decisions.idOf(slot)) ?? (await school.settle(slot, signal))?.value
+    if (value == null) return undefined
+    return unpack(slotValue, value, MAX_GENERATION_BYTES + 2048, 'the value of a slot')[0]
   }
 
   return {
     current,
     joinPending,
     stillIn,
+    hear: (grp: string, g: number, sealed: Uint8Array) => inTurn(changesOf(grp), () => hear(grp, g, sealed)),
     follow: (grp: string) => inTurn(changesOf(grp), () => follow(grp)),
 
     /** A chat of these people, this device's among them. Its id, in hex. @throws {PolicyError} */

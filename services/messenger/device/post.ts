@@ -122,16 +122,18 @@ export function createPost(init: PostInit) {
     return network.open(peer, 'follow', { school: id, life, after: 0, addresses }, { signal: end }).items
   }
 
-  /** A line to every mailbox that the roster names, and to no other. */
+  /** A line to every mailbox that the roster names, to what somebody carried to this node, and to no other. */
   function tend(): void {
     const mailboxes = school.roster?.mailboxes() ?? []
+    const kept = mailbox.store.usage().count > 0 ? [network.self] : []
+    const wanted = new Set([...mailboxes, ...kept])
     for (const [peer, line] of lines)
-      if (!mailboxes.includes(peer)) {
+      if (!wanted.has(peer)) {
         line.end.abort()
         lines.delete(peer)
       }
     store.keepMailboxes(mailboxes)
-    for (const peer of mailboxes) {
+    for (const peer of wanted) {
       if (lines.has(peer)) continue
       const end = new AbortController()
       const ended = AbortSignal.any([end.signal, signal])
@@ -221,11 +223,20 @@ export function createPost(init: PostInit) {
       return undefined
     },
 
-    /** Says at the old address that a group went on, so that its members look at once. */
-    announce(address: string | undefined): void {
-      if (address == null) return
-      const envelope = putInto(fromHex(address), ANNOUNCED)
-      transact(store.db, () => this.post(envelope))
+    /**
+     * Says at the old address that a group went on: what was decided for those who can open it, and that they look at once for
+     * those who cannot, or are of an older program. Newcomers hear in their inboxes what was decided.
+     */
+    announce(
+      address: string,
+      decided: Uint8Array,
+      newcomers: readonly (readonly [string, Uint8Array])[]
+    ): void {
+      transact(store.db, () => {
+        this.post(putInto(fromHex(address), decision(decided)))
+        this.post(putInto(fromHex(address), ANNOUNCED))
+        for (const [device, sealed] of newcomers) this.post(putInto(inboxOf(device), decision(sealed)))
+      })
       this.wake()
     }
   }
@@ -233,3 +244,9 @@ export function createPost(init: PostInit) {
 
 /** No message of MLS: look at the slots. */
 export const ANNOUNCED = Uint8Array.of(0)
+/** Nor is this, for those begin with their version, which is not 0: what was decided, sealed. */
+const DECIDED = Uint8Array.of(0, 0)
+const decision = (sealed: Uint8Array): Uint8Array => new Uint8Array(Buffer.concat([DECIDED, sealed]))
+/** What was decided, if that is what it says. */
+export const decisionIn = (bytes: Uint8Array): Uint8Array | undefined =>
+  bytes[0] === 0 && bytes[1] === 0 ? bytes.subarray(DECIDED.length) : undefined

@@ -152,6 +152,16 @@ export async function createMls(device: string, seed: Uint8Array) {
       }
     },
 
+    /** @throws {MalformedMessageError} it is not what the device made: others can add nobody by it */
+    async checkPackage(name: string, bytes: Uint8Array): Promise<void> {
+      packageOf(name, bytes)
+      try {
+        await this.create(hashOf(bytes), new Map([[name, bytes]]))
+      } catch (error) {
+        throw new MalformedMessageError(`a key package of ${name} is not right: ${(error as Error).message}`)
+      }
+    },
+
     /** @throws {MalformedMessageError} a welcome that is not for this package */
     async join(
       welcome: Uint8Array,

@@ -4,7 +4,7 @@ import type { Roster } from '../core/roster.ts'
 import { PolicyError } from '../errors.ts'
 import { ALIVE_MS, MAX_PACKAGES } from '../messages.ts'
 import { type Answer, type Slot, slotId, voteFor } from '../school/decide.ts'
-import { readEnvelope } from './envelope.ts'
+import { type Envelope, readEnvelope } from './envelope.ts'
 import type { MailStore } from './store.ts'
 
 export interface MailboxInit {
@@ -98,9 +98,24 @@ export function createMailbox(init: MailboxInit) {
     }
   }
 
+  const isOne = (): boolean => roster().mailboxes().includes(self)
+
+  async function put(read: readonly Envelope[]): Promise<'kept' | 'full'> {
+    if (!store.put(read, init.quotaBytes())) return 'full'
+    const addresses = new Set(read.map(({ address }) => toHex(address)))
+    // they need not wait for the disk: who put it puts it again until it is there
+    for (const follower of followers) {
+      if (follower.addresses == null) follower.dirty.add(ALL)
+      else for (const address of addresses) if (follower.addresses.has(address)) follower.dirty.add(address)
+      if (follower.dirty.size > 0) follower.wake()
+    }
+    await init.kept()
+    return 'kept'
+  }
+
   return {
     store,
-    isOne: (): boolean => roster().mailboxes().includes(self),
+    isOne,
     follow,
 
     prepare: (slot: Slot, ballot: Ballot, peer: string, signal: AbortSignal): Promise<Answer> =>
@@ -126,17 +141,16 @@ export function createMailbox(init: MailboxInit) {
     /** @throws {MalformedMessageError} */
     async put(envelopes: readonly Uint8Array[]): Promise<'kept' | 'full'> {
       mustBeMailbox()
-      const read = envelopes.map(readEnvelope)
-      if (!store.put(read, init.quotaBytes())) return 'full'
-      const addresses = new Set(read.map(({ address }) => toHex(address)))
-      // they need not wait for the disk: who put it puts it again until it is there
-      for (const follower of followers) {
-        if (follower.addresses == null) follower.dirty.add(ALL)
-        else for (const address of addresses) if (follower.addresses.has(address)) follower.dirty.add(address)
-        if (follower.dirty.size > 0) follower.wake()
-      }
-      await init.kept()
-      return 'kept'
+      return await put(envelopes.map(readEnvelope))
+    },
+    /**
+     * Keeps what somebody carried here, also where this node is no mailbox. Those that were not here; undefined: no room.
+     *
+     * @throws {MalformedMessageError}
+     */
+    async bring(envelopes: readonly Uint8Array[]): Promise<Envelope[] | undefined> {
+      const fresh = envelopes.map(readEnvelope).filter(({ id }) => store.get(id) == null)
+      return fresh.length > 0 && (await put(fresh)) === 'full' ? undefined : fresh
     },
 
     leavePackages: (device: string, packages: readonly Uint8Array[], last?: Uint8Array): number => {

@@ -105,6 +105,7 @@ export function openMailStore(db: DatabaseSync, now: () => number) {
         return (left.get(device) as { left: number }).left
       })
     },
+    hasPackage: (device: string): boolean => one.get(device) != null,
     /** One of each device, which is gone then unless it is the last. */
     take(devices: readonly string[]): [string, Uint8Array][] {
       return transact(db, () =>

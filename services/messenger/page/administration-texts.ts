@@ -87,6 +87,14 @@ export const administrationEn = {
   fault_restless: 'it ended {0} times before it was known to work',
   fault_unreadable: 'it cannot be read: {0}',
   fault_unfit: 'it did not work within {0} s',
+  carry: 'Mail on a stick',
+  carryText:
+    'Where the network does not reach, a person carries the mail: keep a file here, take it in at a node there, and bring one back. Whoever carries it can read nothing of it. It may be taken in again and again.',
+  carryOut: 'Keep a file',
+  carryIn: 'Take in a file',
+  carryFiles: 'with the files that were sent',
+  carriedIn: 'New here: {envelopes} parts of mail, {statements} statements of the roster.',
+
   cleanUp: 'Clean-up',
   cleanUpText: 'Lets go of temporary files, parts of files that nobody names, and mail past its time.',
   cleanUpNow: 'Clean up',
@@ -216,6 +224,14 @@ export const administrationRu: Record<keyof typeof administrationEn, string> = {
   fault_restless: 'она так и не заработала, завершений подряд: {0}',
   fault_unreadable: 'её не удалось прочесть: {0}',
   fault_unfit: 'она не заработала за {0} с',
+  carry: 'Почта на флешке',
+  carryText:
+    'Туда, где нет сети, почту носит человек: сохраните файл здесь, примите его на узле там и принесите обратно другой. Кто его несёт, прочесть ничего не может. Один файл можно принимать сколько угодно раз.',
+  carryOut: 'Сохранить файл',
+  carryIn: 'Принять файл',
+  carryFiles: 'вместе с присланными файлами',
+  carriedIn: 'Нового здесь: частей почты {envelopes}, записей реестра {statements}.',
+
   cleanUp: 'Уборка',
   cleanUpText: 'Убирает временные файлы, части файлов, которые никто не называет, и почту, чей срок истёк.',
   cleanUpNow: 'Убрать',

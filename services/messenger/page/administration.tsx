@@ -3,6 +3,7 @@ import { useState } from 'react'
 import { Row, Rows } from '../../host/page/rows.tsx'
 import { REPORTS_TITLE } from '../core/constants.ts'
 import { Backups } from './backups.tsx'
+import { Carry } from './carry.tsx'
 import { Findings } from './findings.tsx'
 import { Incidents, Ticket } from './help.tsx'
 import { Logs } from './logs.tsx'
@@ -62,6 +63,7 @@ export function Administration(
         </Rows>
       </section>
       {isAdmin && <Policies {...props} />}
+      <Carry {...props} />
       <CleanUp {...props} />
       <Statistics {...props} />
       <Logs {...props} />

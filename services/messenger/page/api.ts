@@ -1,6 +1,7 @@
 import type { PageProps } from './props.ts'
 import type {
   Backup,
+  CarriedIn,
   Chat,
   Cleaned,
   DeviceCode,
@@ -26,6 +27,8 @@ export const PAGE_LINES = 100
 const DEADLINE_MS = 30_000
 /** Of what decides something with other nodes, or moves a file. */
 const LONG_MS = 300_000
+/** Of a file on a stick. */
+const CARRY_MS = 3_600_000
 
 /** The node answered, and said no. */
 export class RefusedError extends Error {
@@ -52,9 +55,9 @@ type Items<T> = { items: T[] }
 
 /** What the node answers about chats, people, and its own state. */
 export function createApi(request: PageProps['request']) {
-  async function ask<T>(path: string, init: RequestInit = {}, deadlineMs = DEADLINE_MS): Promise<T> {
+  async function answerOf(path: string, init: RequestInit = {}, deadlineMs = DEADLINE_MS): Promise<Response> {
     const response = await request(path, { ...init, signal: AbortSignal.timeout(deadlineMs) })
-    if (response.ok) return (await response.json()) as T
+    if (response.ok) return response
     const problem = (await response.json().catch(() => ({}))) as { detail?: string }
     const seconds = Number(response.headers.get('retry-after') ?? Number.NaN)
     throw new RefusedError(
@@ -63,6 +66,8 @@ export function createApi(request: PageProps['request']) {
       Number.isFinite(seconds) ? seconds * 1000 : undefined
     )
   }
+  const ask = async <T>(path: string, init?: RequestInit, deadlineMs?: number): Promise<T> =>
+    (await answerOf(path, init, deadlineMs)).json() as Promise<T>
   const send = <T>(
     method: string,
     path: string,
@@ -154,6 +159,14 @@ export function createApi(request: PageProps['request']) {
     program: () => ask<Program>('/release'),
     update: (path: string) => send<Program>('POST', '/release', { path }),
     rollBack: () => send<Program>('POST', '/release/rollback', {}),
+    carryOut: async (files: boolean) =>
+      (await answerOf(`${admin}/carried?${query({ files: String(files) })}`, {}, CARRY_MS)).blob(),
+    carryIn: (file: Blob) =>
+      ask<CarriedIn>(
+        `${admin}/carried`,
+        { method: 'POST', headers: { 'content-type': 'application/octet-stream' }, body: file },
+        CARRY_MS
+      ),
     cleanUp: () => send<Cleaned>('POST', `${admin}/cleanup`, {}),
     stats: () => ask<Stats>(`${admin}/stats`),
     log: (name: LogName) => ask<{ lines: string[] }>(`${admin}/logs/${name}`),

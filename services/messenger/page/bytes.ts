@@ -12,8 +12,11 @@ export const blobOf = (base64: string, type: string): Blob =>
   new Blob([Uint8Array.from(atob(base64), letter => letter.charCodeAt(0))], { type })
 
 /** Lets the person keep a file, whatever it is. */
-export function download(name: string, base64: string): void {
-  const url = URL.createObjectURL(blobOf(base64, 'application/octet-stream'))
+export const download = (name: string, base64: string): void =>
+  keep(name, blobOf(base64, 'application/octet-stream'))
+
+export function keep(name: string, file: Blob): void {
+  const url = URL.createObjectURL(file)
   const link = document.createElement('a')
   link.href = url
   link.download = name

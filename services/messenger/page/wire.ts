@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { administration } from '../admin/declared.ts'
+import type { carrying } from '../carried/declared.ts'
 import type { chatting } from '../device/declared.ts'
 import type { schooling } from '../school/declared.ts'
 
@@ -23,6 +24,7 @@ export type SentFile = Answer<typeof chatting.file>
 export type Finding = Answer<typeof administration.health>['items'][number]
 export type Backup = Answer<typeof administration.backup>
 export type Restored = Answer<typeof administration.restore>
+export type CarriedIn = Answer<typeof carrying.carryIn>
 export type Cleaned = Answer<typeof administration.cleanup>
 export type Guide = Answer<typeof administration.incident>
 export type LogName = z.input<(typeof administration.log)['input']>['name'] & string

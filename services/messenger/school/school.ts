@@ -202,6 +202,13 @@ export function createSchool({ db, network, signer, now, onGrown }: SchoolInit) 
       if (decided == null || into.roster.head !== at) return
       take({ statement: statementIn(decided.value), decision: decided.decision }, into)
     },
+    /** Takes what somebody carried here, where it is the next one. @throws {MalformedMessageError} it was not decided */
+    bring(n: number, entry: Entry): boolean {
+      const into = known()
+      if (n !== into.roster.head + 1) return false
+      take(entry, into)
+      return true
+    },
     entries: (from: number) => entries(from, MAX_STATEMENTS),
     statementIn,
 

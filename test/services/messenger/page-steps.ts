@@ -128,3 +128,14 @@ export async function chatAtListener(
   await line(page, 'heard at port 8000').waitFor()
   assert.equal(page.url().split('#')[0], `${url}${APP}`)
 }
+
+/** Mail goes to a file, and comes back from it: nothing of it is new. */
+export async function carryMail(page: Page): Promise<void> {
+  const kept = page.waitForEvent('download')
+  await button(page, 'Keep a file').click()
+  const path = await (await kept).path()
+  const chooser = page.waitForEvent('filechooser')
+  await button(page, 'Take in a file').click()
+  await (await chooser).setFiles(path)
+  await page.getByText('New here: 0 parts of mail, 0 statements of the roster.').waitFor()
+}

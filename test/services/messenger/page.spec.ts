@@ -25,7 +25,17 @@ import { type Browser, keepPicture, overflowing, seriousFindings, useChromium } 
 import { pack } from '../devices/releases.ts'
 import { openGateways } from './gateways.ts'
 import { NAUGHTY } from './naughty.ts'
-import { act, chatAtListener, chatAway, enter, keptIn, letDeviceIn, sendPictures, tab } from './page-steps.ts'
+import {
+  act,
+  carryMail,
+  chatAtListener,
+  chatAway,
+  enter,
+  keptIn,
+  letDeviceIn,
+  sendPictures,
+  tab
+} from './page-steps.ts'
 import { png, windows1251, zipOf } from './samples.ts'
 import { until } from './school.ts'
 
@@ -351,6 +361,7 @@ describe('messenger: page', function () {
     await question.getByRole('button', { name: 'Restore' }).click()
     assert.deepEqual((await partly).postDataJSON(), { user: 'bob' })
     await page.getByText('Back again: messages 0, mail 0, parts of files 0').waitFor()
+    await carryMail(page)
     await button(page, 'Clean up').click()
     await page.getByText(/^Gone: 0 temporary files/).waitFor()
     await button(page, 'Count').click()

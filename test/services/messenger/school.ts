@@ -119,3 +119,25 @@ export async function contains(folder: string, texts: string[]): Promise<boolean
   }
   return false
 }
+
+/** Nobody reaches anybody of the other side, until it is healed. */
+export async function cut(sides: Node[][]): Promise<() => Promise<void>> {
+  const heals: (() => Promise<void>)[] = []
+  for (const [i, side] of sides.entries())
+    for (const node of side) {
+      const others = sides.filter((_, j) => j !== i).flat()
+      const { dialProtocol } = node.libp2p
+      node.libp2p.dialProtocol = (peer, ...rest) =>
+        others.some(({ id }) => id === String(peer))
+          ? Promise.reject(new Error('the network is cut'))
+          : dialProtocol.call(node.libp2p, peer, ...rest)
+      for (const { libp2p } of others) await node.libp2p.hangUp(libp2p.peerId)
+      heals.push(async () => {
+        node.libp2p.dialProtocol = dialProtocol
+        for (const other of others) await node.connect(other)
+      })
+    }
+  return async () => {
+    for (const heal of heals) await heal()
+  }
+}

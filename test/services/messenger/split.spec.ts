@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { has, type Node, openSchool, until, whenKnown } from './school.ts'
+import { cut, has, type Node, openSchool, until, whenKnown } from './school.ts'
 
 /** Of each side; as long as an afternoon: MESSENGER_SPLIT=500 */
 const MESSAGES = Number(process.env.MESSENGER_SPLIT ?? 10)
@@ -17,28 +17,6 @@ async function allOf(node: Node, group: string): Promise<string[]> {
     lines.push(...page)
   }
   return lines.flatMap(({ text }) => text ?? []).toReversed()
-}
-
-/** Nobody reaches anybody of the other side, until it is healed. */
-async function cut(sides: Node[][]): Promise<() => Promise<void>> {
-  const heals: (() => Promise<void>)[] = []
-  for (const [i, side] of sides.entries())
-    for (const node of side) {
-      const others = sides.filter((_, j) => j !== i).flat()
-      const { dialProtocol } = node.libp2p
-      node.libp2p.dialProtocol = (peer, ...rest) =>
-        others.some(({ id }) => id === String(peer))
-          ? Promise.reject(new Error('the network is cut'))
-          : dialProtocol.call(node.libp2p, peer, ...rest)
-      for (const { libp2p } of others) await node.libp2p.hangUp(libp2p.peerId)
-      heals.push(async () => {
-        node.libp2p.dialProtocol = dialProtocol
-        for (const other of others) await node.connect(other)
-      })
-    }
-  return async () => {
-    for (const heal of heals) await heal()
-  }
 }
 
 describe('messenger: a network that is cut in two', function () {
