@@ -139,3 +139,24 @@ export async function carryMail(page: Page): Promise<void> {
   await (await chooser).setFiles(path)
   await page.getByText('New here: 0 parts of mail, 0 statements of the roster.').waitFor()
 }
+
+/** A backup, and what is missing from it: all of it, and what one person wrote. */
+export async function restoreBackups(
+  page: Page,
+  look: (page: Page, name: string) => Promise<void>
+): Promise<void> {
+  await button(page, 'Back up now').click()
+  await button(page, /^Restore the backup of/).click()
+  const question = page.getByRole('dialog')
+  await question.getByRole('button', { name: 'Cancel' }).click()
+  await button(page, /^Restore the backup of/).click()
+  await look(page, 'restore')
+  await question.getByRole('button', { name: 'Restore' }).click()
+  await page.getByText('Back again: messages 0, mail 0, parts of files 0').waitFor()
+  await page.getByLabel('Only what this person wrote').selectOption('bob')
+  await button(page, /^Restore the backup of/).click()
+  const partly = page.waitForRequest(/\/restore$/)
+  await question.getByRole('button', { name: 'Restore' }).click()
+  assert.deepEqual((await partly).postDataJSON(), { user: 'bob' })
+  await page.getByText('Back again: messages 0, mail 0, parts of files 0').waitFor()
+}

@@ -33,6 +33,7 @@ import {
   enter,
   keptIn,
   letDeviceIn,
+  restoreBackups,
   sendPictures,
   tab
 } from './page-steps.ts'
@@ -347,20 +348,7 @@ describe('messenger: page', function () {
       await button(page, name).click()
       await page.getByRole('list', { name: 'State' }).getByText('Database').first().waitFor()
     }
-    await button(page, 'Back up now').click()
-    await button(page, /^Restore the backup of/).click()
-    const question = page.getByRole('dialog')
-    await question.getByRole('button', { name: 'Cancel' }).click()
-    await button(page, /^Restore the backup of/).click()
-    await look(page, 'restore')
-    await question.getByRole('button', { name: 'Restore' }).click()
-    await page.getByText('Back again: messages 0, mail 0, parts of files 0').waitFor()
-    await page.getByLabel('Only what this person wrote').selectOption('bob')
-    await button(page, /^Restore the backup of/).click()
-    const partly = page.waitForRequest(/\/restore$/)
-    await question.getByRole('button', { name: 'Restore' }).click()
-    assert.deepEqual((await partly).postDataJSON(), { user: 'bob' })
-    await page.getByText('Back again: messages 0, mail 0, parts of files 0').waitFor()
+    await restoreBackups(page, look)
     await carryMail(page)
     await button(page, 'Clean up').click()
     await page.getByText(/^Gone: 0 temporary files/).waitFor()
