@@ -42,12 +42,21 @@ describe('gateway: its parts', () => {
       drop() {}
     }
     const leave = hub.add(sink, { asValues: true, mayReadNode: true, mayRead: () => true })
+    const heard: string[] = []
+    const ofShop = {
+      ...sink,
+      send: (text: string | Uint8Array) => void heard.push(JSON.parse(String(text)).type)
+    }
+    const end = hub.add(ofShop, { asValues: false, mayReadNode: false, mayRead: name => name === 'shop' })
     const tell = (type: string, value: unknown) =>
       services.dispatchEvent(new CustomEvent('tell', { detail: { type, value } }))
     tell('shop:bad', () => 'a function')
+    tell('bank:good', 1)
     tell('shop:good', 1)
     await told.promise
     leave()
+    end()
+    assert.deepEqual([...new Set(heard)].sort(), ['here', 'shop:good'], 'of the node nothing')
     assert.deepEqual(failed, ['shop:bad'])
   })
 

@@ -26,13 +26,24 @@ export async function openDoors(
   { host, port, tls }: Pick<FaceInit, 'host' | 'port' | 'tls'>
 ): Promise<{ port: number; close(): void }> {
   if (tls != null) letTlsIn(app.server, tls)
-  await app.listen({ host, port })
-  const taken = portOf(app)
-  if (isLoopback(host) || OPEN.includes(host)) return { port: taken, close: () => undefined }
-  const second = createServer(socket => app.server.emit('connection', socket))
-  second.listen(taken, LOOPBACK)
-  await once(second, 'listening')
-  return { port: taken, close: () => void second.close() }
+  if (isLoopback(host) || OPEN.includes(host)) {
+    await app.listen({ host, port })
+    return { port: portOf(app), close: () => undefined }
+  }
+  for (;;) {
+    const near = createServer(socket => app.server.emit('connection', socket))
+    near.listen(port, LOOPBACK)
+    await once(near, 'listening')
+    const { port: taken } = near.address() as AddressInfo
+    try {
+      await app.listen({ host, port: taken })
+      return { port: taken, close: () => void near.close() }
+    } catch (error) {
+      near.close()
+      // any port that is free at both
+      if (port !== 0 || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    }
+  }
 }
 
 /** TLS and plain HTTP at one port: the first byte tells which it is. @throws {Error} the certificate or its key is none */
