@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { raceSignal } from 'race-signal'
 import { checkWayOut } from '../../../bootstrap/way-out.ts'
 import type { DatabaseView } from '../contract.ts'
 import type { Chains } from '../delivery/chains.ts'
@@ -9,6 +10,8 @@ import { isSame, type Row, rowsOf, type StoredRow } from './row.ts'
 
 const CONNECT_MS = 5_000
 const QUERY_MS = 30_000
+/** A report over a year of entries takes minutes; what is written waits for it. */
+const CALL_MS = 10 * 60_000
 const INT8 = 20
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS artel_device_entry (
@@ -31,7 +34,7 @@ const SCHEMA = `
     PRIMARY KEY (agent, number)
   )`
 /** Any number that no other program of this database takes for its own advisory lock. */
-const SCHEMA_LOCK = 7_270_062
+const LOCK = 'SELECT pg_advisory_xact_lock(7270062)'
 
 /** A chain beside what the database has of it. */
 export interface Reconciled {
@@ -63,32 +66,38 @@ export async function readMirrorUrl(file: string): Promise<string> {
  * long. `call`: a procedure of the database that is called after that.
  */
 export function createMirror(url: string, chains: Pick<Chains, 'all' | 'find' | 'of'>, call?: string) {
-  const pool = new pg.Pool({
-    connectionString: url,
-    max: 2,
-    connectionTimeoutMillis: CONNECT_MS,
-    statement_timeout: QUERY_MS,
-    query_timeout: QUERY_MS,
-    // every bigint of ours is below 2^53
-    types: {
-      getTypeParser: ((oid: number, format: 'text') =>
-        oid === INT8 ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser
-    }
-  })
   // a connection was lost; the next query opens another or tells why not
   const ignore = (): void => {}
-  pool.on('error', ignore)
+  const open = (max: number, ms: number): pg.Pool =>
+    new pg.Pool({
+      connectionString: url,
+      max,
+      connectionTimeoutMillis: CONNECT_MS,
+      statement_timeout: ms,
+      query_timeout: ms,
+      // every bigint of ours is below 2^53
+      types: {
+        getTypeParser: ((oid: number, format: 'text') =>
+          oid === INT8 ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser
+      }
+    }).on('error', ignore)
+  const pool = open(2, QUERY_MS)
+  const callers = open(1, CALL_MS)
+  let hasTables = false
+  /** statements by name, of those that are not there yet */
   const views = new Map<string, string>()
-  /** how many of the views are there; none before the tables */
-  let ready: number | undefined
   /** something is there that the procedure does not know; what a process of before left is not known here */
   let isCallDue = true
 
-  async function connected<T>(fails: string, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  async function connected<T>(
+    fails: string,
+    work: (client: pg.PoolClient) => Promise<T>,
+    from = pool
+  ): Promise<T> {
     let client: pg.PoolClient | undefined
     try {
       checkWayOut()
-      client = await pool.connect()
+      client = await from.connect()
       // it may be cut off between two queries, and while it is ours nobody else listens
       client.on('error', ignore)
       const result = await work(client)
@@ -107,16 +116,33 @@ export function createMirror(url: string, chains: Pick<Chains, 'all' | 'find' | 
   const within = <T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> =>
     connected('the database takes nothing', async client => {
       await client.query('BEGIN')
-      const all = [...views.values()]
-      if (ready !== all.length) {
-        await client.query('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK])
-        await client.query([SCHEMA, ...all].join(';\n'))
-      }
+      if (!hasTables) await client.query(`${LOCK}; ${SCHEMA}`)
       const result = await work(client)
       await client.query('COMMIT')
-      ready = all.length
+      hasTables = true
       return result
     })
+
+  /** Each by itself, behind what is written: a table of that name, or a view of another owner, is in nobody's way. Resolves with what failed first. */
+  async function makeViews(): Promise<unknown> {
+    let failed: unknown
+    for (const [name, statement] of views)
+      await connected(`what is there is written, but the view ${name} is not made`, async client => {
+        await client.query(`${LOCK}; ${statement}`)
+        views.delete(name)
+      }).catch(error => {
+        failed ??= error
+      })
+    return failed
+  }
+
+  /** Not within a transaction: it may have some of its own. */
+  const callProcedure = (name: string, signal: AbortSignal): Promise<unknown> =>
+    connected(
+      `what is there is written, but ${name}`,
+      client => raceSignal(client.query(`CALL ${name}()`), signal),
+      callers
+    )
 
   /** Where it goes on; the cursor stands in the transaction of the rows. */
   async function writeNext(log: ChainLog): Promise<boolean> {
@@ -204,13 +230,15 @@ export function createMirror(url: string, chains: Pick<Chains, 'all' | 'find' | 
     /** Writes what is new. @throws {MirrorError} the database is not there; nothing is lost, and it is tried again */
     async catchUp(signal: AbortSignal): Promise<void> {
       for (const log of chains.all()) while (!signal.aborted && (await writeNext(log))) isCallDue = true
-      if (call != null && isCallDue && !signal.aborted) {
-        // not within a transaction: it may have some of its own
-        await connected(`what is there is written, but ${call}`, client => client.query(`CALL ${call}()`))
+      if (signal.aborted) return
+      const failed = await makeViews()
+      if (call != null && isCallDue) {
+        await callProcedure(call, signal)
         isCallDue = false
       }
+      if (failed != null) throw failed
     },
-    /** It is there with the next that is written. */
+    /** It is there after the next that is written. */
     show({ name, query }: DatabaseView): void {
       views.set(name, `CREATE OR REPLACE VIEW ${name} AS ${query}`)
     },
@@ -220,7 +248,9 @@ export function createMirror(url: string, chains: Pick<Chains, 'all' | 'find' | 
       for (const log of chains.all()) if (log.head.seq >= 0) items.push(await reconcileChain(log, signal))
       return items
     },
-    close: () => pool.end()
+    async close(): Promise<void> {
+      await Promise.all([pool.end(), callers.end()])
+    }
   }
 }
 

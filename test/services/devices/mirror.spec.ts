@@ -103,6 +103,12 @@ describe('devices: a database that mirrors the logs', function () {
       meters({ block, why: 'growth', totals: { coinIn }, grown: { coinIn, bills: 5 }, ...more })
     const about = (body: Entry['body']): Partial<Entry> => ({ kind: 'device', body })
     await write([about({ name: 'AT A-17' }), row(0, 15), row(1, 4, { fell: { coinIn: 'rollover' } })])
+    // a program has a table of that name: nothing but the view waits
+    await postgres.query('CREATE TABLE gaming_transactions (time_ timestamptz)')
+    await rejects(mirror.catchUp(signal), { name: 'MirrorError', message: /view gaming_transactions/ })
+    equal((await postgres.query('SELECT count(*) FROM artel_device_entry')).trim(), '3')
+    equal((await postgres.query('SELECT mac FROM gamemachines')).trim(), 'A-17')
+    await postgres.query('DROP TABLE gaming_transactions')
     // not there yet: what is written is written
     await rejects(mirror.catchUp(signal), { name: 'MirrorError', message: /told.*does not exist/ })
     await postgres.query(
