@@ -28,7 +28,7 @@ const DEAF_POLLS = 3
 /** An exception has no checksum: so many answers must agree, and one more for so many polls after one that was wrong. */
 const AGREEING = 2
 const DOUBTFUL_POLLS = 1_000
-/** ms in which an exception that was heard once is heard again, whoever stops: a machine may be deaf when he is back */
+/** ms in which whoever stops hears again an exception that was heard once: a machine may be deaf when he is back */
 const HEARING_MS = 2_000
 
 export interface PollerInit {
@@ -78,11 +78,12 @@ export function createPoller({ address, line, journal }: PollerInit) {
 
   /** An answer that is the same often enough in a row, or undefined. A "none" may do once, see `isUnsure`. */
   async function agreed(message: Uint8Array, mustBeSure: boolean, signal: AbortSignal) {
+    using last = hearingOut(signal)
     let before: number | undefined
     let times = 0
     for (let i = 0; i < 2 * (AGREEING + 1); i++) {
       const isBegun = before != null && before !== NONE
-      const answer = await one(message, isBegun ? AbortSignal.timeout(HEARING_MS) : signal)
+      const answer = await one(message, isBegun ? last.signal : signal)
       if (answer == null) return undefined
       // an exception stands until it is acknowledged
       if (i > 0 && answer !== before && before !== NONE) doubtful = DOUBTFUL_POLLS
@@ -112,7 +113,7 @@ export function createPoller({ address, line, journal }: PollerInit) {
     return code
   }
 
-  /** Sends to everybody; what the line did not take acknowledges nothing. */
+  /** Sends once; what the line did not take acknowledges nothing. */
   async function send(message: Uint8Array, signal: AbortSignal): Promise<Uint8Array | undefined> {
     const answer = await line.ask(message, signal)
     isWritten = false
@@ -169,8 +170,7 @@ export function createPoller({ address, line, journal }: PollerInit) {
      * right after `settle`, for this poll acknowledges.
      */
     async once(message: Uint8Array, signal: AbortSignal): Promise<Uint8Array | undefined> {
-      isWritten = false
-      const answer = await line.ask(message, signal)
+      const answer = await send(message, signal)
       return answer != null && isAnswer(message, answer) ? answer : undefined
     }
   }
@@ -184,6 +184,24 @@ export function createPoller({ address, line, journal }: PollerInit) {
       if (!(error instanceof FrameError)) throw error
       doubtful = DOUBTFUL_POLLS
       return false
+    }
+  }
+}
+
+/** Aborted a while after `signal` is. */
+function hearingOut(signal: AbortSignal): Disposable & { signal: AbortSignal } {
+  const controller = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  const stop = (): void => {
+    timer = setTimeout(() => controller.abort(signal.reason), HEARING_MS)
+  }
+  if (signal.aborted) stop()
+  else signal.addEventListener('abort', stop, { once: true })
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]() {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', stop)
     }
   }
 }

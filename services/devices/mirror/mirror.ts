@@ -136,13 +136,13 @@ export function createMirror(url: string, chains: Pick<Chains, 'all' | 'find' | 
     return failed
   }
 
-  /** Not within a transaction: it may have some of its own. */
-  const callProcedure = (name: string, signal: AbortSignal): Promise<unknown> =>
-    connected(
-      `what is there is written, but ${name}`,
-      client => raceSignal(client.query(`CALL ${name}()`), signal),
-      callers
-    )
+  /** Where something is due. Not within a transaction: it may have some of its own. */
+  async function callProcedure(signal: AbortSignal): Promise<void> {
+    if (call == null || !isCallDue) return
+    const work = (client: pg.PoolClient) => raceSignal(client.query(`CALL ${call}()`), signal)
+    await connected(`what is there is written, but ${call}`, work, callers)
+    isCallDue = false
+  }
 
   /** Where it goes on; the cursor stands in the transaction of the rows. */
   async function writeNext(log: ChainLog): Promise<boolean> {
@@ -231,12 +231,8 @@ export function createMirror(url: string, chains: Pick<Chains, 'all' | 'find' | 
     async catchUp(signal: AbortSignal): Promise<void> {
       for (const log of chains.all()) while (!signal.aborted && (await writeNext(log))) isCallDue = true
       if (signal.aborted) return
-      const failed = await makeViews()
-      if (call != null && isCallDue) {
-        await callProcedure(call, signal)
-        isCallDue = false
-      }
-      if (failed != null) throw failed
+      const failed = [await makeViews(), await callProcedure(signal).catch(error => error)]
+      for (const error of failed) if (error != null) throw error
     },
     /** It is there after the next that is written. */
     show({ name, query }: DatabaseView): void {

@@ -170,6 +170,8 @@ describe('sas: polling', () => {
           const until = stopping.signal.aborted ? signal : stopping.signal
           try {
             await poller.general(until)
+            if (await poller.settle(until)) await poller.once(readPoll(1, 0x1a), until)
+            await poller.general(until)
             await poller.long(readPoll(1, 0x1a), until)
           } catch {
             // who stops may be away for so long that the machine is deaf, and forgets with the first lead
@@ -180,7 +182,7 @@ describe('sas: polling', () => {
         isOver = messages < at
         const repeats = heard.findIndex(({ mayRepeat }, i) => mayRepeat && i > 0)
         const codes = heard.map(({ code }) => code)
-        if (codes.length > machine.happened.length) codes.splice(repeats, 1)
+        if (repeats >= 0 && codes.length > machine.happened.length) codes.splice(repeats, 1)
         if (JSON.stringify(codes) !== JSON.stringify(machine.happened)) wrong.push(`${how} ${at}`)
       }
     deepEqual(wrong, [])
