@@ -44,7 +44,8 @@ export function loadConfig({
   const data = dataFolder((flags.data ?? environment.ARTEL_DATA) as string | undefined)
   const above: Record<string, unknown> = {}
   const envFile = join(data, '.env')
-  readEnvironment(above, readEnvFile(envFile, IN_ENV_FILE), origins, ` in ${envFile}`)
+  const { variables, written } = readEnvFile(envFile, IN_ENV_FILE)
+  readEnvironment(above, variables, origins, name => `${written[name] ?? name} in ${envFile}`)
   readEnvironment(above, environment, origins)
   for (const setting of SETTINGS) {
     const value = flags[setting.path.join('.')]
@@ -104,7 +105,7 @@ function readEnvironment(
   into: Record<string, unknown>,
   environment: ConfigSources['environment'],
   origins: Origins,
-  where = ''
+  sourceOf = (name: string): string => name
 ) {
   for (const [name, value] of Object.entries(environment ?? {})) {
     if (!name.startsWith('ARTEL_') || FOREIGN_VARIABLES.includes(name) || value == null) continue
@@ -113,7 +114,7 @@ function readEnvironment(
       const guess = didYouMean(name, [...BY_VARIABLE.keys(), ...FOREIGN_VARIABLES])
       throw new ConfigError(`the environment variable ${name} is not a setting.${guess} See: artel config`)
     }
-    put(into, setting, value, `${name}${where}`, origins)
+    put(into, setting, value, sourceOf(name), origins)
   }
 }
 

@@ -38,26 +38,37 @@ const GUIDE: Record<string, (value: string) => Record<string, string>> = {
   }
 }
 
+/** What an `.env` file says. */
+interface EnvFile {
+  /** of a node, with their values */
+  variables: Record<string, string>
+  /** variable → the name of the guide that stands for it */
+  written: Record<string, string>
+}
+
 /**
  * The variables of an `.env` file, those of the guide translated; none where there is no such file. `known`: those of a node.
  *
  * @throws {ConfigError} it cannot be read, or says what nobody knows
  */
-export function readEnvFile(file: string, known: ReadonlySet<string>): Record<string, string> {
+export function readEnvFile(file: string, known: ReadonlySet<string>): EnvFile {
   let given: Record<string, string | undefined>
   try {
     given = parseEnv(readFileSync(file, 'utf8').replace(/^\uFEFF/, ''))
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { variables: {}, written: {} }
     throw new ConfigError(`cannot read ${file}: ${(error as Error).message}`)
   }
   const own: Record<string, string> = {}
   const translated: Record<string, string> = {}
+  const written: Record<string, string> = {}
   for (const [name, value = ''] of Object.entries(given)) {
     if (known.has(name)) own[name] = value
     else if (Object.hasOwn(GUIDE, name)) {
       try {
-        Object.assign(translated, GUIDE[name]!(value))
+        const variables = GUIDE[name]!(value)
+        Object.assign(translated, variables)
+        for (const variable of Object.keys(variables)) written[variable] = name
       } catch (error) {
         throw new ConfigError(`${name} in ${file} ${(error as Error).message}`)
       }
@@ -66,5 +77,6 @@ export function readEnvFile(file: string, known: ReadonlySet<string>): Record<st
         `${name} in ${file} is not a setting.${didYouMean(name, [...known, ...Object.keys(GUIDE)])} See: artel config`
       )
   }
-  return { ...translated, ...own }
+  for (const name of Object.keys(own)) delete written[name]
+  return { variables: { ...translated, ...own }, written }
 }
