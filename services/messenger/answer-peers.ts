@@ -142,6 +142,7 @@ export function answerPeers(
       return {}
     },
 
+    fresh: ({ school, group }, { peer }) => admit(school, peer).sync.hear(toHex(group), peer),
     sync: ({ school, ...request }, { peer, send }) => admit(school, peer).sync.answer(request, peer, send)
   }
 }

@@ -115,6 +115,9 @@ export async function assemble(
     read: (address, envelopes, also) => chats.read(address, envelopes, also),
     kept,
     onKept: event => tell('kept', { event }),
+    onStranded(events) {
+      for (const grp of new Set(events.flatMap(id => store.event(id)?.grp ?? []))) sync.tell(grp)
+    },
     degraded: host.degraded,
     log
   })

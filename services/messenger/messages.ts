@@ -243,6 +243,13 @@ export const messages = {
     deadlineMs: SLOW_MS,
     atOnce: 8
   },
+  /** I have something new in a group that no mailbox takes: ask me for it. The answer tells what you have then. */
+  fresh: {
+    request: z.object({ school, group: hash32 }),
+    answer: z.object({ have: z.array(headSchema).max(4 * MAX_DEVICES), readMs: time }),
+    maxBytes: 256 * 1024,
+    deadlineMs: SLOW_MS
+  },
   /** I have this of a group; give me what I lack and may have. */
   sync: {
     request: z.object({

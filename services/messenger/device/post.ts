@@ -34,6 +34,8 @@ export interface PostInit {
   kept(): Promise<void>
   /** an event is at a mailbox */
   onKept(event: string): void
+  /** own events that no mailbox takes now */
+  onStranded(events: readonly string[]): void
   degraded(what: string, reason: string | undefined): void
   log(message: string, ...args: unknown[]): void
 }
@@ -45,6 +47,22 @@ export function createPost(init: PostInit) {
   const inbox = toHex(inboxOf(device))
   /** by mailbox */
   const lines = new Map<string, { end: AbortController; wake: () => void; refollow: () => void }>()
+
+  /** whether each took what it was given the last time */
+  const isTaking = new Map<string, boolean>()
+  /** own events that no mailbox has, and nobody was told of */
+  const untold = new Set<string>()
+
+  function strand(): void {
+    const isAlone = school
+      .known()
+      .mailboxes()
+      .every(peer => isTaking.get(peer) === false)
+    if (!isAlone || untold.size === 0) return
+    const events = [...untold]
+    untold.clear()
+    init.onStranded(events)
+  }
 
   /** Sends what the outbox has for a mailbox, and waits where it does not take it. */
   async function pump(
@@ -72,7 +90,12 @@ export function createPost(init: PostInit) {
               if (event != null) store.setMark(event, 'kept')
             }
           })
-          for (const { event } of rows) if (event != null) init.onKept(event)
+          isTaking.set(peer, true)
+          for (const { event } of rows)
+            if (event != null) {
+              untold.delete(event)
+              init.onKept(event)
+            }
           waitMs = FIRST_WAIT_MS
           if (store.out(peer).length === 0) await woken(IDLE_MS)
         }
@@ -80,6 +103,8 @@ export function createPost(init: PostInit) {
       } catch (error) {
         if (ended.aborted) return
         log('%s takes nothing: %s', peer, (error as Error).message)
+        isTaking.set(peer, false)
+        strand()
       }
       await delay(waitMs, undefined, { signal: ended }).catch(() => undefined)
       waitMs = Math.min(2 * waitMs, LAST_WAIT_MS)
@@ -167,6 +192,7 @@ export function createPost(init: PostInit) {
     /** There is something new in the outbox. */
     wake(): void {
       for (const { wake } of lines.values()) wake()
+      strand()
     },
     /** There are new addresses. */
     refollow(): void {
@@ -177,6 +203,7 @@ export function createPost(init: PostInit) {
       for (const peer of school.known().mailboxes()) store.post(peer, envelope, event)
       const id = toHex(hashOf(envelope))
       store.see(id)
+      if (event != null) untold.add(event)
       return id
     },
 

@@ -7,7 +7,7 @@ import { compareEvents } from '../core/order.ts'
 import { TooManyMessagesError } from '../errors.ts'
 import type { Network } from '../school/network.ts'
 import type { School } from '../school/school.ts'
-import { transactLater } from '../store/database.ts'
+import { createTurns, transactLater } from '../store/database.ts'
 import { createClaims, type Gone } from './claims.ts'
 import type { Intake } from './intake.ts'
 import type { Deletion, DeviceStore, Placed } from './store.ts'
@@ -21,6 +21,10 @@ const PROOFS = 4
 const SOON_MS = 2_000
 /** what is read meanwhile is told with it */
 const RECEIPT_MS = 200
+/** so many members are told what no mailbox takes */
+const MAX_TOLD = 100
+/** who did not answer is not told again for so long; he hears it when members compare what they have */
+const SILENT_MS = 30_000
 
 export interface Batch {
   generations: Signed[]
@@ -76,6 +80,22 @@ export function createSync(init: SyncInit) {
   const { self, store, school, network, intake, signal, log } = init
   const askedAt = new Map<string, number>()
   const toldSoon = new Set<string>()
+  const silentAt = new Map<string, number>()
+  const inTurn = createTurns()
+  /** what waits for its turn */
+  const next = new Map<string, Promise<void>>()
+
+  /** Behind what is under way of its key; whoever comes before it begins waits for the same. */
+  function onceMore(key: string, work: () => Promise<void>): Promise<void> {
+    const there = next.get(key)
+    if (there != null) return there
+    const mine = inTurn(key, () => {
+      next.delete(key)
+      return work()
+    })
+    next.set(key, mine)
+    return mine
+  }
 
   /** The device on a node, if it is in the group now. */
   function memberOn(peer: string, grp: string): string | undefined {
@@ -193,9 +213,38 @@ export function createSync(init: SyncInit) {
       .sort(() => Math.random() - 0.5)
   }
 
+  async function tell(grp: string, peer: string): Promise<void> {
+    try {
+      const request = { school: school.known().school, group: fromHex(grp) }
+      const { have, readMs } = await network.ask(peer, 'fresh', request, { signal })
+      silentAt.delete(peer)
+      const device = memberOn(peer, grp)
+      if (device != null) noteMarks(grp, device, have, readMs)
+    } catch (error) {
+      silentAt.set(peer, init.now())
+      log('%s does not ask for what is new: %s', peer, (error as Error).message)
+    }
+  }
+
   return {
     answer,
     othersIn,
+    /**
+     * A member has something new that no mailbox takes: it is asked for. What is here then.
+     *
+     * @throws {ForbiddenError} he is no member
+     */
+    async hear(grp: string, peer: string): Promise<{ have: Head[]; readMs: number }> {
+      if (memberOn(peer, grp) == null) throw new ForbiddenError('this chat is not for your node')
+      await onceMore(`ask ${grp} ${peer}`, () => ask(grp, peer))
+      return { have: store.heads(grp), readMs: init.readMs(grp) }
+    },
+    /** Members that answer ask for what is new here, straight away. */
+    tell(grp: string): void {
+      const peers = othersIn(grp).filter(peer => init.now() - (silentAt.get(peer) ?? 0) >= SILENT_MS)
+      log('%s goes straight to its members', grp)
+      for (const peer of peers.slice(0, MAX_TOLD)) void onceMore(`tell ${grp} ${peer}`, () => tell(grp, peer))
+    },
     /** Asks one member of the group that answers. */
     async one(grp: string): Promise<void> {
       for (const peer of othersIn(grp).slice(0, 3)) {
