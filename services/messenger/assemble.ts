@@ -93,14 +93,20 @@ export async function assemble(
     // a page of the log keeps what it held until it is written over
     for (const { device } of events) presence.spoke(grp, device)
     if (events.some(({ kind }) => kind === 'delete')) db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
-    for (const { kind, body } of events) if (kind === 'edit') finishDeleting(grp, toHex(body.of))
+    for (const { kind, body, device } of events)
+      if (kind === 'edit' || (kind === 'delete' && device !== self)) finishDeleting(grp, toHex(body.of))
     tell('chat', { chat: grp })
   }
-  /** Edits that came after this device had deleted the message: nobody else proves that they go with it. */
-  function finishDeleting(grp: string, message: string): void {
-    if (!store.deletesOf(message).some(({ event }) => event.device === self)) return
+  /**
+   * Edits that whoever deleted the message did not know of: he proves that they went with it when they come, and so does who
+   * wrote them; any moderator, where neither does, a while later.
+   */
+  function finishDeleting(grp: string, message: string, isAny = false): void {
+    const deletes = store.deletesOf(message)
+    if (deletes.length === 0) return
+    const isMine = isAny || deletes.some(({ event }) => event.device === self)
     chats
-      .remove(grp, message)
+      .finishRemoving(grp, message, !isMine)
       .catch((error: Error) => log('%s is not all deleted: %s', message, error.message))
   }
   const changed = (grp: string): void => tell('chat', { chat: grp })
@@ -217,9 +223,9 @@ export async function assemble(
       const taken = transact(db, () => intake.retry(grp))
       if (taken.length > 0) onTaken(grp, taken)
     },
-    /** What was missed when it came, or was deleted by an older program. */
+    /** What nobody has said, and what was deleted by an older program. */
     finishDeleting(): void {
-      for (const { grp, target } of store.deletedBy(self)) finishDeleting(grp, target)
+      for (const { grp, target } of store.deletedEdits()) finishDeleting(grp, target, true)
     },
     /** Hears when the roster has grown. */
     onGrown: (listener: () => void): void => void grown.add(listener),

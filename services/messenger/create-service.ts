@@ -195,6 +195,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         if (school.roster?.policy().presence === true) telling.tell('presence', {})
       })
       host.repeat('nightly work', NIGHTLY_MS, async () => {
+        if (school.roster != null) node.finishDeleting()
         const wrong = await nightly(node, archive, copies, logs, host.now())
         // until the next night says something else
         if (wrong != null) host.degraded('integrity', wrong.map(told).join('; ') || undefined)

@@ -26,7 +26,7 @@ import type { Mls, Session } from '../groups/mls.ts'
 import { type Envelope, inboxOf, putInto, readEnvelope } from '../mailbox/envelope.ts'
 import type { School } from '../school/school.ts'
 import { type InTurn, transactLater } from '../store/database.ts'
-import { deletionsOf } from './deletions.ts'
+import { deletionsOf, leftBehind } from './deletions.ts'
 import type { Groups } from './groups.ts'
 import type { Intake } from './intake.ts'
 import { ANNOUNCED, decisionIn, type Post } from './post.ts'
@@ -219,7 +219,7 @@ export function createChats(init: ChatsInit) {
     }
   }
 
-  return {
+  const chats = {
     /** Reads envelopes of one address, from a mailbox; writes `also` with what they bring. */
     async read(address: string, envelopes: readonly Envelope[], also: () => void): Promise<void> {
       if (address === inbox) {
@@ -262,13 +262,25 @@ export function createChats(init: ChatsInit) {
      * @throws {PolicyError} {UnknownChatError} {NoMajorityError}
      */
     async remove(grp: string, message: string): Promise<string | undefined> {
+      const own = store.deletesOf(message).filter(({ event }) => event.device === self)
       let first: string | undefined
-      for (const body of deletionsOf(store, self, message)) {
+      for (const body of deletionsOf(store, message, own)) {
         const id = await this.say(grp, 'delete', body)
         first ??= id
       }
       return first
     },
+    /**
+     * Says of what went with a deleted message what nobody has said, if this device may: of all, or of its own edits.
+     *
+     * @throws {PolicyError} {NoMajorityError}
+     */
+    finishRemoving: (grp: string, message: string, isOwn: boolean): Promise<void> =>
+      // what is said is taken before it is looked at again
+      inTurn(`deletions of ${grp}`, async () => {
+        for (const body of leftBehind(store, intake, self, message, { isOwn, nowMs: now() }))
+          await chats.say(grp, 'delete', body)
+      }),
 
     /** @throws {PolicyError} {MailboxFullError} */
     async sendFile(grp: string, name: string, given: Uint8Array): Promise<string> {
@@ -307,4 +319,5 @@ export function createChats(init: ChatsInit) {
       return { name, bytes }
     }
   }
+  return chats
 }

@@ -1,4 +1,4 @@
-import { isEqual, NO_HASH, toHex } from '../core/codec.ts'
+import { fromHex, isEqual, NO_HASH, toHex } from '../core/codec.ts'
 import { type Event, type EventOf, type Head, parseEvent, type Read } from '../core/event.ts'
 import { counts, cutOf, type Generation, headOf } from '../core/generation.ts'
 import { isTimely, MAX_AHEAD_MS } from '../core/order.ts'
@@ -217,6 +217,11 @@ export function createIntake({ store, roster, self }: IntakeInit) {
   return {
     cutOf: ownCut,
     settle,
+    /** Whether a device may delete what stands there, at that time and by that place of the roster. */
+    mayRemove(of: Changed, device: string, timeMs: number, at = roster().head): boolean {
+      const event = { kind: 'delete', group: fromHex(of.grp), device, timeMs, roster: at }
+      return mayDelete(event as EventOf<'delete'>, of, store.generations(of.grp))
+    },
     /**
      * Own and foreign ones alike; keeps those that wait. What it took.
      *

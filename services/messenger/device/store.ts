@@ -165,8 +165,8 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
   const deletesOf = all<Signed & { id: string }>(
     `SELECT id, bytes, signature FROM event WHERE target = ? AND kind = 'delete' AND bytes IS NOT NULL`
   )
-  const deletedBy = all<{ grp: string; target: string }>(
-    `SELECT DISTINCT grp, target FROM event AS deletes WHERE device = ? AND kind = 'delete' AND EXISTS (
+  const deletedEdits = all<{ grp: string; target: string }>(
+    `SELECT DISTINCT grp, target FROM event AS deletes WHERE kind = 'delete' AND EXISTS (
        SELECT 1 FROM event WHERE event.target = deletes.target AND event.kind = 'edit'
      )`
   )
@@ -407,8 +407,8 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
         const event = whole(row)
         return event?.kind === 'delete' ? [{ ...row, event }] : []
       }),
-    /** Messages that were edited and that a device has deleted. */
-    deletedBy: (device: string) => deletedBy(device),
+    /** Messages that were edited and deleted. */
+    deletedEdits: () => deletedEdits(),
     index,
     /**
      * Makes some of what came found by its words, and whether there is more: one event alone costs ten times what one of many

@@ -17,7 +17,7 @@ import {
 } from '../../../services/messenger/core/event.ts'
 import { readGeneration, signGeneration } from '../../../services/messenger/core/generation.ts'
 import { type Claims, createClaims, type Gone } from '../../../services/messenger/device/claims.ts'
-import { deletionsOf } from '../../../services/messenger/device/deletions.ts'
+import { deletionsOf, leftBehind } from '../../../services/messenger/device/deletions.ts'
 import { createIntake } from '../../../services/messenger/device/intake.ts'
 import { openDeviceStore } from '../../../services/messenger/device/store.ts'
 import { type Batch, createSync } from '../../../services/messenger/device/sync.ts'
@@ -271,7 +271,7 @@ describe('messenger: what a member says was deleted', () => {
     give([first, ...edits.slice(0, -1), strange])
     const hers = another(ann)
     hers.take([first, ...edits.slice(0, -1)])
-    const bodies = deletionsOf(hers.store, ann.id, toHex(of))
+    const bodies = deletionsOf(hers.store, toHex(of), hers.store.deletesOf(toHex(of)))
     deepEqual(
       bodies.map(({ places: named = [] }) => named.length),
       [MAX_PLACES]
@@ -285,7 +285,7 @@ describe('messenger: what a member says was deleted', () => {
       new Set([ann.id, eve.id])
     )
     hers.take([...deletes, ...edits.slice(-1)])
-    const rest = deletionsOf(hers.store, ann.id, toHex(of))
+    const rest = deletionsOf(hers.store, toHex(of), hers.store.deletesOf(toHex(of)))
     deepEqual(
       rest.map(({ places: named = [] }) => named.map(([, seq]) => seq)),
       [[MAX_PLACES]]
@@ -301,6 +301,45 @@ describe('messenger: what a member says was deleted', () => {
     claims.hear(last.event)
     equal(later.take([...deletes, last], claims).length, 3)
     equal(later.places().filter(([, , isThere]) => !isThere).length, 1 + MAX_PLACES)
+  })
+
+  it('is told by its author, or by a moderator, where who deleted it did not know of an edit', async () => {
+    const { admin, ann, bob, eve, text, say, remove, another } = await openChat()
+    const first = text(bob, 'first')
+    const of = hashOf(first.bytes)
+    const deleted = remove(ann, first)
+    const edit = say(bob, 'edit', { of, text: 'not yet deleted here' })
+    const next = text(bob, 'next', [deleted])
+    const disks = new Map([admin, bob, eve].map(key => [key, another(key)]))
+    for (const { take } of disks.values()) take([first, deleted, edit, next])
+    function left(key: Key, isOwn: boolean, nowMs = START_MS + 1_000) {
+      const { store, intake } = disks.get(key)!
+      return leftBehind(store, intake, key.id, toHex(of), { isOwn, nowMs })
+    }
+    const all = [{ of, places: [placeOf(edit)] }]
+    deepEqual(left(bob, true), all)
+    deepEqual(left(admin, false), all)
+    // only what one wrote, or may delete, and as long as he may: others would not take it
+    deepEqual(left(admin, true), [])
+    deepEqual(left(eve, false), [])
+    deepEqual(left(bob, true, START_MS + 1e10), [])
+
+    const later = another(eve)
+    const claims = createClaims()
+    for (const each of [first, edit]) claims.add(gone(each))
+    claims.hear(deleted.event)
+    equal(later.take([next, deleted], claims).length, 1)
+    const named = say(bob, 'delete', left(bob, true)[0]!)
+    claims.hear(named.event)
+    equal(later.take([next, named], claims).length, 2)
+    deepEqual(
+      later.places().filter(([device]) => device === bob.id),
+      [0, 1, 2, 3].map(seq => [bob.id, seq, seq > 1])
+    )
+    // once
+    for (const { take } of disks.values()) take([named])
+    deepEqual(left(bob, true), [])
+    deepEqual(left(admin, false), [])
   })
 
   it('gives a liar nothing: what he hides comes from who tells the truth, what was deleted from nobody', async () => {
