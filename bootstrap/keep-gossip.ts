@@ -11,7 +11,7 @@ const TELL_EACH = 60
 interface Inner {
   peers: Map<string, PeerId>
   protocols: string[]
-  streamsOutbound: Map<string, { rawStream: Stream; close(): Promise<void> }>
+  streamsOutbound: Map<string, { rawStream: Stream }>
   onPeerConnected(peer: PeerId, connection: Connection): void
   createOutboundStream(peer: PeerId, connection: Connection): Promise<void>
   sendSubscriptions(peer: string, topics: string[], subscribe: boolean): void
@@ -53,8 +53,9 @@ export function keepGossip(
       const stream = inner.streamsOutbound.get(id)
       if (stream != null) {
         if (isRead(stream.rawStream)) continue
+        // gossipsub takes it out of its books as it ends, where it has not ended before gossipsub looked
+        stream.rawStream.abort(new Error('its peer reads it no more'))
         inner.streamsOutbound.delete(id)
-        void stream.close()
       }
       if (inner.peers.has(id)) void inner.createOutboundStream(peer, connection)
       else

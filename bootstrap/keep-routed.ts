@@ -10,6 +10,8 @@ import type { KadDHT } from '@libp2p/kad-dht'
 
 /** As long as kad-dht waits for the answer to its ping. */
 const LOOK_MS = 5_000
+/** Twice as long each time: who stays outside because his bucket is full costs pings of those who are in it. */
+const LAST_LOOK_MS = 5 * 60_000
 
 /** What kad-dht's class has beside its interface; a test holds this against updates. */
 interface Inner {
@@ -30,13 +32,17 @@ export function keepRouted(
   const inner = dht as unknown as Inner
   const log = logger.forComponent('artel:routed')
   const waiting = new WeakSet<Connection>()
+  const waits = new WeakMap<Connection, number>()
   const later = (met: IdentifyResult): void => {
-    if (waiting.has(met.connection)) return
-    waiting.add(met.connection)
+    const { connection, peerId } = met
+    if (waiting.has(connection)) return
+    waiting.add(connection)
+    const ms = waits.get(connection) ?? LOOK_MS
+    waits.set(connection, Math.min(2 * ms, LAST_LOOK_MS))
     setTimeout(() => {
-      waiting.delete(met.connection)
-      look(met).catch(error => log.error('%p: %e', met.peerId, error))
-    }, LOOK_MS).unref()
+      waiting.delete(connection)
+      look(met).catch(error => log.error('%p: %e', peerId, error))
+    }, ms).unref()
   }
   const look = async (met: IdentifyResult): Promise<void> => {
     const { connection, peerId: id, listenAddrs: multiaddrs } = met
