@@ -53,8 +53,8 @@ export function createClient({
   let closed: Promise<void> | undefined
   /** when the node took the last submission */
   let takenAt = Number.NEGATIVE_INFINITY
-  /** submissions that it has not answered */
-  let asked = 0
+  /** submissions that it has never answered */
+  let fresh = 0
 
   const services = createClients<ServiceClients>(createServiceCalls(http))
   const { compute, credits, data, network } = services
@@ -65,10 +65,10 @@ export function createClient({
     const key = crypto.randomUUID()
     return submissions(async () => {
       const begunAt = Date.now()
-      for (;;) {
-        signal?.throwIfAborted()
-        asked++
+      fresh++
+      for (let isFirst = true; ; isFirst = false) {
         try {
+          signal?.throwIfAborted()
           const taken = await http.call<Submitted>(`/api/v1${path}`, {
             method: 'POST',
             value,
@@ -78,12 +78,12 @@ export function createClient({
           takenAt = Date.now()
           return taken
         } catch (error) {
-          // what jobs of this program reserve is there again when they end; one of those asked for may have been taken
-          const since = asked > 1 ? Math.max(takenAt, begunAt) : takenAt
+          // what jobs of this program reserve is there again when they end; one of those asked for now may have been taken
+          const since = fresh > Number(isFirst) ? Math.max(takenAt, begunAt) : takenAt
           const isPassing = Date.now() - since < patienceMs && !Object.hasOwn(Object(value), 'maxPrice')
           if ((error as Error).name !== 'InsufficientCreditsError' || !isPassing) throw error
         } finally {
-          asked--
+          if (isFirst) fresh--
         }
         await delay(CREDITS_MS, closing.signal)
       }

@@ -2,6 +2,7 @@ import { Queue } from '@libp2p/utils'
 import {
   type AtHome,
   type Call,
+  createDeadline,
   DEFAULT_DEADLINE_MS,
   type Homes,
   OverdueError,
@@ -26,6 +27,13 @@ const SOONER_MS = 2_000
 const HERE_WITHIN_MS = 4_000
 /** Each may hold a file. */
 const MAX_WAITING = 64
+
+const declared = (
+  operation: keyof Declared
+): { output: Declared[keyof Declared]['output']; deadlineMs: number } => ({
+  deadlineMs: DEFAULT_DEADLINE_MS,
+  ...declaration.operations[operation]
+})
 
 /** This node as the one at which people sit whose home is another of the school. */
 export function createCarrier(school: School, network: Network) {
@@ -68,15 +76,12 @@ export function createCarrier(school: School, network: Network) {
     input: object,
     { signal, digest }: Pick<Call, 'signal' | 'digest'>
   ): Promise<unknown> {
-    const {
-      output,
-      deadlineMs = DEFAULT_DEADLINE_MS
-    }: { output: Declared[keyof Declared]['output']; deadlineMs?: number } = declaration.operations[operation]
+    const { output, deadlineMs } = declared(operation)
     const { items, answer, send, end } = network.open(
       peer,
       'ask',
       { school: id(), token, operation, ...(digest == null ? {} : { digest }) },
-      { signal, deadlineMs: deadlineMs - SOONER_MS }
+      { signal, deadlineMs }
     )
     const sent = (async () => {
       for (const part of inParts(toWire(input))) await send(part)
@@ -92,12 +97,18 @@ export function createCarrier(school: School, network: Network) {
   }
 
   return {
-    ask: (home: AtHome, operation: keyof Declared, input: object, call: Pick<Call, 'signal' | 'digest'>) =>
-      named(
-        home.peer,
-        call.signal,
-        inTurn(home.peer, call.signal, () => ask(home, operation, input, call))
-      ),
+    async ask(
+      home: AtHome,
+      operation: keyof Declared,
+      input: object,
+      { signal, digest }: Pick<Call, 'signal' | 'digest'>
+    ): Promise<unknown> {
+      // from now on: to wait for the others' questions is to wait for the home
+      using inTime = createDeadline(operation, declared(operation).deadlineMs - SOONER_MS, [signal])
+      const call = { signal: inTime.signal, digest }
+      const answer = inTurn(home.peer, inTime.signal, () => ask(home, operation, input, call))
+      return await named(home.peer, signal, inTime.within(answer))
+    },
 
     homes: {
       of(text) {
