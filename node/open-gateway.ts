@@ -44,6 +44,7 @@ export async function openGateway(node: ArtelNode, logger: Logger): Promise<Gate
     ledger,
     services,
     homes: () => services.api('messenger')?.homes,
+    lockers: () => services.api('messenger')?.lockers,
     node: gatewayNode(node),
     verdict,
     explain: error => storageFault(error, node.config.data),

@@ -2,7 +2,7 @@ import type { ComponentLogger, Startable } from '@libp2p/interface'
 import type { Ledger } from '../../ledger/index.ts'
 import type { Scheduler } from '../../scheduler/index.ts'
 import type { PeerRow } from '../core/index.ts'
-import type { Homes, People, Services } from '../host/index.ts'
+import type { Homes, Lockers, People, Services } from '../host/index.ts'
 
 export interface GatewayInit {
   /** default: 127.0.0.1 */
@@ -67,6 +67,8 @@ export interface GatewayComponents {
   >
   /** homes of people who sign in here with name@home, where a service knows some */
   homes(): Homes | undefined
+  /** what passwords of people here open, where a service has something sealed */
+  lockers(): Lockers | undefined
   node: GatewayNode
   /** the one table from the name of an error to its HTTP status */
   verdict(error: { name: string }): { status: number }

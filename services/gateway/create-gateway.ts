@@ -58,7 +58,7 @@ class HttpGateway implements Gateway {
       file: join(dataFolder, 'accounts.sqlite'),
       scopes: [...SCOPES, ...serviceScopes(services.modules.filter(isService))],
       issuer: `Artel ${this.#components.node.networkName}`
-    })({ passwords: createPasswords(), endings, now })
+    })({ passwords: createPasswords(), endings, lockers: this.#components.lockers, now })
     started.defer(() => accounts.close())
     services.provide(account, answerAccounts(accounts))
     services.provide(token, answerTokens(tokens))

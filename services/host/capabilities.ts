@@ -84,6 +84,21 @@ export interface People {
   signOut(id: string): void
 }
 
+/** 32 bytes of a password and a salt (Argon2id); what they are for never learns the password. */
+export type KeyOf = (salt: Uint8Array) => Promise<Uint8Array>
+
+/** What is sealed here for people who have an account, each thing to be opened by its person's password. */
+export interface Lockers {
+  /** He has signed in. Where his password opens nothing, he is told when he asks for what is sealed. */
+  opened(session: { id: string; account: string; ended: AbortSignal }, keyOf: KeyOf): Promise<void>
+  /** He chooses another password: from now on both open it, and after the answer was called only the new one does. */
+  changing(
+    session: { id: string; account: string },
+    before: KeyOf,
+    after: KeyOf
+  ): Promise<() => Promise<void>>
+}
+
 /** A person may call two of his devices the same. */
 export interface FoundHomes {
   /** of the person there */

@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { Logger } from '@libp2p/interface'
 import type { Registry } from 'prom-client'
 import type { z } from 'zod'
+import type { Grant } from './access.ts'
 import type { Granted } from './capabilities.ts'
 import type { Group, Handlers, Operations } from './operation.ts'
 import type { Calls, MessageHandlers, Peers, Protocol } from './protocol.ts'
@@ -47,6 +48,9 @@ type MessagesOf<D extends Declaration> = D['messages'] extends Protocol ? D['mes
 type NeedsOf<D extends Declaration> = D['needs'] extends readonly (infer N)[] ? N : never
 type WantsOf<D extends Declaration> = D['wants'] extends readonly (infer W)[] ? W : never
 
+/** Who may hear something, among those who may read the service. */
+export type Hearers = (grant: Grant) => boolean
+
 /** What a service gets. Everything here ends when it stops. */
 export type HostOf<D extends Declaration> = Host<
   ConfigOf<D>,
@@ -91,8 +95,8 @@ export interface Host<C = unknown, M extends Protocol = Protocol, N = unknown, W
   /** Lets others find this node by the service, or no longer. Off until it is said. */
   announce(isOpen: boolean): void
   readonly peers: Peers<M>
-  /** Tells the open pages of the dashboard (WebSocket events of type `<name>:<topic>`). */
-  tell(topic: string, value: unknown): void
+  /** Tells the open pages of the dashboard (WebSocket events of type `<name>:<topic>`), all or those of some. */
+  tell(topic: string, value: unknown, to?: Hearers): void
   /** Ed25519 of the node over `artel/<name>/<domain>`, a zero byte, and the bytes. */
   sign(domain: string, bytes: Uint8Array): Uint8Array
   /** Whether `peer` signed so. Never throws. */

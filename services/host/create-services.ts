@@ -5,7 +5,7 @@ import { Registry as Registers, type Registry } from 'prom-client'
 import { OnTrialError } from '../../bootstrap/way-out.ts'
 import type { CallInit } from './call-operation.ts'
 import type { Capabilities, ServiceApis } from './capabilities.ts'
-import type { Health, ServiceModule } from './contract.ts'
+import type { Health, Hearers, ServiceModule } from './contract.ts'
 import { checkDeclaration, checkFields, checkNames } from './declare.ts'
 import { DeclarationError, PeerError, ServiceDownError, UnknownOperationError } from './errors.ts'
 import type { Group, Handlers } from './operation.ts'
@@ -41,7 +41,7 @@ export interface ServicesEvents {
   /** the health of a service */
   health: CustomEvent<Health>
   /** what a service tells the dashboard; type: <name>:<topic> */
-  tell: CustomEvent<{ type: string; value: unknown }>
+  tell: CustomEvent<{ type: string; value: unknown; to?: Hearers | undefined }>
 }
 
 /** All services of a node. A service that fails takes neither another one nor the node down. */
@@ -96,7 +96,7 @@ export function createServices(init: ServicesInit): (components: ServicesCompone
       ...components,
       lend: need => components.capabilities[need as keyof Capabilities] ?? byName.get(need)?.api,
       isKnown: isKnownTo(components),
-      tell: (type, value) => events.safeDispatchEvent('tell', { detail: { type, value } })
+      tell: (type, value, to) => events.safeDispatchEvent('tell', { detail: { type, value, to } })
     }
     for (const module of modules) {
       const service: RunningService = createRunningService(

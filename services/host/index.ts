@@ -16,6 +16,8 @@ export type {
   FoundHomes,
   Homes,
   Jobs,
+  KeyOf,
+  Lockers,
   People,
   PersonAt,
   ServiceApis
@@ -25,6 +27,7 @@ export type {
   Check,
   Declaration,
   Health,
+  Hearers,
   Host,
   HostOf,
   Secrets,

@@ -5,7 +5,7 @@ import { setMaxListeners } from 'main-event'
 import type { Registry } from 'prom-client'
 import type { Directory } from '../directory/index.ts'
 import { type CallInit, callOperation } from './call-operation.ts'
-import type { Health, Host, Service, ServiceModule, State } from './contract.ts'
+import type { Health, Hearers, Host, Service, ServiceModule, State } from './contract.ts'
 import { openDatabase } from './database.ts'
 import { createDeadline } from './deadline.ts'
 import { checkFields } from './declare.ts'
@@ -34,7 +34,7 @@ export interface HostComponents {
   lend(need: string): unknown
   /** errors that callers may see by name, beside those of the service */
   isKnown(error: Error): boolean
-  tell(type: string, value: unknown): void
+  tell(type: string, value: unknown, to?: Hearers): void
   logger: ComponentLogger
 }
 
@@ -298,7 +298,7 @@ export function createRunningService(init: RunningInit, components: HostComponen
         },
         open: (peer, message, request, options) => askPeer(ask, peer, message, request, options) as never
       },
-      tell: (topic, value) => components.tell(`${name}:${topic}`, value),
+      tell: (topic, value, to) => components.tell(`${name}:${topic}`, value, to),
       sign: (domain, bytes) => components.sign(`artel/${name}/${domain}`, bytes),
       isSigned: (peer, domain, bytes, signature) =>
         components.isSigned(peer, `artel/${name}/${domain}`, bytes, signature),

@@ -1,5 +1,6 @@
 import { ForbiddenError, type MessageHandlers } from '../host/index.ts'
 import type { Messenger } from './assemble.ts'
+import type { Person } from './assemble-person.ts'
 import { isEqual, toHex } from './core/codec.ts'
 import type { Home } from './home/serve-person.ts'
 import { inTime } from './mailbox/rates.ts'
@@ -11,6 +12,8 @@ const PULL_MS = 8_000
 /** What this node answers others of the school. */
 export function answerPeers(
   node: () => Messenger,
+  /** whose devices are open on it, its owner's first */
+  people: () => Person[],
   home: Home,
   log: (message: string, ...args: unknown[]) => void
 ): MessageHandlers<Messages> {
@@ -23,6 +26,12 @@ export function answerPeers(
     if (!messenger.school.admits(peer, pass)) throw new ForbiddenError('this school is not for your node')
     return messenger
   }
+
+  /** Devices that are open here and in a chat, but the one that asks. */
+  const membersHere = (grp: string, asks: string | undefined): Person[] =>
+    people().filter(
+      ({ self, store }) => self !== asks && store.generations(grp).at(-1)?.devices.includes(self) === true
+    )
 
   return {
     roster: ({ school, from, pass }, { peer }) => ({
@@ -41,8 +50,9 @@ export function answerPeers(
       return {}
     },
 
-    pair({ school, ...request }, call) {
-      const { pairing, school: own } = node()
+    pair({ school, by, ...request }, call) {
+      const { pairing } = people().find(({ self }) => self === by) ?? node()
+      const { school: own } = node()
       if (own.roster == null || !isEqual(own.roster.school, school))
         throw new ForbiddenError('this node belongs to another school, or to none')
       return pairing.answer(request, call)
@@ -76,17 +86,29 @@ export function answerPeers(
     },
 
     async fetch({ school, ids }, { peer, send }) {
-      const { mailbox, store } = admit(school, peer)
+      const { mailbox } = admit(school, peer)
       for (const id of ids.map(toHex)) {
-        const envelope = mailbox.store.get(id) ?? store.blob(id)
-        if (envelope != null) await send(envelope)
+        const kept = [
+          () => mailbox.store.get(id),
+          ...people().map(
+            ({ store }) =>
+              () =>
+                store.blob(id)
+          )
+        ]
+        for (const look of kept) {
+          const envelope = look()
+          if (envelope == null) continue
+          await send(envelope)
+          break
+        }
       }
       return {}
     },
 
-    leavePackages({ school, packages, last }, { peer }) {
+    leavePackages({ school, device: of, packages, last }, { peer }) {
       const { mailbox, deviceOn } = admit(school, peer)
-      const device = deviceOn(peer)
+      const device = deviceOn(peer, of)
       if (device == null) throw new ForbiddenError('there is no device on your node')
       return { left: mailbox.leavePackages(device, packages, last) }
     },
@@ -94,11 +116,15 @@ export function answerPeers(
       packages: admit(school, peer).mailbox.takePackages(devices)
     }),
 
-    sign: ({ school, is, group }, { peer }) => {
-      const { presence, deviceOn } = admit(school, peer)
-      const device = deviceOn(peer)
+    sign: ({ school, device: of, is, group }, { peer }) => {
+      const { self, deviceOn } = admit(school, peer)
+      const device = deviceOn(peer, of)
       if (device == null) throw new ForbiddenError('there is no device on your node')
-      return { isHere: presence.hear(device, is, group == null ? undefined : toHex(group)) }
+      const grp = group == null ? undefined : toHex(group)
+      const here = people().flatMap(each =>
+        each.self !== device && each.presence.hear(device, is, grp) ? [each.self] : []
+      )
+      return { isHere: here.includes(self), here }
     },
 
     // whoever has some gets them also where it has lost its school
@@ -142,7 +168,20 @@ export function answerPeers(
       return {}
     },
 
-    fresh: ({ school, group }, { peer }) => admit(school, peer).sync.hear(toHex(group), peer),
-    sync: ({ school, ...request }, { peer, send }) => admit(school, peer).sync.answer(request, peer, send)
+    async fresh({ school, device, group }, { peer }) {
+      const own = admit(school, peer)
+      const grp = toHex(group)
+      const members = membersHere(grp, device)
+      const [first] = await Promise.all(
+        (members.length === 0 ? [own] : members).map(({ sync }) => sync.hear(grp, peer, device))
+      )
+      return first!
+    },
+    sync({ school, ...request }, { peer, send }) {
+      const own = admit(school, peer)
+      const members = membersHere(toHex(request.group), request.device)
+      const { sync } = members.find(({ self }) => self === request.of) ?? members[0] ?? own
+      return sync.answer(request, peer, send)
+    }
   }
 }

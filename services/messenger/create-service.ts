@@ -1,5 +1,6 @@
-import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
-import type { Homes, HostOf, ServiceOf } from '../host/index.ts'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Homes, HostOf, Lockers, ServiceOf } from '../host/index.ts'
 import { createArchive } from './admin/archive.ts'
 import { createCopies } from './admin/copies.ts'
 import type { Finding } from './admin/declared.ts'
@@ -14,44 +15,54 @@ import { createCarrying } from './carried/operations.ts'
 import type { Chats } from './contract.ts'
 import type { declaration } from './declaration.ts'
 import { createMentions } from './device/mentions.ts'
-import { createPackages } from './device/packages.ts'
+import { createUpkeep } from './device/upkeep.ts'
 import { createWriter } from './device/write-for-others.ts'
 import { SchoolError } from './errors.ts'
 import { createCarrier } from './home/carry.ts'
 import { createHome } from './home/serve-person.ts'
 import { createTelling } from './home/telling.ts'
+import { createHosting, type Hosting } from './hosting/hosting.ts'
+import { type Hosted, openHosted } from './hosting/open-hosted.ts'
 import { createOperations } from './operations.ts'
-import { guarded } from './people/acting.ts'
+import { checkPerson, guarded, isPerson, mayChat } from './people/acting.ts'
 import type { Handlers } from './school/network.ts'
-import { createOwn } from './store/database.ts'
+import { createTurns } from './store/database.ts'
 
 type Declared = typeof declaration
 
-const DAY_MS = 24 * 3_600_000
 const SYNC_MS = 30_000
 const PRESENCE_MS = 10_000
 const TEND_MS = 5_000
 /** Asked so often whether it is due. */
 const NIGHTLY_MS = 600_000
-const SEEN_MS = 60 * DAY_MS
-/** One member after the other renews a chat, so that not all do at once. */
-const RENEW_STEP_MS = 3_000
 
 /** The service `messenger` over what its host gives. */
 export async function createService(host: HostOf<Declared>): Promise<ServiceOf<Declared>> {
-  const telling = createTelling(host.tell)
+  const login = (): string | undefined => school.roster?.person(self)?.id
+  const telling = createTelling((topic, value) =>
+    host.tell(topic, value, grant => mayChat({ is: 'grant', grant }, login()))
+  )
   const home = createHome({
     isOpen: () => host.config.home,
     people: () => host.wanted.people,
-    login: () => login(),
+    isOf: name => hosting.userOf(name) != null || [login()].some(own => own != null && isPerson(name, own)),
     operations: () => operations,
-    follow: telling.follow,
+    follow(caller) {
+      const hosted = hosting.of(caller)
+      if (hosted == null) checkPerson(caller, login())
+      return (hosted?.telling ?? telling).follow
+    },
     signal: host.signal
   })
-  const handlers = answerPeers(() => node, home, host.log)
+  const handlers = answerPeers(
+    () => node,
+    () => [node, ...hosting.open().map(({ person }) => person)],
+    home,
+    host.log
+  )
   const node = await assemble(host, () => handlers as Handlers, telling.tell)
-  const { school, groups, store, post, mirror, sync, mailbox, network, self } = node
-  const packages = createPackages(node.mls, store, createOwn(node.db), school, network, host.signal)
+  const { school, mirror, mailbox, network, self } = node
+  const upkeep = createUpkeep(node, host)
   const { folder } = host
   const archive = createArchive(node, folder, host.now)
   const copies = createCopies(node, archive, {
@@ -65,20 +76,40 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     mailBytes: () => host.config.mailMb * 1_000_000,
     signal: host.signal
   })
-  const login = (): string | undefined => school.roster?.person(self)?.id
   const restart = (): void =>
     // after its answer
     void setImmediate(() =>
       host.fail(new SchoolError('the people of a backup are here; it starts with them'))
     )
-  /** when a chat was first seen to need other members */
-  const staleSince = new Map<string, number>()
+  const hosting: Hosting<Hosted> = createHosting({
+    db: node.db,
+    folder: join(folder, 'people'),
+    most: () => host.config.hosted,
+    people: () => host.wanted.people,
+    open: (user, at, opened, invite, signal) =>
+      openHosted(
+        {
+          node,
+          operationsOf: person => createOperations(person, hosting, begin),
+          tell: (topic, value) => host.tell(topic, value, grant => hosting.isOf(grant, user)),
+          cameIn: async () => {
+            hosting.used(user)
+            await spread()
+          },
+          keepCode: (key, code) => hosting.setCode(user, key, code),
+          degraded: host.degraded
+        },
+        { folder: at, opened, invite, signal }
+      ),
+    inTurn: createTurns(),
+    signal: host.signal,
+    log: host.log
+  })
 
   function onGrown(): void {
-    telling.tell('roster', {})
-    post.tend()
+    host.tell('roster', {})
+    upkeep.onGrown()
     mirror.tend()
-    for (const grp of store.groups()) node.retry(grp)
     void spread().catch((error: Error) =>
       host.log('the news of the roster does not travel: %s', error.message)
     )
@@ -108,36 +139,10 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       await school.learn(host.signal).catch((error: Error) => host.log('%s', error.message))
   }
 
-  /** Chats whose people or devices have changed in the roster go on with those that are right. */
-  async function renewStale(): Promise<void> {
-    for (const grp of store.groups()) {
-      if (!groups.isStale(grp)) {
-        staleSince.delete(grp)
-        continue
-      }
-      const since = staleSince.get(grp) ?? host.now()
-      staleSince.set(grp, since)
-      const { devices } = groups.current(grp).newest
-      const rank = devices.filter(device => school.known().person(device) != null).indexOf(self)
-      if (host.now() - since < Math.max(0, rank) * RENEW_STEP_MS) continue
-      try {
-        await groups.change(grp, now => ({ ...now, users: groups.stillIn(now.users) }))
-        host.degraded(`members of ${grp.slice(0, 8)}`, undefined)
-      } catch (error) {
-        host.degraded(`members of ${grp.slice(0, 8)}`, (error as Error).message)
-      }
-    }
-  }
-
   async function tend(): Promise<void> {
     if (school.roster == null) return
-    post.tend()
     mirror.tend()
-    // others have their turn in between
-    while (!host.signal.aborted && store.indexNew()) await nextTurn()
-    await packages.tend()
-    await groups.joinPending()
-    await renewStale()
+    await upkeep.tend()
   }
 
   /** It is in a school from now on: the others hear it before it leaves its key packages with them. */
@@ -148,25 +153,21 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
 
   async function compare(): Promise<void> {
     await catchUp()
-    for (const grp of store.groups()) {
-      // who was away may have missed that it went on
-      await groups.follow(grp).catch((error: Error) => host.log('%s: %s', grp, error.message))
-      await sync.one(grp)
-    }
+    await upkeep.compare()
     if (mailbox.store.usage().count > 0) mailbox.store.expire()
-    store.forgetSeen(host.now() - SEEN_MS)
   }
 
   const carrier = createCarrier(school, network)
   const operations = guarded(
     {
-      ...createOperations(node, begin),
+      ...createOperations(node, hosting, begin),
       ...createCarrying(node, host.now),
       ...createAdministration(node, { archive, copies, logs, watch, folder, now: host.now, restart })
     },
     {
       now: host.now,
       login,
+      atThisHome: caller => hosting.of(caller)?.operations,
       answered: watch.answered,
       asked: logs.asked,
       atHome: carrier.ask
@@ -178,21 +179,21 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     messages: handlers,
     api: {
       homes: carrier.homes,
+      lockers: hosting.lockers,
       ...createWriter({ say: node.chats.say, login }),
-      ...createMentions(store, school, self)
-    } satisfies Chats & { homes: Homes },
+      ...createMentions(node.store, school, self)
+    } satisfies Chats & { homes: Homes; lockers: Lockers },
 
     async start() {
       host.announce(true)
       node.onGrown(onGrown)
-      if (school.roster != null) {
-        post.tend()
-        node.finishDeleting()
-      }
+      upkeep.start()
       host.repeat('mail', TEND_MS, tend)
       // pages look at it again; who has gone does not say so
       host.repeat('presence', PRESENCE_MS, () => {
-        if (school.roster?.policy().presence === true) telling.tell('presence', {})
+        if (school.roster?.policy().presence !== true) return
+        for (const each of [telling, ...hosting.open().map(({ telling }) => telling)])
+          each.tell('presence', {})
       })
       host.repeat('nightly work', NIGHTLY_MS, async () => {
         if (school.roster != null) node.finishDeleting()

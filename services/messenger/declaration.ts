@@ -36,7 +36,16 @@ export const declaration = declare({
       .boolean()
       .default(false)
       .meta({ live: true })
-      .describe('let the person of this node sign in at other nodes of the school, which carry his session'),
+      .describe(
+        'let the people of this node sign in at other nodes of the school, which carry their session'
+      ),
+    hosted: z
+      .int()
+      .min(0)
+      .max(2_000)
+      .default(0)
+      .meta({ live: true })
+      .describe('people without a computer whose home this node may be, where it is a mailbox; 0: none'),
     listen: z
       .boolean()
       .default(false)
@@ -69,6 +78,7 @@ export const declaration = declare({
     MailboxFullError: FULL,
     FilePathError: USAGE,
     BackupError: CONFLICT,
+    LockedError: { exit: EXIT.usage, status: 423 },
     TooManyMessagesError: { exit: EXIT.network, status: 429 }
   },
   operations: {

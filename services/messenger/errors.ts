@@ -38,6 +38,11 @@ export class FilePathError extends Error {
   override readonly name = 'FilePathError'
 }
 
+/** What this person has here is sealed, and his password does not open it. */
+export class LockedError extends Error {
+  override readonly name = 'LockedError'
+}
+
 /** More than one person writes or asks in a minute. */
 export class TooManyMessagesError extends Error {
   override readonly name = 'TooManyMessagesError'

@@ -7,7 +7,7 @@ export * from './errors.ts'
 
 declare module '../host/capabilities.ts' {
   interface ServiceApis {
-    messenger: Chats & { homes: Homes }
+    messenger: Chats & { homes: Homes; lockers: Lockers }
   }
 }
 

@@ -30,6 +30,8 @@ export const ALIVE_MS = 10_000
 const school = hash32
 /** A token, or the mark of a browser. */
 const bearer = z.string().min(1).max(200)
+/** Which of the devices on the node that asks; where there is one, it need not say so. */
+const device = keyName.optional()
 /** Of a device that is not in the roster yet: that it has the invitation of this person. */
 const pass = z.object({ user: userId, signature: bytesOf(64) }).optional()
 const ballot = z.tuple([z.int().min(0).max(1e9), z.string().max(64)])
@@ -83,7 +85,15 @@ export const messages = {
    * said its hash before; with the second item the digits of both can be typed, and when they were the answer comes.
    */
   pair: {
-    request: z.object({ school, secret: bytesOf(16), device: keyName, name: title, commitment: hash32 }),
+    request: z.object({
+      school,
+      /** that shows the code */
+      by: device,
+      secret: bytesOf(16),
+      device: keyName,
+      name: title,
+      commitment: hash32
+    }),
     items: z.union([z.object({ nonce: hash32 }), z.object({ waits: z.literal(true) })]),
     sends: z.object({ nonce: hash32, consent: bytesOf(64) }),
     answer: z.object({}),
@@ -145,6 +155,7 @@ export const messages = {
   leavePackages: {
     request: z.object({
       school,
+      device,
       packages: z.array(bytesOf(1, 2048)).max(MAX_PACKAGES),
       last: bytesOf(1, 2048).optional()
     }),
@@ -160,8 +171,13 @@ export const messages = {
   },
   /** Somebody is here, has gone, or writes in a group. Kept in memory, and not for long. */
   sign: {
-    request: z.object({ school, is: z.enum(['here', 'away', 'typing']), group: hash32.optional() }),
-    answer: z.object({ isHere: z.boolean() }),
+    request: z.object({ school, device, is: z.enum(['here', 'away', 'typing']), group: hash32.optional() }),
+    answer: z.object({
+      isHere: z.boolean(),
+      /** devices of the node that are; older programs have one */
+      here: z.array(keyName).max(MAX_DEVICES).optional()
+    }),
+    maxBytes: 64 * 1024,
     deadlineMs: 5_000
   },
   /** Copies of my backups that you have, and room for more, in bytes. */
@@ -245,8 +261,8 @@ export const messages = {
   },
   /** I have something new in a group that no mailbox takes: ask me for it. The answer tells what you have then. */
   fresh: {
-    request: z.object({ school, group: hash32 }),
-    answer: z.object({ have: z.array(headSchema).max(4 * MAX_DEVICES), readMs: time }),
+    request: z.object({ school, device, group: hash32 }),
+    answer: z.object({ device, have: z.array(headSchema).max(4 * MAX_DEVICES), readMs: time }),
     maxBytes: 256 * 1024,
     deadlineMs: SLOW_MS
   },
@@ -254,6 +270,9 @@ export const messages = {
   sync: {
     request: z.object({
       school,
+      device,
+      /** which of the devices there; another in the group, where that one is not open */
+      of: device,
       group: hash32,
       generations: count,
       have: z.array(headSchema).max(4 * MAX_DEVICES),
@@ -267,7 +286,7 @@ export const messages = {
       /** by which they were deleted; older programs give none */
       deletes: z.array(event).max(20).optional()
     }),
-    answer: z.object({ have: z.array(headSchema).max(4 * MAX_DEVICES), readMs: time }),
+    answer: z.object({ device, have: z.array(headSchema).max(4 * MAX_DEVICES), readMs: time }),
     maxBytes: 512 * 1024,
     deadlineMs: SLOW_MS
   }

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { basename, isAbsolute } from 'node:path'
 import { type Handlers, RequestError } from '../host/index.ts'
 import type { administration } from './admin/declared.ts'
-import type { Messenger } from './assemble.ts'
+import type { Person } from './assemble-person.ts'
 import type { carrying } from './carried/declared.ts'
 import { fromHex, toHex } from './core/codec.ts'
 import { MAX_FILE_BYTES } from './core/constants.ts'
@@ -11,6 +11,7 @@ import { MAX_USERS, type User } from './core/statement.ts'
 import type { declaration } from './declaration.ts'
 import { pictureType } from './device/pictures.ts'
 import { FilePathError, PolicyError, SchoolError, UnknownChatError } from './errors.ts'
+import type { Hosting } from './hosting/hosting.ts'
 import { mayChat } from './people/acting.ts'
 import { decodeList, planImport } from './people/import-people.ts'
 import { report } from './people/report.ts'
@@ -21,7 +22,11 @@ const MAX_LIST_BYTES = 2 * 1024 * 1024
 
 /** What its owner and those whom he lets can do with the service. */
 export function createOperations(
-  node: Messenger,
+  node: Person,
+  hosting: Pick<
+    Hosting<unknown>,
+    'add' | 'beginAnew' | 'checkRoom' | 'isLocked' | 'list' | 'openByCode' | 'remove'
+  >,
   /** a school was founded or joined */
   begin: () => Promise<void>
 ): Omit<Handlers<typeof declaration.operations>, keyof typeof administration | keyof typeof carrying> {
@@ -69,6 +74,14 @@ export function createOperations(
     const { key, code } = await newCode(user.id)
     return { user: { ...user, invite: key }, code }
   }
+  /** @throws {PolicyError} these people cannot have their home here */
+  function checkHome(users: readonly string[]): void {
+    if (!roster().mailboxes().includes(network.self))
+      throw new PolicyError('homes are mailboxes, and this node is none: artel messenger mailboxes names it')
+    const me = roster().person(self)?.id
+    if (me != null && users.includes(me)) throw new PolicyError(`this node is that of ${me} already`)
+    hosting.checkRoom(users)
+  }
   const chatOf = (grp: string) => {
     const found = view.chats().find(({ id }) => id === grp)
     if (found == null) throw new UnknownChatError(`there is no chat ${grp}`)
@@ -94,7 +107,19 @@ export function createOperations(
   }
 
   return {
-    status: (_, { caller }) => ({ ...status(), isYours: mayChat(caller, school.roster?.person(self)?.id) }),
+    status(_, { caller }) {
+      const isLocked = hosting.isLocked(caller)
+      const { me, recovery, ...rest } = status()
+      // who that is, what is sealed knows
+      if (isLocked === true) return { ...rest, isYours: false, home: 'locked' }
+      return {
+        ...rest,
+        ...(me == null ? {} : { me }),
+        ...(recovery == null ? {} : { recovery }),
+        isYours: mayChat(caller, me?.id),
+        ...(isLocked == null ? {} : { home: 'open' })
+      }
+    },
     async found({ name, login, me, device }) {
       school.found(name, { id: login, name: me }, device)
       await begin()
@@ -136,13 +161,14 @@ export function createOperations(
       await school.state('users', { users: [user] }, signal)
       return { user: id, name: user.name, code }
     },
-    async importUsers({ path, csv, apply }, { signal }) {
+    async importUsers({ path, csv, apply, hosted }, { signal }) {
       if ((path == null) === (csv == null))
         throw new RequestError('give the path of a list, or the list itself')
       const bytes = csv ?? (await fileAt(path!, MAX_LIST_BYTES))
       const lines = planImport(decodeList(bytes), id => roster().user(id))
       const invitations: { user: string; name: string; code: string }[] = []
       if (!apply) return { lines, isApplied: false, invitations }
+      if (hosted) checkHome(lines.filter(({ action }) => action === 'create').map(({ id }) => id))
       const changes: User[] = []
       for (const { action, id, name, role, classes } of lines) {
         if (action !== 'create' && action !== 'change') continue
@@ -156,7 +182,30 @@ export function createOperations(
       }
       for (let at = 0; at < changes.length; at += MAX_USERS)
         await school.state('users', { users: changes.slice(at, at + MAX_USERS) }, signal)
-      return { lines, isApplied: true, invitations }
+      if (!hosted) return { lines, isApplied: true, invitations }
+      for (const { user, code } of invitations) hosting.add(user, code)
+      return { lines, isApplied: true, invitations: [] }
+    },
+    async hostUser({ user: id }, { signal }) {
+      const { invite: _, ...known } = userOf(id)
+      checkHome([id])
+      const { user, code } = await invited(known)
+      await school.state('users', { users: [user] }, signal)
+      hosting.add(id, code)
+      return { user: id, isInvited: true, isOpen: false }
+    },
+    hosted: () => ({ items: hosting.list() }),
+    async unhostUser({ user }) {
+      await hosting.remove(user)
+      return {}
+    },
+    async openHome({ code }, { caller }) {
+      await hosting.openByCode(caller, code)
+      return {}
+    },
+    async beginAnew(_, { caller }) {
+      await hosting.beginAnew(caller)
+      return {}
     },
     addDevice: () => pairing.offer(),
     confirmDevice: ({ digits }, { signal }) => pairing.confirm(digits, signal),

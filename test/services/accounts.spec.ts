@@ -27,6 +27,7 @@ describe('accounts', () => {
     endings = createEndings()
     const cheap = createPasswords({ memoryKiB: 64, passes: 1, lanes: 1 })
     accounts = createAccounts({ file, scopes: ['read', 'submit', 'credits', 'admin'], issuer: 'Artel' })({
+      lockers: () => undefined,
       passwords: {
         ...cheap,
         verify: (...args) => {

@@ -33,6 +33,8 @@ export interface Passwords {
    * @throws {TooManyRequestsError} too many wait already
    */
   verify(password: string, kept: string | undefined, queued: Queued): Promise<boolean>
+  /** A key of it that is no hash of it: what verifies the password opens nothing. */
+  key(password: string, salt: Uint8Array, queued: Queued): Promise<Uint8Array>
   /** whether a hash was made at a lower cost than today's */
   isOld(kept: string): boolean
 }
@@ -64,6 +66,9 @@ export function createPasswords(cost: Cost = COST): Passwords {
       const { cost, salt, tag } = read(kept ?? nobody)
       const got = await run(parametersOf(password, salt, cost), queued)
       return timingSafeEqual(got, tag) && kept != null
+    },
+    async key(password, salt, queued) {
+      return new Uint8Array(await run(parametersOf(password, salt, cost), queued))
     },
     isOld(kept) {
       const { cost: then } = read(kept)

@@ -1,3 +1,4 @@
+import type { KeyOf, Lockers } from '../../host/index.ts'
 import { ConflictError, NotFoundError } from '../errors.ts'
 import { type Attempt, type Attempts, type Key, keysOf } from './attempts.ts'
 import type { Account, AccountGrant, Accounts, Origin, SignedIn } from './contract.ts'
@@ -17,6 +18,8 @@ interface Components {
   passwords: Passwords
   attempts: Attempts
   devices: ReturnType<typeof createDevices>
+  lockers: () => Lockers | undefined
+  ended: (session: string) => AbortSignal
   now: () => number
 }
 
@@ -26,7 +29,14 @@ export type SignIns = Pick<
 >
 
 /** What a person proves: a password, a code, an invitation. Whatever fails, fails alike and after the same time. */
-export function createSignIn({ store, sessions, passwords, attempts, devices, now }: Components): SignIns {
+export function createSignIn(components: Components): SignIns {
+  const { store, sessions, passwords, attempts, devices, lockers, now } = components
+
+  const keyOf =
+    (password: string): KeyOf =>
+    salt =>
+      passwords.key(password.slice(0, MAX_PASSWORD_CHARS), salt, 'known')
+
   function enter(keys: Key[]): Attempt {
     const attempt = attempts.enter(keys)
     if ('waitMs' in attempt) throw new AttemptsError(attempt.waitMs)
@@ -43,9 +53,12 @@ export function createSignIn({ store, sessions, passwords, attempts, devices, no
     store.patchAccount(id, { totp_step: step })
   }
 
-  function open(account: StoredAccount, origin: Origin): SignedIn {
+  async function open(account: StoredAccount, password: string, origin: Origin): Promise<SignedIn> {
+    const opened = sessions.open(account, origin)
+    const { id } = opened.session
+    await lockers()?.opened({ id, account: account.name, ended: components.ended(id) }, keyOf(password))
     return {
-      ...sessions.open(account, origin),
+      ...opened,
       account: shown(account),
       device: devices.mark(marked(account))
     }
@@ -83,7 +96,7 @@ export function createSignIn({ store, sessions, passwords, attempts, devices, no
       attempt.succeeded()
       if (passwords.isOld(account.password!))
         store.patchAccount(account.id, { password: await passwords.hash(password, 'known') })
-      return open(store.account(account.id)!, origin)
+      return open(store.account(account.id)!, password, origin)
     },
 
     async accept({ code, name, password }, origin) {
@@ -104,7 +117,7 @@ export function createSignIn({ store, sessions, passwords, attempts, devices, no
         return store.account(to)!
       })
       sessions.endAll(account.id)
-      return open(account, origin)
+      return open(account, password, origin)
     },
 
     async changePassword(grant, { current, password }) {
@@ -114,7 +127,14 @@ export function createSignIn({ store, sessions, passwords, attempts, devices, no
         throw new SignInError('the present password is wrong')
       attempt.succeeded()
       await checkPassword(password, name)
-      store.patchAccount(id, { password: await passwords.hash(password, 'known') })
+      const hashed = await passwords.hash(password, 'known')
+      const changed = await lockers()?.changing(
+        { id: grant.id, account: name },
+        keyOf(current),
+        keyOf(password)
+      )
+      store.patchAccount(id, { password: hashed })
+      await changed?.()
       for (const session of store.sessionsOf(id)) if (session.id !== grant.id) sessions.end(session.id)
     },
 

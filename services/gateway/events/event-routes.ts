@@ -45,12 +45,13 @@ export function eventRoutes(app: App, context: Context): void {
   const readerOf = (grant: Grant, socket: WebSocket): Reader => ({
     asValues: socket.protocol === WS_VALUES,
     mayReadNode: face == null && allows(grant, 'read'),
-    mayRead: service => names.includes(service) && allows(grant, `${service}:read`)
+    mayRead: (service, to) =>
+      names.includes(service) && allows(grant, `${service}:read`) && to?.(grant) !== false
   })
   addRoute('/api/v1/events', (sink, grant, socket) => events.add(sink, readerOf(grant, socket)))
   if (face != null)
-    addRoute('/live', (sink, _, __, { query }) =>
-      face.backlog.add(sink, (query as z.infer<typeof live>).after)
+    addRoute('/live', (sink, grant, _, { query }) =>
+      face.backlog.add(sink, grant, (query as z.infer<typeof live>).after)
     )
 
   type Begin = (sink: Sink, grant: Grant, socket: WebSocket, req: FastifyRequest) => () => void

@@ -1,7 +1,7 @@
 import { encodeValue } from '../../../sandbox/index.ts'
 import type { SchedulerEvents } from '../../../scheduler/index.ts'
 import { balanceOf } from '../../core/index.ts'
-import { type ServicesEvents, toWire } from '../../host/index.ts'
+import { type Hearers, type ServicesEvents, toWire } from '../../host/index.ts'
 import type { GatewayComponents } from '../contract.ts'
 import type { Event } from '../schema.ts'
 import { createLoad } from './load.ts'
@@ -35,7 +35,8 @@ export interface Reader {
   asValues: boolean
   /** jobs, peers, balance and stats; else he hears that the node is here */
   mayReadNode: boolean
-  mayRead(service: string): boolean
+  /** `to`: it is not for all who may read the service */
+  mayRead(service: string, to?: Hearers): boolean
 }
 
 export function createEventHub(
@@ -45,7 +46,7 @@ export function createEventHub(
   const { scheduler, ledger, node, services, logger } = components
   const log = logger.forComponent('artel:gateway')
   const readers = new Map<ReturnType<typeof createOutbox>, Reader>()
-  const gathered = new Map<string, Event | ServiceEvent>()
+  const gathered = new Map<string, { event: Event | ServiceEvent; to?: Hearers | undefined }>()
   let timers: NodeJS.Timeout[] = []
   let flushing: NodeJS.Timeout | undefined
   /** ms of the process */
@@ -53,10 +54,10 @@ export function createEventHub(
   let load = createLoad()
   let told = 0
 
-  function tell(key: string, event: Event | ServiceEvent): void {
+  function tell(key: string, event: Event | ServiceEvent, to?: Hearers): void {
     const mayGo = event.type === 'progress' || 'value' in event
     if (mayGo && gathered.size >= MAX_GATHERED && !gathered.has(key)) return
-    gathered.set(key, event)
+    gathered.set(key, { event, to })
     // a turn at least, so that what comes together goes together
     flushing ??= setTimeout(flush, Math.max(0, flushedAt + GATHER_MS - performance.now()))
   }
@@ -64,9 +65,9 @@ export function createEventHub(
   function flush(): void {
     flushing = undefined
     flushedAt = performance.now()
-    for (const [key, event] of gathered) {
+    for (const [key, { event, to }] of gathered) {
       try {
-        send(key, event)
+        send(key, event, to)
       } catch (error) {
         // what a service tells may be no value, as a function or a circle
         log.error('%s cannot be told: %e', event.type, error)
@@ -75,13 +76,13 @@ export function createEventHub(
     gathered.clear()
   }
 
-  function send(key: string, event: Event | ServiceEvent): void {
+  function send(key: string, event: Event | ServiceEvent, to?: Hearers): void {
     const [service, topic] = 'value' in event ? event.type.split(':') : []
     // each form is made once, where somebody wants it
     let text: string | undefined
     let value: Uint8Array | undefined
     for (const [outbox, { asValues, mayReadNode, mayRead }] of readers) {
-      if (topic == null ? !mayReadNode : !mayRead(service!)) continue
+      if (topic == null ? !mayReadNode : !mayRead(service!, to)) continue
       if (asValues) value ??= encodeValue(event)
       else text ??= toWire(event)
       outbox.put(key, asValues ? value! : text!)
@@ -103,8 +104,8 @@ export function createEventHub(
     }
   } satisfies Listeners
 
-  const onTell = ({ detail: { type, value } }: ServicesEvents['tell']): void =>
-    tell(`${type} ${++told}`, { type: type as ServiceEvent['type'], value })
+  const onTell = ({ detail: { type, value, to } }: ServicesEvents['tell']): void =>
+    tell(`${type} ${++told}`, { type: type as ServiceEvent['type'], value }, to)
   const onHealth = ({ detail }: ServicesEvents['health']): void =>
     tell(`health ${detail.service}`, { type: 'service', service: detail })
   const onChange = (): void => tell('balance', { type: 'balance', balance: balanceOf(ledger) })

@@ -57,6 +57,8 @@ export function restoreFrom(
         !isPart && school.roster == null
           ? run('INSERT OR IGNORE INTO main.statement SELECT * FROM archive.statement')
           : 0
+      // their folders are beside the database
+      if (!isPart) run('INSERT OR IGNORE INTO main.hosted SELECT * FROM archive.hosted')
       const generations =
         user == null
           ? run(

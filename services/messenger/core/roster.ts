@@ -62,6 +62,8 @@ export interface Roster {
   recovery(user: string): Recovery | undefined
   /** Devices that count, of a person. */
   devicesOf(user: string): Device[]
+  /** Devices that count, on a node. */
+  devicesAt(peer: string): string[]
   mailboxes(at?: number): readonly string[]
   policy(at?: number): Policy
   /** whether a device that counts is on this node, or it keeps mail */
@@ -110,6 +112,9 @@ export function openRoster(founding: Signed): Roster {
   const devicesOf = (user: string): Device[] =>
     devices.now().filter(each => each.user === user && person(each.id) != null)
 
+  const devicesAt = (peer: string): string[] =>
+    devices.now().flatMap(each => (each.peer === peer && person(each.id) != null ? [each.id] : []))
+
   function checkUsers(changed: readonly User[]): void {
     const ids = new Set(changed.map(({ id }) => id))
     if (ids.size !== changed.length) throw new PolicyError('a statement names a person twice')
@@ -127,8 +132,10 @@ export function openRoster(founding: Signed): Roster {
     if (devices.get(device) != null) throw new PolicyError('this device is there already')
     if (device === by) checkInvited(body)
     else checkVouched(by, known, device, peer, vouch)
-    if (devices.now().some(each => each.peer === peer && person(each.id) != null))
-      throw new PolicyError('there is a device on this node already')
+    // who has no computer has his home at a mailbox
+    const isHome = setting().mailboxes.includes(peer)
+    if (!isHome && devicesAt(peer).length > 0)
+      throw new PolicyError('there is a device on this node already, and only mailboxes are homes of several')
   }
 
   /** A code counts while the device does that made it: what a thief makes goes with what he stole. */
@@ -253,10 +260,9 @@ export function openRoster(founding: Signed): Roster {
     openKeys: id => [openInvite(id), recovery(id)?.key].filter(key => key != null),
     recovery,
     devicesOf,
+    devicesAt,
     mailboxes: at => setting(at).mailboxes,
     policy: at => setting(at).policy,
-    isPeer: peer =>
-      setting().mailboxes.includes(peer) ||
-      devices.now().some(each => each.peer === peer && person(each.id) != null)
+    isPeer: peer => setting().mailboxes.includes(peer) || devicesAt(peer).length > 0
   }
 }

@@ -31,7 +31,7 @@ export function createPackages(
       network.ask(
         mailbox,
         'leavePackages',
-        { school: id, packages, ...(last == null ? {} : { last }) },
+        { school: id, device: mls.device, packages, ...(last == null ? {} : { last }) },
         { signal }
       )
     const { left } = await ask([])

@@ -24,6 +24,8 @@ export interface PostInit {
   school: School
   network: Network
   mailbox: Mailbox
+  /** that this device brings to and gets from */
+  mailboxes(): readonly string[]
   signal: AbortSignal
   /**
    * Reads envelopes of one address, as far as they are not seen yet; they are seen when this is through. `also` is written
@@ -54,10 +56,7 @@ export function createPost(init: PostInit) {
   const untold = new Set<string>()
 
   function strand(): void {
-    const isAlone = school
-      .known()
-      .mailboxes()
-      .every(peer => isTaking.get(peer) === false)
+    const isAlone = init.mailboxes().every(peer => isTaking.get(peer) === false)
     if (!isAlone || untold.size === 0) return
     const events = [...untold]
     untold.clear()
@@ -149,7 +148,7 @@ export function createPost(init: PostInit) {
 
   /** A line to every mailbox that the roster names, to what somebody carried to this node, and to no other. */
   function tend(): void {
-    const mailboxes = school.roster?.mailboxes() ?? []
+    const mailboxes = init.mailboxes()
     const kept = mailbox.store.usage().count > 0 ? [network.self] : []
     const wanted = new Set([...mailboxes, ...kept])
     for (const [peer, line] of lines)
@@ -200,7 +199,7 @@ export function createPost(init: PostInit) {
     },
     /** Into the outbox of every mailbox; inside the caller's transaction. Its id. */
     post(envelope: Uint8Array, event?: string): string {
-      for (const peer of school.known().mailboxes()) store.post(peer, envelope, event)
+      for (const peer of init.mailboxes()) store.post(peer, envelope, event)
       const id = toHex(hashOf(envelope))
       store.see(id)
       if (event != null) untold.add(event)
@@ -210,7 +209,7 @@ export function createPost(init: PostInit) {
     /** Brings these to a mailbox at once, and to the others when they answer. @throws {MailboxFullError} none takes them */
     async putNow(envelopes: readonly Uint8Array[]): Promise<void> {
       const refusals: string[] = []
-      const mailboxes = school.known().mailboxes()
+      const mailboxes = init.mailboxes()
       for (const [i, peer] of mailboxes.entries()) {
         try {
           await using line = openLine(peer, school.known().school, network, mailbox, signal)
@@ -238,7 +237,6 @@ export function createPost(init: PostInit) {
       if (here != null) return readEnvelope(here).bytes
       const { school: name } = school.known()
       for (const peer of [...school.known().mailboxes(), ...peers]) {
-        if (peer === network.self) continue
         try {
           const { items } = network.open(peer, 'fetch', { school: name, ids: [fromHex(id)] }, { signal })
           for await (const envelope of items)

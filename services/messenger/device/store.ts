@@ -6,7 +6,7 @@ import { type Generation, readGeneration } from '../core/generation.ts'
 import { MalformedMessageError } from '../errors.ts'
 import type { KeptGroup, OwnPackage, Ratchet } from '../groups/mls.ts'
 import { inOnePage } from '../mailbox/envelope.ts'
-import { createOwn, transactLater } from '../store/database.ts'
+import { createOwn, createStatements, type Sealing, transactLater } from '../store/database.ts'
 import type { Gone } from './claims.ts'
 
 export interface KeptGeneration extends Generation {
@@ -63,22 +63,21 @@ const INDEXED_AT_ONCE = 200
 
 export type DeviceStore = ReturnType<typeof openDeviceStore>
 
-/** What a device has on its disk of groups. Rows only; what may become one is decided elsewhere. */
-export function openDeviceStore(db: DatabaseSync, now: () => number, words: Words) {
+/**
+ * What a device has on its disk of groups. Rows only; what may become one is decided elsewhere. Where its bytes are sealed,
+ * words are found in memory, and anew after each start.
+ */
+export function openDeviceStore(db: DatabaseSync, now: () => number, words: Words, sealing?: Sealing) {
   db.exec('PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 4096')
   const own = createOwn(db)
-  const all = <T>(sql: string) => {
-    const statement = db.prepare(sql)
-    return (...values: (string | number | null | Uint8Array)[]) => statement.all(...values) as T[]
+  if (sealing != null) {
+    // stands before the table of this name on the disk
+    db.exec(
+      `PRAGMA temp_store = MEMORY; CREATE VIRTUAL TABLE temp.search USING fts5 (words, tokenize = 'unicode61')`
+    )
+    own.set(INDEXED, Buffer.from('0'))
   }
-  const one = <T>(sql: string) => {
-    const statement = db.prepare(sql)
-    return (...values: (string | number | null | Uint8Array)[]) => statement.get(...values) as T | undefined
-  }
-  const run = (sql: string) => {
-    const statement = db.prepare(sql)
-    return (...values: (string | number | null | Uint8Array)[]) => statement.run(...values).changes as number
-  }
+  const { all, one, run, iterate } = createStatements(db, sealing)
 
   type GenerationRow = {
     g: number
@@ -220,7 +219,9 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
   const oldSent = run('DELETE FROM sent WHERE at < ?')
 
   const addOut = run('INSERT INTO outbox (mailbox, envelope, event) VALUES (?, ?, ?)')
-  const out = db.prepare('SELECT n, envelope, event FROM outbox WHERE mailbox = ? ORDER BY n')
+  const out = iterate<{ n: number; envelope: Uint8Array; event: string | null }>(
+    'SELECT n, envelope, event FROM outbox WHERE mailbox = ? ORDER BY n'
+  )
   const dropOut = run('DELETE FROM outbox WHERE n = ?')
   const dropMailbox = all<{ mailbox: string }>('SELECT DISTINCT mailbox FROM outbox')
   const forgetOut = run('DELETE FROM outbox WHERE mailbox = ?')
@@ -453,11 +454,7 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
 
     post: (mailbox: string, envelope: Uint8Array, event?: string) => addOut(mailbox, envelope, event ?? null),
     /** the first that fit into one put */
-    out: (mailbox: string) =>
-      inOnePage(
-        out.iterate(mailbox) as Iterable<{ n: number; envelope: Uint8Array; event: string | null }>,
-        ({ envelope }) => envelope.length
-      ),
+    out: (mailbox: string) => inOnePage(out(mailbox), ({ envelope }) => envelope.length),
     sent: (n: number) => dropOut(n),
     keepMailboxes(mailboxes: readonly string[]): void {
       for (const { mailbox } of dropMailbox()) if (!mailboxes.includes(mailbox)) forgetOut(mailbox)

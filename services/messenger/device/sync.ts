@@ -35,6 +35,8 @@ export interface Batch {
 }
 const NOTHING: Batch = { generations: [], events: [], gone: [] }
 export interface Request {
+  device?: string | undefined
+  of?: string | undefined
   group: Uint8Array
   generations: number
   have: Head[]
@@ -97,22 +99,21 @@ export function createSync(init: SyncInit) {
     return mine
   }
 
-  /** The device on a node, if it is in the group now. */
-  function memberOn(peer: string, grp: string): string | undefined {
-    const device = school.roster
-      ?.devices()
-      .find(each => each.peer === peer && school.known().person(each.id) != null)
-    const newest = store.generations(grp).at(-1)
-    return device != null && newest?.devices.includes(device.id) === true ? device.id : undefined
+  /** A device on a node that is in the group now: the one that it says, if it does. */
+  function memberOn(peer: string, grp: string, device?: string): string | undefined {
+    const members = store.generations(grp).at(-1)?.devices ?? []
+    const isThere = (id: string): boolean =>
+      (device ?? id) === id && id !== self && school.known().device(id)?.peer === peer
+    return members.find(id => isThere(id) && school.known().person(id) != null)
   }
 
   async function answer(
-    { group, generations, have, readMs }: Request,
+    { device: asks, group, generations, have, readMs }: Request,
     peer: string,
     send: (batch: Batch) => Promise<void>
-  ): Promise<{ have: Head[]; readMs: number }> {
+  ): Promise<{ device: string; have: Head[]; readMs: number }> {
     const grp = toHex(group)
-    const device = memberOn(peer, grp)
+    const device = memberOn(peer, grp, asks)
     if (device == null) throw new ForbiddenError('this chat is not for your node')
     noteMarks(grp, device, have, readMs)
     const known = store.generations(grp)
@@ -141,7 +142,7 @@ export function createSync(init: SyncInit) {
       ;[events, gone, deletes] = [[], [], []]
     }
     if (events.length + gone.length > 0) await send({ ...NOTHING, events, gone, deletes })
-    return { have: store.heads(grp), readMs: init.readMs(grp) }
+    return { device: self, have: store.heads(grp), readMs: init.readMs(grp) }
   }
 
   /** The events by which what stood there was deleted. */
@@ -169,11 +170,13 @@ export function createSync(init: SyncInit) {
     }
   }
 
-  async function ask(grp: string, peer: string): Promise<void> {
-    const device = memberOn(peer, grp)
-    if (device == null) return
+  async function ask(grp: string, peer: string, of?: string): Promise<void> {
+    const asked = memberOn(peer, grp, of)
+    if (asked == null) return
     const request = {
       school: school.known().school,
+      device: self,
+      of: asked,
       group: fromHex(grp),
       generations: store.generations(grp).length,
       have: store.heads(grp),
@@ -185,8 +188,7 @@ export function createSync(init: SyncInit) {
     for await (const { generations, events, gone, deletes = [] } of items) {
       older.push(...generations)
       if (generations.length > 0) continue
-      if (init.isFlood(grp, device))
-        throw new TooManyMessagesError('the rest comes when it is asked again', 1)
+      if (init.isFlood(grp, asked)) throw new TooManyMessagesError('the rest comes when it is asked again', 1)
       const taken: Event[] = []
       transactLater(store.db, () => {
         takeGenerations(grp, older)
@@ -200,25 +202,27 @@ export function createSync(init: SyncInit) {
       if (taken.length > 0) init.onTaken(grp, taken)
     }
     if (older.length > 0) transact(store.db, () => takeGenerations(grp, older))
-    const { have, readMs } = await answer
-    noteMarks(grp, device, have, readMs)
+    const { device, have, readMs } = await answer
+    // another of that node, where the one that was asked is not open
+    const told = memberOn(peer, grp, device)
+    if (told != null) noteMarks(grp, told, have, readMs)
   }
 
-  /** Nodes of other members, in any order. */
+  /** Nodes of other members, each once, in any order. */
   function othersIn(grp: string): string[] {
     const newest = store.generations(grp).at(-1)
-    return (newest?.devices ?? [])
+    const peers = (newest?.devices ?? [])
       .filter(device => device !== self && school.known().person(device) != null)
       .map(device => school.known().device(device)!.peer)
-      .sort(() => Math.random() - 0.5)
+    return [...new Set(peers)].sort(() => Math.random() - 0.5)
   }
 
   async function tell(grp: string, peer: string): Promise<void> {
     try {
-      const request = { school: school.known().school, group: fromHex(grp) }
-      const { have, readMs } = await network.ask(peer, 'fresh', request, { signal })
+      const request = { school: school.known().school, device: self, group: fromHex(grp) }
+      const { device: told, have, readMs } = await network.ask(peer, 'fresh', request, { signal })
       silentAt.delete(peer)
-      const device = memberOn(peer, grp)
+      const device = memberOn(peer, grp, told)
       if (device != null) noteMarks(grp, device, have, readMs)
     } catch (error) {
       silentAt.set(peer, init.now())
@@ -234,10 +238,14 @@ export function createSync(init: SyncInit) {
      *
      * @throws {ForbiddenError} he is no member
      */
-    async hear(grp: string, peer: string): Promise<{ have: Head[]; readMs: number }> {
-      if (memberOn(peer, grp) == null) throw new ForbiddenError('this chat is not for your node')
-      await onceMore(`ask ${grp} ${peer}`, () => ask(grp, peer))
-      return { have: store.heads(grp), readMs: init.readMs(grp) }
+    async hear(
+      grp: string,
+      peer: string,
+      device?: string
+    ): Promise<{ device: string; have: Head[]; readMs: number }> {
+      if (memberOn(peer, grp, device) == null) throw new ForbiddenError('this chat is not for your node')
+      await onceMore(`ask ${grp} ${device ?? peer}`, () => ask(grp, peer, device))
+      return { device: self, have: store.heads(grp), readMs: init.readMs(grp) }
     },
     /** Members that answer ask for what is new here, straight away. */
     tell(grp: string): void {
@@ -265,7 +273,7 @@ export function createSync(init: SyncInit) {
       try {
         await delay(RECEIPT_MS, undefined, { signal })
         toldSoon.delete(key)
-        await ask(grp, peer)
+        await ask(grp, peer, device)
       } catch (error) {
         log('%s does not hear what was read: %s', peer, (error as Error).message)
       }

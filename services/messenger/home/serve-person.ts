@@ -1,5 +1,6 @@
 import {
   allows,
+  type Caller,
   type Capabilities,
   callOperation,
   ForbiddenError,
@@ -15,7 +16,6 @@ import {
 } from '../../host/index.ts'
 import { declaration } from '../declaration.ts'
 import { CARRIED_SCOPES } from '../messages.ts'
-import { checkPerson, isPerson } from '../people/acting.ts'
 import { fromParts, inParts } from './parts.ts'
 import type { Telling, Told } from './telling.ts'
 
@@ -25,8 +25,10 @@ const INPUT_BYTES = 64 * 1024
 /** What would outlive the session: a node that was stolen must not let itself in for good. */
 const AT_HOME_ONLY: readonly string[] = [
   'addDevice',
+  'beginAnew',
   'confirmDevice',
   'makeRecovery',
+  'openHome',
   'revoke'
 ] satisfies (keyof Declared)[]
 const NOBODY = { allowedPeers: [], deniedPeers: [] }
@@ -34,17 +36,18 @@ const NOBODY = { allowedPeers: [], deniedPeers: [] }
 export interface HomeInit {
   isOpen(): boolean
   people(): Capabilities['people'] | undefined
-  /** of the person whose device this is */
-  login(): string | undefined
+  /** whether a person of this name has his home here: the node is his, or he is hosted */
+  isOf(name: string): boolean
   operations(): Handlers<Declared>
-  follow: Telling['follow']
+  /** of who asks. @throws {ForbiddenError} {LockedError} nothing here is his, or it is sealed */
+  follow(caller: Caller): Telling['follow']
   signal: AbortSignal
 }
 
 export type Home = ReturnType<typeof createHome>
 
 /** This node as the home of its person, who sits at another one of the school, which carries his session. */
-export function createHome({ isOpen, people, login, operations, follow, signal }: HomeInit) {
+export function createHome({ isOpen, people, isOf, operations, follow, signal }: HomeInit) {
   function accounts(): Capabilities['people'] {
     if (!isOpen())
       throw new ForbiddenError(
@@ -66,8 +69,7 @@ export function createHome({ isOpen, people, login, operations, follow, signal }
     /** @throws {ForbiddenError} no home of his. Nobody guesses the passwords of others here: it is asked first. */
     async signIn(person: PersonAt, peer: string) {
       const open = accounts()
-      const own = login()
-      if (own == null || !isPerson(person.name, own))
+      if (!isOf(person.name))
         throw new ForbiddenError('this node is no home of that name; the home of a person is a device of his')
       const { account, ...opened } = await open.signIn(person, peer)
       const { scopes } = carried(opened.token, peer)
@@ -109,10 +111,10 @@ export function createHome({ isOpen, people, login, operations, follow, signal }
     },
     async *watch(token: string, peer: string, asked: AbortSignal): AsyncGenerator<Told> {
       const grant = carried(token, peer)
-      checkPerson({ is: 'grant', grant }, login())
+      const of = follow({ is: 'grant', grant })
       if (!allows(grant, 'messenger:read')) throw new ForbiddenError('this needs the scope messenger:read')
       const ended = accounts().ended(grant.id)
-      for await (const told of follow(AbortSignal.any([asked, ended]))) {
+      for await (const told of of(AbortSignal.any([asked, ended]))) {
         // it may have been switched off
         accounts()
         yield told

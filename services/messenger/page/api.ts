@@ -97,6 +97,8 @@ export function createApi(request: PageProps['request']) {
     invite: (user: string) => send<Invitation>('POST', `/messenger/users/${at(user)}/invitation`, {}),
     importUsers: (csv: string, apply: boolean) =>
       send<Imported>('POST', '/messenger/imports', { csv, apply }),
+    openHome: (code: string) => send('POST', '/messenger/home/open', { code }),
+    beginAnew: () => send('POST', '/messenger/home/anew', {}),
     addDevice: () => send<DeviceCode>('POST', '/messenger/devices/code', {}),
     confirmDevice: (digits: string) => send('POST', '/messenger/devices', { digits }),
     makeRecovery: () => send<{ code: string }>('POST', '/messenger/recovery', {}),

@@ -7,6 +7,7 @@ import { createApi } from './api.ts'
 import { Begin } from './begin.tsx'
 import { Chats } from './chats.tsx'
 import { Devices } from './devices.tsx'
+import { Locked } from './locked.tsx'
 import type { PartProps } from './part.ts'
 import { People } from './people.tsx'
 import type { PageProps } from './props.ts'
@@ -80,7 +81,7 @@ function School({
   reload(): Promise<void>
 }) {
   const { t } = part.words
-  const { me, school, isYours } = status
+  const { me, school, isYours, home } = status
   const mayChat = isYours === true && me !== undefined
   // devices come and go at home only
   const ownsDevice = mayChat && !isVisitor
@@ -108,7 +109,10 @@ function School({
     <>
       <Text c="dimmed" size="sm">
         <Lock size={14} aria-hidden style={{ verticalAlign: '-0.125rem' }} />{' '}
-        {t(isVisitor ? 'leadVisitor' : 'lead', { school: school!.name, me: me?.name ?? '–' })}
+        {t(isVisitor ? 'leadVisitor' : home === 'open' ? 'leadHosted' : 'lead', {
+          school: school!.name,
+          me: me?.name ?? '–'
+        })}
         {!window.location.pathname.endsWith(APP) && (
           <>
             {' '}
@@ -118,7 +122,15 @@ function School({
           </>
         )}
       </Text>
-      {!mayChat && <Alert color="artel">{t('notYours', { me: me?.name ?? '–' })}</Alert>}
+      {home === 'locked' && <Locked {...part} changed={changed} />}
+      {home === 'open' && ownsDevice && status.recovery === undefined && (
+        <Alert color="artel">{t('printRecovery')}</Alert>
+      )}
+      {!mayChat && home !== 'locked' && (
+        <Alert color="artel">
+          {home === 'open' ? t('comingIn') : t('notYours', { me: me?.name ?? '–' })}
+        </Alert>
+      )}
       <Tabs value={tab} onChange={setTab} keepMounted={false}>
         <Tabs.List mb="md">
           {mayChat && <Tabs.Tab value="chats">{t('chats')}</Tabs.Tab>}

@@ -5,7 +5,19 @@ export const en = {
   lead: '{school}: you are {me}. Keys lie on this node; who keeps the mail cannot read it.',
   leadVisitor:
     '{school}: you are {me}. Keys lie at your home; whoever owns this node can see what you open here.',
+  leadHosted:
+    '{school}: you are {me}. This node is your home. Signed out, nobody reads what you have here; while you are signed in, its owner could see what you do. Nobody else can, an admin neither.',
   asApp: 'Open it as an app',
+  comingIn: 'You are being let into the school; this takes a moment.',
+  printRecovery:
+    'Print your recovery code now (My devices): should you forget your password, it alone opens your chats; whoever gives you a new password cannot.',
+  locked: 'Your chats are sealed',
+  lockedText:
+    'You were given a new password, and what you have here is sealed by the old one. The recovery code that you printed opens it.',
+  openHome: 'Open',
+  beginAnew: 'Begin without it',
+  beginAnewText:
+    'You read what is said from then on. What you have here now is gone, and an admin has to let you first.',
   notYours:
     'The chats of this node are those of {me}. Sign in with an account of that name, or at the node that joined for you.',
   noSchool: 'This node is in no school yet; its owner founds one or joins one.',
@@ -180,7 +192,19 @@ export const ru: Texts = {
   lead: '{school}: вы {me}. Ключи лежат на этом узле; кто хранит почту, прочесть её не может.',
   leadVisitor:
     '{school}: вы {me}. Ключи лежат у вас дома; владелец этого узла может видеть то, что вы здесь открываете.',
+  leadHosted:
+    '{school}: вы {me}. Этот узел — ваш дом. Пока вы не вошли, ваше здесь не прочтёт никто; пока вы работаете, владелец узла мог бы видеть то, что вы делаете. Больше никто, и администратор тоже.',
   asApp: 'Открыть как приложение',
+  comingIn: 'Вас впускают в школу, это займёт немного времени.',
+  printRecovery:
+    'Напечатайте код восстановления (Мои устройства): если вы забудете пароль, ваши чаты откроет только он; тот, кто даст новый пароль, открыть их не сможет.',
+  locked: 'Ваши чаты запечатаны',
+  lockedText:
+    'Вам дали новый пароль, а всё, что у вас здесь есть, запечатано старым. Откроет его код восстановления, который вы напечатали.',
+  openHome: 'Открыть',
+  beginAnew: 'Начать без него',
+  beginAnewText:
+    'Вы прочтёте то, что скажут потом. Всё, что у вас есть здесь сейчас, пропадёт; сначала это должен разрешить администратор.',
   notYours:
     'Чаты этого узла принадлежат человеку {me}. Войдите под учётной записью с этим именем или на узле, который вступил за вас.',
   noSchool: 'Этот узел пока не состоит в школе; её основывает или вступает в неё его владелец.',

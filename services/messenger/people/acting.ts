@@ -2,7 +2,7 @@ import { type AtHome, type Call, type Caller, ForbiddenError, type Handlers } fr
 import type { Asked } from '../admin/logs.ts'
 import { userId } from '../core/statement.ts'
 import { declaration } from '../declaration.ts'
-import { TooManyMessagesError } from '../errors.ts'
+import { LockedError, TooManyMessagesError } from '../errors.ts'
 import { idFrom } from './import-people.ts'
 
 const WINDOW_MS = 60_000
@@ -70,12 +70,18 @@ const UNTOLD: readonly string[] = ['presence', 'setPresence'] satisfies (keyof D
 const nameOf = (caller: Caller): string =>
   caller.is === 'grant' ? (caller.grant.account?.name ?? caller.grant.id) : caller.is
 
+/** Of who signed in and is nobody here yet: what he has here is sealed. */
+const SEALED: readonly string[] = ['openHome', 'beginAnew'] satisfies (keyof Declared)[]
+
 /** Handlers that let each do only what his account may, and so often. Scopes are the host's. */
 export function guarded(
+  /** of the person of this node */
   handlers: Declared,
   init: {
     now(): number
     login(): string | undefined
+    /** those of a person who has his home here; undefined: he has none. @throws {LockedError} {UnauthorizedError} */
+    atThisHome(caller: Caller): Partial<Declared> | undefined
     answered(ms: number): void
     asked(what: Asked): void
     /** asks the home of who has one elsewhere */
@@ -84,8 +90,21 @@ export function guarded(
 ): Declared {
   const limits = createLimits(init.now)
   const wrapped = Object.entries(declaration.operations).map(([name, { scope, http }]) => {
-    const handler = handlers[name as keyof Declared] as (input: never, call: Call) => unknown
-    const isPersonal = scope !== 'messenger:admin' && !OPEN.includes(name)
+    const isOpen = OPEN.includes(name)
+    const isPersonal = scope !== 'messenger:admin' && !isOpen && !SEALED.includes(name)
+    /** Of who asks. @throws {ForbiddenError} nobody has chats here who is called so */
+    function handlersOf(caller: Caller): Partial<Declared> {
+      if (scope === 'messenger:admin' || SEALED.includes(name)) return handlers
+      try {
+        const own = init.atThisHome(caller)
+        if (own != null) return own
+      } catch (error) {
+        if (!isOpen || !(error instanceof LockedError)) throw error
+        return handlers
+      }
+      if (isPersonal) checkPerson(caller, init.login())
+      return handlers
+    }
     return [
       name,
       async (input: never, call: Call) => {
@@ -97,7 +116,7 @@ export function guarded(
         const told = { operation: name, isRead, by: nameOf(caller) }
         try {
           limits.count(call, isRead ? 'read' : 'write')
-          if (isPersonal) checkPerson(caller, init.login())
+          const handler = handlersOf(caller)[name as keyof Declared] as (input: never, call: Call) => unknown
           const answer = await handler(input, call)
           const ms = performance.now() - begun
           // how long an administrator's work takes says nothing

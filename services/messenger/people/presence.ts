@@ -55,18 +55,17 @@ export function createPresence(init: PresenceInit) {
     if (now() - (silentAt.get(peer) ?? 0) < SILENT_MS) return
     const request = {
       school: school.known().school,
+      device: self,
       is,
       ...(grp == null ? {} : { group: fromHex(grp) })
     }
     try {
       const answer = await network.ask(peer, 'sign', request, { signal })
       silentAt.delete(peer)
-      const device = school
-        .known()
-        .devices()
-        .find(each => each.peer === peer)
-      const person = device == null ? undefined : school.known().person(device.id)
-      if (answer.isHere && isAllowed() && person != null) note(person.id, true)
+      const there = school.known().devicesAt(peer)
+      const here = answer.here ?? (answer.isHere ? there.slice(0, 1) : [])
+      for (const device of here.filter(id => there.includes(id)))
+        if (isAllowed()) note(school.known().person(device)!.id, true)
     } catch {
       // it hears it when it is here again
       silentAt.set(peer, now())

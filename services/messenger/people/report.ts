@@ -1,4 +1,4 @@
-import type { Messenger } from '../assemble.ts'
+import type { Person } from '../assemble-person.ts'
 import { toHex } from '../core/codec.ts'
 import { REPORTS_TITLE } from '../core/constants.ts'
 import { PolicyError, UnknownChatError } from '../errors.ts'
@@ -14,7 +14,7 @@ const MAX_QUOTE = 1_000
  * @throws {PolicyError} there is no admin but oneself
  */
 export async function report(
-  { store, school, groups, chats, view, self }: Messenger,
+  { store, school, groups, chats, view, self }: Person,
   message: string,
   reason: string
 ): Promise<{ id: string; chat: string }> {

@@ -14,6 +14,11 @@ const user = z.object({
   isDisabled: z.boolean(),
   devices: z.array(device)
 })
+const hosted = z.object({
+  user: z.string(),
+  isInvited: z.boolean().describe('a device may come in by the next sign-in'),
+  isOpen: z.boolean().describe('signed in now')
+})
 const invitation = z.object({ user: z.string(), name: z.string(), code: z.string() })
 
 const status = z.object({
@@ -26,6 +31,10 @@ const status = z.object({
   mail: z.object({ count: z.number(), bytes: z.number() }).describe('what is kept here for others'),
   policy: policySchema.optional(),
   isYours: z.boolean().optional().describe('whether who asks is the person of this device'),
+  home: z
+    .enum(['open', 'locked'])
+    .optional()
+    .describe('of who asks and has his home here without a device: whether his password opens what he has'),
   recovery: z
     .object({
       at: z.number().describe('ms since 1970'),
@@ -150,7 +159,11 @@ export const schooling = {
     input: z.object({
       path: z.string().max(4096).optional().describe('of the list on this machine').meta({ isPath: true }),
       csv: base64.optional().describe('the list itself'),
-      apply: z.boolean().default(false).describe('do it; lines with mistakes are left out')
+      apply: z.boolean().default(false).describe('do it; lines with mistakes are left out'),
+      hosted: z
+        .boolean()
+        .default(false)
+        .describe('of new people this node is the home; none of them needs a code or a computer')
     }),
     output: imported,
     http: { method: 'POST', path: '/messenger/imports', bodyBytes: 4 * 1024 * 1024 },
@@ -169,6 +182,57 @@ export const schooling = {
           ...invitations.map(each => `${each.name}: ${each.code}`)
         ].join('\n')
     }
+  }),
+  hostUser: operation({
+    summary:
+      'Be the home of a person without a computer, who signs in with an account of this node; one whose password was given anew begins anew by it',
+    input: z.object({ user: userId }),
+    output: hosted,
+    http: { method: 'PUT', path: '/messenger/hosted/:user' },
+    scope: 'messenger:admin',
+    deadlineMs: 120_000,
+    command: { name: 'host', arguments: ['user'], examples: ['messenger host ann'] }
+  }),
+  hosted: operation({
+    summary: 'People whose home this node is',
+    input: z.object({}),
+    output: z.object({ items: z.array(hosted) }),
+    http: { method: 'GET', path: '/messenger/hosted' },
+    scope: 'messenger:admin',
+    command: {
+      name: 'hosted',
+      show: ({ items }: { items: z.output<typeof hosted>[] }) =>
+        items
+          .map(
+            ({ user, isInvited, isOpen }) =>
+              `${user}  ${isInvited ? 'has not signed in yet' : isOpen ? 'signed in' : 'sealed'}`
+          )
+          .join('\n')
+    }
+  }),
+  unhostUser: operation({
+    summary: 'Be the home of a person no longer: what he has here is gone for good',
+    input: z.object({ user: userId }),
+    output: z.object({}),
+    http: { method: 'DELETE', path: '/messenger/hosted/:user' },
+    scope: 'messenger:admin',
+    command: { name: 'unhost', arguments: ['user'] }
+  }),
+  openHome: operation({
+    summary: 'Open what you have at this home by your recovery code, after your password was given anew',
+    input: z.object({ code: z.string().min(1).max(2_000) }),
+    output: z.object({}),
+    http: { method: 'POST', path: '/messenger/home/open' },
+    scope: 'messenger:write',
+    command: false
+  }),
+  beginAnew: operation({
+    summary: 'Without that code: begin anew at this home, without what you had; an admin has to let you',
+    input: z.object({}),
+    output: z.object({}),
+    http: { method: 'POST', path: '/messenger/home/anew' },
+    scope: 'messenger:write',
+    command: false
   }),
   addDevice: operation({
     summary:

@@ -49,7 +49,7 @@ export interface PairingInit {
 }
 export type Pairing = ReturnType<typeof createPairing>
 type Heard = Messages['pair']
-type Request = Omit<z.output<Heard['request']>, 'school'>
+type Request = Omit<z.output<Heard['request']>, 'school' | 'by'>
 type Call = PeerCall<z.output<Heard['items']>, z.output<Heard['sends']>>
 
 /**
@@ -183,7 +183,7 @@ export function createPairing({ network, school, signer, now, signal, changed }:
       const exchange = network.open(
         peer,
         'pair',
-        { school: of, secret, device: self, name, commitment: commitmentTo(nonce) },
+        { school: of, by, secret, device: self, name, commitment: commitmentTo(nonce) },
         { signal: all }
       )
       const items = exchange.items[Symbol.asyncIterator]()

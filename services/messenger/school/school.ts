@@ -35,16 +35,15 @@ export type Pass = { user: string; signature: Uint8Array }
 export interface SchoolInit {
   db: DatabaseSync
   network: Network
-  /** of the own device */
-  signer: Signer
   now(): number
   /** it has grown */
   onGrown(): void
 }
-export type School = ReturnType<typeof createSchool>
+/** The school as a device of this node has it, which signs what it states. */
+export type School = ReturnType<ReturnType<typeof createSchool>>
 
-/** The roster of this node's school, on its disk, and how it grows. */
-export function createSchool({ db, network, signer, now, onGrown }: SchoolInit) {
+/** The roster of this node's school, on its disk, and how it grows; for each device of the node, by its key. */
+export function createSchool({ db, network, now, onGrown }: SchoolInit) {
   const { self } = network
   const insert = db.prepare('INSERT INTO statement VALUES (?, ?, ?, ?)')
   const rows = db.prepare('SELECT bytes, signature, decision FROM statement WHERE n >= ? ORDER BY n LIMIT ?')
@@ -107,8 +106,9 @@ export function createSchool({ db, network, signer, now, onGrown }: SchoolInit) 
   const settle = (slot: Slot, signal: AbortSignal, value?: Uint8Array, { roster } = known()) =>
     decide(slotId(roster.school, slot), acceptorsOf(roster, slot), network.isSigned, signal, value)
 
-  /** Brings a statement of this device into the roster. */
+  /** Brings a statement of a device into the roster. */
   async function state<K extends Kind>(
+    signer: Signer,
     kind: K,
     body: Body<K>,
     signal: AbortSignal,
@@ -184,14 +184,14 @@ export function createSchool({ db, network, signer, now, onGrown }: SchoolInit) 
     if (log != null) throw new SchoolError(`this node belongs to ${log.roster.name} already`)
   }
 
-  return {
+  return (signer: Signer) => ({
     /** undefined: of no school */
     get roster(): Roster | undefined {
       return log?.roster
     },
     known: (): Roster => known().roster,
     checkAlone,
-    state: <K extends Kind>(kind: K, body: Body<K>, signal: AbortSignal) => state(kind, body, signal),
+    state: <K extends Kind>(kind: K, body: Body<K>, signal: AbortSignal) => state(signer, kind, body, signal),
     settle: (slot: Slot, signal: AbortSignal, value?: Uint8Array) => settle(slot, signal, value),
     pull: (peer: string, signal: AbortSignal) => pull(peer, signal),
     /** Takes the next statement where it was decided and nobody brought it. @throws {NoMajorityError} */
@@ -248,6 +248,25 @@ export function createSchool({ db, network, signer, now, onGrown }: SchoolInit) 
     },
 
     /**
+     * Brings this device, of another person of a node that is in the school, in by his invitation.
+     *
+     * @throws {PolicyError} it was used, or withdrawn, or the node is no mailbox
+     * @throws {NoMajorityError} too few mailboxes answer
+     */
+    async comeIn(code: string, name: string, signal: AbortSignal): Promise<void> {
+      const { user, seed } = readCode(code)
+      const { roster } = known()
+      if (roster.device(signer.account) != null) return
+      const invite = await signerOf(seed)
+      const { signature: vouch } = signAs(
+        invite,
+        'vouch',
+        vouchFor(roster.school, user, signer.account, self)
+      )
+      await state(signer, 'device', { user, device: signer.account, peer: self, name, vouch }, signal)
+    },
+
+    /**
      * Brings this device in by the code of an invitation.
      *
      * @throws {SchoolError} it belongs to a school, or no node of the school answers
@@ -262,7 +281,7 @@ export function createSchool({ db, network, signer, now, onGrown }: SchoolInit) 
         const found = await read(school, peers, signal)
         const { signature: vouch } = signAs(invite, 'vouch', vouchFor(school, user, signer.account, self))
         const body = { user, device: signer.account, peer: self, name: device, vouch }
-        if (found.roster.device(signer.account) == null) await state('device', body, signal, found)
+        if (found.roster.device(signer.account) == null) await state(signer, 'device', body, signal, found)
         settleIn(found)
       } finally {
         pass = undefined
@@ -284,7 +303,7 @@ export function createSchool({ db, network, signer, now, onGrown }: SchoolInit) 
         throw new PolicyError(`the roster of ${found.roster.name} does not name this device`)
       settleIn(found)
     }
-  }
+  })
 }
 
 const pair = z.tuple([bytesOf(1, MAX_STATEMENT_BYTES), bytesOf(64)])

@@ -14,6 +14,49 @@ export function createOwn(db: DatabaseSync) {
 }
 export type Own = ReturnType<typeof createOwn>
 
+/** How bytes are kept of a person who is to be read by nobody while he is signed out. */
+export interface Sealing {
+  seal(bytes: Uint8Array): Uint8Array
+  /** @throws {MalformedMessageError} */
+  open(bytes: Uint8Array): Uint8Array
+}
+type Value = string | number | null | Uint8Array
+
+/** Statements of a database; with `sealing` all bytes that they write are sealed, and all that they read are opened. */
+export function createStatements(db: DatabaseSync, sealing?: Sealing) {
+  const kept = (values: Value[]): Value[] =>
+    sealing == null ? values : values.map(each => (each instanceof Uint8Array ? sealing.seal(each) : each))
+  function opened<T>(row: unknown): T {
+    if (sealing == null || row == null) return row as T
+    const columns = Object.entries(row).map(([name, value]) => [
+      name,
+      value instanceof Uint8Array ? sealing.open(value) : value
+    ])
+    return Object.fromEntries(columns) as T
+  }
+  return {
+    all<T>(sql: string) {
+      const statement = db.prepare(sql)
+      return (...values: Value[]): T[] => statement.all(...kept(values)).map(row => opened<T>(row))
+    },
+    one<T>(sql: string) {
+      const statement = db.prepare(sql)
+      return (...values: Value[]): T | undefined => opened<T | undefined>(statement.get(...kept(values)))
+    },
+    /** As they are read. */
+    iterate<T>(sql: string) {
+      const statement = db.prepare(sql)
+      return function* (...values: Value[]): Generator<T> {
+        for (const row of statement.iterate(...kept(values))) yield opened<T>(row)
+      }
+    },
+    run(sql: string) {
+      const statement = db.prepare(sql)
+      return (...values: Value[]): number => statement.run(...kept(values)).changes as number
+    }
+  }
+}
+
 /**
  * A transaction that waits for no disk. `kill -9` loses nothing of it; with the power it may be lost as a whole, together
  * with all that came after it. What others give again needs no more; whoever promises something waits for `createDisk`.

@@ -161,5 +161,9 @@ export const MIGRATIONS: readonly string[] = [
   DROP TABLE search;
   CREATE VIRTUAL TABLE search USING fts5 (words, tokenize = 'unicode61');
   INSERT INTO search (search, rank) VALUES ('secure-delete', 1);
+  `,
+  `
+  -- people whose home this node is: their folder, and the invitation that no device of theirs used yet
+  CREATE TABLE hosted (user TEXT PRIMARY KEY, folder TEXT NOT NULL, invite TEXT) STRICT, WITHOUT ROWID;
   `
 ]

@@ -8,12 +8,13 @@ import { until } from './school.ts'
 
 interface Init {
   isFounded: boolean
-  /** settings of Bob's node beside those of both */
+  /** settings of one node beside those of both */
   ofBob?: Record<string, unknown>
+  ofDesk?: Record<string, unknown>
 }
 
 /** Nodes in this process with a gateway and the messenger: the first founds a school, the second is Bob's. */
-export async function openGateways({ isFounded, ofBob = {} }: Init) {
+export async function openGateways({ isFounded, ofBob = {}, ofDesk = {} }: Init) {
   await using started = new AsyncDisposableStack()
   let owner = started
   const folder = await mkdtemp(join(tmpdir(), 'artel-messenger-page-'))
@@ -46,7 +47,7 @@ export async function openGateways({ isFounded, ofBob = {} }: Init) {
     owner.defer(() => node.stop())
     return node
   }
-  const desk = await start('desk', [])
+  const desk = await start('desk', [], ofDesk)
   const bob = await start('bob', [address(desk)], ofBob)
   const call = (node: ArtelNode, operation: string, input: object = {}): Promise<any> =>
     node.services.call('messenger', operation, input as never, { caller: OWNER })
@@ -90,6 +91,8 @@ export async function openGateways({ isFounded, ofBob = {} }: Init) {
   }
   const all = started.move()
   owner = all
+  /** The first node anew, after it was stopped. */
+  const deskAgain = (): Promise<ArtelNode> => start('desk', [], ofDesk)
   /** One more, in no school. */
   const another = (name: string): Promise<ArtelNode> => start(name, [address(desk)])
   return {
@@ -99,6 +102,7 @@ export async function openGateways({ isFounded, ofBob = {} }: Init) {
     call,
     ask,
     another,
+    deskAgain,
     join: join_,
     [Symbol.asyncDispose]: () => all.disposeAsync()
   }

@@ -23,7 +23,7 @@ describe('messenger: what a home and the node of a visitor hold of each other', 
       const home = createHome({
         isOpen: () => true,
         people: () => ({ find: () => (gone.has('session') ? undefined : grant) }) as never,
-        login: () => 'bob',
+        isOf: () => true,
         operations: () => ({ send: (input: unknown) => ({ id: said.push(input) }) }) as never,
         follow: undefined as never,
         signal: new AbortController().signal

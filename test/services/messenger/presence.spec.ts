@@ -14,7 +14,7 @@ function connect() {
   const known = {
     school: new Uint8Array(32),
     policy: () => policy,
-    devices: () => PEOPLE.map(({ id }) => ({ id, user: id, peer: id })),
+    devicesAt: (peer: string) => [peer],
     device: (id: string) => ({ id, user: id, peer: id }),
     person: (id: string) => PEOPLE.find(each => each.id === id)
   }

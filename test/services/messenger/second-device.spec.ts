@@ -282,7 +282,11 @@ describe('messenger: a person’s other device', function () {
         state(admin, 'revoke', body)
       }
     }
-    const { revoke } = createOperations({ school, self: admin.id } as never, async () => undefined)
+    const { revoke } = createOperations(
+      { school, self: admin.id } as never,
+      undefined as never,
+      async () => undefined
+    )
     const all = () => revoke({ device: bob.id, all: true }, { signal: undefined } as never)
     assert.deepEqual(await all(), {
       revoked: [bob.id, ...letIn.slice(1)],

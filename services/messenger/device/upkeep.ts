@@ -1,0 +1,72 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Person } from '../assemble-person.ts'
+import { createPackages } from './packages.ts'
+
+const SEEN_MS = 60 * 24 * 3_600_000
+/** One member after the other renews a chat, so that not all do at once. */
+const RENEW_STEP_MS = 3_000
+
+export interface UpkeepInit {
+  now(): number
+  signal: AbortSignal
+  degraded(what: string, reason: string | undefined): void
+  log(message: string, ...args: unknown[]): void
+}
+export type Upkeep = ReturnType<typeof createUpkeep>
+
+/** What a device does by itself, again and again, and when the roster has grown. */
+export function createUpkeep(person: Person, { now, signal, degraded, log }: UpkeepInit) {
+  const { self, school, groups, store, post, sync, network } = person
+  const packages = createPackages(person.mls, store, person.own, school, network, signal)
+  /** when a chat was first seen to need other members */
+  const staleSince = new Map<string, number>()
+
+  /** Chats whose people or devices have changed in the roster go on with those that are right. */
+  async function renewStale(): Promise<void> {
+    for (const grp of store.groups()) {
+      if (!groups.isStale(grp)) {
+        staleSince.delete(grp)
+        continue
+      }
+      const since = staleSince.get(grp) ?? now()
+      staleSince.set(grp, since)
+      const { devices } = groups.current(grp).newest
+      const rank = devices.filter(device => school.known().person(device) != null).indexOf(self)
+      if (now() - since < Math.max(0, rank) * RENEW_STEP_MS) continue
+      try {
+        await groups.change(grp, now => ({ ...now, users: groups.stillIn(now.users) }))
+        degraded(`members of ${grp.slice(0, 8)}`, undefined)
+      } catch (error) {
+        degraded(`members of ${grp.slice(0, 8)}`, (error as Error).message)
+      }
+    }
+  }
+
+  return {
+    start(): void {
+      if (school.roster == null) return
+      post.tend()
+      person.finishDeleting()
+    },
+    onGrown(): void {
+      post.tend()
+      for (const grp of store.groups()) person.retry(grp)
+    },
+    async tend(): Promise<void> {
+      post.tend()
+      // others have their turn in between
+      while (!signal.aborted && store.indexNew()) await nextTurn()
+      await packages.tend()
+      await groups.joinPending()
+      await renewStale()
+    },
+    async compare(): Promise<void> {
+      for (const grp of store.groups()) {
+        // who was away may have missed that it went on
+        await groups.follow(grp).catch((error: Error) => log('%s: %s', grp, error.message))
+        await sync.one(grp)
+      }
+      store.forgetSeen(now() - SEEN_MS)
+    }
+  }
+}

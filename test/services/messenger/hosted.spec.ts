@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import type { ArtelNode } from '../../../node/index.ts'
+import { openGateways } from './gateways.ts'
+import { contains, until } from './school.ts'
+
+const PASSWORD = 'correct horse battery'
+const NEW_PASSWORD = 'staple battery horse'
+const SAID = 'canary-of-a-chat'
+const TITLE = 'canary-of-a-title'
+const FILE = 'canary-of-a-file'
+const LIST = 'login;name;role\nann;Ann;pupil\nkim;Kim;teacher\nleo;Leo;pupil\n'
+
+describe('messenger: people without a computer, whose home a node is', function () {
+  this.timeout(600_000)
+  type Ask = ReturnType<typeof of>
+  let school: Awaited<ReturnType<typeof openGateways>>
+  let desk: ArtelNode
+  let ann: Ask
+  let kim: Ask
+  let chat = ''
+  let code = ''
+
+  before(async () => {
+    school = await openGateways({
+      isFounded: true,
+      ofDesk: { 'messenger.hosted': 2, 'messenger.home': true }
+    })
+    desk = school.desk
+    await school.ask(desk, 'POST', '/roles', { name: 'chatter', scopes: ['read', 'messenger:write'] })
+  })
+  after(() => school?.[Symbol.asyncDispose]())
+
+  const of = (token: string) =>
+    Object.assign(
+      (method: string, path: string, body?: object) => school.ask(desk, method, path, body, token),
+      { token }
+    )
+  async function signIn(name: string, password = PASSWORD): Promise<ReturnType<typeof of>> {
+    const { status, body } = await school.ask(desk, 'POST', '/session', { name, password }, '')
+    assert.equal(status, 200, JSON.stringify(body))
+    return of(body.token)
+  }
+  /** Takes the link that the owner of the node gave. */
+  async function accept(link: string, password: string): Promise<ReturnType<typeof of>> {
+    const { status, body } = await school.ask(
+      desk,
+      'POST',
+      '/invitations/accept',
+      { code: link, password },
+      ''
+    )
+    assert.equal(status, 200, JSON.stringify(body))
+    return of(body.token)
+  }
+  async function begin(name: string): Promise<ReturnType<typeof of>> {
+    const { body } = await school.ask(desk, 'POST', '/accounts', { name, role: 'chatter' })
+    return accept(body.code, PASSWORD)
+  }
+  async function reset(name: string, password: string): Promise<ReturnType<typeof of>> {
+    const { body } = await school.ask(desk, 'GET', '/accounts')
+    const { id } = body.items.find((each: any) => each.name === name)
+    return accept((await school.ask(desk, 'POST', `/accounts/${id}/reset`)).body.code, password)
+  }
+  const isIn = (ask: Ask, user: string): Promise<void> =>
+    until(
+      `${user} is in the school`,
+      async () => (await ask('GET', '/messenger/status')).body.me?.id === user
+    )
+  const textsOf = async (ask: Ask): Promise<string[]> => {
+    const { body } = await ask('GET', `/messenger/groups/${chat}/events`)
+    return (body.items ?? []).flatMap(({ text }: any) => text ?? [])
+  }
+  const reads = (ask: Ask, text: string): Promise<void> =>
+    until(`${text} is read`, async () => (await textsOf(ask)).includes(text))
+  async function says(ask: Ask, text: string): Promise<void> {
+    await until(`${text} is said`, async () => {
+      const { status } = await ask('POST', `/messenger/groups/${chat}/events`, { text })
+      return status === 201
+    })
+  }
+
+  it('an admin makes as many as the owner of a mailbox lets him', async () => {
+    const { call, bob } = school
+    const csv = Buffer.from(LIST).toString('base64')
+    await assert.rejects(call(desk, 'importUsers', { csv, apply: true, hosted: true }), {
+      name: 'PolicyError',
+      message: /messenger\.hosted/
+    })
+    await assert.rejects(call(bob, 'hostUser', { user: 'bob' }), { name: 'PolicyError' })
+    const two = Buffer.from(LIST.replace(/leo.*\n/, '')).toString('base64')
+    const { invitations } = await call(desk, 'importUsers', { csv: two, apply: true, hosted: true })
+    assert.deepEqual(invitations, [], 'nobody has to carry a code anywhere')
+    const { items } = await call(desk, 'hosted')
+    assert.deepEqual(
+      items.map(({ user }: any) => user),
+      ['ann', 'kim']
+    )
+  })
+
+  it('they chat with each other and with who has a computer, and hear of their own chats only', async () => {
+    const { bob, call } = school
+    ann = await begin('Ann')
+    kim = await begin('Kim')
+    await isIn(ann, 'ann')
+    await isIn(kim, 'kim')
+    assert.equal((await ann('GET', '/messenger/status')).body.home, 'open')
+    const devices = (await call(desk, 'users')).items.flatMap((each: any) => each.devices)
+    assert.equal(devices.filter(({ peer }: any) => peer === desk.id).length, 3)
+    await until('the chat is begun', async () => {
+      const { status, body } = await kim('POST', '/messenger/groups', { users: ['ann', 'bob'], title: TITLE })
+      if (status === 201) chat = body.id
+      return status === 201
+    })
+    const heard: { type: string; value?: any }[] = []
+    const url = `${desk.gateway!.url!.replace('http', 'ws')}/api/v1/events`
+    const socket = new WebSocket(url, ['artel.v1', `bearer.${ann.token}`])
+    socket.addEventListener('message', ({ data }) => heard.push(JSON.parse(data)))
+    await until('ann listens', () => heard.length > 0)
+    const { id: ofOthers } = await call(desk, 'createGroup', { users: ['bob'] })
+    await call(desk, 'send', { group: ofOthers, text: 'not for Ann' })
+    await says(kim, SAID)
+    await reads(ann, SAID)
+    const chats = (): string[] =>
+      heard.flatMap(({ type, value }) => (type === 'messenger:chat' ? value.chat : []))
+    await until('ann hears of it', () => chats().includes(chat))
+    assert.ok(!chats().includes(ofOthers))
+    socket.close()
+    await says(ann, `${SAID} of Ann`)
+    await until('bob reads both', async () =>
+      ((await call(bob, 'messages', { group: chat }).catch(() => ({ items: [] }))).items as any[]).some(
+        ({ text }) => text === `${SAID} of Ann`
+      )
+    )
+    const bytes = Buffer.from(FILE.repeat(100)).toString('base64')
+    assert.equal((await ann('POST', `/messenger/groups/${chat}/files`, { name: FILE, bytes })).status, 201)
+    const found = (await ann('GET', `/messenger/search?text=${SAID}`)).body.items
+    assert.equal(found.length, 2)
+    // nobody else at this node has any of it
+    assert.equal((await school.ask(desk, 'GET', `/messenger/groups/${chat}/events`)).status, 404)
+    assert.equal((await kim('GET', '/messenger/users')).status, 200)
+    const made = await ann('POST', '/messenger/recovery')
+    assert.equal(made.status, 201, JSON.stringify(made.body))
+    code = made.body.code
+  })
+
+  it('who has the disk of the home reads nothing, also while they are signed in', async () => {
+    const { folder, bob, call } = school
+    assert.ok(await contains(join(folder, 'bob'), [SAID]), 'a node of its own keeps what its person reads')
+    const looked = () =>
+      contains(join(folder, 'desk'), [SAID, TITLE, FILE, Buffer.from(FILE).toString('base64')])
+    assert.equal(await looked(), false)
+    for (const ask of [ann, kim]) {
+      assert.equal((await ask('DELETE', '/session')).status, 204)
+      assert.equal((await ask('GET', '/messenger/groups')).status, 401)
+    }
+    assert.equal(await looked(), false)
+    await call(bob, 'send', { group: chat, text: 'while nobody was here' })
+    ann = await signIn('Ann')
+    await reads(ann, 'while nobody was here')
+  })
+
+  it('after a start of the node nobody is open until he signs in again', async () => {
+    await desk.stop()
+    desk = await school.deskAgain()
+    assert.equal((await ann('GET', '/messenger/groups')).status, 401)
+    ann = await signIn('Ann')
+    await reads(ann, SAID)
+    await until('words are found again', async () => {
+      const { body } = await ann('GET', `/messenger/search?text=${SAID}`)
+      return body.items.length === 2
+    })
+  })
+
+  it('another password opens it; one that somebody else gave does not, but the recovery code does', async () => {
+    const changed = await ann('POST', '/account/password', { current: PASSWORD, password: NEW_PASSWORD })
+    assert.equal(changed.status, 204, JSON.stringify(changed.body))
+    await reads(await signIn('Ann', NEW_PASSWORD), SAID)
+
+    const given = await reset('Ann', PASSWORD)
+    const { body: status } = await given('GET', '/messenger/status')
+    assert.deepEqual([status.home, status.isYours], ['locked', false])
+    assert.equal((await given('GET', '/messenger/groups')).status, 423)
+    assert.equal((await given('GET', `/messenger/search?text=${SAID}`)).status, 423)
+    const { code: other } = await school.call(desk, 'makeRecovery')
+    assert.equal((await given('POST', '/messenger/home/open', { code: other })).status, 403)
+    assert.equal((await given('POST', '/messenger/home/open', { code })).status, 200)
+    await reads(given, SAID)
+  })
+
+  it('without the code a person begins anew where an admin lets him, without what he had', async () => {
+    const { call } = school
+    ann = await reset('Ann', NEW_PASSWORD)
+    assert.equal((await ann('POST', '/messenger/home/anew')).status, 403)
+    await call(desk, 'hostUser', { user: 'ann' })
+    assert.equal((await ann('POST', '/messenger/home/anew')).status, 200)
+    await isIn(ann, 'ann')
+    kim = await signIn('Kim')
+    await until('ann is in the chat', async () =>
+      (await ann('GET', '/messenger/groups')).body.items.some((each: any) => each.id === chat && each.isIn)
+    )
+    await says(kim, 'hello again')
+    await reads(ann, 'hello again')
+    assert.ok(!(await textsOf(ann)).includes(SAID))
+    assert.equal((await ann('POST', '/messenger/home/open', { code })).status, 403)
+    assert.equal((await call(desk, 'unhostUser', { user: 'ann' })).items, undefined)
+    assert.equal((await ann('GET', '/messenger/groups')).status, 403)
+  })
+})
