@@ -33,6 +33,14 @@ export function answerPeers(
       ({ self, store }) => self !== asks && store.generations(grp).at(-1)?.devices.includes(self) === true
     )
 
+  type Asked = { device?: string | undefined; of?: string | undefined; group: Uint8Array }
+  /** Of the device here that is asked, or of another in the group. */
+  function syncOf(school: Uint8Array, { device, of, group }: Asked, peer: string): Person['sync'] {
+    const own = admit(school, peer)
+    const members = membersHere(toHex(group), device)
+    return (members.find(({ self }) => self === of) ?? members[0] ?? own).sync
+  }
+
   return {
     roster: ({ school, from, pass }, { peer }) => ({
       statements: admit(school, peer, pass).school.entries(from)
@@ -177,11 +185,11 @@ export function answerPeers(
       )
       return first!
     },
-    sync({ school, ...request }, { peer, send }) {
-      const own = admit(school, peer)
-      const members = membersHere(toHex(request.group), request.device)
-      const { sync } = members.find(({ self }) => self === request.of) ?? members[0] ?? own
-      return sync.answer(request, peer, send)
-    }
+    async gone({ school, ...request }, { peer, send }) {
+      await syncOf(school, request, peer).giveGone(request, peer, send)
+      return {}
+    },
+    sync: ({ school, ...request }, { peer, send }) =>
+      syncOf(school, request, peer).answer(request, peer, send)
   }
 }

@@ -53,6 +53,7 @@ export type Decision = z.output<typeof decisionSchema>
 const statement = z.object({ statement: signedOf(MAX_STATEMENT_BYTES), decision: decisionSchema.optional() })
 const envelope = bytesOf(1, MAX_ENVELOPE_BYTES)
 const event = signedOf(MAX_EVENT_BYTES)
+const gone = z.tuple([keyName, count, hash32, time])
 
 /** What one node keeps for another: a backup, and the hash of its sealed bytes. */
 export const copySchema = z.object({
@@ -266,6 +267,14 @@ export const messages = {
     maxBytes: 256 * 1024,
     deadlineMs: SLOW_MS
   },
+  /** Of a chain in a group: what was deleted before this place, the newest first, with what proves it. */
+  gone: {
+    request: z.object({ school, device, of: device, group: hash32, chain: keyName, before: count }),
+    items: z.object({ gone: z.array(gone).max(64), deletes: z.array(event).max(20) }),
+    answer: z.object({}),
+    maxBytes: 512 * 1024,
+    deadlineMs: SLOW_MS
+  },
   /** I have this of a group; give me what I lack and may have. */
   sync: {
     request: z.object({
@@ -282,7 +291,7 @@ export const messages = {
       generations: z.array(signedOf(MAX_GENERATION_BYTES)).max(4),
       events: z.array(event).max(16),
       /** deleted ones: device, number, hash, and time */
-      gone: z.array(z.tuple([keyName, count, hash32, time])).max(64),
+      gone: z.array(gone).max(64),
       /** by which they were deleted; older programs give none */
       deletes: z.array(event).max(20).optional()
     }),

@@ -5,6 +5,7 @@ import { isTimely, MAX_AHEAD_MS } from '../core/order.ts'
 import type { Roster } from '../core/roster.ts'
 import { BrokenChainError, MalformedMessageError, PolicyError } from '../errors.ts'
 import { type Claims, type Gone, NO_CLAIMS } from './claims.ts'
+import { createGoneRows } from './gone-rows.ts'
 import { type DeviceStore, GONE, type KeptGeneration } from './store.ts'
 
 const MINUTE_MS = 60_000
@@ -14,6 +15,14 @@ const MAX_WAITING = 2_000
 /** Rather than of the disk. */
 const isRefusal = (error: unknown): error is Error =>
   error instanceof PolicyError || error instanceof BrokenChainError || error instanceof MalformedMessageError
+
+/** Back along a chain: where the next one stands, its hash, where that is known, and what it is older than. */
+export interface Way {
+  device: string
+  at: number
+  hash: Uint8Array | undefined
+  timeMs: number
+}
 
 /** Of an event that somebody changes. */
 interface Changed {
@@ -32,6 +41,7 @@ export type Intake = ReturnType<typeof createIntake>
 
 /** Decides whether an event becomes part of a group here. Everything runs inside the caller's transaction. */
 export function createIntake({ store, roster, self }: IntakeInit) {
+  const passed = createGoneRows(store.db)
   const cuts = new WeakMap<readonly KeptGeneration[], readonly Head[]>()
 
   /** What of the chain of a device is not for this one. */
@@ -253,6 +263,45 @@ export function createIntake({ store, roster, self }: IntakeInit) {
       }
       return taken.length === 0 ? taken : [...taken, ...retry(grp, generations, claims)]
     },
+    /** Where chains are not here whose next event waits: back from there somebody may prove that all was deleted. */
+    gaps(grp: string): Way[] {
+      const generations = store.generations(grp)
+      const first = new Map<string, Event>()
+      for (const { bytes } of store.waiting(grp, MAX_WAITING)) {
+        const event = parseEvent({ bytes })
+        if (event.seq < (first.get(event.device)?.seq ?? Number.POSITIVE_INFINITY))
+          first.set(event.device, event)
+      }
+      return [...first.values()]
+        .map(({ device, seq, prev, timeMs }): Way => ({ device, at: seq - 1, hash: prev, timeMs }))
+        .filter(way => !isAtEnd(grp, way, generations))
+    },
+    /**
+     * Goes back over what a member says is gone, as far as it is proved, and notes it; when that joins what is here, it becomes
+     * part of the chain. One chain at a time. Where to go on; undefined: it is through, or not proved.
+     *
+     * @param from of `gaps`, or where it went on to
+     */
+    passBack(
+      grp: string,
+      from: Way,
+      gone: readonly Gone[],
+      claims: Claims,
+      isFirst: boolean
+    ): Way | undefined {
+      const generations = store.generations(grp)
+      if (isFirst) passed.clear()
+      let way = from
+      for (const claim of gone) {
+        const step = stepBack(grp, way, claim, generations, claims)
+        if (step == null || !passed.note(claim, step.of)) return undefined
+        way = step.way
+        if (!isAtEnd(grp, way, generations)) continue
+        if (isJoined(grp, way)) passed.join(grp)
+        return undefined
+      }
+      return way
+    },
     /** Takes those that waited and need not any more. */
     retry: (grp: string, claims: Claims = NO_CLAIMS) => retry(grp, store.generations(grp), claims),
 
@@ -280,30 +329,45 @@ export function createIntake({ store, roster, self }: IntakeInit) {
     claims: Claims
   ): void {
     if (claims === NO_CLAIMS) return
-    const cut = ownCut(generations)
     const run: { claim: Gone; of: string }[] = []
     const ids = new Set<string>()
-    let next = { hash: prev as Uint8Array | undefined, timeMs }
-    for (let at = seq - 1; isExpected(generations, cut, device, at); at--) {
-      const there = store.at(grp, device, at)
-      if (there != null) {
-        if (there.timeMs >= next.timeMs) return
-        if (next.hash != null && there.id !== toHex(next.hash)) return
-        break
-      }
-      const claim = claims.at(device, at)
-      if (claim == null || claim[3] >= next.timeMs) return
-      if (next.hash != null && !isEqual(claim[2], next.hash)) return
-      // one that has another place is not gone from this one
-      const id = toHex(claim[2])
-      if (ids.has(id) || store.isPlaced(id)) return
-      const proof = proofOf(grp, claim, generations, claims)
-      if (proof == null) return
-      ids.add(id)
-      run.push({ claim, of: proof.of })
-      next = { hash: proof.prev, timeMs: claim[3] }
+    let way: Way = { device, at: seq - 1, hash: prev, timeMs }
+    while (!isAtEnd(grp, way, generations)) {
+      const claim = claims.at(device, way.at)
+      const step = claim && stepBack(grp, way, claim, generations, claims)
+      if (claim == null || step == null || ids.has(toHex(claim[2]))) return
+      ids.add(toHex(claim[2]))
+      run.push({ claim, of: step.of })
+      way = step.way
     }
-    for (const { claim, of } of run.toReversed()) store.addGone(grp, claim, of)
+    if (isJoined(grp, way)) for (const { claim, of } of run.toReversed()) store.addGone(grp, claim, of)
+  }
+
+  /** Whether there is nothing more to prove: what stands there is here, or is not for this device. */
+  function isAtEnd(grp: string, { device, at }: Way, generations: readonly KeptGeneration[]): boolean {
+    return !isExpected(generations, ownCut(generations), device, at) || store.at(grp, device, at) != null
+  }
+
+  /** Whether what was proved follows from what is here. */
+  function isJoined(grp: string, { device, at, hash, timeMs }: Way): boolean {
+    const there = store.at(grp, device, at)
+    return there == null || (there.timeMs < timeMs && (hash == null || there.id === toHex(hash)))
+  }
+
+  /** What is claimed, if it is proved to stand there. */
+  function stepBack(
+    grp: string,
+    { device, at, hash, timeMs }: Way,
+    claim: Gone,
+    generations: readonly KeptGeneration[],
+    claims: Claims
+  ): { of: string; way: Way } | undefined {
+    if (claim[0] !== device || claim[1] !== at || claim[3] >= timeMs) return undefined
+    if (hash != null && !isEqual(claim[2], hash)) return undefined
+    // one that has another place is not gone from this one
+    if (store.isPlaced(toHex(claim[2]))) return undefined
+    const proof = proofOf(grp, claim, generations, claims)
+    return proof && { of: proof.of, way: { device, at: at - 1, hash: proof.prev, timeMs: claim[3] } }
   }
 
   function retry(grp: string, generations: readonly KeptGeneration[], claims: Claims): Event[] {

@@ -9,7 +9,8 @@ import type { Network } from '../school/network.ts'
 import type { School } from '../school/school.ts'
 import { createTurns, transactLater } from '../store/database.ts'
 import { createClaims, type Gone } from './claims.ts'
-import type { Intake } from './intake.ts'
+import { createGoneRows } from './gone-rows.ts'
+import type { Intake, Way } from './intake.ts'
 import type { Deletion, DeviceStore, Placed } from './store.ts'
 
 const EVENTS = 16
@@ -41,6 +42,14 @@ export interface Request {
   generations: number
   have: Head[]
   readMs: number
+}
+
+export interface GoneRequest {
+  /** that asks */
+  device?: string | undefined
+  group: Uint8Array
+  chain: string
+  before: number
 }
 
 /** `isHere`: it was verified when it came. */
@@ -84,6 +93,7 @@ export function createSync(init: SyncInit) {
   const toldSoon = new Set<string>()
   const silentAt = new Map<string, number>()
   const inTurn = createTurns()
+  const goneRows = createGoneRows(store.db)
   /** what waits for its turn */
   const next = new Map<string, Promise<void>>()
 
@@ -153,6 +163,53 @@ export function createSync(init: SyncInit) {
     return deletes.filter(({ event }) => isNamed(event.body)).slice(0, PROOFS)
   }
 
+  /** Of places that a member has no proof of: back from there, as far as it goes. @throws {ForbiddenError} */
+  async function giveGone(
+    { device, group, chain, before }: GoneRequest,
+    peer: string,
+    send: (batch: Pick<Batch, 'gone'> & { deletes: Signed[] }) => Promise<void>
+  ): Promise<void> {
+    const grp = toHex(group)
+    const member = memberOn(peer, grp, device)
+    if (member == null) throw new ForbiddenError('this chat is not for your node')
+    const end = headOf(cutOf(store.generations(grp), member, school.known()), chain)
+    for (const page of goneRows.before(grp, chain, before)) {
+      let [gone, deletes]: [Batch['gone'], Map<string, Signed>] = [[], new Map()]
+      for (const row of page.filter(({ seq }) => seq > end)) {
+        gone.push([row.device, row.seq, fromHex(row.id), row.timeMs])
+        for (const { id, bytes, signature } of proofsOf(row)) deletes.set(id, { bytes, signature })
+        if (deletes.size < EVENTS) continue
+        await send({ gone, deletes: [...deletes.values()] })
+        ;[gone, deletes] = [[], new Map()]
+      }
+      if (gone.length > 0) await send({ gone, deletes: [...deletes.values()] })
+    }
+  }
+
+  /** More was deleted in a row than is believed at once: back from what waits behind it, page by page. */
+  async function passGaps(grp: string, peer: string, of: string): Promise<void> {
+    const refused = ({ message }: Error): void => log('%s proves nothing: %s', peer, message)
+    for (const gap of intake.gaps(grp)) {
+      const request = {
+        school: school.known().school,
+        device: self,
+        of,
+        group: fromHex(grp),
+        chain: gap.device,
+        before: gap.at + 1
+      }
+      const { items } = network.open(peer, 'gone', request, { signal })
+      let way: Way | undefined = gap
+      for await (const { gone, deletes } of items) {
+        const claims = createClaims()
+        for (const { event } of readAll(deletes, () => false, refused)) claims.hear(event)
+        const from: Way = way
+        way = transactLater(store.db, () => intake.passBack(grp, from, gone, claims, from === gap))
+        if (way == null) break
+      }
+    }
+  }
+
   function noteMarks(grp: string, device: string, have: readonly Head[], readMs: number): void {
     transactLater(store.db, () => store.setMarks(grp, device, have, readMs))
     init.onMarks(grp)
@@ -206,6 +263,10 @@ export function createSync(init: SyncInit) {
     // another of that node, where the one that was asked is not open
     const told = memberOn(peer, grp, device)
     if (told != null) noteMarks(grp, told, have, readMs)
+    if (!claims.isCut()) return
+    await inTurn('gaps', () => passGaps(grp, peer, asked))
+    const taken = transactLater(store.db, () => intake.retry(grp, claims))
+    if (taken.length > 0) init.onTaken(grp, taken)
   }
 
   /** Nodes of other members, each once, in any order. */
@@ -232,6 +293,7 @@ export function createSync(init: SyncInit) {
 
   return {
     answer,
+    giveGone,
     othersIn,
     /**
      * A member has something new that no mailbox takes: it is asked for. What is here then.

@@ -16,7 +16,13 @@ import {
   signEvent
 } from '../../../services/messenger/core/event.ts'
 import { readGeneration, signGeneration } from '../../../services/messenger/core/generation.ts'
-import { type Claims, createClaims, type Gone } from '../../../services/messenger/device/claims.ts'
+import type { Roster } from '../../../services/messenger/core/roster.ts'
+import {
+  type Claims,
+  createClaims,
+  type Gone,
+  MAX_CLAIMS
+} from '../../../services/messenger/device/claims.ts'
 import { deletionsOf, leftBehind } from '../../../services/messenger/device/deletions.ts'
 import { createIntake } from '../../../services/messenger/device/intake.ts'
 import { openDeviceStore } from '../../../services/messenger/device/store.ts'
@@ -113,6 +119,16 @@ describe('messenger: what a member says was deleted', () => {
     }
     return { roster, admin, ann, bob, eve, grp, group, store, say, text, remove, give, places, another }
   }
+  const partsOf = (roster: Roster) => ({
+    school: { roster, known: () => roster },
+    signal: new AbortController().signal,
+    readMs: () => 0,
+    isFlood: () => false,
+    onTaken: () => undefined,
+    onMarks: () => undefined,
+    now: Date.now,
+    log: () => undefined
+  })
   const gone = ({ bytes, event }: Read, hash = hashOf(bytes), timeMs = event.timeMs): Gone => [
     event.device,
     event.seq,
@@ -342,6 +358,37 @@ describe('messenger: what a member says was deleted', () => {
     deepEqual(left(admin, false), [])
   })
 
+  it('is passed back over, however much was deleted in a row', async () => {
+    const { roster, admin, ann, bob, grp, store, text, remove, places, another } = await openChat()
+    const deleted = Array.from({ length: MAX_CLAIMS + 100 }, (_, i) => text(bob, `${i}`))
+    const last = text(bob, 'last')
+    const honest = another(ann)
+    honest.take([...deleted, last, ...deleted.map(each => remove(ann, each))])
+    const giver = createSync({ ...partsOf(roster), ...honest, self: ann.id, network: {} } as never)
+    const network = {
+      open(_: string, kind: 'sync' | 'gone', request: never) {
+        const given: unknown[] = []
+        const send = async (batch: unknown) => void given.push(structuredClone(batch))
+        const peer = roster.device(admin.id)!.peer
+        const answered =
+          kind === 'sync' ? giver.answer(request, peer, send) : giver.giveGone(request, peer, send)
+        async function* items() {
+          await answered
+          yield* given
+        }
+        return { items: items(), answer: answered }
+      }
+    }
+    const intake = createIntake({ store, roster: () => roster, self: admin.id })
+    await createSync({ ...partsOf(roster), store, intake, self: admin.id, network } as never).one(grp)
+    const ofBob = places().filter(([device]) => device === bob.id)
+    deepEqual(
+      ofBob.map(([, seq, isThere]) => [seq, isThere]),
+      Array.from({ length: deleted.length + 1 }, (_, seq) => [seq, seq === deleted.length])
+    )
+    equal(store.waitingCount(grp), 0)
+  })
+
   it('gives a liar nothing: what he hides comes from who tells the truth, what was deleted from nobody', async () => {
     const { roster, admin, ann, bob, eve, grp, store, text, remove, say, places, another } = await openChat()
     const honest = another(ann)
@@ -359,16 +406,7 @@ describe('messenger: what a member says was deleted', () => {
     const peerOf = (key: Key): string => roster.device(key.id)!.peer
     type Answer = (request: never, send: (batch: Batch) => Promise<void>) => Promise<unknown>
     const from = new Map<string, Answer>()
-    const parts = {
-      school: { roster, known: () => roster },
-      signal: new AbortController().signal,
-      readMs: () => 0,
-      isFlood: () => false,
-      onTaken: () => undefined,
-      onMarks: () => undefined,
-      now: Date.now,
-      log: () => undefined
-    }
+    const parts = partsOf(roster)
     let answers: string | undefined
     const network = {
       open(peer: string, _: string, request: never) {
