@@ -7,6 +7,7 @@ import { editOf } from './device/edits.ts'
 import { createFloods } from './device/floods.ts'
 import { createGroups } from './device/groups.ts'
 import { createIntake } from './device/intake.ts'
+import { createNotes } from './device/notes.ts'
 import { createPost } from './device/post.ts'
 import { openDeviceStore } from './device/store.ts'
 import { createSync } from './device/sync.ts'
@@ -98,6 +99,7 @@ export async function assemblePerson(init: PersonInit) {
       .catch((error: Error) => log('%s is not all deleted: %s', message, error.message))
   }
   const changed = (grp: string): void => tell('chat', { chat: grp })
+  const notes = createNotes(store, school, self, now)
 
   const post = createPost({
     device: self,
@@ -169,6 +171,7 @@ export async function assemblePerson(init: PersonInit) {
     post,
     groups,
     sync,
+    notes,
     inTurn,
     now,
     kept,
@@ -194,7 +197,9 @@ export async function assemblePerson(init: PersonInit) {
     groups,
     chats,
     presence,
-    view: createView(store, school, self, readMs),
+    notes,
+    now,
+    view: createView(store, school, self, readMs, notes),
     readMs,
     setReadMs(grp: string, at: number): void {
       const before = readMs(grp)

@@ -181,7 +181,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       homes: carrier.homes,
       lockers: hosting.lockers,
       ...createWriter({ say: node.chats.say, login }),
-      ...createMentions(node.store, school, self)
+      ...createMentions(node.store, school, self, node.notes)
     } satisfies Chats & { homes: Homes; lockers: Lockers },
 
     async start() {

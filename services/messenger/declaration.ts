@@ -4,6 +4,7 @@ import { administration } from './admin/declared.ts'
 import { carrying } from './carried/declared.ts'
 import { chatting } from './device/declared.ts'
 import { messages } from './messages.ts'
+import { moderation } from './people/moderation-declared.ts'
 import { schooling } from './school/declared.ts'
 
 export const declaration = declare({
@@ -85,6 +86,7 @@ export const declaration = declare({
     ...administration,
     ...carrying,
     ...schooling,
-    ...chatting
+    ...chatting,
+    ...moderation
   }
 })

@@ -12,8 +12,9 @@ import type { declaration } from './declaration.ts'
 import { pictureType } from './device/pictures.ts'
 import { FilePathError, PolicyError, SchoolError, UnknownChatError } from './errors.ts'
 import type { Hosting } from './hosting/hosting.ts'
-import { mayChat } from './people/acting.ts'
+import { mayChat, writerOf } from './people/acting.ts'
 import { decodeList, planImport } from './people/import-people.ts'
+import { createModeration } from './people/moderating.ts'
 import { report } from './people/report.ts'
 import { isDeviceCode } from './school/device-code.ts'
 import { newSeed, signerOf, writeCode } from './school/invitation.ts'
@@ -107,6 +108,7 @@ export function createOperations(
   }
 
   return {
+    ...createModeration(node),
     status(_, { caller }) {
       const isLocked = hosting.isLocked(caller)
       const { me, recovery, ...rest } = status()
@@ -281,9 +283,9 @@ export function createOperations(
         ...(reply == null ? {} : { reply: fromHex(reply) }),
         ...(confirm ? { confirm: true as const } : {})
       }
-      // the key of one program is not that of another
-      const by = caller.is === 'grant' ? (caller.grant.account?.id ?? caller.grant.id) : caller.is
-      return { id: await chats.say(group, 'text', body, key == null ? undefined : `${by} ${key}`) }
+      return {
+        id: await chats.say(group, 'text', body, key == null ? undefined : `${writerOf(caller)} ${key}`)
+      }
     },
     messages({ group, limit, beforeAt, beforeId }) {
       groups.current(group)
@@ -299,6 +301,8 @@ export function createOperations(
       id: await chats.say(groupOf(message), 'edit', { of: fromHex(message), text })
     }),
     async delete({ message }) {
+      if (store.event(message)?.event.kind === 'silence')
+        throw new PolicyError('a silence is not deleted; lift it')
       const id = await chats.remove(groupOf(message), message)
       if (id == null) throw new UnknownChatError(`there is no message ${message}`)
       return { id }

@@ -1,7 +1,7 @@
 import { transact } from '../../host/index.ts'
 import type { Messenger } from '../assemble.ts'
-import { type Signed, toHex } from '../core/codec.ts'
-import { readEvent } from '../core/event.ts'
+import type { Signed } from '../core/codec.ts'
+import { keptAs, readEvent } from '../core/event.ts'
 import { counts } from '../core/generation.ts'
 import type { KeptGeneration } from '../device/store.ts'
 import { isEnvelope, isEvent } from './verify.ts'
@@ -99,7 +99,7 @@ export function restoreFrom(
   function settle(row: Kept): void {
     const event = readEvent(row)
     intake.settle({ id: row.id, event })
-    store.index('of' in event.body ? toHex(event.body.of) : row.id)
+    store.index(keptAs(event).target ?? row.id)
   }
 
   /** Rows that their own id proves. */

@@ -14,8 +14,8 @@ import {
   toHex,
   unpack
 } from './codec.ts'
-import { MAX_FILE_BYTES, MAX_TEXT_CHARS } from './constants.ts'
-import { title } from './statement.ts'
+import { MAX_FILE_BYTES, MAX_REASON_CHARS, MAX_SILENCE_MINUTES, MAX_TEXT_CHARS } from './constants.ts'
+import { title, userId } from './statement.ts'
 
 /* What people do in a group. Each device has a chain of its own there; `after` names what its author had seen. */
 
@@ -37,6 +37,17 @@ const bodies = {
   delete: z.object({ of: hash32, places: z.array(place).max(MAX_PLACES).optional() }),
   react: z.object({ of: hash32, with: z.string().max(16) }),
   confirm: z.object({ of: hash32 }),
+  pin: z.object({ of: hash32, isPinned: z.boolean() }),
+  /** nothing of this person is shown for so long; 0 minutes: he may speak again */
+  silence: z.object({
+    user: userId,
+    minutes: z.int().min(0).max(MAX_SILENCE_MINUTES),
+    reason: z.string().max(MAX_REASON_CHARS)
+  }),
+  /** of a report: it is done */
+  close: z.object({ of: hash32, note: z.string().max(MAX_REASON_CHARS) }),
+  /** said by a person to himself: his devices tell him of this chat only when somebody names him */
+  mute: z.object({ chat: hash32, isMuted: z.boolean() }),
   file: z.object({
     name: title,
     size: z.int().min(0).max(MAX_FILE_BYTES),
@@ -46,6 +57,8 @@ const bodies = {
     blobs: z.array(hash32).max(Math.ceil(MAX_FILE_BYTES / BLOB_BYTES))
   })
 }
+/** What can be known of a body whose kind is not: whether it is about another event, as those are that are no lines. */
+const aboutAnother = z.object({ of: hash32 }).partial().catch({})
 export type EventKind = keyof typeof bodies
 export type EventBody<K extends EventKind> = z.output<(typeof bodies)[K]>
 
@@ -66,7 +79,9 @@ interface Place {
   timeMs: number
 }
 export type EventOf<K extends EventKind> = Place & { kind: K; body: EventBody<K> }
-export type Event = { [K in EventKind]: EventOf<K> }[EventKind]
+/** Of a newer program: it keeps its place in the chain and is passed on as it was signed. `name`: its kind. */
+export type UnknownEvent = Place & { kind: 'unknown'; body: { name: string; of?: Uint8Array } }
+export type Event = { [K in EventKind]: EventOf<K> }[EventKind] | UnknownEvent
 
 const tuple = z.tuple([
   z.literal(1),
@@ -77,7 +92,8 @@ const tuple = z.tuple([
   z.array(headSchema).max(MAX_AFTER),
   count,
   time,
-  z.enum(Object.keys(bodies) as EventKind[]),
+  // `gone` and `unknown` have a meaning of their own where events are kept
+  z.string().regex(/^(?!gone$|unknown$)[a-z]{1,16}$/),
   z.unknown()
 ])
 
@@ -114,8 +130,17 @@ export function parseEvent({ bytes }: Pick<Signed, 'bytes'>): Event {
     MAX_EVENT_BYTES,
     'an event'
   )
-  const body = shape(bodies[kind] as z.ZodType<EventBody<EventKind>>, value, `an event ${kind}`)
-  return { group, device, seq, prev, after, roster, timeMs, kind, body } as Event
+  const place = { group, device, seq, prev, after, roster, timeMs }
+  if (!Object.hasOwn(bodies, kind))
+    return { ...place, kind: 'unknown', body: { name: kind, ...aboutAnother.parse(value) } }
+  const schema = bodies[kind as EventKind] as z.ZodType<EventBody<EventKind>>
+  return { ...place, kind, body: shape(schema, value, `an event ${kind}`) } as Event
 }
+
+/** An event's own name of its kind, which a newer program knows, and the id of what it is about; null: it is a line of its own. */
+export const keptAs = ({ kind, body }: Event): { kind: string; target: string | null } => ({
+  kind: kind === 'unknown' ? body.name : kind,
+  target: 'of' in body && body.of != null ? toHex(body.of) : null
+})
 
 export const eventId = ({ bytes }: Pick<Signed, 'bytes'>): string => toHex(hashOf(bytes))

@@ -20,6 +20,7 @@ import {
   signEvent
 } from '../core/event.ts'
 import { headOf } from '../core/generation.ts'
+import { isSpoken, silencedUntil } from '../core/moderation.ts'
 import { timeAfter } from '../core/order.ts'
 import { MalformedMessageError, PolicyError, UnknownChatError } from '../errors.ts'
 import type { Mls, Session } from '../groups/mls.ts'
@@ -29,6 +30,7 @@ import { type InTurn, transactLater } from '../store/database.ts'
 import { deletionsOf, leftBehind } from './deletions.ts'
 import type { Groups } from './groups.ts'
 import type { Intake } from './intake.ts'
+import type { Notes } from './notes.ts'
 import { ANNOUNCED, decisionIn, type Post } from './post.ts'
 import { openWith, sealWith } from './seal.ts'
 import type { DeviceStore, End } from './store.ts'
@@ -51,6 +53,7 @@ export interface ChatsInit {
   post: Post
   groups: Groups
   sync: Sync
+  notes: Pick<Notes, 'silencing'>
   inTurn: InTurn
   now(): number
   /** what is committed is on the disk */
@@ -68,7 +71,8 @@ function readSaid(data: Uint8Array): Read {
 
 /** Says things in groups, and takes in what others say. */
 export function createChats(init: ChatsInit) {
-  const { self, signer, mls, store, school, intake, post, groups, sync, inTurn, now, onTaken, log } = init
+  const { self, signer, mls, store, school, intake, post, groups, sync, notes, inTurn, now, onTaken, log } =
+    init
   const inbox = toHex(inboxOf(self))
   /** of generations in use; as the disk has them */
   const sessions = new LRUCache<string, Session>({ max: MAX_SESSIONS })
@@ -85,6 +89,15 @@ export function createChats(init: ChatsInit) {
       .sort((a, b) => b.timeMs - a.timeMs)
       .slice(0, MAX_AFTER)
       .map(({ device, seq, id }) => [device, seq, fromHex(id)])
+  }
+
+  /** @throws {PolicyError} nobody would be shown what this person says */
+  function checkSilence(grp: string): void {
+    const user = school.known().person(self)?.id
+    const silence = user == null ? undefined : notes.silencing(grp)(user)
+    if (silence == null) return
+    const until = new Date(silencedUntil(silence)).toISOString()
+    throw new PolicyError(`you are silenced in this chat until ${until}: ${silence.body.reason}`)
   }
 
   /**
@@ -110,6 +123,7 @@ export function createChats(init: ChatsInit) {
     const { newest } = groups.current(grp)
     if (newest.state == null || !newest.devices.includes(self))
       throw new PolicyError('this device is not in the chat any more, or waits for its keys')
+    if (isSpoken(kind)) checkSilence(grp)
     const ends = store.ends(grp)
     const end = ends.find(({ device }) => device === self)
     const own: Head | undefined = end && [self, end.seq, fromHex(end.id)]

@@ -6,26 +6,43 @@ import { title, userId } from '../core/statement.ts'
 
 /* Chats of a device, and what is said in them. */
 
-const id = z.string().regex(/^[0-9a-f]{64}$/, 'an id is 64 hex digits')
-const at = z.number().describe('ms since 1970')
-const person = z.object({ id: z.string(), name: z.string() })
+export const id = z.string().regex(/^[0-9a-f]{64}$/, 'an id is 64 hex digits')
+export const at = z.number().describe('ms since 1970')
+export const person = z.object({ id: z.string(), name: z.string() })
 const text = z.string().min(1).max(MAX_TEXT_CHARS)
+export const idempotencyKey = z
+  .string()
+  .min(1)
+  .max(200)
+  .optional()
+  .describe('the same key writes the same message once, however often it is sent')
 const history = z
   .enum(['all', 'joining'])
   .default('all')
   .describe('what newcomers see of what was said before')
 const users = z.array(userId).max(250)
 
-const line = z.object({
+const silence = z.object({ until: at, reason: z.string(), by: person })
+
+export const line = z.object({
   id: z.string(),
   at,
   by: person,
-  kind: z.enum(['text', 'file', 'members']),
+  kind: z
+    .enum(['text', 'file', 'members', 'silence', 'unknown'])
+    .describe('unknown: of a newer program, which this one does not show'),
   text: z.string().optional(),
   reply: z.string().optional(),
   file: z.object({ name: z.string(), size: z.number() }).optional(),
   isEdited: z.boolean().optional(),
   isDeleted: z.boolean().optional(),
+  isHidden: z.boolean().optional().describe('who wrote it was silenced then'),
+  namesYou: z.boolean().optional(),
+  silenced: z
+    .object({ of: person, until: at, reason: z.string(), isLifted: z.boolean() })
+    .optional()
+    .describe('of a silence: whose, until when, and why'),
+  done: z.object({ by: person, note: z.string() }).optional().describe('of a report'),
   reactions: z.array(z.object({ with: z.string(), by: z.array(z.string()) })).optional(),
   mark: z
     .enum(['saved', 'kept', 'delivered', 'read'])
@@ -57,6 +74,10 @@ const chat = z.object({
   isIn: z.boolean().describe('this device is in it and has its keys'),
   waiting: z.number().describe('messages whose predecessors are not here yet'),
   unread: z.number(),
+  mentions: z.number().describe('of the unread ones: those that name you'),
+  isMuted: z.boolean().describe('you are told only of those that name you'),
+  silence: silence.optional().describe('you are silenced here'),
+  silenced: z.array(z.string()).describe('logins of who is silenced here'),
   at
 })
 
@@ -75,17 +96,32 @@ const showMembers = ({ joined = [], left = [], devices = [] }: Shown): string =>
     ...devices.map(({ of, name }) => `${of} has another device: ${name}`)
   ].join('  ')
 
-const showLine = (line: Shown): string => {
-  const { at, by, text, file, isDeleted, mark, confirm } = line
-  const what = isDeleted
-    ? '(deleted)'
-    : (text ?? (file == null ? showMembers(line) : `[${file.name}, ${file.size} bytes]`))
+const showSilence = ({ of, until, reason, isLifted }: NonNullable<Shown['silenced']>): string =>
+  isLifted
+    ? `${of.name} may speak again`
+    : `${of.name} is silenced until ${new Date(until).toISOString()}: ${reason}`
+
+/** What stands in place of a text; undefined: there is one, or a file, or who came and went. */
+const showInstead = ({ kind, isDeleted, isHidden, silenced }: Shown): string | undefined => {
+  if (isDeleted) return '(deleted)'
+  if (isHidden) return '(not shown: silenced)'
+  if (silenced != null) return showSilence(silenced)
+  return kind === 'unknown' ? '(of a newer program)' : undefined
+}
+
+export const showLine = (line: Shown): string => {
+  const { at, by, text, file, mark, confirm, done } = line
+  const what =
+    showInstead(line) ?? text ?? (file == null ? showMembers(line) : `[${file.name}, ${file.size} bytes]`)
   // nothing of a message may steer the terminal
-  return `${new Date(at).toISOString()} ${by.name}: ${what}${mark == null ? '' : ` (${mark})`}${confirm == null ? '' : showConfirm(confirm)}`.replace(
+  return `${new Date(at).toISOString()} ${by.name}: ${what}${mark == null ? '' : ` (${mark})`}${confirm == null ? '' : showConfirm(confirm)}${done == null ? '' : ` (done by ${done.by.name}: ${done.note})`}`.replace(
     /\p{Cc}/gu,
     ' '
   )
 }
+
+const showChat = ({ id, title, people, unread, mentions, isMuted }: z.output<typeof chat>): string =>
+  `${id}  ${title}  ${people.length}  ${unread}${mentions > 0 ? `  names you: ${mentions}` : ''}${isMuted ? '  muted' : ''}`
 
 interface Present {
   name: string
@@ -104,9 +140,7 @@ export const chatting = {
     scope: 'messenger:read',
     command: {
       name: 'chats',
-      show: ({ items }: { items: z.output<typeof chat>[] }) =>
-        items.map(each => `${each.id}  ${each.title}  ${each.people.length}  ${each.unread}`).join('\n') ||
-        'no chats'
+      show: ({ items }: { items: z.output<typeof chat>[] }) => items.map(showChat).join('\n') || 'no chats'
     }
   }),
   createGroup: operation({
@@ -155,12 +189,7 @@ export const chatting = {
         .boolean()
         .default(false)
         .describe('ask everybody to confirm that he has read it; you see who did'),
-      key: z
-        .string()
-        .min(1)
-        .max(200)
-        .optional()
-        .describe('the same key writes the same message once, however often it is sent')
+      key: idempotencyKey
     }),
     output: z.object({ id }),
     http: {

@@ -1,6 +1,7 @@
 import { fromHex, isEqual, NO_HASH, toHex } from '../core/codec.ts'
 import { type Event, type EventOf, type Head, parseEvent, type Read } from '../core/event.ts'
 import { counts, cutOf, type Generation, headOf } from '../core/generation.ts'
+import { maySilence } from '../core/moderation.ts'
 import { isTimely, MAX_AHEAD_MS } from '../core/order.ts'
 import type { Roster } from '../core/roster.ts'
 import { BrokenChainError, MalformedMessageError, PolicyError } from '../errors.ts'
@@ -71,6 +72,9 @@ export function createIntake({ store, roster, self }: IntakeInit) {
       throw new PolicyError('pupils send no files in this school')
     if (event.kind === 'text' && event.body.confirm === true && author.role === 'pupil')
       throw new PolicyError('pupils ask nobody to confirm what he has read')
+    if (event.kind === 'silence' && !maySilence(event, people))
+      throw new PolicyError(`${author.name} may not silence ${event.body.user}`)
+    if (event.kind === 'close' && author.role === 'pupil') throw new PolicyError('pupils close no reports')
     if (event.kind !== 'edit' && event.kind !== 'delete') return
     const target = store.event(toHex(event.body.of))
     if (target == null) return
@@ -186,7 +190,8 @@ export function createIntake({ store, roster, self }: IntakeInit) {
     const isDeleted = deletes.some(each =>
       mayDelete(each.event, { grp, device, timeMs }, store.generations(grp))
     )
-    if (isDeleted) store.empty(id)
+    // who is silenced stays so until it is lifted
+    if (isDeleted && kind !== 'silence') store.empty(id)
   }
 
   function mayDelete(event: EventOf<'delete'>, of: Changed, generations: readonly KeptGeneration[]): boolean {

@@ -1,7 +1,8 @@
 import type { Chats, Mention } from '../contract.ts'
 import { toHex } from '../core/codec.ts'
-import { MalformedMessageError } from '../errors.ts'
 import type { School } from '../school/school.ts'
+import { withoutMention } from './named.ts'
+import { type Notes, readWhole } from './notes.ts'
 import type { DeviceStore } from './store.ts'
 
 /** Messages that are looked at together. */
@@ -11,17 +12,10 @@ const AT_ONCE = 500
 export function createMentions(
   store: DeviceStore,
   school: School,
-  self: string
+  self: string,
+  notes: Pick<Notes, 'silencedIn'>
 ): Pick<Chats, 'mentions' | 'hasReplied'> {
-  function read(id: string): ReturnType<DeviceStore['event']> {
-    try {
-      return store.event(id)
-    } catch (error) {
-      // damaged on the disk: `verify` tells of it
-      if (error instanceof MalformedMessageError) return undefined
-      throw error
-    }
-  }
+  const read = (id: string): ReturnType<DeviceStore['event']> => readWhole(store, id)
 
   return {
     mentions(after, sinceMs) {
@@ -37,9 +31,10 @@ export function createMentions(
         // two devices of one person would answer each other for ever
         if (by == null || by.id === me.id) return []
         const text = withoutMention(event.body.text, [me.id, me.name])
+        if (text == null || notes.silencedIn(grp)(event)) return []
         const { id: user, name } = by
         const at = event.timeMs
-        return text == null ? [] : [{ place: n, id, chat: grp, at, by: { id: user, name }, text }]
+        return [{ place: n, id, chat: grp, at, by: { id: user, name }, text }]
       })
       return { items, next: rows.at(-1)?.n ?? after }
     },
@@ -50,23 +45,4 @@ export function createMentions(
         return event?.kind === 'text' && event.body.reply != null && toHex(event.body.reply) === id
       })
   }
-}
-
-/** What else a text says that names somebody as `@name`; undefined where it does not. Pure. */
-export function withoutMention(text: string, names: readonly string[]): string | undefined {
-  const any = names
-    .toSorted((a, b) => b.length - a.length)
-    .map(name => RegExp.escape(name))
-    .join('|')
-  // no address of e-mail, and no longer name
-  const mention = new RegExp(
-    String.raw`(?<![\p{L}\p{N}_.@])@(?:${any})(?![\p{L}\p{N}_@]|[.-][\p{L}\p{N}])[,:]?`,
-    'giu'
-  )
-  return mention.test(text)
-    ? text
-        .replace(mention, ' ')
-        .replace(/[^\S\n]+/g, ' ')
-        .trim()
-    : undefined
 }

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { LRUCache } from 'lru-cache'
 import { fromHex, hashOf, type Signed, toHex } from '../core/codec.ts'
-import { type Event, type EventOf, eventId, type Head, parseEvent, type Read } from '../core/event.ts'
+import { type Event, type EventOf, eventId, type Head, keptAs, parseEvent, type Read } from '../core/event.ts'
 import { type Generation, readGeneration } from '../core/generation.ts'
 import { MalformedMessageError } from '../errors.ts'
 import type { KeptGroup, OwnPackage, Ratchet } from '../groups/mls.ts'
@@ -159,7 +159,7 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
        SELECT id FROM event AS other
        WHERE other.grp = event.grp AND other.device = event.device AND other.seq = event.seq - 1
      ) AS before
-     FROM event WHERE (id = ?1 AND kind <> 'delete') OR (target = ?1 AND kind IN ('edit', '${GONE}'))`
+     FROM event WHERE (id = ?1 AND kind NOT IN ('delete', 'silence')) OR (target = ?1 AND kind IN ('edit', '${GONE}'))`
   )
   const deletesOf = all<Signed & { id: string }>(
     `SELECT id, bytes, signature FROM event WHERE target = ? AND kind = 'delete' AND bytes IS NOT NULL`
@@ -382,8 +382,8 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
       }
     },
     add({ id, bytes, signature, event }: Read, mark: Mark = 'saved'): void {
-      const { device, seq, timeMs, kind, body } = event
-      const target = 'of' in body ? toHex(body.of) : null
+      const { device, seq, timeMs } = event
+      const { kind, target } = keptAs(event)
       const grp = toHex(event.group)
       const { n } = addEvent(id, grp, device, seq, timeMs, kind, target, bytes, signature, mark)!
       // it was here without content, and new ones are looked for behind it

@@ -1,10 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { toHex } from '../core/codec.ts'
+import { REPORTS_TITLE } from '../core/constants.ts'
 import type { Event } from '../core/event.ts'
 import type { Generation } from '../core/generation.ts'
+import { silencedUntil } from '../core/moderation.ts'
 import { compareEvents } from '../core/order.ts'
 import type { School } from '../school/school.ts'
 import { editOf } from './edits.ts'
+import type { Notes } from './notes.ts'
 import type { DeviceStore } from './store.ts'
 import { queryOf } from './words.ts'
 
@@ -22,12 +25,19 @@ export interface Line {
   id: string
   at: number
   by: Person
-  kind: 'text' | 'file' | 'members'
+  /** unknown: of a newer program */
+  kind: 'text' | 'file' | 'members' | 'silence' | 'unknown'
   text?: string
   file?: { name: string; size: number }
   reply?: string
   isEdited?: boolean
   isDeleted?: boolean
+  /** who wrote it was silenced then */
+  isHidden?: boolean
+  namesYou?: boolean
+  silenced?: { of: Person; until: number; reason: string; isLifted: boolean }
+  /** of a report */
+  done?: { by: Person; note: string }
   reactions?: { with: string; by: string[] }[]
   /** of own ones: on this disk, at a mailbox, on the device of another, read */
   mark?: 'saved' | 'kept' | 'delivered' | 'read'
@@ -38,6 +48,21 @@ export interface Line {
   /** further devices of people who have one: whose, and what they are called */
   devices?: { of: string; name: string }[]
 }
+/** Something that was reported, and whether it is done. */
+export interface Report {
+  id: string
+  chat: string
+  at: number
+  by: Person
+  text: string
+  isDone: boolean
+  note?: string
+  doneBy?: Person
+  doneAt?: number
+}
+/** of a chat of reports; older ones are found in the chat */
+const MAX_REPORTS = 500
+
 export type View = ReturnType<typeof createView>
 
 /** What people see of what is kept: edits in their places, what was deleted gone, everybody by name. */
@@ -45,14 +70,14 @@ export function createView(
   store: DeviceStore,
   school: School,
   self: string,
-  readMs: (grp: string) => number
+  readMs: (grp: string) => number,
+  notes: Notes
 ) {
   const nameOf = (id: string): string => school.known().user(id)?.name ?? id
   const userOf = (device: string): string | undefined => school.known().device(device)?.user
-  function personOf(device: string): Person {
-    const id = userOf(device) ?? device
-    return { id, name: nameOf(id) }
-  }
+  const person = (id: string): Person => ({ id, name: nameOf(id) })
+  const personOf = (device: string): Person => person(userOf(device) ?? device)
+  const isReports = (grp: string): boolean => store.generations(grp).at(-1)?.title === REPORTS_TITLE
 
   /** How far an own event got with the others. */
   function reach(grp: string, event: Event): Pick<Line, 'mark' | 'readBy'> {
@@ -76,10 +101,33 @@ export function createView(
     return { isDone: done.has(own), ...(isTold ? { by: names(true), missing: names(false) } : {}) }
   }
 
-  function lineOf(id: string, grp: string, event: Event, kept: 'saved' | 'kept'): Line {
+  /** What has a line in the chat and is neither text nor file. */
+  function otherOf(id: string, { device, timeMs, kind, body }: Event): Line {
+    const line = { id, at: timeMs, by: personOf(device) }
+    if (kind !== 'silence') return { ...line, kind: 'unknown' }
+    const { user, minutes, reason } = body
+    const until = silencedUntil({ timeMs, body })
+    return { ...line, kind, silenced: { of: person(user), until, reason, isLifted: minutes === 0 } }
+  }
+
+  /** Of a report: who has closed it first. */
+  function doneOf(grp: string, about: readonly Event[]): Pick<Line, 'done'> {
+    const closed = isReports(grp) ? about.find(each => each.kind === 'close') : undefined
+    return closed == null ? {} : { done: { by: personOf(closed.device), note: closed.body.note } }
+  }
+
+  function lineOf(
+    id: string,
+    grp: string,
+    event: Event,
+    kept: 'saved' | 'kept',
+    isSilenced: (event: Event) => boolean
+  ): Line {
+    if (event.kind !== 'text' && event.kind !== 'file') return otherOf(id, event)
     const by = personOf(event.device)
+    if (isSilenced(event)) return { id, at: event.timeMs, by, kind: event.kind, isHidden: true }
     const isOwn = personOf(self).id === by.id
-    const about = store.about(id)
+    const about = store.about(id).filter(each => !isSilenced(each))
     const edit = editOf(event, about, device => personOf(device).id)
     const reactions = new Map<string, Map<string, string>>()
     for (const each of about) {
@@ -97,8 +145,12 @@ export function createView(
       id,
       at: event.timeMs,
       by,
-      kind: event.kind === 'file' ? 'file' : 'text',
+      kind: event.kind,
       ...(event.kind === 'text' ? { text: edit?.body.text ?? event.body.text } : {}),
+      ...(event.kind === 'text' && !isOwn && notes.names(edit?.body.text ?? event.body.text)
+        ? { namesYou: true }
+        : {}),
+      ...doneOf(grp, about),
       ...(event.kind === 'text' && event.body.reply != null ? { reply: toHex(event.body.reply) } : {}),
       ...(event.kind === 'file' ? { file: { name: event.body.name, size: event.body.size } } : {}),
       ...(edit == null ? {} : { isEdited: true }),
@@ -108,6 +160,18 @@ export function createView(
       ...(shown.length === 0 ? {} : { reactions: shown }),
       ...reached,
       ...(isOwn && reached.mark === 'saved' ? { mark: kept } : {})
+    }
+  }
+
+  /** Who is silenced in a chat, and why this person is, if he is. */
+  function silencesOf(grp: string, users: readonly string[]) {
+    const silencing = notes.silencing(grp)
+    const own = silencing(personOf(self).id)
+    return {
+      silenced: users.filter(user => silencing(user) != null),
+      ...(own == null
+        ? {}
+        : { silence: { until: silencedUntil(own), reason: own.body.reason, by: personOf(own.device) } })
     }
   }
 
@@ -159,11 +223,14 @@ export function createView(
 
   return {
     /** The chats of this device, the one with the newest message first. */
-    chats: () =>
-      store
+    chats() {
+      const muted = notes.muted()
+      return store
         .groups()
+        .filter(grp => !notes.isSettings(grp))
         .map(grp => {
           const generations = store.generations(grp)
+          const unread = store.unread(grp, readMs(grp), self)
           const newest = generations.at(-1)!
           return {
             id: grp,
@@ -172,20 +239,25 @@ export function createView(
             generation: newest.g,
             isIn: newest.state != null && newest.devices.includes(self),
             waiting: store.waitingCount(grp),
-            unread: store.unread(grp, readMs(grp), self),
+            unread,
+            mentions: unread === 0 ? 0 : notes.mentions(grp, readMs(grp)),
+            isMuted: muted.has(grp),
+            ...silencesOf(grp, newest.users),
             at: store.newestMs(grp) ?? newest.timeMs
           }
         })
-        .sort((a, b) => b.at - a.at),
+        .sort((a, b) => b.at - a.at)
+    },
 
     /** A page of a chat, the newest first; `before` is the last line of the page before. */
     page(grp: string, limit: number, before?: { at: number; id: string }): Line[] {
       const end = before ?? { at: Number.MAX_SAFE_INTEGER, id: '' }
       const rows = store.page(grp, { timeMs: end.at, id: end.id }, limit)
       const oldest = rows.length < limit ? 0 : rows.at(-1)!.timeMs
+      const isSilenced = notes.silencedIn(grp)
       const lines: Line[] = rows.map(row => {
         const found = row.bytes == null ? undefined : store.event(row.id)
-        if (found != null) return lineOf(row.id, grp, found.event, row.mark)
+        if (found != null) return lineOf(row.id, grp, found.event, row.mark, isSilenced)
         return { id: row.id, at: row.timeMs, by: personOf(row.device), kind: 'text', isDeleted: true }
       })
       const isBefore = (line: Line): boolean =>
@@ -202,9 +274,46 @@ export function createView(
       while (store.indexNew()) await nextTurn()
       return store.find(query, limit).flatMap(({ id, grp }) => {
         const found = store.event(id)
-        return found == null ? [] : [{ chat: grp, line: lineOf(id, grp, found.event, found.mark) }]
+        if (found == null) return []
+        const line = lineOf(id, grp, found.event, found.mark, notes.silencedIn(grp))
+        return line.isHidden ? [] : [{ chat: grp, line }]
       })
     },
+
+    /** What is pinned in a chat, the newest first. */
+    pins(grp: string): { line: Line; by: Person; at: number }[] {
+      const isSilenced = notes.silencedIn(grp)
+      return notes.pins(grp).flatMap(({ id, event: pin }) => {
+        const found = store.event(id)
+        if (found == null) return []
+        const line = lineOf(id, grp, found.event, found.mark, isSilenced)
+        return line.isHidden ? [] : [{ line, by: personOf(pin.device), at: pin.timeMs }]
+      })
+    },
+
+    /** Messages of a chat of reports that report something, and how they stand. */
+    reports(grp: string): Report[] {
+      if (!isReports(grp)) return []
+      return store
+        .page(grp, { timeMs: Number.MAX_SAFE_INTEGER, id: '' }, MAX_REPORTS)
+        .flatMap(({ id }): Report[] => {
+          const event = store.event(id)?.event
+          if (event?.kind !== 'text' || !event.body.text.startsWith(REPORTS_TITLE)) return []
+          const closed = store.about(id).find(each => each.kind === 'close')
+          const text = event.body.text.slice(REPORTS_TITLE.length).trim()
+          const report = { id, chat: grp, at: event.timeMs, by: personOf(event.device), text }
+          if (closed == null) return [{ ...report, isDone: false }]
+          const { device, timeMs, body } = closed
+          return [{ ...report, isDone: true, note: body.note, doneBy: personOf(device), doneAt: timeMs }]
+        })
+    },
+
+    /** The chat of this person with himself that holds his settings, if this device is in one. */
+    ownSettings: (): string | undefined =>
+      store.groups().find(grp => {
+        const newest = store.generations(grp).at(-1)
+        return notes.isSettings(grp) && newest?.state != null && newest.devices.includes(self)
+      }),
 
     /** Everything of a chat that is here in its order: for comparing what members have. */
     order: (grp: string): string[] => store.inOrder(grp).map(({ id }) => id)

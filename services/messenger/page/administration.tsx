@@ -1,7 +1,5 @@
 import { Button, Group, Stack, Table, Text, Title } from '@mantine/core'
 import { useState } from 'react'
-import { Row, Rows } from '../../host/page/rows.tsx'
-import { REPORTS_TITLE } from '../core/constants.ts'
 import { Backups } from './backups.tsx'
 import { Carry } from './carry.tsx'
 import { Findings } from './findings.tsx'
@@ -10,6 +8,7 @@ import { Logs } from './logs.tsx'
 import type { PartProps } from './part.ts'
 import { Policies } from './policies.tsx'
 import { Program } from './program.tsx'
+import { Reports } from './reports.tsx'
 import type { Chat, Cleaned, Stats, Status, User } from './wire.ts'
 
 /** What an administrator looks after on this node and in the school. */
@@ -24,9 +23,9 @@ export function Administration(
     changed(): void
   }
 ) {
-  const { api, words, fail, chats, open, isAdmin, ownsNode } = props
-  const { t, time, language } = words
-  const reports = chats.filter(({ title }) => title === REPORTS_TITLE)
+  const { api, words, fail, isAdmin, ownsNode } = props
+  const { t, language } = words
+  const isMember = props.status.isYours === true && props.status.me !== undefined
   return (
     <Stack gap="md">
       <Findings
@@ -44,24 +43,7 @@ export function Administration(
       />
       <Backups {...props} />
       {ownsNode && <Program {...props} />}
-      <section className="card" aria-label={t('reports')}>
-        <Title order={2} size="h4" mb="xs">
-          {t('reports')}
-        </Title>
-        <Rows label={t('reports')} empty={t('noReports')}>
-          {reports.map(chat => (
-            <Row
-              key={chat.id}
-              title={words.titleOf(chat)}
-              detail={`${time(chat.at)} · ${t('unread', { n: chat.unread })}`}
-            >
-              <Button size="xs" variant="default" onClick={() => open(chat.id)}>
-                {t('openChat')}
-              </Button>
-            </Row>
-          ))}
-        </Rows>
-      </section>
+      {isMember && <Reports {...props} />}
       {isAdmin && <Policies {...props} />}
       <Carry {...props} />
       <CleanUp {...props} />

@@ -1,5 +1,6 @@
 import type { PageProps } from './props.ts'
 import type {
+  Announced,
   Backup,
   CarriedIn,
   Chat,
@@ -12,9 +13,11 @@ import type {
   Invitation,
   Line,
   LogName,
+  Pins,
   Policy,
   Presence,
   Program,
+  Reported,
   Restored,
   Revoked,
   SentFile,
@@ -141,6 +144,19 @@ export function createApi(request: PageProps['request']) {
       send('PUT', `/messenger/events/${message}/reaction`, { with: sign }),
     report: (message: string, reason: string) => send('POST', '/messenger/reports', { message, reason }),
     confirm: (message: string) => send('PUT', `/messenger/events/${message}/confirmation`, {}),
+    pins: (group: string) => ask<{ items: Pins }>(`/messenger/groups/${group}/pins`),
+    pin: (message: string) => send('PUT', `/messenger/events/${message}/pin`, {}),
+    unpin: (message: string) => ask(`/messenger/events/${message}/pin`, { method: 'DELETE' }),
+    silence: (group: string, user: string, minutes: number, reason: string) =>
+      send('PUT', `/messenger/groups/${group}/silences/${at(user)}`, { minutes, reason }),
+    lift: (group: string, user: string) =>
+      ask(`/messenger/groups/${group}/silences/${at(user)}`, { method: 'DELETE' }),
+    mute: (group: string, isMuted: boolean) =>
+      ask(`/messenger/groups/${group}/mute`, { method: isMuted ? 'PUT' : 'DELETE' }, LONG_MS),
+    announce: (what: { text: string; classes: string[]; confirm: boolean }, key: string) =>
+      send<Announced>('POST', '/messenger/announcements', what, { 'idempotency-key': key }),
+    reports: () => ask<Items<Reported>>('/messenger/reports'),
+    closeReport: (message: string, note: string) => send('PUT', `/messenger/reports/${message}`, { note }),
     presence: (group: string) => ask<Presence>(`/messenger/groups/${group}/presence`),
     setPresence: (is: 'here' | 'away' | 'typing', group?: string) =>
       send('PUT', '/messenger/presence', { is, ...(group === undefined ? {} : { group }) }),

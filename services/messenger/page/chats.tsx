@@ -1,9 +1,11 @@
 import { Badge, Box, Button, Group, Text, UnstyledButton } from '@mantine/core'
-import { Plus } from 'lucide-react'
+import { Bell, BellOff, Megaphone, Plus } from 'lucide-react'
 import { useState } from 'react'
+import { Announce } from './announce.tsx'
 import { Conversation } from './conversation.tsx'
 import { NewChat } from './new-chat.tsx'
 import type { PartProps } from './part.ts'
+import { useNotifications } from './use-notifications.ts'
 import { useOutbox } from './use-outbox.ts'
 import type { Chat, Status, User } from './wire.ts'
 import type { Words } from './words.ts'
@@ -23,6 +25,8 @@ export function Chats(props: ChatsProps) {
   const { chats, opened, open, words, changed } = props
   const { t } = words
   const [isNew, setIsNew] = useState(false)
+  const [isAnnouncing, setIsAnnouncing] = useState(false)
+  const notifications = useNotifications(chats, words)
   const { waiting, outbox } = useOutbox(props.api, props.listen, props.me.id)
   const chat = chats?.find(({ id }) => id === opened)
   if (chats === undefined) return null
@@ -43,6 +47,28 @@ export function Chats(props: ChatsProps) {
         >
           {t('newChat')}
         </Button>
+        {props.me.role !== 'pupil' && (
+          <Button
+            fullWidth
+            mt="xs"
+            variant="default"
+            leftSection={<Megaphone size={16} aria-hidden />}
+            onClick={() => setIsAnnouncing(true)}
+          >
+            {t('announce')}
+          </Button>
+        )}
+        {notifications.mayAsk && (
+          <Button
+            fullWidth
+            mt="xs"
+            variant="subtle"
+            leftSection={<Bell size={16} aria-hidden />}
+            onClick={notifications.ask}
+          >
+            {t('tellMe')}
+          </Button>
+        )}
         {chats.length === 0 && (
           <Text size="sm" mt="sm">
             {t('noChats')}
@@ -71,6 +97,9 @@ export function Chats(props: ChatsProps) {
           outbox={outbox}
           close={() => open(undefined)}
         />
+      )}
+      {isAnnouncing && (
+        <Announce people={props.people} api={props.api} words={words} close={() => setIsAnnouncing(false)} />
       )}
       {isNew && (
         <NewChat
@@ -114,13 +143,23 @@ function ChatRow({
           </Text>
           <Text size="xs" c="dimmed">
             {time(chat.at)} · {t('peopleCount', { n: chat.people.length })}
+            {chat.isMuted && (
+              <>
+                {' · '}
+                <BellOff size={12} aria-hidden /> {t('isMuted')}
+              </>
+            )}
             {!chat.isIn && ` · ${t('notInShort')}`}
             {unsent > 0 && ` · ${t('unsent', { n: unsent })}`}
           </Text>
         </div>
         {chat.unread > 0 && (
-          <Badge circle={chat.unread < 10} aria-label={t('unread', { n: chat.unread })}>
-            {chat.unread}
+          <Badge
+            circle={chat.unread < 10 && chat.mentions === 0}
+            color={chat.mentions > 0 ? 'red.8' : chat.isMuted ? 'gray.7' : undefined}
+            aria-label={t(chat.mentions > 0 ? 'unreadNamed' : 'unread', { n: chat.unread })}
+          >
+            {chat.mentions > 0 ? `@ ${chat.unread}` : chat.unread}
           </Badge>
         )}
       </Group>

@@ -1,14 +1,16 @@
 import { Button, Group, Text, Title } from '@mantine/core'
-import { ArrowLeft, Users } from 'lucide-react'
+import { ArrowLeft, Bell, BellOff, Users } from 'lucide-react'
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react'
 import { Confirm, type Question } from '../../host/page/confirm.tsx'
+import { useLoaded } from '../../host/page/use-loaded.ts'
 import { MAX_FILE_BYTES } from '../core/constants.ts'
 import { base64Of } from './bytes.ts'
 import { Composer } from './composer.tsx'
 import { Members } from './members.tsx'
-import { Message, type MessageActions } from './message.tsx'
+import { lineId, Message, type MessageActions } from './message.tsx'
 import type { Outbox, Waiting } from './outbox.ts'
 import type { PartProps } from './part.ts'
+import { Pinned } from './pinned.tsx'
 import { Report } from './report.tsx'
 import { Unsent } from './unsent.tsx'
 import { useLines } from './use-lines.ts'
@@ -34,7 +36,7 @@ interface ConversationProps extends PartProps {
 export function Conversation(props: ConversationProps) {
   const { chat, me, words, api, fail, waiting, outbox, changed, close } = props
   const { t, bytes } = words
-  const { page, reload, older } = useLines(props, chat.id)
+  const { page, reload, older, reach } = useLines(props, chat.id)
   const presence = usePresence(props, chat.id)
   const typing = useTyping(api, chat.id)
   const [about, setAbout] = useState<{ line: Line; isEdit: boolean }>()
@@ -47,6 +49,12 @@ export function Conversation(props: ConversationProps) {
   const lines = page?.lines
   const unsent = waiting.filter(({ group }) => group === chat.id)
   const byId = useMemo(() => new Map(lines?.map(line => [line.id, line])), [lines])
+  const { value: pinned } = useLoaded(
+    useCallback(() => api.pins(chat.id), [api, chat.id]),
+    { ...props, topic: 'messenger:chat' }
+  )
+  const pins = pinned?.items ?? []
+  const mayPin = chat.isIn && chat.silence === undefined && (me.role !== 'pupil' || chat.people.length <= 2)
   const act = useCallback((work: Promise<unknown>) => void work.then(reload, fail), [reload, fail])
   const leave = useCallback(() => setAbout(undefined), [])
 
@@ -57,6 +65,7 @@ export function Conversation(props: ConversationProps) {
       report: setReported,
       react: (line, sign) => act(api.react(line.id, sign)),
       confirm: line => act(api.confirm(line.id)),
+      pin: mayPin ? (line, isPinned) => act(isPinned ? api.pin(line.id) : api.unpin(line.id)) : undefined,
       remove: line =>
         setQuestion({
           title: t('deleteTitle'),
@@ -65,9 +74,18 @@ export function Conversation(props: ConversationProps) {
           run: () => act(api.remove(line.id))
         })
     }),
-    [api, act, t]
+    [api, act, t, mayPin]
   )
 
+  const [sought, setSought] = useState<Line>()
+  useLayoutEffect(() => {
+    const element = sought === undefined ? null : document.getElementById(lineId(sought.id))
+    if (element === null) return
+    setSought(undefined)
+    isAtEnd.current = false
+    element.scrollIntoView({ block: 'center' })
+    element.focus({ preventScroll: true })
+  }, [sought, lines])
   const newest = lines?.at(-1)
   const follow = useCallback(() => {
     if (isAtEnd.current && list.current !== null) list.current.scrollTop = list.current.scrollHeight
@@ -143,16 +161,38 @@ export function Conversation(props: ConversationProps) {
             <Here presence={presence} words={words} />
           </div>
         </Group>
-        <Button
-          variant="default"
-          size="xs"
-          leftSection={<Users size={14} aria-hidden />}
-          aria-label={t('membersOf', { n: chat.people.length })}
-          onClick={() => setIsOpen(true)}
-        >
-          {chat.people.length}
-        </Button>
+        <Group gap="xs" wrap="nowrap">
+          <Button
+            variant="default"
+            size="xs"
+            px="xs"
+            aria-label={t(chat.isMuted ? 'unmute' : 'mute')}
+            title={t(chat.isMuted ? 'unmute' : 'muteHint')}
+            onClick={() => void api.mute(chat.id, !chat.isMuted).then(changed, fail)}
+          >
+            {chat.isMuted ? <BellOff size={14} aria-hidden /> : <Bell size={14} aria-hidden />}
+          </Button>
+          <Button
+            variant="default"
+            size="xs"
+            leftSection={<Users size={14} aria-hidden />}
+            aria-label={t('membersOf', { n: chat.people.length })}
+            onClick={() => setIsOpen(true)}
+          >
+            {chat.people.length}
+          </Button>
+        </Group>
       </Group>
+      <Pinned
+        pins={pins}
+        mayPin={mayPin}
+        words={words}
+        seek={line => {
+          setSought(line)
+          void reach(line).catch(fail)
+        }}
+        unpin={line => act(api.unpin(line.id))}
+      />
       <ul
         ref={list}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
@@ -196,6 +236,7 @@ export function Conversation(props: ConversationProps) {
             line={line}
             answered={line.reply === undefined ? undefined : byId.get(line.reply)}
             isOwn={line.by.id === me.id}
+            isPinned={pins.some(each => each.line.id === line.id)}
             myName={me.name}
             actions={actions}
           />
@@ -209,7 +250,15 @@ export function Conversation(props: ConversationProps) {
           {t('gaps', { n: chat.waiting })}
         </Text>
       )}
-      {chat.isIn ? (
+      {chat.silence !== undefined ? (
+        <Text size="sm" role="status">
+          {t('youAreSilenced', {
+            name: chat.silence.by.name,
+            at: words.time(chat.silence.until),
+            reason: chat.silence.reason
+          })}
+        </Text>
+      ) : chat.isIn ? (
         <Composer
           key={about?.isEdit === true ? about.line.id : ''}
           words={words}

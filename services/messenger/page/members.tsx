@@ -3,7 +3,10 @@ import { useState } from 'react'
 import { RemoveButton, Row, Rows } from '../../host/page/rows.tsx'
 import { Choose } from './choose.tsx'
 import type { PartProps } from './part.ts'
+import { Silence } from './silence.tsx'
 import type { Chat, Presence, User } from './wire.ts'
+
+const RANK = { pupil: 0, teacher: 1, admin: 2 }
 
 /** Who is in a chat; who may, changes it. */
 export function Members({
@@ -20,13 +23,14 @@ export function Members({
   chat: Chat
   people: readonly User[]
   presence: Presence | undefined
-  me: { id: string }
+  me: { id: string; role: User['role'] }
   changed(): void
   close(): void
 }) {
   const { t } = words
   const [title, setTitle] = useState(chat.title)
   const [added, setAdded] = useState<string[]>([])
+  const [silenced, setSilenced] = useState<{ id: string; name: string }>()
   const [isBusy, setIsBusy] = useState(false)
   const isIn = new Set(chat.people.map(({ id }) => id))
 
@@ -34,6 +38,10 @@ export function Members({
     const { isHere, seen } = presence?.items.find(each => each.id === id) ?? {}
     if (isHere === true) return t('here')
     return seen !== undefined && t('seen', { at: words.time(seen) })
+  }
+  const maySilence = (id: string): boolean => {
+    const role = people.find(each => each.id === id)?.role
+    return role !== undefined && RANK[me.role] > RANK[role]
   }
   async function change(changes: Parameters<typeof api.change>[1]): Promise<void> {
     setIsBusy(true)
@@ -58,6 +66,28 @@ export function Members({
         <Rows label={t('people')} empty={t('nobody')}>
           {chat.people.map(({ id, name }) => (
             <Row key={id} title={name} detail={[id, hereOf(id)].filter(Boolean).join(' · ')}>
+              {chat.isIn && maySilence(id) && (
+                <>
+                  <Button
+                    size="xs"
+                    variant="default"
+                    aria-label={t('silenceOf', { name })}
+                    onClick={() => setSilenced({ id, name })}
+                  >
+                    {t('silence')}
+                  </Button>
+                  {chat.silenced.includes(id) && (
+                    <Button
+                      size="xs"
+                      variant="default"
+                      aria-label={t('liftOf', { name })}
+                      onClick={() => void api.lift(chat.id, id).then(changed, fail)}
+                    >
+                      {t('lift')}
+                    </Button>
+                  )}
+                </>
+              )}
               {chat.isIn && id !== me.id && (
                 <RemoveButton
                   label={t('removeMember', { name })}
@@ -108,6 +138,18 @@ export function Members({
           </>
         )}
       </Stack>
+      {silenced !== undefined && (
+        <Silence
+          group={chat.id}
+          person={silenced}
+          api={api}
+          words={words}
+          close={() => {
+            setSilenced(undefined)
+            changed()
+          }}
+        />
+      )}
     </Modal>
   )
 }

@@ -15,23 +15,30 @@ export interface MessageActions {
   report(line: Line): void
   react(line: Line, sign: string): void
   confirm(line: Line): void
+  /** undefined: this person may not pin here */
+  pin?: ((line: Line, isPinned: boolean) => void) | undefined
 }
 interface MessageProps extends PartProps {
   line: Line
   /** what it answers, where that is here */
   answered: Line | undefined
   isOwn: boolean
+  isPinned: boolean
   myName: string
   actions: MessageActions
 }
 
 /** One thing that was said, with what can be done about it. */
 export const Message = memo(function Message(props: MessageProps) {
-  const { line, answered, isOwn, myName, actions, words } = props
+  const { line, answered, isOwn, isPinned, myName, actions, words } = props
   const { t, time } = words
   if (line.kind === 'members') return <Members line={line} words={words} />
+  if (line.kind === 'silence' || line.kind === 'unknown') return <Notice line={line} words={words} />
+  const isGone = line.isDeleted === true || line.isHidden === true
   return (
     <li
+      id={lineId(line.id)}
+      tabIndex={-1}
       style={{
         alignSelf: isOwn ? 'flex-end' : 'flex-start',
         maxWidth: 'min(42rem, 92%)',
@@ -39,6 +46,7 @@ export const Message = memo(function Message(props: MessageProps) {
         padding: '0.375rem 0.625rem',
         borderRadius: '0.625rem',
         border: '1px solid var(--artel-line)',
+        ...(line.namesYou === true ? { borderInlineStart: '4px solid var(--mantine-color-orange-6)' } : {}),
         background: isOwn ? 'var(--artel-quiet)' : 'var(--artel-card)'
       }}
     >
@@ -47,7 +55,7 @@ export const Message = memo(function Message(props: MessageProps) {
           <bdi style={{ fontWeight: 600 }}>{line.by.name}</bdi> · {time(line.at)}
           {line.isEdited === true && ` · ${t('edited')}`}
         </Text>
-        {line.isDeleted !== true && <Actions line={line} isOwn={isOwn} actions={actions} words={words} />}
+        {!isGone && <Actions line={line} isOwn={isOwn} isPinned={isPinned} actions={actions} words={words} />}
       </Group>
       {line.reply !== undefined && (
         <Text
@@ -66,9 +74,9 @@ export const Message = memo(function Message(props: MessageProps) {
           )}
         </Text>
       )}
-      {line.isDeleted === true ? (
+      {isGone ? (
         <Text size="sm" c="dimmed" fs="italic">
-          {t('deleted')}
+          {t(line.isHidden === true ? 'hidden' : 'deleted')}
         </Text>
       ) : line.file === undefined ? (
         <MessageText text={line.text ?? ''} />
@@ -79,6 +87,11 @@ export const Message = memo(function Message(props: MessageProps) {
         <Confirmation line={line} isOwn={isOwn} actions={actions} words={words} />
       )}
       <Reactions line={line} myName={myName} actions={actions} words={words} />
+      {line.done !== undefined && (
+        <Text size="xs" c="dimmed">
+          {t('reportDone', { name: line.done.by.name, note: line.done.note })}
+        </Text>
+      )}
       {line.mark !== undefined && (
         <Text size="xs" c="dimmed" ta="end" title={line.readBy?.join(', ')}>
           {line.mark === 'read'
@@ -90,9 +103,32 @@ export const Message = memo(function Message(props: MessageProps) {
   )
 })
 
+/** Of the element that shows a message. */
+export const lineId = (id: string): string => `message-${id}`
+
+/** What moderators do, and what only a newer program shows. */
+function Notice({ line, words: { t, time } }: Pick<MessageProps, 'line' | 'words'>) {
+  const { of, until, reason, isLifted } = line.silenced ?? {}
+  const values = { of: of?.name ?? '', at: time(until ?? 0), reason: reason ?? '' }
+  return (
+    <li style={{ alignSelf: 'center', maxWidth: '92%' }}>
+      <Text size="xs" c="dimmed" ta="center" style={{ overflowWrap: 'anywhere' }}>
+        {time(line.at)} · <bdi>{line.by.name}</bdi> ·{' '}
+        {of === undefined ? t('unknownLine') : t(isLifted === true ? 'lifted' : 'silenced', values)}
+      </Text>
+    </li>
+  )
+}
+
 type Some = Pick<MessageProps, 'line' | 'words' | 'actions'>
 
-function Actions({ line, isOwn, actions, words: { t } }: Some & { isOwn: boolean }) {
+function Actions({
+  line,
+  isOwn,
+  isPinned,
+  actions,
+  words: { t }
+}: Some & { isOwn: boolean; isPinned: boolean }) {
   return (
     <Menu position="bottom-end" withinPortal>
       <Menu.Target>
@@ -115,6 +151,9 @@ function Actions({ line, isOwn, actions, words: { t } }: Some & { isOwn: boolean
         ))}
         <Menu.Divider />
         <Menu.Item onClick={() => actions.reply(line)}>{t('reply')}</Menu.Item>
+        {actions.pin !== undefined && (
+          <Menu.Item onClick={() => actions.pin!(line, !isPinned)}>{t(isPinned ? 'unpin' : 'pin')}</Menu.Item>
+        )}
         {isOwn && line.kind === 'text' && (
           <Menu.Item onClick={() => actions.edit(line)}>{t('edit')}</Menu.Item>
         )}

@@ -1,4 +1,5 @@
 import { administrationEn, administrationRu } from './administration-texts.ts'
+import { moderationEn, moderationRu } from './moderation-texts.ts'
 
 /** Texts of the page; `en` decides which there are. */
 export const en = {
@@ -170,6 +171,7 @@ export const en = {
   recoveryMade: 'Yours is of {at}, made on the device: {device}.',
   makeRecovery: 'Make a recovery code',
 
+  ...moderationEn,
   ...administrationEn,
 
   join: 'Join a school',
@@ -358,6 +360,7 @@ export const ru: Texts = {
   recoveryMade: 'Ваш сделан {at} на устройстве: {device}.',
   makeRecovery: 'Сделать код восстановления',
 
+  ...moderationRu,
   ...administrationRu,
 
   join: 'Вступить в школу',

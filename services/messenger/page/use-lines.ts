@@ -35,7 +35,20 @@ export function useLines({ api, listen, fail }: PartProps, group: string) {
       hasMore: isFull(items)
     }))
   }
-  return { page, reload, older }
+  /** Loads older ones until this one is there. */
+  async function reach(line: Line): Promise<void> {
+    const found: Line[] = []
+    let [oldest, hasMore] = [page?.lines[0], page?.hasMore ?? false]
+    if (oldest === undefined || page!.lines.some(({ id }) => id === line.id)) return
+    while (hasMore && !found.some(({ id }) => id === line.id)) {
+      const { items } = await api.lines(group, oldest)
+      found.unshift(...items.toReversed())
+      oldest = found[0] ?? oldest
+      hasMore = isFull(items)
+    }
+    setPage(before => ({ lines: [...found, ...(before?.lines ?? [])], hasMore }))
+  }
+  return { page, reload, older, reach }
 }
 
 /** Who came and went is told beside the messages that fill a page. */

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type { administration } from '../admin/declared.ts'
 import type { carrying } from '../carried/declared.ts'
 import type { chatting } from '../device/declared.ts'
+import type { moderation } from '../people/moderation-declared.ts'
 import type { schooling } from '../school/declared.ts'
 
 /** What travels, as JSON has it. */
@@ -19,6 +20,9 @@ export type Chat = Answer<typeof chatting.groups>['items'][number]
 export type Line = Answer<typeof chatting.messages>['items'][number]
 export type Presence = Answer<typeof chatting.presence>
 export type Found = Answer<typeof chatting.search>['items'][number]
+export type Pins = Answer<typeof moderation.pins>['items']
+export type Reported = Answer<typeof moderation.reports>['items'][number]
+export type Announced = Answer<typeof moderation.announce>
 export type SentFile = Answer<typeof chatting.file>
 
 export type Finding = Answer<typeof administration.health>['items'][number]

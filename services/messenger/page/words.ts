@@ -6,6 +6,8 @@ export interface Words {
   language: 'en' | 'ru'
   t(key: keyof Texts, values?: Record<string, string | number>): string
   time(at: number): string
+  /** in the largest unit that it fills */
+  minutes(count: number): string
   bytes(count: number): string
   /** a word that a newer node says is shown as it is */
   word(kind: 'finding' | 'state' | 'role' | 'action' | 'mark' | 'log' | 'incident', value: string): string
@@ -15,6 +17,8 @@ export interface Words {
 }
 
 const MB = 1_000_000
+/** minutes */
+const DAY = 24 * 60
 
 export function createWords(language: 'en' | 'ru'): Words {
   const texts = language === 'ru' ? ru : en
@@ -31,6 +35,15 @@ export function createWords(language: 'en' | 'ru'): Words {
     language,
     t,
     time: at => new Intl.DateTimeFormat(language, { dateStyle: 'short', timeStyle: 'short' }).format(at),
+    minutes: count => {
+      const [length, unit] =
+        count >= DAY
+          ? ([DAY, 'day'] as const)
+          : ([count >= 60 ? 60 : 1, count >= 60 ? 'hour' : 'minute'] as const)
+      return new Intl.NumberFormat(language, { style: 'unit', unit, unitDisplay: 'long' }).format(
+        count / length
+      )
+    },
     bytes: count =>
       count < MB ? figure(Math.ceil(count / 1000), 'kilobyte') : figure(count / MB, 'megabyte'),
     word: (kind, value) =>

@@ -67,6 +67,10 @@ const OPEN: readonly string[] = ['status', 'users'] satisfies (keyof Declared)[]
 /** Who is here when stands in no log. */
 const UNTOLD: readonly string[] = ['presence', 'setPresence'] satisfies (keyof Declared)[]
 
+/** Whose key it is: that of one program is not that of another. */
+export const writerOf = (caller: Caller): string =>
+  caller.is === 'grant' ? (caller.grant.account?.id ?? caller.grant.id) : caller.is
+
 const nameOf = (caller: Caller): string =>
   caller.is === 'grant' ? (caller.grant.account?.name ?? caller.grant.id) : caller.is
 

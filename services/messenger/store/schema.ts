@@ -165,5 +165,9 @@ export const MIGRATIONS: readonly string[] = [
   `
   -- people whose home this node is: their folder, and the invitation that no device of theirs used yet
   CREATE TABLE hosted (user TEXT PRIMARY KEY, folder TEXT NOT NULL, invite TEXT) STRICT, WITHOUT ROWID;
+  `,
+  `
+  -- the few of a chat that are looked for by their kind
+  CREATE INDEX eventByKind ON event (grp, kind, timeMs, id) WHERE kind IN ('pin', 'silence', 'mute');
   `
 ]

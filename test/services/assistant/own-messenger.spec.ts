@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { createIdentity } from '../../../bootstrap/index.ts'
 import { answerTo, openProvider } from '../../../node/demo/provider.ts'
 import { assistant, messenger, OWNER } from '../../../services/index.ts'
-import { createMentions, withoutMention } from '../../../services/messenger/device/mentions.ts'
+import { createMentions } from '../../../services/messenger/device/mentions.ts'
+import { withoutMention } from '../../../services/messenger/device/named.ts'
 import { until } from '../../bootstrap/nodes.ts'
 import { createTestDirectory, startHost } from '../host/start-host.ts'
 import { startNode, textsOf, whenKnown } from '../messenger/school.ts'
@@ -59,7 +60,9 @@ describe('assistant: the bot in the messenger', function () {
     }
     const person = (device: string) => (people as Record<string, object>)[device]
     const school = { roster: { person } }
-    const { mentions } = createMentions(store as never, school as never, 'd1')
+    const { mentions } = createMentions(store as never, school as never, 'd1', {
+      silencedIn: () => () => false
+    })
     deepEqual(mentions(0, 0), {
       items: [{ place: 2, id: 'other', chat: 'g', at: 7, by: people.d2, text: 'other' }],
       next: 3

@@ -176,8 +176,30 @@ describe('messenger: events', () => {
     assert.throws(() => readEvent(signEvent(eve.signer, event)), MALFORMED)
     const long = { ...event, body: { text: 'x'.repeat(MAX_TEXT_CHARS + 1) } } as Event
     assert.throws(() => readEvent(signEvent(ann.signer, long)), MALFORMED)
-    for (const wrong of [{ seq: -1 }, { seq: 0.5 }, { kind: 'shout' }, { prev: new Uint8Array(3) }])
+    for (const wrong of [
+      { seq: -1 },
+      { seq: 0.5 },
+      { kind: 'Shout' },
+      { kind: 'gone' },
+      { kind: 'unknown' },
+      { prev: new Uint8Array(3) }
+    ])
       assert.throws(() => readEvent(signEvent(ann.signer, { ...event, ...wrong } as Event)), MALFORMED)
+  })
+
+  it('of a newer program keep their place: their kind is known, and what they are about', async () => {
+    const ann = await keyOf('ann')
+    const place = { group: hashOf(Buffer.from('group')), device: ann.id, seq: 0, prev: NO_HASH, after: [] }
+    const of = hashOf(Buffer.from('another'))
+    const read = (body: unknown): Event =>
+      readEvent(signEvent(ann.signer, { ...place, roster: 3, timeMs: START_MS, kind: 'poll', body } as never))
+    const shown = { kind: 'unknown', body: { name: 'poll' } }
+    const { kind, body } = read({ of, options: [1, 2] })
+    assert.deepEqual({ kind, body }, { ...shown, body: { name: 'poll', of } })
+    for (const other of [null, 7, { of: 'x' }, { options: [] }]) {
+      const { kind, body } = read(other)
+      assert.deepEqual({ kind, body }, shown)
+    }
   })
 
   it('have one causal order with clocks at 1970 and ten years ahead', () => {

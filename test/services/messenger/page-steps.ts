@@ -95,6 +95,41 @@ export async function chatAway(
   assert.equal(await away.getByRole('tab', { name: 'My devices' }).count(), 0)
 }
 
+/** Anna, who is no pupil, pins and names, silences Bob for a while, and announces; he is told, and mutes the chat. */
+export async function moderate(
+  anna: Page,
+  bob: Page,
+  look: (page: Page, name: string) => Promise<void>
+): Promise<void> {
+  await act(anna, 'Hello', 'Pin')
+  const pinned = bob.getByRole('list', { name: 'Pinned' })
+  await pinned.getByRole('button', { name: /Hello/ }).click()
+  await bob.waitForFunction(() => document.activeElement?.textContent?.includes('Hello'))
+  await button(bob, 'Mute').click()
+  await button(bob, 'Tell me again').waitFor()
+  await button(anna, /^People in this chat/).click()
+  const members = anna.getByRole('dialog', { name: /^People in this chat/ })
+  await members.getByRole('button', { name: 'Silence Bob' }).click()
+  const dialog = anna.getByRole('dialog', { name: 'Silence Bob' })
+  await dialog.getByLabel(/^Why/).fill('let others speak')
+  await look(anna, 'silence')
+  await dialog.getByRole('button', { name: 'Silence', exact: true }).click()
+  await bob.getByText(/^Anna Admin has silenced you here until .*: let others speak$/).waitFor()
+  await look(bob, 'silenced')
+  await members.getByRole('button', { name: 'Let Bob speak again' }).click()
+  await bob.getByRole('textbox', { name: 'Write a message' }).waitFor()
+  await members.getByRole('button', { name: 'Close' }).click()
+  await button(anna, 'Announcement').click()
+  const announcement = anna.getByRole('dialog', { name: 'Announcement' })
+  await announcement.getByLabel('To the chats of the classes').fill('@bob, boots tomorrow')
+  await look(anna, 'announcement')
+  await announcement.getByRole('button', { name: 'Announcement' }).click()
+  await announcement.getByText(/7б/).waitFor()
+  await announcement.getByRole('button', { name: 'Close' }).click()
+  await announcement.waitFor({ state: 'detached' })
+  await look(anna, 'chat')
+}
+
 /** Pictures of every kind that is shown, with what is taken out before they are sent. */
 export async function sendPictures(from: Page, to: Page): Promise<void> {
   const told = riffChunk('EXIF', Buffer.from('GPS 55.75 37.61'))

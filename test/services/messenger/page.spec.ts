@@ -33,6 +33,7 @@ import {
   enter,
   keptIn,
   letDeviceIn,
+  moderate,
   restoreBackups,
   sendPictures,
   tab
@@ -174,7 +175,7 @@ describe('messenger: page', function () {
     await bob.page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
     await line(anna.page, 'deleted').waitFor()
     assert.equal(await line(anna.page, 'a mistake').count(), 0)
-    await look(anna.page, 'chat')
+    await moderate(anna.page, bob.page, look)
 
     await tab(anna.page, 'Search')
     await anna.page.getByLabel('Words, in any of their forms').fill('канарейками')

@@ -236,7 +236,8 @@ describe('messenger: what is kept', () => {
       }
     })
     const school = { known: () => ({ user: () => undefined, device: () => undefined }) }
-    const view = createView(store, school as never, key.id, () => 0)
+    const notes = { silencedIn: () => () => false, names: () => false }
+    const view = createView(store, school as never, key.id, () => 0, notes as never)
     let turns = 0
     let isDone = false
     const others = (): void => {
