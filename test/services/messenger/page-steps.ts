@@ -101,10 +101,10 @@ export async function moderate(
   bob: Page,
   look: (page: Page, name: string) => Promise<void>
 ): Promise<void> {
-  await act(anna, 'Hello', 'Pin')
+  await act(anna, 'вторую канарейку', 'Pin')
   const pinned = bob.getByRole('list', { name: 'Pinned' })
-  await pinned.getByRole('button', { name: /Hello/ }).click()
-  await bob.waitForFunction(() => document.activeElement?.textContent?.includes('Hello'))
+  await pinned.getByRole('button', { name: /канарейку/ }).click()
+  await bob.waitForFunction(() => document.activeElement?.textContent?.includes('канарейку'))
   await button(bob, 'Mute').click()
   await button(bob, 'Tell me again').waitFor()
   await button(anna, /^People in this chat/).click()
