@@ -130,6 +130,17 @@ export async function moderate(
   await look(anna, 'chat')
 }
 
+/** Finds what Bob said, and opens the chat in which he did. */
+export async function search(page: Page, look: (page: Page, name: string) => Promise<void>): Promise<void> {
+  await tab(page, 'Search')
+  await page.getByLabel('Words, in any of their forms').fill('канарейками')
+  await button(page, 'Search').click()
+  await page.getByText('Спрошу про вторую канарейку').waitFor()
+  await look(page, 'search')
+  await button(page, 'Open the chat').click()
+  await line(page, 'вторую канарейку').waitFor()
+}
+
 /** Pictures of every kind that is shown, with what is taken out before they are sent. */
 export async function sendPictures(from: Page, to: Page): Promise<void> {
   const told = riffChunk('EXIF', Buffer.from('GPS 55.75 37.61'))

@@ -35,6 +35,7 @@ import {
   letDeviceIn,
   moderate,
   restoreBackups,
+  search,
   sendPictures,
   tab
 } from './page-steps.ts'
@@ -177,13 +178,7 @@ describe('messenger: page', function () {
     assert.equal(await line(anna.page, 'a mistake').count(), 0)
     await moderate(anna.page, bob.page, look)
 
-    await tab(anna.page, 'Search')
-    await anna.page.getByLabel('Words, in any of their forms').fill('канарейками')
-    await button(anna.page, 'Search').click()
-    await anna.page.getByText('Спрошу про вторую канарейку').waitFor()
-    await look(anna.page, 'search')
-    await button(anna.page, 'Open the chat').click()
-    await line(anna.page, 'вторую канарейку').waitFor()
+    await search(anna.page, look)
     assert.deepEqual([...anna.errors, ...bob.errors], [])
   })
 
