@@ -79,6 +79,7 @@ export async function assemblePerson(init: PersonInit) {
   }
   function onTaken(grp: string, events: readonly Event[]): void {
     floods.hear(grp, events)
+    sync.tellAlone(grp, events)
     // a page of the log keeps what it held until it is written over
     for (const { device } of events) presence.spoke(grp, device)
     if (events.some(({ kind }) => kind === 'delete')) db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
@@ -115,6 +116,10 @@ export async function assemblePerson(init: PersonInit) {
     onStranded(events) {
       for (const grp of new Set(events.flatMap(id => store.event(id)?.grp ?? []))) sync.tell(grp)
     },
+    onAlone() {
+      // so that one who has a mailbox tells of what is new
+      for (const grp of store.groups()) void sync.one(grp)
+    },
     degraded,
     log
   })
@@ -127,6 +132,7 @@ export async function assemblePerson(init: PersonInit) {
     signal,
     readMs,
     isFlood: floods.isOver,
+    isAlone: post.isAlone,
     onTaken,
     onMarks: changed,
     now,

@@ -285,7 +285,9 @@ export const messages = {
       group: hash32,
       generations: count,
       have: z.array(headSchema).max(4 * MAX_DEVICES),
-      readMs: time
+      readMs: time,
+      /** no mailbox gives me anything: tell me of what is new */
+      isAlone: z.boolean().optional()
     }),
     items: z.object({
       generations: z.array(signedOf(MAX_GENERATION_BYTES)).max(4),

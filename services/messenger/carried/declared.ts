@@ -33,7 +33,7 @@ export type CarriedIn = z.output<typeof taken>
 
 const admin = { scope: 'messenger:admin', deadlineMs: 3_600_000 } as const
 const FOLDER = '/messenger/admin/carried'
-export const MAX_CARRIED_BYTES = 2 ** 40
+const MAX_CARRIED_BYTES = 2 ** 40
 
 export const carrying = {
   carryExport: operation({

@@ -92,14 +92,15 @@ export async function* readFrames(
   let head: Head | undefined
   for (let i = 0; ; i++) {
     const { signature, bytes } = await nextFrame(take)
+    if (head != null) check(head, i, bytes, signature)
     const [kind, value] = unpack(tuple, bytes, MAX_FRAME_BYTES, 'a part of the file')
     if ((kind === 'head') !== (head == null)) throw new MalformedMessageError('a file begins with its head')
     if (head == null) {
       const [of, device, nonce, timeMs] = shape(bodies.head, value, 'the head of the file')
       if (!isEqual(of, school)) throw new SchoolError('this mail is of another school')
       head = { school: of, device, nonce, timeMs }
+      check(head, i, bytes, signature)
     }
-    checkSignature(head.device, 'carried', { bytes: placeOf(head.nonce, i, bytes), signature })
     if (kind === 'head') yield { head, frame: undefined }
     else
       yield {
@@ -109,6 +110,9 @@ export async function* readFrames(
     if (kind === 'end') return
   }
 }
+const check = ({ device, nonce }: Head, i: number, bytes: Uint8Array, signature: Uint8Array): void =>
+  checkSignature(device, 'carried', { bytes: placeOf(nonce, i, bytes), signature })
+
 type Take = ReturnType<typeof takingFrom>
 
 async function nextFrame(take: Take): Promise<{ signature: Uint8Array; bytes: Uint8Array }> {

@@ -38,6 +38,8 @@ export interface PostInit {
   onKept(event: string): void
   /** own events that no mailbox takes now */
   onStranded(events: readonly string[]): void
+  /** no mailbox gives anything any more */
+  onAlone(): void
   degraded(what: string, reason: string | undefined): void
   log(message: string, ...args: unknown[]): void
 }
@@ -52,12 +54,20 @@ export function createPost(init: PostInit) {
 
   /** whether each took what it was given the last time */
   const isTaking = new Map<string, boolean>()
+  /** whether each gives what it has */
+  const isGiving = new Map<string, boolean>()
+  const isAlone = (): boolean => init.mailboxes().every(peer => isGiving.get(peer) === false)
+  function lose(peer: string): void {
+    const wasAlone = isAlone()
+    isGiving.set(peer, false)
+    if (isAlone() && !wasAlone) init.onAlone()
+  }
   /** own events that no mailbox has, and nobody was told of */
   const untold = new Set<string>()
 
   function strand(): void {
-    const isAlone = init.mailboxes().every(peer => isTaking.get(peer) === false)
-    if (!isAlone || untold.size === 0) return
+    const isTaken = init.mailboxes().some(peer => isTaking.get(peer) !== false)
+    if (isTaken || untold.size === 0) return
     const events = [...untold]
     untold.clear()
     init.onStranded(events)
@@ -119,6 +129,7 @@ export function createPost(init: PostInit) {
       try {
         for await (const { life, envelopes } of items(peer, end)) {
           waitMs = FIRST_WAIT_MS
+          isGiving.set(peer, true)
           const [position] = envelopes.at(-1) ?? []
           if (position == null) continue
           const pushed = envelopes.map(([, envelope]) => readEnvelope(envelope))
@@ -131,6 +142,7 @@ export function createPost(init: PostInit) {
         if (!end.aborted) log('%s gives nothing: %s', peer, (error as Error).message)
       }
       if (restart.aborted) continue
+      lose(peer)
       await delay(waitMs, undefined, { signal: end }).catch(() => undefined)
       waitMs = Math.min(2 * waitMs, LAST_WAIT_MS)
     }
@@ -188,6 +200,8 @@ export function createPost(init: PostInit) {
 
   return {
     tend,
+    /** Whether no mailbox gives anything. */
+    isAlone,
     /** There is something new in the outbox. */
     wake(): void {
       for (const { wake } of lines.values()) wake()

@@ -26,6 +26,8 @@ const RECEIPT_MS = 200
 const MAX_TOLD = 100
 /** who did not answer is not told again for so long; he hears it when members compare what they have */
 const SILENT_MS = 30_000
+/** so long a member counts as one whom no mailbox gives anything, since he said so; he says it when he compares */
+const ALONE_MS = 75_000
 
 export interface Batch {
   generations: Signed[]
@@ -42,6 +44,7 @@ export interface Request {
   generations: number
   have: Head[]
   readMs: number
+  isAlone?: boolean | undefined
 }
 
 export interface GoneRequest {
@@ -79,6 +82,8 @@ export interface SyncInit {
   readMs(grp: string): number
   /** a device of a chat gives more than it may now */
   isFlood(grp: string, device: string): boolean
+  /** no mailbox gives anything */
+  isAlone(): boolean
   onTaken(grp: string, events: readonly Event[]): void
   onMarks(grp: string): void
   now(): number
@@ -92,6 +97,7 @@ export function createSync(init: SyncInit) {
   const askedAt = new Map<string, number>()
   const toldSoon = new Set<string>()
   const silentAt = new Map<string, number>()
+  const aloneAt = new Map<string, number>()
   const inTurn = createTurns()
   const goneRows = createGoneRows(store.db)
   /** what waits for its turn */
@@ -118,7 +124,7 @@ export function createSync(init: SyncInit) {
   }
 
   async function answer(
-    { device: asks, group, generations, have, readMs }: Request,
+    { device: asks, group, generations, have, readMs, isAlone }: Request,
     peer: string,
     send: (batch: Batch) => Promise<void>
   ): Promise<{ device: string; have: Head[]; readMs: number }> {
@@ -126,6 +132,8 @@ export function createSync(init: SyncInit) {
     const device = memberOn(peer, grp, asks)
     if (device == null) throw new ForbiddenError('this chat is not for your node')
     noteMarks(grp, device, have, readMs)
+    if (isAlone === true) aloneAt.set(device, init.now())
+    else aloneAt.delete(device)
     const known = store.generations(grp)
     const mine = known.map(({ signed }) => signed)
     // who was there from the beginning, or may see all, gets what was before
@@ -237,7 +245,8 @@ export function createSync(init: SyncInit) {
       group: fromHex(grp),
       generations: store.generations(grp).length,
       have: store.heads(grp),
-      readMs: init.readMs(grp)
+      readMs: init.readMs(grp),
+      ...(init.isAlone() ? { isAlone: true } : {})
     }
     const { items, answer } = network.open(peer, 'sync', request, { signal })
     const older: Signed[] = []
@@ -314,6 +323,16 @@ export function createSync(init: SyncInit) {
       const peers = othersIn(grp).filter(peer => init.now() - (silentAt.get(peer) ?? 0) >= SILENT_MS)
       log('%s goes straight to its members', grp)
       for (const peer of peers.slice(0, MAX_TOLD)) void onceMore(`tell ${grp} ${peer}`, () => tell(grp, peer))
+    },
+    /** Whom no mailbox gives anything hears of these from who has a mailbox. */
+    tellAlone(grp: string, events: readonly Event[]): void {
+      if (aloneAt.size === 0 || init.isAlone()) return
+      for (const device of store.generations(grp).at(-1)?.devices ?? []) {
+        const isNew = events.some(event => event.device !== device)
+        const peer = school.known().device(device)?.peer
+        if (!isNew || peer == null || init.now() - (aloneAt.get(device) ?? 0) > ALONE_MS) continue
+        void onceMore(`tell ${grp} ${peer}`, () => tell(grp, peer))
+      }
     },
     /** Asks one member of the group that answers. */
     async one(grp: string): Promise<void> {

@@ -124,6 +124,7 @@ describe('messenger: what a member says was deleted', () => {
     signal: new AbortController().signal,
     readMs: () => 0,
     isFlood: () => false,
+    isAlone: () => false,
     onTaken: () => undefined,
     onMarks: () => undefined,
     now: Date.now,

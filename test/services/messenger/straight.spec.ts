@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { has, openSchool, textsOf, until, whenKnown } from './school.ts'
+import { cut, has, openSchool, textsOf, until, whenKnown } from './school.ts'
 
 /** Where members waited until they compare what they have, it would take ten minutes. */
 const TURNS = 40
@@ -36,5 +36,20 @@ describe('messenger: while no mailbox answers', function () {
     }
     for (const node of [ann, bob]) assert.deepEqual(await textsOf(node, group), said)
     assert.ok(straight() > 0)
+  })
+
+  it('comes at once to whom no mailbox reaches, from members that have one', async () => {
+    await using school = await openSchool()
+    const [ann, bob] = [await school.join('ann', 'teacher'), await school.join('bob', 'teacher')]
+    const { id: group } = await whenKnown(ann, 'createGroup', { users: ['bob'] })
+    await until('bob is in the chat', () => has(bob, group))
+    await cut([[school.desk], [bob]])
+    const said: string[] = []
+    for (let turn = 0; turn < TURNS; turn++) {
+      said.push(`turn ${turn}`)
+      await ann.call('send', { group, text: said.at(-1) })
+      await until('bob has it', async () => (await textsOf(bob, group)).length === said.length)
+    }
+    assert.deepEqual(await textsOf(bob, group), said)
   })
 })
