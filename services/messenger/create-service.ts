@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Homes, HostOf, Lockers, ServiceOf } from '../host/index.ts'
+import { allows, type Homes, type HostOf, type Lockers, type ServiceOf } from '../host/index.ts'
+import { createAlarm } from './admin/alarm.ts'
 import { createArchive } from './admin/archive.ts'
 import { createCopies } from './admin/copies.ts'
 import type { Finding } from './admin/declared.ts'
@@ -35,6 +36,7 @@ const PRESENCE_MS = 10_000
 const TEND_MS = 5_000
 /** Asked so often whether it is due. */
 const NIGHTLY_MS = 600_000
+const HEALTH_MS = 300_000
 
 /** The service `messenger` over what its host gives. */
 export async function createService(host: HostOf<Declared>): Promise<ServiceOf<Declared>> {
@@ -76,6 +78,9 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     mailBytes: () => host.config.mailMb * 1_000_000,
     signal: host.signal
   })
+  const alarm = createAlarm(host.now, (finding, before) =>
+    logs.health(finding.state === 'ok' ? 'INFO' : 'WARNING', `${before} → ${finding.state} ${told(finding)}`)
+  )
   const restart = (): void =>
     // after its answer
     void setImmediate(() =>
@@ -162,7 +167,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     {
       ...createOperations(node, hosting, begin),
       ...createCarrying(node, host.now),
-      ...createAdministration(node, { archive, copies, logs, watch, folder, now: host.now, restart })
+      ...createAdministration(node, { alarm, archive, copies, logs, watch, folder, now: host.now, restart })
     },
     {
       now: host.now,
@@ -194,6 +199,10 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         if (school.roster?.policy().presence !== true) return
         for (const each of [telling, ...hosting.open().map(({ telling }) => telling)])
           each.tell('presence', {})
+      })
+      host.repeat('health', HEALTH_MS, async () => {
+        if (alarm.hear(await watch.byItself()))
+          host.tell('health', {}, grant => allows(grant, 'messenger:admin'))
       })
       host.repeat('nightly work', NIGHTLY_MS, async () => {
         if (school.roster != null) node.finishDeleting()

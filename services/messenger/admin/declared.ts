@@ -14,7 +14,8 @@ export const finding = z.object({
   name: z.string(),
   state: z.enum(['ok', 'warn', 'fail']),
   detail: z.string(),
-  remedy: z.string().optional().describe('what to do')
+  remedy: z.string().optional().describe('what to do'),
+  since: at.optional().describe('when it was first found so by itself, ms since 1970')
 })
 /** One in no language yet. */
 export interface Finding {
@@ -22,6 +23,7 @@ export interface Finding {
   state: z.output<typeof finding>['state']
   detail: Said | string
   remedy?: Said | string
+  since?: number
 }
 type Shown = z.output<typeof finding>
 const findings = z.object({ items: z.array(finding) })
@@ -65,8 +67,8 @@ const language = z.enum(['en', 'ru']).default('en').describe('of what is said')
 const showFindings = ({ items }: { items: Shown[] }): string =>
   items
     .map(
-      ({ name, state, detail, remedy }) =>
-        `${state.padEnd(4)}  ${name}: ${detail}${remedy == null ? '' : `; ${remedy}`}`
+      ({ name, state, detail, remedy, since }) =>
+        `${state.padEnd(4)}  ${name}: ${detail}${remedy == null ? '' : `; ${remedy}`}${since == null ? '' : ` (since ${new Date(since).toISOString()})`}`
     )
     .join('\n')
 const exit = ({ items }: { items: Shown[] }): number => (items.some(({ state }) => state === 'fail') ? 1 : 0)
@@ -75,8 +77,12 @@ const long = { deadlineMs: 300_000, ...admin } as const
 
 export const administration = {
   health: operation({
-    summary: 'Processor, memory, disk, database and answer times against their thresholds',
-    input: z.object({ language }),
+    summary:
+      'Processor, memory, disk, database and answer times against their thresholds; looked at by itself every 5 minutes, and told when it changes',
+    input: z.object({
+      last: z.boolean().default(false).describe('what was found so by itself, and since when'),
+      language
+    }),
     output: findings,
     http: { method: 'GET', path: '/messenger/admin/health' },
     command: { name: 'health', show: showFindings, exit },

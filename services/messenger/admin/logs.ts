@@ -65,6 +65,7 @@ export function createLogs(service: string, now: () => number) {
           `${operation} ${Math.round(ms)} ms by ${by}${error == null ? '' : ` ${error.name}`}`
         )
     },
+    health: (level: 'INFO' | 'WARNING', text: string): void => write('server', level, `health ${text}`),
     wrong: (text: string): void => write('database', 'WARNING', text),
     report: (lines: readonly string[]): void =>
       write('report', 'INFO', ['the checks of the day', ...lines].join('\n  ')),

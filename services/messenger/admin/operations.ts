@@ -2,6 +2,7 @@ import { isAbsolute } from 'node:path'
 import type { Handlers } from '../../host/index.ts'
 import type { Messenger } from '../assemble.ts'
 import { FilePathError, UnknownChatError } from '../errors.ts'
+import type { Alarm } from './alarm.ts'
 import type { Archive } from './archive.ts'
 import { audit } from './audit.ts'
 import type { Copies } from './copies.ts'
@@ -15,6 +16,7 @@ import { verify } from './verify.ts'
 import { databaseBytes, type Watch } from './watch.ts'
 
 export interface AdministrationInit {
+  alarm: Alarm
   archive: Archive
   copies: Copies
   logs: Logs
@@ -29,10 +31,10 @@ export interface AdministrationInit {
 /** What an administrator does with this node. */
 export function createAdministration(
   node: Messenger,
-  { archive, copies, logs, watch, folder, now, restart }: AdministrationInit
+  { alarm, archive, copies, logs, watch, folder, now, restart }: AdministrationInit
 ): Handlers<typeof administration> {
   return {
-    health: async ({ language }) => shown(await watch.health(), language),
+    health: async ({ last, language }) => shown(last ? alarm.last() : await watch.health(), language),
     diagnose: async ({ language }) => shown(await watch.diagnose(), language),
     verify: async ({ full, language }) => shown(await verify(node, archive, full), language),
     async backup({ full }) {

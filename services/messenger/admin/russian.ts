@@ -32,6 +32,7 @@ export const russian: Readonly<Record<string, string>> = {
     'больше, чем правила позволяют отправлять одному устройству, за последний час: {0}',
   'a mailbox takes the rest later; where no person wrote it: artel messenger revoke DEVICE':
     'остальное почтовый узел примет позже; если писал не человек: artel messenger revoke УСТРОЙСТВО',
+  'it cannot be read and written: {0}': 'её нельзя прочесть и записать: {0}',
   'whole, and can be written': 'цела, и в неё можно писать',
   'nothing can be sent: artel messenger verify, then artel messenger restore ID':
     'отправить ничего нельзя: artel messenger verify, затем artel messenger restore ID',

@@ -50,12 +50,12 @@ const THRESHOLDS: readonly Threshold[] = [
   }
 ]
 
-/** Pure. */
-export function judge(readings: Readings): Finding[] {
+/** `failAt`: bounds in the place of those above. A bound itself is beyond. Pure. */
+export function judge(readings: Readings, failAt: Partial<Record<keyof Readings, number>> = {}): Finding[] {
   return THRESHOLDS.map(({ name, warn, fail, isLeast, remedy }) => {
     const value = readings[name]
-    const isBeyond = (bound: number): boolean => (isLeast === true ? value < bound : value > bound)
-    const state = isBeyond(fail) ? 'fail' : isBeyond(warn) ? 'warn' : 'ok'
+    const isBeyond = (bound: number): boolean => (isLeast === true ? value <= bound : value >= bound)
+    const state = isBeyond(failAt[name] ?? fail) ? 'fail' : isBeyond(warn) ? 'warn' : 'ok'
     return { name, state, detail: shown(name, value), ...(state === 'ok' ? {} : { remedy }) }
   })
 }

@@ -7,6 +7,8 @@ import { judge, p95, type Readings } from './thresholds.ts'
 
 const KEPT_ANSWERS = 1_000
 const ASK_MS = 5_000
+/** What nine tenths of are used is as good as full to who looks for a fault. */
+const FULL = 0.9
 
 export type Watch = ReturnType<typeof createWatch>
 
@@ -16,16 +18,14 @@ export function createWatch(
   { folder, mailBytes, signal }: { folder: string; mailBytes(): number; signal: AbortSignal }
 ) {
   const answers: number[] = []
-  let before = times()
+  // who asks in between does not shorten what is looked at by itself
+  const cpuAsked = createCpuMeter()
+  const cpuByItself = createCpuMeter()
 
-  async function measure(): Promise<Readings> {
+  async function measure(cpu: () => number): Promise<Readings> {
     const disk = await statfs(folder)
-    const now = times()
-    const all = now.all - before.all
-    const cpu = all === 0 ? 0 : 1 - (now.idle - before.idle) / all
-    before = now
     return {
-      cpu,
+      cpu: cpu(),
       memory: 1 - freemem() / totalmem(),
       diskFree: disk.bavail / disk.blocks,
       databaseBytes: databaseBytes(db),
@@ -77,7 +77,7 @@ export function createWatch(
   function quota(): Finding {
     const { bytes } = mailbox.store.usage()
     const share = bytes / mailBytes()
-    const state = share > 0.95 ? 'fail' : share > 0.8 ? 'warn' : 'ok'
+    const state = share >= FULL ? 'fail' : share >= 0.8 ? 'warn' : 'ok'
     return {
       name: 'quota',
       state,
@@ -112,7 +112,7 @@ export function createWatch(
       return {
         name,
         state: 'fail',
-        detail: (error as Error).message,
+        detail: say`it cannot be read and written: ${(error as Error).message}`,
         remedy: say`nothing can be sent: artel messenger verify, then artel messenger restore ID`
       }
     }
@@ -124,11 +124,26 @@ export function createWatch(
       answers.push(ms)
       if (answers.length > KEPT_ANSWERS) answers.shift()
     },
-    health: async (): Promise<Finding[]> => judge(await measure()),
+    health: async (): Promise<Finding[]> => judge(await measure(cpuAsked)),
+    /** The same, of the time since it was looked at so. */
+    byItself: async (): Promise<Finding[]> => judge(await measure(cpuByItself)),
     async diagnose(): Promise<Finding[]> {
-      const slow = judge(await measure()).filter(({ name }) => name !== 'databaseBytes')
+      const readings = await measure(cpuAsked)
+      const slow = judge(readings, { memory: FULL }).filter(({ name }) => name !== 'databaseBytes')
       return [writing(), await mailboxes(), outbox(), quota(), rates(), ...slow]
     }
+  }
+}
+
+/** Share of all processors that was used since it was asked last; at first, since the machine was started. */
+function createCpuMeter(): () => number {
+  let before = { all: 0, idle: 0 }
+  return () => {
+    const now = times()
+    const all = now.all - before.all
+    const idle = now.idle - before.idle
+    before = now
+    return all === 0 ? 0 : 1 - idle / all
   }
 }
 

@@ -2,6 +2,8 @@
 export const administrationEn = {
   state: 'State',
   health: 'Health',
+  unwell: 'This node is not well',
+  since: 'since {at}',
   diagnose: 'Diagnose',
   audit: 'Audit',
   daily: 'Checklist of the day',
@@ -139,6 +141,8 @@ export const administrationEn = {
 export const administrationRu: Record<keyof typeof administrationEn, string> = {
   state: 'Состояние',
   health: 'Здоровье',
+  unwell: 'С этим узлом не всё в порядке',
+  since: 'с {at}',
   diagnose: 'Диагностика',
   audit: 'Аудит',
   daily: 'Список на день',

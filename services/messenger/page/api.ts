@@ -163,6 +163,9 @@ export function createApi(request: PageProps['request']) {
     search: (text: string) => ask<Items<Found>>(`/messenger/search?${query({ text, limit: 50 })}`),
 
     health: (language: Language) => ask<Items<Finding>>(`${admin}/health?${query({ language })}`),
+    /** as the node found it last by itself */
+    lastHealth: (language: Language) =>
+      ask<Items<Finding>>(`${admin}/health?${query({ last: 'true', language })}`),
     diagnose: (language: Language) =>
       ask<Items<Finding>>(`${admin}/diagnose?${query({ language })}`, {}, LONG_MS),
     audit: (language: Language) => ask<Items<Finding>>(`${admin}/audit?${query({ language })}`),

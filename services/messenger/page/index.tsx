@@ -12,6 +12,7 @@ import type { PartProps } from './part.ts'
 import { People } from './people.tsx'
 import type { PageProps } from './props.ts'
 import { Search } from './search.tsx'
+import { Unwell } from './unwell.tsx'
 import { useHere } from './use-presence.ts'
 import type { Chat, Status } from './wire.ts'
 import { createWords } from './words.ts'
@@ -131,6 +132,7 @@ function School({
           {home === 'open' ? t('comingIn') : t('notYours', { me: me?.name ?? '–' })}
         </Alert>
       )}
+      {mayAdminister && <Unwell {...part} />}
       <Tabs value={tab} onChange={setTab} keepMounted={false}>
         <Tabs.List mb="md">
           {mayChat && <Tabs.Tab value="chats">{t('chats')}</Tabs.Tab>}

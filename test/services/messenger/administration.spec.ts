@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Worker } from 'node:worker_threads'
+import { createAlarm } from '../../../services/messenger/admin/alarm.ts'
 import type { Backup, Finding } from '../../../services/messenger/admin/declared.ts'
 import { daily, incident, ticket, weekly } from '../../../services/messenger/admin/guidance.ts'
 import { isDue, isNewWeek, keptOf } from '../../../services/messenger/admin/keep.ts'
@@ -62,19 +63,47 @@ describe('messenger: administration, decisions', () => {
     const well = { cpu: 0.5, memory: 0.5, diskFree: 0.5, databaseBytes: 1, answerMs: 1 }
     assert.ok(judge(well).every(({ state, remedy }) => state === 'ok' && remedy == null))
     const cases = [
-      ['cpu', 0.71, 0.91],
-      ['memory', 0.81, 0.96],
-      ['diskFree', 0.19, 0.09],
-      ['databaseBytes', 101e6, 1001e6],
-      ['answerMs', 501, 2001]
+      ['cpu', 0.7, 0.9],
+      ['memory', 0.8, 0.95],
+      ['diskFree', 0.2, 0.1],
+      ['databaseBytes', 100e6, 1000e6],
+      ['answerMs', 500, 2000]
     ] as const
     for (const [name, warn, fail] of cases) {
       assert.equal(stateOf(judge({ ...well, [name]: warn }), name), 'warn', name)
       assert.equal(stateOf(judge({ ...well, [name]: fail }), name), 'fail', name)
       assert.notEqual(remedyOf(judge({ ...well, [name]: fail }), name), '', name)
     }
+    const nearlyFull = { ...well, memory: 0.9 }
+    assert.equal(stateOf(judge(nearlyFull), 'memory'), 'warn')
+    assert.equal(stateOf(judge(nearlyFull, { memory: 0.9 }), 'memory'), 'fail')
     assert.equal(p95([]), 0)
     assert.equal(p95(Array.from({ length: 100 }, (_, i) => i + 1)), 95)
+  })
+})
+
+describe('messenger: administration, alarm', () => {
+  it('tells each change of a state once, and since when it is so', () => {
+    let now = 1
+    const told: string[] = []
+    const alarm = createAlarm(
+      () => now,
+      ({ name, state }, before) => told.push(`${name} ${before} ${state}`)
+    )
+    const cpu = (state: Finding['state'], detail: string): Finding => ({ name: 'cpu', state, detail })
+    const disk: Finding = { name: 'diskFree', state: 'fail', detail: '5 %' }
+    assert.equal(alarm.hear([cpu('ok', '5 %'), disk]), true, 'what is wrong from the beginning')
+    now = 2
+    assert.equal(alarm.hear([cpu('warn', '75 %'), disk]), true)
+    now = 3
+    assert.equal(alarm.hear([cpu('warn', '80 %'), disk]), false)
+    assert.deepEqual(alarm.last(), [
+      { ...cpu('warn', '80 %'), since: 2 },
+      { ...disk, since: 1 }
+    ])
+    alarm.hear([cpu('fail', '95 %'), disk])
+    alarm.hear([cpu('ok', '5 %'), disk])
+    assert.deepEqual(told, ['diskFree ok fail', 'cpu ok warn', 'cpu warn fail', 'cpu fail ok'])
   })
 })
 
@@ -400,6 +429,18 @@ describe('messenger: administration', function () {
     assert.ok((await ann.call('setLogLevel', { level: 'debug' })).until > Date.now())
     const names = (await ann.call('health')).items.map((each: any) => each.name)
     assert.deepEqual(names, ['cpu', 'memory', 'diskFree', 'databaseBytes', 'answerMs'])
+    // as it was looked at by itself when it started, and what was not fine then is in its log
+    const { items: last } = await ann.call('health', { last: true })
+    assert.deepEqual(
+      last.map((each: any) => [each.name, each.since > 0]),
+      names.map((name: string) => [name, true])
+    )
+    for (const { name, state } of last)
+      assert.equal(
+        lines.some((line: string) => line.includes(` WARNING health ok → ${state} ${name}: `)),
+        state !== 'ok',
+        name
+      )
     await assert.rejects(
       ann.call('backup', { id: 'x'.repeat(10) }).then(() => ann.call('restore', { id: '../x' })),
       {
