@@ -9,6 +9,8 @@ import { isLoopback } from './doors.ts'
 import { isOfOwnPage } from './guard.ts'
 
 const tags = ['your account']
+/** A hundred may sign in at once, and a slow machine takes most of a second for each password. Less than a silent line lives. */
+const SIGN_IN_MS = 100_000
 const config = { scope: 'account' } as const
 const done = { 204: z.void().describe('done'), ...problems }
 
@@ -17,6 +19,7 @@ export function sessionRoutes(app: App, { accounts, visitors }: Context): void {
   app.route({
     method: 'POST',
     url: '/session',
+    config: { deadlineMs: SIGN_IN_MS },
     schema: {
       operationId: 'signIn',
       summary: 'Sign in with name and password, or with name@home, where home is a node of yours',
@@ -192,6 +195,7 @@ export function personRoutes(app: App, { accounts }: Context): void {
   app.route({
     method: 'POST',
     url: '/invitations/accept',
+    config: { deadlineMs: SIGN_IN_MS },
     schema: {
       operationId: 'acceptInvitation',
       summary: 'Choose a password, and where it is free a name; signs in',

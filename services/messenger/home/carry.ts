@@ -25,6 +25,8 @@ const OUTPUT_BYTES = 10_000_000
 const SOONER_MS = 2_000
 /** Less than a failure to sign in takes: who is away is not told apart by the time. */
 const HERE_WITHIN_MS = 4_000
+/** Each takes the home a while; those of a class wait here for their turn. */
+const SIGN_INS_AT_ONCE = 2
 /** Each may hold a file. */
 const MAX_WAITING = 64
 
@@ -34,6 +36,9 @@ const declared = (
   deadlineMs: DEFAULT_DEADLINE_MS,
   ...declaration.operations[operation]
 })
+
+const isAway = (error: unknown): error is Error =>
+  error instanceof UnreachableError || error instanceof OverdueError
 
 /** This node as the one at which people sit whose home is another of the school. */
 export function createCarrier(school: School, network: Network) {
@@ -46,7 +51,7 @@ export function createCarrier(school: School, network: Network) {
       return await work
     } catch (error) {
       signal?.throwIfAborted()
-      if (!(error instanceof UnreachableError || error instanceof OverdueError)) throw error
+      if (!isAway(error)) throw error
       const device = roster()
         .devices()
         .find(each => each.peer === peer)
@@ -58,15 +63,20 @@ export function createCarrier(school: School, network: Network) {
 
   const turns = new Map<string, Queue<unknown>>()
   /** A page asks for all pictures of a chat at once. */
-  async function inTurn(peer: string, signal: AbortSignal, work: () => Promise<unknown>): Promise<unknown> {
-    const turn = turns.get(peer) ?? new Queue<unknown>({ concurrency: ASKS_AT_ONCE })
+  async function inTurn<T>(
+    key: string,
+    concurrency: number,
+    work: () => Promise<T>,
+    signal?: AbortSignal
+  ): Promise<T> {
+    const turn = (turns.get(key) ?? new Queue<unknown>({ concurrency })) as Queue<T>
     if (turn.size >= MAX_WAITING)
       throw new TooManyMessagesError(`${MAX_WAITING} questions wait for your home; go on in 1 s`, 1)
-    turns.set(peer, turn)
+    turns.set(key, turn as Queue<unknown>)
     try {
-      return await turn.add(work, { signal })
+      return await turn.add(work, { ...(signal == null ? {} : { signal }) })
     } finally {
-      if (turn.size === 0) turns.delete(peer)
+      if (turn.size === 0) turns.delete(key)
     }
   }
 
@@ -106,7 +116,7 @@ export function createCarrier(school: School, network: Network) {
       // from now on: to wait for the others' questions is to wait for the home
       using inTime = createDeadline(operation, declared(operation).deadlineMs - SOONER_MS, [signal])
       const call = { signal: inTime.signal, digest }
-      const answer = inTurn(home.peer, inTime.signal, () => ask(home, operation, input, call))
+      const answer = inTurn(home.peer, ASKS_AT_ONCE, () => ask(home, operation, input, call), inTime.signal)
       return await named(home.peer, signal, inTime.within(answer))
     },
 
@@ -132,10 +142,16 @@ export function createCarrier(school: School, network: Network) {
         const asked = await Promise.allSettled(
           peers.map(peer => network.ask(peer, 'news', request, { deadlineMs: HERE_WITHIN_MS }))
         )
-        return peers.filter((_, at) => asked[at]!.status === 'fulfilled')
+        // one that says no is there
+        return peers.filter((_, at) => {
+          const told = asked[at]!
+          return told.status === 'fulfilled' || !isAway(told.reason)
+        })
       },
       signIn: (person, peer) =>
-        named(peer, undefined, network.ask(peer, 'signIn', { school: id(), ...person })),
+        inTurn(`sign in ${peer}`, SIGN_INS_AT_ONCE, () =>
+          named(peer, undefined, network.ask(peer, 'signIn', { school: id(), ...person }))
+        ),
       async signOut({ peer, token }) {
         await named(peer, undefined, network.ask(peer, 'signOut', { school: id(), token }))
       },

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { ForbiddenError, UnreachableError } from '../../../services/host/index.ts'
 import { createCarrier } from '../../../services/messenger/home/carry.ts'
 import { fromParts, inParts } from '../../../services/messenger/home/parts.ts'
 import { createHome } from '../../../services/messenger/home/serve-person.ts'
@@ -91,5 +92,29 @@ describe('messenger: what a home and the node of a visitor hold of each other', 
     assert.deepEqual(answers, Array(40).fill({ items: [] }))
     assert.equal(most, ASKS_AT_ONCE)
     await assert.rejects(Promise.all(Array.from({ length: 100 }, ask)), { name: 'TooManyMessagesError' })
+  })
+
+  it('a class that signs in at once at one home has its turns there, and one that says no is no home that is away', async () => {
+    let under = 0
+    let most = 0
+    const network = {
+      async ask(peer: string, kind: string) {
+        if (kind === 'news') {
+          if (peer === 'off') throw new UnreachableError('off')
+          throw new ForbiddenError('not now')
+        }
+        most = Math.max(most, ++under)
+        await new Promise(setImmediate)
+        under--
+        return { token: TOKEN }
+      }
+    }
+    const roster = { school: new Uint8Array(32), devices: () => [] }
+    const { homes } = createCarrier({ known: () => roster } as never, network as never)
+    const signIn = () => homes.signIn({ name: 'bob', password: 'x', agent: '' }, 'home')
+    const entered = await Promise.all(Array.from({ length: 60 }, signIn))
+    assert.equal(entered.length, 60)
+    assert.ok(most <= messages.signIn.atOnce, String(most))
+    assert.deepEqual(await homes.answering(['home', 'off']), ['home'])
   })
 })

@@ -14,7 +14,6 @@ import { until } from './school.ts'
 const PASSWORD = 'correct horse battery'
 /** sign in at once; those of a school: MESSENGER_SIGN_INS=100 */
 const SIGN_INS = Number(process.env.MESSENGER_SIGN_INS ?? 0)
-const SIGN_INS_MS = 60_000
 const MAX_SOCKETS = 100
 /** of this machine as others reach it, where it has a network */
 const ADDRESS =
@@ -263,10 +262,7 @@ describe('messenger: its own listener', function () {
     if (SIGN_INS === 0) return this.skip()
     const names = Array.from({ length: SIGN_INS }, (_, i) => `pupil ${i}`)
     for (const name of names) await invite(name)
-    const begun = performance.now()
     const answers = await Promise.all(names.map(name => signIn(name)))
     assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200])
-    const ms = performance.now() - begun
-    assert.ok(ms < SIGN_INS_MS, `${ms} ms`)
   })
 })

@@ -2,6 +2,8 @@ import { COOKIE, token } from './token.ts'
 import type { Problem } from './wire.ts'
 
 const DEADLINE_MS = 30_000
+/** The node answers within this: others may sign in at the same time, and each password takes a while. */
+export const SIGN_IN_MS = 110_000
 
 /** The node answered, and said no. */
 export class ProblemError extends Error {
@@ -26,13 +28,15 @@ export interface CallOptions {
   body?: unknown
   headers?: Record<string, string>
   signal?: AbortSignal
+  /** default: 30 s */
+  deadlineMs?: number
 }
 
 /** Calls /api/v1 with the token or the cookie of the session. Throws ProblemError or UnreachableError; a refused token is forgotten. */
 export async function call<T>(path: string, options: CallOptions = {}): Promise<T> {
-  const { method = 'GET', body, headers = {}, signal } = options
+  const { method = 'GET', body, headers = {}, signal, deadlineMs = DEADLINE_MS } = options
   const secret = token.get()
-  const deadline = AbortSignal.timeout(DEADLINE_MS)
+  const deadline = AbortSignal.timeout(deadlineMs)
   let response: Response
   try {
     response = await fetch(`/api/v1${path}`, {

@@ -2,7 +2,7 @@ import { Button, Stack, Text, TextInput, Title } from '@mantine/core'
 import { QueryClientProvider, useMutation, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { Invitation, SignedIn } from '../../../../access/index.ts'
-import { call } from '../api/client.ts'
+import { call, SIGN_IN_MS } from '../api/client.ts'
 import { createQueries } from '../api/queries.ts'
 import { token } from '../api/token.ts'
 import { useTexts } from '../i18n/i18n.tsx'
@@ -47,6 +47,7 @@ function Accept({ code, invitation }: { code: string; invitation: Invitation }) 
     mutationFn: () =>
       call<SignedIn>('/invitations/accept', {
         method: 'POST',
+        deadlineMs: SIGN_IN_MS,
         body: { code, password, inBrowser: true, ...(isTold ? {} : { name }) }
       }),
     onSuccess: token.signIn

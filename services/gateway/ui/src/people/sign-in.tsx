@@ -2,7 +2,7 @@ import { Button, Group, PasswordInput, Stack, TextInput, Title } from '@mantine/
 import { useMutation } from '@tanstack/react-query'
 import { type ReactNode, useState } from 'react'
 import type { SignedIn } from '../../../../access/index.ts'
-import { call, ProblemError } from '../api/client.ts'
+import { call, ProblemError, SIGN_IN_MS } from '../api/client.ts'
 import { token } from '../api/token.ts'
 import { useTexts } from '../i18n/i18n.tsx'
 import { isMessenger } from '../is-messenger.ts'
@@ -90,6 +90,7 @@ export function SignIn() {
     mutationFn: () =>
       call<SignedIn>('/session', {
         method: 'POST',
+        deadlineMs: SIGN_IN_MS,
         body: { name, password, inBrowser: true, ...(code ? { code } : {}) }
       }),
     onSuccess: token.signIn,
