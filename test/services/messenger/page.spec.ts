@@ -431,7 +431,7 @@ describe('messenger: page', function () {
   it('leaves nothing of what was said when one signs out', async () => {
     const { page } = bob
     await say(page, 'the last word of bob')
-    await line(page, 'the last word of bob').waitFor()
+    await line(page, 'the last word of bob').first().waitFor()
     await page.getByText('on its way').waitFor({ state: 'detached' })
     await signOut(page)
     assert.doesNotMatch(await page.content(), /the last word of bob/)
