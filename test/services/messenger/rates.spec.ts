@@ -113,6 +113,7 @@ describe('messenger: rates', function () {
       signal: new AbortController().signal,
       readMs: () => 0,
       isFlood: floods.isOver,
+      isAlone: () => false,
       onTaken: floods.hear,
       onMarks: () => undefined,
       now,
