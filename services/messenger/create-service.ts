@@ -104,7 +104,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
           keepCode: (key, code) => hosting.setCode(user, key, code),
           degraded: host.degraded
         },
-        { folder: at, opened, invite, signal }
+        { user, folder: at, opened, invite, signal }
       ),
     inTurn: createTurns(),
     signal: host.signal,

@@ -188,9 +188,13 @@ export function createOperations(
       for (const { user, code } of invitations) hosting.add(user, code)
       return { lines, isApplied: true, invitations: [] }
     },
-    async hostUser({ user: id }, { signal }) {
+    async hostUser({ user: id, second }, { signal }) {
       const { invite: _, ...known } = userOf(id)
       checkHome([id])
+      if (second) {
+        hosting.add(id, null)
+        return { user: id, isInvited: false, isOpen: false }
+      }
       const { user, code } = await invited(known)
       await school.state('users', { users: [user] }, signal)
       hosting.add(id, code)
@@ -200,6 +204,9 @@ export function createOperations(
     async unhostUser({ user }) {
       await hosting.remove(user)
       return {}
+    },
+    joinHome() {
+      throw new PolicyError('this is for who has his home here; a computer of yours comes in by join')
     },
     async openHome({ code }, { caller }) {
       await hosting.openByCode(caller, code)

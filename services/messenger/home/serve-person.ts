@@ -27,6 +27,7 @@ const AT_HOME_ONLY: readonly string[] = [
   'addDevice',
   'beginAnew',
   'confirmDevice',
+  'joinHome',
   'makeRecovery',
   'openHome',
   'revoke'

@@ -56,7 +56,7 @@ export type Hosting<Open> = ReturnType<typeof createHosting<Open>>
 interface Row {
   user: string
   folder: string
-  /** code of an invitation that no device used yet */
+  /** code of an invitation that no device used yet; none: another device of his lets him in */
   invite: string | null
 }
 interface Session {
@@ -157,13 +157,8 @@ export function createHosting<Open>(init: HostingInit<Open>) {
   }
 
   /** At the first sign-in. */
-  async function begun(
-    file: string,
-    { invite }: Row,
-    keyOf: KeyOf
-  ): Promise<{ lock: Lock; opened?: Opened }> {
+  async function begun(file: string, keyOf: KeyOf): Promise<{ lock: Lock; opened: Opened }> {
     const lock = await lockOf(keyOf)
-    if (invite == null) return { lock }
     const { locker, opened } = makeLocker(lock)
     await writeLocker(file, locker)
     return { lock, opened }
@@ -177,7 +172,7 @@ export function createHosting<Open>(init: HostingInit<Open>) {
         const file = fileOf(row)
         const kept = await readLocker(file)
         const { lock, opened: what } =
-          kept == null ? await begun(file, row, keyOf) : await openByPassword(kept, keyOf)
+          kept == null ? await begun(file, keyOf) : await openByPassword(kept, keyOf)
         // the node went down while the password was changed
         if (kept != null && what != null && kept.passwords.length > 1)
           await writeLocker(file, withLocks(kept, what.key, [lock]))
@@ -244,7 +239,7 @@ export function createHosting<Open>(init: HostingInit<Open>) {
       return found == null ? undefined : found.session.key == null
     },
 
-    /** People whose home this node is; `isInvited`: no device of theirs came in yet. */
+    /** People whose home this node is; `isInvited`: a device of theirs may come in. */
     list: () =>
       all().map(({ user, invite }) => ({ user, isInvited: invite != null, isOpen: opened.has(user) })),
     /** @throws {PolicyError} the owner of the node lets nobody more */
@@ -256,8 +251,11 @@ export function createHosting<Open>(init: HostingInit<Open>) {
           `this node is the home of ${there.size} people, and its owner lets it be that of ${init.most()}; the setting is messenger.hosted`
         )
     },
-    /** This node is the home of a person; `invite` lets his device in when he first signs in, or begins anew. */
-    add: (user: string, invite: string): void => void add.run(user, newFolder(), invite),
+    /**
+     * This node is the home of a person; `invite` lets his device in when he first signs in, or begins anew. Without, one that
+     * he has elsewhere does.
+     */
+    add: (user: string, invite: string | null): void => void add.run(user, newFolder(), invite),
     used: (user: string): void => void useInvite.run(user),
     /** What he has here is gone. @throws {UnknownChatError} he has nothing here */
     async remove(user: string): Promise<void> {

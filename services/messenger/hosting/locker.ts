@@ -36,6 +36,8 @@ export interface Opened {
   key: Uint8Array
   /** of the device */
   seed: Uint8Array
+  /** whether a recovery code opens it, too */
+  hasCode: boolean
 }
 /** What a password makes of a salt. */
 export interface Lock {
@@ -64,16 +66,17 @@ function tryOpen(lock: Uint8Array, sealed: Uint8Array, about: Uint8Array): Uint8
     throw error
   }
 }
-const openedWith = ({ device }: Locker, key: Uint8Array): Opened => ({
+const openedWith = ({ device, code }: Locker, key: Uint8Array): Opened => ({
   key,
-  seed: openWith(key, device, FOR_DEVICE)
+  seed: openWith(key, device, FOR_DEVICE),
+  hasCode: code != null
 })
 
 /** A new one, with a new device in it. */
 export function makeLocker(lock: Lock): { locker: Locker; opened: Opened } {
   const [key, seed] = [new Uint8Array(randomBytes(KEY_BYTES)), newSeed()]
   const locker = { device: sealWith(key, seed, FOR_DEVICE), passwords: [sealedBy(lock, key)] }
-  return { locker, opened: { key, seed } }
+  return { locker, opened: { key, seed, hasCode: false } }
 }
 
 /** What a password makes of it; `opened`: it is the right one. */

@@ -5,8 +5,10 @@ import type { Messenger } from '../assemble.ts'
 import { assemblePerson, type Person } from '../assemble-person.ts'
 import { openWith, sealWith } from '../device/seal.ts'
 import { createUpkeep } from '../device/upkeep.ts'
+import { PolicyError } from '../errors.ts'
 import { createTelling, type Telling } from '../home/telling.ts'
 import type { createOperations } from '../operations.ts'
+import { readDeviceCode } from '../school/device-code.ts'
 import { createDisk, type Sealing } from '../store/database.ts'
 import { MIGRATIONS } from '../store/schema.ts'
 import type { Opened } from './locker.ts'
@@ -39,17 +41,19 @@ export interface HostedInit {
 export async function openHosted(
   { node, operationsOf, tell, cameIn, keepCode, degraded }: HostedInit,
   {
+    user,
     folder,
-    opened: { key, seed },
+    opened: { key, seed, hasCode: hadCode },
     invite,
     signal
-  }: { folder: string; opened: Opened; invite: string | undefined; signal: AbortSignal }
+  }: { user: string; folder: string; opened: Opened; invite: string | undefined; signal: AbortSignal }
 ): Promise<Hosted> {
   const { network, mailbox, shared } = node
   const db = openDatabase(join(folder, 'messenger.sqlite'), MIGRATIONS)
   const isOver = (): boolean => signal.aborted
   const sealing: Sealing = { seal: bytes => sealWith(key, bytes), open: bytes => openWith(key, bytes) }
   const telling = createTelling(tell)
+  let hasCode = hadCode
   const person = await assemblePerson({
     ...shared,
     seed,
@@ -64,11 +68,13 @@ export async function openHosted(
   })
   const { school, self } = person
   const upkeep = createUpkeep(person, { ...shared, signal, degraded })
+  /** so that he signs in elsewhere with name@home */
+  const nameOfHome = (): string => school.known().device(node.self)?.name ?? 'home'
   const forget = node.onGrown(upkeep.onGrown)
 
   async function tend(): Promise<void> {
     if (invite != null && school.known().device(self) == null) {
-      await school.comeIn(invite, node.school.known().device(node.self)?.name ?? 'home', signal)
+      await school.comeIn(invite, nameOfHome(), signal)
       await cameIn()
     }
     if (school.known().person(self) != null) await upkeep.tend()
@@ -99,15 +105,24 @@ export async function openHosted(
     telling,
     operations: {
       ...operations,
+      async joinHome({ code }) {
+        if (readDeviceCode(code).user !== user)
+          throw new PolicyError('this is the code of somebody else; show one at your other home')
+        await person.pairing.join(code, nameOfHome(), async () => {
+          await cameIn()
+          await upkeep.tend()
+        })
+        return {}
+      },
       async status(input, call) {
         const { recovery, ...status } = await operations.status(input, call)
-        // that of another device opens nothing here
-        const isOwn = school.roster?.recovery(status.me?.id ?? '')?.by === self
-        return { ...status, ...(isOwn && recovery != null ? { recovery } : {}) }
+        // one that was made elsewhere opens nothing here
+        return { ...status, ...(hasCode && recovery != null ? { recovery } : {}) }
       },
       async makeRecovery(input, call) {
         const made = await operations.makeRecovery(input, call)
         await keepCode(key, made.code)
+        hasCode = true
         return made
       }
     }

@@ -100,6 +100,7 @@ export function createApi(request: PageProps['request']) {
     invite: (user: string) => send<Invitation>('POST', `/messenger/users/${at(user)}/invitation`, {}),
     importUsers: (csv: string, apply: boolean) =>
       send<Imported>('POST', '/messenger/imports', { csv, apply }),
+    joinHome: (code: string) => send('POST', '/messenger/home/join', { code }),
     openHome: (code: string) => send('POST', '/messenger/home/open', { code }),
     beginAnew: () => send('POST', '/messenger/home/anew', {}),
     addDevice: () => send<DeviceCode>('POST', '/messenger/devices/code', {}),

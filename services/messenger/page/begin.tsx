@@ -98,7 +98,14 @@ export function Begin({
 }
 
 /** What is to be typed on the device whose code was given here. */
-function Digits({ pairing, t }: { pairing: NonNullable<Status['pairing']>; t: PartProps['words']['t'] }) {
+/** To be typed on the other device, or why nothing came of it. */
+export function Digits({
+  pairing,
+  t
+}: {
+  pairing: NonNullable<Status['pairing']>
+  t: PartProps['words']['t']
+}) {
   if ('failed' in pairing)
     return (
       <Text role="status" mt="sm">

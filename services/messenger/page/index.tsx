@@ -6,6 +6,7 @@ import { Administration } from './administration.tsx'
 import { createApi } from './api.ts'
 import { Begin } from './begin.tsx'
 import { Chats } from './chats.tsx'
+import { ComingIn } from './coming-in.tsx'
 import { Devices } from './devices.tsx'
 import { Locked } from './locked.tsx'
 import type { PartProps } from './part.ts'
@@ -127,10 +128,9 @@ function School({
       {home === 'open' && ownsDevice && status.recovery === undefined && (
         <Alert color="artel">{t('printRecovery')}</Alert>
       )}
-      {!mayChat && home !== 'locked' && (
-        <Alert color="artel">
-          {home === 'open' ? t('comingIn') : t('notYours', { me: me?.name ?? '–' })}
-        </Alert>
+      {home === 'open' && !mayChat && <ComingIn {...part} pairing={status.pairing} changed={changed} />}
+      {home === undefined && !mayChat && (
+        <Alert color="artel">{t('notYours', { me: me?.name ?? '–' })}</Alert>
       )}
       {mayAdminister && <Unwell {...part} />}
       <Tabs value={tab} onChange={setTab} keepMounted={false}>

@@ -9,7 +9,9 @@ export const en = {
   leadHosted:
     '{school}: you are {me}. This node is your home. Signed out, nobody reads what you have here; while you are signed in, its owner could see what you do. Nobody else can, an admin neither.',
   asApp: 'Open it as an app',
-  comingIn: 'You are being let into the school; this takes a moment.',
+  comingIn:
+    'You are being let into the school; this takes a moment. If you have another home or a computer of your own, it lets you in with all that you have: show a code there (My devices).',
+  codeOfOther: 'The code that it shows',
   printRecovery:
     'Print your recovery code now (My devices): should you forget your password, it alone opens your chats; whoever gives you a new password cannot.',
   locked: 'Your chats are sealed',
@@ -197,7 +199,9 @@ export const ru: Texts = {
   leadHosted:
     '{school}: вы {me}. Этот узел — ваш дом. Пока вы не вошли, ваше здесь не прочтёт никто; пока вы работаете, владелец узла мог бы видеть то, что вы делаете. Больше никто, и администратор тоже.',
   asApp: 'Открыть как приложение',
-  comingIn: 'Вас впускают в школу, это займёт немного времени.',
+  comingIn:
+    'Вас впускают в школу, это займёт немного времени. Если у вас уже есть другой дом или свой компьютер, вас впустит он, и всё ваше будет и здесь: покажите там код (Мои устройства).',
+  codeOfOther: 'Код, который он показывает',
   printRecovery:
     'Напечатайте код восстановления (Мои устройства): если вы забудете пароль, ваши чаты откроет только он; тот, кто даст новый пароль, открыть их не сможет.',
   locked: 'Ваши чаты запечатаны',

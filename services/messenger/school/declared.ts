@@ -16,7 +16,7 @@ const user = z.object({
 })
 const hosted = z.object({
   user: z.string(),
-  isInvited: z.boolean().describe('a device may come in by the next sign-in'),
+  isInvited: z.boolean().describe('a device may come in by his next sign-in'),
   isOpen: z.boolean().describe('signed in now')
 })
 const invitation = z.object({ user: z.string(), name: z.string(), code: z.string() })
@@ -186,12 +186,22 @@ export const schooling = {
   hostUser: operation({
     summary:
       'Be the home of a person without a computer, who signs in with an account of this node; one whose password was given anew begins anew by it',
-    input: z.object({ user: userId }),
+    input: z.object({
+      user: userId,
+      second: z
+        .boolean()
+        .default(false)
+        .describe('he has a home or a computer already, which lets him in with all that he has there')
+    }),
     output: hosted,
     http: { method: 'PUT', path: '/messenger/hosted/:user' },
     scope: 'messenger:admin',
     deadlineMs: 120_000,
-    command: { name: 'host', arguments: ['user'], examples: ['messenger host ann'] }
+    command: {
+      name: 'host',
+      arguments: ['user'],
+      examples: ['messenger host ann', 'messenger host ann --second']
+    }
   }),
   hosted: operation({
     summary: 'People whose home this node is',
@@ -205,7 +215,7 @@ export const schooling = {
         items
           .map(
             ({ user, isInvited, isOpen }) =>
-              `${user}  ${isInvited ? 'has not signed in yet' : isOpen ? 'signed in' : 'sealed'}`
+              `${user}  ${isInvited ? 'a device may come in' : isOpen ? 'signed in' : 'sealed'}`
           )
           .join('\n')
     }
@@ -217,6 +227,16 @@ export const schooling = {
     http: { method: 'DELETE', path: '/messenger/hosted/:user' },
     scope: 'messenger:admin',
     command: { name: 'unhost', arguments: ['user'] }
+  }),
+  joinHome: operation({
+    summary:
+      'Let this home in by the code that another device of yours shows, on which you then type the digits of the status',
+    input: z.object({ code: z.string().min(1).max(2_000) }),
+    output: z.object({}),
+    http: { method: 'POST', path: '/messenger/home/join' },
+    scope: 'messenger:write',
+    deadlineMs: 120_000,
+    command: false
   }),
   openHome: operation({
     summary: 'Open what you have at this home by your recovery code, after your password was given anew',

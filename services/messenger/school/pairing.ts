@@ -39,7 +39,7 @@ export type Wanted = { digits: string; until: number } | { failed: string }
 
 export interface PairingInit {
   network: Pick<Network, 'self' | 'open'>
-  school: Pick<School, 'roster' | 'known' | 'checkAlone' | 'state' | 'enter'>
+  school: Pick<School, 'roster' | 'known' | 'checkNew' | 'state' | 'enter'>
   /** of the own device */
   signer: Signer
   now(): number
@@ -172,7 +172,7 @@ export function createPairing({ network, school, signer, now, signal, changed }:
      * @throws {SchoolError} it belongs to a school, or the other device does not answer, or refuses
      */
     async join(code: string, name: string, begin: () => Promise<void>): Promise<void> {
-      school.checkAlone()
+      school.checkNew()
       const { school: of, user, by, peer, secret } = readDeviceCode(code)
       wanting.abort(new SchoolError('another code was given'))
       const mine = new AbortController()

@@ -185,6 +185,10 @@ export function createSchool({ db, network, now, onGrown }: SchoolInit) {
   }
 
   return (signer: Signer) => ({
+    /** @throws {SchoolError} this device is in a school */
+    checkNew(): void {
+      if (log?.roster.device(signer.account) != null) checkAlone()
+    },
     /** undefined: of no school */
     get roster(): Roster | undefined {
       return log?.roster
@@ -291,17 +295,20 @@ export function createSchool({ db, network, now, onGrown }: SchoolInit) {
     /**
      * Comes in where another device of this person let it in.
      *
-     * @throws {SchoolError} it belongs to a school, or that device's node does not answer
+     * @throws {SchoolError} the node belongs to another school, or that device's node does not answer
      * @throws {PolicyError} the roster says nothing of it
      */
     async enter(
       { school, user, peer }: { school: Uint8Array; user: string; peer: string },
       signal: AbortSignal
     ) {
-      const found = await read(school, [peer], signal)
+      if (log != null && !isEqual(log.roster.school, school)) checkAlone()
+      // a further device of a node that is in it
+      if (log != null) await pull(peer, signal)
+      const found = log ?? (await read(school, [peer], signal))
       if (found.roster.person(signer.account)?.id !== user)
         throw new PolicyError(`the roster of ${found.roster.name} does not name this device`)
-      settleIn(found)
+      if (log == null) settleIn(found)
     }
   })
 }

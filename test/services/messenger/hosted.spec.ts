@@ -24,16 +24,17 @@ describe('messenger: people without a computer, whose home a node is', function 
   before(async () => {
     school = await openGateways({
       isFounded: true,
-      ofDesk: { 'messenger.hosted': 2, 'messenger.home': true }
+      ofDesk: { 'messenger.hosted': 2, 'messenger.home': true },
+      ofBob: { 'messenger.hosted': 1 }
     })
     desk = school.desk
     await school.ask(desk, 'POST', '/roles', { name: 'chatter', scopes: ['read', 'messenger:write'] })
   })
   after(() => school?.[Symbol.asyncDispose]())
 
-  const of = (token: string) =>
+  const of = (token: string, node?: ArtelNode) =>
     Object.assign(
-      (method: string, path: string, body?: object) => school.ask(desk, method, path, body, token),
+      (method: string, path: string, body?: object) => school.ask(node ?? desk, method, path, body, token),
       { token }
     )
   async function signIn(name: string, password = PASSWORD): Promise<ReturnType<typeof of>> {
@@ -158,6 +159,35 @@ describe('messenger: people without a computer, whose home a node is', function 
     await call(bob, 'send', { group: chat, text: 'while nobody was here' })
     ann = await signIn('Ann')
     await reads(ann, 'while nobody was here')
+  })
+
+  it('a second home is let in by the first and has the same chats, also while the first is off', async () => {
+    const { bob, call } = school
+    await call(desk, 'setMailboxes', { peers: [desk.id, bob.id] })
+    await until('bob’s node is a mailbox', async () => (await call(bob, 'status')).isMailbox)
+    await call(bob, 'hostUser', { user: 'ann', second: true })
+    await school.ask(bob, 'POST', '/roles', { name: 'chatter', scopes: ['read', 'messenger:write'] })
+    const { body } = await school.ask(bob, 'POST', '/accounts', { name: 'Ann', role: 'chatter' })
+    const accepted = await school.ask(bob, 'POST', '/invitations/accept', {
+      code: body.code,
+      password: PASSWORD
+    })
+    const there: Ask = of(accepted.body.token, bob)
+    assert.equal((await there('GET', '/messenger/status')).body.me, undefined)
+    const { code: ofBob } = await call(bob, 'addDevice')
+    assert.equal((await there('POST', '/messenger/home/join', { code: ofBob })).status, 403)
+    const { code: shown } = (await ann('POST', '/messenger/devices/code')).body
+    assert.equal((await there('POST', '/messenger/home/join', { code: shown })).status, 200)
+    const { digits } = (await there('GET', '/messenger/status')).body.pairing
+    assert.equal((await ann('POST', '/messenger/devices', { digits })).status, 201)
+    await isIn(there, 'ann')
+    await reads(there, SAID)
+    assert.equal(await contains(join(school.folder, 'bob', 'services', 'messenger', 'people'), [SAID]), false)
+    await desk.stop()
+    await says(there, 'the first home is off')
+    desk = await school.deskAgain()
+    ann = await signIn('Ann')
+    await reads(ann, 'the first home is off')
   })
 
   it('after a start of the node nobody is open until he signs in again', async () => {

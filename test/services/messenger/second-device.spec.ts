@@ -84,7 +84,7 @@ async function openPair(
     laptop.signer,
     (await keyOf('node of laptop')).id,
     {
-      checkAlone: () => undefined,
+      checkNew: () => undefined,
       enter: async ({ user }: { user: string }) => void entered.push(user)
     },
     between(old.answer)
