@@ -21,6 +21,8 @@ import type { Words } from './words.ts'
 /** So near to its end, one reads what is new. */
 const NEAR_PX = 80
 const MAX_NAME = 100
+/** of a browser */
+const MAX_TIMER_MS = 2 ** 31 - 1
 
 interface ConversationProps extends PartProps {
   chat: Chat
@@ -97,6 +99,7 @@ export function Conversation(props: ConversationProps) {
     resized.observe(list.current!)
     return () => resized.disconnect()
   }, [follow])
+  useSilenceEnds(chat.silence?.until, changed)
   useRead(newest?.at, chat, () => void api.read(chat.id, newest!.at).then(changed, fail))
 
   function send(text: string, confirm: boolean): void {
@@ -304,6 +307,17 @@ function Here({ presence, words: { t, time } }: { presence: Presence | undefined
       {text}
     </Text>
   )
+}
+
+/** Nobody tells when a silence has ended. */
+function useSilenceEnds(untilMs: number | undefined, ended: () => void): void {
+  const latest = useRef(ended)
+  latest.current = ended
+  useEffect(() => {
+    if (untilMs === undefined) return
+    const timer = setTimeout(() => latest.current(), Math.min(MAX_TIMER_MS, untilMs - Date.now() + 1000))
+    return () => clearTimeout(timer)
+  }, [untilMs])
 }
 
 /** What is seen is read. */

@@ -95,6 +95,31 @@ export async function chatAway(
   assert.equal(await away.getByRole('tab', { name: 'My devices' }).count(), 0)
 }
 
+/** While he looks at something else, he is told that somebody named him in a chat that he has muted, and of nothing else. */
+async function isToldOfHisName(anna: Page, bob: Page): Promise<void> {
+  await bob.evaluate(() => {
+    const told: string[] = []
+    class Told {
+      static permission = 'granted'
+      constructor(title: string, { body }: { body: string }) {
+        told.push(`${title}: ${body}`)
+      }
+    }
+    Object.assign(window, { told, Notification: Told })
+    Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true })
+  })
+  await say(anna, 'not about him')
+  await button(bob, /^7b.*unread: 1$/).waitFor()
+  await say(anna, 'boots tomorrow, @bob')
+  await button(bob, /^7b.*unread: 2, you are named$/).waitFor()
+  const told = await bob.evaluate(() => {
+    Reflect.deleteProperty(document, 'visibilityState')
+    document.dispatchEvent(new Event('visibilitychange'))
+    return (window as unknown as { told: string[] }).told
+  })
+  assert.deepEqual(told, ['7b: You are named'])
+}
+
 /** Anna, who is no pupil, pins and names, silences Bob for a while, and announces; he is told, and mutes the chat. */
 export async function moderate(
   anna: Page,
@@ -119,6 +144,7 @@ export async function moderate(
   await members.getByRole('button', { name: 'Let Bob speak again' }).click()
   await bob.getByRole('textbox', { name: 'Write a message' }).waitFor()
   await members.getByRole('button', { name: 'Close' }).click()
+  await isToldOfHisName(anna, bob)
   await button(anna, 'Announcement').click()
   const announcement = anna.getByRole('dialog', { name: 'Announcement' })
   await announcement.getByLabel('To the chats of the classes').fill('@bob, boots tomorrow')
