@@ -16,6 +16,8 @@ export function Unwell({ api, words, listen, fail }: PartProps) {
       color={wrong.some(({ state }) => state === 'fail') ? 'red' : 'orange'}
       variant="light"
       title={t('unwell')}
+      // orange on its own tint is too pale to be read
+      styles={{ title: { color: 'var(--mantine-color-text)' } }}
     >
       {wrong.map(({ name, state, detail, remedy, since }) => (
         <Text key={name} size="sm">
