@@ -79,6 +79,7 @@ export const VERDICTS: ReadonlyMap<string, Verdict> = new Map(
     NotServedError: { exit: EXIT.network, status: 403 },
     UnknownDelegatedJobError: { exit: EXIT.usage, status: 404 },
     PaymentMissingError: { exit: EXIT.credits, status: 402 },
+    RefundedError: { exit: EXIT.credits, status: 402 },
     ServiceKeyError: USAGE,
     NetworkError: USAGE,
     ValueError: USAGE,

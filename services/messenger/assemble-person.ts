@@ -7,6 +7,7 @@ import { editOf } from './device/edits.ts'
 import { createFloods } from './device/floods.ts'
 import { createGroups } from './device/groups.ts'
 import { createIntake } from './device/intake.ts'
+import { createLeaving } from './device/leaving.ts'
 import { createNotes } from './device/notes.ts'
 import { createPost } from './device/post.ts'
 import { openDeviceStore } from './device/store.ts'
@@ -101,6 +102,7 @@ export async function assemblePerson(init: PersonInit) {
   }
   const changed = (grp: string): void => tell('chat', { chat: grp })
   const notes = createNotes(store, school, self, now)
+  const leaving = createLeaving(store, school, self)
 
   const post = createPost({
     device: self,
@@ -157,6 +159,7 @@ export async function assemblePerson(init: PersonInit) {
     school,
     network,
     intake,
+    leaving,
     post,
     inTurn,
     now,
@@ -176,6 +179,7 @@ export async function assemblePerson(init: PersonInit) {
     intake,
     post,
     groups,
+    leaving,
     sync,
     notes,
     inTurn,
@@ -201,11 +205,12 @@ export async function assemblePerson(init: PersonInit) {
     post,
     sync,
     groups,
+    leaving,
     chats,
     presence,
     notes,
     now,
-    view: createView(store, school, self, readMs, notes),
+    view: createView(store, school, self, readMs, notes, leaving),
     readMs,
     setReadMs(grp: string, at: number): void {
       const before = readMs(grp)

@@ -31,7 +31,7 @@ export function createOperations(
   /** a school was founded or joined */
   begin: () => Promise<void>
 ): Omit<Handlers<typeof declaration.operations>, keyof typeof administration | keyof typeof carrying> {
-  const { school, pairing, groups, chats, store, view, network, mailbox, self } = node
+  const { school, pairing, groups, leaving, chats, store, view, network, mailbox, self } = node
   const roster = school.known
 
   function status() {
@@ -279,8 +279,14 @@ export function createOperations(
       await groups.change(group, now => ({
         ...now,
         title: title ?? now.title,
-        users: [...new Set([...groups.stillIn(now.users), ...add])].filter(id => !remove.includes(id))
+        users: [...new Set([...groups.stillIn(group, now.users), ...add])].filter(id => !remove.includes(id))
       }))
+      return chatOf(group)
+    },
+
+    async leaveGroup({ group }) {
+      // once
+      if (!leaving.hasGone(group)) await chats.say(group, 'leave', {})
       return chatOf(group)
     },
 

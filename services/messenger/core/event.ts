@@ -44,6 +44,8 @@ const bodies = {
     minutes: z.int().min(0).max(MAX_SILENCE_MINUTES),
     reason: z.string().max(MAX_REASON_CHARS)
   }),
+  /** its author goes: those who may change the chat go on without him */
+  leave: z.object({}),
   /** of a report: it is done */
   close: z.object({ of: hash32, note: z.string().max(MAX_REASON_CHARS) }),
   /** said by a person to himself: his devices tell him of this chat only when somebody names him */

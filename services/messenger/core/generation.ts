@@ -112,6 +112,17 @@ export function peopleOf(
 export const mayMeet = (people: readonly User[], roster: Roster, at?: number): boolean =>
   roster.policy(at).pupilsToPupils || people.length === 1 || people.some(({ role }) => role !== 'pupil')
 
+/** @throws {PolicyError} this person of the chat cannot go by himself, as the roster was then */
+export function checkLeaving(author: User, users: readonly string[], roster: Roster, at: number): void {
+  const rest = users.filter(id => id !== author.id).flatMap(id => roster.user(id, at) ?? [])
+  const { pupilGroups } = roster.policy(at)
+  if (author.role === 'pupil' && !pupilGroups)
+    throw new PolicyError('pupils leave no chats in this school; ask who is no pupil to take you out')
+  if (rest.length === 0) throw new PolicyError('nobody else is in this chat')
+  if (!mayMeet(rest, roster, at) || !(pupilGroups || rest.some(({ role }) => role !== 'pupil')))
+    throw new PolicyError('all others are pupils; add somebody who is none before you go')
+}
+
 /** @throws {PolicyError} such a group may not be */
 export function checkFirst(generation: Generation, roster: Roster): void {
   const { by, roster: at, prev, heads } = generation

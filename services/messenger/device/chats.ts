@@ -30,6 +30,7 @@ import { type InTurn, transactLater } from '../store/database.ts'
 import { deletionsOf, leftBehind } from './deletions.ts'
 import type { Groups } from './groups.ts'
 import type { Intake } from './intake.ts'
+import type { Leaving } from './leaving.ts'
 import type { Notes } from './notes.ts'
 import { ANNOUNCED, decisionIn, type Post } from './post.ts'
 import { openWith, sealWith } from './seal.ts'
@@ -52,6 +53,7 @@ export interface ChatsInit {
   intake: Intake
   post: Post
   groups: Groups
+  leaving: Leaving
   sync: Sync
   notes: Pick<Notes, 'silencing'>
   inTurn: InTurn
@@ -71,8 +73,23 @@ function readSaid(data: Uint8Array): Read {
 
 /** Says things in groups, and takes in what others say. */
 export function createChats(init: ChatsInit) {
-  const { self, signer, mls, store, school, intake, post, groups, sync, notes, inTurn, now, onTaken, log } =
-    init
+  const {
+    self,
+    signer,
+    mls,
+    store,
+    school,
+    intake,
+    post,
+    groups,
+    leaving,
+    sync,
+    notes,
+    inTurn,
+    now,
+    onTaken,
+    log
+  } = init
   const inbox = toHex(inboxOf(self))
   /** of generations in use; as the disk has them */
   const sessions = new LRUCache<string, Session>({ max: MAX_SESSIONS })
@@ -121,6 +138,7 @@ export function createChats(init: ChatsInit) {
     // who has read a revocation goes on without that device first
     if (groups.hasRevoked(grp)) return undefined
     const { newest } = groups.current(grp)
+    if (leaving.hasGone(grp)) throw new PolicyError('you have left this chat')
     if (newest.state == null || !newest.devices.includes(self))
       throw new PolicyError('this device is not in the chat any more, or waits for its keys')
     if (isSpoken(kind)) checkSilence(grp)

@@ -29,7 +29,7 @@ export const line = z.object({
   at,
   by: person,
   kind: z
-    .enum(['text', 'file', 'members', 'silence', 'unknown'])
+    .enum(['text', 'file', 'members', 'silence', 'leave', 'unknown'])
     .describe('unknown: of a newer program, which this one does not show'),
   text: z.string().optional(),
   reply: z.string().optional(),
@@ -178,6 +178,16 @@ export const chatting = {
       arguments: ['group'],
       examples: ['messenger change-chat ID --remove bob']
     }
+  }),
+  leaveGroup: operation({
+    summary:
+      'Leave a chat: you read nothing of what is said after its members go on without you, as they do by themselves; pupils only where they may make groups',
+    input: z.object({ group: id }),
+    output: chat,
+    http: { method: 'POST', path: '/messenger/groups/:group/leave' },
+    scope: 'messenger:write',
+    deadlineMs: 120_000,
+    command: { name: 'leave-chat', arguments: ['group'], examples: ['messenger leave-chat ID'] }
   }),
   send: operation({
     summary: 'Write to a chat; it is on this disk when this returns',

@@ -34,6 +34,7 @@ import type { School } from '../school/school.ts'
 import type { InTurn } from '../store/database.ts'
 import { createDecisions, type Heard } from './decisions.ts'
 import type { Intake } from './intake.ts'
+import type { Leaving } from './leaving.ts'
 import { decisionIn, type Post } from './post.ts'
 import { openWith, sealWith } from './seal.ts'
 import type { DeviceStore, KeptGeneration } from './store.ts'
@@ -41,6 +42,8 @@ import type { DeviceStore, KeptGeneration } from './store.ts'
 const MAX_VOID = 16
 const MAX_TRIES = 4
 const MAX_WELCOME_BYTES = 256 * 1024
+/** A chat in which something was said goes on with fresh keys that often: what a stolen one opens ends there. */
+const FRESH_MS = 7 * 24 * 3_600_000
 const WELCOME_KEPT_MS = 30 * 24 * 3_600_000
 
 const pair = z.tuple([bytesOf(1, MAX_GENERATION_BYTES), bytesOf(64)])
@@ -59,6 +62,7 @@ export interface GroupsInit {
   school: School
   network: Network
   intake: Intake
+  leaving: Leaving
   post: Post
   inTurn: InTurn
   now(): number
@@ -77,7 +81,8 @@ export type Change = (now: { title: string; history: 'all' | 'joining'; users: r
 
 /** Makes generations of groups, follows them, and joins those that this device is added to. */
 export function createGroups(init: GroupsInit) {
-  const { self, signer, mls, store, school, network, intake, post, inTurn, now, signal, onChanged } = init
+  const { self, signer, mls, store, school, network, intake, leaving, post, inTurn, now, signal, onChanged } =
+    init
 
   const decisions = createDecisions(mls, store, school, network)
 
@@ -229,7 +234,7 @@ export function createGroups(init: GroupsInit) {
       if (devices.length > MAX_DEVICES) throw new PolicyError(`a chat has at most ${MAX_DEVICES} devices`)
       if (!devices.includes(self))
         throw new PolicyError(
-          'nobody takes himself out of a chat: its keys come from one who stays; ask another member'
+          'nobody takes himself out of a chat: its keys come from one who stays; leave it, and they go on without you'
         )
       const signed = signGeneration(signer, {
         group: newest.group,
@@ -406,13 +411,19 @@ export function createGroups(init: GroupsInit) {
     change: (grp: string, make: Change) => inTurn(changesOf(grp), () => change(grp, make)),
     /** Goes on with those who count. */
     renew: (grp: string) =>
-      inTurn(changesOf(grp), () => change(grp, now => ({ ...now, users: stillIn(now.users) }))),
+      inTurn(changesOf(grp), () => change(grp, now => ({ ...now, users: stillIn(grp, now.users) }))),
 
-    /** Whether the group has devices that do not count any more, or lacks some of its people. */
+    /** Whether the group has devices that do not count any more, people who have gone, or lacks some. */
     isStale(grp: string): boolean {
       const { newest } = current(grp)
-      if (newest.state == null) return false
-      return devicesOf(stillIn(newest.users)).join() !== [...newest.devices].sort().join()
+      if (newest.state == null || leaving.hasGone(grp)) return false
+      return devicesOf(stillIn(grp, newest.users)).join() !== [...newest.devices].sort().join()
+    },
+    /** Whether its keys are old, and something was said under them. */
+    isOld(grp: string): boolean {
+      const { state, timeMs } = current(grp).newest
+      const isSaid = (store.newestMs(grp) ?? 0) > timeMs
+      return state != null && isSaid && now() - timeMs > FRESH_MS && !leaving.hasGone(grp)
     },
     /** Whether one must be left out before anything more is said. */
     hasRevoked(grp: string): boolean {
@@ -420,8 +431,12 @@ export function createGroups(init: GroupsInit) {
     }
   }
 
-  function stillIn(users: readonly string[]): string[] {
-    return users.filter(user => school.known().user(user)?.isDisabled === false)
+  /** Of people of a chat those who count and have not gone, as far as this device may let them go. */
+  function stillIn(grp: string, users: readonly string[]): string[] {
+    const known = school.known()
+    const mayChange = known.person(self)?.role !== 'pupil' || known.policy().pupilGroups
+    const gone = mayChange ? leaving.gone(grp) : new Set()
+    return users.filter(user => known.user(user)?.isDisabled === false && !gone.has(user))
   }
 }
 

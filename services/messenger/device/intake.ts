@@ -1,6 +1,6 @@
 import { fromHex, isEqual, NO_HASH, toHex } from '../core/codec.ts'
 import { type Event, type EventOf, type Head, parseEvent, type Read } from '../core/event.ts'
-import { counts, cutOf, type Generation, headOf } from '../core/generation.ts'
+import { checkLeaving, counts, cutOf, type Generation, headOf } from '../core/generation.ts'
 import { maySilence } from '../core/moderation.ts'
 import { isTimely, MAX_AHEAD_MS } from '../core/order.ts'
 import type { Roster } from '../core/roster.ts'
@@ -74,6 +74,7 @@ export function createIntake({ store, roster, self }: IntakeInit) {
       throw new PolicyError('pupils ask nobody to confirm what he has read')
     if (event.kind === 'silence' && !maySilence(event, people))
       throw new PolicyError(`${author.name} may not silence ${event.body.user}`)
+    if (event.kind === 'leave') checkLeaving(author, generation.users, people, event.roster)
     if (event.kind === 'close' && author.role === 'pupil') throw new PolicyError('pupils close no reports')
     if (event.kind !== 'edit' && event.kind !== 'delete') return
     const target = store.event(toHex(event.body.of))

@@ -1,10 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Person } from '../assemble-person.ts'
+import type { Role } from '../core/statement.ts'
 import { createPackages } from './packages.ts'
 
 const SEEN_MS = 60 * 24 * 3_600_000
 /** One member after the other renews a chat, so that not all do at once. */
 const RENEW_STEP_MS = 3_000
+const ROLES: readonly Role[] = ['admin', 'teacher', 'pupil']
+/** Fresh keys are no hurry, and each try takes key packages of all. */
+const FRESH_AGAIN_MS = 3_600_000
 
 export interface UpkeepInit {
   now(): number
@@ -21,23 +25,27 @@ export function createUpkeep(person: Person, { now, signal, degraded, log }: Upk
   /** when a chat was first seen to need other members */
   const staleSince = new Map<string, number>()
 
-  /** Chats whose people or devices have changed in the roster go on with those that are right. */
+  /** Chats whose people or devices have changed go on with those that are right, and old ones with fresh keys. */
   async function renewStale(): Promise<void> {
     for (const grp of store.groups()) {
-      if (!groups.isStale(grp)) {
+      const isStale = groups.isStale(grp)
+      if (!isStale && !groups.isOld(grp)) {
         staleSince.delete(grp)
         continue
       }
       const since = staleSince.get(grp) ?? now()
       staleSince.set(grp, since)
       const { devices } = groups.current(grp).newest
-      const rank = devices.filter(device => school.known().person(device) != null).indexOf(self)
+      const roleOf = (device: string): Role | undefined => school.known().person(device)?.role
+      // who may change a chat comes first
+      const rank = ROLES.flatMap(role => devices.filter(each => roleOf(each) === role)).indexOf(self)
       if (now() - since < Math.max(0, rank) * RENEW_STEP_MS) continue
       try {
-        await groups.change(grp, now => ({ ...now, users: groups.stillIn(now.users) }))
+        await groups.change(grp, now => ({ ...now, users: groups.stillIn(grp, now.users) }))
         degraded(`members of ${grp.slice(0, 8)}`, undefined)
       } catch (error) {
-        degraded(`members of ${grp.slice(0, 8)}`, (error as Error).message)
+        if (isStale) degraded(`members of ${grp.slice(0, 8)}`, (error as Error).message)
+        else staleSince.set(grp, now() + FRESH_AGAIN_MS)
       }
     }
   }

@@ -7,6 +7,7 @@ import { silencedUntil } from '../core/moderation.ts'
 import { compareEvents } from '../core/order.ts'
 import type { School } from '../school/school.ts'
 import { editOf } from './edits.ts'
+import type { Leaving } from './leaving.ts'
 import type { Notes } from './notes.ts'
 import type { DeviceStore } from './store.ts'
 import { queryOf } from './words.ts'
@@ -26,7 +27,7 @@ export interface Line {
   at: number
   by: Person
   /** unknown: of a newer program */
-  kind: 'text' | 'file' | 'members' | 'silence' | 'unknown'
+  kind: 'text' | 'file' | 'members' | 'silence' | 'leave' | 'unknown'
   text?: string
   file?: { name: string; size: number }
   reply?: string
@@ -71,7 +72,8 @@ export function createView(
   school: School,
   self: string,
   readMs: (grp: string) => number,
-  notes: Notes
+  notes: Notes,
+  leaving: Pick<Leaving, 'hasGone'>
 ) {
   const nameOf = (id: string): string => school.known().user(id)?.name ?? id
   const userOf = (device: string): string | undefined => school.known().device(device)?.user
@@ -104,6 +106,7 @@ export function createView(
   /** What has a line in the chat and is neither text nor file. */
   function otherOf(id: string, { device, timeMs, kind, body }: Event): Line {
     const line = { id, at: timeMs, by: personOf(device) }
+    if (kind === 'leave') return { ...line, kind }
     if (kind !== 'silence') return { ...line, kind: 'unknown' }
     const { user, minutes, reason } = body
     const until = silencedUntil({ timeMs, body })
@@ -237,7 +240,7 @@ export function createView(
             title: titleOf(newest),
             people: newest.users.map(id => ({ id, name: nameOf(id) })),
             generation: newest.g,
-            isIn: newest.state != null && newest.devices.includes(self),
+            isIn: newest.state != null && newest.devices.includes(self) && !leaving.hasGone(grp),
             waiting: store.waitingCount(grp),
             unread,
             mentions: unread === 0 ? 0 : notes.mentions(grp, readMs(grp)),

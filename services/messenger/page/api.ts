@@ -145,6 +145,7 @@ export function createApi(request: PageProps['request']) {
       send('PUT', `/messenger/events/${message}/reaction`, { with: sign }),
     report: (message: string, reason: string) => send('POST', '/messenger/reports', { message, reason }),
     confirm: (message: string) => send('PUT', `/messenger/events/${message}/confirmation`, {}),
+    leave: (group: string) => send('POST', `/messenger/groups/${group}/leave`, {}),
     pins: (group: string) => ask<{ items: Pins }>(`/messenger/groups/${group}/pins`),
     pin: (message: string) => send('PUT', `/messenger/events/${message}/pin`, {}),
     unpin: (message: string) => ask(`/messenger/events/${message}/pin`, { method: 'DELETE' }),

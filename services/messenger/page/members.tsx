@@ -1,5 +1,6 @@
 import { Button, Group, Modal, Stack, TextInput } from '@mantine/core'
 import { useState } from 'react'
+import { Confirm, type Question } from '../../host/page/confirm.tsx'
 import { RemoveButton, Row, Rows } from '../../host/page/rows.tsx'
 import { Choose } from './choose.tsx'
 import type { PartProps } from './part.ts'
@@ -32,6 +33,7 @@ export function Members({
   const [added, setAdded] = useState<string[]>([])
   const [silenced, setSilenced] = useState<{ id: string; name: string }>()
   const [isBusy, setIsBusy] = useState(false)
+  const [question, setQuestion] = useState<Question>()
   const isIn = new Set(chat.people.map(({ id }) => id))
 
   function hereOf(id: string): string | false {
@@ -135,9 +137,30 @@ export function Members({
                 </Button>
               </Group>
             </form>
+            {chat.people.length > 1 && (
+              <Button
+                variant="default"
+                style={{ alignSelf: 'flex-start' }}
+                onClick={() =>
+                  setQuestion({
+                    title: t('leave'),
+                    text: t('leaveWhat'),
+                    yes: t('leave'),
+                    run: () => void api.leave(chat.id).then(changed, fail).then(close)
+                  })
+                }
+              >
+                {t('leave')}
+              </Button>
+            )}
           </>
         )}
       </Stack>
+      <Confirm
+        question={question}
+        close={() => setQuestion(undefined)}
+        texts={{ close: t('close'), keep: t('cancel') }}
+      />
       {silenced !== undefined && (
         <Silence
           group={chat.id}

@@ -33,7 +33,8 @@ export const Message = memo(function Message(props: MessageProps) {
   const { line, answered, isOwn, isPinned, myName, actions, words } = props
   const { t, time } = words
   if (line.kind === 'members') return <Members line={line} words={words} />
-  if (line.kind === 'silence' || line.kind === 'unknown') return <Notice line={line} words={words} />
+  if (line.kind === 'silence' || line.kind === 'leave' || line.kind === 'unknown')
+    return <Notice line={line} words={words} />
   const isGone = line.isDeleted === true || line.isHidden === true
   return (
     <li
@@ -114,7 +115,11 @@ function Notice({ line, words: { t, time } }: Pick<MessageProps, 'line' | 'words
     <li style={{ alignSelf: 'center', maxWidth: '92%' }}>
       <Text size="xs" c="dimmed" ta="center" style={{ overflowWrap: 'anywhere' }}>
         {time(line.at)} · <bdi>{line.by.name}</bdi> ·{' '}
-        {of === undefined ? t('unknownLine') : t(isLifted === true ? 'lifted' : 'silenced', values)}
+        {line.kind === 'leave'
+          ? t('hasLeft')
+          : of === undefined
+            ? t('unknownLine')
+            : t(isLifted === true ? 'lifted' : 'silenced', values)}
       </Text>
     </li>
   )

@@ -23,6 +23,10 @@ export const moderationEn = {
   lifted: '{of} may speak again',
   youAreSilenced: '{name} has silenced you here until {at}: {reason}',
   hidden: 'not shown: silenced then',
+  hasLeft: 'has left',
+  leave: 'Leave the chat',
+  leaveWhat:
+    'You read nothing of what is said here from then on, and somebody must add you to come back. What you have stays.',
   unknownLine: 'something that a newer program shows',
   announce: 'Announcement',
   announceText: 'To the chats of the classes',
@@ -58,6 +62,10 @@ export const moderationRu: typeof moderationEn = {
   lifted: '{of} снова может писать',
   youAreSilenced: '{name} запрещает вам писать здесь до {at}: {reason}',
   hidden: 'не показано: писать было запрещено',
+  hasLeft: 'больше не участвует',
+  leave: 'Выйти из чата',
+  leaveWhat:
+    'Вы не прочтёте того, что здесь напишут потом; вернуться можно, если вас добавят. Прочитанное останется.',
   unknownLine: 'то, что показывает более новая программа',
   announce: 'Объявление',
   announceText: 'В чаты классов',

@@ -169,5 +169,8 @@ export const MIGRATIONS: readonly string[] = [
   `
   -- the few of a chat that are looked for by their kind
   CREATE INDEX eventByKind ON event (grp, kind, timeMs, id) WHERE kind IN ('pin', 'silence', 'mute');
+  `,
+  `
+  CREATE INDEX eventLeaving ON event (grp) WHERE kind = 'leave';
   `
 ]

@@ -164,6 +164,66 @@ describe('messenger: a school on loopback', function () {
     assert.equal((await textsOf(ann, group)).includes('let me in'), false)
   })
 
+  it('goes on by itself without who leaves, and with who is let in again', async () => {
+    await using school = await openSchool()
+    const ann = await school.join('ann', 'teacher')
+    const max = await school.join('max', 'teacher')
+    const bob = await school.join('bob', 'pupil')
+    const { id: group } = await whenKnown(ann, 'createGroup', { title: '7b', users: ['max', 'bob'] })
+    for (const each of [max, bob]) await until('all are in the chat', () => has(each, group))
+    await assert.rejects(bob.call('leaveGroup', { group }), {
+      name: 'PolicyError',
+      message: /pupils leave no chats/
+    })
+    await max.call('send', { group, text: 'good bye' })
+    await max.call('leaveGroup', { group })
+    await assert.rejects(max.call('send', { group, text: 'one more' }), {
+      name: 'PolicyError',
+      message: /you have left/
+    })
+    await until('ann goes on without him', async () => {
+      const [chat] = (await ann.call('groups')).items
+      return !chat.people.some((each: any) => each.id === 'max')
+    })
+    await ann.call('send', { group, text: 'without max' })
+    await until('bob reads on', async () => (await textsOf(bob, group)).includes('without max'))
+    const { items } = await bob.call('messages', { group })
+    assert.ok(items.some((each: any) => each.kind === 'leave' && each.by.id === 'max'))
+    await assert.rejects(ann.call('leaveGroup', { group }), {
+      name: 'PolicyError',
+      message: /all others are pupils/
+    })
+    assert.equal(await has(max, group), false)
+    assert.equal(await contains(max.folder, ['without max']), false)
+    await ann.call('changeGroup', { group, add: ['max'] })
+    await until('max is back', () => has(max, group))
+    await max.call('send', { group, text: 'here again' })
+    await until('ann reads him', async () => (await textsOf(ann, group)).includes('here again'))
+  })
+
+  it('has fresh keys a week later, where something was said', async () => {
+    let later = 0
+    await using school = await openSchool({ now: () => Date.now() + later })
+    const ann = await school.join('ann', 'teacher')
+    const bob = await school.join('bob', 'pupil')
+    const { id: group } = await whenKnown(ann, 'createGroup', { title: '7b', users: ['bob'] })
+    const { id: silent } = await ann.call('createGroup', { title: 'silent', users: ['bob'] })
+    for (const each of [group, silent]) await until('bob is in the chat', () => has(bob, each))
+    await bob.call('send', { group, text: 'hello' })
+    await until('ann has it', async () => (await textsOf(ann, group)).length === 1)
+    later = 8 * 24 * 3_600_000
+    const generation = async (of: typeof ann, id: string): Promise<number> =>
+      (await of.call('groups')).items.find((each: any) => each.id === id).generation
+    for (const each of [ann, bob])
+      await until(
+        'the keys are fresh, and here',
+        async () => (await generation(each, group)) === 1 && (await has(each, group))
+      )
+    await bob.call('send', { group, text: 'under fresh keys' })
+    await until('ann reads on', async () => (await textsOf(ann, group)).includes('under fresh keys'))
+    assert.equal(await generation(ann, silent), 0)
+  })
+
   it('goes on where two change it at the same moment, again and again', async () => {
     await using school = await openSchool()
     const ann = await school.join('ann', 'teacher')

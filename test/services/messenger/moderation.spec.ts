@@ -113,7 +113,7 @@ describe('messenger: a changed client', () => {
       const intake = createIntake({ store, roster: () => roster, self: admin.id })
       const refused: string[] = []
       for (const each of given) intake.take(grp, [each], ({ message }) => refused.push(message))
-      const lines = createView(store, school, admin.id, () => 0, notes)
+      const lines = createView(store, school, admin.id, () => 0, notes, { hasGone: () => false })
         .page(grp, 50)
         .toReversed()
       return {

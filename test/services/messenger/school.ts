@@ -15,6 +15,7 @@ export async function startNode(
     identity?: TestHostInit['identity']
     lines?: string[]
     settings?: Record<string, unknown>
+    now?: () => number
   } = {}
 ) {
   const { settings = {}, ...rest } = init
@@ -32,12 +33,12 @@ export async function startNode(
 }
 
 /** Nodes on loopback that know each other; the first founds a school and keeps its mail. */
-export async function openSchool() {
+export async function openSchool({ now = Date.now } = {}) {
   const started = new AsyncDisposableStack()
   const directory = createTestDirectory()
   const nodes: Node[] = []
   async function node(init: Parameters<typeof startNode>[1] = {}): Promise<Node> {
-    const made = started.use(await startNode(directory, init))
+    const made = started.use(await startNode(directory, { now, ...init }))
     for (const other of nodes) if (other.libp2p.status === 'started') await made.connect(other)
     nodes.push(made)
     return made
