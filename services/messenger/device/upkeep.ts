@@ -8,7 +8,7 @@ const SEEN_MS = 60 * 24 * 3_600_000
 const RENEW_STEP_MS = 3_000
 const ROLES: readonly Role[] = ['admin', 'teacher', 'pupil']
 /** Fresh keys are no hurry, and each try takes key packages of all. */
-const FRESH_AGAIN_MS = 3_600_000
+const FRESH_AGAIN_MS = 24 * 3_600_000
 
 export interface UpkeepInit {
   now(): number
