@@ -26,7 +26,7 @@ export interface Way {
 }
 
 /** Of an event that somebody changes. */
-interface Changed {
+export interface Changed {
   grp: string
   device: string
   timeMs: number
