@@ -286,7 +286,10 @@ export function createOperations(
 
     async leaveGroup({ group }) {
       // once
-      if (!leaving.hasGone(group)) await chats.say(group, 'leave', {})
+      if (!leaving.hasGone(group)) {
+        leaving.check(group, groups.current(group).newest.users)
+        await chats.say(group, 'leave', {})
+      }
       return chatOf(group)
     },
 
@@ -314,8 +317,10 @@ export function createOperations(
       id: await chats.say(groupOf(message), 'edit', { of: fromHex(message), text })
     }),
     async delete({ message }) {
-      if (store.event(message)?.event.kind === 'silence')
-        throw new PolicyError('a silence is not deleted; lift it')
+      const kind = store.event(message)?.event.kind
+      if (kind === 'silence') throw new PolicyError('a silence is not deleted; lift it')
+      if (kind === 'leave')
+        throw new PolicyError('that somebody has left is not deleted; add him, and he is in again')
       const id = await chats.remove(groupOf(message), message)
       if (id == null) throw new UnknownChatError(`there is no message ${message}`)
       return { id }

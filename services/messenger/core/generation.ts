@@ -112,15 +112,26 @@ export function peopleOf(
 export const mayMeet = (people: readonly User[], roster: Roster, at?: number): boolean =>
   roster.policy(at).pupilsToPupils || people.length === 1 || people.some(({ role }) => role !== 'pupil')
 
-/** @throws {PolicyError} this person of the chat cannot go by himself, as the roster was then */
-export function checkLeaving(author: User, users: readonly string[], roster: Roster, at: number): void {
-  const rest = users.filter(id => id !== author.id).flatMap(id => roster.user(id, at) ?? [])
-  const { pupilGroups } = roster.policy(at)
-  if (author.role === 'pupil' && !pupilGroups)
-    throw new PolicyError('pupils leave no chats in this school; ask who is no pupil to take you out')
-  if (rest.length === 0) throw new PolicyError('nobody else is in this chat')
-  if (!mayMeet(rest, roster, at) || !(pupilGroups || rest.some(({ role }) => role !== 'pupil')))
-    throw new PolicyError('all others are pupils; add somebody who is none before you go')
+/**
+ * Who of these people has gone, of those who said so, in that order: each as long as those who stay may be a chat, and
+ * go on without him. Whoever knows the same says the same, also where all went at once.
+ */
+export function goneOf(
+  users: readonly string[],
+  said: readonly string[],
+  roster: Roster
+): ReadonlySet<string> {
+  const { pupilGroups } = roster.policy()
+  const gone = new Set<string>()
+  for (const user of said) {
+    const rest = users
+      .filter(id => id !== user && !gone.has(id))
+      .flatMap(id => roster.user(id) ?? [])
+      .filter(({ isDisabled }) => !isDisabled)
+    const mayGoOn = pupilGroups ? rest.length > 0 : rest.some(({ role }) => role !== 'pupil')
+    if (mayGoOn && mayMeet(rest, roster)) gone.add(user)
+  }
+  return gone
 }
 
 /** @throws {PolicyError} such a group may not be */

@@ -1,6 +1,6 @@
 import { fromHex, isEqual, NO_HASH, toHex } from '../core/codec.ts'
 import { type Event, type EventOf, type Head, parseEvent, type Read } from '../core/event.ts'
-import { checkLeaving, counts, cutOf, type Generation, headOf } from '../core/generation.ts'
+import { counts, cutOf, type Generation, headOf } from '../core/generation.ts'
 import { maySilence } from '../core/moderation.ts'
 import { isTimely, MAX_AHEAD_MS } from '../core/order.ts'
 import type { Roster } from '../core/roster.ts'
@@ -74,7 +74,9 @@ export function createIntake({ store, roster, self }: IntakeInit) {
       throw new PolicyError('pupils ask nobody to confirm what he has read')
     if (event.kind === 'silence' && !maySilence(event, people))
       throw new PolicyError(`${author.name} may not silence ${event.body.user}`)
-    if (event.kind === 'leave') checkLeaving(author, generation.users, people, event.roster)
+    // whether others can go on without him is not the same at all who hear it
+    if (event.kind === 'leave' && author.role === 'pupil' && !policy.pupilGroups)
+      throw new PolicyError('pupils leave no chats in this school; ask who is no pupil to take you out')
     if (event.kind === 'close' && author.role === 'pupil') throw new PolicyError('pupils close no reports')
     if (event.kind !== 'edit' && event.kind !== 'delete') return
     const target = store.event(toHex(event.body.of))
@@ -191,8 +193,8 @@ export function createIntake({ store, roster, self }: IntakeInit) {
     const isDeleted = deletes.some(each =>
       mayDelete(each.event, { grp, device, timeMs }, store.generations(grp))
     )
-    // who is silenced stays so until it is lifted
-    if (isDeleted && kind !== 'silence') store.empty(id)
+    // who is silenced stays so until it is lifted, and who has gone until he is let in
+    if (isDeleted && kind !== 'silence' && kind !== 'leave') store.empty(id)
   }
 
   function mayDelete(event: EventOf<'delete'>, of: Changed, generations: readonly KeptGeneration[]): boolean {

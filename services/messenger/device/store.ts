@@ -159,7 +159,7 @@ export function openDeviceStore(db: DatabaseSync, now: () => number, words: Word
        SELECT id FROM event AS other
        WHERE other.grp = event.grp AND other.device = event.device AND other.seq = event.seq - 1
      ) AS before
-     FROM event WHERE (id = ?1 AND kind NOT IN ('delete', 'silence')) OR (target = ?1 AND kind IN ('edit', '${GONE}'))`
+     FROM event WHERE (id = ?1 AND kind NOT IN ('delete', 'silence', 'leave')) OR (target = ?1 AND kind IN ('edit', '${GONE}'))`
   )
   const deletesOf = all<Signed & { id: string }>(
     `SELECT id, bytes, signature FROM event WHERE target = ? AND kind = 'delete' AND bytes IS NOT NULL`

@@ -199,6 +199,17 @@ describe('messenger: a school on loopback', function () {
     await until('max is back', () => has(max, group))
     await max.call('send', { group, text: 'here again' })
     await until('ann reads him', async () => (await textsOf(ann, group)).includes('here again'))
+    // both at once: one stays, and writes on
+    await Promise.allSettled([ann, max].map(each => each.call('leaveGroup', { group })))
+    await until('the pupil is in the chat with one of them', async () => {
+      const [chat] = (await bob.call('groups')).items
+      return chat.isIn && chat.people.length === 2
+    })
+    const [chat] = (await bob.call('groups')).items
+    const stays = chat.people.some((each: any) => each.id === 'ann') ? ann : max
+    await until('who stays is in it', () => has(stays, group))
+    await stays.call('send', { group, text: 'I stay' })
+    await until('the pupil reads on', async () => (await textsOf(bob, group)).includes('I stay'))
   })
 
   it('has fresh keys a week later, where something was said', async () => {

@@ -5,9 +5,10 @@ import { join } from 'node:path'
 import { openDatabase } from '../../../services/host/index.ts'
 import { hashOf, NO_HASH, toHex } from '../../../services/messenger/core/codec.ts'
 import { type Event, type Read, readSigned, signEvent } from '../../../services/messenger/core/event.ts'
-import { readGeneration, signGeneration } from '../../../services/messenger/core/generation.ts'
+import { goneOf, readGeneration, signGeneration } from '../../../services/messenger/core/generation.ts'
 import { mayPin, maySilence, silenceAt } from '../../../services/messenger/core/moderation.ts'
 import { createIntake } from '../../../services/messenger/device/intake.ts'
+import { createLeaving } from '../../../services/messenger/device/leaving.ts'
 import { createNotes } from '../../../services/messenger/device/notes.ts'
 import { openDeviceStore } from '../../../services/messenger/device/store.ts'
 import { createView } from '../../../services/messenger/device/view.ts'
@@ -60,6 +61,80 @@ describe('messenger: who may pin and silence', () => {
     const at = (minutes: number): boolean => silenceAt(all, 'bob', minutes * MINUTE_MS) != null
     deepEqual([0, 1.9, 2, 4.9, 5, 5.9, 6].map(at), [true, true, false, false, true, true, false])
     equal(silenceAt(all, undefined, 0), undefined)
+  })
+})
+
+describe('messenger: who leaves', () => {
+  it('goes as long as others can go on without him; of all who go at once, the last ones stay', async () => {
+    const { roster, admin, add, state } = await foundSchool()
+    for (const id of ['ann', 'max']) await add(id, 'teacher')
+    for (const id of ['bob', 'eve']) await add(id, 'pupil')
+    const gone = (users: string[], said: string[]): string[] => [...goneOf(users, said, roster)]
+    deepEqual(gone(['ann', 'max', 'bob'], ['max', 'ann']), ['max'])
+    deepEqual(gone(['ann', 'max', 'bob'], ['ann', 'max']), ['ann'])
+    deepEqual(gone(['ann', 'max'], ['ann', 'max']), ['ann'])
+    deepEqual(gone(['ann'], ['ann']), [])
+    deepEqual(gone(['ann', 'bob', 'eve'], ['ann']), [])
+    // a teacher who does not count any more keeps no chat going
+    state(admin, 'users', { users: [{ ...roster.user('max')!, isDisabled: true }] })
+    deepEqual(gone(['ann', 'max', 'bob'], ['ann']), [])
+    state(admin, 'policy', { ...roster.policy(), pupilGroups: true, pupilsToPupils: true })
+    deepEqual(gone(['ann', 'bob', 'eve'], ['ann', 'bob', 'eve']), ['ann', 'bob'])
+  })
+
+  it('is heard by all, whatever else they have heard, and it is not undone by deleting that', async () => {
+    await using ended = new AsyncDisposableStack()
+    const folder = await mkdtemp(join(tmpdir(), 'artel-messenger-leaving-'))
+    ended.defer(() => rm(folder, { recursive: true, force: true }))
+    const { roster, admin, add, state } = await foundSchool()
+    const [ann, max] = [await add('ann', 'teacher'), await add('max', 'teacher')]
+    const bob = await add('bob', 'pupil')
+    const about = { title: 'chat', history: 'all' as const, timeMs: START_MS }
+    const first = signGeneration(ann.signer, {
+      ...{ ...about, group: NO_HASH, g: 0, prev: NO_HASH, by: ann.id, roster: roster.head, heads: [] },
+      ...{ users: ['ann', 'max', 'bob'], devices: [ann.id, max.id, bob.id] }
+    })
+    const { group, hash } = readGeneration(first)
+    const place = { group, device: max.id, after: [], roster: roster.head }
+    const leave = signEvent(max.signer, {
+      ...{ ...place, seq: 0, prev: NO_HASH, timeMs: START_MS + 1, kind: 'leave', body: {} }
+    } as Event)
+    const undo = signEvent(max.signer, {
+      ...{ ...place, seq: 1, prev: hashOf(leave.bytes), timeMs: START_MS + 2 },
+      ...{ kind: 'delete', body: { of: hashOf(leave.bytes) } }
+    } as Event)
+    state(admin, 'users', { users: [{ ...roster.user('ann')!, isDisabled: true }] })
+    const next = signGeneration(bob.signer, {
+      ...{ ...about, group, g: 1, prev: hash, by: bob.id, roster: roster.head, heads: [] },
+      ...{ users: ['max', 'bob'], devices: [max.id, bob.id] }
+    })
+    const takes = (name: string, generations: (typeof first)[]) => {
+      const db = openDatabase(join(folder, name), MIGRATIONS)
+      ended.defer(() => db.close())
+      const store = openDeviceStore(db, Date.now, () => undefined)
+      for (const each of generations) store.addGeneration(each)
+      const intake = createIntake({ store, roster: () => roster, self: bob.id })
+      const refused: string[] = []
+      for (const each of [leave, undo])
+        intake.take(toHex(group), [readSigned(each)], ({ message }) => refused.push(message))
+      const leaving = createLeaving(store, { known: () => roster } as never, bob.id)
+      const isThere = store.event(toHex(hashOf(leave.bytes))) != null
+      return { refused, isThere, gone: [...leaving.gone(toHex(group))] }
+    }
+    // nobody is left who could go on without max
+    deepEqual(takes('before', [first]), { refused: [], isThere: true, gone: [] })
+    deepEqual(takes('after', [first, next]), { refused: [], isThere: true, gone: [] })
+    state(admin, 'users', { users: [{ ...roster.user('ann')!, isDisabled: false }] })
+    deepEqual(takes('again', [first]), { refused: [], isThere: true, gone: ['max'] })
+    // who made the next generation may have known of it: a pupil could not let max go, ann could
+    const knowing = (by: Key) =>
+      signGeneration(by.signer, {
+        ...{ ...about, group, g: 1, prev: hash, by: by.id, roster: roster.head },
+        ...{ users: ['ann', 'max', 'bob'], devices: [ann.id, max.id, bob.id] },
+        heads: [[max.id, 0, hashOf(leave.bytes)]]
+      })
+    deepEqual(takes('by-a-pupil', [first, knowing(bob)]).gone, ['max'])
+    deepEqual(takes('by-ann', [first, knowing(ann)]).gone, [])
   })
 })
 
