@@ -157,12 +157,14 @@ export function createDelegating(
     followed.delete(id)
   }
 
-  /** Starts what was paid, however long its delegate is out of reach: the same key starts no second job. */
-  function begin(unstarted: Unstarted): Promise<Begun> {
+  /** Starts what is paid, however long its delegate is out of reach: the same key starts no second job. */
+  function begin(unstarted: Unstarted, paid = async (): Promise<void> => {}): Promise<Begun> {
     const { key, delegate } = unstarted
     const before = beginning.get(key)
     if (before != null) return before
-    const begun = askToStart(unstarted).finally(() => beginning.delete(key))
+    const begun = paid()
+      .then(() => askToStart(unstarted))
+      .finally(() => beginning.delete(key))
     beginning.set(key, begun)
     begun.catch(err => log('%s does not start what was paid: %s', delegate, (err as Error).message))
     return begun
@@ -185,22 +187,21 @@ export function createDelegating(
     }
   }
 
-  /** Pays the bound under a key, once. */
-  async function pay({ key, delegate, spec }: Unstarted, bound: bigint, signal?: AbortSignal): Promise<void> {
-    const isThere = isPaid(key, delegate)
-    const asked = isThere ? bound : (await ask(delegate, { t: 'ask', spec }, 'price', { signal })).bound
-    if (asked > bound)
-      throw new DelegateError(
-        delegate,
-        'PriceError',
-        `it wants ${asked} micro-credits, the bound is ${bound}`
-      )
-    book.handOut(key, delegate, spec)
-    if (isThere) return
+  /** Throws DelegateError where it does not take the job for `bound`. */
+  async function agree(delegate: string, spec: Uint8Array, bound: bigint, signal?: AbortSignal) {
+    const asked = (await ask(delegate, { t: 'ask', spec }, 'price', { signal })).bound
+    if (asked <= bound) return
+    const message = `it wants ${asked} micro-credits, the bound is ${bound}`
+    throw new DelegateError(delegate, 'PriceError', message)
+  }
+
+  /** Pays the bound under a key, once, whoever waits for it: what is signed cannot be taken back. */
+  async function pay({ key, delegate }: Unstarted, bound: bigint): Promise<void> {
+    if (isPaid(key, delegate)) return
     try {
-      await ledger.transfer(delegate, bound, { memo: memoOf(key), signal })
+      await ledger.transfer(delegate, bound, { memo: memoOf(key), signal: controller.signal })
     } catch (err) {
-      if (signal?.aborted !== true) book.forget(key)
+      if (!isPaid(key, delegate)) book.forget(key)
       throw err
     }
   }
@@ -208,18 +209,28 @@ export function createDelegating(
   const isPaid = (key: string, delegate: string): boolean =>
     ledger.transferOf(memoOf(key), { from: ledger.account, to: delegate }) != null
 
-  /** Who submitted it has gone and never learns its id: what it has not cost comes back. */
-  function callBack(begun: Promise<Begun>, delegate: string): void {
-    begun
-      .then(({ job }) => ask(delegate, { t: 'cancel', job }, 'report'))
-      .catch(err => log.error('a job that nobody waits for is not cancelled at %s: %e', delegate, err))
+  /** Nobody knows its id: what it has not cost comes back. */
+  function callBack(delegate: string, key: string, begun: Promise<{ job: string }>): void {
+    begun.then(
+      async ({ job }) => {
+        try {
+          await ask(delegate, { t: 'cancel', job }, 'report')
+        } catch (err) {
+          log.error('job %s, that nobody waits for, is not cancelled at %s: %e', job, delegate, err)
+          // whoever does not answer is asked at the next start
+          if (!(err instanceof DelegateError)) return
+        }
+        book.told(key)
+      },
+      () => {} // told where it is begun
+    )
   }
 
   return {
     /**
      * Hands a job to `delegate`: asks, pays the bound, starts. With an `id` the same job each time, paid once; without, a job
-     * that begins when its `signal` has long been aborted is cancelled, for nobody knows it. Throws DelegateError with the
-     * delegate's reason, InsufficientCreditsError, SpecError.
+     * that begins when nobody waits here any more is cancelled, for nobody knows it. Throws DelegateError with the delegate's
+     * reason, InsufficientCreditsError, SpecError.
      */
     async submit(
       text: unknown,
@@ -231,20 +242,27 @@ export function createDelegating(
       const key = keyOf(delegate, id)
       const before = book.handed(key)
       if (before?.job != null) return follow(before.job, delegate, undefined, parsed)
-      await pay({ key, delegate, spec }, boundOf(parsed.maxPrice), signal)
-      const begun = begin({ key, delegate, spec })
+      const bound = boundOf(parsed.maxPrice)
+      if (!isPaid(key, delegate)) await agree(delegate, spec, bound, signal)
+      signal?.throwIfAborted()
+      book.handOut(key, delegate, spec, id == null)
+      const handed = { key, delegate, spec }
+      const begun = begin(handed, () => pay(handed, bound))
       const late = AbortSignal.timeout(REQUEST_TIMEOUT_MS + PATIENCE_MS)
+      const gone = signal == null ? late : AbortSignal.any([late, signal])
       try {
-        const { job, report } = await raceSignal(
-          begun,
-          signal == null ? late : AbortSignal.any([late, signal])
-        )
+        const { job, report } = await raceSignal(begun, gone)
+        book.told(key)
         return follow(job, delegate, report as JobReport, parsed)
       } catch (err) {
-        if (signal?.aborted === true && id == null) callBack(begun, delegate)
+        if (gone.aborted && id == null) callBack(delegate, key, begun)
         if (!late.aborted) throw err
-        const message = 'it does not answer; the job is paid and starts when it does'
-        throw new DelegateError(delegate, 'TimeoutError', message)
+        const then = id == null ? 'is cancelled' : 'starts'
+        throw new DelegateError(
+          delegate,
+          'TimeoutError',
+          `it does not answer; the job is paid and ${then} when it does`
+        )
       }
     },
 
@@ -256,7 +274,7 @@ export function createDelegating(
       return row && follow(id, row.delegate, undefined, parse(decodeValue(row.spec)))
     },
 
-    /** What was paid before this node went down and not started; the same key starts no second job. */
+    /** What was paid before this node went down and not started, and what nobody has learned of; the same key starts no second job. */
     start(): void {
       for (const unstarted of book.unstarted()) {
         const { key, delegate } = unstarted
@@ -266,6 +284,9 @@ export function createDelegating(
             log.error('the job that %s was paid for is not started yet: %e', delegate, err)
         })
       }
+      for (const { job, ...handed } of book.untold())
+        if (job != null) callBack(handed.delegate, handed.key, Promise.resolve({ job }))
+        else if (isPaid(handed.key, handed.delegate)) callBack(handed.delegate, handed.key, begin(handed))
     },
 
     stop(): void {

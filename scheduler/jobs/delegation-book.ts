@@ -10,6 +10,7 @@ const SCHEMA = `
     key TEXT PRIMARY KEY, delegate TEXT NOT NULL, spec BLOB NOT NULL, job TEXT
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS delegations_job ON delegations (job);
+  CREATE TABLE IF NOT EXISTS delegations_untold (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 `
 
 /** Jobs of others here, and own ones elsewhere, each with the key that it was paid under. */
@@ -24,6 +25,11 @@ export function createDelegationBook(db: DatabaseSync) {
   const insertOut = db.prepare('INSERT OR IGNORE INTO delegations (key, delegate, spec) VALUES (?, ?, ?)')
   const setJob = db.prepare('UPDATE delegations SET job = ? WHERE key = ?')
   const removeOut = db.prepare('DELETE FROM delegations WHERE key = ?')
+  const insertUntold = db.prepare('INSERT OR IGNORE INTO delegations_untold (key) VALUES (?)')
+  const removeUntold = db.prepare('DELETE FROM delegations_untold WHERE key = ?')
+  const selectUntold = db.prepare(
+    'SELECT key, delegate, spec, job FROM delegations JOIN delegations_untold USING (key)'
+  )
   const selectHanded = db.prepare('SELECT job FROM delegations WHERE key = ?')
   const selectOut = db.prepare('SELECT delegate, spec FROM delegations WHERE job = ?')
   const selectUnstarted = db.prepare('SELECT key, delegate, spec FROM delegations WHERE job IS NULL')
@@ -61,9 +67,18 @@ export function createDelegationBook(db: DatabaseSync) {
 
     // ---- own jobs at others ----
 
-    /** Before it is paid; the same key again changes nothing. */
-    handOut(key: string, delegate: string, spec: Uint8Array): void {
+    /** Before it is paid; the same key again changes nothing. `isUntold`: who submits it finds it by the job's id only. */
+    handOut(key: string, delegate: string, spec: Uint8Array, isUntold = false): void {
+      if (isUntold) insertUntold.run(key)
       insertOut.run(key, delegate, spec)
+    },
+    /** Its id is known, or not needed any more. */
+    told(key: string): void {
+      removeUntold.run(key)
+    },
+    /** what nobody can find */
+    untold(): { key: string; delegate: string; spec: Uint8Array; job: string | null }[] {
+      return selectUntold.all() as { key: string; delegate: string; spec: Uint8Array; job: string | null }[]
     },
     /** `job`: null as long as it is not known to have started; nothing: never handed out */
     handed: (key: string): { job: string | null } | undefined =>
@@ -73,6 +88,7 @@ export function createDelegationBook(db: DatabaseSync) {
     },
     forget(key: string): void {
       removeOut.run(key)
+      removeUntold.run(key)
     },
     at(job: string): { delegate: string; spec: Uint8Array } | undefined {
       return selectOut.get(job) as { delegate: string; spec: Uint8Array } | undefined

@@ -116,7 +116,10 @@ export function answerCompute({
       const about = `/api/v1/tasks ${delegate ?? ''}`
       const { task, notify } = webhooks.split(spec)
       const start = (options: { id?: string; signal?: AbortSignal }): Promise<Job> =>
-        webhooks.start(notify, options.id, id => jobs.submit(task, { ...options, id, delegate }))
+        webhooks.start(notify, options.id, id =>
+          // a delegate gives its own, and by one that nobody asked for nobody comes again
+          jobs.submit(task, { ...options, ...(delegate == null ? { id } : { delegate }) })
+        )
       const job = await submitOnce(call, key, about, spec, start, delegate != null)
       return answer(job, wait, call.signal)
     },

@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { DatabaseSync } from 'node:sqlite'
 import type { ComponentLogger, Logger } from '@libp2p/interface'
+import { raceSignal } from 'race-signal'
 import { encodeValue } from '../../sandbox/index.ts'
 import { SpecError } from '../../scheduler/errors.ts'
 import { createDelegating } from '../../scheduler/jobs/delegate-job.ts'
@@ -193,25 +194,98 @@ describe('scheduler: a delegate in trouble of its own', () => {
     assert.deepEqual([paid.length, started], [1, 1])
   })
 
-  it('is told to cancel what begins when who asked has gone without its id', async () => {
-    const cancelled = Promise.withResolvers<unknown>()
-    const gate = Promise.withResolvers<void>()
-    let made: Awaited<ReturnType<typeof begun>> | undefined
-    await serving({
-      async submit(...args) {
-        gone.abort()
-        await gate.promise
-        made = Object.assign(await begun(...args), { cancel: async (why: string) => cancelled.resolve(why) })
-        return made
-      },
-      job: () => made
+  describe('is told to cancel what begins when who asked', () => {
+    let cancelled = Promise.withResolvers<unknown>()
+    let asked = Promise.withResolvers<void>()
+    let gate = Promise.withResolvers<void>()
+    beforeEach(async () => {
+      cancelled = Promise.withResolvers()
+      asked = Promise.withResolvers()
+      gate = Promise.withResolvers()
+      let made: Awaited<ReturnType<typeof begun>> | undefined
+      await serving({
+        async submit(...args) {
+          asked.resolve()
+          await gate.promise
+          made = Object.assign(await begun(...args), {
+            cancel: async (why: string) => cancelled.resolve(why)
+          })
+          return made
+        },
+        job: () => made
+      })
     })
-    const gone = new AbortController()
-    await assert.rejects(
-      delegatingFrom(nodes.b).submit({ maxPrice: 1 }, nodes.a.peerId.toString(), { signal: gone.signal })
-    )
-    gate.resolve()
-    assert.equal(await cancelled.promise, 'its submitter asked')
+
+    const leaving = (book = newBook()) => {
+      const gone = new AbortController()
+      const delegating = delegatingFrom(nodes.b, book)
+      const { signal } = gone
+      const unheard = assert.rejects(
+        delegating.submit({ maxPrice: 1 }, nodes.a.peerId.toString(), { signal })
+      )
+      return { gone, delegating, unheard }
+    }
+
+    it('has gone without its id', async () => {
+      const { gone, unheard } = leaving()
+      await asked.promise
+      gone.abort()
+      await unheard
+      gate.resolve()
+      assert.equal(await cancelled.promise, 'its submitter asked')
+    })
+
+    it('has gone while it was paid', async () => {
+      const paying = Promise.withResolvers<void>()
+      const { transfer } = ledger as { transfer(...args: unknown[]): Promise<void> }
+      Object.assign(ledger, {
+        async transfer(...args: unknown[]) {
+          await transfer(...args)
+          paying.resolve()
+          const { signal } = args[2] as { signal: AbortSignal }
+          await raceSignal(certified.promise, signal)
+        }
+      })
+      const certified = Promise.withResolvers<void>()
+      const { gone, unheard } = leaving()
+      await paying.promise
+      gone.abort()
+      await unheard
+      certified.resolve()
+      gate.resolve()
+      assert.equal(await cancelled.promise, 'its submitter asked')
+    })
+
+    it('has gone with its node', async () => {
+      const book = newBook()
+      const { delegating, unheard } = leaving(book)
+      await asked.promise
+      delegating.stop()
+      await unheard
+      delegatingFrom(nodes.b, book).start()
+      gate.resolve()
+      assert.equal(await cancelled.promise, 'its submitter asked')
+      await until(() => book.untold().length === 0, 'nothing is left to be done')
+    })
+  })
+
+  it('pays back as soon as its ledger takes it', async () => {
+    const { transfer } = ledger as { transfer(...args: unknown[]): Promise<void> }
+    let tried = 0
+    Object.assign(ledger, {
+      async transfer(...args: unknown[]) {
+        const { memo } = args[2] as { memo: string }
+        if (memo.startsWith('refund') && tried++ === 0) throw new Error('no witness answers')
+        await transfer(...args)
+      }
+    })
+    const errors = await serving({
+      submit: async (...args) =>
+        Object.assign(await begun(...args), { settled: async () => ({ paid: 1n }) }) as never
+    })
+    await asking()
+    await until(() => paid.some(memo => memo.startsWith('refund')), 'it is paid back')
+    assert.match(errors.join(), /no witness answers/)
   })
 
   it('is not asked for ever for what it refused and paid back', async () => {
