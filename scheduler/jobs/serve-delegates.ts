@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { ComponentLogger, Connection, Logger, Stream, StreamHandler } from '@libp2p/interface'
 import type { LengthPrefixedStream } from '@libp2p/utils'
 import { framed } from '../../bootstrap/framing.ts'
@@ -34,6 +35,9 @@ const READ_TIMEOUT_MS = 10_000
 // How long the delegate holds a question for the result before it says that the job still runs.
 const HOLD_MS = 1_000
 const MAX_MESSAGE_CHARS = 4000
+// What is owed is paid back as soon as the ledger takes it: asked again after this, twice as long each time.
+const REFUND_RETRY_MS = 1_000
+const LAST_REFUND_RETRY_MS = 5 * 60_000
 // What is wrong with a request; everything else that fails is this node's own, and its owner should hear of it.
 const OF_THE_REQUEST = new Set([
   'NotServedError',
@@ -187,11 +191,17 @@ export function createDelegates(init: DelegatesInit, { network, ledger, book, lo
   }
 
   async function refundAfter(ofJob: Job, owner: string, bound: bigint): Promise<void> {
-    try {
-      const { paid } = await ofJob.settled({ signal: controller.signal })
-      await refund(ofJob.id, owner, bound - paid)
-    } catch (err) {
-      if (!controller.signal.aborted) log.error('the rest of job %s is not paid back yet: %e', ofJob.id, err)
+    const { signal } = controller
+    for (let waitMs = REFUND_RETRY_MS; ; waitMs = Math.min(2 * waitMs, LAST_REFUND_RETRY_MS)) {
+      try {
+        const { paid } = await ofJob.settled({ signal })
+        return await refund(ofJob.id, owner, bound - paid)
+      } catch (err) {
+        if (signal.aborted) return
+        log.error('the rest of job %s is not paid back yet: %e', ofJob.id, err)
+      }
+      // an abort only ends the waiting
+      await delay(waitMs, undefined, { signal, ref: false }).catch(() => {})
     }
   }
 
