@@ -1,9 +1,14 @@
+import { strict as assert } from 'node:assert'
+import { mock } from 'node:test'
 import type { Connection } from '@libp2p/interface'
+import { defaultLogger } from '@libp2p/logger'
 import type { Libp2pOptions } from 'libp2p'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
 import { type ArtelServices, networkId } from '../../bootstrap/index.ts'
+import { keepRouted } from '../../bootstrap/keep-routed.ts'
+import { meetAgain } from '../../bootstrap/meet-again.ts'
 import { address, TestNetwork, until } from './nodes.ts'
 
 /** Nothing comes of the first question that each connection is asked over these protocols, as where a machine stood still. */
@@ -56,5 +61,46 @@ describe('bootstrap: peers whose first answer was lost', () => {
           if (event.name === 'PEER_RESPONSE' && event.messageName === 'ADD_PROVIDER') return true
         return false
       }, 'the other takes what is told to the DHT')
+  })
+})
+
+describe('bootstrap: connected peers that are asked again', () => {
+  const connection = { status: 'open' } as Connection
+  const logger = defaultLogger()
+  beforeEach(() => mock.timers.enable({ apis: ['setTimeout'] }))
+  afterEach(() => mock.timers.reset())
+
+  async function anHour(): Promise<void> {
+    for (let s = 0; s < 3600; s++) {
+      mock.timers.tick(1000)
+      await new Promise(setImmediate)
+    }
+  }
+
+  it('are asked ever more rarely who they are', async () => {
+    let asked = 0
+    const identify = async (): Promise<never> => {
+      asked++
+      throw new Error('it never tells')
+    }
+    await assert.rejects(meetAgain({ identify } as never, { logger }).identify(connection))
+    await anHour()
+    assert.ok(asked > 10 && asked < 30, String(asked))
+  })
+
+  it('are brought to a table that has no place for them ever more rarely', async () => {
+    let brought = 0
+    const events = new EventTarget()
+    const table = {
+      protocol: 'dht',
+      routingTable: { find: async () => undefined },
+      isStarted: () => true,
+      onPeerConnect: async () => void brought++
+    }
+    keepRouted(table as never, { events: events as never, logger })
+    const detail = { connection, protocols: ['dht'], listenAddrs: [] }
+    events.dispatchEvent(new CustomEvent('peer:identify', { detail }))
+    await anHour()
+    assert.ok(brought > 10 && brought < 30, String(brought))
   })
 })

@@ -178,6 +178,15 @@ describe('node: SDK, tries', () => {
     assert.equal(seen.length, 3)
   })
 
+  it('waits for none where the node takes nothing, however many it asks for at once', async () => {
+    const { url, seen } = await serve(problem(402, 'InsufficientCreditsError'))
+    await using artel = await connect({ url })
+    const jobs = Array.from({ length: 200 }, () => artel.submit({ type: 'map', items: [1], fn: 'x' }))
+    const told = await Promise.allSettled(jobs)
+    assert.ok(told.every(({ status }) => status === 'rejected'))
+    assert.ok(seen.length < 4 * jobs.length, String(seen.length))
+  })
+
   it('gives up with its signal, whatever the node does', async () => {
     const { url } = await serve(() => {})
     await using artel = await connect({ url })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { ForbiddenError, UnreachableError } from '../../../services/host/index.ts'
+import { mock } from 'node:test'
+import { DEFAULT_DEADLINE_MS, ForbiddenError, UnreachableError } from '../../../services/host/index.ts'
 import { createCarrier } from '../../../services/messenger/home/carry.ts'
 import { fromParts, inParts } from '../../../services/messenger/home/parts.ts'
 import { createHome } from '../../../services/messenger/home/serve-person.ts'
@@ -92,6 +93,33 @@ describe('messenger: what a home and the node of a visitor hold of each other', 
     assert.deepEqual(answers, Array(40).fill({ items: [] }))
     assert.equal(most, ASKS_AT_ONCE)
     await assert.rejects(Promise.all(Array.from({ length: 100 }, ask)), { name: 'TooManyMessagesError' })
+  })
+
+  it('a home that answers nothing is named to all who wait for it, also to those whose turn did not come', async () => {
+    const network = {
+      open() {
+        async function* items(): AsyncGenerator<Uint8Array> {
+          await new Promise(() => {})
+        }
+        return { items: items(), answer: new Promise(() => {}), send: async () => {}, end: async () => {} }
+      }
+    }
+    const roster = { school: new Uint8Array(32), devices: () => [{ peer: 'home', name: 'desk' }] }
+    const carrier = createCarrier({ known: () => roster } as never, network as never)
+    const { signal } = new AbortController()
+    mock.timers.enable({ apis: ['setTimeout'] })
+    try {
+      const asked = Array.from({ length: ASKS_AT_ONCE + 1 }, () =>
+        carrier.ask({ peer: 'home', token: TOKEN }, 'groups', {}, { signal })
+      )
+      const told = Promise.all(
+        asked.map(each => assert.rejects(each, { name: 'UnreachableError', message: /desk/ }))
+      )
+      mock.timers.tick(DEFAULT_DEADLINE_MS)
+      await told
+    } finally {
+      mock.timers.reset()
+    }
   })
 
   it('a class that signs in at once at one home has its turns there, and one that says no is no home that is away', async () => {
