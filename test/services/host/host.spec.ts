@@ -130,7 +130,7 @@ describe('services: host', () => {
       owner
     )
     deepEqual(answer, { count: 1, price: 12345678901234567890n })
-    deepEqual(told, [{ type: 'notes:added', value: 'a' }])
+    deepEqual(told, [{ type: 'notes:added', value: 'a', to: undefined }])
     equal((await stat(join(host.folder, 'notes'))).mode & 0o777, 0o700)
     match(await host.services.metrics().metrics(), /^artel_notes_added_total 1$/m)
   })
