@@ -1,5 +1,5 @@
 import type { Row, RunOptions } from './harness/contract.ts'
-import { startFleet } from './harness/fleet.ts'
+import { type Fleet, startFleet } from './harness/fleet.ts'
 import { beside, besideRows } from './harness/statistics.ts'
 import {
   COMPUTATIONS,
@@ -19,7 +19,11 @@ export const metrics: Record<string, string> = {
   'compute.primes-share': 'speed of compute.primes as a multiple of the peer',
   'compute.mandelbrot':
     'points of 2000 × 2000 of the Mandelbrot set, at most 500 steps each, in the same way; ten times with ARTEL_BENCH_COMPUTE=long',
-  'compute.mandelbrot-share': 'speed of compute.mandelbrot as a multiple of the peer'
+  'compute.mandelbrot-share': 'speed of compute.mandelbrot as a multiple of the peer',
+  'compute.primes-at-home': 'compute.primes at a node that lends two slots and finds nobody else',
+  'compute.primes-at-home-share': 'speed of compute.primes-at-home as a multiple of the peer',
+  'compute.mandelbrot-at-home': 'compute.mandelbrot in the same way',
+  'compute.mandelbrot-at-home-share': 'speed of compute.mandelbrot-at-home as a multiple of the peer'
 }
 
 export const versions = () => peerVersions(COMPUTE_PEERS)
@@ -31,13 +35,13 @@ export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
   // ten seconds of each are long enough beside what costs least
   const installed = isLong ? new Set<string>() : await present(COMPUTE_PEERS)
   await using fleet = await startFleet({ workers: 2 })
+  await using home = await startFleet({ workers: 0, slots: 2 })
   const rows: Row[] = []
   for (const computation of COMPUTATIONS[size]) {
     await using stack = new AsyncDisposableStack()
     const { rate, right } = checking(computation)
-    const peers: Record<string, () => Promise<number>> = {
-      worker_threads: async () => right(await threads(computation))
-    }
+    const worker_threads = async (): Promise<number> => right(await threads(computation))
+    const peers: Record<string, () => Promise<number>> = { worker_threads }
     if (installed.has('piscina')) {
       const { run, stop } = await piscinaComputing(computation)
       stack.defer(stop)
@@ -49,13 +53,20 @@ export async function run({ quick, failed }: RunOptions): Promise<Row[]> {
       peers.dask = async () => rate(await run(computation))
     }
     const spec = { ...(await computationSpec(computation)), verify: 'none' }
-    const artel = async (): Promise<number> => {
-      const { ms, value } = await fleet.client.call('job', spec)
-      return right({ ms, value: value as number })
-    }
+    const artel =
+      ({ client }: Fleet) =>
+      async (): Promise<number> => {
+        const { ms, value } = await client.call('job', spec)
+        return right({ ms, value: value as number })
+      }
     const metric = `compute.${computation.name}`
-    const rates = await beside(quick ? 1 : 3, artel, peers, failed)
-    rows.push(...besideRows(metric, 'M/s', rates, `${metric}-share`))
+    const rounds = quick ? 1 : 3
+    const rates = await beside(rounds, artel(fleet), peers, failed)
+    const atHome = await beside(rounds, artel(home), { worker_threads }, failed)
+    rows.push(
+      ...besideRows(metric, 'M/s', rates, `${metric}-share`),
+      ...besideRows(`${metric}-at-home`, 'M/s', atHome, `${metric}-at-home-share`)
+    )
   }
   return rows
 }

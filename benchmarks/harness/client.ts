@@ -5,7 +5,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { type ArtelNode, createNode, loadConfig } from '../../node/index.ts'
 import { matrices } from '../peers/compute.ts'
 
-/** The process of a fleet's client: a node that lends nothing, asked by messages of its parent. */
+/** The process of a fleet's client: a node that lends nothing unless it is told to, asked by messages of its parent. */
 
 const READY_DEADLINE_MS = 120_000
 const JOB_DEADLINE_MS = 300_000
@@ -29,13 +29,20 @@ let bulk: Awaited<ReturnType<ArtelNode['submit']>>
 
 const operations = {
   /** Starts the node, connects to the workers and waits until all have offered. */
-  async start(init: { data: string; network: string; seeds: string[]; workers: string[] }): Promise<void> {
-    const { data, network, seeds, workers } = init
-    const config = loadConfig({ flags: { data, network, seeds, compute: false, logLevel: 'error' } })
+  async start(init: {
+    data: string
+    network: string
+    seeds: string[]
+    workers: string[]
+    slots: number
+  }): Promise<void> {
+    const { data, network, seeds, workers, slots } = init
+    const lent = slots > 0 ? { compute: true, slots } : { compute: false }
+    const config = loadConfig({ flags: { data, network, seeds, ...lent, logLevel: 'error' } })
     const signal = AbortSignal.timeout(READY_DEADLINE_MS)
     node = await createNode(config, { signal })
     for (const worker of workers) await node.libp2p.dial(multiaddr(worker), { signal })
-    while (node.scheduler.workers().length < workers.length) {
+    while (node.scheduler.workers().length < workers.length + Math.min(slots, 1)) {
       const arrived = Promise.withResolvers<void>()
       node.scheduler.addEventListener('worker:add', () => arrived.resolve(), { once: true })
       signal.addEventListener('abort', () => arrived.reject(signal.reason), { once: true })

@@ -79,6 +79,8 @@ export interface FleetInit {
   clientFlags?: string[]
   /** a second client */
   hasOther?: boolean
+  /** that the client's node lends, to itself too; without, it gives everything away */
+  slots?: number
 }
 
 /**
@@ -89,7 +91,8 @@ export async function startFleet({
   workers,
   flags = [],
   clientFlags = [],
-  hasOther = false
+  hasOther = false,
+  slots = 0
 }: FleetInit): Promise<Fleet> {
   await using started = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'artel-bench-'))
@@ -128,7 +131,8 @@ export async function startFleet({
       data: join(folder, name),
       network: join(folder, 'seed/network.json'),
       seeds: [seed.address],
-      workers: running.map(worker => worker.address)
+      workers: running.map(worker => worker.address),
+      slots
     })
     return { child, client }
   }
@@ -148,7 +152,7 @@ export async function startFleet({
       started.push(all - own[i]!)
     }
     const [client = 0, seed = 0, ...workers] = own
-    return { client, seed, workers: sum(workers), sandbox: sum(started.slice(2)) }
+    return { client, seed, workers: sum(workers), sandbox: sum(started) }
   }
   return {
     seed,
