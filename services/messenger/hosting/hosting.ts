@@ -30,6 +30,11 @@ import {
 /** Whoever comes again soon finds everything as it was. */
 const CLOSE_MS = 120_000
 const KEYS = 'keys'
+const NOT_BY_PASSWORD =
+  'your password was given anew, and does not open what you have here: your recovery code does'
+const DAMAGED =
+  'the key of what you have here cannot be read; the owner of this node puts it back from a backup, or an admin lets you begin anew'
+const UNOPENED = 'what you have here cannot be opened; the log of this node tells its owner why'
 
 export interface HostingInit<Open> {
   /** of the node */
@@ -64,6 +69,8 @@ interface Session {
   lock: Lock
   /** none: the password does not open it */
   key?: Uint8Array
+  /** where something else is in the way */
+  why?: string
 }
 interface Opening<Open> {
   is: Open
@@ -164,27 +171,41 @@ export function createHosting<Open>(init: HostingInit<Open>) {
     return { lock, opened }
   }
 
+  async function sessionBy(row: Row, keyOf: KeyOf, unopened: (error: Error) => void) {
+    const { user } = row
+    const file = fileOf(row)
+    let kept: Locker | undefined
+    try {
+      kept = await readLocker(file)
+    } catch (error) {
+      unopened(error as Error)
+      return { session: { user, lock: await lockOf(keyOf), why: DAMAGED } }
+    }
+    const { lock, opened: what } = kept == null ? await begun(file, keyOf) : await openByPassword(kept, keyOf)
+    // the node went down while the password was changed
+    if (kept != null && what != null && kept.passwords.length > 1)
+      await writeLocker(file, withLocks(kept, what.key, [lock]))
+    const session: Session = { user, lock, ...(what == null ? {} : { key: what.key }) }
+    return { session, opened: what }
+  }
+
   const lockers: Lockers = {
     async opened({ id, account, ended }, keyOf) {
       const row = rowOf(account)
       if (row == null) return
+      // who has an account is let in, and hears what is in the way when he asks for his chats
+      const unopened = (error: Error): void => log('%s cannot be opened: %s', row.user, error.message)
       await inTurn(row.user, async () => {
-        const file = fileOf(row)
-        const kept = await readLocker(file)
-        const { lock, opened: what } =
-          kept == null ? await begun(file, keyOf) : await openByPassword(kept, keyOf)
-        // the node went down while the password was changed
-        if (kept != null && what != null && kept.passwords.length > 1)
-          await writeLocker(file, withLocks(kept, what.key, [lock]))
+        const { session, opened: what } = await sessionBy(row, keyOf, unopened)
         if (ended.aborted) return
-        sessions.set(id, { user: row.user, lock, ...(what == null ? {} : { key: what.key }) })
+        sessions.set(id, session)
         ended.addEventListener('abort', () => over(id), { once: true })
-        if (what != null) await open(row, id, what)
-      }).catch((error: Error) => {
-        // who has an account is let in, and hears why when he asks for his chats
-        log('%s cannot be opened: %s', row.user, error.message)
-        sessions.delete(id)
-      })
+        if (what != null)
+          await open(row, id, what).catch((error: Error) => {
+            unopened(error)
+            session.why = UNOPENED
+          })
+      }).catch(unopened)
     },
     async changing({ id, account }, before, after) {
       const row = rowOf(account)
@@ -215,17 +236,14 @@ export function createHosting<Open>(init: HostingInit<Open>) {
     /**
      * Of who asks, where he has his home here.
      *
-     * @throws {LockedError} his password does not open it
+     * @throws {LockedError} his password does not open it, or it is damaged
      * @throws {UnauthorizedError} the session was begun before the node was
      */
     of(caller: Caller): Open | undefined {
       const found = sessionOf(caller)
       if (found == null) return undefined
       const there = found.session.key == null ? undefined : opened.get(found.session.user)
-      if (there == null)
-        throw new LockedError(
-          'your password was given anew, and does not open what you have here: your recovery code does'
-        )
+      if (there == null) throw new LockedError(found.session.why ?? NOT_BY_PASSWORD)
       return there.is
     },
     /** Whether a session hears what is told to the pages of a person. */

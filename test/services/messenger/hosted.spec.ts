@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ArtelNode } from '../../../node/index.ts'
 import { openGateways } from './gateways.ts'
@@ -200,6 +201,18 @@ describe('messenger: people without a computer, whose home a node is', function 
       const { body } = await ann('GET', `/messenger/search?text=${SAID}`)
       return body.items.length === 2
     })
+  })
+
+  it('hears what is in the way where his key is damaged on the disk, and goes on when it is put back', async () => {
+    const people = join(school.folder, 'desk', 'services', 'messenger', 'people')
+    const keys = (await readdir(people)).map(each => join(people, each, 'keys'))
+    const kept = await Promise.all(keys.map(file => readFile(file)))
+    await Promise.all(keys.map(file => writeFile(file, 'damaged')))
+    const asked = await (await signIn('Kim'))('GET', '/messenger/groups')
+    assert.equal(asked.status, 423)
+    assert.match(asked.body.detail, /cannot be read.*backup/)
+    await Promise.all(keys.map((file, i) => writeFile(file, kept[i]!)))
+    await reads(await signIn('Kim'), SAID)
   })
 
   it('another password opens it; one that somebody else gave does not, but the recovery code does', async () => {
