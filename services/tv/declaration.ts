@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { base64, bytes, CONFLICT, declare, FORBIDDEN, NETWORK, NOT_FOUND, operation } from '../host/index.ts'
-import { hoursOf } from './campaigns/schedule.ts'
+import { hoursTexts } from './campaigns/schedule.ts'
 import { documentOperations } from './documents/declaration.ts'
 import { booking, messages, outcome, tvState } from './messages.ts'
 import { placeOf, relayOf } from './place.ts'
@@ -10,16 +10,7 @@ const on = z
   .min(1)
   .max(300)
   .describe('which TVs: name=tv-1, or tags as line=2 & model~metro; * for all')
-const hours = z
-  .array(
-    z
-      .string()
-      .max(100)
-      .refine(text => hoursOf(text) != null, 'is none; write it like 1-7 07:00-23:00 Europe/Moscow')
-  )
-  .max(20)
-  .default([])
-  .meta({ live: true })
+const hours = hoursTexts.meta({ live: true })
 const agent = z.string().max(100).describe('node beside it')
 const args = z
   .record(z.string().max(64), z.union([z.string().max(8000), z.number(), z.boolean()]))

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { head } from '../documents/target.ts'
-import { hoursOf } from './schedule.ts'
+import { hoursTexts } from './schedule.ts'
 
 const ms = z.int().min(0).max(8.64e15)
 
@@ -25,16 +25,9 @@ export type Asset = z.output<typeof asset>
 
 export const plan = {
   advertiser: z.string().max(100).default(''),
-  schedule: z
-    .array(
-      z
-        .string()
-        .max(100)
-        .refine(text => hoursOf(text) != null, 'is none; write it like 1-5 07:00-23:00 Europe/Moscow')
-    )
-    .max(20)
-    .default([])
-    .describe('weekdays and hours in a time zone, as 1-5 07:00-23:00 Europe/Moscow; default: always'),
+  schedule: hoursTexts.describe(
+    'weekdays and hours in a time zone, as 1-5 07:00-23:00 Europe/Moscow; default: always'
+  ),
   priority: z.int().min(0).max(100).default(50).describe('the higher one is shown where two overlap')
 }
 

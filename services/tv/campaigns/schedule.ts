@@ -1,3 +1,5 @@
+import { z } from 'zod'
+
 /** Hours of weekdays in a time zone. */
 export interface Hours {
   /** 1 is Monday */
@@ -29,6 +31,17 @@ export function hoursOf(text: string): Hours | undefined {
   }
   return { days: named, from, to, zone }
 }
+
+/** Hours as people write them; none: always. */
+export const hoursTexts = z
+  .array(
+    z
+      .string()
+      .max(100)
+      .refine(text => hoursOf(text) != null, 'is none; write it like 1-5 07:00-23:00 Europe/Moscow')
+  )
+  .max(20)
+  .default([])
 
 function isZone(zone: string): boolean {
   try {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { hoursTexts } from '../campaigns/schedule.ts'
 import { isCondition } from '../condition.ts'
 import { head } from '../documents/target.ts'
 
@@ -14,6 +15,9 @@ const condition = z
 
 export const trigger = z.object({
   when: condition.describe('readings of the TV, as volume>10 & power=on'),
+  hours: hoursTexts.describe(
+    'only then, as 1-7 22:00-07:00 Europe/Moscow: it begins and ends with them; default: always'
+  ),
   for: z.number().min(0).max(86_400).default(0).describe('seconds that it must be so'),
   cooldown: z.number().min(10).max(604_800).default(60).describe('seconds until it can act again'),
   do: z.array(action).min(1).max(10).describe('operations, one after the other')

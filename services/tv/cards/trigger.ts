@@ -1,5 +1,8 @@
+import { isIn } from '../campaigns/schedule.ts'
 import { type Condition, parseCondition, type Values } from '../condition.ts'
 import type { Trigger } from './card.ts'
+
+const MINUTE_MS = 60_000
 
 /** What a trigger remembers of one TV. */
 export interface Memory {
@@ -19,7 +22,7 @@ const dueAt = ({ for: seconds, cooldown }: Trigger, { since = 0, actedAt }: Memo
 /**
  * One look. What a trigger has made so starts no other: `isCaused`. Pure.
  *
- * @param now ms
+ * @param now ms since 1970
  */
 export function step(
   trigger: Trigger,
@@ -30,7 +33,7 @@ export function step(
   isCaused = false
 ): { memory: Memory; acts: boolean } {
   const { actedAt, since = now } = memory
-  if (!isSo(values)) return { memory: { isSpent: false, actedAt }, acts: false }
+  if (!isSo(values) || !isIn(trigger.hours, now)) return { memory: { isSpent: false, actedAt }, acts: false }
   const isSpent = memory.isSpent || (isCaused && memory.since == null)
   const acts = !isSpent && !isCaused && now >= dueAt(trigger, { ...memory, since })
   return {
@@ -44,6 +47,8 @@ export interface Sample {
   at: number
   values: Values
 }
+
+const nextMinute = (at: number): number => (Math.floor(at / MINUTE_MS) + 1) * MINUTE_MS
 
 /** When a trigger would have acted on what was measured, the oldest first. Pure. */
 export function replay(trigger: Trigger, samples: readonly Sample[], end: number): number[] {
@@ -59,10 +64,21 @@ export function replay(trigger: Trigger, samples: readonly Sample[], end: number
   for (const [i, sample] of samples.entries()) {
     values = { ...values, ...sample.values }
     look(sample.at)
-    // between two samples nothing changes but the time
-    const due = dueAt(trigger, memory)
     const until = samples[i + 1]?.at ?? end
-    if (memory.since != null && !memory.isSpent && due > sample.at && due < until) look(due)
+    // between two samples nothing changes but the time
+    const wait = (from: number, to: number): void => {
+      const due = dueAt(trigger, memory)
+      if (memory.since != null && !memory.isSpent && due > from && due < to) look(due)
+    }
+    let at = sample.at
+    // hours begin and end with minutes
+    if (trigger.hours.length > 0)
+      for (let next = nextMinute(at); next < until; next = nextMinute(at)) {
+        wait(at, next)
+        look(next)
+        at = next
+      }
+    wait(at, until)
   }
   return acted
 }

@@ -34,6 +34,7 @@ export interface CardButton extends Action {
 }
 export interface Trigger {
   when: string
+  hours: string[]
   for: number
   cooldown: number
   do: Action[]

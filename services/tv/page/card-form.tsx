@@ -23,6 +23,7 @@ interface ButtonDraft {
 }
 interface TriggerDraft {
   when: string
+  hours: string
   for: number
   cooldown: number
   does: string
@@ -45,8 +46,9 @@ export function CardForm({ card, save, api, words, fail }: CardFormProps) {
     (card?.buttons ?? []).map(({ label, confirm, ...action }) => ({ label, confirm, does: textOf(action) }))
   )
   const triggers = useDrafts<TriggerDraft>(
-    (card?.triggers ?? []).map(({ do: actions, ...rest }) => ({
+    (card?.triggers ?? []).map(({ do: actions, hours, ...rest }) => ({
       ...rest,
+      hours: hours.join('\n'),
       does: actions.map(textOf).join('\n')
     }))
   )
@@ -58,7 +60,11 @@ export function CardForm({ card, save, api, words, fail }: CardFormProps) {
     return action
   }
   const made = (): Trigger[] =>
-    triggers.drafts.map(({ does, ...rest }) => ({ ...rest, do: linesOf(does).map(demand) }))
+    triggers.drafts.map(({ does, hours, ...rest }) => ({
+      ...rest,
+      hours: linesOf(hours),
+      do: linesOf(does).map(demand)
+    }))
   const whole = (): Card & { on: string } => ({
     name,
     on,
@@ -143,7 +149,7 @@ export function CardForm({ card, save, api, words, fail }: CardFormProps) {
       <List
         title={t('triggers')}
         addLabel={t('addTrigger')}
-        add={() => triggers.add({ when: '', for: 0, cooldown: 60, does: '' })}
+        add={() => triggers.add({ when: '', hours: '', for: 0, cooldown: 60, does: '' })}
       >
         {triggers.drafts.map((draft, i) => (
           <Line
@@ -171,6 +177,14 @@ export function CardForm({ card, save, api, words, fail }: CardFormProps) {
               w="9rem"
               value={draft.cooldown}
               onChange={value => triggers.change(i, { cooldown: Number(value) })}
+            />
+            <Textarea
+              label={t('hours')}
+              description={t('hoursText')}
+              autosize
+              value={draft.hours}
+              onChange={({ currentTarget }) => triggers.change(i, { hours: currentTarget.value })}
+              style={{ flex: '1 1 14rem' }}
             />
             <Textarea
               label={t('doesLines')}

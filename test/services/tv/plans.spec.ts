@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok } from 'node:assert/strict'
+import { deepEqual, equal, ok, throws } from 'node:assert/strict'
 import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { type BringInit, createBring, inTurn } from '../../../services/tv/campaigns/bring.ts'
@@ -159,6 +159,21 @@ describe('tv: triggers', () => {
     deepEqual(acted, [105, 165])
   })
 
+  it('act in their hours, also on what was so before they begin', () => {
+    const night = triggerOf({ when: 'volume>3', hours: ['1-7 22:00-07:00 Europe/Moscow'], cooldown: 10 })
+    // the first minute is 21:59 in Moscow; somebody makes it loud again twice, and in the morning
+    const start = Date.parse('2026-12-01T18:59:00Z')
+    const loud = [0, 120, 600, 10 * 3600].map(seconds => ({
+      at: start + seconds * 1000,
+      values: { volume: 9 }
+    }))
+    const quiet = [90, 300, 700].map(seconds => ({ at: start + seconds * 1000, values: { volume: 3 } }))
+    const samples = [...loud, ...quiet].sort((a, b) => a.at - b.at)
+    const acted = replay(night, samples, start + 11 * 3_600_000).map(at => (at - start) / 1000)
+    deepEqual(acted, [60, 120, 600])
+    throws(() => triggerOf({ hours: ['at night'] }), /write it like/)
+  })
+
   it('start no other', () => {
     const trigger = triggerOf({})
     const isSo = parseCondition(trigger.when)
@@ -182,8 +197,10 @@ describe('tv: triggers', () => {
         samples,
         fc.integer({ min: 0, max: 40 }),
         fc.integer({ min: 10, max: 200 }),
-        (steps, seconds, cooldown) => {
-          const trigger = triggerOf({ for: seconds, cooldown })
+        // of an hour that begins at 0:16:40 of a Thursday
+        fc.constantFrom([], ['4 00:18-00:25 UTC', '1-7 00:30-00:31 UTC'], ['5 00:00-24:00 UTC']),
+        (steps, seconds, cooldown, hours) => {
+          const trigger = triggerOf({ for: seconds, cooldown, hours })
           let now = 1_000_000
           const measured = steps.map(({ gap, volume }) => {
             now += gap * 1000
