@@ -9,6 +9,9 @@ import type { declaration } from './declaration.ts'
 import { createAgent } from './delivery/agent.ts'
 import { openChains } from './delivery/chains.ts'
 import { createDeliveries } from './delivery/deliveries.ts'
+import { createHashReceipts } from './delivery/hash-receipts.ts'
+import { createHashWitness } from './delivery/hash-witness.ts'
+import { createHeads } from './delivery/heads.ts'
 import { createWitness } from './delivery/witness.ts'
 import { ExportPathError, UnknownDeviceError } from './errors.ts'
 import { READ } from './fleet/document.ts'
@@ -20,7 +23,7 @@ import type { ChainLog } from './log/chain-log.ts'
 import { createFolderDisk } from './log/disk.ts'
 import { createDriverDevices } from './log/driver-devices.ts'
 import { decodeEntry } from './log/entry.ts'
-import { exportChain, verifyExport } from './log/export.ts'
+import { exportChain, exportHeads, verifyExport } from './log/export.ts'
 import { chainsIn, folderOf } from './log/folders.ts'
 import { samplesOf } from './log/samples.ts'
 import { MAX_CHAINS, type Peers, ROWS_AT_ONCE } from './messages.ts'
@@ -105,9 +108,18 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     onWritten: () => seen.news(),
     onFork(chain, batch) {
       series.forks.save(chain, batch)
-      host.degraded(`fork of ${chain.agent}`, `it signed two entries of one number in chain ${chain.number}`)
+      tellFork(chain.agent, chain.number)
     },
     log
+  })
+  const heads = createHeads(database)
+  const hashWitness = createHashWitness({
+    self,
+    heads,
+    sign,
+    isSigned,
+    now,
+    onFork: (of, number) => tellFork(of, number)
   })
   const agent = await createAgent({
     self,
@@ -125,6 +137,14 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     },
     alert: host.degraded,
     log
+  })
+  const hashReceipts = createHashReceipts({
+    agent,
+    heads,
+    peers,
+    isSigned,
+    witnesses: () => host.config.hashWitnessPeers,
+    onState: (peer, why) => host.degraded(`hash witness ${peer}`, why)
   })
   const drivers = createDriverDevices({
     record: agent.record,
@@ -236,6 +256,20 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     return createMirror(await readMirrorUrl(file), chains, config.mirrorCall)
   }
 
+  const tellFork = (of: string, number: number): void =>
+    host.degraded(`fork of ${of}`, `it signed two entries of one number in chain ${number}`)
+
+  /** Whose clock is ahead: what it says counts as of when it came. */
+  function tellAhead(): void {
+    const found = [...series.ahead.now()].slice(0, MAX_NAMED)
+    host.degraded(
+      'clocks',
+      found.length === 0
+        ? undefined
+        : `ahead of the one here: ${found.map(([of, ms]) => `${of} by ${Math.round((ms - now()) / MINUTE_MS)} min`).join(', ')}; what they say counts as of when it comes`
+    )
+  }
+
   function tellMissing(): void {
     const missing = chains.all().filter(({ holes }) => holes.length > 0)
     host.degraded(
@@ -288,10 +322,19 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         return {
           fleet: config.fleet,
           own: { number, last: agent.log.head.seq, delivered: agent.delivered() },
-          witnesses: config.witnessPeers.map(peer => {
-            const { seq = -1, timeMs: at } = receipts.find(each => each.witness === peer) ?? {}
-            const error = states.get(peer)
-            return { peer, seq, ...(at == null ? {} : { at }), ...(error == null ? {} : { error }) }
+          witnesses: [
+            ...config.witnessPeers.map(peer => ({ peer, error: states.get(peer), isHashOnly: false })),
+            ...hashReceipts.states()
+          ].map(({ peer, error, isHashOnly }) => {
+            const { seq = -1, timeMs: at } =
+              (isHashOnly
+                ? heads.newest(agent.log.chain, peer)
+                : receipts.find(each => each.witness === peer)) ?? {}
+            return {
+              ...{ peer, seq, isHashOnly },
+              ...(at == null ? {} : { at }),
+              ...(error == null ? {} : { error })
+            }
           }),
           chains: chains.all().map(({ chain, first, head, bytes, holes }) => ({
             ...chain,
@@ -299,6 +342,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
             last: head.seq,
             bytes,
             missing: holes.reduce((sum, { from, to }) => sum + to - from + 1, 0),
+            ahead: series.ahead.count(chain),
             isForked: forked.has(`${chain.agent}/${chain.number}`)
           })),
           bytes: chains.bytes(),
@@ -329,16 +373,27 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
 
       async export({ path, agent: of = self, number }, call) {
         if (!isAbsolute(path)) throw new ExportPathError(`${path} is relative; write the whole path`)
-        const chain = chainOf(of, number)
-        const receipts = of === self ? series.receipts.of(chain.chain.number) : []
-        return { path, entries: await exportChain(chain, receipts, path, call.signal) }
+        const signed = { agent: of, number: number ?? heads.chains(of).at(-1) ?? 0 }
+        const there = chains.of(of).length > 0 ? [] : heads.of(signed)
+        if (there.length > 0) {
+          await exportHeads(signed, there, path)
+          return { path, entries: 0, heads: there.length }
+        }
+        const log = chainOf(of, number)
+        const receipts = of === self ? [...series.receipts.of(log.chain.number), ...heads.of(log.chain)] : []
+        return { path, entries: await exportChain(log, receipts, path, call.signal) }
       },
-      verify: ({ path }) => verifyExport(path, isSigned)
+      verify: ({ path, against }) => verifyExport(path, isSigned, against)
     },
 
     messages: {
       ...fleet.messages,
       append: (request, { peer }) => witness.append(peer, request),
+      attest(request, { peer }) {
+        if (!host.config.hashWitnessFor.includes(peer))
+          throw new ForbiddenError('this node signs no hashes of yours, see devices.hashWitnessFor')
+        return hashWitness.attest(peer, request)
+      },
       chains({ agent: of, after = 0 }, { peer }) {
         admit(peer)
         const kept = of == null ? chains.all() : chains.of(of)
@@ -399,6 +454,8 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       fleet.start()
       host.repeat('room', TICK_MS, keepRoom)
       host.repeat('clock', TICK_MS, lookAtClock)
+      host.repeat('clocks of others', TICK_MS, tellAhead)
+      host.repeat('hashes', COMPARE_MS, hashReceipts.round)
       host.repeat('comparing', COMPARE_MS, compare)
       host.repeat('verifying', DAY_MS, scrub)
       host.repeat('tidying', HOUR_MS, () => {

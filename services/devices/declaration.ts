@@ -36,6 +36,11 @@ const chain = z.object({
   last: z.number(),
   bytes: z.number(),
   missing: z.number().describe('entries that were damaged and are not back yet'),
+  ahead: z
+    .number()
+    .describe(
+      'entries whose time was more than five minutes to come when they were read; they count as of then'
+    ),
   isForked: z.boolean().describe('its agent signed another entry of one number')
 })
 
@@ -60,7 +65,12 @@ const verdict = z.object({
   entries: z.object({ account: z.number(), event: z.number(), sample: z.number() }),
   fromMs: z.number().optional(),
   toMs: z.number().optional(),
-  witnesses: z.array(z.object({ peer: z.string(), seq: z.number(), timeMs: z.number() })),
+  ahead: z
+    .number()
+    .describe('entries whose time is more than five minutes after one at which a witness had signed them'),
+  witnesses: z.array(
+    z.object({ peer: z.string(), seq: z.number(), timeMs: z.number(), isHashOnly: z.boolean() })
+  ),
   faults: z.array(z.string())
 })
 
@@ -110,6 +120,20 @@ export const declaration = declare({
       .describe(
         'peer ids of the nodes that copy and countersign the log of this one; two of them make an entry delivered'
       ),
+    hashWitnessPeers: z
+      .array(peer)
+      .max(8)
+      .default([])
+      .meta({ live: true })
+      .describe(
+        'peer ids of nodes that sign the hash of the log of this one every hour and see nothing else of it, as of somebody else who is to be able to say that nothing was altered'
+      ),
+    hashWitnessFor: z
+      .array(peer)
+      .max(1000)
+      .default([])
+      .meta({ live: true })
+      .describe('peer ids of the nodes whose hashes this one signs so'),
     budgetMb: budgetMb
       .default(256)
       .meta({ live: true })
@@ -253,7 +277,13 @@ export const declaration = declare({
             delivered: z.number().describe('newest entry that two witnesses have; -1 for none')
           }),
           witnesses: z.array(
-            z.object({ peer: z.string(), seq: z.number(), at: at.optional(), error: z.string().optional() })
+            z.object({
+              peer: z.string(),
+              seq: z.number(),
+              at: at.optional(),
+              error: z.string().optional(),
+              isHashOnly: z.boolean().describe('it sees nothing of what the log says')
+            })
           ),
           chains: z.array(chain),
           bytes: z.number(),
@@ -292,7 +322,15 @@ export const declaration = declare({
           agent: peer.optional().describe('default: this node'),
           number: z.int().min(0).optional().describe('of the chain; default: the newest')
         }),
-      output: () => z.object({ entries: z.number(), path: z.string() }),
+      output: () =>
+        z.object({
+          entries: z.number(),
+          heads: z
+            .number()
+            .optional()
+            .describe('where this node has nothing else of it: hashes that it signed'),
+          path: z.string()
+        }),
       http: { method: 'POST', path: '/devices/export' },
       // it writes wherever the node may write
       scope: 'devices:admin',
@@ -301,7 +339,15 @@ export const declaration = declare({
     }),
     verify: operation({
       summary: 'Check an exported log: every hash, every signature; needs no node',
-      input: () => z.object({ path: path.describe('as `devices export` writes it') }),
+      input: () =>
+        z.object({
+          path: path.describe('as `devices export` writes it'),
+          against: path
+            .optional()
+            .describe(
+              'what `devices export` writes of the same log at another node, as one that signs its hashes'
+            )
+        }),
       output: () => verdict,
       http: { method: 'POST', path: '/devices/verify' },
       // it reads whatever the node may read
@@ -310,13 +356,20 @@ export const declaration = declare({
       deadlineMs: 600_000,
       command: {
         arguments: ['path'],
-        examples: ['devices verify march.log'],
-        local: async ({ path }: { path: string }) => (await import('./verify-file.ts')).verifyFile(path),
+        examples: ['devices verify march.log', 'devices verify march.log --against heads-of-the-auditor.log'],
+        local: async ({ path, against }: { path: string; against?: string }) =>
+          (await import('./verify-file.ts')).verifyFile(path, against),
         exit: ({ isRight }: z.output<typeof verdict>) => (isRight ? 0 : EXIT.internal),
         show: (found: z.output<typeof verdict>) =>
           [
             `${found.isRight ? 'right' : 'WRONG'}: entries ${found.first} to ${found.last} of ${found.agent}, chain ${found.number}, fleet ${found.fleet}`,
-            ...found.witnesses.map(({ peer, seq }) => `${peer} has signed that it has them up to ${seq}`),
+            ...found.witnesses.map(
+              ({ peer, seq, isHashOnly }) =>
+                `${peer} has signed ${isHashOnly ? 'the hash of all' : 'that it has them'} up to ${seq}`
+            ),
+            ...(found.ahead === 0
+              ? []
+              : [`${found.ahead} entries say a time that was to come when a witness signed them`]),
             ...found.faults
           ].join('\n')
       }

@@ -22,7 +22,7 @@ import type { DeviceDescription } from './contract.ts'
 import { budgetMb, type declaration, keepDays } from './declaration.ts'
 import { UnknownDeviceError } from './errors.ts'
 import { type AgentState, createFleet } from './fleet/create-fleet.ts'
-import { type FleetDocument, grantsFor, isReader, settingsFor } from './fleet/document.ts'
+import { type FleetDocument, grantsFor, isReader, type Risk, settingsFor } from './fleet/document.ts'
 import type { fleetOperations } from './fleet/operations.ts'
 import { createSettings } from './fleet/settings.ts'
 import type { FleetStore } from './fleet/store.ts'
@@ -352,10 +352,11 @@ export async function createFleetSide(init: FleetSideInit) {
     operations,
     messages,
     command: operator.command,
-    may(peer: string, what: Omit<Parameters<typeof grantsFor>[1], 'peer'>): boolean {
+    may(peer: string, what: { device: string; name: string; risk: Risk }): boolean {
       const wishes = document()
       if (peer === self && what.risk < 3) return true
-      return wishes != null && grantsFor(wishes, { peer, ...what }, now()).length > 0
+      const { facts } = opened.get(what.device) ?? {}
+      return wishes != null && grantsFor(wishes, { peer, facts, ...what }, now()).length > 0
     },
     /** Whether that node may see how some device here is. */
     isReader: (peer: string): boolean => isReader(document() ?? { grants: [] }, peer, now()),

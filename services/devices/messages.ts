@@ -124,6 +124,12 @@ export const messages = {
     deadlineMs: WRITE_MS,
     atOnce: 4
   }),
+  /** This is the head of my chain: sign that you have seen it. The answer may be about one of before, or behind it. */
+  attest: message({
+    peers: 'everybody',
+    request: () => z.object({ number, ...head, signature }),
+    answer: () => z.object({ ...head, timeMs: z.int(), signature, headSignature: signature })
+  }),
   /** Which chains do you keep, of this agent or of all, and how far? `after`: so many were told before. */
   chains: message({
     // who may is decided with the request: also the witnesses of a node may read its log

@@ -4,6 +4,7 @@ import { NONCE_BYTES, SIGNERS, type Signature } from '../../host/index.ts'
 import { CommandError } from '../errors.ts'
 import type { Grant, Risk } from '../fleet/document.ts'
 import { type ClockState, count, decodeTuple } from '../log/entry.ts'
+import { AHEAD_MS } from '../time/clock.ts'
 
 /** Domain of the signatures of a command, below the service's own. */
 export const COMMAND_DOMAIN = 'command/1'
@@ -12,8 +13,6 @@ export const MAX_COMMAND_BYTES = 8 * 1024
 export const MAX_SIGNERS = 4
 /** A command that waits for its device longer than this is not done. */
 export const MAX_GOOD_FOR_MS = 24 * 3_600_000
-/** Clocks differ. */
-const AHEAD_MS = 5 * 60_000
 /** The last moment that a date can say. */
 const MAX_MS = 8.64e15
 /** What moves money is not done by a document that nobody has confirmed for so long. */

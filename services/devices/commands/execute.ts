@@ -37,7 +37,7 @@ export interface ExecuteInit {
   store: CommandStore
   nonces: Nonces
   /** devices that are here now, by id */
-  opened(): ReadonlyMap<string, Pick<DeviceDescription, 'commands'>>
+  opened(): ReadonlyMap<string, Pick<DeviceDescription, 'commands' | 'facts'>>
   document(): FleetDocument | undefined
   /** ms since an owner confirmed it */
   confirmedMs(): number
@@ -111,12 +111,15 @@ export function createExecute(init: ExecuteInit) {
   async function decide(command: Command, hash: string, signers: readonly string[]): Promise<Outcome> {
     const { issuer, device, name } = command
     const { risk, args } = commandOf(device, name) ?? {}
+    const { facts } = opened().get(device) ?? {}
     const wishes = document()
     const grants =
       wishes == null || risk == null
         ? undefined
         : new Map(
-            signers.map(peer => [peer, grantsFor(wishes, { peer, device, name, risk }, now())] as const)
+            signers.map(
+              peer => [peer, grantsFor(wishes, { peer, device, facts, name, risk }, now())] as const
+            )
           )
     const why =
       refusal(command, {

@@ -4,6 +4,9 @@ import type { Disk } from '../log/disk.ts'
 import type { ChainId } from '../log/entry.ts'
 import { keyOf } from '../log/keys.ts'
 
+/** An agent begins a chain anew when its disk was set back: seldom. */
+export const MAX_AGENT_CHAINS = 64
+
 export interface ChainsInit {
   self: string
   isSigned: IsSigned

@@ -4,11 +4,9 @@ import { type Batch, type Followed, lastSeq, verifyBatch } from '../log/batch.ts
 import type { ChainLog } from '../log/chain-log.ts'
 import { type ChainId, type Entry, GENESIS } from '../log/entry.ts'
 import { type AppendRequest, chainsAt, type Peers, type Reply } from '../messages.ts'
-import type { Chains } from './chains.ts'
+import { type Chains, MAX_AGENT_CHAINS } from './chains.ts'
 import { RECEIPT_DOMAIN, receiptBytes } from './receipt.ts'
 
-/** An agent begins a chain anew when its disk was set back: seldom. */
-const MAX_AGENT_CHAINS = 64
 const MAX_ALL_CHAINS = 4_096
 
 export interface WitnessInit {

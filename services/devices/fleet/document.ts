@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { documentKind, type Issued } from '../../host/index.ts'
 import { matches } from '../alerts/rule.ts'
+import type { Body } from '../log/entry.ts'
 import { wantedRelease } from '../release/release.ts'
 
 /** Domain of an owner's signature, below the service's own. */
@@ -37,7 +38,7 @@ export const wishes = z.object({
       z.object({
         agent: peer.optional().describe('default: every one'),
         devices: pattern.describe(
-          'which devices by their id, * for anything, or a group as @line-2; agent: the node itself'
+          'which devices by their id, * for anything, with what is announced of them as tv:* line=2, or a group as @line-2; agent: the node itself'
         ),
         values: z.record(z.string().min(1).max(64), value)
       })
@@ -49,7 +50,7 @@ export const wishes = z.object({
     .array(
       z.object({
         peer: peer.describe('the node that signs the command'),
-        devices: pattern.default('*'),
+        devices: pattern.default('*').describe('as in settings'),
         commands: z.array(pattern).min(1).max(50).default(['*']),
         risk: z
           .literal([...RISKS])
@@ -97,8 +98,20 @@ function patternsOf(groups: Groups, devices: string): readonly string[] | undefi
   return Object.hasOwn(groups, name) ? groups[name] : undefined
 }
 
-const isAbout = (groups: Groups, devices: string, device: string): boolean =>
-  patternsOf(groups, devices)?.some(each => matches(each, device)) === true
+/** `tv:* line=2 station=Arb*`: which ids, and what their nodes have announced of them. Pure. */
+function isMeant(pattern: string, device: string, facts: Body): boolean {
+  const [ids, ...wanted] = pattern.split(/ (?=[\w-]+=)/) as [string, ...string[]]
+  return (
+    matches(ids, device) &&
+    wanted.every(each => {
+      const [name, value] = each.split(/=(.*)/s, 2) as [string, string]
+      return Object.hasOwn(facts, name) && matches(value, String(facts[name]))
+    })
+  )
+}
+
+const isAbout = (groups: Groups, devices: string, device: string, facts: Body = {}): boolean =>
+  patternsOf(groups, devices)?.some(each => isMeant(each, device, facts)) === true
 
 /** Groups that lines name and that are not there. Pure. */
 export const missingGroups = ({ groups, settings, grants }: Wishes): string[] =>
@@ -106,14 +119,15 @@ export const missingGroups = ({ groups, settings, grants }: Wishes): string[] =>
     .map(({ devices }) => devices)
     .filter(devices => patternsOf(groups, devices) == null)
 
-/** How settings of a device of an agent should be. Pure. */
+/** How settings of a device of an agent should be, of which that is announced. Pure. */
 export function settingsFor(
   { groups, settings }: Pick<FleetDocument, 'groups' | 'settings'>,
   agent: string,
-  device: string
+  device: string,
+  facts?: Body
 ): Record<string, number | string | boolean> {
   const lines = settings.filter(
-    each => (each.agent ?? agent) === agent && isAbout(groups, each.devices, device)
+    each => (each.agent ?? agent) === agent && isAbout(groups, each.devices, device, facts)
   )
   return Object.assign({}, ...lines.map(({ values }) => values))
 }
@@ -133,14 +147,20 @@ export const isReader = ({ grants }: Pick<FleetDocument, 'grants'>, peer: string
 /** The grants that allow it; none: it is not allowed. Pure. */
 export const grantsFor = (
   { groups, grants }: Pick<FleetDocument, 'groups' | 'grants'>,
-  { peer, device, name, risk }: { peer: string; device: string; name: string; risk: Risk },
+  {
+    peer,
+    device,
+    facts,
+    name,
+    risk
+  }: { peer: string; device: string; facts?: Body; name: string; risk: Risk },
   now: number
 ): Grant[] =>
   grants.filter(
     each =>
       each.peer === peer &&
       each.risk >= risk &&
-      isAbout(groups, each.devices, device) &&
+      isAbout(groups, each.devices, device, facts) &&
       each.commands.some(one => matches(one, name)) &&
       (each.until == null || now <= each.until)
   )

@@ -22,7 +22,7 @@ export interface SettingsInit {
   self: string
   document(): FleetDocument | undefined
   /** what is open now, by id */
-  opened(): ReadonlyMap<string, Pick<DeviceDescription, 'settings'>>
+  opened(): ReadonlyMap<string, Pick<DeviceDescription, 'settings' | 'facts'>>
   /** what was changed goes into the log of the device */
   note(device: string, body: Body): Promise<unknown>
 }
@@ -63,8 +63,8 @@ export function createSettings({ self, document, opened, note }: SettingsInit) {
     async apply(signal: AbortSignal): Promise<void> {
       const wishes = document()
       const next: SettingState[] = []
-      for (const [device, { settings = {} }] of wishes == null ? [] : opened())
-        for (const [name, wanted] of Object.entries(settingsFor(wishes!, self, device))) {
+      for (const [device, { settings = {}, facts }] of wishes == null ? [] : opened())
+        for (const [name, wanted] of Object.entries(settingsFor(wishes!, self, device, facts))) {
           const setting = Object.hasOwn(settings, name) ? settings[name] : undefined
           next.push(await apply(device, name, wanted, setting, signal))
         }

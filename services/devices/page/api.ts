@@ -88,7 +88,7 @@ export interface SilenceRow {
 export interface Status {
   fleet: string
   own: { number: number; last: number; delivered: number }
-  witnesses: { peer: string; seq: number; at?: number; error?: string }[]
+  witnesses: { peer: string; seq: number; at?: number; error?: string; isHashOnly: boolean }[]
   chains: {
     agent: string
     number: number
@@ -96,6 +96,7 @@ export interface Status {
     last: number
     bytes: number
     missing: number
+    ahead: number
     isForked: boolean
   }[]
   bytes: number

@@ -49,8 +49,12 @@ function Kept({ status, words }: { status: Status; words: Words }) {
           {t('witnesses')}
         </Title>
         <Rows label={t('witnesses')} empty={t('noWitnesses')}>
-          {witnesses.map(({ peer, seq, error }) => (
-            <Row key={peer} title={short(peer)} detail={error ?? t('hasEntries', { n: number(seq + 1) })}>
+          {witnesses.map(({ peer, seq, error, isHashOnly }) => (
+            <Row
+              key={`${peer} ${isHashOnly}`}
+              title={short(peer)}
+              detail={error ?? t(isHashOnly ? 'hasHash' : 'hasEntries', { n: number(seq + 1) })}
+            >
               <Badge variant="dot" color={error === undefined ? 'teal' : 'red'} aria-hidden />
             </Row>
           ))}
@@ -61,13 +65,14 @@ function Kept({ status, words }: { status: Status; words: Words }) {
           {t('kept')}
         </Title>
         <Rows label={t('kept')} empty="">
-          {chains.map(({ agent, number: of, first, last, bytes, missing, isForked }) => (
+          {chains.map(({ agent, number: of, first, last, bytes, missing, ahead, isForked }) => (
             <Row
               key={`${agent} ${of}`}
               title={`${short(agent)} / ${of}`}
               detail={[
                 t('entries', { n: number(last - first + 1), first: number(first), size: megabytes(bytes) }),
                 ...(missing > 0 ? [t('missing', { n: number(missing) })] : []),
+                ...(ahead > 0 ? [t('ahead', { n: number(ahead) })] : []),
                 ...(isForked ? [t('forked')] : [])
               ].join(' · ')}
             >

@@ -1,5 +1,6 @@
 import { ALERTS, ENDS_OF_ESCALATIONS, ESCALATION } from '../alerts/schema.ts'
 import { COMMANDS } from '../commands/store.ts'
+import { HEADS } from '../delivery/heads.ts'
 import { FLEET } from '../fleet/store.ts'
 
 /*
@@ -80,5 +81,15 @@ export const MIGRATIONS: readonly string[] = [
   FLEET,
   COMMANDS,
   ESCALATION,
-  ENDS_OF_ESCALATIONS
+  ENDS_OF_ESCALATIONS,
+  HEADS,
+  `
+  -- entries whose time was to come when they were read
+  CREATE TABLE ahead (
+    agent TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    PRIMARY KEY (agent, number)
+  ) STRICT, WITHOUT ROWID;
+  `
 ]

@@ -7,6 +7,7 @@ import { type Batch, encodeBatch } from '../log/batch.ts'
 import type { ChainLog } from '../log/chain-log.ts'
 import { DEVICE, READING } from '../log/driver-devices.ts'
 import { AGENT, type Body, type ChainId, decodeEntry, type Entry } from '../log/entry.ts'
+import { AHEAD_MS } from '../time/clock.ts'
 import { toJson } from './to-json.ts'
 import { unfold } from './unfold.ts'
 
@@ -14,8 +15,6 @@ export const MINUTE_MS = 60_000
 export const HOUR_MS = 3_600_000
 const MINUTES_KEPT_MS = 30 * 24 * HOUR_MS
 const EVENTS_KEPT_MS = 90 * 24 * HOUR_MS
-/** An agent's clock that is further ahead is not believed. */
-const AHEAD_MS = 5 * MINUTE_MS
 /** Devices of one agent: an agent that invents names fills no memory. */
 const MAX_DEVICES = 10_000
 /** Entries of one transaction, from however many logs: each costs a commit, and holds others up. */
@@ -82,6 +81,9 @@ export function createSeries(
   const changedAt = new Map<string, number>()
   let changes = 0
 
+  /** agents whose newest entry that was read says a time that is to come */
+  const ahead = new Map<string, number>()
+
   const seenUpTo = ({ agent, number }: ChainId): number =>
     get<{ seq: number }>('SELECT seq FROM seen WHERE agent = ? AND number = ?', agent, number)?.seq ?? -1
 
@@ -93,7 +95,12 @@ export function createSeries(
   function apply(chain: ChainId, place: number, entry: Entry, met: Met): void {
     const { class: kindOf, device, kind, body, timeMs, clock } = entry
     const { agent, number } = chain
-    const at = timeMs > now() + AHEAD_MS ? now() : timeMs
+    const isAhead = timeMs > now() + AHEAD_MS
+    const at = isAhead ? now() : timeMs
+    if (isAhead) {
+      ahead.set(agent, timeMs)
+      run('INSERT INTO ahead VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1', agent, number)
+    } else ahead.delete(agent)
     onEntry({ agent, number, seq: place, at, class: kindOf, device, kind, body, clock })
     if (kindOf !== 'sample')
       run(
@@ -280,6 +287,13 @@ export function createSeries(
       return row && (JSON.parse(row.body) as Body)
     },
 
+    ahead: {
+      /** Agents whose clock is ahead as far as was read, and what they say, ms since 1970. */
+      now: (): ReadonlyMap<string, number> => ahead,
+      /** Entries of a chain whose time was to come when they were read: they count as of then. */
+      count: ({ agent, number }: ChainId): number =>
+        get<{ n: number }>('SELECT n FROM ahead WHERE agent = ? AND number = ?', agent, number)?.n ?? 0
+    },
     receipts: {
       of: (number: number): Receipt[] => all<Receipt>('SELECT * FROM receipt WHERE number = ?', number),
       save: (number: number, { witness, seq, hash, timeMs, signature }: Receipt): void =>

@@ -5,6 +5,8 @@ import type { Moment } from '../log/recorder.ts'
 
 /** A clock that was set, or went on with another pace. */
 const JUMP_MS = 1_000
+/** Clocks differ; what is of later than that is not believed. */
+export const AHEAD_MS = 5 * 60_000
 /** systemd-timesyncd makes it once it has asked a server; chrony's package does so too. */
 const SYNCHRONIZED = '/run/systemd/timesync/synchronized'
 const BOOT_ID = '/proc/sys/kernel/random/boot_id'

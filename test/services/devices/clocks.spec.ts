@@ -71,6 +71,8 @@ describe('devices: clocks that are wrong', () => {
       values.length
     )
     equal(points.at(-1)!.t <= NOW, true, 'nothing lies in the future')
+    equal(series.ahead.count(chain), 200, 'those of a year ahead')
+    deepEqual([...series.ahead.now()], [], 'the newest is right')
     const counted = series.events('meter:1', Number.MAX_SAFE_INTEGER, 1_000)
     deepEqual(
       counted.map(({ body }) => body.i as number).sort((a, b) => a - b),

@@ -128,6 +128,33 @@ describe('devices: the document of the fleet', () => {
     deepEqual(missingGroups(lines(['@line-2'])), [])
   })
 
+  it('names devices by what is announced of them, too', () => {
+    const names = ['tv:* line=2', 'tv:* line=2 station=Arb*', 'tv:b line=2', '@line-2']
+    const says = wishes.parse({
+      groups: { 'line-2': ['valve:*', 'tv:* line=2'] },
+      settings: names.map(name => ({ devices: name, values: { [name]: 1 } })),
+      grants: names.map(devices => ({ peer: eve.account, devices }))
+    })
+    const asked = { peer: eve.account, name: 'turn', risk: 1 } as const
+    for (const [device, facts, expected] of [
+      ['tv:a', { line: '2', station: 'Arbat' }, ['tv:* line=2', 'tv:* line=2 station=Arb*', '@line-2']],
+      ['tv:a', { line: 2, station: 'Kursk' }, ['tv:* line=2', '@line-2']],
+      ['tv:b', { line: '2' }, ['tv:* line=2', 'tv:b line=2', '@line-2']],
+      ['tv:a', { line: '20' }, []],
+      ['tv:a', undefined, []],
+      // a name that says so is not what is announced
+      ['tv:a line=2', {}, []],
+      ['valve:1', {}, ['@line-2']]
+    ] as const) {
+      deepEqual(Object.keys(settingsFor(says, board.account, device, facts)), expected, device)
+      deepEqual(
+        grantsFor(says, { ...asked, device, facts }, 0).map(({ devices }) => devices),
+        expected,
+        device
+      )
+    }
+  })
+
   it('that is none is refused by name', () => {
     fc.assert(
       fc.property(

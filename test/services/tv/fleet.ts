@@ -21,7 +21,7 @@ export type Outcome = {
   readings?: Record<string, unknown>
 }
 
-const GRANT = /^(\S+) (\S+)(?: on (\S+))?(?: until (\S+))?$/
+const GRANT = /^(\S+) (\S+)(?: on (\S+(?: \w+=\S+)*))?(?: until (\S+))?$/
 /** `PEER read,control on tv:1 until 2027-01-31`, as the document of the fleet has it. */
 function grantOf(text: string): object {
   const [, peer, verbs, devices = 'tv:*', until] = GRANT.exec(text)!

@@ -106,7 +106,7 @@ describe('tv: a node beside TVs, and operators elsewhere', function () {
     const operator = await fleet.start()
     const agent = await fleet.start({
       tvs: [place, other.place],
-      grants: [`${operator.id} ${ALL} on tv:tv-1`]
+      grants: [`${operator.id} ${ALL} on tv:* line=2`]
     })
     await agent.up(2)
     await operator.up(1)
