@@ -148,6 +148,11 @@ export interface Device {
   event(kind: string, body: Body): Promise<Place | undefined>
   /** What its newest event of a kind says, as JSON has it, also from before a restart; undefined where there is none. */
   latest(kind: string): Promise<Record<string, unknown> | undefined>
+  /**
+   * The same of the boards in whose place this one stands (`devices.continues`), as their signed logs have it: asked of the
+   * witnesses. Undefined also where none of them answers.
+   */
+  before(kind: string): Promise<Record<string, unknown> | undefined>
   /** What it measured since `from` (ms since 1970), the oldest first; when there is more, the newest 10,000. */
   samples(from: number): Promise<Sample[]>
   /** It is no longer watched. */

@@ -7,6 +7,7 @@ import { createCommandStore } from './commands/store.ts'
 import type { DatabaseView } from './contract.ts'
 import type { declaration } from './declaration.ts'
 import { createAgent } from './delivery/agent.ts'
+import { entryBefore } from './delivery/before.ts'
 import { openChains } from './delivery/chains.ts'
 import { createDeliveries } from './delivery/deliveries.ts'
 import { createHashReceipts } from './delivery/hash-receipts.ts'
@@ -22,7 +23,7 @@ import { letsGo, pressureOf } from './log/budget.ts'
 import type { ChainLog } from './log/chain-log.ts'
 import { createFolderDisk } from './log/disk.ts'
 import { createDriverDevices } from './log/driver-devices.ts'
-import { decodeEntry } from './log/entry.ts'
+import { type Body, decodeEntry } from './log/entry.ts'
 import { exportChain, exportHeads, verifyExport } from './log/export.ts'
 import { chainsIn, folderOf } from './log/folders.ts'
 import { samplesOf } from './log/samples.ts'
@@ -30,7 +31,9 @@ import { MAX_CHAINS, type Peers, ROWS_AT_ONCE } from './messages.ts'
 import { createSeen } from './series/changes.ts'
 import { MIGRATIONS } from './series/schema.ts'
 import { createSeries, HOUR_MS, MINUTE_MS } from './series/series.ts'
+import { toJson } from './series/to-json.ts'
 import { createClock } from './time/clock.ts'
+import { createTroubles } from './troubles.ts'
 
 type Declared = typeof declaration
 
@@ -47,8 +50,6 @@ const MAX_WATCHERS = 32
 const FIND_MS = 3_000
 /** A year by hours is more than this; a page asks for what it can draw. */
 const MAX_POINTS = 10_000
-/** Damaged logs that the health names. */
-const MAX_NAMED = 5
 
 /** The service `devices` over what its host gives. */
 export async function createService(host: HostOf<Declared>): Promise<ServiceOf<Declared>> {
@@ -56,7 +57,15 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   const { self } = host.peers
   const database = host.database(MIGRATIONS)
   const alertStore = createAlertStore(database)
-  const watch = createWatch({ store: alertStore, now, devices: () => series.names() })
+  const watch = createWatch({
+    store: alertStore,
+    now,
+    devices() {
+      const all = series.names()
+      const now = new Set(fleet.standing(all))
+      return all.map(each => ({ ...each, isPast: !now.has(each) }))
+    }
+  })
   const commandStore = createCommandStore(database, self)
   const series = createSeries(database, now, entry => {
     watch.onEntry(entry)
@@ -74,7 +83,8 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       host.degraded('log', `${agent}/${number}: ${what}`)
     }
   })
-  tellMissing()
+  const troubles = createTroubles({ chains, series, now, degraded: host.degraded })
+  troubles.missing()
   const live = createLive({
     agents: () => fleet.readable().filter(each => chains.of(each).length === 0),
     async *ask(peer, until) {
@@ -87,6 +97,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   const seen = createSeen({
     series,
     others: live,
+    standing: rows => fleet.standing(rows),
     chains,
     signal,
     onError: error => host.degraded('history', error?.message)
@@ -108,7 +119,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     onWritten: () => seen.news(),
     onFork(chain, batch) {
       series.forks.save(chain, batch)
-      tellFork(chain.agent, chain.number)
+      troubles.fork(chain.agent, chain.number)
     },
     log
   })
@@ -119,7 +130,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     sign,
     isSigned,
     now,
-    onFork: (of, number) => tellFork(of, number)
+    onFork: troubles.fork
   })
   const agent = await createAgent({
     self,
@@ -153,6 +164,11 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     async latest(id, kind) {
       await seen.caughtUp()
       return series.latest(self, id, kind)
+    },
+    async before(id, kind) {
+      const { continues: boards, witnessPeers: witnesses } = config
+      const entry = await entryBefore({ boards, witnesses, peers, isSigned, log }, id, kind, signal)
+      return entry && (JSON.parse(toJson(entry.body)) as Body)
     },
     samples: (id, from) => samplesOf(agent.log, id, from, MAX_SAMPLES),
     onOpened: id => fleet.onOpened(id)
@@ -235,7 +251,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     let wrong = 0
     for (const each of chains.all()) wrong += await each.scrub(signal)
     if (wrong === 0) host.degraded('log', undefined)
-    tellMissing()
+    troubles.missing()
   }
 
   async function compare(): Promise<void> {
@@ -247,40 +263,13 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         log('nothing is compared with %s: %s', peer, (error as Error).message)
       }
     }
-    tellMissing()
+    troubles.missing()
   }
 
   async function openMirror(file: string) {
     // its library is for those that have a database
     const { createMirror, readMirrorUrl } = await import('./mirror/mirror.ts')
     return createMirror(await readMirrorUrl(file), chains, config.mirrorCall)
-  }
-
-  const tellFork = (of: string, number: number): void =>
-    host.degraded(`fork of ${of}`, `it signed two entries of one number in chain ${number}`)
-
-  /** Whose clock is ahead: what it says counts as of when it came. */
-  function tellAhead(): void {
-    const found = [...series.ahead.now()].slice(0, MAX_NAMED)
-    host.degraded(
-      'clocks',
-      found.length === 0
-        ? undefined
-        : `ahead of the one here: ${found.map(([of, ms]) => `${of} by ${Math.round((ms - now()) / MINUTE_MS)} min`).join(', ')}; what they say counts as of when it comes`
-    )
-  }
-
-  function tellMissing(): void {
-    const missing = chains.all().filter(({ holes }) => holes.length > 0)
-    host.degraded(
-      'damage',
-      missing.length === 0
-        ? undefined
-        : `not back yet is what was damaged: ${missing
-            .slice(0, MAX_NAMED)
-            .map(({ chain, holes }) => `${chain.agent}/${chain.number} from entry ${holes[0]!.from} on`)
-            .join(', ')}`
-    )
   }
 
   function chainOf(of: string, number?: number): ChainLog {
@@ -428,6 +417,13 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
           watchers--
         }
       },
+      async latest({ agent: of, device, kind }, { peer }) {
+        admit(peer)
+        await seen.caughtUp()
+        const { number = 0, seq = 0 } = series.placeOf(of, device, kind) ?? {}
+        const batch = await chains.find({ agent: of, number })?.read(seq)
+        return { number, batch: batch && { ...batch, entries: [...batch.entries] } }
+      },
       async read({ agent: of, number, from }, { peer }) {
         admit(peer)
         const batch = await chains.find({ agent: of, number })?.read(from)
@@ -454,7 +450,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       fleet.start()
       host.repeat('room', TICK_MS, keepRoom)
       host.repeat('clock', TICK_MS, lookAtClock)
-      host.repeat('clocks of others', TICK_MS, tellAhead)
+      host.repeat('clocks of others', TICK_MS, troubles.ahead)
       host.repeat('hashes', COMPARE_MS, hashReceipts.round)
       host.repeat('comparing', COMPARE_MS, compare)
       host.repeat('verifying', DAY_MS, scrub)

@@ -120,6 +120,13 @@ export const declaration = declare({
       .describe(
         'peer ids of the nodes that copy and countersign the log of this one; two of them make an entry delivered'
       ),
+    continues: z
+      .array(peer)
+      .max(8)
+      .default([])
+      .describe(
+        'peer ids of boards whose devices this one goes on with, the newest first: what they wrote last is asked of the witnesses'
+      ),
     hashWitnessPeers: z
       .array(peer)
       .max(8)

@@ -22,7 +22,14 @@ import type { DeviceDescription } from './contract.ts'
 import { budgetMb, type declaration, keepDays } from './declaration.ts'
 import { UnknownDeviceError } from './errors.ts'
 import { type AgentState, createFleet } from './fleet/create-fleet.ts'
-import { type FleetDocument, grantsFor, isReader, type Risk, settingsFor } from './fleet/document.ts'
+import {
+  type FleetDocument,
+  grantsFor,
+  isReader,
+  type Risk,
+  settingsFor,
+  standing
+} from './fleet/document.ts'
 import type { fleetOperations } from './fleet/operations.ts'
 import { createSettings } from './fleet/settings.ts'
 import type { FleetStore } from './fleet/store.ts'
@@ -240,7 +247,9 @@ export async function createFleetSide(init: FleetSideInit) {
       const told = (document()?.agents ?? []).filter(agent =>
         fleet.heard(agent).state?.devices.some(({ id }) => id === device)
       )
-      const known = series.names().flatMap(({ agent, id }) => (id === device ? [agent] : []))
+      const known = standing(series.names(), document()?.agents ?? []).flatMap(({ agent, id }) =>
+        id === device ? [agent] : []
+      )
       return [...new Set([...told, ...known])]
     },
     carriers,
@@ -367,6 +376,9 @@ export async function createFleetSide(init: FleetSideInit) {
         ? wishes.agents.filter(each => each !== self)
         : []
     },
+    /** Without devices of boards whose place others have taken. */
+    standing: <T extends { agent: string; id: string }>(rows: readonly T[]): T[] =>
+      standing(rows, document()?.agents ?? []),
     keepDays: () => own('keepDays'),
     budgetMb: () => own('budgetMb'),
     /** A device is here. */

@@ -236,6 +236,14 @@ export const messages = {
     // who comes back may come before his last one is seen to be gone
     atOnce: 2
   }),
+  /** Entries from the newest one of that kind on which that agent wrote about that device; nothing where you have none. */
+  latest: message({
+    peers: 'everybody',
+    request: () => z.object({ agent, device, kind: name }),
+    answer: () => z.object({ number, batch: batch().optional() }),
+    maxBytes: FRAME_BYTES,
+    deadlineMs: WRITE_MS
+  }),
   /** Entries from `from` on, as many as go into one batch; nothing where you do not have them. */
   read: message({
     peers: 'everybody',

@@ -24,8 +24,8 @@ const MAX_HEARD = 10_000
 export interface WatchInit {
   store: AlertStore
   now(): number
-  /** all that are known, for rules on absence */
-  devices(): { agent: string; id: string }[]
+  /** all that are known, for rules on absence; `isPast`: its board is no more, and nobody waits for what it says */
+  devices(): { agent: string; id: string; isPast: boolean }[]
 }
 
 /** The same for every node that keeps the log. */
@@ -132,8 +132,13 @@ export function createWatch({ store, now, devices }: WatchInit) {
         if (rule.absentSeconds != null) {
           const { name, since, absentSeconds } = rule
           const remembersAll = store.countHeard(name) < MAX_HEARD
-          for (const { agent, id } of devices()) {
+          for (const { agent, id, isPast } of devices()) {
             if (!matches(rule.devices, id)) continue
+            if (isPast) {
+              const alert = store.standing(name, agent, id)
+              if (alert != null) store.resolve(alert.key, now())
+              continue
+            }
             const heard = store.heard(name, agent, id)
             // it may have spoken all the same
             if (heard == null && !remembersAll) continue

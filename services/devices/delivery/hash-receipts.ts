@@ -29,8 +29,8 @@ export function createHashReceipts({ agent, heads, peers, isSigned, witnesses, o
   /** @throws {ChainError} what it has signed is not what is here */
   async function ask(witness: string, log: ChainLog, signal: AbortSignal): Promise<void> {
     const { chain, head } = log
-    const last = head.seq < 0 ? undefined : await log.read(head.seq)
-    if (last == null) return
+    const last = await log.read(head.seq)
+    if (last == null) throw new ChainError(head.seq, `entry ${head.seq} is damaged here`)
     const { number } = chain
     // it may go on behind the head by now
     const signed = { seq: lastSeq(last), hash: hashOf(last.entries.at(-1)!), signature: last.signature }
@@ -67,6 +67,7 @@ export function createHashReceipts({ agent, heads, peers, isSigned, witnesses, o
       if (due.length === 0) return
       // what comes back from those that keep the log is here by then
       await agent.flush()
+      if (agent.log.head.seq < 0) return
       await Promise.all(
         due.map(async peer => {
           const why = await ask(peer, agent.log, signal).then(

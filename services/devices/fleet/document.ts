@@ -119,6 +119,16 @@ export const missingGroups = ({ groups, settings, grants }: Wishes): string[] =>
     .map(({ devices }) => devices)
     .filter(devices => patternsOf(groups, devices) == null)
 
+/** Devices that another board has taken over are those of the board that is named. Pure. */
+export function standing<T extends { agent: string; id: string }>(
+  rows: readonly T[],
+  agents: readonly string[]
+): T[] {
+  const named = new Set(agents)
+  const taken = new Set(rows.flatMap(({ agent, id }) => (named.has(agent) ? [id] : [])))
+  return rows.filter(({ agent, id }) => named.has(agent) || !taken.has(id))
+}
+
 /** How settings of a device of an agent should be, of which that is announced. Pure. */
 export function settingsFor(
   { groups, settings }: Pick<FleetDocument, 'groups' | 'settings'>,

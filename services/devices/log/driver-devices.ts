@@ -23,6 +23,8 @@ export interface DriverDevicesInit {
   described(id: string): Body | undefined
   /** what the newest event of a kind says */
   latest(id: string, kind: string): Promise<Record<string, unknown> | undefined>
+  /** … of boards in whose place this one stands */
+  before(id: string, kind: string): Promise<Record<string, unknown> | undefined>
   samples(id: string, from: number): Promise<Sample[]>
   /** a device is here, again or for the first time */
   onOpened(id: string): void
@@ -34,6 +36,7 @@ export function createDriverDevices({
   pressure,
   described,
   latest,
+  before,
   samples,
   onOpened
 }: DriverDevicesInit) {
@@ -73,6 +76,7 @@ export function createDriverDevices({
           return write({ class: schema.class, device: id, kind: event, body: about })
         },
         latest: event => latest(id, event),
+        before: event => before(id, event),
         samples: from => samples(id, from),
         close() {
           isOpen = false

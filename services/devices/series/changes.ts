@@ -14,6 +14,8 @@ export interface SeenInit {
   series: Series
   /** devices beside those of the logs */
   others: Rows
+  /** those of them that are some board's now */
+  standing(rows: readonly DeviceRow[]): DeviceRow[]
   chains: Chains
   signal: AbortSignal
   /** why the history does not go on; undefined: it does */
@@ -21,7 +23,7 @@ export interface SeenInit {
 }
 
 /** Reads the logs into the series as they grow, and tells which devices have changed. */
-export function createSeen({ series, others, chains, signal, onError }: SeenInit) {
+export function createSeen({ series, others, standing, chains, signal, onError }: SeenInit) {
   const sources: readonly Rows[] = [series, others]
   let reading: Promise<void> | undefined
   let isMore = false
@@ -55,6 +57,8 @@ export function createSeen({ series, others, chains, signal, onError }: SeenInit
     reading ??= readOn()
   }
 
+  const devices = (): DeviceRow[] => standing(sources.flatMap(each => each.devices()))
+
   return {
     /** Something is written. */
     news: start,
@@ -65,12 +69,12 @@ export function createSeen({ series, others, chains, signal, onError }: SeenInit
       return promise
     },
     ended: async () => reading,
-    devices: (): DeviceRow[] => sources.flatMap(each => each.devices()),
+    devices,
     /** All devices, then those that change, as they do; an empty list now and then as a sign of life. */
     async *changes(until: AbortSignal, togetherMs = TOGETHER_MS): AsyncGenerator<DeviceRow[]> {
       const after = sources.map(each => each.changes())
       let coming = news.promise
-      yield sources.flatMap(each => each.devices())
+      yield devices()
       while (!until.aborted) {
         const restMs = performance.now() + togetherMs
         await Promise.race([coming, pause(ALIVE_MS, until)])

@@ -164,6 +164,15 @@ export function createSeries(
     )
   }
 
+  const newest = (agent: string, device: string, kind: string) =>
+    get<{ number: number; seq: number; body: string }>(
+      `SELECT number, seq, body FROM event WHERE device = ?1 AND agent = ?2 AND kind = ?3
+       ORDER BY number DESC, seq DESC LIMIT 1`,
+      device,
+      agent,
+      kind
+    )
+
   /** What comes behind an entry in one chain; undefined where nothing is new. */
   async function readOn(
     log: ChainLog,
@@ -275,15 +284,11 @@ export function createSeries(
         limit
       ).map(row => ({ ...row, body: JSON.parse(row.body as string) as Body })),
 
-    /** What the newest event of a kind says. */
+    /** Where the newest event of a kind is. */
+    placeOf: newest,
+    /** What it says. */
     latest: (agent: string, device: string, kind: string): Body | undefined => {
-      const row = get<{ body: string }>(
-        `SELECT body FROM event WHERE device = ?1 AND agent = ?2 AND kind = ?3
-         ORDER BY number DESC, seq DESC LIMIT 1`,
-        device,
-        agent,
-        kind
-      )
+      const row = newest(agent, device, kind)
       return row && (JSON.parse(row.body) as Body)
     },
 

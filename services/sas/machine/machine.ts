@@ -159,7 +159,9 @@ export async function createMachine(init: MachineInit) {
     })
     const opened = await opening
     if (last == null) {
-      const row = (await opened.latest('meters')) as Partial<MeterRow> | undefined
+      const row = ((await opened.latest('meters')) ?? (await opened.before('meters'))) as
+        | Partial<MeterRow>
+        | undefined
       if (row?.totals != null) last = { totals: row.totals, block: row.block ?? 0, readAt: 0, writtenAt: 0 }
       why = row?.totals == null ? 'first' : 'start'
       // it says so no more once it was asked what it is

@@ -99,11 +99,22 @@ export function createApi(request: PageProps['request']) {
         // those of the same moment come again, and count once
         before = oldest.at + 1
       }
-      return [...found.values()].sort(
-        (a, b) => a.agent.localeCompare(b.agent) || a.number - b.number || a.seq - b.seq
-      )
+      return inOrder([...found.values()])
     }
   }
+}
+
+/** As each board wrote them; a board that took the place of another one comes behind it. Pure. */
+export function inOrder(entries: readonly Entry[]): Entry[] {
+  const since = new Map<string, number>()
+  for (const { agent, at } of entries) since.set(agent, Math.min(at, since.get(agent) ?? at))
+  return entries.toSorted(
+    (a, b) =>
+      since.get(a.agent)! - since.get(b.agent)! ||
+      a.agent.localeCompare(b.agent) ||
+      a.number - b.number ||
+      a.seq - b.seq
+  )
 }
 
 export type Api = ReturnType<typeof createApi>

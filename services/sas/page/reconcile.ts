@@ -54,14 +54,16 @@ export function reconcile(entries: readonly Entry[]): Report {
   const fell = rows.flatMap(({ body }) => Object.values((body as Row).fell ?? {}))
 
   const wrong = rows.filter((row, i) => i > 0 && !follows(rows[i - 1]!.body as Row, row.body as Row))
+  const places = new Map(entries.map((entry, i) => [entry, i]))
+  const placeOf = (entry: Entry | undefined): number => (entry === undefined ? -1 : places.get(entry)!)
   const bills = of('exception').filter(
-    ({ seq, body }) => BILLS[body.code as number] !== undefined && seq > (rows[0]?.seq ?? -1)
+    each => BILLS[each.body.code as number] !== undefined && placeOf(each) > placeOf(rows[0])
   )
   const worthOf = (some: readonly Entry[]): number =>
     some.reduce((sum, { body }) => sum + BILLS[body.code as number]!, 0)
   // a machine says what happened a little after its meters have it: near the ends a bill may be of before, or of after
   const sure = bills.filter(
-    ({ seq, at }) => at > (rows[0]?.at ?? 0) + LATE_MS && seq < (rows.at(-1)?.seq ?? -1)
+    each => each.at > (rows[0]?.at ?? 0) + LATE_MS && placeOf(each) < placeOf(rows.at(-1))
   )
   const said = Math.min(Math.max(grown.bills ?? 0, worthOf(sure)), worthOf(bills))
   const overflows = of('exception').filter(({ body }) => body.code === OVERFLOW)

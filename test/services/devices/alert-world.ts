@@ -18,11 +18,12 @@ export function world(rules: object[], known: string[] = []) {
   for (const sql of MIGRATIONS) db.exec(sql)
   let now = 1_000_000
   let seq = 0
+  let past: readonly string[] = []
   const store = createAlertStore(db)
   const watch = createWatch({
     store,
     now: () => now,
-    devices: () => known.map(id => ({ agent: AGENT, id }))
+    devices: () => known.map(id => ({ agent: AGENT, id, isPast: past.includes(id) }))
   })
   for (const each of rules) store.setRule(ruleOf(each), now)
   const say = (entry: Partial<SeenEntry>): void =>
@@ -45,6 +46,10 @@ export function world(rules: object[], known: string[] = []) {
     later(ms: number): void {
       now += ms
       watch.onTick()
+    },
+    /** another board has taken these over */
+    replace(...ids: string[]): void {
+      past = ids
     },
     now: () => now,
     /** receivers that take nothing */

@@ -85,6 +85,17 @@ describe('devices: rules of alerts', () => {
     )
   })
 
+  it('wait for nothing that another board has taken over', () => {
+    const { later, replace, store } = world([{ absentSeconds: 60 }], ['host:1', 'host:2'])
+    replace('host:2')
+    later(60_000)
+    const firing = () => store.list('firing', 10).map(({ device }) => device)
+    deepEqual(firing(), ['host:1'])
+    replace('host:1')
+    later(1_000)
+    deepEqual(firing(), ['host:2'], 'it is over, and the other one is waited for again')
+  })
+
   it('fire for silence also where they are written again and again', () => {
     const absent = { absentSeconds: 60 }
     const { later, store, now } = world([absent], ['host:1'])

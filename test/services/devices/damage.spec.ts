@@ -10,11 +10,18 @@ import { openChains } from '../../../services/devices/delivery/chains.ts'
 import { RECEIPT_DOMAIN, receiptBytes } from '../../../services/devices/delivery/receipt.ts'
 import { createWitness } from '../../../services/devices/delivery/witness.ts'
 import { openChainLog } from '../../../services/devices/log/chain-log.ts'
-import { decodeEntry, encodeEntry, GENESIS } from '../../../services/devices/log/entry.ts'
+import {
+  type Body,
+  decodeEntry,
+  encodeEntry,
+  GENESIS,
+  type Head
+} from '../../../services/devices/log/entry.ts'
 import { exportChain, verifyExport } from '../../../services/devices/log/export.ts'
 import { frameRecord } from '../../../services/devices/log/records.ts'
 import { MIGRATIONS } from '../../../services/devices/series/schema.ts'
 import { createSeries } from '../../../services/devices/series/series.ts'
+import { toJson } from '../../../services/devices/series/to-json.ts'
 import { signerFrom } from '../../ledger/helpers.ts'
 import { MachineDisk } from '../../simulation/devices-disk.ts'
 import { createRandom } from '../../simulation/random.ts'
@@ -123,13 +130,15 @@ describe('devices: a log with gaps and damage', () => {
   })
 })
 
+const asText = (body: Body) => JSON.parse(toJson(body)) as Record<string, unknown>
+
 describe('devices: an agent', () => {
   type Ask = (kind: string, request: any, signal?: AbortSignal) => Promise<any>
   async function agentOn(disk: MachineDisk, ask: Ask, alerts: string[] = []) {
     const chains = await openChains({
       self: key.account,
       isSigned: isSignedBy,
-      disk: () => disk.open('log'),
+      disk: ({ number }) => disk.open(number === 0 ? 'log' : `log ${number}`),
       there: disk.folders.has('log') ? [chain] : [],
       onFound: () => {}
     })
@@ -173,6 +182,47 @@ describe('devices: an agent', () => {
     await delivering
     deepEqual(await recording, { number: 0, seq: 0 })
     equal(batch.entries.length, 3)
+  })
+
+  it('whose disk was set back and written on names both heads, drops nothing, and says so', async () => {
+    const disk = new MachineDisk(createRandom(1))
+    await (await recorderOn(disk)).record(4)
+    // what was written after the image of the day before, and is with a witness
+    const before = new MachineDisk(createRandom(1))
+    before.setBack(disk.image())
+    const { log: theirs, record } = await recorderOn(before)
+    await record(2)
+    let isAway = true
+    const sent: Uint8Array[] = []
+    const alerts: string[] = []
+    const { agent } = await agentOn(
+      disk,
+      async (kind, request) => {
+        if (isAway) throw new Error('not there yet')
+        if (kind === 'chains') return { chains: [{ ...chain, first: 0, ...theirs.head }] }
+        if (kind === 'read') return { batch: await theirs.read(request.from) }
+        equal(request.number, 1)
+        sent.push(...request.entries)
+        return { is: 'behind', seq: request.from + request.entries.length - 1, hash: GENESIS.hash }
+      },
+      alerts
+    )
+    await agent.start(signal)
+    deepEqual(await agent.record({ ...draft, body: { n: 1 } }), { number: 0, seq: 4 })
+    const own = agent.log.head
+    isAway = false
+    while ((await agent.deliver(witnessKey.account, signal)) !== 'idle');
+    match(alerts.join(), /fork: chain 0 was continued twice: .* has entry 5 .* behind entry 3/)
+    const [first, second, ...more] = sent.map(decodeEntry)
+    const plain = ({ seq, hash }: Head) => ({ seq, hash: new Uint8Array(hash) })
+    equal(first!.kind, 'chain')
+    deepEqual(asText(first!.body), {
+      ...{ previous: 0, common: 3, until: 4 },
+      ...asText({ own: plain(own), other: { witness: witnessKey.account, ...plain(theirs.head) } })
+    })
+    deepEqual([second!.kind, decodeEntry(second!.body.entry as Uint8Array).body], ['moved', { n: 1 }])
+    deepEqual(more, [])
+    deepEqual(await agent.record(draft), { number: 1, seq: 2 })
   })
 
   it('names what was damaged before anybody had it, and delivers what comes behind', async () => {
@@ -266,7 +316,7 @@ describe('devices: an export', () => {
     await exportChain(log, receipts, path, signal)
     const verdict = await verifyExport(path, isSignedBy)
     deepEqual([verdict.faults, verdict.isRight], [[], true])
-    deepEqual(verdict.witnesses, [{ peer: witnessKey.account, seq: 38, timeMs: 7 }])
+    deepEqual(verdict.witnesses, [{ peer: witnessKey.account, seq: 38, timeMs: 7, isHashOnly: false }])
 
     const cut = await recorderOn(new MachineDisk(createRandom(4)))
     await cut.record(4)

@@ -8,6 +8,7 @@ import {
   grantsFor,
   missingGroups,
   settingsFor,
+  standing,
   wishes
 } from '../../../services/devices/fleet/document.ts'
 import { createSettings } from '../../../services/devices/fleet/settings.ts'
@@ -153,6 +154,16 @@ describe('devices: the document of the fleet', () => {
         device
       )
     }
+  })
+
+  it('says whose a device is that two boards have had', () => {
+    const rows = [
+      { agent: 'old', id: 'sas:1' },
+      { agent: 'old', id: 'host:old' },
+      { agent: 'new', id: 'sas:1' }
+    ]
+    deepEqual(standing(rows, ['new']), rows.slice(1))
+    for (const agents of [[], ['old', 'new'], ['other']]) deepEqual(standing(rows, agents), rows)
   })
 
   it('that is none is refused by name', () => {

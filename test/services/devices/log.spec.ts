@@ -246,6 +246,7 @@ describe('devices: what drivers may write', () => {
       pressure,
       described: () => undefined,
       latest: async () => undefined,
+      before: async () => undefined,
       samples: async () => [],
       onOpened: () => {}
     })

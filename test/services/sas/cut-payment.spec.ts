@@ -113,6 +113,7 @@ describe('sas: an order that is cut in the middle', () => {
         },
         sample: async () => undefined,
         latest: async (kind: string) => log.findLast(each => each.kind === kind)?.body,
+        before: async () => undefined,
         samples: async () => [],
         close() {}
       }

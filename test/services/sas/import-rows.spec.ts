@@ -26,6 +26,7 @@ describe('sas: rows of before', () => {
       latest: async (of: string) =>
         log.filter(each => each.device === `${kind}:${serial}` && each.kind === of).at(-1)?.body,
       sample: async () => undefined,
+      before: async () => undefined,
       samples: async () => [],
       close() {}
     })

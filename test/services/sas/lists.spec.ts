@@ -88,6 +88,7 @@ describe('sas: polls in files', function () {
               },
               sample: async () => undefined,
               latest: async () => undefined,
+              before: async () => undefined,
               samples: async () => [],
               close() {}
             })

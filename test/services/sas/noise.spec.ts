@@ -33,6 +33,7 @@ async function hour(seed: number, wrong: number) {
     },
     sample: async () => undefined,
     latest: async () => undefined,
+    before: async () => undefined,
     samples: async () => [],
     close() {}
   }

@@ -82,6 +82,22 @@ describe('sas: the wake-up bit by parity', () => {
     equal(flags(), 0xcbd | PARENB | CMSPAR)
   })
 
+  it('is counted where a pause between two bytes is longer than a machine waits', () => {
+    const { libc } = driver()
+    const runs = runsOf(message('012f090000240001040607038ae2'), 'markSpace')
+    // a busy computer may stand still by itself now and then
+    ok(Array.from({ length: 20 }, () => sendRuns(libc, LEFT, runs)).some(({ isLate }) => !isLate))
+    // the computer stands still there
+    const still: Libc = {
+      ...libc,
+      usleep() {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
+        return 0
+      }
+    }
+    deepEqual(sendRuns(still, LEFT, runs), { isLate: true })
+  })
+
   it('is refused by name where a driver leaves a parity out, or takes no more bytes', () => {
     const check = (by: ByParity, drops: number, parities: readonly Parity[] = PARITIES[by]): void =>
       checkParities(driver({ drops }).libc, 1, 'tty', parities)

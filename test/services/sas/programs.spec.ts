@@ -76,6 +76,7 @@ describe('sas: programs with a machine', () => {
           },
           sample: async () => undefined,
           latest: async kind => log.filter(each => each.kind === kind).at(-1)?.body,
+          before: async () => undefined,
           samples: async () => [],
           close() {}
         })

@@ -37,12 +37,19 @@ describe('sas: machines on a line, and what is in the log', function () {
   })
   afterEach(() => rm(folder, { recursive: true, force: true }))
 
-  async function start(line: string, settings: object = {}) {
+  /** `board`: another one than that of the test */
+  async function start(
+    line: string,
+    settings: object = {},
+    board: Partial<Parameters<typeof startHost>[0]> = {},
+    log: Record<string, unknown> = {}
+  ) {
     const host = await startHost({
       modules: [sas, devices],
-      settings: { sas: { ...SETTINGS, machines: [line], ...settings } },
+      settings: { sas: { ...SETTINGS, machines: [line], ...settings }, devices: log },
       folder,
-      identity
+      identity,
+      ...board
     })
     const call = <T>(service: string, operation: string, input = {}): Promise<T> =>
       host.services.call(service, operation, input, { caller: OWNER }) as Promise<T>
@@ -247,6 +254,51 @@ describe('sas: machines on a line, and what is in the log', function () {
       (await node.events()).filter(({ kind }) => kind === 'swapped').map(({ body }) => body),
       [{ before: 'old', now: 'new' }]
     )
+  })
+
+  it('goes on on a board that takes the place of another one', async () => {
+    const machine = new Machine({ address: 1, serial: 'A-17' })
+    machine.add(0x00, 5_000)
+    await using wire = new TcpWire([machine])
+    const line = await wire.listen()
+    await using witness = await startHost({
+      modules: [devices],
+      settings: { devices: { allowedPeers: ['*'], fleetOwners: ['self'] } }
+    })
+    const ask = <T>(operation: string, input = {}): Promise<T> =>
+      witness.services.call('devices', operation, input, { caller: OWNER }) as Promise<T>
+    const rows = async (): Promise<string[]> =>
+      (await ask<{ items: { id: string; agent: string }[] }>('list')).items.flatMap(({ id, agent }) =>
+        id === 'sas:A-17' ? [agent] : []
+      )
+    const first = await start(line, {}, {}, { witnessPeers: [witness.id] })
+    await first.host.connect(witness)
+    await first.isUp('A-17')
+    machine.play(3, 0)
+    await until(async () => (await first.meters('A-17')).at(-1)?.totals.coinIn === 5_003, 'it is read')
+    await until(async () => {
+      const { own } = await first.call<{ own: { last: number } }>('devices', 'status')
+      const { chains } = await ask<{ chains: { agent: string; last: number }[] }>('status')
+      return chains.some(({ agent, last }) => agent === first.host.id && last === own.last)
+    }, 'the witness has it')
+    await first[Symbol.asyncDispose]()
+
+    // it is played while no board is there
+    machine.play(4, 0)
+    await using second = await start(
+      line,
+      {},
+      { folder: join(folder, 'second'), identity: undefined },
+      { witnessPeers: [witness.id], continues: [first.host.id] }
+    )
+    await second.host.connect(witness)
+    await second.isUp('A-17')
+    const [row] = await second.meters('A-17')
+    deepEqual([row!.why, row!.grown.coinIn, row!.totals.coinIn], ['start', 4, 5_007])
+
+    await until(async () => (await rows()).length === 2, 'both are known')
+    await ask('setFleet', { wishes: { agents: [second.host.id] }, after: 0 })
+    deepEqual(await rows(), [second.host.id])
   })
 
   it('is also behind a serial device', async () => {

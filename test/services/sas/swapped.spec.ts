@@ -29,6 +29,7 @@ describe('sas: a machine in whose place another one stands', () => {
             },
             sample: async () => undefined,
             latest: async () => undefined,
+            before: async () => undefined,
             samples: async () => [],
             close() {
               isOpen = false
@@ -74,6 +75,7 @@ describe('sas: a machine in whose place another one stands', () => {
           event: async (_, body) => void log.push(body),
           sample: async values => void log.push(values),
           latest: async () => ({ isUp: true, serial: '000001' }),
+          before: async () => undefined,
           samples: async () => [],
           close() {}
         })
