@@ -149,7 +149,7 @@ export interface Device {
   /** What its newest event of a kind says, as JSON has it, also from before a restart; undefined where there is none. */
   latest(kind: string): Promise<Record<string, unknown> | undefined>
   /**
-   * The same of the boards in whose place this one stands (`devices.continues`), as their signed logs have it: asked of the
+   * The same of the boards in whose place this one stands (`devices.beforePeers`), as their signed logs have it: asked of the
    * witnesses. Undefined also where none of them answers.
    */
   before(kind: string): Promise<Record<string, unknown> | undefined>

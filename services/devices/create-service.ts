@@ -14,7 +14,7 @@ import { createHashReceipts } from './delivery/hash-receipts.ts'
 import { createHashWitness } from './delivery/hash-witness.ts'
 import { createHeads } from './delivery/heads.ts'
 import { createWitness } from './delivery/witness.ts'
-import { ExportPathError, UnknownDeviceError } from './errors.ts'
+import { ChainError, ExportPathError, UnknownDeviceError } from './errors.ts'
 import { READ } from './fleet/document.ts'
 import { createFleetStore } from './fleet/store.ts'
 import { createFleetSide } from './fleet-side.ts'
@@ -166,7 +166,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       return series.latest(self, id, kind)
     },
     async before(id, kind) {
-      const { continues: boards, witnessPeers: witnesses } = config
+      const { beforePeers: boards, witnessPeers: witnesses } = config
       const entry = await entryBefore({ boards, witnesses, peers, isSigned, log }, id, kind, signal)
       return entry && (JSON.parse(toJson(entry.body)) as Body)
     },
@@ -420,9 +420,12 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       async latest({ agent: of, device, kind }, { peer }) {
         admit(peer)
         await seen.caughtUp()
-        const { number = 0, seq = 0 } = series.placeOf(of, device, kind) ?? {}
+        const place = series.placeOf(of, device, kind)
+        if (place == null) return { number: 0 }
+        const { number, seq } = place
         const batch = await chains.find({ agent: of, number })?.read(seq)
-        return { number, batch: batch && { ...batch, entries: [...batch.entries] } }
+        if (batch == null) throw new ChainError(seq, `entry ${seq} of ${of} is damaged here, or let go`)
+        return { number, batch: { ...batch, entries: [...batch.entries] } }
       },
       async read({ agent: of, number, from }, { peer }) {
         admit(peer)

@@ -120,12 +120,12 @@ export const declaration = declare({
       .describe(
         'peer ids of the nodes that copy and countersign the log of this one; two of them make an entry delivered'
       ),
-    continues: z
+    beforePeers: z
       .array(peer)
       .max(8)
       .default([])
       .describe(
-        'peer ids of boards whose devices this one goes on with, the newest first: what they wrote last is asked of the witnesses'
+        'peer ids of boards in whose place this one stands, the newest first: its devices go on with what those wrote last, as witnesses have it'
       ),
     hashWitnessPeers: z
       .array(peer)

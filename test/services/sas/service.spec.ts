@@ -289,7 +289,7 @@ describe('sas: machines on a line, and what is in the log', function () {
       line,
       {},
       { folder: join(folder, 'second'), identity: undefined },
-      { witnessPeers: [witness.id], continues: [first.host.id] }
+      { witnessPeers: [witness.id], beforePeers: [first.host.id] }
     )
     await second.host.connect(witness)
     await second.isUp('A-17')
