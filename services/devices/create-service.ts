@@ -19,13 +19,14 @@ import { READ } from './fleet/document.ts'
 import { createFleetStore } from './fleet/store.ts'
 import { createFleetSide } from './fleet-side.ts'
 import { createLive } from './live/live.ts'
-import { letsGo, pressureOf } from './log/budget.ts'
+import { pressureOf } from './log/budget.ts'
 import type { ChainLog } from './log/chain-log.ts'
 import { createFolderDisk } from './log/disk.ts'
 import { createDriverDevices } from './log/driver-devices.ts'
-import { type Body, decodeEntry } from './log/entry.ts'
+import type { Body } from './log/entry.ts'
 import { exportChain, exportHeads, verifyExport } from './log/export.ts'
 import { chainsIn, folderOf } from './log/folders.ts'
+import { createKeepRoom } from './log/keep-room.ts'
 import { samplesOf } from './log/samples.ts'
 import { MAX_CHAINS, type Peers, ROWS_AT_ONCE } from './messages.ts'
 import { createSeen } from './series/changes.ts'
@@ -202,6 +203,16 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     log
   })
   const mirror = config.mirrorFile == null ? undefined : await openMirror(config.mirrorFile)
+  const room = createKeepRoom({
+    db: database,
+    chains,
+    self,
+    now,
+    keepMs: () => fleet.keepDays() * DAY_MS,
+    pressure,
+    isDelivered: (number, seq) => seq <= agent.delivered() || number < agent.log.chain.number,
+    log
+  })
   // before the drivers: what they announce is compared with what is known
   await seen.caughtUp()
   let deliveries: ReturnType<typeof createDeliveries> | undefined
@@ -214,21 +225,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   }
 
   async function keepRoom(): Promise<void> {
-    const keepMs = fleet.keepDays() * DAY_MS
-    for (const each of chains.all()) {
-      for (;;) {
-        const next = each.segments[1]
-        if (next == null) break
-        const oldest = await each.read(each.segments[0]!.from)
-        const timeMs = oldest == null ? 0 : decodeEntry(oldest.entries[0]!).timeMs
-        const { number } = each.chain
-        const isOwn = each.chain.agent === self
-        const isSafe = !isOwn || next.from - 1 <= agent.delivered() || number < agent.log.chain.number
-        // what is kept for others goes by age only: its owner may have nothing else
-        if (!letsGo({ timeMs, isSafe }, now(), keepMs, isOwn ? pressure() : 'none')) break
-        log('%d entries of %s/%d are let go', await each.dropOldest(), each.chain.agent, number)
-      }
-    }
+    await room.round()
     const state = pressure()
     host.degraded(
       'room',
@@ -243,6 +240,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
 
   async function lookAtClock(): Promise<void> {
     const { jump, clock: state } = clock.look()
+    if (jump != null) room.moved(jump.toMs - jump.fromMs)
     if (jump != null || state != null)
       await drivers.agent('clock', { ...jump, ...(state == null ? {} : { state }) })
   }

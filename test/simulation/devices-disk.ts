@@ -76,7 +76,7 @@ export class MachineDisk {
         const before = files().get(name) ?? new Uint8Array()
         const isCut = this.crashesInWrite
         const written = isCut ? bytes.subarray(0, Math.floor(this.random() * bytes.length)) : bytes
-        if (written.length > 0 || !isCut) files().set(name, Uint8Array.from([...before, ...written]))
+        if (written.length > 0 || !isCut) files().set(name, new Uint8Array(Buffer.concat([before, written])))
         if (!isCut) return
         this.crash()
         throw new CrashError('the power went off')

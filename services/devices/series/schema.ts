@@ -2,6 +2,7 @@ import { ALERTS, ENDS_OF_ESCALATIONS, ESCALATION } from '../alerts/schema.ts'
 import { COMMANDS } from '../commands/store.ts'
 import { HEADS } from '../delivery/heads.ts'
 import { FLEET } from '../fleet/store.ts'
+import { SEGMENTS } from '../log/keep-room.ts'
 
 /*
  * What can be asked about devices, made out of the logs; it can be deleted and is made again. `seen` says how far each
@@ -91,5 +92,6 @@ export const MIGRATIONS: readonly string[] = [
     n INTEGER NOT NULL,
     PRIMARY KEY (agent, number)
   ) STRICT, WITHOUT ROWID;
-  `
+  `,
+  SEGMENTS
 ]

@@ -96,7 +96,9 @@ export function createSeries(
     const { class: kindOf, device, kind, body, timeMs, clock } = entry
     const { agent, number } = chain
     const isAhead = timeMs > now() + AHEAD_MS
-    const at = isAhead ? now() : timeMs
+    // of a clock without a battery: so long nobody has waited to bring it
+    const isDead = clock === 'unset' && timeMs < now() - EVENTS_KEPT_MS
+    const at = isAhead || isDead ? now() : timeMs
     if (isAhead) {
       ahead.set(agent, timeMs)
       run('INSERT INTO ahead VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1', agent, number)
