@@ -247,6 +247,9 @@ async function start(config: Config, init: NodeInit): Promise<ArtelNode> {
       // it comes after the services
       get people() {
         return gateway?.people
+      },
+      get entries() {
+        return gateway?.entries
       }
     }
   })

@@ -2,7 +2,7 @@ import type { ComponentLogger, Startable } from '@libp2p/interface'
 import type { Ledger } from '../../ledger/index.ts'
 import type { Scheduler } from '../../scheduler/index.ts'
 import type { PeerRow } from '../core/index.ts'
-import type { Homes, Lockers, People, Services } from '../host/index.ts'
+import type { Entries, Homes, Lockers, People, Services } from '../host/index.ts'
 
 export interface GatewayInit {
   /** default: 127.0.0.1 */
@@ -53,6 +53,8 @@ export interface Gateway extends Startable {
   readonly token: string | undefined
   /** its people, for services; undefined while it is not started */
   readonly people: People | undefined
+  /** who comes in, for services; undefined while it is not started */
+  readonly entries: Entries | undefined
 }
 
 export interface GatewayComponents {

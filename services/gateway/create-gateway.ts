@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from '@libp2p/interface'
 import { account, SCOPES, token } from '../access/index.ts'
-import { isService, type People, serviceScopes } from '../host/index.ts'
+import { type Entries, isService, type People, serviceScopes } from '../host/index.ts'
 import {
   createAccounts,
   createEndings,
@@ -12,6 +12,7 @@ import {
   peopleElsewhere
 } from './accounts/index.ts'
 import type { FaceInit, Gateway, GatewayComponents, GatewayInit } from './contract.ts'
+import { createEntries } from './entries.ts'
 import { ListenError } from './errors.ts'
 import { createBacklog } from './events/backlog.ts'
 import { createEventHub } from './events/events.ts'
@@ -39,6 +40,7 @@ class HttpGateway implements Gateway {
   faceUrl: string | undefined
   token: string | undefined
   people: People | undefined
+  entries: Entries | undefined
 
   constructor(init: GatewayInit, components: GatewayComponents) {
     this.#init = init
@@ -54,11 +56,18 @@ class HttpGateway implements Gateway {
     await using started = new AsyncDisposableStack()
     const endings = createEndings()
     const tokens = await openTokens(dataFolder, endings, now)
+    const entries = createEntries()
     const accounts = createAccounts({
       file: join(dataFolder, 'accounts.sqlite'),
       scopes: [...SCOPES, ...serviceScopes(services.modules.filter(isService))],
       issuer: `Artel ${this.#components.node.networkName}`
-    })({ passwords: createPasswords(), endings, lockers: this.#components.lockers, now })
+    })({
+      passwords: createPasswords(),
+      endings,
+      lockers: this.#components.lockers,
+      failed: entries.failed,
+      now
+    })
     started.defer(() => accounts.close())
     services.provide(account, answerAccounts(accounts))
     services.provide(token, answerTokens(tokens))
@@ -83,6 +92,7 @@ class HttpGateway implements Gateway {
       visitors,
       grants,
       events,
+      entries,
       stopping: stopping.signal,
       now
     }
@@ -107,6 +117,7 @@ class HttpGateway implements Gateway {
     started.defer(() => rm(file, { force: true }))
     this.token = tokens.admin
     this.people = peopleElsewhere(accounts, endings)
+    this.entries = entries.of(accounts)
     this.#running = started.move()
   }
 
@@ -135,6 +146,7 @@ class HttpGateway implements Gateway {
     this.url = undefined
     this.faceUrl = undefined
     this.people = undefined
+    this.entries = undefined
     await running?.disposeAsync()
   }
 }

@@ -46,6 +46,8 @@ export interface Capabilities {
   sandbox: Sandbox
   /** accounts of this node, for who signs in at another one; there while the gateway runs */
   people: People
+  /** who comes in over HTTP; there while the gateway runs */
+  entries: Entries
 }
 
 /** What a person proves, and with what. */
@@ -82,6 +84,26 @@ export interface People {
   /** aborted when a session ends */
   ended(id: string): AbortSignal
   signOut(id: string): void
+}
+
+/** Somebody followed what happens here or stopped, at one listener; or did not prove who he says he is. */
+export type Entry =
+  | { is: 'opened' | 'closed'; who: string; address: string; open: number }
+  /** `account`: there is one of the name that was tried */
+  | { is: 'failed'; address: string; account?: string }
+
+export interface Entries {
+  /** sockets at the listener that has most of them, and how many it takes */
+  sockets(): { open: number; most: number }
+  accounts(): {
+    count: number
+    /** names of administrators who prove nothing but a password */
+    adminsByPassword: string[]
+    /** whose password is kept by an older method until they sign in */
+    outdated: number
+  }
+  /** Each entry from now on, until the signal. */
+  watch(hear: (entry: Entry) => void, signal: AbortSignal): void
 }
 
 /** 32 bytes of a password and a salt (Argon2id); what they are for never learns the password. */

@@ -13,6 +13,8 @@ export { callOperation } from './call-operation.ts'
 export type {
   Capabilities,
   Entered,
+  Entries,
+  Entry,
   FoundHomes,
   Homes,
   Jobs,

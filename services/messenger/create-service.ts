@@ -5,6 +5,7 @@ import { createAlarm } from './admin/alarm.ts'
 import { createArchive } from './admin/archive.ts'
 import { createCopies } from './admin/copies.ts'
 import type { Finding } from './admin/declared.ts'
+import { createEntryLog } from './admin/entry-log.ts'
 import { daily } from './admin/guidance.ts'
 import { createLogs } from './admin/logs.ts'
 import { createAdministration } from './admin/operations.ts'
@@ -76,8 +77,13 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   const watch = createWatch(node, {
     folder,
     mailBytes: () => host.config.mailMb * 1_000_000,
+    sockets() {
+      const { open, most } = host.wanted.entries?.sockets() ?? { open: 0, most: 1 }
+      return open / most
+    },
     signal: host.signal
   })
+  const entries = createEntryLog(() => host.wanted.entries, logs, host.signal)
   const alarm = createAlarm(host.now, (finding, before) =>
     logs.health(finding.state === 'ok' ? 'INFO' : 'WARNING', `${before} → ${finding.state} ${told(finding)}`)
   )
@@ -167,7 +173,18 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     {
       ...createOperations(node, hosting, begin),
       ...createCarrying(node, host.now),
-      ...createAdministration(node, { alarm, archive, copies, logs, watch, folder, now: host.now, restart })
+      ...createAdministration(node, {
+        alarm,
+        archive,
+        copies,
+        logs,
+        entries,
+        accounts: () => host.wanted.entries?.accounts(),
+        watch,
+        folder,
+        now: host.now,
+        restart
+      })
     },
     {
       now: host.now,
@@ -200,7 +217,9 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         for (const each of [telling, ...hosting.open().map(({ telling }) => telling)])
           each.tell('presence', {})
       })
+      host.repeat('entries', TEND_MS, entries.look)
       host.repeat('health', HEALTH_MS, async () => {
+        entries.tell()
         if (alarm.hear(await watch.byItself()))
           host.tell('health', {}, grant => allows(grant, 'messenger:admin'))
       })

@@ -66,7 +66,7 @@ export const declaration = declare({
       ),
     certificateKey: z.string().min(1).optional().describe('PEM file of the key of that certificate')
   }),
-  wants: ['people'],
+  wants: ['people', 'entries'],
   messages,
   errors: {
     ForbiddenError: FORBIDDEN,

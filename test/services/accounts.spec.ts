@@ -22,12 +22,15 @@ describe('accounts', () => {
   let endings: Endings
   let now: number
   let hashes: number
+  let cost: Parameters<typeof createPasswords>[0]
+  const failed: [address: string, account: string | undefined][] = []
 
   const open = () => {
     endings = createEndings()
-    const cheap = createPasswords({ memoryKiB: 64, passes: 1, lanes: 1 })
+    const cheap = createPasswords(cost)
     accounts = createAccounts({ file, scopes: ['read', 'submit', 'credits', 'admin'], issuer: 'Artel' })({
       lockers: () => undefined,
+      failed: (address, account) => void failed.push([address, account]),
       passwords: {
         ...cheap,
         verify: (...args) => {
@@ -45,6 +48,8 @@ describe('accounts', () => {
     file = join(folder, 'accounts.sqlite')
     now = Date.UTC(2026, 8, 1, 8)
     hashes = 0
+    failed.length = 0
+    cost = { memoryKiB: 64, passes: 1, lanes: 1 }
     open()
   })
   afterEach(async () => {
@@ -159,6 +164,29 @@ describe('accounts', () => {
       assert.equal(hashes, before + 1)
     }
     assert.equal(messages.size, 1)
+    assert.deepEqual(
+      failed.splice(0).map(([, account]) => account),
+      [undefined, 'anna', 'gone', 'new', undefined],
+      'its owner is told which of them there are'
+    )
+    await signIn()
+    assert.deepEqual(failed, [])
+  })
+
+  it('names administrators with nothing but a password, and counts hashes of an older method', async () => {
+    const { token } = await join_('boss', 'admin')
+    await join_('anna')
+    accounts.create({ name: 'new', role: 'admin' })
+    assert.deepEqual(accounts.standing(), { count: 3, adminsByPassword: ['boss'], outdated: 0 })
+    const grant = accounts.find(token)!
+    const { secret } = accounts.enrolSecondFactor(grant)
+    accounts.confirmSecondFactor(grant, new TOTP({ secret }).generate({ timestamp: now }))
+    accounts.change('anna', { isDisabled: true })
+    assert.deepEqual(accounts.standing(), { count: 2, adminsByPassword: [], outdated: 0 })
+    accounts.close()
+    cost = { memoryKiB: 128, passes: 1, lanes: 1 }
+    open()
+    assert.equal(accounts.standing().outdated, 1)
   })
 
   it('computes little for a thousand wrong passwords at once, and honest people still get in', async () => {

@@ -1,3 +1,4 @@
+import type { Entries } from '../../host/index.ts'
 import type { ImportLine } from './import-list.ts'
 import type { Role } from './roles.ts'
 
@@ -89,6 +90,8 @@ export interface ImportResult {
 export interface Accounts {
   /** `peer`: the node that carries the session; a session that one carries is none for anybody else, nor over HTTP */
   find(text: string, peer?: string): AccountGrant | undefined
+  /** how those who may come in prove who they are */
+  standing: Entries['accounts']
   /** whether a session that was found before still counts */
   holds(id: string): boolean
 

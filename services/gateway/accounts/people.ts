@@ -15,7 +15,7 @@ const MAX_ACCOUNTS = 20_000
 const MAX_ROLES = 100
 const INVITATION_MARK = 'i'
 
-type People = Omit<Accounts, 'find' | 'holds' | 'close' | keyof SignIns>
+type People = Omit<Accounts, 'find' | 'holds' | 'standing' | 'close' | keyof SignIns>
 
 /** What the owner does with the accounts of others, and a person with his own. */
 export function createPeople(

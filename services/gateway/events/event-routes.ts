@@ -2,6 +2,7 @@ import type { WebSocket } from '@fastify/websocket'
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { type AtHome, allows, type Grant, isService, toWire } from '../../host/index.ts'
+import { MAX_READERS } from '../entries.ts'
 import { ForbiddenError, TooManyReadersError } from '../errors.ts'
 import type { App, Context } from '../http/app.ts'
 import { WS_VALUES } from '../schema.ts'
@@ -13,8 +14,6 @@ const PING_MS = 25_000
 const DEAD_MS = 20_000
 /** Clients have nothing to say here. */
 export const MAX_MESSAGE_BYTES = 1024
-/** Of one listener. */
-export const MAX_READERS = 100
 /** Of the visitors of one home, which lets in whom it likes. */
 export const MAX_OF_HOME = 25
 const RETRY_S = 10
@@ -29,7 +28,7 @@ const live = z.object({ after: z.string().max(64).optional() })
 
 /** What happens, over WebSockets: all that a reader may read, or of one service with cursors. */
 export function eventRoutes(app: App, context: Context): void {
-  const { events, grants, visitors, homes, services, stopping, logger, face } = context
+  const { events, entries, grants, visitors, homes, services, stopping, logger, face } = context
   const log = logger.forComponent('artel:gateway')
   const names = face == null ? services.modules.filter(isService).map(({ name }) => name) : [face.service]
   /** home → sockets */
@@ -97,7 +96,13 @@ export function eventRoutes(app: App, context: Context): void {
       send: (text: string | Uint8Array, sent: () => void) => socket.send(text, error => error ?? sent()),
       drop: () => socket.terminate()
     }
+    const at = {
+      listener: face?.service ?? '',
+      who: grant.account?.name ?? `token ${grant.id}`,
+      address: req.ip
+    }
     count(grant, 1)
+    entries.socket('opened', at)
     const leave =
       grant.home == null ? begin(sink, grant, socket, req) : hearHome(socket, grant.id, grant.home)
     let dead: NodeJS.Timeout | undefined
@@ -117,6 +122,7 @@ export function eventRoutes(app: App, context: Context): void {
       stopping.removeEventListener('abort', goAway)
       ended.removeEventListener('abort', refuse)
       count(grant, -1)
+      entries.socket('closed', at)
       leave()
     })
   }

@@ -4,6 +4,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { type Group, isService, type Operation } from '../../host/index.ts'
 import type { Accounts, Visitors } from '../accounts/index.ts'
 import type { FaceInit, GatewayComponents } from '../contract.ts'
+import type { createEntries } from '../entries.ts'
 import type { Backlog } from '../events/backlog.ts'
 import type { EventHub } from '../events/events.ts'
 import { problem } from '../schema.ts'
@@ -26,6 +27,7 @@ export interface Context extends GatewayComponents {
   visitors: Visitors
   grants: Grants
   events: EventHub
+  entries: Pick<ReturnType<typeof createEntries>, 'socket'>
   /** what this listener alone shows; default: all */
   face?: FaceInit & { backlog: Backlog }
   /** aborted when the gateway stops; whoever waits is let go */

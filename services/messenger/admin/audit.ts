@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Entries } from '../../host/index.ts'
 import type { Roster } from '../core/roster.ts'
 import type { Finding } from './declared.ts'
 import { say } from './said.ts'
@@ -8,13 +9,71 @@ import { say } from './said.ts'
 const KEYS = ['device.key', 'backup.key']
 const OTHERS = 0o077
 
-/** What others of this machine could read, and what a school should not rest on. */
+/** More than people mistype in 30 days. */
+const MANY_FAILURES = 100
+const SHOWN = 5
+
+interface Known {
+  copies: { kept: number; wanted: number }
+  /** undefined: nobody comes in over HTTP */
+  accounts: ReturnType<Entries['accounts']> | undefined
+  /** whence sign-ins failed, and how often */
+  failures: ReadonlyMap<string, number>
+}
+
+/** What others of this machine could read, who tries to come in, and what a school should not rest on. */
 export async function audit(
   roster: Roster,
   folder: string,
-  copies: { kept: number; wanted: number }
+  { copies, accounts, failures }: Known
 ): Promise<Finding[]> {
-  return [await files(folder), ...inSchool(roster), elsewhere(copies)]
+  return [
+    await files(folder),
+    ...(accounts == null ? [] : [passwords(accounts)]),
+    signIns(failures),
+    ...inSchool(roster),
+    elsewhere(copies)
+  ]
+}
+
+function passwords({ count, adminsByPassword, outdated }: NonNullable<Known['accounts']>): Finding {
+  const name = 'passwords'
+  if (adminsByPassword.length > 0)
+    return {
+      name,
+      state: 'warn',
+      detail: say`administrators who prove nothing but a password: ${adminsByPassword.join(', ')}`,
+      remedy: say`each of them turns on the second factor, on the page Account`
+    }
+  if (outdated > 0)
+    return {
+      name,
+      state: 'warn',
+      detail: say`${outdated} of ${count} are kept by an older method`,
+      remedy: say`they are kept anew when those people sign in; take away accounts that nobody uses: artel account list`
+    }
+  return {
+    name,
+    state: 'ok',
+    detail: say`${count} accounts; each password was none of those that are tried first when it was chosen`
+  }
+}
+
+function signIns(failures: Known['failures']): Finding {
+  const all = [...failures.values()].reduce((sum, times) => sum + times, 0)
+  const most = [...failures].sort(([, a], [, b]) => b - a).slice(0, SHOWN)
+  const from = most.map(([origin, times]) => `${origin} (${times})`).join(', ')
+  const finding = {
+    name: 'signIns',
+    detail: all === 0 ? say`none failed in 30 days` : say`${all} failed in 30 days, most from ${from}`
+  }
+  return all < MANY_FAILURES
+    ? { ...finding, state: 'ok' }
+    : {
+        ...finding,
+        state: 'warn',
+        remedy: say`who guesses waits ever longer; block the address in the firewall, and where one person is meant: artel messenger incident account --user LOGIN`
+      }
 }
 
 function elsewhere({ kept, wanted }: { kept: number; wanted: number }): Finding {

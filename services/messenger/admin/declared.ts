@@ -212,7 +212,7 @@ export const administration = {
   }),
   log: operation({
     summary:
-      'The newest lines of a log: what was asked and by whom, faults, the database, the report of each morning',
+      'The newest lines of a log: what was asked and by whom, with sign-ins that failed; faults; the database; who follows what happens; the report of each morning',
     input: z.object({
       name: z.enum(LOGS).default('server'),
       lines: z.int().min(1).max(10_000).default(100)

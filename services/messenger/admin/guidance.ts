@@ -23,9 +23,20 @@ function backupWithin(ms: number, newest: Backup | undefined, nowMs: number): Fi
 export function daily(diagnosed: readonly Finding[], newest: Backup | undefined, nowMs: number): Finding[] {
   const of = (name: string): Finding[] => diagnosed.filter(each => each.name === name)
   return [
-    ...['mailboxes', 'database', 'diskFree', 'outbox', 'answerMs'].flatMap(of),
+    ...['mailboxes', 'database', 'diskFree', 'sockets', 'answerMs'].flatMap(of),
     backupWithin(DAILY_MS, newest, nowMs)
   ]
+}
+
+function cleanedWithin(ms: number, cleanedMs: number | undefined, bytes: number, nowMs: number): Finding {
+  const name = 'cleanup'
+  const remedy = say`artel messenger cleanup does it`
+  const size = (bytes / 1e6).toFixed(1)
+  if (cleanedMs == null)
+    return { name, state: 'warn', detail: say`it never ran; the database has ${size} MB`, remedy }
+  const hours = Math.floor((nowMs - cleanedMs) / HOUR_MS)
+  const detail = say`it ran ${hours} hours ago; the database has ${size} MB`
+  return nowMs - cleanedMs <= ms ? { name, state: 'ok', detail } : { name, state: 'warn', detail, remedy }
 }
 
 /** The five of every week: backup, clean-up, updates, use, integrity. Pure. */
@@ -33,10 +44,18 @@ export function weekly(
   verified: readonly Finding[],
   {
     newest,
+    cleanedMs,
     databaseBytes,
     messages,
     nowMs
-  }: { newest: Backup | undefined; databaseBytes: number; messages: number; nowMs: number }
+  }: {
+    newest: Backup | undefined
+    /** when clean-up ran last, ms since 1970 */
+    cleanedMs: number | undefined
+    databaseBytes: number
+    messages: number
+    nowMs: number
+  }
 ): Finding[] {
   const wrong = verified.filter(({ state }) => state === 'fail')
   const integrity: Finding =
@@ -57,11 +76,7 @@ export function weekly(
         }
   return [
     backupWithin(WEEKLY_MS, newest, nowMs),
-    {
-      name: 'cleanup',
-      state: 'ok',
-      detail: say`the database has ${(databaseBytes / 1e6).toFixed(1)} MB; artel messenger cleanup makes it smaller`
-    },
+    cleanedWithin(WEEKLY_MS, cleanedMs, databaseBytes, nowMs),
     {
       name: 'updates',
       state: 'warn',

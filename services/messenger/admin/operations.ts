@@ -1,5 +1,5 @@
 import { isAbsolute } from 'node:path'
-import type { Handlers } from '../../host/index.ts'
+import type { Entries, Handlers } from '../../host/index.ts'
 import type { Messenger } from '../assemble.ts'
 import { FilePathError, UnknownChatError } from '../errors.ts'
 import type { Alarm } from './alarm.ts'
@@ -7,11 +7,12 @@ import type { Archive } from './archive.ts'
 import { audit } from './audit.ts'
 import type { Copies } from './copies.ts'
 import type { administration, Finding, Guide } from './declared.ts'
+import type { EntryLog } from './entry-log.ts'
 import { daily, incident, ticket, weekly } from './guidance.ts'
 import type { Logs } from './logs.ts'
 import { restoreFrom } from './restore.ts'
 import { type Language, textOf } from './said.ts'
-import { cleanUp, statistics } from './tidy.ts'
+import { cleanedAt, cleanUp, statistics } from './tidy.ts'
 import { verify } from './verify.ts'
 import { databaseBytes, type Watch } from './watch.ts'
 
@@ -20,6 +21,9 @@ export interface AdministrationInit {
   archive: Archive
   copies: Copies
   logs: Logs
+  entries: EntryLog
+  /** of this node; undefined: nobody comes in over HTTP */
+  accounts(): ReturnType<Entries['accounts']> | undefined
   /** of the service */
   folder: string
   watch: Watch
@@ -31,7 +35,7 @@ export interface AdministrationInit {
 /** What an administrator does with this node. */
 export function createAdministration(
   node: Messenger,
-  { alarm, archive, copies, logs, watch, folder, now, restart }: AdministrationInit
+  { alarm, archive, copies, logs, entries, accounts, watch, folder, now, restart }: AdministrationInit
 ): Handlers<typeof administration> {
   return {
     health: async ({ last, language }) => shown(last ? alarm.last() : await watch.health(), language),
@@ -69,16 +73,29 @@ export function createAdministration(
     },
     cleanup: () => cleanUp(node, archive, logs, now()),
     stats: () => statistics(node),
-    audit: async ({ language }) => shown(await audit(node.school.known(), folder, copies.state()), language),
+    async audit({ language }) {
+      entries.tell()
+      const known = { copies: copies.state(), accounts: accounts(), failures: await logs.failures() }
+      return shown(await audit(node.school.known(), folder, known), language)
+    },
     async check({ period, language }) {
       const [newest] = await archive.list()
       if (period === 'daily') return shown(daily(await watch.diagnose(), newest, now()), language)
       const month = new Date(now()).toISOString().slice(0, 7)
       const messages = statistics(node).months.find(each => each.month === month)?.messages ?? 0
-      const measured = { newest, databaseBytes: databaseBytes(node.db), messages, nowMs: now() }
+      const measured = {
+        newest,
+        cleanedMs: cleanedAt(node.db),
+        databaseBytes: databaseBytes(node.db),
+        messages,
+        nowMs: now()
+      }
       return shown(weekly(await verify(node, archive, false), measured), language)
     },
-    log: async ({ name, lines }) => ({ lines: await logs.tail(name, lines) }),
+    async log({ name, lines }) {
+      entries.tell()
+      return { lines: await logs.tail(name, lines) }
+    },
     setLogLevel: ({ level, minutes }) => ({ until: logs.setLevel(level, minutes * 60_000) }),
     incident({ kind, user, language }) {
       if (user == null) return guided(incident(kind, now()), language)

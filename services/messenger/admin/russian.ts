@@ -12,6 +12,8 @@ export const russian: Readonly<Record<string, string>> = {
     'artel messenger cleanup; уменьшите messenger.mailMb',
   'artel messenger diagnose; see memory and processor':
     'artel messenger diagnose; посмотрите на память и процессор',
+  'close pages that nobody looks at, or let people sign in at a second node; artel messenger log websocket says who follows':
+    'закройте страницы, на которые никто не смотрит, или пусть часть людей входит на втором узле; кто подключён, говорит artel messenger log websocket',
 
   'this node is in no school': 'этот узел не состоит в школе',
   'artel messenger found NAME, or artel messenger join CODE':
@@ -42,6 +44,18 @@ export const russian: Readonly<Record<string, string>> = {
     'на других узлах школы: artel config set messenger.copiesMb 1024',
   'only the owner of this node reads its keys': 'ключи читает только владелец этого узла',
   'others of this machine may read {0}': 'другие на этой машине могут прочесть {0}',
+  'administrators who prove nothing but a password: {0}': 'администраторы, у которых есть только пароль: {0}',
+  'each of them turns on the second factor, on the page Account':
+    'каждый из них включает второй фактор на странице «Учётная запись»',
+  '{0} of {1} are kept by an older method': 'по старому способу хранятся {0} из {1}',
+  'they are kept anew when those people sign in; take away accounts that nobody uses: artel account list':
+    'они сохранятся заново, когда эти люди войдут; уберите записи, которыми никто не пользуется: artel account list',
+  '{0} accounts; each password was none of those that are tried first when it was chosen':
+    'учётных записей: {0}; ни один пароль при выборе не был из тех, что пробуют первыми',
+  'none failed in 30 days': 'за 30 дней неудачных не было',
+  '{0} failed in 30 days, most from {1}': 'за 30 дней неудачных: {0}, больше всего с {1}',
+  'who guesses waits ever longer; block the address in the firewall, and where one person is meant: artel messenger incident account --user LOGIN':
+    'кто подбирает, ждёт всё дольше; закройте адрес в межсетевом экране, а если подбирают к одному человеку: artel messenger incident account --user ЛОГИН',
   '{0} with a device': 'с устройством: {0}',
   '{0} with a device: where his computer is lost, nobody brings people in':
     'с устройством: {0}; если его компьютер пропадёт, принимать людей будет некому',
@@ -62,8 +76,9 @@ export const russian: Readonly<Record<string, string>> = {
   '{0}, {1} hours old, {2} events': '{0}, часов назад: {1}, событий: {2}',
   'database, messages, mail, files and newest backup are whole':
     'база данных, сообщения, почта, файлы и последняя копия целы',
-  'the database has {0} MB; artel messenger cleanup makes it smaller':
-    'в базе данных {0} МБ; artel messenger cleanup уменьшит её',
+  'artel messenger cleanup does it': 'её делает artel messenger cleanup',
+  'it never ran; the database has {0} MB': 'её ещё не было; в базе данных {0} МБ',
+  'it ran {0} hours ago; the database has {1} MB': 'часов назад: {0}; в базе данных {1} МБ',
   'Node {0} runs it': 'работает на Node {0}',
   'compare with the newest release of Artel, this node asks nobody on the internet; artel update FILE puts it in place':
     'сравните с последним выпуском Artel, сам узел никого в интернете не спрашивает; его ставит artel update FILE',

@@ -10,6 +10,8 @@ export interface Readings {
   databaseBytes: number
   /** ms, 95 of 100 answers were faster */
   answerMs: number
+  /** of those that may follow what happens, 0 to 1 */
+  sockets: number
 }
 
 type Threshold = { name: keyof Readings; warn: number; fail: number; isLeast?: true; remedy: Said }
@@ -47,6 +49,12 @@ const THRESHOLDS: readonly Threshold[] = [
     warn: 500,
     fail: 2_000,
     remedy: say`artel messenger diagnose; see memory and processor`
+  },
+  {
+    name: 'sockets',
+    warn: 0.8,
+    fail: 0.95,
+    remedy: say`close pages that nobody looks at, or let people sign in at a second node; artel messenger log websocket says who follows`
   }
 ]
 

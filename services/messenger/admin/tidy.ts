@@ -3,12 +3,14 @@ import type { Messenger } from '../assemble.ts'
 import { toHex } from '../core/codec.ts'
 import { parseEvent } from '../core/event.ts'
 import { readStatement } from '../core/statement.ts'
+import { createOwn } from '../store/database.ts'
 import type { Archive } from './archive.ts'
 import type { Stats } from './declared.ts'
 import type { Logs } from './logs.ts'
 import { databaseBytes } from './watch.ts'
 
 const MONTHS = 6
+const CLEANED = 'cleanedAt'
 /** A file is named when all of it is at a mailbox: until then its parts have no name. */
 const NAMED_MS = 24 * 3_600_000
 
@@ -36,7 +38,14 @@ export async function cleanUp(
     return unnamed.length
   })
   db.exec('VACUUM; PRAGMA wal_checkpoint(TRUNCATE)')
+  createOwn(db).set(CLEANED, Buffer.from(String(now)))
   return { files, parts, bytesBefore, bytesAfter: databaseBytes(db) }
+}
+
+/** When clean-up ran last, ms since 1970. */
+export function cleanedAt(db: Messenger['db']): number | undefined {
+  const value = createOwn(db).get(CLEANED)
+  return value == null ? undefined : Number(Buffer.from(value).toString())
 }
 
 /** Who came, and how much was written, in the last six months that have something. */

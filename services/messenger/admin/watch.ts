@@ -15,8 +15,15 @@ export type Watch = ReturnType<typeof createWatch>
 /** Measures this machine and node, and looks for what usually goes wrong. */
 export function createWatch(
   { db, store, school, network, mailbox, floods }: Messenger,
-  { folder, mailBytes, signal }: { folder: string; mailBytes(): number; signal: AbortSignal }
+  init: {
+    folder: string
+    mailBytes(): number
+    /** of those that there may be, 0 to 1 */
+    sockets(): number
+    signal: AbortSignal
+  }
 ) {
+  const { folder, mailBytes, sockets, signal } = init
   const answers: number[] = []
   // who asks in between does not shorten what is looked at by itself
   const cpuAsked = createCpuMeter()
@@ -29,7 +36,8 @@ export function createWatch(
       memory: 1 - freemem() / totalmem(),
       diskFree: disk.bavail / disk.blocks,
       databaseBytes: databaseBytes(db),
-      answerMs: p95(answers)
+      answerMs: p95(answers),
+      sockets: sockets()
     }
   }
 

@@ -3,7 +3,7 @@ import { useState } from 'react'
 import type { PartProps } from './part.ts'
 import type { LogName } from './wire.ts'
 
-const NAMES: readonly LogName[] = ['server', 'error', 'database', 'report']
+const NAMES: readonly LogName[] = ['server', 'error', 'database', 'websocket', 'report']
 const DEBUG_MINUTES = 30
 
 /** What this node wrote down; nothing of what is said in chats. */

@@ -60,14 +60,15 @@ describe('messenger: administration, decisions', () => {
   })
 
   it('judges by its thresholds, each of which can be reached', () => {
-    const well = { cpu: 0.5, memory: 0.5, diskFree: 0.5, databaseBytes: 1, answerMs: 1 }
+    const well = { cpu: 0.5, memory: 0.5, diskFree: 0.5, databaseBytes: 1, answerMs: 1, sockets: 0 }
     assert.ok(judge(well).every(({ state, remedy }) => state === 'ok' && remedy == null))
     const cases = [
       ['cpu', 0.7, 0.9],
       ['memory', 0.8, 0.95],
       ['diskFree', 0.2, 0.1],
       ['databaseBytes', 100e6, 1000e6],
-      ['answerMs', 500, 2000]
+      ['answerMs', 500, 2000],
+      ['sockets', 0.8, 0.95]
     ] as const
     for (const [name, warn, fail] of cases) {
       assert.equal(stateOf(judge({ ...well, [name]: warn }), name), 'warn', name)
@@ -120,17 +121,30 @@ describe('messenger: administration, guidance', () => {
   })
 
   it('fills in the six of a day and the five of a week; a backup that is too old is told with what to do', () => {
-    const found = ['mailboxes', 'database', 'diskFree', 'outbox', 'answerMs', 'cpu'].map(fine)
+    const found = ['mailboxes', 'database', 'diskFree', 'sockets', 'answerMs', 'cpu'].map(fine)
     const day = daily(found, backupOf(25), NOW)
     assert.deepEqual([day.length, ...day.map(({ state }) => state)], [6, 'ok', 'ok', 'ok', 'ok', 'ok', 'ok'])
     assert.equal(daily(found, backupOf(27), NOW).at(-1)?.state, 'fail')
     assert.equal(daily(found, undefined, NOW).at(-1)?.state, 'fail')
-    const measured = { newest: backupOf(160), databaseBytes: 1e6, messages: 5, nowMs: NOW }
+    const hours = (count: number): number => NOW - count * 3_600_000
+    const measured = {
+      newest: backupOf(160),
+      cleanedMs: hours(160),
+      databaseBytes: 1e6,
+      messages: 5,
+      nowMs: NOW
+    }
     const week = weekly([fine('events'), fine('mail')], measured)
-    assert.deepEqual([week.length, stateOf(week, 'integrity'), stateOf(week, 'backup')], [5, 'ok', 'ok'])
+    const states = (found: Finding[]) => ['integrity', 'backup', 'cleanup'].map(name => stateOf(found, name))
+    assert.deepEqual([week.length, ...states(week)], [5, 'ok', 'ok', 'ok'])
     const damaged: Finding = { name: 'mail', state: 'fail', detail: '1 of 2 are damaged' }
-    const bad = weekly([fine('events'), damaged], { ...measured, newest: backupOf(170) })
-    assert.deepEqual([stateOf(bad, 'integrity'), stateOf(bad, 'backup')], ['fail', 'fail'])
+    const bad = weekly([fine('events'), damaged], {
+      ...measured,
+      newest: backupOf(170),
+      cleanedMs: hours(170)
+    })
+    assert.deepEqual(states(bad), ['fail', 'fail', 'warn'])
+    assert.equal(stateOf(weekly([], { ...measured, cleanedMs: undefined }), 'cleanup'), 'warn')
     assert.match(String(bad.at(-1)!.detail), /mail: 1 of 2/)
   })
 
@@ -428,7 +442,7 @@ describe('messenger: administration', function () {
     assert.equal(await contains(join(ann.folder, 'messenger', 'logs'), ['waits for box']), false)
     assert.ok((await ann.call('setLogLevel', { level: 'debug' })).until > Date.now())
     const names = (await ann.call('health')).items.map((each: any) => each.name)
-    assert.deepEqual(names, ['cpu', 'memory', 'diskFree', 'databaseBytes', 'answerMs'])
+    assert.deepEqual(names, ['cpu', 'memory', 'diskFree', 'databaseBytes', 'answerMs', 'sockets'])
     // as it was looked at by itself when it started, and what was not fine then is in its log
     const { items: last } = await ann.call('health', { last: true })
     assert.deepEqual(

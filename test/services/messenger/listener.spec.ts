@@ -192,6 +192,10 @@ describe('messenger: its own listener', function () {
     assert.ok([401, 429].includes(there.status))
     const body = { name: 'guessed', password: PASSWORD, inBrowser: true }
     assert.equal((await api('/session', { body, token: '', headers: { ...page, cookie } })).status, 200)
+    const { items } = (await (await api('/messenger/admin/audit')).json()) as any
+    const audited = (name: string): string => items.find((each: any) => each.name === name).detail
+    assert.match(audited('signIns'), /^[1-9]\d* failed in 30 days, most from 127\.\S+ as guessed \(/)
+    assert.match(audited('passwords'), /nothing but a password: .*guessed/)
   })
 
   describe('live', () => {
@@ -250,6 +254,10 @@ describe('messenger: its own listener', function () {
         assert.equal(refused!.statusCode, 503)
         assert.ok(Number(refused!.headers['retry-after']) > 0)
         refused!.destroy()
+        const health = (await (await api('/messenger/admin/health')).json()) as any
+        assert.equal(health.items.find(({ name }: any) => name === 'sockets').state, 'fail')
+        const { lines } = (await (await api('/messenger/admin/logs/websocket')).json()) as any
+        assert.match(lines.at(-1), /INFO opened by token \S+ from 127\.\S+, \d+ open$/)
         // those of the tests before may still be closing
         assert.ok(sockets.length <= MAX_SOCKETS && sockets.length > MAX_SOCKETS - 10, String(sockets.length))
       } finally {

@@ -72,6 +72,46 @@ describe('messenger: logs', () => {
     assert.deepEqual(await readdir(join(folder, 'logs')), ['server.log'])
   })
 
+  it('of who follows begin anew with the week', async () => {
+    const logs = createLogs(folder, () => now)
+    // a Sunday
+    now = Date.UTC(2026, 1, 1, 12)
+    logs.socket('opened by Anna from 10.0.0.7, 1 open')
+    await date('websocket.log')
+    now = Date.UTC(2026, 1, 2, 12)
+    logs.socket('closed by Anna from 10.0.0.7, 0 open')
+    assert.deepEqual((await readdir(join(folder, 'logs'))).sort(), [
+      'websocket-2026-01-26.log',
+      'websocket.log'
+    ])
+    assert.match(
+      (await logs.tail('websocket', 10)).join(),
+      /^\S+ INFO closed by Anna from 10\.0\.0\.7, 0 open$/
+    )
+    now = Date.UTC(2026, 2, 4, 12)
+    assert.equal(await logs.dropOld(), 1)
+  })
+
+  it('say whence sign-ins failed in the last 30 days, also in the month before', async () => {
+    const logs = createLogs(folder, () => now)
+    now = Date.UTC(2026, 0, 2)
+    logs.failedSignIns(1000, '10.0.0.9')
+    now = Date.UTC(2026, 0, 20)
+    logs.failedSignIns(3, '10.0.0.7 as Anna')
+    await date('server.log')
+    now = Date.UTC(2026, 1, 5)
+    logs.asked(asked)
+    logs.failedSignIns(2, '10.0.0.7 as Anna')
+    logs.failedSignIns(1, '10.0.0.8')
+    assert.deepEqual(
+      [...(await logs.failures())],
+      [
+        ['10.0.0.7 as Anna', 5],
+        ['10.0.0.8', 1]
+      ]
+    )
+  })
+
   it('have a report each morning from eight on, also where eight was missed', async () => {
     const logs = createLogs(folder, () => now)
     now = new Date(2026, 0, 31, 7).getTime()
