@@ -3,6 +3,7 @@ import { COMMANDS } from '../commands/store.ts'
 import { HEADS } from '../delivery/heads.ts'
 import { FLEET } from '../fleet/store.ts'
 import { SEGMENTS } from '../log/keep-room.ts'
+import { LATE_CLOCK } from './late-clock.ts'
 
 /*
  * What can be asked about devices, made out of the logs; it can be deleted and is made again. `seen` says how far each
@@ -93,5 +94,6 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (agent, number)
   ) STRICT, WITHOUT ROWID;
   `,
-  SEGMENTS
+  SEGMENTS,
+  LATE_CLOCK
 ]

@@ -8,13 +8,14 @@ import type { ChainLog } from '../log/chain-log.ts'
 import { DEVICE, READING } from '../log/driver-devices.ts'
 import { AGENT, type Body, type ChainId, decodeEntry, type Entry } from '../log/entry.ts'
 import { AHEAD_MS } from '../time/clock.ts'
+import { createLateClock } from './late-clock.ts'
+import { bucketOf, createRollups, HOUR_MS, MINUTE_MS } from './rollups.ts'
 import { toJson } from './to-json.ts'
 import { unfold } from './unfold.ts'
 
-export const MINUTE_MS = 60_000
-export const HOUR_MS = 3_600_000
-const MINUTES_KEPT_MS = 30 * 24 * HOUR_MS
 const EVENTS_KEPT_MS = 90 * 24 * HOUR_MS
+/** Less than that is how clocks run. */
+const PACE_MS = 1_000
 /** Devices of one agent: an agent that invents names fills no memory. */
 const MAX_DEVICES = 10_000
 /** Entries of one transaction, from however many logs: each costs a commit, and holds others up. */
@@ -49,15 +50,6 @@ export interface EventRow {
   kind: string
   body: Body
 }
-export interface Point {
-  t: number
-  n: number
-  min: number
-  max: number
-  mean: number
-  last: number
-}
-
 /** What the logs say, for whoever asks: the newest of each device, its events, and its numbers over time. */
 export function createSeries(
   db: DatabaseSync,
@@ -77,6 +69,8 @@ export function createSeries(
   const get = <T>(sql: string, ...values: SQLInputValue[]) => prepared(sql).get(...values) as T | undefined
   const all = <T>(sql: string, ...values: SQLInputValue[]) => prepared(sql).all(...values) as T[]
 
+  const rollups = createRollups({ run, get, all })
+
   /** when each device changed last, by the count of all changes since the start */
   const changedAt = new Map<string, number>()
   let changes = 0
@@ -92,6 +86,37 @@ export function createSeries(
     return row && asDevice(row)
   }
 
+  const lateClock = createLateClock({
+    run,
+    all,
+    transact: work => transact(db, work),
+    settle: rollups.settle,
+    place({ agent, number }, { seq, class: kindOf, device, kind, body, timeMs }, at, setAt) {
+      // what no clock could have said counts as of when it was read
+      if (at > now() + AHEAD_MS || timeMs > at + AHEAD_MS || timeMs < at - EVENTS_KEPT_MS) return
+      if (Math.abs(at - timeMs) <= PACE_MS) return
+      if (kindOf !== 'sample')
+        run('UPDATE event SET at = ? WHERE agent = ? AND number = ? AND seq = ?', at, agent, number, seq)
+      if (get('SELECT 1 FROM device WHERE agent = ? AND id = ?', agent, device) == null) return
+      changedAt.set(`${agent} ${device}`, ++changes)
+      const when = kind === READING ? 'readAt' : 'eventAt'
+      run(
+        `UPDATE device SET ${when} = max(coalesce(${when}, 0), ?) WHERE agent = ? AND id = ?`,
+        at,
+        agent,
+        device
+      )
+      if (kind !== READING) return
+      for (const [reading, value] of Object.entries(body))
+        if (typeof value === 'number')
+          for (const step of [MINUTE_MS, HOUR_MS]) {
+            rollups.remove(agent, device, reading, step, timeMs, value)
+            // the newest of that time was written when the clock was set
+            rollups.add(agent, device, reading, step, at, value, bucketOf(at, step) !== bucketOf(setAt, step))
+          }
+    }
+  })
+
   function apply(chain: ChainId, place: number, entry: Entry, met: Met): void {
     const { class: kindOf, device, kind, body, timeMs, clock } = entry
     const { agent, number } = chain
@@ -99,6 +124,8 @@ export function createSeries(
     // of a clock without a battery: so long nobody has waited to bring it
     const isDead = clock === 'unset' && timeMs < now() - EVENTS_KEPT_MS
     const at = isAhead || isDead ? now() : timeMs
+    // carried entries are of a chain before
+    if (entry.seq === place && entry.chain.number === number) lateClock.onEntry(chain, entry)
     if (isAhead) {
       ahead.set(agent, timeMs)
       run('INSERT INTO ahead VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1', agent, number)
@@ -133,7 +160,7 @@ export function createSeries(
       )
       for (const [reading, value] of Object.entries(body))
         if (typeof value === 'number')
-          for (const step of [MINUTE_MS, HOUR_MS]) add(agent, device, reading, step, at, value)
+          for (const step of [MINUTE_MS, HOUR_MS]) rollups.add(agent, device, reading, step, at, value)
     } else about.eventAt = at
   }
 
@@ -143,27 +170,6 @@ export function createSeries(
     if (n >= MAX_DEVICES) return false
     run('INSERT INTO device (agent, id) VALUES (?, ?)', agent, device)
     return true
-  }
-
-  function add(
-    agent: string,
-    device: string,
-    reading: string,
-    step: number,
-    at: number,
-    value: number
-  ): void {
-    run(
-      `INSERT INTO rollup VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?6, ?6, ?6)
-       ON CONFLICT (device, reading, step, t, agent) DO UPDATE SET n = n + 1, sum = sum + ?6,
-         min = min(min, ?6), max = max(max, ?6), last = ?6`,
-      agent,
-      device,
-      reading,
-      step,
-      Math.floor(at / step) * step,
-      value
-    )
   }
 
   const newest = (agent: string, device: string, kind: string) =>
@@ -184,6 +190,7 @@ export function createSeries(
     const { chain } = log
     const from = Math.max(after + 1, log.first)
     if (from > log.head.seq) return undefined
+    await lateClock.recall(log, from)
     const batch = await log.read(from)
     if (batch == null) {
       // what is missing comes back from others, and is read then; what its agent had let go never came here
@@ -238,10 +245,11 @@ export function createSeries(
         // a log that cannot be read holds up none before it
         flush()
       }
+      await lateClock.moveAll(chains.find)
     },
     /** Lets go of what is too old. */
     tidy(): void {
-      run('DELETE FROM rollup WHERE step = ? AND t < ?', MINUTE_MS, now() - MINUTES_KEPT_MS)
+      rollups.tidy(now())
       run('DELETE FROM event WHERE at < ?', now() - EVENTS_KEPT_MS)
     },
 
@@ -258,24 +266,7 @@ export function createSeries(
     changes: (): number => changes,
     names: (): { agent: string; id: string }[] => all('SELECT agent, id FROM device'),
     device: rowOf,
-    points: (
-      device: string,
-      reading: string,
-      step: number,
-      from: number,
-      to: number,
-      limit: number
-    ): Point[] =>
-      all<Point>(
-        `SELECT t, sum(n) AS n, min(min) AS min, max(max) AS max, sum(sum) / sum(n) AS mean, last FROM rollup
-         WHERE device = ? AND reading = ? AND step = ? AND t >= ? AND t < ? GROUP BY t ORDER BY t LIMIT ?`,
-        device,
-        reading,
-        step,
-        from,
-        to,
-        limit
-      ),
+    points: rollups.points,
     /** The newest first. */
     events: (device: string | undefined, before: number, limit: number): EventRow[] =>
       all<EventRow & { body: string }>(
