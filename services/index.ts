@@ -7,7 +7,7 @@ import { devices } from './devices/index.ts'
 import { files } from './files/index.ts'
 import type { Group, ServiceModule } from './host/index.ts'
 import { hostMetrics } from './host-metrics/index.ts'
-import { messenger } from './messenger/index.ts'
+import { LISTENER_TLS, messenger } from './messenger/index.ts'
 import { sas } from './sas/index.ts'
 import { tv } from './tv/index.ts'
 import { vm } from './vm/index.ts'
@@ -29,7 +29,7 @@ export * from './core/index.ts'
 export * from './directory/index.ts'
 export type * from './gateway/index.ts'
 export * from './host/index.ts'
-export { analyzer, assistant, devices, files, hostMetrics, messenger, sas, tv, vm, watch }
+export { analyzer, assistant, devices, files, hostMetrics, LISTENER_TLS, messenger, sas, tv, vm, watch }
 
 /** What moves in: a folder, and a line here. */
 export const SERVICES = [

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { allows, type Homes, type HostOf, type Lockers, type ServiceOf } from '../host/index.ts'
 import { createAlarm } from './admin/alarm.ts'
 import { createArchive } from './admin/archive.ts'
+import { readCertificate } from './admin/certificate.ts'
 import { createCopies } from './admin/copies.ts'
 import type { Finding } from './admin/declared.ts'
 import { createEntryLog } from './admin/entry-log.ts'
@@ -180,6 +181,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
         logs,
         entries,
         accounts: () => host.wanted.entries?.accounts(),
+        certificate: () => readCertificate(folder, host.config),
         watch,
         folder,
         now: host.now,

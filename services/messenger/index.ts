@@ -4,6 +4,7 @@ import { declaration } from './declaration.ts'
 
 export type * from './contract.ts'
 export * from './errors.ts'
+export { LISTENER_TLS } from './tls-files.ts'
 
 declare module '../host/capabilities.ts' {
   interface ServiceApis {

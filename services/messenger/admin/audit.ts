@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Entries } from '../../host/index.ts'
 import type { Roster } from '../core/roster.ts'
+import { certificateFinding } from './certificate.ts'
 import type { Finding } from './declared.ts'
 import { say } from './said.ts'
 
@@ -13,10 +14,18 @@ const OTHERS = 0o077
 const MANY_FAILURES = 100
 const SHOWN = 5
 
+/** `pem`: undefined where it speaks no TLS; `isOpen`: other machines reach it */
+export interface ListenerCertificate {
+  pem?: string
+  isOpen: boolean
+}
+
 interface Known {
   copies: { kept: number; wanted: number }
   /** undefined: nobody comes in over HTTP */
   accounts: ReturnType<Entries['accounts']> | undefined
+  /** of the listener; undefined: there is none */
+  certificate: ListenerCertificate | undefined
   /** whence sign-ins failed, and how often */
   failures: ReadonlyMap<string, number>
 }
@@ -25,12 +34,14 @@ interface Known {
 export async function audit(
   roster: Roster,
   folder: string,
-  { copies, accounts, failures }: Known
+  { copies, accounts, certificate, failures }: Known,
+  now: number
 ): Promise<Finding[]> {
   return [
     await files(folder),
     ...(accounts == null ? [] : [passwords(accounts)]),
     signIns(failures),
+    ...(certificate == null ? [] : [certificateFinding(certificate.pem, certificate.isOpen, now)]),
     ...inSchool(roster),
     elsewhere(copies)
   ]

@@ -39,6 +39,16 @@ export const backup = z.object({
 })
 export type Backup = z.output<typeof backup>
 
+const certified = z.object({
+  addresses: z.array(z.string()),
+  until: at,
+  authority: z
+    .string()
+    .describe('the file that goes among the authorities which the computers of the school trust'),
+  sha256: z.string().describe('of it, to be compared there')
+})
+export type Certified = z.output<typeof certified>
+
 const stats = z.object({
   users: z.number(),
   devices: z.number(),
@@ -223,6 +233,37 @@ export const administration = {
       name: 'log',
       arguments: ['name'],
       show: ({ lines }: { lines: string[] }) => lines.join('\n')
+    },
+    ...admin
+  }),
+  cert: operation({
+    summary:
+      'A certificate for the listener at addresses of the school’s network, by an authority of its own that can speak for no other; again to renew it',
+    input: z.object({
+      addresses: z
+        .array(z.string().min(1).max(253))
+        .max(50)
+        .default([])
+        .describe('of this machine, as 192.168.1.100 or chat.school.lan; none: all that it has'),
+      anew: z
+        .boolean()
+        .default(false)
+        .describe(
+          'by another authority, where somebody else has the key of this one; computers must trust it anew'
+        )
+    }),
+    output: certified,
+    http: { method: 'POST', path: '/messenger/admin/certificate', status: 201 },
+    command: {
+      name: 'cert',
+      arguments: ['addresses'],
+      show: ({ addresses, until, authority, sha256 }: Certified) =>
+        [
+          `A certificate for ${addresses.join(', ')}, until ${new Date(until).toISOString().slice(0, 10)}.`,
+          `1. Put ${authority} among the authorities that the computers of the school trust; its SHA-256 is ${sha256}`,
+          '2. A name, other than localhost, is answered where it is told: artel config set gateway.serverNames NAME',
+          '3. Start this node anew.'
+        ].join('\n')
     },
     ...admin
   }),

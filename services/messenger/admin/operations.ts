@@ -4,7 +4,8 @@ import type { Messenger } from '../assemble.ts'
 import { FilePathError, UnknownChatError } from '../errors.ts'
 import type { Alarm } from './alarm.ts'
 import type { Archive } from './archive.ts'
-import { audit } from './audit.ts'
+import { audit, type ListenerCertificate } from './audit.ts'
+import { certify } from './certificate.ts'
 import type { Copies } from './copies.ts'
 import type { administration, Finding, Guide } from './declared.ts'
 import type { EntryLog } from './entry-log.ts'
@@ -24,6 +25,8 @@ export interface AdministrationInit {
   entries: EntryLog
   /** of this node; undefined: nobody comes in over HTTP */
   accounts(): ReturnType<Entries['accounts']> | undefined
+  /** of the listener; undefined: there is none */
+  certificate(): Promise<ListenerCertificate | undefined>
   /** of the service */
   folder: string
   watch: Watch
@@ -35,8 +38,9 @@ export interface AdministrationInit {
 /** What an administrator does with this node. */
 export function createAdministration(
   node: Messenger,
-  { alarm, archive, copies, logs, entries, accounts, watch, folder, now, restart }: AdministrationInit
+  init: AdministrationInit
 ): Handlers<typeof administration> {
+  const { alarm, archive, copies, logs, entries, accounts, certificate, watch, folder, now, restart } = init
   return {
     health: async ({ last, language }) => shown(last ? alarm.last() : await watch.health(), language),
     diagnose: async ({ language }) => shown(await watch.diagnose(), language),
@@ -75,8 +79,13 @@ export function createAdministration(
     stats: () => statistics(node),
     async audit({ language }) {
       entries.tell()
-      const known = { copies: copies.state(), accounts: accounts(), failures: await logs.failures() }
-      return shown(await audit(node.school.known(), folder, known), language)
+      const known = {
+        copies: copies.state(),
+        accounts: accounts(),
+        certificate: await certificate(),
+        failures: await logs.failures()
+      }
+      return shown(await audit(node.school.known(), folder, known, now()), language)
     },
     async check({ period, language }) {
       const [newest] = await archive.list()
@@ -96,6 +105,8 @@ export function createAdministration(
       entries.tell()
       return { lines: await logs.tail(name, lines) }
     },
+    cert: ({ addresses, anew: isAnew }) =>
+      certify(folder, { school: node.school.known().name, addresses, isAnew, now: now() }),
     setLogLevel: ({ level, minutes }) => ({ until: logs.setLevel(level, minutes * 60_000) }),
     incident({ kind, user, language }) {
       if (user == null) return guided(incident(kind, now()), language)

@@ -56,6 +56,11 @@ export const russian: Readonly<Record<string, string>> = {
   '{0} failed in 30 days, most from {1}': 'за 30 дней неудачных: {0}, больше всего с {1}',
   'who guesses waits ever longer; block the address in the firewall, and where one person is meant: artel messenger incident account --user LOGIN':
     'кто подбирает, ждёт всё дольше; закройте адрес в межсетевом экране, а если подбирают к одному человеку: artel messenger incident account --user ЛОГИН',
+  'there is none: nobody signs in from another machine': 'его нет: с другой машины никто не войдёт',
+  'none is needed: this machine alone is answered': 'не нужен: отвечают только этой машине',
+  'it counts for {0} days more': 'действует ещё дней: {0}',
+  'artel messenger cert makes one; then start the node anew':
+    'его делает artel messenger cert; потом запустите узел заново',
   '{0} with a device': 'с устройством: {0}',
   '{0} with a device: where his computer is lost, nobody brings people in':
     'с устройством: {0}; если его компьютер пропадёт, принимать людей будет некому',

@@ -15,9 +15,14 @@ describe('messenger: audit', () => {
       const { roster, admin, add, state } = await foundSchool()
       const states = async (kept: number): Promise<Record<string, string>> =>
         Object.fromEntries(
-          (await audit(roster, folder, { copies: { kept, wanted: 2 }, accounts: undefined, failures })).map(
-            each => [each.name, each.state]
-          )
+          (
+            await audit(
+              roster,
+              folder,
+              { copies: { kept, wanted: 2 }, accounts: undefined, certificate: undefined, failures },
+              0
+            )
+          ).map(each => [each.name, each.state])
         )
       assert.deepEqual(await states(2), {
         files: 'ok',
@@ -41,7 +46,12 @@ describe('messenger: audit', () => {
 
       const eve = { id: 'eve', name: 'eve', role: 'admin' as const, classes: [], isDisabled: true }
       state(admin, 'users', { users: [eve] })
-      const found = await audit(roster, folder, { copies: { kept: 0, wanted: 0 }, accounts, failures })
+      const found = await audit(
+        roster,
+        folder,
+        { copies: { kept: 0, wanted: 0 }, accounts, certificate: undefined, failures },
+        0
+      )
       assert.deepEqual(
         found.map(each => each.state),
         ['fail', 'ok', 'ok', 'warn', 'warn', 'ok']
@@ -55,12 +65,18 @@ describe('messenger: audit', () => {
   it('names administrators with nothing but a password, and whence sign-ins fail', async () => {
     const { roster } = await foundSchool()
     const found = async (known: Partial<Parameters<typeof audit>[2]>) => {
-      const all = await audit(roster, '/nowhere', {
-        copies: { kept: 0, wanted: 0 },
-        accounts,
-        failures,
-        ...known
-      })
+      const all = await audit(
+        roster,
+        '/nowhere',
+        {
+          copies: { kept: 0, wanted: 0 },
+          accounts,
+          certificate: undefined,
+          failures,
+          ...known
+        },
+        0
+      )
       return all.filter(({ name }) => ['passwords', 'signIns'].includes(name))
     }
     const byPassword = await found({ accounts: { ...accounts, adminsByPassword: ['Anna', 'Boris'] } })
