@@ -16,6 +16,10 @@ import { createRoom } from './room.ts'
 import { createStore } from './store.ts'
 import { createTransfers, type Transfer } from './transfers.ts'
 
+/** Who takes blocks for so long, and so few, keeps others from their turn. */
+const SLOW_AFTER_MS = 10_000
+const SLOW_BYTES_PER_MS = 32
+
 export interface AssembleInit {
   folder: string
   /** of `schema.ts`, up to date */
@@ -84,8 +88,18 @@ export async function assemble(init: AssembleInit): Promise<FilesNode> {
     tidy: own.tidy
   })
   const proving = new Set<string>()
-  /** how many requests of each peer are answered with blocks */
-  const giving = new Map<string, number>()
+  /** requests of each peer that are answered with blocks, and how fast it takes them */
+  const giving = new Map<string, { requests: number; since: number; bytes: number }>()
+
+  /** Who takes blocks so slowly gives his place to who waits, and asks again for the rest. */
+  function letSlowestGo(): void {
+    const slow = [...giving].flatMap(([peer, { since, bytes }]) => {
+      const ms = now() - since
+      return ms > SLOW_AFTER_MS && bytes / ms < SLOW_BYTES_PER_MS ? [{ peer, pace: bytes / ms }] : []
+    })
+    const [slowest] = slow.sort((a, b) => a.pace - b.pace)
+    if (slowest != null) giving.delete(slowest.peer)
+  }
   const replicate = createReplicate({
     ...context,
     policy: () => settings().policy,
@@ -129,21 +143,27 @@ export async function assemble(init: AssembleInit): Promise<FilesNode> {
     answer: (peer, kind, request) => answers[kind](peer, request),
 
     async *blocks(peer, cids) {
-      const before = giving.get(peer) ?? 0
+      const { giveAtOnce } = settings()
+      if (!giving.has(peer) && giving.size >= giveAtOnce) letSlowestGo()
       // so that a crowd does not share the line until each of them has waited in vain
-      if (before === 0 && giving.size >= settings().giveAtOnce)
+      if (!giving.has(peer) && giving.size >= giveAtOnce)
         throw new CrowdedError(`this node gives blocks to ${giving.size} others; ask again`)
-      giving.set(peer, before + 1)
+      const given = giving.get(peer) ?? { requests: 0, since: now(), bytes: 0 }
+      giving.set(peer, given)
+      given.requests++
       const until = AbortSignal.timeout(BLOCKS_TIMEOUT_MS)
       try {
         for (const cid of cids) {
           if (until.aborted) return
-          yield await block(peer, cid)
+          if (giving.get(peer) !== given)
+            throw new CrowdedError('others wait for blocks, and you take few; ask again for the rest')
+          const bytes = await block(peer, cid)
+          yield bytes
+          given.bytes += bytes.length
         }
       } finally {
-        const left = giving.get(peer)! - 1
-        if (left > 0) giving.set(peer, left)
-        else giving.delete(peer)
+        given.requests--
+        if (given.requests === 0 && giving.get(peer) === given) giving.delete(peer)
       }
     },
 

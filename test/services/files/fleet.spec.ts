@@ -186,6 +186,25 @@ describe('files: several nodes', () => {
     assert.deepEqual(given, { owner: BLOCKS - 5, half: 5 })
   })
 
+  it('give no place for long to who takes nothing: he is cut off when somebody else comes', async () => {
+    const owner = await fleet.start('owner', { giveAtOnce: 1 })
+    const [reader] = await start('reader')
+    const { cid } = await add(owner, 0)
+    const slow = owner.node.blocks('somebody', [cid, cid, cid])
+    assert.equal((await slow.next()).done, false)
+    fleet.now += 9_000
+    await assert.rejects(owner.node.blocks('another', [cid]).next(), { name: 'CrowdedError' })
+    fleet.now += 2_000
+    assert.equal((await reader!.node.own.fetch(cid)).isWhole, true)
+    await assert.rejects(slow.next(), { name: 'CrowdedError' }, 'it asks again for the rest')
+    // who takes them as they come keeps his place
+    const fast = owner.node.blocks('somebody', new Array(100_000).fill(cid))
+    for (let bytes = 0; bytes < 500_000; ) bytes += (await fast.next()).value!.length
+    fleet.now += 11_000
+    await assert.rejects(owner.node.blocks('another', [cid]).next(), { name: 'CrowdedError' })
+    await fast.return(undefined)
+  })
+
   it('keep what is theirs when a quota is full, and let go of what was only fetched', async () => {
     const [owner] = await start('owner')
     const small = await fleet.start('small', { quotaBytes: 2 * BYTES + 500_000 })
