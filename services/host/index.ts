@@ -55,6 +55,7 @@ export {
 export { eachOf } from './each-of.ts'
 export * from './errors.ts'
 export { type Field, fieldsOf, fromText, inputFrom, toWire, wireSchema } from './fields.ts'
+export { hoursOf, hoursTexts, isIn, isWithin } from './hours.ts'
 export {
   type Bytes,
   base64,

@@ -7,9 +7,11 @@ import { editOf } from './device/edits.ts'
 import { createFloods } from './device/floods.ts'
 import { createGroups } from './device/groups.ts'
 import { createIntake } from './device/intake.ts'
+import { createLater } from './device/later.ts'
 import { createLeaving } from './device/leaving.ts'
 import { createNotes } from './device/notes.ts'
 import { createPost } from './device/post.ts'
+import { createQuiet } from './device/quiet.ts'
 import { openDeviceStore } from './device/store.ts'
 import { createSync } from './device/sync.ts'
 import { createView } from './device/view.ts'
@@ -21,7 +23,7 @@ import { signerOf } from './school/invitation.ts'
 import type { Network } from './school/network.ts'
 import { createPairing } from './school/pairing.ts'
 import type { createSchool } from './school/school.ts'
-import { createOwn, createTurns, type Sealing, transactLater } from './store/database.ts'
+import { createOwn, createStatements, createTurns, type Sealing, transactLater } from './store/database.ts'
 
 export interface PersonInit {
   /** of the key of the device */
@@ -80,6 +82,7 @@ export async function assemblePerson(init: PersonInit) {
   }
   function onTaken(grp: string, events: readonly Event[]): void {
     floods.hear(grp, events)
+    quiet.hear(grp, events)
     sync.tellAlone(grp, events)
     // a page of the log keeps what it held until it is written over
     for (const { device } of events) presence.spoke(grp, device)
@@ -101,7 +104,8 @@ export async function assemblePerson(init: PersonInit) {
       .catch((error: Error) => log('%s is not all deleted: %s', message, error.message))
   }
   const changed = (grp: string): void => tell('chat', { chat: grp })
-  const notes = createNotes(store, school, self, now)
+  const quiet = createQuiet(db, store, school, self, now)
+  const notes = createNotes(store, school, self, quiet, now)
   const leaving = createLeaving(store, school, self)
 
   const post = createPost({
@@ -188,6 +192,13 @@ export async function assemblePerson(init: PersonInit) {
     onTaken,
     log
   })
+  const later = createLater(createStatements(db, init.sealing), {
+    say: chats.say,
+    sentAs: store.sentAs,
+    quiet: quiet.current,
+    now,
+    changed
+  })
 
   return {
     self,
@@ -209,9 +220,16 @@ export async function assemblePerson(init: PersonInit) {
     chats,
     presence,
     notes,
+    quiet,
+    later,
     now,
     view: createView(store, school, self, readMs, notes, leaving),
     readMs,
+    /** All chats look different. */
+    changedAll(): void {
+      tell('roster', {})
+      for (const grp of store.groups()) changed(grp)
+    },
     setReadMs(grp: string, at: number): void {
       const before = readMs(grp)
       if (at <= before) return

@@ -4,6 +4,7 @@ import { administration } from './admin/declared.ts'
 import { carrying } from './carried/declared.ts'
 import { chatting } from './device/declared.ts'
 import { messages } from './messages.ts'
+import { later } from './people/later-declared.ts'
 import { moderation } from './people/moderation-declared.ts'
 import { schooling } from './school/declared.ts'
 
@@ -87,6 +88,7 @@ export const declaration = declare({
     ...carrying,
     ...schooling,
     ...chatting,
-    ...moderation
+    ...moderation,
+    ...later
   }
 })

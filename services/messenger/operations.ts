@@ -21,6 +21,12 @@ import { newSeed, signerOf, writeCode } from './school/invitation.ts'
 
 const MAX_LIST_BYTES = 2 * 1024 * 1024
 
+const textBody = (text: string, reply: string | undefined, confirm: boolean) => ({
+  text,
+  ...(reply == null ? {} : { reply: fromHex(reply) }),
+  ...(confirm ? { confirm: true as const } : {})
+})
+
 /** What its owner and those whom he lets can do with the service. */
 export function createOperations(
   node: Person,
@@ -38,7 +44,9 @@ export function createOperations(
     const me = school.roster?.person(self)
     const wanted = pairing.wanted()
     const recovery = me == null ? undefined : roster().recovery(me.id)
+    const quiet = node.quiet.current()
     return {
+      ...(quiet == null ? {} : { quiet }),
       ...(school.roster == null
         ? {}
         : {
@@ -111,12 +119,13 @@ export function createOperations(
     ...createModeration(node),
     status(_, { caller }) {
       const isLocked = hosting.isLocked(caller)
-      const { me, recovery, ...rest } = status()
+      const { me, recovery, quiet, ...rest } = status()
       // who that is, what is sealed knows
       if (isLocked === true) return { ...rest, isYours: false, home: 'locked' }
       return {
         ...rest,
         ...(me == null ? {} : { me }),
+        ...(quiet == null ? {} : { quiet }),
         ...(recovery == null ? {} : { recovery }),
         isYours: mayChat(caller, me?.id),
         ...(isLocked == null ? {} : { home: 'open' })
@@ -294,14 +303,23 @@ export function createOperations(
     },
 
     async send({ group, text, reply, confirm, key }, { caller }) {
-      const body = {
-        text,
-        ...(reply == null ? {} : { reply: fromHex(reply) }),
-        ...(confirm ? { confirm: true as const } : {})
-      }
+      const body = textBody(text, reply, confirm)
       return {
         id: await chats.say(group, 'text', body, key == null ? undefined : `${writerOf(caller)} ${key}`)
       }
+    },
+    async sendLater({ group, text, reply, confirm, key }, { caller }) {
+      groups.current(group)
+      return node.later.write(
+        group,
+        textBody(text, reply, confirm),
+        key == null ? undefined : `${writerOf(caller)} ${key}`
+      )
+    },
+    later: () => ({ items: node.later.list() }),
+    dropLater({ n }) {
+      if (!node.later.drop(n)) throw new UnknownChatError(`nothing that waits is ${n}`)
+      return {}
     },
     messages({ group, limit, beforeAt, beforeId }) {
       groups.current(group)

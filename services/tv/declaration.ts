@@ -1,6 +1,15 @@
 import { z } from 'zod'
-import { base64, bytes, CONFLICT, declare, FORBIDDEN, NETWORK, NOT_FOUND, operation } from '../host/index.ts'
-import { hoursTexts } from './campaigns/schedule.ts'
+import {
+  base64,
+  bytes,
+  CONFLICT,
+  declare,
+  FORBIDDEN,
+  hoursTexts,
+  NETWORK,
+  NOT_FOUND,
+  operation
+} from '../host/index.ts'
 import { documentOperations } from './documents/declaration.ts'
 import { booking, messages, outcome, tvState } from './messages.ts'
 import { placeOf, relayOf } from './place.ts'

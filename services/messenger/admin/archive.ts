@@ -28,6 +28,7 @@ const STRIPPED = `
   PRAGMA secure_delete = ON;
   UPDATE generation SET state = NULL, address = NULL;
   DELETE FROM ratchet; DELETE FROM ownPackage; DELETE FROM welcome; DELETE FROM outbox; DELETE FROM cursor; DELETE FROM slot; DELETE FROM package;
+  DELETE FROM late; DELETE FROM later;
 `
 
 const STRIP = `

@@ -10,5 +10,7 @@ export const SETTINGS_TITLE = '⚙'
 export const MAX_PINS = 20
 export const MAX_REASON_CHARS = 500
 export const MAX_SILENCE_MINUTES = 525_600
+/** of a person, that wait for the end of quiet hours */
+export const MAX_LATER = 100
 /** of one device, where the policy says nothing else */
 export const MESSAGES_PER_MINUTE = 200

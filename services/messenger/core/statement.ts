@@ -66,7 +66,14 @@ export const policySchema = z.object({
     .optional()
     .describe(
       `messages of a device in a minute, ${MESSAGES_PER_MINUTE} unless told; what is more comes later`
-    )
+    ),
+  // which zones there are is not the same at all nodes: whoever states them checks them
+  quietHours: z
+    .array(z.string().max(100))
+    .max(20)
+    .optional()
+    .describe('in which what people say reaches none of quietRoles; each as 1-7 21:00-07:00 Europe/Moscow'),
+  quietRoles: z.array(roles).max(3).optional().describe('whose quiet hours these are, pupils unless told')
 })
 export type Policy = z.output<typeof policySchema>
 export const FIRST_POLICY: Policy = {

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { Signer } from '../../../ledger/index.ts'
 import { ConflictError, transact } from '../../host/index.ts'
 import { bytesOf, fromHex, hashOf, isEqual, NO_HASH, pack, toHex, unpack } from '../core/codec.ts'
-import { MAX_FILE_BYTES } from '../core/constants.ts'
+import { MAX_FILE_BYTES, REPORTS_TITLE } from '../core/constants.ts'
 import {
   BLOB_BYTES,
   type Event,
@@ -55,7 +55,7 @@ export interface ChatsInit {
   groups: Groups
   leaving: Leaving
   sync: Sync
-  notes: Pick<Notes, 'silencing'>
+  notes: Pick<Notes, 'quiet' | 'silencing'>
   inTurn: InTurn
   now(): number
   /** what is committed is on the disk */
@@ -117,6 +117,15 @@ export function createChats(init: ChatsInit) {
     throw new PolicyError(`you are silenced in this chat until ${until}: ${silence.body.reason}`)
   }
 
+  /** @throws {PolicyError} nobody would be shown it now whom it is for */
+  function checkQuiet(title: string): void {
+    const quiet = notes.quiet()
+    // who needs help is not kept waiting
+    if (quiet == null || title === REPORTS_TITLE) return
+    const until = new Date(quiet.until).toISOString()
+    throw new PolicyError(`these are quiet hours, until ${until}; what send-later keeps goes then by itself`)
+  }
+
   /**
    * To be called in the turn of the group. Its id; undefined: the group must be renewed first.
    *
@@ -141,7 +150,10 @@ export function createChats(init: ChatsInit) {
     if (leaving.hasGone(grp)) throw new PolicyError('you have left this chat')
     if (newest.state == null || !newest.devices.includes(self))
       throw new PolicyError('this device is not in the chat any more, or waits for its keys')
-    if (isSpoken(kind)) checkSilence(grp)
+    if (isSpoken(kind)) {
+      checkSilence(grp)
+      checkQuiet(newest.title)
+    }
     const ends = store.ends(grp)
     const end = ends.find(({ device }) => device === self)
     const own: Head | undefined = end && [self, end.seq, fromHex(end.id)]

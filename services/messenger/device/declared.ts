@@ -36,7 +36,8 @@ export const line = z.object({
   file: z.object({ name: z.string(), size: z.number() }).optional(),
   isEdited: z.boolean().optional(),
   isDeleted: z.boolean().optional(),
-  isHidden: z.boolean().optional().describe('who wrote it was silenced then'),
+  isHidden: z.boolean().optional().describe('who wrote it was silenced then, or these are quiet hours'),
+  hiddenUntil: at.optional().describe('of what is hidden in quiet hours: when they end'),
   namesYou: z.boolean().optional(),
   silenced: z
     .object({ of: person, until: at, reason: z.string(), isLifted: z.boolean() })
@@ -102,8 +103,9 @@ const showSilence = ({ of, until, reason, isLifted }: NonNullable<Shown['silence
     : `${of.name} is silenced until ${new Date(until).toISOString()}: ${reason}`
 
 /** What stands in place of a text; undefined: there is one, or a file, or who came and went. */
-const showInstead = ({ kind, isDeleted, isHidden, silenced }: Shown): string | undefined => {
+const showInstead = ({ kind, isDeleted, isHidden, hiddenUntil, silenced }: Shown): string | undefined => {
   if (isDeleted) return '(deleted)'
+  if (hiddenUntil != null) return `(not shown in quiet hours, until ${new Date(hiddenUntil).toISOString()})`
   if (isHidden) return '(not shown: silenced)'
   if (silenced != null) return showSilence(silenced)
   return kind === 'unknown' ? '(of a newer program)' : undefined

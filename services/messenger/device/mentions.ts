@@ -13,7 +13,7 @@ export function createMentions(
   store: DeviceStore,
   school: School,
   self: string,
-  notes: Pick<Notes, 'silencedIn'>
+  notes: Pick<Notes, 'hiddenIn'>
 ): Pick<Chats, 'mentions' | 'hasReplied'> {
   const read = (id: string): ReturnType<DeviceStore['event']> => readWhole(store, id)
 
@@ -31,7 +31,7 @@ export function createMentions(
         // two devices of one person would answer each other for ever
         if (by == null || by.id === me.id) return []
         const text = withoutMention(event.body.text, [me.id, me.name])
-        if (text == null || notes.silencedIn(grp)(event)) return []
+        if (text == null || notes.hiddenIn(grp)(event) != null) return []
         const { id: user, name } = by
         const at = event.timeMs
         return [{ place: n, id, chat: grp, at, by: { id: user, name }, text }]

@@ -6,11 +6,15 @@ import { isSpoken, mayPin, silenceAt } from '../core/moderation.ts'
 import { MalformedMessageError } from '../errors.ts'
 import type { School } from '../school/school.ts'
 import { withoutMention } from './named.ts'
+import type { Quiet } from './quiet.ts'
 import type { DeviceStore } from './store.ts'
 
 /** Unread messages of a chat that are looked at for the own name, the newest first; more are not counted. */
 const MAX_UNREAD = 500
 const KNOWN_TEXTS = 5_000
+
+/** Why an event is not shown: who wrote it was silenced then, or these are quiet hours. */
+export type Hidden = 'silence' | 'quiet'
 
 export type Notes = ReturnType<typeof createNotes>
 
@@ -25,13 +29,23 @@ export function readWhole(store: DeviceStore, id: string): ReturnType<DeviceStor
 }
 
 /** What stands in chats beside what is said there: pins, silences, and what this person has muted. */
-export function createNotes(store: DeviceStore, school: School, self: string, now: () => number) {
+export function createNotes(
+  store: DeviceStore,
+  school: School,
+  self: string,
+  quiet: Pick<Quiet, 'current' | 'heldIn'>,
+  now: () => number
+) {
   const ofKind = store.db.prepare(
     `SELECT id FROM event WHERE grp = ? AND kind IN ('pin', 'silence', 'mute') AND kind = ? AND bytes IS NOT NULL
      ORDER BY timeMs, id`
   )
   const unread = store.db.prepare(
     `SELECT id FROM event WHERE grp = ? AND timeMs > ? AND kind = 'text' AND device <> ? AND bytes IS NOT NULL
+     ORDER BY timeMs DESC LIMIT ${MAX_UNREAD}`
+  )
+  const unreadLines = store.db.prepare(
+    `SELECT id FROM event WHERE grp = ? AND timeMs > ? AND target IS NULL AND device <> ? AND bytes IS NOT NULL
      ORDER BY timeMs DESC LIMIT ${MAX_UNREAD}`
   )
   /** whether a text names this person, by its id and his names */
@@ -45,32 +59,33 @@ export function createNotes(store: DeviceStore, school: School, self: string, no
   }
   const userOf = (device: string): string | undefined => school.known().device(device)?.user
 
-  /** Whether an event is not shown because who wrote it was silenced then. */
-  function silencedIn(grp: string): (event: Event) => boolean {
+  /** Why an event of a chat is not shown; undefined: it is. */
+  function hiddenIn(grp: string): (event: Event) => Hidden | undefined {
     const silences = all(grp, 'silence')
-    return event =>
-      silences.length > 0 &&
-      isSpoken(event.kind) &&
-      silenceAt(silences, userOf(event.device), event.timeMs) != null
+    const isHeld = quiet.heldIn(grp)
+    return event => {
+      const isSilenced =
+        silences.length > 0 &&
+        isSpoken(event.kind) &&
+        silenceAt(silences, userOf(event.device), event.timeMs) != null
+      if (isSilenced) return 'silence'
+      return isHeld(event) ? 'quiet' : undefined
+    }
   }
 
   function names(text: string): boolean {
     const me = school.roster?.person(self)
     return me != null && text.includes('@') && withoutMention(text, [me.id, me.name]) != null
   }
-  function isNamed(id: string, isSilenced: (event: Event) => boolean): boolean {
+  function isNamed(id: string, hidden: (event: Event) => Hidden | undefined): boolean {
     const me = school.roster?.person(self)
     const key = `${id} ${me?.name}`
-    const known = named.get(key)
-    if (known != null) return known
+    if (named.get(key) === false) return false
     const event = readWhole(store, id)?.event
-    const is =
-      event?.kind === 'text' &&
-      userOf(event.device) !== me?.id &&
-      names(event.body.text) &&
-      !isSilenced(event)
+    const is = event?.kind === 'text' && userOf(event.device) !== me?.id && names(event.body.text)
     named.set(key, is)
-    return is
+    // what is hidden now need not stay so
+    return is && hidden(event) == null
   }
 
   /** Whether a chat holds the settings of this person and nothing that is said. */
@@ -82,7 +97,9 @@ export function createNotes(store: DeviceStore, school: School, self: string, no
   return {
     names,
     isSettings,
-    silencedIn,
+    hiddenIn,
+    /** The quiet hours of this person that are now. */
+    quiet: quiet.current,
 
     /** What silences each person in a chat now. */
     silencing(grp: string): (user: string) => EventOf<'silence'> | undefined {
@@ -93,10 +110,10 @@ export function createNotes(store: DeviceStore, school: School, self: string, no
 
     /** Ids of what is pinned in a chat, the newest first, and the events that pinned it. */
     pins(grp: string): { id: string; event: EventOf<'pin'> }[] {
-      const [generations, isSilenced] = [store.generations(grp), silencedIn(grp)]
+      const [generations, hidden] = [store.generations(grp), hiddenIn(grp)]
       const last = new Map<string, EventOf<'pin'>>()
       for (const event of all(grp, 'pin')) {
-        if (!mayPin(event, generations, school.known()) || isSilenced(event)) continue
+        if (!mayPin(event, generations, school.known()) || hidden(event) != null) continue
         const id = toHex(event.body.of)
         last.delete(id)
         last.set(id, event)
@@ -122,9 +139,20 @@ export function createNotes(store: DeviceStore, school: School, self: string, no
 
     /** Messages of others after a time that name this person. */
     mentions(grp: string, afterMs: number): number {
-      const isSilenced = silencedIn(grp)
+      const hidden = hiddenIn(grp)
       const rows = unread.all(grp, afterMs, self) as { id: string }[]
-      return rows.filter(({ id }) => isNamed(id, isSilenced)).length
+      return rows.filter(({ id }) => isNamed(id, hidden)).length
+    },
+
+    /** Lines of others after a time that wait for the end of quiet hours. */
+    held(grp: string, afterMs: number): number {
+      if (quiet.current() == null) return 0
+      const isHeld = quiet.heldIn(grp)
+      const rows = unreadLines.all(grp, afterMs, self) as { id: string }[]
+      return rows.filter(({ id }) => {
+        const event = readWhole(store, id)?.event
+        return event != null && isHeld(event)
+      }).length
     }
   }
 }

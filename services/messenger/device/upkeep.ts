@@ -20,7 +20,7 @@ export type Upkeep = ReturnType<typeof createUpkeep>
 
 /** What a device does by itself, again and again, and when the roster has grown. */
 export function createUpkeep(person: Person, { now, signal, degraded, log }: UpkeepInit) {
-  const { self, school, groups, store, post, sync, network } = person
+  const { self, school, groups, store, post, sync, network, quiet, later } = person
   const packages = createPackages(person.mls, store, person.own, school, network, signal)
   /** when a chat was first seen to need other members */
   const staleSince = new Map<string, number>()
@@ -62,6 +62,9 @@ export function createUpkeep(person: Person, { now, signal, degraded, log }: Upk
     },
     async tend(): Promise<void> {
       post.tend()
+      // pages look at it anew
+      if (quiet.look(post.isAlone())) person.changedAll()
+      await later.tend()
       // others have their turn in between
       while (!signal.aborted && store.indexNew()) await nextTurn()
       await packages.tend()

@@ -8,7 +8,7 @@ import { compareEvents } from '../core/order.ts'
 import type { School } from '../school/school.ts'
 import { editOf } from './edits.ts'
 import type { Leaving } from './leaving.ts'
-import type { Notes } from './notes.ts'
+import type { Hidden, Notes } from './notes.ts'
 import type { DeviceStore } from './store.ts'
 import { queryOf } from './words.ts'
 
@@ -33,8 +33,9 @@ export interface Line {
   reply?: string
   isEdited?: boolean
   isDeleted?: boolean
-  /** who wrote it was silenced then */
   isHidden?: boolean
+  /** of what is hidden as it was said in quiet hours: their end; else who wrote it was silenced then */
+  hiddenUntil?: number
   namesYou?: boolean
   silenced?: { of: Person; until: number; reason: string; isLifted: boolean }
   /** of a report */
@@ -124,13 +125,18 @@ export function createView(
     grp: string,
     event: Event,
     kept: 'saved' | 'kept',
-    isSilenced: (event: Event) => boolean
+    hiddenAs: (event: Event) => Hidden | undefined
   ): Line {
     if (event.kind !== 'text' && event.kind !== 'file') return otherOf(id, event)
     const by = personOf(event.device)
-    if (isSilenced(event)) return { id, at: event.timeMs, by, kind: event.kind, isHidden: true }
+    const hidden = hiddenAs(event)
+    if (hidden != null) {
+      const until = hidden === 'quiet' ? notes.quiet()?.until : undefined
+      const line: Line = { id, at: event.timeMs, by, kind: event.kind, isHidden: true }
+      return until == null ? line : { ...line, hiddenUntil: until }
+    }
     const isOwn = personOf(self).id === by.id
-    const about = store.about(id).filter(each => !isSilenced(each))
+    const about = store.about(id).filter(each => hiddenAs(each) == null)
     const edit = editOf(event, about, device => personOf(device).id)
     const reactions = new Map<string, Map<string, string>>()
     for (const each of about) {
@@ -233,7 +239,8 @@ export function createView(
         .filter(grp => !notes.isSettings(grp))
         .map(grp => {
           const generations = store.generations(grp)
-          const unread = store.unread(grp, readMs(grp), self)
+          const all = store.unread(grp, readMs(grp), self)
+          const unread = all === 0 ? 0 : Math.max(0, all - notes.held(grp, readMs(grp)))
           const newest = generations.at(-1)!
           return {
             id: grp,
@@ -257,10 +264,10 @@ export function createView(
       const end = before ?? { at: Number.MAX_SAFE_INTEGER, id: '' }
       const rows = store.page(grp, { timeMs: end.at, id: end.id }, limit)
       const oldest = rows.length < limit ? 0 : rows.at(-1)!.timeMs
-      const isSilenced = notes.silencedIn(grp)
+      const hidden = notes.hiddenIn(grp)
       const lines: Line[] = rows.map(row => {
         const found = row.bytes == null ? undefined : store.event(row.id)
-        if (found != null) return lineOf(row.id, grp, found.event, row.mark, isSilenced)
+        if (found != null) return lineOf(row.id, grp, found.event, row.mark, hidden)
         return { id: row.id, at: row.timeMs, by: personOf(row.device), kind: 'text', isDeleted: true }
       })
       const isBefore = (line: Line): boolean =>
@@ -278,18 +285,18 @@ export function createView(
       return store.find(query, limit).flatMap(({ id, grp }) => {
         const found = store.event(id)
         if (found == null) return []
-        const line = lineOf(id, grp, found.event, found.mark, notes.silencedIn(grp))
+        const line = lineOf(id, grp, found.event, found.mark, notes.hiddenIn(grp))
         return line.isHidden ? [] : [{ chat: grp, line }]
       })
     },
 
     /** What is pinned in a chat, the newest first. */
     pins(grp: string): { line: Line; by: Person; at: number }[] {
-      const isSilenced = notes.silencedIn(grp)
+      const hidden = notes.hiddenIn(grp)
       return notes.pins(grp).flatMap(({ id, event: pin }) => {
         const found = store.event(id)
         if (found == null) return []
-        const line = lineOf(id, grp, found.event, found.mark, isSilenced)
+        const line = lineOf(id, grp, found.event, found.mark, hidden)
         return line.isHidden ? [] : [{ line, by: personOf(pin.device), at: pin.timeMs }]
       })
     },

@@ -11,6 +11,7 @@ import type {
   Guide,
   Imported,
   Invitation,
+  Kept,
   Line,
   LogName,
   Pins,
@@ -135,6 +136,11 @@ export function createApi(request: PageProps['request']) {
         // a line may be dead and say nothing
         DEADLINE_MS
       ),
+    /** In quiet hours it goes when they end. */
+    sayLater: ({ group, ...message }: NewMessage, key: string) =>
+      send('POST', `/messenger/groups/${group}/later`, message, { 'idempotency-key': key }, DEADLINE_MS),
+    later: () => ask<Items<Kept>>('/messenger/later'),
+    dropLater: (n: number) => ask(`/messenger/later/${n}`, { method: 'DELETE' }),
     sendFile: (group: string, name: string, bytes: string) =>
       send('POST', `/messenger/groups/${group}/files`, { name, bytes }),
     file: (message: string) => ask<SentFile>(`/messenger/files/${message}`, {}, LONG_MS),

@@ -15,6 +15,8 @@ export interface ChatsProps extends PartProps {
   chats: readonly Chat[] | undefined
   people: readonly User[]
   me: NonNullable<Status['me']>
+  /** those of this person that are now */
+  quiet: Status['quiet']
   opened: string | undefined
   open(id: string | undefined): void
   changed(): void
@@ -27,7 +29,7 @@ export function Chats(props: ChatsProps) {
   const [isNew, setIsNew] = useState(false)
   const [isAnnouncing, setIsAnnouncing] = useState(false)
   const notifications = useNotifications(chats, words)
-  const { waiting, outbox } = useOutbox(props.api, props.listen, props.me.id)
+  const { waiting, outbox } = useOutbox(props.api, props.listen, props.me.id, props.quiet !== undefined)
   const chat = chats?.find(({ id }) => id === opened)
   if (chats === undefined) return null
   return (

@@ -12,6 +12,7 @@ import type { Outbox, Waiting } from './outbox.ts'
 import type { PartProps } from './part.ts'
 import { Pinned } from './pinned.tsx'
 import { Report } from './report.tsx'
+import { SentLater } from './sent-later.tsx'
 import { Unsent } from './unsent.tsx'
 import { useLines } from './use-lines.ts'
 import { usePresence, useTyping } from './use-presence.ts'
@@ -27,6 +28,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1
 interface ConversationProps extends PartProps {
   chat: Chat
   me: NonNullable<Status['me']>
+  quiet: Status['quiet']
   people: readonly User[]
   waiting: readonly Waiting[]
   outbox: Outbox | undefined
@@ -36,7 +38,7 @@ interface ConversationProps extends PartProps {
 }
 
 export function Conversation(props: ConversationProps) {
-  const { chat, me, words, api, fail, waiting, outbox, changed, close } = props
+  const { chat, me, quiet, words, api, fail, waiting, outbox, changed, close } = props
   const { t, bytes } = words
   const { page, reload, older, reach } = useLines(props, chat.id)
   const presence = usePresence(props, chat.id)
@@ -247,10 +249,16 @@ export function Conversation(props: ConversationProps) {
         {unsent.map(row => (
           <Unsent key={row.key} row={row} outbox={outbox} words={words} />
         ))}
+        <SentLater {...props} group={chat.id} changed={follow} />
       </ul>
       {chat.waiting > 0 && (
         <Text size="xs" c="dimmed">
           {t('gaps', { n: chat.waiting })}
+        </Text>
+      )}
+      {quiet !== undefined && (
+        <Text size="sm" role="status">
+          {t('quietNow', { at: words.time(quiet.until) })}
         </Text>
       )}
       {chat.silence !== undefined ? (

@@ -149,6 +149,7 @@ function School({
               chats={chats}
               people={users}
               me={me}
+              quiet={status.quiet}
               opened={tab === 'chats' ? opened : undefined}
               open={setOpened}
               changed={changed}

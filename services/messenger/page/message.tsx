@@ -77,7 +77,9 @@ export const Message = memo(function Message(props: MessageProps) {
       )}
       {isGone ? (
         <Text size="sm" c="dimmed" fs="italic">
-          {t(line.isHidden === true ? 'hidden' : 'deleted')}
+          {line.hiddenUntil !== undefined
+            ? t('hiddenUntil', { at: time(line.hiddenUntil) })
+            : t(line.isHidden === true ? 'hidden' : 'deleted')}
         </Text>
       ) : line.file === undefined ? (
         <MessageText text={line.text ?? ''} />

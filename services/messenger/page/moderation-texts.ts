@@ -23,6 +23,14 @@ export const moderationEn = {
   lifted: '{of} may speak again',
   youAreSilenced: '{name} has silenced you here until {at}: {reason}',
   hidden: 'not shown: silenced then',
+  hiddenUntil: 'not shown before {at}: quiet hours',
+  quietNow: 'Quiet hours until {at}: what you write goes then.',
+  goesLater: 'goes when quiet hours end',
+  goesLaterNot: 'did not go, and is tried again: {why}',
+  quietHours: 'Quiet hours',
+  quietHoursText:
+    'Days (1 is Monday), hours and time zone, one on each line, as {example}. What is written in them is sent when they end.',
+  quietRoles: 'Whose hours these are',
   hasLeft: 'has left',
   leave: 'Leave the chat',
   leaveWhat:
@@ -62,6 +70,14 @@ export const moderationRu: typeof moderationEn = {
   lifted: '{of} снова может писать',
   youAreSilenced: '{name} запрещает вам писать здесь до {at}: {reason}',
   hidden: 'не показано: писать было запрещено',
+  hiddenUntil: 'не показано до {at}: тихие часы',
+  quietNow: 'Тихие часы до {at}: написанное уйдёт после них.',
+  goesLater: 'уйдёт после тихих часов',
+  goesLaterNot: 'не ушло, попытка повторится: {why}',
+  quietHours: 'Тихие часы',
+  quietHoursText:
+    'Дни (1 — понедельник), часы и часовой пояс, по одному в строке, как {example}. Написанное в это время уходит после них.',
+  quietRoles: 'Для кого эти часы',
   hasLeft: 'больше не участвует',
   leave: 'Выйти из чата',
   leaveWhat:

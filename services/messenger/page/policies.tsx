@@ -2,6 +2,7 @@ import { Button, Checkbox, Group, NumberInput, Stack, Text, Textarea, Title } fr
 import { useState } from 'react'
 import { MESSAGES_PER_MINUTE } from '../core/constants.ts'
 import type { PartProps } from './part.ts'
+import { QuietHours } from './quiet-hours.tsx'
 import type { Policy, Status } from './wire.ts'
 
 const NUMBERS = [
@@ -54,6 +55,7 @@ export function Policies({
             onChange={value => setPolicy({ ...policy, [name]: Number(value) || min })}
           />
         ))}
+        <QuietHours policy={policy} words={words} change={setPolicy} />
         <Group>
           <Button loading={isBusy} onClick={() => void save(api.setPolicy(policy))}>
             {t('savePolicy')}

@@ -1,7 +1,17 @@
 import { Button, Group, Text } from '@mantine/core'
+import type { CSSProperties } from 'react'
 import { MessageText } from './message-text.tsx'
 import type { Outbox, Waiting } from './outbox.ts'
 import type { Words } from './words.ts'
+
+/** How what was not sent yet looks. */
+export const UNSENT: CSSProperties = {
+  alignSelf: 'flex-end',
+  maxWidth: 'min(42rem, 92%)',
+  padding: '0.375rem 0.625rem',
+  borderRadius: '0.625rem',
+  border: '1px dashed var(--artel-line)'
+}
 
 /** What is on its way to the node, or was refused. */
 export function Unsent({
@@ -14,15 +24,7 @@ export function Unsent({
   words: Words
 }) {
   return (
-    <li
-      style={{
-        alignSelf: 'flex-end',
-        maxWidth: 'min(42rem, 92%)',
-        padding: '0.375rem 0.625rem',
-        borderRadius: '0.625rem',
-        border: '1px dashed var(--artel-line)'
-      }}
-    >
+    <li style={UNSENT}>
       <MessageText text={row.text} />
       <Text size="xs" c="dimmed" ta="end">
         {row.state === 'refused' ? t('refused', { why: row.why ?? '' }) : t(row.state)}

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type { administration } from '../admin/declared.ts'
 import type { carrying } from '../carried/declared.ts'
 import type { chatting } from '../device/declared.ts'
+import type { later } from '../people/later-declared.ts'
 import type { moderation } from '../people/moderation-declared.ts'
 import type { schooling } from '../school/declared.ts'
 
@@ -9,6 +10,7 @@ import type { schooling } from '../school/declared.ts'
 type Answer<O extends { output: z.ZodType }> = z.input<O['output']>
 
 export type Status = Answer<typeof schooling.status>
+export type Kept = Answer<typeof later.later>['items'][number]
 export type User = Answer<typeof schooling.users>['items'][number]
 export type Imported = Answer<typeof schooling.importUsers>
 export type Invitation = Answer<typeof schooling.invite>

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { base64, operation } from '../../host/index.ts'
+import { base64, hoursTexts, operation } from '../../host/index.ts'
 import { policySchema, roles, title, userId } from '../core/statement.ts'
 
 /* The school of a node, and its people. */
@@ -30,6 +30,10 @@ const status = z.object({
   outbox: z.number().describe('envelopes that a mailbox does not have yet'),
   mail: z.object({ count: z.number(), bytes: z.number() }).describe('what is kept here for others'),
   policy: policySchema.optional(),
+  quiet: z
+    .object({ from: z.number(), until: z.number() })
+    .optional()
+    .describe('quiet hours of the person of this device that are now; ms since 1970'),
   isYours: z.boolean().optional().describe('whether who asks is the person of this device'),
   home: z
     .enum(['open', 'locked'])
@@ -318,11 +322,19 @@ export const schooling = {
   }),
   setPolicy: operation({
     summary: 'What people may do; every receiver holds to it',
-    input: policySchema.partial(),
+    input: policySchema.partial().extend({
+      quietHours: hoursTexts.removeDefault().optional().describe(policySchema.shape.quietHours.description!)
+    }),
     output: policySchema,
     http: { method: 'PATCH', path: '/messenger/admin/policy' },
     scope: 'messenger:admin',
     deadlineMs: 120_000,
-    command: { name: 'policy' }
+    command: {
+      name: 'policy',
+      examples: [
+        'messenger policy --quiet-hours "1-7 21:00-07:00 Europe/Moscow"',
+        'messenger policy --quiet-hours ""'
+      ]
+    }
   })
 }

@@ -172,5 +172,24 @@ export const MIGRATIONS: readonly string[] = [
   `,
   `
   CREATE INDEX eventLeaving ON event (grp) WHERE kind = 'leave';
+  `,
+  `
+  -- in quiet hours: events that say they are of before, and when they came
+  CREATE TABLE late (
+    grp TEXT NOT NULL,
+    device TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    heardMs INTEGER NOT NULL,
+    PRIMARY KEY (grp, device, seq)
+  ) STRICT, WITHOUT ROWID;
+
+  -- what was written in quiet hours, and goes when they end
+  CREATE TABLE later (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL UNIQUE,
+    grp TEXT NOT NULL,
+    body BLOB NOT NULL,
+    at INTEGER NOT NULL
+  ) STRICT;
   `
 ]

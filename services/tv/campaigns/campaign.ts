@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { hoursTexts } from '../../host/index.ts'
 import { head } from '../documents/target.ts'
-import { hoursTexts } from './schedule.ts'
 
 const ms = z.int().min(0).max(8.64e15)
 

@@ -1,5 +1,5 @@
+import { isIn } from '../../host/index.ts'
 import type { Campaign } from './campaign.ts'
-import { isIn } from './schedule.ts'
 
 /** A clock that says less was never set. */
 const CLOCK_SET_MS = Date.UTC(2026, 0)

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { hoursTexts } from '../campaigns/schedule.ts'
+import { hoursTexts } from '../../host/index.ts'
 import { isCondition } from '../condition.ts'
 import { head } from '../documents/target.ts'
 

@@ -1,4 +1,4 @@
-import { isIn } from '../campaigns/schedule.ts'
+import { isIn } from '../../host/index.ts'
 import { type Condition, parseCondition, type Values } from '../condition.ts'
 import type { Trigger } from './card.ts'
 

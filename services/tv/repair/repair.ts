@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { isIn } from '../campaigns/schedule.ts'
+import { isIn } from '../../host/index.ts'
 import { operationNamed } from '../operations/table.ts'
 import type { Tv } from '../tv.ts'
 import { type Ailment, type Done, nextStep, type Step } from './decide.ts'

@@ -61,7 +61,7 @@ describe('assistant: the bot in the messenger', function () {
     const person = (device: string) => (people as Record<string, object>)[device]
     const school = { roster: { person } }
     const { mentions } = createMentions(store as never, school as never, 'd1', {
-      silencedIn: () => () => false
+      hiddenIn: () => () => undefined
     })
     deepEqual(mentions(0, 0), {
       items: [{ place: 2, id: 'other', chat: 'g', at: 7, by: people.d2, text: 'other' }],

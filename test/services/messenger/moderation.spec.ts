@@ -17,6 +17,7 @@ import { foundSchool, type Key, START_MS } from './devices.ts'
 import { has, type Node, openSchool, say, textsOf, until, whenKnown } from './school.ts'
 
 const MINUTE_MS = 60_000
+const NO_QUIET = { current: () => undefined, heldIn: () => () => false }
 
 describe('messenger: who may pin and silence', () => {
   it('teachers silence pupils, admins both, nobody an admin; as the roster was then', async () => {
@@ -184,7 +185,7 @@ describe('messenger: a changed client', () => {
       const store = openDeviceStore(db, Date.now, () => undefined)
       store.addGeneration(generation)
       const school = { known: () => roster, roster } as never
-      const notes = createNotes(store, school, admin.id, () => at(20))
+      const notes = createNotes(store, school, admin.id, NO_QUIET, () => at(20))
       const intake = createIntake({ store, roster: () => roster, self: admin.id })
       const refused: string[] = []
       for (const each of given) intake.take(grp, [each], ({ message }) => refused.push(message))

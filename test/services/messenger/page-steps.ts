@@ -232,3 +232,32 @@ export async function restoreBackups(
   assert.deepEqual((await partly).postDataJSON(), { user: 'bob' })
   await page.getByText('Back again: messages 0, mail 0, parts of files 0').waitFor()
 }
+
+/** Anna lets pupils have quiet hours, at all times; what Bob writes then waits, until there are none. */
+export async function keepQuiet(
+  anna: Page,
+  bob: Page,
+  look: (page: Page, name: string) => Promise<void>
+): Promise<void> {
+  const hours = anna.getByLabel('Quiet hours')
+  await hours.fill('1-7 00:00-24:00 UTC')
+  assert.ok(await anna.getByRole('checkbox', { name: 'pupil', exact: true }).isChecked())
+  await look(anna, 'quiet-rules')
+  await button(anna, 'Save the rules').click()
+  await bob.getByRole('tab', { name: 'Chats', exact: true }).click()
+  await button(bob, /^7b/).click()
+  await bob.getByText(/^Quiet hours until .*: what you write goes then\.$/).waitFor()
+  for (const text of ['are you awake?', 'good night']) {
+    await say(bob, text)
+    await line(bob, text).getByText('goes when quiet hours end').waitFor()
+  }
+  await look(bob, 'quiet')
+  await line(bob, 'are you awake?').getByRole('button', { name: 'Throw away' }).click()
+  await line(bob, 'are you awake?').waitFor({ state: 'detached' })
+  await hours.fill('')
+  await button(anna, 'Save the rules').click()
+  await bob.getByText(/^Quiet hours until/).waitFor({ state: 'detached' })
+  await line(bob, 'good night')
+    .getByRole('button', { name: /^What to do with/ })
+    .waitFor()
+}

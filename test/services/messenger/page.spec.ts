@@ -31,6 +31,7 @@ import {
   chatAtListener,
   chatAway,
   enter,
+  keepQuiet,
   keptIn,
   letDeviceIn,
   moderate,
@@ -359,6 +360,7 @@ describe('messenger: page', function () {
       const { policy } = await school.call(school.bob, 'status')
       return policy.editMinutes === 30 && policy.messagesPerMinute === 120
     })
+    await keepQuiet(page, bob.page, look)
     const backups = page.getByRole('list', { name: 'Backups' })
     const before = await backups.textContent()
     await button(page, 'Back up all of it').click()

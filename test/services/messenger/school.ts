@@ -39,7 +39,9 @@ export async function openSchool({ now = Date.now } = {}) {
   const nodes: Node[] = []
   async function node(init: Parameters<typeof startNode>[1] = {}): Promise<Node> {
     const made = started.use(await startNode(directory, { now, ...init }))
-    for (const other of nodes) if (other.libp2p.status === 'started') await made.connect(other)
+    // one that was there before may be dialing already, without an address, and who dials then waits for that
+    for (const other of nodes)
+      if (other.libp2p.status === 'started') await made.connect(other).catch(() => made.connect(other))
     nodes.push(made)
     return made
   }

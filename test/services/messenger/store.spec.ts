@@ -236,7 +236,7 @@ describe('messenger: what is kept', () => {
       }
     })
     const school = { known: () => ({ user: () => undefined, device: () => undefined }) }
-    const notes = { silencedIn: () => () => false, names: () => false }
+    const notes = { hiddenIn: () => () => undefined, names: () => false }
     const view = createView(store, school as never, key.id, () => 0, notes as never, { hasGone: () => false })
     let turns = 0
     let isDone = false
