@@ -16,6 +16,11 @@ export interface Period {
   until: number
 }
 
+export function minuteOf(atMs: number): Period {
+  const from = Math.floor(atMs / MINUTE_MS) * MINUTE_MS
+  return { from, until: from + MINUTE_MS }
+}
+
 /** Whether these are hours of people with this role. */
 export const isQuietFor = ({ quietRoles = ['pupil'] }: Policy, role: Role | undefined): boolean =>
   role != null && quietRoles.includes(role)
@@ -26,8 +31,7 @@ export function quietAt({ quietHours = [] }: Policy, atMs: number): Period | und
   // no hours at all would be always
   const isQuiet = (at: number): boolean => hours.length > 0 && isWithin(hours, at)
   if (!isQuiet(atMs)) return undefined
-  const minute = Math.floor(atMs / MINUTE_MS) * MINUTE_MS
-  let [from, until] = [minute, minute + MINUTE_MS]
+  let { from, until } = minuteOf(atMs)
   for (let n = 0; n < MAX_MINUTES && isQuiet(from - MINUTE_MS); n++) from -= MINUTE_MS
   for (let n = 0; n < MAX_MINUTES && isQuiet(until); n++) until += MINUTE_MS
   return { from, until }

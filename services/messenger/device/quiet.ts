@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { Event } from '../core/event.ts'
 import { isSpoken } from '../core/moderation.ts'
-import { isLate, isQuietFor, type Period, quietAt } from '../core/quiet.ts'
+import { isLate, isQuietFor, minuteOf, type Period, quietAt } from '../core/quiet.ts'
 import type { School } from '../school/school.ts'
 import type { DeviceStore } from './store.ts'
 
@@ -24,7 +24,8 @@ export function createQuiet(
   const add = db.prepare('INSERT OR IGNORE INTO late VALUES (?, ?, ?, ?)')
   const forget = db.prepare('DELETE FROM late WHERE heardMs < ?')
   const lateOf = db.prepare('SELECT device, seq FROM late WHERE grp = ? AND heardMs >= ?')
-  let known: (Period & { hours: string }) | undefined
+  /** as long as it is so; hours begin and end with minutes */
+  let known: { hours: string; span: Period; isQuiet: boolean } | undefined
   let [hearsSince, lookedAt] = [now(), now()]
   let wasQuiet = false
 
@@ -35,10 +36,11 @@ export function createQuiet(
     if (policy?.quietHours == null || !isQuietFor(policy, roster?.person(self)?.role)) return undefined
     const at = now()
     const hours = policy.quietHours.join()
-    if (known?.hours === hours && known.from <= at && at < known.until) return known
-    const period = quietAt(policy, at)
-    known = period == null ? undefined : { ...period, hours }
-    return known
+    if (known?.hours !== hours || at < known.span.from || at >= known.span.until) {
+      const period = quietAt(policy, at)
+      known = { hours, span: period ?? minuteOf(at), isQuiet: period != null }
+    }
+    return known.isQuiet ? known.span : undefined
   }
   /** Whether it is of somebody else who has quiet hours, and something that one reads. */
   function isOfAnother({ device, kind }: Event): boolean {

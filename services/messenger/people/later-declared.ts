@@ -5,9 +5,8 @@ import { at, id, idempotencyKey } from '../device/declared.ts'
 
 /* What is written in quiet hours. */
 
-const n = z.coerce.number().int().min(1)
 const waiting = z.object({
-  n,
+  n: z.number(),
   chat: id,
   at,
   text: z.string(),
@@ -62,7 +61,7 @@ export const later = {
   }),
   dropLater: operation({
     summary: 'Do not send what waits for the end of quiet hours',
-    input: z.object({ n: n.describe('as later tells it') }),
+    input: z.object({ n: z.coerce.number().int().min(1).describe('as later tells it') }),
     output: z.object({}),
     http: { method: 'DELETE', path: '/messenger/later/:n' },
     scope: 'messenger:write',
