@@ -134,6 +134,15 @@ export const administrationEn = {
   whoseAccount: 'Whose account',
   whatToDo: 'What to do',
   doneBy: 'It should be done by {at}.',
+  certificate: 'Certificate',
+  certificateText:
+    'With one, people sign in from other machines of the network at the messenger’s own address. Its authority speaks for no address of the internet.',
+  certificateAddresses: 'Addresses of this machine in the network; none: all that it has',
+  makeCertificate: 'Make a certificate',
+  certificateMade: 'For {addresses}, until {at}.',
+  certificateTrust:
+    'On this machine lies {file}: put it among the authorities that the computers of the school trust. Its SHA-256 is {sha256}',
+  certificateRestart: 'Start this node anew.',
   support: 'Support',
   supportText:
     'A request for help, with what is known of this machine. Read it before you send it to anybody.',
@@ -277,6 +286,15 @@ export const administrationRu: Record<keyof typeof administrationEn, string> = {
   whoseAccount: 'Чей аккаунт',
   whatToDo: 'Что делать',
   doneBy: 'Это нужно сделать до {at}.',
+  certificate: 'Сертификат',
+  certificateText:
+    'С ним люди входят с других машин сети по собственному адресу мессенджера. Его центр не ручается ни за один адрес интернета.',
+  certificateAddresses: 'Адреса этой машины в сети; если пусто, все, что у неё есть',
+  makeCertificate: 'Сделать сертификат',
+  certificateMade: 'Для {addresses}, до {at}.',
+  certificateTrust:
+    'На этой машине лежит {file}: добавьте его в доверенные центры на компьютерах школы. Его SHA-256: {sha256}',
+  certificateRestart: 'Запустите этот узел заново.',
   support: 'Поддержка',
   supportText: 'Заявка с тем, что известно об этом компьютере. Прочтите её, прежде чем отправить.',
   subject: 'В двух словах',

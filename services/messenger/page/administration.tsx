@@ -2,6 +2,7 @@ import { Button, Group, Stack, Table, Text, Title } from '@mantine/core'
 import { useState } from 'react'
 import { Backups } from './backups.tsx'
 import { Carry } from './carry.tsx'
+import { Certificate } from './certificate.tsx'
 import { Findings } from './findings.tsx'
 import { Incidents, Ticket } from './help.tsx'
 import { Logs } from './logs.tsx'
@@ -48,6 +49,7 @@ export function Administration(
       <Carry {...props} />
       <CleanUp {...props} />
       <Statistics {...props} />
+      <Certificate {...props} />
       <Logs {...props} />
       <Incidents {...props} />
       <Ticket {...props} />

@@ -3,6 +3,7 @@ import type {
   Announced,
   Backup,
   CarriedIn,
+  Certified,
   Chat,
   Cleaned,
   DeviceCode,
@@ -201,6 +202,7 @@ export function createApi(request: PageProps['request']) {
     log: (name: LogName) => ask<{ lines: string[] }>(`${admin}/logs/${name}`),
     setLogLevel: (level: 'debug' | 'info', minutes: number) =>
       send<{ until: number }>('PUT', `${admin}/log-level`, { level, minutes }),
+    certify: (addresses: string[]) => send<Certified>('POST', `${admin}/certificate`, { addresses }),
     incident: (kind: string, user: string, language: Language) =>
       ask<Guide>(`${admin}/incidents/${kind}?${query({ language, ...(user === '' ? {} : { user }) })}`),
     ticket: (subject: string, language: Language) =>

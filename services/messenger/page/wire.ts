@@ -32,6 +32,7 @@ export type Backup = Answer<typeof administration.backup>
 export type Restored = Answer<typeof administration.restore>
 export type CarriedIn = Answer<typeof carrying.carryIn>
 export type Cleaned = Answer<typeof administration.cleanup>
+export type Certified = Answer<typeof administration.cert>
 export type Guide = Answer<typeof administration.incident>
 export type LogName = z.input<(typeof administration.log)['input']>['name'] & string
 /** of the node itself: GET /api/v1/release */

@@ -212,6 +212,20 @@ export async function carryMail(page: Page): Promise<void> {
   await page.getByText('New here: 0 parts of mail, 0 statements of the roster.').waitFor()
 }
 
+/** For an address of the LAN; one of the internet is refused. */
+export async function makeCertificate(page: Page): Promise<void> {
+  const certificate = page.getByRole('region', { name: 'Certificate' })
+  await certificate.getByLabel(/^Addresses of this machine/).fill('chat.example')
+  await certificate.getByRole('button').click()
+  const alert = page.getByRole('alert')
+  await alert.getByText('chat.example is no address of a LAN').waitFor()
+  await alert.getByRole('button', { name: 'Close' }).click()
+  await certificate.getByLabel(/^Addresses of this machine/).fill('192.168.1.100, chat.school.lan')
+  await certificate.getByRole('button').click()
+  await certificate.getByText('For 192.168.1.100, chat.school.lan, 127.0.0.1, localhost, until').waitFor()
+  await certificate.getByText(/authority\.pem: put it among the authorities/).waitFor()
+}
+
 /** A backup, and what is missing from it: all of it, and what one person wrote. */
 export async function restoreBackups(
   page: Page,
