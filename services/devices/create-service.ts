@@ -453,7 +453,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       host.repeat('room', TICK_MS, keepRoom)
       host.repeat('clock', TICK_MS, lookAtClock)
       host.repeat('clocks of others', TICK_MS, troubles.ahead)
-      host.repeat('hashes', COMPARE_MS, hashReceipts.round)
+      host.repeat('hashes', TICK_MS, hashReceipts.round)
       host.repeat('comparing', COMPARE_MS, compare)
       host.repeat('verifying', DAY_MS, scrub)
       host.repeat('tidying', HOUR_MS, () => {

@@ -130,7 +130,7 @@ describe('devices: the document of the fleet', () => {
   })
 
   it('names devices by what is announced of them, too', () => {
-    const names = ['tv:* line=2', 'tv:* line=2 station=Arb*', 'tv:b line=2', '@line-2']
+    const names = ['tv:* line=2', 'tv:* line=2 station=Arb*', 'tv:b line=2', '@line-2', 'tv:* constructor=*']
     const says = wishes.parse({
       groups: { 'line-2': ['valve:*', 'tv:* line=2'] },
       settings: names.map(name => ({ devices: name, values: { [name]: 1 } })),

@@ -9,6 +9,7 @@ import { valve } from '../../../node/demo/valve.ts'
 import { createHashReceipts } from '../../../services/devices/delivery/hash-receipts.ts'
 import { createHashWitness } from '../../../services/devices/delivery/hash-witness.ts'
 import { createHeads } from '../../../services/devices/delivery/heads.ts'
+import { HASH_DOMAIN, receiptBytes } from '../../../services/devices/delivery/receipt.ts'
 import { HEAD_DOMAIN, headBytes } from '../../../services/devices/log/batch.ts'
 import type { ChainLog } from '../../../services/devices/log/chain-log.ts'
 import { GENESIS, type Head } from '../../../services/devices/log/entry.ts'
@@ -158,14 +159,18 @@ describe('devices: who has the hash of a log only', () => {
       equal(isRight, false)
       match(faults.join(), /signed another entry 2/)
 
-      // who is asked makes nothing up either
+      // who is asked makes nothing up either: neither what he has not signed, nor what the agent has not
       const [first] = heads.of(chain)
-      const invented = { ...first!, hash: (await altered.hashAt(2))! }
-      await exportHeads(chain, [invented], join(folder, 'invented'))
-      match(
-        (await verifyExport(join(folder, 'altered'), isSignedBy, join(folder, 'invented'))).faults.join(),
-        /not what .* signed/
-      )
+      const head = await headAt(altered, 2)
+      const signature = outside.sign(HASH_DOMAIN, receiptBytes(chain, head, first!.timeMs))
+      for (const [i, made] of [{}, { signature }].entries()) {
+        const path = join(folder, `made up ${i}`)
+        await exportHeads(chain, [{ ...first!, ...head, ...made }], path)
+        match(
+          (await verifyExport(join(folder, 'altered'), isSignedBy, path)).faults.join(),
+          /a receipt for entry 2 is not what .* signed/
+        )
+      }
       await exportHeads({ ...chain, number: 1 }, heads.of(chain), join(folder, 'other'))
       await rejects(verifyExport(join(folder, 'log'), isSignedBy, join(folder, 'other')), {
         name: 'EntryError'
