@@ -108,6 +108,7 @@ export const VERDICTS: ReadonlyMap<string, Verdict> = new Map(
     MalformedError: USAGE,
     RequestError: USAGE,
     SignInError: { exit: EXIT.usage, status: 401 },
+    FirstPasswordError: { exit: EXIT.usage, status: 401 },
     SecondFactorError: { exit: EXIT.usage, status: 401 },
     AttemptsError: { exit: EXIT.usage, status: 429 },
     ForbiddenError: { exit: EXIT.usage, status: 403 },

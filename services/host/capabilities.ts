@@ -44,7 +44,7 @@ export interface Capabilities {
   blocks: Helia['blockstore']
   /** walls for strangers' code */
   sandbox: Sandbox
-  /** accounts of this node, for who signs in at another one; there while the gateway runs */
+  /** accounts of this node; there while the gateway runs */
   people: People
   /** who comes in over HTTP; there while the gateway runs */
   entries: Entries
@@ -72,8 +72,19 @@ export interface Entered {
   account: { id: string; name: string; role: string; created: number; hasSecondFactor: boolean }
 }
 
-/** People who have their account here and sit at another node, `peer`, which carries their session. */
+/** People who have their account here; `peer`: the node at which they sit, which carries their session. */
 export interface People {
+  names(): string[]
+  /**
+   * What a person who has no password yet chooses one with: good once, and with the name only. Makes the account, and the
+   * role. `expires`: ms since 1970. Undefined: he has a password, or another role.
+   *
+   * @throws {RequestError} nobody can be called so
+   */
+  giveFirstPassword(
+    name: string,
+    role: { name: string; scopes: readonly string[] }
+  ): { code: string; expires: number } | undefined
   /**
    * Attempts count against `peer` as they would against an address.
    *

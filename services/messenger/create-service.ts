@@ -24,6 +24,7 @@ import { SchoolError } from './errors.ts'
 import { createCarrier } from './home/carry.ts'
 import { createHome } from './home/serve-person.ts'
 import { createTelling } from './home/telling.ts'
+import { createCards } from './hosting/cards.ts'
 import { createHosting, type Hosting } from './hosting/hosting.ts'
 import { type Hosted, openHosted } from './hosting/open-hosted.ts'
 import { createOperations } from './operations.ts'
@@ -93,6 +94,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
     void setImmediate(() =>
       host.fail(new SchoolError('the people of a backup are here; it starts with them'))
     )
+  const cards = createCards(() => host.wanted.people)
   const hosting: Hosting<Hosted> = createHosting({
     db: node.db,
     folder: join(folder, 'people'),
@@ -102,7 +104,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
       openHosted(
         {
           node,
-          operationsOf: person => createOperations(person, hosting, begin),
+          operationsOf: person => createOperations(person, hosting, cards, begin),
           tell: (topic, value) => host.tell(topic, value, grant => hosting.isOf(grant, user)),
           cameIn: async () => {
             hosting.used(user)
@@ -172,7 +174,7 @@ export async function createService(host: HostOf<Declared>): Promise<ServiceOf<D
   const carrier = createCarrier(school, network)
   const operations = guarded(
     {
-      ...createOperations(node, hosting, begin),
+      ...createOperations(node, hosting, cards, begin),
       ...createCarrying(node, host.now),
       ...createAdministration(node, {
         alarm,

@@ -11,6 +11,7 @@ import { MAX_USERS, type User } from './core/statement.ts'
 import type { declaration } from './declaration.ts'
 import { pictureType } from './device/pictures.ts'
 import { FilePathError, PolicyError, SchoolError, UnknownChatError } from './errors.ts'
+import type { createCards } from './hosting/cards.ts'
 import type { Hosting } from './hosting/hosting.ts'
 import { mayChat, writerOf } from './people/acting.ts'
 import { decodeList, planImport } from './people/import-people.ts'
@@ -34,6 +35,7 @@ export function createOperations(
     Hosting<unknown>,
     'add' | 'beginAnew' | 'checkRoom' | 'isLocked' | 'list' | 'openByCode' | 'remove'
   >,
+  cards: ReturnType<typeof createCards>,
   /** a school was founded or joined */
   begin: () => Promise<void>
 ): Omit<Handlers<typeof declaration.operations>, keyof typeof administration | keyof typeof carrying> {
@@ -90,6 +92,7 @@ export function createOperations(
     const me = roster().person(self)?.id
     if (me != null && users.includes(me)) throw new PolicyError(`this node is that of ${me} already`)
     hosting.checkRoom(users)
+    cards.check()
   }
   const chatOf = (grp: string) => {
     const found = view.chats().find(({ id }) => id === grp)
@@ -172,13 +175,13 @@ export function createOperations(
       await school.state('users', { users: [user] }, signal)
       return { user: id, name: user.name, code }
     },
-    async importUsers({ path, csv, apply, hosted }, { signal }) {
+    async importUsers({ path, csv, apply, hosted, address }, { signal }) {
       if ((path == null) === (csv == null))
         throw new RequestError('give the path of a list, or the list itself')
       const bytes = csv ?? (await fileAt(path!, MAX_LIST_BYTES))
       const lines = planImport(decodeList(bytes), id => roster().user(id))
       const invitations: { user: string; name: string; code: string }[] = []
-      if (!apply) return { lines, isApplied: false, invitations }
+      if (!apply) return { lines, isApplied: false, invitations, cards: [] }
       if (hosted) checkHome(lines.filter(({ action }) => action === 'create').map(({ id }) => id))
       const changes: User[] = []
       for (const { action, id, name, role, classes } of lines) {
@@ -193,21 +196,25 @@ export function createOperations(
       }
       for (let at = 0; at < changes.length; at += MAX_USERS)
         await school.state('users', { users: changes.slice(at, at + MAX_USERS) }, signal)
-      if (!hosted) return { lines, isApplied: true, invitations }
+      if (!hosted) return { lines, isApplied: true, invitations, cards: [] }
       for (const { user, code } of invitations) hosting.add(user, code)
-      return { lines, isApplied: true, invitations: [] }
+      const made = cards.of(
+        invitations.map(({ user: id, name }) => ({ id, name })),
+        address
+      )
+      return { lines, isApplied: true, invitations: [], cards: made }
     },
-    async hostUser({ user: id, second }, { signal }) {
+    async hostUser({ user: id, second, address }, { signal }) {
       const { invite: _, ...known } = userOf(id)
       checkHome([id])
-      if (second) {
-        hosting.add(id, null)
-        return { user: id, isInvited: false, isOpen: false }
+      if (second) hosting.add(id, null)
+      else {
+        const { user, code } = await invited(known)
+        await school.state('users', { users: [user] }, signal)
+        hosting.add(id, code)
       }
-      const { user, code } = await invited(known)
-      await school.state('users', { users: [user] }, signal)
-      hosting.add(id, code)
-      return { user: id, isInvited: true, isOpen: false }
+      const [card] = cards.of([known], address)
+      return { user: id, isInvited: !second, isOpen: false, ...(card == null ? {} : { card }) }
     },
     hosted: () => ({ items: hosting.list() }),
     async unhostUser({ user }) {

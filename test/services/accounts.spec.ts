@@ -66,6 +66,38 @@ describe('accounts', () => {
     from = FROM
   ) => accounts.signIn({ name: 'anna', password: PASSWORD, ...init }, from)
 
+  it('a first password is good once and for a month, for who has none, and makes nobody more than he was', async () => {
+    const role = { name: 'messenger', scopes: ['read'] }
+    const give = (name: string) => accounts.giveFirstPassword(name, role)
+    const { code: old } = give('Ann')!
+    const { code: first, expires } = give('ann')!
+    assert.equal(expires, now + 30 * DAY_MS)
+    const choose = (code: string, name = 'ann') => accounts.accept({ name, code, password: PASSWORD }, FROM)
+    for (const [code, name] of [[old], [first, 'bob'], [`${first}0`]] as const)
+      await assert.rejects(choose(code, name), { name: 'NotFoundError' })
+    const typed = first.toUpperCase().replaceAll('-', ' ').replaceAll('0', 'O').replaceAll('1', 'l')
+    await assert.rejects(signIn({ name: 'Ann', password: old }), { name: 'SignInError' })
+    await assert.rejects(signIn({ name: 'Ann', password: typed }), { name: 'FirstPasswordError' })
+    assert.deepEqual(accounts.sessions(), [])
+    now += 30 * DAY_MS
+    await assert.rejects(choose(first), { name: 'NotFoundError' })
+    const { code } = give('ann')!
+    const { account } = await choose(code)
+    assert.equal(account.role, 'messenger')
+    await assert.rejects(choose(code), { name: 'NotFoundError' })
+    await assert.rejects(signIn({ name: 'ann', password: code }), { name: 'SignInError' })
+    await signIn({ name: 'ann' })
+    assert.equal(give('ann'), undefined, 'he has a password')
+    accounts.create({ name: 'Root', role: 'admin' })
+    assert.equal(give('root'), undefined, 'nobody makes himself an admin by it')
+    const { code: gone } = give('leo')!
+    accounts.change('leo', { isDisabled: true })
+    await assert.rejects(signIn({ name: 'leo', password: gone }), { name: 'SignInError' })
+    assert.throws(() => accounts.giveFirstPassword('max', { name: 'x', scopes: ['everything'] }), {
+      name: 'RequestError'
+    })
+  })
+
   it('has nobody until somebody is invited, and keeps its file to its owner', async () => {
     assert.deepEqual(accounts.list(), [])
     await assert.rejects(signIn(), { name: 'SignInError' })

@@ -6,15 +6,15 @@ export type Key = `${Lane} ${string}`
 
 const MINUTE_MS = 60_000
 /**
- * Failures without a wait, and how soon one of them is forgotten. A class behind one address mistypes more than one
- * person does; a name that is tried from everywhere has been tried by more than its owner.
+ * Failures without a wait, and how soon one of them is forgotten. A school behind one address signs in at once, and
+ * mistypes more than one person does; a name that is tried from everywhere has been tried by more than its owner.
  */
 const LANES: Record<Lane, { free: number; forgetMs: number }> = {
   pair: { free: 5, forgetMs: 60 * MINUTE_MS },
   device: { free: 10, forgetMs: 60 * MINUTE_MS },
   own: { free: 10, forgetMs: 60 * MINUTE_MS },
   name: { free: 20, forgetMs: 60 * MINUTE_MS },
-  address: { free: 100, forgetMs: 2 * MINUTE_MS }
+  address: { free: 200, forgetMs: 2 * MINUTE_MS }
 }
 /** The first wait; each further failure doubles it. */
 const FIRST_MS = 1_000

@@ -97,6 +97,7 @@ export interface Accounts {
 
   /**
    * @throws {SignInError} name, password or code are wrong
+   * @throws {FirstPasswordError} it is the first one; `accept` takes it as code, with the name, and another password
    * @throws {SecondFactorError} the code is missing
    * @throws {AttemptsError} too many failed before
    */
@@ -110,6 +111,11 @@ export interface Accounts {
   has(name: string): boolean
   /** Makes an account without a password; the invitation lets its person choose one. */
   create(init: { name: string; role: string }): NewInvitation
+  /**
+   * Makes an account where there is none, and the role where there is none. The code is its first password, good once, with
+   * the name, to choose another; undefined: the account has a password, is disabled, or has another role.
+   */
+  giveFirstPassword(name: string, role: Role): NewInvitation | undefined
   invite(init: { role: string }): NewInvitation
   invitations(): Invitation[]
   /** the invitation of a code; throws NotFoundError */

@@ -8,6 +8,11 @@ export class SecondFactorError extends Error {
   override readonly name = 'SecondFactorError'
 }
 
+/** Name and first password are right: it is good once, to choose a password. */
+export class FirstPasswordError extends Error {
+  override readonly name = 'FirstPasswordError'
+}
+
 /** Too many failed before. */
 export class AttemptsError extends Error {
   override readonly name = 'AttemptsError'

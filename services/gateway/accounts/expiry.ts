@@ -4,6 +4,8 @@ export const IDLE_MS = 12 * 3_600_000
 export const SESSION_MS = 30 * 86_400_000
 /** A link that lies in a mailbox is found some day. */
 export const INVITATION_MS = 7 * 86_400_000
+/** One on paper is handed out some day, and lies in a drawer. */
+export const FIRST_PASSWORD_MS = 30 * 86_400_000
 /** Uses of a session are written down this often. */
 export const NOTED_MS = 60_000
 

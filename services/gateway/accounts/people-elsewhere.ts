@@ -3,7 +3,7 @@ import type { Accounts } from './contract.ts'
 import type { Endings } from './endings.ts'
 import { addressOf } from './sessions.ts'
 
-/** The people of this node, for who signs in at another one. */
+/** The people of this node, for a service that they have something of. */
 export function peopleElsewhere(accounts: Accounts, endings: Pick<Endings, 'signal'>): People {
   return {
     async signIn({ agent, ...init }, peer) {
@@ -15,6 +15,8 @@ export function peopleElsewhere(accounts: Accounts, endings: Pick<Endings, 'sign
     },
     find: accounts.find,
     ended: endings.signal,
-    signOut: accounts.endSession
+    signOut: accounts.endSession,
+    names: () => accounts.list().map(({ name }) => name),
+    giveFirstPassword: accounts.giveFirstPassword
   }
 }

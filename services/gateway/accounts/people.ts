@@ -1,12 +1,12 @@
 import { ConflictError, NotFoundError, RequestError } from '../errors.ts'
 import type { Accounts, Invitation, NewInvitation } from './contract.ts'
-import { INVITATION_MS } from './expiry.ts'
+import { FIRST_PASSWORD_MS, INVITATION_MS } from './expiry.ts'
 import { planImport } from './import-list.ts'
 import { checkName, nameKey } from './names.ts'
 import { ADMIN_ROLE, checkRole } from './roles.ts'
-import { hashOf, newId, newSecret } from './secrets.ts'
+import { hashOf, newFirstPassword, newId, newSecret } from './secrets.ts'
 import type { Sessions } from './sessions.ts'
-import { findInvitation, type SignIns, shown } from './sign-in.ts'
+import { findInvitation, firstIdOf, type SignIns, shown } from './sign-in.ts'
 import type { Store, StoredAccount, StoredInvitation } from './store.ts'
 import { newTotpSecret, totpUri } from './totp.ts'
 
@@ -51,14 +51,23 @@ export function createPeople(
     store.sweepInvitations(now())
     if (account != null) store.removeInvitationsOf(account.id)
     const id = `${INVITATION_MARK}${newId()}`
-    const code = newSecret(id)
+    return keep(id, newSecret(id), role, account, INVITATION_MS)
+  }
+
+  function keep(
+    id: string,
+    code: string,
+    role: string,
+    account: StoredAccount | undefined,
+    livesMs: number
+  ): NewInvitation {
     const kept = {
       id,
       hash: hashOf(code),
       account: account?.id ?? null,
       role,
       created: now(),
-      expires: now() + INVITATION_MS
+      expires: now() + livesMs
     }
     store.addInvitation(kept)
     return { ...view(kept), code }
@@ -79,6 +88,17 @@ export function createPeople(
         if (store.accountByKey(nameKey(name)) != null)
           throw new ConflictError(`there is an account ${name} already; choose another name`)
         return write(role, add(name, role))
+      })
+    },
+    giveFirstPassword(name, role) {
+      checkRole(role, scopes)
+      return store.atOnce(() => {
+        if (store.role(role.name) == null) store.setRole(role)
+        const account = store.accountByKey(nameKey(name)) ?? add(checkName(name), role.name)
+        // what others made, or somebody has begun to use, is not touched
+        if (account.password != null || account.disabled !== 0 || account.role !== role.name) return undefined
+        store.removeInvitationsOf(account.id)
+        return keep(firstIdOf(account.id), newFirstPassword(), role.name, account, FIRST_PASSWORD_MS)
       })
     },
     invite({ role }) {

@@ -3,11 +3,11 @@ import { ConflictError, NotFoundError } from '../errors.ts'
 import { type Attempt, type Attempts, type Key, keysOf } from './attempts.ts'
 import type { Account, AccountGrant, Accounts, Origin, SignedIn } from './contract.ts'
 import type { createDevices } from './devices.ts'
-import { AttemptsError, SecondFactorError, SignInError } from './errors.ts'
+import { AttemptsError, FirstPasswordError, SecondFactorError, SignInError } from './errors.ts'
 import { checkName, nameKey } from './names.ts'
 import { checkPassword, MAX_PASSWORD_CHARS } from './password-rules.ts'
 import type { Passwords } from './passwords.ts'
-import { hashOf, idOf, isSecret, newId } from './secrets.ts'
+import { hashOf, idOf, isSecret, newId, tidyFirstPassword } from './secrets.ts'
 import type { Sessions } from './sessions.ts'
 import type { Store, StoredAccount, StoredInvitation } from './store.ts'
 import { checkTotp } from './totp.ts'
@@ -83,6 +83,12 @@ export function createSignIn(components: Components): SignIns {
         })
       // it may have been changed meanwhile
       const account = store.account(found?.id ?? '')
+      if (account?.password == null && firstOf(store, name, password, now()) != null) {
+        attempt.succeeded()
+        throw new FirstPasswordError(
+          'this is your first password, which is good once: choose your own; it is what opens your chats'
+        )
+      }
       if (!isRight || account == null || account.disabled || account.password !== kept)
         throw new SignInError(
           'name, password or code are wrong; the owner of the node can give a new password'
@@ -100,7 +106,7 @@ export function createSignIn(components: Components): SignIns {
     },
 
     async accept({ code, name, password }, origin) {
-      const find = () => findInvitation(store, code, now())
+      const find = () => firstOf(store, name ?? '', code, now()) ?? findInvitation(store, code, now())
       const { account: invited } = find()
       const own = invited == null ? checkName(name ?? '') : store.account(invited)!.name
       await checkPassword(password, own)
@@ -161,6 +167,17 @@ export function createSignIn(components: Components): SignIns {
   function ownOf({ account: { id } }: AccountGrant): StoredAccount {
     return store.account(id)!
   }
+}
+
+/** The id of the invitation to an account whose code is a first password, and only one. */
+export const firstIdOf = (account: string): string => `f${account}`
+
+/** That of a name, where `text` is its first password. */
+function firstOf(store: Store, name: string, text: string, now: number): StoredInvitation | undefined {
+  const account = store.accountByKey(nameKey(name))
+  const kept = account == null ? undefined : store.invitation(firstIdOf(account.id))
+  if (!isSecret(tidyFirstPassword(text), kept?.hash) || kept!.expires <= now) return undefined
+  return account!.disabled === 0 ? kept : undefined
 }
 
 /** The invitation of a code. Throws NotFoundError. */

@@ -2,6 +2,7 @@ import type { PageProps } from './props.ts'
 import type {
   Announced,
   Backup,
+  Card,
   CarriedIn,
   Certified,
   Chat,
@@ -100,8 +101,10 @@ export function createApi(request: PageProps['request']) {
     setUser: ({ id, ...user }: Pick<User, 'id' | 'name' | 'role' | 'classes' | 'isDisabled'>) =>
       send<{ invitation?: Invitation }>('PUT', `/messenger/users/${at(id)}`, user),
     invite: (user: string) => send<Invitation>('POST', `/messenger/users/${at(user)}/invitation`, {}),
-    importUsers: (csv: string, apply: boolean) =>
-      send<Imported>('POST', '/messenger/imports', { csv, apply }),
+    importUsers: (list: { csv: string; apply: boolean; hosted: boolean; address: string }) =>
+      send<Imported>('POST', '/messenger/imports', list),
+    host: (user: string, address: string) =>
+      send<{ card?: Card }>('PUT', `/messenger/hosted/${at(user)}`, { address }),
     joinHome: (code: string) => send('POST', '/messenger/home/join', { code }),
     openHome: (code: string) => send('POST', '/messenger/home/open', { code }),
     beginAnew: () => send('POST', '/messenger/home/anew', {}),

@@ -8,7 +8,7 @@ import { base64Of } from './bytes.ts'
 import { Composer } from './composer.tsx'
 import { Members } from './members.tsx'
 import { lineId, Message, type MessageActions } from './message.tsx'
-import type { Outbox, Waiting } from './outbox.ts'
+import { type Outbox, stillUnsent, type Waiting } from './outbox.ts'
 import type { PartProps } from './part.ts'
 import { Pinned } from './pinned.tsx'
 import { Report } from './report.tsx'
@@ -51,7 +51,19 @@ export function Conversation(props: ConversationProps) {
   const list = useRef<HTMLUListElement>(null)
   const isAtEnd = useRef(true)
   const lines = page?.lines
-  const unsent = waiting.filter(({ group }) => group === chat.id)
+  const ours = waiting.filter(({ group }) => group === chat.id)
+  // a page hears of a message before the answer to who sent it
+  const known = useRef(new Set<string>())
+  if (ours.length === 0) for (const { id } of lines ?? []) known.current.add(id)
+  const fresh = lines?.filter(({ id, by }) => by.id === me.id && !known.current.has(id)) ?? []
+  const unsent = stillUnsent(
+    ours,
+    fresh.flatMap(({ text }) => text ?? [])
+  )
+  useEffect(
+    () => outbox?.onSent(async group => (group === chat.id ? reload() : undefined)),
+    [outbox, reload, chat.id]
+  )
   const byId = useMemo(() => new Map(lines?.map(line => [line.id, line])), [lines])
   const { value: pinned } = useLoaded(
     useCallback(() => api.pins(chat.id), [api, chat.id]),

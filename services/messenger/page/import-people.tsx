@@ -1,8 +1,8 @@
-import { Button, FileButton, Group, ScrollArea, Stack, Table, Text, Title } from '@mantine/core'
+import { Button, Checkbox, FileButton, Group, ScrollArea, Stack, Table, Text, Title } from '@mantine/core'
 import { FileUp } from 'lucide-react'
 import { useState } from 'react'
 import { base64Of } from './bytes.ts'
-import { Codes } from './codes.tsx'
+import { Cards, Codes } from './codes.tsx'
 import type { PartProps } from './part.ts'
 import type { Imported } from './wire.ts'
 
@@ -16,6 +16,7 @@ export function ImportPeople({
   const { t } = words
   const [csv, setCsv] = useState<string>()
   const [imported, setImported] = useState<Imported>()
+  const [hosted, setHosted] = useState(false)
   const [isBusy, setIsBusy] = useState(false)
   const count = (...actions: string[]): number =>
     imported?.lines.filter(({ action }) => actions.includes(action)).length ?? 0
@@ -23,7 +24,7 @@ export function ImportPeople({
   async function bring(list: string, apply: boolean): Promise<void> {
     setIsBusy(true)
     try {
-      setImported(await api.importUsers(list, apply))
+      setImported(await api.importUsers({ csv: list, apply, hosted, address: appAddress() }))
       if (apply) changed()
     } catch (error) {
       setImported(undefined)
@@ -47,6 +48,12 @@ export function ImportPeople({
         <Text size="sm" c="dimmed">
           {t('importText')}
         </Text>
+        <Checkbox
+          label={t('hostThem')}
+          description={t('hostThemText')}
+          checked={hosted}
+          onChange={({ currentTarget }) => setHosted(currentTarget.checked)}
+        />
         <Group>
           <FileButton accept=".csv,.txt,text/csv,text/plain" onChange={file => void choose(file)}>
             {props => (
@@ -77,11 +84,19 @@ export function ImportPeople({
           </Text>
         )}
         {isPreview && <Preview lines={imported.lines} words={words} />}
-        {imported !== undefined && <Codes invitations={imported.invitations} words={words} />}
+        {imported !== undefined && (
+          <>
+            <Codes invitations={imported.invitations} words={words} />
+            <Cards cards={imported.cards} words={words} />
+          </>
+        )}
       </Stack>
     </section>
   )
 }
+
+/** Where this page is for those who have it alone. */
+export const appAddress = (): string => new URL('./messenger.html', window.location.href).href
 
 function Preview({ lines, words }: Pick<Imported, 'lines'> & Pick<PartProps, 'words'>) {
   const { t, word } = words

@@ -111,10 +111,12 @@ function School({
     <>
       <Text c="dimmed" size="sm">
         <Lock size={14} aria-hidden style={{ verticalAlign: '-0.125rem' }} />{' '}
-        {t(isVisitor ? 'leadVisitor' : home === 'open' ? 'leadHosted' : 'lead', {
-          school: school!.name,
-          me: me?.name ?? '–'
-        })}
+        {me === undefined
+          ? t('leadNobody', { school: school!.name })
+          : t(isVisitor ? 'leadVisitor' : home === 'open' ? 'leadHosted' : 'lead', {
+              school: school!.name,
+              me: me.name
+            })}
         {!window.location.pathname.endsWith(APP) && (
           <>
             {' '}

@@ -13,6 +13,18 @@ export interface Waiting extends NewMessage {
 export type Outbox = ReturnType<typeof createOutbox>
 
 /**
+ * Rows that are not among these texts yet: own ones that came since, and of which the node said nothing so far. Pure.
+ */
+export function stillUnsent(rows: readonly Waiting[], fresh: readonly string[]): Waiting[] {
+  const there = [...fresh]
+  return rows.filter(({ text, state }) => {
+    const at = state === 'sending' ? there.indexOf(text) : -1
+    if (at >= 0) there.splice(at, 1)
+    return at < 0
+  })
+}
+
+/**
  * Messages on their way to the node, one after the other. Each keeps its key, so that one which arrived without an
  * answer is not written twice. What the node refuses stays, with why, until somebody takes it away or tries again.
  */
@@ -26,6 +38,7 @@ export function createOutbox(
   let isRunning = false
   let isClosed = false
   let wake = (): void => {}
+  let shown = async (_group: string): Promise<void> => {}
 
   function set(next: readonly Waiting[]): void {
     rows = next
@@ -51,6 +64,7 @@ export function createOutbox(
       const { key, state: _, why: __, ...message } = row
       try {
         await say(message, key)
+        await shown(message.group)
         set(rows.filter(each => each.key !== key))
         failures = 0
       } catch (error) {
@@ -76,6 +90,10 @@ export function createOutbox(
     again(key: string): void {
       mark(key, { state: 'sending' })
       void run()
+    },
+    /** What the node has is let go of when the answer of `load` shows it among the others. */
+    onSent(load: typeof shown): void {
+      shown = load
     },
     drop: (key: string): void => set(rows.filter(each => each.key !== key)),
     /** The node answers again. */

@@ -1,10 +1,10 @@
-import { Button, Group, Modal, NativeSelect, Stack, TextInput, Title } from '@mantine/core'
+import { Button, Group, Modal, NativeSelect, Stack, Text, TextInput, Title } from '@mantine/core'
 import { useState } from 'react'
 import { Row, Rows } from '../../host/page/rows.tsx'
-import { Codes } from './codes.tsx'
-import { ImportPeople } from './import-people.tsx'
+import { Cards, Codes } from './codes.tsx'
+import { appAddress, ImportPeople } from './import-people.tsx'
 import type { PartProps } from './part.ts'
-import type { Invitation, User } from './wire.ts'
+import type { Card, Invitation, User } from './wire.ts'
 import { withWords } from './words.ts'
 
 /** The rest is found by what is typed. */
@@ -22,12 +22,19 @@ export function People({
   const { t, word } = words
   const [typed, setTyped] = useState('')
   const [invitation, setInvitation] = useState<Invitation>()
+  const [hosted, setHosted] = useState<{ user: User; card?: Card | undefined }>()
   const [busy, setBusy] = useState<string>()
   const shown = withWords(people, typed, ({ id, name, classes }) => `${id} ${name} ${classes.join(' ')}`)
 
   async function act(user: string, work: Promise<Invitation | undefined>): Promise<void> {
     setBusy(user)
     await work.then(setInvitation, fail)
+    setBusy(undefined)
+    changed()
+  }
+  async function host(user: User): Promise<void> {
+    setBusy(user.id)
+    await api.host(user.id, appAddress()).then(({ card }) => setHosted({ user, card }), fail)
     setBusy(undefined)
     changed()
   }
@@ -74,6 +81,17 @@ export function People({
                   {t('newCode')}
                 </Button>
               )}
+              {isAdmin && !user.isDisabled && (
+                <Button
+                  size="xs"
+                  variant="default"
+                  loading={busy === user.id}
+                  aria-label={t('hostOneOf', { name: user.name })}
+                  onClick={() => void host(user)}
+                >
+                  {t('hostOne')}
+                </Button>
+              )}
               {isAdmin && (
                 <Button
                   size="xs"
@@ -96,6 +114,17 @@ export function People({
         closeButtonProps={{ 'aria-label': t('close') }}
       >
         {invitation !== undefined && <Codes invitations={[invitation]} words={words} />}
+      </Modal>
+      <Modal
+        opened={hosted !== undefined}
+        onClose={() => setHosted(undefined)}
+        title={t('hostOne')}
+        closeButtonProps={{ 'aria-label': t('close') }}
+      >
+        {hosted?.card !== undefined && <Cards cards={[hosted.card]} words={words} />}
+        {hosted !== undefined && hosted.card === undefined && (
+          <Text>{t('isHosted', { name: hosted.user.name })}</Text>
+        )}
       </Modal>
     </Stack>
   )

@@ -4,6 +4,7 @@ import { moderationEn, moderationRu } from './moderation-texts.ts'
 /** Texts of the page; `en` decides which there are. */
 export const en = {
   lead: '{school}: you are {me}. Keys lie on this node; who keeps the mail cannot read it.',
+  leadNobody: '{school}. Keys lie on this node; who keeps the mail cannot read it.',
   leadVisitor:
     '{school}: you are {me}. Keys lie at your home; whoever owns this node can see what you open here.',
   leadHosted:
@@ -125,6 +126,18 @@ export const en = {
   action_change: 'changed',
   action_same: 'the same',
   action_wrong: 'mistake',
+  hostThem: 'They have no computer of their own',
+  hostThemText:
+    'This node is their home: each gets an account, and a card with a first password. Its owner says for how many (messenger.hosted).',
+  hostOne: 'Home here',
+  hostOneOf: 'Home here: {name}',
+  isHosted: '{name} signs in here, with the password that is known already.',
+  cards: 'Cards: {n}',
+  cardsText:
+    'Each is for one person, who chooses a password of his own with it, and then prints his recovery code. They are shown only now: print them or hand them over.',
+  addressFor: 'Address of {name} for a camera',
+  firstPassword: 'First password',
+  cardUntil: 'good once, until {at}',
   codes: 'Codes: {n}',
   codesText: 'Each lets one device in, once. They are shown only now: print them or hand them over.',
   codeFor: 'Code of {name} for a camera',
@@ -194,6 +207,7 @@ export type Texts = typeof en
 
 export const ru: Texts = {
   lead: '{school}: вы {me}. Ключи лежат на этом узле; кто хранит почту, прочесть её не может.',
+  leadNobody: '{school}. Ключи лежат на этом узле; у кого лежит почта, не может её читать.',
   leadVisitor:
     '{school}: вы {me}. Ключи лежат у вас дома; владелец этого узла может видеть то, что вы здесь открываете.',
   leadHosted:
@@ -315,6 +329,18 @@ export const ru: Texts = {
   action_change: 'изменён',
   action_same: 'тот же',
   action_wrong: 'ошибка',
+  hostThem: 'У них нет своего компьютера',
+  hostThemText:
+    'Их дом — этот узел: каждый получит учётную запись и карточку с первым паролем. Для скольких людей, решает владелец узла (messenger.hosted).',
+  hostOne: 'Дом здесь',
+  hostOneOf: 'Дом здесь: {name}',
+  isHosted: '{name} входит здесь с уже известным паролем.',
+  cards: 'Карточек: {n}',
+  cardsText:
+    'Каждая для одного человека: с ней он придумает свой пароль, а потом напечатает код восстановления. Они видны только сейчас: напечатайте или раздайте их.',
+  addressFor: 'Адрес для камеры: {name}',
+  firstPassword: 'Первый пароль',
+  cardUntil: 'действует один раз, до {at}',
   codes: 'Кодов: {n}',
   codesText:
     'Каждый впускает одно устройство, один раз. Они видны только сейчас: напечатайте или раздайте их.',

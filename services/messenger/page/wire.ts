@@ -13,6 +13,7 @@ export type Status = Answer<typeof schooling.status>
 export type Kept = Answer<typeof later.later>['items'][number]
 export type User = Answer<typeof schooling.users>['items'][number]
 export type Imported = Answer<typeof schooling.importUsers>
+export type Card = Imported['cards'][number]
 export type Invitation = Answer<typeof schooling.invite>
 export type DeviceCode = Answer<typeof schooling.addDevice>
 export type Revoked = Answer<typeof schooling.revoke>

@@ -14,10 +14,10 @@ export const MAX_READS = 3_000
  * Whether an account of the gateway is this person: its name is his login or, where it could be none, makes it.
  * `Anna Petrova` is `anna.petrova`, and `anna-petrova` is somebody else. Pure.
  */
-export function isPerson(account: string, login: string): boolean {
-  const named = userId.safeParse(account).success ? account.toLowerCase() : idFrom(account)
-  return named === login.toLowerCase()
-}
+export const isPerson = (account: string, login: string): boolean => loginOf(account) === login.toLowerCase()
+/** In small letters. Pure. */
+export const loginOf = (account: string): string =>
+  userId.safeParse(account).success ? account.toLowerCase() : idFrom(account)
 
 /** Only the person whose device this is speaks and reads by it. A token, and this machine, are its owner's. Pure. */
 export function mayChat(caller: Caller, login: string | undefined): boolean {

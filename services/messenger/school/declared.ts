@@ -14,11 +14,31 @@ const user = z.object({
   isDisabled: z.boolean(),
   devices: z.array(device)
 })
+const card = z.object({
+  user: z.string().describe('his login, and the name of his account'),
+  name: z.string(),
+  password: z.string().describe('the first one, good once: with it he chooses his own'),
+  expires: z.number().describe('ms since 1970'),
+  address: z.string().optional().describe('where he signs in')
+})
+type Card = z.output<typeof card>
 const hosted = z.object({
   user: z.string(),
   isInvited: z.boolean().describe('a device may come in by his next sign-in'),
   isOpen: z.boolean().describe('signed in now')
 })
+/** printed on the card, to be cut out and handed over */
+const address = z.url().max(200).optional().describe('where they sign in, as it stands on the cards')
+const RULE = '-'.repeat(60)
+const showCard = ({ user, name, password, expires, address }: Card): string =>
+  [
+    name,
+    `  address:         ${address ?? ''}`,
+    `  name:            ${user}`,
+    `  first password:  ${password}`,
+    `  Until ${new Date(expires).toISOString().slice(0, 10)} it lets you choose your own. Then print your recovery code (My devices).`,
+    RULE
+  ].join('\n')
 const invitation = z.object({ user: z.string(), name: z.string(), code: z.string() })
 
 const status = z.object({
@@ -71,7 +91,8 @@ const imported = z.object({
     })
   ),
   isApplied: z.boolean(),
-  invitations: z.array(invitation)
+  invitations: z.array(invitation),
+  cards: z.array(card).describe('of people whose home this node is, and who have no password yet')
 })
 
 export const schooling = {
@@ -167,7 +188,8 @@ export const schooling = {
       hosted: z
         .boolean()
         .default(false)
-        .describe('of new people this node is the home; none of them needs a code or a computer')
+        .describe('of new people this node is the home: an account and a card each, and no computer'),
+      address
     }),
     output: imported,
     http: { method: 'POST', path: '/messenger/imports', bodyBytes: 4 * 1024 * 1024 },
@@ -177,13 +199,18 @@ export const schooling = {
     command: {
       name: 'import',
       arguments: ['path'],
-      examples: ['messenger import people.csv', 'messenger import people.csv --apply'],
-      show: ({ lines, invitations }: z.output<typeof imported>) =>
+      examples: [
+        'messenger import people.csv',
+        'messenger import people.csv --apply',
+        'messenger import people.csv --hosted --address https://chat.school7.example --apply'
+      ],
+      show: ({ lines, invitations, cards }: z.output<typeof imported>) =>
         [
           ...lines.map(
             each => `${each.line}: ${each.action}  ${each.id}  ${each.name}  ${each.mistake ?? ''}`
           ),
-          ...invitations.map(each => `${each.name}: ${each.code}`)
+          ...invitations.map(each => `${each.name}: ${each.code}`),
+          ...(cards.length > 0 ? [RULE, ...cards.map(showCard)] : [])
         ].join('\n')
     }
   }),
@@ -195,16 +222,19 @@ export const schooling = {
       second: z
         .boolean()
         .default(false)
-        .describe('he has a home or a computer already, which lets him in with all that he has there')
+        .describe('he has a home or a computer already, which lets him in with all that he has there'),
+      address
     }),
-    output: hosted,
+    output: hosted.extend({ card: card.optional().describe('where he has no password here yet') }),
     http: { method: 'PUT', path: '/messenger/hosted/:user' },
     scope: 'messenger:admin',
     deadlineMs: 120_000,
     command: {
       name: 'host',
       arguments: ['user'],
-      examples: ['messenger host ann', 'messenger host ann --second']
+      examples: ['messenger host ann', 'messenger host ann --second'],
+      show: ({ user, card }: { user: string; card?: Card }) =>
+        card == null ? `this node is the home of ${user}, who has an account here` : showCard(card)
     }
   }),
   hosted: operation({

@@ -21,6 +21,8 @@ describe('messenger: people without a computer, whose home a node is', function 
   let kim: Ask
   let chat = ''
   let code = ''
+  /** by login */
+  let cards: Record<string, { password: string; address?: string }> = {}
 
   before(async () => {
     school = await openGateways({
@@ -29,7 +31,6 @@ describe('messenger: people without a computer, whose home a node is', function 
       ofBob: { 'messenger.hosted': 1 }
     })
     desk = school.desk
-    await school.ask(desk, 'POST', '/roles', { name: 'chatter', scopes: ['read', 'messenger:write'] })
   })
   after(() => school?.[Symbol.asyncDispose]())
 
@@ -43,26 +44,20 @@ describe('messenger: people without a computer, whose home a node is', function 
     assert.equal(status, 200, JSON.stringify(body))
     return of(body.token)
   }
-  /** Takes the link that the owner of the node gave. */
-  async function accept(link: string, password: string): Promise<ReturnType<typeof of>> {
-    const { status, body } = await school.ask(
-      desk,
-      'POST',
-      '/invitations/accept',
-      { code: link, password },
-      ''
-    )
+  const accept = (init: { code: string; name?: string; password: string }) =>
+    school.ask(desk, 'POST', '/invitations/accept', init, '')
+  async function accepted(init: { code: string; name?: string; password: string }) {
+    const { status, body } = await accept(init)
     assert.equal(status, 200, JSON.stringify(body))
     return of(body.token)
   }
-  async function begin(name: string): Promise<ReturnType<typeof of>> {
-    const { body } = await school.ask(desk, 'POST', '/accounts', { name, role: 'chatter' })
-    return accept(body.code, PASSWORD)
-  }
+  /** With the card. */
+  const begin = (name: string): Promise<ReturnType<typeof of>> =>
+    accepted({ name, code: cards[name]!.password, password: PASSWORD })
   async function reset(name: string, password: string): Promise<ReturnType<typeof of>> {
     const { body } = await school.ask(desk, 'GET', '/accounts')
-    const { id } = body.items.find((each: any) => each.name === name)
-    return accept((await school.ask(desk, 'POST', `/accounts/${id}/reset`)).body.code, password)
+    const { id } = body.items.find((each: any) => each.name === name.toLowerCase())
+    return accepted({ code: (await school.ask(desk, 'POST', `/accounts/${id}/reset`)).body.code, password })
   }
   const isIn = (ask: Ask, user: string): Promise<void> =>
     until(
@@ -91,8 +86,14 @@ describe('messenger: people without a computer, whose home a node is', function 
     })
     await assert.rejects(call(bob, 'hostUser', { user: 'bob' }), { name: 'PolicyError' })
     const two = Buffer.from(LIST.replace(/leo.*\n/, '')).toString('base64')
-    const { invitations } = await call(desk, 'importUsers', { csv: two, apply: true, hosted: true })
-    assert.deepEqual(invitations, [], 'nobody has to carry a code anywhere')
+    const address = 'https://chat.school7.example/'
+    const made = await call(desk, 'importUsers', { csv: two, apply: true, hosted: true, address })
+    assert.deepEqual(made.invitations, [], 'nobody has to carry a code anywhere')
+    cards = Object.fromEntries(made.cards.map((each: any) => [each.user, each]))
+    assert.deepEqual(Object.keys(cards), ['ann', 'kim'])
+    assert.equal(cards.ann!.address, address)
+    const again = await call(desk, 'importUsers', { csv: two, apply: true, hosted: true })
+    assert.deepEqual(again.cards, [])
     const { items } = await call(desk, 'hosted')
     assert.deepEqual(
       items.map(({ user }: any) => user),
@@ -100,10 +101,25 @@ describe('messenger: people without a computer, whose home a node is', function 
     )
   })
 
+  it('a first password lets its person choose his own, once, and nobody else', async () => {
+    const { call } = school
+    const old = cards.ann!
+    const { card } = await call(desk, 'hostUser', { user: 'ann' })
+    cards.ann = card
+    assert.equal((await accept({ name: 'ann', code: old.password, password: PASSWORD })).status, 404)
+    assert.equal((await accept({ name: 'kim', code: card.password, password: PASSWORD })).status, 404)
+    const signIn = { name: 'Ann', password: card.password.toUpperCase().replaceAll('-', ' ') }
+    const asked = await school.ask(desk, 'POST', '/session', signIn, '')
+    assert.deepEqual([asked.status, asked.body.title], [401, 'FirstPasswordError'])
+    ann = await begin('ann')
+    assert.equal((await accept({ name: 'ann', code: card.password, password: NEW_PASSWORD })).status, 404)
+    const used = await school.ask(desk, 'POST', '/session', signIn, '')
+    assert.deepEqual([used.status, used.body.title], [401, 'SignInError'])
+  })
+
   it('they chat with each other and with who has a computer, and hear of their own chats only', async () => {
     const { bob, call } = school
-    ann = await begin('Ann')
-    kim = await begin('Kim')
+    kim = await begin('kim')
     await isIn(ann, 'ann')
     await isIn(kim, 'kim')
     assert.equal((await ann('GET', '/messenger/status')).body.home, 'open')
@@ -166,14 +182,13 @@ describe('messenger: people without a computer, whose home a node is', function 
     const { bob, call } = school
     await call(desk, 'setMailboxes', { peers: [desk.id, bob.id] })
     await until('bob’s node is a mailbox', async () => (await call(bob, 'status')).isMailbox)
-    await call(bob, 'hostUser', { user: 'ann', second: true })
-    await school.ask(bob, 'POST', '/roles', { name: 'chatter', scopes: ['read', 'messenger:write'] })
-    const { body } = await school.ask(bob, 'POST', '/accounts', { name: 'Ann', role: 'chatter' })
-    const accepted = await school.ask(bob, 'POST', '/invitations/accept', {
-      code: body.code,
+    const { card } = await call(bob, 'hostUser', { user: 'ann', second: true })
+    const { body } = await school.ask(bob, 'POST', '/invitations/accept', {
+      name: 'ann',
+      code: card.password,
       password: PASSWORD
     })
-    const there: Ask = of(accepted.body.token, bob)
+    const there: Ask = of(body.token, bob)
     assert.equal((await there('GET', '/messenger/status')).body.me, undefined)
     const { code: ofBob } = await call(bob, 'addDevice')
     assert.equal((await there('POST', '/messenger/home/join', { code: ofBob })).status, 403)

@@ -285,6 +285,7 @@ describe('messenger: a person’s other device', function () {
     const { revoke } = createOperations(
       { school, self: admin.id } as never,
       undefined as never,
+      undefined as never,
       async () => undefined
     )
     const all = () => revoke({ device: bob.id, all: true }, { signal: undefined } as never)

@@ -21,6 +21,8 @@ export const people = {
   'signIn.newPassword': 'New password',
   'signIn.rule':
     'At least 10 characters; three or four words that do not belong together are easy to remember.',
+  'signIn.first':
+    'This first password is good once. Choose your own: nobody else learns it, and it opens what is yours.',
   'signIn.again': 'The same again',
   'signIn.different': 'This is another one.',
 

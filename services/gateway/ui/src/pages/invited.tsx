@@ -7,7 +7,7 @@ import { createQueries } from '../api/queries.ts'
 import { token } from '../api/token.ts'
 import { useTexts } from '../i18n/i18n.tsx'
 import { Asked, Problem } from '../parts/page.tsx'
-import { EntryCard, Password } from '../people/sign-in.tsx'
+import { EntryCard, NewPassword } from '../people/sign-in.tsx'
 
 /** Who opened an invitation chooses a password, and a name where it is not given. */
 export function InvitedPage({ code }: { code: string }) {
@@ -80,20 +80,7 @@ function Accept({ code, invitation }: { code: string; invitation: Invitation }) 
             onChange={event => setName(event.currentTarget.value)}
           />
         )}
-        <Password
-          label={t('signIn.newPassword')}
-          description={t('signIn.rule')}
-          kind="new-password"
-          value={password}
-          onChange={setPassword}
-        />
-        <Password
-          label={t('signIn.again')}
-          kind="new-password"
-          value={again}
-          error={again !== '' && again !== password ? t('signIn.different') : undefined}
-          onChange={setAgain}
-        />
+        <NewPassword password={password} again={again} setPassword={setPassword} setAgain={setAgain} />
         {accept.error != null && <Problem error={accept.error} />}
         <Button type="submit" loading={accept.isPending}>
           {t('invited.accept')}

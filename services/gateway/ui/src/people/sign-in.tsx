@@ -1,4 +1,4 @@
-import { Button, Group, PasswordInput, Stack, TextInput, Title } from '@mantine/core'
+import { Button, Group, PasswordInput, Stack, Text, TextInput, Title } from '@mantine/core'
 import { useMutation } from '@tanstack/react-query'
 import { type ReactNode, useState } from 'react'
 import type { SignedIn } from '../../../../access/index.ts'
@@ -86,6 +86,7 @@ export function SignIn() {
   const [name, setName] = useState('')
   const [password, setPassword] = useState('')
   const [code, setCode] = useState<string>()
+  const [isFirst, setIsFirst] = useState(false)
   const signIn = useMutation({
     mutationFn: () =>
       call<SignedIn>('/session', {
@@ -95,10 +96,12 @@ export function SignIn() {
       }),
     onSuccess: token.signIn,
     onError: error => {
-      if (isCodeMissing(error)) setCode('')
+      if (is(error, CODE_MISSING)) setCode('')
+      if (is(error, FIRST_PASSWORD)) setIsFirst(true)
     }
   })
-  const problem = signIn.error != null && !isCodeMissing(signIn.error) ? signIn.error : undefined
+  if (isFirst) return <ChoosePassword name={name} first={password} />
+  const problem = signIn.error != null && !is(signIn.error, CODE_MISSING) ? signIn.error : undefined
   return (
     <form
       onSubmit={event => {
@@ -132,5 +135,74 @@ export function SignIn() {
   )
 }
 
-const isCodeMissing = (error: Error): boolean =>
-  error instanceof ProblemError && error.title === 'SecondFactorError'
+const CODE_MISSING = 'SecondFactorError'
+const FIRST_PASSWORD = 'FirstPasswordError'
+const is = (error: Error, title: string): boolean => error instanceof ProblemError && error.title === title
+
+/** Who signs in with the password that somebody gave him chooses his own, which nobody else knows. */
+function ChoosePassword({ name, first }: { name: string; first: string }) {
+  const { t } = useTexts()
+  const [password, setPassword] = useState('')
+  const [again, setAgain] = useState('')
+  const accept = useMutation({
+    mutationFn: () =>
+      call<SignedIn>('/invitations/accept', {
+        method: 'POST',
+        deadlineMs: SIGN_IN_MS,
+        body: { name, code: first, password, inBrowser: true }
+      }),
+    onSuccess: token.signIn
+  })
+  return (
+    <form
+      onSubmit={event => {
+        event.preventDefault()
+        if (password === again) accept.mutate()
+      }}
+    >
+      <Stack>
+        <Text size="sm">{t('signIn.first')}</Text>
+        {/* password managers keep the password under it */}
+        <input type="text" autoComplete="username" value={name} readOnly hidden />
+        <NewPassword password={password} again={again} setPassword={setPassword} setAgain={setAgain} />
+        {accept.error != null && <Problem error={accept.error} />}
+        <Button type="submit" loading={accept.isPending}>
+          {t('signIn.enter')}
+        </Button>
+      </Stack>
+    </form>
+  )
+}
+
+/** A password that is chosen, typed twice. */
+export function NewPassword({
+  password,
+  again,
+  setPassword,
+  setAgain
+}: {
+  password: string
+  again: string
+  setPassword(value: string): void
+  setAgain(value: string): void
+}) {
+  const { t } = useTexts()
+  return (
+    <>
+      <Password
+        label={t('signIn.newPassword')}
+        description={t('signIn.rule')}
+        kind="new-password"
+        value={password}
+        onChange={setPassword}
+      />
+      <Password
+        label={t('signIn.again')}
+        kind="new-password"
+        value={again}
+        {...(again !== '' && again !== password ? { error: t('signIn.different') } : {})}
+        onChange={setAgain}
+      />
+    </>
+  )
+}
