@@ -120,9 +120,12 @@ export function answerPeers(
       if (device == null) throw new ForbiddenError('there is no device on your node')
       return { left: mailbox.leavePackages(device, packages, last) }
     },
-    takePackages: ({ school, devices }, { peer }) => ({
-      packages: admit(school, peer).mailbox.takePackages(devices)
-    }),
+    takePackages({ school, devices, isLook }, { peer }) {
+      const { mailbox } = admit(school, peer)
+      return isLook
+        ? { packages: [], have: mailbox.packagesOf(devices) }
+        : { packages: mailbox.takePackages(devices) }
+    },
 
     sign: ({ school, device: of, is, group }, { peer }) => {
       const { self, deviceOn } = admit(school, peer)

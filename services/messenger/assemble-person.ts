@@ -160,6 +160,7 @@ export async function assemblePerson(init: PersonInit) {
     signer,
     mls,
     store,
+    own,
     school,
     network,
     intake,

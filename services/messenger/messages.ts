@@ -165,8 +165,16 @@ export const messages = {
     deadlineMs: SLOW_MS
   },
   takePackages: {
-    request: z.object({ school, devices: z.array(keyName).min(1).max(MAX_DEVICES) }),
-    answer: z.object({ packages: z.array(z.tuple([keyName, bytesOf(1, 2048)])).max(MAX_DEVICES) }),
+    request: z.object({
+      school,
+      devices: z.array(keyName).min(1).max(MAX_DEVICES),
+      /** takes none, and says of which there are some; older programs do not look, and give */
+      isLook: z.boolean().optional()
+    }),
+    answer: z.object({
+      packages: z.array(z.tuple([keyName, bytesOf(1, 2048)])).max(MAX_DEVICES),
+      have: z.array(keyName).max(MAX_DEVICES).optional()
+    }),
     maxBytes: 1024 * 1024,
     deadlineMs: SLOW_MS
   },

@@ -31,10 +31,11 @@ import { inboxOf, putInto } from '../mailbox/envelope.ts'
 import type { Slot } from '../school/decide.ts'
 import type { Network } from '../school/network.ts'
 import type { School } from '../school/school.ts'
-import type { InTurn } from '../store/database.ts'
+import type { InTurn, Own } from '../store/database.ts'
 import { createDecisions, type Heard } from './decisions.ts'
 import type { Intake } from './intake.ts'
 import type { Leaving } from './leaving.ts'
+import { takePackages } from './packages.ts'
 import { decisionIn, type Post } from './post.ts'
 import { openWith, sealWith } from './seal.ts'
 import type { DeviceStore, KeptGeneration } from './store.ts'
@@ -44,6 +45,8 @@ const MAX_TRIES = 4
 const MAX_WELCOME_BYTES = 256 * 1024
 /** A chat in which something was said goes on with fresh keys that often: what a stolen one opens ends there. */
 const FRESH_MS = 7 * 24 * 3_600_000
+/** No clock that somebody sees to is wrong by that much. */
+const AHEAD_MS = 24 * 3_600_000
 const WELCOME_KEPT_MS = 30 * 24 * 3_600_000
 
 const pair = z.tuple([bytesOf(1, MAX_GENERATION_BYTES), bytesOf(64)])
@@ -59,6 +62,7 @@ export interface GroupsInit {
   signer: Signer
   mls: Mls
   store: DeviceStore
+  own: Own
   school: School
   network: Network
   intake: Intake
@@ -81,8 +85,8 @@ export type Change = (now: { title: string; history: 'all' | 'joining'; users: r
 
 /** Makes generations of groups, follows them, and joins those that this device is added to. */
 export function createGroups(init: GroupsInit) {
-  const { self, signer, mls, store, school, network, intake, leaving, post, inTurn, now, signal, onChanged } =
-    init
+  const { self, signer, mls, store, own, school, network, intake, leaving, post, inTurn, now, signal } = init
+  const { onChanged } = init
 
   const decisions = createDecisions(mls, store, school, network)
 
@@ -104,38 +108,11 @@ export function createGroups(init: GroupsInit) {
     return { generations, newest }
   }
 
-  async function packagesOf(devices: readonly string[]): Promise<Map<string, Uint8Array>> {
-    const found = new Map<string, Uint8Array>()
-    for (const mailbox of school.known().mailboxes()) {
-      const missing = devices.filter(device => !found.has(device))
-      if (missing.length === 0) break
-      try {
-        const { packages } = await network.ask(
-          mailbox,
-          'takePackages',
-          { school: school.known().school, devices: missing },
-          { signal }
-        )
-        for (const [device, bytes] of packages) if (missing.includes(device)) found.set(device, bytes)
-      } catch {
-        // the next mailbox may have them
-      }
-    }
-    return found
-  }
-
   /** A fresh MLS group for a generation: its state, and the welcome of the others at the mailboxes. */
   async function prepare(signed: Signed, slot: [Uint8Array, number] | null) {
     const generation = readGeneration(signed)
     const others = generation.devices.filter(device => device !== self)
-    const packages = await packagesOf(others)
-    const missing = others.filter(device => !packages.has(device))
-    if (missing.length > 0) {
-      const names = missing.map(device => school.known().person(device)?.name ?? device)
-      throw new PolicyError(
-        `no mailbox has a key package of ${names.join(', ')}; their nodes leave some when they run`
-      )
-    }
+    const packages = await takePackages(others, school, network, signal)
     const { welcome, ...kept } = await mls.create(generation.hash, packages)
     const { state } = kept
     const key = await mls.secret(state, 'statement')
@@ -178,7 +155,7 @@ export function createGroups(init: GroupsInit) {
     for (let i = 0; i < MAX_VOID; i++) {
       const decided = await school.settle({ key, at: before.roster }, signal)
       if (decided == null) return { open: key, sealKey }
-      const found = validIn(decided.value, sealKey, before)
+      const found = await validIn(decided.value, sealKey, before)
       if (found != null) return { found }
       // nobody can follow this; the next slot decides
       key = hashOf(pack([key, decided.value]))
@@ -186,7 +163,11 @@ export function createGroups(init: GroupsInit) {
     throw new NoMajorityError('somebody fills the slots of this chat with what nobody can follow')
   }
 
-  function validIn(value: Uint8Array, sealKey: Uint8Array, before: KeptGeneration): Signed | undefined {
+  async function validIn(
+    value: Uint8Array,
+    sealKey: Uint8Array,
+    before: KeptGeneration
+  ): Promise<Signed | undefined> {
     try {
       const [hash, sealed] = unpack(slotValue, value, MAX_GENERATION_BYTES + 2048, 'the value of a slot')
       const [bytes, signature] = unpack(
@@ -197,11 +178,29 @@ export function createGroups(init: GroupsInit) {
       )
       const generation = readGeneration({ bytes, signature })
       if (!isEqual(generation.hash, hash)) return undefined
+      await know(generation.roster)
       checkSuccessor(before, generation, school.known())
       return { bytes, signature }
     } catch (error) {
       if (error instanceof MalformedMessageError || error instanceof PolicyError) return undefined
       throw error
+    }
+  }
+
+  /**
+   * The roster up to a place, if that was decided: what is right for who knows it must not be void here. A place that does
+   * not exist is waited for by nobody.
+   *
+   * @throws {NoMajorityError} nobody can say whether it was
+   */
+  async function know(place: number): Promise<void> {
+    for (const peer of school.known().mailboxes()) {
+      if (school.known().head >= place) return
+      await school.pull(peer, signal).catch(() => undefined)
+    }
+    for (let head = -1; head < school.known().head && school.known().head < place; ) {
+      head = school.known().head
+      await school.learn(signal)
     }
   }
 
@@ -268,7 +267,7 @@ export function createGroups(init: GroupsInit) {
     const { newest } = current(grp)
     if (newest.g !== g || newest.state == null) return
     const value = await decisions.after(newest, sealed)
-    const found = value && validIn(value, await mls.secret(newest.state, 'seal'), newest)
+    const found = value && (await validIn(value, await mls.secret(newest.state, 'seal'), newest))
     if (found == null) return
     await keepInTurn(grp, found)
     onChanged(grp)
@@ -421,14 +420,24 @@ export function createGroups(init: GroupsInit) {
     },
     /** Whether its keys are old, and something was said under them. */
     isOld(grp: string): boolean {
-      const { state, timeMs } = current(grp).newest
-      const isSaid = (store.newestMs(grp) ?? 0) > timeMs
-      return state != null && isSaid && now() - timeMs > FRESH_MS && !leaving.hasGone(grp)
+      const { state, timeMs, g } = current(grp).newest
+      if (state == null || leaving.hasGone(grp)) return false
+      const since = timeMs > now() + AHEAD_MS ? seenMs(grp, g) : timeMs
+      return (store.newestMs(grp) ?? 0) > since && now() - since > FRESH_MS
     },
     /** Whether one must be left out before anything more is said. */
     hasRevoked(grp: string): boolean {
       return current(grp).newest.devices.some(device => school.known().person(device) == null)
     }
+  }
+
+  /** When keys were seen first whose author's clock is ahead of this one: they are a week old a week later all the same. */
+  function seenMs(grp: string, g: number): number {
+    const key = `ahead ${grp} ${g}`
+    const kept = own.get(key)
+    if (kept != null) return Number(Buffer.from(kept).toString())
+    own.set(key, Buffer.from(String(now())))
+    return now()
   }
 
   /** Of people of a chat those who count and have not gone, as far as this device may let them go. */

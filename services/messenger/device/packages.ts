@@ -1,4 +1,5 @@
 import { transact } from '../../host/index.ts'
+import { PolicyError } from '../errors.ts'
 import type { Mls, OwnPackage } from '../groups/mls.ts'
 import { MAX_PACKAGES } from '../messages.ts'
 import type { Network } from '../school/network.ts'
@@ -58,4 +59,41 @@ export function createPackages(
       await Promise.allSettled(school.known().mailboxes().map(leave))
     }
   }
+}
+
+/** A key package of each. @throws {PolicyError} of one there is none, and none of the others is taken */
+export async function takePackages(
+  devices: readonly string[],
+  school: School,
+  network: Network,
+  signal: AbortSignal
+): Promise<Map<string, Uint8Array>> {
+  const found = new Map<string, Uint8Array>()
+  const have = new Set<string>()
+  for (const isLook of [true, false]) {
+    for (const mailbox of school.known().mailboxes()) {
+      const missing = devices.filter(device => !found.has(device) && !(isLook && have.has(device)))
+      if (missing.length === 0) break
+      try {
+        const { packages, ...there } = await network.ask(
+          mailbox,
+          'takePackages',
+          { school: school.known().school, devices: missing, isLook },
+          { signal }
+        )
+        // an older program gives them at once
+        for (const [device, bytes] of packages) if (missing.includes(device)) found.set(device, bytes)
+        for (const device of there.have ?? []) have.add(device)
+      } catch {
+        // the next mailbox may have them
+      }
+    }
+    const missing = devices.filter(device => !found.has(device) && !(isLook && have.has(device)))
+    if (missing.length === 0) continue
+    const names = missing.map(device => school.known().person(device)?.name ?? device)
+    throw new PolicyError(
+      `no mailbox has a key package of ${names.join(', ')}; their nodes leave some when they run`
+    )
+  }
+  return found
 }

@@ -157,6 +157,11 @@ export function createMailbox(init: MailboxInit) {
       mustBeMailbox()
       return store.leave(device, packages, last, MAX_PACKAGES)
     },
+    /** of which of them there are some */
+    packagesOf: (devices: readonly string[]): string[] => {
+      mustBeMailbox()
+      return devices.filter(store.hasPackage)
+    },
     takePackages: (devices: readonly string[]) => {
       mustBeMailbox()
       return store.take(devices)

@@ -88,7 +88,9 @@ function School({
   // devices come and go at home only
   const ownsDevice = mayChat && !isVisitor
   useHere(part.api, mayChat && status.policy?.presence === true)
-  const [tab, setTab] = useState<string | null>(mayChat ? 'chats' : 'people')
+  const [chosen, setTab] = useState<string | null>(null)
+  // who comes in while he looks is at his chats
+  const tab = chosen ?? (mayChat ? 'chats' : 'people')
   const [opened, setOpened] = useState<string>()
   const { value: people, reload: reloadPeople } = useLoaded(part.api.users, {
     ...part,

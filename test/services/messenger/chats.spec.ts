@@ -6,7 +6,20 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fromHex, hashOf, toHex } from '../../../services/messenger/core/codec.ts'
 import { putInto } from '../../../services/messenger/mailbox/envelope.ts'
-import { contains, has, openSchool, say, textsOf, until, whenKnown } from './school.ts'
+import { contains, cut, has, type Node, openSchool, say, textsOf, until, whenKnown } from './school.ts'
+
+const DAY_MS = 24 * 3_600_000
+
+/** The first value of the first row in a node's database; undefined: there is none. */
+async function firstIn({ folder }: Node, sql: string): Promise<unknown> {
+  const db = new DatabaseSync(join(folder, 'messenger', 'messenger.sqlite'))
+  try {
+    return Object.values(db.prepare(sql).get() ?? {})[0]
+  } finally {
+    db.close()
+  }
+}
+const holds = async (node: Node, sql: string): Promise<boolean> => (await firstIn(node, sql)) != null
 
 describe('messenger: a school on loopback', function () {
   this.timeout(600_000)
@@ -233,6 +246,68 @@ describe('messenger: a school on loopback', function () {
     await bob.call('send', { group, text: 'under fresh keys' })
     await until('ann reads on', async () => (await textsOf(ann, group)).includes('under fresh keys'))
     assert.equal(await generation(ann, silent), 0)
+  })
+
+  it('has fresh keys though the clock of who made the last ones was far ahead', async () => {
+    let later = 0
+    await using school = await openSchool({ now: () => Date.now() + later })
+    const ann = await school.join('ann', 'teacher', { now: () => Date.now() + 60 * DAY_MS })
+    const bob = await school.join('bob', 'pupil')
+    const { id: group } = await whenKnown(ann, 'createGroup', { title: '7b', users: ['bob'] })
+    await until('bob is in the chat', () => has(bob, group))
+    await ann.call('send', { group, text: 'hello' })
+    await until('bob has looked at the keys', () => holds(bob, `SELECT 1 FROM own WHERE key LIKE 'ahead %'`))
+    later = 8 * DAY_MS
+    await until('the keys are fresh', async () => {
+      const [{ generation }] = (await bob.call('groups')).items
+      return generation === 1
+    })
+  })
+
+  it('takes no key packages where one of its members has none', async () => {
+    await using school = await openSchool()
+    const ann = await school.join('ann', 'teacher')
+    const bob = await school.join('bob', 'pupil')
+    const max = await school.join('max', 'pupil')
+    const of = async ({ call }: typeof ann): Promise<string> => (await call('status')).device
+    const left = (device: string): Promise<boolean> =>
+      holds(school.desk, `SELECT 1 FROM package WHERE device = '${device}'`)
+    const [ofBob, ofMax] = [await of(bob), await of(max)]
+    for (const device of [ofBob, ofMax]) await until('packages are there', () => left(device))
+    await whenKnown(ann, 'createGroup', { title: 'before', users: ['bob', 'max'] })
+    await max.libp2p.stop()
+    await holds(school.desk, `DELETE FROM package WHERE device = '${ofMax}' RETURNING 1`)
+    await bob.libp2p.stop()
+    const count = `SELECT count(*) AS n FROM package WHERE device = '${ofBob}'`
+    const before = await firstIn(school.desk, count)
+    await assert.rejects(ann.call('createGroup', { title: '7b', users: ['bob', 'max'] }), {
+      message: /no mailbox has a key package of max/
+    })
+    assert.equal(await firstIn(school.desk, count), before)
+  })
+
+  it('who knows less of the roster follows what was decided by who knew more', async () => {
+    await using school = await openSchool()
+    const { desk } = school
+    const ann = await school.join('ann', 'teacher')
+    const bob = await school.join('bob', 'teacher')
+    const { id: group } = await whenKnown(ann, 'createGroup', { title: '7b', users: ['bob'] })
+    await until('bob is in the chat', () => has(bob, group))
+    const heal = await cut([[bob], [desk, ann]])
+    await desk.call('addUser', { user: 'max', name: 'Max' })
+    await whenKnown(ann, 'changeGroup', { group, add: ['max'] })
+    await heal()
+    await until('bob changes it, too', () =>
+      bob.call('changeGroup', { group, title: '8b' }).then(
+        () => true,
+        () => false
+      )
+    )
+    for (const each of [ann, bob])
+      await until('both are in the same chat', async () => {
+        const [{ title, people }] = (await each.call('groups')).items
+        return title === '8b' && people.length === 3
+      })
   })
 
   it('goes on where two change it at the same moment, again and again', async () => {
