@@ -14,7 +14,7 @@ const LANES: Record<Lane, { free: number; forgetMs: number }> = {
   device: { free: 10, forgetMs: 60 * MINUTE_MS },
   own: { free: 10, forgetMs: 60 * MINUTE_MS },
   name: { free: 20, forgetMs: 60 * MINUTE_MS },
-  address: { free: 200, forgetMs: 2 * MINUTE_MS }
+  address: { free: 120, forgetMs: 2 * MINUTE_MS }
 }
 /** The first wait; each further failure doubles it. */
 const FIRST_MS = 1_000
