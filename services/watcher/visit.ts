@@ -70,7 +70,7 @@ export function createVisit({ outbound, extractor, secrets, cookies, keptMs, now
       bytes += taken
       if (bytes > MOST_BYTES)
         throw new PageError(`${address}: the pages of a rule may have ${MOST_BYTES} bytes together`)
-      pages.push({ at, ...page, text: mask(text, masked) })
+      pages.push({ at, ...page, url: mask(page.url, masked), text: mask(text, masked) })
     }
     const kept = await keep()
     if (kept != null) await cookies.set(options.id, kept)
@@ -158,7 +158,13 @@ export function createVisit({ outbound, extractor, secrets, cookies, keptMs, now
       )
     if (form.method === 'GET') {
       target.search = body
-      await outbound.fetch(target.href, usual)
+      try {
+        await outbound.fetch(target.href, usual)
+      } catch (error) {
+        signal.throwIfAborted()
+        // an error names the address that it is about, and this one has the password
+        throw new LoginError((error as Error).message.replaceAll(target.search, ''))
+      }
       return
     }
     const headers = { 'content-type': 'application/x-www-form-urlencoded', referer: page.url }
@@ -176,11 +182,17 @@ const sha256 = (bytes: Uint8Array | string): string => createHash('sha256').upda
 
 const textOf = ({ bytes, headers }: Fetched): string => decodeText(bytes, headers['content-type'])
 
-/** Pages are kept, passwords in them are not, also as a browser writes them. */
+/** Pages are kept, passwords in them are not, also as HTML, links and forms write them. */
 const mask = (text: string, secrets: readonly string[]): string =>
   secrets
     .filter(({ length }) => length >= MIN_MASKED)
-    .flatMap(secret => [secret, escapeHtml(secret)])
+    .flatMap(secret => [
+      secret,
+      escapeHtml(secret),
+      escapeHtml(secret).replaceAll('"', '&quot;'),
+      encodeURIComponent(secret),
+      new URLSearchParams([['', secret]]).toString().slice(1)
+    ])
     .reduce((all, secret) => all.replaceAll(secret, '***'), text)
 
 const escapeHtml = (text: string): string =>
