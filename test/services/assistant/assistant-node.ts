@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import OpenAI from 'openai'
+import pino from 'pino'
 import { openProvider, type Provider } from '../../../node/demo/provider.ts'
 import { createNode, loadConfig } from '../../../node/index.ts'
 import { OWNER } from '../../../services/index.ts'
@@ -19,8 +20,12 @@ const models = (ids: readonly string[]) =>
     cache: id === 'always' ? 'always' : 'auto'
   }))
 
-/** A node with its gateway, an assistant and two providers, in this process. */
-export async function startAssistant() {
+/**
+ * A node with its gateway, an assistant and two providers, in this process.
+ *
+ * @param lines gets all that is logged
+ */
+export async function startAssistant(lines?: string[]) {
   await using started = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'artel-assistant-'))
   started.defer(() => rm(folder, { recursive: true, force: true }))
@@ -34,7 +39,8 @@ export async function startAssistant() {
     'assistant.enabled': true,
     'assistant.quotaCredits': 1000
   }
-  const node = await createNode(loadConfig({ environment: {}, flags }), { role: 'seed' })
+  const logger = lines && pino({ level: 'trace' }, { write: (line: string) => lines.push(line) })
+  const node = await createNode(loadConfig({ environment: {}, flags }), { role: 'seed', logger })
   started.defer(() => node.stop())
   const call = <T = never>(operation: string, input: object = {}, service = 'assistant'): Promise<T> =>
     node.services.call(service, operation, input, { caller: OWNER }) as Promise<T>
