@@ -32,20 +32,24 @@ export class ProviderError extends Error {
 }
 
 const CONNECT_MS = 10_000
-const FIRST_BYTE_MS = 60_000
 /** an image is there when it is done */
 const IMAGE_MS = 5 * 60_000
-/** between two looks whether it is */
-const LOOK_MS = 1000
-const SILENCE_MS = 30_000
+const WAITS = {
+  firstByteMs: 60_000,
+  /** between two pieces */
+  silenceMs: 30_000,
+  /** between two looks whether an image is done */
+  lookMs: 1000
+}
 export const MAX_BYTES = 32 * 1024 * 1024
 const MAX_ERROR_BYTES = 64 * 1024
 
 /** Asks providers over HTTP, without a body by GET. Their addresses are the owner's, so they may also be inside. */
-export function createSend(keys: Pick<Keys, 'read'>, now: () => number, lookMs = LOOK_MS) {
+export function createSend(keys: Pick<Keys, 'read'>, now: () => number, waits: Partial<typeof WAITS> = {}) {
+  const { firstByteMs, silenceMs, lookMs } = { ...WAITS, ...waits }
   const agent = new Agent({
     connect: { timeout: CONNECT_MS },
-    bodyTimeout: SILENCE_MS,
+    bodyTimeout: silenceMs,
     keepAliveTimeout: 30_000
   })
 
@@ -81,7 +85,7 @@ export function createSend(keys: Pick<Keys, 'read'>, now: () => number, lookMs =
       origin,
       path: `${base}${path}`,
       method: body == null ? 'GET' : 'POST',
-      headersTimeout: model.use === 'images' ? IMAGE_MS : FIRST_BYTE_MS,
+      headersTimeout: model.use === 'images' ? IMAGE_MS : firstByteMs,
       signal,
       headers: {
         'content-type': 'application/json',
@@ -125,7 +129,7 @@ export function createSend(keys: Pick<Keys, 'read'>, now: () => number, lookMs =
           origin,
           path: `${pathname}${search}`,
           method: method as Dispatcher.HttpMethod,
-          headersTimeout: FIRST_BYTE_MS,
+          headersTimeout: firstByteMs,
           signal,
           headers: {
             'content-type': 'application/json',

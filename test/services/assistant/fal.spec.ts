@@ -46,7 +46,7 @@ async function openFal({ looks = 2, elsewhere = false, failing = 0 } = {}) {
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const models = [{ id: 'flux', upstream: 'fal-ai/flux/schnell', use: 'images', perImage: '3000' }]
-  const { send, close } = createSend({ read: async () => KEY }, Date.now, 50)
+  const { send, close } = createSend({ read: async () => KEY }, Date.now, { lookMs: 50 })
   const provider = schema.parse({ kind: 'fal', url, secret: 'fal', models })
   const route = { name: 'fal', provider, model: provider.models[0]! }
   return {
