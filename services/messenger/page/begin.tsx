@@ -97,7 +97,6 @@ export function Begin({
   )
 }
 
-/** What is to be typed on the device whose code was given here. */
 /** To be typed on the other device, or why nothing came of it. */
 export function Digits({
   pairing,
