@@ -12,7 +12,7 @@ const ENTRY = 'entry:'
 
 /** They find files of their own beside them: native code, WebAssembly, pages, programs of workers; or nobody runs them at a start. */
 const LEFT_OUT =
-  /^(isolated-vm|classic-level|serialport|koffi|rabin-wasm|pino|pino-pretty|@fastify\/swagger-ui|vite)($|\/)/
+  /^(isolated-vm|classic-level|serialport|koffi|rabin-wasm|pino|pino-pretty|@fastify\/swagger-ui|vite|@peculiar\/x509|reflect-metadata)($|\/)/
 
 /** Names stay: errors are told apart by them, and stacks name functions. */
 const WITHOUT_SPACES = { compress: false, mangle: false, codegen: { removeWhitespace: true } }
