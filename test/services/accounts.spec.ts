@@ -205,6 +205,18 @@ describe('accounts', () => {
     assert.deepEqual(failed, [])
   })
 
+  it('a change of password that is under way undoes no reset by the owner', async () => {
+    const { token } = await join_('anna')
+    const changing = accounts.changePassword(accounts.find(token)!, {
+      current: PASSWORD,
+      password: 'staple battery horse'
+    })
+    accounts.reset('anna')
+    await assert.rejects(changing, { name: 'SignInError' })
+    for (const password of [PASSWORD, 'staple battery horse'])
+      await assert.rejects(signIn({ password }), { name: 'SignInError' })
+  })
+
   it('names administrators with nothing but a password, and counts hashes of an older method', async () => {
     const { token } = await join_('boss', 'admin')
     await join_('anna')

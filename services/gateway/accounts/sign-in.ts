@@ -43,6 +43,13 @@ export function createSignIn(components: Components): SignIns {
     return attempt
   }
 
+  /** What was proved may have been taken back by the owner, while something else was calculated. */
+  function checkStill(id: string, kept: string | null): void {
+    const account = store.account(id)
+    if (account == null || account.disabled !== 0 || account.password !== kept)
+      throw new SignInError('this password was changed or taken back meanwhile; sign in again')
+  }
+
   /** Takes a code once. */
   function takeCode({ id, totp_step }: StoredAccount, secret: string, code: string): void {
     const step = checkTotp(secret, code, now(), totp_step)
@@ -100,8 +107,11 @@ export function createSignIn(components: Components): SignIns {
         takeCode(account, account.totp, code)
       }
       attempt.succeeded()
-      if (passwords.isOld(account.password!))
-        store.patchAccount(account.id, { password: await passwords.hash(password, 'known') })
+      if (passwords.isOld(account.password!)) {
+        const hashed = await passwords.hash(password, 'known')
+        checkStill(account.id, kept)
+        store.patchAccount(account.id, { password: hashed })
+      }
       return open(store.account(account.id)!, password, origin)
     },
 
@@ -139,6 +149,7 @@ export function createSignIn(components: Components): SignIns {
         keyOf(current),
         keyOf(password)
       )
+      checkStill(id, kept)
       store.patchAccount(id, { password: hashed })
       await changed?.()
       for (const session of store.sessionsOf(id)) if (session.id !== grant.id) sessions.end(session.id)

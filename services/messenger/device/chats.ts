@@ -126,6 +126,20 @@ export function createChats(init: ChatsInit) {
     throw new PolicyError(`these are quiet hours, until ${until}; what send-later keeps goes then by itself`)
   }
 
+  /** @throws {PolicyError} this device may not say it there now */
+  function checkMay(grp: string, kind: EventKind) {
+    const { newest } = groups.current(grp)
+    const { state, devices, title } = newest
+    if (leaving.hasGone(grp)) throw new PolicyError('you have left this chat')
+    if (state == null || !devices.includes(self))
+      throw new PolicyError('this device is not in the chat any more, or waits for its keys')
+    if (isSpoken(kind)) {
+      checkSilence(grp)
+      checkQuiet(title)
+    }
+    return { ...newest, state }
+  }
+
   /**
    * To be called in the turn of the group. Its id; undefined: the group must be renewed first.
    *
@@ -146,14 +160,7 @@ export function createChats(init: ChatsInit) {
     }
     // who has read a revocation goes on without that device first
     if (groups.hasRevoked(grp)) return undefined
-    const { newest } = groups.current(grp)
-    if (leaving.hasGone(grp)) throw new PolicyError('you have left this chat')
-    if (newest.state == null || !newest.devices.includes(self))
-      throw new PolicyError('this device is not in the chat any more, or waits for its keys')
-    if (isSpoken(kind)) {
-      checkSilence(grp)
-      checkQuiet(newest.title)
-    }
+    const newest = checkMay(grp, kind)
     const ends = store.ends(grp)
     const end = ends.find(({ device }) => device === self)
     const own: Head | undefined = end && [self, end.seq, fromHex(end.id)]
@@ -331,6 +338,11 @@ export function createChats(init: ChatsInit) {
       const bytes = withoutMetadata(given)
       if (bytes.length > MAX_FILE_BYTES)
         throw new PolicyError(`a file has at most 5 MB, this one has ${bytes.length} bytes`)
+      // before megabytes of what is refused lie here and at mailboxes
+      checkMay(grp, 'file')
+      const { pupilFiles } = school.known().policy()
+      if (!pupilFiles && school.known().person(self)?.role === 'pupil')
+        throw new PolicyError('pupils send no files in this school')
       const key = new Uint8Array(randomBytes(32))
       const address = new Uint8Array(randomBytes(32))
       const envelopes: Uint8Array[] = []

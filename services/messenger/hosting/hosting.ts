@@ -114,6 +114,8 @@ export function createHosting<Open>(init: HostingInit<Open>) {
     const signal = AbortSignal.any([end.signal, init.signal])
     const is = await init.open(row.user, join(folder, row.folder), what, row.invite ?? undefined, signal)
     opened.set(row.user, { is, sessions: new Set([session]), end })
+    // it ended while this was opened
+    if (!sessions.has(session)) letGo(row.user, session)
   }
 
   function close(user: string): void {
@@ -131,9 +133,13 @@ export function createHosting<Open>(init: HostingInit<Open>) {
   function over(id: string): void {
     const { user } = sessions.get(id) ?? {}
     sessions.delete(id)
-    const there = user == null ? undefined : opened.get(user)
+    if (user != null) letGo(user, id)
+  }
+
+  function letGo(user: string, id: string): void {
+    const there = opened.get(user)
     if (there == null || !there.sessions.delete(id) || there.sessions.size > 0) return
-    there.closing = setTimeout(() => close(user!), CLOSE_MS).unref()
+    there.closing = setTimeout(() => close(user), CLOSE_MS).unref()
   }
 
   /** The session of who asks, where he has his home here. */
